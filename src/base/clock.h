@@ -1,0 +1,43 @@
+/* Time: milliseconds since the Unix epoch, UTC, and its RFC 3339 text.
+ *
+ * A clock is passed in so that tests can hold it still; NULL means the real one. */
+#ifndef CM_BASE_CLOCK_H
+#define CM_BASE_CLOCK_H
+
+#include "base/str.h"
+
+typedef struct cm_clock {
+    int64_t (*now_ms)(void *self); /* wall clock, ms since the epoch */
+    void *self;
+} cm_clock_t;
+
+/* Wall clock in ms since the epoch; `clock` may be NULL. */
+int64_t cm_clock_now_ms(const cm_clock_t *clock);
+
+/* Monotonic nanoseconds, for measuring and pacing only. */
+int64_t cm_clock_ticks_ns(void);
+
+enum {
+    CM_TIME_TEXT = 32,
+    CM_HOUR_MS = 3600 * 1000,
+    CM_DAY_MS = 24 * 3600 * 1000,
+};
+
+/* Exclusive upper bound of a timestamp: 2100-01-01T00:00:00Z in ms. */
+#define CM_TIME_END INT64_C(4102444800000)
+
+/* "2015-05-17T10:05:03Z", with ".123" before the Z where the milliseconds are not 0. Returns
+ * `text`, which holds CM_TIME_TEXT bytes. */
+char *cm_time_format(int64_t ms, char *text);
+
+/* Parses RFC 3339 (`2015-05-17T10:05:03.25+02:00`; a space or lower case t for the T, fractions cut
+ * to ms). False on anything else, impossible dates included; second 60 is the next second. */
+bool cm_time_parse(cm_str_t text, int64_t *ms);
+
+/* Days since 1970-01-01 of a proleptic Gregorian date, month 1..12. */
+int64_t cm_time_days(int year, int month, int day);
+
+/* Sleeps at most `ms`, returns early when a signal arrives. */
+void cm_sleep_ms(int64_t ms);
+
+#endif

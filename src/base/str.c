@@ -1,0 +1,317 @@
+#include "base/str.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+int cm_str_compare(cm_str_t a, cm_str_t b)
+{
+    size_t shorter = a.len < b.len ? a.len : b.len;
+    int order = shorter ? memcmp(a.data, b.data, shorter) : 0;
+
+    if (order != 0)
+        return order;
+    return (a.len > b.len) - (a.len < b.len);
+}
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
+
+bool cm_str_equal_nocase(cm_str_t a, cm_str_t b)
+{
+    if (a.len != b.len)
+        return false;
+    for (size_t i = 0; i < a.len; i++) {
+        if (lower(a.data[i]) != lower(b.data[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool is_space(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+cm_str_t cm_str_trim(cm_str_t s)
+{
+    while (s.len > 0 && is_space(s.data[0])) {
+        s.data++;
+        s.len--;
+    }
+    while (s.len > 0 && is_space(s.data[s.len - 1]))
+        s.len--;
+    return s;
+}
+
+bool cm_str_to_i64(cm_str_t s, int64_t *value)
+{
+    bool negative = s.len > 0 && s.data[0] == '-';
+    size_t at = negative ? 1 : 0;
+    int64_t sum = 0;
+
+    if (at == s.len)
+        return false;
+    for (; at < s.len; at++) {
+        if (s.data[at] < '0' || s.data[at] > '9')
+            return false;
+        /* Summed downwards, because INT64_MIN has no positive twin. */
+        if (__builtin_mul_overflow(sum, 10, &sum) ||
+            __builtin_sub_overflow(sum, s.data[at] - '0', &sum))
+            return false;
+    }
+    if (!negative) {
+        if (sum == INT64_MIN)
+            return false;
+        sum = -sum;
+    }
+    *value = sum;
+    return true;
+}
+
+/* Length of the well-formed sequence at p (RFC 3629, section 4), 0 when it is not one. */
+static size_t utf8_sequence(const unsigned char *p, size_t left)
+{
+    unsigned char lead = p[0];
+    unsigned char low = 0x80, high = 0xBF;
+    size_t need;
+
+    if (lead < 0x80)
+        return 1;
+    if (lead >= 0xC2 && lead <= 0xDF) {
+        need = 2;
+    } else if (lead >= 0xE0 && lead <= 0xEF) {
+        need = 3;
+        if (lead == 0xE0)
+            low = 0xA0;
+        if (lead == 0xED)
+            high = 0x9F;
+    } else if (lead >= 0xF0 && lead <= 0xF4) {
+        need = 4;
+        if (lead == 0xF0)
+            low = 0x90;
+        if (lead == 0xF4)
+            high = 0x8F;
+    } else {
+        return 0;
+    }
+    if (left < need || p[1] < low || p[1] > high)
+        return 0;
+    for (size_t i = 2; i < need; i++) {
+        if ((p[i] & 0xC0) != 0x80)
+            return 0;
+    }
+    return need;
+}
+
+bool cm_utf8_valid(const char *data, size_t len)
+{
+    const unsigned char *p = (const unsigned char *)data;
+    size_t at = 0;
+
+    while (at < len) {
+        uint64_t word;
+        /* Most bytes are ASCII: eight at a time. */
+        if (len - at >= sizeof word) {
+            memcpy(&word, p + at, sizeof word);
+            if ((word & 0x8080808080808080u) == 0) {
+                at += sizeof word;
+                continue;
+            }
+        }
+        size_t step = utf8_sequence(p + at, len - at);
+        if (step == 0)
+            return false;
+        at += step;
+    }
+    return true;
+}
+
+static void die_no_memory(void)
+{
+    static const char text[] = "clickmill: out of memory; give the process more\n";
+    fwrite(text, 1, sizeof text - 1, stderr);
+    abort();
+}
+
+void *cm_alloc(size_t size)
+{
+    void *memory = malloc(size ? size : 1);
+    if (memory == NULL)
+        die_no_memory();
+    return memory;
+}
+
+void *cm_alloc_zero(size_t count, size_t size)
+{
+    void *memory = calloc(count ? count : 1, size ? size : 1);
+    if (memory == NULL)
+        die_no_memory();
+    return memory;
+}
+
+void *cm_realloc(void *old, size_t size)
+{
+    void *memory = realloc(old, size ? size : 1);
+    if (memory == NULL)
+        die_no_memory();
+    return memory;
+}
+
+char *cm_strdup(const char *text)
+{
+    size_t size = strlen(text) + 1;
+    return memcpy(cm_alloc(size), text, size);
+}
+
+void cm_buf_reserve(cm_buf_t *buf, size_t more)
+{
+    size_t need = buf->len + more + 1;
+    if (need <= buf->cap)
+        return;
+    size_t cap = buf->cap ? buf->cap : 64;
+    while (cap < need)
+        cap *= 2;
+    buf->data = cm_realloc(buf->data, cap);
+    buf->cap = cap;
+    buf->data[buf->len] = '\0';
+}
+
+void cm_buf_add(cm_buf_t *buf, const void *data, size_t len)
+{
+    cm_buf_reserve(buf, len);
+    if (len > 0)
+        memcpy(buf->data + buf->len, data, len);
+    buf->len += len;
+    buf->data[buf->len] = '\0';
+}
+
+void cm_buf_add_str(cm_buf_t *buf, cm_str_t s)
+{
+    cm_buf_add(buf, s.data, s.len);
+}
+
+void cm_buf_add_text(cm_buf_t *buf, const char *text)
+{
+    cm_buf_add(buf, text, strlen(text));
+}
+
+void cm_buf_add_char(cm_buf_t *buf, char c)
+{
+    cm_buf_add(buf, &c, 1);
+}
+
+void cm_buf_add_i64(cm_buf_t *buf, int64_t value)
+{
+    char digits[24];
+    char *end = digits + sizeof digits, *at = end;
+    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+
+    do {
+        *--at = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest != 0);
+    if (value < 0)
+        *--at = '-';
+    cm_buf_add(buf, at, (size_t)(end - at));
+}
+
+void cm_buf_printf(cm_buf_t *buf, const char *format, ...)
+{
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int need = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    if (need > 0) {
+        cm_buf_reserve(buf, (size_t)need);
+        vsnprintf(buf->data + buf->len, (size_t)need + 1, format, again);
+        buf->len += (size_t)need;
+    }
+    va_end(again);
+}
+
+void cm_buf_add_double(cm_buf_t *buf, double value)
+{
+    char text[40];
+
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        if (strtod(text, NULL) == value)
+            break;
+    }
+    cm_buf_add_text(buf, text);
+    if (strpbrk(text, ".en") == NULL)
+        cm_buf_add_text(buf, ".0");
+}
+
+void cm_buf_add_json(cm_buf_t *buf, cm_str_t s)
+{
+    static const char hex[] = "0123456789abcdef";
+    size_t from = 0;
+
+    cm_buf_add_char(buf, '"');
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.data[i];
+        if (c >= 0x20 && c != '"' && c != '\\')
+            continue;
+        cm_buf_add(buf, s.data + from, i - from);
+        from = i + 1;
+        switch (c) {
+        case '"':
+            cm_buf_add_text(buf, "\\\"");
+            break;
+        case '\\':
+            cm_buf_add_text(buf, "\\\\");
+            break;
+        case '\n':
+            cm_buf_add_text(buf, "\\n");
+            break;
+        case '\r':
+            cm_buf_add_text(buf, "\\r");
+            break;
+        case '\t':
+            cm_buf_add_text(buf, "\\t");
+            break;
+        default: {
+            char escape[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
+            cm_buf_add(buf, escape, sizeof escape);
+        }
+        }
+    }
+    cm_buf_add(buf, s.data + from, s.len - from);
+    cm_buf_add_char(buf, '"');
+}
+
+void cm_buf_add_csv(cm_buf_t *buf, cm_str_t s)
+{
+    bool quote = false;
+    for (size_t i = 0; i < s.len && !quote; i++)
+        quote = strchr("\",\r\n", s.data[i]) != NULL;
+    if (!quote) {
+        cm_buf_add_str(buf, s);
+        return;
+    }
+    cm_buf_add_char(buf, '"');
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.data[i] == '"')
+            cm_buf_add_char(buf, '"');
+        cm_buf_add_char(buf, s.data[i]);
+    }
+    cm_buf_add_char(buf, '"');
+}
+
+void cm_buf_clear(cm_buf_t *buf)
+{
+    buf->len = 0;
+    if (buf->data != NULL)
+        buf->data[0] = '\0';
+}
+
+void cm_buf_free(cm_buf_t *buf)
+{
+    free(buf->data);
+    *buf = CM_BUF_INIT;
+}

@@ -1,0 +1,90 @@
+/* Strings that carry their length.
+ *
+ * cm_str_t is a borrowed slice: it owns nothing, is not terminated by NUL, and lives as long as
+ * the memory it points into. cm_buf_t is a growing byte buffer that owns its memory; its `data` is
+ * always followed by a NUL byte that does not count. Neither is shared between threads. */
+#ifndef CM_BASE_STR_H
+#define CM_BASE_STR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+typedef struct cm_str {
+    const char *data;
+    size_t len;
+} cm_str_t;
+
+/* A slice of a string literal. */
+#define CM_STR(literal) ((cm_str_t){(literal), sizeof(literal) - 1})
+
+/* A slice of a NUL-terminated string (NULL gives the empty slice). */
+static inline cm_str_t cm_str(const char *text)
+{
+    return (cm_str_t){text, text ? strlen(text) : 0};
+}
+
+static inline bool cm_str_equal(cm_str_t a, cm_str_t b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
+/* Bytewise order, as memcmp with the shorter first: the order of every text of the contract. */
+int cm_str_compare(cm_str_t a, cm_str_t b);
+
+/* Compares without regard to ASCII case. */
+bool cm_str_equal_nocase(cm_str_t a, cm_str_t b);
+
+/* The slice without ASCII white space at either end. */
+cm_str_t cm_str_trim(cm_str_t s);
+
+/* Parses a whole decimal integer with an optional minus sign; false on anything else, overflow
+ * included. */
+bool cm_str_to_i64(cm_str_t s, int64_t *value);
+
+/* True when the bytes are well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). */
+bool cm_utf8_valid(const char *data, size_t len);
+
+typedef struct cm_buf {
+    char *data;
+    size_t len;
+    size_t cap;
+} cm_buf_t;
+
+#define CM_BUF_INIT ((cm_buf_t){NULL, 0, 0})
+
+/* Appends fail only for want of memory: then they abort the process with a sentence, because no
+ * caller could do better; sizes are bounded by the contract's field limits. */
+void cm_buf_reserve(cm_buf_t *buf, size_t more);
+void cm_buf_add(cm_buf_t *buf, const void *data, size_t len);
+void cm_buf_add_str(cm_buf_t *buf, cm_str_t s);
+void cm_buf_add_text(cm_buf_t *buf, const char *text);
+void cm_buf_add_char(cm_buf_t *buf, char c);
+void cm_buf_add_i64(cm_buf_t *buf, int64_t value);
+void cm_buf_printf(cm_buf_t *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Appends the shortest decimal text that reads back to the same double. */
+void cm_buf_add_double(cm_buf_t *buf, double value);
+
+/* Appends a JSON string, quotes included; control characters, quote and backslash are escaped,
+ * other UTF-8 is passed through. */
+void cm_buf_add_json(cm_buf_t *buf, cm_str_t s);
+
+/* Appends a CSV field (RFC 4180): quoted only where a comma, quote, CR or LF demands it. */
+void cm_buf_add_csv(cm_buf_t *buf, cm_str_t s);
+
+/* Forgets the contents, keeps the memory. */
+void cm_buf_clear(cm_buf_t *buf);
+
+/* Frees the memory and leaves CM_BUF_INIT. */
+void cm_buf_free(cm_buf_t *buf);
+
+/* malloc, calloc and realloc that end the process with a sentence when there is no memory. For
+ * small things; whatever grows with the data uses malloc and reports CM_ENOMEM. */
+void *cm_alloc(size_t size) __attribute__((malloc, returns_nonnull));
+void *cm_alloc_zero(size_t count, size_t size) __attribute__((malloc, returns_nonnull));
+void *cm_realloc(void *old, size_t size) __attribute__((returns_nonnull));
+char *cm_strdup(const char *text) __attribute__((malloc, returns_nonnull));
+
+#endif

@@ -1,0 +1,54 @@
+/* What every command gets: the process's surroundings, passed in so that tests can replace them. */
+#ifndef CM_CMD_APP_H
+#define CM_CMD_APP_H
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/options.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+
+/* Options that every command takes. */
+typedef struct cm_global_options {
+    const char *config;      /* --config FILE, default clickmill.yaml when it is there */
+    const char *data_dir;    /* --data DIR, default "data" */
+    int log_level;           /* --log-level error|warn|info|debug */
+    bool json;               /* --json: the run's account as one JSON object on stdout */
+    bool help;               /* --help */
+    int64_t memory;          /* memory: bytes the mill may use */
+    int64_t session_timeout; /* session_timeout: ms, default 30m */
+} cm_global_options_t;
+
+typedef struct cm_command cm_command_t;
+
+typedef struct cm_app {
+    cm_log_t log;
+    const cm_clock_t *clock; /* NULL: the real one */
+    FILE *out;               /* data */
+    FILE *messages;          /* what a person reads: status, accounts */
+    bool terminal;           /* messages go to a terminal: live line, progress bar */
+    const atomic_bool *stop; /* becomes true at SIGINT or SIGTERM */
+    cm_global_options_t global;
+    const cm_command_t *command;      /* the one being run */
+    const cm_option_values_t *values; /* its parsed options, for cm_options_given() */
+    cm_err_t err;
+} cm_app_t;
+
+struct cm_command {
+    const char *name;
+    const char *arguments;      /* "FILE...|-", "" for none */
+    const char *summary;        /* one line for the table of commands */
+    const char *details;        /* paragraphs for help and manual; NULL: none */
+    const cm_option_t *options; /* NULL: only the global ones */
+    size_t options_size;        /* of the struct that the table fills */
+    /* Returns 0 or a CM_E* with the sentence in app->err. */
+    int (*run)(cm_app_t *app, const void *options, int argc, char **argv);
+};
+
+/* The table in main.c; ends with a NULL name. */
+extern const cm_command_t *const cm_commands[];
+extern const cm_option_t cm_global_option_table[];
+
+#endif

@@ -1,0 +1,64 @@
+/* A batch: what flows between the rooms. Events, the dead letters among them, and the account.
+ *
+ * The batch owns its arrays and its arena; events and dead letters are slices of the arena or of
+ * memory that the source keeps until its next call. One thread at a time. */
+#ifndef CM_EVENT_BATCH_H
+#define CM_EVENT_BATCH_H
+
+#include "event/event.h"
+
+/* A message that breaks a rule: its bytes unchanged, why, and where it came from. */
+typedef struct cm_dead {
+    cm_str_t payload;
+    cm_str_t reason;
+    cm_str_t origin; /* "access.log:17", "clickstream[3]@42" */
+} cm_dead_t;
+
+/* read = accepted + rejected + skipped, at every stage. */
+typedef struct cm_account {
+    uint64_t read, accepted, rejected, skipped;
+    uint64_t unknown_fields; /* fields of accepted events that the contract does not know */
+} cm_account_t;
+
+typedef struct cm_batch {
+    cm_event_t *events;
+    size_t count, cap;
+    cm_dead_t *dead;
+    size_t dead_count, dead_cap;
+    cm_account_t account; /* of this batch alone */
+    /* Where the source stands after this batch; stored in the batch's own transaction. A source
+     * that cannot be resumed leaves `source` empty. `position` is -1 when the source is complete
+     * and its entry shall be forgotten. */
+    cm_str_t source;
+    int64_t position;
+    cm_arena_t arena;
+} cm_batch_t;
+
+#define CM_BATCH_INIT ((cm_batch_t){.position = 0})
+
+/* Events a source should put into one batch: enough to hide the cost of a call, small enough to
+ * stay in the cache. */
+enum { CM_BATCH_EVENTS = 4096 };
+
+/* A slot for one more event, uninitialised; counted by cm_batch_accept. Valid until the next
+ * call. */
+cm_event_t *cm_batch_slot(cm_batch_t *batch);
+
+/* Takes the event of the last cm_batch_slot() into the batch: one read, one accepted. */
+void cm_batch_accept(cm_batch_t *batch);
+
+/* Adds a dead letter, copying all three texts: one read, one rejected. */
+void cm_batch_reject(cm_batch_t *batch, cm_str_t payload, const char *reason, const char *origin);
+
+/* One read, one skipped. */
+void cm_batch_skip(cm_batch_t *batch);
+
+/* Adds `more` to `sum`. */
+void cm_account_add(cm_account_t *sum, const cm_account_t *more);
+
+/* Empties the batch, keeps its memory. */
+void cm_batch_clear(cm_batch_t *batch);
+
+void cm_batch_free(cm_batch_t *batch);
+
+#endif

@@ -1,0 +1,66 @@
+/* The event: one click, as the contract has it (docs/contract.md).
+ *
+ * A cm_event_t owns nothing: its texts are slices of the line it was parsed from or of the batch's
+ * arena, and live as long as the batch. An empty row_key means "derived": the UUIDv5 of
+ * "{user_id}_{timestamp}", which is computed only where somebody needs the text. */
+#ifndef CM_EVENT_EVENT_H
+#define CM_EVENT_EVENT_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/str.h"
+
+typedef struct cm_event {
+    int64_t timestamp; /* ms since the epoch, UTC; 0 < timestamp < CM_TIME_END */
+    cm_str_t user_id;
+    cm_str_t url;
+    cm_str_t country;
+    cm_str_t city;
+    cm_str_t browser;
+    cm_str_t os;
+    cm_str_t device;
+    cm_str_t row_key; /* empty: derived */
+} cm_event_t;
+
+/* Limits of the contract, in bytes. */
+enum {
+    CM_ROW_KEY_MAX = 64,
+    CM_USER_ID_MAX = 256,
+    CM_URL_MAX = 2048,
+    CM_FIELD_MAX = 256, /* country, city, browser, os, device */
+    CM_UUID_TEXT = 36,
+};
+
+/* Fills absent country, city, browser, os and device with "Unknown". */
+void cm_event_complete(cm_event_t *event);
+
+/* Checks the rules of the contract (lengths, UTF-8, range of time). 0 or CM_EREJECT with the rule
+ * that is broken in `err`. `utf8_known` skips the UTF-8 check where a parser has done it. */
+int cm_event_check(const cm_event_t *event, bool utf8_known, cm_err_t *err);
+
+/* Writes the lower-case UUIDv5 (RFC 9562, section 5.5) of `name` in the DNS name space. */
+void cm_uuid5(cm_str_t name, char text[CM_UUID_TEXT]);
+
+/* The 16 bytes of the derived row key, UUIDv5 of "{user_id}_{timestamp}". */
+void cm_row_key_derive(cm_str_t user_id, int64_t timestamp, uint8_t uuid[16]);
+
+/* Text of a UUID, lower case. */
+void cm_uuid_format(const uint8_t uuid[16], char text[CM_UUID_TEXT]);
+
+/* The bytes of a canonical (lower-case, hyphenated) UUID; false for any other text. */
+bool cm_uuid_parse(cm_str_t text, uint8_t uuid[16]);
+
+/* The row key's text: the event's own, or the derived one written into `scratch`. */
+cm_str_t cm_event_row_key(const cm_event_t *event, char scratch[CM_UUID_TEXT]);
+
+/* Appends the event as one JSON object in the contract's order of fields, no newline. */
+void cm_event_add_json(cm_buf_t *buf, const cm_event_t *event);
+
+/* Appends the event as one CSV record with its newline; header in cm_event_csv_header. */
+void cm_event_add_csv(cm_buf_t *buf, const cm_event_t *event);
+extern const char cm_event_csv_header[];
+
+/* Parses a timestamp: an integer of ms, or RFC 3339 text. 0 or CM_EREJECT. */
+int cm_timestamp_parse(cm_str_t text, int64_t *ms, cm_err_t *err);
+
+#endif

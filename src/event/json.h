@@ -1,0 +1,24 @@
+/* The event's JSON, read: one object a line, as Kafka messages and JSONL have it.
+ *
+ * A parser is used by one thread at a time and owns its scratch memory. Built on simdjson, which
+ * nothing else includes. */
+#ifndef CM_EVENT_JSON_H
+#define CM_EVENT_JSON_H
+
+#include "event/event.h"
+
+typedef struct cm_json cm_json_t;
+
+/* Bytes that must be readable (any value) behind every text given to the parser. */
+enum { CM_JSON_PADDING = 64 };
+
+cm_json_t *cm_json_new(void);
+void cm_json_free(cm_json_t *json);
+
+/* Parses one JSON object into `event` (completed and checked) with texts in `arena` or in `text`
+ * itself. `unknown` is increased by the number of unknown fields. 0, or CM_EREJECT with the rule
+ * that is broken. `text` needs CM_JSON_PADDING readable bytes behind it. */
+int cm_json_parse_event(cm_json_t *json, cm_str_t text, cm_arena_t *arena, cm_event_t *event,
+                        uint64_t *unknown, cm_err_t *err);
+
+#endif

@@ -1,0 +1,145 @@
+/* The fourth door: answers at rest.
+ *
+ * An index takes cells and answers questions about them. What a number means: docs/contract.md.
+ * Beside the cells of the contract, (url, country, window), the same numbers are kept per url, per
+ * country and in total, because distinct users do not add up.
+ * Used by one thread at a time; open a second handle for a second thread. */
+#ifndef CM_INDEX_INDEX_H
+#define CM_INDEX_INDEX_H
+
+#include "base/err.h"
+#include "base/str.h"
+
+typedef enum cm_window {
+    CM_WINDOW_ALL,
+    CM_WINDOW_DAY,
+    CM_WINDOW_HOUR,
+    CM_WINDOW_COUNT,
+} cm_window_t;
+
+/* What a row is about. */
+typedef enum cm_dimension {
+    CM_PER_CELL,    /* url and country: the contract's answers */
+    CM_PER_URL,     /* country is empty */
+    CM_PER_COUNTRY, /* url is empty */
+    CM_PER_NOTHING, /* the whole site: both are empty */
+    CM_DIMENSION_COUNT,
+} cm_dimension_t;
+
+/* The integers of an answer. They add up over users, which is what makes them cheap to update. */
+typedef struct cm_numbers {
+    int64_t clicks;
+    int64_t users;          /* distinct user_id */
+    int64_t time_spent_sum; /* whole seconds */
+    int64_t time_spent_count;
+    int64_t page_time_sum; /* the same without gaps longer than the session timeout */
+    int64_t page_time_count;
+    int64_t entrances;
+    int64_t exits;
+} cm_numbers_t;
+
+typedef struct cm_answer {
+    cm_dimension_t dimension;
+    cm_window_t window;
+    int64_t window_start; /* ms; 0 for CM_WINDOW_ALL */
+    cm_str_t url;
+    cm_str_t country;
+    cm_numbers_t numbers;
+    int64_t updated_at; /* ms; when this row last changed */
+} cm_answer_t;
+
+/* Sorting: by a number descending, by a text ascending, ties by url, country, window start. */
+typedef enum cm_sort {
+    CM_SORT_CLICKS,
+    CM_SORT_USERS,
+    CM_SORT_AVERAGE_TIME_SPENT,
+    CM_SORT_TIME_SPENT_SUM,
+    CM_SORT_TIME_SPENT_COUNT,
+    CM_SORT_AVERAGE_TIME_ON_PAGE,
+    CM_SORT_ENTRANCES,
+    CM_SORT_EXITS,
+    CM_SORT_URL,
+    CM_SORT_COUNTRY,
+    CM_SORT_WINDOW,
+    CM_SORT_COUNT,
+} cm_sort_t;
+
+typedef struct cm_query {
+    cm_dimension_t dimension;
+    cm_window_t window;
+    int64_t from, to;    /* window starts in [from, to); to = 0: no upper end */
+    const char *url;     /* pattern: * any run, ? one character, else exact; NULL: all */
+    const char *country; /* exact; NULL: all */
+    cm_sort_t sort;
+    bool reverse;   /* the other way round than the sort's own direction */
+    int64_t limit;  /* rows at most; 0: all */
+    int64_t offset; /* rows to leave out first */
+} cm_query_t;
+
+/* Called once a row; the answer's texts live until it returns. Non-zero stops the query and is
+ * returned by it. */
+typedef int (*cm_answer_fn)(void *context, const cm_answer_t *answer);
+
+/* How far the answers of a window are. */
+typedef struct cm_freshness {
+    bool present;       /* false: never processed for this window */
+    int64_t accepted;   /* events in the store, copies included */
+    int64_t processed;  /* of these, how many the answers cover */
+    int64_t events;     /* distinct among the processed */
+    int64_t duplicates; /* processed - events */
+    int64_t cells;      /* rows of CM_PER_CELL */
+    int64_t updated_at; /* ms; when the answers last changed */
+    int64_t dead;       /* dead letters waiting in the store */
+} cm_freshness_t;
+
+typedef struct cm_index cm_index_t;
+
+typedef struct cm_index_ops {
+    int (*query)(cm_index_t *index, const cm_query_t *query, cm_answer_fn row, void *context,
+                 cm_err_t *err);
+    int (*freshness)(cm_index_t *index, cm_window_t window, cm_freshness_t *out, cm_err_t *err);
+    void (*close)(cm_index_t *index);
+} cm_index_ops_t;
+
+struct cm_index {
+    const cm_index_ops_t *ops;
+};
+
+/* Opens the embedded index of a data directory for reading, while another process or thread may
+ * write it. CM_EINPUT when there is none yet. */
+int cm_index_open_embedded(const char *data_dir, cm_index_t **index, cm_err_t *err);
+
+static inline int cm_index_query(cm_index_t *index, const cm_query_t *query, cm_answer_fn row,
+                                 void *context, cm_err_t *err)
+{
+    return index->ops->query(index, query, row, context, err);
+}
+
+static inline int cm_index_freshness(cm_index_t *index, cm_window_t window, cm_freshness_t *out,
+                                     cm_err_t *err)
+{
+    return index->ops->freshness(index, window, out, err);
+}
+
+static inline void cm_index_close(cm_index_t *index)
+{
+    if (index != NULL)
+        index->ops->close(index);
+}
+
+/* Names as the user writes and reads them. */
+extern const char *const cm_window_names[CM_WINDOW_COUNT]; /* all day hour */
+extern const char *const cm_sort_names[CM_SORT_COUNT];     /* clicks unique_user_count ... */
+bool cm_window_parse(const char *text, cm_window_t *window);
+bool cm_sort_parse(const char *text, cm_sort_t *sort);
+
+/* The header and rows of `query --format csv`; with a window other than all, `window` comes first,
+ * as its start in RFC 3339. Rows end with "\n". */
+void cm_answer_add_csv_header(cm_buf_t *buf, cm_window_t window);
+void cm_answer_add_csv(cm_buf_t *buf, const cm_answer_t *answer);
+
+/* One JSON object with the csv's fields, absent averages null; window and window_start where the
+ * window is not all; url and country only where the dimension has them. */
+void cm_answer_add_json(cm_buf_t *buf, const cm_answer_t *answer);
+
+#endif

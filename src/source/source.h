@@ -1,0 +1,39 @@
+/* The first door: where events come from.
+ *
+ * A source fills batches until it has no more. It is used by one thread. Implementations:
+ * synthetic.h, file.h (JSONL, CSV, access logs). */
+#ifndef CM_SOURCE_SOURCE_H
+#define CM_SOURCE_SOURCE_H
+
+#include "event/batch.h"
+
+typedef struct cm_source cm_source_t;
+
+typedef struct cm_source_ops {
+    /* Fills the (cleared) batch. 1: there is a batch, possibly empty; 0: the source has ended, the
+     * batch may hold a last part; negative: CM_E*. A live source returns with what it has after
+     * at most a second, or earlier when `*stop` becomes true. */
+    int (*next)(cm_source_t *source, cm_batch_t *batch, cm_err_t *err);
+    /* How far a finite source is: bytes or events done, and the total or 0 when it is not known.
+     * NULL: no progress to show. */
+    void (*progress)(const cm_source_t *source, uint64_t *done, uint64_t *total);
+    void (*close)(cm_source_t *source);
+} cm_source_ops_t;
+
+/* Every implementation begins with this. */
+struct cm_source {
+    const cm_source_ops_t *ops;
+};
+
+static inline int cm_source_next(cm_source_t *source, cm_batch_t *batch, cm_err_t *err)
+{
+    return source->ops->next(source, batch, err);
+}
+
+static inline void cm_source_close(cm_source_t *source)
+{
+    if (source != NULL)
+        source->ops->close(source);
+}
+
+#endif
