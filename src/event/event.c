@@ -1,0 +1,207 @@
+#include "event/event.h"
+
+#include "base/clock.h"
+
+#include <nettle/sha1.h>
+#include <stdio.h>
+
+/* 6ba7b810-9dad-11d1-80b4-00c04fd430c8, RFC 9562 section 6.6. */
+static const uint8_t namespace_dns[16] = {0x6b, 0xa7, 0xb8, 0x10, 0x9d, 0xad, 0x11, 0xd1,
+                                          0x80, 0xb4, 0x00, 0xc0, 0x4f, 0xd4, 0x30, 0xc8};
+
+static void complete(cm_str_t *field)
+{
+    if (field->len == 0)
+        *field = CM_STR("Unknown");
+}
+
+void cm_event_complete(cm_event_t *event)
+{
+    complete(&event->country);
+    complete(&event->city);
+    complete(&event->browser);
+    complete(&event->os);
+    complete(&event->device);
+}
+
+static int check_text(const char *name, cm_str_t text, size_t min, size_t max, bool utf8_known,
+                      cm_err_t *err)
+{
+    if (text.len < min)
+        return cm_fail(err, CM_EREJECT, "%s is missing or empty", name);
+    if (text.len > max)
+        return cm_fail(err, CM_EREJECT, "%s is %zu bytes long, the limit is %zu", name, text.len,
+                       max);
+    if (!utf8_known && !cm_utf8_valid(text.data, text.len))
+        return cm_fail(err, CM_EREJECT, "%s is not valid UTF-8", name);
+    return 0;
+}
+
+int cm_event_check(const cm_event_t *event, bool utf8_known, cm_err_t *err)
+{
+    const struct {
+        const char *name;
+        const cm_str_t *text;
+        size_t min, max;
+    } rules[] = {
+        {"user_id", &event->user_id, 1, CM_USER_ID_MAX},
+        {"url", &event->url, 1, CM_URL_MAX},
+        {"country", &event->country, 0, CM_FIELD_MAX},
+        {"city", &event->city, 0, CM_FIELD_MAX},
+        {"browser", &event->browser, 0, CM_FIELD_MAX},
+        {"os", &event->os, 0, CM_FIELD_MAX},
+        {"device", &event->device, 0, CM_FIELD_MAX},
+        {"row_key", &event->row_key, 0, CM_ROW_KEY_MAX},
+    };
+
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+        int rc =
+            check_text(rules[i].name, *rules[i].text, rules[i].min, rules[i].max, utf8_known, err);
+        if (rc < 0)
+            return rc;
+    }
+    if (event->timestamp <= 0 || event->timestamp >= CM_TIME_END)
+        return cm_fail(
+            err, CM_EREJECT,
+            "timestamp %lld is out of range: milliseconds between 1970 and 2100 are wanted",
+            (long long)event->timestamp);
+    return 0;
+}
+
+static void uuid5(struct sha1_ctx *hash, uint8_t uuid[16])
+{
+    uint8_t digest[SHA1_DIGEST_SIZE];
+    sha1_digest(hash, sizeof digest, digest);
+    memcpy(uuid, digest, 16);
+    uuid[6] = (uint8_t)((uuid[6] & 0x0F) | 0x50);
+    uuid[8] = (uint8_t)((uuid[8] & 0x3F) | 0x80);
+}
+
+void cm_uuid5(cm_str_t name, char text[CM_UUID_TEXT])
+{
+    struct sha1_ctx hash;
+    uint8_t uuid[16];
+
+    sha1_init(&hash);
+    sha1_update(&hash, sizeof namespace_dns, namespace_dns);
+    sha1_update(&hash, name.len, (const uint8_t *)name.data);
+    uuid5(&hash, uuid);
+    cm_uuid_format(uuid, text);
+}
+
+void cm_row_key_derive(cm_str_t user_id, int64_t timestamp, uint8_t uuid[16])
+{
+    struct sha1_ctx hash;
+    uint8_t digits[24];
+    uint8_t *end = digits + sizeof digits, *at = end;
+
+    do {
+        *--at = (uint8_t)('0' + timestamp % 10);
+        timestamp /= 10;
+    } while (timestamp > 0);
+    *--at = '_';
+    sha1_init(&hash);
+    sha1_update(&hash, sizeof namespace_dns, namespace_dns);
+    sha1_update(&hash, user_id.len, (const uint8_t *)user_id.data);
+    sha1_update(&hash, (size_t)(end - at), at);
+    uuid5(&hash, uuid);
+}
+
+/* Where the two digits of each byte stand in the text. */
+static const uint8_t uuid_at[16] = {0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34};
+
+void cm_uuid_format(const uint8_t uuid[16], char text[CM_UUID_TEXT])
+{
+    static const char hex[] = "0123456789abcdef";
+    for (int i = 0; i < 16; i++) {
+        text[uuid_at[i]] = hex[uuid[i] >> 4];
+        text[uuid_at[i] + 1] = hex[uuid[i] & 15];
+    }
+    text[8] = text[13] = text[18] = text[23] = '-';
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool cm_uuid_parse(cm_str_t text, uint8_t uuid[16])
+{
+    if (text.len != CM_UUID_TEXT || text.data[8] != '-' || text.data[13] != '-' ||
+        text.data[18] != '-' || text.data[23] != '-')
+        return false;
+    for (int i = 0; i < 16; i++) {
+        int high = hex_digit(text.data[uuid_at[i]]), low = hex_digit(text.data[uuid_at[i] + 1]);
+        if ((high | low) < 0)
+            return false;
+        uuid[i] = (uint8_t)(high << 4 | low);
+    }
+    return true;
+}
+
+cm_str_t cm_event_row_key(const cm_event_t *event, char scratch[CM_UUID_TEXT])
+{
+    uint8_t uuid[16];
+    if (event->row_key.len > 0)
+        return event->row_key;
+    cm_row_key_derive(event->user_id, event->timestamp, uuid);
+    cm_uuid_format(uuid, scratch);
+    return (cm_str_t){scratch, CM_UUID_TEXT};
+}
+
+void cm_event_add_json(cm_buf_t *buf, const cm_event_t *event)
+{
+    char scratch[CM_UUID_TEXT];
+    const struct {
+        const char *name;
+        cm_str_t text;
+    } fields[] = {
+        {", \"url\": ", event->url},   {", \"country\": ", event->country},
+        {", \"city\": ", event->city}, {", \"browser\": ", event->browser},
+        {", \"os\": ", event->os},     {", \"device\": ", event->device},
+    };
+
+    /* The spaces are those of Python's json.dumps, so that a diff with its output is empty. */
+    cm_buf_add_text(buf, "{\"row_key\": ");
+    cm_buf_add_json(buf, cm_event_row_key(event, scratch));
+    cm_buf_add_text(buf, ", \"user_id\": ");
+    cm_buf_add_json(buf, event->user_id);
+    cm_buf_add_text(buf, ", \"timestamp\": ");
+    cm_buf_add_i64(buf, event->timestamp);
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        cm_buf_add_text(buf, fields[i].name);
+        cm_buf_add_json(buf, fields[i].text);
+    }
+    cm_buf_add_char(buf, '}');
+}
+
+const char cm_event_csv_header[] = "row_key,user_id,timestamp,url,country,city,browser,os,device\n";
+
+void cm_event_add_csv(cm_buf_t *buf, const cm_event_t *event)
+{
+    char scratch[CM_UUID_TEXT];
+    const cm_str_t tail[] = {event->url,     event->country, event->city,
+                             event->browser, event->os,      event->device};
+
+    cm_buf_add_csv(buf, cm_event_row_key(event, scratch));
+    cm_buf_add_char(buf, ',');
+    cm_buf_add_csv(buf, event->user_id);
+    cm_buf_add_char(buf, ',');
+    cm_buf_add_i64(buf, event->timestamp);
+    for (size_t i = 0; i < sizeof tail / sizeof tail[0]; i++) {
+        cm_buf_add_char(buf, ',');
+        cm_buf_add_csv(buf, tail[i]);
+    }
+    cm_buf_add_char(buf, '\n');
+}
+
+int cm_timestamp_parse(cm_str_t text, int64_t *ms, cm_err_t *err)
+{
+    if (cm_str_to_i64(text, ms) || cm_time_parse(text, ms))
+        return 0;
+    return cm_fail(err, CM_EREJECT,
+                   "timestamp \"%.*s\" is neither an integer of milliseconds nor RFC 3339",
+                   (int)(text.len < 40 ? text.len : 40), text.data);
+}

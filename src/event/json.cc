@@ -1,0 +1,114 @@
+// The bridge to simdjson: the only C++ of the program, with a C face (event/json.h).
+//
+// The DOM parser is taken, not the on-demand one: it checks the whole text, fields that nobody asks
+// for included, and picks the processor's best implementation at run time.
+extern "C" {
+#include "event/json.h"
+}
+
+#include <new>
+#include <simdjson.h>
+
+using simdjson::SUCCESS;
+namespace dom = simdjson::dom;
+
+static_assert(CM_JSON_PADDING >= simdjson::SIMDJSON_PADDING,
+              "padding of event/json.h is too small");
+
+struct cm_json {
+    dom::parser parser;
+};
+
+extern "C" cm_json_t *cm_json_new(void)
+{
+    return new (std::nothrow) cm_json;
+}
+
+extern "C" void cm_json_free(cm_json_t *json)
+{
+    delete json;
+}
+
+namespace
+{
+
+struct field_rule {
+    std::string_view name;
+    cm_str_t cm_event_t::*text;
+};
+
+const field_rule fields[] = {
+    {"row_key", &cm_event_t::row_key}, {"user_id", &cm_event_t::user_id},
+    {"url", &cm_event_t::url},         {"country", &cm_event_t::country},
+    {"city", &cm_event_t::city},       {"browser", &cm_event_t::browser},
+    {"os", &cm_event_t::os},           {"device", &cm_event_t::device},
+};
+
+int take_timestamp(dom::element value, int64_t *ms, cm_err_t *err)
+{
+    std::string_view text;
+    if (value.get_int64().get(*ms) == SUCCESS)
+        return 0;
+    if (value.get_string().get(text) == SUCCESS)
+        return cm_timestamp_parse(cm_str_t{text.data(), text.size()}, ms, err);
+    return cm_fail(err, CM_EREJECT, "timestamp is neither an integer of milliseconds nor RFC 3339");
+}
+
+// A text or null into `out`; the parser's copy dies with the next parse, so it moves to the arena.
+int take_text(const field_rule &rule, dom::element value, cm_arena_t *arena, cm_str_t *out,
+              cm_err_t *err)
+{
+    std::string_view text;
+    if (value.is_null()) {
+        *out = cm_str_t{nullptr, 0};
+        return 0;
+    }
+    if (value.get_string().get(text) != SUCCESS)
+        return cm_fail(err, CM_EREJECT, "%s is not a text", rule.name.data());
+    *out = cm_arena_copy(arena, cm_str_t{text.data(), text.size()});
+    return 0;
+}
+
+int take_field(dom::key_value_pair field, cm_arena_t *arena, cm_event_t *event, bool *has_time,
+               uint64_t *unknown, cm_err_t *err)
+{
+    if (field.key == "timestamp") {
+        *has_time = true;
+        return take_timestamp(field.value, &event->timestamp, err);
+    }
+    for (const field_rule &rule : fields) {
+        if (field.key == rule.name)
+            return take_text(rule, field.value, arena, &(event->*rule.text), err);
+    }
+    ++*unknown;
+    return 0;
+}
+
+} // namespace
+
+extern "C" int cm_json_parse_event(cm_json_t *json, cm_str_t text, cm_arena_t *arena,
+                                   cm_event_t *event, uint64_t *unknown, cm_err_t *err)
+{
+    dom::element root;
+    dom::object object;
+    bool has_time = false;
+    uint64_t strange = 0;
+
+    *event = cm_event_t{};
+    if (auto code = json->parser.parse(text.data, text.len, false).get(root); code != SUCCESS)
+        return cm_fail(err, CM_EREJECT, "not valid JSON: %s", simdjson::error_message(code));
+    if (root.get_object().get(object) != SUCCESS)
+        return cm_fail(err, CM_EREJECT, "not a JSON object");
+    for (dom::key_value_pair field : object) {
+        int rc = take_field(field, arena, event, &has_time, &strange, err);
+        if (rc < 0)
+            return rc;
+    }
+    if (!has_time)
+        return cm_fail(err, CM_EREJECT, "timestamp is missing");
+    if (int rc = cm_event_check(event, true, err); rc < 0)
+        return rc;
+    cm_event_complete(event);
+    *unknown += strange;
+    return 0;
+}
