@@ -1,0 +1,444 @@
+#include "store/block.h"
+
+#include <stdlib.h>
+#include <xxhash.h>
+#include <zstd.h>
+
+enum {
+    FORMAT = 1,
+    HEAD_SIZE = 10,  /* checksum, format, streams */
+    STREAM_SIZE = 9, /* width, raw, stored */
+    ZSTD_LEVEL = 1,
+};
+
+/* ---- writing ---- */
+
+static void add_u32(cm_buf_t *out, uint32_t value)
+{
+    uint8_t bytes[4] = {(uint8_t)value, (uint8_t)(value >> 8), (uint8_t)(value >> 16),
+                        (uint8_t)(value >> 24)};
+    cm_buf_add(out, bytes, sizeof bytes);
+}
+
+static void begin_part(cm_buf_t *out, uint8_t streams)
+{
+    uint8_t head[HEAD_SIZE] = {[8] = FORMAT, [9] = streams};
+    cm_buf_add(out, head, sizeof head);
+}
+
+static void finish_part(cm_buf_t *out)
+{
+    uint64_t sum = XXH3_64bits(out->data + 8, out->len - 8);
+    for (int i = 0; i < 8; i++)
+        out->data[i] = (char)(sum >> (8 * i));
+}
+
+/* Raw bytes as one stream, compressed where that makes them smaller. */
+static void add_stream(cm_buf_t *out, uint8_t width, const uint8_t *raw, size_t size)
+{
+    size_t bound = ZSTD_compressBound(size);
+    cm_buf_add(out, &width, 1);
+    add_u32(out, (uint32_t)size);
+    size_t stored_at = out->len;
+    add_u32(out, 0);
+    cm_buf_reserve(out, bound);
+    size_t stored = ZSTD_compress(out->data + out->len, bound, raw, size, ZSTD_LEVEL);
+    if (ZSTD_isError(stored) || stored >= size) {
+        memcpy(out->data + out->len, raw, size);
+        stored = size;
+    }
+    out->len += stored;
+    for (int i = 0; i < 4; i++)
+        out->data[stored_at + (size_t)i] = (char)(stored >> (8 * i));
+}
+
+static uint8_t width_of(uint64_t max)
+{
+    uint8_t width = 0;
+    for (; max != 0; max >>= 8)
+        width++;
+    return width;
+}
+
+static void add_numbers(cm_buf_t *out, const uint64_t *values, uint32_t count, uint8_t *scratch)
+{
+    uint64_t all = 0;
+    for (uint32_t i = 0; i < count; i++)
+        all |= values[i];
+    uint8_t width = width_of(all);
+    for (uint8_t plane = 0; plane < width; plane++) {
+        uint8_t *to = scratch + (size_t)plane * count;
+        for (uint32_t i = 0; i < count; i++)
+            to[i] = (uint8_t)(values[i] >> (8 * plane));
+    }
+    add_stream(out, width, scratch, (size_t)width * count);
+}
+
+static void add_ids(cm_buf_t *out, const uint32_t *ids, uint32_t count, uint64_t *wide,
+                    uint8_t *scratch)
+{
+    for (uint32_t i = 0; i < count; i++)
+        wide[i] = ids[i];
+    add_numbers(out, wide, count, scratch);
+}
+
+static uint64_t zigzag(int64_t value)
+{
+    return ((uint64_t)value << 1) ^ (uint64_t)(value >> 63);
+}
+
+static int64_t unzigzag(uint64_t value)
+{
+    return (int64_t)(value >> 1) ^ -(int64_t)(value & 1);
+}
+
+static void add_times(cm_buf_t *out, const int64_t *times, uint32_t count, uint64_t *wide,
+                      uint8_t *scratch)
+{
+    /* The first difference would be the whole time and widen all others: it goes on its own. */
+    wide[0] = zigzag(times[0]);
+    add_numbers(out, wide, 1, scratch);
+    for (uint32_t i = 1; i < count; i++)
+        wide[i - 1] = zigzag(times[i] - times[i - 1]);
+    add_numbers(out, wide, count - 1, scratch);
+}
+
+static void add_keys(cm_buf_t *out, const cm_columns_t *columns, uint64_t *wide, uint8_t *scratch)
+{
+    cm_buf_t uuids = CM_BUF_INIT, lengths = CM_BUF_INIT, texts = CM_BUF_INIT;
+
+    for (uint32_t i = 0; i < columns->count; i++) {
+        const cm_key_t *key = &columns->keys[i];
+        wide[i] = key->kind;
+        if (key->kind == CM_KEY_UUID) {
+            cm_buf_add(&uuids, key->uuid, sizeof key->uuid);
+        } else if (key->kind == CM_KEY_TEXT) {
+            cm_buf_add_char(&lengths, (char)key->text.len);
+            cm_buf_add_str(&texts, key->text);
+        }
+    }
+    add_numbers(out, wide, columns->count, scratch);
+    add_stream(out, 1, (const uint8_t *)uuids.data, uuids.len);
+    add_stream(out, 1, (const uint8_t *)lengths.data, lengths.len);
+    add_stream(out, 1, (const uint8_t *)texts.data, texts.len);
+    cm_buf_free(&uuids);
+    cm_buf_free(&lengths);
+    cm_buf_free(&texts);
+}
+
+void cm_block_encode(const cm_columns_t *columns, unsigned part, cm_buf_t *out)
+{
+    uint32_t count = columns->count;
+    uint64_t *wide = cm_alloc((size_t)count * sizeof *wide);
+    uint8_t *scratch = cm_alloc((size_t)count * sizeof *wide);
+
+    if (part == CM_READ_HOT) {
+        begin_part(out, 5);
+        add_ids(out, columns->ids[CM_USER], count, wide, scratch);
+        add_times(out, columns->time, count, wide, scratch);
+        add_ids(out, columns->ids[CM_URL], count, wide, scratch);
+        add_ids(out, columns->ids[CM_COUNTRY], count, wide, scratch);
+    } else if (part == CM_READ_COLD) {
+        begin_part(out, CM_FIELD_COUNT - CM_CITY);
+        for (int field = CM_CITY; field < CM_FIELD_COUNT; field++)
+            add_ids(out, columns->ids[field], count, wide, scratch);
+    } else {
+        begin_part(out, 4);
+        add_keys(out, columns, wide, scratch);
+    }
+    finish_part(out);
+    free(wide);
+    free(scratch);
+}
+
+/* ---- reading ---- */
+
+/* What is left of a part, and the scratch memory that streams are decompressed into. */
+typedef struct part_reader {
+    const uint8_t *at, *end;
+    cm_columns_t *columns;
+    cm_err_t *err;
+} part_reader_t;
+
+typedef struct stream {
+    uint8_t width;
+    const uint8_t *raw;
+    size_t size;
+} stream_t;
+
+static uint32_t get_u32(const uint8_t *at)
+{
+    return at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+}
+
+static int corrupt(cm_err_t *err, const char *what)
+{
+    return cm_fail(err, CM_ECORRUPT, "%s", what);
+}
+
+static int open_part(part_reader_t *reader, cm_str_t blob, uint8_t streams)
+{
+    const uint8_t *bytes = (const uint8_t *)blob.data;
+    uint64_t sum = 0;
+
+    if (blob.len < HEAD_SIZE)
+        return corrupt(reader->err, "it is too short");
+    for (int i = 0; i < 8; i++)
+        sum |= (uint64_t)bytes[i] << (8 * i);
+    if (sum != XXH3_64bits(bytes + 8, blob.len - 8))
+        return corrupt(reader->err, "its checksum does not match its bytes");
+    if (bytes[8] != FORMAT || bytes[9] != streams)
+        return corrupt(reader->err, "its format is not known");
+    reader->at = bytes + HEAD_SIZE;
+    reader->end = bytes + blob.len;
+    return 0;
+}
+
+/* The next stream, which must hold `want` bytes at most; decompressed into the scratch memory. */
+static int next_stream(part_reader_t *reader, size_t want, stream_t *out)
+{
+    cm_columns_t *columns = reader->columns;
+
+    if (reader->end - reader->at < STREAM_SIZE)
+        return corrupt(reader->err, "a column is missing");
+    out->width = reader->at[0];
+    out->size = get_u32(reader->at + 1);
+    size_t stored = get_u32(reader->at + 5);
+    reader->at += STREAM_SIZE;
+    if (stored > (size_t)(reader->end - reader->at) || out->size > want)
+        return corrupt(reader->err, "a column is longer than its block");
+    const uint8_t *bytes = reader->at;
+    reader->at += stored;
+    if (stored == out->size) {
+        out->raw = bytes;
+        return 0;
+    }
+    if (columns->scratch_size < out->size) {
+        columns->scratch_size = out->size;
+        columns->scratch = cm_realloc(columns->scratch, out->size);
+    }
+    size_t got = ZSTD_decompress(columns->scratch, out->size, bytes, stored);
+    if (ZSTD_isError(got) || got != out->size)
+        return corrupt(reader->err, "a column does not decompress");
+    out->raw = columns->scratch;
+    return 0;
+}
+
+static int next_numbers(part_reader_t *reader, uint32_t count, unsigned max_width, stream_t *out)
+{
+    int rc = next_stream(reader, (size_t)max_width * count, out);
+    if (rc < 0)
+        return rc;
+    if (out->width > max_width || out->size != (size_t)out->width * count)
+        return corrupt(reader->err, "a column has a wrong width");
+    return 0;
+}
+
+static inline uint64_t number_at(const stream_t *stream, uint32_t count, uint32_t i)
+{
+    uint64_t value = 0;
+    for (uint8_t plane = 0; plane < stream->width; plane++)
+        value |= (uint64_t)stream->raw[(size_t)plane * count + i] << (8 * plane);
+    return value;
+}
+
+static int read_ids(part_reader_t *reader, uint32_t *ids, uint32_t limit)
+{
+    uint32_t count = reader->columns->count, max = 0;
+    stream_t stream;
+    int rc = next_numbers(reader, count, 4, &stream);
+    if (rc < 0)
+        return rc;
+    memset(ids, 0, count * sizeof *ids);
+    /* Plane by plane: a loop over one plane vectorises. */
+    for (uint8_t plane = 0; plane < stream.width; plane++) {
+        const uint8_t *from = stream.raw + (size_t)plane * count;
+        unsigned shift = 8u * plane;
+        for (uint32_t i = 0; i < count; i++)
+            ids[i] |= (uint32_t)from[i] << shift;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        max = ids[i] > max ? ids[i] : max;
+    if (max >= limit)
+        return corrupt(reader->err, "it names a text that the dictionary does not have");
+    return 0;
+}
+
+static int read_times(part_reader_t *reader)
+{
+    int64_t *time = reader->columns->time;
+    uint32_t count = reader->columns->count;
+    stream_t stream;
+
+    int rc = next_numbers(reader, 1, 8, &stream);
+    if (rc < 0)
+        return rc;
+    time[0] = unzigzag(number_at(&stream, 1, 0));
+    rc = next_numbers(reader, count - 1, 8, &stream);
+    if (rc < 0)
+        return rc;
+    for (uint32_t i = 1; i < count; i++)
+        time[i] = time[i - 1] + unzigzag(number_at(&stream, count - 1, i - 1));
+    return 0;
+}
+
+static int read_keys(part_reader_t *reader)
+{
+    cm_columns_t *columns = reader->columns;
+    size_t uuids = 0, texts = 0, at = 0;
+    stream_t stream;
+
+    int rc = next_numbers(reader, columns->count, 1, &stream);
+    if (rc < 0)
+        return rc;
+    for (uint32_t i = 0; i < columns->count; i++) {
+        columns->keys[i].kind = (uint8_t)number_at(&stream, columns->count, i);
+        uuids += columns->keys[i].kind == CM_KEY_UUID;
+        texts += columns->keys[i].kind == CM_KEY_TEXT;
+    }
+    if ((rc = next_stream(reader, uuids * 16, &stream)) < 0)
+        return rc;
+    if (stream.size != uuids * 16)
+        return corrupt(reader->err, "row keys are missing");
+    for (uint32_t i = 0; i < columns->count; i++) {
+        if (columns->keys[i].kind == CM_KEY_UUID) {
+            memcpy(columns->keys[i].uuid, stream.raw + at, 16);
+            at += 16;
+        }
+    }
+    if ((rc = next_stream(reader, texts, &stream)) < 0)
+        return rc;
+    if (stream.size != texts)
+        return corrupt(reader->err, "row keys are missing");
+    size_t bytes = 0;
+    at = 0;
+    for (uint32_t i = 0; i < columns->count; i++) {
+        if (columns->keys[i].kind == CM_KEY_TEXT) {
+            columns->keys[i].text.len = stream.raw[at++];
+            bytes += columns->keys[i].text.len;
+        }
+    }
+    if ((rc = next_stream(reader, bytes, &stream)) < 0)
+        return rc;
+    if (stream.size != bytes)
+        return corrupt(reader->err, "row keys are missing");
+    cm_arena_reset(&columns->key_texts);
+    cm_str_t all = cm_arena_copy(&columns->key_texts, (cm_str_t){(const char *)stream.raw, bytes});
+    at = 0;
+    for (uint32_t i = 0; i < columns->count; i++) {
+        if (columns->keys[i].kind == CM_KEY_TEXT) {
+            columns->keys[i].text.data = all.data + at;
+            at += columns->keys[i].text.len;
+        }
+    }
+    return 0;
+}
+
+int cm_block_decode(cm_str_t blob, unsigned part, uint32_t count,
+                    const uint32_t texts[CM_FIELD_COUNT], cm_columns_t *columns, cm_err_t *err)
+{
+    part_reader_t reader = {.columns = columns, .err = err};
+    int rc;
+
+    if (count == 0)
+        return corrupt(err, "it has no events");
+    columns->count = 0;
+    cm_columns_reserve(columns, count);
+    columns->count = count;
+    if (part == CM_READ_HOT) {
+        if ((rc = open_part(&reader, blob, 5)) < 0 ||
+            (rc = read_ids(&reader, columns->ids[CM_USER], texts[CM_USER])) < 0 ||
+            (rc = read_times(&reader)) < 0 ||
+            (rc = read_ids(&reader, columns->ids[CM_URL], texts[CM_URL])) < 0)
+            return rc;
+        return read_ids(&reader, columns->ids[CM_COUNTRY], texts[CM_COUNTRY]);
+    }
+    if (part == CM_READ_COLD) {
+        rc = open_part(&reader, blob, CM_FIELD_COUNT - CM_CITY);
+        for (int field = CM_CITY; rc == 0 && field < CM_FIELD_COUNT; field++)
+            rc = read_ids(&reader, columns->ids[field], texts[field]);
+        return rc;
+    }
+    rc = open_part(&reader, blob, 4);
+    return rc < 0 ? rc : read_keys(&reader);
+}
+
+/* ---- columns and segments ---- */
+
+void cm_columns_reserve(cm_columns_t *columns, uint32_t count)
+{
+    if (count <= columns->cap)
+        return;
+    uint32_t cap = columns->cap ? columns->cap : 256;
+    while (cap < count)
+        cap *= 2;
+    columns->time = cm_realloc(columns->time, cap * sizeof *columns->time);
+    for (int field = 0; field < CM_FIELD_COUNT; field++)
+        columns->ids[field] = cm_realloc(columns->ids[field], cap * sizeof *columns->ids[field]);
+    columns->keys = cm_realloc(columns->keys, cap * sizeof *columns->keys);
+    columns->cap = cap;
+}
+
+void cm_columns_free(cm_columns_t *columns)
+{
+    free(columns->time);
+    for (int field = 0; field < CM_FIELD_COUNT; field++)
+        free(columns->ids[field]);
+    free(columns->keys);
+    free(columns->scratch);
+    cm_arena_free(&columns->key_texts);
+    *columns = (cm_columns_t){0};
+}
+
+void cm_segment_encode(const cm_str_t *texts, uint32_t count, cm_buf_t *out)
+{
+    cm_buf_t lengths = CM_BUF_INIT, bytes = CM_BUF_INIT;
+
+    for (uint32_t i = 0; i < count; i++) {
+        uint8_t len[2] = {(uint8_t)texts[i].len, (uint8_t)(texts[i].len >> 8)};
+        cm_buf_add(&lengths, len, sizeof len);
+        cm_buf_add_str(&bytes, texts[i]);
+    }
+    begin_part(out, 2);
+    add_stream(out, 2, (const uint8_t *)lengths.data, lengths.len);
+    add_stream(out, 1, (const uint8_t *)bytes.data, bytes.len);
+    finish_part(out);
+    cm_buf_free(&lengths);
+    cm_buf_free(&bytes);
+}
+
+int cm_segment_decode(cm_str_t blob, uint32_t count, void (*take)(void *context, cm_str_t text),
+                      void *context, cm_err_t *err)
+{
+    cm_columns_t scratch = {0};
+    part_reader_t reader = {.columns = &scratch, .err = err};
+    uint8_t *lengths = cm_alloc((size_t)count * 2);
+    size_t total = 0, at = 0;
+    stream_t stream;
+
+    int rc = open_part(&reader, blob, 2);
+    if (rc < 0 || (rc = next_stream(&reader, (size_t)count * 2, &stream)) < 0)
+        goto done;
+    if (stream.size != (size_t)count * 2) {
+        rc = corrupt(err, "texts are missing");
+        goto done;
+    }
+    memcpy(lengths, stream.raw, stream.size);
+    for (uint32_t i = 0; i < count; i++)
+        total += lengths[2 * i] | (size_t)lengths[2 * i + 1] << 8;
+    if ((rc = next_stream(&reader, total, &stream)) < 0)
+        goto done;
+    if (stream.size != total) {
+        rc = corrupt(err, "texts are missing");
+        goto done;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        size_t len = lengths[2 * i] | (size_t)lengths[2 * i + 1] << 8;
+        take(context, (cm_str_t){(const char *)stream.raw + at, len});
+        at += len;
+    }
+done:
+    cm_columns_free(&scratch);
+    free(lengths);
+    return rc;
+}

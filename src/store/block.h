@@ -1,0 +1,44 @@
+/* The block: thousands of events as compressed columns.
+ *
+ * A block has three parts, each a blob with its own checksum: hot (user, time, url, country), cold
+ * (city, browser, os, device) and keys (row keys). Layout of a part, little-endian:
+ *
+ *     u64 XXH3-64 of all that follows
+ *     u8  format (1), u8 streams
+ *     per stream: u8 width, u32 raw bytes, u32 stored bytes, the bytes
+ *
+ * A stream is a column of unsigned numbers of `width` bytes, transposed into byte planes (all
+ * lowest bytes, then all second bytes, ...) so that the high bytes, which hardly vary, shrink to
+ * nothing under zstd; width 0 is a column of zeros. Time is stored as the zigzag difference to the
+ * event before, its first value absolute. Stored bytes equal to raw bytes mean "not compressed".
+ *
+ * Encoding and decoding touch only the memory given; any thread. */
+#ifndef CM_STORE_BLOCK_H
+#define CM_STORE_BLOCK_H
+
+#include "store/store.h"
+
+/* Events that fill a block. 256 Ki: big enough that the dictionary columns compress well and a
+ * block costs one SQLite row, small enough that its columns stay in a core's L2 cache by parts. */
+enum { CM_BLOCK_EVENTS = 256 * 1024 };
+
+/* Makes room for `count` events, keeps the contents of the first columns->count. */
+void cm_columns_reserve(cm_columns_t *columns, uint32_t count);
+
+/* Appends the block's part to the empty buffer. `parts` is one of CM_READ_HOT, _COLD, _KEYS. */
+void cm_block_encode(const cm_columns_t *columns, unsigned part, cm_buf_t *out);
+
+/* Decodes one part of a block of `count` events into the columns, after its checksum. `texts` is
+ * how many ids each dictionary has; an id beyond is corruption. CM_ECORRUPT says what is wrong, the
+ * caller says where. */
+int cm_block_decode(cm_str_t blob, unsigned part, uint32_t count,
+                    const uint32_t texts[CM_FIELD_COUNT], cm_columns_t *columns, cm_err_t *err);
+
+/* A dictionary segment: the texts of ids [first, first + count), with the same checksum. */
+void cm_segment_encode(const cm_str_t *texts, uint32_t count, cm_buf_t *out);
+
+/* Calls `take` for each text of the segment, in order. */
+int cm_segment_decode(cm_str_t blob, uint32_t count, void (*take)(void *context, cm_str_t text),
+                      void *context, cm_err_t *err);
+
+#endif

@@ -1,0 +1,277 @@
+#include "store/database.h"
+
+#include "base/str.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    APPLICATION_ID = 0x434C4B4D, /* "CLKM" */
+    VERSION = 1,
+    BUSY_MS = 5000, /* a reader may have to wait while the writer recovers the log */
+};
+
+static const char schema[] =
+    "CREATE TABLE block (\n"
+    "    first INTEGER PRIMARY KEY,\n" /* ordinal of its first event */
+    "    count INTEGER NOT NULL,\n"
+    "    time_min INTEGER NOT NULL,\n"
+    "    time_max INTEGER NOT NULL,\n"
+    "    keys_derived INTEGER NOT NULL,\n" /* 1: no event has a row key of its own */
+    "    hot BLOB NOT NULL,\n"
+    "    cold BLOB NOT NULL,\n"
+    "    keys BLOB NOT NULL);\n"
+    "CREATE TABLE dictionary (\n"
+    "    field INTEGER NOT NULL,\n"
+    "    first INTEGER NOT NULL,\n" /* id of its first text */
+    "    count INTEGER NOT NULL,\n"
+    "    texts BLOB NOT NULL,\n"
+    "    PRIMARY KEY (field, first)) WITHOUT ROWID;\n"
+    "CREATE TABLE source (\n"
+    "    name TEXT PRIMARY KEY,\n"
+    "    position INTEGER NOT NULL) WITHOUT ROWID;\n"
+    "CREATE TABLE dead (\n"
+    "    id INTEGER PRIMARY KEY AUTOINCREMENT,\n"
+    "    time INTEGER NOT NULL,\n"
+    "    origin TEXT NOT NULL,\n"
+    "    reason TEXT NOT NULL,\n"
+    "    payload BLOB NOT NULL);\n"
+    "CREATE TABLE secret (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;\n";
+
+int cm_database_fail(const cm_database_t *database, const char *doing, cm_err_t *err)
+{
+    int code = sqlite3_errcode(database->db);
+    const char *text = sqlite3_errmsg(database->db);
+    const char *path = database->path;
+
+    switch (code & 0xFF) {
+    case SQLITE_FULL:
+        return cm_fail(err, CM_EIO,
+                       "%s: no space left for %s; free some space and run it again, nothing that "
+                       "was committed is lost",
+                       doing, path);
+    case SQLITE_IOERR:
+    case SQLITE_CANTOPEN:
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+        return cm_fail(err, CM_EIO, "%s: cannot use %s (%s); check its permissions and its disk",
+                       doing, path, text);
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return cm_fail(err, CM_ECORRUPT,
+                       "%s: %s is damaged or not a Clickmill database (%s); restore it from a copy",
+                       doing, path, text);
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return cm_fail(err, CM_EBUSY, "%s: %s is being used by another program; try again", doing,
+                       path);
+    case SQLITE_NOMEM:
+        return cm_fail_memory(err);
+    default:
+        return cm_fail(err, CM_EINTERNAL, "%s: SQLite says for %s: %s", doing, path, text);
+    }
+}
+
+int cm_database_exec(const cm_database_t *database, const char *sql, const char *doing,
+                     cm_err_t *err)
+{
+    if (sqlite3_exec(database->db, sql, NULL, NULL, NULL) != SQLITE_OK)
+        return cm_database_fail(database, doing, err);
+    return 0;
+}
+
+int cm_database_prepare(const cm_database_t *database, const char *sql, sqlite3_stmt **statement,
+                        cm_err_t *err)
+{
+    if (sqlite3_prepare_v2(database->db, sql, -1, statement, NULL) != SQLITE_OK)
+        return cm_database_fail(database, "preparing a statement", err);
+    return 0;
+}
+
+int cm_database_step(const cm_database_t *database, sqlite3_stmt *statement, const char *doing,
+                     cm_err_t *err)
+{
+    int rc = sqlite3_step(statement) == SQLITE_DONE ? 0 : cm_database_fail(database, doing, err);
+    sqlite3_reset(statement);
+    return rc;
+}
+
+int cm_database_int(const cm_database_t *database, const char *sql, int64_t fallback,
+                    int64_t *value, cm_err_t *err)
+{
+    sqlite3_stmt *statement;
+    int rc = cm_database_prepare(database, sql, &statement, err);
+    if (rc < 0)
+        return rc;
+    int step = sqlite3_step(statement);
+    *value = fallback;
+    if (step == SQLITE_ROW && sqlite3_column_type(statement, 0) != SQLITE_NULL)
+        *value = sqlite3_column_int64(statement, 0);
+    else if (step != SQLITE_ROW && step != SQLITE_DONE)
+        rc = cm_database_fail(database, "reading the store", err);
+    sqlite3_finalize(statement);
+    return rc;
+}
+
+/* mkdir -p */
+static int make_directories(const char *path, cm_err_t *err)
+{
+    char *copy = cm_strdup(path);
+    int rc = 0;
+
+    for (char *at = copy + 1; rc == 0; at++) {
+        if (*at != '/' && *at != '\0')
+            continue;
+        char end = *at;
+        *at = '\0';
+        if (mkdir(copy, 0777) < 0 && errno != EEXIST)
+            rc = cm_fail(err, CM_EIO,
+                         "cannot make the data directory %s (%s); choose another with --data", path,
+                         strerror(errno));
+        *at = end;
+        if (end == '\0')
+            break;
+    }
+    free(copy);
+    return rc;
+}
+
+/* The lock is the kernel's: it goes with the process, however that ends. */
+static int take_lock(const char *data_dir, int *fd, cm_err_t *err)
+{
+    cm_buf_t path = CM_BUF_INIT;
+    char holder[32] = "";
+    int rc = 0;
+
+    cm_buf_printf(&path, "%s/lock", data_dir);
+    *fd = open(path.data, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (*fd < 0) {
+        rc = cm_fail(err, CM_EIO,
+                     "cannot write to the data directory %s (%s); choose another with "
+                     "--data",
+                     data_dir, strerror(errno));
+    } else if (flock(*fd, LOCK_EX | LOCK_NB) < 0) {
+        ssize_t got = pread(*fd, holder, sizeof holder - 1, 0);
+        holder[got > 0 ? strcspn(holder, "\n") : 0] = '\0';
+        rc = cm_fail(err, CM_EBUSY,
+                     "the data directory %s is in use by process %s; stop it or choose another "
+                     "directory with --data",
+                     data_dir, holder[0] ? holder : "unknown");
+        close(*fd);
+        *fd = -1;
+    } else {
+        int len = snprintf(holder, sizeof holder, "%ld\n", (long)getpid());
+        if (ftruncate(*fd, 0) < 0 || pwrite(*fd, holder, (size_t)len, 0) != len)
+            rc = cm_fail(err, CM_EIO, "cannot write %s (%s); free some space", path.data,
+                         strerror(errno));
+    }
+    cm_buf_free(&path);
+    return rc;
+}
+
+static int check_version(const cm_database_t *database, bool *empty, cm_err_t *err)
+{
+    int64_t id, version, tables;
+    int rc = cm_database_int(database, "PRAGMA application_id", 0, &id, err);
+    if (rc < 0 || (rc = cm_database_int(database, "PRAGMA user_version", 0, &version, err)) < 0 ||
+        (rc = cm_database_int(database, "SELECT count(*) FROM sqlite_master", 0, &tables, err)) < 0)
+        return rc;
+    *empty = tables == 0;
+    if (*empty)
+        return 0;
+    if (id != APPLICATION_ID)
+        return cm_fail(err, CM_ECORRUPT,
+                       "%s is a database of some other program; choose another directory with "
+                       "--data",
+                       database->path);
+    if (version > VERSION)
+        return cm_fail(err, CM_EVERSION,
+                       "%s was written by a newer Clickmill (format %lld, this one knows %d); "
+                       "install that version",
+                       database->path, (long long)version, VERSION);
+    return 0;
+}
+
+static int open_file(const char *data_dir, int flags, cm_database_t *database, cm_err_t *err)
+{
+    cm_buf_t path = CM_BUF_INIT;
+
+    cm_buf_printf(&path, "%s/clickmill.db", data_dir);
+    database->path = path.data;
+    if (sqlite3_open_v2(database->path, &database->db, flags | SQLITE_OPEN_NOMUTEX, NULL) !=
+        SQLITE_OK)
+        return cm_database_fail(database, "opening the store", err);
+    sqlite3_busy_timeout(database->db, BUSY_MS);
+    return 0;
+}
+
+int cm_database_open_write(const char *data_dir, cm_database_t *database, cm_err_t *err)
+{
+    bool empty = false;
+    char sql[200];
+
+    *database = (cm_database_t){.lock_fd = -1};
+    int rc = make_directories(data_dir, err);
+    if (rc < 0 || (rc = take_lock(data_dir, &database->lock_fd, err)) < 0)
+        goto fail;
+    rc = open_file(data_dir, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, database, err);
+    /* Page size: blobs of some hundred KiB want few overflow pages, a quiet site small commits. */
+    if (rc < 0 ||
+        (rc = cm_database_exec(database,
+                               "PRAGMA page_size = 16384; PRAGMA journal_mode = WAL; PRAGMA "
+                               "synchronous = FULL; PRAGMA wal_autocheckpoint = 4000",
+                               "opening the store", err)) < 0 ||
+        (rc = check_version(database, &empty, err)) < 0)
+        goto fail;
+    if (empty) {
+        snprintf(sql, sizeof sql, "PRAGMA application_id = %d; PRAGMA user_version = %d;",
+                 APPLICATION_ID, VERSION);
+        if ((rc = cm_database_exec(database, "BEGIN", "creating the store", err)) < 0 ||
+            (rc = cm_database_exec(database, schema, "creating the store", err)) < 0 ||
+            (rc = cm_database_exec(database, sql, "creating the store", err)) < 0 ||
+            (rc = cm_database_exec(database, "COMMIT", "creating the store", err)) < 0)
+            goto fail;
+    }
+    return 0;
+
+fail:
+    cm_database_close(database);
+    return rc;
+}
+
+int cm_database_open_read(const char *data_dir, cm_database_t *database, cm_err_t *err)
+{
+    bool empty = false;
+
+    *database = (cm_database_t){.lock_fd = -1};
+    int rc = open_file(data_dir, SQLITE_OPEN_READONLY, database, err);
+    if (rc < 0 && access(database->path, F_OK) < 0 && errno == ENOENT)
+        rc = cm_fail(err, CM_EINPUT,
+                     "there are no events in %s yet; `clickmill import`, `produce` or `run` put "
+                     "some there, --data names another directory",
+                     data_dir);
+    if (rc == 0)
+        rc = check_version(database, &empty, err);
+    if (rc == 0 && empty)
+        rc = cm_fail(err, CM_EINPUT,
+                     "there are no events in %s yet; another Clickmill is just "
+                     "creating it",
+                     data_dir);
+    if (rc < 0)
+        cm_database_close(database);
+    return rc;
+}
+
+void cm_database_close(cm_database_t *database)
+{
+    sqlite3_close(database->db);
+    free(database->path);
+    if (database->lock_fd >= 0)
+        close(database->lock_fd);
+    *database = (cm_database_t){.lock_fd = -1};
+}

@@ -1,0 +1,50 @@
+/* The one SQLite file of a data directory, and the lock that makes its owner the only writer.
+ *
+ * Tables and their meaning: docs/store.md. WAL mode with synchronous=FULL: what is committed
+ * survives a loss of power, and readers never wait for the writer. A connection belongs to one
+ * thread. */
+#ifndef CM_STORE_DATABASE_H
+#define CM_STORE_DATABASE_H
+
+#include "base/err.h"
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct cm_database {
+    sqlite3 *db;
+    char *path;  /* of the file */
+    int lock_fd; /* -1: opened for reading */
+} cm_database_t;
+
+/* Opens the data directory for writing: creates it and the file where missing, takes the lock. The
+ * only writer may hold several handles through cm_database_open_read(). CM_EBUSY when another
+ * process holds it, CM_EVERSION, CM_ECORRUPT, CM_EIO. */
+int cm_database_open_write(const char *data_dir, cm_database_t *database, cm_err_t *err);
+
+/* Opens for reading only, beside a writer. CM_EINPUT when there is no database yet. */
+int cm_database_open_read(const char *data_dir, cm_database_t *database, cm_err_t *err);
+
+void cm_database_close(cm_database_t *database);
+
+/* Turns SQLite's last error into a code and a sentence that begins with `doing`. */
+int cm_database_fail(const cm_database_t *database, const char *doing, cm_err_t *err);
+
+/* Runs statements without results. */
+int cm_database_exec(const cm_database_t *database, const char *sql, const char *doing,
+                     cm_err_t *err);
+
+/* Prepares a statement; the caller finalizes it. */
+int cm_database_prepare(const cm_database_t *database, const char *sql, sqlite3_stmt **statement,
+                        cm_err_t *err);
+
+/* Runs a statement that gives no row, and resets it. */
+int cm_database_step(const cm_database_t *database, sqlite3_stmt *statement, const char *doing,
+                     cm_err_t *err);
+
+/* The value of a query for one integer; `fallback` when it gives no row or NULL. */
+int cm_database_int(const cm_database_t *database, const char *sql, int64_t fallback,
+                    int64_t *value, cm_err_t *err);
+
+#endif

@@ -1,0 +1,43 @@
+/* A dictionary: texts to small numbers and back.
+ *
+ * Ids are given in the order of first appearance, from 0, without gaps. The dictionary owns copies
+ * of its texts; slices from it live as long as it. Not for several threads. */
+#ifndef CM_STORE_DICT_H
+#define CM_STORE_DICT_H
+
+#include "base/arena.h"
+#include "base/str.h"
+
+typedef struct cm_dict_entry {
+    const char *text;
+    uint32_t len;
+    uint32_t hash; /* low half of XXH3-64: spares most comparisons and all rehashing */
+} cm_dict_entry_t;
+
+typedef struct cm_dict {
+    cm_dict_entry_t *entries; /* by id */
+    uint32_t count, cap;
+    uint32_t *slots; /* id + 1, 0 is free; open addressing, linear probing */
+    uint32_t mask;   /* slots - 1 */
+    cm_arena_t texts;
+} cm_dict_t;
+
+#define CM_DICT_INIT ((cm_dict_t){0})
+
+/* The id of the text, which is added when it is new. */
+uint32_t cm_dict_put(cm_dict_t *dict, cm_str_t text);
+
+/* True and the id when the text is known. */
+bool cm_dict_find(const cm_dict_t *dict, cm_str_t text, uint32_t *id);
+
+static inline cm_str_t cm_dict_text(const cm_dict_t *dict, uint32_t id)
+{
+    return (cm_str_t){dict->entries[id].text, dict->entries[id].len};
+}
+
+/* Forgets every id from `count` on: takes back what a failed transaction had added. */
+void cm_dict_truncate(cm_dict_t *dict, uint32_t count);
+
+void cm_dict_free(cm_dict_t *dict);
+
+#endif

@@ -1,0 +1,373 @@
+#include "store/embedded.h"
+
+#include "store/block.h"
+#include "store/dict.h"
+#include "store/merge.h"
+
+#include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+typedef struct cm_embedded {
+    cm_store_t store; /* first */
+    cm_database_t database;
+    const cm_clock_t *clock;
+    char *data_dir;
+    cm_dict_t dicts[CM_FIELD_COUNT];
+    uint32_t dict_committed[CM_FIELD_COUNT]; /* texts that are in the file */
+    cm_columns_t pending;                    /* events not yet in a block */
+    cm_merge_t merge;
+    int64_t committed, written; /* events in committed blocks, and with the open transaction's */
+    bool in_transaction;
+    sqlite3_stmt *insert_block, *insert_texts, *insert_dead, *set_source, *drop_source;
+} cm_embedded_t;
+
+static int begin(cm_embedded_t *self, cm_err_t *err)
+{
+    if (self->in_transaction)
+        return 0;
+    int rc = cm_database_exec(&self->database, "BEGIN IMMEDIATE", "writing the store", err);
+    self->in_transaction = rc == 0;
+    return rc;
+}
+
+/* ---- put ---- */
+
+static void add_key(cm_columns_t *pending, const cm_event_t *event, uint32_t row)
+{
+    cm_key_t *key = &pending->keys[row];
+    uint8_t derived[16];
+
+    key->kind = CM_KEY_DERIVED;
+    if (event->row_key.len == 0)
+        return;
+    if (cm_uuid_parse(event->row_key, key->uuid)) {
+        /* A key that follows from user and time need not be kept: 16 bytes that do not compress. */
+        cm_row_key_derive(event->user_id, event->timestamp, derived);
+        if (memcmp(derived, key->uuid, sizeof derived) != 0)
+            key->kind = CM_KEY_UUID;
+    } else {
+        key->kind = CM_KEY_TEXT;
+        key->text = cm_arena_copy(&pending->key_texts, event->row_key);
+    }
+}
+
+static void add_event(cm_embedded_t *self, const cm_event_t *event)
+{
+    cm_columns_t *pending = &self->pending;
+    uint32_t row = pending->count;
+    const cm_str_t texts[CM_FIELD_COUNT] = {
+        [CM_USER] = event->user_id, [CM_URL] = event->url,         [CM_COUNTRY] = event->country,
+        [CM_CITY] = event->city,    [CM_BROWSER] = event->browser, [CM_OS] = event->os,
+        [CM_DEVICE] = event->device};
+
+    cm_columns_reserve(pending, row + 1);
+    for (int field = 0; field < CM_FIELD_COUNT; field++)
+        pending->ids[field][row] = cm_dict_put(&self->dicts[field], texts[field]);
+    pending->time[row] = event->timestamp;
+    add_key(pending, event, row);
+    pending->count++;
+}
+
+/* Writes the pending events as one block into the open transaction. */
+static int write_block(cm_embedded_t *self, cm_err_t *err)
+{
+    int rc = begin(self, err);
+    if (rc < 0 || self->pending.count == 0)
+        return rc;
+    self->pending.first = self->written;
+    rc = cm_merge_insert(&self->database, self->insert_block, &self->pending, err);
+    if (rc < 0)
+        return rc;
+    self->written += self->pending.count;
+    self->pending.count = 0;
+    cm_arena_reset(&self->pending.key_texts);
+    return 0;
+}
+
+static int put_dead(cm_embedded_t *self, const cm_dead_t *dead, cm_err_t *err)
+{
+    sqlite3_stmt *insert = self->insert_dead;
+
+    int rc = begin(self, err);
+    if (rc < 0)
+        return rc;
+    sqlite3_bind_int64(insert, 1, cm_clock_now_ms(self->clock));
+    sqlite3_bind_text(insert, 2, dead->origin.data, (int)dead->origin.len, SQLITE_STATIC);
+    sqlite3_bind_text(insert, 3, dead->reason.data, (int)dead->reason.len, SQLITE_STATIC);
+    sqlite3_bind_blob(insert, 4, dead->payload.data, (int)dead->payload.len, SQLITE_STATIC);
+    return cm_database_step(&self->database, insert, "writing a dead letter", err);
+}
+
+static int put_position(cm_embedded_t *self, const cm_batch_t *batch, cm_err_t *err)
+{
+    sqlite3_stmt *statement = batch->position < 0 ? self->drop_source : self->set_source;
+
+    int rc = begin(self, err);
+    if (rc < 0)
+        return rc;
+    sqlite3_bind_text(statement, 1, batch->source.data, (int)batch->source.len, SQLITE_STATIC);
+    if (batch->position >= 0)
+        sqlite3_bind_int64(statement, 2, batch->position);
+    return cm_database_step(&self->database, statement, "writing a source's position", err);
+}
+
+static int embedded_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
+{
+    cm_embedded_t *self = (cm_embedded_t *)sink;
+    int rc = 0;
+
+    for (size_t i = 0; i < batch->count && rc == 0; i++) {
+        add_event(self, &batch->events[i]);
+        if (self->pending.count >= CM_BLOCK_EVENTS)
+            rc = write_block(self, err);
+    }
+    for (size_t i = 0; i < batch->dead_count && rc == 0; i++)
+        rc = put_dead(self, &batch->dead[i], err);
+    if (rc == 0 && batch->source.len > 0)
+        rc = put_position(self, batch, err);
+    return rc;
+}
+
+/* ---- commit ---- */
+
+static int write_texts(cm_embedded_t *self, cm_err_t *err)
+{
+    for (int field = 0; field < CM_FIELD_COUNT; field++) {
+        uint32_t from = self->dict_committed[field], to = self->dicts[field].count;
+        int rc = from == to ? 0
+                            : cm_merge_insert_texts(&self->database, self->insert_texts,
+                                                    &self->dicts[field], field, from, to, err);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+static int embedded_commit(cm_sink_t *sink, cm_err_t *err)
+{
+    cm_embedded_t *self = (cm_embedded_t *)sink;
+
+    int rc = self->pending.count > 0 ? write_block(self, err) : 0;
+    if (rc < 0 || !self->in_transaction)
+        return rc;
+    bool grown = self->written > self->committed;
+    if ((rc = write_texts(self, err)) < 0 ||
+        (rc = cm_database_exec(&self->database, "COMMIT", "committing events", err)) < 0)
+        return rc;
+    self->in_transaction = false;
+    self->committed = self->written;
+    for (int field = 0; field < CM_FIELD_COUNT; field++)
+        self->dict_committed[field] = self->dicts[field].count;
+    return grown ? cm_merge_run(&self->merge, &self->database, self->dicts, err) : 0;
+}
+
+int cm_embedded_rollback(cm_store_t *store, cm_err_t *err)
+{
+    cm_embedded_t *self = (cm_embedded_t *)store;
+    int rc = 0;
+
+    if (self->in_transaction)
+        rc = cm_database_exec(&self->database, "ROLLBACK", "taking back a transaction", err);
+    self->in_transaction = false;
+    self->written = self->committed;
+    self->pending.count = 0;
+    for (int field = 0; field < CM_FIELD_COUNT; field++)
+        cm_dict_truncate(&self->dicts[field], self->dict_committed[field]);
+    return rc;
+}
+
+static void embedded_close(cm_sink_t *sink)
+{
+    cm_embedded_t *self = (cm_embedded_t *)sink;
+
+    sqlite3_finalize(self->insert_block);
+    sqlite3_finalize(self->insert_texts);
+    sqlite3_finalize(self->insert_dead);
+    sqlite3_finalize(self->set_source);
+    sqlite3_finalize(self->drop_source);
+    cm_merge_free(&self->merge);
+    cm_database_close(&self->database); /* rolls back what is open */
+    for (int field = 0; field < CM_FIELD_COUNT; field++)
+        cm_dict_free(&self->dicts[field]);
+    cm_columns_free(&self->pending);
+    free(self->data_dir);
+    free(self);
+}
+
+static int embedded_reader(cm_store_t *store, cm_reader_t **reader, cm_err_t *err)
+{
+    return cm_embedded_open_reader(((cm_embedded_t *)store)->data_dir, reader, err);
+}
+
+/* ---- open ---- */
+
+static void take_text(void *context, cm_str_t text)
+{
+    cm_dict_put(context, text);
+}
+
+static int load_dictionaries(cm_embedded_t *self, cm_err_t *err)
+{
+    sqlite3_stmt *select;
+    int step, rc = cm_database_prepare(
+                  &self->database,
+                  "SELECT field, first, count, texts FROM dictionary ORDER BY field, first",
+                  &select, err);
+    if (rc < 0)
+        return rc;
+    while (rc == 0 && (step = sqlite3_step(select)) == SQLITE_ROW) {
+        cm_err_t why;
+        unsigned field = (unsigned)sqlite3_column_int(select, 0);
+        int64_t first = sqlite3_column_int64(select, 1);
+        uint32_t count = (uint32_t)sqlite3_column_int64(select, 2);
+        cm_str_t blob = {sqlite3_column_blob(select, 3), (size_t)sqlite3_column_bytes(select, 3)};
+        rc = field < CM_FIELD_COUNT && first == self->dicts[field].count
+                 ? cm_segment_decode(blob, count, take_text, &self->dicts[field], &why)
+                 : cm_fail(&why, CM_ECORRUPT, "its place is wrong");
+        if (rc == 0 && self->dicts[field].count != first + count)
+            rc = cm_fail(&why, CM_ECORRUPT, "it has a text twice");
+        if (rc < 0)
+            cm_fail(err, rc,
+                    "texts %lld of dictionary %u in %s are damaged: %s; restore the file from a "
+                    "copy",
+                    (long long)first, field, self->database.path, why.text);
+    }
+    if (rc == 0 && step != SQLITE_DONE)
+        rc = cm_database_fail(&self->database, "reading the dictionaries", err);
+    sqlite3_finalize(select);
+    for (int field = 0; field < CM_FIELD_COUNT; field++)
+        self->dict_committed[field] = self->dicts[field].count;
+    return rc;
+}
+
+static int prepare_statements(cm_embedded_t *self, cm_err_t *err)
+{
+    const struct {
+        sqlite3_stmt **statement;
+        const char *sql;
+    } all[] = {
+        {&self->insert_block, CM_MERGE_INSERT_BLOCK},
+        {&self->insert_texts, CM_MERGE_INSERT_TEXTS},
+        {&self->insert_dead,
+         "INSERT INTO dead (time, origin, reason, payload) VALUES (?, ?, ?, ?)"},
+        {&self->set_source, "INSERT INTO source (name, position) VALUES (?, ?) ON CONFLICT (name) "
+                            "DO UPDATE SET position = excluded.position"},
+        {&self->drop_source, "DELETE FROM source WHERE name = ?"},
+    };
+    int rc = 0;
+    for (size_t i = 0; i < sizeof all / sizeof all[0] && rc == 0; i++)
+        rc = cm_database_prepare(&self->database, all[i].sql, all[i].statement, err);
+    return rc;
+}
+
+int cm_embedded_open(const char *data_dir, const cm_clock_t *clock, cm_store_t **store,
+                     cm_err_t *err)
+{
+    static const cm_sink_ops_t sink_ops = {embedded_put, embedded_commit, embedded_close};
+    static const cm_store_ops_t store_ops = {embedded_reader};
+    cm_database_t database;
+
+    int rc = cm_database_open_write(data_dir, &database, err);
+    if (rc < 0)
+        return rc;
+    cm_embedded_t *self = cm_alloc_zero(1, sizeof *self);
+    self->store = (cm_store_t){{&sink_ops}, &store_ops};
+    self->database = database;
+    self->clock = clock;
+    self->data_dir = cm_strdup(data_dir);
+    if ((rc = load_dictionaries(self, err)) < 0 || (rc = prepare_statements(self, err)) < 0 ||
+        (rc = cm_merge_load(&self->merge, &self->database, err)) < 0) {
+        embedded_close(&self->store.sink);
+        return rc;
+    }
+    self->committed = self->written = cm_merge_events(&self->merge);
+    *store = &self->store;
+    return 0;
+}
+
+cm_database_t *cm_embedded_database(cm_store_t *store)
+{
+    return &((cm_embedded_t *)store)->database;
+}
+
+int64_t cm_embedded_events(const cm_store_t *store)
+{
+    return ((const cm_embedded_t *)store)->committed;
+}
+
+uint32_t cm_embedded_pending(const cm_store_t *store)
+{
+    const cm_embedded_t *self = (const cm_embedded_t *)store;
+    return self->pending.count + (uint32_t)(self->written - self->committed);
+}
+
+/* ---- sources, secrets, dead letters ---- */
+
+int cm_embedded_position(cm_store_t *store, const char *source, int64_t *position, cm_err_t *err)
+{
+    cm_embedded_t *self = (cm_embedded_t *)store;
+    sqlite3_stmt *select;
+
+    int rc = cm_database_prepare(&self->database, "SELECT position FROM source WHERE name = ?",
+                                 &select, err);
+    if (rc < 0)
+        return rc;
+    sqlite3_bind_text(select, 1, source, -1, SQLITE_STATIC);
+    int step = sqlite3_step(select);
+    *position = step == SQLITE_ROW ? sqlite3_column_int64(select, 0) : 0;
+    if (step != SQLITE_ROW && step != SQLITE_DONE)
+        rc = cm_database_fail(&self->database, "reading a source's position", err);
+    sqlite3_finalize(select);
+    return rc;
+}
+
+static int read_secret(cm_embedded_t *self, uint8_t secret[32], bool *found, cm_err_t *err)
+{
+    sqlite3_stmt *select;
+    int rc = cm_database_prepare(&self->database, "SELECT value FROM secret WHERE name = 'visitor'",
+                                 &select, err);
+    if (rc < 0)
+        return rc;
+    *found = sqlite3_step(select) == SQLITE_ROW && sqlite3_column_bytes(select, 0) == 32;
+    if (*found)
+        memcpy(secret, sqlite3_column_blob(select, 0), 32);
+    sqlite3_finalize(select);
+    return 0;
+}
+
+int cm_embedded_secret(cm_store_t *store, uint8_t secret[32], cm_err_t *err)
+{
+    cm_embedded_t *self = (cm_embedded_t *)store;
+    sqlite3_stmt *insert;
+    bool found;
+
+    int rc = read_secret(self, secret, &found, err);
+    if (rc < 0 || found)
+        return rc;
+    if (getrandom(secret, 32, 0) != 32)
+        return cm_fail(err, CM_EINTERNAL, "the kernel gives no random bytes for the visitors' key");
+    rc = cm_database_prepare(&self->database, "INSERT INTO secret VALUES ('visitor', ?)", &insert,
+                             err);
+    if (rc < 0)
+        return rc;
+    sqlite3_bind_blob(insert, 1, secret, 32, SQLITE_STATIC);
+    rc = cm_database_step(&self->database, insert, "writing the visitors' key", err);
+    sqlite3_finalize(insert);
+    return rc;
+}
+
+int cm_embedded_forget_dead(cm_store_t *store, int64_t id, cm_err_t *err)
+{
+    cm_embedded_t *self = (cm_embedded_t *)store;
+    sqlite3_stmt *remove;
+
+    int rc = begin(self, err);
+    if (rc < 0 || (rc = cm_database_prepare(&self->database, "DELETE FROM dead WHERE id = ?",
+                                            &remove, err)) < 0)
+        return rc;
+    sqlite3_bind_int64(remove, 1, id);
+    rc = cm_database_step(&self->database, remove, "removing a dead letter", err);
+    sqlite3_finalize(remove);
+    return rc;
+}

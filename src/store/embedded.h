@@ -1,0 +1,43 @@
+/* The embedded store: blocks in one SQLite file, no server.
+ *
+ * put() collects events in memory; commit() writes them as a block, together with new dictionary
+ * texts, dead letters and source positions, in one transaction. Full blocks are written as they
+ * fill. Small blocks of a quiet site are merged as they add up. One writer at a time, guarded by
+ * the data directory's lock; used by one thread. */
+#ifndef CM_STORE_EMBEDDED_H
+#define CM_STORE_EMBEDDED_H
+
+#include "base/clock.h"
+#include "store/database.h"
+#include "store/store.h"
+
+/* Opens or creates the store of a data directory for writing; takes its lock. `clock` (NULL: the
+ * real one) dates dead letters. */
+int cm_embedded_open(const char *data_dir, const cm_clock_t *clock, cm_store_t **store,
+                     cm_err_t *err);
+
+/* A reader beside a writer, or without one. CM_EINPUT when there is no store yet. */
+int cm_embedded_open_reader(const char *data_dir, cm_reader_t **reader, cm_err_t *err);
+
+/* The writer's connection, for what shares its file and its transactions (the embedded index). */
+cm_database_t *cm_embedded_database(cm_store_t *store);
+
+/* Events committed so far. */
+int64_t cm_embedded_events(const cm_store_t *store);
+
+/* Events put but not yet committed. */
+uint32_t cm_embedded_pending(const cm_store_t *store);
+
+/* The stored position of a source, 0 when there is none. */
+int cm_embedded_position(cm_store_t *store, const char *source, int64_t *position, cm_err_t *err);
+
+/* The data directory's own 32 random bytes for keyed hashes of visitors; made on first use. */
+int cm_embedded_secret(cm_store_t *store, uint8_t secret[32], cm_err_t *err);
+
+/* Forgets a dead letter with the next commit: replay puts its event and deletes it together. */
+int cm_embedded_forget_dead(cm_store_t *store, int64_t id, cm_err_t *err);
+
+/* Takes back everything since the last commit. */
+int cm_embedded_rollback(cm_store_t *store, cm_err_t *err);
+
+#endif

@@ -1,0 +1,288 @@
+#include "store/merge.h"
+
+#include "store/block.h"
+#include "store/reader.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { FAN = 16, TIERS = 5 }; /* 16^4 < CM_BLOCK_EVENTS = 16^4.5: pieces of tier 4 may merge too */
+
+/* 0: below 16, 1: below 256, ... */
+static int tier_of(uint32_t count)
+{
+    int tier = 0;
+    for (; count >= FAN; count /= FAN)
+        tier++;
+    return tier;
+}
+
+static void add_piece(cm_pieces_t *pieces, int64_t first, uint32_t count)
+{
+    if (pieces->count == pieces->cap) {
+        pieces->cap = pieces->cap ? pieces->cap * 2 : 64;
+        pieces->firsts = cm_realloc(pieces->firsts, pieces->cap * sizeof *pieces->firsts);
+        pieces->counts = cm_realloc(pieces->counts, pieces->cap * sizeof *pieces->counts);
+    }
+    pieces->firsts[pieces->count] = first;
+    pieces->counts[pieces->count++] = count;
+}
+
+static int64_t pieces_end(const cm_pieces_t *pieces)
+{
+    if (pieces->count == 0)
+        return 0;
+    return pieces->firsts[pieces->count - 1] + pieces->counts[pieces->count - 1];
+}
+
+/* How many pieces at the end shall become one; 0: none. A merged block never exceeds `limit`. */
+static size_t due(const cm_pieces_t *pieces, uint32_t limit)
+{
+    for (int tier = 0; tier < TIERS; tier++) {
+        size_t run = 0;
+        uint64_t sum = 0;
+        while (run < pieces->count) {
+            uint32_t size = pieces->counts[pieces->count - 1 - run];
+            if (tier_of(size) > tier || sum + size > limit)
+                break;
+            sum += size;
+            run++;
+        }
+        if (run >= FAN)
+            return run;
+    }
+    return 0;
+}
+
+static void join_last(cm_pieces_t *pieces, size_t run)
+{
+    size_t at = pieces->count - run;
+    for (size_t i = at + 1; i < pieces->count; i++)
+        pieces->counts[at] += pieces->counts[i];
+    pieces->count = at + 1;
+}
+
+/* Appends the pieces that the query (first, count) gives from `from` on. */
+static int load_pieces(cm_pieces_t *pieces, const cm_database_t *database, const char *sql,
+                       const char *what, cm_err_t *err)
+{
+    sqlite3_stmt *select;
+    int step, rc = cm_database_prepare(database, sql, &select, err);
+    if (rc < 0)
+        return rc;
+    while ((step = sqlite3_step(select)) == SQLITE_ROW && rc == 0) {
+        int64_t first = sqlite3_column_int64(select, 0), end = pieces_end(pieces);
+        int64_t count = sqlite3_column_int64(select, 1);
+        if (first != end || count <= 0 || count > UINT32_MAX)
+            rc = cm_fail(err, CM_ECORRUPT, "%s %lld is missing in %s; restore the file from a copy",
+                         what, (long long)end, database->path);
+        else
+            add_piece(pieces, first, (uint32_t)count);
+    }
+    if (rc == 0 && step != SQLITE_DONE)
+        rc = cm_database_fail(database, "reading the store", err);
+    sqlite3_finalize(select);
+    return rc;
+}
+
+int cm_merge_load(cm_merge_t *merge, const cm_database_t *database, cm_err_t *err)
+{
+    char sql[160];
+
+    snprintf(sql, sizeof sql, "SELECT first, count FROM block WHERE first >= %lld ORDER BY first",
+             (long long)pieces_end(&merge->blocks));
+    int rc = load_pieces(&merge->blocks, database, sql, "event", err);
+    for (int field = 0; rc == 0 && field < CM_FIELD_COUNT; field++) {
+        cm_pieces_t *pieces = &merge->segments[field];
+        snprintf(sql, sizeof sql,
+                 "SELECT first, count FROM dictionary WHERE field = %d AND first >= %lld "
+                 "ORDER BY first",
+                 field, (long long)pieces_end(pieces));
+        rc = load_pieces(pieces, database, sql, "dictionary text", err);
+    }
+    return rc;
+}
+
+int64_t cm_merge_events(const cm_merge_t *merge)
+{
+    return pieces_end(&merge->blocks);
+}
+
+static int bind_blob(sqlite3_stmt *statement, int at, const cm_buf_t *blob)
+{
+    return sqlite3_bind_blob64(statement, at, blob->data, blob->len, SQLITE_STATIC);
+}
+
+int cm_merge_insert(const cm_database_t *database, sqlite3_stmt *insert,
+                    const cm_columns_t *columns, cm_err_t *err)
+{
+    cm_buf_t hot = CM_BUF_INIT, cold = CM_BUF_INIT, keys = CM_BUF_INIT;
+    int64_t min = INT64_MAX, max = INT64_MIN;
+    bool derived = true;
+
+    for (uint32_t i = 0; i < columns->count; i++) {
+        min = columns->time[i] < min ? columns->time[i] : min;
+        max = columns->time[i] > max ? columns->time[i] : max;
+        derived &= columns->keys[i].kind == CM_KEY_DERIVED;
+    }
+    cm_block_encode(columns, CM_READ_HOT, &hot);
+    cm_block_encode(columns, CM_READ_COLD, &cold);
+    cm_block_encode(columns, CM_READ_KEYS, &keys);
+    sqlite3_bind_int64(insert, 1, columns->first);
+    sqlite3_bind_int64(insert, 2, columns->count);
+    sqlite3_bind_int64(insert, 3, min);
+    sqlite3_bind_int64(insert, 4, max);
+    sqlite3_bind_int(insert, 5, derived);
+    bind_blob(insert, 6, &hot);
+    bind_blob(insert, 7, &cold);
+    bind_blob(insert, 8, &keys);
+    int rc = cm_database_step(database, insert, "writing events", err);
+    cm_buf_free(&hot);
+    cm_buf_free(&cold);
+    cm_buf_free(&keys);
+    return rc;
+}
+
+int cm_merge_insert_texts(const cm_database_t *database, sqlite3_stmt *insert,
+                          const cm_dict_t *dict, int field, uint32_t from, uint32_t to,
+                          cm_err_t *err)
+{
+    cm_buf_t blob = CM_BUF_INIT;
+    cm_str_t *texts = cm_alloc((to - from) * sizeof *texts);
+
+    for (uint32_t id = from; id < to; id++)
+        texts[id - from] = cm_dict_text(dict, id);
+    cm_segment_encode(texts, to - from, &blob);
+    sqlite3_bind_int(insert, 1, field);
+    sqlite3_bind_int64(insert, 2, from);
+    sqlite3_bind_int64(insert, 3, to - from);
+    bind_blob(insert, 4, &blob);
+    int rc = cm_database_step(database, insert, "writing texts", err);
+    free(texts);
+    cm_buf_free(&blob);
+    return rc;
+}
+
+static void append_columns(cm_columns_t *to, const cm_columns_t *from)
+{
+    uint32_t at = to->count;
+
+    cm_columns_reserve(to, at + from->count);
+    memcpy(to->time + at, from->time, from->count * sizeof *to->time);
+    for (int field = 0; field < CM_FIELD_COUNT; field++)
+        memcpy(to->ids[field] + at, from->ids[field], from->count * sizeof *to->ids[field]);
+    for (uint32_t i = 0; i < from->count; i++) {
+        cm_key_t key = from->keys[i];
+        if (key.kind == CM_KEY_TEXT)
+            key.text = cm_arena_copy(&to->key_texts, key.text);
+        to->keys[at + i] = key;
+    }
+    to->count += from->count;
+}
+
+/* Replaces the last `run` blocks by one, inside the open transaction. */
+static int replace_blocks(const cm_pieces_t *blocks, size_t run, const cm_database_t *database,
+                          cm_reader_t *reader, cm_err_t *err)
+{
+    cm_columns_t all = {.first = blocks->firsts[blocks->count - run]}, one = {0};
+    sqlite3_stmt *insert = NULL;
+    char sql[80];
+    int rc = 0;
+
+    for (size_t i = blocks->count - run; rc == 0 && i < blocks->count; i++) {
+        cm_block_ref_t block = {.first = blocks->firsts[i], .count = blocks->counts[i]};
+        rc = cm_reader_read(reader, &block, CM_READ_HOT | CM_READ_COLD | CM_READ_KEYS, &one, err);
+        if (rc == 0)
+            append_columns(&all, &one);
+    }
+    snprintf(sql, sizeof sql, "DELETE FROM block WHERE first >= %lld", (long long)all.first);
+    if (rc == 0 && (rc = cm_database_exec(database, sql, "merging blocks", err)) == 0 &&
+        (rc = cm_database_prepare(database, CM_MERGE_INSERT_BLOCK, &insert, err)) == 0)
+        rc = cm_merge_insert(database, insert, &all, err);
+    sqlite3_finalize(insert);
+    cm_columns_free(&all);
+    cm_columns_free(&one);
+    return rc;
+}
+
+static int replace_segments(const cm_pieces_t *pieces, size_t run, const cm_database_t *database,
+                            const cm_dict_t *dict, int field, cm_err_t *err)
+{
+    int64_t first = pieces->firsts[pieces->count - run];
+    sqlite3_stmt *insert = NULL;
+    char sql[100];
+
+    snprintf(sql, sizeof sql, "DELETE FROM dictionary WHERE field = %d AND first >= %lld", field,
+             (long long)first);
+    int rc = cm_database_exec(database, sql, "merging texts", err);
+    if (rc == 0 && (rc = cm_database_prepare(database, CM_MERGE_INSERT_TEXTS, &insert, err)) == 0)
+        rc = cm_merge_insert_texts(database, insert, dict, field, (uint32_t)first,
+                                   (uint32_t)pieces_end(pieces), err);
+    sqlite3_finalize(insert);
+    return rc;
+}
+
+/* All that is due, inside the open transaction. */
+static int merge_due(cm_merge_t *merge, const cm_database_t *database, cm_reader_t *reader,
+                     const cm_dict_t dicts[CM_FIELD_COUNT], cm_err_t *err)
+{
+    size_t run = due(&merge->blocks, CM_BLOCK_EVENTS);
+    int rc = 0;
+
+    if (run > 0 && (rc = replace_blocks(&merge->blocks, run, database, reader, err)) == 0)
+        join_last(&merge->blocks, run);
+    for (int field = 0; rc == 0 && field < CM_FIELD_COUNT; field++) {
+        cm_pieces_t *pieces = &merge->segments[field];
+        run = due(pieces, CM_BLOCK_EVENTS);
+        if (run > 0 &&
+            (rc = replace_segments(pieces, run, database, &dicts[field], field, err)) == 0)
+            join_last(pieces, run);
+    }
+    return rc;
+}
+
+static bool anything_due(const cm_merge_t *merge)
+{
+    bool any = due(&merge->blocks, CM_BLOCK_EVENTS) > 0;
+    for (int field = 0; field < CM_FIELD_COUNT; field++)
+        any |= due(&merge->segments[field], CM_BLOCK_EVENTS) > 0;
+    return any;
+}
+
+int cm_merge_run(cm_merge_t *merge, const cm_database_t *database,
+                 const cm_dict_t dicts[CM_FIELD_COUNT], cm_err_t *err)
+{
+    cm_reader_t *reader = NULL;
+
+    int rc = cm_merge_load(merge, database, err);
+    if (rc < 0 || !anything_due(merge))
+        return rc;
+    if ((rc = cm_reader_open_on(database, &reader, err)) < 0 ||
+        (rc = cm_database_exec(database, "BEGIN IMMEDIATE", "merging blocks", err)) < 0)
+        goto done;
+    rc = merge_due(merge, database, reader, dicts, err);
+    if (rc == 0)
+        rc = cm_database_exec(database, "COMMIT", "merging blocks", err);
+    if (rc < 0) {
+        /* The merge is given up, the events are not: take the file's word for what is there. */
+        cm_database_exec(database, "ROLLBACK", "merging blocks", NULL);
+        cm_merge_free(merge);
+    }
+done:
+    cm_reader_close(reader);
+    return rc;
+}
+
+static void free_pieces(cm_pieces_t *pieces)
+{
+    free(pieces->firsts);
+    free(pieces->counts);
+    *pieces = (cm_pieces_t){0};
+}
+
+void cm_merge_free(cm_merge_t *merge)
+{
+    free_pieces(&merge->blocks);
+    for (int field = 0; field < CM_FIELD_COUNT; field++)
+        free_pieces(&merge->segments[field]);
+}
