@@ -1,0 +1,43 @@
+/* The mill: exact answers from a store's columns.
+ *
+ * Answers are recomputed, not counted along: events are partitioned by user, each user's are put in
+ * order of (timestamp, row_key), and one pass over that timeline gives everything. In it a copy of
+ * an event stands next to its twin and is dropped, the time spent is the difference to the
+ * neighbour, and a cell that remembers the last user it saw counts distinct users without a set.
+ *
+ * All numbers are sums over users. That makes an update cheap and still exact: for the users who
+ * have new events, what they gave before is taken away and what they give now is added; everybody
+ * else is left alone. A first run is the same with nothing to take away.
+ *
+ * What does not fit into memory is milled a part of the users at a time. */
+#ifndef CM_MILL_MILL_H
+#define CM_MILL_MILL_H
+
+#include "mill/cells.h"
+#include "mill/numbers.h"
+#include "store/store.h"
+
+typedef struct cm_mill_options {
+    int64_t session_timeout; /* ms; a longer gap ends a session */
+    unsigned windows;        /* bit 1 << cm_window_t for each window wanted */
+    int64_t since;           /* ordinal of the first new event; 0: everything is new */
+    int64_t memory;          /* bytes for the events in hand, about; 0: no limit */
+    int threads;             /* 0: one per processor */
+    /* A further reader of the same store, for each thread; called from the calling thread. */
+    int (*reader)(void *context, cm_reader_t **reader, cm_err_t *err);
+    void *context;
+    /* Called from the calling thread now and then with the share done, 0..1; may be NULL. */
+    void (*progress)(void *context, double share);
+    void *progress_context;
+} cm_mill_options_t;
+
+typedef struct cm_mill_result {
+    cm_cells_t *cells; /* changes to add to the answers; the caller frees it */
+    int64_t upto;      /* events of the store that the answers cover now */
+    int64_t events;    /* change of the number of distinct events */
+} cm_mill_result_t;
+
+/* Mills the store. On failure the result is empty. */
+int cm_mill(const cm_mill_options_t *options, cm_mill_result_t *result, cm_err_t *err);
+
+#endif

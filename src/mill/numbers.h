@@ -1,0 +1,35 @@
+/* What an answer is about and its integers: the words that mill, index and API share. */
+#ifndef CM_MILL_NUMBERS_H
+#define CM_MILL_NUMBERS_H
+
+#include <stdint.h>
+
+typedef enum cm_window {
+    CM_WINDOW_ALL,
+    CM_WINDOW_DAY,
+    CM_WINDOW_HOUR,
+    CM_WINDOW_COUNT,
+} cm_window_t;
+
+/* What a row is about. */
+typedef enum cm_dimension {
+    CM_PER_CELL,    /* url and country: the contract's answers */
+    CM_PER_URL,     /* country is empty */
+    CM_PER_COUNTRY, /* url is empty */
+    CM_PER_NOTHING, /* the whole site: both are empty */
+    CM_DIMENSION_COUNT,
+} cm_dimension_t;
+
+/* The integers of an answer. They add up over users, which is what makes them cheap to update. */
+typedef struct cm_numbers {
+    int64_t clicks;
+    int64_t users;          /* distinct user_id */
+    int64_t time_spent_sum; /* whole seconds */
+    int64_t time_spent_count;
+    int64_t page_time_sum; /* the same without gaps longer than the session timeout */
+    int64_t page_time_count;
+    int64_t entrances;
+    int64_t exits;
+} cm_numbers_t;
+
+#endif
