@@ -22,10 +22,9 @@ typedef struct worker {
     mill_t *mill;
     cm_reader_t *reader;
     size_t block_from, block_to;
-    cm_heap_t *heaps; /* one a partition */
-    cm_cells_t *cells;
+    cm_heap_t *heaps;       /* one a partition */
+    cm_timeline_t timeline; /* its cells are the worker's own */
     cm_ties_t ties;
-    int64_t events;
     int rc;
     cm_err_t err;
 } worker_t;
@@ -99,16 +98,12 @@ static void order_phase(worker_t *worker)
 static void timeline_phase(worker_t *worker)
 {
     mill_t *mill = worker->mill;
-    cm_timeline_t timeline = {.cells = worker->cells,
-                              .windows = mill->options->windows,
-                              .session_timeout_s = mill->options->session_timeout / 1000};
     uint32_t p;
 
     while ((p = atomic_fetch_add(&mill->next, 1)) < mill->spread.count) {
-        cm_partition_mill(&mill->partitions[p], mill->options->since, &timeline);
+        cm_partition_mill(&mill->partitions[p], mill->options->since, &worker->timeline);
         cm_partition_free(&mill->partitions[p]);
     }
-    worker->events += timeline.events;
 }
 
 /* ---- running them ---- */
@@ -211,7 +206,10 @@ static int make_workers(mill_t *mill, cm_err_t *err)
     for (int i = 0; rc == 0 && i < threads; i++) {
         worker_t *worker = &mill->workers[mill->worker_count++];
         worker->mill = mill;
-        worker->cells = cm_cells_new();
+        worker->timeline =
+            (cm_timeline_t){.cells = cm_cells_new(),
+                            .windows = mill->options->windows,
+                            .session_timeout_s = mill->options->session_timeout / 1000};
         rc = mill->options->reader(mill->options->context, &worker->reader, err);
     }
     return rc;
@@ -278,12 +276,12 @@ static int run(mill_t *mill, cm_err_t *err)
 
 static void take_result(mill_t *mill, cm_mill_result_t *result)
 {
-    result->cells = mill->workers[0].cells;
-    mill->workers[0].cells = NULL;
-    result->events = mill->workers[0].events;
+    result->cells = mill->workers[0].timeline.cells;
+    mill->workers[0].timeline.cells = NULL;
+    result->events = mill->workers[0].timeline.events;
     for (int i = 1; i < mill->worker_count; i++) {
-        cm_cells_add(result->cells, mill->workers[i].cells);
-        result->events += mill->workers[i].events;
+        cm_cells_add(result->cells, mill->workers[i].timeline.cells);
+        result->events += mill->workers[i].timeline.events;
     }
     result->upto = mill->upto > mill->options->since ? mill->upto : mill->options->since;
 }
@@ -296,7 +294,7 @@ static void clean_up(mill_t *mill)
             cm_heap_free(&worker->heaps[p]);
         free(worker->heaps);
         cm_ties_free(&worker->ties);
-        cm_cells_free(worker->cells);
+        cm_cells_free(worker->timeline.cells);
         cm_reader_close(worker->reader);
     }
     for (uint32_t p = 0; mill->partitions != NULL && p < mill->spread.count; p++)
