@@ -48,6 +48,7 @@ static const char schema[] =
                                     "    window TEXT PRIMARY KEY,\n"
                                     "    upto INTEGER NOT NULL,\n"
                                     "    events INTEGER NOT NULL,\n"
+                                    "    cells INTEGER NOT NULL,\n"
                                     "    session_timeout INTEGER NOT NULL,\n"
                                     "    updated_at INTEGER NOT NULL) WITHOUT ROWID;\n";
 
@@ -63,8 +64,8 @@ int cm_embedded_index_covered(const cm_database_t *database, cm_window_t window,
 
     *covered = (cm_covered_t){0};
     int rc = cm_database_prepare(
-        database, "SELECT upto, events, session_timeout FROM covered WHERE window = ?", &select,
-        err);
+        database, "SELECT upto, events, session_timeout, cells FROM covered WHERE window = ?",
+        &select, err);
     if (rc < 0)
         return rc;
     sqlite3_bind_text(select, 1, cm_window_names[window], -1, SQLITE_STATIC);
@@ -73,6 +74,7 @@ int cm_embedded_index_covered(const cm_database_t *database, cm_window_t window,
         covered->upto = sqlite3_column_int64(select, 0);
         covered->events = sqlite3_column_int64(select, 1);
         covered->session_timeout = sqlite3_column_int64(select, 2);
+        covered->cells = sqlite3_column_int64(select, 3);
     } else if (step != SQLITE_DONE) {
         rc = cm_database_fail(database, "reading the answers", err);
     }
@@ -135,8 +137,9 @@ static void bind_text(sqlite3_stmt *statement, int at, cm_str_t text)
         sqlite3_bind_text(statement, at, text.data, (int)text.len, SQLITE_STATIC);
 }
 
+/* `added` grows when the row is new: only an insert sets the last rowid. */
 static int write_change(const cm_database_t *database, sqlite3_stmt *upsert, const change_t *change,
-                        int64_t now, cm_err_t *err)
+                        int64_t now, int64_t *added, cm_err_t *err)
 {
     const cm_numbers_t *n = &change->cell->numbers;
     const int64_t numbers[] = {n->clicks,           n->users,         n->time_spent_sum,
@@ -153,12 +156,17 @@ static int write_change(const cm_database_t *database, sqlite3_stmt *upsert, con
         sqlite3_bind_int64(upsert, 4, cm_cell_window_start(change->cell->key.window));
     for (int i = 0; i < (int)(sizeof numbers / sizeof numbers[0]); i++)
         sqlite3_bind_int64(upsert, 5 + i, numbers[i]);
-    return cm_database_step(database, upsert, "writing answers", err);
+    sqlite3_set_last_insert_rowid(database->db, 0);
+    int rc = cm_database_step(database, upsert, "writing answers", err);
+    *added += sqlite3_last_insert_rowid(database->db) != 0;
+    return rc;
 }
 
+/* `added` gets the number of new cells per window. */
 static int write_changes(const cm_database_t *database, const change_t *changes, size_t count,
-                         int64_t now, cm_err_t *err)
+                         int64_t now, int64_t added[CM_WINDOW_COUNT], cm_err_t *err)
 {
+    int64_t rollups = 0;
     sqlite3_stmt *answer = NULL, *rollup = NULL;
 
     int rc = cm_database_prepare(database, UPSERT("answer"), &answer, err);
@@ -166,7 +174,9 @@ static int write_changes(const cm_database_t *database, const change_t *changes,
         rc = cm_database_prepare(database, UPSERT("rollup"), &rollup, err);
     for (size_t i = 0; rc == 0 && i < count; i++) {
         bool cell = changes[i].url.data != NULL && changes[i].country.data != NULL;
-        rc = write_change(database, cell ? answer : rollup, &changes[i], now, err);
+        cm_window_t window = cm_cell_window_kind(changes[i].cell->key.window);
+        rc = write_change(database, cell ? answer : rollup, &changes[i], now,
+                          cell ? &added[window] : &rollups, err);
     }
     sqlite3_finalize(answer);
     sqlite3_finalize(rollup);
@@ -174,16 +184,18 @@ static int write_changes(const cm_database_t *database, const change_t *changes,
 }
 
 static int write_covered(const cm_database_t *database, const cm_mill_result_t *result,
-                         cm_window_t window, int64_t session_timeout, int64_t now, cm_err_t *err)
+                         cm_window_t window, int64_t added, int64_t session_timeout, int64_t now,
+                         cm_err_t *err)
 {
     char sql[400];
 
     snprintf(sql, sizeof sql,
-             "INSERT INTO covered VALUES ('%s', %lld, %lld, %lld, %lld) ON CONFLICT (window) DO "
-             "UPDATE SET upto = excluded.upto, events = events + excluded.events, "
-             "session_timeout = excluded.session_timeout, updated_at = excluded.updated_at",
+             "INSERT INTO covered VALUES ('%s', %lld, %lld, %lld, %lld, %lld) ON CONFLICT (window) "
+             "DO UPDATE SET upto = excluded.upto, events = events + excluded.events, "
+             "cells = cells + excluded.cells, session_timeout = excluded.session_timeout, "
+             "updated_at = excluded.updated_at",
              cm_window_names[window], (long long)result->upto, (long long)result->events,
-             (long long)session_timeout, (long long)now);
+             (long long)added, (long long)session_timeout, (long long)now);
     return cm_database_exec(database, sql, "writing answers", err);
 }
 
@@ -202,6 +214,7 @@ int cm_embedded_index_apply(const cm_database_t *database, cm_reader_t *reader,
                             const cm_mill_result_t *result, unsigned windows, bool replace,
                             int64_t session_timeout, int64_t now, cm_err_t *err)
 {
+    int64_t added[CM_WINDOW_COUNT] = {0};
     change_t *changes = NULL;
     size_t count = 0;
 
@@ -217,10 +230,11 @@ int cm_embedded_index_apply(const cm_database_t *database, cm_reader_t *reader,
             rc = empty_window(database, (cm_window_t)window, err);
     }
     if (rc == 0)
-        rc = write_changes(database, changes, count, now, err);
+        rc = write_changes(database, changes, count, now, added, err);
     for (int window = 0; rc == 0 && window < CM_WINDOW_COUNT; window++) {
         if (windows & 1u << window)
-            rc = write_covered(database, result, (cm_window_t)window, session_timeout, now, err);
+            rc = write_covered(database, result, (cm_window_t)window, added[window],
+                               session_timeout, now, err);
     }
     if (rc == 0)
         rc = cm_database_exec(database, "COMMIT", "writing answers", err);
@@ -366,8 +380,7 @@ static int embedded_freshness(cm_index_t *index, cm_window_t window, cm_freshnes
     if (rc < 0 || !has_tables(database))
         return rc;
     rc = cm_database_prepare(database,
-                             "SELECT upto, events, updated_at, (SELECT count(*) FROM answer WHERE "
-                             "window = ?1) FROM covered WHERE window = ?1",
+                             "SELECT upto, events, updated_at, cells FROM covered WHERE window = ?",
                              &select, err);
     if (rc < 0)
         return rc;

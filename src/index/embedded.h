@@ -16,6 +16,7 @@ typedef struct cm_covered {
     int64_t upto;            /* events of the store, copies included */
     int64_t events;          /* distinct ones among them */
     int64_t session_timeout; /* ms, with which they were computed */
+    int64_t cells;           /* rows of table answer */
 } cm_covered_t;
 
 /* Makes the tables where they are missing. */

@@ -1,0 +1,100 @@
+#include "index/refresh.h"
+
+#include "index/embedded.h"
+#include "store/embedded.h"
+
+static int open_reader(void *context, cm_reader_t **reader, cm_err_t *err)
+{
+    return cm_store_reader(context, reader, err);
+}
+
+/* Mills and writes the windows of the mask, which all have the same coverage. */
+static int refresh_windows(cm_store_t *store, const cm_refresh_options_t *options, unsigned windows,
+                           int64_t since, bool replace, cm_err_t *err)
+{
+    const cm_mill_options_t mill = {.session_timeout = options->session_timeout,
+                                    .windows = windows,
+                                    .since = since,
+                                    .memory = options->memory,
+                                    .threads = options->threads,
+                                    .reader = open_reader,
+                                    .context = store,
+                                    .progress = options->progress,
+                                    .progress_context = options->progress_context};
+    cm_mill_result_t result;
+    cm_reader_t *names = NULL;
+
+    int rc = cm_mill(&mill, &result, err);
+    if (rc == 0)
+        rc = cm_store_reader(store, &names, err);
+    if (rc == 0)
+        rc =
+            cm_embedded_index_apply(cm_embedded_database(store), names, &result, windows, replace,
+                                    options->session_timeout, cm_clock_now_ms(options->clock), err);
+    cm_reader_close(names);
+    cm_cells_free(result.cells);
+    return rc;
+}
+
+/* What is to be done for a window: from which event on; -1 when nothing. */
+static int64_t since_of(const cm_covered_t *covered, const cm_refresh_options_t *options,
+                        int64_t accepted, bool *replace)
+{
+    *replace = options->rebuild || covered->session_timeout != options->session_timeout ||
+               covered->upto > accepted;
+    if (*replace)
+        return 0;
+    return covered->upto == accepted ? -1 : covered->upto;
+}
+
+static int account(cm_store_t *store, const cm_refresh_options_t *options, cm_refreshed_t *out,
+                   cm_err_t *err)
+{
+    int rc = 0;
+    for (int w = 0; rc == 0 && w < CM_WINDOW_COUNT; w++) {
+        cm_covered_t covered;
+        if (!(options->windows & 1u << w))
+            continue;
+        rc = cm_embedded_index_covered(cm_embedded_database(store), (cm_window_t)w, &covered, err);
+        out->events = covered.events;
+        out->duplicates = covered.upto - covered.events;
+        out->cells += covered.cells;
+    }
+    return rc;
+}
+
+int cm_refresh(cm_store_t *store, const cm_refresh_options_t *options, cm_refreshed_t *out,
+               cm_err_t *err)
+{
+    const cm_database_t *database = cm_embedded_database(store);
+    int64_t since[CM_WINDOW_COUNT];
+    bool replace[CM_WINDOW_COUNT];
+
+    *out = (cm_refreshed_t){.accepted = cm_embedded_events(store)};
+    int rc = cm_embedded_index_prepare(database, err);
+    for (int w = 0; rc == 0 && w < CM_WINDOW_COUNT; w++) {
+        cm_covered_t covered;
+        since[w] = -1;
+        if (!(options->windows & 1u << w))
+            continue;
+        if ((rc = cm_embedded_index_covered(database, (cm_window_t)w, &covered, err)) == 0)
+            since[w] = since_of(&covered, options, out->accepted, &replace[w]);
+    }
+    /* Windows that stand at the same event are milled in one go. */
+    for (int w = 0; rc == 0 && w < CM_WINDOW_COUNT; w++) {
+        unsigned windows = 0;
+        int64_t from = since[w];
+        bool fresh = replace[w];
+        if (from < 0)
+            continue;
+        for (int other = w; other < CM_WINDOW_COUNT; other++) {
+            if (since[other] == from && replace[other] == fresh) {
+                windows |= 1u << other;
+                since[other] = -1;
+            }
+        }
+        rc = refresh_windows(store, options, windows, from, fresh, err);
+        out->changed = true;
+    }
+    return rc < 0 ? rc : account(store, options, out, err);
+}
