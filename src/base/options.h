@@ -3,8 +3,9 @@
  *
  * A command keeps its options in a plain struct; each row of its table names a field by offset.
  * Values come, later ones winning, from: the row's default, the configuration file (`key`), the
- * environment (`env`), the command line. Texts belong to the cm_options_values_t that parsed them
- * and live as long as it. Not for use by several threads at once. */
+ * environment (`env`), the command line. They may be set in any order, because every row remembers
+ * where its value came from. Texts belong to the cm_option_values_t that parsed them and live as
+ * long as it. Not for use by several threads at once. */
 #ifndef CM_BASE_OPTIONS_H
 #define CM_BASE_OPTIONS_H
 
@@ -29,38 +30,61 @@ typedef struct cm_option {
     const char *arg;     /* how help shows the value: "N", "FILE"; NULL for flags */
     const char *def;     /* default as text, parsed like a given one; NULL: field stays zero */
     const char *choices; /* CM_OPT_CHOICE: "auto|jsonl|csv" */
-    double min, max;     /* CM_OPT_INT, CM_OPT_REAL; both 0: no bounds */
-    const char *key;     /* path in the configuration file, "http.listen"; NULL: none */
-    const char *env;     /* environment variable; NULL: none */
-    const char *help;    /* one line, no full stop */
+    double min, max;  /* of numbers, of ms, of bytes; both 0: no bounds; max INFINITY: no upper */
+    const char *key;  /* path in the configuration file, "http.listen"; NULL: none */
+    const char *env;  /* environment variable; NULL: none */
+    const char *help; /* one line, no full stop */
 } cm_option_t;
+
+/* Where a value came from, the weakest first. */
+typedef enum cm_origin {
+    CM_FROM_DEFAULT,
+    CM_FROM_FILE,
+    CM_FROM_ENVIRONMENT,
+    CM_FROM_COMMAND_LINE,
+} cm_origin_t;
 
 /* What belongs to one parsed command line: owns the option texts. */
 typedef struct cm_option_values {
-    void *target; /* the command's struct */
-    bool *given;  /* per row of the table: was it set by file, environment or command line */
-    char **texts; /* owned */
+    void *target;         /* the command's struct */
+    cm_origin_t *origins; /* per row of the table */
+    char **texts;         /* owned */
     size_t text_count;
 } cm_option_values_t;
 
-/* Sets every field of `target` to its default. */
+#define CM_OPTION_VALUES_INIT ((cm_option_values_t){NULL, NULL, NULL, 0})
+
+/* Sets every field of `target` to its default. `table` may be NULL: no options. Fails only when a
+ * default in the table is wrong. */
 int cm_options_defaults(const cm_option_t *table, void *target, cm_option_values_t *values,
                         cm_err_t *err);
 
-/* Sets one option from text; `where` names the origin in the error ("clickmill.yaml:7", "--rate").
- */
+/* Sets one option from text, unless a stronger origin has set it: then the text is only checked.
+ * `where` names the origin in the error ("clickmill.yaml:7: http.port", "--rate"). CM_EUSAGE. */
 int cm_options_set(const cm_option_t *table, const cm_option_t *option, cm_option_values_t *values,
-                   const char *text, const char *where, cm_err_t *err);
+                   const char *text, cm_origin_t origin, const char *where, cm_err_t *err);
 
-/* Takes the options of the tables (global and command's) out of argv, wherever they stand; what is
- * left are the arguments, in order. "--" ends the options; "-" is an argument; "--name=value" and
- * "--name value" are the same; a negative number after an option is its value. An unknown option
- * is CM_EUSAGE with the nearest known name. */
+/* Checks that the text would be a value of the option, as cm_options_set() does. */
+int cm_options_check(const cm_option_t *option, const char *text, const char *where, cm_err_t *err);
+
+/* The row with this long name, or with this configuration key; NULL when there is none. */
+const cm_option_t *cm_options_by_name(const cm_option_t *table, const char *name);
+const cm_option_t *cm_options_by_key(const cm_option_t *table, const char *key);
+
+/* The position in argv of the first word that is neither an option of `table` nor its value: the
+ * command. argc when there is none, CM_EUSAGE when an option is unknown. Starts at argv[1]. */
+int cm_options_find_argument(const cm_option_t *table, int argc, char **argv, cm_err_t *err);
+
+/* Takes the options of the tables (global and command's) out of argv[0..argc), wherever they stand;
+ * what is left are the arguments, in order (`arguments` has room for argc). "--" ends the options;
+ * "-" is an argument; "--name=value" and "--name value" are the same, and so are "-n value" and
+ * "-nvalue"; a negative number after an option is its value, another word with a dash is not. Given
+ * several times, the last one wins. An unknown option is CM_EUSAGE with the nearest known name. */
 int cm_options_parse(const cm_option_t *const *tables, cm_option_values_t *const *values,
                      size_t table_count, int argc, char **argv, int *argument_count,
                      char **arguments, cm_err_t *err);
 
-/* Sets options from their environment variables. */
+/* Sets options from their environment variables; an empty one counts as not set. */
 int cm_options_environment(const cm_option_t *table, cm_option_values_t *values, cm_err_t *err);
 
 /* True when file, environment or command line has set the row whose field is at `offset`. */
@@ -72,8 +96,13 @@ void cm_options_free(cm_option_values_t *values);
  * row, at most 80 columns. */
 void cm_options_add_help(cm_buf_t *buf, const cm_option_t *table);
 
-/* The candidate that is nearest to `word` by edit distance, NULL when none is near. Candidates end
- * with NULL. */
+/* Appends text broken at spaces to at most 80 columns (of ASCII); the cursor stands at `column`,
+ * further lines are indented by `indent`. Ends with a newline. */
+void cm_options_add_wrapped(cm_buf_t *buf, const char *text, int column, int indent);
+
+/* The candidate that is nearest to `word` by edit distance (insert, delete, replace, swap of two
+ * neighbours: optimal string alignment), NULL when none is near: at most a third of the word may
+ * be wrong, one letter always. Of equals the first. Candidates end with NULL. */
 const char *cm_nearest(const char *word, const char *const *candidates);
 
 #endif

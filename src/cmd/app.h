@@ -17,6 +17,7 @@ typedef struct cm_global_options {
     int log_level;           /* --log-level error|warn|info|debug */
     bool json;               /* --json: the run's account as one JSON object on stdout */
     bool help;               /* --help */
+    bool version;            /* --version */
     int64_t memory;          /* memory: bytes the mill may use */
     int64_t session_timeout; /* session_timeout: ms, default 30m */
 } cm_global_options_t;
@@ -38,7 +39,7 @@ typedef struct cm_app {
 
 struct cm_command {
     const char *name;
-    const char *arguments;      /* "FILE...|-", "" for none */
+    const char *arguments;      /* "FILE...|-", "" for none; none are then accepted */
     const char *summary;        /* one line for the table of commands */
     const char *details;        /* paragraphs for help and manual; NULL: none */
     const cm_option_t *options; /* NULL: only the global ones */
@@ -47,7 +48,7 @@ struct cm_command {
     int (*run)(cm_app_t *app, const void *options, int argc, char **argv);
 };
 
-/* The table in main.c; ends with a NULL name. */
+/* The tables in commands.c. cm_commands ends with NULL. */
 extern const cm_command_t *const cm_commands[];
 extern const cm_option_t cm_global_option_table[];
 

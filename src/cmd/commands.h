@@ -1,0 +1,9 @@
+/* The commands, each from the file of its name. Adding one: a line here and one in commands.c. */
+#ifndef CM_CMD_COMMANDS_H
+#define CM_CMD_COMMANDS_H
+
+#include "cmd/app.h"
+
+extern const cm_command_t cm_command_help;
+
+#endif

@@ -1,0 +1,37 @@
+/* Help in all its forms, all of it from the tables of commands and options.
+ *
+ * Every function appends to the caller's buffer; the text depends on nothing but the tables, so it
+ * is the same on every machine. */
+#ifndef CM_CMD_HELP_H
+#define CM_CMD_HELP_H
+
+#include "cmd/app.h"
+
+/* The command of this name, NULL when there is none. */
+const cm_command_t *cm_help_find(const char *name);
+
+/* "unknown command imprt; did you mean import?" Returns CM_EUSAGE. */
+int cm_help_fail_unknown(const char *name, cm_err_t *err);
+
+/* What Clickmill is, its commands and the global options; at most 80 columns, as is the next. */
+void cm_help_add_overview(cm_buf_t *buf);
+
+/* One command: usage, summary, details, options, exit codes. */
+void cm_help_add_command(cm_buf_t *buf, const cm_command_t *command);
+
+/* The meaning of each exit status of the program, NULL where a number is not used. */
+enum { CM_EXIT_COUNT = 11 };
+extern const char *const cm_help_exits[CM_EXIT_COUNT];
+
+/* A manual page in roff (man(7)): of the whole program, or of one command. */
+void cm_help_add_man(cm_buf_t *buf, const cm_command_t *command);
+
+/* The reference of all commands, configuration keys and exit codes in Markdown. */
+void cm_help_add_markdown(cm_buf_t *buf);
+
+/* Scripts that complete commands, options and choices. */
+void cm_help_add_bash(cm_buf_t *buf);
+void cm_help_add_zsh(cm_buf_t *buf);
+void cm_help_add_fish(cm_buf_t *buf);
+
+#endif

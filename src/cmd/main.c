@@ -1,0 +1,219 @@
+/* The program: finds the command, fills its options, runs it, says what went wrong. */
+#include "base/config.h"
+#include "cmd/commands.h"
+#include "cmd/help.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define DEFAULT_CONFIG "clickmill.yaml"
+
+/* A signal handler reaches nothing but globals: the only one of the program. */
+static atomic_bool stop_asked;
+
+/* The first signal asks the command to finish its work, the second ends the process as usual. */
+static void on_stop(int signal_number)
+{
+    if (atomic_exchange(&stop_asked, true)) {
+        signal(signal_number, SIG_DFL);
+        raise(signal_number);
+    }
+}
+
+/* Without SA_RESTART, so that a command that waits for input or a clock wakes up. A broken pipe
+ * and a file at its size limit come back as errors of write(), with a sentence. */
+static void catch_signals(void)
+{
+    struct sigaction stop = {.sa_handler = on_stop};
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+    sigemptyset(&stop.sa_mask);
+    sigemptyset(&ignore.sa_mask);
+    sigaction(SIGINT, &stop, NULL);
+    sigaction(SIGTERM, &stop, NULL);
+    sigaction(SIGPIPE, &ignore, NULL);
+    sigaction(SIGXFSZ, &ignore, NULL);
+}
+
+/* What one command line is parsed into. */
+typedef struct invocation {
+    const cm_command_t *command; /* NULL: none named */
+    cm_option_values_t global_values, values;
+    void *options; /* the command's struct */
+    char **arguments;
+    int argument_count;
+} invocation_t;
+
+/* Sets both tables' options from argv without the program's name and the command's. */
+static int parse_words(cm_app_t *app, invocation_t *call, int argc, char **argv)
+{
+    const cm_option_t *command_table = call->command != NULL ? call->command->options : NULL;
+    const cm_option_t *tables[] = {command_table, cm_global_option_table};
+    cm_option_values_t *values[] = {&call->values, &call->global_values};
+
+    int rc =
+        cm_options_defaults(cm_global_option_table, &app->global, &call->global_values, &app->err);
+    if (rc == 0 && call->command != NULL)
+        call->options = cm_alloc_zero(1, call->command->options_size);
+    if (rc == 0)
+        rc = cm_options_defaults(command_table, call->options, &call->values, &app->err);
+    if (rc == 0)
+        rc = cm_options_parse(tables, values, 2, argc, argv, &call->argument_count, call->arguments,
+                              &app->err);
+    return rc;
+}
+
+/* Finds the command's name among argv and parses all the rest. */
+static int parse_command_line(cm_app_t *app, invocation_t *call, int argc, char **argv)
+{
+    int count = 0;
+    int at = cm_options_find_argument(cm_global_option_table, argc, argv, &app->err);
+
+    if (at < 0)
+        return at;
+    if (at < argc) {
+        call->command = cm_help_find(argv[at]);
+        if (call->command == NULL)
+            return cm_help_fail_unknown(argv[at], &app->err);
+    }
+    call->arguments = cm_alloc((size_t)argc * sizeof *call->arguments);
+    char **words = cm_alloc((size_t)argc * sizeof *words);
+    for (int i = 1; i < argc; i++) {
+        if (i != at)
+            words[count++] = argv[i];
+    }
+    int rc = parse_words(app, call, count, words);
+    free(words);
+    return rc;
+}
+
+/* Sets what the command line has left open from the configuration file. */
+static int apply_config(cm_app_t *app, invocation_t *call)
+{
+    cm_config_t config = CM_CONFIG_INIT;
+    cm_config_table_t *tables;
+    size_t count = 0;
+    const char *path = app->global.config;
+    int rc;
+
+    if (path == NULL) {
+        if (access(DEFAULT_CONFIG, F_OK) != 0)
+            return 0;
+        path = DEFAULT_CONFIG;
+    }
+    while (cm_commands[count] != NULL)
+        count++;
+    tables = cm_alloc((count + 1) * sizeof *tables);
+    for (size_t i = 0; i < count; i++) {
+        bool running = cm_commands[i] == call->command;
+        tables[i] = (cm_config_table_t){cm_commands[i]->options, running ? &call->values : NULL};
+    }
+    tables[count] = (cm_config_table_t){cm_global_option_table, &call->global_values};
+    rc = cm_config_read(&config, path, &app->err);
+    if (rc == 0)
+        rc = cm_config_apply(&config, tables, count + 1, &app->err);
+    cm_config_free(&config);
+    free(tables);
+    return rc;
+}
+
+/* Sets what is still open from file and environment. */
+static int complete_options(cm_app_t *app, invocation_t *call)
+{
+    int rc = apply_config(app, call);
+
+    if (rc == 0)
+        rc = cm_options_environment(cm_global_option_table, &call->global_values, &app->err);
+    if (rc == 0)
+        rc = cm_options_environment(call->command->options, &call->values, &app->err);
+    app->log.level = (cm_level_t)app->global.log_level;
+    app->command = call->command;
+    app->values = &call->values;
+    return rc;
+}
+
+static int run_command(cm_app_t *app, invocation_t *call)
+{
+    const cm_command_t *command = call->command;
+
+    if (command->arguments[0] == '\0' && call->argument_count > 0)
+        return cm_fail(&app->err, CM_EUSAGE,
+                       "%s takes no arguments, but was given \"%.80s\"; see `clickmill help %s`",
+                       command->name, call->arguments[0], command->name);
+    int rc = complete_options(app, call);
+    if (rc < 0)
+        return rc;
+    return command->run(app, call->options, call->argument_count, call->arguments);
+}
+
+static void show_help(FILE *out, const cm_command_t *command)
+{
+    cm_buf_t buf = CM_BUF_INIT;
+
+    if (command != NULL)
+        cm_help_add_command(&buf, command);
+    else
+        cm_help_add_overview(&buf);
+    fwrite(buf.data, 1, buf.len, out);
+    cm_buf_free(&buf);
+}
+
+/* Does what the command line asks for. */
+static int dispatch(cm_app_t *app, invocation_t *call)
+{
+    if (app->global.version) {
+        fprintf(app->out, "clickmill %s\n", CM_VERSION);
+        return 0;
+    }
+    if (app->global.help) {
+        show_help(app->out, call->command);
+        return 0;
+    }
+    if (call->command == NULL) {
+        show_help(app->messages, NULL);
+        return cm_fail(&app->err, CM_EUSAGE, "which command? The list is above");
+    }
+    return run_command(app, call);
+}
+
+/* What stdio still holds must reach stdout, or the run has failed. A reader that has seen enough
+ * and left (`| head`) is no failure. */
+static int flush_output(cm_app_t *app)
+{
+    errno = 0;
+    if (fflush(app->out) == 0 && !ferror(app->out))
+        return 0;
+    if (errno == EPIPE)
+        return 0;
+    return cm_fail(&app->err, CM_EIO, "cannot write to standard output: %s",
+                   errno != 0 ? strerror(errno) : "an earlier write failed");
+}
+
+int main(int argc, char **argv)
+{
+    cm_app_t app = {
+        .log = {.level = CM_LOG_WARN, .fd = STDERR_FILENO},
+        .out = stdout,
+        .messages = stderr,
+        .terminal = isatty(STDERR_FILENO) == 1,
+        .stop = &stop_asked,
+    };
+    invocation_t call = {.command = NULL};
+
+    catch_signals();
+    int rc = parse_command_line(&app, &call, argc, argv);
+    if (rc == 0)
+        rc = dispatch(&app, &call);
+    int flushed = flush_output(&app);
+    if (rc >= 0)
+        rc = flushed;
+    if (rc < 0 && rc != CM_ESTOP)
+        fprintf(app.messages, "clickmill: %s\n", app.err.text);
+    free(call.options);
+    free(call.arguments);
+    cm_options_free(&call.values);
+    cm_options_free(&call.global_values);
+    return cm_err_exit_status(rc);
+}
