@@ -4,6 +4,9 @@
 
 #include "cmd/app.h"
 
+extern const cm_command_t cm_command_export;
 extern const cm_command_t cm_command_help;
+extern const cm_command_t cm_command_process;
+extern const cm_command_t cm_command_query;
 
 #endif

@@ -44,8 +44,10 @@ struct mill {
 
 /* ---- phases, each run by all workers ---- */
 
-static bool wanted(const mill_t *mill, uint32_t user)
+static bool wanted(const mill_t *mill, uint32_t user, int64_t ordinal)
 {
+    if (ordinal >= mill->upto)
+        return false;
     if (user % mill->spread.passes != mill->spread.pass)
         return false;
     return mill->affected == NULL || (mill->affected[user >> 3] >> (user & 7) & 1);
@@ -62,7 +64,7 @@ static void scatter_phase(worker_t *worker)
             cm_reader_read(worker->reader, &mill->blocks[b], CM_READ_HOT, &columns, &worker->err);
         for (uint32_t i = 0; worker->rc == 0 && i < columns.count; i++) {
             uint32_t user = columns.ids[CM_USER][i];
-            if (!wanted(mill, user))
+            if (!wanted(mill, user, columns.first + i))
                 continue;
             cm_grain_t grain = {.time = columns.time[i],
                                 .ordinal = columns.first + i,
@@ -95,13 +97,22 @@ static void order_phase(worker_t *worker)
     cm_ties_free(&worker->ties);
 }
 
+static void mark_copy(void *context, int64_t ordinal)
+{
+    mill_t *mill = context;
+    atomic_fetch_or(&mill->options->copies[ordinal >> 3], (unsigned char)(1u << (ordinal & 7)));
+}
+
 static void timeline_phase(worker_t *worker)
 {
     mill_t *mill = worker->mill;
     uint32_t p;
 
     while ((p = atomic_fetch_add(&mill->next, 1)) < mill->spread.count) {
-        cm_partition_mill(&mill->partitions[p], mill->options->since, &worker->timeline);
+        if (mill->options->copies != NULL)
+            cm_partition_copies(&mill->partitions[p], mark_copy, mill);
+        else
+            cm_partition_mill(&mill->partitions[p], mill->options->since, &worker->timeline);
         cm_partition_free(&mill->partitions[p]);
     }
 }
@@ -258,6 +269,8 @@ static int run(mill_t *mill, cm_err_t *err)
         const cm_block_ref_t *last = &mill->blocks[mill->block_count - 1];
         mill->upto = last->first + last->count;
     }
+    if (mill->options->until > 0 && mill->upto > mill->options->until)
+        mill->upto = mill->options->until;
     if (mill->upto <= mill->options->since)
         return 0;
     if (mill->options->since > 0 && (rc = find_affected(mill, err)) < 0)
@@ -313,5 +326,34 @@ int cm_mill(const cm_mill_options_t *options, cm_mill_result_t *result, cm_err_t
     if (rc == 0)
         take_result(&mill, result);
     clean_up(&mill);
+    return rc;
+}
+
+int cm_mill_copies(const cm_mill_options_t *options, uint8_t **copies, int64_t *upto, cm_err_t *err)
+{
+    cm_mill_options_t marking = *options;
+    const cm_block_ref_t *blocks;
+    cm_mill_result_t result;
+    cm_reader_t *reader;
+    size_t count;
+
+    *copies = NULL;
+    *upto = 0;
+    int rc = options->reader(options->context, &reader, err);
+    if (rc < 0)
+        return rc;
+    if ((rc = cm_reader_blocks(reader, &blocks, &count, err)) == 0 && count > 0)
+        *upto = blocks[count - 1].first + blocks[count - 1].count;
+    cm_reader_close(reader);
+    marking.copies = calloc((size_t)*upto / 8 + 1, 1);
+    if (marking.copies == NULL)
+        return cm_fail_memory(err);
+    marking.since = 0;
+    marking.until = *upto;
+    if (rc == 0)
+        rc = cm_mill(&marking, &result, err);
+    if (rc == 0)
+        cm_cells_free(result.cells);
+    *copies = (uint8_t *)marking.copies;
     return rc;
 }

@@ -17,12 +17,18 @@
 #include "mill/numbers.h"
 #include "store/store.h"
 
+#include <stdatomic.h>
+
 typedef struct cm_mill_options {
     int64_t session_timeout; /* ms; a longer gap ends a session */
     unsigned windows;        /* bit 1 << cm_window_t for each window wanted */
     int64_t since;           /* ordinal of the first new event; 0: everything is new */
+    int64_t until;           /* ordinal to stop before; 0: the end of the store */
     int64_t memory;          /* bytes for the events in hand, about; 0: no limit */
     int threads;             /* 0: one per processor */
+    /* A bit an event of the store, set for copies (all but the first of one row key); then nothing
+     * else is computed. NULL: answers are. cm_mill_copies() sets it. */
+    atomic_uchar *copies;
     /* A further reader of the same store, for each thread; called from the calling thread. */
     int (*reader)(void *context, cm_reader_t **reader, cm_err_t *err);
     void *context;
@@ -39,5 +45,11 @@ typedef struct cm_mill_result {
 
 /* Mills the store. On failure the result is empty. */
 int cm_mill(const cm_mill_options_t *options, cm_mill_result_t *result, cm_err_t *err);
+
+/* Finds the events that are copies of an earlier one. `*copies` gets a bit an event (least
+ * significant first) for `*upto` events; the caller frees it. Of the options only reader, memory
+ * and threads are used. */
+int cm_mill_copies(const cm_mill_options_t *options, uint8_t **copies, int64_t *upto,
+                   cm_err_t *err);
 
 #endif

@@ -162,6 +162,15 @@ void cm_partition_mill(cm_partition_t *partition, int64_t since, cm_timeline_t *
     }
 }
 
+void cm_partition_copies(const cm_partition_t *partition,
+                         void (*copy)(void *context, int64_t ordinal), void *context)
+{
+    for (size_t i = 0; i < partition->count; i++) {
+        if (partition->grains[i].ordinal < 0)
+            copy(context, ~partition->grains[i].ordinal);
+    }
+}
+
 void cm_partition_free(cm_partition_t *partition)
 {
     free(partition->grains);

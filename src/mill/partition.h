@@ -44,6 +44,10 @@ static inline uint32_t cm_spread_partition(const cm_spread_t *spread, uint32_t u
 int cm_partition_build(cm_partition_t *partition, cm_heap_t *const *heaps, int heap_count,
                        const cm_spread_t *spread, cm_ties_t *ties, cm_err_t *err);
 
+/* Calls `copy` with the ordinal of every event that is a copy of another. */
+void cm_partition_copies(const cm_partition_t *partition,
+                         void (*copy)(void *context, int64_t ordinal), void *context);
+
 /* Feeds each user's events to the timeline; those before ordinal `since` are also taken away. */
 void cm_partition_mill(cm_partition_t *partition, int64_t since, cm_timeline_t *timeline);
 

@@ -128,7 +128,7 @@ static void write_back(const cm_ties_t *ties, const tied_t *tied)
             bool copy = i > 0 && compare_keys(&tied[-1].key, &tied->key) == 0;
             ties->runs[run].grains[i] = from[i].grain;
             if (copy)
-                ties->runs[run].grains[i].ordinal = -1;
+                ties->runs[run].grains[i].ordinal = ~from[i].grain.ordinal;
         }
     }
 }

@@ -21,7 +21,8 @@ typedef struct cm_ties {
 void cm_ties_add(cm_ties_t *ties, cm_grain_t *grains, size_t count);
 void cm_ties_free(cm_ties_t *ties);
 
-/* Puts the grains of every run in order of their row keys and marks copies with ordinal -1: of
+/* Puts the grains of every run in order of their row keys and marks copies by the complement of
+ * their ordinal: of
  * equal ones the first in the store stays. Reads the keys through `reader`, block by block. */
 int cm_ties_resolve(cm_ties_t *ties, cm_reader_t *reader, cm_err_t *err);
 

@@ -7,7 +7,7 @@
 /* An event in the mill's hand. */
 typedef struct cm_grain {
     int64_t time;    /* ms */
-    int64_t ordinal; /* place in the store; -1: a copy of the grain before, dropped */
+    int64_t ordinal; /* place in the store; of a copy of the grain before: its complement, ~place */
     uint32_t user;
     uint32_t url;
     uint32_t country;

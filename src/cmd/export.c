@@ -1,0 +1,158 @@
+/* clickmill export: raw events, each once, in the order of arrival. */
+#include "base/progress.h"
+#include "cmd/commands.h"
+#include "mill/mill.h"
+#include "store/embedded.h"
+
+#include <stdlib.h>
+
+typedef struct export_options {
+    int format;
+} export_options_t;
+
+enum { FORMAT_JSONL, FORMAT_CSV, FLUSH_BYTES = 1 << 20 };
+
+static const cm_option_t options[] = {
+    {.name = "format",
+     .type = CM_OPT_CHOICE,
+     .offset = offsetof(export_options_t, format),
+     .arg = "FORMAT",
+     .def = "jsonl",
+     .choices = "jsonl|csv",
+     .help = "one JSON object a line, or CSV with a header"},
+    {.name = NULL},
+};
+
+static int open_reader(void *context, cm_reader_t **reader, cm_err_t *err)
+{
+    return cm_embedded_open_reader(context, reader, err);
+}
+
+static int write_out(cm_app_t *app, cm_buf_t *buf)
+{
+    bool written = buf->len == 0 || fwrite(buf->data, 1, buf->len, app->out) == buf->len;
+    cm_buf_clear(buf);
+    if (!written || fflush(app->out) != 0)
+        return cm_fail(&app->err, CM_EIO,
+                       "cannot write the events to stdout; free some space or "
+                       "check where it goes");
+    return 0;
+}
+
+/* The event of a row, with its texts from the dictionaries. */
+static int get_event(cm_reader_t *reader, const cm_columns_t *columns, uint32_t row,
+                     cm_event_t *event, char key[CM_UUID_TEXT], cm_err_t *err)
+{
+    cm_str_t *const texts[CM_FIELD_COUNT] = {
+        [CM_USER] = &event->user_id, [CM_URL] = &event->url,         [CM_COUNTRY] = &event->country,
+        [CM_CITY] = &event->city,    [CM_BROWSER] = &event->browser, [CM_OS] = &event->os,
+        [CM_DEVICE] = &event->device};
+    int rc = 0;
+
+    for (int field = 0; rc == 0 && field < CM_FIELD_COUNT; field++)
+        rc = cm_reader_name(reader, (cm_field_t)field, columns->ids[field][row], texts[field], err);
+    event->timestamp = columns->time[row];
+    event->row_key = (cm_str_t){NULL, 0};
+    if (columns->keys[row].kind == CM_KEY_TEXT) {
+        event->row_key = columns->keys[row].text;
+    } else if (columns->keys[row].kind == CM_KEY_UUID) {
+        cm_uuid_format(columns->keys[row].uuid, key);
+        event->row_key = (cm_str_t){key, CM_UUID_TEXT};
+    }
+    return rc;
+}
+
+static int export_block(cm_app_t *app, cm_reader_t *reader, const cm_columns_t *columns,
+                        const uint8_t *copies, int64_t upto, int format, cm_buf_t *buf)
+{
+    char key[CM_UUID_TEXT];
+    cm_event_t event;
+
+    for (uint32_t row = 0; row < columns->count && columns->first + row < upto; row++) {
+        int64_t ordinal = columns->first + row;
+        if (copies[ordinal >> 3] >> (ordinal & 7) & 1)
+            continue;
+        int rc = get_event(reader, columns, row, &event, key, &app->err);
+        if (rc < 0)
+            return rc;
+        if (format == FORMAT_CSV) {
+            cm_event_add_csv(buf, &event);
+        } else {
+            cm_event_add_json(buf, &event);
+            cm_buf_add_char(buf, '\n');
+        }
+        if (buf->len >= FLUSH_BYTES && (rc = write_out(app, buf)) < 0)
+            return rc;
+    }
+    return 0;
+}
+
+static int export_events(cm_app_t *app, cm_reader_t *reader, const uint8_t *copies, int64_t upto,
+                         int format)
+{
+    const cm_block_ref_t *blocks;
+    cm_columns_t columns = {0};
+    cm_progress_t progress;
+    cm_buf_t buf = CM_BUF_INIT;
+    size_t count;
+
+    cm_progress_start(&progress, app->terminal ? app->messages : NULL, app->terminal, "exporting",
+                      "events");
+    int rc = cm_reader_blocks(reader, &blocks, &count, &app->err);
+    if (format == FORMAT_CSV)
+        cm_buf_add_text(&buf, cm_event_csv_header);
+    for (size_t b = 0; rc == 0 && b < count && blocks[b].first < upto; b++) {
+        if (atomic_load(app->stop)) {
+            rc = cm_fail(&app->err, CM_EIO, "stopped before all events were written");
+            break;
+        }
+        rc = cm_reader_read(reader, &blocks[b], CM_READ_HOT | CM_READ_COLD | CM_READ_KEYS, &columns,
+                            &app->err);
+        if (rc == 0)
+            rc = export_block(app, reader, &columns, copies, upto, format, &buf);
+        cm_progress_show(&progress, (double)blocks[b].first / (double)upto,
+                         (uint64_t)blocks[b].first);
+    }
+    cm_progress_end(&progress);
+    if (rc == 0)
+        rc = write_out(app, &buf);
+    cm_columns_free(&columns);
+    cm_buf_free(&buf);
+    return rc;
+}
+
+static int run(cm_app_t *app, const void *given, int argc, char **argv)
+{
+    const export_options_t *asked = given;
+    /* One thread: a second reader could see the blocks differently, beside a writer that merges. */
+    const cm_mill_options_t mill = {.memory = app->global.memory,
+                                    .threads = 1,
+                                    .reader = open_reader,
+                                    .context = (void *)app->global.data_dir};
+    cm_reader_t *reader = NULL;
+    uint8_t *copies = NULL;
+    int64_t upto = 0;
+
+    (void)argc;
+    (void)argv;
+    /* The reader comes second, so that it sees at least what the copies were looked for in. */
+    int rc = cm_mill_copies(&mill, &copies, &upto, &app->err);
+    if (rc == 0)
+        rc = cm_embedded_open_reader(app->global.data_dir, &reader, &app->err);
+    if (rc == 0)
+        rc = export_events(app, reader, copies, upto, asked->format);
+    cm_reader_close(reader);
+    free(copies);
+    return rc;
+}
+
+const cm_command_t cm_command_export = {
+    .name = "export",
+    .arguments = "",
+    .summary = "write the raw events, each once",
+    .details = "Writes every stored event to stdout in the order of arrival; of events with one "
+               "row key the first.",
+    .options = options,
+    .options_size = sizeof(export_options_t),
+    .run = run,
+};

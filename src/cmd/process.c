@@ -1,0 +1,101 @@
+/* clickmill process: raw events -> answers. */
+#include "cmd/commands.h"
+#include "cmd/refresh.h"
+
+typedef struct process_options {
+    int64_t every; /* ms; 0: once */
+    const char *windows;
+    bool rebuild;
+    int64_t threads;
+} process_options_t;
+
+static const cm_option_t options[] = {
+    {.name = "every",
+     .type = CM_OPT_DURATION,
+     .offset = offsetof(process_options_t, every),
+     .arg = "TIME",
+     .min = 100,
+     .max = CM_DAY_MS,
+     .key = "process.every",
+     .help = "process again and again, that long after the last time, until stopped"},
+    {.name = "window",
+     .type = CM_OPT_TEXT,
+     .offset = offsetof(process_options_t, windows),
+     .arg = "all|day|hour",
+     .def = "all",
+     .key = "process.window",
+     .help = "answers over all time, per day or per hour (UTC); several with commas"},
+    {.name = "rebuild",
+     .type = CM_OPT_FLAG,
+     .offset = offsetof(process_options_t, rebuild),
+     .help = "forget the answers and compute them from every event"},
+    {.name = "threads",
+     .type = CM_OPT_INT,
+     .offset = offsetof(process_options_t, threads),
+     .arg = "N",
+     .min = 0,
+     .max = 64,
+     .key = "process.threads",
+     .help = "threads of the mill; 0 means one per processor"},
+    {.name = NULL},
+};
+
+static int process_once(cm_app_t *app, cm_store_t *store, const process_options_t *process,
+                        unsigned windows, bool first)
+{
+    cm_refresh_options_t refresh;
+    cm_progress_t progress;
+    cm_refreshed_t done;
+
+    cm_refresh_options(app, windows, &refresh);
+    refresh.rebuild = process->rebuild && first;
+    refresh.threads = (int)process->threads;
+    cm_progress_start(&progress, app->terminal ? app->messages : NULL, app->terminal, "processing",
+                      "events");
+    refresh.progress = cm_refresh_progress;
+    refresh.progress_context = &progress;
+    int64_t started = cm_clock_ticks_ns();
+    int rc = cm_refresh(store, &refresh, &done, &app->err);
+    cm_progress_end(&progress);
+    if (rc < 0)
+        return rc;
+    if (first || done.changed)
+        cm_refreshed_print(app, &done, (double)(cm_clock_ticks_ns() - started) / 1e9);
+    return 0;
+}
+
+static int run(cm_app_t *app, const void *given, int argc, char **argv)
+{
+    const process_options_t *process = given;
+    cm_store_t *store = NULL;
+    unsigned windows;
+    bool first = true;
+
+    (void)argc;
+    (void)argv;
+    int rc = cm_windows_parse(process->windows, &windows, &app->err);
+    if (rc < 0 || (rc = cm_embedded_open(app->global.data_dir, app->clock, &store, &app->err)) < 0)
+        return rc;
+    do {
+        rc = process_once(app, store, process, windows, first);
+        first = false;
+        for (int64_t waited = 0; rc == 0 && waited < process->every && !atomic_load(app->stop);
+             waited += 50)
+            cm_sleep_ms(process->every - waited < 50 ? process->every - waited : 50);
+    } while (rc == 0 && process->every > 0 && !atomic_load(app->stop));
+    cm_sink_close(&store->sink);
+    return rc;
+}
+
+const cm_command_t cm_command_process = {
+    .name = "process",
+    .arguments = "",
+    .summary = "compute the answers from the stored events",
+    .details = "Brings the answers up to date with the events. Only users with new events are "
+               "looked at again; the result is exactly that of computing everything anew, in "
+               "whatever order and however often events came.\n"
+               "With --json the account of the run: events, duplicates, cells, seconds.",
+    .options = options,
+    .options_size = sizeof(process_options_t),
+    .run = run,
+};

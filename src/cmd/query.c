@@ -1,0 +1,170 @@
+/* clickmill query: answers on the terminal. */
+#include "base/progress.h"
+#include "cmd/commands.h"
+#include "cmd/query_table.h"
+#include "index/index.h"
+
+typedef struct query_options {
+    int window, sort, format;
+    const char *url, *country;
+    int64_t limit;
+    bool reverse;
+} query_options_t;
+
+enum { FORMAT_TABLE, FORMAT_CSV, FORMAT_JSON };
+
+static const cm_option_t options[] = {
+    {.name = "window",
+     .type = CM_OPT_CHOICE,
+     .offset = offsetof(query_options_t, window),
+     .arg = "WINDOW",
+     .def = "all",
+     .choices = "all|day|hour",
+     .help = "answers over all time, per day or per hour"},
+    {.name = "url",
+     .type = CM_OPT_TEXT,
+     .offset = offsetof(query_options_t, url),
+     .arg = "PATTERN",
+     .help = "only URLs that match: * is any text, ? any character"},
+    {.name = "country",
+     .type = CM_OPT_TEXT,
+     .offset = offsetof(query_options_t, country),
+     .arg = "NAME",
+     .help = "only this country"},
+    {.name = "sort",
+     .type = CM_OPT_CHOICE,
+     .offset = offsetof(query_options_t, sort),
+     .arg = "FIELD",
+     .def = "clicks",
+     .choices = "clicks|unique_user_count|average_time_spent|time_spent_sum|time_spent_count|"
+                "average_time_on_page|entrances|exits|url|country|window",
+     .help = "numbers largest first, texts in order"},
+    {.name = "reverse",
+     .type = CM_OPT_FLAG,
+     .offset = offsetof(query_options_t, reverse),
+     .help = "sort the other way round"},
+    {.name = "limit",
+     .type = CM_OPT_INT,
+     .offset = offsetof(query_options_t, limit),
+     .arg = "N",
+     .min = 0,
+     .max = 1e15,
+     .help = "rows at most; 0, the default, means all"},
+    {.name = "format",
+     .type = CM_OPT_CHOICE,
+     .offset = offsetof(query_options_t, format),
+     .arg = "FORMAT",
+     .def = "table",
+     .choices = "table|csv|json",
+     .help = "how to print"},
+    {.name = NULL},
+};
+
+typedef struct printer {
+    cm_app_t *app;
+    int format;
+    cm_buf_t buf;
+    int64_t rows;
+    cm_query_table_t table;
+} printer_t;
+
+static int flush(printer_t *printer)
+{
+    size_t len = printer->buf.len;
+    bool written = len == 0 || fwrite(printer->buf.data, 1, len, printer->app->out) == len;
+    cm_buf_clear(&printer->buf);
+    if (!written)
+        return cm_fail(&printer->app->err, CM_EIO, "cannot write the answers to stdout");
+    return 0;
+}
+
+static int print_row(void *context, const cm_answer_t *answer)
+{
+    printer_t *printer = context;
+
+    if (printer->format == FORMAT_TABLE) {
+        cm_query_table_add(&printer->table, answer);
+    } else if (printer->format == FORMAT_CSV) {
+        cm_answer_add_csv(&printer->buf, answer);
+    } else {
+        cm_buf_add_text(&printer->buf, printer->rows > 0 ? ",\n " : " ");
+        cm_answer_add_json(&printer->buf, answer);
+    }
+    printer->rows++;
+    return printer->buf.len > 1 << 16 ? flush(printer) : 0;
+}
+
+static int print_answers(cm_app_t *app, cm_index_t *index, const cm_query_t *query, int format)
+{
+    printer_t printer = {.app = app, .format = format, .table = {.window = query->window}};
+
+    if (format == FORMAT_CSV)
+        cm_answer_add_csv_header(&printer.buf, query->window);
+    else if (format == FORMAT_JSON)
+        cm_buf_add_text(&printer.buf, "[\n");
+    int rc = cm_index_query(index, query, print_row, &printer, &app->err);
+    if (format == FORMAT_TABLE)
+        cm_query_table_print(&printer.table, &printer.buf);
+    else if (format == FORMAT_JSON)
+        cm_buf_add_text(&printer.buf, printer.rows > 0 ? "\n]\n" : "]\n");
+    if (rc == 0)
+        rc = flush(&printer);
+    if (rc == 0 && fflush(app->out) != 0)
+        rc = cm_fail(&app->err, CM_EIO, "cannot write the answers to stdout");
+    cm_query_table_free(&printer.table);
+    cm_buf_free(&printer.buf);
+    return rc;
+}
+
+/* Says on stderr when the answers do not cover all events. */
+static void note_freshness(cm_app_t *app, const cm_freshness_t *freshness, cm_window_t window)
+{
+    const char *option = window == CM_WINDOW_ALL   ? ""
+                         : window == CM_WINDOW_DAY ? " --window day"
+                                                   : " --window hour";
+    if (!freshness->present)
+        fprintf(app->messages, "no answers for this window yet: run `clickmill process%s`\n",
+                option);
+    else if (freshness->accepted > freshness->processed)
+        fprintf(app->messages,
+                "%lld events are newer than these answers: run `clickmill process%s`\n",
+                (long long)(freshness->accepted - freshness->processed), option);
+}
+
+static int run(cm_app_t *app, const void *given, int argc, char **argv)
+{
+    const query_options_t *asked = given;
+    const cm_query_t query = {.dimension = CM_PER_CELL,
+                              .window = (cm_window_t)asked->window,
+                              .url = asked->url,
+                              .country = asked->country,
+                              .sort = (cm_sort_t)asked->sort,
+                              .reverse = asked->reverse,
+                              .limit = asked->limit};
+    cm_freshness_t freshness;
+    cm_index_t *index = NULL;
+
+    (void)argc;
+    (void)argv;
+    int rc = cm_index_open_embedded(app->global.data_dir, &index, &app->err);
+    if (rc < 0)
+        return rc;
+    rc = cm_index_freshness(index, query.window, &freshness, &app->err);
+    if (rc == 0)
+        rc = print_answers(app, index, &query, asked->format);
+    if (rc == 0)
+        note_freshness(app, &freshness, query.window);
+    cm_index_close(index);
+    return rc;
+}
+
+const cm_command_t cm_command_query = {
+    .name = "query",
+    .arguments = "",
+    .summary = "show answers as a table, CSV or JSON",
+    .details = "Prints what the last `clickmill process` has computed. The answers also stand in "
+               "the SQL table `answer` of clickmill.db in the data directory.",
+    .options = options,
+    .options_size = sizeof(query_options_t),
+    .run = run,
+};

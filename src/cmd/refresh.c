@@ -1,0 +1,58 @@
+#include "cmd/refresh.h"
+
+int cm_windows_parse(const char *text, unsigned *windows, cm_err_t *err)
+{
+    char name[16];
+
+    *windows = 0;
+    while (true) {
+        size_t len = strcspn(text, ",");
+        cm_window_t window;
+        snprintf(name, sizeof name, "%.*s", (int)(len < sizeof name ? len : sizeof name - 1), text);
+        if (!cm_window_parse(name, &window))
+            return cm_fail(err, CM_EUSAGE, "--window takes all, day or hour, not \"%.40s\"", text);
+        *windows |= 1u << window;
+        if (text[len] == '\0')
+            return 0;
+        text += len + 1;
+    }
+}
+
+void cm_refresh_options(const cm_app_t *app, unsigned windows, cm_refresh_options_t *options)
+{
+    *options = (cm_refresh_options_t){.windows = windows,
+                                      .session_timeout = app->global.session_timeout,
+                                      .memory = app->global.memory,
+                                      .clock = app->clock};
+}
+
+void cm_refresh_progress(void *context, double share)
+{
+    cm_progress_show(context, share, 0);
+}
+
+void cm_refreshed_print(cm_app_t *app, const cm_refreshed_t *done, double seconds)
+{
+    cm_buf_t line = CM_BUF_INIT;
+
+    if (app->global.json) {
+        fprintf(app->out,
+                "{\"accepted\":%lld,\"events\":%lld,\"duplicates\":%lld,\"cells\":%lld,"
+                "\"seconds\":%.6f}\n",
+                (long long)done->accepted, (long long)done->events, (long long)done->duplicates,
+                (long long)done->cells, seconds);
+        fflush(app->out);
+        return;
+    }
+    cm_buf_add_text(&line, "accepted ");
+    cm_buf_add_grouped(&line, done->accepted);
+    cm_buf_add_text(&line, " = events ");
+    cm_buf_add_grouped(&line, done->events);
+    cm_buf_add_text(&line, " + duplicates ");
+    cm_buf_add_grouped(&line, done->duplicates);
+    cm_buf_add_text(&line, "; ");
+    cm_buf_add_grouped(&line, done->cells);
+    cm_buf_printf(&line, " cells in %.3f s%s", seconds, done->changed ? "" : " (nothing new)");
+    fprintf(app->messages, "%s\n", line.data);
+    cm_buf_free(&line);
+}

@@ -1,0 +1,11 @@
+/* A sink that writes events as JSON lines to a file or to stdout. Dead letters are not its business
+ * and are counted by the caller. One thread. */
+#ifndef CM_SINK_JSONL_H
+#define CM_SINK_JSONL_H
+
+#include "sink/sink.h"
+
+/* Opens `path` for writing ("-": stdout). commit() flushes, and syncs a file to its disk. */
+int cm_jsonl_open(const char *path, cm_sink_t **sink, cm_err_t *err);
+
+#endif
