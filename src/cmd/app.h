@@ -48,6 +48,10 @@ struct cm_command {
     int (*run)(cm_app_t *app, const void *options, int argc, char **argv);
 };
 
+/* Writes the buffer to app->out, at once, and empties it. CM_EIO; CM_ESTOP, which is no failure,
+ * when the reader of a pipe has left. */
+int cm_app_write(cm_app_t *app, cm_buf_t *buf);
+
 /* The tables in commands.c. cm_commands ends with NULL. */
 extern const cm_command_t *const cm_commands[];
 extern const cm_option_t cm_global_option_table[];

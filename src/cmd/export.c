@@ -28,17 +28,6 @@ static int open_reader(void *context, cm_reader_t **reader, cm_err_t *err)
     return cm_embedded_open_reader(context, reader, err);
 }
 
-static int write_out(cm_app_t *app, cm_buf_t *buf)
-{
-    bool written = buf->len == 0 || fwrite(buf->data, 1, buf->len, app->out) == buf->len;
-    cm_buf_clear(buf);
-    if (!written || fflush(app->out) != 0)
-        return cm_fail(&app->err, CM_EIO,
-                       "cannot write the events to stdout; free some space or "
-                       "check where it goes");
-    return 0;
-}
-
 /* The event of a row, with its texts from the dictionaries. */
 static int get_event(cm_reader_t *reader, const cm_columns_t *columns, uint32_t row,
                      cm_event_t *event, char key[CM_UUID_TEXT], cm_err_t *err)
@@ -81,7 +70,7 @@ static int export_block(cm_app_t *app, cm_reader_t *reader, const cm_columns_t *
             cm_event_add_json(buf, &event);
             cm_buf_add_char(buf, '\n');
         }
-        if (buf->len >= FLUSH_BYTES && (rc = write_out(app, buf)) < 0)
+        if (buf->len >= FLUSH_BYTES && (rc = cm_app_write(app, buf)) < 0)
             return rc;
     }
     return 0;
@@ -115,7 +104,7 @@ static int export_events(cm_app_t *app, cm_reader_t *reader, const uint8_t *copi
     }
     cm_progress_end(&progress);
     if (rc == 0)
-        rc = write_out(app, &buf);
+        rc = cm_app_write(app, &buf);
     cm_columns_free(&columns);
     cm_buf_free(&buf);
     return rc;

@@ -207,7 +207,7 @@ int main(int argc, char **argv)
     if (rc == 0)
         rc = dispatch(&app, &call);
     int flushed = flush_output(&app);
-    if (rc >= 0)
+    if (rc >= 0) /* a stop because the pipe's reader has left is no failure of the flush either */
         rc = flushed;
     if (rc < 0 && rc != CM_ESTOP)
         fprintf(app.messages, "clickmill: %s\n", app.err.text);

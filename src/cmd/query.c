@@ -68,16 +68,6 @@ typedef struct printer {
     cm_query_table_t table;
 } printer_t;
 
-static int flush(printer_t *printer)
-{
-    size_t len = printer->buf.len;
-    bool written = len == 0 || fwrite(printer->buf.data, 1, len, printer->app->out) == len;
-    cm_buf_clear(&printer->buf);
-    if (!written)
-        return cm_fail(&printer->app->err, CM_EIO, "cannot write the answers to stdout");
-    return 0;
-}
-
 static int print_row(void *context, const cm_answer_t *answer)
 {
     printer_t *printer = context;
@@ -91,7 +81,7 @@ static int print_row(void *context, const cm_answer_t *answer)
         cm_answer_add_json(&printer->buf, answer);
     }
     printer->rows++;
-    return printer->buf.len > 1 << 16 ? flush(printer) : 0;
+    return printer->buf.len > 1 << 16 ? cm_app_write(printer->app, &printer->buf) : 0;
 }
 
 static int print_answers(cm_app_t *app, cm_index_t *index, const cm_query_t *query, int format)
@@ -108,9 +98,7 @@ static int print_answers(cm_app_t *app, cm_index_t *index, const cm_query_t *que
     else if (format == FORMAT_JSON)
         cm_buf_add_text(&printer.buf, printer.rows > 0 ? "\n]\n" : "]\n");
     if (rc == 0)
-        rc = flush(&printer);
-    if (rc == 0 && fflush(app->out) != 0)
-        rc = cm_fail(&app->err, CM_EIO, "cannot write the answers to stdout");
+        rc = cm_app_write(app, &printer.buf);
     cm_query_table_free(&printer.table);
     cm_buf_free(&printer.buf);
     return rc;

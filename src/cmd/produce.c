@@ -1,0 +1,101 @@
+/* clickmill produce: synthetic traffic. */
+#include "cmd/commands.h"
+#include "cmd/pipeline.h"
+#include "cmd/traffic.h"
+#include "sink/combined.h"
+#include "sink/jsonl.h"
+#include "store/embedded.h"
+
+typedef struct produce_options {
+    cm_traffic_options_t traffic;
+    const char *out;
+    int format;
+} produce_options_t;
+
+enum { FORMAT_JSONL, FORMAT_COMBINED };
+
+static const cm_option_t options[] = {
+    CM_TRAFFIC_ROWS(produce_options_t, traffic),
+    {.name = "out",
+     .letter = 'o',
+     .type = CM_OPT_TEXT,
+     .offset = offsetof(produce_options_t, out),
+     .arg = "FILE|-",
+     .help = "write to a file or stdout instead of the store"},
+    {.name = "format",
+     .type = CM_OPT_CHOICE,
+     .offset = offsetof(produce_options_t, format),
+     .arg = "FORMAT",
+     .def = "jsonl",
+     .choices = "jsonl|combined",
+     .help = "with --out: JSON lines, or a web server's access log"},
+    {.name = NULL},
+};
+
+static int open_sink(cm_app_t *app, const produce_options_t *produce, const cm_source_t *source,
+                     cm_sink_t **sink)
+{
+    cm_store_t *store;
+
+    if (produce->out != NULL && produce->format == FORMAT_COMBINED)
+        return cm_combined_open(produce->out, source, sink, &app->err);
+    if (produce->out != NULL)
+        return cm_jsonl_open(produce->out, sink, &app->err);
+    int rc = cm_embedded_open(app->global.data_dir, app->clock, &store, &app->err);
+    if (rc == 0)
+        *sink = &store->sink;
+    return rc;
+}
+
+static int run(cm_app_t *app, const void *given, int argc, char **argv)
+{
+    const produce_options_t *produce = given;
+    const cm_traffic_options_t *traffic = &produce->traffic;
+    cm_source_t *source = NULL;
+    cm_sink_t *sink = NULL;
+    cm_pipeline_t pipeline;
+    cm_progress_t progress;
+
+    (void)argc;
+    (void)argv;
+    if (produce->format == FORMAT_COMBINED && produce->out == NULL)
+        return cm_fail(&app->err, CM_EUSAGE,
+                       "--format combined needs --out: the store takes events, not log lines");
+    bool paced = traffic->count == 0 ||
+                 cm_options_given(options, app->values, offsetof(produce_options_t, traffic.rate));
+    bool seeded =
+        cm_options_given(options, app->values, offsetof(produce_options_t, traffic.seed));
+    /* A benchmark's endless stream into a file or pipe would be no use at the demo's pace. */
+    int rc = cm_traffic_open(app, traffic, paced, traffic->count == 0 && !seeded, &source);
+    if (rc == 0)
+        rc = open_sink(app, produce, source, &sink);
+    if (rc < 0) {
+        cm_source_close(source);
+        return rc;
+    }
+    cm_progress_start(&progress, app->messages, app->terminal, "producing", "events");
+    cm_pipeline_start(&pipeline, app, source, sink);
+    pipeline.progress = &progress;
+    rc = cm_pipeline_run(&pipeline, &app->err);
+    cm_account_print(app, &pipeline.account);
+    cm_pipeline_free(&pipeline);
+    cm_sink_close(sink);
+    cm_source_close(source);
+    return rc;
+}
+
+const cm_command_t cm_command_produce = {
+    .name = "produce",
+    .arguments = "",
+    .summary = "make synthetic traffic",
+    .details =
+        "Users have a home country and city, a browser, os and device that belong together; they "
+        "come in sessions with think times; pages and users are popular by Zipf's law.\n"
+        "With --count and without --rate events are made as fast as they are taken, one a second "
+        "by their own clock from 2026-01-01 on. With --rate, or without --count, they come in "
+        "real time; without --seed or --count the first one is dated now.\n"
+        "With --out the account goes to stderr, and --json is not mixed into the events.",
+    .options = options,
+    .options_size = sizeof(produce_options_t),
+    .run = run,
+};

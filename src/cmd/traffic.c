@@ -1,0 +1,30 @@
+#include "cmd/traffic.h"
+
+/* 2026-01-01T00:00:00Z */
+#define FIXED_START INT64_C(1767225600000)
+
+int cm_traffic_open(cm_app_t *app, const cm_traffic_options_t *options, bool paced, bool from_now,
+                    cm_source_t **source)
+{
+    int64_t start = from_now ? cm_clock_now_ms(app->clock) : FIXED_START;
+
+    if (options->start != NULL && strcmp(options->start, "now") == 0)
+        start = cm_clock_now_ms(app->clock);
+    else if (options->start != NULL && !cm_time_parse(cm_str(options->start), &start))
+        return cm_fail(&app->err, CM_EUSAGE,
+                       "--start wants a time like 2026-01-01T00:00:00Z, or now, not \"%.40s\"",
+                       options->start);
+    const cm_synthetic_options_t synthetic = {
+        .count = (uint64_t)options->count,
+        .rate = options->rate,
+        .paced = paced,
+        .start_ms = start,
+        .users = (uint32_t)options->users,
+        .urls = (uint32_t)options->urls,
+        .countries = (uint32_t)options->countries,
+        .seed = (uint64_t)options->seed,
+        .late_percent = options->late,
+        .repeat_percent = options->repeat,
+    };
+    return cm_synthetic_open(&synthetic, app->stop, source, &app->err);
+}

@@ -1,0 +1,102 @@
+#include "sink/combined.h"
+
+#include "base/clock.h"
+#include "sink/output.h"
+#include "source/synthetic.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+typedef struct combined {
+    cm_sink_t sink; /* first */
+    cm_output_t output;
+    const cm_source_t *source;
+    int64_t minute;  /* of the formatted time below */
+    char prefix[32]; /* "[17/May/2015:10:05:", the same for a whole minute */
+} combined_t;
+
+static void format_minute(combined_t *self, int64_t minute)
+{
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    char text[CM_TIME_TEXT]; /* 2015-05-17T10:05:00Z */
+    int month;
+
+    cm_time_format(minute * 60000, text);
+    month = (text[5] - '0') * 10 + (text[6] - '0') - 1;
+    snprintf(self->prefix, sizeof self->prefix, "[%.2s/%.3s/%.4s:%.2s:%.2s:", text + 8,
+             months + (size_t)month * 3, text, text + 11, text + 14);
+    self->minute = minute;
+}
+
+/* The URL without its scheme and host, as a server sees it. */
+static cm_str_t path_of(cm_str_t url)
+{
+    const char *host = memchr(url.data, ':', url.len);
+    if (host == NULL || (size_t)(host - url.data) + 3 > url.len)
+        return url;
+    host += 3;
+    const char *path = memchr(host, '/', url.len - (size_t)(host - url.data));
+    if (path == NULL)
+        return CM_STR("/");
+    return (cm_str_t){path, url.len - (size_t)(path - url.data)};
+}
+
+static void add_line(combined_t *self, const cm_event_t *event, size_t i)
+{
+    char address[CM_POPULATION_ADDRESS_MAX];
+    cm_buf_t *buf = &self->output.buf;
+    int64_t second = event->timestamp / 1000;
+    cm_str_t path = path_of(event->url);
+
+    if (second / 60 != self->minute)
+        format_minute(self, second / 60);
+    cm_buf_add_str(buf, cm_synthetic_address(self->source, i, address));
+    cm_buf_add_text(buf, " - - ");
+    cm_buf_add_text(buf, self->prefix);
+    cm_buf_add_char(buf, (char)('0' + second % 60 / 10));
+    cm_buf_add_char(buf, (char)('0' + second % 10));
+    cm_buf_add_text(buf, " +0000] \"GET ");
+    cm_buf_add_str(buf, path);
+    cm_buf_add_text(buf, " HTTP/1.1\" 200 ");
+    cm_buf_add_i64(buf, 1000 + (int64_t)path.len * 37);
+    cm_buf_add_text(buf, " \"-\" \"");
+    cm_buf_add_str(buf, cm_synthetic_user_agent(self->source, i));
+    cm_buf_add_text(buf, "\"\n");
+}
+
+static int combined_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
+{
+    combined_t *self = (combined_t *)sink;
+    for (size_t i = 0; i < batch->count; i++)
+        add_line(self, &batch->events[i], i);
+    return cm_output_flush_large(&self->output, err);
+}
+
+static int combined_commit(cm_sink_t *sink, cm_err_t *err)
+{
+    return cm_output_sync(&((combined_t *)sink)->output, err);
+}
+
+static void combined_close(cm_sink_t *sink)
+{
+    combined_t *self = (combined_t *)sink;
+    cm_output_close(&self->output);
+    free(self);
+}
+
+int cm_combined_open(const char *path, const cm_source_t *source, cm_sink_t **sink, cm_err_t *err)
+{
+    static const cm_sink_ops_t ops = {combined_put, combined_commit, combined_close};
+    cm_output_t output;
+
+    int rc = cm_output_open(&output, path, err);
+    if (rc < 0)
+        return rc;
+    combined_t *self = cm_alloc_zero(1, sizeof *self);
+    self->sink.ops = &ops;
+    self->output = output;
+    self->source = source;
+    self->minute = -1;
+    *sink = &self->sink;
+    return 0;
+}
