@@ -206,9 +206,8 @@ int main(int argc, char **argv)
     int rc = parse_command_line(&app, &call, argc, argv);
     if (rc == 0)
         rc = dispatch(&app, &call);
-    int flushed = flush_output(&app);
-    if (rc >= 0) /* a stop because the pipe's reader has left is no failure of the flush either */
-        rc = flushed;
+    if (rc >= 0)
+        rc = flush_output(&app);
     if (rc < 0 && rc != CM_ESTOP)
         fprintf(app.messages, "clickmill: %s\n", app.err.text);
     free(call.options);

@@ -79,12 +79,12 @@ void cm_pipeline_free(cm_pipeline_t *pipeline)
     cm_batch_free(&pipeline->batch);
 }
 
-void cm_account_print(cm_app_t *app, const cm_account_t *account)
+void cm_account_print(cm_app_t *app, const cm_account_t *account, FILE *json)
 {
     cm_buf_t line = CM_BUF_INIT;
 
     if (app->global.json) {
-        fprintf(app->out,
+        fprintf(json,
                 "{\"read\":%llu,\"accepted\":%llu,\"rejected\":%llu,\"skipped\":%llu,"
                 "\"unknown_fields\":%llu}\n",
                 (unsigned long long)account->read, (unsigned long long)account->accepted,

@@ -38,7 +38,8 @@ int cm_pipeline_run(cm_pipeline_t *pipeline, cm_err_t *err);
 
 void cm_pipeline_free(cm_pipeline_t *pipeline);
 
-/* Prints `read = accepted + rejected + skipped` as a sentence, or as JSON where --json asks. */
-void cm_account_print(cm_app_t *app, const cm_account_t *account);
+/* Prints `read = accepted + rejected + skipped` as a sentence, or where --json asks as JSON to
+ * `json`. */
+void cm_account_print(cm_app_t *app, const cm_account_t *account, FILE *json);
 
 #endif

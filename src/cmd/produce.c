@@ -63,9 +63,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
                        "--format combined needs --out: the store takes events, not log lines");
     bool paced = traffic->count == 0 ||
                  cm_options_given(options, app->values, offsetof(produce_options_t, traffic.rate));
-    bool seeded =
-        cm_options_given(options, app->values, offsetof(produce_options_t, traffic.seed));
-    /* A benchmark's endless stream into a file or pipe would be no use at the demo's pace. */
+    bool seeded = cm_options_given(options, app->values, offsetof(produce_options_t, traffic.seed));
     int rc = cm_traffic_open(app, traffic, paced, traffic->count == 0 && !seeded, &source);
     if (rc == 0)
         rc = open_sink(app, produce, source, &sink);
@@ -77,7 +75,8 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     cm_pipeline_start(&pipeline, app, source, sink);
     pipeline.progress = &progress;
     rc = cm_pipeline_run(&pipeline, &app->err);
-    cm_account_print(app, &pipeline.account);
+    bool stdout_taken = produce->out != NULL && strcmp(produce->out, "-") == 0;
+    cm_account_print(app, &pipeline.account, stdout_taken ? app->messages : app->out);
     cm_pipeline_free(&pipeline);
     cm_sink_close(sink);
     cm_source_close(source);
@@ -94,7 +93,7 @@ const cm_command_t cm_command_produce = {
         "With --count and without --rate events are made as fast as they are taken, one a second "
         "by their own clock from 2026-01-01 on. With --rate, or without --count, they come in "
         "real time; without --seed or --count the first one is dated now.\n"
-        "With --out the account goes to stderr, and --json is not mixed into the events.",
+        "With --out - the account of --json goes to stderr, not among the events.",
     .options = options,
     .options_size = sizeof(produce_options_t),
     .run = run,

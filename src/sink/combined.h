@@ -8,7 +8,6 @@
 
 /* `path` may be "-"; `source` is the synthetic source whose last batch is put next: it knows each
  * user's address and user agent. */
-int cm_combined_open(const char *path, const cm_source_t *source, cm_sink_t **sink,
-                     cm_err_t *err);
+int cm_combined_open(const char *path, const cm_source_t *source, cm_sink_t **sink, cm_err_t *err);
 
 #endif

@@ -15,8 +15,8 @@ int cm_output_open(cm_output_t *output, const char *path, cm_err_t *err)
     if (fd < 0)
         return cm_fail(err, CM_EIO, "cannot write %s (%s); choose another file", path,
                        strerror(errno));
-    *output = (cm_output_t){cm_strdup(to_stdout ? "standard output" : path), fd, !to_stdout,
-                            CM_BUF_INIT};
+    *output =
+        (cm_output_t){cm_strdup(to_stdout ? "standard output" : path), fd, !to_stdout, CM_BUF_INIT};
     return 0;
 }
 
