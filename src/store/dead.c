@@ -1,0 +1,46 @@
+#include "store/dead.h"
+
+static cm_str_t column(sqlite3_stmt *select, int at)
+{
+    const void *bytes = sqlite3_column_blob(select, at);
+    return (cm_str_t){bytes ? bytes : "", (size_t)sqlite3_column_bytes(select, at)};
+}
+
+int cm_dead_each(const cm_database_t *database, int64_t id, int64_t limit, cm_dead_fn take,
+                 void *context, cm_err_t *err)
+{
+    sqlite3_stmt *select;
+    int64_t found = 0;
+    int step = SQLITE_DONE;
+
+    int rc = cm_database_prepare(database,
+                                 "SELECT id, time, origin, reason, payload FROM dead "
+                                 "WHERE ?1 = 0 OR id = ?1 ORDER BY id LIMIT ?2",
+                                 &select, err);
+    if (rc < 0)
+        return rc;
+    sqlite3_bind_int64(select, 1, id);
+    sqlite3_bind_int64(select, 2, limit > 0 ? limit : -1);
+    while (rc == 0 && (step = sqlite3_step(select)) == SQLITE_ROW) {
+        const cm_dead_letter_t letter = {.id = sqlite3_column_int64(select, 0),
+                                         .time = sqlite3_column_int64(select, 1),
+                                         .origin = column(select, 2),
+                                         .reason = column(select, 3),
+                                         .payload = column(select, 4)};
+        found++;
+        rc = take(context, &letter);
+    }
+    if (rc == 0 && step != SQLITE_DONE)
+        rc = cm_database_fail(database, "reading the dead letters", err);
+    if (rc == 0 && id != 0 && found == 0)
+        rc = cm_fail(err, CM_EUSAGE, "there is no dead letter %lld; `clickmill dead list` shows "
+                                     "which there are",
+                     (long long)id);
+    sqlite3_finalize(select);
+    return rc;
+}
+
+int cm_dead_count(const cm_database_t *database, int64_t *count, cm_err_t *err)
+{
+    return cm_database_int(database, "SELECT count(*) FROM dead", 0, count, err);
+}
