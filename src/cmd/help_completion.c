@@ -76,7 +76,9 @@ static void add_bash_values(cm_buf_t *buf, const char *command, const cm_option_
             add_words(buf, o->choices);
             cm_buf_add_text(buf, "' -- \"$word\"); ");
         } else if (kind != VALUE_ANY) {
-            cm_buf_printf(buf, "mapfile -t COMPREPLY < <(compgen -%c -- \"$word\"); ",
+            cm_buf_printf(buf,
+                          "compopt -o filenames; "
+                          "mapfile -t COMPREPLY < <(compgen -%c -- \"$word\"); ",
                           kind == VALUE_FILE ? 'f' : 'd');
         }
         cm_buf_add_text(buf, "return ;;\n");
@@ -141,12 +143,13 @@ void cm_help_add_bash(cm_buf_t *buf)
                          "    if [[ $word == -* ]]; then\n"
                          "        mapfile -t COMPREPLY < <(compgen -W \"$options\" -- \"$word\")\n"
                          "    elif ((files)); then\n"
+                         "        compopt -o filenames\n"
                          "        mapfile -t COMPREPLY < <(compgen -f -- \"$word\")\n"
                          "    else\n"
                          "        mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$word\")\n"
                          "    fi\n"
                          "}\n"
-                         "complete -o filenames -F _clickmill clickmill\n");
+                         "complete -F _clickmill clickmill\n");
 }
 
 /* ---- zsh ---- */
