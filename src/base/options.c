@@ -193,6 +193,12 @@ static void add_bound(cm_buf_t *buf, const cm_option_t *option, double value)
         cm_buf_printf(buf, "%.15g", value);
 }
 
+void cm_options_add_choices(cm_buf_t *buf, const cm_option_t *option)
+{
+    for (const char *c = option->choices; *c != '\0'; c++)
+        cm_buf_add(buf, *c == '|' ? ", " : c, *c == '|' ? 2 : 1);
+}
+
 /* "a whole number from 1 to 10", as in "--count wants ...". */
 static void add_wanted(cm_buf_t *buf, const cm_option_t *option)
 {
@@ -207,10 +213,8 @@ static void add_wanted(cm_buf_t *buf, const cm_option_t *option)
     };
 
     cm_buf_add_text(buf, kinds[option->type]);
-    if (option->type == CM_OPT_CHOICE) {
-        for (const char *c = option->choices; *c != '\0'; c++)
-            cm_buf_add(buf, *c == '|' ? ", " : c, *c == '|' ? 2 : 1);
-    }
+    if (option->type == CM_OPT_CHOICE)
+        cm_options_add_choices(buf, option);
     if (option->min == 0 && option->max == 0)
         return;
     cm_buf_add_text(buf, isinf(option->max) ? " of at least " : " from ");
@@ -628,6 +632,27 @@ void cm_options_add_wrapped(cm_buf_t *buf, const char *text, int column, int ind
     cm_buf_add_char(buf, '\n');
 }
 
+void cm_options_add_facts(cm_buf_t *buf, const cm_option_t *option)
+{
+    const char *const names[] = {"default", "key", "environment"};
+    const char *const values[] = {option->def, option->key, option->env};
+    bool any = false;
+
+    cm_buf_add_text(buf, option->help);
+    if (option->type == CM_OPT_CHOICE) {
+        cm_buf_add_text(buf, ": ");
+        cm_options_add_choices(buf, option);
+    }
+    for (int i = 0; i < 3; i++) {
+        if (values[i] == NULL)
+            continue;
+        cm_buf_printf(buf, "%s%s %s", any ? "; " : " [", names[i], values[i]);
+        any = true;
+    }
+    if (any)
+        cm_buf_add_char(buf, ']');
+}
+
 static void add_help_row(cm_buf_t *buf, const cm_option_t *option)
 {
     cm_buf_t text = CM_BUF_INIT;
@@ -646,27 +671,7 @@ static void add_help_row(cm_buf_t *buf, const cm_option_t *option)
     }
     cm_buf_printf(buf, "%*s", HELP_COLUMN - column, "");
 
-    cm_buf_add_text(&text, option->help);
-    if (option->type == CM_OPT_CHOICE) {
-        cm_buf_add_text(&text, ": ");
-        for (const char *c = option->choices; *c != '\0'; c++)
-            cm_buf_add(&text, *c == '|' ? ", " : c, *c == '|' ? 2 : 1);
-    }
-    const char *sep = " [";
-    if (option->def != NULL) {
-        cm_buf_printf(&text, "%sdefault %s", sep, option->def);
-        sep = "; ";
-    }
-    if (option->key != NULL) {
-        cm_buf_printf(&text, "%skey %s", sep, option->key);
-        sep = "; ";
-    }
-    if (option->env != NULL) {
-        cm_buf_printf(&text, "%senvironment %s", sep, option->env);
-        sep = "; ";
-    }
-    if (sep[0] == ';')
-        cm_buf_add_char(&text, ']');
+    cm_options_add_facts(&text, option);
     cm_options_add_wrapped(buf, text.data, HELP_COLUMN, HELP_COLUMN);
     cm_buf_free(&text);
 }

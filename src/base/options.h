@@ -96,6 +96,12 @@ void cm_options_free(cm_option_values_t *values);
  * row, at most 80 columns. */
 void cm_options_add_help(cm_buf_t *buf, const cm_option_t *table);
 
+/* Appends "auto, jsonl, csv" of a CM_OPT_CHOICE. */
+void cm_options_add_choices(cm_buf_t *buf, const cm_option_t *option);
+
+/* Appends help, choices and "[default ...; key ...; environment ...]" of one row, in one line. */
+void cm_options_add_facts(cm_buf_t *buf, const cm_option_t *option);
+
 /* Appends text broken at spaces to at most 80 columns (of ASCII); the cursor stands at `column`,
  * further lines are indented by `indent`. Ends with a newline. */
 void cm_options_add_wrapped(cm_buf_t *buf, const char *text, int column, int indent);

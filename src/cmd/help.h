@@ -13,11 +13,16 @@ const cm_command_t *cm_help_find(const char *name);
 /* "unknown command imprt; did you mean import?" Returns CM_EUSAGE. */
 int cm_help_fail_unknown(const char *name, cm_err_t *err);
 
-/* What Clickmill is, its commands and the global options; at most 80 columns, as is the next. */
+/* What Clickmill is, its commands and the global options; at most 80 columns, as is the next. Lines
+ * of a command's details are paragraphs; those that begin with a space are examples, kept as they
+ * are. */
 void cm_help_add_overview(cm_buf_t *buf);
 
 /* One command: usage, summary, details, options, exit codes. */
 void cm_help_add_command(cm_buf_t *buf, const cm_command_t *command);
+
+/* What Clickmill is, in one sentence. */
+extern const char cm_help_about[];
 
 /* The meaning of each exit status of the program, NULL where a number is not used. */
 enum { CM_EXIT_COUNT = 11 };

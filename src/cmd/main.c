@@ -129,8 +129,6 @@ static int complete_options(cm_app_t *app, invocation_t *call)
     if (rc == 0)
         rc = cm_options_environment(call->command->options, &call->values, &app->err);
     app->log.level = (cm_level_t)app->global.log_level;
-    app->command = call->command;
-    app->values = &call->values;
     return rc;
 }
 
@@ -138,11 +136,14 @@ static int run_command(cm_app_t *app, invocation_t *call)
 {
     const cm_command_t *command = call->command;
 
+    app->command = command;
+    app->values = &call->values;
     if (command->arguments[0] == '\0' && call->argument_count > 0)
         return cm_fail(&app->err, CM_EUSAGE,
                        "%s takes no arguments, but was given \"%.80s\"; see `clickmill help %s`",
                        command->name, call->arguments[0], command->name);
-    int rc = complete_options(app, call);
+    /* Help must be there also where the configuration is wrong. */
+    int rc = command == &cm_command_help ? 0 : complete_options(app, call);
     if (rc < 0)
         return rc;
     return command->run(app, call->options, call->argument_count, call->arguments);
