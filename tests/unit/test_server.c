@@ -500,6 +500,7 @@ static void test_one_connection(void **context)
     close(fd);
 }
 
+/* Every one of them is answered with an error or with nothing, and its connection closed. */
 static void test_garbage(void **context)
 {
     static const char *const requests[] = {
@@ -510,17 +511,21 @@ static void test_garbage(void **context)
         "GET / HTTP/9.9\r\n\r\n",
     };
     const state_t *state = *context;
+    cm_server_t *server = serve(state->fake, (cm_server_options_t){.idle_seconds = 1});
+    uint16_t port = cm_server_port(server);
 
     for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
-        int fd = dial(state->port);
+        int fd = dial(port);
         say_text(fd, requests[i]);
         shutdown(fd, SHUT_WR);
         cm_buf_t reply = CM_BUF_INIT;
-        hear(fd, &reply, NULL);
+        assert_true(hear(fd, &reply, NULL));
+        assert_int_not_equal(status_of(&reply), 200);
         cm_buf_free(&reply);
         close(fd);
     }
-    expect(state->port, "/healthz", 200, "ok\n");
+    expect(port, "/healthz", 200, "ok\n");
+    cm_server_stop(server);
 }
 
 enum { CLIENTS = 50, ROUNDS = 10 };
