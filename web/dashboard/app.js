@@ -204,6 +204,7 @@ function tableRow(row, name, label, share) {
   bar.style.width = `${Math.max(share * 100, 0.5)}%`;
   button.type = "button";
   button.textContent = label;
+  button.dataset.name = row[name];
   button.title = chosen ? `${row[name]} – show all again` : `${row[name]} – show only this`;
   button.setAttribute("aria-pressed", String(chosen));
   button.addEventListener("click", () => writeChoice({ [name]: chosen ? null : row[name] }));
@@ -220,13 +221,13 @@ function showTable(id, name, answer) {
   const sort = sorts[id];
   const shorten = name === "url" ? format.shortener(shown.map((row) => row.url)) : (text) => text;
   const most = Math.max(1, ...shown.map((row) => row[sort] ?? 0));
-  const focused = table.contains(document.activeElement) ? document.activeElement.title : null;
+  const focused = table.contains(document.activeElement) ? document.activeElement.dataset.name : undefined;
 
   table.tBodies[0].replaceChildren(...shown.map((row) =>
     tableRow(row, name, shorten(row[name]), (row[sort] ?? 0) / most)));
   // The rows are new, but who stood on one of them with the keyboard stays there.
-  if (focused !== null)
-    [...table.querySelectorAll("tbody button")].find((b) => b.title === focused)?.focus();
+  if (focused !== undefined)
+    [...table.querySelectorAll("tbody button")].find((b) => b.dataset.name === focused)?.focus();
   for (const button of table.querySelectorAll("[data-sort]")) {
     const sorted = button.dataset.sort === sort;
     button.closest("th").setAttribute("aria-sort", sorted ? "descending" : "none");
