@@ -1,0 +1,212 @@
+#include "serve/api.h"
+
+#include "base/clock.h"
+#include "serve/params.h"
+#include "serve/reply.h"
+
+/* What is asked for decides the rows: a dimension that the endpoint lists, or that a filter fixes,
+ * is part of them. So /api/pages?country=Peru has the exact numbers of Peru's visitors a page,
+ * which no sum over other rows could give. */
+struct cm_endpoint {
+    const char *path;
+    bool urls, countries; /* the endpoint lists them */
+    bool windows;         /* it lists windows in the order of time */
+};
+
+static const cm_endpoint_t endpoints[] = {
+    {"/api/answers", true, true, false},    {"/api/pages", true, false, false},
+    {"/api/countries", false, true, false}, {"/api/summary", false, false, false},
+    {"/api/series", false, false, true},
+};
+
+enum { ENDPOINT_SUMMARY = 3 };
+
+const cm_endpoint_t *cm_api_find(const char *path)
+{
+    for (size_t i = 0; i < sizeof endpoints / sizeof endpoints[0]; i++) {
+        if (strcmp(endpoints[i].path, path) == 0)
+            return &endpoints[i];
+    }
+    return NULL;
+}
+
+static void init_params(const cm_endpoint_t *endpoint, cm_params_t *params)
+{
+    cm_params_init(params);
+    if (endpoint->windows) {
+        params->query.window = CM_WINDOW_HOUR;
+        params->query.sort = CM_SORT_WINDOW;
+        params->query.limit = CM_PARAMS_LIMIT_MAX;
+    }
+}
+
+static int finish_params(const cm_endpoint_t *endpoint, cm_params_t *params, cm_err_t *err)
+{
+    static const cm_dimension_t dimensions[2][2] = {
+        {CM_PER_NOTHING, CM_PER_COUNTRY},
+        {CM_PER_URL, CM_PER_CELL},
+    };
+    cm_query_t *query = &params->query;
+
+    if (endpoint->windows && query->window == CM_WINDOW_ALL)
+        return cm_fail(err, CM_EUSAGE, "window must be day or hour for a series");
+    bool url = endpoint->urls || query->url != NULL;
+    bool country = endpoint->countries || query->country != NULL;
+    query->dimension = dimensions[url][country];
+    return cm_params_check(params, err);
+}
+
+static void add_freshness(cm_buf_t *body, const cm_freshness_t *freshness)
+{
+    char when[CM_TIME_TEXT];
+
+    cm_buf_printf(body,
+                  "{\"present\":%s,\"accepted\":%lld,\"processed\":%lld,\"events\":%lld,"
+                  "\"duplicates\":%lld,\"cells\":%lld,\"dead\":%lld,\"updated_at\":",
+                  freshness->present ? "true" : "false", (long long)freshness->accepted,
+                  (long long)freshness->processed, (long long)freshness->events,
+                  (long long)freshness->duplicates, (long long)freshness->cells,
+                  (long long)freshness->dead);
+    if (freshness->updated_at > 0)
+        cm_buf_printf(body, "\"%s\"}", cm_time_format(freshness->updated_at, when));
+    else
+        cm_buf_add_text(body, "null}");
+}
+
+typedef struct rows {
+    cm_buf_t *body;
+    bool csv;
+    int64_t count;
+} rows_t;
+
+static int add_row(void *context, const cm_answer_t *answer)
+{
+    rows_t *rows = context;
+
+    if (rows->csv) {
+        cm_answer_add_csv(rows->body, answer);
+        return 0;
+    }
+    if (rows->count++ > 0)
+        cm_buf_add_text(rows->body, ",\n");
+    cm_answer_add_json(rows->body, answer);
+    return 0;
+}
+
+/* `index` is NULL when there is none yet: then there are no rows. The freshness is read before the
+ * rows, so that the rows are at least as fresh as it says. */
+static int add_answer(cm_index_t *index, const cm_params_t *params, cm_buf_t *body, cm_err_t *err)
+{
+    const cm_query_t *query = &params->query;
+    cm_freshness_t freshness = {0};
+    rows_t rows = {.body = body, .csv = params->csv};
+    int rc = 0;
+
+    if (index != NULL)
+        rc = cm_index_freshness(index, query->window, &freshness, err);
+    if (rc < 0)
+        return rc;
+    if (params->csv)
+        cm_answer_add_csv_header(body, query->window);
+    else
+        cm_buf_printf(body, "{\"window\":\"%s\",\"rows\":[", cm_window_names[query->window]);
+    if (freshness.present)
+        rc = cm_index_query(index, query, add_row, &rows, err);
+    if (rc < 0 || params->csv)
+        return rc;
+    cm_buf_add_text(body, "],\"freshness\":");
+    add_freshness(body, &freshness);
+    cm_buf_add_text(body, "}\n");
+    return 0;
+}
+
+/* Borrows a handle; NULL, and no error, when there is no index yet. */
+static int take_handle(cm_handles_t *handles, cm_index_t **index, cm_err_t *err)
+{
+    *index = NULL;
+    int rc = cm_handles_take(handles, index, err);
+    return rc == CM_EINPUT ? 0 : rc;
+}
+
+static void give_handle(cm_handles_t *handles, cm_index_t *index, int rc)
+{
+    if (index != NULL)
+        cm_handles_give(handles, index, rc >= 0);
+}
+
+static int answer(cm_handles_t *handles, const cm_params_t *params, cm_buf_t *body, cm_err_t *err)
+{
+    cm_index_t *index;
+
+    int rc = take_handle(handles, &index, err);
+    if (rc < 0)
+        return rc;
+    rc = add_answer(index, params, body, err);
+    give_handle(handles, index, rc);
+    return rc;
+}
+
+int cm_api_add_summary(cm_handles_t *handles, cm_buf_t *body, cm_err_t *err)
+{
+    const cm_endpoint_t *endpoint = &endpoints[ENDPOINT_SUMMARY];
+    cm_params_t params;
+
+    init_params(endpoint, &params);
+    int rc = finish_params(endpoint, &params, err);
+    return rc < 0 ? rc : answer(handles, &params, body, err);
+}
+
+int cm_api_updated_at(cm_handles_t *handles, int64_t *updated_at, cm_err_t *err)
+{
+    cm_freshness_t freshness = {0};
+    cm_index_t *index;
+
+    int rc = take_handle(handles, &index, err);
+    if (rc < 0)
+        return rc;
+    if (index != NULL)
+        rc = cm_index_freshness(index, CM_WINDOW_ALL, &freshness, err);
+    give_handle(handles, index, rc);
+    *updated_at = freshness.present ? freshness.updated_at : 0;
+    return rc;
+}
+
+typedef struct reading {
+    cm_params_t params;
+    cm_err_t err;
+    int rc;
+} reading_t;
+
+static enum MHD_Result read_param(void *context, enum MHD_ValueKind kind, const char *name,
+                                  size_t name_len, const char *value, size_t value_len)
+{
+    reading_t *reading = context;
+    (void)kind;
+
+    reading->rc = cm_params_set(&reading->params, (cm_str_t){name, name_len},
+                                (cm_str_t){value, value_len}, &reading->err);
+    return reading->rc < 0 ? MHD_NO : MHD_YES;
+}
+
+enum MHD_Result cm_api_reply(const cm_endpoint_t *endpoint, struct MHD_Connection *connection,
+                             cm_handles_t *handles, const cm_log_t *log)
+{
+    reading_t reading = {.rc = 0};
+    cm_buf_t body = CM_BUF_INIT;
+
+    init_params(endpoint, &reading.params);
+    MHD_get_connection_values_n(connection, MHD_GET_ARGUMENT_KIND, read_param, &reading);
+    if (reading.rc == 0)
+        reading.rc = finish_params(endpoint, &reading.params, &reading.err);
+    if (reading.rc < 0)
+        return cm_reply_error(connection, MHD_HTTP_BAD_REQUEST, reading.err.text);
+    if (answer(handles, &reading.params, &body, &reading.err) < 0) {
+        cm_buf_free(&body);
+        /* The sentence may name paths of this machine, which are no business of the network. */
+        cm_log(log, CM_LOG_ERROR, "answers cannot be read", "reason=\"%s\"", reading.err.text);
+        return cm_reply_error(connection, MHD_HTTP_INTERNAL_SERVER_ERROR,
+                              "the answers cannot be read; the server's log says why");
+    }
+    return cm_reply_data(
+        connection, reading.params.csv ? "text/csv; charset=utf-8" : "application/json", &body);
+}

@@ -1,0 +1,40 @@
+#include "serve/handles.h"
+
+void cm_handles_init(cm_handles_t *handles, cm_server_open_fn open, void *context)
+{
+    handles->open = open;
+    handles->context = context;
+    handles->count = 0;
+    pthread_mutex_init(&handles->lock, NULL);
+}
+
+int cm_handles_take(cm_handles_t *handles, cm_index_t **index, cm_err_t *err)
+{
+    int rc = 0;
+
+    pthread_mutex_lock(&handles->lock);
+    if (handles->count > 0)
+        *index = handles->kept[--handles->count];
+    else
+        rc = handles->open(handles->context, index, err);
+    pthread_mutex_unlock(&handles->lock);
+    return rc;
+}
+
+void cm_handles_give(cm_handles_t *handles, cm_index_t *index, bool healthy)
+{
+    pthread_mutex_lock(&handles->lock);
+    if (healthy && handles->count < CM_HANDLES_KEPT) {
+        handles->kept[handles->count++] = index;
+        index = NULL;
+    }
+    pthread_mutex_unlock(&handles->lock);
+    cm_index_close(index);
+}
+
+void cm_handles_free(cm_handles_t *handles)
+{
+    for (int i = 0; i < handles->count; i++)
+        cm_index_close(handles->kept[i]);
+    pthread_mutex_destroy(&handles->lock);
+}

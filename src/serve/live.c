@@ -1,0 +1,309 @@
+#include "serve/live.h"
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "serve/api.h"
+#include "serve/reply.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+typedef struct stream stream_t;
+
+struct stream {
+    cm_live_t *live;
+    struct MHD_Connection *connection;
+    stream_t *next, *prev;
+    bool suspended;
+    bool ending;   /* no more is said after `text` */
+    bool beat;     /* a sign of life is due */
+    uint64_t seen; /* number of the last message that was taken into `text` */
+    cm_buf_t text; /* what is being said, */
+    size_t said;   /* and how much of it is */
+};
+
+struct cm_live {
+    cm_handles_t *handles;
+    const cm_log_t *log;
+    pthread_t thread;
+    pthread_mutex_t lock; /* guards all below */
+    pthread_cond_t changed;
+    bool stopping;
+    stream_t *streams;
+    int stream_count;
+    cm_buf_t message; /* the newest */
+    uint64_t number;  /* of the message; 0: there is none */
+};
+
+static void resume(stream_t *stream)
+{
+    if (stream->suspended) {
+        stream->suspended = false;
+        MHD_resume_connection(stream->connection);
+    }
+}
+
+static void resume_all(cm_live_t *live)
+{
+    for (stream_t *stream = live->streams; stream != NULL; stream = stream->next)
+        resume(stream);
+}
+
+/* Puts what is to be said next into `text`; false when there is nothing. */
+static bool next_text(stream_t *stream)
+{
+    cm_live_t *live = stream->live;
+
+    cm_buf_clear(&stream->text);
+    stream->said = 0;
+    if (live->number > stream->seen) {
+        cm_buf_add(&stream->text, live->message.data, live->message.len);
+        stream->seen = live->number;
+    } else if (stream->beat) {
+        cm_buf_add_text(&stream->text, ":\n\n");
+    }
+    stream->beat = false;
+    return stream->text.len > 0;
+}
+
+/* Called by libmicrohttpd when the connection can take more. The lock is held while the connection
+ * is suspended, so that whoever resumes it sees either both or neither. */
+static ssize_t read_stream(void *context, uint64_t position, char *out, size_t max)
+{
+    stream_t *stream = context;
+    cm_live_t *live = stream->live;
+    ssize_t len = 0;
+    (void)position;
+
+    pthread_mutex_lock(&live->lock);
+    bool more = stream->said < stream->text.len;
+    if (!more && (live->stopping || stream->ending)) {
+        len = MHD_CONTENT_READER_END_OF_STREAM;
+    } else if (more || next_text(stream)) {
+        size_t rest = stream->text.len - stream->said;
+        len = (ssize_t)(rest < max ? rest : max);
+        memcpy(out, stream->text.data + stream->said, (size_t)len);
+        stream->said += (size_t)len;
+    } else {
+        stream->suspended = true;
+        MHD_suspend_connection(stream->connection);
+    }
+    pthread_mutex_unlock(&live->lock);
+    return len;
+}
+
+static void close_stream(void *context)
+{
+    stream_t *stream = context;
+    cm_live_t *live = stream->live;
+
+    pthread_mutex_lock(&live->lock);
+    *(stream->prev ? &stream->prev->next : &live->streams) = stream->next;
+    if (stream->next != NULL)
+        stream->next->prev = stream->prev;
+    live->stream_count--;
+    pthread_mutex_unlock(&live->lock);
+    cm_buf_free(&stream->text);
+    free(stream);
+}
+
+/* A new stream begins with how long a browser waits before it comes back. NULL: too many. */
+static stream_t *open_stream(cm_live_t *live, struct MHD_Connection *connection)
+{
+    stream_t *stream = NULL;
+
+    pthread_mutex_lock(&live->lock);
+    if (live->stream_count < CM_LIVE_STREAMS) {
+        stream = cm_alloc_zero(1, sizeof *stream);
+        stream->live = live;
+        stream->connection = connection;
+        cm_buf_add_text(&stream->text, "retry: 2000\n\n");
+        stream->next = live->streams;
+        if (stream->next != NULL)
+            stream->next->prev = stream;
+        live->streams = stream;
+        live->stream_count++;
+        pthread_cond_signal(&live->changed);
+    }
+    pthread_mutex_unlock(&live->lock);
+    return stream;
+}
+
+static enum MHD_Result reply(struct MHD_Connection *connection, struct MHD_Response *response)
+{
+    MHD_add_response_header(response, "Content-Type", "text/event-stream");
+    MHD_add_response_header(response, "Cache-Control", "no-store");
+    /* nginx would otherwise hold events back until its buffer is full. */
+    MHD_add_response_header(response, "X-Accel-Buffering", "no");
+    cm_reply_secure(response);
+    enum MHD_Result result = MHD_queue_response(connection, MHD_HTTP_OK, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+enum MHD_Result cm_live_reply(cm_live_t *live, struct MHD_Connection *connection, bool head)
+{
+    struct MHD_Response *response;
+
+    if (head) {
+        /* A stream of unknown length would send its last chunk even here. */
+        response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+        return response == NULL ? MHD_NO : reply(connection, response);
+    }
+    stream_t *stream = open_stream(live, connection);
+    if (stream == NULL)
+        return cm_reply_error(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
+                              "too many live streams are open; ask /api/summary instead");
+    response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, read_stream, stream,
+                                                 close_stream);
+    if (response == NULL) {
+        close_stream(stream);
+        return MHD_NO;
+    }
+    return reply(connection, response);
+}
+
+/* Reads the summary as one event into `message`; leaves it empty when the answers are still those
+ * of `*updated_at`. */
+static int read_message(cm_live_t *live, int64_t *updated_at, cm_buf_t *message, cm_err_t *err)
+{
+    int64_t now;
+
+    cm_buf_clear(message);
+    int rc = cm_api_updated_at(live->handles, &now, err);
+    if (rc < 0 || now == *updated_at)
+        return rc;
+    cm_buf_t summary = CM_BUF_INIT;
+    rc = cm_api_add_summary(live->handles, &summary, err);
+    if (rc == 0) {
+        *updated_at = now;
+        cm_buf_add_text(message, "event: summary\ndata: ");
+        for (size_t i = 0; i < summary.len; i++) {
+            if (summary.data[i] != '\n')
+                cm_buf_add_char(message, summary.data[i]);
+        }
+        cm_buf_add_text(message, "\n\n");
+    }
+    cm_buf_free(&summary);
+    return rc;
+}
+
+/* Gives all streams a message, which is swapped for the one before it. */
+static void publish(cm_live_t *live, cm_buf_t *message)
+{
+    cm_buf_t old = live->message;
+
+    live->message = *message;
+    *message = old;
+    live->number++;
+    resume_all(live);
+}
+
+/* Streams end when the index cannot be read: the browser then asks again, and says so meanwhile. */
+static void end_all(cm_live_t *live)
+{
+    for (stream_t *stream = live->streams; stream != NULL; stream = stream->next) {
+        stream->ending = true;
+        resume(stream);
+    }
+}
+
+static void beat_all(cm_live_t *live)
+{
+    for (stream_t *stream = live->streams; stream != NULL; stream = stream->next) {
+        stream->beat = true;
+        resume(stream);
+    }
+}
+
+static void pause_ms(cm_live_t *live, int ms)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += ms * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    /* A new stream must not shorten the interval, only stopping does. */
+    while (!live->stopping && pthread_cond_timedwait(&live->changed, &live->lock, &until) == 0)
+        ;
+}
+
+static void *watch(void *context)
+{
+    cm_live_t *live = context;
+    cm_buf_t message = CM_BUF_INIT;
+    int64_t updated_at = -1, said_at = 0;
+    cm_err_t err;
+
+    pthread_mutex_lock(&live->lock);
+    while (!live->stopping) {
+        if (live->streams == NULL) {
+            /* Nobody listens: sleep, and forget the message, which will be out of date. */
+            live->number = 0;
+            updated_at = -1;
+            pthread_cond_wait(&live->changed, &live->lock);
+            continue;
+        }
+        pthread_mutex_unlock(&live->lock);
+        int rc = read_message(live, &updated_at, &message, &err);
+        int64_t now = cm_clock_ticks_ns() / 1000000;
+        if (rc < 0)
+            cm_log(live->log, CM_LOG_ERROR, "answers cannot be read", "reason=\"%s\"", err.text);
+        pthread_mutex_lock(&live->lock);
+        if (rc < 0) {
+            end_all(live);
+        } else if (message.len > 0) {
+            publish(live, &message);
+            said_at = now;
+        } else if (now - said_at >= CM_LIVE_BEAT_MS) {
+            beat_all(live);
+            said_at = now;
+        }
+        pause_ms(live, CM_LIVE_INTERVAL_MS);
+    }
+    pthread_mutex_unlock(&live->lock);
+    cm_buf_free(&message);
+    return NULL;
+}
+
+int cm_live_start(cm_handles_t *handles, const cm_log_t *log, cm_live_t **out, cm_err_t *err)
+{
+    cm_live_t *live = cm_alloc_zero(1, sizeof *live);
+    pthread_condattr_t attributes;
+
+    live->handles = handles;
+    live->log = log;
+    pthread_mutex_init(&live->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&live->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    int error = pthread_create(&live->thread, NULL, watch, live);
+    if (error != 0) {
+        cm_live_free(live);
+        return cm_fail(err, CM_EINTERNAL, "cannot start a thread: %s", strerror(error));
+    }
+    *out = live;
+    return 0;
+}
+
+void cm_live_stop(cm_live_t *live)
+{
+    pthread_mutex_lock(&live->lock);
+    live->stopping = true;
+    pthread_cond_broadcast(&live->changed);
+    resume_all(live);
+    pthread_mutex_unlock(&live->lock);
+    pthread_join(live->thread, NULL);
+}
+
+void cm_live_free(cm_live_t *live)
+{
+    if (live == NULL)
+        return;
+    pthread_cond_destroy(&live->changed);
+    pthread_mutex_destroy(&live->lock);
+    cm_buf_free(&live->message);
+    free(live);
+}

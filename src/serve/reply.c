@@ -1,0 +1,101 @@
+#include "serve/reply.h"
+
+#include <stdio.h>
+#include <xxhash.h>
+
+void cm_reply_secure(struct MHD_Response *response)
+{
+    static const char *const headers[][2] = {
+        {"Content-Security-Policy",
+         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+         "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
+        {"Cross-Origin-Resource-Policy", "same-origin"},
+        {"Referrer-Policy", "no-referrer"},
+        {"X-Content-Type-Options", "nosniff"},
+    };
+
+    for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++)
+        MHD_add_response_header(response, headers[i][0], headers[i][1]);
+}
+
+/* If-None-Match is compared weakly (RFC 9110, section 13.1.2): W/ does not count. */
+bool cm_reply_matches(struct MHD_Connection *connection, const char *tag)
+{
+    const char *list = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "If-None-Match");
+    cm_str_t wanted = cm_str(tag), rest = cm_str_trim(cm_str(list));
+
+    if (cm_str_equal(rest, CM_STR("*")))
+        return true;
+    while (rest.len > 0) {
+        const char *comma = memchr(rest.data, ',', rest.len);
+        cm_str_t one = {rest.data, comma ? (size_t)(comma - rest.data) : rest.len};
+        size_t step = one.len + (comma != NULL);
+        rest = (cm_str_t){rest.data + step, rest.len - step};
+        one = cm_str_trim(one);
+        if (one.len > 2 && memcmp(one.data, "W/", 2) == 0)
+            one = (cm_str_t){one.data + 2, one.len - 2};
+        if (cm_str_equal(one, wanted))
+            return true;
+    }
+    return false;
+}
+
+/* Takes the buffer's memory; `tag` and `allow` may be NULL. */
+static enum MHD_Result reply(struct MHD_Connection *connection, unsigned status, const char *type,
+                             cm_buf_t *body, const char *tag, const char *allow)
+{
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(body->len, body->data, MHD_RESPMEM_MUST_FREE);
+
+    if (response == NULL) {
+        cm_buf_free(body);
+        return MHD_NO;
+    }
+    *body = CM_BUF_INIT;
+    MHD_add_response_header(response, "Content-Type", type);
+    MHD_add_response_header(response, "Cache-Control", "no-store");
+    if (tag != NULL)
+        MHD_add_response_header(response, "ETag", tag);
+    if (allow != NULL)
+        MHD_add_response_header(response, "Allow", allow);
+    cm_reply_secure(response);
+    enum MHD_Result result = MHD_queue_response(connection, status, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+enum MHD_Result cm_reply_data(struct MHD_Connection *connection, const char *type, cm_buf_t *body)
+{
+    char tag[32];
+
+    snprintf(tag, sizeof tag, "\"%016llx\"",
+             (unsigned long long)XXH3_64bits(body->data, body->len));
+    if (cm_reply_matches(connection, tag)) {
+        cm_buf_free(body);
+        return reply(connection, MHD_HTTP_NOT_MODIFIED, type, body, tag, NULL);
+    }
+    return reply(connection, MHD_HTTP_OK, type, body, tag, NULL);
+}
+
+static enum MHD_Result reply_error(struct MHD_Connection *connection, unsigned status,
+                                   const char *sentence, const char *allow)
+{
+    cm_buf_t body = CM_BUF_INIT;
+
+    cm_buf_add_text(&body, "{\"error\":");
+    cm_buf_add_json(&body, cm_str(sentence));
+    cm_buf_add_text(&body, "}\n");
+    return reply(connection, status, "application/json", &body, NULL, allow);
+}
+
+enum MHD_Result cm_reply_error(struct MHD_Connection *connection, unsigned status,
+                               const char *sentence)
+{
+    return reply_error(connection, status, sentence, NULL);
+}
+
+enum MHD_Result cm_reply_method(struct MHD_Connection *connection)
+{
+    return reply_error(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
+                       "this server only answers questions: use GET or HEAD", "GET, HEAD");
+}

@@ -1,0 +1,28 @@
+/* Replies: a body, its headers, and what every reply of the server carries.
+ *
+ * Functions return what libmicrohttpd's handler must return; MHD_NO closes the connection. */
+#ifndef CM_SERVE_REPLY_H
+#define CM_SERVE_REPLY_H
+
+#include "base/str.h"
+
+#include <microhttpd.h>
+
+/* Adds the security headers that every reply carries. */
+void cm_reply_secure(struct MHD_Response *response);
+
+/* Replies 200 with a body that is never cached but has an entity tag: 304 when the client has it
+ * already. Takes the buffer's memory. */
+enum MHD_Result cm_reply_data(struct MHD_Connection *connection, const char *type, cm_buf_t *body);
+
+/* Replies {"error": sentence} with the status. */
+enum MHD_Result cm_reply_error(struct MHD_Connection *connection, unsigned status,
+                               const char *sentence);
+
+/* The same with 405 and the methods that are allowed. */
+enum MHD_Result cm_reply_method(struct MHD_Connection *connection);
+
+/* True when the request's If-None-Match names the (quoted) tag. */
+bool cm_reply_matches(struct MHD_Connection *connection, const char *tag);
+
+#endif

@@ -1,0 +1,320 @@
+#include "serve/server.h"
+
+#include "base/clock.h"
+#include "serve/api.h"
+#include "serve/assets.h"
+#include "serve/handles.h"
+#include "serve/listen.h"
+#include "serve/live.h"
+#include "serve/reply.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    TARGET_MAX = 8 * 1024,         /* bytes of path and query: a 2048-byte URL, percent-encoded */
+    CONNECTION_MEMORY = 32 * 1024, /* for the head of a request */
+    GRACE_MS = 3000,               /* for answers in flight when the server stops */
+};
+
+struct cm_server {
+    struct MHD_Daemon *daemon;
+    cm_live_t *live;
+    cm_log_t log;
+    cm_listen_t listen;
+    char *data_dir;
+    char **hosts; /* ends with NULL */
+    cm_handles_t handles;
+    pthread_mutex_t lock; /* guards `active` */
+    pthread_cond_t idle;
+    int active; /* requests that were begun and whose answers are not yet sent */
+};
+
+/* What a request's context points at; it says how far the request is. */
+static const char target_fits, target_too_long, request_begun;
+
+static void *note_target(void *context, const char *target, struct MHD_Connection *connection)
+{
+    (void)context;
+    (void)connection;
+    return (void *)(strlen(target) > TARGET_MAX ? &target_too_long : &target_fits);
+}
+
+static void log_library(void *context, const char *format, va_list args)
+{
+    cm_server_t *server = context;
+    char text[256];
+
+    int len = vsnprintf(text, sizeof text, format, args);
+    if (len > 0 && len < (int)sizeof text && text[len - 1] == '\n')
+        text[len - 1] = '\0';
+    cm_log(&server->log, CM_LOG_DEBUG, "http", "reason=\"%s\"", text);
+}
+
+/* The host name of a Host header, without its port; IPv6 keeps its brackets. */
+static cm_str_t host_name(cm_str_t host)
+{
+    const char *end = host.len > 0 && host.data[0] == '[' ? memchr(host.data, ']', host.len)
+                                                          : memchr(host.data, ':', host.len);
+    if (end == NULL)
+        return host;
+    return (cm_str_t){host.data, (size_t)(end - host.data) + (*end == ']')};
+}
+
+/* A web page of a stranger can make its own name resolve to 127.0.0.1 and then read this server
+ * through the visitor's browser (DNS rebinding). The Host header still has the stranger's name. A
+ * request without one comes from no browser. */
+static bool host_allowed(const cm_server_t *server, struct MHD_Connection *connection)
+{
+    const char *header = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host");
+    cm_str_t name = host_name(cm_str_trim(cm_str(header)));
+
+    if (!server->listen.loopback || header == NULL)
+        return true;
+    if (cm_str_equal_nocase(name, CM_STR("localhost")) || cm_str_equal(name, CM_STR("127.0.0.1")) ||
+        cm_str_equal(name, CM_STR("[::1]")))
+        return true;
+    for (char **host = server->hosts; *host != NULL; host++) {
+        if (cm_str_equal_nocase(name, cm_str(*host)))
+            return true;
+    }
+    return false;
+}
+
+static bool has_body(struct MHD_Connection *connection)
+{
+    const char *length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length");
+    const char *coding =
+        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Transfer-Encoding");
+
+    return coding != NULL || (length != NULL && strcmp(length, "0") != 0);
+}
+
+static bool path_known(const char *path)
+{
+    return strcmp(path, "/healthz") == 0 || strcmp(path, "/api/live") == 0 ||
+           cm_api_find(path) != NULL || cm_asset_find(path) != NULL;
+}
+
+/* Refuses what no endpoint answers. True when it has replied, with `*result`. */
+static bool refuse(cm_server_t *server, struct MHD_Connection *connection, const char *path,
+                   const char *method, bool too_long, enum MHD_Result *result)
+{
+    if (!host_allowed(server, connection)) {
+        *result = cm_reply_error(connection, MHD_HTTP_FORBIDDEN,
+                                 "this server answers to the names localhost, 127.0.0.1 and [::1] "
+                                 "only, to keep other web sites out");
+    } else if (too_long) {
+        *result = cm_reply_error(connection, MHD_HTTP_URI_TOO_LONG,
+                                 "the request's address is longer than 8192 bytes");
+    } else if (!path_known(path)) {
+        *result = cm_reply_error(connection, MHD_HTTP_NOT_FOUND,
+                                 "there is nothing here; the page is at / and the API at "
+                                 "/api/answers, /api/pages, /api/countries, /api/summary, "
+                                 "/api/series and /api/live");
+    } else if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
+        *result = cm_reply_method(connection);
+    } else if (has_body(connection)) {
+        *result = cm_reply_error(connection, MHD_HTTP_CONTENT_TOO_LARGE,
+                                 "a request to this server has no body");
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static enum MHD_Result reply_health(struct MHD_Connection *connection)
+{
+    cm_buf_t body = CM_BUF_INIT;
+
+    cm_buf_add_text(&body, "ok\n");
+    return cm_reply_data(connection, "text/plain; charset=utf-8", &body);
+}
+
+static enum MHD_Result route(cm_server_t *server, struct MHD_Connection *connection,
+                             const char *path, const char *method)
+{
+    const cm_endpoint_t *endpoint = cm_api_find(path);
+
+    if (endpoint != NULL)
+        return cm_api_reply(endpoint, connection, &server->handles, &server->log);
+    if (strcmp(path, "/api/live") == 0)
+        return cm_live_reply(server->live, connection, strcmp(method, "HEAD") == 0);
+    if (strcmp(path, "/healthz") == 0)
+        return reply_health(connection);
+    return cm_asset_reply(connection, cm_asset_find(path));
+}
+
+/* libmicrohttpd calls this once when the head of a request is there, when it may only be refused,
+ * and again when the request is complete, when it may be answered. */
+static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *path,
+                              const char *method, const char *version, const char *upload,
+                              size_t *upload_len, void **request)
+{
+    cm_server_t *server = context;
+    enum MHD_Result result = MHD_YES;
+    (void)version;
+    (void)upload;
+    (void)upload_len;
+
+    if (*request == &request_begun)
+        return route(server, connection, path, method);
+    bool too_long = *request == &target_too_long;
+    *request = (void *)&request_begun;
+    pthread_mutex_lock(&server->lock);
+    server->active++;
+    pthread_mutex_unlock(&server->lock);
+    refuse(server, connection, path, method, too_long, &result);
+    return result;
+}
+
+static void complete(void *context, struct MHD_Connection *connection, void **request,
+                     enum MHD_RequestTerminationCode how)
+{
+    cm_server_t *server = context;
+    (void)connection;
+    (void)how;
+
+    if (*request != &request_begun)
+        return;
+    pthread_mutex_lock(&server->lock);
+    if (--server->active == 0)
+        pthread_cond_signal(&server->idle);
+    pthread_mutex_unlock(&server->lock);
+}
+
+static int open_embedded(void *context, cm_index_t **index, cm_err_t *err)
+{
+    const cm_server_t *server = context;
+
+    return cm_index_open_embedded(server->data_dir, index, err);
+}
+
+static cm_server_t *create(const cm_server_options_t *options, const cm_log_t *log)
+{
+    cm_server_t *server = cm_alloc_zero(1, sizeof *server);
+    pthread_condattr_t attributes;
+    size_t count = 0;
+
+    server->log = *log;
+    server->listen.fd = -1;
+    server->data_dir = cm_strdup(options->data_dir ? options->data_dir : "data");
+    while (options->hosts != NULL && options->hosts[count] != NULL)
+        count++;
+    server->hosts = cm_alloc_zero(count + 1, sizeof *server->hosts);
+    for (size_t i = 0; i < count; i++)
+        server->hosts[i] = cm_strdup(options->hosts[i]);
+    if (options->open_index != NULL)
+        cm_handles_init(&server->handles, options->open_index, options->open_context);
+    else
+        cm_handles_init(&server->handles, open_embedded, server);
+    pthread_mutex_init(&server->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&server->idle, &attributes);
+    pthread_condattr_destroy(&attributes);
+    return server;
+}
+
+static void destroy(cm_server_t *server)
+{
+    cm_live_free(server->live);
+    if (server->listen.fd >= 0)
+        close(server->listen.fd);
+    cm_handles_free(&server->handles);
+    pthread_cond_destroy(&server->idle);
+    pthread_mutex_destroy(&server->lock);
+    for (char **host = server->hosts; *host != NULL; host++)
+        free(*host);
+    free(server->hosts);
+    free(server->data_dir);
+    free(server);
+}
+
+static int start_daemon(cm_server_t *server, const cm_server_options_t *options, cm_err_t *err)
+{
+    int threads = options->threads > 0 ? options->threads : 4;
+    int connections = options->max_connections > 0 ? options->max_connections : 512;
+    int idle = options->idle_seconds > 0 ? options->idle_seconds : 30;
+
+    /* A pool has two threads or more; its connections are shared out evenly. */
+    if (threads < 2)
+        threads = 2;
+    if (connections < threads)
+        connections = threads;
+    errno = 0;
+    server->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+        handle, server, MHD_OPTION_EXTERNAL_LOGGER, log_library, server, MHD_OPTION_LISTEN_SOCKET,
+        server->listen.fd, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)threads,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)connections, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)idle, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+        MHD_OPTION_URI_LOG_CALLBACK, note_target, NULL, MHD_OPTION_NOTIFY_COMPLETED, complete,
+        server, MHD_OPTION_END);
+    if (server->daemon == NULL)
+        return cm_fail(err, CM_EINTERNAL, "the HTTP server does not start: %s",
+                       errno ? strerror(errno) : "libmicrohttpd gives no reason");
+    return 0;
+}
+
+int cm_server_start(const cm_server_options_t *options, const cm_log_t *log, cm_server_t **out,
+                    cm_err_t *err)
+{
+    cm_server_t *server = create(options, log);
+    sigset_t all, before;
+
+    int rc = cm_listen_open(options->listen, &server->listen, err);
+    if (rc < 0)
+        goto failed;
+    /* Threads inherit the mask: signals are the business of the thread that starts the server. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    rc = cm_live_start(&server->handles, &server->log, &server->live, err);
+    if (rc == 0) {
+        rc = start_daemon(server, options, err);
+        if (rc < 0)
+            cm_live_stop(server->live);
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (rc < 0)
+        goto failed;
+    *out = server;
+    return 0;
+
+failed:
+    destroy(server);
+    return rc;
+}
+
+uint16_t cm_server_port(const cm_server_t *server)
+{
+    return server->listen.port;
+}
+
+static void wait_until_idle(cm_server_t *server)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += GRACE_MS / 1000;
+    pthread_mutex_lock(&server->lock);
+    while (server->active > 0 && pthread_cond_timedwait(&server->idle, &server->lock, &until) == 0)
+        ;
+    pthread_mutex_unlock(&server->lock);
+}
+
+void cm_server_stop(cm_server_t *server)
+{
+    if (server == NULL)
+        return;
+    /* The socket is ours again, and is closed by destroy(). */
+    MHD_quiesce_daemon(server->daemon);
+    cm_live_stop(server->live);
+    wait_until_idle(server);
+    MHD_stop_daemon(server->daemon);
+    destroy(server);
+}

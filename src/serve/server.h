@@ -1,0 +1,46 @@
+/* The HTTP server: the dashboard, its JSON API and the live stream, over any index.
+ *
+ * A server owns its threads, its listening socket and the index handles it opens; the options are
+ * copied or used only during cm_server_start(), but for `log`, `open_index` and its context, which
+ * must outlive the server. Start and stop are called by one thread; requests are answered by the
+ * server's own threads, which block all signals. The API is described in docs/api.md. */
+#ifndef CM_SERVE_SERVER_H
+#define CM_SERVE_SERVER_H
+
+#include "base/err.h"
+#include "base/log.h"
+#include "index/index.h"
+
+typedef struct cm_server cm_server_t;
+
+/* Opens one more handle of the index. CM_EINPUT: there are no answers yet, which is no failure.
+ * Called by the server's threads, one call at a time; each handle is used by one thread at a time.
+ */
+typedef int (*cm_server_open_fn)(void *context, cm_index_t **index, cm_err_t *err);
+
+typedef struct cm_server_options {
+    const char *listen;   /* "127.0.0.1:8080", "[::1]:8080", "localhost:8080"; port 0: any free */
+    const char *data_dir; /* whose embedded index is served when `open_index` is NULL */
+    cm_server_open_fn open_index;
+    void *open_context;
+    /* Further names, ending with NULL, that a request to a loopback address may carry in `Host`:
+     * for a reverse proxy. NULL: none. */
+    const char *const *hosts;
+    int threads;         /* that answer; 0: 4 */
+    int max_connections; /* open at once; 0: 512 */
+    int idle_seconds;    /* until a silent connection is closed; 0: 30 */
+} cm_server_options_t;
+
+/* Starts to listen and to answer. CM_EBUSY when the port is in use, CM_EUSAGE when `listen` is not
+ * an address of this machine, CM_EIO when the system refuses the socket. */
+int cm_server_start(const cm_server_options_t *options, const cm_log_t *log, cm_server_t **server,
+                    cm_err_t *err);
+
+/* The port that is listened on. */
+uint16_t cm_server_port(const cm_server_t *server);
+
+/* Takes no more connections, ends live streams, finishes the answers in flight (three seconds at
+ * most, for a client that does not read) and frees the server. NULL is fine. */
+void cm_server_stop(cm_server_t *server);
+
+#endif

@@ -1,0 +1,695 @@
+/* The server: what it answers, byte by byte, and what it refuses. */
+#include "serve_fake.h"
+
+#include "serve/assets.h"
+#include "serve/listen.h"
+
+#include <zlib.h>
+
+#define FRESH                                                                                      \
+    "\"freshness\":{\"present\":true,\"accepted\":20,\"processed\":19,\"events\":17,"              \
+    "\"duplicates\":2,\"cells\":3,\"dead\":1,\"updated_at\":\"2024-02-29T12:00:00.250Z\"}}\n"
+#define ABSENT                                                                                     \
+    "\"rows\":[],\"freshness\":{\"present\":false,\"accepted\":0,\"processed\":0,\"events\":0,"    \
+    "\"duplicates\":0,\"cells\":0,\"dead\":0,\"updated_at\":null}}\n"
+#define SECURITY                                                                                   \
+    "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; "           \
+    "img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "                    \
+    "frame-ancestors 'none'\r\n"                                                                   \
+    "Cross-Origin-Resource-Policy: same-origin\r\nReferrer-Policy: no-referrer\r\n"                \
+    "X-Content-Type-Options: nosniff\r\n"
+
+typedef struct state {
+    fake_t *fake;
+    cm_server_t *server;
+    uint16_t port;
+} state_t;
+
+static int setup(void **context)
+{
+    state_t *state = cm_alloc_zero(1, sizeof *state);
+
+    state->fake = fake_new();
+    state->server = serve(state->fake, (cm_server_options_t){.threads = 2});
+    state->port = cm_server_port(state->server);
+    *context = state;
+    return 0;
+}
+
+static int teardown(void **context)
+{
+    state_t *state = *context;
+
+    cm_server_stop(state->server);
+    fake_free(state->fake);
+    free(state);
+    return 0;
+}
+
+/* The rows of the fake index that stand at the positions, as the API frames them. */
+static char *framed(const char *window, const char *end, size_t count, const size_t *rows)
+{
+    cm_buf_t text = CM_BUF_INIT;
+
+    cm_buf_printf(&text, "{\"window\":\"%s\",\"rows\":[", window);
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0)
+            cm_buf_add_text(&text, ",\n");
+        cm_answer_add_json(&text, &fake_rows[rows[i]]);
+    }
+    cm_buf_printf(&text, "],%s", end);
+    return text.data;
+}
+
+static void expect_rows(uint16_t port, const char *target, const char *window, size_t count,
+                        const size_t *rows)
+{
+    char *body = framed(window, FRESH, count, rows);
+
+    expect(port, target, 200, body);
+    free(body);
+}
+
+static void test_whole_reply(void **context)
+{
+    const state_t *state = *context;
+    cm_buf_t reply = ask_for(state->port, "GET", "/healthz", "");
+
+    assert_string_equal(reply.data,
+                        "HTTP/1.1 200 OK\r\nConnection: close\r\n"
+                        "Content-Type: text/plain; charset=utf-8\r\n"
+                        "Cache-Control: no-store\r\nETag: \"54ea8356d941009d\"\r\n" SECURITY
+                        "Content-Length: 3\r\n\r\nok\n");
+    cm_buf_free(&reply);
+}
+
+static void test_endpoints(void **context)
+{
+    const state_t *state = *context;
+    uint16_t port = state->port;
+
+    expect_rows(port, "/api/answers", "all", 3, (size_t[]){0, 1, 2});
+    expect_rows(port, "/api/answers?limit=1&offset=1", "all", 1, (size_t[]){1});
+    expect_rows(port, "/api/answers?country=C%C3%B4te+d%27Ivoire", "all", 1, (size_t[]){2});
+    expect_rows(port, "/api/answers?url=*%2Fa*", "all", 1, (size_t[]){2});
+    expect_rows(port, "/api/answers?window=day", "day", 0, NULL);
+    expect_rows(port, "/api/pages", "all", 1, (size_t[]){3});
+    expect_rows(port, "/api/pages?country=Peru", "all", 1, (size_t[]){0});
+    expect_rows(port, "/api/countries", "all", 1, (size_t[]){4});
+    expect_rows(port, "/api/countries?url=https://x.example/", "all", 2, (size_t[]){0, 1});
+    expect_rows(port, "/api/summary", "all", 1, (size_t[]){5});
+    expect_rows(port, "/api/summary?country=Peru", "all", 1, (size_t[]){4});
+    expect_rows(port, "/api/series", "hour", 2, (size_t[]){6, 7});
+    expect_rows(port, "/api/series?window=hour&from=2024-02-29T12:00:00Z", "hour", 1,
+                (size_t[]){7});
+    expect_rows(port, "/api/series?to=2024-02-29T12:00:00Z", "hour", 1, (size_t[]){6});
+}
+
+static void test_json_bytes(void **context)
+{
+    const state_t *state = *context;
+
+    expect(state->port, "/api/summary", 200,
+           "{\"window\":\"all\",\"rows\":[{\"clicks\":17,\"unique_user_count\":5,"
+           "\"average_time_spent\":10.0,\"time_spent_sum\":100,\"time_spent_count\":10,"
+           "\"average_time_on_page\":7.888888888888889,\"entrances\":4,\"exits\":4}]," FRESH);
+}
+
+static void test_csv(void **context)
+{
+    const state_t *state = *context;
+    cm_buf_t reply = ask_for(state->port, "GET", "/api/answers?format=csv", "");
+
+    assert_non_null(strstr(reply.data, "\r\nContent-Type: text/csv; charset=utf-8\r\n"));
+    assert_string_equal(
+        body_of(&reply),
+        "url,country,clicks,unique_user_count,average_time_spent,time_spent_sum,time_spent_count,"
+        "average_time_on_page,entrances,exits\n"
+        "https://x.example/,Peru,9,4,12.857142857142858,90,7,10.166666666666666,3,2\n"
+        "https://x.example/,Chad,5,2,3.3333333333333335,10,3,3.3333333333333335,1,1\n"
+        "\"https://x.example/a,\"\"b\"\"\",Côte d'Ivoire,3,1,,0,0,,0,1\n");
+    cm_buf_free(&reply);
+}
+
+/* Everything a request says arrives at the index, and nothing else does. */
+static void test_query(void **context)
+{
+    const state_t *state = *context;
+    const cm_query_t *asked = &state->fake->asked;
+
+    expect_rows(state->port, "/api/answers", "all", 3, (size_t[]){0, 1, 2});
+    assert_int_equal(asked->dimension, CM_PER_CELL);
+    assert_int_equal(asked->window, CM_WINDOW_ALL);
+    assert_int_equal(asked->sort, CM_SORT_CLICKS);
+    assert_int_equal(asked->limit, 100);
+    assert_int_equal(asked->offset, 0);
+    assert_int_equal(asked->from, 0);
+    assert_int_equal(asked->to, 0);
+    assert_false(asked->reverse);
+    assert_null(asked->url);
+    assert_null(asked->country);
+    expect_rows(state->port,
+                "/api/pages?window=day&url=a%2ab%3f&country=%E4%B8%AD&sort=exits&reverse=1&"
+                "limit=10000&offset=7&from=2024-02-28T00:00:00Z&to=2024-02-29T01:00:00%2B01:00",
+                "day", 0, NULL);
+    assert_int_equal(asked->dimension, CM_PER_CELL);
+    assert_int_equal(asked->window, CM_WINDOW_DAY);
+    assert_int_equal(asked->sort, CM_SORT_EXITS);
+    assert_true(asked->reverse);
+    assert_int_equal(asked->limit, 10000);
+    assert_int_equal(asked->offset, 7);
+    assert_int_equal(asked->from, NOON - 36 * CM_HOUR_MS);
+    assert_int_equal(asked->to, NOON - 12 * CM_HOUR_MS);
+    assert_string_equal(asked->url, "a*b?");
+    assert_string_equal(asked->country, "中");
+    expect_rows(state->port, "/api/series", "hour", 2, (size_t[]){6, 7});
+    assert_int_equal(asked->dimension, CM_PER_NOTHING);
+    assert_int_equal(asked->sort, CM_SORT_WINDOW);
+    assert_int_equal(asked->limit, 10000);
+}
+
+#define ERROR(sentence) "{\"error\":\"" sentence "\"}\n"
+#define KNOWN           "window, url, country, sort, reverse, limit, offset, from, to or format"
+
+static void test_bad_parameters(void **context)
+{
+    static const char *const cases[][2] = {
+        {"window=week", "window must be all, day or hour"},
+        {"sort=size", "sort must be clicks, unique_user_count, average_time_spent, time_spent_sum, "
+                      "time_spent_count, average_time_on_page, entrances, exits, url, country or "
+                      "window"},
+        {"limit=0", "limit must be a number from 1 to 10000"},
+        {"limit=10001", "limit must be a number from 1 to 10000"},
+        {"limit=ten", "limit must be a number from 1 to 10000"},
+        {"limit=99999999999999999999", "limit must be a number from 1 to 10000"},
+        {"offset=-1", "offset must be a number from 0 on"},
+        {"reverse=yes", "reverse must be 0 or 1"},
+        {"format=xml", "format must be json or csv"},
+        {"url=", "url must be a pattern of 1 to 2048 bytes, where * is any run of characters and ? "
+                 "any one"},
+        {"country=", "country must be a name of 1 to 256 bytes"},
+        {"country", "country needs a value: country=..."},
+        {"country=%FF", "country must be UTF-8 text without NUL"},
+        {"country=a%00b", "country must be UTF-8 text without NUL"},
+        {"window=day&from=yesterday", "from must be a time of 1970 to 2099 in RFC 3339, such as "
+                                      "2015-05-17T10:00:00Z"},
+        {"window=day&to=2101-01-01T00:00:00Z", "to must be a time of 1970 to 2099 in RFC 3339, "
+                                               "such as 2015-05-17T10:00:00Z"},
+        {"from=2024-02-29T12:00:00Z", "from needs window=day or window=hour"},
+        {"to=2024-02-29T12:00:00Z", "to needs window=day or window=hour"},
+        {"window=day&from=2024-02-29T12:00:00Z&to=2024-02-29T12:00:00Z",
+         "to must be later than from"},
+        {"limit=1&limit=2", "limit is given twice"},
+        {"windw=day", "unknown parameter \\\"windw\\\"; known are " KNOWN},
+        {"%FF=1", "unknown parameter \\\"?\\\"; known are " KNOWN},
+    };
+    const state_t *state = *context;
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char target[256], body[512];
+        snprintf(target, sizeof target, "/api/answers?%s", cases[i][0]);
+        snprintf(body, sizeof body, ERROR("%s"), cases[i][1]);
+        expect(state->port, target, 400, body);
+    }
+    expect(state->port, "/api/series?window=all", 400,
+           ERROR("window must be day or hour for a series"));
+}
+
+static void test_refused(void **context)
+{
+    const state_t *state = *context;
+    cm_buf_t reply = ask_for(state->port, "POST", "/api/answers", "Content-Length: 0\r\n");
+
+    assert_string_equal(reply.data,
+                        "HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\n"
+                        "Content-Type: application/json\r\nCache-Control: no-store\r\n"
+                        "Allow: GET, HEAD\r\n" SECURITY "Content-Length: 64\r\n\r\n" ERROR(
+                            "this server only answers questions: use GET or HEAD"));
+    cm_buf_free(&reply);
+    reply = ask_for(state->port, "GET", "/api/answers", "Content-Length: 5\r\n");
+    assert_int_equal(status_of(&reply), 413);
+    assert_string_equal(body_of(&reply), ERROR("a request to this server has no body"));
+    cm_buf_free(&reply);
+    expect(state->port, "/nothing", 404,
+           ERROR("there is nothing here; the page is at / and the API at /api/answers, /api/pages, "
+                 "/api/countries, /api/summary, /api/series and /api/live"));
+    expect(state->port, "/../etc/passwd", 404,
+           ERROR("there is nothing here; the page is at / and the API at /api/answers, /api/pages, "
+                 "/api/countries, /api/summary, /api/series and /api/live"));
+}
+
+static void test_long_target(void **context)
+{
+    const state_t *state = *context;
+    char *target = cm_alloc(64 * 1024 + 1);
+
+    memset(target, 'a', 64 * 1024);
+    memcpy(target, "/api/pages?url=", 15);
+    target[8192] = '\0';
+    expect(state->port, target, 400,
+           ERROR("url must be a pattern of 1 to 2048 bytes, where * is any run of characters and ? "
+                 "any one"));
+    target[8192] = 'a';
+    target[8193] = '\0';
+    expect(state->port, target, 414, ERROR("the request's address is longer than 8192 bytes"));
+    target[8193] = 'a';
+    target[64 * 1024] = '\0';
+    cm_buf_t reply = ask_for(state->port, "GET", target, "");
+    assert_int_equal(status_of(&reply), 414);
+    cm_buf_free(&reply);
+    free(target);
+}
+
+static void test_head(void **context)
+{
+    const state_t *state = *context;
+    static const char *const targets[] = {"/", "/app.js", "/healthz", "/api/answers",
+                                          "/api/answers?limit=0"};
+
+    for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) {
+        cm_buf_t get = ask_for(state->port, "GET", targets[i], "");
+        cm_buf_t head = ask_for(state->port, "HEAD", targets[i], "");
+        assert_string_equal(body_of(&head), "");
+        assert_int_equal(head.len, body_of(&get) - get.data);
+        assert_memory_equal(head.data, get.data, head.len);
+        cm_buf_free(&get);
+        cm_buf_free(&head);
+    }
+}
+
+/* The ETag header's value in `tag`. */
+static void tag_of(const cm_buf_t *reply, char tag[64])
+{
+    const char *at = strstr(reply->data, "ETag: ");
+
+    assert_non_null(at);
+    assert_int_equal(sscanf(at, "ETag: %63s", tag), 1);
+}
+
+static void expect_known(uint16_t port, const char *target)
+{
+    static const char *const formats[] = {"%s", "W/%s", "\"other\", %s", "*"};
+    char tag[64], header[128] = "If-None-Match: ";
+    cm_buf_t reply = ask_for(port, "GET", target, "");
+
+    tag_of(&reply, tag);
+    cm_buf_free(&reply);
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+        snprintf(header + 15, sizeof header - 15, formats[i], tag);
+        strcat(header, "\r\n");
+        reply = ask_for(port, "GET", target, header);
+        assert_int_equal(status_of(&reply), 304);
+        assert_string_equal(body_of(&reply), "");
+        assert_non_null(strstr(reply.data, tag));
+        cm_buf_free(&reply);
+    }
+    reply = ask_for(port, "GET", target, "If-None-Match: \"other\", \"\"\r\n");
+    assert_int_equal(status_of(&reply), 200);
+    cm_buf_free(&reply);
+}
+
+static void test_not_modified(void **context)
+{
+    const state_t *state = *context;
+
+    expect_known(state->port, "/api/answers");
+    expect_known(state->port, "/style.css");
+}
+
+static void test_assets(void **context)
+{
+    static const char *const types[][2] = {
+        {"/", "text/html; charset=utf-8"},
+        {"/app.js", "text/javascript; charset=utf-8"},
+        {"/style.css", "text/css; charset=utf-8"},
+        {"/favicon.svg", "image/svg+xml"},
+        {"/uplot/uPlot.js", "text/javascript; charset=utf-8"},
+        {"/uplot/uPlot.css", "text/css; charset=utf-8"},
+        {"/uplot/LICENSE.txt", "text/plain; charset=utf-8"},
+    };
+    const state_t *state = *context;
+
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        const cm_asset_t *asset = cm_asset_find(types[i][0]);
+        assert_non_null(asset);
+        cm_buf_t reply = ask_for(state->port, "GET", types[i][0], "");
+        cm_buf_t head = CM_BUF_INIT;
+        cm_buf_printf(&head,
+                      "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: %s\r\n"
+                      "Cache-Control: no-cache\r\nETag: %s\r\nVary: Accept-Encoding\r\n%s"
+                      "Content-Length: %zu\r\n\r\n",
+                      types[i][1], asset->plain.tag, SECURITY, asset->plain.len);
+        assert_int_equal(reply.len, head.len + asset->plain.len);
+        assert_memory_equal(reply.data, head.data, head.len);
+        assert_memory_equal(reply.data + head.len, asset->plain.data, asset->plain.len);
+        cm_buf_free(&head);
+        cm_buf_free(&reply);
+    }
+}
+
+static void expect_coding(uint16_t port, const char *accept, bool gzip)
+{
+    char header[128];
+
+    snprintf(header, sizeof header, "Accept-Encoding: %s\r\n", accept);
+    cm_buf_t reply = ask_for(port, "GET", "/app.js", header);
+    if ((strstr(reply.data, "\r\nContent-Encoding: gzip\r\n") != NULL) != gzip)
+        fail_msg("Accept-Encoding: %s", accept);
+    cm_buf_free(&reply);
+}
+
+static void test_gzip(void **context)
+{
+    const state_t *state = *context;
+    const cm_asset_t *asset = cm_asset_find("/uplot/uPlot.js");
+    cm_buf_t reply = ask_for(state->port, "GET", asset->path, "Accept-Encoding: gzip\r\n");
+    unsigned char *plain = cm_alloc(asset->plain.len + 1);
+    z_stream stream = {0};
+
+    stream.next_in = (unsigned char *)(uintptr_t)body_of(&reply);
+    stream.avail_in = (unsigned)(reply.len - (size_t)(body_of(&reply) - reply.data));
+    stream.next_out = plain;
+    stream.avail_out = (unsigned)asset->plain.len + 1;
+    assert_int_equal(inflateInit2(&stream, 15 + 16), Z_OK);
+    assert_int_equal(inflate(&stream, Z_FINISH), Z_STREAM_END);
+    assert_int_equal(stream.total_out, asset->plain.len);
+    assert_memory_equal(plain, asset->plain.data, asset->plain.len);
+    inflateEnd(&stream);
+    assert_string_not_equal(asset->plain.tag, asset->gzip.tag);
+    assert_non_null(strstr(reply.data, asset->gzip.tag));
+    free(plain);
+    cm_buf_free(&reply);
+    expect_coding(state->port, "gzip, deflate, br", true);
+    expect_coding(state->port, "br;q=1.0, GZIP;q=0.5", true);
+    expect_coding(state->port, "*", true);
+    expect_coding(state->port, "br, gzip;q=0", false);
+    expect_coding(state->port, "identity", false);
+}
+
+static int status_for_host(uint16_t port, const char *host)
+{
+    char request[256];
+
+    snprintf(request, sizeof request,
+             "GET /healthz HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", host);
+    cm_buf_t reply = ask(port, request);
+    int status = status_of(&reply);
+    if (status == 403)
+        assert_string_equal(body_of(&reply),
+                            ERROR("this server answers to the names localhost, 127.0.0.1 and "
+                                  "[::1] only, to keep other web sites out"));
+    cm_buf_free(&reply);
+    return status;
+}
+
+static void test_host(void **context)
+{
+    const state_t *state = *context;
+    static const char *const extra[] = {"clicks.example.org", NULL};
+
+    assert_int_equal(status_for_host(state->port, "localhost:8080"), 200);
+    assert_int_equal(status_for_host(state->port, "LOCALHOST"), 200);
+    assert_int_equal(status_for_host(state->port, "127.0.0.1:8080"), 200);
+    assert_int_equal(status_for_host(state->port, "[::1]:8080"), 200);
+    assert_int_equal(status_for_host(state->port, "evil.example:8080"), 403);
+    assert_int_equal(status_for_host(state->port, "localhost.evil.example"), 403);
+    assert_int_equal(status_for_host(state->port, "127.0.0.1.evil.example"), 403);
+    assert_int_equal(status_for_host(state->port, ""), 403);
+    assert_int_equal(status_for_host(state->port, "clicks.example.org"), 403);
+    cm_server_t *proxied = serve(state->fake, (cm_server_options_t){.hosts = extra});
+    assert_int_equal(status_for_host(cm_server_port(proxied), "clicks.example.org"), 200);
+    assert_int_equal(status_for_host(cm_server_port(proxied), "evil.example"), 403);
+    cm_server_stop(proxied);
+    /* Whoever opens the server to the network gives it names that it cannot know. */
+    cm_server_t *open = serve(state->fake, (cm_server_options_t){.listen = "0.0.0.0:0"});
+    assert_int_equal(status_for_host(cm_server_port(open), "any.example"), 200);
+    cm_server_stop(open);
+}
+
+static void test_no_answers_yet(void **context)
+{
+    const state_t *state = *context;
+
+    state->fake->open_rc = CM_EINPUT;
+    expect(state->port, "/api/answers?window=day", 200, "{\"window\":\"day\"," ABSENT);
+    assert_int_equal(state->fake->opened, 0);
+    state->fake->open_rc = 0;
+    state->fake->updated_at = 0;
+    expect(state->port, "/api/answers?format=csv", 200,
+           "url,country,clicks,unique_user_count,average_time_spent,time_spent_sum,"
+           "time_spent_count,average_time_on_page,entrances,exits\n");
+    state->fake->updated_at = UPDATED_AT;
+    expect_rows(state->port, "/api/pages", "all", 1, (size_t[]){3});
+}
+
+static void test_index_fails(void **context)
+{
+    static const char sentence[] = ERROR("the answers cannot be read; the server's log says why");
+    const state_t *state = *context;
+
+    state->fake->open_rc = CM_EVERSION;
+    expect(state->port, "/api/answers", 500, sentence);
+    state->fake->open_rc = 0;
+    state->fake->freshness_rc = CM_ECORRUPT;
+    expect(state->port, "/api/answers", 500, sentence);
+    state->fake->freshness_rc = 0;
+    state->fake->query_rc = CM_ECORRUPT;
+    expect(state->port, "/api/answers", 500, sentence);
+    state->fake->query_rc = 0;
+    assert_int_equal(state->fake->opened, 2);
+    assert_int_equal(state->fake->closed, 2);
+    expect_rows(state->port, "/api/pages", "all", 1, (size_t[]){3});
+    expect_rows(state->port, "/api/pages", "all", 1, (size_t[]){3});
+    assert_int_equal(state->fake->opened, 3);
+}
+
+static void test_split_request(void **context)
+{
+    static const char request[] = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+                                  "Connection: close\r\n\r\n";
+    const state_t *state = *context;
+    cm_buf_t reply = CM_BUF_INIT;
+    int fd = dial(state->port);
+
+    for (size_t i = 0; i + 1 < sizeof request; i++) {
+        say(fd, request + i, 1);
+        cm_sleep_ms(1);
+    }
+    assert_true(hear(fd, &reply, NULL));
+    assert_int_equal(status_of(&reply), 200);
+    assert_string_equal(body_of(&reply), "ok\n");
+    cm_buf_free(&reply);
+    close(fd);
+}
+
+static void test_one_connection(void **context)
+{
+    const state_t *state = *context;
+    cm_buf_t replies = CM_BUF_INIT;
+    int fd = dial(state->port);
+
+    /* Two at once, and one more when the answers are there. */
+    say_text(fd, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+                 "GET /api/pages HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_true(hear(fd, &replies, FRESH));
+    assert_non_null(strstr(replies.data, "\r\n\r\nok\nHTTP/1.1 200 OK\r\n"));
+    cm_buf_clear(&replies);
+    say_text(fd, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_true(hear(fd, &replies, "\r\n\r\nok\n"));
+    cm_buf_free(&replies);
+    close(fd);
+}
+
+/* Every one of them is answered with an error or with nothing, and its connection closed. */
+static void test_garbage(void **context)
+{
+    static const char *const requests[] = {
+        "\r\n\r\n",
+        "GET\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: localhost\r\nno colon\r\n\r\n",
+        "\x16\x03\x01\x02\n",
+        "GET / HTTP/9.9\r\n\r\n",
+    };
+    const state_t *state = *context;
+    cm_server_t *server = serve(state->fake, (cm_server_options_t){.idle_seconds = 1});
+    uint16_t port = cm_server_port(server);
+
+    for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
+        int fd = dial(port);
+        say_text(fd, requests[i]);
+        shutdown(fd, SHUT_WR);
+        cm_buf_t reply = CM_BUF_INIT;
+        assert_true(hear(fd, &reply, NULL));
+        assert_int_not_equal(status_of(&reply), 200);
+        cm_buf_free(&reply);
+        close(fd);
+    }
+    expect(port, "/healthz", 200, "ok\n");
+    cm_server_stop(server);
+}
+
+enum { CLIENTS = 50, ROUNDS = 10 };
+
+typedef struct client {
+    pthread_t thread;
+    uint16_t port;
+    const char *body;
+    int good;
+} client_t;
+
+static void *run_client(void *context)
+{
+    client_t *client = context;
+
+    for (int i = 0; i < ROUNDS; i++) {
+        cm_buf_t reply = CM_BUF_INIT;
+        int fd = dial(client->port);
+        say_text(fd, "GET /api/answers HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        client->good += hear(fd, &reply, NULL) && strcmp(body_of(&reply), client->body) == 0;
+        cm_buf_free(&reply);
+        close(fd);
+    }
+    return NULL;
+}
+
+static void test_many_clients(void **context)
+{
+    const state_t *state = *context;
+    char *body = framed("all", FRESH, 3, (size_t[]){0, 1, 2});
+    client_t clients[CLIENTS];
+
+    state->fake->query_ms = 1;
+    for (int i = 0; i < CLIENTS; i++) {
+        clients[i] = (client_t){.port = state->port, .body = body};
+        assert_int_equal(pthread_create(&clients[i].thread, NULL, run_client, &clients[i]), 0);
+    }
+    for (int i = 0; i < CLIENTS; i++) {
+        pthread_join(clients[i].thread, NULL);
+        assert_int_equal(clients[i].good, ROUNDS);
+    }
+    assert_in_range(state->fake->opened, 1, 2);
+    free(body);
+}
+
+static void test_limits(void **context)
+{
+    const state_t *state = *context;
+    cm_server_t *server = serve(
+        state->fake, (cm_server_options_t){.threads = 2, .max_connections = 4, .idle_seconds = 1});
+    uint16_t port = cm_server_port(server);
+    cm_buf_t nothing = CM_BUF_INIT;
+    int fds[20];
+
+    /* All connect, for the kernel takes them; the silent ones are closed to make room. */
+    for (int i = 0; i < 20; i++) {
+        fds[i] = dial(port);
+        assert_true(fds[i] >= 0);
+    }
+    int64_t start = cm_clock_ticks_ns();
+    assert_true(hear(fds[0], &nothing, NULL));
+    assert_in_range((cm_clock_ticks_ns() - start) / 1000000, 300, 5000);
+    for (int i = 0; i < 20; i++)
+        close(fds[i]);
+    expect(port, "/healthz", 200, "ok\n");
+    cm_buf_free(&nothing);
+    cm_server_stop(server);
+}
+
+static void test_port_in_use(void **context)
+{
+    const state_t *state = *context;
+    char listen[32], sentence[200];
+    cm_server_t *second = NULL;
+    cm_err_t err;
+
+    snprintf(listen, sizeof listen, "127.0.0.1:%d", state->port);
+    snprintf(sentence, sizeof sentence,
+             "port %d of 127.0.0.1 is in use by another program; stop that one, or choose another "
+             "port with --listen",
+             state->port);
+    cm_server_options_t options = {
+        .listen = listen, .open_index = fake_open, .open_context = state->fake};
+    assert_int_equal(cm_server_start(&options, &quiet, &second, &err), CM_EBUSY);
+    assert_string_equal(err.text, sentence);
+    assert_null(second);
+}
+
+static void test_listen(void **context)
+{
+    static const char *const bad[] = {
+        "",         "8080",  "localhost", "localhost:",     ":8080",        "127.0.0.1:65536",
+        "::1:8080", "[::1]", "[]:80",     "example.org:80", "127.0.0.1:-1", "127.0.0.1:8 ",
+        "[::1:80",
+    };
+    cm_listen_t got;
+    cm_err_t err;
+    (void)context;
+
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        char sentence[200];
+        snprintf(sentence, sizeof sentence,
+                 "--listen \"%s\" is not ADDRESS:PORT; give for example 127.0.0.1:8080, "
+                 "[::1]:8080 or 0.0.0.0:8080",
+                 bad[i]);
+        assert_int_equal(cm_listen_open(bad[i], &got, &err), CM_EUSAGE);
+        assert_string_equal(err.text, sentence);
+    }
+    assert_int_equal(cm_listen_open("192.0.2.1:8080", &got, &err), CM_EUSAGE);
+    assert_string_equal(err.text, "this machine has no address 192.0.2.1; choose one of its own, "
+                                  "or 0.0.0.0 for all of them, with --listen");
+    static const struct {
+        const char *text;
+        bool loopback;
+    } good[] = {{"127.0.0.1:0", true}, {"localhost:0", true}, {"127.3.2.1:0", true},
+                {"[::1]:0", true},     {"0.0.0.0:0", false},  {"[::]:0", false}};
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        assert_int_equal(cm_listen_open(good[i].text, &got, &err), 0);
+        assert_true(got.port > 0);
+        assert_int_equal(got.loopback, good[i].loopback);
+        close(got.fd);
+    }
+}
+
+/* Without a function that opens, the embedded index of the directory is served. */
+static void test_embedded(void **context)
+{
+    cm_server_options_t options = {.listen = "127.0.0.1:0", .data_dir = "/nonexistent/data"};
+    cm_server_t *server = NULL;
+    cm_err_t err;
+    (void)context;
+
+    assert_int_equal(cm_server_start(&options, &quiet, &server, &err), 0);
+    expect(cm_server_port(server), "/api/summary", 200, "{\"window\":\"all\"," ABSENT);
+    cm_server_stop(server);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_whole_reply),
+        TEST(test_endpoints),
+        TEST(test_json_bytes),
+        TEST(test_csv),
+        TEST(test_query),
+        TEST(test_bad_parameters),
+        TEST(test_refused),
+        TEST(test_long_target),
+        TEST(test_head),
+        TEST(test_not_modified),
+        TEST(test_assets),
+        TEST(test_gzip),
+        TEST(test_host),
+        TEST(test_no_answers_yet),
+        TEST(test_index_fails),
+        TEST(test_split_request),
+        TEST(test_one_connection),
+        TEST(test_garbage),
+        TEST(test_many_clients),
+        TEST(test_limits),
+        TEST(test_port_in_use),
+        cmocka_unit_test(test_listen),
+        cmocka_unit_test(test_embedded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

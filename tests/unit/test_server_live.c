@@ -1,0 +1,287 @@
+/* The live stream, and a server that stops while clients hang on it. */
+#include "serve_fake.h"
+
+#include <time.h>
+
+/* What the summary is, as one event. */
+#define SUMMARY(updated)                                                                           \
+    "event: summary\ndata: {\"window\":\"all\",\"rows\":[{\"clicks\":17,\"unique_user_count\":5,"  \
+    "\"average_time_spent\":10.0,\"time_spent_sum\":100,\"time_spent_count\":10,"                  \
+    "\"average_time_on_page\":7.888888888888889,\"entrances\":4,\"exits\":4}],"                    \
+    "\"freshness\":{\"present\":true,\"accepted\":20,\"processed\":19,\"events\":17,"              \
+    "\"duplicates\":2,\"cells\":3,\"dead\":1,\"updated_at\":\"" updated "\"}}\n\n"
+#define ABSENT                                                                                     \
+    "event: summary\ndata: {\"window\":\"all\",\"rows\":[],\"freshness\":{\"present\":false,"      \
+    "\"accepted\":0,\"processed\":0,\"events\":0,\"duplicates\":0,\"cells\":0,\"dead\":0,"         \
+    "\"updated_at\":null}}\n\n"
+
+typedef struct state {
+    fake_t *fake;
+    cm_server_t *server; /* NULL once a test has stopped it */
+    uint16_t port;
+} state_t;
+
+static int setup(void **context)
+{
+    state_t *state = cm_alloc_zero(1, sizeof *state);
+
+    state->fake = fake_new();
+    state->server = serve(state->fake, (cm_server_options_t){.idle_seconds = 1});
+    state->port = cm_server_port(state->server);
+    *context = state;
+    return 0;
+}
+
+static int teardown(void **context)
+{
+    state_t *state = *context;
+
+    cm_server_stop(state->server);
+    fake_free(state->fake);
+    free(state);
+    return 0;
+}
+
+/* An HTTP/1.0 stream has no chunks, so that its bytes are those of the events. */
+static int listen_live(uint16_t port)
+{
+    int fd = dial(port);
+
+    assert_true(fd >= 0);
+    say_text(fd, "GET /api/live HTTP/1.0\r\nHost: localhost\r\n\r\n");
+    return fd;
+}
+
+/* Reads on until `text` has come, which must be the end of what came. */
+static void expect_text(int fd, const char *text)
+{
+    cm_buf_t heard = CM_BUF_INIT;
+
+    if (!hear(fd, &heard, text))
+        fail_msg("expected %s\ngot %s", text, heard.len ? heard.data : "nothing");
+    assert_string_equal(heard.data + heard.len - strlen(text), text);
+    cm_buf_free(&heard);
+}
+
+static void expect_silence(int fd, int ms)
+{
+    char byte;
+
+    cm_sleep_ms(ms);
+    assert_int_equal(recv(fd, &byte, 1, MSG_DONTWAIT), -1);
+}
+
+static int64_t elapsed_ms(int64_t since)
+{
+    return (cm_clock_ticks_ns() - since) / 1000000;
+}
+
+static void test_push(void **context)
+{
+    const state_t *state = *context;
+    cm_buf_t head = CM_BUF_INIT;
+    int fd = listen_live(state->port);
+
+    assert_true(hear(fd, &head, "\n\n" SUMMARY("2024-02-29T12:00:00.250Z")));
+    forget_date(&head);
+    assert_string_equal(
+        head.data,
+        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/event-stream\r\nCache-Control: "
+        "no-store\r\n"
+        "X-Accel-Buffering: no\r\nContent-Security-Policy: default-src 'none'; script-src 'self'; "
+        "style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'\r\n"
+        "Cross-Origin-Resource-Policy: same-origin\r\nReferrer-Policy: no-referrer\r\n"
+        "X-Content-Type-Options: nosniff\r\n\r\n"
+        "retry: 2000\n\n" SUMMARY("2024-02-29T12:00:00.250Z"));
+    cm_buf_free(&head);
+    /* Longer than the idle time-out: a stream that waits is not idle. */
+    expect_silence(fd, 1700);
+    state->fake->updated_at = UPDATED_AT + 1000;
+    int64_t start = cm_clock_ticks_ns();
+    expect_text(fd, SUMMARY("2024-02-29T12:00:01.250Z"));
+    assert_in_range(elapsed_ms(start), 0, 1000);
+    /* Another listener gets the newest at once, and the first nothing. */
+    int second = listen_live(state->port);
+    expect_text(second, "retry: 2000\n\n" SUMMARY("2024-02-29T12:00:01.250Z"));
+    expect_silence(fd, 400);
+    close(second);
+    close(fd);
+}
+
+static void test_chunked(void **context)
+{
+    const state_t *state = *context;
+    cm_buf_t heard = CM_BUF_INIT;
+    int fd = dial(state->port);
+
+    say_text(fd, "GET /api/live HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_true(hear(fd, &heard, SUMMARY("2024-02-29T12:00:00.250Z") "\r\n"));
+    assert_non_null(strstr(heard.data, "\r\nTransfer-Encoding: chunked\r\n"));
+    assert_non_null(strstr(heard.data, "\r\nretry: 2000\n\n\r\n"));
+    cm_buf_clear(&heard);
+    cm_server_stop(state->server);
+    ((state_t *)*context)->server = NULL;
+    assert_true(hear(fd, &heard, NULL));
+    assert_string_equal(heard.data, "0\r\n\r\n");
+    cm_buf_free(&heard);
+    close(fd);
+}
+
+static void test_before_first_answer(void **context)
+{
+    const state_t *state = *context;
+
+    state->fake->open_rc = CM_EINPUT;
+    int fd = listen_live(state->port);
+    expect_text(fd, "retry: 2000\n\n" ABSENT);
+    state->fake->open_rc = 0;
+    expect_text(fd, SUMMARY("2024-02-29T12:00:00.250Z"));
+    close(fd);
+}
+
+/* Nothing stale: who comes after a pause gets what is true now. */
+static void test_after_pause(void **context)
+{
+    const state_t *state = *context;
+    int fd = listen_live(state->port);
+
+    expect_text(fd, "retry: 2000\n\n" SUMMARY("2024-02-29T12:00:00.250Z"));
+    close(fd);
+    /* The server notices the loss when it next speaks. */
+    state->fake->updated_at = UPDATED_AT + 1;
+    cm_sleep_ms(400);
+    state->fake->updated_at = UPDATED_AT + 2;
+    cm_sleep_ms(600);
+    state->fake->updated_at = UPDATED_AT + 750;
+    fd = listen_live(state->port);
+    expect_text(fd, "retry: 2000\n\n" SUMMARY("2024-02-29T12:00:01Z"));
+    close(fd);
+}
+
+static void test_index_fails(void **context)
+{
+    const state_t *state = *context;
+    cm_buf_t rest = CM_BUF_INIT;
+    int fd = listen_live(state->port);
+
+    expect_text(fd, "retry: 2000\n\n" SUMMARY("2024-02-29T12:00:00.250Z"));
+    state->fake->freshness_rc = CM_ECORRUPT;
+    assert_true(hear(fd, &rest, NULL));
+    assert_int_equal(rest.len, 0);
+    close(fd);
+    state->fake->freshness_rc = 0;
+    fd = listen_live(state->port);
+    expect_text(fd, "retry: 2000\n\n" SUMMARY("2024-02-29T12:00:00.250Z"));
+    close(fd);
+}
+
+static void test_head(void **context)
+{
+    const state_t *state = *context;
+    cm_buf_t reply = ask_for(state->port, "HEAD", "/api/live", "");
+
+    assert_int_equal(status_of(&reply), 200);
+    assert_non_null(strstr(reply.data, "\r\nContent-Type: text/event-stream\r\n"));
+    assert_string_equal(body_of(&reply), "");
+    cm_buf_free(&reply);
+}
+
+enum { STREAMS = 256 };
+
+static void test_too_many(void **context)
+{
+    const state_t *state = *context;
+    int fds[STREAMS];
+
+    for (int i = 0; i < STREAMS; i++)
+        fds[i] = listen_live(state->port);
+    for (int i = 0; i < STREAMS; i++)
+        expect_text(fds[i], "retry: 2000\n\n" SUMMARY("2024-02-29T12:00:00.250Z"));
+    expect(state->port, "/api/live", 503,
+           "{\"error\":\"too many live streams are open; ask /api/summary instead\"}\n");
+    /* A stream that waits costs no time: a second of all of them is a fraction of one. */
+    clock_t start = clock();
+    cm_sleep_ms(1000);
+    assert_in_range((clock() - start) * 1000 / CLOCKS_PER_SEC, 0, 250);
+    /* All of them get what is new, while others are answered. */
+    state->fake->updated_at = UPDATED_AT + 1000;
+    for (int i = 0; i < STREAMS; i++)
+        expect_text(fds[i], SUMMARY("2024-02-29T12:00:01.250Z"));
+    expect(state->port, "/healthz", 200, "ok\n");
+    for (int i = 0; i < STREAMS; i++)
+        close(fds[i]);
+}
+
+/* Streams that wait, that were never read, and that are half closed: none holds the server up. */
+static void test_stop_with_streams(void **context)
+{
+    state_t *state = *context;
+    cm_buf_t rest = CM_BUF_INIT;
+    int fds[30];
+
+    for (int i = 0; i < 30; i++)
+        fds[i] = listen_live(state->port);
+    expect_text(fds[0], "retry: 2000\n\n" SUMMARY("2024-02-29T12:00:00.250Z"));
+    for (int i = 10; i < 20; i++)
+        shutdown(fds[i], SHUT_WR);
+    for (int i = 20; i < 30; i++)
+        close(fds[i]);
+    int64_t start = cm_clock_ticks_ns();
+    cm_server_stop(state->server);
+    state->server = NULL;
+    assert_in_range(elapsed_ms(start), 0, 1500);
+    assert_true(hear(fds[0], &rest, NULL));
+    assert_int_equal(rest.len, 0);
+    assert_int_equal(dial(state->port), -1);
+    for (int i = 0; i < 20; i++)
+        close(fds[i]);
+}
+
+static void *stop_server(void *context)
+{
+    cm_server_stop(context);
+    return NULL;
+}
+
+/* An answer that is being worked out when the server is told to stop is given whole. */
+static void test_stop_finishes_answers(void **context)
+{
+    state_t *state = *context;
+    cm_buf_t reply = CM_BUF_INIT;
+    pthread_t stopper;
+    int idle = dial(state->port), fd = dial(state->port);
+
+    state->fake->query_ms = 500;
+    say_text(fd, "GET /api/summary HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    while (state->fake->querying == 0)
+        cm_sleep_ms(1);
+    int64_t start = cm_clock_ticks_ns();
+    pthread_create(&stopper, NULL, stop_server, state->server);
+    state->server = NULL;
+    assert_true(hear(fd, &reply, NULL));
+    assert_int_equal(status_of(&reply), 200);
+    assert_non_null(strstr(body_of(&reply), "\"clicks\":17"));
+    pthread_join(stopper, NULL);
+    assert_in_range(elapsed_ms(start), 300, 2000);
+    cm_buf_free(&reply);
+    close(fd);
+    close(idle);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_push),
+        TEST(test_chunked),
+        TEST(test_after_pause),
+        TEST(test_before_first_answer),
+        TEST(test_index_fails),
+        TEST(test_head),
+        TEST(test_too_many),
+        TEST(test_stop_with_streams),
+        TEST(test_stop_finishes_answers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,149 @@
+// The chart: one number over time, by uPlot (a global, loaded before the modules).
+
+import { metric as formatMetric, windowName } from "./format.js";
+
+const HEIGHT = 250;
+// Steps of an axis of times, in seconds: those of a clock.
+const CLOCK_STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600,
+  43200, 86400, 172800, 432000, 864000, 1728000, 4320000, 8640000, 31536000];
+
+export function createChart(element, onChoose) {
+  const tip = document.createElement("div");
+  tip.className = "tip";
+  tip.hidden = true;
+  const tipWhen = tip.appendChild(document.createElement("span"));
+  const tipValue = tip.appendChild(document.createElement("strong"));
+
+  let plot = null;
+  let shown = null; // what is drawn: { kind, metric, times, values, marked }
+
+  const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+  function showTip(self) {
+    const index = self.cursor.idx;
+    const value = index === null || index === undefined ? null : shown.values[index];
+    tip.hidden = index === null || index === undefined;
+    if (tip.hidden) return;
+    tipWhen.textContent = windowName(shown.kind, shown.times[index] * 1000);
+    tipValue.textContent = formatMetric(shown.metric, value);
+    const left = self.valToPos(shown.times[index], "x") + self.over.offsetLeft;
+    const right = element.clientWidth - tip.offsetWidth;
+    tip.style.left = `${Math.max(0, Math.min(left - tip.offsetWidth / 2, right))}px`;
+  }
+
+  // The chosen window, behind the line.
+  function drawMark(self) {
+    if (shown.marked === null) return;
+    const step = shown.kind === "day" ? 86400 : 3600;
+    const from = self.valToPos(shown.marked / 1000 - step / 2, "x", true);
+    const to = self.valToPos(shown.marked / 1000 + step / 2, "x", true);
+    self.ctx.save();
+    self.ctx.fillStyle = color("--mark");
+    self.ctx.fillRect(from, self.bbox.top, to - from, self.bbox.height);
+    self.ctx.restore();
+  }
+
+  function fill(self) {
+    const gradient = self.ctx.createLinearGradient(0, self.bbox.top, 0,
+      self.bbox.top + self.bbox.height);
+    gradient.addColorStop(0, color("--area"));
+    gradient.addColorStop(1, color("--area-end"));
+    return gradient;
+  }
+
+  function axes() {
+    const text = { stroke: color("--muted"), font: "12px system-ui, sans-serif" };
+    return [
+      {
+        ...text,
+        grid: { show: false },
+        ticks: { show: false },
+        space: 64,
+        size: 40,
+        values: [
+          [86400 * 28, "{MMM} {YYYY}", null, null, null, null, null, null, 1],
+          [86400, "{D} {MMM}", null, null, null, null, null, null, 1],
+          [3600, "{HH}:{mm}", "\n{D} {MMM}", null, "\n{D} {MMM}", null, null, null, 1],
+          [1, "{HH}:{mm}", null, null, null, null, null, null, 1],
+        ],
+      },
+      {
+        ...text,
+        grid: { stroke: color("--line"), width: 1 },
+        ticks: { show: false },
+        size: 58,
+        ...(shown.metric.startsWith("average_") ? { incrs: CLOCK_STEPS } : {}),
+        values: (self, splits) => splits.map((value) => formatMetric(shown.metric, value)),
+      },
+    ];
+  }
+
+  function build() {
+    plot?.destroy();
+    plot = new uPlot({
+      width: element.clientWidth,
+      height: HEIGHT,
+      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+      legend: { show: false },
+      cursor: {
+        y: false,
+        drag: { x: false, y: false },
+        points: { size: 9, fill: color("--accent"), stroke: color("--card"), width: 2 },
+      },
+      scales: { y: { range: (self, min, max) => [0, max > 0 ? max * 1.1 : 1] } },
+      axes: axes(),
+      series: [
+        {},
+        {
+          stroke: color("--accent"),
+          width: 2,
+          fill,
+          paths: uPlot.paths.linear(),
+          points: { show: shown.times.length < 40, size: 6, fill: color("--accent") },
+        },
+      ],
+      hooks: { setCursor: [showTip], drawClear: [drawMark] },
+    }, [shown.times, shown.values], element);
+    element.append(tip);
+    plot.over.addEventListener("click", () => {
+      if (plot.cursor.idx !== null) onChoose(shown.kind, shown.times[plot.cursor.idx] * 1000);
+    });
+  }
+
+  function describe() {
+    let best = -1;
+    shown.values.forEach((value, index) => {
+      if (value !== null && (best < 0 || value > shown.values[best])) best = index;
+    });
+    if (best < 0) return;
+    const name = (index) => windowName(shown.kind, shown.times[index] * 1000);
+    element.setAttribute("aria-label",
+      `${shown.title}, ${name(0)} to ${name(shown.times.length - 1)}, UTC; highest ` +
+      `${formatMetric(shown.metric, shown.values[best])} on ${name(best)}`);
+  }
+
+  new ResizeObserver(() => {
+    if (plot !== null && element.clientWidth > 0)
+      plot.setSize({ width: element.clientWidth, height: HEIGHT });
+  }).observe(element);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    if (shown !== null) build();
+  });
+
+  return {
+    // `times` in seconds, ascending and without gaps; `marked` in ms or null.
+    show(next) {
+      const same = plot !== null && shown.kind === next.kind && shown.metric === next.metric &&
+        shown.times.length < 40 === next.times.length < 40;
+      shown = next;
+      if (same) plot.setData([shown.times, shown.values]);
+      else build();
+      describe();
+    },
+    clear() {
+      plot?.destroy();
+      plot = null;
+      shown = null;
+    },
+  };
+}
