@@ -1,6 +1,5 @@
 #include "source/pages.h"
 
-#include "source/random.h"
 #include "source/words.h"
 
 #include <stdio.h>
@@ -13,20 +12,33 @@ static const char *const demo_pages[] = {
 
 enum { DEMO_PAGES = sizeof demo_pages / sizeof *demo_pages };
 
-/* Takes the lowest digit of a mixed-radix number as a word of the list. */
-static const char *take(uint32_t *digits, const cm_words_t *words)
+/* A page's number being written in words: a mixed-radix number whose digits are words. Every digit
+ * is turned by the ones before it, so that neighbouring numbers differ in all of their words; with
+ * those given it is still another word for another number. */
+typedef struct digits {
+    uint32_t rest, turn;
+} digits_t;
+
+static uint32_t take(digits_t *digits, uint32_t count)
 {
-    const char *text = words->texts[*digits % words->count];
-    *digits /= words->count;
-    return text;
+    enum { STEP = 37 }; /* shares no factor with the length of a list */
+    uint32_t digit = (digits->rest % count * STEP + digits->turn) % count;
+    digits->rest /= count;
+    digits->turn = digits->turn * 3 + digit * 7;
+    return digit;
+}
+
+static const char *take_word(digits_t *digits, const cm_words_t *words)
+{
+    return words->texts[take(digits, words->count)];
 }
 
 /* /products/blue-lamp-17 */
 static int write_product(uint32_t k, char *text, size_t size)
 {
-    uint32_t digits = cm_random_shuffled(k, cm_words_things.count * cm_words_adjectives.count, 1);
-    const char *thing = take(&digits, &cm_words_things);
-    const char *adjective = take(&digits, &cm_words_adjectives);
+    digits_t digits = {k, 11};
+    const char *thing = take_word(&digits, &cm_words_things);
+    const char *adjective = take_word(&digits, &cm_words_adjectives);
     return snprintf(text, size, "/products/%s-%s-%u", adjective, thing, k + 1);
 }
 
@@ -35,10 +47,10 @@ static int write_how_to(uint32_t k, char *text, size_t size)
 {
     uint32_t titles = cm_words_things.count * cm_words_verbs.count * cm_words_adjectives.count,
              part = k / titles;
-    uint32_t digits = cm_random_shuffled(k % titles, titles, 2);
-    const char *thing = take(&digits, &cm_words_things);
-    const char *verb = take(&digits, &cm_words_verbs);
-    const char *adjective = take(&digits, &cm_words_adjectives);
+    digits_t digits = {k % titles, 24};
+    const char *thing = take_word(&digits, &cm_words_things);
+    const char *verb = take_word(&digits, &cm_words_verbs);
+    const char *adjective = take_word(&digits, &cm_words_adjectives);
     const char *article = strchr("aeiou", adjective[0]) != NULL ? "an" : "a";
     int len = snprintf(text, size, "/blog/how-to-%s-%s-%s-%s", verb, article, adjective, thing);
     if (part > 0)
@@ -50,9 +62,9 @@ static int write_how_to(uint32_t k, char *text, size_t size)
 static int write_service(uint32_t k, char *text, size_t size)
 {
     uint32_t titles = cm_words_topics.count * cm_words_audiences.count, more = k / titles;
-    uint32_t digits = cm_random_shuffled(k % titles, titles, 3);
-    const char *topic = take(&digits, &cm_words_topics);
-    const char *audience = take(&digits, &cm_words_audiences);
+    digits_t digits = {k % titles, 38};
+    const char *topic = take_word(&digits, &cm_words_topics);
+    const char *audience = take_word(&digits, &cm_words_audiences);
     int len = snprintf(text, size, "/services/%s-for-%s", topic, audience);
     if (more > 0)
         len += snprintf(text + len, size - (size_t)len, "-%u", more + 1);
@@ -62,9 +74,9 @@ static int write_service(uint32_t k, char *text, size_t size)
 /* /faq/returns-4 */
 static int write_question(uint32_t k, char *text, size_t size)
 {
-    uint32_t topics = cm_words_topics.count;
-    const char *topic = cm_words_topics.texts[cm_random_shuffled(k % topics, topics, 4)];
-    return snprintf(text, size, "/faq/%s-%u", topic, k / topics + 1);
+    digits_t digits = {k, 47};
+    const char *topic = take_word(&digits, &cm_words_topics);
+    return snprintf(text, size, "/faq/%s-%u", topic, digits.rest + 1);
 }
 
 /* /blog/2023/06/returns-explained: ten years of months, then the number of the post. */
@@ -78,9 +90,10 @@ static int write_post(uint32_t k, char *text, size_t size)
     static const cm_words_t ways = {endings, sizeof endings / sizeof *endings};
     enum { MONTHS = 120, LAST_YEAR = 2024 };
     uint32_t titles = MONTHS * cm_words_topics.count * ways.count, more = k / titles;
-    uint32_t digits = cm_random_shuffled(k % titles, titles, 5);
-    const char *topic = take(&digits, &cm_words_topics), *way = take(&digits, &ways);
-    int len = snprintf(text, size, "/blog/%u/%02u/%s-%s", LAST_YEAR - digits / 12, digits % 12 + 1,
+    digits_t digits = {k % titles, 55};
+    const char *topic = take_word(&digits, &cm_words_topics), *way = take_word(&digits, &ways);
+    uint32_t month = take(&digits, MONTHS);
+    int len = snprintf(text, size, "/blog/%u/%02u/%s-%s", LAST_YEAR - month / 12, month % 12 + 1,
                        topic, way);
     if (more > 0)
         len += snprintf(text + len, size - (size_t)len, "-%u", more + 1);

@@ -18,10 +18,9 @@ enum {
     NS_PER_MS = 1000 * 1000,
 };
 
-#define NOBODY     UINT32_MAX
-#define IN_SESSION INT64_MAX
-#define RATE_MIN   1e-6
-#define RATE_MAX   1e8
+#define NOBODY   UINT32_MAX
+#define RATE_MIN 1e-6
+#define RATE_MAX 1e8
 
 /* Purposes of random numbers (those of the population have smaller numbers). Lateness has its own,
  * so that late events are the same events as without lateness. */
@@ -53,7 +52,7 @@ typedef struct synthetic {
 
     session_t *sessions;
     uint32_t session_count;
-    int64_t *last_ms; /* per user: its last click, or IN_SESSION */
+    bool *busy; /* per user: in a session */
 
     uint64_t count, emitted; /* count 0: endless */
     uint64_t late, repeat;   /* chances, of 2^32 */
@@ -69,28 +68,25 @@ typedef struct synthetic {
 
 /* --- Users and sessions ----------------------------------------------------------------------- */
 
-/* A user outside any session, whose last click is older than now. The active ones come first;
- * where they are all busy, anybody; where everybody is, time moves on. */
+/* A user outside any session: one of the active ones; where they are all busy, anybody. There is
+ * always one, because there are fewer sessions than users or the caller has just ended one. */
 static uint32_t free_user(synthetic_t *s)
 {
-    uint32_t users = s->population.users;
-    for (;; s->now_ms++) {
-        for (int i = 0; i < 64; i++) {
-            uint32_t user =
-                i < 16 ? cm_random_zipf(&s->clicks, users) : cm_random_below(&s->clicks, users);
-            if (s->last_ms[user] < s->now_ms)
-                return user;
-        }
-        for (uint32_t user = 0; user < users; user++) {
-            if (s->last_ms[user] < s->now_ms)
-                return user;
-        }
+    uint32_t users = s->population.users, user = 0;
+    for (int i = 0; i < 64; i++) {
+        user = i < 16 ? cm_random_zipf(&s->clicks, users) : cm_random_below(&s->clicks, users);
+        if (!s->busy[user])
+            return user;
     }
+    while (s->busy[user])
+        user = (user + 1) % users;
+    return user;
 }
 
 /* The session that the next click belongs to. Think times are exponential, which has no memory:
  * whose turn it is then does not depend on the past, so any session serves, and no queue of times
- * is needed. Its mean is the number of sessions divided by the rate. */
+ * is needed. Its mean is the number of sessions divided by the rate. A session clicks once in a
+ * millisecond at most, and ends in a later one: so a user's times are strictly increasing. */
 static session_t *next_session(synthetic_t *s)
 {
     for (;; s->now_ms++) {
@@ -115,9 +111,9 @@ static click_t new_click(synthetic_t *s)
     bool entry = session->over;
     if (entry) {
         if (session->user != NOBODY)
-            s->last_ms[session->user] = session->last_ms;
+            s->busy[session->user] = false;
         session->user = free_user(s);
-        s->last_ms[session->user] = IN_SESSION;
+        s->busy[session->user] = true;
     }
     session->last_ms = s->now_ms;
     session->over = cm_random_below(&s->clicks, SESSION_PAGES) == 0;
@@ -263,7 +259,7 @@ static void synthetic_progress(const cm_source_t *source, uint64_t *done, uint64
 static void synthetic_close(cm_source_t *source)
 {
     synthetic_t *s = (synthetic_t *)source;
-    free(s->last_ms);
+    free(s->busy);
     free(s->sessions);
     cm_pages_free(&s->pages);
     cm_population_free(&s->population);
@@ -349,8 +345,8 @@ int cm_synthetic_open(const cm_synthetic_options_t *options, const atomic_bool *
     double new_rate = options->rate / (1 + options->repeat_percent / 100);
     s->session_count = sessions_for(options, new_rate);
     s->sessions = calloc(s->session_count, sizeof *s->sessions);
-    s->last_ms = calloc(options->users, sizeof *s->last_ms);
-    if (s->sessions == NULL || s->last_ms == NULL) {
+    s->busy = calloc(options->users, sizeof *s->busy);
+    if (s->sessions == NULL || s->busy == NULL) {
         code = cm_fail_memory(err);
         goto fail;
     }
