@@ -223,7 +223,8 @@ void cm_buf_printf(cm_buf_t *buf, const char *format, ...)
     va_list args, again;
     va_start(args, format);
     va_copy(again, args);
-    int need = vsnprintf(NULL, 0, format, args);
+    char first[1];
+    int need = vsnprintf(first, sizeof first, format, args);
     va_end(args);
     if (need > 0) {
         cm_buf_reserve(buf, (size_t)need);

@@ -9,5 +9,7 @@ extern const cm_command_t cm_command_help;
 extern const cm_command_t cm_command_process;
 extern const cm_command_t cm_command_produce;
 extern const cm_command_t cm_command_query;
+extern const cm_command_t cm_command_run;
+extern const cm_command_t cm_command_serve;
 
 #endif

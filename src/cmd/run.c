@@ -84,7 +84,8 @@ static void show_status(runner_t *runner, int64_t now_ns)
 
     cm_buf_add_grouped(&line, runner->answers.events);
     cm_buf_add_text(&line, " events, ");
-    cm_buf_add_grouped(&line, (int64_t)((double)(accepted - runner->shown_accepted) / seconds + 0.5));
+    cm_buf_add_grouped(&line,
+                       (int64_t)((double)(accepted - runner->shown_accepted) / seconds + 0.5));
     cm_buf_add_text(&line, "/s, ");
     cm_buf_add_grouped(&line, runner->answers.cells);
     cm_buf_printf(&line, " cells, answers in %.1f ms, %llu rejected  http://%s",

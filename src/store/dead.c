@@ -33,8 +33,9 @@ int cm_dead_each(const cm_database_t *database, int64_t id, int64_t limit, cm_de
     if (rc == 0 && step != SQLITE_DONE)
         rc = cm_database_fail(database, "reading the dead letters", err);
     if (rc == 0 && id != 0 && found == 0)
-        rc = cm_fail(err, CM_EUSAGE, "there is no dead letter %lld; `clickmill dead list` shows "
-                                     "which there are",
+        rc = cm_fail(err, CM_EUSAGE,
+                     "there is no dead letter %lld; `clickmill dead list` shows "
+                     "which there are",
                      (long long)id);
     sqlite3_finalize(select);
     return rc;
