@@ -1,0 +1,102 @@
+#!/bin/sh
+# Installs what is missing for building (or, with the argument `test`, also for testing) Clickmill:
+# Debian packages by the list beside this file, npm packages by web/package-lock.json. Says what
+# and why before it does; says nothing and changes nothing when all is there.
+set -eu
+
+stage=${1:-build}
+scripts=$(dirname "$0")
+root=$scripts/..
+list=$scripts/debian-packages.txt
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+
+# The list as "name why" lines, of the stages that were asked for.
+wanted() {
+    sed -n 's/^\([a-z0-9.+-]*\) *# build: \(.*\)/\1 \2/p' "$list"
+    if [ "$stage" = test ]; then
+        sed -n 's/^\([a-z0-9.+-]*\) *# test: \(.*\)/\1 \2/p' "$list"
+    fi
+    # npm from elsewhere is as good as Debian's.
+    if [ -f "$root/web/package-lock.json" ] && ! command -v npm >/dev/null; then
+        echo 'npm fetches what the dashboard is made of'
+    fi
+}
+
+# "name why" lines of the wanted packages that are not installed.
+missing() {
+    installed=$(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' | sed -n 's/^ii  *//p')
+    wanted | while read -r name why; do
+        case "
+$installed
+" in
+        *"
+$name
+"*) ;;
+        *) printf '%s %s\n' "$name" "$why" ;;
+        esac
+    done
+}
+
+install_debian() {
+    lines=$(missing)
+    [ -n "$lines" ] || return 0
+    say 'these Debian packages are missing and will be installed:'
+    printf '%s\n' "$lines" | while read -r name why; do
+        printf '  %-20s%s\n' "$name" "$why" >&2
+    done
+    names=$(printf '%s\n' "$lines" | cut -d ' ' -f 1)
+    as_root=
+    if [ "$(id -u)" -ne 0 ]; then
+        as_root=sudo
+        if ! command -v sudo >/dev/null; then
+            # shellcheck disable=SC2086 # one word a name
+            say "they need root, and there is no sudo; run as root: apt-get install" $names
+            exit 1
+        fi
+    fi
+    # shellcheck disable=SC2086 # one word a name; no word when we are root
+    if ! $as_root apt-get update -q >&2 ||
+        ! $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y \
+            --no-install-recommends -o DPkg::Lock::Timeout=300 $names >&2; then
+        say 'apt-get failed, its reason is above; put it right and run this again'
+        exit 1
+    fi
+}
+
+# Packages go to build/web, so that the working tree stays clean; the copy of the lock file that is
+# written last says that they are complete.
+install_npm() {
+    from=$root/web
+    to=$root/build/web
+    [ -f "$from/package-lock.json" ] || return 0
+    cmp -s "$from/package-lock.json" "$to/installed-lock.json" && return 0
+    say 'installing the npm packages of web/package-lock.json in build/web (for the dashboard)'
+    mkdir -p "$to"
+    rm -f "$to/installed-lock.json"
+    cp "$from/package.json" "$from/package-lock.json" "$to/"
+    if ! (cd "$to" && npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier \
+        --loglevel=error >&2); then
+        say 'npm failed, its reason is above; put it right and run this again'
+        exit 1
+    fi
+    cp "$from/package-lock.json" "$to/installed-lock.json"
+}
+
+case $stage in
+build | test) ;;
+*)
+    say "unknown stage $stage; it is build or test"
+    exit 2
+    ;;
+esac
+if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+    say 'this is not Debian 12 or newer, or a relative with apt-get, so nothing is installed here.'
+    say 'Install what these Debian packages hold, then: meson setup build && ninja -C build'
+    wanted | while read -r name why; do
+        printf '  %-20s%s\n' "$name" "$why" >&2
+    done
+    exit 1
+fi
+install_debian
+install_npm

@@ -1,0 +1,191 @@
+#!/usr/bin/env python3
+"""scripts/setup.sh on machines that lack things: a made-up PATH, with stubs that write down how
+they were called."""
+import os
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+TOOLS = ["sh", "sed", "cut", "dirname", "cmp", "mkdir", "rm", "cp", "env", "cat"]
+
+
+def listed(stage):
+    """Names of a stage in the list, read independently of the script."""
+    names = []
+    with open(os.path.join(ROOT, "scripts/debian-packages.txt")) as lines:
+        for line in lines:
+            name, _, rest = line.partition("#")
+            if name.strip() and rest.split(":")[0].strip() == stage:
+                names.append(name.strip())
+    return names
+
+
+class Machine:
+    """A directory with a copy of the scripts and a PATH of stubs."""
+
+    def __init__(self, test):
+        self.root = tempfile.mkdtemp()
+        test.addCleanup(shutil.rmtree, self.root)
+        shutil.copytree(os.path.join(ROOT, "scripts"), os.path.join(self.root, "scripts"))
+        self.bin = os.path.join(self.root, "bin")
+        self.calls = os.path.join(self.root, "calls")
+        os.mkdir(self.bin)
+        for tool in TOOLS:
+            os.symlink(shutil.which(tool), os.path.join(self.bin, tool))
+
+    def stub(self, name, body="", note=True):
+        path = os.path.join(self.bin, name)
+        with open(path, "w") as f:
+            note_call = f'echo "{name} $*" >> "{self.calls}"\n' if note else ""
+            f.write(f"#!{shutil.which('sh')}\n{note_call}{body}\n")
+        os.chmod(path, 0o755)
+
+    def debian(self, installed, uid=0):
+        """Debian with these packages; those removed with their configuration left do not count."""
+        rows = "".join(f"ii  {name}\\n" for name in installed) + "rc  removed\\n"
+        self.stub("dpkg-query", f"printf '{rows}'", note=False)
+        self.stub("id", f"echo {uid}", note=False)
+        self.stub("apt-get")
+
+    def write(self, path, text):
+        path = os.path.join(self.root, path)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w") as f:
+            f.write(text)
+
+    def setup(self, *args):
+        done = subprocess.run([os.path.join(self.root, "scripts/setup.sh"), *args], text=True,
+                              env={"PATH": self.bin}, capture_output=True, check=False)
+        calls = []
+        if os.path.exists(self.calls):
+            with open(self.calls) as f:
+                calls = f.read().splitlines()
+            os.unlink(self.calls)
+        return done, calls
+
+
+class Setup(unittest.TestCase):
+    def test_the_list_is_well_formed(self):
+        with open(os.path.join(ROOT, "scripts/debian-packages.txt")) as lines:
+            rows = [line for line in lines if not line.startswith("#")]
+        names = [row.split()[0] for row in rows]
+        self.assertEqual(names, sorted(set(names)))
+        for row in rows:
+            self.assertRegex(row, r"^[a-z0-9.+-]+ +# (build|test): \S.*[^.\s]\n$")
+
+    def test_silent_when_nothing_is_missing(self):
+        machine = Machine(self)
+        machine.debian(listed("build"))
+        done, calls = machine.setup()
+        self.assertEqual((done.returncode, done.stdout, done.stderr, calls), (0, "", "", []))
+
+    def test_installs_what_is_missing_and_says_why(self):
+        machine = Machine(self)
+        present = [name for name in listed("build") if name not in ("g++", "libyaml-dev")]
+        machine.debian(present + ["libyaml-dev-doc", "lib-g++"])
+        done, calls = machine.setup()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stdout, "")
+        self.assertEqual(done.stderr.splitlines(), [
+            "setup: these Debian packages are missing and will be installed:",
+            "  g++                 compiles the JSON reader",
+            "  libyaml-dev         reads the configuration"])
+        self.assertEqual(calls, [
+            "apt-get update -q",
+            "apt-get install -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 "
+            "g++ libyaml-dev"])
+
+    def test_the_stage_test_needs_more(self):
+        machine = Machine(self)
+        machine.debian(listed("build"))
+        _, calls = machine.setup("test")
+        self.assertEqual(calls[1].split("Timeout=300 ")[1].split(), listed("test"))
+        self.assertIn("sqlite3", listed("test"))
+
+    def test_sudo_when_not_root(self):
+        machine = Machine(self)
+        machine.debian([name for name in listed("build") if name != "gcc"], uid=1000)
+        machine.stub("sudo", 'exec "$@"')
+        done, calls = machine.setup()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(calls[0], "sudo apt-get update -q")
+        self.assertTrue(calls[2].startswith("sudo env DEBIAN_FRONTEND=noninteractive apt-get "
+                                            "install "), calls)
+        self.assertTrue(calls[3].endswith(" gcc"), calls)
+
+    def test_neither_root_nor_sudo(self):
+        machine = Machine(self)
+        machine.debian([name for name in listed("build") if name not in ("gcc", "meson")], uid=1000)
+        done, calls = machine.setup()
+        self.assertEqual((done.returncode, calls), (1, []))
+        self.assertEqual(done.stderr.splitlines()[-1],
+                         "setup: they need root, and there is no sudo; run as root: apt-get "
+                         "install gcc meson")
+
+    def test_apt_fails(self):
+        machine = Machine(self)
+        machine.debian([])
+        machine.stub("apt-get", "exit 100")
+        done, calls = machine.setup()
+        self.assertEqual((done.returncode, calls), (1, ["apt-get update -q"]))
+        self.assertIn("setup: apt-get failed, its reason is above", done.stderr)
+
+    def test_another_system(self):
+        machine = Machine(self)
+        done, calls = machine.setup()
+        self.assertEqual((done.returncode, calls), (1, []))
+        self.assertIn("setup: this is not Debian 12 or newer", done.stderr)
+        for name in listed("build"):
+            self.assertIn(f"  {name} ", done.stderr)
+
+    def test_an_unknown_stage(self):
+        machine = Machine(self)
+        machine.debian([])
+        done, calls = machine.setup("tset")
+        self.assertEqual((done.returncode, calls), (2, []))
+
+    def with_web(self, npm):
+        machine = Machine(self)
+        machine.debian(listed("build"))
+        machine.write("web/package.json", "{}")
+        machine.write("web/package-lock.json", "one")
+        if npm:
+            machine.stub("npm")
+        return machine
+
+    def test_npm_runs_when_the_lock_changes(self):
+        machine = self.with_web(npm=True)
+        done, calls = machine.setup()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(len(calls), 1)
+        self.assertTrue(calls[0].startswith("npm ci "), calls)
+        self.assertTrue(os.path.exists(os.path.join(machine.root, "build/web/package.json")))
+        done, calls = machine.setup()
+        self.assertEqual((done.returncode, done.stderr, calls), (0, "", []))
+        machine.write("web/package-lock.json", "two")
+        self.assertEqual(len(machine.setup()[1]), 1)
+        self.assertEqual(machine.setup()[1], [])
+
+    def test_npm_fails_and_is_tried_again(self):
+        machine = self.with_web(npm=True)
+        machine.stub("npm", "exit 1")
+        for _ in range(2):
+            done, calls = machine.setup()
+            self.assertEqual((done.returncode, len(calls)), (1, 1))
+            self.assertIn("setup: npm failed, its reason is above", done.stderr)
+
+    def test_npm_comes_from_debian_where_there_is_none(self):
+        machine = self.with_web(npm=False)
+        # The stub of apt-get brings the stub of npm.
+        machine.stub("npm-later")
+        machine.stub("apt-get", f'[ "$1" = update ] || cp {machine.bin}/npm-later {machine.bin}/npm')
+        done, calls = machine.setup()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertTrue(calls[1].endswith("Timeout=300 npm"), calls)
+        self.assertTrue(calls[2].startswith("npm-later ci"), calls)
+
+
+if __name__ == "__main__":
+    unittest.main()
