@@ -1,0 +1,283 @@
+/* clickmill dead: the messages that broke a rule. */
+#include "cmd/commands.h"
+#include "cmd/import.h"
+#include "cmd/pipeline.h"
+#include "store/dead.h"
+#include "store/embedded.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+typedef struct dead_options {
+    cm_import_options_t import;
+    int64_t limit;
+    const char *with;
+} dead_options_t;
+
+static const cm_option_t options[] = {
+    {.name = "limit",
+     .type = CM_OPT_INT,
+     .offset = offsetof(dead_options_t, limit),
+     .arg = "N",
+     .min = 0,
+     .max = 1e15,
+     .help = "list: letters at most; 0, the default, means all"},
+    {.name = "with",
+     .type = CM_OPT_TEXT,
+     .offset = offsetof(dead_options_t, with),
+     .arg = "FILE|-",
+     .help = "replay: read the mended message of one letter from here"},
+    CM_IMPORT_ROWS(dead_options_t, import),
+    {.name = NULL},
+};
+
+static int parse_id(cm_app_t *app, const char *text, int64_t *id)
+{
+    if (cm_str_to_i64(cm_str(text), id) && *id > 0)
+        return 0;
+    return cm_fail(&app->err, CM_EUSAGE, "a dead letter's number is wanted, not \"%.40s\"; "
+                                         "`clickmill dead list` shows them",
+                   text);
+}
+
+/* ---- list and show ---- */
+
+typedef struct printer {
+    cm_app_t *app;
+    bool whole; /* show: the payload's bytes and nothing else */
+    cm_buf_t buf;
+} printer_t;
+
+static void add_json(cm_buf_t *buf, const cm_dead_letter_t *letter)
+{
+    char when[CM_TIME_TEXT];
+    bool utf8 = cm_utf8_valid(letter->payload.data, letter->payload.len);
+
+    cm_buf_printf(buf, "{\"id\":%lld,\"time\":\"%s\",\"origin\":", (long long)letter->id,
+                  cm_time_format(letter->time, when));
+    cm_buf_add_json(buf, letter->origin);
+    cm_buf_add_text(buf, ",\"reason\":");
+    cm_buf_add_json(buf, letter->reason);
+    cm_buf_printf(buf, ",\"bytes\":%zu,\"payload\":", letter->payload.len);
+    if (utf8)
+        cm_buf_add_json(buf, letter->payload);
+    else
+        cm_buf_add_text(buf, "null"); /* not UTF-8: `dead show` has the bytes */
+    cm_buf_add_text(buf, "}\n");
+}
+
+static int print_letter(void *context, const cm_dead_letter_t *letter)
+{
+    printer_t *printer = context;
+    cm_buf_t *buf = &printer->buf;
+    char when[CM_TIME_TEXT];
+
+    if (printer->app->global.json) {
+        add_json(buf, letter);
+    } else if (printer->whole) {
+        cm_buf_add_str(buf, letter->payload);
+        cm_buf_add_char(buf, '\n');
+    } else {
+        cm_buf_printf(buf, "%lld  %s  ", (long long)letter->id,
+                      cm_time_format(letter->time, when));
+        cm_buf_add_str(buf, letter->origin);
+        cm_buf_add_text(buf, "  ");
+        cm_buf_add_str(buf, letter->reason);
+        cm_buf_add_char(buf, '\n');
+    }
+    return cm_app_write(printer->app, buf);
+}
+
+static int print_letters(cm_app_t *app, bool whole, int64_t id, int64_t limit)
+{
+    printer_t printer = {.app = app, .whole = whole};
+    cm_database_t database;
+
+    int rc = cm_database_open_read(app->global.data_dir, &database, &app->err);
+    if (rc < 0)
+        return rc;
+    rc = cm_dead_each(&database, id, limit, print_letter, &printer, &app->err);
+    cm_database_close(&database);
+    cm_buf_free(&printer.buf);
+    return rc;
+}
+
+/* ---- replay ---- */
+
+typedef struct replay {
+    cm_app_t *app;
+    const dead_options_t *options;
+    cm_store_t *store;
+    uint8_t visitor_key[CM_VISITOR_KEY];
+    cm_account_t account;
+    int64_t *ids; /* the letters to replay, collected first: replaying changes the table */
+    size_t count, cap;
+} replay_t;
+
+static int collect_id(void *context, const cm_dead_letter_t *letter)
+{
+    replay_t *replay = context;
+    if (replay->count == replay->cap) {
+        replay->cap = replay->cap ? replay->cap * 2 : 64;
+        replay->ids = cm_realloc(replay->ids, replay->cap * sizeof *replay->ids);
+    }
+    replay->ids[replay->count++] = letter->id;
+    return 0;
+}
+
+/* Reads one letter's message as `import` would read a file that holds just that. */
+static int read_message(replay_t *replay, const char *path, cm_batch_t *batch)
+{
+    const cm_import_options_t *import = &replay->options->import;
+    const cm_file_options_t file = {.path = path,
+                                    .format = (cm_file_format_t)import->format,
+                                    .all = import->all,
+                                    .site = import->site,
+                                    .visitor_key = replay->visitor_key};
+    cm_source_t *source = NULL;
+    int more = 1;
+
+    int rc = cm_file_open(&file, &source, &replay->app->err);
+    if (rc < 0)
+        return rc;
+    /* One message gives one batch with something in it, and the source keeps its texts until
+     * then. */
+    while (more > 0 && batch->account.read == 0) {
+        cm_batch_clear(batch);
+        more = cm_source_next(source, batch, &replay->app->err);
+    }
+    batch->source = (cm_str_t){NULL, 0};
+    batch->dead_count = 0; /* it is a dead letter already */
+    if (more >= 0 && batch->count > 0)
+        rc = cm_sink_put(&replay->store->sink, batch, &replay->app->err);
+    cm_source_close(source);
+    return more < 0 ? more : rc;
+}
+
+static int replay_message(replay_t *replay, int64_t id, const char *path)
+{
+    cm_batch_t batch = CM_BATCH_INIT;
+
+    int rc = read_message(replay, path, &batch);
+    if (rc == CM_EINPUT) { /* not of any known format: still dead */
+        batch.account = (cm_account_t){.read = 1, .rejected = 1};
+        rc = 0;
+    }
+    /* Event in and letter out are one transaction. */
+    if (rc == 0 && batch.account.accepted > 0)
+        rc = cm_embedded_forget_dead(replay->store, id, &replay->app->err);
+    if (rc == 0 && batch.account.accepted > 0)
+        rc = cm_sink_commit(&replay->store->sink, &replay->app->err);
+    if (rc == 0)
+        cm_account_add(&replay->account, &batch.account);
+    cm_batch_free(&batch);
+    return rc;
+}
+
+typedef struct message_file {
+    cm_app_t *app;
+    int fd;
+} message_file_t;
+
+static int write_message(void *context, const cm_dead_letter_t *letter)
+{
+    message_file_t *file = context;
+    if (ftruncate(file->fd, 0) < 0 ||
+        pwrite(file->fd, letter->payload.data, letter->payload.len, 0) !=
+            (ssize_t)letter->payload.len)
+        return cm_fail(&file->app->err, CM_EIO, "no memory file for dead letter %lld",
+                       (long long)letter->id);
+    return 0;
+}
+
+static int replay_all(replay_t *replay)
+{
+    const cm_database_t *database = cm_embedded_database(replay->store);
+    message_file_t file = {replay->app, memfd_create("dead letter", MFD_CLOEXEC)};
+    char path[40];
+    int rc = 0;
+
+    if (file.fd < 0)
+        return cm_fail(&replay->app->err, CM_EINTERNAL, "the kernel gives no memory file");
+    snprintf(path, sizeof path, "/proc/self/fd/%d", file.fd);
+    for (size_t i = 0; rc == 0 && i < replay->count && !atomic_load(replay->app->stop); i++) {
+        rc = cm_dead_each(database, replay->ids[i], 1, write_message, &file, &replay->app->err);
+        if (rc == 0)
+            rc = replay_message(replay, replay->ids[i], path);
+    }
+    close(file.fd);
+    return rc;
+}
+
+static int collect(replay_t *replay, int argc, char **argv)
+{
+    const cm_database_t *database = cm_embedded_database(replay->store);
+    cm_err_t *err = &replay->app->err;
+    int64_t id;
+
+    if (argc == 0)
+        return cm_dead_each(database, 0, 0, collect_id, replay, err);
+    for (int i = 0; i < argc; i++) {
+        int rc = parse_id(replay->app, argv[i], &id);
+        if (rc == 0)
+            rc = cm_dead_each(database, id, 1, collect_id, replay, err);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+static int replay_letters(cm_app_t *app, const dead_options_t *asked, int argc, char **argv)
+{
+    replay_t replay = {.app = app, .options = asked};
+
+    if (asked->with != NULL && argc != 1)
+        return cm_fail(&app->err, CM_EUSAGE, "--with mends one letter: give its number");
+    int rc = cm_embedded_open(app->global.data_dir, app->clock, &replay.store, &app->err);
+    if (rc < 0)
+        return rc;
+    rc = cm_embedded_secret(replay.store, replay.visitor_key, &app->err);
+    if (rc == 0)
+        rc = collect(&replay, argc, argv);
+    if (rc == 0)
+        rc = asked->with != NULL ? replay_message(&replay, replay.ids[0], asked->with)
+                                 : replay_all(&replay);
+    if (rc == 0)
+        cm_account_print(app, &replay.account, app->out);
+    cm_sink_close(&replay.store->sink);
+    free(replay.ids);
+    return rc;
+}
+
+static int run(cm_app_t *app, const void *given, int argc, char **argv)
+{
+    const dead_options_t *asked = given;
+    int64_t id;
+
+    if (argc == 1 && strcmp(argv[0], "list") == 0)
+        return print_letters(app, false, 0, asked->limit);
+    if (argc == 2 && strcmp(argv[0], "show") == 0) {
+        int rc = parse_id(app, argv[1], &id);
+        return rc < 0 ? rc : print_letters(app, true, id, 1);
+    }
+    if (argc >= 1 && strcmp(argv[0], "replay") == 0)
+        return replay_letters(app, asked, argc - 1, argv + 1);
+    return cm_fail(&app->err, CM_EUSAGE,
+                   "dead wants list, show NUMBER or replay [NUMBER...]; see `clickmill help dead`");
+}
+
+const cm_command_t cm_command_dead = {
+    .name = "dead",
+    .arguments = "list | show NUMBER | replay [NUMBER...]",
+    .summary = "dead letters: messages that broke a rule",
+    .details =
+        "list shows number, time, origin and reason of each; show prints the message, byte for "
+        "byte; replay tries all of them again, or some, with what the program and its options "
+        "make of them now: those that become events are dead no more.\n"
+        "A line of a CSV file has no header to be read by: mend it as JSON and replay it so:\n"
+        " clickmill dead replay 17 --with mended.json",
+    .options = options,
+    .options_size = sizeof(dead_options_t),
+    .run = run,
+};
