@@ -1,0 +1,260 @@
+#include "source/accesslog.h"
+
+#include "base/clock.h"
+
+static int malformed(cm_err_t *err, const char *what)
+{
+    return cm_fail(err, CM_EREJECT, "not an access log line: %s", what);
+}
+
+/* Takes the text up to the next space and the space; false when there is none. */
+static bool take_word(cm_str_t *rest, cm_str_t *word)
+{
+    const char *space = rest->len ? memchr(rest->data, ' ', rest->len) : NULL;
+    if (space == NULL || space == rest->data)
+        return false;
+    *word = (cm_str_t){rest->data, (size_t)(space - rest->data)};
+    rest->len -= word->len + 1;
+    rest->data = space + 1;
+    return true;
+}
+
+static bool take_char(cm_str_t *rest, char c)
+{
+    if (rest->len == 0 || rest->data[0] != c)
+        return false;
+    rest->data++;
+    rest->len--;
+    return true;
+}
+
+/* Takes a quoted text up to the first quote that is not escaped. Without one the text is what is
+ * left, and `*closed` false. */
+static bool take_quoted(cm_str_t *rest, cm_str_t *text, bool *closed)
+{
+    size_t at = 0;
+
+    if (!take_char(rest, '"'))
+        return false;
+    while (at < rest->len && rest->data[at] != '"')
+        at += rest->data[at] == '\\' ? 2 : 1;
+    *closed = at < rest->len;
+    if (at > rest->len)
+        at = rest->len;
+    *text = (cm_str_t){rest->data, at};
+    rest->data += at + *closed;
+    rest->len -= at + *closed;
+    return true;
+}
+
+/* The number of `count` digits at `at`; -1 when one is not a digit. */
+static int number(const char *at, int count)
+{
+    int value = 0;
+    for (int i = 0; i < count; i++) {
+        if (at[i] < '0' || at[i] > '9')
+            return -1;
+        value = value * 10 + (at[i] - '0');
+    }
+    return value;
+}
+
+static int month_number(const char *at)
+{
+    static const char names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    for (int month = 0; month < 12; month++) {
+        if (memcmp(at, names + month * 3, 3) == 0)
+            return month + 1;
+    }
+    return -1;
+}
+
+static bool valid_date(int year, int month, int day)
+{
+    if (year < 0 || month < 1 || day < 1 || day > 31)
+        return false;
+    /* The day exists when the next month does not begin before it ends. */
+    int64_t next = month == 12 ? cm_time_days(year + 1, 1, 1) : cm_time_days(year, month + 1, 1);
+    return cm_time_days(year, month, day) < next;
+}
+
+/* Takes "17/May/2015:10:05:03 +0000]", every character of which has its fixed place. */
+static bool take_time(cm_str_t *rest, int64_t *ms)
+{
+    static const char shape[] = "00/xxx/0000:00:00:00 z0000]";
+    const char *at = rest->data;
+
+    if (rest->len < sizeof shape - 1)
+        return false;
+    for (size_t i = 0; i < sizeof shape - 1; i++) {
+        if (strchr("/: ]", shape[i]) != NULL && at[i] != shape[i])
+            return false;
+    }
+    int day = number(at, 2), month = month_number(at + 3), year = number(at + 7, 4);
+    int hour = number(at + 12, 2), minute = number(at + 15, 2), second = number(at + 18, 2);
+    int zone_hour = number(at + 22, 2), zone_minute = number(at + 24, 2);
+    if (!valid_date(year, month, day) || hour < 0 || hour > 23 || minute < 0 || minute > 59 ||
+        second < 0 || second > 60 || zone_hour < 0 || zone_hour > 23 || zone_minute < 0 ||
+        zone_minute > 59 || (at[21] != '+' && at[21] != '-'))
+        return false;
+    int zone = (zone_hour * 60 + zone_minute) * (at[21] == '-' ? -1 : 1);
+    int64_t days = cm_time_days(year, month, day);
+    *ms = (days * 86400 + hour * 3600 + (minute - zone) * 60 + second) * 1000;
+    rest->data += sizeof shape - 1;
+    rest->len -= sizeof shape - 1;
+    return true;
+}
+
+/* Takes the authenticated user, which may hold spaces, and the " [" behind it. */
+static bool take_user(cm_str_t *rest, cm_str_t *user)
+{
+    const char *bracket = rest->len ? memmem(rest->data, rest->len, " [", 2) : NULL;
+    if (bracket == NULL || bracket == rest->data)
+        return false;
+    *user = (cm_str_t){rest->data, (size_t)(bracket - rest->data)};
+    rest->len -= user->len + 2;
+    rest->data = bracket + 2;
+    /* "- -" is no name: there was one more column in front, a virtual host for example. */
+    if (user->len >= 2 && user->data[0] == '-' && user->data[1] == ' ')
+        return false;
+    /* Apache writes "" for a name that was given and is empty. */
+    if (cm_str_equal(*user, CM_STR("-")) || cm_str_equal(*user, CM_STR("\"\"")))
+        user->len = 0;
+    return true;
+}
+
+/* Takes three digits and the size, which is digits or a dash, and the space behind if any. */
+static bool take_status(cm_str_t *rest, int *status)
+{
+    if (!take_char(rest, ' ') || rest->len < 5)
+        return false;
+    *status = number(rest->data, 3);
+    if (*status < 0 || rest->data[3] != ' ')
+        return false;
+    rest->data += 4;
+    rest->len -= 4;
+    size_t at = 0;
+    while (at < rest->len && rest->data[at] >= '0' && rest->data[at] <= '9')
+        at++;
+    if (at == 0 && rest->data[0] == '-')
+        at = 1;
+    if (at == 0 || (at < rest->len && rest->data[at] != ' '))
+        return false;
+    rest->data += at;
+    rest->len -= at;
+    take_char(rest, ' ');
+    return true;
+}
+
+static void drop_dash(cm_str_t *text)
+{
+    if (cm_str_equal(*text, CM_STR("-")))
+        text->len = 0;
+}
+
+static bool is_method(cm_str_t word)
+{
+    for (size_t i = 0; i < word.len; i++) {
+        bool upper = word.data[i] >= 'A' && word.data[i] <= 'Z';
+        if (!upper && word.data[i] != '-' && word.data[i] != '_')
+            return false;
+    }
+    return word.len > 0;
+}
+
+/* Splits "METHOD URL PROTOCOL" at its first and its last space: a URL may hold some. */
+static void split_request(cm_access_t *access)
+{
+    cm_str_t rest = access->request, method;
+    const char *space;
+
+    access->method = access->url = access->protocol = (cm_str_t){"", 0};
+    if (!take_word(&rest, &method) || !is_method(method) || rest.len == 0)
+        return;
+    space = memrchr(rest.data, ' ', rest.len);
+    if (space == NULL || space == rest.data)
+        return;
+    cm_str_t protocol = {space + 1, (size_t)(rest.data + rest.len - space - 1)};
+    if (protocol.len < 6 || memcmp(protocol.data, "HTTP/", 5) != 0)
+        return;
+    access->method = method;
+    access->url = (cm_str_t){rest.data, (size_t)(space - rest.data)};
+    access->protocol = protocol;
+}
+
+static int parse_visitor(cm_str_t rest, cm_access_t *access, cm_err_t *err)
+{
+    bool closed;
+
+    access->referrer = access->agent = (cm_str_t){"", 0};
+    if (rest.len == 0)
+        return 0;
+    if (!take_quoted(&rest, &access->referrer, &closed) || !closed || !take_char(&rest, ' '))
+        return malformed(err, "the referrer is not a quoted text");
+    if (!take_quoted(&rest, &access->agent, &closed))
+        return malformed(err, "the user agent is not a quoted text");
+    drop_dash(&access->referrer);
+    drop_dash(&access->agent);
+    return 0;
+}
+
+int cm_accesslog_parse(cm_str_t line, bool common, cm_access_t *access, cm_err_t *err)
+{
+    cm_str_t rest = line, identity;
+    bool closed;
+
+    if (!take_word(&rest, &access->address) || !take_word(&rest, &identity) ||
+        !take_user(&rest, &access->user))
+        return malformed(err, "it does not begin with address, identity, user and [time]");
+    if (!take_time(&rest, &access->time))
+        return malformed(err, "the time is not like [17/May/2015:10:05:03 +0000]");
+    if (!take_char(&rest, ' ') || !take_quoted(&rest, &access->request, &closed) || !closed)
+        return malformed(err, "the request is not a quoted text");
+    if (!take_status(&rest, &access->status))
+        return malformed(err, "status and size are not numbers");
+    if (access->request.len == 0)
+        access->request = CM_STR("-");
+    split_request(access);
+    return parse_visitor(common ? CM_STR("") : rest, access, err);
+}
+
+/* The extension of the path, without its dot; empty when there is none. */
+static cm_str_t extension(cm_str_t url)
+{
+    size_t end = 0, from;
+
+    while (end < url.len && strchr("?#;", url.data[end]) == NULL)
+        end++;
+    for (from = end; from > 0 && url.data[from - 1] != '/'; from--) {
+        if (url.data[from - 1] == '.')
+            return (cm_str_t){url.data + from, end - from};
+    }
+    return (cm_str_t){"", 0};
+}
+
+bool cm_accesslog_is_asset(cm_str_t url)
+{
+    static const char assets[][12] = {
+        "css",  "js",   "mjs",   "map",  "json", "wasm", "webmanifest", "png", "apng", "jpg",
+        "jpeg", "gif",  "svg",   "svgz", "webp", "avif", "ico",         "cur", "bmp",  "tif",
+        "tiff", "woff", "woff2", "ttf",  "otf",  "eot",  "mp3",         "mp4", "m4a",  "m4v",
+        "m4s",  "webm", "ogg",   "oga",  "ogv",  "avi",  "mov",         "wav", "flac", "aac",
+        "mpg",  "mpeg", "flv",   "swf",  "m3u8", "ts",   "vtt",
+    };
+    cm_str_t ending = extension(url);
+
+    if (ending.len < 2 || ending.len >= sizeof assets[0])
+        return false;
+    for (size_t i = 0; i < sizeof assets / sizeof assets[0]; i++) {
+        if (cm_str_equal_nocase(ending, cm_str(assets[i])))
+            return true;
+    }
+    return false;
+}
+
+bool cm_accesslog_is_page_view(const cm_access_t *access)
+{
+    bool answered = (access->status >= 200 && access->status < 300) || access->status == 304;
+    return answered && cm_str_equal(access->method, CM_STR("GET")) &&
+           !cm_accesslog_is_asset(access->url);
+}

@@ -1,0 +1,521 @@
+#include "source/file.h"
+
+#include "base/clock.h"
+#include "event/json.h"
+#include "source/accesslog.h"
+#include "source/csv.h"
+#include "source/lines.h"
+#include "source/repeats.h"
+#include "source/visitor.h"
+
+#include <stdlib.h>
+#include <xxhash.h>
+
+enum {
+    PROBE = 64 * 1024, /* bytes that tell one file from another */
+    /* Of a pipe, a batch is handed out after this time even when it is not full. */
+    PATIENCE_NS = 500 * 1000 * 1000,
+};
+
+typedef struct cm_file cm_file_t;
+
+struct cm_file {
+    cm_source_t source;
+    cm_file_options_t options;
+    cm_file_format_t format;
+    cm_buf_t identity; /* empty: cannot be resumed */
+    cm_str_t site;     /* without a slash at its end */
+    cm_input_t *input;
+    cm_lines_t lines;
+    cm_buf_t scratch;
+
+    cm_json_t *json; /* JSON lines */
+
+    cm_csv_columns_t columns; /* CSV */
+    cm_csv_record_t record;
+
+    cm_visitor_t visitor; /* access logs */
+    cm_repeats_t repeats;
+    uint64_t seed;
+};
+
+static const char *const format_names[] = {"auto", "jsonl", "csv", "combined", "common"};
+
+static bool stopped(const cm_file_t *file)
+{
+    return file->options.stop != NULL && atomic_load(file->options.stop);
+}
+
+static bool is_access_log(const cm_file_t *file)
+{
+    return file->format == CM_FILE_COMBINED || file->format == CM_FILE_COMMON;
+}
+
+static const char *display_name(const cm_file_t *file)
+{
+    return strcmp(file->options.path, "-") == 0 ? "stdin" : file->options.path;
+}
+
+static void reject(cm_file_t *file, cm_batch_t *batch, cm_str_t payload, uint64_t number,
+                   const char *reason)
+{
+    cm_buf_clear(&file->scratch);
+    cm_buf_printf(&file->scratch, "%s:%llu", display_name(file), (unsigned long long)number);
+    cm_batch_reject(batch, payload, reason, file->scratch.data);
+}
+
+static void take_json(cm_file_t *file, const cm_line_t *line, cm_batch_t *batch)
+{
+    cm_err_t why;
+    uint64_t unknown = 0;
+    cm_event_t *event = cm_batch_slot(batch);
+
+    if (cm_json_parse_event(file->json, line->text, &batch->arena, event, &unknown, &why) < 0) {
+        reject(file, batch, line->text, line->number, why.text);
+        return;
+    }
+    cm_batch_accept(batch);
+    batch->account.unknown_fields += unknown;
+}
+
+/* The number of earlier lines with the same user, time and request; counts this one. */
+static uint32_t count_repeat(cm_file_t *file, const cm_access_t *access)
+{
+    cm_buf_t *key = &file->scratch;
+
+    /* A time that no event can have gets no row key either. */
+    if (access->time <= 0 || access->time >= CM_TIME_END)
+        return 0;
+    cm_buf_clear(key);
+    if (access->user.len > 0) {
+        cm_buf_add_str(key, access->user);
+    } else {
+        cm_buf_add_str(key, access->address);
+        cm_buf_add_char(key, '\0');
+        cm_buf_add_str(key, access->agent);
+    }
+    cm_buf_add_char(key, '\0');
+    cm_buf_add_str(key, access->request);
+    /* The seed is secret: nobody can write requests that all fall on one slot. */
+    uint64_t hash = XXH3_64bits_withSeed(key->data, key->len, file->seed);
+    return cm_repeats_count(&file->repeats, hash, (uint32_t)(access->time / 1000));
+}
+
+static cm_str_t access_user(cm_file_t *file, const cm_access_t *access, cm_arena_t *arena)
+{
+    char id[CM_VISITOR_TEXT];
+
+    if (access->user.len > 0)
+        return access->user;
+    cm_visitor_id(&file->visitor, access->address, access->agent, id);
+    return cm_arena_copy(arena, (cm_str_t){id, sizeof id});
+}
+
+static cm_str_t access_url(const cm_file_t *file, const cm_access_t *access, cm_arena_t *arena)
+{
+    cm_str_t url = access->method.len > 0 ? access->url : access->request;
+
+    if (file->site.len == 0 || url.data[0] != '/')
+        return url;
+    char *text = cm_arena_alloc(arena, file->site.len + url.len);
+    memcpy(text, file->site.data, file->site.len);
+    memcpy(text + file->site.len, url.data, url.len);
+    return (cm_str_t){text, file->site.len + url.len};
+}
+
+static cm_str_t access_row_key(cm_file_t *file, const cm_event_t *event, cm_str_t request,
+                               uint32_t k, cm_arena_t *arena)
+{
+    char text[CM_UUID_TEXT];
+    cm_buf_t *name = &file->scratch;
+
+    cm_buf_clear(name);
+    cm_buf_add_str(name, event->user_id);
+    cm_buf_add_char(name, '_');
+    cm_buf_add_i64(name, event->timestamp);
+    cm_buf_add_char(name, '_');
+    cm_buf_add_str(name, request);
+    cm_buf_add_char(name, '_');
+    cm_buf_add_i64(name, k);
+    cm_uuid5((cm_str_t){name->data, name->len}, text);
+    return cm_arena_copy(arena, (cm_str_t){text, sizeof text});
+}
+
+/* Asks the enrichment; false leaves the event out. */
+static bool enrich(const cm_file_t *file, const cm_access_t *access, cm_arena_t *arena,
+                   cm_event_t *event)
+{
+    const cm_visit_t visit = {access->address, access->agent, access->referrer};
+
+    return file->options.enrich == NULL ||
+           file->options.enrich(file->options.enrich_context, &visit, arena, event);
+}
+
+static void take_access(cm_file_t *file, const cm_line_t *line, cm_batch_t *batch)
+{
+    cm_access_t access;
+    cm_err_t why;
+
+    if (cm_accesslog_parse(line->text, file->format == CM_FILE_COMMON, &access, &why) < 0) {
+        reject(file, batch, line->text, line->number, why.text);
+        return;
+    }
+    uint32_t k = count_repeat(file, &access);
+    if (!file->options.all && !cm_accesslog_is_page_view(&access)) {
+        cm_batch_skip(batch);
+        return;
+    }
+    cm_event_t *event = cm_batch_slot(batch);
+    *event = (cm_event_t){
+        .timestamp = access.time,
+        .user_id = access_user(file, &access, &batch->arena),
+        .url = access_url(file, &access, &batch->arena),
+    };
+    if (!enrich(file, &access, &batch->arena, event)) {
+        cm_batch_skip(batch);
+        return;
+    }
+    cm_event_complete(event);
+    if (cm_event_check(event, false, &why) < 0) {
+        reject(file, batch, line->text, line->number, why.text);
+        return;
+    }
+    event->row_key = access_row_key(file, event, access.request, k, &batch->arena);
+    cm_batch_accept(batch);
+}
+
+/* Takes a CSV record whose first line has just been taken. False, with that line given back, when
+ * the record is not whole yet. */
+static bool take_record(cm_file_t *file, const cm_line_t *line, cm_lines_mark_t mark,
+                        cm_batch_t *batch)
+{
+    cm_lines_t *lines = &file->lines;
+    cm_err_t why = {.text = "a quote is opened and not closed within 1 MiB"};
+    size_t used;
+
+    cm_str_t data = {lines->buffer + mark.at, lines->end - mark.at};
+    int rc = cm_csv_split(data, lines->ended, &file->record, &used, &why);
+    if (rc == 0 && data.len <= CM_LINE_MAX) {
+        cm_lines_rewind(lines, mark);
+        return false;
+    }
+    /* Of what is not CSV only the first line is given up: a quote that is never closed shall not
+     * take the good records behind it along. */
+    if (rc != 1) {
+        reject(file, batch, line->text, line->number, why.text);
+        return true;
+    }
+    cm_lines_take(lines, used - (lines->at - mark.at));
+    cm_event_t *event = cm_batch_slot(batch);
+    if (cm_csv_event(&file->columns, &file->record, &batch->arena, event, &why) < 0) {
+        data.len = used;
+        reject(file, batch, cm_line_trim_end(data), line->number, why.text);
+        return true;
+    }
+    cm_batch_accept(batch);
+    batch->account.unknown_fields += file->columns.unknown;
+    return true;
+}
+
+/* Takes a line, or a CSV record, into the batch; false when there is no whole one at hand. */
+static bool take(cm_file_t *file, cm_batch_t *batch)
+{
+    cm_line_t line;
+    cm_lines_mark_t mark = cm_lines_mark(&file->lines);
+
+    if (!cm_lines_next(&file->lines, &line))
+        return false;
+    if (line.too_long)
+        reject(file, batch, line.text, line.number,
+               "the line is longer than 1 MiB; its first 4 KiB are kept");
+    else if (cm_line_blank(line.text))
+        return true;
+    else if (file->format == CM_FILE_CSV)
+        return take_record(file, &line, mark, batch);
+    else if (file->format == CM_FILE_JSONL)
+        take_json(file, &line, batch);
+    else
+        take_access(file, &line, batch);
+    return true;
+}
+
+static int file_next(cm_source_t *source, cm_batch_t *batch, cm_err_t *err)
+{
+    cm_file_t *file = (cm_file_t *)source;
+    int64_t start = cm_clock_ticks_ns();
+    bool live = !cm_input_is_regular(file->input), ended = false;
+
+    while (batch->count < CM_BATCH_EVENTS) {
+        if (take(file, batch))
+            continue;
+        ended = file->lines.ended;
+        /* Filling may move the lines that the batch's events are slices of. */
+        if (ended || stopped(file) ||
+            (cm_lines_must_move(&file->lines) && batch->account.read > 0) ||
+            (live && cm_clock_ticks_ns() - start > PATIENCE_NS))
+            break;
+        int rc = cm_lines_fill(&file->lines, err);
+        /* The batch comes first; the next call meets the same failure. */
+        if (rc < 0 && batch->account.read == 0)
+            return rc;
+        if (rc < 0)
+            break;
+    }
+    batch->source = (cm_str_t){file->identity.data, file->identity.len};
+    batch->position = ended ? -1 : (int64_t)file->lines.offset;
+    return !ended;
+}
+
+static void file_progress(const cm_source_t *source, uint64_t *done, uint64_t *total)
+{
+    cm_input_progress(((const cm_file_t *)source)->input, done, total);
+}
+
+static void close_input(cm_file_t *file)
+{
+    cm_input_close(file->input);
+    cm_lines_free(&file->lines);
+    cm_repeats_free(&file->repeats);
+    file->input = NULL;
+}
+
+static void file_close(cm_source_t *source)
+{
+    cm_file_t *file = (cm_file_t *)source;
+
+    close_input(file);
+    cm_json_free(file->json);
+    cm_buf_free(&file->scratch);
+    cm_buf_free(&file->identity);
+    free(file);
+}
+
+static int fail_stopped(const cm_file_t *file, cm_err_t *err)
+{
+    return cm_fail(err, CM_ESTOP, "stopped while the start of %s was read", display_name(file));
+}
+
+/* The first line that is not blank, or what is there of it; empty when there is none. */
+static cm_str_t first_line(cm_str_t window, bool *whole)
+{
+    for (;;) {
+        const char *newline = window.len ? memchr(window.data, '\n', window.len) : NULL;
+        *whole = newline != NULL;
+        cm_str_t line = {window.data, newline ? (size_t)(newline + 1 - window.data) : window.len};
+        cm_str_t text = cm_line_trim_end(line);
+        if (!cm_line_blank(text) || newline == NULL)
+            return text;
+        window.data += line.len;
+        window.len -= line.len;
+    }
+}
+
+/* Reads what the identity and the format are found out from; of a pipe not more than a line. */
+static int prime(cm_file_t *file, cm_err_t *err)
+{
+    cm_lines_t *lines = &file->lines;
+    bool whole;
+
+    while (!lines->ended && cm_lines_window(lines).len < PROBE) {
+        if (!cm_input_is_regular(file->input)) {
+            first_line(cm_lines_window(lines), &whole);
+            if (whole)
+                break;
+        }
+        if (stopped(file))
+            return fail_stopped(file, err);
+        int rc = cm_lines_fill(lines, err);
+        /* What can be read of a broken file is read first. */
+        if (rc < 0)
+            return cm_lines_window(lines).len > 0 ? 0 : rc;
+    }
+    return 0;
+}
+
+/* What a line looks like; CM_FILE_AUTO when like nothing that is known. */
+static cm_file_format_t recognise(cm_file_t *file, cm_str_t line)
+{
+    cm_access_t access;
+    size_t used;
+
+    /* A file without any line is as good as one without events. */
+    if (line.len == 0 || cm_str_trim(line).data[0] == '{')
+        return CM_FILE_JSONL;
+    if (cm_accesslog_parse(line, false, &access, NULL) == 0)
+        return CM_FILE_COMBINED;
+    if (cm_csv_split(line, true, &file->record, &used, NULL) == 1 &&
+        cm_csv_header(&file->record, &file->columns, NULL) == 0)
+        return CM_FILE_CSV;
+    return CM_FILE_AUTO;
+}
+
+static int find_format(cm_file_t *file, cm_err_t *err)
+{
+    bool whole;
+    cm_str_t line = first_line(cm_lines_window(&file->lines), &whole);
+
+    if (file->options.format != CM_FILE_AUTO)
+        file->format = file->options.format;
+    else
+        file->format = recognise(file, cm_line_blank(line) ? CM_STR("") : line);
+    if (file->format != CM_FILE_AUTO)
+        return 0;
+    /* That the file is broken explains more than that its start is not understood. */
+    int rc = whole ? 0 : cm_lines_fill(&file->lines, err);
+    if (rc < 0)
+        return rc;
+    return cm_fail(err, CM_EINPUT,
+                   "%s: the first line is neither a JSON object, nor a CSV header with user_id, "
+                   "timestamp and url, nor of an access log (combined or common); name the format "
+                   "with --format jsonl, csv, combined or common",
+                   display_name(file));
+}
+
+/* Takes the header of a CSV file; a file of blank lines has none and needs none. */
+static int read_header(cm_file_t *file, cm_err_t *err)
+{
+    cm_lines_t *lines = &file->lines;
+    cm_err_t why = {.code = CM_EINPUT, .text = "the header is longer than 1 MiB"};
+    size_t used;
+
+    for (;;) {
+        cm_lines_mark_t mark = cm_lines_mark(lines);
+        cm_line_t line;
+        bool have = cm_lines_next(lines, &line);
+        if (have && cm_line_blank(line.text))
+            continue;
+        if (have && line.too_long)
+            break;
+        cm_str_t data = {lines->buffer + mark.at, lines->end - mark.at};
+        int rc = have ? cm_csv_split(data, lines->ended, &file->record, &used, &why) : 0;
+        if (rc == 1) {
+            cm_lines_take(lines, used - (lines->at - mark.at));
+            rc = cm_csv_header(&file->record, &file->columns, &why);
+            if (rc == 0)
+                return 0;
+        }
+        if (rc < 0 || data.len > CM_LINE_MAX)
+            break;
+        if (have)
+            cm_lines_rewind(lines, mark);
+        if (stopped(file))
+            return fail_stopped(file, err);
+        rc = cm_lines_fill(lines, err);
+        if (rc < 0 || (rc == 0 && cm_lines_window(lines).len == 0))
+            return rc;
+    }
+    return cm_fail(err, CM_EINPUT, "%s: %s", display_name(file), why.text);
+}
+
+static uint64_t fingerprint(cm_str_t window)
+{
+    return XXH3_64bits(window.data, window.len < PROBE ? window.len : PROBE);
+}
+
+static void make_identity(cm_file_t *file, uint64_t print)
+{
+    char *path = realpath(file->options.path, NULL);
+
+    cm_buf_printf(&file->identity, "file:%s:%016llx:%s:%s:%.*s", path ? path : file->options.path,
+                  (unsigned long long)print, format_names[file->format],
+                  file->options.all ? "all" : "pages", (int)file->site.len, file->site.data);
+    free(path);
+}
+
+/* Opens the file and reads up to its first event. */
+static int begin(cm_file_t *file, cm_err_t *err)
+{
+    int rc = cm_input_open(file->options.path, &file->input, err);
+    if (rc < 0)
+        return rc;
+    cm_lines_init(&file->lines, file->input);
+    rc = prime(file, err);
+    if (rc < 0)
+        return rc;
+    uint64_t print = fingerprint(cm_lines_window(&file->lines));
+    cm_lines_skip_mark(&file->lines);
+    rc = find_format(file, err);
+    if (rc < 0)
+        return rc;
+    if (file->identity.len == 0 && cm_input_is_regular(file->input))
+        make_identity(file, print);
+    return file->format == CM_FILE_CSV ? read_header(file, err) : 0;
+}
+
+int cm_file_open(const cm_file_options_t *options, cm_source_t **source, cm_err_t *err)
+{
+    static const cm_source_ops_t ops = {file_next, file_progress, file_close};
+    cm_file_t *file = cm_alloc_zero(1, sizeof *file);
+
+    file->source.ops = &ops;
+    file->options = *options;
+    file->site = cm_str(options->site);
+    if (file->site.len > 0 && file->site.data[file->site.len - 1] == '/')
+        file->site.len--;
+    cm_visitor_init(&file->visitor, options->visitor_key);
+    memcpy(&file->seed, options->visitor_key, sizeof file->seed);
+    int rc = begin(file, err);
+    if (rc < 0) {
+        file_close(&file->source);
+        return rc;
+    }
+    if (file->format == CM_FILE_JSONL)
+        file->json = cm_json_new();
+    *source = &file->source;
+    return 0;
+}
+
+const char *cm_file_identity(const cm_source_t *source)
+{
+    const cm_file_t *file = (const cm_file_t *)source;
+    return file->identity.len > 0 ? file->identity.data : "";
+}
+
+cm_file_format_t cm_file_format(const cm_source_t *source)
+{
+    return ((const cm_file_t *)source)->format;
+}
+
+/* Counts a line that is passed over, as take_access() did when it was handed out. */
+static void pass_line(cm_file_t *file, const cm_line_t *line)
+{
+    cm_access_t access;
+
+    if (is_access_log(file) && !line->too_long && !cm_line_blank(line->text) &&
+        cm_accesslog_parse(line->text, file->format == CM_FILE_COMMON, &access, NULL) == 0)
+        count_repeat(file, &access);
+}
+
+/* Passes over the lines before `position`. 1: it is the end of a line; 0: it is not; CM_ESTOP. */
+static int pass(cm_file_t *file, uint64_t position, cm_err_t *err)
+{
+    cm_line_t line;
+
+    while (file->lines.offset < position) {
+        if (cm_lines_next(&file->lines, &line)) {
+            pass_line(file, &line);
+            continue;
+        }
+        if (file->lines.ended)
+            return 0;
+        if (stopped(file))
+            return fail_stopped(file, err);
+        /* From the beginning the same failure is met again, in its place. */
+        if (cm_lines_fill(&file->lines, err) < 0)
+            return 0;
+    }
+    return file->lines.offset == position;
+}
+
+int cm_file_resume(cm_source_t *source, int64_t position, cm_err_t *err)
+{
+    cm_file_t *file = (cm_file_t *)source;
+
+    if (position <= 0 || file->identity.len == 0)
+        return 0;
+    int rc = pass(file, (uint64_t)position, err);
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
+    close_input(file);
+    return begin(file, err);
+}

@@ -1,0 +1,67 @@
+/* The source door over one file: events as JSON lines or CSV, or an access log; plain, gzip or
+ * zstd.
+ *
+ * Account: every line that is not blank is one read (of CSV: every record but the header), and
+ * accepted, rejected or skipped. A rejected line becomes a dead letter with its bytes unchanged
+ * (the line end left aside; of a line over 1 MiB the first 4 KiB), also where it holds an address.
+ * Its origin is "path:line"; of a CSV record that spans lines, the first one.
+ *
+ * Access logs. Without `all` an event is a page view (cm_accesslog_is_page_view), everything else
+ * is skipped; with `all` every well-formed line is one. User: the authenticated name, else
+ * cm_visitor_id(). URL: as logged, with `site` before it where it begins with a slash; where the
+ * request is not "METHOD URL PROTOCOL", the request as logged. Row key: the UUIDv5 of
+ * "{user}_{ms}_{request}_{k}", where k counts the earlier lines of the file with the same user,
+ * time and request. It counts every well-formed line, also those that are skipped: so an event has
+ * the same row key with `all` and without, and after a resume.
+ *
+ * Resume. A batch of a regular file carries the file's identity and, as its position, the unpacked
+ * bytes up to its end, always a line's end; -1 with the batch that ends the file. To go on, what
+ * lies before the position is read again without being handed out: line numbers and k need it.
+ *
+ * Events and dead letters of a batch live until the next call of next(). One thread at a time. */
+#ifndef CM_SOURCE_FILE_H
+#define CM_SOURCE_FILE_H
+
+#include "enrich/enrich.h"
+#include "source/source.h"
+
+#include <stdatomic.h>
+
+/* In the order of the choices of --format. */
+typedef enum cm_file_format {
+    CM_FILE_AUTO, /* by the first line that is not blank; an access log is read as combined */
+    CM_FILE_JSONL,
+    CM_FILE_CSV,
+    CM_FILE_COMBINED, /* takes common lines as well */
+    CM_FILE_COMMON,   /* leaves referrer and agent aside: a visitor is an address */
+} cm_file_format_t;
+
+/* Everything is borrowed until the source is closed. */
+typedef struct cm_file_options {
+    const char *path; /* "-": standard input */
+    cm_file_format_t format;
+    bool all;
+    const char *site;           /* "https://host"; NULL: none */
+    const uint8_t *visitor_key; /* CM_VISITOR_KEY bytes of a secret */
+    cm_enrich_fn enrich;        /* NULL: none; called for events of access logs */
+    void *enrich_context;
+    const atomic_bool *stop; /* NULL: never */
+} cm_file_options_t;
+
+/* Opens the file and looks at its start; of a pipe, waits for the first line. CM_EINPUT when it
+ * cannot be read or its format is not known, CM_ESTOP when stopped meanwhile. */
+int cm_file_open(const cm_file_options_t *options, cm_source_t **source, cm_err_t *err);
+
+/* What a position belongs to: path, first 64 KiB, format and options; empty for a pipe, which
+ * cannot be resumed. Lives as long as the source. */
+const char *cm_file_identity(const cm_source_t *source);
+
+/* The format that was found or given, never CM_FILE_AUTO. */
+cm_file_format_t cm_file_format(const cm_source_t *source);
+
+/* Before the first next(): goes on behind `position` (unpacked bytes). Starts at the beginning when
+ * that is not the end of a line of this file, because the file is another one or shorter now.
+ * CM_ESTOP when stopped meanwhile; CM_EINPUT when the file cannot be opened again. */
+int cm_file_resume(cm_source_t *source, int64_t position, cm_err_t *err);
+
+#endif
