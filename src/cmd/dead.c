@@ -1,8 +1,8 @@
 /* clickmill dead: the messages that broke a rule. */
+#include "store/dead.h"
 #include "cmd/commands.h"
 #include "cmd/import.h"
 #include "cmd/pipeline.h"
-#include "store/dead.h"
 #include "store/embedded.h"
 
 #include <stdlib.h>
@@ -36,8 +36,9 @@ static int parse_id(cm_app_t *app, const char *text, int64_t *id)
 {
     if (cm_str_to_i64(cm_str(text), id) && *id > 0)
         return 0;
-    return cm_fail(&app->err, CM_EUSAGE, "a dead letter's number is wanted, not \"%.40s\"; "
-                                         "`clickmill dead list` shows them",
+    return cm_fail(&app->err, CM_EUSAGE,
+                   "a dead letter's number is wanted, not \"%.40s\"; "
+                   "`clickmill dead list` shows them",
                    text);
 }
 
@@ -79,8 +80,7 @@ static int print_letter(void *context, const cm_dead_letter_t *letter)
         cm_buf_add_str(buf, letter->payload);
         cm_buf_add_char(buf, '\n');
     } else {
-        cm_buf_printf(buf, "%lld  %s  ", (long long)letter->id,
-                      cm_time_format(letter->time, when));
+        cm_buf_printf(buf, "%lld  %s  ", (long long)letter->id, cm_time_format(letter->time, when));
         cm_buf_add_str(buf, letter->origin);
         cm_buf_add_text(buf, "  ");
         cm_buf_add_str(buf, letter->reason);
@@ -183,9 +183,8 @@ typedef struct message_file {
 static int write_message(void *context, const cm_dead_letter_t *letter)
 {
     message_file_t *file = context;
-    if (ftruncate(file->fd, 0) < 0 ||
-        pwrite(file->fd, letter->payload.data, letter->payload.len, 0) !=
-            (ssize_t)letter->payload.len)
+    if (ftruncate(file->fd, 0) < 0 || pwrite(file->fd, letter->payload.data, letter->payload.len,
+                                             0) != (ssize_t)letter->payload.len)
         return cm_fail(&file->app->err, CM_EIO, "no memory file for dead letter %lld",
                        (long long)letter->id);
     return 0;

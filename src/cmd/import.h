@@ -4,6 +4,7 @@
 
 #include "cmd/app.h"
 #include "source/file.h"
+#include "source/visitor.h"
 
 typedef struct cm_import_options {
     int format; /* cm_file_format_t */
@@ -13,15 +14,23 @@ typedef struct cm_import_options {
 
 /* The rows of an option table for a cm_import_options_t that is the member `m` of struct `s`. */
 #define CM_IMPORT_ROWS(s, m)                                                                       \
-    {.name = "format", .letter = 'f', .type = CM_OPT_CHOICE, .offset = offsetof(s, m.format),      \
-     .arg = "FORMAT", .def = "auto", .choices = "auto|jsonl|csv|combined|common",                  \
-     .key = "import.format", .help = "auto looks at the first line"},                              \
-        {.name = "all", .type = CM_OPT_FLAG, .offset = offsetof(s, m.all), .key = "import.all",    \
+    {.name = "format",                                                                             \
+     .letter = 'f',                                                                                \
+     .type = CM_OPT_CHOICE,                                                                        \
+     .offset = offsetof(s, m.format),                                                              \
+     .arg = "FORMAT",                                                                              \
+     .def = "auto",                                                                                \
+     .choices = "auto|jsonl|csv|combined|common",                                                  \
+     .key = "import.format",                                                                       \
+     .help = "auto looks at the first line"},                                                      \
+        {.name = "all",                                                                            \
+         .type = CM_OPT_FLAG,                                                                      \
+         .offset = offsetof(s, m.all),                                                             \
+         .key = "import.all",                                                                      \
          .help = "access logs: take every well-formed line, not only page views"},                 \
     {                                                                                              \
-        .name = "site", .type = CM_OPT_TEXT, .offset = offsetof(s, m.site),                        \
-        .arg = "https://HOST", .key = "import.site",                                               \
-        .help = "access logs: put this before the logged path"                                     \
+        .name = "site", .type = CM_OPT_TEXT, .offset = offsetof(s, m.site), .arg = "https://HOST", \
+        .key = "import.site", .help = "access logs: put this before the logged path"               \
     }
 
 #endif
