@@ -4,6 +4,7 @@
 // for included, and picks the processor's best implementation at run time.
 extern "C" {
 #include "event/json.h"
+#include "event/shape.h"
 }
 
 #include <new>
@@ -17,11 +18,13 @@ static_assert(CM_JSON_PADDING >= simdjson::SIMDJSON_PADDING,
 
 struct cm_json {
     dom::parser parser;
+    cm_shape_t shape;
+    unsigned misses; // lines that did not fit the shape since it was learnt
 };
 
 extern "C" cm_json_t *cm_json_new(void)
 {
-    return new (std::nothrow) cm_json;
+    return new (std::nothrow) cm_json();
 }
 
 extern "C" void cm_json_free(cm_json_t *json)
@@ -84,10 +87,12 @@ int take_field(dom::key_value_pair field, cm_arena_t *arena, cm_event_t *event, 
     return 0;
 }
 
-} // namespace
+// Lines that alternate between shapes shall not make every line a lesson.
+enum { MISSES = 8 };
 
-extern "C" int cm_json_parse_event(cm_json_t *json, cm_str_t text, cm_arena_t *arena,
-                                   cm_event_t *event, uint64_t *unknown, cm_err_t *err)
+// The full parser: everything that JSON and the contract allow.
+int parse_fully(cm_json_t *json, cm_str_t text, cm_arena_t *arena, cm_event_t *event,
+                uint64_t *unknown, cm_err_t *err)
 {
     dom::element root;
     dom::object object;
@@ -111,4 +116,19 @@ extern "C" int cm_json_parse_event(cm_json_t *json, cm_str_t text, cm_arena_t *a
     cm_event_complete(event);
     *unknown += strange;
     return 0;
+}
+
+} // namespace
+
+extern "C" int cm_json_parse_event(cm_json_t *json, cm_str_t text, cm_arena_t *arena,
+                                   cm_event_t *event, uint64_t *unknown, cm_err_t *err)
+{
+    if (cm_shape_read(&json->shape, text, event))
+        return 0;
+    int rc = parse_fully(json, text, arena, event, unknown, err);
+    if (rc == 0 && (json->shape.count == 0 || ++json->misses >= MISSES)) {
+        cm_shape_learn(&json->shape, text);
+        json->misses = 0;
+    }
+    return rc;
 }

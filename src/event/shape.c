@@ -1,0 +1,210 @@
+#include "event/shape.h"
+
+#include "base/clock.h"
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+/* Where a field's value goes. The timestamp, an integer, is TIMESTAMP. */
+static const struct {
+    const char *name;
+    unsigned char len;
+    size_t offset;
+    size_t max;
+} fields[CM_SHAPE_FIELDS] = {
+    {"row_key", 7, offsetof(cm_event_t, row_key), CM_ROW_KEY_MAX},
+    {"user_id", 7, offsetof(cm_event_t, user_id), CM_USER_ID_MAX},
+    {"timestamp", 9, offsetof(cm_event_t, timestamp), 0},
+    {"url", 3, offsetof(cm_event_t, url), CM_URL_MAX},
+    {"country", 7, offsetof(cm_event_t, country), CM_FIELD_MAX},
+    {"city", 4, offsetof(cm_event_t, city), CM_FIELD_MAX},
+    {"browser", 7, offsetof(cm_event_t, browser), CM_FIELD_MAX},
+    {"os", 2, offsetof(cm_event_t, os), CM_FIELD_MAX},
+    {"device", 6, offsetof(cm_event_t, device), CM_FIELD_MAX},
+};
+
+enum { TIMESTAMP = 2, DIGITS_MAX = 13 }; /* 13 digits of ms last until the year 2286 */
+
+/* The first byte from `at` on that is a quote, a backslash, a control character or not ASCII: the
+ * end of a plain value, or the reason why it is none. `line_end` or a little more when there is
+ * none; reads up to 15 bytes beyond. */
+static inline const char *plain_end(const char *at, const char *line_end)
+{
+#ifdef __SSE2__
+    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
+    const __m128i space = _mm_set1_epi8(' ');
+    for (; at < line_end; at += 16) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)at);
+        /* Signed comparison: bytes from 0x80 on count as negative, so as below a space too. */
+        __m128i stop = _mm_or_si128(
+            _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)),
+            _mm_cmplt_epi8(bytes, space));
+        int mask = _mm_movemask_epi8(stop);
+        if (mask != 0)
+            return at + __builtin_ctz((unsigned)mask);
+    }
+#else
+    while (at < line_end && (signed char)*at >= ' ' && *at != '"' && *at != '\\')
+        at++;
+#endif
+    return at;
+}
+
+/* The end of the text whose first byte is `at`, at its closing quote; NULL when it has escapes,
+ * control characters or broken UTF-8. */
+static const char *text_end(const char *at, const char *line_end)
+{
+    const char *from = at;
+
+    for (at = plain_end(at, line_end); at < line_end && (signed char)*at < 0;
+         at = plain_end(at, line_end)) {
+        while (at < line_end && (signed char)*at < 0)
+            at++;
+    }
+    if (at >= line_end || *at != '"')
+        return NULL;
+    return cm_utf8_valid(from, (size_t)(at - from)) ? at : NULL;
+}
+
+/* The digits at `at` as a number; NULL when there are none, too many, or a zero leads. */
+static const char *digits_end(const char *at, const char *line_end, int64_t *value)
+{
+    const char *from = at;
+    int64_t sum = 0;
+
+    for (; at < line_end && *at >= '0' && *at <= '9'; at++)
+        sum = sum * 10 + (*at - '0');
+    if (at == from || at - from > DIGITS_MAX || *from == '0')
+        return NULL;
+    *value = sum;
+    return at;
+}
+
+bool cm_shape_read(const cm_shape_t *shape, cm_str_t line, cm_event_t *event)
+{
+    const char *at = line.data, *line_end = line.data + line.len;
+
+    if (shape->count == 0)
+        return false;
+    *event = (cm_event_t){0};
+    for (unsigned i = 0; i < shape->count; i++) {
+        const struct cm_shape_value *value = &shape->values[i];
+        if (line_end - at < value->gap_len || memcmp(at, value->gap, value->gap_len) != 0)
+            return false;
+        at += value->gap_len;
+        if (value->field == TIMESTAMP) {
+            at = digits_end(at, line_end, &event->timestamp);
+            if (at == NULL)
+                return false;
+            continue;
+        }
+        const char *end = plain_end(at, line_end);
+        if ((end >= line_end || *end != '"') && (end = text_end(at, line_end)) == NULL)
+            return false;
+        cm_str_t *text = (cm_str_t *)((char *)event + fields[value->field].offset);
+        *text = (cm_str_t){at, (size_t)(end - at)};
+        if (text->len > fields[value->field].max)
+            return false;
+        at = end;
+    }
+    if (line_end - at != shape->end_len || memcmp(at, shape->end, shape->end_len) != 0)
+        return false;
+    if (event->user_id.len == 0 || event->url.len == 0 || event->timestamp <= 0 ||
+        event->timestamp >= CM_TIME_END)
+        return false;
+    cm_event_complete(event);
+    return true;
+}
+
+/* ---- learning ---- */
+
+static const char *skip_space(const char *at, const char *end)
+{
+    while (at < end && (*at == ' ' || *at == '\t'))
+        at++;
+    return at;
+}
+
+/* The field that the quoted name at `*at` says; -1 when it is not one of the contract's. */
+static int take_name(const char **at, const char *end)
+{
+    const char *name = *at + 1;
+
+    if (*at >= end || **at != '"')
+        return -1;
+    const char *close = memchr(name, '"', (size_t)(end - name));
+    if (close == NULL)
+        return -1;
+    *at = close + 1;
+    for (int i = 0; i < CM_SHAPE_FIELDS; i++) {
+        if ((size_t)(close - name) == fields[i].len &&
+            memcmp(name, fields[i].name, fields[i].len) == 0)
+            return i;
+    }
+    return -1;
+}
+
+/* One `"name": value`, with whatever stands before it since `gap`; false: not of the simple kind.
+ */
+static bool learn_value(cm_shape_t *shape, const char **at, const char *gap, const char *end)
+{
+    struct cm_shape_value *value = &shape->values[shape->count];
+    int64_t ignored;
+
+    int field = take_name(at, end);
+    *at = skip_space(*at, end);
+    if (field < 0 || shape->count == CM_SHAPE_FIELDS || *at >= end || **at != ':')
+        return false;
+    *at = skip_space(*at + 1, end);
+    if (field != TIMESTAMP && (*at >= end || *(*at)++ != '"'))
+        return false;
+    if (*at - gap > CM_SHAPE_GAP)
+        return false;
+    value->gap_len = (unsigned char)(*at - gap);
+    value->field = (unsigned char)field;
+    memcpy(value->gap, gap, value->gap_len);
+    *at = field == TIMESTAMP ? digits_end(*at, end, &ignored) : text_end(*at, end);
+    shape->count++;
+    return *at != NULL;
+}
+
+/* True when a field stands there twice: then the last one counts, which is the full parser's. */
+static bool has_twin(const cm_shape_t *shape)
+{
+    unsigned seen = 0;
+    for (unsigned i = 0; i < shape->count; i++) {
+        if (seen & 1u << shape->values[i].field)
+            return true;
+        seen |= 1u << shape->values[i].field;
+    }
+    return false;
+}
+
+void cm_shape_learn(cm_shape_t *shape, cm_str_t line)
+{
+    const char *at = line.data, *end = line.data + line.len, *gap = at;
+
+    shape->count = 0;
+    at = skip_space(at, end);
+    do {
+        /* Past the brace or comma, and the closing quote of the value before. */
+        if (shape->count > 0 && at < end && *at == '"')
+            at++;
+        at = skip_space(at, end);
+        if (at >= end || *at != (shape->count == 0 ? '{' : ','))
+            break;
+        at = skip_space(at + 1, end);
+        if (!learn_value(shape, &at, gap, end)) {
+            shape->count = 0;
+            return;
+        }
+        gap = at;
+    } while (at < end);
+    shape->end_len = (unsigned char)(end - gap);
+    if (end - gap > CM_SHAPE_GAP || has_twin(shape)) {
+        shape->count = 0;
+        return;
+    }
+    memcpy(shape->end, gap, shape->end_len);
+}
