@@ -290,7 +290,7 @@ void cm_buf_add_csv(cm_buf_t *buf, cm_str_t s)
 {
     bool quote = false;
     for (size_t i = 0; i < s.len && !quote; i++)
-        quote = strchr("\",\r\n", s.data[i]) != NULL;
+        quote = memchr("\",\r\n", s.data[i], 4) != NULL;
     if (!quote) {
         cm_buf_add_str(buf, s);
         return;

@@ -45,8 +45,10 @@ int cm_pipeline_step(cm_pipeline_t *pipeline, cm_err_t *err)
     if (more < 0)
         return more;
     int rc = cm_sink_put(pipeline->sink, &pipeline->batch, err);
-    if (rc < 0)
+    if (rc < 0) {
+        pipeline->uncommitted = (cm_account_t){0}; /* the sink has taken it back */
         return rc;
+    }
     cm_account_add(&pipeline->uncommitted, &pipeline->batch.account);
     int64_t waited_ns = cm_clock_ticks_ns() - pipeline->committed_ns;
     if (pipeline->uncommitted.accepted >= pipeline->commit_events ||

@@ -120,7 +120,7 @@ static int collect_changes(const cm_cells_t *cells, cm_reader_t *reader, change_
         if (!cells->used[i] || cm_numbers_zero(&cell->numbers))
             continue;
         change_t *change = &(*changes)[(*count)++];
-        change->cell = cell;
+        *change = (change_t){.cell = cell};
         rc = name_of(reader, CM_URL, cell->key.url, &change->url, err);
         if (rc == 0)
             rc = name_of(reader, CM_COUNTRY, cell->key.country, &change->country, err);
@@ -365,36 +365,49 @@ done:
     return rc;
 }
 
-static int embedded_freshness(cm_index_t *index, cm_window_t window, cm_freshness_t *out,
-                              cm_err_t *err)
+static int read_covered(const cm_database_t *database, cm_window_t window, cm_freshness_t *out,
+                        cm_err_t *err)
 {
-    const cm_database_t *database = &((embedded_index_t *)index)->database;
     sqlite3_stmt *select;
 
-    *out = (cm_freshness_t){0};
-    int rc =
-        cm_database_int(database, "SELECT first + count FROM block ORDER BY first DESC LIMIT 1", 0,
-                        &out->accepted, err);
-    if (rc == 0)
-        rc = cm_database_int(database, "SELECT count(*) FROM dead", 0, &out->dead, err);
-    if (rc < 0 || !has_tables(database))
-        return rc;
-    rc = cm_database_prepare(database,
-                             "SELECT upto, events, updated_at, cells FROM covered WHERE window = ?",
-                             &select, err);
+    int rc = cm_database_prepare(
+        database, "SELECT upto, events, updated_at, cells FROM covered WHERE window = ?", &select,
+        err);
     if (rc < 0)
         return rc;
     sqlite3_bind_text(select, 1, cm_window_names[window], -1, SQLITE_STATIC);
-    if (sqlite3_step(select) == SQLITE_ROW) {
+    int step = sqlite3_step(select);
+    if (step == SQLITE_ROW) {
         out->present = true;
         out->processed = sqlite3_column_int64(select, 0);
         out->events = sqlite3_column_int64(select, 1);
         out->duplicates = out->processed - out->events;
         out->updated_at = sqlite3_column_int64(select, 2);
         out->cells = sqlite3_column_int64(select, 3);
+    } else if (step != SQLITE_DONE) {
+        rc = cm_database_fail(database, "reading the answers", err);
     }
     sqlite3_finalize(select);
-    return 0;
+    return rc;
+}
+
+static int embedded_freshness(cm_index_t *index, cm_window_t window, cm_freshness_t *out,
+                              cm_err_t *err)
+{
+    const cm_database_t *database = &((embedded_index_t *)index)->database;
+    int rc = 0;
+
+    *out = (cm_freshness_t){0};
+    if (has_tables(database))
+        rc = read_covered(database, window, out, err);
+    /* What is accepted comes last: a commit in between may only make it more than is processed. */
+    if (rc == 0)
+        rc =
+            cm_database_int(database, "SELECT first + count FROM block ORDER BY first DESC LIMIT 1",
+                            0, &out->accepted, err);
+    if (rc == 0)
+        rc = cm_database_int(database, "SELECT count(*) FROM dead", 0, &out->dead, err);
+    return rc;
 }
 
 static void embedded_close(cm_index_t *index)

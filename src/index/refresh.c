@@ -68,7 +68,7 @@ int cm_refresh(cm_store_t *store, const cm_refresh_options_t *options, cm_refres
 {
     const cm_database_t *database = cm_embedded_database(store);
     int64_t since[CM_WINDOW_COUNT];
-    bool replace[CM_WINDOW_COUNT];
+    bool replace[CM_WINDOW_COUNT] = {false};
 
     *out = (cm_refreshed_t){.accepted = cm_embedded_events(store)};
     int rc = cm_embedded_index_prepare(database, err);

@@ -13,7 +13,7 @@ enum {
     PARTITION_GRAINS = 32 * 1024, /* about what a core's L2 cache holds */
     /* Memory an event needs while it is in hand: twice its grain, once in a chunk and once in its
      * partition while one is emptied into the other, and some for ties. */
-    BYTES_PER_EVENT = 3 * sizeof(cm_grain_t),
+    BYTES_PER_EVENT = 3 * (int)sizeof(cm_grain_t),
 };
 
 typedef struct mill mill_t;
@@ -194,10 +194,13 @@ static int find_affected(mill_t *mill, cm_err_t *err)
 
 static void choose_spread(mill_t *mill)
 {
-    int64_t fits = mill->options->memory > 0 ? mill->options->memory / BYTES_PER_EVENT : 0;
-    int64_t passes = fits > 0 ? (mill->upto + fits - 1) / fits : 1;
+    int64_t memory = mill->options->memory;
+    int64_t fits = memory < BYTES_PER_EVENT ? 1 : memory / BYTES_PER_EVENT;
+    int64_t passes = memory > 0 ? (mill->upto + fits - 1) / fits : 1;
     uint32_t count = 1;
 
+    /* A pass has one user at least. */
+    passes = passes > mill->spread.users ? mill->spread.users : passes;
     passes = passes < 1 ? 1 : passes;
     while (count < PARTITIONS_MAX && mill->upto / passes / count > PARTITION_GRAINS)
         count *= 2;
@@ -345,15 +348,18 @@ int cm_mill_copies(const cm_mill_options_t *options, uint8_t **copies, int64_t *
     if ((rc = cm_reader_blocks(reader, &blocks, &count, err)) == 0 && count > 0)
         *upto = blocks[count - 1].first + blocks[count - 1].count;
     cm_reader_close(reader);
+    if (rc < 0)
+        return rc;
     marking.copies = calloc((size_t)*upto / 8 + 1, 1);
     if (marking.copies == NULL)
         return cm_fail_memory(err);
     marking.since = 0;
-    marking.until = *upto;
-    if (rc == 0)
-        rc = cm_mill(&marking, &result, err);
-    if (rc == 0)
+    marking.until = *upto; /* and 0 would mean the end, where a writer may just have put some */
+    if (*upto > 0 && (rc = cm_mill(&marking, &result, err)) == 0)
         cm_cells_free(result.cells);
-    *copies = (uint8_t *)marking.copies;
+    if (rc < 0)
+        free((void *)marking.copies);
+    else
+        *copies = (uint8_t *)marking.copies;
     return rc;
 }

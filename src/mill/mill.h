@@ -29,7 +29,8 @@ typedef struct cm_mill_options {
     /* A bit an event of the store, set for copies (all but the first of one row key); then nothing
      * else is computed. NULL: answers are. cm_mill_copies() sets it. */
     atomic_uchar *copies;
-    /* A further reader of the same store, for each thread; called from the calling thread. */
+    /* A further reader of the same store, for each thread; called from the calling thread. All must
+     * see the same blocks: beside a writer of another process, only one thread's does. */
     int (*reader)(void *context, cm_reader_t **reader, cm_err_t *err);
     void *context;
     /* Called from the calling thread now and then with the share done, 0..1; may be NULL. */

@@ -32,7 +32,7 @@ static void format_minute(combined_t *self, int64_t minute)
 static cm_str_t path_of(cm_str_t url)
 {
     const char *host = memchr(url.data, ':', url.len);
-    if (host == NULL || (size_t)(host - url.data) + 3 > url.len)
+    if (host == NULL || (size_t)(host - url.data) + 3 > url.len || memcmp(host, "://", 3) != 0)
         return url;
     host += 3;
     const char *path = memchr(host, '/', url.len - (size_t)(host - url.data));

@@ -1,5 +1,7 @@
 #include "store/block.h"
 
+#include "base/clock.h"
+
 #include <stdlib.h>
 #include <xxhash.h>
 #include <zstd.h>
@@ -44,7 +46,8 @@ static void add_stream(cm_buf_t *out, uint8_t width, const uint8_t *raw, size_t 
     cm_buf_reserve(out, bound);
     size_t stored = ZSTD_compress(out->data + out->len, bound, raw, size, ZSTD_LEVEL);
     if (ZSTD_isError(stored) || stored >= size) {
-        memcpy(out->data + out->len, raw, size);
+        if (size > 0)
+            memcpy(out->data + out->len, raw, size);
         stored = size;
     }
     out->len += stored;
@@ -277,9 +280,14 @@ static int read_times(part_reader_t *reader)
     rc = next_numbers(reader, count - 1, 8, &stream);
     if (rc < 0)
         return rc;
-    for (uint32_t i = 1; i < count; i++)
-        time[i] = time[i - 1] + unzigzag(number_at(&stream, count - 1, i - 1));
-    return 0;
+    bool in_range = time[0] > 0 && time[0] < CM_TIME_END;
+    for (uint32_t i = 1; i < count; i++) {
+        /* Unsigned, because the sum of a forged column may overflow. */
+        uint64_t step = (uint64_t)unzigzag(number_at(&stream, count - 1, i - 1));
+        time[i] = (int64_t)((uint64_t)time[i - 1] + step);
+        in_range &= time[i] > 0 && time[i] < CM_TIME_END;
+    }
+    return in_range ? 0 : corrupt(reader->err, "a time is out of range");
 }
 
 static int read_keys(part_reader_t *reader)
@@ -293,6 +301,8 @@ static int read_keys(part_reader_t *reader)
         return rc;
     for (uint32_t i = 0; i < columns->count; i++) {
         columns->keys[i].kind = (uint8_t)number_at(&stream, columns->count, i);
+        if (columns->keys[i].kind > CM_KEY_TEXT)
+            return corrupt(reader->err, "a row key is of no known kind");
         uuids += columns->keys[i].kind == CM_KEY_UUID;
         texts += columns->keys[i].kind == CM_KEY_TEXT;
     }
@@ -340,8 +350,8 @@ int cm_block_decode(cm_str_t blob, unsigned part, uint32_t count,
     part_reader_t reader = {.columns = columns, .err = err};
     int rc;
 
-    if (count == 0)
-        return corrupt(err, "it has no events");
+    if (count == 0 || count > CM_BLOCK_EVENTS)
+        return corrupt(err, "the number of its events is wrong");
     columns->count = 0;
     cm_columns_reserve(columns, count);
     columns->count = count;
@@ -412,7 +422,7 @@ int cm_segment_decode(cm_str_t blob, uint32_t count, void (*take)(void *context,
 {
     cm_columns_t scratch = {0};
     part_reader_t reader = {.columns = &scratch, .err = err};
-    uint8_t *lengths = cm_alloc((size_t)count * 2);
+    uint8_t *lengths = NULL;
     size_t total = 0, at = 0;
     stream_t stream;
 
@@ -423,6 +433,7 @@ int cm_segment_decode(cm_str_t blob, uint32_t count, void (*take)(void *context,
         rc = corrupt(err, "texts are missing");
         goto done;
     }
+    lengths = cm_alloc(stream.size);
     memcpy(lengths, stream.raw, stream.size);
     for (uint32_t i = 0; i < count; i++)
         total += lengths[2 * i] | (size_t)lengths[2 * i + 1] << 8;

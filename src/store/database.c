@@ -124,6 +124,8 @@ static int make_directories(const char *path, cm_err_t *err)
     char *copy = cm_strdup(path);
     int rc = 0;
 
+    if (path[0] == '\0')
+        rc = cm_fail(err, CM_EUSAGE, "the data directory has no name; give one with --data");
     for (char *at = copy + 1; rc == 0; at++) {
         if (*at != '/' && *at != '\0')
             continue;
@@ -220,13 +222,13 @@ int cm_database_open_write(const char *data_dir, cm_database_t *database, cm_err
     if (rc < 0 || (rc = take_lock(data_dir, &database->lock_fd, err)) < 0)
         goto fail;
     rc = open_file(data_dir, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, database, err);
-    /* Page size: blobs of some hundred KiB want few overflow pages, a quiet site small commits. */
-    if (rc < 0 ||
+    /* First of all look whose file it is: the pragmas behind it write. Page size: blobs of some
+     * hundred KiB want few overflow pages, a quiet site small commits. */
+    if (rc < 0 || (rc = check_version(database, &empty, err)) < 0 ||
         (rc = cm_database_exec(database,
                                "PRAGMA page_size = 16384; PRAGMA journal_mode = WAL; PRAGMA "
                                "synchronous = FULL; PRAGMA wal_autocheckpoint = 4000",
-                               "opening the store", err)) < 0 ||
-        (rc = check_version(database, &empty, err)) < 0)
+                               "opening the store", err)) < 0)
         goto fail;
     if (empty) {
         snprintf(sql, sizeof sql, "PRAGMA application_id = %d; PRAGMA user_version = %d;",

@@ -16,8 +16,7 @@ static uint32_t probe(const cm_dict_t *dict, cm_str_t text, uint32_t hash)
     uint32_t slot = hash & dict->mask;
     for (; dict->slots[slot] != 0; slot = (slot + 1) & dict->mask) {
         const cm_dict_entry_t *entry = &dict->entries[dict->slots[slot] - 1];
-        if (entry->hash == hash && entry->len == text.len &&
-            memcmp(entry->text, text.data, text.len) == 0)
+        if (entry->hash == hash && cm_str_equal((cm_str_t){entry->text, entry->len}, text))
             break;
     }
     return slot;

@@ -112,6 +112,14 @@ static int put_position(cm_embedded_t *self, const cm_batch_t *batch, cm_err_t *
     return cm_database_step(&self->database, statement, "writing a source's position", err);
 }
 
+/* After a failure SQLite may have rolled back by itself, or not: what is left of the transaction
+ * must never be committed, so it goes as a whole. Returns `rc`. */
+static int give_up(cm_embedded_t *self, int rc)
+{
+    cm_embedded_rollback(&self->store, NULL);
+    return rc;
+}
+
 static int embedded_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
 {
     cm_embedded_t *self = (cm_embedded_t *)sink;
@@ -126,7 +134,7 @@ static int embedded_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
         rc = put_dead(self, &batch->dead[i], err);
     if (rc == 0 && batch->source.len > 0)
         rc = put_position(self, batch, err);
-    return rc;
+    return rc < 0 ? give_up(self, rc) : 0;
 }
 
 /* ---- commit ---- */
@@ -134,12 +142,16 @@ static int embedded_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
 static int write_texts(cm_embedded_t *self, cm_err_t *err)
 {
     for (int field = 0; field < CM_FIELD_COUNT; field++) {
-        uint32_t from = self->dict_committed[field], to = self->dicts[field].count;
-        int rc = from == to ? 0
-                            : cm_merge_insert_texts(&self->database, self->insert_texts,
-                                                    &self->dicts[field], field, from, to, err);
-        if (rc < 0)
-            return rc;
+        const cm_dict_t *dict = &self->dicts[field];
+        uint32_t to;
+        for (uint32_t from = self->dict_committed[field]; from < dict->count; from = to) {
+            /* A segment is one blob, and SQLite's blobs end at a billion bytes. */
+            to = dict->count - from > CM_BLOCK_EVENTS ? from + CM_BLOCK_EVENTS : dict->count;
+            int rc = cm_merge_insert_texts(&self->database, self->insert_texts, dict, field, from,
+                                           to, err);
+            if (rc < 0)
+                return rc;
+        }
     }
     return 0;
 }
@@ -149,12 +161,12 @@ static int embedded_commit(cm_sink_t *sink, cm_err_t *err)
     cm_embedded_t *self = (cm_embedded_t *)sink;
 
     int rc = self->pending.count > 0 ? write_block(self, err) : 0;
-    if (rc < 0 || !self->in_transaction)
-        return rc;
+    if (rc == 0 && !self->in_transaction)
+        return 0;
     bool grown = self->written > self->committed;
-    if ((rc = write_texts(self, err)) < 0 ||
+    if (rc < 0 || (rc = write_texts(self, err)) < 0 ||
         (rc = cm_database_exec(&self->database, "COMMIT", "committing events", err)) < 0)
-        return rc;
+        return give_up(self, rc);
     self->in_transaction = false;
     self->committed = self->written;
     for (int field = 0; field < CM_FIELD_COUNT; field++)
@@ -167,11 +179,13 @@ int cm_embedded_rollback(cm_store_t *store, cm_err_t *err)
     cm_embedded_t *self = (cm_embedded_t *)store;
     int rc = 0;
 
-    if (self->in_transaction)
+    /* A full disk has made SQLite roll back by itself. */
+    if (self->in_transaction && !sqlite3_get_autocommit(self->database.db))
         rc = cm_database_exec(&self->database, "ROLLBACK", "taking back a transaction", err);
     self->in_transaction = false;
     self->written = self->committed;
     self->pending.count = 0;
+    cm_arena_reset(&self->pending.key_texts);
     for (int field = 0; field < CM_FIELD_COUNT; field++)
         cm_dict_truncate(&self->dicts[field], self->dict_committed[field]);
     return rc;

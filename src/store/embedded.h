@@ -2,7 +2,8 @@
  *
  * put() collects events in memory; commit() writes them as a block, together with new dictionary
  * texts, dead letters and source positions, in one transaction. Full blocks are written as they
- * fill. Small blocks of a quiet site are merged as they add up. One writer at a time, guarded by
+ * fill. Small blocks of a quiet site are merged as they add up. A put() or commit() that fails has
+ * taken back everything since the last commit. One writer at a time, guarded by
  * the data directory's lock; used by one thread. */
 #ifndef CM_STORE_EMBEDDED_H
 #define CM_STORE_EMBEDDED_H

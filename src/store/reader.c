@@ -36,10 +36,10 @@ static int load_blocks(cm_embedded_reader_t *self, cm_err_t *err)
             cap = cap ? cap * 2 : 64;
             self->blocks = cm_realloc(self->blocks, cap * sizeof *self->blocks);
         }
-        cm_block_ref_t block = {sqlite3_column_int64(select, 0),
-                                (uint32_t)sqlite3_column_int64(select, 1),
+        int64_t count = sqlite3_column_int64(select, 1);
+        cm_block_ref_t block = {sqlite3_column_int64(select, 0), (uint32_t)count,
                                 sqlite3_column_int(select, 2) == 1};
-        if (block.first != end) {
+        if (block.first != end || count < 1 || count > CM_BLOCK_EVENTS) {
             rc = cm_fail(err, CM_ECORRUPT,
                          "event %lld is missing in %s; restore the file from a copy",
                          (long long)end, self->database->path);
@@ -153,11 +153,11 @@ static int load_names(cm_embedded_reader_t *self, cm_field_t field, uint32_t id,
     sqlite3_bind_int(select, 1, (int)field);
     sqlite3_bind_int64(select, 2, id);
     if (sqlite3_step(select) == SQLITE_ROW) {
-        take_t take = {names, (uint32_t)sqlite3_column_int64(select, 0)};
-        uint32_t count = (uint32_t)sqlite3_column_int64(select, 1);
+        int64_t first = sqlite3_column_int64(select, 0), count = sqlite3_column_int64(select, 1);
         cm_str_t blob = {sqlite3_column_blob(select, 2), (size_t)sqlite3_column_bytes(select, 2)};
-        if (count <= self->name_counts[field] - take.id && id - take.id < count)
-            rc = cm_segment_decode(blob, count, take_name, &take, &why);
+        take_t take = {names, (uint32_t)first};
+        if (first >= 0 && count > id - first && count <= self->name_counts[field] - first)
+            rc = cm_segment_decode(blob, (uint32_t)count, take_name, &take, &why);
     }
     sqlite3_reset(select);
     if (rc < 0)
