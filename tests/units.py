@@ -39,7 +39,8 @@ def build_normal():
 
 def build_sanitized():
     # libasan resolves its symbols when the program starts: nothing may insist on them at link time.
-    build(SANITIZE, "-Db_sanitize=address,undefined", "-Db_lundef=false")
+    build(SANITIZE, "-Db_sanitize=address,undefined", "-Db_lundef=false",
+          "-Dnode_modules=" + os.path.join(ROOT, "build", "web", "node_modules"))
 
 
 def programs(directory):
