@@ -1,0 +1,106 @@
+"""The answers against SQL, and against themselves whatever the order of arrival."""
+
+import csv
+import io
+import json
+import random
+
+import oracle
+import traffic
+from harness import slow
+
+
+def check_against_sql(t, count, seed):
+    made = traffic.events(seed, count)
+    distinct = traffic.distinct(made, oracle.row_key)
+    account = t.ingest(made)
+    t.equal((account["read"], account["accepted"], account["rejected"], account["skipped"]),
+            (count, count, 0, 0), "account of the import")
+    account = t.process()
+    t.equal((account["accepted"], account["events"], account["duplicates"]),
+            (count, len(distinct), count - len(distinct)), "account of process")
+
+    exported = [json.loads(line) for line in t.clickmill("export").out.splitlines()]
+    t.true(exported == distinct, "export is not each event once, in the order of arrival")
+    texts = {window: t.answers(window) for window in ("all", "day", "hour")}
+    oracle.compare(t, exported, texts)
+    t.equal(account["cells"], sum(text.count("\n") - 1 for text in texts.values()), "cells")
+
+
+def test_sql_oracle(t):
+    check_against_sql(t, 5000, seed=11)
+
+
+@slow
+def test_sql_oracle_200000_events(t):
+    check_against_sql(t, 200000, seed=12)
+
+
+def test_export_csv_is_the_same_events(t):
+    made = traffic.events(13, 3000)
+    t.ingest(made)
+    rows = list(csv.DictReader(io.StringIO(t.clickmill("export", "--format", "csv").out,
+                                           newline="")))
+    wanted = [dict(entry, timestamp=str(entry["timestamp"]))
+              for entry in traffic.distinct(made, oracle.row_key)]
+    t.true(rows == wanted, "CSV export differs from the events")
+    # What is exported can be imported again, in both formats, and adds nothing.
+    t.process()
+    answers = t.all_answers()
+    for form in ("csv", "jsonl"):
+        t.write("events." + form, t.clickmill("export", "--format", form).raw)
+        account = t.clickmill("import", "--json", "events." + form).json
+        t.equal((account["accepted"], account["rejected"]), (len(wanted), 0), "import of " + form)
+        t.process()
+        t.equal(t.all_answers(), answers, "answers after the import of " + form)
+
+
+def pieces(chance, made, count):
+    cuts = sorted(chance.sample(range(1, len(made)), count - 1))
+    return [made[a:b] for a, b in zip([0] + cuts, cuts + [len(made)])]
+
+
+def test_any_order_any_repetition_any_pieces(t):
+    chance = random.Random(21)
+    made = traffic.events(22, 20000, users=600)
+    t.ingest(made, data="whole")
+    t.process(data="whole")
+    wanted = t.all_answers("whole")
+
+    for number in range(4):
+        data = "variant-%d" % number
+        events = list(made)
+        if number >= 1:
+            events = [entry for entry in events for _ in range(chance.choice((1, 1, 2, 3)))]
+        chance.shuffle(events)
+        for piece in pieces(chance, events, (1, 1, 12, 12)[number]):
+            t.ingest(piece, data=data)
+            if number >= 2:
+                windows = chance.sample(("all", "day", "hour"), chance.randint(0, 3))
+                if windows:
+                    t.process(*windows, data=data)
+        t.process(data=data)
+        t.equal(t.all_answers(data), wanted, "answers of " + data)
+        t.clickmill("process", "--rebuild", "--window", "all,day,hour", "--data", data)
+        t.equal(t.all_answers(data), wanted, "rebuilt answers of " + data)
+
+
+def test_little_memory_gives_the_same(t):
+    made = traffic.events(23, 20000)
+    t.ingest(made)
+    t.process()
+    wanted = t.all_answers()
+    for options in (["--memory", "64k"], ["--threads", "1"], ["--threads", "7"]):
+        t.clickmill("process", "--rebuild", "--window", "all,day,hour", *options)
+        t.equal(t.all_answers(), wanted, "answers with " + " ".join(options))
+
+
+def test_session_timeout_is_an_option(t):
+    t.ingest([{"user_id": "ann", "timestamp": 1000 * second, "url": "/%d" % second}
+              for second in (1, 61, 122)])
+    t.process("all")
+    t.clickmill("process", "--session-timeout", "60s")
+    t.equal(t.answers().splitlines()[1:], [
+        "/1,Unknown,1,1,60.0,60,1,60.0,1,0",
+        "/122,Unknown,1,1,,0,0,,1,1",
+        "/61,Unknown,1,1,61.0,61,1,,0,1"], "answers with a timeout of a minute")

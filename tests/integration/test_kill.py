@@ -1,0 +1,127 @@
+"""kill -9 and SIGTERM at random moments: nothing is lost, nothing counts twice."""
+
+import os
+import random
+import signal
+import time
+
+from harness import OK, slow
+
+EVENTS = 1000000
+
+
+def produce(t, name, count, seed):
+    t.clickmill("produce", "--count", count, "--users", 20000, "--urls", 200, "--countries", 30,
+                "--late", 5, "--repeat", 5, "--seed", seed, "--out", name)
+    with open(t.path(name), "rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+
+
+def committed(t, data):
+    """Events in the store; 0 before there is one."""
+    if not os.path.exists(t.path(data, "clickmill.db")):
+        return 0
+    database = t.database(data)
+    try:
+        if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'block'").fetchall():
+            return 0
+        return database.execute("SELECT coalesce(sum(count), 0) FROM block").fetchone()[0]
+    finally:
+        database.close()
+
+
+def timed(t, *args):
+    started = time.monotonic()
+    result = t.clickmill(*args)
+    return result, time.monotonic() - started
+
+
+def kill_until_done(t, chance, duration, kills, *args):
+    """Starts the command and kills it at a random moment, up to `kills` times, then lets it run to
+    its end. Returns how many were killed and the result of the run that ended."""
+    for killed in range(kills):
+        process = t.start(*args)
+        end = time.monotonic() + chance.uniform(0, duration)
+        while process.running() and time.monotonic() < end:
+            time.sleep(0.005)
+        if not process.running():
+            return killed, process.wait(OK)
+        process.kill()
+    return kills, t.clickmill(*args)
+
+
+@slow
+def test_import_and_process_killed(t):
+    chance = random.Random(41)
+    lines = produce(t, "events.jsonl", EVENTS, seed=42)
+    done, seconds = timed(t, "import", "--json", "--data", "calm", "events.jsonl")
+    t.equal(t.balanced(done.json)["accepted"], lines, "accepted")
+    _, processing = timed(t, "process", "--window", "all,day,hour", "--data", "calm")
+    wanted, account = t.all_answers("calm"), t.process(data="calm")
+    t.equal(account["accepted"], lines, "accepted by process")
+
+    kills = 0
+    for number in range(4):
+        data = "killed-%d" % number
+        for _ in range(10):
+            before = committed(t, data)
+            killed, result = kill_until_done(t, chance, seconds * 0.9, 1, "import", "--json",
+                                             "--data", data, "events.jsonl")
+            kills += killed
+            if not killed:
+                break
+            before = committed(t, data)
+            t.check_integrity(data)
+            if chance.random() < 0.5:  # answers of a part, brought up to date later
+                t.process(data=data)
+            result = None
+        if result is None:
+            result = t.clickmill("import", "--json", "--data", data, "events.jsonl")
+        t.equal(result.json["read"] + before, lines, "lines read by the last run and before it")
+        t.equal(committed(t, data), lines, "events in the store")
+
+        killed, _ = kill_until_done(t, chance, processing, 6, "process", "--rebuild", "--window",
+                                    "all,day,hour", "--data", data)
+        kills += killed
+        t.check_integrity(data)
+        again = t.process(data=data)
+        t.equal({name: again[name] for name in account if name != "seconds"},
+                {name: account[name] for name in account if name != "seconds"}, "account")
+        t.equal(t.all_answers(data), wanted, "answers of " + data)
+    t.true(kills >= 8, "only %d processes were killed in time" % kills)
+
+
+@slow
+def test_import_stopped_goes_on(t):
+    """SIGTERM: exit 0 with the account of what was committed; the next run reads only the rest."""
+    lines = produce(t, "events.jsonl", EVENTS, seed=43)
+    process = t.start("import", "--json", "events.jsonl")
+    t.until(lambda: committed(t, "data") > 0, "the first commit", process=process)
+    first = process.stop(OK)
+    first_account = t.balanced(first.json)
+    t.true(0 < first_account["read"] < lines, "stopped too late: %s" % first_account)
+    t.equal(committed(t, "data"), first_account["accepted"], "events in the store")
+
+    second = t.balanced(t.clickmill("import", "--json", "events.jsonl").json)
+    t.equal(first_account["read"] + second["read"], lines, "lines read by both runs")
+    t.equal(committed(t, "data"), lines, "events in the store")
+    t.clickmill("import", "--json", "--data", "calm", "events.jsonl")
+    for data in ("data", "calm"):
+        t.process(data=data)
+    t.equal(t.all_answers(), t.all_answers("calm"), "answers")
+
+
+def test_process_every_stops(t):
+    t.ingest([{"user_id": "ann", "timestamp": 1000, "url": "/a"}])
+    process = t.start("process", "--every", "100ms", "--json")
+    t.until(lambda: process.out, "the first account", process=process)
+    process.stop(OK)
+    t.equal(len(process.out.splitlines()), 1, "accounts: nothing new, nothing said")
+
+
+def test_interrupt_is_a_stop_too(t):
+    t.ingest([{"user_id": "ann", "timestamp": 1000, "url": "/a"}])
+    process = t.start("process", "--every", "1s", "--json")
+    t.until(lambda: process.out, "the first account", process=process)
+    process.signal(signal.SIGINT)
+    process.wait(OK, timeout=5)

@@ -1,0 +1,195 @@
+#!/usr/bin/env python3
+"""Runs the tests: style, unit tests, golden tests, integration tests.
+
+    tests/run.py [--fast] [--list] [PATTERN...]
+
+A PATTERN is a part of a test's name, or a shell pattern for the whole of it. --fast leaves out the
+slow tests and takes the unit tests of the normal build instead of a sanitizer build. CM_BUILD names
+another build directory, CM_SHARED the directory of shared data (default ../shared).
+
+Prints one line a test; the last line is `N passed, N failed`. The exit status is 1 when a test
+failed or none ran.
+"""
+
+import argparse
+import fnmatch
+import importlib
+import os
+import sys
+import time
+import traceback
+
+TESTS = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [TESTS, os.path.join(TESTS, "integration")]
+sys.dont_write_bytecode = True
+
+import goldens  # noqa: E402
+import style  # noqa: E402
+import units  # noqa: E402
+from harness import CLICKMILL, Skip, Test  # noqa: E402
+
+
+class Report:
+    """Prints the results as they come and counts them."""
+
+    def __init__(self):
+        self.passed, self.failed, self.skipped = 0, [], []
+
+    def line(self, word, name, seconds, reason=""):
+        print("%-4s  %-60s %7.2f s%s" % (word, name, seconds, "  " + reason if reason else ""),
+              flush=True)
+
+    def ok(self, name, seconds):
+        self.passed += 1
+        self.line("ok", name, seconds)
+
+    def skip(self, name, seconds, reason):
+        self.skipped.append((name, reason))
+        self.line("SKIP", name, seconds, reason)
+
+    def fail(self, name, seconds, details):
+        self.failed.append(name)
+        self.line("FAIL", name, seconds)
+        for line in details.rstrip("\n").splitlines():
+            print("      | " + line)
+        sys.stdout.flush()
+
+    def end(self, seconds):
+        print()
+        if self.skipped:
+            print("SKIPPED, so NOT tested:")
+            for name, reason in self.skipped:
+                print("  %s: %s" % (name, reason))
+        if self.failed:
+            print("FAILED:")
+            for name in self.failed:
+                print("  %s" % name)
+        print("%.0f s, %d skipped" % (seconds, len(self.skipped)))
+        print("%d passed, %d failed" % (self.passed, len(self.failed)), flush=True)
+        return 1 if self.failed or self.passed == 0 else 0
+
+
+def attempt(report, name, function):
+    """Runs one test function in a directory of its own. True when it passed."""
+    started = time.monotonic()
+    test = Test(name)
+    try:
+        function(test)
+    except Skip as skip:
+        report.skip(name, time.monotonic() - started, str(skip))
+    except AssertionError as failure:
+        report.fail(name, time.monotonic() - started,
+                    "%s\n%s" % (failure, where(failure.__traceback__)))
+    except Exception:  # a test that breaks is a test that fails
+        report.fail(name, time.monotonic() - started, traceback.format_exc())
+    else:
+        report.ok(name, time.monotonic() - started)
+        return True
+    finally:
+        test.close()
+    return False
+
+
+def where(trace):
+    """The lines of the tests that led to a failure."""
+    return "\n".join("at %s:%d: %s" % (os.path.relpath(frame.filename, TESTS), frame.lineno,
+                                       frame.line)
+                     for frame in traceback.extract_tb(trace)
+                     if os.path.basename(frame.filename) not in ("run.py", "harness.py"))
+
+
+def build_normal(report):
+    """True when the program and its unit tests are built; what fails is a failed test."""
+    started = time.monotonic()
+    try:
+        units.build_normal()
+    except (units.BuildError, OSError) as failure:
+        report.fail("build", time.monotonic() - started, str(failure))
+        return False
+    if not os.path.exists(CLICKMILL):
+        report.fail("build", time.monotonic() - started, "%s was not built" % CLICKMILL)
+        return False
+    return True
+
+
+def run_units(report, wanted, directory, prefix, build):
+    """Builds a directory and runs its unit tests; a failed build is a failed test."""
+    started = time.monotonic()
+    try:
+        build()
+        entries = units.programs(directory)
+    except (units.BuildError, OSError) as failure:
+        report.fail(prefix + "build", time.monotonic() - started, str(failure))
+        return
+    for entry in entries:
+        name = prefix + entry["name"]
+        if not wanted(name):
+            continue
+        started = time.monotonic()
+        for test, problem, skipped in units.run(entry, directory):
+            seconds, started = time.monotonic() - started, time.monotonic()
+            if problem is not None:
+                report.fail("%s/%s" % (name, test), seconds, problem)
+            elif skipped is not None:
+                report.skip("%s/%s" % (name, test), seconds, skipped)
+            else:
+                report.ok("%s/%s" % (name, test), seconds)
+
+
+def integration():
+    """Every function test_* of every file test_*.py, as (name, function)."""
+    for name in sorted(os.listdir(os.path.join(TESTS, "integration"))):
+        if not (name.startswith("test_") and name.endswith(".py")):
+            continue
+        try:
+            module = importlib.import_module(name[:-3])
+        except Exception:
+            problem = traceback.format_exc()
+
+            def broken(_, problem=problem):
+                raise AssertionError(problem)
+            yield "integration/%s/(import)" % name[5:-3], broken
+            continue
+        for key, function in list(vars(module).items()):
+            if key.startswith("test_") and callable(function):
+                yield "integration/%s/%s" % (name[5:-3], key[5:]), function
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--fast", action="store_true", help="leave out what takes long")
+    parser.add_argument("--list", action="store_true", help="only name the tests")
+    parser.add_argument("pattern", nargs="*", help="part of a name, or a shell pattern")
+    options = parser.parse_args()
+
+    def wanted(name):
+        return not options.pattern or any(
+            pattern in name or fnmatch.fnmatchcase(name, pattern) for pattern in options.pattern)
+
+    def chosen(tests):
+        return [(name, function) for name, function in tests
+                if wanted(name) and not (options.fast and getattr(function, "slow", False))]
+
+    checks = chosen(style.tests())
+    cases = chosen(list(goldens.tests()) + list(integration()))
+    if options.list:
+        for name, _ in checks + cases:
+            print(name)
+        return 0
+
+    started = time.monotonic()
+    report = Report()
+    for name, function in checks:
+        attempt(report, name, function)
+    if build_normal(report):
+        if options.fast:
+            run_units(report, wanted, units.BUILD, "unit/", lambda: None)
+        elif any(wanted("unit/" + entry["name"]) for entry in units.programs(units.BUILD)):
+            run_units(report, wanted, units.SANITIZE, "unit/", units.build_sanitized)
+        for name, function in cases:
+            attempt(report, name, function)
+    return report.end(time.monotonic() - started)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

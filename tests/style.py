@@ -1,0 +1,107 @@
+"""The house style as tests: formatting, sizes, banned calls, no leftovers."""
+
+import os
+import re
+import shutil
+import subprocess
+
+from harness import ROOT, Skip
+
+CODE = (".c", ".h", ".cc")
+SOURCES = CODE + (".py", ".sh", ".js", ".css", ".html", ".build", ".yaml", ".yml")
+DIRECTORIES = ("src", "tests", "web", "spark", "stack", "bench", "scripts")
+MAX_FILE = 800
+MAX_FUNCTION = 60
+
+# What each banned call invites, and what the house uses instead.
+BANNED = {
+    "sprintf": "snprintf or cm_buf_printf", "vsprintf": "vsnprintf", "strcpy": "cm_buf_add_text",
+    "stpcpy": "cm_buf_add_text", "strcat": "cm_buf_add_text", "strncpy": "cm_str_t",
+    "strncat": "cm_buf_add_text", "gets": "fgets", "strtok": "strcspn", "strtok_r": "strcspn",
+    "atoi": "cm_str_to_i64", "atol": "cm_str_to_i64", "atoll": "cm_str_to_i64",
+    "atof": "strtod with its end checked", "scanf": "a parser", "sscanf": "a parser",
+    "fscanf": "a parser", "system": "a function", "popen": "a function", "tmpnam": "mkstemp",
+    "mktemp": "mkstemp", "alloca": "an arena", "rand": "cm_random_next", "srand": "cm_random_next",
+    "gmtime": "cm_time_format", "localtime": "cm_time_format", "strerror_r": "strerror",
+}
+BANNED_CALL = re.compile(r"(?<![\w.>])(%s)\s*\(" % "|".join(BANNED))
+LEFTOVER = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b")
+NOT_CODE = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"' r"|'(?:\\.|[^'\\\n])*'", re.S)
+
+
+def files(endings):
+    for directory in DIRECTORIES:
+        for parent, directories, names in os.walk(os.path.join(ROOT, directory)):
+            directories[:] = sorted(d for d in directories
+                                    if d not in ("node_modules", "__pycache__"))
+            for name in sorted(names):
+                if name.endswith(endings):
+                    yield os.path.relpath(os.path.join(parent, name), ROOT)
+
+
+def read(path):
+    with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+        return file.read()
+
+
+def without_comments_and_texts(code):
+    """The code with comments and literals blanked, its lines where they were."""
+    return NOT_CODE.sub(lambda found: re.sub(r"[^\n]", " ", found.group()), code)
+
+
+def complain(problems):
+    if problems:
+        raise AssertionError("\n".join(problems))
+
+
+def check_format(_):
+    if shutil.which("clang-format") is None:
+        raise Skip("clang-format is not installed (Debian package clang-format)")
+    done = subprocess.run(["clang-format", "--dry-run", "-Werror", *files(CODE)], cwd=ROOT,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode != 0:
+        raise AssertionError(done.stdout)
+
+
+def check_file_sizes(_):
+    complain(["%s has %d lines, the limit is %d" % (path, count, MAX_FILE)
+              for path in files(SOURCES)
+              if (count := read(path).count("\n")) > MAX_FILE])
+
+
+def check_function_sizes(_):
+    problems = []
+    for path in files(CODE):
+        start = None
+        for number, line in enumerate(read(path).splitlines(), 1):
+            if line == "{":
+                start = number
+            elif line.startswith("}") and start is not None:
+                if number - start > MAX_FUNCTION:
+                    problems.append("%s:%d: a function of %d lines, the limit is %d" % (
+                        path, start, number - start, MAX_FUNCTION))
+                start = None
+    complain(problems)
+
+
+def check_banned_calls(_):
+    complain(["%s:%d: %s is banned, use %s" % (path, number, found.group(1), BANNED[found.group(1)])
+              for path in files(CODE)
+              for number, line in enumerate(
+                  without_comments_and_texts(read(path)).splitlines(), 1)
+              for found in BANNED_CALL.finditer(line)])
+
+
+def check_leftovers(_):
+    complain(["%s:%d: %s" % (path, number, line.strip())
+              for path in files(SOURCES)
+              for number, line in enumerate(read(path).splitlines(), 1)
+              if LEFTOVER.search(line)])
+
+
+def tests():
+    yield "style/clang-format", check_format
+    yield "style/file-sizes", check_file_sizes
+    yield "style/function-sizes", check_function_sizes
+    yield "style/banned-calls", check_banned_calls
+    yield "style/leftovers", check_leftovers

@@ -1,0 +1,77 @@
+"""Random events that are nasty on purpose: late, repeated, tied, in several countries a user."""
+
+import random
+import uuid
+
+START = 1772323200000  # 2026-03-01T00:00:00Z
+SPAN = 4 * 86400000
+
+COUNTRIES = ["France", "Spain", "Peru", "Côte d'Ivoire", "Congo, Dem. Rep.", "日本", "Unknown", "Chad"]
+CITIES = ["Lyon", "Cusco", "Unknown", 'The "Hague"', "京都"]
+BROWSERS = ["Firefox", "Chrome", "Safari", "Unknown"]
+SYSTEMS = ["Linux", "Windows 11", "iOS 17.4"]
+DEVICES = ["Desktop", "iPhone", "Unknown"]
+
+
+def events(seed, count, users=2000, pages=60):
+    """`count` events in order of arrival, as contract objects with every field but row_key, which
+    some have. Copies are equal in every field."""
+    chance = random.Random(seed)
+    last = {}       # a user's latest time
+    derived = set()  # (user, time) of events without a row key: there may be one of them
+    made = []
+    while len(made) < count:
+        kind = chance.random()
+        if made and kind < 0.08:  # redelivered, soon or much later
+            made.append(made[-chance.randint(1, min(len(made), 50))] if kind < 0.05
+                        else chance.choice(made))
+            continue
+        # The square prefers small numbers: a few users have long timelines.
+        user = "user%d" % int(users * chance.random() ** 2)
+        if user == "user7":
+            user = "Ünï,\"7\""
+        time = next_time(chance, kind, last.get(user))
+        last[user] = max(time, last.get(user, 0))
+        made.append(event(chance, user, time, pages, derived))
+    return made
+
+
+def next_time(chance, kind, latest):
+    if latest is None or kind < 0.2:  # late, or a first one
+        return START + chance.randrange(SPAN)
+    if kind < 0.35:  # a tie with the event before
+        return latest
+    if kind < 0.4:  # a gap that is the session timeout, give or take a second
+        return latest + 1800000 + chance.choice((-1000, -1, 0, 1, 999, 1000, 1001))
+    return min(latest + int(chance.expovariate(1 / 200000)), START + SPAN - 1)
+
+
+def event(chance, user, time, pages, derived):
+    made = {"user_id": user, "timestamp": time, "url": url(chance, pages),
+            "country": chance.choice(COUNTRIES), "city": chance.choice(CITIES),
+            "browser": chance.choice(BROWSERS), "os": chance.choice(SYSTEMS),
+            "device": chance.choice(DEVICES)}
+    kind = chance.random()
+    if kind < 0.4 and (user, time) not in derived:
+        derived.add((user, time))
+    elif kind < 0.7:
+        made["row_key"] = str(uuid.UUID(int=chance.getrandbits(128), version=4))
+    else:
+        made["row_key"] = "%s-%x" % (chance.choice(("a", "Z", "é", "0")), chance.getrandbits(64))
+    return made
+
+
+def url(chance, pages):
+    page = int(pages * chance.random() ** 2)
+    return "/page,%d" % page if page % 7 == 3 else "https://www.example.com/page/%d" % page
+
+
+def distinct(made, key):
+    """The events with each row key once, the first of each."""
+    seen, first = set(), []
+    for entry in made:
+        name = entry.get("row_key") or key(entry["user_id"], entry["timestamp"])
+        if name not in seen:
+            seen.add(name)
+            first.append(dict(entry, row_key=name))
+    return first
