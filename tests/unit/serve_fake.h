@@ -286,7 +286,9 @@ static inline cm_buf_t ask_for(uint16_t port, const char *method, const char *ta
 
 static inline int status_of(const cm_buf_t *reply)
 {
-    return reply->len > 12 ? atoi(reply->data + 9) : 0;
+    int64_t status;
+    bool read = reply->len > 12 && cm_str_to_i64((cm_str_t){reply->data + 9, 3}, &status);
+    return read ? (int)status : 0;
 }
 
 static inline const char *body_of(const cm_buf_t *reply)
