@@ -607,6 +607,23 @@ static void reads_a_pipe_as_it_comes(void **state)
     close(ends[0]);
 }
 
+static void stops_while_a_pipe_is_silent(void **state)
+{
+    int ends[2];
+    char path[32];
+    atomic_bool stop = true;
+    cm_source_t *source;
+    cm_err_t err;
+
+    (void)state;
+    assert_int_equal(0, pipe(ends));
+    snprintf(path, sizeof path, "/dev/fd/%d", ends[0]);
+    const cm_file_options_t options = {.path = path, .visitor_key = key, .stop = &stop};
+    assert_int_equal(CM_ESTOP, cm_file_open(&options, &source, &err));
+    close(ends[0]);
+    close(ends[1]);
+}
+
 /* The log of a real server, see DESIGN.md; the counts are those of an awk script over the file. */
 static void reads_a_real_log(void **state)
 {
@@ -651,6 +668,7 @@ int main(void)
         cmocka_unit_test(starts_over_when_the_position_is_not_in_the_file),
         cmocka_unit_test(has_an_identity),
         cmocka_unit_test(reads_a_pipe_as_it_comes),
+        cmocka_unit_test(stops_while_a_pipe_is_silent),
         cmocka_unit_test(reads_a_real_log),
     };
     return cmocka_run_group_tests(tests, temp_setup, temp_teardown);
