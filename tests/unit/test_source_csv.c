@@ -1,0 +1,185 @@
+#include "source/csv.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static cm_csv_record_t record;
+
+/* Splits a text that lies alone on the heap, so that a sanitizer sees a step too far. */
+static int split(cm_str_t text, bool last, size_t *used, cm_err_t *err)
+{
+    static char *copy;
+    free(copy);
+    copy = malloc(text.len ? text.len : 1);
+    memcpy(copy, text.data, text.len);
+    return cm_csv_split((cm_str_t){copy, text.len}, last, &record, used, err);
+}
+
+/* `fields` ends with NULL. */
+static void check(const char *text, bool last, size_t used, const char *const *fields)
+{
+    cm_arena_t arena = CM_ARENA_INIT;
+    cm_err_t err = {0, ""};
+    size_t taken = 0, count = 0;
+
+    assert_int_equal(1, split(cm_str(text), last, &taken, &err));
+    assert_int_equal(used, taken);
+    for (; fields[count] != NULL; count++) {
+        assert_true(count < record.count);
+        cm_str_t field = cm_csv_text(&record.fields[count], &arena);
+        assert_int_equal(strlen(fields[count]), field.len);
+        assert_memory_equal(fields[count], field.data, field.len);
+    }
+    assert_int_equal(count, record.count);
+    cm_arena_free(&arena);
+}
+
+#define FIELDS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static void splits_records(void **state)
+{
+    (void)state;
+    check("a,b,c\nrest", false, 6, FIELDS("a", "b", "c"));
+    check("a,b\r\nrest", false, 5, FIELDS("a", "b"));
+    check("a,b", true, 3, FIELDS("a", "b"));
+    check(",\n", false, 2, FIELDS("", ""));
+    check("a,", true, 2, FIELDS("a", ""));
+    check("\"a,b\",c\n", false, 8, FIELDS("a,b", "c"));
+    check("\"a\nb\r\nc\",d\r\n", false, 12, FIELDS("a\nb\r\nc", "d"));
+    check("\"say \"\"hi\"\"\",\"\"\n", false, 16, FIELDS("say \"hi\"", ""));
+    check("\"\"\"\"", true, 4, FIELDS("\""));
+    check("5\" disk,b\n", false, 10, FIELDS("5\" disk", "b"));
+    check("a\rb,c\n", false, 6, FIELDS("a\rb", "c"));
+    check("\"a\"\r\n", false, 5, FIELDS("a"));
+}
+
+static void waits_for_the_whole_record(void **state)
+{
+    static const char text[] = "a,\"b\"\"\n,c\",d\r\n";
+    size_t used;
+
+    (void)state;
+    for (size_t len = 0; len < sizeof text - 1; len++)
+        assert_int_equal(0, split((cm_str_t){text, len}, false, &used, NULL));
+    check(text, false, sizeof text - 1, FIELDS("a", "b\"\n,c", "d"));
+}
+
+static void rejects_what_is_not_csv(void **state)
+{
+    cm_err_t err;
+    size_t used;
+
+    (void)state;
+    assert_int_equal(CM_EREJECT, split(CM_STR("a,\"b\"c,d\n"), false, &used, &err));
+    assert_string_equal("field 2 opens a quote and does not close it", err.text);
+    assert_int_equal(CM_EREJECT, split(CM_STR("\"a\nb"), true, &used, &err));
+    assert_string_equal("field 1 opens a quote and does not close it", err.text);
+
+    char commas[CM_CSV_FIELDS + 2];
+    memset(commas, ',', CM_CSV_FIELDS + 1);
+    commas[CM_CSV_FIELDS] = '\n';
+    assert_int_equal(CM_EREJECT, split((cm_str_t){commas, CM_CSV_FIELDS + 1}, false, &used, &err));
+    assert_string_equal("the record has 257 fields, the limit is 256", err.text);
+    assert_int_equal(1, split((cm_str_t){commas + 1, CM_CSV_FIELDS}, false, &used, &err));
+    assert_int_equal(256, record.count);
+}
+
+static int header(const char *text, cm_csv_columns_t *columns, cm_err_t *err)
+{
+    size_t used;
+    assert_int_equal(1, split(cm_str(text), true, &used, NULL));
+    return cm_csv_header(&record, columns, err);
+}
+
+static void reads_headers(void **state)
+{
+    cm_csv_columns_t columns;
+    cm_err_t err;
+
+    (void)state;
+    assert_int_equal(0, header(cm_event_csv_header, &columns, &err));
+    assert_int_equal(9, columns.count);
+    assert_int_equal(0, columns.unknown);
+    assert_int_equal(0, header("x, url ,timestamp,y,\"user_id\"", &columns, &err));
+    assert_int_equal(5, columns.count);
+    assert_int_equal(2, columns.unknown);
+    assert_int_equal(CM_EINPUT, header("user_id,url", &columns, &err));
+    assert_string_equal("the first line does not name the column timestamp; CSV needs a header "
+                        "with user_id, timestamp and url",
+                        err.text);
+    assert_int_equal(CM_EINPUT, header("user_id,url,timestamp,url", &columns, &err));
+    assert_string_equal("the CSV header names url twice; rename one of the two", err.text);
+}
+
+static void expect_str(const char *text, cm_str_t got)
+{
+    assert_int_equal(strlen(text), got.len);
+    assert_memory_equal(text, got.data, got.len);
+}
+
+static void makes_events(void **state)
+{
+    cm_csv_columns_t columns;
+    cm_arena_t arena = CM_ARENA_INIT;
+    cm_event_t event;
+    cm_err_t err;
+    size_t used;
+
+    (void)state;
+    assert_int_equal(0, header("url,ref,timestamp,country,user_id,os", &columns, &err));
+    assert_int_equal(1, split(CM_STR("\"/a\"\"b\",x,1431857103000,France,u1,"), true, &used, &err));
+    assert_int_equal(0, cm_csv_event(&columns, &record, &arena, &event, &err));
+    expect_str("/a\"b", event.url);
+    expect_str("u1", event.user_id);
+    expect_str("France", event.country);
+    expect_str("Unknown", event.os);
+    expect_str("Unknown", event.city);
+    expect_str("", event.row_key);
+    assert_true(event.timestamp == INT64_C(1431857103000));
+    cm_arena_free(&arena);
+}
+
+static void rejects_events(void **state)
+{
+    static const struct {
+        const char *line, *reason;
+    } cases[] = {
+        {"u,1", "the record has 2 fields, the header names 3"},
+        {"u,1,/,x", "the record has 4 fields, the header names 3"},
+        {",1,/", "user_id is missing or empty"},
+        {"u,,/", "timestamp is missing or empty"},
+        {"u,x,/", "timestamp \"x\" is neither an integer of milliseconds nor RFC 3339"},
+        {"u,1,", "url is missing or empty"},
+        {"\xff,1,/", "user_id is not valid UTF-8"},
+    };
+    cm_csv_columns_t columns;
+    cm_arena_t arena = CM_ARENA_INIT;
+    cm_event_t event;
+    cm_err_t err;
+    size_t used;
+
+    (void)state;
+    assert_int_equal(0, header("user_id,timestamp,url", &columns, &err));
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(1, split(cm_str(cases[i].line), true, &used, &err));
+        assert_int_equal(CM_EREJECT, cm_csv_event(&columns, &record, &arena, &event, &err));
+        assert_string_equal(cases[i].reason, err.text);
+    }
+    cm_arena_free(&arena);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(splits_records),
+        cmocka_unit_test(waits_for_the_whole_record),
+        cmocka_unit_test(rejects_what_is_not_csv),
+        cmocka_unit_test(reads_headers),
+        cmocka_unit_test(makes_events),
+        cmocka_unit_test(rejects_events),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

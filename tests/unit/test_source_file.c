@@ -1,0 +1,675 @@
+#include "source/file.h"
+
+#include "source/visitor.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "temp_file.h"
+
+static const uint8_t key[CM_VISITOR_KEY] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10,
+                                            11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+                                            22, 23, 24, 25, 26, 27, 28, 29, 30, 31};
+
+/* Everything that came out of a source: events as JSON lines, dead letters as "origin|reason|
+ * payload" lines, the account, and the positions. */
+typedef struct result {
+    cm_buf_t events, dead;
+    cm_account_t account;
+    int64_t position, before_last; /* of the last two batches */
+    int batches, rc;
+    cm_err_t err;
+} result_t;
+
+static void free_result(result_t *result)
+{
+    cm_buf_free(&result->events);
+    cm_buf_free(&result->dead);
+}
+
+static void add_batch(result_t *result, const cm_batch_t *batch)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        cm_event_add_json(&result->events, &batch->events[i]);
+        cm_buf_add_char(&result->events, '\n');
+    }
+    for (size_t i = 0; i < batch->dead_count; i++) {
+        cm_buf_add_str(&result->dead, batch->dead[i].origin);
+        cm_buf_add_char(&result->dead, '|');
+        cm_buf_add_str(&result->dead, batch->dead[i].reason);
+        cm_buf_add_char(&result->dead, '|');
+        cm_buf_add_str(&result->dead, batch->dead[i].payload);
+        cm_buf_add_char(&result->dead, '\n');
+    }
+    assert_int_equal(batch->account.read,
+                     batch->account.accepted + batch->account.rejected + batch->account.skipped);
+    assert_int_equal(batch->count, batch->account.accepted);
+    cm_account_add(&result->account, &batch->account);
+    result->before_last = result->position;
+    result->position = batch->position;
+    result->batches++;
+}
+
+/* Reads at most `batches` of them. */
+static void drain(cm_source_t *source, int batches, result_t *result)
+{
+    cm_batch_t batch = CM_BATCH_INIT;
+
+    *result = (result_t){.events = CM_BUF_INIT, .dead = CM_BUF_INIT, .rc = 1};
+    cm_buf_reserve(&result->events, 1);
+    cm_buf_reserve(&result->dead, 1);
+    while (result->rc > 0 && result->batches < batches) {
+        cm_batch_clear(&batch);
+        result->rc = cm_source_next(source, &batch, &result->err);
+        if (result->rc >= 0)
+            add_batch(result, &batch);
+    }
+    cm_batch_free(&batch);
+}
+
+static cm_source_t *open_file(cm_file_options_t options)
+{
+    cm_source_t *source = NULL;
+    cm_err_t err = {0, ""};
+
+    options.visitor_key = key;
+    int rc = cm_file_open(&options, &source, &err);
+    assert_string_equal("", err.text);
+    assert_int_equal(0, rc);
+    return source;
+}
+
+static void read_file(cm_file_options_t options, result_t *result)
+{
+    cm_source_t *source = open_file(options);
+    drain(source, INT32_MAX, result);
+    cm_source_close(source);
+}
+
+static void expect_account(const result_t *result, uint64_t read, uint64_t accepted,
+                           uint64_t rejected, uint64_t skipped, uint64_t unknown)
+{
+    assert_int_equal(read, result->account.read);
+    assert_int_equal(accepted, result->account.accepted);
+    assert_int_equal(rejected, result->account.rejected);
+    assert_int_equal(skipped, result->account.skipped);
+    assert_int_equal(unknown, result->account.unknown_fields);
+}
+
+static const char *write_text(const char *name, const char *text)
+{
+    return temp_write(name, text, strlen(text));
+}
+
+static void expect_text(const char *format, cm_buf_t got)
+{
+    char want[4096];
+    const char *at = format;
+    size_t len = 0;
+    /* "@" stands for the directory. */
+    for (; *at != '\0'; at++)
+        len += (size_t)snprintf(want + len, sizeof want - len, *at == '@' ? "%s" : "%.1s",
+                                *at == '@' ? temp_dir : at);
+    assert_string_equal(want, got.data);
+}
+
+#define REST                                                                                       \
+    "\"country\": \"Unknown\", \"city\": \"Unknown\", \"browser\": \"Unknown\", "                  \
+    "\"os\": \"Unknown\", \"device\": \"Unknown\"}\n"
+
+static void reads_json_lines(void **state)
+{
+    result_t got;
+
+    (void)state;
+    read_file(
+        (cm_file_options_t){
+            .path = write_text(
+                "a.jsonl",
+                "\n  \n{\"row_key\":\"k1\",\"user_id\":\"u\",\"timestamp\":1,\"url\":\"/\","
+                "\"x\":1}\r\nnonsense\n"
+                "{\"row_key\":\"k2\",\"user_id\":\"u\",\"timestamp\":2,\"url\":\"/b\"}")},
+        &got);
+    assert_int_equal(0, got.rc);
+    assert_int_equal(-1, got.position);
+    expect_account(&got, 3, 2, 1, 0, 1);
+    expect_text(
+        "{\"row_key\": \"k1\", \"user_id\": \"u\", \"timestamp\": 1, \"url\": \"/\", " REST
+        "{\"row_key\": \"k2\", \"user_id\": \"u\", \"timestamp\": 2, \"url\": \"/b\", " REST,
+        got.events);
+    assert_non_null(strstr(got.dead.data, "/a.jsonl:4|"));
+    assert_non_null(strstr(got.dead.data, "|nonsense\n"));
+    free_result(&got);
+}
+
+static void reads_csv(void **state)
+{
+    result_t got;
+
+    (void)state;
+    read_file((cm_file_options_t){.path = write_text("a.csv", "\xef\xbb\xbf\n"
+                                                              "url,x,row_key,timestamp,user_id\r\n"
+                                                              "\"/a\nb\",1,k1,1,u\r\n"
+                                                              "\n"
+                                                              "/c,1,k2,bad,u\n"
+                                                              "\"/d\n\",1,k3\n"
+                                                              "/e,2,k4,1970-01-01T00:00:02Z,u\n")},
+              &got);
+    assert_int_equal(0, got.rc);
+    expect_account(&got, 4, 2, 2, 0, 2);
+    expect_text(
+        "{\"row_key\": \"k1\", \"user_id\": \"u\", \"timestamp\": 1, \"url\": \"/a\\nb\", " REST
+        "{\"row_key\": \"k4\", \"user_id\": \"u\", \"timestamp\": 2000, \"url\": \"/e\", " REST,
+        got.events);
+    expect_text("@/a.csv:6|timestamp \"bad\" is neither an integer of milliseconds nor RFC 3339|"
+                "/c,1,k2,bad,u\n"
+                "@/a.csv:7|the record has 3 fields, the header names 5|\"/d\n\",1,k3\n",
+                got.dead);
+    free_result(&got);
+}
+
+/* A quote that is not closed takes its own line along, and not the good ones behind it. */
+static void csv_recovers(void **state)
+{
+    result_t got;
+
+    (void)state;
+    read_file((cm_file_options_t){.path = write_text("a.csv", "user_id,timestamp,url,row_key\n"
+                                                              "u,1,\"/a,k1\n"
+                                                              "u,2,\"/b\",k2\n"
+                                                              "u,3,\"/c,k3\n")},
+              &got);
+    expect_account(&got, 3, 1, 2, 0, 0);
+    expect_text(
+        "{\"row_key\": \"k2\", \"user_id\": \"u\", \"timestamp\": 2, \"url\": \"/b\", " REST,
+        got.events);
+    expect_text("@/a.csv:2|field 3 opens a quote and does not close it|u,1,\"/a,k1\n"
+                "@/a.csv:4|field 3 opens a quote and does not close it|u,3,\"/c,k3\n",
+                got.dead);
+    free_result(&got);
+}
+
+static void csv_gives_up_a_quote_after_one_mebibyte(void **state)
+{
+    cm_buf_t text = CM_BUF_INIT;
+    result_t got;
+
+    (void)state;
+    cm_buf_add_text(&text, "user_id,timestamp,url\nu,1,\"/a\n");
+    for (int i = 0; i < 200000; i++)
+        cm_buf_add_text(&text, "u,2,/page\n");
+    read_file((cm_file_options_t){.path = temp_write("a.csv", text.data, text.len)}, &got);
+    expect_account(&got, 200001, 200000, 1, 0, 0);
+    expect_text("@/a.csv:2|a quote is opened and not closed within 1 MiB|u,1,\"/a\n", got.dead);
+    free_result(&got);
+    cm_buf_free(&text);
+}
+
+/* Records of 700 KB, each on many lines: they lie across the reads and the ends of the buffer. */
+static void reads_csv_records_as_long_as_may_be(void **state)
+{
+    cm_buf_t text = CM_BUF_INIT, want = CM_BUF_INIT;
+    result_t got;
+
+    (void)state;
+    cm_buf_add_text(&text, "user_id,timestamp,note,url,row_key\n");
+    for (int i = 1; i <= 12; i++) {
+        cm_buf_printf(&text, "u,%d,\"", i);
+        for (int j = 0; j < 10000; j++)
+            cm_buf_printf(&text,
+                          "note of seventy bytes, in lines, with \"\"quotes\"\" in it: %8d\n", j);
+        cm_buf_printf(&text, "\",/%d,k%d\n", i, i);
+        cm_buf_printf(&want,
+                      "{\"row_key\": \"k%d\", \"user_id\": \"u\", \"timestamp\": %d, "
+                      "\"url\": \"/%d\", " REST,
+                      i, i, i);
+    }
+    read_file((cm_file_options_t){.path = temp_write("a.csv", text.data, text.len)}, &got);
+    expect_account(&got, 12, 12, 0, 0, 12);
+    assert_string_equal(want.data, got.events.data);
+    free_result(&got);
+    cm_buf_free(&text);
+    cm_buf_free(&want);
+}
+
+/* 10,000 URLs of 2,000 bytes: a batch would be larger than the buffer that it is slices of. */
+static void events_outlive_the_buffer(void **state)
+{
+    enum { COUNT = 10000, LENGTH = 2000 };
+    cm_buf_t text = CM_BUF_INIT;
+    cm_batch_t batch = CM_BATCH_INIT;
+    char url[LENGTH + 1];
+    cm_err_t err;
+    int rc, i = 0;
+
+    (void)state;
+    memset(url, 'x', sizeof url);
+    for (int j = 0; j < COUNT; j++) {
+        snprintf(url, 16, "/%d/", j);
+        url[strlen(url)] = 'x';
+        cm_buf_add_text(&text, "h - u [17/May/2015:10:05:03 +0000] \"GET ");
+        cm_buf_add(&text, url, LENGTH);
+        cm_buf_add_text(&text, " HTTP/1.1\" 200 1\n");
+    }
+    memset(url, 'x', sizeof url);
+    cm_source_t *source =
+        open_file((cm_file_options_t){.path = temp_write("a.log", text.data, text.len)});
+    do {
+        cm_batch_clear(&batch);
+        rc = cm_source_next(source, &batch, &err);
+        assert_true(rc >= 0);
+        for (size_t j = 0; j < batch.count; j++, i++) {
+            snprintf(url, 16, "/%d/", i);
+            url[strlen(url)] = 'x';
+            assert_int_equal(LENGTH, batch.events[j].url.len);
+            assert_memory_equal(url, batch.events[j].url.data, LENGTH);
+        }
+    } while (rc > 0);
+    assert_int_equal(COUNT, i);
+    cm_batch_free(&batch);
+    cm_source_close(source);
+    cm_buf_free(&text);
+}
+
+static void rejects_a_line_that_is_too_long(void **state)
+{
+    cm_buf_t text = CM_BUF_INIT;
+    result_t got;
+    static const cm_file_format_t formats[] = {CM_FILE_JSONL, CM_FILE_CSV, CM_FILE_COMBINED};
+
+    (void)state;
+    cm_buf_add_text(&text, "user_id,timestamp,url\n");
+    for (int i = 0; i < 4 * 1024 * 1024; i++)
+        cm_buf_add_char(&text, 'x');
+    cm_buf_add_text(&text, "\nu,1,/\n");
+    const char *path = temp_write("long", text.data, text.len);
+    for (size_t i = 0; i < 3; i++) {
+        read_file((cm_file_options_t){.path = path, .format = formats[i]}, &got);
+        uint64_t bad = formats[i] == CM_FILE_CSV ? 1 : 3;
+        expect_account(&got, formats[i] == CM_FILE_CSV ? 2 : 3, formats[i] == CM_FILE_CSV, bad, 0,
+                       0);
+        static const char mark[] = ":2|the line is longer than 1 MiB; its first 4 KiB are kept|";
+        const char *letter = strstr(got.dead.data, mark);
+        assert_non_null(letter);
+        assert_int_equal(4096, strspn(letter + sizeof mark - 1, "x"));
+        free_result(&got);
+    }
+    cm_buf_free(&text);
+}
+
+#define LINE(user, request, status)                                                                \
+    "192.0.2.1 - " user " [17/May/2015:10:05:03 +0000] \"" request "\" " status                    \
+    " 1 \"-\" \"Mozilla/5.0\"\n"
+#define HASH "fc80d6a07ad15c8e1d16d150177ff9e9"
+#define EVENT(row_key, user, url)                                                                  \
+    "{\"row_key\": \"" row_key "\", \"user_id\": \"" user                                          \
+    "\", \"timestamp\": 1431857103000, \"url\": \"" url "\", " REST
+
+static const char access_log[] = LINE("-", "GET /a HTTP/1.1", "200")
+    LINE("-", "GET /a HTTP/1.1", "404") LINE("frank", "GET /a HTTP/1.1", "304")
+        LINE("-", "GET /a HTTP/1.1", "200") LINE("-", "GET /a.png HTTP/1.1", "200") "torn line\n";
+
+/* The row keys are those of Python's uuid.uuid5. The line that is skipped counts as the second. */
+static void reads_access_logs(void **state)
+{
+    result_t got;
+
+    (void)state;
+    read_file((cm_file_options_t){.path = write_text("a.log", access_log),
+                                  .site = "https://example.com/"},
+              &got);
+    expect_account(&got, 6, 3, 1, 2, 0);
+    expect_text(EVENT("3397cfb6-199d-5bb2-9391-4cc0cc917eb3", HASH, "https://example.com/a") EVENT(
+                    "65c2fe09-f219-560e-bcb3-c4d16cf000c5", "frank", "https://example.com/a")
+                    EVENT("f5bae455-ee54-55a2-a69d-2345d771dd96", HASH, "https://example.com/a"),
+                got.events);
+    expect_text("@/a.log:6|not an access log line: it does not begin with address, identity, user "
+                "and [time]|torn line\n",
+                got.dead);
+    free_result(&got);
+}
+
+static void takes_every_line_with_all(void **state)
+{
+    result_t got;
+
+    (void)state;
+    read_file((cm_file_options_t){.path = write_text("a.log", access_log), .all = true}, &got);
+    expect_account(&got, 6, 5, 1, 0, 0);
+    expect_text(EVENT("3397cfb6-199d-5bb2-9391-4cc0cc917eb3", HASH, "/a")
+                    EVENT("f35b5584-003c-5529-89e3-d063b1ff433c", HASH, "/a")
+                        EVENT("65c2fe09-f219-560e-bcb3-c4d16cf000c5", "frank", "/a")
+                            EVENT("f5bae455-ee54-55a2-a69d-2345d771dd96", HASH, "/a")
+                                EVENT("91304885-9d96-5a13-97c2-00a3f996cff0", HASH, "/a.png"),
+                got.events);
+    free_result(&got);
+
+    /* Requests that are none: as logged, and the site only before a path. */
+    read_file((cm_file_options_t){.path = write_text(
+                                      "b.log", LINE("-", "-", "408") LINE("-", "\\x16\\x03", "400")
+                                                   LINE("-", "GET http://x/ HTTP/1.1", "400")),
+                                  .all = true,
+                                  .site = "https://h"},
+              &got);
+    expect_account(&got, 3, 3, 0, 0, 0);
+    assert_non_null(strstr(got.events.data, "\"url\": \"-\""));
+    assert_non_null(strstr(got.events.data, "\"url\": \"\\\\x16\\\\x03\""));
+    assert_non_null(strstr(got.events.data, "\"url\": \"http://x/\""));
+    free_result(&got);
+}
+
+static bool enrich(void *context, const cm_visit_t *visit, cm_arena_t *arena, cm_event_t *event)
+{
+    int *calls = context;
+    (void)arena;
+    assert_true(cm_str_equal(visit->address, CM_STR("192.0.2.1")));
+    assert_true(cm_str_equal(visit->agent, CM_STR("Mozilla/5.0")));
+    event->country = CM_STR("France");
+    return ++*calls != 2;
+}
+
+static void asks_the_enrichment(void **state)
+{
+    result_t got;
+    int calls = 0;
+
+    (void)state;
+    read_file((cm_file_options_t){.path = write_text("a.log", access_log),
+                                  .enrich = enrich,
+                                  .enrich_context = &calls},
+              &got);
+    assert_int_equal(3, calls);
+    expect_account(&got, 6, 2, 1, 3, 0);
+    assert_non_null(strstr(got.events.data, "\"country\": \"France\", \"city\": \"Unknown\""));
+    free_result(&got);
+}
+
+static void recognises_formats(void **state)
+{
+    static const struct {
+        const char *text;
+        cm_file_format_t format;
+    } cases[] = {
+        {"", CM_FILE_JSONL},
+        {"\n \n", CM_FILE_JSONL},
+        {"\n  {", CM_FILE_JSONL},
+        {"user_id,timestamp,url\n", CM_FILE_CSV},
+        {"url,\"user_id\",a,timestamp", CM_FILE_CSV},
+        {LINE("-", "GET / HTTP/1.1", "200"), CM_FILE_COMBINED},
+        {"h - - [17/May/2015:10:05:03 +0000] \"GET / HTTP/1.1\" 200 1\n", CM_FILE_COMBINED},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        cm_source_t *source =
+            open_file((cm_file_options_t){.path = write_text("f", cases[i].text)});
+        assert_int_equal(cases[i].format, cm_file_format(source));
+        cm_source_close(source);
+    }
+}
+
+static void expect_open_failure(cm_file_options_t options, const char *sentence)
+{
+    cm_source_t *source = NULL;
+    cm_err_t err = {0, ""};
+    cm_buf_t got = CM_BUF_INIT;
+
+    options.visitor_key = key;
+    assert_int_equal(CM_EINPUT, cm_file_open(&options, &source, &err));
+    cm_buf_add_text(&got, err.text);
+    expect_text(sentence, got);
+    cm_buf_free(&got);
+}
+
+static void says_what_it_cannot_open(void **state)
+{
+    (void)state;
+    expect_open_failure((cm_file_options_t){.path = "/nowhere/a"},
+                        "cannot open /nowhere/a: No such file or directory; check the path");
+    expect_open_failure((cm_file_options_t){.path = write_text("a", "hello\n")},
+                        "@/a: the first line is neither a JSON object, nor a CSV header with "
+                        "user_id, timestamp and url, nor of an access log (combined or common); "
+                        "name the format with --format jsonl, csv, combined or common");
+    expect_open_failure(
+        (cm_file_options_t){.path = write_text("a", "user_id,url\n"), .format = CM_FILE_CSV},
+        "@/a: the first line does not name the column timestamp; CSV needs a header with user_id, "
+        "timestamp and url");
+    expect_open_failure((cm_file_options_t){.path = write_text("a", "\x1f\x8b\x08"), .format = 0},
+                        "@/a is truncated: it ends at byte 3 in the middle of a gzip member; get a "
+                        "whole copy and run the import again");
+}
+
+/* 30,000 events in a text that needs several batches and buffers. */
+static cm_buf_t many_lines(void)
+{
+    cm_buf_t text = CM_BUF_INIT;
+    for (int i = 0; i < 30000; i++)
+        cm_buf_printf(&text,
+                      "192.0.2.%d - - [17/May/2015:10:%02d:%02d +0000] \"GET /%d HTTP/1.1\" 200 1 "
+                      "\"-\" \"Mozilla/5.0 (X11; Linux x86_64) of a length that one meets "
+                      "on the way\"\n%s",
+                      i % 3, i / 600 % 60, i / 10 % 60, i % 2, i % 1000 == 0 ? "bad\n\n" : "");
+    return text;
+}
+
+static void a_truncated_gzip_gives_what_it_has(void **state)
+{
+    cm_buf_t text = many_lines(), packed = CM_BUF_INIT;
+    result_t whole, cut;
+
+    (void)state;
+    add_gzip(&packed, (cm_str_t){text.data, text.len});
+    read_file((cm_file_options_t){.path = temp_write("a.gz", packed.data, packed.len)}, &whole);
+    expect_account(&whole, 30030, 30000, 30, 0, 0);
+    assert_int_equal(-1, whole.position);
+    read_file((cm_file_options_t){.path = temp_write("a.gz", packed.data, packed.len / 2)}, &cut);
+    assert_int_equal(CM_EINPUT, cut.rc);
+    assert_non_null(strstr(cut.err.text, "is truncated: it ends at byte"));
+    assert_true(cut.account.accepted > 10000 && cut.account.accepted < 20000);
+    assert_true(cut.position > 0);
+    assert_int_equal('\n', text.data[cut.position - 1]);
+    assert_memory_equal(whole.events.data, cut.events.data, cut.events.len);
+    free_result(&whole);
+    free_result(&cut);
+    cm_buf_free(&text);
+    cm_buf_free(&packed);
+}
+
+/* Interrupted after each batch and resumed: together what an undisturbed run gives. */
+static void check_resume(const char *path, cm_file_format_t format)
+{
+    const cm_file_options_t options = {.path = path, .format = format};
+    result_t whole, head, tail;
+
+    read_file(options, &whole);
+    assert_int_equal(0, whole.rc);
+    assert_true(whole.batches > 3);
+    for (int batches = 1; batches < whole.batches; batches++) {
+        cm_source_t *source = open_file(options);
+        drain(source, batches, &head);
+        cm_source_close(source);
+        source = open_file(options);
+        cm_err_t err = {0, ""};
+        assert_int_equal(0, cm_file_resume(source, head.position, &err));
+        drain(source, INT32_MAX, &tail);
+        cm_source_close(source);
+        cm_buf_add(&head.events, tail.events.data, tail.events.len);
+        cm_buf_add(&head.dead, tail.dead.data, tail.dead.len);
+        cm_account_add(&head.account, &tail.account);
+        assert_string_equal(whole.events.data, head.events.data);
+        assert_string_equal(whole.dead.data, head.dead.data);
+        assert_memory_equal(&whole.account, &head.account, sizeof head.account);
+        free_result(&head);
+        free_result(&tail);
+    }
+    free_result(&whole);
+}
+
+static void resumes(void **state)
+{
+    cm_buf_t text = many_lines(), packed = CM_BUF_INIT, csv = CM_BUF_INIT;
+
+    (void)state;
+    check_resume(temp_write("a.log", text.data, text.len), CM_FILE_AUTO);
+    add_zstd(&packed, (cm_str_t){text.data, text.len});
+    check_resume(temp_write("a.zst", packed.data, packed.len), CM_FILE_COMMON);
+    cm_buf_add_text(&csv, "user_id,timestamp,url\n");
+    for (int i = 1; i < 20000; i++)
+        cm_buf_printf(&csv, "u%d,%d,\"/a\nb\"%s\n", i % 50, i, i % 100 ? "" : ",more");
+    check_resume(temp_write("a.csv", csv.data, csv.len), CM_FILE_AUTO);
+    cm_buf_free(&text);
+    cm_buf_free(&packed);
+    cm_buf_free(&csv);
+}
+
+static void starts_over_when_the_position_is_not_in_the_file(void **state)
+{
+    const cm_file_options_t options = {.path = write_text("a.log", access_log)};
+    static const int64_t positions[] = {0, -1, 5, sizeof access_log, INT64_C(1) << 40};
+    result_t got;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof positions / sizeof positions[0]; i++) {
+        cm_source_t *source = open_file(options);
+        cm_err_t err = {0, ""};
+        assert_int_equal(0, cm_file_resume(source, positions[i], &err));
+        drain(source, INT32_MAX, &got);
+        cm_source_close(source);
+        expect_account(&got, 6, 3, 1, 2, 0);
+        assert_non_null(strstr(got.events.data, "3397cfb6-199d-5bb2-9391-4cc0cc917eb3"));
+        free_result(&got);
+    }
+}
+
+static void copy_identity(cm_file_options_t options, char text[512])
+{
+    cm_source_t *source = open_file(options);
+    snprintf(text, 512, "%s", cm_file_identity(source));
+    cm_source_close(source);
+}
+
+static void has_an_identity(void **state)
+{
+    char first[512], other[512];
+    const char *path = write_text("a.log", access_log);
+
+    (void)state;
+    copy_identity((cm_file_options_t){.path = path}, first);
+    assert_int_equal(0, strncmp(first, "file:/tmp/clickmill-test-", 25));
+    assert_string_equal(":combined:pages:", strstr(first, ":combined"));
+    copy_identity((cm_file_options_t){.path = path, .format = CM_FILE_COMBINED}, other);
+    assert_string_equal(first, other);
+    copy_identity((cm_file_options_t){.path = path, .all = true, .site = "https://h"}, other);
+    assert_string_equal(":combined:all:https://h", strstr(other, ":combined"));
+    write_text("a.log", "h - - [17/May/2015:10:05:03 +0000] \"GET / HTTP/1.1\" 200 1\n");
+    copy_identity((cm_file_options_t){.path = path}, other);
+    assert_string_not_equal(first, other);
+}
+
+static void reads_a_pipe_as_it_comes(void **state)
+{
+    static const char line[] = "{\"user_id\":\"u\",\"timestamp\":1,\"url\":\"/\"}\n";
+    int ends[2];
+    char path[32];
+    atomic_bool stop = false;
+    cm_batch_t batch = CM_BATCH_INIT;
+    cm_err_t err;
+    uint64_t done, total;
+
+    (void)state;
+    assert_int_equal(0, pipe(ends));
+    snprintf(path, sizeof path, "/dev/fd/%d", ends[0]);
+    assert_int_equal(sizeof line - 1, write(ends[1], line, sizeof line - 1));
+    cm_source_t *source = open_file((cm_file_options_t){.path = path, .stop = &stop});
+    assert_string_equal("", cm_file_identity(source));
+    source->ops->progress(source, &done, &total);
+    assert_int_equal(0, total);
+    assert_int_equal(1, cm_source_next(source, &batch, &err));
+    assert_int_equal(1, batch.count);
+    assert_int_equal(0, batch.source.len);
+    cm_batch_clear(&batch);
+    assert_int_equal(1, cm_source_next(source, &batch, &err));
+    assert_int_equal(0, batch.count);
+    atomic_store(&stop, true);
+    cm_batch_clear(&batch);
+    assert_int_equal(1, cm_source_next(source, &batch, &err));
+    atomic_store(&stop, false);
+    assert_int_equal(sizeof line - 2, write(ends[1], line, sizeof line - 2));
+    close(ends[1]);
+    cm_batch_clear(&batch);
+    assert_int_equal(0, cm_source_next(source, &batch, &err));
+    assert_int_equal(1, batch.count);
+    cm_batch_free(&batch);
+    cm_source_close(source);
+    close(ends[0]);
+}
+
+static void stops_while_a_pipe_is_silent(void **state)
+{
+    int ends[2];
+    char path[32];
+    atomic_bool stop = true;
+    cm_source_t *source;
+    cm_err_t err;
+
+    (void)state;
+    assert_int_equal(0, pipe(ends));
+    snprintf(path, sizeof path, "/dev/fd/%d", ends[0]);
+    const cm_file_options_t options = {.path = path, .visitor_key = key, .stop = &stop};
+    assert_int_equal(CM_ESTOP, cm_file_open(&options, &source, &err));
+    close(ends[0]);
+    close(ends[1]);
+}
+
+/* The log of a real server, see DESIGN.md; the counts are those of an awk script over the file. */
+static void reads_a_real_log(void **state)
+{
+    const char *shared = getenv("CM_SHARED"), *root = getenv("CM_SOURCE_ROOT");
+    char path[1024];
+    result_t got;
+
+    (void)state;
+    if (shared != NULL)
+        snprintf(path, sizeof path, "%s/data/apache_logs", shared);
+    else
+        snprintf(path, sizeof path, "%s/../shared/data/apache_logs", root ? root : ".");
+    if (access(path, R_OK) != 0) {
+        fprintf(stderr, "SKIP: no real access log at %s; name its directory in CM_SHARED\n", path);
+        skip();
+    }
+    read_file((cm_file_options_t){.path = path, .all = true}, &got);
+    expect_account(&got, 10000, 10000, 0, 0, 0);
+    free_result(&got);
+    read_file((cm_file_options_t){.path = path}, &got);
+    expect_account(&got, 10000, 4230, 0, 5770, 0);
+    free_result(&got);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_json_lines),
+        cmocka_unit_test(reads_csv),
+        cmocka_unit_test(csv_recovers),
+        cmocka_unit_test(csv_gives_up_a_quote_after_one_mebibyte),
+        cmocka_unit_test(reads_csv_records_as_long_as_may_be),
+        cmocka_unit_test(events_outlive_the_buffer),
+        cmocka_unit_test(rejects_a_line_that_is_too_long),
+        cmocka_unit_test(reads_access_logs),
+        cmocka_unit_test(takes_every_line_with_all),
+        cmocka_unit_test(asks_the_enrichment),
+        cmocka_unit_test(recognises_formats),
+        cmocka_unit_test(says_what_it_cannot_open),
+        cmocka_unit_test(a_truncated_gzip_gives_what_it_has),
+        cmocka_unit_test(resumes),
+        cmocka_unit_test(starts_over_when_the_position_is_not_in_the_file),
+        cmocka_unit_test(has_an_identity),
+        cmocka_unit_test(reads_a_pipe_as_it_comes),
+        cmocka_unit_test(stops_while_a_pipe_is_silent),
+        cmocka_unit_test(reads_a_real_log),
+    };
+    return cmocka_run_group_tests(tests, temp_setup, temp_teardown);
+}
