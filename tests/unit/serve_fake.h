@@ -286,7 +286,7 @@ static inline cm_buf_t ask_for(uint16_t port, const char *method, const char *ta
 
 static inline int status_of(const cm_buf_t *reply)
 {
-    return reply->len > 12 ? atoi(reply->data + 9) : 0;
+    return reply->len > 12 ? (int)strtol(reply->data + 9, NULL, 10) : 0;
 }
 
 static inline const char *body_of(const cm_buf_t *reply)

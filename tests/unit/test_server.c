@@ -283,7 +283,9 @@ static void tag_of(const cm_buf_t *reply, char tag[64])
     const char *at = strstr(reply->data, "ETag: ");
 
     assert_non_null(at);
-    assert_int_equal(sscanf(at, "ETag: %63s", tag), 1);
+    at += strlen("ETag: ");
+    snprintf(tag, 64, "%.*s", (int)strcspn(at, "\r\n"), at);
+    assert_int_not_equal(tag[0], '\0');
 }
 
 static void expect_known(uint16_t port, const char *target)
@@ -295,8 +297,8 @@ static void expect_known(uint16_t port, const char *target)
     tag_of(&reply, tag);
     cm_buf_free(&reply);
     for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
-        snprintf(header + 15, sizeof header - 15, formats[i], tag);
-        strcat(header, "\r\n");
+        int len = 15 + snprintf(header + 15, sizeof header - 15, formats[i], tag);
+        snprintf(header + len, sizeof header - (size_t)len, "\r\n");
         reply = ask_for(port, "GET", target, header);
         assert_int_equal(status_of(&reply), 304);
         assert_string_equal(body_of(&reply), "");
