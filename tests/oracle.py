@@ -38,7 +38,12 @@ ORDER BY 2, 3, 1
 
 def row_key(user_id, timestamp):
     """The row key of an event that has none."""
-    return str(uuid.uuid5(uuid.NAMESPACE_DNS, "%s_%d" % (user_id, timestamp)))
+    return uuid_of("%s_%d" % (user_id, timestamp))
+
+
+def uuid_of(name):
+    """The UUIDv5 of a name in the DNS name space."""
+    return str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
 
 
 def load(events):

@@ -85,14 +85,24 @@ def test_any_order_any_repetition_any_pieces(t):
         t.equal(t.all_answers(data), wanted, "rebuilt answers of " + data)
 
 
-def test_little_memory_gives_the_same(t):
-    made = traffic.events(23, 20000)
-    t.ingest(made)
+def test_threads_do_not_matter(t):
+    t.ingest(traffic.events(23, 20000))
     t.process()
     wanted = t.all_answers()
-    for options in (["--memory", "64k"], ["--threads", "1"], ["--threads", "7"]):
-        t.clickmill("process", "--rebuild", "--window", "all,day,hour", *options)
-        t.equal(t.all_answers(), wanted, "answers with " + " ".join(options))
+    for threads in (1, 2, 7):
+        t.clickmill("process", "--rebuild", "--window", "all,day,hour", "--threads", threads)
+        t.equal(t.all_answers(), wanted, "answers of %d threads" % threads)
+
+
+@slow
+def test_little_memory_gives_the_same(t):
+    """What does not fit in memory is milled a range of users at a time."""
+    t.clickmill("produce", "--count", 2000000, "--users", 50000, "--urls", 300, "--late", 5,
+                "--repeat", 5)
+    t.process("all", "day")
+    wanted = t.answers("all"), t.answers("day")
+    t.clickmill("process", "--rebuild", "--window", "all,day", "--memory", "16m")
+    t.equal((t.answers("all"), t.answers("day")), wanted, "answers with 16 MB")
 
 
 def test_session_timeout_is_an_option(t):

@@ -1,0 +1,255 @@
+"""The real access log, counted a second time with a regular expression and with SQL."""
+
+import collections
+import gzip
+import hashlib
+import hmac
+import json
+import os
+import re
+import shutil
+import subprocess
+from datetime import datetime
+from urllib.parse import quote
+
+import oracle
+from harness import INPUT
+
+LINE = re.compile(r'(?P<address>\S+) \S+ (?P<user>\S+) \[(?P<time>[^\]]+)\] "(?P<request>.*?)"'
+                  r' (?P<status>\d{3}) (?:\d+|-)(?: "(?P<referrer>.*?)" "(?P<agent>.*?)"?)?$')
+ASSET = re.compile(r"\.(css|js|mjs|map|json|wasm|webmanifest|a?png|jpe?g|gif|svgz?|webp|avif|ico|cur"
+                   r"|bmp|tiff?|woff2?|ttf|otf|eot|mp[34]|m4[avs]|webm|og[gav]|avi|mov|wav|flac|aac"
+                   r"|mpe?g|flv|swf|m3u8|ts|vtt)$", re.I)
+
+
+def real_log(t):
+    """(path, lines) of the log; the lines are in Latin-1, byte by byte."""
+    path = t.shared("data", "apache_logs")
+    with open(path, encoding="latin-1", newline="\n") as file:
+        return path, file.read().splitlines()
+
+
+def fields(line):
+    found = LINE.match(line)
+    assert found, line
+    method, _, rest = found["request"].partition(" ")
+    url = rest.rpartition(" ")[0]
+    return dict(found.groupdict(), method=method, url=url, status=int(found["status"]))
+
+
+def is_page_view(entry):
+    path = re.split(r"[?#;]", entry["url"])[0].rsplit("/", 1)[-1]
+    return (entry["method"] == "GET" and (200 <= entry["status"] < 300 or entry["status"] == 304)
+            and not ASSET.search(path))
+
+
+def clicks(t, data="data"):
+    """Clicks and users by URL, as the answers have them."""
+    return {row[1]: (row[3], row[4]) for row in oracle.parse(t.answers(data=data), "all")}
+
+
+def counted(entries):
+    """The same, counted here: a user is an address with a user agent."""
+    users, total = collections.defaultdict(set), collections.Counter()
+    for entry in entries:
+        total[entry["url"]] += 1
+        users[entry["url"]].add((entry["address"], entry["agent"]))
+    return {url: (total[url], len(users[url])) for url in total}
+
+
+def test_all_lines(t):
+    path, lines = real_log(t)
+    account = t.clickmill("import", "--all", "--format", "combined", "--json", path).json
+    t.equal([account[name] for name in ("read", "accepted", "rejected", "skipped")],
+            [10000, 10000, 0, 0], "account")
+    account = t.process()
+    t.equal((account["accepted"], account["events"], account["duplicates"]), (10000, 10000, 0),
+            "account of process")
+    t.equal(clicks(t), counted(map(fields, lines)), "clicks and users by URL")
+    exported = [json.loads(line) for line in t.clickmill("export").out.splitlines()]
+    t.equal(len(exported), 10000, "exported events")
+    oracle.compare(t, exported, {window: t.answers(window) for window in ("all", "day", "hour")})
+    days = collections.Counter(entry["time"][:11] for entry in map(fields, lines))
+    got = collections.Counter()
+    for row in oracle.parse(t.answers("day"), "day"):
+        got[datetime.utcfromtimestamp(row[0] / 1000).strftime("%d/%b/%Y")] += row[3]
+    t.equal(got, days, "clicks by day")
+
+
+def test_page_views(t):
+    path, lines = real_log(t)
+    views = [entry for entry in map(fields, lines) if is_page_view(entry)]
+    account = t.clickmill("import", "--json", path).json  # the format is found out
+    t.equal([account[name] for name in ("read", "accepted", "rejected", "skipped")],
+            [10000, len(views), 0, 10000 - len(views)], "account")
+    t.process()
+    t.equal(clicks(t), counted(views), "clicks and users by URL")
+    awk = ("awk '{split($0, q, \"\\\"\"); split(q[2], r, \" \"); split(q[3], s, \" \");"
+           " if (r[1] == \"GET\" && (s[1] ~ /^2/ || s[1] == 304)) n++} END {print n}' " + path)
+    answered = int(subprocess.run(awk, shell=True, capture_output=True, check=True).stdout)
+    assets = sum(1 for entry in map(fields, lines)
+                 if entry["method"] == "GET" and not is_page_view(entry)
+                 and (200 <= entry["status"] < 300 or entry["status"] == 304))
+    t.equal(answered - assets, len(views), "GETs answered 2xx or 304 by awk, without assets")
+
+
+def test_again_and_overlapping_changes_nothing(t):
+    path, lines = real_log(t)
+    t.clickmill("import", "--all", path)
+    t.process()
+    wanted = t.all_answers()
+    t.clickmill("import", "--all", path)
+    account = t.process()
+    t.equal((account["events"], account["duplicates"]), (10000, 10000), "after the same log again")
+    t.equal(t.all_answers(), wanted, "answers after the same log again")
+
+    first = t.write("access.log.1", "\n".join(lines[:6000]).encode("latin-1") + b"\n")
+    second = t.write("access.log", "\n".join(lines[4000:]).encode("latin-1"))
+    account = t.clickmill("import", "--all", "--json", first, second).json
+    t.equal(account["accepted"], 12000, "lines of the overlapping halves")
+    account = t.process()
+    t.equal((account["events"], account["duplicates"]), (10000, 22000), "after the halves")
+    t.equal(t.all_answers(), wanted, "answers after the halves")
+
+    new_store_with_the_key(t, "data", "halves")
+    t.clickmill("import", "--all", "--data", "halves", second, first)
+    account = t.process(data="halves")
+    t.equal((account["events"], account["duplicates"]), (10000, 2000), "from the halves alone")
+    t.equal(t.all_answers("halves"), wanted, "answers from the halves alone")
+
+
+def new_store_with_the_key(t, old, new):
+    """An empty store whose visitors have the same names as another's."""
+    t.clickmill("import", "--format", "jsonl", "--data", new, "-")
+    database = t.database(old)
+    key = database.execute("SELECT value FROM secret WHERE name = 'visitor'").fetchone()[0]
+    database.close()
+    database = t.database(new)
+    with database:
+        database.execute("INSERT OR REPLACE INTO secret VALUES ('visitor', ?)", (key,))
+    database.close()
+
+
+def test_packed_files_are_the_same(t):
+    path, _ = real_log(t)
+    t.clickmill("import", "--all", path)
+    t.process()
+    wanted = t.all_answers()
+    with open(path, "rb") as file, gzip.open(t.path("log.gz"), "wb") as packed:
+        shutil.copyfileobj(file, packed)
+    with open(path, "rb") as file:  # two members, as `cat a.gz b.gz` makes them
+        content = file.read()
+    half = content.index(b"\n", len(content) // 2) + 10
+    t.write("two.gz", gzip.compress(content[:half]) + gzip.compress(content[half:]))
+    names = ["log.gz", "two.gz"]
+    if shutil.which("zstd"):
+        subprocess.run(["zstd", "-q", path, "-o", t.path("log.zst")], check=True)
+        names.append("log.zst")
+    for name in names:
+        new_store_with_the_key(t, "data", name + ".data")
+        account = t.clickmill("import", "--all", "--json", "--data", name + ".data", name).json
+        t.equal(account["accepted"], 10000, "accepted of " + name)
+        t.process(data=name + ".data")
+        t.equal(t.all_answers(name + ".data"), wanted, "answers of " + name)
+    if "log.zst" not in names:
+        t.skip("zstd is not installed (Debian package zstd): only .gz was tested")
+
+
+def test_addresses_are_not_stored(t):
+    path, lines = real_log(t)
+    t.clickmill("import", "--all", path)
+    t.process()
+    addresses = {fields(line)["address"].encode() for line in lines}
+    t.true(len(addresses) > 1000, "only %d addresses" % len(addresses))
+    # Blocks are compressed, so the texts that come out of them count as well.
+    contents = {"export": t.clickmill("export").raw}
+    for name in os.listdir(t.path("data")):
+        with open(t.path("data", name), "rb") as file:
+            contents[name] = file.read()
+    for name, content in contents.items():
+        words = set(re.findall(rb"\d+\.\d+\.\d+\.\d+", content))
+        t.equal(words & addresses, set(), "addresses in " + name)
+
+
+def test_users_and_row_keys(t):
+    """A visitor is HMAC-SHA-256 of address and user agent; copies within a second are counted."""
+    _, lines = real_log(t)
+    sample = [line for line in lines if line.isascii()][:500]
+    same = sample[7]
+    content = "\n".join(sample + [same, same]).encode("latin-1")
+    t.clickmill("import", "--format", "combined", "--all", "-", stdin=content)
+    exported = [json.loads(line) for line in t.clickmill("export").out.splitlines()]
+    t.equal(len(exported), len(sample) + 2, "events")
+    database = t.database()
+    key = database.execute("SELECT value FROM secret").fetchone()[0]
+    database.close()
+    seen = collections.Counter()
+    for line, event in zip(sample + [same, same], exported):
+        entry = fields(line)
+        time = datetime.strptime(entry["time"], "%d/%b/%Y:%H:%M:%S %z")
+        milliseconds = int(time.timestamp()) * 1000
+        t.equal(event["timestamp"], milliseconds, "time of " + line)
+        t.equal(event["url"], entry["url"], "URL of " + line)
+        visitor = "%s\0%s" % (entry["address"], entry["agent"] if entry["agent"] != "-" else "")
+        t.equal(event["user_id"],
+                hmac.digest(key, visitor.encode("latin-1"), hashlib.sha256).hex()[:32],
+                "user of " + line)
+        name = "%s_%d_%s" % (event["user_id"], milliseconds, entry["request"])
+        t.equal(event["row_key"], oracle.uuid_of("%s_%d" % (name, seen[name])), "row key of " + line)
+        seen[name] += 1
+
+
+def test_named_users_site_and_common_format(t):
+    line = '192.0.2.7 - %s [17/May/2015:10:05:03 +0200] "GET /a?b=1 HTTP/1.1" 200 17'
+    t.write("common.log", "\n".join([line % "ann", line % "-", line % "ann"]))
+    account = t.clickmill("import", "--json", "--site", "https://www.example.com",
+                          "common.log").json
+    t.equal(account["accepted"], 3, "accepted")
+    exported = [json.loads(text) for text in t.clickmill("export").out.splitlines()]
+    t.equal([event["url"] for event in exported], ["https://www.example.com/a?b=1"] * 3, "URL")
+    t.equal([event["timestamp"] for event in exported], [1431849903000] * 3, "time")
+    t.equal([event["user_id"] == "ann" for event in exported], [True, False, True], "users")
+    t.equal(exported[0]["row_key"],
+            oracle.uuid_of("ann_1431849903000_GET /a?b=1 HTTP/1.1_0"), "row key of the first")
+    t.equal(exported[2]["row_key"],
+            oracle.uuid_of("ann_1431849903000_GET /a?b=1 HTTP/1.1_1"), "row key of its copy")
+
+
+def test_what_is_skipped(t):
+    line = '192.0.2.7 - - [17/May/2015:10:05:03 +0000] "%s" %d 17 "-" "curl/8"'
+    requests = [("GET /page HTTP/1.1", 200, True), ("GET /page HTTP/1.1", 304, True),
+                ("GET /page HTTP/1.1", 206, True), ("GET /page HTTP/1.1", 301, False),
+                ("GET /page HTTP/1.1", 404, False), ("GET /page HTTP/1.1", 500, False),
+                ("POST /page HTTP/1.1", 200, False), ("HEAD /page HTTP/1.1", 200, False),
+                ("GET /logo.PNG HTTP/1.1", 200, False), ("GET /a.css?v=3 HTTP/1.1", 200, False),
+                ("GET /show?file=a.css HTTP/1.1", 200, True), ("GET /v1.2/page HTTP/1.1", 200, True),
+                ("GET /page.html HTTP/2.0", 200, True), ("-", 400, False)]
+    for request, status, taken in requests:
+        data = "data-" + quote(request + str(status), safe="")
+        account = t.clickmill("import", "--json", "--format", "combined", "--data", data, "-",
+                              stdin=line % (request, status)).json
+        t.equal((account["read"], account["accepted"], account["skipped"]),
+                (1, int(taken), int(not taken)), "account of %s %d" % (request, status))
+
+
+def test_malformed_lines(t):
+    good = '192.0.2.7 - - [17/May/2015:10:05:03 +0000] "GET /a HTTP/1.1" 200 17 "-" "curl/8"'
+    bad = [good.replace("17/May", "31/Jun"), good.replace("17/May", "17/Mai"),
+           good.replace("+0000", "0000"), good.replace("10:05:03", "24:05:03"),
+           good.replace("[", ""), good.replace(" 200 ", " ok "), good.replace(" 17 ", " x "),
+           good.replace('"GET /a HTTP/1.1"', "GET"), good[:40], "x", good.replace('"-"', "-"),
+           good.replace("17/May/2015", "17/May/1969"), good.replace("17/May/2015", "17/May/2115")]
+    content = "".join(line + "\n" for line in [good] + bad + ["", "  ", good])
+    t.write("bad.log", content)
+    account = t.clickmill("import", "--json", "--format", "combined", "--all", "bad.log").json
+    t.equal([account[name] for name in ("read", "accepted", "rejected", "skipped")],
+            [len(bad) + 2, 2, len(bad), 0], "account")
+    letters = [json.loads(line) for line in t.clickmill("dead", "list", "--json").out.splitlines()]
+    t.equal([letter["payload"] for letter in letters], bad, "payloads")
+    t.equal([letter["origin"] for letter in letters],
+            ["bad.log:%d" % number for number in range(2, len(bad) + 2)], "origins")
+
+
+def test_a_log_is_not_events(t):
+    t.write("prose.txt", "Call me Ishmael.\nSome years ago\n")
+    t.says(t.clickmill("import", "prose.txt", check=INPUT), "prose.txt")
