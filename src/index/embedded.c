@@ -115,9 +115,9 @@ static int collect_changes(const cm_cells_t *cells, cm_reader_t *reader, change_
     *changes = malloc((cells->count ? cells->count : 1) * sizeof **changes);
     if (*changes == NULL)
         return cm_fail_memory(err);
-    for (size_t i = 0; rc == 0 && i <= cells->mask; i++) {
-        const cm_cell_t *cell = &cells->slots[i];
-        if (!cells->used[i] || cm_numbers_zero(&cell->numbers))
+    for (uint32_t i = 0; rc == 0 && i < cells->count; i++) {
+        const cm_cell_t *cell = &cells->list[i];
+        if (cm_numbers_zero(&cell->numbers))
             continue;
         change_t *change = &(*changes)[(*count)++];
         *change = (change_t){.cell = cell};

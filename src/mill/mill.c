@@ -9,11 +9,12 @@
 
 enum {
     THREADS_MAX = 64,
-    PARTITIONS_MAX = 1024,
-    PARTITION_GRAINS = 32 * 1024, /* about what a core's L2 cache holds */
-    /* Memory an event needs while it is in hand: twice its grain, once in a chunk and once in its
-     * partition while one is emptied into the other, and some for ties. */
-    BYTES_PER_EVENT = 3 * (int)sizeof(cm_grain_t),
+    PARTITIONS_MAX = 4096,
+    PARTITION_GRAINS = 32 * 1024, /* 512 KiB: what a core's L2 cache holds beside the cells */
+    USER_BITS = 64 - CM_GRAIN_TIME_BITS,
+    /* Memory an event needs while it is in hand: its grain, and some for the chunks that are not
+     * full and for ties. */
+    BYTES_PER_EVENT = 24,
 };
 
 typedef struct mill mill_t;
@@ -22,8 +23,10 @@ typedef struct worker {
     mill_t *mill;
     cm_reader_t *reader;
     size_t block_from, block_to;
-    cm_heap_t *heaps;       /* one a partition */
-    cm_timeline_t timeline; /* its cells are the worker's own */
+    cm_heap_t *heaps; /* one a partition */
+    cm_slabs_t slabs;
+    cm_partition_t partition; /* the one at hand */
+    cm_timeline_t timeline;   /* its cells are the worker's own */
     cm_ties_t ties;
     int rc;
     cm_err_t err;
@@ -35,8 +38,9 @@ struct mill {
     size_t block_count;
     int64_t upto;
     uint8_t *affected; /* a bit a user: has new events; NULL: everybody */
+    cm_grain_shape_t shape;
     cm_spread_t spread;
-    cm_partition_t *partitions;
+    cm_partition_t *kept; /* one a partition: those that wait for their ties */
     worker_t *workers;
     int worker_count;
     atomic_uint next; /* partition to take */
@@ -44,41 +48,61 @@ struct mill {
 
 /* ---- phases, each run by all workers ---- */
 
-static bool wanted(const mill_t *mill, uint32_t user, int64_t ordinal)
+static bool is_affected(const mill_t *mill, uint32_t user)
 {
-    if (ordinal >= mill->upto)
-        return false;
-    if (user % mill->spread.passes != mill->spread.pass)
-        return false;
     return mill->affected == NULL || (mill->affected[user >> 3] >> (user & 7) & 1);
 }
 
-/* Reads a range of blocks and spreads the events over the partitions. */
+/* Spreads the events of one block over the partitions. */
+static int scatter_block(worker_t *worker, const cm_columns_t *columns)
+{
+    const mill_t *mill = worker->mill;
+    const cm_spread_t spread = mill->spread;
+    const cm_grain_shape_t shape = mill->shape;
+    int64_t left = mill->upto - columns->first;
+    uint32_t count = left < columns->count ? (uint32_t)left : columns->count;
+
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t user = columns->ids[CM_USER][i], number = user;
+        if (spread.passes > 1) {
+            if (user % spread.passes != spread.pass)
+                continue;
+            number = user / spread.passes;
+        }
+        if (!is_affected(mill, user))
+            continue;
+        uint64_t place =
+            (uint64_t)columns->ids[CM_URL][i] * shape.countries + columns->ids[CM_COUNTRY][i];
+        cm_grain_t grain = {(uint64_t)(number >> spread.shift) << CM_GRAIN_TIME_BITS |
+                                (uint64_t)columns->time[i],
+                            place << shape.ordinal_bits | (uint64_t)(columns->first + i)};
+        if (cm_heap_add(&worker->heaps[number & (spread.count - 1)], &worker->slabs, grain) < 0)
+            return cm_fail_memory(&worker->err);
+    }
+    return 0;
+}
+
 static void scatter_phase(worker_t *worker)
 {
-    mill_t *mill = worker->mill;
     cm_columns_t columns = {0};
 
     for (size_t b = worker->block_from; worker->rc == 0 && b < worker->block_to; b++) {
-        worker->rc =
-            cm_reader_read(worker->reader, &mill->blocks[b], CM_READ_HOT, &columns, &worker->err);
-        for (uint32_t i = 0; worker->rc == 0 && i < columns.count; i++) {
-            uint32_t user = columns.ids[CM_USER][i];
-            if (!wanted(mill, user, columns.first + i))
-                continue;
-            cm_grain_t grain = {.time = columns.time[i],
-                                .ordinal = columns.first + i,
-                                .user = user,
-                                .url = columns.ids[CM_URL][i],
-                                .country = columns.ids[CM_COUNTRY][i]};
-            if (cm_heap_add(&worker->heaps[cm_spread_partition(&mill->spread, user)], &grain) < 0)
-                worker->rc = cm_fail_memory(&worker->err);
-        }
+        worker->rc = cm_reader_read(worker->reader, &worker->mill->blocks[b], CM_READ_HOT, &columns,
+                                    &worker->err);
+        if (worker->rc == 0)
+            worker->rc = scatter_block(worker, &columns);
     }
     cm_columns_free(&columns);
 }
 
-/* Gathers and orders partitions until none is left. */
+static void mill_partition(worker_t *worker, cm_partition_t *partition)
+{
+    if (worker->mill->options->copies == NULL)
+        cm_partition_mill(partition, worker->mill->options->since, &worker->timeline);
+}
+
+/* Orders partitions until none is left, and mills them while they are in the cache; only those with
+ * ties whose row keys must be read are kept for later. */
 static void order_phase(worker_t *worker)
 {
     mill_t *mill = worker->mill;
@@ -86,35 +110,42 @@ static void order_phase(worker_t *worker)
     uint32_t p;
 
     while (worker->rc == 0 && (p = atomic_fetch_add(&mill->next, 1)) < mill->spread.count) {
+        size_t ties = worker->ties.count;
         for (int i = 0; i < mill->worker_count; i++)
             heaps[i] = &mill->workers[i].heaps[p];
-        worker->rc = cm_partition_build(&mill->partitions[p], heaps, mill->worker_count,
-                                        &mill->spread, &worker->ties, &worker->err);
+        worker->partition.number = p;
+        worker->rc = cm_partition_build(&worker->partition, heaps, mill->worker_count,
+                                        &worker->slabs, &mill->spread, &worker->ties, &worker->err);
+        if (worker->rc < 0)
+            break;
+        if (worker->ties.count == ties) {
+            mill_partition(worker, &worker->partition);
+        } else {
+            mill->kept[p] = worker->partition;
+            worker->partition = (cm_partition_t){0};
+        }
     }
-    /* Ties read row keys; each worker resolves those of the partitions that it has built. */
+    /* Each worker resolves the ties of the partitions that it has built. */
     if (worker->rc == 0)
         worker->rc = cm_ties_resolve(&worker->ties, worker->reader, &worker->err);
-    cm_ties_free(&worker->ties);
+}
+
+static void kept_phase(worker_t *worker)
+{
+    mill_t *mill = worker->mill;
+    uint32_t p;
+
+    while ((p = atomic_fetch_add(&mill->next, 1)) < mill->spread.count) {
+        if (mill->kept[p].count > 0)
+            mill_partition(worker, &mill->kept[p]);
+        cm_partition_free(&mill->kept[p]);
+    }
 }
 
 static void mark_copy(void *context, int64_t ordinal)
 {
     mill_t *mill = context;
     atomic_fetch_or(&mill->options->copies[ordinal >> 3], (unsigned char)(1u << (ordinal & 7)));
-}
-
-static void timeline_phase(worker_t *worker)
-{
-    mill_t *mill = worker->mill;
-    uint32_t p;
-
-    while ((p = atomic_fetch_add(&mill->next, 1)) < mill->spread.count) {
-        if (mill->options->copies != NULL)
-            cm_partition_copies(&mill->partitions[p], mark_copy, mill);
-        else
-            cm_partition_mill(&mill->partitions[p], mill->options->since, &worker->timeline);
-        cm_partition_free(&mill->partitions[p]);
-    }
 }
 
 /* ---- running them ---- */
@@ -192,20 +223,66 @@ static int find_affected(mill_t *mill, cm_err_t *err)
     return rc;
 }
 
-static void choose_spread(mill_t *mill)
+/* How many events are in hand if all is done in one pass. */
+static int count_wanted(mill_t *mill, int64_t fits, int64_t *wanted, cm_err_t *err)
 {
-    int64_t memory = mill->options->memory;
-    int64_t fits = memory < BYTES_PER_EVENT ? 1 : memory / BYTES_PER_EVENT;
-    int64_t passes = memory > 0 ? (mill->upto + fits - 1) / fits : 1;
-    uint32_t count = 1;
+    cm_columns_t columns = {0};
+    int rc = 0;
 
+    *wanted = mill->upto;
+    if (mill->affected == NULL || *wanted <= fits)
+        return 0;
+    *wanted = 0;
+    for (size_t b = 0; rc == 0 && b < mill->block_count; b++) {
+        rc = cm_reader_read(mill->workers[0].reader, &mill->blocks[b], CM_READ_HOT, &columns, err);
+        for (uint32_t i = 0; rc == 0 && i < columns.count; i++)
+            *wanted += is_affected(mill, columns.ids[CM_USER][i]);
+    }
+    cm_columns_free(&columns);
+    return rc;
+}
+
+static int choose_spread(mill_t *mill, cm_err_t *err)
+{
+    int64_t memory = mill->options->memory > 0 ? mill->options->memory : INT64_MAX;
+    int64_t fits = memory < BYTES_PER_EVENT ? 1 : memory / BYTES_PER_EVENT;
+    cm_spread_t *spread = &mill->spread;
+    int64_t wanted;
+
+    int rc = count_wanted(mill, fits, &wanted, err);
+    if (rc < 0)
+        return rc;
+    int64_t passes = wanted / fits + (wanted % fits != 0);
     /* A pass has one user at least. */
-    passes = passes > mill->spread.users ? mill->spread.users : passes;
-    passes = passes < 1 ? 1 : passes;
-    while (count < PARTITIONS_MAX && mill->upto / passes / count > PARTITION_GRAINS)
-        count *= 2;
-    mill->spread.passes = (uint32_t)passes;
-    mill->spread.count = count;
+    passes = passes > spread->users ? spread->users : passes;
+    spread->passes = (uint32_t)(passes < 1 ? 1 : passes);
+    spread->shift = 0;
+    while ((1u << spread->shift) < PARTITIONS_MAX &&
+           (wanted / spread->passes >> spread->shift > PARTITION_GRAINS ||
+            spread->users / spread->passes >> spread->shift >= 1u << USER_BITS))
+        spread->shift++;
+    spread->count = 1u << spread->shift;
+    return 0;
+}
+
+/* How a grain's load is divided. */
+static int choose_shape(mill_t *mill, uint32_t urls, uint32_t countries, cm_err_t *err)
+{
+    uint64_t places = (uint64_t)urls * (countries > 0 ? countries : 1);
+    unsigned place_bits = 1, ordinal_bits = 1;
+
+    while (place_bits < 64 && places >> place_bits != 0)
+        place_bits++;
+    while ((uint64_t)mill->upto >> ordinal_bits != 0)
+        ordinal_bits++;
+    mill->shape = (cm_grain_shape_t){ordinal_bits, (UINT64_C(1) << ordinal_bits) - 1,
+                                     countries > 0 ? countries : 1};
+    if (place_bits + ordinal_bits > 64)
+        return cm_fail(err, CM_EINTERNAL,
+                       "%lld events with %u urls and %u countries are more than the mill can hold; "
+                       "split the data into several directories",
+                       (long long)mill->upto, urls, countries);
+    return 0;
 }
 
 static int make_workers(mill_t *mill, cm_err_t *err)
@@ -220,10 +297,6 @@ static int make_workers(mill_t *mill, cm_err_t *err)
     for (int i = 0; rc == 0 && i < threads; i++) {
         worker_t *worker = &mill->workers[mill->worker_count++];
         worker->mill = mill;
-        worker->timeline =
-            (cm_timeline_t){.cells = cm_cells_new(),
-                            .windows = mill->options->windows,
-                            .session_timeout_s = mill->options->session_timeout / 1000};
         rc = mill->options->reader(mill->options->context, &worker->reader, err);
     }
     return rc;
@@ -254,36 +327,70 @@ static int run_pass(mill_t *mill, cm_err_t *err)
     if ((rc = run_phase(mill, order_phase, err)) < 0)
         return rc;
     report(mill, 0.8);
-    rc = run_phase(mill, timeline_phase, err);
+    rc = run_phase(mill, kept_phase, err);
     report(mill, 1.0);
     return rc;
 }
 
-static int run(mill_t *mill, cm_err_t *err)
+/* Looks at the store: its blocks, how far it goes, how many texts it has. */
+static int survey(mill_t *mill, uint32_t *urls, uint32_t *countries, cm_err_t *err)
 {
-    int rc = make_workers(mill, err);
-    if (rc < 0)
-        return rc;
     cm_reader_t *reader = mill->workers[0].reader;
-    if ((rc = cm_reader_blocks(reader, &mill->blocks, &mill->block_count, err)) < 0 ||
-        (rc = cm_reader_names(reader, CM_USER, &mill->spread.users, err)) < 0)
-        return rc;
-    if (mill->block_count > 0) {
+
+    int rc = cm_reader_blocks(reader, &mill->blocks, &mill->block_count, err);
+    if (rc == 0)
+        rc = cm_reader_names(reader, CM_USER, &mill->spread.users, err);
+    if (rc == 0)
+        rc = cm_reader_names(reader, CM_URL, urls, err);
+    if (rc == 0)
+        rc = cm_reader_names(reader, CM_COUNTRY, countries, err);
+    if (rc == 0 && mill->block_count > 0) {
         const cm_block_ref_t *last = &mill->blocks[mill->block_count - 1];
         mill->upto = last->first + last->count;
     }
     if (mill->options->until > 0 && mill->upto > mill->options->until)
         mill->upto = mill->options->until;
-    if (mill->upto <= mill->options->since)
-        return 0;
-    if (mill->options->since > 0 && (rc = find_affected(mill, err)) < 0)
+    return rc < 0 ? rc : choose_shape(mill, *urls, *countries, err);
+}
+
+/* Gives each worker what it needs beside its reader. */
+static void equip_workers(mill_t *mill, uint32_t urls, uint32_t countries)
+{
+    const cm_mill_options_t *options = mill->options;
+
+    for (int i = 0; i < mill->worker_count; i++) {
+        worker_t *worker = &mill->workers[i];
+        worker->heaps = cm_alloc_zero(mill->spread.count, sizeof *worker->heaps);
+        worker->timeline = (cm_timeline_t){.cells = cm_cells_new(urls, countries),
+                                           .shape = &mill->shape,
+                                           .windows = options->windows,
+                                           .session_timeout_s = options->session_timeout / 1000};
+        worker->ties = (cm_ties_t){.shape = &mill->shape,
+                                   .blocks = mill->blocks,
+                                   .block_count = mill->block_count,
+                                   .copy = options->copies != NULL ? mark_copy : NULL,
+                                   .context = mill};
+    }
+    mill->kept = cm_alloc_zero(mill->spread.count, sizeof *mill->kept);
+}
+
+static int run(mill_t *mill, cm_err_t *err)
+{
+    uint32_t urls = 0, countries = 0;
+
+    int rc = make_workers(mill, err);
+    if (rc == 0)
+        rc = survey(mill, &urls, &countries, err);
+    bool anything = mill->upto > mill->options->since;
+    if (rc == 0 && anything && mill->options->since > 0)
+        rc = find_affected(mill, err);
+    if (rc == 0 && anything)
+        rc = choose_spread(mill, err);
+    if (rc < 0)
         return rc;
-    choose_spread(mill);
     share_blocks(mill);
-    mill->partitions = cm_alloc_zero(mill->spread.count, sizeof *mill->partitions);
-    for (int i = 0; i < mill->worker_count; i++)
-        mill->workers[i].heaps = cm_alloc_zero(mill->spread.count, sizeof(cm_heap_t));
-    for (uint32_t pass = 0; rc == 0 && pass < mill->spread.passes; pass++) {
+    equip_workers(mill, urls, countries);
+    for (uint32_t pass = 0; rc == 0 && anything && pass < mill->spread.passes; pass++) {
         mill->spread.pass = pass;
         rc = run_pass(mill, err);
     }
@@ -299,6 +406,7 @@ static void take_result(mill_t *mill, cm_mill_result_t *result)
         cm_cells_add(result->cells, mill->workers[i].timeline.cells);
         result->events += mill->workers[i].timeline.events;
     }
+    cm_cells_roll_up(result->cells);
     result->upto = mill->upto > mill->options->since ? mill->upto : mill->options->since;
 }
 
@@ -306,16 +414,17 @@ static void clean_up(mill_t *mill)
 {
     for (int i = 0; i < mill->worker_count; i++) {
         worker_t *worker = &mill->workers[i];
-        for (uint32_t p = 0; worker->heaps != NULL && p < mill->spread.count; p++)
-            cm_heap_free(&worker->heaps[p]);
-        free(worker->heaps);
+        free(worker->heaps); /* their chunks are pieces of the slabs */
+        cm_partition_free(&worker->partition);
         cm_ties_free(&worker->ties);
         cm_cells_free(worker->timeline.cells);
         cm_reader_close(worker->reader);
     }
-    for (uint32_t p = 0; mill->partitions != NULL && p < mill->spread.count; p++)
-        cm_partition_free(&mill->partitions[p]);
-    free(mill->partitions);
+    for (int i = 0; i < mill->worker_count; i++)
+        cm_slabs_free(&mill->workers[i].slabs);
+    for (uint32_t p = 0; mill->kept != NULL && p < mill->spread.count; p++)
+        cm_partition_free(&mill->kept[p]);
+    free(mill->kept);
     free(mill->workers);
     free(mill->affected);
 }

@@ -1,129 +1,183 @@
 #include "mill/partition.h"
 
+#include "base/str.h"
+
 #include <stdlib.h>
 
-enum { CHUNK_GRAINS = 1000 };
-
-struct cm_chunk {
-    cm_chunk_t *next;
-    size_t count;
-    cm_grain_t grains[CHUNK_GRAINS];
-};
-
-int cm_heap_add(cm_heap_t *heap, const cm_grain_t *grain)
+int cm_heap_grow(cm_heap_t *heap, cm_slabs_t *slabs)
 {
-    if (heap->last == NULL || heap->last->count == CHUNK_GRAINS) {
-        cm_chunk_t *chunk = malloc(sizeof *chunk);
-        if (chunk == NULL)
-            return CM_ENOMEM;
-        chunk->next = NULL;
-        chunk->count = 0;
-        if (heap->last != NULL)
-            heap->last->next = chunk;
-        else
-            heap->first = chunk;
-        heap->last = chunk;
-    }
-    heap->last->grains[heap->last->count++] = *grain;
-    heap->count++;
+    cm_chunk_t *chunk = cm_slabs_take(slabs);
+
+    if (chunk == NULL)
+        return CM_ENOMEM;
+    chunk->next = NULL;
+    chunk->count = CM_CHUNK_GRAINS;
+    if (heap->last != NULL)
+        heap->last->next = chunk;
+    else
+        heap->first = chunk;
+    heap->last = chunk;
+    heap->at = chunk->grains;
+    heap->end = chunk->grains + CM_CHUNK_GRAINS;
+    heap->chunks++;
     return 0;
 }
 
-void cm_heap_free(cm_heap_t *heap)
+/* Writes the last chunk's count; returns the number of grains. */
+static size_t close_heap(cm_heap_t *heap)
+{
+    if (heap->last == NULL)
+        return 0;
+    heap->last->count = (size_t)(heap->at - heap->last->grains);
+    return (heap->chunks - 1) * CM_CHUNK_GRAINS + heap->last->count;
+}
+
+static void release_heap(cm_heap_t *heap, cm_slabs_t *slabs)
 {
     for (cm_chunk_t *chunk = heap->first, *next; chunk != NULL; chunk = next) {
         next = chunk->next;
-        free(chunk);
+        cm_slabs_give(slabs, chunk);
     }
     *heap = (cm_heap_t){0};
 }
 
-/* The user's number within its partition: dense, so that users can be sorted by counting. */
-static size_t local_user(const cm_spread_t *spread, uint32_t user)
-{
-    return user / spread->passes / spread->count;
-}
-
-/* Sorts by user by counting; stable. `starts` gets where each user begins. */
+/* Sorts by user by counting; stable. */
 static void scatter(cm_partition_t *partition, cm_heap_t *const *heaps, int heap_count,
-                    const cm_spread_t *spread, size_t *starts, size_t users)
+                    cm_slabs_t *slabs, size_t users)
 {
+    uint32_t *starts = partition->starts;
+
+    memset(starts, 0, (users + 1) * sizeof *starts);
     for (int i = 0; i < heap_count; i++) {
         for (const cm_chunk_t *chunk = heaps[i]->first; chunk != NULL; chunk = chunk->next) {
             for (size_t k = 0; k < chunk->count; k++)
-                starts[local_user(spread, chunk->grains[k].user) + 1]++;
+                starts[cm_grain_user(&chunk->grains[k]) + 1]++;
         }
     }
     for (size_t user = 0; user < users; user++)
         starts[user + 1] += starts[user];
     for (int i = 0; i < heap_count; i++) {
         for (const cm_chunk_t *chunk = heaps[i]->first; chunk != NULL; chunk = chunk->next) {
-            for (size_t k = 0; k < chunk->count; k++) {
-                size_t user = local_user(spread, chunk->grains[k].user);
-                partition->grains[starts[user]++] = chunk->grains[k];
-            }
+            for (size_t k = 0; k < chunk->count; k++)
+                partition->grains[starts[cm_grain_user(&chunk->grains[k])]++] = chunk->grains[k];
         }
-        cm_heap_free(heaps[i]);
+        release_heap(heaps[i], slabs);
     }
 }
 
-static int by_time(const void *a, const void *b)
+static int by_key(const void *a, const void *b)
 {
     const cm_grain_t *x = a, *y = b;
-    if (x->time != y->time)
-        return x->time < y->time ? -1 : 1;
-    return (x->ordinal > y->ordinal) - (x->ordinal < y->ordinal);
+    return (x->key > y->key) - (x->key < y->key);
 }
 
-/* Puts one user's grains in order of time, and notes the ties. */
-static void order_user(cm_grain_t *grains, size_t count, cm_ties_t *ties)
+/* Nearly sorted timelines are the rule: moves late events back one by one, as long as that is
+ * cheap. False: given up half-way. Stable. */
+static bool insertion_sort(cm_grain_t *grains, size_t count)
 {
-    bool sorted = true;
+    size_t budget = 64 + 8 * count;
+
+    for (size_t i = 1; i < count; i++) {
+        cm_grain_t grain = grains[i];
+        size_t to = i;
+        while (to > 0 && grains[to - 1].key > grain.key) {
+            grains[to] = grains[to - 1];
+            to--;
+        }
+        grains[to] = grain;
+        if (i - to > budget)
+            return false;
+        budget -= i - to;
+    }
+    return true;
+}
+
+/* In order of ordinals again within equal keys, which qsort need not keep. */
+static void order_ties(cm_grain_t *run, size_t count, const cm_grain_shape_t *shape)
+{
+    for (size_t i = 1; i < count; i++) {
+        cm_grain_t grain = run[i];
+        size_t to = i;
+        while (to > 0 && cm_grain_ordinal(&run[to - 1], shape) > cm_grain_ordinal(&grain, shape)) {
+            run[to] = run[to - 1];
+            to--;
+        }
+        run[to] = grain;
+    }
+}
+
+/* Puts one user's grains in order of time, and sees to the ties. */
+static void order_user(cm_grain_t *grains, size_t count, uint32_t user, cm_ties_t *ties)
+{
+    bool tied = false;
     size_t end;
 
-    for (size_t i = 1; i < count && sorted; i++)
-        sorted = grains[i - 1].time <= grains[i].time;
-    if (!sorted)
-        qsort(grains, count, sizeof *grains, by_time);
+    for (size_t i = 1; i < count; i++) {
+        if (grains[i - 1].key > grains[i].key) {
+            if (!insertion_sort(grains, count))
+                qsort(grains, count, sizeof *grains, by_key);
+            break;
+        }
+    }
+    for (size_t i = 1; i < count; i++)
+        tied |= grains[i - 1].key == grains[i].key;
+    if (!tied)
+        return;
     for (size_t from = 0; from + 1 < count; from = end) {
-        for (end = from + 1; end < count && grains[end].time == grains[from].time; end++)
+        for (end = from + 1; end < count && grains[end].key == grains[from].key; end++)
             ;
-        if (end - from > 1)
-            cm_ties_add(ties, grains + from, end - from);
+        if (end - from > 1) {
+            order_ties(grains + from, end - from, ties->shape);
+            cm_ties_add(ties, grains + from, end - from, user);
+        }
     }
 }
 
 /* The end of the user's run that begins at `from`. */
 static size_t user_end(const cm_partition_t *partition, size_t from)
 {
+    uint64_t user = cm_grain_user(&partition->grains[from]);
     size_t end = from + 1;
-    while (end < partition->count && partition->grains[end].user == partition->grains[from].user)
+
+    while (end < partition->count && cm_grain_user(&partition->grains[end]) == user)
         end++;
     return end;
 }
 
-int cm_partition_build(cm_partition_t *partition, cm_heap_t *const *heaps, int heap_count,
-                       const cm_spread_t *spread, cm_ties_t *ties, cm_err_t *err)
+static int make_room(cm_partition_t *partition, size_t users, cm_err_t *err)
 {
-    size_t users = local_user(spread, spread->users) + 1;
+    if (partition->cap < partition->count) {
+        free(partition->grains);
+        partition->cap = partition->count + partition->count / 4;
+        partition->grains = malloc(partition->cap * sizeof *partition->grains);
+    }
+    if (partition->starts_cap < users + 1) {
+        free(partition->starts);
+        partition->starts_cap = users + 1;
+        partition->starts = malloc(partition->starts_cap * sizeof *partition->starts);
+    }
+    return partition->grains == NULL || partition->starts == NULL ? cm_fail_memory(err) : 0;
+}
 
-    *partition = (cm_partition_t){0};
+int cm_partition_build(cm_partition_t *partition, cm_heap_t *const *heaps, int heap_count,
+                       cm_slabs_t *slabs, const cm_spread_t *spread, cm_ties_t *ties, cm_err_t *err)
+{
+    size_t users = (spread->users / spread->passes >> spread->shift) + 1;
+
+    partition->count = 0;
     for (int i = 0; i < heap_count; i++)
-        partition->count += heaps[i]->count;
+        partition->count += close_heap(heaps[i]);
     if (partition->count == 0)
         return 0;
-    partition->grains = malloc(partition->count * sizeof *partition->grains);
-    size_t *starts = calloc(users + 1, sizeof *starts);
-    if (partition->grains == NULL || starts == NULL) {
-        free(starts);
-        cm_partition_free(partition);
-        return cm_fail_memory(err);
-    }
-    scatter(partition, heaps, heap_count, spread, starts, users);
-    free(starts);
+    int rc = make_room(partition, users, err);
+    if (rc < 0)
+        return rc;
+    scatter(partition, heaps, heap_count, slabs, users);
     for (size_t from = 0, end; from < partition->count; from = end) {
         end = user_end(partition, from);
-        order_user(partition->grains + from, end - from, ties);
+        uint64_t local = cm_grain_user(&partition->grains[from]);
+        order_user(partition->grains + from, end - from,
+                   cm_spread_user(spread, partition->number, local), ties);
     }
     return 0;
 }
@@ -133,18 +187,19 @@ static size_t drop_copies(cm_grain_t *grains, size_t count)
 {
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
-        if (grains[i].ordinal >= 0)
+        if (grains[i].load != CM_GRAIN_DROPPED)
             grains[kept++] = grains[i];
     }
     return kept;
 }
 
 /* Moves those before `since` to the front, in order; for a timeline that is milled already. */
-static size_t keep_before(cm_grain_t *grains, size_t count, int64_t since)
+static size_t keep_before(cm_grain_t *grains, size_t count, int64_t since,
+                          const cm_grain_shape_t *shape)
 {
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
-        if (grains[i].ordinal < since)
+        if (cm_grain_ordinal(&grains[i], shape) < since)
             grains[kept++] = grains[i];
     }
     return kept;
@@ -157,22 +212,14 @@ void cm_partition_mill(cm_partition_t *partition, int64_t since, cm_timeline_t *
         end = user_end(partition, from);
         size_t count = drop_copies(grains, end - from);
         cm_timeline_add(timeline, grains, count, 1);
-        if (since > 0 && (count = keep_before(grains, count, since)) > 0)
+        if (since > 0 && (count = keep_before(grains, count, since, timeline->shape)) > 0)
             cm_timeline_add(timeline, grains, count, -1);
-    }
-}
-
-void cm_partition_copies(const cm_partition_t *partition,
-                         void (*copy)(void *context, int64_t ordinal), void *context)
-{
-    for (size_t i = 0; i < partition->count; i++) {
-        if (partition->grains[i].ordinal < 0)
-            copy(context, ~partition->grains[i].ordinal);
     }
 }
 
 void cm_partition_free(cm_partition_t *partition)
 {
     free(partition->grains);
+    free(partition->starts);
     *partition = (cm_partition_t){0};
 }

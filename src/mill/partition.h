@@ -7,46 +7,67 @@
 #define CM_MILL_PARTITION_H
 
 #include "base/err.h"
+#include "base/slab.h"
 #include "mill/ties.h"
 #include "mill/timeline.h"
 
-typedef struct cm_chunk cm_chunk_t;
+enum { CM_CHUNK_GRAINS = (CM_SLAB_PIECE - 16) / (int)sizeof(cm_grain_t) };
+
+typedef struct cm_chunk {
+    struct cm_chunk *next;
+    size_t count; /* of a full one; of the last one cm_heap_t knows better */
+    cm_grain_t grains[CM_CHUNK_GRAINS];
+} cm_chunk_t;
 
 /* A list of chunks that one thread fills. */
 typedef struct cm_heap {
+    cm_grain_t *at, *end; /* of the last chunk */
     cm_chunk_t *first, *last;
-    size_t count;
+    size_t chunks;
 } cm_heap_t;
 
+/* A further chunk at the end of the heap; CM_ENOMEM. */
+int cm_heap_grow(cm_heap_t *heap, cm_slabs_t *slabs);
+
 /* Appends a grain; CM_ENOMEM when there is no memory. */
-int cm_heap_add(cm_heap_t *heap, const cm_grain_t *grain);
-void cm_heap_free(cm_heap_t *heap);
+static inline int cm_heap_add(cm_heap_t *heap, cm_slabs_t *slabs, cm_grain_t grain)
+{
+    if (heap->at == heap->end && cm_heap_grow(heap, slabs) < 0)
+        return CM_ENOMEM;
+    *heap->at++ = grain;
+    return 0;
+}
 
-typedef struct cm_partition {
-    cm_grain_t *grains; /* by user, each user's by time; owned */
-    size_t count;
-} cm_partition_t;
-
-/* How users are spread: user % passes is the pass, the rest modulo `count` the partition. */
+/* How users are spread: user % passes is the pass; of user / passes, the low bits are the partition
+ * and the rest the number within it. */
 typedef struct cm_spread {
     uint32_t passes, pass;
-    uint32_t count; /* partitions a pass */
+    uint32_t count; /* partitions a pass, a power of two */
+    unsigned shift; /* its logarithm */
     uint32_t users; /* ids are below it */
 } cm_spread_t;
 
-static inline uint32_t cm_spread_partition(const cm_spread_t *spread, uint32_t user)
+/* The id of a user from the number within a partition. */
+static inline uint32_t cm_spread_user(const cm_spread_t *spread, uint32_t partition, uint64_t local)
 {
-    return user / spread->passes % spread->count;
+    return ((uint32_t)(local << spread->shift) | partition) * spread->passes + spread->pass;
 }
 
-/* Moves the heaps (one a thread, in order; emptied) into the partition, ordered by user and time,
- * and adds every tie to `ties`. */
-int cm_partition_build(cm_partition_t *partition, cm_heap_t *const *heaps, int heap_count,
-                       const cm_spread_t *spread, cm_ties_t *ties, cm_err_t *err);
+typedef struct cm_partition {
+    uint32_t number;    /* which of the pass */
+    cm_grain_t *grains; /* by user, each user's by time */
+    size_t count, cap;
+    uint32_t *starts; /* scratch of the sort */
+    size_t starts_cap;
+} cm_partition_t;
 
-/* Calls `copy` with the ordinal of every event that is a copy of another. */
-void cm_partition_copies(const cm_partition_t *partition,
-                         void (*copy)(void *context, int64_t ordinal), void *context);
+/* Moves the heaps (one a thread, in order; their chunks go to `slabs`) into the partition, ordered
+ * by user and time. Of events that stand in one millisecond of one user and whose row keys are all
+ * derived, only the first is kept; other ties are kept by
+ * `ties` to be resolved. The partition's memory is reused. */
+int cm_partition_build(cm_partition_t *partition, cm_heap_t *const *heaps, int heap_count,
+                       cm_slabs_t *slabs, const cm_spread_t *spread, cm_ties_t *ties,
+                       cm_err_t *err);
 
 /* Feeds each user's events to the timeline; those before ordinal `since` are also taken away. */
 void cm_partition_mill(cm_partition_t *partition, int64_t since, cm_timeline_t *timeline);

@@ -5,28 +5,61 @@
 /* A tied grain with its key. A derived key needs its text only beside a key of another kind. */
 typedef struct tied {
     cm_grain_t grain;
+    int64_t ordinal;
     cm_key_t key;
     size_t run;
 } tied_t;
 
-void cm_ties_add(cm_ties_t *ties, cm_grain_t *grains, size_t count)
+/* The block that holds an ordinal. */
+static const cm_block_ref_t *block_of(const cm_ties_t *ties, int64_t ordinal)
 {
+    size_t low = 0, high = ties->block_count;
+
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        if (ties->blocks[middle].first <= ordinal)
+            low = middle;
+        else
+            high = middle;
+    }
+    return &ties->blocks[low];
+}
+
+static void drop(const cm_ties_t *ties, cm_grain_t *grain)
+{
+    if (ties->copy != NULL)
+        ties->copy(ties->context, cm_grain_ordinal(grain, ties->shape));
+    grain->load = CM_GRAIN_DROPPED;
+}
+
+void cm_ties_add(cm_ties_t *ties, cm_grain_t *grains, size_t count, uint32_t user)
+{
+    bool derived = true;
+
+    for (size_t i = 0; i < count && derived; i++)
+        derived = block_of(ties, cm_grain_ordinal(&grains[i], ties->shape))->all_keys_derived;
+    if (derived) {
+        for (size_t i = 1; i < count; i++)
+            drop(ties, &grains[i]);
+        return;
+    }
     if (ties->count == ties->cap) {
         ties->cap = ties->cap ? ties->cap * 2 : 256;
         ties->runs = cm_realloc(ties->runs, ties->cap * sizeof *ties->runs);
     }
-    ties->runs[ties->count++] = (cm_tie_t){grains, count};
+    ties->runs[ties->count++] = (cm_tie_t){grains, count, user};
 }
 
 void cm_ties_free(cm_ties_t *ties)
 {
     free(ties->runs);
-    *ties = (cm_ties_t){0};
+    ties->runs = NULL;
+    ties->count = ties->cap = 0;
 }
 
 static int by_ordinal(const void *a, const void *b)
 {
-    int64_t x = ((const tied_t *)a)->grain.ordinal, y = ((const tied_t *)b)->grain.ordinal;
+    int64_t x = ((const tied_t *)a)->ordinal, y = ((const tied_t *)b)->ordinal;
     return (x > y) - (x < y);
 }
 
@@ -60,27 +93,24 @@ static int by_run_and_key(const void *a, const void *b)
 }
 
 /* Reads the keys of all tied grains; they are in order of ordinals, so each block is read once. */
-static int read_keys(tied_t *tied, size_t count, cm_reader_t *reader, cm_arena_t *texts,
-                     cm_err_t *err)
+static int read_keys(const cm_ties_t *ties, tied_t *tied, size_t count, cm_reader_t *reader,
+                     cm_arena_t *texts, cm_err_t *err)
 {
-    const cm_block_ref_t *blocks;
+    const cm_block_ref_t *loaded = NULL;
     cm_columns_t columns = {0};
-    size_t block_count, at = 0;
-    bool loaded = false;
+    int rc = 0;
 
-    int rc = cm_reader_blocks(reader, &blocks, &block_count, err);
     for (size_t i = 0; rc == 0 && i < count; i++) {
-        while (tied[i].grain.ordinal >= blocks[at].first + blocks[at].count) {
-            at++;
-            loaded = false;
-        }
+        const cm_block_ref_t *block = block_of(ties, tied[i].ordinal);
         tied[i].key.kind = CM_KEY_DERIVED;
-        if (blocks[at].all_keys_derived)
+        if (block->all_keys_derived)
             continue;
-        if (!loaded && (rc = cm_reader_read(reader, &blocks[at], CM_READ_KEYS, &columns, err)) < 0)
+        if (block != loaded)
+            rc = cm_reader_read(reader, block, CM_READ_KEYS, &columns, err);
+        loaded = block;
+        if (rc < 0)
             break;
-        loaded = true;
-        tied[i].key = columns.keys[tied[i].grain.ordinal - blocks[at].first];
+        tied[i].key = columns.keys[tied[i].ordinal - block->first];
         if (tied[i].key.kind == CM_KEY_TEXT)
             tied[i].key.text = cm_arena_copy(texts, tied[i].key.text);
     }
@@ -89,7 +119,8 @@ static int read_keys(tied_t *tied, size_t count, cm_reader_t *reader, cm_arena_t
 }
 
 /* Fills in the bytes of derived keys that stand beside keys of another kind. */
-static int derive_mixed(tied_t *tied, size_t count, cm_reader_t *reader, cm_err_t *err)
+static int derive_mixed(const cm_ties_t *ties, tied_t *tied, size_t count, cm_reader_t *reader,
+                        cm_err_t *err)
 {
     size_t end;
     for (size_t from = 0; from < count; from = end) {
@@ -102,10 +133,10 @@ static int derive_mixed(tied_t *tied, size_t count, cm_reader_t *reader, cm_err_
             continue;
         cm_str_t user;
         uint8_t uuid[16];
-        int rc = cm_reader_name(reader, CM_USER, tied[from].grain.user, &user, err);
+        int rc = cm_reader_name(reader, CM_USER, ties->runs[tied[from].run].user, &user, err);
         if (rc < 0)
             return rc;
-        cm_row_key_derive(user, tied[from].grain.time, uuid);
+        cm_row_key_derive(user, cm_grain_time(&tied[from].grain), uuid);
         for (size_t i = from; i < end; i++) {
             if (tied[i].key.kind == CM_KEY_DERIVED)
                 memcpy(tied[i].key.uuid, uuid, sizeof uuid);
@@ -123,12 +154,11 @@ static int by_run(const void *a, const void *b)
 static void write_back(const cm_ties_t *ties, const tied_t *tied)
 {
     for (size_t run = 0; run < ties->count; run++) {
-        const tied_t *from = tied;
+        cm_grain_t *grains = ties->runs[run].grains;
         for (size_t i = 0; i < ties->runs[run].count; i++, tied++) {
-            bool copy = i > 0 && compare_keys(&tied[-1].key, &tied->key) == 0;
-            ties->runs[run].grains[i] = from[i].grain;
-            if (copy)
-                ties->runs[run].grains[i].ordinal = ~from[i].grain.ordinal;
+            grains[i] = tied->grain;
+            if (i > 0 && compare_keys(&tied[-1].key, &tied->key) == 0)
+                drop(ties, &grains[i]);
         }
     }
 }
@@ -147,13 +177,16 @@ int cm_ties_resolve(cm_ties_t *ties, cm_reader_t *reader, cm_err_t *err)
         return cm_fail_memory(err);
     for (size_t run = 0; run < ties->count; run++) {
         for (size_t i = 0; i < ties->runs[run].count; i++)
-            tied[at++] = (tied_t){.grain = ties->runs[run].grains[i], .run = run};
+            tied[at++] =
+                (tied_t){.grain = ties->runs[run].grains[i],
+                         .ordinal = cm_grain_ordinal(&ties->runs[run].grains[i], ties->shape),
+                         .run = run};
     }
     qsort(tied, total, sizeof *tied, by_ordinal);
-    int rc = read_keys(tied, total, reader, &texts, err);
+    int rc = read_keys(ties, tied, total, reader, &texts, err);
     if (rc == 0) {
         qsort(tied, total, sizeof *tied, by_run);
-        rc = derive_mixed(tied, total, reader, err);
+        rc = derive_mixed(ties, tied, total, reader, err);
     }
     if (rc == 0) {
         qsort(tied, total, sizeof *tied, by_run_and_key);
@@ -161,5 +194,6 @@ int cm_ties_resolve(cm_ties_t *ties, cm_reader_t *reader, cm_err_t *err)
     }
     free(tied);
     cm_arena_free(&texts);
+    ties->count = 0;
     return rc;
 }
