@@ -107,10 +107,10 @@ def test_import_stopped_goes_on(t):
     t.equal(t.all_answers(), t.all_answers("calm"), "answers")
 
 
-def interrupted_import(t, lines, name="events.jsonl"):
+def interrupted_import(t, lines, data="data"):
     """An import that was stopped after its first commit; how many lines it has read."""
-    process = t.start("import", "--json", name)
-    t.until(lambda: committed(t, "data") > 0, "the first commit", process=process)
+    process = t.start("import", "--json", "--data", data, "events.jsonl")
+    t.until(lambda: committed(t, data) > 0, "the first commit", process=process)
     read = t.balanced(process.stop(OK).json)["read"]
     t.true(0 < read < lines, "stopped too late: %d lines" % read)
     return read
@@ -129,16 +129,16 @@ def test_file_that_grew_after_the_interruption(t):
 
 @slow
 def test_another_file_of_that_name_after_the_interruption(t):
-    lines = produce(t, "events.jsonl", EVENTS, seed=45)
-    interrupted_import(t, lines)
-    for name in ("new", "copied over"):
-        text = "".join('{"user_id": "%s", "timestamp": %d, "url": "/n"}\n' % (name, number)
-                       for number in range(1, 1001))
-        if name == "new":
+    text = "".join('{"user_id": "new", "timestamp": %d, "url": "/n"}\n' % number
+                   for number in range(1, 1001))
+    for kind in ("rotated", "overwritten"):
+        lines = produce(t, "events.jsonl", EVENTS, seed=45)
+        interrupted_import(t, lines, data=kind)
+        if kind == "rotated":
             os.rename(t.path("events.jsonl"), t.path("events.jsonl.1"))
         t.write("events.jsonl", text)
-        account = t.clickmill("import", "--json", "events.jsonl").json
-        t.equal(account["accepted"], 1000, "lines of the file that is " + name)
+        account = t.clickmill("import", "--json", "--data", kind, "events.jsonl").json
+        t.equal(account["accepted"], 1000, "lines of the new file after the old was " + kind)
 
 
 def test_process_every_stops(t):
