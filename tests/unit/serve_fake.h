@@ -286,9 +286,6 @@ static inline cm_buf_t ask_for(uint16_t port, const char *method, const char *ta
 
 static inline int status_of(const cm_buf_t *reply)
 {
-    bool read = reply->len > 12 && cm_str_to_i64((cm_str_t){reply->data + 9, 3}, &status);
-    int64_t status;
-    return read ? (int)status : 0;
     return reply->len > 12 ? (int)strtol(reply->data + 9, NULL, 10) : 0;
 }
 
