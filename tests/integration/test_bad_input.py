@@ -6,7 +6,7 @@ import os
 import resource
 import subprocess
 
-from harness import BUSY, CLICKMILL, CORRUPT, INPUT, IO, OK, USAGE, VERSION, Skip
+from harness import BUSY, CORRUPT, INPUT, IO, OK, USAGE, VERSION, Skip
 
 GOOD = '{"user_id": "ann", "timestamp": %d, "url": "/a"}'
 
@@ -291,7 +291,7 @@ def test_reader_that_leaves(t):
     t.process()
     for command in ("export", "query --format csv", "query --format json", "query"):
         done = subprocess.run(
-            ["bash", "-c", "%s %s | head -1; echo ${PIPESTATUS[0]}" % (CLICKMILL, command)],
+            ["bash", "-c", "%s %s | head -1; echo ${PIPESTATUS[0]}" % (t.program, command)],
             capture_output=True, cwd=t.dir, text=True, check=True)
         t.equal((done.stdout.splitlines()[-1], done.stderr), ("0", ""), command)
 
