@@ -127,10 +127,10 @@ def read_text(path):
 
 
 class Test:
-    """One test's surroundings."""
+    """One test's surroundings; `program` is the clickmill that it runs."""
 
-    def __init__(self, name):
-        self.name = name
+    def __init__(self, name, program=CLICKMILL):
+        self.name, self.program = name, program
         self.dir = tempfile.mkdtemp(prefix="clickmill-test-")
         self.started = []
 
@@ -175,7 +175,7 @@ class Test:
     def clickmill(self, *args, stdin=b"", check=OK, env=None, timeout=120, cwd=None, preexec=None,
                   stdout=None):
         """Runs the program to its end. Fails unless its exit status is `check` (None: any)."""
-        args = [CLICKMILL, *map(str, args)]
+        args = [self.program, *map(str, args)]
         if isinstance(stdin, str):
             stdin = stdin.encode("utf-8", "surrogateescape")
         try:
@@ -196,7 +196,7 @@ class Test:
     def start(self, *args, env=None, cwd=None, preexec=None):
         """Runs the program in the background; it is killed at the end of the test."""
         files = self.path("background-%d" % len(self.started))
-        process = Background([CLICKMILL, *map(str, args)], self.environment(env),
+        process = Background([self.program, *map(str, args)], self.environment(env),
                              cwd or self.dir, files, preexec)
         self.started.append(process)
         return process

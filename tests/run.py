@@ -3,8 +3,9 @@
 
     tests/run.py [--fast] [--list] [PATTERN...]
 
-A PATTERN is a part of a test's name, or a shell pattern for the whole of it. --fast leaves out the
-slow tests and takes the unit tests of the normal build instead of a sanitizer build. CM_BUILD names
+A PATTERN is a part of a test's name, or a shell pattern for the whole of it. All of it runs the unit
+tests, and once more the integration tests that are not slow, in a build with AddressSanitizer and
+UndefinedBehaviorSanitizer. --fast leaves out the slow tests and the sanitizers. CM_BUILD names
 another build directory, CM_SHARED the directory of shared data (default ../shared).
 
 Prints one line a test; the last line is `N passed, N failed`. The exit status is 1 when a test
@@ -26,7 +27,7 @@ sys.dont_write_bytecode = True
 import goldens  # noqa: E402
 import style  # noqa: E402
 import units  # noqa: E402
-from harness import CLICKMILL, Skip, Test  # noqa: E402
+from harness import CLICKMILL, ROOT, Skip, Test  # noqa: E402
 
 
 class Report:
@@ -69,10 +70,10 @@ class Report:
         return 1 if self.failed or self.passed == 0 else 0
 
 
-def attempt(report, name, function):
-    """Runs one test function in a directory of its own. True when it passed."""
+def attempt(report, name, function, program=CLICKMILL):
+    """Runs one test function in a directory of its own."""
     started = time.monotonic()
-    test = Test(name)
+    test = Test(name, program)
     try:
         function(test)
     except Skip as skip:
@@ -84,10 +85,8 @@ def attempt(report, name, function):
         report.fail(name, time.monotonic() - started, traceback.format_exc())
     else:
         report.ok(name, time.monotonic() - started)
-        return True
     finally:
         test.close()
-    return False
 
 
 def where(trace):
@@ -98,31 +97,24 @@ def where(trace):
                      if os.path.basename(frame.filename) not in ("run.py", "harness.py"))
 
 
-def build_normal(report):
-    """True when the program and its unit tests are built; what fails is a failed test."""
+def build(report, directory, function):
+    """True when the program is built; what fails is a failed test."""
     started = time.monotonic()
+    problem = None
     try:
-        units.build_normal()
+        function()
+        if not os.path.exists(os.path.join(directory, "clickmill")):
+            problem = "%s/clickmill was not built" % directory
     except (units.BuildError, OSError) as failure:
-        report.fail("build", time.monotonic() - started, str(failure))
-        return False
-    if not os.path.exists(CLICKMILL):
-        report.fail("build", time.monotonic() - started, "%s was not built" % CLICKMILL)
-        return False
-    return True
+        problem = str(failure)
+    if problem is not None:
+        report.fail(os.path.relpath(directory, ROOT), time.monotonic() - started, problem)
+    return problem is None
 
 
-def run_units(report, wanted, directory, prefix, build):
-    """Builds a directory and runs its unit tests; a failed build is a failed test."""
-    started = time.monotonic()
-    try:
-        build()
-        entries = units.programs(directory)
-    except (units.BuildError, OSError) as failure:
-        report.fail(prefix + "build", time.monotonic() - started, str(failure))
-        return
-    for entry in entries:
-        name = prefix + entry["name"]
+def run_units(report, wanted, directory):
+    for entry in units.programs(directory):
+        name = "unit/" + entry["name"]
         if not wanted(name):
             continue
         started = time.monotonic()
@@ -167,13 +159,19 @@ def main():
             pattern in name or fnmatch.fnmatchcase(name, pattern) for pattern in options.pattern)
 
     def chosen(tests):
+        return [(name, function) for name, function in tests if wanted(name)]
+
+    def fast(tests):
         return [(name, function) for name, function in tests
-                if wanted(name) and not (options.fast and getattr(function, "slow", False))]
+                if not getattr(function, "slow", False)]
 
     checks = chosen(style.tests())
-    cases = chosen(list(goldens.tests()) + list(integration()))
+    everything = list(goldens.tests()) + list(integration())
+    cases = chosen(fast(everything) if options.fast else everything)
+    # All but the slow ones run under sanitizers as well.
+    sanitized = chosen(("sanitized/" + name, function) for name, function in fast(everything))
     if options.list:
-        for name, _ in checks + cases:
+        for name, _ in checks + cases + ([] if options.fast else sanitized):
             print(name)
         return 0
 
@@ -181,13 +179,15 @@ def main():
     report = Report()
     for name, function in checks:
         attempt(report, name, function)
-    if build_normal(report):
+    if build(report, units.BUILD, units.build_normal):
         if options.fast:
-            run_units(report, wanted, units.BUILD, "unit/", lambda: None)
-        elif any(wanted("unit/" + entry["name"]) for entry in units.programs(units.BUILD)):
-            run_units(report, wanted, units.SANITIZE, "unit/", units.build_sanitized)
+            run_units(report, wanted, units.BUILD)
         for name, function in cases:
             attempt(report, name, function)
+    if not options.fast and build(report, units.SANITIZE, units.build_sanitized):
+        run_units(report, wanted, units.SANITIZE)
+        for name, function in sanitized:
+            attempt(report, name, function, os.path.join(units.SANITIZE, "clickmill"))
     return report.end(time.monotonic() - started)
 
 

@@ -46,7 +46,7 @@ def build_sanitized():
 def programs(directory):
     """The unit test programs of a build directory, as meson knows them."""
     listing = json.loads(command("meson", "introspect", "--tests", directory))
-    return sorted((entry for entry in listing), key=lambda entry: entry["name"])
+    return sorted(listing, key=lambda entry: entry["name"])
 
 
 def run(entry, directory):

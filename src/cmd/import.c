@@ -71,7 +71,7 @@ static int import_files(cm_app_t *app, const cm_import_options_t *import, cm_sto
     for (int i = 0; i < argc && !atomic_load(app->stop); i++) {
         rc = import_file(app, import, store, visitor_key, argv[i], account);
         if (rc == CM_EINPUT) {
-            if (first.code != 0 || i + 1 < argc)
+            if (argc > 1) /* of one alone, main() says it */
                 fprintf(app->messages, "clickmill: %s\n", app->err.text);
             if (first.code == 0)
                 first = app->err;

@@ -100,7 +100,10 @@ int parse_fully(cm_json_t *json, cm_str_t text, cm_arena_t *arena, cm_event_t *e
     uint64_t strange = 0;
 
     *event = cm_event_t{};
-    if (auto code = json->parser.parse(text.data, text.len, false).get(root); code != SUCCESS)
+    auto code = json->parser.parse(text.data, text.len, false).get(root);
+    if (code == simdjson::NUMBER_ERROR)
+        return cm_fail(err, CM_EREJECT, "a number in it is malformed or larger than 64 bits");
+    if (code != SUCCESS)
         return cm_fail(err, CM_EREJECT, "not valid JSON: %s", simdjson::error_message(code));
     if (root.get_object().get(object) != SUCCESS)
         return cm_fail(err, CM_EREJECT, "not a JSON object");

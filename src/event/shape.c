@@ -73,9 +73,12 @@ static const char *digits_end(const char *at, const char *line_end, int64_t *val
     const char *from = at;
     int64_t sum = 0;
 
-    for (; at < line_end && *at >= '0' && *at <= '9'; at++)
+    for (; at < line_end && *at >= '0' && *at <= '9'; at++) {
+        if (at - from == DIGITS_MAX)
+            return NULL;
         sum = sum * 10 + (*at - '0');
-    if (at == from || at - from > DIGITS_MAX || *from == '0')
+    }
+    if (at == from || *from == '0')
         return NULL;
     *value = sum;
     return at;

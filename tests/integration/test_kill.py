@@ -96,20 +96,49 @@ def test_import_and_process_killed(t):
 def test_import_stopped_goes_on(t):
     """SIGTERM: exit 0 with the account of what was committed; the next run reads only the rest."""
     lines = produce(t, "events.jsonl", EVENTS, seed=43)
-    process = t.start("import", "--json", "events.jsonl")
-    t.until(lambda: committed(t, "data") > 0, "the first commit", process=process)
-    first = process.stop(OK)
-    first_account = t.balanced(first.json)
-    t.true(0 < first_account["read"] < lines, "stopped too late: %s" % first_account)
-    t.equal(committed(t, "data"), first_account["accepted"], "events in the store")
-
+    first = interrupted_import(t, lines)
+    t.equal(committed(t, "data"), first, "events in the store")
     second = t.balanced(t.clickmill("import", "--json", "events.jsonl").json)
-    t.equal(first_account["read"] + second["read"], lines, "lines read by both runs")
+    t.equal(first + second["read"], lines, "lines read by both runs")
     t.equal(committed(t, "data"), lines, "events in the store")
     t.clickmill("import", "--json", "--data", "calm", "events.jsonl")
     for data in ("data", "calm"):
         t.process(data=data)
     t.equal(t.all_answers(), t.all_answers("calm"), "answers")
+
+
+def interrupted_import(t, lines, data="data"):
+    """An import that was stopped after its first commit; how many lines it has read."""
+    process = t.start("import", "--json", "--data", data, "events.jsonl")
+    t.until(lambda: committed(t, data) > 0, "the first commit", process=process)
+    read = t.balanced(process.stop(OK).json)["read"]
+    t.true(0 < read < lines, "stopped too late: %d lines" % read)
+    return read
+
+
+@slow
+def test_file_that_grew_after_the_interruption(t):
+    lines = produce(t, "events.jsonl", EVENTS, seed=44)
+    read = interrupted_import(t, lines)
+    with open(t.path("events.jsonl"), "a", encoding="utf-8") as file:
+        file.write('{"user_id": "late", "timestamp": 1000, "url": "/late"}\n')
+    account = t.clickmill("import", "--json", "events.jsonl").json
+    t.equal(read + account["accepted"], lines + 1, "lines read by both runs")
+    t.equal(committed(t, "data"), lines + 1, "events in the store")
+
+
+@slow
+def test_another_file_of_that_name_after_the_interruption(t):
+    text = "".join('{"user_id": "new", "timestamp": %d, "url": "/n"}\n' % number
+                   for number in range(1, 1001))
+    for kind in ("rotated", "overwritten"):
+        lines = produce(t, "events.jsonl", EVENTS, seed=45)
+        interrupted_import(t, lines, data=kind)
+        if kind == "rotated":
+            os.rename(t.path("events.jsonl"), t.path("events.jsonl.1"))
+        t.write("events.jsonl", text)
+        account = t.clickmill("import", "--json", "--data", kind, "events.jsonl").json
+        t.equal(account["accepted"], 1000, "lines of the new file after the old was " + kind)
 
 
 def test_process_every_stops(t):
