@@ -84,7 +84,7 @@ static void add_sums(cm_numbers_t *to, const cm_numbers_t *from)
 void cm_cells_add(cm_cells_t *cells, const cm_cells_t *more)
 {
     for (uint32_t i = 0; i < more->count; i++) {
-        cm_cell_t *cell = &cells->list[cm_cells_find(cells, more->list[i].key)];
+        cm_cell_t *cell = cm_cells_get(cells, more->list[i].key);
         add_sums(&cell->numbers, &more->list[i].numbers);
         cell->numbers.users += more->list[i].numbers.users;
     }
@@ -102,7 +102,7 @@ void cm_cells_roll_up(cm_cells_t *cells)
         if (from.key.url == CM_CELL_ALL || from.key.country == CM_CELL_ALL)
             continue;
         for (size_t k = 0; k < sizeof into / sizeof into[0]; k++)
-            add_sums(&cells->list[cm_cells_find(cells, into[k])].numbers, &from.numbers);
+            add_sums(&cm_cells_get(cells, into[k])->numbers, &from.numbers);
     }
 }
 

@@ -58,6 +58,13 @@ cm_cells_t *cm_cells_new(uint32_t urls, uint32_t countries);
 /* The place in the list of the cell with this key, made when it is new. */
 uint32_t cm_cells_find(cm_cells_t *cells, cm_cell_key_t key);
 
+/* The cell with this key, made when it is new. Valid until the next cell is made. */
+static inline cm_cell_t *cm_cells_get(cm_cells_t *cells, cm_cell_key_t key)
+{
+    uint32_t found = cm_cells_find(cells, key); /* first: it may move the list */
+    return &cells->list[found];
+}
+
 /* The cell of all time by url * countries + country. Valid until the next cell is made. */
 static inline cm_cell_t *cm_cells_all(cm_cells_t *cells, uint64_t place)
 {

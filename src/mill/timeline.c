@@ -38,7 +38,7 @@ static void count_rollups(cm_timeline_t *timeline, uint32_t url, uint32_t countr
                                   {CM_CELL_ALL, CM_CELL_ALL, window}};
 
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-        count_user(&cells->list[cm_cells_find(cells, keys[i])], timeline->stamp, sign);
+        count_user(cm_cells_get(cells, keys[i]), timeline->stamp, sign);
 }
 
 /* The same for all time, with short cuts: pages are found directly, and the country, which hardly
@@ -83,7 +83,7 @@ static void add_window(cm_timeline_t *timeline, cm_window_t kind, const cm_grain
     cm_cell_key_t key = {(uint32_t)(place / timeline->shape->countries),
                          (uint32_t)(place % timeline->shape->countries),
                          cm_cell_window(kind, time - time % length_ms[kind])};
-    cm_cell_t *cell = &cells->list[cm_cells_find(cells, key)];
+    cm_cell_t *cell = cm_cells_get(cells, key);
 
     add_share(&cell->numbers, share, sign);
     if (count_user(cell, timeline->stamp, sign))
