@@ -1,0 +1,302 @@
+/* Reading an event's JSON: what the contract takes, what it rejects and in which words. */
+#include "event/json.h"
+
+#include "base/clock.h"
+#include "support.h"
+
+typedef struct parsed {
+    cm_json_t *json;
+    cm_arena_t arena;
+    cm_event_t event;
+    uint64_t unknown;
+    cm_err_t err;
+} parsed_t;
+
+static int set_up(void **state)
+{
+    parsed_t *parsed = calloc(1, sizeof *parsed);
+    parsed->json = cm_json_new();
+    *state = parsed;
+    return parsed->json == NULL;
+}
+
+static int tear_down(void **state)
+{
+    parsed_t *parsed = *state;
+    cm_json_free(parsed->json);
+    cm_arena_free(&parsed->arena);
+    free(parsed);
+    return 0;
+}
+
+/* In memory of exactly the text and its padding, so that a read beyond is found. */
+static int parse(parsed_t *parsed, cm_str_t text)
+{
+    char *memory = malloc(text.len + CM_JSON_PADDING);
+    memcpy(memory, text.data, text.len);
+    memset(memory + text.len, '7', CM_JSON_PADDING); /* any value */
+    parsed->unknown = 0;
+    memset(&parsed->err, 0, sizeof parsed->err);
+    int rc = cm_json_parse_event(parsed->json, (cm_str_t){memory, text.len}, &parsed->arena,
+                                 &parsed->event, &parsed->unknown, &parsed->err);
+    memset(memory, 'x', text.len); /* the event must not live in it once it is in the arena */
+    free(memory);
+    return rc;
+}
+
+#define HEAD "{\"user_id\":\"u\",\"url\":\"/\",\"timestamp\":"
+
+static void assert_time(parsed_t *parsed, const char *time, int64_t expected)
+{
+    char text[300];
+    snprintf(text, sizeof text, HEAD "%s}", time);
+    assert_ok(parse(parsed, cm_str(text)), parsed->err);
+    assert_int_equal(parsed->event.timestamp, expected);
+}
+
+static void assert_rejected(parsed_t *parsed, const char *text, const char *reason)
+{
+    assert_int_equal(parse(parsed, cm_str(text)), CM_EREJECT);
+    assert_int_equal(parsed->err.code, CM_EREJECT);
+    assert_int_equal(parsed->unknown, 0);
+    if (strncmp(parsed->err.text, reason, strlen(reason)) != 0)
+        fail_msg("%s: \"%s\" instead of \"%s\"", text, parsed->err.text, reason);
+}
+
+static void whole_event(void **state)
+{
+    parsed_t *parsed = *state;
+    const cm_event_t *event = &parsed->event;
+
+    assert_ok(parse(parsed, CM_STR(" {\"row_key\": \"k1\", \"user_id\": \"jane\", \"timestamp\": "
+                                   "1700000000000, \"url\": \"https://x/\\u00e4\\\"\", \"country\":"
+                                   " \"Norway\", \"city\": \"Oslo\", \"browser\": \"Firefox\", "
+                                   "\"os\": \"Linux\", \"device\": \"Desktop\"} \n")),
+              parsed->err);
+    assert_true(cm_str_equal(event->row_key, CM_STR("k1")));
+    assert_true(cm_str_equal(event->user_id, CM_STR("jane")));
+    assert_int_equal(event->timestamp, INT64_C(1700000000000));
+    assert_true(cm_str_equal(event->url, CM_STR("https://x/\xC3\xA4\"")));
+    assert_true(cm_str_equal(event->country, CM_STR("Norway")));
+    assert_true(cm_str_equal(event->city, CM_STR("Oslo")));
+    assert_true(cm_str_equal(event->browser, CM_STR("Firefox")));
+    assert_true(cm_str_equal(event->os, CM_STR("Linux")));
+    assert_true(cm_str_equal(event->device, CM_STR("Desktop")));
+    assert_int_equal(parsed->unknown, 0);
+}
+
+static void absent_null_empty(void **state)
+{
+    static const char *const texts[] = {
+        HEAD "1}",
+        HEAD "1,\"country\":null,\"city\":null,\"browser\":null,\"os\":null,\"device\":null,"
+             "\"row_key\":null}",
+        HEAD "1,\"country\":\"\",\"city\":\"\",\"browser\":\"\",\"os\":\"\",\"device\":\"\","
+             "\"row_key\":\"\"}"};
+    parsed_t *parsed = *state;
+
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        assert_ok(parse(parsed, cm_str(texts[i])), parsed->err);
+        assert_true(cm_str_equal(parsed->event.country, CM_STR("Unknown")));
+        assert_true(cm_str_equal(parsed->event.city, CM_STR("Unknown")));
+        assert_true(cm_str_equal(parsed->event.browser, CM_STR("Unknown")));
+        assert_true(cm_str_equal(parsed->event.os, CM_STR("Unknown")));
+        assert_true(cm_str_equal(parsed->event.device, CM_STR("Unknown")));
+        assert_int_equal(parsed->event.row_key.len, 0);
+    }
+    assert_rejected(parsed, "{\"url\":\"/\",\"timestamp\":1}", "user_id is missing or empty");
+    assert_rejected(parsed, "{\"user_id\":null,\"url\":\"/\",\"timestamp\":1}",
+                    "user_id is missing or empty");
+    assert_rejected(parsed, "{\"user_id\":\"u\",\"url\":\"\",\"timestamp\":1}",
+                    "url is missing or empty");
+    assert_rejected(parsed, "{\"user_id\":\"u\",\"url\":\"/\"}", "timestamp is missing");
+    assert_rejected(parsed, "{}", "timestamp is missing");
+}
+
+static void times(void **state)
+{
+    static const char neither[] = "timestamp is neither an integer of milliseconds nor RFC 3339";
+    parsed_t *parsed = *state;
+
+    assert_time(parsed, "1", 1);
+    assert_time(parsed, "4102444799999", CM_TIME_END - 1);
+    assert_time(parsed, "\"1700000000000\"", INT64_C(1700000000000));
+    assert_time(parsed, "\"2015-05-17T10:05:03.25+02:00\"", INT64_C(1431849903250));
+    assert_time(parsed, "\"2016-02-29T00:00:00Z\"", INT64_C(1456704000000));
+    assert_time(parsed, "\"2016-12-31T23:59:60Z\"", INT64_C(1483228800000));
+    assert_rejected(parsed, HEAD "1700000000000.0}", neither);
+    assert_rejected(parsed, HEAD "1.7e12}", neither);
+    assert_rejected(parsed, HEAD "1e3}", neither);
+    assert_rejected(parsed, HEAD "null}", neither);
+    assert_rejected(parsed, HEAD "true}", neither);
+    assert_rejected(parsed, HEAD "[1]}", neither);
+    assert_rejected(parsed, HEAD "{\"ms\":1}}", neither);
+    assert_rejected(parsed, HEAD "18446744073709551615}", neither);
+    assert_rejected(parsed, HEAD "123456789012345678901234567890}", "not valid JSON");
+    assert_rejected(parsed, HEAD "0}", "timestamp 0 is out of range");
+    assert_rejected(parsed, HEAD "-1}", "timestamp -1 is out of range");
+    assert_rejected(parsed, HEAD "4102444800000}", "timestamp 4102444800000 is out of range");
+    assert_rejected(parsed, HEAD "\"2100-01-01T00:00:00Z\"}",
+                    "timestamp 4102444800000 is out of range");
+    assert_rejected(parsed, HEAD "\"1970-01-01T00:00:00Z\"}", "timestamp 0 is out of range");
+    assert_rejected(parsed, HEAD "\"2015-02-29T00:00:00Z\"}",
+                    "timestamp \"2015-02-29T00:00:00Z\" is neither");
+    assert_rejected(parsed, HEAD "\"1.0\"}", "timestamp \"1.0\" is neither");
+    assert_rejected(parsed, HEAD "\"\"}", "timestamp \"\" is neither");
+    assert_rejected(parsed, HEAD "\" 1\"}", "timestamp \" 1\" is neither");
+    assert_rejected(parsed, HEAD "01}", "not valid JSON");
+}
+
+static void duplicate_keys(void **state)
+{
+    parsed_t *parsed = *state;
+
+    assert_ok(parse(parsed, CM_STR("{\"user_id\":\"a\",\"url\":\"/1\",\"timestamp\":1,\"country\":"
+                                   "\"X\",\"country\":null,\"url\":\"/2\",\"timestamp\":2,"
+                                   "\"\\u0075ser_id\":\"b\"}")),
+              parsed->err);
+    assert_true(cm_str_equal(parsed->event.user_id, CM_STR("b"))); /* an escaped key is that key */
+    assert_true(cm_str_equal(parsed->event.url, CM_STR("/2")));
+    assert_true(cm_str_equal(parsed->event.country, CM_STR("Unknown")));
+    assert_int_equal(parsed->event.timestamp, 2);
+}
+
+static void unknown_fields(void **state)
+{
+    parsed_t *parsed = *state;
+
+    assert_ok(parse(parsed, CM_STR(HEAD "1,\"referrer\":\"/x\",\"nested\":{\"url\":\"/no\",\"a\":"
+                                        "[1,2,{\"b\":null}]},\"\":1.5,\"User_id\":\"case\"}")),
+              parsed->err);
+    assert_int_equal(parsed->unknown, 4);
+    assert_true(cm_str_equal(parsed->event.url, CM_STR("/")));
+    assert_true(cm_str_equal(parsed->event.user_id, CM_STR("u")));
+    assert_rejected(parsed, "{\"strange\":1,\"url\":\"/\",\"timestamp\":1}",
+                    "user_id is missing or empty"); /* of a rejected event they do not count */
+}
+
+static void wrong_types(void **state)
+{
+    static const char *const fields[] = {"row_key", "user_id", "url", "country",
+                                         "city",    "browser", "os",  "device"};
+    static const char *const values[] = {"1", "true", "[]", "{}", "[\"a\"]", "1.5"};
+    parsed_t *parsed = *state;
+    char text[200], reason[40];
+
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        for (size_t k = 0; k < sizeof values / sizeof values[0]; k++) {
+            snprintf(text, sizeof text, HEAD "1,\"%s\":%s}", fields[i], values[k]);
+            snprintf(reason, sizeof reason, "%s is not a text", fields[i]);
+            assert_rejected(parsed, text, reason);
+        }
+    }
+    assert_rejected(parsed, "[]", "not a JSON object");
+    assert_rejected(parsed, "\"text\"", "not a JSON object");
+    assert_rejected(parsed, "1", "not a JSON object");
+    assert_rejected(parsed, "null", "not a JSON object");
+}
+
+static void malformed(void **state)
+{
+    static const char *const bad[] = {"",
+                                      " ",
+                                      "{",
+                                      "}",
+                                      "nul",
+                                      HEAD "1",
+                                      HEAD "1}}",
+                                      HEAD "1} x",
+                                      HEAD "1}{}",
+                                      HEAD "1},",
+                                      HEAD "1,}",
+                                      HEAD "1 \"x\":1}",
+                                      HEAD "NaN}",
+                                      HEAD "1,\"x\":'y'}",
+                                      HEAD "1,x:1}",
+                                      HEAD "1,\"x\":\"\n\"}",
+                                      HEAD "1,\"x\":\"\\q\"}",
+                                      HEAD "1,\"x\":\"\\ud800\"}",
+                                      HEAD "1,\"x\":\"\xFF\"}",
+                                      HEAD "1,\"x\":\"\xC0\x80\"}",
+                                      HEAD "1,\"x\":\"\xED\xA0\x80\"}",
+                                      HEAD "1,\"x\":\"\xE2\x82\"}",
+                                      HEAD "1,\"x\":1e999}",
+                                      "{\"user_id\":\"u"};
+    parsed_t *parsed = *state;
+
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_rejected(parsed, bad[i], "not valid JSON: ");
+    assert_int_equal(parse(parsed, CM_STR(HEAD "1}\0")), CM_EREJECT);
+    /* After all that the parser still works. */
+    assert_time(parsed, "5", 5);
+}
+
+static void nul_and_surrogates(void **state)
+{
+    parsed_t *parsed = *state;
+
+    assert_ok(parse(parsed, CM_STR("{\"user_id\":\"a\\u0000b\",\"url\":\"/\\ud83d\\ude00\","
+                                   "\"timestamp\":1}")),
+              parsed->err);
+    assert_true(cm_str_equal(parsed->event.user_id, CM_STR("a\0b")));
+    assert_true(cm_str_equal(parsed->event.url, CM_STR("/\xF0\x9F\x98\x80")));
+}
+
+static void deep_nesting(void **state)
+{
+    parsed_t *parsed = *state;
+    cm_buf_t text = CM_BUF_INIT;
+
+    for (int depth = 100; depth <= 100000; depth *= 1000) {
+        cm_buf_clear(&text);
+        cm_buf_add_text(&text, HEAD "1,\"x\":");
+        for (int i = 0; i < depth; i++)
+            cm_buf_add_char(&text, '[');
+        for (int i = 0; i < depth; i++)
+            cm_buf_add_char(&text, ']');
+        cm_buf_add_char(&text, '}');
+        assert_int_equal(parse(parsed, (cm_str_t){text.data, text.len}),
+                         depth == 100 ? 0 : CM_EREJECT);
+    }
+    cm_buf_free(&text);
+}
+
+/* An event's own JSON, cut at every length and with every byte changed: no crash, and only the
+ * whole is the event. */
+static void cut_and_changed(void **state)
+{
+    parsed_t *parsed = *state;
+    cm_event_t event = test_event("jane", 7, "/\xC3\xA4", "Norway", "key");
+    cm_buf_t text = CM_BUF_INIT, again = CM_BUF_INIT;
+    uint64_t random = 3;
+
+    cm_event_add_json(&text, &event);
+    for (size_t len = 0; len < text.len; len++)
+        assert_int_equal(parse(parsed, (cm_str_t){text.data, len}), CM_EREJECT);
+    for (size_t at = 0; at < text.len; at++) {
+        char was = text.data[at];
+        text.data[at] = (char)test_random(&random);
+        int rc = parse(parsed, (cm_str_t){text.data, text.len});
+        assert_true(rc == 0 || rc == CM_EREJECT);
+        if (rc == 0)
+            assert_int_equal(cm_event_check(&parsed->event, false, NULL), 0);
+        text.data[at] = was;
+    }
+    assert_ok(parse(parsed, (cm_str_t){text.data, text.len}), parsed->err);
+    cm_event_add_json(&again, &parsed->event);
+    assert_string_equal(again.data, text.data);
+    cm_buf_free(&text);
+    cm_buf_free(&again);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(whole_event),    cmocka_unit_test(absent_null_empty),
+        cmocka_unit_test(times),          cmocka_unit_test(duplicate_keys),
+        cmocka_unit_test(unknown_fields), cmocka_unit_test(wrong_types),
+        cmocka_unit_test(malformed),      cmocka_unit_test(nul_and_surrogates),
+        cmocka_unit_test(deep_nesting),   cmocka_unit_test(cut_and_changed),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
