@@ -1,0 +1,332 @@
+/* The property that everything rests on: whatever the order of events, however often they come, cut
+ * into whatever batches, refreshed whenever, by however many threads in however little memory, the
+ * answers are those of the plain reference, byte by byte. And the copies are exactly the copies. */
+#include "mill_reference.h"
+
+#include "index/refresh.h"
+#include "mill/mill.h"
+
+enum { ALL_WINDOWS = (1 << CM_WINDOW_COUNT) - 1 };
+
+static int store_reader(void *context, cm_reader_t **reader, cm_err_t *err)
+{
+    return cm_store_reader(context, reader, err);
+}
+
+/* `distinct` events (or fewer, where derived keys meet) and copies of some, shuffled. */
+static ref_event_t *make_events(int users, size_t distinct, size_t copies, uint64_t *random)
+{
+    ref_event_t *events = malloc((distinct + copies) * sizeof *events);
+    for (size_t i = 0; i < distinct; i++)
+        events[i] = ref_make(users, i, random);
+    for (size_t i = 0; i < copies; i++) {
+        events[distinct + i] = events[test_random(random) % (distinct + i)];
+        /* A copy may spell out the key that the first left to be derived. */
+        events[distinct + i].derived &= test_random(random) % 2 == 0;
+    }
+    ref_shuffle(events, distinct + copies, random);
+    return events;
+}
+
+static void quick_commits(cm_store_t *store)
+{
+    cm_err_t err;
+    assert_ok(cm_database_exec(cm_embedded_database(store), "PRAGMA synchronous = OFF", "t", &err),
+              err);
+}
+
+static cm_refresh_options_t any_options(int64_t timeout, unsigned windows, uint64_t *random)
+{
+    static const int64_t memories[] = {0, 1, 500, 2000, 10000, 1 << 30};
+    return (cm_refresh_options_t){.windows = windows,
+                                  .session_timeout = timeout,
+                                  .memory = memories[test_random(random) % 6],
+                                  .threads = 1 + (int)(test_random(random) % 3)};
+}
+
+/* Puts the events in batches of any size, refreshing now and then when `often`, and compares. */
+static void run_through(const ref_event_t *events, size_t count, int64_t timeout, bool often,
+                        uint64_t *random)
+{
+    char *directory = test_directory();
+    cm_store_t *store = test_open(directory);
+    cm_batch_t batch = CM_BATCH_INIT;
+    cm_refreshed_t refreshed;
+    cm_err_t err;
+
+    quick_commits(store);
+    for (size_t at = 0; at < count;) {
+        size_t size = 1 + test_random(random) % (often ? 40 : 200);
+        cm_batch_clear(&batch);
+        for (; size > 0 && at < count; size--, at++)
+            ref_add(&batch, &events[at]);
+        test_put(store, &batch);
+        if (at < count && test_random(random) % 3 == 0)
+            continue;
+        test_commit(store);
+        if (often && test_random(random) % 2 == 0) {
+            unsigned windows = (unsigned)(test_random(random) % (ALL_WINDOWS + 1));
+            cm_refresh_options_t options = any_options(timeout, windows, random);
+            assert_ok(cm_refresh(store, &options, &refreshed, &err), err);
+        }
+    }
+    cm_refresh_options_t options = any_options(timeout, ALL_WINDOWS, random);
+    assert_ok(cm_refresh(store, &options, &refreshed, &err), err);
+    cm_sink_close(&store->sink);
+    ref_answers_t expected = ref_compute(events, count, timeout);
+    int64_t cells = ref_assert_index(directory, &expected, ALL_WINDOWS);
+    assert_int_equal(refreshed.accepted, count);
+    assert_int_equal(refreshed.events, expected.events);
+    assert_int_equal(refreshed.duplicates, (int64_t)count - expected.events);
+    assert_int_equal(refreshed.cells, cells);
+    free(expected.cells);
+    cm_batch_free(&batch);
+    test_remove(directory);
+}
+
+static void any_order_any_batches(void **state)
+{
+    static const int64_t timeouts[] = {1800000, 1800000, 0, 999, 1500, 5000, INT64_C(1) << 50};
+    uint64_t random = 2024;
+
+    (void)state;
+    for (int round = 0; round < 24; round++) {
+        int users = 1 + (int)(test_random(&random) % 6);
+        size_t distinct = 1 + test_random(&random) % 250;
+        size_t copies = test_random(&random) % 120;
+        ref_event_t *events = make_events(users, distinct, copies, &random);
+        run_through(events, distinct + copies, timeouts[round % 7], round % 3 != 0, &random);
+        free(events);
+    }
+}
+
+/* The same events in another order and with other repetitions are the same answers: compared with
+ * one reference that is computed once. */
+static void shuffled_and_repeated(void **state)
+{
+    uint64_t random = 7;
+    size_t distinct = 150;
+    ref_event_t *events = make_events(3, distinct, 0, &random);
+    ref_event_t *repeated = malloc(3 * distinct * sizeof *repeated);
+
+    (void)state;
+    for (int round = 0; round < 4; round++) {
+        size_t count = distinct + test_random(&random) % (2 * distinct);
+        for (size_t i = 0; i < count; i++)
+            repeated[i] = events[i < distinct ? i : test_random(&random) % distinct];
+        ref_shuffle(repeated, count, &random);
+        ref_answers_t a = ref_compute(events, distinct, 1800000);
+        ref_answers_t b = ref_compute(repeated, count, 1800000);
+        assert_memory_equal(a.cells, b.cells, sizeof *a.cells);
+        free(a.cells);
+        free(b.cells);
+        run_through(repeated, count, 1800000, true, &random);
+    }
+    free(events);
+    free(repeated);
+}
+
+/* Enough events for several partitions and for several chunks and blocks of each thread. */
+static void many_events(void **state)
+{
+    uint64_t random = 99;
+    size_t count = 90000;
+    ref_event_t *events = make_events(REF_USERS, 75000, 15000, &random);
+    ref_answers_t expected = ref_compute(events, count, 1800000);
+    char *directory = test_directory();
+    cm_store_t *store = test_open(directory);
+    cm_batch_t batch = CM_BATCH_INIT;
+    cm_refreshed_t refreshed;
+    cm_err_t err;
+
+    (void)state;
+    quick_commits(store);
+    for (size_t at = 0; at < count; at += 9000) {
+        cm_batch_clear(&batch);
+        for (size_t i = 0; i < 9000; i++)
+            ref_add(&batch, &events[at + i]);
+        test_put(store, &batch);
+        test_commit(store);
+    }
+    for (int threads = 1; threads <= 3; threads++) {
+        cm_refresh_options_t options = {.windows = ALL_WINDOWS,
+                                        .session_timeout = 1800000,
+                                        .threads = threads,
+                                        .memory = threads == 3 ? 2000000 : 0,
+                                        .rebuild = true};
+        assert_ok(cm_refresh(store, &options, &refreshed, &err), err);
+        assert_int_equal(refreshed.events, expected.events);
+        ref_assert_index(directory, &expected, ALL_WINDOWS);
+    }
+    cm_sink_close(&store->sink);
+    free(expected.cells);
+    free(events);
+    cm_batch_free(&batch);
+    test_remove(directory);
+}
+
+static void assert_copies(cm_store_t *store, const ref_event_t *events, size_t count, int threads,
+                          int64_t memory)
+{
+    const cm_mill_options_t options = {
+        .reader = store_reader, .context = store, .threads = threads, .memory = memory};
+    uint8_t *copies = NULL;
+    int64_t upto = -1;
+    cm_err_t err;
+
+    assert_ok(cm_mill_copies(&options, &copies, &upto, &err), err);
+    assert_int_equal(upto, count);
+    for (size_t i = 0; i < count; i++) {
+        bool copy = false;
+        for (size_t k = 0; k < i && !copy; k++)
+            copy = strcmp(events[k].key, events[i].key) == 0;
+        if ((copies[i >> 3] >> (i & 7) & 1) != copy)
+            fail_msg("event %zu (%s) %s", i, events[i].key, copy ? "is a copy" : "is none");
+    }
+    free(copies);
+}
+
+static void exactly_the_copies(void **state)
+{
+    uint64_t random = 31;
+
+    (void)state;
+    for (int round = 0; round < 6; round++) {
+        size_t distinct = 1 + test_random(&random) % 300, copies = test_random(&random) % 300;
+        ref_event_t *events = make_events(1 + round, distinct, copies, &random);
+        char *directory = test_directory();
+        cm_store_t *store = test_open(directory);
+        cm_batch_t batch = CM_BATCH_INIT;
+        assert_copies(store, events, 0, 1, 0);
+        for (size_t i = 0; i < distinct + copies; i++) {
+            ref_add(&batch, &events[i]);
+            if (i % 64 == 63) {
+                test_put(store, &batch);
+                test_commit(store);
+                cm_batch_clear(&batch);
+            }
+        }
+        test_put(store, &batch);
+        test_commit(store);
+        assert_copies(store, events, distinct + copies, 1, 0);
+        assert_copies(store, events, distinct + copies, 3, 0);
+        assert_copies(store, events, distinct + copies, 2, 300);
+        cm_sink_close(&store->sink);
+        cm_batch_free(&batch);
+        free(events);
+        test_remove(directory);
+    }
+}
+
+/* `until` stops before an event; `since` gives the change that what came later makes. */
+static void parts_add_up(void **state)
+{
+    uint64_t random = 77;
+    size_t count = 400;
+    ref_event_t *events = make_events(4, 300, 100, &random);
+    char *directory = test_directory();
+    cm_store_t *store = test_open(directory);
+    cm_batch_t batch = CM_BATCH_INIT;
+    cm_err_t err;
+
+    (void)state;
+    for (size_t i = 0; i < count; i++)
+        ref_add(&batch, &events[i]);
+    test_put(store, &batch);
+    test_commit(store); /* one block: the cut is inside it */
+    for (int64_t cut = 1; cut < (int64_t)count; cut += 57) {
+        cm_mill_options_t options = {.session_timeout = 1800000,
+                                     .windows = ALL_WINDOWS,
+                                     .until = cut,
+                                     .threads = 2,
+                                     .reader = store_reader,
+                                     .context = store};
+        cm_mill_result_t head, tail, whole;
+        assert_ok(cm_mill(&options, &head, &err), err);
+        assert_int_equal(head.upto, cut);
+        options.until = 0;
+        options.since = cut;
+        assert_ok(cm_mill(&options, &tail, &err), err);
+        assert_int_equal(tail.upto, count);
+        options.since = 0;
+        assert_ok(cm_mill(&options, &whole, &err), err);
+        assert_int_equal(head.events + tail.events, whole.events);
+        cm_cells_add(head.cells, tail.cells);
+        assert_int_equal(head.cells->count, whole.cells->count);
+        for (size_t i = 0; i <= whole.cells->mask; i++) {
+            if (!whole.cells->used[i])
+                continue;
+            const cm_cell_t *cell = &whole.cells->slots[i];
+            assert_memory_equal(&cm_cells_get(head.cells, cell->key)->numbers, &cell->numbers,
+                                sizeof cell->numbers);
+        }
+        cm_cells_free(head.cells);
+        cm_cells_free(tail.cells);
+        cm_cells_free(whole.cells);
+    }
+    cm_sink_close(&store->sink);
+    cm_batch_free(&batch);
+    free(events);
+    test_remove(directory);
+}
+
+/* A damaged block or a reader that cannot be opened: an error, no result, nothing lost on the way.
+ */
+static void failures(void **state)
+{
+    char *directory = test_directory();
+    cm_store_t *store = test_open(directory);
+    cm_batch_t batch = CM_BATCH_INIT;
+    cm_mill_result_t result;
+    uint8_t *copies;
+    int64_t upto;
+    cm_err_t err;
+
+    (void)state;
+    for (int block = 0; block < 3; block++) {
+        cm_batch_clear(&batch);
+        for (int i = 0; i < 50; i++) /* ties, so that keys are read */
+            test_add(&batch, test_event("u", 1, "/", "X", i % 2 ? "key 1" : "key 2"));
+        test_put(store, &batch);
+        test_commit(store);
+    }
+    cm_sink_close(&store->sink);
+    test_sql(directory, "UPDATE block SET keys = x'00' WHERE first = 100");
+    store = test_open(directory);
+    for (int threads = 1; threads <= 3; threads++) {
+        const cm_mill_options_t options = {.session_timeout = 1,
+                                           .windows = ALL_WINDOWS,
+                                           .threads = threads,
+                                           .reader = store_reader,
+                                           .context = store};
+        assert_int_equal(cm_mill(&options, &result, &err), CM_ECORRUPT);
+        assert_null(result.cells);
+        assert_non_null(strstr(err.text, "the block of events 100 to 149 in "));
+        assert_int_equal(cm_mill_copies(&options, &copies, &upto, &err), CM_ECORRUPT);
+        assert_null(copies);
+    }
+    cm_sink_close(&store->sink);
+    test_sql(directory, "UPDATE block SET hot = x'00' WHERE first = 50");
+    store = test_open(directory);
+    const cm_mill_options_t options = {.session_timeout = 1,
+                                       .windows = ALL_WINDOWS,
+                                       .threads = 2,
+                                       .since = 60,
+                                       .reader = store_reader,
+                                       .context = store};
+    assert_int_equal(cm_mill(&options, &result, &err), CM_ECORRUPT);
+    assert_non_null(strstr(err.text, "the block of events 50 to 99 in "));
+    cm_sink_close(&store->sink);
+    cm_batch_free(&batch);
+    test_remove(directory);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(any_order_any_batches), cmocka_unit_test(shuffled_and_repeated),
+        cmocka_unit_test(many_events),           cmocka_unit_test(exactly_the_copies),
+        cmocka_unit_test(parts_add_up),          cmocka_unit_test(failures),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
