@@ -1,0 +1,561 @@
+/* Refreshing and asking: what is written when, in which order it comes back, and how it reads. */
+#include "store_support.h"
+
+#include "index/embedded.h"
+#include "index/refresh.h"
+
+#include <math.h>
+
+enum { ALL_WINDOWS = (1 << CM_WINDOW_COUNT) - 1, TIMEOUT = 1800000 };
+
+static const int64_t day = 19676 * INT64_C(86400000); /* 2023-11-15 */
+
+typedef struct site {
+    char *directory;
+    cm_store_t *store;
+    int64_t now;
+    cm_clock_t clock;
+    cm_batch_t batch;
+} site_t;
+
+static int64_t now_of(void *self)
+{
+    return ((site_t *)self)->now;
+}
+
+static int set_up(void **state)
+{
+    site_t *site = calloc(1, sizeof *site);
+    site->directory = test_directory();
+    site->now = 1000;
+    site->clock = (cm_clock_t){now_of, site};
+    site->store = test_open(site->directory);
+    site->batch = CM_BATCH_INIT;
+    *state = site;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    site_t *site = *state;
+    cm_sink_close(&site->store->sink);
+    cm_batch_free(&site->batch);
+    test_remove(site->directory);
+    free(site);
+    return 0;
+}
+
+static void click(site_t *site, const char *user, int64_t time, const char *url,
+                  const char *country)
+{
+    test_add(&site->batch, test_event(user, time, url, country, NULL));
+}
+
+static void commit(site_t *site)
+{
+    test_put(site->store, &site->batch);
+    test_commit(site->store);
+    cm_batch_clear(&site->batch);
+}
+
+static cm_refreshed_t refresh_with(site_t *site, cm_refresh_options_t options)
+{
+    cm_refreshed_t refreshed;
+    cm_err_t err;
+    options.clock = &site->clock;
+    options.threads = 1;
+    assert_ok(cm_refresh(site->store, &options, &refreshed, &err), err);
+    return refreshed;
+}
+
+static cm_refreshed_t refresh(site_t *site, unsigned windows)
+{
+    return refresh_with(site,
+                        (cm_refresh_options_t){.windows = windows, .session_timeout = TIMEOUT});
+}
+
+static int take_csv(void *context, const cm_answer_t *answer)
+{
+    cm_answer_add_csv(context, answer);
+    return 0;
+}
+
+/* url, country, clicks and when the row changed */
+static int take_short(void *context, const cm_answer_t *answer)
+{
+    cm_buf_t *out = context;
+    cm_buf_add_str(out, answer->url);
+    cm_buf_add_char(out, '|');
+    cm_buf_add_str(out, answer->country);
+    cm_buf_printf(out, "|%lld@%lld ", (long long)answer->numbers.clicks,
+                  (long long)answer->updated_at);
+    return 0;
+}
+
+static int take_url(void *context, const cm_answer_t *answer)
+{
+    cm_buf_add_str(context, answer->url);
+    cm_buf_add_char(context, ' ');
+    return 0;
+}
+
+static int take_json(void *context, const cm_answer_t *answer)
+{
+    cm_answer_add_json(context, answer);
+    return 0;
+}
+
+static void assert_answer(site_t *site, cm_query_t query, cm_answer_fn take, const char *expected)
+{
+    cm_buf_t got = CM_BUF_INIT;
+    cm_index_t *index;
+    cm_err_t err;
+
+    cm_buf_add(&got, NULL, 0);
+    assert_ok(cm_index_open_embedded(site->directory, &index, &err), err);
+    assert_ok(cm_index_query(index, &query, take, &got, &err), err);
+    cm_index_close(index);
+    assert_string_equal(got.data, expected);
+    cm_buf_free(&got);
+}
+
+static cm_freshness_t freshness(site_t *site, cm_window_t window)
+{
+    cm_freshness_t out;
+    cm_index_t *index;
+    cm_err_t err;
+    assert_ok(cm_index_open_embedded(site->directory, &index, &err), err);
+    assert_ok(cm_index_freshness(index, window, &out, &err), err);
+    cm_index_close(index);
+    return out;
+}
+
+/* ---- refreshing ---- */
+
+static void before_anything(void **state)
+{
+    site_t *site = *state;
+    cm_index_t *index;
+    cm_err_t err;
+
+    assert_answer(site, (cm_query_t){0}, take_csv, "");
+    assert_false(freshness(site, CM_WINDOW_ALL).present);
+    click(site, "u", 1, "/", "X");
+    commit(site);
+    cm_freshness_t fresh = freshness(site, CM_WINDOW_ALL);
+    assert_false(fresh.present);
+    assert_int_equal(fresh.accepted, 1);
+    assert_int_equal(fresh.processed, 0);
+    char *empty = test_directory();
+    assert_int_equal(cm_index_open_embedded(empty, &index, &err), CM_EINPUT);
+    test_remove(empty);
+}
+
+static void nothing_new_writes_nothing(void **state)
+{
+    site_t *site = *state;
+    sqlite3 *db = cm_embedded_database(site->store)->db;
+
+    cm_refreshed_t done = refresh(site, ALL_WINDOWS); /* of an empty store */
+    assert_int_equal(done.accepted + done.events + done.duplicates + done.cells, 0);
+    assert_true(freshness(site, CM_WINDOW_DAY).present);
+    click(site, "u", day, "/", "X");
+    click(site, "u", day, "/", "X");
+    click(site, "v", day, "/v", "X");
+    cm_batch_reject(&site->batch, CM_STR("bad"), "because", "log:1");
+    commit(site);
+    done = refresh(site, ALL_WINDOWS);
+    assert_true(done.changed);
+    assert_int_equal(done.accepted, 3);
+    assert_int_equal(done.events, 2);
+    assert_int_equal(done.duplicates, 1);
+    assert_int_equal(done.cells, 6);
+    site->now = 2000;
+    int before = sqlite3_total_changes(db);
+    done = refresh(site, ALL_WINDOWS);
+    assert_false(done.changed);
+    assert_int_equal(done.cells, 6);
+    assert_int_equal(sqlite3_total_changes(db), before);
+    cm_freshness_t fresh = freshness(site, CM_WINDOW_HOUR);
+    assert_int_equal(fresh.updated_at, 1000);
+    assert_int_equal(fresh.accepted, 3);
+    assert_int_equal(fresh.processed, 3);
+    assert_int_equal(fresh.events, 2);
+    assert_int_equal(fresh.duplicates, 1);
+    assert_int_equal(fresh.cells, 2);
+    assert_int_equal(fresh.dead, 1);
+    /* A new event of one user leaves the rows of the other alone. */
+    click(site, "v", day + 1000, "/v", "X");
+    commit(site);
+    assert_int_equal(freshness(site, CM_WINDOW_ALL).accepted, 4);
+    assert_int_equal(freshness(site, CM_WINDOW_ALL).processed, 3);
+    refresh(site, ALL_WINDOWS);
+    assert_answer(site, (cm_query_t){.sort = CM_SORT_URL}, take_short, "/|X|1@1000 /v|X|2@2000 ");
+    /* And so does a copy, which changes no number. */
+    site->now = 3000;
+    click(site, "v", day + 1000, "/v", "X");
+    commit(site);
+    done = refresh(site, ALL_WINDOWS);
+    assert_int_equal(done.duplicates, 2);
+    assert_answer(site, (cm_query_t){.sort = CM_SORT_URL}, take_short, "/|X|1@1000 /v|X|2@2000 ");
+}
+
+static void another_timeout_recomputes(void **state)
+{
+    site_t *site = *state;
+
+    click(site, "u", 1000, "/", "X");
+    click(site, "u", 11000, "/", "X");
+    commit(site);
+    refresh(site, 1 << CM_WINDOW_ALL);
+    assert_answer(site, (cm_query_t){0}, take_csv, "/,X,2,1,10.0,10,1,10.0,1,1\n");
+    site->now = 2000;
+    refresh_with(site,
+                 (cm_refresh_options_t){.windows = 1 << CM_WINDOW_ALL, .session_timeout = 9999});
+    assert_answer(site, (cm_query_t){0}, take_csv, "/,X,2,1,10.0,10,1,,2,2\n");
+    site->now = 3000;
+    refresh_with(site, (cm_refresh_options_t){.windows = 1 << CM_WINDOW_ALL,
+                                              .session_timeout = 9999,
+                                              .rebuild = true});
+    assert_answer(site, (cm_query_t){0}, take_short, "/|X|2@3000 ");
+    /* A rebuild brings back what somebody has spoiled. */
+    cm_err_t err;
+    assert_ok(cm_database_exec(cm_embedded_database(site->store),
+                               "UPDATE answer SET clicks = 99; INSERT INTO rollup (url, country, "
+                               "window, clicks, unique_user_count, time_spent_sum, "
+                               "time_spent_count, time_on_page_sum, time_on_page_count, entrances, "
+                               "exits, updated_at) VALUES ('/x', NULL, 'all', 1,1,1,1,1,1,1,1,1)",
+                               "test", &err),
+              err);
+    cm_refreshed_t done = refresh_with(site, (cm_refresh_options_t){.windows = 1 << CM_WINDOW_ALL,
+                                                                    .session_timeout = TIMEOUT,
+                                                                    .rebuild = true});
+    assert_int_equal(done.cells, 1);
+    assert_int_equal(done.events, 2);
+    assert_answer(site, (cm_query_t){0}, take_csv, "/,X,2,1,10.0,10,1,10.0,1,1\n");
+    assert_answer(site, (cm_query_t){.dimension = CM_PER_URL}, take_url, "/ ");
+}
+
+/* Windows that are processed at other times, and late events that split a gap. */
+static void windows_apart(void **state)
+{
+    site_t *site = *state;
+    static const char rows[] = "2023-11-15T00:00:00Z,/,X,3,1,1800.0,3600,2,1800.0,1,1\n";
+
+    click(site, "u", day, "/", "X");
+    click(site, "u", day + 3600000, "/", "X");
+    commit(site);
+    refresh(site, 1 << CM_WINDOW_DAY);
+    assert_answer(site, (cm_query_t){.window = CM_WINDOW_DAY}, take_csv,
+                  "2023-11-15T00:00:00Z,/,X,2,1,3600.0,3600,1,,2,2\n");
+    click(site, "u", day + 1800000, "/", "X");
+    commit(site);
+    refresh(site, 1 << CM_WINDOW_ALL | 1 << CM_WINDOW_DAY);
+    assert_answer(site, (cm_query_t){.window = CM_WINDOW_DAY}, take_csv, rows);
+    assert_answer(site, (cm_query_t){0}, take_csv, rows + sizeof "2023-11-15T00:00:00Z");
+    cm_refreshed_t done = refresh(site, ALL_WINDOWS);
+    assert_int_equal(done.cells, 1 + 1 + 2);
+    assert_int_equal(done.events, 3);
+    assert_answer(site, (cm_query_t){.window = CM_WINDOW_HOUR, .sort = CM_SORT_WINDOW}, take_csv,
+                  "2023-11-15T00:00:00Z,/,X,2,1,1800.0,3600,2,1800.0,1,0\n"
+                  "2023-11-15T01:00:00Z,/,X,1,1,,0,0,,0,1\n");
+    assert_int_equal(freshness(site, CM_WINDOW_HOUR).cells, 2);
+}
+
+/* A name that cannot be read stops the refresh in words, and the answers stay as they were. */
+static void damaged_names(void **state)
+{
+    site_t *site = *state;
+    cm_refresh_options_t options = {.windows = ALL_WINDOWS, .session_timeout = TIMEOUT};
+    cm_refreshed_t refreshed;
+    cm_err_t err;
+
+    click(site, "u", 1, "/", "X");
+    commit(site);
+    refresh(site, ALL_WINDOWS);
+    for (int i = 0; i < 30; i++) {
+        char url[20];
+        snprintf(url, sizeof url, "/%d", i);
+        click(site, "u", 2, cm_arena_copy(&site->batch.arena, (cm_str_t){url, sizeof url}).data,
+              "Y");
+    }
+    commit(site);
+    cm_database_t *database = cm_embedded_database(site->store);
+    assert_ok(cm_database_exec(database,
+                               "UPDATE dictionary SET texts = x'00' WHERE field = 2 AND first > 0",
+                               "test", &err),
+              err);
+    assert_int_equal(cm_refresh(site->store, &options, &refreshed, &err), CM_ECORRUPT);
+    assert_non_null(strstr(err.text, "text 1 of dictionary 2 in "));
+    assert_answer(site, (cm_query_t){0}, take_short, "/|X|1@1000 ");
+}
+
+/* ---- asking ---- */
+
+/* Three cells whose numbers come in another order each. */
+static void three_cells(site_t *site)
+{
+    /* /a: 3 clicks of 1 user, no gap but 1 s and 2 s; /b: 2 clicks of 2 users; /c: 1 click. */
+    click(site, "u", 1000, "/a", "Peru");
+    click(site, "u", 2000, "/a", "Peru");
+    click(site, "u", 4000, "/a", "Peru");
+    click(site, "u", 5000, "/b", "Chile");
+    click(site, "v", 1000, "/b", "Chile");
+    click(site, "v", 101000, "/c", "Oman");
+    commit(site);
+    refresh(site, ALL_WINDOWS);
+}
+
+static void sorted_both_ways(void **state)
+{
+    static const struct {
+        cm_sort_t sort;
+        const char *there, *back;
+    } cases[] = {
+        {CM_SORT_CLICKS, "/a /b /c ", "/c /b /a "},
+        {CM_SORT_USERS, "/b /a /c ", "/a /c /b "},              /* 1 2 1 */
+        {CM_SORT_AVERAGE_TIME_SPENT, "/b /a /c ", "/a /b /c "}, /* 4/3 100 - */
+        {CM_SORT_TIME_SPENT_SUM, "/b /a /c ", "/c /a /b "},     /* 4 100 0 */
+        {CM_SORT_TIME_SPENT_COUNT, "/a /b /c ", "/c /b /a "},   /* 3 1 0 */
+        {CM_SORT_AVERAGE_TIME_ON_PAGE, "/b /a /c ", "/a /b /c "},
+        {CM_SORT_ENTRANCES, "/a /b /c ", "/c /a /b "}, /* 1 1 0 */
+        {CM_SORT_EXITS, "/b /c /a ", "/a /b /c "},     /* 0 1 1 */
+        {CM_SORT_URL, "/a /b /c ", "/c /b /a "},
+        {CM_SORT_COUNTRY, "/b /c /a ", "/a /c /b "},
+        {CM_SORT_WINDOW, "/a /b /c ", "/a /b /c "},
+    };
+    site_t *site = *state;
+
+    three_cells(site);
+    assert_int_equal(sizeof cases / sizeof cases[0], CM_SORT_COUNT);
+    for (int i = 0; i < CM_SORT_COUNT; i++) {
+        cm_query_t query = {.sort = cases[i].sort};
+        assert_answer(site, query, take_url, cases[i].there);
+        query.reverse = true;
+        assert_answer(site, query, take_url, cases[i].back);
+    }
+    assert_answer(site, (cm_query_t){.limit = 2}, take_url, "/a /b ");
+    assert_answer(site, (cm_query_t){.limit = 2, .offset = 1}, take_url, "/b /c ");
+    assert_answer(site, (cm_query_t){.offset = 2}, take_url, "/c ");
+    assert_answer(site, (cm_query_t){.offset = 3}, take_url, "");
+    assert_answer(site, (cm_query_t){.country = "Chile"}, take_url, "/b ");
+    assert_answer(site, (cm_query_t){.country = "chile"}, take_url, "");
+    assert_answer(site, (cm_query_t){.country = "C*"}, take_url, "");
+    assert_answer(site, (cm_query_t){.country = ""}, take_url, "");
+    assert_answer(site, (cm_query_t){.dimension = CM_PER_URL, .url = "/a"}, take_csv,
+                  "/a,,3,1,1.3333333333333333,4,3,1.3333333333333333,1,0\n");
+    assert_answer(site, (cm_query_t){.dimension = CM_PER_COUNTRY, .country = "Oman"}, take_csv,
+                  ",Oman,1,1,,0,0,,0,1\n");
+    assert_answer(site, (cm_query_t){.dimension = CM_PER_NOTHING}, take_csv,
+                  ",,6,2,26.0,104,4,26.0,2,2\n");
+}
+
+static void url_patterns(void **state)
+{
+    static const struct {
+        const char *pattern, *urls;
+    } cases[] = {{"*", "/ /A /[a]? /a /a* /ab /abc /\xC3\xA4 "},
+                 {"/", "/ "},
+                 {"/a", "/a "},
+                 {"/a*", "/a /a* /ab /abc "},
+                 {"/a?", "/a* /ab "},
+                 {"/?", "/A /a /\xC3\xA4 "}, /* one character, of however many bytes */
+                 {"*b*", "/ab /abc "},
+                 {"/[a]*", "/[a]? "},
+                 {"/[a]?", "/[a]? "},
+                 {"[", ""},
+                 {"*]?", "/[a]? "},
+                 {"/[!b]", ""},
+                 {"/[^b]", ""},
+                 {"", ""},
+                 {"/a' OR '1'='1", ""}};
+    site_t *site = *state;
+    static const char *const urls[] = {"/", "/a", "/ab", "/abc", "/A", "/[a]?", "/a*", "/\xC3\xA4"};
+
+    for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++)
+        click(site, "u", 1 + (int64_t)i, urls[i], "X");
+    commit(site);
+    refresh(site, 1 << CM_WINDOW_ALL);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_answer(site, (cm_query_t){.url = cases[i].pattern, .sort = CM_SORT_URL}, take_url,
+                      cases[i].urls);
+}
+
+static void from_and_to(void **state)
+{
+    site_t *site = *state;
+    const int64_t hour = 3600000;
+
+    click(site, "u", day - 1, "/before", "X");
+    click(site, "u", day, "/zero", "X");
+    click(site, "u", day + hour, "/one", "X");
+    click(site, "u", day + 2 * hour, "/two", "X");
+    commit(site);
+    refresh(site, ALL_WINDOWS);
+    cm_query_t query = {.window = CM_WINDOW_HOUR, .sort = CM_SORT_WINDOW};
+    assert_answer(site, query, take_url, "/before /zero /one /two ");
+    query.reverse = true;
+    assert_answer(site, query, take_url, "/two /one /zero /before ");
+    query.reverse = false;
+    query.from = day;
+    assert_answer(site, query, take_url, "/zero /one /two ");
+    query.to = day + 2 * hour;
+    assert_answer(site, query, take_url, "/zero /one ");
+    query.from = day + 1;
+    assert_answer(site, query, take_url, "/one ");
+    query.window = CM_WINDOW_DAY;
+    query.from = day - 1;
+    query.to = day + 1;
+    assert_answer(site, query, take_url, "/one /two /zero ");
+    query.window = CM_WINDOW_ALL; /* has no start to choose by */
+    assert_answer(site, query, take_url, "/before /one /two /zero ");
+}
+
+static int stop_at_second(void *context, const cm_answer_t *answer)
+{
+    (void)answer;
+    return ++*(int *)context == 2 ? CM_ESTOP : 0;
+}
+
+static void stopped_by_the_caller(void **state)
+{
+    site_t *site = *state;
+    cm_index_t *index;
+    cm_err_t err;
+    int rows = 0;
+
+    three_cells(site);
+    assert_ok(cm_index_open_embedded(site->directory, &index, &err), err);
+    assert_int_equal(cm_index_query(index, &(cm_query_t){0}, stop_at_second, &rows, &err),
+                     CM_ESTOP);
+    assert_int_equal(rows, 2);
+    cm_index_close(index);
+    cm_index_close(NULL);
+}
+
+/* ---- as text ---- */
+
+static void as_csv_and_json(void **state)
+{
+    site_t *site = *state;
+    cm_buf_t buf = CM_BUF_INIT;
+
+    click(site, "u", day, "/,\"", "X");
+    click(site, "u", day + 1000, "/,\"", "X");
+    click(site, "u", day + 3000, "/,\"", "X");
+    click(site, "v", day, "/n", "Y");
+    commit(site);
+    refresh(site, ALL_WINDOWS);
+    assert_answer(site, (cm_query_t){.sort = CM_SORT_URL}, take_csv,
+                  "\"/,\"\"\",X,3,1,1.5,3,2,1.5,1,1\n/n,Y,1,1,,0,0,,1,1\n");
+    assert_answer(site, (cm_query_t){.limit = 1}, take_json,
+                  "{\"url\":\"/,\\\"\",\"country\":\"X\",\"clicks\":3,\"unique_user_count\":1,"
+                  "\"average_time_spent\":1.5,\"time_spent_sum\":3,\"time_spent_count\":2,"
+                  "\"average_time_on_page\":1.5,\"entrances\":1,\"exits\":1}");
+    assert_answer(site, (cm_query_t){.window = CM_WINDOW_HOUR, .country = "Y"}, take_json,
+                  "{\"window\":\"hour\",\"window_start\":\"2023-11-15T00:00:00Z\",\"url\":\"/n\","
+                  "\"country\":\"Y\",\"clicks\":1,\"unique_user_count\":1,\"average_time_spent\":"
+                  "null,\"time_spent_sum\":0,\"time_spent_count\":0,\"average_time_on_page\":null,"
+                  "\"entrances\":1,\"exits\":1}");
+    assert_answer(site, (cm_query_t){.dimension = CM_PER_NOTHING}, take_json,
+                  "{\"clicks\":4,\"unique_user_count\":2,\"average_time_spent\":1.5,"
+                  "\"time_spent_sum\":3,\"time_spent_count\":2,\"average_time_on_page\":1.5,"
+                  "\"entrances\":2,\"exits\":2}");
+    cm_answer_add_csv_header(&buf, CM_WINDOW_ALL);
+    assert_string_equal(buf.data,
+                        "url,country,clicks,unique_user_count,average_time_spent,time_spent_sum,"
+                        "time_spent_count,average_time_on_page,entrances,exits\n");
+    cm_buf_clear(&buf);
+    cm_answer_add_csv_header(&buf, CM_WINDOW_DAY);
+    assert_memory_equal(buf.data, "window,url,", 11);
+    cm_buf_free(&buf);
+}
+
+static int take_average(void *context, const cm_answer_t *answer)
+{
+    cm_buf_t csv = CM_BUF_INIT;
+    (void)context;
+    cm_answer_add_csv(&csv, answer);
+    const char *field = csv.data; /* url,country,clicks,users,average */
+    for (int i = 0; i < 4; i++)
+        field = strchr(field, ',') + 1;
+    double text = strtod(field, NULL);
+    double exact =
+        (double)answer->numbers.time_spent_sum / (double)answer->numbers.time_spent_count;
+    assert_memory_equal(&text, &exact, sizeof exact);
+    cm_buf_free(&csv);
+    return 0;
+}
+
+/* The text, the SQL column and the division agree to the last bit. */
+static void averages_to_the_last_bit(void **state)
+{
+    site_t *site = *state;
+    uint64_t random = 8;
+    sqlite3_stmt *select;
+    cm_err_t err;
+    int rows = 0;
+
+    for (int i = 0; i < 3000; i++) {
+        char *url = cm_arena_alloc(&site->batch.arena, 16);
+        snprintf(url, 16, "/%d", (int)(test_random(&random) % 200));
+        click(site, "u", 1 + (int64_t)(test_random(&random) % 1000000000000), url, "X");
+    }
+    commit(site);
+    refresh(site, ALL_WINDOWS);
+    assert_answer(site, (cm_query_t){0}, take_average, "");
+    assert_ok(cm_database_prepare(cm_embedded_database(site->store),
+                                  "SELECT average_time_spent, time_spent_sum, time_spent_count "
+                                  "FROM answer WHERE window = 'all' AND time_spent_count > 0",
+                                  &select, &err),
+              err);
+    for (; sqlite3_step(select) == SQLITE_ROW; rows++) {
+        double column = sqlite3_column_double(select, 0);
+        double exact =
+            (double)sqlite3_column_int64(select, 1) / (double)sqlite3_column_int64(select, 2);
+        assert_memory_equal(&column, &exact, sizeof exact);
+    }
+    assert_int_equal(rows, 200);
+    sqlite3_finalize(select);
+}
+
+static void names(void **state)
+{
+    cm_window_t window;
+    cm_sort_t sort;
+
+    (void)state;
+    for (int i = 0; i < CM_WINDOW_COUNT; i++) {
+        assert_true(cm_window_parse(cm_window_names[i], &window));
+        assert_int_equal(window, i);
+    }
+    for (int i = 0; i < CM_SORT_COUNT; i++) {
+        assert_true(cm_sort_parse(cm_sort_names[i], &sort));
+        assert_int_equal(sort, i);
+    }
+    assert_string_equal(cm_window_names[CM_WINDOW_HOUR], "hour");
+    assert_false(cm_window_parse("week", &window));
+    assert_false(cm_window_parse("", &window));
+    assert_false(cm_sort_parse("Clicks", &sort));
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(before_anything),
+        TEST(nothing_new_writes_nothing),
+        TEST(another_timeout_recomputes),
+        TEST(windows_apart),
+        TEST(damaged_names),
+        TEST(sorted_both_ways),
+        TEST(url_patterns),
+        TEST(from_and_to),
+        TEST(stopped_by_the_caller),
+        TEST(as_csv_and_json),
+        TEST(averages_to_the_last_bit),
+        cmocka_unit_test(names),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

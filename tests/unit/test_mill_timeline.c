@@ -1,0 +1,194 @@
+/* The pass over one user's timeline, in small cases worked out by hand; and the table of cells. */
+#include "mill/timeline.h"
+
+#include "base/clock.h"
+#include "support.h"
+
+enum { ALL = 1 << CM_WINDOW_ALL, DAY = 1 << CM_WINDOW_DAY, HOUR = 1 << CM_WINDOW_HOUR };
+
+static cm_timeline_t timeline_of(unsigned windows)
+{
+    return (cm_timeline_t){.cells = cm_cells_new(), .windows = windows, .session_timeout_s = 1800};
+}
+
+static void assert_cell(cm_timeline_t *timeline, uint32_t url, uint32_t country, uint32_t window,
+                        cm_numbers_t expected)
+{
+    size_t before = timeline->cells->count;
+    const cm_cell_t *cell = cm_cells_get(timeline->cells, (cm_cell_key_t){url, country, window});
+    const int64_t *got = (const int64_t *)&cell->numbers, *want = (const int64_t *)&expected;
+    assert_int_equal(timeline->cells->count, before); /* it was there */
+    for (size_t i = 0; i < sizeof expected / sizeof *want; i++)
+        assert_int_equal(got[i], want[i]);
+}
+
+static uint32_t window_at(cm_window_t kind, int64_t start)
+{
+    return cm_cell_window(kind, start);
+}
+
+/* Fields in order: clicks, users, spent sum and count, page sum and count, entrances, exits. */
+static void one_event(void **state)
+{
+    cm_timeline_t timeline = timeline_of(ALL);
+    const cm_grain_t grain = {.time = 1, .url = 3, .country = 4};
+
+    (void)state;
+    cm_timeline_add(&timeline, &grain, 0, 1);
+    assert_int_equal(timeline.cells->count, 0);
+    cm_timeline_add(&timeline, &grain, 1, 1);
+    assert_int_equal(timeline.cells->count, 4);
+    assert_int_equal(timeline.events, 1);
+    uint32_t all = window_at(CM_WINDOW_ALL, 0);
+    assert_cell(&timeline, 3, 4, all, (cm_numbers_t){1, 1, 0, 0, 0, 0, 1, 1});
+    assert_cell(&timeline, 3, CM_CELL_ALL, all, (cm_numbers_t){1, 1, 0, 0, 0, 0, 1, 1});
+    assert_cell(&timeline, CM_CELL_ALL, 4, all, (cm_numbers_t){1, 1, 0, 0, 0, 0, 1, 1});
+    assert_cell(&timeline, CM_CELL_ALL, CM_CELL_ALL, all, (cm_numbers_t){1, 1, 0, 0, 0, 0, 1, 1});
+    cm_cells_free(timeline.cells);
+}
+
+/* What a gap between two events gives to the first and the second. */
+static void assert_gap(int64_t from, int64_t to, int64_t seconds, bool ends)
+{
+    cm_timeline_t timeline = timeline_of(ALL);
+    const cm_grain_t grains[] = {{.time = from, .url = 0}, {.time = to, .url = 1}};
+    uint32_t all = window_at(CM_WINDOW_ALL, 0);
+
+    cm_timeline_add(&timeline, grains, 2, 1);
+    assert_cell(&timeline, 0, 0, all,
+                (cm_numbers_t){1, 1, seconds, 1, ends ? 0 : seconds, !ends, 1, ends});
+    assert_cell(&timeline, 1, 0, all, (cm_numbers_t){1, 1, 0, 0, 0, 0, ends, 1});
+    assert_cell(&timeline, CM_CELL_ALL, CM_CELL_ALL, all,
+                (cm_numbers_t){2, 1, seconds, 1, ends ? 0 : seconds, !ends, 1 + ends, 1 + ends});
+    cm_cells_free(timeline.cells);
+}
+
+static void gaps(void **state)
+{
+    (void)state;
+    assert_gap(5000, 5000, 0, false);
+    assert_gap(1, 999, 0, false);
+    assert_gap(999, 1000, 1, false);    /* seconds of the clock */
+    assert_gap(10900, 11100, 1, false); /* not of the difference */
+    assert_gap(10100, 11900, 1, false);
+    assert_gap(1000, 1801000, 1800, false); /* exactly the timeout does not end it */
+    assert_gap(1000, 1801999, 1800, false);
+    assert_gap(1999, 1801000, 1800, false);
+    assert_gap(1000, 1802000, 1801, true);
+    assert_gap(1999, 1802000, 1801, true); /* 1800.001 s of difference, 1801 of the clock */
+    assert_gap(1, CM_TIME_END - 1, 4102444799, true);
+}
+
+static void sessions_and_windows(void **state)
+{
+    const int64_t day = 19676 * INT64_C(86400000);
+    const cm_grain_t grains[] = {{.time = day - 1000, .url = 0, .country = 0}, /* before midnight */
+                                 {.time = day, .url = 0, .country = 1},        /* another country */
+                                 {.time = day + 60000, .url = 0, .country = 0}, /* back */
+                                 {.time = day + 3 * CM_HOUR_MS, .url = 1, .country = 0}};
+    cm_timeline_t timeline = timeline_of(ALL | DAY | HOUR);
+
+    (void)state;
+    cm_timeline_add(&timeline, grains, 4, 1);
+    uint32_t all = window_at(CM_WINDOW_ALL, 0), today = window_at(CM_WINDOW_DAY, day);
+    uint32_t yesterday = window_at(CM_WINDOW_DAY, day - CM_DAY_MS);
+    assert_cell(&timeline, 0, 0, all, (cm_numbers_t){2, 1, 1 + 10740, 2, 1, 1, 1, 1});
+    assert_cell(&timeline, 0, 1, all, (cm_numbers_t){1, 1, 60, 1, 60, 1, 0, 0});
+    assert_cell(&timeline, 0, CM_CELL_ALL, all, (cm_numbers_t){3, 1, 10801, 3, 61, 2, 1, 1});
+    assert_cell(&timeline, CM_CELL_ALL, CM_CELL_ALL, all,
+                (cm_numbers_t){4, 1, 10801, 3, 61, 2, 2, 2});
+    assert_cell(&timeline, 0, 0, yesterday, (cm_numbers_t){1, 1, 1, 1, 1, 1, 1, 0});
+    assert_cell(&timeline, 0, 0, today, (cm_numbers_t){1, 1, 10740, 1, 0, 0, 0, 1});
+    assert_cell(&timeline, 1, 0, today, (cm_numbers_t){1, 1, 0, 0, 0, 0, 1, 1});
+    assert_cell(&timeline, 0, CM_CELL_ALL, window_at(CM_WINDOW_HOUR, day),
+                (cm_numbers_t){2, 1, 10800, 2, 60, 1, 0, 1});
+    assert_cell(&timeline, 0, 0, window_at(CM_WINDOW_HOUR, day - CM_HOUR_MS),
+                (cm_numbers_t){1, 1, 1, 1, 1, 1, 1, 0});
+
+    /* A second user, and the first one taken away again. */
+    cm_timeline_add(&timeline, grains, 1, 1);
+    assert_cell(&timeline, 0, 0, all, (cm_numbers_t){3, 2, 10741, 2, 1, 1, 2, 2});
+    cm_timeline_add(&timeline, grains, 4, -1);
+    assert_cell(&timeline, 0, 0, all, (cm_numbers_t){1, 1, 0, 0, 0, 0, 1, 1});
+    assert_cell(&timeline, 1, 0, all, (cm_numbers_t){0});
+    assert_int_equal(timeline.events, 1);
+    cm_cells_free(timeline.cells);
+}
+
+static void windows_in_a_word(void **state)
+{
+    static const int64_t hours[] = {0, 1, 19676 * 24, CM_TIME_END / CM_HOUR_MS - 1};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof hours / sizeof hours[0]; i++) {
+        for (int kind = 0; kind < CM_WINDOW_COUNT; kind++) {
+            uint32_t window = cm_cell_window((cm_window_t)kind, hours[i] * CM_HOUR_MS);
+            assert_int_equal(cm_cell_window_kind(window), kind);
+            assert_int_equal(cm_cell_window_start(window), hours[i] * CM_HOUR_MS);
+        }
+    }
+}
+
+static void table_of_cells(void **state)
+{
+    cm_cells_t *cells = cm_cells_new(), *sum = cm_cells_new();
+
+    (void)state;
+    for (int round = 1; round <= 2; round++) {
+        for (uint32_t i = 0; i < 30000; i++) {
+            cm_cell_key_t key = {i % 97, i % 89 == 0 ? CM_CELL_ALL : i % 89, i};
+            cm_cell_t *cell = cm_cells_get(cells, key);
+            assert_int_equal(cell->numbers.clicks, round == 1 ? 0 : (int64_t)i + 1);
+            cell->numbers.clicks = (int64_t)i + 1;
+            cell->numbers.users = cell->numbers.exits = -(int64_t)i;
+            cell->numbers.time_spent_sum = 3;
+            cell->numbers.time_spent_count = 4;
+            cell->numbers.page_time_sum = 5;
+            cell->numbers.page_time_count = 6;
+            cell->numbers.entrances = 7;
+        }
+        assert_int_equal(cells->count, 30000);
+    }
+    cm_cells_get(sum, (cm_cell_key_t){1, 1, 1})->numbers.clicks = 100; /* 1 % 97, 1 % 89, 1 */
+    cm_cells_add(sum, cells);
+    cm_cells_add(sum, cells);
+    assert_int_equal(sum->count, 30000);
+    for (uint32_t i = 0; i < 30000; i++) {
+        cm_cell_key_t key = {i % 97, i % 89 == 0 ? CM_CELL_ALL : i % 89, i};
+        const cm_numbers_t *n = &cm_cells_get(sum, key)->numbers;
+        int64_t twice = 2 * ((int64_t)i + 1) + (i == 1 ? 100 : 0), minus = -2 * (int64_t)i;
+        const cm_numbers_t expected = {twice, minus, 6, 8, 10, 12, 14, minus};
+        assert_memory_equal(n, &expected, sizeof expected);
+    }
+    assert_int_equal(sum->count, 30000);
+    cm_cells_free(cells);
+    cm_cells_free(sum);
+    cm_cells_free(NULL);
+}
+
+static void zero_numbers(void **state)
+{
+    cm_numbers_t numbers = {0};
+    int64_t *each = (int64_t *)&numbers;
+
+    (void)state;
+    assert_true(cm_numbers_zero(&numbers));
+    for (size_t i = 0; i < sizeof numbers / sizeof *each; i++) {
+        each[i] = i % 2 ? -1 : INT64_MIN;
+        assert_false(cm_numbers_zero(&numbers));
+        each[i] = 0;
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_event),
+        cmocka_unit_test(gaps),
+        cmocka_unit_test(sessions_and_windows),
+        cmocka_unit_test(windows_in_a_word),
+        cmocka_unit_test(table_of_cells),
+        cmocka_unit_test(zero_numbers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
