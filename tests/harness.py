@@ -47,6 +47,8 @@ class Result:
         self.args, self.code, self.raw = args, code, out
         self.out = out.decode("utf-8", "surrogateescape")
         self.err = err.decode("utf-8", "surrogateescape")
+        if "Sanitizer" in self.err or "runtime error:" in self.err:
+            raise AssertionError("a sanitizer complains\n%s" % self)
 
     @property
     def json(self):
@@ -187,8 +189,6 @@ class Test:
                 timeout, " ".join(args),
                 shorten((late.stderr or b"").decode(errors="replace")))) from None
         result = Result(args, done.returncode, done.stdout or b"", done.stderr)
-        if "Sanitizer" in result.err or "runtime error:" in result.err:
-            raise AssertionError("a sanitizer complains\n%s" % result)
         if check is not None and result.code != check:
             raise AssertionError("exit status %d was expected\n%s" % (check, result))
         return result
