@@ -6,42 +6,47 @@
 
 enum { ALL = 1 << CM_WINDOW_ALL, DAY = 1 << CM_WINDOW_DAY, HOUR = 1 << CM_WINDOW_HOUR };
 
+enum { URLS = 5, COUNTRIES = 5 };
 
-                                            << shape.ordinal_bits};
-                           .session_timeout_s = 1800};
+static const cm_grain_shape_t shape = {
+    .ordinal_bits = 4, .ordinal_mask = 15, .countries = COUNTRIES};
+
+static cm_timeline_t timeline_of(unsigned windows)
+{
+    return (cm_timeline_t){.cells = cm_cells_new(URLS, COUNTRIES),
                            .shape = &shape,
                            .windows = windows,
-                        cm_numbers_t expected)
-        assert_int_equal(got[i], want[i]);
-    .ordinal_bits = 4, .ordinal_mask = 15, .countries = COUNTRIES};
+                           .session_timeout_s = 1800};
+}
+
+static cm_grain_t grain_of(int64_t time, uint32_t url, uint32_t country)
+{
+    return (cm_grain_t){(uint64_t)time, (uint64_t)(url * COUNTRIES + country)
+                                            << shape.ordinal_bits};
+}
+
+/* A cell's numbers; the cell must be there. */
+static cm_numbers_t *numbers_of(cm_cells_t *cells, cm_cell_key_t key)
+{
+    uint32_t before = cells->count, found = cm_cells_find(cells, key);
     assert_int_equal(cells->count, before);
-    assert_int_equal(timeline->cells->count, before); /* it was there */
-    assert_int_equal(whole->count, timeline->cells->count); /* all that is summed was there */
-    cm_cells_add(whole, timeline->cells);
-    cm_cells_free(whole);
-    cm_cells_roll_up(whole);
+    return &cells->list[found].numbers;
+}
+
+/* Looks at the cell as it will be when the sums of pages, countries and site are made. */
+static void assert_cell(cm_timeline_t *timeline, uint32_t url, uint32_t country, uint32_t window,
+                        cm_numbers_t expected)
+{
     cm_cells_t *whole = cm_cells_new(URLS, COUNTRIES);
-    const cm_cell_t *cell = cm_cells_get(timeline->cells, (cm_cell_key_t){url, country, window});
-    const int64_t *got = (const int64_t *)&cell->numbers, *want = (const int64_t *)&expected;
+
+    cm_cells_add(whole, timeline->cells);
+    cm_cells_roll_up(whole);
+    assert_int_equal(whole->count, timeline->cells->count); /* all that is summed was there */
     const int64_t *got = (const int64_t *)numbers_of(whole, (cm_cell_key_t){url, country, window});
     const int64_t *want = (const int64_t *)&expected;
     for (size_t i = 0; i < sizeof expected / sizeof *want; i++)
-    return &cells->list[found].numbers;
-    return (cm_grain_t){(uint64_t)time, (uint64_t)(url * COUNTRIES + country)
-    return (cm_timeline_t){.cells = cm_cells_new(), .windows = windows, .session_timeout_s = 1800};
-    return (cm_timeline_t){.cells = cm_cells_new(URLS, COUNTRIES),
-    size_t before = timeline->cells->count;
-    uint32_t before = cells->count, found = cm_cells_find(cells, key);
-/* A cell's numbers; the cell must be there. */
-/* Looks at the cell as it will be when the sums of pages, countries and site are made. */
-enum { URLS = 5, COUNTRIES = 5 };
-static cm_grain_t grain_of(int64_t time, uint32_t url, uint32_t country)
-static cm_numbers_t *numbers_of(cm_cells_t *cells, cm_cell_key_t key)
-static cm_timeline_t timeline_of(unsigned windows)
-static const cm_grain_shape_t shape = {
-static void assert_cell(cm_timeline_t *timeline, uint32_t url, uint32_t country, uint32_t window,
-{
-}
+        assert_int_equal(got[i], want[i]);
+    cm_cells_free(whole);
 }
 
 static uint32_t window_at(cm_window_t kind, int64_t start)
@@ -54,7 +59,6 @@ static void one_event(void **state)
 {
     cm_timeline_t timeline = timeline_of(ALL);
     const cm_grain_t grain = grain_of(1, 3, 4);
-    const cm_grain_t grain = {.time = 1, .url = 3, .country = 4};
 
     (void)state;
     cm_timeline_add(&timeline, &grain, 0, 1);
@@ -75,7 +79,6 @@ static void assert_gap(int64_t from, int64_t to, int64_t seconds, bool ends)
 {
     cm_timeline_t timeline = timeline_of(ALL);
     const cm_grain_t grains[] = {grain_of(from, 0, 0), grain_of(to, 1, 0)};
-    const cm_grain_t grains[] = {{.time = from, .url = 0}, {.time = to, .url = 1}};
     uint32_t all = window_at(CM_WINDOW_ALL, 0);
 
     cm_timeline_add(&timeline, grains, 2, 1);
@@ -106,14 +109,10 @@ static void gaps(void **state)
 static void sessions_and_windows(void **state)
 {
     const int64_t day = 19676 * INT64_C(86400000);
-                                 grain_of(day + 3 * CM_HOUR_MS, 1, 0)};
-                                 grain_of(day + 60000, 0, 0), /* back */
-                                 grain_of(day, 0, 1),         /* another country */
-                                 {.time = day + 3 * CM_HOUR_MS, .url = 1, .country = 0}};
-                                 {.time = day + 60000, .url = 0, .country = 0}, /* back */
-                                 {.time = day, .url = 0, .country = 1},        /* another country */
     const cm_grain_t grains[] = {grain_of(day - 1000, 0, 0),  /* before midnight */
-    const cm_grain_t grains[] = {{.time = day - 1000, .url = 0, .country = 0}, /* before midnight */
+                                 grain_of(day, 0, 1),         /* another country */
+                                 grain_of(day + 60000, 0, 0), /* back */
+                                 grain_of(day + 3 * CM_HOUR_MS, 1, 0)};
     cm_timeline_t timeline = timeline_of(ALL | DAY | HOUR);
 
     (void)state;
@@ -159,7 +158,6 @@ static void windows_in_a_word(void **state)
 
 static void table_of_cells(void **state)
 {
-    cm_cells_t *cells = cm_cells_new(), *sum = cm_cells_new();
     cm_cells_t *cells = cm_cells_new(URLS, COUNTRIES), *sum = cm_cells_new(0, 0);
 
     (void)state;
@@ -184,7 +182,6 @@ static void table_of_cells(void **state)
     assert_int_equal(sum->count, 30000);
     for (uint32_t i = 0; i < 30000; i++) {
         cm_cell_key_t key = {i % 97, i % 89 == 0 ? CM_CELL_ALL : i % 89, i};
-        const cm_numbers_t *n = &cm_cells_get(sum, key)->numbers;
         const cm_numbers_t *n = numbers_of(sum, key);
         int64_t twice = 2 * ((int64_t)i + 1) + (i == 1 ? 100 : 0), minus = -2 * (int64_t)i;
         const cm_numbers_t expected = {twice, minus, 6, 8, 10, 12, 14, minus};

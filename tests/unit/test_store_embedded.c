@@ -306,7 +306,6 @@ static void full_disk(void **state)
     cm_database_t *database = cm_embedded_database(store);
     int64_t pages, ignored;
     uint64_t random = 4;
-    char key[40];
     char key[64];
     cm_err_t err = {0};
     int rc = 0;
