@@ -22,6 +22,14 @@ static void add_u32(cm_buf_t *out, uint32_t value)
     cm_buf_add(out, bytes, sizeof bytes);
 }
 
+/* What the streams of a part are written with. */
+typedef struct part_writer {
+    cm_buf_t *out;
+    bool compress;
+    uint64_t *wide;   /* a number an event */
+    uint8_t *scratch; /* 8 bytes an event */
+} part_writer_t;
+
 static void begin_part(cm_buf_t *out, uint8_t streams)
 {
     uint8_t head[HEAD_SIZE] = {[8] = FORMAT, [9] = streams};
@@ -36,15 +44,18 @@ static void finish_part(cm_buf_t *out)
 }
 
 /* Raw bytes as one stream, compressed where that makes them smaller. */
-static void add_stream(cm_buf_t *out, uint8_t width, const uint8_t *raw, size_t size)
+static void add_stream(const part_writer_t *writer, uint8_t width, const uint8_t *raw, size_t size)
 {
-    size_t bound = ZSTD_compressBound(size);
+    cm_buf_t *out = writer->out;
+    size_t bound = ZSTD_compressBound(size), stored = size;
+
     cm_buf_add(out, &width, 1);
     add_u32(out, (uint32_t)size);
     size_t stored_at = out->len;
     add_u32(out, 0);
     cm_buf_reserve(out, bound);
-    size_t stored = ZSTD_compress(out->data + out->len, bound, raw, size, ZSTD_LEVEL);
+    if (writer->compress)
+        stored = ZSTD_compress(out->data + out->len, bound, raw, size, ZSTD_LEVEL);
     if (ZSTD_isError(stored) || stored >= size) {
         if (size > 0)
             memcpy(out->data + out->len, raw, size);
@@ -63,26 +74,28 @@ static uint8_t width_of(uint64_t max)
     return width;
 }
 
-static void add_numbers(cm_buf_t *out, const uint64_t *values, uint32_t count, uint8_t *scratch)
+/* The first `count` numbers of writer->wide as a stream. */
+static void add_numbers(const part_writer_t *writer, uint32_t count)
 {
+    const uint64_t *values = writer->wide;
     uint64_t all = 0;
+
     for (uint32_t i = 0; i < count; i++)
         all |= values[i];
     uint8_t width = width_of(all);
     for (uint8_t plane = 0; plane < width; plane++) {
-        uint8_t *to = scratch + (size_t)plane * count;
+        uint8_t *to = writer->scratch + (size_t)plane * count;
         for (uint32_t i = 0; i < count; i++)
             to[i] = (uint8_t)(values[i] >> (8 * plane));
     }
-    add_stream(out, width, scratch, (size_t)width * count);
+    add_stream(writer, width, writer->scratch, (size_t)width * count);
 }
 
-static void add_ids(cm_buf_t *out, const uint32_t *ids, uint32_t count, uint64_t *wide,
-                    uint8_t *scratch)
+static void add_ids(const part_writer_t *writer, const uint32_t *ids, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
-        wide[i] = ids[i];
-    add_numbers(out, wide, count, scratch);
+        writer->wide[i] = ids[i];
+    add_numbers(writer, count);
 }
 
 static uint64_t zigzag(int64_t value)
@@ -95,24 +108,23 @@ static int64_t unzigzag(uint64_t value)
     return (int64_t)(value >> 1) ^ -(int64_t)(value & 1);
 }
 
-static void add_times(cm_buf_t *out, const int64_t *times, uint32_t count, uint64_t *wide,
-                      uint8_t *scratch)
+static void add_times(const part_writer_t *writer, const int64_t *times, uint32_t count)
 {
     /* The first difference would be the whole time and widen all others: it goes on its own. */
-    wide[0] = zigzag(times[0]);
-    add_numbers(out, wide, 1, scratch);
+    writer->wide[0] = zigzag(times[0]);
+    add_numbers(writer, 1);
     for (uint32_t i = 1; i < count; i++)
-        wide[i - 1] = zigzag(times[i] - times[i - 1]);
-    add_numbers(out, wide, count - 1, scratch);
+        writer->wide[i - 1] = zigzag(times[i] - times[i - 1]);
+    add_numbers(writer, count - 1);
 }
 
-static void add_keys(cm_buf_t *out, const cm_columns_t *columns, uint64_t *wide, uint8_t *scratch)
+static void add_keys(const part_writer_t *writer, const cm_columns_t *columns)
 {
     cm_buf_t uuids = CM_BUF_INIT, lengths = CM_BUF_INIT, texts = CM_BUF_INIT;
 
     for (uint32_t i = 0; i < columns->count; i++) {
         const cm_key_t *key = &columns->keys[i];
-        wide[i] = key->kind;
+        writer->wide[i] = key->kind;
         if (key->kind == CM_KEY_UUID) {
             cm_buf_add(&uuids, key->uuid, sizeof key->uuid);
         } else if (key->kind == CM_KEY_TEXT) {
@@ -120,38 +132,40 @@ static void add_keys(cm_buf_t *out, const cm_columns_t *columns, uint64_t *wide,
             cm_buf_add_str(&texts, key->text);
         }
     }
-    add_numbers(out, wide, columns->count, scratch);
-    add_stream(out, 1, (const uint8_t *)uuids.data, uuids.len);
-    add_stream(out, 1, (const uint8_t *)lengths.data, lengths.len);
-    add_stream(out, 1, (const uint8_t *)texts.data, texts.len);
+    add_numbers(writer, columns->count);
+    add_stream(writer, 1, (const uint8_t *)uuids.data, uuids.len);
+    add_stream(writer, 1, (const uint8_t *)lengths.data, lengths.len);
+    add_stream(writer, 1, (const uint8_t *)texts.data, texts.len);
     cm_buf_free(&uuids);
     cm_buf_free(&lengths);
     cm_buf_free(&texts);
 }
 
-void cm_block_encode(const cm_columns_t *columns, unsigned part, cm_buf_t *out)
+void cm_block_encode(const cm_columns_t *columns, unsigned part, bool compress, cm_buf_t *out)
 {
     uint32_t count = columns->count;
-    uint64_t *wide = cm_alloc((size_t)count * sizeof *wide);
-    uint8_t *scratch = cm_alloc((size_t)count * sizeof *wide);
+    const part_writer_t writer = {.out = out,
+                                  .compress = compress,
+                                  .wide = cm_alloc((size_t)count * sizeof *writer.wide),
+                                  .scratch = cm_alloc((size_t)count * sizeof *writer.wide)};
 
     if (part == CM_READ_HOT) {
         begin_part(out, 5);
-        add_ids(out, columns->ids[CM_USER], count, wide, scratch);
-        add_times(out, columns->time, count, wide, scratch);
-        add_ids(out, columns->ids[CM_URL], count, wide, scratch);
-        add_ids(out, columns->ids[CM_COUNTRY], count, wide, scratch);
+        add_ids(&writer, columns->ids[CM_USER], count);
+        add_times(&writer, columns->time, count);
+        add_ids(&writer, columns->ids[CM_URL], count);
+        add_ids(&writer, columns->ids[CM_COUNTRY], count);
     } else if (part == CM_READ_COLD) {
         begin_part(out, CM_FIELD_COUNT - CM_CITY);
         for (int field = CM_CITY; field < CM_FIELD_COUNT; field++)
-            add_ids(out, columns->ids[field], count, wide, scratch);
+            add_ids(&writer, columns->ids[field], count);
     } else {
         begin_part(out, 4);
-        add_keys(out, columns, wide, scratch);
+        add_keys(&writer, columns);
     }
     finish_part(out);
-    free(wide);
-    free(scratch);
+    free(writer.wide);
+    free(writer.scratch);
 }
 
 /* ---- reading ---- */
@@ -402,6 +416,7 @@ void cm_columns_free(cm_columns_t *columns)
 
 void cm_segment_encode(const cm_str_t *texts, uint32_t count, cm_buf_t *out)
 {
+    const part_writer_t writer = {.out = out, .compress = true};
     cm_buf_t lengths = CM_BUF_INIT, bytes = CM_BUF_INIT;
 
     for (uint32_t i = 0; i < count; i++) {
@@ -410,8 +425,8 @@ void cm_segment_encode(const cm_str_t *texts, uint32_t count, cm_buf_t *out)
         cm_buf_add_str(&bytes, texts[i]);
     }
     begin_part(out, 2);
-    add_stream(out, 2, (const uint8_t *)lengths.data, lengths.len);
-    add_stream(out, 1, (const uint8_t *)bytes.data, bytes.len);
+    add_stream(&writer, 2, (const uint8_t *)lengths.data, lengths.len);
+    add_stream(&writer, 1, (const uint8_t *)bytes.data, bytes.len);
     finish_part(out);
     cm_buf_free(&lengths);
     cm_buf_free(&bytes);

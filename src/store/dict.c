@@ -49,8 +49,11 @@ static void make_room(cm_dict_t *dict)
 
 uint32_t cm_dict_put(cm_dict_t *dict, cm_str_t text)
 {
-    uint32_t hash = hash_of(text);
+    return cm_dict_put_hashed(dict, text, hash_of(text));
+}
 
+uint32_t cm_dict_put_hashed(cm_dict_t *dict, cm_str_t text, uint32_t hash)
+{
     make_room(dict);
     uint32_t slot = probe(dict, text, hash);
     if (dict->slots[slot] == 0) {
@@ -76,6 +79,14 @@ void cm_dict_truncate(cm_dict_t *dict, uint32_t count)
         return;
     dict->count = count;
     rebuild_slots(dict, dict->mask + 1);
+}
+
+void cm_dict_clear(cm_dict_t *dict)
+{
+    dict->count = 0;
+    cm_arena_reset(&dict->texts);
+    if (dict->slots != NULL)
+        memset(dict->slots, 0, ((size_t)dict->mask + 1) * sizeof *dict->slots);
 }
 
 void cm_dict_free(cm_dict_t *dict)

@@ -27,6 +27,9 @@ typedef struct cm_dict {
 /* The id of the text, which is added when it is new. */
 uint32_t cm_dict_put(cm_dict_t *dict, cm_str_t text);
 
+/* The same with the hash that another dictionary has computed for the text (cm_dict_entry_t). */
+uint32_t cm_dict_put_hashed(cm_dict_t *dict, cm_str_t text, uint32_t hash);
+
 /* True and the id when the text is known. */
 bool cm_dict_find(const cm_dict_t *dict, cm_str_t text, uint32_t *id);
 
@@ -37,6 +40,9 @@ static inline cm_str_t cm_dict_text(const cm_dict_t *dict, uint32_t id)
 
 /* Forgets every id from `count` on: takes back what a failed transaction had added. */
 void cm_dict_truncate(cm_dict_t *dict, uint32_t count);
+
+/* Forgets everything, keeps the memory. */
+void cm_dict_clear(cm_dict_t *dict);
 
 void cm_dict_free(cm_dict_t *dict);
 

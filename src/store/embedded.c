@@ -15,7 +15,8 @@ typedef struct cm_embedded {
     char *data_dir;
     cm_dict_t dicts[CM_FIELD_COUNT];
     uint32_t dict_committed[CM_FIELD_COUNT]; /* texts that are in the file */
-    cm_columns_t pending;                    /* events not yet in a block */
+    bool dicts_loaded;                       /* they are read when the first text is looked up */
+    cm_builder_t pending;                    /* events not yet in a block */
     cm_merge_t merge;
     int64_t committed, written; /* events in committed blocks, and with the open transaction's */
     bool in_transaction;
@@ -31,190 +32,7 @@ static int begin(cm_embedded_t *self, cm_err_t *err)
     return rc;
 }
 
-/* ---- put ---- */
-
-static void add_key(cm_columns_t *pending, const cm_event_t *event, uint32_t row)
-{
-    cm_key_t *key = &pending->keys[row];
-    uint8_t derived[16];
-
-    key->kind = CM_KEY_DERIVED;
-    if (event->row_key.len == 0)
-        return;
-    if (cm_uuid_parse(event->row_key, key->uuid)) {
-        /* A key that follows from user and time need not be kept: 16 bytes that do not compress. */
-        cm_row_key_derive(event->user_id, event->timestamp, derived);
-        if (memcmp(derived, key->uuid, sizeof derived) != 0)
-            key->kind = CM_KEY_UUID;
-    } else {
-        key->kind = CM_KEY_TEXT;
-        key->text = cm_arena_copy(&pending->key_texts, event->row_key);
-    }
-}
-
-static void add_event(cm_embedded_t *self, const cm_event_t *event)
-{
-    cm_columns_t *pending = &self->pending;
-    uint32_t row = pending->count;
-    const cm_str_t texts[CM_FIELD_COUNT] = {
-        [CM_USER] = event->user_id, [CM_URL] = event->url,         [CM_COUNTRY] = event->country,
-        [CM_CITY] = event->city,    [CM_BROWSER] = event->browser, [CM_OS] = event->os,
-        [CM_DEVICE] = event->device};
-
-    cm_columns_reserve(pending, row + 1);
-    for (int field = 0; field < CM_FIELD_COUNT; field++)
-        pending->ids[field][row] = cm_dict_put(&self->dicts[field], texts[field]);
-    pending->time[row] = event->timestamp;
-    add_key(pending, event, row);
-    pending->count++;
-}
-
-/* Writes the pending events as one block into the open transaction. */
-static int write_block(cm_embedded_t *self, cm_err_t *err)
-{
-    int rc = begin(self, err);
-    if (rc < 0 || self->pending.count == 0)
-        return rc;
-    self->pending.first = self->written;
-    rc = cm_merge_insert(&self->database, self->insert_block, &self->pending, err);
-    if (rc < 0)
-        return rc;
-    self->written += self->pending.count;
-    self->pending.count = 0;
-    cm_arena_reset(&self->pending.key_texts);
-    return 0;
-}
-
-static int put_dead(cm_embedded_t *self, const cm_dead_t *dead, cm_err_t *err)
-{
-    sqlite3_stmt *insert = self->insert_dead;
-
-    int rc = begin(self, err);
-    if (rc < 0)
-        return rc;
-    sqlite3_bind_int64(insert, 1, cm_clock_now_ms(self->clock));
-    sqlite3_bind_text(insert, 2, dead->origin.data, (int)dead->origin.len, SQLITE_STATIC);
-    sqlite3_bind_text(insert, 3, dead->reason.data, (int)dead->reason.len, SQLITE_STATIC);
-    sqlite3_bind_blob(insert, 4, dead->payload.data, (int)dead->payload.len, SQLITE_STATIC);
-    return cm_database_step(&self->database, insert, "writing a dead letter", err);
-}
-
-static int put_position(cm_embedded_t *self, const cm_batch_t *batch, cm_err_t *err)
-{
-    sqlite3_stmt *statement = batch->position < 0 ? self->drop_source : self->set_source;
-
-    int rc = begin(self, err);
-    if (rc < 0)
-        return rc;
-    sqlite3_bind_text(statement, 1, batch->source.data, (int)batch->source.len, SQLITE_STATIC);
-    if (batch->position >= 0)
-        sqlite3_bind_int64(statement, 2, batch->position);
-    return cm_database_step(&self->database, statement, "writing a source's position", err);
-}
-
-/* After a failure SQLite may have rolled back by itself, or not: what is left of the transaction
- * must never be committed, so it goes as a whole. Returns `rc`. */
-static int give_up(cm_embedded_t *self, int rc)
-{
-    cm_embedded_rollback(&self->store, NULL);
-    return rc;
-}
-
-static int embedded_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
-{
-    cm_embedded_t *self = (cm_embedded_t *)sink;
-    int rc = 0;
-
-    for (size_t i = 0; i < batch->count && rc == 0; i++) {
-        add_event(self, &batch->events[i]);
-        if (self->pending.count >= CM_BLOCK_EVENTS)
-            rc = write_block(self, err);
-    }
-    for (size_t i = 0; i < batch->dead_count && rc == 0; i++)
-        rc = put_dead(self, &batch->dead[i], err);
-    if (rc == 0 && batch->source.len > 0)
-        rc = put_position(self, batch, err);
-    return rc < 0 ? give_up(self, rc) : 0;
-}
-
-/* ---- commit ---- */
-
-static int write_texts(cm_embedded_t *self, cm_err_t *err)
-{
-    for (int field = 0; field < CM_FIELD_COUNT; field++) {
-        const cm_dict_t *dict = &self->dicts[field];
-        uint32_t to;
-        for (uint32_t from = self->dict_committed[field]; from < dict->count; from = to) {
-            /* A segment is one blob, and SQLite's blobs end at a billion bytes. */
-            to = dict->count - from > CM_BLOCK_EVENTS ? from + CM_BLOCK_EVENTS : dict->count;
-            int rc = cm_merge_insert_texts(&self->database, self->insert_texts, dict, field, from,
-                                           to, err);
-            if (rc < 0)
-                return rc;
-        }
-    }
-    return 0;
-}
-
-static int embedded_commit(cm_sink_t *sink, cm_err_t *err)
-{
-    cm_embedded_t *self = (cm_embedded_t *)sink;
-
-    int rc = self->pending.count > 0 ? write_block(self, err) : 0;
-    if (rc == 0 && !self->in_transaction)
-        return 0;
-    bool grown = self->written > self->committed;
-    if (rc < 0 || (rc = write_texts(self, err)) < 0 ||
-        (rc = cm_database_exec(&self->database, "COMMIT", "committing events", err)) < 0)
-        return give_up(self, rc);
-    self->in_transaction = false;
-    self->committed = self->written;
-    for (int field = 0; field < CM_FIELD_COUNT; field++)
-        self->dict_committed[field] = self->dicts[field].count;
-    return grown ? cm_merge_run(&self->merge, &self->database, self->dicts, err) : 0;
-}
-
-int cm_embedded_rollback(cm_store_t *store, cm_err_t *err)
-{
-    cm_embedded_t *self = (cm_embedded_t *)store;
-    int rc = 0;
-
-    /* A full disk has made SQLite roll back by itself. */
-    if (self->in_transaction && !sqlite3_get_autocommit(self->database.db))
-        rc = cm_database_exec(&self->database, "ROLLBACK", "taking back a transaction", err);
-    self->in_transaction = false;
-    self->written = self->committed;
-    self->pending.count = 0;
-    cm_arena_reset(&self->pending.key_texts);
-    for (int field = 0; field < CM_FIELD_COUNT; field++)
-        cm_dict_truncate(&self->dicts[field], self->dict_committed[field]);
-    return rc;
-}
-
-static void embedded_close(cm_sink_t *sink)
-{
-    cm_embedded_t *self = (cm_embedded_t *)sink;
-
-    sqlite3_finalize(self->insert_block);
-    sqlite3_finalize(self->insert_texts);
-    sqlite3_finalize(self->insert_dead);
-    sqlite3_finalize(self->set_source);
-    sqlite3_finalize(self->drop_source);
-    cm_merge_free(&self->merge);
-    cm_database_close(&self->database); /* rolls back what is open */
-    for (int field = 0; field < CM_FIELD_COUNT; field++)
-        cm_dict_free(&self->dicts[field]);
-    cm_columns_free(&self->pending);
-    free(self->data_dir);
-    free(self);
-}
-
-static int embedded_reader(cm_store_t *store, cm_reader_t **reader, cm_err_t *err)
-{
-    return cm_embedded_open_reader(((cm_embedded_t *)store)->data_dir, reader, err);
-}
-
-/* ---- open ---- */
+/* ---- dictionaries ---- */
 
 static void take_text(void *context, cm_str_t text)
 {
@@ -255,6 +73,203 @@ static int load_dictionaries(cm_embedded_t *self, cm_err_t *err)
     return rc;
 }
 
+/* ---- put ---- */
+
+/* Reads the dictionaries: only a writer needs them, and a big store has millions of texts. */
+static int need_dictionaries(cm_embedded_t *self, cm_err_t *err)
+{
+    int rc = self->dicts_loaded ? 0 : load_dictionaries(self, err);
+    self->dicts_loaded |= rc == 0;
+    return rc;
+}
+
+int cm_embedded_resolve(cm_store_t *store, cm_builder_t *builder, cm_err_t *err)
+{
+    cm_embedded_t *self = (cm_embedded_t *)store;
+
+    int rc = need_dictionaries(self, err);
+    if (rc == 0)
+        cm_builder_resolve(builder, self->dicts);
+    return rc;
+}
+
+/* Writes an encoded block into the open transaction. */
+static int insert_block(cm_embedded_t *self, cm_builder_t *builder, cm_err_t *err)
+{
+    int rc = begin(self, err);
+    if (rc < 0 || builder->columns.count == 0)
+        return rc;
+    builder->columns.first = self->written;
+    rc = cm_merge_insert(&self->database, self->insert_block, builder, err);
+    if (rc == 0)
+        self->written += builder->columns.count;
+    return rc;
+}
+
+/* Writes the pending events as one block into the open transaction. */
+static int write_block(cm_embedded_t *self, cm_err_t *err)
+{
+    int rc = cm_embedded_resolve(&self->store, &self->pending, err);
+    if (rc < 0)
+        return rc;
+    cm_builder_encode(&self->pending);
+    rc = insert_block(self, &self->pending, err);
+    if (rc == 0)
+        cm_builder_clear(&self->pending);
+    return rc;
+}
+
+static int put_dead(cm_embedded_t *self, const cm_dead_t *dead, cm_err_t *err)
+{
+    sqlite3_stmt *insert = self->insert_dead;
+
+    int rc = begin(self, err);
+    if (rc < 0)
+        return rc;
+    sqlite3_bind_int64(insert, 1, cm_clock_now_ms(self->clock));
+    sqlite3_bind_text(insert, 2, dead->origin.data, (int)dead->origin.len, SQLITE_STATIC);
+    sqlite3_bind_text(insert, 3, dead->reason.data, (int)dead->reason.len, SQLITE_STATIC);
+    sqlite3_bind_blob(insert, 4, dead->payload.data, (int)dead->payload.len, SQLITE_STATIC);
+    return cm_database_step(&self->database, insert, "writing a dead letter", err);
+}
+
+static int put_position(cm_embedded_t *self, const cm_batch_t *batch, cm_err_t *err)
+{
+    sqlite3_stmt *statement = batch->position < 0 ? self->drop_source : self->set_source;
+
+    int rc = begin(self, err);
+    if (rc < 0)
+        return rc;
+    sqlite3_bind_text(statement, 1, batch->source.data, (int)batch->source.len, SQLITE_STATIC);
+    if (batch->position >= 0)
+        sqlite3_bind_int64(statement, 2, batch->position);
+    return cm_database_step(&self->database, statement, "writing a source's position", err);
+}
+
+/* After a failure SQLite may have rolled back by itself, or not: what is left of the transaction
+ * must never be committed, so it goes as a whole. Returns `rc`. */
+static int give_up(cm_embedded_t *self, int rc)
+{
+    cm_embedded_rollback(&self->store, NULL);
+    return rc;
+}
+
+/* Dead letters and position. */
+static int put_rest(cm_embedded_t *self, const cm_batch_t *batch, cm_err_t *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < batch->dead_count && rc == 0; i++)
+        rc = put_dead(self, &batch->dead[i], err);
+    if (rc == 0 && batch->source.len > 0)
+        rc = put_position(self, batch, err);
+    return rc;
+}
+
+static int embedded_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
+{
+    cm_embedded_t *self = (cm_embedded_t *)sink;
+    int rc = 0;
+
+    for (size_t i = 0; i < batch->count && rc == 0; i++) {
+        cm_builder_add(&self->pending, &batch->events[i]);
+        if (self->pending.columns.count >= CM_BLOCK_EVENTS)
+            rc = write_block(self, err);
+    }
+    if (rc == 0)
+        rc = put_rest(self, batch, err);
+    return rc < 0 ? give_up(self, rc) : 0;
+}
+
+int cm_embedded_append(cm_store_t *store, cm_builder_t *builder, const cm_batch_t *rest,
+                       cm_err_t *err)
+{
+    cm_embedded_t *self = (cm_embedded_t *)store;
+
+    int rc = builder->columns.count > 0 ? insert_block(self, builder, err) : 0;
+    if (rc == 0)
+        rc = put_rest(self, rest, err);
+    return rc < 0 ? give_up(self, rc) : 0;
+}
+
+/* ---- commit ---- */
+
+static int write_texts(cm_embedded_t *self, cm_err_t *err)
+{
+    for (int field = 0; field < CM_FIELD_COUNT; field++) {
+        const cm_dict_t *dict = &self->dicts[field];
+        uint32_t to;
+        for (uint32_t from = self->dict_committed[field]; from < dict->count; from = to) {
+            /* A segment is one blob, and SQLite's blobs end at a billion bytes. */
+            to = dict->count - from > CM_BLOCK_EVENTS ? from + CM_BLOCK_EVENTS : dict->count;
+            int rc = cm_merge_insert_texts(&self->database, self->insert_texts, dict, field, from,
+                                           to, err);
+            if (rc < 0)
+                return rc;
+        }
+    }
+    return 0;
+}
+
+static int embedded_commit(cm_sink_t *sink, cm_err_t *err)
+{
+    cm_embedded_t *self = (cm_embedded_t *)sink;
+
+    int rc = self->pending.columns.count > 0 ? write_block(self, err) : 0;
+    if (rc == 0 && !self->in_transaction)
+        return 0;
+    bool grown = self->written > self->committed;
+    if (rc < 0 || (rc = write_texts(self, err)) < 0 ||
+        (rc = cm_database_exec(&self->database, "COMMIT", "committing events", err)) < 0)
+        return give_up(self, rc);
+    self->in_transaction = false;
+    self->committed = self->written;
+    for (int field = 0; field < CM_FIELD_COUNT; field++)
+        self->dict_committed[field] = self->dicts[field].count;
+    return grown ? cm_merge_run(&self->merge, &self->database, self->dicts, err) : 0;
+}
+
+int cm_embedded_rollback(cm_store_t *store, cm_err_t *err)
+{
+    cm_embedded_t *self = (cm_embedded_t *)store;
+    int rc = 0;
+
+    /* A full disk has made SQLite roll back by itself. */
+    if (self->in_transaction && !sqlite3_get_autocommit(self->database.db))
+        rc = cm_database_exec(&self->database, "ROLLBACK", "taking back a transaction", err);
+    self->in_transaction = false;
+    self->written = self->committed;
+    cm_builder_clear(&self->pending);
+    for (int field = 0; field < CM_FIELD_COUNT; field++)
+        cm_dict_truncate(&self->dicts[field], self->dict_committed[field]);
+    return rc;
+}
+
+static void embedded_close(cm_sink_t *sink)
+{
+    cm_embedded_t *self = (cm_embedded_t *)sink;
+
+    sqlite3_finalize(self->insert_block);
+    sqlite3_finalize(self->insert_texts);
+    sqlite3_finalize(self->insert_dead);
+    sqlite3_finalize(self->set_source);
+    sqlite3_finalize(self->drop_source);
+    cm_merge_free(&self->merge);
+    cm_database_close(&self->database); /* rolls back what is open */
+    for (int field = 0; field < CM_FIELD_COUNT; field++)
+        cm_dict_free(&self->dicts[field]);
+    cm_builder_free(&self->pending);
+    free(self->data_dir);
+    free(self);
+}
+
+static int embedded_reader(cm_store_t *store, cm_reader_t **reader, cm_err_t *err)
+{
+    return cm_embedded_open_reader(((cm_embedded_t *)store)->data_dir, reader, err);
+}
+
+/* ---- open ---- */
+
 static int prepare_statements(cm_embedded_t *self, cm_err_t *err)
 {
     const struct {
@@ -290,7 +305,7 @@ int cm_embedded_open(const char *data_dir, const cm_clock_t *clock, cm_store_t *
     self->database = database;
     self->clock = clock;
     self->data_dir = cm_strdup(data_dir);
-    if ((rc = load_dictionaries(self, err)) < 0 || (rc = prepare_statements(self, err)) < 0 ||
+    if ((rc = prepare_statements(self, err)) < 0 ||
         (rc = cm_merge_load(&self->merge, &self->database, err)) < 0) {
         embedded_close(&self->store.sink);
         return rc;
@@ -313,7 +328,7 @@ int64_t cm_embedded_events(const cm_store_t *store)
 uint32_t cm_embedded_pending(const cm_store_t *store)
 {
     const cm_embedded_t *self = (const cm_embedded_t *)store;
-    return self->pending.count + (uint32_t)(self->written - self->committed);
+    return self->pending.columns.count + (uint32_t)(self->written - self->committed);
 }
 
 /* ---- sources, secrets, dead letters ---- */

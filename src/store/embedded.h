@@ -9,6 +9,7 @@
 #define CM_STORE_EMBEDDED_H
 
 #include "base/clock.h"
+#include "store/builder.h"
 #include "store/database.h"
 #include "store/store.h"
 
@@ -22,6 +23,14 @@ int cm_embedded_open_reader(const char *data_dir, cm_reader_t **reader, cm_err_t
 
 /* The writer's connection, for what shares its file and its transactions (the embedded index). */
 cm_database_t *cm_embedded_database(cm_store_t *store);
+
+/* For blocks that were built elsewhere (store/load.h): turns a builder's ids into the store's. */
+int cm_embedded_resolve(cm_store_t *store, cm_builder_t *builder, cm_err_t *err);
+
+/* Appends an encoded builder's events, and what `rest` has of dead letters and a position (its
+ * events are none), to the next commit. */
+int cm_embedded_append(cm_store_t *store, cm_builder_t *builder, const cm_batch_t *rest,
+                       cm_err_t *err);
 
 /* Events committed so far. */
 int64_t cm_embedded_events(const cm_store_t *store);

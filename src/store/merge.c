@@ -114,33 +114,23 @@ static int bind_blob(sqlite3_stmt *statement, int at, const cm_buf_t *blob)
 }
 
 int cm_merge_insert(const cm_database_t *database, sqlite3_stmt *insert,
-                    const cm_columns_t *columns, cm_err_t *err)
+                    const cm_builder_t *builder, cm_err_t *err)
 {
-    cm_buf_t hot = CM_BUF_INIT, cold = CM_BUF_INIT, keys = CM_BUF_INIT;
+    const cm_columns_t *columns = &builder->columns;
     int64_t min = INT64_MAX, max = INT64_MIN;
-    bool derived = true;
 
     for (uint32_t i = 0; i < columns->count; i++) {
         min = columns->time[i] < min ? columns->time[i] : min;
         max = columns->time[i] > max ? columns->time[i] : max;
-        derived &= columns->keys[i].kind == CM_KEY_DERIVED;
     }
-    cm_block_encode(columns, CM_READ_HOT, &hot);
-    cm_block_encode(columns, CM_READ_COLD, &cold);
-    cm_block_encode(columns, CM_READ_KEYS, &keys);
     sqlite3_bind_int64(insert, 1, columns->first);
     sqlite3_bind_int64(insert, 2, columns->count);
     sqlite3_bind_int64(insert, 3, min);
     sqlite3_bind_int64(insert, 4, max);
-    sqlite3_bind_int(insert, 5, derived);
-    bind_blob(insert, 6, &hot);
-    bind_blob(insert, 7, &cold);
-    bind_blob(insert, 8, &keys);
-    int rc = cm_database_step(database, insert, "writing events", err);
-    cm_buf_free(&hot);
-    cm_buf_free(&cold);
-    cm_buf_free(&keys);
-    return rc;
+    sqlite3_bind_int(insert, 5, builder->all_keys_derived);
+    for (int part = 0; part < 3; part++)
+        bind_blob(insert, 6 + part, &builder->parts[part]);
+    return cm_database_step(database, insert, "writing events", err);
 }
 
 int cm_merge_insert_texts(const cm_database_t *database, sqlite3_stmt *insert,
@@ -184,7 +174,8 @@ static void append_columns(cm_columns_t *to, const cm_columns_t *from)
 static int replace_blocks(const cm_pieces_t *blocks, size_t run, const cm_database_t *database,
                           cm_reader_t *reader, cm_err_t *err)
 {
-    cm_columns_t all = {.first = blocks->firsts[blocks->count - run]}, one = {0};
+    cm_builder_t all = {.columns = {.first = blocks->firsts[blocks->count - run]}};
+    cm_columns_t one = {0};
     sqlite3_stmt *insert = NULL;
     char sql[80];
     int rc = 0;
@@ -193,14 +184,17 @@ static int replace_blocks(const cm_pieces_t *blocks, size_t run, const cm_databa
         cm_block_ref_t block = {.first = blocks->firsts[i], .count = blocks->counts[i]};
         rc = cm_reader_read(reader, &block, CM_READ_HOT | CM_READ_COLD | CM_READ_KEYS, &one, err);
         if (rc == 0)
-            append_columns(&all, &one);
+            append_columns(&all.columns, &one);
     }
-    snprintf(sql, sizeof sql, "DELETE FROM block WHERE first >= %lld", (long long)all.first);
+    snprintf(sql, sizeof sql, "DELETE FROM block WHERE first >= %lld",
+             (long long)all.columns.first);
     if (rc == 0 && (rc = cm_database_exec(database, sql, "merging blocks", err)) == 0 &&
-        (rc = cm_database_prepare(database, CM_MERGE_INSERT_BLOCK, &insert, err)) == 0)
+        (rc = cm_database_prepare(database, CM_MERGE_INSERT_BLOCK, &insert, err)) == 0) {
+        cm_builder_encode(&all);
         rc = cm_merge_insert(database, insert, &all, err);
+    }
     sqlite3_finalize(insert);
-    cm_columns_free(&all);
+    cm_builder_free(&all);
     cm_columns_free(&one);
     return rc;
 }

@@ -8,8 +8,8 @@
 #ifndef CM_STORE_MERGE_H
 #define CM_STORE_MERGE_H
 
+#include "store/builder.h"
 #include "store/database.h"
-#include "store/dict.h"
 #include "store/store.h"
 
 #define CM_MERGE_INSERT_BLOCK                                                                      \
@@ -40,9 +40,9 @@ int64_t cm_merge_events(const cm_merge_t *merge);
 int cm_merge_run(cm_merge_t *merge, const cm_database_t *database,
                  const cm_dict_t dicts[CM_FIELD_COUNT], cm_err_t *err);
 
-/* Encodes the columns and inserts them as one block, with CM_MERGE_INSERT_BLOCK. */
+/* Inserts an encoded block, with CM_MERGE_INSERT_BLOCK; columns.first says where it begins. */
 int cm_merge_insert(const cm_database_t *database, sqlite3_stmt *insert,
-                    const cm_columns_t *columns, cm_err_t *err);
+                    const cm_builder_t *builder, cm_err_t *err);
 
 /* Inserts the texts [from, to) of a dictionary as one segment, with CM_MERGE_INSERT_TEXTS. */
 int cm_merge_insert_texts(const cm_database_t *database, sqlite3_stmt *insert,

@@ -1,0 +1,40 @@
+/* A block in the making.
+ *
+ * Events are collected with dictionaries of the block's own, so that several threads can each build
+ * a block without sharing anything. Then, one thread at a time, resolve() turns the block's ids
+ * into the store's; encode() compresses, again on any thread. A builder owns all its memory and is
+ * reused. */
+#ifndef CM_STORE_BUILDER_H
+#define CM_STORE_BUILDER_H
+
+#include "store/block.h"
+#include "store/dict.h"
+
+typedef struct cm_builder {
+    cm_columns_t columns;             /* ids are the block's own until resolved */
+    cm_dict_t dicts[CM_FIELD_COUNT];  /* the block's texts */
+    uint32_t *global[CM_FIELD_COUNT]; /* scratch of resolve(): the store's id of each text */
+    uint32_t global_cap[CM_FIELD_COUNT];
+    cm_buf_t parts[3]; /* encoded: hot, cold, keys */
+    bool all_keys_derived;
+    /* Set by who uses it, before events are added: */
+    bool answers_only; /* leave city, browser, os and device out, and keep row keys as they come */
+} cm_builder_t;
+
+#define CM_BUILDER_INIT ((cm_builder_t){0})
+
+/* Adds an event, copying its texts. At most CM_BLOCK_EVENTS. */
+void cm_builder_add(cm_builder_t *builder, const cm_event_t *event);
+
+/* Turns ids into those of the store's dictionaries, adding texts that they do not have. */
+void cm_builder_resolve(cm_builder_t *builder, cm_dict_t store_dicts[CM_FIELD_COUNT]);
+
+/* Fills `parts` and `all_keys_derived` from the resolved columns. */
+void cm_builder_encode(cm_builder_t *builder);
+
+/* Forgets the events, keeps the memory. */
+void cm_builder_clear(cm_builder_t *builder);
+
+void cm_builder_free(cm_builder_t *builder);
+
+#endif
