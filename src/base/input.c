@@ -359,6 +359,11 @@ int cm_input_read(cm_input_t *input, void *buffer, size_t cap, size_t *got, cm_e
     return input->failure.code;
 }
 
+bool cm_input_is_plain(const cm_input_t *input)
+{
+    return input->packing == PLAIN;
+}
+
 bool cm_input_is_regular(const cm_input_t *input)
 {
     return input->regular;

@@ -28,6 +28,9 @@ int cm_input_open(const char *path, cm_input_t **input, cm_err_t *err);
  * every later call. */
 int cm_input_read(cm_input_t *input, void *buffer, size_t cap, size_t *got, cm_err_t *err);
 
+/* True when the bytes come as they lie in the file; known after the first read. */
+bool cm_input_is_plain(const cm_input_t *input);
+
 /* True for a file that can be opened and read again from its start, false for a pipe. */
 bool cm_input_is_regular(const cm_input_t *input);
 

@@ -1,77 +1,49 @@
-/* clickmill import: files of events and access logs -> store. */
+/* clickmill import: files of events and access logs -> store, or straight to answers. */
 #include "cmd/import.h"
 
 #include "cmd/commands.h"
+#include "cmd/load.h"
 #include "cmd/pipeline.h"
+#include "cmd/print.h"
+#include "index/once.h"
 #include "store/embedded.h"
+#include "store/memory.h"
+
+#include <sys/random.h>
 
 typedef struct import_command_options {
     cm_import_options_t import;
+    bool to_answers;
+    int64_t threads;
 } import_command_options_t;
 
 static const cm_option_t options[] = {
     CM_IMPORT_ROWS(import_command_options_t, import),
+    {.name = "to-answers",
+     .type = CM_OPT_FLAG,
+     .offset = offsetof(import_command_options_t, to_answers),
+     .help = "keep nothing: print the answers as CSV when all is read"},
+    {.name = "threads",
+     .type = CM_OPT_INT,
+     .offset = offsetof(import_command_options_t, threads),
+     .arg = "N",
+     .min = 0,
+     .max = 64,
+     .key = "import.threads",
+     .help = "threads that read a plain JSONL file; 0 means one per processor"},
     {.name = NULL},
 };
 
-/* Goes on where an import of the same file was interrupted. */
-static int resume(cm_app_t *app, cm_store_t *store, cm_source_t *source, const char *path)
-{
-    const char *identity = cm_file_identity(source);
-    int64_t position = 0;
-
-    if (identity[0] == '\0')
-        return 0;
-    int rc = cm_embedded_position(store, identity, &position, &app->err);
-    if (rc < 0 || position <= 0)
-        return rc;
-    fprintf(app->messages, "%s: an earlier import was interrupted, going on at byte %lld\n", path,
-            (long long)position);
-    return cm_file_resume(source, position, &app->err);
-}
-
-static int import_file(cm_app_t *app, const cm_import_options_t *import, cm_store_t *store,
-                       const uint8_t *visitor_key, const char *path, cm_account_t *account)
-{
-    const cm_file_options_t file = {.path = path,
-                                    .format = (cm_file_format_t)import->format,
-                                    .all = import->all,
-                                    .site = import->site,
-                                    .visitor_key = visitor_key,
-                                    .stop = app->stop};
-    cm_source_t *source = NULL;
-    cm_pipeline_t pipeline;
-    cm_progress_t progress;
-
-    int rc = cm_file_open(&file, &source, &app->err);
-    if (rc < 0)
-        return rc;
-    cm_progress_start(&progress, app->messages, app->terminal, path, "lines");
-    cm_pipeline_start(&pipeline, app, source, &store->sink);
-    pipeline.progress = &progress;
-    rc = resume(app, store, source, path);
-    if (rc == 0)
-        rc = cm_pipeline_run(&pipeline, &app->err);
-    cm_account_add(account, &pipeline.account);
-    cm_pipeline_free(&pipeline);
-    cm_source_close(source);
-    return rc;
-}
-
 /* All files; one that fails does not keep the others out. The first failure is returned. */
-static int import_files(cm_app_t *app, const cm_import_options_t *import, cm_store_t *store,
-                        int argc, char **argv, cm_account_t *account)
+static int import_files(cm_app_t *app, const cm_import_options_t *import,
+                        const cm_load_into_t *into, int argc, char **argv, cm_account_t *account)
 {
-    uint8_t visitor_key[CM_VISITOR_KEY];
     cm_err_t first = {0};
 
-    int rc = cm_embedded_secret(store, visitor_key, &app->err);
-    if (rc < 0)
-        return rc;
     for (int i = 0; i < argc && !atomic_load(app->stop); i++) {
-        rc = import_file(app, import, store, visitor_key, argv[i], account);
+        int rc = cm_load_file(app, import, into, argv[i], account);
         if (rc == CM_EINPUT) {
-            if (argc > 1) /* of one alone, main() says it */
+            if (first.code != 0 || i + 1 < argc)
                 fprintf(app->messages, "clickmill: %s\n", app->err.text);
             if (first.code == 0)
                 first = app->err;
@@ -89,23 +61,59 @@ static int import_files(cm_app_t *app, const cm_import_options_t *import, cm_sto
     return first.code;
 }
 
+static int import_to_store(cm_app_t *app, const import_command_options_t *asked, int argc,
+                           char **argv, cm_account_t *account)
+{
+    cm_load_into_t into = {.threads = (int)asked->threads};
+
+    int rc = cm_embedded_open(app->global.data_dir, app->clock, &into.embedded, &app->err);
+    if (rc < 0)
+        return rc;
+    rc = cm_embedded_secret(into.embedded, into.visitor_key, &app->err);
+    if (rc == 0) {
+        rc = import_files(app, &asked->import, &into, argc, argv, account);
+        cm_account_print(app, account, app->out);
+    }
+    cm_sink_close(&into.embedded->sink);
+    return rc;
+}
+
+static int import_to_answers(cm_app_t *app, const import_command_options_t *asked, int argc,
+                             char **argv, cm_account_t *account)
+{
+    cm_load_into_t into = {.threads = (int)asked->threads, .memory = cm_memory_new()};
+    const cm_once_options_t once = {.session_timeout = app->global.session_timeout,
+                                    .memory = app->global.memory,
+                                    .threads = (int)asked->threads};
+    cm_printer_t printer;
+
+    /* Visitors' hashes last as long as the run. */
+    int rc = getrandom(into.visitor_key, sizeof into.visitor_key, 0) == sizeof into.visitor_key
+                 ? 0
+                 : cm_fail(&app->err, CM_EINTERNAL, "the kernel gives no random bytes");
+    if (rc == 0)
+        rc = import_files(app, &asked->import, &into, argc, argv, account);
+    if (rc == 0) {
+        cm_printer_start(&printer, app, CM_PRINT_CSV, CM_WINDOW_ALL);
+        rc = cm_answers_once(into.memory, &once, cm_printer_row, &printer, &app->err);
+        rc = cm_printer_end(&printer, rc);
+    }
+    cm_account_print(app, account, app->messages);
+    cm_sink_close(&into.memory->sink);
+    return rc;
+}
+
 static int run(cm_app_t *app, const void *given, int argc, char **argv)
 {
     const import_command_options_t *asked = given;
     cm_account_t account = {0};
-    cm_store_t *store = NULL;
 
     if (argc == 0)
         return cm_fail(&app->err, CM_EUSAGE,
                        "import what? Name files, or - for standard input; see `clickmill help "
                        "import`");
-    int rc = cm_embedded_open(app->global.data_dir, app->clock, &store, &app->err);
-    if (rc < 0)
-        return rc;
-    rc = import_files(app, &asked->import, store, argc, argv, &account);
-    cm_account_print(app, &account, app->out);
-    cm_sink_close(&store->sink);
-    return rc;
+    return asked->to_answers ? import_to_answers(app, asked, argc, argv, &account)
+                             : import_to_store(app, asked, argc, argv, &account);
 }
 
 const cm_command_t cm_command_import = {
@@ -119,7 +127,10 @@ const cm_command_t cm_command_import = {
         "What breaks a rule becomes a dead letter and the import goes on. An import that was "
         "interrupted goes on where it was when it is run again; importing a file twice changes no "
         "answer.\n"
-        " clickmill import --site https://www.example.com /var/log/nginx/access.log*",
+        " clickmill import --site https://www.example.com /var/log/nginx/access.log*\n"
+        "With --to-answers nothing is kept, dead letters neither: the answers are printed as "
+        "`query "
+        "--format csv` prints them.",
     .options = options,
     .options_size = sizeof(import_command_options_t),
     .run = run,

@@ -1,7 +1,7 @@
 /* clickmill query: answers on the terminal. */
 #include "base/progress.h"
 #include "cmd/commands.h"
-#include "cmd/query_table.h"
+#include "cmd/print.h"
 #include "index/index.h"
 
 typedef struct query_options {
@@ -10,8 +10,6 @@ typedef struct query_options {
     int64_t limit;
     bool reverse;
 } query_options_t;
-
-enum { FORMAT_TABLE, FORMAT_CSV, FORMAT_JSON };
 
 static const cm_option_t options[] = {
     {.name = "window",
@@ -60,48 +58,14 @@ static const cm_option_t options[] = {
     {.name = NULL},
 };
 
-typedef struct printer {
-    cm_app_t *app;
-    int format;
-    cm_buf_t buf;
-    int64_t rows;
-    cm_query_table_t table;
-} printer_t;
-
-static int print_row(void *context, const cm_answer_t *answer)
+static int print_answers(cm_app_t *app, cm_index_t *index, const cm_query_t *query,
+                         cm_print_format_t format)
 {
-    printer_t *printer = context;
+    cm_printer_t printer;
 
-    if (printer->format == FORMAT_TABLE) {
-        cm_query_table_add(&printer->table, answer);
-    } else if (printer->format == FORMAT_CSV) {
-        cm_answer_add_csv(&printer->buf, answer);
-    } else {
-        cm_buf_add_text(&printer->buf, printer->rows > 0 ? ",\n " : " ");
-        cm_answer_add_json(&printer->buf, answer);
-    }
-    printer->rows++;
-    return printer->buf.len > 1 << 16 ? cm_app_write(printer->app, &printer->buf) : 0;
-}
-
-static int print_answers(cm_app_t *app, cm_index_t *index, const cm_query_t *query, int format)
-{
-    printer_t printer = {.app = app, .format = format, .table = {.window = query->window}};
-
-    if (format == FORMAT_CSV)
-        cm_answer_add_csv_header(&printer.buf, query->window);
-    else if (format == FORMAT_JSON)
-        cm_buf_add_text(&printer.buf, "[\n");
-    int rc = cm_index_query(index, query, print_row, &printer, &app->err);
-    if (format == FORMAT_TABLE)
-        cm_query_table_print(&printer.table, &printer.buf);
-    else if (format == FORMAT_JSON)
-        cm_buf_add_text(&printer.buf, printer.rows > 0 ? "\n]\n" : "]\n");
-    if (rc == 0)
-        rc = cm_app_write(app, &printer.buf);
-    cm_query_table_free(&printer.table);
-    cm_buf_free(&printer.buf);
-    return rc;
+    cm_printer_start(&printer, app, format, query->window);
+    int rc = cm_index_query(index, query, cm_printer_row, &printer, &app->err);
+    return cm_printer_end(&printer, rc);
 }
 
 /* Says on stderr when the answers do not cover all events. */
@@ -139,7 +103,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
         return rc;
     rc = cm_index_freshness(index, query.window, &freshness, &app->err);
     if (rc == 0)
-        rc = print_answers(app, index, &query, asked->format);
+        rc = print_answers(app, index, &query, (cm_print_format_t)asked->format);
     if (rc == 0)
         note_freshness(app, &freshness, query.window);
     cm_index_close(index);

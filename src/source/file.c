@@ -226,8 +226,7 @@ static bool take(cm_file_t *file, cm_batch_t *batch)
     if (!cm_lines_next(&file->lines, &line))
         return false;
     if (line.too_long)
-        reject(file, batch, line.text, line.number,
-               "the line is longer than 1 MiB; its first 4 KiB are kept");
+        reject(file, batch, line.text, line.number, CM_LINE_TOO_LONG);
     else if (cm_line_blank(line.text))
         return true;
     else if (file->format == CM_FILE_CSV)
@@ -474,6 +473,12 @@ const char *cm_file_identity(const cm_source_t *source)
 cm_file_format_t cm_file_format(const cm_source_t *source)
 {
     return ((const cm_file_t *)source)->format;
+}
+
+bool cm_file_seekable(const cm_source_t *source)
+{
+    const cm_file_t *file = (const cm_file_t *)source;
+    return cm_input_is_regular(file->input) && cm_input_is_plain(file->input);
 }
 
 /* Counts a line that is passed over, as take_access() did when it was handed out. */

@@ -59,6 +59,9 @@ const char *cm_file_identity(const cm_source_t *source);
 /* The format that was found or given, never CM_FILE_AUTO. */
 cm_file_format_t cm_file_format(const cm_source_t *source);
 
+/* True when the file is regular and not compressed: any part of it can be read by itself. */
+bool cm_file_seekable(const cm_source_t *source);
+
 /* Before the first next(): goes on behind `position` (unpacked bytes). Starts at the beginning when
  * that is not the end of a line of this file, because the file is another one or shorter now.
  * CM_ESTOP when stopped meanwhile; CM_EINPUT when the file cannot be opened again. */

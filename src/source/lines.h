@@ -16,6 +16,9 @@ enum {
     CM_LINES_BUFFER = 3 * 1024 * 1024,
 };
 
+/* Why a longer one is rejected. */
+#define CM_LINE_TOO_LONG "the line is longer than 1 MiB; its first 4 KiB are kept"
+
 typedef struct cm_line {
     cm_str_t text;   /* without LF or CRLF; the first CM_LINE_HEAD bytes of one that is too long */
     uint64_t number; /* the first line of the file is 1 */

@@ -1,0 +1,160 @@
+#include "cmd/load.h"
+
+#include "cmd/pipeline.h"
+#include "store/embedded.h"
+#include "store/load.h"
+#include "store/memory.h"
+
+enum {
+    COMMIT_NS = 1000000000,
+    COMMIT_REGIONS = 8, /* 256 MiB of text; a commit is a sync of the disk */
+};
+
+/* ---- plain JSONL: several threads ---- */
+
+typedef struct loading {
+    cm_app_t *app;
+    const cm_load_into_t *into;
+    cm_account_t *account;
+    cm_account_t uncommitted;
+    unsigned regions; /* not yet committed */
+    int64_t committed_ns;
+    cm_progress_t progress;
+} loading_t;
+
+static int resolve(void *context, cm_builder_t *builder, cm_err_t *err)
+{
+    const cm_load_into_t *into = ((loading_t *)context)->into;
+    return into->embedded != NULL ? cm_embedded_resolve(into->embedded, builder, err)
+                                  : cm_memory_resolve(into->memory, builder, err);
+}
+
+static int commit(loading_t *loading, cm_err_t *err)
+{
+    int rc = 0;
+
+    if (loading->into->embedded != NULL)
+        rc = cm_sink_commit(&loading->into->embedded->sink, err);
+    if (rc < 0)
+        return rc;
+    cm_account_add(loading->account, &loading->uncommitted);
+    loading->uncommitted = (cm_account_t){0};
+    loading->regions = 0;
+    loading->committed_ns = cm_clock_ticks_ns();
+    return 0;
+}
+
+static int append(void *context, cm_builder_t *builder, const cm_batch_t *rest, cm_err_t *err)
+{
+    loading_t *loading = context;
+    const cm_load_into_t *into = loading->into;
+
+    int rc = into->embedded != NULL ? cm_embedded_append(into->embedded, builder, rest, err)
+                                    : cm_memory_append(into->memory, builder, err);
+    if (rc < 0 || rest->source.data == NULL) /* not the last block of a region */
+        return rc;
+    cm_account_add(&loading->uncommitted, &rest->account);
+    if (++loading->regions < COMMIT_REGIONS &&
+        cm_clock_ticks_ns() - loading->committed_ns < COMMIT_NS)
+        return 0;
+    return commit(loading, err);
+}
+
+static void show(void *context, uint64_t done, uint64_t total)
+{
+    loading_t *loading = context;
+    cm_progress_show(&loading->progress, (double)done / (double)total,
+                     loading->account->read + loading->uncommitted.read);
+}
+
+static int load_jsonl(cm_app_t *app, const cm_load_into_t *into, const char *path,
+                      const char *identity, int64_t position, cm_account_t *account)
+{
+    loading_t loading = {
+        .app = app, .into = into, .account = account, .committed_ns = cm_clock_ticks_ns()};
+    const cm_load_options_t options = {.path = path,
+                                       .source = identity,
+                                       .position = position,
+                                       .threads = into->threads,
+                                       .stop = app->stop,
+                                       .progress = show,
+                                       .progress_context = &loading};
+    const cm_load_target_t target = {.context = &loading,
+                                     .resolve = resolve,
+                                     .append = append,
+                                     .answers_only = into->embedded == NULL};
+    cm_err_t commit_err;
+
+    cm_progress_start(&loading.progress, app->messages, app->terminal, path, "lines");
+    int rc = cm_load_jsonl(&options, &target, &app->err);
+    cm_progress_end(&loading.progress);
+    /* What came before a failure of the file is whole; a failure of the store has taken it back. */
+    if (rc < 0 && rc != CM_EINPUT)
+        return rc;
+    int committed = commit(&loading, &commit_err);
+    if (committed < 0 && rc == 0) {
+        app->err = commit_err;
+        rc = committed;
+    }
+    return rc;
+}
+
+/* ---- everything else: one thread ---- */
+
+static int load_source(cm_app_t *app, const cm_load_into_t *into, cm_source_t *source,
+                       const char *path, cm_account_t *account)
+{
+    cm_store_t *store = into->embedded != NULL ? into->embedded : into->memory;
+    cm_pipeline_t pipeline;
+    cm_progress_t progress;
+
+    cm_progress_start(&progress, app->messages, app->terminal, path, "lines");
+    cm_pipeline_start(&pipeline, app, source, &store->sink);
+    pipeline.progress = &progress;
+    int rc = cm_pipeline_run(&pipeline, &app->err);
+    cm_account_add(account, &pipeline.account);
+    cm_pipeline_free(&pipeline);
+    return rc;
+}
+
+/* Where an interrupted import of the same file has come to. */
+static int find_position(cm_app_t *app, const cm_load_into_t *into, const char *identity,
+                         const char *path, int64_t *position)
+{
+    *position = 0;
+    if (into->embedded == NULL || identity[0] == '\0')
+        return 0;
+    int rc = cm_embedded_position(into->embedded, identity, position, &app->err);
+    if (rc == 0 && *position > 0)
+        fprintf(app->messages, "%s: an earlier import was interrupted, going on at byte %lld\n",
+                path, (long long)*position);
+    return rc;
+}
+
+int cm_load_file(cm_app_t *app, const cm_import_options_t *import, const cm_load_into_t *into,
+                 const char *path, cm_account_t *account)
+{
+    const cm_file_options_t file = {.path = path,
+                                    .format = (cm_file_format_t)import->format,
+                                    .all = import->all,
+                                    .site = import->site,
+                                    .visitor_key = into->visitor_key,
+                                    .stop = app->stop};
+    cm_source_t *source = NULL;
+    int64_t position;
+
+    int rc = cm_file_open(&file, &source, &app->err);
+    if (rc < 0)
+        return rc;
+    const char *identity = cm_file_identity(source);
+    rc = find_position(app, into, identity, path, &position);
+    if (rc == 0 && cm_file_format(source) == CM_FILE_JSONL && cm_file_seekable(source)) {
+        rc = load_jsonl(app, into, path, identity, position, account);
+    } else if (rc == 0) {
+        rc = cm_file_resume(source, position, &app->err);
+        if (rc == 0)
+            rc = load_source(app, into, source, path, account);
+    }
+    cm_source_close(source);
+    return rc;
+}

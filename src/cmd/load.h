@@ -1,0 +1,23 @@
+/* How `import` gets a file into a store: the fast way or the general one. */
+#ifndef CM_CMD_LOAD_H
+#define CM_CMD_LOAD_H
+
+#include "cmd/app.h"
+#include "cmd/import.h"
+#include "event/batch.h"
+#include "store/store.h"
+
+/* Where a file goes. */
+typedef struct cm_load_into {
+    cm_store_t *embedded; /* durable, with positions; or NULL, then */
+    cm_store_t *memory;   /* what is read is only needed once */
+    uint8_t visitor_key[CM_VISITOR_KEY];
+    int threads; /* 0: one per processor */
+} cm_load_into_t;
+
+/* Reads one file into the store and adds what was committed to `account`. Plain JSONL files are
+ * read by several threads, everything else by one. */
+int cm_load_file(cm_app_t *app, const cm_import_options_t *import, const cm_load_into_t *into,
+                 const char *path, cm_account_t *account);
+
+#endif

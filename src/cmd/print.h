@@ -1,0 +1,33 @@
+/* Answers to stdout: what `query` and `import --to-answers` share. */
+#ifndef CM_CMD_PRINT_H
+#define CM_CMD_PRINT_H
+
+#include "cmd/app.h"
+#include "cmd/query_table.h"
+
+typedef enum cm_print_format {
+    CM_PRINT_TABLE,
+    CM_PRINT_CSV,
+    CM_PRINT_JSON,
+} cm_print_format_t;
+
+typedef struct cm_printer {
+    cm_app_t *app;
+    cm_print_format_t format;
+    cm_buf_t buf;
+    int64_t rows;
+    cm_query_table_t table;
+} cm_printer_t;
+
+/* Begins the output; its header, where it has one. */
+void cm_printer_start(cm_printer_t *printer, cm_app_t *app, cm_print_format_t format,
+                      cm_window_t window);
+
+/* A cm_answer_fn whose context is the printer. */
+int cm_printer_row(void *context, const cm_answer_t *answer);
+
+/* Ends the output and frees the printer. `rc` is what happened meanwhile: after a failure nothing
+ * more is printed. Returns it, or the failure to write. */
+int cm_printer_end(cm_printer_t *printer, int rc);
+
+#endif

@@ -1,0 +1,18 @@
+/* Answers of a store that are needed once: milled, sorted and handed out, kept nowhere. */
+#ifndef CM_INDEX_ONCE_H
+#define CM_INDEX_ONCE_H
+
+#include "index/index.h"
+#include "store/store.h"
+
+typedef struct cm_once_options {
+    int64_t session_timeout; /* ms */
+    int64_t memory;          /* bytes, see mill.h */
+    int threads;             /* 0: one per processor */
+} cm_once_options_t;
+
+/* Calls `row` for every answer of all time, by clicks, then url and country, as `query` does. */
+int cm_answers_once(cm_store_t *store, const cm_once_options_t *options, cm_answer_fn row,
+                    void *context, cm_err_t *err);
+
+#endif

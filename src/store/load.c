@@ -1,0 +1,401 @@
+#include "store/load.h"
+
+#include "event/json.h"
+#include "source/lines.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    THREADS_MAX = 64,
+    ARENA_EVENTS = 1024, /* events between resets of the parser's arena */
+};
+
+/* What all threads share. Everything but `next` and `failed` is guarded by the lock, or constant.
+ */
+typedef struct load {
+    const cm_load_options_t *options;
+    const cm_load_target_t *target;
+    int fd;
+    int64_t begin, size; /* bytes of the file to read */
+    int64_t region;
+    uint64_t regions;
+    atomic_uint_fast64_t next; /* region to take */
+    pthread_mutex_t lock;
+    pthread_cond_t turn;
+    uint64_t resolved, appended; /* regions done so far, each in order */
+    uint64_t lines;              /* before the next region to append */
+    int64_t reached;             /* start of the first line that is not appended yet */
+    bool failed;                 /* no later region may be appended */
+    int rc;
+    cm_err_t *err;
+} load_t;
+
+typedef struct worker {
+    load_t *load;
+    cm_json_t *json;
+    char *buffer;
+    size_t buffer_size;
+    cm_builder_t *builders; /* of the region at hand */
+    size_t builder_count, builder_cap;
+    cm_batch_t rest; /* dead letters and account of the region */
+    cm_arena_t arena;
+    uint64_t *dead_lines; /* line of each dead letter, from 0 in the region */
+    size_t dead_cap;
+    uint64_t lines;
+    int64_t reached; /* start of the first line behind the region's own; -1: it has none */
+    int rc;          /* reading the region */
+    cm_err_t err;
+} worker_t;
+
+/* ---- one region ---- */
+
+static cm_builder_t *next_builder(worker_t *worker)
+{
+    if (worker->builder_count == worker->builder_cap) {
+        size_t cap = worker->builder_cap + 1;
+        worker->builders = cm_realloc(worker->builders, cap * sizeof *worker->builders);
+        worker->builders[cap - 1] = CM_BUILDER_INIT;
+        worker->builders[cap - 1].answers_only = worker->load->target->answers_only;
+        worker->builder_cap = cap;
+    }
+    cm_builder_t *builder = &worker->builders[worker->builder_count++];
+    cm_builder_clear(builder);
+    return builder;
+}
+
+static void reject(worker_t *worker, cm_str_t payload, const char *reason)
+{
+    size_t at = worker->rest.dead_count;
+
+    if (at == worker->dead_cap) {
+        worker->dead_cap = worker->dead_cap ? worker->dead_cap * 2 : 64;
+        worker->dead_lines =
+            cm_realloc(worker->dead_lines, worker->dead_cap * sizeof *worker->dead_lines);
+    }
+    worker->dead_lines[at] = worker->lines;
+    cm_batch_reject(&worker->rest, payload, reason, "");
+}
+
+static void take_line(worker_t *worker, cm_str_t line)
+{
+    cm_builder_t *builder = &worker->builders[worker->builder_count - 1];
+    cm_account_t *account = &worker->rest.account;
+    cm_event_t event;
+    cm_err_t why;
+
+    if (cm_line_blank(line))
+        return;
+    if (line.len > CM_LINE_MAX) {
+        reject(worker, (cm_str_t){line.data, CM_LINE_HEAD}, CM_LINE_TOO_LONG);
+        return;
+    }
+    if (cm_json_parse_event(worker->json, line, &worker->arena, &event, &account->unknown_fields,
+                            &why) < 0) {
+        reject(worker, line, why.text);
+        return;
+    }
+    if (builder->columns.count == CM_BLOCK_EVENTS)
+        builder = next_builder(worker);
+    cm_builder_add(builder, &event);
+    account->read++;
+    if (++account->accepted % ARENA_EVENTS == 0)
+        cm_arena_reset(&worker->arena);
+}
+
+/* Reads bytes [from, from + size) into the buffer, with padding behind. */
+static int read_bytes(worker_t *worker, int64_t from, size_t size)
+{
+    size_t done = 0;
+
+    if (worker->buffer_size < size + CM_JSON_PADDING) {
+        free(worker->buffer);
+        worker->buffer_size = size + CM_JSON_PADDING;
+        worker->buffer = malloc(worker->buffer_size);
+        if (worker->buffer == NULL)
+            return cm_fail_memory(&worker->err);
+    }
+    while (done < size) {
+        ssize_t got =
+            pread(worker->load->fd, worker->buffer + done, size - done, from + (int64_t)done);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return cm_fail(&worker->err, CM_EINPUT, "%s cannot be read at byte %lld (%s)",
+                           worker->load->options->path, (long long)from + (long long)done,
+                           strerror(errno));
+        if (got == 0)
+            return cm_fail(&worker->err, CM_EINPUT,
+                           "%s became shorter while it was read, at byte %lld; import it again "
+                           "when it is whole",
+                           worker->load->options->path, (long long)from + (long long)done);
+        done += (size_t)got;
+    }
+    memset(worker->buffer + size, 0, CM_JSON_PADDING);
+    return 0;
+}
+
+/* The lines that begin in the region [from, to), with what they have beyond it. */
+static int read_region(worker_t *worker, int64_t from, int64_t to)
+{
+    const load_t *load = worker->load;
+    /* One byte before tells whether the region begins with a line; a line that is not whole within
+     * CM_LINE_MAX behind the region is too long anyway. */
+    int64_t first = from > load->begin ? from - 1 : from;
+    int64_t last = to + CM_LINE_MAX + 2 < load->size ? to + CM_LINE_MAX + 2 : load->size;
+
+    int rc = read_bytes(worker, first, (size_t)(last - first));
+    if (rc < 0)
+        return rc;
+    const char *at = worker->buffer, *end = worker->buffer + (last - first);
+    const char *region_end = worker->buffer + (to - first);
+    if (first < from) {
+        const char *newline = memchr(at, '\n', (size_t)(region_end - at));
+        at = newline != NULL ? newline + 1 : region_end;
+    } else if (from == 0 && end - at >= 3 && memcmp(at, "\xEF\xBB\xBF", 3) == 0) {
+        at += 3; /* byte order mark */
+    }
+    while (at < region_end) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        const char *line_end = newline != NULL ? newline : end;
+        take_line(worker, cm_line_trim_end((cm_str_t){at, (size_t)(line_end - at)}));
+        worker->lines++;
+        worker->reached =
+            first + (newline != NULL ? newline + 1 - worker->buffer : at - worker->buffer);
+        at = newline != NULL ? newline + 1 : end;
+    }
+    return 0;
+}
+
+/* ---- what is done in turn ---- */
+
+/* Waits until the regions before have done a step; false when one of them has failed. */
+static bool wait_turn(load_t *load, const uint64_t *step, uint64_t region)
+{
+    while (*step < region && !load->failed)
+        pthread_cond_wait(&load->turn, &load->lock);
+    return !load->failed;
+}
+
+static void fail(load_t *load, int rc, const cm_err_t *err)
+{
+    if (!load->failed) {
+        load->rc = rc;
+        *load->err = *err;
+    }
+    load->failed = true;
+    pthread_cond_broadcast(&load->turn);
+}
+
+static bool resolve_in_turn(worker_t *worker, uint64_t region)
+{
+    load_t *load = worker->load;
+    cm_err_t err;
+    int rc = worker->rc;
+
+    pthread_mutex_lock(&load->lock);
+    bool ours = wait_turn(load, &load->resolved, region);
+    for (size_t i = 0; ours && rc == 0 && i < worker->builder_count; i++)
+        rc = load->target->resolve(load->target->context, &worker->builders[i], &err);
+    /* A region that could not be read fails in its own turn, behind what came before it. */
+    if (ours && rc < 0 && worker->rc == 0)
+        fail(load, rc, &err);
+    load->resolved++;
+    pthread_cond_broadcast(&load->turn);
+    ours = ours && !load->failed;
+    pthread_mutex_unlock(&load->lock);
+    return ours;
+}
+
+/* Now that the lines before are counted, the dead letters can say where they come from. */
+static void name_origins(worker_t *worker)
+{
+    cm_buf_t origin = CM_BUF_INIT;
+
+    for (size_t i = 0; i < worker->rest.dead_count; i++) {
+        cm_buf_clear(&origin);
+        cm_buf_printf(&origin, "%s:%llu", worker->load->options->path,
+                      (unsigned long long)(worker->load->lines + worker->dead_lines[i] + 1));
+        worker->rest.dead[i].origin =
+            cm_arena_copy(&worker->rest.arena, (cm_str_t){origin.data, origin.len});
+    }
+    cm_buf_free(&origin);
+}
+
+static int append_region(worker_t *worker, uint64_t region, cm_err_t *err)
+{
+    load_t *load = worker->load;
+    const cm_load_target_t *target = load->target;
+    static const cm_batch_t nothing = {0};
+    int64_t end = load->begin + (int64_t)(region + 1) * load->region;
+    int rc = 0;
+
+    name_origins(worker);
+    worker->rest.source = cm_str(load->options->source);
+    load->reached = worker->reached >= 0 ? worker->reached : load->reached;
+    worker->rest.position = region + 1 == load->regions ? -1 : load->reached;
+    for (size_t i = 0; rc == 0 && i < worker->builder_count; i++) {
+        bool last = i + 1 == worker->builder_count;
+        rc = target->append(target->context, &worker->builders[i], last ? &worker->rest : &nothing,
+                            err);
+    }
+    load->lines += worker->lines;
+    if (rc == 0 && load->options->progress != NULL)
+        load->options->progress(load->options->progress_context,
+                                (uint64_t)(end < load->size ? end : load->size),
+                                (uint64_t)load->size);
+    return rc;
+}
+
+static void append_in_turn(worker_t *worker, uint64_t region)
+{
+    load_t *load = worker->load;
+    cm_err_t err;
+
+    pthread_mutex_lock(&load->lock);
+    if (wait_turn(load, &load->appended, region)) {
+        int rc = worker->rc;
+        if (rc < 0)
+            err = worker->err;
+        else
+            rc = append_region(worker, region, &err);
+        if (rc < 0)
+            fail(load, rc, &err);
+    }
+    load->appended++;
+    pthread_cond_broadcast(&load->turn);
+    pthread_mutex_unlock(&load->lock);
+}
+
+/* ---- the threads ---- */
+
+static bool stopped(const load_t *load)
+{
+    return load->options->stop != NULL && atomic_load(load->options->stop);
+}
+
+static void *run_worker(void *argument)
+{
+    worker_t *worker = argument;
+    load_t *load = worker->load;
+    uint64_t region;
+
+    while (!stopped(load) && (region = atomic_fetch_add(&load->next, 1)) < load->regions) {
+        int64_t from = load->begin + (int64_t)region * load->region;
+        int64_t to = from + load->region < load->size ? from + load->region : load->size;
+
+        cm_batch_clear(&worker->rest);
+        worker->builder_count = 0;
+        worker->lines = 0;
+        worker->reached = -1;
+        next_builder(worker);
+        worker->rc = read_region(worker, from, to);
+        if (resolve_in_turn(worker, region)) {
+            for (size_t i = 0; worker->rc == 0 && i < worker->builder_count; i++)
+                cm_builder_encode(&worker->builders[i]);
+        }
+        append_in_turn(worker, region);
+    }
+    return NULL;
+}
+
+static void free_worker(worker_t *worker)
+{
+    for (size_t i = 0; i < worker->builder_cap; i++)
+        cm_builder_free(&worker->builders[i]);
+    free(worker->builders);
+    free(worker->buffer);
+    free(worker->dead_lines);
+    cm_batch_free(&worker->rest);
+    cm_arena_free(&worker->arena);
+    cm_json_free(worker->json);
+}
+
+static void run_workers(load_t *load)
+{
+    int threads = load->options->threads;
+    worker_t workers[THREADS_MAX];
+    pthread_t ids[THREADS_MAX];
+
+    if (threads <= 0)
+        threads = (int)sysconf(_SC_NPROCESSORS_ONLN);
+    if (threads > THREADS_MAX)
+        threads = THREADS_MAX;
+    if ((uint64_t)threads > load->regions)
+        threads = (int)load->regions;
+    int started = 0;
+    for (int i = 0; i < threads; i++) {
+        workers[i] = (worker_t){.load = load, .json = cm_json_new(), .rest = CM_BATCH_INIT};
+        if (i > 0 && pthread_create(&ids[i], NULL, run_worker, &workers[i]) != 0) {
+            free_worker(&workers[i]); /* no more threads to be had: the others do its share */
+            break;
+        }
+        started++;
+    }
+    if (started > 0)
+        run_worker(&workers[0]);
+    for (int i = 0; i < started; i++) {
+        if (i > 0)
+            pthread_join(ids[i], NULL);
+        free_worker(&workers[i]);
+    }
+}
+
+/* Counts the lines before the position, so that dead letters say the right one. */
+static int count_lines(load_t *load, cm_err_t *err)
+{
+    enum { PIECE = 1024 * 1024 };
+    char *buffer = cm_alloc(PIECE);
+    int64_t at = 0;
+    int rc = 0;
+
+    while (rc == 0 && at < load->begin) {
+        size_t want = load->begin - at < PIECE ? (size_t)(load->begin - at) : PIECE;
+        ssize_t got = pread(load->fd, buffer, want, at);
+        if (got <= 0 && errno != EINTR)
+            rc = cm_fail(err, CM_EINPUT, "%s cannot be read at byte %lld (%s)", load->options->path,
+                         (long long)at, strerror(errno));
+        for (const char *p = buffer; got > 0 && (p = memchr(p, '\n', (size_t)(buffer + got - p)));
+             p++)
+            load->lines++;
+        at += got > 0 ? got : 0;
+    }
+    free(buffer);
+    return rc;
+}
+
+int cm_load_jsonl(const cm_load_options_t *options, const cm_load_target_t *target, cm_err_t *err)
+{
+    load_t load = {.options = options, .target = target, .err = err};
+    struct stat info;
+    int rc = 0;
+
+    load.fd = open(options->path, O_RDONLY | O_CLOEXEC);
+    if (load.fd < 0 || fstat(load.fd, &info) < 0) {
+        rc = cm_fail(err, CM_EINPUT, "%s cannot be opened (%s); check its name and permissions",
+                     options->path, strerror(errno));
+        goto done;
+    }
+    load.begin = options->position < info.st_size ? options->position : 0;
+    load.reached = load.begin;
+    load.size = info.st_size;
+    load.region = options->region > 0 ? (int64_t)options->region : CM_LOAD_REGION;
+    load.regions = (uint64_t)((load.size - load.begin + load.region - 1) / load.region);
+    if ((rc = count_lines(&load, err)) < 0)
+        goto done;
+    pthread_mutex_init(&load.lock, NULL);
+    pthread_cond_init(&load.turn, NULL);
+    run_workers(&load);
+    pthread_cond_destroy(&load.turn);
+    pthread_mutex_destroy(&load.lock);
+    rc = load.rc;
+done:
+    if (load.fd >= 0)
+        close(load.fd);
+    return rc;
+}

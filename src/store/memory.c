@@ -1,0 +1,183 @@
+#include "store/memory.h"
+
+#include <stdlib.h>
+
+typedef struct memory_block {
+    cm_str_t hot, keys; /* encoded; owned */
+} memory_block_t;
+
+typedef struct memory_store {
+    cm_store_t store; /* first */
+    cm_dict_t dicts[CM_FIELD_COUNT];
+    cm_block_ref_t *refs;
+    memory_block_t *blocks;
+    size_t count, cap;
+    int64_t events;
+    cm_builder_t pending;
+} memory_store_t;
+
+typedef struct memory_reader {
+    cm_reader_t reader; /* first */
+    const memory_store_t *store;
+    uint32_t names[CM_FIELD_COUNT];
+} memory_reader_t;
+
+/* ---- writing ---- */
+
+int cm_memory_resolve(cm_store_t *store, cm_builder_t *builder, cm_err_t *err)
+{
+    (void)err;
+    cm_builder_resolve(builder, ((memory_store_t *)store)->dicts);
+    return 0;
+}
+
+static int keep(const cm_buf_t *part, cm_str_t *kept, cm_err_t *err)
+{
+    char *copy = malloc(part->len);
+    if (copy == NULL)
+        return cm_fail_memory(err);
+    *kept = (cm_str_t){memcpy(copy, part->data, part->len), part->len};
+    return 0;
+}
+
+int cm_memory_append(cm_store_t *store, cm_builder_t *builder, cm_err_t *err)
+{
+    memory_store_t *self = (memory_store_t *)store;
+    memory_block_t block = {0};
+
+    if (builder->columns.count == 0)
+        return 0;
+    if (self->count == self->cap) {
+        self->cap = self->cap ? self->cap * 2 : 64;
+        self->refs = cm_realloc(self->refs, self->cap * sizeof *self->refs);
+        self->blocks = cm_realloc(self->blocks, self->cap * sizeof *self->blocks);
+    }
+    int rc = keep(&builder->parts[0], &block.hot, err);
+    if (rc == 0)
+        rc = keep(&builder->parts[2], &block.keys, err);
+    if (rc < 0) {
+        free((char *)block.hot.data);
+        return rc;
+    }
+    self->refs[self->count] =
+        (cm_block_ref_t){self->events, builder->columns.count, builder->all_keys_derived};
+    self->blocks[self->count++] = block;
+    self->events += builder->columns.count;
+    return 0;
+}
+
+static int flush(memory_store_t *self, cm_err_t *err)
+{
+    cm_memory_resolve(&self->store, &self->pending, err);
+    cm_builder_encode(&self->pending);
+    int rc = cm_memory_append(&self->store, &self->pending, err);
+    cm_builder_clear(&self->pending);
+    return rc;
+}
+
+static int memory_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
+{
+    memory_store_t *self = (memory_store_t *)sink;
+    int rc = 0;
+
+    for (size_t i = 0; i < batch->count && rc == 0; i++) {
+        cm_builder_add(&self->pending, &batch->events[i]);
+        if (self->pending.columns.count == CM_BLOCK_EVENTS)
+            rc = flush(self, err);
+    }
+    return rc;
+}
+
+static int memory_commit(cm_sink_t *sink, cm_err_t *err)
+{
+    return flush((memory_store_t *)sink, err);
+}
+
+static void memory_close(cm_sink_t *sink)
+{
+    memory_store_t *self = (memory_store_t *)sink;
+
+    for (size_t i = 0; i < self->count; i++) {
+        free((char *)self->blocks[i].hot.data);
+        free((char *)self->blocks[i].keys.data);
+    }
+    free(self->refs);
+    free(self->blocks);
+    for (int field = 0; field < CM_FIELD_COUNT; field++)
+        cm_dict_free(&self->dicts[field]);
+    cm_builder_free(&self->pending);
+    free(self);
+}
+
+/* ---- reading ---- */
+
+static int reader_blocks(cm_reader_t *reader, const cm_block_ref_t **blocks, size_t *count,
+                         cm_err_t *err)
+{
+    const memory_store_t *store = ((memory_reader_t *)reader)->store;
+    (void)err;
+    *blocks = store->refs;
+    *count = store->count;
+    return 0;
+}
+
+static int reader_read(cm_reader_t *reader, const cm_block_ref_t *block, unsigned parts,
+                       cm_columns_t *columns, cm_err_t *err)
+{
+    const memory_reader_t *self = (memory_reader_t *)reader;
+    const memory_block_t *found = &self->store->blocks[block - self->store->refs];
+    int rc = 0;
+
+    columns->first = block->first;
+    if (parts & CM_READ_HOT)
+        rc = cm_block_decode(found->hot, CM_READ_HOT, block->count, self->names, columns, err);
+    if (rc == 0 && parts & CM_READ_KEYS)
+        rc = cm_block_decode(found->keys, CM_READ_KEYS, block->count, self->names, columns, err);
+    return rc;
+}
+
+static int reader_names(cm_reader_t *reader, cm_field_t field, uint32_t *count, cm_err_t *err)
+{
+    (void)err;
+    *count = ((memory_reader_t *)reader)->names[field];
+    return 0;
+}
+
+static int reader_name(cm_reader_t *reader, cm_field_t field, uint32_t id, cm_str_t *text,
+                       cm_err_t *err)
+{
+    (void)err;
+    *text = cm_dict_text(&((memory_reader_t *)reader)->store->dicts[field], id);
+    return 0;
+}
+
+static void reader_close(cm_reader_t *reader)
+{
+    free(reader);
+}
+
+static int memory_reader(cm_store_t *store, cm_reader_t **reader, cm_err_t *err)
+{
+    static const cm_reader_ops_t ops = {reader_blocks, reader_read, reader_names, reader_name,
+                                        reader_close};
+    memory_reader_t *self = cm_alloc_zero(1, sizeof *self);
+
+    (void)err;
+    self->reader.ops = &ops;
+    self->store = (const memory_store_t *)store;
+    for (int field = 0; field < CM_FIELD_COUNT; field++)
+        self->names[field] = self->store->dicts[field].count;
+    *reader = &self->reader;
+    return 0;
+}
+
+cm_store_t *cm_memory_new(void)
+{
+    static const cm_sink_ops_t sink_ops = {memory_put, memory_commit, memory_close};
+    static const cm_store_ops_t store_ops = {memory_reader};
+    memory_store_t *self = cm_alloc_zero(1, sizeof *self);
+
+    self->store = (cm_store_t){{&sink_ops}, &store_ops};
+    self->pending.answers_only = true;
+    return &self->store;
+}

@@ -1,0 +1,18 @@
+/* A store in memory, for answers that are wanted once: nothing is kept on disk.
+ *
+ * Only what the mill reads is stored: user, time, url, country and row keys. What is put can be
+ * read at once. Readers may be used by several threads while nothing is put. */
+#ifndef CM_STORE_MEMORY_H
+#define CM_STORE_MEMORY_H
+
+#include "store/builder.h"
+#include "store/store.h"
+
+/* A new, empty store; its sink counts dead letters but does not keep them. */
+cm_store_t *cm_memory_new(void);
+
+/* As cm_embedded_resolve() and cm_embedded_append(), for store/load.h. */
+int cm_memory_resolve(cm_store_t *store, cm_builder_t *builder, cm_err_t *err);
+int cm_memory_append(cm_store_t *store, cm_builder_t *builder, cm_err_t *err);
+
+#endif
