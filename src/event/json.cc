@@ -102,7 +102,7 @@ int parse_fully(cm_json_t *json, cm_str_t text, cm_arena_t *arena, cm_event_t *e
     *event = cm_event_t{};
     auto code = json->parser.parse(text.data, text.len, false).get(root);
     if (code == simdjson::NUMBER_ERROR)
-        return cm_fail(err, CM_EREJECT, "a number in it is malformed or larger than 64 bits");
+        return cm_fail(err, CM_EREJECT, "not valid JSON, or a number in it is larger than 64 bits");
     if (code != SUCCESS)
         return cm_fail(err, CM_EREJECT, "not valid JSON: %s", simdjson::error_message(code));
     if (root.get_object().get(object) != SUCCESS)
