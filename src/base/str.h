@@ -25,9 +25,39 @@ static inline cm_str_t cm_str(const char *text)
     return (cm_str_t){text, text ? strlen(text) : 0};
 }
 
+/* Whether `len` bytes are the same; for short texts, where calling memcmp costs more than it does.
+ */
+static inline bool cm_bytes_equal(const char *a, const char *b, size_t len)
+{
+    uint64_t a8, b8, a8_end, b8_end;
+    uint32_t a4, b4, a4_end, b4_end;
+
+    if (len > 16)
+        return memcmp(a, b, len) == 0;
+    if (len >= 8) { /* the first and the last eight, which may overlap */
+        memcpy(&a8, a, 8);
+        memcpy(&b8, b, 8);
+        memcpy(&a8_end, a + len - 8, 8);
+        memcpy(&b8_end, b + len - 8, 8);
+        return ((a8 ^ b8) | (a8_end ^ b8_end)) == 0;
+    }
+    if (len >= 4) {
+        memcpy(&a4, a, 4);
+        memcpy(&b4, b, 4);
+        memcpy(&a4_end, a + len - 4, 4);
+        memcpy(&b4_end, b + len - 4, 4);
+        return ((a4 ^ b4) | (a4_end ^ b4_end)) == 0;
+    }
+    for (size_t i = 0; i < len; i++) {
+        if (a[i] != b[i])
+            return false;
+    }
+    return true;
+}
+
 static inline bool cm_str_equal(cm_str_t a, cm_str_t b)
 {
-    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+    return a.len == b.len && cm_bytes_equal(a.data, b.data, a.len);
 }
 
 /* Bytewise order, as memcmp with the shorter first: the order of every text of the contract. */

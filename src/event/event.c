@@ -120,25 +120,31 @@ void cm_uuid_format(const uint8_t uuid[16], char text[CM_UUID_TEXT])
     text[8] = text[13] = text[18] = text[23] = '-';
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+/* Value of a lower-case hexadecimal digit, and a bit outside of four for everything else. A table
+ * instead of comparisons: row keys took a fifth of an import's time. */
+#define BAD   0x80
+#define BAD8  BAD, BAD, BAD, BAD, BAD, BAD, BAD, BAD
+#define BAD32 BAD8, BAD8, BAD8, BAD8
+static const uint8_t hex_values[256] = {
+    BAD32, BAD8,  BAD8,  0,    1,   2,   3,   4,  5,   6,    7,    8,
+    9,     BAD,   BAD,   BAD,  BAD, BAD, BAD,                            /* to '?' */
+    BAD32, BAD,   10,    11,   12,  13,  14,  15, BAD, BAD8, BAD8, BAD8, /* 'a' to 'f' */
+    BAD32, BAD32, BAD32, BAD32};
 
 bool cm_uuid_parse(cm_str_t text, uint8_t uuid[16])
 {
+    unsigned all = 0;
+
     if (text.len != CM_UUID_TEXT || text.data[8] != '-' || text.data[13] != '-' ||
         text.data[18] != '-' || text.data[23] != '-')
         return false;
     for (int i = 0; i < 16; i++) {
-        int high = hex_digit(text.data[uuid_at[i]]), low = hex_digit(text.data[uuid_at[i] + 1]);
-        if ((high | low) < 0)
-            return false;
+        unsigned high = hex_values[(uint8_t)text.data[uuid_at[i]]];
+        unsigned low = hex_values[(uint8_t)text.data[uuid_at[i] + 1]];
+        all |= high | low;
         uuid[i] = (uint8_t)(high << 4 | low);
     }
-    return true;
+    return (all & BAD) == 0;
 }
 
 cm_str_t cm_event_row_key(const cm_event_t *event, char scratch[CM_UUID_TEXT])

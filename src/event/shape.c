@@ -84,6 +84,25 @@ static const char *digits_end(const char *at, const char *line_end, int64_t *val
     return at;
 }
 
+/* Whether the gap stands at `at`; up to 15 bytes beyond it are read. */
+static inline bool gap_fits(const char *at, const char *gap, size_t len)
+{
+#ifdef __SSE2__
+    for (size_t i = 0; i < len; i += 16) {
+        __m128i same = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(at + i)),
+                                      _mm_loadu_si128((const __m128i *)(gap + i)));
+        unsigned differ = ~(unsigned)_mm_movemask_epi8(same) & 0xFFFF;
+        if (len - i < 16)
+            differ &= (1u << (len - i)) - 1;
+        if (differ != 0)
+            return false;
+    }
+    return true;
+#else
+    return memcmp(at, gap, len) == 0;
+#endif
+}
+
 bool cm_shape_read(const cm_shape_t *shape, cm_str_t line, cm_event_t *event)
 {
     const char *at = line.data, *line_end = line.data + line.len;
@@ -93,7 +112,7 @@ bool cm_shape_read(const cm_shape_t *shape, cm_str_t line, cm_event_t *event)
     *event = (cm_event_t){0};
     for (unsigned i = 0; i < shape->count; i++) {
         const struct cm_shape_value *value = &shape->values[i];
-        if (line_end - at < value->gap_len || memcmp(at, value->gap, value->gap_len) != 0)
+        if (line_end - at < value->gap_len || !gap_fits(at, value->gap, value->gap_len))
             return false;
         at += value->gap_len;
         if (value->field == TIMESTAMP) {
@@ -111,7 +130,7 @@ bool cm_shape_read(const cm_shape_t *shape, cm_str_t line, cm_event_t *event)
             return false;
         at = end;
     }
-    if (line_end - at != shape->end_len || memcmp(at, shape->end, shape->end_len) != 0)
+    if (line_end - at != shape->end_len || !gap_fits(at, shape->end, shape->end_len))
         return false;
     if (event->user_id.len == 0 || event->url.len == 0 || event->timestamp <= 0 ||
         event->timestamp >= CM_TIME_END)

@@ -13,7 +13,7 @@
 
 enum {
     CM_SHAPE_FIELDS = 9,
-    CM_SHAPE_GAP = 48, /* bytes of a gap at most */
+    CM_SHAPE_GAP = 48, /* bytes of a gap at most; a multiple of 16 */
 };
 
 typedef struct cm_shape {

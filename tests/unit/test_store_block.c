@@ -91,7 +91,7 @@ static void round_trips(void **state)
             fill(&in, counts[c], width, &random);
             for (size_t p = 0; p < 3; p++) {
                 cm_buf_t blob = CM_BUF_INIT;
-                cm_block_encode(&in, all_parts[p], &blob);
+                cm_block_encode(&in, all_parts[p], true, &blob);
                 assert_int_equal(decode(&blob, all_parts[p], counts[c], &out), 0);
                 assert_same_part(&in, &out, all_parts[p]);
                 cm_buf_free(&blob);
@@ -114,14 +114,14 @@ static void times_at_the_ends(void **state)
     (void)state;
     fill(&in, 8, 0, &random);
     memcpy(in.time, times, sizeof times);
-    cm_block_encode(&in, CM_READ_HOT, &blob);
+    cm_block_encode(&in, CM_READ_HOT, true, &blob);
     assert_int_equal(decode(&blob, CM_READ_HOT, 8, &out), 0);
     assert_memory_equal(out.time, times, sizeof times);
     for (int bad = 0; bad < 4; bad++) {
         static const int64_t beyond[] = {0, -1, CM_TIME_END, INT64_MAX};
         in.time[bad * 2] = beyond[bad];
         cm_buf_clear(&blob);
-        cm_block_encode(&in, CM_READ_HOT, &blob);
+        cm_block_encode(&in, CM_READ_HOT, true, &blob);
         assert_int_equal(decode(&blob, CM_READ_HOT, 8, &out), CM_ECORRUPT);
         in.time[bad * 2] = 7;
     }
@@ -142,8 +142,8 @@ static void ids_beyond(void **state)
     fill(&in, 3, 0, &random);
     for (int field = 0; field < CM_FIELD_COUNT; field++)
         in.ids[field][1] = 300;
-    cm_block_encode(&in, CM_READ_HOT, &hot);
-    cm_block_encode(&in, CM_READ_COLD, &cold);
+    cm_block_encode(&in, CM_READ_HOT, true, &hot);
+    cm_block_encode(&in, CM_READ_COLD, true, &cold);
     for (int field = 0; field < CM_FIELD_COUNT; field++) {
         const cm_buf_t *blob = field <= CM_COUNTRY ? &hot : &cold;
         unsigned part = field <= CM_COUNTRY ? CM_READ_HOT : CM_READ_COLD;
@@ -192,7 +192,7 @@ static void layout(void **state)
     in.time[1] = 990;
     in.ids[CM_URL][0] = 1;
     in.ids[CM_URL][1] = 258;
-    cm_block_encode(&in, CM_READ_HOT, &blob);
+    cm_block_encode(&in, CM_READ_HOT, true, &blob);
     assert_int_equal(blob.len, 8 + sizeof expected);
     assert_memory_equal(blob.data + 8, expected, sizeof expected);
     cm_buf_t again = CM_BUF_INIT;
@@ -214,7 +214,7 @@ static void accidents(void **state)
     fill(&in, 40, 2, &random);
     for (size_t p = 0; p < 3; p++) {
         cm_buf_t blob = CM_BUF_INIT;
-        cm_block_encode(&in, all_parts[p], &blob);
+        cm_block_encode(&in, all_parts[p], true, &blob);
         for (size_t at = 0; at < blob.len; at++) {
             for (int bit = 0; bit < 8; bit++) {
                 blob.data[at] ^= (char)(1 << bit);
@@ -273,7 +273,7 @@ static void forgeries(void **state)
         fill(&in, count, 1, &random);
         for (uint32_t i = 0; i < count; i += 2) /* something that compresses */
             in.time[i] = 5;
-        cm_block_encode(&in, part, &blob);
+        cm_block_encode(&in, part, true, &blob);
         mutate(&blob, &random);
         char *bytes = malloc(blob.len);
         memcpy(bytes, blob.data, blob.len);
