@@ -91,7 +91,7 @@ static void round_trips(void **state)
             fill(&in, counts[c], width, &random);
             for (size_t p = 0; p < 3; p++) {
                 cm_buf_t blob = CM_BUF_INIT;
-                cm_block_encode(&in, all_parts[p], &blob);
+                cm_block_encode(&in, all_parts[p], counts[c] != 7, &blob);
                 assert_int_equal(decode(&blob, all_parts[p], counts[c], &out), 0);
                 assert_same_part(&in, &out, all_parts[p]);
                 cm_buf_free(&blob);
@@ -114,14 +114,14 @@ static void times_at_the_ends(void **state)
     (void)state;
     fill(&in, 8, 0, &random);
     memcpy(in.time, times, sizeof times);
-    cm_block_encode(&in, CM_READ_HOT, &blob);
+    cm_block_encode(&in, CM_READ_HOT, true, &blob);
     assert_int_equal(decode(&blob, CM_READ_HOT, 8, &out), 0);
     assert_memory_equal(out.time, times, sizeof times);
     for (int bad = 0; bad < 4; bad++) {
         static const int64_t beyond[] = {0, -1, CM_TIME_END, INT64_MAX};
         in.time[bad * 2] = beyond[bad];
         cm_buf_clear(&blob);
-        cm_block_encode(&in, CM_READ_HOT, &blob);
+        cm_block_encode(&in, CM_READ_HOT, true, &blob);
         assert_int_equal(decode(&blob, CM_READ_HOT, 8, &out), CM_ECORRUPT);
         in.time[bad * 2] = 7;
     }
@@ -142,8 +142,8 @@ static void ids_beyond(void **state)
     fill(&in, 3, 0, &random);
     for (int field = 0; field < CM_FIELD_COUNT; field++)
         in.ids[field][1] = 300;
-    cm_block_encode(&in, CM_READ_HOT, &hot);
-    cm_block_encode(&in, CM_READ_COLD, &cold);
+    cm_block_encode(&in, CM_READ_HOT, true, &hot);
+    cm_block_encode(&in, CM_READ_COLD, true, &cold);
     for (int field = 0; field < CM_FIELD_COUNT; field++) {
         const cm_buf_t *blob = field <= CM_COUNTRY ? &hot : &cold;
         unsigned part = field <= CM_COUNTRY ? CM_READ_HOT : CM_READ_COLD;
@@ -158,6 +158,29 @@ static void ids_beyond(void **state)
     }
     cm_buf_free(&hot);
     cm_buf_free(&cold);
+    cm_columns_free(&in);
+    cm_columns_free(&out);
+}
+
+/* Without compression the streams are there as they are, and read back all the same. */
+static void uncompressed(void **state)
+{
+    cm_columns_t in = {0}, out = {0};
+    cm_buf_t plain = CM_BUF_INIT, packed = CM_BUF_INIT;
+    uint64_t random = 18;
+
+    (void)state;
+    fill(&in, 1000, 2, &random);
+    for (uint32_t i = 0; i < 1000; i++)
+        in.ids[CM_CITY][i] = 0x4141;
+    cm_block_encode(&in, CM_READ_COLD, false, &plain);
+    cm_block_encode(&in, CM_READ_COLD, true, &packed);
+    assert_int_equal(plain.len, 10 + 4 * (9 + 2000));
+    assert_true(packed.len < plain.len - 1900);
+    assert_int_equal(decode(&plain, CM_READ_COLD, 1000, &out), 0);
+    assert_same_part(&in, &out, CM_READ_COLD);
+    cm_buf_free(&plain);
+    cm_buf_free(&packed);
     cm_columns_free(&in);
     cm_columns_free(&out);
 }
@@ -192,7 +215,7 @@ static void layout(void **state)
     in.time[1] = 990;
     in.ids[CM_URL][0] = 1;
     in.ids[CM_URL][1] = 258;
-    cm_block_encode(&in, CM_READ_HOT, &blob);
+    cm_block_encode(&in, CM_READ_HOT, true, &blob);
     assert_int_equal(blob.len, 8 + sizeof expected);
     assert_memory_equal(blob.data + 8, expected, sizeof expected);
     cm_buf_t again = CM_BUF_INIT;
@@ -214,7 +237,7 @@ static void accidents(void **state)
     fill(&in, 40, 2, &random);
     for (size_t p = 0; p < 3; p++) {
         cm_buf_t blob = CM_BUF_INIT;
-        cm_block_encode(&in, all_parts[p], &blob);
+        cm_block_encode(&in, all_parts[p], true, &blob);
         for (size_t at = 0; at < blob.len; at++) {
             for (int bit = 0; bit < 8; bit++) {
                 blob.data[at] ^= (char)(1 << bit);
@@ -273,7 +296,7 @@ static void forgeries(void **state)
         fill(&in, count, 1, &random);
         for (uint32_t i = 0; i < count; i += 2) /* something that compresses */
             in.time[i] = 5;
-        cm_block_encode(&in, part, &blob);
+        cm_block_encode(&in, part, round % 4 != 0, &blob);
         mutate(&blob, &random);
         char *bytes = malloc(blob.len);
         memcpy(bytes, blob.data, blob.len);
@@ -407,6 +430,10 @@ static void dictionary(void **state)
     assert_int_equal(cm_dict_put(&dict, CM_STR("new")), 777);
     assert_true(cm_str_equal(cm_dict_text(&dict, 776), CM_STR("text 776")));
     assert_true(cm_str_equal(cm_dict_text(&dict, 777), CM_STR("new")));
+    cm_dict_clear(&dict);
+    assert_false(cm_dict_find(&dict, CM_STR("new"), &id));
+    assert_int_equal(cm_dict_put(&dict, CM_STR("first again")), 0);
+    assert_int_equal(cm_dict_put_hashed(&dict, CM_STR("first again"), dict.entries[0].hash), 0);
     cm_dict_free(&dict);
     assert_int_equal(dict.count, 0);
 }
@@ -414,10 +441,11 @@ static void dictionary(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trips), cmocka_unit_test(times_at_the_ends),
-        cmocka_unit_test(ids_beyond),  cmocka_unit_test(layout),
-        cmocka_unit_test(accidents),   cmocka_unit_test(forgeries),
-        cmocka_unit_test(segments),    cmocka_unit_test(dictionary),
+        cmocka_unit_test(round_trips),  cmocka_unit_test(times_at_the_ends),
+        cmocka_unit_test(ids_beyond),   cmocka_unit_test(layout),
+        cmocka_unit_test(uncompressed), cmocka_unit_test(accidents),
+        cmocka_unit_test(forgeries),    cmocka_unit_test(segments),
+        cmocka_unit_test(dictionary),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
