@@ -68,8 +68,11 @@ static int load_dictionaries(cm_embedded_t *self, cm_err_t *err)
     if (rc == 0 && step != SQLITE_DONE)
         rc = cm_database_fail(&self->database, "reading the dictionaries", err);
     sqlite3_finalize(select);
-    for (int field = 0; field < CM_FIELD_COUNT; field++)
+    for (int field = 0; field < CM_FIELD_COUNT; field++) {
+        if (rc < 0) /* another try begins anew */
+            cm_dict_truncate(&self->dicts[field], 0);
         self->dict_committed[field] = self->dicts[field].count;
+    }
     return rc;
 }
 

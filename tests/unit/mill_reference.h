@@ -26,12 +26,17 @@ typedef struct ref_event {
     bool derived; /* put without its key */
 } ref_event_t;
 
+/* Makes the key a derived one. It says what the event is, so url and country follow from it too. */
 static inline void ref_derive(ref_event_t *event)
 {
     char name[60], uuid[CM_UUID_TEXT];
     int len = snprintf(name, sizeof name, "user%d_%lld", event->user, (long long)event->time);
+    int content = (int)((event->time * 31 + event->user) % (REF_URLS * REF_COUNTRIES));
+
     cm_uuid5((cm_str_t){name, (size_t)len}, uuid);
     snprintf(event->key, sizeof event->key, "%.36s", uuid);
+    event->url = content % REF_URLS;
+    event->country = content / REF_URLS;
 }
 
 /* A key of the event's own: kinds that sort among, before and behind those of UUIDs. */
@@ -73,16 +78,13 @@ static inline ref_event_t ref_make(int users, uint64_t serial, uint64_t *random)
                          .time = ref_time(random)};
     uint64_t kind = test_random(random) % 12;
 
+    event.url = (int)(test_random(random) % REF_URLS);
+    event.country = (int)(test_random(random) % REF_COUNTRIES);
     event.derived = kind >= 8;
-    uint64_t content = test_random(random);
-    if (event.derived) { /* the key says what the event is */
-        content = (uint64_t)event.time * 31 + (uint64_t)event.user;
+    if (event.derived)
         ref_derive(&event);
-    } else {
+    else
         ref_own_key(&event, serial, kind);
-    }
-    event.url = (int)(content % REF_URLS);
-    event.country = (int)(content / REF_URLS % REF_COUNTRIES);
     return event;
 }
 

@@ -291,6 +291,125 @@ static void cut_and_changed(void **state)
     cm_buf_free(&again);
 }
 
+/* Every field at its limit and one byte beyond, by a parser that is new to the line and used to it.
+ */
+static void limits(void **state)
+{
+    static const struct {
+        const char *name;
+        int max;
+    } fields[] = {{"user_id", 256}, {"url", 2048}, {"country", 256}, {"city", 256},
+                  {"browser", 256}, {"os", 256},   {"device", 256},  {"row_key", 64}};
+    static char a[2049];
+    parsed_t *parsed = *state;
+    cm_buf_t line = CM_BUF_INIT;
+    char reason[60];
+
+    memset(a, 'a', sizeof a);
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        const char *rest = i == 0   ? "\"url\":\"/\""
+                           : i == 1 ? "\"user_id\":\"u\""
+                                    : "\"user_id\":\"u\",\"url\":\"/\"";
+        snprintf(reason, sizeof reason, "%s is %d bytes long, the limit is %d", fields[i].name,
+                 fields[i].max + 1, fields[i].max);
+        for (int round = 0; round < 40; round++) {
+            int len = fields[i].max + (round > 20 && round % 2);
+            cm_buf_clear(&line);
+            cm_buf_printf(&line, "{%s,\"timestamp\":7,\"%s\":\"%.*s\"}", rest, fields[i].name, len,
+                          a);
+            if (len > fields[i].max)
+                assert_rejected(parsed, line.data, reason);
+            else
+                assert_ok(parse(parsed, (cm_str_t){line.data, line.len}), parsed->err);
+        }
+    }
+    cm_buf_free(&line);
+}
+
+/* One line of a kind, with some of its values odd. */
+static void add_line(cm_buf_t *line, int kind, uint64_t *random)
+{
+    static const char *const forms[] = {
+        "{\"user_id\": \"%s\", \"timestamp\": %s, \"url\": \"%s\", \"country\": \"%s\"}",
+        "{\"url\":\"%3$s\",\"timestamp\":%2$s,\"user_id\":\"%1$s\",\"city\":\"%4$s\"}",
+        "{ \"row_key\" : \"%4$s\" ,\t\"timestamp\" : %2$s , "
+        "\"url\":\"%3$s\",\"user_id\":\"%1$s\"} ",
+        "{\"user_id\":\"%s\",\"timestamp\":%s,\"url\":\"%s\",\"url\":\"%s\"}"};
+    static const char *const texts[] = {"",
+                                        "a",
+                                        "plain text of some length",
+                                        "\xC3\xA4",
+                                        "a\\\"b",
+                                        "\\u0041",
+                                        "\xC3",
+                                        "\x01",
+                                        "}",
+                                        ",\"url\":",
+                                        "seventeen bytes..",
+                                        "\xF0\x9F\x98\x80 and \xE2\x82\xAC"};
+    static const char *const times[] = {"1700000000000",
+                                        "1",
+                                        "0",
+                                        "-5",
+                                        "4102444799999",
+                                        "4102444800000",
+                                        "01",
+                                        "1.5",
+                                        "1e3",
+                                        "\"1700000000000\"",
+                                        "9999999999999",
+                                        "99999999999999",
+                                        "99999999999999999999",
+                                        "",
+                                        "null"};
+    const char *text[3], *time = times[test_random(random) % 4 ? 0 : test_random(random) % 15];
+
+    for (int i = 0; i < 3; i++)
+        text[i] =
+            texts[test_random(random) % 4 ? 1 + test_random(random) % 3 : test_random(random) % 12];
+    cm_buf_clear(line);
+    cm_buf_printf(line, forms[kind], text[0], time, text[1], text[2]);
+    if (test_random(random) % 8 == 0)
+        line->data[test_random(random) % line->len] = (char)test_random(random);
+    if (test_random(random) % 20 == 0)
+        line->len -= test_random(random) % line->len;
+}
+
+/* A parser that has got used to the shape of its lines says what a fresh one says, to the byte. */
+static void used_and_fresh(void **state)
+{
+    parsed_t *used = *state, fresh = {0};
+    cm_buf_t line = CM_BUF_INIT, a = CM_BUF_INIT, b = CM_BUF_INIT;
+    uint64_t random = 17;
+    int accepted = 0;
+
+    for (int round = 0; round < 6000; round++) {
+        int kind = round / 1000 < 4 ? round / 1000 : (int)(test_random(&random) % 4);
+        add_line(&line, kind, &random);
+        fresh.json = cm_json_new();
+        int rc = parse(&fresh, (cm_str_t){line.data, line.len});
+        assert_int_equal(parse(used, (cm_str_t){line.data, line.len}), rc);
+        assert_int_equal(used->unknown, fresh.unknown);
+        cm_buf_clear(&a);
+        cm_buf_clear(&b);
+        if (rc == 0) {
+            cm_event_add_json(&a, &used->event);
+            cm_event_add_json(&b, &fresh.event);
+            assert_string_equal(a.data, b.data);
+            accepted++;
+        } else {
+            assert_string_equal(used->err.text, fresh.err.text);
+        }
+        cm_json_free(fresh.json);
+    }
+    assert_in_range(accepted, 1000, 5000);
+    free(fresh.memory);
+    cm_arena_free(&fresh.arena);
+    cm_buf_free(&line);
+    cm_buf_free(&a);
+    cm_buf_free(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -299,6 +418,7 @@ int main(void)
         cmocka_unit_test(unknown_fields), cmocka_unit_test(wrong_types),
         cmocka_unit_test(malformed),      cmocka_unit_test(nul_and_surrogates),
         cmocka_unit_test(deep_nesting),   cmocka_unit_test(cut_and_changed),
+        cmocka_unit_test(limits),         cmocka_unit_test(used_and_fresh),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -6,10 +6,10 @@
 
 enum { ALL = 1 << CM_WINDOW_ALL, DAY = 1 << CM_WINDOW_DAY, HOUR = 1 << CM_WINDOW_HOUR };
 
-enum { URLS = 5, COUNTRIES = 5 };
+enum { URLS = 4, COUNTRIES = 5 };
 
 static const cm_grain_shape_t shape = {
-    .ordinal_bits = 4, .ordinal_mask = 15, .countries = COUNTRIES};
+    .ordinal_bits = 3, .ordinal_mask = 7, .countries = COUNTRIES};
 
 static cm_timeline_t timeline_of(unsigned windows)
 {
@@ -21,32 +21,19 @@ static cm_timeline_t timeline_of(unsigned windows)
 
 static cm_grain_t grain_of(int64_t time, uint32_t url, uint32_t country)
 {
-    return (cm_grain_t){(uint64_t)time, (uint64_t)(url * COUNTRIES + country)
-                                            << shape.ordinal_bits};
+    return (cm_grain_t){.key = UINT64_C(77) << CM_GRAIN_TIME_BITS | (uint64_t)time,
+                        .load = (uint64_t)(url * COUNTRIES + country) << 3 | 5};
 }
 
-/* A cell's numbers; the cell must be there. */
-static cm_numbers_t *numbers_of(cm_cells_t *cells, cm_cell_key_t key)
-{
-    uint32_t before = cells->count, found = cm_cells_find(cells, key);
-    assert_int_equal(cells->count, before);
-    return &cells->list[found].numbers;
-}
-
-/* Looks at the cell as it will be when the sums of pages, countries and site are made. */
 static void assert_cell(cm_timeline_t *timeline, uint32_t url, uint32_t country, uint32_t window,
                         cm_numbers_t expected)
 {
-    cm_cells_t *whole = cm_cells_new(URLS, COUNTRIES);
-
-    cm_cells_add(whole, timeline->cells);
-    cm_cells_roll_up(whole);
-    assert_int_equal(whole->count, timeline->cells->count); /* all that is summed was there */
-    const int64_t *got = (const int64_t *)numbers_of(whole, (cm_cell_key_t){url, country, window});
-    const int64_t *want = (const int64_t *)&expected;
+    size_t before = timeline->cells->count;
+    const cm_cell_t *cell = cm_cells_get(timeline->cells, (cm_cell_key_t){url, country, window});
+    const int64_t *got = (const int64_t *)&cell->numbers, *want = (const int64_t *)&expected;
+    assert_int_equal(timeline->cells->count, before); /* it was there */
     for (size_t i = 0; i < sizeof expected / sizeof *want; i++)
         assert_int_equal(got[i], want[i]);
-    cm_cells_free(whole);
 }
 
 static uint32_t window_at(cm_window_t kind, int64_t start)
@@ -64,7 +51,10 @@ static void one_event(void **state)
     cm_timeline_add(&timeline, &grain, 0, 1);
     assert_int_equal(timeline.cells->count, 0);
     cm_timeline_add(&timeline, &grain, 1, 1);
+    cm_cells_roll_up(timeline.cells);
     assert_int_equal(timeline.cells->count, 4);
+    assert_int_equal(cm_grain_ordinal(&grain, &shape), 5);
+    assert_int_equal(cm_grain_user(&grain), 77);
     assert_int_equal(timeline.events, 1);
     uint32_t all = window_at(CM_WINDOW_ALL, 0);
     assert_cell(&timeline, 3, 4, all, (cm_numbers_t){1, 1, 0, 0, 0, 0, 1, 1});
@@ -82,6 +72,7 @@ static void assert_gap(int64_t from, int64_t to, int64_t seconds, bool ends)
     uint32_t all = window_at(CM_WINDOW_ALL, 0);
 
     cm_timeline_add(&timeline, grains, 2, 1);
+    cm_cells_roll_up(timeline.cells);
     assert_cell(&timeline, 0, 0, all,
                 (cm_numbers_t){1, 1, seconds, 1, ends ? 0 : seconds, !ends, 1, ends});
     assert_cell(&timeline, 1, 0, all, (cm_numbers_t){1, 1, 0, 0, 0, 0, ends, 1});
@@ -117,6 +108,7 @@ static void sessions_and_windows(void **state)
 
     (void)state;
     cm_timeline_add(&timeline, grains, 4, 1);
+    cm_cells_roll_up(timeline.cells);
     uint32_t all = window_at(CM_WINDOW_ALL, 0), today = window_at(CM_WINDOW_DAY, day);
     uint32_t yesterday = window_at(CM_WINDOW_DAY, day - CM_DAY_MS);
     assert_cell(&timeline, 0, 0, all, (cm_numbers_t){2, 1, 1 + 10740, 2, 1, 1, 1, 1});
@@ -156,41 +148,62 @@ static void windows_in_a_word(void **state)
     }
 }
 
-static void table_of_cells(void **state)
+/* `direct`: small enough for a table of all places, or hashed throughout. */
+static void assert_table(uint32_t urls, bool direct)
 {
-    cm_cells_t *cells = cm_cells_new(URLS, COUNTRIES), *sum = cm_cells_new(0, 0);
+    cm_cells_t *cells = cm_cells_new(urls, 89), *sum = cm_cells_new(urls, 89);
 
-    (void)state;
+    assert_int_equal(cells->direct != NULL, direct);
     for (int round = 1; round <= 2; round++) {
-        for (uint32_t i = 0; i < 30000; i++) {
-            cm_cell_key_t key = {i % 97, i % 89 == 0 ? CM_CELL_ALL : i % 89, i};
-            cm_cell_t *cell = cm_cells_get(cells, key);
+        for (uint32_t i = 0; i < 8000; i++) {
+            cm_cell_t *cell = i < 4000 ? cm_cells_all(cells, i)
+                                       : cm_cells_get(cells, (cm_cell_key_t){i % 97, i % 89, i});
+            assert_int_equal(cell->key.url, i < 4000 ? i / 89 : i % 97);
+            assert_int_equal(cell->key.country, i % 89);
+            assert_int_equal(cell->key.window, i < 4000 ? 0 : i);
             assert_int_equal(cell->numbers.clicks, round == 1 ? 0 : (int64_t)i + 1);
-            cell->numbers.clicks = (int64_t)i + 1;
-            cell->numbers.users = cell->numbers.exits = -(int64_t)i;
-            cell->numbers.time_spent_sum = 3;
-            cell->numbers.time_spent_count = 4;
-            cell->numbers.page_time_sum = 5;
-            cell->numbers.page_time_count = 6;
-            cell->numbers.entrances = 7;
+            int64_t number = i;
+            cell->numbers = (cm_numbers_t){number + 1, -number, 3, 4, 5, 6, 7, -number};
         }
-        assert_int_equal(cells->count, 30000);
+        assert_int_equal(cells->count, 8000);
     }
-    cm_cells_get(sum, (cm_cell_key_t){1, 1, 1})->numbers.clicks = 100; /* 1 % 97, 1 % 89, 1 */
+    cm_cells_all(sum, 1)->numbers.clicks = 100;
     cm_cells_add(sum, cells);
     cm_cells_add(sum, cells);
-    assert_int_equal(sum->count, 30000);
-    for (uint32_t i = 0; i < 30000; i++) {
-        cm_cell_key_t key = {i % 97, i % 89 == 0 ? CM_CELL_ALL : i % 89, i};
-        const cm_numbers_t *n = numbers_of(sum, key);
+    assert_int_equal(sum->count, 8000);
+    for (uint32_t i = 0; i < 8000; i++) {
+        const cm_cell_t *cell = &cells->list[i];
         int64_t twice = 2 * ((int64_t)i + 1) + (i == 1 ? 100 : 0), minus = -2 * (int64_t)i;
         const cm_numbers_t expected = {twice, minus, 6, 8, 10, 12, 14, minus};
-        assert_memory_equal(n, &expected, sizeof expected);
+        assert_memory_equal(&cm_cells_get(sum, cell->key)->numbers, &expected, sizeof expected);
     }
-    assert_int_equal(sum->count, 30000);
+    assert_int_equal(sum->count, 8000);
     cm_cells_free(cells);
     cm_cells_free(sum);
+}
+
+static void table_of_cells(void **state)
+{
+    (void)state;
+    assert_table(100, true);
+    assert_table(1000000, false);
     cm_cells_free(NULL);
+}
+
+/* Sums of url, country and site are those of their cells; users are counted, not added. */
+static void rolling_up(void **state)
+{
+    cm_cells_t *cells = cm_cells_new(3, 3);
+    const cm_numbers_t expected = {18, 0, 27, 36, 45, 54, 63, 72};
+
+    (void)state;
+    for (uint32_t i = 0; i < 9; i++)
+        cm_cells_all(cells, i)->numbers = (cm_numbers_t){2, 1, 3, 4, 5, 6, 7, 8};
+    cm_cells_roll_up(cells);
+    assert_int_equal(cells->count, 9 + 3 + 3 + 1);
+    assert_memory_equal(&cm_cells_get(cells, (cm_cell_key_t){CM_CELL_ALL, CM_CELL_ALL, 0})->numbers,
+                        &expected, sizeof expected);
+    cm_cells_free(cells);
 }
 
 static void zero_numbers(void **state)
@@ -215,6 +228,7 @@ int main(void)
         cmocka_unit_test(sessions_and_windows),
         cmocka_unit_test(windows_in_a_word),
         cmocka_unit_test(table_of_cells),
+        cmocka_unit_test(rolling_up),
         cmocka_unit_test(zero_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -91,6 +91,7 @@ static void round_trips(void **state)
             fill(&in, counts[c], width, &random);
             for (size_t p = 0; p < 3; p++) {
                 cm_buf_t blob = CM_BUF_INIT;
+                cm_block_encode(&in, all_parts[p], counts[c] != 7, &blob);
                 cm_block_encode(&in, all_parts[p], true, &blob);
                 assert_int_equal(decode(&blob, all_parts[p], counts[c], &out), 0);
                 assert_same_part(&in, &out, all_parts[p]);
@@ -158,6 +159,29 @@ static void ids_beyond(void **state)
     }
     cm_buf_free(&hot);
     cm_buf_free(&cold);
+    cm_columns_free(&in);
+    cm_columns_free(&out);
+}
+
+/* Without compression the streams are there as they are, and read back all the same. */
+static void uncompressed(void **state)
+{
+    cm_columns_t in = {0}, out = {0};
+    cm_buf_t plain = CM_BUF_INIT, packed = CM_BUF_INIT;
+    uint64_t random = 18;
+
+    (void)state;
+    fill(&in, 1000, 2, &random);
+    for (uint32_t i = 0; i < 1000; i++)
+        in.ids[CM_CITY][i] = 0x4141;
+    cm_block_encode(&in, CM_READ_COLD, false, &plain);
+    cm_block_encode(&in, CM_READ_COLD, true, &packed);
+    assert_int_equal(plain.len, 10 + 4 * (9 + 2000));
+    assert_true(packed.len < plain.len - 1900);
+    assert_int_equal(decode(&plain, CM_READ_COLD, 1000, &out), 0);
+    assert_same_part(&in, &out, CM_READ_COLD);
+    cm_buf_free(&plain);
+    cm_buf_free(&packed);
     cm_columns_free(&in);
     cm_columns_free(&out);
 }
@@ -273,6 +297,7 @@ static void forgeries(void **state)
         fill(&in, count, 1, &random);
         for (uint32_t i = 0; i < count; i += 2) /* something that compresses */
             in.time[i] = 5;
+        cm_block_encode(&in, part, round % 4 != 0, &blob);
         cm_block_encode(&in, part, true, &blob);
         mutate(&blob, &random);
         char *bytes = malloc(blob.len);
@@ -407,6 +432,10 @@ static void dictionary(void **state)
     assert_int_equal(cm_dict_put(&dict, CM_STR("new")), 777);
     assert_true(cm_str_equal(cm_dict_text(&dict, 776), CM_STR("text 776")));
     assert_true(cm_str_equal(cm_dict_text(&dict, 777), CM_STR("new")));
+    cm_dict_clear(&dict);
+    assert_false(cm_dict_find(&dict, CM_STR("new"), &id));
+    assert_int_equal(cm_dict_put(&dict, CM_STR("first again")), 0);
+    assert_int_equal(cm_dict_put_hashed(&dict, CM_STR("first again"), dict.entries[0].hash), 0);
     cm_dict_free(&dict);
     assert_int_equal(dict.count, 0);
 }
@@ -414,10 +443,11 @@ static void dictionary(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trips), cmocka_unit_test(times_at_the_ends),
-        cmocka_unit_test(ids_beyond),  cmocka_unit_test(layout),
-        cmocka_unit_test(accidents),   cmocka_unit_test(forgeries),
-        cmocka_unit_test(segments),    cmocka_unit_test(dictionary),
+        cmocka_unit_test(round_trips),  cmocka_unit_test(times_at_the_ends),
+        cmocka_unit_test(ids_beyond),   cmocka_unit_test(layout),
+        cmocka_unit_test(uncompressed), cmocka_unit_test(accidents),
+        cmocka_unit_test(forgeries),    cmocka_unit_test(segments),
+        cmocka_unit_test(dictionary),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
