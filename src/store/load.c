@@ -357,7 +357,9 @@ static int count_lines(load_t *load, cm_err_t *err)
     while (rc == 0 && at < load->begin) {
         size_t want = load->begin - at < PIECE ? (size_t)(load->begin - at) : PIECE;
         ssize_t got = pread(load->fd, buffer, want, at);
-        if (got <= 0 && errno != EINTR)
+        if (got == 0)
+            break; /* shorter than it was: reading the first region says so */
+        if (got < 0 && errno != EINTR)
             rc = cm_fail(err, CM_EINPUT, "%s cannot be read at byte %lld (%s)", load->options->path,
                          (long long)at, strerror(errno));
         for (const char *p = buffer; got > 0 && (p = memchr(p, '\n', (size_t)(buffer + got - p)));
