@@ -43,7 +43,7 @@ static int import_files(cm_app_t *app, const cm_import_options_t *import,
     for (int i = 0; i < argc && !atomic_load(app->stop); i++) {
         int rc = cm_load_file(app, import, into, argv[i], account);
         if (rc == CM_EINPUT) {
-            if (first.code != 0 || i + 1 < argc)
+            if (argc > 1)
                 fprintf(app->messages, "clickmill: %s\n", app->err.text);
             if (first.code == 0)
                 first = app->err;

@@ -7,7 +7,7 @@
 
 enum {
     COMMIT_NS = 1000000000,
-    COMMIT_REGIONS = 8, /* 256 MiB of text; a commit is a sync of the disk */
+    COMMIT_REGIONS = 2, /* 64 MiB of text; more would save little: others parse meanwhile */
 };
 
 /* ---- plain JSONL: several threads ---- */
