@@ -79,6 +79,13 @@ static inline cm_cell_t *cm_cells_all(cm_cells_t *cells, uint64_t place)
     return &cells->list[found];
 }
 
+/* Fetches the cell of all time into the cache, where it will be wanted soon. */
+static inline void cm_cells_prefetch(const cm_cells_t *cells, uint64_t place)
+{
+    if (cells->direct != NULL && cells->direct[place] != 0)
+        __builtin_prefetch(&cells->list[cells->direct[place] - 1], 1);
+}
+
 /* Adds all of `more` to `cells`. */
 void cm_cells_add(cm_cells_t *cells, const cm_cells_t *more);
 

@@ -1,5 +1,7 @@
 #include "mill/timeline.h"
 
+enum { AHEAD = 4 }; /* events between fetching a cell and using it */
+
 /* What one event gives to each of its cells. */
 typedef struct share {
     int64_t spent, spent_count, page, page_count, entrance, exit;
@@ -100,6 +102,8 @@ void cm_timeline_add(cm_timeline_t *timeline, const cm_grain_t *grains, size_t c
     timeline->stamp++;
     timeline->events += sign * (int64_t)count;
     for (size_t i = 0; i < count; i++) {
+        if (i + AHEAD < count)
+            cm_cells_prefetch(timeline->cells, cm_grain_place(&grains[i + AHEAD], timeline->shape));
         bool last = i + 1 == count;
         int64_t next = last ? second : cm_grain_time(&grains[i + 1]) / 1000;
         int64_t gap = next - second;
