@@ -320,11 +320,11 @@ def fail(text):
 def check_build():
     """Times of a build for debugging say nothing, so they are not taken."""
     try:
-        done = subprocess.run(["meson", "introspect", "--buildoptions", BUILD], check=True,
-                              stdout=subprocess.PIPE, text=True)
-    except (OSError, subprocess.CalledProcessError):
-        fail("%s is not a build of meson; use `make bench`" % BUILD)
-    options = {option["name"]: option["value"] for option in json.loads(done.stdout)}
+        with open(os.path.join(BUILD, "meson-info", "intro-buildoptions.json"),
+                  encoding="utf-8") as file:
+            options = {option["name"]: option["value"] for option in json.load(file)}
+    except OSError as reason:
+        fail("there is no build of clickmill (%s); use `make bench`" % reason)
     if options["optimization"] in ("0", "g") or options["b_sanitize"] not in ("none", []):
         fail("%s is built for debugging (optimization=%s, b_sanitize=%s); `make clean bench` builds "
              "it anew" % (BUILD, options["optimization"], options["b_sanitize"]))

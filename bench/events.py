@@ -30,17 +30,29 @@ def need(directory, size, factor=1.3):
 
 def make(program, path, produce, form="jsonl"):
     """A file of `produce`, unless it is there. It appears only when it is complete."""
+    if os.path.exists(path) and not begins_the_same(program, path, produce, form):
+        os.remove(path)
     if not os.path.exists(path):
-        measure.run([program, "produce", *produce, "--format", form, "--out", path + ".part"],
-                    cwd=os.path.dirname(path))
+        measure.run([program, "produce", *produce, "--format", form, "--out", path + ".part"])
         os.rename(path + ".part", path)
     return path
+
+
+def begins_the_same(program, path, produce, form):
+    """Whether `produce` still makes what a kept file has: it may be of an older version."""
+    start = path + ".start"
+    measure.run([program, "produce", "--count", 2000, *produce[2:], "--format", form, "--out", start])
+    with open(start, "rb") as new, open(path, "rb") as kept:
+        wanted = new.read()
+        same = kept.read(len(wanted)) == wanted
+    os.remove(start)
+    return same
 
 
 def more(program, path, produce, size, count):
     """A file of `count` events that go on where the data set of `size` events ends."""
     name, whole = path + ".more", path + ".whole"
-    if not os.path.exists(name):
+    if not is_newer(name, path):
         make(program, whole, ["--count", size + count, *produce[2:]])
         with open(whole, "rb") as file, open(name + ".part", "wb") as out:
             # The same seed gives the same first events, so only the rest has to be read.
@@ -49,6 +61,10 @@ def more(program, path, produce, size, count):
         os.remove(whole)
         os.rename(name + ".part", name)
     return name
+
+
+def is_newer(path, source):
+    return os.path.exists(path) and os.path.getmtime(path) >= os.path.getmtime(source)
 
 
 def one_heavy_user(source, target):
@@ -76,7 +92,7 @@ def random_keys(source, target):
 
 
 def rewrite(source, target, change):
-    if os.path.exists(target):
+    if is_newer(target, source):
         return
     with open(source, "rb") as file, open(target + ".part", "wb") as out:
         for number, line in enumerate(file):

@@ -8,6 +8,7 @@ files, never read into memory.
 import os
 import statistics
 import subprocess
+import tempfile
 import time
 
 
@@ -18,8 +19,7 @@ class Failed(Exception):
 def run(args, stdout=os.devnull, env=None, cwd=None):
     """Runs a program to its end, its stdout in a file. Returns a dict of what it took."""
     os.sync()  # what an earlier program has left to write is not this one's to pay
-    errors = os.path.join(cwd or ".", "stderr.txt")
-    with open(stdout, "wb") as out, open(errors, "wb") as err:
+    with open(stdout, "wb") as out, tempfile.TemporaryFile() as err:
         started = time.perf_counter()
         process = subprocess.Popen([str(arg) for arg in args], stdin=subprocess.DEVNULL, stdout=out,
                                    stderr=err, env=env, cwd=cwd)
@@ -30,12 +30,12 @@ def run(args, stdout=os.devnull, env=None, cwd=None):
             process.wait()
             raise
         seconds = time.perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        with open(errors, encoding="utf-8", errors="replace") as file:
-            words = file.read()[-2000:]
-        raise Failed("exit status %d of: %s\n%s" % (process.returncode, " ".join(map(str, args)),
-                                                    words))
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            err.seek(0)
+            raise Failed("exit status %d of: %s\n%s" % (
+                process.returncode, " ".join(map(str, args)),
+                err.read().decode(errors="replace")[-2000:]))
     return {"seconds": seconds, "cpu": usage.ru_utime + usage.ru_stime,
             "peak_bytes": usage.ru_maxrss * 1024}
 
