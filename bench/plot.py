@@ -15,7 +15,7 @@ STYLE = """
   .clickmill { fill: #0b7a6f } .duckdb { fill: #c07800 } .duckdb-keyed { fill: #94600a }
   .polars { fill: #4568c4 } .chdb { fill: #a33b74 }
   .line.clickmill { stroke: #0b7a6f; fill: none } .line.duckdb { stroke: #c07800; fill: none }
-  .line.direct { stroke-dasharray: 6 4 }
+  .line.direct { stroke-dasharray: 6 4 } .line.alone { stroke-dasharray: 1 5; stroke-linecap: round }
   @media (prefers-color-scheme: dark) {
     .paper { fill: #14201e } text { fill: #e6eeec } .dim { fill: #9db0ac }
     .grid { stroke: #2c3c39 }
@@ -33,8 +33,8 @@ GROUPS = (
 )
 # name, engine, works, class of the line
 CURVES = (
-    ("Clickmill, import + process", "clickmill", ("import", "process"), "clickmill"),
-    ("Clickmill, process", "clickmill", ("process",), "clickmill"),
+    ("Clickmill, import and process", "clickmill", ("import", "process"), "clickmill"),
+    ("Clickmill, process alone", "clickmill", ("process",), "clickmill alone"),
     ("Clickmill, JSON lines to answers", "clickmill", ("direct",), "clickmill direct"),
     ("DuckDB, JSON lines to answers", "duckdb", ("direct",), "duckdb direct"),
 )
@@ -116,11 +116,11 @@ def curves(data, left, top, width, height):
         places = [place(*cost) for cost in costs]
         out.append('<path class="line %s" d="M%s"/>' % (
             style, "L".join("%.1f %.1f" % spot for spot in places)))
-        out += ['<circle class="%s" cx="%.1f" cy="%.1f" r="%.1f"/>' % (
-            style.split()[0], x, y, 3.5 + number % 2) for x, y in places]
-        x, y = places[-1]
-        out.append(text(x, y - 8, name.split(", ")[1] if style == "clickmill" else name, "dim",
-                        text_anchor="end"))
+        out += ['<circle class="%s" cx="%.1f" cy="%.1f" r="4"/>' % (style.split()[0], x, y)
+                for x, y in places]
+        y = top - 18 * (len(known) - number)
+        out.append('<path class="line %s" d="M%.1f %.1fh36"/>' % (style, left, y))
+        out.append(text(left + 46, y + 4, name))
     out.append(text(left + width / 2, top + height + 38, "events", "dim", text_anchor="middle"))
     return out
 
@@ -141,5 +141,5 @@ def draw(results):
     out += bars(data, 24, 66, 480)
     out += [text(560, 32, "Cost per event (flat is better)", font_size=16, font_weight=600),
             text(560, 50, "nanoseconds, by number of events", "dim")]
-    out += curves(data, 580, 76, 356, 330)
+    out += curves(data, 596, 150, 340, 262)
     return "\n".join(out + ["</svg>"]) + "\n"
