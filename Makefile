@@ -1,6 +1,6 @@
 # The front door. The build itself is described in meson.build.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check format clean
+.PHONY: help setup build run test check bench format clean
 
 SOURCES = $(shell find src tests -name '*.[ch]' -o -name '*.cc')
 
@@ -31,6 +31,9 @@ test: build ## run everything there is to test
 check: build ## run the fast part of the tests
 	@scripts/setup.sh test
 	@python3 tests/run.py --fast
+
+bench: build ## compare with other engines: make bench [SIZE=1000000] [SERIES=full]
+	@python3 bench/bench.py $(if $(SIZE),--size $(SIZE)) $(if $(SERIES),--series $(SERIES))
 
 format: ## bring the sources into the house style
 	@scripts/setup.sh test
