@@ -13,7 +13,7 @@ setup: ## install what is missing (Debian packages, npm packages)
 # Messages go to stderr, so that stdout is data also through make. The first build shows its
 # progress, later ones only what fails.
 build: setup ## build build/clickmill
-	@test -f build/build.ninja || meson setup build --buildtype=release -Doptimization=2 \
+	@test -f build/build.ninja || meson setup build --buildtype=release \
 	    -Db_ndebug=false >&2
 	@if [ -x build/clickmill ]; then \
 	    out=$$(ninja -C build --quiet clickmill) || { printf '%s\n' "$$out" >&2; exit 1; }; \

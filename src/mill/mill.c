@@ -223,6 +223,20 @@ static int find_affected(mill_t *mill, cm_err_t *err)
     return rc;
 }
 
+/* How many partitions are worth their chunks. Of an update nobody knows beforehand how many events
+ * it will find; busy users have several times the average. */
+static int64_t expected_events(const mill_t *mill, int64_t wanted)
+{
+    uint64_t users = 0;
+
+    if (mill->affected == NULL)
+        return wanted;
+    for (size_t i = 0; i <= mill->spread.users / 8; i++)
+        users += (unsigned)__builtin_popcount(mill->affected[i]);
+    int64_t expected = wanted / mill->spread.users * (int64_t)users * 4;
+    return expected < wanted ? expected : wanted;
+}
+
 /* How many events are in hand if all is done in one pass. */
 static int count_wanted(mill_t *mill, int64_t fits, int64_t *wanted, cm_err_t *err)
 {
@@ -257,8 +271,9 @@ static int choose_spread(mill_t *mill, cm_err_t *err)
     passes = passes > spread->users ? spread->users : passes;
     spread->passes = (uint32_t)(passes < 1 ? 1 : passes);
     spread->shift = 0;
+    int64_t expected = expected_events(mill, wanted);
     while ((1u << spread->shift) < PARTITIONS_MAX &&
-           (wanted / spread->passes >> spread->shift > PARTITION_GRAINS ||
+           (expected / spread->passes >> spread->shift > PARTITION_GRAINS ||
             spread->users / spread->passes >> spread->shift >= 1u << USER_BITS))
         spread->shift++;
     spread->count = 1u << spread->shift;
