@@ -1,5 +1,7 @@
 #include "base/str.h"
 
+#include "base/put.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -205,17 +207,10 @@ void cm_buf_add_char(cm_buf_t *buf, char c)
 
 void cm_buf_add_i64(cm_buf_t *buf, int64_t value)
 {
-    char digits[24];
-    char *end = digits + sizeof digits, *at = end;
-    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-
-    do {
-        *--at = (char)('0' + rest % 10);
-        rest /= 10;
-    } while (rest != 0);
-    if (value < 0)
-        *--at = '-';
-    cm_buf_add(buf, at, (size_t)(end - at));
+    cm_buf_reserve(buf, 1 + CM_PUT_U64);
+    char *at = cm_put_i64(buf->data + buf->len, value);
+    *at = '\0';
+    buf->len = (size_t)(at - buf->data);
 }
 
 void cm_buf_printf(cm_buf_t *buf, const char *format, ...)
@@ -250,40 +245,19 @@ void cm_buf_add_double(cm_buf_t *buf, double value)
 
 void cm_buf_add_json(cm_buf_t *buf, cm_str_t s)
 {
-    static const char hex[] = "0123456789abcdef";
-    size_t from = 0;
-
-    cm_buf_add_char(buf, '"');
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.data[i];
-        if (c >= 0x20 && c != '"' && c != '\\')
-            continue;
-        cm_buf_add(buf, s.data + from, i - from);
-        from = i + 1;
-        switch (c) {
-        case '"':
-            cm_buf_add_text(buf, "\\\"");
-            break;
-        case '\\':
-            cm_buf_add_text(buf, "\\\\");
-            break;
-        case '\n':
-            cm_buf_add_text(buf, "\\n");
-            break;
-        case '\r':
-            cm_buf_add_text(buf, "\\r");
-            break;
-        case '\t':
-            cm_buf_add_text(buf, "\\t");
-            break;
-        default: {
-            char escape[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
-            cm_buf_add(buf, escape, sizeof escape);
-        }
-        }
+    /* Nearly always nothing is to be escaped, so the room for the worst is not taken at once. */
+    cm_buf_reserve(buf, s.len + 2);
+    char *at = buf->data + buf->len + 1;
+    if (cm_put_json_plain(at, s)) {
+        at += s.len;
+    } else {
+        cm_buf_reserve(buf, s.len * CM_PUT_JSON_TIMES + 2);
+        at = cm_put_json(buf->data + buf->len + 1, s);
     }
-    cm_buf_add(buf, s.data + from, s.len - from);
-    cm_buf_add_char(buf, '"');
+    buf->data[buf->len] = '"';
+    at = CM_PUT(at, "\"");
+    *at = '\0';
+    buf->len = (size_t)(at - buf->data);
 }
 
 void cm_buf_add_csv(cm_buf_t *buf, cm_str_t s)

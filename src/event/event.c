@@ -1,6 +1,7 @@
 #include "event/event.h"
 
 #include "base/clock.h"
+#include "base/put.h"
 
 #include <nettle/sha1.h>
 #include <stdio.h>
@@ -92,18 +93,14 @@ void cm_uuid5(cm_str_t name, char text[CM_UUID_TEXT])
 void cm_row_key_derive(cm_str_t user_id, int64_t timestamp, uint8_t uuid[16])
 {
     struct sha1_ctx hash;
-    uint8_t digits[24];
-    uint8_t *end = digits + sizeof digits, *at = end;
+    char digits[2 + CM_PUT_U64];
 
-    do {
-        *--at = (uint8_t)('0' + timestamp % 10);
-        timestamp /= 10;
-    } while (timestamp > 0);
-    *--at = '_';
+    digits[0] = '_';
+    char *end = cm_put_i64(digits + 1, timestamp);
     sha1_init(&hash);
     sha1_update(&hash, sizeof namespace_dns, namespace_dns);
     sha1_update(&hash, user_id.len, (const uint8_t *)user_id.data);
-    sha1_update(&hash, (size_t)(end - at), at);
+    sha1_update(&hash, (size_t)(end - digits), (const uint8_t *)digits);
     uuid5(&hash, uuid);
 }
 
@@ -112,11 +109,8 @@ static const uint8_t uuid_at[16] = {0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 2
 
 void cm_uuid_format(const uint8_t uuid[16], char text[CM_UUID_TEXT])
 {
-    static const char hex[] = "0123456789abcdef";
-    for (int i = 0; i < 16; i++) {
-        text[uuid_at[i]] = hex[uuid[i] >> 4];
-        text[uuid_at[i] + 1] = hex[uuid[i] & 15];
-    }
+    for (int i = 0; i < 16; i++)
+        cm_put_hex(text + uuid_at[i], uuid[i]);
     text[8] = text[13] = text[18] = text[23] = '-';
 }
 
@@ -157,30 +151,32 @@ cm_str_t cm_event_row_key(const cm_event_t *event, char scratch[CM_UUID_TEXT])
     return (cm_str_t){scratch, CM_UUID_TEXT};
 }
 
+/* All the room is reserved at once and each byte is written once: 3 to 4 times as fast as appending
+ * the pieces to the buffer one by one. */
 void cm_event_add_json(cm_buf_t *buf, const cm_event_t *event)
 {
+    enum { FRAME = 256 }; /* names, punctuation, timestamp: 140 bytes and some */
     char scratch[CM_UUID_TEXT];
-    const struct {
-        const char *name;
-        cm_str_t text;
-    } fields[] = {
-        {", \"url\": ", event->url},   {", \"country\": ", event->country},
-        {", \"city\": ", event->city}, {", \"browser\": ", event->browser},
-        {", \"os\": ", event->os},     {", \"device\": ", event->device},
-    };
+    cm_str_t row_key = cm_event_row_key(event, scratch);
 
+    cm_buf_reserve(buf, FRAME + CM_PUT_JSON_TIMES *
+                                    (row_key.len + event->user_id.len + event->url.len +
+                                     event->country.len + event->city.len + event->browser.len +
+                                     event->os.len + event->device.len));
+    char *at = buf->data + buf->len;
     /* The spaces are those of Python's json.dumps, so that a diff with its output is empty. */
-    cm_buf_add_text(buf, "{\"row_key\": ");
-    cm_buf_add_json(buf, cm_event_row_key(event, scratch));
-    cm_buf_add_text(buf, ", \"user_id\": ");
-    cm_buf_add_json(buf, event->user_id);
-    cm_buf_add_text(buf, ", \"timestamp\": ");
-    cm_buf_add_i64(buf, event->timestamp);
-    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
-        cm_buf_add_text(buf, fields[i].name);
-        cm_buf_add_json(buf, fields[i].text);
-    }
-    cm_buf_add_char(buf, '}');
+    at = cm_put_json(CM_PUT(at, "{\"row_key\": \""), row_key);
+    at = cm_put_json(CM_PUT(at, "\", \"user_id\": \""), event->user_id);
+    at = cm_put_i64(CM_PUT(at, "\", \"timestamp\": "), event->timestamp);
+    at = cm_put_json(CM_PUT(at, ", \"url\": \""), event->url);
+    at = cm_put_json(CM_PUT(at, "\", \"country\": \""), event->country);
+    at = cm_put_json(CM_PUT(at, "\", \"city\": \""), event->city);
+    at = cm_put_json(CM_PUT(at, "\", \"browser\": \""), event->browser);
+    at = cm_put_json(CM_PUT(at, "\", \"os\": \""), event->os);
+    at = cm_put_json(CM_PUT(at, "\", \"device\": \""), event->device);
+    at = CM_PUT(at, "\"}");
+    *at = '\0';
+    buf->len = (size_t)(at - buf->data);
 }
 
 const char cm_event_csv_header[] = "row_key,user_id,timestamp,url,country,city,browser,os,device\n";

@@ -1,6 +1,7 @@
 #include "sink/combined.h"
 
 #include "base/clock.h"
+#include "base/put.h"
 #include "sink/output.h"
 #include "source/synthetic.h"
 
@@ -12,7 +13,7 @@ typedef struct combined {
     cm_output_t output;
     const cm_source_t *source;
     int64_t minute;  /* of the formatted time below */
-    char prefix[32]; /* "[17/May/2015:10:05:", the same for a whole minute */
+    char prefix[32]; /* " - - [17/May/2015:10:05:", the same for a whole minute */
 } combined_t;
 
 static void format_minute(combined_t *self, int64_t minute)
@@ -23,10 +24,12 @@ static void format_minute(combined_t *self, int64_t minute)
 
     cm_time_format(minute * 60000, text);
     month = (text[5] - '0') * 10 + (text[6] - '0') - 1;
-    snprintf(self->prefix, sizeof self->prefix, "[%.2s/%.3s/%.4s:%.2s:%.2s:", text + 8,
+    snprintf(self->prefix, sizeof self->prefix, " - - [%.2s/%.3s/%.4s:%.2s:%.2s:", text + 8,
              months + (size_t)month * 3, text, text + 11, text + 14);
     self->minute = minute;
 }
+
+enum { PREFIX = 24 }; /* bytes of it */
 
 /* The URL without its scheme and host, as a server sees it. */
 static cm_str_t path_of(cm_str_t url)
@@ -41,27 +44,29 @@ static cm_str_t path_of(cm_str_t url)
     return (cm_str_t){path, url.len - (size_t)(path - url.data)};
 }
 
+/* All the room is reserved at once and each byte is written once: with the address written by hand
+ * (cm_population_address) 2.5 times as fast as appending the pieces to the buffer. */
 static void add_line(combined_t *self, const cm_event_t *event, size_t i)
 {
-    char address[CM_POPULATION_ADDRESS_MAX];
+    enum { FRAME = 160 }; /* dashes, time, "GET", status, size: 80 bytes and some */
+    char scratch[CM_POPULATION_ADDRESS_MAX];
     cm_buf_t *buf = &self->output.buf;
     int64_t second = event->timestamp / 1000;
-    cm_str_t path = path_of(event->url);
+    cm_str_t path = path_of(event->url), agent = cm_synthetic_user_agent(self->source, i);
+    cm_str_t address = cm_synthetic_address(self->source, i, scratch);
 
     if (second / 60 != self->minute)
         format_minute(self, second / 60);
-    cm_buf_add_str(buf, cm_synthetic_address(self->source, i, address));
-    cm_buf_add_text(buf, " - - ");
-    cm_buf_add_text(buf, self->prefix);
-    cm_buf_add_char(buf, (char)('0' + second % 60 / 10));
-    cm_buf_add_char(buf, (char)('0' + second % 10));
-    cm_buf_add_text(buf, " +0000] \"GET ");
-    cm_buf_add_str(buf, path);
-    cm_buf_add_text(buf, " HTTP/1.1\" 200 ");
-    cm_buf_add_i64(buf, 1000 + (int64_t)path.len * 37);
-    cm_buf_add_text(buf, " \"-\" \"");
-    cm_buf_add_str(buf, cm_synthetic_user_agent(self->source, i));
-    cm_buf_add_text(buf, "\"\n");
+    cm_buf_reserve(buf, FRAME + address.len + path.len + agent.len);
+    char *at = cm_put_str(buf->data + buf->len, address);
+    at = cm_put_str(at, (cm_str_t){self->prefix, PREFIX});
+    at = cm_put_2_digits(at, (unsigned)(second % 60));
+    at = cm_put_str(CM_PUT(at, " +0000] \"GET "), path);
+    at = cm_put_u64(CM_PUT(at, " HTTP/1.1\" 200 "), 1000 + path.len * 37);
+    at = cm_put_str(CM_PUT(at, " \"-\" \""), agent);
+    at = CM_PUT(at, "\"\n");
+    *at = '\0';
+    buf->len = (size_t)(at - buf->data);
 }
 
 static int combined_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)

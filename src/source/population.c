@@ -1,9 +1,8 @@
 #include "source/population.h"
 
+#include "base/put.h"
 #include "source/words.h"
 
-#include <arpa/inet.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 enum {
@@ -207,20 +206,44 @@ void cm_population_free(cm_population_t *population)
     *population = (cm_population_t){0};
 }
 
+/* Writes 16 bits of an IPv6 address: hexadecimal, without leading zeros. */
+static char *put_group(char *at, uint32_t group)
+{
+    char digits[4];
+    int first = 0;
+
+    cm_put_hex(cm_put_hex(digits, (uint8_t)(group >> 8)), (uint8_t)group);
+    while (first < 3 && digits[first] == '0')
+        first++;
+    while (first < 4)
+        *at++ = digits[first++];
+    return at;
+}
+
+/* Written by hand, because snprintf and inet_ntop take half of the time of a log line. */
 cm_str_t cm_population_address(uint32_t user, char text[CM_POPULATION_ADDRESS_MAX])
 {
-    static const char *const nets[] = {"192.0.2", "198.51.100", "203.0.113"};
+    static const cm_str_t nets[] = {
+        {"192.0.2.", 8},
+        {"198.51.100.", 11},
+        {"203.0.113.", 10},
+    };
     enum { NETS = sizeof nets / sizeof *nets, HOSTS = 254 };
-    uint8_t bytes[16] = {0x20, 0x01, 0x0d, 0xb8, [15] = 1};
+    char *at = text;
 
     if (user < NETS * HOSTS) {
-        int len =
-            snprintf(text, CM_POPULATION_ADDRESS_MAX, "%s.%u", nets[user % NETS], user / NETS + 1);
-        return (cm_str_t){text, (size_t)len};
+        at = cm_put_u64(cm_put_str(at, nets[user % NETS]), user / NETS + 1);
+        *at = '\0';
+        return (cm_str_t){text, (size_t)(at - text)};
     }
     uint32_t site = user * UINT32_C(0x9e3779b1); /* odd, so no two users meet */
-    for (int i = 0; i < 4; i++)
-        bytes[4 + i] = (uint8_t)(site >> (24 - 8 * i));
-    inet_ntop(AF_INET6, bytes, text, CM_POPULATION_ADDRESS_MAX);
-    return cm_str(text);
+    at = put_group(CM_PUT(at, "2001:db8:"), site >> 16);
+    /* "::" stands for the longest run of zeros (RFC 5952): the last half of the site may join. */
+    if ((site & 0xFFFF) != 0) {
+        *at++ = ':';
+        at = put_group(at, site & 0xFFFF);
+    }
+    at = CM_PUT(at, "::1");
+    *at = '\0';
+    return (cm_str_t){text, (size_t)(at - text)};
 }
