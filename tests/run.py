@@ -19,6 +19,7 @@ import os
 import sys
 import time
 import traceback
+import unittest
 
 TESTS = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [TESTS, os.path.join(TESTS, "integration")]
@@ -128,8 +129,31 @@ def run_units(report, wanted, directory):
                 report.ok("%s/%s" % (name, test), seconds)
 
 
+def case_test(module, case, method):
+    """A method of a unittest.TestCase as a function of ours."""
+    def function(test):
+        module.CLICKMILL = test.program
+        result = unittest.TestResult()
+        case(method).run(result)
+        for _, problem in result.errors + result.failures:
+            raise AssertionError(problem)
+        for _, reason in result.skipped:
+            raise Skip(reason)
+    return function
+
+
+def tests_of(module):
+    """Every function test_* of a module and every test of its unittest classes."""
+    for key, value in list(vars(module).items()):
+        if isinstance(value, type) and issubclass(value, unittest.TestCase):
+            for method in unittest.defaultTestLoader.getTestCaseNames(value):
+                yield method[5:], case_test(module, value, method)
+        elif key.startswith("test_") and callable(value):
+            yield key[5:], value
+
+
 def integration():
-    """Every function test_* of every file test_*.py, as (name, function)."""
+    """Every test of every file test_*.py, as (name, function)."""
     for name in sorted(os.listdir(os.path.join(TESTS, "integration"))):
         if not (name.startswith("test_") and name.endswith(".py")):
             continue
@@ -142,9 +166,8 @@ def integration():
                 raise AssertionError(problem)
             yield "integration/%s/(import)" % name[5:-3], broken
             continue
-        for key, function in list(vars(module).items()):
-            if key.startswith("test_") and callable(function):
-                yield "integration/%s/%s" % (name[5:-3], key[5:]), function
+        for key, function in tests_of(module):
+            yield "integration/%s/%s" % (name[5:-3], key), function
 
 
 def main():

@@ -1,5 +1,6 @@
 /* clickmill dead: the messages that broke a rule. */
 #include "store/dead.h"
+#include "base/terminal.h"
 #include "cmd/commands.h"
 #include "cmd/import.h"
 #include "cmd/pipeline.h"
@@ -81,9 +82,9 @@ static int print_letter(void *context, const cm_dead_letter_t *letter)
         cm_buf_add_char(buf, '\n');
     } else {
         cm_buf_printf(buf, "%lld  %s  ", (long long)letter->id, cm_time_format(letter->time, when));
-        cm_buf_add_str(buf, letter->origin);
+        cm_terminal_add(buf, letter->origin);
         cm_buf_add_text(buf, "  ");
-        cm_buf_add_str(buf, letter->reason);
+        cm_terminal_add(buf, letter->reason);
         cm_buf_add_char(buf, '\n');
     }
     return cm_app_write(printer->app, buf);
@@ -126,6 +127,25 @@ static int collect_id(void *context, const cm_dead_letter_t *letter)
     return 0;
 }
 
+/* A letter is mended by one message: of several, those that break a rule would be lost with it. */
+static int check_alone(replay_t *replay, cm_source_t *source, int more, uint64_t messages)
+{
+    cm_batch_t rest = CM_BATCH_INIT;
+
+    while (more > 0) {
+        cm_batch_clear(&rest);
+        more = cm_source_next(source, &rest, &replay->app->err);
+        messages += rest.account.read;
+    }
+    cm_batch_free(&rest);
+    if (more < 0 || messages == 1)
+        return more;
+    return cm_fail(&replay->app->err, CM_EINPUT,
+                   "%s holds %llu messages, --with takes one: the letter's, mended; `clickmill "
+                   "import` takes many",
+                   replay->options->with, (unsigned long long)messages);
+}
+
 /* Reads one letter's message as `import` would read a file that holds just that. */
 static int read_message(replay_t *replay, const char *path, cm_batch_t *batch)
 {
@@ -151,6 +171,8 @@ static int read_message(replay_t *replay, const char *path, cm_batch_t *batch)
     batch->dead_count = 0; /* it is a dead letter already */
     if (more >= 0 && batch->count > 0)
         rc = cm_sink_put(&replay->store->sink, batch, &replay->app->err);
+    if (more >= 0 && rc == 0 && replay->options->with != NULL)
+        rc = check_alone(replay, source, more, batch->account.read);
     cm_source_close(source);
     return more < 0 ? more : rc;
 }
@@ -160,7 +182,7 @@ static int replay_message(replay_t *replay, int64_t id, const char *path)
     cm_batch_t batch = CM_BATCH_INIT;
 
     int rc = read_message(replay, path, &batch);
-    if (rc == CM_EINPUT) { /* not of any known format: still dead */
+    if (rc == CM_EINPUT && replay->options->with == NULL) { /* of no known format: still dead */
         batch.account = (cm_account_t){.read = 1, .rejected = 1};
         rc = 0;
     }

@@ -4,6 +4,7 @@
 #include "cmd/help.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -35,6 +36,19 @@ static void catch_signals(void)
     sigaction(SIGTERM, &stop, NULL);
     sigaction(SIGPIPE, &ignore, NULL);
     sigaction(SIGXFSZ, &ignore, NULL);
+}
+
+/* A descriptor below 3 that the caller has closed would be given to the next file opened, and
+ * messages would go into the data. What takes its place fails to be read, or written, as a closed
+ * one does. */
+static bool occupy_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 &&
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            return false;
+    }
+    return true;
 }
 
 /* What one command line is parsed into. */
@@ -203,6 +217,8 @@ int main(int argc, char **argv)
     };
     invocation_t call = {.command = NULL};
 
+    if (!occupy_standard_streams())
+        return cm_err_exit_status(CM_EIO);
     catch_signals();
     int rc = parse_command_line(&app, &call, argc, argv);
     if (rc == 0)

@@ -40,8 +40,8 @@ static const cm_option_t options[] = {
     {.name = NULL},
 };
 
-static int process_once(cm_app_t *app, cm_store_t *store, const process_options_t *process,
-                        unsigned windows, bool first)
+static int refresh(cm_app_t *app, cm_store_t *store, const process_options_t *process,
+                   unsigned windows, bool first)
 {
     cm_refresh_options_t refresh;
     cm_progress_t progress;
@@ -64,26 +64,49 @@ static int process_once(cm_app_t *app, cm_store_t *store, const process_options_
     return 0;
 }
 
+/* The store is open, and its lock held, only while there is something to do: what `--every` waits
+ * for is that others write. */
+static int process_once(cm_app_t *app, const process_options_t *process, unsigned windows,
+                        bool first)
+{
+    cm_store_t *store = NULL;
+
+    int rc = cm_embedded_open(app->global.data_dir, app->clock, &store, &app->err);
+    if (rc < 0)
+        return rc;
+    rc = refresh(app, store, process, windows, first);
+    cm_sink_close(&store->sink);
+    return rc;
+}
+
+static void wait_for_next(const cm_app_t *app, int64_t every)
+{
+    for (int64_t waited = 0; waited < every && !atomic_load(app->stop); waited += 50)
+        cm_sleep_ms(every - waited < 50 ? every - waited : 50);
+}
+
 static int run(cm_app_t *app, const void *given, int argc, char **argv)
 {
     const process_options_t *process = given;
-    cm_store_t *store = NULL;
     unsigned windows;
-    bool first = true;
+    bool first = true, told = false;
 
     (void)argc;
     (void)argv;
     int rc = cm_windows_parse(process->windows, &windows, &app->err);
-    if (rc < 0 || (rc = cm_embedded_open(app->global.data_dir, app->clock, &store, &app->err)) < 0)
-        return rc;
-    do {
-        rc = process_once(app, store, process, windows, first);
-        first = false;
-        for (int64_t waited = 0; rc == 0 && waited < process->every && !atomic_load(app->stop);
-             waited += 50)
-            cm_sleep_ms(process->every - waited < 50 ? process->every - waited : 50);
-    } while (rc == 0 && process->every > 0 && !atomic_load(app->stop));
-    cm_sink_close(&store->sink);
+    while (rc == 0) {
+        rc = process_once(app, process, windows, first);
+        bool busy = rc == CM_EBUSY && process->every > 0; /* an import: its events come next time */
+        if (busy && !told)
+            fprintf(app->messages, "waiting: %s\n", app->err.text);
+        rc = busy ? 0 : rc;
+        told = busy;
+        first &= busy;
+        if (rc == 0)
+            wait_for_next(app, process->every);
+        if (process->every == 0 || atomic_load(app->stop))
+            break;
+    }
     return rc;
 }
 
@@ -94,6 +117,8 @@ const cm_command_t cm_command_process = {
     .details = "Brings the answers up to date with the events. Only users with new events are "
                "looked at again; the result is exactly that of computing everything anew, in "
                "whatever order and however often events came.\n"
+               "With --every other commands may write in between; while one of them holds the data "
+               "directory, processing waits for it.\n"
                "With --json the account of the run: events, duplicates, cells, seconds.",
     .options = options,
     .options_size = sizeof(process_options_t),

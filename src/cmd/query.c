@@ -54,7 +54,7 @@ static const cm_option_t options[] = {
      .arg = "FORMAT",
      .def = "table",
      .choices = "table|csv|json",
-     .help = "how to print"},
+     .help = "how to print; --json is --format json"},
     {.name = NULL},
 };
 
@@ -93,6 +93,9 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
                               .sort = (cm_sort_t)asked->sort,
                               .reverse = asked->reverse,
                               .limit = asked->limit};
+    bool chosen = cm_options_given(options, app->values, offsetof(query_options_t, format));
+    cm_print_format_t format =
+        app->global.json && !chosen ? CM_PRINT_JSON : (cm_print_format_t)asked->format;
     cm_freshness_t freshness;
     cm_index_t *index = NULL;
 
@@ -103,7 +106,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
         return rc;
     rc = cm_index_freshness(index, query.window, &freshness, &app->err);
     if (rc == 0)
-        rc = print_answers(app, index, &query, (cm_print_format_t)asked->format);
+        rc = print_answers(app, index, &query, format);
     if (rc == 0)
         note_freshness(app, &freshness, query.window);
     cm_index_close(index);

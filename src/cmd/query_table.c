@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/progress.h"
+#include "base/terminal.h"
 
 #include <stdlib.h>
 
@@ -40,8 +41,10 @@ void cm_query_table_add(cm_query_table_t *table, const cm_answer_t *answer)
     if (answer->window != CM_WINDOW_ALL)
         cm_buf_add_text(&text, cm_time_format(answer->window_start, start));
     row[COLUMN_WINDOW] = keep(table, &text);
-    row[COLUMN_URL] = cm_arena_copy(&table->texts, answer->url);
-    row[COLUMN_COUNTRY] = cm_arena_copy(&table->texts, answer->country);
+    cm_terminal_add(&text, answer->url);
+    row[COLUMN_URL] = keep(table, &text);
+    cm_terminal_add(&text, answer->country);
+    row[COLUMN_COUNTRY] = keep(table, &text);
     for (int i = 0; i < 2; i++) {
         cm_buf_add_grouped(&text, plain[i]);
         row[COLUMN_NUMBERS + i] = keep(table, &text);
@@ -57,18 +60,9 @@ void cm_query_table_add(cm_query_table_t *table, const cm_answer_t *answer)
     cm_buf_free(&text);
 }
 
-/* Characters, not bytes: continuation bytes of UTF-8 take no room. */
-static size_t width_of(cm_str_t text)
-{
-    size_t width = 0;
-    for (size_t i = 0; i < text.len; i++)
-        width += ((unsigned char)text.data[i] & 0xC0) != 0x80;
-    return width;
-}
-
 static void add_padded(cm_buf_t *out, cm_str_t text, size_t width, bool right)
 {
-    size_t gap = width - width_of(text);
+    size_t gap = width - cm_terminal_columns(text);
     if (!right)
         cm_buf_add_str(out, text);
     for (size_t i = 0; i < gap; i++)
@@ -97,7 +91,7 @@ void cm_query_table_print(const cm_query_table_t *table, cm_buf_t *out)
         header[c] = cm_str(titles[c]);
         widths[c] = header[c].len;
         for (size_t r = 0; r < table->count; r++) {
-            size_t width = width_of(table->rows[r][c]);
+            size_t width = cm_terminal_columns(table->rows[r][c]);
             widths[c] = width > widths[c] ? width : widths[c];
         }
     }

@@ -146,6 +146,7 @@ static int finish(runner_t *runner)
     if (rc == 0)
         rc = refresh(runner);
     if (rc == 0) {
+        runner->answers.changed = true; /* nothing new is no news of the whole run */
         cm_account_print(app, &runner->pipeline.account, app->out);
         cm_refreshed_print(app, &runner->answers, runner->refresh_seconds);
     }

@@ -1,5 +1,6 @@
 #include "store/database.h"
 
+#include "base/clock.h"
 #include "base/str.h"
 
 #include <errno.h>
@@ -14,6 +15,8 @@ enum {
     APPLICATION_ID = 0x434C4B4D, /* "CLKM" */
     VERSION = 1,
     BUSY_MS = 5000, /* a reader may have to wait while the writer recovers the log */
+    LOCK_WAIT_MS = 2000,
+    LOCK_STEP_MS = 50,
 };
 
 static const char schema[] =
@@ -143,6 +146,18 @@ static int make_directories(const char *path, cm_err_t *err)
     return rc;
 }
 
+/* Takes the lock, or waits a little for one who holds it for a moment only, as `process --every`
+ * does. */
+static bool lock_file(int fd)
+{
+    for (int waited = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; waited += LOCK_STEP_MS) {
+        if (errno != EWOULDBLOCK || waited >= LOCK_WAIT_MS)
+            return false;
+        cm_sleep_ms(LOCK_STEP_MS);
+    }
+    return true;
+}
+
 /* The lock is the kernel's: it goes with the process, however that ends. */
 static int take_lock(const char *data_dir, int *fd, cm_err_t *err)
 {
@@ -157,7 +172,7 @@ static int take_lock(const char *data_dir, int *fd, cm_err_t *err)
                      "cannot write to the data directory %s (%s); choose another with "
                      "--data",
                      data_dir, strerror(errno));
-    } else if (flock(*fd, LOCK_EX | LOCK_NB) < 0) {
+    } else if (!lock_file(*fd)) {
         ssize_t got = pread(*fd, holder, sizeof holder - 1, 0);
         holder[got > 0 ? strcspn(holder, "\n") : 0] = '\0';
         rc = cm_fail(err, CM_EBUSY,

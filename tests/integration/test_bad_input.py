@@ -7,6 +7,7 @@ import resource
 import subprocess
 
 from harness import BUSY, CORRUPT, INPUT, IO, OK, USAGE, VERSION, Skip
+from test_run import start
 
 GOOD = '{"user_id": "ann", "timestamp": %d, "url": "/a"}'
 
@@ -180,6 +181,56 @@ def test_replay(t):
     t.equal(letters(t), [], "dead letters")
     t.equal(t.process()["events"], 3, "events")
     t.says(t.clickmill("dead", "bury", check=USAGE), "replay")
+
+
+def test_replay_with_what_mends_nothing(t):
+    t.ingest(line(user_id=""))
+    before = letters(t)
+    t.says(t.clickmill("dead", "replay", 1, "--with", "none.json", check=INPUT), "none.json")
+    t.write("two.jsonl", line(user_id="bob") + "\n" + line(user_id=""))
+    t.says(t.clickmill("dead", "replay", 1, "--with", "two.jsonl", check=INPUT),
+           "two.jsonl holds 2 messages")
+    t.write("no.jsonl", "")
+    t.says(t.clickmill("dead", "replay", 1, "--with", "no.jsonl", check=INPUT), "holds 0 messages")
+    t.equal(letters(t), before, "dead letters")
+    t.equal(t.process()["events"], 0, "events")
+
+
+def test_texts_of_others_do_not_steer_the_terminal(t):
+    evil = "/\x1b]0;title\x07\n\u202e"
+    t.ingest([{"user_id": "ann", "timestamp": 1000, "url": evil},
+              {"user_id": "ann", "timestamp": "\x1b[2J", "url": "/"}])
+    t.process()
+    for result in (t.clickmill("query"), t.clickmill("dead", "list")):
+        t.equal([c for c in result.out if c < " " and c != "\n" or c == "\u202e"], [], "controls")
+    t.true(t.clickmill("query").out.splitlines()[1].startswith("/\ufffd]0;title\ufffd\ufffd\ufffd  "),
+           "the url is there, without them")
+    t.equal(json.loads(t.clickmill("query", "--json").out)[0]["url"], evil, "url in JSON")
+
+
+def test_table_lines_up(t):
+    t.ingest([{"user_id": url, "timestamp": 1000, "url": url, "country": "Peru"}
+              for url in ("/\u65e5\u672c", "/e\u0301", "/abcd")])
+    t.process()
+    lines = t.clickmill("query", "--sort", "url").out.splitlines()
+    t.equal([line.split("Peru")[0] for line in lines[1:]],
+            ["/abcd  ", "/e\u0301     ", "/\u65e5\u672c  "], "urls")
+
+
+def test_closed_standard_streams(t):
+    """What is opened later must not take their places, or messages go into the data."""
+    t.ingest(line())
+    result = t.clickmill("import", "-", preexec=lambda: os.close(0), check=INPUT)
+    t.says(result, "standard input", "Bad file descriptor")
+    t.clickmill("process", preexec=lambda: os.closerange(0, 3), check=OK)
+    t.clickmill("export", preexec=lambda: os.closerange(0, 3), check=IO)
+    t.check_integrity()
+    with open(t.path("data", "lock")) as lock:
+        t.true(lock.read().strip().isdigit(), "nothing but a process id in the lock")
+    t.equal(len(t.clickmill("export").out.splitlines()), 1, "exported events")
+
+
+def test_words_of_dead(t):
     t.says(t.clickmill("dead", "show", "x", check=USAGE), '"x"')
 
 
@@ -336,8 +387,7 @@ def test_data_directory_that_cannot_be(t):
 
 def test_data_directory_in_use(t):
     t.ingest(line())
-    process = t.start("process", "--every", "1s", "--json")
-    t.until(lambda: process.out, "the first account", process=process)
+    process, _ = start(t, "run", "--no-demo")
     for command in (["import", "--format", "jsonl", "-"], ["process"], ["produce", "--count", "1"],
                     ["dead", "replay"]):
         result = t.clickmill(*command, stdin=line(user_id="bob"), check=BUSY)

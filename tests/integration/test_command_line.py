@@ -89,7 +89,7 @@ class CommandLine(unittest.TestCase):
                           "query")
         self.write("clickmill.yaml", "memory: much\n")
         self.assert_fails(2, "clickmill.yaml:1: memory wants a size in bytes (such as 64k, 512m or "
-                             "2g) of at least 16m, not \"much\"", "query")
+                             "2g) of at least 64k, not \"much\"", "query")
         self.assertEqual(self.run_it("help").returncode, 0)
         self.assertEqual(self.run_it("query", "--help").returncode, 0)
 
@@ -118,6 +118,11 @@ class CommandLine(unittest.TestCase):
             done = subprocess.run(["bash", "-c", script, CLICKMILL, *words], text=True,
                                   capture_output=True, check=True)
             self.assertEqual(done.stdout.strip(), expected, words)
+
+    def test_the_reference_is_what_the_program_says(self):
+        with open(os.path.join(ROOT, "docs/reference.md"), encoding="utf-8") as reference:
+            self.assertEqual(self.run_it("help", "--markdown").stdout, reference.read(),
+                             "write it anew: build/clickmill help --markdown > docs/reference.md")
 
     def test_manual_page_has_no_roff_warnings(self):
         for command in ([], ["query"]):

@@ -1,5 +1,6 @@
 """kill -9 and SIGTERM at random moments: nothing is lost, nothing counts twice."""
 
+import json
 import os
 import random
 import signal
@@ -147,6 +148,23 @@ def test_process_every_stops(t):
     t.until(lambda: process.out, "the first account", process=process)
     process.stop(OK)
     t.equal(len(process.out.splitlines()), 1, "accounts: nothing new, nothing said")
+
+
+def test_process_every_takes_what_others_write(t):
+    """The data directory is free while it waits, and it waits while the directory is not."""
+    t.ingest([{"user_id": "ann", "timestamp": 1000, "url": "/a"}])
+    process = t.start("process", "--every", "100ms", "--json")
+    for user in range(5):
+        t.until(lambda: len(process.out.splitlines()) == 1 + user, "an account", process=process)
+        t.ingest([{"user_id": "user%d" % user, "timestamp": 1000, "url": "/a"}])
+    t.until(lambda: len(process.out.splitlines()) == 6, "the last account", process=process)
+    t.equal(json.loads(process.out.splitlines()[-1])["events"], 6, "events")
+    writer = t.start("produce", "--rate", "0.001")
+    t.until(lambda: "waiting" in process.err, "a word about the lock", process=process)
+    t.true("data is in use by process %d" % writer.pid in process.err, process.err)
+    writer.stop(OK)
+    t.until(lambda: len(process.out.splitlines()) == 7, "the event after it", process=process)
+    process.stop(OK)
 
 
 def test_interrupt_is_a_stop_too(t):
