@@ -63,9 +63,13 @@ def test_import_and_process_killed(t):
     for number in range(4):
         data = "killed-%d" % number
         command = ("import", "--json", "--data", data, "events.jsonl")
-        result = None
+        result, before = None, 0
         for _ in range(5):
             before = committed(t, data)
+            # Killed between its last commit and its end: nothing is left to go on with, and yet
+            # another import would read all of it again.
+            if before == lines:
+                break
             result = kill_once(t, chance, importing * 0.8, *command)
             if result is not None:
                 break
@@ -74,11 +78,14 @@ def test_import_and_process_killed(t):
                 t.check_integrity(data)
             if chance.random() < 0.3 and committed(t, data):
                 t.process(data=data)  # answers of a part, brought up to date later
-        else:
+        if result is None:
             before = committed(t, data)
-            result = t.clickmill(*command)
+            if before < lines:
+                result = t.clickmill(*command)
         went_on += before > 0
-        t.equal(t.balanced(result.json)["read"] + before, lines, "lines read before and in the end")
+        if result is not None:
+            t.equal(t.balanced(result.json)["read"] + before, lines,
+                    "lines read before and in the end")
         t.equal(committed(t, data), lines, "events in the store")
 
         for _ in range(6):

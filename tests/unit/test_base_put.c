@@ -75,9 +75,9 @@ static size_t slow_json(const char *from, size_t len, char *to)
         if (!must_escape(from[i]))
             *at++ = from[i];
         else if (found != NULL)
-            at += sprintf(at, "\\%c", *found);
+            at += snprintf(at, 3, "\\%c", *found);
         else
-            at += sprintf(at, "\\u%04x", (unsigned)from[i]);
+            at += snprintf(at, 7, "\\u%04x", (unsigned)from[i]);
     }
     return (size_t)(at - to);
 }
