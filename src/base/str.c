@@ -108,17 +108,45 @@ static size_t utf8_sequence(const unsigned char *p, size_t left)
     return need;
 }
 
+/* Eight bytes at a time; the last step overlaps the one before, so that the short texts of an event
+ * do not go byte by byte. */
+static bool is_ascii(const char *data, size_t len)
+{
+    uint64_t word, all = 0;
+    uint32_t half[2];
+    size_t at;
+
+    if (len >= sizeof word) {
+        for (at = 0; at + sizeof word < len; at += sizeof word) {
+            memcpy(&word, data + at, sizeof word);
+            all |= word;
+        }
+        memcpy(&word, data + len - sizeof word, sizeof word);
+        all |= word;
+    } else if (len >= sizeof half[0]) {
+        memcpy(&half[0], data, sizeof half[0]);
+        memcpy(&half[1], data + len - sizeof half[1], sizeof half[1]);
+        all = half[0] | half[1];
+    } else {
+        for (at = 0; at < len; at++)
+            all |= (unsigned char)data[at];
+    }
+    return (all & UINT64_C(0x8080808080808080)) == 0;
+}
+
 bool cm_utf8_valid(const char *data, size_t len)
 {
     const unsigned char *p = (const unsigned char *)data;
     size_t at = 0;
 
+    if (is_ascii(data, len)) /* nearly always */
+        return true;
     while (at < len) {
         uint64_t word;
-        /* Most bytes are ASCII: eight at a time. */
+        /* Also around what is not ASCII, eight at a time. */
         if (len - at >= sizeof word) {
             memcpy(&word, p + at, sizeof word);
-            if ((word & 0x8080808080808080u) == 0) {
+            if ((word & UINT64_C(0x8080808080808080)) == 0) {
                 at += sizeof word;
                 continue;
             }

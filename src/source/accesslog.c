@@ -28,22 +28,35 @@ static bool take_char(cm_str_t *rest, char c)
     return true;
 }
 
+/* The first quote that is not escaped, or the end; a backslash takes the next byte along. */
+static const char *skip_escapes(const char *at, const char *end)
+{
+    for (; at < end && *at != '"'; at++) {
+        if (*at == '\\' && at + 1 < end)
+            at++;
+    }
+    return at;
+}
+
 /* Takes a quoted text up to the first quote that is not escaped. Without one the text is what is
- * left, and `*closed` false. */
+ * left, and `*closed` false.
+ *
+ * Nearly never is there a backslash: so the quote is looked for with memchr, and then the backslash
+ * before it, 32 or 64 bytes at a time; a loop over the bytes took a third of a line's time. */
 static bool take_quoted(cm_str_t *rest, cm_str_t *text, bool *closed)
 {
-    size_t at = 0;
-
     if (!take_char(rest, '"'))
         return false;
-    while (at < rest->len && rest->data[at] != '"')
-        at += rest->data[at] == '\\' ? 2 : 1;
-    *closed = at < rest->len;
-    if (at > rest->len)
-        at = rest->len;
-    *text = (cm_str_t){rest->data, at};
-    rest->data += at + *closed;
-    rest->len -= at + *closed;
+    const char *end = rest->data + rest->len, *quote = memchr(rest->data, '"', rest->len);
+    if (quote == NULL)
+        quote = end;
+    const char *backslash = memchr(rest->data, '\\', (size_t)(quote - rest->data));
+    if (backslash != NULL)
+        quote = skip_escapes(backslash, end);
+    *closed = quote < end;
+    *text = (cm_str_t){rest->data, (size_t)(quote - rest->data)};
+    rest->data = quote + *closed;
+    rest->len = (size_t)(end - rest->data);
     return true;
 }
 
@@ -71,25 +84,21 @@ static int month_number(const char *at)
 
 static bool valid_date(int year, int month, int day)
 {
-    if (year < 0 || month < 1 || day < 1 || day > 31)
-        return false;
-    /* The day exists when the next month does not begin before it ends. */
-    int64_t next = month == 12 ? cm_time_days(year + 1, 1, 1) : cm_time_days(year, month + 1, 1);
-    return cm_time_days(year, month, day) < next;
+    static const signed char days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+
+    return year >= 0 && month >= 1 && day >= 1 && day <= days[month - 1] + (leap && month == 2);
 }
 
 /* Takes "17/May/2015:10:05:03 +0000]", every character of which has its fixed place. */
 static bool take_time(cm_str_t *rest, int64_t *ms)
 {
-    static const char shape[] = "00/xxx/0000:00:00:00 z0000]";
+    enum { SIZE = 27 };
     const char *at = rest->data;
 
-    if (rest->len < sizeof shape - 1)
+    if (rest->len < SIZE || at[2] != '/' || at[6] != '/' || at[11] != ':' || at[14] != ':' ||
+        at[17] != ':' || at[20] != ' ' || at[26] != ']')
         return false;
-    for (size_t i = 0; i < sizeof shape - 1; i++) {
-        if (strchr("/: ]", shape[i]) != NULL && at[i] != shape[i])
-            return false;
-    }
     int day = number(at, 2), month = month_number(at + 3), year = number(at + 7, 4);
     int hour = number(at + 12, 2), minute = number(at + 15, 2), second = number(at + 18, 2);
     int zone_hour = number(at + 22, 2), zone_minute = number(at + 24, 2);
@@ -100,8 +109,8 @@ static bool take_time(cm_str_t *rest, int64_t *ms)
     int zone = (zone_hour * 60 + zone_minute) * (at[21] == '-' ? -1 : 1);
     int64_t days = cm_time_days(year, month, day);
     *ms = (days * 86400 + hour * 3600 + (minute - zone) * 60 + second) * 1000;
-    rest->data += sizeof shape - 1;
-    rest->len -= sizeof shape - 1;
+    rest->data += SIZE;
+    rest->len -= SIZE;
     return true;
 }
 
@@ -218,12 +227,21 @@ int cm_accesslog_parse(cm_str_t line, bool common, cm_access_t *access, cm_err_t
     return parse_visitor(common ? CM_STR("") : rest, access, err);
 }
 
+/* True for what stands behind a path; a NUL ends it too. */
+static inline bool ends_path(char c)
+{
+    return c == '?' || c == '#' || c == ';' || c == '\0';
+}
+
 /* The extension of the path, without its dot; empty when there is none. */
 static cm_str_t extension(cm_str_t url)
 {
     size_t end = 0, from;
 
-    while (end < url.len && strchr("?#;", url.data[end]) == NULL)
+    /* Most pages have no dot at all, which memchr sees at once. */
+    if (url.len == 0 || memchr(url.data, '.', url.len) == NULL)
+        return (cm_str_t){"", 0};
+    while (end < url.len && !ends_path(url.data[end]))
         end++;
     for (from = end; from > 0 && url.data[from - 1] != '/'; from--) {
         if (url.data[from - 1] == '.')

@@ -1,12 +1,13 @@
 #include "source/file.h"
 
 #include "base/clock.h"
+#include "base/put.h"
 #include "event/json.h"
 #include "source/accesslog.h"
 #include "source/csv.h"
 #include "source/lines.h"
 #include "source/repeats.h"
-#include "source/visitor.h"
+#include "source/visitors.h"
 
 #include <stdlib.h>
 #include <xxhash.h>
@@ -34,7 +35,7 @@ struct cm_file {
     cm_csv_columns_t columns; /* CSV */
     cm_csv_record_t record;
 
-    cm_visitor_t visitor; /* access logs */
+    cm_visitors_t visitors; /* access logs */
     cm_repeats_t repeats;
     uint64_t seed;
 };
@@ -78,37 +79,36 @@ static void take_json(cm_file_t *file, const cm_line_t *line, cm_batch_t *batch)
     batch->account.unknown_fields += unknown;
 }
 
-/* The number of earlier lines with the same user, time and request; counts this one. */
-static uint32_t count_repeat(cm_file_t *file, const cm_access_t *access)
+/* A hash of whose line it is: of the user, or of address and agent. The seed is secret, so nobody
+ * can write lines that all fall on one slot of a table. */
+static uint64_t hash_visitor(const cm_file_t *file, const cm_access_t *access)
 {
-    cm_buf_t *key = &file->scratch;
+    cm_str_t user = access->user, address = access->address, agent = access->agent;
 
+    if (user.len > 0)
+        return XXH3_64bits_withSeed(user.data, user.len, file->seed);
+    /* One hash seeds the next one: nothing needs to be copied together. */
+    uint64_t hash = XXH3_64bits_withSeed(address.data, address.len, file->seed);
+    return XXH3_64bits_withSeed(agent.data, agent.len, hash);
+}
+
+/* The number of earlier lines with the same user, time and request; counts this one. */
+static uint32_t count_repeat(cm_file_t *file, const cm_access_t *access, uint64_t visitor)
+{
     /* A time that no event can have gets no row key either. */
     if (access->time <= 0 || access->time >= CM_TIME_END)
         return 0;
-    cm_buf_clear(key);
-    if (access->user.len > 0) {
-        cm_buf_add_str(key, access->user);
-    } else {
-        cm_buf_add_str(key, access->address);
-        cm_buf_add_char(key, '\0');
-        cm_buf_add_str(key, access->agent);
-    }
-    cm_buf_add_char(key, '\0');
-    cm_buf_add_str(key, access->request);
-    /* The seed is secret: nobody can write requests that all fall on one slot. */
-    uint64_t hash = XXH3_64bits_withSeed(key->data, key->len, file->seed);
+    uint64_t hash = XXH3_64bits_withSeed(access->request.data, access->request.len, visitor);
     return cm_repeats_count(&file->repeats, hash, (uint32_t)(access->time / 1000));
 }
 
-static cm_str_t access_user(cm_file_t *file, const cm_access_t *access, cm_arena_t *arena)
+static cm_str_t access_user(cm_file_t *file, const cm_access_t *access, uint64_t visitor,
+                            cm_arena_t *arena)
 {
-    char id[CM_VISITOR_TEXT];
-
     if (access->user.len > 0)
         return access->user;
-    cm_visitor_id(&file->visitor, access->address, access->agent, id);
-    return cm_arena_copy(arena, (cm_str_t){id, sizeof id});
+    const char *id = cm_visitors_id(&file->visitors, visitor, access->address, access->agent);
+    return cm_arena_copy(arena, (cm_str_t){id, CM_VISITOR_TEXT});
 }
 
 static cm_str_t access_url(const cm_file_t *file, const cm_access_t *access, cm_arena_t *arena)
@@ -126,19 +126,17 @@ static cm_str_t access_url(const cm_file_t *file, const cm_access_t *access, cm_
 static cm_str_t access_row_key(cm_file_t *file, const cm_event_t *event, cm_str_t request,
                                uint32_t k, cm_arena_t *arena)
 {
-    char text[CM_UUID_TEXT];
     cm_buf_t *name = &file->scratch;
 
     cm_buf_clear(name);
-    cm_buf_add_str(name, event->user_id);
-    cm_buf_add_char(name, '_');
-    cm_buf_add_i64(name, event->timestamp);
-    cm_buf_add_char(name, '_');
-    cm_buf_add_str(name, request);
-    cm_buf_add_char(name, '_');
-    cm_buf_add_i64(name, k);
-    cm_uuid5((cm_str_t){name->data, name->len}, text);
-    return cm_arena_copy(arena, (cm_str_t){text, sizeof text});
+    cm_buf_reserve(name, event->user_id.len + request.len + 2 * CM_PUT_U64 + 4);
+    char *at = CM_PUT(cm_put_str(name->data, event->user_id), "_");
+    at = CM_PUT(cm_put_i64(at, event->timestamp), "_");
+    at = CM_PUT(cm_put_str(at, request), "_");
+    at = cm_put_u64(at, k);
+    char *text = cm_arena_alloc(arena, CM_UUID_TEXT);
+    cm_uuid5((cm_str_t){name->data, (size_t)(at - name->data)}, text);
+    return (cm_str_t){text, CM_UUID_TEXT};
 }
 
 /* Asks the enrichment; false leaves the event out. */
@@ -160,7 +158,8 @@ static void take_access(cm_file_t *file, const cm_line_t *line, cm_batch_t *batc
         reject(file, batch, line->text, line->number, why.text);
         return;
     }
-    uint32_t k = count_repeat(file, &access);
+    uint64_t visitor = hash_visitor(file, &access);
+    uint32_t k = count_repeat(file, &access, visitor);
     if (!file->options.all && !cm_accesslog_is_page_view(&access)) {
         cm_batch_skip(batch);
         return;
@@ -168,7 +167,7 @@ static void take_access(cm_file_t *file, const cm_line_t *line, cm_batch_t *batc
     cm_event_t *event = cm_batch_slot(batch);
     *event = (cm_event_t){
         .timestamp = access.time,
-        .user_id = access_user(file, &access, &batch->arena),
+        .user_id = access_user(file, &access, visitor, &batch->arena),
         .url = access_url(file, &access, &batch->arena),
     };
     if (!enrich(file, &access, &batch->arena, event)) {
@@ -284,6 +283,7 @@ static void file_close(cm_source_t *source)
 
     close_input(file);
     cm_json_free(file->json);
+    cm_visitors_free(&file->visitors);
     cm_buf_free(&file->scratch);
     cm_buf_free(&file->identity);
     free(file);
@@ -451,7 +451,7 @@ int cm_file_open(const cm_file_options_t *options, cm_source_t **source, cm_err_
     file->site = cm_str(options->site);
     if (file->site.len > 0 && file->site.data[file->site.len - 1] == '/')
         file->site.len--;
-    cm_visitor_init(&file->visitor, options->visitor_key);
+    cm_visitors_init(&file->visitors, options->visitor_key);
     memcpy(&file->seed, options->visitor_key, sizeof file->seed);
     int rc = begin(file, err);
     if (rc < 0) {
@@ -488,7 +488,7 @@ static void pass_line(cm_file_t *file, const cm_line_t *line)
 
     if (is_access_log(file) && !line->too_long && !cm_line_blank(line->text) &&
         cm_accesslog_parse(line->text, file->format == CM_FILE_COMMON, &access, NULL) == 0)
-        count_repeat(file, &access);
+        count_repeat(file, &access, hash_visitor(file, &access));
 }
 
 /* Passes over the lines before `position`. 1: it is the end of a line; 0: it is not; CM_ESTOP. */

@@ -92,6 +92,31 @@ static void utf8_exhaustive(void **state)
     assert_int_equal(valid, 0x10000 - 0x800 - 0x800); /* U+0800..U+FFFF without surrogates */
 }
 
+/* A byte that is not ASCII is seen in every place of texts of every length that has a path of its
+ * own; the memory ends where the text ends, so that a sanitizer sees a byte read beyond it. */
+static void utf8_every_place(void **state)
+{
+    (void)state;
+    for (size_t len = 1; len <= 40; len++) {
+        char *text = malloc(len);
+        memset(text, 'a', len);
+        assert_true(cm_utf8_valid(text, len));
+        for (size_t at = 0; at < len; at++) {
+            text[at] = '\x80';
+            assert_false(cm_utf8_valid(text, len));
+            text[at] = '\xC3';
+            assert_false(cm_utf8_valid(text, len));
+            if (at + 1 < len) {
+                text[at + 1] = '\xA4';
+                assert_true(cm_utf8_valid(text, len));
+                text[at + 1] = 'a';
+            }
+            text[at] = 'a';
+        }
+        free(text);
+    }
+}
+
 static void integers(void **state)
 {
     static const struct {
@@ -287,10 +312,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(utf8_well_formed), cmocka_unit_test(utf8_malformed),
-        cmocka_unit_test(utf8_exhaustive),  cmocka_unit_test(integers),
-        cmocka_unit_test(comparing),        cmocka_unit_test(doubles),
-        cmocka_unit_test(json_quoting),     cmocka_unit_test(csv_quoting),
-        cmocka_unit_test(buffers),
+        cmocka_unit_test(utf8_exhaustive),  cmocka_unit_test(utf8_every_place),
+        cmocka_unit_test(integers),         cmocka_unit_test(comparing),
+        cmocka_unit_test(doubles),          cmocka_unit_test(json_quoting),
+        cmocka_unit_test(csv_quoting),      cmocka_unit_test(buffers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

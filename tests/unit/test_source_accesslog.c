@@ -1,5 +1,7 @@
 #include "source/accesslog.h"
 
+#include "base/clock.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -159,6 +161,82 @@ static void survives_every_cut(void **state)
     assert_int_equal(3 + 4, good);
 }
 
+/* Every day of the calendar and none besides, with the time that it begins at. */
+static void knows_the_calendar(void **state)
+{
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    static const int years[] = {0, 1, 4, 100, 400, 1900, 1970, 1999, 2000, 2015, 2016, 2100, 9999};
+    cm_access_t a;
+    char line[100];
+
+    (void)state;
+    for (size_t y = 0; y < sizeof years / sizeof years[0]; y++) {
+        int year = years[y];
+        for (int month = 1; month <= 12; month++) {
+            /* A day exists when the next month does not begin before it ends. */
+            int64_t next = cm_time_days(year + month / 12, month % 12 + 1, 1);
+            for (int day = 0; day <= 33; day++) {
+                int64_t days = cm_time_days(year, month, day);
+                snprintf(line, sizeof line, "h - - [%02d/%.3s/%04d:00:00:00 +0000] \"\" 200 1", day,
+                         months + (month - 1) * 3, year);
+                assert_int_equal(day >= 1 && days < next ? 0 : CM_EREJECT, parse(line, &a, NULL));
+                if (day >= 1 && days < next)
+                    assert_int_equal(days * CM_DAY_MS, a.time);
+            }
+        }
+    }
+}
+
+/* The separators of the time have their places: anything else there is no time. */
+static void needs_every_separator(void **state)
+{
+    static const char good[] = "h - - [17/May/2015:10:05:03 +0000] \"-\" 200 1";
+    static const size_t places[] = {9, 13, 18, 21, 24, 27, 28, 33};
+    char line[sizeof good];
+    cm_access_t a;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        memcpy(line, good, sizeof good);
+        assert_int_equal(0, parse(line, &a, NULL));
+        assert_non_null(strchr("/: +]", line[places[i]]));
+        line[places[i]] = '.';
+        assert_int_equal(CM_EREJECT, parse(line, &a, NULL));
+    }
+}
+
+/* The place of the first quote without a backslash before it, which takes the next byte along. */
+static size_t quoted_length(const char *text, size_t len)
+{
+    size_t at = 0;
+    while (at < len && text[at] != '"')
+        at += text[at] == '\\' ? 2 : 1;
+    return at < len ? at : len;
+}
+
+/* Agents of any mixture of quotes and backslashes end where a walk over the bytes ends. */
+static void finds_the_closing_quote(void **state)
+{
+    static const char head[] = "h - - [17/May/2015:10:05:03 +0000] \"-\" 200 1 \"r\" \"";
+    enum { HEAD = sizeof head - 1, LETTERS = 7 };
+    char line[HEAD + LETTERS + 1];
+    cm_access_t a;
+
+    (void)state;
+    memcpy(line, head, HEAD);
+    for (unsigned mixture = 0; mixture < 3 * 3 * 3 * 3 * 3 * 3 * 3; mixture++) {
+        char *text = line + HEAD;
+        for (unsigned i = 0, rest = mixture; i < LETTERS; i++, rest /= 3)
+            text[i] = "a\"\\"[rest % 3];
+        for (size_t len = 0; len <= LETTERS; len++) {
+            size_t expected = quoted_length(text, len);
+            assert_int_equal(0, parse_len((cm_str_t){line, HEAD + len}, false, &a, NULL));
+            assert_int_equal(expected, a.agent.len);
+            assert_memory_equal(text, a.agent.data, expected);
+        }
+    }
+}
+
 static bool is_page(const char *request, int status)
 {
     cm_access_t a;
@@ -207,6 +285,8 @@ int main(void)
         cmocka_unit_test(parses_combined),          cmocka_unit_test(parses_common),
         cmocka_unit_test(takes_what_servers_write), cmocka_unit_test(rejects),
         cmocka_unit_test(survives_every_cut),       cmocka_unit_test(knows_page_views),
+        cmocka_unit_test(knows_the_calendar),       cmocka_unit_test(needs_every_separator),
+        cmocka_unit_test(finds_the_closing_quote),
     };
     return cmocka_run_group_tests(tests, NULL, forget);
 }
