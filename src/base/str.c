@@ -257,20 +257,6 @@ void cm_buf_printf(cm_buf_t *buf, const char *format, ...)
     va_end(again);
 }
 
-void cm_buf_add_double(cm_buf_t *buf, double value)
-{
-    char text[40];
-
-    for (int digits = 15; digits <= 17; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, value);
-        if (strtod(text, NULL) == value)
-            break;
-    }
-    cm_buf_add_text(buf, text);
-    if (strpbrk(text, ".en") == NULL)
-        cm_buf_add_text(buf, ".0");
-}
-
 void cm_buf_add_json(cm_buf_t *buf, cm_str_t s)
 {
     /* Nearly always nothing is to be escaped, so the room for the worst is not taken at once. */
