@@ -45,7 +45,7 @@ static cm_str_t path_of(cm_str_t url)
 }
 
 /* All the room is reserved at once and each byte is written once: with the address written by hand
- * (cm_population_address) 2.5 times as fast as appending the pieces to the buffer. */
+ * (cm_population_address) 2.8 times as fast as appending the pieces to the buffer. */
 static void add_line(combined_t *self, const cm_event_t *event, size_t i)
 {
     enum { FRAME = 160 }; /* dashes, time, "GET", status, size: 80 bytes and some */

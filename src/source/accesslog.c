@@ -42,7 +42,7 @@ static const char *skip_escapes(const char *at, const char *end)
  * left, and `*closed` false.
  *
  * Nearly never is there a backslash: so the quote is looked for with memchr, and then the backslash
- * before it, 32 or 64 bytes at a time; a loop over the bytes took a third of a line's time. */
+ * before it, 32 or 64 bytes at a time; a loop over the bytes took 350 of a line's 1230 ns. */
 static bool take_quoted(cm_str_t *rest, cm_str_t *text, bool *closed)
 {
     if (!take_char(rest, '"'))
