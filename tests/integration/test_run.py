@@ -12,7 +12,7 @@ import urllib.request
 
 import oracle
 import traffic
-from harness import BUSY, OK, USAGE
+from harness import BUSY, CORRUPT, IO, OK, USAGE
 
 TRAFFIC = ("--rate", 20000, "--users", 2000, "--urls", 50, "--countries", 20, "--late", 5,
            "--repeat", 5, "--seed", 3)
@@ -198,6 +198,14 @@ def test_serve_beside_a_writer(t):
     after = get_json(port, "/api/summary")["freshness"]["events"]
     t.equal(after, before + 1, "events after another process wrote one")
     process.stop(OK)
+
+
+def test_serve_what_cannot_be_read(t):
+    t.write("file", "")
+    t.says(t.clickmill("serve", "--data", "file", check=IO, timeout=20), "file/clickmill.db")
+    t.clickmill("process")
+    t.write("data/clickmill.db", "no database")
+    t.says(t.clickmill("serve", check=CORRUPT, timeout=20), "data/clickmill.db")
 
 
 def test_port_in_use(t):
