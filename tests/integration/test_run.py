@@ -113,6 +113,17 @@ def test_run_with_an_end_stays_up(t):
     check_store(t)
 
 
+def test_two_signals_at_once_are_one(t):
+    """As when a whole process group is told and `make` passes it on."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        process, _ = start(t, "run", *TRAFFIC, "--data", str(number))
+        process.signal(signal.SIGTERM)
+        process.signal(number)
+        result = process.wait(OK, timeout=20)
+        t.equal([line.split()[0] for line in result.err.splitlines()],
+                ["clickmill", "read", "accepted"], "first words of the lines")
+
+
 def test_run_account_as_json(t):
     process, port = start(t, "run", "--json", "--count", 1000, *TRAFFIC)
     t.until(lambda: accepted(port) == 1000, "all events", process=process)
