@@ -11,13 +11,21 @@
 
 #define DEFAULT_CONFIG "clickmill.yaml"
 
-/* A signal handler reaches nothing but globals: the only one of the program. */
-static atomic_bool stop_asked;
+enum { AGAIN_MS = 1000 };
 
-/* The first signal asks the command to finish its work, the second ends the process as usual. */
+/* A signal handler reaches nothing but globals: the only ones of the program. */
+static atomic_bool stop_asked;
+static atomic_llong stop_asked_ns; /* when; 0: not yet */
+
+/* The first signal asks the command to finish its work, a later one ends the process as usual. One
+ * that comes at once is the first again: `make` passes on what its children have got as well. */
 static void on_stop(int signal_number)
 {
-    if (atomic_exchange(&stop_asked, true)) {
+    long long now = cm_clock_ticks_ns(), first = 0;
+
+    if (atomic_compare_exchange_strong(&stop_asked_ns, &first, now)) {
+        atomic_store(&stop_asked, true);
+    } else if (now - first > AGAIN_MS * INT64_C(1000000)) {
         signal(signal_number, SIG_DFL);
         raise(signal_number);
     }

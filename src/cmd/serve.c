@@ -1,5 +1,6 @@
 /* clickmill serve: the dashboard and the API over answers that something else keeps up to date. */
 #include "cmd/commands.h"
+#include "index/index.h"
 #include "serve/server.h"
 
 typedef struct serve_options {
@@ -25,10 +26,18 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     const cm_server_options_t server_options = {.listen = serve->listen,
                                                 .data_dir = app->global.data_dir};
     cm_server_t *server = NULL;
+    cm_index_t *index = NULL;
 
     (void)argc;
     (void)argv;
-    int rc = cm_server_start(&server_options, &app->log, &server, &app->err);
+    /* A store that does not exist yet may come; one that cannot be read is better said now than to
+     * every page. */
+    int rc = cm_index_open_embedded(app->global.data_dir, &index, &app->err);
+    if (rc == 0)
+        cm_index_close(index);
+    else if (rc != CM_EINPUT)
+        return rc;
+    rc = cm_server_start(&server_options, &app->log, &server, &app->err);
     if (rc < 0)
         return rc;
     fprintf(app->messages, "serving %s on http://%s\n", app->global.data_dir, serve->listen);

@@ -12,7 +12,7 @@ import urllib.request
 
 import oracle
 import traffic
-from harness import BUSY, OK, USAGE
+from harness import BUSY, CORRUPT, IO, OK, USAGE
 
 TRAFFIC = ("--rate", 20000, "--users", 2000, "--urls", 50, "--countries", 20, "--late", 5,
            "--repeat", 5, "--seed", 3)
@@ -113,6 +113,17 @@ def test_run_with_an_end_stays_up(t):
     check_store(t)
 
 
+def test_two_signals_at_once_are_one(t):
+    """As when a whole process group is told and `make` passes it on."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        process, _ = start(t, "run", *TRAFFIC, "--data", str(number))
+        process.signal(signal.SIGTERM)
+        process.signal(number)
+        result = process.wait(OK, timeout=20)
+        t.equal([line.split()[0] for line in result.err.splitlines()],
+                ["clickmill", "read", "accepted"], "first words of the lines")
+
+
 def test_run_account_as_json(t):
     process, port = start(t, "run", "--json", "--count", 1000, *TRAFFIC)
     t.until(lambda: accepted(port) == 1000, "all events", process=process)
@@ -198,6 +209,14 @@ def test_serve_beside_a_writer(t):
     after = get_json(port, "/api/summary")["freshness"]["events"]
     t.equal(after, before + 1, "events after another process wrote one")
     process.stop(OK)
+
+
+def test_serve_what_cannot_be_read(t):
+    t.write("file", "")
+    t.says(t.clickmill("serve", "--data", "file", check=IO, timeout=20), "file/clickmill.db")
+    t.clickmill("process")
+    t.write("data/clickmill.db", "no database")
+    t.says(t.clickmill("serve", check=CORRUPT, timeout=20), "data/clickmill.db")
 
 
 def test_port_in_use(t):
