@@ -1,6 +1,7 @@
 #include "cmd/load.h"
 
 #include "cmd/pipeline.h"
+#include "source/readahead.h"
 #include "store/embedded.h"
 #include "store/load.h"
 #include "store/memory.h"
@@ -99,21 +100,25 @@ static int load_jsonl(cm_app_t *app, const cm_load_into_t *into, const char *pat
     return rc;
 }
 
-/* ---- everything else: one thread ---- */
+/* ---- everything else: one thread reads, this one stores ---- */
 
 static int load_source(cm_app_t *app, const cm_load_into_t *into, cm_source_t *source,
                        const char *path, cm_account_t *account)
 {
     cm_store_t *store = into->embedded != NULL ? into->embedded : into->memory;
+    cm_source_t *ahead = NULL;
     cm_pipeline_t pipeline;
     cm_progress_t progress;
 
+    if (into->threads != 1 && cm_readahead_open(source, &ahead, &app->err) < 0)
+        return app->err.code;
     cm_progress_start(&progress, app->messages, app->terminal, path, "lines");
-    cm_pipeline_start(&pipeline, app, source, &store->sink);
+    cm_pipeline_start(&pipeline, app, ahead != NULL ? ahead : source, &store->sink);
     pipeline.progress = &progress;
     int rc = cm_pipeline_run(&pipeline, &app->err);
     cm_account_add(account, &pipeline.account);
     cm_pipeline_free(&pipeline);
+    cm_source_close(ahead);
     return rc;
 }
 

@@ -48,6 +48,37 @@ void cm_account_add(cm_account_t *sum, const cm_account_t *more)
     sum->unknown_fields += more->unknown_fields;
 }
 
+static void keep(cm_batch_t *batch, cm_str_t *text)
+{
+    *text = cm_arena_copy(&batch->arena, *text);
+}
+
+void cm_batch_copy(cm_batch_t *to, const cm_batch_t *from)
+{
+    for (size_t i = 0; i < from->count; i++) {
+        cm_event_t *event = cm_batch_slot(to);
+        *event = from->events[i];
+        to->count++;
+        keep(to, &event->user_id);
+        keep(to, &event->url);
+        keep(to, &event->country);
+        keep(to, &event->city);
+        keep(to, &event->browser);
+        keep(to, &event->os);
+        keep(to, &event->device);
+        keep(to, &event->row_key);
+    }
+    for (size_t i = 0; i < from->dead_count; i++) {
+        cm_batch_reject(to, from->dead[i].payload, "", "");
+        cm_dead_t *dead = &to->dead[to->dead_count - 1];
+        dead->reason = cm_arena_copy(&to->arena, from->dead[i].reason);
+        dead->origin = cm_arena_copy(&to->arena, from->dead[i].origin);
+    }
+    to->account = from->account;
+    to->source = cm_arena_copy(&to->arena, from->source);
+    to->position = from->position;
+}
+
 void cm_batch_clear(cm_batch_t *batch)
 {
     batch->count = batch->dead_count = 0;
