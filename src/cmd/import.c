@@ -73,6 +73,8 @@ static int import_to_store(cm_app_t *app, const import_command_options_t *asked,
     if (rc == 0) {
         rc = import_files(app, &asked->import, &into, argc, argv, account);
         cm_account_print(app, account, app->out);
+        if (rc == 0 && atomic_load(app->stop))
+            fprintf(app->messages, "stopped before the end; run it again to go on from there\n");
     }
     cm_sink_close(&into.embedded->sink);
     return rc;
@@ -93,6 +95,8 @@ static int import_to_answers(cm_app_t *app, const import_command_options_t *aske
                  : cm_fail(&app->err, CM_EINTERNAL, "the kernel gives no random bytes");
     if (rc == 0)
         rc = import_files(app, &asked->import, &into, argc, argv, account);
+    if (rc == 0 && atomic_load(app->stop))
+        rc = cm_fail(&app->err, CM_EINPUT, "stopped before the end: answers of a part are none");
     if (rc == 0) {
         cm_printer_start(&printer, app, CM_PRINT_CSV, CM_WINDOW_ALL);
         rc = cm_answers_once(into.memory, &once, cm_printer_row, &printer, &app->err);

@@ -81,17 +81,25 @@ void cm_pipeline_free(cm_pipeline_t *pipeline)
     cm_batch_free(&pipeline->batch);
 }
 
+void cm_account_add_json(cm_buf_t *buf, const cm_account_t *account)
+{
+    cm_buf_printf(buf,
+                  "\"read\":%llu,\"accepted\":%llu,\"rejected\":%llu,\"skipped\":%llu,"
+                  "\"unknown_fields\":%llu",
+                  (unsigned long long)account->read, (unsigned long long)account->accepted,
+                  (unsigned long long)account->rejected, (unsigned long long)account->skipped,
+                  (unsigned long long)account->unknown_fields);
+}
+
 void cm_account_print(cm_app_t *app, const cm_account_t *account, FILE *json)
 {
     cm_buf_t line = CM_BUF_INIT;
 
     if (app->global.json) {
-        fprintf(json,
-                "{\"read\":%llu,\"accepted\":%llu,\"rejected\":%llu,\"skipped\":%llu,"
-                "\"unknown_fields\":%llu}\n",
-                (unsigned long long)account->read, (unsigned long long)account->accepted,
-                (unsigned long long)account->rejected, (unsigned long long)account->skipped,
-                (unsigned long long)account->unknown_fields);
+        cm_buf_add_char(&line, '{');
+        cm_account_add_json(&line, account);
+        fprintf(json, "%s}\n", line.data);
+        cm_buf_free(&line);
         return;
     }
     cm_buf_add_text(&line, "read ");

@@ -38,6 +38,9 @@ int cm_pipeline_run(cm_pipeline_t *pipeline, cm_err_t *err);
 
 void cm_pipeline_free(cm_pipeline_t *pipeline);
 
+/* Appends the account's fields as JSON, without braces. */
+void cm_account_add_json(cm_buf_t *buf, const cm_account_t *account);
+
 /* Prints `read = accepted + rejected + skipped` as a sentence, or where --json asks as JSON to
  * `json`. */
 void cm_account_print(cm_app_t *app, const cm_account_t *account, FILE *json);

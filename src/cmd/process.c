@@ -50,6 +50,7 @@ static int refresh(cm_app_t *app, cm_store_t *store, const process_options_t *pr
     cm_refresh_options(app, windows, &refresh);
     refresh.rebuild = process->rebuild && first;
     refresh.threads = (int)process->threads;
+    refresh.stop = app->stop;
     cm_progress_start(&progress, app->terminal ? app->messages : NULL, app->terminal, "processing",
                       "events");
     refresh.progress = cm_refresh_progress;
@@ -57,6 +58,8 @@ static int refresh(cm_app_t *app, cm_store_t *store, const process_options_t *pr
     int64_t started = cm_clock_ticks_ns();
     int rc = cm_refresh(store, &refresh, &done, &app->err);
     cm_progress_end(&progress);
+    if (rc == CM_ESTOP)
+        fprintf(app->messages, "stopped; the answers are as they were\n");
     if (rc < 0)
         return rc;
     if (first || done.changed)

@@ -31,16 +31,23 @@ void cm_refresh_progress(void *context, double share)
     cm_progress_show(context, share, 0);
 }
 
+void cm_refreshed_add_json(cm_buf_t *buf, const cm_refreshed_t *done, double seconds)
+{
+    cm_buf_printf(buf,
+                  "{\"accepted\":%lld,\"events\":%lld,\"duplicates\":%lld,\"cells\":%lld,"
+                  "\"seconds\":%.6f}",
+                  (long long)done->accepted, (long long)done->events, (long long)done->duplicates,
+                  (long long)done->cells, seconds);
+}
+
 void cm_refreshed_print(cm_app_t *app, const cm_refreshed_t *done, double seconds)
 {
     cm_buf_t line = CM_BUF_INIT;
 
     if (app->global.json) {
-        fprintf(app->out,
-                "{\"accepted\":%lld,\"events\":%lld,\"duplicates\":%lld,\"cells\":%lld,"
-                "\"seconds\":%.6f}\n",
-                (long long)done->accepted, (long long)done->events, (long long)done->duplicates,
-                (long long)done->cells, seconds);
+        cm_refreshed_add_json(&line, done, seconds);
+        fprintf(app->out, "%s\n", line.data);
+        cm_buf_free(&line);
         fflush(app->out);
         return;
     }

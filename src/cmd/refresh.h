@@ -16,6 +16,9 @@ void cm_refresh_options(const cm_app_t *app, unsigned windows, cm_refresh_option
 /* A progress callback whose context is a cm_progress_t. */
 void cm_refresh_progress(void *context, double share);
 
+/* Appends the account of the answers as one JSON object. */
+void cm_refreshed_add_json(cm_buf_t *buf, const cm_refreshed_t *done, double seconds);
+
 /* Prints `accepted = events + duplicates`, or JSON where --json asks. */
 void cm_refreshed_print(cm_app_t *app, const cm_refreshed_t *done, double seconds);
 

@@ -135,6 +135,25 @@ static int loop(runner_t *runner)
     return rc;
 }
 
+/* What this run has taken in, and what the whole store says: two sentences, or one JSON object. */
+static void print_accounts(runner_t *runner)
+{
+    cm_app_t *app = runner->app;
+    cm_buf_t json = CM_BUF_INIT;
+
+    if (!app->global.json) {
+        cm_account_print(app, &runner->pipeline.account, app->out);
+        cm_refreshed_print(app, &runner->answers, runner->refresh_seconds);
+        return;
+    }
+    cm_buf_add_char(&json, '{');
+    cm_account_add_json(&json, &runner->pipeline.account);
+    cm_buf_add_text(&json, ",\"answers\":");
+    cm_refreshed_add_json(&json, &runner->answers, runner->refresh_seconds);
+    fprintf(app->out, "%s}\n", json.data);
+    cm_buf_free(&json);
+}
+
 /* Drains: commits what is in hand and computes the last answers, then says what happened. */
 static int finish(runner_t *runner)
 {
@@ -147,8 +166,7 @@ static int finish(runner_t *runner)
         rc = refresh(runner);
     if (rc == 0) {
         runner->answers.changed = true; /* nothing new is no news of the whole run */
-        cm_account_print(app, &runner->pipeline.account, app->out);
-        cm_refreshed_print(app, &runner->answers, runner->refresh_seconds);
+        print_accounts(runner);
     }
     return rc;
 }

@@ -167,10 +167,27 @@ static int write_change(const cm_database_t *database, sqlite3_stmt *upsert, con
     return rc;
 }
 
-/* `added` gets the number of new cells per window. `fresh`: none of the rows is there yet. */
-static int write_changes(const cm_database_t *database, const change_t *changes, size_t count,
-                         bool fresh, int64_t now, int64_t added[CM_WINDOW_COUNT], cm_err_t *err)
+/* One transaction's work. */
+typedef struct writing {
+    const cm_database_t *database;
+    const change_t *changes;
+    size_t count;
+    int64_t now;
+    const atomic_bool *stop;
+    int64_t added[CM_WINDOW_COUNT]; /* new cells per window */
+} writing_t;
+
+static int check_stop(const writing_t *writing, cm_err_t *err)
 {
+    if (writing->stop == NULL || !atomic_load(writing->stop))
+        return 0;
+    return cm_fail(err, CM_ESTOP, "stopped");
+}
+
+/* `fresh`: none of the rows is there yet. */
+static int write_changes(writing_t *writing, bool fresh, cm_err_t *err)
+{
+    const cm_database_t *database = writing->database;
     int64_t rollups = 0;
     sqlite3_stmt *answer = NULL, *rollup = NULL;
 
@@ -179,11 +196,14 @@ static int write_changes(const cm_database_t *database, const change_t *changes,
     if (rc == 0)
         rc = cm_database_prepare(database, fresh ? INSERT("rollup") : UPSERT("rollup"), &rollup,
                                  err);
-    for (size_t i = 0; rc == 0 && i < count; i++) {
-        bool cell = changes[i].url.data != NULL && changes[i].country.data != NULL;
-        cm_window_t window = cm_cell_window_kind(changes[i].cell->key.window);
-        rc = write_change(database, cell ? answer : rollup, &changes[i], now,
-                          cell ? &added[window] : &rollups, err);
+    for (size_t i = 0; rc == 0 && i < writing->count; i++) {
+        const change_t *change = &writing->changes[i];
+        bool cell = change->url.data != NULL && change->country.data != NULL;
+        cm_window_t window = cm_cell_window_kind(change->cell->key.window);
+        rc = write_change(database, cell ? answer : rollup, change, writing->now,
+                          cell ? &writing->added[window] : &rollups, err);
+        if (rc == 0 && i % 4096 == 0)
+            rc = check_stop(writing, err);
     }
     sqlite3_finalize(answer);
     sqlite3_finalize(rollup);
@@ -248,21 +268,20 @@ static int count_others(const cm_database_t *database, unsigned windows, int64_t
 
 /* Writes all answers of some windows anew. When they are most of what there is, the indexes are
  * made when all rows are in, by sorting: that takes half the time of keeping them up row by row. */
-static int replace_answers(const cm_database_t *database, const change_t *changes, size_t count,
-                           unsigned windows, int64_t now, int64_t added[CM_WINDOW_COUNT],
-                           cm_err_t *err)
+static int replace_answers(writing_t *writing, unsigned windows, cm_err_t *err)
 {
+    const cm_database_t *database = writing->database;
     int64_t others;
 
     int rc = count_others(database, windows, &others, err);
-    bool sort = others <= (int64_t)count;
+    bool sort = others <= (int64_t)writing->count;
     if (rc == 0 && sort)
         rc = cm_database_exec(database, "DROP INDEX answer_key; DROP INDEX rollup_key",
                               "writing answers", err);
     if (rc == 0)
         rc = empty_windows(database, windows, others == 0, err);
     if (rc == 0)
-        rc = write_changes(database, changes, count, true, now, added, err);
+        rc = write_changes(writing, true, err);
     if (rc == 0 && sort)
         rc = cm_database_exec(database, INDEX("answer") INDEX("rollup"), "writing answers", err);
     return rc;
@@ -270,24 +289,24 @@ static int replace_answers(const cm_database_t *database, const change_t *change
 
 int cm_embedded_index_apply(const cm_database_t *database, cm_reader_t *reader,
                             const cm_mill_result_t *result, unsigned windows, bool replace,
-                            int64_t session_timeout, int64_t now, cm_err_t *err)
+                            int64_t session_timeout, int64_t now, const atomic_bool *stop,
+                            cm_err_t *err)
 {
-    int64_t added[CM_WINDOW_COUNT] = {0};
+    writing_t writing = {.database = database, .now = now, .stop = stop};
     change_t *changes = NULL;
-    size_t count = 0;
 
-    int rc = collect_changes(result->cells, reader, &changes, &count, err);
+    int rc = collect_changes(result->cells, reader, &changes, &writing.count, err);
+    writing.changes = changes;
     if (rc == 0)
         rc = cm_database_exec(database, "BEGIN IMMEDIATE", "writing answers", err);
     if (rc < 0) {
         free(changes);
         return rc;
     }
-    rc = replace ? replace_answers(database, changes, count, windows, now, added, err)
-                 : write_changes(database, changes, count, false, now, added, err);
+    rc = replace ? replace_answers(&writing, windows, err) : write_changes(&writing, false, err);
     for (int window = 0; rc == 0 && window < CM_WINDOW_COUNT; window++) {
         if (windows & 1u << window)
-            rc = write_covered(database, result, (cm_window_t)window, added[window],
+            rc = write_covered(database, result, (cm_window_t)window, writing.added[window],
                                session_timeout, now, err);
     }
     if (rc == 0)

@@ -11,6 +11,8 @@
 #include "mill/mill.h"
 #include "store/database.h"
 
+#include <stdatomic.h>
+
 /* What the answers of a window cover. */
 typedef struct cm_covered {
     int64_t upto;            /* events of the store, copies included */
@@ -28,9 +30,10 @@ int cm_embedded_index_covered(const cm_database_t *database, cm_window_t window,
 
 /* Adds the mill's changes for the windows of the mask to the answers, in one transaction with
  * their coverage; `replace` empties those windows first. Names come from `reader`; rows that change
- * get `now`. */
+ * get `now`. CM_ESTOP, with nothing changed, when `stop` (may be NULL) becomes true. */
 int cm_embedded_index_apply(const cm_database_t *database, cm_reader_t *reader,
                             const cm_mill_result_t *result, unsigned windows, bool replace,
-                            int64_t session_timeout, int64_t now, cm_err_t *err);
+                            int64_t session_timeout, int64_t now, const atomic_bool *stop,
+                            cm_err_t *err);
 
 #endif

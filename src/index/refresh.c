@@ -17,6 +17,7 @@ static int refresh_windows(cm_store_t *store, const cm_refresh_options_t *option
                                     .since = since,
                                     .memory = options->memory,
                                     .threads = options->threads,
+                                    .stop = options->stop,
                                     .reader = open_reader,
                                     .context = store,
                                     .progress = options->progress,
@@ -28,9 +29,9 @@ static int refresh_windows(cm_store_t *store, const cm_refresh_options_t *option
     if (rc == 0)
         rc = cm_store_reader(store, &names, err);
     if (rc == 0)
-        rc =
-            cm_embedded_index_apply(cm_embedded_database(store), names, &result, windows, replace,
-                                    options->session_timeout, cm_clock_now_ms(options->clock), err);
+        rc = cm_embedded_index_apply(cm_embedded_database(store), names, &result, windows, replace,
+                                     options->session_timeout, cm_clock_now_ms(options->clock),
+                                     options->stop, err);
     cm_reader_close(names);
     cm_cells_free(result.cells);
     return rc;

@@ -9,6 +9,8 @@
 #include "index/index.h"
 #include "store/store.h"
 
+#include <stdatomic.h>
+
 typedef struct cm_refresh_options {
     unsigned windows;        /* bit 1 << cm_window_t each */
     int64_t session_timeout; /* ms */
@@ -16,6 +18,7 @@ typedef struct cm_refresh_options {
     int threads;             /* 0: one per processor */
     bool rebuild;            /* forget what is there and compute everything */
     const cm_clock_t *clock;
+    const atomic_bool *stop; /* gives up with CM_ESTOP, the answers as they were; may be NULL */
     void (*progress)(void *context, double share);
     void *progress_context;
 } cm_refresh_options_t;

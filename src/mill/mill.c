@@ -82,6 +82,15 @@ static int scatter_block(worker_t *worker, const cm_columns_t *columns)
     return 0;
 }
 
+/* CM_ESTOP when the caller has had enough. */
+static int check_stop(worker_t *worker)
+{
+    const atomic_bool *stop = worker->mill->options->stop;
+    if (stop == NULL || !atomic_load(stop))
+        return 0;
+    return cm_fail(&worker->err, CM_ESTOP, "stopped");
+}
+
 static void scatter_phase(worker_t *worker)
 {
     cm_columns_t columns = {0};
@@ -91,6 +100,8 @@ static void scatter_phase(worker_t *worker)
                                     &worker->err);
         if (worker->rc == 0)
             worker->rc = scatter_block(worker, &columns);
+        if (worker->rc == 0)
+            worker->rc = check_stop(worker);
     }
     cm_columns_free(&columns);
 }
@@ -116,6 +127,8 @@ static void order_phase(worker_t *worker)
         worker->partition.number = p;
         worker->rc = cm_partition_build(&worker->partition, heaps, mill->worker_count,
                                         &worker->slabs, &mill->spread, &worker->ties, &worker->err);
+        if (worker->rc == 0)
+            worker->rc = check_stop(worker);
         if (worker->rc < 0)
             break;
         if (worker->ties.count == ties) {

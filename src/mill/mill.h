@@ -26,6 +26,7 @@ typedef struct cm_mill_options {
     int64_t until;           /* ordinal to stop before; 0: the end of the store */
     int64_t memory;          /* bytes for the events in hand, about; 0: no limit */
     int threads;             /* 0: one per processor */
+    const atomic_bool *stop; /* when it becomes true the mill gives up with CM_ESTOP; may be NULL */
     /* A bit an event of the store, set for copies (all but the first of one row key); then nothing
      * else is computed. NULL: answers are. cm_mill_copies() sets it. */
     atomic_uchar *copies;

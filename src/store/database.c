@@ -240,10 +240,11 @@ int cm_database_open_write(const char *data_dir, cm_database_t *database, cm_err
     /* First of all look whose file it is: the pragmas behind it write. Page size: blobs of some
      * hundred KiB want few overflow pages, a quiet site small commits. */
     if (rc < 0 || (rc = check_version(database, &empty, err)) < 0 ||
-        (rc = cm_database_exec(database,
-                               "PRAGMA page_size = 16384; PRAGMA journal_mode = WAL; PRAGMA "
-                               "synchronous = FULL; PRAGMA wal_autocheckpoint = 4000",
-                               "opening the store", err)) < 0)
+        (rc = cm_database_exec(
+             database,
+             "PRAGMA page_size = 16384; PRAGMA journal_mode = WAL; PRAGMA "
+             "synchronous = FULL; PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -65536",
+             "opening the store", err)) < 0)
         goto fail;
     if (empty) {
         snprintf(sql, sizeof sql, "PRAGMA application_id = %d; PRAGMA user_version = %d;",

@@ -127,8 +127,9 @@ def test_two_signals_at_once_are_one(t):
 def test_run_account_as_json(t):
     process, port = start(t, "run", "--json", "--count", 1000, *TRAFFIC)
     t.until(lambda: accepted(port) == 1000, "all events", process=process)
-    source, answers = map(json.loads, process.stop(OK).out.splitlines())
-    t.equal(t.balanced(source)["accepted"], 1000, "accepted")
+    account = json.loads(process.stop(OK).out)
+    answers = account.pop("answers")
+    t.equal(t.balanced(account)["accepted"], 1000, "accepted")
     t.equal(answers["events"] + answers["duplicates"], 1000, "events and duplicates")
 
 
