@@ -3,17 +3,15 @@
 #include "base/str.h"
 
 #include <stdlib.h>
-#include <sys/mman.h>
 
 enum { SLAB = 2 * 1024 * 1024 };
 
 static int add_slab(cm_slabs_t *slabs)
 {
-    void *slab = aligned_alloc(SLAB, SLAB);
+    void *slab = aligned_alloc(64, SLAB);
 
     if (slab == NULL)
         return -1;
-    madvise(slab, SLAB, MADV_HUGEPAGE); /* a wish; without it only slower */
     if (slabs->count == slabs->cap) {
         slabs->cap = slabs->cap ? slabs->cap * 2 : 16;
         slabs->slabs = cm_realloc(slabs->slabs, slabs->cap * sizeof *slabs->slabs);
