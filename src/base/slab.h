@@ -1,9 +1,9 @@
 /* Slabs: equal pieces of memory by the thousands, cut from larger ones.
  *
  * Fresh memory is what the mill waits for most; freed pieces are used again before more is asked
- * for. Huge pages (MADV_HUGEPAGE) were tried and left out: on virtual machines that give free memory
- * back to their host, 256 MiB took 0.3 to 0.5 s with them and 0.1 s without. The memory goes back to
- * the system with cm_slabs_free(). One thread. */
+ * for. Huge pages (MADV_HUGEPAGE) were tried and left out: on virtual machines that give free
+ * memory back to their host, 256 MiB took 0.3 to 0.5 s with them and 0.1 s without. The memory goes
+ * back to the system with cm_slabs_free(). One thread. */
 #ifndef CM_BASE_SLAB_H
 #define CM_BASE_SLAB_H
 
