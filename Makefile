@@ -1,6 +1,6 @@
 # The front door. The build itself is described in meson.build.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check bench format clean
+.PHONY: help setup build run test check bench fuzz format clean
 
 SOURCES = $(shell find src tests -name '*.[ch]' -o -name '*.cc')
 
@@ -34,6 +34,9 @@ check: build ## run the fast part of the tests
 
 bench: build ## compare with other engines: make bench [SIZE=1000000] [SERIES=full]
 	@python3 bench/bench.py $(if $(SIZE),--size $(SIZE)) $(if $(SERIES),--series $(SERIES))
+
+fuzz: setup ## feed the parsers what nobody writes: make fuzz [TARGET=name] [SECONDS=60]
+	@python3 tests/fuzz/run.py --seconds $(or $(SECONDS),60) $(TARGET)
 
 format: ## bring the sources into the house style
 	@scripts/setup.sh test

@@ -5,8 +5,11 @@
 #include <stdlib.h>
 #include <yaml.h>
 
-/* As much of a wrong key as a sentence can bear. */
-enum { SHOWN = 80 };
+/* As much of a wrong key as a sentence can bear, in bytes. */
+static int shown(const char *text)
+{
+    return cm_utf8_head(cm_str(text), 80);
+}
 
 typedef struct reader {
     cm_config_t *config;
@@ -101,7 +104,7 @@ static int add_entry(reader_t *r, const char *key, const char *text, int line)
         if (strcmp(c->entries[i].key, key) == 0)
             return cm_fail(r->err, CM_EUSAGE,
                            "%s:%d: %.*s stands here a second time (first in line %d); keep one",
-                           c->name, line, SHOWN, key, c->entries[i].line);
+                           c->name, line, shown(key), key, c->entries[i].line);
     }
     c->entries = cm_realloc(c->entries, (c->count + 1) * sizeof *c->entries);
     c->entries[c->count++] =
@@ -123,13 +126,13 @@ static int read_list(reader_t *r, const char *key, int line)
         cm_str_t item;
         if (r->event.type != YAML_SCALAR_EVENT) {
             rc = cm_fail(r->err, CM_EUSAGE, "%s:%d: %.*s wants a list of plain values",
-                         r->config->name, line_of(&r->event), SHOWN, key);
+                         r->config->name, line_of(&r->event), shown(key), key);
             break;
         }
         rc = scalar_text(r, &item);
         if (rc == 0 && memchr(item.data, ',', item.len) != NULL)
             rc = cm_fail(r->err, CM_EUSAGE, "%s:%d: a value in the list %.*s cannot hold a comma",
-                         r->config->name, line_of(&r->event), SHOWN, key);
+                         r->config->name, line_of(&r->event), shown(key), key);
         if (rc < 0)
             break;
         if (joined.len > 0)
@@ -316,10 +319,10 @@ static int fail_unknown(const cm_config_t *config, const cm_config_entry_t *entr
     free(keys);
     if (near != NULL)
         return cm_fail(err, CM_EUSAGE, "%s:%d: unknown key %.*s; did you mean %s?", config->name,
-                       entry->line, SHOWN, entry->key, near);
+                       entry->line, shown(entry->key), entry->key, near);
     return cm_fail(err, CM_EUSAGE,
                    "%s:%d: unknown key %.*s; `clickmill help --markdown` lists the known ones",
-                   config->name, entry->line, SHOWN, entry->key);
+                   config->name, entry->line, shown(entry->key), entry->key);
 }
 
 static int apply_entry(const cm_config_t *config, const cm_config_entry_t *entry,

@@ -23,9 +23,10 @@ enum { CM_INPUT_PATIENCE_MS = 250 };
 int cm_input_open(const char *path, cm_input_t **input, cm_err_t *err);
 
 /* Reads up to `cap` unpacked bytes. 1: `*got` bytes were read, 0 bytes when a pipe was silent for
- * CM_INPUT_PATIENCE_MS or a signal came; 0: the end; CM_EINPUT when the file cannot be read, is
- * truncated or corrupt (whatever could be unpacked before that has been handed out), and again on
- * every later call. */
+ * CM_INPUT_PATIENCE_MS, a signal came, or nothing could be unpacked yet; 0: the end; CM_EINPUT when
+ * the file cannot be read, is truncated or corrupt, and again on every later call. Whatever could
+ * be unpacked before that has been handed out, but of a corrupt zstd frame not always the last
+ * portion: its library does not say how much of it is good. */
 int cm_input_read(cm_input_t *input, void *buffer, size_t cap, size_t *got, cm_err_t *err);
 
 /* True when the bytes come as they lie in the file; known after the first read. */

@@ -32,8 +32,11 @@ static const unit_t sizes[] = {
     {NULL, 0},
 };
 
-/* As much of a wrong value as a sentence can bear. */
-enum { SHOWN = 80 };
+/* As much of a wrong value as a sentence can bear, in bytes. */
+static int shown(const char *text)
+{
+    return cm_utf8_head(cm_str(text), 80);
+}
 
 /* A decimal number without exponent at the start of `text`; `rest` is what follows it. */
 static bool parse_decimal(const char *text, double *value, const char **rest)
@@ -248,7 +251,7 @@ static int fail_value(const cm_option_t *option, const char *text, const char *w
 
     cm_buf_printf(&buf, "%s wants ", where);
     add_wanted(&buf, option);
-    cm_buf_printf(&buf, ", not \"%.*s\"", SHOWN, text);
+    cm_buf_printf(&buf, ", not \"%.*s\"", shown(text), text);
     if (option->type == CM_OPT_CHOICE)
         add_nearest_choice(&buf, option, text);
     cm_fail(err, CM_EUSAGE, "%s", buf.data);
@@ -412,10 +415,11 @@ static int fail_unknown(const parser_t *p, const char *name, cm_err_t *err)
     names[count] = NULL;
     const char *near = cm_nearest(negated ? name + 3 : name, names);
     if (near != NULL)
-        cm_fail(err, CM_EUSAGE, "unknown option --%.*s; did you mean --%s%s?", SHOWN, name,
+        cm_fail(err, CM_EUSAGE, "unknown option --%.*s; did you mean --%s%s?", shown(name), name,
                 negated ? "no-" : "", near);
     else
-        cm_fail(err, CM_EUSAGE, "unknown option --%.*s; --help lists the known ones", SHOWN, name);
+        cm_fail(err, CM_EUSAGE, "unknown option --%.*s; --help lists the known ones", shown(name),
+                name);
     free(names);
     return CM_EUSAGE;
 }
@@ -441,7 +445,7 @@ static int take_value(parser_t *p, const cm_option_t *option, const char *where,
         return cm_fail(err, CM_EUSAGE,
                        "%s wants a value (%s) before %.*s; a value that begins with a dash is "
                        "written --%s=VALUE",
-                       where, option->arg, SHOWN, p->argv[p->at], option->name);
+                       where, option->arg, shown(p->argv[p->at]), p->argv[p->at], option->name);
     return cm_fail(err, CM_EUSAGE, "%s wants a value (%s)", where, option->arg);
 }
 
@@ -495,7 +499,7 @@ static int parse_short(parser_t *p, const char *word, cm_err_t *err)
         const cm_option_t *option = find_letter(p, *c, &table);
         if (option == NULL)
             return cm_fail(err, CM_EUSAGE, "unknown option -%.*s; --help lists the known ones",
-                           SHOWN, c);
+                           shown(c), c);
         if (option->type != CM_OPT_FLAG) {
             const char *text = c + 1;
             if (*text == '\0')

@@ -159,6 +159,17 @@ bool cm_utf8_valid(const char *data, size_t len)
     return true;
 }
 
+int cm_utf8_head(cm_str_t text, int max)
+{
+    size_t len = (size_t)max;
+
+    if (text.len <= len)
+        return (int)text.len;
+    while (len > 0 && ((unsigned char)text.data[len] & 0xC0) == 0x80)
+        len--;
+    return (int)len;
+}
+
 static void die_no_memory(void)
 {
     static const char text[] = "clickmill: out of memory; give the process more\n";

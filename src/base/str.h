@@ -76,6 +76,9 @@ bool cm_str_to_i64(cm_str_t s, int64_t *value);
 /* True when the bytes are well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). */
 bool cm_utf8_valid(const char *data, size_t len);
 
+/* How many bytes of the text a sentence shows: `max` at most, and no half of a character. */
+int cm_utf8_head(cm_str_t text, int max);
+
 typedef struct cm_buf {
     char *data;
     size_t len;

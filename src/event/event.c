@@ -199,14 +199,12 @@ void cm_event_add_csv(cm_buf_t *buf, const cm_event_t *event)
     cm_buf_add_char(buf, '\n');
 }
 
-/* Bytes of the text to show in a sentence: `max` at most, whole characters only, none of a text
- * that is not UTF-8, because the sentence is kept as text. */
-static size_t shown_length(cm_str_t text, size_t max)
+/* Bytes of the text to show in a sentence; none of a text that is not UTF-8, because the sentence
+ * is kept as text. */
+static int shown_length(cm_str_t text, int max)
 {
-    size_t len = text.len < max ? text.len : max;
-    while (len > 0 && len < text.len && (text.data[len] & 0xC0) == 0x80)
-        len--;
-    return cm_utf8_valid(text.data, len) ? len : 0;
+    int len = cm_utf8_head(text, max);
+    return cm_utf8_valid(text.data, (size_t)len) ? len : 0;
 }
 
 int cm_timestamp_parse(cm_str_t text, int64_t *ms, cm_err_t *err)
@@ -215,5 +213,5 @@ int cm_timestamp_parse(cm_str_t text, int64_t *ms, cm_err_t *err)
         return 0;
     return cm_fail(err, CM_EREJECT,
                    "timestamp \"%.*s\" is neither an integer of milliseconds nor RFC 3339",
-                   (int)shown_length(text, 40), text.data);
+                   shown_length(text, 40), text.data);
 }

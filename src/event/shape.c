@@ -223,10 +223,13 @@ void cm_shape_learn(cm_shape_t *shape, cm_str_t line)
         }
         gap = at;
     } while (at < end);
-    shape->end_len = (unsigned char)(end - gap);
-    if (end - gap > CM_SHAPE_GAP || has_twin(shape)) {
+    /* Behind the last value only the closing brace: were there more fields, because a carriage
+     * return before a comma ended the loop, their values would be taken for punctuation. */
+    if (at >= end || *at != '}' || skip_space(at + 1, end) != end || end - gap > CM_SHAPE_GAP ||
+        has_twin(shape)) {
         shape->count = 0;
         return;
     }
+    shape->end_len = (unsigned char)(end - gap);
     memcpy(shape->end, gap, shape->end_len);
 }

@@ -222,7 +222,8 @@ static int next_stream(part_reader_t *reader, size_t want, stream_t *out)
     out->size = get_u32(reader->at + 1);
     size_t stored = get_u32(reader->at + 5);
     reader->at += STREAM_SIZE;
-    if (stored > (size_t)(reader->end - reader->at) || out->size > want)
+    /* Stored bytes are never more than the raw ones; so an empty column has none. */
+    if (stored > (size_t)(reader->end - reader->at) || out->size > want || stored > out->size)
         return corrupt(reader->err, "a column is longer than its block");
     const uint8_t *bytes = reader->at;
     reader->at += stored;

@@ -117,6 +117,20 @@ static void utf8_every_place(void **state)
     }
 }
 
+static void utf8_heads(void **state)
+{
+    (void)state;
+    assert_int_equal(cm_utf8_head(CM_STR("abc"), 5), 3);
+    assert_int_equal(cm_utf8_head(CM_STR("abc"), 3), 3);
+    assert_int_equal(cm_utf8_head(CM_STR("abc"), 2), 2);
+    assert_int_equal(cm_utf8_head(CM_STR("a\xC3\xB6"), 3), 3);
+    assert_int_equal(cm_utf8_head(CM_STR("a\xC3\xB6"), 2), 1);
+    assert_int_equal(cm_utf8_head(CM_STR("a\xF0\x9F\x98\x80z"), 5), 5);
+    assert_int_equal(cm_utf8_head(CM_STR("a\xF0\x9F\x98\x80z"), 4), 1);
+    assert_int_equal(cm_utf8_head(CM_STR("\xF0\x9F\x98\x80"), 3), 0);
+    assert_int_equal(cm_utf8_head(CM_STR(""), 0), 0);
+}
+
 static void integers(void **state)
 {
     static const struct {
@@ -313,9 +327,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(utf8_well_formed), cmocka_unit_test(utf8_malformed),
         cmocka_unit_test(utf8_exhaustive),  cmocka_unit_test(utf8_every_place),
-        cmocka_unit_test(integers),         cmocka_unit_test(comparing),
-        cmocka_unit_test(doubles),          cmocka_unit_test(json_quoting),
-        cmocka_unit_test(csv_quoting),      cmocka_unit_test(buffers),
+        cmocka_unit_test(utf8_heads),       cmocka_unit_test(integers),
+        cmocka_unit_test(comparing),        cmocka_unit_test(doubles),
+        cmocka_unit_test(json_quoting),     cmocka_unit_test(csv_quoting),
+        cmocka_unit_test(buffers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
