@@ -224,7 +224,8 @@ void cm_shape_learn(cm_shape_t *shape, cm_str_t line)
         gap = at;
     } while (at < end);
     shape->end_len = (unsigned char)(end - gap);
-    if (end - gap > CM_SHAPE_GAP || has_twin(shape)) {
+    /* White space of another kind may stand before the next field, which is no part of the end. */
+    if (at >= end || *at != '}' || end - gap > CM_SHAPE_GAP || has_twin(shape)) {
         shape->count = 0;
         return;
     }
