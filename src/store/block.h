@@ -25,8 +25,9 @@ enum { CM_BLOCK_EVENTS = 256 * 1024 };
 /* Makes room for `count` events, keeps the contents of the first columns->count. */
 void cm_columns_reserve(cm_columns_t *columns, uint32_t count);
 
-/* Appends the block's part to the empty buffer. `part` is one of CM_READ_HOT, _COLD, _KEYS; without
- * `compress` streams are as long as their widths say, for what is read again at once. */
+/* Appends the block's part, of one event at least, to the empty buffer. `part` is one of
+ * CM_READ_HOT, _COLD, _KEYS; without `compress` streams are as long as their widths say, for what
+ * is read again at once. */
 void cm_block_encode(const cm_columns_t *columns, unsigned part, bool compress, cm_buf_t *out);
 
 /* Decodes one part of a block of `count` events into the columns, after its checksum. `texts` is

@@ -72,7 +72,7 @@ void cm_builder_encode(cm_builder_t *builder)
         builder->all_keys_derived &= columns->keys[i].kind == CM_KEY_DERIVED;
     for (int part = 0; part < 3; part++) {
         cm_buf_clear(&builder->parts[part]);
-        if (!builder->answers_only || parts[part] != CM_READ_COLD)
+        if (columns->count > 0 && (!builder->answers_only || parts[part] != CM_READ_COLD))
             cm_block_encode(columns, parts[part], !builder->answers_only, &builder->parts[part]);
     }
 }

@@ -29,7 +29,8 @@ void cm_builder_add(cm_builder_t *builder, const cm_event_t *event);
 /* Turns ids into those of the store's dictionaries, adding texts that they do not have. */
 void cm_builder_resolve(cm_builder_t *builder, cm_dict_t store_dicts[CM_FIELD_COUNT]);
 
-/* Fills `parts` and `all_keys_derived` from the resolved columns. */
+/* Fills `parts` and `all_keys_derived` from the resolved columns; without events, which make no
+ * block, the parts are empty. */
 void cm_builder_encode(cm_builder_t *builder);
 
 /* Forgets the events, keeps the memory. */

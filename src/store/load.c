@@ -16,8 +16,7 @@ enum {
     ARENA_EVENTS = 1024, /* events between resets of the parser's arena */
 };
 
-/* What all threads share. Everything but `next` and `failed` is guarded by the lock, or constant.
- */
+/* What all threads share. Everything but `next` and `over` is guarded by the lock, or constant. */
 typedef struct load {
     const cm_load_options_t *options;
     const cm_load_target_t *target;
@@ -26,6 +25,7 @@ typedef struct load {
     int64_t region;
     uint64_t regions;
     atomic_uint_fast64_t next; /* region to take */
+    atomic_bool over;          /* a region cannot be had: none behind it is worth any work */
     pthread_mutex_t lock;
     pthread_cond_t turn;
     uint64_t resolved, appended; /* regions done so far, each in order */
@@ -89,12 +89,13 @@ static void take_line(worker_t *worker, cm_str_t line)
     cm_event_t event;
     cm_err_t why;
 
-    if (cm_line_blank(line))
-        return;
+    /* Before looking whether it is blank: what is at hand need not be the whole line. */
     if (line.len > CM_LINE_MAX) {
         reject(worker, (cm_str_t){line.data, CM_LINE_HEAD}, CM_LINE_TOO_LONG);
         return;
     }
+    if (cm_line_blank(line))
+        return;
     if (cm_json_parse_event(worker->json, line, &worker->arena, &event, &account->unknown_fields,
                             &why) < 0) {
         reject(worker, line, why.text);
@@ -157,17 +158,17 @@ static int read_region(worker_t *worker, int64_t from, int64_t to)
     if (first < from) {
         const char *newline = memchr(at, '\n', (size_t)(region_end - at));
         at = newline != NULL ? newline + 1 : region_end;
-    } else if (from == 0 && end - at >= 3 && memcmp(at, "\xEF\xBB\xBF", 3) == 0) {
-        at += 3; /* byte order mark */
     }
     while (at < region_end) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));
         const char *line_end = newline != NULL ? newline : end;
         take_line(worker, cm_line_trim_end((cm_str_t){at, (size_t)(line_end - at)}));
         worker->lines++;
-        worker->reached =
-            first + (newline != NULL ? newline + 1 - worker->buffer : at - worker->buffer);
-        at = newline != NULL ? newline + 1 : end;
+        const char *next = newline != NULL ? newline + 1 : end;
+        /* A line whose end is not at hand, because it is too long, is not left behind yet. */
+        bool whole = newline != NULL || last == load->size;
+        worker->reached = first + ((whole ? next : at) - worker->buffer);
+        at = next;
     }
     return 0;
 }
@@ -189,25 +190,26 @@ static void fail(load_t *load, int rc, const cm_err_t *err)
         *load->err = *err;
     }
     load->failed = true;
+    load->over = true;
     pthread_cond_broadcast(&load->turn);
 }
 
+/* True when the region's blocks are ready to be encoded. A region that cannot be read or resolved
+ * fails when it is its turn to be appended, behind what came before it. */
 static bool resolve_in_turn(worker_t *worker, uint64_t region)
 {
     load_t *load = worker->load;
-    cm_err_t err;
-    int rc = worker->rc;
 
     pthread_mutex_lock(&load->lock);
-    bool ours = wait_turn(load, &load->resolved, region);
-    for (size_t i = 0; ours && rc == 0 && i < worker->builder_count; i++)
-        rc = load->target->resolve(load->target->context, &worker->builders[i], &err);
-    /* A region that could not be read fails in its own turn, behind what came before it. */
-    if (ours && rc < 0 && worker->rc == 0)
-        fail(load, rc, &err);
+    bool ours = wait_turn(load, &load->resolved, region) && !load->over;
+    for (size_t i = 0; ours && worker->rc == 0 && i < worker->builder_count; i++)
+        worker->rc =
+            load->target->resolve(load->target->context, &worker->builders[i], &worker->err);
+    ours = ours && worker->rc == 0;
+    if (!ours)
+        load->over = true;
     load->resolved++;
     pthread_cond_broadcast(&load->turn);
-    ours = ours && !load->failed;
     pthread_mutex_unlock(&load->lock);
     return ours;
 }
@@ -245,7 +247,7 @@ static int append_region(worker_t *worker, uint64_t region, cm_err_t *err)
                             err);
     }
     load->lines += worker->lines;
-    if (rc == 0 && load->options->progress != NULL)
+    if (rc == 0 && load->size > 0 && load->options->progress != NULL)
         load->options->progress(load->options->progress_context,
                                 (uint64_t)(end < load->size ? end : load->size),
                                 (uint64_t)load->size);
@@ -276,7 +278,7 @@ static void append_in_turn(worker_t *worker, uint64_t region)
 
 static bool stopped(const load_t *load)
 {
-    return load->options->stop != NULL && atomic_load(load->options->stop);
+    return load->over || (load->options->stop != NULL && atomic_load(load->options->stop));
 }
 
 static void *run_worker(void *argument)
@@ -296,7 +298,7 @@ static void *run_worker(void *argument)
         next_builder(worker);
         worker->rc = read_region(worker, from, to);
         if (resolve_in_turn(worker, region)) {
-            for (size_t i = 0; worker->rc == 0 && i < worker->builder_count; i++)
+            for (size_t i = 0; i < worker->builder_count; i++)
                 cm_builder_encode(&worker->builders[i]);
         }
         append_in_turn(worker, region);
@@ -324,8 +326,7 @@ static void run_workers(load_t *load)
 
     if (threads <= 0)
         threads = (int)sysconf(_SC_NPROCESSORS_ONLN);
-    if (threads > THREADS_MAX)
-        threads = THREADS_MAX;
+    threads = threads < 1 ? 1 : threads > THREADS_MAX ? THREADS_MAX : threads;
     if ((uint64_t)threads > load->regions)
         threads = (int)load->regions;
     int started = 0;
@@ -346,12 +347,14 @@ static void run_workers(load_t *load)
     }
 }
 
-/* Counts the lines before the position, so that dead letters say the right one. */
+/* Counts the lines before the position, so that dead letters say the right one. A position that is
+ * not the start of a line is one of another file: this one is read from its beginning. */
 static int count_lines(load_t *load, cm_err_t *err)
 {
     enum { PIECE = 1024 * 1024 };
     char *buffer = cm_alloc(PIECE);
     int64_t at = 0;
+    char last = '\n';
     int rc = 0;
 
     while (rc == 0 && at < load->begin) {
@@ -365,10 +368,26 @@ static int count_lines(load_t *load, cm_err_t *err)
         for (const char *p = buffer; got > 0 && (p = memchr(p, '\n', (size_t)(buffer + got - p)));
              p++)
             load->lines++;
+        if (got > 0)
+            last = buffer[got - 1];
         at += got > 0 ? got : 0;
     }
     free(buffer);
+    if (last != '\n' && load->begin < load->size) {
+        load->begin = 0;
+        load->lines = 0;
+    }
     return rc;
+}
+
+/* Passes over a byte order mark. */
+static void skip_mark(load_t *load)
+{
+    char mark[3];
+
+    if (load->begin == 0 && pread(load->fd, mark, sizeof mark, 0) == sizeof mark &&
+        memcmp(mark, "\xEF\xBB\xBF", sizeof mark) == 0)
+        load->begin = sizeof mark;
 }
 
 int cm_load_jsonl(const cm_load_options_t *options, const cm_load_target_t *target, cm_err_t *err)
@@ -383,13 +402,17 @@ int cm_load_jsonl(const cm_load_options_t *options, const cm_load_target_t *targ
                      options->path, strerror(errno));
         goto done;
     }
-    load.begin = options->position < info.st_size ? options->position : 0;
-    load.reached = load.begin;
+    load.begin = options->position <= info.st_size ? options->position : 0;
     load.size = info.st_size;
     load.region = options->region > 0 ? (int64_t)options->region : CM_LOAD_REGION;
-    load.regions = (uint64_t)((load.size - load.begin + load.region - 1) / load.region);
     if ((rc = count_lines(&load, err)) < 0)
         goto done;
+    skip_mark(&load);
+    load.reached = load.begin;
+    load.regions = (uint64_t)((load.size - load.begin + load.region - 1) / load.region);
+    /* Where nothing is left to read, one region still says that the file is complete. */
+    if (load.regions == 0)
+        load.regions = 1;
     pthread_mutex_init(&load.lock, NULL);
     pthread_cond_init(&load.turn, NULL);
     run_workers(&load);

@@ -410,15 +410,44 @@ static void used_and_fresh(void **state)
     cm_buf_free(&b);
 }
 
+/* JSON's white space is more than blanks: what stands behind a line break inside the object is no
+ * constant end of the lines of this shape. */
+static void line_breaks_inside(void **state)
+{
+    static const char *const breaks[] = {"\r", "\n", " \r\n", ""};
+    parsed_t *parsed = *state;
+    char text[200];
+
+    for (size_t i = 0; i < sizeof breaks / sizeof breaks[0]; i++) {
+        cm_json_free(parsed->json);
+        parsed->json = cm_json_new();
+        for (int round = 0; round < 3; round++) {
+            snprintf(text, sizeof text, HEAD "%d%s,\"country\":\"Chile\",\"x\":1}", 5 + round,
+                     breaks[i]);
+            assert_ok(parse(parsed, cm_str(text)), parsed->err);
+            assert_int_equal(parsed->event.timestamp, 5 + round);
+            assert_true(cm_str_equal(parsed->event.country, CM_STR("Chile")));
+            assert_int_equal(parsed->unknown, 1);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(whole_event),    cmocka_unit_test(absent_null_empty),
-        cmocka_unit_test(times),          cmocka_unit_test(duplicate_keys),
-        cmocka_unit_test(unknown_fields), cmocka_unit_test(wrong_types),
-        cmocka_unit_test(malformed),      cmocka_unit_test(nul_and_surrogates),
-        cmocka_unit_test(deep_nesting),   cmocka_unit_test(cut_and_changed),
-        cmocka_unit_test(limits),         cmocka_unit_test(used_and_fresh),
+        cmocka_unit_test(whole_event),
+        cmocka_unit_test(absent_null_empty),
+        cmocka_unit_test(times),
+        cmocka_unit_test(duplicate_keys),
+        cmocka_unit_test(unknown_fields),
+        cmocka_unit_test(wrong_types),
+        cmocka_unit_test(malformed),
+        cmocka_unit_test(nul_and_surrogates),
+        cmocka_unit_test(deep_nesting),
+        cmocka_unit_test(cut_and_changed),
+        cmocka_unit_test(limits),
+        cmocka_unit_test(used_and_fresh),
+        cmocka_unit_test(line_breaks_inside),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
