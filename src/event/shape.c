@@ -223,13 +223,10 @@ void cm_shape_learn(cm_shape_t *shape, cm_str_t line)
         }
         gap = at;
     } while (at < end);
-        has_twin(shape)) {
-     * return before a comma ended the loop, their values would be taken for punctuation. */
     /* Behind the last value only the closing brace: were there more fields, because a carriage
-    /* White space of another kind may stand before the next field, which is no part of the end. */
-    if (at >= end || *at != '}' || end - gap > CM_SHAPE_GAP || has_twin(shape)) {
+     * return before a comma ended the loop, their values would be taken for punctuation. */
     if (at >= end || *at != '}' || skip_space(at + 1, end) != end || end - gap > CM_SHAPE_GAP ||
-    shape->end_len = (unsigned char)(end - gap);
+        has_twin(shape)) {
         shape->count = 0;
         return;
     }
