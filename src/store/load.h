@@ -25,7 +25,7 @@ typedef struct cm_load_target {
 typedef struct cm_load_options {
     const char *path;
     const char *source; /* identity for the positions; "" when they are not wanted */
-    int64_t position;   /* where to begin; the start of a line */
+    int64_t position;   /* where to begin; 0 is taken for one inside a line or behind the end */
     size_t region;      /* bytes of a region; 0: CM_LOAD_REGION */
     int threads;        /* 0: one per processor */
     const atomic_bool *stop;
