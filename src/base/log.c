@@ -9,17 +9,6 @@
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 
-bool cm_log_level_parse(const char *text, cm_level_t *level)
-{
-    for (int i = CM_LOG_ERROR; i <= CM_LOG_DEBUG; i++) {
-        if (strcmp(text, level_names[i]) == 0) {
-            *level = (cm_level_t)i;
-            return true;
-        }
-    }
-    return false;
-}
-
 void cm_log(const cm_log_t *log, cm_level_t level, const char *msg, const char *format, ...)
 {
     char pairs[1024], line[1400], when[CM_TIME_TEXT];

@@ -7,8 +7,6 @@
 
 #include "base/err.h"
 
-#include <stdbool.h>
-
 typedef enum cm_level {
     CM_LOG_ERROR,
     CM_LOG_WARN,
@@ -20,9 +18,6 @@ typedef struct cm_log {
     cm_level_t level; /* entries above it are dropped */
     int fd;           /* usually 2 */
 } cm_log_t;
-
-/* Parses error, warn, info or debug; false on anything else. */
-bool cm_log_level_parse(const char *text, cm_level_t *level);
 
 /* Writes one entry: `msg` is a fixed sentence, `format` gives its key=value pairs (NULL for none),
  * for example cm_log(log, CM_LOG_INFO, "block written", "first=%lld count=%d", ...). */

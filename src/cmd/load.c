@@ -14,7 +14,6 @@ enum {
 /* ---- plain JSONL: several threads ---- */
 
 typedef struct loading {
-    cm_app_t *app;
     const cm_load_into_t *into;
     cm_account_t *account;
     cm_account_t uncommitted;
@@ -71,8 +70,7 @@ static void show(void *context, uint64_t done, uint64_t total)
 static int load_jsonl(cm_app_t *app, const cm_load_into_t *into, const char *path,
                       const char *identity, int64_t position, cm_account_t *account)
 {
-    loading_t loading = {
-        .app = app, .into = into, .account = account, .committed_ns = cm_clock_ticks_ns()};
+    loading_t loading = {.into = into, .account = account, .committed_ns = cm_clock_ticks_ns()};
     const cm_load_options_t options = {.path = path,
                                        .source = identity,
                                        .position = position,

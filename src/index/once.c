@@ -4,11 +4,6 @@
 
 #include <stdlib.h>
 
-static int open_reader(void *context, cm_reader_t **reader, cm_err_t *err)
-{
-    return cm_store_reader(context, reader, err);
-}
-
 static int by_clicks(const void *a, const void *b)
 {
     const cm_answer_t *x = a, *y = b;
@@ -49,7 +44,7 @@ int cm_answers_once(cm_store_t *store, const cm_once_options_t *options, cm_answ
                                     .windows = 1u << CM_WINDOW_ALL,
                                     .memory = options->memory,
                                     .threads = options->threads,
-                                    .reader = open_reader,
+                                    .reader = cm_store_reader_of,
                                     .context = store};
     cm_mill_result_t result;
     cm_answer_t *answers = NULL;

@@ -3,11 +3,6 @@
 #include "index/embedded.h"
 #include "store/embedded.h"
 
-static int open_reader(void *context, cm_reader_t **reader, cm_err_t *err)
-{
-    return cm_store_reader(context, reader, err);
-}
-
 /* Mills and writes the windows of the mask, which all have the same coverage. */
 static int refresh_windows(cm_store_t *store, const cm_refresh_options_t *options, unsigned windows,
                            int64_t since, bool replace, cm_err_t *err)
@@ -18,7 +13,7 @@ static int refresh_windows(cm_store_t *store, const cm_refresh_options_t *option
                                     .memory = options->memory,
                                     .threads = options->threads,
                                     .stop = options->stop,
-                                    .reader = open_reader,
+                                    .reader = cm_store_reader_of,
                                     .context = store,
                                     .progress = options->progress,
                                     .progress_context = options->progress_context};

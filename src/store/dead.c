@@ -40,8 +40,3 @@ int cm_dead_each(const cm_database_t *database, int64_t id, int64_t limit, cm_de
     sqlite3_finalize(select);
     return rc;
 }
-
-int cm_dead_count(const cm_database_t *database, int64_t *count, cm_err_t *err)
-{
-    return cm_database_int(database, "SELECT count(*) FROM dead", 0, count, err);
-}

@@ -20,7 +20,4 @@ typedef int (*cm_dead_fn)(void *context, const cm_dead_letter_t *letter);
 int cm_dead_each(const cm_database_t *database, int64_t id, int64_t limit, cm_dead_fn take,
                  void *context, cm_err_t *err);
 
-/* How many there are. */
-int cm_dead_count(const cm_database_t *database, int64_t *count, cm_err_t *err);
-
 #endif

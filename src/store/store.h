@@ -102,6 +102,12 @@ static inline int cm_store_reader(cm_store_t *store, cm_reader_t **reader, cm_er
     return store->ops->reader(store, reader, err);
 }
 
+/* The same with the store as a callback's context. */
+static inline int cm_store_reader_of(void *store, cm_reader_t **reader, cm_err_t *err)
+{
+    return cm_store_reader(store, reader, err);
+}
+
 static inline int cm_reader_blocks(cm_reader_t *reader, const cm_block_ref_t **blocks,
                                    size_t *count, cm_err_t *err)
 {
