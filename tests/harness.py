@@ -35,8 +35,14 @@ class Skip(Exception):
 
 
 def slow(function):
-    """Marks a test that `make check` leaves out."""
+    """Marks a test that `make check` and the sanitizers' build leave out."""
     function.slow = True
+    return function
+
+
+def patient(function):
+    """Marks a test that mostly waits: only `make check`, which shall be quick, leaves it out."""
+    function.patient = True
     return function
 
 

@@ -5,7 +5,7 @@
 
 A PATTERN is a part of a test's name, or a shell pattern for the whole of it. All of it runs the unit
 tests, and once more the integration tests that are not slow, in a build with AddressSanitizer and
-UndefinedBehaviorSanitizer. --fast leaves out the slow tests and the sanitizers. CM_BUILD names
+UndefinedBehaviorSanitizer. --fast leaves out the slow and patient tests and the sanitizers. CM_BUILD names
 another build directory, CM_SHARED the directory of shared data (default ../shared).
 
 Prints one line a test; the last line is `N passed, N failed`. The exit status is 1 when a test
@@ -184,15 +184,16 @@ def main():
     def chosen(tests):
         return [(name, function) for name, function in tests if wanted(name)]
 
-    def fast(tests):
+    def without(tests, *marks):
         return [(name, function) for name, function in tests
-                if not getattr(function, "slow", False)]
+                if not any(getattr(function, mark, False) for mark in marks)]
 
     checks = chosen(style.tests())
     everything = list(goldens.tests()) + list(integration())
-    cases = chosen(fast(everything) if options.fast else everything)
+    cases = chosen(without(everything, "slow", "patient") if options.fast else everything)
     # All but the slow ones run under sanitizers as well.
-    sanitized = chosen(("sanitized/" + name, function) for name, function in fast(everything))
+    sanitized = chosen(("sanitized/" + name, function)
+                       for name, function in without(everything, "slow"))
     if options.list:
         for name, _ in checks + cases + ([] if options.fast else sanitized):
             print(name)

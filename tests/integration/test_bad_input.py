@@ -6,7 +6,7 @@ import os
 import resource
 import subprocess
 
-from harness import BUSY, CORRUPT, INPUT, IO, OK, USAGE, VERSION, Skip
+from harness import BUSY, CORRUPT, INPUT, IO, OK, USAGE, VERSION, Skip, patient
 from test_run import start
 
 GOOD = '{"user_id": "ann", "timestamp": %d, "url": "/a"}'
@@ -385,6 +385,7 @@ def test_data_directory_that_cannot_be(t):
     t.says(t.clickmill("import", "--data", "/proc/nowhere", "-", check=IO), "/proc/nowhere", "--data")
 
 
+@patient
 def test_data_directory_in_use(t):
     t.ingest(line())
     process, _ = start(t, "run", "--no-demo")

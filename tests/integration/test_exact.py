@@ -7,7 +7,7 @@ import random
 
 import oracle
 import traffic
-from harness import slow
+from harness import patient, slow
 
 
 def check_against_sql(t, count, seed):
@@ -60,6 +60,7 @@ def pieces(chance, made, count):
     return [made[a:b] for a, b in zip([0] + cuts, cuts + [len(made)])]
 
 
+@patient
 def test_any_order_any_repetition_any_pieces(t):
     chance = random.Random(21)
     made = traffic.events(22, 20000, users=600)

@@ -6,7 +6,7 @@ import random
 import signal
 import time
 
-from harness import OK, slow
+from harness import OK, patient, slow
 
 EVENTS = 1000000
 
@@ -157,6 +157,7 @@ def test_process_every_stops(t):
     t.equal(len(process.out.splitlines()), 1, "accounts: nothing new, nothing said")
 
 
+@patient
 def test_process_every_takes_what_others_write(t):
     """The data directory is free while it waits, and it waits while the directory is not."""
     t.ingest([{"user_id": "ann", "timestamp": 1000, "url": "/a"}])

@@ -12,7 +12,7 @@ import urllib.request
 
 import oracle
 import traffic
-from harness import BUSY, CORRUPT, IO, OK, USAGE
+from harness import BUSY, CORRUPT, IO, OK, USAGE, patient
 
 TRAFFIC = ("--rate", 20000, "--users", 2000, "--urls", 50, "--countries", 20, "--late", 5,
            "--repeat", 5, "--seed", 3)
@@ -248,6 +248,7 @@ def test_serve_before_there_is_a_store(t):
     process.stop(OK)
 
 
+@patient
 def test_two_runs_of_one_directory(t):
     process, _ = start(t, "run", "--no-demo")
     result = t.clickmill("run", "--listen", "127.0.0.1:%d" % free_port(), check=BUSY, timeout=20)
