@@ -5,8 +5,8 @@
 
 A PATTERN is a part of a test's name, or a shell pattern for the whole of it. All of it runs the unit
 tests, and once more the integration tests that are not slow, in a build with AddressSanitizer and
-UndefinedBehaviorSanitizer. --fast leaves out the slow and patient tests and the sanitizers. CM_BUILD names
-another build directory, CM_SHARED the directory of shared data (default ../shared).
+UndefinedBehaviorSanitizer. --fast leaves out the slow and patient tests and the sanitizers.
+CM_BUILD names another build directory, CM_SHARED the directory of shared data (default ../shared).
 
 Prints one line a test; the last line is `N passed, N failed`. The exit status is 1 when a test
 failed or none ran.
