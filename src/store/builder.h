@@ -23,8 +23,11 @@ typedef struct cm_builder {
 
 #define CM_BUILDER_INIT ((cm_builder_t){0})
 
-/* Adds an event, copying its texts. At most CM_BLOCK_EVENTS. */
-void cm_builder_add(cm_builder_t *builder, const cm_event_t *event);
+/* Events that are best added together. */
+enum { CM_BUILDER_GROUP = 32 };
+
+/* Adds `count` events, copying their texts. At most CM_BLOCK_EVENTS in all. */
+void cm_builder_add(cm_builder_t *builder, const cm_event_t *events, uint32_t count);
 
 /* Turns ids into those of the store's dictionaries, adding texts that they do not have. */
 void cm_builder_resolve(cm_builder_t *builder, cm_dict_t store_dicts[CM_FIELD_COUNT]);
