@@ -29,20 +29,38 @@ static const size_t text_at[CM_FIELD_COUNT] = {
     [CM_BROWSER] = offsetof(cm_event_t, browser), [CM_OS] = offsetof(cm_event_t, os),
     [CM_DEVICE] = offsetof(cm_event_t, device)};
 
+static inline cm_str_t text_of(const cm_event_t *event, int field)
+{
+    return *(const cm_str_t *)((const char *)event + text_at[field]);
+}
+
+/* The texts that are many. */
+static void add_texts(cm_dict_t *dict, const cm_event_t *events, uint32_t count, int field,
+                      uint32_t *ids)
+{
+    uint32_t hashes[CM_BUILDER_GROUP];
+    cm_str_t texts[CM_BUILDER_GROUP];
+
+    for (uint32_t i = 0; i < count; i++) {
+        texts[i] = text_of(&events[i], field);
+        hashes[i] = cm_dict_hash(texts[i]);
+    }
+    cm_dict_put_many(dict, texts, hashes, count, ids);
+}
+
 /* At most CM_BUILDER_GROUP. */
 static void add_group(cm_builder_t *builder, const cm_event_t *events, uint32_t count)
 {
     cm_columns_t *columns = &builder->columns;
-    uint32_t row = columns->count, hashes[CM_BUILDER_GROUP];
-    cm_str_t texts[CM_BUILDER_GROUP];
+    uint32_t row = columns->count;
     int fields = builder->answers_only ? CM_CITY : CM_FIELD_COUNT;
 
-    for (int field = 0; field < fields; field++) {
-        for (uint32_t i = 0; i < count; i++) {
-            texts[i] = *(const cm_str_t *)((const char *)&events[i] + text_at[field]);
-            hashes[i] = cm_dict_hash(texts[i]);
-        }
-        cm_dict_put_many(&builder->dicts[field], texts, hashes, count, columns->ids[field] + row);
+    add_texts(&builder->dicts[CM_USER], events, count, CM_USER, columns->ids[CM_USER] + row);
+    add_texts(&builder->dicts[CM_URL], events, count, CM_URL, columns->ids[CM_URL] + row);
+    for (int field = CM_COUNTRY; field < fields; field++) {
+        for (uint32_t i = 0; i < count; i++)
+            columns->ids[field][row + i] =
+                cm_dict_put_often(&builder->dicts[field], text_of(&events[i], field));
     }
     for (uint32_t i = 0; i < count; i++) {
         columns->time[row + i] = events[i].timestamp;

@@ -100,9 +100,50 @@ void cm_dict_put_many(cm_dict_t *dict, const cm_str_t *texts, const uint32_t *ha
             if (slot != 0 && slot >> 32 == hashes[i])
                 __builtin_prefetch(dict->entries[slot_id(slot)].text);
         }
-        for (uint32_t i = from; i < to; i++)
-            ids[i] = cm_dict_put_hashed(dict, texts[i], hashes[i]);
+        for (uint32_t i = from; i < to; i++) {
+            uint64_t slot = dict->slots[hashes[i] & dict->mask];
+            if (slot != 0 && slot >> 32 == hashes[i] &&
+                cm_str_equal(cm_dict_text(dict, slot_id(slot)), texts[i]))
+                ids[i] = slot_id(slot);
+            else
+                ids[i] = cm_dict_put_hashed(dict, texts[i], hashes[i]);
+        }
     }
+}
+
+/* The text of at most CM_DICT_SHORT_MAX bytes as three numbers. */
+static cm_dict_short_t shorten(cm_str_t text)
+{
+    cm_dict_short_t result = {.len = (uint32_t)text.len};
+
+    if (text.len >= 8) {
+        memcpy(&result.head, text.data, 8);
+        memcpy(&result.tail, text.data + text.len - 8, 8);
+    } else if (text.len >= 4) {
+        memcpy(&result.head, text.data, 4);
+        memcpy(&result.tail, text.data + text.len - 4, 4);
+    } else {
+        for (size_t i = 0; i < text.len; i++)
+            result.head = result.head << 8 | (uint8_t)text.data[i];
+    }
+    return result;
+}
+
+uint32_t cm_dict_put_often(cm_dict_t *dict, cm_str_t text)
+{
+    if (text.len > CM_DICT_SHORT_MAX)
+        return cm_dict_put(dict, text);
+    if (dict->shorts == NULL)
+        dict->shorts = cm_alloc_zero(CM_DICT_SHORTS, sizeof *dict->shorts);
+    cm_dict_short_t wanted = shorten(text);
+    uint64_t mixed = (wanted.head ^ wanted.tail << 1 ^ wanted.len) * UINT64_C(0x9E3779B97F4A7C15);
+    cm_dict_short_t *kept = &dict->shorts[mixed >> 57];
+    if (kept->head != wanted.head || kept->tail != wanted.tail || kept->len != wanted.len ||
+        kept->id == 0) {
+        *kept = wanted;
+        kept->id = cm_dict_put(dict, text) + 1;
+    }
+    return kept->id - 1;
 }
 
 bool cm_dict_find(const cm_dict_t *dict, cm_str_t text, uint32_t *id)
@@ -114,18 +155,26 @@ bool cm_dict_find(const cm_dict_t *dict, cm_str_t text, uint32_t *id)
     return found != 0;
 }
 
+static void forget_shorts(cm_dict_t *dict)
+{
+    if (dict->shorts != NULL)
+        memset(dict->shorts, 0, CM_DICT_SHORTS * sizeof *dict->shorts);
+}
+
 void cm_dict_truncate(cm_dict_t *dict, uint32_t count)
 {
     if (count >= dict->count)
         return;
     dict->count = count;
     rebuild_slots(dict, dict->mask + 1);
+    forget_shorts(dict);
 }
 
 void cm_dict_clear(cm_dict_t *dict)
 {
     dict->count = 0;
     cm_arena_reset(&dict->texts);
+    forget_shorts(dict);
     if (dict->slots != NULL)
         memset(dict->slots, 0, ((size_t)dict->mask + 1) * sizeof *dict->slots);
 }
@@ -134,6 +183,7 @@ void cm_dict_free(cm_dict_t *dict)
 {
     free(dict->entries);
     free(dict->slots);
+    free(dict->shorts);
     cm_arena_free(&dict->texts);
     *dict = CM_DICT_INIT;
 }
