@@ -117,8 +117,14 @@ void cm_builder_encode(cm_builder_t *builder)
     const cm_columns_t *columns = &builder->columns;
 
     builder->all_keys_derived = true;
-    for (uint32_t i = 0; i < columns->count; i++)
+    builder->time_min = INT64_MAX;
+    builder->time_max = INT64_MIN;
+    for (uint32_t i = 0; i < columns->count; i++) {
+        int64_t time = columns->time[i];
         builder->all_keys_derived &= columns->keys[i].kind == CM_KEY_DERIVED;
+        builder->time_min = time < builder->time_min ? time : builder->time_min;
+        builder->time_max = time > builder->time_max ? time : builder->time_max;
+    }
     for (int part = 0; part < 3; part++) {
         cm_buf_clear(&builder->parts[part]);
         if (columns->count > 0 && (!builder->answers_only || parts[part] != CM_READ_COLD))

@@ -17,6 +17,7 @@ typedef struct cm_builder {
     uint32_t global_cap[CM_FIELD_COUNT];
     cm_buf_t parts[3]; /* encoded: hot, cold, keys */
     bool all_keys_derived;
+    int64_t time_min, time_max;
     /* Set by who uses it, before events are added: */
     bool answers_only; /* leave city, browser, os and device out, and keep row keys as they come */
 } cm_builder_t;
@@ -32,8 +33,8 @@ void cm_builder_add(cm_builder_t *builder, const cm_event_t *events, uint32_t co
 /* Turns ids into those of the store's dictionaries, adding texts that they do not have. */
 void cm_builder_resolve(cm_builder_t *builder, cm_dict_t store_dicts[CM_FIELD_COUNT]);
 
-/* Fills `parts` and `all_keys_derived` from the resolved columns; without events, which make no
- * block, the parts are empty. */
+/* Fills `parts`, `all_keys_derived` and the times from the resolved columns; without events, which
+ * make no block, the parts are empty. */
 void cm_builder_encode(cm_builder_t *builder);
 
 /* Forgets the events, keeps the memory. */

@@ -59,8 +59,11 @@ int cm_memory_append(cm_store_t *store, cm_builder_t *builder, cm_err_t *err)
         free((char *)block.hot.data);
         return rc;
     }
-    self->refs[self->count] =
-        (cm_block_ref_t){self->events, builder->columns.count, builder->all_keys_derived};
+    self->refs[self->count] = (cm_block_ref_t){.first = self->events,
+                                               .count = builder->columns.count,
+                                               .all_keys_derived = builder->all_keys_derived,
+                                               .time_min = builder->time_min,
+                                               .time_max = builder->time_max};
     self->blocks[self->count++] = block;
     self->events += builder->columns.count;
     return 0;
