@@ -167,7 +167,7 @@ static int read_message(replay_t *replay, const char *path, cm_batch_t *batch)
         cm_batch_clear(batch);
         more = cm_source_next(source, batch, &replay->app->err);
     }
-    batch->source = (cm_str_t){NULL, 0};
+    batch->position_count = 0;
     batch->dead_count = 0; /* it is a dead letter already */
     if (more >= 0 && batch->count > 0)
         rc = cm_sink_put(&replay->store->sink, batch, &replay->app->err);

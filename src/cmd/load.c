@@ -51,7 +51,7 @@ static int append(void *context, cm_builder_t *builder, const cm_batch_t *rest, 
 
     int rc = into->embedded != NULL ? cm_embedded_append(into->embedded, builder, rest, err)
                                     : cm_memory_append(into->memory, builder, err);
-    if (rc < 0 || rest->source.data == NULL) /* not the last block of a region */
+    if (rc < 0 || rest->position_count == 0) /* not the last block of a region */
         return rc;
     cm_account_add(&loading->uncommitted, &rest->account);
     if (++loading->regions < COMMIT_REGIONS &&

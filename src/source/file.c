@@ -259,8 +259,8 @@ static int file_next(cm_source_t *source, cm_batch_t *batch, cm_err_t *err)
         if (rc < 0)
             break;
     }
-    batch->source = (cm_str_t){file->identity.data, file->identity.len};
-    batch->position = ended ? -1 : (int64_t)file->lines.offset;
+    cm_batch_mark(batch, (cm_str_t){file->identity.data, file->identity.len},
+                  ended ? -1 : (int64_t)file->lines.offset);
     return !ended;
 }
 

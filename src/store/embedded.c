@@ -136,16 +136,16 @@ static int put_dead(cm_embedded_t *self, const cm_dead_t *dead, cm_err_t *err)
     return cm_database_step(&self->database, insert, "writing a dead letter", err);
 }
 
-static int put_position(cm_embedded_t *self, const cm_batch_t *batch, cm_err_t *err)
+static int put_position(cm_embedded_t *self, const cm_position_t *at, cm_err_t *err)
 {
-    sqlite3_stmt *statement = batch->position < 0 ? self->drop_source : self->set_source;
+    sqlite3_stmt *statement = at->position < 0 ? self->drop_source : self->set_source;
 
     int rc = begin(self, err);
     if (rc < 0)
         return rc;
-    sqlite3_bind_text(statement, 1, batch->source.data, (int)batch->source.len, SQLITE_STATIC);
-    if (batch->position >= 0)
-        sqlite3_bind_int64(statement, 2, batch->position);
+    sqlite3_bind_text(statement, 1, at->source.data, (int)at->source.len, SQLITE_STATIC);
+    if (at->position >= 0)
+        sqlite3_bind_int64(statement, 2, at->position);
     return cm_database_step(&self->database, statement, "writing a source's position", err);
 }
 
@@ -157,15 +157,17 @@ static int give_up(cm_embedded_t *self, int rc)
     return rc;
 }
 
-/* Dead letters and position. */
+/* Dead letters and positions. */
 static int put_rest(cm_embedded_t *self, const cm_batch_t *batch, cm_err_t *err)
 {
     int rc = 0;
 
     for (size_t i = 0; i < batch->dead_count && rc == 0; i++)
         rc = put_dead(self, &batch->dead[i], err);
-    if (rc == 0 && batch->source.len > 0)
-        rc = put_position(self, batch, err);
+    for (size_t i = 0; i < batch->position_count && rc == 0; i++) {
+        if (batch->positions[i].source.len > 0)
+            rc = put_position(self, &batch->positions[i], err);
+    }
     return rc;
 }
 
