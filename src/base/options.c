@@ -181,8 +181,8 @@ static void store_pair(cm_option_map_t *map, cm_option_values_t *values, const c
     }
     char *name = own(values, cm_strdup(text));
     name[name_len] = '\0';
-    map->pairs[at] = (cm_option_pair_t){name, name + name_len + 1, own(values, cm_strdup(where)),
-                                        origin};
+    map->pairs[at] =
+        (cm_option_pair_t){name, name + name_len + 1, own(values, cm_strdup(where)), origin};
 }
 
 static void store_value(const cm_option_t *option, cm_option_values_t *values, value_t value,

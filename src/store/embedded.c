@@ -298,7 +298,7 @@ static int prepare_statements(cm_embedded_t *self, cm_err_t *err)
 int cm_embedded_open(const char *data_dir, const cm_clock_t *clock, cm_store_t **store,
                      cm_err_t *err)
 {
-    static const cm_sink_ops_t sink_ops = {embedded_put, embedded_commit, embedded_close};
+    static const cm_sink_ops_t sink_ops = {embedded_put, embedded_commit, embedded_close, NULL};
     static const cm_store_ops_t store_ops = {embedded_reader};
     cm_database_t database;
 
