@@ -13,7 +13,10 @@ enum {
     FIRST_MESSAGES = 64,               /* before their size is known */
     ASK_AGAIN_NS = 2000 * 1000 * 1000, /* between looks whether a broker is back */
     ASK_MS = 200,
-    LOOKUP_MS = 5000, /* for a partition's ends, when it is assigned */
+    LOOKUP_MS = 5000,             /* for a partition's ends, when it is assigned */
+    WAKE_BYTES = 8 * 1024 * 1024, /* of messages fetched ahead, below which fetching shall go on */
+    WAKE_NS = 10 * 1000 * 1000,
+    WAKE_MS = 100,
 };
 
 typedef struct kafka_source {
@@ -24,13 +27,15 @@ typedef struct kafka_source {
     rd_kafka_message_t *messages[CM_BATCH_EVENTS];
     rd_kafka_message_t **held; /* taken by keep_alive(), not yet handed out */
     size_t held_count;
-    size_t want; /* messages to ask for */
+    size_t want;    /* messages to ask for */
+    size_t average; /* bytes of a message of late */
     cm_json_t *json;
     cm_buf_t texts; /* the messages of the last batch, one behind the other */
     cm_parts_t parts;
     uint64_t batches;
     int64_t left;     /* of options.count */
     int64_t asked_ns; /* when a broker was last looked for */
+    int64_t woken_ns; /* when fetching was last set going */
     bool at_end;      /* auto.offset.reset: where to begin without a position */
     bool joined, paused, closing;
     rd_kafka_topic_partition_list_t *pending; /* a rebalance to be done by the next next() */
@@ -289,8 +294,9 @@ static void copy_texts(kafka_source_t *self, rd_kafka_message_t **messages, size
     }
     memset(self->texts.data + self->texts.len, 0, CM_JSON_PADDING);
     /* As many as fill a batch by number or by size next time. */
-    size_t average = count > 0 ? self->texts.len / count + 1 : BATCH_BYTES / FIRST_MESSAGES;
-    self->want = BATCH_BYTES / average;
+    if (self->texts.len > 0)
+        self->average = self->texts.len / count + 1;
+    self->want = BATCH_BYTES / self->average;
     self->want = self->want < 1 ? 1 : self->want > CM_BATCH_EVENTS ? CM_BATCH_EVENTS : self->want;
 }
 
@@ -317,6 +323,25 @@ static int take_messages(kafka_source_t *self, rd_kafka_message_t **messages, si
 }
 
 /* ---- the source ---- */
+
+/* librdkafka stops fetching when its queue is full, and before 2.2 it looks no more than once a
+ * second whether it is full still: unless something else is to be sent to the broker. So when what
+ * was fetched ahead runs low, the partitions' ends are asked for. */
+static void keep_fetching(kafka_source_t *self)
+{
+    int64_t now = cm_clock_ticks_ns();
+    size_t ahead = rd_kafka_queue_length(self->queue);
+
+    if (ahead * self->average > WAKE_BYTES || now - self->woken_ns < WAKE_NS ||
+        !cm_parts_behind(&self->parts, &self->client, ahead))
+        return;
+    rd_kafka_topic_partition_list_t *list = cm_parts_list(&self->parts, self->client.settings);
+    for (int i = 0; i < list->cnt; i++)
+        list->elems[i].offset = RD_KAFKA_OFFSET_END;
+    rd_kafka_offsets_for_times(self->client.rk, list, WAKE_MS);
+    rd_kafka_topic_partition_list_destroy(list);
+    self->woken_ns = cm_clock_ticks_ns();
+}
 
 /* Asks whether somebody answers again: a quiet topic would not tell. */
 static void look_for_broker(kafka_source_t *self)
@@ -379,6 +404,7 @@ static int kafka_next(cm_source_t *source, cm_batch_t *batch, cm_err_t *err)
     if (rc < 0)
         return rc;
     look_for_broker(self);
+    keep_fetching(self);
     return is_over(self) ? 0 : 1;
 }
 
@@ -422,15 +448,11 @@ size_t cm_kafka_source_lags(const cm_source_t *source, cm_kafka_lag_t *lags, siz
 
     for (size_t i = 0; i < self->parts.count; i++) {
         const cm_part_t *part = &self->parts.parts[i];
-        int64_t low, high;
         if (!part->ours)
             continue;
-        if (rd_kafka_get_watermark_offsets(self->client.rk, self->client.settings->topic,
-                                           part->partition, &low, &high) != 0 ||
-            high < part->end)
-            high = part->end;
         if (count < max)
-            lags[count] = (cm_kafka_lag_t){part->partition, part->next, high};
+            lags[count] =
+                (cm_kafka_lag_t){part->partition, part->next, cm_part_end(part, &self->client)};
         count++;
     }
     return count;
@@ -483,7 +505,8 @@ static int start(kafka_source_t *self, cm_err_t *err)
         {"group.id", settings->group},         {"enable.auto.commit", "false"},
         {"enable.auto.offset.store", "false"}, {"auto.offset.reset", "earliest"},
         {"enable.partition.eof", "true"},      {"queued.max.messages.kbytes", "16384"},
-        {"queued.min.messages", "50000"},      {"fetch.wait.max.ms", "100"},
+        {"queued.min.messages", "100000"},     {"fetch.message.max.bytes", "524288"},
+        {"fetch.max.bytes", "4194304"},        {"fetch.wait.max.ms", "100"},
         {"fetch.error.backoff.ms", "100"},     {NULL, NULL},
     };
     rd_kafka_conf_t *conf;
@@ -520,6 +543,7 @@ int cm_kafka_source_open(const cm_kafka_source_options_t *options, cm_source_t *
     self->options = *options;
     self->left = options->count;
     self->want = FIRST_MESSAGES;
+    self->average = BATCH_BYTES / FIRST_MESSAGES;
     self->json = cm_json_new();
     int rc = self->json != NULL ? start(self, err) : cm_fail_memory(err);
     if (rc == 0)

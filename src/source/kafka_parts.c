@@ -125,6 +125,28 @@ bool cm_parts_ended(const cm_parts_t *parts)
     return true;
 }
 
+int64_t cm_part_end(const cm_part_t *part, const cm_kafka_client_t *client)
+{
+    int64_t low, high;
+
+    if (rd_kafka_get_watermark_offsets(client->rk, client->settings->topic, part->partition, &low,
+                                       &high) != 0)
+        return part->end;
+    return high > part->end ? high : part->end;
+}
+
+bool cm_parts_behind(const cm_parts_t *parts, const cm_kafka_client_t *client, size_t ahead)
+{
+    int64_t lag = 0;
+
+    for (size_t i = 0; i < parts->count && lag <= (int64_t)ahead; i++) {
+        const cm_part_t *part = &parts->parts[i];
+        int64_t end = part->ours ? cm_part_end(part, client) : -1;
+        lag += end > part->next && part->next >= 0 ? end - part->next : 0;
+    }
+    return lag > (int64_t)ahead;
+}
+
 rd_kafka_topic_partition_list_t *cm_parts_list(const cm_parts_t *parts,
                                                const cm_kafka_settings_t *settings)
 {

@@ -63,6 +63,12 @@ void cm_parts_commit(cm_parts_t *parts, cm_kafka_client_t *client, bool in_backg
 /* True when all that we have are read as far as is asked for. */
 bool cm_parts_ended(const cm_parts_t *parts);
 
+/* How far the broker has last said that the partition goes; -1: not yet. */
+int64_t cm_part_end(const cm_part_t *part, const cm_kafka_client_t *client);
+
+/* True when there is more in the topic than the next `ahead` messages. */
+bool cm_parts_behind(const cm_parts_t *parts, const cm_kafka_client_t *client, size_t ahead);
+
 /* All that we have; the caller destroys it. */
 rd_kafka_topic_partition_list_t *cm_parts_list(const cm_parts_t *parts,
                                                const cm_kafka_settings_t *settings);
