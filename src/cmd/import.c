@@ -85,20 +85,6 @@ static int import_to_store(cm_app_t *app, const import_command_options_t *asked,
     return rc;
 }
 
-/* Visitors are hashed with the key of the data directory, so that they are the same users wherever
- * their events go. */
-static int read_visitor_key(cm_app_t *app, uint8_t key[CM_VISITOR_KEY])
-{
-    cm_store_t *store;
-
-    int rc = cm_embedded_open(app->global.data_dir, app->clock, &store, &app->err);
-    if (rc < 0)
-        return rc;
-    rc = cm_embedded_secret(store, key, &app->err);
-    cm_sink_close(&store->sink);
-    return rc;
-}
-
 static int import_to_kafka(cm_app_t *app, const import_command_options_t *asked, int argc,
                            char **argv, cm_account_t *account)
 {
@@ -106,7 +92,8 @@ static int import_to_kafka(cm_app_t *app, const import_command_options_t *asked,
     const cm_kafka_sink_options_t kafka = {.settings = &settings, .clock = app->clock};
     cm_load_into_t into = {.threads = (int)asked->threads};
 
-    int rc = read_visitor_key(app, into.visitor_key);
+    /* The key of the data directory, so that visitors are the same users wherever events go. */
+    int rc = cm_embedded_secret_of(app->global.data_dir, into.visitor_key, &app->err);
     if (rc == 0)
         rc = cm_kafka_sink_open(&kafka, &into.sink, &app->err);
     if (rc < 0)

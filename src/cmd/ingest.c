@@ -92,13 +92,16 @@ static int wait_for_dead(void *context, uint64_t retries, const char *reason)
 static int open_store(cm_ingest_t *self)
 {
     cm_app_t *app = self->app;
+    uint8_t secret[32];
 
     if (self->options->store == CM_STORE_CASSANDRA)
         return cm_fail(&app->err, CM_EUSAGE, "this build has no Cassandra; --store embedded");
     int rc = cm_embedded_open(app->global.data_dir, app->clock, &self->store, &app->err);
-    if (rc == 0)
-        self->sink = &self->store->sink;
-    return rc;
+    if (rc < 0)
+        return rc;
+    self->sink = &self->store->sink;
+    /* Made now, for an import into Kafka beside us that shall find it. */
+    return cm_embedded_secret(self->store, secret, &app->err);
 }
 
 /* Source and dead letters, with the store between: all that needs Kafka. */

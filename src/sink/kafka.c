@@ -4,8 +4,9 @@
 #include <stdlib.h>
 
 enum {
-    FULL_MS = 2,         /* between tries while the queue is full: it empties within some 100 ms */
-    FLUSH_MS = 100,      /* between looks at what has failed */
+    FULL_MS = 2,    /* between tries while the queue is full: it empties within some 100 ms */
+    FLUSH_MS = 100, /* between looks at what has failed */
+    CHUNK = 128,
     DEAD_PARTITIONS = 1, /* so that a dead letter's number is its offset */
 };
 
@@ -18,6 +19,7 @@ typedef struct kafka_sink {
     uint64_t put, failed; /* events */
     uint64_t dead_put, dead_failed;
     bool in_transaction;
+    int room;         /* messages that librdkafka keeps at most */
     char reason[200]; /* of the first failure */
 } kafka_sink_t;
 
@@ -36,8 +38,6 @@ static void note_failure(kafka_sink_t *self, bool dead, rd_kafka_resp_err_t code
         snprintf(self->reason, sizeof self->reason, "%s", rd_kafka_err2str(code));
 }
 
-/* Only failures are reported (delivery.report.only.error): a success is what is no longer in
- * librdkafka's queue. That saves an event's way back through it. */
 static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
 {
     kafka_sink_t *self = ((cm_kafka_client_t *)opaque)->owner;
@@ -112,21 +112,55 @@ static int take_refusal(kafka_sink_t *self, bool dead, rd_kafka_resp_err_t code)
     return 1;
 }
 
-static int put_event(kafka_sink_t *self, const cm_event_t *event)
+/* Gives the chunk's messages to librdkafka; of those that its queue has no room for, once more. */
+static int produce_chunk(kafka_sink_t *self, rd_kafka_message_t *messages, int count)
 {
     int rc = 0;
 
-    cm_buf_clear(&self->json);
-    cm_event_add_json(&self->json, event);
-    self->put++;
-    while (rc == 0) {
-        if (rd_kafka_produce(self->topic, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY,
-                             self->json.data, self->json.len, event->user_id.data,
-                             event->user_id.len, NULL) == 0)
+    while (count > 0) {
+        int taken = rd_kafka_produce_batch(self->topic, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY,
+                                           messages, count);
+        if (taken == count)
             return 0;
-        rc = take_refusal(self, false, rd_kafka_last_error());
+        int left = 0;
+        for (int i = 0; i < count; i++) {
+            if (messages[i].err == RD_KAFKA_RESP_ERR__QUEUE_FULL)
+                messages[left++] = messages[i];
+            else if (messages[i].err != 0)
+                note_failure(self, false, messages[i].err);
+        }
+        count = left;
+        if (count > 0 && (rc = wait_a_little(self, FULL_MS)) < 0)
+            return rc;
     }
-    return rc < 0 ? rc : 0;
+    return 0;
+}
+
+/* The JSON of a chunk stands in one buffer, which is filled first because it may move. */
+static int put_chunk(kafka_sink_t *self, const cm_event_t *events, int count)
+{
+    rd_kafka_message_t messages[CHUNK];
+    size_t ends[CHUNK];
+    int rc = 0;
+
+    cm_buf_clear(&self->json);
+    for (int i = 0; i < count; i++) {
+        cm_event_add_json(&self->json, &events[i]);
+        ends[i] = self->json.len;
+    }
+    memset(messages, 0, (size_t)count * sizeof *messages);
+    for (int i = 0; i < count; i++) {
+        size_t from = i > 0 ? ends[i - 1] : 0;
+        messages[i].payload = self->json.data + from;
+        messages[i].len = ends[i] - from;
+        messages[i].key = (void *)events[i].user_id.data;
+        messages[i].key_len = events[i].user_id.len;
+    }
+    /* Room for the whole chunk, so that a user's events stay in order. */
+    while (rc >= 0 && rd_kafka_outq_len(self->client.rk) > self->room - CHUNK)
+        rc = wait_a_little(self, FULL_MS);
+    self->put += (uint64_t)count;
+    return rc < 0 ? rc : produce_chunk(self, messages, count);
 }
 
 int cm_kafka_sink_put_raw(cm_sink_t *sink, const char *topic, cm_str_t key, cm_str_t value,
@@ -175,8 +209,11 @@ static int kafka_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
     int rc = batch->count > 0 || batch->dead_count > 0 ? begin(self, err) : 0;
     if (rc < 0)
         return rc;
-    for (size_t i = 0; i < batch->count && rc == 0; i++)
-        rc = put_event(self, &batch->events[i]);
+    for (size_t i = 0; i < batch->count && rc == 0; i += CHUNK) {
+        rc = put_chunk(self, batch->events + i,
+                       batch->count - i < CHUNK ? (int)(batch->count - i) : CHUNK);
+        rd_kafka_poll(self->client.rk, 0);
+    }
     if (rc < 0)
         return cm_fail(err, rc, "gave up waiting for Kafka at %s", self->client.settings->brokers);
     for (size_t i = 0; i < batch->dead_count && rc == 0; i++)
@@ -252,6 +289,19 @@ static void kafka_close(cm_sink_t *sink)
 
 /* ---- open ---- */
 
+/* As the user has it, perhaps. */
+static int queue_size(const rd_kafka_conf_t *conf)
+{
+    char text[32];
+    size_t size = sizeof text;
+    int64_t value;
+
+    if (rd_kafka_conf_get(conf, "queue.buffering.max.messages", text, &size) != RD_KAFKA_CONF_OK ||
+        !cm_str_to_i64(cm_str(text), &value) || value <= 2 * CHUNK)
+        return INT32_MAX; /* without a limit, or so small that librdkafka keeps to it alone */
+    return (int)value;
+}
+
 /* Memory: 64 MiB of messages at most wait in librdkafka. An event waits at most 20 ms for others to
  * be sent with it; under load batches are full sooner. */
 static int start(kafka_sink_t *self, cm_err_t *err)
@@ -265,7 +315,7 @@ static int start(kafka_sink_t *self, cm_err_t *err)
         {"linger.ms", options->dead_only ? "1" : "20"},
         {"queue.buffering.max.kbytes", "65536"},
         {"queue.buffering.max.messages", "100000"},
-        {"delivery.report.only.error", "true"},
+
         {"message.timeout.ms", options->patient               ? "0"
                                : options->transaction != NULL ? "30000"
                                                               : "120000"},
@@ -280,6 +330,7 @@ static int start(kafka_sink_t *self, cm_err_t *err)
     if (rc < 0)
         return rc;
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+    self->room = queue_size(conf);
     return cm_kafka_start(&self->client, RD_KAFKA_PRODUCER, conf, options->settings, self, err);
 }
 

@@ -356,10 +356,11 @@ int cm_embedded_position(cm_store_t *store, const char *source, int64_t *positio
     return rc;
 }
 
-static int read_secret(cm_embedded_t *self, uint8_t secret[32], bool *found, cm_err_t *err)
+static int read_secret(const cm_database_t *database, uint8_t secret[32], bool *found,
+                       cm_err_t *err)
 {
     sqlite3_stmt *select;
-    int rc = cm_database_prepare(&self->database, "SELECT value FROM secret WHERE name = 'visitor'",
+    int rc = cm_database_prepare(database, "SELECT value FROM secret WHERE name = 'visitor'",
                                  &select, err);
     if (rc < 0)
         return rc;
@@ -376,7 +377,7 @@ int cm_embedded_secret(cm_store_t *store, uint8_t secret[32], cm_err_t *err)
     sqlite3_stmt *insert;
     bool found;
 
-    int rc = read_secret(self, secret, &found, err);
+    int rc = read_secret(&self->database, secret, &found, err);
     if (rc < 0 || found)
         return rc;
     if (getrandom(secret, 32, 0) != 32)
@@ -388,6 +389,26 @@ int cm_embedded_secret(cm_store_t *store, uint8_t secret[32], cm_err_t *err)
     sqlite3_bind_blob(insert, 1, secret, 32, SQLITE_STATIC);
     rc = cm_database_step(&self->database, insert, "writing the visitors' key", err);
     sqlite3_finalize(insert);
+    return rc;
+}
+
+int cm_embedded_secret_of(const char *data_dir, uint8_t secret[32], cm_err_t *err)
+{
+    cm_database_t database;
+    cm_store_t *store;
+    bool found = false;
+
+    if (cm_database_open_read(data_dir, &database, err) == 0) {
+        int rc = read_secret(&database, secret, &found, err);
+        cm_database_close(&database);
+        if (rc < 0 || found)
+            return rc;
+    }
+    int rc = cm_embedded_open(data_dir, NULL, &store, err);
+    if (rc < 0)
+        return rc;
+    rc = cm_embedded_secret(store, secret, err);
+    cm_sink_close(&store->sink);
     return rc;
 }
 
