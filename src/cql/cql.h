@@ -153,7 +153,7 @@ typedef struct cm_cql_options {
     int max_in_flight; /* accepted and not answered, in all; default 16384 */
     cm_cql_consistency_t consistency; /* default CM_CQL_LOCAL_QUORUM */
     int connect_timeout_ms;           /* TCP, TLS and log-in together; default 5000 */
-    int request_timeout_ms;   /* until a request's answer, retries included; default 12000 */
+    int request_timeout_ms;   /* of one attempt, a wait for a node included; default 12000 */
     int heartbeat_ms;         /* silence after which a connection is probed; default 15000 */
     int heartbeat_timeout_ms; /* silence after the probe that ends it; default 5000 */
     int max_retries;          /* of an idempotent request; default 5, -1 for none */
@@ -167,7 +167,7 @@ typedef struct cm_cql_options {
     uint64_t seed;            /* of the jitter; 0: from the clock */
     const cm_log_t *log;      /* NULL: silent; must outlive the session */
     const char *application;  /* name and version that the server shows (STARTUP DRIVER_NAME, */
-    const char *application_version; /* DRIVER_VERSION); default "clickmill-cql" and its version */
+    const char *application_version; /* DRIVER_VERSION); default "cm_cql" and its version */
 } cm_cql_options_t;
 
 /* ---- session ---- */
