@@ -5,7 +5,7 @@
 SOURCES = $(shell find src tests -name '*.[ch]' -o -name '*.cc')
 
 help: ## show this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 19
 
 setup: ## install what is missing (Debian packages, npm packages)
 	@scripts/setup.sh
@@ -46,11 +46,11 @@ STACK_CHOICES = $(if $(KAFKA),--kafka $(KAFKA)) $(if $(STACK),--profile $(STACK)
     $(if $(ELASTICSEARCH),--elasticsearch $(ELASTICSEARCH)) \
     $(if $(CASSANDRA_HEAP),--heap $(CASSANDRA_HEAP)) $(if $(PORT_OFFSET),--port-base $(PORT_OFFSET))
 
-stack-up: ## start real engines here: make stack-up [ENGINES="kafka cassandra"] [KAFKA=4.3] [STACK=secure]
+stack-up: ## start real engines: make stack-up [ENGINES="kafka spark"] [KAFKA=4.3] [STACK=secure]
 	@scripts/setup.sh stack
 	@$(STACK_PY) up $(STACK_CHOICES) $(ENGINES)
 
-stack-down: ## stop the engines that were started here, or those of ENGINES="..."
+stack-down: ## stop the engines that were started here
 	@$(STACK_PY) down $(ENGINES)
 
 stack-status: ## versions, ports, pids and memory of the engines that were started here

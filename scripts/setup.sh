@@ -20,7 +20,7 @@ listed() {
 # True when JAVA_HOME or PATH leads to a whole JDK 17, the one release that all engines run on.
 # stack/cache.py looks in the same places.
 java_is_there() {
-    for java in "${JAVA_HOME:-}/bin/java" "$(command -v java)"; do
+    for java in "${JAVA_HOME:-/none}/bin/java" "$(command -v java)"; do
         [ -x "$java" ] || continue
         case $("$java" -version 2>&1) in
         *'version "17'*) ;;
