@@ -41,6 +41,8 @@ def parser():
                       help="7.17, 8.19 or opensearch-2.19 (7.17)")
     made.add_argument("--heap", type=int, default=1024, metavar="MB",
                       help="Cassandra's heap in megabytes (1024)")
+    made.add_argument("--client-certificates", action="store_true",
+                      help="secure Kafka and Cassandra want one of each client")
     made.add_argument("--timeout", type=int, default=180, metavar="S",
                       help="seconds that an engine may take to answer (180)")
     made.add_argument("--json", action="store_true", help="prints JSON")
@@ -118,7 +120,8 @@ def main(arguments):
     options = parser().parse_intermixed_args(arguments)
     try:
         stack = Stack(options.dir, options.port_base, options.profile, options.kafka,
-                      options.elasticsearch, options.heap, options.timeout)
+                      options.elasticsearch, options.heap,
+                      options.client_certificates, options.timeout)
         return act(stack, options)
     except Trouble as trouble:
         print("stack: %s" % trouble, file=sys.stderr)

@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 
-from . import cache, engines, kafka_wire, process
+from . import cache, engines, kafka_wire, process, secrets
 from .engine import NotYet
 from .trouble import MemoryShort, Misuse, PortTaken, Trouble
 
@@ -36,24 +36,44 @@ class Place:
             self._java = cache.java_home()
         return self._java
 
+    # ---- the secure profile
+
+    @property
+    def tls(self):
+        """The folder of the certificates."""
+        return os.path.join(self.directory, "tls")
+
+    def secrets(self):
+        return secrets.load(self.directory)
+
+    def certificates(self):
+        secrets.certificates(self.directory, self.java())
+
+    def context(self, certificate=False):
+        """The ssl.SSLContext of a client."""
+        return secrets.context(self.directory, certificate)
+
 
 class Stack:
     """Engines in `directory` (default build/stack). `offset` moves every port, `profile` is plain
     or secure, `kafka` 3.9 (with ZooKeeper) or 4.3 (KRaft), `elasticsearch` 7.17, 8.19 or
-    opensearch-2.19, `heap` the megabytes of Cassandra's heap. `say` gets the progress, a line each.
+    opensearch-2.19, `heap` the megabytes of Cassandra's heap, `client_certificates` whether Kafka and
+    Cassandra ask for them in the secure profile. `say` gets the progress, a line each.
 
     Not for several threads at once; two processes that change one directory take turns.
     """
 
     def __init__(self, directory=None, offset=0, profile="plain", kafka="3.9",
-                 elasticsearch="7.17", heap=1024, timeout=180, say=tell):
+                 elasticsearch="7.17", heap=1024, client_certificates=False,
+                 timeout=180, say=tell):
         if profile not in PROFILES:
             raise Misuse("unknown profile %s; it is plain or secure (STACK=secure)" % profile)
         self.place = Place(directory or os.path.join(ROOT, "build", "stack"), say)
         self.say = say
         self.timeout = timeout
         self.choice = {"profile": profile, "offset": offset, "kafka": kafka,
-                       "elasticsearch": elasticsearch, "heap": heap}
+                       "elasticsearch": elasticsearch, "heap": heap,
+                       "client_certificates": client_certificates and profile == "secure"}
         self._children = []
         for name in engines.NAMES:
             self.engine(name).version()  # complains about a version that there is not
@@ -68,7 +88,9 @@ class Stack:
         state = self.engine(name).state()
         if state is None:
             return None
-        return self.engine(name, {key: state[key] for key in self.choice})
+        # One that an older stack.py started may lack a choice that there was not yet.
+        return self.engine(name, {key: state.get(key, value)
+                                  for key, value in self.choice.items()})
 
     def existing(self, name):
         engine = self.recorded(name)
@@ -105,12 +127,13 @@ class Stack:
         with self.lock():
             wanted = [self.engine(name) for name in self.order(names)]
             new = [engine for engine in wanted if not self.runs(engine)]
-            if new:
-                self.check_ports(new)
-                self.check_memory(new)
-                for engine in new:
-                    engine.fetch()
-                self.launch(new)
+            self.check_ports(new)
+            self.check_memory(new)
+            for engine in new:
+                engine.fetch()
+            # One whose start was interrupted runs and does not answer yet.
+            self.launch(new, [engine for engine in wanted if engine not in new
+                              and self.condition(engine, engine.state()) != "answers"])
             return [self.describe(engine) for engine in wanted]
 
     def runs(self, engine):
@@ -121,11 +144,9 @@ class Stack:
         if old.variant() != engine.variant():
             raise Misuse("%s runs as %s, and %s is wanted: run make stack-down first (its data "
                          "are kept)" % (engine.name, old.variant(), engine.variant()))
-        shown = self.describe(old)
-        if shown["state"] != "answers":
-            raise Trouble("%s runs but %s: look into %s, or make stack-down and try again"
-                          % (engine.name, {"paused": "is paused"}.get(
-                              shown["state"], "does not answer"), old.log))
+        if self.condition(old, old.state()) == "paused":
+            raise Trouble("%s is paused: run stack/stack.py resume %s first"
+                          % (engine.name, engine.name))
         self.say("%s %s already runs (pid %s, port %d)" % (
             engine.name, old.version(), pids(old.running()), old.port()))
         return True
@@ -153,9 +174,11 @@ class Stack:
                     " and ".join(engine.name for engine in new), need, have // MEGABYTE,
                     min(new, key=lambda engine: engine.memory).name))
 
-    def launch(self, new):
-        """Starts engines, each as soon as those that it needs answer."""
-        waiting, starting = list(new), {}
+    def launch(self, new, begun=()):
+        """Starts engines, each as soon as those that it needs answer; waits for those too that
+        were begun before."""
+        waiting = list(new)
+        starting = {engine: self.watch(engine.running()) for engine in begun}
         while waiting or starting:
             names = {engine.name for engine in waiting} | {
                 engine.name for engine in starting}
@@ -163,14 +186,16 @@ class Stack:
                 if not names & set(engine.needs(engine.choice)):
                     waiting.remove(engine)
                     starting[engine] = self.spawn(engine)
-            for engine, begun in list(starting.items()):
-                if self.answered(engine, begun):
+            for engine, watched in list(starting.items()):
+                if self.answered(engine, watched):
                     del starting[engine]
             time.sleep(0.1)
 
     def spawn(self, engine):
-        """Starts the processes of an engine; returns what is remembered while it starts."""
+        """Starts the processes of an engine; returns what `answered` wants."""
         engine.folders()
+        if engine.secure:
+            self.place.certificates()
         engine.prepare()
         entries = []
         for role, argv, extra in engine.commands():
@@ -185,6 +210,11 @@ class Stack:
         self.say("%s %s starts (pid %s, port %d, log %s)" % (
             engine.name, engine.version(), pids(entries), engine.port(),
             os.path.relpath(engine.log)))
+        return self.watch(entries)
+
+    @staticmethod
+    def watch(entries):
+        """What is remembered of an engine while it starts."""
         now = time.monotonic()
         return {"entries": entries, "since": now, "told": now}
 
@@ -196,7 +226,6 @@ class Stack:
         try:
             if not gone:
                 engine.probe()
-                engine.settle()
                 self.say("%s answers after %.1f s" % (engine.name, waited))
                 return True
             reason = "%s ended" % gone[0]["role"]
@@ -326,6 +355,7 @@ class Stack:
             try:
                 connection.create_topic(name, partitions, 1, configuration)
                 self.until_led(connection, name, partitions)
+                self.offsets(connection, name, range(partitions), -1)
             except kafka_wire.KafkaError as error:
                 raise Misuse("the topic %s cannot be made: %s" % (name, error)) from None
 
@@ -341,6 +371,18 @@ class Stack:
                 raise Trouble("the partitions of the topic %s have no leader" % name)
             time.sleep(0.05)
 
+    @staticmethod
+    def offsets(connection, name, parts, moment):
+        """Offsets; the broker may hear later than others that it leads a new partition."""
+        until = time.monotonic() + 20
+        while True:
+            try:
+                return connection.offsets(name, parts, moment)
+            except kafka_wire.KafkaError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.05)
+
     def topic_describe(self, name):
         """{"topic": name, "partitions": [{partition, leader, replicas, isr, begin, end}]}"""
         with self.existing("kafka").connect() as connection:
@@ -350,13 +392,21 @@ class Stack:
                              == kafka_wire.NO_SUCH_TOPIC else "the topic %s: Kafka's error %d"
                              % (name, topic["error"]))
             parts = topic["partitions"]
-            begins, ends = (connection.offsets(name, parts, moment) for moment in (-2, -1))
+            begins, ends = (self.offsets(connection, name, parts, moment) for moment in (-2, -1))
             return {"topic": name, "partitions": [
                 {"partition": index, "leader": part["leader"], "replicas": part["replicas"],
                  "isr": part["isr"], "begin": begins[index], "end": ends[index]}
                 for index, part in parts.items()]}
 
     # ---- what clients need to know
+
+    def secrets(self):
+        """User names and passwords of the secure profile, as in secrets.env."""
+        return self.place.secrets()
+
+    def tls(self, name):
+        """The path of a file of the secure profile: ca.pem, client.pem, foreign-ca.pem..."""
+        return os.path.join(self.place.tls, name)
 
     def port(self, name):
         """The port for clients of an engine."""

@@ -88,11 +88,11 @@ class Connection:
         raw = statement.encode()
         body = self.ask(QUERY, struct.pack(">i", len(raw)) + raw + struct.pack(">HB", ONE, 0),
                         RESULT)
-        kind, flags, columns = struct.unpack_from(">iii", body)
-        return rows(body, flags, columns) if kind == ROWS else []
+        return rows(body) if struct.unpack_from(">i", body)[0] == ROWS else []
 
 
-def rows(body, flags, columns):
+def rows(body):
+    flags, columns = struct.unpack_from(">ii", body, 4)
     at = 12
     if flags & 1:  # keyspace and table once for all columns
         for _ in range(2):

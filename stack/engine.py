@@ -6,36 +6,16 @@ user chose: version, profile and offset of the ports.
 
 import json
 import os
-import re
 
 from . import process
+from .files import fill, template, write
 from .trouble import Trouble
 
-TEMPLATES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "templates")
-PLACE = re.compile(r"@[a-z_]+@")
 HOST = "127.0.0.1"
 
 
 class NotYet(Exception):
     """The engine does not answer yet; the text says how it shows."""
-
-
-def fill(text, values):
-    """The template with every @name@ filled in; a name without a value is a mistake of ours."""
-    return PLACE.sub(lambda found: str(values[found.group()[1:-1]]), text)
-
-
-def template(name):
-    with open(os.path.join(TEMPLATES, name), encoding="utf-8") as file:
-        return file.read()
-
-
-def write(path, text, mode=0o644):
-    """Writes a file at once or not at all."""
-    with open(os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w",
-              encoding="utf-8") as file:
-        file.write(text)
-    os.replace(path + ".new", path)
 
 
 class Engine:
@@ -67,8 +47,10 @@ class Engine:
     def variant(self):
         """Version, profile and ports in words; engines that differ in it do not replace another."""
         offset = self.choice["offset"]
-        return "%s (%s%s)" % (self.version(), self.choice["profile"],
-                              ", ports +%d" % offset if offset else "")
+        return "%s (%s%s%s)" % (
+            self.version(), self.choice["profile"],
+            ", client certificates" if self.choice["client_certificates"] else "",
+            ", ports +%d" % offset if offset else "")
 
     def fetch(self):
         """Downloads what is not there yet."""
@@ -85,9 +67,6 @@ class Engine:
     def probe(self):
         """Returns when the engine answers, raises NotYet, OSError or Trouble otherwise."""
         raise NotImplementedError
-
-    def settle(self):
-        """What remains to be done when it answers for the first time."""
 
     # ---- places
 
@@ -115,8 +94,10 @@ class Engine:
 
     def configure(self, source, target, extra="", **values):
         """Writes conf/`target` from a template; `extra` is put behind it."""
-        known = {"host": HOST, "conf": self.conf, "data": self.data, "log": self.log,
+        known = {"host": HOST, "conf": self.conf, "data": self.data, "tls": self.place.tls,
                  **{use + "_port": port for use, port in self.ports.items()}, **values}
+        if self.secure:
+            known.update({name.lower(): value for name, value in self.place.secrets().items()})
         text = fill(template(os.path.join(self.template_folder(), source)) + extra, known)
         # What is written may hold a password.
         write(os.path.join(self.conf, target), text, 0o600)
@@ -127,6 +108,10 @@ class Engine:
     def port(self):
         """The port that clients use: the first."""
         return next(iter(self.ports.values()))
+
+    def context(self):
+        """The ssl.SSLContext of a client, None in the plain profile."""
+        return (self.place.context(self.choice["client_certificates"]) if self.secure else None)
 
     # ---- state
 

@@ -1,11 +1,11 @@
 """The engines by name, in the order in which they are listed."""
 
 from ..trouble import Misuse
-from .cassandra import Cassandra
+from .cassandra import Cassandra, Cosmos
 from .kafka import Kafka
 from .zookeeper import ZooKeeper
 
-ENGINES = {engine.name: engine for engine in (ZooKeeper, Kafka, Cassandra)}
+ENGINES = {engine.name: engine for engine in (ZooKeeper, Kafka, Cassandra, Cosmos)}
 NAMES = tuple(ENGINES)
 
 

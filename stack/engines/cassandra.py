@@ -4,7 +4,8 @@ import glob
 import os
 
 from .. import cache, cql_wire
-from ..engine import HOST, Engine, NotYet, fill, template
+from ..engine import HOST, Engine, NotYet
+from ..files import fill, template
 
 VERSION = "5.0.9"
 MAIN = "org.apache.cassandra.service.CassandraDaemon"
@@ -35,7 +36,9 @@ class Cassandra(Engine):
     def prepare(self):
         self.configure("jvm.options", "jvm.options")
         self.configure("logback.xml", "logback.xml")
-        self.configure("cassandra.yaml", "cassandra.yaml", template("cassandra/plain.yaml"))
+        self.configure("cassandra.yaml", "cassandra.yaml",
+                       template("cassandra/%s.yaml" % self.choice["profile"]),
+                       client_certificates=str(self.choice["client_certificates"]).lower())
 
     def commands(self):
         libraries = self.fetch()
@@ -60,12 +63,40 @@ class Cassandra(Engine):
 
     # ---- asking
 
-    def connect(self):
-        return cql_wire.Connection(HOST, self.port())
+    def login(self):
+        """(user name, password) of a client."""
+        known = self.place.secrets()
+        return known["CASSANDRA_USERNAME"], known["CASSANDRA_PASSWORD"]
+
+    def connect(self, login=None):
+        return cql_wire.Connection(HOST, self.port(), 2, self.context(),
+                                   (login or self.login()) if self.secure else None)
 
     def probe(self):
         try:
             with self.connect() as connection:
                 connection.query("SELECT release_version FROM system.local")
         except cql_wire.CqlError as error:
+            if self.secure and error.code == cql_wire.BAD_CREDENTIALS:
+                self.replace_default_password()
             raise NotYet(str(error)) from None
+
+    def replace_default_password(self):
+        """The superuser that Cassandra makes has a password that everybody knows."""
+        user, password = self.login()
+        try:
+            with self.connect((user, "cassandra")) as connection:
+                connection.query("ALTER ROLE %s WITH PASSWORD = '%s'" % (user, password))
+        except cql_wire.CqlError as error:
+            raise NotYet(str(error)) from None
+
+
+class Cosmos(Cassandra):
+    """A Cassandra that clients reach as Azure Cosmos DB's Cassandra interface: on its port, with
+    TLS and a password only, whatever the profile of the others."""
+
+    name = "cosmos"
+    default_ports = {"client": 10350, "storage": 7010}
+
+    def __init__(self, place, choice):
+        super().__init__(place, {**choice, "profile": "secure", "heap": 512})

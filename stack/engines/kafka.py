@@ -4,10 +4,12 @@ import os
 import time
 
 from .. import cache, kafka_wire
-from ..engine import HOST, Engine, NotYet, fill, template
+from ..engine import HOST, Engine, NotYet
+from ..files import fill, template, write
 from ..trouble import Misuse, Trouble
 from .zookeeper import ZooKeeper
 
+SCRAM = "SCRAM-SHA-512"
 VERSIONS = {"3.9": "3.9.2", "4.3": "4.3.1"}
 
 
@@ -45,15 +47,31 @@ class Kafka(Engine):
     def prepare(self):
         self.configure("log4j2.properties" if self.kraft else "log4j.properties",
                        "log4j.properties")
+        if self.secure:
+            self.configure("jaas.conf", "jaas.conf")
+            self.configure("zookeeper-client.properties", "zookeeper-client.properties")
+        base = template("kafka/broker.properties") + (
+            template("kafka/tls.properties") if self.secure else "")
         source = "%s-%s.properties" % ("kraft" if self.kraft else "zookeeper",
                                        self.choice["profile"])
-        self.configure(source, "server.properties", template("kafka/broker.properties"),
-                       version=self.version(),
+        self.configure(source, "server.properties", base, version=self.version(),
+                       plain_login=self.plain_login(),
+                       client_auth="required" if self.choice["client_certificates"] else "none",
                        zookeeper_port=ZooKeeper(self.place, self.choice).port())
         if self.kraft:
             self.format()
         else:
             self.wait_until_forgotten()
+            if self.secure:
+                self.make_user()
+
+    def plain_login(self):
+        """What a listener needs for PLAIN: its own login, and the users with their passwords."""
+        if not self.secure:
+            return ""
+        _, user, password = self.login()
+        return ('org.apache.kafka.common.security.plain.PlainLoginModule required username="%s" '
+                'password="%s" user_%s="%s";' % (user, password, user, password))
 
     def java(self, *arguments):
         logging = "-Dlog4j2.configurationFile=" if self.kraft else "-Dlog4j.configuration=file:"
@@ -61,6 +79,8 @@ class Kafka(Engine):
                 "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20",
                 "-XX:InitiatingHeapOccupancyPercent=35",
                 logging + os.path.join(self.conf, "log4j.properties"),
+                *(["-Djava.security.auth.login.config=" + os.path.join(self.conf, "jaas.conf")]
+                  if self.secure and not self.kraft else []),
                 "-cp", os.path.join(self.fetch(), "*"), *arguments]
 
     def format(self):
@@ -69,9 +89,26 @@ class Kafka(Engine):
             return
         cluster = cache.run(self.java("kafka.tools.StorageTool", "random-uuid"),
                             "naming the cluster").split()[-1]
+        users = []
+        if self.secure:
+            users = ["--add-scram", "%s=[name=%s,password=%s]" % (SCRAM, *self.login()[1:])]
         cache.run(self.java("kafka.tools.StorageTool", "format", "-t", cluster, "-c",
-                            os.path.join(self.conf, "server.properties")),
+                            os.path.join(self.conf, "server.properties"), *users),
                   "formatting Kafka's data folder")
+
+    def make_user(self):
+        """The broker itself logs in with SCRAM, so its user must be in ZooKeeper before it."""
+        mark = os.path.join(self.data, "user-made")
+        if os.path.exists(mark):
+            return
+        _, user, password = self.login()
+        zookeeper = "%s:%d" % (HOST, ZooKeeper(self.place, self.choice).port())
+        cache.run(self.java(
+            "kafka.admin.ConfigCommand", "--zookeeper", zookeeper, "--zk-tls-config-file",
+            os.path.join(self.conf, "zookeeper-client.properties"), "--alter", "--entity-type",
+            "users", "--entity-name", user, "--add-config", "%s=[password=%s]" % (SCRAM, password)),
+            "making Kafka's user")
+        write(mark, "")
 
     def wait_until_forgotten(self):
         """A killed broker stays registered until its session ends; a new one would give up."""
@@ -89,8 +126,14 @@ class Kafka(Engine):
 
     # ---- asking
 
+    def login(self):
+        """(mechanism, user name, password) of a client."""
+        known = self.place.secrets()
+        return SCRAM, known["KAFKA_USERNAME"], known["KAFKA_PASSWORD"]
+
     def connect(self):
-        return kafka_wire.Connection(HOST, self.port())
+        return kafka_wire.Connection(HOST, self.port(), 2, self.context(),
+                                     self.login() if self.secure else None)
 
     def probe(self):
         try:
