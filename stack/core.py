@@ -209,7 +209,7 @@ class Stack:
             engine.save(entries)
         self.say("%s %s starts (pid %s, port %d, log %s)" % (
             engine.name, engine.version(), pids(entries), engine.port(),
-            os.path.relpath(engine.log)))
+            shorter(engine.log)))
         return self.watch(entries)
 
     @staticmethod
@@ -226,6 +226,8 @@ class Stack:
         try:
             if not gone:
                 engine.probe()
+                if engine.forks:
+                    self.add_children(engine, begun["entries"])
                 self.say("%s answers after %.1f s" % (engine.name, waited))
                 return True
             reason = "%s ended" % gone[0]["role"]
@@ -242,6 +244,15 @@ class Stack:
             begun["told"] = time.monotonic()
             self.say("waiting for %s (%.0f s): %s" % (engine.name, waited, reason))
         return False
+
+    @staticmethod
+    def add_children(engine, entries):
+        """A launcher's server must be known too: kill -9 of the launcher would not end it."""
+        known = {entry["pid"] for entry in entries}
+        for entry in list(entries):
+            entries += [{"role": entry["role"] + "-server", **process.identify(pid)}
+                        for pid in process.children(entry["pid"]) if pid not in known]
+        engine.save(entries)
 
     # ---- down
 
@@ -425,13 +436,21 @@ class Stack:
             yield
 
 
+def shorter(path):
+    """A path as one would type it here."""
+    relative = os.path.relpath(path)
+    return path if relative.startswith("..") else relative
+
+
 def pids(entries):
     return ", ".join(str(entry["pid"]) for entry in entries)
 
 
 def tail(path, lines=12):
+    """The last lines of a log, without Java's stack traces."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
-            return "".join("  " + line for line in file.readlines()[-lines:]).rstrip("\n")
+            told = [line for line in file if line.strip() and not line.startswith("\t")]
+        return "".join("  " + line for line in told[-lines:]).rstrip("\n")
     except OSError as error:
         return "  (%s)" % error.strerror

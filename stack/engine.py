@@ -25,6 +25,7 @@ class Engine:
     default_ports = {}  # what listens there -> its usual port
     memory = 0         # megabytes that it takes when it has just started
     patience = 30      # seconds that an orderly end may take
+    forks = False      # whether a process has children that must not outlive it
 
     def __init__(self, place, choice):
         self.place = place
@@ -74,9 +75,14 @@ class Engine:
     def secure(self):
         return self.choice["profile"] == "secure"
 
+    def kept(self, kind):
+        """A folder of one version and profile: another one would not understand what is there."""
+        return os.path.join(self.directory, kind, "%s-%s" % (self.version(),
+                                                             self.choice["profile"]))
+
     @property
     def conf(self):
-        return os.path.join(self.directory, "conf")
+        return self.kept("conf")
 
     @property
     def log(self):
@@ -84,9 +90,7 @@ class Engine:
 
     @property
     def data(self):
-        """Data of one version and profile: another one would not understand them."""
-        return os.path.join(self.directory, "data", "%s-%s" % (self.version(),
-                                                               self.choice["profile"]))
+        return self.kept("data")
 
     def folders(self):
         for folder in (self.conf, self.log, self.data):
@@ -94,7 +98,8 @@ class Engine:
 
     def configure(self, source, target, extra="", **values):
         """Writes conf/`target` from a template; `extra` is put behind it."""
-        known = {"host": HOST, "conf": self.conf, "data": self.data, "tls": self.place.tls,
+        known = {"host": HOST, "conf": self.conf, "data": self.data, "log": self.log,
+                 "tls": self.place.tls,
                  **{use + "_port": port for use, port in self.ports.items()}, **values}
         if self.secure:
             known.update({name.lower(): value for name, value in self.place.secrets().items()})

@@ -41,6 +41,16 @@ def identify(pid):
     return {"pid": pid, "start": started(pid), "boot": boot()}
 
 
+def children(pid):
+    """Ids of the processes that a process has started."""
+    found = []
+    for other in filter(str.isdigit, os.listdir(PROC)):
+        fields = (read("%s/%s/stat" % (PROC, other)) or ") ? 0").rpartition(")")[2].split()
+        if int(fields[1]) == pid:
+            found.append(int(other))
+    return found
+
+
 def alive(process):
     """True while the very process that was identified runs (or is stopped by a signal)."""
     return (process["start"] is not None and process["boot"] == boot()

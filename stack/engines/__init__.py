@@ -2,10 +2,12 @@
 
 from ..trouble import Misuse
 from .cassandra import Cassandra, Cosmos
+from .elasticsearch import Elasticsearch
 from .kafka import Kafka
 from .zookeeper import ZooKeeper
 
-ENGINES = {engine.name: engine for engine in (ZooKeeper, Kafka, Cassandra, Cosmos)}
+ENGINES = {engine.name: engine for engine in (
+    ZooKeeper, Kafka, Cassandra, Elasticsearch, Cosmos)}
 NAMES = tuple(ENGINES)
 
 
