@@ -4,10 +4,11 @@ from ..trouble import Misuse
 from .cassandra import Cassandra, Cosmos
 from .elasticsearch import Elasticsearch
 from .kafka import Kafka
+from .spark import Spark
 from .zookeeper import ZooKeeper
 
 ENGINES = {engine.name: engine for engine in (
-    ZooKeeper, Kafka, Cassandra, Elasticsearch, Cosmos)}
+    ZooKeeper, Kafka, Cassandra, Elasticsearch, Spark, Cosmos)}
 NAMES = tuple(ENGINES)
 
 
