@@ -1,5 +1,7 @@
 #include "index/embedded.h"
 
+#include "base/clock.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -7,59 +9,84 @@
     "clicks, unique_user_count, time_spent_sum, time_spent_count, time_on_page_sum, "              \
     "time_on_page_count, entrances, exits"
 
-/* `url` and `country` are NULL where a rollup has them all, window_start for the window `all`. */
+/* Rows of numbers, one tree in the order in which the mill gives them: a quarter of the bytes and
+ * of the time that rows with their texts and an index over these take. `window` is cm_window_t,
+ * `start` hours since the epoch, `url` and `country` are ids of the tables below or ALL_IDS. */
 #define TABLE(name)                                                                                \
     "CREATE TABLE IF NOT EXISTS " name " (\n"                                                      \
-    "    url TEXT,\n"                                                                              \
-    "    country TEXT,\n"                                                                          \
-    "    window TEXT NOT NULL,\n"                                                                  \
-    "    window_start INTEGER,\n"                                                                  \
+    "    window INTEGER, start INTEGER, url INTEGER, country INTEGER,\n"                           \
     "    clicks INTEGER NOT NULL,\n"                                                               \
     "    unique_user_count INTEGER NOT NULL,\n"                                                    \
-    "    average_time_spent REAL AS (CASE WHEN time_spent_count <> 0 THEN "                        \
-    "CAST(time_spent_sum AS REAL) / time_spent_count END),\n"                                      \
     "    time_spent_sum INTEGER NOT NULL,\n"                                                       \
     "    time_spent_count INTEGER NOT NULL,\n"                                                     \
-    "    average_time_on_page REAL AS (CASE WHEN time_on_page_count <> 0 THEN "                    \
-    "CAST(time_on_page_sum AS REAL) / time_on_page_count END),\n"                                  \
     "    time_on_page_sum INTEGER NOT NULL,\n"                                                     \
     "    time_on_page_count INTEGER NOT NULL,\n"                                                   \
     "    entrances INTEGER NOT NULL,\n"                                                            \
     "    exits INTEGER NOT NULL,\n"                                                                \
-    "    updated_at INTEGER NOT NULL);\n"
+    "    updated_at INTEGER NOT NULL,\n"                                                           \
+    "    PRIMARY KEY (window, start, url, country)) WITHOUT ROWID;\n"
 
-#define INDEX(name)                                                                                \
-    "CREATE UNIQUE INDEX IF NOT EXISTS " name "_key ON " name                                      \
-    " (window, ifnull(window_start, 0), ifnull(url, ''), ifnull(country, ''));\n"
+#define AVERAGE(sum, count) "CASE WHEN " count " <> 0 THEN CAST(" sum " AS REAL) / " count " END"
+
+/* url and country are NULL where a row has them all. */
+#define FROM(name)                                                                                 \
+    " FROM " name " LEFT JOIN page ON page.id = " name ".url "                                     \
+    "LEFT JOIN country ON country.id = " name ".country "
+
+/* The tables as people ask for them. */
+#define VIEW(view, name)                                                                           \
+    "CREATE VIEW IF NOT EXISTS " view " AS SELECT page.url AS url, country.name AS country, "      \
+    "CASE window WHEN 0 THEN 'all' WHEN 1 THEN 'day' ELSE 'hour' END AS window, "                  \
+    "CASE WHEN window > 0 THEN start * 3600000 END AS window_start, clicks, "                      \
+    "unique_user_count, " AVERAGE(                                                                 \
+        "time_spent_sum",                                                                          \
+        "time_spent_count") " AS average_time_spent, "                                             \
+                            "time_spent_sum, time_spent_count, " AVERAGE(                          \
+                                "time_on_page_sum",                                                \
+                                "time_on_page_count") " AS average_time_on_page, "                 \
+                                                      "time_on_page_sum, time_on_page_count, "     \
+                                                      "entrances, exits, updated_at" FROM(         \
+                                                          name) ";\n"
+
+#define KEY_WHERE " WHERE window = ? AND start = ? AND url = ? AND country = ?"
 
 #define INSERT(name)                                                                               \
-    "INSERT INTO " name " (url, country, window, window_start, " NUMBER_COLUMNS ", updated_at) "   \
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+    "INSERT INTO " name " (" NUMBER_COLUMNS ", updated_at, window, start, url, country) "          \
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
-#define UPSERT(name)                                                                               \
-    INSERT(name)                                                                                   \
-    "ON CONFLICT (window, ifnull(window_start, 0), ifnull(url, ''), ifnull(country, '')) "         \
-    "DO UPDATE SET clicks = clicks + excluded.clicks, "                                            \
-    "unique_user_count = unique_user_count + excluded.unique_user_count, "                         \
-    "time_spent_sum = time_spent_sum + excluded.time_spent_sum, "                                  \
-    "time_spent_count = time_spent_count + excluded.time_spent_count, "                            \
-    "time_on_page_sum = time_on_page_sum + excluded.time_on_page_sum, "                            \
-    "time_on_page_count = time_on_page_count + excluded.time_on_page_count, "                      \
-    "entrances = entrances + excluded.entrances, exits = exits + excluded.exits, "                 \
-    "updated_at = excluded.updated_at"
+#define UPDATE(name)                                                                               \
+    "UPDATE " name " SET clicks = clicks + ?, unique_user_count = unique_user_count + ?, "         \
+    "time_spent_sum = time_spent_sum + ?, time_spent_count = time_spent_count + ?, "               \
+    "time_on_page_sum = time_on_page_sum + ?, time_on_page_count = time_on_page_count + ?, "       \
+    "entrances = entrances + ?, exits = exits + ?, updated_at = ?" KEY_WHERE
 
-static const char schema[] = TABLE("answer") TABLE("rollup") INDEX("answer")
-    INDEX("rollup") "CREATE TABLE IF NOT EXISTS covered (\n"
-                    "    window TEXT PRIMARY KEY,\n"
-                    "    upto INTEGER NOT NULL,\n"
-                    "    events INTEGER NOT NULL,\n"
-                    "    cells INTEGER NOT NULL,\n"
-                    "    session_timeout INTEGER NOT NULL,\n"
-                    "    updated_at INTEGER NOT NULL) WITHOUT ROWID;\n";
+enum { ALL_IDS = -1 };
+
+static const char schema[] = TABLE("cell")
+    TABLE("total") "CREATE TABLE IF NOT EXISTS page (\n"
+                   "    id INTEGER PRIMARY KEY, url TEXT NOT NULL);\n"
+                   "CREATE TABLE IF NOT EXISTS country (\n"
+                   "    id INTEGER PRIMARY KEY, name TEXT NOT NULL);\n" VIEW("answer", "cell")
+                       VIEW("rollup", "total") "CREATE TABLE IF NOT EXISTS covered (\n"
+                                               "    window TEXT PRIMARY KEY,\n"
+                                               "    upto INTEGER NOT NULL,\n"
+                                               "    events INTEGER NOT NULL,\n"
+                                               "    cells INTEGER NOT NULL,\n"
+                                               "    session_timeout INTEGER NOT NULL,\n"
+                                               "    updated_at INTEGER NOT NULL) WITHOUT ROWID;\n";
 
 int cm_embedded_index_prepare(const cm_database_t *database, cm_err_t *err)
 {
-    return cm_database_exec(database, schema, "making the tables of answers", err);
+    int64_t older = 0;
+
+    /* Before, answers were tables of texts. They follow from the events and are made again. */
+    int rc = cm_database_int(
+        database, "SELECT count(*) FROM sqlite_master WHERE name = 'answer' AND type = 'table'", 0,
+        &older, err);
+    if (rc == 0 && older > 0)
+        rc = cm_database_exec(database, "DROP TABLE answer; DROP TABLE rollup; DROP TABLE covered",
+                              "making the tables of answers", err);
+    return rc < 0 ? rc : cm_database_exec(database, schema, "making the tables of answers", err);
 }
 
 int cm_embedded_index_covered(const cm_database_t *database, cm_window_t window,
@@ -89,89 +116,10 @@ int cm_embedded_index_covered(const cm_database_t *database, cm_window_t window,
 
 /* ---- writing ---- */
 
-/* A changed cell with its texts; sorted by key, because neighbours share pages of the index. */
-typedef struct change {
-    const cm_cell_t *cell;
-    cm_str_t url, country;
-} change_t;
-
-static int by_key(const void *a, const void *b)
-{
-    const change_t *x = a, *y = b;
-    if (x->cell->key.window != y->cell->key.window)
-        return x->cell->key.window < y->cell->key.window ? -1 : 1;
-    int order = cm_str_compare(x->url, y->url);
-    return order ? order : cm_str_compare(x->country, y->country);
-}
-
-static int name_of(cm_reader_t *reader, cm_field_t field, uint32_t id, cm_str_t *text,
-                   cm_err_t *err)
-{
-    *text = (cm_str_t){NULL, 0};
-    return id == CM_CELL_ALL ? 0 : cm_reader_name(reader, field, id, text, err);
-}
-
-static int collect_changes(const cm_cells_t *cells, cm_reader_t *reader, change_t **changes,
-                           size_t *count, cm_err_t *err)
-{
-    int rc = 0;
-
-    *count = 0;
-    *changes = malloc((cells->count ? cells->count : 1) * sizeof **changes);
-    if (*changes == NULL)
-        return cm_fail_memory(err);
-    for (uint32_t i = 0; rc == 0 && i < cells->count; i++) {
-        const cm_cell_t *cell = &cells->list[i];
-        if (cm_numbers_zero(&cell->numbers))
-            continue;
-        change_t *change = &(*changes)[(*count)++];
-        *change = (change_t){.cell = cell};
-        rc = name_of(reader, CM_URL, cell->key.url, &change->url, err);
-        if (rc == 0)
-            rc = name_of(reader, CM_COUNTRY, cell->key.country, &change->country, err);
-    }
-    qsort(*changes, *count, sizeof **changes, by_key);
-    return rc;
-}
-
-static void bind_text(sqlite3_stmt *statement, int at, cm_str_t text)
-{
-    if (text.data == NULL)
-        sqlite3_bind_null(statement, at);
-    else
-        sqlite3_bind_text(statement, at, text.data, (int)text.len, SQLITE_STATIC);
-}
-
-/* `added` grows when the row is new: only an insert sets the last rowid. */
-static int write_change(const cm_database_t *database, sqlite3_stmt *upsert, const change_t *change,
-                        int64_t now, int64_t *added, cm_err_t *err)
-{
-    const cm_numbers_t *n = &change->cell->numbers;
-    const int64_t numbers[] = {n->clicks,           n->users,         n->time_spent_sum,
-                               n->time_spent_count, n->page_time_sum, n->page_time_count,
-                               n->entrances,        n->exits,         now};
-    cm_window_t window = cm_cell_window_kind(change->cell->key.window);
-
-    bind_text(upsert, 1, change->url);
-    bind_text(upsert, 2, change->country);
-    sqlite3_bind_text(upsert, 3, cm_window_names[window], -1, SQLITE_STATIC);
-    if (window == CM_WINDOW_ALL)
-        sqlite3_bind_null(upsert, 4);
-    else
-        sqlite3_bind_int64(upsert, 4, cm_cell_window_start(change->cell->key.window));
-    for (int i = 0; i < (int)(sizeof numbers / sizeof numbers[0]); i++)
-        sqlite3_bind_int64(upsert, 5 + i, numbers[i]);
-    sqlite3_set_last_insert_rowid(database->db, 0);
-    int rc = cm_database_step(database, upsert, "writing answers", err);
-    *added += sqlite3_last_insert_rowid(database->db) != 0;
-    return rc;
-}
-
 /* One transaction's work. */
 typedef struct writing {
     const cm_database_t *database;
-    const change_t *changes;
-    size_t count;
+    const cm_mill_result_t *result;
     int64_t now;
     const atomic_bool *stop;
     int64_t added[CM_WINDOW_COUNT]; /* new cells per window */
@@ -184,29 +132,105 @@ static int check_stop(const writing_t *writing, cm_err_t *err)
     return cm_fail(err, CM_ESTOP, "stopped");
 }
 
+/* Gives the tables of texts those ids of the field that they have not yet. */
+static int write_texts(const writing_t *writing, cm_reader_t *reader, cm_field_t field,
+                       const char *next, const char *insert, cm_err_t *err)
+{
+    const cm_database_t *database = writing->database;
+    sqlite3_stmt *statement = NULL;
+    uint32_t count;
+    int64_t id;
+
+    int rc = cm_reader_names(reader, field, &count, err);
+    if (rc == 0)
+        rc = cm_database_int(database, next, 0, &id, err);
+    if (rc == 0)
+        rc = cm_database_prepare(database, insert, &statement, err);
+    for (; rc == 0 && id < count; id++) {
+        cm_str_t text;
+        if ((rc = cm_reader_name(reader, field, (uint32_t)id, &text, err)) < 0)
+            break;
+        sqlite3_bind_int64(statement, 1, id);
+        sqlite3_bind_text(statement, 2, text.data, (int)text.len, SQLITE_STATIC);
+        rc = cm_database_step(database, statement, "writing answers", err);
+        if (rc == 0 && id % 4096 == 0)
+            rc = check_stop(writing, err);
+    }
+    sqlite3_finalize(statement);
+    return rc;
+}
+
+static void bind_id(sqlite3_stmt *statement, int at, uint32_t id)
+{
+    sqlite3_bind_int64(statement, at, id == CM_CELL_ALL ? ALL_IDS : (int64_t)id);
+}
+
+static int write_row(const writing_t *writing, sqlite3_stmt *statement, const cm_cell_t *cell,
+                     cm_err_t *err)
+{
+    const cm_numbers_t *n = &cell->numbers;
+    const int64_t numbers[] = {n->clicks,           n->users,         n->time_spent_sum,
+                               n->time_spent_count, n->page_time_sum, n->page_time_count,
+                               n->entrances,        n->exits,         writing->now};
+    int at = 1;
+
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        sqlite3_bind_int64(statement, at++, numbers[i]);
+    sqlite3_bind_int(statement, at++, (int)cm_cell_window_kind(cell->key.window));
+    sqlite3_bind_int64(statement, at++, cm_cell_window_start(cell->key.window) / CM_HOUR_MS);
+    bind_id(statement, at++, cell->key.url);
+    bind_id(statement, at, cell->key.country);
+    return cm_database_step(writing->database, statement, "writing answers", err);
+}
+
+/* The statements of one table. */
+typedef struct table {
+    sqlite3_stmt *insert, *update;
+} table_t;
+
+/* `fresh`: the row is not there yet. *added says whether it was made. */
+static int write_change(const writing_t *writing, const table_t *table, const cm_cell_t *cell,
+                        bool fresh, bool *added, cm_err_t *err)
+{
+    int rc = 0;
+
+    *added = fresh;
+    if (!fresh) {
+        rc = write_row(writing, table->update, cell, err);
+        *added = rc == 0 && sqlite3_changes(writing->database->db) == 0;
+    }
+    return *added ? write_row(writing, table->insert, cell, err) : rc;
+}
+
 /* `fresh`: none of the rows is there yet. */
 static int write_changes(writing_t *writing, bool fresh, cm_err_t *err)
 {
     const cm_database_t *database = writing->database;
-    int64_t rollups = 0;
-    sqlite3_stmt *answer = NULL, *rollup = NULL;
+    const cm_mill_result_t *result = writing->result;
+    table_t cells = {NULL, NULL}, totals = {NULL, NULL};
 
-    int rc =
-        cm_database_prepare(database, fresh ? INSERT("answer") : UPSERT("answer"), &answer, err);
+    int rc = cm_database_prepare(database, INSERT("cell"), &cells.insert, err);
     if (rc == 0)
-        rc = cm_database_prepare(database, fresh ? INSERT("rollup") : UPSERT("rollup"), &rollup,
-                                 err);
-    for (size_t i = 0; rc == 0 && i < writing->count; i++) {
-        const change_t *change = &writing->changes[i];
-        bool cell = change->url.data != NULL && change->country.data != NULL;
-        cm_window_t window = cm_cell_window_kind(change->cell->key.window);
-        rc = write_change(database, cell ? answer : rollup, change, writing->now,
-                          cell ? &writing->added[window] : &rollups, err);
+        rc = cm_database_prepare(database, UPDATE("cell"), &cells.update, err);
+    if (rc == 0)
+        rc = cm_database_prepare(database, INSERT("total"), &totals.insert, err);
+    if (rc == 0)
+        rc = cm_database_prepare(database, UPDATE("total"), &totals.update, err);
+    for (size_t i = 0; rc == 0 && i < result->count; i++) {
+        const cm_cell_t *cell = result->cells[i];
+        bool total = cell->key.url == CM_CELL_ALL || cell->key.country == CM_CELL_ALL, added;
+        if (cm_numbers_zero(&cell->numbers))
+            continue;
+        rc = write_change(writing, total ? &totals : &cells, cell, fresh, &added, err);
+        if (added && !total)
+            writing->added[cm_cell_window_kind(cell->key.window)]++;
         if (rc == 0 && i % 4096 == 0)
             rc = check_stop(writing, err);
     }
-    sqlite3_finalize(answer);
-    sqlite3_finalize(rollup);
+    sqlite3_finalize(cells.insert);
+    sqlite3_finalize(cells.update);
+    sqlite3_finalize(totals.insert);
+    sqlite3_finalize(totals.update);
     return rc;
 }
 
@@ -235,56 +259,34 @@ static int empty_windows(const cm_database_t *database, unsigned windows, bool a
 
     if (alone)
         return cm_database_exec(database,
-                                "DELETE FROM answer; DELETE FROM rollup; DELETE FROM covered",
+                                "DELETE FROM cell; DELETE FROM total; DELETE FROM covered; "
+                                "DELETE FROM page; DELETE FROM country",
                                 "emptying the answers", err);
     for (int window = 0; rc == 0 && window < CM_WINDOW_COUNT; window++) {
-        const char *name = cm_window_names[window];
         if (!(windows & 1u << window))
             continue;
         snprintf(sql, sizeof sql,
-                 "DELETE FROM answer WHERE window = '%s'; DELETE FROM rollup WHERE window = '%s'; "
+                 "DELETE FROM cell WHERE window = %d; DELETE FROM total WHERE window = %d; "
                  "DELETE FROM covered WHERE window = '%s'",
-                 name, name, name);
+                 window, window, cm_window_names[window]);
         rc = cm_database_exec(database, sql, "emptying the answers", err);
     }
     return rc;
 }
 
-/* How many cells the windows outside of the mask have. */
-static int count_others(const cm_database_t *database, unsigned windows, int64_t *cells,
-                        cm_err_t *err)
+/* Empties what is to be written anew. */
+static int make_way(const cm_database_t *database, unsigned windows, cm_err_t *err)
 {
+    bool alone = true;
     int rc = 0;
 
-    *cells = 0;
     for (int window = 0; rc == 0 && window < CM_WINDOW_COUNT; window++) {
         cm_covered_t covered = {0};
         if (!(windows & 1u << window))
             rc = cm_embedded_index_covered(database, (cm_window_t)window, &covered, err);
-        *cells += covered.cells;
+        alone &= covered.cells == 0;
     }
-    return rc;
-}
-
-/* Writes all answers of some windows anew. When they are most of what there is, the indexes are
- * made when all rows are in, by sorting: that takes half the time of keeping them up row by row. */
-static int replace_answers(writing_t *writing, unsigned windows, cm_err_t *err)
-{
-    const cm_database_t *database = writing->database;
-    int64_t others;
-
-    int rc = count_others(database, windows, &others, err);
-    bool sort = others <= (int64_t)writing->count;
-    if (rc == 0 && sort)
-        rc = cm_database_exec(database, "DROP INDEX answer_key; DROP INDEX rollup_key",
-                              "writing answers", err);
-    if (rc == 0)
-        rc = empty_windows(database, windows, others == 0, err);
-    if (rc == 0)
-        rc = write_changes(writing, true, err);
-    if (rc == 0 && sort)
-        rc = cm_database_exec(database, INDEX("answer") INDEX("rollup"), "writing answers", err);
-    return rc;
+    return rc < 0 ? rc : empty_windows(database, windows, alone, err);
 }
 
 int cm_embedded_index_apply(const cm_database_t *database, cm_reader_t *reader,
@@ -292,18 +294,22 @@ int cm_embedded_index_apply(const cm_database_t *database, cm_reader_t *reader,
                             int64_t session_timeout, int64_t now, const atomic_bool *stop,
                             cm_err_t *err)
 {
-    writing_t writing = {.database = database, .now = now, .stop = stop};
-    change_t *changes = NULL;
+    writing_t writing = {.database = database, .result = result, .now = now, .stop = stop};
 
-    int rc = collect_changes(result->cells, reader, &changes, &writing.count, err);
-    writing.changes = changes;
-    if (rc == 0)
-        rc = cm_database_exec(database, "BEGIN IMMEDIATE", "writing answers", err);
-    if (rc < 0) {
-        free(changes);
+    int rc = cm_database_exec(database, "BEGIN IMMEDIATE", "writing answers", err);
+    if (rc < 0)
         return rc;
-    }
-    rc = replace ? replace_answers(&writing, windows, err) : write_changes(&writing, false, err);
+    if (replace)
+        rc = make_way(database, windows, err);
+    if (rc == 0)
+        rc = write_texts(&writing, reader, CM_URL, "SELECT ifnull(max(id), -1) + 1 FROM page",
+                         "INSERT INTO page VALUES (?, ?)", err);
+    if (rc == 0)
+        rc =
+            write_texts(&writing, reader, CM_COUNTRY, "SELECT ifnull(max(id), -1) + 1 FROM country",
+                        "INSERT INTO country VALUES (?, ?)", err);
+    if (rc == 0)
+        rc = write_changes(&writing, replace, err);
     for (int window = 0; rc == 0 && window < CM_WINDOW_COUNT; window++) {
         if (windows & 1u << window)
             rc = write_covered(database, result, (cm_window_t)window, writing.added[window],
@@ -313,7 +319,6 @@ int cm_embedded_index_apply(const cm_database_t *database, cm_reader_t *reader,
         rc = cm_database_exec(database, "COMMIT", "writing answers", err);
     if (rc < 0)
         cm_database_exec(database, "ROLLBACK", "writing answers", NULL);
-    free(changes);
     return rc;
 }
 
@@ -327,42 +332,50 @@ typedef struct embedded_index {
 static bool has_tables(const cm_database_t *database)
 {
     int64_t count = 0;
-    cm_database_int(database, "SELECT count(*) FROM sqlite_master WHERE name = 'covered'", 0,
-                    &count, NULL);
+    /* Not the older form, whose answers `process` makes again. */
+    cm_database_int(database, "SELECT count(*) FROM sqlite_master WHERE name = 'total'", 0, &count,
+                    NULL);
     return count == 1;
 }
 
 static void add_order(cm_buf_t *sql, const cm_query_t *query)
 {
+    static const char *const columns[CM_SORT_COUNT] = {
+        [CM_SORT_AVERAGE_TIME_SPENT] = AVERAGE("time_spent_sum", "time_spent_count"),
+        [CM_SORT_AVERAGE_TIME_ON_PAGE] = AVERAGE("time_on_page_sum", "time_on_page_count"),
+        [CM_SORT_URL] = "page.url",
+        [CM_SORT_COUNTRY] = "country.name",
+        [CM_SORT_WINDOW] = "start"};
     bool text = query->sort >= CM_SORT_URL;
     bool down = text == query->reverse;
-    const char *column =
-        query->sort == CM_SORT_WINDOW ? "window_start" : cm_sort_names[query->sort];
+    const char *column = columns[query->sort];
 
-    cm_buf_printf(sql, " ORDER BY %s %s NULLS LAST, url, country, window_start", column,
-                  down ? "DESC" : "ASC");
+    cm_buf_printf(sql, " ORDER BY %s %s NULLS LAST, page.url, country.name, start",
+                  column != NULL ? column : cm_sort_names[query->sort], down ? "DESC" : "ASC");
 }
 
 static void build_query(cm_buf_t *sql, const cm_query_t *query)
 {
-    static const char *const rows[CM_DIMENSION_COUNT] = {
-        [CM_PER_CELL] = "",
-        [CM_PER_URL] = " AND url IS NOT NULL AND country IS NULL",
-        [CM_PER_COUNTRY] = " AND url IS NULL AND country IS NOT NULL",
-        [CM_PER_NOTHING] = " AND url IS NULL AND country IS NULL"};
+    static const struct {
+        const char *from, *rows;
+    } parts[CM_DIMENSION_COUNT] = {
+        [CM_PER_CELL] = {FROM("cell"), ""},
+        [CM_PER_URL] = {FROM("total"), " AND total.url >= 0 AND total.country < 0"},
+        [CM_PER_COUNTRY] = {FROM("total"), " AND total.url < 0 AND total.country >= 0"},
+        [CM_PER_NOTHING] = {FROM("total"), " AND total.url < 0 AND total.country < 0"}};
 
     cm_buf_printf(sql,
-                  "SELECT url, country, window_start, updated_at, " NUMBER_COLUMNS
-                  " FROM %s WHERE window = ?1%s",
-                  query->dimension == CM_PER_CELL ? "answer" : "rollup", rows[query->dimension]);
+                  "SELECT page.url, country.name, start, updated_at, " NUMBER_COLUMNS
+                  "%s WHERE window = ?1%s",
+                  parts[query->dimension].from, parts[query->dimension].rows);
     if (query->window != CM_WINDOW_ALL && query->from > 0)
-        cm_buf_add_text(sql, " AND ifnull(window_start, 0) >= ?2");
+        cm_buf_add_text(sql, " AND start * 3600000 >= ?2");
     if (query->window != CM_WINDOW_ALL && query->to > 0)
-        cm_buf_add_text(sql, " AND ifnull(window_start, 0) < ?3");
+        cm_buf_add_text(sql, " AND start * 3600000 < ?3");
     if (query->url != NULL)
-        cm_buf_add_text(sql, " AND url GLOB ?4");
+        cm_buf_add_text(sql, " AND page.url GLOB ?4");
     if (query->country != NULL)
-        cm_buf_add_text(sql, " AND country = ?5");
+        cm_buf_add_text(sql, " AND country.name = ?5");
     add_order(sql, query);
     cm_buf_add_text(sql, " LIMIT ?6 OFFSET ?7");
 }
@@ -395,7 +408,7 @@ static void read_answer(sqlite3_stmt *select, const cm_query_t *query, cm_answer
     answer->window = query->window;
     answer->url = column_text(select, 0);
     answer->country = column_text(select, 1);
-    answer->window_start = sqlite3_column_int64(select, 2);
+    answer->window_start = sqlite3_column_int64(select, 2) * CM_HOUR_MS;
     answer->updated_at = sqlite3_column_int64(select, 3);
     for (int i = 0; i < (int)(sizeof numbers / sizeof numbers[0]); i++)
         *numbers[i] = sqlite3_column_int64(select, 4 + i);
@@ -414,7 +427,7 @@ static int embedded_query(cm_index_t *index, const cm_query_t *query, cm_answer_
     build_query(&sql, query);
     if ((rc = cm_database_prepare(&self->database, sql.data, &select, err)) < 0)
         goto done;
-    sqlite3_bind_text(select, 1, cm_window_names[query->window], -1, SQLITE_STATIC);
+    sqlite3_bind_int(select, 1, (int)query->window);
     sqlite3_bind_int64(select, 2, query->from);
     sqlite3_bind_int64(select, 3, query->to);
     if (query->url != NULL) {

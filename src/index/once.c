@@ -15,17 +15,17 @@ static int by_clicks(const void *a, const void *b)
 }
 
 /* The contract's cells with their names; the caller frees the array. */
-static int collect(const cm_cells_t *cells, cm_reader_t *reader, cm_answer_t **answers,
+static int collect(const cm_mill_result_t *result, cm_reader_t *reader, cm_answer_t **answers,
                    size_t *count, cm_err_t *err)
 {
     int rc = 0;
 
     *count = 0;
-    *answers = malloc((cells->count + 1) * sizeof **answers);
+    *answers = malloc((result->count + 1) * sizeof **answers);
     if (*answers == NULL)
         return cm_fail_memory(err);
-    for (uint32_t i = 0; rc == 0 && i < cells->count; i++) {
-        const cm_cell_t *cell = &cells->list[i];
+    for (size_t i = 0; rc == 0 && i < result->count; i++) {
+        const cm_cell_t *cell = result->cells[i];
         if (cell->key.url == CM_CELL_ALL || cell->key.country == CM_CELL_ALL)
             continue;
         cm_answer_t *answer = &(*answers)[(*count)++];
@@ -55,13 +55,13 @@ int cm_answers_once(cm_store_t *store, const cm_once_options_t *options, cm_answ
     if (rc == 0)
         rc = cm_store_reader(store, &reader, err);
     if (rc == 0)
-        rc = collect(result.cells, reader, &answers, &count, err);
+        rc = collect(&result, reader, &answers, &count, err);
     if (rc == 0 && count > 1)
         qsort(answers, count, sizeof *answers, by_clicks);
     for (size_t i = 0; rc == 0 && i < count; i++)
         rc = row(context, &answers[i]);
     free(answers);
     cm_reader_close(reader);
-    cm_cells_free(result.cells);
+    cm_mill_result_free(&result);
     return rc;
 }

@@ -28,7 +28,7 @@ static int refresh_windows(cm_store_t *store, const cm_refresh_options_t *option
                                      options->session_timeout, cm_clock_now_ms(options->clock),
                                      options->stop, err);
     cm_reader_close(names);
-    cm_cells_free(result.cells);
+    cm_mill_result_free(&result);
     return rc;
 }
 

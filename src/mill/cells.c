@@ -4,10 +4,7 @@
 
 #include <stdlib.h>
 
-enum {
-    SLOTS_MIN = 1024,
-    DIRECT_MAX = 4 * 1024 * 1024, /* entries of 4 bytes; beyond it a hash table is no slower */
-};
+enum { SLOTS_MIN = 64 };
 
 static size_t hash_of(cm_cell_key_t key)
 {
@@ -36,21 +33,10 @@ static void rebuild_slots(cm_cells_t *cells, size_t slots)
     }
 }
 
-cm_cells_t *cm_cells_new(uint32_t urls, uint32_t countries)
-{
-    cm_cells_t *cells = cm_alloc_zero(1, sizeof *cells);
-
-    rebuild_slots(cells, SLOTS_MIN);
-    cells->countries = countries > 0 ? countries : 1;
-    if ((uint64_t)urls * countries <= DIRECT_MAX) {
-        cells->direct = cm_alloc_zero((size_t)urls * countries, sizeof *cells->direct);
-        cells->direct_url = cm_alloc_zero(urls, sizeof *cells->direct_url);
-    }
-    return cells;
-}
-
 uint32_t cm_cells_find(cm_cells_t *cells, cm_cell_key_t key)
 {
+    if (cells->slots == NULL)
+        rebuild_slots(cells, SLOTS_MIN);
     size_t slot = hash_of(key) & cells->mask;
 
     for (; cells->slots[slot] != 0; slot = (slot + 1) & cells->mask) {
@@ -59,7 +45,7 @@ uint32_t cm_cells_find(cm_cells_t *cells, cm_cell_key_t key)
             return found;
     }
     if (cells->count == cells->cap) {
-        cells->cap = cells->cap ? cells->cap * 2 : 256;
+        cells->cap = cells->cap ? cells->cap + cells->cap / 2 : 64;
         cells->list = cm_realloc(cells->list, cells->cap * sizeof *cells->list);
     }
     cells->list[cells->count++] = (cm_cell_t){.key = key};
@@ -68,6 +54,101 @@ uint32_t cm_cells_find(cm_cells_t *cells, cm_cell_key_t key)
         rebuild_slots(cells, (cells->mask + 1) * 2);
     return cells->count - 1;
 }
+
+/* ---- from shares ---- */
+
+static inline void add_share(cm_numbers_t *n, const cm_share_t *share, int64_t timeout, int sign)
+{
+    bool has_next = (share->what & CM_SHARE_HAS_NEXT) != 0;
+    bool stays = has_next && share->spent <= timeout;
+
+    n->clicks += sign;
+    n->time_spent_sum += sign * (int64_t)share->spent;
+    n->time_spent_count += sign * has_next;
+    n->page_time_sum += stays ? sign * (int64_t)share->spent : 0;
+    n->page_time_count += sign * stays;
+    n->entrances += (share->what & CM_SHARE_ENTRANCE) != 0 ? sign : 0;
+    n->exits += sign * !stays;
+}
+
+/* Counts the user, who is new in the cell at `found` at least. */
+static void count_user(cm_cells_t *cells, cm_cells_t *wide, uint32_t found, unsigned new, int sign)
+{
+    const cm_cell_key_t key = cells->list[found].key;
+
+    if (new &CM_SHARE_NEW_CELL)
+        cells->list[found].numbers.users += sign;
+    if (new &CM_SHARE_NEW_URL) {
+        if (cells->list[found].up == 0) {
+            uint32_t up = cm_cells_find(cells, (cm_cell_key_t){key.url, CM_CELL_ALL, key.window});
+            cells->list[found].up = up + 1;
+        }
+        cells->list[cells->list[found].up - 1].numbers.users += sign;
+    }
+    if (new &CM_SHARE_NEW_COUNTRY)
+        cm_cells_get(wide, (cm_cell_key_t){CM_CELL_ALL, key.country, key.window})->numbers.users +=
+            sign;
+    if (new &CM_SHARE_NEW_SITE)
+        cm_cells_get(wide, (cm_cell_key_t){CM_CELL_ALL, CM_CELL_ALL, key.window})->numbers.users +=
+            sign;
+}
+
+/* The place in the list of the cell of all time. */
+static inline uint32_t find_all_time(cm_cells_t *cells, uint64_t place,
+                                     const cm_gathering_t *gathering)
+{
+    const cm_grain_shape_t *shape = gathering->shape;
+    uint32_t url = cm_place_url(place, shape), country = cm_place_country(place, shape);
+    uint32_t *at = NULL;
+
+    if (cells->direct != NULL) {
+        at = &cells->direct[cm_place(url >> gathering->region_shift, country, shape)];
+        if (*at != 0)
+            return *at - 1;
+    }
+    uint32_t found =
+        cm_cells_find(cells, (cm_cell_key_t){url, country, cm_cell_window_at(CM_WINDOW_ALL, 0)});
+    if (at != NULL)
+        *at = found + 1;
+    return found;
+}
+
+static void gather_share(cm_cells_t *cells, cm_cells_t *wide, const cm_share_t *share,
+                         const cm_gathering_t *gathering)
+{
+    uint64_t place = share->what >> CM_SHARE_FLAG_BITS;
+    int sign = share->what & CM_SHARE_NEGATIVE ? -1 : 1;
+
+    for (int w = 0; w < CM_WINDOW_COUNT; w++) {
+        uint32_t found;
+        if (!(gathering->windows & 1u << w))
+            continue;
+        if (w == CM_WINDOW_ALL)
+            found = find_all_time(cells, place, gathering);
+        else
+            found = cm_cells_find(cells,
+                                  (cm_cell_key_t){cm_place_url(place, gathering->shape),
+                                                  cm_place_country(place, gathering->shape),
+                                                  cm_cell_window_at((cm_window_t)w, share->hour)});
+        add_share(&cells->list[found].numbers, share, gathering->session_timeout_s, sign);
+        unsigned new = share->what >> (CM_SHARE_WINDOW_BITS * w) & CM_SHARE_NEW;
+        if (new != 0)
+            count_user(cells, wide, found, new, sign);
+    }
+}
+
+void cm_cells_gather(cm_cells_t *cells, cm_cells_t *wide, const cm_heap_t *heap,
+                     const cm_gathering_t *gathering)
+{
+    if (heap->first != NULL && cells->direct == NULL && gathering->direct > 0)
+        cells->direct = cm_alloc_zero(gathering->direct, sizeof *cells->direct);
+    for (const cm_chunk_t *chunk = heap->first; chunk != NULL; chunk = chunk->next) {
+        for (size_t i = 0; i < chunk->count; i++)
+            gather_share(cells, wide, &chunk->items[i].share, gathering);
+    }
+}
+
+/* ---- sums ---- */
 
 /* Adds everything but the users. */
 static void add_sums(cm_numbers_t *to, const cm_numbers_t *from)
@@ -90,31 +171,55 @@ void cm_cells_add(cm_cells_t *cells, const cm_cells_t *more)
     }
 }
 
-void cm_cells_roll_up(cm_cells_t *cells)
+void cm_cells_roll_up(cm_cells_t *cells, cm_cells_t *wide)
 {
     uint32_t count = cells->count; /* what is added below is no cell of the contract */
 
     for (uint32_t i = 0; i < count; i++) {
         const cm_cell_t from = cells->list[i];
-        const cm_cell_key_t into[] = {{from.key.url, CM_CELL_ALL, from.key.window},
-                                      {CM_CELL_ALL, from.key.country, from.key.window},
-                                      {CM_CELL_ALL, CM_CELL_ALL, from.key.window}};
-        if (from.key.url == CM_CELL_ALL || from.key.country == CM_CELL_ALL)
+        const cm_cell_key_t key = from.key;
+        if (key.country == CM_CELL_ALL)
             continue;
-        for (size_t k = 0; k < sizeof into / sizeof into[0]; k++)
-            add_sums(&cm_cells_get(cells, into[k])->numbers, &from.numbers);
+        uint32_t up = from.up;
+        if (up == 0)
+            up = cm_cells_find(cells, (cm_cell_key_t){key.url, CM_CELL_ALL, key.window}) + 1;
+        add_sums(&cells->list[up - 1].numbers, &from.numbers);
+        add_sums(
+            &cm_cells_get(wide, (cm_cell_key_t){CM_CELL_ALL, key.country, key.window})->numbers,
+            &from.numbers);
+        add_sums(
+            &cm_cells_get(wide, (cm_cell_key_t){CM_CELL_ALL, CM_CELL_ALL, key.window})->numbers,
+            &from.numbers);
     }
+}
+
+static int by_key(const void *a, const void *b)
+{
+    const cm_cell_key_t *x = &(*(cm_cell_t *const *)a)->key, *y = &(*(cm_cell_t *const *)b)->key;
+
+    if (x->url != y->url)
+        return x->url < y->url ? -1 : 1;
+    if (x->country != y->country)
+        return x->country < y->country ? -1 : 1;
+    return (x->window > y->window) - (x->window < y->window);
+}
+
+void cm_cells_sort(cm_cells_t *cells)
+{
+    free(cells->sorted);
+    cells->sorted = cm_alloc((cells->count + 1) * sizeof(cm_cell_t *));
+    for (uint32_t i = 0; i < cells->count; i++)
+        cells->sorted[i] = &cells->list[i];
+    qsort(cells->sorted, cells->count, sizeof(cm_cell_t *), by_key);
 }
 
 void cm_cells_free(cm_cells_t *cells)
 {
-    if (cells == NULL)
-        return;
     free(cells->list);
     free(cells->slots);
     free(cells->direct);
-    free(cells->direct_url);
-    free(cells);
+    free(cells->sorted);
+    *cells = (cm_cells_t){0};
 }
 
 bool cm_numbers_zero(const cm_numbers_t *n)

@@ -1,15 +1,16 @@
 /* Cells: the numbers per (url, country, window) while they are being added up.
  *
- * A list of cells and two ways to find one: a direct table for the cells of all time, where url and
- * country together are a small number, and a hash table for everything else. Not for several
- * threads; each thread of the mill has its own and they are added together at the end. */
+ * Urls are spread over regions, url & region_mask; a region's cells are added up by one thread,
+ * from the shares of all timelines, while they are in its cache. Beside the cells of the contract a
+ * region has those of its urls with all countries together; the cells of a country and of the whole
+ * site (both with all urls) cannot belong to a region and are kept by each thread. A user is
+ * counted where a share says that the user is new (grain.h), all other numbers of the wider cells
+ * are sums over the contract's cells, made at the end. Not for several threads. */
 #ifndef CM_MILL_CELLS_H
 #define CM_MILL_CELLS_H
 
+#include "mill/grain.h"
 #include "mill/numbers.h"
-
-#include <stdbool.h>
-#include <stddef.h>
 
 /* In the place of a url or a country: all of them. */
 #define CM_CELL_ALL UINT32_MAX
@@ -21,25 +22,43 @@ typedef struct cm_cell_key {
 
 typedef struct cm_cell {
     cm_cell_key_t key;
-    uint32_t stamp; /* which user was here last; 0: none */
+    uint32_t up; /* place in the list + 1 of the cell of the url with all countries; 0: none yet */
     cm_numbers_t numbers;
 } cm_cell_t;
 
+/* All zero is an empty table. */
 typedef struct cm_cells {
     cm_cell_t *list; /* in order of first use */
     uint32_t count, cap;
     uint32_t *slots; /* hash table: place in the list + 1, 0 is free */
     size_t mask;
-    /* Place in the list + 1 of the cell of all time with url * countries + country, NULL when there
-     * would be too many; and the same per url, with the countries together. */
-    uint32_t *direct, *direct_url;
-    uint32_t countries;
+    uint32_t *direct; /* place in the list + 1 of the cell of all time, by place within the region;
+                         NULL when there would be too many */
+    cm_cell_t **sorted; /* made by cm_cells_sort() */
 } cm_cells_t;
+
+/* What turns shares into cells. */
+typedef struct cm_gathering {
+    const cm_grain_shape_t *shape;
+    unsigned windows;
+    int64_t session_timeout_s; /* whole seconds */
+    unsigned region_shift;     /* of urls: logarithm of the number of regions */
+    size_t direct;             /* places a region may have, when a direct table pays; or 0 */
+} cm_gathering_t;
 
 /* Kind and start of a window in one word: hours since the epoch fit 30 bits for 100,000 years. */
 static inline uint32_t cm_cell_window(cm_window_t window, int64_t start_ms)
 {
     return (uint32_t)window << 30 | (uint32_t)(start_ms / 3600000);
+}
+
+/* The window that an hour belongs to. */
+static inline uint32_t cm_cell_window_at(cm_window_t window, uint32_t hour)
+{
+    uint32_t start = window == CM_WINDOW_ALL   ? 0
+                     : window == CM_WINDOW_DAY ? hour - hour % 24
+                                               : hour;
+    return (uint32_t)window << 30 | start;
 }
 
 static inline cm_window_t cm_cell_window_kind(uint32_t window)
@@ -52,9 +71,6 @@ static inline int64_t cm_cell_window_start(uint32_t window)
     return (int64_t)(window & 0x3FFFFFFF) * 3600000;
 }
 
-/* `urls` and `countries` are how many ids there are of each. */
-cm_cells_t *cm_cells_new(uint32_t urls, uint32_t countries);
-
 /* The place in the list of the cell with this key, made when it is new. */
 uint32_t cm_cells_find(cm_cells_t *cells, cm_cell_key_t key);
 
@@ -65,33 +81,19 @@ static inline cm_cell_t *cm_cells_get(cm_cells_t *cells, cm_cell_key_t key)
     return &cells->list[found];
 }
 
-/* The cell of all time by url * countries + country. Valid until the next cell is made. */
-static inline cm_cell_t *cm_cells_all(cm_cells_t *cells, uint64_t place)
-{
-    uint32_t *at = cells->direct != NULL ? &cells->direct[place] : NULL;
-    if (at != NULL && *at != 0)
-        return &cells->list[*at - 1];
-    uint32_t found = cm_cells_find(cells, (cm_cell_key_t){(uint32_t)(place / cells->countries),
-                                                          (uint32_t)(place % cells->countries),
-                                                          cm_cell_window(CM_WINDOW_ALL, 0)});
-    if (at != NULL)
-        *at = found + 1;
-    return &cells->list[found];
-}
+/* Adds the shares of a closed heap to the cells of their region and, where all urls are meant, to
+ * `wide`. */
+void cm_cells_gather(cm_cells_t *cells, cm_cells_t *wide, const cm_heap_t *heap,
+                     const cm_gathering_t *gathering);
 
-/* Fetches the cell of all time into the cache, where it will be wanted soon. */
-static inline void cm_cells_prefetch(const cm_cells_t *cells, uint64_t place)
-{
-    if (cells->direct != NULL && cells->direct[place] != 0)
-        __builtin_prefetch(&cells->list[cells->direct[place] - 1], 1);
-}
+/* Makes the sums of the wider cells; once, when everything is gathered. */
+void cm_cells_roll_up(cm_cells_t *cells, cm_cells_t *wide);
 
 /* Adds all of `more` to `cells`. */
 void cm_cells_add(cm_cells_t *cells, const cm_cells_t *more);
 
-/* Fills the cells of url, country and site: all their numbers but the users are sums over the
- * contract's cells. */
-void cm_cells_roll_up(cm_cells_t *cells);
+/* Fills cells->sorted: by url, country, window; CM_CELL_ALL last. */
+void cm_cells_sort(cm_cells_t *cells);
 
 void cm_cells_free(cm_cells_t *cells);
 

@@ -1,6 +1,9 @@
 #include "mill/mill.h"
 
 #include "mill/partition.h"
+#include "mill/result.h"
+#include "mill/trim.h"
+#include "store/block.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -10,7 +13,14 @@
 enum {
     THREADS_MAX = 64,
     PARTITIONS_MAX = 4096,
-    PARTITION_GRAINS = 32 * 1024, /* 512 KiB: what a core's L2 cache holds beside the cells */
+    PARTITION_GRAINS = 32 * 1024, /* 512 KiB: what a core's L2 cache holds */
+    REGIONS_MAX = 1024,
+    REGION_CELLS = 2048,      /* 160 KiB of cells: stays in the L2 cache beside the shares */
+    DIRECT_MAX = 1024 * 1024, /* entries of 4 bytes; beyond it a hash table is no slower */
+    /* An update is trimmed when at most every so-manieth event is new, and not too many are: its
+     * tables are to stay small. */
+    TRIM_SHARE = 8,
+    TRIM_MAX = 4 * 1024 * 1024,
     USER_BITS = 64 - CM_GRAIN_TIME_BITS,
     /* Memory an event needs while it is in hand: its grain, and some for the chunks that are not
      * full and for ties. */
@@ -23,11 +33,16 @@ typedef struct worker {
     mill_t *mill;
     cm_reader_t *reader;
     size_t block_from, block_to;
-    cm_heap_t *heaps; /* one a partition */
+    cm_heap_t *heaps; /* grains, one a partition */
+    int64_t scattered;
+    cm_trimmer_t *trimmer; /* NULL: nothing is trimmed */
+    uint32_t *selected;    /* of a block */
+    bool overflow;         /* so much was kept after trimming that it does not fit */
     cm_slabs_t slabs;
     cm_partition_t partition; /* the one at hand */
-    cm_timeline_t timeline;   /* its cells are the worker's own */
+    cm_timeline_t timeline;   /* its heaps are the worker's own: shares, one a region */
     cm_ties_t ties;
+    cm_cells_t wide; /* cells of all urls */
     int rc;
     cm_err_t err;
 } worker_t;
@@ -38,7 +53,12 @@ struct mill {
     size_t block_count;
     int64_t upto;
     uint8_t *affected; /* a bit a user: has new events; NULL: everybody */
+    cm_trim_t *trim;   /* NULL: not trimmed */
+    int64_t fits;      /* events that may be in hand at once */
     cm_grain_shape_t shape;
+    cm_gathering_t gathering;
+    cm_cells_t *regions;
+    uint32_t region_count; /* a power of two */
     cm_spread_t spread;
     cm_partition_t *kept; /* one a partition: those that wait for their ties */
     worker_t *workers;
@@ -53,33 +73,77 @@ static bool is_affected(const mill_t *mill, uint32_t user)
     return mill->affected == NULL || (mill->affected[user >> 3] >> (user & 7) & 1);
 }
 
+static int add_grain(worker_t *worker, uint32_t number, uint64_t time, uint64_t load)
+{
+    const cm_spread_t *spread = &worker->mill->spread;
+    cm_item_t *item = cm_heap_add(&worker->heaps[number & (spread->count - 1)], &worker->slabs);
+
+    if (item == NULL)
+        return cm_fail_memory(&worker->err);
+    item->grain =
+        (cm_grain_t){(uint64_t)(number >> spread->shift) << CM_GRAIN_TIME_BITS | time, load};
+    return 0;
+}
+
+static int scatter_event(worker_t *worker, const cm_columns_t *columns, uint32_t i, uint32_t number)
+{
+    const cm_grain_shape_t *shape = &worker->mill->shape;
+    uint64_t place = cm_place(columns->ids[CM_URL][i], columns->ids[CM_COUNTRY][i], shape);
+
+    return add_grain(worker, number, (uint64_t)columns->time[i],
+                     place << shape->ordinal_bits | (uint64_t)(columns->first + i));
+}
+
+/* How many of the block's events belong to the run. */
+static uint32_t count_in(const mill_t *mill, const cm_columns_t *columns)
+{
+    int64_t left = mill->upto - columns->first;
+    return left < columns->count ? (uint32_t)left : columns->count;
+}
+
 /* Spreads the events of one block over the partitions. */
 static int scatter_block(worker_t *worker, const cm_columns_t *columns)
 {
     const mill_t *mill = worker->mill;
     const cm_spread_t spread = mill->spread;
-    const cm_grain_shape_t shape = mill->shape;
-    int64_t left = mill->upto - columns->first;
-    uint32_t count = left < columns->count ? (uint32_t)left : columns->count;
+    uint32_t count = count_in(mill, columns);
+    int rc = 0;
 
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; rc == 0 && i < count; i++) {
         uint32_t user = columns->ids[CM_USER][i], number = user;
         if (spread.passes > 1) {
             if (user % spread.passes != spread.pass)
                 continue;
             number = user / spread.passes;
         }
-        if (!is_affected(mill, user))
-            continue;
-        uint64_t place =
-            (uint64_t)columns->ids[CM_URL][i] * shape.countries + columns->ids[CM_COUNTRY][i];
-        cm_grain_t grain = {(uint64_t)(number >> spread.shift) << CM_GRAIN_TIME_BITS |
-                                (uint64_t)columns->time[i],
-                            place << shape.ordinal_bits | (uint64_t)(columns->first + i)};
-        if (cm_heap_add(&worker->heaps[number & (spread.count - 1)], &worker->slabs, grain) < 0)
-            return cm_fail_memory(&worker->err);
+        if (is_affected(mill, user))
+            rc = scatter_event(worker, columns, i, number);
     }
-    return 0;
+    return rc;
+}
+
+/* The same of an update that is trimmed, in one pass. */
+static int scatter_trimmed(worker_t *worker, const cm_columns_t *columns)
+{
+    const mill_t *mill = worker->mill;
+    int rc = 0;
+
+    if (worker->selected == NULL)
+        worker->selected = cm_alloc(CM_BLOCK_EVENTS * sizeof *worker->selected);
+    uint32_t count = cm_trimmer_select(worker->trimmer, columns, count_in(mill, columns),
+                                       mill->options->since, worker->selected);
+    for (uint32_t k = 0; rc == 0 && k < count; k++) {
+        uint32_t i = worker->selected[k];
+        rc = scatter_event(worker, columns, i, columns->ids[CM_USER][i]);
+    }
+    worker->scattered += count;
+    worker->overflow = worker->scattered > mill->fits / mill->worker_count;
+    return rc;
+}
+
+static int take_neighbour(void *context, uint32_t user, const cm_grain_t *grain)
+{
+    return add_grain(context, user, grain->key, grain->load);
 }
 
 /* CM_ESTOP when the caller has had enough. */
@@ -93,23 +157,34 @@ static int check_stop(worker_t *worker)
 
 static void scatter_phase(worker_t *worker)
 {
+    const mill_t *mill = worker->mill;
+    bool trimmed = worker->trimmer != NULL;
     cm_columns_t columns = {0};
 
-    for (size_t b = worker->block_from; worker->rc == 0 && b < worker->block_to; b++) {
-        worker->rc = cm_reader_read(worker->reader, &worker->mill->blocks[b], CM_READ_HOT, &columns,
-                                    &worker->err);
+    for (size_t n = worker->block_from; worker->rc == 0 && n < worker->block_to; n++) {
+        size_t b = trimmed ? worker->block_to - 1 - (n - worker->block_from) : n;
+        worker->rc =
+            cm_reader_read(worker->reader, &mill->blocks[b], CM_READ_HOT, &columns, &worker->err);
         if (worker->rc == 0)
-            worker->rc = scatter_block(worker, &columns);
+            worker->rc =
+                trimmed ? scatter_trimmed(worker, &columns) : scatter_block(worker, &columns);
         if (worker->rc == 0)
             worker->rc = check_stop(worker);
+        if (worker->overflow)
+            break;
     }
+    if (worker->rc == 0 && trimmed)
+        worker->rc = cm_trimmer_neighbours(worker->trimmer, take_neighbour, worker);
     cm_columns_free(&columns);
 }
 
 static void mill_partition(worker_t *worker, cm_partition_t *partition)
 {
-    if (worker->mill->options->copies == NULL)
-        cm_partition_mill(partition, worker->mill->options->since, &worker->timeline);
+    const cm_mill_options_t *options = worker->mill->options;
+
+    if (options->copies == NULL &&
+        cm_partition_mill(partition, options->since, &worker->timeline) < 0)
+        worker->rc = cm_fail_memory(&worker->err);
 }
 
 /* Orders partitions until none is left, and mills them while they are in the cache; only those with
@@ -148,10 +223,38 @@ static void kept_phase(worker_t *worker)
     mill_t *mill = worker->mill;
     uint32_t p;
 
-    while ((p = atomic_fetch_add(&mill->next, 1)) < mill->spread.count) {
+    while (worker->rc == 0 && (p = atomic_fetch_add(&mill->next, 1)) < mill->spread.count) {
         if (mill->kept[p].count > 0)
             mill_partition(worker, &mill->kept[p]);
         cm_partition_free(&mill->kept[p]);
+    }
+}
+
+/* Adds up the shares of regions until none is left. */
+static void gather_phase(worker_t *worker)
+{
+    mill_t *mill = worker->mill;
+    uint32_t r;
+
+    while ((r = atomic_fetch_add(&mill->next, 1)) < mill->region_count) {
+        for (int i = 0; i < mill->worker_count; i++) {
+            cm_heap_t *heap = &mill->workers[i].timeline.heaps[r];
+            cm_heap_close(heap);
+            cm_cells_gather(&mill->regions[r], &worker->wide, heap, &mill->gathering);
+            cm_heap_release(heap, &worker->slabs);
+        }
+    }
+}
+
+/* When all passes are through: sums and order. */
+static void finish_phase(worker_t *worker)
+{
+    mill_t *mill = worker->mill;
+    uint32_t r;
+
+    while ((r = atomic_fetch_add(&mill->next, 1)) < mill->region_count) {
+        cm_cells_roll_up(&mill->regions[r], &worker->wide);
+        cm_cells_sort(&mill->regions[r]);
     }
 }
 
@@ -212,25 +315,32 @@ static void report(const mill_t *mill, double share)
 
 /* ---- preparing ---- */
 
-/* Marks the users that have events from `since` on; counts all their events at most. */
+/* Marks the users that have events from `since` on, and learns what trimming must know. */
 static int find_affected(mill_t *mill, cm_err_t *err)
 {
+    const int64_t since = mill->options->since, fresh = mill->upto - since;
     cm_columns_t columns = {0};
     int rc = 0;
 
     mill->affected = calloc(mill->spread.users / 8 + 1, 1);
     if (mill->affected == NULL)
         return cm_fail_memory(err);
+    if (fresh <= TRIM_MAX && fresh <= mill->upto / TRIM_SHARE && fresh <= mill->fits)
+        mill->trim = cm_trim_new(mill->spread.users, mill->options->windows, &mill->shape);
     for (size_t b = 0; rc == 0 && b < mill->block_count; b++) {
         const cm_block_ref_t *block = &mill->blocks[b];
-        if (block->first + block->count <= mill->options->since)
+        if (block->first + block->count <= since || block->first >= mill->upto)
             continue;
         rc = cm_reader_read(mill->workers[0].reader, block, CM_READ_HOT, &columns, err);
-        for (uint32_t i = 0; rc == 0 && i < columns.count; i++) {
+        if (rc < 0)
+            break;
+        uint32_t from = since > block->first ? (uint32_t)(since - block->first) : 0;
+        for (uint32_t i = from; i < columns.count; i++) {
             uint32_t user = columns.ids[CM_USER][i];
-            if (block->first + i >= mill->options->since)
-                mill->affected[user >> 3] |= (uint8_t)(1u << (user & 7));
+            mill->affected[user >> 3] |= (uint8_t)(1u << (user & 7));
         }
+        if (mill->trim != NULL)
+            cm_trim_learn(mill->trim, &columns, from);
     }
     cm_columns_free(&columns);
     return rc;
@@ -244,20 +354,22 @@ static int64_t expected_events(const mill_t *mill, int64_t wanted)
 
     if (mill->affected == NULL)
         return wanted;
+    if (mill->trim != NULL)
+        return (mill->upto - mill->options->since) * 4;
     for (size_t i = 0; i <= mill->spread.users / 8; i++)
         users += (unsigned)__builtin_popcount(mill->affected[i]);
     int64_t expected = wanted / mill->spread.users * (int64_t)users * 4;
     return expected < wanted ? expected : wanted;
 }
 
-/* How many events are in hand if all is done in one pass. */
-static int count_wanted(mill_t *mill, int64_t fits, int64_t *wanted, cm_err_t *err)
+/* How many events are in hand if all is done in one pass. What is trimmed is supposed to fit. */
+static int count_wanted(mill_t *mill, int64_t *wanted, cm_err_t *err)
 {
     cm_columns_t columns = {0};
     int rc = 0;
 
-    *wanted = mill->upto;
-    if (mill->affected == NULL || *wanted <= fits)
+    *wanted = mill->trim != NULL ? 0 : mill->upto;
+    if (mill->affected == NULL || *wanted <= mill->fits)
         return 0;
     *wanted = 0;
     for (size_t b = 0; rc == 0 && b < mill->block_count; b++) {
@@ -271,15 +383,13 @@ static int count_wanted(mill_t *mill, int64_t fits, int64_t *wanted, cm_err_t *e
 
 static int choose_spread(mill_t *mill, cm_err_t *err)
 {
-    int64_t memory = mill->options->memory > 0 ? mill->options->memory : INT64_MAX;
-    int64_t fits = memory < BYTES_PER_EVENT ? 1 : memory / BYTES_PER_EVENT;
     cm_spread_t *spread = &mill->spread;
     int64_t wanted;
 
-    int rc = count_wanted(mill, fits, &wanted, err);
+    int rc = count_wanted(mill, &wanted, err);
     if (rc < 0)
         return rc;
-    int64_t passes = wanted / fits + (wanted % fits != 0);
+    int64_t passes = wanted / mill->fits + (wanted % mill->fits != 0);
     /* A pass has one user at least. */
     passes = passes > spread->users ? spread->users : passes;
     spread->passes = (uint32_t)(passes < 1 ? 1 : passes);
@@ -293,24 +403,51 @@ static int choose_spread(mill_t *mill, cm_err_t *err)
     return 0;
 }
 
-/* How a grain's load is divided. */
+/* How a grain's load and a share are divided. */
 static int choose_shape(mill_t *mill, uint32_t urls, uint32_t countries, cm_err_t *err)
 {
-    uint64_t places = (uint64_t)urls * (countries > 0 ? countries : 1);
-    unsigned place_bits = 1, ordinal_bits = 1;
+    unsigned url_bits = 1, country_bits = 0, ordinal_bits = 1;
 
-    while (place_bits < 64 && places >> place_bits != 0)
-        place_bits++;
+    while (url_bits < 32 && urls >> url_bits != 0)
+        url_bits++;
+    while (country_bits < 32 && (countries > 0 ? countries - 1 : 0) >> country_bits != 0)
+        country_bits++;
     while ((uint64_t)mill->upto >> ordinal_bits != 0)
         ordinal_bits++;
-    mill->shape = (cm_grain_shape_t){ordinal_bits, (UINT64_C(1) << ordinal_bits) - 1,
-                                     countries > 0 ? countries : 1};
-    if (place_bits + ordinal_bits > 64)
+    mill->shape = (cm_grain_shape_t){.ordinal_bits = ordinal_bits,
+                                     .country_bits = country_bits,
+                                     .ordinal_mask = (UINT64_C(1) << ordinal_bits) - 1};
+    if (url_bits + country_bits + ordinal_bits > 64 ||
+        url_bits + country_bits + CM_SHARE_FLAG_BITS > 64)
         return cm_fail(err, CM_EINTERNAL,
                        "%lld events with %u urls and %u countries are more than the mill can hold; "
                        "split the data into several directories",
                        (long long)mill->upto, urls, countries);
     return 0;
+}
+
+/* How many regions the urls are spread over, for so many events. */
+static void choose_regions(mill_t *mill, uint32_t urls, int64_t events)
+{
+    const cm_mill_options_t *options = mill->options;
+    uint64_t places = (uint64_t)(urls > 0 ? urls : 1) << mill->shape.country_bits;
+    /* At most a cell an event; and windows multiply the cells, how many times nobody knows. */
+    uint64_t cells = places < (uint64_t)events ? places : (uint64_t)events;
+    unsigned shift = 0;
+
+    if (options->windows != 1u << CM_WINDOW_ALL)
+        cells = (uint64_t)events;
+    while (1u << shift < REGIONS_MAX && cells >> shift > REGION_CELLS && urls >> shift > 1)
+        shift++;
+    mill->region_count = 1u << shift;
+    mill->gathering = (cm_gathering_t){
+        .shape = &mill->shape,
+        .windows = options->windows,
+        .session_timeout_s = options->session_timeout / 1000,
+        .region_shift = shift,
+        .direct =
+            places <= DIRECT_MAX ? (size_t)((urls >> shift) + 1) << mill->shape.country_bits : 0};
+    mill->regions = cm_alloc_zero(mill->region_count, sizeof *mill->regions);
 }
 
 static int make_workers(mill_t *mill, cm_err_t *err)
@@ -352,10 +489,16 @@ static int run_pass(mill_t *mill, cm_err_t *err)
     if (rc < 0)
         return rc;
     report(mill, 0.5);
+    for (int i = 0; i < mill->worker_count; i++) {
+        if (mill->workers[i].overflow)
+            return 0;
+    }
     if ((rc = run_phase(mill, order_phase, err)) < 0)
         return rc;
     report(mill, 0.8);
-    rc = run_phase(mill, kept_phase, err);
+    if ((rc = run_phase(mill, kept_phase, err)) < 0)
+        return rc;
+    rc = run_phase(mill, gather_phase, err);
     report(mill, 1.0);
     return rc;
 }
@@ -382,79 +525,148 @@ static int survey(mill_t *mill, uint32_t *urls, uint32_t *countries, cm_err_t *e
 }
 
 /* Gives each worker what it needs beside its reader. */
-static void equip_workers(mill_t *mill, uint32_t urls, uint32_t countries)
+static void equip_workers(mill_t *mill)
 {
     const cm_mill_options_t *options = mill->options;
 
     for (int i = 0; i < mill->worker_count; i++) {
         worker_t *worker = &mill->workers[i];
-        worker->heaps = cm_alloc_zero(mill->spread.count, sizeof *worker->heaps);
-        worker->timeline = (cm_timeline_t){.cells = cm_cells_new(urls, countries),
-                                           .shape = &mill->shape,
-                                           .windows = options->windows,
-                                           .session_timeout_s = options->session_timeout / 1000};
+        worker->timeline =
+            (cm_timeline_t){.shape = &mill->shape,
+                            .windows = options->windows,
+                            .session_timeout_s = options->session_timeout / 1000,
+                            .heaps = cm_alloc_zero(mill->region_count, sizeof(cm_heap_t)),
+                            .region_mask = mill->region_count - 1,
+                            .slabs = &worker->slabs};
         worker->ties = (cm_ties_t){.shape = &mill->shape,
                                    .blocks = mill->blocks,
                                    .block_count = mill->block_count,
                                    .copy = options->copies != NULL ? mark_copy : NULL,
                                    .context = mill};
     }
-    mill->kept = cm_alloc_zero(mill->spread.count, sizeof *mill->kept);
 }
 
-static int run(mill_t *mill, cm_err_t *err)
+/* What depends on the spread: heaps and kept partitions, empty. */
+static int spread_out(mill_t *mill, cm_err_t *err)
 {
-    uint32_t urls = 0, countries = 0;
-
-    int rc = make_workers(mill, err);
-    if (rc == 0)
-        rc = survey(mill, &urls, &countries, err);
-    bool anything = mill->upto > mill->options->since;
-    if (rc == 0 && anything && mill->options->since > 0)
-        rc = find_affected(mill, err);
-    if (rc == 0 && anything)
-        rc = choose_spread(mill, err);
+    int rc = choose_spread(mill, err);
     if (rc < 0)
         return rc;
-    share_blocks(mill);
-    equip_workers(mill, urls, countries);
-    for (uint32_t pass = 0; rc == 0 && anything && pass < mill->spread.passes; pass++) {
+    for (int i = 0; i < mill->worker_count; i++) {
+        worker_t *worker = &mill->workers[i];
+        worker->heaps = cm_alloc_zero(mill->spread.count, sizeof *worker->heaps);
+        worker->trimmer = mill->trim != NULL ? cm_trimmer_new(mill->trim) : NULL;
+    }
+    mill->kept = cm_alloc_zero(mill->spread.count, sizeof *mill->kept);
+    return 0;
+}
+
+/* The opposite. */
+static void gather_in(mill_t *mill)
+{
+    for (uint32_t p = 0; mill->kept != NULL && p < mill->spread.count; p++)
+        cm_partition_free(&mill->kept[p]);
+    free(mill->kept);
+    mill->kept = NULL;
+    for (int i = 0; i < mill->worker_count; i++) {
+        worker_t *worker = &mill->workers[i];
+        for (uint32_t p = 0; worker->heaps != NULL && p < mill->spread.count; p++)
+            cm_heap_release(&worker->heaps[p], &worker->slabs);
+        free(worker->heaps);
+        cm_trimmer_free(worker->trimmer);
+        free(worker->selected);
+        worker->heaps = NULL;
+        worker->trimmer = NULL;
+        worker->selected = NULL;
+        worker->scattered = 0;
+    }
+}
+
+static int run_passes(mill_t *mill, cm_err_t *err)
+{
+    int rc = spread_out(mill, err);
+
+    for (uint32_t pass = 0; rc == 0 && pass < mill->spread.passes; pass++) {
         mill->spread.pass = pass;
         rc = run_pass(mill, err);
     }
     return rc;
 }
 
+/* Begins anew, untrimmed, when trimming has not helped enough. */
+static int run_untrimmed(mill_t *mill, cm_err_t *err)
+{
+    bool overflow = false;
+
+    for (int i = 0; i < mill->worker_count; i++) {
+        overflow |= mill->workers[i].overflow;
+        mill->workers[i].overflow = false;
+    }
+    if (!overflow)
+        return 0;
+    gather_in(mill);
+    cm_trim_free(mill->trim);
+    mill->trim = NULL;
+    return run_passes(mill, err);
+}
+
+static int run(mill_t *mill, cm_err_t *err)
+{
+    int64_t memory = mill->options->memory > 0 ? mill->options->memory : INT64_MAX;
+    uint32_t urls = 0, countries = 0;
+
+    mill->fits = memory < BYTES_PER_EVENT ? 1 : memory / BYTES_PER_EVENT;
+    int rc = make_workers(mill, err);
+    if (rc == 0)
+        rc = survey(mill, &urls, &countries, err);
+    if (rc < 0 || mill->upto <= mill->options->since)
+        return rc;
+    if (mill->options->since > 0 && (rc = find_affected(mill, err)) < 0)
+        return rc;
+    share_blocks(mill);
+    choose_regions(mill, urls,
+                   mill->trim != NULL ? 4 * (mill->upto - mill->options->since) : mill->upto);
+    equip_workers(mill);
+    if ((rc = run_passes(mill, err)) == 0 && (rc = run_untrimmed(mill, err)) == 0)
+        rc = run_phase(mill, finish_phase, err);
+    return rc;
+}
+
 static void take_result(mill_t *mill, cm_mill_result_t *result)
 {
-    result->cells = mill->workers[0].timeline.cells;
-    mill->workers[0].timeline.cells = NULL;
+    cm_cells_t *wide = &mill->workers[0].wide;
+
     result->events = mill->workers[0].timeline.events;
     for (int i = 1; i < mill->worker_count; i++) {
-        cm_cells_add(result->cells, mill->workers[i].timeline.cells);
+        cm_cells_add(wide, &mill->workers[i].wide);
         result->events += mill->workers[i].timeline.events;
     }
-    cm_cells_roll_up(result->cells);
+    cm_cells_sort(wide);
     result->upto = mill->upto > mill->options->since ? mill->upto : mill->options->since;
+    cm_result_collect(result, mill->regions, mill->region_count, wide);
+    mill->regions = NULL;
 }
 
 static void clean_up(mill_t *mill)
 {
+    gather_in(mill);
     for (int i = 0; i < mill->worker_count; i++) {
         worker_t *worker = &mill->workers[i];
-        free(worker->heaps); /* their chunks are pieces of the slabs */
+        free(worker->timeline.heaps); /* their chunks are pieces of the slabs */
+        cm_visited_free(&worker->timeline.visited);
         cm_partition_free(&worker->partition);
         cm_ties_free(&worker->ties);
-        cm_cells_free(worker->timeline.cells);
+        cm_cells_free(&worker->wide);
         cm_reader_close(worker->reader);
     }
     for (int i = 0; i < mill->worker_count; i++)
         cm_slabs_free(&mill->workers[i].slabs);
-    for (uint32_t p = 0; mill->kept != NULL && p < mill->spread.count; p++)
-        cm_partition_free(&mill->kept[p]);
-    free(mill->kept);
+    for (uint32_t r = 0; mill->regions != NULL && r < mill->region_count; r++)
+        cm_cells_free(&mill->regions[r]);
+    free(mill->regions);
     free(mill->workers);
     free(mill->affected);
+    cm_trim_free(mill->trim);
 }
 
 int cm_mill(const cm_mill_options_t *options, cm_mill_result_t *result, cm_err_t *err)
@@ -493,7 +705,7 @@ int cm_mill_copies(const cm_mill_options_t *options, uint8_t **copies, int64_t *
     marking.since = 0;
     marking.until = *upto; /* and 0 would mean the end, where a writer may just have put some */
     if (*upto > 0 && (rc = cm_mill(&marking, &result, err)) == 0)
-        cm_cells_free(result.cells);
+        cm_mill_result_free(&result);
     if (rc < 0)
         free((void *)marking.copies);
     else

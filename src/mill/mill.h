@@ -3,11 +3,14 @@
  * Answers are recomputed, not counted along: events are partitioned by user, each user's are put in
  * order of (timestamp, row_key), and one pass over that timeline gives everything. In it a copy of
  * an event stands next to its twin and is dropped, the time spent is the difference to the
- * neighbour, and a cell that remembers the last user it saw counts distinct users without a set.
+ * neighbour, and whether the user has been to that cell before is known from the timeline alone.
+ * What each event gives is then spread once more, by url, and added up region by region of the
+ * urls: the cells at hand are in the cache, however many there are.
  *
  * All numbers are sums over users. That makes an update cheap and still exact: for the users who
  * have new events, what they gave before is taken away and what they give now is added; everybody
- * else is left alone. A first run is the same with nothing to take away.
+ * else is left alone, and so is what would be the same on both sides (trim.h). A first run is the
+ * same with nothing to take away.
  *
  * What does not fit into memory is milled a part of the users at a time. */
 #ifndef CM_MILL_MILL_H
@@ -40,13 +43,21 @@ typedef struct cm_mill_options {
 } cm_mill_options_t;
 
 typedef struct cm_mill_result {
-    cm_cells_t *cells; /* changes to add to the answers; the caller frees it */
-    int64_t upto;      /* events of the store that the answers cover now */
-    int64_t events;    /* change of the number of distinct events */
+    /* Changes to add to the answers, by window, url, country (CM_CELL_ALL last); some may be zero.
+     */
+    cm_cell_t **cells;
+    size_t count;
+    int64_t upto;   /* events of the store that the answers cover now */
+    int64_t events; /* change of the number of distinct events */
+    /* what the cells belong to */
+    cm_cells_t *tables;
+    uint32_t table_count;
 } cm_mill_result_t;
 
-/* Mills the store. On failure the result is empty. */
+/* Mills the store. The caller frees the result; on failure it is empty. */
 int cm_mill(const cm_mill_options_t *options, cm_mill_result_t *result, cm_err_t *err);
+
+void cm_mill_result_free(cm_mill_result_t *result);
 
 /* Finds the events that are copies of an earlier one. `*copies` gets a bit an event (least
  * significant first) for `*upto` events; the caller frees it. Of the options only reader, memory

@@ -4,43 +4,6 @@
 
 #include <stdlib.h>
 
-int cm_heap_grow(cm_heap_t *heap, cm_slabs_t *slabs)
-{
-    cm_chunk_t *chunk = cm_slabs_take(slabs);
-
-    if (chunk == NULL)
-        return CM_ENOMEM;
-    chunk->next = NULL;
-    chunk->count = CM_CHUNK_GRAINS;
-    if (heap->last != NULL)
-        heap->last->next = chunk;
-    else
-        heap->first = chunk;
-    heap->last = chunk;
-    heap->at = chunk->grains;
-    heap->end = chunk->grains + CM_CHUNK_GRAINS;
-    heap->chunks++;
-    return 0;
-}
-
-/* Writes the last chunk's count; returns the number of grains. */
-static size_t close_heap(cm_heap_t *heap)
-{
-    if (heap->last == NULL)
-        return 0;
-    heap->last->count = (size_t)(heap->at - heap->last->grains);
-    return (heap->chunks - 1) * CM_CHUNK_GRAINS + heap->last->count;
-}
-
-static void release_heap(cm_heap_t *heap, cm_slabs_t *slabs)
-{
-    for (cm_chunk_t *chunk = heap->first, *next; chunk != NULL; chunk = next) {
-        next = chunk->next;
-        cm_slabs_give(slabs, chunk);
-    }
-    *heap = (cm_heap_t){0};
-}
-
 /* Sorts by user by counting; stable. */
 static void scatter(cm_partition_t *partition, cm_heap_t *const *heaps, int heap_count,
                     cm_slabs_t *slabs, size_t users)
@@ -51,17 +14,19 @@ static void scatter(cm_partition_t *partition, cm_heap_t *const *heaps, int heap
     for (int i = 0; i < heap_count; i++) {
         for (const cm_chunk_t *chunk = heaps[i]->first; chunk != NULL; chunk = chunk->next) {
             for (size_t k = 0; k < chunk->count; k++)
-                starts[cm_grain_user(&chunk->grains[k]) + 1]++;
+                starts[cm_grain_user(&chunk->items[k].grain) + 1]++;
         }
     }
     for (size_t user = 0; user < users; user++)
         starts[user + 1] += starts[user];
     for (int i = 0; i < heap_count; i++) {
         for (const cm_chunk_t *chunk = heaps[i]->first; chunk != NULL; chunk = chunk->next) {
-            for (size_t k = 0; k < chunk->count; k++)
-                partition->grains[starts[cm_grain_user(&chunk->grains[k])]++] = chunk->grains[k];
+            for (size_t k = 0; k < chunk->count; k++) {
+                const cm_grain_t *grain = &chunk->items[k].grain;
+                partition->grains[starts[cm_grain_user(grain)]++] = *grain;
+            }
         }
-        release_heap(heaps[i], slabs);
+        cm_heap_release(heaps[i], slabs);
     }
 }
 
@@ -166,7 +131,7 @@ int cm_partition_build(cm_partition_t *partition, cm_heap_t *const *heaps, int h
 
     partition->count = 0;
     for (int i = 0; i < heap_count; i++)
-        partition->count += close_heap(heaps[i]);
+        partition->count += cm_heap_close(heaps[i]);
     if (partition->count == 0)
         return 0;
     int rc = make_room(partition, users, err);
@@ -205,16 +170,20 @@ static size_t keep_before(cm_grain_t *grains, size_t count, int64_t since,
     return kept;
 }
 
-void cm_partition_mill(cm_partition_t *partition, int64_t since, cm_timeline_t *timeline)
+int cm_partition_mill(cm_partition_t *partition, int64_t since, cm_timeline_t *timeline)
 {
-    for (size_t from = 0, end; from < partition->count; from = end) {
+    int rc = 0;
+
+    for (size_t from = 0, end; rc == 0 && from < partition->count; from = end) {
         cm_grain_t *grains = partition->grains + from;
         end = user_end(partition, from);
         size_t count = drop_copies(grains, end - from);
-        cm_timeline_add(timeline, grains, count, 1);
-        if (since > 0 && (count = keep_before(grains, count, since, timeline->shape)) > 0)
-            cm_timeline_add(timeline, grains, count, -1);
+        rc = cm_timeline_add(timeline, grains, count, 1);
+        if (rc == 0 && since > 0 &&
+            (count = keep_before(grains, count, since, timeline->shape)) > 0)
+            rc = cm_timeline_add(timeline, grains, count, -1);
     }
+    return rc;
 }
 
 void cm_partition_free(cm_partition_t *partition)

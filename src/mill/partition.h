@@ -6,37 +6,8 @@
 #ifndef CM_MILL_PARTITION_H
 #define CM_MILL_PARTITION_H
 
-#include "base/err.h"
-#include "base/slab.h"
 #include "mill/ties.h"
 #include "mill/timeline.h"
-
-enum { CM_CHUNK_GRAINS = (CM_SLAB_PIECE - 16) / (int)sizeof(cm_grain_t) };
-
-typedef struct cm_chunk {
-    struct cm_chunk *next;
-    size_t count; /* of a full one; of the last one cm_heap_t knows better */
-    cm_grain_t grains[CM_CHUNK_GRAINS];
-} cm_chunk_t;
-
-/* A list of chunks that one thread fills. */
-typedef struct cm_heap {
-    cm_grain_t *at, *end; /* of the last chunk */
-    cm_chunk_t *first, *last;
-    size_t chunks;
-} cm_heap_t;
-
-/* A further chunk at the end of the heap; CM_ENOMEM. */
-int cm_heap_grow(cm_heap_t *heap, cm_slabs_t *slabs);
-
-/* Appends a grain; CM_ENOMEM when there is no memory. */
-static inline int cm_heap_add(cm_heap_t *heap, cm_slabs_t *slabs, cm_grain_t grain)
-{
-    if (heap->at == heap->end && cm_heap_grow(heap, slabs) < 0)
-        return CM_ENOMEM;
-    *heap->at++ = grain;
-    return 0;
-}
 
 /* How users are spread: user % passes is the pass; of user / passes, the low bits are the partition
  * and the rest the number within it. */
@@ -69,8 +40,9 @@ int cm_partition_build(cm_partition_t *partition, cm_heap_t *const *heaps, int h
                        cm_slabs_t *slabs, const cm_spread_t *spread, cm_ties_t *ties,
                        cm_err_t *err);
 
-/* Feeds each user's events to the timeline; those before ordinal `since` are also taken away. */
-void cm_partition_mill(cm_partition_t *partition, int64_t since, cm_timeline_t *timeline);
+/* Feeds each user's events to the timeline; those before ordinal `since` are also taken away.
+ * CM_ENOMEM, without a sentence. */
+int cm_partition_mill(cm_partition_t *partition, int64_t since, cm_timeline_t *timeline);
 
 void cm_partition_free(cm_partition_t *partition);
 

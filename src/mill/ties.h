@@ -6,7 +6,7 @@
 #ifndef CM_MILL_TIES_H
 #define CM_MILL_TIES_H
 
-#include "mill/timeline.h"
+#include "mill/grain.h"
 #include "store/store.h"
 
 /* A run of grains with the same user and time, in order of their ordinals. */

@@ -221,10 +221,8 @@ static void another_timeout_recomputes(void **state)
     /* A rebuild brings back what somebody has spoiled. */
     cm_err_t err;
     assert_ok(cm_database_exec(cm_embedded_database(site->store),
-                               "UPDATE answer SET clicks = 99; INSERT INTO rollup (url, country, "
-                               "window, clicks, unique_user_count, time_spent_sum, "
-                               "time_spent_count, time_on_page_sum, time_on_page_count, entrances, "
-                               "exits, updated_at) VALUES ('/x', NULL, 'all', 1,1,1,1,1,1,1,1,1)",
+                               "UPDATE cell SET clicks = 99; UPDATE page SET url = '/y'; "
+                               "INSERT INTO total VALUES (0, 0, 0, 7, 1, 1, 1, 1, 1, 1, 1, 1, 1)",
                                "test", &err),
               err);
     cm_refreshed_t done = refresh_with(site, (cm_refresh_options_t){.windows = 1 << CM_WINDOW_ALL,

@@ -278,6 +278,14 @@ static void exactly_the_copies(void **state)
     }
 }
 
+/* By window, url, country: how results are ordered. */
+static bool in_order(const cm_cell_key_t *a, const cm_cell_key_t *b)
+{
+    if (a->window != b->window)
+        return a->window < b->window;
+    return a->url != b->url ? a->url < b->url : a->country < b->country;
+}
+
 /* `until` stops before an event; `since` gives the change that what came later makes. */
 static void parts_add_up(void **state)
 {
@@ -311,16 +319,22 @@ static void parts_add_up(void **state)
         options.since = 0;
         assert_ok(cm_mill(&options, &whole, &err), err);
         assert_int_equal(head.events + tail.events, whole.events);
-        cm_cells_add(head.cells, tail.cells);
-        assert_int_equal(head.cells->count, whole.cells->count);
-        for (uint32_t i = 0; i < whole.cells->count; i++) {
-            const cm_cell_t *cell = &whole.cells->list[i];
-            assert_memory_equal(&cm_cells_get(head.cells, cell->key)->numbers, &cell->numbers,
+        cm_cells_t sum = {0};
+        for (uint32_t t = 0; t < head.table_count; t++)
+            cm_cells_add(&sum, &head.tables[t]);
+        for (uint32_t t = 0; t < tail.table_count; t++)
+            cm_cells_add(&sum, &tail.tables[t]);
+        assert_int_equal(sum.count, whole.count);
+        for (size_t i = 0; i < whole.count; i++) {
+            const cm_cell_t *cell = whole.cells[i];
+            assert_memory_equal(&cm_cells_get(&sum, cell->key)->numbers, &cell->numbers,
                                 sizeof cell->numbers);
+            assert_true(i == 0 || in_order(&whole.cells[i - 1]->key, &cell->key));
         }
-        cm_cells_free(head.cells);
-        cm_cells_free(tail.cells);
-        cm_cells_free(whole.cells);
+        cm_cells_free(&sum);
+        cm_mill_result_free(&head);
+        cm_mill_result_free(&tail);
+        cm_mill_result_free(&whole);
     }
     cm_sink_close(&store->sink);
     cm_batch_free(&batch);

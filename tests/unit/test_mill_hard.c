@@ -84,7 +84,7 @@ static void assert_once(cm_store_t *store, const ref_event_t *events, size_t cou
         assert_ok(cm_mill(&mill, &result, &err), err);
         assert_int_equal(result.events, answers.events);
         assert_int_equal(result.upto, count);
-        cm_cells_free(result.cells);
+        cm_mill_result_free(&result);
     }
     cm_buf_free(&expected);
     free(answers.cells);
@@ -186,9 +186,9 @@ static void assert_numbers(const cm_mill_result_t *result, cm_numbers_t expected
 {
     const cm_cell_t *cell = NULL;
 
-    for (uint32_t i = 0; i < result->cells->count; i++) {
-        if (result->cells->list[i].key.url == 0 && result->cells->list[i].key.country == 0)
-            cell = &result->cells->list[i];
+    for (size_t i = 0; i < result->count; i++) {
+        if (result->cells[i]->key.url == 0 && result->cells[i]->key.country == 0)
+            cell = result->cells[i];
     }
     assert_non_null(cell);
     assert_memory_equal(&cell->numbers, &expected, sizeof expected);
@@ -224,7 +224,7 @@ static void many_users_many_passes(void **state)
                                                    .page_time_count = users,
                                                    .entrances = users,
                                                    .exits = users});
-            cm_cells_free(result.cells);
+            cm_mill_result_free(&result);
             /* The second round alone, as a change: nobody is new. */
             options.since = users;
             assert_ok(cm_mill(&options, &result, &err), err);
@@ -234,7 +234,7 @@ static void many_users_many_passes(void **state)
                                                    .time_spent_count = users,
                                                    .page_time_sum = 10 * users,
                                                    .page_time_count = users});
-            cm_cells_free(result.cells);
+            cm_mill_result_free(&result);
             /* The last event alone, as a change: one user is affected. */
             options.since = 2 * users - 1;
             assert_ok(cm_mill(&options, &result, &err), err);
@@ -244,7 +244,7 @@ static void many_users_many_passes(void **state)
                                                    .time_spent_count = 1,
                                                    .page_time_sum = 10,
                                                    .page_time_count = 1});
-            cm_cells_free(result.cells);
+            cm_mill_result_free(&result);
         }
         cm_sink_close(&store->sink);
     }

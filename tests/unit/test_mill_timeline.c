@@ -6,32 +6,79 @@
 
 enum { ALL = 1 << CM_WINDOW_ALL, DAY = 1 << CM_WINDOW_DAY, HOUR = 1 << CM_WINDOW_HOUR };
 
-enum { URLS = 4, COUNTRIES = 5 };
+static const cm_grain_shape_t shape = {.ordinal_bits = 3, .ordinal_mask = 7, .country_bits = 3};
 
-static const cm_grain_shape_t shape = {
-    .ordinal_bits = 3, .ordinal_mask = 7, .countries = COUNTRIES};
+enum { REGIONS = 2 };
 
-static cm_timeline_t timeline_of(unsigned windows)
+/* A timeline and the cells that its shares are gathered into. */
+typedef struct mill {
+    cm_timeline_t timeline;
+    cm_gathering_t gathering;
+    cm_heap_t heaps[REGIONS];
+    cm_slabs_t slabs;
+    cm_cells_t regions[REGIONS], wide;
+} mill_t;
+
+static mill_t *mill_of(unsigned windows)
 {
-    return (cm_timeline_t){.cells = cm_cells_new(URLS, COUNTRIES),
-                           .shape = &shape,
-                           .windows = windows,
-                           .session_timeout_s = 1800};
+    mill_t *mill = cm_alloc_zero(1, sizeof *mill);
+
+    mill->timeline = (cm_timeline_t){.shape = &shape,
+                                     .windows = windows,
+                                     .session_timeout_s = 1800,
+                                     .heaps = mill->heaps,
+                                     .region_mask = REGIONS - 1,
+                                     .slabs = &mill->slabs};
+    mill->gathering = (cm_gathering_t){
+        .shape = &shape, .windows = windows, .session_timeout_s = 1800, .region_shift = 1};
+    return mill;
+}
+
+static void add(mill_t *mill, const cm_grain_t *grains, size_t count, int sign)
+{
+    assert_int_equal(cm_timeline_add(&mill->timeline, grains, count, sign), 0);
+    for (int r = 0; r < REGIONS; r++) {
+        cm_heap_close(&mill->heaps[r]);
+        cm_cells_gather(&mill->regions[r], &mill->wide, &mill->heaps[r], &mill->gathering);
+        cm_heap_release(&mill->heaps[r], &mill->slabs);
+    }
+}
+
+static void roll_up(mill_t *mill)
+{
+    for (int r = 0; r < REGIONS; r++)
+        cm_cells_roll_up(&mill->regions[r], &mill->wide);
+}
+
+static size_t cells_of(const mill_t *mill)
+{
+    return (size_t)mill->regions[0].count + mill->regions[1].count + mill->wide.count;
+}
+
+static void free_mill(mill_t *mill)
+{
+    for (int r = 0; r < REGIONS; r++)
+        cm_cells_free(&mill->regions[r]);
+    cm_cells_free(&mill->wide);
+    cm_visited_free(&mill->timeline.visited);
+    cm_slabs_free(&mill->slabs);
+    free(mill);
 }
 
 static cm_grain_t grain_of(int64_t time, uint32_t url, uint32_t country)
 {
     return (cm_grain_t){.key = UINT64_C(77) << CM_GRAIN_TIME_BITS | (uint64_t)time,
-                        .load = (uint64_t)(url * COUNTRIES + country) << 3 | 5};
+                        .load = cm_place(url, country, &shape) << 3 | 5};
 }
 
-static void assert_cell(cm_timeline_t *timeline, uint32_t url, uint32_t country, uint32_t window,
+static void assert_cell(mill_t *mill, uint32_t url, uint32_t country, uint32_t window,
                         cm_numbers_t expected)
 {
-    size_t before = timeline->cells->count;
-    const cm_cell_t *cell = cm_cells_get(timeline->cells, (cm_cell_key_t){url, country, window});
+    cm_cells_t *cells = url == CM_CELL_ALL ? &mill->wide : &mill->regions[url % REGIONS];
+    size_t before = cells->count;
+    const cm_cell_t *cell = cm_cells_get(cells, (cm_cell_key_t){url, country, window});
     const int64_t *got = (const int64_t *)&cell->numbers, *want = (const int64_t *)&expected;
-    assert_int_equal(timeline->cells->count, before); /* it was there */
+    assert_int_equal(cells->count, before); /* it was there */
     for (size_t i = 0; i < sizeof expected / sizeof *want; i++)
         assert_int_equal(got[i], want[i]);
 }
@@ -44,41 +91,41 @@ static uint32_t window_at(cm_window_t kind, int64_t start)
 /* Fields in order: clicks, users, spent sum and count, page sum and count, entrances, exits. */
 static void one_event(void **state)
 {
-    cm_timeline_t timeline = timeline_of(ALL);
+    mill_t *mill = mill_of(ALL);
     const cm_grain_t grain = grain_of(1, 3, 4);
 
     (void)state;
-    cm_timeline_add(&timeline, &grain, 0, 1);
-    assert_int_equal(timeline.cells->count, 0);
-    cm_timeline_add(&timeline, &grain, 1, 1);
-    cm_cells_roll_up(timeline.cells);
-    assert_int_equal(timeline.cells->count, 4);
+    add(mill, &grain, 0, 1);
+    assert_int_equal(cells_of(mill), 0);
+    add(mill, &grain, 1, 1);
+    roll_up(mill);
+    assert_int_equal(cells_of(mill), 4);
     assert_int_equal(cm_grain_ordinal(&grain, &shape), 5);
     assert_int_equal(cm_grain_user(&grain), 77);
-    assert_int_equal(timeline.events, 1);
+    assert_int_equal(mill->timeline.events, 1);
     uint32_t all = window_at(CM_WINDOW_ALL, 0);
-    assert_cell(&timeline, 3, 4, all, (cm_numbers_t){1, 1, 0, 0, 0, 0, 1, 1});
-    assert_cell(&timeline, 3, CM_CELL_ALL, all, (cm_numbers_t){1, 1, 0, 0, 0, 0, 1, 1});
-    assert_cell(&timeline, CM_CELL_ALL, 4, all, (cm_numbers_t){1, 1, 0, 0, 0, 0, 1, 1});
-    assert_cell(&timeline, CM_CELL_ALL, CM_CELL_ALL, all, (cm_numbers_t){1, 1, 0, 0, 0, 0, 1, 1});
-    cm_cells_free(timeline.cells);
+    assert_cell(mill, 3, 4, all, (cm_numbers_t){1, 1, 0, 0, 0, 0, 1, 1});
+    assert_cell(mill, 3, CM_CELL_ALL, all, (cm_numbers_t){1, 1, 0, 0, 0, 0, 1, 1});
+    assert_cell(mill, CM_CELL_ALL, 4, all, (cm_numbers_t){1, 1, 0, 0, 0, 0, 1, 1});
+    assert_cell(mill, CM_CELL_ALL, CM_CELL_ALL, all, (cm_numbers_t){1, 1, 0, 0, 0, 0, 1, 1});
+    free_mill(mill);
 }
 
 /* What a gap between two events gives to the first and the second. */
 static void assert_gap(int64_t from, int64_t to, int64_t seconds, bool ends)
 {
-    cm_timeline_t timeline = timeline_of(ALL);
+    mill_t *mill = mill_of(ALL);
     const cm_grain_t grains[] = {grain_of(from, 0, 0), grain_of(to, 1, 0)};
     uint32_t all = window_at(CM_WINDOW_ALL, 0);
 
-    cm_timeline_add(&timeline, grains, 2, 1);
-    cm_cells_roll_up(timeline.cells);
-    assert_cell(&timeline, 0, 0, all,
+    add(mill, grains, 2, 1);
+    roll_up(mill);
+    assert_cell(mill, 0, 0, all,
                 (cm_numbers_t){1, 1, seconds, 1, ends ? 0 : seconds, !ends, 1, ends});
-    assert_cell(&timeline, 1, 0, all, (cm_numbers_t){1, 1, 0, 0, 0, 0, ends, 1});
-    assert_cell(&timeline, CM_CELL_ALL, CM_CELL_ALL, all,
+    assert_cell(mill, 1, 0, all, (cm_numbers_t){1, 1, 0, 0, 0, 0, ends, 1});
+    assert_cell(mill, CM_CELL_ALL, CM_CELL_ALL, all,
                 (cm_numbers_t){2, 1, seconds, 1, ends ? 0 : seconds, !ends, 1 + ends, 1 + ends});
-    cm_cells_free(timeline.cells);
+    free_mill(mill);
 }
 
 static void gaps(void **state)
@@ -104,34 +151,33 @@ static void sessions_and_windows(void **state)
                                  grain_of(day, 0, 1),         /* another country */
                                  grain_of(day + 60000, 0, 0), /* back */
                                  grain_of(day + 3 * CM_HOUR_MS, 1, 0)};
-    cm_timeline_t timeline = timeline_of(ALL | DAY | HOUR);
+    mill_t *mill = mill_of(ALL | DAY | HOUR);
 
     (void)state;
-    cm_timeline_add(&timeline, grains, 4, 1);
-    cm_cells_roll_up(timeline.cells);
+    add(mill, grains, 4, 1);
+    roll_up(mill);
     uint32_t all = window_at(CM_WINDOW_ALL, 0), today = window_at(CM_WINDOW_DAY, day);
     uint32_t yesterday = window_at(CM_WINDOW_DAY, day - CM_DAY_MS);
-    assert_cell(&timeline, 0, 0, all, (cm_numbers_t){2, 1, 1 + 10740, 2, 1, 1, 1, 1});
-    assert_cell(&timeline, 0, 1, all, (cm_numbers_t){1, 1, 60, 1, 60, 1, 0, 0});
-    assert_cell(&timeline, 0, CM_CELL_ALL, all, (cm_numbers_t){3, 1, 10801, 3, 61, 2, 1, 1});
-    assert_cell(&timeline, CM_CELL_ALL, CM_CELL_ALL, all,
-                (cm_numbers_t){4, 1, 10801, 3, 61, 2, 2, 2});
-    assert_cell(&timeline, 0, 0, yesterday, (cm_numbers_t){1, 1, 1, 1, 1, 1, 1, 0});
-    assert_cell(&timeline, 0, 0, today, (cm_numbers_t){1, 1, 10740, 1, 0, 0, 0, 1});
-    assert_cell(&timeline, 1, 0, today, (cm_numbers_t){1, 1, 0, 0, 0, 0, 1, 1});
-    assert_cell(&timeline, 0, CM_CELL_ALL, window_at(CM_WINDOW_HOUR, day),
+    assert_cell(mill, 0, 0, all, (cm_numbers_t){2, 1, 1 + 10740, 2, 1, 1, 1, 1});
+    assert_cell(mill, 0, 1, all, (cm_numbers_t){1, 1, 60, 1, 60, 1, 0, 0});
+    assert_cell(mill, 0, CM_CELL_ALL, all, (cm_numbers_t){3, 1, 10801, 3, 61, 2, 1, 1});
+    assert_cell(mill, CM_CELL_ALL, CM_CELL_ALL, all, (cm_numbers_t){4, 1, 10801, 3, 61, 2, 2, 2});
+    assert_cell(mill, 0, 0, yesterday, (cm_numbers_t){1, 1, 1, 1, 1, 1, 1, 0});
+    assert_cell(mill, 0, 0, today, (cm_numbers_t){1, 1, 10740, 1, 0, 0, 0, 1});
+    assert_cell(mill, 1, 0, today, (cm_numbers_t){1, 1, 0, 0, 0, 0, 1, 1});
+    assert_cell(mill, 0, CM_CELL_ALL, window_at(CM_WINDOW_HOUR, day),
                 (cm_numbers_t){2, 1, 10800, 2, 60, 1, 0, 1});
-    assert_cell(&timeline, 0, 0, window_at(CM_WINDOW_HOUR, day - CM_HOUR_MS),
+    assert_cell(mill, 0, 0, window_at(CM_WINDOW_HOUR, day - CM_HOUR_MS),
                 (cm_numbers_t){1, 1, 1, 1, 1, 1, 1, 0});
 
     /* A second user, and the first one taken away again. */
-    cm_timeline_add(&timeline, grains, 1, 1);
-    assert_cell(&timeline, 0, 0, all, (cm_numbers_t){3, 2, 10741, 2, 1, 1, 2, 2});
-    cm_timeline_add(&timeline, grains, 4, -1);
-    assert_cell(&timeline, 0, 0, all, (cm_numbers_t){1, 1, 0, 0, 0, 0, 1, 1});
-    assert_cell(&timeline, 1, 0, all, (cm_numbers_t){0});
-    assert_int_equal(timeline.events, 1);
-    cm_cells_free(timeline.cells);
+    add(mill, grains, 1, 1);
+    assert_cell(mill, 0, 0, all, (cm_numbers_t){3, 2, 10741, 2, 1, 1, 2, 2});
+    add(mill, grains, 4, -1);
+    assert_cell(mill, 0, 0, all, (cm_numbers_t){1, 1, 0, 0, 0, 0, 1, 1});
+    assert_cell(mill, 1, 0, all, (cm_numbers_t){0});
+    assert_int_equal(mill->timeline.events, 1);
+    free_mill(mill);
 }
 
 static void windows_in_a_word(void **state)
@@ -148,62 +194,111 @@ static void windows_in_a_word(void **state)
     }
 }
 
-/* `direct`: small enough for a table of all places, or hashed throughout. */
-static void assert_table(uint32_t urls, bool direct)
+/* A table of cells: what was put in is found again, whatever their number. */
+static void table_of_cells(void **state)
 {
-    cm_cells_t *cells = cm_cells_new(urls, 89), *sum = cm_cells_new(urls, 89);
+    cm_cells_t cells = {0}, sum = {0};
 
-    assert_int_equal(cells->direct != NULL, direct);
+    (void)state;
     for (int round = 1; round <= 2; round++) {
         for (uint32_t i = 0; i < 8000; i++) {
-            cm_cell_t *cell = i < 4000 ? cm_cells_all(cells, i)
-                                       : cm_cells_get(cells, (cm_cell_key_t){i % 97, i % 89, i});
-            assert_int_equal(cell->key.url, i < 4000 ? i / 89 : i % 97);
+            cm_cell_t *cell = cm_cells_get(&cells, (cm_cell_key_t){i % 97, i % 89, i});
+            assert_int_equal(cell->key.url, i % 97);
             assert_int_equal(cell->key.country, i % 89);
-            assert_int_equal(cell->key.window, i < 4000 ? 0 : i);
+            assert_int_equal(cell->key.window, i);
             assert_int_equal(cell->numbers.clicks, round == 1 ? 0 : (int64_t)i + 1);
             int64_t number = i;
             cell->numbers = (cm_numbers_t){number + 1, -number, 3, 4, 5, 6, 7, -number};
         }
-        assert_int_equal(cells->count, 8000);
+        assert_int_equal(cells.count, 8000);
     }
-    cm_cells_all(sum, 1)->numbers.clicks = 100;
-    cm_cells_add(sum, cells);
-    cm_cells_add(sum, cells);
-    assert_int_equal(sum->count, 8000);
+    cm_cells_get(&sum, (cm_cell_key_t){1, 1, 1})->numbers.clicks = 100;
+    cm_cells_add(&sum, &cells);
+    cm_cells_add(&sum, &cells);
+    assert_int_equal(sum.count, 8000);
     for (uint32_t i = 0; i < 8000; i++) {
-        const cm_cell_t *cell = &cells->list[i];
+        const cm_cell_t *cell = &cells.list[i];
         int64_t twice = 2 * ((int64_t)i + 1) + (i == 1 ? 100 : 0), minus = -2 * (int64_t)i;
         const cm_numbers_t expected = {twice, minus, 6, 8, 10, 12, 14, minus};
-        assert_memory_equal(&cm_cells_get(sum, cell->key)->numbers, &expected, sizeof expected);
+        assert_memory_equal(&cm_cells_get(&sum, cell->key)->numbers, &expected, sizeof expected);
     }
-    assert_int_equal(sum->count, 8000);
-    cm_cells_free(cells);
-    cm_cells_free(sum);
+    assert_int_equal(sum.count, 8000);
+    cm_cells_sort(&cells);
+    for (uint32_t i = 1; i < 8000; i++) {
+        cm_cell_key_t a = cells.sorted[i - 1]->key, b = cells.sorted[i]->key;
+        assert_true(a.url < b.url ||
+                    (a.url == b.url &&
+                     (a.country < b.country || (a.country == b.country && a.window < b.window))));
+    }
+    cm_cells_free(&cells);
+    cm_cells_free(&sum);
 }
 
-static void table_of_cells(void **state)
+/* With a direct table and without, the same shares make the same cells. */
+static void direct_or_hashed(void **state)
 {
+    const uint32_t all = window_at(CM_WINDOW_ALL, 0);
+
     (void)state;
-    assert_table(100, true);
-    assert_table(1000000, false);
-    cm_cells_free(NULL);
+    for (int direct = 0; direct < 2; direct++) {
+        mill_t *mill = mill_of(ALL);
+        mill->gathering.direct = direct ? (100 / REGIONS + 1) << shape.country_bits : 0;
+        for (uint32_t i = 0; i < 3000; i++) {
+            const cm_grain_t grain = grain_of(1 + i, i * 7 % 100, i * 5 % 8);
+            add(mill, &grain, 1, 1);
+        }
+        roll_up(mill);
+        assert_int_equal(mill->regions[0].direct != NULL, direct);
+        assert_int_equal(cells_of(mill), 200 + 100 + 8 + 1); /* i mod 200 says url and country */
+        for (uint32_t i = 0; i < 200; i++)
+            assert_cell(mill, i * 7 % 100, i * 5 % 8, all,
+                        (cm_numbers_t){15, 15, 0, 0, 0, 0, 15, 15});
+        free_mill(mill);
+    }
 }
 
 /* Sums of url, country and site are those of their cells; users are counted, not added. */
 static void rolling_up(void **state)
 {
-    cm_cells_t *cells = cm_cells_new(3, 3);
+    cm_cells_t cells = {0}, wide = {0};
     const cm_numbers_t expected = {18, 0, 27, 36, 45, 54, 63, 72};
 
     (void)state;
     for (uint32_t i = 0; i < 9; i++)
-        cm_cells_all(cells, i)->numbers = (cm_numbers_t){2, 1, 3, 4, 5, 6, 7, 8};
-    cm_cells_roll_up(cells);
-    assert_int_equal(cells->count, 9 + 3 + 3 + 1);
-    assert_memory_equal(&cm_cells_get(cells, (cm_cell_key_t){CM_CELL_ALL, CM_CELL_ALL, 0})->numbers,
+        cm_cells_get(&cells, (cm_cell_key_t){i / 3, i % 3, 0})->numbers =
+            (cm_numbers_t){2, 1, 3, 4, 5, 6, 7, 8};
+    cm_cells_roll_up(&cells, &wide);
+    assert_int_equal(cells.count, 9 + 3);
+    assert_int_equal(wide.count, 3 + 1);
+    assert_memory_equal(&cm_cells_get(&wide, (cm_cell_key_t){CM_CELL_ALL, CM_CELL_ALL, 0})->numbers,
                         &expected, sizeof expected);
-    cm_cells_free(cells);
+    cm_cells_free(&cells);
+    cm_cells_free(&wide);
+}
+
+/* A set that grows, and forgets everything at once. */
+static void visits(void **state)
+{
+    cm_visited_t visited = {0};
+
+    (void)state;
+    for (int user = 0; user < 3; user++) {
+        cm_visited_begin(&visited);
+        for (int round = 0; round < 2; round++) {
+            for (uint64_t key = 0; key < 5000; key++) {
+                assert_int_equal(cm_visited_add(&visited, key << 40, (uint32_t)key % 7),
+                                 round == 0);
+                assert_int_equal(cm_visited_add(&visited, key << 40, 9), round == 0);
+            }
+        }
+        assert_int_equal(visited.count, 10000);
+    }
+    visited.stamp = UINT32_MAX; /* the next one is 0, which means free */
+    cm_visited_begin(&visited);
+    assert_true(cm_visited_add(&visited, 1, 1));
+    assert_false(cm_visited_add(&visited, 1, 1));
+    assert_true(cm_visited_add(&visited, 2, 1));
+    cm_visited_free(&visited);
 }
 
 static void zero_numbers(void **state)
@@ -228,7 +323,9 @@ int main(void)
         cmocka_unit_test(sessions_and_windows),
         cmocka_unit_test(windows_in_a_word),
         cmocka_unit_test(table_of_cells),
+        cmocka_unit_test(direct_or_hashed),
         cmocka_unit_test(rolling_up),
+        cmocka_unit_test(visits),
         cmocka_unit_test(zero_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,427 @@
+#include "mill/trim.h"
+
+#include "base/str.h"
+
+#include <stdlib.h>
+
+enum {
+    HOUR_MS = 3600000,
+    SLOTS_MIN = 1024,
+    FILTER_BITS = 16, /* of the filter for each slot of the table */
+    SOME = 1024,
+    AHEAD = 12, /* events between fetching a watch and using it */
+};
+
+/* The user was not, or is again, in this cell (or url, country, site: CM_CELL_ALL). */
+typedef struct presence {
+    uint32_t user;
+    cm_cell_key_t key;
+    uint32_t other; /* of the same user: place in presences + 1; 0: no more */
+} presence_t;
+
+/* A user who has new events. */
+typedef struct newcomer {
+    uint32_t user;
+    uint32_t presences, first; /* how many, and the place of the first + 1 */
+    int64_t from, to;          /* times of the first and the last of them */
+} newcomer_t;
+
+struct cm_trim {
+    const cm_grain_shape_t *shape;
+    unsigned windows;
+    uint32_t users;
+    uint32_t *newcomer_of; /* by user: place in newcomers + 1; 0: no new events */
+    newcomer_t *newcomers;
+    uint32_t newcomer_count, newcomer_cap;
+    presence_t *presences; /* of the new events */
+    uint32_t presence_count, presence_cap;
+    uint32_t *slots; /* hash table: place in presences + 1 */
+    size_t mask;
+    uint64_t *filter; /* bits by hash: most that is asked for is not there */
+    size_t filter_mask;
+};
+
+/* An event that is near to a newcomer's; ordered by time. */
+typedef struct near {
+    int64_t time; /* 0: none yet */
+    uint64_t load;
+} near_t;
+
+/* 64 bytes: one line of the cache is all that most old events touch. */
+typedef struct watch {
+    int64_t from, to;
+    near_t before, after;
+    uint64_t urls;    /* bit url % 64 for each url that has no witness yet, and some that have */
+    uint32_t country; /* that needs no looking up any more; CM_CELL_ALL: none */
+    uint32_t left;    /* presences that have no witness yet */
+} watch_t;
+
+struct cm_trimmer {
+    const cm_trim_t *trim;
+    watch_t *watches;   /* by newcomer, from 1 */
+    uint8_t *witnessed; /* by presence */
+    /* Events in the same millisecond as what was then the nearest. */
+    struct twin {
+        uint32_t newcomer;
+        near_t event;
+    } * twins;
+    size_t twin_count, twin_cap;
+};
+
+/* ---- the table of presences ---- */
+
+static uint64_t hash_of(uint32_t user, cm_cell_key_t key)
+{
+    uint64_t h = ((uint64_t)user << 32 | key.url) * UINT64_C(0x9E3779B97F4A7C15) ^
+                 ((uint64_t)key.country << 32 | key.window) * UINT64_C(0xC2B2AE3D27D4EB4F);
+    return h ^ h >> 29;
+}
+
+static bool same(const presence_t *a, uint32_t user, cm_cell_key_t key)
+{
+    return a->user == user && a->key.url == key.url && a->key.country == key.country &&
+           a->key.window == key.window;
+}
+
+/* The slot of the presence, or the free one where it belongs. */
+static size_t probe(const cm_trim_t *trim, uint64_t hash, uint32_t user, cm_cell_key_t key)
+{
+    size_t slot = (hash >> 16) & trim->mask;
+    while (trim->slots[slot] != 0 && !same(&trim->presences[trim->slots[slot] - 1], user, key))
+        slot = (slot + 1) & trim->mask;
+    return slot;
+}
+
+static void set_filter(cm_trim_t *trim, uint64_t hash)
+{
+    trim->filter[(hash & trim->filter_mask) >> 6] |= UINT64_C(1) << (hash & 63);
+}
+
+static void rebuild(cm_trim_t *trim, size_t slots)
+{
+    free(trim->slots);
+    free(trim->filter);
+    trim->slots = cm_alloc_zero(slots, sizeof *trim->slots);
+    trim->mask = slots - 1;
+    trim->filter = cm_alloc_zero(slots * FILTER_BITS / 64, sizeof *trim->filter);
+    trim->filter_mask = slots * FILTER_BITS - 1;
+    for (uint32_t i = 0; i < trim->presence_count; i++) {
+        const presence_t *presence = &trim->presences[i];
+        uint64_t hash = hash_of(presence->user, presence->key);
+        trim->slots[probe(trim, hash, presence->user, presence->key)] = i + 1;
+        set_filter(trim, hash);
+    }
+}
+
+static void want(cm_trim_t *trim, uint32_t user, cm_cell_key_t key)
+{
+    uint64_t hash = hash_of(user, key);
+    size_t slot = probe(trim, hash, user, key);
+
+    if (trim->slots[slot] != 0)
+        return;
+    if (trim->presence_count == trim->presence_cap) {
+        trim->presence_cap = trim->presence_cap ? 2 * trim->presence_cap : 256;
+        trim->presences = cm_realloc(trim->presences, trim->presence_cap * sizeof *trim->presences);
+    }
+    newcomer_t *newcomer = &trim->newcomers[trim->newcomer_of[user] - 1];
+    trim->presences[trim->presence_count++] = (presence_t){user, key, newcomer->first};
+    newcomer->first = trim->presence_count;
+    newcomer->presences++;
+    trim->slots[slot] = trim->presence_count;
+    set_filter(trim, hash);
+    if (trim->presence_count > trim->mask / 2)
+        rebuild(trim, 2 * (trim->mask + 1));
+}
+
+/* Brings watch->urls up to date. */
+static void forget_urls(cm_trimmer_t *trimmer, watch_t *watch)
+{
+    const cm_trim_t *trim = trimmer->trim;
+    uint32_t next = trim->newcomers[watch - trimmer->watches - 1].first;
+
+    watch->urls = 0;
+    for (; next != 0; next = trim->presences[next - 1].other) {
+        if (!trimmer->witnessed[next - 1])
+            watch->urls |= UINT64_C(1) << (trim->presences[next - 1].key.url & 63);
+    }
+}
+
+/* True the first time this trimmer is asked for a presence that is wanted. */
+static bool witness(cm_trimmer_t *trimmer, watch_t *watch, uint32_t user, cm_cell_key_t key,
+                    bool *wanted)
+{
+    const cm_trim_t *trim = trimmer->trim;
+    uint64_t hash = hash_of(user, key);
+
+    *wanted = (trim->filter[(hash & trim->filter_mask) >> 6] >> (hash & 63) & 1) != 0;
+    if (!*wanted)
+        return false;
+    uint32_t found = trim->slots[probe(trim, hash, user, key)];
+    *wanted = found != 0;
+    if (!*wanted || trimmer->witnessed[found - 1])
+        return false;
+    trimmer->witnessed[found - 1] = 1;
+    watch->left--;
+    /* Whenever half of them are gone, so that all of it takes k log k. */
+    if ((watch->left & (watch->left - 1)) == 0)
+        forget_urls(trimmer, watch);
+    return true;
+}
+
+/* ---- learning ---- */
+
+cm_trim_t *cm_trim_new(uint32_t users, unsigned windows, const cm_grain_shape_t *shape)
+{
+    cm_trim_t *trim = cm_alloc_zero(1, sizeof *trim);
+
+    trim->shape = shape;
+    trim->windows = windows;
+    trim->users = users;
+    trim->newcomer_of = cm_alloc_zero(users + 1, sizeof *trim->newcomer_of);
+    rebuild(trim, SLOTS_MIN);
+    return trim;
+}
+
+static void learn_time(cm_trim_t *trim, uint32_t user, int64_t time)
+{
+    if (trim->newcomer_of[user] == 0) {
+        if (trim->newcomer_count == trim->newcomer_cap) {
+            trim->newcomer_cap = trim->newcomer_cap ? 2 * trim->newcomer_cap : 256;
+            trim->newcomers =
+                cm_realloc(trim->newcomers, trim->newcomer_cap * sizeof *trim->newcomers);
+        }
+        trim->newcomers[trim->newcomer_count++] =
+            (newcomer_t){.user = user, .from = time, .to = time};
+        trim->newcomer_of[user] = trim->newcomer_count;
+        return;
+    }
+    newcomer_t *newcomer = &trim->newcomers[trim->newcomer_of[user] - 1];
+    newcomer->from = time < newcomer->from ? time : newcomer->from;
+    newcomer->to = time > newcomer->to ? time : newcomer->to;
+}
+
+void cm_trim_learn(cm_trim_t *trim, const cm_columns_t *columns, uint32_t from)
+{
+    for (uint32_t i = from; i < columns->count; i++) {
+        uint32_t user = columns->ids[CM_USER][i], url = columns->ids[CM_URL][i];
+        uint32_t country = columns->ids[CM_COUNTRY][i];
+        uint32_t hour = (uint32_t)(columns->time[i] / HOUR_MS);
+        learn_time(trim, user, columns->time[i]);
+        for (int w = 0; w < CM_WINDOW_COUNT; w++) {
+            uint32_t window = cm_cell_window_at((cm_window_t)w, hour);
+            if (!(trim->windows & 1u << w))
+                continue;
+            want(trim, user, (cm_cell_key_t){url, country, window});
+            want(trim, user, (cm_cell_key_t){url, CM_CELL_ALL, window});
+            want(trim, user, (cm_cell_key_t){CM_CELL_ALL, country, window});
+            /* Of all time any old event is a witness, and there is a neighbour if there is any. */
+            if (w != CM_WINDOW_ALL)
+                want(trim, user, (cm_cell_key_t){CM_CELL_ALL, CM_CELL_ALL, window});
+        }
+    }
+}
+
+void cm_trim_free(cm_trim_t *trim)
+{
+    if (trim == NULL)
+        return;
+    free(trim->newcomer_of);
+    free(trim->newcomers);
+    free(trim->presences);
+    free(trim->slots);
+    free(trim->filter);
+    free(trim);
+}
+
+/* ---- trimming ---- */
+
+cm_trimmer_t *cm_trimmer_new(const cm_trim_t *trim)
+{
+    cm_trimmer_t *trimmer = cm_alloc_zero(1, sizeof *trimmer);
+
+    trimmer->trim = trim;
+    trimmer->watches = cm_alloc_zero(trim->newcomer_count + 1, sizeof *trimmer->watches);
+    trimmer->witnessed = cm_alloc_zero(trim->presence_count + 1, sizeof *trimmer->witnessed);
+    for (uint32_t i = 0; i < trim->newcomer_count; i++)
+        trimmer->watches[i + 1] = (watch_t){.from = trim->newcomers[i].from,
+                                            .to = trim->newcomers[i].to,
+                                            .country = CM_CELL_ALL,
+                                            .left = trim->newcomers[i].presences};
+    for (uint32_t i = 0; i < trim->newcomer_count; i++)
+        forget_urls(trimmer, &trimmer->watches[i + 1]);
+    return trimmer;
+}
+
+/* The url and, if that is wanted, its cell. */
+static bool witness_of_url(cm_trimmer_t *trimmer, watch_t *watch, uint32_t user, cm_cell_key_t key)
+{
+    bool wanted;
+
+    if (!(watch->urls >> (key.url & 63) & 1))
+        return false;
+    bool keep =
+        witness(trimmer, watch, user, (cm_cell_key_t){key.url, CM_CELL_ALL, key.window}, &wanted);
+    if (wanted)
+        keep |= witness(trimmer, watch, user, key, &wanted);
+    return keep;
+}
+
+static bool witness_of_all_time(cm_trimmer_t *trimmer, watch_t *watch, uint32_t user,
+                                cm_cell_key_t key)
+{
+    bool keep = false, wanted;
+
+    if (key.country != watch->country) {
+        keep = witness(trimmer, watch, user, (cm_cell_key_t){CM_CELL_ALL, key.country, key.window},
+                       &wanted);
+        watch->country = key.country; /* witnessed now, or not wanted */
+    }
+    return witness_of_url(trimmer, watch, user, key) || keep;
+}
+
+static bool witness_of_window(cm_trimmer_t *trimmer, watch_t *watch, uint32_t user,
+                              cm_cell_key_t key)
+{
+    bool wanted, unused;
+    bool keep = witness(trimmer, watch, user, (cm_cell_key_t){CM_CELL_ALL, CM_CELL_ALL, key.window},
+                        &wanted);
+
+    if (!wanted)
+        return false;
+    keep |= witness(trimmer, watch, user, (cm_cell_key_t){CM_CELL_ALL, key.country, key.window},
+                    &unused);
+    return witness_of_url(trimmer, watch, user, key) || keep;
+}
+
+static bool is_witness(cm_trimmer_t *trimmer, watch_t *watch, const cm_columns_t *columns,
+                       uint32_t i)
+{
+    const unsigned windows = trimmer->trim->windows;
+    uint32_t user = columns->ids[CM_USER][i];
+    cm_cell_key_t key = {columns->ids[CM_URL][i], columns->ids[CM_COUNTRY][i],
+                         cm_cell_window_at(CM_WINDOW_ALL, 0)};
+    bool keep = false;
+
+    if (windows & 1u << CM_WINDOW_ALL)
+        keep = witness_of_all_time(trimmer, watch, user, key);
+    for (int w = CM_WINDOW_DAY; w < CM_WINDOW_COUNT; w++) {
+        if (!(windows & 1u << w))
+            continue;
+        key.window = cm_cell_window_at((cm_window_t)w, (uint32_t)(columns->time[i] / HOUR_MS));
+        keep |= witness_of_window(trimmer, watch, user, key);
+    }
+    return keep;
+}
+
+static void keep_twin(cm_trimmer_t *trimmer, uint32_t newcomer, near_t event)
+{
+    if (trimmer->twin_count == trimmer->twin_cap) {
+        trimmer->twin_cap = trimmer->twin_cap ? 2 * trimmer->twin_cap : 64;
+        trimmer->twins = cm_realloc(trimmer->twins, trimmer->twin_cap * sizeof *trimmer->twins);
+    }
+    trimmer->twins[trimmer->twin_count].newcomer = newcomer;
+    trimmer->twins[trimmer->twin_count++].event = event;
+}
+
+/* Whether the old event must be kept; takes down a neighbour. */
+static bool keeps(cm_trimmer_t *trimmer, watch_t *watch, const cm_columns_t *columns, uint32_t i)
+{
+    const cm_grain_shape_t *shape = trimmer->trim->shape;
+    int64_t time = columns->time[i];
+
+    if ((time >= watch->from && time <= watch->to) ||
+        (watch->left > 0 && is_witness(trimmer, watch, columns, i)))
+        return true;
+    near_t *nearest = time < watch->from ? &watch->before : &watch->after;
+    bool farther =
+        nearest->time != 0 && (time < watch->from ? time < nearest->time : time > nearest->time);
+    if (farther)
+        return false;
+    uint64_t place = cm_place(columns->ids[CM_URL][i], columns->ids[CM_COUNTRY][i], shape);
+    near_t event = {time, place << shape->ordinal_bits | (uint64_t)(columns->first + i)};
+    if (time == nearest->time)
+        keep_twin(trimmer, (uint32_t)(watch - trimmer->watches), event);
+    else
+        *nearest = event;
+    return false;
+}
+
+/* Of the events [from, to) those that are not plainly farther than what is known and no witness of
+ * anything; the last first. Without a branch, because nobody could foresee it. */
+static uint32_t candidates(const cm_trimmer_t *trimmer, const cm_columns_t *columns, uint32_t from,
+                           uint32_t to, uint32_t *list)
+{
+    const uint32_t *newcomer_of = trimmer->trim->newcomer_of;
+    const uint32_t *users = columns->ids[CM_USER], *urls = columns->ids[CM_URL];
+    const uint32_t *countries = columns->ids[CM_COUNTRY];
+    const bool windows = trimmer->trim->windows != 1u << CM_WINDOW_ALL;
+    uint32_t count = 0;
+
+    for (uint32_t i = to; i-- > from;) {
+        uint32_t newcomer = newcomer_of[users[i]];
+        const watch_t *watch = &trimmer->watches[newcomer];
+        __builtin_prefetch(&trimmer->watches[newcomer_of[users[i < AHEAD ? 0 : i - AHEAD]]]);
+        list[count] = i;
+        count += (newcomer != 0) &
+                 (windows | (columns->time[i] >= watch->before.time) |
+                  ((watch->urls >> (urls[i] & 63) & 1) != 0) | (countries[i] != watch->country));
+    }
+    return count;
+}
+
+uint32_t cm_trimmer_select(cm_trimmer_t *trimmer, const cm_columns_t *columns, uint32_t count,
+                           int64_t since, uint32_t *kept)
+{
+    uint32_t list[SOME], kept_count = 0;
+
+    /* Some at a time: what they are compared with changes with every one that is looked at. */
+    for (uint32_t to = count, from; to > 0; to = from) {
+        from = to > SOME ? to - SOME : 0;
+        uint32_t found = candidates(trimmer, columns, from, to, list);
+        for (uint32_t k = 0; k < found; k++) {
+            uint32_t newcomer = trimmer->trim->newcomer_of[columns->ids[CM_USER][list[k]]];
+            if (columns->first + list[k] >= since ||
+                keeps(trimmer, &trimmer->watches[newcomer], columns, list[k]))
+                kept[kept_count++] = list[k];
+        }
+    }
+    return kept_count;
+}
+
+static int give(const cm_trimmer_t *trimmer, uint32_t newcomer, near_t event,
+                int (*take)(void *context, uint32_t user, const cm_grain_t *grain), void *context)
+{
+    const cm_grain_t grain = {(uint64_t)event.time, event.load};
+    return event.time == 0 ? 0 : take(context, trimmer->trim->newcomers[newcomer - 1].user, &grain);
+}
+
+int cm_trimmer_neighbours(const cm_trimmer_t *trimmer,
+                          int (*take)(void *context, uint32_t user, const cm_grain_t *grain),
+                          void *context)
+{
+    int rc = 0;
+
+    for (uint32_t i = 1; rc == 0 && i <= trimmer->trim->newcomer_count; i++) {
+        rc = give(trimmer, i, trimmer->watches[i].before, take, context);
+        if (rc == 0)
+            rc = give(trimmer, i, trimmer->watches[i].after, take, context);
+    }
+    for (size_t i = 0; rc == 0 && i < trimmer->twin_count; i++) {
+        const watch_t *watch = &trimmer->watches[trimmer->twins[i].newcomer];
+        near_t event = trimmer->twins[i].event;
+        if (event.time == watch->before.time || event.time == watch->after.time)
+            rc = give(trimmer, trimmer->twins[i].newcomer, event, take, context);
+    }
+    return rc;
+}
+
+void cm_trimmer_free(cm_trimmer_t *trimmer)
+{
+    if (trimmer == NULL)
+        return;
+    free(trimmer->watches);
+    free(trimmer->witnessed);
+    free(trimmer->twins);
+    free(trimmer);
+}
