@@ -43,7 +43,7 @@ static const cm_cql_address_t *candidate(const cm_cql_t *s, int turn, const char
 void cm_cql_control_start(cm_cql_t *s)
 {
     int count = candidate_count(s);
-    const char *tls_name;
+    const char *tls_name = NULL;
 
     s->control_timer.fire = on_timer;
     if (count == 0 || s->state == CM_CQL_FAILED || s->control != NULL)

@@ -185,7 +185,7 @@ static int add_part(cm_cql_decoder_t *d, cm_str_t part, cm_cql_frame_t *frame, c
 int cm_cql_decoder_next(cm_cql_decoder_t *d, cm_cql_frame_t *frame, cm_err_t *err)
 {
     cm_str_t payload;
-    bool whole;
+    bool whole = false;
 
     if (!d->segments)
         return next_message(d, frame, err);

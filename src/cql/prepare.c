@@ -16,10 +16,13 @@ static cm_cql_prepared_t *find_statement(const cm_cql_t *s, cm_str_t text)
     return NULL;
 }
 
-static cm_cql_prepared_t *add_statement(cm_cql_t *s, cm_str_t text)
+cm_cql_prepared_t *cm_cql_statement(cm_cql_t *s, cm_str_t text)
 {
-    cm_cql_prepared_t *p = cm_alloc_zero(1, sizeof *p);
+    cm_cql_prepared_t *p = find_statement(s, text);
 
+    if (p != NULL)
+        return p;
+    p = cm_alloc_zero(1, sizeof *p);
     cm_buf_add_str(&p->text, text);
     p->next = s->statements;
     s->statements = p;
@@ -54,13 +57,13 @@ void cm_cql_prepared_update(cm_cql_prepared_t *p, const cm_cql_parsed_t *parsed)
     p->ready = true;
 }
 
-static cm_cql_call_t *prepare_call(cm_cql_t *s, cm_cql_prepared_t *p)
+cm_cql_call_t *cm_cql_prepare_call(cm_cql_t *s, cm_cql_prepared_t *p)
 {
-    cm_cql_call_t *call = cm_cql_call_new(s, CM_CQL_OP_PREPARE, NULL);
+    cm_cql_request_t request = {.idempotent = true};
+    cm_cql_call_t *call = cm_cql_call_new(s, CM_CQL_OP_PREPARE, &request);
 
     cm_buf_add(&call->body, p->text.data, p->text.len);
     call->prepared = p;
-    call->idempotent = true;
     return call;
 }
 
@@ -96,10 +99,8 @@ int cm_cql_prepare(cm_cql_t *s, cm_str_t text, cm_cql_prepared_t **prepared, cm_
     int rc = cm_cql_admit(s, err);
     if (rc < 0)
         return rc;
-    cm_cql_prepared_t *p = find_statement(s, text);
-    if (p == NULL)
-        p = add_statement(s, text);
-    cm_cql_call_t *call = prepare_call(s, p);
+    cm_cql_prepared_t *p = cm_cql_statement(s, text);
+    cm_cql_call_t *call = cm_cql_prepare_call(s, p);
     call->finish = finish_prepare;
     call->done = done;
     call->context = context;
@@ -178,7 +179,7 @@ void cm_cql_unprepared(cm_cql_call_t *call, cm_cql_conn_t *conn)
         cm_cql_timer_set(&s->wheel, &call->timer, s->now + call->timeout_ms);
     if (asked)
         return;
-    cm_cql_call_t *again = prepare_call(s, p);
+    cm_cql_call_t *again = cm_cql_prepare_call(s, p);
     again->internal = true;
     again->max_retries = 0;
     again->pinned = conn;

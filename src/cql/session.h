@@ -315,6 +315,12 @@ int cm_cql_admit(cm_cql_t *s, cm_err_t *err);
 /* The node does not know the statement of a call: prepares it there and sends the call again. */
 void cm_cql_unprepared(cm_cql_call_t *call, cm_cql_conn_t *conn);
 
+/* The session's statement of that text, prepared or not. */
+cm_cql_prepared_t *cm_cql_statement(cm_cql_t *s, cm_str_t text);
+
+/* A call that prepares it; `finish` and `context` are the caller's to set. */
+cm_cql_call_t *cm_cql_prepare_call(cm_cql_t *s, cm_cql_prepared_t *prepared);
+
 /* Takes over what PREPARE answered. */
 void cm_cql_prepared_update(cm_cql_prepared_t *prepared, const cm_cql_parsed_t *parsed);
 void cm_cql_prepared_free_all(cm_cql_t *s);
