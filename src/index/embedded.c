@@ -60,7 +60,10 @@
     "time_on_page_sum = time_on_page_sum + ?, time_on_page_count = time_on_page_count + ?, "       \
     "entrances = entrances + ?, exits = exits + ?, updated_at = ?" KEY_WHERE
 
-enum { ALL_IDS = -1 };
+enum {
+    ALL_IDS = -1,
+    AHEAD = 8, /* rows between fetching a cell and writing it */
+};
 
 static const char schema[] = TABLE("cell")
     TABLE("total") "CREATE TABLE IF NOT EXISTS page (\n"
@@ -218,6 +221,8 @@ static int write_changes(writing_t *writing, bool fresh, cm_err_t *err)
         rc = cm_database_prepare(database, UPDATE("total"), &totals.update, err);
     for (size_t i = 0; rc == 0 && i < result->count; i++) {
         const cm_cell_t *cell = result->cells[i];
+        if (i + AHEAD < result->count) /* the order of urls is not that of memory */
+            __builtin_prefetch(result->cells[i + AHEAD]);
         bool total = cell->key.url == CM_CELL_ALL || cell->key.country == CM_CELL_ALL, added;
         if (cm_numbers_zero(&cell->numbers))
             continue;
