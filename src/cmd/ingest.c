@@ -38,12 +38,13 @@ static const cm_option_t options[] = {
      .key = "ingest.dead_to",
      .help = "where dead letters go: their topic, or the embedded store"},
     CM_KAFKA_ROWS(cm_ingest_options_t, kafka),
+    CM_CASSANDRA_ROWS(cm_ingest_options_t, cassandra),
     {.name = NULL},
 };
 
 enum {
     COMMIT_MS = 1000,
-    AWAY_MS = 1000, /* before the first new try to reach Kafka; then doubled up to: */
+    AWAY_MS = 1000, /* before the first new try to reach a server; then doubled up to: */
     AWAY_MOST_MS = 30000,
     GIVE_UP_MS = 5000, /* a server that is away keeps us no longer when we shall stop */
 };
@@ -87,21 +88,32 @@ static int wait_for_dead(void *context, uint64_t retries, const char *reason)
     return wait_for_server(context, "Kafka", reason);
 }
 
+static int wait_for_store(void *context, uint64_t retries, const char *reason)
+{
+    (void)retries;
+    return wait_for_server(context, "Cassandra", reason);
+}
+
 /* ---- opening ---- */
 
-static int open_store(cm_ingest_t *self)
+static int open_embedded(cm_ingest_t *self)
 {
     cm_app_t *app = self->app;
     uint8_t secret[32];
 
-    if (self->options->store == CM_STORE_CASSANDRA)
-        return cm_fail(&app->err, CM_EUSAGE, "this build has no Cassandra; --store embedded");
     int rc = cm_embedded_open(app->global.data_dir, app->clock, &self->store, &app->err);
-    if (rc < 0)
-        return rc;
-    self->sink = &self->store->sink;
     /* Made now, for an import into Kafka beside us that shall find it. */
-    return cm_embedded_secret(self->store, secret, &app->err);
+    return rc == 0 ? cm_embedded_secret(self->store, secret, &app->err) : rc;
+}
+
+static int open_store(cm_ingest_t *self)
+{
+    const cm_cassandra_options_t cassandra = {.settings = &self->cassandra,
+                                              .waiter = &self->store_waiter};
+
+    if (self->options->store == CM_STORE_EMBEDDED)
+        return open_embedded(self);
+    return cm_cassandra_open(&cassandra, &self->store, &self->app->err);
 }
 
 /* Source and dead letters, with the store between: all that needs Kafka. */
@@ -129,13 +141,13 @@ static int open_kafka(cm_ingest_t *self)
     return rc;
 }
 
-/* A broker that is away at the start is waited for like one that goes away later. */
-static int reach_kafka(cm_ingest_t *self)
+/* A server that is away at the start is waited for like one that goes away later. */
+static int reach(cm_ingest_t *self, int (*open)(cm_ingest_t *self))
 {
     int64_t wait = AWAY_MS;
     int rc;
 
-    while ((rc = open_kafka(self)) == CM_EAWAY && !atomic_load(self->app->stop)) {
+    while ((rc = open(self)) == CM_EAWAY && !atomic_load(self->app->stop)) {
         fprintf(self->app->messages, "%s; trying again\n", self->app->err.text);
         self->retries++;
         cm_sleep_ms(wait);
@@ -146,15 +158,15 @@ static int reach_kafka(cm_ingest_t *self)
 
 static int open_all(cm_ingest_t *self)
 {
-    int rc = open_store(self);
+    int rc = reach(self, open_store);
     if (rc == 0)
-        rc = reach_kafka(self);
+        rc = reach(self, open_kafka);
     if (rc < 0)
         return rc;
     if (self->dead != NULL)
-        self->divert = cm_divert_open(self->sink, self->dead);
+        self->divert = cm_divert_open(&self->store->sink, self->dead);
     cm_pipeline_start(&self->pipeline, self->app, self->source,
-                      self->divert != NULL ? self->divert : self->sink);
+                      self->divert != NULL ? self->divert : &self->store->sink);
     self->pipeline.commit_ms = COMMIT_MS;
     return 0;
 }
@@ -164,7 +176,8 @@ static void close_all(cm_ingest_t *self)
     cm_source_close(self->source);
     cm_sink_close(self->divert);
     cm_sink_close(self->dead);
-    cm_sink_close(self->sink);
+    if (self->store != NULL)
+        cm_sink_close(&self->store->sink);
     cm_pipeline_free(&self->pipeline);
 }
 
@@ -193,7 +206,9 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     if (self.options->dead_to == CM_DEAD_TO_STORE && self.options->store != CM_STORE_EMBEDDED)
         return cm_fail(&app->err, CM_EUSAGE, "--dead-to store wants --store embedded");
     self.settings = cm_kafka_settings_of(app, &self.options->kafka);
+    self.cassandra = cm_cassandra_settings_of(app, &self.options->cassandra);
     self.dead_waiter = (cm_waiter_t){wait_for_dead, &self};
+    self.store_waiter = (cm_waiter_t){wait_for_store, &self};
     int rc = open_all(&self);
     if (rc == 0) {
         cm_ingest_start_status(&self);
@@ -219,6 +234,7 @@ const cm_command_t cm_command_ingest = {
         "A broker or a store that is away is waited for. Ctrl-C or SIGTERM stores what is in hand, "
         "commits and prints the account.\n"
         " clickmill ingest --brokers kafka1:9092,kafka2:9092 --until-end\n"
+        " clickmill ingest --store cassandra --cassandra-hosts cassandra1,cassandra2\n"
         " clickmill ingest --kafka-property security.protocol=sasl_ssl "
         "--kafka-property 'sasl.password=${KAFKA_PASSWORD}'",
     .options = options,

@@ -2,24 +2,11 @@
 #ifndef CM_CMD_INGEST_H
 #define CM_CMD_INGEST_H
 
+#include "cmd/cassandra.h"
 #include "cmd/kafka.h"
 #include "cmd/pipeline.h"
 #include "source/kafka.h"
 #include "store/store.h"
-
-/* Which store: also the position in its row's choices. */
-typedef enum cm_store_choice {
-    CM_STORE_EMBEDDED,
-    CM_STORE_CASSANDRA,
-} cm_store_choice_t;
-
-/* The row of an option table for an int that is the member `m` of struct `s`. */
-#define CM_STORE_ROW(s, m)                                                                         \
-    {                                                                                              \
-        .name = "store", .type = CM_OPT_CHOICE, .offset = offsetof(s, m), .arg = "STORE",          \
-        .def = "embedded", .choices = "embedded|cassandra", .key = "store",                        \
-        .help = "where the raw events are kept"                                                    \
-    }
 
 enum { CM_RESUME_STORE, CM_RESUME_GROUP };
 enum { CM_DEAD_TO_TOPIC, CM_DEAD_TO_STORE };
@@ -30,20 +17,21 @@ typedef struct cm_ingest_options {
     bool until_end;
     int resume, dead_to;
     cm_kafka_options_t kafka;
+    cm_cassandra_given_t cassandra;
 } cm_ingest_options_t;
 
 typedef struct cm_ingest {
     cm_app_t *app;
     const cm_ingest_options_t *options;
     cm_kafka_settings_t settings;
-    cm_waiter_t dead_waiter;
-    cm_store_t *store; /* the embedded one, for its positions; NULL: another */
-    cm_sink_t *sink;   /* the store */
+    cm_cassandra_settings_t cassandra;
+    cm_waiter_t dead_waiter, store_waiter;
+    cm_store_t *store;
     cm_sink_t *dead;   /* topic of the dead letters; NULL: they go into the store */
     cm_sink_t *divert; /* parts the two; NULL where there is nothing to part */
     cm_source_t *source;
     cm_pipeline_t pipeline;
-    uint64_t retries;
+    uint64_t retries;                         /* to reach a server in the beginning */
     const char *waiting_for, *waiting_reason; /* a server that is away; NULL: none */
     int64_t stop_ns;                          /* when a waiter first saw that we shall stop */
     /* of the status line */

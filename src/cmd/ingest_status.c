@@ -11,9 +11,20 @@ enum {
 void cm_ingest_start_status(cm_ingest_t *self)
 {
     self->started_ns = self->shown_ns = cm_clock_ticks_ns();
-    fprintf(self->app->messages, "ingesting topic %s at %s as group %s into %s\n",
-            self->settings.topic, self->settings.brokers, self->settings.group,
-            self->store != NULL ? self->app->global.data_dir : "Cassandra");
+    fprintf(self->app->messages, "ingesting topic %s at %s as group %s into ", self->settings.topic,
+            self->settings.brokers, self->settings.group);
+    if (self->options->store == CM_STORE_EMBEDDED)
+        fprintf(self->app->messages, "%s\n", self->app->global.data_dir);
+    else
+        fprintf(self->app->messages, "Cassandra at %s, table %s.%s\n", self->cassandra.hosts,
+                self->cassandra.keyspace, self->cassandra.table);
+}
+
+/* Attempts of all kinds that failed. */
+static uint64_t retries_of(const cm_ingest_t *self)
+{
+    bool cassandra = self->options->store == CM_STORE_CASSANDRA && self->store != NULL;
+    return self->retries + (cassandra ? cm_cassandra_retries(self->store) : 0);
 }
 
 static int64_t lag_of(const cm_kafka_lag_t *lag)
@@ -79,7 +90,7 @@ void cm_ingest_show_status(cm_ingest_t *self)
     add_lag(&line, self);
     cm_buf_printf(&line, ", %llu dead letters, %llu retries",
                   (unsigned long long)(done->rejected + more->rejected),
-                  (unsigned long long)self->retries);
+                  (unsigned long long)retries_of(self));
     if (self->waiting_for != NULL)
         cm_buf_printf(&line, "; waiting for %s: %s", self->waiting_for, self->waiting_reason);
     if (self->app->terminal)
@@ -99,7 +110,7 @@ static void add_json(cm_buf_t *json, const cm_ingest_t *self, double seconds)
     cm_buf_add_char(json, '{');
     cm_account_add_json(json, &self->pipeline.account);
     cm_buf_printf(json, ",\"seconds\":%.3f,\"retries\":%llu,\"topic\":", seconds,
-                  (unsigned long long)self->retries);
+                  (unsigned long long)retries_of(self));
     cm_buf_add_json(json, cm_str(self->settings.topic));
     cm_buf_add_text(json, ",\"group\":");
     cm_buf_add_json(json, cm_str(self->settings.group));
@@ -128,7 +139,8 @@ void cm_ingest_print_account(cm_ingest_t *self)
                                                : "clickmill dead list");
         cm_buf_printf(&text, "%.1f s", seconds);
         add_lag(&text, self);
-        fprintf(app->messages, "%s, %llu retries\n", text.data, (unsigned long long)self->retries);
+        fprintf(app->messages, "%s, %llu retries\n", text.data,
+                (unsigned long long)retries_of(self));
     }
     cm_buf_free(&text);
 }
