@@ -69,9 +69,16 @@ static int parse_one(cm_cql_t *s, cm_str_t text, cm_err_t *err)
 {
     cm_cql_contact_t *contact = &s->contacts[s->contact_count];
     cm_str_t host = text, port = {NULL, 0};
-    const char *colon = memrchr(text.data, ':', text.len);
+    const char *colon = NULL;
     int64_t number = s->o.port;
+    int colons = 0;
 
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] != ':')
+            continue;
+        colon = text.data + i;
+        colons++;
+    }
     if (text.data[0] == '[') {
         const char *close = memchr(text.data, ']', text.len);
         if (close == NULL)
@@ -79,8 +86,8 @@ static int parse_one(cm_cql_t *s, cm_str_t text, cm_err_t *err)
                            text.data);
         host = (cm_str_t){text.data + 1, (size_t)(close - text.data) - 1};
         colon = close + 1 < text.data + text.len ? close + 1 : NULL;
-    } else if (colon != NULL && memchr(text.data, ':', text.len) != colon) {
-        colon = NULL; /* several: an IPv6 address */
+    } else if (colons > 1) {
+        colon = NULL; /* an IPv6 address */
     } else if (colon != NULL) {
         host.len = (size_t)(colon - text.data);
     }
@@ -100,7 +107,7 @@ static int parse_one(cm_cql_t *s, cm_str_t text, cm_err_t *err)
 
 int cm_cql_contacts_parse(cm_cql_t *s, cm_err_t *err)
 {
-    cm_str_t rest = cm_str(s->o.contact_points);
+    cm_str_t rest = {s->o.contact_points, strlen(s->o.contact_points)};
 
     s->contacts = cm_alloc_zero(rest.len + 1, sizeof *s->contacts);
     while (rest.len > 0) {

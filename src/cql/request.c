@@ -122,7 +122,7 @@ int cm_cql_query_wait(cm_cql_t *s, cm_str_t text, const cm_cql_request_t *reques
         rc = cm_cql_query(s, text, NULL, 0, request,
                           request != NULL && request->one_page ? on_page : on_done, &waiter, err);
     if (rc == 0)
-        rc = cm_cql_run_until(s, &waiter.ended, 0, err);
+        rc = cm_cql_run_until(s, &waiter.ended, err);
     if (rc == 0)
         rc = cm_cql_error_to_err(&waiter.error, err);
     if (rc == 0 && waiter.schema_changed)
@@ -138,6 +138,6 @@ int cm_cql_prepare_wait(cm_cql_t *s, cm_str_t text, cm_cql_prepared_t **prepared
     if (rc == 0)
         rc = cm_cql_prepare(s, text, prepared, on_done, &waiter, err);
     if (rc == 0)
-        rc = cm_cql_run_until(s, &waiter.ended, 0, err);
+        rc = cm_cql_run_until(s, &waiter.ended, err);
     return rc == 0 ? cm_cql_error_to_err(&waiter.error, err) : rc;
 }

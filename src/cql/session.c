@@ -177,13 +177,10 @@ int cm_cql_run(cm_cql_t *s, int timeout_ms, cm_err_t *err)
     return rc;
 }
 
-int cm_cql_run_until(cm_cql_t *s, const bool *ended, int64_t deadline, cm_err_t *err)
+int cm_cql_run_until(cm_cql_t *s, const bool *ended, cm_err_t *err)
 {
     while (!*ended) {
-        int64_t left = deadline != 0 ? deadline - cm_cql_now(s) : INT32_MAX;
-        if (left < 0)
-            return 0;
-        int rc = cm_cql_run(s, (int)left, err);
+        int rc = cm_cql_run(s, -1, err);
         if (rc < 0)
             return rc;
     }
@@ -235,12 +232,12 @@ int cm_cql_connect(cm_cql_t *s, int timeout_ms, cm_err_t *err)
 {
     int64_t deadline = cm_cql_now(s) + timeout_ms, left = timeout_ms;
 
-    while (s->state != CM_CQL_READY && s->state != CM_CQL_FAILED && left >= 0) {
-        int rc = cm_cql_run(s, (int)left, err);
+    do {
+        int rc = cm_cql_run(s, s->state == CM_CQL_READY ? 0 : (int)left, err);
         if (rc < 0)
             return rc;
         left = deadline - cm_cql_now(s);
-    }
+    } while (s->state != CM_CQL_READY && s->state != CM_CQL_FAILED && left > 0);
     if (s->state == CM_CQL_READY)
         return 0;
     if (s->state == CM_CQL_FAILED)

@@ -272,8 +272,8 @@ void cm_cql_say(const cm_cql_t *s, cm_level_t level, const char *msg, const char
 void cm_cql_set_error(cm_cql_error_t *error, cm_cql_code_t code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Runs the session until `*ended`; at most until `deadline` (0: no matter how long). */
-int cm_cql_run_until(cm_cql_t *s, const bool *ended, int64_t deadline, cm_err_t *err);
+/* Runs the session until `*ended`: requests end by their own time-outs. */
+int cm_cql_run_until(cm_cql_t *s, const bool *ended, cm_err_t *err);
 
 /* The first connect has met what does not pass: all calls fail, nothing is tried any more. */
 void cm_cql_give_up(cm_cql_t *s, const cm_cql_error_t *error);

@@ -199,9 +199,9 @@ int cm_cql_writer_drain(cm_cql_writer_t *w, int timeout_ms, cm_err_t *err)
     int64_t deadline = cm_cql_now(s) + timeout_ms;
 
     cm_cql_writer_flush(w);
-    while (w->durable < w->added) {
+    for (bool ran = false; w->durable < w->added; ran = true) {
         int64_t left = timeout_ms >= 0 ? deadline - cm_cql_now(s) : INT32_MAX;
-        if (left < 0)
+        if (left < 0 || (left == 0 && ran))
             return cm_fail(err, CM_EIO, "cql: %llu rows are not written within %d ms%s%s%s%s",
                            (unsigned long long)(w->added - w->durable), timeout_ms,
                            w->stats.last_error.code ? "; " : "", w->stats.last_error.node,
