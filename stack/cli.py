@@ -126,6 +126,9 @@ def main(arguments):
     except Trouble as trouble:
         print("stack: %s" % trouble, file=sys.stderr)
         return trouble.code
+    except OSError as error:
+        print("stack: %s" % error, file=sys.stderr)
+        return Trouble.code
     except KeyboardInterrupt:
         print("stack: interrupted; make stack-down ends what was started", file=sys.stderr)
         return 130
