@@ -59,8 +59,8 @@ class Place:
 class Stack:
     """Engines in `directory` (default build/stack). `offset` moves every port, `profile` is plain
     or secure, `kafka` 3.9 (with ZooKeeper) or 4.3 (KRaft), `elasticsearch` 7.17, 8.19 or
-    opensearch-2.19, `heap` the megabytes of Cassandra's heap, `client_certificates` whether Kafka and
-    Cassandra ask for them in the secure profile. `say` gets the progress, a line each.
+    opensearch-2.19, `heap` the megabytes of Cassandra's heap, `client_certificates` whether Kafka
+    and Cassandra ask for them in the secure profile. `say` gets the progress, a line each.
 
     Not for several threads at once; two processes that change one directory take turns.
     """

@@ -1,6 +1,7 @@
 """stack/: what it says and does without an engine, and the real engines, each in a directory of its
 own and at ports that are free."""
 
+import contextlib
 import json
 import os
 import re
@@ -488,36 +489,32 @@ def test_secrets_are_made_once(t):
 
 # ---- the real engines
 
-class Real:
-    """A stack of real engines that is taken down whatever happens; skips the test where they
-    cannot be had."""
-
-    def __init__(self, t, *names, **choices):
-        self.t, self.names = t, names
-        ports = [port for name in names for port in engines.find(name).default_ports.values()]
-        pages = [port + 400 for port in ports if "spark" in names]
-        self.offset = free_offset(ports + pages)
-        self.stack = Stack(t.path("stack"), self.offset, say=lambda _: None, **choices)
-
-    def __enter__(self):
+@contextlib.contextmanager
+def real(t, *names, **choices):
+    """(stack, {engine: status}) of real engines, which are taken down whatever happens; skips the
+    test where they cannot be had."""
+    ports = [port for name in names for port in engines.find(name).default_ports.values()]
+    pages = [port + 400 for port in ports if "spark" in names]
+    stack = Stack(t.path("stack"), free_offset(ports + pages), say=lambda _: None, **choices)
+    # They live for a minute: the quick compiler alone makes them start sooner.
+    os.environ["JDK_JAVA_OPTIONS"] = "-XX:TieredStopAtLevel=1"
+    pids = []
+    try:
         try:
-            self.entries = {entry["engine"]: entry for entry in self.stack.up(self.names)}
+            entries = {entry["engine"]: entry for entry in stack.up(names)}
         except (Missing, MemoryShort) as reason:
-            self.t.skip("%s cannot be started here: %s" % (", ".join(self.names), reason))
-        except BaseException:
-            self.stack.down()
-            raise
-        for name, entry in self.entries.items():
-            self.t.equal(entry["state"], "answers", name)
-        return self.stack
-
-    def __exit__(self, *_):
-        pids = [pid for entry in self.stack.status() for pid in entry["pids"]]
-        self.stack.down()
-        self.t.equal([pid for pid in pids if process.started(pid) is not None], [], "left running")
-        for entry in getattr(self, "entries", {}).values():
-            for port in entry["ports"].values():
-                self.t.true(not process.taken(port), "port %d is still taken" % port)
+            t.skip("%s cannot be started here: %s" % (", ".join(names), reason))
+        t.equal({name: entry["state"] for name, entry in entries.items()},
+                dict.fromkeys(names, "answers"), "states")
+        yield stack, entries
+        pids = [pid for entry in stack.status() for pid in entry["pids"]]
+    finally:
+        del os.environ["JDK_JAVA_OPTIONS"]
+        stack.down()
+    t.equal([pid for pid in pids if process.started(pid) is not None], [], "left running")
+    for entry in entries.values():
+        for port in entry["ports"].values():
+            t.true(not process.taken(port), "port %d is still taken" % port)
 
 
 def outside(pids):
@@ -540,19 +537,19 @@ def outside(pids):
 @slow
 def test_real_engines(t):
     """All of them, plain: up, up again, faults, down."""
-    real = Real(t, "zookeeper", "kafka", "cassandra", "elasticsearch", "spark")
-    with real as stack:
-        versions = {name: entry["version"] for name, entry in real.entries.items()}
+    names = ("zookeeper", "kafka", "cassandra", "elasticsearch", "spark")
+    with real(t, *names) as (stack, entries):
+        versions = {name: entry["version"] for name, entry in entries.items()}
         t.equal(versions, {"zookeeper": "3.8.4", "kafka": "3.9.2", "cassandra": "5.0.9",
                            "elasticsearch": "7.17.29", "spark": "3.5.7"})
-        pids = {name: entry["pids"] for name, entry in real.entries.items()}
+        pids = {name: entry["pids"] for name, entry in entries.items()}
         t.equal({name: len(found) for name, found in pids.items()},
                 {"zookeeper": 1, "kafka": 1, "cassandra": 1, "elasticsearch": 1, "spark": 3})
         for name, found in pids.items():
             t.equal(outside(found), [], "ports that %s opens to others" % name)
 
         started = time.monotonic()
-        again = stack.up(real.names)
+        again = stack.up(names)
         t.equal({entry["engine"]: entry["pids"] for entry in again}, pids, "up again")
         t.true(time.monotonic() - started < 10, "up again took long")
 
@@ -573,24 +570,22 @@ def test_real_engines(t):
             connection.query("CREATE TABLE k.t (a int PRIMARY KEY, b text)")
             connection.query("INSERT INTO k.t (a, b) VALUES (7, 'kept')")
 
-        # A broker that was killed comes back as soon as ZooKeeper has forgotten it.
+        # A broker that was killed comes back as soon as ZooKeeper has forgotten it; a Spark that
+        # has lost a worker is started anew.
         stack.pause("cassandra")
         stack.kill("kafka")
+        stack.kill("spark", "worker-2")
         t.equal(states(stack), {"zookeeper": "answers", "kafka": "died", "cassandra": "paused",
-                                "elasticsearch": "answers", "spark": "answers"})
+                                "elasticsearch": "answers", "spark": "died"})
         t.equal(run("status", *where)[0], 1)
         stack.resume("cassandra")
         stack.kill("cassandra")
-        stack.start("kafka", "cassandra")
+        stack.up(names)
+        t.equal(set(states(stack).values()), {"answers"})
         t.equal(stack.topic_describe("clicks")["partitions"], parts)
         with stack.engine("cassandra").connect() as connection:
             t.equal(connection.query("SELECT a, b FROM k.t"), [[b"\0\0\0\7", b"kept"]])
 
-        # One of Spark's processes dies: up puts it right.
-        stack.kill("spark", "worker-2")
-        t.equal(states(stack)["spark"], "died")
-        stack.up(["spark"])
-        t.equal(set(states(stack).values()), {"answers"})
         code, out, err = run("status", *where)
         t.equal((code, err, len(out.splitlines())), (0, "", 6))
         t.equal(run("down", *where)[0], 0)
@@ -630,8 +625,7 @@ def check_kafka_is_closed(t, stack, mechanism, tls):
 @slow
 def test_real_secure_with_zookeeper(t):
     """ZooKeeper, Kafka 3.9 with SCRAM, and Spark."""
-    real = Real(t, "zookeeper", "kafka", "spark", profile="secure")
-    with real as stack:
+    with real(t, "zookeeper", "kafka", "spark", profile="secure") as (stack, _):
         check_kafka_is_closed(t, stack, "SCRAM-SHA-512", stack.place.context())
         t.equal(stack.topic_create("clicks", 2), None)
         t.equal(len(stack.topic_describe("clicks")["partitions"]), 2)
@@ -652,9 +646,8 @@ def test_real_secure_with_zookeeper(t):
 @slow
 def test_real_secure_with_client_certificates(t):
     """Kafka 4.3, Cassandra, what looks like Cosmos DB, and Elasticsearch 8.19."""
-    real = Real(t, "kafka", "cassandra", "cosmos", "elasticsearch", profile="secure",
-                kafka="4.3", elasticsearch="8.19", client_certificates=True)
-    with real as stack:
+    with real(t, "kafka", "cassandra", "cosmos", "elasticsearch", profile="secure", kafka="4.3",
+              elasticsearch="8.19", client_certificates=True) as (stack, entries):
         shows, hides = stack.place.context(True), stack.place.context()
         for mechanism in ("PLAIN", "SCRAM-SHA-512"):
             check_kafka_is_closed(t, stack, mechanism, shows)
@@ -682,7 +675,7 @@ def test_real_secure_with_client_certificates(t):
         t.equal(str(expect_not_yet(engine)), "it answers 401")
 
         # The launcher of 8.19 is not all of it.
-        t.equal(len(real.entries["elasticsearch"]["pids"]), 2)
+        t.equal(len(entries["elasticsearch"]["pids"]), 2)
         stack.kill("elasticsearch")
         t.equal(process.taken(stack.port("elasticsearch")), False, "its port is taken")
 
@@ -697,7 +690,7 @@ def expect_not_yet(engine):
 
 @slow
 def test_real_opensearch(t):
-    with Real(t, "elasticsearch", elasticsearch="opensearch-2.19") as stack:
+    with real(t, "elasticsearch", elasticsearch="opensearch-2.19") as (stack, _):
         root = stack.engine("elasticsearch").get("/")
         t.equal((root["version"]["distribution"], root["version"]["number"]),
                 ("opensearch", "2.19.6"))
