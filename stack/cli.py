@@ -8,11 +8,12 @@
   stack.py kill|pause|resume ENGINE        kill -9, SIGSTOP, SIGCONT
   stack.py kafka-topic create|describe NAME [--partitions N] [--config KEY=VALUE]
 
-Engines: zookeeper, kafka, cassandra (these are the default), elasticsearch, spark, cosmos (a Cassandra
-that looks like Azure Cosmos DB's: TLS and a password on port 10350); `all` is the first five.
+Engines: zookeeper, kafka, cassandra (these are the default), elasticsearch, spark, cosmos (a
+Cassandra that looks like Azure Cosmos DB's: TLS and a password on port 10350); `all` is the first
+five.
 
-Exit status: 0 done, 1 an engine fails or does not answer, 2 wrong usage or another version runs, 3 a port
-is taken, 4 memory is short, 5 Java, Maven or a download cannot be had.
+Exit status: 0 done, 1 an engine fails or does not answer, 2 wrong usage or another version runs,
+3 a port is taken, 4 memory is short, 5 Java, Maven or a download cannot be had.
 """
 
 import argparse
@@ -126,6 +127,9 @@ def main(arguments):
     except Trouble as trouble:
         print("stack: %s" % trouble, file=sys.stderr)
         return trouble.code
+    except OSError as error:
+        print("stack: %s" % error, file=sys.stderr)
+        return Trouble.code
     except KeyboardInterrupt:
         print("stack: interrupted; make stack-down ends what was started", file=sys.stderr)
         return 130

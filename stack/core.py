@@ -7,15 +7,17 @@ import signal
 import sys
 import time
 
-from . import cache, engines, kafka_wire, process, secrets
-from .engine import NotYet
+from . import cache, engines, files, kafka_wire, process, secrets
+from .engine import HOST, NotYet
 from .trouble import MemoryShort, Misuse, PortTaken, Trouble
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-DEFAULT = ("zookeeper", "kafka", "cassandra")
+DEFAULT = ("kafka", "cassandra")  # and ZooKeeper, where Kafka needs it
+ALL = DEFAULT + ("elasticsearch", "spark")
 PROFILES = ("plain", "secure")
 STATES = ("answers", "starting", "paused", "silent", "stopped", "died")
 MEGABYTE = 1 << 20
+MAX_OFFSET = 55000  # the highest usual port, moved by it, is still a port
 
 
 def tell(text):
@@ -57,8 +59,8 @@ class Place:
 class Stack:
     """Engines in `directory` (default build/stack). `offset` moves every port, `profile` is plain
     or secure, `kafka` 3.9 (with ZooKeeper) or 4.3 (KRaft), `elasticsearch` 7.17, 8.19 or
-    opensearch-2.19, `heap` the megabytes of Cassandra's heap, `client_certificates` whether Kafka and
-    Cassandra ask for them in the secure profile. `say` gets the progress, a line each.
+    opensearch-2.19, `heap` the megabytes of Cassandra's heap, `client_certificates` whether Kafka
+    and Cassandra ask for them in the secure profile. `say` gets the progress, a line each.
 
     Not for several threads at once; two processes that change one directory take turns.
     """
@@ -68,6 +70,8 @@ class Stack:
                  timeout=180, say=tell):
         if profile not in PROFILES:
             raise Misuse("unknown profile %s; it is plain or secure (STACK=secure)" % profile)
+        if not 0 <= offset <= MAX_OFFSET:
+            raise Misuse("ports can be moved by 0 to %d, not by %d" % (MAX_OFFSET, offset))
         self.place = Place(directory or os.path.join(ROOT, "build", "stack"), say)
         self.say = say
         self.timeout = timeout
@@ -109,14 +113,7 @@ class Stack:
             if name not in wanted:
                 wanted.append(name)
 
-        names = list(names or ())
-        if names == ["all"]:
-            names = list(DEFAULT) + ["elasticsearch", "spark"]
-        if not names:
-            names = [name for name in DEFAULT
-                     if name != "zookeeper" or "zookeeper" in engines.find("kafka").needs(
-                         self.choice)]
-        for name in names:
+        for name in {(): DEFAULT, ("all",): ALL}.get(tuple(names), names):
             add(name)
         return wanted
 
@@ -134,7 +131,18 @@ class Stack:
             # One whose start was interrupted runs and does not answer yet.
             self.launch(new, [engine for engine in wanted if engine not in new
                               and self.condition(engine, engine.state()) != "answers"])
+            if self.choice["profile"] == "secure":
+                self.write_configuration()
             return [self.describe(engine) for engine in wanted]
+
+    def write_configuration(self):
+        """clickmill.secure.yaml: what clickmill needs to know of the secure profile."""
+        values = {name.lower(): value for name, value in self.secrets().items()}
+        files.write(os.path.join(self.place.directory, "clickmill.secure.yaml"),
+                    files.fill(files.template("clickmill.secure.yaml"), {
+                        **values, "host": HOST, "mechanism": self.engine("kafka").mechanism(),
+                        "kafka_port": self.engine("kafka").port(),
+                        "cassandra_port": self.engine("cassandra").port()}), 0o600)
 
     def runs(self, engine):
         """True when the engine runs as it is wanted; another variant of it is in the way."""
@@ -144,9 +152,14 @@ class Stack:
         if old.variant() != engine.variant():
             raise Misuse("%s runs as %s, and %s is wanted: run make stack-down first (its data "
                          "are kept)" % (engine.name, old.variant(), engine.variant()))
-        if self.condition(old, old.state()) == "paused":
+        condition = self.condition(old, old.state())
+        if condition == "paused":
             raise Trouble("%s is paused: run stack/stack.py resume %s first"
                           % (engine.name, engine.name))
+        if condition == "died":
+            self.say("%s has died in part; ending the rest of it" % engine.name)
+            process.end(old.running(), old.patience)
+            return False
         self.say("%s %s already runs (pid %s, port %d)" % (
             engine.name, old.version(), pids(old.running()), old.port()))
         return True
@@ -193,6 +206,11 @@ class Stack:
 
     def spawn(self, engine):
         """Starts the processes of an engine; returns what `answered` wants."""
+        for name in engine.needs(engine.choice):
+            other = self.recorded(name)
+            if other is None or not other.running():
+                raise Misuse("%s needs %s, which does not run: start that first"
+                             % (engine.name, name))
         engine.folders()
         if engine.secure:
             self.place.certificates()
@@ -210,16 +228,17 @@ class Stack:
         self.say("%s %s starts (pid %s, port %d, log %s)" % (
             engine.name, engine.version(), pids(entries), engine.port(),
             shorter(engine.log)))
-        return self.watch(entries)
+        return self.watch(entries, ours=True)
 
     @staticmethod
-    def watch(entries):
-        """What is remembered of an engine while it starts."""
+    def watch(entries, ours=False):
+        """What is remembered of an engine while it starts; `ours`: it was begun by this call."""
         now = time.monotonic()
-        return {"entries": entries, "since": now, "told": now}
+        return {"entries": entries, "since": now, "told": now, "ours": ours}
 
     def answered(self, engine, begun):
-        """True once the engine answers. Ends it, and raises, when it died or takes too long."""
+        """True once the engine answers. Raises when it died or takes too long, and then ends it
+        if it was begun by this call."""
         self.reap()
         waited = time.monotonic() - begun["since"]
         gone = [entry for entry in begun["entries"] if not process.alive(entry)]
@@ -234,11 +253,13 @@ class Stack:
         except (NotYet, OSError) as error:
             reason = str(error)
         if gone or waited > self.timeout:
-            process.end(begun["entries"], 5)
+            if begun["ours"]:
+                process.end(begun["entries"], 5)
             role = (gone or begun["entries"])[0]["role"]
             engine.save(begun["entries"])
-            raise Trouble("%s does not start: %s after %.0f s; the end of %s:\n%s" % (
-                engine.name, reason, waited, os.path.join(engine.log, role + ".log"),
+            raise Trouble("%s does not %s: %s after %.0f s; the end of %s:\n%s" % (
+                engine.name, "start" if begun["ours"] else "answer", reason, waited,
+                os.path.join(engine.log, role + ".log"),
                 tail(os.path.join(engine.log, role + ".log"))))
         if time.monotonic() - begun["told"] > 5:
             begun["told"] = time.monotonic()

@@ -34,7 +34,17 @@ def started(pid):
         return None
     # The name stands in parentheses and may hold anything; the state is the first field after it.
     fields = text[text.rindex(")") + 2:].split()
-    return None if fields[0] in ("Z", "X") else int(fields[19])
+    # The first thread may be gone while others run, or still give back what the process held.
+    if fields[0] in ("Z", "X") and threads(pid) <= 1:
+        return None
+    return int(fields[19])
+
+
+def threads(pid):
+    try:
+        return len(os.listdir("%s/%d/task" % (PROC, pid)))
+    except OSError:
+        return 0
 
 
 def identify(pid):

@@ -99,4 +99,5 @@ class Cosmos(Cassandra):
     default_ports = {"client": 10350, "storage": 7010}
 
     def __init__(self, place, choice):
-        super().__init__(place, {**choice, "profile": "secure", "heap": 512})
+        super().__init__(place, {**choice, "profile": "secure", "heap": 512,
+                                 "client_certificates": False})

@@ -114,17 +114,28 @@ class Kafka(Engine):
         """A killed broker stays registered until its session ends; a new one would give up."""
         zookeeper = ZooKeeper(self.place, self.choice)
         until = time.monotonic() + 30
-        while "\t/brokers/ids/1\n" in zookeeper.ask("dump"):
+        while "\t/brokers/ids/1\n" in self.sessions(zookeeper):
             if time.monotonic() > until:
                 raise Trouble("another broker is registered in the ZooKeeper on port %d"
                               % zookeeper.port())
             time.sleep(0.2)
+
+    @staticmethod
+    def sessions(zookeeper):
+        try:
+            return zookeeper.ask("dump")
+        except OSError as error:
+            raise Trouble("kafka needs zookeeper, which does not answer: %s" % error) from None
 
     def commands(self):
         return [("kafka", self.java("kafka.Kafka", os.path.join(self.conf, "server.properties")),
                  {})]
 
     # ---- asking
+
+    def mechanism(self):
+        """What every client can: librdkafka before 2.6.1 cannot do SCRAM with a broker 4.x."""
+        return "PLAIN" if self.kraft else SCRAM
 
     def login(self):
         """(mechanism, user name, password) of a client."""
