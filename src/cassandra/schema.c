@@ -24,6 +24,7 @@ static void copy(char *to, size_t size, cm_str_t text)
 
 static void count_node(cm_cassandra_facts_t *facts, cm_str_t dc)
 {
+    facts->nodes++;
     for (int i = 0; i < facts->dc_count; i++) {
         if (cm_str_equal(cm_str(facts->dcs[i].name), dc)) {
             facts->dcs[i].nodes++;
@@ -203,7 +204,10 @@ static int look_at_keyspace(const cm_cassandra_settings_t *settings, cm_cql_t *s
 int cm_cassandra_look(const cm_cassandra_settings_t *settings, cm_cql_t *session,
                       cm_cassandra_facts_t *facts, cm_err_t *err)
 {
-    *facts = (cm_cassandra_facts_t){.state = CM_CASSANDRA_NO_KEYSPACE};
+    cm_cql_stats_t stats;
+
+    cm_cql_stats(session, &stats);
+    *facts = (cm_cassandra_facts_t){.state = CM_CASSANDRA_NO_KEYSPACE, .protocol = stats.version};
     int rc = cm_cassandra_query(
         settings, session, "SELECT release_version, cluster_name, data_center FROM system.local",
         on_local, facts, "asking for the version", err);

@@ -23,7 +23,8 @@ typedef struct cm_cassandra_facts {
         char name[64];
         int nodes;
     } dcs[CM_CASSANDRA_DCS];
-    int dc_count;
+    int dc_count, nodes;
+    int protocol; /* version of the native protocol that is spoken */
     cm_cassandra_state_t state;
     char difference[300];  /* with CM_CASSANDRA_OTHER_TABLE: what is different */
     char replication[300]; /* of the keyspace: "NetworkTopologyStrategy, dc1: 3" */

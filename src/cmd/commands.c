@@ -13,6 +13,7 @@ const cm_command_t *const cm_commands[] = {
     &cm_command_export,
     &cm_command_dead,
     &cm_command_serve,
+    &cm_command_doctor,
     &cm_command_help,
     NULL,
 };
