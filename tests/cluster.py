@@ -5,7 +5,6 @@ Where they cannot be started at all, its tests are skipped and say why.
 """
 
 import atexit
-import contextlib
 import os
 import shutil
 import sys
@@ -48,8 +47,7 @@ class Cluster:
                                say=lambda _: None, **self.choices)
             atexit.register(self.down)
             try:
-                with quick_java():
-                    self.stack.up(self.names)
+                self.stack.up(self.names)
             except (Missing, MemoryShort) as reason:
                 self.problem = "%s cannot be started here: %s" % (", ".join(self.names), reason)
                 raise Skip(self.problem) from None
@@ -61,20 +59,6 @@ class Cluster:
         self.stack.down()
         shutil.rmtree(self.directory, ignore_errors=True)
         self.stack = None
-
-
-@contextlib.contextmanager
-def quick_java():
-    """Engines that live for minutes start sooner with the quick compiler alone."""
-    old = os.environ.get("JDK_JAVA_OPTIONS")
-    os.environ["JDK_JAVA_OPTIONS"] = "-XX:TieredStopAtLevel=1"
-    try:
-        yield
-    finally:
-        if old is None:
-            del os.environ["JDK_JAVA_OPTIONS"]
-        else:
-            os.environ["JDK_JAVA_OPTIONS"] = old
 
 
 def python():

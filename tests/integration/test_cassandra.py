@@ -8,8 +8,10 @@ import time
 
 import cluster
 from harness import AWAY, INPUT, OK, USAGE, slow
+from stack import cql_wire
 
 EVENTS = 200000
+FEWER = 100000  # where something goes wrong in the middle
 PLAIN = cluster.Cluster("zookeeper", "kafka", "cassandra")
 SECURE = cluster.Cluster("kafka", "cassandra", profile="secure", kafka="4.3")
 
@@ -63,6 +65,17 @@ class Place:
     def start(self, *more):
         return self.t.start("ingest", "--store", "cassandra", *self.options, *more)
 
+    def begun(self, worker):
+        """Waits until a first event is in the table."""
+        def look():
+            try:
+                with self.stack.engine("cassandra").connect() as connection:
+                    return connection.query("SELECT row_key FROM %s.clickstream_events LIMIT 1"
+                                            % self.name)
+            except cql_wire.CqlError:  # not made yet
+                return None
+        self.t.until(look, "a first event", 60, worker)
+
     def stored(self):
         """All that is in the table, as sorted lines."""
         return lines(self.t.clickmill("export", "--store", "cassandra", *self.cassandra,
@@ -96,15 +109,15 @@ def messages(process):
 
 
 def ended(t, process):
-    """Waits until an ingest has read all of its partitions, stops it, returns what it has read."""
-    t.until(lambda: re.findall(r"partitions, lag [\d,]+", process.err)[-1:]
-            == ["partitions, lag 0"], "the end of the topic", 120, process)
+    """Waits until an ingest has read all of its partitions, stops it, returns what it has said."""
+    t.until(lambda: re.findall(r" [1-9]\d* partitions, lag ([\d,]*\d)", process.err)[-1:] == ["0"],
+            "the end of the topic", 120, process)
     return process.stop()
 
 
 @slow
 def test_zookeeper(t):
-    """200,000 events, each compared, by us and by another client; once more changes nothing."""
+    """200,000 events, each compared, by us and by another client."""
     place = Place(t, "whole")
     sent = place.produce(EVENTS, 1)
     account = place.ingest()
@@ -129,31 +142,26 @@ def test_zookeeper(t):
     t.true(t.answers("day", "from-cassandra").splitlines()[1].endswith("/,C,1,1,,0,0,,1,1"),
            "the answers of another store are mixed in")
 
-    # Redelivery, from the beginning and by another group.
-    account = place.ingest("--group", "again")
-    t.equal(account["accepted"], EVENTS)
-    t.equal(len(place.stored()), EVENTS)
-
 
 @slow
 def test_killed_workers(t):
     """Two share the topic; each is killed in the middle and started again: nothing is lost."""
     place = Place(t, "killed")
     sent = place.produce(EVENTS, 2)
-    slowly = ["--cassandra-in-flight", "1000"]
-    first, second = place.start(*slowly), place.start(*slowly)
-    for worker in (first, second):
-        t.until(lambda w=worker: messages(w) > 0, "its first messages", 60, worker)
+    # Kafka gives up who is killed when the session ends.
+    options = ["--kafka-property", "session.timeout.ms=6000", "--cassandra-in-flight", "500"]
+    first, second = place.start(*options), place.start(*options)
+    place.begun(first)
     first.kill()
-    third = place.start(*slowly)
-    t.until(lambda: messages(third) > 0 or "lag 0" in third.err, "its first messages", 90, third)
+    third = place.start(*options)
+    time.sleep(1)
     second.kill()
-    fourth = place.start()
-    t.until(lambda: messages(third) > 0, "its first messages", 90, third)
-    account = ended(t, fourth), ended(t, third)
-    t.true(all(result.code == OK for result in account), "they end well")
+    fourth = place.start(*options)
+    for worker in (third, fourth):
+        t.equal(ended(t, worker).code, OK)
+    t.true(messages(third) > 0 and messages(fourth) > 0, "they were killed too late")
     left = place.ingest()
-    t.equal([part["lag"] for part in left["partitions"]], [0] * 6, "nothing is left")
+    t.equal((left["read"], [part["lag"] for part in left["partitions"]]), (0, [0] * 6))
     place.same(place.stored(), sent)
 
 
@@ -161,9 +169,9 @@ def test_killed_workers(t):
 def test_cassandra_is_away(t):
     """Stopped for 20 s in the middle: it says so, waits, and goes on by itself."""
     place = Place(t, "away")
-    sent = place.produce(EVENTS, 3)
-    worker = place.start("--cassandra-in-flight", "2000")
-    t.until(lambda: messages(worker) > 0, "its first messages", 60, worker)
+    sent = place.produce(FEWER, 3)
+    worker = place.start("--cassandra-in-flight", "500")
+    place.begun(worker)
     place.stack.pause("cassandra")
     try:
         began = time.monotonic()
@@ -172,9 +180,9 @@ def test_cassandra_is_away(t):
         before = messages(worker)
     finally:
         place.stack.resume("cassandra")
-    t.true(before < EVENTS, "all was read before it was away")
+    t.true(before < FEWER, "all was read before it was away")
     result = ended(t, worker)
-    t.true("read %s = accepted %s + rejected 0" % (2 * (format(EVENTS, ","),)) in result.err,
+    t.true("read %s = accepted %s + rejected 0" % (2 * (format(FEWER, ","),)) in result.err,
            "the account of\n%s" % result)
     place.same(place.stored(), sent)
 
@@ -182,11 +190,11 @@ def test_cassandra_is_away(t):
 @slow
 def test_broker_restarts(t):
     place = Place(t, "restart")
-    sent = place.produce(EVENTS, 4)
-    worker = place.start("--cassandra-in-flight", "2000")
-    t.until(lambda: messages(worker) > 0, "its first messages", 60, worker)
+    sent = place.produce(FEWER, 4)
+    worker = place.start("--cassandra-in-flight", "500")
+    place.begun(worker)
     place.stack.restart("kafka")
-    t.true(messages(worker) < EVENTS, "all was read before the restart")
+    t.true(messages(worker) < FEWER, "all was read before the restart")
     t.equal(ended(t, worker).code, OK)
     place.same(place.stored(), sent)
 
@@ -366,8 +374,7 @@ def test_like_cosmos(t):
     """TLS, a password and port 10350, set as for Azure Cosmos DB's Cassandra interface."""
     place = Place(t, "cosmos")
     sent = place.produce(20000, 7)
-    with cluster.quick_java():
-        place.stack.up(["cosmos"])
+    place.stack.up(["cosmos"])
     try:
         known = place.stack.secrets()
         t.write("cosmos.yaml", """
