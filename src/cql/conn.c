@@ -341,6 +341,8 @@ void cm_cql_conn_event(cm_cql_conn_t *conn, unsigned events)
         if (conn->state == CM_CQL_CONN_TCP || cm_cql_socket_read(conn) <= 0)
             break;
         decode(conn);
+        if (conn->drained)
+            break; /* epoll tells when there is more; asking costs as much as reading */
     }
     if (conn->draining && conn->in_flight == 0 && conn->state == CM_CQL_CONN_READY)
         cm_cql_conn_fail(conn, CM_CQL_LOST, "the node has left the cluster");

@@ -147,6 +147,7 @@ struct cm_cql_conn {
     int fd, state, version;
     bool lz4;
     bool wants_write; /* epoll watches for room in the socket */
+    bool drained;     /* the last read took all there was */
     bool dirty;       /* in session->dirty */
     bool broken;      /* writing failed: to be closed with `error` */
     bool draining;    /* takes no new calls; closed when the last is answered */

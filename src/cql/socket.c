@@ -100,6 +100,7 @@ static int receive(cm_cql_conn_t *conn, char *to, size_t room)
     if (got > 0) {
         conn->session->stats.bytes_received += (uint64_t)got;
         conn->heard = conn->session->now;
+        conn->drained = (size_t)got < room;
         return (int)got;
     }
     if (got == 0) {

@@ -16,15 +16,17 @@ struct cm_cql_timer {
     cm_cql_timer_t *next, *prev; /* NULL when it is not set */
     int64_t at;                  /* ms */
     void (*fire)(cm_cql_timer_t *timer);
+    int slot; /* that it is in */
 };
 
 enum {
-    CM_CQL_WHEEL_SLOTS = 1024,
-    CM_CQL_WHEEL_MS = 4, /* per slot */
+    CM_CQL_WHEEL_SLOTS = 4096,
+    CM_CQL_WHEEL_MS = 4, /* per slot: once around in 16 s, longer than most time-outs */
 };
 
 typedef struct cm_cql_wheel {
     cm_cql_timer_t slots[CM_CQL_WHEEL_SLOTS]; /* heads of rings */
+    uint64_t taken[CM_CQL_WHEEL_SLOTS / 64];  /* a bit for each slot that is not empty */
     int64_t tick;                             /* the slot that was looked at last */
     int count;
 } cm_cql_wheel_t;
