@@ -1,11 +1,11 @@
 # The front door. The build itself is described in meson.build.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check bench fuzz format clean
+.PHONY: help setup build run test check bench fuzz format clean stack-up stack-down stack-status
 
 SOURCES = $(shell find src tests -name '*.[ch]' -o -name '*.cc')
 
 help: ## show this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 19
 
 setup: ## install what is missing (Debian packages, npm packages)
 	@scripts/setup.sh
@@ -26,6 +26,7 @@ run: build ## start everything on this machine: make run [CONFIG=FILE] [ARGS="..
 
 test: build ## run everything there is to test
 	@scripts/setup.sh test
+	@scripts/setup.sh stack || echo 'The tests that need the real engines will be skipped.' >&2
 	@python3 tests/run.py
 
 check: build ## run the fast part of the tests
@@ -37,6 +38,23 @@ bench: build ## compare with other engines: make bench [SIZE=1000000] [SERIES=fu
 
 fuzz: setup ## feed the parsers what nobody writes: make fuzz [TARGET=name] [SECONDS=60]
 	@python3 tests/fuzz/run.py --seconds $(or $(SECONDS),60) $(TARGET)
+
+# Choices: KAFKA=3.9|4.3 ELASTICSEARCH=7.17|8.19|opensearch-2.19 STACK=plain|secure
+# CASSANDRA_HEAP=MB PORT_OFFSET=N STACK_DIR=DIRECTORY; docs/stack.md explains them.
+STACK_PY = python3 stack/stack.py $(if $(STACK_DIR),--dir $(STACK_DIR))
+STACK_CHOICES = $(if $(KAFKA),--kafka $(KAFKA)) $(if $(STACK),--profile $(STACK)) \
+    $(if $(ELASTICSEARCH),--elasticsearch $(ELASTICSEARCH)) \
+    $(if $(CASSANDRA_HEAP),--heap $(CASSANDRA_HEAP)) $(if $(PORT_OFFSET),--port-base $(PORT_OFFSET))
+
+stack-up: ## start real engines: make stack-up [ENGINES="kafka spark"] [KAFKA=4.3] [STACK=secure]
+	@scripts/setup.sh stack
+	@$(STACK_PY) up $(STACK_CHOICES) $(ENGINES)
+
+stack-down: ## stop the engines that were started here
+	@$(STACK_PY) down $(ENGINES)
+
+stack-status: ## versions, ports, pids and memory of the engines that were started here
+	@$(STACK_PY) status $(ENGINES)
 
 format: ## bring the sources into the house style
 	@scripts/setup.sh test

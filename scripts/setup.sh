@@ -1,7 +1,8 @@
 #!/bin/sh
-# Installs what is missing for building (or, with the argument `test`, also for testing) Clickmill:
-# Debian packages by the list beside this file, npm packages by web/package-lock.json. Says what
-# and why before it does; says nothing and changes nothing when all is there.
+# Installs what is missing for building (with the argument `test`: also for testing) Clickmill:
+# Debian packages by the list beside this file, npm packages by web/package-lock.json. With the
+# argument `stack`: what the real engines of stack/ need. Says what and why before it does; says
+# nothing and changes nothing when all is there.
 set -eu
 
 stage=${1:-build}
@@ -11,11 +12,48 @@ list=$scripts/debian-packages.txt
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 
-# The list as "name why" lines, of the stages that were asked for.
+# The packages of a stage as "name why" lines.
+listed() {
+    sed -n "s/^\([a-z0-9.+-]*\) *# $1: \(.*\)/\1 \2/p" "$list"
+}
+
+# True when JAVA_HOME or PATH leads to a whole JDK 17, the one release that all engines run on.
+# stack/cache.py looks in the same places.
+java_is_there() {
+    for java in "${JAVA_HOME:-/none}/bin/java" "$(command -v java)"; do
+        [ -x "$java" ] || continue
+        case $("$java" -version 2>&1) in
+        *'version "17'*) ;;
+        *) continue ;;
+        esac
+        home=$(dirname "$(readlink -f "$java")")
+        [ -x "$home/javac" ] && return 0
+    done
+    return 1
+}
+
+# What the engines need; a program from elsewhere is as good as Debian's.
+wanted_stack() {
+    listed stack | while read -r name why; do
+        case $name in
+        openjdk-17-jdk-headless) java_is_there && continue ;;
+        maven) command -v mvn >/dev/null && continue ;;
+        openssl) command -v openssl >/dev/null && continue ;;
+        python3-venv) python3 -c 'import ensurepip' 2>/dev/null && continue ;;
+        esac
+        printf '%s %s\n' "$name" "$why"
+    done
+}
+
+# "name why" lines of the stages that were asked for.
 wanted() {
-    sed -n 's/^\([a-z0-9.+-]*\) *# build: \(.*\)/\1 \2/p' "$list"
+    if [ "$stage" = stack ]; then
+        wanted_stack
+        return
+    fi
+    listed build
     if [ "$stage" = test ]; then
-        sed -n 's/^\([a-z0-9.+-]*\) *# test: \(.*\)/\1 \2/p' "$list"
+        listed test
     fi
     # npm from elsewhere is as good as Debian's.
     if [ -f "$root/web/package-lock.json" ] && ! command -v npm >/dev/null; then
@@ -43,7 +81,7 @@ install_debian() {
     [ -n "$lines" ] || return 0
     say 'these Debian packages are missing and will be installed:'
     printf '%s\n' "$lines" | while read -r name why; do
-        printf '  %-20s%s\n' "$name" "$why" >&2
+        printf '  %-19s %s\n' "$name" "$why" >&2
     done
     names=$(printf '%s\n' "$lines" | cut -d ' ' -f 1)
     as_root=
@@ -84,19 +122,25 @@ install_npm() {
 }
 
 case $stage in
-build | test) ;;
+build | test | stack) ;;
 *)
-    say "unknown stage $stage; it is build or test"
+    say "unknown stage $stage; it is build, test or stack"
     exit 2
     ;;
 esac
 if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
     say 'this is not Debian 12 or newer, or a relative with apt-get, so nothing is installed here.'
-    say 'Install what these Debian packages hold, then: meson setup build && ninja -C build'
+    if [ "$stage" = stack ]; then
+        say 'Install what these Debian packages hold:'
+    else
+        say 'Install what these Debian packages hold, then: meson setup build && ninja -C build'
+    fi
     wanted | while read -r name why; do
-        printf '  %-20s%s\n' "$name" "$why" >&2
+        printf '  %-19s %s\n' "$name" "$why" >&2
     done
     exit 1
 fi
 install_debian
-install_npm
+if [ "$stage" != stack ]; then
+    install_npm
+fi

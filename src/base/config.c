@@ -288,7 +288,9 @@ static const char *key_below(const cm_config_table_t *tables, size_t table_count
 
     for (size_t t = 0; t < table_count; t++) {
         for (const cm_option_t *o = tables[t].options; o != NULL && o->name != NULL; o++) {
-            if (o->key != NULL && strncmp(o->key, group, len) == 0 && o->key[len] == '.')
+            if (o->key == NULL || strncmp(o->key, group, len) != 0)
+                continue;
+            if (o->key[len] == '.' || (o->key[len] == '\0' && o->type == CM_OPT_MAP))
                 return o->key;
         }
     }
@@ -325,10 +327,21 @@ static int fail_unknown(const cm_config_t *config, const cm_config_entry_t *entr
                    config->name, entry->line, shown(entry->key), entry->key);
 }
 
+/* The entry's text as its option parses it: below the key of a map the name is part of it. */
+static const char *value_of(const cm_option_t *option, const cm_config_entry_t *entry,
+                            cm_buf_t *scratch)
+{
+    if (option->type != CM_OPT_MAP)
+        return entry->text;
+    cm_buf_clear(scratch);
+    cm_buf_printf(scratch, "%s=%s", entry->key + strlen(option->key) + 1, entry->text);
+    return scratch->data;
+}
+
 static int apply_entry(const cm_config_t *config, const cm_config_entry_t *entry,
                        const cm_config_table_t *tables, size_t table_count, cm_err_t *err)
 {
-    cm_buf_t where = CM_BUF_INIT;
+    cm_buf_t where = CM_BUF_INIT, scratch = CM_BUF_INIT;
     bool known = false;
     int rc = 0;
 
@@ -340,11 +353,13 @@ static int apply_entry(const cm_config_t *config, const cm_config_entry_t *entry
         known = true;
         if (entry->text == NULL)
             continue;
-        rc = tables[t].values == NULL ? cm_options_check(option, entry->text, where.data, err)
+        const char *text = value_of(option, entry, &scratch);
+        rc = tables[t].values == NULL ? cm_options_check(option, text, where.data, err)
                                       : cm_options_set(tables[t].options, option, tables[t].values,
-                                                       entry->text, CM_FROM_FILE, where.data, err);
+                                                       text, CM_FROM_FILE, where.data, err);
     }
     cm_buf_free(&where);
+    cm_buf_free(&scratch);
     if (rc < 0 || known)
         return rc;
     const char *below = key_below(tables, table_count, entry->key);

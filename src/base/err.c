@@ -24,5 +24,5 @@ int cm_err_exit_status(int code)
 {
     if (code >= 0 || code == CM_ESTOP)
         return 0;
-    return code >= CM_EDIFFER ? -code : 1;
+    return code >= CM_EAWAY ? -code : 1;
 }

@@ -20,6 +20,7 @@ enum cm_code {
     CM_EREJECT = -9,   /* one event breaks a rule of the contract; never an exit status */
     CM_EDIFFER = -10,  /* two results that must agree do not */
     CM_ESTOP = -11,    /* asked to stop; not a failure */
+    CM_EAWAY = -12,    /* a server (Kafka, Cassandra) does not answer; it may come back */
 };
 
 enum { CM_ERR_TEXT = 600 };
@@ -36,7 +37,7 @@ int cm_fail(cm_err_t *err, int code, const char *format, ...)
 /* Out of memory, in one sentence. Returns CM_ENOMEM. */
 int cm_fail_memory(cm_err_t *err) __attribute__((cold));
 
-/* The documented exit status of a code: 0 for CM_OK and CM_ESTOP, 1..10 for the others. */
+/* The documented exit status of a code: 0 for CM_OK and CM_ESTOP, 1..12 for the others. */
 int cm_err_exit_status(int code);
 
 #endif

@@ -11,7 +11,7 @@ typedef union value {
     int choice;
     int64_t integer;
     double real;
-    const char *text;
+    const char *text; /* CM_OPT_MAP: "name=value" */
 } value_t;
 
 typedef struct unit {
@@ -138,6 +138,9 @@ static bool parse_value(const cm_option_t *option, const char *text, value_t *va
     case CM_OPT_TEXT:
         value->text = text;
         return true;
+    case CM_OPT_MAP:
+        value->text = text;
+        return text[0] != '=' && strchr(text, '=') != NULL;
     case CM_OPT_CHOICE:
         value->choice = parse_choice(option->choices, text);
         return value->choice >= 0;
@@ -151,7 +154,39 @@ static bool parse_value(const cm_option_t *option, const char *text, value_t *va
     return false;
 }
 
-static void store_value(const cm_option_t *option, cm_option_values_t *values, value_t value)
+static void *own(cm_option_values_t *values, void *memory)
+{
+    values->owned = cm_realloc(values->owned, (values->owned_count + 1) * sizeof *values->owned);
+    values->owned[values->owned_count++] = memory;
+    return memory;
+}
+
+/* Adds a pair to the map, or replaces the one of its name unless that has a stronger origin. */
+static void store_pair(cm_option_map_t *map, cm_option_values_t *values, const char *text,
+                       cm_origin_t origin, const char *where)
+{
+    size_t name_len = strcspn(text, "="), at = 0;
+
+    while (at < map->count && (strlen(map->pairs[at].name) != name_len ||
+                               memcmp(map->pairs[at].name, text, name_len) != 0))
+        at++;
+    if (at < map->count && map->pairs[at].origin > origin)
+        return;
+    if (at == map->count) { /* a new array: the old one is owned, and maps are short */
+        cm_option_pair_t *pairs = own(values, cm_alloc((at + 1) * sizeof *pairs));
+        if (at > 0)
+            memcpy(pairs, map->pairs, at * sizeof *pairs);
+        map->pairs = pairs;
+        map->count++;
+    }
+    char *name = own(values, cm_strdup(text));
+    name[name_len] = '\0';
+    map->pairs[at] =
+        (cm_option_pair_t){name, name + name_len + 1, own(values, cm_strdup(where)), origin};
+}
+
+static void store_value(const cm_option_t *option, cm_option_values_t *values, value_t value,
+                        cm_origin_t origin, const char *where)
 {
     void *field = (char *)values->target + option->offset;
 
@@ -170,12 +205,12 @@ static void store_value(const cm_option_t *option, cm_option_values_t *values, v
     case CM_OPT_SIZE:
         *(int64_t *)field = value.integer;
         break;
-    case CM_OPT_TEXT: {
-        char *copy = cm_strdup(value.text);
-        values->texts = cm_realloc(values->texts, (values->text_count + 1) * sizeof *values->texts);
-        values->texts[values->text_count++] = copy;
-        *(const char **)field = copy;
-    }
+    case CM_OPT_TEXT:
+        *(const char **)field = own(values, cm_strdup(value.text));
+        break;
+    case CM_OPT_MAP:
+        store_pair(field, values, value.text, origin, where);
+        break;
     }
 }
 
@@ -213,6 +248,7 @@ static void add_wanted(cm_buf_t *buf, const cm_option_t *option)
         [CM_OPT_CHOICE] = "one of ",
         [CM_OPT_DURATION] = "a duration (such as 500ms, 5s, 30m, 2h or 1d)",
         [CM_OPT_SIZE] = "a size in bytes (such as 64k, 512m or 2g)",
+        [CM_OPT_MAP] = "NAME=VALUE",
     };
 
     cm_buf_add_text(buf, kinds[option->type]);
@@ -274,10 +310,10 @@ int cm_options_set(const cm_option_t *table, const cm_option_t *option, cm_optio
 
     if (!parse_value(option, text, &value))
         return fail_value(option, text, where, err);
-    if (origin >= *set) {
-        store_value(option, values, value);
+    if (option->type == CM_OPT_MAP || origin >= *set)
+        store_value(option, values, value, origin, where);
+    if (origin >= *set)
         *set = origin;
-    }
     return 0;
 }
 
@@ -333,10 +369,24 @@ const cm_option_t *cm_options_by_name(const cm_option_t *table, const char *name
     return NULL;
 }
 
+static bool has_key(const cm_option_t *option, const char *key)
+{
+    size_t len = strlen(option->key);
+
+    if (strncmp(option->key, key, len) != 0)
+        return false;
+    return option->type == CM_OPT_MAP ? key[len] == '.' && key[len + 1] != '\0' : key[len] == '\0';
+}
+
+static bool is_alias(const cm_option_t *option, const char *key)
+{
+    return option->aliases != NULL && parse_choice(option->aliases, key) >= 0;
+}
+
 const cm_option_t *cm_options_by_key(const cm_option_t *table, const char *key)
 {
     for (const cm_option_t *o = table; o != NULL && o->name != NULL; o++) {
-        if (o->key != NULL && strcmp(o->key, key) == 0)
+        if (o->key != NULL && (has_key(o, key) || is_alias(o, key)))
             return o;
     }
     return NULL;
@@ -344,9 +394,9 @@ const cm_option_t *cm_options_by_key(const cm_option_t *table, const char *key)
 
 void cm_options_free(cm_option_values_t *values)
 {
-    for (size_t i = 0; i < values->text_count; i++)
-        free(values->texts[i]);
-    free(values->texts);
+    for (size_t i = 0; i < values->owned_count; i++)
+        free(values->owned[i]);
+    free(values->owned);
     free(values->origins);
     *values = CM_OPTION_VALUES_INIT;
 }

@@ -20,6 +20,8 @@ typedef enum cm_option_type {
     CM_OPT_CHOICE,   /* int: position in `choices` */
     CM_OPT_DURATION, /* int64_t ms; "500ms", "5s", "30m", "2h", "1d"; a bare number is seconds */
     CM_OPT_SIZE,     /* int64_t bytes; "64k", "512m", "2g" (powers of 1024); a bare number bytes */
+    CM_OPT_MAP,      /* cm_option_map_t; "NAME=VALUE", may be given many times; in the file every
+                        key below `key` is a name */
 } cm_option_type_t;
 
 typedef struct cm_option {
@@ -32,6 +34,7 @@ typedef struct cm_option {
     const char *choices; /* CM_OPT_CHOICE: "auto|jsonl|csv" */
     double min, max;  /* of numbers, of ms, of bytes; both 0: no bounds; max INFINITY: no upper */
     const char *key;  /* path in the configuration file, "http.listen"; NULL: none */
+    const char *aliases; /* other keys that mean the same, "http.address|listen"; NULL: none */
     const char *env;  /* environment variable; NULL: none */
     const char *help; /* one line, no full stop */
 } cm_option_t;
@@ -44,12 +47,26 @@ typedef enum cm_origin {
     CM_FROM_COMMAND_LINE,
 } cm_origin_t;
 
+/* One NAME=VALUE of a CM_OPT_MAP. */
+typedef struct cm_option_pair {
+    const char *name, *text;
+    const char *where; /* "clickmill.yaml:7: kafka.properties.acks", for what is wrong with it */
+    cm_origin_t origin;
+} cm_option_pair_t;
+
+/* The pairs in the order of their first mention; of a name given twice the stronger origin counts,
+ * of equals the last. */
+typedef struct cm_option_map {
+    cm_option_pair_t *pairs;
+    size_t count;
+} cm_option_map_t;
+
 /* What belongs to one parsed command line: owns the option texts. */
 typedef struct cm_option_values {
     void *target;         /* the command's struct */
     cm_origin_t *origins; /* per row of the table */
-    char **texts;         /* owned */
-    size_t text_count;
+    void **owned;         /* texts, and pairs of maps */
+    size_t owned_count;
 } cm_option_values_t;
 
 #define CM_OPTION_VALUES_INIT ((cm_option_values_t){NULL, NULL, NULL, 0})
@@ -67,7 +84,8 @@ int cm_options_set(const cm_option_t *table, const cm_option_t *option, cm_optio
 /* Checks that the text would be a value of the option, as cm_options_set() does. */
 int cm_options_check(const cm_option_t *option, const char *text, const char *where, cm_err_t *err);
 
-/* The row with this long name, or with this configuration key; NULL when there is none. */
+/* The row with this long name, or with this configuration key (or alias, or a key below that of a
+ * map); NULL when there is none. */
 const cm_option_t *cm_options_by_name(const cm_option_t *table, const char *name);
 const cm_option_t *cm_options_by_key(const cm_option_t *table, const char *key);
 

@@ -5,9 +5,11 @@
 #include "cmd/app.h"
 
 extern const cm_command_t cm_command_dead;
+extern const cm_command_t cm_command_doctor;
 extern const cm_command_t cm_command_export;
 extern const cm_command_t cm_command_help;
 extern const cm_command_t cm_command_import;
+extern const cm_command_t cm_command_ingest;
 extern const cm_command_t cm_command_process;
 extern const cm_command_t cm_command_produce;
 extern const cm_command_t cm_command_query;

@@ -1,35 +1,38 @@
 /* clickmill dead: the messages that broke a rule. */
-#include "store/dead.h"
+#include "cmd/dead.h"
+
 #include "base/terminal.h"
 #include "cmd/commands.h"
-#include "cmd/import.h"
 #include "cmd/pipeline.h"
+#include "store/dead.h"
 #include "store/embedded.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-typedef struct dead_options {
-    cm_import_options_t import;
-    int64_t limit;
-    const char *with;
-} dead_options_t;
-
 static const cm_option_t options[] = {
     {.name = "limit",
      .type = CM_OPT_INT,
-     .offset = offsetof(dead_options_t, limit),
+     .offset = offsetof(cm_dead_options_t, limit),
      .arg = "N",
      .min = 0,
      .max = 1e15,
      .help = "list: letters at most; 0, the default, means all"},
     {.name = "with",
      .type = CM_OPT_TEXT,
-     .offset = offsetof(dead_options_t, with),
+     .offset = offsetof(cm_dead_options_t, with),
      .arg = "FILE|-",
      .help = "replay: read the mended message of one letter from here"},
-    CM_IMPORT_ROWS(dead_options_t, import),
+    {.name = "from",
+     .type = CM_OPT_CHOICE,
+     .offset = offsetof(cm_dead_options_t, from),
+     .arg = "PLACE",
+     .def = "store",
+     .choices = "store|kafka",
+     .help = "where the letters are: in the embedded store, or in Kafka's topic"},
+    CM_IMPORT_ROWS(cm_dead_options_t, import),
+    CM_KAFKA_ROWS(cm_dead_options_t, kafka),
     {.name = NULL},
 };
 
@@ -45,19 +48,13 @@ static int parse_id(cm_app_t *app, const char *text, int64_t *id)
 
 /* ---- list and show ---- */
 
-typedef struct printer {
-    cm_app_t *app;
-    bool whole; /* show: the payload's bytes and nothing else */
-    cm_buf_t buf;
-} printer_t;
-
-static void add_json(cm_buf_t *buf, const cm_dead_letter_t *letter)
+static void add_json(cm_buf_t *buf, const cm_dead_shown_t *letter)
 {
-    char when[CM_TIME_TEXT];
     bool utf8 = cm_utf8_valid(letter->payload.data, letter->payload.len);
 
-    cm_buf_printf(buf, "{\"id\":%lld,\"time\":\"%s\",\"origin\":", (long long)letter->id,
-                  cm_time_format(letter->time, when));
+    cm_buf_printf(buf, "{\"id\":%s,\"time\":", letter->id);
+    cm_buf_add_json(buf, letter->time);
+    cm_buf_add_text(buf, ",\"origin\":");
     cm_buf_add_json(buf, letter->origin);
     cm_buf_add_text(buf, ",\"reason\":");
     cm_buf_add_json(buf, letter->reason);
@@ -69,25 +66,46 @@ static void add_json(cm_buf_t *buf, const cm_dead_letter_t *letter)
     cm_buf_add_text(buf, "}\n");
 }
 
+int cm_dead_print(cm_app_t *app, const cm_dead_shown_t *letter, bool whole)
+{
+    cm_buf_t buf = CM_BUF_INIT;
+
+    if (app->global.json) {
+        add_json(&buf, letter);
+    } else if (whole) {
+        cm_buf_add_str(&buf, letter->payload);
+        cm_buf_add_char(&buf, '\n');
+    } else {
+        cm_buf_printf(&buf, "%s  ", letter->id);
+        cm_terminal_add(&buf, letter->time);
+        cm_buf_add_text(&buf, "  ");
+        cm_terminal_add(&buf, letter->origin);
+        cm_buf_add_text(&buf, "  ");
+        cm_terminal_add(&buf, letter->reason);
+        cm_buf_add_char(&buf, '\n');
+    }
+    int rc = cm_app_write(app, &buf);
+    cm_buf_free(&buf);
+    return rc;
+}
+
+typedef struct printer {
+    cm_app_t *app;
+    bool whole; /* show: the payload's bytes and nothing else */
+} printer_t;
+
 static int print_letter(void *context, const cm_dead_letter_t *letter)
 {
-    printer_t *printer = context;
-    cm_buf_t *buf = &printer->buf;
-    char when[CM_TIME_TEXT];
+    const printer_t *printer = context;
+    char id[24], when[CM_TIME_TEXT];
 
-    if (printer->app->global.json) {
-        add_json(buf, letter);
-    } else if (printer->whole) {
-        cm_buf_add_str(buf, letter->payload);
-        cm_buf_add_char(buf, '\n');
-    } else {
-        cm_buf_printf(buf, "%lld  %s  ", (long long)letter->id, cm_time_format(letter->time, when));
-        cm_terminal_add(buf, letter->origin);
-        cm_buf_add_text(buf, "  ");
-        cm_terminal_add(buf, letter->reason);
-        cm_buf_add_char(buf, '\n');
-    }
-    return cm_app_write(printer->app, buf);
+    snprintf(id, sizeof id, "%lld", (long long)letter->id);
+    const cm_dead_shown_t shown = {.id = id,
+                                   .time = cm_str(cm_time_format(letter->time, when)),
+                                   .origin = letter->origin,
+                                   .reason = letter->reason,
+                                   .payload = letter->payload};
+    return cm_dead_print(printer->app, &shown, printer->whole);
 }
 
 static int print_letters(cm_app_t *app, bool whole, int64_t id, int64_t limit)
@@ -100,7 +118,6 @@ static int print_letters(cm_app_t *app, bool whole, int64_t id, int64_t limit)
         return rc;
     rc = cm_dead_each(&database, id, limit, print_letter, &printer, &app->err);
     cm_database_close(&database);
-    cm_buf_free(&printer.buf);
     return rc;
 }
 
@@ -108,7 +125,7 @@ static int print_letters(cm_app_t *app, bool whole, int64_t id, int64_t limit)
 
 typedef struct replay {
     cm_app_t *app;
-    const dead_options_t *options;
+    const cm_dead_options_t *options;
     cm_store_t *store;
     uint8_t visitor_key[CM_VISITOR_KEY];
     cm_account_t account;
@@ -128,106 +145,129 @@ static int collect_id(void *context, const cm_dead_letter_t *letter)
 }
 
 /* A letter is mended by one message: of several, those that break a rule would be lost with it. */
-static int check_alone(replay_t *replay, cm_source_t *source, int more, uint64_t messages)
+static int check_alone(cm_app_t *app, const cm_dead_options_t *asked, cm_source_t *source, int more,
+                       uint64_t messages)
 {
     cm_batch_t rest = CM_BATCH_INIT;
 
     while (more > 0) {
         cm_batch_clear(&rest);
-        more = cm_source_next(source, &rest, &replay->app->err);
+        more = cm_source_next(source, &rest, &app->err);
         messages += rest.account.read;
     }
     cm_batch_free(&rest);
     if (more < 0 || messages == 1)
         return more;
-    return cm_fail(&replay->app->err, CM_EINPUT,
+    return cm_fail(&app->err, CM_EINPUT,
                    "%s holds %llu messages, --with takes one: the letter's, mended; `clickmill "
                    "import` takes many",
-                   replay->options->with, (unsigned long long)messages);
+                   asked->with, (unsigned long long)messages);
 }
 
 /* Reads one letter's message as `import` would read a file that holds just that. */
-static int read_message(replay_t *replay, const char *path, cm_batch_t *batch)
+static int read_message(cm_app_t *app, const cm_dead_options_t *asked, const uint8_t *visitor_key,
+                        const char *path, cm_sink_t *sink, cm_batch_t *batch)
 {
-    const cm_import_options_t *import = &replay->options->import;
     const cm_file_options_t file = {.path = path,
-                                    .format = (cm_file_format_t)import->format,
-                                    .all = import->all,
-                                    .site = import->site,
-                                    .visitor_key = replay->visitor_key};
+                                    .format = (cm_file_format_t)asked->import.format,
+                                    .all = asked->import.all,
+                                    .site = asked->import.site,
+                                    .visitor_key = visitor_key};
     cm_source_t *source = NULL;
     int more = 1;
 
-    int rc = cm_file_open(&file, &source, &replay->app->err);
+    int rc = cm_file_open(&file, &source, &app->err);
     if (rc < 0)
         return rc;
     /* One message gives one batch with something in it, and the source keeps its texts until
      * then. */
     while (more > 0 && batch->account.read == 0) {
         cm_batch_clear(batch);
-        more = cm_source_next(source, batch, &replay->app->err);
+        more = cm_source_next(source, batch, &app->err);
     }
-    batch->source = (cm_str_t){NULL, 0};
+    batch->position_count = 0;
     batch->dead_count = 0; /* it is a dead letter already */
     if (more >= 0 && batch->count > 0)
-        rc = cm_sink_put(&replay->store->sink, batch, &replay->app->err);
-    if (more >= 0 && rc == 0 && replay->options->with != NULL)
-        rc = check_alone(replay, source, more, batch->account.read);
+        rc = cm_sink_put(sink, batch, &app->err);
+    if (more >= 0 && rc == 0 && asked->with != NULL)
+        rc = check_alone(app, asked, source, more, batch->account.read);
     cm_source_close(source);
     return more < 0 ? more : rc;
 }
 
-static int replay_message(replay_t *replay, int64_t id, const char *path)
+int cm_dead_retry(cm_app_t *app, const cm_dead_options_t *asked, const uint8_t *visitor_key,
+                  const char *path, cm_sink_t *sink, cm_account_t *account)
 {
     cm_batch_t batch = CM_BATCH_INIT;
 
-    int rc = read_message(replay, path, &batch);
-    if (rc == CM_EINPUT && replay->options->with == NULL) { /* of no known format: still dead */
+    int rc = read_message(app, asked, visitor_key, path, sink, &batch);
+    if (rc == CM_EINPUT && asked->with == NULL) { /* of no known format: still dead */
         batch.account = (cm_account_t){.read = 1, .rejected = 1};
         rc = 0;
     }
-    /* Event in and letter out are one transaction. */
-    if (rc == 0 && batch.account.accepted > 0)
-        rc = cm_embedded_forget_dead(replay->store, id, &replay->app->err);
-    if (rc == 0 && batch.account.accepted > 0)
-        rc = cm_sink_commit(&replay->store->sink, &replay->app->err);
-    if (rc == 0)
-        cm_account_add(&replay->account, &batch.account);
+    *account = batch.account;
     cm_batch_free(&batch);
     return rc;
 }
 
-typedef struct message_file {
-    cm_app_t *app;
-    int fd;
-} message_file_t;
+int cm_dead_file_open(cm_dead_file_t *file, cm_err_t *err)
+{
+    file->fd = memfd_create("dead letter", MFD_CLOEXEC);
+    if (file->fd < 0)
+        return cm_fail(err, CM_EINTERNAL, "the kernel gives no memory file");
+    snprintf(file->path, sizeof file->path, "/proc/self/fd/%d", file->fd);
+    return 0;
+}
+
+int cm_dead_file_write(cm_dead_file_t *file, cm_str_t payload, cm_err_t *err)
+{
+    if (ftruncate(file->fd, 0) == 0 &&
+        pwrite(file->fd, payload.data, payload.len, 0) == (ssize_t)payload.len)
+        return 0;
+    return cm_fail(err, CM_EIO, "no memory file for a dead letter");
+}
+
+static int replay_message(replay_t *replay, int64_t id, const char *path)
+{
+    cm_account_t account;
+
+    int rc = cm_dead_retry(replay->app, replay->options, replay->visitor_key, path,
+                           &replay->store->sink, &account);
+    /* Event in and letter out are one transaction. */
+    if (rc == 0 && account.accepted > 0)
+        rc = cm_embedded_forget_dead(replay->store, id, &replay->app->err);
+    if (rc == 0 && account.accepted > 0)
+        rc = cm_sink_commit(&replay->store->sink, &replay->app->err);
+    if (rc == 0)
+        cm_account_add(&replay->account, &account);
+    return rc;
+}
+
+typedef struct writer {
+    cm_dead_file_t file;
+    cm_err_t *err;
+} writer_t;
 
 static int write_message(void *context, const cm_dead_letter_t *letter)
 {
-    message_file_t *file = context;
-    if (ftruncate(file->fd, 0) < 0 || pwrite(file->fd, letter->payload.data, letter->payload.len,
-                                             0) != (ssize_t)letter->payload.len)
-        return cm_fail(&file->app->err, CM_EIO, "no memory file for dead letter %lld",
-                       (long long)letter->id);
-    return 0;
+    writer_t *writer = context;
+    return cm_dead_file_write(&writer->file, letter->payload, writer->err);
 }
 
 static int replay_all(replay_t *replay)
 {
     const cm_database_t *database = cm_embedded_database(replay->store);
-    message_file_t file = {replay->app, memfd_create("dead letter", MFD_CLOEXEC)};
-    char path[40];
-    int rc = 0;
+    writer_t writer = {.err = &replay->app->err};
 
-    if (file.fd < 0)
-        return cm_fail(&replay->app->err, CM_EINTERNAL, "the kernel gives no memory file");
-    snprintf(path, sizeof path, "/proc/self/fd/%d", file.fd);
+    int rc = cm_dead_file_open(&writer.file, &replay->app->err);
+    if (rc < 0)
+        return rc;
     for (size_t i = 0; rc == 0 && i < replay->count && !atomic_load(replay->app->stop); i++) {
-        rc = cm_dead_each(database, replay->ids[i], 1, write_message, &file, &replay->app->err);
+        rc = cm_dead_each(database, replay->ids[i], 1, write_message, &writer, &replay->app->err);
         if (rc == 0)
-            rc = replay_message(replay, replay->ids[i], path);
+            rc = replay_message(replay, replay->ids[i], writer.file.path);
     }
-    close(file.fd);
+    close(writer.file.fd);
     return rc;
 }
 
@@ -249,12 +289,10 @@ static int collect(replay_t *replay, int argc, char **argv)
     return 0;
 }
 
-static int replay_letters(cm_app_t *app, const dead_options_t *asked, int argc, char **argv)
+static int replay_letters(cm_app_t *app, const cm_dead_options_t *asked, int argc, char **argv)
 {
     replay_t replay = {.app = app, .options = asked};
 
-    if (asked->with != NULL && argc != 1)
-        return cm_fail(&app->err, CM_EUSAGE, "--with mends one letter: give its number");
     int rc = cm_embedded_open(app->global.data_dir, app->clock, &replay.store, &app->err);
     if (rc < 0)
         return rc;
@@ -273,17 +311,25 @@ static int replay_letters(cm_app_t *app, const dead_options_t *asked, int argc, 
 
 static int run(cm_app_t *app, const void *given, int argc, char **argv)
 {
-    const dead_options_t *asked = given;
+    const cm_dead_options_t *asked = given;
+    const bool kafka = asked->from == CM_DEAD_FROM_KAFKA;
     int64_t id;
 
     if (argc == 1 && strcmp(argv[0], "list") == 0)
-        return print_letters(app, false, 0, asked->limit);
+        return kafka ? cm_dead_kafka_print(app, asked, false, NULL)
+                     : print_letters(app, false, 0, asked->limit);
     if (argc == 2 && strcmp(argv[0], "show") == 0) {
+        if (kafka)
+            return cm_dead_kafka_print(app, asked, true, argv[1]);
         int rc = parse_id(app, argv[1], &id);
         return rc < 0 ? rc : print_letters(app, true, id, 1);
     }
-    if (argc >= 1 && strcmp(argv[0], "replay") == 0)
-        return replay_letters(app, asked, argc - 1, argv + 1);
+    if (argc >= 1 && strcmp(argv[0], "replay") == 0) {
+        if (asked->with != NULL && argc != 2)
+            return cm_fail(&app->err, CM_EUSAGE, "--with mends one letter: give its number");
+        return kafka ? cm_dead_kafka_replay(app, asked, argc - 1, argv + 1)
+                     : replay_letters(app, asked, argc - 1, argv + 1);
+    }
     return cm_fail(&app->err, CM_EUSAGE,
                    "dead wants list, show NUMBER or replay [NUMBER...]; see `clickmill help dead`");
 }
@@ -297,8 +343,13 @@ const cm_command_t cm_command_dead = {
         "byte; replay tries all of them again, or some, with what the program and its options "
         "make of them now: those that become events are dead no more.\n"
         "A line of a CSV file has no header to be read by: mend it as JSON and replay it so:\n"
-        " clickmill dead replay 17 --with mended.json",
+        " clickmill dead replay 17 --with mended.json\n"
+        "With --from kafka the letters are those of Kafka's topic, with numbers like 0@17 "
+        "(partition "
+        "and offset), and replay puts what becomes an event onto the topic of the events, once: "
+        "the "
+        "letter is marked in the same transaction.",
     .options = options,
-    .options_size = sizeof(dead_options_t),
+    .options_size = sizeof(cm_dead_options_t),
     .run = run,
 };

@@ -1,5 +1,6 @@
-/* clickmill export: raw events, each once, in the order of arrival. */
+/* clickmill export: raw events, each once; of the embedded store in the order of arrival. */
 #include "base/progress.h"
+#include "cmd/cassandra.h"
 #include "cmd/commands.h"
 #include "mill/mill.h"
 #include "store/embedded.h"
@@ -8,6 +9,8 @@
 
 typedef struct export_options {
     int format;
+    int store; /* cm_store_choice_t */
+    cm_cassandra_given_t cassandra;
 } export_options_t;
 
 enum { FORMAT_JSONL, FORMAT_CSV, FLUSH_BYTES = 1 << 20 };
@@ -20,8 +23,23 @@ static const cm_option_t options[] = {
      .def = "jsonl",
      .choices = "jsonl|csv",
      .help = "one JSON object a line, or CSV with a header"},
+    CM_STORE_ROW(export_options_t, store),
+    CM_CASSANDRA_ROWS(export_options_t, cassandra),
     {.name = NULL},
 };
+
+static int add_event(cm_app_t *app, int format, const cm_event_t *event, cm_buf_t *buf)
+{
+    if (format == FORMAT_CSV) {
+        cm_event_add_csv(buf, event);
+    } else {
+        cm_event_add_json(buf, event);
+        cm_buf_add_char(buf, '\n');
+    }
+    return buf->len >= FLUSH_BYTES ? cm_app_write(app, buf) : 0;
+}
+
+/* ---- from the embedded store ---- */
 
 static int open_reader(void *context, cm_reader_t **reader, cm_err_t *err)
 {
@@ -62,15 +80,9 @@ static int export_block(cm_app_t *app, cm_reader_t *reader, const cm_columns_t *
         if (copies[ordinal >> 3] >> (ordinal & 7) & 1)
             continue;
         int rc = get_event(reader, columns, row, &event, key, &app->err);
+        if (rc == 0)
+            rc = add_event(app, format, &event, buf);
         if (rc < 0)
-            return rc;
-        if (format == FORMAT_CSV) {
-            cm_event_add_csv(buf, &event);
-        } else {
-            cm_event_add_json(buf, &event);
-            cm_buf_add_char(buf, '\n');
-        }
-        if (buf->len >= FLUSH_BYTES && (rc = cm_app_write(app, buf)) < 0)
             return rc;
     }
     return 0;
@@ -110,9 +122,8 @@ static int export_events(cm_app_t *app, cm_reader_t *reader, const uint8_t *copi
     return rc;
 }
 
-static int run(cm_app_t *app, const void *given, int argc, char **argv)
+static int export_embedded(cm_app_t *app, const export_options_t *asked)
 {
-    const export_options_t *asked = given;
     /* One thread: a second reader could see the blocks differently, beside a writer that merges. */
     const cm_mill_options_t mill = {.memory = app->global.memory,
                                     .threads = 1,
@@ -122,8 +133,6 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     uint8_t *copies = NULL;
     int64_t upto = 0;
 
-    (void)argc;
-    (void)argv;
     /* The reader comes second, so that it sees at least what the copies were looked for in. */
     int rc = cm_mill_copies(&mill, &copies, &upto, &app->err);
     if (rc == 0)
@@ -135,12 +144,78 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     return rc;
 }
 
+/* ---- from Cassandra ---- */
+
+typedef struct scanning {
+    cm_app_t *app;
+    int format;
+    cm_buf_t buf;
+    cm_progress_t progress;
+    uint64_t count;
+    char broken[300]; /* the first row that breaks a rule */
+} scanning_t;
+
+static int export_page(void *context, const cm_batch_t *batch, cm_err_t *err)
+{
+    scanning_t *scanning = context;
+    int rc = 0;
+
+    (void)err; /* the app's own */
+    for (size_t i = 0; rc == 0 && i < batch->count; i++)
+        rc = add_event(scanning->app, scanning->format, &batch->events[i], &scanning->buf);
+    if (batch->dead_count > 0 && scanning->broken[0] == '\0')
+        snprintf(scanning->broken, sizeof scanning->broken, "%.*s: %.*s",
+                 (int)batch->dead[0].origin.len, batch->dead[0].origin.data,
+                 (int)batch->dead[0].reason.len, batch->dead[0].reason.data);
+    scanning->count += batch->count;
+    cm_progress_show(&scanning->progress, -1, scanning->count);
+    return rc;
+}
+
+static int export_cassandra(cm_app_t *app, const export_options_t *asked)
+{
+    const cm_cassandra_settings_t settings = cm_cassandra_settings_of(app, &asked->cassandra);
+    const cm_cassandra_options_t cassandra = {.settings = &settings, .only_read = true};
+    scanning_t scanning = {.app = app, .format = asked->format, .buf = CM_BUF_INIT};
+    cm_account_t account = {0};
+    cm_store_t *store;
+
+    int rc = cm_cassandra_open(&cassandra, &store, &app->err);
+    if (rc < 0)
+        return rc;
+    cm_progress_start(&scanning.progress, app->terminal ? app->messages : NULL, app->terminal,
+                      "exporting", "events");
+    if (asked->format == FORMAT_CSV)
+        cm_buf_add_text(&scanning.buf, cm_event_csv_header);
+    rc = cm_cassandra_scan(store, export_page, &scanning, &account, &app->err);
+    cm_progress_end(&scanning.progress);
+    if (rc == 0)
+        rc = cm_app_write(app, &scanning.buf);
+    if (account.rejected > 0)
+        fprintf(app->messages,
+                "%llu rows are no events of the contract and were left out; the first is %s\n",
+                (unsigned long long)account.rejected, scanning.broken);
+    cm_buf_free(&scanning.buf);
+    cm_sink_close(&store->sink);
+    return rc;
+}
+
+static int run(cm_app_t *app, const void *given, int argc, char **argv)
+{
+    const export_options_t *asked = given;
+
+    (void)argc;
+    (void)argv;
+    return asked->store == CM_STORE_CASSANDRA ? export_cassandra(app, asked)
+                                              : export_embedded(app, asked);
+}
+
 const cm_command_t cm_command_export = {
     .name = "export",
     .arguments = "",
     .summary = "write the raw events, each once",
-    .details = "Writes every stored event to stdout in the order of arrival; of events with one "
-               "row key the first.",
+    .details = "Writes every stored event to stdout: of the embedded store in the order of "
+               "arrival, of events with one row key the first; of Cassandra in no order.",
     .options = options,
     .options_size = sizeof(export_options_t),
     .run = run,

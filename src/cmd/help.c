@@ -17,6 +17,7 @@ const char *const cm_help_exits[CM_EXIT_COUNT] = {
     [-CM_EVERSION] = "the store was written by a newer Clickmill",
     [-CM_ENOMEM] = "out of memory",
     [-CM_EDIFFER] = "two results that must agree do not",
+    [-CM_EAWAY] = "a server does not answer",
 };
 
 const cm_command_t *cm_help_find(const char *name)

@@ -2,6 +2,7 @@
 #include "cmd/import.h"
 
 #include "cmd/commands.h"
+#include "cmd/kafka.h"
 #include "cmd/load.h"
 #include "cmd/pipeline.h"
 #include "cmd/print.h"
@@ -15,6 +16,8 @@ typedef struct import_command_options {
     cm_import_options_t import;
     bool to_answers;
     int64_t threads;
+    int sink; /* cm_sink_choice_t */
+    cm_kafka_options_t kafka;
 } import_command_options_t;
 
 static const cm_option_t options[] = {
@@ -31,6 +34,8 @@ static const cm_option_t options[] = {
      .max = 64,
      .key = "import.threads",
      .help = "threads that read a plain JSONL file; 0 means one per processor"},
+    CM_SINK_ROW(import_command_options_t, sink),
+    CM_KAFKA_ROWS(import_command_options_t, kafka),
     {.name = NULL},
 };
 
@@ -80,6 +85,27 @@ static int import_to_store(cm_app_t *app, const import_command_options_t *asked,
     return rc;
 }
 
+static int import_to_kafka(cm_app_t *app, const import_command_options_t *asked, int argc,
+                           char **argv, cm_account_t *account)
+{
+    const cm_kafka_settings_t settings = cm_kafka_settings_of(app, &asked->kafka);
+    const cm_kafka_sink_options_t kafka = {.settings = &settings, .clock = app->clock};
+    cm_load_into_t into = {.threads = (int)asked->threads};
+
+    /* The key of the data directory, so that visitors are the same users wherever events go. */
+    int rc = cm_embedded_secret_of(app->global.data_dir, into.visitor_key, &app->err);
+    if (rc == 0)
+        rc = cm_kafka_sink_open(&kafka, &into.sink, &app->err);
+    if (rc < 0)
+        return rc;
+    rc = import_files(app, &asked->import, &into, argc, argv, account);
+    cm_kafka_account_print(app, account, into.sink);
+    if (rc == 0 && atomic_load(app->stop))
+        fprintf(app->messages, "stopped before the end\n");
+    cm_sink_close(into.sink);
+    return rc;
+}
+
 static int import_to_answers(cm_app_t *app, const import_command_options_t *asked, int argc,
                              char **argv, cm_account_t *account)
 {
@@ -116,8 +142,10 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
         return cm_fail(&app->err, CM_EUSAGE,
                        "import what? Name files, or - for standard input; see `clickmill help "
                        "import`");
-    return asked->to_answers ? import_to_answers(app, asked, argc, argv, &account)
-                             : import_to_store(app, asked, argc, argv, &account);
+    if (asked->to_answers)
+        return import_to_answers(app, asked, argc, argv, &account);
+    return asked->sink == CM_SINK_KAFKA ? import_to_kafka(app, asked, argc, argv, &account)
+                                        : import_to_store(app, asked, argc, argv, &account);
 }
 
 const cm_command_t cm_command_import = {
@@ -133,6 +161,8 @@ const cm_command_t cm_command_import = {
         "first 64 KiB and the options; what was edited before that place is not read again). "
         "Importing a file twice changes no answer.\n"
         " clickmill import --site https://www.example.com /var/log/nginx/access.log*\n"
+        "With --sink kafka events go to Kafka's topic and dead letters to theirs; a file that was "
+        "interrupted is then sent from its beginning again.\n"
         "With --to-answers nothing is kept, dead letters neither: the answers are printed as "
         "`query "
         "--format csv` prints them.",

@@ -51,7 +51,7 @@ static int append(void *context, cm_builder_t *builder, const cm_batch_t *rest, 
 
     int rc = into->embedded != NULL ? cm_embedded_append(into->embedded, builder, rest, err)
                                     : cm_memory_append(into->memory, builder, err);
-    if (rc < 0 || rest->source.data == NULL) /* not the last block of a region */
+    if (rc < 0 || rest->position_count == 0) /* not the last block of a region */
         return rc;
     cm_account_add(&loading->uncommitted, &rest->account);
     if (++loading->regions < COMMIT_REGIONS &&
@@ -104,6 +104,7 @@ static int load_source(cm_app_t *app, const cm_load_into_t *into, cm_source_t *s
                        const char *path, cm_account_t *account)
 {
     cm_store_t *store = into->embedded != NULL ? into->embedded : into->memory;
+    cm_sink_t *sink = store != NULL ? &store->sink : into->sink;
     cm_source_t *ahead = NULL;
     cm_pipeline_t pipeline;
     cm_progress_t progress;
@@ -111,8 +112,12 @@ static int load_source(cm_app_t *app, const cm_load_into_t *into, cm_source_t *s
     if (into->threads != 1 && cm_readahead_open(source, &ahead, &app->err) < 0)
         return app->err.code;
     cm_progress_start(&progress, app->messages, app->terminal, path, "lines");
-    cm_pipeline_start(&pipeline, app, ahead != NULL ? ahead : source, &store->sink);
+    cm_pipeline_start(&pipeline, app, ahead != NULL ? ahead : source, sink);
     pipeline.progress = &progress;
+    if (store == NULL) {
+        pipeline.commit_ms = 0;
+        pipeline.commit_events = 0;
+    }
     int rc = cm_pipeline_run(&pipeline, &app->err);
     cm_account_add(account, &pipeline.account);
     cm_pipeline_free(&pipeline);
@@ -151,7 +156,8 @@ int cm_load_file(cm_app_t *app, const cm_import_options_t *import, const cm_load
         return rc;
     const char *identity = cm_file_identity(source);
     rc = find_position(app, into, identity, path, &position);
-    if (rc == 0 && cm_file_format(source) == CM_FILE_JSONL && cm_file_seekable(source)) {
+    bool by_regions = into->sink == NULL && cm_file_seekable(source);
+    if (rc == 0 && by_regions && cm_file_format(source) == CM_FILE_JSONL) {
         rc = load_jsonl(app, into, path, identity, position, account);
     } else if (rc == 0) {
         rc = cm_file_resume(source, position, &app->err);

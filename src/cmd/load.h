@@ -10,13 +10,14 @@
 /* Where a file goes. */
 typedef struct cm_load_into {
     cm_store_t *embedded; /* durable, with positions; or NULL, then */
-    cm_store_t *memory;   /* what is read is only needed once */
+    cm_store_t *memory;   /* what is read is only needed once; or NULL, then */
+    cm_sink_t *sink;      /* that keeps no positions, and needs a commit only at the end */
     uint8_t visitor_key[CM_VISITOR_KEY];
     int threads; /* 0: one per processor */
 } cm_load_into_t;
 
-/* Reads one file into the store and adds what was committed to `account`. Plain JSONL files are
- * read by several threads, everything else by one. */
+/* Reads one file into the store or sink and adds what was committed to `account`. Plain JSONL files
+ * are read by several threads, everything else by one. */
 int cm_load_file(cm_app_t *app, const cm_import_options_t *import, const cm_load_into_t *into,
                  const char *path, cm_account_t *account);
 

@@ -2,7 +2,9 @@
 
 #include "store/block.h"
 
-enum { COMMIT_MS = 1000 };
+#include <stdlib.h>
+
+enum { COMMIT_MS = 1000, ASK_MS = 200 };
 
 void cm_pipeline_start(cm_pipeline_t *pipeline, cm_app_t *app, cm_source_t *source, cm_sink_t *sink)
 {
@@ -15,6 +17,15 @@ void cm_pipeline_start(cm_pipeline_t *pipeline, cm_app_t *app, cm_source_t *sour
                                 .committed_ns = cm_clock_ticks_ns()};
 }
 
+static int acknowledge(cm_pipeline_t *pipeline, cm_err_t *err)
+{
+    cm_source_t *source = pipeline->source;
+
+    if (source == NULL || source->ops->acknowledge == NULL)
+        return 0;
+    return source->ops->acknowledge(source, pipeline->durable, err);
+}
+
 int cm_pipeline_commit(cm_pipeline_t *pipeline, cm_err_t *err)
 {
     int rc = cm_sink_commit(pipeline->sink, err);
@@ -22,7 +33,63 @@ int cm_pipeline_commit(cm_pipeline_t *pipeline, cm_err_t *err)
         return rc;
     cm_account_add(&pipeline->account, &pipeline->uncommitted);
     pipeline->uncommitted = (cm_account_t){0};
+    pipeline->account_count = 0;
     pipeline->committed_ns = cm_clock_ticks_ns();
+    pipeline->durable = pipeline->put;
+    return acknowledge(pipeline, err);
+}
+
+/* Takes over what the sink says is durable by now. */
+static int ask_durable(cm_pipeline_t *pipeline, cm_err_t *err)
+{
+    uint64_t durable;
+
+    int rc = pipeline->sink->ops->durable(pipeline->sink, &durable, err);
+    if (rc < 0 || durable <= pipeline->durable)
+        return rc;
+    size_t more = (size_t)(durable - pipeline->durable);
+    for (size_t i = 0; i < more; i++)
+        cm_account_add(&pipeline->account, &pipeline->accounts[i]);
+    pipeline->account_count -= more;
+    memmove(pipeline->accounts, pipeline->accounts + more,
+            pipeline->account_count * sizeof *pipeline->accounts);
+    pipeline->uncommitted = (cm_account_t){0};
+    for (size_t i = 0; i < pipeline->account_count; i++)
+        cm_account_add(&pipeline->uncommitted, &pipeline->accounts[i]);
+    pipeline->durable = durable;
+    return acknowledge(pipeline, err);
+}
+
+/* Notes that the batch is put. */
+static void count_batch(cm_pipeline_t *pipeline)
+{
+    cm_account_add(&pipeline->uncommitted, &pipeline->batch.account);
+    pipeline->put++;
+    if (pipeline->sink->ops->durable == NULL)
+        return;
+    if (pipeline->account_count == pipeline->account_cap) {
+        pipeline->account_cap = pipeline->account_cap ? pipeline->account_cap * 2 : 64;
+        pipeline->accounts =
+            cm_realloc(pipeline->accounts, pipeline->account_cap * sizeof *pipeline->accounts);
+    }
+    pipeline->accounts[pipeline->account_count++] = pipeline->batch.account;
+}
+
+/* Commits, or asks how far the sink is, when it is time to. */
+static int commit_when_due(cm_pipeline_t *pipeline, cm_err_t *err)
+{
+    int64_t waited_ms = (cm_clock_ticks_ns() - pipeline->committed_ns) / 1000000;
+
+    if (pipeline->sink->ops->durable != NULL) {
+        if (waited_ms < ASK_MS)
+            return 0;
+        pipeline->committed_ns = cm_clock_ticks_ns();
+        return ask_durable(pipeline, err);
+    }
+    if ((pipeline->commit_events > 0 &&
+         pipeline->uncommitted.accepted >= pipeline->commit_events) ||
+        (pipeline->commit_ms > 0 && waited_ms >= pipeline->commit_ms))
+        return cm_pipeline_commit(pipeline, err);
     return 0;
 }
 
@@ -49,11 +116,8 @@ int cm_pipeline_step(cm_pipeline_t *pipeline, cm_err_t *err)
         pipeline->uncommitted = (cm_account_t){0}; /* the sink has taken it back */
         return rc;
     }
-    cm_account_add(&pipeline->uncommitted, &pipeline->batch.account);
-    int64_t waited_ns = cm_clock_ticks_ns() - pipeline->committed_ns;
-    if (pipeline->uncommitted.accepted >= pipeline->commit_events ||
-        waited_ns >= pipeline->commit_ms * 1000000)
-        rc = cm_pipeline_commit(pipeline, err);
+    count_batch(pipeline);
+    rc = commit_when_due(pipeline, err);
     show_progress(pipeline);
     return rc < 0 ? rc : more;
 }
@@ -79,6 +143,7 @@ int cm_pipeline_run(cm_pipeline_t *pipeline, cm_err_t *err)
 void cm_pipeline_free(cm_pipeline_t *pipeline)
 {
     cm_batch_free(&pipeline->batch);
+    free(pipeline->accounts);
 }
 
 void cm_account_add_json(cm_buf_t *buf, const cm_account_t *account)
@@ -92,6 +157,12 @@ void cm_account_add_json(cm_buf_t *buf, const cm_account_t *account)
 }
 
 void cm_account_print(cm_app_t *app, const cm_account_t *account, FILE *json)
+{
+    cm_account_print_as(app, account, json, "clickmill dead list");
+}
+
+void cm_account_print_as(cm_app_t *app, const cm_account_t *account, FILE *json,
+                         const char *dead_list)
 {
     cm_buf_t line = CM_BUF_INIT;
 
@@ -112,7 +183,7 @@ void cm_account_print(cm_app_t *app, const cm_account_t *account, FILE *json)
     cm_buf_add_grouped(&line, (int64_t)account->skipped);
     fprintf(app->messages, "%s\n", line.data);
     if (account->rejected > 0)
-        fprintf(app->messages, "rejected messages are kept: `clickmill dead list` shows them\n");
+        fprintf(app->messages, "rejected messages are kept: `%s` shows them\n", dead_list);
     if (account->unknown_fields > 0)
         fprintf(app->messages, "%llu fields that the contract does not know were ignored\n",
                 (unsigned long long)account->unknown_fields);

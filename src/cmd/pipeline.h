@@ -1,7 +1,7 @@
 /* The loop that every command with a source shares: source -> sink, committed in groups.
  *
- * An event is acknowledged only by a commit; a stop or a failing source still commits what came
- * before it. */
+ * An event is acknowledged, to its source as well, only when it is durable: by a commit, or where
+ * the sink says so between commits. A stop or a failing source still commits what came before. */
 #ifndef CM_CMD_PIPELINE_H
 #define CM_CMD_PIPELINE_H
 
@@ -14,13 +14,16 @@ typedef struct cm_pipeline {
     cm_app_t *app;
     cm_source_t *source;
     cm_sink_t *sink;
-    int64_t commit_ms;       /* at most that long between commits */
-    size_t commit_events;    /* and at most that many events */
+    int64_t commit_ms;       /* at most that long between commits; 0: only at the end */
+    size_t commit_events;    /* and at most that many events; 0: only at the end */
     cm_progress_t *progress; /* NULL: none */
-    cm_account_t account;    /* of what was committed */
+    cm_account_t account;    /* of what is durable */
     /* the loop's own */
     cm_batch_t batch;
     cm_account_t uncommitted;
+    cm_account_t *accounts; /* of the batches that are not durable, where the sink tells */
+    size_t account_count, account_cap;
+    uint64_t put, durable; /* batches */
     int64_t committed_ns;
 } cm_pipeline_t;
 
@@ -30,7 +33,7 @@ void cm_pipeline_start(cm_pipeline_t *pipeline, cm_app_t *app, cm_source_t *sour
 /* One batch: 1 there may be more, 0 the source has ended, negative CM_E*. Commits when due. */
 int cm_pipeline_step(cm_pipeline_t *pipeline, cm_err_t *err);
 
-/* Commits what is put. */
+/* Commits what is put, and acknowledges it. */
 int cm_pipeline_commit(cm_pipeline_t *pipeline, cm_err_t *err);
 
 /* All of the source, or until the app is told to stop; commits in the end whatever happens. */
@@ -44,5 +47,9 @@ void cm_account_add_json(cm_buf_t *buf, const cm_account_t *account);
 /* Prints `read = accepted + rejected + skipped` as a sentence, or where --json asks as JSON to
  * `json`. */
 void cm_account_print(cm_app_t *app, const cm_account_t *account, FILE *json);
+
+/* The same; `dead_list` is the command that shows the dead letters. */
+void cm_account_print_as(cm_app_t *app, const cm_account_t *account, FILE *json,
+                         const char *dead_list);
 
 #endif

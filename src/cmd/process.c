@@ -1,12 +1,16 @@
 /* clickmill process: raw events -> answers. */
+#include "cmd/cassandra.h"
 #include "cmd/commands.h"
 #include "cmd/refresh.h"
+#include "store/memory.h"
 
 typedef struct process_options {
     int64_t every; /* ms; 0: once */
     const char *windows;
     bool rebuild;
     int64_t threads;
+    int store; /* cm_store_choice_t */
+    cm_cassandra_given_t cassandra;
 } process_options_t;
 
 static const cm_option_t options[] = {
@@ -37,11 +41,14 @@ static const cm_option_t options[] = {
      .max = 64,
      .key = "process.threads",
      .help = "threads of the mill; 0 means one per processor"},
+    CM_STORE_ROW(process_options_t, store),
+    CM_CASSANDRA_ROWS(process_options_t, cassandra),
     {.name = NULL},
 };
 
-static int refresh(cm_app_t *app, cm_store_t *store, const process_options_t *process,
-                   unsigned windows, bool first)
+/* `other`: the store that the events are in; NULL: the embedded one. */
+static int refresh(cm_app_t *app, cm_store_t *store, cm_store_t *other,
+                   const process_options_t *process, unsigned windows, bool first)
 {
     cm_refresh_options_t refresh;
     cm_progress_t progress;
@@ -56,7 +63,8 @@ static int refresh(cm_app_t *app, cm_store_t *store, const process_options_t *pr
     refresh.progress = cm_refresh_progress;
     refresh.progress_context = &progress;
     int64_t started = cm_clock_ticks_ns();
-    int rc = cm_refresh(store, &refresh, &done, &app->err);
+    int rc = other != NULL ? cm_refresh_from(other, store, &refresh, &done, &app->err)
+                           : cm_refresh(store, &refresh, &done, &app->err);
     cm_progress_end(&progress);
     if (rc == CM_ESTOP)
         fprintf(app->messages, "stopped; the answers are as they were\n");
@@ -67,18 +75,47 @@ static int refresh(cm_app_t *app, cm_store_t *store, const process_options_t *pr
     return 0;
 }
 
+/* All of the table into memory, in the form in which the mill reads it. */
+static int load_cassandra(cm_app_t *app, const process_options_t *process, cm_store_t *into)
+{
+    const cm_cassandra_settings_t settings = cm_cassandra_settings_of(app, &process->cassandra);
+    const cm_cassandra_options_t cassandra = {.settings = &settings, .only_read = true};
+    cm_account_t account = {0};
+    cm_store_t *store;
+
+    int rc = cm_cassandra_open(&cassandra, &store, &app->err);
+    if (rc < 0)
+        return rc;
+    rc = cm_cassandra_load(store, into, &account, &app->err);
+    cm_sink_close(&store->sink);
+    if (rc == 0 && account.rejected > 0)
+        fprintf(app->messages,
+                "%llu rows are no events of the contract and were left out; `clickmill export "
+                "--store cassandra` names the first\n",
+                (unsigned long long)account.rejected);
+    return rc;
+}
+
 /* The store is open, and its lock held, only while there is something to do: what `--every` waits
  * for is that others write. */
 static int process_once(cm_app_t *app, const process_options_t *process, unsigned windows,
                         bool first)
 {
-    cm_store_t *store = NULL;
+    cm_store_t *store = NULL, *other = NULL;
+    int rc = 0;
 
-    int rc = cm_embedded_open(app->global.data_dir, app->clock, &store, &app->err);
-    if (rc < 0)
-        return rc;
-    rc = refresh(app, store, process, windows, first);
-    cm_sink_close(&store->sink);
+    if (process->store == CM_STORE_CASSANDRA) {
+        other = cm_memory_new();
+        rc = load_cassandra(app, process, other);
+    }
+    if (rc == 0)
+        rc = cm_embedded_open(app->global.data_dir, app->clock, &store, &app->err);
+    if (rc == 0)
+        rc = refresh(app, store, other, process, windows, first);
+    if (store != NULL)
+        cm_sink_close(&store->sink);
+    if (other != NULL)
+        cm_sink_close(&other->sink);
     return rc;
 }
 
@@ -122,6 +159,8 @@ const cm_command_t cm_command_process = {
                "whatever order and however often events came.\n"
                "With --every other commands may write in between; while one of them holds the data "
                "directory, processing waits for it.\n"
+               "With --store cassandra the whole table is read and milled each time; its answers "
+               "take the place of all those in the data directory.\n"
                "With --json the account of the run: events, duplicates, cells, seconds.",
     .options = options,
     .options_size = sizeof(process_options_t),

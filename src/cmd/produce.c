@@ -1,5 +1,6 @@
 /* clickmill produce: synthetic traffic. */
 #include "cmd/commands.h"
+#include "cmd/kafka.h"
 #include "cmd/pipeline.h"
 #include "cmd/traffic.h"
 #include "sink/combined.h"
@@ -10,6 +11,8 @@ typedef struct produce_options {
     cm_traffic_options_t traffic;
     const char *out;
     int format;
+    int sink; /* cm_sink_choice_t */
+    cm_kafka_options_t kafka;
 } produce_options_t;
 
 enum { FORMAT_JSONL, FORMAT_COMBINED };
@@ -29,28 +32,51 @@ static const cm_option_t options[] = {
      .def = "jsonl",
      .choices = "jsonl|combined",
      .help = "with --out: JSON lines, or a web server's access log"},
+    CM_SINK_ROW(produce_options_t, sink),
+    CM_KAFKA_ROWS(produce_options_t, kafka),
     {.name = NULL},
 };
 
-static int open_sink(cm_app_t *app, const produce_options_t *produce, const cm_source_t *source,
+static int open_sink(cm_app_t *app, const produce_options_t *produce,
+                     const cm_kafka_settings_t *settings, const cm_source_t *source,
                      cm_sink_t **sink)
 {
+    const cm_kafka_sink_options_t kafka = {.settings = settings, .clock = app->clock};
     cm_store_t *store;
 
     if (produce->out != NULL && produce->format == FORMAT_COMBINED)
         return cm_combined_open(produce->out, source, sink, &app->err);
     if (produce->out != NULL)
         return cm_jsonl_open(produce->out, sink, &app->err);
+    if (produce->sink == CM_SINK_KAFKA)
+        return cm_kafka_sink_open(&kafka, sink, &app->err);
     int rc = cm_embedded_open(app->global.data_dir, app->clock, &store, &app->err);
     if (rc == 0)
         *sink = &store->sink;
     return rc;
 }
 
+static bool goes_to_kafka(const produce_options_t *produce)
+{
+    return produce->out == NULL && produce->sink == CM_SINK_KAFKA;
+}
+
+static void print_account(cm_app_t *app, const produce_options_t *produce,
+                          const cm_pipeline_t *pipeline)
+{
+    bool stdout_taken = produce->out != NULL && strcmp(produce->out, "-") == 0;
+
+    if (goes_to_kafka(produce))
+        cm_kafka_account_print(app, &pipeline->account, pipeline->sink);
+    else
+        cm_account_print(app, &pipeline->account, stdout_taken ? app->messages : app->out);
+}
+
 static int run(cm_app_t *app, const void *given, int argc, char **argv)
 {
     const produce_options_t *produce = given;
     const cm_traffic_options_t *traffic = &produce->traffic;
+    const cm_kafka_settings_t settings = cm_kafka_settings_of(app, &produce->kafka);
     cm_source_t *source = NULL;
     cm_sink_t *sink = NULL;
     cm_pipeline_t pipeline;
@@ -66,7 +92,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     bool seeded = cm_options_given(options, app->values, offsetof(produce_options_t, traffic.seed));
     int rc = cm_traffic_open(app, traffic, paced, traffic->count == 0 && !seeded, &source);
     if (rc == 0)
-        rc = open_sink(app, produce, source, &sink);
+        rc = open_sink(app, produce, &settings, source, &sink);
     if (rc < 0) {
         cm_source_close(source);
         return rc;
@@ -74,9 +100,12 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     cm_progress_start(&progress, app->messages, app->terminal, "producing", "events");
     cm_pipeline_start(&pipeline, app, source, sink);
     pipeline.progress = &progress;
+    if (goes_to_kafka(produce)) { /* its queue empties by itself, and is best never empty */
+        pipeline.commit_ms = 0;
+        pipeline.commit_events = 0;
+    }
     rc = cm_pipeline_run(&pipeline, &app->err);
-    bool stdout_taken = produce->out != NULL && strcmp(produce->out, "-") == 0;
-    cm_account_print(app, &pipeline.account, stdout_taken ? app->messages : app->out);
+    print_account(app, produce, &pipeline);
     cm_pipeline_free(&pipeline);
     cm_sink_close(sink);
     cm_source_close(source);
@@ -93,6 +122,8 @@ const cm_command_t cm_command_produce = {
         "With --count and without --rate events are made as fast as they are taken, one a second "
         "by their own clock from 2026-01-01 on. With --rate, or without --count, they come in "
         "real time; without --seed or --count the first one is dated now.\n"
+        "With --sink kafka each event is a message with the user as its key; the run ends when "
+        "the brokers have acknowledged all, and says which they did not take.\n"
         "With --out - the account of --json goes to stderr, not among the events.",
     .options = options,
     .options_size = sizeof(produce_options_t),

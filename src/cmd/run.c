@@ -2,6 +2,7 @@
 #include "cmd/commands.h"
 #include "cmd/pipeline.h"
 #include "cmd/refresh.h"
+#include "cmd/run_cluster.h"
 #include "cmd/traffic.h"
 #include "serve/server.h"
 
@@ -10,6 +11,7 @@ typedef struct run_options {
     int64_t every;
     bool demo;
     cm_traffic_options_t traffic;
+    cm_cluster_options_t cluster;
 } run_options_t;
 
 enum {
@@ -46,15 +48,20 @@ static const cm_option_t options[] = {
      .key = "run.demo",
      .help = "make synthetic traffic; --no-demo leaves it out"},
     CM_TRAFFIC_ROWS(run_options_t, traffic),
+    CM_SINK_ROW(run_options_t, cluster.sink),
+    CM_STORE_ROW(run_options_t, cluster.store),
+    CM_KAFKA_ROWS(run_options_t, cluster.kafka),
+    CM_CASSANDRA_ROWS(run_options_t, cluster.cassandra),
     {.name = NULL},
 };
 
-/* All that runs. One thread does everything but the HTTP answers. */
+/* All that runs. One thread does everything but the HTTP answers, and sending to Kafka. */
 typedef struct runner {
     cm_app_t *app;
     const run_options_t *options;
     cm_store_t *store;
-    cm_source_t *source; /* NULL: no demo traffic, or it has ended */
+    cm_source_t *source; /* NULL: no demo traffic, or it has ended; or Kafka's topic */
+    cm_cluster_t cluster;
     cm_pipeline_t pipeline;
     cm_server_t *server;
     cm_refreshed_t answers;
@@ -91,6 +98,9 @@ static void show_status(runner_t *runner, int64_t now_ns)
     cm_buf_printf(&line, " cells, answers in %.1f ms, %llu rejected  http://%s",
                   runner->refresh_seconds * 1000,
                   (unsigned long long)runner->pipeline.account.rejected, runner->options->listen);
+    if (runner->cluster.waiting_for != NULL)
+        cm_buf_printf(&line, "; waiting for %s: %s", runner->cluster.waiting_for,
+                      runner->cluster.waiting_reason);
     if (runner->app->terminal)
         cm_progress_line(runner->app->messages, (cm_str_t){line.data, line.len});
     else
@@ -98,6 +108,20 @@ static void show_status(runner_t *runner, int64_t now_ns)
     cm_buf_free(&line);
     runner->shown_ns = now_ns;
     runner->shown_accepted = accepted;
+}
+
+static void show_when_due(runner_t *runner)
+{
+    int64_t now = cm_clock_ticks_ns();
+    int64_t show_ms = runner->app->terminal ? TERMINAL_MS : LINE_MS;
+
+    if (now - runner->shown_ns >= show_ms * 1000000)
+        show_status(runner, now);
+}
+
+static void show_waiting(void *context)
+{
+    show_when_due(context);
 }
 
 /* Takes what the source has; without one, waits a little. */
@@ -118,19 +142,20 @@ static int take_events(runner_t *runner)
 
 static int loop(runner_t *runner)
 {
-    int64_t show_ms = runner->app->terminal ? TERMINAL_MS : LINE_MS;
     int rc = 0;
 
     while (rc == 0 && !atomic_load(runner->app->stop)) {
         rc = take_events(runner);
+        if (rc == 0)
+            rc = cm_cluster_check(&runner->cluster, &runner->app->err);
         int64_t now = cm_clock_ticks_ns();
         if (rc == 0 && now - runner->refreshed_ns >= runner->options->every * 1000000) {
             rc = cm_pipeline_commit(&runner->pipeline, &runner->app->err);
             if (rc == 0)
                 rc = refresh(runner);
         }
-        if (rc == 0 && now - runner->shown_ns >= show_ms * 1000000)
-            show_status(runner, now);
+        if (rc == 0)
+            show_when_due(runner);
     }
     return rc;
 }
@@ -161,6 +186,7 @@ static int finish(runner_t *runner)
 
     if (app->terminal)
         cm_progress_line(app->messages, (cm_str_t){"", 0});
+    cm_cluster_stop(&runner->cluster);
     int rc = cm_pipeline_commit(&runner->pipeline, &app->err);
     if (rc == 0)
         rc = refresh(runner);
@@ -176,21 +202,31 @@ static int start(runner_t *runner)
     const run_options_t *asked = runner->options;
     cm_app_t *app = runner->app;
     const cm_server_options_t server = {.listen = asked->listen, .data_dir = app->global.data_dir};
+    cm_buf_t way = CM_BUF_INIT;
+    cm_sink_t *sink;
 
+    cm_buf_reserve(&way, 1);
     int rc = cm_embedded_open(app->global.data_dir, app->clock, &runner->store, &app->err);
     if (rc == 0 && asked->demo)
         rc = cm_traffic_open(app, &asked->traffic, true, true, &runner->source);
+    if (rc == 0)
+        rc = cm_cluster_open(&runner->cluster, app, &asked->cluster, runner->store,
+                             &runner->pipeline, &runner->source, &sink, &app->err);
     if (rc == 0) {
-        cm_pipeline_start(&runner->pipeline, app, runner->source, &runner->store->sink);
+        runner->cluster.show = show_waiting;
+        runner->cluster.show_context = runner;
+        cm_cluster_describe(&runner->cluster, &way);
+        cm_pipeline_start(&runner->pipeline, app, runner->source, sink);
         runner->pipeline.commit_ms = COMMIT_MS;
         rc = refresh(runner); /* what an earlier run has left */
     }
     if (rc == 0)
         rc = cm_server_start(&server, &app->log, &runner->server, &app->err);
     if (rc == 0)
-        fprintf(app->messages, "clickmill %s: data in %s, dashboard and API on http://%s, %s\n",
+        fprintf(app->messages, "clickmill %s: data in %s, dashboard and API on http://%s, %s%s\n",
                 CM_VERSION, app->global.data_dir, asked->listen,
-                asked->demo ? "with synthetic traffic" : "without traffic of its own");
+                asked->demo ? "with synthetic traffic" : "without traffic of its own", way.data);
+    cm_buf_free(&way);
     return rc;
 }
 
@@ -209,6 +245,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     cm_server_stop(runner.server);
     cm_pipeline_free(&runner.pipeline);
     cm_source_close(runner.source);
+    cm_cluster_close(&runner.cluster);
     if (runner.store != NULL)
         cm_sink_close(&runner.store->sink);
     return rc;
@@ -220,7 +257,11 @@ const cm_command_t cm_command_run = {
     .summary = "run everything on this machine: traffic, store, answers, dashboard",
     .details = "Starts the whole pipeline in one process: synthetic demo traffic, the embedded "
                "store, answers refreshed every second, the dashboard and its API. Ctrl-C drains, "
-               "commits and prints the account.",
+               "commits and prints the account.\n"
+               "With --sink kafka the traffic goes to the topic, and what comes from there is "
+               "taken in; with --store cassandra each event is written to Cassandra and to the "
+               "embedded store, which the answers follow from, and its offset is committed when "
+               "both have it.",
     .options = options,
     .options_size = sizeof(run_options_t),
     .run = run,

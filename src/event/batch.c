@@ -33,6 +33,17 @@ void cm_batch_reject(cm_batch_t *batch, cm_str_t payload, const char *reason, co
     batch->account.rejected++;
 }
 
+void cm_batch_mark(cm_batch_t *batch, cm_str_t source, int64_t position)
+{
+    if (batch->position_count == batch->position_cap) {
+        batch->position_cap = batch->position_cap ? batch->position_cap * 2 : 8;
+        batch->positions =
+            cm_realloc(batch->positions, batch->position_cap * sizeof *batch->positions);
+    }
+    batch->positions[batch->position_count++] =
+        (cm_position_t){cm_arena_copy(&batch->arena, source), position};
+}
+
 void cm_batch_skip(cm_batch_t *batch)
 {
     batch->account.read++;
@@ -73,18 +84,17 @@ void cm_batch_copy(cm_batch_t *to, const cm_batch_t *from)
         cm_dead_t *dead = &to->dead[to->dead_count - 1];
         dead->reason = cm_arena_copy(&to->arena, from->dead[i].reason);
         dead->origin = cm_arena_copy(&to->arena, from->dead[i].origin);
+        dead->key = cm_arena_copy(&to->arena, from->dead[i].key);
     }
     to->account = from->account;
-    to->source = cm_arena_copy(&to->arena, from->source);
-    to->position = from->position;
+    for (size_t i = 0; i < from->position_count; i++)
+        cm_batch_mark(to, from->positions[i].source, from->positions[i].position);
 }
 
 void cm_batch_clear(cm_batch_t *batch)
 {
-    batch->count = batch->dead_count = 0;
+    batch->count = batch->dead_count = batch->position_count = 0;
     batch->account = (cm_account_t){0};
-    batch->source = (cm_str_t){NULL, 0};
-    batch->position = 0;
     cm_arena_reset(&batch->arena);
 }
 
@@ -92,6 +102,7 @@ void cm_batch_free(cm_batch_t *batch)
 {
     free(batch->events);
     free(batch->dead);
+    free(batch->positions);
     cm_arena_free(&batch->arena);
     *batch = CM_BATCH_INIT;
 }

@@ -12,7 +12,15 @@ typedef struct cm_dead {
     cm_str_t payload;
     cm_str_t reason;
     cm_str_t origin; /* "access.log:17", "clickstream[3]@42" */
+    cm_str_t key;    /* of a Kafka message; else empty */
 } cm_dead_t;
+
+/* Where a source stands. `position` is -1 when the source is complete and its entry shall be
+ * forgotten; a source that cannot be resumed has an empty name or none of these. */
+typedef struct cm_position {
+    cm_str_t source; /* lives as long as the batch */
+    int64_t position;
+} cm_position_t;
 
 /* read = accepted + rejected + skipped, at every stage. */
 typedef struct cm_account {
@@ -26,15 +34,14 @@ typedef struct cm_batch {
     cm_dead_t *dead;
     size_t dead_count, dead_cap;
     cm_account_t account; /* of this batch alone */
-    /* Where the source stands after this batch; stored in the batch's own transaction. A source
-     * that cannot be resumed leaves `source` empty. `position` is -1 when the source is complete
-     * and its entry shall be forgotten. */
-    cm_str_t source;
-    int64_t position;
+    /* Where the source, or each part of it, stands after this batch; stored in the batch's own
+     * transaction. */
+    cm_position_t *positions;
+    size_t position_count, position_cap;
     cm_arena_t arena;
 } cm_batch_t;
 
-#define CM_BATCH_INIT ((cm_batch_t){.position = 0})
+#define CM_BATCH_INIT ((cm_batch_t){.count = 0})
 
 /* Events a source should put into one batch: enough to hide the cost of a call, small enough to
  * stay in the cache. */
@@ -49,6 +56,9 @@ void cm_batch_accept(cm_batch_t *batch);
 
 /* Adds a dead letter, copying all three texts: one read, one rejected. */
 void cm_batch_reject(cm_batch_t *batch, cm_str_t payload, const char *reason, const char *origin);
+
+/* Says where `source` stands after this batch; the name is copied. Once a source and batch. */
+void cm_batch_mark(cm_batch_t *batch, cm_str_t source, int64_t position);
 
 /* One read, one skipped. */
 void cm_batch_skip(cm_batch_t *batch);

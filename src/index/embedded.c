@@ -294,6 +294,19 @@ static int make_way(const cm_database_t *database, unsigned windows, cm_err_t *e
     return rc < 0 ? rc : empty_windows(database, windows, alone, err);
 }
 
+/* Answers of another store have other ids: they go before ours come, and when it is theirs that
+ * come, everything goes. */
+static int part_from_foreign(const cm_database_t *database, int64_t session_timeout, cm_err_t *err)
+{
+    int64_t foreign = 1;
+    int rc = 0;
+
+    if (session_timeout >= 0)
+        rc = cm_database_int(database, "SELECT count(*) FROM covered WHERE session_timeout < 0", 0,
+                             &foreign, err);
+    return rc == 0 && foreign > 0 ? empty_windows(database, 0, true, err) : rc;
+}
+
 int cm_embedded_index_apply(const cm_database_t *database, cm_reader_t *reader,
                             const cm_mill_result_t *result, unsigned windows, bool replace,
                             int64_t session_timeout, int64_t now, const atomic_bool *stop,
@@ -304,7 +317,8 @@ int cm_embedded_index_apply(const cm_database_t *database, cm_reader_t *reader,
     int rc = cm_database_exec(database, "BEGIN IMMEDIATE", "writing answers", err);
     if (rc < 0)
         return rc;
-    if (replace)
+    rc = part_from_foreign(database, session_timeout, err);
+    if (rc == 0 && replace)
         rc = make_way(database, windows, err);
     if (rc == 0)
         rc = write_texts(&writing, reader, CM_URL, "SELECT ifnull(max(id), -1) + 1 FROM page",

@@ -17,7 +17,8 @@
 typedef struct cm_covered {
     int64_t upto;            /* events of the store, copies included */
     int64_t events;          /* distinct ones among them */
-    int64_t session_timeout; /* ms, with which they were computed */
+    int64_t session_timeout; /* ms, with which they were computed; negative: of the events of
+                                another store than this file's */
     int64_t cells;           /* rows of table answer */
 } cm_covered_t;
 
@@ -29,7 +30,8 @@ int cm_embedded_index_covered(const cm_database_t *database, cm_window_t window,
                               cm_covered_t *covered, cm_err_t *err);
 
 /* Adds the mill's changes for the windows of the mask to the answers, in one transaction with
- * their coverage; `replace` empties those windows first. Names come from `reader`; rows that change
+ * their coverage; `replace` empties those windows first. A negative session timeout marks answers
+ * of another store's events, which replace all there are, and are replaced by the next of ours. Names come from `reader`; rows that change
  * get `now`. CM_ESTOP, with nothing changed, when `stop` (may be NULL) becomes true. */
 int cm_embedded_index_apply(const cm_database_t *database, cm_reader_t *reader,
                             const cm_mill_result_t *result, unsigned windows, bool replace,

@@ -94,3 +94,36 @@ int cm_refresh(cm_store_t *store, const cm_refresh_options_t *options, cm_refres
     }
     return rc < 0 ? rc : account(store, options, out, err);
 }
+
+int cm_refresh_from(cm_store_t *other, cm_store_t *store, const cm_refresh_options_t *options,
+                    cm_refreshed_t *out, cm_err_t *err)
+{
+    const cm_database_t *database = cm_embedded_database(store);
+    const cm_mill_options_t mill = {.session_timeout = options->session_timeout,
+                                    .windows = options->windows,
+                                    .memory = options->memory,
+                                    .threads = options->threads,
+                                    .stop = options->stop,
+                                    .reader = cm_store_reader_of,
+                                    .context = other,
+                                    .progress = options->progress,
+                                    .progress_context = options->progress_context};
+    cm_mill_result_t result;
+    cm_reader_t *names = NULL;
+
+    *out = (cm_refreshed_t){.changed = true};
+    int rc = cm_embedded_index_prepare(database, err);
+    if (rc < 0)
+        return rc;
+    rc = cm_mill(&mill, &result, err);
+    if (rc == 0)
+        rc = cm_store_reader(other, &names, err);
+    if (rc == 0)
+        rc = cm_embedded_index_apply(database, names, &result, options->windows, true,
+                                     -options->session_timeout, cm_clock_now_ms(options->clock),
+                                     options->stop, err);
+    out->accepted = result.upto;
+    cm_reader_close(names);
+    cm_mill_result_free(&result);
+    return rc < 0 ? rc : account(store, options, out, err);
+}

@@ -34,4 +34,9 @@ typedef struct cm_refreshed {
 int cm_refresh(cm_store_t *store, const cm_refresh_options_t *options, cm_refreshed_t *out,
                cm_err_t *err);
 
+/* Mills another store (not embedded, read from memory) and puts its answers in the place of all
+ * that the embedded store has, until its own are made again. */
+int cm_refresh_from(cm_store_t *other, cm_store_t *store, const cm_refresh_options_t *options,
+                    cm_refreshed_t *out, cm_err_t *err);
+
 #endif

@@ -91,7 +91,7 @@ static void combined_close(cm_sink_t *sink)
 
 int cm_combined_open(const char *path, const cm_source_t *source, cm_sink_t **sink, cm_err_t *err)
 {
-    static const cm_sink_ops_t ops = {combined_put, combined_commit, combined_close};
+    static const cm_sink_ops_t ops = {combined_put, combined_commit, combined_close, NULL};
     cm_output_t output;
 
     int rc = cm_output_open(&output, path, err);

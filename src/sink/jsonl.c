@@ -34,7 +34,7 @@ static void jsonl_close(cm_sink_t *sink)
 
 int cm_jsonl_open(const char *path, cm_sink_t **sink, cm_err_t *err)
 {
-    static const cm_sink_ops_t ops = {jsonl_put, jsonl_commit, jsonl_close};
+    static const cm_sink_ops_t ops = {jsonl_put, jsonl_commit, jsonl_close, NULL};
     cm_output_t output;
 
     int rc = cm_output_open(&output, path, err);

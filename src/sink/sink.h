@@ -1,8 +1,10 @@
 /* The second door: where events go.
  *
  * put() takes a batch, commit() makes everything put so far durable; only then is an event
- * acknowledged. Used by one thread. Implementations: jsonl.h, and the stores (store/store.h), which
- * are sinks that can be read again. */
+ * acknowledged. A sink that writes to a server may say between commits how far it is, so that
+ * reading goes on while writes are on their way: durable(). Used by one thread. Implementations:
+ * jsonl.h, combined.h, kafka.h, and the stores (store/store.h), which are sinks that can be read
+ * again; divert.h parts dead letters from events. */
 #ifndef CM_SINK_SINK_H
 #define CM_SINK_SINK_H
 
@@ -11,13 +13,31 @@
 typedef struct cm_sink cm_sink_t;
 
 typedef struct cm_sink_ops {
-    /* Takes events, dead letters and the source's position of the batch; copies what it keeps. */
+    /* Takes events, dead letters and the source's positions of the batch; copies what it keeps. A
+     * sink whose server is slow or away waits here, and tries again, as long as its cm_waiter_t
+     * lets it. */
     int (*put)(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err);
     /* Everything put is durable when this returns 0. */
     int (*commit)(cm_sink_t *sink, cm_err_t *err);
     /* Frees the sink; what was not committed is forgotten. */
     void (*close)(cm_sink_t *sink);
+    /* How many of the batches put since the sink was opened are durable, counted from the first
+     * without a gap. Does what I/O can be done without waiting. NULL: only commit() says so. */
+    int (*durable)(cm_sink_t *sink, uint64_t *batches, cm_err_t *err);
 } cm_sink_ops_t;
+
+enum { CM_WAIT_MS = 500 };
+
+/* Given to a sink that waits for a server, so that its caller can stay alive elsewhere meanwhile (a
+ * consumer that does not poll loses its partitions) and can say what is going on. */
+typedef struct cm_waiter {
+    /* Called every CM_WAIT_MS or sooner while put() or commit() wait. `reason` says why the server
+     * is away, NULL while it is only slow; `retries` counts attempts that failed since the sink was
+     * opened. 0: go on waiting; negative: put() or commit() gives up and returns it. Must not use
+     * the sink. */
+    int (*wait)(void *context, uint64_t retries, const char *reason);
+    void *context;
+} cm_waiter_t;
 
 struct cm_sink {
     const cm_sink_ops_t *ops;

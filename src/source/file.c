@@ -259,8 +259,8 @@ static int file_next(cm_source_t *source, cm_batch_t *batch, cm_err_t *err)
         if (rc < 0)
             break;
     }
-    batch->source = (cm_str_t){file->identity.data, file->identity.len};
-    batch->position = ended ? -1 : (int64_t)file->lines.offset;
+    cm_batch_mark(batch, (cm_str_t){file->identity.data, file->identity.len},
+                  ended ? -1 : (int64_t)file->lines.offset);
     return !ended;
 }
 
@@ -443,7 +443,7 @@ static int begin(cm_file_t *file, cm_err_t *err)
 
 int cm_file_open(const cm_file_options_t *options, cm_source_t **source, cm_err_t *err)
 {
-    static const cm_source_ops_t ops = {file_next, file_progress, file_close};
+    static const cm_source_ops_t ops = {file_next, file_progress, file_close, NULL};
     cm_file_t *file = cm_alloc_zero(1, sizeof *file);
 
     file->source.ops = &ops;

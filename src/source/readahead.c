@@ -113,7 +113,7 @@ static void readahead_close(cm_source_t *source)
 
 int cm_readahead_open(cm_source_t *inner, cm_source_t **source, cm_err_t *err)
 {
-    static const cm_source_ops_t ops = {readahead_next, readahead_progress, readahead_close};
+    static const cm_source_ops_t ops = {readahead_next, readahead_progress, readahead_close, NULL};
     readahead_t *self = cm_alloc_zero(1, sizeof *self);
 
     self->source.ops = &ops;

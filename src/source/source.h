@@ -1,7 +1,7 @@
 /* The first door: where events come from.
  *
  * A source fills batches until it has no more. It is used by one thread. Implementations:
- * synthetic.h, file.h (JSONL, CSV, access logs). */
+ * synthetic.h, file.h (JSONL, CSV, access logs), kafka.h. */
 #ifndef CM_SOURCE_SOURCE_H
 #define CM_SOURCE_SOURCE_H
 
@@ -18,6 +18,9 @@ typedef struct cm_source_ops {
      * NULL: no progress to show. */
     void (*progress)(const cm_source_t *source, uint64_t *done, uint64_t *total);
     void (*close)(cm_source_t *source);
+    /* The first `batches` that next() has given since the source was opened are durable: a broker
+     * can be told. NULL: nobody waits for that. */
+    int (*acknowledge)(cm_source_t *source, uint64_t batches, cm_err_t *err);
 } cm_source_ops_t;
 
 /* Every implementation begins with this. */

@@ -136,16 +136,16 @@ static int put_dead(cm_embedded_t *self, const cm_dead_t *dead, cm_err_t *err)
     return cm_database_step(&self->database, insert, "writing a dead letter", err);
 }
 
-static int put_position(cm_embedded_t *self, const cm_batch_t *batch, cm_err_t *err)
+static int put_position(cm_embedded_t *self, const cm_position_t *at, cm_err_t *err)
 {
-    sqlite3_stmt *statement = batch->position < 0 ? self->drop_source : self->set_source;
+    sqlite3_stmt *statement = at->position < 0 ? self->drop_source : self->set_source;
 
     int rc = begin(self, err);
     if (rc < 0)
         return rc;
-    sqlite3_bind_text(statement, 1, batch->source.data, (int)batch->source.len, SQLITE_STATIC);
-    if (batch->position >= 0)
-        sqlite3_bind_int64(statement, 2, batch->position);
+    sqlite3_bind_text(statement, 1, at->source.data, (int)at->source.len, SQLITE_STATIC);
+    if (at->position >= 0)
+        sqlite3_bind_int64(statement, 2, at->position);
     return cm_database_step(&self->database, statement, "writing a source's position", err);
 }
 
@@ -157,15 +157,17 @@ static int give_up(cm_embedded_t *self, int rc)
     return rc;
 }
 
-/* Dead letters and position. */
+/* Dead letters and positions. */
 static int put_rest(cm_embedded_t *self, const cm_batch_t *batch, cm_err_t *err)
 {
     int rc = 0;
 
     for (size_t i = 0; i < batch->dead_count && rc == 0; i++)
         rc = put_dead(self, &batch->dead[i], err);
-    if (rc == 0 && batch->source.len > 0)
-        rc = put_position(self, batch, err);
+    for (size_t i = 0; i < batch->position_count && rc == 0; i++) {
+        if (batch->positions[i].source.len > 0)
+            rc = put_position(self, &batch->positions[i], err);
+    }
     return rc;
 }
 
@@ -298,7 +300,7 @@ static int prepare_statements(cm_embedded_t *self, cm_err_t *err)
 int cm_embedded_open(const char *data_dir, const cm_clock_t *clock, cm_store_t **store,
                      cm_err_t *err)
 {
-    static const cm_sink_ops_t sink_ops = {embedded_put, embedded_commit, embedded_close};
+    static const cm_sink_ops_t sink_ops = {embedded_put, embedded_commit, embedded_close, NULL};
     static const cm_store_ops_t store_ops = {embedded_reader};
     cm_database_t database;
 
@@ -356,10 +358,11 @@ int cm_embedded_position(cm_store_t *store, const char *source, int64_t *positio
     return rc;
 }
 
-static int read_secret(cm_embedded_t *self, uint8_t secret[32], bool *found, cm_err_t *err)
+static int read_secret(const cm_database_t *database, uint8_t secret[32], bool *found,
+                       cm_err_t *err)
 {
     sqlite3_stmt *select;
-    int rc = cm_database_prepare(&self->database, "SELECT value FROM secret WHERE name = 'visitor'",
+    int rc = cm_database_prepare(database, "SELECT value FROM secret WHERE name = 'visitor'",
                                  &select, err);
     if (rc < 0)
         return rc;
@@ -376,7 +379,7 @@ int cm_embedded_secret(cm_store_t *store, uint8_t secret[32], cm_err_t *err)
     sqlite3_stmt *insert;
     bool found;
 
-    int rc = read_secret(self, secret, &found, err);
+    int rc = read_secret(&self->database, secret, &found, err);
     if (rc < 0 || found)
         return rc;
     if (getrandom(secret, 32, 0) != 32)
@@ -388,6 +391,26 @@ int cm_embedded_secret(cm_store_t *store, uint8_t secret[32], cm_err_t *err)
     sqlite3_bind_blob(insert, 1, secret, 32, SQLITE_STATIC);
     rc = cm_database_step(&self->database, insert, "writing the visitors' key", err);
     sqlite3_finalize(insert);
+    return rc;
+}
+
+int cm_embedded_secret_of(const char *data_dir, uint8_t secret[32], cm_err_t *err)
+{
+    cm_database_t database;
+    cm_store_t *store;
+    bool found = false;
+
+    if (cm_database_open_read(data_dir, &database, err) == 0) {
+        int rc = read_secret(&database, secret, &found, err);
+        cm_database_close(&database);
+        if (rc < 0 || found)
+            return rc;
+    }
+    int rc = cm_embedded_open(data_dir, NULL, &store, err);
+    if (rc < 0)
+        return rc;
+    rc = cm_embedded_secret(store, secret, err);
+    cm_sink_close(&store->sink);
     return rc;
 }
 

@@ -44,6 +44,9 @@ int cm_embedded_position(cm_store_t *store, const char *source, int64_t *positio
 /* The data directory's own 32 random bytes for keyed hashes of visitors; made on first use. */
 int cm_embedded_secret(cm_store_t *store, uint8_t secret[32], cm_err_t *err);
 
+/* The same from outside: reads it beside whoever is writing, and makes it when it is not there. */
+int cm_embedded_secret_of(const char *data_dir, uint8_t secret[32], cm_err_t *err);
+
 /* Forgets a dead letter with the next commit: replay puts its event and deletes it together. */
 int cm_embedded_forget_dead(cm_store_t *store, int64_t id, cm_err_t *err);
 

@@ -286,9 +286,9 @@ static int append_region(worker_t *worker, uint64_t region, cm_err_t *err)
     int rc = 0;
 
     name_origins(worker);
-    worker->rest.source = cm_str(load->options->source);
     load->reached = worker->reached >= 0 ? worker->reached : load->reached;
-    worker->rest.position = region + 1 == load->regions ? -1 : load->reached;
+    cm_batch_mark(&worker->rest, cm_str(load->options->source),
+                  region + 1 == load->regions ? -1 : load->reached);
     for (size_t i = 0; rc == 0 && i < worker->builder_count; i++) {
         bool last = i + 1 == worker->builder_count;
         rc = target->append(target->context, &worker->builders[i], last ? &worker->rest : &nothing,

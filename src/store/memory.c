@@ -178,7 +178,7 @@ static int memory_reader(cm_store_t *store, cm_reader_t **reader, cm_err_t *err)
 
 cm_store_t *cm_memory_new(void)
 {
-    static const cm_sink_ops_t sink_ops = {memory_put, memory_commit, memory_close};
+    static const cm_sink_ops_t sink_ops = {memory_put, memory_commit, memory_close, NULL};
     static const cm_store_ops_t store_ops = {memory_reader};
     memory_store_t *self = cm_alloc_zero(1, sizeof *self);
 

@@ -59,7 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (rc < 0)
             fuzz_check_refusal(rc, CM_EINPUT, &err);
         else
-            FUZZ_CHECK(batch.position == -1);
+            FUZZ_CHECK(batch.position_count == 1 && batch.positions[0].position == -1);
     }
     cm_source_close(source);
     cm_batch_free(&batch);

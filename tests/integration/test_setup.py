@@ -8,7 +8,7 @@ import tempfile
 import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-TOOLS = ["sh", "sed", "cut", "dirname", "cmp", "mkdir", "rm", "cp", "env", "cat"]
+TOOLS = ["sh", "sed", "cut", "dirname", "cmp", "mkdir", "rm", "cp", "env", "cat", "readlink"]
 
 
 def listed(stage):
@@ -55,9 +55,19 @@ class Machine:
         with open(path, "w") as f:
             f.write(text)
 
-    def setup(self, *args):
+    def java(self, home, release, javac=True):
+        """A stub of a JDK; returns its home."""
+        self.write(home + "/bin/java", f"#!{shutil.which('sh')}\n"
+                   f"echo 'openjdk version \"{release}\" 2025-04-15' >&2\n")
+        os.chmod(os.path.join(self.root, home, "bin/java"), 0o755)
+        if javac:
+            self.write(home + "/bin/javac", "")
+            os.chmod(os.path.join(self.root, home, "bin/javac"), 0o755)
+        return os.path.join(self.root, home)
+
+    def setup(self, *args, **env):
         done = subprocess.run([os.path.join(self.root, "scripts/setup.sh"), *args], text=True,
-                              env={"PATH": self.bin}, capture_output=True, check=False)
+                              env={"PATH": self.bin, **env}, capture_output=True, check=False)
         calls = []
         if os.path.exists(self.calls):
             with open(self.calls) as f:
@@ -73,7 +83,7 @@ class Setup(unittest.TestCase):
         names = [row.split()[0] for row in rows]
         self.assertEqual(names, sorted(set(names)))
         for row in rows:
-            self.assertRegex(row, r"^[a-z0-9.+-]+ +# (build|test): \S.*[^.\s]\n$")
+            self.assertRegex(row, r"^[a-z0-9.+-]+ +# (build|test|stack): \S.*[^.\s]\n$")
 
     def test_silent_when_nothing_is_missing(self):
         machine = Machine(self)
@@ -145,6 +155,46 @@ class Setup(unittest.TestCase):
         machine.debian([])
         done, calls = machine.setup("tset")
         self.assertEqual((done.returncode, calls), (2, []))
+
+    def engines(self, machine, **env):
+        """Names that the stage `stack` would install."""
+        done, calls = machine.setup("stack", **env)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return calls[-1].split("Timeout=300 ")[1].split() if calls else []
+
+    def test_the_stage_stack_installs_what_the_engines_need(self):
+        machine = Machine(self)
+        machine.debian([])
+        machine.write("web/package-lock.json", "not for this stage")
+        machine.stub("npm", "exit 1")
+        machine.stub("python3", "exit 1", note=False)
+        self.assertEqual(self.engines(machine), listed("stack"))
+        self.assertIn("openjdk-17-jdk-headless", listed("stack"))
+        machine.debian(listed("stack"))
+        self.assertEqual(self.engines(machine), [])
+
+    def test_programs_from_elsewhere_are_as_good_for_the_engines(self):
+        machine = Machine(self)
+        machine.debian([])
+        for name in ("mvn", "openssl", "python3"):
+            machine.stub(name, note=False)
+        jdk = "openjdk-17-jdk-headless"
+        self.assertEqual(self.engines(machine), [jdk])
+        self.assertEqual(self.engines(machine, JAVA_HOME=machine.java("jdk", "17.0.15")), [])
+        for release, javac in (("21.0.1", True), ("1.8.0_402", True), ("17.0.15", False)):
+            home = machine.java("other-" + release, release, javac)
+            self.assertEqual(self.engines(machine, JAVA_HOME=home), [jdk], release)
+        # On PATH a link leads to it, as Debian's alternatives do.
+        os.symlink(os.path.join(machine.root, "jdk/bin/java"), os.path.join(machine.bin, "java"))
+        self.assertEqual(self.engines(machine), [])
+
+    def test_the_engines_on_another_system(self):
+        machine = Machine(self)
+        done, calls = machine.setup("stack")
+        self.assertEqual((done.returncode, calls), (1, []))
+        for name in listed("stack"):
+            self.assertIn(f"  {name} ", done.stderr)
+        self.assertNotIn("meson", done.stderr)
 
     def with_web(self, npm):
         machine = Machine(self)

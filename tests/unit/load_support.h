@@ -126,11 +126,11 @@ static inline void load_tape_rest(load_tape_t *tape, const cm_batch_t *batch)
         cm_buf_add_char(&tape->dead, '\n');
     }
     cm_account_add(&tape->account, &batch->account);
-    if (batch->source.data == NULL)
+    if (batch->position_count == 0)
         return;
     tape->steps = realloc(tape->steps, (tape->step_count + 1) * sizeof *tape->steps);
     tape->steps[tape->step_count++] =
-        (load_step_t){batch->position, tape->events.len, tape->dead.len};
+        (load_step_t){batch->positions[0].position, tape->events.len, tape->dead.len};
 }
 
 static inline void load_assert_bytes(const cm_buf_t *got, const char *expected, size_t len,

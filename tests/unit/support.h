@@ -81,4 +81,11 @@ static inline void test_add(cm_batch_t *batch, cm_event_t event)
     cm_batch_accept(batch);
 }
 
+/* Gives the batch this one position. */
+static inline void test_mark(cm_batch_t *batch, const char *source, int64_t position)
+{
+    batch->position_count = 0;
+    cm_batch_mark(batch, cm_str(source), position);
+}
+
 #endif

@@ -230,12 +230,10 @@ static void batches(void **state)
             assert_true(cm_str_equal(batch.dead[i].reason, CM_STR("because")));
         }
         cm_account_add(&sum, &batch.account);
-        batch.source = CM_STR("s");
-        batch.position = 7;
+        cm_batch_mark(&batch, CM_STR("s"), 7);
         cm_batch_clear(&batch);
         assert_int_equal(batch.count + batch.dead_count + batch.account.read, 0);
-        assert_int_equal(batch.source.len, 0);
-        assert_int_equal(batch.position, 0);
+        assert_int_equal(batch.position_count, 0);
     }
     assert_int_equal(sum.read, 2 * 5550);
     assert_int_equal(sum.accepted, 2 * 5000);

@@ -49,7 +49,7 @@ static void add_batch(result_t *result, const cm_batch_t *batch)
     assert_int_equal(batch->count, batch->account.accepted);
     cm_account_add(&result->account, &batch->account);
     result->before_last = result->position;
-    result->position = batch->position;
+    result->position = batch->position_count > 0 ? batch->positions[0].position : 0;
     result->batches++;
 }
 
@@ -589,7 +589,8 @@ static void reads_a_pipe_as_it_comes(void **state)
     assert_int_equal(0, total);
     assert_int_equal(1, cm_source_next(source, &batch, &err));
     assert_int_equal(1, batch.count);
-    assert_int_equal(0, batch.source.len);
+    assert_int_equal(1, batch.position_count);
+    assert_int_equal(0, batch.positions[0].source.len);
     cm_batch_clear(&batch);
     assert_int_equal(1, cm_source_next(source, &batch, &err));
     assert_int_equal(0, batch.count);

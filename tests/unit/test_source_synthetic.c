@@ -36,7 +36,7 @@ static seen_t *collect(const cm_synthetic_options_t *options, cm_source_t **sour
         assert_true(batch.count <= CM_BATCH_EVENTS);
         assert_int_equal(batch.account.read, batch.count);
         assert_int_equal(batch.account.accepted, batch.count);
-        assert_int_equal(batch.source.len, 0);
+        assert_int_equal(batch.position_count, 0);
         for (size_t i = 0; i < batch.count; i++) {
             const cm_event_t *event = &batch.events[i];
             assert_true(*count < options->count);

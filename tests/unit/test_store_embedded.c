@@ -137,7 +137,6 @@ static void built_elsewhere(void **state)
     (void)state;
     builders[0] = builders[1] = CM_BUILDER_INIT;
     three_events(&batch);
-    rest.source = CM_STR("s");
     for (int64_t round = 0; round < 4; round++) {
         cm_builder_t *builder = &builders[round % 2];
         cm_builder_clear(builder);
@@ -151,7 +150,7 @@ static void built_elsewhere(void **state)
         assert_ok(cm_embedded_resolve(store, builder, &err), err);
         cm_builder_encode(builder);
         assert_false(builder->all_keys_derived);
-        rest.position = round + 1;
+        test_mark(&rest, "s", round + 1);
         assert_ok(cm_embedded_append(store, builder, &rest, &err), err);
         assert_int_equal(cm_embedded_pending(store), 3);
         test_commit(store);
@@ -182,12 +181,11 @@ static void uncommitted_is_lost(void **state)
 
     (void)state;
     three_events(&batch);
-    batch.source = CM_STR("log");
-    batch.position = 10;
+    test_mark(&batch, "log", 10);
     cm_batch_reject(&batch, CM_STR("bad"), "because", "log:1");
     test_put(store, &batch);
     test_commit(store);
-    batch.position = 20;
+    test_mark(&batch, "log", 20);
     for (size_t i = 0; i < batch.count; i++)
         batch.events[i].city = CM_STR("a text that only the lost events have");
     test_put(store, &batch);
@@ -210,31 +208,32 @@ static void positions(void **state)
 
     (void)state;
     assert_int_equal(position_of(store, "a"), 0);
-    batch.source = CM_STR("a'; DROP TABLE source; --");
-    batch.position = INT64_MAX;
+    test_mark(&batch, "a'; DROP TABLE source; --", INT64_MAX);
     test_put(store, &batch);
     assert_int_equal(cm_embedded_pending(store), 0);
     test_commit(store); /* a position alone is worth a commit */
-    batch.source = CM_STR("b");
-    batch.position = 5;
+    test_mark(&batch, "b", 5);
     test_put(store, &batch);
-    batch.position = 6;
+    test_mark(&batch, "b", 6);
+    cm_batch_mark(&batch, CM_STR("kafka:g/t[0]"), 1); /* several in one commit */
+    cm_batch_mark(&batch, CM_STR("kafka:g/t[1]"), 2);
     test_put(store, &batch);
     test_commit(store);
     cm_sink_close(&store->sink);
     store = test_open(directory);
     assert_int_equal(position_of(store, "a'; DROP TABLE source; --"), INT64_MAX);
     assert_int_equal(position_of(store, "b"), 6);
-    batch.position = -1; /* complete: forgotten */
+    assert_int_equal(position_of(store, "kafka:g/t[0]"), 1);
+    assert_int_equal(position_of(store, "kafka:g/t[1]"), 2);
+    test_mark(&batch, "b", -1); /* complete: forgotten */
     test_put(store, &batch);
     test_commit(store);
     assert_int_equal(position_of(store, "b"), 0);
-    assert_int_equal(count_of(store, "source"), 1);
-    batch.source = (cm_str_t){NULL, 0};
-    batch.position = 9;
+    assert_int_equal(count_of(store, "source"), 3);
+    test_mark(&batch, "", 9);
     test_put(store, &batch);
     test_commit(store);
-    assert_int_equal(count_of(store, "source"), 1);
+    assert_int_equal(count_of(store, "source"), 3);
     cm_sink_close(&store->sink);
     cm_batch_free(&batch);
     test_remove(directory);
@@ -326,13 +325,12 @@ static void rollback(void **state)
     test_put(store, &batch);
     test_commit(store);
     batch.events[0] = test_event("gone", 2, "/gone", "Y", "key 2");
-    batch.source = CM_STR("s");
-    batch.position = 3;
+    test_mark(&batch, "s", 3);
     test_put(store, &batch);
     assert_ok(cm_embedded_rollback(store, &err), err);
     assert_int_equal(cm_embedded_pending(store), 0);
     test_commit(store);
-    batch.source.len = 0;
+    batch.position_count = 0;
     batch.events[0] = test_event("next", 3, "/next", "X", "key 3");
     test_put(store, &batch);
     test_commit(store);
@@ -377,8 +375,7 @@ static void full_disk(void **state)
         test_add(&batch, event);
         cm_batch_reject(&batch, CM_STR("bad"), "because", "log:1");
     }
-    batch.source = CM_STR("s");
-    batch.position = 3;
+    test_mark(&batch, "s", 3);
     for (int i = 0; rc == 0 && i < 100; i++) {
         rc = cm_sink_put(&store->sink, &batch, &err);
         if (rc == 0)

@@ -1,0 +1,59 @@
+#include "base/secret.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { FILE_MAX = 64 * 1024 };
+
+/* Appends the text with ${NAME} replaced. */
+static int expand_variables(const char *text, const char *where, cm_buf_t *out, cm_err_t *err)
+{
+    const char *from;
+
+    while ((from = strstr(text, "${")) != NULL) {
+        size_t len = strcspn(from + 2, "}");
+        char name[128];
+        if (from[2 + len] != '}' || len == 0 || len >= sizeof name)
+            return cm_fail(err, CM_EUSAGE, "%s: ${ wants the name of an environment variable and }",
+                           where);
+        memcpy(name, from + 2, len);
+        name[len] = '\0';
+        const char *value = getenv(name);
+        if (value == NULL)
+            return cm_fail(err, CM_EUSAGE, "%s: the environment variable %s is not set", where,
+                           name);
+        cm_buf_add(out, text, (size_t)(from - text));
+        cm_buf_add_text(out, value);
+        text = from + 2 + len + 1;
+    }
+    cm_buf_add_text(out, text);
+    return 0;
+}
+
+/* Appends what the file holds, without the newline at its end. */
+static int read_file(const char *path, const char *where, cm_buf_t *out, cm_err_t *err)
+{
+    FILE *file = fopen(path, "rbe");
+
+    if (file == NULL)
+        return cm_fail(err, CM_EUSAGE, "%s: cannot read %s: %s", where, path, strerror(errno));
+    cm_buf_reserve(out, FILE_MAX);
+    out->len += fread(out->data + out->len, 1, FILE_MAX, file);
+    bool failed = ferror(file) != 0;
+    fclose(file);
+    if (failed)
+        return cm_fail(err, CM_EUSAGE, "%s: cannot read %s", where, path);
+    while (out->len > 0 && (out->data[out->len - 1] == '\n' || out->data[out->len - 1] == '\r'))
+        out->len--;
+    out->data[out->len] = '\0';
+    return 0;
+}
+
+int cm_secret_read(const char *text, const char *where, cm_buf_t *out, cm_err_t *err)
+{
+    cm_buf_reserve(out, 1); /* so that an empty one is a text too */
+    if (strncmp(text, "file:", 5) == 0)
+        return read_file(text + 5, where, out, err);
+    return expand_variables(text, where, out, err);
+}

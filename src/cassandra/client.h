@@ -1,0 +1,62 @@
+/* What everything that uses Cassandra shares: where it is, how to get in, what may be made there.
+ *
+ * Only the rooms' Cassandra files include this. Sessions (cql/cql.h) belong to who opened them; one
+ * thread each. */
+#ifndef CM_CASSANDRA_CLIENT_H
+#define CM_CASSANDRA_CLIENT_H
+
+#include "cql/cql.h"
+
+#include <stdatomic.h>
+
+/* Borrowed by whoever is opened with it, until that is closed. */
+typedef struct cm_cassandra_settings {
+    const char *hosts; /* "host[:port],host" */
+    int port;
+    const char *local_dc; /* NULL: that of the node reached first */
+    const char *keyspace, *table;
+    /* ${NAME} and file:PATH are understood (base/secret.h); NULL: none. */
+    const char *username, *password;
+    cm_cql_consistency_t consistency; /* of writes and of reads */
+    cm_cql_tls_t tls;
+    bool create;             /* make keyspace and table where they are missing, with: */
+    const char *replication; /* "3", "dc1:3,dc2:2"; NULL: three in each data centre, or as many as
+                                it has nodes */
+    int64_t ttl_s;           /* seconds after which the server forgets an event; 0: never */
+    int connections;         /* to each node */
+    int in_flight;           /* events on their way at most */
+    size_t batch_bytes;
+    int64_t timeout_ms; /* how long nobody may answer before that is said */
+    const cm_log_t *log;
+    const atomic_bool *stop; /* ends every wait for a server; NULL: nobody asks */
+} cm_cassandra_settings_t;
+
+/* Opens a session and waits until a node takes requests. CM_EAWAY after settings->timeout_ms;
+ * CM_EUSAGE at once when the credentials are refused or TLS fails; CM_ESTOP. */
+int cm_cassandra_connect(const cm_cassandra_settings_t *settings, cm_cql_t **session,
+                         cm_err_t *err);
+
+/* Turns an error of the client into one of ours with a sentence: "`doing`: ..., then what to do".
+ */
+int cm_cassandra_fail(const cm_cassandra_settings_t *settings, const cm_cql_error_t *error,
+                      const char *doing, cm_err_t *err);
+
+/* Reads with one statement; `done` gets its rows, and no errors. */
+int cm_cassandra_query(const cm_cassandra_settings_t *settings, cm_cql_t *session, const char *text,
+                       cm_cql_done_t done, void *context, const char *doing, cm_err_t *err);
+
+/* Changes the schema, and waits until all nodes know that. */
+int cm_cassandra_change(const cm_cassandra_settings_t *settings, cm_cql_t *session,
+                        const char *text, const char *doing, cm_err_t *err);
+
+/* Appends "keyspace"."table". */
+void cm_cassandra_add_table(cm_buf_t *text, const cm_cassandra_settings_t *settings);
+
+/* Appends the name as CQL has it in quotes: exactly so, capitals and all. */
+void cm_cassandra_add_name(cm_buf_t *text, const char *name);
+
+/* The columns of the table in the contract's order, as SELECT and INSERT name them. */
+extern const char cm_cassandra_columns[];
+enum { CM_CASSANDRA_COLUMN_COUNT = 9 };
+
+#endif

@@ -1,0 +1,49 @@
+/* Keyspace and table as the contract has them: looked at, and made.
+ *
+ * The table: row_key text, the primary key; user_id, url, country, city, browser, os, device text;
+ * timestamp timestamp. Further columns that are in no key do not matter. One thread. */
+#ifndef CM_CASSANDRA_SCHEMA_H
+#define CM_CASSANDRA_SCHEMA_H
+
+#include "cassandra/client.h"
+
+typedef enum cm_cassandra_state {
+    CM_CASSANDRA_READY,
+    CM_CASSANDRA_NO_KEYSPACE,
+    CM_CASSANDRA_NO_TABLE,
+    CM_CASSANDRA_OTHER_TABLE, /* there is one, but it is not the contract's */
+} cm_cassandra_state_t;
+
+enum { CM_CASSANDRA_DCS = 32 };
+
+/* What a cluster says about itself. */
+typedef struct cm_cassandra_facts {
+    char version[48], cluster[64], data_center[64]; /* of the node that was asked */
+    struct {
+        char name[64];
+        int nodes;
+    } dcs[CM_CASSANDRA_DCS];
+    int dc_count, nodes;
+    int protocol; /* version of the native protocol that is spoken */
+    cm_cassandra_state_t state;
+    char difference[300];  /* with CM_CASSANDRA_OTHER_TABLE: what is different */
+    char replication[300]; /* of the keyspace: "NetworkTopologyStrategy, dc1: 3" */
+} cm_cassandra_facts_t;
+
+/* Asks for all of it. */
+int cm_cassandra_look(const cm_cassandra_settings_t *settings, cm_cql_t *session,
+                      cm_cassandra_facts_t *facts, cm_err_t *err);
+
+/* Makes what the facts say is missing. CM_EUSAGE where the replication makes no sense, or for
+ * CM_CASSANDRA_OTHER_TABLE, which is left as it is. */
+int cm_cassandra_create(const cm_cassandra_settings_t *settings, cm_cql_t *session,
+                        const cm_cassandra_facts_t *facts, cm_err_t *err);
+
+/* Looks, makes what is missing where the settings allow, else says so: CM_EINPUT. */
+int cm_cassandra_ensure(const cm_cassandra_settings_t *settings, cm_cql_t *session, cm_err_t *err);
+
+/* A sentence about the state; 0 where all is well. */
+int cm_cassandra_complain(const cm_cassandra_settings_t *settings,
+                          const cm_cassandra_facts_t *facts, cm_err_t *err);
+
+#endif

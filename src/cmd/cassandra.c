@@ -1,0 +1,35 @@
+#include "cmd/cassandra.h"
+
+/* In the order of the row's choices. */
+static const cm_cql_consistency_t consistencies[] = {
+    CM_CQL_ONE, CM_CQL_TWO,          CM_CQL_THREE,     CM_CQL_QUORUM,
+    CM_CQL_ALL, CM_CQL_LOCAL_QUORUM, CM_CQL_LOCAL_ONE,
+};
+
+cm_cassandra_settings_t cm_cassandra_settings_of(const cm_app_t *app,
+                                                 const cm_cassandra_given_t *given)
+{
+    return (cm_cassandra_settings_t){.hosts = given->hosts,
+                                     .port = (int)given->port,
+                                     .local_dc = given->local_dc,
+                                     .keyspace = given->keyspace,
+                                     .table = given->table,
+                                     .username = given->username,
+                                     .password = given->password,
+                                     .consistency = consistencies[given->consistency],
+                                     .tls = {.enabled = given->tls,
+                                             .ca_file = given->ca,
+                                             .cert_file = given->cert,
+                                             .key_file = given->key,
+                                             .host_name = given->host_name,
+                                             .insecure = given->insecure},
+                                     .create = given->create,
+                                     .replication = given->replication,
+                                     .ttl_s = given->ttl / 1000,
+                                     .connections = (int)given->connections,
+                                     .in_flight = (int)given->in_flight,
+                                     .batch_bytes = (size_t)given->batch_bytes,
+                                     .timeout_ms = given->timeout,
+                                     .log = &app->log,
+                                     .stop = app->stop};
+}

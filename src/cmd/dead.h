@@ -1,0 +1,48 @@
+/* What `dead` does wherever the dead letters are: in the embedded store (dead.c) or in Kafka's
+ * topic (dead_kafka.c). */
+#ifndef CM_CMD_DEAD_H
+#define CM_CMD_DEAD_H
+
+#include "cmd/import.h"
+#include "cmd/kafka.h"
+
+enum { CM_DEAD_FROM_STORE, CM_DEAD_FROM_KAFKA };
+
+typedef struct cm_dead_options {
+    cm_import_options_t import;
+    int64_t limit;
+    const char *with;
+    int from;
+    cm_kafka_options_t kafka;
+} cm_dead_options_t;
+
+/* A letter as it is shown. */
+typedef struct cm_dead_shown {
+    const char *id; /* as --json has it: 17 or "0@17" */
+    cm_str_t time, origin, reason, payload;
+} cm_dead_shown_t;
+
+/* Writes a letter to stdout: a line, the payload's bytes (`whole`), or an object (--json). */
+int cm_dead_print(cm_app_t *app, const cm_dead_shown_t *letter, bool whole);
+
+/* A file without a name, for messages that are read as `import` reads files. */
+typedef struct cm_dead_file {
+    int fd;
+    char path[40];
+} cm_dead_file_t;
+
+int cm_dead_file_open(cm_dead_file_t *file, cm_err_t *err);
+int cm_dead_file_write(cm_dead_file_t *file, cm_str_t payload, cm_err_t *err);
+
+/* Reads one letter's message from a file as `import` would, and puts its event into the sink. What
+ * is no event is counted as rejected, unless it comes from --with: then it must be one message.
+ * CM_EINPUT when --with cannot be read. */
+int cm_dead_retry(cm_app_t *app, const cm_dead_options_t *options, const uint8_t *visitor_key,
+                  const char *path, cm_sink_t *sink, cm_account_t *account);
+
+/* The commands with --from kafka. */
+int cm_dead_kafka_print(cm_app_t *app, const cm_dead_options_t *options, bool whole,
+                        const char *id);
+int cm_dead_kafka_replay(cm_app_t *app, const cm_dead_options_t *options, int argc, char **argv);
+
+#endif

@@ -1,0 +1,342 @@
+/* clickmill doctor: is everything that the configuration names there and right? */
+#include "base/progress.h"
+#include "cassandra/schema.h"
+#include "cmd/cassandra.h"
+#include "cmd/commands.h"
+#include "cmd/kafka.h"
+#include "kafka/look.h"
+#include "store/embedded.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+typedef struct doctor_options {
+    bool fix;
+    int sink;  /* cm_sink_choice_t */
+    int store; /* cm_store_choice_t */
+    cm_kafka_options_t kafka;
+    cm_cassandra_given_t cassandra;
+} doctor_options_t;
+
+static const cm_option_t options[] = {
+    {.name = "fix",
+     .type = CM_OPT_FLAG,
+     .offset = offsetof(doctor_options_t, fix),
+     .help = "make topics, keyspace and table that are missing"},
+    CM_SINK_ROW(doctor_options_t, sink),
+    CM_STORE_ROW(doctor_options_t, store),
+    CM_KAFKA_ROWS(doctor_options_t, kafka),
+    CM_CASSANDRA_ROWS(doctor_options_t, cassandra),
+    {.name = NULL},
+};
+
+enum { FREE_BYTES = 1 << 30 };
+
+/* What became of a check. */
+typedef enum finding {
+    RIGHT,
+    FIXED, /* it was missing, and was made */
+    NOTE,  /* nothing is wrong, but it is worth knowing */
+    WRONG,
+} finding_t;
+
+static const char *const finding_names[] = {"right", "fixed", "note", "wrong"};
+
+typedef struct doctor {
+    cm_app_t *app;
+    const doctor_options_t *asked;
+    cm_buf_t json;
+    int checks, wrong;
+    int code; /* of the first that is wrong */
+} doctor_t;
+
+static void say(doctor_t *doctor, finding_t finding, const char *subject, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+static void say(doctor_t *doctor, finding_t finding, const char *subject, const char *format, ...)
+{
+    char text[CM_ERR_TEXT + 100];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    doctor->checks++;
+    if (!doctor->app->global.json) {
+        fprintf(doctor->app->out, "%-5s  %-13s  %s\n", finding_names[finding], subject, text);
+        fflush(doctor->app->out); /* the next one may take long */
+        return;
+    }
+    cm_buf_printf(&doctor->json,
+                  "%s{\"state\":\"%s\",\"subject\":\"%s\",\"text\":", doctor->checks > 1 ? "," : "",
+                  finding_names[finding], subject);
+    cm_buf_add_json(&doctor->json, cm_str(text));
+    cm_buf_add_char(&doctor->json, '}');
+}
+
+/* Says what is wrong with the sentence of an error. */
+static void complain(doctor_t *doctor, const char *subject, int code, const char *text)
+{
+    if (doctor->wrong++ == 0)
+        doctor->code = code;
+    say(doctor, WRONG, subject, "%s", text);
+}
+
+/* ---- this machine ---- */
+
+static void check_configuration(doctor_t *doctor)
+{
+    const char *file = doctor->app->global.config;
+
+    if (file == NULL && access("clickmill.yaml", F_OK) == 0)
+        file = "clickmill.yaml";
+    /* A wrong one has ended the program before it came here. */
+    if (file != NULL)
+        say(doctor, RIGHT, "configuration", "%s is understood", file);
+    else
+        say(doctor, RIGHT, "configuration", "there is none: everything is as it comes");
+}
+
+static void check_space(doctor_t *doctor, const char *directory)
+{
+    struct statvfs about;
+
+    if (statvfs(directory, &about) != 0)
+        return;
+    uint64_t bytes = (uint64_t)about.f_bavail * about.f_frsize;
+    if (bytes < FREE_BYTES)
+        say(doctor, NOTE, "data", "only %llu MB are free where %s is",
+            (unsigned long long)(bytes >> 20), directory);
+}
+
+/* Nothing is there yet: can it be made? */
+static void check_new_directory(doctor_t *doctor, const char *directory)
+{
+    const char *slash = strrchr(directory, '/');
+    char parent[512], text[CM_ERR_TEXT];
+
+    snprintf(parent, sizeof parent, "%.*s", slash != NULL ? (int)(slash - directory) : 1,
+             slash != NULL ? directory : ".");
+    const char *where = access(directory, F_OK) == 0 ? directory : parent[0] ? parent : "/";
+    if (access(where, W_OK) == 0) {
+        say(doctor, RIGHT, "data", "%s is made when it is needed first", directory);
+        return;
+    }
+    snprintf(text, sizeof text,
+             "%s cannot be made: %s: %s; choose another --data, or change the owner", directory,
+             where, strerror(errno));
+    complain(doctor, "data", CM_EIO, text);
+}
+
+static void check_data(doctor_t *doctor)
+{
+    const char *directory = doctor->app->global.data_dir;
+    const cm_block_ref_t *blocks;
+    cm_reader_t *reader = NULL;
+    cm_buf_t events = CM_BUF_INIT;
+    size_t count;
+    cm_err_t err;
+
+    int rc = cm_embedded_open_reader(directory, &reader, &err);
+    if (rc == CM_EINPUT) {
+        check_new_directory(doctor, directory);
+        return;
+    }
+    if (rc == 0)
+        rc = cm_reader_blocks(reader, &blocks, &count, &err);
+    if (rc < 0) {
+        complain(doctor, "data", rc, err.text);
+    } else if (access(directory, W_OK) != 0) {
+        snprintf(err.text, sizeof err.text, "%s cannot be written: %s", directory, strerror(errno));
+        complain(doctor, "data", CM_EIO, err.text);
+    } else {
+        cm_buf_add_grouped(&events,
+                           count > 0 ? blocks[count - 1].first + blocks[count - 1].count : 0);
+        say(doctor, RIGHT, "data", "%s has %s events", directory, events.data);
+        check_space(doctor, directory);
+    }
+    cm_reader_close(reader);
+    cm_buf_free(&events);
+}
+
+/* ---- Kafka ---- */
+
+static void check_topic(doctor_t *doctor, const char *name, const cm_kafka_topic_facts_t *before,
+                        const cm_kafka_topic_facts_t *now)
+{
+    char text[CM_ERR_TEXT];
+
+    if (!now->found) {
+        snprintf(text, sizeof text, "topic %s is not there; make it with --fix%s", name,
+                 doctor->asked->kafka.create ? ", or it is made when it is needed first" : "");
+        if (doctor->asked->kafka.create)
+            say(doctor, NOTE, "kafka", "%s", text);
+        else
+            complain(doctor, "kafka", CM_EINPUT, text);
+    } else if (now->leaderless > 0) {
+        snprintf(text, sizeof text,
+                 "topic %s: %d of its %d partitions have no leader; are all brokers running?", name,
+                 now->leaderless, now->partitions);
+        complain(doctor, "kafka", CM_EAWAY, text);
+    } else {
+        say(doctor, before->found ? RIGHT : FIXED, "kafka", "topic %s has %d partition%s, %d cop%s",
+            name, now->partitions, now->partitions == 1 ? "" : "s", now->replication,
+            now->replication == 1 ? "y" : "ies");
+    }
+}
+
+static void check_kafka(doctor_t *doctor)
+{
+    cm_kafka_settings_t settings = cm_kafka_settings_of(doctor->app, &doctor->asked->kafka);
+    cm_kafka_facts_t before, now;
+    cm_err_t err;
+
+    settings.create = false;
+    int rc = cm_kafka_look(&settings, &before, &err);
+    if (rc < 0) {
+        complain(doctor, "kafka", rc, err.text);
+        return;
+    }
+    say(doctor, RIGHT, "kafka", "%s answers: %d broker%s; librdkafka here is %s", settings.brokers,
+        before.brokers, before.brokers == 1 ? "" : "s", before.library);
+    now = before;
+    settings.create = doctor->asked->fix;
+    if (settings.create && (!before.topic.found || !before.dead.found))
+        rc = cm_kafka_look(&settings, &now, &err);
+    if (rc < 0) {
+        complain(doctor, "kafka", rc, err.text);
+        return;
+    }
+    check_topic(doctor, settings.topic, &before.topic, &now.topic);
+    check_topic(doctor, settings.dead_topic, &before.dead, &now.dead);
+}
+
+/* ---- Cassandra ---- */
+
+static void say_cluster(doctor_t *doctor, const cm_cassandra_settings_t *settings,
+                        const cm_cassandra_facts_t *facts)
+{
+    say(doctor, RIGHT, "cassandra",
+        "%s answers: version %s, cluster %s, %d node%s in %d data centre%s, protocol v%d, %s",
+        settings->hosts, facts->version, facts->cluster, facts->nodes, facts->nodes == 1 ? "" : "s",
+        facts->dc_count, facts->dc_count == 1 ? "" : "s", facts->protocol,
+        !settings->tls.enabled       ? "without TLS"
+        : settings->tls.insecure     ? "TLS that trusts anybody"
+        : settings->username != NULL ? "TLS and a password"
+                                     : "TLS");
+}
+
+static void check_data_centre(doctor_t *doctor, const cm_cassandra_settings_t *settings,
+                              const cm_cassandra_facts_t *facts)
+{
+    char text[CM_ERR_TEXT];
+    cm_buf_t names = CM_BUF_INIT;
+    bool found = settings->local_dc == NULL;
+
+    for (int i = 0; i < facts->dc_count; i++) {
+        found |= settings->local_dc != NULL && strcmp(facts->dcs[i].name, settings->local_dc) == 0;
+        cm_buf_printf(&names, "%s%s", i > 0 ? ", " : "", facts->dcs[i].name);
+    }
+    if (!found) {
+        snprintf(text, sizeof text,
+                 "there is no data centre %s, which cassandra.local_dc names; there is %s",
+                 settings->local_dc, names.data != NULL ? names.data : "none");
+        complain(doctor, "cassandra", CM_EUSAGE, text);
+    }
+    cm_buf_free(&names);
+}
+
+/* Looks, and with --fix makes what is missing and looks again. */
+static int examine(doctor_t *doctor, const cm_cassandra_settings_t *settings, cm_cql_t *session,
+                   cm_err_t *err)
+{
+    cm_cassandra_facts_t before, now;
+
+    int rc = cm_cassandra_look(settings, session, &before, err);
+    if (rc < 0)
+        return rc;
+    say_cluster(doctor, settings, &before);
+    check_data_centre(doctor, settings, &before);
+    now = before;
+    if (doctor->asked->fix && before.state != CM_CASSANDRA_READY) {
+        rc = cm_cassandra_create(settings, session, &before, err);
+        if (rc == 0)
+            rc = cm_cassandra_look(settings, session, &now, err);
+    }
+    if (rc == 0)
+        rc = cm_cassandra_complain(settings, &now, err);
+    if (rc < 0)
+        return rc;
+    say(doctor, before.state == CM_CASSANDRA_READY ? RIGHT : FIXED, "cassandra",
+        "table %s.%s is the contract's; its keyspace has %s", settings->keyspace, settings->table,
+        now.replication);
+    return 0;
+}
+
+static void check_cassandra(doctor_t *doctor)
+{
+    cm_cassandra_settings_t settings =
+        cm_cassandra_settings_of(doctor->app, &doctor->asked->cassandra);
+    cm_cql_t *session = NULL;
+    cm_err_t err;
+
+    settings.log = NULL; /* what is wrong is said once */
+    int rc = cm_cassandra_connect(&settings, &session, &err);
+    if (rc == 0)
+        rc = examine(doctor, &settings, session, &err);
+    if (rc == CM_EINPUT && settings.create)
+        say(doctor, NOTE, "cassandra", "%s", err.text);
+    else if (rc < 0)
+        complain(doctor, "cassandra", rc, err.text);
+    cm_cql_close(session);
+}
+
+/* ---- all of it ---- */
+
+static bool given(const cm_app_t *app, size_t offset)
+{
+    return cm_options_given(options, app->values, offset);
+}
+
+static int run(cm_app_t *app, const void *asked, int argc, char **argv)
+{
+    doctor_t doctor = {.app = app, .asked = asked};
+
+    (void)argc;
+    (void)argv;
+    check_configuration(&doctor);
+    check_data(&doctor);
+    if (doctor.asked->sink == CM_SINK_KAFKA ||
+        given(app, offsetof(doctor_options_t, kafka.brokers)))
+        check_kafka(&doctor);
+    if (doctor.asked->store == CM_STORE_CASSANDRA ||
+        given(app, offsetof(doctor_options_t, cassandra.hosts)))
+        check_cassandra(&doctor);
+    if (app->global.json)
+        fprintf(app->out, "{\"checks\":[%s],\"wrong\":%d}\n", doctor.json.data, doctor.wrong);
+    cm_buf_free(&doctor.json);
+    if (doctor.wrong > 0)
+        return cm_fail(&app->err, doctor.code,
+                       "%d of %d checks found something wrong; the lines above say what to do",
+                       doctor.wrong, doctor.checks);
+    return 0;
+}
+
+const cm_command_t cm_command_doctor = {
+    .name = "doctor",
+    .arguments = "",
+    .summary = "check the configuration and every engine it names",
+    .details =
+        "Looks at the configuration, the data directory, and at Kafka and Cassandra where the "
+        "configuration (sink: kafka, store: cassandra), the environment or an option names them: "
+        "whether they answer, let us in, and have the topics and the table of the contract. Each "
+        "line says what is right, or what to do. Passwords are never shown.\n"
+        "The exit status is 0 when nothing is wrong, else that of the first thing that is: 2 for "
+        "credentials, TLS and settings, 3 for what is missing, 12 for servers that do not answer.\n"
+        " clickmill doctor --config clickmill.cluster.yaml --fix",
+    .options = options,
+    .options_size = sizeof(doctor_options_t),
+    .run = run,
+};

@@ -1,0 +1,243 @@
+/* clickmill ingest: topic -> store. */
+#include "cmd/ingest.h"
+
+#include "cmd/commands.h"
+#include "sink/divert.h"
+#include "store/embedded.h"
+
+#include <stdlib.h>
+
+static const cm_option_t options[] = {
+    CM_STORE_ROW(cm_ingest_options_t, store),
+    {.name = "count",
+     .type = CM_OPT_INT,
+     .offset = offsetof(cm_ingest_options_t, count),
+     .arg = "N",
+     .min = 0,
+     .max = 1e15,
+     .help = "messages at most; 0, the default: without end"},
+    {.name = "until-end",
+     .type = CM_OPT_FLAG,
+     .offset = offsetof(cm_ingest_options_t, until_end),
+     .help = "end where the topic ended when this began, instead of waiting for more"},
+    {.name = "resume",
+     .type = CM_OPT_CHOICE,
+     .offset = offsetof(cm_ingest_options_t, resume),
+     .arg = "FROM",
+     .def = "store",
+     .choices = "store|group",
+     .key = "ingest.resume",
+     .help = "embedded store: go on where it stands, whatever the group has committed, or at the "
+             "later of the two, for several data directories that share a topic"},
+    {.name = "dead-to",
+     .type = CM_OPT_CHOICE,
+     .offset = offsetof(cm_ingest_options_t, dead_to),
+     .arg = "PLACE",
+     .def = "topic",
+     .choices = "topic|store",
+     .key = "ingest.dead_to",
+     .help = "where dead letters go: their topic, or the embedded store"},
+    CM_KAFKA_ROWS(cm_ingest_options_t, kafka),
+    CM_CASSANDRA_ROWS(cm_ingest_options_t, cassandra),
+    {.name = NULL},
+};
+
+enum {
+    COMMIT_MS = 1000,
+    AWAY_MS = 1000, /* before the first new try to reach a server; then doubled up to: */
+    AWAY_MOST_MS = 30000,
+    GIVE_UP_MS = 5000, /* a server that is away keeps us no longer when we shall stop */
+};
+
+/* ---- what source and sinks ask meanwhile ---- */
+
+static int store_position(void *context, const char *name, int64_t *position, cm_err_t *err)
+{
+    cm_ingest_t *self = context;
+    return cm_embedded_position(self->store, name, position, err);
+}
+
+static int drain(void *context, cm_err_t *err)
+{
+    cm_ingest_t *self = context;
+    return cm_pipeline_commit(&self->pipeline, err);
+}
+
+/* A server is slow or away: the consumer stays in its group, and whoever looks sees why. */
+static int wait_for_server(cm_ingest_t *self, const char *what, const char *reason)
+{
+    int64_t now = cm_clock_ticks_ns();
+
+    if (self->source != NULL)
+        cm_kafka_source_keep_alive(self->source);
+    self->waiting_for = reason != NULL ? what : NULL;
+    self->waiting_reason = reason;
+    cm_ingest_show_status(self);
+    if (!atomic_load(self->app->stop)) {
+        self->stop_ns = 0;
+        return 0;
+    }
+    if (self->stop_ns == 0)
+        self->stop_ns = now;
+    return now - self->stop_ns > GIVE_UP_MS * INT64_C(1000000) ? CM_ESTOP : 0;
+}
+
+static int wait_for_dead(void *context, uint64_t retries, const char *reason)
+{
+    (void)retries;
+    return wait_for_server(context, "Kafka", reason);
+}
+
+static int wait_for_store(void *context, uint64_t retries, const char *reason)
+{
+    (void)retries;
+    return wait_for_server(context, "Cassandra", reason);
+}
+
+/* ---- opening ---- */
+
+static int open_embedded(cm_ingest_t *self)
+{
+    cm_app_t *app = self->app;
+    uint8_t secret[32];
+
+    int rc = cm_embedded_open(app->global.data_dir, app->clock, &self->store, &app->err);
+    /* Made now, for an import into Kafka beside us that shall find it. */
+    return rc == 0 ? cm_embedded_secret(self->store, secret, &app->err) : rc;
+}
+
+static int open_store(cm_ingest_t *self)
+{
+    const cm_cassandra_options_t cassandra = {.settings = &self->cassandra,
+                                              .waiter = &self->store_waiter};
+
+    if (self->options->store == CM_STORE_EMBEDDED)
+        return open_embedded(self);
+    return cm_cassandra_open(&cassandra, &self->store, &self->app->err);
+}
+
+/* Source and dead letters, with the store between: all that needs Kafka. */
+static int open_kafka(cm_ingest_t *self)
+{
+    const cm_ingest_options_t *asked = self->options;
+    const bool embedded = asked->store == CM_STORE_EMBEDDED;
+    const cm_kafka_sink_options_t dead = {.settings = &self->settings,
+                                          .dead_only = true,
+                                          .patient = true,
+                                          .waiter = &self->dead_waiter,
+                                          .clock = self->app->clock};
+    const cm_kafka_source_options_t source = {
+        .settings = &self->settings,
+        .owner = {self, embedded ? store_position : NULL, drain},
+        .or_group = asked->resume == CM_RESUME_GROUP,
+        .until_end = asked->until_end,
+        .count = asked->count};
+    int rc = 0;
+
+    if (asked->dead_to == CM_DEAD_TO_TOPIC && self->dead == NULL)
+        rc = cm_kafka_sink_open(&dead, &self->dead, &self->app->err);
+    if (rc == 0)
+        rc = cm_kafka_source_open(&source, &self->source, &self->app->err);
+    return rc;
+}
+
+/* A server that is away at the start is waited for like one that goes away later. */
+static int reach(cm_ingest_t *self, int (*open)(cm_ingest_t *self))
+{
+    int64_t wait = AWAY_MS;
+    int rc;
+
+    while ((rc = open(self)) == CM_EAWAY && !atomic_load(self->app->stop)) {
+        fprintf(self->app->messages, "%s; trying again\n", self->app->err.text);
+        self->retries++;
+        cm_sleep_ms(wait);
+        wait = wait * 2 < AWAY_MOST_MS ? wait * 2 : AWAY_MOST_MS;
+    }
+    return rc == CM_EAWAY && atomic_load(self->app->stop) ? CM_ESTOP : rc;
+}
+
+static int open_all(cm_ingest_t *self)
+{
+    int rc = reach(self, open_store);
+    if (rc == 0)
+        rc = reach(self, open_kafka);
+    if (rc < 0)
+        return rc;
+    if (self->dead != NULL)
+        self->divert = cm_divert_open(&self->store->sink, self->dead);
+    cm_pipeline_start(&self->pipeline, self->app, self->source,
+                      self->divert != NULL ? self->divert : &self->store->sink);
+    self->pipeline.commit_ms = COMMIT_MS;
+    return 0;
+}
+
+static void close_all(cm_ingest_t *self)
+{
+    cm_source_close(self->source);
+    cm_sink_close(self->divert);
+    cm_sink_close(self->dead);
+    if (self->store != NULL)
+        cm_sink_close(&self->store->sink);
+    cm_pipeline_free(&self->pipeline);
+}
+
+/* ---- running ---- */
+
+static int loop(cm_ingest_t *self)
+{
+    cm_err_t *err = &self->app->err;
+    int rc = 1;
+
+    while (rc > 0 && !atomic_load(self->app->stop)) {
+        rc = cm_pipeline_step(&self->pipeline, err);
+        self->waiting_for = cm_kafka_source_trouble(self->source) != NULL ? "Kafka" : NULL;
+        self->waiting_reason = cm_kafka_source_trouble(self->source);
+        cm_ingest_show_status(self);
+    }
+    return rc < 0 ? rc : cm_pipeline_commit(&self->pipeline, err);
+}
+
+static int run(cm_app_t *app, const void *given, int argc, char **argv)
+{
+    cm_ingest_t self = {.app = app, .options = given};
+
+    (void)argc;
+    (void)argv;
+    if (self.options->dead_to == CM_DEAD_TO_STORE && self.options->store != CM_STORE_EMBEDDED)
+        return cm_fail(&app->err, CM_EUSAGE, "--dead-to store wants --store embedded");
+    self.settings = cm_kafka_settings_of(app, &self.options->kafka);
+    self.cassandra = cm_cassandra_settings_of(app, &self.options->cassandra);
+    self.dead_waiter = (cm_waiter_t){wait_for_dead, &self};
+    self.store_waiter = (cm_waiter_t){wait_for_store, &self};
+    int rc = open_all(&self);
+    if (rc == 0) {
+        cm_ingest_start_status(&self);
+        rc = loop(&self);
+        cm_ingest_print_account(&self);
+    }
+    close_all(&self);
+    return rc;
+}
+
+const cm_command_t cm_command_ingest = {
+    .name = "ingest",
+    .arguments = "",
+    .summary = "read events from Kafka's topic into the store",
+    .details =
+        "Several ingests with one --group share the topic's partitions. An offset is committed "
+        "only "
+        "when every event up to it is stored, or in the dead letters: nothing is lost when a "
+        "process, a broker or the store dies. The embedded store keeps the offsets in the "
+        "transactions of its events, so that each message counts exactly once.\n"
+        "A message that breaks a rule goes to the topic of the dead letters, its bytes and key "
+        "unchanged, with the headers reason, origin and time.\n"
+        "A broker or a store that is away is waited for. Ctrl-C or SIGTERM stores what is in hand, "
+        "commits and prints the account.\n"
+        " clickmill ingest --brokers kafka1:9092,kafka2:9092 --until-end\n"
+        " clickmill ingest --store cassandra --cassandra-hosts cassandra1,cassandra2\n"
+        " clickmill ingest --kafka-property security.protocol=sasl_ssl "
+        "--kafka-property 'sasl.password=${KAFKA_PASSWORD}'",
+    .options = options,
+    .options_size = sizeof(cm_ingest_options_t),
+    .run = run,
+};

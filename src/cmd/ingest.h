@@ -1,0 +1,52 @@
+/* What `ingest` is made of: the loop in ingest.c, what it shows in ingest_status.c. */
+#ifndef CM_CMD_INGEST_H
+#define CM_CMD_INGEST_H
+
+#include "cmd/cassandra.h"
+#include "cmd/kafka.h"
+#include "cmd/pipeline.h"
+#include "source/kafka.h"
+#include "store/store.h"
+
+enum { CM_RESUME_STORE, CM_RESUME_GROUP };
+enum { CM_DEAD_TO_TOPIC, CM_DEAD_TO_STORE };
+
+typedef struct cm_ingest_options {
+    int store; /* cm_store_choice_t */
+    int64_t count;
+    bool until_end;
+    int resume, dead_to;
+    cm_kafka_options_t kafka;
+    cm_cassandra_given_t cassandra;
+} cm_ingest_options_t;
+
+typedef struct cm_ingest {
+    cm_app_t *app;
+    const cm_ingest_options_t *options;
+    cm_kafka_settings_t settings;
+    cm_cassandra_settings_t cassandra;
+    cm_waiter_t dead_waiter, store_waiter;
+    cm_store_t *store;
+    cm_sink_t *dead;   /* topic of the dead letters; NULL: they go into the store */
+    cm_sink_t *divert; /* parts the two; NULL where there is nothing to part */
+    cm_source_t *source;
+    cm_pipeline_t pipeline;
+    uint64_t retries;                         /* to reach a server in the beginning */
+    const char *waiting_for, *waiting_reason; /* a server that is away; NULL: none */
+    int64_t stop_ns;                          /* when a waiter first saw that we shall stop */
+    /* of the status line */
+    int64_t started_ns, shown_ns;
+    uint64_t shown_read;
+} cm_ingest_t;
+
+/* Begins the status: from now on rates are counted. */
+void cm_ingest_start_status(cm_ingest_t *self);
+
+/* Shows rate, lag, retries and dead letters when it is time to: a line that is written over on a
+ * terminal, a line now and then elsewhere. */
+void cm_ingest_show_status(cm_ingest_t *self);
+
+/* The account of the run. */
+void cm_ingest_print_account(cm_ingest_t *self);
+
+#endif

@@ -1,0 +1,77 @@
+#include "cmd/kafka.h"
+
+#include "base/progress.h"
+#include "cmd/pipeline.h"
+
+cm_kafka_settings_t cm_kafka_settings_of(const cm_app_t *app, const cm_kafka_options_t *options)
+{
+    return (cm_kafka_settings_t){.brokers = options->brokers,
+                                 .properties = &options->properties,
+                                 .topic = options->topic,
+                                 .dead_topic = options->dead_topic,
+                                 .group = options->group,
+                                 .timeout_ms = options->timeout,
+                                 .create = options->create,
+                                 .partitions = (int)options->partitions,
+                                 .replication = (int)options->replication,
+                                 .log = &app->log,
+                                 .stop = app->stop};
+}
+
+static void add_json(cm_buf_t *buf, const cm_kafka_report_t *report)
+{
+    cm_buf_printf(buf,
+                  "\"kafka\":{\"acknowledged\":%llu,\"failed\":%llu,\"waiting\":%llu,\"dead\":%llu,"
+                  "\"reason\":",
+                  (unsigned long long)report->acknowledged, (unsigned long long)report->failed,
+                  (unsigned long long)report->waiting, (unsigned long long)report->dead);
+    if (report->reason[0] != '\0')
+        cm_buf_add_json(buf, cm_str(report->reason));
+    else
+        cm_buf_add_text(buf, "null");
+    cm_buf_add_char(buf, '}');
+}
+
+static void print_report(cm_app_t *app, const cm_kafka_report_t *report)
+{
+    cm_buf_t line = CM_BUF_INIT;
+
+    cm_buf_add_text(&line, "Kafka has acknowledged ");
+    cm_buf_add_grouped(&line, (int64_t)report->acknowledged);
+    cm_buf_add_text(&line, " events");
+    if (report->dead > 0) {
+        cm_buf_add_text(&line, " and ");
+        cm_buf_add_grouped(&line, (int64_t)report->dead);
+        cm_buf_add_text(&line, " dead letters");
+    }
+    if (report->failed > 0) {
+        cm_buf_add_text(&line, ", failed ");
+        cm_buf_add_grouped(&line, (int64_t)report->failed);
+        cm_buf_printf(&line, " (%s)", report->reason);
+    }
+    if (report->waiting > 0) {
+        cm_buf_add_text(&line, ", not known of ");
+        cm_buf_add_grouped(&line, (int64_t)report->waiting);
+    }
+    fprintf(app->messages, "%s\n", line.data);
+    cm_buf_free(&line);
+}
+
+void cm_kafka_account_print(cm_app_t *app, const cm_account_t *account, const cm_sink_t *sink)
+{
+    cm_buf_t json = CM_BUF_INIT;
+    cm_kafka_report_t report;
+
+    cm_kafka_sink_report(sink, &report);
+    if (app->global.json) {
+        cm_buf_add_char(&json, '{');
+        cm_account_add_json(&json, account);
+        cm_buf_add_char(&json, ',');
+        add_json(&json, &report);
+        fprintf(app->out, "%s}\n", json.data);
+        cm_buf_free(&json);
+        return;
+    }
+    cm_account_print_as(app, account, app->out, "clickmill dead list --from kafka");
+    print_report(app, &report);
+}

@@ -1,0 +1,205 @@
+#include "cmd/run_cluster.h"
+
+#include "sink/divert.h"
+#include "sink/tee.h"
+#include "source/kafka.h"
+#include "store/embedded.h"
+
+enum { GIVE_UP_MS = 5000 }; /* a server that is away keeps us no longer when we shall stop */
+
+/* ---- waiting for servers ---- */
+
+static int keep_waiting(const cm_cluster_t *cluster, int64_t *stop_ns)
+{
+    int64_t now = cm_clock_ticks_ns();
+
+    if (!atomic_load(cluster->app->stop) && !atomic_load(&cluster->leave))
+        return 0;
+    if (*stop_ns == 0)
+        *stop_ns = now;
+    return now - *stop_ns > GIVE_UP_MS * INT64_C(1000000) ? CM_ESTOP : 0;
+}
+
+/* On the thread that sends. */
+static int wait_to_send(void *context, uint64_t retries, const char *reason)
+{
+    cm_cluster_t *cluster = context;
+
+    (void)retries;
+    (void)reason;
+    return keep_waiting(cluster, &cluster->produce_stop_ns);
+}
+
+static int wait_for_server(cm_cluster_t *cluster, const char *what, const char *reason)
+{
+    if (cluster->topic != NULL)
+        cm_kafka_source_keep_alive(cluster->topic);
+    cluster->waiting_for = reason != NULL ? what : NULL;
+    cluster->waiting_reason = reason;
+    if (cluster->show != NULL)
+        cluster->show(cluster->show_context);
+    cluster->waiting_for = NULL;
+    return keep_waiting(cluster, &cluster->stop_ns);
+}
+
+static int wait_for_store(void *context, uint64_t retries, const char *reason)
+{
+    (void)retries;
+    return wait_for_server(context, "Cassandra", reason);
+}
+
+static int wait_for_dead(void *context, uint64_t retries, const char *reason)
+{
+    (void)retries;
+    return wait_for_server(context, "Kafka", reason);
+}
+
+/* ---- the thread that sends ---- */
+
+static void *send_traffic(void *context)
+{
+    cm_cluster_t *cluster = context;
+
+    cluster->rc = cm_pipeline_run(&cluster->sending, &cluster->err);
+    if (cluster->rc == CM_ESTOP)
+        cluster->rc = 0;
+    atomic_store(&cluster->ended, true);
+    return NULL;
+}
+
+int cm_cluster_check(cm_cluster_t *cluster, cm_err_t *err)
+{
+    if (!atomic_load(&cluster->ended) || cluster->rc >= 0)
+        return 0;
+    *err = cluster->err;
+    return cluster->rc;
+}
+
+static int start_sending(cm_cluster_t *cluster, cm_err_t *err)
+{
+    const cm_kafka_sink_options_t options = {.settings = &cluster->kafka,
+                                             .patient = true,
+                                             .waiter = &cluster->produce_waiter,
+                                             .clock = cluster->app->clock};
+
+    int rc = cm_kafka_sink_open(&options, &cluster->producer, err);
+    if (rc < 0)
+        return rc;
+    cluster->sender = *cluster->app;
+    cluster->sender.stop = &cluster->leave;
+    cm_pipeline_start(&cluster->sending, &cluster->sender, cluster->traffic, cluster->producer);
+    cluster->sending.commit_ms = 0; /* its queue empties by itself */
+    cluster->sending.commit_events = 0;
+    if (pthread_create(&cluster->thread, NULL, send_traffic, cluster) != 0)
+        return cm_fail(err, CM_EINTERNAL, "cannot start a thread");
+    cluster->started = true;
+    return 0;
+}
+
+/* ---- opening ---- */
+
+static int store_position(void *context, const char *name, int64_t *position, cm_err_t *err)
+{
+    cm_cluster_t *cluster = context;
+    return cm_embedded_position(cluster->embedded, name, position, err);
+}
+
+static int drain(void *context, cm_err_t *err)
+{
+    cm_cluster_t *cluster = context;
+    return cm_pipeline_commit(cluster->receiving, err);
+}
+
+/* The embedded store's positions count: they are committed last, when Cassandra has its part. */
+static int open_topic(cm_cluster_t *cluster, cm_err_t *err)
+{
+    const cm_kafka_source_options_t options = {.settings = &cluster->kafka,
+                                               .owner = {cluster, store_position, drain}};
+    const cm_kafka_sink_options_t dead = {.settings = &cluster->kafka,
+                                          .dead_only = true,
+                                          .patient = true,
+                                          .waiter = &cluster->dead_waiter,
+                                          .clock = cluster->app->clock};
+
+    int rc = cm_kafka_sink_open(&dead, &cluster->dead, err);
+    if (rc == 0)
+        rc = cm_kafka_source_open(&options, &cluster->topic, err);
+    return rc;
+}
+
+static int open_remote(cm_cluster_t *cluster, cm_err_t *err)
+{
+    const cm_cassandra_options_t options = {.settings = &cluster->cassandra,
+                                            .waiter = &cluster->store_waiter};
+
+    int rc = cm_cassandra_open(&options, &cluster->remote, err);
+    if (rc == 0)
+        cluster->tee = cm_tee_open(&cluster->remote->sink, &cluster->embedded->sink);
+    return rc;
+}
+
+int cm_cluster_open(cm_cluster_t *cluster, cm_app_t *app, const cm_cluster_options_t *options,
+                    cm_store_t *embedded, cm_pipeline_t *receiving, cm_source_t **traffic,
+                    cm_sink_t **sink, cm_err_t *err)
+{
+    int rc = 0;
+
+    *cluster = (cm_cluster_t){
+        .app = app, .options = options, .embedded = embedded, .receiving = receiving};
+    cluster->kafka = cm_kafka_settings_of(app, &options->kafka);
+    cluster->cassandra = cm_cassandra_settings_of(app, &options->cassandra);
+    cluster->produce_waiter = (cm_waiter_t){wait_to_send, cluster};
+    cluster->dead_waiter = (cm_waiter_t){wait_for_dead, cluster};
+    cluster->store_waiter = (cm_waiter_t){wait_for_store, cluster};
+    *sink = &embedded->sink;
+    if (options->store == CM_STORE_CASSANDRA) {
+        rc = open_remote(cluster, err);
+        *sink = cluster->tee;
+    }
+    if (rc < 0 || options->sink != CM_SINK_KAFKA)
+        return rc;
+    cluster->traffic = *traffic;
+    *traffic = NULL;
+    rc = open_topic(cluster, err);
+    *traffic = cluster->topic; /* who reads from it closes it */
+    if (rc == 0 && cluster->traffic != NULL)
+        rc = start_sending(cluster, err);
+    if (rc < 0)
+        return rc;
+    cluster->divert = cm_divert_open(*sink, cluster->dead);
+    *sink = cluster->divert;
+    return 0;
+}
+
+void cm_cluster_describe(const cm_cluster_t *cluster, cm_buf_t *text)
+{
+    if (cluster->topic != NULL)
+        cm_buf_printf(text, ", through topic %s at %s", cluster->kafka.topic,
+                      cluster->kafka.brokers);
+    if (cluster->remote != NULL)
+        cm_buf_printf(text, ", into table %s.%s of Cassandra at %s", cluster->cassandra.keyspace,
+                      cluster->cassandra.table, cluster->cassandra.hosts);
+}
+
+/* ---- the end ---- */
+
+void cm_cluster_stop(cm_cluster_t *cluster)
+{
+    atomic_store(&cluster->leave, true);
+    if (cluster->started)
+        pthread_join(cluster->thread, NULL);
+    cluster->started = false;
+}
+
+void cm_cluster_close(cm_cluster_t *cluster)
+{
+    cm_cluster_stop(cluster);
+    cm_pipeline_free(&cluster->sending);
+    cm_source_close(cluster->traffic);
+    cm_sink_close(cluster->divert);
+    cm_sink_close(cluster->tee);
+    cm_sink_close(cluster->producer);
+    cm_sink_close(cluster->dead);
+    if (cluster->remote != NULL)
+        cm_sink_close(&cluster->remote->sink);
+}

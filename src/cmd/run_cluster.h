@@ -1,0 +1,69 @@
+/* The part of `run` that is elsewhere: traffic that takes its way through Kafka's topic, and a
+ * store on Cassandra beside the embedded one.
+ *
+ * With Kafka a thread of its own sends the traffic to the topic, and what the run takes in comes
+ * from there. With Cassandra each batch goes there and into the embedded store, which the answers
+ * follow from; offsets count when both have it. Otherwise used by the run's thread alone. */
+#ifndef CM_CMD_RUN_CLUSTER_H
+#define CM_CMD_RUN_CLUSTER_H
+
+#include "cmd/cassandra.h"
+#include "cmd/kafka.h"
+#include "cmd/pipeline.h"
+
+#include <pthread.h>
+
+typedef struct cm_cluster_options {
+    int sink;  /* cm_sink_choice_t */
+    int store; /* cm_store_choice_t */
+    cm_kafka_options_t kafka;
+    cm_cassandra_given_t cassandra;
+} cm_cluster_options_t;
+
+/* Must not move while it is open. */
+typedef struct cm_cluster {
+    cm_app_t *app;
+    const cm_cluster_options_t *options;
+    cm_kafka_settings_t kafka;
+    cm_cassandra_settings_t cassandra;
+    cm_waiter_t produce_waiter, dead_waiter, store_waiter;
+    cm_store_t *embedded, *remote;
+    cm_source_t *traffic, *topic; /* NULL: none */
+    cm_sink_t *producer, *dead, *tee, *divert;
+    cm_pipeline_t *receiving;
+    /* of the thread that sends */
+    pthread_t thread;
+    bool started;
+    cm_app_t sender; /* as the run's app, but told to stop on its own: */
+    atomic_bool leave;
+    cm_pipeline_t sending;
+    atomic_bool ended; /* it is about to; then these are its result: */
+    int rc;
+    cm_err_t err;
+    /* Waiters' own: when they first saw that we shall stop. */
+    int64_t stop_ns, produce_stop_ns;
+    const char *waiting_for, *waiting_reason; /* a server that is away; NULL: none */
+    void (*show)(void *context);              /* called while the run waits; may be NULL */
+    void *show_context;
+} cm_cluster_t;
+
+/* Opens what the options ask for. `traffic` (NULL: none) comes in as what is made, and goes out as
+ * what the run shall read from: Kafka's topic, where that is its way. `sink` is where it shall put.
+ * `receiving` is the run's loop, which is made later. */
+int cm_cluster_open(cm_cluster_t *cluster, cm_app_t *app, const cm_cluster_options_t *options,
+                    cm_store_t *embedded, cm_pipeline_t *receiving, cm_source_t **traffic,
+                    cm_sink_t **sink, cm_err_t *err);
+
+/* The failure of the thread that sends the traffic, as soon as there is one. */
+int cm_cluster_check(cm_cluster_t *cluster, cm_err_t *err);
+
+/* A sentence of where events go, for the run's first line: ", through ... and into ...". */
+void cm_cluster_describe(const cm_cluster_t *cluster, cm_buf_t *text);
+
+/* Lets the thread send what it has, and waits for its end. */
+void cm_cluster_stop(cm_cluster_t *cluster);
+
+/* Closes everything but what the run reads from. */
+void cm_cluster_close(cm_cluster_t *cluster);
+
+#endif

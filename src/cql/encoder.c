@@ -1,0 +1,148 @@
+#include "cql/crc.h"
+#include "cql/frame.h"
+#include "cql/wire.h"
+
+#include <lz4.h>
+
+enum {
+    COMPRESS_FROM = 128, /* shorter bodies gain nothing */
+    MOVE_FROM = 64 * 1024,
+};
+
+/* Sent bytes are dropped when all are, or when they are the larger half of many. */
+static void drop_sent(cm_cql_encoder_t *e)
+{
+    size_t left = e->out.len - e->at;
+
+    if (left > 0 && (e->at < MOVE_FROM || e->at < left))
+        return;
+    if (left > 0)
+        memmove(e->out.data, e->out.data + e->at, left);
+    e->out.len = left;
+    e->at = 0;
+}
+
+cm_buf_t *cm_cql_encoder_begin(cm_cql_encoder_t *e, int stream, int opcode)
+{
+    cm_buf_t *buf = e->segments ? &e->plain : &e->out;
+
+    if (buf == &e->out)
+        drop_sent(e);
+    e->begun = buf->len;
+    cm_buf_reserve(buf, CM_CQL_HEADER);
+    char *head = buf->data + buf->len;
+    head[0] = (char)(e->version | (e->response ? 0x80 : 0));
+    head[1] = 0;
+    head[2] = (char)(stream >> 8);
+    head[3] = (char)stream;
+    head[4] = (char)opcode;
+    buf->len += CM_CQL_HEADER;
+    return buf;
+}
+
+static void store_big(char *at, uint32_t value)
+{
+    value = __builtin_bswap32(value);
+    memcpy(at, &value, 4);
+}
+
+/* v4 section 5: length before, then the LZ4 block; left as it is when that is not shorter. */
+static void compress_body(cm_cql_encoder_t *e)
+{
+    char *head = e->out.data + e->begun;
+    size_t len = e->out.len - e->begun - CM_CQL_HEADER;
+
+    if (len < COMPRESS_FROM || len > LZ4_MAX_INPUT_SIZE)
+        return;
+    int bound = LZ4_compressBound((int)len);
+    cm_buf_clear(&e->scratch);
+    cm_buf_reserve(&e->scratch, (size_t)bound);
+    int packed = LZ4_compress_default(head + CM_CQL_HEADER, e->scratch.data, (int)len, bound);
+    if (packed <= 0 || (size_t)packed + 4 >= len)
+        return;
+    store_big(head + CM_CQL_HEADER, (uint32_t)len);
+    memcpy(head + CM_CQL_HEADER + 4, e->scratch.data, (size_t)packed);
+    head[1] |= CM_CQL_FLAG_COMPRESSED;
+    e->out.len = e->begun + CM_CQL_HEADER + 4 + (size_t)packed;
+}
+
+void cm_cql_encoder_end(cm_cql_encoder_t *e)
+{
+    cm_buf_t *buf = e->segments ? &e->plain : &e->out;
+
+    if (!e->segments && e->lz4)
+        compress_body(e);
+    store_big(buf->data + e->begun + 5, (uint32_t)(buf->len - e->begun - CM_CQL_HEADER));
+}
+
+static void add_little(cm_buf_t *buf, uint64_t value, int len)
+{
+    for (int i = 0; i < len; i++)
+        cm_buf_add_char(buf, (char)(value >> (8 * i)));
+}
+
+/* v5 2.1 and 2.2, see the decoder. */
+static void add_segment(cm_cql_encoder_t *e, const char *data, size_t len, bool whole)
+{
+    uint64_t bits = len, plain_len = 0;
+    const char *payload = data;
+    size_t payload_len = len;
+
+    if (e->lz4) {
+        int bound = LZ4_compressBound((int)len);
+        cm_buf_clear(&e->scratch);
+        cm_buf_reserve(&e->scratch, (size_t)bound);
+        int packed = LZ4_compress_default(data, e->scratch.data, (int)len, bound);
+        if (packed > 0 && (size_t)packed < len) {
+            payload = e->scratch.data;
+            payload_len = (size_t)packed;
+            plain_len = len;
+        }
+        bits = payload_len | plain_len << 17;
+    }
+    const int fields = e->lz4 ? 5 : 3;
+    bits |= (uint64_t)whole << (e->lz4 ? 34 : 17);
+    cm_buf_reserve(&e->out, payload_len + 12);
+    add_little(&e->out, bits, fields);
+    add_little(&e->out, cm_cql_crc24(bits, fields), 3);
+    cm_buf_add(&e->out, payload, payload_len);
+    add_little(&e->out, cm_cql_crc32(payload, payload_len), 4);
+}
+
+void cm_cql_encoder_pack(cm_cql_encoder_t *e)
+{
+    const char *at = e->plain.data, *end = at + e->plain.len;
+
+    if (e->plain.len == 0)
+        return;
+    drop_sent(e);
+    while (at < end) {
+        size_t len = 0;
+        while (at + len < end) { /* as many whole messages as fit */
+            size_t one = CM_CQL_HEADER + (uint32_t)cm_cql_load_i32(at + len + 5);
+            if (len > 0 && len + one > CM_CQL_SEGMENT_MAX)
+                break;
+            len += one;
+        }
+        if (len <= CM_CQL_SEGMENT_MAX) {
+            add_segment(e, at, len, true);
+            at += len;
+            continue;
+        }
+        for (const char *stop = at + len; at < stop;) {
+            size_t part = (size_t)(stop - at);
+            part = part < CM_CQL_SEGMENT_MAX ? part : CM_CQL_SEGMENT_MAX;
+            add_segment(e, at, part, false);
+            at += part;
+        }
+    }
+    cm_buf_clear(&e->plain);
+}
+
+void cm_cql_encoder_free(cm_cql_encoder_t *e)
+{
+    cm_buf_free(&e->out);
+    cm_buf_free(&e->plain);
+    cm_buf_free(&e->scratch);
+    e->at = 0;
+}

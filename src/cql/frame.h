@@ -1,0 +1,104 @@
+/* Frames: cutting the byte stream of a connection into messages, and messages into a byte stream.
+ *
+ * Protocol v4 (section 2) sends each message behind a header of 9 bytes, its body compressed or
+ * not. From v5 on (section 2) the same messages, never compressed themselves, are packed into
+ * frames with checksums and compression of their own, here called segments: several small messages
+ * in one, or a large one in several. Segments begin after the answer to STARTUP (v5 2.3.1).
+ *
+ * Both structs own their buffers and belong to one connection. A decoded message borrows the
+ * decoder's memory until the next call on it. */
+#ifndef CM_CQL_FRAME_H
+#define CM_CQL_FRAME_H
+
+#include "base/err.h"
+#include "base/str.h"
+
+enum {
+    CM_CQL_HEADER = 9,
+    CM_CQL_SEGMENT_MAX = 128 * 1024 - 1, /* payload: 17 bits of length */
+};
+
+enum cm_cql_flag {
+    CM_CQL_FLAG_COMPRESSED = 0x01,
+    CM_CQL_FLAG_TRACING = 0x02,
+    CM_CQL_FLAG_PAYLOAD = 0x04,
+    CM_CQL_FLAG_WARNING = 0x08,
+};
+
+enum cm_cql_opcode {
+    CM_CQL_OP_ERROR = 0x00,
+    CM_CQL_OP_STARTUP = 0x01,
+    CM_CQL_OP_READY = 0x02,
+    CM_CQL_OP_AUTHENTICATE = 0x03,
+    CM_CQL_OP_OPTIONS = 0x05,
+    CM_CQL_OP_SUPPORTED = 0x06,
+    CM_CQL_OP_QUERY = 0x07,
+    CM_CQL_OP_RESULT = 0x08,
+    CM_CQL_OP_PREPARE = 0x09,
+    CM_CQL_OP_EXECUTE = 0x0A,
+    CM_CQL_OP_REGISTER = 0x0B,
+    CM_CQL_OP_EVENT = 0x0C,
+    CM_CQL_OP_BATCH = 0x0D,
+    CM_CQL_OP_AUTH_CHALLENGE = 0x0E,
+    CM_CQL_OP_AUTH_RESPONSE = 0x0F,
+    CM_CQL_OP_AUTH_SUCCESS = 0x10,
+};
+
+typedef struct cm_cql_frame {
+    int version; /* without the bit of direction */
+    bool response;
+    int flags, stream, opcode;
+    cm_str_t body;
+} cm_cql_frame_t;
+
+typedef struct cm_cql_decoder {
+    cm_buf_t in; /* bytes as they came; before `at` they are done with */
+    size_t at;
+    bool segments;    /* v5 after the handshake */
+    bool lz4;         /* agreed on in STARTUP */
+    size_t max_frame; /* a message's body at most */
+    cm_buf_t plain;   /* a decompressed body or payload */
+    cm_buf_t parts;   /* a message that comes in several segments */
+    bool parts_used;  /* `parts` was handed out */
+    cm_str_t payload; /* what is left of a segment with several messages */
+} cm_cql_decoder_t;
+
+/* Room for at least `want` more bytes; cm_cql_decoder_took() says how many were put there. */
+char *cm_cql_decoder_room(cm_cql_decoder_t *d, size_t want);
+void cm_cql_decoder_took(cm_cql_decoder_t *d, size_t len);
+
+/* The next message. Returns 1, or 0 when more bytes are needed, or CM_ECORRUPT with what is wrong:
+ * then the stream has no continuation. */
+int cm_cql_decoder_next(cm_cql_decoder_t *d, cm_cql_frame_t *frame, cm_err_t *err);
+
+void cm_cql_decoder_free(cm_cql_decoder_t *d);
+
+typedef struct cm_cql_encoder {
+    int version;
+    bool segments, lz4;
+    bool response; /* of a server: for tests */
+    cm_buf_t out;  /* bytes to send; before `at` they are sent */
+    size_t at;
+    cm_buf_t plain; /* messages that wait to be packed into segments */
+    cm_buf_t scratch;
+    size_t begun; /* where the open message begins in its buffer */
+} cm_cql_encoder_t;
+
+/* Begins a message; its body is to be appended to the returned buffer. */
+cm_buf_t *cm_cql_encoder_begin(cm_cql_encoder_t *e, int stream, int opcode);
+
+/* Ends the message, compresses it where that is agreed on. */
+void cm_cql_encoder_end(cm_cql_encoder_t *e);
+
+/* Moves what was written so far into `out`. */
+void cm_cql_encoder_pack(cm_cql_encoder_t *e);
+
+/* Bytes that are written and not sent, packed or not. */
+static inline size_t cm_cql_encoder_pending(const cm_cql_encoder_t *e)
+{
+    return e->out.len - e->at + e->plain.len;
+}
+
+void cm_cql_encoder_free(cm_cql_encoder_t *e);
+
+#endif

@@ -1,0 +1,143 @@
+/* The user's requests, and those that wait for their answers. */
+#include "cql/session.h"
+
+#include <stdlib.h>
+
+enum { AGREEMENT_MS = 10000, AGREEMENT_POLL_MS = 200 };
+
+int cm_cql_query(cm_cql_t *s, cm_str_t text, const cm_cql_value_t *values, int count,
+                 const cm_cql_request_t *request, cm_cql_done_t done, void *context, cm_err_t *err)
+{
+    int rc = cm_cql_admit(s, err);
+
+    if (rc < 0)
+        return rc;
+    cm_cql_call_t *call = cm_cql_call_new(s, CM_CQL_OP_QUERY, request);
+    cm_buf_add_str(&call->body, text);
+    call->values_at = call->body.len;
+    if (count > 0)
+        cm_cql_add_values(&call->body, values, count);
+    call->done = done;
+    call->context = context;
+    s->in_flight++;
+    cm_cql_call_submit(call);
+    return 0;
+}
+
+int cm_cql_execute(cm_cql_t *s, cm_cql_prepared_t *prepared, const cm_cql_value_t *values,
+                   int count, const cm_cql_request_t *request, cm_cql_done_t done, void *context,
+                   cm_err_t *err)
+{
+    int rc = cm_cql_admit(s, err);
+
+    if (rc < 0)
+        return rc;
+    if (!prepared->ready)
+        return cm_fail(err, CM_EUSAGE, "cql: the statement is not prepared yet: %.*s",
+                       cm_utf8_head((cm_str_t){prepared->text.data, prepared->text.len}, 200),
+                       prepared->text.data);
+    if (count != prepared->bound.count)
+        return cm_fail(err, CM_EUSAGE, "cql: %d values for a statement that binds %d: %.*s", count,
+                       prepared->bound.count,
+                       cm_utf8_head((cm_str_t){prepared->text.data, prepared->text.len}, 200),
+                       prepared->text.data);
+    cm_cql_call_t *call = cm_cql_call_new(s, CM_CQL_OP_EXECUTE, request);
+    call->prepared = prepared;
+    call->has_token = cm_cql_values_token(prepared, values, &call->token);
+    if (count > 0)
+        cm_cql_add_values(&call->body, values, count);
+    call->done = done;
+    call->context = context;
+    s->in_flight++;
+    cm_cql_call_submit(call);
+    return 0;
+}
+
+/* ---- those that wait ---- */
+
+typedef struct waiter {
+    cm_cql_done_t done;
+    void *context;
+    bool ended, schema_changed;
+    cm_cql_error_t error;
+} waiter_t;
+
+static void on_done(void *context, const cm_cql_error_t *error, const cm_cql_result_t *result)
+{
+    waiter_t *waiter = context;
+
+    if (error != NULL) {
+        waiter->error = *error;
+        waiter->ended = true;
+        return;
+    }
+    waiter->schema_changed = result->schema_changed;
+    waiter->ended = result->rows == NULL || !result->rows->more;
+    if (waiter->done != NULL)
+        waiter->done(waiter->context, NULL, result);
+}
+
+static void on_page(void *context, const cm_cql_error_t *error, const cm_cql_result_t *result)
+{
+    on_done(context, error, result);
+    ((waiter_t *)context)->ended = true;
+}
+
+static int forbid_in_callback(const cm_cql_t *s, cm_err_t *err)
+{
+    if (s->running)
+        return cm_fail(err, CM_EUSAGE, "cql: a callback must not wait for its session");
+    return 0;
+}
+
+/* Reads the topology until all nodes have the same schema; gives up in silence, as the change
+ * itself has succeeded. A reading that is under way may be older than the change. */
+static int await_agreement(cm_cql_t *s, cm_err_t *err)
+{
+    int64_t deadline = cm_cql_now(s) + AGREEMENT_MS;
+    uint64_t wanted = s->stats.refreshes + 1 + s->refreshing;
+    bool agreed = false;
+
+    cm_cql_refresh_at(s, s->now);
+    while (!agreed && cm_cql_now(s) < deadline && s->state == CM_CQL_READY) {
+        int rc = cm_cql_run(s, AGREEMENT_POLL_MS, err);
+        if (rc < 0)
+            return rc;
+        if (s->stats.refreshes < wanted)
+            continue;
+        agreed = s->schema_agreed;
+        wanted = s->stats.refreshes + 1;
+        cm_cql_refresh_at(s, s->now + AGREEMENT_POLL_MS);
+    }
+    return 0;
+}
+
+int cm_cql_query_wait(cm_cql_t *s, cm_str_t text, const cm_cql_request_t *request,
+                      cm_cql_done_t done, void *context, cm_err_t *err)
+{
+    waiter_t waiter = {.done = done, .context = context};
+    int rc = forbid_in_callback(s, err);
+
+    if (rc == 0)
+        rc = cm_cql_query(s, text, NULL, 0, request,
+                          request != NULL && request->one_page ? on_page : on_done, &waiter, err);
+    if (rc == 0)
+        rc = cm_cql_run_until(s, &waiter.ended, err);
+    if (rc == 0)
+        rc = cm_cql_error_to_err(&waiter.error, err);
+    if (rc == 0 && waiter.schema_changed)
+        rc = await_agreement(s, err);
+    return rc;
+}
+
+int cm_cql_prepare_wait(cm_cql_t *s, cm_str_t text, cm_cql_prepared_t **prepared, cm_err_t *err)
+{
+    waiter_t waiter = {0};
+    int rc = forbid_in_callback(s, err);
+
+    if (rc == 0)
+        rc = cm_cql_prepare(s, text, prepared, on_done, &waiter, err);
+    if (rc == 0)
+        rc = cm_cql_run_until(s, &waiter.ended, err);
+    return rc == 0 ? cm_cql_error_to_err(&waiter.error, err) : rc;
+}

@@ -1,0 +1,141 @@
+/* Routing: which connection a call takes. First a replica of its row in the local data centre, the
+ * primary before the others; then any node there in turn; then, unless that is forbidden, the rest
+ * of the cluster. Among the connections of a node the one with the least in flight. */
+#include "cql/session.h"
+
+enum { KEY_MAX = 1024 };
+
+const cm_cql_keyspace_t *cm_cql_keyspace(const cm_cql_t *s, cm_str_t name)
+{
+    for (const cm_cql_keyspace_t *k = s->keyspaces; k != NULL; k = k->next) {
+        if (cm_str_equal(cm_str(k->name), name))
+            return k;
+    }
+    return NULL;
+}
+
+const cm_cql_keyspace_t *cm_cql_prepared_keyspace(cm_cql_t *s, cm_cql_prepared_t *prepared)
+{
+    if (prepared->generation != s->generation) {
+        prepared->keyspace = cm_cql_keyspace(s, prepared->bound.keyspace);
+        prepared->generation = s->generation;
+    }
+    return prepared->keyspace;
+}
+
+static cm_str_t bytes_of(const cm_cql_value_t *value)
+{
+    return (cm_str_t){value->data != NULL ? value->data : value->fixed, (size_t)value->len};
+}
+
+/* A key of several columns is each part with its length before and a zero behind
+ * (org.apache.cassandra.db.marshal.CompositeType). */
+bool cm_cql_values_token(const cm_cql_prepared_t *prepared, const cm_cql_value_t *values,
+                         int64_t *token)
+{
+    char small[KEY_MAX];
+    size_t len = 0;
+
+    if (prepared->key_count == 0)
+        return false;
+    if (prepared->key_count == 1) {
+        const cm_cql_value_t *value = &values[prepared->keys[0]];
+        if (value->len < 0)
+            return false;
+        *token = cm_cql_token(bytes_of(value).data, (size_t)value->len);
+        return true;
+    }
+    for (int i = 0; i < prepared->key_count; i++) {
+        const cm_cql_value_t *value = &values[prepared->keys[i]];
+        if (value->len < 0 || len + (size_t)value->len + 3 > sizeof small)
+            return false; /* longer keys go to any node */
+        small[len++] = (char)(value->len >> 8);
+        small[len++] = (char)value->len;
+        memcpy(small + len, bytes_of(value).data, (size_t)value->len);
+        len += (size_t)value->len;
+        small[len++] = 0;
+    }
+    *token = cm_cql_token(small, len);
+    return true;
+}
+
+static const int *replicas_of(cm_cql_t *s, cm_cql_prepared_t *prepared, int64_t token, int *count)
+{
+    const cm_cql_keyspace_t *keyspace = cm_cql_prepared_keyspace(s, prepared);
+
+    *count = 0;
+    if (!s->murmur3 || keyspace == NULL || keyspace->replicas.width == 0)
+        return NULL;
+    *count = keyspace->replicas.width;
+    return keyspace->replicas.nodes +
+           cm_cql_ring_find(&s->ring, token) * (size_t)keyspace->replicas.width;
+}
+
+int cm_cql_primary(cm_cql_t *s, cm_cql_prepared_t *prepared, int64_t token)
+{
+    int count, other = -1;
+    const int *replicas = replicas_of(s, prepared, token, &count);
+
+    for (int i = 0; i < count && replicas[i] >= 0; i++) {
+        const cm_cql_node_t *node = s->nodes[replicas[i]];
+        if (node->local && node->ready > 0)
+            return replicas[i];
+        if (other < 0 && node->local)
+            other = replicas[i];
+    }
+    return other;
+}
+
+static cm_cql_conn_t *best_of(const cm_cql_node_t *node)
+{
+    cm_cql_conn_t *best = NULL;
+
+    for (int i = 0; i < node->count; i++) {
+        cm_cql_conn_t *conn = node->conns[i];
+        if (cm_cql_conn_usable(conn) && (best == NULL || conn->in_flight < best->in_flight))
+            best = conn;
+    }
+    return best;
+}
+
+/* A node in turn of those that are local, or not. */
+static cm_cql_conn_t *any_node(cm_cql_t *s, bool local, const cm_cql_node_t *avoid)
+{
+    for (int i = 0; i < s->node_count; i++) {
+        const cm_cql_node_t *node = s->nodes[(s->turn + i) % s->node_count];
+        cm_cql_conn_t *conn = node->local == local && node != avoid ? best_of(node) : NULL;
+        if (conn != NULL) {
+            s->turn = (node->index + 1) % s->node_count;
+            return conn;
+        }
+    }
+    return NULL;
+}
+
+static cm_cql_conn_t *route(cm_cql_t *s, const cm_cql_call_t *call, const cm_cql_node_t *avoid)
+{
+    cm_cql_conn_t *conn;
+    int count = 0;
+    const int *replicas =
+        call->has_token ? replicas_of(s, call->prepared, call->token, &count) : NULL;
+
+    for (int i = 0; i < count && replicas[i] >= 0; i++) {
+        const cm_cql_node_t *node = s->nodes[replicas[i]];
+        if (node->local && node != avoid && (conn = best_of(node)) != NULL)
+            return conn;
+    }
+    conn = any_node(s, true, avoid);
+    if (conn == NULL && !s->o.local_only)
+        conn = any_node(s, false, avoid);
+    return conn;
+}
+
+cm_cql_conn_t *cm_cql_route(cm_cql_t *s, const cm_cql_call_t *call)
+{
+    cm_cql_conn_t *pinned = call->pinned;
+
+    if (pinned != NULL) /* also one that takes nothing else any more */
+        return pinned->state == CM_CQL_CONN_READY && pinned->free_count > 0 ? pinned : NULL;
+    cm_cql_conn_t *conn = route(s, call, call->avoid);
+    return conn == NULL && call->avoid != NULL ? route(s, call, NULL) : conn;
+}

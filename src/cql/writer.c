@@ -1,0 +1,232 @@
+/* A writer: collects rows into batches, one for each node, and keeps account of what is done. */
+#include "cql/writer.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+enum {
+    BATCH_ROWS = 50,
+    BATCH_BYTES = 24 * 1024,
+    MAX_BATCH_ROWS = 65535, /* a [short] counts them */
+    LINGER_MS = 5,
+    MAX_ROWS = 65536,
+    MAX_BATCHES = 512,
+};
+
+static void fill(int *value, int otherwise)
+{
+    if (*value == 0)
+        *value = otherwise;
+}
+
+static int fill_options(cm_cql_writer_t *w, const cm_cql_writer_options_t *options, cm_err_t *err)
+{
+    cm_cql_writer_options_t *o = &w->o;
+    const cm_cql_options_t *session = &w->session->o;
+
+    if (options != NULL)
+        *o = *options;
+    fill(&o->batch_rows, BATCH_ROWS);
+    fill(&o->linger_ms, LINGER_MS);
+    fill(&o->max_rows, MAX_ROWS);
+    fill(&o->max_batches, MAX_BATCHES);
+    fill(&o->timeout_ms, session->request_timeout_ms);
+    fill(&o->retry_min_ms, session->retry_min_ms);
+    fill(&o->retry_max_ms, session->retry_max_ms);
+    if (o->batch_bytes == 0)
+        o->batch_bytes = BATCH_BYTES;
+    if (o->batch_rows < 1 || o->batch_rows > MAX_BATCH_ROWS || o->max_rows < 1 ||
+        o->max_rows > 1 << 26 || o->max_batches < 1 || o->linger_ms < 0 ||
+        o->retry_min_ms > o->retry_max_ms)
+        return cm_fail(err, CM_EUSAGE,
+                       "cql: a writer of batches of %d rows, %d batches and %d rows at most, %d ms "
+                       "linger, retries after %d to %d ms makes no sense",
+                       o->batch_rows, o->max_batches, o->max_rows, o->linger_ms, o->retry_min_ms,
+                       o->retry_max_ms);
+    return 0;
+}
+
+int cm_cql_writer_open(cm_cql_t *session, cm_cql_prepared_t *prepared,
+                       const cm_cql_writer_options_t *options, cm_cql_writer_t **writer,
+                       cm_err_t *err)
+{
+    if (!prepared->ready)
+        return cm_fail(err, CM_EUSAGE, "cql: the writer's statement is not prepared yet");
+    cm_cql_writer_t *w = cm_alloc_zero(1, sizeof *w);
+    w->session = session;
+    w->prepared = prepared;
+    int rc = fill_options(w, options, err);
+    if (rc < 0) {
+        free(w);
+        return rc;
+    }
+    for (w->ring = 64; w->ring < (uint64_t)w->o.max_rows;)
+        w->ring *= 2;
+    w->done = cm_alloc_zero(w->ring / 64, sizeof *w->done);
+    *writer = w;
+    return 0;
+}
+
+void cm_cql_writer_flush(cm_cql_writer_t *w)
+{
+    if (!w->session->running)
+        w->session->now = cm_cql_now(w->session);
+    for (int i = 0; i < w->open_count; i++) {
+        cm_cql_batch_t *batch = w->open[i];
+        w->open[i] = NULL;
+        if (batch != NULL)
+            cm_cql_batch_send(batch);
+    }
+}
+
+/* The topology has changed: its nodes have other numbers. */
+static void regroup(cm_cql_writer_t *w)
+{
+    int count = w->session->node_count + 1;
+
+    cm_cql_writer_flush(w);
+    w->open = cm_realloc(w->open, (size_t)count * sizeof(cm_cql_batch_t *));
+    for (int i = 0; i < count; i++)
+        w->open[i] = NULL;
+    w->open_count = count;
+    w->generation = w->session->generation;
+}
+
+/* Microseconds of the wall clock that never repeat. */
+static int64_t next_timestamp(cm_cql_writer_t *w)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    int64_t us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+    if (us <= w->last_timestamp_us)
+        us = w->last_timestamp_us + 1;
+    w->last_timestamp_us = us;
+    return us;
+}
+
+static cm_cql_batch_t *begin_batch(cm_cql_writer_t *w, int group)
+{
+    cm_cql_t *s = w->session;
+    cm_cql_batch_t *batch = cm_cql_batch_new(w);
+
+    batch->group = group;
+    w->open[group] = batch;
+    if (w->o.timestamps)
+        batch->call->timestamp_us = next_timestamp(w);
+    if (!s->running)
+        s->now = cm_cql_now(s);
+    if (w->o.batch_rows > 1)
+        cm_cql_timer_set(&s->wheel, &batch->timer, s->now + w->o.linger_ms);
+    return batch;
+}
+
+static size_t row_size(const cm_cql_value_t *values, int count)
+{
+    size_t size = 6;
+    for (int i = 0; i < count; i++)
+        size += 4 + (values[i].len > 0 ? (size_t)values[i].len : 0);
+    return size;
+}
+
+static void add_row(cm_cql_batch_t *batch, const cm_cql_value_t *values, int count, size_t size)
+{
+    cm_buf_t *body = &batch->call->body;
+    uint32_t len = (uint32_t)size - 4;
+
+    cm_buf_reserve(body, size);
+    memcpy(body->data + body->len, &len, 4);
+    body->len += 4;
+    cm_cql_add_values(body, values, count);
+    batch->numbers[batch->rows++] = batch->writer->added++;
+}
+
+int cm_cql_writer_add(cm_cql_writer_t *w, const cm_cql_value_t *values, int count, cm_err_t *err)
+{
+    cm_cql_t *s = w->session;
+    int64_t token = 0;
+
+    if (count != w->prepared->bound.count)
+        return cm_fail(err, CM_EUSAGE, "cql: %d values for a row of %d", count,
+                       w->prepared->bound.count);
+    if (w->added - w->durable >= (uint64_t)w->o.max_rows)
+        return cm_fail(err, CM_EBUSY, "cql: %d rows wait to be written, which is the limit",
+                       w->o.max_rows);
+    if (w->generation != s->generation || w->open_count == 0)
+        regroup(w);
+    bool has_token = cm_cql_values_token(w->prepared, values, &token);
+    int node = has_token ? cm_cql_primary(s, w->prepared, token) : -1;
+    int group = node >= 0 ? node : w->open_count - 1;
+    size_t size = row_size(values, count);
+    cm_cql_batch_t *batch = w->open[group];
+    if (batch != NULL && batch->call->body.len + size > w->o.batch_bytes) {
+        w->open[group] = NULL;
+        cm_cql_batch_send(batch);
+        batch = NULL;
+    }
+    if (batch == NULL) {
+        batch = begin_batch(w, group);
+        batch->call->token = token;
+        batch->call->has_token = has_token;
+    }
+    add_row(batch, values, count, size);
+    if (batch->rows >= w->o.batch_rows) {
+        w->open[group] = NULL;
+        cm_cql_batch_send(batch);
+    }
+    return 0;
+}
+
+uint64_t cm_cql_writer_added(const cm_cql_writer_t *w)
+{
+    return w->added;
+}
+
+uint64_t cm_cql_writer_durable(const cm_cql_writer_t *w)
+{
+    return w->durable;
+}
+
+void cm_cql_writer_stats(const cm_cql_writer_t *w, cm_cql_writer_stats_t *stats)
+{
+    *stats = w->stats;
+    stats->window = (int)w->window;
+}
+
+int cm_cql_writer_drain(cm_cql_writer_t *w, int timeout_ms, cm_err_t *err)
+{
+    cm_cql_t *s = w->session;
+    int64_t deadline = cm_cql_now(s) + timeout_ms;
+
+    cm_cql_writer_flush(w);
+    for (bool ran = false; w->durable < w->added; ran = true) {
+        int64_t left = timeout_ms >= 0 ? deadline - cm_cql_now(s) : INT32_MAX;
+        if (left < 0 || (left == 0 && ran))
+            return cm_fail(err, CM_EIO, "cql: %llu rows are not written within %d ms%s%s%s%s",
+                           (unsigned long long)(w->added - w->durable), timeout_ms,
+                           w->stats.last_error.code ? "; " : "", w->stats.last_error.node,
+                           w->stats.last_error.node[0] ? ": " : "", w->stats.last_error.text);
+        int rc = cm_cql_run(s, (int)left, err);
+        if (rc < 0)
+            return rc;
+        cm_cql_writer_flush(w); /* callbacks may have added rows */
+    }
+    return 0;
+}
+
+void cm_cql_writer_close(cm_cql_writer_t *w)
+{
+    if (w == NULL)
+        return;
+    while (w->all != NULL)
+        cm_cql_batch_free(w->all);
+    while (w->free_batches != NULL) {
+        cm_cql_batch_t *batch = w->free_batches;
+        w->free_batches = batch->next_waiting;
+        free(batch->numbers);
+        free(batch);
+    }
+    free(w->open);
+    free(w->done);
+    free(w);
+}

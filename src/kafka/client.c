@@ -1,0 +1,356 @@
+#include "kafka/client.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <syslog.h>
+
+enum {
+    SECRET_MAX = 64 * 1024, /* bytes of a file that a property is read from */
+    ASK_MS = 1000,          /* between looks at what has gone wrong */
+};
+
+/* ---- the user's properties ---- */
+
+/* Appends the text with ${NAME} replaced. */
+static int expand_variables(const char *text, const char *where, cm_buf_t *out, cm_err_t *err)
+{
+    const char *from;
+
+    while ((from = strstr(text, "${")) != NULL) {
+        size_t len = strcspn(from + 2, "}");
+        char name[128];
+        if (from[2 + len] != '}' || len == 0 || len >= sizeof name)
+            return cm_fail(err, CM_EUSAGE, "%s: ${ wants the name of an environment variable and }",
+                           where);
+        memcpy(name, from + 2, len);
+        name[len] = '\0';
+        const char *value = getenv(name);
+        if (value == NULL)
+            return cm_fail(err, CM_EUSAGE, "%s: the environment variable %s is not set", where,
+                           name);
+        cm_buf_add(out, text, (size_t)(from - text));
+        cm_buf_add_text(out, value);
+        text = from + 2 + len + 1;
+    }
+    cm_buf_add_text(out, text);
+    return 0;
+}
+
+/* Appends what the file holds, without the newline at its end. */
+static int read_secret(const char *path, const char *where, cm_buf_t *out, cm_err_t *err)
+{
+    FILE *file = fopen(path, "rbe");
+
+    if (file == NULL)
+        return cm_fail(err, CM_EUSAGE, "%s: cannot read %s: %s", where, path, strerror(errno));
+    cm_buf_reserve(out, SECRET_MAX);
+    out->len += fread(out->data + out->len, 1, SECRET_MAX, file);
+    bool failed = ferror(file) != 0;
+    fclose(file);
+    if (failed)
+        return cm_fail(err, CM_EUSAGE, "%s: cannot read %s", where, path);
+    while (out->len > 0 && (out->data[out->len - 1] == '\n' || out->data[out->len - 1] == '\r'))
+        out->len--;
+    out->data[out->len] = '\0';
+    return 0;
+}
+
+static int set_user_property(rd_kafka_conf_t *conf, const cm_option_pair_t *pair, cm_err_t *err)
+{
+    char why[400];
+    cm_buf_t value = CM_BUF_INIT;
+
+    cm_buf_reserve(&value, 1);
+    int rc = strncmp(pair->text, "file:", 5) == 0
+                 ? read_secret(pair->text + 5, pair->where, &value, err)
+                 : expand_variables(pair->text, pair->where, &value, err);
+    if (rc == 0 &&
+        rd_kafka_conf_set(conf, pair->name, value.data, why, sizeof why) != RD_KAFKA_CONF_OK)
+        rc = cm_fail(err, CM_EUSAGE, "%s: %s", pair->where, why);
+    cm_buf_free(&value);
+    return rc;
+}
+
+/* ---- librdkafka's callbacks ---- */
+
+/* Its lines are of interest to who looks closely: what matters to others is said in our words. */
+static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+    const cm_kafka_client_t *client = rd_kafka_opaque(rk);
+    cm_level_t ours = level <= LOG_CRIT ? CM_LOG_ERROR : CM_LOG_INFO;
+
+    if (client == NULL || client->settings->log == NULL)
+        return;
+    cm_log(client->settings->log, level == LOG_DEBUG ? CM_LOG_DEBUG : ours, "librdkafka",
+           "facility=%s text=\"%s\"", facility, text);
+}
+
+static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
+{
+    cm_kafka_client_t *client = opaque;
+
+    (void)rk;
+    if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) { /* the reason came before */
+        client->all_down = true;
+        if (client->code != 0)
+            return;
+    }
+    client->code = code;
+    snprintf(client->reason, sizeof client->reason, "%s", reason);
+}
+
+int cm_kafka_conf(const cm_kafka_settings_t *settings, const cm_kafka_property_t *house,
+                  rd_kafka_conf_t **conf, cm_err_t *err)
+{
+    /* A broker that comes back shall be found soon; idle connections that brokers close are no
+     * news. */
+    static const cm_kafka_property_t common[] = {{"client.id", "clickmill"},
+                                                 {"reconnect.backoff.max.ms", "2000"},
+                                                 {"socket.keepalive.enable", "true"},
+                                                 {"log.connection.close", "false"},
+                                                 {NULL, NULL}};
+    const cm_kafka_property_t brokers[] = {{"bootstrap.servers", settings->brokers}, {NULL, NULL}};
+    const cm_kafka_property_t *const all[] = {common, brokers, house};
+    char why[400];
+    int rc = 0;
+
+    *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set_log_cb(*conf, on_log);
+    rd_kafka_conf_set_error_cb(*conf, on_error);
+    for (size_t i = 0; i < sizeof all / sizeof all[0] && rc == 0; i++) {
+        for (const cm_kafka_property_t *p = all[i]; p->name != NULL && rc == 0; p++) {
+            if (rd_kafka_conf_set(*conf, p->name, p->value, why, sizeof why) != RD_KAFKA_CONF_OK)
+                rc = cm_fail(err, CM_EUSAGE, "kafka: %s", why);
+        }
+    }
+    for (size_t i = 0; settings->properties != NULL && i < settings->properties->count && rc == 0;
+         i++)
+        rc = set_user_property(*conf, &settings->properties->pairs[i], err);
+    if (rc < 0)
+        rd_kafka_conf_destroy(*conf);
+    return rc;
+}
+
+int cm_kafka_start(cm_kafka_client_t *client, rd_kafka_type_t type, rd_kafka_conf_t *conf,
+                   const cm_kafka_settings_t *settings, void *owner, cm_err_t *err)
+{
+    char why[400];
+
+    *client = (cm_kafka_client_t){.settings = settings, .owner = owner};
+    rd_kafka_conf_set_opaque(conf, client);
+    client->rk = rd_kafka_new(type, conf, why, sizeof why);
+    if (client->rk != NULL)
+        return 0;
+    rd_kafka_conf_destroy(conf);
+    return cm_fail(err, CM_EUSAGE, "kafka.properties: %s", why);
+}
+
+void cm_kafka_end(cm_kafka_client_t *client)
+{
+    if (client->rk != NULL)
+        rd_kafka_destroy(client->rk);
+    client->rk = NULL;
+}
+
+void cm_kafka_answered(cm_kafka_client_t *client)
+{
+    client->code = 0;
+    client->reason[0] = '\0';
+    client->all_down = false;
+}
+
+/* ---- errors ---- */
+
+static int fail_away(const cm_kafka_client_t *client, int64_t ms, cm_err_t *err)
+{
+    return cm_fail(err, CM_EAWAY,
+                   "no Kafka broker at %s answers within %g s%s%s%s; check kafka.brokers and that "
+                   "the broker is running",
+                   client->settings->brokers, (double)ms / 1e3, client->reason[0] ? " (" : "",
+                   client->reason, client->reason[0] ? ")" : "");
+}
+
+int cm_kafka_fail(const cm_kafka_client_t *client, rd_kafka_resp_err_t code, const char *doing,
+                  cm_err_t *err)
+{
+    const char *brokers = client->settings->brokers;
+    const char *reason = client->code == code ? client->reason : rd_kafka_err2str(code);
+
+    switch (code) {
+    case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+    case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
+        return cm_fail(err, CM_EUSAGE,
+                       "Kafka at %s refuses the credentials (%s); check sasl.mechanism, "
+                       "sasl.username and sasl.password below kafka.properties",
+                       brokers, reason);
+    case RD_KAFKA_RESP_ERR__SSL:
+        return cm_fail(err, CM_EUSAGE,
+                       "no TLS connection to Kafka at %s (%s); check security.protocol and "
+                       "ssl.ca.location below kafka.properties",
+                       brokers, reason);
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+        return cm_fail(err, CM_EUSAGE,
+                       "%s: Kafka at %s does not allow it to this user (%s); ask who runs it for "
+                       "the right",
+                       doing, brokers, reason);
+    case RD_KAFKA_RESP_ERR__TRANSPORT:
+    case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+    case RD_KAFKA_RESP_ERR__TIMED_OUT:
+    case RD_KAFKA_RESP_ERR__RESOLVE:
+        return cm_fail(err, CM_EAWAY, "%s: no Kafka broker at %s answers (%s); is it running?",
+                       doing, brokers, client->reason[0] ? client->reason : reason);
+    default:
+        return cm_fail(err, CM_EIO, "%s: Kafka at %s says: %s", doing, brokers, reason);
+    }
+}
+
+static bool stopped(const cm_kafka_client_t *client)
+{
+    return client->settings->stop != NULL && atomic_load(client->settings->stop);
+}
+
+static bool is_refusal(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR__AUTHENTICATION || code == RD_KAFKA_RESP_ERR__SSL;
+}
+
+/* What the cluster knows of all topics, asked until there is an answer. */
+static int get_metadata(cm_kafka_client_t *client, const rd_kafka_metadata_t **metadata,
+                        cm_err_t *err)
+{
+    const int64_t limit = client->settings->timeout_ms, started = cm_clock_ticks_ns();
+
+    for (;;) {
+        int64_t left = limit - (cm_clock_ticks_ns() - started) / 1000000;
+        int wait = left < ASK_MS ? (int)left : ASK_MS;
+        rd_kafka_resp_err_t code =
+            rd_kafka_metadata(client->rk, 1, NULL, metadata, wait > 1 ? wait : 1);
+        rd_kafka_poll(client->rk, 0); /* brings what on_error() is told */
+        if (code == 0) {
+            cm_kafka_answered(client);
+            return 0;
+        }
+        if (stopped(client))
+            return cm_fail(err, CM_ESTOP, "stopped while no Kafka broker at %s answered",
+                           client->settings->brokers);
+        if (is_refusal(client->code))
+            return cm_kafka_fail(client, client->code, "connecting", err);
+        if (is_refusal(code))
+            return cm_kafka_fail(client, code, "connecting", err);
+        if (left <= wait)
+            return fail_away(client, limit, err);
+    }
+}
+
+int cm_kafka_reach(cm_kafka_client_t *client, cm_err_t *err)
+{
+    const rd_kafka_metadata_t *metadata;
+
+    int rc = get_metadata(client, &metadata, err);
+    if (rc == 0)
+        rd_kafka_metadata_destroy(metadata);
+    return rc;
+}
+
+/* ---- topics ---- */
+
+/* Whether the topic is there and each of its partitions has a leader. */
+static int find_topic(cm_kafka_client_t *client, const char *topic, bool *found, cm_err_t *err)
+{
+    const rd_kafka_metadata_t *metadata;
+
+    *found = false;
+    int rc = get_metadata(client, &metadata, err);
+    if (rc < 0)
+        return rc;
+    for (int i = 0; i < metadata->topic_cnt; i++) {
+        const rd_kafka_metadata_topic_t *one = &metadata->topics[i];
+        if (strcmp(one->topic, topic) != 0 || one->err != 0)
+            continue;
+        *found = one->partition_cnt > 0;
+        for (int p = 0; p < one->partition_cnt; p++)
+            *found = *found && one->partitions[p].leader >= 0;
+    }
+    rd_kafka_metadata_destroy(metadata);
+    return 0;
+}
+
+/* Asks for the topic; an answer that it is there already is as good. */
+static rd_kafka_resp_err_t ask_for_topic(cm_kafka_client_t *client, rd_kafka_NewTopic_t *topic,
+                                         char *why, size_t why_size)
+{
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(client->rk);
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__TIMED_OUT;
+
+    rd_kafka_CreateTopics(client->rk, &topic, 1, NULL, queue);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, (int)client->settings->timeout_ms);
+    snprintf(why, why_size, "%s", rd_kafka_err2str(code));
+    if (event != NULL) {
+        size_t count = 0;
+        const rd_kafka_CreateTopics_result_t *result = rd_kafka_event_CreateTopics_result(event);
+        const rd_kafka_topic_result_t **topics =
+            result != NULL ? rd_kafka_CreateTopics_result_topics(result, &count) : NULL;
+        code = rd_kafka_event_error(event);
+        const char *text = rd_kafka_event_error_string(event);
+        if (code == 0 && count == 1) {
+            code = rd_kafka_topic_result_error(topics[0]);
+            text = rd_kafka_topic_result_error_string(topics[0]);
+        }
+        snprintf(why, why_size, "%s", text != NULL ? text : rd_kafka_err2str(code));
+        rd_kafka_event_destroy(event);
+    }
+    rd_kafka_queue_destroy(queue);
+    return code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS ? 0 : code;
+}
+
+static int create_topic(cm_kafka_client_t *client, const char *topic, int partitions, bool large,
+                        cm_err_t *err)
+{
+    char why[300];
+
+    rd_kafka_NewTopic_t *wanted =
+        rd_kafka_NewTopic_new(topic, partitions, client->settings->replication, why, sizeof why);
+    if (wanted == NULL)
+        return cm_fail(err, CM_EUSAGE, "topic %s: %s", topic, why);
+    if (large) /* as much as librdkafka sends; the broker's own limit is 1 MiB */
+        rd_kafka_NewTopic_set_config(wanted, "max.message.bytes", "1000000000");
+    rd_kafka_resp_err_t code = ask_for_topic(client, wanted, why, sizeof why);
+    rd_kafka_NewTopic_destroy(wanted);
+    if (code == 0)
+        return 0;
+    return cm_fail(err, code == RD_KAFKA_RESP_ERR__TIMED_OUT ? CM_EAWAY : CM_EUSAGE,
+                   "topic %s is not there, and Kafka at %s does not make it: %s; make it yourself, "
+                   "or correct kafka.partitions and kafka.replication",
+                   topic, client->settings->brokers, why);
+}
+
+int cm_kafka_ensure_topic(cm_kafka_client_t *client, const char *topic, int partitions, bool large,
+                          cm_err_t *err)
+{
+    enum { STEP_MS = 50 };
+    const int64_t started = cm_clock_ticks_ns();
+    bool found;
+
+    int rc = find_topic(client, topic, &found, err);
+    if (rc < 0 || found)
+        return rc;
+    if (!client->settings->create)
+        return cm_fail(err, CM_EINPUT,
+                       "topic %s is not there at %s; make it, or let kafka.create do it", topic,
+                       client->settings->brokers);
+    rc = create_topic(client, topic, partitions, large, err);
+    while (rc == 0 && !found) { /* its leaders are elected a moment later */
+        if ((cm_clock_ticks_ns() - started) / 1000000 > client->settings->timeout_ms)
+            return cm_fail(err, CM_EAWAY, "topic %s has no leader at %s yet; try again", topic,
+                           client->settings->brokers);
+        cm_sleep_ms(STEP_MS);
+        rc = find_topic(client, topic, &found, err);
+    }
+    return rc;
+}

@@ -1,0 +1,76 @@
+/* What producers and consumers share: the settings, librdkafka's configuration made from them, and
+ * its errors as sentences.
+ *
+ * Only the rooms' Kafka files include this. A cm_kafka_client_t owns its rd_kafka_t; it must not
+ * move while that lives, because librdkafka's callbacks find it by its address. One thread, except
+ * that librdkafka's own threads write to the log. */
+#ifndef CM_KAFKA_CLIENT_H
+#define CM_KAFKA_CLIENT_H
+
+#include "base/log.h"
+#include "base/options.h"
+
+#include <librdkafka/rdkafka.h>
+#include <stdatomic.h>
+
+/* Borrowed by whoever is opened with it, until that is closed. */
+typedef struct cm_kafka_settings {
+    const char *brokers; /* "host:port,host:port" */
+    /* librdkafka's own, from the user; stronger than the house's. In a value ${NAME} is the
+     * environment variable, and a value file:PATH is what the file holds. NULL: none. */
+    const cm_option_map_t *properties;
+    const char *topic, *dead_topic, *group;
+    int64_t timeout_ms; /* how long a broker may be silent before that is said */
+    bool create;        /* make topics that are missing, with: */
+    int partitions;     /* -1: as the broker is configured */
+    int replication;    /* the same */
+    const cm_log_t *log;
+    const atomic_bool *stop; /* ends every wait for a broker; NULL: nobody asks */
+} cm_kafka_settings_t;
+
+typedef struct cm_kafka_client {
+    rd_kafka_t *rk;
+    const cm_kafka_settings_t *settings;
+    void *owner; /* of the callbacks */
+    /* The last thing librdkafka has complained about; 0 and "" when there is nothing. */
+    rd_kafka_resp_err_t code;
+    char reason[300];
+    bool all_down; /* no broker answers */
+} cm_kafka_client_t;
+
+/* A property of the house, which the user's may replace. */
+typedef struct cm_kafka_property {
+    const char *name, *value;
+} cm_kafka_property_t;
+
+/* Makes a configuration of brokers, the house's properties (the last has no name) and the user's.
+ * CM_EUSAGE with librdkafka's sentence and where the property was given. */
+int cm_kafka_conf(const cm_kafka_settings_t *settings, const cm_kafka_property_t *house,
+                  rd_kafka_conf_t **conf, cm_err_t *err);
+
+/* Starts the client; takes the configuration in any case. CM_EUSAGE when properties do not fit
+ * together or a file they name cannot be read. */
+int cm_kafka_start(cm_kafka_client_t *client, rd_kafka_type_t type, rd_kafka_conf_t *conf,
+                   const cm_kafka_settings_t *settings, void *owner, cm_err_t *err);
+
+/* Waits until a broker answers. CM_EAWAY after settings->timeout_ms; CM_EUSAGE at once when it
+ * refuses the credentials or TLS fails; CM_ESTOP. */
+int cm_kafka_reach(cm_kafka_client_t *client, cm_err_t *err);
+
+/* Makes sure that the topic is there, and makes it where the settings allow. `large`: of no limited
+ * message size, for what others could not read. CM_EINPUT when it is not there, or as
+ * cm_kafka_reach(). */
+int cm_kafka_ensure_topic(cm_kafka_client_t *client, const char *topic, int partitions, bool large,
+                          cm_err_t *err);
+
+/* Turns a code of librdkafka into one of ours with a sentence: "`doing`: ..., then what to do". */
+int cm_kafka_fail(const cm_kafka_client_t *client, rd_kafka_resp_err_t code, const char *doing,
+                  cm_err_t *err);
+
+/* Forgets the last complaint: a broker has answered. */
+void cm_kafka_answered(cm_kafka_client_t *client);
+
+/* Ends the client; what it holds is given up. */
+void cm_kafka_end(cm_kafka_client_t *client);
+
+#endif

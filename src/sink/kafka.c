@@ -1,0 +1,378 @@
+#include "sink/kafka.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    FULL_MS = 2,    /* between tries while the queue is full: it empties within some 100 ms */
+    FLUSH_MS = 100, /* between looks at what has failed */
+    CHUNK = 128,
+    DEAD_PARTITIONS = 1, /* so that a dead letter's number is its offset */
+};
+
+typedef struct kafka_sink {
+    cm_sink_t sink; /* first */
+    cm_kafka_client_t client;
+    cm_kafka_sink_options_t options;
+    rd_kafka_topic_t *topic;
+    cm_buf_t json;
+    uint64_t put, failed; /* events */
+    uint64_t dead_put, dead_failed;
+    bool in_transaction;
+    int room;         /* messages that librdkafka keeps at most */
+    char reason[200]; /* of the first failure */
+} kafka_sink_t;
+
+/* ---- what becomes of a message ---- */
+
+/* Tells a dead letter from an event in the delivery report. */
+static const char dead_mark;
+
+static void note_failure(kafka_sink_t *self, bool dead, rd_kafka_resp_err_t code)
+{
+    if (dead)
+        self->dead_failed++;
+    else
+        self->failed++;
+    if (self->reason[0] == '\0')
+        snprintf(self->reason, sizeof self->reason, "%s", rd_kafka_err2str(code));
+}
+
+static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
+{
+    kafka_sink_t *self = ((cm_kafka_client_t *)opaque)->owner;
+
+    (void)rk;
+    if (message->err != 0)
+        note_failure(self, message->_private == &dead_mark, message->err);
+}
+
+static int fail_undelivered(const kafka_sink_t *self, cm_err_t *err)
+{
+    const cm_kafka_settings_t *settings = self->client.settings;
+    char text[300];
+
+    if (rd_kafka_fatal_error(self->client.rk, text, sizeof text) != 0)
+        return cm_fail(err, CM_EIO, "the producer for Kafka at %s has given up: %s",
+                       settings->brokers, text);
+    if (self->failed > 0)
+        return cm_fail(
+            err, CM_EIO,
+            "%llu of %llu events were not delivered to topic %s at %s; the first because: "
+            "%s",
+            (unsigned long long)self->failed, (unsigned long long)self->put, settings->topic,
+            settings->brokers, self->reason);
+    return cm_fail(err, CM_EIO,
+                   "%llu of %llu dead letters were not delivered to topic %s at %s; the first "
+                   "because: %s",
+                   (unsigned long long)self->dead_failed, (unsigned long long)self->dead_put,
+                   settings->dead_topic, settings->brokers, self->reason);
+}
+
+static bool has_failed(const kafka_sink_t *self)
+{
+    return self->failed > 0 || self->dead_failed > 0;
+}
+
+/* Lets librdkafka's callbacks run and asks whether to go on waiting. */
+static int wait_a_little(kafka_sink_t *self, int ms)
+{
+    const cm_waiter_t *waiter = self->options.waiter;
+
+    rd_kafka_poll(self->client.rk, ms);
+    if (waiter == NULL)
+        return 0;
+    return waiter->wait(waiter->context, 0, self->client.all_down ? self->client.reason : NULL);
+}
+
+/* ---- put ---- */
+
+static int begin(kafka_sink_t *self, cm_err_t *err)
+{
+    if (self->options.transaction == NULL || self->in_transaction)
+        return 0;
+    rd_kafka_error_t *error = rd_kafka_begin_transaction(self->client.rk);
+    if (error == NULL) {
+        self->in_transaction = true;
+        return 0;
+    }
+    int rc = cm_fail(err, CM_EIO, "Kafka begins no transaction: %s", rd_kafka_error_string(error));
+    rd_kafka_error_destroy(error);
+    return rc;
+}
+
+/* What the last produce call has refused: 0 to try it again, 1 when the message has failed. */
+static int take_refusal(kafka_sink_t *self, bool dead, rd_kafka_resp_err_t code)
+{
+    if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+        int rc = wait_a_little(self, FULL_MS);
+        return rc < 0 ? rc : 0;
+    }
+    note_failure(self, dead, code);
+    return 1;
+}
+
+/* Gives the chunk's messages to librdkafka; of those that its queue has no room for, once more. */
+static int produce_chunk(kafka_sink_t *self, rd_kafka_message_t *messages, int count)
+{
+    int rc = 0;
+
+    while (count > 0) {
+        int taken = rd_kafka_produce_batch(self->topic, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY,
+                                           messages, count);
+        if (taken == count)
+            return 0;
+        int left = 0;
+        for (int i = 0; i < count; i++) {
+            if (messages[i].err == RD_KAFKA_RESP_ERR__QUEUE_FULL)
+                messages[left++] = messages[i];
+            else if (messages[i].err != 0)
+                note_failure(self, false, messages[i].err);
+        }
+        count = left;
+        if (count > 0 && (rc = wait_a_little(self, FULL_MS)) < 0)
+            return rc;
+    }
+    return 0;
+}
+
+/* The JSON of a chunk stands in one buffer, which is filled first because it may move. */
+static int put_chunk(kafka_sink_t *self, const cm_event_t *events, int count)
+{
+    rd_kafka_message_t messages[CHUNK];
+    size_t ends[CHUNK];
+    int rc = 0;
+
+    cm_buf_clear(&self->json);
+    for (int i = 0; i < count; i++) {
+        cm_event_add_json(&self->json, &events[i]);
+        ends[i] = self->json.len;
+    }
+    memset(messages, 0, (size_t)count * sizeof *messages);
+    for (int i = 0; i < count; i++) {
+        size_t from = i > 0 ? ends[i - 1] : 0;
+        messages[i].payload = self->json.data + from;
+        messages[i].len = ends[i] - from;
+        messages[i].key = (void *)events[i].user_id.data;
+        messages[i].key_len = events[i].user_id.len;
+    }
+    /* Room for the whole chunk, so that a user's events stay in order. */
+    while (rc >= 0 && rd_kafka_outq_len(self->client.rk) > self->room - CHUNK)
+        rc = wait_a_little(self, FULL_MS);
+    self->put += (uint64_t)count;
+    return rc < 0 ? rc : produce_chunk(self, messages, count);
+}
+
+int cm_kafka_sink_put_raw(cm_sink_t *sink, const char *topic, cm_str_t key, cm_str_t value,
+                          const rd_kafka_headers_t *headers, cm_err_t *err)
+{
+    kafka_sink_t *self = (kafka_sink_t *)sink;
+
+    int rc = begin(self, err);
+    self->dead_put++;
+    while (rc == 0) {
+        rd_kafka_headers_t *copy =
+            headers != NULL ? rd_kafka_headers_copy(headers) : rd_kafka_headers_new(0);
+        rd_kafka_resp_err_t code = rd_kafka_producev(
+            self->client.rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+            RD_KAFKA_V_KEY(key.data, key.len), RD_KAFKA_V_VALUE((void *)value.data, value.len),
+            RD_KAFKA_V_HEADERS(copy), RD_KAFKA_V_OPAQUE((void *)&dead_mark), RD_KAFKA_V_END);
+        if (code == 0)
+            return 0;
+        rd_kafka_headers_destroy(copy); /* it is taken over only by a success */
+        rc = take_refusal(self, true, code);
+    }
+    return rc < 0
+               ? cm_fail(err, rc, "gave up waiting for Kafka at %s", self->client.settings->brokers)
+               : 0;
+}
+
+static int put_dead(kafka_sink_t *self, const cm_dead_t *dead, cm_err_t *err)
+{
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(3);
+    char when[CM_TIME_TEXT];
+
+    cm_time_format(cm_clock_now_ms(self->options.clock), when);
+    rd_kafka_header_add(headers, "reason", -1, dead->reason.data, (ssize_t)dead->reason.len);
+    rd_kafka_header_add(headers, "origin", -1, dead->origin.data, (ssize_t)dead->origin.len);
+    rd_kafka_header_add(headers, "time", -1, when, -1);
+    int rc = cm_kafka_sink_put_raw(&self->sink, self->client.settings->dead_topic, dead->key,
+                                   dead->payload, headers, err);
+    rd_kafka_headers_destroy(headers);
+    return rc;
+}
+
+static int kafka_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
+{
+    kafka_sink_t *self = (kafka_sink_t *)sink;
+
+    int rc = batch->count > 0 || batch->dead_count > 0 ? begin(self, err) : 0;
+    if (rc < 0)
+        return rc;
+    for (size_t i = 0; i < batch->count && rc == 0; i += CHUNK) {
+        rc = put_chunk(self, batch->events + i,
+                       batch->count - i < CHUNK ? (int)(batch->count - i) : CHUNK);
+        rd_kafka_poll(self->client.rk, 0);
+    }
+    if (rc < 0)
+        return cm_fail(err, rc, "gave up waiting for Kafka at %s", self->client.settings->brokers);
+    for (size_t i = 0; i < batch->dead_count && rc == 0; i++)
+        rc = put_dead(self, &batch->dead[i], err);
+    rd_kafka_poll(self->client.rk, 0);
+    if (rc == 0 && has_failed(self))
+        rc = fail_undelivered(self, err);
+    return rc;
+}
+
+/* ---- commit ---- */
+
+static int end_transaction(kafka_sink_t *self, cm_err_t *err)
+{
+    rd_kafka_error_t *error =
+        rd_kafka_commit_transaction(self->client.rk, (int)self->client.settings->timeout_ms);
+
+    self->in_transaction = false;
+    if (error == NULL)
+        return 0;
+    int rc = cm_fail(err, CM_EIO, "Kafka commits no transaction: %s; nothing of it is visible",
+                     rd_kafka_error_string(error));
+    rd_kafka_error_destroy(error);
+    return rc;
+}
+
+static int kafka_commit(cm_sink_t *sink, cm_err_t *err)
+{
+    kafka_sink_t *self = (kafka_sink_t *)sink;
+
+    while (rd_kafka_flush(self->client.rk, FLUSH_MS) != 0) {
+        int rc = wait_a_little(self, 0);
+        if (rc < 0)
+            return cm_fail(err, rc, "gave up waiting for Kafka at %s",
+                           self->client.settings->brokers);
+    }
+    if (has_failed(self))
+        return fail_undelivered(self, err);
+    return self->in_transaction ? end_transaction(self, err) : 0;
+}
+
+void cm_kafka_sink_report(const cm_sink_t *sink, cm_kafka_report_t *report)
+{
+    const kafka_sink_t *self = (const kafka_sink_t *)sink;
+    uint64_t waiting = (uint64_t)rd_kafka_outq_len(self->client.rk);
+    uint64_t settled = self->put - self->failed;
+
+    *report = (cm_kafka_report_t){.failed = self->failed,
+                                  .waiting = waiting < settled ? waiting : settled,
+                                  .dead = self->dead_put - self->dead_failed};
+    report->acknowledged = settled - report->waiting;
+    snprintf(report->reason, sizeof report->reason, "%s", self->reason);
+}
+
+static void kafka_close(cm_sink_t *sink)
+{
+    kafka_sink_t *self = (kafka_sink_t *)sink;
+
+    if (self->client.rk != NULL && self->in_transaction) {
+        rd_kafka_error_t *error =
+            rd_kafka_abort_transaction(self->client.rk, (int)self->client.settings->timeout_ms);
+        if (error != NULL)
+            rd_kafka_error_destroy(error);
+    }
+    if (self->client.rk != NULL)
+        rd_kafka_purge(self->client.rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    if (self->topic != NULL)
+        rd_kafka_topic_destroy(self->topic);
+    cm_kafka_end(&self->client);
+    cm_buf_free(&self->json);
+    free(self);
+}
+
+/* ---- open ---- */
+
+/* As the user has it, perhaps. */
+static int queue_size(const rd_kafka_conf_t *conf)
+{
+    char text[32];
+    size_t size = sizeof text;
+    int64_t value;
+
+    if (rd_kafka_conf_get(conf, "queue.buffering.max.messages", text, &size) != RD_KAFKA_CONF_OK ||
+        !cm_str_to_i64(cm_str(text), &value) || value <= 2 * CHUNK)
+        return INT32_MAX; /* without a limit, or so small that librdkafka keeps to it alone */
+    return (int)value;
+}
+
+/* Memory: 64 MiB of messages at most wait in librdkafka. An event waits at most 20 ms for others to
+ * be sent with it; under load batches are full sooner. */
+static int start(kafka_sink_t *self, cm_err_t *err)
+{
+    const cm_kafka_sink_options_t *options = &self->options;
+    const cm_kafka_property_t house[] = {
+        {"enable.idempotence", "true"},
+        {"acks", "all"},
+        {"compression.type", "lz4"},
+        {"partitioner", "murmur2_random"},
+        {"linger.ms", options->dead_only ? "1" : "20"},
+        {"queue.buffering.max.kbytes", "65536"},
+        {"queue.buffering.max.messages", "100000"},
+
+        {"message.timeout.ms", options->patient               ? "0"
+                               : options->transaction != NULL ? "30000"
+                                                              : "120000"},
+        /* The broker's limit counts, not that of the client: dead letters are of any size. */
+        {"message.max.bytes", options->dead_only ? "1000000000" : "1000000"},
+        {options->transaction != NULL ? "transactional.id" : NULL, options->transaction},
+        {NULL, NULL},
+    };
+    rd_kafka_conf_t *conf;
+
+    int rc = cm_kafka_conf(options->settings, house, &conf, err);
+    if (rc < 0)
+        return rc;
+    rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+    self->room = queue_size(conf);
+    return cm_kafka_start(&self->client, RD_KAFKA_PRODUCER, conf, options->settings, self, err);
+}
+
+static int start_transactions(kafka_sink_t *self, cm_err_t *err)
+{
+    if (self->options.transaction == NULL)
+        return 0;
+    rd_kafka_error_t *error =
+        rd_kafka_init_transactions(self->client.rk, (int)self->client.settings->timeout_ms);
+    if (error == NULL)
+        return 0;
+    int rc =
+        cm_kafka_fail(&self->client, rd_kafka_error_code(error), "preparing a transaction", err);
+    rd_kafka_error_destroy(error);
+    return rc;
+}
+
+int cm_kafka_sink_open(const cm_kafka_sink_options_t *options, cm_sink_t **sink, cm_err_t *err)
+{
+    static const cm_sink_ops_t ops = {kafka_put, kafka_commit, kafka_close, NULL};
+    const cm_kafka_settings_t *settings = options->settings;
+    kafka_sink_t *self = cm_alloc_zero(1, sizeof *self);
+
+    self->sink.ops = &ops;
+    self->options = *options;
+    int rc = start(self, err);
+    if (rc == 0 && !options->dead_only)
+        rc =
+            cm_kafka_ensure_topic(&self->client, settings->topic, settings->partitions, false, err);
+    if (rc == 0)
+        rc = cm_kafka_ensure_topic(&self->client, settings->dead_topic, DEAD_PARTITIONS, true, err);
+    if (rc == 0)
+        rc = start_transactions(self, err);
+    if (rc == 0 && !options->dead_only) {
+        self->topic = rd_kafka_topic_new(self->client.rk, settings->topic, NULL);
+        if (self->topic == NULL)
+            rc = cm_fail(err, CM_EUSAGE, "topic %s: %s", settings->topic,
+                         rd_kafka_err2str(rd_kafka_last_error()));
+    }
+    if (rc < 0)
+        kafka_close(&self->sink);
+    else
+        *sink = &self->sink;
+    return rc;
+}

@@ -1,0 +1,44 @@
+/* A sink that sends events to a Kafka topic: key = user_id, value = the contract's JSON. Dead
+ * letters go to a topic of their own, bytes and key unchanged, with the headers `reason`, `origin`
+ * and `time` (RFC 3339).
+ *
+ * Idempotent producer, acks=all, lz4, the partitioner of Java's clients (murmur2). put() hands
+ * events to librdkafka, whose queue is bounded: when it is full, put() waits. commit() returns 0
+ * when the brokers have acknowledged everything put since the sink was opened; what they did not
+ * take is CM_EIO with counts and the first reason, from put() as soon as it is known. Positions are
+ * not its business. Used by one thread; librdkafka has threads of its own. */
+#ifndef CM_SINK_KAFKA_H
+#define CM_SINK_KAFKA_H
+
+#include "base/clock.h"
+#include "kafka/client.h"
+#include "sink/sink.h"
+
+typedef struct cm_kafka_sink_options {
+    const cm_kafka_settings_t *settings; /* with the topics */
+    bool dead_only;                      /* takes dead letters, no events */
+    bool patient;                        /* never gives up on a message while the broker is away */
+    const cm_waiter_t *waiter;           /* NULL: waits as long as it takes */
+    const cm_clock_t *clock;             /* dates dead letters; NULL: the real one */
+    /* Everything between two commits becomes visible as a whole or not at all, and a sink opened
+     * with the same name ends what an earlier one has left. NULL: no transactions. */
+    const char *transaction;
+} cm_kafka_sink_options_t;
+
+/* What became of the events and dead letters put so far. */
+typedef struct cm_kafka_report {
+    uint64_t acknowledged, failed, waiting; /* events */
+    uint64_t dead;                          /* dead letters acknowledged */
+    char reason[200];                       /* of the first failure */
+} cm_kafka_report_t;
+
+/* Connects and makes sure that the topics are there. CM_EAWAY, CM_EUSAGE, CM_EINPUT; CM_ESTOP. */
+int cm_kafka_sink_open(const cm_kafka_sink_options_t *options, cm_sink_t **sink, cm_err_t *err);
+
+/* Puts a dead letter with further headers of the caller's; `headers` may be NULL and is copied. */
+int cm_kafka_sink_put_raw(cm_sink_t *sink, const char *topic, cm_str_t key, cm_str_t value,
+                          const rd_kafka_headers_t *headers, cm_err_t *err);
+
+void cm_kafka_sink_report(const cm_sink_t *sink, cm_kafka_report_t *report);
+
+#endif

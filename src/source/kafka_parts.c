@@ -1,0 +1,170 @@
+#include "source/kafka_parts.h"
+
+#include <stdlib.h>
+
+cm_part_t *cm_parts_add(cm_parts_t *parts, const cm_kafka_settings_t *settings, int32_t partition)
+{
+    size_t index = (size_t)partition;
+
+    if (index >= parts->count) {
+        parts->parts = cm_realloc(parts->parts, (index + 1) * sizeof *parts->parts);
+        memset(parts->parts + parts->count, 0, (index + 1 - parts->count) * sizeof *parts->parts);
+        parts->count = index + 1;
+    }
+    cm_part_t *part = &parts->parts[index];
+    if (part->name == NULL) {
+        cm_buf_t name = CM_BUF_INIT;
+        cm_buf_printf(&name, "kafka:%s/%s[%d]", settings->group, settings->topic, (int)partition);
+        part->name = name.data;
+    }
+    *part = (cm_part_t){.name = part->name,
+                        .partition = partition,
+                        .ours = true,
+                        .next = -1,
+                        .end = -1,
+                        .durable = -1,
+                        .committed = -1};
+    return part;
+}
+
+void cm_parts_remove(cm_parts_t *parts, int32_t partition)
+{
+    cm_part_t *part = cm_parts_find(parts, partition);
+
+    if (part == NULL)
+        return;
+    part->ours = false;
+    for (size_t i = parts->marks_done; i < parts->mark_count; i++) {
+        if (parts->marks[i].partition == partition)
+            parts->marks[i].next = -1;
+    }
+}
+
+void cm_parts_touch(cm_parts_t *parts, cm_part_t *part)
+{
+    if (part->touched)
+        return;
+    part->touched = true;
+    if (parts->touched_count == parts->touched_cap) {
+        parts->touched_cap = parts->touched_cap ? parts->touched_cap * 2 : 8;
+        parts->touched = cm_realloc(parts->touched, parts->touched_cap * sizeof *parts->touched);
+    }
+    parts->touched[parts->touched_count++] = part->partition;
+}
+
+static void add_mark(cm_parts_t *parts, cm_part_mark_t mark)
+{
+    if (parts->marks_done == parts->mark_count)
+        parts->marks_done = parts->mark_count = 0;
+    if (parts->mark_count == parts->mark_cap && parts->marks_done > parts->mark_cap / 2) {
+        parts->mark_count -= parts->marks_done;
+        memmove(parts->marks, parts->marks + parts->marks_done,
+                parts->mark_count * sizeof *parts->marks);
+        parts->marks_done = 0;
+    }
+    if (parts->mark_count == parts->mark_cap) {
+        parts->mark_cap = parts->mark_cap ? parts->mark_cap * 2 : 64;
+        parts->marks = cm_realloc(parts->marks, parts->mark_cap * sizeof *parts->marks);
+    }
+    parts->marks[parts->mark_count++] = mark;
+}
+
+void cm_parts_mark(cm_parts_t *parts, uint64_t number, cm_batch_t *batch)
+{
+    for (size_t i = 0; i < parts->touched_count; i++) {
+        cm_part_t *part = &parts->parts[parts->touched[i]];
+        part->touched = false;
+        cm_batch_mark(batch, cm_str(part->name), part->next);
+        add_mark(parts, (cm_part_mark_t){number, part->partition, part->next});
+    }
+    parts->touched_count = 0;
+}
+
+void cm_parts_acknowledge(cm_parts_t *parts, uint64_t batches)
+{
+    while (parts->marks_done < parts->mark_count &&
+           parts->marks[parts->marks_done].batch <= batches) {
+        const cm_part_mark_t *mark = &parts->marks[parts->marks_done++];
+        if (mark->next >= 0) /* else we do not have the partition any more */
+            parts->parts[mark->partition].durable = mark->next;
+    }
+}
+
+void cm_parts_commit(cm_parts_t *parts, cm_kafka_client_t *client, bool in_background)
+{
+    const cm_kafka_settings_t *settings = client->settings;
+    rd_kafka_topic_partition_list_t *list = NULL;
+    rd_kafka_resp_err_t code = 0;
+
+    for (size_t i = 0; i < parts->count; i++) {
+        cm_part_t *part = &parts->parts[i];
+        /* One in the background may fail and not tell: what comes last is told once more. */
+        if (!part->ours || part->durable < 0 || (in_background && part->durable == part->committed))
+            continue;
+        if (list == NULL)
+            list = rd_kafka_topic_partition_list_new(8);
+        rd_kafka_topic_partition_list_add(list, settings->topic, part->partition)->offset =
+            part->durable;
+        part->committed = part->durable;
+    }
+    if (list == NULL)
+        return;
+    code = rd_kafka_commit(client->rk, list, in_background);
+    if (code != 0 && settings->log != NULL)
+        cm_log(settings->log, CM_LOG_INFO, "offsets are not committed; messages may come again",
+               "topic=%s reason=\"%s\"", settings->topic, rd_kafka_err2str(code));
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+bool cm_parts_ended(const cm_parts_t *parts)
+{
+    for (size_t i = 0; i < parts->count; i++) {
+        if (parts->parts[i].ours && !parts->parts[i].ended)
+            return false;
+    }
+    return true;
+}
+
+int64_t cm_part_end(const cm_part_t *part, const cm_kafka_client_t *client)
+{
+    int64_t low, high;
+
+    if (rd_kafka_get_watermark_offsets(client->rk, client->settings->topic, part->partition, &low,
+                                       &high) != 0)
+        return part->end;
+    return high > part->end ? high : part->end;
+}
+
+bool cm_parts_behind(const cm_parts_t *parts, const cm_kafka_client_t *client, size_t ahead)
+{
+    int64_t lag = 0;
+
+    for (size_t i = 0; i < parts->count && lag <= (int64_t)ahead; i++) {
+        const cm_part_t *part = &parts->parts[i];
+        int64_t end = part->ours ? cm_part_end(part, client) : -1;
+        lag += end > part->next && part->next >= 0 ? end - part->next : 0;
+    }
+    return lag > (int64_t)ahead;
+}
+
+rd_kafka_topic_partition_list_t *cm_parts_list(const cm_parts_t *parts,
+                                               const cm_kafka_settings_t *settings)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)parts->count);
+
+    for (size_t i = 0; i < parts->count; i++) {
+        if (parts->parts[i].ours)
+            rd_kafka_topic_partition_list_add(list, settings->topic, parts->parts[i].partition);
+    }
+    return list;
+}
+
+void cm_parts_free(cm_parts_t *parts)
+{
+    for (size_t i = 0; i < parts->count; i++)
+        free(parts->parts[i].name);
+    free(parts->parts);
+    free(parts->touched);
+    free(parts->marks);
+    *parts = (cm_parts_t){0};
+}

@@ -1,0 +1,78 @@
+/* The partitions of a topic that a consumer has: how far each was read, how far that is durable,
+ * and how far Kafka has been told so. One thread. */
+#ifndef CM_SOURCE_KAFKA_PARTS_H
+#define CM_SOURCE_KAFKA_PARTS_H
+
+#include "event/batch.h"
+#include "kafka/client.h"
+
+typedef struct cm_part {
+    char *name; /* "kafka:group/topic[3]"; NULL: not had yet */
+    int32_t partition;
+    bool ours;
+    bool ended;        /* read as far as is asked for */
+    bool touched;      /* by the batch in the making */
+    int64_t next;      /* offset to hand out next; -1: any */
+    int64_t end;       /* behind the last message when it was assigned; -1: not known */
+    int64_t durable;   /* everything before it is; -1: nothing yet */
+    int64_t committed; /* what Kafka was told last */
+} cm_part_t;
+
+/* A position of a batch that is not durable yet. */
+typedef struct cm_part_mark {
+    uint64_t batch;
+    int32_t partition;
+    int64_t next;
+} cm_part_mark_t;
+
+typedef struct cm_parts {
+    cm_part_t *parts; /* by partition number */
+    size_t count;
+    int32_t *touched; /* partitions of the batch in the making */
+    size_t touched_count, touched_cap;
+    cm_part_mark_t *marks; /* in the order of batches; the first `marks_done` are settled */
+    size_t mark_count, mark_cap, marks_done;
+} cm_parts_t;
+
+/* Takes a partition anew, nothing of it read. Valid until the next call. */
+cm_part_t *cm_parts_add(cm_parts_t *parts, const cm_kafka_settings_t *settings, int32_t partition);
+
+/* Gives a partition up, with what was not durable of it. */
+void cm_parts_remove(cm_parts_t *parts, int32_t partition);
+
+/* NULL when we do not have it. */
+static inline cm_part_t *cm_parts_find(cm_parts_t *parts, int32_t partition)
+{
+    if (partition < 0 || (size_t)partition >= parts->count || !parts->parts[partition].ours)
+        return NULL;
+    return &parts->parts[partition];
+}
+
+/* Notes that the batch in the making has messages of it. */
+void cm_parts_touch(cm_parts_t *parts, cm_part_t *part);
+
+/* Ends the batch with this number: its positions go into it, and are remembered. */
+void cm_parts_mark(cm_parts_t *parts, uint64_t number, cm_batch_t *batch);
+
+/* The batches up to this one are durable. */
+void cm_parts_acknowledge(cm_parts_t *parts, uint64_t batches);
+
+/* Tells Kafka what is durable and was not told; what fails is told again the next time. */
+void cm_parts_commit(cm_parts_t *parts, cm_kafka_client_t *client, bool in_background);
+
+/* True when all that we have are read as far as is asked for. */
+bool cm_parts_ended(const cm_parts_t *parts);
+
+/* How far the broker has last said that the partition goes; -1: not yet. */
+int64_t cm_part_end(const cm_part_t *part, const cm_kafka_client_t *client);
+
+/* True when there is more in the topic than the next `ahead` messages. */
+bool cm_parts_behind(const cm_parts_t *parts, const cm_kafka_client_t *client, size_t ahead);
+
+/* All that we have; the caller destroys it. */
+rd_kafka_topic_partition_list_t *cm_parts_list(const cm_parts_t *parts,
+                                               const cm_kafka_settings_t *settings);
+
+void cm_parts_free(cm_parts_t *parts);
+
+#endif

@@ -1,0 +1,257 @@
+#include "cassandra/schema.h"
+#include "store/cassandra_inside.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    RUN_MS = 100,
+    ASK_MS = 250,   /* between calls of the waiter; less than CM_WAIT_MS */
+    QUIET_MS = 2000 /* without an acknowledgement: then the servers are away, not slow */
+};
+
+typedef cm_cassandra_store_t self_t;
+
+/* ---- waiting ---- */
+
+static int fail_refused(const self_t *self, cm_err_t *err)
+{
+    return cm_cassandra_fail(self->settings, &self->refusal, "storing events", err);
+}
+
+/* Why nothing is acknowledged; NULL while something is. */
+static const char *find_reason(self_t *self, int64_t now)
+{
+    const cm_cql_error_t *last = cm_cql_last_error(self->session);
+    cm_cql_writer_stats_t stats;
+
+    if (now - self->progress_ns < QUIET_MS * INT64_C(1000000))
+        return NULL;
+    cm_cql_writer_stats(self->writer, &stats);
+    if (stats.last_error.code != CM_CQL_OK && cm_cql_state(self->session) == CM_CQL_READY)
+        last = &stats.last_error;
+    if (last == NULL)
+        return "it does not answer";
+    snprintf(self->reason, sizeof self->reason, "%s%s%s", last->node, last->node[0] ? ": " : "",
+             last->text);
+    return self->reason;
+}
+
+/* Begins a wait: what was before does not count. */
+static void begin_wait(self_t *self)
+{
+    self->asked_ns = self->progress_ns = cm_clock_ticks_ns();
+}
+
+/* Lets the client work for a moment, and asks whether to go on waiting. */
+static int wait_a_little(self_t *self, cm_err_t *err)
+{
+    const cm_waiter_t *waiter = self->waiter;
+
+    int rc = cm_cql_run(self->session, RUN_MS, err);
+    if (rc < 0)
+        return rc;
+    if (self->refusal.code != CM_CQL_OK)
+        return fail_refused(self, err);
+    int64_t now = cm_clock_ticks_ns();
+    uint64_t progress = cm_cql_writer_durable(self->writer);
+    if (progress != self->progress) {
+        self->progress = progress;
+        self->progress_ns = now;
+    }
+    if (waiter == NULL || now - self->asked_ns < ASK_MS * INT64_C(1000000))
+        return 0;
+    rc = waiter->wait(waiter->context, cm_cassandra_retries(&self->store), find_reason(self, now));
+    self->asked_ns = cm_clock_ticks_ns();
+    return rc < 0 ? cm_fail(err, rc, "gave up waiting for Cassandra at %s", self->settings->hosts)
+                  : 0;
+}
+
+/* ---- writing ---- */
+
+/* The servers will not take the row however often it is sent. A full disk and bugs look the same at
+ * times, and are waited for. */
+static bool on_refused(void *context, uint64_t row, const cm_cql_error_t *error)
+{
+    self_t *self = context;
+
+    (void)row;
+    if (!cm_cql_error_is_passing(error) && self->refusal.code == CM_CQL_OK)
+        self->refusal = *error;
+    return false;
+}
+
+static int put_event(self_t *self, const cm_event_t *event, cm_err_t *err)
+{
+    char key[CM_UUID_TEXT];
+    const cm_cql_value_t values[CM_CASSANDRA_COLUMN_COUNT] = {
+        cm_cql_text(cm_event_row_key(event, key)),
+        cm_cql_text(event->user_id),
+        cm_cql_i64(event->timestamp),
+        cm_cql_text(event->url),
+        cm_cql_text(event->country),
+        cm_cql_text(event->city),
+        cm_cql_text(event->browser),
+        cm_cql_text(event->os),
+        cm_cql_text(event->device),
+    };
+    int rc;
+
+    while ((rc = cm_cql_writer_add(self->writer, values, CM_CASSANDRA_COLUMN_COUNT, err)) ==
+           CM_EBUSY) {
+        if ((rc = wait_a_little(self, err)) < 0)
+            return rc;
+    }
+    return rc;
+}
+
+/* Notes the end of a batch. */
+static void end_batch(self_t *self)
+{
+    if (self->end_count == self->end_cap) {
+        self->end_cap = self->end_cap ? self->end_cap * 2 : 64;
+        self->ends = cm_realloc(self->ends, self->end_cap * sizeof *self->ends);
+    }
+    self->ends[self->end_count++] = cm_cql_writer_added(self->writer);
+}
+
+static int cassandra_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
+{
+    self_t *self = (self_t *)sink;
+    int rc = 0;
+
+    begin_wait(self);
+    for (size_t i = 0; i < batch->count && rc == 0; i++)
+        rc = put_event(self, &batch->events[i], err);
+    if (rc < 0)
+        return rc;
+    end_batch(self);
+    cm_cql_writer_flush(self->writer); /* who knows when we are called again */
+    rc = cm_cql_run(self->session, 0, err);
+    return rc < 0 ? rc : self->refusal.code != CM_CQL_OK ? fail_refused(self, err) : 0;
+}
+
+static void count_durable(self_t *self)
+{
+    uint64_t rows = cm_cql_writer_durable(self->writer);
+    size_t done = 0;
+
+    while (done < self->end_count && self->ends[done] <= rows)
+        done++;
+    self->durable += done;
+    self->end_count -= done;
+    memmove(self->ends, self->ends + done, self->end_count * sizeof *self->ends);
+}
+
+static int cassandra_durable(cm_sink_t *sink, uint64_t *batches, cm_err_t *err)
+{
+    self_t *self = (self_t *)sink;
+
+    int rc = cm_cql_run(self->session, 0, err);
+    if (rc < 0)
+        return rc;
+    if (self->refusal.code != CM_CQL_OK)
+        return fail_refused(self, err);
+    count_durable(self);
+    *batches = self->durable;
+    return 0;
+}
+
+static int cassandra_commit(cm_sink_t *sink, cm_err_t *err)
+{
+    self_t *self = (self_t *)sink;
+    int rc = 0;
+
+    begin_wait(self);
+    cm_cql_writer_flush(self->writer);
+    while (rc == 0 && cm_cql_writer_durable(self->writer) < cm_cql_writer_added(self->writer))
+        rc = wait_a_little(self, err);
+    count_durable(self);
+    return rc;
+}
+
+uint64_t cm_cassandra_retries(const cm_store_t *store)
+{
+    const self_t *self = (const self_t *)store;
+    cm_cql_writer_stats_t stats = {0};
+
+    if (self->writer != NULL)
+        cm_cql_writer_stats(self->writer, &stats);
+    return stats.retries;
+}
+
+static void cassandra_close(cm_sink_t *sink)
+{
+    self_t *self = (self_t *)sink;
+
+    if (self->memory != NULL)
+        cm_sink_close(&self->memory->sink);
+    cm_cql_writer_close(self->writer);
+    cm_cql_close(self->session);
+    free(self->ends);
+    free(self);
+}
+
+/* ---- opening ---- */
+
+static int prepare(self_t *self, cm_cql_prepared_t **insert, cm_err_t *err)
+{
+    const cm_cassandra_settings_t *settings = self->settings;
+    cm_buf_t text = CM_BUF_INIT;
+    cm_err_t why;
+
+    cm_buf_add_text(&text, "INSERT INTO ");
+    cm_cassandra_add_table(&text, settings);
+    cm_buf_printf(&text, " (%s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", cm_cassandra_columns);
+    if (settings->ttl_s > 0)
+        cm_buf_printf(&text, " USING TTL %lld", (long long)settings->ttl_s);
+    int rc = cm_cql_prepare_wait(self->session, (cm_str_t){text.data, text.len}, insert, &why);
+    cm_buf_free(&text);
+    return rc < 0 ? cm_fail(err, rc == CM_EIO ? CM_EAWAY : rc,
+                            "preparing to store events: Cassandra at %s says: %s", settings->hosts,
+                            why.text)
+                  : 0;
+}
+
+static int open_writer(self_t *self, cm_err_t *err)
+{
+    const cm_cql_writer_options_t options = {.batch_bytes = self->settings->batch_bytes,
+                                             .max_rows = self->settings->in_flight,
+                                             .refused = on_refused,
+                                             .context = self};
+    cm_cql_prepared_t *insert;
+
+    int rc = cm_cassandra_ensure(self->settings, self->session, err);
+    if (rc == 0)
+        rc = prepare(self, &insert, err);
+    return rc == 0 ? cm_cql_writer_open(self->session, insert, &options, &self->writer, err) : rc;
+}
+
+/* A table that is only read must be there; nobody makes it to find it empty. */
+static int check_table(self_t *self, cm_err_t *err)
+{
+    cm_cassandra_facts_t facts;
+
+    int rc = cm_cassandra_look(self->settings, self->session, &facts, err);
+    return rc == 0 ? cm_cassandra_complain(self->settings, &facts, err) : rc;
+}
+
+int cm_cassandra_open(const cm_cassandra_options_t *options, cm_store_t **store, cm_err_t *err)
+{
+    static const cm_sink_ops_t sink_ops = {cassandra_put, cassandra_commit, cassandra_close,
+                                           cassandra_durable};
+    static const cm_store_ops_t store_ops = {cm_cassandra_reader};
+    self_t *self = cm_alloc_zero(1, sizeof *self);
+
+    self->store = (cm_store_t){{&sink_ops}, &store_ops};
+    self->settings = options->settings;
+    self->waiter = options->waiter;
+    int rc = cm_cassandra_connect(self->settings, &self->session, err);
+    if (rc == 0)
+        rc = options->only_read ? check_table(self, err) : open_writer(self, err);
+    if (rc < 0)
+        cassandra_close(&self->store.sink);
+    else
+        *store = &self->store;
+    return rc;
+}

@@ -1,0 +1,45 @@
+/* The store on Cassandra: the contract's table, a row an event, written by its row key, so that an
+ * event that comes again changes nothing.
+ *
+ * put() gives rows to the client's batching writer, with thousands of them on their way; durable()
+ * counts the batches of which every row is acknowledged at the consistency level; commit() waits
+ * for all. Servers that are slow or away are waited for and asked again with growing waits, as long
+ * as the waiter lets it. A row that the servers refuse for good (no right, another table) ends the
+ * run: CM_EIO or CM_EUSAGE with their sentence. Dead letters are not its business, and positions
+ * are kept by whoever reads.
+ *
+ * A reader reads the whole table by token ranges into memory, with what the mill looks at; further
+ * readers share that until the last of them is closed. No row can be there twice. Used by one
+ * thread; its readers by several, while none is opened or closed. */
+#ifndef CM_STORE_CASSANDRA_H
+#define CM_STORE_CASSANDRA_H
+
+#include "cassandra/client.h"
+#include "store/store.h"
+
+typedef struct cm_cassandra_options {
+    const cm_cassandra_settings_t *settings;
+    const cm_waiter_t *waiter; /* NULL: waits for ever */
+    bool only_read;            /* nothing will be put; nothing is made */
+} cm_cassandra_options_t;
+
+/* Connects, and looks whether the table is there (or makes it). CM_EAWAY, CM_EUSAGE, CM_EINPUT;
+ * CM_ESTOP. */
+int cm_cassandra_open(const cm_cassandra_options_t *options, cm_store_t **store, cm_err_t *err);
+
+/* Attempts that failed since it was opened. */
+uint64_t cm_cassandra_retries(const cm_store_t *store);
+
+/* Gets some of the events, in no order; rows of other programs that break a rule of the contract
+ * are dead letters of the batch. Lives until it returns; negative: the scan ends with that code. */
+typedef int (*cm_cassandra_page_t)(void *context, const cm_batch_t *batch, cm_err_t *err);
+
+/* Reads every row of the table once and adds them to `account`. CM_EAWAY when a part of it cannot
+ * be read even after many attempts. */
+int cm_cassandra_scan(cm_store_t *store, cm_cassandra_page_t page, void *context,
+                      cm_account_t *account, cm_err_t *err);
+
+/* The same into another store (store/memory.h), up to its commit. */
+int cm_cassandra_load(cm_store_t *store, cm_store_t *into, cm_account_t *account, cm_err_t *err);
+
+#endif

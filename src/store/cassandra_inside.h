@@ -1,0 +1,33 @@
+/* What the two halves of the store on Cassandra share: writing (cassandra.c) and reading
+ * (cassandra_scan.c). */
+#ifndef CM_STORE_CASSANDRA_INSIDE_H
+#define CM_STORE_CASSANDRA_INSIDE_H
+
+#include "store/cassandra.h"
+
+typedef struct cm_cassandra_store {
+    cm_store_t store; /* first */
+    const cm_cassandra_settings_t *settings;
+    const cm_waiter_t *waiter;
+    cm_cql_t *session;
+    cm_cql_writer_t *writer; /* NULL: only read */
+    /* How many rows were added when each of the batches was put that are not known to be durable.
+     */
+    uint64_t *ends;
+    size_t end_count, end_cap;
+    uint64_t durable; /* batches before those */
+    cm_cql_error_t refusal;
+    /* while it waits */
+    int64_t asked_ns;    /* when the waiter was last asked */
+    int64_t progress_ns; /* when rows were last acknowledged */
+    uint64_t progress;   /* how many were then */
+    char reason[600];
+    /* what readers have */
+    cm_store_t *memory;
+    int readers;
+} cm_cassandra_store_t;
+
+/* The operation of cm_store_ops_t. */
+int cm_cassandra_reader(cm_store_t *store, cm_reader_t **reader, cm_err_t *err);
+
+#endif

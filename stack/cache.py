@@ -1,0 +1,142 @@
+"""What is downloaded: jars and archives by Maven, Python packages by pip.
+
+It lies under ${XDG_CACHE_HOME:-$HOME/.cache}/clickmill/stack, a folder an item, complete when it
+holds the file `complete`. Two that want one item at once share the download: one waits.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+
+from .trouble import Missing
+
+DEPENDENCY_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
+JAVA = 17  # the one release that every engine here runs on
+
+
+def root():
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(base, "clickmill", "stack")
+
+
+def java_release(program):
+    """The feature release of a java, None when it is none."""
+    try:
+        done = subprocess.run([program, "-version"], capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    found = re.search(r'version "(?:1\.)?(\d+)', done.stderr + done.stdout)
+    return int(found.group(1)) if found else None
+
+
+def java_home():
+    """The home of a Java 17: JAVA_HOME, then PATH, then where Debian puts it."""
+    candidates = []
+    if os.environ.get("JAVA_HOME"):
+        candidates.append(os.path.join(os.environ["JAVA_HOME"], "bin", "java"))
+    candidates.append(shutil.which("java"))
+    if os.path.isdir("/usr/lib/jvm"):
+        candidates += ["/usr/lib/jvm/%s/bin/java" % name
+                       for name in sorted(os.listdir("/usr/lib/jvm")) if "17" in name]
+    for candidate in candidates:
+        if candidate and java_release(candidate) == JAVA:
+            return os.path.dirname(os.path.dirname(os.path.realpath(candidate)))
+    raise Missing("the engines need Java %d, and neither JAVA_HOME nor PATH leads to one: run "
+                  "scripts/setup.sh stack, or install a JDK %d and set JAVA_HOME" % (JAVA, JAVA))
+
+
+@contextlib.contextmanager
+def item(name, recipe, say):
+    """The folder of an item, and whether it has to be filled; `recipe` is what it is made from."""
+    folder = os.path.join(root(), name)
+    mark = os.path.join(folder, "complete")
+    key = hashlib.sha256(recipe.encode()).hexdigest()
+    os.makedirs(root(), exist_ok=True)
+    with open(os.path.join(root(), name + ".lock"), "w", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("%s is being downloaded by somebody else; waiting" % name)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.path.exists(mark):
+            with open(mark, encoding="ascii") as file:
+                if file.read() == key:
+                    yield folder, False
+                    return
+        shutil.rmtree(folder, ignore_errors=True)
+        os.makedirs(folder)
+        yield folder, True
+        with open(mark, "w", encoding="ascii") as file:
+            file.write(key)
+
+
+def run(argv, what, cwd=None, environment=None):
+    """Runs a helper and returns what it prints; its last lines are the reason when it fails."""
+    try:
+        done = subprocess.run(argv, cwd=cwd, env=environment, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              errors="replace", check=False)
+    except OSError as error:
+        raise Missing("%s needs %s, which cannot be run (%s): run scripts/setup.sh stack"
+                      % (what, argv[0], error.strerror)) from None
+    if done.returncode != 0:
+        lines = [line for line in done.stdout.splitlines() if line.strip()][-8:]
+        raise Missing("%s failed:\n  %s" % (what, "\n  ".join(lines)))
+    return done.stdout
+
+
+def maven(arguments, what, cwd, java):
+    environment = dict(os.environ, JAVA_HOME=java)
+    run(["mvn", "-q", "-B", "-ntp", "-Dmaven.repo.local=" + os.path.join(root(), "maven"),
+         *arguments], what, cwd, environment)
+
+
+def jars(name, pom, java, say):
+    """A folder with the jars of a pom and of all it depends on."""
+    with item(name, pom, say) as (folder, empty):
+        libraries = os.path.join(folder, "libs")
+        if empty:
+            say("%s: downloading its jars" % name)
+            with open(os.path.join(folder, "pom.xml"), "w", encoding="utf-8") as file:
+                file.write(pom)
+            maven([DEPENDENCY_PLUGIN + ":build-classpath", "-DincludeScope=runtime",
+                   "-Dmdep.outputFile=classpath"], "downloading " + name, folder, java)
+            os.mkdir(libraries)
+            with open(os.path.join(folder, "classpath"), encoding="utf-8") as file:
+                for jar in file.read().strip().split(os.pathsep):
+                    os.link(jar, os.path.join(libraries, os.path.basename(jar)))
+        return libraries
+
+
+def archive(name, artifact, java, say):
+    """The path of a zip, by its Maven coordinates GROUP:NAME:VERSION:zip."""
+    with item(name, artifact, say) as (folder, empty):
+        group, artifact_name, version, kind = artifact.split(":")
+        path = os.path.join(folder, "%s-%s.%s" % (artifact_name, version, kind))
+        if empty:
+            say("%s: downloading" % name)
+            maven([DEPENDENCY_PLUGIN + ":get", "-Dtransitive=false", "-Dartifact=" + artifact],
+                  "downloading " + name, folder, java)
+            os.link(os.path.join(root(), "maven", *group.split("."), artifact_name, version,
+                                 os.path.basename(path)), path)
+            with zipfile.ZipFile(path) as opened:
+                if opened.testzip() is not None:
+                    raise Missing("%s is damaged: remove %s and try again" % (path, folder))
+        return path
+
+
+def python_packages(name, packages, say):
+    """A virtual environment with these packages, pinned."""
+    with item(name, " ".join(packages), say) as (folder, empty):
+        if empty:
+            say("%s: installing %s" % (name, " ".join(packages)))
+            run([sys.executable, "-m", "venv", folder], "making a virtual environment")
+            run([os.path.join(folder, "bin", "pip"), "install", "-q", *packages],
+                "installing " + " ".join(packages))
+        return folder

@@ -1,0 +1,135 @@
+"""Starts, shows and stops the real engines on loopback.
+
+  stack.py up [ENGINE...]        starts them and waits until each answers
+  stack.py down [ENGINE...]      ends what was started here; the data stay
+  stack.py status [ENGINE...]    versions, ports, pids, memory
+
+  stack.py stop|start|restart ENGINE...    one that was started, as it was
+  stack.py kill|pause|resume ENGINE        kill -9, SIGSTOP, SIGCONT
+  stack.py kafka-topic create|describe NAME [--partitions N] [--config KEY=VALUE]
+
+Engines: zookeeper, kafka, cassandra (these are the default), elasticsearch, spark, cosmos (a
+Cassandra that looks like Azure Cosmos DB's: TLS and a password on port 10350); `all` is the first
+five.
+
+Exit status: 0 done, 1 an engine fails or does not answer, 2 wrong usage or another version runs,
+3 a port is taken, 4 memory is short, 5 Java, Maven or a download cannot be had.
+"""
+
+import argparse
+import json
+import sys
+
+from .core import PROFILES, Stack
+from .trouble import Misuse, Trouble
+
+ENGINE_COMMANDS = ("up", "down", "status", "stop", "start", "restart", "kill", "pause", "resume")
+
+
+def parser():
+    made = argparse.ArgumentParser(prog="stack.py", description=__doc__,
+                                   formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("command", choices=(*ENGINE_COMMANDS, "kafka-topic"), metavar="COMMAND")
+    made.add_argument("words", nargs="*", metavar="ENGINE")
+    made.add_argument("--dir", metavar="DIR", help="where the stack lies (build/stack)")
+    made.add_argument("--port-base", type=int, default=0, metavar="N",
+                      help="moves every port up by N (0)")
+    made.add_argument("--profile", default="plain", metavar="plain|secure",
+                      help="secure: TLS, SASL and passwords (%s)" % PROFILES[0])
+    made.add_argument("--kafka", default="3.9", metavar="VERSION",
+                      help="3.9 with ZooKeeper, 4.3 without (3.9)")
+    made.add_argument("--elasticsearch", default="7.17", metavar="VERSION",
+                      help="7.17, 8.19 or opensearch-2.19 (7.17)")
+    made.add_argument("--heap", type=int, default=1024, metavar="MB",
+                      help="Cassandra's heap in megabytes (1024)")
+    made.add_argument("--client-certificates", action="store_true",
+                      help="secure Kafka and Cassandra want one of each client")
+    made.add_argument("--timeout", type=int, default=180, metavar="S",
+                      help="seconds that an engine may take to answer (180)")
+    made.add_argument("--json", action="store_true", help="prints JSON")
+    made.add_argument("--partitions", type=int, default=6, metavar="N", help="of a topic (6)")
+    made.add_argument("--config", action="append", default=[], metavar="KEY=VALUE",
+                      help="of a topic")
+    return made
+
+
+def megabytes(size):
+    return "%d MB" % (size >> 20) if size else "-"
+
+
+def table(rows):
+    """Rows of texts as lines, in columns."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() + "\n"
+                   for row in rows)
+
+
+def show(entries, options):
+    if options.json:
+        print(json.dumps(entries, indent=1))
+    elif not entries:
+        print("no engine was started here; make stack-up starts them")
+    else:
+        sys.stdout.write(table(
+            [("engine", "version", "profile", "state", "memory", "pid", "ports")]
+            + [(entry["engine"], entry["version"], entry["profile"], entry["state"],
+                megabytes(entry["memory"]), " ".join(map(str, entry["pids"])) or "-",
+                " ".join("%d" % port for port in entry["ports"].values()))
+               for entry in entries]))
+
+
+def kafka_topic(stack, options):
+    if len(options.words) != 2 or options.words[0] not in ("create", "describe"):
+        raise Misuse("kafka-topic create NAME or kafka-topic describe NAME was expected")
+    if options.words[0] == "create":
+        stack.topic_create(options.words[1], options.partitions,
+                           dict(pair.partition("=")[::2] for pair in options.config))
+    topic = stack.topic_describe(options.words[1])
+    if options.json:
+        print(json.dumps(topic, indent=1))
+        return
+    sys.stdout.write(table([("partition", "leader", "replicas", "isr", "begin", "end")] + [
+        (str(row["partition"]), str(row["leader"]), " ".join(map(str, row["replicas"])),
+         " ".join(map(str, row["isr"])), str(row["begin"]), str(row["end"]))
+        for row in topic["partitions"]]))
+
+
+def act(stack, options):
+    """Runs a command; the exit status."""
+    words = options.words
+    if options.command == "up":
+        show(stack.up(words), options)
+    elif options.command == "status":
+        entries = stack.status(words)
+        show(entries, options)
+        return 0 if all(entry["state"] in ("answers", "stopped") for entry in entries) else 1
+    elif options.command == "kafka-topic":
+        kafka_topic(stack, options)
+    elif options.command == "down":
+        stack.down(words)
+    elif not words:
+        raise Misuse("%s which engine?" % options.command)
+    elif options.command in ("stop", "start", "restart"):
+        getattr(stack, options.command)(*words)
+    else:
+        for name in words:
+            getattr(stack, options.command)(name)
+    return 0
+
+
+def main(arguments):
+    options = parser().parse_intermixed_args(arguments)
+    try:
+        stack = Stack(options.dir, options.port_base, options.profile, options.kafka,
+                      options.elasticsearch, options.heap,
+                      options.client_certificates, options.timeout)
+        return act(stack, options)
+    except Trouble as trouble:
+        print("stack: %s" % trouble, file=sys.stderr)
+        return trouble.code
+    except OSError as error:
+        print("stack: %s" % error, file=sys.stderr)
+        return Trouble.code
+    except KeyboardInterrupt:
+        print("stack: interrupted; make stack-down ends what was started", file=sys.stderr)
+        return 130

@@ -1,0 +1,103 @@
+"""Cassandra 5.0, one node."""
+
+import glob
+import os
+
+from .. import cache, cql_wire
+from ..engine import HOST, Engine, NotYet
+from ..files import fill, template
+
+VERSION = "5.0.9"
+MAIN = "org.apache.cassandra.service.CassandraDaemon"
+
+
+class Cassandra(Engine):
+    name = "cassandra"
+    default_ports = {"client": 9042, "storage": 7000}
+    patience = 40
+
+    def __init__(self, place, choice):
+        super().__init__(place, choice)
+        self.memory = choice["heap"] + 900
+
+    def template_folder(self):
+        return "cassandra"
+
+    def version(self):
+        return VERSION
+
+    def fetch(self):
+        return cache.jars("cassandra-" + VERSION, fill(template("cassandra/pom.xml"),
+                                                       {"version": VERSION}),
+                          self.place.java(), self.place.say)
+
+    # ---- starting
+
+    def prepare(self):
+        self.configure("jvm.options", "jvm.options")
+        self.configure("logback.xml", "logback.xml")
+        self.configure("cassandra.yaml", "cassandra.yaml",
+                       template("cassandra/%s.yaml" % self.choice["profile"]),
+                       client_certificates=str(self.choice["client_certificates"]).lower())
+
+    def commands(self):
+        libraries = self.fetch()
+        heap = "%dm" % self.choice["heap"]
+        conf = "file://" + self.conf
+        settings = {
+            "logback.configurationFile": conf + "/logback.xml",
+            "cassandra.config": conf + "/cassandra.yaml",
+            "cassandra.storagedir": self.data,
+            "cassandra-foreground": "yes",
+            # One node has no gossip to wait for.
+            "cassandra.skip_wait_for_gossip_to_settle": 0,
+            "cassandra.ring_delay_ms": 0,
+            "cassandra.superuser_setup_delay_ms": 0,
+        }
+        return [("cassandra", [
+            os.path.join(self.place.java(), "bin", "java"), "-Xms" + heap, "-Xmx" + heap,
+            "-javaagent:" + glob.glob(os.path.join(libraries, "jamm-*.jar"))[0],
+            "@" + os.path.join(self.conf, "jvm.options"),
+            *("-D%s=%s" % pair for pair in settings.items()),
+            "-cp", self.conf + ":" + os.path.join(libraries, "*"), MAIN], {})]
+
+    # ---- asking
+
+    def login(self):
+        """(user name, password) of a client."""
+        known = self.place.secrets()
+        return known["CASSANDRA_USERNAME"], known["CASSANDRA_PASSWORD"]
+
+    def connect(self, login=None):
+        return cql_wire.Connection(HOST, self.port(), 2, self.context(),
+                                   (login or self.login()) if self.secure else None)
+
+    def probe(self):
+        try:
+            with self.connect() as connection:
+                connection.query("SELECT release_version FROM system.local")
+        except cql_wire.CqlError as error:
+            if self.secure and error.code == cql_wire.BAD_CREDENTIALS:
+                self.replace_default_password()
+            raise NotYet(str(error)) from None
+
+    def replace_default_password(self):
+        """The superuser that Cassandra makes has a password that everybody knows."""
+        user, password = self.login()
+        try:
+            with self.connect((user, "cassandra")) as connection:
+                connection.query("ALTER ROLE %s WITH PASSWORD = '%s'" % (user, password))
+        except cql_wire.CqlError as error:
+            raise NotYet(str(error)) from None
+
+
+class Cosmos(Cassandra):
+    """A Cassandra that clients reach as Azure Cosmos DB's Cassandra interface: on its port, with
+    TLS and a password only, whatever the profile of the others."""
+
+    name = "cosmos"
+    default_ports = {"client": 10350, "storage": 7010}
+
+    def __init__(self, place, choice):
+        super().__init__(place, {**choice, "profile": "secure", "heap": 512,
+                                 "client_certificates": False})

@@ -1,0 +1,304 @@
+/* TLS: right and wrong certificate authorities and names, the client's own certificate, plain bytes
+ * on either side. The certificates are made here, by OpenSSL. */
+#include "cql_cluster.h"
+
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+
+typedef struct pair {
+    EVP_PKEY *key;
+    X509 *cert;
+} pair_t;
+
+static char *directory;
+static pair_t ca, other_ca, node, foreign, client, stranger;
+
+static void add_extension(X509 *cert, int nid, const char *value)
+{
+    X509V3_CTX context;
+
+    X509V3_set_ctx(&context, cert, cert, NULL, NULL, 0);
+    X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, &context, nid, value);
+    assert_non_null(extension);
+    X509_add_ext(cert, extension, -1);
+    X509_EXTENSION_free(extension);
+}
+
+/* A certificate that `issuer` (NULL: itself) has signed. */
+static pair_t make_pair(const char *name, const char *names, const pair_t *issuer, long serial)
+{
+    pair_t made = {EVP_EC_gen("P-256"), X509_new()};
+
+    assert_non_null(made.key);
+    X509_set_version(made.cert, 2);
+    ASN1_INTEGER_set(X509_get_serialNumber(made.cert), serial);
+    X509_gmtime_adj(X509_getm_notBefore(made.cert), -3600);
+    X509_gmtime_adj(X509_getm_notAfter(made.cert), 3600);
+    X509_set_pubkey(made.cert, made.key);
+    X509_NAME_add_entry_by_txt(X509_get_subject_name(made.cert), "CN", MBSTRING_ASC,
+                               (const unsigned char *)name, -1, -1, 0);
+    X509_set_issuer_name(made.cert, X509_get_subject_name(issuer ? issuer->cert : made.cert));
+    add_extension(made.cert, NID_basic_constraints, issuer ? "CA:FALSE" : "critical,CA:TRUE");
+    if (names != NULL)
+        add_extension(made.cert, NID_subject_alt_name, names);
+    assert_true(X509_sign(made.cert, issuer ? issuer->key : made.key, EVP_sha256()) > 0);
+    return made;
+}
+
+static void write_pem(const char *name, const pair_t *pair, bool with_key)
+{
+    char path[300];
+
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    PEM_write_X509(file, pair->cert);
+    if (with_key)
+        PEM_write_PrivateKey(file, pair->key, NULL, NULL, 0, NULL, NULL);
+    fclose(file);
+}
+
+static const char *path_of(const char *name)
+{
+    static char paths[4][300];
+    static int turn;
+    char *path = paths[turn++ % 4];
+
+    snprintf(path, sizeof paths[0], "%s/%s", directory, name);
+    return path;
+}
+
+static int make_certificates(void **state)
+{
+    (void)state;
+    directory = test_directory();
+    ca = make_pair("Test CA", NULL, NULL, 1);
+    other_ca = make_pair("Other CA", NULL, NULL, 2);
+    node = make_pair("node", "IP:127.0.0.1,IP:127.0.0.2,DNS:localhost,DNS:node.example", &ca, 3);
+    foreign = make_pair("foreign", "DNS:elsewhere.example", &ca, 4);
+    client = make_pair("client", NULL, &ca, 5);
+    stranger = make_pair("stranger", NULL, &other_ca, 6);
+    write_pem("ca.pem", &ca, false);
+    write_pem("other.pem", &other_ca, false);
+    write_pem("client.pem", &client, true);
+    write_pem("stranger.pem", &stranger, true);
+    return 0;
+}
+
+static int drop_certificates(void **state)
+{
+    pair_t *all[] = {&ca, &other_ca, &node, &foreign, &client, &stranger};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        EVP_PKEY_free(all[i]->key);
+        X509_free(all[i]->cert);
+    }
+    test_remove(directory);
+    return 0;
+}
+
+static void serve_tls(rig_t *rig, const pair_t *own, bool wants_client)
+{
+    SSL_CTX *tls = SSL_CTX_new(TLS_server_method());
+
+    SSL_CTX_use_certificate(tls, own->cert);
+    SSL_CTX_use_PrivateKey(tls, own->key);
+    if (wants_client) {
+        assert_int_equal(1, SSL_CTX_load_verify_locations(tls, path_of("ca.pem"), NULL));
+        SSL_CTX_set_verify(tls, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    }
+    rig->fake.tls = tls;
+}
+
+static void open_tls(rig_t *rig, const pair_t *own, bool wants_client, cm_cql_tls_t options)
+{
+    rig_open(rig, 1);
+    serve_tls(rig, own, wants_client);
+    options.enabled = true;
+    rig->options.tls = options;
+}
+
+static void check_works(rig_t *rig)
+{
+    outcome_t outcome = {0};
+
+    rig_connect(rig);
+    cm_cql_prepared_t *prepared = rig_prepare(rig, INSERT);
+    for (int i = 0; i < 1000; i++)
+        rig_insert(rig, prepared, i, true, &outcome);
+    rig_settle(rig);
+    assert_int_equal(1000, outcome.calls);
+    assert_int_equal(0, outcome.error.code);
+    rig_close(rig);
+}
+
+static void check_fails(rig_t *rig, const char *sentence)
+{
+    cm_err_t err = {0};
+
+    rig_begin(rig);
+    assert_int_equal(CM_CQL_FAILED, cm_cql_state(rig->session));
+    assert_int_equal(CM_CQL_TLS, cm_cql_last_error(rig->session)->code);
+    assert_int_equal(CM_EUSAGE, cm_cql_connect(rig->session, 0, &err));
+    if (strstr(err.text, sentence) == NULL)
+        fail_msg("%s", err.text);
+    rig_close(rig);
+}
+
+static void test_trusted(void **state)
+{
+    rig_t rig;
+
+    (void)state;
+    for (int version = 4; version <= 5; version++) {
+        open_tls(&rig, &node, false, (cm_cql_tls_t){.ca_file = path_of("ca.pem")});
+        rig.options.version = version;
+        rig.options.compression = version == 5 ? CM_CQL_LZ4 : CM_CQL_UNCOMPRESSED;
+        check_works(&rig);
+    }
+}
+
+/* All of it one encrypted byte stream in pieces: records arrive in parts. */
+static void test_large_answers(void **state)
+{
+    rig_t rig;
+    outcome_t read = {0};
+    cm_err_t err = {0};
+
+    (void)state;
+    open_tls(&rig, &node, false, (cm_cql_tls_t){.ca_file = path_of("ca.pem")});
+    rig.fake.many = 15000;
+    rig.fake.page_rows = 15000;
+    rig_connect(&rig);
+    assert_ok(cm_cql_query(rig.session, CM_STR("SELECT key, value FROM ks.many"), NULL, 0, NULL,
+                           on_outcome, &read, &err),
+              err);
+    rig_settle(&rig);
+    assert_int_equal(15000, read.rows);
+    rig_close(&rig);
+}
+
+static void test_wrong_authority(void **state)
+{
+    rig_t rig;
+
+    (void)state;
+    open_tls(&rig, &node, false, (cm_cql_tls_t){.ca_file = path_of("other.pem")});
+    check_fails(&rig, "the node's certificate is not trusted: unable to get local issuer");
+}
+
+static void test_wrong_name(void **state)
+{
+    rig_t rig;
+
+    (void)state;
+    open_tls(&rig, &foreign, false, (cm_cql_tls_t){.ca_file = path_of("ca.pem")});
+    check_fails(&rig, "the node's certificate is not trusted: IP address mismatch");
+    open_tls(&rig, &node, false,
+             (cm_cql_tls_t){.ca_file = path_of("ca.pem"), .host_name = "other.example"});
+    check_fails(&rig, "the node's certificate is not trusted: hostname mismatch");
+}
+
+/* The name that every certificate must bear can be given; a contact point's name is its own. */
+static void test_right_name(void **state)
+{
+    rig_t rig;
+
+    (void)state;
+    open_tls(&rig, &node, false,
+             (cm_cql_tls_t){.ca_file = path_of("ca.pem"), .host_name = "node.example"});
+    check_works(&rig);
+    open_tls(&rig, &foreign, false,
+             (cm_cql_tls_t){.ca_file = path_of("ca.pem"), .host_name = "elsewhere.example"});
+    check_works(&rig);
+    open_tls(&rig, &node, false, (cm_cql_tls_t){.ca_file = path_of("ca.pem")});
+    snprintf(rig.contact, sizeof rig.contact, "localhost:%d", rig.fake.nodes[0].port);
+    check_works(&rig);
+}
+
+static void test_insecure(void **state)
+{
+    rig_t rig;
+
+    (void)state;
+    open_tls(&rig, &foreign, false, (cm_cql_tls_t){.insecure = true});
+    check_works(&rig);
+}
+
+static void test_client_certificate(void **state)
+{
+    rig_t rig;
+
+    (void)state;
+    open_tls(&rig, &node, true,
+             (cm_cql_tls_t){.ca_file = path_of("ca.pem"), .cert_file = path_of("client.pem")});
+    check_works(&rig);
+    open_tls(&rig, &node, true, (cm_cql_tls_t){.ca_file = path_of("ca.pem")});
+    check_fails(&rig, "certificate required");
+    open_tls(&rig, &node, true,
+             (cm_cql_tls_t){.ca_file = path_of("ca.pem"), .cert_file = path_of("stranger.pem")});
+    check_fails(&rig, "unknown ca");
+}
+
+/* TLS to a node that speaks plainly ends in an error as well, and so does the contrary. */
+static void test_plain_node(void **state)
+{
+    rig_t rig;
+
+    (void)state;
+    rig_open(&rig, 1);
+    rig.options.tls = (cm_cql_tls_t){.enabled = true, .ca_file = path_of("ca.pem")};
+    rig_begin(&rig);
+    assert_int_equal(CM_CQL_CONNECTING, cm_cql_state(rig.session));
+    assert_string_equal("the node closed the connection during the TLS handshake",
+                        cm_cql_last_error(rig.session)->text);
+    rig_close(&rig);
+
+    rig_open(&rig, 1);
+    serve_tls(&rig, &node, false);
+    rig_begin(&rig);
+    assert_int_equal(CM_CQL_CONNECTING, cm_cql_state(rig.session));
+    assert_non_null(cm_cql_last_error(rig.session));
+    rig_close(&rig);
+}
+
+static void test_files_refused(void **state)
+{
+    static const char *const sentences[] = {
+        " cannot be used as the client's certificate: ",
+        " cannot be used as the key of ",
+        "TLS: a key, ",
+    };
+    cm_cql_options_t options[3] = {
+        {.tls = {.enabled = true, .insecure = true, .cert_file = "/nonexistent.pem"}},
+        {.tls = {.enabled = true, .insecure = true, .cert_file = path_of("ca.pem")}},
+        {.tls = {.enabled = true, .insecure = true, .key_file = path_of("client.pem")}},
+    };
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        cm_cql_t *session = NULL;
+        cm_err_t err = {0};
+        assert_int_equal(CM_EUSAGE, cm_cql_open(&options[i], &session, &err));
+        if (strstr(err.text, sentences[i]) == NULL)
+            fail_msg("%s", err.text);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_trusted),
+        cmocka_unit_test(test_large_answers),
+        cmocka_unit_test(test_wrong_authority),
+        cmocka_unit_test(test_wrong_name),
+        cmocka_unit_test(test_right_name),
+        cmocka_unit_test(test_insecure),
+        cmocka_unit_test(test_client_certificate),
+        cmocka_unit_test(test_plain_node),
+        cmocka_unit_test(test_files_refused),
+    };
+    return cmocka_run_group_tests(tests, make_certificates, drop_certificates);
+}
