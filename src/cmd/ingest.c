@@ -87,6 +87,14 @@ static int wait_for_dead(void *context, uint64_t retries, const char *reason)
     return wait_for_server(context, "Kafka", reason);
 }
 
+/* For a store that is a server. */
+static int wait_for_store(void *context, uint64_t retries, const char *reason)
+{
+    cm_ingest_t *self = context;
+    self->store_retries = retries;
+    return wait_for_server(self, "the store", reason);
+}
+
 /* ---- opening ---- */
 
 static int open_store(cm_ingest_t *self)
@@ -194,6 +202,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
         return cm_fail(&app->err, CM_EUSAGE, "--dead-to store wants --store embedded");
     self.settings = cm_kafka_settings_of(app, &self.options->kafka);
     self.dead_waiter = (cm_waiter_t){wait_for_dead, &self};
+    self.store_waiter = (cm_waiter_t){wait_for_store, &self};
     int rc = open_all(&self);
     if (rc == 0) {
         cm_ingest_start_status(&self);
@@ -219,8 +228,7 @@ const cm_command_t cm_command_ingest = {
         "A broker or a store that is away is waited for. Ctrl-C or SIGTERM stores what is in hand, "
         "commits and prints the account.\n"
         " clickmill ingest --brokers kafka1:9092,kafka2:9092 --until-end\n"
-        " clickmill ingest --kafka-property security.protocol=sasl_ssl "
-        "--kafka-property 'sasl.password=${KAFKA_PASSWORD}'",
+        " clickmill ingest --kafka-property 'sasl.password=${KAFKA_PASSWORD}'",
     .options = options,
     .options_size = sizeof(cm_ingest_options_t),
     .run = run,

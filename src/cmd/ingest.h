@@ -36,14 +36,14 @@ typedef struct cm_ingest {
     cm_app_t *app;
     const cm_ingest_options_t *options;
     cm_kafka_settings_t settings;
-    cm_waiter_t dead_waiter;
+    cm_waiter_t dead_waiter, store_waiter;
     cm_store_t *store; /* the embedded one, for its positions; NULL: another */
     cm_sink_t *sink;   /* the store */
     cm_sink_t *dead;   /* topic of the dead letters; NULL: they go into the store */
     cm_sink_t *divert; /* parts the two; NULL where there is nothing to part */
     cm_source_t *source;
     cm_pipeline_t pipeline;
-    uint64_t retries;
+    uint64_t retries, store_retries;          /* to reach Kafka; of the store's writes */
     const char *waiting_for, *waiting_reason; /* a server that is away; NULL: none */
     int64_t stop_ns;                          /* when a waiter first saw that we shall stop */
     /* of the status line */

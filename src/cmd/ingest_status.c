@@ -79,7 +79,7 @@ void cm_ingest_show_status(cm_ingest_t *self)
     add_lag(&line, self);
     cm_buf_printf(&line, ", %llu dead letters, %llu retries",
                   (unsigned long long)(done->rejected + more->rejected),
-                  (unsigned long long)self->retries);
+                  (unsigned long long)(self->retries + self->store_retries));
     if (self->waiting_for != NULL)
         cm_buf_printf(&line, "; waiting for %s: %s", self->waiting_for, self->waiting_reason);
     if (self->app->terminal)
@@ -99,7 +99,7 @@ static void add_json(cm_buf_t *json, const cm_ingest_t *self, double seconds)
     cm_buf_add_char(json, '{');
     cm_account_add_json(json, &self->pipeline.account);
     cm_buf_printf(json, ",\"seconds\":%.3f,\"retries\":%llu,\"topic\":", seconds,
-                  (unsigned long long)self->retries);
+                  (unsigned long long)(self->retries + self->store_retries));
     cm_buf_add_json(json, cm_str(self->settings.topic));
     cm_buf_add_text(json, ",\"group\":");
     cm_buf_add_json(json, cm_str(self->settings.group));
@@ -128,7 +128,8 @@ void cm_ingest_print_account(cm_ingest_t *self)
                                                : "clickmill dead list");
         cm_buf_printf(&text, "%.1f s", seconds);
         add_lag(&text, self);
-        fprintf(app->messages, "%s, %llu retries\n", text.data, (unsigned long long)self->retries);
+        fprintf(app->messages, "%s, %llu retries\n", text.data,
+                (unsigned long long)(self->retries + self->store_retries));
     }
     cm_buf_free(&text);
 }
