@@ -134,20 +134,25 @@ class Bench:
                              "bytes": os.path.getsize(base), "what": "base"}
 
     def import_round(self, base):
+        events.warm(base)
         self.record("base", "import", "clickmill",
                     self.clickmill("import", "--data", "store", "--format", "jsonl", base))
         self.disk["clickmill"] = measure.disk_bytes(self.path("store"))
+        events.warm(base)
         self.record("base", "import", "duckdb",
                     self.peer("duckdb", "load", events=base, database=self.path("plain.db")))
         self.disk["duckdb"] = measure.disk_bytes(self.path("plain.db"))
         if not self.enough("base", "import", "duckdb-keyed"):
+            events.warm(base)
             self.record("base", "import", "duckdb-keyed", self.peer(
                 "duckdb", "load-keyed", events=base, database=self.path("keyed.db")))
             self.disk["duckdb-keyed"] = measure.disk_bytes(self.path("keyed.db"))
             self.remove("keyed.db")
 
     def process_round(self, work, reference):
+        events.warm(self.path("store", "clickmill.db"))
         ours = self.clickmill("process", "--data", "store", "--threads", THREADS)
+        events.warm(self.path("plain.db"))
         theirs = self.peer("duckdb", "process", database=self.path("plain.db"),
                            answers=self.path("peer.csv"))
         self.check(reference, self.path("peer.csv"), "peer", "DuckDB, " + work)
@@ -166,6 +171,7 @@ class Bench:
     def direct_round(self, data, path, reference, peers):
         """File to answers, nothing kept."""
         if self.direct:
+            events.warm(path)
             took = self.clickmill("import", "--to-answers", "--format", "jsonl", path,
                                   out=self.path("ours.csv"))
             self.check(reference, self.path("ours.csv"), "clickmill", "clickmill --to-answers")
@@ -173,6 +179,7 @@ class Bench:
         for engine in peers:
             if self.enough(data, "direct", engine):
                 continue
+            events.warm(path)
             took = self.peer(engine, "direct", events=path, answers=self.path("peer.csv"))
             self.check(reference, self.path("peer.csv"), "peer", "%s, file to answers" % engine)
             self.record(data, "direct", engine, took)

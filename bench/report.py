@@ -289,8 +289,9 @@ What does not fit in the memory allowed is milled in ranges of users, with the s
 
 - Every engine gets the same file, the same {threads} processors and {threads} threads, in the same run. Engines take
   turns; a time is the median of {runs} runs (one run above 20 M events, of DuckDB in the table of size
-  and shape, and where a run takes longer than 100 s). Files are in the page cache before, as far as
-  they fit.
+  and shape, and where a run takes longer than 100 s). Every file is
+  read once right before each engine's turn, so that all find it in the page cache, as far as it
+  fits.
 - Before a time counts, the answers are compared with DuckDB's: every URL and country, with clicks,
   distinct users, sum and count of the time spent, and every bit of the average. One difference ends the
   benchmark with an error. Besides, the whole file is imported a second time, and no answer may

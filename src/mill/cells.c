@@ -131,7 +131,7 @@ static void gather_share(cm_cells_t *cells, cm_cells_t *wide, const cm_share_t *
                                                   cm_place_country(place, gathering->shape),
                                                   cm_cell_window_at((cm_window_t)w, share->hour)});
         add_share(&cells->list[found].numbers, share, gathering->session_timeout_s, sign);
-        unsigned new = share->what >> (CM_SHARE_WINDOW_BITS * w) & CM_SHARE_NEW;
+        unsigned new = share->what >> cm_share_new_shift((unsigned)w) & CM_SHARE_NEW;
         if (new != 0)
             count_user(cells, wide, found, new, sign);
     }
@@ -143,8 +143,17 @@ void cm_cells_gather(cm_cells_t *cells, cm_cells_t *wide, const cm_heap_t *heap,
     if (heap->first != NULL && cells->direct == NULL && gathering->direct > 0)
         cells->direct = cm_alloc_zero(gathering->direct, sizeof *cells->direct);
     for (const cm_chunk_t *chunk = heap->first; chunk != NULL; chunk = chunk->next) {
-        for (size_t i = 0; i < chunk->count; i++)
-            gather_share(cells, wide, &chunk->items[i].share, gathering);
+        if (gathering->packing->on) {
+            const uint64_t *packed = (const uint64_t *)(const void *)chunk->bytes;
+            for (size_t i = 0; i < chunk->used / sizeof *packed; i++) {
+                const cm_share_t share = cm_share_unpack(gathering->packing, packed[i]);
+                gather_share(cells, wide, &share, gathering);
+            }
+        } else {
+            const cm_share_t *shares = (const cm_share_t *)(const void *)chunk->bytes;
+            for (size_t i = 0; i < chunk->used / sizeof *shares; i++)
+                gather_share(cells, wide, &shares[i], gathering);
+        }
     }
 }
 

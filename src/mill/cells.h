@@ -40,6 +40,7 @@ typedef struct cm_cells {
 /* What turns shares into cells. */
 typedef struct cm_gathering {
     const cm_grain_shape_t *shape;
+    const cm_packing_t *packing;
     unsigned windows;
     int64_t session_timeout_s; /* whole seconds */
     unsigned region_shift;     /* of urls: logarithm of the number of regions */

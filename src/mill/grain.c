@@ -7,14 +7,14 @@ int cm_heap_grow(cm_heap_t *heap, cm_slabs_t *slabs)
     if (chunk == NULL)
         return CM_ENOMEM;
     chunk->next = NULL;
-    chunk->count = CM_CHUNK_ITEMS;
+    chunk->used = CM_CHUNK_BYTES;
     if (heap->last != NULL)
         heap->last->next = chunk;
     else
         heap->first = chunk;
     heap->last = chunk;
-    heap->at = chunk->items;
-    heap->end = chunk->items + CM_CHUNK_ITEMS;
+    heap->at = chunk->bytes;
+    heap->end = chunk->bytes + CM_CHUNK_BYTES;
     heap->chunks++;
     return 0;
 }
@@ -23,8 +23,8 @@ size_t cm_heap_close(cm_heap_t *heap)
 {
     if (heap->last == NULL)
         return 0;
-    heap->last->count = (size_t)(heap->at - heap->last->items);
-    return (heap->chunks - 1) * CM_CHUNK_ITEMS + heap->last->count;
+    heap->last->used = (size_t)(heap->at - heap->last->bytes);
+    return (heap->chunks - 1) * CM_CHUNK_BYTES + heap->last->used;
 }
 
 void cm_heap_release(cm_heap_t *heap, cm_slabs_t *slabs)

@@ -1,5 +1,5 @@
-/* What the mill moves about: grains and shares, 16 bytes each, because its time is the time that
- * memory takes; and heaps of them.
+/* What the mill moves about: grains and shares, 16 bytes each or packed into 8, because its time is
+ * the time that memory takes, fresh memory most of all; and heaps of them.
  *
  * A grain is an event on its way to its user's timeline, a share is what the timeline found that
  * the event gives, on its way to the cells of its url. A heap is a list of chunks that one thread
@@ -77,37 +77,93 @@ typedef struct cm_share {
     uint32_t hour;  /* of the event, since the epoch */
 } cm_share_t;
 
-/* Flags of a share. The first four, shifted by 4 * window, say that the user has not been counted
- * yet in that window's cell, url, country and site. */
+/* Flags of a share. Those called NEW, shifted by cm_share_new_shift(), say that the user has not
+ * been counted yet in that window's cell, url, country and site. Those of all time and the other
+ * three are the lowest, so that a packed share can hold them. */
 enum {
     CM_SHARE_NEW_CELL = 1,
     CM_SHARE_NEW_URL = 2,
     CM_SHARE_NEW_COUNTRY = 4,
     CM_SHARE_NEW_SITE = 8,
     CM_SHARE_NEW = 15,
-    CM_SHARE_WINDOW_BITS = 4,
-    CM_SHARE_HAS_NEXT = 1 << 12,
-    CM_SHARE_ENTRANCE = 1 << 13,
-    CM_SHARE_NEGATIVE = 1 << 14, /* is taken away */
+    CM_SHARE_HAS_NEXT = 1 << 4,
+    CM_SHARE_ENTRANCE = 1 << 5,
+    CM_SHARE_NEGATIVE = 1 << 6, /* is taken away */
+    CM_SHARE_PACKED_BITS = 7,
     CM_SHARE_FLAG_BITS = 15,
 };
 
-typedef union cm_item {
-    cm_grain_t grain;
-    cm_share_t share;
-} cm_item_t;
+static inline unsigned cm_share_new_shift(unsigned window)
+{
+    return window == 0 ? 0 : 3 + 4 * window;
+}
 
-enum { CM_CHUNK_ITEMS = (CM_SLAB_PIECE - 16) / (int)sizeof(cm_item_t) };
+/* ---- packing ---- */
+
+/* Grains without an ordinal fit 8 bytes where users, times and places are few enough; nobody asks
+ * for an ordinal when everything is new and all row keys are derived. So do shares of all time. */
+typedef struct cm_packing {
+    bool on;
+    unsigned time_bits, place_bits;
+    unsigned spent_bits;
+    int64_t first_time; /* no event is earlier */
+} cm_packing_t;
+
+/* `time` must be below first_time + (1 << time_bits). */
+static inline uint64_t cm_grain_pack(const cm_packing_t *packing, uint64_t user, int64_t time,
+                                     uint64_t place)
+{
+    return (user << packing->time_bits | (uint64_t)(time - packing->first_time))
+               << packing->place_bits |
+           place;
+}
+
+static inline uint64_t cm_grain_packed_user(const cm_packing_t *packing, uint64_t packed)
+{
+    return packed >> (packing->time_bits + packing->place_bits);
+}
+
+/* With the ordinal 0. */
+static inline cm_grain_t cm_grain_unpack(const cm_packing_t *packing, uint64_t packed,
+                                         const cm_grain_shape_t *shape)
+{
+    uint64_t time = packed >> packing->place_bits & ((UINT64_C(1) << packing->time_bits) - 1);
+    uint64_t place = packed & ((UINT64_C(1) << packing->place_bits) - 1);
+
+    return (cm_grain_t){cm_grain_packed_user(packing, packed) << CM_GRAIN_TIME_BITS |
+                            (time + (uint64_t)packing->first_time),
+                        place << shape->ordinal_bits};
+}
+
+static inline uint64_t cm_share_pack(const cm_packing_t *packing, uint64_t place, unsigned flags,
+                                     uint32_t spent)
+{
+    return (place << CM_SHARE_PACKED_BITS | flags) << packing->spent_bits | spent;
+}
+
+static inline cm_share_t cm_share_unpack(const cm_packing_t *packing, uint64_t packed)
+{
+    uint64_t what = packed >> packing->spent_bits;
+    uint64_t flags = what & ((1u << CM_SHARE_PACKED_BITS) - 1);
+
+    return (cm_share_t){.what = what >> CM_SHARE_PACKED_BITS << CM_SHARE_FLAG_BITS | flags,
+                        .spent = (uint32_t)(packed & ((UINT64_C(1) << packing->spent_bits) - 1))};
+}
+
+/* ---- heaps ---- */
+
+/* Items of 8 or of 16 bytes fill a chunk without a rest. */
+enum { CM_CHUNK_BYTES = CM_SLAB_PIECE - 16 };
 
 typedef struct cm_chunk {
     struct cm_chunk *next;
-    size_t count; /* of a full one; of the last one cm_heap_t knows better */
-    cm_item_t items[CM_CHUNK_ITEMS];
+    size_t used; /* bytes of a full one; of the last one cm_heap_t knows better */
+    _Alignas(16) unsigned char bytes[CM_CHUNK_BYTES];
 } cm_chunk_t;
 
 /* All zero is an empty heap. */
 typedef struct cm_heap {
-    cm_item_t *at, *end; /* of the last chunk */
+    unsigned char *at, *end; /* of the last chunk */
     cm_chunk_t *first, *last;
     size_t chunks;
 } cm_heap_t;
@@ -115,15 +171,19 @@ typedef struct cm_heap {
 /* A further chunk at the end of the heap; CM_ENOMEM. */
 int cm_heap_grow(cm_heap_t *heap, cm_slabs_t *slabs);
 
-/* Room for one more item; NULL when there is no memory. */
-static inline cm_item_t *cm_heap_add(cm_heap_t *heap, cm_slabs_t *slabs)
+/* Room for one more item of `size` bytes, the same for all of a heap; NULL when there is no memory.
+ */
+static inline void *cm_heap_add(cm_heap_t *heap, cm_slabs_t *slabs, size_t size)
 {
     if (heap->at == heap->end && cm_heap_grow(heap, slabs) < 0)
         return NULL;
-    return heap->at++;
+    void *item = heap->at;
+    heap->at += size;
+    return item;
 }
 
-/* Writes the last chunk's count; returns the number of items. Needed before chunks are read. */
+/* Writes how much of the last chunk is used; returns the bytes of all items. Needed before chunks
+ * are read. */
 size_t cm_heap_close(cm_heap_t *heap);
 
 /* Gives the chunks to `slabs` and leaves an empty heap. */

@@ -52,6 +52,7 @@ struct mill {
     const cm_block_ref_t *blocks;
     size_t block_count;
     int64_t upto;
+    uint32_t urls;     /* ids are below it */
     uint8_t *affected; /* a bit a user: has new events; NULL: everybody */
     cm_trim_t *trim;   /* NULL: not trimmed */
     int64_t fits;      /* events that may be in hand at once */
@@ -76,22 +77,30 @@ static bool is_affected(const mill_t *mill, uint32_t user)
 static int add_grain(worker_t *worker, uint32_t number, uint64_t time, uint64_t load)
 {
     const cm_spread_t *spread = &worker->mill->spread;
-    cm_item_t *item = cm_heap_add(&worker->heaps[number & (spread->count - 1)], &worker->slabs);
+    cm_grain_t *grain =
+        cm_heap_add(&worker->heaps[number & (spread->count - 1)], &worker->slabs, sizeof *grain);
 
-    if (item == NULL)
+    if (grain == NULL)
         return cm_fail_memory(&worker->err);
-    item->grain =
-        (cm_grain_t){(uint64_t)(number >> spread->shift) << CM_GRAIN_TIME_BITS | time, load};
+    *grain = (cm_grain_t){(uint64_t)(number >> spread->shift) << CM_GRAIN_TIME_BITS | time, load};
     return 0;
 }
 
 static int scatter_event(worker_t *worker, const cm_columns_t *columns, uint32_t i, uint32_t number)
 {
     const cm_grain_shape_t *shape = &worker->mill->shape;
+    const cm_spread_t *spread = &worker->mill->spread;
     uint64_t place = cm_place(columns->ids[CM_URL][i], columns->ids[CM_COUNTRY][i], shape);
 
-    return add_grain(worker, number, (uint64_t)columns->time[i],
-                     place << shape->ordinal_bits | (uint64_t)(columns->first + i));
+    if (!spread->packing.on)
+        return add_grain(worker, number, (uint64_t)columns->time[i],
+                         place << shape->ordinal_bits | (uint64_t)(columns->first + i));
+    uint64_t *packed =
+        cm_heap_add(&worker->heaps[number & (spread->count - 1)], &worker->slabs, sizeof *packed);
+    if (packed == NULL)
+        return cm_fail_memory(&worker->err);
+    *packed = cm_grain_pack(&spread->packing, number >> spread->shift, columns->time[i], place);
+    return 0;
 }
 
 /* How many of the block's events belong to the run. */
@@ -101,13 +110,32 @@ static uint32_t count_in(const mill_t *mill, const cm_columns_t *columns)
     return left < columns->count ? (uint32_t)left : columns->count;
 }
 
+/* Whether packed times are as the blocks' own limits say: another one would run into its
+ * neighbours. */
+static int check_times(worker_t *worker, const cm_columns_t *columns)
+{
+    const cm_packing_t *packing = &worker->mill->spread.packing;
+    uint64_t beyond = 0;
+
+    if (!packing->on)
+        return 0;
+    for (uint32_t i = 0; i < columns->count; i++)
+        beyond |= (uint64_t)(columns->time[i] - packing->first_time) >> packing->time_bits;
+    if (beyond == 0)
+        return 0;
+    return cm_fail(&worker->err, CM_ECORRUPT,
+                   "the block of events from %lld on has times outside of its limits; restore the "
+                   "store from a copy",
+                   (long long)columns->first);
+}
+
 /* Spreads the events of one block over the partitions. */
 static int scatter_block(worker_t *worker, const cm_columns_t *columns)
 {
     const mill_t *mill = worker->mill;
     const cm_spread_t spread = mill->spread;
     uint32_t count = count_in(mill, columns);
-    int rc = 0;
+    int rc = check_times(worker, columns);
 
     for (uint32_t i = 0; rc == 0 && i < count; i++) {
         uint32_t user = columns->ids[CM_USER][i], number = user;
@@ -403,6 +431,42 @@ static int choose_spread(mill_t *mill, cm_err_t *err)
     return 0;
 }
 
+static unsigned bits_of(uint64_t value)
+{
+    return value == 0 ? 0 : 64 - (unsigned)__builtin_clzll(value);
+}
+
+/* Packs what can be packed. */
+static void choose_packing(mill_t *mill)
+{
+    const cm_mill_options_t *options = mill->options;
+    cm_spread_t *spread = &mill->spread;
+    int64_t first = INT64_MAX, last = 0;
+    bool derived = true;
+
+    for (size_t b = 0; b < mill->block_count; b++) {
+        derived &= mill->blocks[b].all_keys_derived;
+        first = mill->blocks[b].time_min < first ? mill->blocks[b].time_min : first;
+        last = mill->blocks[b].time_max > last ? mill->blocks[b].time_max : last;
+    }
+    spread->packing = (cm_packing_t){0};
+    if (!derived || options->since > 0 || options->copies != NULL || first < 0 || last < first ||
+        options->windows != 1u << CM_WINDOW_ALL)
+        return;
+    unsigned user_bits = bits_of(spread->users / spread->passes >> spread->shift);
+    unsigned place_bits = bits_of(mill->urls) + mill->shape.country_bits;
+    unsigned time_bits = bits_of((uint64_t)(last - first));
+    unsigned spent_bits = bits_of((uint64_t)(last / 1000 - first / 1000));
+    spread->packing = (cm_packing_t){.on = user_bits + time_bits + place_bits <= 64 &&
+                                           time_bits + place_bits < 64 &&
+                                           place_bits + CM_SHARE_PACKED_BITS + spent_bits <= 64 &&
+                                           time_bits <= CM_GRAIN_TIME_BITS,
+                                     .time_bits = time_bits,
+                                     .place_bits = place_bits,
+                                     .spent_bits = spent_bits,
+                                     .first_time = first};
+}
+
 /* How a grain's load and a share are divided. */
 static int choose_shape(mill_t *mill, uint32_t urls, uint32_t countries, cm_err_t *err)
 {
@@ -427,8 +491,9 @@ static int choose_shape(mill_t *mill, uint32_t urls, uint32_t countries, cm_err_
 }
 
 /* How many regions the urls are spread over, for so many events. */
-static void choose_regions(mill_t *mill, uint32_t urls, int64_t events)
+static void choose_regions(mill_t *mill, int64_t events)
 {
+    const uint32_t urls = mill->urls;
     const cm_mill_options_t *options = mill->options;
     uint64_t places = (uint64_t)(urls > 0 ? urls : 1) << mill->shape.country_bits;
     /* At most a cell an event; and windows multiply the cells, how many times nobody knows. */
@@ -442,6 +507,7 @@ static void choose_regions(mill_t *mill, uint32_t urls, int64_t events)
     mill->region_count = 1u << shift;
     mill->gathering = (cm_gathering_t){
         .shape = &mill->shape,
+        .packing = &mill->spread.packing,
         .windows = options->windows,
         .session_timeout_s = options->session_timeout / 1000,
         .region_shift = shift,
@@ -504,24 +570,25 @@ static int run_pass(mill_t *mill, cm_err_t *err)
 }
 
 /* Looks at the store: its blocks, how far it goes, how many texts it has. */
-static int survey(mill_t *mill, uint32_t *urls, uint32_t *countries, cm_err_t *err)
+static int survey(mill_t *mill, cm_err_t *err)
 {
+    uint32_t countries = 0;
     cm_reader_t *reader = mill->workers[0].reader;
 
     int rc = cm_reader_blocks(reader, &mill->blocks, &mill->block_count, err);
     if (rc == 0)
         rc = cm_reader_names(reader, CM_USER, &mill->spread.users, err);
     if (rc == 0)
-        rc = cm_reader_names(reader, CM_URL, urls, err);
+        rc = cm_reader_names(reader, CM_URL, &mill->urls, err);
     if (rc == 0)
-        rc = cm_reader_names(reader, CM_COUNTRY, countries, err);
+        rc = cm_reader_names(reader, CM_COUNTRY, &countries, err);
     if (rc == 0 && mill->block_count > 0) {
         const cm_block_ref_t *last = &mill->blocks[mill->block_count - 1];
         mill->upto = last->first + last->count;
     }
     if (mill->options->until > 0 && mill->upto > mill->options->until)
         mill->upto = mill->options->until;
-    return rc < 0 ? rc : choose_shape(mill, *urls, *countries, err);
+    return rc < 0 ? rc : choose_shape(mill, mill->urls, countries, err);
 }
 
 /* Gives each worker what it needs beside its reader. */
@@ -533,6 +600,7 @@ static void equip_workers(mill_t *mill)
         worker_t *worker = &mill->workers[i];
         worker->timeline =
             (cm_timeline_t){.shape = &mill->shape,
+                            .packing = &mill->spread.packing,
                             .windows = options->windows,
                             .session_timeout_s = options->session_timeout / 1000,
                             .heaps = cm_alloc_zero(mill->region_count, sizeof(cm_heap_t)),
@@ -552,6 +620,7 @@ static int spread_out(mill_t *mill, cm_err_t *err)
     int rc = choose_spread(mill, err);
     if (rc < 0)
         return rc;
+    choose_packing(mill);
     for (int i = 0; i < mill->worker_count; i++) {
         worker_t *worker = &mill->workers[i];
         worker->heaps = cm_alloc_zero(mill->spread.count, sizeof *worker->heaps);
@@ -613,19 +682,17 @@ static int run_untrimmed(mill_t *mill, cm_err_t *err)
 static int run(mill_t *mill, cm_err_t *err)
 {
     int64_t memory = mill->options->memory > 0 ? mill->options->memory : INT64_MAX;
-    uint32_t urls = 0, countries = 0;
 
     mill->fits = memory < BYTES_PER_EVENT ? 1 : memory / BYTES_PER_EVENT;
     int rc = make_workers(mill, err);
     if (rc == 0)
-        rc = survey(mill, &urls, &countries, err);
+        rc = survey(mill, err);
     if (rc < 0 || mill->upto <= mill->options->since)
         return rc;
     if (mill->options->since > 0 && (rc = find_affected(mill, err)) < 0)
         return rc;
     share_blocks(mill);
-    choose_regions(mill, urls,
-                   mill->trim != NULL ? 4 * (mill->upto - mill->options->since) : mill->upto);
+    choose_regions(mill, mill->trim != NULL ? 4 * (mill->upto - mill->options->since) : mill->upto);
     equip_workers(mill);
     if ((rc = run_passes(mill, err)) == 0 && (rc = run_untrimmed(mill, err)) == 0)
         rc = run_phase(mill, finish_phase, err);

@@ -4,28 +4,52 @@
 
 #include <stdlib.h>
 
+/* Counts each user's grains of a chunk, one place further on. */
+static void count_users(const cm_chunk_t *chunk, const cm_packing_t *packing, uint32_t *starts)
+{
+    if (packing->on) {
+        const uint64_t *packed = (const uint64_t *)(const void *)chunk->bytes;
+        for (size_t k = 0; k < chunk->used / sizeof *packed; k++)
+            starts[cm_grain_packed_user(packing, packed[k]) + 1]++;
+    } else {
+        const cm_grain_t *grains = (const cm_grain_t *)(const void *)chunk->bytes;
+        for (size_t k = 0; k < chunk->used / sizeof *grains; k++)
+            starts[cm_grain_user(&grains[k]) + 1]++;
+    }
+}
+
+static void place_grains(const cm_chunk_t *chunk, const cm_packing_t *packing,
+                         const cm_grain_shape_t *shape, uint32_t *starts, cm_grain_t *to)
+{
+    if (packing->on) {
+        const uint64_t *packed = (const uint64_t *)(const void *)chunk->bytes;
+        for (size_t k = 0; k < chunk->used / sizeof *packed; k++)
+            to[starts[cm_grain_packed_user(packing, packed[k])]++] =
+                cm_grain_unpack(packing, packed[k], shape);
+    } else {
+        const cm_grain_t *grains = (const cm_grain_t *)(const void *)chunk->bytes;
+        for (size_t k = 0; k < chunk->used / sizeof *grains; k++)
+            to[starts[cm_grain_user(&grains[k])]++] = grains[k];
+    }
+}
+
 /* Sorts by user by counting; stable. */
 static void scatter(cm_partition_t *partition, cm_heap_t *const *heaps, int heap_count,
-                    cm_slabs_t *slabs, size_t users)
+                    cm_slabs_t *slabs, const cm_packing_t *packing, const cm_grain_shape_t *shape,
+                    size_t users)
 {
     uint32_t *starts = partition->starts;
 
     memset(starts, 0, (users + 1) * sizeof *starts);
     for (int i = 0; i < heap_count; i++) {
-        for (const cm_chunk_t *chunk = heaps[i]->first; chunk != NULL; chunk = chunk->next) {
-            for (size_t k = 0; k < chunk->count; k++)
-                starts[cm_grain_user(&chunk->items[k].grain) + 1]++;
-        }
+        for (const cm_chunk_t *chunk = heaps[i]->first; chunk != NULL; chunk = chunk->next)
+            count_users(chunk, packing, starts);
     }
     for (size_t user = 0; user < users; user++)
         starts[user + 1] += starts[user];
     for (int i = 0; i < heap_count; i++) {
-        for (const cm_chunk_t *chunk = heaps[i]->first; chunk != NULL; chunk = chunk->next) {
-            for (size_t k = 0; k < chunk->count; k++) {
-                const cm_grain_t *grain = &chunk->items[k].grain;
-                partition->grains[starts[cm_grain_user(grain)]++] = *grain;
-            }
-        }
+        for (const cm_chunk_t *chunk = heaps[i]->first; chunk != NULL; chunk = chunk->next)
+            place_grains(chunk, packing, shape, starts, partition->grains);
         cm_heap_release(heaps[i], slabs);
     }
 }
@@ -129,15 +153,17 @@ int cm_partition_build(cm_partition_t *partition, cm_heap_t *const *heaps, int h
 {
     size_t users = (spread->users / spread->passes >> spread->shift) + 1;
 
+    const size_t size = spread->packing.on ? sizeof(uint64_t) : sizeof(cm_grain_t);
+
     partition->count = 0;
     for (int i = 0; i < heap_count; i++)
-        partition->count += cm_heap_close(heaps[i]);
+        partition->count += cm_heap_close(heaps[i]) / size;
     if (partition->count == 0)
         return 0;
     int rc = make_room(partition, users, err);
     if (rc < 0)
         return rc;
-    scatter(partition, heaps, heap_count, slabs, users);
+    scatter(partition, heaps, heap_count, slabs, &spread->packing, ties->shape, users);
     for (size_t from = 0, end; from < partition->count; from = end) {
         end = user_end(partition, from);
         uint64_t local = cm_grain_user(&partition->grains[from]);

@@ -16,6 +16,7 @@ typedef struct cm_spread {
     uint32_t count; /* partitions a pass, a power of two */
     unsigned shift; /* its logarithm */
     uint32_t users; /* ids are below it */
+    cm_packing_t packing;
 } cm_spread_t;
 
 /* The id of a user from the number within a partition. */

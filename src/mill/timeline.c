@@ -64,7 +64,7 @@ static inline unsigned new_in_windows(walk_t *walk, uint64_t place, bool first)
             continue;
         bool entered = first || walk->windows[w] != at[w];
         walk->windows[w] = at[w];
-        new |= new_in_window(walk, place, at[w], entered) << (CM_SHARE_WINDOW_BITS * w);
+        new |= new_in_window(walk, place, at[w], entered) << cm_share_new_shift((unsigned)w);
     }
     return new;
 }
@@ -76,6 +76,26 @@ static bool travels(const cm_grain_t *grains, size_t count, const cm_grain_shape
     for (size_t i = 1; i < count; i++)
         differ |= cm_grain_place(&grains[0], shape) ^ cm_grain_place(&grains[i], shape);
     return cm_place_country(differ, shape) != 0;
+}
+
+/* False when there is no memory. */
+static inline bool add_share(cm_timeline_t *timeline, uint64_t place, unsigned flags,
+                             uint32_t spent, uint32_t hour)
+{
+    const cm_packing_t *packing = timeline->packing;
+    uint32_t url = cm_place_url(place, timeline->shape);
+    cm_heap_t *heap = &timeline->heaps[url & timeline->region_mask];
+
+    if (packing->on) {
+        uint64_t *packed = cm_heap_add(heap, timeline->slabs, sizeof *packed);
+        if (packed != NULL)
+            *packed = cm_share_pack(packing, place, flags, spent);
+        return packed != NULL;
+    }
+    cm_share_t *share = cm_heap_add(heap, timeline->slabs, sizeof *share);
+    if (share != NULL)
+        *share = (cm_share_t){place << CM_SHARE_FLAG_BITS | flags, spent, hour};
+    return share != NULL;
 }
 
 int cm_timeline_add(cm_timeline_t *timeline, const cm_grain_t *grains, size_t count, int sign)
@@ -94,7 +114,6 @@ int cm_timeline_add(cm_timeline_t *timeline, const cm_grain_t *grains, size_t co
         bool last = i + 1 == count;
         int64_t next = last ? second : cm_grain_time(&grains[i + 1]) / 1000;
         uint64_t place = cm_grain_place(&grains[i], timeline->shape);
-        uint32_t url = cm_place_url(place, timeline->shape);
         unsigned flags = negative | (last ? 0 : CM_SHARE_HAS_NEXT) |
                          (gap_before > timeout ? CM_SHARE_ENTRANCE : 0);
         if (only_all) {
@@ -103,13 +122,9 @@ int cm_timeline_add(cm_timeline_t *timeline, const cm_grain_t *grains, size_t co
             walk.hour = (uint32_t)(cm_grain_time(&grains[i]) / HOUR_MS);
             flags |= new_in_windows(&walk, place, i == 0);
         }
-        cm_item_t *item =
-            cm_heap_add(&timeline->heaps[url & timeline->region_mask], timeline->slabs);
-        if (item == NULL)
-            return CM_ENOMEM;
         gap_before = next - second;
-        item->share =
-            (cm_share_t){place << CM_SHARE_FLAG_BITS | flags, (uint32_t)gap_before, walk.hour};
+        if (!add_share(timeline, place, flags, (uint32_t)gap_before, walk.hour))
+            return CM_ENOMEM;
         second = next;
     }
     return 0;

@@ -9,6 +9,7 @@
 /* Where the shares go: a heap for each region, which is a part of the urls (cells.h). */
 typedef struct cm_timeline {
     const cm_grain_shape_t *shape;
+    const cm_packing_t *packing;
     unsigned windows;
     int64_t session_timeout_s; /* whole seconds */
     cm_heap_t *heaps;          /* by url & region_mask */

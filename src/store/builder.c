@@ -23,22 +23,73 @@ static void add_key(cm_builder_t *builder, const cm_event_t *event, cm_key_t *ke
     }
 }
 
-void cm_builder_add(cm_builder_t *builder, const cm_event_t *event)
+static const size_t text_at[CM_FIELD_COUNT] = {
+    [CM_USER] = offsetof(cm_event_t, user_id),    [CM_URL] = offsetof(cm_event_t, url),
+    [CM_COUNTRY] = offsetof(cm_event_t, country), [CM_CITY] = offsetof(cm_event_t, city),
+    [CM_BROWSER] = offsetof(cm_event_t, browser), [CM_OS] = offsetof(cm_event_t, os),
+    [CM_DEVICE] = offsetof(cm_event_t, device)};
+
+static inline cm_str_t text_of(const cm_event_t *event, int field)
+{
+    return *(const cm_str_t *)((const char *)event + text_at[field]);
+}
+
+/* The texts that are many. */
+static void add_texts(cm_dict_t *dict, const cm_event_t *events, uint32_t count, int field,
+                      uint32_t *ids)
+{
+    uint32_t hashes[CM_BUILDER_GROUP];
+    cm_str_t texts[CM_BUILDER_GROUP];
+
+    for (uint32_t i = 0; i < count; i++) {
+        texts[i] = text_of(&events[i], field);
+        hashes[i] = cm_dict_hash(texts[i]);
+    }
+    cm_dict_put_many(dict, texts, hashes, count, ids);
+}
+
+/* At most CM_BUILDER_GROUP. */
+static void add_group(cm_builder_t *builder, const cm_event_t *events, uint32_t count)
 {
     cm_columns_t *columns = &builder->columns;
     uint32_t row = columns->count;
-    const cm_str_t texts[CM_FIELD_COUNT] = {
-        [CM_USER] = event->user_id, [CM_URL] = event->url,         [CM_COUNTRY] = event->country,
-        [CM_CITY] = event->city,    [CM_BROWSER] = event->browser, [CM_OS] = event->os,
-        [CM_DEVICE] = event->device};
     int fields = builder->answers_only ? CM_CITY : CM_FIELD_COUNT;
 
-    cm_columns_reserve(columns, row + 1);
-    for (int field = 0; field < fields; field++)
-        columns->ids[field][row] = cm_dict_put(&builder->dicts[field], texts[field]);
-    columns->time[row] = event->timestamp;
-    add_key(builder, event, &columns->keys[row]);
-    columns->count++;
+    add_texts(&builder->dicts[CM_USER], events, count, CM_USER, columns->ids[CM_USER] + row);
+    add_texts(&builder->dicts[CM_URL], events, count, CM_URL, columns->ids[CM_URL] + row);
+    for (int field = CM_COUNTRY; field < fields; field++) {
+        for (uint32_t i = 0; i < count; i++)
+            columns->ids[field][row + i] =
+                cm_dict_put_often(&builder->dicts[field], text_of(&events[i], field));
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        columns->time[row + i] = events[i].timestamp;
+        add_key(builder, &events[i], &columns->keys[row + i]);
+    }
+    columns->count += count;
+}
+
+void cm_builder_add(cm_builder_t *builder, const cm_event_t *events, uint32_t count)
+{
+    cm_columns_reserve(&builder->columns, builder->columns.count + count);
+    for (uint32_t i = 0; i < count; i += CM_BUILDER_GROUP)
+        add_group(builder, events + i, count - i < CM_BUILDER_GROUP ? count - i : CM_BUILDER_GROUP);
+}
+
+/* The store's ids of the block's own texts of a field, in order. */
+static void resolve_texts(const cm_dict_t *own, cm_dict_t *store, uint32_t *global)
+{
+    cm_str_t texts[CM_BUILDER_GROUP];
+    uint32_t hashes[CM_BUILDER_GROUP];
+
+    for (uint32_t from = 0, count; from < own->count; from += count) {
+        count = own->count - from < CM_BUILDER_GROUP ? own->count - from : CM_BUILDER_GROUP;
+        for (uint32_t i = 0; i < count; i++) {
+            texts[i] = cm_dict_text(own, from + i);
+            hashes[i] = own->entries[from + i].hash;
+        }
+        cm_dict_put_many(store, texts, hashes, count, global + from);
+    }
 }
 
 void cm_builder_resolve(cm_builder_t *builder, cm_dict_t store_dicts[CM_FIELD_COUNT])
@@ -54,9 +105,7 @@ void cm_builder_resolve(cm_builder_t *builder, cm_dict_t store_dicts[CM_FIELD_CO
                 cm_realloc(builder->global[field], own->cap * sizeof *builder->global[field]);
         }
         uint32_t *global = builder->global[field];
-        for (uint32_t id = 0; id < own->count; id++)
-            global[id] = cm_dict_put_hashed(&store_dicts[field], cm_dict_text(own, id),
-                                            own->entries[id].hash);
+        resolve_texts(own, &store_dicts[field], global);
         for (uint32_t i = 0; i < builder->columns.count; i++)
             ids[i] = global[ids[i]];
     }
@@ -68,8 +117,14 @@ void cm_builder_encode(cm_builder_t *builder)
     const cm_columns_t *columns = &builder->columns;
 
     builder->all_keys_derived = true;
-    for (uint32_t i = 0; i < columns->count; i++)
+    builder->time_min = INT64_MAX;
+    builder->time_max = INT64_MIN;
+    for (uint32_t i = 0; i < columns->count; i++) {
+        int64_t time = columns->time[i];
         builder->all_keys_derived &= columns->keys[i].kind == CM_KEY_DERIVED;
+        builder->time_min = time < builder->time_min ? time : builder->time_min;
+        builder->time_max = time > builder->time_max ? time : builder->time_max;
+    }
     for (int part = 0; part < 3; part++) {
         cm_buf_clear(&builder->parts[part]);
         if (columns->count > 0 && (!builder->answers_only || parts[part] != CM_READ_COLD))

@@ -17,20 +17,24 @@ typedef struct cm_builder {
     uint32_t global_cap[CM_FIELD_COUNT];
     cm_buf_t parts[3]; /* encoded: hot, cold, keys */
     bool all_keys_derived;
+    int64_t time_min, time_max;
     /* Set by who uses it, before events are added: */
     bool answers_only; /* leave city, browser, os and device out, and keep row keys as they come */
 } cm_builder_t;
 
 #define CM_BUILDER_INIT ((cm_builder_t){0})
 
-/* Adds an event, copying its texts. At most CM_BLOCK_EVENTS. */
-void cm_builder_add(cm_builder_t *builder, const cm_event_t *event);
+/* Events that are best added together. */
+enum { CM_BUILDER_GROUP = 32 };
+
+/* Adds `count` events, copying their texts. At most CM_BLOCK_EVENTS in all. */
+void cm_builder_add(cm_builder_t *builder, const cm_event_t *events, uint32_t count);
 
 /* Turns ids into those of the store's dictionaries, adding texts that they do not have. */
 void cm_builder_resolve(cm_builder_t *builder, cm_dict_t store_dicts[CM_FIELD_COUNT]);
 
-/* Fills `parts` and `all_keys_derived` from the resolved columns; without events, which make no
- * block, the parts are empty. */
+/* Fills `parts`, `all_keys_derived` and the times from the resolved columns; without events, which
+ * make no block, the parts are empty. */
 void cm_builder_encode(cm_builder_t *builder);
 
 /* Forgets the events, keeps the memory. */

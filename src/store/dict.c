@@ -1,13 +1,30 @@
 #include "store/dict.h"
 
 #include <stdlib.h>
+
+/* Texts are short: a call would take as long as hashing them. */
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
-enum { SLOTS_MIN = 64, ENTRIES_MIN = 32 };
+enum {
+    SLOTS_MIN = 64,
+    ENTRIES_MIN = 32,
+    TOGETHER = 16, /* texts that wait for memory at the same time; a core has as many misses open */
+};
 
-static uint32_t hash_of(cm_str_t text)
+uint32_t cm_dict_hash(cm_str_t text)
 {
     return (uint32_t)XXH3_64bits(text.data, text.len);
+}
+
+static uint64_t slot_value(uint32_t hash, uint32_t id)
+{
+    return (uint64_t)hash << 32 | (id + 1);
+}
+
+static uint32_t slot_id(uint64_t slot)
+{
+    return (uint32_t)slot - 1;
 }
 
 /* The slot of the text, or the free one where it belongs. */
@@ -15,8 +32,9 @@ static uint32_t probe(const cm_dict_t *dict, cm_str_t text, uint32_t hash)
 {
     uint32_t slot = hash & dict->mask;
     for (; dict->slots[slot] != 0; slot = (slot + 1) & dict->mask) {
-        const cm_dict_entry_t *entry = &dict->entries[dict->slots[slot] - 1];
-        if (entry->hash == hash && cm_str_equal((cm_str_t){entry->text, entry->len}, text))
+        if (dict->slots[slot] >> 32 != hash)
+            continue;
+        if (cm_str_equal(cm_dict_text(dict, slot_id(dict->slots[slot])), text))
             break;
     }
     return slot;
@@ -31,7 +49,7 @@ static void rebuild_slots(cm_dict_t *dict, uint32_t slots)
         uint32_t slot = dict->entries[id].hash & dict->mask;
         while (dict->slots[slot] != 0)
             slot = (slot + 1) & dict->mask;
-        dict->slots[slot] = id + 1;
+        dict->slots[slot] = slot_value(dict->entries[id].hash, id);
     }
 }
 
@@ -49,7 +67,7 @@ static void make_room(cm_dict_t *dict)
 
 uint32_t cm_dict_put(cm_dict_t *dict, cm_str_t text)
 {
-    return cm_dict_put_hashed(dict, text, hash_of(text));
+    return cm_dict_put_hashed(dict, text, cm_dict_hash(text));
 }
 
 uint32_t cm_dict_put_hashed(cm_dict_t *dict, cm_str_t text, uint32_t hash)
@@ -59,18 +77,88 @@ uint32_t cm_dict_put_hashed(cm_dict_t *dict, cm_str_t text, uint32_t hash)
     if (dict->slots[slot] == 0) {
         cm_str_t copy = cm_arena_copy(&dict->texts, text);
         dict->entries[dict->count] = (cm_dict_entry_t){copy.data, (uint32_t)copy.len, hash};
-        dict->slots[slot] = ++dict->count;
+        dict->slots[slot] = slot_value(hash, dict->count++);
     }
-    return dict->slots[slot] - 1;
+    return slot_id(dict->slots[slot]);
+}
+
+void cm_dict_put_many(cm_dict_t *dict, const cm_str_t *texts, const uint32_t *hashes,
+                      uint32_t count, uint32_t *ids)
+{
+    make_room(dict);
+    for (uint32_t from = 0, to; from < count; from = to) {
+        to = count - from > TOGETHER ? from + TOGETHER : count;
+        for (uint32_t i = from; i < to; i++)
+            __builtin_prefetch(&dict->slots[hashes[i] & dict->mask]);
+        for (uint32_t i = from; i < to; i++) {
+            uint64_t slot = dict->slots[hashes[i] & dict->mask];
+            if (slot != 0 && slot >> 32 == hashes[i])
+                __builtin_prefetch(&dict->entries[slot_id(slot)]);
+        }
+        for (uint32_t i = from; i < to; i++) {
+            uint64_t slot = dict->slots[hashes[i] & dict->mask];
+            if (slot != 0 && slot >> 32 == hashes[i])
+                __builtin_prefetch(dict->entries[slot_id(slot)].text);
+        }
+        for (uint32_t i = from; i < to; i++) {
+            uint64_t slot = dict->slots[hashes[i] & dict->mask];
+            if (slot != 0 && slot >> 32 == hashes[i] &&
+                cm_str_equal(cm_dict_text(dict, slot_id(slot)), texts[i]))
+                ids[i] = slot_id(slot);
+            else
+                ids[i] = cm_dict_put_hashed(dict, texts[i], hashes[i]);
+        }
+    }
+}
+
+/* The text of at most CM_DICT_SHORT_MAX bytes as three numbers. */
+static cm_dict_short_t shorten(cm_str_t text)
+{
+    cm_dict_short_t result = {.len = (uint32_t)text.len};
+
+    if (text.len >= 8) {
+        memcpy(&result.head, text.data, 8);
+        memcpy(&result.tail, text.data + text.len - 8, 8);
+    } else if (text.len >= 4) {
+        memcpy(&result.head, text.data, 4);
+        memcpy(&result.tail, text.data + text.len - 4, 4);
+    } else {
+        for (size_t i = 0; i < text.len; i++)
+            result.head = result.head << 8 | (uint8_t)text.data[i];
+    }
+    return result;
+}
+
+uint32_t cm_dict_put_often(cm_dict_t *dict, cm_str_t text)
+{
+    if (text.len > CM_DICT_SHORT_MAX)
+        return cm_dict_put(dict, text);
+    if (dict->shorts == NULL)
+        dict->shorts = cm_alloc_zero(CM_DICT_SHORTS, sizeof *dict->shorts);
+    cm_dict_short_t wanted = shorten(text);
+    uint64_t mixed = (wanted.head ^ wanted.tail << 1 ^ wanted.len) * UINT64_C(0x9E3779B97F4A7C15);
+    cm_dict_short_t *kept = &dict->shorts[mixed >> 57];
+    if (kept->head != wanted.head || kept->tail != wanted.tail || kept->len != wanted.len ||
+        kept->id == 0) {
+        *kept = wanted;
+        kept->id = cm_dict_put(dict, text) + 1;
+    }
+    return kept->id - 1;
 }
 
 bool cm_dict_find(const cm_dict_t *dict, cm_str_t text, uint32_t *id)
 {
     if (dict->slots == NULL)
         return false;
-    uint32_t found = dict->slots[probe(dict, text, hash_of(text))];
-    *id = found - 1;
+    uint64_t found = dict->slots[probe(dict, text, cm_dict_hash(text))];
+    *id = slot_id(found);
     return found != 0;
+}
+
+static void forget_shorts(cm_dict_t *dict)
+{
+    if (dict->shorts != NULL)
+        memset(dict->shorts, 0, CM_DICT_SHORTS * sizeof *dict->shorts);
 }
 
 void cm_dict_truncate(cm_dict_t *dict, uint32_t count)
@@ -79,12 +167,14 @@ void cm_dict_truncate(cm_dict_t *dict, uint32_t count)
         return;
     dict->count = count;
     rebuild_slots(dict, dict->mask + 1);
+    forget_shorts(dict);
 }
 
 void cm_dict_clear(cm_dict_t *dict)
 {
     dict->count = 0;
     cm_arena_reset(&dict->texts);
+    forget_shorts(dict);
     if (dict->slots != NULL)
         memset(dict->slots, 0, ((size_t)dict->mask + 1) * sizeof *dict->slots);
 }
@@ -93,6 +183,7 @@ void cm_dict_free(cm_dict_t *dict)
 {
     free(dict->entries);
     free(dict->slots);
+    free(dict->shorts);
     cm_arena_free(&dict->texts);
     *dict = CM_DICT_INIT;
 }

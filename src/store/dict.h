@@ -14,21 +14,42 @@ typedef struct cm_dict_entry {
     uint32_t hash; /* low half of XXH3-64: spares most comparisons and all rehashing */
 } cm_dict_entry_t;
 
+/* A short text, which its first and last eight bytes and its length say whole. */
+typedef struct cm_dict_short {
+    uint64_t head, tail;
+    uint32_t len;
+    uint32_t id; /* + 1; 0: free */
+} cm_dict_short_t;
+
+enum { CM_DICT_SHORTS = 128, CM_DICT_SHORT_MAX = 16 };
+
 typedef struct cm_dict {
     cm_dict_entry_t *entries; /* by id */
     uint32_t count, cap;
-    uint32_t *slots; /* id + 1, 0 is free; open addressing, linear probing */
+    uint64_t *slots; /* hash over id + 1, 0 is free; open addressing, linear probing */
     uint32_t mask;   /* slots - 1 */
     cm_arena_t texts;
+    cm_dict_short_t *shorts; /* the short text of each hash that was put last; NULL: none yet */
 } cm_dict_t;
 
 #define CM_DICT_INIT ((cm_dict_t){0})
+
+uint32_t cm_dict_hash(cm_str_t text);
 
 /* The id of the text, which is added when it is new. */
 uint32_t cm_dict_put(cm_dict_t *dict, cm_str_t text);
 
 /* The same with the hash that another dictionary has computed for the text (cm_dict_entry_t). */
 uint32_t cm_dict_put_hashed(cm_dict_t *dict, cm_str_t text, uint32_t hash);
+
+/* The same for the few texts that come again and again (countries, browsers): looks first whether
+ * it is the short text that was put here last, which takes a tenth of the time. */
+uint32_t cm_dict_put_often(cm_dict_t *dict, cm_str_t text);
+
+/* Puts `count` texts and writes their ids. What a large dictionary costs is waiting for memory,
+ * three times a text: slot, entry, text. Here the texts wait together. */
+void cm_dict_put_many(cm_dict_t *dict, const cm_str_t *texts, const uint32_t *hashes,
+                      uint32_t count, uint32_t *ids);
 
 /* True and the id when the text is known. */
 bool cm_dict_find(const cm_dict_t *dict, cm_str_t text, uint32_t *id);

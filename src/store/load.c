@@ -13,7 +13,7 @@
 
 enum {
     THREADS_MAX = 64,
-    ARENA_EVENTS = 1024, /* events between resets of the parser's arena */
+    PIECE = 256 * 1024, /* bytes read at once: they stay in the L2 cache until they are parsed */
 };
 
 /* What all threads share. Everything but `next` and `over` is guarded by the lock, or constant. */
@@ -39,8 +39,12 @@ typedef struct load {
 typedef struct worker {
     load_t *load;
     cm_json_t *json;
+    /* Bytes of the file at hand: `length` from `base` on, in a buffer that stays in the cache. */
     char *buffer;
-    size_t buffer_size;
+    size_t buffer_size, length;
+    int64_t base;
+    cm_event_t group[CM_BUILDER_GROUP]; /* parsed, their texts in buffer and arena */
+    uint32_t group_count;
     cm_builder_t *builders; /* of the region at hand */
     size_t builder_count, builder_cap;
     cm_batch_t rest; /* dead letters and account of the region */
@@ -82,11 +86,26 @@ static void reject(worker_t *worker, cm_str_t payload, const char *reason)
     cm_batch_reject(&worker->rest, payload, reason, "");
 }
 
-static void take_line(worker_t *worker, cm_str_t line)
+/* Hands the group's events to the builder; after that their texts may go. */
+static void flush_group(worker_t *worker)
 {
     cm_builder_t *builder = &worker->builders[worker->builder_count - 1];
+
+    for (uint32_t i = 0, count; i < worker->group_count; i += count) {
+        uint32_t room = CM_BLOCK_EVENTS - builder->columns.count;
+        count = worker->group_count - i < room ? worker->group_count - i : room;
+        if (count > 0)
+            cm_builder_add(builder, worker->group + i, count);
+        else
+            builder = next_builder(worker);
+    }
+    worker->group_count = 0;
+    cm_arena_reset(&worker->arena);
+}
+
+static void take_line(worker_t *worker, cm_str_t line)
+{
     cm_account_t *account = &worker->rest.account;
-    cm_event_t event;
     cm_err_t why;
 
     /* Before looking whether it is blank: what is at hand need not be the whole line. */
@@ -96,49 +115,76 @@ static void take_line(worker_t *worker, cm_str_t line)
     }
     if (cm_line_blank(line))
         return;
-    if (cm_json_parse_event(worker->json, line, &worker->arena, &event, &account->unknown_fields,
-                            &why) < 0) {
+    if (cm_json_parse_event(worker->json, line, &worker->arena, &worker->group[worker->group_count],
+                            &account->unknown_fields, &why) < 0) {
         reject(worker, line, why.text);
         return;
     }
-    if (builder->columns.count == CM_BLOCK_EVENTS)
-        builder = next_builder(worker);
-    cm_builder_add(builder, &event);
     account->read++;
-    if (++account->accepted % ARENA_EVENTS == 0)
-        cm_arena_reset(&worker->arena);
+    account->accepted++;
+    if (++worker->group_count == CM_BUILDER_GROUP)
+        flush_group(worker);
 }
 
-/* Reads bytes [from, from + size) into the buffer, with padding behind. */
-static int read_bytes(worker_t *worker, int64_t from, size_t size)
+/* Makes more bytes of the file available, up to `last`: forgets those before `keep`, which is moved
+ * to the front of the buffer, and reads a piece behind the rest, with padding. */
+static int read_more(worker_t *worker, const char *keep, int64_t last)
 {
-    size_t done = 0;
+    size_t kept = (size_t)(worker->buffer + worker->length - keep);
+    size_t want = PIECE;
 
-    if (worker->buffer_size < size + CM_JSON_PADDING) {
-        free(worker->buffer);
-        worker->buffer_size = size + CM_JSON_PADDING;
-        worker->buffer = malloc(worker->buffer_size);
-        if (worker->buffer == NULL)
+    flush_group(worker);
+    if (kept > 0)
+        memmove(worker->buffer, keep, kept);
+    worker->base += (int64_t)(worker->length - kept);
+    worker->length = kept;
+    if ((int64_t)want > last - worker->base - (int64_t)kept)
+        want = (size_t)(last - worker->base) - kept;
+    if (worker->buffer_size < kept + PIECE + CM_JSON_PADDING) {
+        size_t size = 2 * kept + PIECE + CM_JSON_PADDING;
+        char *more = realloc(worker->buffer, size);
+        if (more == NULL)
             return cm_fail_memory(&worker->err);
+        worker->buffer = more;
+        worker->buffer_size = size;
     }
-    while (done < size) {
-        ssize_t got =
-            pread(worker->load->fd, worker->buffer + done, size - done, from + (int64_t)done);
+    while (want > 0) {
+        int64_t at = worker->base + (int64_t)worker->length;
+        ssize_t got = pread(worker->load->fd, worker->buffer + worker->length, want, at);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
             return cm_fail(&worker->err, CM_EINPUT, "%s cannot be read at byte %lld (%s)",
-                           worker->load->options->path, (long long)from + (long long)done,
-                           strerror(errno));
+                           worker->load->options->path, (long long)at, strerror(errno));
         if (got == 0)
             return cm_fail(&worker->err, CM_EINPUT,
                            "%s became shorter while it was read, at byte %lld; import it again "
                            "when it is whole",
-                           worker->load->options->path, (long long)from + (long long)done);
-        done += (size_t)got;
+                           worker->load->options->path, (long long)at);
+        worker->length += (size_t)got;
+        want -= (size_t)got;
     }
-    memset(worker->buffer + size, 0, CM_JSON_PADDING);
+    memset(worker->buffer + worker->length, 0, CM_JSON_PADDING);
     return 0;
+}
+
+/* The newline that ends the line at *line, which may move in the buffer; *newline is NULL when
+ * there is none before `last`. */
+static int find_newline(worker_t *worker, const char **line, int64_t last, const char **newline)
+{
+    size_t searched = 0;
+
+    while (true) {
+        const char *end = worker->buffer + worker->length;
+        *newline = memchr(*line + searched, '\n', (size_t)(end - *line) - searched);
+        if (*newline != NULL || worker->base + (int64_t)worker->length >= last)
+            return 0;
+        searched = (size_t)(end - *line);
+        int rc = read_more(worker, *line, last);
+        if (rc < 0)
+            return rc;
+        *line = worker->buffer;
+    }
 }
 
 /* The lines that begin in the region [from, to), with what they have beyond it. */
@@ -149,28 +195,30 @@ static int read_region(worker_t *worker, int64_t from, int64_t to)
      * CM_LINE_MAX behind the region is too long anyway. */
     int64_t first = from > load->begin ? from - 1 : from;
     int64_t last = to + CM_LINE_MAX + 2 < load->size ? to + CM_LINE_MAX + 2 : load->size;
+    const char *newline;
 
-    int rc = read_bytes(worker, first, (size_t)(last - first));
-    if (rc < 0)
-        return rc;
-    const char *at = worker->buffer, *end = worker->buffer + (last - first);
-    const char *region_end = worker->buffer + (to - first);
-    if (first < from) {
-        const char *newline = memchr(at, '\n', (size_t)(region_end - at));
-        at = newline != NULL ? newline + 1 : region_end;
+    worker->base = first;
+    worker->length = 0;
+    int rc = read_more(worker, worker->buffer, last);
+    const char *at = worker->buffer;
+    if (rc == 0 && first < from) {
+        if ((rc = find_newline(worker, &at, last, &newline)) == 0)
+            at = newline != NULL ? newline + 1 : worker->buffer + worker->length;
     }
-    while (at < region_end) {
-        const char *newline = memchr(at, '\n', (size_t)(end - at));
-        const char *line_end = newline != NULL ? newline : end;
+    while (rc == 0 && worker->base + (at - worker->buffer) < to) {
+        if ((rc = find_newline(worker, &at, last, &newline)) < 0)
+            break;
+        const char *line_end = newline != NULL ? newline : worker->buffer + worker->length;
         take_line(worker, cm_line_trim_end((cm_str_t){at, (size_t)(line_end - at)}));
         worker->lines++;
-        const char *next = newline != NULL ? newline + 1 : end;
+        const char *next = newline != NULL ? newline + 1 : line_end;
         /* A line whose end is not at hand, because it is too long, is not left behind yet. */
         bool whole = newline != NULL || last == load->size;
-        worker->reached = first + ((whole ? next : at) - worker->buffer);
+        worker->reached = worker->base + ((whole ? next : at) - worker->buffer);
         at = next;
     }
-    return 0;
+    flush_group(worker);
+    return rc;
 }
 
 /* ---- what is done in turn ---- */
@@ -351,7 +399,6 @@ static void run_workers(load_t *load)
  * not the start of a line is one of another file: this one is read from its beginning. */
 static int count_lines(load_t *load, cm_err_t *err)
 {
-    enum { PIECE = 1024 * 1024 };
     char *buffer = cm_alloc(PIECE);
     int64_t at = 0;
     char last = '\n';

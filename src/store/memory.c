@@ -59,8 +59,11 @@ int cm_memory_append(cm_store_t *store, cm_builder_t *builder, cm_err_t *err)
         free((char *)block.hot.data);
         return rc;
     }
-    self->refs[self->count] =
-        (cm_block_ref_t){self->events, builder->columns.count, builder->all_keys_derived};
+    self->refs[self->count] = (cm_block_ref_t){.first = self->events,
+                                               .count = builder->columns.count,
+                                               .all_keys_derived = builder->all_keys_derived,
+                                               .time_min = builder->time_min,
+                                               .time_max = builder->time_max};
     self->blocks[self->count++] = block;
     self->events += builder->columns.count;
     return 0;
@@ -80,8 +83,10 @@ static int memory_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
     memory_store_t *self = (memory_store_t *)sink;
     int rc = 0;
 
-    for (size_t i = 0; i < batch->count && rc == 0; i++) {
-        cm_builder_add(&self->pending, &batch->events[i]);
+    for (size_t i = 0, more; i < batch->count && rc == 0; i += more) {
+        more = CM_BLOCK_EVENTS - self->pending.columns.count;
+        more = batch->count - i < more ? batch->count - i : more;
+        cm_builder_add(&self->pending, batch->events + i, (uint32_t)more);
         if (self->pending.columns.count == CM_BLOCK_EVENTS)
             rc = flush(self, err);
     }

@@ -117,16 +117,11 @@ int cm_merge_insert(const cm_database_t *database, sqlite3_stmt *insert,
                     const cm_builder_t *builder, cm_err_t *err)
 {
     const cm_columns_t *columns = &builder->columns;
-    int64_t min = INT64_MAX, max = INT64_MIN;
 
-    for (uint32_t i = 0; i < columns->count; i++) {
-        min = columns->time[i] < min ? columns->time[i] : min;
-        max = columns->time[i] > max ? columns->time[i] : max;
-    }
     sqlite3_bind_int64(insert, 1, columns->first);
     sqlite3_bind_int64(insert, 2, columns->count);
-    sqlite3_bind_int64(insert, 3, min);
-    sqlite3_bind_int64(insert, 4, max);
+    sqlite3_bind_int64(insert, 3, builder->time_min);
+    sqlite3_bind_int64(insert, 4, builder->time_max);
     sqlite3_bind_int(insert, 5, builder->all_keys_derived);
     for (int part = 0; part < 3; part++)
         bind_blob(insert, 6 + part, &builder->parts[part]);

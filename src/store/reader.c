@@ -27,7 +27,8 @@ static int load_blocks(cm_embedded_reader_t *self, cm_err_t *err)
     size_t cap = 0;
     int64_t end = 0;
     int step, rc = cm_database_prepare(
-                  self->database, "SELECT first, count, keys_derived FROM block ORDER BY first",
+                  self->database,
+                  "SELECT first, count, keys_derived, time_min, time_max FROM block ORDER BY first",
                   &select, err);
     if (rc < 0)
         return rc;
@@ -37,8 +38,11 @@ static int load_blocks(cm_embedded_reader_t *self, cm_err_t *err)
             self->blocks = cm_realloc(self->blocks, cap * sizeof *self->blocks);
         }
         int64_t count = sqlite3_column_int64(select, 1);
-        cm_block_ref_t block = {sqlite3_column_int64(select, 0), (uint32_t)count,
-                                sqlite3_column_int(select, 2) == 1};
+        cm_block_ref_t block = {.first = sqlite3_column_int64(select, 0),
+                                .count = (uint32_t)count,
+                                .all_keys_derived = sqlite3_column_int(select, 2) == 1,
+                                .time_min = sqlite3_column_int64(select, 3),
+                                .time_max = sqlite3_column_int64(select, 4)};
         if (block.first != end || count < 1 || count > CM_BLOCK_EVENTS) {
             rc = cm_fail(err, CM_ECORRUPT,
                          "event %lld is missing in %s; restore the file from a copy",

@@ -29,6 +29,7 @@ typedef struct cm_block_ref {
     int64_t first;         /* ordinal of its first event */
     uint32_t count;        /* events */
     bool all_keys_derived; /* no event has a row key of its own */
+    int64_t time_min, time_max;
 } cm_block_ref_t;
 
 typedef enum cm_key_kind {

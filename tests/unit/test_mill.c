@@ -393,6 +393,40 @@ static void failures(void **state)
     test_remove(directory);
 }
 
+/* A block whose times are not within its own limits must not be packed by them. */
+static void limits_that_lie(void **state)
+{
+    static const char *const lies[] = {"time_max = time_min", "time_min = time_max",
+                                       "time_min = 1, time_max = 1"};
+    cm_err_t err;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
+        char *directory = test_directory(), sql[80];
+        cm_store_t *store = test_open(directory);
+        cm_batch_t batch = CM_BATCH_INIT;
+        cm_mill_result_t result;
+        test_add(&batch, test_event("u", 1000, "/", "X", NULL));
+        test_add(&batch, test_event("u", 900000000, "/a", "X", NULL));
+        test_put(store, &batch);
+        test_commit(store);
+        cm_sink_close(&store->sink);
+        snprintf(sql, sizeof sql, "UPDATE block SET %s", lies[i]);
+        test_sql(directory, sql);
+        store = test_open(directory);
+        const cm_mill_options_t options = {.session_timeout = 1,
+                                           .windows = 1 << CM_WINDOW_ALL,
+                                           .threads = 1,
+                                           .reader = store_reader,
+                                           .context = store};
+        assert_int_equal(cm_mill(&options, &result, &err), CM_ECORRUPT);
+        assert_non_null(strstr(err.text, "the block of events from 0 on has times outside"));
+        cm_sink_close(&store->sink);
+        cm_batch_free(&batch);
+        test_remove(directory);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -403,6 +437,7 @@ int main(void)
         cmocka_unit_test(exactly_the_copies),
         cmocka_unit_test(parts_add_up),
         cmocka_unit_test(failures),
+        cmocka_unit_test(limits_that_lie),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,6 +14,7 @@ enum { REGIONS = 2 };
 typedef struct mill {
     cm_timeline_t timeline;
     cm_gathering_t gathering;
+    cm_packing_t packing;
     cm_heap_t heaps[REGIONS];
     cm_slabs_t slabs;
     cm_cells_t regions[REGIONS], wide;
@@ -24,13 +25,17 @@ static mill_t *mill_of(unsigned windows)
     mill_t *mill = cm_alloc_zero(1, sizeof *mill);
 
     mill->timeline = (cm_timeline_t){.shape = &shape,
+                                     .packing = &mill->packing,
                                      .windows = windows,
                                      .session_timeout_s = 1800,
                                      .heaps = mill->heaps,
                                      .region_mask = REGIONS - 1,
                                      .slabs = &mill->slabs};
-    mill->gathering = (cm_gathering_t){
-        .shape = &shape, .windows = windows, .session_timeout_s = 1800, .region_shift = 1};
+    mill->gathering = (cm_gathering_t){.shape = &shape,
+                                       .packing = &mill->packing,
+                                       .windows = windows,
+                                       .session_timeout_s = 1800,
+                                       .region_shift = 1};
     return mill;
 }
 
@@ -234,6 +239,38 @@ static void table_of_cells(void **state)
     cm_cells_free(&sum);
 }
 
+/* What is packed comes out as it went in, at the ends of every range. */
+static void packing(void **state)
+{
+    const cm_packing_t packing = {.on = true,
+                                  .time_bits = 34,
+                                  .place_bits = 20,
+                                  .spent_bits = 24,
+                                  .first_time = 1700000000000};
+    const uint64_t users[] = {0, 1, 1023}, places[] = {0, 5, (1 << 20) - 1};
+    const int64_t times[] = {0, 77, (INT64_C(1) << 34) - 1};
+
+    (void)state;
+    for (int i = 0; i < 27; i++) {
+        uint64_t user = users[i % 3], place = places[i / 3 % 3];
+        int64_t time = packing.first_time + times[i / 9];
+        uint64_t packed = cm_grain_pack(&packing, user, time, place);
+        cm_grain_t grain = cm_grain_unpack(&packing, packed, &shape);
+        assert_int_equal(cm_grain_packed_user(&packing, packed), user);
+        assert_int_equal(cm_grain_user(&grain), user);
+        assert_int_equal(cm_grain_time(&grain), time);
+        assert_int_equal(cm_grain_place(&grain, &shape), place);
+        assert_int_equal(cm_grain_ordinal(&grain, &shape), 0);
+        for (unsigned flags = 0; flags < 128; flags++) {
+            uint32_t spent = flags % 2 ? (1 << 24) - 1 : flags;
+            cm_share_t share =
+                cm_share_unpack(&packing, cm_share_pack(&packing, place, flags, spent));
+            assert_int_equal(share.what, place << CM_SHARE_FLAG_BITS | flags);
+            assert_int_equal(share.spent, spent);
+        }
+    }
+}
+
 /* With a direct table and without, the same shares make the same cells. */
 static void direct_or_hashed(void **state)
 {
@@ -323,6 +360,7 @@ int main(void)
         cmocka_unit_test(sessions_and_windows),
         cmocka_unit_test(windows_in_a_word),
         cmocka_unit_test(table_of_cells),
+        cmocka_unit_test(packing),
         cmocka_unit_test(direct_or_hashed),
         cmocka_unit_test(rolling_up),
         cmocka_unit_test(visits),

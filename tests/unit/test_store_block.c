@@ -398,6 +398,48 @@ static void segments(void **state)
     cm_buf_free(&blob);
 }
 
+/* Many at once, and short ones by the way that remembers: the same ids as one by one. */
+static void dictionary_short_cuts(void **state)
+{
+    enum { COUNT = 5000 };
+    cm_dict_t plain = CM_DICT_INIT, many = CM_DICT_INIT, often = CM_DICT_INIT;
+    char space[COUNT][24];
+    cm_str_t texts[COUNT];
+    uint32_t hashes[COUNT], ids[COUNT];
+
+    (void)state;
+    for (uint32_t i = 0; i < COUNT; i++) {
+        /* Every length to 20, of few letters, so that many come again; some with zeros at an end.
+         */
+        size_t len = i % 21;
+        for (size_t k = 0; k < len; k++)
+            space[i][k] = "ab\0c"[(i * 7 + k * (i % 5)) % 11 % 4];
+        texts[i] = (cm_str_t){space[i], len};
+        hashes[i] = cm_dict_hash(texts[i]);
+    }
+    for (int round = 0; round < 2; round++) {
+        cm_dict_put_many(&many, texts, hashes, COUNT, ids);
+        for (uint32_t i = 0; i < COUNT; i++) {
+            uint32_t id = cm_dict_put(&plain, texts[i]);
+            assert_int_equal(ids[i], id);
+            assert_int_equal(cm_dict_put_often(&often, texts[i]), id);
+            assert_true(cm_str_equal(cm_dict_text(&often, id), texts[i]));
+        }
+        assert_in_range(plain.count, 100, COUNT / 2);
+        assert_int_equal(many.count, plain.count);
+        assert_int_equal(often.count, plain.count);
+    }
+    /* What is forgotten is forgotten there too. */
+    cm_dict_truncate(&often, 0);
+    assert_int_equal(cm_dict_put_often(&often, texts[COUNT - 1]), 0);
+    cm_dict_clear(&often);
+    assert_int_equal(cm_dict_put_often(&often, texts[1]), 0);
+    assert_int_equal(cm_dict_put_often(&often, texts[COUNT - 1]), 1);
+    cm_dict_free(&plain);
+    cm_dict_free(&many);
+    cm_dict_free(&often);
+}
+
 static void dictionary(void **state)
 {
     cm_dict_t dict = CM_DICT_INIT;
@@ -445,7 +487,7 @@ int main(void)
         cmocka_unit_test(ids_beyond),   cmocka_unit_test(layout),
         cmocka_unit_test(uncompressed), cmocka_unit_test(accidents),
         cmocka_unit_test(forgeries),    cmocka_unit_test(segments),
-        cmocka_unit_test(dictionary),
+        cmocka_unit_test(dictionary),   cmocka_unit_test(dictionary_short_cuts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -145,7 +145,7 @@ static void built_elsewhere(void **state)
             event.city = round < 2 ? event.url : event.user_id;
             event.city.len = event.city.len > CM_FIELD_MAX ? CM_FIELD_MAX : event.city.len;
             test_expect(&expected, &event, round * 4 + i);
-            cm_builder_add(builder, &event);
+            cm_builder_add(builder, &event, 1);
         }
         assert_ok(cm_embedded_resolve(store, builder, &err), err);
         cm_builder_encode(builder);
