@@ -60,5 +60,6 @@ format: ## bring the sources into the house style
 	@scripts/setup.sh test
 	@clang-format -i $(SOURCES)
 
-clean: ## remove build/
+clean: ## stop the engines, remove build/ and with it their data
+	@if [ -d build/stack ]; then $(STACK_PY) down; fi
 	@rm -rf build

@@ -1,7 +1,9 @@
 """What is downloaded: jars and archives by Maven, Python packages by pip.
 
 It lies under ${XDG_CACHE_HOME:-$HOME/.cache}/clickmill/stack, a folder an item, complete when it
-holds the file `complete`. Two that want one item at once share the download: one waits.
+holds the file `complete`. A folder is named after what it is made from and never changes once it is
+complete, because engines may be running from it. Two that want one item at once share the download:
+one waits.
 """
 
 import contextlib
@@ -14,7 +16,7 @@ import subprocess
 import sys
 import zipfile
 
-from .trouble import Missing
+from .trouble import Missing, Trouble
 
 DEPENDENCY_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
 JAVA = 17  # the one release that every engine here runs on
@@ -54,29 +56,26 @@ def java_home():
 @contextlib.contextmanager
 def item(name, recipe, say):
     """The folder of an item, and whether it has to be filled; `recipe` is what it is made from."""
-    folder = os.path.join(root(), name)
+    key = hashlib.sha256(recipe.encode()).hexdigest()[:8]
+    folder = os.path.join(root(), "%s-%s" % (name, key))
     mark = os.path.join(folder, "complete")
-    key = hashlib.sha256(recipe.encode()).hexdigest()
     os.makedirs(root(), exist_ok=True)
-    with open(os.path.join(root(), name + ".lock"), "w", encoding="ascii") as lock:
+    with open(folder + ".lock", "w", encoding="ascii") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             say("%s is being downloaded by somebody else; waiting" % name)
             fcntl.flock(lock, fcntl.LOCK_EX)
         if os.path.exists(mark):
-            with open(mark, encoding="ascii") as file:
-                if file.read() == key:
-                    yield folder, False
-                    return
+            yield folder, False
+            return
         shutil.rmtree(folder, ignore_errors=True)
         os.makedirs(folder)
         yield folder, True
-        with open(mark, "w", encoding="ascii") as file:
-            file.write(key)
+        open(mark, "w", encoding="ascii").close()
 
 
-def run(argv, what, cwd=None, environment=None):
+def run(argv, what, cwd=None, environment=None, trouble=Trouble):
     """Runs a helper and returns what it prints; its last lines are the reason when it fails."""
     try:
         done = subprocess.run(argv, cwd=cwd, env=environment, stdin=subprocess.DEVNULL,
@@ -87,14 +86,16 @@ def run(argv, what, cwd=None, environment=None):
                       % (what, argv[0], error.strerror)) from None
     if done.returncode != 0:
         lines = [line for line in done.stdout.splitlines() if line.strip()][-8:]
-        raise Missing("%s failed:\n  %s" % (what, "\n  ".join(lines)))
+        raise trouble("%s failed:\n  %s" % (what, "\n  ".join(lines)))
     return done.stdout
 
 
 def maven(arguments, what, cwd, java):
-    environment = dict(os.environ, JAVA_HOME=java)
-    run(["mvn", "-q", "-B", "-ntp", "-Dmaven.repo.local=" + os.path.join(root(), "maven"),
-         *arguments], what, cwd, environment)
+    repository = os.path.join(root(), "maven")
+    with open(repository + ".lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # a repository is no place for two
+        run(["mvn", "-q", "-B", "-ntp", "-Dmaven.repo.local=" + repository, *arguments], what,
+            cwd, dict(os.environ, JAVA_HOME=java), Missing)
 
 
 def jars(name, pom, java, say):
@@ -136,7 +137,8 @@ def python_packages(name, packages, say):
     with item(name, " ".join(packages), say) as (folder, empty):
         if empty:
             say("%s: installing %s" % (name, " ".join(packages)))
-            run([sys.executable, "-m", "venv", folder], "making a virtual environment")
+            run([sys.executable, "-m", "venv", folder], "making a virtual environment",
+                trouble=Missing)
             run([os.path.join(folder, "bin", "pip"), "install", "-q", *packages],
-                "installing " + " ".join(packages))
+                "installing " + " ".join(packages), trouble=Missing)
         return folder

@@ -250,6 +250,8 @@ class Stack:
                 self.say("%s answers after %.1f s" % (engine.name, waited))
                 return True
             reason = "%s ended" % gone[0]["role"]
+        except ConnectionRefusedError:
+            reason = "nothing listens at its port yet"
         except (NotYet, OSError) as error:
             reason = str(error)
         if gone or waited > self.timeout:

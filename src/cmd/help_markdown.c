@@ -90,6 +90,18 @@ static void add_command(cm_buf_t *buf, const cm_command_t *command)
     add_options(buf, command->options);
 }
 
+/* The other keys that mean the same. */
+static void add_aliases(cm_buf_t *buf, const cm_option_t *option)
+{
+    const char *rest = option->aliases != NULL ? option->aliases : "";
+
+    while (*rest != '\0') {
+        size_t len = strcspn(rest, "|");
+        cm_buf_printf(buf, "%s`%.*s`", rest == option->aliases ? "; also " : ", ", (int)len, rest);
+        rest += len + (rest[len] == '|');
+    }
+}
+
 /* One line for each key; a key that several commands read stands there once. */
 static void add_keys(cm_buf_t *buf, const cm_option_t *table, const char *command, cm_buf_t *seen)
 {
@@ -100,8 +112,10 @@ static void add_keys(cm_buf_t *buf, const cm_option_t *table, const char *comman
         cm_buf_printf(&mark, "\n%s\n", o->key);
         if (seen->data == NULL || strstr(seen->data, mark.data) == NULL) {
             cm_buf_add_str(seen, (cm_str_t){mark.data, mark.len});
-            cm_buf_printf(buf, "| `%s` | %s `--%s` | ", o->key, command, o->name);
+            cm_buf_printf(buf, "| `%s%s` | %s `--%s` | ", o->key,
+                          o->type == CM_OPT_MAP ? ".NAME" : "", command, o->name);
             add_cell(buf, o->help);
+            add_aliases(buf, o);
             cm_buf_add_text(buf, " | ");
             add_code(buf, o->def);
             cm_buf_add_text(buf, " |\n");

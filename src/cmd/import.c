@@ -89,9 +89,12 @@ static int import_to_kafka(cm_app_t *app, const import_command_options_t *asked,
                            char **argv, cm_account_t *account)
 {
     const cm_kafka_settings_t settings = cm_kafka_settings_of(app, &asked->kafka);
-    const cm_kafka_sink_options_t kafka = {.settings = &settings, .clock = app->clock};
+    cm_kafka_patience_t patience;
+    const cm_kafka_sink_options_t kafka = {
+        .settings = &settings, .waiter = &patience.waiter, .clock = app->clock};
     cm_load_into_t into = {.threads = (int)asked->threads};
 
+    cm_kafka_patience_start(&patience, app);
     /* The key of the data directory, so that visitors are the same users wherever events go. */
     int rc = cm_embedded_secret_of(app->global.data_dir, into.visitor_key, &app->err);
     if (rc == 0)

@@ -235,8 +235,7 @@ const cm_command_t cm_command_ingest = {
         "commits and prints the account.\n"
         " clickmill ingest --brokers kafka1:9092,kafka2:9092 --until-end\n"
         " clickmill ingest --store cassandra --cassandra-hosts cassandra1,cassandra2\n"
-        " clickmill ingest --kafka-property security.protocol=sasl_ssl "
-        "--kafka-property 'sasl.password=${KAFKA_PASSWORD}'",
+        " clickmill ingest --kafka-property 'sasl.password=${KAFKA_PASSWORD}'",
     .options = options,
     .options_size = sizeof(cm_ingest_options_t),
     .run = run,

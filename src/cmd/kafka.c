@@ -3,6 +3,28 @@
 #include "base/progress.h"
 #include "cmd/pipeline.h"
 
+enum { GIVE_UP_MS = 5000 };
+
+static int be_patient(void *context, uint64_t retries, const char *reason)
+{
+    cm_kafka_patience_t *self = context;
+    int64_t now = cm_clock_ticks_ns();
+
+    (void)retries;
+    if (reason == NULL || !atomic_load(self->stop)) {
+        self->stop_ns = 0;
+        return 0;
+    }
+    if (self->stop_ns == 0)
+        self->stop_ns = now;
+    return now - self->stop_ns > GIVE_UP_MS * INT64_C(1000000) ? CM_EAWAY : 0;
+}
+
+void cm_kafka_patience_start(cm_kafka_patience_t *patience, const cm_app_t *app)
+{
+    *patience = (cm_kafka_patience_t){.waiter = {be_patient, patience}, .stop = app->stop};
+}
+
 cm_kafka_settings_t cm_kafka_settings_of(const cm_app_t *app, const cm_kafka_options_t *options)
 {
     return (cm_kafka_settings_t){.brokers = options->brokers,

@@ -98,6 +98,16 @@ typedef enum cm_sink_choice {
         .help = "how long no broker may answer before that is said"                                \
     }
 
+/* Ends the wait for a broker that is away when the program has been asked to stop a while ago. */
+typedef struct cm_kafka_patience {
+    cm_waiter_t waiter;
+    const atomic_bool *stop;
+    int64_t stop_ns;
+} cm_kafka_patience_t;
+
+/* Must not move afterwards. */
+void cm_kafka_patience_start(cm_kafka_patience_t *patience, const cm_app_t *app);
+
 /* The settings that the options mean; they borrow from both. */
 cm_kafka_settings_t cm_kafka_settings_of(const cm_app_t *app, const cm_kafka_options_t *options);
 

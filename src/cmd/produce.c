@@ -38,10 +38,9 @@ static const cm_option_t options[] = {
 };
 
 static int open_sink(cm_app_t *app, const produce_options_t *produce,
-                     const cm_kafka_settings_t *settings, const cm_source_t *source,
+                     const cm_kafka_sink_options_t *kafka, const cm_source_t *source,
                      cm_sink_t **sink)
 {
-    const cm_kafka_sink_options_t kafka = {.settings = settings, .clock = app->clock};
     cm_store_t *store;
 
     if (produce->out != NULL && produce->format == FORMAT_COMBINED)
@@ -49,7 +48,7 @@ static int open_sink(cm_app_t *app, const produce_options_t *produce,
     if (produce->out != NULL)
         return cm_jsonl_open(produce->out, sink, &app->err);
     if (produce->sink == CM_SINK_KAFKA)
-        return cm_kafka_sink_open(&kafka, sink, &app->err);
+        return cm_kafka_sink_open(kafka, sink, &app->err);
     int rc = cm_embedded_open(app->global.data_dir, app->clock, &store, &app->err);
     if (rc == 0)
         *sink = &store->sink;
@@ -77,6 +76,9 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     const produce_options_t *produce = given;
     const cm_traffic_options_t *traffic = &produce->traffic;
     const cm_kafka_settings_t settings = cm_kafka_settings_of(app, &produce->kafka);
+    cm_kafka_patience_t patience;
+    const cm_kafka_sink_options_t kafka = {
+        .settings = &settings, .waiter = &patience.waiter, .clock = app->clock};
     cm_source_t *source = NULL;
     cm_sink_t *sink = NULL;
     cm_pipeline_t pipeline;
@@ -84,6 +86,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
 
     (void)argc;
     (void)argv;
+    cm_kafka_patience_start(&patience, app);
     if (produce->format == FORMAT_COMBINED && produce->out == NULL)
         return cm_fail(&app->err, CM_EUSAGE,
                        "--format combined needs --out: the store takes events, not log lines");
@@ -92,7 +95,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     bool seeded = cm_options_given(options, app->values, offsetof(produce_options_t, traffic.seed));
     int rc = cm_traffic_open(app, traffic, paced, traffic->count == 0 && !seeded, &source);
     if (rc == 0)
-        rc = open_sink(app, produce, &settings, source, &sink);
+        rc = open_sink(app, produce, &kafka, source, &sink);
     if (rc < 0) {
         cm_source_close(source);
         return rc;

@@ -82,7 +82,7 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
     const cm_kafka_client_t *client = rd_kafka_opaque(rk);
     cm_level_t ours = level <= LOG_CRIT ? CM_LOG_ERROR : CM_LOG_INFO;
 
-    if (client == NULL || client->settings->log == NULL)
+    if (client == NULL)
         return;
     cm_log(client->settings->log, level == LOG_DEBUG ? CM_LOG_DEBUG : ours, "librdkafka",
            "facility=%s text=\"%s\"", facility, text);

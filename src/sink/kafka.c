@@ -85,6 +85,18 @@ static int wait_a_little(kafka_sink_t *self, int ms)
     return waiter->wait(waiter->context, 0, self->client.all_down ? self->client.reason : NULL);
 }
 
+static int fail_waiting(const kafka_sink_t *self, int rc, cm_err_t *err)
+{
+    cm_kafka_report_t report;
+
+    cm_kafka_sink_report(&self->sink, &report);
+    return cm_fail(err, rc,
+                   "stopped while no Kafka broker at %s answers (%s): %llu events are not "
+                   "acknowledged, they may have arrived or not",
+                   self->client.settings->brokers, self->client.reason,
+                   (unsigned long long)report.waiting);
+}
+
 /* ---- put ---- */
 
 static int begin(kafka_sink_t *self, cm_err_t *err)
@@ -101,14 +113,12 @@ static int begin(kafka_sink_t *self, cm_err_t *err)
     return rc;
 }
 
-/* What the last produce call has refused: 0 to try it again, 1 when the message has failed. */
-static int take_refusal(kafka_sink_t *self, bool dead, rd_kafka_resp_err_t code)
+/* A dead letter was refused: 0 to try it again, 1 when it has failed. */
+static int take_refusal(kafka_sink_t *self, rd_kafka_resp_err_t code)
 {
-    if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
-        int rc = wait_a_little(self, FULL_MS);
-        return rc < 0 ? rc : 0;
-    }
-    note_failure(self, dead, code);
+    if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL)
+        return wait_a_little(self, FULL_MS);
+    note_failure(self, true, code);
     return 1;
 }
 
@@ -169,6 +179,8 @@ int cm_kafka_sink_put_raw(cm_sink_t *sink, const char *topic, cm_str_t key, cm_s
     kafka_sink_t *self = (kafka_sink_t *)sink;
 
     int rc = begin(self, err);
+    if (rc < 0)
+        return rc;
     self->dead_put++;
     while (rc == 0) {
         rd_kafka_headers_t *copy =
@@ -180,11 +192,9 @@ int cm_kafka_sink_put_raw(cm_sink_t *sink, const char *topic, cm_str_t key, cm_s
         if (code == 0)
             return 0;
         rd_kafka_headers_destroy(copy); /* it is taken over only by a success */
-        rc = take_refusal(self, true, code);
+        rc = take_refusal(self, code);
     }
-    return rc < 0
-               ? cm_fail(err, rc, "gave up waiting for Kafka at %s", self->client.settings->brokers)
-               : 0;
+    return rc < 0 ? fail_waiting(self, rc, err) : 0; /* 1: counted, and reported by put */
 }
 
 static int put_dead(kafka_sink_t *self, const cm_dead_t *dead, cm_err_t *err)
@@ -215,7 +225,7 @@ static int kafka_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
         rd_kafka_poll(self->client.rk, 0);
     }
     if (rc < 0)
-        return cm_fail(err, rc, "gave up waiting for Kafka at %s", self->client.settings->brokers);
+        return fail_waiting(self, rc, err);
     for (size_t i = 0; i < batch->dead_count && rc == 0; i++)
         rc = put_dead(self, &batch->dead[i], err);
     rd_kafka_poll(self->client.rk, 0);
@@ -247,8 +257,7 @@ static int kafka_commit(cm_sink_t *sink, cm_err_t *err)
     while (rd_kafka_flush(self->client.rk, FLUSH_MS) != 0) {
         int rc = wait_a_little(self, 0);
         if (rc < 0)
-            return cm_fail(err, rc, "gave up waiting for Kafka at %s",
-                           self->client.settings->brokers);
+            return fail_waiting(self, rc, err);
     }
     if (has_failed(self))
         return fail_undelivered(self, err);

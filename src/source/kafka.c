@@ -502,12 +502,19 @@ static int start(kafka_source_t *self, cm_err_t *err)
 {
     const cm_kafka_settings_t *settings = self->options.settings;
     const cm_kafka_property_t house[] = {
-        {"group.id", settings->group},         {"enable.auto.commit", "false"},
-        {"enable.auto.offset.store", "false"}, {"auto.offset.reset", "earliest"},
-        {"enable.partition.eof", "true"},      {"queued.max.messages.kbytes", "16384"},
-        {"queued.min.messages", "100000"},     {"fetch.message.max.bytes", "524288"},
-        {"fetch.max.bytes", "4194304"},        {"fetch.wait.max.ms", "100"},
-        {"fetch.error.backoff.ms", "100"},     {NULL, NULL},
+        {"group.id", settings->group},
+        {"enable.auto.commit", "false"},
+        {"enable.auto.offset.store", "false"},
+        {"auto.offset.reset", "earliest"},
+        {"session.timeout.ms", "10000"},
+        {"enable.partition.eof", "true"},
+        {"queued.max.messages.kbytes", "16384"},
+        {"queued.min.messages", "100000"},
+        {"fetch.message.max.bytes", "524288"},
+        {"fetch.max.bytes", "4194304"},
+        {"fetch.wait.max.ms", "100"},
+        {"fetch.error.backoff.ms", "100"},
+        {NULL, NULL},
     };
     rd_kafka_conf_t *conf;
 

@@ -110,7 +110,7 @@ void cm_parts_commit(cm_parts_t *parts, cm_kafka_client_t *client, bool in_backg
     if (list == NULL)
         return;
     code = rd_kafka_commit(client->rk, list, in_background);
-    if (code != 0 && settings->log != NULL)
+    if (code != 0)
         cm_log(settings->log, CM_LOG_INFO, "offsets are not committed; messages may come again",
                "topic=%s reason=\"%s\"", settings->topic, rd_kafka_err2str(code));
     rd_kafka_topic_partition_list_destroy(list);

@@ -132,7 +132,9 @@ static int put_dead(cm_embedded_t *self, const cm_dead_t *dead, cm_err_t *err)
     sqlite3_bind_int64(insert, 1, cm_clock_now_ms(self->clock));
     sqlite3_bind_text(insert, 2, dead->origin.data, (int)dead->origin.len, SQLITE_STATIC);
     sqlite3_bind_text(insert, 3, dead->reason.data, (int)dead->reason.len, SQLITE_STATIC);
-    sqlite3_bind_blob(insert, 4, dead->payload.data, (int)dead->payload.len, SQLITE_STATIC);
+    /* A message without a value is kept as one of no bytes. */
+    sqlite3_bind_blob(insert, 4, dead->payload.data != NULL ? dead->payload.data : "",
+                      (int)dead->payload.len, SQLITE_STATIC);
     return cm_database_step(&self->database, insert, "writing a dead letter", err);
 }
 

@@ -474,6 +474,64 @@ def test_the_cluster_configuration_fits_the_stack(t):
                 (mechanism, known["KAFKA_PASSWORD"], made.tls("ca.pem")))
 
 
+def test_the_cache(t):
+    """An item is filled once, again when its recipe changes or when it was left half full."""
+    old = os.environ.get("XDG_CACHE_HOME")
+    os.environ["XDG_CACHE_HOME"] = t.path("cache")
+    try:
+        filled = []
+
+        def want(recipe, fail=False):
+            with cache.item("thing", recipe, filled.append) as (folder, empty):
+                t.true(folder.startswith(t.path("cache", "clickmill", "stack", "thing-")), folder)
+                if empty:
+                    filled.append(recipe)
+                    if fail:
+                        raise Missing("no network")
+            return folder
+
+        expect(t, Missing, want, "one", True)
+        first = want("one")
+        t.equal(want("one"), first)
+        t.true(want("two") != first, "a folder that is complete stays as it is")
+        t.equal(want("one"), first)
+        t.equal(filled, ["one", "one", "two"])
+        # What cannot be had is told from what fails.
+        t.true("run scripts/setup.sh stack" in expect(t, Missing, cache.run, ["/no/mvn"], "this"),
+               "it says what to do")
+        t.equal(expect(t, Trouble, cache.run, ["sh", "-c", "echo why; exit 1"], "this"),
+                "this failed:\n  why")
+        t.equal(cache.run(["echo", "told"], "this"), "told\n")
+    finally:
+        if old is None:
+            del os.environ["XDG_CACHE_HOME"]
+        else:
+            os.environ["XDG_CACHE_HOME"] = old
+
+
+def test_java_17_is_looked_for(t):
+    def jdk(name, said):
+        os.makedirs(t.path(name, "bin"))
+        t.write(name + "/bin/java", "#!/bin/sh\necho '%s' >&2\n" % said)
+        os.chmod(t.path(name, "bin", "java"), 0o755)
+        return t.path(name)
+
+    old = {name: os.environ.get(name) for name in ("JAVA_HOME", "PATH")}
+    try:
+        os.environ["PATH"] = jdk("seventeen", 'openjdk version "17.0.15"') + "/bin"
+        os.environ["JAVA_HOME"] = jdk("other", 'openjdk version "25.0.1"')
+        t.equal(cache.java_home(), t.path("seventeen"))
+        os.environ["JAVA_HOME"] = jdk("better", 'java version "17"')
+        t.equal(cache.java_home(), t.path("better"))
+        t.equal(cache.java_release(jdk("old", 'java version "1.8.0_402"') + "/bin/java"), 8)
+        t.equal(cache.java_release("/no/java"), None)
+    finally:
+        for name, value in old.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
 def test_secrets_are_made_once(t):
     stack = Stack(t.path("a b"), profile="secure")
     first = stack.secrets()

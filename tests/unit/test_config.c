@@ -252,6 +252,95 @@ static void test_apply_refuses(void **state)
                       "c.yaml:2: demo.rate wants a number from 0 to 100, not \"fast\"");
 }
 
+/* A group whose keys are names of the user's, and keys that mean the same. */
+typedef struct broker {
+    const char *address;
+    cm_option_map_t properties;
+} broker_t;
+
+static const cm_option_t broker_table[] = {
+    {.name = "address",
+     .type = CM_OPT_TEXT,
+     .offset = offsetof(broker_t, address),
+     .arg = "HOST",
+     .key = "broker.address",
+     .aliases = "broker.servers|servers"},
+    {.name = "property",
+     .type = CM_OPT_MAP,
+     .offset = offsetof(broker_t, properties),
+     .arg = "NAME=VALUE",
+     .key = "broker.properties"},
+    {.name = NULL},
+};
+
+static void check_pair(const cm_option_map_t *map, size_t at, const char *name, const char *text,
+                       const char *where)
+{
+    assert_true(at < map->count);
+    assert_string_equal(name, map->pairs[at].name);
+    assert_string_equal(text, map->pairs[at].text);
+    assert_string_equal(where, map->pairs[at].where);
+}
+
+static void test_map_and_aliases(void **state)
+{
+    static const char text[] = "broker:\n  properties:\n    acks: all\n    ssl.ca: a=b\n"
+                               "    linger: 5\n    empty:\nservers: [one, two]\n";
+    const cm_option_t *const options[] = {broker_table};
+    char words[][20] = {"--property", "linger=7", "--property=ssl.ca=", "--property", "new=1"};
+    char *argv[] = {words[0], words[1], words[2], words[3], words[4]};
+    char *arguments[5];
+    broker_t broker = {0};
+    cm_option_values_t values, *all[] = {&values};
+    cm_config_table_t tables[] = {{broker_table, &values}};
+    cm_config_t config;
+    cm_err_t err;
+    int count;
+
+    (void)state;
+    assert_int_equal(0, cm_options_defaults(broker_table, &broker, &values, &err));
+    assert_int_equal(0, cm_options_parse(options, all, 1, 5, argv, &count, arguments, &err));
+    assert_int_equal(0, count);
+    parse(&config, text);
+    assert_int_equal(0, cm_config_apply(&config, tables, 1, &err));
+    cm_config_free(&config);
+    assert_string_equal("one,two", broker.address);
+    assert_int_equal(4, broker.properties.count);
+    check_pair(&broker.properties, 0, "linger", "7", "--property");
+    check_pair(&broker.properties, 1, "ssl.ca", "", "--property");
+    check_pair(&broker.properties, 2, "new", "1", "--property");
+    check_pair(&broker.properties, 3, "acks", "all", "c.yaml:3: broker.properties.acks");
+    cm_options_free(&values);
+}
+
+static void check_broker_fails(const char *text, const char *sentence)
+{
+    broker_t broker = {0};
+    cm_option_values_t values;
+    cm_config_table_t tables[] = {{broker_table, &values}};
+    cm_config_t config;
+    cm_err_t err;
+
+    assert_int_equal(0, cm_options_defaults(broker_table, &broker, &values, &err));
+    parse(&config, text);
+    assert_int_equal(CM_EUSAGE, cm_config_apply(&config, tables, 1, &err));
+    assert_string_equal(sentence, err.text);
+    cm_config_free(&config);
+    cm_options_free(&values);
+}
+
+static void test_map_refuses(void **state)
+{
+    (void)state;
+    check_broker_fails("broker.properties: acks\n",
+                       "c.yaml:1: broker.properties is a group of keys (such as "
+                       "broker.properties), not a value");
+    check_broker_fails("broker:\n  propertys: 1\n",
+                       "c.yaml:2: unknown key broker.propertys; did you mean broker.properties?");
+    check_broker_fails("broker.server: 1\n", "c.yaml:1: unknown key broker.server; `clickmill help "
+                                             "--markdown` lists the known ones");
+}
+
 static void test_command_line_wins(void **state)
 {
     server_t server;
@@ -278,7 +367,8 @@ int main(void)
         cmocka_unit_test(test_flattens),      cmocka_unit_test(test_json_is_yaml),
         cmocka_unit_test(test_nothing),       cmocka_unit_test(test_refuses),
         cmocka_unit_test(test_files),         cmocka_unit_test(test_applies),
-        cmocka_unit_test(test_apply_refuses), cmocka_unit_test(test_command_line_wins),
+        cmocka_unit_test(test_apply_refuses), cmocka_unit_test(test_map_and_aliases),
+        cmocka_unit_test(test_map_refuses),   cmocka_unit_test(test_command_line_wins),
     };
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);
 }

@@ -1,0 +1,519 @@
+/* The sink into a Kafka topic, on mock brokers: what arrives, what is waited for, what is reported
+ * when it does not. */
+#include "kafka_mock.h"
+
+#include "sink/divert.h"
+#include "sink/kafka.h"
+#include "store/memory.h"
+
+static int64_t fixed_time(void *self)
+{
+    (void)self;
+    return INT64_C(1767225600123);
+}
+
+static const cm_clock_t fixed_clock = {fixed_time, NULL};
+
+static cm_sink_t *open_sink(const mock_t *mock, cm_kafka_sink_options_t options)
+{
+    cm_sink_t *sink = NULL;
+    cm_err_t err;
+
+    options.settings = &mock->settings;
+    options.clock = &fixed_clock;
+    assert_ok(cm_kafka_sink_open(&options, &sink, &err), err);
+    return sink;
+}
+
+/* Events of ten users, with texts of the batch's arena. */
+static void add_events(cm_batch_t *batch, int from, int count)
+{
+    char text[80];
+
+    for (int i = from; i < from + count; i++) {
+        snprintf(text, sizeof text, "user%d", i % 10);
+        cm_str_t user = cm_arena_copy(&batch->arena, cm_str(text));
+        snprintf(text, sizeof text, "https://x/%d", i);
+        cm_str_t url = cm_arena_copy(&batch->arena, cm_str(text));
+        cm_event_t event = test_event("", 1000 + i, "", "Chile", NULL);
+        event.user_id = user;
+        event.url = url;
+        test_add(batch, event);
+    }
+}
+
+static cm_kafka_report_t report_of(const cm_sink_t *sink)
+{
+    cm_kafka_report_t report;
+    cm_kafka_sink_report(sink, &report);
+    return report;
+}
+
+static void events_arrive(void **state)
+{
+    enum { EVENTS = 3000, PARTITIONS = 4 };
+    mock_t mock;
+    cm_batch_t batch = CM_BATCH_INIT;
+    cm_buf_t json = CM_BUF_INIT;
+    int32_t places[10];
+    size_t seen[EVENTS] = {0};
+    cm_err_t err;
+
+    (void)state;
+    mock_start(&mock, PARTITIONS);
+    cm_sink_t *sink = open_sink(&mock, (cm_kafka_sink_options_t){0});
+    add_events(&batch, 0, EVENTS);
+    assert_ok(cm_sink_put(sink, &batch, &err), err);
+    assert_ok(cm_sink_commit(sink, &err), err);
+    assert_int_equal(report_of(sink).acknowledged, EVENTS);
+    assert_int_equal(report_of(sink).failed + report_of(sink).waiting, 0);
+    mock_messages_t got = mock_read(&mock, "t", PARTITIONS);
+    assert_int_equal(got.count, EVENTS);
+    memset(places, -1, sizeof places);
+    for (size_t i = 0; i < got.count; i++) {
+        const mock_message_t *one = &got.all[i];
+        size_t number = strtoul(strstr(one->value, "https://x/") + 10, NULL, 10);
+        int user = one->key[4] - '0';
+        seen[number]++;
+        cm_buf_clear(&json);
+        cm_event_add_json(&json, &batch.events[number]);
+        assert_string_equal(one->value, json.data);
+        assert_int_equal(strlen(one->key), 5);
+        assert_int_equal(user, number % 10);
+        /* A user's events are in one partition, in their order. */
+        assert_true(places[user] < 0 || places[user] == one->partition);
+        places[user] = one->partition;
+        assert_string_equal(one->headers, "");
+    }
+    for (size_t i = 0; i < EVENTS; i++)
+        assert_int_equal(seen[i], 1);
+    /* Java's: (murmur2(key) & 0x7fffffff) % 4, as kafka-python computes it. */
+    assert_int_equal(places[0], 1);
+    assert_int_equal(places[1], 2);
+    mock_free(&got);
+    cm_sink_close(sink);
+    cm_buf_free(&json);
+    cm_batch_free(&batch);
+    mock_stop(&mock);
+}
+
+static void dead_letters(void **state)
+{
+    static const char bytes[] = "\0\xFF{\"a\": \n\x01";
+    mock_t mock;
+    cm_batch_t batch = CM_BATCH_INIT;
+    cm_err_t err;
+
+    (void)state;
+    mock_start(&mock, 1);
+    cm_sink_t *sink = open_sink(&mock, (cm_kafka_sink_options_t){.dead_only = true});
+    cm_batch_reject(&batch, (cm_str_t){bytes, sizeof bytes - 1}, "because", "t[0]@7");
+    batch.dead[0].key = CM_STR("who");
+    cm_batch_reject(&batch, CM_STR(""), "empty", "access.log:17");
+    cm_batch_reject(&batch, CM_STR(""), "null", "t[1]@8");
+    batch.dead[2].payload.data = NULL;
+    assert_ok(cm_sink_put(sink, &batch, &err), err);
+    assert_ok(cm_sink_commit(sink, &err), err);
+    assert_int_equal(report_of(sink).dead, 3);
+    mock_messages_t got = mock_read(&mock, "t.dead", 1);
+    assert_int_equal(got.count, 3);
+    assert_string_equal(got.all[0].headers,
+                        "reason=because|origin=t[0]@7|time=2026-01-01T00:00:00.123Z|");
+    assert_int_equal(got.all[0].value_len, sizeof bytes - 1);
+    assert_memory_equal(got.all[0].value, bytes, sizeof bytes - 1);
+    assert_string_equal(got.all[0].key, "who");
+    assert_string_equal(got.all[1].value, "");
+    assert_null(got.all[1].key);
+    assert_null(got.all[2].value);
+    assert_string_equal(got.all[2].headers,
+                        "reason=null|origin=t[1]@8|time=2026-01-01T00:00:00.123Z|");
+    mock_free(&got);
+    cm_sink_close(sink);
+    cm_batch_free(&batch);
+    mock_stop(&mock);
+}
+
+/* Events and positions to one sink, dead letters to the other, before. */
+static void diverted(void **state)
+{
+    mock_t mock;
+    cm_batch_t batch = CM_BATCH_INIT;
+    cm_store_t *store = cm_memory_new();
+    cm_reader_t *reader;
+    const cm_block_ref_t *blocks;
+    size_t count;
+    cm_err_t err;
+
+    (void)state;
+    mock_start(&mock, 1);
+    cm_sink_t *dead = open_sink(&mock, (cm_kafka_sink_options_t){.dead_only = true});
+    cm_sink_t *both = cm_divert_open(&store->sink, dead);
+    assert_null(both->ops->durable); /* the store has none */
+    add_events(&batch, 0, 5);
+    cm_batch_reject(&batch, CM_STR("bad"), "because", "t[0]@5");
+    assert_ok(cm_sink_put(both, &batch, &err), err);
+    assert_int_equal(report_of(dead).dead, 1);
+    assert_int_equal(report_of(dead).acknowledged, 0);
+    assert_ok(cm_sink_commit(both, &err), err);
+    assert_ok(cm_store_reader(store, &reader, &err), err);
+    assert_ok(cm_reader_blocks(reader, &blocks, &count, &err), err);
+    assert_int_equal(count, 1);
+    assert_int_equal(blocks[0].count, 5);
+    cm_reader_close(reader);
+    cm_sink_close(both);
+    cm_sink_close(dead);
+    cm_sink_close(&store->sink);
+    cm_batch_free(&batch);
+    mock_stop(&mock);
+}
+
+/* Too large for the client, then for the broker: counted with the reason, the others arrive. */
+static void too_large(void **state)
+{
+    mock_t mock;
+    cm_batch_t batch = CM_BATCH_INIT;
+    char url[CM_URL_MAX];
+    cm_err_t err;
+
+    (void)state;
+    mock_start(&mock, 1);
+    mock_property(&mock, "message.max.bytes", "1500");
+    cm_sink_t *sink = open_sink(&mock, (cm_kafka_sink_options_t){0});
+    add_events(&batch, 0, 10);
+    memset(url, 'x', sizeof url);
+    batch.events[3].url = batch.events[7].url = (cm_str_t){url, sizeof url};
+    assert_int_equal(cm_sink_put(sink, &batch, &err), CM_EIO);
+    assert_non_null(strstr(err.text, "2 of 10 events were not delivered to topic t"));
+    assert_non_null(strstr(err.text, "Message size too large"));
+    assert_int_equal(cm_sink_commit(sink, &err), CM_EIO);
+    cm_kafka_report_t report = report_of(sink);
+    assert_int_equal(report.acknowledged, 8);
+    assert_int_equal(report.failed, 2);
+    assert_string_equal(report.reason, "Broker: Message size too large");
+    mock_messages_t got = mock_read(&mock, "t", 1);
+    assert_int_equal(got.count, 8);
+    mock_free(&got);
+    cm_sink_close(sink);
+    cm_batch_free(&batch);
+    mock_stop(&mock);
+}
+
+/* What brokers say and mean for a moment only is tried again; nothing arrives twice. */
+static void errors_that_pass(void **state)
+{
+    mock_t mock;
+    cm_batch_t batch = CM_BATCH_INIT;
+    cm_err_t err;
+
+    (void)state;
+    mock_start(&mock, 1);
+    mock_property(&mock, "retry.backoff.ms", "10");
+    cm_sink_t *sink = open_sink(&mock, (cm_kafka_sink_options_t){0});
+    rd_kafka_mock_push_request_errors(
+        mock.cluster, MOCK_PRODUCE, 4, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
+        RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
+        RD_KAFKA_RESP_ERR__TRANSPORT);
+    add_events(&batch, 0, 500);
+    assert_ok(cm_sink_put(sink, &batch, &err), err);
+    assert_ok(cm_sink_commit(sink, &err), err);
+    assert_int_equal(report_of(sink).acknowledged, 500);
+    mock_messages_t got = mock_read(&mock, "t", 1);
+    assert_int_equal(got.count, 500);
+    for (size_t i = 0; i < got.count; i++)
+        assert_int_equal(strtoul(strstr(got.all[i].value, "https://x/") + 10, NULL, 10), i);
+    mock_free(&got);
+    cm_sink_close(sink);
+    cm_batch_free(&batch);
+    mock_stop(&mock);
+}
+
+static void errors_that_stay(void **state)
+{
+    mock_t mock;
+    cm_batch_t batch = CM_BATCH_INIT;
+    cm_err_t err;
+
+    (void)state;
+    mock_start(&mock, 1);
+    cm_sink_t *sink = open_sink(&mock, (cm_kafka_sink_options_t){0});
+    rd_kafka_mock_push_request_errors(mock.cluster, MOCK_PRODUCE, 1,
+                                      RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+    add_events(&batch, 0, 20);
+    assert_ok(cm_sink_put(sink, &batch, &err), err);
+    assert_int_equal(cm_sink_commit(sink, &err), CM_EIO);
+    assert_non_null(strstr(err.text, "20 of 20 events were not delivered to topic t at "));
+    assert_non_null(strstr(err.text, "Broker: Topic authorization failed"));
+    assert_int_equal(report_of(sink).acknowledged, 0);
+    assert_int_equal(report_of(sink).failed, 20);
+    cm_sink_close(sink);
+    cm_batch_free(&batch);
+    mock_stop(&mock);
+}
+
+/* ---- waiting ---- */
+
+typedef struct watch {
+    mock_t *mock;
+    cm_sink_t *sink;
+    int calls, up_after, stop_after; /* 0: never */
+    uint64_t most_waiting;
+} watch_t;
+
+static int watch_wait(void *context, uint64_t retries, const char *reason)
+{
+    watch_t *watch = context;
+
+    (void)reason;
+    assert_int_equal(retries, 0);
+    watch->calls++;
+    if (watch->sink != NULL && report_of(watch->sink).waiting > watch->most_waiting)
+        watch->most_waiting = report_of(watch->sink).waiting;
+    if (watch->calls == watch->up_after)
+        rd_kafka_mock_broker_set_up(watch->mock->cluster, -1);
+    return watch->stop_after > 0 && watch->calls >= watch->stop_after ? CM_ESTOP : 0;
+}
+
+/* A slow broker slows put() down: the queue stays within its bound, and nothing is dropped. */
+static void back_pressure(void **state)
+{
+    enum { EVENTS = 6000 };
+    mock_t mock;
+    watch_t watch = {.mock = &mock};
+    const cm_waiter_t waiter = {watch_wait, &watch};
+    cm_batch_t batch = CM_BATCH_INIT;
+    cm_err_t err;
+
+    (void)state;
+    mock_start(&mock, 2);
+    mock_property(&mock, "queue.buffering.max.messages", "500");
+    rd_kafka_mock_broker_set_rtt(mock.cluster, -1, 20);
+    cm_sink_t *sink = open_sink(&mock, (cm_kafka_sink_options_t){.waiter = &waiter});
+    watch.sink = sink;
+    add_events(&batch, 0, EVENTS);
+    assert_ok(cm_sink_put(sink, &batch, &err), err);
+    assert_true(watch.calls > 0);
+    assert_in_range(watch.most_waiting, 300, 500);
+    assert_ok(cm_sink_commit(sink, &err), err);
+    assert_int_equal(report_of(sink).acknowledged, EVENTS);
+    cm_sink_close(sink);
+    cm_batch_free(&batch);
+    mock_stop(&mock);
+}
+
+/* A queue so small that librdkafka itself turns messages away. */
+static void queue_full(void **state)
+{
+    mock_t mock;
+    cm_batch_t batch = CM_BATCH_INIT;
+    cm_err_t err;
+
+    (void)state;
+    mock_start(&mock, 1);
+    mock_property(&mock, "queue.buffering.max.messages", "10");
+    cm_sink_t *sink = open_sink(&mock, (cm_kafka_sink_options_t){0});
+    add_events(&batch, 0, 400);
+    assert_ok(cm_sink_put(sink, &batch, &err), err);
+    assert_ok(cm_sink_commit(sink, &err), err);
+    assert_int_equal(report_of(sink).acknowledged, 400);
+    mock_messages_t got = mock_read(&mock, "t", 1);
+    assert_int_equal(got.count, 400);
+    mock_free(&got);
+    cm_sink_close(sink);
+    cm_batch_free(&batch);
+    mock_stop(&mock);
+}
+
+static void broker_comes_back(void **state)
+{
+    mock_t mock;
+    watch_t watch = {.mock = &mock, .up_after = 5};
+    const cm_waiter_t waiter = {watch_wait, &watch};
+    cm_batch_t batch = CM_BATCH_INIT;
+    cm_err_t err;
+
+    (void)state;
+    mock_start(&mock, 1);
+    cm_sink_t *sink = open_sink(&mock, (cm_kafka_sink_options_t){.waiter = &waiter});
+    rd_kafka_mock_broker_set_down(mock.cluster, -1);
+    add_events(&batch, 0, 50);
+    assert_ok(cm_sink_put(sink, &batch, &err), err);
+    assert_ok(cm_sink_commit(sink, &err), err);
+    assert_true(watch.calls >= 5);
+    assert_int_equal(report_of(sink).acknowledged, 50);
+    cm_sink_close(sink);
+    cm_batch_free(&batch);
+    mock_stop(&mock);
+}
+
+static void broker_stays_away(void **state)
+{
+    mock_t mock;
+    watch_t watch = {.mock = &mock, .stop_after = 3};
+    const cm_waiter_t waiter = {watch_wait, &watch};
+    cm_batch_t batch = CM_BATCH_INIT;
+    cm_err_t err;
+
+    (void)state;
+    mock_start(&mock, 1);
+    mock_property(&mock, "message.timeout.ms", "700");
+    add_events(&batch, 0, 50);
+    /* The waiter has enough. */
+    cm_sink_t *sink = open_sink(&mock, (cm_kafka_sink_options_t){.waiter = &waiter});
+    rd_kafka_mock_broker_set_down(mock.cluster, -1);
+    assert_ok(cm_sink_put(sink, &batch, &err), err);
+    assert_int_equal(cm_sink_commit(sink, &err), CM_ESTOP);
+    assert_int_equal(report_of(sink).acknowledged, 0);
+    assert_int_equal(report_of(sink).waiting, 50);
+    cm_sink_close(sink);
+    rd_kafka_mock_broker_set_up(mock.cluster, -1);
+    /* The messages have waited long enough. */
+    sink = open_sink(&mock, (cm_kafka_sink_options_t){0});
+    rd_kafka_mock_broker_set_down(mock.cluster, -1);
+    assert_ok(cm_sink_put(sink, &batch, &err), err);
+    assert_int_equal(cm_sink_commit(sink, &err), CM_EIO);
+    assert_non_null(strstr(err.text, "50 of 50 events"));
+    assert_non_null(strstr(err.text, "Message timed out"));
+    cm_sink_close(sink);
+    rd_kafka_mock_broker_set_up(mock.cluster, -1);
+    cm_batch_free(&batch);
+    mock_stop(&mock);
+}
+
+/* What a transaction puts is there as a whole, or not. */
+static void transactions(void **state)
+{
+    mock_t mock;
+    cm_batch_t batch = CM_BATCH_INIT;
+    cm_err_t err;
+
+    (void)state;
+    mock_start(&mock, 1);
+    cm_sink_t *sink = open_sink(&mock, (cm_kafka_sink_options_t){.transaction = "g.dead"});
+    add_events(&batch, 0, 3);
+    for (int i = 0; i < 2; i++) {
+        assert_ok(cm_sink_put(sink, &batch, &err), err);
+        assert_ok(cm_sink_commit(sink, &err), err);
+        assert_ok(cm_sink_commit(sink, &err), err); /* nothing to commit */
+    }
+    assert_ok(cm_sink_put(sink, &batch, &err), err);
+    cm_sink_close(sink); /* aborts */
+    cm_batch_free(&batch);
+    mock_stop(&mock);
+}
+
+/* ---- opening ---- */
+
+static void refuse(const mock_t *mock, int code, const char *part, const char *other)
+{
+    const cm_kafka_sink_options_t options = {.settings = &mock->settings};
+    cm_sink_t *sink = NULL;
+    cm_err_t err;
+
+    assert_int_equal(cm_kafka_sink_open(&options, &sink, &err), code);
+    if (strstr(err.text, part) == NULL || strstr(err.text, other) == NULL)
+        fail_msg("\"%s\" and \"%s\" are wanted in: %s", part, other, err.text);
+    assert_null(sink);
+}
+
+static void wrong_settings(void **state)
+{
+    static const struct {
+        const char *name, *text, *part, *other;
+    } cases[] = {
+        {"no.such.thing", "1", "the test: No such configuration property", "no.such.thing"},
+        {"acks", "many", "the test: ", "acks"},
+        {"linger.ms", "soon", "the test: ", "queue.buffering.max.ms"},
+        {"compression.type", "rar", "the test: ", "compression"},
+        {"acks", "1", "kafka.properties: ", "enable.idempotence"},
+        {"ssl.ca.location", "/nowhere/ca.pem", "kafka.properties: ", "ssl.ca.location failed"},
+        {"sasl.password", "${CM_TEST_NOT_SET}", "the test: the environment variable",
+         "CM_TEST_NOT_SET is not set"},
+        {"sasl.password", "${", "the test: ${ wants", "}"},
+        {"sasl.password", "file:/nowhere/password", "the test: cannot read /nowhere/password",
+         "No such file"},
+    };
+    mock_t mock;
+
+    (void)state;
+    mock_start(&mock, 1);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        mock.properties.count = 0;
+        mock_property(&mock, "security.protocol", "plaintext");
+        if (strncmp(cases[i].name, "ssl", 3) == 0)
+            mock.pairs[0].text = "ssl";
+        mock_property(&mock, cases[i].name, cases[i].text);
+        refuse(&mock, CM_EUSAGE, cases[i].part, cases[i].other);
+    }
+    mock_stop(&mock);
+}
+
+/* Values from the environment and from files reach librdkafka: a wrong one is what it complains
+ * of. */
+static void values_from_elsewhere(void **state)
+{
+    char *directory = test_directory();
+    char path[300], value[320];
+    mock_t mock;
+
+    (void)state;
+    mock_start(&mock, 1);
+    setenv("CM_TEST_KIND", "zip", 1);
+    mock_property(&mock, "compression.type", "g${CM_TEST_KIND}");
+    cm_sink_close(open_sink(&mock, (cm_kafka_sink_options_t){0}));
+    setenv("CM_TEST_KIND", "arbage", 1);
+    refuse(&mock, CM_EUSAGE, "the test: ", "garbage");
+    snprintf(path, sizeof path, "%s/kind", directory);
+    snprintf(value, sizeof value, "file:%s", path);
+    mock.properties.count = 0;
+    mock_property(&mock, "compression.type", value);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs("snappy\r\n", file);
+    fclose(file);
+    cm_sink_close(open_sink(&mock, (cm_kafka_sink_options_t){0}));
+    unsetenv("CM_TEST_KIND");
+    test_remove(directory);
+    mock_stop(&mock);
+}
+
+static void no_broker_or_topic(void **state)
+{
+    mock_t mock;
+    atomic_bool stop = true;
+
+    (void)state;
+    mock_start(&mock, 1);
+    mock.settings.topic = "missing";
+    mock.settings.create = false;
+    refuse(&mock, CM_EINPUT, "topic missing is not there at 127.0.0.1:", "kafka.create");
+    mock.settings.topic = "t";
+    mock.settings.brokers = "127.0.0.1:1";
+    mock.settings.timeout_ms = 300;
+    refuse(&mock, CM_EAWAY, "no Kafka broker at 127.0.0.1:1 answers within 0.3 s",
+           "Connection refused");
+    mock.settings.timeout_ms = 60000;
+    mock.settings.stop = &stop;
+    refuse(&mock, CM_ESTOP, "stopped", "127.0.0.1:1");
+    mock_stop(&mock);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(events_arrive),
+        cmocka_unit_test(dead_letters),
+        cmocka_unit_test(diverted),
+        cmocka_unit_test(too_large),
+        cmocka_unit_test(errors_that_pass),
+        cmocka_unit_test(errors_that_stay),
+        cmocka_unit_test(back_pressure),
+        cmocka_unit_test(queue_full),
+        cmocka_unit_test(broker_comes_back),
+        cmocka_unit_test(broker_stays_away),
+        cmocka_unit_test(transactions),
+        cmocka_unit_test(wrong_settings),
+        cmocka_unit_test(values_from_elsewhere),
+        cmocka_unit_test(no_broker_or_topic),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,601 @@
+/* The source from a Kafka topic, on mock brokers: events and dead letters, positions and offsets,
+ * rebalances, brokers that go away; and into the embedded store each message once. */
+#include "kafka_mock.h"
+#include "store_support.h"
+
+#include "event/json.h"
+#include "source/kafka.h"
+
+enum { PARTITIONS = 3 };
+
+/* A mock group lets its first member wait 3 s, and whoever comes behind another the session timeout
+ * less 1 s. */
+static void start_cluster(mock_t *mock, int partitions)
+{
+    mock_start(mock, partitions);
+    mock_property(mock, "session.timeout.ms", "3200");
+    mock_property(mock, "heartbeat.interval.ms", "100");
+}
+
+/* Puts events 0..count of ten users into the partitions in turn. */
+static void put_events(mock_t *mock, int from, int count)
+{
+    char text[200], key[20];
+
+    for (int i = from; i < from + count; i++) {
+        snprintf(key, sizeof key, "user%d", i % 10);
+        snprintf(text, sizeof text,
+                 "{\"user_id\": \"%s\", \"timestamp\": %d, \"url\": \"/%d\", \"city\": \"Lima\"}",
+                 key, 1000 + i, i);
+        mock_put(mock, "t", i % PARTITIONS, key, cm_str(text));
+    }
+    mock_flush(mock);
+}
+
+static cm_source_t *open_source(const mock_t *mock, cm_kafka_source_options_t options)
+{
+    cm_source_t *source = NULL;
+    cm_err_t err;
+
+    options.settings = &mock->settings;
+    assert_ok(cm_kafka_source_open(&options, &source, &err), err);
+    return source;
+}
+
+/* Counts how often each event was seen. */
+typedef struct seen {
+    int *times;
+    int count;
+    uint64_t batches, rejected;
+} seen_t;
+
+static seen_t seen_new(int count)
+{
+    return (seen_t){calloc((size_t)count, sizeof(int)), count, 0, 0};
+}
+
+static void see(seen_t *seen, const cm_batch_t *batch)
+{
+    seen->batches++;
+    seen->rejected += batch->dead_count;
+    for (size_t i = 0; i < batch->count; i++) {
+        long number = strtol(batch->events[i].url.data + 1, NULL, 10);
+        assert_in_range(number, 0, seen->count - 1);
+        assert_int_equal(batch->events[i].timestamp, 1000 + number);
+        seen->times[number]++;
+    }
+}
+
+static int total(const seen_t *seen)
+{
+    int sum = 0;
+    for (int i = 0; i < seen->count; i++)
+        sum += seen->times[i];
+    return sum;
+}
+
+static void assert_each_once(seen_t *seen)
+{
+    for (int i = 0; i < seen->count; i++) {
+        if (seen->times[i] != 1)
+            fail_msg("event %d was seen %d times", i, seen->times[i]);
+    }
+    free(seen->times);
+}
+
+/* Reads to the end; acknowledges each batch when asked to. */
+static void read_all(cm_source_t *source, seen_t *seen, bool acknowledge)
+{
+    cm_batch_t batch = CM_BATCH_INIT;
+    cm_err_t err;
+    int more;
+
+    do {
+        cm_batch_clear(&batch);
+        more = cm_source_next(source, &batch, &err);
+        if (more < 0)
+            fail_msg("%s", err.text);
+        see(seen, &batch);
+        if (acknowledge)
+            assert_ok(source->ops->acknowledge(source, seen->batches, &err), err);
+    } while (more > 0);
+    cm_batch_free(&batch);
+}
+
+static void reads_to_the_end(void **state)
+{
+    enum { EVENTS = 10000 };
+    mock_t mock;
+    seen_t seen = seen_new(EVENTS);
+
+    (void)state;
+    start_cluster(&mock, PARTITIONS);
+    put_events(&mock, 0, EVENTS);
+    cm_source_t *source = open_source(&mock, (cm_kafka_source_options_t){.until_end = true});
+    read_all(source, &seen, true);
+    cm_kafka_lag_t lags[PARTITIONS + 1];
+    assert_int_equal(cm_kafka_source_lags(source, lags, PARTITIONS + 1), PARTITIONS);
+    for (int i = 0; i < PARTITIONS; i++) {
+        assert_int_equal(lags[i].partition, i);
+        assert_int_equal(lags[i].end, EVENTS / PARTITIONS + (i < EVENTS % PARTITIONS));
+        assert_int_equal(lags[i].position, lags[i].end);
+    }
+    assert_null(cm_kafka_source_trouble(source));
+    cm_source_close(source);
+    assert_each_once(&seen);
+    /* The group has read it all. */
+    seen = seen_new(EVENTS);
+    source = open_source(&mock, (cm_kafka_source_options_t){.until_end = true});
+    read_all(source, &seen, true);
+    assert_int_equal(total(&seen), 0);
+    cm_source_close(source);
+    free(seen.times);
+    mock_stop(&mock);
+}
+
+/* What was not acknowledged comes again, and nothing else. */
+static void goes_on_where_it_was(void **state)
+{
+    enum { EVENTS = 3000, FIRST = 1000 };
+    mock_t mock;
+    seen_t seen = seen_new(EVENTS), lost = seen_new(EVENTS);
+    cm_batch_t batch = CM_BATCH_INIT;
+    cm_err_t err;
+
+    (void)state;
+    start_cluster(&mock, PARTITIONS);
+    put_events(&mock, 0, EVENTS);
+    cm_source_t *source = open_source(&mock, (cm_kafka_source_options_t){.count = FIRST});
+    read_all(source, &seen, true);
+    assert_int_equal(total(&seen), FIRST);
+    cm_source_close(source);
+    source = open_source(&mock, (cm_kafka_source_options_t){.count = FIRST});
+    assert_true(cm_source_next(source, &batch, &err) >= 0);
+    read_all(source, &lost, false);
+    cm_source_close(source);
+    source = open_source(&mock, (cm_kafka_source_options_t){.until_end = true});
+    read_all(source, &seen, true);
+    cm_source_close(source);
+    assert_each_once(&seen);
+    free(lost.times);
+    cm_batch_free(&batch);
+    mock_stop(&mock);
+}
+
+/* ---- poison ---- */
+
+static char long_url[3000], long_user[400];
+
+static const struct {
+    const char *text;
+    size_t len; /* 0: as long as the text; SIZE_MAX: a null value */
+    const char *reason;
+} poison[] = {
+    {"", 0, "the message is empty"},
+    {NULL, SIZE_MAX, "the message is empty"},
+    {" \n ", 0, "not valid JSON"},
+    {"not json", 0, "not valid JSON"},
+    {"{\"user_id\": \"u\", \"timestamp\": 5, \"url\": \"/\"", 0, "not valid JSON"},
+    {"{\"user_id\": \"u\", \"timestamp\": 5, \"url\": \"/\"} x", 0, "not valid JSON"},
+    {"[]", 0, "not a JSON object"},
+    {"17", 0, "not a JSON object"},
+    {"null", 0, "not a JSON object"},
+    {"{}", 0, "timestamp is missing"},
+    {"{\"timestamp\": 5, \"url\": \"/\"}", 0, "user_id is missing or empty"},
+    {"{\"user_id\": \"\", \"timestamp\": 5, \"url\": \"/\"}", 0, "user_id is missing or empty"},
+    {"{\"user_id\": 7, \"timestamp\": 5, \"url\": \"/\"}", 0, "user_id is not a text"},
+    {"{\"user_id\": \"u\", \"timestamp\": 5}", 0, "url is missing or empty"},
+    {"{\"user_id\": \"u\", \"url\": \"/\"}", 0, "timestamp is missing"},
+    {"{\"user_id\": \"u\", \"timestamp\": 0, \"url\": \"/\"}", 0, "timestamp 0 is out of range"},
+    {"{\"user_id\": \"u\", \"timestamp\": 4102444800000, \"url\": \"/\"}", 0, "is out of range"},
+    {"{\"user_id\": \"u\", \"timestamp\": 5.5, \"url\": \"/\"}", 0, "timestamp is neither"},
+    {"{\"user_id\": \"u\", \"timestamp\": \"soon\", \"url\": \"/\"}", 0,
+     "timestamp \"soon\" is neither"},
+    {"{\"user_id\": \"u\", \"timestamp\": 1e400, \"url\": \"/\"}", 0, "not valid JSON"},
+    {"{\"user_id\": \"u\xFF\", \"timestamp\": 5, \"url\": \"/\"}", 0, "not valid JSON"},
+    {"\0\1\2\3", 4, "not valid JSON"},
+    {"\xEF\xBB\xBF{\"user_id\": \"u\", \"timestamp\": 5}", 0, ""},
+    {long_url, 0, "url is 2900 bytes long, the limit is 2048"},
+    {long_user, 0, "user_id is 300 bytes long, the limit is 256"},
+};
+
+enum { POISON = sizeof poison / sizeof poison[0] };
+
+static cm_str_t poison_text(int i)
+{
+    if (poison[i].len == SIZE_MAX)
+        return (cm_str_t){NULL, 0};
+    return (cm_str_t){poison[i].text, poison[i].len > 0 ? poison[i].len : strlen(poison[i].text)};
+}
+
+/* Twenty-odd kinds of messages that are no events, each between two that are. */
+static void poison_messages(void **state)
+{
+    static const char good[] = "{\"user_id\": \"u\", \"timestamp\": \"5\", \"url\": \"/\"}";
+    mock_t mock;
+    cm_batch_t batch = CM_BATCH_INIT;
+    char origin[40], key[20];
+    cm_err_t err;
+    int found = 0, more;
+
+    (void)state;
+    start_cluster(&mock, 1);
+    snprintf(long_url, sizeof long_url, "{\"user_id\": \"u\", \"timestamp\": 5, \"url\": \"%0*d\"}",
+             2900, 0);
+    snprintf(long_user, sizeof long_user,
+             "{\"user_id\": \"%0*d\", \"timestamp\": 5, \"url\": \"/\"}", 300, 0);
+    for (int i = 0; i < POISON; i++) {
+        snprintf(key, sizeof key, "key%d", i);
+        mock_put(&mock, "t", 0, "u", cm_str(good));
+        mock_put(&mock, "t", 0, i % 5 == 0 ? NULL : key, poison_text(i));
+    }
+    mock_put(&mock, "t", 0, "u", cm_str(good));
+    mock_flush(&mock);
+    cm_source_t *source = open_source(&mock, (cm_kafka_source_options_t){.until_end = true});
+    size_t events = 0;
+    do {
+        cm_batch_clear(&batch);
+        more = cm_source_next(source, &batch, &err);
+        assert_true(more >= 0);
+        events += batch.count;
+        assert_int_equal(batch.account.read, batch.count + batch.dead_count);
+        assert_int_equal(batch.account.rejected, batch.dead_count);
+        for (size_t d = 0; d < batch.dead_count; d++, found++) {
+            const cm_dead_t *dead = &batch.dead[d];
+            cm_str_t text = poison_text(found);
+            if (memmem(dead->reason.data, dead->reason.len, poison[found].reason,
+                       strlen(poison[found].reason)) == NULL)
+                fail_msg("poison %d: %.*s", found, (int)dead->reason.len, dead->reason.data);
+            snprintf(origin, sizeof origin, "t[0]@%d", 2 * found + 1);
+            assert_true(cm_str_equal(dead->origin, cm_str(origin)));
+            assert_int_equal(dead->payload.len, text.len);
+            assert_int_equal(dead->payload.data == NULL, text.data == NULL);
+            if (text.len > 0)
+                assert_memory_equal(dead->payload.data, text.data, text.len);
+            snprintf(key, sizeof key, "key%d", found);
+            assert_true(cm_str_equal(dead->key, cm_str(found % 5 == 0 ? "" : key)));
+            assert_int_equal(dead->key.data == NULL, found % 5 == 0);
+        }
+    } while (more > 0);
+    assert_int_equal(found, POISON);
+    assert_int_equal(events, POISON + 1);
+    cm_source_close(source);
+    cm_batch_free(&batch);
+    mock_stop(&mock);
+}
+
+/* Messages of very different size; the mock brokers keep 5 MB a partition. */
+static void large_messages(void **state)
+{
+    mock_t mock;
+    cm_batch_t batch = CM_BATCH_INIT;
+    char *large = malloc(100000);
+    cm_err_t err;
+    int more;
+    size_t bytes = 0, letters = 0;
+
+    (void)state;
+    start_cluster(&mock, 1);
+    memset(large, 'x', 100000);
+    for (size_t i = 0; i < 30; i++) {
+        for (size_t small = 0; small < 100; small++)
+            mock_put(&mock, "t", 0, NULL, CM_STR("{}"));
+        mock_put(&mock, "t", 0, NULL, (cm_str_t){large, 100000 - i});
+    }
+    mock_flush(&mock);
+    cm_source_t *source = open_source(&mock, (cm_kafka_source_options_t){.until_end = true});
+    do {
+        cm_batch_clear(&batch);
+        more = cm_source_next(source, &batch, &err);
+        assert_true(more >= 0);
+        for (size_t i = 0; i < batch.dead_count; i++)
+            bytes += batch.dead[i].payload.len;
+        letters += batch.dead_count;
+    } while (more > 0);
+    assert_int_equal(letters, 30 * 101);
+    assert_int_equal(bytes, 30 * 100000 - 29 * 30 / 2 + 30 * 100 * 2);
+    cm_source_close(source);
+    cm_batch_free(&batch);
+    free(large);
+    mock_stop(&mock);
+}
+
+/* ---- positions of a store ---- */
+
+typedef struct owner {
+    int64_t positions[PARTITIONS]; /* what the store has */
+    int asked, drained;
+    cm_source_t *source;
+    seen_t *seen;
+} owner_t;
+
+static int owner_position(void *context, const char *name, int64_t *position, cm_err_t *err)
+{
+    owner_t *owner = context;
+    char wanted[40];
+    int partition = strchr(name, '[')[1] - '0';
+
+    (void)err;
+    snprintf(wanted, sizeof wanted, "kafka:g/t[%d]", partition);
+    assert_string_equal(name, wanted);
+    assert_in_range(partition, 0, PARTITIONS - 1);
+    *position = owner->positions[partition];
+    owner->asked++;
+    return 0;
+}
+
+static void starts_where_the_store_is(void **state)
+{
+    enum { EVENTS = 300 };
+    mock_t mock;
+    owner_t owner = {.positions = {0, 50, 100}};
+    seen_t seen = seen_new(EVENTS);
+    cm_kafka_source_options_t options = {.until_end = true,
+                                         .owner = {&owner, owner_position, NULL}};
+
+    (void)state;
+    start_cluster(&mock, PARTITIONS);
+    put_events(&mock, 0, EVENTS);
+    cm_source_t *source = open_source(&mock, options);
+    read_all(source, &seen, true);
+    cm_source_close(source);
+    assert_int_equal(owner.asked, PARTITIONS);
+    for (int i = 0; i < EVENTS; i++)
+        assert_int_equal(seen.times[i], i % PARTITIONS == 0   ? 1
+                                        : i % PARTITIONS == 1 ? i / PARTITIONS >= 50
+                                                              : 0);
+    /* Kafka knows that the group has read all but what the store had. It does not count: the store
+     * was put back, say. */
+    source = open_source(&mock, options);
+    read_all(source, &seen, true);
+    cm_source_close(source);
+    assert_int_equal(total(&seen), 300);
+    /* Unless it shall. */
+    options.or_group = true;
+    source = open_source(&mock, options);
+    read_all(source, &seen, true);
+    cm_source_close(source);
+    assert_int_equal(total(&seen), 300);
+    free(seen.times);
+    mock_stop(&mock);
+}
+
+static void another_topic_of_the_name(void **state)
+{
+    mock_t mock;
+    owner_t owner = {.positions = {0, 51, 0}};
+    cm_batch_t batch = CM_BATCH_INIT;
+    cm_err_t err;
+    int more;
+
+    (void)state;
+    start_cluster(&mock, PARTITIONS);
+    put_events(&mock, 0, 150);
+    cm_source_t *source =
+        open_source(&mock, (cm_kafka_source_options_t){.owner = {&owner, owner_position, NULL}});
+    do {
+        cm_batch_clear(&batch);
+        more = cm_source_next(source, &batch, &err);
+        assert_int_equal(batch.count, 0);
+    } while (more > 0);
+    assert_int_equal(more, CM_EINPUT);
+    assert_non_null(strstr(err.text, "t[1] at 127.0.0.1:"));
+    assert_non_null(strstr(err.text, "ends at offset 50, but 51 is where group g had come to"));
+    cm_source_close(source);
+    cm_batch_free(&batch);
+    mock_stop(&mock);
+}
+
+/* ---- rebalances and waiting ---- */
+
+static int owner_drain(void *context, cm_err_t *err)
+{
+    owner_t *owner = context;
+    owner->drained++;
+    return owner->source->ops->acknowledge(owner->source, owner->seen->batches, err);
+}
+
+/* Two consumers of one group: the second joins, then the first leaves. Each acknowledges only when
+ * it is told to drain, and no event is seen twice. */
+static void hand_over(const char *strategy)
+{
+    enum { EVENTS = 6000 };
+    mock_t mock;
+    seen_t seen = seen_new(EVENTS);
+    owner_t owners[2] = {{.seen = &seen}, {.seen = &seen}};
+    seen_t counts[2] = {{0}, {0}};
+    cm_batch_t batch = CM_BATCH_INIT;
+    cm_err_t err;
+    int rounds = 0, more;
+
+    start_cluster(&mock, PARTITIONS);
+    mock_property(&mock, "partition.assignment.strategy", strategy);
+    put_events(&mock, 0, EVENTS / 2);
+    for (int i = 0; i < 2; i++) {
+        owners[i].seen = &counts[i];
+        owners[i].source = open_source(
+            &mock, (cm_kafka_source_options_t){.owner = {&owners[i], NULL, owner_drain}});
+    }
+    while ((total(&seen) < EVENTS || rounds < 100) && rounds < 600) {
+        rounds++;
+        if (rounds == 60)
+            put_events(&mock, EVENTS / 2, EVENTS / 2);
+        for (int i = 0; i < 2; i++) {
+            if (owners[i].source == NULL)
+                continue;
+            cm_batch_clear(&batch);
+            more = cm_source_next(owners[i].source, &batch, &err);
+            if (more < 0)
+                fail_msg("%s", err.text);
+            see(&seen, &batch);
+            counts[i].batches++;
+        }
+        if (rounds == 80) { /* the first one leaves, all it has read acknowledged */
+            assert_ok(owner_drain(&owners[0], &err), err);
+            cm_source_close(owners[0].source);
+            owners[0].source = NULL;
+        }
+    }
+    assert_true(owners[0].drained > 0);
+    cm_source_close(owners[1].source);
+    assert_each_once(&seen);
+    cm_batch_free(&batch);
+    mock_stop(&mock);
+}
+
+static void rebalance_eager(void **state)
+{
+    (void)state;
+    hand_over("range");
+}
+
+static void rebalance_cooperative(void **state)
+{
+    (void)state;
+    hand_over("cooperative-sticky");
+}
+
+/* While the store is away the consumer is kept alive, and loses nothing by it. */
+static void kept_alive(void **state)
+{
+    enum { EVENTS = 9000 };
+    mock_t mock;
+    seen_t seen = seen_new(EVENTS);
+    cm_batch_t batch = CM_BATCH_INIT;
+    cm_err_t err;
+    int more, calls = 0;
+
+    (void)state;
+    start_cluster(&mock, PARTITIONS);
+    put_events(&mock, 0, EVENTS);
+    cm_source_t *source = open_source(&mock, (cm_kafka_source_options_t){.until_end = true});
+    do {
+        cm_batch_clear(&batch);
+        more = cm_source_next(source, &batch, &err);
+        assert_true(more >= 0);
+        see(&seen, &batch);
+        for (int i = 0; i < 5 && batch.count > 0; i++, calls++) {
+            cm_kafka_source_keep_alive(source);
+            usleep(2000);
+        }
+    } while (more > 0);
+    assert_true(calls > 0);
+    cm_source_close(source);
+    assert_each_once(&seen);
+    cm_batch_free(&batch);
+    mock_stop(&mock);
+}
+
+static void broker_goes_and_comes(void **state)
+{
+    enum { EVENTS = 600 };
+    mock_t mock;
+    seen_t seen = seen_new(EVENTS);
+    cm_batch_t batch = CM_BATCH_INIT;
+    cm_err_t err;
+    bool trouble = false;
+
+    (void)state;
+    start_cluster(&mock, PARTITIONS);
+    put_events(&mock, 0, EVENTS / 2);
+    cm_source_t *source = open_source(&mock, (cm_kafka_source_options_t){0});
+    for (int rounds = 0; rounds < 300 && total(&seen) < EVENTS; rounds++) {
+        cm_batch_clear(&batch);
+        assert_int_equal(cm_source_next(source, &batch, &err), 1);
+        see(&seen, &batch);
+        if (!trouble && total(&seen) == EVENTS / 2)
+            rd_kafka_mock_broker_set_down(mock.cluster, -1);
+        if (!trouble && cm_kafka_source_trouble(source) != NULL) {
+            trouble = true;
+            rd_kafka_mock_broker_set_up(mock.cluster, -1);
+            put_events(&mock, EVENTS / 2, EVENTS / 2);
+        }
+    }
+    assert_true(trouble);
+    assert_null(cm_kafka_source_trouble(source));
+    cm_source_close(source);
+    assert_each_once(&seen);
+    cm_batch_free(&batch);
+    mock_stop(&mock);
+}
+
+/* ---- into the embedded store ---- */
+
+static int store_position(void *context, const char *name, int64_t *position, cm_err_t *err)
+{
+    return cm_embedded_position(context, name, position, err);
+}
+
+/* Runs that end at a bad moment, again and again: before the commit, between the store's commit and
+ * Kafka's, after both. Each message is in the store once in the end. */
+static void each_message_once(void **state)
+{
+    enum { EVENTS = 20000 };
+    char *directory = test_directory();
+    mock_t mock;
+    cm_batch_t batch = CM_BATCH_INIT;
+    uint64_t random = 7, read = 1, batches = 0;
+    cm_err_t err;
+    int more, runs = 0;
+
+    (void)state;
+    start_cluster(&mock, PARTITIONS);
+    put_events(&mock, 0, EVENTS);
+    for (; read > 0; runs++) { /* until one has nothing to do */
+        cm_store_t *store = test_open(directory);
+        cm_kafka_source_options_t options = {.until_end = true,
+                                             .owner = {store, store_position, NULL},
+                                             .count = 1 + (int64_t)(test_random(&random) % 9000)};
+        cm_source_t *source = open_source(&mock, options);
+        read = 0;
+        do {
+            cm_batch_clear(&batch);
+            more = cm_source_next(source, &batch, &err);
+            assert_true(more >= 0);
+            test_put(store, &batch);
+            read += batch.account.read;
+            batches++;
+            if (test_random(&random) % 2 == 0) {
+                test_commit(store);
+                if (test_random(&random) % 2 == 0)
+                    assert_ok(source->ops->acknowledge(source, batches, &err), err);
+            }
+        } while (more > 0);
+        batches = 0;
+        cm_source_close(source);
+        cm_sink_close(&store->sink); /* forgets what is not committed */
+    }
+    assert_true(runs > 3);
+    cm_store_t *store = test_open(directory);
+    assert_int_equal(cm_embedded_events(store), EVENTS);
+    int64_t position, sum = 0;
+    for (int i = 0; i < PARTITIONS; i++) {
+        char name[40];
+        snprintf(name, sizeof name, "kafka:g/t[%d]", i);
+        assert_ok(cm_embedded_position(store, name, &position, &err), err);
+        sum += position;
+    }
+    assert_int_equal(sum, EVENTS);
+    cm_sink_close(&store->sink);
+    cm_batch_free(&batch);
+    test_remove(directory);
+    mock_stop(&mock);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_to_the_end),
+        cmocka_unit_test(goes_on_where_it_was),
+        cmocka_unit_test(poison_messages),
+        cmocka_unit_test(large_messages),
+        cmocka_unit_test(starts_where_the_store_is),
+        cmocka_unit_test(another_topic_of_the_name),
+        cmocka_unit_test(rebalance_eager),
+        cmocka_unit_test(rebalance_cooperative),
+        cmocka_unit_test(kept_alive),
+        cmocka_unit_test(broker_goes_and_comes),
+        cmocka_unit_test(each_message_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,600 @@
+/* The store on Cassandra against the fake cluster, which a thread of its own pumps. */
+#include "cql_cluster.h"
+#include "store/cassandra.h"
+#include "store/memory.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+enum { TEXTS = 4 };
+
+/* What the fake has of the contract's table. */
+static struct {
+    bool keyspace, table;
+    const char *column_type; /* of row_key */
+    char changes[TEXTS][400];
+    int change_count, scans;
+} has;
+
+/* The cluster and who pumps it. */
+typedef struct world {
+    fake_t fake;
+    pthread_mutex_t lock;
+    pthread_t thread;
+    bool over;
+    char hosts[64];
+    cm_cassandra_settings_t settings;
+} world_t;
+
+static void answer_row_texts(fake_conn_t *c, int stream, const char *columns, int rows,
+                             const char *const *cells, int count)
+{
+    cm_buf_t *buf = fake_begin(c, stream, CM_CQL_OP_RESULT);
+
+    cm_cql_add_i32(buf, 2);
+    put_metadata(buf, columns, NULL);
+    cm_cql_add_i32(buf, rows);
+    for (int i = 0; i < count; i++)
+        put_cell_text(buf, cells[i]);
+    fake_end(c);
+}
+
+static void answer_contract(fake_conn_t *c, int stream)
+{
+    const char *const cells[] = {
+        "row_key",   "partition_key", has.column_type, "user_id", "regular", "text",
+        "timestamp", "regular",       "timestamp",     "url",     "regular", "text",
+        "country",   "regular",       "text",          "city",    "regular", "text",
+        "browser",   "regular",       "text",          "os",      "regular", "text",
+        "device",    "regular",       "text",          "more",    "regular", "int",
+    };
+    answer_row_texts(c, stream, "column_name:d kind:d type:d", has.table ? 10 : 0, cells,
+                     has.table ? 30 : 0);
+}
+
+/* Five rows in the first of the ranges; the last one has no user. */
+static void answer_scan(fake_conn_t *c, int stream, bool first)
+{
+    cm_buf_t *buf = fake_begin(c, stream, CM_CQL_OP_RESULT);
+
+    has.scans += first;
+    cm_cql_add_i32(buf, 2);
+    put_metadata(buf,
+                 "row_key:d user_id:d timestamp:b url:d country:d city:d browser:d os:d device:d",
+                 NULL);
+    cm_cql_add_i32(buf, first ? 5 : 0);
+    for (int i = 0; first && i < 5; i++) {
+        char key[16], user[16];
+        uint64_t time = __builtin_bswap64((uint64_t)(1000 + i));
+        snprintf(key, sizeof key, "key-%d", i);
+        snprintf(user, sizeof user, "u%d", i % 2);
+        put_cell_text(buf, key);
+        if (i < 4)
+            put_cell_text(buf, user);
+        else
+            cm_cql_add_i32(buf, -1);
+        put_cell(buf, &time, 8);
+        put_cell_text(buf, "/page");
+        for (int text = 0; text < 5; text++)
+            put_cell_text(buf, text == 0 ? "Chile" : "x");
+    }
+    fake_end(c);
+}
+
+static bool answer(fake_conn_t *c, int stream, const char *text, cm_str_t first)
+{
+    static const char *const local[] = {"5.0-fake", "fakes", "dc1"};
+
+    if (strstr(text, "release_version") != NULL) {
+        answer_row_texts(c, stream, "release_version:d cluster_name:d data_center:d", 1, local, 3);
+    } else if (strstr(text, "SELECT replication") != NULL) {
+        cm_buf_t *buf = fake_begin(c, stream, CM_CQL_OP_RESULT);
+        cm_cql_add_i32(buf, 2);
+        put_metadata(buf, "replication:21", NULL);
+        cm_cql_add_i32(buf, has.keyspace ? 1 : 0);
+        if (has.keyspace)
+            put_cell(buf, "\0\0\0\0", 4);
+        fake_end(c);
+    } else if (strstr(text, "column_name, kind, type") != NULL) {
+        answer_contract(c, stream);
+    } else if (strncmp(text, "CREATE", 6) == 0) {
+        snprintf(has.changes[has.change_count++ % TEXTS], sizeof has.changes[0], "%s", text);
+        return false;
+    } else if (strstr(text, "token(") != NULL) {
+        answer_scan(c, stream, cm_cql_load_i64(first.data) == INT64_MIN);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static void *pump(void *context)
+{
+    world_t *world = context;
+    bool over = false;
+
+    while (!over) {
+        pthread_mutex_lock(&world->lock);
+        int moved = fake_pump(&world->fake);
+        over = world->over;
+        pthread_mutex_unlock(&world->lock);
+        if (moved == 0)
+            usleep(200);
+    }
+    return NULL;
+}
+
+static int setup(void **state)
+{
+    static world_t world;
+
+    memset(&world, 0, sizeof world);
+    memset(&has, 0, sizeof has);
+    has.keyspace = has.table = true;
+    has.column_type = "text";
+    fake_open(&world.fake, 1);
+    world.fake.answer = answer;
+    snprintf(world.hosts, sizeof world.hosts, "127.0.0.1:%d", world.fake.nodes[0].port);
+    world.settings = (cm_cassandra_settings_t){.hosts = world.hosts,
+                                               .port = world.fake.nodes[0].port,
+                                               .keyspace = "clicks",
+                                               .table = "events",
+                                               .consistency = CM_CQL_LOCAL_QUORUM,
+                                               .connections = 1,
+                                               .in_flight = 64,
+                                               .batch_bytes = 2000,
+                                               .timeout_ms = 10000};
+    pthread_mutex_init(&world.lock, NULL);
+    pthread_create(&world.thread, NULL, pump, &world);
+    *state = &world;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    world_t *world = *state;
+
+    pthread_mutex_lock(&world->lock);
+    world->over = true;
+    pthread_mutex_unlock(&world->lock);
+    pthread_join(world->thread, NULL);
+    fake_shut(&world->fake);
+    pthread_mutex_destroy(&world->lock);
+    return 0;
+}
+
+static cm_store_t *open_store(world_t *world, const cm_waiter_t *waiter)
+{
+    const cm_cassandra_options_t options = {.settings = &world->settings, .waiter = waiter};
+    cm_store_t *store = NULL;
+    cm_err_t err = {0};
+
+    assert_ok(cm_cassandra_open(&options, &store, &err), err);
+    return store;
+}
+
+/* Expects that opening fails with this code and a sentence with these words. */
+static void refuse(world_t *world, bool only_read, int code, const char *words)
+{
+    const cm_cassandra_options_t options = {.settings = &world->settings, .only_read = only_read};
+    cm_store_t *store = NULL;
+    cm_err_t err = {0};
+
+    assert_int_equal(code, cm_cassandra_open(&options, &store, &err));
+    if (strstr(err.text, words) == NULL)
+        fail_msg("\"%s\" does not say \"%s\"", err.text, words);
+}
+
+/* Events r<from> and on. */
+static void fill(cm_batch_t *batch, int from, int count)
+{
+    cm_batch_clear(batch);
+    for (int i = from; i < from + count; i++) {
+        char text[16];
+        cm_event_t *event = cm_batch_slot(batch);
+        snprintf(text, sizeof text, "r%d", i);
+        *event = (cm_event_t){.row_key = cm_arena_copy(&batch->arena, cm_str(text)),
+                              .user_id = CM_STR("somebody"),
+                              .timestamp = 1747476303000 + i,
+                              .url = CM_STR("https://www.example.com/")};
+        cm_event_complete(event);
+        cm_batch_accept(batch);
+    }
+}
+
+static void check_seen(world_t *world, int count, int least, int most)
+{
+    pthread_mutex_lock(&world->lock);
+    for (int i = 0; i < count; i++)
+        assert_in_range(world->fake.seen[i], least, most);
+    pthread_mutex_unlock(&world->lock);
+}
+
+static void durable_in_order(void **state)
+{
+    world_t *world = *state;
+    cm_store_t *store = open_store(world, NULL);
+    cm_batch_t batch = CM_BATCH_INIT;
+    cm_err_t err = {0};
+    uint64_t durable = 99;
+
+    assert_ok(store->sink.ops->durable(&store->sink, &durable, &err), err);
+    assert_int_equal(0, durable);
+    for (int i = 0; i < 10; i++) {
+        fill(&batch, i * 100, i == 5 ? 0 : 100); /* one is empty */
+        assert_ok(cm_sink_put(&store->sink, &batch, &err), err);
+    }
+    assert_ok(cm_sink_commit(&store->sink, &err), err);
+    assert_ok(store->sink.ops->durable(&store->sink, &durable, &err), err);
+    assert_int_equal(10, durable);
+    check_seen(world, 500, 1, 1);
+    assert_int_equal(0, world->fake.seen[550]);
+    assert_int_equal(0, cm_cassandra_retries(store));
+    cm_batch_free(&batch);
+    cm_sink_close(&store->sink);
+}
+
+static void a_derived_key_is_written(void **state)
+{
+    world_t *world = *state;
+    cm_store_t *store = open_store(world, NULL);
+    cm_batch_t batch = CM_BATCH_INIT;
+    cm_err_t err = {0};
+
+    /* The UUIDv5 of "somebody_1747476303000" in the name space of DNS (by Python's uuid): that the
+     * fake does not take it shows that it came. */
+    pthread_mutex_lock(&world->lock);
+    world->fake.poison = "c5197171-9573-52c1-8862-a3e6ecdd5728";
+    pthread_mutex_unlock(&world->lock);
+    fill(&batch, 0, 1);
+    batch.events[0].row_key = (cm_str_t){NULL, 0};
+    int rc = cm_sink_put(&store->sink, &batch, &err);
+    if (rc == 0)
+        rc = cm_sink_commit(&store->sink, &err);
+    assert_int_equal(CM_EIO, rc);
+    cm_batch_free(&batch);
+    cm_sink_close(&store->sink);
+}
+
+static void a_refused_row_ends_it(void **state)
+{
+    world_t *world = *state;
+    cm_store_t *store = open_store(world, NULL);
+    cm_batch_t batch = CM_BATCH_INIT;
+    cm_err_t err = {0};
+    uint64_t durable;
+
+    pthread_mutex_lock(&world->lock);
+    world->fake.poison = "r17";
+    pthread_mutex_unlock(&world->lock);
+    fill(&batch, 0, 40);
+    int rc = cm_sink_put(&store->sink, &batch, &err);
+    if (rc == 0)
+        rc = cm_sink_commit(&store->sink, &err);
+    assert_int_equal(CM_EIO, rc);
+    assert_non_null(strstr(err.text, "storing events: Cassandra at 127.0.0.1"));
+    assert_non_null(strstr(err.text, "poison"));
+    assert_non_null(strstr(err.text, "clickmill doctor"));
+    assert_int_equal(CM_EIO, store->sink.ops->durable(&store->sink, &durable, &err));
+    cm_batch_free(&batch);
+    cm_sink_close(&store->sink);
+}
+
+/* ---- away ---- */
+
+typedef struct watcher {
+    world_t *world;
+    int calls, reasons;
+    uint64_t retries;
+    char reason[600];
+    int give_up_after; /* reasons; 0: never */
+    int start_after;   /* reasons, then the node comes back; 0: never */
+} watcher_t;
+
+static int watch(void *context, uint64_t retries, const char *reason)
+{
+    watcher_t *watcher = context;
+
+    watcher->calls++;
+    watcher->retries = retries;
+    if (reason == NULL)
+        return 0;
+    watcher->reasons++;
+    snprintf(watcher->reason, sizeof watcher->reason, "%s", reason);
+    if (watcher->start_after > 0 && watcher->reasons == watcher->start_after) {
+        pthread_mutex_lock(&watcher->world->lock);
+        fake_start(&watcher->world->fake.nodes[0]);
+        pthread_mutex_unlock(&watcher->world->lock);
+    }
+    return watcher->give_up_after > 0 && watcher->reasons >= watcher->give_up_after ? CM_ESTOP : 0;
+}
+
+static void it_goes_on_by_itself(void **state)
+{
+    world_t *world = *state;
+    watcher_t watcher = {.world = world, .start_after = 2};
+    const cm_waiter_t waiter = {watch, &watcher};
+    cm_store_t *store = open_store(world, &waiter);
+    cm_batch_t batch = CM_BATCH_INIT;
+    cm_err_t err = {0};
+    uint64_t durable;
+
+    pthread_mutex_lock(&world->lock);
+    fake_stop(&world->fake.nodes[0]);
+    pthread_mutex_unlock(&world->lock);
+    for (int i = 0; i < 3; i++) { /* more than may be in flight */
+        fill(&batch, i * 100, 100);
+        assert_ok(cm_sink_put(&store->sink, &batch, &err), err);
+    }
+    assert_ok(cm_sink_commit(&store->sink, &err), err);
+    assert_ok(store->sink.ops->durable(&store->sink, &durable, &err), err);
+    assert_int_equal(3, durable);
+    assert_true(watcher.reasons >= 2);
+    assert_non_null(strstr(watcher.reason, "127.0.0.1"));
+    check_seen(world, 300, 1, 9);
+    cm_batch_free(&batch);
+    cm_sink_close(&store->sink);
+}
+
+static void the_waiter_ends_it(void **state)
+{
+    world_t *world = *state;
+    watcher_t watcher = {.world = world, .give_up_after = 1};
+    const cm_waiter_t waiter = {watch, &watcher};
+    cm_store_t *store = open_store(world, &waiter);
+    cm_batch_t batch = CM_BATCH_INIT;
+    cm_err_t err = {0};
+    uint64_t durable;
+
+    pthread_mutex_lock(&world->lock);
+    world->fake.nodes[0].fault = SILENCE;
+    world->fake.nodes[0].fault_count = -1;
+    pthread_mutex_unlock(&world->lock);
+    fill(&batch, 0, 10);
+    assert_ok(cm_sink_put(&store->sink, &batch, &err), err);
+    assert_int_equal(CM_ESTOP, cm_sink_commit(&store->sink, &err));
+    assert_non_null(strstr(err.text, "gave up waiting for Cassandra"));
+    assert_string_equal("it does not answer", watcher.reason);
+    assert_true(watcher.calls > 1);
+    assert_ok(store->sink.ops->durable(&store->sink, &durable, &err), err);
+    assert_int_equal(0, durable);
+    cm_batch_free(&batch);
+    cm_sink_close(&store->sink);
+}
+
+static void overload_is_waited_for(void **state)
+{
+    world_t *world = *state;
+    cm_store_t *store = open_store(world, NULL);
+    cm_batch_t batch = CM_BATCH_INIT;
+    cm_err_t err = {0};
+
+    pthread_mutex_lock(&world->lock);
+    world->fake.nodes[0].fault = SERVER_SAYS;
+    world->fake.nodes[0].fault_code = CM_CQL_OVERLOADED;
+    world->fake.nodes[0].fault_count = 3;
+    pthread_mutex_unlock(&world->lock);
+    fill(&batch, 0, 60);
+    assert_ok(cm_sink_put(&store->sink, &batch, &err), err);
+    assert_ok(cm_sink_commit(&store->sink, &err), err);
+    check_seen(world, 60, 1, 1);
+    assert_int_equal(3, cm_cassandra_retries(store));
+    cm_batch_free(&batch);
+    cm_sink_close(&store->sink);
+}
+
+/* ---- the table ---- */
+
+static void it_is_made(void **state)
+{
+    world_t *world = *state;
+
+    has.keyspace = has.table = false;
+    world->settings.create = true;
+    cm_store_t *store = open_store(world, NULL);
+    cm_sink_close(&store->sink);
+    assert_int_equal(2, has.change_count);
+    assert_string_equal("CREATE KEYSPACE IF NOT EXISTS \"clicks\" WITH replication = "
+                        "{'class': 'NetworkTopologyStrategy', 'dc1': 1}",
+                        has.changes[0]);
+    assert_string_equal("CREATE TABLE IF NOT EXISTS \"clicks\".\"events\" (row_key text PRIMARY "
+                        "KEY, user_id text, timestamp timestamp, url text, country text, city "
+                        "text, browser text, os text, device text)",
+                        has.changes[1]);
+    has.keyspace = true; /* now only the table */
+    store = open_store(world, NULL);
+    cm_sink_close(&store->sink);
+    assert_int_equal(3, has.change_count);
+    assert_memory_equal("CREATE TABLE", has.changes[2], 12);
+}
+
+static void replication_as_given(void **state)
+{
+    static const struct {
+        const char *given, *wanted;
+    } cases[] = {{"2", "'dc1': 2}"}, {"dc1:3,dc 'two':2", "'dc1': 3, 'dc ''two''': 2}"}};
+    static const char *const wrong[] = {"0", "many", "101", "dc1:", ":3", "dc1:3,", "dc1:x"};
+    world_t *world = *state;
+
+    has.keyspace = has.table = false;
+    world->settings.create = true;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        world->settings.replication = cases[i].given;
+        has.change_count = 0;
+        cm_store_t *store = open_store(world, NULL);
+        cm_sink_close(&store->sink);
+        if (strstr(has.changes[0], cases[i].wanted) == NULL)
+            fail_msg("%s does not have %s", has.changes[0], cases[i].wanted);
+    }
+    has.change_count = 0;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        world->settings.replication = wrong[i];
+        refuse(world, false, CM_EUSAGE, "cassandra.replication wants");
+    }
+    assert_int_equal(0, has.change_count);
+}
+
+static void what_is_missing_is_said(void **state)
+{
+    world_t *world = *state;
+
+    has.table = false;
+    refuse(world, false, CM_EINPUT, "there is no table clicks.events");
+    has.keyspace = false;
+    refuse(world, false, CM_EINPUT, "there is no keyspace clicks");
+    world->settings.create = true; /* who only reads makes nothing */
+    refuse(world, true, CM_EINPUT, "there is no keyspace clicks");
+    assert_int_equal(0, has.change_count);
+    has.keyspace = has.table = true;
+    has.column_type = "uuid";
+    refuse(world, false, CM_EUSAGE, "column row_key is of type uuid, not text");
+    assert_int_equal(0, has.change_count);
+}
+
+/* ---- getting in ---- */
+
+static void credentials(void **state)
+{
+    world_t *world = *state;
+
+    world->fake.username = "me";
+    world->fake.password = "right";
+    world->settings.username = "me";
+    world->settings.password = "wrong";
+    refuse(world, false, CM_EUSAGE, "refuses the credentials");
+    setenv("STORE_TEST_SECRET", "right", 1);
+    world->settings.password = "${STORE_TEST_SECRET}";
+    cm_store_t *store = open_store(world, NULL);
+    cm_sink_close(&store->sink);
+    unsetenv("STORE_TEST_SECRET");
+    refuse(world, false, CM_EUSAGE, "STORE_TEST_SECRET is not set");
+    world->settings.password = "file:/no/such/file";
+    refuse(world, false, CM_EUSAGE, "cassandra.password: cannot read /no/such/file");
+    world->settings.username = NULL;
+    refuse(world, false, CM_EUSAGE, "without cassandra.username");
+    world->settings.password = NULL;
+    world->settings.tls.ca_file = "ca.pem";
+    refuse(world, false, CM_EUSAGE, "cassandra.tls is off");
+}
+
+static void nobody_answers(void **state)
+{
+    world_t *world = *state;
+    atomic_bool stop = true;
+
+    world->settings.timeout_ms = 300;
+    pthread_mutex_lock(&world->lock);
+    fake_stop(&world->fake.nodes[0]);
+    pthread_mutex_unlock(&world->lock);
+    refuse(world, false, CM_EAWAY, "no Cassandra node at 127.0.0.1");
+    refuse(world, false, CM_EAWAY, "within 0.3 s");
+    world->settings.timeout_ms = 60000;
+    world->settings.stop = &stop;
+    refuse(world, false, CM_ESTOP, "stopped");
+}
+
+/* ---- reading ---- */
+
+typedef struct pages {
+    int count, dead, stop_after;
+    int64_t times;
+    char reason[200], origin[100];
+} pages_t;
+
+static int take_page(void *context, const cm_batch_t *batch, cm_err_t *err)
+{
+    pages_t *pages = context;
+
+    for (size_t i = 0; i < batch->count; i++) {
+        pages->count++;
+        pages->times += batch->events[i].timestamp;
+        assert_true(cm_str_equal(batch->events[i].country, CM_STR("Chile")));
+    }
+    for (size_t i = 0; i < batch->dead_count; i++) {
+        const cm_dead_t *dead = &batch->dead[i];
+        pages->dead++;
+        snprintf(pages->reason, sizeof pages->reason, "%.*s", (int)dead->reason.len,
+                 dead->reason.data);
+        snprintf(pages->origin, sizeof pages->origin, "%.*s", (int)dead->origin.len,
+                 dead->origin.data);
+    }
+    return pages->stop_after > 0 && pages->count >= pages->stop_after
+               ? cm_fail(err, CM_EIO, "enough")
+               : 0;
+}
+
+static void every_row_once(void **state)
+{
+    world_t *world = *state;
+    cm_store_t *store = open_store(world, NULL);
+    cm_account_t account = {0};
+    pages_t pages = {0};
+    cm_err_t err = {0};
+
+    assert_ok(cm_cassandra_scan(store, take_page, &pages, &account, &err), err);
+    assert_int_equal(4, pages.count);
+    assert_int_equal(4006, pages.times);
+    assert_int_equal(1, pages.dead);
+    assert_string_equal("clicks.events[key-4]", pages.origin);
+    assert_non_null(strstr(pages.reason, "user_id"));
+    assert_int_equal(5, account.read);
+    assert_int_equal(4, account.accepted);
+    assert_int_equal(1, account.rejected);
+    pages = (pages_t){.stop_after = 1};
+    assert_int_equal(CM_EIO, cm_cassandra_scan(store, take_page, &pages, &account, &err));
+    assert_string_equal("enough", err.text);
+    cm_sink_close(&store->sink);
+}
+
+static void readers_share_one_scan(void **state)
+{
+    world_t *world = *state;
+    cm_store_t *store = open_store(world, NULL);
+    const cm_block_ref_t *blocks;
+    cm_reader_t *one, *two;
+    cm_columns_t columns = {0};
+    cm_str_t text;
+    cm_err_t err = {0};
+    size_t count;
+
+    assert_ok(cm_store_reader(store, &one, &err), err);
+    assert_ok(cm_store_reader(store, &two, &err), err);
+    assert_int_equal(1, has.scans);
+    assert_ok(cm_reader_blocks(two, &blocks, &count, &err), err);
+    assert_int_equal(1, count);
+    assert_int_equal(4, blocks[0].count);
+    cm_reader_close(one);
+    assert_ok(cm_reader_read(two, &blocks[0], CM_READ_HOT | CM_READ_KEYS, &columns, &err), err);
+    assert_int_equal(1000, columns.time[0]);
+    assert_ok(cm_reader_name(two, CM_URL, columns.ids[CM_URL][3], &text, &err), err);
+    assert_true(cm_str_equal(text, CM_STR("/page")));
+    assert_int_equal(CM_KEY_TEXT, columns.keys[0].kind);
+    cm_reader_close(two);
+    assert_ok(cm_store_reader(store, &one, &err), err); /* what is there by now */
+    assert_int_equal(2, has.scans);
+    cm_reader_close(one);
+    cm_columns_free(&columns);
+    cm_sink_close(&store->sink);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(durable_in_order),
+        TEST(a_derived_key_is_written),
+        TEST(a_refused_row_ends_it),
+        TEST(it_goes_on_by_itself),
+        TEST(the_waiter_ends_it),
+        TEST(overload_is_waited_for),
+        TEST(it_is_made),
+        TEST(replication_as_given),
+        TEST(what_is_missing_is_said),
+        TEST(credentials),
+        TEST(nobody_answers),
+        TEST(every_row_once),
+        TEST(readers_share_one_scan),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
