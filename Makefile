@@ -1,6 +1,6 @@
 # The front door. The build itself is described in meson.build.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check bench fuzz format clean stack-up stack-down stack-status
+.PHONY: help setup build run test check bench bench-cluster fuzz format clean stack-up stack-down stack-status
 
 SOURCES = $(shell find src tests -name '*.[ch]' -o -name '*.cc')
 
@@ -35,6 +35,11 @@ check: build ## run the fast part of the tests
 
 bench: build ## compare with other engines: make bench [SIZE=1000000] [SERIES=full]
 	@python3 bench/bench.py $(if $(SIZE),--size $(SIZE)) $(if $(SERIES),--series $(SERIES))
+
+bench-cluster: build ## compare with bare clients and usual tools on real engines: [SIZE=1000000]
+	@scripts/setup.sh stack
+	@ninja -C build --quiet bench/kafka_bare bench/cql_bare >&2
+	@python3 bench/cluster.py $(if $(SIZE),--size $(SIZE))
 
 fuzz: setup ## feed the parsers what nobody writes: make fuzz [TARGET=name] [SECONDS=60]
 	@python3 tests/fuzz/run.py --seconds $(or $(SECONDS),60) $(TARGET)

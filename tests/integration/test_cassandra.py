@@ -336,10 +336,13 @@ def test_kraft_and_secure(t):
 def check_locked(t, stack, name, command):
     """The right secrets, each way of giving them, and wrong ones."""
     known = stack.secrets()
-    where = ["--cassandra-port", stack.port(name), "--cassandra-timeout", "8s"]
+    where = ["--cassandra-port", stack.port(name), "--cassandra-timeout", "3s",
+             "--cassandra-keyspace", "locked"]
     tls = ["--cassandra-tls", "--cassandra-ca", stack.tls("ca.pem")]
     user = ["--cassandra-username", known["CASSANDRA_USERNAME"]]
     t.write("secret", known["CASSANDRA_PASSWORD"] + "\n")
+    t.clickmill("doctor", "--fix", "--store", "cassandra", *where, *tls, *user,
+                "--cassandra-password", "file:secret")
     t.clickmill(*command, *where, *tls, *user, "--cassandra-password", "file:secret")
     t.clickmill(*command, *where, *tls, *user, "--cassandra-password", "${SECRET}",
                 env={"SECRET": known["CASSANDRA_PASSWORD"]})
