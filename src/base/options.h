@@ -32,11 +32,11 @@ typedef struct cm_option {
     const char *arg;     /* how help shows the value: "N", "FILE"; NULL for flags */
     const char *def;     /* default as text, parsed like a given one; NULL: field stays zero */
     const char *choices; /* CM_OPT_CHOICE: "auto|jsonl|csv" */
-    double min, max;  /* of numbers, of ms, of bytes; both 0: no bounds; max INFINITY: no upper */
-    const char *key;  /* path in the configuration file, "http.listen"; NULL: none */
+    double min, max; /* of numbers, of ms, of bytes; both 0: no bounds; max INFINITY: no upper */
+    const char *key; /* path in the configuration file, "http.listen"; NULL: none */
     const char *aliases; /* other keys that mean the same, "http.address|listen"; NULL: none */
-    const char *env;  /* environment variable; NULL: none */
-    const char *help; /* one line, no full stop */
+    const char *env;     /* environment variable; NULL: none */
+    const char *help;    /* one line, no full stop */
 } cm_option_t;
 
 /* Where a value came from, the weakest first. */

@@ -31,8 +31,9 @@ int cm_embedded_index_covered(const cm_database_t *database, cm_window_t window,
 
 /* Adds the mill's changes for the windows of the mask to the answers, in one transaction with
  * their coverage; `replace` empties those windows first. A negative session timeout marks answers
- * of another store's events, which replace all there are, and are replaced by the next of ours. Names come from `reader`; rows that change
- * get `now`. CM_ESTOP, with nothing changed, when `stop` (may be NULL) becomes true. */
+ * of another store's events, which replace all there are, and are replaced by the next of ours.
+ * Names come from `reader`; rows that change get `now`. CM_ESTOP, with nothing changed, when `stop`
+ * (may be NULL) becomes true. */
 int cm_embedded_index_apply(const cm_database_t *database, cm_reader_t *reader,
                             const cm_mill_result_t *result, unsigned windows, bool replace,
                             int64_t session_timeout, int64_t now, const atomic_bool *stop,
