@@ -160,7 +160,7 @@ typedef struct cm_cql_options {
     int retry_min_ms;         /* first wait before a retry, doubled each time; default 50 */
     int retry_max_ms;         /* default 5000 */
     int reconnect_min_ms;     /* the same for connections; default 200 */
-    int reconnect_max_ms;     /* default 30000 */
+    int reconnect_max_ms;     /* default 10000 */
     int refresh_ms;           /* how often the topology is read again; default 60000 */
     size_t max_frame;         /* bytes of an answer at most; default 256 MiB (v4 2.5) */
     const cm_clock_t *clock;  /* milliseconds that never go back; NULL: the monotonic clock */

@@ -165,6 +165,8 @@ static void apply_node(cm_cql_t *s, const cm_cql_draft_node_t *draft)
         node->address = draft->address;
         cm_cql_address_name(&node->address, node->name);
     }
+    if (draft->local_row && node->ready == 0) /* it has just answered: no need to wait */
+        cm_cql_timer_stop(&s->wheel, &node->timer);
     if (draft->local_row)
         set_text(&node->tls_name, cm_str(s->control->tls_name));
     memcpy(node->id, draft->id, 16);
