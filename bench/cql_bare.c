@@ -17,7 +17,7 @@
 
 static const char usage[] =
     "usage: cql_bare [host=127.0.0.1] [port=9042] [rows=1000000] [version=0] [lz4=0] [batch=50]\n"
-    "                [batches=512] [connections=2] [parallel=8] [page=5000] [ranges=64]\n"
+    "                [batches=0] [connections=2] [parallel=8] [page=5000] [ranges=64]\n"
     "                [mode=both|write|scan] [keyspace=clickmill_bare] [pending=65536] [tls=0]\n"
     "                [user=] [password=] [ca=]\n";
 
@@ -337,7 +337,6 @@ int main(int argc, char **argv)
                   .port = 9042,
                   .rows = 1000000,
                   .batch = 50,
-                  .batches = 512,
                   .connections = 2,
                   .parallel = 8,
                   .page = 5000,

@@ -431,7 +431,8 @@ typedef struct cm_cql_writer_options {
                                        * comes; batch_size_fail_threshold) */
     int linger_ms;                    /* an incomplete batch waits for more rows; default 5 */
     int max_rows;                     /* added and not done; default 65536 */
-    int max_batches;                  /* in flight at most; default 512. Overload and time-outs
+    int max_batches;                  /* in flight at most; default 128, and 1024 where
+                                       * batch_rows is 1. Overload and time-outs
                                        * halve it for a while, success raises it again */
     int timeout_ms;                   /* of one attempt; default: the session's */
     int retry_min_ms, retry_max_ms;   /* waits between attempts; default: the session's. A writer
