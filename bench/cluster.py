@@ -25,13 +25,14 @@ sys.path[:0] = [HERE, ROOT]
 import cluster_peers as peers  # noqa: E402
 import machine  # noqa: E402
 import measure  # noqa: E402
-from stack import Stack, Trouble  # noqa: E402
+from stack import Stack, Trouble, engines, process  # noqa: E402
 
 BUILD = os.path.join(ROOT, "build")
 PLACE = os.path.join(BUILD, "bench")
 CLICKMILL = os.path.join(BUILD, "clickmill")
 BARE = {name: os.path.join(BUILD, "bench", name) for name in ("kafka_bare", "cql_bare")}
 
+ENGINES = ("zookeeper", "kafka", "cassandra")
 SIZE, ROUNDS = 1000000, 3
 QUICK = 200000        # below, one round
 PYTHON_SHARE = 100    # the Python consumer gets so many times fewer events
@@ -63,7 +64,7 @@ class Bench:
         self.file = os.path.join(self.work, "events.jsonl")
         self.runs = {}   # key -> [{per_second, cpu_us, peak_mb}]
         self.checks = {}
-        self.stack = Stack(os.path.join(self.work, "stack"), 20000, heap=2048)
+        self.stack = Stack(os.path.join(self.work, "stack"), free_offset(), heap=2048)
 
     def say(self, text):
         print("cluster: " + text, file=sys.stderr, flush=True)
@@ -190,7 +191,7 @@ class Bench:
 
     def run(self):
         self.make_events()
-        self.stack.up(("zookeeper", "kafka", "cassandra"))
+        self.stack.up(ENGINES)
         self.warm_up()
         for number in range(self.rounds):
             self.produce(number)
@@ -226,6 +227,15 @@ class Bench:
                     sorted(os.sched_getaffinity(0))), "load": machine.load(), "events": self.size,
                 "rounds": self.rounds, "checks": self.checks, "runs": self.runs,
                 "medians": medians, "goals": goals}
+
+
+def free_offset():
+    """An offset at which the engines' ports are free."""
+    ports = [port for name in ENGINES for port in engines.find(name).default_ports.values()]
+    for offset in range(12000, 23000, 500):
+        if not any(process.taken(port + offset) for port in ports):
+            return offset
+    raise RuntimeError("no free ports")
 
 
 def shown(value):

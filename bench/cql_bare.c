@@ -17,14 +17,14 @@
 
 static const char usage[] =
     "usage: cql_bare [host=127.0.0.1] [port=9042] [rows=1000000] [version=0] [lz4=0] [batch=50]\n"
-    "                [batches=512] [connections=2] [parallel=8] [page=5000] [ranges=64]\n"
+    "                [batches=0] [connections=2] [parallel=8] [page=5000] [ranges=64]\n"
     "                [mode=both|write|scan] [keyspace=clickmill_bare] [pending=65536] [tls=0]\n"
-    "                [user=] [password=]\n";
+    "                [user=] [password=] [ca=]\n";
 
 enum { COLUMNS = 9 };
 
 typedef struct config {
-    const char *host, *mode, *keyspace, *user, *password;
+    const char *host, *mode, *keyspace, *user, *password, *ca;
     int64_t port, rows, version, lz4, batch, batches, connections, parallel, page, ranges, pending;
     int64_t tls;
 } config_t;
@@ -65,14 +65,23 @@ static int read_config(int argc, char **argv, config_t *c)
         const char **text;
         int64_t *number;
     } options[] = {
-        {"host", &c->host, NULL},         {"mode", &c->mode, NULL},
-        {"keyspace", &c->keyspace, NULL}, {"user", &c->user, NULL},
-        {"password", &c->password, NULL}, {"port", NULL, &c->port},
-        {"rows", NULL, &c->rows},         {"version", NULL, &c->version},
-        {"lz4", NULL, &c->lz4},           {"batch", NULL, &c->batch},
-        {"batches", NULL, &c->batches},   {"connections", NULL, &c->connections},
-        {"parallel", NULL, &c->parallel}, {"page", NULL, &c->page},
-        {"ranges", NULL, &c->ranges},     {"pending", NULL, &c->pending},
+        {"host", &c->host, NULL},
+        {"mode", &c->mode, NULL},
+        {"keyspace", &c->keyspace, NULL},
+        {"user", &c->user, NULL},
+        {"password", &c->password, NULL},
+        {"ca", &c->ca, NULL},
+        {"port", NULL, &c->port},
+        {"rows", NULL, &c->rows},
+        {"version", NULL, &c->version},
+        {"lz4", NULL, &c->lz4},
+        {"batch", NULL, &c->batch},
+        {"batches", NULL, &c->batches},
+        {"connections", NULL, &c->connections},
+        {"parallel", NULL, &c->parallel},
+        {"page", NULL, &c->page},
+        {"ranges", NULL, &c->ranges},
+        {"pending", NULL, &c->pending},
         {"tls", NULL, &c->tls},
     };
 
@@ -328,7 +337,6 @@ int main(int argc, char **argv)
                   .port = 9042,
                   .rows = 1000000,
                   .batch = 50,
-                  .batches = 512,
                   .connections = 2,
                   .parallel = 8,
                   .page = 5000,
@@ -342,15 +350,16 @@ int main(int argc, char **argv)
         fputs(usage, stderr);
         return 2;
     }
-    cm_cql_options_t options = {.contact_points = c.host,
-                                .port = (int)c.port,
-                                .version = (int)c.version,
-                                .compression = c.lz4 ? CM_CQL_LZ4 : CM_CQL_UNCOMPRESSED,
-                                .connections = (int)c.connections,
-                                .username = c.user,
-                                .password = c.password,
-                                .tls = {.enabled = c.tls != 0, .insecure = c.tls != 0},
-                                .log = &log};
+    cm_cql_options_t options = {
+        .contact_points = c.host,
+        .port = (int)c.port,
+        .version = (int)c.version,
+        .compression = c.lz4 ? CM_CQL_LZ4 : CM_CQL_UNCOMPRESSED,
+        .connections = (int)c.connections,
+        .username = c.user,
+        .password = c.password,
+        .tls = {.enabled = c.tls != 0, .ca_file = c.ca, .insecure = c.ca == NULL},
+        .log = &log};
     int rc = cm_cql_open(&options, &session, &err);
     if (rc == 0)
         rc = cm_cql_connect(session, 10000, &err);

@@ -183,6 +183,16 @@ static void close_all(cm_ingest_t *self)
 
 /* ---- running ---- */
 
+static void look_for_trouble(cm_ingest_t *self)
+{
+    const char *kafka = cm_kafka_source_trouble(self->source), *store = NULL;
+
+    if (self->options->store == CM_STORE_CASSANDRA)
+        store = cm_cassandra_trouble(self->store);
+    self->waiting_for = kafka != NULL ? "Kafka" : store != NULL ? "Cassandra" : NULL;
+    self->waiting_reason = kafka != NULL ? kafka : store;
+}
+
 static int loop(cm_ingest_t *self)
 {
     cm_err_t *err = &self->app->err;
@@ -190,8 +200,7 @@ static int loop(cm_ingest_t *self)
 
     while (rc > 0 && !atomic_load(self->app->stop)) {
         rc = cm_pipeline_step(&self->pipeline, err);
-        self->waiting_for = cm_kafka_source_trouble(self->source) != NULL ? "Kafka" : NULL;
-        self->waiting_reason = cm_kafka_source_trouble(self->source);
+        look_for_trouble(self);
         cm_ingest_show_status(self);
     }
     return rc < 0 ? rc : cm_pipeline_commit(&self->pipeline, err);

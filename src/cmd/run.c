@@ -135,7 +135,7 @@ static int take_events(runner_t *runner)
     if (rc == 0) { /* --count events are made: the pages stay up */
         rc = cm_pipeline_commit(&runner->pipeline, &runner->app->err);
         cm_source_close(runner->source);
-        runner->source = NULL;
+        runner->source = runner->pipeline.source = NULL;
     }
     return rc < 0 ? rc : 0;
 }

@@ -160,7 +160,7 @@ typedef struct cm_cql_options {
     int retry_min_ms;         /* first wait before a retry, doubled each time; default 50 */
     int retry_max_ms;         /* default 5000 */
     int reconnect_min_ms;     /* the same for connections; default 200 */
-    int reconnect_max_ms;     /* default 30000 */
+    int reconnect_max_ms;     /* default 10000 */
     int refresh_ms;           /* how often the topology is read again; default 60000 */
     size_t max_frame;         /* bytes of an answer at most; default 256 MiB (v4 2.5) */
     const cm_clock_t *clock;  /* milliseconds that never go back; NULL: the monotonic clock */
@@ -431,7 +431,8 @@ typedef struct cm_cql_writer_options {
                                        * comes; batch_size_fail_threshold) */
     int linger_ms;                    /* an incomplete batch waits for more rows; default 5 */
     int max_rows;                     /* added and not done; default 65536 */
-    int max_batches;                  /* in flight at most; default 512. Overload and time-outs
+    int max_batches;                  /* in flight at most; default 128, and 1024 where
+                                       * batch_rows is 1. Overload and time-outs
                                        * halve it for a while, success raises it again */
     int timeout_ms;                   /* of one attempt; default: the session's */
     int retry_min_ms, retry_max_ms;   /* waits between attempts; default: the session's. A writer

@@ -63,6 +63,8 @@ void cm_cql_node_maintain(cm_cql_node_t *node)
 
     if (cm_cql_timer_is_set(&node->timer))
         return;
+    if (target > 1 && node->ready == 0 && node->failures > 0)
+        target = 1; /* one is enough to find out */
     while (node->count < target)
         node->conns[node->count++] = cm_cql_conn_open(s, node, &node->address, node->tls_name);
 }
@@ -72,9 +74,11 @@ void cm_cql_node_conn_ready(cm_cql_node_t *node)
     cm_cql_t *s = node->session;
 
     node->failures = 0;
+    cm_cql_timer_stop(&s->wheel, &node->timer);
     if (node->ready++ == 0)
         cm_cql_say(s, CM_LOG_INFO, "node up", "node=%s dc=%s rack=%s", node->name,
                    node->dc ? node->dc : "?", node->rack ? node->rack : "?");
+    cm_cql_node_maintain(node);
     cm_cql_state_update(s);
 }
 
@@ -99,8 +103,8 @@ void cm_cql_node_conn_closed(cm_cql_node_t *node, cm_cql_conn_t *conn, bool was_
         if (--node->ready == 0)
             cm_cql_say(s, CM_LOG_WARN, "node down", "node=%s reason=\"%s\"", node->name,
                        error->text);
-    } else {
-        node->failures++;
+    } else if (!cm_cql_timer_is_set(&node->timer)) {
+        node->failures++; /* once for all that were tried together */
     }
     if (node->gone || cm_cql_node_target(node) == 0) {
         cm_cql_state_update(s);

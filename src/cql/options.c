@@ -24,7 +24,7 @@ static void fill_defaults(cm_cql_options_t *o)
     fill(&o->retry_min_ms, 50);
     fill(&o->retry_max_ms, 5000);
     fill(&o->reconnect_min_ms, 200);
-    fill(&o->reconnect_max_ms, 30000);
+    fill(&o->reconnect_max_ms, 10000);
     fill(&o->refresh_ms, 60000);
     if (o->consistency == CM_CQL_DEFAULT)
         o->consistency = CM_CQL_LOCAL_QUORUM;

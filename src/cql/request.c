@@ -5,14 +5,12 @@
 
 enum { AGREEMENT_MS = 10000, AGREEMENT_POLL_MS = 200 };
 
-int cm_cql_query(cm_cql_t *s, cm_str_t text, const cm_cql_value_t *values, int count,
-                 const cm_cql_request_t *request, cm_cql_done_t done, void *context, cm_err_t *err)
+static cm_cql_call_t *query_call(cm_cql_t *s, cm_str_t text, const cm_cql_value_t *values,
+                                 int count, const cm_cql_request_t *request, cm_cql_done_t done,
+                                 void *context)
 {
-    int rc = cm_cql_admit(s, err);
-
-    if (rc < 0)
-        return rc;
     cm_cql_call_t *call = cm_cql_call_new(s, CM_CQL_OP_QUERY, request);
+
     cm_buf_add_str(&call->body, text);
     call->values_at = call->body.len;
     if (count > 0)
@@ -20,8 +18,17 @@ int cm_cql_query(cm_cql_t *s, cm_str_t text, const cm_cql_value_t *values, int c
     call->done = done;
     call->context = context;
     s->in_flight++;
-    cm_cql_call_submit(call);
-    return 0;
+    return call;
+}
+
+int cm_cql_query(cm_cql_t *s, cm_str_t text, const cm_cql_value_t *values, int count,
+                 const cm_cql_request_t *request, cm_cql_done_t done, void *context, cm_err_t *err)
+{
+    int rc = cm_cql_admit(s, err);
+
+    if (rc == 0)
+        cm_cql_call_submit(query_call(s, text, values, count, request, done, context));
+    return rc;
 }
 
 int cm_cql_execute(cm_cql_t *s, cm_cql_prepared_t *prepared, const cm_cql_value_t *values,
@@ -112,17 +119,24 @@ static int await_agreement(cm_cql_t *s, cm_err_t *err)
     return 0;
 }
 
+/* The statement goes to the node of the control connection: when it changes the schema, that node
+ * is the first to have it, and the one that knows whether the others do. */
 int cm_cql_query_wait(cm_cql_t *s, cm_str_t text, const cm_cql_request_t *request,
                       cm_cql_done_t done, void *context, cm_err_t *err)
 {
     waiter_t waiter = {.done = done, .context = context};
+    bool one_page = request != NULL && request->one_page;
     int rc = forbid_in_callback(s, err);
 
     if (rc == 0)
-        rc = cm_cql_query(s, text, NULL, 0, request,
-                          request != NULL && request->one_page ? on_page : on_done, &waiter, err);
-    if (rc == 0)
-        rc = cm_cql_run_until(s, &waiter.ended, err);
+        rc = cm_cql_admit(s, err);
+    if (rc < 0)
+        return rc;
+    cm_cql_call_t *call =
+        query_call(s, text, NULL, 0, request, one_page ? on_page : on_done, &waiter);
+    call->at_control = true;
+    cm_cql_call_submit(call);
+    rc = cm_cql_run_until(s, &waiter.ended, err);
     if (rc == 0)
         rc = cm_cql_error_to_err(&waiter.error, err);
     if (rc == 0 && waiter.schema_changed)

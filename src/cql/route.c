@@ -119,6 +119,11 @@ static cm_cql_conn_t *route(cm_cql_t *s, const cm_cql_call_t *call, const cm_cql
     const int *replicas =
         call->has_token ? replicas_of(s, call->prepared, call->token, &count) : NULL;
 
+    if (call->at_control && s->control != NULL) {
+        const cm_cql_node_t *node = cm_cql_node_by_address(s, &s->control->address);
+        if (node != NULL && node != avoid && (conn = best_of(node)) != NULL)
+            return conn;
+    }
     for (int i = 0; i < count && replicas[i] >= 0; i++) {
         const cm_cql_node_t *node = s->nodes[replicas[i]];
         if (node->local && node != avoid && (conn = best_of(node)) != NULL)

@@ -74,6 +74,7 @@ struct cm_cql_call {
     int max_retries;
     int reprepared; /* in a row */
     bool has_token, idempotent, one_page, internal;
+    bool at_control; /* goes to the node of the control connection where it can */
 };
 
 /* ---- a prepared statement ---- */

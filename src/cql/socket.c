@@ -92,6 +92,17 @@ void cm_cql_socket_write(cm_cql_conn_t *conn)
     cm_cql_socket_watch(conn);
 }
 
+/* What was going on when the connection ended. */
+static const char *when(const cm_cql_conn_t *conn)
+{
+    if (conn->state == CM_CQL_CONN_TLS)
+        return " during the TLS handshake";
+    if (conn->state < CM_CQL_CONN_READY)
+        return conn->tls != NULL ? " during the handshake"
+                                 : " during the handshake; does it expect TLS?";
+    return "";
+}
+
 /* Bytes of the socket: their number, 0 when there are none, -1 when the connection has failed. */
 static int receive(cm_cql_conn_t *conn, char *to, size_t room)
 {
@@ -103,16 +114,10 @@ static int receive(cm_cql_conn_t *conn, char *to, size_t room)
         conn->drained = (size_t)got < room;
         return (int)got;
     }
-    if (got == 0) {
-        cm_cql_conn_fail(conn, CM_CQL_LOST, "the node closed the connection%s",
-                         conn->state == CM_CQL_CONN_TLS    ? " during the TLS handshake"
-                         : conn->state < CM_CQL_CONN_READY ? " during the handshake"
-                                                           : "");
-        return -1;
-    }
-    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)
+    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
         return 0;
-    cm_cql_conn_fail(conn, CM_CQL_LOST, "receiving failed: %s", strerror(errno));
+    cm_cql_conn_fail(conn, CM_CQL_LOST, "%s%s",
+                     got == 0 ? "the node closed the connection" : strerror(errno), when(conn));
     return -1;
 }
 

@@ -165,6 +165,8 @@ static void apply_node(cm_cql_t *s, const cm_cql_draft_node_t *draft)
         node->address = draft->address;
         cm_cql_address_name(&node->address, node->name);
     }
+    if (draft->local_row && node->ready == 0) /* it has just answered: no need to wait */
+        cm_cql_timer_stop(&s->wheel, &node->timer);
     if (draft->local_row)
         set_text(&node->tls_name, cm_str(s->control->tls_name));
     memcpy(node->id, draft->id, 16);
@@ -230,14 +232,15 @@ static void apply_keyspaces(cm_cql_t *s)
     free(places);
 }
 
-/* Whether all nodes that can be reached have the same schema. */
+/* Whether all nodes that can be reached, or may be soon, have the schema of the one that was asked.
+ */
 static bool agrees(const cm_cql_t *s)
 {
     const cm_cql_draft_t *draft = &s->draft;
 
     for (size_t i = 1; i < draft->node_count; i++) {
         const cm_cql_node_t *node = find_node(s, &draft->nodes[i]);
-        if (node != NULL && node->ready > 0 &&
+        if (node != NULL && (node->ready > 0 || node->failures == 0) &&
             memcmp(draft->nodes[i].schema, draft->nodes[0].schema, 16) != 0)
             return false;
     }

@@ -10,7 +10,8 @@ enum {
     MAX_BATCH_ROWS = 65535, /* a [short] counts them */
     LINGER_MS = 5,
     MAX_ROWS = 65536,
-    MAX_BATCHES = 512,
+    MAX_BATCHES = 128, /* more only wait within the server */
+    MAX_SINGLE_ROWS = 1024,
 };
 
 static void fill(int *value, int otherwise)
@@ -29,7 +30,7 @@ static int fill_options(cm_cql_writer_t *w, const cm_cql_writer_options_t *optio
     fill(&o->batch_rows, BATCH_ROWS);
     fill(&o->linger_ms, LINGER_MS);
     fill(&o->max_rows, MAX_ROWS);
-    fill(&o->max_batches, MAX_BATCHES);
+    fill(&o->max_batches, o->batch_rows == 1 ? MAX_SINGLE_ROWS : MAX_BATCHES);
     fill(&o->timeout_ms, session->request_timeout_ms);
     fill(&o->retry_min_ms, session->retry_min_ms);
     fill(&o->retry_max_ms, session->retry_max_ms);

@@ -1,6 +1,7 @@
 #include "kafka/client.h"
 
 #include "base/clock.h"
+#include "base/secret.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -8,65 +9,17 @@
 #include <syslog.h>
 
 enum {
-    SECRET_MAX = 64 * 1024, /* bytes of a file that a property is read from */
-    ASK_MS = 1000,          /* between looks at what has gone wrong */
+    ASK_MS = 1000, /* between looks at what has gone wrong */
 };
 
 /* ---- the user's properties ---- */
-
-/* Appends the text with ${NAME} replaced. */
-static int expand_variables(const char *text, const char *where, cm_buf_t *out, cm_err_t *err)
-{
-    const char *from;
-
-    while ((from = strstr(text, "${")) != NULL) {
-        size_t len = strcspn(from + 2, "}");
-        char name[128];
-        if (from[2 + len] != '}' || len == 0 || len >= sizeof name)
-            return cm_fail(err, CM_EUSAGE, "%s: ${ wants the name of an environment variable and }",
-                           where);
-        memcpy(name, from + 2, len);
-        name[len] = '\0';
-        const char *value = getenv(name);
-        if (value == NULL)
-            return cm_fail(err, CM_EUSAGE, "%s: the environment variable %s is not set", where,
-                           name);
-        cm_buf_add(out, text, (size_t)(from - text));
-        cm_buf_add_text(out, value);
-        text = from + 2 + len + 1;
-    }
-    cm_buf_add_text(out, text);
-    return 0;
-}
-
-/* Appends what the file holds, without the newline at its end. */
-static int read_secret(const char *path, const char *where, cm_buf_t *out, cm_err_t *err)
-{
-    FILE *file = fopen(path, "rbe");
-
-    if (file == NULL)
-        return cm_fail(err, CM_EUSAGE, "%s: cannot read %s: %s", where, path, strerror(errno));
-    cm_buf_reserve(out, SECRET_MAX);
-    out->len += fread(out->data + out->len, 1, SECRET_MAX, file);
-    bool failed = ferror(file) != 0;
-    fclose(file);
-    if (failed)
-        return cm_fail(err, CM_EUSAGE, "%s: cannot read %s", where, path);
-    while (out->len > 0 && (out->data[out->len - 1] == '\n' || out->data[out->len - 1] == '\r'))
-        out->len--;
-    out->data[out->len] = '\0';
-    return 0;
-}
 
 static int set_user_property(rd_kafka_conf_t *conf, const cm_option_pair_t *pair, cm_err_t *err)
 {
     char why[400];
     cm_buf_t value = CM_BUF_INIT;
 
-    cm_buf_reserve(&value, 1);
-    int rc = strncmp(pair->text, "file:", 5) == 0
-                 ? read_secret(pair->text + 5, pair->where, &value, err)
-                 : expand_variables(pair->text, pair->where, &value, err);
+    int rc = cm_secret_read(pair->text, pair->where, &value, err);
     if (rc == 0 &&
         rd_kafka_conf_set(conf, pair->name, value.data, why, sizeof why) != RD_KAFKA_CONF_OK)
         rc = cm_fail(err, CM_EUSAGE, "%s: %s", pair->where, why);

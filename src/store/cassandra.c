@@ -37,10 +37,20 @@ static const char *find_reason(self_t *self, int64_t now)
     return self->reason;
 }
 
-/* Begins a wait: what was before does not count. */
+/* Notes whether rows have been acknowledged, or there are none to be. */
+static void note_progress(self_t *self, int64_t now)
+{
+    uint64_t durable = cm_cql_writer_durable(self->writer);
+
+    if (durable != self->progress || durable == cm_cql_writer_added(self->writer))
+        self->progress_ns = now;
+    self->progress = durable;
+}
+
 static void begin_wait(self_t *self)
 {
-    self->asked_ns = self->progress_ns = cm_clock_ticks_ns();
+    self->asked_ns = cm_clock_ticks_ns();
+    note_progress(self, self->asked_ns);
 }
 
 /* Lets the client work for a moment, and asks whether to go on waiting. */
@@ -54,11 +64,7 @@ static int wait_a_little(self_t *self, cm_err_t *err)
     if (self->refusal.code != CM_CQL_OK)
         return fail_refused(self, err);
     int64_t now = cm_clock_ticks_ns();
-    uint64_t progress = cm_cql_writer_durable(self->writer);
-    if (progress != self->progress) {
-        self->progress = progress;
-        self->progress_ns = now;
-    }
+    note_progress(self, now);
     if (waiter == NULL || now - self->asked_ns < ASK_MS * INT64_C(1000000))
         return 0;
     rc = waiter->wait(waiter->context, cm_cassandra_retries(&self->store), find_reason(self, now));
@@ -152,6 +158,7 @@ static int cassandra_durable(cm_sink_t *sink, uint64_t *batches, cm_err_t *err)
         return rc;
     if (self->refusal.code != CM_CQL_OK)
         return fail_refused(self, err);
+    note_progress(self, cm_clock_ticks_ns());
     count_durable(self);
     *batches = self->durable;
     return 0;
@@ -168,6 +175,15 @@ static int cassandra_commit(cm_sink_t *sink, cm_err_t *err)
         rc = wait_a_little(self, err);
     count_durable(self);
     return rc;
+}
+
+const char *cm_cassandra_trouble(cm_store_t *store)
+{
+    self_t *self = (self_t *)store;
+
+    if (self->writer == NULL)
+        return NULL;
+    return find_reason(self, cm_clock_ticks_ns());
 }
 
 uint64_t cm_cassandra_retries(const cm_store_t *store)

@@ -27,6 +27,10 @@ typedef struct cm_cassandra_options {
  * CM_ESTOP. */
 int cm_cassandra_open(const cm_cassandra_options_t *options, cm_store_t **store, cm_err_t *err);
 
+/* Why nothing of what was put is acknowledged; NULL when something is, or all. Lives until the next
+ * call. */
+const char *cm_cassandra_trouble(cm_store_t *store);
+
 /* Attempts that failed since it was opened. */
 uint64_t cm_cassandra_retries(const cm_store_t *store);
 

@@ -359,7 +359,9 @@ static void test_node_restarts(void **state)
     rig_open(&rig, 2);
     rig.options.reconnect_min_ms = 100;
     rig.options.reconnect_max_ms = 1000;
+    rig.options.connections = 3;
     rig_connect(&rig);
+    assert_int_equal(6, stats(&rig).connections);
     cm_cql_prepared_t *prepared = rig_prepare(&rig, INSERT);
     for (int i = 0; i < 20; i++)
         rig_insert(&rig, prepared, i, true, &outcome);
@@ -374,6 +376,7 @@ static void test_node_restarts(void **state)
     fake_start(&rig.fake.nodes[1]);
     rig_pass(&rig, 2200, 50);
     assert_int_equal(2, stats(&rig).nodes_up);
+    assert_int_equal(6, stats(&rig).connections);
     uint64_t reprepared = stats(&rig).reprepares;
     int before = rig.fake.nodes[1].rows;
     for (int i = 40; i < 80; i++)
@@ -382,7 +385,8 @@ static void test_node_restarts(void **state)
     assert_int_equal(80, outcome.calls);
     assert_int_equal(0, outcome.error.code);
     assert_true(rig.fake.nodes[1].rows > before + 5);
-    assert_int_equal(reprepared + 1, stats(&rig).reprepares); /* once for all that met it */
+    /* at most once a connection for all that met it there */
+    assert_in_range(stats(&rig).reprepares, reprepared + 1, reprepared + 3);
     rig_close(&rig);
 }
 
