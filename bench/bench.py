@@ -236,17 +236,19 @@ class Bench:
     # ---- other sizes and shapes
 
     def variants(self):
+        """One after the other; says after each that it is done."""
         base = os.path.join(self.data, "%d.jsonl" % self.size)
-        self.variant("few users", self.size, users=1000)
-        self.variant("many users", self.size, users=self.size // 10)
-        self.variant("heavy user", self.size, change=events.one_heavy_user, source=base)
-        self.variant("many pages", self.size, urls=1000000)
-        self.variant("random keys", self.size, change=events.random_keys, source=base)
+        shapes = [("few users", {"users": 1000}), ("many users", {"users": self.size // 10}),
+                  ("heavy user", {"change": events.one_heavy_user, "source": base}),
+                  ("many pages", {"urls": 1000000}),
+                  ("random keys", {"change": events.random_keys, "source": base})]
+        for name, shape in shapes:
+            yield self.variant(name, self.size, **shape)
         for size in self.series:
             if size != self.size:
-                self.variant("%d events" % size, size)
+                yield self.variant("%d events" % size, size)
         if max(self.series) >= SERIES[-1]:
-            self.variant("10 M users", SERIES[-1], users=10000000)
+            yield self.variant("10 M users", SERIES[-1], users=10000000)
 
     def variant(self, name, size, change=None, source=None, **shape):
         """Import, answers, and DuckDB for comparison, over a data set of its own."""
@@ -393,21 +395,29 @@ def run(options):
     cores = sorted(os.sched_getaffinity(0))[:THREADS]
     os.sched_setaffinity(0, cores)  # every program that is started here has the same ones
     bench = Bench(options.size, options.runs, series_of(options.series, options.size))
+    text = ""
     try:
         bench.main_rounds()
         bench.produce()
         bench.access_log()
-        bench.variants()
+        text = save(bench, cores)
+        for _ in bench.variants():
+            text = save(bench, cores)  # so that a run that is interrupted leaves what it has
     except (answers.Differ, events.NoRoom, measure.Failed) as failure:
         fail("%s\n(what led to it is in %s)" % (failure, bench.work))
-    results = bench.results(cores)
     shutil.rmtree(bench.work)
+    print(text)
+    say("all of it: build/bench/results.json, .md and .svg")
+
+
+def save(bench, cores):
+    """Writes the results so far; returns them as a table."""
+    results = bench.results(cores)
     write(os.path.join(PLACE, "results.json"), json.dumps(results, indent=1) + "\n")
     text = report.table(results)
     write(os.path.join(PLACE, "results.md"), text)
     write(os.path.join(PLACE, "results.svg"), plot.draw(results))
-    print(text)
-    say("all of it: build/bench/results.json, .md and .svg")
+    return text
 
 
 def main():
