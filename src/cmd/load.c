@@ -119,7 +119,8 @@ static int load_source(cm_app_t *app, const cm_load_into_t *into, cm_source_t *s
         pipeline.commit_events = 0;
     }
     int rc = cm_pipeline_run(&pipeline, &app->err);
-    cm_account_add(account, &pipeline.account);
+    const cm_account_t all = store == NULL ? cm_pipeline_all(&pipeline) : pipeline.account;
+    cm_account_add(account, &all); /* the sink itself tells what became of it */
     cm_pipeline_free(&pipeline);
     cm_source_close(ahead);
     return rc;

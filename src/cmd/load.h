@@ -16,7 +16,8 @@ typedef struct cm_load_into {
     int threads; /* 0: one per processor */
 } cm_load_into_t;
 
-/* Reads one file into the store or sink and adds what was committed to `account`. Plain JSONL files
+/* Reads one file into the store or sink and adds what was committed to `account`, or where a sink
+ * tells by itself what became of it, what was read. Plain JSONL files
  * are read by several threads, everything else by one. */
 int cm_load_file(cm_app_t *app, const cm_import_options_t *import, const cm_load_into_t *into,
                  const char *path, cm_account_t *account);

@@ -113,13 +113,24 @@ int cm_pipeline_step(cm_pipeline_t *pipeline, cm_err_t *err)
         return more;
     int rc = cm_sink_put(pipeline->sink, &pipeline->batch, err);
     if (rc < 0) {
-        pipeline->uncommitted = (cm_account_t){0}; /* the sink has taken it back */
+        cm_account_add(&pipeline->failed, &pipeline->uncommitted);
+        cm_account_add(&pipeline->failed, &pipeline->batch.account);
+        pipeline->uncommitted = (cm_account_t){0};
         return rc;
     }
     count_batch(pipeline);
     rc = commit_when_due(pipeline, err);
     show_progress(pipeline);
     return rc < 0 ? rc : more;
+}
+
+cm_account_t cm_pipeline_all(const cm_pipeline_t *pipeline)
+{
+    cm_account_t sum = pipeline->account;
+
+    cm_account_add(&sum, &pipeline->uncommitted);
+    cm_account_add(&sum, &pipeline->failed);
+    return sum;
 }
 
 int cm_pipeline_run(cm_pipeline_t *pipeline, cm_err_t *err)

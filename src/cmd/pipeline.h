@@ -18,6 +18,7 @@ typedef struct cm_pipeline {
     size_t commit_events;    /* and at most that many events; 0: only at the end */
     cm_progress_t *progress; /* NULL: none */
     cm_account_t account;    /* of what is durable */
+    cm_account_t failed;     /* of what the sink has taken back, or does not know of any more */
     /* the loop's own */
     cm_batch_t batch;
     cm_account_t uncommitted;
@@ -35,6 +36,9 @@ int cm_pipeline_step(cm_pipeline_t *pipeline, cm_err_t *err);
 
 /* Commits what is put, and acknowledges it. */
 int cm_pipeline_commit(cm_pipeline_t *pipeline, cm_err_t *err);
+
+/* Everything that was read, whatever became of it. */
+cm_account_t cm_pipeline_all(const cm_pipeline_t *pipeline);
 
 /* All of the source, or until the app is told to stop; commits in the end whatever happens. */
 int cm_pipeline_run(cm_pipeline_t *pipeline, cm_err_t *err);

@@ -65,8 +65,10 @@ static void print_account(cm_app_t *app, const produce_options_t *produce,
 {
     bool stdout_taken = produce->out != NULL && strcmp(produce->out, "-") == 0;
 
+    const cm_account_t all = cm_pipeline_all(pipeline);
+
     if (goes_to_kafka(produce))
-        cm_kafka_account_print(app, &pipeline->account, pipeline->sink);
+        cm_kafka_account_print(app, &all, pipeline->sink);
     else
         cm_account_print(app, &pipeline->account, stdout_taken ? app->messages : app->out);
 }

@@ -12,6 +12,7 @@ enum {
     BATCH_BYTES = 4 * 1024 * 1024,     /* of messages, about, where they are large */
     FIRST_MESSAGES = 64,               /* before their size is known */
     ASK_AGAIN_NS = 2000 * 1000 * 1000, /* between looks whether a broker is back */
+    LEAVE_MS = 5000,
     ASK_MS = 200,
     LOOKUP_MS = 5000,             /* for a partition's ends, when it is assigned */
     WAKE_BYTES = 8 * 1024 * 1024, /* of messages fetched ahead, below which fetching shall go on */
@@ -458,6 +459,26 @@ size_t cm_kafka_source_lags(const cm_source_t *source, cm_kafka_lag_t *lags, siz
     return count;
 }
 
+/* Leaves the group, so that others have the partitions at once; not for longer than a broker that
+ * is away may keep us. */
+static void leave_group(kafka_source_t *self)
+{
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(self->client.rk);
+    const int64_t started = cm_clock_ticks_ns();
+
+    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(self->client.rk, queue);
+    if (error != NULL)
+        rd_kafka_error_destroy(error);
+    while (!rd_kafka_consumer_closed(self->client.rk) &&
+           cm_clock_ticks_ns() - started < LEAVE_MS * INT64_C(1000000))
+        rd_kafka_queue_poll_callback(queue, POLL_MS);
+    rd_kafka_queue_destroy(queue);
+    if (rd_kafka_consumer_closed(self->client.rk))
+        return;
+    rd_kafka_destroy_flags(self->client.rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    self->client.rk = NULL;
+}
+
 static void kafka_close(cm_source_t *source)
 {
     kafka_source_t *self = (kafka_source_t *)source;
@@ -472,7 +493,7 @@ static void kafka_close(cm_source_t *source)
         if (!self->client.all_down) /* else it would wait long, and in vain */
             cm_parts_commit(&self->parts, &self->client, false);
         rd_kafka_queue_destroy(self->queue);
-        rd_kafka_consumer_close(self->client.rk);
+        leave_group(self);
     }
     cm_kafka_end(&self->client);
     cm_parts_free(&self->parts);
