@@ -470,8 +470,12 @@ static void leave_group(kafka_source_t *self)
     if (error != NULL)
         rd_kafka_error_destroy(error);
     while (!rd_kafka_consumer_closed(self->client.rk) &&
-           cm_clock_ticks_ns() - started < LEAVE_MS * INT64_C(1000000))
-        rd_kafka_queue_poll_callback(queue, POLL_MS);
+           cm_clock_ticks_ns() - started < LEAVE_MS * INT64_C(1000000)) {
+        rd_kafka_event_t *event = rd_kafka_queue_poll(queue, POLL_MS);
+        if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE)
+            give_back(self, rd_kafka_event_topic_partition_list(event));
+        rd_kafka_event_destroy(event); /* NULL is no event */
+    }
     rd_kafka_queue_destroy(queue);
     if (rd_kafka_consumer_closed(self->client.rk))
         return;
