@@ -78,6 +78,24 @@ static const char schema[] = TABLE("cell")
                                                "    session_timeout INTEGER NOT NULL,\n"
                                                "    updated_at INTEGER NOT NULL) WITHOUT ROWID;\n";
 
+/* Drops the older form, whole or not at all: `covered` alone would say that nothing is to be done.
+ */
+static int drop_older(const cm_database_t *database, cm_err_t *err)
+{
+    static const char doing[] = "making the tables of answers";
+
+    int rc = cm_database_exec(database, "BEGIN IMMEDIATE", doing, err);
+    if (rc < 0)
+        return rc;
+    rc = cm_database_exec(database,
+                          "DROP TABLE answer; DROP TABLE IF EXISTS rollup; "
+                          "DROP TABLE IF EXISTS covered; COMMIT",
+                          doing, err);
+    if (rc < 0)
+        cm_database_exec(database, "ROLLBACK", doing, NULL);
+    return rc;
+}
+
 int cm_embedded_index_prepare(const cm_database_t *database, cm_err_t *err)
 {
     int64_t older = 0;
@@ -87,8 +105,7 @@ int cm_embedded_index_prepare(const cm_database_t *database, cm_err_t *err)
         database, "SELECT count(*) FROM sqlite_master WHERE name = 'answer' AND type = 'table'", 0,
         &older, err);
     if (rc == 0 && older > 0)
-        rc = cm_database_exec(database, "DROP TABLE answer; DROP TABLE rollup; DROP TABLE covered",
-                              "making the tables of answers", err);
+        rc = drop_older(database, err);
     return rc < 0 ? rc : cm_database_exec(database, schema, "making the tables of answers", err);
 }
 

@@ -29,7 +29,7 @@ enum { CM_GRAIN_TIME_BITS = 42 }; /* ms until 2109; the contract ends in 2100 */
 
 /* How a load and a place are divided. */
 typedef struct cm_grain_shape {
-    unsigned ordinal_bits; /* below 64 */
+    unsigned ordinal_bits; /* 1 to 63 */
     unsigned country_bits; /* ids of countries are below 1 << country_bits */
     uint64_t ordinal_mask;
 } cm_grain_shape_t;

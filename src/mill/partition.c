@@ -81,18 +81,32 @@ static bool insertion_sort(cm_grain_t *grains, size_t count)
     return true;
 }
 
-/* In order of ordinals again within equal keys, which qsort need not keep. */
+static int by_load(const void *a, const void *b)
+{
+    const cm_grain_t *x = a, *y = b;
+    return (x->load > y->load) - (x->load < y->load);
+}
+
+/* Turns the load so that the ordinal leads, by the bits of an ordinal; or back, by the rest. */
+static void turn_loads(cm_grain_t *run, size_t count, unsigned bits)
+{
+    for (size_t i = 0; i < count; i++)
+        run[i].load = run[i].load >> bits | run[i].load << (64 - bits);
+}
+
+/* In order of ordinals again within equal keys, which qsort need not keep, and which an update
+ * that is trimmed finds the other way round. A run may be all there is. */
 static void order_ties(cm_grain_t *run, size_t count, const cm_grain_shape_t *shape)
 {
-    for (size_t i = 1; i < count; i++) {
-        cm_grain_t grain = run[i];
-        size_t to = i;
-        while (to > 0 && cm_grain_ordinal(&run[to - 1], shape) > cm_grain_ordinal(&grain, shape)) {
-            run[to] = run[to - 1];
-            to--;
-        }
-        run[to] = grain;
-    }
+    bool ordered = true;
+
+    for (size_t i = 1; i < count; i++)
+        ordered &= cm_grain_ordinal(&run[i - 1], shape) <= cm_grain_ordinal(&run[i], shape);
+    if (ordered)
+        return;
+    turn_loads(run, count, shape->ordinal_bits);
+    qsort(run, count, sizeof *run, by_load);
+    turn_loads(run, count, 64 - shape->ordinal_bits);
 }
 
 /* Puts one user's grains in order of time, and sees to the ties. */

@@ -288,6 +288,38 @@ static void damaged_names(void **state)
     assert_answer(site, (cm_query_t){0}, take_short, "/|X|1@1000 ");
 }
 
+static int deny_covered(void *context, int action, const char *table, const char *b, const char *c,
+                        const char *d)
+{
+    (void)context, (void)b, (void)c, (void)d;
+    return action == SQLITE_DROP_TABLE && strcmp(table, "covered") == 0 ? SQLITE_DENY : SQLITE_OK;
+}
+
+/* The older form of the answers goes whole or not at all: otherwise its `covered` would stay behind
+ * and say for ever that the new, empty tables are complete. */
+static void older_answers_go_whole(void **state)
+{
+    static const char older[] = "DROP VIEW answer; DROP VIEW rollup; DROP TABLE cell; DROP TABLE "
+                                "total; CREATE TABLE answer (url TEXT); CREATE TABLE rollup (url "
+                                "TEXT)";
+    site_t *site = *state;
+    cm_refresh_options_t options = {.windows = ALL_WINDOWS, .session_timeout = TIMEOUT};
+    cm_refreshed_t refreshed;
+    cm_err_t err;
+
+    click(site, "u", 1, "/", "X");
+    commit(site);
+    refresh(site, ALL_WINDOWS);
+    const cm_database_t *database = cm_embedded_database(site->store);
+    assert_ok(cm_database_exec(database, older, "test", &err), err);
+    sqlite3_set_authorizer(database->db, deny_covered, NULL);
+    assert_true(cm_refresh(site->store, &options, &refreshed, &err) < 0);
+    sqlite3_set_authorizer(database->db, NULL, NULL);
+    refresh(site, ALL_WINDOWS);
+    assert_answer(site, (cm_query_t){0}, take_short, "/|X|1@1000 ");
+    assert_answer(site, (cm_query_t){.dimension = CM_PER_URL}, take_url, "/ ");
+}
+
 /* ---- asking ---- */
 
 /* Three cells whose numbers come in another order each. */
@@ -547,6 +579,7 @@ int main(void)
         TEST(another_timeout_recomputes),
         TEST(windows_apart),
         TEST(damaged_names),
+        TEST(older_answers_go_whole),
         TEST(sorted_both_ways),
         TEST(url_patterns),
         TEST(from_and_to),

@@ -5,6 +5,8 @@
 #include "mill/mill.h"
 #include "store/memory.h"
 
+#include <time.h>
+
 enum { ALL_WINDOWS = (1 << CM_WINDOW_COUNT) - 1 };
 
 static int store_reader(void *context, cm_reader_t **reader, cm_err_t *err)
@@ -118,11 +120,61 @@ static void late_events_at_the_end(void **state)
     assert_updates(REF_USERS, true, 0, &random);
 }
 
+static double cpu_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* A user whose old events are all of one millisecond, each with a key of its own, and one more: it
+ * finds them in the order opposite to that of the store, which sorting by insertion would take
+ * minutes for. */
+static void one_millisecond_more(void **state)
+{
+    enum { OLD = 400000, TIME = 1700000000 };
+    cm_store_t *store = cm_memory_new();
+    cm_batch_t batch = CM_BATCH_INIT;
+    cm_mill_options_t options = {.session_timeout = 1800000,
+                                 .windows = 1,
+                                 .since = OLD,
+                                 .threads = 1,
+                                 .reader = store_reader,
+                                 .context = store};
+    cm_mill_result_t result;
+    cm_err_t err;
+
+    (void)state;
+    for (int i = 0; i <= OLD; i++) {
+        cm_event_t event = test_event("u", TIME, "/", "X", NULL);
+        char key[20];
+        int len = snprintf(key, sizeof key, "%d", i);
+        event.row_key = cm_arena_copy(&batch.arena, (cm_str_t){key, (size_t)len});
+        test_add(&batch, event);
+        if (batch.count == 10000 || i == OLD) {
+            test_put(store, &batch);
+            cm_batch_clear(&batch);
+        }
+    }
+    test_commit(store);
+    double before = cpu_seconds();
+    assert_ok(cm_mill(&options, &result, &err), err);
+    assert_true(cpu_seconds() - before < 20);
+    assert_int_equal(result.events, 1);
+    assert_int_equal(result.cells[0]->numbers.clicks, 1);
+    assert_int_equal(result.cells[0]->numbers.users, 0);
+    assert_int_equal(result.cells[0]->numbers.time_spent_count, 1);
+    cm_mill_result_free(&result);
+    cm_sink_close(&store->sink);
+    cm_batch_free(&batch);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(late_events_anywhere),
         cmocka_unit_test(late_events_at_the_end),
+        cmocka_unit_test(one_millisecond_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
