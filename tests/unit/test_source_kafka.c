@@ -499,7 +499,7 @@ static void broker_goes_and_comes(void **state)
     start_cluster(&mock, PARTITIONS);
     put_events(&mock, 0, EVENTS / 2);
     cm_source_t *source = open_source(&mock, (cm_kafka_source_options_t){0});
-    for (int rounds = 0; rounds < 300 && total(&seen) < EVENTS; rounds++) {
+    for (int rounds = 0; rounds < 1500 && total(&seen) < EVENTS; rounds++) {
         cm_batch_clear(&batch);
         assert_int_equal(cm_source_next(source, &batch, &err), 1);
         see(&seen, &batch);
