@@ -83,13 +83,10 @@ class Bench:
     def kafka(self, topic):
         return ["--brokers", self.brokers, "--topic", topic, "--dead-topic", topic + ".dead"]
 
-    def cassandra(self):
+    def cassandra(self, number):
+        """A keyspace a round: one that is dropped would be cleaned up while others are measured."""
         return ["--cassandra-port", self.stack.port("cassandra"), "--cassandra-create",
-                "--cassandra-keyspace", "bench"]
-
-    def cql(self, text):
-        with self.stack.engine("cassandra").connect() as connection:
-            connection.query(text)
+                "--cassandra-keyspace", "bench%d" % number]
 
     # ---- the stages
 
@@ -134,23 +131,21 @@ class Bench:
 
     def ingest(self, number):
         topic, group = "produce-0", ["--group", "bench-%d" % number]
-        self.cql("CREATE KEYSPACE IF NOT EXISTS bench WITH replication = "
-                 "{'class': 'SimpleStrategy', 'replication_factor': 1}")
         peers.settle()
         self.note("cql_bare", **self.bare("write"))
-        self.cql("DROP TABLE IF EXISTS bench.clickstream_events")
         peers.settle()
         self.clickmill("ingest", self.size, "ingest", "--store", "cassandra", "--until-end",
-                       *self.kafka(topic), *group, *self.cassandra())
+                       *self.kafka(topic), *group, *self.cassandra(number))
         self.scan(number)
         peers.settle()
         count = self.size // STRESS_SHARE
         self.note("cassandra_stress", rows=count,
-                  per_second=peers.cassandra_stress(self.stack, "bench", count, self.work))
+                  per_second=peers.cassandra_stress(self.stack, "bench%d" % number, count,
+                                                    self.work))
         if number == 0:
             count = max(self.size // PYTHON_SHARE, 1000)
             self.note("python_consumer", rows=count, per_second=peers.python_consumer(
-                self.stack, topic, "bench", count))
+                self.stack, topic, "bench0", count))
 
     def bare(self, mode):
         text = peers.output([BARE["cql_bare"], "port=%d" % self.stack.port("cassandra"),
@@ -167,7 +162,7 @@ class Bench:
         self.note("cql_bare_scan", **self.bare("scan"))
         peers.settle()
         out = os.path.join(self.work, "export.jsonl")
-        took = measure.run([CLICKMILL, "export", "--store", "cassandra", *self.cassandra()], out)
+        took = measure.run([CLICKMILL, "export", "--store", "cassandra", *self.cassandra(number)], out)
         self.note("scan", per_second=self.size / took["seconds"],
                   cpu_us=took["cpu"] * 1e6 / self.size, peak_mb=took["peak_bytes"] / 1e6)
         if number == 0:
