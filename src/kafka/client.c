@@ -51,6 +51,7 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
         if (client->code != 0)
             return;
     }
+    client->lost |= code == RD_KAFKA_RESP_ERR__TRANSPORT;
     client->code = code;
     snprintf(client->reason, sizeof client->reason, "%s", reason);
 }
@@ -112,7 +113,7 @@ void cm_kafka_answered(cm_kafka_client_t *client)
 {
     client->code = 0;
     client->reason[0] = '\0';
-    client->all_down = false;
+    client->all_down = client->lost = false;
 }
 
 /* ---- errors ---- */

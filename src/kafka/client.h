@@ -36,6 +36,7 @@ typedef struct cm_kafka_client {
     rd_kafka_resp_err_t code;
     char reason[300];
     bool all_down; /* no broker answers */
+    bool lost;     /* a connection is lost: worth a look whether any broker answers */
 } cm_kafka_client_t;
 
 /* A property of the house, which the user's may replace. */

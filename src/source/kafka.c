@@ -344,17 +344,20 @@ static void keep_fetching(kafka_source_t *self)
     self->woken_ns = cm_clock_ticks_ns();
 }
 
-/* Asks whether somebody answers again: a quiet topic would not tell. */
+/* Asks whether somebody answers: a quiet topic would not tell, and librdkafka says that all brokers
+ * are down only when it has been connected to every one of them. */
 static void look_for_broker(kafka_source_t *self)
 {
     const rd_kafka_metadata_t *metadata;
 
     int64_t now = cm_clock_ticks_ns();
-    if (!self->client.all_down || now - self->asked_ns < ASK_AGAIN_NS)
+    if ((!self->client.all_down && !self->client.lost) || now - self->asked_ns < ASK_AGAIN_NS)
         return;
     if (rd_kafka_metadata(self->client.rk, 0, NULL, &metadata, ASK_MS) == 0) {
         rd_kafka_metadata_destroy(metadata);
         cm_kafka_answered(&self->client);
+    } else {
+        self->client.all_down = true;
     }
     self->asked_ns = cm_clock_ticks_ns();
 }
@@ -399,7 +402,7 @@ static int kafka_next(cm_source_t *source, cm_batch_t *batch, cm_err_t *err)
     if (self->options.count > 0 && (int64_t)want > self->left)
         want = (size_t)self->left;
     ssize_t got = rd_kafka_consume_batch_queue(self->queue, POLL_MS, self->messages, want);
-    if (got > 0 && self->client.all_down)
+    if (got > 0 && (self->client.all_down || self->client.lost))
         cm_kafka_answered(&self->client);
     rc = take_messages(self, self->messages, got > 0 ? (size_t)got : 0, batch, err);
     if (rc < 0)

@@ -144,6 +144,8 @@ static void count_durable(self_t *self)
 
     while (done < self->end_count && self->ends[done] <= rows)
         done++;
+    if (done == 0)
+        return;
     self->durable += done;
     self->end_count -= done;
     memmove(self->ends, self->ends + done, self->end_count * sizeof *self->ends);

@@ -318,8 +318,8 @@ def test_which_engines_are_meant(t):
 
 def test_make_passes_the_choices_on(t):
     def line(target, *choices):
-        done = subprocess.run(["make", "-n", "--no-print-directory", target, *choices], cwd=ROOT, capture_output=True,
-                              text=True, check=True)
+        done = subprocess.run(["make", "-n", "--no-print-directory", target, *choices], cwd=ROOT,
+                              capture_output=True, text=True, check=True)
         return re.sub(r"[\\\s]+", " ", done.stdout).strip()
 
     t.equal(line("stack-up"), "scripts/setup.sh stack python3 stack/stack.py up")
