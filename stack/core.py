@@ -345,10 +345,10 @@ class Stack:
 
     def pause(self, name, role=None):
         """It stays connected and answers nothing, until `resume`."""
-        self.signal(name, signal.SIGSTOP, role)
+        process.wait_paused(self.signal(name, signal.SIGSTOP, role), True, 10)
 
     def resume(self, name, role=None):
-        self.signal(name, signal.SIGCONT, role)
+        process.wait_paused(self.signal(name, signal.SIGCONT, role), False, 10)
 
     # ---- status
 

@@ -107,6 +107,16 @@ def wait_gone(processes, patience):
     return True
 
 
+def wait_paused(processes, want, patience):
+    """A stop takes effect when the process is next given time, which is after kill() returns."""
+    until = time.monotonic() + patience
+    while any(alive(process) and paused(process) != want for process in processes):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.01)
+    return True
+
+
 def resident(pid):
     """Memory of a process in bytes, 0 when it is gone."""
     for line in (read("%s/%d/status" % (PROC, pid)) or "").splitlines():

@@ -19,7 +19,8 @@ static const cm_option_t options[] = {
     {.name = "until-end",
      .type = CM_OPT_FLAG,
      .offset = offsetof(cm_ingest_options_t, until_end),
-     .help = "end where the topic ended when this began, instead of waiting for more"},
+     .help = "end when the whole group has come to where the topic ended when this began, instead "
+             "of waiting for more"},
     {.name = "resume",
      .type = CM_OPT_CHOICE,
      .offset = offsetof(cm_ingest_options_t, resume),

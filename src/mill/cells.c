@@ -4,7 +4,15 @@
 
 #include <stdlib.h>
 
-enum { SLOTS_MIN = 64 };
+enum {
+    SLOTS_MIN = 64,
+    TALLIES_MAX = 16 * 1024, /* 1 MiB */
+    /* Kinds of shares, as a tally counts them. */
+    TALLY_HAS_NEXT = 1,
+    TALLY_STAYS = 2,
+    TALLY_ENTRANCE = 4,
+    TALLY_KINDS = 8,
+};
 
 static size_t hash_of(cm_cell_key_t key)
 {
@@ -71,6 +79,17 @@ static inline void add_share(cm_numbers_t *n, const cm_share_t *share, int64_t t
     n->exits += sign * !stays;
 }
 
+/* The cell of the url with all countries. Valid until the next cell is made. */
+static cm_cell_t *get_up(cm_cells_t *cells, uint32_t found)
+{
+    if (cells->list[found].up == 0) {
+        const cm_cell_key_t key = cells->list[found].key;
+        uint32_t up = cm_cells_find(cells, (cm_cell_key_t){key.url, CM_CELL_ALL, key.window});
+        cells->list[found].up = up + 1;
+    }
+    return &cells->list[cells->list[found].up - 1];
+}
+
 /* Counts the user, who is new in the cell at `found` at least. */
 static void count_user(cm_cells_t *cells, cm_cells_t *wide, uint32_t found, unsigned new, int sign)
 {
@@ -78,13 +97,8 @@ static void count_user(cm_cells_t *cells, cm_cells_t *wide, uint32_t found, unsi
 
     if (new &CM_SHARE_NEW_CELL)
         cells->list[found].numbers.users += sign;
-    if (new &CM_SHARE_NEW_URL) {
-        if (cells->list[found].up == 0) {
-            uint32_t up = cm_cells_find(cells, (cm_cell_key_t){key.url, CM_CELL_ALL, key.window});
-            cells->list[found].up = up + 1;
-        }
-        cells->list[cells->list[found].up - 1].numbers.users += sign;
-    }
+    if (new &CM_SHARE_NEW_URL)
+        get_up(cells, found)->numbers.users += sign;
     if (new &CM_SHARE_NEW_COUNTRY)
         cm_cells_get(wide, (cm_cell_key_t){CM_CELL_ALL, key.country, key.window})->numbers.users +=
             sign;
@@ -137,9 +151,131 @@ static void gather_share(cm_cells_t *cells, cm_cells_t *wide, const cm_share_t *
     }
 }
 
+/* ---- from packed shares, of all time ---- */
+
+/* A cell in the making, of one cache line: what its shares are like is counted instead of added to
+ * eight numbers, and without a branch on what nobody can foresee, which takes half the time. */
+typedef struct tally {
+    _Alignas(64) int64_t spent_sum;
+    int64_t stay_sum;
+    uint32_t kinds[TALLY_KINDS];
+    uint32_t users, url_users, country_users, site_users;
+} tally_t;
+
+static void add_tally(cm_cells_t *cells, cm_cells_t *wide, cm_cell_key_t key, const tally_t *tally)
+{
+    uint32_t found = cm_cells_find(cells, key);
+    cm_numbers_t *n = &cells->list[found].numbers;
+
+    n->time_spent_sum += tally->spent_sum;
+    n->page_time_sum += tally->stay_sum;
+    n->users += tally->users;
+    for (unsigned kind = 0; kind < TALLY_KINDS; kind++) {
+        int64_t count = tally->kinds[kind];
+        n->clicks += count;
+        n->time_spent_count += kind & TALLY_HAS_NEXT ? count : 0;
+        n->page_time_count += kind & TALLY_STAYS ? count : 0;
+        n->exits += kind & TALLY_STAYS ? 0 : count;
+        n->entrances += kind & TALLY_ENTRANCE ? count : 0;
+    }
+    if (tally->url_users > 0)
+        get_up(cells, found)->numbers.users += tally->url_users;
+    if (tally->country_users > 0)
+        cm_cells_get(wide, (cm_cell_key_t){CM_CELL_ALL, key.country, key.window})->numbers.users +=
+            tally->country_users;
+    if (tally->site_users > 0)
+        cm_cells_get(wide, (cm_cell_key_t){CM_CELL_ALL, CM_CELL_ALL, key.window})->numbers.users +=
+            tally->site_users;
+}
+
+static void tally_chunk(tally_t *tallies, const uint64_t *packed, size_t count,
+                        const cm_gathering_t *gathering)
+{
+    const cm_packing_t packing = *gathering->packing;
+    const cm_grain_shape_t shape = *gathering->shape;
+    const unsigned region_shift = gathering->region_shift;
+    const uint32_t timeout = gathering->session_timeout_s < UINT32_MAX
+                                 ? (uint32_t)gathering->session_timeout_s
+                                 : UINT32_MAX;
+
+    for (size_t i = 0; i < count; i++) {
+        const cm_share_t share = cm_share_unpack(&packing, packed[i]);
+        uint64_t place = share.what >> CM_SHARE_FLAG_BITS;
+        tally_t *tally = &tallies[cm_place(cm_place_url(place, &shape) >> region_shift,
+                                           cm_place_country(place, &shape), &shape)];
+        const unsigned flags = (unsigned)share.what;
+        unsigned has_next = (flags & CM_SHARE_HAS_NEXT) != 0;
+        unsigned stays = has_next & (share.spent <= timeout);
+        tally->spent_sum += share.spent;
+        tally->stay_sum += share.spent & (0 - (uint32_t)stays);
+        tally->kinds[has_next | stays << 1 | ((flags & CM_SHARE_ENTRANCE) != 0) << 2]++;
+        tally->users += (flags & CM_SHARE_NEW_CELL) != 0;
+        tally->url_users += (flags & CM_SHARE_NEW_URL) != 0;
+        tally->country_users += (flags & CM_SHARE_NEW_COUNTRY) != 0;
+        tally->site_users += (flags & CM_SHARE_NEW_SITE) != 0;
+    }
+}
+
+static bool tally_used(const tally_t *tally)
+{
+    uint32_t any = 0;
+
+    for (unsigned kind = 0; kind < TALLY_KINDS; kind++)
+        any |= tally->kinds[kind];
+    return any != 0;
+}
+
+/* Adds the tallies up and empties them. `low` are the bits that the region's urls share. */
+static void add_tallies(cm_cells_t *cells, cm_cells_t *wide, tally_t *tallies, uint32_t low,
+                        const cm_gathering_t *gathering)
+{
+    for (size_t i = 0; i < gathering->direct; i++) {
+        if (!tally_used(&tallies[i]))
+            continue;
+        const cm_cell_key_t key = {
+            cm_place_url(i, gathering->shape) << gathering->region_shift | low,
+            cm_place_country(i, gathering->shape), cm_cell_window_at(CM_WINDOW_ALL, 0)};
+        add_tally(cells, wide, key, &tallies[i]);
+        tallies[i] = (tally_t){0};
+    }
+}
+
+/* False when tallies would not pay, or there is no memory for them. */
+static bool gather_packed(cm_cells_t *cells, cm_cells_t *wide, const cm_heap_t *heap,
+                          const cm_gathering_t *gathering)
+{
+    const size_t size = gathering->direct * sizeof(tally_t);
+    uint64_t counted = 0;
+
+    if (!gathering->packing->on || gathering->direct == 0 || gathering->direct > TALLIES_MAX ||
+        heap->chunks * CM_CHUNK_BYTES < size)
+        return false;
+    tally_t *tallies = aligned_alloc(_Alignof(tally_t), size);
+    if (tallies == NULL)
+        return false;
+    memset(tallies, 0, size);
+    const uint64_t *first = (const uint64_t *)(const void *)heap->first->bytes;
+    const uint64_t place = cm_share_unpack(gathering->packing, *first).what >> CM_SHARE_FLAG_BITS;
+    const uint32_t low =
+        cm_place_url(place, gathering->shape) & ((1u << gathering->region_shift) - 1);
+    for (const cm_chunk_t *chunk = heap->first; chunk != NULL; chunk = chunk->next) {
+        const size_t count = chunk->used / sizeof *first;
+        if ((counted += count) > UINT32_MAX) { /* the tallies' counts have 32 bits */
+            add_tallies(cells, wide, tallies, low, gathering);
+            counted = count;
+        }
+        tally_chunk(tallies, (const uint64_t *)(const void *)chunk->bytes, count, gathering);
+    }
+    add_tallies(cells, wide, tallies, low, gathering);
+    free(tallies);
+    return true;
+}
+
 void cm_cells_gather(cm_cells_t *cells, cm_cells_t *wide, const cm_heap_t *heap,
                      const cm_gathering_t *gathering)
 {
+    if (gather_packed(cells, wide, heap, gathering))
+        return;
     if (heap->first != NULL && cells->direct == NULL && gathering->direct > 0)
         cells->direct = cm_alloc_zero(gathering->direct, sizeof *cells->direct);
     for (const cm_chunk_t *chunk = heap->first; chunk != NULL; chunk = chunk->next) {

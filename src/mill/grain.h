@@ -109,6 +109,11 @@ typedef struct cm_packing {
     int64_t first_time; /* no event is earlier */
 } cm_packing_t;
 
+/* Packing for users' numbers and ids of urls up to these, and times from `first` to `last`; off
+ * when they do not fit. */
+cm_packing_t cm_packing_for(uint64_t users, uint32_t urls, unsigned country_bits, int64_t first,
+                            int64_t last);
+
 /* `time` must be below first_time + (1 << time_bits). */
 static inline uint64_t cm_grain_pack(const cm_packing_t *packing, uint64_t user, int64_t time,
                                      uint64_t place)

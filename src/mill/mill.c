@@ -129,6 +129,30 @@ static int check_times(worker_t *worker, const cm_columns_t *columns)
                    (long long)columns->first);
 }
 
+/* The same for a whole block of packed grains of everybody, in one pass. What the loop needs stays
+ * in registers, because what it writes might be any of it for all the compiler knows: a third of
+ * the time. */
+static int scatter_packed(worker_t *worker, const cm_columns_t *columns, uint32_t count)
+{
+    const cm_packing_t packing = worker->mill->spread.packing;
+    const cm_grain_shape_t shape = worker->mill->shape;
+    const unsigned shift = worker->mill->spread.shift;
+    const uint32_t mask = worker->mill->spread.count - 1;
+    const uint32_t *users = columns->ids[CM_USER], *urls = columns->ids[CM_URL];
+    const uint32_t *countries = columns->ids[CM_COUNTRY];
+    const int64_t *times = columns->time;
+    cm_heap_t *heaps = worker->heaps;
+
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t *packed = cm_heap_add(&heaps[users[i] & mask], &worker->slabs, sizeof *packed);
+        if (packed == NULL)
+            return cm_fail_memory(&worker->err);
+        *packed = cm_grain_pack(&packing, users[i] >> shift, times[i],
+                                cm_place(urls[i], countries[i], &shape));
+    }
+    return 0;
+}
+
 /* Spreads the events of one block over the partitions. */
 static int scatter_block(worker_t *worker, const cm_columns_t *columns)
 {
@@ -137,6 +161,8 @@ static int scatter_block(worker_t *worker, const cm_columns_t *columns)
     uint32_t count = count_in(mill, columns);
     int rc = check_times(worker, columns);
 
+    if (rc == 0 && spread.packing.on && spread.passes == 1 && mill->affected == NULL)
+        return scatter_packed(worker, columns, count);
     for (uint32_t i = 0; rc == 0 && i < count; i++) {
         uint32_t user = columns->ids[CM_USER][i], number = user;
         if (spread.passes > 1) {
@@ -431,11 +457,6 @@ static int choose_spread(mill_t *mill, cm_err_t *err)
     return 0;
 }
 
-static unsigned bits_of(uint64_t value)
-{
-    return value == 0 ? 0 : 64 - (unsigned)__builtin_clzll(value);
-}
-
 /* Packs what can be packed. */
 static void choose_packing(mill_t *mill)
 {
@@ -453,18 +474,8 @@ static void choose_packing(mill_t *mill)
     if (!derived || options->since > 0 || options->copies != NULL || first < 0 || last < first ||
         options->windows != 1u << CM_WINDOW_ALL)
         return;
-    unsigned user_bits = bits_of(spread->users / spread->passes >> spread->shift);
-    unsigned place_bits = bits_of(mill->urls) + mill->shape.country_bits;
-    unsigned time_bits = bits_of((uint64_t)(last - first));
-    unsigned spent_bits = bits_of((uint64_t)(last / 1000 - first / 1000));
-    spread->packing = (cm_packing_t){.on = user_bits + time_bits + place_bits <= 64 &&
-                                           time_bits + place_bits < 64 &&
-                                           place_bits + CM_SHARE_PACKED_BITS + spent_bits <= 64 &&
-                                           time_bits <= CM_GRAIN_TIME_BITS,
-                                     .time_bits = time_bits,
-                                     .place_bits = place_bits,
-                                     .spent_bits = spent_bits,
-                                     .first_time = first};
+    spread->packing = cm_packing_for(spread->users / spread->passes >> spread->shift, mill->urls,
+                                     mill->shape.country_bits, first, last);
 }
 
 /* How a grain's load and a share are divided. */

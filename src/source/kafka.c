@@ -14,6 +14,8 @@ enum {
     ASK_AGAIN_NS = 2000 * 1000 * 1000, /* between looks whether a broker is back */
     LEAVE_MS = 5000,
     ASK_MS = 200,
+    ASK_OTHERS_NS = 500 * 1000 * 1000,
+    ASK_OTHERS_MS = 2000,
     LOOKUP_MS = 5000,             /* for a partition's ends, when it is assigned */
     WAKE_BYTES = 8 * 1024 * 1024, /* of messages fetched ahead, below which fetching shall go on */
     WAKE_NS = 10 * 1000 * 1000,
@@ -34,10 +36,11 @@ typedef struct kafka_source {
     cm_buf_t texts; /* the messages of the last batch, one behind the other */
     cm_parts_t parts;
     uint64_t batches;
-    int64_t left;     /* of options.count */
-    int64_t asked_ns; /* when a broker was last looked for */
-    int64_t woken_ns; /* when fetching was last set going */
-    bool at_end;      /* auto.offset.reset: where to begin without a position */
+    int64_t left;      /* of options.count */
+    int64_t asked_ns;  /* when a broker was last looked for */
+    int64_t woken_ns;  /* when fetching was last set going */
+    int64_t others_ns; /* when it was last asked how far the rest of the group is */
+    bool at_end;       /* auto.offset.reset: where to begin without a position */
     bool joined, paused, closing;
     rd_kafka_topic_partition_list_t *pending; /* a rebalance to be done by the next next() */
     bool pending_assign;
@@ -257,6 +260,8 @@ static int take_error(kafka_source_t *self, const rd_kafka_message_t *message, c
         part = cm_parts_find(&self->parts, message->partition);
         if (part != NULL) {
             part->ended = true; /* what is before it is handed out, or no message */
+            if (message->offset > part->next && part->next >= 0)
+                cm_parts_touch(&self->parts, part); /* so that the group learns of it */
             part->next = message->offset > part->next ? message->offset : part->next;
         }
         cm_kafka_answered(client);
@@ -362,12 +367,25 @@ static void look_for_broker(kafka_source_t *self)
     self->asked_ns = cm_clock_ticks_ns();
 }
 
-static bool is_over(const kafka_source_t *self)
+/* Ours are read; but another consumer that died in the middle of its own leaves them to us only
+ * when its session is over. So the group as a whole must have come to the end. */
+static bool others_ended(kafka_source_t *self)
+{
+    int64_t now = cm_clock_ticks_ns();
+
+    if (now - self->others_ns < ASK_OTHERS_NS)
+        return false;
+    bool ended = cm_parts_others_ended(&self->parts, &self->client, ASK_OTHERS_MS);
+    self->others_ns = cm_clock_ticks_ns();
+    return ended;
+}
+
+static bool is_over(kafka_source_t *self)
 {
     if (self->options.count > 0 && self->left <= 0)
         return true;
     return self->options.until_end && self->joined && self->pending == NULL &&
-           cm_parts_ended(&self->parts);
+           cm_parts_ended(&self->parts) && others_ended(self);
 }
 
 static void resume(kafka_source_t *self)

@@ -29,9 +29,11 @@ typedef struct cm_kafka_owner {
 typedef struct cm_kafka_source_options {
     const cm_kafka_settings_t *settings; /* with topic and group */
     cm_kafka_owner_t owner;
-    bool or_group;  /* with owner.position: the later one of the store's and the group's */
-    bool until_end; /* ends where the partitions ended when they were assigned */
-    int64_t count;  /* messages at most; 0: all */
+    bool or_group; /* with owner.position: the later one of the store's and the group's */
+    /* Ends where the partitions ended when they were assigned, and not before the group has
+     * committed as much of those that others have. */
+    bool until_end;
+    int64_t count; /* messages at most; 0: all */
 } cm_kafka_source_options_t;
 
 /* Joins the group; makes the topic when it is missing and the settings allow. CM_EAWAY, CM_EUSAGE,

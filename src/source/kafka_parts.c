@@ -125,6 +125,66 @@ bool cm_parts_ended(const cm_parts_t *parts)
     return true;
 }
 
+/* How many partitions the topic has; 0 when nobody can tell. */
+static size_t count_partitions(const cm_kafka_client_t *client, int timeout_ms)
+{
+    const rd_kafka_metadata_t *metadata;
+    size_t count = 0;
+
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(client->rk, client->settings->topic, NULL);
+    if (topic == NULL)
+        return 0;
+    if (rd_kafka_metadata(client->rk, 0, topic, &metadata, timeout_ms) == 0) {
+        if (metadata->topic_cnt == 1 && metadata->topics[0].err == 0)
+            count = (size_t)metadata->topics[0].partition_cnt;
+        rd_kafka_metadata_destroy(metadata);
+    }
+    rd_kafka_topic_destroy(topic);
+    return count;
+}
+
+/* Looks up where a partition ends, once. An empty one has come to its end. */
+static bool ask_end(const cm_kafka_client_t *client, int32_t partition, int64_t *end,
+                    int timeout_ms)
+{
+    int64_t low, high;
+
+    if (*end >= 0)
+        return true;
+    if (rd_kafka_query_watermark_offsets(client->rk, client->settings->topic, partition, &low,
+                                         &high, timeout_ms) != 0)
+        return false;
+    *end = low < high ? high : 0;
+    return true;
+}
+
+bool cm_parts_others_ended(cm_parts_t *parts, const cm_kafka_client_t *client, int timeout_ms)
+{
+    size_t count = count_partitions(client, timeout_ms);
+    bool ended = count > 0;
+
+    if (count > parts->other_count) {
+        parts->others = cm_realloc(parts->others, count * sizeof *parts->others);
+        while (parts->other_count < count)
+            parts->others[parts->other_count++] = -1;
+    }
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
+    for (size_t i = 0; ended && i < count; i++) {
+        if (cm_parts_find(parts, (int32_t)i) != NULL)
+            continue;
+        ended = ask_end(client, (int32_t)i, &parts->others[i], timeout_ms);
+        rd_kafka_topic_partition_list_add(list, client->settings->topic, (int32_t)i);
+    }
+    if (ended && list->cnt > 0)
+        ended = rd_kafka_committed(client->rk, list, timeout_ms) == 0;
+    for (int i = 0; ended && i < list->cnt; i++) {
+        const int64_t end = parts->others[list->elems[i].partition];
+        ended = end == 0 || list->elems[i].offset >= end;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    return ended;
+}
+
 int64_t cm_part_end(const cm_part_t *part, const cm_kafka_client_t *client)
 {
     int64_t low, high;
@@ -166,5 +226,6 @@ void cm_parts_free(cm_parts_t *parts)
     free(parts->parts);
     free(parts->touched);
     free(parts->marks);
+    free(parts->others);
     *parts = (cm_parts_t){0};
 }

@@ -32,6 +32,8 @@ typedef struct cm_parts {
     size_t touched_count, touched_cap;
     cm_part_mark_t *marks; /* in the order of batches; the first `marks_done` are settled */
     size_t mark_count, mark_cap, marks_done;
+    int64_t *others; /* by partition number: where those ended that others had; -1: not asked yet */
+    size_t other_count;
 } cm_parts_t;
 
 /* Takes a partition anew, nothing of it read. Valid until the next call. */
@@ -62,6 +64,11 @@ void cm_parts_commit(cm_parts_t *parts, cm_kafka_client_t *client, bool in_backg
 
 /* True when all that we have are read as far as is asked for. */
 bool cm_parts_ended(const cm_parts_t *parts);
+
+/* True when the group has committed all of the partitions that others have, up to where they ended
+ * when this was first asked; false as well when the brokers cannot tell. Asks them, and waits for
+ * `timeout_ms` each time at most. */
+bool cm_parts_others_ended(cm_parts_t *parts, const cm_kafka_client_t *client, int timeout_ms);
 
 /* How far the broker has last said that the partition goes; -1: not yet. */
 int64_t cm_part_end(const cm_part_t *part, const cm_kafka_client_t *client);

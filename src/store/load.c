@@ -372,8 +372,9 @@ static void run_workers(load_t *load)
     worker_t workers[THREADS_MAX];
     pthread_t ids[THREADS_MAX];
 
+    /* One more than processors: one waits for its turn or for the disk most of the time. */
     if (threads <= 0)
-        threads = (int)sysconf(_SC_NPROCESSORS_ONLN);
+        threads = (int)sysconf(_SC_NPROCESSORS_ONLN) + 1;
     threads = threads < 1 ? 1 : threads > THREADS_MAX ? THREADS_MAX : threads;
     if ((uint64_t)threads > load->regions)
         threads = (int)load->regions;
@@ -432,7 +433,8 @@ static void skip_mark(load_t *load)
 {
     char mark[3];
 
-    if (load->begin == 0 && pread(load->fd, mark, sizeof mark, 0) == sizeof mark &&
+    if (load->begin == 0 && load->size >= (int64_t)sizeof mark &&
+        pread(load->fd, mark, sizeof mark, 0) == sizeof mark &&
         memcmp(mark, "\xEF\xBB\xBF", sizeof mark) == 0)
         load->begin = sizeof mark;
 }

@@ -5,6 +5,8 @@
     kafka_client.py read BROKERS TOPIC > a JSON line a message
     kafka_client.py remove BROKERS TOPIC
     kafka_client.py events BROKERS TOPIC > json.loads of each value, a line each
+    kafka_client.py hold BROKERS TOPIC GROUP > how many partitions it has, whenever that changes;
+        a member of the group that reads nothing
 """
 
 import base64
@@ -70,10 +72,24 @@ def events(brokers, topic):
         print(json.dumps(json.loads(message.value)))
 
 
+def hold(brokers, topic, group):
+    consumer = KafkaConsumer(topic, bootstrap_servers=brokers, group_id=group,
+                             enable_auto_commit=False, session_timeout_ms=6000,
+                             heartbeat_interval_ms=500)
+    held = None
+    while True:
+        consumer.poll(timeout_ms=100, max_records=1)
+        assigned = consumer.assignment()
+        consumer.pause(*assigned)
+        if len(assigned) != held:
+            held = len(assigned)
+            print(held, flush=True)
+
+
 def remove(brokers, topic):
     KafkaAdminClient(bootstrap_servers=brokers).delete_topics([topic])
 
 
 if __name__ == "__main__":
     {"send": send, "plain": plain, "read": read, "events": events,
-     "remove": remove}[sys.argv[1]](*sys.argv[2:])
+     "remove": remove, "hold": hold}[sys.argv[1]](*sys.argv[2:])

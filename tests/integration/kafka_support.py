@@ -98,6 +98,13 @@ def client(*arguments, stdin=""):
     return done.stdout
 
 
+def start_client(*arguments):
+    """The same in the background, with its output to be read."""
+    home = cache.python_packages("kafka-python", PACKAGES, lambda text: None)
+    return subprocess.Popen([os.path.join(home, "bin", "python"), CLIENT, *arguments],
+                            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+
 def free_offset():
     for attempt in range(200):
         offset = 12000 + (os.getpid() * 60 + attempt * 60) % 12000

@@ -9,7 +9,7 @@ import sqlite3
 import time
 
 from harness import AWAY, INPUT, USAGE, slow
-from kafka_support import client, kafka
+from kafka_support import client, kafka, start_client
 
 SHAPE = ["--users", "2000", "--urls", "100", "--countries", "20"]
 
@@ -158,6 +158,31 @@ def test_two_workers_share_the_partitions(t):
     accounts = [first.stop().json, second.stop().json]
     t.true(all(len(account["partitions"]) < 6 for account in accounts), "not shared: %s" % accounts)
     same(t, sorted(set(exported(t, "first")) | set(exported(t, "second"))), sorted(wanted))
+
+
+@slow
+def test_end_is_the_group_s(t):
+    """--until-end waits for the partitions that another consumer has, and gets them when it dies."""
+    topic = kafka().topic()
+    produce(t, topic, 20000)
+    group = "held-%d" % os.getpid()
+    other = start_client("hold", topic.cluster.brokers, topic.name, group)
+    try:
+        while other.stdout.readline().strip() != "6":
+            t.true(other.poll() is None, "the other consumer has ended")
+        worker = t.start("ingest", *topic.options, "--group", group, "--until-end", "--json")
+        while other.stdout.readline().strip() != "3":
+            t.true(other.poll() is None, "the other consumer has ended")
+        t.until(lambda: stored(t) > 0, "its own partitions are read", process=worker)
+        time.sleep(3)
+        t.true(worker.running(), "it has ended, and half of the topic is not read")
+        t.true(stored(t) < 20000, "the other consumer has nothing")
+    finally:
+        other.kill()
+        other.wait()
+        other.stdout.close()
+    t.equal(t.balanced(worker.wait(0).json)["accepted"], 20000, "accepted")
+    same(t, exported(t), events_of(t, 20000))
 
 
 @slow

@@ -80,8 +80,8 @@ class Fake(Engine):
         return [("fake", [sys.executable, "-c", LISTENER, str(self.port()), self.manner], {})]
 
     def probe(self):
-        with socket.create_connection(("127.0.0.1", self.port()), 0.5) as connection:
-            connection.settimeout(0.5)
+        with socket.create_connection(("127.0.0.1", self.port()), 5) as connection:
+            connection.settimeout(5)
             if connection.recv(4) != b"here":
                 raise NotYet("silence")
 
