@@ -33,7 +33,7 @@ static const cm_option_t options[] = {
      .min = 0,
      .max = 64,
      .key = "import.threads",
-     .help = "threads that read a plain JSONL file; 0 means one per processor"},
+     .help = "threads that read a plain JSONL file; 0 means one more than processors"},
     CM_SINK_ROW(import_command_options_t, sink),
     CM_KAFKA_ROWS(import_command_options_t, kafka),
     {.name = NULL},

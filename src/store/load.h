@@ -27,7 +27,7 @@ typedef struct cm_load_options {
     const char *source; /* identity for the positions; "" when they are not wanted */
     int64_t position;   /* where to begin; 0 is taken for one inside a line or behind the end */
     size_t region;      /* bytes of a region; 0: CM_LOAD_REGION */
-    int threads;        /* 0: one per processor */
+    int threads;        /* 0: one more than processors */
     const atomic_bool *stop;
     /* Called in order, between regions, with the bytes done and the file's size. */
     void (*progress)(void *context, uint64_t done, uint64_t total);
