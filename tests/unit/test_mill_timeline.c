@@ -338,6 +338,55 @@ static void visits(void **state)
     cm_visited_free(&visited);
 }
 
+/* The timelines of 500 users, about every length of gap there is, in packed shares. */
+static void gather_users(mill_t *mill, size_t direct)
+{
+    uint64_t seed = 4711;
+
+    mill->packing = (cm_packing_t){.on = true, .place_bits = 7, .spent_bits = 22};
+    mill->gathering.direct = direct;
+    for (int user = 0; user < 500; user++) {
+        cm_grain_t grains[40];
+        int64_t time = 1700000000000;
+        for (int i = 0; i < 40; i++) {
+            seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407;
+            const uint32_t r = (uint32_t)(seed >> 33);
+            time += (int64_t)(r % 5 == 0 ? 1799 + r / 5 % 4 : r / 5 % 900) * 1000;
+            /* Half of the users stay in one country; the last url has one cell only. */
+            grains[i] = grain_of(time, r >> 8 & 15, user % 2 ? r >> 12 & 7 : 5);
+        }
+        assert_int_equal(cm_timeline_add(&mill->timeline, grains, (size_t)(1 + user % 40), 1), 0);
+    }
+    add(mill, NULL, 0, 1);
+    roll_up(mill);
+}
+
+/* Packed shares make the same cells, counted in tallies or added one by one. */
+static void tallied_or_added(void **state)
+{
+    mill_t *added = mill_of(ALL), *tallied = mill_of(ALL);
+    const cm_cells_t *of[] = {&added->regions[0], &added->regions[1], &added->wide};
+    cm_cells_t *in[] = {&tallied->regions[0], &tallied->regions[1], &tallied->wide};
+
+    (void)state;
+    gather_users(added, 0);
+    gather_users(tallied, (size_t)(15 / 2 + 1) << shape.country_bits);
+    assert_null(tallied->regions[0].direct); /* which the shares one by one would have made */
+    assert_int_equal(cells_of(added), 16 * 8 + 16 + 8 + 1);
+    for (int table = 0; table < 3; table++) {
+        assert_int_equal(in[table]->count, of[table]->count);
+        for (uint32_t i = 0; i < of[table]->count; i++)
+            assert_memory_equal(&cm_cells_get(in[table], of[table]->list[i].key)->numbers,
+                                &of[table]->list[i].numbers, sizeof(cm_numbers_t));
+    }
+    const cm_cell_key_t site = {CM_CELL_ALL, CM_CELL_ALL, window_at(CM_WINDOW_ALL, 0)};
+    assert_int_equal(cm_cells_get(&tallied->wide, site)->numbers.users, 500);
+    assert_int_equal(cm_cells_get(&tallied->wide, site)->numbers.clicks,
+                     500 / 40 * 820 + 20 * 21 / 2);
+    free_mill(added);
+    free_mill(tallied);
+}
+
 static void zero_numbers(void **state)
 {
     cm_numbers_t numbers = {0};
@@ -362,6 +411,7 @@ int main(void)
         cmocka_unit_test(table_of_cells),
         cmocka_unit_test(packing),
         cmocka_unit_test(direct_or_hashed),
+        cmocka_unit_test(tallied_or_added),
         cmocka_unit_test(rolling_up),
         cmocka_unit_test(visits),
         cmocka_unit_test(zero_numbers),
