@@ -9,8 +9,8 @@
  * - one for every cell, url, country and site, in every window, that the user has been to before
  * and is in again now: the user is not new there.
  *
- * That holds as long as copies are equal, as the contract has it: a witness that is dropped as a copy
- * of an event at another url would leave its user counted twice there.
+ * That holds as long as copies are equal, as the contract has it: a witness that is dropped as a
+ * copy of an event at another url would leave its user counted twice there.
  *
  * More than that does no harm. So an update costs a look at every old event, and little else. A
  * cm_trim_t is filled by one thread and then shared, a cm_trimmer_t belongs to one thread. */

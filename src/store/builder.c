@@ -34,6 +34,22 @@ static inline cm_str_t text_of(const cm_event_t *event, int field)
     return *(const cm_str_t *)((const char *)event + text_at[field]);
 }
 
+/* Users are nearly as many as events: a dictionary of the block's own would grow by most of them,
+ * only to have each looked up again in the store's. Their texts wait for that one. */
+static void add_users(cm_builder_t *builder, const cm_event_t *events, uint32_t count)
+{
+    uint32_t row = builder->columns.count;
+
+    if (builder->users == NULL) {
+        builder->users = cm_alloc(CM_BLOCK_EVENTS * sizeof *builder->users);
+        builder->user_hashes = cm_alloc(CM_BLOCK_EVENTS * sizeof *builder->user_hashes);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        builder->user_hashes[row + i] = cm_dict_hash(events[i].user_id);
+        builder->users[row + i] = cm_arena_copy(&builder->user_texts, events[i].user_id);
+    }
+}
+
 /* The texts that are many. */
 static void add_texts(cm_dict_t *dict, const cm_event_t *events, uint32_t count, int field,
                       uint32_t *ids)
@@ -55,7 +71,7 @@ static void add_group(cm_builder_t *builder, const cm_event_t *events, uint32_t 
     uint32_t row = columns->count;
     int fields = builder->answers_only ? CM_CITY : CM_FIELD_COUNT;
 
-    add_texts(&builder->dicts[CM_USER], events, count, CM_USER, columns->ids[CM_USER] + row);
+    add_users(builder, events, count);
     add_texts(&builder->dicts[CM_URL], events, count, CM_URL, columns->ids[CM_URL] + row);
     for (int field = CM_COUNTRY; field < fields; field++) {
         for (uint32_t i = 0; i < count; i++)
@@ -94,7 +110,9 @@ static void resolve_texts(const cm_dict_t *own, cm_dict_t *store, uint32_t *glob
 
 void cm_builder_resolve(cm_builder_t *builder, cm_dict_t store_dicts[CM_FIELD_COUNT])
 {
-    for (int field = 0; field < CM_FIELD_COUNT; field++) {
+    cm_dict_put_many(&store_dicts[CM_USER], builder->users, builder->user_hashes,
+                     builder->columns.count, builder->columns.ids[CM_USER]);
+    for (int field = CM_USER + 1; field < CM_FIELD_COUNT; field++) {
         const cm_dict_t *own = &builder->dicts[field];
         uint32_t *ids = builder->columns.ids[field];
         if (own->count == 0)
@@ -136,6 +154,7 @@ void cm_builder_clear(cm_builder_t *builder)
 {
     builder->columns.count = 0;
     cm_arena_reset(&builder->columns.key_texts);
+    cm_arena_reset(&builder->user_texts);
     for (int field = 0; field < CM_FIELD_COUNT; field++)
         cm_dict_clear(&builder->dicts[field]);
 }
@@ -143,6 +162,9 @@ void cm_builder_clear(cm_builder_t *builder)
 void cm_builder_free(cm_builder_t *builder)
 {
     cm_columns_free(&builder->columns);
+    cm_arena_free(&builder->user_texts);
+    free(builder->users);
+    free(builder->user_hashes);
     for (int field = 0; field < CM_FIELD_COUNT; field++) {
         cm_dict_free(&builder->dicts[field]);
         free(builder->global[field]);

@@ -243,7 +243,7 @@ int cm_database_open_write(const char *data_dir, cm_database_t *database, cm_err
         (rc = cm_database_exec(
              database,
              "PRAGMA page_size = 16384; PRAGMA journal_mode = WAL; PRAGMA "
-             "synchronous = FULL; PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -65536",
+             "synchronous = FULL; PRAGMA wal_autocheckpoint = 1000; PRAGMA cache_size = -65536",
              "opening the store", err)) < 0)
         goto fail;
     if (empty) {

@@ -114,19 +114,23 @@ void cm_dict_put_many(cm_dict_t *dict, const cm_str_t *texts, const uint32_t *ha
 /* The text of at most CM_DICT_SHORT_MAX bytes as three numbers. */
 static cm_dict_short_t shorten(cm_str_t text)
 {
-    cm_dict_short_t result = {.len = (uint32_t)text.len};
+    uint64_t head = 0, tail = 0;
 
     if (text.len >= 8) {
-        memcpy(&result.head, text.data, 8);
-        memcpy(&result.tail, text.data + text.len - 8, 8);
+        memcpy(&head, text.data, 8);
+        memcpy(&tail, text.data + text.len - 8, 8);
     } else if (text.len >= 4) {
-        memcpy(&result.head, text.data, 4);
-        memcpy(&result.tail, text.data + text.len - 4, 4);
+        /* Of their own size: a number that is written by halves cannot be read whole at once. */
+        uint32_t first, last;
+        memcpy(&first, text.data, 4);
+        memcpy(&last, text.data + text.len - 4, 4);
+        head = first;
+        tail = last;
     } else {
         for (size_t i = 0; i < text.len; i++)
-            result.head = result.head << 8 | (uint8_t)text.data[i];
+            head = head << 8 | (uint8_t)text.data[i];
     }
-    return result;
+    return (cm_dict_short_t){.head = head, .tail = tail, .len = (uint32_t)text.len};
 }
 
 uint32_t cm_dict_put_often(cm_dict_t *dict, cm_str_t text)

@@ -4,6 +4,7 @@
 #include "store/dict.h"
 #include "store/merge.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@ typedef struct cm_embedded {
     cm_database_t database;
     const cm_clock_t *clock;
     char *data_dir;
+    pthread_mutex_t dict_lock; /* resolve() adds texts while another thread writes */
     cm_dict_t dicts[CM_FIELD_COUNT];
     uint32_t dict_committed[CM_FIELD_COUNT]; /* texts that are in the file */
     bool dicts_loaded;                       /* they are read when the first text is looked up */
@@ -90,9 +92,11 @@ int cm_embedded_resolve(cm_store_t *store, cm_builder_t *builder, cm_err_t *err)
 {
     cm_embedded_t *self = (cm_embedded_t *)store;
 
+    pthread_mutex_lock(&self->dict_lock);
     int rc = need_dictionaries(self, err);
     if (rc == 0)
         cm_builder_resolve(builder, self->dicts);
+    pthread_mutex_unlock(&self->dict_lock);
     return rc;
 }
 
@@ -203,21 +207,35 @@ int cm_embedded_append(cm_store_t *store, cm_builder_t *builder, const cm_batch_
 
 /* ---- commit ---- */
 
-static int write_texts(cm_embedded_t *self, cm_err_t *err)
+/* Writes the new texts, those of events that are yet to come too; `written` tells how many there
+ * are then. */
+static int write_texts(cm_embedded_t *self, uint32_t written[CM_FIELD_COUNT], cm_err_t *err)
 {
-    for (int field = 0; field < CM_FIELD_COUNT; field++) {
+    int rc = 0;
+
+    pthread_mutex_lock(&self->dict_lock);
+    for (int field = 0; rc == 0 && field < CM_FIELD_COUNT; field++) {
         const cm_dict_t *dict = &self->dicts[field];
         uint32_t to;
-        for (uint32_t from = self->dict_committed[field]; from < dict->count; from = to) {
+        for (uint32_t from = self->dict_committed[field]; rc == 0 && from < dict->count;
+             from = to) {
             /* A segment is one blob, and SQLite's blobs end at a billion bytes. */
             to = dict->count - from > CM_BLOCK_EVENTS ? from + CM_BLOCK_EVENTS : dict->count;
-            int rc = cm_merge_insert_texts(&self->database, self->insert_texts, dict, field, from,
-                                           to, err);
-            if (rc < 0)
-                return rc;
+            rc = cm_merge_insert_texts(&self->database, self->insert_texts, dict, field, from, to,
+                                       err);
         }
+        written[field] = dict->count;
     }
-    return 0;
+    pthread_mutex_unlock(&self->dict_lock);
+    return rc;
+}
+
+static int merge(cm_embedded_t *self, cm_err_t *err)
+{
+    pthread_mutex_lock(&self->dict_lock);
+    int rc = cm_merge_run(&self->merge, &self->database, self->dicts, err);
+    pthread_mutex_unlock(&self->dict_lock);
+    return rc;
 }
 
 static int embedded_commit(cm_sink_t *sink, cm_err_t *err)
@@ -228,14 +246,14 @@ static int embedded_commit(cm_sink_t *sink, cm_err_t *err)
     if (rc == 0 && !self->in_transaction)
         return 0;
     bool grown = self->written > self->committed;
-    if (rc < 0 || (rc = write_texts(self, err)) < 0 ||
+    uint32_t texts[CM_FIELD_COUNT];
+    if (rc < 0 || (rc = write_texts(self, texts, err)) < 0 ||
         (rc = cm_database_exec(&self->database, "COMMIT", "committing events", err)) < 0)
         return give_up(self, rc);
     self->in_transaction = false;
     self->committed = self->written;
-    for (int field = 0; field < CM_FIELD_COUNT; field++)
-        self->dict_committed[field] = self->dicts[field].count;
-    return grown ? cm_merge_run(&self->merge, &self->database, self->dicts, err) : 0;
+    memcpy(self->dict_committed, texts, sizeof texts);
+    return grown ? merge(self, err) : 0;
 }
 
 int cm_embedded_rollback(cm_store_t *store, cm_err_t *err)
@@ -249,8 +267,10 @@ int cm_embedded_rollback(cm_store_t *store, cm_err_t *err)
     self->in_transaction = false;
     self->written = self->committed;
     cm_builder_clear(&self->pending);
+    pthread_mutex_lock(&self->dict_lock);
     for (int field = 0; field < CM_FIELD_COUNT; field++)
         cm_dict_truncate(&self->dicts[field], self->dict_committed[field]);
+    pthread_mutex_unlock(&self->dict_lock);
     return rc;
 }
 
@@ -268,6 +288,7 @@ static void embedded_close(cm_sink_t *sink)
     for (int field = 0; field < CM_FIELD_COUNT; field++)
         cm_dict_free(&self->dicts[field]);
     cm_builder_free(&self->pending);
+    pthread_mutex_destroy(&self->dict_lock);
     free(self->data_dir);
     free(self);
 }
@@ -314,6 +335,7 @@ int cm_embedded_open(const char *data_dir, const cm_clock_t *clock, cm_store_t *
     self->database = database;
     self->clock = clock;
     self->data_dir = cm_strdup(data_dir);
+    pthread_mutex_init(&self->dict_lock, NULL);
     if ((rc = prepare_statements(self, err)) < 0 ||
         (rc = cm_merge_load(&self->merge, &self->database, err)) < 0) {
         embedded_close(&self->store.sink);

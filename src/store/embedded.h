@@ -4,7 +4,7 @@
  * texts, dead letters and source positions, in one transaction. Full blocks are written as they
  * fill. Small blocks of a quiet site are merged as they add up. A put() or commit() that fails has
  * taken back everything since the last commit. One writer at a time, guarded by
- * the data directory's lock; used by one thread. */
+ * the data directory's lock; used by one thread, but for cm_embedded_resolve(). */
 #ifndef CM_STORE_EMBEDDED_H
 #define CM_STORE_EMBEDDED_H
 
@@ -24,7 +24,8 @@ int cm_embedded_open_reader(const char *data_dir, cm_reader_t **reader, cm_err_t
 /* The writer's connection, for what shares its file and its transactions (the embedded index). */
 cm_database_t *cm_embedded_database(cm_store_t *store);
 
-/* For blocks that were built elsewhere (store/load.h): turns a builder's ids into the store's. */
+/* For blocks that were built elsewhere (store/load.h): turns a builder's ids into the store's.
+ * Another thread may do so while this one appends or commits. */
 int cm_embedded_resolve(cm_store_t *store, cm_builder_t *builder, cm_err_t *err);
 
 /* Appends an encoded builder's events, and what `rest` has of dead letters and a position (its

@@ -16,7 +16,8 @@ enum {
     PIECE = 256 * 1024, /* bytes read at once: they stay in the L2 cache until they are parsed */
 };
 
-/* What all threads share. Everything but `next` and `over` is guarded by the lock, or constant. */
+/* What all threads share. `resolved`, `appended` and `failed` are guarded by the lock; `lines` and
+ * `reached` belong to the region whose turn it is to be appended; the rest is constant. */
 typedef struct load {
     const cm_load_options_t *options;
     const cm_load_target_t *target;
@@ -223,23 +224,34 @@ static int read_region(worker_t *worker, int64_t from, int64_t to)
 
 /* ---- what is done in turn ---- */
 
-/* Waits until the regions before have done a step; false when one of them has failed. */
+/* Waits until the regions before have done a step; false when one of them has failed. Whose turn it
+ * is does the step without the lock: while one region waits for the disk, the next are resolved. */
 static bool wait_turn(load_t *load, const uint64_t *step, uint64_t region)
 {
+    pthread_mutex_lock(&load->lock);
     while (*step < region && !load->failed)
         pthread_cond_wait(&load->turn, &load->lock);
-    return !load->failed;
+    bool ours = !load->failed;
+    pthread_mutex_unlock(&load->lock);
+    return ours;
+}
+
+static void end_turn(load_t *load, uint64_t *step)
+{
+    pthread_mutex_lock(&load->lock);
+    (*step)++;
+    pthread_cond_broadcast(&load->turn);
+    pthread_mutex_unlock(&load->lock);
 }
 
 static void fail(load_t *load, int rc, const cm_err_t *err)
 {
-    if (!load->failed) {
-        load->rc = rc;
-        *load->err = *err;
-    }
+    pthread_mutex_lock(&load->lock);
+    load->rc = rc;
+    *load->err = *err;
     load->failed = true;
     load->over = true;
-    pthread_cond_broadcast(&load->turn);
+    pthread_mutex_unlock(&load->lock);
 }
 
 /* True when the region's blocks are ready to be encoded. A region that cannot be read or resolved
@@ -248,7 +260,6 @@ static bool resolve_in_turn(worker_t *worker, uint64_t region)
 {
     load_t *load = worker->load;
 
-    pthread_mutex_lock(&load->lock);
     bool ours = wait_turn(load, &load->resolved, region) && !load->over;
     for (size_t i = 0; ours && worker->rc == 0 && i < worker->builder_count; i++)
         worker->rc =
@@ -256,9 +267,7 @@ static bool resolve_in_turn(worker_t *worker, uint64_t region)
     ours = ours && worker->rc == 0;
     if (!ours)
         load->over = true;
-    load->resolved++;
-    pthread_cond_broadcast(&load->turn);
-    pthread_mutex_unlock(&load->lock);
+    end_turn(load, &load->resolved);
     return ours;
 }
 
@@ -307,7 +316,6 @@ static void append_in_turn(worker_t *worker, uint64_t region)
     load_t *load = worker->load;
     cm_err_t err;
 
-    pthread_mutex_lock(&load->lock);
     if (wait_turn(load, &load->appended, region)) {
         int rc = worker->rc;
         if (rc < 0)
@@ -317,9 +325,7 @@ static void append_in_turn(worker_t *worker, uint64_t region)
         if (rc < 0)
             fail(load, rc, &err);
     }
-    load->appended++;
-    pthread_cond_broadcast(&load->turn);
-    pthread_mutex_unlock(&load->lock);
+    end_turn(load, &load->appended);
 }
 
 /* ---- the threads ---- */

@@ -11,7 +11,8 @@
 
 #include <stdatomic.h>
 
-/* Where the blocks go. Called by one thread at a time, for the regions in order. */
+/* Where the blocks go. Each function is called by one thread at a time, for the regions in order;
+ * but while a region is appended, later ones may be resolved. */
 typedef struct cm_load_target {
     void *context;
     /* Turns the builder's ids into the store's. */

@@ -10,6 +10,8 @@
 #include "source/visitor.h"
 #include "store/load.h"
 
+#include <pthread.h>
+
 #define LOAD_MARK "\xEF\xBB\xBF"
 
 /* ---- texts ---- */
@@ -187,6 +189,7 @@ static inline load_tape_t load_generally(const char *path, int64_t position, cm_
 
 typedef struct load_recorder {
     load_tape_t tape;
+    pthread_mutex_t lock; /* of the dictionaries: a region is resolved while another is appended */
     cm_dict_t dicts[CM_FIELD_COUNT];
     unsigned resolved, appended;        /* calls */
     unsigned fail_resolve, fail_append; /* which call fails, from 1; 0: none */
@@ -202,7 +205,9 @@ static inline int load_record_resolve(void *context, cm_builder_t *builder, cm_e
     load_recorder_t *self = context;
     if (++self->resolved == self->fail_resolve)
         return cm_fail(err, LOAD_INJECTED, "resolve %u fails", self->resolved);
+    pthread_mutex_lock(&self->lock);
     cm_builder_resolve(builder, self->dicts);
+    pthread_mutex_unlock(&self->lock);
     return 0;
 }
 
@@ -245,8 +250,10 @@ static inline int load_record_append(void *context, cm_builder_t *builder, const
     load_recorder_t *self = context;
     if (++self->appended == self->fail_append)
         return cm_fail(err, LOAD_INJECTED, "append %u fails", self->appended);
+    pthread_mutex_lock(&self->lock);
     if (builder->columns.count > 0)
         load_record_events(self, builder);
+    pthread_mutex_unlock(&self->lock);
     load_tape_rest(&self->tape, rest);
     if (self->appended == self->act_at)
         self->act(self->context);
@@ -255,7 +262,7 @@ static inline int load_record_append(void *context, cm_builder_t *builder, const
 
 static inline load_recorder_t load_recorder_new(void)
 {
-    return (load_recorder_t){.tape = load_tape_new()};
+    return (load_recorder_t){.tape = load_tape_new(), .lock = PTHREAD_MUTEX_INITIALIZER};
 }
 
 static inline void load_recorder_free(load_recorder_t *self)

@@ -6,6 +6,8 @@
 #include "store/dead.h"
 #include "store/memory.h"
 
+#include <unistd.h>
+
 enum { THREADS = 4 };
 
 static int make_directory(void **state)
@@ -623,15 +625,68 @@ static void regions_of_several_blocks(void **state)
     free(path);
 }
 
+/* ---- side by side ---- */
+
+typedef struct slow_target {
+    atomic_uint resolved;
+    unsigned appended, seen; /* regions resolved by the end of the first append */
+} slow_target_t;
+
+static int count_resolve(void *context, cm_builder_t *builder, cm_err_t *err)
+{
+    (void)builder, (void)err;
+    atomic_fetch_add(&((slow_target_t *)context)->resolved, 1);
+    return 0;
+}
+
+/* The first region is appended so slowly that all threads come to wait for it. */
+static int slow_append(void *context, cm_builder_t *builder, const cm_batch_t *rest, cm_err_t *err)
+{
+    slow_target_t *self = context;
+
+    (void)builder, (void)rest, (void)err;
+    for (int ms = 0; self->appended == 0 && self->resolved < 3 && ms < 5000; ms++)
+        usleep(1000);
+    if (self->appended++ == 0)
+        self->seen = self->resolved;
+    return 0;
+}
+
+/* A store that waits for its disk holds nobody up who can go on. */
+static void resolved_while_another_is_appended(void **state)
+{
+    cm_buf_t text = CM_BUF_INIT;
+    uint64_t random = 7;
+    cm_err_t err;
+
+    load_add_lines(&text, 60, 0, &random);
+    char *path = load_write(*state, text.data, text.len);
+    const cm_load_options_t options = {.path = path, .source = "s", .region = 111, .threads = 3};
+    slow_target_t slow = {0};
+    const cm_load_target_t target = {
+        .context = &slow, .resolve = count_resolve, .append = slow_append};
+    assert_ok(cm_load_jsonl(&options, &target, &err), err);
+    assert_int_equal(slow.seen, 3);
+    assert_int_equal(slow.appended, slow.resolved);
+    free(path);
+    cm_buf_free(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lines_of_every_kind),       cmocka_unit_test(hardly_anything),
-        cmocka_unit_test(lines_that_are_too_long),   cmocka_unit_test(from_every_position),
-        cmocka_unit_test(stopped_and_resumed),       cmocka_unit_test(the_target_fails),
-        cmocka_unit_test(the_file_becomes_shorter),  cmocka_unit_test(no_such_file),
-        cmocka_unit_test(into_the_embedded_store),   cmocka_unit_test(into_the_memory_store),
+        cmocka_unit_test(lines_of_every_kind),
+        cmocka_unit_test(hardly_anything),
+        cmocka_unit_test(lines_that_are_too_long),
+        cmocka_unit_test(from_every_position),
+        cmocka_unit_test(stopped_and_resumed),
+        cmocka_unit_test(the_target_fails),
+        cmocka_unit_test(the_file_becomes_shorter),
+        cmocka_unit_test(no_such_file),
+        cmocka_unit_test(into_the_embedded_store),
+        cmocka_unit_test(into_the_memory_store),
         cmocka_unit_test(regions_of_several_blocks),
+        cmocka_unit_test(resolved_while_another_is_appended),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }
