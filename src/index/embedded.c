@@ -50,9 +50,10 @@
 
 #define KEY_WHERE " WHERE window = ? AND start = ? AND url = ? AND country = ?"
 
+#define ROW "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 #define INSERT(name)                                                                               \
     "INSERT INTO " name " (" NUMBER_COLUMNS ", updated_at, window, start, url, country) "          \
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "VALUES " ROW
 
 #define UPDATE(name)                                                                               \
     "UPDATE " name " SET clicks = clicks + ?, unique_user_count = unique_user_count + ?, "         \
@@ -63,6 +64,9 @@
 enum {
     ALL_IDS = -1,
     AHEAD = 8, /* rows between fetching a cell and writing it */
+    /* Rows of one statement: beginning and ending it takes as long as a row. More gain nothing. */
+    TOGETHER = 32,
+    PARAMETERS = 13, /* of a row */
 };
 
 static const char schema[] = TABLE("cell")
@@ -185,14 +189,13 @@ static void bind_id(sqlite3_stmt *statement, int at, uint32_t id)
     sqlite3_bind_int64(statement, at, id == CM_CELL_ALL ? ALL_IDS : (int64_t)id);
 }
 
-static int write_row(const writing_t *writing, sqlite3_stmt *statement, const cm_cell_t *cell,
-                     cm_err_t *err)
+static void bind_row(const writing_t *writing, sqlite3_stmt *statement, int at,
+                     const cm_cell_t *cell)
 {
     const cm_numbers_t *n = &cell->numbers;
     const int64_t numbers[] = {n->clicks,           n->users,         n->time_spent_sum,
                                n->time_spent_count, n->page_time_sum, n->page_time_count,
                                n->entrances,        n->exits,         writing->now};
-    int at = 1;
 
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         sqlite3_bind_int64(statement, at++, numbers[i]);
@@ -200,17 +203,66 @@ static int write_row(const writing_t *writing, sqlite3_stmt *statement, const cm
     sqlite3_bind_int64(statement, at++, cm_cell_window_start(cell->key.window) / CM_HOUR_MS);
     bind_id(statement, at++, cell->key.url);
     bind_id(statement, at, cell->key.country);
+}
+
+static int write_row(const writing_t *writing, sqlite3_stmt *statement, const cm_cell_t *cell,
+                     cm_err_t *err)
+{
+    bind_row(writing, statement, 1, cell);
     return cm_database_step(writing->database, statement, "writing answers", err);
 }
 
-/* The statements of one table. */
+/* The statements of one table, and the new rows that are not written yet. */
 typedef struct table {
-    sqlite3_stmt *insert, *update;
+    sqlite3_stmt *insert, *insert_together, *update;
+    const cm_cell_t *waiting[TOGETHER];
+    int count;
 } table_t;
 
-/* `fresh`: the row is not there yet. *added says whether it was made. */
-static int write_change(const writing_t *writing, const table_t *table, const cm_cell_t *cell,
-                        bool fresh, bool *added, cm_err_t *err)
+static int open_table(const cm_database_t *database, const char *insert, const char *update,
+                      table_t *table, cm_err_t *err)
+{
+    cm_buf_t together = CM_BUF_INIT;
+
+    *table = (table_t){0};
+    cm_buf_add_text(&together, insert);
+    for (int i = 1; i < TOGETHER; i++)
+        cm_buf_add_text(&together, ", " ROW);
+    int rc = cm_database_prepare(database, insert, &table->insert, err);
+    if (rc == 0)
+        rc = cm_database_prepare(database, together.data, &table->insert_together, err);
+    if (rc == 0)
+        rc = cm_database_prepare(database, update, &table->update, err);
+    cm_buf_free(&together);
+    return rc;
+}
+
+static void close_table(table_t *table)
+{
+    sqlite3_finalize(table->insert);
+    sqlite3_finalize(table->insert_together);
+    sqlite3_finalize(table->update);
+}
+
+static int write_waiting(const writing_t *writing, table_t *table, cm_err_t *err)
+{
+    int rc = 0;
+
+    if (table->count == TOGETHER) {
+        for (int i = 0; i < TOGETHER; i++)
+            bind_row(writing, table->insert_together, 1 + i * PARAMETERS, table->waiting[i]);
+        rc = cm_database_step(writing->database, table->insert_together, "writing answers", err);
+    } else {
+        for (int i = 0; rc == 0 && i < table->count; i++)
+            rc = write_row(writing, table->insert, table->waiting[i], err);
+    }
+    table->count = 0;
+    return rc;
+}
+
+/* `fresh`: the row is not there yet. *added says whether it is made. */
+static int write_change(const writing_t *writing, table_t *table, const cm_cell_t *cell, bool fresh,
+                        bool *added, cm_err_t *err)
 {
     int rc = 0;
 
@@ -219,23 +271,21 @@ static int write_change(const writing_t *writing, const table_t *table, const cm
         rc = write_row(writing, table->update, cell, err);
         *added = rc == 0 && sqlite3_changes(writing->database->db) == 0;
     }
-    return *added ? write_row(writing, table->insert, cell, err) : rc;
+    if (!*added)
+        return rc;
+    table->waiting[table->count++] = cell;
+    return table->count == TOGETHER ? write_waiting(writing, table, err) : 0;
 }
 
 /* `fresh`: none of the rows is there yet. */
 static int write_changes(writing_t *writing, bool fresh, cm_err_t *err)
 {
-    const cm_database_t *database = writing->database;
     const cm_mill_result_t *result = writing->result;
-    table_t cells = {NULL, NULL}, totals = {NULL, NULL};
+    table_t cells, totals = {0};
 
-    int rc = cm_database_prepare(database, INSERT("cell"), &cells.insert, err);
+    int rc = open_table(writing->database, INSERT("cell"), UPDATE("cell"), &cells, err);
     if (rc == 0)
-        rc = cm_database_prepare(database, UPDATE("cell"), &cells.update, err);
-    if (rc == 0)
-        rc = cm_database_prepare(database, INSERT("total"), &totals.insert, err);
-    if (rc == 0)
-        rc = cm_database_prepare(database, UPDATE("total"), &totals.update, err);
+        rc = open_table(writing->database, INSERT("total"), UPDATE("total"), &totals, err);
     for (size_t i = 0; rc == 0 && i < result->count; i++) {
         const cm_cell_t *cell = result->cells[i];
         if (i + AHEAD < result->count) /* the order of urls is not that of memory */
@@ -249,10 +299,10 @@ static int write_changes(writing_t *writing, bool fresh, cm_err_t *err)
         if (rc == 0 && i % 4096 == 0)
             rc = check_stop(writing, err);
     }
-    sqlite3_finalize(cells.insert);
-    sqlite3_finalize(cells.update);
-    sqlite3_finalize(totals.insert);
-    sqlite3_finalize(totals.update);
+    if (rc == 0 && (rc = write_waiting(writing, &cells, err)) == 0)
+        rc = write_waiting(writing, &totals, err);
+    close_table(&cells);
+    close_table(&totals);
     return rc;
 }
 

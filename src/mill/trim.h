@@ -6,8 +6,8 @@
  *
  * - those between the first and the last new one in time, and the nearest ones before and after
  *   (all of them, where several share that millisecond): their gaps may change;
- * - one for every cell, url, country and site, in every window, that the user has been to before
- * and is in again now: the user is not new there.
+ * - one for every cell, url, country and site, in every window, that the user has been to
+ *   before and is in again now: the user is not new there.
  *
  * That holds as long as copies are equal, as the contract has it: a witness that is dropped as a
  * copy of an event at another url would leave its user counted twice there.
