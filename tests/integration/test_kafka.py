@@ -208,11 +208,19 @@ def test_broker_restarted(t):
 
 @slow
 def test_broker_comes_late(t):
-    """ingest waits for a broker that is not there yet; produce says so and ends."""
+    """ingest waits for a broker that is not there yet, and ends when it is told to in the middle
+    of that; produce says so and ends."""
     cluster = kafka()
     topic = cluster.topic()
     produce(t, topic, 1000)
+    early = [*topic.options, "--group", "early-%d" % os.getpid(), "--data", "early", "--json"]
+    left = t.start("ingest", *early)
+    t.until(lambda: stored(t, "early") == 1000, "all are stored", process=left)
     cluster.stack.stop("kafka")
+    t.until(lambda: "waiting for Kafka" in left.err, "a word of the broker", 30, left)
+    began = time.monotonic()
+    t.equal(left.stop().json["accepted"], 1000, "accepted before it was told to end")
+    t.true(time.monotonic() - began < 10, "it took %.1f s to end" % (time.monotonic() - began))
     away = t.clickmill("produce", "--sink", "kafka", *topic.options, "--count", 1,
                        "--kafka-timeout", "1s", check=AWAY)
     t.says(away, "no Kafka broker at %s answers within 1 s" % cluster.brokers, "refused")
@@ -222,6 +230,8 @@ def test_broker_comes_late(t):
     t.until(lambda: "trying again" in worker.err, "a sentence", process=worker)
     cluster.stack.start("kafka")
     t.equal(worker.wait(0).json["accepted"], 1000, "accepted")
+    t.equal(t.clickmill("ingest", *early, "--until-end").json["read"], 0, "read once more")
+    t.equal(stored(t, "early"), 1000, "events stored")
     stopped = t.start("ingest", "--brokers", "127.0.0.1:1", "--kafka-timeout", "1s")
     t.until(lambda: "trying again" in stopped.err, "a sentence", process=stopped)
     stopped.stop()
