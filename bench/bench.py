@@ -385,7 +385,12 @@ def write_document():
             results = json.load(file)
     except OSError as reason:
         fail("no results to write about (%s); run `make bench` first" % reason)
-    write(os.path.join(ROOT, "docs", "performance.md"), report.document(results))
+    try:
+        with open(os.path.join(PLACE, "cluster.md"), encoding="utf-8") as file:
+            cluster = file.read()
+    except OSError:
+        cluster = None
+    write(os.path.join(ROOT, "docs", "performance.md"), report.document(results, cluster))
     write(os.path.join(ROOT, "docs", "performance.svg"), plot.draw(results))
 
 

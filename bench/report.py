@@ -285,6 +285,9 @@ they are spread.
 What does not fit in the memory allowed is milled in ranges of users, with the same answers:
 
 {memory}
+## On real engines
+
+{cluster}
 ## How it is measured
 
 - Every engine gets the same file, the same {threads} processors and {threads} threads, in the same run. Engines take
@@ -314,15 +317,27 @@ What does not fit in the memory allowed is milled in ranges of users, with the s
 
 - A cold page cache, other file systems, other processors, more than {threads} threads.
 - Parquet: its readers skip what is most of the work here, and click events do not arrive in it.
-- Data over the network, and the servers of a cluster.
+- Data over a network: clients and servers of Kafka and Cassandra are on one machine.
 {notes}"""
 
 
-def document(results):
-    """The text of docs/performance.md."""
+NO_CLUSTER = """Not measured with it: `make bench-cluster` does, and then its results come here.
+"""
+
+CLUSTER = """Kafka and Cassandra, as `make bench-cluster` starts them, on the same processors as their clients,
+beside bare clients and the usual tools. What is in topic and table is compared with what was sent
+before a time counts; rates are compared with those of the same run.
+
+%s"""
+
+
+def document(results, cluster):
+    """The text of docs/performance.md; `cluster`: what `make bench-cluster` wrote, None if not."""
     settings = results["settings"]
     return DOCUMENT.format(
         setting=setting(results), busy=busy(results), shape=shape(results),
         rows=rows_table(results), engines=engines_table(results), shapes=shapes_table(results),
-        memory=memory_table(results), threads=settings["threads"], runs=settings["runs"],
+        memory=memory_table(results),
+        cluster=CLUSTER % cluster if cluster else NO_CLUSTER,
+        threads=settings["threads"], runs=settings["runs"],
         notes="".join("- %s.\n" % (note[0].upper() + note[1:]) for note in not_measured(results)))

@@ -134,6 +134,7 @@ static int open_session(const cm_cassandra_settings_t *settings, const char *use
     const cm_cql_options_t options = {.contact_points = settings->hosts,
                                       .port = settings->port,
                                       .local_dc = settings->local_dc,
+                                      .local_only = settings->local_dc != NULL,
                                       .username = username,
                                       .password = password,
                                       .tls = settings->tls,
@@ -216,7 +217,8 @@ static void on_done(void *context, const cm_cql_error_t *error, const cm_cql_res
 int cm_cassandra_query(const cm_cassandra_settings_t *settings, cm_cql_t *session, const char *text,
                        cm_cql_done_t done, void *context, const char *doing, cm_err_t *err)
 {
-    const cm_cql_request_t request = {.idempotent = true, .consistency = CM_CQL_LOCAL_ONE};
+    const cm_cql_request_t request = {
+        .idempotent = true, .consistency = CM_CQL_LOCAL_ONE, .at_control = true};
     query_t query = {.done = done, .context = context};
 
     /* Not to be left before its end, which comes in time: the callback would find nothing. */
@@ -229,6 +231,11 @@ int cm_cassandra_query(const cm_cassandra_settings_t *settings, cm_cql_t *sessio
                                          : 0;
 }
 
+int cm_cassandra_code(int rc)
+{
+    return rc == CM_EIO ? CM_EAWAY : rc == CM_ECORRUPT ? CM_EIO : rc;
+}
+
 int cm_cassandra_change(const cm_cassandra_settings_t *settings, cm_cql_t *session,
                         const char *text, const char *doing, cm_err_t *err)
 {
@@ -236,7 +243,7 @@ int cm_cassandra_change(const cm_cassandra_settings_t *settings, cm_cql_t *sessi
     cm_err_t why;
 
     int rc = cm_cql_query_wait(session, cm_str(text), &request, NULL, NULL, &why);
-    return rc < 0 ? cm_fail(err, rc == CM_EIO ? CM_EAWAY : rc, "%s: Cassandra at %s says: %s",
-                            doing, settings->hosts, why.text)
+    return rc < 0 ? cm_fail(err, cm_cassandra_code(rc), "%s: Cassandra at %s says: %s", doing,
+                            settings->hosts, why.text)
                   : 0;
 }

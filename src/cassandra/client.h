@@ -45,6 +45,9 @@ int cm_cassandra_fail(const cm_cassandra_settings_t *settings, const cm_cql_erro
 int cm_cassandra_query(const cm_cassandra_settings_t *settings, cm_cql_t *session, const char *text,
                        cm_cql_done_t done, void *context, const char *doing, cm_err_t *err);
 
+/* Exit code for what a function of cql.h that waits has returned: nobody answers, or nonsense. */
+int cm_cassandra_code(int rc);
+
 /* Changes the schema, and waits until all nodes know that. */
 int cm_cassandra_change(const cm_cassandra_settings_t *settings, cm_cql_t *session,
                         const char *text, const char *doing, cm_err_t *err);

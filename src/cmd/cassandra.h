@@ -155,7 +155,7 @@ typedef struct cm_cassandra_given {
          .arg = "N",                                                                               \
          .def = "2",                                                                               \
          .min = 1,                                                                                 \
-         .max = 64,                                                                                \
+         .max = 16,                                                                                \
          .key = "cassandra.connections",                                                           \
          .help = "connections to each node"},                                                      \
         {.name = "cassandra-in-flight",                                                            \

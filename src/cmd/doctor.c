@@ -228,26 +228,6 @@ static void say_cluster(doctor_t *doctor, const cm_cassandra_settings_t *setting
                                      : "TLS");
 }
 
-static void check_data_centre(doctor_t *doctor, const cm_cassandra_settings_t *settings,
-                              const cm_cassandra_facts_t *facts)
-{
-    char text[CM_ERR_TEXT];
-    cm_buf_t names = CM_BUF_INIT;
-    bool found = settings->local_dc == NULL;
-
-    for (int i = 0; i < facts->dc_count; i++) {
-        found |= settings->local_dc != NULL && strcmp(facts->dcs[i].name, settings->local_dc) == 0;
-        cm_buf_printf(&names, "%s%s", i > 0 ? ", " : "", facts->dcs[i].name);
-    }
-    if (!found) {
-        snprintf(text, sizeof text,
-                 "there is no data centre %s, which cassandra.local_dc names; there is %s",
-                 settings->local_dc, names.data != NULL ? names.data : "none");
-        complain(doctor, "cassandra", CM_EUSAGE, text);
-    }
-    cm_buf_free(&names);
-}
-
 /* Looks, and with --fix makes what is missing and looks again. */
 static int examine(doctor_t *doctor, const cm_cassandra_settings_t *settings, cm_cql_t *session,
                    cm_err_t *err)
@@ -258,7 +238,6 @@ static int examine(doctor_t *doctor, const cm_cassandra_settings_t *settings, cm
     if (rc < 0)
         return rc;
     say_cluster(doctor, settings, &before);
-    check_data_centre(doctor, settings, &before);
     now = before;
     if (doctor->asked->fix && before.state != CM_CASSANDRA_READY) {
         rc = cm_cassandra_create(settings, session, &before, err);

@@ -113,6 +113,7 @@ static void fly(cm_cql_batch_t *batch)
     w->stats.batches++;
     w->stats.retries += batch->attempts > 0;
     call->attempts = 0;
+    call->reprepared = 0;
     call->rows = batch->rows;
     call->opcode = batch->rows == 1 ? CM_CQL_OP_EXECUTE : CM_CQL_OP_BATCH;
     call->values_at = batch->rows == 1 ? 4 : 0; /* behind the row's length */
@@ -278,6 +279,7 @@ static void on_answer(cm_cql_call_t *call, const cm_cql_error_t *error,
     if (error == NULL) {
         uint64_t before = w->durable;
         s->stats.requests++;
+        w->stats.last_error.code = CM_CQL_OK;
         grow_window(w);
         mark_done(batch);
         cm_cql_batch_free(batch);

@@ -94,6 +94,7 @@ static void fill(cm_cql_call_t *call, cm_cql_t *s, int opcode, const cm_cql_requ
                             .timestamp_us = request->timestamp_us,
                             .page_size = request->page_size,
                             .one_page = request->one_page,
+                            .at_control = request->at_control,
                             .idempotent = request->idempotent,
                             .consistency = wire_consistency(s, request->consistency),
                             .serial = -1,
@@ -261,6 +262,7 @@ static void on_timer(cm_cql_timer_t *timer)
     switch (call->place) {
     case CM_CQL_RESTING:
         cm_cql_call_detach(call);
+        call->reprepared = 0;
         cm_cql_call_submit(call);
         break;
     case CM_CQL_SENT:
@@ -287,8 +289,8 @@ void cm_cql_call_answer(cm_cql_call_t *call, cm_cql_conn_t *conn, const cm_cql_f
     call->place = CM_CQL_NOWHERE;
     call->conn = NULL;
     call->avoid = NULL;
-    if (call->internal &&
-        (frame->opcode == CM_CQL_OP_READY || frame->opcode == CM_CQL_OP_SUPPORTED)) {
+    if ((call->opcode == CM_CQL_OP_REGISTER && frame->opcode == CM_CQL_OP_READY) ||
+        (call->opcode == CM_CQL_OP_OPTIONS && frame->opcode == CM_CQL_OP_SUPPORTED)) {
         static const cm_cql_result_t nothing = {0};
         call->finish(call, NULL, &nothing);
         return;

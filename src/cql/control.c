@@ -69,7 +69,9 @@ void cm_cql_control_lost(cm_cql_t *s, const cm_cql_error_t *error)
     cm_cql_draft_clear(&s->draft);
     if (s->state == CM_CQL_FAILED)
         return;
-    if (is_final(s, error) && !other_version) {
+    /* One node may not know the credentials yet that the others know. */
+    bool others = error->code == CM_CQL_AUTH && s->control_failures + 1 < count;
+    if (is_final(s, error) && !other_version && !others) {
         cm_cql_give_up(s, error);
         return;
     }

@@ -382,6 +382,8 @@ typedef struct cm_cql_request {
     bool one_page;               /* stops after the first page, to go on with paging_state */
     cm_str_t paging_state;       /* where a former page ended */
     int64_t timestamp_us;        /* of a write, us since the epoch; default 0: the server's */
+    bool at_control; /* asks the node of the control connection where it can: what one node says of
+                      * itself and of its peers fits together */
 } cm_cql_request_t;
 
 /* Sends a statement of which the values, if any, are bound by position (`count` of them). CM_EBUSY

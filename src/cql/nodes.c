@@ -74,6 +74,7 @@ void cm_cql_node_conn_ready(cm_cql_node_t *node)
     cm_cql_t *s = node->session;
 
     node->failures = 0;
+    s->last_error.code = CM_CQL_OK;
     cm_cql_timer_stop(&s->wheel, &node->timer);
     if (node->ready++ == 0)
         cm_cql_say(s, CM_LOG_INFO, "node up", "node=%s dc=%s rack=%s", node->name,

@@ -58,7 +58,11 @@ static void parse_error(cm_cql_reader_t *r, cm_cql_parsed_t *parsed)
     snprintf(error->text, sizeof error->text, "%s (0x%04x): %.*s",
              cm_cql_server_code_name(error->server_code), (unsigned)error->server_code,
              cm_utf8_head(text, 380), text.data);
-    if (error->server_code == CM_CQL_BAD_CREDENTIALS)
+    /* A node that cannot read the roles, because their replicas are away, says it with this code.
+     */
+    static const char unable[] = "Unable to perform authentication";
+    if (error->server_code == CM_CQL_BAD_CREDENTIALS &&
+        (text.len < sizeof unable - 1 || memcmp(text.data, unable, sizeof unable - 1) != 0))
         error->code = CM_CQL_AUTH;
 }
 
@@ -254,6 +258,7 @@ int cm_cql_parse(const cm_cql_frame_t *frame, cm_cql_parsed_t *parsed, cm_err_t 
     cm_cql_reader_t r = cm_cql_reader(frame->body);
 
     parsed->result = (cm_cql_result_t){NULL, false, NULL};
+    parsed->kind = 0;
     read_prelude(&r, frame->flags, parsed);
     if (frame->opcode == CM_CQL_OP_ERROR)
         parse_error(&r, parsed);

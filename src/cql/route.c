@@ -112,6 +112,7 @@ static cm_cql_conn_t *any_node(cm_cql_t *s, bool local, const cm_cql_node_t *avo
     return NULL;
 }
 
+/* In the local data centre. */
 static cm_cql_conn_t *route(cm_cql_t *s, const cm_cql_call_t *call, const cm_cql_node_t *avoid)
 {
     cm_cql_conn_t *conn;
@@ -129,10 +130,7 @@ static cm_cql_conn_t *route(cm_cql_t *s, const cm_cql_call_t *call, const cm_cql
         if (node->local && node != avoid && (conn = best_of(node)) != NULL)
             return conn;
     }
-    conn = any_node(s, true, avoid);
-    if (conn == NULL && !s->o.local_only)
-        conn = any_node(s, false, avoid);
-    return conn;
+    return any_node(s, true, avoid);
 }
 
 cm_cql_conn_t *cm_cql_route(cm_cql_t *s, const cm_cql_call_t *call)
@@ -142,5 +140,12 @@ cm_cql_conn_t *cm_cql_route(cm_cql_t *s, const cm_cql_call_t *call)
     if (pinned != NULL) /* also one that takes nothing else any more */
         return pinned->state == CM_CQL_CONN_READY && pinned->free_count > 0 ? pinned : NULL;
     cm_cql_conn_t *conn = route(s, call, call->avoid);
-    return conn == NULL && call->avoid != NULL ? route(s, call, NULL) : conn;
+    if (conn == NULL && call->avoid != NULL)
+        conn = route(s, call, NULL);
+    /* Another data centre may not have yet what was acknowledged here: not for one failure. */
+    if (conn == NULL && !s->o.local_only)
+        conn = any_node(s, false, call->avoid);
+    if (conn == NULL && !s->o.local_only && call->avoid != NULL)
+        conn = any_node(s, false, NULL);
+    return conn;
 }

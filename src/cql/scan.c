@@ -174,6 +174,12 @@ static void on_page(cm_cql_call_t *call, const cm_cql_error_t *error, const cm_c
     cm_cql_scan_t *scan = call->context;
     cm_cql_error_t problem;
 
+    if (error != NULL && error->code == CM_CQL_NO_NODE && call->attempts < call->max_retries) {
+        call->attempts++; /* the cluster is away; how often one waits for it is told by max_retries
+                           */
+        ask(call);
+        return;
+    }
     if (error != NULL) {
         end_scan(scan, error);
         return;

@@ -62,14 +62,35 @@ static bool send_buffer(cm_cql_conn_t *conn, cm_buf_t *buf, size_t *at)
     return true;
 }
 
+/* A fault of TLS before the first request is one of the configuration; later it is a connection
+ * that broke, like any other. */
+static cm_cql_code_t tls_fault(const cm_cql_conn_t *conn)
+{
+    return conn->state == CM_CQL_CONN_READY ? CM_CQL_LOST : CM_CQL_TLS;
+}
+
+/* Forgets what was sent of a buffer that is never quite empty, because the line is slow. */
+static void drop_sent(cm_buf_t *buf, size_t *at)
+{
+    enum { SENT_MAX = 64 * 1024 };
+
+    if (*at < SENT_MAX || *at < buf->len - *at)
+        return;
+    memmove(buf->data, buf->data + *at, buf->len - *at);
+    buf->len -= *at;
+    *at = 0;
+}
+
 static bool seal(cm_cql_conn_t *conn)
 {
     cm_cql_encoder_t *e = &conn->encoder;
     cm_err_t err;
 
+    drop_sent(&conn->sealed, &conn->sealed_at);
+
     if (e->out.len > e->at && conn->state > CM_CQL_CONN_TLS) {
         if (cm_cql_tls_write(conn->tls, e->out.data + e->at, e->out.len - e->at, &err) < 0) {
-            cm_cql_conn_break(conn, CM_CQL_TLS, "%s", err.text);
+            cm_cql_conn_break(conn, tls_fault(conn), "%s", err.text);
             return false;
         }
         e->out.len = e->at = 0;
@@ -164,7 +185,7 @@ static int read_sealed(cm_cql_conn_t *conn)
         }
     } while (got > 0);
     if (got < 0) {
-        cm_cql_conn_fail(conn, got == CM_ESTOP ? CM_CQL_LOST : CM_CQL_TLS, "%s", err.text);
+        cm_cql_conn_fail(conn, got == CM_ESTOP ? CM_CQL_LOST : tls_fault(conn), "%s", err.text);
         return -1;
     }
     return total > 0 ? total : 1; /* a record may hold nothing for us */

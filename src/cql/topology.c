@@ -154,6 +154,19 @@ static cm_cql_node_t *find_node(const cm_cql_t *s, const cm_cql_draft_node_t *dr
     return node != NULL && node->has_id && draft->has_id ? NULL : node;
 }
 
+/* Its certificate has the new address, unless it goes by a name. */
+static void move_node(cm_cql_node_t *node, const cm_cql_address_t *address)
+{
+    char before[CM_CQL_NAME], host[CM_CQL_NAME];
+
+    cm_cql_address_host(&node->address, before);
+    cm_cql_address_host(address, host);
+    if (strcmp(node->tls_name, before) == 0)
+        set_text(&node->tls_name, cm_str(host));
+    node->address = *address;
+    cm_cql_address_name(&node->address, node->name);
+}
+
 /* A node keeps its address while that works, whatever the others think it is. */
 static void apply_node(cm_cql_t *s, const cm_cql_draft_node_t *draft)
 {
@@ -161,10 +174,8 @@ static void apply_node(cm_cql_t *s, const cm_cql_draft_node_t *draft)
 
     if (node == NULL)
         node = cm_cql_node_add(s, &draft->address);
-    if (node->ready == 0 && !cm_cql_address_equal(&node->address, &draft->address)) {
-        node->address = draft->address;
-        cm_cql_address_name(&node->address, node->name);
-    }
+    if (node->ready == 0 && !cm_cql_address_equal(&node->address, &draft->address))
+        move_node(node, &draft->address);
     if (draft->local_row && node->ready == 0) /* it has just answered: no need to wait */
         cm_cql_timer_stop(&s->wheel, &node->timer);
     if (draft->local_row)
@@ -263,6 +274,29 @@ static void choose_local_dc(cm_cql_t *s)
         cm_cql_say(s, CM_LOG_WARN, "no node is in the local data centre", "dc=%s", s->local_dc);
 }
 
+/* A session that is to keep to a data centre which is not there would wait for ever. */
+static void check_local_dc(cm_cql_t *s)
+{
+    cm_buf_t names = CM_BUF_INIT;
+    cm_cql_error_t error;
+
+    if (!s->o.local_only || s->state != CM_CQL_CONNECTING)
+        return;
+    for (int i = 0; i < s->node_count; i++) {
+        const char *dc = s->nodes[i]->dc;
+        if (s->nodes[i]->local)
+            goto done;
+        if (names.len == 0 || strstr(names.data, dc) == NULL)
+            cm_buf_printf(&names, "%s%s", names.len > 0 ? ", " : "", dc);
+    }
+    cm_cql_set_error(&error, CM_CQL_INVALID,
+                     "there is no data centre %s, which local_dc names; there is %.300s",
+                     s->local_dc, names.len > 0 ? names.data : "none");
+    cm_cql_give_up(s, &error);
+done:
+    cm_buf_free(&names);
+}
+
 void cm_cql_draft_apply(cm_cql_t *s)
 {
     choose_local_dc(s);
@@ -279,6 +313,7 @@ void cm_cql_draft_apply(cm_cql_t *s)
     s->generation++;
     s->queue_ready = true;
     cm_cql_draft_clear(&s->draft);
+    check_local_dc(s);
     for (int i = 0; i < s->node_count; i++)
         cm_cql_node_maintain(s->nodes[i]);
     cm_cql_state_update(s);

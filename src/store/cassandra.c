@@ -225,7 +225,7 @@ static int prepare(self_t *self, cm_cql_prepared_t **insert, cm_err_t *err)
         cm_buf_printf(&text, " USING TTL %lld", (long long)settings->ttl_s);
     int rc = cm_cql_prepare_wait(self->session, (cm_str_t){text.data, text.len}, insert, &why);
     cm_buf_free(&text);
-    return rc < 0 ? cm_fail(err, rc == CM_EIO ? CM_EAWAY : rc,
+    return rc < 0 ? cm_fail(err, cm_cassandra_code(rc),
                             "preparing to store events: Cassandra at %s says: %s", settings->hosts,
                             why.text)
                   : 0;

@@ -76,6 +76,8 @@ struct fake {
     int max_version; /* of the protocol */
     bool no_peers_v2;
     const char *username, *password; /* NULL: no log-in */
+    int roles_away;                  /* log-ins that nobody can judge */
+    bool ready_for_prepare;          /* PREPARE is answered with READY, which makes no sense */
     bool no_lz4;
     size_t chunk;                  /* bytes written at once to each connection; 0: all */
     const char *replication[6];    /* of the keyspace ks: keys and values */
@@ -242,13 +244,18 @@ static inline void answer_startup(fake_conn_t *c, const cm_cql_frame_t *frame)
 
 static inline void answer_auth(fake_conn_t *c, const cm_cql_frame_t *frame)
 {
-    const fake_t *fake = c->node->fake;
+    fake_t *fake = c->node->fake;
     char wanted[100] = {0};
     size_t user = strlen(fake->username), len = user + strlen(fake->password) + 2;
 
     memcpy(wanted + 1, fake->username, user);
     memcpy(wanted + user + 2, fake->password, len - user - 2);
-    if (frame->body.len == len + 4 && memcmp(frame->body.data + 4, wanted, len) == 0) {
+    if (fake->roles_away > 0) {
+        fake->roles_away--;
+        fake_error(c, frame->stream, 0x0100,
+                   "Unable to perform authentication: Cannot achieve consistency level LOCAL_ONE",
+                   CM_STR(""));
+    } else if (frame->body.len == len + 4 && memcmp(frame->body.data + 4, wanted, len) == 0) {
         cm_cql_add_i32(fake_begin(c, frame->stream, CM_CQL_OP_AUTH_SUCCESS), -1);
         fake_end(c);
     } else {
@@ -395,6 +402,11 @@ static inline void answer_prepare(fake_conn_t *c, const cm_cql_frame_t *frame)
     statement_id(copy, id);
     node->prepared_count += node->prepared_count < FAKE_STATEMENTS;
     node->prepares++;
+    if (node->fake->ready_for_prepare) {
+        fake_begin(c, frame->stream, CM_CQL_OP_READY);
+        fake_end(c);
+        return;
+    }
     int marks = 0;
     for (const char *at = copy; *at; at++)
         marks += *at == '?';

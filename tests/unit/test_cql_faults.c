@@ -208,6 +208,49 @@ static void test_retry_goes_elsewhere(void **state)
     rig_close(&rig);
 }
 
+/* One failure is no reason to ask another data centre, which may not have the row yet. */
+static void test_retry_stays_at_home(void **state)
+{
+    rig_t rig;
+    outcome_t outcome = {0};
+
+    (void)state;
+    rig_open(&rig, 2);
+    rig.fake.nodes[1].dc = "dc2";
+    rig.options.request_timeout_ms = 2000;
+    rig.options.heartbeat_timeout_ms = 60000;
+    rig_connect(&rig);
+    cm_cql_prepared_t *prepared = rig_prepare(&rig, INSERT);
+    rig.fake.nodes[0].fault = SILENCE;
+    rig.fake.nodes[0].fault_count = 1;
+    rig_insert(&rig, prepared, 5, true, &outcome);
+    rig_pass(&rig, 2500, 50);
+    assert_int_equal(1, outcome.calls);
+    assert_int_equal(0, outcome.error.code);
+    assert_int_equal(1, stats(&rig).timeouts);
+    assert_int_equal(1, rig.fake.nodes[0].rows);
+    assert_int_equal(0, rig.fake.nodes[1].rows);
+    rig_close(&rig);
+}
+
+/* What went wrong before a node answered again is not what goes wrong now. */
+static void test_last_error_is_forgotten(void **state)
+{
+    rig_t rig;
+
+    (void)state;
+    open_rig(&rig, 5, false, 1);
+    assert_null(cm_cql_last_error(rig.session));
+    fake_stop(&rig.fake.nodes[0]);
+    rig_pass(&rig, 1000, 50);
+    assert_int_equal(CM_CQL_LOST, cm_cql_last_error(rig.session)->code);
+    fake_start(&rig.fake.nodes[0]);
+    rig_pass(&rig, 2000, 50);
+    assert_int_equal(CM_CQL_READY, cm_cql_state(rig.session));
+    assert_null(cm_cql_last_error(rig.session));
+    rig_close(&rig);
+}
+
 /* ---- re-prepare ---- */
 
 static void test_reprepares(void **state)
@@ -249,6 +292,26 @@ static void test_reprepare_ends(void **state)
     assert_int_equal(1, outcome.calls);
     assert_int_equal(CM_CQL_UNPREPARED, outcome.error.server_code);
     assert_int_equal(5, rig.fake.nodes[0].requests);
+    rig_close(&rig);
+}
+
+/* The answer to something else must not be taken for the one of before. */
+static void test_prepare_answered_with_nonsense(void **state)
+{
+    rig_t rig;
+    outcome_t outcome = {0};
+
+    (void)state;
+    open_rig(&rig, 5, false, 1);
+    cm_cql_prepared_t *prepared = rig_prepare(&rig, INSERT);
+    rig.fake.nodes[0].prepared_count = 0;
+    rig.fake.ready_for_prepare = true;
+    rig_insert(&rig, prepared, 1, false, &outcome);
+    rig_settle(&rig);
+    assert_int_equal(1, outcome.calls);
+    assert_int_equal(CM_CQL_PROTOCOL, outcome.error.code);
+    assert_int_equal(2, rig.fake.nodes[0].prepares);
+    assert_int_equal(0, stats(&rig).reprepares);
     rig_close(&rig);
 }
 
@@ -326,12 +389,20 @@ static void test_tls_hint(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_faults_version_4), cmocka_unit_test(test_faults_version_5),
-        cmocka_unit_test(test_crc_is_named),     cmocka_unit_test(test_fields_of_errors),
-        cmocka_unit_test(test_retries_end),      cmocka_unit_test(test_retry_goes_elsewhere),
-        cmocka_unit_test(test_reprepares),       cmocka_unit_test(test_reprepare_ends),
-        cmocka_unit_test(test_heartbeat),        cmocka_unit_test(test_connect_timeout),
+        cmocka_unit_test(test_faults_version_4),
+        cmocka_unit_test(test_faults_version_5),
+        cmocka_unit_test(test_crc_is_named),
+        cmocka_unit_test(test_fields_of_errors),
+        cmocka_unit_test(test_retries_end),
+        cmocka_unit_test(test_retry_goes_elsewhere),
+        cmocka_unit_test(test_reprepares),
+        cmocka_unit_test(test_reprepare_ends),
+        cmocka_unit_test(test_heartbeat),
+        cmocka_unit_test(test_connect_timeout),
         cmocka_unit_test(test_tls_hint),
+        cmocka_unit_test(test_retry_stays_at_home),
+        cmocka_unit_test(test_last_error_is_forgotten),
+        cmocka_unit_test(test_prepare_answered_with_nonsense),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

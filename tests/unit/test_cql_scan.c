@@ -118,6 +118,35 @@ static void test_faults_on_the_way(void **state)
     }
 }
 
+/* The whole cluster is away for longer than a request waits for a node. */
+static void test_outage(void **state)
+{
+    rig_t rig;
+    static reading_t reading;
+
+    (void)state;
+    rig_open(&rig, 1);
+    rig.options.request_timeout_ms = 1000;
+    rig.options.reconnect_max_ms = 500;
+    rig.fake.page_rows = 20;
+    rig_connect(&rig);
+    rig.fake.nodes[0].fault = CLOSE;
+    rig.fake.nodes[0].fault_count = 4;
+    rig.fake.nodes[0].skip = 10;
+    cm_cql_scan_t *scan =
+        begin(&rig, &reading, (cm_cql_scan_options_t){.ranges = 16, .parallel = 4});
+    while (rig.fake.nodes[0].fault_count == 4)
+        rig_pass(&rig, 10, 10);
+    fake_stop(&rig.fake.nodes[0]);
+    rig_pass(&rig, 5000, 100);
+    assert_int_equal(0, reading.ended);
+    fake_start(&rig.fake.nodes[0]);
+    rig_pass(&rig, 5000, 100);
+    check_complete(&rig, &reading);
+    cm_cql_scan_close(scan);
+    rig_close(&rig);
+}
+
 static void test_error_ends_it(void **state)
 {
     rig_t rig;
@@ -180,9 +209,13 @@ static void test_no_such_scan(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_whole_table),       cmocka_unit_test(test_one_range),
-        cmocka_unit_test(test_faults_on_the_way), cmocka_unit_test(test_error_ends_it),
-        cmocka_unit_test(test_stopped),           cmocka_unit_test(test_no_such_scan),
+        cmocka_unit_test(test_whole_table),
+        cmocka_unit_test(test_one_range),
+        cmocka_unit_test(test_faults_on_the_way),
+        cmocka_unit_test(test_error_ends_it),
+        cmocka_unit_test(test_outage),
+        cmocka_unit_test(test_stopped),
+        cmocka_unit_test(test_no_such_scan),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

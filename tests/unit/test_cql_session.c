@@ -133,6 +133,23 @@ static void test_credentials(void **state)
     }
 }
 
+/* A node that cannot read the roles refuses nobody: it is asked again. */
+static void test_roles_are_away(void **state)
+{
+    rig_t rig;
+
+    (void)state;
+    rig_open(&rig, 1);
+    rig.fake.username = rig.options.username = "alice";
+    rig.fake.password = rig.options.password = "secret";
+    rig.fake.roles_away = 2;
+    rig_begin(&rig);
+    rig_pass(&rig, 5000, 100);
+    assert_int_equal(0, rig.fake.roles_away);
+    assert_int_equal(CM_CQL_READY, cm_cql_state(rig.session));
+    rig_close(&rig);
+}
+
 static void test_log_in_demanded(void **state)
 {
     rig_t rig;
@@ -267,6 +284,25 @@ static void test_local_only(void **state)
     assert_int_equal(1, outcome.calls);
     assert_int_equal(CM_CQL_NO_NODE, outcome.error.code);
     assert_int_equal(0, rig.fake.nodes[1].rows);
+    rig_close(&rig);
+}
+
+static void test_no_such_data_centre(void **state)
+{
+    rig_t rig;
+    cm_err_t err;
+
+    (void)state;
+    rig_open(&rig, 3);
+    rig.fake.nodes[1].dc = "dc2";
+    rig.options.local_only = true;
+    rig.options.local_dc = "mars";
+    rig_begin(&rig);
+    assert_int_equal(CM_CQL_FAILED, cm_cql_state(rig.session));
+    assert_int_equal(CM_CQL_INVALID, cm_cql_last_error(rig.session)->code);
+    assert_string_equal("there is no data centre mars, which local_dc names; there is dc1, dc2",
+                        cm_cql_last_error(rig.session)->text);
+    assert_int_equal(CM_EUSAGE, cm_cql_connect(rig.session, 0, &err));
     rig_close(&rig);
 }
 
@@ -644,6 +680,8 @@ int main(void)
         cmocka_unit_test(test_old_peers),
         cmocka_unit_test(test_local_data_centre_first),
         cmocka_unit_test(test_local_only),
+        cmocka_unit_test(test_no_such_data_centre),
+        cmocka_unit_test(test_roles_are_away),
         cmocka_unit_test(test_node_joins),
         cmocka_unit_test(test_node_leaves),
         cmocka_unit_test(test_periodic_refresh),

@@ -180,6 +180,35 @@ static void test_large_answers(void **state)
     rig_close(&rig);
 }
 
+/* A record that is damaged on the way breaks a connection; it says nothing about the settings. */
+static void test_damaged_record(void **state)
+{
+    rig_t rig;
+    outcome_t outcome = {0};
+    cm_cql_stats_t stats;
+
+    (void)state;
+    open_tls(&rig, &node, false, (cm_cql_tls_t){.ca_file = path_of("ca.pem")});
+    rig_connect(&rig);
+    cm_cql_prepared_t *prepared = rig_prepare(&rig, INSERT);
+    rig.fake.nodes[0].fault = SILENCE;
+    rig.fake.nodes[0].fault_count = 1;
+    rig_insert(&rig, prepared, 3, true, &outcome);
+    rig_settle(&rig);
+    for (int i = 0; i < FAKE_CONNS; i++) {
+        fake_conn_t *c = &rig.fake.nodes[0].conns[i];
+        if (c->fd >= 0)
+            assert_int_equal(16, send(c->fd, "\x17\x03\x03\x00\x0bno TLS at all", 16, 0));
+    }
+    rig_pass(&rig, 5000, 50);
+    assert_int_equal(1, outcome.calls);
+    assert_string_equal("", outcome.error.text);
+    assert_int_equal(1, rig.fake.seen[3]);
+    cm_cql_stats(rig.session, &stats);
+    assert_true(stats.disconnects > 0);
+    rig_close(&rig);
+}
+
 static void test_wrong_authority(void **state)
 {
     rig_t rig;
@@ -290,15 +319,11 @@ static void test_files_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_trusted),
-        cmocka_unit_test(test_large_answers),
-        cmocka_unit_test(test_wrong_authority),
-        cmocka_unit_test(test_wrong_name),
-        cmocka_unit_test(test_right_name),
-        cmocka_unit_test(test_insecure),
-        cmocka_unit_test(test_client_certificate),
-        cmocka_unit_test(test_plain_node),
-        cmocka_unit_test(test_files_refused),
+        cmocka_unit_test(test_trusted),        cmocka_unit_test(test_large_answers),
+        cmocka_unit_test(test_damaged_record), cmocka_unit_test(test_wrong_authority),
+        cmocka_unit_test(test_wrong_name),     cmocka_unit_test(test_right_name),
+        cmocka_unit_test(test_insecure),       cmocka_unit_test(test_client_certificate),
+        cmocka_unit_test(test_plain_node),     cmocka_unit_test(test_files_refused),
     };
     return cmocka_run_group_tests(tests, make_certificates, drop_certificates);
 }

@@ -445,6 +445,25 @@ static void test_close_early(void **state)
     rig_close(&rig);
 }
 
+/* A node that loses its statements again and again, more often than one attempt puts up with. */
+static void test_forgotten_again_and_again(void **state)
+{
+    rig_t rig;
+    account_t account = {0};
+
+    (void)state;
+    rig_open(&rig, 1);
+    rig_connect(&rig);
+    cm_cql_writer_t *writer =
+        open_writer(&rig, &account, (cm_cql_writer_options_t){.batch_rows = 50});
+    rig.fake.nodes[0].fault = FORGET;
+    rig.fake.nodes[0].fault_count = 12;
+    add_all(&rig, writer, 30);
+    rig_pass(&rig, 20000, 50);
+    check_all_written(&rig, writer, 30);
+    rig_close(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -460,6 +479,7 @@ int main(void)
         cmocka_unit_test(test_window),
         cmocka_unit_test(test_ring_changes),
         cmocka_unit_test(test_close_early),
+        cmocka_unit_test(test_forgotten_again_and_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
