@@ -81,7 +81,9 @@ static int load_jsonl(cm_app_t *app, const cm_load_into_t *into, const char *pat
     const cm_load_target_t target = {.context = &loading,
                                      .resolve = resolve,
                                      .append = append,
-                                     .answers_only = into->embedded == NULL};
+                                     .answers_only = into->embedded == NULL,
+                                     .frugal =
+                                         into->memory ? cm_memory_frugal(into->memory) : NULL};
     cm_err_t commit_err;
 
     cm_progress_start(&loading.progress, app->messages, app->terminal, path, "lines");

@@ -11,7 +11,7 @@ static void add_key(cm_builder_t *builder, const cm_event_t *event, cm_key_t *ke
         return;
     if (cm_uuid_parse(event->row_key, key->uuid)) {
         key->kind = CM_KEY_UUID;
-        if (builder->answers_only)
+        if (builder->answers_only && (builder->frugal == NULL || !atomic_load(builder->frugal)))
             return;
         /* A key that follows from user and time need not be kept: 16 bytes that do not compress. */
         cm_row_key_derive(event->user_id, event->timestamp, derived);

@@ -67,6 +67,7 @@ static cm_builder_t *next_builder(worker_t *worker)
         worker->builders = cm_realloc(worker->builders, cap * sizeof *worker->builders);
         worker->builders[cap - 1] = CM_BUILDER_INIT;
         worker->builders[cap - 1].answers_only = worker->load->target->answers_only;
+        worker->builders[cap - 1].frugal = worker->load->target->frugal;
         worker->builder_cap = cap;
     }
     cm_builder_t *builder = &worker->builders[worker->builder_count++];

@@ -21,6 +21,7 @@ typedef struct cm_load_target {
      * position and account, once a region, with its last block. */
     int (*append)(void *context, cm_builder_t *builder, const cm_batch_t *rest, cm_err_t *err);
     bool answers_only; /* see cm_builder_t */
+    const atomic_bool *frugal;
 } cm_load_target_t;
 
 typedef struct cm_load_options {

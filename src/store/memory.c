@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+enum { ROOMY = 12 * 1000 * 1000 }; /* events whose keys, 200 MB, are kept as they come */
+
 typedef struct memory_block {
     cm_str_t hot, keys; /* encoded; owned */
 } memory_block_t;
@@ -13,6 +15,7 @@ typedef struct memory_store {
     memory_block_t *blocks;
     size_t count, cap;
     int64_t events;
+    atomic_bool frugal;
     cm_builder_t pending;
 } memory_store_t;
 
@@ -66,7 +69,14 @@ int cm_memory_append(cm_store_t *store, cm_builder_t *builder, cm_err_t *err)
                                                .time_max = builder->time_max};
     self->blocks[self->count++] = block;
     self->events += builder->columns.count;
+    if (self->events >= ROOMY)
+        atomic_store(&self->frugal, true);
     return 0;
+}
+
+const atomic_bool *cm_memory_frugal(const cm_store_t *store)
+{
+    return &((const memory_store_t *)store)->frugal;
 }
 
 static int flush(memory_store_t *self, cm_err_t *err)
@@ -184,5 +194,6 @@ cm_store_t *cm_memory_new(void)
 
     self->store = (cm_store_t){{&sink_ops}, &store_ops};
     self->pending.answers_only = true;
+    self->pending.frugal = &self->frugal;
     return &self->store;
 }

@@ -15,4 +15,8 @@ cm_store_t *cm_memory_new(void);
 int cm_memory_resolve(cm_store_t *store, cm_builder_t *builder, cm_err_t *err);
 int cm_memory_append(cm_store_t *store, cm_builder_t *builder, cm_err_t *err);
 
+/* Set once the store holds so many events that it is worth the time to drop row keys that follow
+ * from user and time (cm_builder_t.frugal): 16 bytes of 26 an event. */
+const atomic_bool *cm_memory_frugal(const cm_store_t *store);
+
 #endif

@@ -87,12 +87,15 @@ static void add_line(cm_buf_t *text, const cm_event_t *event)
     cm_buf_add_text(text, "}\n");
 }
 
-/* Loads the events as JSON lines, a block a region. */
-static cm_store_t *load_into_memory(const cm_batch_t *batch, size_t region, int threads)
+/* Loads the events as JSON lines, a block for some of them; `frugal` may be NULL. */
+static void load_more(cm_store_t *store, const cm_batch_t *batch, size_t region, int threads,
+                      atomic_bool *frugal)
 {
-    cm_store_t *store = cm_memory_new();
-    const cm_load_target_t target = {
-        .context = store, .resolve = memory_resolve, .append = memory_append, .answers_only = true};
+    const cm_load_target_t target = {.context = store,
+                                     .resolve = memory_resolve,
+                                     .append = memory_append,
+                                     .answers_only = true,
+                                     .frugal = frugal};
     char *directory = test_directory();
     cm_buf_t text = CM_BUF_INIT;
     cm_err_t err;
@@ -105,7 +108,19 @@ static cm_store_t *load_into_memory(const cm_batch_t *batch, size_t region, int 
     cm_buf_free(&text);
     test_remove(directory);
     free(path);
+}
+
+static cm_store_t *load_frugally(const cm_batch_t *batch, size_t region, int threads,
+                                 atomic_bool *frugal)
+{
+    cm_store_t *store = cm_memory_new();
+    load_more(store, batch, region, threads, frugal);
     return store;
+}
+
+static cm_store_t *load_into_memory(const cm_batch_t *batch, size_t region, int threads)
+{
+    return load_frugally(batch, region, threads, NULL);
 }
 
 static void assert_answers(cm_buf_t got, const cm_buf_t *expected, const char *what)
@@ -202,6 +217,62 @@ static void one_key_in_many_forms(void **state)
     }
 }
 
+/* Row keys that follow from user and time are dropped once there is no room for them: no answer
+ * changes, whatever was kept before. */
+static void keys_that_follow_are_dropped(void **state)
+{
+    cm_batch_t batch = CM_BATCH_INIT;
+    uint64_t random = 77;
+
+    (void)state;
+    for (int round = 0; round < 12; round++) {
+        atomic_bool frugal = true;
+        add_events(&batch, 1 + round % 5, 1 + test_random(&random) % 300,
+                   test_random(&random) % 300, &random);
+        cm_buf_t expected = embedded_answers(&batch);
+        assert_answers(answers_of(load_frugally(&batch, 300, 2, &frugal), 0, 2), &expected,
+                       "without the keys that follow");
+        /* Half of the events before, half of them after. */
+        const cm_batch_t before = {.events = batch.events, .count = batch.count / 2};
+        const cm_batch_t after = {.events = batch.events + before.count,
+                                  .count = batch.count - before.count};
+        cm_store_t *store = load_into_memory(&before, 300, 2);
+        load_more(store, &after, 300, 2, &frugal);
+        assert_answers(answers_of(store, 0, 2), &expected, "with those of the first half");
+        cm_buf_free(&expected);
+    }
+    cm_batch_free(&batch);
+}
+
+/* Each event's key spelled out, although it follows: whether a block has to keep them. */
+static void frugal_blocks(void **state)
+{
+    cm_batch_t batch = CM_BATCH_INIT;
+    char key[CM_UUID_TEXT + 1] = "";
+    uint8_t uuid[16];
+
+    (void)state;
+    cm_row_key_derive(CM_STR("u"), 1700000000000, uuid);
+    cm_uuid_format(uuid, key);
+    test_add(&batch, test_event("u", 1700000000000, "/", "X", key));
+    for (int given = 0; given < 2; given++) {
+        atomic_bool frugal = given == 1;
+        cm_store_t *store = load_frugally(&batch, 0, 1, &frugal);
+        const cm_block_ref_t *blocks;
+        cm_reader_t *reader;
+        size_t count;
+        cm_err_t err;
+        assert_false(*cm_memory_frugal(store)); /* one event is no reason yet */
+        assert_ok(cm_store_reader(store, &reader, &err), err);
+        assert_ok(cm_reader_blocks(reader, &blocks, &count, &err), err);
+        assert_int_equal(count, 1);
+        assert_int_equal(blocks[0].all_keys_derived, given);
+        cm_reader_close(reader);
+        cm_sink_close(&store->sink);
+    }
+    cm_batch_free(&batch);
+}
+
 static void nothing_put(void **state)
 {
     const cm_batch_t none = {0};
@@ -278,7 +349,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(as_the_embedded_store), cmocka_unit_test(one_key_in_many_forms),
         cmocka_unit_test(nothing_put),           cmocka_unit_test(committed_twice),
-        cmocka_unit_test(order_and_end),
+        cmocka_unit_test(order_and_end),         cmocka_unit_test(keys_that_follow_are_dropped),
+        cmocka_unit_test(frugal_blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
