@@ -3,7 +3,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { SLOTS = 4 };
+/* Batches ahead, about 200,000 events: as many as are read while a block is packed and waits for
+ * the disk. With four of them an access log took a third longer. */
+enum { SLOTS = 48 };
 
 /* A batch between the threads, with what next() has returned for it. */
 typedef struct slot {

@@ -141,7 +141,7 @@ static void test_outage(void **state)
     rig_pass(&rig, 5000, 100);
     assert_int_equal(0, reading.ended);
     fake_start(&rig.fake.nodes[0]);
-    rig_pass(&rig, 5000, 100);
+    rig_pass(&rig, 15000, 100);
     check_complete(&rig, &reading);
     cm_cql_scan_close(scan);
     rig_close(&rig);

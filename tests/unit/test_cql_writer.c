@@ -461,6 +461,7 @@ static void test_forgotten_again_and_again(void **state)
     add_all(&rig, writer, 30);
     rig_pass(&rig, 20000, 50);
     check_all_written(&rig, writer, 30);
+    cm_cql_writer_close(writer);
     rig_close(&rig);
 }
 
