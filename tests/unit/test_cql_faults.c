@@ -229,7 +229,7 @@ static void test_retry_stays_at_home(void **state)
     assert_int_equal(0, outcome.error.code);
     assert_int_equal(1, stats(&rig).timeouts);
     assert_int_equal(1, rig.fake.nodes[0].rows);
-    assert_int_equal(0, rig.fake.nodes[1].rows);
+    assert_int_equal(0, rig.fake.nodes[1].requests);
     rig_close(&rig);
 }
 
