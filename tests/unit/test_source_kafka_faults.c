@@ -4,8 +4,6 @@
 
 #include "base/clock.h"
 
-enum { MOCK_FETCH = 1, MOCK_OFFSET_FETCH = 9 /* ApiKeys */ };
-
 /* The next batch is seen. */
 static void next(cm_source_t *source, seen_t *seen)
 {
