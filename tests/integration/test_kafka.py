@@ -296,6 +296,15 @@ def test_topic_made_anew(t):
            "%s[0]" % topic.name, "ends at offset 1, but 500 is where", "--group")
     account = ingest(t, topic, "--group", "another")
     t.equal(account["accepted"], 1, "accepted by another group")
+    # The same while it reads.
+    worker = t.start("ingest", *topic.options, "--group", "another")
+    topic.send([(b"u", b'{"user_id": "u", "timestamp": 6, "url": "/"}')] * 99)
+    t.until(lambda: stored(t) == 600, "all are stored", process=worker)
+    client("remove", cluster.brokers, topic.name)
+    time.sleep(2)
+    cluster.stack.topic_create(topic.name, 1)
+    topic.send([(b"u", b'{"user_id": "u", "timestamp": 7, "url": "/"}')])
+    t.says(worker.wait(INPUT, 60), "ends at offset 1, but 100 is where", "--group")
 
 
 # ---- dead letters
