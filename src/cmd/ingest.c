@@ -64,7 +64,8 @@ static int drain(void *context, cm_err_t *err)
     return cm_pipeline_commit(&self->pipeline, err);
 }
 
-/* A server is slow or away: the consumer stays in its group, and whoever looks sees why. */
+/* A server is slow or away: the consumer stays in its group, and whoever looks sees why. Who waits
+ * has something in hand that is not stored, so that to give it up is no success. */
 static int wait_for_server(cm_ingest_t *self, const char *what, const char *reason)
 {
     int64_t now = cm_clock_ticks_ns();
@@ -80,7 +81,7 @@ static int wait_for_server(cm_ingest_t *self, const char *what, const char *reas
     }
     if (self->stop_ns == 0)
         self->stop_ns = now;
-    return now - self->stop_ns > GIVE_UP_MS * INT64_C(1000000) ? CM_ESTOP : 0;
+    return now - self->stop_ns > GIVE_UP_MS * INT64_C(1000000) ? CM_EAWAY : 0;
 }
 
 static int wait_for_dead(void *context, uint64_t retries, const char *reason)

@@ -214,22 +214,26 @@ int cm_kafka_reach(cm_kafka_client_t *client, cm_err_t *err)
 
 /* ---- topics ---- */
 
-/* Whether the topic is there and each of its partitions has a leader. */
-static int find_topic(cm_kafka_client_t *client, const char *topic, bool *found, cm_err_t *err)
+/* Whether the topic is there, and a partition of it that has no leader; -1: all have one. */
+static int find_topic(cm_kafka_client_t *client, const char *topic, bool *found,
+                      int32_t *leaderless, cm_err_t *err)
 {
     const rd_kafka_metadata_t *metadata;
 
     *found = false;
+    *leaderless = -1;
     int rc = get_metadata(client, &metadata, err);
     if (rc < 0)
         return rc;
     for (int i = 0; i < metadata->topic_cnt; i++) {
         const rd_kafka_metadata_topic_t *one = &metadata->topics[i];
-        if (strcmp(one->topic, topic) != 0 || one->err != 0)
+        if (strcmp(one->topic, topic) != 0 ||
+            (one->err != 0 && one->err != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE))
             continue;
-        *found = one->partition_cnt > 0;
-        for (int p = 0; p < one->partition_cnt; p++)
-            *found = *found && one->partitions[p].leader >= 0;
+        *found = one->err != 0 || one->partition_cnt > 0;
+        *leaderless = one->err != 0 ? 0 : -1;
+        for (int p = 0; p < one->partition_cnt && *leaderless < 0; p++)
+            *leaderless = one->partitions[p].leader < 0 ? one->partitions[p].id : -1;
     }
     rd_kafka_metadata_destroy(metadata);
     return 0;
@@ -289,22 +293,31 @@ int cm_kafka_ensure_topic(cm_kafka_client_t *client, const char *topic, int part
 {
     enum { STEP_MS = 50 };
     const int64_t started = cm_clock_ticks_ns();
+    const char *brokers = client->settings->brokers;
+    int32_t leaderless;
     bool found;
 
-    int rc = find_topic(client, topic, &found, err);
-    if (rc < 0 || found)
+    int rc = find_topic(client, topic, &found, &leaderless, err);
+    if (rc < 0)
         return rc;
-    if (!client->settings->create)
+    if (!found && !client->settings->create)
         return cm_fail(err, CM_EINPUT,
                        "topic %s is not there at %s; make it, or let kafka.create do it", topic,
-                       client->settings->brokers);
-    rc = create_topic(client, topic, partitions, large, err);
-    while (rc == 0 && !found) { /* its leaders are elected a moment later */
+                       brokers);
+    if (!found)
+        rc = create_topic(client, topic, partitions, large, err);
+    /* Leaders are elected a moment after a topic is made, or a broker has gone. */
+    while (rc == 0 && (!found || leaderless >= 0)) {
+        if (stopped(client))
+            return cm_fail(err, CM_ESTOP, "stopped while topic %s at %s had no leader", topic,
+                           brokers);
         if ((cm_clock_ticks_ns() - started) / 1000000 > client->settings->timeout_ms)
-            return cm_fail(err, CM_EAWAY, "topic %s has no leader at %s yet; try again", topic,
-                           client->settings->brokers);
+            return cm_fail(err, CM_EAWAY,
+                           "partition %d of topic %s has no leader at %s; start the broker that is "
+                           "down, or try again",
+                           leaderless >= 0 ? (int)leaderless : 0, topic, brokers);
         cm_sleep_ms(STEP_MS);
-        rc = find_topic(client, topic, &found, err);
+        rc = find_topic(client, topic, &found, &leaderless, err);
     }
     return rc;
 }

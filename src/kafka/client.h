@@ -35,7 +35,7 @@ typedef struct cm_kafka_client {
     /* The last thing librdkafka has complained about; 0 and "" when there is nothing. */
     rd_kafka_resp_err_t code;
     char reason[300];
-    bool all_down; /* no broker answers */
+    bool all_down; /* no broker answers; until cm_kafka_answered() */
     bool lost;     /* a connection is lost: worth a look whether any broker answers */
 } cm_kafka_client_t;
 
@@ -59,8 +59,8 @@ int cm_kafka_start(cm_kafka_client_t *client, rd_kafka_type_t type, rd_kafka_con
 int cm_kafka_reach(cm_kafka_client_t *client, cm_err_t *err);
 
 /* Makes sure that the topic is there, and makes it where the settings allow. `large`: of no limited
- * message size, for what others could not read. CM_EINPUT when it is not there, or as
- * cm_kafka_reach(). */
+ * message size, for what others could not read. CM_EINPUT when it is not there; CM_EAWAY when it is
+ * and a partition has had no leader for settings->timeout_ms; or as cm_kafka_reach(). */
 int cm_kafka_ensure_topic(cm_kafka_client_t *client, const char *topic, int partitions, bool large,
                           cm_err_t *err);
 

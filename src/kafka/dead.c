@@ -50,10 +50,30 @@ static size_t find_partition(const walk_t *walk, int32_t partition)
     return at;
 }
 
+/* What came in a message's place. Most errors pass by themselves; one that does not is the end. */
+static int take_error(walk_t *walk, rd_kafka_resp_err_t code, rd_kafka_resp_err_t *last)
+{
+    switch (code) {
+    case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+        return 0;
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+    case RD_KAFKA_RESP_ERR__FATAL:
+        return cm_kafka_fail(&walk->client, code, "reading the dead letters", walk->err);
+    default:
+        *last = code; /* the reason, should nothing else come */
+        return 0;
+    }
+}
+
 /* Reads from the offsets of the list to the ends of its partitions. */
 static int read_on(walk_t *walk, const rd_kafka_topic_partition_list_t *from, message_fn take)
 {
     bool done[PARTITIONS_MAX] = {false};
+    rd_kafka_resp_err_t last = RD_KAFKA_RESP_ERR__TIMED_OUT;
     int left = 0, rc = 0;
 
     for (int i = 0; i < from->cnt; i++) {
@@ -68,16 +88,18 @@ static int read_on(walk_t *walk, const rd_kafka_topic_partition_list_t *from, me
         const atomic_bool *stop = walk->client.settings->stop;
         if (stop != NULL && atomic_load(stop))
             rc = cm_fail(walk->err, CM_ESTOP, "stopped");
-        if (message == NULL) {
-            if ((cm_clock_ticks_ns() - heard) / 1000000 > walk->client.settings->timeout_ms)
-                rc = cm_kafka_fail(&walk->client, RD_KAFKA_RESP_ERR__TIMED_OUT,
-                                   "reading the dead letters", walk->err);
-            continue;
+        if (message == NULL || message->err != 0) {
+            if (rc == 0 &&
+                (cm_clock_ticks_ns() - heard) / 1000000 > walk->client.settings->timeout_ms)
+                rc = cm_kafka_fail(&walk->client, last, "reading the dead letters", walk->err);
         }
-        heard = cm_clock_ticks_ns();
+        if (message == NULL)
+            continue;
+        if (message->err == 0 || message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
+            heard = cm_clock_ticks_ns();
         size_t at = find_partition(walk, message->partition);
-        if (rc == 0 && message->err == 0)
-            rc = take(walk, message);
+        if (rc == 0)
+            rc = message->err == 0 ? take(walk, message) : take_error(walk, message->err, &last);
         /* What stands last may be no message but the end of a transaction. */
         if (at < (size_t)walk->all->cnt && !done[at] &&
             ((message->err == 0 && message->offset + 1 >= walk->ends[at]) ||

@@ -24,7 +24,8 @@ typedef struct cm_kafka_letter {
 typedef int (*cm_kafka_letter_fn)(void *context, const cm_kafka_letter_t *letter);
 
 /* Walks the letters that were not replayed, each partition in order: all (`id` NULL) or one; at
- * most `limit` (0: all). CM_EUSAGE when the one is not there; CM_EAWAY. */
+ * most `limit` (0: all). CM_EUSAGE when the one is not there
+ * or the topic may not be read; CM_EAWAY. */
 int cm_kafka_dead_each(const cm_kafka_settings_t *settings, const char *id, int64_t limit,
                        cm_kafka_letter_fn take, void *context, cm_err_t *err);
 

@@ -8,6 +8,8 @@ enum {
     FLUSH_MS = 100, /* between looks at what has failed */
     CHUNK = 128,
     DEAD_PARTITIONS = 1, /* so that a dead letter's number is its offset */
+    QUIET_MS = 2000,     /* without an answer: then the brokers are away, not slow */
+    ORIGIN = 300,
 };
 
 typedef struct kafka_sink {
@@ -19,8 +21,11 @@ typedef struct kafka_sink {
     uint64_t put, failed; /* events */
     uint64_t dead_put, dead_failed;
     bool in_transaction;
-    int room;         /* messages that librdkafka keeps at most */
-    char reason[200]; /* of the first failure */
+    int room;           /* messages that librdkafka keeps at most */
+    char reason[200];   /* of the first failure */
+    char large[ORIGIN]; /* origin of the largest dead letter that is too large; "": none is */
+    size_t large_len;
+    int64_t heard_ns; /* when brokers last said what became of a message, or there was none */
 } kafka_sink_t;
 
 /* ---- what becomes of a message ---- */
@@ -38,13 +43,51 @@ static void note_failure(kafka_sink_t *self, bool dead, rd_kafka_resp_err_t code
         snprintf(self->reason, sizeof self->reason, "%s", rd_kafka_err2str(code));
 }
 
+/* A broker refuses all of what it was sent at once: the largest is to blame. */
+static void note_large(kafka_sink_t *self, const rd_kafka_headers_t *headers, size_t len)
+{
+    const void *origin = "a message";
+    size_t size = strlen(origin);
+
+    if (self->large[0] != '\0' && len <= self->large_len)
+        return;
+    if (headers != NULL)
+        rd_kafka_header_get_last(headers, "origin", &origin, &size);
+    snprintf(self->large, sizeof self->large, "%.*s", (int)size, (const char *)origin);
+    self->large_len = len;
+}
+
 static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
 {
     kafka_sink_t *self = ((cm_kafka_client_t *)opaque)->owner;
+    const bool dead = message->_private == &dead_mark;
+    rd_kafka_headers_t *headers = NULL;
 
     (void)rk;
-    if (message->err != 0)
-        note_failure(self, message->_private == &dead_mark, message->err);
+    if (message->err >= 0) { /* an answer, be it a refusal; librdkafka's own codes are negative */
+        cm_kafka_answered(&self->client);
+        self->heard_ns = cm_clock_ticks_ns();
+    }
+    if (message->err == 0)
+        return;
+    note_failure(self, dead, message->err);
+    if (dead && message->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
+        rd_kafka_message_headers(message, &headers);
+        note_large(self, headers, message->len);
+    }
+}
+
+static int fail_large(const kafka_sink_t *self, cm_err_t *err)
+{
+    const cm_kafka_settings_t *settings = self->client.settings;
+
+    return cm_fail(err, CM_EIO,
+                   "the dead letter from %s is too large for topic %s at %s (%zu bytes and its "
+                   "headers); raise max.message.bytes of that topic, or %s",
+                   self->large, settings->dead_topic, settings->brokers, self->large_len,
+                   self->options.dead_only
+                       ? "keep dead letters in the embedded store with --dead-to store"
+                       : "message.max.bytes below kafka.properties");
 }
 
 static int fail_undelivered(const kafka_sink_t *self, cm_err_t *err)
@@ -62,6 +105,8 @@ static int fail_undelivered(const kafka_sink_t *self, cm_err_t *err)
             "%s",
             (unsigned long long)self->failed, (unsigned long long)self->put, settings->topic,
             settings->brokers, self->reason);
+    if (self->large[0] != '\0')
+        return fail_large(self, err);
     return cm_fail(err, CM_EIO,
                    "%llu of %llu dead letters were not delivered to topic %s at %s; the first "
                    "because: %s",
@@ -74,6 +119,20 @@ static bool has_failed(const kafka_sink_t *self)
     return self->failed > 0 || self->dead_failed > 0;
 }
 
+/* Why nothing is acknowledged; NULL while something is. */
+static const char *find_reason(const kafka_sink_t *self)
+{
+    if (cm_clock_ticks_ns() - self->heard_ns < QUIET_MS * INT64_C(1000000))
+        return NULL;
+    return self->client.reason[0] != '\0' ? self->client.reason : "no acknowledgement for 2 s";
+}
+
+static void begin_wait(kafka_sink_t *self)
+{
+    if (rd_kafka_outq_len(self->client.rk) == 0)
+        self->heard_ns = cm_clock_ticks_ns();
+}
+
 /* Lets librdkafka's callbacks run and asks whether to go on waiting. */
 static int wait_a_little(kafka_sink_t *self, int ms)
 {
@@ -82,19 +141,23 @@ static int wait_a_little(kafka_sink_t *self, int ms)
     rd_kafka_poll(self->client.rk, ms);
     if (waiter == NULL)
         return 0;
-    return waiter->wait(waiter->context, 0, self->client.all_down ? self->client.reason : NULL);
+    return waiter->wait(waiter->context, 0, find_reason(self));
 }
 
 static int fail_waiting(const kafka_sink_t *self, int rc, cm_err_t *err)
 {
     cm_kafka_report_t report;
+    const char *reason = find_reason(self);
+    const int waiting = rd_kafka_outq_len(self->client.rk);
 
     cm_kafka_sink_report(&self->sink, &report);
-    return cm_fail(err, rc,
-                   "stopped while no Kafka broker at %s answers (%s): %llu events are not "
-                   "acknowledged, they may have arrived or not",
-                   self->client.settings->brokers, self->client.reason,
-                   (unsigned long long)report.waiting);
+    return cm_fail(
+        err, rc,
+        "stopped while no Kafka broker at %s answers (%s): %llu %s are not "
+        "acknowledged, they may have arrived or not",
+        self->client.settings->brokers, reason != NULL ? reason : "they are slow",
+        (unsigned long long)(self->options.dead_only ? (uint64_t)waiting : report.waiting),
+        self->options.dead_only ? "dead letters" : "events");
 }
 
 /* ---- put ---- */
@@ -114,11 +177,14 @@ static int begin(kafka_sink_t *self, cm_err_t *err)
 }
 
 /* A dead letter was refused: 0 to try it again, 1 when it has failed. */
-static int take_refusal(kafka_sink_t *self, rd_kafka_resp_err_t code)
+static int take_refusal(kafka_sink_t *self, rd_kafka_resp_err_t code,
+                        const rd_kafka_headers_t *headers, size_t len)
 {
     if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL)
         return wait_a_little(self, FULL_MS);
     note_failure(self, true, code);
+    if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+        note_large(self, headers, len);
     return 1;
 }
 
@@ -181,6 +247,7 @@ int cm_kafka_sink_put_raw(cm_sink_t *sink, const char *topic, cm_str_t key, cm_s
     int rc = begin(self, err);
     if (rc < 0)
         return rc;
+    begin_wait(self);
     self->dead_put++;
     while (rc == 0) {
         rd_kafka_headers_t *copy =
@@ -192,7 +259,7 @@ int cm_kafka_sink_put_raw(cm_sink_t *sink, const char *topic, cm_str_t key, cm_s
         if (code == 0)
             return 0;
         rd_kafka_headers_destroy(copy); /* it is taken over only by a success */
-        rc = take_refusal(self, code);
+        rc = take_refusal(self, code, headers, value.len);
     }
     return rc < 0 ? fail_waiting(self, rc, err) : 0; /* 1: counted, and reported by put */
 }
@@ -219,6 +286,7 @@ static int kafka_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
     int rc = batch->count > 0 || batch->dead_count > 0 ? begin(self, err) : 0;
     if (rc < 0)
         return rc;
+    begin_wait(self);
     for (size_t i = 0; i < batch->count && rc == 0; i += CHUNK) {
         rc = put_chunk(self, batch->events + i,
                        batch->count - i < CHUNK ? (int)(batch->count - i) : CHUNK);
@@ -254,6 +322,7 @@ static int kafka_commit(cm_sink_t *sink, cm_err_t *err)
 {
     kafka_sink_t *self = (kafka_sink_t *)sink;
 
+    begin_wait(self);
     while (rd_kafka_flush(self->client.rk, FLUSH_MS) != 0) {
         int rc = wait_a_little(self, 0);
         if (rc < 0)

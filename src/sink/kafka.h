@@ -6,7 +6,9 @@
  * events to librdkafka, whose queue is bounded: when it is full, put() waits. commit() returns 0
  * when the brokers have acknowledged everything put since the sink was opened; what they did not
  * take is CM_EIO with counts and the first reason, from put() as soon as it is known. Positions are
- * not its business. Used by one thread; librdkafka has threads of its own. */
+ * not its business. Brokers that have said nothing of any message for 2 s are away, whatever their
+ * connections: the waiter is given a reason from then on. Used by one thread; librdkafka has
+ * threads of its own. */
 #ifndef CM_SINK_KAFKA_H
 #define CM_SINK_KAFKA_H
 

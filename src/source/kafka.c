@@ -1,8 +1,6 @@
-#include "source/kafka.h"
+#include "source/kafka_inside.h"
 
 #include "base/clock.h"
-#include "event/json.h"
-#include "source/kafka_parts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,195 +14,12 @@ enum {
     ASK_MS = 200,
     ASK_OTHERS_NS = 500 * 1000 * 1000,
     ASK_OTHERS_MS = 2000,
-    LOOKUP_MS = 5000,             /* for a partition's ends, when it is assigned */
     WAKE_BYTES = 8 * 1024 * 1024, /* of messages fetched ahead, below which fetching shall go on */
     WAKE_NS = 10 * 1000 * 1000,
     WAKE_MS = 100,
 };
 
-typedef struct kafka_source {
-    cm_source_t source; /* first */
-    cm_kafka_client_t client;
-    cm_kafka_source_options_t options;
-    rd_kafka_queue_t *queue;
-    rd_kafka_message_t *messages[CM_BATCH_EVENTS];
-    rd_kafka_message_t **held; /* taken by keep_alive(), not yet handed out */
-    size_t held_count;
-    size_t want;    /* messages to ask for */
-    size_t average; /* bytes of a message of late */
-    cm_json_t *json;
-    cm_buf_t texts; /* the messages of the last batch, one behind the other */
-    cm_parts_t parts;
-    uint64_t batches;
-    int64_t left;      /* of options.count */
-    int64_t asked_ns;  /* when a broker was last looked for */
-    int64_t woken_ns;  /* when fetching was last set going */
-    int64_t others_ns; /* when it was last asked how far the rest of the group is */
-    bool at_end;       /* auto.offset.reset: where to begin without a position */
-    bool joined, paused, closing;
-    rd_kafka_topic_partition_list_t *pending; /* a rebalance to be done by the next next() */
-    bool pending_assign;
-} kafka_source_t;
-
-/* ---- rebalances ---- */
-
-static void give_back(kafka_source_t *self, const rd_kafka_topic_partition_list_t *list)
-{
-    if (strcmp(rd_kafka_rebalance_protocol(self->client.rk), "COOPERATIVE") == 0) {
-        rd_kafka_error_t *error = rd_kafka_incremental_unassign(self->client.rk, list);
-        if (error != NULL)
-            rd_kafka_error_destroy(error);
-    } else {
-        rd_kafka_assign(self->client.rk, NULL);
-    }
-}
-
-/* Notes what is to be done: librdkafka waits until the partitions are assigned or given back, and
- * messages of theirs that are still on their way to us stay valid until then. */
-static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
-                         rd_kafka_topic_partition_list_t *list, void *opaque)
-{
-    kafka_source_t *self = ((cm_kafka_client_t *)opaque)->owner;
-
-    if (self->closing) { /* all is acknowledged or given up */
-        give_back(self, list);
-        return;
-    }
-    if (code != RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS &&
-        code != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS) {
-        rd_kafka_assign(rk, NULL);
-        return;
-    }
-    if (self->pending != NULL)
-        rd_kafka_topic_partition_list_destroy(self->pending);
-    self->pending = rd_kafka_topic_partition_list_copy(list);
-    self->pending_assign = code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
-}
-
-/* The offset to begin with, for librdkafka. `committed` is the group's, negative when it has none.
- */
-static int find_start(kafka_source_t *self, const cm_part_t *part, int64_t committed,
-                      int64_t *start, cm_err_t *err)
-{
-    const cm_kafka_owner_t *owner = &self->options.owner;
-    int64_t stored = 0;
-
-    if (owner->position != NULL) {
-        int rc = owner->position(owner->context, part->name, &stored, err);
-        if (rc < 0)
-            return rc;
-    }
-    *start = stored > committed ? stored : committed;
-    if (*start < 0 || (*start == 0 && committed < 0))
-        *start = self->at_end ? RD_KAFKA_OFFSET_END : RD_KAFKA_OFFSET_BEGINNING;
-    return 0;
-}
-
-/* Compares the start with what the partition has. A position behind its end is that of another
- * topic; messages before its beginning are gone, which must not go unsaid. */
-static int check_start(kafka_source_t *self, cm_part_t *part, int64_t *start, cm_err_t *err)
-{
-    const cm_kafka_settings_t *settings = self->client.settings;
-    int64_t low, high;
-
-    if (rd_kafka_query_watermark_offsets(self->client.rk, settings->topic, part->partition, &low,
-                                         &high, LOOKUP_MS) != 0)
-        return 0; /* not now: then what is fetched says where it is */
-    part->end = high;
-    if (*start > high)
-        return cm_fail(err, CM_EINPUT,
-                       "%s[%d] at %s ends at offset %lld, but %lld is where group %s had come to: "
-                       "was the topic made anew? Choose another --group to read it from its "
-                       "beginning",
-                       settings->topic, (int)part->partition, settings->brokers, (long long)high,
-                       (long long)*start, settings->group);
-    if (*start >= 0 && *start < low) {
-        cm_log(settings->log, CM_LOG_ERROR, "messages are gone before they were read",
-               "partition=%s from=%lld to=%lld hint=\"the topic keeps messages too short a time\"",
-               part->name, (long long)*start, (long long)low - 1);
-        *start = low;
-    }
-    part->next = *start >= 0 ? *start : *start == RD_KAFKA_OFFSET_END ? high : low;
-    part->ended = part->next >= high;
-    return 0;
-}
-
-/* The offsets that the group has committed into the list; -1 and below where there is none. */
-static int get_committed(kafka_source_t *self, rd_kafka_topic_partition_list_t *list, cm_err_t *err)
-{
-    if (self->options.owner.position != NULL && !self->options.or_group)
-        return 0;
-    rd_kafka_resp_err_t code =
-        rd_kafka_committed(self->client.rk, list, (int)self->client.settings->timeout_ms);
-    return code == 0 ? 0
-                     : cm_kafka_fail(&self->client, code, "asking for the group's offsets", err);
-}
-
-static int take_partitions(kafka_source_t *self, rd_kafka_topic_partition_list_t *list,
-                           cm_err_t *err)
-{
-    int rc = get_committed(self, list, err);
-
-    for (int i = 0; i < list->cnt && rc == 0; i++) {
-        rd_kafka_topic_partition_t *one = &list->elems[i];
-        cm_part_t *part = cm_parts_add(&self->parts, self->client.settings, one->partition);
-        rc = find_start(self, part, one->offset, &one->offset, err);
-        if (rc == 0)
-            rc = check_start(self, part, &one->offset, err);
-    }
-    if (rc < 0)
-        return rc;
-    if (strcmp(rd_kafka_rebalance_protocol(self->client.rk), "COOPERATIVE") == 0) {
-        rd_kafka_error_t *error = rd_kafka_incremental_assign(self->client.rk, list);
-        if (error != NULL) {
-            rc = cm_fail(err, CM_EINTERNAL, "taking partitions: %s", rd_kafka_error_string(error));
-            rd_kafka_error_destroy(error);
-        }
-    } else if (rd_kafka_assign(self->client.rk, list) != 0) {
-        rc = cm_fail(err, CM_EINTERNAL, "taking partitions: %s",
-                     rd_kafka_err2str(rd_kafka_last_error()));
-    }
-    self->joined = true;
-    return rc;
-}
-
-static void drop_held(kafka_source_t *self)
-{
-    for (size_t i = 0; i < self->held_count; i++)
-        rd_kafka_message_destroy(self->held[i]);
-    self->held_count = 0;
-}
-
-static int drop_partitions(kafka_source_t *self, const rd_kafka_topic_partition_list_t *list,
-                           cm_err_t *err)
-{
-    const cm_kafka_owner_t *owner = &self->options.owner;
-
-    int rc = owner->drain != NULL ? owner->drain(owner->context, err) : 0;
-    if (rc < 0)
-        return rc;
-    cm_parts_commit(&self->parts, &self->client, false);
-    give_back(self, list);
-    drop_held(self);
-    for (int i = 0; i < list->cnt; i++)
-        cm_parts_remove(&self->parts, list->elems[i].partition);
-    return 0;
-}
-
-static int rebalance(kafka_source_t *self, cm_err_t *err)
-{
-    rd_kafka_topic_partition_list_t *list = self->pending;
-
-    if (list == NULL)
-        return 0;
-    self->pending = NULL;
-    int rc =
-        self->pending_assign ? take_partitions(self, list, err) : drop_partitions(self, list, err);
-    cm_log(self->client.settings->log, CM_LOG_INFO, "rebalance", "%s=%d topic=%s",
-           self->pending_assign ? "taken" : "given", list->cnt, self->client.settings->topic);
-    rd_kafka_topic_partition_list_destroy(list);
-    return rc;
-}
+typedef cm_kafka_source_t kafka_source_t;
 
 /* ---- messages ---- */
 
@@ -272,11 +87,13 @@ static int take_error(kafka_source_t *self, const rd_kafka_message_t *message, c
     case RD_KAFKA_RESP_ERR__FATAL:
         return cm_fail(err, CM_EINTERNAL, "the consumer of topic %s has given up: %s",
                        client->settings->topic, text);
-    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
-        return cm_fail(err, CM_EINPUT,
-                       "%s[%d] has no message at the offset to go on from (%s); choose another "
-                       "--group to begin anew",
-                       client->settings->topic, (int)message->partition, text);
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET: /* deleted, or cut off, or another topic */
+        part = cm_parts_find(&self->parts, message->partition);
+        cm_log(client->settings->log, CM_LOG_INFO, "an offset is not there",
+               "partition=%d text=\"%s\"", (int)message->partition, text);
+        if (part != NULL)
+            part->astray = self->astray = true;
+        return 0;
     default:
         cm_log(client->settings->log, CM_LOG_WARN, "the topic cannot be read at the moment",
                "topic=%s reason=\"%s\"", client->settings->topic, text);
@@ -388,23 +205,15 @@ static bool is_over(kafka_source_t *self)
            cm_parts_ended(&self->parts) && others_ended(self);
 }
 
-static void resume(kafka_source_t *self)
-{
-    if (!self->paused)
-        return;
-    self->paused = false;
-    rd_kafka_topic_partition_list_t *list = cm_parts_list(&self->parts, self->client.settings);
-    rd_kafka_resume_partitions(self->client.rk, list);
-    rd_kafka_topic_partition_list_destroy(list);
-}
-
 static int kafka_next(cm_source_t *source, cm_batch_t *batch, cm_err_t *err)
 {
     kafka_source_t *self = (kafka_source_t *)source;
     size_t want = self->want;
 
-    resume(self);
-    int rc = rebalance(self, err);
+    cm_kafka_source_resume(self);
+    int rc = cm_kafka_source_rebalance(self, err);
+    if (rc == 0)
+        rc = cm_kafka_source_find_again(self, err);
     if (rc < 0)
         return rc;
     if (self->held_count > 0) {
@@ -460,7 +269,9 @@ void cm_kafka_source_keep_alive(cm_source_t *source)
 const char *cm_kafka_source_trouble(const cm_source_t *source)
 {
     const cm_kafka_client_t *client = &((const kafka_source_t *)source)->client;
-    return client->all_down ? client->reason : NULL;
+    const char *trouble = ((const kafka_source_t *)source)->trouble;
+
+    return trouble[0] != '\0' ? trouble : client->all_down ? client->reason : NULL;
 }
 
 size_t cm_kafka_source_lags(const cm_source_t *source, cm_kafka_lag_t *lags, size_t max)
@@ -494,7 +305,7 @@ static void leave_group(kafka_source_t *self)
            cm_clock_ticks_ns() - started < LEAVE_MS * INT64_C(1000000)) {
         rd_kafka_event_t *event = rd_kafka_queue_poll(queue, POLL_MS);
         if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE)
-            give_back(self, rd_kafka_event_topic_partition_list(event));
+            cm_kafka_source_give_back(self, rd_kafka_event_topic_partition_list(event));
         rd_kafka_event_destroy(event); /* NULL is no event */
     }
     rd_kafka_queue_destroy(queue);
@@ -509,11 +320,9 @@ static void kafka_close(cm_source_t *source)
     kafka_source_t *self = (kafka_source_t *)source;
 
     self->closing = true;
-    if (self->pending != NULL) { /* librdkafka waits for an answer */
-        give_back(self, self->pending);
-        rd_kafka_topic_partition_list_destroy(self->pending);
-    }
-    drop_held(self);
+    if (self->client.rk != NULL)
+        cm_kafka_source_give_up_pending(self);
+    cm_kafka_source_drop_held(self);
     if (self->client.rk != NULL && self->queue != NULL) {
         if (!self->client.all_down) /* else it would wait long, and in vain */
             cm_parts_commit(&self->parts, &self->client, false);
@@ -530,7 +339,7 @@ static void kafka_close(cm_source_t *source)
 
 /* ---- open ---- */
 
-/* Where a partition without a position is begun. */
+/* Where a partition without a position is begun, as the user has it. */
 static bool begins_at_end(rd_kafka_conf_t *conf)
 {
     rd_kafka_topic_conf_t *topic = rd_kafka_conf_get_default_topic_conf(conf);
@@ -563,12 +372,20 @@ static int start(kafka_source_t *self, cm_err_t *err)
         {NULL, NULL},
     };
     rd_kafka_conf_t *conf;
+    char why[200];
 
     int rc = cm_kafka_conf(settings, house, &conf, err);
     if (rc < 0)
         return rc;
-    rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
+    rd_kafka_conf_set_rebalance_cb(conf, cm_kafka_source_on_rebalance);
+    rd_kafka_conf_set_offset_commit_cb(conf, cm_kafka_source_on_commit);
     self->at_end = begins_at_end(conf);
+    /* Where to go on when there is nothing at an offset is for us to find, and to say. */
+    if (rd_kafka_conf_set(conf, "auto.offset.reset", "error", why, sizeof why) !=
+        RD_KAFKA_CONF_OK) {
+        rd_kafka_conf_destroy(conf);
+        return cm_fail(err, CM_EINTERNAL, "kafka: %s", why);
+    }
     return cm_kafka_start(&self->client, RD_KAFKA_CONSUMER, conf, settings, self, err);
 }
 
@@ -596,6 +413,7 @@ int cm_kafka_source_open(const cm_kafka_source_options_t *options, cm_source_t *
     self->options = *options;
     self->left = options->count;
     self->want = FIRST_MESSAGES;
+    self->lookup_ms = CM_KAFKA_LOOKUP_MS;
     self->average = BATCH_BYTES / FIRST_MESSAGES;
     self->json = cm_json_new();
     int rc = self->json != NULL ? start(self, err) : cm_fail_memory(err);

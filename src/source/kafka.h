@@ -8,8 +8,11 @@
  * go. Texts of a batch live until the next call of next(). Used by one thread; librdkafka has
  * threads of its own, and its queue of messages is bounded.
  *
- * Brokers that go away are waited for: next() returns empty batches and
- * cm_kafka_source_trouble() says why. */
+ * Brokers that go away are waited for, when partitions are assigned as well: next() returns empty
+ * batches and cm_kafka_source_trouble() says why. Messages that were deleted before they were read
+ * are an error in the log, and reading goes on behind them; a position behind the end of a
+ * partition is CM_EINPUT from next(). librdkafka decides neither: auto.offset.reset only says where
+ * a partition without a position is begun. */
 #ifndef CM_SOURCE_KAFKA_H
 #define CM_SOURCE_KAFKA_H
 
@@ -45,7 +48,8 @@ int cm_kafka_source_open(const cm_kafka_source_options_t *options, cm_source_t *
  * alive. No message is lost by it. */
 void cm_kafka_source_keep_alive(cm_source_t *source);
 
-/* Why no broker answers; NULL when they do, as far as is known. */
+/* Why no broker answers, or tells what must be known to read on; NULL when they do, as far as is
+ * known. Valid until the next call. */
 const char *cm_kafka_source_trouble(const cm_source_t *source);
 
 /* A partition that this consumer has. */

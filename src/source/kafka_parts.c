@@ -2,6 +2,11 @@
 
 #include <stdlib.h>
 
+enum {
+    COMMIT_MS = 2000, /* for the answer to a commit that is waited for */
+    SEEK_MS = 500,
+};
+
 cm_part_t *cm_parts_add(cm_parts_t *parts, const cm_kafka_settings_t *settings, int32_t partition)
 {
     size_t index = (size_t)partition;
@@ -23,6 +28,7 @@ cm_part_t *cm_parts_add(cm_parts_t *parts, const cm_kafka_settings_t *settings, 
                         .next = -1,
                         .end = -1,
                         .durable = -1,
+                        .told = -1,
                         .committed = -1};
     return part;
 }
@@ -90,29 +96,95 @@ void cm_parts_acknowledge(cm_parts_t *parts, uint64_t batches)
     }
 }
 
+void cm_parts_committed(cm_parts_t *parts, const cm_kafka_client_t *client,
+                        rd_kafka_resp_err_t code, const rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_resp_err_t first = code;
+
+    for (int i = 0; list != NULL && i < list->cnt; i++) {
+        const rd_kafka_topic_partition_t *one = &list->elems[i];
+        cm_part_t *part = cm_parts_find(parts, one->partition);
+        if (first == 0)
+            first = one->err;
+        if (part == NULL)
+            continue;
+        if (code == 0 && one->err == 0)
+            part->committed = one->offset;
+        else if (part->told == one->offset)
+            part->told = -1;
+    }
+    if (first != 0)
+        cm_log(client->settings->log, CM_LOG_INFO,
+               "offsets are not committed; messages may come again", "topic=%s reason=\"%s\"",
+               client->settings->topic, rd_kafka_err2str(first));
+}
+
+/* Waits for the answer. rd_kafka_commit() would do so for as long as a broker keeps silent. */
+static void commit_now(cm_parts_t *parts, cm_kafka_client_t *client,
+                       const rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(client->rk);
+    rd_kafka_resp_err_t code = rd_kafka_commit_queue(client->rk, list, queue, NULL, NULL);
+    rd_kafka_event_t *event = code == 0 ? rd_kafka_queue_poll(queue, COMMIT_MS) : NULL;
+
+    if (event == NULL)
+        cm_parts_committed(parts, client, code != 0 ? code : RD_KAFKA_RESP_ERR__TIMED_OUT, list);
+    else
+        cm_parts_committed(parts, client, rd_kafka_event_error(event),
+                           rd_kafka_event_topic_partition_list(event));
+    if (event != NULL)
+        rd_kafka_event_destroy(event);
+    rd_kafka_queue_destroy(queue);
+}
+
 void cm_parts_commit(cm_parts_t *parts, cm_kafka_client_t *client, bool in_background)
 {
-    const cm_kafka_settings_t *settings = client->settings;
     rd_kafka_topic_partition_list_t *list = NULL;
-    rd_kafka_resp_err_t code = 0;
 
     for (size_t i = 0; i < parts->count; i++) {
         cm_part_t *part = &parts->parts[i];
-        /* One in the background may fail and not tell: what comes last is told once more. */
-        if (!part->ours || part->durable < 0 || (in_background && part->durable == part->committed))
+        /* What was told in the background and not confirmed is told once more in the end. */
+        if (!part->ours || part->durable < 0 ||
+            part->durable == (in_background ? part->told : part->committed))
             continue;
         if (list == NULL)
             list = rd_kafka_topic_partition_list_new(8);
-        rd_kafka_topic_partition_list_add(list, settings->topic, part->partition)->offset =
+        rd_kafka_topic_partition_list_add(list, client->settings->topic, part->partition)->offset =
             part->durable;
-        part->committed = part->durable;
+        part->told = part->durable;
     }
     if (list == NULL)
         return;
-    code = rd_kafka_commit(client->rk, list, in_background);
-    if (code != 0)
-        cm_log(settings->log, CM_LOG_INFO, "offsets are not committed; messages may come again",
-               "topic=%s reason=\"%s\"", settings->topic, rd_kafka_err2str(code));
+    if (!in_background) {
+        commit_now(parts, client, list);
+    } else {
+        rd_kafka_resp_err_t code = rd_kafka_commit(client->rk, list, true);
+        if (code != 0)
+            cm_parts_committed(parts, client, code, list);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+void cm_parts_seek(const cm_parts_t *parts, const cm_kafka_client_t *client)
+{
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new((int)parts->count + 1);
+
+    for (size_t i = 0; i < parts->count; i++) {
+        const cm_part_t *part = &parts->parts[i];
+        if (part->ours && part->next >= 0 && !part->astray)
+            rd_kafka_topic_partition_list_add(list, client->settings->topic, part->partition)
+                ->offset = part->next;
+    }
+    /* One that is not fetched from yet will be from where it was assigned. The others' messages
+     * from before the seek are not handed out any more, even when it takes longer than this. */
+    rd_kafka_error_t *error =
+        list->cnt > 0 ? rd_kafka_seek_partitions(client->rk, list, SEEK_MS) : NULL;
+    if (error != NULL) {
+        cm_log(client->settings->log, CM_LOG_INFO, "seeking", "topic=%s reason=\"%s\"",
+               client->settings->topic, rd_kafka_error_string(error));
+        rd_kafka_error_destroy(error);
+    }
     rd_kafka_topic_partition_list_destroy(list);
 }
 

@@ -12,10 +12,12 @@ typedef struct cm_part {
     bool ours;
     bool ended;        /* read as far as is asked for */
     bool touched;      /* by the batch in the making */
+    bool astray;       /* librdkafka reads no more of it: there is nothing at the offset */
     int64_t next;      /* offset to hand out next; -1: any */
     int64_t end;       /* behind the last message when it was assigned; -1: not known */
     int64_t durable;   /* everything before it is; -1: nothing yet */
-    int64_t committed; /* what Kafka was told last */
+    int64_t told;      /* what Kafka was told last; -1: nothing, or it did not hear */
+    int64_t committed; /* what it has confirmed last */
 } cm_part_t;
 
 /* A position of a batch that is not durable yet. */
@@ -59,8 +61,19 @@ void cm_parts_mark(cm_parts_t *parts, uint64_t number, cm_batch_t *batch);
 /* The batches up to this one are durable. */
 void cm_parts_acknowledge(cm_parts_t *parts, uint64_t batches);
 
-/* Tells Kafka what is durable and was not told; what fails is told again the next time. */
+/* Tells Kafka what is durable and was not told; what fails is told again the next time. Not in the
+ * background it waits for the answer, but no longer than a broker that hangs may keep us. */
 void cm_parts_commit(cm_parts_t *parts, cm_kafka_client_t *client, bool in_background);
+
+/* Takes what became of a commit over: librdkafka's offset_commit_cb has it. */
+void cm_parts_committed(cm_parts_t *parts, const cm_kafka_client_t *client,
+                        rd_kafka_resp_err_t code, const rd_kafka_topic_partition_list_t *list);
+
+/* Has librdkafka read on at our own positions, where they are known. Its own are not to be relied
+ * on when partitions were paused, by us or by itself in a rebalance: they count what it has taken
+ * out of its queue, handed out or not, and in some versions the end of a partition as a message.
+ * What was fetched ahead is fetched again. */
+void cm_parts_seek(const cm_parts_t *parts, const cm_kafka_client_t *client);
 
 /* True when all that we have are read as far as is asked for. */
 bool cm_parts_ended(const cm_parts_t *parts);

@@ -69,8 +69,15 @@ static int wait_a_little(self_t *self, cm_err_t *err)
         return 0;
     rc = waiter->wait(waiter->context, cm_cassandra_retries(&self->store), find_reason(self, now));
     self->asked_ns = cm_clock_ticks_ns();
-    return rc < 0 ? cm_fail(err, rc, "gave up waiting for Cassandra at %s", self->settings->hosts)
-                  : 0;
+    if (rc >= 0)
+        return 0;
+    const char *reason = find_reason(self, self->asked_ns);
+    return cm_fail(err, rc,
+                   "gave up waiting for Cassandra at %s (%s): %llu rows are not acknowledged, they "
+                   "may be stored or not",
+                   self->settings->hosts, reason != NULL ? reason : "it is slow",
+                   (unsigned long long)(cm_cql_writer_added(self->writer) -
+                                        cm_cql_writer_durable(self->writer)));
 }
 
 /* ---- writing ---- */

@@ -4,6 +4,7 @@
     kafka_client.py plain BROKERS TOPIC < lines of JSON: json.dumps of each, as simple producers do
     kafka_client.py read BROKERS TOPIC > a JSON line a message
     kafka_client.py remove BROKERS TOPIC
+    kafka_client.py cut BROKERS TOPIC OFFSET: deletes what stands before it in partition 0
     kafka_client.py events BROKERS TOPIC > json.loads of each value, a line each
     kafka_client.py hold BROKERS TOPIC GROUP > how many partitions it has, whenever that changes;
         a member of the group that reads nothing
@@ -86,10 +87,15 @@ def hold(brokers, topic, group):
             print(held, flush=True)
 
 
+def cut(brokers, topic, offset):
+    KafkaAdminClient(bootstrap_servers=brokers).delete_records(
+        {TopicPartition(topic, 0): int(offset)})
+
+
 def remove(brokers, topic):
     KafkaAdminClient(bootstrap_servers=brokers).delete_topics([topic])
 
 
 if __name__ == "__main__":
     {"send": send, "plain": plain, "read": read, "events": events,
-     "remove": remove, "hold": hold}[sys.argv[1]](*sys.argv[2:])
+     "cut": cut, "remove": remove, "hold": hold}[sys.argv[1]](*sys.argv[2:])

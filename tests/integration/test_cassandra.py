@@ -188,6 +188,26 @@ def test_cassandra_is_away(t):
 
 
 @slow
+def test_stopped_while_cassandra_is_away(t):
+    """What is in hand cannot be stored: that is said, is no success, and comes again."""
+    place = Place(t, "stopped")
+    sent = place.produce(FEWER, 8)
+    worker = place.start()
+    place.begun(worker)
+    place.stack.pause("cassandra")
+    try:
+        t.until(lambda: "waiting for Cassandra" in worker.err, "a word of it", 60, worker)
+        began = time.monotonic()
+        result = worker.stop(check=AWAY)
+        t.true(time.monotonic() - began < 15, "it took %.1f s to end" % (time.monotonic() - began))
+        t.says(result, "gave up waiting for Cassandra", "rows are not acknowledged")
+    finally:
+        place.stack.resume("cassandra")
+    place.ingest()
+    place.same(place.stored(), sent)
+
+
+@slow
 def test_broker_restarts(t):
     place = Place(t, "restart")
     sent = place.produce(FEWER, 4)

@@ -4,11 +4,12 @@ for what is said before one is asked."""
 import json
 import os
 import random
+import re
 import signal
 import sqlite3
 import time
 
-from harness import AWAY, INPUT, USAGE, slow
+from harness import AWAY, INPUT, OK, USAGE, slow
 from kafka_support import client, kafka, start_client
 
 SHAPE = ["--users", "2000", "--urls", "100", "--countries", "20"]
@@ -238,6 +239,60 @@ def test_broker_comes_late(t):
 
 
 @slow
+def test_broker_hangs(t):
+    """A broker that is there and says nothing: SIGTERM ends both sides soon. ingest has stored all
+    that it has, produce says what is not acknowledged; and nothing is lost."""
+    cluster = kafka()
+    topic = cluster.topic()
+    produce(t, topic, 20000)
+    worker = t.start("ingest", *topic.options, "--json")
+    maker = t.start("produce", "--sink", "kafka", *topic.options, "--rate", "2000", "--json",
+                    *SHAPE)
+    t.until(lambda: stored(t) > 22000, "some are stored", process=worker)
+    cluster.stack.pause("kafka")
+    try:
+        time.sleep(1)
+        began = time.monotonic()
+        for process in (worker, maker):
+            process.signal(signal.SIGTERM)
+        ended, made = worker.wait(OK), maker.wait(AWAY)
+        t.true(time.monotonic() - began < 14, "it took %.1f s" % (time.monotonic() - began))
+    finally:
+        cluster.stack.resume("kafka")
+    before = t.balanced(ended.json)["read"]
+    t.equal(before, stored(t), "events stored, and read")
+    t.says(made, "stopped while no Kafka broker at", "events are not acknowledged")
+    account = ingest(t, topic, "--kafka-property", "session.timeout.ms=6000")
+    t.equal((before + account["read"], stored(t)), (topic.count(), topic.count()), "all of it")
+    t.true(stored(t) >= 20000 + made.json["kafka"]["acknowledged"], "what was acknowledged is lost")
+    same(t, exported(t), sorted(message["value"].decode() for message in topic.read()))
+
+
+@slow
+def test_read_too_late(t):
+    """Messages are deleted while ingest stands still: it says which, and goes on behind them."""
+    cluster = kafka()
+    topic = cluster.topic(1)
+    produce(t, topic, 1000)
+    worker = t.start("ingest", *topic.options, "--json", "--kafka-property",
+                     "auto.offset.reset=latest", "--resume", "group")
+    t.until(lambda: " 1 partitions, " in worker.err, "the partition", process=worker)
+    t.equal(stored(t), 0, "read from the end")
+    produce(t, topic, 500)
+    t.until(lambda: stored(t) == 500, "what comes then", process=worker)
+    worker.signal(signal.SIGSTOP)
+    produce(t, topic, 2000)
+    client("cut", cluster.brokers, topic.name, "3000")
+    worker.signal(signal.SIGCONT)
+    t.until(lambda: "messages are gone before they were read" in worker.err, "a word", 40, worker)
+    first, last = map(int, re.search(r"from=(\d+) to=(\d+)", worker.err).groups())
+    t.true(1500 <= first < last == 2999, "from %d to %d" % (first, last))
+    left = 500 + first - 1500 + 500  # some of it was on its way
+    t.until(lambda: stored(t) == left, "the rest", process=worker)
+    t.equal(worker.stop().json["accepted"], left, "accepted")
+
+
+@slow
 def test_topic_made_anew(t):
     cluster = kafka()
     topic = cluster.topic(1)
@@ -251,6 +306,15 @@ def test_topic_made_anew(t):
            "%s[0]" % topic.name, "ends at offset 1, but 500 is where", "--group")
     account = ingest(t, topic, "--group", "another")
     t.equal(account["accepted"], 1, "accepted by another group")
+    # The same while it reads.
+    worker = t.start("ingest", *topic.options, "--group", "another")
+    topic.send([(b"u", b'{"user_id": "u", "timestamp": 6, "url": "/"}')] * 99)
+    t.until(lambda: stored(t) == 600, "all are stored", process=worker)
+    client("remove", cluster.brokers, topic.name)
+    time.sleep(2)
+    cluster.stack.topic_create(topic.name, 1)
+    topic.send([(b"u", b'{"user_id": "u", "timestamp": 7, "url": "/"}')])
+    t.says(worker.wait(INPUT, 60), "ends at offset 1, but 100 is where", "--group")
 
 
 # ---- dead letters

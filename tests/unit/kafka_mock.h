@@ -9,7 +9,10 @@
 
 #include <librdkafka/rdkafka_mock.h>
 
-enum { MOCK_PRODUCE = 0 /* ApiKey of a Produce request */, MOCK_PROPERTIES = 8 };
+/* ApiKeys of requests, for errors that are put into their answers. */
+enum { MOCK_PRODUCE = 0, MOCK_FETCH = 1, MOCK_OFFSET_FETCH = 9 };
+
+enum { MOCK_PROPERTIES = 8 };
 
 typedef struct mock {
     rd_kafka_t *rk; /* hosts the cluster, and produces */

@@ -2,6 +2,8 @@
  * when it does not. */
 #include "kafka_mock.h"
 
+#include "base/clock.h"
+#include "kafka/dead.h"
 #include "sink/divert.h"
 #include "sink/kafka.h"
 #include "store/memory.h"
@@ -133,6 +135,65 @@ static void dead_letters(void **state)
     mock_stop(&mock);
 }
 
+/* A dead letter that the broker refuses is named, with what to do; the largest of those that were
+ * refused with it. */
+static void dead_letter_too_large(void **state)
+{
+    mock_t mock;
+    cm_batch_t batch = CM_BATCH_INIT;
+    cm_err_t err;
+
+    (void)state;
+    mock_start(&mock, 1);
+    mock_property(&mock, "linger.ms", "200");
+    cm_sink_t *sink = open_sink(&mock, (cm_kafka_sink_options_t){.dead_only = true});
+    rd_kafka_mock_push_request_errors(mock.cluster, MOCK_PRODUCE, 1,
+                                      RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    cm_batch_reject(&batch, CM_STR("small"), "because", "t[0]@6");
+    cm_batch_reject(&batch, CM_STR("larger"), "because", "t[0]@7");
+    cm_batch_reject(&batch, CM_STR("small"), "because", "t[0]@8");
+    assert_ok(cm_sink_put(sink, &batch, &err), err);
+    assert_int_equal(cm_sink_commit(sink, &err), CM_EIO);
+    assert_non_null(strstr(err.text, "the dead letter from t[0]@7 is too large for topic t.dead"));
+    assert_non_null(strstr(err.text, "raise max.message.bytes of that topic"));
+    assert_non_null(strstr(err.text, "--dead-to store"));
+    cm_sink_close(sink);
+    cm_batch_free(&batch);
+    mock_stop(&mock);
+}
+
+static int count_letter(void *context, const cm_kafka_letter_t *letter)
+{
+    (void)letter;
+    ++*(int *)context;
+    return 0;
+}
+
+/* Dead letters are read; and where the topic may not be read, that is said at once. */
+static void dead_letters_are_read(void **state)
+{
+    mock_t mock;
+    cm_err_t err;
+    int letters = 0;
+
+    (void)state;
+    mock_start(&mock, 1);
+    for (int i = 0; i < 3; i++)
+        mock_put(&mock, "t.dead", 0, NULL, CM_STR("bad"));
+    mock_flush(&mock);
+    assert_ok(cm_kafka_dead_each(&mock.settings, NULL, 0, count_letter, &letters, &err), err);
+    assert_int_equal(letters, 3);
+    for (int i = 0; i < 10; i++)
+        rd_kafka_mock_push_request_errors(mock.cluster, MOCK_FETCH, 1,
+                                          RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+    assert_int_equal(cm_kafka_dead_each(&mock.settings, NULL, 0, count_letter, &letters, &err),
+                     CM_EUSAGE);
+    assert_non_null(strstr(err.text, "reading the dead letters"));
+    assert_non_null(strstr(err.text, "does not allow it"));
+    assert_int_equal(letters, 3);
+    mock_stop(&mock);
+}
+
 /* Events and positions to one sink, dead letters to the other, before. */
 static void diverted(void **state)
 {
@@ -257,15 +318,22 @@ typedef struct watch {
     cm_sink_t *sink;
     int calls, up_after, stop_after; /* 0: never */
     uint64_t most_waiting;
+    int complaints;   /* calls with a reason */
+    int leave_after;  /* so many; 0: never */
+    char reason[300]; /* the last one */
 } watch_t;
 
 static int watch_wait(void *context, uint64_t retries, const char *reason)
 {
     watch_t *watch = context;
 
-    (void)reason;
     assert_int_equal(retries, 0);
     watch->calls++;
+    watch->complaints += reason != NULL;
+    if (reason != NULL)
+        snprintf(watch->reason, sizeof watch->reason, "%s", reason);
+    if (watch->leave_after > 0 && watch->complaints >= watch->leave_after)
+        return CM_EAWAY;
     if (watch->sink != NULL && report_of(watch->sink).waiting > watch->most_waiting)
         watch->most_waiting = report_of(watch->sink).waiting;
     if (watch->calls == watch->up_after)
@@ -379,6 +447,47 @@ static void broker_stays_away(void **state)
     mock_stop(&mock);
 }
 
+/* A broker that hangs, with its connections open, is as good as away; and one that is back is not
+ * complained of any more. */
+static void broker_hangs(void **state)
+{
+    mock_t mock;
+    watch_t watch = {.mock = &mock, .leave_after = 3};
+    const cm_waiter_t waiter = {watch_wait, &watch};
+    cm_batch_t batch = CM_BATCH_INIT;
+    cm_err_t err;
+
+    (void)state;
+    mock_start(&mock, 1);
+    add_events(&batch, 0, 50);
+    cm_sink_t *sink = open_sink(&mock, (cm_kafka_sink_options_t){.waiter = &waiter});
+    rd_kafka_mock_broker_set_rtt(mock.cluster, -1, 30000);
+    assert_ok(cm_sink_put(sink, &batch, &err), err);
+    int64_t started = cm_clock_ticks_ns();
+    assert_int_equal(cm_sink_commit(sink, &err), CM_EAWAY);
+    assert_in_range((cm_clock_ticks_ns() - started) / 1000000, 1500, 5000);
+    assert_string_equal(watch.reason, "no acknowledgement for 2 s");
+    assert_non_null(strstr(err.text, "50 events are not acknowledged"));
+    rd_kafka_mock_broker_set_rtt(mock.cluster, -1, 0);
+    cm_sink_close(sink);
+    /* Down for longer than is quiet, then up, then slow. */
+    watch = (watch_t){.mock = &mock, .up_after = 30};
+    sink = open_sink(&mock, (cm_kafka_sink_options_t){.waiter = &waiter});
+    rd_kafka_mock_broker_set_down(mock.cluster, -1);
+    assert_ok(cm_sink_put(sink, &batch, &err), err);
+    assert_ok(cm_sink_commit(sink, &err), err);
+    assert_true(watch.complaints > 0);
+    watch = (watch_t){.mock = &mock};
+    rd_kafka_mock_broker_set_rtt(mock.cluster, -1, 500);
+    assert_ok(cm_sink_put(sink, &batch, &err), err);
+    assert_ok(cm_sink_commit(sink, &err), err);
+    assert_true(watch.calls > 0);
+    assert_int_equal(watch.complaints, 0);
+    cm_sink_close(sink);
+    cm_batch_free(&batch);
+    mock_stop(&mock);
+}
+
 /* What a transaction puts is there as a whole, or not. */
 static void transactions(void **state)
 {
@@ -476,6 +585,25 @@ static void values_from_elsewhere(void **state)
     mock_stop(&mock);
 }
 
+/* A topic is there although a partition of it cannot be written to. */
+static void no_leader(void **state)
+{
+    mock_t mock;
+
+    (void)state;
+    mock_start(&mock, 3);
+    mock.settings.timeout_ms = 300;
+    rd_kafka_mock_partition_set_leader(mock.cluster, "t", 1, -1);
+    for (int create = 0; create < 2; create++) {
+        mock.settings.create = create;
+        refuse(&mock, CM_EAWAY, "partition 1 of topic t has no leader", "127.0.0.1:");
+    }
+    mock.settings.timeout_ms = 5000;
+    rd_kafka_mock_partition_set_leader(mock.cluster, "t", 1, 1);
+    cm_sink_close(open_sink(&mock, (cm_kafka_sink_options_t){0}));
+    mock_stop(&mock);
+}
+
 static void no_broker_or_topic(void **state)
 {
     mock_t mock;
@@ -502,6 +630,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(events_arrive),
         cmocka_unit_test(dead_letters),
+        cmocka_unit_test(dead_letter_too_large),
+        cmocka_unit_test(dead_letters_are_read),
         cmocka_unit_test(diverted),
         cmocka_unit_test(too_large),
         cmocka_unit_test(errors_that_pass),
@@ -510,9 +640,11 @@ int main(void)
         cmocka_unit_test(queue_full),
         cmocka_unit_test(broker_comes_back),
         cmocka_unit_test(broker_stays_away),
+        cmocka_unit_test(broker_hangs),
         cmocka_unit_test(transactions),
         cmocka_unit_test(wrong_settings),
         cmocka_unit_test(values_from_elsewhere),
+        cmocka_unit_test(no_leader),
         cmocka_unit_test(no_broker_or_topic),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,67 @@
+/* What the source's two halves share: messages and the door (kafka.c), and which partitions it has
+ * and where it begins with them (kafka_rebalance.c). */
+#ifndef CM_SOURCE_KAFKA_INSIDE_H
+#define CM_SOURCE_KAFKA_INSIDE_H
+
+#include "event/json.h"
+#include "source/kafka.h"
+#include "source/kafka_parts.h"
+
+enum { CM_KAFKA_LOOKUP_MS = 1000 }; /* the first time; longer when that fails */
+
+typedef struct cm_kafka_source {
+    cm_source_t source; /* first */
+    cm_kafka_client_t client;
+    cm_kafka_source_options_t options;
+    rd_kafka_queue_t *queue;
+    rd_kafka_message_t *messages[CM_BATCH_EVENTS];
+    rd_kafka_message_t **held; /* taken by keep_alive(), not yet handed out */
+    size_t held_count;
+    size_t want;    /* messages to ask for */
+    size_t average; /* bytes of a message of late */
+    cm_json_t *json;
+    cm_buf_t texts; /* the messages of the last batch, one behind the other */
+    cm_parts_t parts;
+    uint64_t batches;
+    int64_t left;      /* of options.count */
+    int64_t asked_ns;  /* when a broker was last looked for */
+    int64_t woken_ns;  /* when fetching was last set going */
+    int64_t others_ns; /* when it was last asked how far the rest of the group is */
+    bool at_end;       /* auto.offset.reset: where to begin without a position */
+    bool joined, paused, closing;
+    bool astray;                              /* some of the partitions are */
+    rd_kafka_topic_partition_list_t *pending; /* a rebalance to be done by the next next() */
+    bool pending_assign;
+    int lookup_ms;             /* for the next look-up */
+    int64_t looked_ns;         /* when a look-up last failed */
+    char trouble[CM_ERR_TEXT]; /* why partitions cannot be read yet; "": they can */
+} cm_kafka_source_t;
+
+/* librdkafka's callbacks. A rebalance is only noted. */
+void cm_kafka_source_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
+                                  rd_kafka_topic_partition_list_t *list, void *opaque);
+void cm_kafka_source_on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code,
+                               rd_kafka_topic_partition_list_t *list, void *opaque);
+
+/* Does the rebalance that was noted, if there is one. While brokers do not tell what must be known
+ * for it, it stays noted, `trouble` says why, and the next call tries again. */
+int cm_kafka_source_rebalance(cm_kafka_source_t *self, cm_err_t *err);
+
+/* Goes on with partitions that have nothing at the offset where they were read: behind what was
+ * deleted, and says so. CM_EINPUT when the topic is another one. Tries again like a rebalance. */
+int cm_kafka_source_find_again(cm_kafka_source_t *self, cm_err_t *err);
+
+/* Ends the pause that keep_alive() has begun. */
+void cm_kafka_source_resume(cm_kafka_source_t *self);
+
+/* Before the end: librdkafka wants an answer to a rebalance that was not done. */
+void cm_kafka_source_give_up_pending(cm_kafka_source_t *self);
+
+/* Answers librdkafka that partitions are given back. */
+void cm_kafka_source_give_back(const cm_kafka_source_t *self,
+                               const rd_kafka_topic_partition_list_t *list);
+
+/* Forgets what keep_alive() has taken. */
+void cm_kafka_source_drop_held(cm_kafka_source_t *self);
+
+#endif

@@ -1,0 +1,120 @@
+/* A source from a topic on mock brokers: events put into its partitions, and counted when they come
+ * out of it. */
+#ifndef CM_TESTS_UNIT_KAFKA_SOURCE_SUPPORT_H
+#define CM_TESTS_UNIT_KAFKA_SOURCE_SUPPORT_H
+
+#include "kafka_mock.h"
+
+#include "source/kafka.h"
+
+enum { PARTITIONS = 3 };
+
+/* A mock group lets its first member wait 3 s, and whoever comes behind another the session timeout
+ * less 1 s. */
+static inline void start_cluster(mock_t *mock, int partitions)
+{
+    mock_start(mock, partitions);
+    mock_property(mock, "session.timeout.ms", "3200");
+    mock_property(mock, "heartbeat.interval.ms", "100");
+}
+
+/* Puts events 0..count of ten users into the partitions in turn. */
+static inline void put_events(mock_t *mock, int from, int count)
+{
+    char text[200], key[20];
+
+    for (int i = from; i < from + count; i++) {
+        snprintf(key, sizeof key, "user%d", i % 10);
+        snprintf(text, sizeof text,
+                 "{\"user_id\": \"%s\", \"timestamp\": %d, \"url\": \"/%d\", \"city\": \"Lima\"}",
+                 key, 1000 + i, i);
+        mock_put(mock, "t", i % PARTITIONS, key, cm_str(text));
+    }
+    mock_flush(mock);
+}
+
+static inline cm_source_t *open_source(const mock_t *mock, cm_kafka_source_options_t options)
+{
+    cm_source_t *source = NULL;
+    cm_err_t err;
+
+    options.settings = &mock->settings;
+    assert_ok(cm_kafka_source_open(&options, &source, &err), err);
+    return source;
+}
+
+/* Counts how often each event was seen. */
+typedef struct seen {
+    int *times;
+    int count;
+    uint64_t batches, rejected;
+} seen_t;
+
+static inline seen_t seen_new(int count)
+{
+    return (seen_t){calloc((size_t)count, sizeof(int)), count, 0, 0};
+}
+
+static inline void see(seen_t *seen, const cm_batch_t *batch)
+{
+    seen->batches++;
+    seen->rejected += batch->dead_count;
+    for (size_t i = 0; i < batch->count; i++) {
+        long number = strtol(batch->events[i].url.data + 1, NULL, 10);
+        assert_in_range(number, 0, seen->count - 1);
+        assert_int_equal(batch->events[i].timestamp, 1000 + number);
+        seen->times[number]++;
+    }
+}
+
+static inline int total(const seen_t *seen)
+{
+    int sum = 0;
+    for (int i = 0; i < seen->count; i++)
+        sum += seen->times[i];
+    return sum;
+}
+
+static inline void assert_each_once(seen_t *seen)
+{
+    for (int i = 0; i < seen->count; i++) {
+        if (seen->times[i] != 1)
+            fail_msg("event %d was seen %d times", i, seen->times[i]);
+    }
+    free(seen->times);
+}
+
+/* Reads to the end; acknowledges each batch when asked to. */
+static inline void read_all(cm_source_t *source, seen_t *seen, bool acknowledge)
+{
+    cm_batch_t batch = CM_BATCH_INIT;
+    cm_err_t err;
+    int more;
+
+    do {
+        cm_batch_clear(&batch);
+        more = cm_source_next(source, &batch, &err);
+        if (more < 0)
+            fail_msg("%s", err.text);
+        see(seen, &batch);
+        if (acknowledge)
+            assert_ok(source->ops->acknowledge(source, seen->batches, &err), err);
+    } while (more > 0);
+    cm_batch_free(&batch);
+}
+
+typedef struct owner {
+    int64_t positions[PARTITIONS]; /* what the store has */
+    int asked, drained;
+    cm_source_t *source;
+    seen_t *seen;
+} owner_t;
+
+static inline int owner_drain(void *context, cm_err_t *err)
+{
+    owner_t *owner = context;
+    owner->drained++;
+    return owner->source->ops->acknowledge(owner->source, owner->seen->batches, err);
+}
+
+#endif
