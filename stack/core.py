@@ -67,7 +67,7 @@ class Stack:
 
     def __init__(self, directory=None, offset=0, profile="plain", kafka="3.9",
                  elasticsearch="7.17", heap=1024, client_certificates=False,
-                 timeout=180, say=tell):
+                 commitlog_sync="group", timeout=180, say=tell):
         if profile not in PROFILES:
             raise Misuse("unknown profile %s; it is plain or secure (STACK=secure)" % profile)
         if not 0 <= offset <= MAX_OFFSET:
@@ -77,7 +77,8 @@ class Stack:
         self.timeout = timeout
         self.choice = {"profile": profile, "offset": offset, "kafka": kafka,
                        "elasticsearch": elasticsearch, "heap": heap,
-                       "client_certificates": client_certificates and profile == "secure"}
+                       "client_certificates": client_certificates and profile == "secure",
+                       "commitlog_sync": commitlog_sync}
         self._children = []
         for name in engines.NAMES:
             self.engine(name).version()  # complains about a version that there is not

@@ -8,6 +8,10 @@ from ..engine import HOST, Engine, NotYet
 from ..files import fill, template
 
 VERSION = "5.0.9"
+# What an acknowledged write is worth: on the disk (many wait for one sync together, which takes many
+# threads), or there within ten seconds, as Cassandra comes.
+COMMITLOG_SYNC = {"group": "commitlog_sync: group\ncommitlog_sync_group_window: 10ms",
+                  "periodic": "commitlog_sync: periodic\ncommitlog_sync_period: 10000ms"}
 MAIN = "org.apache.cassandra.service.CassandraDaemon"
 
 
@@ -38,7 +42,8 @@ class Cassandra(Engine):
         self.configure("logback.xml", "logback.xml")
         self.configure("cassandra.yaml", "cassandra.yaml",
                        template("cassandra/%s.yaml" % self.choice["profile"]),
-                       client_certificates=str(self.choice["client_certificates"]).lower())
+                       client_certificates=str(self.choice["client_certificates"]).lower(),
+                       commitlog_sync=COMMITLOG_SYNC[self.choice.get("commitlog_sync", "group")])
 
     def commands(self):
         libraries = self.fetch()
