@@ -193,6 +193,7 @@ static int finish(runner_t *runner)
     if (rc == 0) {
         runner->answers.changed = true; /* nothing new is no news of the whole run */
         print_accounts(runner);
+        rc = cm_cluster_check(&runner->cluster, &app->err); /* traffic that was not sent */
     }
     return rc;
 }

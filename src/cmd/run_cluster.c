@@ -9,6 +9,7 @@ enum { GIVE_UP_MS = 5000 }; /* a server that is away keeps us no longer when we 
 
 /* ---- waiting for servers ---- */
 
+/* Who waits has something in hand that is not sent or stored: to give it up is no success. */
 static int keep_waiting(const cm_cluster_t *cluster, int64_t *stop_ns)
 {
     int64_t now = cm_clock_ticks_ns();
@@ -17,7 +18,7 @@ static int keep_waiting(const cm_cluster_t *cluster, int64_t *stop_ns)
         return 0;
     if (*stop_ns == 0)
         *stop_ns = now;
-    return now - *stop_ns > GIVE_UP_MS * INT64_C(1000000) ? CM_ESTOP : 0;
+    return now - *stop_ns > GIVE_UP_MS * INT64_C(1000000) ? CM_EAWAY : 0;
 }
 
 /* On the thread that sends. */

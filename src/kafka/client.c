@@ -4,6 +4,7 @@
 #include "base/secret.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <syslog.h>
@@ -100,6 +101,57 @@ int cm_kafka_start(cm_kafka_client_t *client, rd_kafka_type_t type, rd_kafka_con
         return 0;
     rd_kafka_conf_destroy(conf);
     return cm_fail(err, CM_EUSAGE, "kafka.properties: %s", why);
+}
+
+/* Shared by who waits and the thread that ends the client. */
+typedef struct ending {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    rd_kafka_t *rk;
+    bool done;
+} ending_t;
+
+static void *end_consumer(void *context)
+{
+    ending_t *ending = context;
+
+    rd_kafka_destroy_flags(ending->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    pthread_mutex_lock(&ending->lock);
+    ending->done = true;
+    pthread_cond_signal(&ending->changed);
+    pthread_mutex_unlock(&ending->lock);
+    return NULL;
+}
+
+bool cm_kafka_end_consumer(cm_kafka_client_t *client, int limit_ms)
+{
+    ending_t *ending = cm_alloc(sizeof *ending);
+    struct timespec limit;
+    pthread_t thread;
+    int rc = 0;
+
+    *ending = (ending_t){
+        .rk = client->rk, .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    client->rk = NULL;
+    if (pthread_create(&thread, NULL, end_consumer, ending) != 0) {
+        end_consumer(ending);
+        free(ending);
+        return true;
+    }
+    clock_gettime(CLOCK_REALTIME, &limit);
+    limit.tv_sec += limit_ms / 1000;
+    pthread_mutex_lock(&ending->lock);
+    while (!ending->done && rc == 0)
+        rc = pthread_cond_timedwait(&ending->changed, &ending->lock, &limit);
+    bool done = ending->done;
+    pthread_mutex_unlock(&ending->lock);
+    if (!done) {
+        pthread_detach(thread);
+        return false;
+    }
+    pthread_join(thread, NULL);
+    free(ending);
+    return true;
 }
 
 void cm_kafka_end(cm_kafka_client_t *client)

@@ -74,4 +74,9 @@ void cm_kafka_answered(cm_kafka_client_t *client);
 /* Ends the client; what it holds is given up. */
 void cm_kafka_end(cm_kafka_client_t *client);
 
+/* The same for a consumer that has left its group or gives that up, in at most `limit_ms`: when
+ * brokers were exchanged for others behind the same address, a thread of librdkafka's may wait for
+ * the old ones for ever. False: it still waits, and `client` must outlive the process. */
+bool cm_kafka_end_consumer(cm_kafka_client_t *client, int limit_ms);
+
 #endif

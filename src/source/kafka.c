@@ -309,10 +309,6 @@ static void leave_group(kafka_source_t *self)
         rd_kafka_event_destroy(event); /* NULL is no event */
     }
     rd_kafka_queue_destroy(queue);
-    if (rd_kafka_consumer_closed(self->client.rk))
-        return;
-    rd_kafka_destroy_flags(self->client.rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-    self->client.rk = NULL;
 }
 
 static void kafka_close(cm_source_t *source)
@@ -329,7 +325,8 @@ static void kafka_close(cm_source_t *source)
         rd_kafka_queue_destroy(self->queue);
         leave_group(self);
     }
-    cm_kafka_end(&self->client);
+    if (self->client.rk != NULL && !cm_kafka_end_consumer(&self->client, LEAVE_MS))
+        return; /* its threads may call us until the process ends */
     cm_parts_free(&self->parts);
     cm_json_free(self->json);
     cm_buf_free(&self->texts);

@@ -205,6 +205,16 @@ def test_stopped_while_cassandra_is_away(t):
         place.stack.resume("cassandra")
     place.ingest()
     place.same(place.stored(), sent)
+    running = t.start("run", "--sink", "kafka", "--store", "cassandra", *place.options, "--data",
+                      "run", "--rate", "500", "--listen",
+                      "127.0.0.1:%d" % (place.stack.port("cassandra") + 100))
+    t.until(lambda: re.search(r"^[1-9][\d,]* events", running.err, re.M), "events", 60, running)
+    place.stack.pause("cassandra")
+    try:
+        t.until(lambda: "waiting for Cassandra" in running.err, "a word of it", 60, running)
+        t.says(running.stop(check=AWAY), "gave up waiting for Cassandra")
+    finally:
+        place.stack.resume("cassandra")
 
 
 @slow
