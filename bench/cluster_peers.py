@@ -112,6 +112,7 @@ def cassandra_stress(stack, keyspace, count, place):
          "-cp", ":".join(os.path.join(home, *part) for part in (
              ("conf",), ("lib", "*"), ("tools", "lib", "stress.jar"))),
          "-Dcassandra.storagedir=" + os.path.join(place, "stress"),
+         "-Dcassandra.logdir=" + os.path.join(place, "stress"),  # else in the folder we are in
          "org.apache.cassandra.stress.Stress", "user", "profile=" + profile, "ops(insert=1)",
          "n=%d" % count, "no-warmup", "cl=LOCAL_QUORUM", "-mode", "native", "cql3",
          "-node", "127.0.0.1", "-port", "native=%d" % stack.port("cassandra"),
