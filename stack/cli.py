@@ -117,13 +117,16 @@ def act(stack, options):
     return 0
 
 
+def stack_of(options):
+    return Stack(options.dir, offset=options.port_base, profile=options.profile,
+                 kafka=options.kafka, elasticsearch=options.elasticsearch, heap=options.heap,
+                 client_certificates=options.client_certificates, timeout=options.timeout)
+
+
 def main(arguments):
     options = parser().parse_intermixed_args(arguments)
     try:
-        stack = Stack(options.dir, options.port_base, options.profile, options.kafka,
-                      options.elasticsearch, options.heap,
-                      options.client_certificates, options.timeout)
-        return act(stack, options)
+        return act(stack_of(options), options)
     except Trouble as trouble:
         print("stack: %s" % trouble, file=sys.stderr)
         return trouble.code

@@ -67,7 +67,7 @@ class Stack:
 
     def __init__(self, directory=None, offset=0, profile="plain", kafka="3.9",
                  elasticsearch="7.17", heap=1024, client_certificates=False,
-                 commitlog_sync="group", timeout=180, say=tell):
+                 timeout=180, say=tell, commitlog_sync="group"):
         if profile not in PROFILES:
             raise Misuse("unknown profile %s; it is plain or secure (STACK=secure)" % profile)
         if not 0 <= offset <= MAX_OFFSET:

@@ -18,7 +18,7 @@ from harness import ROOT, slow
 sys.path.insert(0, ROOT)
 
 from stack import MemoryShort, Misuse, Missing, PortTaken, Stack, Trouble  # noqa: E402
-from stack import cache, core, cql_wire, engines, kafka_wire, process  # noqa: E402
+from stack import cache, cli, core, cql_wire, engines, kafka_wire, process  # noqa: E402
 from stack.engine import Engine, NotYet  # noqa: E402
 
 STACK_PY = os.path.join(ROOT, "stack", "stack.py")
@@ -339,6 +339,23 @@ VARIANTS = [(name, profile, kafka, elasticsearch)
             for elasticsearch in (("7.17", "8.19", "opensearch-2.19")
                                   if name == "elasticsearch" else ("7.17",))
             if (profile, elasticsearch) != ("secure", "opensearch-2.19")]
+
+
+def test_the_command_line_gives_every_choice(t):
+    """What is not given is what a Stack has by itself; what is given arrives at its place."""
+    def stack_of(*arguments):
+        return cli.stack_of(cli.parser().parse_intermixed_args([*arguments, "status"]))
+    itself = Stack()
+    plain = stack_of()
+    t.equal((plain.choice, plain.timeout, plain.place.directory),
+            (itself.choice, itself.timeout, itself.place.directory))
+    given = stack_of("--dir", t.path("d"), "--port-base", "7", "--profile", "secure", "--kafka",
+                     "4.3", "--elasticsearch", "8.19", "--heap", "2048", "--client-certificates",
+                     "--timeout", "9")
+    t.equal(given.choice, {"profile": "secure", "offset": 7, "kafka": "4.3",
+                           "elasticsearch": "8.19", "heap": 2048, "client_certificates": True,
+                           "commitlog_sync": "group"})
+    t.equal((given.timeout, given.place.directory), (9, t.path("d")))
 
 
 class NoDownloads:
