@@ -9,17 +9,16 @@ enum {
     MOVE_FROM = 64 * 1024,
 };
 
-/* Sent bytes are dropped when all are, or when they are the larger half of many. */
-static void drop_sent(cm_cql_encoder_t *e)
+void cm_cql_drop_sent(cm_buf_t *out, size_t *at)
 {
-    size_t left = e->out.len - e->at;
+    size_t left = out->len - *at;
 
-    if (left > 0 && (e->at < MOVE_FROM || e->at < left))
+    if (left > 0 && (*at < MOVE_FROM || *at < left))
         return;
     if (left > 0)
-        memmove(e->out.data, e->out.data + e->at, left);
-    e->out.len = left;
-    e->at = 0;
+        memmove(out->data, out->data + *at, left);
+    out->len = left;
+    *at = 0;
 }
 
 cm_buf_t *cm_cql_encoder_begin(cm_cql_encoder_t *e, int stream, int opcode)
@@ -27,7 +26,7 @@ cm_buf_t *cm_cql_encoder_begin(cm_cql_encoder_t *e, int stream, int opcode)
     cm_buf_t *buf = e->segments ? &e->plain : &e->out;
 
     if (buf == &e->out)
-        drop_sent(e);
+        cm_cql_drop_sent(&e->out, &e->at);
     e->begun = buf->len;
     cm_buf_reserve(buf, CM_CQL_HEADER);
     char *head = buf->data + buf->len;
@@ -115,7 +114,7 @@ void cm_cql_encoder_pack(cm_cql_encoder_t *e)
 
     if (e->plain.len == 0)
         return;
-    drop_sent(e);
+    cm_cql_drop_sent(&e->out, &e->at);
     while (at < end) {
         size_t len = 0;
         while (at + len < end) { /* as many whole messages as fit */

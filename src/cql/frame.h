@@ -93,6 +93,10 @@ void cm_cql_encoder_end(cm_cql_encoder_t *e);
 /* Moves what was written so far into `out`. */
 void cm_cql_encoder_pack(cm_cql_encoder_t *e);
 
+/* Forgets the bytes before `*at`, which are sent, when all are, or when they are the larger half of
+ * many: on a slow line a buffer is never quite empty. */
+void cm_cql_drop_sent(cm_buf_t *out, size_t *at);
+
 /* Bytes that are written and not sent, packed or not. */
 static inline size_t cm_cql_encoder_pending(const cm_cql_encoder_t *e)
 {

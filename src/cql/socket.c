@@ -69,25 +69,12 @@ static cm_cql_code_t tls_fault(const cm_cql_conn_t *conn)
     return conn->state == CM_CQL_CONN_READY ? CM_CQL_LOST : CM_CQL_TLS;
 }
 
-/* Forgets what was sent of a buffer that is never quite empty, because the line is slow. */
-static void drop_sent(cm_buf_t *buf, size_t *at)
-{
-    enum { SENT_MAX = 64 * 1024 };
-
-    if (*at < SENT_MAX || *at < buf->len - *at)
-        return;
-    memmove(buf->data, buf->data + *at, buf->len - *at);
-    buf->len -= *at;
-    *at = 0;
-}
-
 static bool seal(cm_cql_conn_t *conn)
 {
     cm_cql_encoder_t *e = &conn->encoder;
     cm_err_t err;
 
-    drop_sent(&conn->sealed, &conn->sealed_at);
-
+    cm_cql_drop_sent(&conn->sealed, &conn->sealed_at);
     if (e->out.len > e->at && conn->state > CM_CQL_CONN_TLS) {
         if (cm_cql_tls_write(conn->tls, e->out.data + e->at, e->out.len - e->at, &err) < 0) {
             cm_cql_conn_break(conn, tls_fault(conn), "%s", err.text);

@@ -116,6 +116,12 @@ static void no_trouble(self_t *self)
     self->lookup_ms = CM_KAFKA_LOOKUP_MS;
 }
 
+/* Where a partition without a position is begun. */
+static int64_t begin_of(const self_t *self)
+{
+    return self->at_end ? RD_KAFKA_OFFSET_END : RD_KAFKA_OFFSET_BEGINNING;
+}
+
 /* The offset to begin with, for librdkafka. `committed` is the group's, negative when it has none.
  */
 static int find_start(self_t *self, const cm_part_t *part, int64_t committed, int64_t *start,
@@ -131,7 +137,7 @@ static int find_start(self_t *self, const cm_part_t *part, int64_t committed, in
     }
     *start = stored > committed ? stored : committed;
     if (*start < 0 || (*start == 0 && committed < 0))
-        *start = self->at_end ? RD_KAFKA_OFFSET_END : RD_KAFKA_OFFSET_BEGINNING;
+        *start = begin_of(self);
     return 0;
 }
 
@@ -296,9 +302,7 @@ static int begin_anew(self_t *self, const rd_kafka_topic_partition_list_t *list,
     rd_kafka_topic_partition_list_t *all = cm_parts_list(&self->parts, self->client.settings);
     for (int i = 0; i < all->cnt; i++) {
         int64_t next = cm_parts_find(&self->parts, all->elems[i].partition)->next;
-        all->elems[i].offset = next >= 0      ? next
-                               : self->at_end ? RD_KAFKA_OFFSET_END
-                                              : RD_KAFKA_OFFSET_BEGINNING;
+        all->elems[i].offset = next >= 0 ? next : begin_of(self);
     }
     int rc = assign(self, all, err);
     rd_kafka_topic_partition_list_destroy(all);
@@ -316,9 +320,7 @@ int cm_kafka_source_find_again(self_t *self, cm_err_t *err)
     list = rd_kafka_topic_partition_list_new(8);
     for (size_t i = 0; i < self->parts.count && rc >= 0; i++) {
         cm_part_t *part = &self->parts.parts[i];
-        int64_t start = part->next >= 0 ? part->next
-                        : self->at_end  ? RD_KAFKA_OFFSET_END
-                                        : RD_KAFKA_OFFSET_BEGINNING;
+        int64_t start = part->next >= 0 ? part->next : begin_of(self);
         if (!part->ours || !part->astray)
             continue;
         rc = rc == 0 ? check_start(self, part, &start, self->lookup_ms, err) : rc;

@@ -16,8 +16,9 @@ enum {
     PIECE = 256 * 1024, /* bytes read at once: they stay in the L2 cache until they are parsed */
 };
 
-/* What all threads share. `resolved`, `appended` and `failed` are guarded by the lock; `lines` and
- * `reached` belong to the region whose turn it is to be appended; the rest is constant. */
+/* What all threads share. `resolved`, `appended`, `failed` and the error are guarded by the lock;
+ * `lines` and `reached` belong to the region whose turn it is to be appended; the rest is constant,
+ * but for `next` and `over`. */
 typedef struct load {
     const cm_load_options_t *options;
     const cm_load_target_t *target;
