@@ -8,6 +8,7 @@
 #ifndef CM_SINK_SINK_H
 #define CM_SINK_SINK_H
 
+#include "base/waiter.h"
 #include "event/batch.h"
 
 typedef struct cm_sink cm_sink_t;
@@ -25,19 +26,6 @@ typedef struct cm_sink_ops {
      * without a gap. Does what I/O can be done without waiting. NULL: only commit() says so. */
     int (*durable)(cm_sink_t *sink, uint64_t *batches, cm_err_t *err);
 } cm_sink_ops_t;
-
-enum { CM_WAIT_MS = 500 };
-
-/* Given to a sink that waits for a server, so that its caller can stay alive elsewhere meanwhile (a
- * consumer that does not poll loses its partitions) and can say what is going on. */
-typedef struct cm_waiter {
-    /* Called every CM_WAIT_MS or sooner while put() or commit() wait. `reason` says why the server
-     * is away, NULL while it is only slow; `retries` counts attempts that failed since the sink was
-     * opened. 0: go on waiting; negative: put() or commit() gives up and returns it. Must not use
-     * the sink. */
-    int (*wait)(void *context, uint64_t retries, const char *reason);
-    void *context;
-} cm_waiter_t;
 
 struct cm_sink {
     const cm_sink_ops_t *ops;

@@ -1,0 +1,81 @@
+/* What everything that uses Elasticsearch or OpenSearch shares: where it is, how to get in, and a
+ * client that asks one question at a time. Many documents go through elastic/bulk.h.
+ *
+ * Works with Elasticsearch 7.17 and 8, and OpenSearch 2, and uses nothing that one of them lacks.
+ * Only the rooms' Elasticsearch files include this. A client belongs to who opened it; one thread
+ * each. */
+#ifndef CM_ELASTIC_CLIENT_H
+#define CM_ELASTIC_CLIENT_H
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "base/waiter.h"
+
+#include <stdatomic.h>
+
+/* Borrowed by whoever is opened with it, until that is closed. */
+typedef struct cm_elastic_settings {
+    const char *hosts;    /* "http://host:9200,https://host:9200"; without a scheme: http */
+    const char *cloud_id; /* of Elastic Cloud, in the place of hosts; NULL: none */
+    const char *index;    /* alias of the documents of cells */
+    const char *totals;   /* alias of those per url, per country, of the site, and of freshness */
+    /* ${NAME} and file:PATH are understood (base/secret.h); NULL: none. */
+    const char *username, *password; /* basic authentication */
+    const char *api_key;             /* "id:key", or both in base64 as the server gives it */
+    const char *ca_file;             /* PEM; NULL: the system's */
+    bool insecure;                   /* any certificate will do */
+    int shards, replicas;            /* of an index that is made; replicas < 0: the server's */
+    int connections;                 /* of a bulk */
+    size_t bulk_bytes;               /* of a body, before it is compressed */
+    bool gzip;                       /* compress what is sent */
+    int64_t timeout_ms;              /* how long a request may take */
+    const cm_log_t *log;
+    const atomic_bool *stop; /* ends every wait for a server; NULL: nobody asks */
+} cm_elastic_settings_t;
+
+typedef struct cm_elastic cm_elastic_t;
+
+/* Reads the settings (secrets, certificates, cloud id); connects with the first request. CM_EUSAGE.
+ */
+int cm_elastic_open(const cm_elastic_settings_t *settings, cm_elastic_t **client, cm_err_t *err);
+
+void cm_elastic_close(cm_elastic_t *client);
+
+/* An answer; belongs to the client, and lives until its next request. */
+typedef struct cm_elastic_reply {
+    int status; /* of HTTP */
+    cm_str_t body;
+} cm_elastic_reply_t;
+
+/* Asks once, on the next host when one does not answer. 0 whatever status comes, but: CM_EAWAY when
+ * no host answers, CM_EUSAGE when TLS fails or the credentials are refused (401, 403). `body` may
+ * be empty; it is sent as application/json. `path` begins with "/". */
+int cm_elastic_request(cm_elastic_t *client, const char *method, const char *path, cm_str_t body,
+                       cm_elastic_reply_t *reply, cm_err_t *err);
+
+/* The same, and again with growing waits while no host answers or the answer is 429, 502, 503 or
+ * 504, as long as `waiter` (NULL: settings->timeout_ms in all) lets it. CM_ESTOP. */
+int cm_elastic_ask(cm_elastic_t *client, const char *method, const char *path, cm_str_t body,
+                   const cm_waiter_t *waiter, cm_elastic_reply_t *reply, cm_err_t *err);
+
+/* Turns an answer that is no success into an error with the server's reason: "`doing`: ..., then
+ * what to do". Returns err->code: CM_EUSAGE for what the configuration is to blame for, CM_EINPUT
+ * for 404, CM_EAWAY for 429 and 5xx that may pass, else CM_EIO. */
+int cm_elastic_fail(const cm_elastic_settings_t *settings, const cm_elastic_reply_t *reply,
+                    const char *doing, cm_err_t *err);
+
+/* The host that answered last, "http://127.0.0.1:9200", never with credentials. */
+const char *cm_elastic_host(const cm_elastic_t *client);
+
+/* What the server says it is, from GET /. */
+typedef struct cm_elastic_about {
+    bool opensearch;
+    int major, minor;
+    char name[64]; /* "Elasticsearch 8.19.21" */
+} cm_elastic_about_t;
+
+int cm_elastic_about(cm_elastic_t *client, const cm_waiter_t *waiter, cm_elastic_about_t *about,
+                     cm_err_t *err);
+
+#endif
