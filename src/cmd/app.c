@@ -2,6 +2,11 @@
 
 #include <errno.h>
 
+enum {
+    AWAY_MS = 1000, /* before the first new try to reach a server; then doubled up to: */
+    AWAY_MOST_MS = 30000,
+};
+
 int cm_app_write(cm_app_t *app, cm_buf_t *buf)
 {
     errno = 0;
@@ -13,4 +18,18 @@ int cm_app_write(cm_app_t *app, cm_buf_t *buf)
         return CM_ESTOP;
     return cm_fail(&app->err, CM_EIO, "cannot write to standard output (%s); check where it goes",
                    strerror(errno));
+}
+
+int cm_app_reach(cm_app_t *app, int (*open)(void *context), void *context, uint64_t *retries)
+{
+    int64_t wait = AWAY_MS;
+    int rc;
+
+    while ((rc = open(context)) == CM_EAWAY && !atomic_load(app->stop)) {
+        fprintf(app->messages, "%s; trying again\n", app->err.text);
+        ++*retries;
+        cm_sleep_ms(wait);
+        wait = wait * 2 < AWAY_MOST_MS ? wait * 2 : AWAY_MOST_MS;
+    }
+    return rc == CM_EAWAY && atomic_load(app->stop) ? CM_ESTOP : rc;
 }

@@ -52,6 +52,11 @@ struct cm_command {
  * when the reader of a pipe has left. */
 int cm_app_write(cm_app_t *app, cm_buf_t *buf);
 
+/* Calls `open` until it no longer returns CM_EAWAY, with growing waits and a line each time: a
+ * server that is away at the start is waited for like one that goes away later. `retries` counts.
+ * CM_ESTOP when the program shall stop. */
+int cm_app_reach(cm_app_t *app, int (*open)(void *context), void *context, uint64_t *retries);
+
 /* The tables in commands.c. cm_commands ends with NULL. */
 extern const cm_command_t *const cm_commands[];
 extern const cm_option_t cm_global_option_table[];

@@ -45,8 +45,6 @@ static const cm_option_t options[] = {
 
 enum {
     COMMIT_MS = 1000,
-    AWAY_MS = 1000, /* before the first new try to reach a server; then doubled up to: */
-    AWAY_MOST_MS = 30000,
     GIVE_UP_MS = 5000, /* a server that is away keeps us no longer when we shall stop */
 };
 
@@ -108,8 +106,9 @@ static int open_embedded(cm_ingest_t *self)
     return rc == 0 ? cm_embedded_secret(self->store, secret, &app->err) : rc;
 }
 
-static int open_store(cm_ingest_t *self)
+static int open_store(void *context)
 {
+    cm_ingest_t *self = context;
     const cm_cassandra_options_t cassandra = {.settings = &self->cassandra,
                                               .waiter = &self->store_waiter};
 
@@ -119,8 +118,9 @@ static int open_store(cm_ingest_t *self)
 }
 
 /* Source and dead letters, with the store between: all that needs Kafka. */
-static int open_kafka(cm_ingest_t *self)
+static int open_kafka(void *context)
 {
+    cm_ingest_t *self = context;
     const cm_ingest_options_t *asked = self->options;
     const bool embedded = asked->store == CM_STORE_EMBEDDED;
     const cm_kafka_sink_options_t dead = {.settings = &self->settings,
@@ -143,26 +143,11 @@ static int open_kafka(cm_ingest_t *self)
     return rc;
 }
 
-/* A server that is away at the start is waited for like one that goes away later. */
-static int reach(cm_ingest_t *self, int (*open)(cm_ingest_t *self))
-{
-    int64_t wait = AWAY_MS;
-    int rc;
-
-    while ((rc = open(self)) == CM_EAWAY && !atomic_load(self->app->stop)) {
-        fprintf(self->app->messages, "%s; trying again\n", self->app->err.text);
-        self->retries++;
-        cm_sleep_ms(wait);
-        wait = wait * 2 < AWAY_MOST_MS ? wait * 2 : AWAY_MOST_MS;
-    }
-    return rc == CM_EAWAY && atomic_load(self->app->stop) ? CM_ESTOP : rc;
-}
-
 static int open_all(cm_ingest_t *self)
 {
-    int rc = reach(self, open_store);
+    int rc = cm_app_reach(self->app, open_store, self, &self->retries);
     if (rc == 0)
-        rc = reach(self, open_kafka);
+        rc = cm_app_reach(self->app, open_kafka, self, &self->retries);
     if (rc < 0)
         return rc;
     if (self->dead != NULL)

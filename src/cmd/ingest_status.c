@@ -46,11 +46,10 @@ static void select_largest(cm_kafka_lag_t *lags, size_t count, size_t from)
     lags[largest] = moved;
 }
 
-/* "lag 1,234 (3: 1,000, 0: 234)" */
-static void add_lag(cm_buf_t *line, const cm_ingest_t *self)
+void cm_ingest_add_lag(cm_buf_t *line, const cm_source_t *source)
 {
     cm_kafka_lag_t lags[PARTITIONS];
-    size_t count = cm_kafka_source_lags(self->source, lags, PARTITIONS);
+    size_t count = cm_kafka_source_lags(source, lags, PARTITIONS);
     int64_t sum = 0;
 
     count = count < PARTITIONS ? count : PARTITIONS;
@@ -87,7 +86,7 @@ void cm_ingest_show_status(cm_ingest_t *self)
     cm_buf_add_text(&line, " messages, ");
     cm_buf_add_grouped(&line, (int64_t)((double)(read - self->shown_read) / seconds + 0.5));
     cm_buf_add_text(&line, "/s");
-    add_lag(&line, self);
+    cm_ingest_add_lag(&line, self->source);
     cm_buf_printf(&line, ", %llu dead letters, %llu retries",
                   (unsigned long long)(done->rejected + more->rejected),
                   (unsigned long long)retries_of(self));
@@ -138,7 +137,7 @@ void cm_ingest_print_account(cm_ingest_t *self)
                             self->dead != NULL ? "clickmill dead list --from kafka"
                                                : "clickmill dead list");
         cm_buf_printf(&text, "%.1f s", seconds);
-        add_lag(&text, self);
+        cm_ingest_add_lag(&text, self->source);
         fprintf(app->messages, "%s, %llu retries\n", text.data,
                 (unsigned long long)retries_of(self));
     }

@@ -27,9 +27,21 @@ typedef enum cm_sink_choice {
         .def = "store", .choices = "store|kafka", .key = "sink", .help = "where the events go"     \
     }
 
+/* The row for the consumer group: `process --follow` has one of its own, so that it and `ingest`
+ * each get all of the topic from one configuration. */
+#define CM_GROUP_ROW(s, m, group_key, group_default)                                               \
+    {                                                                                              \
+        .name = "group", .type = CM_OPT_TEXT, .offset = offsetof(s, m.group), .arg = "GROUP",      \
+        .def = group_default, .key = group_key,                                                    \
+        .help = "consumer group; those who share it share the topic's partitions"                  \
+    }
+
+#define CM_KAFKA_ROWS(s, m)                                                                        \
+    CM_GROUP_ROW(s, m, "kafka.group", "clickmill"), CM_KAFKA_ROWS_BUT_GROUP(s, m)
+
 /* The rows of an option table for a cm_kafka_options_t that is the member `m` of struct `s`. The
  * keys `bootstrap_servers` and `topic` alone are those of simple producers' configurations. */
-#define CM_KAFKA_ROWS(s, m)                                                                        \
+#define CM_KAFKA_ROWS_BUT_GROUP(s, m)                                                              \
     {.name = "brokers",                                                                            \
      .type = CM_OPT_TEXT,                                                                          \
      .offset = offsetof(s, m.brokers),                                                             \
@@ -54,13 +66,6 @@ typedef enum cm_sink_choice {
          .def = "clickstream.dead",                                                                \
          .key = "kafka.dead_topic",                                                                \
          .help = "topic of the dead letters"},                                                     \
-        {.name = "group",                                                                          \
-         .type = CM_OPT_TEXT,                                                                      \
-         .offset = offsetof(s, m.group),                                                           \
-         .arg = "GROUP",                                                                           \
-         .def = "clickmill",                                                                       \
-         .key = "kafka.group",                                                                     \
-         .help = "consumer group; those who share it share the topic's partitions"},               \
         {.name = "kafka-property",                                                                 \
          .type = CM_OPT_MAP,                                                                       \
          .offset = offsetof(s, m.properties),                                                      \

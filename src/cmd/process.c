@@ -1,6 +1,8 @@
 /* clickmill process: raw events -> answers. */
 #include "cmd/cassandra.h"
 #include "cmd/commands.h"
+#include "cmd/follow.h"
+#include "cmd/publishing.h"
 #include "cmd/refresh.h"
 #include "store/memory.h"
 
@@ -9,9 +11,15 @@ typedef struct process_options {
     const char *windows;
     bool rebuild;
     int64_t threads;
+    bool follow, until_end;
     int store; /* cm_store_choice_t */
+    int index; /* cm_index_choice_t */
     cm_cassandra_given_t cassandra;
+    cm_elastic_given_t elastic;
+    cm_kafka_options_t kafka;
 } process_options_t;
+
+enum { FOLLOW_EVERY_MS = 1000 };
 
 static const cm_option_t options[] = {
     {.name = "every",
@@ -41,21 +49,79 @@ static const cm_option_t options[] = {
      .max = 64,
      .key = "process.threads",
      .help = "threads of the mill; 0 means one per processor"},
+    {.name = "follow",
+     .type = CM_OPT_FLAG,
+     .offset = offsetof(process_options_t, follow),
+     .key = "process.follow",
+     .help = "follow Kafka's topic into the embedded store and refresh the answers --every 1s"},
+    {.name = "until-end",
+     .type = CM_OPT_FLAG,
+     .offset = offsetof(process_options_t, until_end),
+     .help = "with --follow: end when the whole group has come to where the topic ended when this "
+             "began"},
     CM_STORE_ROW(process_options_t, store),
+    CM_INDEX_ROW(process_options_t, index),
     CM_CASSANDRA_ROWS(process_options_t, cassandra),
+    CM_ELASTIC_ROWS(process_options_t, elastic),
+    CM_GROUP_ROW(process_options_t, kafka, "process.group", "clickmill-process"),
+    CM_KAFKA_ROWS_BUT_GROUP(process_options_t, kafka),
     {.name = NULL},
 };
+
+/* Sends what changed, and says in the end what was sent. */
+static int publish(cm_app_t *app, cm_store_t *store, const process_options_t *process, bool rebuild,
+                   cm_pushed_t *pushed)
+{
+    cm_publishing_t *publishing;
+
+    int rc = cm_publishing_start(app, &process->elastic, store, rebuild, &publishing, &app->err);
+    if (rc < 0)
+        return rc;
+    cm_publishing_wake(publishing);
+    rc = cm_publishing_finish(publishing, store, true, &app->err);
+    *pushed = cm_publishing_done(publishing);
+    cm_publishing_stop(publishing);
+    if (rc == CM_ESTOP)
+        fprintf(app->messages, "stopped; what Elasticsearch lacks is sent next time\n");
+    return rc;
+}
+
+/* `pushed` is NULL where there is only the embedded index. */
+static void print_account(cm_app_t *app, const process_options_t *process,
+                          const cm_refreshed_t *done, double seconds, const cm_pushed_t *pushed)
+{
+    cm_buf_t json = CM_BUF_INIT;
+
+    if (!app->global.json) {
+        cm_refreshed_print(app, done, seconds);
+        if (pushed != NULL)
+            cm_pushed_print(app, pushed, process->elastic.index);
+        return;
+    }
+    cm_refreshed_add_json(&json, done, seconds);
+    if (pushed != NULL) {
+        json.data[json.len - 1] = ','; /* into the object */
+        cm_pushed_add_json(&json, pushed);
+        cm_buf_add_char(&json, '}');
+    }
+    fprintf(app->out, "%s\n", json.data);
+    fflush(app->out);
+    cm_buf_free(&json);
+}
 
 /* `other`: the store that the events are in; NULL: the embedded one. */
 static int refresh(cm_app_t *app, cm_store_t *store, cm_store_t *other,
                    const process_options_t *process, unsigned windows, bool first)
 {
+    const bool copied = process->index == CM_INDEX_ELASTICSEARCH;
+    const bool rebuild = process->rebuild && first;
     cm_refresh_options_t refresh;
+    cm_pushed_t pushed = {0};
     cm_progress_t progress;
     cm_refreshed_t done;
 
     cm_refresh_options(app, windows, &refresh);
-    refresh.rebuild = process->rebuild && first;
+    refresh.rebuild = rebuild;
     refresh.threads = (int)process->threads;
     refresh.stop = app->stop;
     cm_progress_start(&progress, app->terminal ? app->messages : NULL, app->terminal, "processing",
@@ -65,14 +131,21 @@ static int refresh(cm_app_t *app, cm_store_t *store, cm_store_t *other,
     int64_t started = cm_clock_ticks_ns();
     int rc = other != NULL ? cm_refresh_from(other, store, &refresh, &done, &app->err)
                            : cm_refresh(store, &refresh, &done, &app->err);
+    double seconds = (double)(cm_clock_ticks_ns() - started) / 1e9;
     cm_progress_end(&progress);
     if (rc == CM_ESTOP)
         fprintf(app->messages, "stopped; the answers are as they were\n");
     if (rc < 0)
         return rc;
-    if (first || done.changed)
-        cm_refreshed_print(app, &done, (double)(cm_clock_ticks_ns() - started) / 1e9);
-    return 0;
+    if (copied && (rc = publish(app, store, process, rebuild, &pushed)) == CM_ESTOP)
+        return rc;
+    if (first || done.changed || pushed.sent + pushed.removed + pushed.refused > 0)
+        print_account(app, process, &done, seconds, copied ? &pushed : NULL);
+    if (rc == 0 && pushed.refused > 0 && process->every == 0)
+        return cm_fail(&app->err, CM_EIO,
+                       "Elasticsearch refused %llu documents; `clickmill dead list` says why",
+                       (unsigned long long)pushed.refused);
+    return rc;
 }
 
 /* All of the table into memory, in the form in which the mill reads it. */
@@ -125,6 +198,20 @@ static void wait_for_next(const cm_app_t *app, int64_t every)
         cm_sleep_ms(every - waited < 50 ? every - waited : 50);
 }
 
+static int run_follow(cm_app_t *app, const process_options_t *process, unsigned windows)
+{
+    const cm_follow_options_t follow = {.windows = windows,
+                                        .every =
+                                            process->every > 0 ? process->every : FOLLOW_EVERY_MS,
+                                        .threads = (int)process->threads,
+                                        .rebuild = process->rebuild,
+                                        .until_end = process->until_end,
+                                        .index = process->index,
+                                        .elastic = &process->elastic,
+                                        .kafka = &process->kafka};
+    return cm_follow(app, &follow);
+}
+
 static int run(cm_app_t *app, const void *given, int argc, char **argv)
 {
     const process_options_t *process = given;
@@ -134,6 +221,10 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     (void)argc;
     (void)argv;
     int rc = cm_windows_parse(process->windows, &windows, &app->err);
+    if (rc == 0 && process->follow)
+        return run_follow(app, process, windows);
+    if (rc == 0 && process->until_end)
+        return cm_fail(&app->err, CM_EUSAGE, "--until-end wants --follow");
     while (rc == 0) {
         rc = process_once(app, process, windows, first);
         bool busy = rc == CM_EBUSY && process->every > 0; /* an import: its events come next time */
@@ -154,14 +245,19 @@ const cm_command_t cm_command_process = {
     .name = "process",
     .arguments = "",
     .summary = "compute the answers from the stored events",
-    .details = "Brings the answers up to date with the events. Only users with new events are "
-               "looked at again; the result is exactly that of computing everything anew, in "
-               "whatever order and however often events came.\n"
-               "With --every other commands may write in between; while one of them holds the data "
-               "directory, processing waits for it.\n"
-               "With --store cassandra the whole table is read and milled each time; its answers "
-               "take the place of all those in the data directory.\n"
-               "With --json the account of the run: events, duplicates, cells, seconds.",
+    .details =
+        "Brings the answers up to date with the events. Only users with new events are "
+        "looked at again; the result is exactly that of computing everything anew, in "
+        "whatever order and however often events came.\n"
+        "With --every other commands may write in between; while one of them holds the data "
+        "directory, processing waits for it.\n"
+        "With --store cassandra the whole table is read and milled each time; its answers "
+        "take the place of all those in the data directory.\n"
+        "With --index elasticsearch the index there is made a copy of these answers: only "
+        "what changed is sent; --rebuild fills a new index and moves the alias in one step.\n"
+        "With --follow events come from Kafka's topic, through a consumer group of its own, "
+        "into the embedded store, each exactly once, and the answers follow every second.\n"
+        "With --json the account of the run: events, duplicates, cells, seconds.",
     .options = options,
     .options_size = sizeof(process_options_t),
     .run = run,

@@ -1,6 +1,7 @@
 /* clickmill run: the whole pipeline on this machine. */
 #include "cmd/commands.h"
 #include "cmd/pipeline.h"
+#include "cmd/publishing.h"
 #include "cmd/refresh.h"
 #include "cmd/run_cluster.h"
 #include "cmd/traffic.h"
@@ -10,8 +11,10 @@ typedef struct run_options {
     const char *listen;
     int64_t every;
     bool demo;
+    int index; /* cm_index_choice_t */
     cm_traffic_options_t traffic;
     cm_cluster_options_t cluster;
+    cm_elastic_given_t elastic;
 } run_options_t;
 
 enum {
@@ -50,8 +53,10 @@ static const cm_option_t options[] = {
     CM_TRAFFIC_ROWS(run_options_t, traffic),
     CM_SINK_ROW(run_options_t, cluster.sink),
     CM_STORE_ROW(run_options_t, cluster.store),
+    CM_INDEX_ROW(run_options_t, index),
     CM_KAFKA_ROWS(run_options_t, cluster.kafka),
     CM_CASSANDRA_ROWS(run_options_t, cluster.cassandra),
+    CM_ELASTIC_ROWS(run_options_t, elastic),
     {.name = NULL},
 };
 
@@ -64,6 +69,7 @@ typedef struct runner {
     cm_cluster_t cluster;
     cm_pipeline_t pipeline;
     cm_server_t *server;
+    cm_publishing_t *publishing; /* NULL: the embedded index is all there is */
     cm_refreshed_t answers;
     double refresh_seconds; /* of the last refresh */
     int64_t refreshed_ns, shown_ns;
@@ -80,6 +86,8 @@ static int refresh(runner_t *runner)
     runner->refreshed_ns = cm_clock_ticks_ns();
     if (runner->answers.changed)
         runner->refresh_seconds = (double)(runner->refreshed_ns - started) / 1e9;
+    if (rc == 0 && runner->publishing != NULL)
+        cm_publishing_wake(runner->publishing);
     return rc;
 }
 
@@ -98,6 +106,8 @@ static void show_status(runner_t *runner, int64_t now_ns)
     cm_buf_printf(&line, " cells, answers in %.1f ms, %llu rejected  http://%s",
                   runner->refresh_seconds * 1000,
                   (unsigned long long)runner->pipeline.account.rejected, runner->options->listen);
+    if (runner->publishing != NULL)
+        cm_publishing_add_status(runner->publishing, &line);
     if (runner->cluster.waiting_for != NULL)
         cm_buf_printf(&line, "; waiting for %s: %s", runner->cluster.waiting_for,
                       runner->cluster.waiting_reason);
@@ -151,6 +161,8 @@ static int loop(runner_t *runner)
         int64_t now = cm_clock_ticks_ns();
         if (rc == 0 && now - runner->refreshed_ns >= runner->options->every * 1000000) {
             rc = cm_pipeline_commit(&runner->pipeline, &runner->app->err);
+            if (rc == 0 && runner->publishing != NULL)
+                rc = cm_publishing_collect(runner->publishing, runner->store, &runner->app->err);
             if (rc == 0)
                 rc = refresh(runner);
         }
@@ -158,25 +170,6 @@ static int loop(runner_t *runner)
             show_when_due(runner);
     }
     return rc;
-}
-
-/* What this run has taken in, and what the whole store says: two sentences, or one JSON object. */
-static void print_accounts(runner_t *runner)
-{
-    cm_app_t *app = runner->app;
-    cm_buf_t json = CM_BUF_INIT;
-
-    if (!app->global.json) {
-        cm_account_print(app, &runner->pipeline.account, app->out);
-        cm_refreshed_print(app, &runner->answers, runner->refresh_seconds);
-        return;
-    }
-    cm_buf_add_char(&json, '{');
-    cm_account_add_json(&json, &runner->pipeline.account);
-    cm_buf_add_text(&json, ",\"answers\":");
-    cm_refreshed_add_json(&json, &runner->answers, runner->refresh_seconds);
-    fprintf(app->out, "%s}\n", json.data);
-    cm_buf_free(&json);
 }
 
 /* Drains: commits what is in hand and computes the last answers, then says what happened. */
@@ -192,7 +185,12 @@ static int finish(runner_t *runner)
         rc = refresh(runner);
     if (rc == 0) {
         runner->answers.changed = true; /* nothing new is no news of the whole run */
-        print_accounts(runner);
+        if (runner->publishing != NULL)
+            rc = cm_publishing_finish(runner->publishing, runner->store, false, &app->err);
+        cm_accounts_print(app, &runner->pipeline.account, &runner->answers, runner->refresh_seconds,
+                          runner->publishing);
+    }
+    if (rc == 0) {
         rc = cm_cluster_check(&runner->cluster, &app->err); /* traffic that was not sent */
     }
     return rc;
@@ -217,10 +215,16 @@ static int start(runner_t *runner)
         runner->cluster.show = show_waiting;
         runner->cluster.show_context = runner;
         cm_cluster_describe(&runner->cluster, &way);
+        if (asked->index == CM_INDEX_ELASTICSEARCH)
+            cm_buf_printf(&way, ", answers also in Elasticsearch's %s", asked->elastic.index);
         cm_pipeline_start(&runner->pipeline, app, runner->source, sink);
         runner->pipeline.commit_ms = COMMIT_MS;
-        rc = refresh(runner); /* what an earlier run has left */
+        if (asked->index == CM_INDEX_ELASTICSEARCH)
+            rc = cm_publishing_start(app, &asked->elastic, runner->store, false,
+                                     &runner->publishing, &app->err);
     }
+    if (rc == 0)
+        rc = refresh(runner); /* what an earlier run has left */
     if (rc == 0)
         rc = cm_server_start(&server, &app->log, &runner->server, &app->err);
     if (rc == 0)
@@ -243,6 +247,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
         rc = loop(&runner);
     if (rc == 0)
         rc = finish(&runner);
+    cm_publishing_stop(runner.publishing);
     cm_server_stop(runner.server);
     cm_pipeline_free(&runner.pipeline);
     cm_source_close(runner.source);
@@ -262,7 +267,7 @@ const cm_command_t cm_command_run = {
                "With --sink kafka the traffic goes to the topic, and what comes from there is "
                "taken in; with --store cassandra each event is written to Cassandra and to the "
                "embedded store, which the answers follow from, and its offset is committed when "
-               "both have it.",
+               "both have it. With --index elasticsearch the index there follows the answers.",
     .options = options,
     .options_size = sizeof(run_options_t),
     .run = run,

@@ -1,0 +1,197 @@
+#include "cmd/follow.h"
+
+#include "cmd/ingest.h"
+#include "cmd/publishing.h"
+#include "cmd/refresh.h"
+
+enum {
+    COMMIT_MS = 200, /* how long a click may wait for its commit */
+    LINE_MS = 5000,  /* between status lines where there is no terminal */
+    TERMINAL_MS = 500,
+};
+
+typedef struct follower {
+    cm_app_t *app;
+    const cm_follow_options_t *options;
+    cm_kafka_settings_t settings;
+    cm_store_t *store;
+    cm_source_t *source;
+    cm_pipeline_t pipeline;
+    cm_publishing_t *publishing; /* NULL: the embedded index is all there is */
+    cm_refreshed_t answers;
+    bool rebuild;           /* not done yet */
+    int64_t refreshed_ns;   /* when the last refresh began */
+    double refresh_seconds; /* of the last one that had something to do */
+    uint64_t retries;
+    int64_t shown_ns;
+    uint64_t shown_read;
+} follower_t;
+
+/* ---- what the source asks ---- */
+
+static int store_position(void *context, const char *name, int64_t *position, cm_err_t *err)
+{
+    follower_t *self = context;
+    return cm_embedded_position(self->store, name, position, err);
+}
+
+static int drain(void *context, cm_err_t *err)
+{
+    follower_t *self = context;
+    return cm_pipeline_commit(&self->pipeline, err);
+}
+
+/* ---- opening ---- */
+
+static int open_topic(void *context)
+{
+    follower_t *self = context;
+    const cm_kafka_source_options_t options = {.settings = &self->settings,
+                                               .owner = {self, store_position, drain},
+                                               .until_end = self->options->until_end};
+
+    return cm_kafka_source_open(&options, &self->source, &self->app->err);
+}
+
+static int open_all(follower_t *self)
+{
+    cm_app_t *app = self->app;
+
+    int rc = cm_embedded_open(app->global.data_dir, app->clock, &self->store, &app->err);
+    if (rc == 0)
+        rc = cm_app_reach(app, open_topic, self, &self->retries);
+    if (rc == 0 && self->options->index == CM_INDEX_ELASTICSEARCH)
+        rc = cm_publishing_start(app, self->options->elastic, self->store, self->options->rebuild,
+                                 &self->publishing, &app->err);
+    if (rc < 0)
+        return rc;
+    cm_pipeline_start(&self->pipeline, app, self->source, &self->store->sink);
+    self->pipeline.commit_ms = COMMIT_MS;
+    fprintf(app->messages, "following topic %s at %s as group %s into %s%s%s\n",
+            self->settings.topic, self->settings.brokers, self->settings.group,
+            app->global.data_dir, self->publishing != NULL ? " and Elasticsearch's " : "",
+            self->publishing != NULL ? self->options->elastic->index : "");
+    return 0;
+}
+
+/* ---- running ---- */
+
+static int refresh(follower_t *self)
+{
+    cm_refresh_options_t options;
+    cm_app_t *app = self->app;
+
+    cm_refresh_options(app, self->options->windows, &options);
+    options.threads = self->options->threads;
+    options.rebuild = self->rebuild;
+    self->refreshed_ns = cm_clock_ticks_ns();
+    int rc = cm_refresh(self->store, &options, &self->answers, &app->err);
+    if (rc < 0)
+        return rc;
+    self->rebuild = false;
+    if (self->answers.changed)
+        self->refresh_seconds = (double)(cm_clock_ticks_ns() - self->refreshed_ns) / 1e9;
+    if (self->publishing == NULL)
+        return 0;
+    cm_publishing_wake(self->publishing);
+    return 0;
+}
+
+/* What is due: answers, and what the publishing has left for the store. */
+static int keep_up(follower_t *self)
+{
+    cm_err_t *err = &self->app->err;
+
+    if (cm_clock_ticks_ns() - self->refreshed_ns < self->options->every * INT64_C(1000000))
+        return 0;
+    int rc = cm_pipeline_commit(&self->pipeline, err);
+    if (rc == 0 && self->publishing != NULL)
+        rc = cm_publishing_collect(self->publishing, self->store, err);
+    return rc == 0 ? refresh(self) : rc;
+}
+
+static void show_status(follower_t *self)
+{
+    const cm_account_t *done = &self->pipeline.account, *more = &self->pipeline.uncommitted;
+    int64_t now = cm_clock_ticks_ns();
+    uint64_t read = done->read + more->read;
+    cm_buf_t line = CM_BUF_INIT;
+
+    if (now - self->shown_ns < (self->app->terminal ? TERMINAL_MS : LINE_MS) * INT64_C(1000000))
+        return;
+    double seconds = (double)(now - self->shown_ns) / 1e9;
+    cm_buf_add_grouped(&line, (int64_t)read);
+    cm_buf_add_text(&line, " messages, ");
+    cm_buf_add_grouped(&line, (int64_t)((double)(read - self->shown_read) / seconds + 0.5));
+    cm_buf_add_text(&line, "/s");
+    cm_ingest_add_lag(&line, self->source);
+    cm_buf_printf(&line, ", %llu dead letters, ",
+                  (unsigned long long)(done->rejected + more->rejected));
+    cm_buf_add_grouped(&line, self->answers.cells);
+    cm_buf_printf(&line, " cells in %.1f ms", self->refresh_seconds * 1000);
+    if (self->publishing != NULL)
+        cm_publishing_add_status(self->publishing, &line);
+    const char *trouble = cm_kafka_source_trouble(self->source);
+    if (trouble != NULL)
+        cm_buf_printf(&line, "; waiting for Kafka: %s", trouble);
+    if (self->app->terminal)
+        cm_progress_line(self->app->messages, (cm_str_t){line.data, line.len});
+    else
+        fprintf(self->app->messages, "%s\n", line.data);
+    cm_buf_free(&line);
+    self->shown_ns = now;
+    self->shown_read = read;
+}
+
+static int loop(follower_t *self)
+{
+    int rc = refresh(self); /* what an earlier run has left */
+    int more = 1;
+
+    while (rc == 0 && more > 0 && !atomic_load(self->app->stop)) {
+        more = cm_pipeline_step(&self->pipeline, &self->app->err);
+        rc = more < 0 ? more : keep_up(self);
+        if (rc == 0)
+            show_status(self);
+    }
+    return rc;
+}
+
+/* ---- the end ---- */
+
+/* Commits what is in hand, makes the last answers and sends them. */
+static int finish(follower_t *self)
+{
+    cm_app_t *app = self->app;
+
+    if (app->terminal)
+        cm_progress_line(app->messages, (cm_str_t){"", 0});
+    int rc = cm_pipeline_commit(&self->pipeline, &app->err);
+    if (rc == 0)
+        rc = refresh(self);
+    if (rc == 0 && self->publishing != NULL)
+        rc = cm_publishing_finish(self->publishing, self->store, true, &app->err);
+    self->answers.changed = true; /* nothing new is no news of the whole run */
+    cm_accounts_print(app, &self->pipeline.account, &self->answers, self->refresh_seconds,
+                      self->publishing);
+    return rc;
+}
+
+int cm_follow(cm_app_t *app, const cm_follow_options_t *options)
+{
+    follower_t self = {.app = app, .options = options, .rebuild = options->rebuild};
+
+    self.settings = cm_kafka_settings_of(app, options->kafka);
+    int rc = open_all(&self);
+    self.shown_ns = cm_clock_ticks_ns();
+    if (rc == 0)
+        rc = loop(&self);
+    if (rc == 0)
+        rc = finish(&self);
+    cm_publishing_stop(self.publishing);
+    cm_source_close(self.source);
+    cm_pipeline_free(&self.pipeline);
+    if (self.store != NULL)
+        cm_sink_close(&self.store->sink);
+    return rc;
+}

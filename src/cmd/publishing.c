@@ -1,0 +1,379 @@
+#include "cmd/publishing.h"
+
+#include "base/progress.h"
+#include "store/embedded.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+enum {
+    GIVE_UP_MS = 5000, /* a server that is away keeps us no longer when we shall stop */
+    LOOK_MS = 20,
+};
+
+struct cm_publishing {
+    cm_app_t *app;
+    cm_elastic_settings_t settings;
+    cm_waiter_t waiter;
+    cm_publisher_t *publisher;
+    cm_buf_t name;
+    pthread_t thread;
+    atomic_bool leave; /* also what the client's requests look at */
+    /* under the lock */
+    pthread_mutex_t lock;
+    pthread_cond_t woken;
+    bool wanted, working, rebuild, collectable;
+    int rc; /* of the push that ended the thread */
+    cm_err_t err;
+    cm_published_t published; /* by the last push that succeeded */
+    cm_batch_t letters;
+    cm_pushed_t pushed;
+    double share;
+    uint64_t documents;       /* of the push at work */
+    char reason[CM_ERR_TEXT]; /* why the server is waited for; empty: it is not */
+};
+
+/* ---- the thread ---- */
+
+static int wait_for_server(void *context, uint64_t retries, const char *reason)
+{
+    cm_publishing_t *self = context;
+
+    (void)retries;
+    pthread_mutex_lock(&self->lock);
+    snprintf(self->reason, sizeof self->reason, "%s", reason != NULL ? reason : "");
+    pthread_mutex_unlock(&self->lock);
+    return atomic_load(&self->leave) ? CM_EAWAY : 0;
+}
+
+static void note_progress(void *context, double share, uint64_t documents)
+{
+    cm_publishing_t *self = context;
+
+    pthread_mutex_lock(&self->lock);
+    self->share = share;
+    self->documents = documents;
+    self->reason[0] = '\0';
+    pthread_mutex_unlock(&self->lock);
+}
+
+/* Adds the letters of a push to those that were not collected yet. */
+static void keep_letters(cm_publishing_t *self)
+{
+    cm_batch_t more = CM_BATCH_INIT;
+
+    cm_publisher_letters(self->publisher, &more);
+    for (size_t i = 0; i < more.dead_count; i++) {
+        const cm_dead_t *dead = &more.dead[i];
+        char reason[512], origin[512];
+        snprintf(reason, sizeof reason, "%.*s", (int)dead->reason.len, dead->reason.data);
+        snprintf(origin, sizeof origin, "%.*s", (int)dead->origin.len, dead->origin.data);
+        cm_batch_reject(&self->letters, dead->payload, reason, origin);
+    }
+    cm_batch_free(&more);
+}
+
+/* One push, with the lock held before and after, but not meanwhile. */
+static void push(cm_publishing_t *self)
+{
+    cm_published_t published = self->published;
+    cm_pushed_t pushed = self->pushed;
+    bool rebuild = self->rebuild;
+    cm_err_t err = {0};
+
+    self->wanted = false;
+    self->working = true;
+    self->share = 0;
+    pthread_mutex_unlock(&self->lock);
+    int rc = cm_publisher_push(self->publisher, rebuild, &published, &pushed, &err);
+    pthread_mutex_lock(&self->lock);
+    self->working = false;
+    self->reason[0] = '\0';
+    self->pushed = pushed;
+    self->collectable = true;
+    keep_letters(self);
+    if (rc == 0) {
+        self->published = published;
+        self->rebuild = false;
+    } else {
+        self->rc = rc;
+        self->err = err;
+    }
+}
+
+static void *work(void *context)
+{
+    cm_publishing_t *self = context;
+
+    pthread_mutex_lock(&self->lock);
+    while (!atomic_load(&self->leave) && self->rc == 0) {
+        if (self->wanted)
+            push(self);
+        else
+            pthread_cond_wait(&self->woken, &self->lock);
+    }
+    pthread_mutex_unlock(&self->lock);
+    return NULL;
+}
+
+/* ---- the owner's side ---- */
+
+static int start(cm_publishing_t *self, cm_store_t *store, cm_err_t *err)
+{
+    const cm_publisher_options_t options = {.data_dir = self->app->global.data_dir,
+                                            .settings = &self->settings,
+                                            .waiter = &self->waiter,
+                                            .progress = note_progress,
+                                            .context = self};
+    const cm_database_t *database = cm_embedded_database(store);
+
+    int rc = cm_changes_prepare(database, err);
+    if (rc == 0)
+        rc = cm_changes_published(database, self->name.data, &self->published, err);
+    if (rc == 0)
+        rc = cm_publisher_open(&options, &self->publisher, err);
+    if (rc < 0)
+        return rc;
+    if (pthread_create(&self->thread, NULL, work, self) == 0)
+        return 0;
+    cm_publisher_close(self->publisher);
+    return cm_fail(err, CM_EINTERNAL, "cannot start a thread");
+}
+
+static void free_all(cm_publishing_t *self)
+{
+    pthread_cond_destroy(&self->woken);
+    pthread_mutex_destroy(&self->lock);
+    cm_batch_free(&self->letters);
+    cm_buf_free(&self->name);
+    free(self);
+}
+
+int cm_publishing_start(cm_app_t *app, const cm_elastic_given_t *given, cm_store_t *store,
+                        bool rebuild, cm_publishing_t **publishing, cm_err_t *err)
+{
+    cm_publishing_t *self = cm_alloc_zero(1, sizeof *self);
+
+    self->app = app;
+    self->settings = cm_elastic_settings_of(app, given);
+    self->settings.stop = &self->leave;
+    self->waiter = (cm_waiter_t){wait_for_server, self};
+    self->rebuild = rebuild;
+    pthread_mutex_init(&self->lock, NULL);
+    pthread_cond_init(&self->woken, NULL);
+    cm_publish_name(&self->settings, &self->name);
+    int rc = start(self, store, err);
+    if (rc < 0)
+        free_all(self);
+    else
+        *publishing = self;
+    return rc;
+}
+
+void cm_publishing_wake(cm_publishing_t *self)
+{
+    pthread_mutex_lock(&self->lock);
+    self->wanted = true;
+    pthread_cond_signal(&self->woken);
+    pthread_mutex_unlock(&self->lock);
+}
+
+bool cm_publishing_idle(const cm_publishing_t *publishing)
+{
+    cm_publishing_t *self = (cm_publishing_t *)publishing;
+
+    pthread_mutex_lock(&self->lock);
+    bool idle = self->rc != 0 || (!self->wanted && !self->working && !self->collectable);
+    pthread_mutex_unlock(&self->lock);
+    return idle;
+}
+
+/* Takes what the thread has left for the store. */
+static bool take_results(cm_publishing_t *self, cm_published_t *published, cm_batch_t *letters)
+{
+    pthread_mutex_lock(&self->lock);
+    bool some = self->collectable;
+    self->collectable = false;
+    *published = self->published;
+    *letters = self->letters;
+    self->letters = CM_BATCH_INIT;
+    pthread_mutex_unlock(&self->lock);
+    return some;
+}
+
+int cm_publishing_collect(cm_publishing_t *self, cm_store_t *store, cm_err_t *err)
+{
+    const cm_database_t *database = cm_embedded_database(store);
+    cm_published_t published, before;
+    cm_batch_t letters;
+    int rc = 0;
+
+    if (take_results(self, &published, &letters)) {
+        rc = cm_changes_published(database, self->name.data, &before, err);
+        bool moved = published.upto != before.upto || strcmp(published.epoch, before.epoch) != 0;
+        if (rc == 0 && letters.dead_count > 0 &&
+            (rc = cm_sink_put(&store->sink, &letters, err)) == 0)
+            rc = cm_sink_commit(&store->sink, err);
+        if (rc == 0 && moved)
+            rc = cm_changes_set_published(database, self->name.data, &published, err);
+    }
+    cm_batch_free(&letters);
+    if (rc < 0)
+        return rc;
+    pthread_mutex_lock(&self->lock);
+    if (self->rc < 0) {
+        rc = self->rc;
+        *err = self->err;
+    }
+    pthread_mutex_unlock(&self->lock);
+    return rc;
+}
+
+static void show(cm_publishing_t *self, cm_progress_t *progress)
+{
+    pthread_mutex_lock(&self->lock);
+    double share = self->share;
+    uint64_t documents = self->documents;
+    pthread_mutex_unlock(&self->lock);
+    cm_progress_show(progress, share, documents);
+}
+
+/* Says once, in a line, that the server is away; again when the reason is another. */
+static void tell_trouble(cm_publishing_t *self, char *told, size_t size)
+{
+    char reason[CM_ERR_TEXT];
+
+    if (cm_publishing_trouble(self, reason, sizeof reason) && strcmp(reason, told) != 0) {
+        fprintf(self->app->messages, "waiting for Elasticsearch: %s\n", reason);
+        snprintf(told, size, "%s", reason);
+    }
+}
+
+int cm_publishing_finish(cm_publishing_t *self, cm_store_t *store, bool bar, cm_err_t *err)
+{
+    cm_app_t *app = self->app;
+    char told[CM_ERR_TEXT] = "";
+    cm_progress_t progress;
+    int64_t stop_ns = 0;
+    int rc = 0;
+
+    cm_progress_start(&progress, bar && app->terminal ? app->messages : NULL, app->terminal,
+                      "indexing", "documents");
+    while (rc == 0 && !cm_publishing_idle(self)) {
+        show(self, &progress);
+        if (bar)
+            tell_trouble(self, told, sizeof told);
+        cm_sleep_ms(LOOK_MS);
+        rc = cm_publishing_collect(self, store, err);
+        int64_t now = cm_clock_ticks_ns();
+        if (atomic_load(app->stop) && stop_ns == 0)
+            stop_ns = now;
+        if (stop_ns != 0 && now - stop_ns > GIVE_UP_MS * INT64_C(1000000))
+            atomic_store(&self->leave, true);
+    }
+    cm_progress_end(&progress);
+    return rc < 0 ? rc : cm_publishing_collect(self, store, err);
+}
+
+cm_pushed_t cm_publishing_done(const cm_publishing_t *publishing)
+{
+    cm_publishing_t *self = (cm_publishing_t *)publishing;
+
+    pthread_mutex_lock(&self->lock);
+    cm_pushed_t pushed = self->pushed;
+    pthread_mutex_unlock(&self->lock);
+    return pushed;
+}
+
+bool cm_publishing_trouble(const cm_publishing_t *publishing, char *reason, size_t size)
+{
+    cm_publishing_t *self = (cm_publishing_t *)publishing;
+
+    pthread_mutex_lock(&self->lock);
+    snprintf(reason, size, "%s", self->reason);
+    pthread_mutex_unlock(&self->lock);
+    return reason[0] != '\0';
+}
+
+void cm_publishing_add_status(const cm_publishing_t *self, cm_buf_t *line)
+{
+    const cm_pushed_t pushed = cm_publishing_done(self);
+    char reason[CM_ERR_TEXT];
+
+    cm_buf_add_text(line, ", ");
+    cm_buf_add_grouped(line, (int64_t)pushed.sent);
+    cm_buf_add_text(line, " documents sent");
+    if (pushed.refused > 0)
+        cm_buf_printf(line, ", %llu refused", (unsigned long long)pushed.refused);
+    if (cm_publishing_trouble(self, reason, sizeof reason))
+        cm_buf_printf(line, "; waiting for Elasticsearch: %s", reason);
+}
+
+void cm_pushed_add_json(cm_buf_t *buf, const cm_pushed_t *pushed)
+{
+    cm_buf_printf(buf,
+                  "\"index\":{\"sent\":%llu,\"removed\":%llu,\"refused\":%llu,\"retries\":%llu,"
+                  "\"compared\":%s,\"bytes\":%llu,\"wire_bytes\":%llu}",
+                  (unsigned long long)pushed->sent, (unsigned long long)pushed->removed,
+                  (unsigned long long)pushed->refused, (unsigned long long)pushed->retries,
+                  pushed->compared ? "true" : "false", (unsigned long long)pushed->bytes,
+                  (unsigned long long)pushed->wire_bytes);
+}
+
+void cm_pushed_print(cm_app_t *app, const cm_pushed_t *pushed, const char *alias)
+{
+    cm_buf_t line = CM_BUF_INIT;
+
+    cm_buf_printf(&line, "%s: ", alias);
+    cm_buf_add_grouped(&line, (int64_t)pushed->sent);
+    cm_buf_add_text(&line, " documents sent, ");
+    cm_buf_add_grouped(&line, (int64_t)pushed->removed);
+    cm_buf_add_text(&line, " removed, ");
+    cm_buf_add_grouped(&line, (int64_t)pushed->refused);
+    cm_buf_printf(&line, " refused%s",
+                  pushed->refused > 0 ? " (`clickmill dead list` says why)" : "");
+    if (pushed->compared)
+        cm_buf_add_text(&line, "; all documents were compared, because somebody else had written");
+    fprintf(app->messages, "%s\n", line.data);
+    cm_buf_free(&line);
+}
+
+void cm_accounts_print(cm_app_t *app, const cm_account_t *taken, const cm_refreshed_t *answers,
+                       double seconds, const cm_publishing_t *publishing)
+{
+    cm_pushed_t pushed = {0};
+    cm_buf_t json = CM_BUF_INIT;
+
+    if (publishing != NULL)
+        pushed = cm_publishing_done(publishing);
+    if (!app->global.json) {
+        cm_account_print(app, taken, app->out);
+        cm_refreshed_print(app, answers, seconds);
+        if (publishing != NULL)
+            cm_pushed_print(app, &pushed, publishing->settings.index);
+        return;
+    }
+    cm_buf_add_char(&json, '{');
+    cm_account_add_json(&json, taken);
+    cm_buf_add_text(&json, ",\"answers\":");
+    cm_refreshed_add_json(&json, answers, seconds);
+    if (publishing != NULL) {
+        cm_buf_add_char(&json, ',');
+        cm_pushed_add_json(&json, &pushed);
+    }
+    fprintf(app->out, "%s}\n", json.data);
+    cm_buf_free(&json);
+}
+
+void cm_publishing_stop(cm_publishing_t *self)
+{
+    if (self == NULL)
+        return;
+    pthread_mutex_lock(&self->lock);
+    atomic_store(&self->leave, true);
+    pthread_cond_signal(&self->woken);
+    pthread_mutex_unlock(&self->lock);
+    pthread_join(self->thread, NULL);
+    cm_publisher_close(self->publisher);
+    free_all(self);
+}
