@@ -129,9 +129,23 @@ typedef struct replay {
     cm_store_t *store;
     uint8_t visitor_key[CM_VISITOR_KEY];
     cm_account_t account;
-    int64_t *ids; /* the letters to replay, collected first: replaying changes the table */
+    uint64_t documents; /* letters that were no events but documents of Elasticsearch */
+    int64_t *ids;       /* the letters to replay, collected first: replaying changes the table */
     size_t count, cap;
 } replay_t;
+
+/* A document that Elasticsearch refused is no event: its letter goes, and the copy there is
+ * compared with the answers next time, which sends what it lacks. */
+static int replay_document(replay_t *replay, int64_t id)
+{
+    cm_err_t *err = &replay->app->err;
+
+    int rc = cm_embedded_forget_dead(replay->store, id, err);
+    if (rc == 0)
+        rc = cm_sink_commit(&replay->store->sink, err);
+    replay->documents++;
+    return rc;
+}
 
 static int collect_id(void *context, const cm_dead_letter_t *letter)
 {
@@ -245,12 +259,17 @@ static int replay_message(replay_t *replay, int64_t id, const char *path)
 
 typedef struct writer {
     cm_dead_file_t file;
+    bool document; /* the letter is one of Elasticsearch */
     cm_err_t *err;
 } writer_t;
 
 static int write_message(void *context, const cm_dead_letter_t *letter)
 {
+    static const cm_str_t prefix = {CM_PUBLISH_ORIGIN, sizeof CM_PUBLISH_ORIGIN - 1};
     writer_t *writer = context;
+
+    writer->document = letter->origin.len > prefix.len &&
+                       memcmp(letter->origin.data, prefix.data, prefix.len) == 0;
     return cm_dead_file_write(&writer->file, letter->payload, writer->err);
 }
 
@@ -265,10 +284,17 @@ static int replay_all(replay_t *replay)
     for (size_t i = 0; rc == 0 && i < replay->count && !atomic_load(replay->app->stop); i++) {
         rc = cm_dead_each(database, replay->ids[i], 1, write_message, &writer, &replay->app->err);
         if (rc == 0)
-            rc = replay_message(replay, replay->ids[i], writer.file.path);
+            rc = writer.document ? replay_document(replay, replay->ids[i])
+                                 : replay_message(replay, replay->ids[i], writer.file.path);
     }
     close(writer.file.fd);
-    return rc;
+    if (rc < 0 || replay->documents == 0)
+        return rc;
+    fprintf(replay->app->messages,
+            "%llu answers that Elasticsearch had refused: the next `clickmill process --index "
+            "elasticsearch` sends again what it lacks\n",
+            (unsigned long long)replay->documents);
+    return cm_changes_forget(database, &replay->app->err);
 }
 
 static int collect(replay_t *replay, int argc, char **argv)
@@ -341,7 +367,8 @@ const cm_command_t cm_command_dead = {
     .details =
         "list shows number, time, origin and reason of each; show prints the message, byte for "
         "byte; replay tries all of them again, or some, with what the program and its options "
-        "make of them now: those that become events are dead no more.\n"
+        "make of them now: those that become events are dead no more. Of documents that "
+        "Elasticsearch refused the next `clickmill process` sends what is still lacking.\n"
         "A line of a CSV file has no header to be read by: mend it as JSON and replay it so:\n"
         " clickmill dead replay 17 --with mended.json\n"
         "With --from kafka the letters are those of Kafka's topic, with numbers like 0@17 "

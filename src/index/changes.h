@@ -32,6 +32,9 @@ int cm_changes_published(const cm_database_t *database, const char *copy, cm_pub
 int cm_changes_set_published(const cm_database_t *database, const char *copy,
                              const cm_published_t *published, cm_err_t *err);
 
+/* Forgets how far any copy is: the next push compares everything. */
+int cm_changes_forget(const cm_database_t *database, cm_err_t *err);
+
 /* The `updated_at` of the latest change; 0: there are no answers. */
 int cm_changes_latest(const cm_database_t *database, int64_t *latest, cm_err_t *err);
 

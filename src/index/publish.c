@@ -48,7 +48,7 @@ static int refuse(void *context, cm_str_t index, cm_str_t id, cm_str_t document,
     cm_publisher_t *self = context;
     char origin[CM_INDEX_NAME + 100], why[500];
 
-    snprintf(origin, sizeof origin, "elasticsearch:%.*s/%.*s", (int)index.len, index.data,
+    snprintf(origin, sizeof origin, CM_PUBLISH_ORIGIN "%.*s/%.*s", (int)index.len, index.data,
              (int)id.len, id.data);
     snprintf(why, sizeof why, "%.*s", cm_utf8_head(reason, sizeof why - 1), reason.data);
     cm_batch_reject(&self->letters, document, why, origin);

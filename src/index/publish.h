@@ -16,6 +16,9 @@
 #include "event/batch.h"
 #include "index/changes.h"
 
+/* What the origin of a refused document's dead letter begins with. */
+#define CM_PUBLISH_ORIGIN "elasticsearch:"
+
 enum { CM_PUBLISH_REFUSED_MAX = 1000 }; /* documents; then something is wrong with all of them */
 
 typedef struct cm_publisher_options {
