@@ -4,6 +4,7 @@
 #include "base/terminal.h"
 #include "cmd/commands.h"
 #include "cmd/pipeline.h"
+#include "index/publish.h"
 #include "store/dead.h"
 #include "store/embedded.h"
 
