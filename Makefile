@@ -38,7 +38,7 @@ bench: build ## compare with other engines: make bench [SIZE=1000000] [SERIES=fu
 
 bench-cluster: build ## compare with bare clients and usual tools on real engines: [SIZE=1000000]
 	@scripts/setup.sh stack
-	@ninja -C build --quiet bench/kafka_bare bench/cql_bare >/dev/null
+	@ninja -C build --quiet bench/kafka_bare bench/cql_bare bench/elastic_bare >/dev/null
 	@python3 bench/cluster.py $(if $(SIZE),--size $(SIZE))
 
 fuzz: setup ## feed the parsers what nobody writes: make fuzz [TARGET=name] [SECONDS=60]

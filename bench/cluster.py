@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Clickmill's cluster pipeline beside bare clients and what is usual: `make bench-cluster [SIZE=N]`.
 
-Starts a Kafka (with ZooKeeper) and a Cassandra of its own below build/bench, and ends them. Clients
+Starts a Kafka (with ZooKeeper), a Cassandra and an Elasticsearch of its own below build/bench, and
+ends them. Clients
 and servers share this machine's processors, so figures are to be compared with each other, not with
 those of other machines. What is in topic and table is compared with what was sent before a time
 counts. Writes cluster.json and cluster.md in build/bench.
@@ -23,6 +24,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 sys.path[:0] = [HERE, ROOT]
 
+import cluster_answers  # noqa: E402
 import cluster_peers as peers  # noqa: E402
 import machine  # noqa: E402
 import measure  # noqa: E402
@@ -31,9 +33,11 @@ from stack import Stack, Trouble, engines, process  # noqa: E402
 BUILD = os.path.join(ROOT, "build")
 PLACE = os.path.join(BUILD, "bench")
 CLICKMILL = os.path.join(BUILD, "clickmill")
-BARE = {name: os.path.join(BUILD, "bench", name) for name in ("kafka_bare", "cql_bare")}
+BARE = {name: os.path.join(BUILD, "bench", name) for name in ("kafka_bare", "cql_bare",
+                                                                "elastic_bare")}
 
 ENGINES = ("zookeeper", "kafka", "cassandra")
+LATER = ("elasticsearch", "spark")  # when the topic has done its part
 SIZE, ROUNDS = 1000000, 3
 QUICK = 200000        # below, one round
 PYTHON_SHARE = 100    # the Python consumer gets so many times fewer events
@@ -53,10 +57,16 @@ GOALS = [
     ("ingest", "memory of ingest, MB at most", "peak_mb", None, 100),
     ("scan", "scan, of a bare scan", "ratio", "cql_bare_scan", 0.9),
     ("embedded", "Kafka to embedded store, events/s", "per_second", None, 400000),
+    ("mill", "mill from Cassandra, of a bare scan", "ratio", "cql_bare_scan", 0.9),
+    ("bulk", "bulk indexing, of a bare libcurl loop", "ratio", "curl_bare", 0.9),
+    ("bulk", "bulk indexing, of helpers.bulk", "ratio", "helpers_bulk", 3),
+    ("engine_mill", "--engine mill, of --engine spark", "ratio", "engine_spark", 3),
 ]
 
 
 class Bench:
+    CLICKMILL, BARE = CLICKMILL, BARE
+
     def __init__(self, size, rounds):
         self.size, self.rounds = size, rounds
         self.work = os.path.join(PLACE, "cluster")
@@ -133,7 +143,7 @@ class Bench:
                                                                      self.size))
             self.count_topic(topic)
 
-    def ingest(self, number):
+    def ingest(self, number, answers):
         topic, group = "produce-0", ["--group", "bench-%d" % number]
         peers.settle()
         self.note("cql_bare", **self.bare("write"))
@@ -141,6 +151,7 @@ class Bench:
         self.clickmill("ingest", self.size, "ingest", "--store", "cassandra", "--until-end",
                        *self.kafka(topic), *group, *self.cassandra(number))
         self.scan(number)
+        answers.mill(number)
         peers.settle()
         count = self.size // STRESS_SHARE
         self.note("cassandra_stress", rows=count,
@@ -192,10 +203,17 @@ class Bench:
         self.make_events()
         self.stack.up(ENGINES)
         self.warm_up()
+        answers = cluster_answers.Answers(self)
         for number in range(self.rounds):
             self.produce(number)
             self.embedded(number)
-            self.ingest(number)
+            self.ingest(number, answers)
+        self.stack.stop("kafka", "zookeeper")
+        self.stack.up(LATER)
+        answers.prepare()
+        for number in range(self.rounds):
+            answers.bulk(number)
+            answers.engines(number)
 
     def warm_up(self):
         """Java compiles what is used often: nobody's first run shall pay for all."""

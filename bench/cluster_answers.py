@@ -123,7 +123,7 @@ class Answers:
     def run(self, *arguments):
         """An account, with wall seconds, CPU seconds and peak memory."""
         path = os.path.join(self.work, "account.json")
-        took = measure.run([self.bench.program, *arguments, "--json"], path)
+        took = measure.run([self.bench.CLICKMILL, *arguments, "--json"], path)
         with open(path, encoding="utf-8") as file:
             lines = file.read().splitlines()
         return dict(json.loads(lines[-1]) if lines else {}, took=took)
@@ -164,7 +164,7 @@ class Answers:
         self.make_indices()
         peers.settle()
         found = json.loads(peers.output(
-            [self.bench.bare_programs["elastic_bare"], "http://127.0.0.1:%d/_bulk" % self.port, "2",
+            [self.bench.BARE["elastic_bare"], "http://127.0.0.1:%d/_bulk" % self.port, "2",
              self.bodies], "elastic_bare"))
         self.bench.note("curl_bare", per_second=count / found["seconds"],
                         cpu_us=found["cpu_us"] / count)
