@@ -3,6 +3,7 @@
 #include "cassandra/schema.h"
 #include "cmd/cassandra.h"
 #include "cmd/commands.h"
+#include "cmd/elastic.h"
 #include "cmd/kafka.h"
 #include "kafka/look.h"
 #include "store/embedded.h"
@@ -16,23 +17,30 @@ typedef struct doctor_options {
     bool fix;
     int sink;  /* cm_sink_choice_t */
     int store; /* cm_store_choice_t */
+    int index; /* cm_index_choice_t */
     cm_kafka_options_t kafka;
     cm_cassandra_given_t cassandra;
+    cm_elastic_given_t elastic;
 } doctor_options_t;
 
 static const cm_option_t options[] = {
     {.name = "fix",
      .type = CM_OPT_FLAG,
      .offset = offsetof(doctor_options_t, fix),
-     .help = "make topics, keyspace and table that are missing"},
+     .help = "make topics, keyspace, table and index that are missing"},
     CM_SINK_ROW(doctor_options_t, sink),
     CM_STORE_ROW(doctor_options_t, store),
+    CM_INDEX_ROW(doctor_options_t, index),
     CM_KAFKA_ROWS(doctor_options_t, kafka),
     CM_CASSANDRA_ROWS(doctor_options_t, cassandra),
+    CM_ELASTIC_ROWS(doctor_options_t, elastic),
     {.name = NULL},
 };
 
-enum { FREE_BYTES = 1 << 30 };
+enum {
+    FREE_BYTES = 1 << 30,
+    INDEX_MS = 15000, /* how long Elasticsearch may take */
+};
 
 /* What became of a check. */
 typedef enum finding {
@@ -272,6 +280,58 @@ static void check_cassandra(doctor_t *doctor)
     cm_cql_close(session);
 }
 
+/* ---- Elasticsearch ---- */
+
+static int examine_index(doctor_t *doctor, const cm_elastic_settings_t *settings,
+                         cm_elastic_t *client, cm_err_t *err)
+{
+    cm_elastic_indices_t indices;
+    cm_elastic_about_t about;
+
+    int rc = cm_elastic_about(client, NULL, &about, err);
+    if (rc < 0)
+        return rc;
+    say(doctor, RIGHT, "elasticsearch", "%s at %s, %s", about.name, cm_elastic_host(client),
+        settings->api_key != NULL    ? "with an API key"
+        : settings->username != NULL ? "with a password"
+                                     : "without a password");
+    rc = cm_elastic_find(client, settings, NULL, &indices, err);
+    if (rc < 0)
+        return rc;
+    const bool there = indices.cells[0] != '\0' && indices.totals[0] != '\0';
+    if (doctor->asked->fix)
+        rc = cm_elastic_prepare(client, settings, NULL, &indices, err);
+    if (rc == 0 && !there && !doctor->asked->fix) {
+        say(doctor, NOTE, "elasticsearch",
+            "%s or %s is not there; make it with --fix, or it is made when it is needed first",
+            settings->index, settings->totals);
+        return 0;
+    }
+    if (rc == 0)
+        rc = cm_elastic_check(client, settings, &indices, err);
+    if (rc == 0)
+        say(doctor, there ? RIGHT : FIXED, "elasticsearch",
+            "%s leads to %s, %s to %s, with the right mappings", settings->index, indices.cells,
+            settings->totals, indices.totals);
+    return rc;
+}
+
+static void check_elastic(doctor_t *doctor)
+{
+    cm_elastic_settings_t settings = cm_elastic_settings_of(doctor->app, &doctor->asked->elastic);
+    cm_elastic_t *client = NULL;
+    cm_err_t err;
+
+    if (settings.timeout_ms > INDEX_MS)
+        settings.timeout_ms = INDEX_MS;
+    int rc = cm_elastic_open(&settings, &client, &err);
+    if (rc == 0)
+        rc = examine_index(doctor, &settings, client, &err);
+    if (rc < 0)
+        complain(doctor, "elasticsearch", rc, err.text);
+    cm_elastic_close(client);
+}
+
 /* ---- all of it ---- */
 
 static bool given(const cm_app_t *app, size_t offset)
@@ -293,6 +353,10 @@ static int run(cm_app_t *app, const void *asked, int argc, char **argv)
     if (doctor.asked->store == CM_STORE_CASSANDRA ||
         given(app, offsetof(doctor_options_t, cassandra.hosts)))
         check_cassandra(&doctor);
+    if (doctor.asked->index == CM_INDEX_ELASTICSEARCH ||
+        given(app, offsetof(doctor_options_t, elastic.hosts)) ||
+        given(app, offsetof(doctor_options_t, elastic.cloud_id)))
+        check_elastic(&doctor);
     if (app->global.json)
         fprintf(app->out, "{\"checks\":[%s],\"wrong\":%d}\n", doctor.json.data, doctor.wrong);
     cm_buf_free(&doctor.json);
@@ -308,9 +372,10 @@ const cm_command_t cm_command_doctor = {
     .arguments = "",
     .summary = "check the configuration and every engine it names",
     .details =
-        "Looks at the configuration, the data directory, and at Kafka and Cassandra where the "
-        "configuration (sink: kafka, store: cassandra), the environment or an option names them: "
-        "whether they answer, let us in, and have the topics and the table of the contract. Each "
+        "Looks at the configuration, the data directory, and at Kafka, Cassandra and Elasticsearch "
+        "where the configuration (sink: kafka, store: cassandra, index: elasticsearch), the "
+        "environment or an option names them: whether they answer, let us in, and have the topics, "
+        "the table and the index of the contract. Each "
         "line says what is right, or what to do. Passwords are never shown.\n"
         "The exit status is 0 when nothing is wrong, else that of the first thing that is: 2 for "
         "credentials, TLS and settings, 3 for what is missing, 12 for servers that do not answer.\n"

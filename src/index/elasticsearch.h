@@ -35,24 +35,37 @@ int cm_elastic_prepare(cm_elastic_t *client, const cm_elastic_settings_t *settin
 int cm_elastic_make_next(cm_elastic_t *client, const cm_elastic_settings_t *settings,
                          const cm_waiter_t *waiter, cm_elastic_indices_t *next, cm_err_t *err);
 
-/* Makes what was written visible, moves both aliases to `next` in one step, and deletes what they
+/* Makes what was written visible, checks that nobody else has made these indices anew meanwhile
+ * (CM_EBUSY), moves both aliases to `next` in one step, and deletes what they
  * led to before; an index in the place of an alias, too. */
 int cm_elastic_swap(cm_elastic_t *client, const cm_elastic_settings_t *settings,
                     const cm_waiter_t *waiter, const cm_elastic_indices_t *next, cm_err_t *err);
 
+/* Whether the fields have the types that they must have, and no shard is missing: 0, or CM_EUSAGE
+ * or CM_EAWAY with what to do. */
+int cm_elastic_check(cm_elastic_t *client, const cm_elastic_settings_t *settings,
+                     const cm_elastic_indices_t *indices, cm_err_t *err);
+
 /* Writes the epoch into both indices' `_meta`. */
 int cm_elastic_set_epoch(cm_elastic_t *client, const cm_elastic_settings_t *settings,
-                         const cm_waiter_t *waiter, const cm_elastic_indices_t *indices,
+                         const cm_waiter_t *waiter, cm_elastic_indices_t *indices,
                          const char *epoch, cm_err_t *err);
 
 /* Makes what was written visible to searches. */
 int cm_elastic_refresh(cm_elastic_t *client, const cm_waiter_t *waiter,
                        const cm_elastic_indices_t *indices, cm_err_t *err);
 
-/* Walks all documents of an index in no order (a scroll); documents of freshness are left out. */
+/* Walks all documents of an index in no order (a scroll); documents of freshness are left out.
+ * CM_EAWAY when the server was away meanwhile, so that some may be missing. */
 int cm_elastic_each(cm_elastic_t *client, const cm_elastic_settings_t *settings,
                     const cm_waiter_t *waiter, const char *index, cm_document_fn take,
                     void *context, cm_err_t *err);
+
+/* The same for the hits of a search (a body for _search, with size and "track_total_hits":true), in
+ * its order. */
+int cm_elastic_walk(cm_elastic_t *client, const cm_elastic_settings_t *settings,
+                    const cm_waiter_t *waiter, const char *index, cm_str_t search,
+                    cm_document_fn take, void *context, cm_err_t *err);
 
 /* Opens the index for reading. CM_EINPUT when the aliases are not there yet. */
 int cm_index_open_elasticsearch(const cm_elastic_settings_t *settings, cm_index_t **index,
