@@ -1,17 +1,13 @@
-#include "index/embedded.h"
+#include "index/tables.h"
 
 #include "base/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#define NUMBER_COLUMNS                                                                             \
-    "clicks, unique_user_count, time_spent_sum, time_spent_count, time_on_page_sum, "              \
-    "time_on_page_count, entrances, exits"
-
 /* Rows of numbers, one tree in the order in which the mill gives them: a quarter of the bytes and
  * of the time that rows with their texts and an index over these take. `window` is cm_window_t,
- * `start` hours since the epoch, `url` and `country` are ids of the tables below or ALL_IDS. */
+ * `start` hours since the epoch, `url` and `country` are ids of the tables below or CM_ALL_IDS. */
 #define TABLE(name)                                                                                \
     "CREATE TABLE IF NOT EXISTS " name " (\n"                                                      \
     "    window INTEGER, start INTEGER, url INTEGER, country INTEGER,\n"                           \
@@ -28,11 +24,6 @@
 
 #define AVERAGE(sum, count) "CASE WHEN " count " <> 0 THEN CAST(" sum " AS REAL) / " count " END"
 
-/* url and country are NULL where a row has them all. */
-#define FROM(name)                                                                                 \
-    " FROM " name " LEFT JOIN page ON page.id = " name ".url "                                     \
-    "LEFT JOIN country ON country.id = " name ".country "
-
 /* The tables as people ask for them. */
 #define VIEW(view, name)                                                                           \
     "CREATE VIEW IF NOT EXISTS " view " AS SELECT page.url AS url, country.name AS country, "      \
@@ -45,29 +36,8 @@
                                 "time_on_page_sum",                                                \
                                 "time_on_page_count") " AS average_time_on_page, "                 \
                                                       "time_on_page_sum, time_on_page_count, "     \
-                                                      "entrances, exits, updated_at" FROM(         \
+                                                      "entrances, exits, updated_at" CM_FROM(      \
                                                           name) ";\n"
-
-#define KEY_WHERE " WHERE window = ? AND start = ? AND url = ? AND country = ?"
-
-#define ROW "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-#define INSERT(name)                                                                               \
-    "INSERT INTO " name " (" NUMBER_COLUMNS ", updated_at, window, start, url, country) "          \
-    "VALUES " ROW
-
-#define UPDATE(name)                                                                               \
-    "UPDATE " name " SET clicks = clicks + ?, unique_user_count = unique_user_count + ?, "         \
-    "time_spent_sum = time_spent_sum + ?, time_spent_count = time_spent_count + ?, "               \
-    "time_on_page_sum = time_on_page_sum + ?, time_on_page_count = time_on_page_count + ?, "       \
-    "entrances = entrances + ?, exits = exits + ?, updated_at = ?" KEY_WHERE
-
-enum {
-    ALL_IDS = -1,
-    AHEAD = 8, /* rows between fetching a cell and writing it */
-    /* Rows of one statement: beginning and ending it takes as long as a row. More gain nothing. */
-    TOGETHER = 32,
-    PARAMETERS = 13, /* of a row */
-};
 
 static const char schema[] = TABLE("cell")
     TABLE("total") "CREATE TABLE IF NOT EXISTS page (\n"
@@ -138,276 +108,6 @@ int cm_embedded_index_covered(const cm_database_t *database, cm_window_t window,
     return rc;
 }
 
-/* ---- writing ---- */
-
-/* One transaction's work. */
-typedef struct writing {
-    const cm_database_t *database;
-    const cm_mill_result_t *result;
-    int64_t now;
-    const atomic_bool *stop;
-    int64_t added[CM_WINDOW_COUNT]; /* new cells per window */
-} writing_t;
-
-static int check_stop(const writing_t *writing, cm_err_t *err)
-{
-    if (writing->stop == NULL || !atomic_load(writing->stop))
-        return 0;
-    return cm_fail(err, CM_ESTOP, "stopped");
-}
-
-/* Gives the tables of texts those ids of the field that they have not yet. */
-static int write_texts(const writing_t *writing, cm_reader_t *reader, cm_field_t field,
-                       const char *next, const char *insert, cm_err_t *err)
-{
-    const cm_database_t *database = writing->database;
-    sqlite3_stmt *statement = NULL;
-    uint32_t count;
-    int64_t id;
-
-    int rc = cm_reader_names(reader, field, &count, err);
-    if (rc == 0)
-        rc = cm_database_int(database, next, 0, &id, err);
-    if (rc == 0)
-        rc = cm_database_prepare(database, insert, &statement, err);
-    for (; rc == 0 && id < count; id++) {
-        cm_str_t text;
-        if ((rc = cm_reader_name(reader, field, (uint32_t)id, &text, err)) < 0)
-            break;
-        sqlite3_bind_int64(statement, 1, id);
-        sqlite3_bind_text(statement, 2, text.data, (int)text.len, SQLITE_STATIC);
-        rc = cm_database_step(database, statement, "writing answers", err);
-        if (rc == 0 && id % 4096 == 0)
-            rc = check_stop(writing, err);
-    }
-    sqlite3_finalize(statement);
-    return rc;
-}
-
-static void bind_id(sqlite3_stmt *statement, int at, uint32_t id)
-{
-    sqlite3_bind_int64(statement, at, id == CM_CELL_ALL ? ALL_IDS : (int64_t)id);
-}
-
-static void bind_row(const writing_t *writing, sqlite3_stmt *statement, int at,
-                     const cm_cell_t *cell)
-{
-    const cm_numbers_t *n = &cell->numbers;
-    const int64_t numbers[] = {n->clicks,           n->users,         n->time_spent_sum,
-                               n->time_spent_count, n->page_time_sum, n->page_time_count,
-                               n->entrances,        n->exits,         writing->now};
-
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
-        sqlite3_bind_int64(statement, at++, numbers[i]);
-    sqlite3_bind_int(statement, at++, (int)cm_cell_window_kind(cell->key.window));
-    sqlite3_bind_int64(statement, at++, cm_cell_window_start(cell->key.window) / CM_HOUR_MS);
-    bind_id(statement, at++, cell->key.url);
-    bind_id(statement, at, cell->key.country);
-}
-
-static int write_row(const writing_t *writing, sqlite3_stmt *statement, const cm_cell_t *cell,
-                     cm_err_t *err)
-{
-    bind_row(writing, statement, 1, cell);
-    return cm_database_step(writing->database, statement, "writing answers", err);
-}
-
-/* The statements of one table, and the new rows that are not written yet. */
-typedef struct table {
-    sqlite3_stmt *insert, *insert_together, *update;
-    const cm_cell_t *waiting[TOGETHER];
-    int count;
-} table_t;
-
-static int open_table(const cm_database_t *database, const char *insert, const char *update,
-                      table_t *table, cm_err_t *err)
-{
-    cm_buf_t together = CM_BUF_INIT;
-
-    *table = (table_t){0};
-    cm_buf_add_text(&together, insert);
-    for (int i = 1; i < TOGETHER; i++)
-        cm_buf_add_text(&together, ", " ROW);
-    int rc = cm_database_prepare(database, insert, &table->insert, err);
-    if (rc == 0)
-        rc = cm_database_prepare(database, together.data, &table->insert_together, err);
-    if (rc == 0)
-        rc = cm_database_prepare(database, update, &table->update, err);
-    cm_buf_free(&together);
-    return rc;
-}
-
-static void close_table(table_t *table)
-{
-    sqlite3_finalize(table->insert);
-    sqlite3_finalize(table->insert_together);
-    sqlite3_finalize(table->update);
-}
-
-static int write_waiting(const writing_t *writing, table_t *table, cm_err_t *err)
-{
-    int rc = 0;
-
-    if (table->count == TOGETHER) {
-        for (int i = 0; i < TOGETHER; i++)
-            bind_row(writing, table->insert_together, 1 + i * PARAMETERS, table->waiting[i]);
-        rc = cm_database_step(writing->database, table->insert_together, "writing answers", err);
-    } else {
-        for (int i = 0; rc == 0 && i < table->count; i++)
-            rc = write_row(writing, table->insert, table->waiting[i], err);
-    }
-    table->count = 0;
-    return rc;
-}
-
-/* `fresh`: the row is not there yet. *added says whether it is made. */
-static int write_change(const writing_t *writing, table_t *table, const cm_cell_t *cell, bool fresh,
-                        bool *added, cm_err_t *err)
-{
-    int rc = 0;
-
-    *added = fresh;
-    if (!fresh) {
-        rc = write_row(writing, table->update, cell, err);
-        *added = rc == 0 && sqlite3_changes(writing->database->db) == 0;
-    }
-    if (!*added)
-        return rc;
-    table->waiting[table->count++] = cell;
-    return table->count == TOGETHER ? write_waiting(writing, table, err) : 0;
-}
-
-/* `fresh`: none of the rows is there yet. */
-static int write_changes(writing_t *writing, bool fresh, cm_err_t *err)
-{
-    const cm_mill_result_t *result = writing->result;
-    table_t cells, totals = {0};
-
-    int rc = open_table(writing->database, INSERT("cell"), UPDATE("cell"), &cells, err);
-    if (rc == 0)
-        rc = open_table(writing->database, INSERT("total"), UPDATE("total"), &totals, err);
-    for (size_t i = 0; rc == 0 && i < result->count; i++) {
-        const cm_cell_t *cell = result->cells[i];
-        if (i + AHEAD < result->count) /* the order of urls is not that of memory */
-            __builtin_prefetch(result->cells[i + AHEAD]);
-        bool total = cell->key.url == CM_CELL_ALL || cell->key.country == CM_CELL_ALL, added;
-        if (cm_numbers_zero(&cell->numbers))
-            continue;
-        rc = write_change(writing, total ? &totals : &cells, cell, fresh, &added, err);
-        if (added && !total)
-            writing->added[cm_cell_window_kind(cell->key.window)]++;
-        if (rc == 0 && i % 4096 == 0)
-            rc = check_stop(writing, err);
-    }
-    if (rc == 0 && (rc = write_waiting(writing, &cells, err)) == 0)
-        rc = write_waiting(writing, &totals, err);
-    close_table(&cells);
-    close_table(&totals);
-    return rc;
-}
-
-static int write_covered(const cm_database_t *database, const cm_mill_result_t *result,
-                         cm_window_t window, int64_t added, int64_t session_timeout, int64_t now,
-                         cm_err_t *err)
-{
-    char sql[400];
-
-    snprintf(sql, sizeof sql,
-             "INSERT INTO covered VALUES ('%s', %lld, %lld, %lld, %lld, %lld) ON CONFLICT (window) "
-             "DO UPDATE SET upto = excluded.upto, events = events + excluded.events, "
-             "cells = cells + excluded.cells, session_timeout = excluded.session_timeout, "
-             "updated_at = excluded.updated_at",
-             cm_window_names[window], (long long)result->upto, (long long)result->events,
-             (long long)added, (long long)session_timeout, (long long)now);
-    return cm_database_exec(database, sql, "writing answers", err);
-}
-
-/* Empties the windows of the mask. `alone`: the tables hold nothing else, which SQLite forgets page
- * by page. */
-static int empty_windows(const cm_database_t *database, unsigned windows, bool alone, cm_err_t *err)
-{
-    char sql[200];
-    int rc = 0;
-
-    if (alone)
-        return cm_database_exec(database,
-                                "DELETE FROM cell; DELETE FROM total; DELETE FROM covered; "
-                                "DELETE FROM page; DELETE FROM country",
-                                "emptying the answers", err);
-    for (int window = 0; rc == 0 && window < CM_WINDOW_COUNT; window++) {
-        if (!(windows & 1u << window))
-            continue;
-        snprintf(sql, sizeof sql,
-                 "DELETE FROM cell WHERE window = %d; DELETE FROM total WHERE window = %d; "
-                 "DELETE FROM covered WHERE window = '%s'",
-                 window, window, cm_window_names[window]);
-        rc = cm_database_exec(database, sql, "emptying the answers", err);
-    }
-    return rc;
-}
-
-/* Empties what is to be written anew. */
-static int make_way(const cm_database_t *database, unsigned windows, cm_err_t *err)
-{
-    bool alone = true;
-    int rc = 0;
-
-    for (int window = 0; rc == 0 && window < CM_WINDOW_COUNT; window++) {
-        cm_covered_t covered = {0};
-        if (!(windows & 1u << window))
-            rc = cm_embedded_index_covered(database, (cm_window_t)window, &covered, err);
-        alone &= covered.cells == 0;
-    }
-    return rc < 0 ? rc : empty_windows(database, windows, alone, err);
-}
-
-/* Answers of another store have other ids: they go before ours come, and when it is theirs that
- * come, everything goes. */
-static int part_from_foreign(const cm_database_t *database, int64_t session_timeout, cm_err_t *err)
-{
-    int64_t foreign = 1;
-    int rc = 0;
-
-    if (session_timeout >= 0)
-        rc = cm_database_int(database, "SELECT count(*) FROM covered WHERE session_timeout < 0", 0,
-                             &foreign, err);
-    return rc == 0 && foreign > 0 ? empty_windows(database, 0, true, err) : rc;
-}
-
-int cm_embedded_index_apply(const cm_database_t *database, cm_reader_t *reader,
-                            const cm_mill_result_t *result, unsigned windows, bool replace,
-                            int64_t session_timeout, int64_t now, const atomic_bool *stop,
-                            cm_err_t *err)
-{
-    writing_t writing = {.database = database, .result = result, .now = now, .stop = stop};
-
-    int rc = cm_database_exec(database, "BEGIN IMMEDIATE", "writing answers", err);
-    if (rc < 0)
-        return rc;
-    rc = part_from_foreign(database, session_timeout, err);
-    if (rc == 0 && replace)
-        rc = make_way(database, windows, err);
-    if (rc == 0)
-        rc = write_texts(&writing, reader, CM_URL, "SELECT ifnull(max(id), -1) + 1 FROM page",
-                         "INSERT INTO page VALUES (?, ?)", err);
-    if (rc == 0)
-        rc =
-            write_texts(&writing, reader, CM_COUNTRY, "SELECT ifnull(max(id), -1) + 1 FROM country",
-                        "INSERT INTO country VALUES (?, ?)", err);
-    if (rc == 0)
-        rc = write_changes(&writing, replace, err);
-    for (int window = 0; rc == 0 && window < CM_WINDOW_COUNT; window++) {
-        if (windows & 1u << window)
-            rc = write_covered(database, result, (cm_window_t)window, writing.added[window],
-                               session_timeout, now, err);
-    }
-    if (rc == 0)
-        rc = cm_database_exec(database, "COMMIT", "writing answers", err);
-    if (rc < 0)
-        cm_database_exec(database, "ROLLBACK", "writing answers", NULL);
-    return rc;
-}
-
 /* ---- reading ---- */
 
 typedef struct embedded_index {
@@ -445,13 +145,13 @@ static void build_query(cm_buf_t *sql, const cm_query_t *query)
     static const struct {
         const char *from, *rows;
     } parts[CM_DIMENSION_COUNT] = {
-        [CM_PER_CELL] = {FROM("cell"), ""},
-        [CM_PER_URL] = {FROM("total"), " AND total.url >= 0 AND total.country < 0"},
-        [CM_PER_COUNTRY] = {FROM("total"), " AND total.url < 0 AND total.country >= 0"},
-        [CM_PER_NOTHING] = {FROM("total"), " AND total.url < 0 AND total.country < 0"}};
+        [CM_PER_CELL] = {CM_FROM("cell"), ""},
+        [CM_PER_URL] = {CM_FROM("total"), " AND total.url >= 0 AND total.country < 0"},
+        [CM_PER_COUNTRY] = {CM_FROM("total"), " AND total.url < 0 AND total.country >= 0"},
+        [CM_PER_NOTHING] = {CM_FROM("total"), " AND total.url < 0 AND total.country < 0"}};
 
     cm_buf_printf(sql,
-                  "SELECT page.url, country.name, start, updated_at, " NUMBER_COLUMNS
+                  "SELECT page.url, country.name, start, updated_at, " CM_NUMBER_COLUMNS
                   "%s WHERE window = ?1%s",
                   parts[query->dimension].from, parts[query->dimension].rows);
     if (query->window != CM_WINDOW_ALL && query->from > 0)
