@@ -1,17 +1,13 @@
-#include "index/embedded.h"
+#include "index/embedded_inside.h"
 
 #include "base/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#define NUMBER_COLUMNS                                                                             \
-    "clicks, unique_user_count, time_spent_sum, time_spent_count, time_on_page_sum, "              \
-    "time_on_page_count, entrances, exits"
-
 /* Rows of numbers, one tree in the order in which the mill gives them: a quarter of the bytes and
  * of the time that rows with their texts and an index over these take. `window` is cm_window_t,
- * `start` hours since the epoch, `url` and `country` are ids of the tables below or ALL_IDS. */
+ * `start` hours since the epoch, `url` and `country` are ids of the tables below or CM_ALL_IDS. */
 #define TABLE(name)                                                                                \
     "CREATE TABLE IF NOT EXISTS " name " (\n"                                                      \
     "    window INTEGER, start INTEGER, url INTEGER, country INTEGER,\n"                           \
@@ -52,7 +48,7 @@
 
 #define ROW "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 #define INSERT(name)                                                                               \
-    "INSERT INTO " name " (" NUMBER_COLUMNS ", updated_at, window, start, url, country) "          \
+    "INSERT INTO " name " (" CM_NUMBER_COLUMNS ", updated_at, window, start, url, country) "       \
     "VALUES " ROW
 
 #define UPDATE(name)                                                                               \
@@ -62,7 +58,6 @@
     "entrances = entrances + ?, exits = exits + ?, updated_at = ?" KEY_WHERE
 
 enum {
-    ALL_IDS = -1,
     AHEAD = 8, /* rows between fetching a cell and writing it */
     /* Rows of one statement: beginning and ending it takes as long as a row. More gain nothing. */
     TOGETHER = 32,
@@ -184,21 +179,28 @@ static int write_texts(const writing_t *writing, cm_reader_t *reader, cm_field_t
     return rc;
 }
 
+int cm_embedded_bind_numbers(sqlite3_stmt *statement, int at, const cm_numbers_t *numbers)
+{
+    const int64_t list[] = {numbers->clicks,         numbers->users,
+                            numbers->time_spent_sum, numbers->time_spent_count,
+                            numbers->page_time_sum,  numbers->page_time_count,
+                            numbers->entrances,      numbers->exits};
+
+    for (size_t i = 0; i < sizeof list / sizeof list[0]; i++)
+        sqlite3_bind_int64(statement, at++, list[i]);
+    return at;
+}
+
 static void bind_id(sqlite3_stmt *statement, int at, uint32_t id)
 {
-    sqlite3_bind_int64(statement, at, id == CM_CELL_ALL ? ALL_IDS : (int64_t)id);
+    sqlite3_bind_int64(statement, at, id == CM_CELL_ALL ? CM_ALL_IDS : (int64_t)id);
 }
 
 static void bind_row(const writing_t *writing, sqlite3_stmt *statement, int at,
                      const cm_cell_t *cell)
 {
-    const cm_numbers_t *n = &cell->numbers;
-    const int64_t numbers[] = {n->clicks,           n->users,         n->time_spent_sum,
-                               n->time_spent_count, n->page_time_sum, n->page_time_count,
-                               n->entrances,        n->exits,         writing->now};
-
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
-        sqlite3_bind_int64(statement, at++, numbers[i]);
+    at = cm_embedded_bind_numbers(statement, at, &cell->numbers);
+    sqlite3_bind_int64(statement, at++, writing->now);
     sqlite3_bind_int(statement, at++, (int)cm_cell_window_kind(cell->key.window));
     sqlite3_bind_int64(statement, at++, cm_cell_window_start(cell->key.window) / CM_HOUR_MS);
     bind_id(statement, at++, cell->key.url);
@@ -361,46 +363,98 @@ static int make_way(const cm_database_t *database, unsigned windows, cm_err_t *e
     return rc < 0 ? rc : empty_windows(database, windows, alone, err);
 }
 
-/* Answers of another store have other ids: they go before ours come, and when it is theirs that
- * come, everything goes. */
-static int part_from_foreign(const cm_database_t *database, int64_t session_timeout, cm_err_t *err)
+/* What answers there are already. */
+typedef struct before {
+    bool foreign;   /* they are of another store */
+    bool published; /* and copied elsewhere */
+    int64_t last;   /* updated_at of the latest change */
+} before_t;
+
+static int look_before(const cm_database_t *database, before_t *before, cm_err_t *err)
 {
-    int64_t foreign = 1;
+    int64_t foreign = 0;
+
+    int rc = cm_database_int(database, "SELECT count(*) FROM covered WHERE session_timeout < 0", 0,
+                             &foreign, err);
+    if (rc == 0)
+        rc =
+            cm_database_int(database, "SELECT max(updated_at) FROM covered", 0, &before->last, err);
+    if (rc == 0)
+        rc = cm_embedded_published(database, &before->published, err);
+    before->foreign = foreign > 0;
+    return rc;
+}
+
+/* Answers of another store have other ids: they go before ours come. When it is theirs that come,
+ * windows that are not asked for go, too. */
+static int make_room(const writing_t *writing, const before_t *before, unsigned windows,
+                     bool replace, bool foreign, cm_err_t *err)
+{
+    const cm_database_t *database = writing->database;
+    const unsigned all = (1u << CM_WINDOW_COUNT) - 1;
+    unsigned go = 0;
     int rc = 0;
 
-    if (session_timeout >= 0)
-        rc = cm_database_int(database, "SELECT count(*) FROM covered WHERE session_timeout < 0", 0,
-                             &foreign, err);
-    return rc == 0 && foreign > 0 ? empty_windows(database, 0, true, err) : rc;
+    if (before->foreign && !foreign)
+        go = all;
+    else if (foreign && !before->foreign)
+        go = all & ~windows;
+    if (go != 0 && before->published)
+        rc = cm_embedded_retire(database, go, writing->now, err);
+    if (rc == 0 && go != 0)
+        rc = empty_windows(database, go, go == all, err);
+    if (rc == 0 && replace && !foreign && !(before->published && go == 0))
+        rc = make_way(database, windows, err);
+    return rc;
+}
+
+/* Adds the result to what is there, or to nothing. */
+static int write_result(writing_t *writing, cm_reader_t *reader, unsigned windows, bool fresh,
+                        int64_t session_timeout, cm_err_t *err)
+{
+    const cm_database_t *database = writing->database;
+
+    int rc = write_texts(writing, reader, CM_URL, "SELECT ifnull(max(id), -1) + 1 FROM page",
+                         "INSERT INTO page VALUES (?, ?)", err);
+    if (rc == 0)
+        rc = write_texts(writing, reader, CM_COUNTRY, "SELECT ifnull(max(id), -1) + 1 FROM country",
+                         "INSERT INTO country VALUES (?, ?)", err);
+    if (rc == 0)
+        rc = write_changes(writing, fresh, err);
+    for (int window = 0; rc == 0 && window < CM_WINDOW_COUNT; window++) {
+        if (windows & 1u << window)
+            rc = write_covered(database, writing->result, (cm_window_t)window,
+                               writing->added[window], session_timeout, writing->now, err);
+    }
+    return rc;
 }
 
 int cm_embedded_index_apply(const cm_database_t *database, cm_reader_t *reader,
                             const cm_mill_result_t *result, unsigned windows, bool replace,
                             int64_t session_timeout, int64_t now, const atomic_bool *stop,
-                            cm_err_t *err)
+                            bool *changed, cm_err_t *err)
 {
-    writing_t writing = {.database = database, .result = result, .now = now, .stop = stop};
+    writing_t writing = {.database = database, .result = result, .stop = stop};
+    const bool foreign = session_timeout < 0;
+    before_t before = {0};
 
     int rc = cm_database_exec(database, "BEGIN IMMEDIATE", "writing answers", err);
     if (rc < 0)
         return rc;
-    rc = part_from_foreign(database, session_timeout, err);
-    if (rc == 0 && replace)
-        rc = make_way(database, windows, err);
+    rc = look_before(database, &before, err);
+    writing.now = now > before.last ? now : before.last + 1;
     if (rc == 0)
-        rc = write_texts(&writing, reader, CM_URL, "SELECT ifnull(max(id), -1) + 1 FROM page",
-                         "INSERT INTO page VALUES (?, ?)", err);
-    if (rc == 0)
-        rc =
-            write_texts(&writing, reader, CM_COUNTRY, "SELECT ifnull(max(id), -1) + 1 FROM country",
-                        "INSERT INTO country VALUES (?, ?)", err);
-    if (rc == 0)
-        rc = write_changes(&writing, replace, err);
-    for (int window = 0; rc == 0 && window < CM_WINDOW_COUNT; window++) {
-        if (windows & 1u << window)
-            rc = write_covered(database, result, (cm_window_t)window, writing.added[window],
-                               session_timeout, now, err);
+        rc = make_room(&writing, &before, windows, replace, foreign, err);
+    if (rc == 0 && replace && (foreign || (before.published && !before.foreign))) {
+        const cm_difference_t difference = {database, reader,          result,     windows,
+                                            foreign,  session_timeout, writing.now};
+        rc = cm_embedded_write_difference(&difference, changed, err);
+    } else if (rc == 0) {
+        *changed = true;
+        rc = write_result(&writing, reader, windows, replace, session_timeout, err);
     }
+    if (rc == 0)
+        rc = check_stop(&writing, err);
     if (rc == 0)
         rc = cm_database_exec(database, "COMMIT", "writing answers", err);
     if (rc < 0)
@@ -408,7 +462,29 @@ int cm_embedded_index_apply(const cm_database_t *database, cm_reader_t *reader,
     return rc;
 }
 
+int cm_embedded_published(const cm_database_t *database, bool *published, cm_err_t *err)
+{
+    int64_t tables = 0;
+
+    int rc = cm_database_int(
+        database, "SELECT count(*) FROM sqlite_master WHERE name IN ('published', 'retired')", 0,
+        &tables, err);
+    *published = tables == 2;
+    return rc;
+}
+
 /* ---- reading ---- */
+
+void cm_embedded_read_numbers(sqlite3_stmt *row, int at, cm_numbers_t *numbers)
+{
+    int64_t *list[] = {&numbers->clicks,         &numbers->users,
+                       &numbers->time_spent_sum, &numbers->time_spent_count,
+                       &numbers->page_time_sum,  &numbers->page_time_count,
+                       &numbers->entrances,      &numbers->exits};
+
+    for (int i = 0; i < (int)(sizeof list / sizeof list[0]); i++)
+        *list[i] = sqlite3_column_int64(row, at + i);
+}
 
 typedef struct embedded_index {
     cm_index_t index; /* first */
@@ -451,7 +527,7 @@ static void build_query(cm_buf_t *sql, const cm_query_t *query)
         [CM_PER_NOTHING] = {FROM("total"), " AND total.url < 0 AND total.country < 0"}};
 
     cm_buf_printf(sql,
-                  "SELECT page.url, country.name, start, updated_at, " NUMBER_COLUMNS
+                  "SELECT page.url, country.name, start, updated_at, " CM_NUMBER_COLUMNS
                   "%s WHERE window = ?1%s",
                   parts[query->dimension].from, parts[query->dimension].rows);
     if (query->window != CM_WINDOW_ALL && query->from > 0)
@@ -485,19 +561,13 @@ static cm_str_t column_text(sqlite3_stmt *select, int at)
 
 static void read_answer(sqlite3_stmt *select, const cm_query_t *query, cm_answer_t *answer)
 {
-    int64_t *numbers[] = {&answer->numbers.clicks,         &answer->numbers.users,
-                          &answer->numbers.time_spent_sum, &answer->numbers.time_spent_count,
-                          &answer->numbers.page_time_sum,  &answer->numbers.page_time_count,
-                          &answer->numbers.entrances,      &answer->numbers.exits};
-
     answer->dimension = query->dimension;
     answer->window = query->window;
     answer->url = column_text(select, 0);
     answer->country = column_text(select, 1);
     answer->window_start = sqlite3_column_int64(select, 2) * CM_HOUR_MS;
     answer->updated_at = sqlite3_column_int64(select, 3);
-    for (int i = 0; i < (int)(sizeof numbers / sizeof numbers[0]); i++)
-        *numbers[i] = sqlite3_column_int64(select, 4 + i);
+    cm_embedded_read_numbers(select, 4, &answer->numbers);
 }
 
 static int embedded_query(cm_index_t *index, const cm_query_t *query, cm_answer_fn row,

@@ -30,13 +30,15 @@ int cm_embedded_index_covered(const cm_database_t *database, cm_window_t window,
                               cm_covered_t *covered, cm_err_t *err);
 
 /* Adds the mill's changes for the windows of the mask to the answers, in one transaction with
- * their coverage; `replace` empties those windows first. A negative session timeout marks answers
- * of another store's events, which replace all there are, and are replaced by the next of ours.
- * Names come from `reader`; rows that change get `now`. CM_ESTOP, with nothing changed, when `stop`
- * (may be NULL) becomes true. */
+ * their coverage; with `replace` the result is all of those windows. A negative session timeout
+ * marks answers of another store's events, which replace all there are, and are replaced by the
+ * next of ours. Then, and where the answers are copied elsewhere (changes.h), only rows that differ
+ * are written. Names come from `reader`; rows that change get `now`, or more where that would not
+ * be later than the last change. `*changed`: any row was. CM_ESTOP, with nothing changed, when
+ * `stop` (may be NULL) becomes true. */
 int cm_embedded_index_apply(const cm_database_t *database, cm_reader_t *reader,
                             const cm_mill_result_t *result, unsigned windows, bool replace,
                             int64_t session_timeout, int64_t now, const atomic_bool *stop,
-                            cm_err_t *err);
+                            bool *changed, cm_err_t *err);
 
 #endif

@@ -5,7 +5,7 @@
 
 /* Mills and writes the windows of the mask, which all have the same coverage. */
 static int refresh_windows(cm_store_t *store, const cm_refresh_options_t *options, unsigned windows,
-                           int64_t since, bool replace, cm_err_t *err)
+                           int64_t since, bool replace, bool *changed, cm_err_t *err)
 {
     const cm_mill_options_t mill = {.session_timeout = options->session_timeout,
                                     .windows = windows,
@@ -26,7 +26,7 @@ static int refresh_windows(cm_store_t *store, const cm_refresh_options_t *option
     if (rc == 0)
         rc = cm_embedded_index_apply(cm_embedded_database(store), names, &result, windows, replace,
                                      options->session_timeout, cm_clock_now_ms(options->clock),
-                                     options->stop, err);
+                                     options->stop, changed, err);
     cm_reader_close(names);
     cm_mill_result_free(&result);
     return rc;
@@ -89,8 +89,7 @@ int cm_refresh(cm_store_t *store, const cm_refresh_options_t *options, cm_refres
                 since[other] = -1;
             }
         }
-        rc = refresh_windows(store, options, windows, from, fresh, err);
-        out->changed = true;
+        rc = refresh_windows(store, options, windows, from, fresh, &out->changed, err);
     }
     return rc < 0 ? rc : account(store, options, out, err);
 }
@@ -111,7 +110,7 @@ int cm_refresh_from(cm_store_t *other, cm_store_t *store, const cm_refresh_optio
     cm_mill_result_t result;
     cm_reader_t *names = NULL;
 
-    *out = (cm_refreshed_t){.changed = true};
+    *out = (cm_refreshed_t){.changed = false};
     int rc = cm_embedded_index_prepare(database, err);
     if (rc < 0)
         return rc;
@@ -121,7 +120,7 @@ int cm_refresh_from(cm_store_t *other, cm_store_t *store, const cm_refresh_optio
     if (rc == 0)
         rc = cm_embedded_index_apply(database, names, &result, options->windows, true,
                                      -options->session_timeout, cm_clock_now_ms(options->clock),
-                                     options->stop, err);
+                                     options->stop, &out->changed, err);
     out->accepted = result.upto;
     cm_reader_close(names);
     cm_mill_result_free(&result);
