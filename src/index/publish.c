@@ -267,14 +267,14 @@ static int find_target(cm_publisher_t *self, bool rebuild, cm_published_t *publi
         return rc < 0 ? rc : take(self, published, err);
     }
     rc = cm_elastic_find(self->client, settings, waiter, &self->target, err);
-    bool fresh = rc == 0 && (self->target.cells[0] == '\0' || self->target.totals[0] == '\0');
-    if (fresh)
+    const bool none = self->target.cells[0] == '\0' && self->target.totals[0] == '\0';
+    if (rc == 0 && (self->target.cells[0] == '\0' || self->target.totals[0] == '\0'))
         rc = cm_elastic_prepare(self->client, settings, waiter, &self->target, err);
     if (rc < 0)
         return rc;
     if (published->epoch[0] != '\0' && strcmp(published->epoch, self->target.epoch) == 0)
         return 0;
-    *compare = true;
+    *compare = !none;
     return take(self, published, err);
 }
 
@@ -296,7 +296,7 @@ static int push_with(cm_publisher_t *self, bool rebuild, cm_published_t *publish
                      cm_pushed_t *pushed, cm_err_t *err)
 {
     cm_freshness_t fresh[CM_WINDOW_COUNT];
-    bool compare;
+    bool compare = false;
     int64_t upto;
 
     int rc = local_freshness(self, fresh, err);

@@ -5,7 +5,7 @@
 
 /* Mills and writes the windows of the mask, which all have the same coverage. */
 static int refresh_windows(cm_store_t *store, const cm_refresh_options_t *options, unsigned windows,
-                           int64_t since, bool replace, cm_err_t *err)
+                           int64_t since, bool replace, bool *changed, cm_err_t *err)
 {
     const cm_mill_options_t mill = {.session_timeout = options->session_timeout,
                                     .windows = windows,
@@ -19,7 +19,7 @@ static int refresh_windows(cm_store_t *store, const cm_refresh_options_t *option
                                     .progress_context = options->progress_context};
     cm_mill_result_t result;
     cm_reader_t *names = NULL;
-    bool changed;
+    bool differs = false;
 
     int rc = cm_mill(&mill, &result, err);
     if (rc == 0)
@@ -32,7 +32,8 @@ static int refresh_windows(cm_store_t *store, const cm_refresh_options_t *option
                                   .session_timeout = options->session_timeout,
                                   .now = cm_clock_now_ms(options->clock),
                                   .stop = options->stop},
-            &changed, err);
+            &differs, err);
+    *changed |= differs || !replace; /* events that are copies are something new, too */
     cm_reader_close(names);
     cm_mill_result_free(&result);
     return rc;
@@ -95,8 +96,7 @@ int cm_refresh(cm_store_t *store, const cm_refresh_options_t *options, cm_refres
                 since[other] = -1;
             }
         }
-        rc = refresh_windows(store, options, windows, from, fresh, err);
-        out->changed = true;
+        rc = refresh_windows(store, options, windows, from, fresh, &out->changed, err);
     }
     return rc < 0 ? rc : account(store, options, out, err);
 }

@@ -27,7 +27,7 @@ typedef struct cm_refresh_options {
 typedef struct cm_refreshed {
     int64_t accepted, events, duplicates;
     int64_t cells; /* of the windows asked for */
-    bool changed;  /* there was something to do; from another store: answers differed */
+    bool changed;  /* there was something new; where all was computed: any answer differed */
 } cm_refreshed_t;
 
 /* `store` is an embedded store, opened for writing, with nothing uncommitted. */
