@@ -132,11 +132,20 @@ static int part_from_others(cm_writing_t *writing, bool foreign, cm_err_t *err)
 
 static int write_difference(cm_writing_t *writing, bool foreign, cm_err_t *err)
 {
-    int rc = part_from_others(writing, foreign, err);
+    int64_t others = 0; /* of the other store's windows, when it is ours that come */
+
+    int rc =
+        cm_database_int(writing->database, "SELECT count(*) FROM covered WHERE session_timeout < 0",
+                        0, &others, err);
+    if (rc == 0)
+        rc = part_from_others(writing, foreign, err);
     if (rc == 0 && foreign)
         rc = cm_texts_match(writing, err);
-    if (rc == 0 && !foreign && (rc = cm_texts_renumber(writing, err)) == 0)
-        rc = cm_texts_add(writing, err);
+    if (rc == 0 && !foreign) {
+        rc = others > 0 ? cm_texts_renumber(writing, err) : cm_texts_mend(writing, err);
+        if (rc == 0)
+            rc = cm_texts_add(writing, err);
+    }
     if (rc == 0)
         rc = cm_difference_write(writing, err);
     return rc == 0 && foreign && writing->removed ? cm_texts_prune(writing, err) : rc;

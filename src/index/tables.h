@@ -58,6 +58,9 @@ int cm_texts_add(const cm_writing_t *writing, cm_err_t *err);
 /* Finds the reader's texts in the tables, adds what is not there, and sets writing->ids. */
 int cm_texts_match(cm_writing_t *writing, cm_err_t *err);
 
+/* Where the ids are the reader's: corrects texts that somebody has spoiled. */
+int cm_texts_mend(const cm_writing_t *writing, cm_err_t *err);
+
 /* Where the tables have other ids than the reader, gives all rows the reader's; rows whose texts it
  * does not have vanish. cm_texts_add() comes next. */
 int cm_texts_renumber(cm_writing_t *writing, cm_err_t *err);

@@ -14,14 +14,15 @@ enum { STOP_EVERY = 4096 };
 typedef struct kind {
     cm_field_t field;
     const char *next, *insert, *all;
-    const char *forget, *moved, *move;
+    const char *mend, *forget, *moved, *move;
 } kind_t;
 
 #define KIND(field, table, column)                                                                 \
     {                                                                                              \
         field, "SELECT ifnull(max(id), -1) + 1 FROM " table,                                       \
             "INSERT INTO " table " VALUES (?, ?)",                                                 \
-            "SELECT id, " column " FROM " table " ORDER BY id", "DELETE FROM " table,              \
+            "SELECT id, " column " FROM " table " ORDER BY id",                                    \
+            "UPDATE " table " SET " column " = ?2 WHERE id = ?1", "DELETE FROM " table,            \
             "CREATE TEMP TABLE moved_" table " (old INTEGER PRIMARY KEY, new INTEGER); "           \
             "INSERT INTO moved_" table " VALUES (-1, -1)",                                         \
             "INSERT INTO moved_" table " VALUES (?, ?)"                                            \
@@ -174,79 +175,76 @@ int cm_texts_prune(const cm_writing_t *writing, cm_err_t *err)
 
 /* ---- from the tables' ids to the reader's ---- */
 
-typedef struct comparison {
+typedef struct moving {
     const cm_writing_t *writing;
     cm_field_t field;
-    uint32_t count; /* of the reader's texts */
-    int64_t next;   /* the id that comes next when none is missing */
-    bool same;
-    cm_dict_t names;      /* the reader's, by their ids */
-    sqlite3_stmt *insert; /* old and new id */
-} comparison_t;
+    uint32_t count;          /* of the reader's texts */
+    cm_dict_t names;         /* these, by their ids */
+    sqlite3_stmt *statement; /* takes an id and what becomes of it */
+} moving_t;
 
-enum { ENOUGH = 1 };
-
-static int compare_text(void *context, int64_t id, cm_str_t text, cm_err_t *err)
+static int mend_text(void *context, int64_t id, cm_str_t text, cm_err_t *err)
 {
-    comparison_t *comparison = context;
+    moving_t *moving = context;
     cm_str_t name;
 
-    comparison->same = id == comparison->next++ && id < comparison->count;
-    if (!comparison->same)
-        return ENOUGH;
-    int rc =
-        cm_reader_name(comparison->writing->reader, comparison->field, (uint32_t)id, &name, err);
-    comparison->same = rc == 0 && cm_str_equal(name, text);
-    return rc < 0 ? rc : comparison->same ? 0 : ENOUGH;
+    if (id < 0 || id >= moving->count)
+        return 0;
+    int rc = cm_reader_name(moving->writing->reader, moving->field, (uint32_t)id, &name, err);
+    if (rc < 0 || cm_str_equal(name, text))
+        return rc;
+    sqlite3_bind_int64(moving->statement, 1, id);
+    sqlite3_bind_text(moving->statement, 2, name.data, (int)name.len, SQLITE_STATIC);
+    return cm_database_step(moving->writing->database, moving->statement, WRITING, err);
 }
 
-/* Whether the ids of the tables are those of the reader, as far as they go. */
-static int compare_texts(const cm_writing_t *writing, bool *same, cm_err_t *err)
+int cm_texts_mend(const cm_writing_t *writing, cm_err_t *err)
 {
     int rc = 0;
 
-    *same = true;
-    for (int k = 0; rc == 0 && *same && k < CM_TEXT_KINDS; k++) {
-        comparison_t comparison = {.writing = writing, .field = kinds[k].field, .same = true};
-        rc = cm_reader_names(writing->reader, kinds[k].field, &comparison.count, err);
+    for (int k = 0; rc == 0 && k < CM_TEXT_KINDS; k++) {
+        moving_t moving = {.writing = writing, .field = kinds[k].field};
+        rc = cm_reader_names(writing->reader, kinds[k].field, &moving.count, err);
         if (rc == 0)
-            rc = each_text(writing, &kinds[k], compare_text, &comparison, err);
-        *same = comparison.same;
+            rc = cm_database_prepare(writing->database, kinds[k].mend, &moving.statement, err);
+        if (rc == 0)
+            rc = each_text(writing, &kinds[k], mend_text, &moving, err);
+        sqlite3_finalize(moving.statement);
     }
-    return rc == ENOUGH ? 0 : rc;
+    return rc;
 }
 
 static int move_text(void *context, int64_t id, cm_str_t text, cm_err_t *err)
 {
-    comparison_t *comparison = context;
+    moving_t *moving = context;
     uint32_t found;
 
-    if (!cm_dict_find(&comparison->names, text, &found))
+    if (!cm_dict_find(&moving->names, text, &found))
         return 0;
-    sqlite3_bind_int64(comparison->insert, 1, id);
-    sqlite3_bind_int64(comparison->insert, 2, found);
-    return cm_database_step(comparison->writing->database, comparison->insert, WRITING, err);
+    sqlite3_bind_int64(moving->statement, 1, id);
+    sqlite3_bind_int64(moving->statement, 2, found);
+    return cm_database_step(moving->writing->database, moving->statement, WRITING, err);
 }
 
 /* Fills the table of old and new ids. */
 static int list_moves(const cm_writing_t *writing, const kind_t *kind, cm_err_t *err)
 {
-    comparison_t comparison = {.writing = writing, .names = CM_DICT_INIT};
+    moving_t moving = {.writing = writing, .names = CM_DICT_INIT};
     cm_str_t name;
 
-    int rc = cm_reader_names(writing->reader, kind->field, &comparison.count, err);
-    for (uint32_t id = 0; rc == 0 && id < comparison.count; id++) {
+    int rc = cm_reader_names(writing->reader, kind->field, &moving.count, err);
+    for (uint32_t id = 0; rc == 0 && id < moving.count; id++) {
         if ((rc = cm_reader_name(writing->reader, kind->field, id, &name, err)) == 0)
-            cm_dict_put(&comparison.names, name);
+            cm_dict_put(&moving.names, name);
     }
     if (rc == 0)
         rc = cm_database_exec(writing->database, kind->moved, WRITING, err);
     if (rc == 0)
-        rc = cm_database_prepare(writing->database, kind->move, &comparison.insert, err);
+        rc = cm_database_prepare(writing->database, kind->move, &moving.statement, err);
     if (rc == 0)
-        rc = each_text(writing, kind, move_text, &comparison, err);
-    sqlite3_finalize(comparison.insert);
-    cm_dict_free(&comparison.names);
+        rc = each_text(writing, kind, move_text, &moving, err);
+    sqlite3_finalize(moving.statement);
+    cm_dict_free(&moving.names);
     return rc;
 }
 
@@ -262,11 +260,8 @@ int cm_texts_renumber(cm_writing_t *writing, cm_err_t *err)
 {
     static const char lost[] = "gone.url NOT IN (SELECT old FROM moved_page) OR "
                                "gone.country NOT IN (SELECT old FROM moved_country)";
-    bool same;
+    int rc = 0;
 
-    int rc = compare_texts(writing, &same, err);
-    if (rc < 0 || same)
-        return rc;
     for (int k = 0; rc == 0 && k < CM_TEXT_KINDS; k++)
         rc = list_moves(writing, &kinds[k], err);
     if (rc == 0)
