@@ -148,27 +148,6 @@ static int refresh(cm_app_t *app, cm_store_t *store, cm_store_t *other,
     return rc;
 }
 
-/* All of the table into memory, in the form in which the mill reads it. */
-static int load_cassandra(cm_app_t *app, const process_options_t *process, cm_store_t *into)
-{
-    const cm_cassandra_settings_t settings = cm_cassandra_settings_of(app, &process->cassandra);
-    const cm_cassandra_options_t cassandra = {.settings = &settings, .only_read = true};
-    cm_account_t account = {0};
-    cm_store_t *store;
-
-    int rc = cm_cassandra_open(&cassandra, &store, &app->err);
-    if (rc < 0)
-        return rc;
-    rc = cm_cassandra_load(store, into, &account, &app->err);
-    cm_sink_close(&store->sink);
-    if (rc == 0 && account.rejected > 0)
-        fprintf(app->messages,
-                "%llu rows are no events of the contract and were left out; `clickmill export "
-                "--store cassandra` names the first\n",
-                (unsigned long long)account.rejected);
-    return rc;
-}
-
 /* The store is open, and its lock held, only while there is something to do: what `--every` waits
  * for is that others write. */
 static int process_once(cm_app_t *app, const process_options_t *process, unsigned windows,
@@ -179,7 +158,7 @@ static int process_once(cm_app_t *app, const process_options_t *process, unsigne
 
     if (process->store == CM_STORE_CASSANDRA) {
         other = cm_memory_new();
-        rc = load_cassandra(app, process, other);
+        rc = cm_cassandra_to_memory(app, &process->cassandra, other);
     }
     if (rc == 0)
         rc = cm_embedded_open(app->global.data_dir, app->clock, &store, &app->err);

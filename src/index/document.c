@@ -119,6 +119,8 @@ void cm_document_add_freshness(cm_buf_t *buf, cm_window_t window, const cm_fresh
     add_integer(buf, "cells", freshness->cells);
     add_integer(buf, "dead", freshness->dead);
     add_integer(buf, "updated_at", freshness->updated_at);
+    if (freshness->session_timeout != 0)
+        add_integer(buf, "session_timeout", freshness->session_timeout);
     cm_buf_add_char(buf, '}');
 }
 
@@ -245,6 +247,7 @@ int cm_documents_each(cm_json_t root, cm_document_fn take, void *context, size_t
 bool cm_document_freshness(cm_json_t source, cm_freshness_t *freshness)
 {
     *freshness = (cm_freshness_t){.present = true};
+    get_i64(source, "session_timeout", &freshness->session_timeout); /* not all writers say it */
     return get_i64(source, "accepted", &freshness->accepted) &&
            get_i64(source, "processed", &freshness->processed) &&
            get_i64(source, "events", &freshness->events) &&

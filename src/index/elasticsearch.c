@@ -111,7 +111,10 @@ static int take_document(void *context, const cm_document_t *document)
                        "document %.*s of the index is no answer; `clickmill process --rebuild` "
                        "makes the index anew",
                        (int)document->id.len, document->id.data);
-    rows->rc = rows->row(rows->context, &document->answer);
+    const cm_averages_t stored = {document->time_spent, document->time_on_page};
+    cm_answer_t answer = document->answer;
+    answer.stored = &stored;
+    rows->rc = rows->row(rows->context, &answer);
     return rows->rc != 0 ? ENOUGH : 0;
 }
 
@@ -222,7 +225,7 @@ static void elastic_close(cm_index_t *index)
 int cm_index_open_elasticsearch(const cm_elastic_settings_t *settings, cm_index_t **index,
                                 cm_err_t *err)
 {
-    static const cm_index_ops_t ops = {elastic_query, elastic_freshness, elastic_close};
+    static const cm_index_ops_t ops = {elastic_query, elastic_freshness, elastic_close, NULL};
     elastic_index_t *self = cm_alloc_zero(1, sizeof *self);
     cm_freshness_t unused;
 

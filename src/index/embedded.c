@@ -196,6 +196,7 @@ static void read_answer(sqlite3_stmt *select, const cm_query_t *query, cm_answer
     answer->country = column_text(select, 1);
     answer->window_start = sqlite3_column_int64(select, 2) * CM_HOUR_MS;
     answer->updated_at = sqlite3_column_int64(select, 3);
+    answer->stored = NULL;
     for (int i = 0; i < (int)(sizeof numbers / sizeof numbers[0]); i++)
         *numbers[i] = sqlite3_column_int64(select, 4 + i);
 }
@@ -243,8 +244,9 @@ static int read_covered(const cm_database_t *database, cm_window_t window, cm_fr
     sqlite3_stmt *select;
 
     int rc = cm_database_prepare(
-        database, "SELECT upto, events, updated_at, cells FROM covered WHERE window = ?", &select,
-        err);
+        database,
+        "SELECT upto, events, updated_at, cells, session_timeout FROM covered WHERE window = ?",
+        &select, err);
     if (rc < 0)
         return rc;
     sqlite3_bind_text(select, 1, cm_window_names[window], -1, SQLITE_STATIC);
@@ -256,6 +258,7 @@ static int read_covered(const cm_database_t *database, cm_window_t window, cm_fr
         out->duplicates = out->processed - out->events;
         out->updated_at = sqlite3_column_int64(select, 2);
         out->cells = sqlite3_column_int64(select, 3);
+        out->session_timeout = sqlite3_column_int64(select, 4);
     } else if (step != SQLITE_DONE) {
         rc = cm_database_fail(database, "reading the answers", err);
     }
@@ -282,6 +285,13 @@ static int embedded_freshness(cm_index_t *index, cm_window_t window, cm_freshnes
     return rc;
 }
 
+/* The first question settles the moment. */
+static int embedded_hold(cm_index_t *index, cm_err_t *err)
+{
+    return cm_database_exec(&((embedded_index_t *)index)->database, "BEGIN", "reading the answers",
+                            err);
+}
+
 static void embedded_close(cm_index_t *index)
 {
     embedded_index_t *self = (embedded_index_t *)index;
@@ -291,7 +301,8 @@ static void embedded_close(cm_index_t *index)
 
 int cm_index_open_embedded(const char *data_dir, cm_index_t **index, cm_err_t *err)
 {
-    static const cm_index_ops_t ops = {embedded_query, embedded_freshness, embedded_close};
+    static const cm_index_ops_t ops = {embedded_query, embedded_freshness, embedded_close,
+                                       embedded_hold};
     embedded_index_t *self = cm_alloc_zero(1, sizeof *self);
 
     self->index.ops = &ops;

@@ -11,6 +11,11 @@
 #include "base/str.h"
 #include "mill/numbers.h"
 
+/* Averages as an index has stored them, in seconds; NaN: there is none. */
+typedef struct cm_averages {
+    double time_spent, time_on_page;
+} cm_averages_t;
+
 typedef struct cm_answer {
     cm_dimension_t dimension;
     cm_window_t window;
@@ -18,7 +23,8 @@ typedef struct cm_answer {
     cm_str_t url;
     cm_str_t country;
     cm_numbers_t numbers;
-    int64_t updated_at; /* ms; when this row last changed */
+    int64_t updated_at;          /* ms; when this row last changed */
+    const cm_averages_t *stored; /* NULL: averages are not stored but follow from the numbers */
 } cm_answer_t;
 
 /* Sorting: by a number descending, by a text ascending, ties by url, country, window start. */
@@ -63,6 +69,9 @@ typedef struct cm_freshness {
     int64_t cells;      /* rows of CM_PER_CELL */
     int64_t updated_at; /* ms; when the answers last changed */
     int64_t dead;       /* dead letters waiting in the store */
+    /* ms, with which the answers were computed; negative: of the events of another store than the
+     * data directory's; 0: not known */
+    int64_t session_timeout;
 } cm_freshness_t;
 
 typedef struct cm_index cm_index_t;
@@ -72,6 +81,7 @@ typedef struct cm_index_ops {
                  cm_err_t *err);
     int (*freshness)(cm_index_t *index, cm_window_t window, cm_freshness_t *out, cm_err_t *err);
     void (*close)(cm_index_t *index);
+    int (*hold)(cm_index_t *index, cm_err_t *err); /* NULL: it cannot */
 } cm_index_ops_t;
 
 struct cm_index {
@@ -92,6 +102,13 @@ static inline int cm_index_freshness(cm_index_t *index, cm_window_t window, cm_f
                                      cm_err_t *err)
 {
     return index->ops->freshness(index, window, out, err);
+}
+
+/* From now on all answers are of one moment, where the index can do that: `*held`. */
+static inline int cm_index_hold(cm_index_t *index, bool *held, cm_err_t *err)
+{
+    *held = index->ops->hold != NULL;
+    return *held ? index->ops->hold(index, err) : 0;
 }
 
 static inline void cm_index_close(cm_index_t *index)
