@@ -73,6 +73,10 @@ static void add_filter(cm_buf_t *body, const cm_query_t *query)
 static void add_sort(cm_buf_t *body, const cm_query_t *query)
 {
     const bool text = query->sort >= CM_SORT_URL;
+    if (query->unsorted) {
+        cm_buf_add_text(body, "\"sort\":[\"_doc\"]");
+        return;
+    }
     const char *field = query->sort == CM_SORT_WINDOW ? "window_start" : cm_sort_names[query->sort];
 
     cm_buf_printf(body,

@@ -162,7 +162,8 @@ static void build_query(cm_buf_t *sql, const cm_query_t *query)
         cm_buf_add_text(sql, " AND page.url GLOB ?4");
     if (query->country != NULL)
         cm_buf_add_text(sql, " AND country.name = ?5");
-    add_order(sql, query);
+    if (!query->unsorted)
+        add_order(sql, query);
     cm_buf_add_text(sql, " LIMIT ?6 OFFSET ?7");
 }
 

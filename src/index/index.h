@@ -51,6 +51,7 @@ typedef struct cm_query {
     const char *country; /* exact; NULL: all */
     cm_sort_t sort;
     bool reverse;   /* the other way round than the sort's own direction */
+    bool unsorted;  /* as it comes, which is much faster where all is wanted */
     int64_t limit;  /* rows at most; 0: all */
     int64_t offset; /* rows to leave out first */
 } cm_query_t;

@@ -13,6 +13,7 @@ typedef struct verifying {
     cm_verified_t *out;
     cm_dict_t urls, countries; /* by the reader's ids */
     uint8_t *seen;             /* a bit a cell of the result */
+    size_t last;               /* place of the cell that was found last */
     int64_t rows;
     cm_window_t window; /* being looked at */
     cm_dimension_t dimension;
@@ -68,11 +69,22 @@ static int compare_keys(const cm_cell_key_t *a, const cm_cell_key_t *b)
     return (a->country > b->country) - (a->country < b->country);
 }
 
-/* The place of the cell in the result; its count when it is not there. */
-static size_t find_cell(const cm_mill_result_t *result, const cm_cell_key_t *key)
+static bool is_at(const cm_mill_result_t *result, size_t at, const cm_cell_key_t *key)
+{
+    return at < result->count && compare_keys(&result->cells[at]->key, key) == 0 &&
+           !cm_numbers_zero(&result->cells[at]->numbers);
+}
+
+/* The place of the cell in the result; its count when it is not there. Most rows of the embedded
+ * index come in the result's order, in which cells of other dimensions may be between them. */
+static size_t find_cell(const cm_mill_result_t *result, const cm_cell_key_t *key, size_t last)
 {
     size_t low = 0, high = result->count;
 
+    for (size_t at = last + 1; at <= last + 2; at++) {
+        if (is_at(result, at, key))
+            return at;
+    }
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         if (compare_keys(&result->cells[middle]->key, key) < 0)
@@ -80,10 +92,7 @@ static size_t find_cell(const cm_mill_result_t *result, const cm_cell_key_t *key
         else
             high = middle;
     }
-    if (low < result->count && compare_keys(&result->cells[low]->key, key) == 0 &&
-        !cm_numbers_zero(&result->cells[low]->numbers))
-        return low;
-    return result->count;
+    return is_at(result, low, key) ? low : result->count;
 }
 
 /* The key of a row of the index; false when no event has its texts or its window. */
@@ -136,8 +145,9 @@ static int take_row(void *context, const cm_answer_t *answer)
         return rc;
     count_row(self);
     if (key_of(self, answer, &key))
-        found = find_cell(result, &key);
+        found = find_cell(result, &key, self->last);
     if (found < result->count) {
+        self->last = found;
         wanted = answer_of(self, result->cells[found]);
         discrepancy.events = &wanted;
         discrepancy.twice = self->seen[found / 8] & 1u << found % 8;
@@ -204,10 +214,8 @@ static int report_missing(verifying_t *self, cm_err_t *err)
 
 static int verify_part(verifying_t *self, cm_err_t *err)
 {
-    const cm_query_t query = {.dimension = self->dimension,
-                              .window = self->window,
-                              .sort = self->dimension == CM_PER_COUNTRY ? CM_SORT_COUNTRY
-                                                                        : CM_SORT_URL};
+    const cm_query_t query = {
+        .dimension = self->dimension, .window = self->window, .unsorted = true};
 
     int rc = cm_index_query(self->options->index, &query, take_row, self, err);
     return rc != 0 ? rc : report_missing(self, err);

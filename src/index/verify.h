@@ -35,7 +35,7 @@ typedef struct cm_verified {
 } cm_verified_t;
 
 /* Adds to `verified`. The order is that of windows and dimensions, in each of them first the rows
- * of the index by url, country and window, then those that it lacks. */
+ * of the index as it gives them, then those that it lacks, by url, country and window. */
 int cm_verify(const cm_verify_options_t *options, cm_verified_t *verified, cm_err_t *err);
 
 /* Whether a stored average is the quotient of these to the last bit. */
