@@ -36,6 +36,8 @@ static const cm_option_t options[] = {
     {.name = NULL},
 };
 
+enum { NOT_KNOWN = -1 /* events that answers cover */ };
+
 typedef struct verification {
     cm_app_t *app;
     const verify_options_t *given;
@@ -58,6 +60,27 @@ static const char *label_of(cm_window_t window)
 
 /* ---- what there is ---- */
 
+static int take_any(void *context, const cm_answer_t *answer)
+{
+    (void)answer;
+    *(bool *)context = true;
+    return 0;
+}
+
+/* An index that others write may have answers and not say how far they are: then they are taken to
+ * be of all events. */
+static int look(verification_t *self, cm_window_t window)
+{
+    const cm_query_t query = {.window = window, .limit = 1};
+    cm_freshness_t *fresh = &self->fresh[window];
+
+    int rc = cm_index_freshness(self->index, window, fresh, &self->app->err);
+    if (rc < 0 || fresh->present)
+        return rc;
+    fresh->processed = NOT_KNOWN;
+    return cm_index_query(self->index, &query, take_any, &fresh->present, &self->app->err);
+}
+
 static int choose_windows(verification_t *self)
 {
     cm_app_t *app = self->app;
@@ -67,7 +90,7 @@ static int choose_windows(verification_t *self)
     if (self->given->windows != NULL)
         rc = cm_windows_parse(self->given->windows, &asked, &app->err);
     for (int w = 0; rc == 0 && w < CM_WINDOW_COUNT; w++) {
-        rc = cm_index_freshness(self->index, (cm_window_t)w, &self->fresh[w], &app->err);
+        rc = look(self, (cm_window_t)w);
         if (rc == 0 && asked & 1u << w && !self->fresh[w].present)
             rc = cm_fail(&app->err, CM_EINPUT,
                          "there are no answers for the window %s yet: run `clickmill process%s`",
@@ -163,7 +186,7 @@ static int verify_windows(verification_t *self, unsigned windows, int64_t timeou
     /* Beside a writer only one reader is sure to see the same blocks all the time. */
     const cm_mill_options_t mill = {.session_timeout = timeout,
                                     .windows = windows,
-                                    .until = self->memory != NULL ? 0 : upto,
+                                    .until = self->memory != NULL || upto < 0 ? 0 : upto,
                                     .memory = app->global.memory,
                                     .threads = self->memory != NULL ? 0 : 1,
                                     .stop = app->stop,
@@ -176,7 +199,7 @@ static int verify_windows(verification_t *self, unsigned windows, int64_t timeou
     int rc = 0;
 
     start_progress(self, "recomputing", "events");
-    if (mill.until > 0 || self->memory != NULL) /* 0 would mean all */
+    if (upto != 0 || self->memory != NULL) /* until 0 means all */
         rc = cm_mill(&mill, &result, &app->err);
     cm_progress_end(&self->progress);
     start_progress(self, "comparing", "rows");
@@ -184,7 +207,8 @@ static int verify_windows(verification_t *self, unsigned windows, int64_t timeou
         rc = open_reader(self, &names, &app->err);
     if (rc == 0) {
         const int64_t newer = events_of(names) - upto;
-        self->newer = self->memory == NULL && newer > self->newer ? newer : self->newer;
+        if (self->memory == NULL && upto >= 0 && newer > self->newer)
+            self->newer = newer;
         rc = cm_verify(&(cm_verify_options_t){.index = self->index,
                                               .result = &result,
                                               .reader = names,
@@ -278,8 +302,9 @@ static int note_events(verification_t *self)
         if (!(self->windows & 1u << w))
             continue;
         rc = cm_index_freshness(self->index, (cm_window_t)w, &now, &app->err);
-        if (rc == 0 && (now.processed != self->fresh[w].processed ||
-                        now.updated_at != self->fresh[w].updated_at)) {
+        if (rc == 0 && now.present &&
+            (now.processed != self->fresh[w].processed ||
+             now.updated_at != self->fresh[w].updated_at)) {
             fprintf(app->messages, "the index was written meanwhile: verify it again\n");
             break;
         }
