@@ -561,8 +561,7 @@ static cm_str_t column_text(sqlite3_stmt *select, int at)
 
 static void read_answer(sqlite3_stmt *select, const cm_query_t *query, cm_answer_t *answer)
 {
-    answer->dimension = query->dimension;
-    answer->window = query->window;
+    *answer = (cm_answer_t){.dimension = query->dimension, .window = query->window};
     answer->url = column_text(select, 0);
     answer->country = column_text(select, 1);
     answer->window_start = sqlite3_column_int64(select, 2) * CM_HOUR_MS;

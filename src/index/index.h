@@ -11,6 +11,12 @@
 #include "base/str.h"
 #include "mill/numbers.h"
 
+/* An average as an index has it written down. */
+typedef struct cm_stored_average {
+    bool there;
+    double value;
+} cm_stored_average_t;
+
 typedef struct cm_answer {
     cm_dimension_t dimension;
     cm_window_t window;
@@ -19,6 +25,9 @@ typedef struct cm_answer {
     cm_str_t country;
     cm_numbers_t numbers;
     int64_t updated_at; /* ms; when this row last changed */
+    /* Time spent and time on page, of an index that keeps them; NULL: they follow from the numbers.
+     */
+    const cm_stored_average_t *stored;
 } cm_answer_t;
 
 /* Sorting: by a number descending, by a text ascending, ties by url, country, window start. */

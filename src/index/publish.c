@@ -221,6 +221,7 @@ static int read_copy(cm_publisher_t *self, const cm_freshness_t fresh[CM_WINDOW_
     for (int w = 0; w < CM_WINDOW_COUNT; w++)
         windows |= fresh[w].present ? 1u << w : 0;
     self->copy = cm_copy_new(windows);
+    rc = cm_elastic_refresh(self->client, self->options.waiter, &self->target, err);
     for (int i = 0; rc == 0 && i < 2; i++) {
         cm_copy_begin(self->copy, i);
         rc = cm_elastic_each(self->client, settings_of(self), self->options.waiter, names[i],
