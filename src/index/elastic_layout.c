@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
 enum {
     DIGITS = 6,
@@ -527,6 +528,17 @@ int cm_elastic_swap(cm_elastic_t *client, const cm_elastic_settings_t *settings,
     cm_buf_free(&move.actions);
     cm_buf_free(&move.left);
     return end(&layout, rc);
+}
+
+int cm_elastic_new_epoch(char epoch[CM_EPOCH + 1], cm_err_t *err)
+{
+    unsigned char random[CM_EPOCH / 2];
+
+    if (getrandom(random, sizeof random, 0) != sizeof random)
+        return cm_fail(err, CM_EINTERNAL, "the system gives no random bytes");
+    for (size_t i = 0; i < sizeof random; i++)
+        snprintf(epoch + 2 * i, 3, "%02x", random[i]);
+    return 0;
 }
 
 int cm_elastic_set_epoch(cm_elastic_t *client, const cm_elastic_settings_t *settings,

@@ -2,6 +2,7 @@
 Elasticsearch, by the mill and by Spark."""
 
 import json
+import os
 import re
 import threading
 import time
@@ -14,6 +15,7 @@ from documents import Index
 from harness import AWAY, IO, OK, slow
 
 ENGINES = cluster.Cluster("zookeeper", "kafka", "cassandra", "elasticsearch")
+SPARK = cluster.Cluster("spark")
 NODES = {version: cluster.Cluster("elasticsearch", elasticsearch=version)
          for version in ("7.17", "8.19", "opensearch-2.19")}
 WINDOWS = ("--window", "all,day,hour")
@@ -386,6 +388,13 @@ def test_mill_and_spark_agree(t):
     over = process(t, spark, *cassandra, data="other", timeout=180).json["index"]
     t.equal((over["compared"], over["removed"]), (True, 0), "taken over from Spark")
     t.true(over["sent"] <= 3, "%d documents were sent" % over["sent"])
+
+
+def spark_options(master="local[2]"):
+    """A Spark with the connectors; None: the standalone cluster of a master and two workers."""
+    stack = SPARK.up()
+    return ["--spark-submit", os.path.join(stack.engine("spark").directory, "spark-submit"),
+            "--spark-packages", "none", *(["--spark-master", master] if master else [])]
 
 
 def without_freshness(index):
