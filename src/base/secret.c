@@ -57,3 +57,8 @@ int cm_secret_read(const char *text, const char *where, cm_buf_t *out, cm_err_t 
         return read_file(text + 5, where, out, err);
     return expand_variables(text, where, out, err);
 }
+
+bool cm_secret_is(const char *text)
+{
+    return strstr(text, "${") != NULL || strncmp(text, "file:", 5) == 0;
+}

@@ -12,4 +12,7 @@
  * variable is not set or a file cannot be read. */
 int cm_secret_read(const char *text, const char *where, cm_buf_t *out, cm_err_t *err);
 
+/* Whether the text is more than what stands there. */
+bool cm_secret_is(const char *text);
+
 #endif

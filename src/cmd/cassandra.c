@@ -37,15 +37,9 @@ cm_cassandra_settings_t cm_cassandra_settings_of(const cm_app_t *app,
 int cm_cassandra_to_memory(cm_app_t *app, const cm_cassandra_given_t *given, cm_store_t *into)
 {
     const cm_cassandra_settings_t settings = cm_cassandra_settings_of(app, given);
-    const cm_cassandra_options_t cassandra = {.settings = &settings, .only_read = true};
     cm_account_t account = {0};
-    cm_store_t *store;
 
-    int rc = cm_cassandra_open(&cassandra, &store, &app->err);
-    if (rc < 0)
-        return rc;
-    rc = cm_cassandra_load(store, into, &account, &app->err);
-    cm_sink_close(&store->sink);
+    int rc = cm_cassandra_load_all(&settings, into, &account, &app->err);
     if (rc == 0 && account.rejected > 0)
         fprintf(app->messages,
                 "%llu rows are no events of the contract and were left out; `clickmill export "

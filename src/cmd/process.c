@@ -4,6 +4,7 @@
 #include "cmd/follow.h"
 #include "cmd/publishing.h"
 #include "cmd/refresh.h"
+#include "cmd/spark.h"
 #include "store/memory.h"
 
 typedef struct process_options {
@@ -17,7 +18,11 @@ typedef struct process_options {
     cm_cassandra_given_t cassandra;
     cm_elastic_given_t elastic;
     cm_kafka_options_t kafka;
+    int engine;
+    cm_spark_given_t spark;
 } process_options_t;
+
+enum { ENGINE_MILL, ENGINE_SPARK };
 
 enum { FOLLOW_EVERY_MS = 1000 };
 
@@ -59,12 +64,21 @@ static const cm_option_t options[] = {
      .offset = offsetof(process_options_t, until_end),
      .help = "with --follow: end when the whole group has come to where the topic ended when this "
              "began"},
+    {.name = "engine",
+     .type = CM_OPT_CHOICE,
+     .offset = offsetof(process_options_t, engine),
+     .arg = "ENGINE",
+     .def = "mill",
+     .choices = "mill|spark",
+     .key = "process.engine",
+     .help = "what computes: this process, or Spark, from Cassandra into Elasticsearch"},
     CM_STORE_ROW(process_options_t, store),
     CM_INDEX_ROW(process_options_t, index),
     CM_CASSANDRA_ROWS(process_options_t, cassandra),
     CM_ELASTIC_ROWS(process_options_t, elastic),
     CM_GROUP_ROW(process_options_t, kafka, "process.group", "clickmill-process"),
     CM_KAFKA_ROWS_BUT_GROUP(process_options_t, kafka),
+    CM_SPARK_ROWS(process_options_t, spark),
     {.name = NULL},
 };
 
@@ -148,6 +162,25 @@ static int refresh(cm_app_t *app, cm_store_t *store, cm_store_t *other,
     return rc;
 }
 
+static int process_by_spark(cm_app_t *app, const process_options_t *process, unsigned windows,
+                            bool first)
+{
+    const cm_spark_options_t spark = {.spark = &process->spark,
+                                      .cassandra = &process->cassandra,
+                                      .elastic = &process->elastic,
+                                      .windows = windows,
+                                      .rebuild = process->rebuild && first};
+    int64_t started = cm_clock_ticks_ns();
+    cm_refreshed_t done;
+
+    int rc = cm_spark_process(app, &spark, &done);
+    if (rc == CM_ESTOP)
+        fprintf(app->messages, "stopped; what Spark had not written yet is not in the index\n");
+    if (rc == 0)
+        cm_refreshed_print(app, &done, (double)(cm_clock_ticks_ns() - started) / 1e9);
+    return rc;
+}
+
 /* The store is open, and its lock held, only while there is something to do: what `--every` waits
  * for is that others write. */
 static int process_once(cm_app_t *app, const process_options_t *process, unsigned windows,
@@ -156,6 +189,8 @@ static int process_once(cm_app_t *app, const process_options_t *process, unsigne
     cm_store_t *store = NULL, *other = NULL;
     int rc = 0;
 
+    if (process->engine == ENGINE_SPARK)
+        return process_by_spark(app, process, windows, first);
     if (process->store == CM_STORE_CASSANDRA) {
         other = cm_memory_new();
         rc = cm_cassandra_to_memory(app, &process->cassandra, other);
@@ -204,6 +239,11 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
         return run_follow(app, process, windows);
     if (rc == 0 && process->until_end)
         return cm_fail(&app->err, CM_EUSAGE, "--until-end wants --follow");
+    if (rc == 0 && process->engine == ENGINE_SPARK &&
+        (process->store != CM_STORE_CASSANDRA || process->index != CM_INDEX_ELASTICSEARCH))
+        return cm_fail(&app->err, CM_EUSAGE,
+                       "--engine spark reads from Cassandra and writes to Elasticsearch: give "
+                       "--store cassandra and --index elasticsearch, or take --engine mill");
     while (rc == 0) {
         rc = process_once(app, process, windows, first);
         bool busy = rc == CM_EBUSY && process->every > 0; /* an import: its events come next time */

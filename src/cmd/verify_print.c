@@ -3,7 +3,6 @@
 #include "base/clock.h"
 #include "base/terminal.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 enum { COLUMN_WINDOW, COLUMN_URL, COLUMN_COUNTRY, COLUMN_FIELD, COLUMN_INDEX, COLUMN_EVENTS };
@@ -28,20 +27,18 @@ static int64_t integer_of(const cm_numbers_t *n, int field)
     return integers[field];
 }
 
-/* The average that follows from the numbers; NaN: none. */
-static double average_of(const cm_numbers_t *n, int field)
+static cm_stored_average_t average_of(const cm_numbers_t *n, int field)
 {
     const int64_t count = field == INTEGERS ? n->time_spent_count : n->page_time_count;
     const int64_t sum = field == INTEGERS ? n->time_spent_sum : n->page_time_sum;
-    return count == 0 ? (double)NAN : (double)sum / (double)count;
+    return (cm_stored_average_t){count != 0, count != 0 ? (double)sum / (double)count : 0};
 }
 
 /* As the index has stored it; where it stores none, as it follows. */
-static double stored_of(const cm_answer_t *answer, int field)
+static cm_stored_average_t stored_of(const cm_answer_t *answer, int field)
 {
-    if (answer->stored == NULL)
-        return average_of(&answer->numbers, field);
-    return field == INTEGERS ? answer->stored->time_spent : answer->stored->time_on_page;
+    return answer->stored != NULL ? answer->stored[field - INTEGERS]
+                                  : average_of(&answer->numbers, field);
 }
 
 /* Averages count only where they are stored: otherwise their integers say it. */
@@ -49,17 +46,18 @@ static bool differs(const cm_discrepancy_t *d, int field)
 {
     if (field < INTEGERS)
         return integer_of(&d->index->numbers, field) != integer_of(&d->events->numbers, field);
-    const double wanted = average_of(&d->events->numbers, field),
-                 there = stored_of(d->index, field);
-    return d->index->stored != NULL && !(isnan(wanted) ? isnan(there) : wanted == there);
+    const cm_stored_average_t wanted = average_of(&d->events->numbers, field);
+    const cm_stored_average_t there = stored_of(d->index, field);
+    return d->index->stored != NULL &&
+           (wanted.there != there.there || (wanted.there && wanted.value != there.value));
 }
 
-static void add_average(cm_buf_t *out, double value, const char *none)
+static void add_average(cm_buf_t *out, cm_stored_average_t average, const char *none)
 {
-    if (isnan(value))
-        cm_buf_add_text(out, none);
+    if (average.there)
+        cm_buf_add_double(out, average.value);
     else
-        cm_buf_add_double(out, value);
+        cm_buf_add_text(out, none);
 }
 
 /* ---- a table ---- */

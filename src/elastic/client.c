@@ -219,6 +219,23 @@ const char *cm_elastic_host(const cm_elastic_t *client)
     return client->host;
 }
 
+int cm_elastic_credentials(const cm_elastic_settings_t *settings, cm_buf_t *user,
+                           cm_buf_t *password, cm_buf_t *authorization, cm_err_t *err)
+{
+    static const size_t name = sizeof "Authorization: " - 1;
+    cm_elastic_access_t access;
+
+    int rc = cm_elastic_access_open(settings, &access, err);
+    if (rc < 0)
+        return rc;
+    cm_buf_add(user, access.user.data, access.user.len);
+    cm_buf_add(password, access.password.data, access.password.len);
+    if (access.authorization.len > name)
+        cm_buf_add_text(authorization, access.authorization.data + name);
+    cm_elastic_access_close(&access);
+    return 0;
+}
+
 int cm_elastic_about(cm_elastic_t *client, const cm_waiter_t *waiter, cm_elastic_about_t *about,
                      cm_err_t *err)
 {

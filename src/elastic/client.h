@@ -68,6 +68,11 @@ int cm_elastic_fail(const cm_elastic_settings_t *settings, const cm_elastic_repl
 /* The host that answered last, "http://127.0.0.1:9200", never with credentials. */
 const char *cm_elastic_host(const cm_elastic_t *client);
 
+/* What the credentials of the settings mean: user name and password, or the value of a header
+ * `Authorization`; what there is none of is left empty. Never print them. CM_EUSAGE. */
+int cm_elastic_credentials(const cm_elastic_settings_t *settings, cm_buf_t *user,
+                           cm_buf_t *password, cm_buf_t *authorization, cm_err_t *err);
+
 /* What the server says it is, from GET /. */
 typedef struct cm_elastic_about {
     bool opensearch;

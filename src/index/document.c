@@ -1,6 +1,5 @@
 #include "index/document.h"
 
-#include <math.h>
 #include <nettle/sha1.h>
 #include <stdio.h>
 
@@ -174,18 +173,17 @@ static bool read_dimension(cm_json_t source, cm_answer_t *answer)
     return false;
 }
 
-/* NaN when there is none. */
-static double read_average(cm_json_t source, const char *name)
+static void read_average(cm_json_t source, const char *name, cm_stored_average_t *average)
 {
     cm_json_t found;
-    double value;
 
-    return cm_json_get(source, name, &found) && cm_json_double(found, &value) ? value : (double)NAN;
+    average->there = cm_json_get(source, name, &found) && cm_json_double(found, &average->value);
 }
 
-static bool follows(double average, int64_t sum, int64_t count)
+static bool follows(const cm_stored_average_t *average, int64_t sum, int64_t count)
 {
-    return count == 0 ? isnan(average) : average == (double)sum / (double)count;
+    return count == 0 ? !average->there
+                      : average->there && average->value == (double)sum / (double)count;
 }
 
 static void read_source(cm_json_t source, cm_document_t *document)
@@ -193,8 +191,9 @@ static void read_source(cm_json_t source, cm_document_t *document)
     cm_answer_t *answer = &document->answer;
     int64_t *numbers[NUMBERS];
 
-    document->time_spent = read_average(source, "average_time_spent");
-    document->time_on_page = read_average(source, "average_time_on_page");
+    read_average(source, "average_time_spent", &document->averages[0]);
+    read_average(source, "average_time_on_page", &document->averages[1]);
+    answer->stored = document->averages;
     document->whole = read_window(source, answer) && read_dimension(source, answer);
     if (answer->dimension == CM_PER_CELL || answer->dimension == CM_PER_URL)
         document->whole &= get_text(source, "url", &answer->url);
@@ -205,8 +204,8 @@ static void read_source(cm_json_t source, cm_document_t *document)
         document->whole &= get_i64(source, number_names[i], numbers[i]);
     document->whole &= get_i64(source, "updated_at", &answer->updated_at);
     const cm_numbers_t *n = &answer->numbers;
-    document->exact = follows(document->time_spent, n->time_spent_sum, n->time_spent_count) &&
-                      follows(document->time_on_page, n->page_time_sum, n->page_time_count);
+    document->exact = follows(&document->averages[0], n->time_spent_sum, n->time_spent_count) &&
+                      follows(&document->averages[1], n->page_time_sum, n->page_time_count);
 }
 
 typedef struct walk {

@@ -32,8 +32,8 @@ typedef struct cm_document {
     bool whole; /* it is an answer, with all fields */
     /* The averages that it has are those that follow from its integers, to the last bit. */
     bool exact;
-    double time_spent, time_on_page; /* those that it has; NaN: none */
-    cm_answer_t answer;              /* where it is whole */
+    cm_stored_average_t averages[2];
+    cm_answer_t answer; /* where it is whole */
 } cm_document_t;
 
 /* Non-zero ends the walk and is returned by it. */

@@ -1,10 +1,17 @@
 /* How the index on Elasticsearch is laid out: templates, indices, aliases. */
 #include "index/elasticsearch.h"
 
+#include "base/clock.h"
+
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
-enum { DIGITS = 6, PATH = 3 * CM_INDEX_NAME };
+enum {
+    DIGITS = 6,
+    PATH = 3 * CM_INDEX_NAME,
+    LAST_MS = 1000, /* for searches that have looked where the alias leads, but not yet begun */
+};
 
 static const cm_str_t nothing = {"", 0};
 
@@ -295,10 +302,10 @@ static int list_indices(layout_t *layout, names_t *names)
     return status < 0 ? status : 0;
 }
 
-static int delete_left(layout_t *layout, const names_t *names)
+/* `from`: names with "/" before each; NULL: none. */
+static int delete_left(layout_t *layout, const char *from)
 {
     char path[PATH];
-    const char *from = names->left.data;
     int status = 0;
 
     while (status >= 0 && from != NULL && *from == '/') {
@@ -376,7 +383,7 @@ static int next_index(layout_t *layout, const char *alias, char name[CM_INDEX_NA
     if (rc == 0)
         rc = list_indices(layout, &names);
     if (rc == 0)
-        rc = delete_left(layout, &names);
+        rc = delete_left(layout, names.left.data);
     if (rc == 0)
         rc = make_index(layout, alias, false, names.latest + 1, name);
     cm_buf_free(&names.left);
@@ -449,29 +456,45 @@ int cm_elastic_check(cm_elastic_t *client, const cm_elastic_settings_t *settings
 
 /* ---- moving the aliases ---- */
 
+typedef struct move {
+    const char *alias;
+    cm_buf_t actions;
+    cm_buf_t left; /* indices that the aliases led to, each with "/" before it */
+} move_t;
+
+/* An index of the alias' name must go in the same step; others go when nobody asks them any more.
+ */
 static int add_removal(void *context, cm_str_t name, cm_json_t about)
 {
-    cm_buf_t *body = context;
+    move_t *move = context;
+    const bool index = same_name(name, move->alias);
 
     (void)about;
-    cm_buf_add_text(body, ",{\"remove_index\":{\"index\":");
-    cm_buf_add_json(body, name);
-    cm_buf_add_text(body, "}}");
+    cm_buf_add_text(&move->actions,
+                    index ? ",{\"remove_index\":{\"index\":" : ",{\"remove\":{\"index\":");
+    cm_buf_add_json(&move->actions, name);
+    if (!index) {
+        cm_buf_printf(&move->actions, ",\"alias\":\"%s\"", move->alias);
+        cm_buf_add_char(&move->left, '/');
+        cm_buf_add_str(&move->left, name);
+    }
+    cm_buf_add_text(&move->actions, "}}");
     return 0;
 }
 
-/* Appends: the alias leads to `index`, and what it led to, or an index of its name, is gone. */
-static int add_move(layout_t *layout, cm_buf_t *actions, const char *alias, const char *index)
+/* Appends: the alias leads to `index`, and no longer to what it led to. */
+static int add_move(layout_t *layout, move_t *move, const char *alias, const char *index)
 {
     char path[PATH];
     cm_json_t root;
 
-    cm_buf_printf(actions, "%s{\"add\":{\"index\":\"%s\",\"alias\":\"%s\"}}",
-                  actions->len > 0 ? "," : "", index, alias);
+    move->alias = alias;
+    cm_buf_printf(&move->actions, "%s{\"add\":{\"index\":\"%s\",\"alias\":\"%s\"}}",
+                  move->actions.len > 0 ? "," : "", index, alias);
     snprintf(path, sizeof path, "/%s/_alias", alias); /* finds an index as well as an alias */
     int status = ask(layout, "GET", path, &root);
     if (status == 200)
-        cm_json_members(root, add_removal, actions);
+        cm_json_members(root, add_removal, move);
     return status < 0 ? status : 0;
 }
 
@@ -480,7 +503,7 @@ int cm_elastic_swap(cm_elastic_t *client, const cm_elastic_settings_t *settings,
 {
     layout_t layout = start(client, settings, waiter, err);
     cm_elastic_indices_t now = *next;
-    cm_buf_t actions = CM_BUF_INIT;
+    move_t move = {.alias = NULL};
 
     int rc = cm_elastic_refresh(client, waiter, next, err);
     if (rc == 0)
@@ -491,15 +514,31 @@ int cm_elastic_swap(cm_elastic_t *client, const cm_elastic_settings_t *settings,
                      "ended",
                      settings->index);
     if (rc == 0)
-        rc = add_move(&layout, &actions, settings->index, next->cells);
+        rc = add_move(&layout, &move, settings->index, next->cells);
     if (rc == 0)
-        rc = add_move(&layout, &actions, settings->totals, next->totals);
+        rc = add_move(&layout, &move, settings->totals, next->totals);
     if (rc == 0) {
-        cm_buf_printf(&layout.body, "{\"actions\":[%s]}", actions.data);
+        cm_buf_printf(&layout.body, "{\"actions\":[%s]}", move.actions.data);
         rc = order(&layout, "POST", "/_aliases", "moving the aliases to the new indices");
     }
-    cm_buf_free(&actions);
+    if (rc == 0 && move.left.len > 0) {
+        cm_sleep_ms(LAST_MS);
+        rc = delete_left(&layout, move.left.data);
+    }
+    cm_buf_free(&move.actions);
+    cm_buf_free(&move.left);
     return end(&layout, rc);
+}
+
+int cm_elastic_new_epoch(char epoch[CM_EPOCH + 1], cm_err_t *err)
+{
+    unsigned char random[CM_EPOCH / 2];
+
+    if (getrandom(random, sizeof random, 0) != sizeof random)
+        return cm_fail(err, CM_EINTERNAL, "the system gives no random bytes");
+    for (size_t i = 0; i < sizeof random; i++)
+        snprintf(epoch + 2 * i, 3, "%02x", random[i]);
+    return 0;
 }
 
 int cm_elastic_set_epoch(cm_elastic_t *client, const cm_elastic_settings_t *settings,

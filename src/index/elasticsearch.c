@@ -115,10 +115,7 @@ static int take_document(void *context, const cm_document_t *document)
                        "document %.*s of the index is no answer; `clickmill process --rebuild` "
                        "makes the index anew",
                        (int)document->id.len, document->id.data);
-    const cm_averages_t stored = {document->time_spent, document->time_on_page};
-    cm_answer_t answer = document->answer;
-    answer.stored = &stored;
-    rows->rc = rows->row(rows->context, &answer);
+    rows->rc = rows->row(rows->context, &document->answer);
     return rows->rc != 0 ? ENOUGH : 0;
 }
 

@@ -51,6 +51,9 @@ int cm_elastic_set_epoch(cm_elastic_t *client, const cm_elastic_settings_t *sett
                          const cm_waiter_t *waiter, cm_elastic_indices_t *indices,
                          const char *epoch, cm_err_t *err);
 
+/* An epoch that nobody else has. */
+int cm_elastic_new_epoch(char epoch[CM_EPOCH + 1], cm_err_t *err);
+
 /* Makes what was written visible to searches. */
 int cm_elastic_refresh(cm_elastic_t *client, const cm_waiter_t *waiter,
                        const cm_elastic_indices_t *indices, cm_err_t *err);

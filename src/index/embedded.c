@@ -191,13 +191,11 @@ static void read_answer(sqlite3_stmt *select, const cm_query_t *query, cm_answer
                           &answer->numbers.page_time_sum,  &answer->numbers.page_time_count,
                           &answer->numbers.entrances,      &answer->numbers.exits};
 
-    answer->dimension = query->dimension;
-    answer->window = query->window;
+    *answer = (cm_answer_t){.dimension = query->dimension, .window = query->window};
     answer->url = column_text(select, 0);
     answer->country = column_text(select, 1);
     answer->window_start = sqlite3_column_int64(select, 2) * CM_HOUR_MS;
     answer->updated_at = sqlite3_column_int64(select, 3);
-    answer->stored = NULL;
     for (int i = 0; i < (int)(sizeof numbers / sizeof numbers[0]); i++)
         *numbers[i] = sqlite3_column_int64(select, 4 + i);
 }

@@ -11,10 +11,11 @@
 #include "base/str.h"
 #include "mill/numbers.h"
 
-/* Averages as an index has stored them, in seconds; NaN: there is none. */
-typedef struct cm_averages {
-    double time_spent, time_on_page;
-} cm_averages_t;
+/* An average as an index has it written down. */
+typedef struct cm_stored_average {
+    bool there;
+    double value;
+} cm_stored_average_t;
 
 typedef struct cm_answer {
     cm_dimension_t dimension;
@@ -23,8 +24,10 @@ typedef struct cm_answer {
     cm_str_t url;
     cm_str_t country;
     cm_numbers_t numbers;
-    int64_t updated_at;          /* ms; when this row last changed */
-    const cm_averages_t *stored; /* NULL: averages are not stored but follow from the numbers */
+    int64_t updated_at; /* ms; when this row last changed */
+    /* Time spent and time on page, of an index that keeps them; NULL: they follow from the numbers.
+     */
+    const cm_stored_average_t *stored;
 } cm_answer_t;
 
 /* Sorting: by a number descending, by a text ascending, ties by url, country, window start. */

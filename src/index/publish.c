@@ -6,7 +6,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
 
 enum { PROGRESS_ROWS = 1024 };
 
@@ -182,21 +181,10 @@ static int send_freshness(cm_publisher_t *self, const cm_freshness_t fresh[CM_WI
 
 /* ---- a push ---- */
 
-static int new_epoch(char epoch[CM_EPOCH + 1], cm_err_t *err)
-{
-    unsigned char random[CM_EPOCH / 2];
-
-    if (getrandom(random, sizeof random, 0) != sizeof random)
-        return cm_fail(err, CM_EINTERNAL, "the system gives no random bytes");
-    for (size_t i = 0; i < sizeof random; i++)
-        snprintf(epoch + 2 * i, 3, "%02x", random[i]);
-    return 0;
-}
-
 /* From now on the indices are ours: whoever wrote them before will notice. */
 static int take(cm_publisher_t *self, cm_published_t *published, cm_err_t *err)
 {
-    int rc = new_epoch(published->epoch, err);
+    int rc = cm_elastic_new_epoch(published->epoch, err);
     published->upto = 0;
     self->fresh_known = false;
     return rc < 0 ? rc
@@ -221,6 +209,7 @@ static int read_copy(cm_publisher_t *self, const cm_freshness_t fresh[CM_WINDOW_
     for (int w = 0; w < CM_WINDOW_COUNT; w++)
         windows |= fresh[w].present ? 1u << w : 0;
     self->copy = cm_copy_new(windows);
+    rc = cm_elastic_refresh(self->client, self->options.waiter, &self->target, err);
     for (int i = 0; rc == 0 && i < 2; i++) {
         cm_copy_begin(self->copy, i);
         rc = cm_elastic_each(self->client, settings_of(self), self->options.waiter, names[i],

@@ -3,7 +3,6 @@
 #include "base/clock.h"
 #include "store/dict.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 enum { PROGRESS_ROWS = 4096 };
@@ -19,9 +18,10 @@ typedef struct verifying {
     cm_dimension_t dimension;
 } verifying_t;
 
-bool cm_average_follows(double stored, int64_t sum, int64_t count)
+bool cm_average_follows(const cm_stored_average_t *stored, int64_t sum, int64_t count)
 {
-    return count == 0 ? isnan(stored) : stored == (double)sum / (double)count;
+    return stored->there == (count != 0) &&
+           (count == 0 || stored->value == (double)sum / (double)count);
 }
 
 /* ---- what was computed ---- */
@@ -113,12 +113,12 @@ static bool key_of(const verifying_t *self, const cm_answer_t *answer, cm_cell_k
 
 static bool same_answer(const cm_answer_t *answer, const cm_numbers_t *n)
 {
-    const cm_averages_t *stored = answer->stored;
+    const cm_stored_average_t *stored = answer->stored;
 
     return memcmp(&answer->numbers, n, sizeof *n) == 0 &&
            (stored == NULL ||
-            (cm_average_follows(stored->time_spent, n->time_spent_sum, n->time_spent_count) &&
-             cm_average_follows(stored->time_on_page, n->page_time_sum, n->page_time_count)));
+            (cm_average_follows(&stored[0], n->time_spent_sum, n->time_spent_count) &&
+             cm_average_follows(&stored[1], n->page_time_sum, n->page_time_count)));
 }
 
 static void count_row(verifying_t *self)

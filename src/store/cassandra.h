@@ -46,4 +46,8 @@ int cm_cassandra_scan(cm_store_t *store, cm_cassandra_page_t page, void *context
 /* The same into another store (store/memory.h), up to its commit. */
 int cm_cassandra_load(cm_store_t *store, cm_store_t *into, cm_account_t *account, cm_err_t *err);
 
+/* The same from opening to closing. */
+int cm_cassandra_load_all(const cm_cassandra_settings_t *settings, cm_store_t *into,
+                          cm_account_t *account, cm_err_t *err);
+
 #endif

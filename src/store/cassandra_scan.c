@@ -118,6 +118,20 @@ int cm_cassandra_load(cm_store_t *store, cm_store_t *into, cm_account_t *account
     return rc == 0 ? cm_sink_commit(&into->sink, err) : rc;
 }
 
+int cm_cassandra_load_all(const cm_cassandra_settings_t *settings, cm_store_t *into,
+                          cm_account_t *account, cm_err_t *err)
+{
+    const cm_cassandra_options_t options = {.settings = settings, .only_read = true};
+    cm_store_t *store;
+
+    int rc = cm_cassandra_open(&options, &store, err);
+    if (rc < 0)
+        return rc;
+    rc = cm_cassandra_load(store, into, account, err);
+    cm_sink_close(&store->sink);
+    return rc;
+}
+
 /* ---- readers ---- */
 
 /* Passes everything on to the reader of the store in memory, and knows when it is over. */

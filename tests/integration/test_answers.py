@@ -2,6 +2,7 @@
 Elasticsearch, by the mill and by Spark."""
 
 import json
+import os
 import re
 import threading
 import time
@@ -11,9 +12,10 @@ import documents
 import oracle
 import traffic
 from documents import Index
-from harness import IO, OK, slow
+from harness import AWAY, IO, OK, slow
 
 ENGINES = cluster.Cluster("zookeeper", "kafka", "cassandra", "elasticsearch")
+SPARK = cluster.Cluster("spark")
 NODES = {version: cluster.Cluster("elasticsearch", elasticsearch=version)
          for version in ("7.17", "8.19", "opensearch-2.19")}
 WINDOWS = ("--window", "all,day,hour")
@@ -50,15 +52,17 @@ def check_life_of_a_copy(t, version):
     t.equal((nothing["sent"], nothing["removed"], nothing["bytes"]), (0, 0, 0), "nothing new")
 
     t.ingest(events[2000:])
-    before, later = index.documents(), process(t, index).json["index"]
+    before = {**index.documents(), **index.documents(index.totals)}
+    later = process(t, index).json["index"]
     expected = documents.wanted(events)
     documents.same(t, index.cells(), expected, "the second copy")
-    after = index.documents()
+    after = {**index.documents(), **index.documents(index.totals)}
     changed = [name for name in after if after[name] != before.get(name)]
-    t.true(len(changed) < later["sent"] < len(after),
-           "%d documents were sent, %d changed" % (later["sent"], len(changed)))
-    t.true(all(before[name] == after[name] for name in before if documents.exact(
-        before[name]) == documents.exact(after[name])), "an unchanged document was written")
+    t.equal((later["sent"], later["compared"]), (len(changed), False), "sent because of 1,000 more")
+    t.true(len(changed) < len(after) * 0.9, "%d of %d documents changed" % (
+        len(changed), len(after)))
+    t.equal([name for name in before if documents.exact(before[name]) == documents.exact(
+        after[name]) and before[name] != after[name]], [], "unchanged documents that were written")
 
     check_other_writers(t, index, expected)
     check_rebuild(t, index, expected)
@@ -90,7 +94,10 @@ def check_rebuild(t, index, expected):
 
     def read():
         while not stop.is_set():
-            counts.append(index.count())
+            try:
+                counts.append(index.count())
+            except (AssertionError, OSError) as problem:
+                counts.append(str(problem))
 
     before = set(index.request("GET", "/_alias/" + index.alias))
     reader = threading.Thread(target=read)
@@ -191,6 +198,12 @@ def test_mapping_conflict(t):
     documents.same(t, index.cells(), expected, "in the end")
 
 
+def allow(index, which):
+    """Which shards the cluster may give a place."""
+    index.request("PUT", "/_cluster/settings",
+                  {"transient": {"cluster.routing.allocation.enable": which}})
+
+
 @slow
 def test_red_index(t):
     """An index without a place for its shard is waited for, and the line says so."""
@@ -198,19 +211,18 @@ def test_red_index(t):
     events = made(5, 500)
     t.ingest(events)
     process(t, index)
-    concrete = next(iter(index.request("GET", "/_alias/" + index.alias)))
-    nowhere = {"index.routing.allocation.require._name": "nowhere"}
-    index.request("POST", "/%s/_close" % concrete)
-    index.request("PUT", "/%s/_settings" % concrete, nowhere)
-    index.request("POST", "/%s/_open?wait_for_active_shards=0" % concrete)
-    t.until(lambda: index.request("GET", "/_cluster/health/%s" % concrete)["status"] == "red",
-            "a red index", 30)
+    index.remove()
     more = made(6, 200)
     t.ingest(more)
-    running = t.start("process", *WINDOWS, *index.options)
-    t.until(lambda: re.search("waiting for Elasticsearch: .*(shard|503|unavailable)", running.err),
-            "its complaint", 90, running)
-    index.request("PUT", "/%s/_settings" % concrete, {name: None for name in nowhere})
+    allow(index, "none")  # a new index stays without its shard
+    try:
+        running = t.start("process", *WINDOWS, *index.options)
+        t.until(lambda: re.search("waiting for Elasticsearch: .*(shard|503|unavailable)",
+                                  running.err), "its complaint", 90, running)
+        doctor = t.clickmill("doctor", *index.options, check=AWAY)
+        t.true("health of" in doctor.out and "red" in doctor.out, doctor.out)
+    finally:
+        allow(index, None)
     done = running.wait(timeout=120)
     t.equal(done.code, OK, done.err)
     documents.same(t, index.cells(), documents.wanted(events + more), "once it was green")
@@ -376,6 +388,13 @@ def test_mill_and_spark_agree(t):
     over = process(t, spark, *cassandra, data="other", timeout=180).json["index"]
     t.equal((over["compared"], over["removed"]), (True, 0), "taken over from Spark")
     t.true(over["sent"] <= 3, "%d documents were sent" % over["sent"])
+
+
+def spark_options(master="local[2]"):
+    """A Spark with the connectors; None: the standalone cluster of a master and two workers."""
+    stack = SPARK.up()
+    return ["--spark-submit", os.path.join(stack.engine("spark").directory, "spark-submit"),
+            "--spark-packages", "none", *(["--spark-master", master] if master else [])]
 
 
 def without_freshness(index):

@@ -222,7 +222,7 @@ def test_cluster(t):
         t.equal((objects, done["newer"]), ([], 0), "differences")
         t.says(t.clickmill("verify", *where, check=USAGE), "--store cassandra")
     found = sorted(index.documents().items())
-    name, document = next((n, d) for n, d in found if d.get("average_time_spent", 0) > 1)
+    name, document = next((n, d) for n, d in found[2:] if d.get("average_time_spent", 0) > 1)
     average = document["average_time_spent"]
     index.request("POST", "/%s/_update/%s?refresh=true" % (index.alias, name),
                   {"doc": {"average_time_spent": average + 2 ** -40}})

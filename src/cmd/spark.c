@@ -1,0 +1,386 @@
+#include "cmd/spark.h"
+
+#include "base/json.h"
+#include "base/progress.h"
+#include "base/secret.h"
+#include "cassandra/schema.h"
+#include "cmd/spark_child.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+extern const unsigned char cm_spark_job[]; /* spark/clickstream_job.py */
+extern const size_t cm_spark_job_size;
+
+/* ---- settings ---- */
+
+/* Appends a member of an object of texts. */
+static void add(cm_buf_t *json, const char *name, cm_str_t value)
+{
+    if (json->data[json->len - 1] != '{')
+        cm_buf_add_char(json, ',');
+    cm_buf_add_json(json, cm_str(name));
+    cm_buf_add_char(json, ':');
+    cm_buf_add_json(json, value);
+}
+
+static int add_secret(cm_buf_t *json, const char *name, const char *text, const char *where,
+                      cm_err_t *err)
+{
+    cm_buf_t value = CM_BUF_INIT;
+    int rc = 0;
+
+    if (text == NULL)
+        return 0;
+    if ((rc = cm_secret_read(text, where, &value, err)) == 0)
+        add(json, name, (cm_str_t){value.data, value.len});
+    cm_buf_free(&value);
+    return rc;
+}
+
+static void add_cassandra(cm_buf_t *json, const cm_cassandra_given_t *given)
+{
+    char port[16];
+
+    snprintf(port, sizeof port, "%lld", (long long)given->port);
+    add(json, "spark.cassandra.connection.host", cm_str(given->hosts));
+    add(json, "spark.cassandra.connection.port", cm_str(port));
+    if (given->local_dc != NULL)
+        add(json, "spark.cassandra.connection.localDC", cm_str(given->local_dc));
+    /* A busy table takes its time. */
+    add(json, "spark.cassandra.connection.timeoutMS", CM_STR("60000"));
+    add(json, "spark.cassandra.read.timeoutMS", CM_STR("120000"));
+    if (given->tls)
+        add(json, "spark.cassandra.connection.ssl.enabled", CM_STR("true"));
+}
+
+/* es-hadoop takes hosts with ports, and TLS for all or none. */
+static void add_elastic(cm_buf_t *json, const cm_elastic_given_t *given, const char *host)
+{
+    const char *from = given->cloud_id != NULL ? host : given->hosts;
+    cm_buf_t nodes = CM_BUF_INIT;
+
+    if (strncmp(from, "https://", 8) == 0)
+        add(json, "es.net.ssl", CM_STR("true"));
+    for (; *from != '\0'; from++) {
+        const char *scheme = strstr(from, "://");
+        const char *comma = strchr(from, ',');
+        if (scheme != NULL && (comma == NULL || scheme < comma))
+            from = scheme + 3;
+        size_t len = strcspn(from, ",/");
+        cm_buf_add(&nodes, from, len);
+        from += strcspn(from, ",");
+        if (*from == '\0')
+            break;
+        cm_buf_add_char(&nodes, ',');
+    }
+    add(json, "es.nodes", (cm_str_t){nodes.data, nodes.len});
+    add(json, "es.nodes.wan.only", CM_STR("true"));
+    if (given->insecure)
+        add(json, "es.net.ssl.cert.allow.self.signed", CM_STR("true"));
+    cm_buf_free(&nodes);
+}
+
+static int add_secrets(cm_buf_t *json, const cm_spark_options_t *options,
+                       const cm_elastic_settings_t *settings, cm_err_t *err)
+{
+    const cm_cassandra_given_t *cassandra = options->cassandra;
+    const cm_option_map_t *map = &options->spark->properties;
+    cm_buf_t user = CM_BUF_INIT, password = CM_BUF_INIT, authorization = CM_BUF_INIT;
+
+    cm_buf_add_text(json, ",\"secrets\":{\"options\":{");
+    int rc = add_secret(json, "spark.cassandra.auth.username", cassandra->username,
+                        "cassandra.username", err);
+    if (rc == 0)
+        rc = add_secret(json, "spark.cassandra.auth.password", cassandra->password,
+                        "cassandra.password", err);
+    for (size_t i = 0; rc == 0 && i < map->count; i++) {
+        if (cm_secret_is(map->pairs[i].text))
+            rc = add_secret(json, map->pairs[i].name, map->pairs[i].text, "spark.properties", err);
+    }
+    cm_buf_add_text(json, "},\"elastic\":{");
+    if (rc == 0)
+        rc = cm_elastic_credentials(settings, &user, &password, &authorization, err);
+    if (rc == 0 && user.len > 0) {
+        add(json, "es.net.http.auth.user", (cm_str_t){user.data, user.len});
+        add(json, "es.net.http.auth.pass", (cm_str_t){password.data, password.len});
+    } else if (rc == 0 && authorization.len > 0) {
+        add(json, "es.net.http.header.Authorization",
+            (cm_str_t){authorization.data, authorization.len});
+    }
+    cm_buf_add_text(json, "}}");
+    cm_buf_free(&user);
+    cm_buf_free(&password);
+    cm_buf_free(&authorization);
+    return rc;
+}
+
+static void add_output(cm_buf_t *json, const cm_spark_options_t *options,
+                       const cm_elastic_indices_t *indices)
+{
+    cm_buf_add_text(json, "\"output\":{\"elasticsearch\":{");
+    add(json, "index", cm_str(options->elastic->index));
+    add(json, "totals", cm_str(options->elastic->totals));
+    add(json, "cells_index", cm_str(indices->cells));
+    add(json, "totals_index", cm_str(indices->totals));
+    cm_buf_add_text(json, "}}");
+}
+
+static int make_settings(cm_app_t *app, const cm_spark_options_t *options,
+                         const cm_elastic_settings_t *settings, const cm_elastic_indices_t *indices,
+                         const char *host, cm_buf_t *json)
+{
+    cm_buf_add_text(json, "{\"input\":{\"cassandra\":{");
+    add(json, "keyspace", cm_str(options->cassandra->keyspace));
+    add(json, "table", cm_str(options->cassandra->table));
+    cm_buf_add_text(json, "}},\"windows\":[");
+    for (int w = 0; w < CM_WINDOW_COUNT; w++) {
+        if (options->windows & 1u << w)
+            cm_buf_printf(json, "%s\"%s\"", json->data[json->len - 1] == '[' ? "" : ",",
+                          cm_window_names[w]);
+    }
+    cm_buf_printf(json, "],\"session_timeout\":%lld,",
+                  (long long)app->global.session_timeout / 1000);
+    add_output(json, options, indices);
+    cm_buf_add_text(json, ",\"options\":{");
+    add_cassandra(json, options->cassandra);
+    cm_buf_add_text(json, "},\"elastic\":{");
+    add_elastic(json, options->elastic, host);
+    cm_buf_add_text(json, "},\"ca\":{");
+    if (options->cassandra->ca != NULL)
+        add(json, "cassandra", cm_str(options->cassandra->ca));
+    if (options->elastic->ca != NULL)
+        add(json, "elasticsearch", cm_str(options->elastic->ca));
+    cm_buf_add_char(json, '}');
+    int rc = add_secrets(json, options, settings, &app->err);
+    cm_buf_add_char(json, '}');
+    return rc;
+}
+
+/* ---- the command line ---- */
+
+/* Where spark-submit is; empty when it is nowhere. */
+static void find_submit(const cm_spark_given_t *given, cm_buf_t *path)
+{
+    const char *home = getenv("SPARK_HOME"), *places = getenv("PATH");
+
+    if (given->submit != NULL) {
+        cm_buf_add_text(path, given->submit);
+    } else if (home != NULL) {
+        cm_buf_printf(path, "%s/bin/spark-submit", home);
+    } else {
+        while (places != NULL && *places != '\0') {
+            size_t len = strcspn(places, ":");
+            cm_buf_clear(path);
+            cm_buf_printf(path, "%.*s/spark-submit", (int)len, places);
+            if (access(path->data, X_OK) == 0)
+                return;
+            places += len + (places[len] == ':');
+        }
+    }
+    if (path->len == 0 || access(path->data, X_OK) != 0)
+        cm_buf_clear(path);
+}
+
+/* Downloads are kept where the user's other caches are. */
+static void add_cache(cm_child_t *child)
+{
+    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    cm_buf_t text = CM_BUF_INIT;
+
+    if (cache != NULL && cache[0] == '/')
+        cm_buf_printf(&text, "spark.jars.ivy=%s/clickmill/ivy", cache);
+    else if (home != NULL)
+        cm_buf_printf(&text, "spark.jars.ivy=%s/.cache/clickmill/ivy", home);
+    if (text.len > 0) {
+        cm_child_argument(child, "--conf");
+        cm_child_argument(child, text.data);
+    }
+    cm_buf_free(&text);
+}
+
+/* Passwords do not stand here: everybody on the machine can see it. */
+static void make_command(cm_child_t *child, const cm_spark_given_t *given, const char *submit)
+{
+    cm_buf_t text = CM_BUF_INIT;
+
+    cm_child_argument(child, submit);
+    if (given->master != NULL) {
+        cm_child_argument(child, "--master");
+        cm_child_argument(child, given->master);
+    }
+    if (given->packages[0] != '\0' && strcmp(given->packages, "none") != 0) {
+        cm_child_argument(child, "--packages");
+        cm_child_argument(child, given->packages);
+        add_cache(child);
+    }
+    for (size_t i = 0; i < given->properties.count; i++) {
+        const cm_option_pair_t *pair = &given->properties.pairs[i];
+        if (cm_secret_is(pair->text))
+            continue;
+        cm_buf_clear(&text);
+        cm_buf_printf(&text, "%s=%s", pair->name, pair->text);
+        cm_child_argument(child, "--conf");
+        cm_child_argument(child, text.data);
+    }
+    cm_buf_free(&text);
+}
+
+/* ---- what the job says ---- */
+
+typedef struct listening {
+    cm_app_t *app;
+    cm_json_parser_t *parser;
+    cm_progress_t progress;
+    char label[100];
+    int64_t stage;
+    cm_refreshed_t *done;
+    int64_t rejected;
+    bool ended;
+} listening_t;
+
+static int64_t number_of(cm_json_t object, const char *name)
+{
+    cm_json_t found;
+    int64_t value = 0;
+
+    if (cm_json_get(object, name, &found))
+        cm_json_i64(found, &value);
+    return value;
+}
+
+static void take_progress(listening_t *self, cm_json_t about)
+{
+    const cm_app_t *app = self->app;
+    int64_t stage = number_of(about, "stage"), tasks = number_of(about, "tasks");
+
+    if (stage != self->stage) {
+        cm_progress_end(&self->progress);
+        self->stage = stage;
+        snprintf(self->label, sizeof self->label, "Spark, stage %lld", (long long)stage);
+        cm_progress_start(&self->progress, app->messages, app->terminal, self->label, "tasks");
+    }
+    int64_t done = number_of(about, "done");
+    cm_progress_show(&self->progress, tasks > 0 ? (double)done / (double)tasks : -1,
+                     (uint64_t)done);
+}
+
+static void take_line(void *context, cm_str_t line)
+{
+    listening_t *self = context;
+    cm_json_t root, about;
+
+    if (!cm_json_parse(self->parser, line, &root))
+        return;
+    if (cm_json_get(root, "progress", &about))
+        take_progress(self, about);
+    if (!cm_json_get(root, "account", &about))
+        return;
+    self->ended = true;
+    self->rejected = number_of(about, "rejected");
+    *self->done = (cm_refreshed_t){.accepted = number_of(about, "accepted"),
+                                   .events = number_of(about, "events"),
+                                   .duplicates = number_of(about, "duplicates"),
+                                   .cells = number_of(about, "cells"),
+                                   .changed = true};
+}
+
+static int run_job(cm_app_t *app, const cm_spark_options_t *options, const char *submit,
+                   const cm_buf_t *settings, cm_refreshed_t *done)
+{
+    listening_t listening = {.app = app, .parser = cm_json_parser_new(), .done = done, .stage = -1};
+    cm_child_t child;
+
+    cm_progress_start(&listening.progress, app->messages, app->terminal, "Spark starts", "tasks");
+    int rc = cm_child_open(&child, &app->err);
+    if (rc == 0) {
+        make_command(&child, options->spark, submit);
+        rc = cm_child_file(&child, "clickstream_job.py",
+                           (cm_str_t){(const char *)cm_spark_job, cm_spark_job_size}, &app->err);
+    }
+    if (rc == 0)
+        rc = cm_child_file(&child, "settings.json", (cm_str_t){settings->data, settings->len},
+                           &app->err);
+    if (rc == 0)
+        rc = cm_child_run(&child, app->stop, take_line, &listening, &app->err);
+    cm_progress_end(&listening.progress);
+    if (rc == 0 && !listening.ended)
+        rc = cm_fail(&app->err, CM_EIO, "the Spark job ended without its account");
+    if (rc == 0 && listening.rejected > 0)
+        fprintf(app->messages,
+                "%lld rows are no events of the contract and were left out; `clickmill export "
+                "--store cassandra` names the first\n",
+                (long long)listening.rejected);
+    cm_child_close(&child);
+    cm_json_parser_free(listening.parser);
+    return rc;
+}
+
+/* ---- all of it ---- */
+
+/* What is wrong with Cassandra is found out before Spark has been started for it, and said as
+ * elsewhere. */
+static int check_cassandra(cm_app_t *app, const cm_cassandra_given_t *given)
+{
+    const cm_cassandra_settings_t settings = cm_cassandra_settings_of(app, given);
+    const cm_cassandra_options_t options = {.settings = &settings, .only_read = true};
+    cm_store_t *store;
+
+    int rc = cm_cassandra_open(&options, &store, &app->err);
+    if (rc == 0)
+        cm_sink_close(&store->sink);
+    return rc;
+}
+
+static int find_indices(cm_app_t *app, const cm_elastic_settings_t *settings, bool rebuild,
+                        cm_elastic_t *client, cm_elastic_indices_t *indices)
+{
+    char epoch[CM_EPOCH + 1];
+    cm_err_t *err = &app->err;
+    int rc;
+
+    if (rebuild) {
+        rc = cm_elastic_make_next(client, settings, NULL, indices, err);
+    } else {
+        rc = cm_elastic_find(client, settings, NULL, indices, err);
+        if (rc == 0)
+            rc = cm_elastic_prepare(client, settings, NULL, indices, err);
+    }
+    if (rc == 0)
+        rc = cm_elastic_new_epoch(epoch, err);
+    return rc == 0 ? cm_elastic_set_epoch(client, settings, NULL, indices, epoch, err) : rc;
+}
+
+int cm_spark_process(cm_app_t *app, const cm_spark_options_t *options, cm_refreshed_t *done)
+{
+    const cm_elastic_settings_t settings = cm_elastic_settings_of(app, options->elastic);
+    cm_buf_t submit = CM_BUF_INIT, json = CM_BUF_INIT;
+    cm_elastic_indices_t indices;
+    cm_elastic_t *client = NULL;
+    int rc = 0;
+
+    find_submit(options->spark, &submit);
+    if (submit.len == 0)
+        rc =
+            cm_fail(&app->err, CM_EUSAGE,
+                    "%s is not there: install Spark 3.5 and Java 17 (`pip install pyspark==3.5.7`) "
+                    "and name it with --spark-submit, or take --engine mill, which needs neither",
+                    options->spark->submit != NULL ? options->spark->submit : "spark-submit");
+    if (rc == 0)
+        rc = check_cassandra(app, options->cassandra);
+    if (rc == 0)
+        rc = cm_elastic_open(&settings, &client, &app->err);
+    if (rc == 0)
+        rc = find_indices(app, &settings, options->rebuild, client, &indices);
+    if (rc == 0)
+        rc = make_settings(app, options, &settings, &indices, cm_elastic_host(client), &json);
+    if (rc == 0)
+        rc = run_job(app, options, submit.data, &json, done);
+    if (rc == 0)
+        rc = options->rebuild ? cm_elastic_swap(client, &settings, NULL, &indices, &app->err)
+                              : cm_elastic_refresh(client, NULL, &indices, &app->err);
+    cm_elastic_close(client);
+    cm_buf_free(&submit);
+    cm_buf_free(&json);
+    return rc;
+}

@@ -1,0 +1,247 @@
+#include "cmd/spark_child.h"
+
+#include "base/clock.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+    LOOK_MS = 100,
+    GENTLE_MS = 10000, /* between asking it to end and ending it */
+    LINE_MAX_BYTES = 1 << 20,
+    WORDS = 64 * 1024, /* of the end of its log */
+};
+
+int cm_child_open(cm_child_t *child, cm_err_t *err)
+{
+    const char *place = getenv("TMPDIR");
+
+    *child = (cm_child_t){.pid = 0};
+    snprintf(child->directory, sizeof child->directory, "%s/clickmill-XXXXXX",
+             place != NULL && place[0] == '/' ? place : "/tmp");
+    if (mkdtemp(child->directory) != NULL)
+        return 0;
+    int rc = cm_fail(err, CM_EIO, "%s cannot be made: %s; set TMPDIR", child->directory,
+                     strerror(errno));
+    child->directory[0] = '\0';
+    return rc;
+}
+
+void cm_child_argument(cm_child_t *child, const char *text)
+{
+    if (child->argument_count < CM_CHILD_ARGUMENTS)
+        child->arguments[child->argument_count++] = cm_strdup(text);
+}
+
+static void path_of(const cm_child_t *child, const char *name, char path[500])
+{
+    snprintf(path, 500, "%s/%s", child->directory, name);
+}
+
+int cm_child_file(cm_child_t *child, const char *name, cm_str_t contents, cm_err_t *err)
+{
+    char path[500];
+
+    path_of(child, name, path);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    bool written = fd >= 0 && write(fd, contents.data, contents.len) == (ssize_t)contents.len;
+    if (fd >= 0 && close(fd) != 0)
+        written = false;
+    if (!written)
+        return cm_fail(err, CM_EIO, "%s cannot be written: %s", path, strerror(errno));
+    cm_child_argument(child, path);
+    return 0;
+}
+
+/* ---- running ---- */
+
+/* In the child. */
+static void become(const cm_child_t *child, int output, int log, pid_t parent)
+{
+    sigset_t none;
+
+    setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != parent)
+        _exit(127);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGPIPE, SIG_DFL);
+    int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    dup2(nothing, STDIN_FILENO);
+    dup2(output, STDOUT_FILENO);
+    dup2(log, STDERR_FILENO);
+    execv(child->arguments[0], child->arguments);
+    dprintf(STDERR_FILENO, "%s: %s\n", child->arguments[0], strerror(errno));
+    _exit(127);
+}
+
+static int start(cm_child_t *child, int *output, cm_err_t *err)
+{
+    char path[500];
+    int ends[2];
+    pid_t parent = getpid();
+
+    path_of(child, "log", path);
+    int log = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_APPEND, 0600);
+    if (log < 0 || pipe2(ends, O_CLOEXEC) != 0) {
+        if (log >= 0)
+            close(log);
+        return cm_fail(err, CM_EIO, "%s cannot be started: %s", child->arguments[0],
+                       strerror(errno));
+    }
+    child->pid = fork();
+    if (child->pid == 0)
+        become(child, ends[1], log, parent);
+    close(ends[1]);
+    close(log);
+    *output = ends[0];
+    if (child->pid > 0) {
+        setpgid(child->pid, child->pid); /* whoever of the two comes first */
+        return 0;
+    }
+    close(ends[0]);
+    return cm_fail(err, CM_EIO, "%s cannot be started: %s", child->arguments[0], strerror(errno));
+}
+
+static void take_bytes(cm_child_t *child, const char *data, size_t len,
+                       void (*take)(void *context, cm_str_t line), void *context)
+{
+    const char *end;
+
+    while ((end = memchr(data, '\n', len)) != NULL) {
+        cm_buf_add(&child->line, data, (size_t)(end - data));
+        take(context, (cm_str_t){child->line.data, child->line.len});
+        cm_buf_clear(&child->line);
+        len -= (size_t)(end + 1 - data);
+        data = end + 1;
+    }
+    if (child->line.len + len < LINE_MAX_BYTES)
+        cm_buf_add(&child->line, data, len);
+}
+
+/* Reads what there is; false at the end of its output. */
+static bool read_output(cm_child_t *child, int output, void (*take)(void *context, cm_str_t line),
+                        void *context)
+{
+    struct pollfd ready = {.fd = output, .events = POLLIN};
+    char data[4096];
+
+    if (poll(&ready, 1, LOOK_MS) <= 0)
+        return true;
+    ssize_t got = read(output, data, sizeof data);
+    if (got > 0)
+        take_bytes(child, data, (size_t)got, take, context);
+    return got > 0 || (got < 0 && errno == EINTR);
+}
+
+/* Its end; while it does not come, the group is asked for it, and in the end not asked. */
+static int wait_for_end(cm_child_t *child, bool end_it)
+{
+    int64_t started = cm_clock_ticks_ns();
+    int status;
+
+    if (end_it)
+        kill(-child->pid, SIGTERM);
+    while (waitpid(child->pid, &status, end_it ? WNOHANG : 0) != child->pid) {
+        if (end_it && cm_clock_ticks_ns() - started > GENTLE_MS * INT64_C(1000000))
+            kill(-child->pid, SIGKILL);
+        cm_sleep_ms(LOOK_MS / 2);
+    }
+    if (end_it)
+        kill(-child->pid, SIGKILL); /* what it has left behind of its group */
+    child->pid = 0;
+    return status;
+}
+
+/* ---- its last words ---- */
+
+/* Of a log of Java or Python the line that says most: the deepest cause, else the last exception,
+ * else the last line. */
+static cm_str_t last_words(char *log)
+{
+    cm_str_t best = {"", 0};
+    int rank = 0;
+
+    for (char *line = strtok(log, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+        while (*line == ' ' || *line == '\t' || *line == ':')
+            line++;
+        int worth = strncmp(line, "Caused by: ", 11) == 0                            ? 3
+                    : strstr(line, "Exception: ") != NULL || strstr(line, "Error: ") ? 2
+                    : *line != '\0'                                                  ? 1
+                                                                                     : 0;
+        if (strncmp(line, "at ", 3) == 0 || strncmp(line, "... ", 4) == 0)
+            continue;
+        if (worth > 0 && worth >= rank) {
+            rank = worth;
+            best = cm_str(worth == 3 ? line + 11 : line);
+        }
+    }
+    return best;
+}
+
+static int fail(const cm_child_t *child, int status, cm_err_t *err)
+{
+    char path[500], *log = cm_alloc_zero(1, WORDS + 1);
+    struct stat about;
+
+    path_of(child, "log", path);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && fstat(fd, &about) == 0) {
+        off_t from = about.st_size > WORDS ? about.st_size - WORDS : 0;
+        ssize_t got = pread(fd, log, WORDS, from);
+        log[got > 0 ? got : 0] = '\0';
+    }
+    if (fd >= 0)
+        close(fd);
+    const cm_str_t words = last_words(log);
+    int rc = cm_fail(err, CM_EIO, "%s ended with status %d: %.*s", child->arguments[0],
+                     WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
+                     cm_utf8_head(words, 400), words.data);
+    free(log);
+    return rc;
+}
+
+int cm_child_run(cm_child_t *child, const atomic_bool *stop,
+                 void (*take)(void *context, cm_str_t line), void *context, cm_err_t *err)
+{
+    int output;
+
+    int rc = start(child, &output, err);
+    if (rc < 0)
+        return rc;
+    while (!atomic_load(stop) && read_output(child, output, take, context))
+        ;
+    const bool stopped = atomic_load(stop);
+    int status = wait_for_end(child, stopped);
+    close(output);
+    if (stopped)
+        return cm_fail(err, CM_ESTOP, "stopped");
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : fail(child, status, err);
+}
+
+void cm_child_close(cm_child_t *child)
+{
+    DIR *directory = child->directory[0] != '\0' ? opendir(child->directory) : NULL;
+    struct dirent *entry;
+
+    while (directory != NULL && (entry = readdir(directory)) != NULL)
+        unlinkat(dirfd(directory), entry->d_name, 0);
+    if (directory != NULL)
+        closedir(directory);
+    if (child->directory[0] != '\0')
+        rmdir(child->directory);
+    for (int i = 0; i < child->argument_count; i++)
+        free(child->arguments[i]);
+    cm_buf_free(&child->line);
+    *child = (cm_child_t){.pid = 0};
+}
