@@ -191,16 +191,18 @@ static cm_dimension_t dimension_of(bool all_urls, bool all_countries)
     return all_countries ? CM_PER_URL : CM_PER_CELL;
 }
 
-#define ROWS(table, columns, marks)                                                                \
+/* What the mark says already is not for the planner to choose by (+): it must find the place of the
+ * mark, not everything since. */
+#define ROWS(table, columns, marks, upto)                                                          \
     "SELECT window, start, " table ".url, " table                                                  \
     ".country, updated_at, page.url, country.name, " CM_NUMBER_COLUMNS                             \
-    CM_FROM(table) "WHERE updated_at > ?6 AND updated_at <= ?7 AND (" columns ") > (" marks        \
-                   ") ORDER BY " columns " LIMIT ?8"
+    CM_FROM(table) "WHERE +updated_at > ?6 AND " upto "updated_at <= ?7 AND (" columns             \
+                   ") > (" marks ") ORDER BY " columns " LIMIT ?8"
 #define PLACE(table) "window, start, " table ".url, " table ".country"
 /* Through the index. */
-#define BY_TIME(table) ROWS(table, "updated_at, " PLACE(table), "?1, ?2, ?3, ?4, ?5")
+#define BY_TIME(table) ROWS(table, "updated_at, " PLACE(table), "?1, ?2, ?3, ?4, ?5", "")
 /* As they stand, which is faster where most are wanted. */
-#define BY_PLACE(table) ROWS(table, PLACE(table), "?2, ?3, ?4, ?5")
+#define BY_PLACE(table) ROWS(table, PLACE(table), "?2, ?3, ?4, ?5", "+")
 
 static void from_place(sqlite3_stmt *select, const mark_t *mark)
 {
