@@ -290,15 +290,13 @@ def deliver(spark, raw, settings):
     names = [elastic.get("cells_index"), elastic.get("totals_index")]
     if names[0] is None:
         names = Elastic(elastic, options, settings.get("ca", {}).get("elasticsearch")).prepare()
-    cells = cells.persist()
-    try:
-        write_documents(documents(cells, now), names[0], options)
-        account = dict(seen.get)
-        if settings.get("totals", True):
-            write_documents(documents(totals_of(cells), now), names[1], options)
-            write_documents(freshness(spark, cells, account, now), names[1], options)
-    finally:
-        cells.unpersist()
+    # Computed once; what a cache would hold is not counted by the Observation.
+    cells = cells.localCheckpoint()
+    account = dict(seen.get)
+    write_documents(documents(cells, now), names[0], options)
+    if settings.get("totals", True):
+        write_documents(documents(totals_of(cells), now), names[1], options)
+        write_documents(freshness(spark, cells, account, now), names[1], options)
     account["rejected"] = account["read"] - account["accepted"]
     return account
 
