@@ -106,6 +106,12 @@ extern const char *const cm_sort_names[CM_SORT_COUNT];     /* clicks unique_user
 bool cm_window_parse(const char *text, cm_window_t *window);
 bool cm_sort_parse(const char *text, cm_sort_t *sort);
 
+/* The contract's average of a sum; `count` is not 0. */
+static inline double cm_average(int64_t sum, int64_t count)
+{
+    return (double)sum / (double)count;
+}
+
 /* The header and rows of `query --format csv`; with a window other than all, `window` comes first,
  * as its start in RFC 3339. Rows end with "\n". */
 void cm_answer_add_csv_header(cm_buf_t *buf, cm_window_t window);
