@@ -1,14 +1,16 @@
 /* clickmill query: answers on the terminal. */
 #include "base/progress.h"
 #include "cmd/commands.h"
+#include "cmd/elastic.h"
 #include "cmd/print.h"
-#include "index/index.h"
 
 typedef struct query_options {
     int window, sort, format;
     const char *url, *country;
     int64_t limit;
     bool reverse;
+    int index; /* cm_index_choice_t */
+    cm_elastic_given_t elastic;
 } query_options_t;
 
 static const cm_option_t options[] = {
@@ -55,6 +57,8 @@ static const cm_option_t options[] = {
      .def = "table",
      .choices = "table|csv|json",
      .help = "how to print; --json is --format json"},
+    CM_INDEX_ROW(query_options_t, index),
+    CM_ELASTIC_ROWS(query_options_t, elastic),
     {.name = NULL},
 };
 
@@ -96,12 +100,13 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     bool chosen = cm_options_given(options, app->values, offsetof(query_options_t, format));
     cm_print_format_t format =
         app->global.json && !chosen ? CM_PRINT_JSON : (cm_print_format_t)asked->format;
+    const cm_elastic_settings_t elastic = cm_elastic_settings_of(app, &asked->elastic);
     cm_freshness_t freshness;
     cm_index_t *index = NULL;
 
     (void)argc;
     (void)argv;
-    int rc = cm_index_open_embedded(app->global.data_dir, &index, &app->err);
+    int rc = cm_index_open_chosen(app, asked->index, &elastic, &index, &app->err);
     if (rc < 0)
         return rc;
     rc = cm_index_freshness(index, query.window, &freshness, &app->err);
@@ -118,7 +123,8 @@ const cm_command_t cm_command_query = {
     .arguments = "",
     .summary = "show answers as a table, CSV or JSON",
     .details = "Prints what the last `clickmill process` has computed. The answers also stand in "
-               "the SQL table `answer` of clickmill.db in the data directory.",
+               "the SQL table `answer` of clickmill.db in the data directory; with --index "
+               "elasticsearch they are read from there.",
     .options = options,
     .options_size = sizeof(query_options_t),
     .run = run,

@@ -1,10 +1,12 @@
 /* clickmill serve: the dashboard and the API over answers that something else keeps up to date. */
 #include "cmd/commands.h"
-#include "index/index.h"
+#include "cmd/elastic.h"
 #include "serve/server.h"
 
 typedef struct serve_options {
     const char *listen;
+    int index; /* cm_index_choice_t */
+    cm_elastic_given_t elastic;
 } serve_options_t;
 
 static const cm_option_t options[] = {
@@ -17,30 +19,56 @@ static const cm_option_t options[] = {
      .key = "http.listen",
      .env = "CLICKMILL_LISTEN",
      .help = "where the dashboard and the API answer"},
+    CM_INDEX_ROW(serve_options_t, index),
+    CM_ELASTIC_ROWS(serve_options_t, elastic),
     {.name = NULL},
 };
+
+enum { PAGE_VIEW_MS = 5000 }; /* nobody waits longer for a page */
+
+typedef struct answers {
+    const cm_app_t *app;
+    int index;
+    cm_elastic_settings_t elastic;
+} answers_t;
+
+static int open_answers(void *context, cm_index_t **index, cm_err_t *err)
+{
+    const answers_t *answers = context;
+
+    return cm_index_open_chosen(answers->app, answers->index, &answers->elastic, index, err);
+}
 
 static int run(cm_app_t *app, const void *given, int argc, char **argv)
 {
     const serve_options_t *serve = given;
-    const cm_server_options_t server_options = {.listen = serve->listen,
-                                                .data_dir = app->global.data_dir};
+    answers_t answers = {.app = app,
+                         .index = serve->index,
+                         .elastic = cm_elastic_settings_of(app, &serve->elastic)};
+    const cm_server_options_t server_options = {
+        .listen = serve->listen, .open_index = open_answers, .open_context = &answers};
     cm_server_t *server = NULL;
     cm_index_t *index = NULL;
 
     (void)argc;
     (void)argv;
-    /* A store that does not exist yet may come; one that cannot be read is better said now than to
-     * every page. */
-    int rc = cm_index_open_embedded(app->global.data_dir, &index, &app->err);
+    if (answers.elastic.timeout_ms > PAGE_VIEW_MS)
+        answers.elastic.timeout_ms = PAGE_VIEW_MS;
+    /* Answers that do not exist yet may come, and so may a server that is away; what cannot be read
+     * is better said now than to every page. */
+    int rc = open_answers(&answers, &index, &app->err);
     if (rc == 0)
         cm_index_close(index);
+    else if (rc == CM_EAWAY)
+        cm_log(&app->log, CM_LOG_WARN, "no answers for now", "reason=\"%s\"", app->err.text);
     else if (rc != CM_EINPUT)
         return rc;
     rc = cm_server_start(&server_options, &app->log, &server, &app->err);
     if (rc < 0)
         return rc;
-    fprintf(app->messages, "serving %s on http://%s\n", app->global.data_dir, serve->listen);
+    fprintf(app->messages, "serving %s on http://%s\n",
+            serve->index == CM_INDEX_ELASTICSEARCH ? serve->elastic.index : app->global.data_dir,
+            serve->listen);
     while (!atomic_load(app->stop))
         cm_sleep_ms(200);
     cm_server_stop(server);
@@ -51,8 +79,8 @@ const cm_command_t cm_command_serve = {
     .name = "serve",
     .arguments = "",
     .summary = "serve the dashboard and the JSON API",
-    .details = "Shows what `clickmill process` has computed, beside a running import or process. "
-               "Ctrl-C ends it.",
+    .details = "Shows what `clickmill process` has computed, beside a running import or process; "
+               "with --index elasticsearch from there. Ctrl-C ends it.",
     .options = options,
     .options_size = sizeof(serve_options_t),
     .run = run,

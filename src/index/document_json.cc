@@ -149,8 +149,10 @@ int check_whole(dom::object root, cm_err_t *err)
     int64_t failed = 0;
     bool late = false;
 
-    (void)root["_shards"]["failed"].get(failed);
-    (void)root["timed_out"].get(late);
+    if (root["_shards"]["failed"].get(failed) != SUCCESS)
+        failed = 0;
+    if (root["timed_out"].get(late) != SUCCESS)
+        late = false;
     if (failed == 0 && !late)
         return 0;
     return cm_fail(err, CM_EAWAY,
@@ -188,7 +190,8 @@ extern "C" int cm_documents_page(cm_str_t json, cm_document_fn take, void *conte
         cm_buf_clear(scroll_id);
         cm_buf_add_str(scroll_id, scroll);
     }
-    (void)root["hits"]["total"]["value"].get(page->total);
+    if (root["hits"]["total"]["value"].get(page->total) != SUCCESS)
+        page->total = -1;
     page->count = hits.size();
     if (int rc = check_whole(root, err); rc < 0)
         return rc;

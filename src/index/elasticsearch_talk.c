@@ -13,7 +13,7 @@ enum { PATH_BYTES = 1024 };
 int cm_talk(cm_talk_t *talk, int allowed, const char *doing, const char *method, cm_str_t body,
             const char *path, ...)
 {
-    static const cm_elastic_settings_t unknown = {0};
+    cm_elastic_settings_t unknown = {.hosts = NULL};
     char target[PATH_BYTES];
     va_list args;
 
@@ -28,6 +28,7 @@ int cm_talk(cm_talk_t *talk, int allowed, const char *doing, const char *method,
                                                 talk->err);
     if (rc < 0 || talk->reply.status < 300 || talk->reply.status == allowed)
         return rc;
+    unknown.hosts = cm_elastic_host(talk->client);
     return cm_elastic_fail(talk->settings ? talk->settings : &unknown, &talk->reply, doing,
                            talk->err);
 }

@@ -1,0 +1,30 @@
+#include "cmd/elastic.h"
+
+cm_elastic_settings_t cm_elastic_settings_of(const cm_app_t *app, const cm_elastic_given_t *given)
+{
+    return (cm_elastic_settings_t){.hosts = given->hosts,
+                                   .cloud_id = given->cloud_id,
+                                   .index = given->index,
+                                   .totals = given->totals,
+                                   .username = given->username,
+                                   .password = given->password,
+                                   .api_key = given->api_key,
+                                   .ca_file = given->ca,
+                                   .insecure = given->insecure,
+                                   .shards = (int)given->shards,
+                                   .replicas = (int)given->replicas,
+                                   .connections = (int)given->connections,
+                                   .bulk_bytes = (size_t)given->bulk_bytes,
+                                   .gzip = given->gzip,
+                                   .timeout_ms = given->timeout,
+                                   .log = &app->log,
+                                   .stop = app->stop};
+}
+
+int cm_index_open_chosen(const cm_app_t *app, int choice, const cm_elastic_settings_t *settings,
+                         cm_index_t **index, cm_err_t *err)
+{
+    if (choice == CM_INDEX_ELASTICSEARCH)
+        return cm_index_open_elasticsearch(settings, index, err);
+    return cm_index_open_embedded(app->global.data_dir, index, err);
+}
