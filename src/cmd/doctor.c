@@ -3,6 +3,7 @@
 #include "cassandra/schema.h"
 #include "cmd/cassandra.h"
 #include "cmd/commands.h"
+#include "cmd/elastic.h"
 #include "cmd/kafka.h"
 #include "kafka/look.h"
 #include "store/embedded.h"
@@ -16,19 +17,23 @@ typedef struct doctor_options {
     bool fix;
     int sink;  /* cm_sink_choice_t */
     int store; /* cm_store_choice_t */
+    int index; /* cm_index_choice_t */
     cm_kafka_options_t kafka;
     cm_cassandra_given_t cassandra;
+    cm_elastic_given_t elastic;
 } doctor_options_t;
 
 static const cm_option_t options[] = {
     {.name = "fix",
      .type = CM_OPT_FLAG,
      .offset = offsetof(doctor_options_t, fix),
-     .help = "make topics, keyspace and table that are missing"},
+     .help = "make topics, keyspace, table and indices that are missing"},
     CM_SINK_ROW(doctor_options_t, sink),
     CM_STORE_ROW(doctor_options_t, store),
+    CM_INDEX_ROW(doctor_options_t, index),
     CM_KAFKA_ROWS(doctor_options_t, kafka),
     CM_CASSANDRA_ROWS(doctor_options_t, cassandra),
+    CM_ELASTIC_ROWS(doctor_options_t, elastic),
     {.name = NULL},
 };
 
@@ -272,6 +277,76 @@ static void check_cassandra(doctor_t *doctor)
     cm_cql_close(session);
 }
 
+/* ---- Elasticsearch ---- */
+
+static void say_elastic(doctor_t *doctor, const cm_elastic_settings_t *settings,
+                        cm_elastic_t *client, const cm_elastic_about_t *about)
+{
+    say(doctor, RIGHT, "elasticsearch", "%s answers: %s, %s", cm_elastic_host(client), about->name,
+        settings->api_key != NULL    ? "with an API key"
+        : settings->username != NULL ? "with a password"
+                                     : "without credentials");
+}
+
+static void say_indices(doctor_t *doctor, const cm_elastic_settings_t *settings,
+                        const cm_elastic_facts_t *before, const cm_elastic_facts_t *now)
+{
+    bool was = before->indices.cells[0] != '\0' && before->indices.totals[0] != '\0';
+    bool is = now->indices.cells[0] != '\0' && now->indices.totals[0] != '\0';
+
+    if (!is)
+        say(doctor, NOTE, "elasticsearch",
+            "%s and %s are not both there; make them with --fix, or they are made when `clickmill "
+            "process --index elasticsearch` runs first",
+            settings->index, settings->totals);
+    else
+        say(doctor, was ? RIGHT : FIXED, "elasticsearch",
+            "%s leads to %s, %s to %s; their mappings are right, their health is %s",
+            settings->index, now->indices.cells, settings->totals, now->indices.totals,
+            now->health);
+}
+
+/* Looks, and with --fix makes what is missing and looks again. */
+static int examine_elastic(doctor_t *doctor, const cm_elastic_settings_t *settings,
+                           cm_elastic_t *client, cm_err_t *err)
+{
+    cm_elastic_facts_t before, now;
+
+    int rc = cm_elastic_look(client, settings, &before, err);
+    if (before.about.name[0] != '\0')
+        say_elastic(doctor, settings, client, &before.about);
+    now = before;
+    if (rc == 0 && doctor->asked->fix) {
+        rc = cm_elastic_prepare(client, settings, NULL, &now.indices, err);
+        if (rc == 0)
+            rc = cm_elastic_look(client, settings, &now, err);
+    }
+    if (rc == 0)
+        rc = cm_elastic_check_mapping(client, settings, &now.indices, err);
+    if (rc == 0 && strcmp(now.health, "red") == 0)
+        rc = cm_fail(err, CM_EAWAY,
+                     "the health of %s is red: some of its shards are nowhere; are all nodes "
+                     "running, and have they space?",
+                     now.indices.cells[0] != '\0' ? settings->index : "the cluster");
+    if (rc == 0)
+        say_indices(doctor, settings, &before, &now);
+    return rc;
+}
+
+static void check_elastic(doctor_t *doctor)
+{
+    cm_elastic_settings_t settings = cm_elastic_settings_of(doctor->app, &doctor->asked->elastic);
+    cm_elastic_t *client = NULL;
+    cm_err_t err;
+
+    int rc = cm_elastic_open(&settings, &client, &err);
+    if (rc == 0)
+        rc = examine_elastic(doctor, &settings, client, &err);
+    if (rc < 0)
+        complain(doctor, "elasticsearch", rc, err.text);
+    cm_elastic_close(client);
+}
+
 /* ---- all of it ---- */
 
 static bool given(const cm_app_t *app, size_t offset)
@@ -293,6 +368,10 @@ static int run(cm_app_t *app, const void *asked, int argc, char **argv)
     if (doctor.asked->store == CM_STORE_CASSANDRA ||
         given(app, offsetof(doctor_options_t, cassandra.hosts)))
         check_cassandra(&doctor);
+    if (doctor.asked->index == CM_INDEX_ELASTICSEARCH ||
+        given(app, offsetof(doctor_options_t, elastic.hosts)) ||
+        given(app, offsetof(doctor_options_t, elastic.cloud_id)))
+        check_elastic(&doctor);
     if (app->global.json)
         fprintf(app->out, "{\"checks\":[%s],\"wrong\":%d}\n", doctor.json.data, doctor.wrong);
     cm_buf_free(&doctor.json);
@@ -308,9 +387,10 @@ const cm_command_t cm_command_doctor = {
     .arguments = "",
     .summary = "check the configuration and every engine it names",
     .details =
-        "Looks at the configuration, the data directory, and at Kafka and Cassandra where the "
-        "configuration (sink: kafka, store: cassandra), the environment or an option names them: "
-        "whether they answer, let us in, and have the topics and the table of the contract. Each "
+        "Looks at the configuration, the data directory, and at Kafka, Cassandra and Elasticsearch "
+        "where the configuration (sink: kafka, store: cassandra, index: elasticsearch), the "
+        "environment or an option names them: whether they answer, let us in, and have the topics, "
+        "the table and the indices of the contract. Each "
         "line says what is right, or what to do. Passwords are never shown.\n"
         "The exit status is 0 when nothing is wrong, else that of the first thing that is: 2 for "
         "credentials, TLS and settings, 3 for what is missing, 12 for servers that do not answer.\n"

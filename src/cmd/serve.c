@@ -42,9 +42,8 @@ static int open_answers(void *context, cm_index_t **index, cm_err_t *err)
 static int run(cm_app_t *app, const void *given, int argc, char **argv)
 {
     const serve_options_t *serve = given;
-    answers_t answers = {.app = app,
-                         .index = serve->index,
-                         .elastic = cm_elastic_settings_of(app, &serve->elastic)};
+    answers_t answers = {
+        .app = app, .index = serve->index, .elastic = cm_elastic_settings_of(app, &serve->elastic)};
     const cm_server_options_t server_options = {
         .listen = serve->listen, .open_index = open_answers, .open_context = &answers};
     cm_server_t *server = NULL;

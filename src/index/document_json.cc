@@ -135,8 +135,7 @@ bool read_answer(dom::object source, cm_answer_t *answer)
         return false;
     const cm_dimension_t d = answer->dimension;
     return read_key(source, "url", d == CM_PER_CELL || d == CM_PER_URL, &answer->url) &&
-           read_key(source, "country", d == CM_PER_CELL || d == CM_PER_COUNTRY,
-                    &answer->country) &&
+           read_key(source, "country", d == CM_PER_CELL || d == CM_PER_COUNTRY, &answer->country) &&
            read_window(source, answer) && read_numbers(source, &answer->numbers) &&
            right_average(source, "average_time_spent", n->time_spent_sum, n->time_spent_count) &&
            right_average(source, "average_time_on_page", n->page_time_sum, n->page_time_count) &&

@@ -12,11 +12,8 @@ enum {
 static cm_talk_t patient(cm_elastic_t *client, const cm_elastic_settings_t *settings,
                          const cm_waiter_t *waiter, cm_err_t *err)
 {
-    return (cm_talk_t){.client = client,
-                       .settings = settings,
-                       .patient = true,
-                       .waiter = waiter,
-                       .err = err};
+    return (cm_talk_t){
+        .client = client, .settings = settings, .patient = true, .waiter = waiter, .err = err};
 }
 
 int cm_elastic_find(cm_elastic_t *client, const cm_elastic_settings_t *settings,
@@ -83,8 +80,8 @@ static int make(cm_talk_t *talk, cm_elastic_part_t part, long number, bool alias
     snprintf(name, CM_INDEX_NAME, "%s-%0*ld", alias, DIGITS, number);
     snprintf(doing, sizeof doing, "making the index %s", name);
     cm_elastic_add_index(&body, part, aliased ? alias : NULL);
-    int rc = cm_talk(talk, CM_TALK_REFUSED, doing, "PUT", (cm_str_t){body.data, body.len}, "/%s",
-                     name);
+    int rc =
+        cm_talk(talk, CM_TALK_REFUSED, doing, "PUT", (cm_str_t){body.data, body.len}, "/%s", name);
     cm_buf_free(&body);
     *made = rc == 0 && talk->reply.status < 300;
     if (rc < 0 || *made)

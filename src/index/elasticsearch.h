@@ -54,7 +54,24 @@ int cm_elastic_each(cm_elastic_t *client, const cm_elastic_settings_t *settings,
                     const cm_waiter_t *waiter, const char *index, cm_document_fn take,
                     void *context, cm_err_t *err);
 
-/* Opens the index for reading. CM_EINPUT when the aliases are not there yet. */
+/* What `doctor` looks at. */
+typedef struct cm_elastic_facts {
+    cm_elastic_about_t about;
+    cm_elastic_indices_t indices;
+    char health[16]; /* "green", "yellow", "red": of the indices, of the cluster without any */
+} cm_elastic_facts_t;
+
+/* Looks, and waits for no server that is away. Errors are those of cm_elastic_find(); then all but
+ * `indices` may be there. */
+int cm_elastic_look(cm_elastic_t *client, const cm_elastic_settings_t *settings,
+                    cm_elastic_facts_t *facts, cm_err_t *err);
+
+/* Whether the mappings are what they shall be. CM_EUSAGE says which fields are not. */
+int cm_elastic_check_mapping(cm_elastic_t *client, const cm_elastic_settings_t *settings,
+                             const cm_elastic_indices_t *indices, cm_err_t *err);
+
+/* Opens the index for reading; `settings` must outlive it. A server that is away is not
+ * waited for: CM_EAWAY. CM_EINPUT when the aliases are not there yet, or no longer. */
 int cm_index_open_elasticsearch(const cm_elastic_settings_t *settings, cm_index_t **index,
                                 cm_err_t *err);
 

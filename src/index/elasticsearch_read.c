@@ -89,8 +89,7 @@ static void add_filter(cm_buf_t *body, const cm_query_t *query)
 static void add_sort(cm_buf_t *body, const cm_query_t *query)
 {
     bool text = query->sort >= CM_SORT_URL;
-    const char *field =
-        query->sort == CM_SORT_WINDOW ? "window_start" : cm_sort_names[query->sort];
+    const char *field = query->sort == CM_SORT_WINDOW ? "window_start" : cm_sort_names[query->sort];
 
     cm_buf_printf(body, "\"sort\":[{\"%s\":{\"order\":\"%s\",\"missing\":\"_last\"}}", field,
                   text == query->reverse ? "desc" : "asc");
@@ -208,9 +207,8 @@ static int elastic_freshness(cm_index_t *index, cm_window_t window, cm_freshness
     char type[64];
 
     *out = (cm_freshness_t){0};
-    int rc = cm_talk(&talk, CM_TALK_MISSING, "reading how fresh the answers are", "GET",
-                     CM_STR(""), "/%s/_doc/freshness:%s", self->settings->totals,
-                     cm_window_names[window]);
+    int rc = cm_talk(&talk, CM_TALK_MISSING, "reading how fresh the answers are", "GET", CM_STR(""),
+                     "/%s/_doc/freshness:%s", self->settings->totals, cm_window_names[window]);
     if (rc < 0)
         return rc;
     /* Without the document 404, too, but no error. */

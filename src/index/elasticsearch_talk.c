@@ -22,10 +22,10 @@ int cm_talk(cm_talk_t *talk, int allowed, const char *doing, const char *method,
     va_end(args);
     if (len >= (int)sizeof target)
         return cm_fail(talk->err, CM_EINTERNAL, "%s: the names are too long", doing);
-    int rc = talk->patient ? cm_elastic_ask(talk->client, method, target, body, talk->waiter,
-                                            &talk->reply, talk->err)
-                           : cm_elastic_request(talk->client, method, target, body, &talk->reply,
-                                                talk->err);
+    int rc = talk->patient
+                 ? cm_elastic_ask(talk->client, method, target, body, talk->waiter, &talk->reply,
+                                  talk->err)
+                 : cm_elastic_request(talk->client, method, target, body, &talk->reply, talk->err);
     if (rc < 0 || talk->reply.status < 300 || talk->reply.status == allowed)
         return rc;
     unknown.hosts = cm_elastic_host(talk->client);
@@ -114,8 +114,8 @@ static void end_scroll(const cm_talk_t *talk, const cm_buf_t *id, cm_buf_t *body
     if (id->len == 0)
         return;
     add_scroll_id(body, id, false);
-    cm_elastic_request(talk->client, "DELETE", "/_search/scroll",
-                       (cm_str_t){body->data, body->len}, &reply, &ignored);
+    cm_elastic_request(talk->client, "DELETE", "/_search/scroll", (cm_str_t){body->data, body->len},
+                       &reply, &ignored);
 }
 
 int cm_talk_scroll(cm_talk_t *talk, const char *doing, const char *index, cm_str_t body,
