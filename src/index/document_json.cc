@@ -37,8 +37,11 @@ bool number_of(dom::object object, std::string_view name, int64_t *out)
 
 int open_object(dom::parser &parser, cm_str_t json, dom::object &object, cm_err_t *err)
 {
-    if (parser.parse(json.data ? json.data : "", json.len).get_object().get(object) == SUCCESS)
+    auto code = parser.parse(json.data ? json.data : "", json.len).get_object().get(object);
+    if (code == SUCCESS)
         return 0;
+    if (code == simdjson::NUMBER_ERROR)
+        return cm_fail(err, CM_EIO, "the server's answer has a number of more than 64 bits");
     return cm_fail(err, CM_EIO, "the server's answer is no JSON object; is it Elasticsearch?");
 }
 
