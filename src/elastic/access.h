@@ -36,6 +36,12 @@ int cm_elastic_fail_transfer(const cm_elastic_access_t *access, size_t host, CUR
 int cm_elastic_check_allowed(const cm_elastic_access_t *access, const cm_elastic_reply_t *reply,
                              cm_err_t *err);
 
+/* cm_elastic_fail() with the hosts as they were understood, and the same for an item of a bulk. */
+int cm_elastic_fail_reply(const cm_elastic_access_t *access, const cm_elastic_reply_t *reply,
+                          const char *doing, cm_err_t *err);
+int cm_elastic_fail_item(const cm_elastic_access_t *access, int status,
+                         const cm_elastic_reason_t *reason, const char *doing, cm_err_t *err);
+
 /* 429, and 5xx that say that something is away: 502, 503, 504. */
 bool cm_elastic_is_passing(int status);
 
@@ -61,7 +67,9 @@ void cm_elastic_wait_init(cm_elastic_wait_t *wait, const cm_elastic_access_t *ac
 /* Called every CM_ELASTIC_POLL_MS of a wait: CM_ESTOP, the waiter's code, or 0 to go on. */
 int cm_elastic_wait_look(cm_elastic_wait_t *wait, cm_err_t *err);
 
-/* Notes an attempt that failed. */
+/* Notes an attempt that failed: no answer came, or one that asks for patience. */
+void cm_elastic_wait_lost(cm_elastic_wait_t *wait, size_t host, CURLcode code, const char *detail);
+void cm_elastic_wait_refused(cm_elastic_wait_t *wait, size_t host, const cm_elastic_reply_t *reply);
 void cm_elastic_wait_failed(cm_elastic_wait_t *wait, const char *reason);
 
 /* How long to wait after a failure: doubles `*delay_ms` (0: the first) for the next one, adds a

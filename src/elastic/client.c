@@ -124,8 +124,10 @@ static int ask_hosts(cm_elastic_t *client, const question_t *question, int64_t t
             return rc;
         if (code != CURLE_OK) {
             rc = cm_elastic_fail_transfer(&client->access, client->host, code, client->detail, err);
-            if (rc == CM_EAWAY)
+            if (rc == CM_EAWAY) {
+                cm_elastic_wait_lost(wait, client->host, code, client->detail);
                 client->host = (client->host + 1) % client->access.host_count;
+            }
             continue;
         }
         curl_easy_getinfo(client->easy, CURLINFO_RESPONSE_CODE, &status);
@@ -147,29 +149,18 @@ int cm_elastic_request(cm_elastic_t *client, const char *method, const char *pat
 
 /* ---- again and again ---- */
 
-/* Notes why it failed, and waits. */
-static int wait_after(cm_elastic_t *client, int rc, const cm_elastic_reply_t *reply,
-                      cm_elastic_wait_t *wait, int64_t *delay_ms, const cm_err_t *why,
+/* Waits, longer each time, and as long as the answer asks for. */
+static int wait_after(cm_elastic_t *client, cm_elastic_wait_t *wait, int64_t *delay_ms,
                       cm_err_t *err)
 {
     curl_off_t after_s = 0;
-    cm_buf_t words = CM_BUF_INIT;
 
-    if (rc == CM_EAWAY) {
-        cm_buf_add_text(&words, why->text);
-    } else {
-        cm_elastic_add_words(&words, reply);
-        curl_easy_getinfo(client->easy, CURLINFO_RETRY_AFTER, &after_s);
-    }
-    cm_elastic_wait_failed(wait, words.data);
-    cm_log(client->access.settings->log, CM_LOG_DEBUG, "Elasticsearch is asked again",
-           "reason=\"%s\"", wait->reason);
-    cm_buf_free(&words);
+    curl_easy_getinfo(client->easy, CURLINFO_RETRY_AFTER, &after_s);
     int64_t until = cm_clock_ticks_ns() +
                     cm_elastic_wait_delay(wait, delay_ms, after_s * 1000) * INT64_C(1000000);
     for (;;) {
         int64_t left = (until - cm_clock_ticks_ns()) / 1000000;
-        rc = cm_elastic_wait_look(wait, err);
+        int rc = cm_elastic_wait_look(wait, err);
         if (rc < 0 || left <= 0)
             return rc;
         cm_sleep_ms(left < CM_ELASTIC_POLL_MS ? left : CM_ELASTIC_POLL_MS);
@@ -197,7 +188,9 @@ int cm_elastic_ask(cm_elastic_t *client, const char *method, const char *path, c
             if (left <= 0)
                 return rc < 0 ? cm_fail(err, rc, "%s", why.text) : 0;
         }
-        rc = wait_after(client, rc, reply, &wait, &delay_ms, &why, err);
+        if (rc == 0)
+            cm_elastic_wait_refused(&wait, client->host, reply);
+        rc = wait_after(client, &wait, &delay_ms, err);
         if (rc < 0)
             return rc;
     }

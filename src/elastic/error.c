@@ -74,26 +74,34 @@ void cm_elastic_add_reason(cm_buf_t *buf, const cm_elastic_reason_t *reason)
         cm_buf_printf(buf, " (%.*s)", (int)reason->cause.len, reason->cause.data);
 }
 
+/* Appends the beginning of what a server says, harmless to terminals. */
+static void add_head(cm_buf_t *buf, cm_str_t text)
+{
+    cm_terminal_add(buf, (cm_str_t){text.data, (size_t)cm_utf8_head(text, WORDS)});
+}
+
+static void add_reason(cm_buf_t *buf, const cm_elastic_reason_t *reason)
+{
+    cm_buf_t words = CM_BUF_INIT;
+
+    cm_elastic_add_reason(&words, reason);
+    add_head(buf, words.len > 0 ? (cm_str_t){words.data, words.len} : CM_STR("no reason given"));
+    cm_buf_free(&words);
+}
+
 /* Appends the words and gives the error's type, which is in `type` up to its size. */
 static void add_words(cm_buf_t *buf, const cm_elastic_reply_t *reply, char *type, size_t size)
 {
     cm_elastic_json_t *json = cm_elastic_json_new();
-    cm_elastic_reason_t reason;
-    cm_buf_t words = CM_BUF_INIT;
+    cm_elastic_reason_t reason = {0};
     cm_str_t body = cm_str_trim(reply->body);
+    bool known = json != NULL && cm_elastic_json_reason(json, body, &reason);
 
-    type[0] = '\0';
-    if (json != NULL && cm_elastic_json_reason(json, body, &reason)) {
-        cm_elastic_add_reason(&words, &reason);
-        snprintf(type, size, "%.*s", (int)reason.type.len, reason.type.data);
-    } else if (body.len > 0) {
-        cm_buf_add(&words, body.data, (size_t)cm_utf8_head(body, WORDS));
-    } else {
-        cm_buf_add_text(&words, "no reason given");
-    }
-    cm_terminal_add(buf, (cm_str_t){words.data, (size_t)cm_utf8_head(
-                                                    (cm_str_t){words.data, words.len}, WORDS)});
-    cm_buf_free(&words);
+    if (known || body.len == 0)
+        add_reason(buf, &reason);
+    else
+        add_head(buf, body);
+    snprintf(type, size, "%.*s", (int)reason.type.len, known ? reason.type.data : "");
     cm_elastic_json_free(json);
 }
 
@@ -185,6 +193,25 @@ int cm_elastic_fail(const cm_elastic_settings_t *settings, const cm_elastic_repl
 {
     const char *at = settings->cloud_id != NULL ? "Elastic Cloud" : settings->hosts;
     return fail_reply(reply, doing, at, err);
+}
+
+int cm_elastic_fail_reply(const cm_elastic_access_t *access, const cm_elastic_reply_t *reply,
+                          const char *doing, cm_err_t *err)
+{
+    return fail_reply(reply, doing, access->shown, err);
+}
+
+int cm_elastic_fail_item(const cm_elastic_access_t *access, int status,
+                         const cm_elastic_reason_t *reason, const char *doing, cm_err_t *err)
+{
+    cm_buf_t words = CM_BUF_INIT;
+    char type[80];
+
+    add_reason(&words, reason);
+    snprintf(type, sizeof type, "%.*s", (int)reason->type.len, reason->type.data);
+    int rc = fail_status(status, type, doing, access->shown, words.data, err);
+    cm_buf_free(&words);
+    return rc;
 }
 
 int cm_elastic_check_allowed(const cm_elastic_access_t *access, const cm_elastic_reply_t *reply,

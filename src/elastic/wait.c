@@ -43,6 +43,28 @@ void cm_elastic_wait_failed(cm_elastic_wait_t *wait, const char *reason)
     wait->failures++;
     snprintf(wait->reason, sizeof wait->reason, "%.*s",
              cm_utf8_head(cm_str(reason), (int)sizeof wait->reason - 1), reason);
+    if (wait->access->settings->log != NULL)
+        cm_log(wait->access->settings->log, CM_LOG_DEBUG, "Elasticsearch is asked again",
+               "failures=%llu reason=\"%s\"", (unsigned long long)wait->failures, wait->reason);
+}
+
+void cm_elastic_wait_lost(cm_elastic_wait_t *wait, size_t host, CURLcode code, const char *detail)
+{
+    char reason[sizeof wait->reason];
+
+    snprintf(reason, sizeof reason, "%s: %s", wait->access->hosts[host],
+             detail[0] != '\0' ? detail : curl_easy_strerror(code));
+    cm_elastic_wait_failed(wait, reason);
+}
+
+void cm_elastic_wait_refused(cm_elastic_wait_t *wait, size_t host, const cm_elastic_reply_t *reply)
+{
+    cm_buf_t reason = CM_BUF_INIT;
+
+    cm_buf_printf(&reason, "%s: ", wait->access->hosts[host]);
+    cm_elastic_add_words(&reason, reply);
+    cm_elastic_wait_failed(wait, reason.data);
+    cm_buf_free(&reason);
 }
 
 /* xorshift64 (Marsaglia): several of us shall not come back in the same moment. */
