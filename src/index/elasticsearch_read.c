@@ -7,6 +7,12 @@
 enum {
     PAGE = 5000,    /* rows of one answer where there are many */
     WINDOW = 10000, /* rows that a search without a scroll can reach (index.max_result_window) */
+    /* The server makes a deterministic automaton of a pattern, and refuses to when that takes many
+     * states. Of one that is within these bounds, counted from its first * or ?, it surely can. */
+    TAIL_BYTES = 60,
+    TAIL_STARS = 4,
+    TAIL_ANY = 3,
+    PREFIX_BYTES = 400,
 };
 
 typedef struct elastic_index {
@@ -37,6 +43,32 @@ static void add_term(cm_buf_t *body, const char *field, const char *value)
     cm_buf_add_text(body, "}}");
 }
 
+/* Whether the server gets only what the pattern begins with, and we look at each row. */
+static bool is_hard(const char *pattern)
+{
+    size_t prefix = strcspn(pattern, "*?"), stars = 0, any = 0;
+
+    for (const char *at = pattern + prefix; *at != '\0'; at++) {
+        stars += *at == '*';
+        any += *at == '?';
+    }
+    return pattern[prefix] != '\0' &&
+           (prefix > PREFIX_BYTES || strlen(pattern + prefix) > TAIL_BYTES || stars > TAIL_STARS ||
+            any > TAIL_ANY);
+}
+
+static void add_prefix(cm_buf_t *body, const char *pattern)
+{
+    cm_str_t prefix = {pattern, strcspn(pattern, "*?")};
+
+    prefix.len = (size_t)cm_utf8_head(prefix, PREFIX_BYTES);
+    if (prefix.len == 0)
+        return;
+    cm_buf_add_text(body, ",{\"prefix\":{\"url\":{\"value\":");
+    cm_buf_add_json(body, prefix);
+    cm_buf_add_text(body, "}}}");
+}
+
 /* Ours have * and ?; in theirs a backslash escapes. */
 static void add_pattern(cm_buf_t *body, const char *pattern)
 {
@@ -44,6 +76,10 @@ static void add_pattern(cm_buf_t *body, const char *pattern)
 
     if (strpbrk(pattern, "*?") == NULL) {
         add_term(body, "url", pattern);
+        return;
+    }
+    if (is_hard(pattern)) {
+        add_prefix(body, pattern);
         return;
     }
     for (const char *at = pattern; *at != '\0'; at++) {
@@ -55,6 +91,40 @@ static void add_pattern(cm_buf_t *body, const char *pattern)
     cm_buf_add_json(body, (cm_str_t){escaped.data, escaped.len});
     cm_buf_add_text(body, "}}}");
     cm_buf_free(&escaped);
+}
+
+static size_t character(const char *at)
+{
+    size_t len = 1;
+    while (((unsigned char)at[len] & 0xC0) == 0x80)
+        len++;
+    return len;
+}
+
+/* Whether the text, which is UTF-8 and ends with a NUL, matches a pattern: after a * the shortest
+ * run that does, and one character more whenever it turns out to be too short. */
+static bool matches(const char *pattern, const char *text)
+{
+    const char *star = NULL, *retry = NULL;
+
+    while (*text != '\0') {
+        if (*pattern == '*') {
+            star = ++pattern;
+            retry = text;
+        } else if (*pattern == '?') {
+            pattern++;
+            text += character(text);
+        } else if (*pattern == *text) {
+            pattern++;
+            text++;
+        } else if (star != NULL) {
+            pattern = star;
+            text = retry += character(retry);
+        } else {
+            return false;
+        }
+    }
+    return pattern[strspn(pattern, "*")] == '\0';
 }
 
 static void add_range(cm_buf_t *body, const cm_query_t *query)
@@ -104,8 +174,10 @@ typedef struct taking {
     cm_answer_fn row;
     void *context;
     cm_err_t *err;
-    int64_t skip, left; /* rows to leave out first, and then to hand out; left < 0: all */
-    int rc;             /* of row() */
+    int64_t skip, left;  /* rows to leave out first, and then to hand out; left < 0: all */
+    const char *pattern; /* that rows must match; NULL: the server has seen to it */
+    cm_buf_t url;
+    int rc; /* of row() */
 } taking_t;
 
 enum { ENOUGH = 1 };
@@ -122,6 +194,12 @@ static int take_row(void *context, cm_str_t id, const cm_answer_t *answer)
                        cm_elastic_alias(taking->self->settings,
                                         taking->query->dimension == CM_PER_CELL ? CM_PART_CELLS
                                                                                 : CM_PART_TOTALS));
+    if (taking->pattern != NULL) {
+        cm_buf_clear(&taking->url);
+        cm_buf_add_str(&taking->url, answer->url);
+        if (!matches(taking->pattern, taking->url.data))
+            return 0;
+    }
     if (taking->skip > 0) {
         taking->skip--;
         return 0;
@@ -187,10 +265,14 @@ static int elastic_query(cm_index_t *index, const cm_query_t *query, cm_answer_f
     add_filter(&body, query);
     cm_buf_add_char(&body, ',');
     add_sort(&body, query);
-    bool few = query->limit > 0 && query->limit <= WINDOW && query->offset <= WINDOW - query->limit;
+    if (query->url != NULL && is_hard(query->url))
+        taking.pattern = query->url;
+    bool few = taking.pattern == NULL && query->limit > 0 && query->limit <= WINDOW &&
+               query->offset <= WINDOW - query->limit;
     int rc = few ? search(&talk, alias, query, &body, &taking)
                  : scroll(&talk, alias, query, &body, &taking);
     cm_buf_free(&body);
+    cm_buf_free(&taking.url);
     if (taking.rc != 0)
         return taking.rc;
     if (rc == CM_EINPUT)
