@@ -192,8 +192,8 @@ static inline bool fake_serve(fake_conn_t *c, fake_request_t request)
     *kept = request;
     kept->conn = c->number;
     kept->at_ns = cm_clock_ticks_ns();
-    fake_reply_t reply = fake->next < fake->script_count ? fake->script[fake->next++]
-                                                         : (fake_reply_t){0};
+    fake_reply_t reply =
+        fake->next < fake->script_count ? fake->script[fake->next++] : (fake_reply_t){0};
     fake->open++;
     fake->most_open = fake->open > fake->most_open ? fake->open : fake->most_open;
     pthread_cond_broadcast(&fake->changed);
@@ -281,8 +281,7 @@ static inline void *fake_run(void *context)
 /* `tls` may be NULL. */
 static inline void fake_open(http_fake_t *fake, SSL_CTX *tls)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof address;
 
     memset(fake, 0, sizeof *fake);
