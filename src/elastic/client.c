@@ -159,7 +159,7 @@ static int wait_after(cm_elastic_t *client, cm_elastic_wait_t *wait, int64_t *de
     int64_t until = cm_clock_ticks_ns() +
                     cm_elastic_wait_delay(wait, delay_ms, after_s * 1000) * INT64_C(1000000);
     for (;;) {
-        int64_t left = (until - cm_clock_ticks_ns()) / 1000000;
+        int64_t left = (until - cm_clock_ticks_ns() + 999999) / 1000000;
         int rc = cm_elastic_wait_look(wait, err);
         if (rc < 0 || left <= 0)
             return rc;

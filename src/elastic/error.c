@@ -14,6 +14,9 @@ static bool is_tls(CURLcode code, const char *detail)
     case CURLE_SSL_CONNECT_ERROR:
         return strstr(detail, "SSL_ERROR_SYSCALL") == NULL && strstr(detail, "reset by") == NULL &&
                strstr(detail, "unexpected eof") == NULL;
+    case CURLE_RECV_ERROR: /* with TLS 1.3 the server judges after the handshake */
+    case CURLE_SEND_ERROR:
+        return strstr(detail, "SSL routines") != NULL && strstr(detail, " alert ") != NULL;
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_CERTPROBLEM:

@@ -34,8 +34,10 @@ int cm_elastic_wait_look(cm_elastic_wait_t *wait, cm_err_t *err)
     if (rc >= 0)
         return 0;
     wait->gave_up = true;
-    return cm_fail(err, rc, "gave up waiting for Elasticsearch at %s (%s)", wait->access->shown,
-                   reason != NULL ? reason : "it is slow");
+    if (reason != NULL)
+        return cm_fail(err, rc, "gave up waiting for Elasticsearch at %s", reason);
+    return cm_fail(err, rc, "gave up waiting for Elasticsearch at %s: it is slow",
+                   wait->access->shown);
 }
 
 void cm_elastic_wait_failed(cm_elastic_wait_t *wait, const char *reason)
