@@ -1,10 +1,13 @@
 /* The index's door for reading. Nothing here waits for a server that is away: who looks at a page
  * shall know soon. */
+#include "base/clock.h"
 #include "index/elasticsearch_talk.h"
 
 #include <stdlib.h>
 
 enum {
+    UNAVAILABLE = 503,
+    MOVING_MS = 50,
     PAGE = 5000,    /* rows of one answer where there are many */
     WINDOW = 10000, /* rows that a search without a scroll can reach (index.max_result_window) */
     /* The server makes a deterministic automaton of a pattern, and refuses to when that takes many
@@ -24,6 +27,16 @@ typedef struct elastic_index {
 static cm_talk_t impatient(const elastic_index_t *self, cm_err_t *err)
 {
     return (cm_talk_t){.client = self->client, .settings = self->settings, .err = err};
+}
+
+/* Whether a question failed as it does while the alias moves and the index behind it goes: then it
+ * is worth asking once more. */
+static bool was_moving(const cm_talk_t *talk, int rc)
+{
+    if (rc >= 0 || (talk->reply.status != CM_TALK_MISSING && talk->reply.status != UNAVAILABLE))
+        return false;
+    cm_sleep_ms(MOVING_MS);
+    return true;
 }
 
 static int fail_empty(const elastic_index_t *self, cm_err_t *err)
@@ -174,6 +187,7 @@ typedef struct taking {
     cm_answer_fn row;
     void *context;
     cm_err_t *err;
+    bool begun;          /* row() was called */
     int64_t skip, left;  /* rows to leave out first, and then to hand out; left < 0: all */
     const char *pattern; /* that rows must match; NULL: the server has seen to it */
     cm_buf_t url;
@@ -208,6 +222,7 @@ static int take_row(void *context, cm_str_t id, const cm_answer_t *answer)
         return ENOUGH;
     if (taking->left > 0)
         taking->left--;
+    taking->begun = true;
     taking->rc = taking->row(taking->context, answer);
     return taking->rc != 0 ? taking->rc : taking->left == 0 ? ENOUGH : 0;
 }
@@ -244,6 +259,22 @@ static bool can_match(const cm_query_t *query)
            (query->country == NULL || cm_utf8_valid(query->country, strlen(query->country)));
 }
 
+static int ask(cm_talk_t *talk, const char *alias, const cm_query_t *query, taking_t *taking)
+{
+    cm_buf_t body = CM_BUF_INIT;
+
+    cm_buf_add_char(&body, '{');
+    add_filter(&body, query);
+    cm_buf_add_char(&body, ',');
+    add_sort(&body, query);
+    bool few = taking->pattern == NULL && query->limit > 0 && query->limit <= WINDOW &&
+               query->offset <= WINDOW - query->limit;
+    int rc =
+        few ? search(talk, alias, query, &body, taking) : scroll(talk, alias, query, &body, taking);
+    cm_buf_free(&body);
+    return rc;
+}
+
 static int elastic_query(cm_index_t *index, const cm_query_t *query, cm_answer_fn row,
                          void *context, cm_err_t *err)
 {
@@ -255,23 +286,15 @@ static int elastic_query(cm_index_t *index, const cm_query_t *query, cm_answer_f
                        .row = row,
                        .context = context,
                        .err = err,
-                       .left = query->limit > 0 ? query->limit : -1};
+                       .left = query->limit > 0 ? query->limit : -1,
+                       .pattern = query->url != NULL && is_hard(query->url) ? query->url : NULL};
     cm_talk_t talk = impatient(self, err);
-    cm_buf_t body = CM_BUF_INIT;
 
     if (!can_match(query))
         return 0;
-    cm_buf_add_char(&body, '{');
-    add_filter(&body, query);
-    cm_buf_add_char(&body, ',');
-    add_sort(&body, query);
-    if (query->url != NULL && is_hard(query->url))
-        taking.pattern = query->url;
-    bool few = taking.pattern == NULL && query->limit > 0 && query->limit <= WINDOW &&
-               query->offset <= WINDOW - query->limit;
-    int rc = few ? search(&talk, alias, query, &body, &taking)
-                 : scroll(&talk, alias, query, &body, &taking);
-    cm_buf_free(&body);
+    int rc = ask(&talk, alias, query, &taking);
+    if (!taking.begun && was_moving(&talk, rc))
+        rc = ask(&talk, alias, query, &taking);
     cm_buf_free(&taking.url);
     if (taking.rc != 0)
         return taking.rc;
@@ -280,24 +303,33 @@ static int elastic_query(cm_index_t *index, const cm_query_t *query, cm_answer_f
     return rc == ENOUGH ? 0 : rc;
 }
 
+/* Without the document 404, too, but with no error. */
+static int get_freshness(cm_talk_t *talk, cm_window_t window)
+{
+    static const char *const error_at[] = {"error", "type", NULL};
+    char type[64];
+
+    int rc = cm_talk(talk, CM_TALK_MISSING, "reading how fresh the answers are", "GET", CM_STR(""),
+                     "/%s/_doc/freshness:%s", talk->settings->totals, cm_window_names[window]);
+    if (rc == 0 && talk->reply.status == CM_TALK_MISSING &&
+        cm_json_text_at(talk->reply.body, error_at, type, sizeof type))
+        return CM_EINPUT;
+    return rc;
+}
+
 static int elastic_freshness(cm_index_t *index, cm_window_t window, cm_freshness_t *out,
                              cm_err_t *err)
 {
     elastic_index_t *self = (elastic_index_t *)index;
-    static const char *const error_at[] = {"error", "type", NULL};
     cm_talk_t talk = impatient(self, err);
-    char type[64];
 
     *out = (cm_freshness_t){0};
-    int rc = cm_talk(&talk, CM_TALK_MISSING, "reading how fresh the answers are", "GET", CM_STR(""),
-                     "/%s/_doc/freshness:%s", self->settings->totals, cm_window_names[window]);
-    if (rc < 0)
-        return rc;
-    /* Without the document 404, too, but no error. */
-    if (talk.reply.status == CM_TALK_MISSING &&
-        cm_json_text_at(talk.reply.body, error_at, type, sizeof type))
+    int rc = get_freshness(&talk, window);
+    if (was_moving(&talk, rc))
+        rc = get_freshness(&talk, window);
+    if (rc == CM_EINPUT)
         return fail_empty(self, err);
-    return cm_document_read_freshness(talk.reply.body, out, err);
+    return rc < 0 ? rc : cm_document_read_freshness(talk.reply.body, out, err);
 }
 
 static void elastic_close(cm_index_t *index)

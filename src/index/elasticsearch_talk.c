@@ -17,6 +17,7 @@ int cm_talk(cm_talk_t *talk, int allowed, const char *doing, const char *method,
     char target[PATH_BYTES];
     va_list args;
 
+    talk->reply = (cm_elastic_reply_t){.status = 0};
     va_start(args, path);
     int len = vsnprintf(target, sizeof target, path, args);
     va_end(args);
@@ -133,8 +134,14 @@ int cm_talk_scroll(cm_talk_t *talk, const char *doing, const char *index, cm_str
     walked = (int64_t)page.count;
     while (rc == 0 && walked < total && page.count > 0) {
         add_scroll_id(&next, &id, true);
-        rc = cm_talk(talk, CM_TALK_NOTHING_ELSE, doing, "POST", (cm_str_t){next.data, next.len},
+        rc = cm_talk(talk, CM_TALK_MISSING, doing, "POST", (cm_str_t){next.data, next.len},
                      "/_search/scroll");
+        if (rc == 0 && talk->reply.status == CM_TALK_MISSING)
+            rc = cm_fail(talk->err, CM_EAWAY,
+                         "%s: after %lld rows of %lld the server has let go of them, because the "
+                         "index was replaced, or its reader paused for longer than " KEEP
+                         "; try again",
+                         doing, (long long)walked, (long long)total);
         if (rc == 0)
             rc = cm_documents_page(talk->reply.body, take, context, &id, &page, talk->err);
         walked += (int64_t)page.count;

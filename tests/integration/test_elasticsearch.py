@@ -356,6 +356,45 @@ def test_live_stream(t):
     server.stop()
 
 
+@slow
+def test_swap_under_readers(t):
+    """Readers see all answers, of before or of after, while the aliases move again and again."""
+    place = Place(t, "t_swap", SHARED["7.17"])
+    place.clear()
+    t.ingest(traffic.events(5, 500))
+    t.process()
+    place.prepare()
+    place.copy()
+    server, port = start(t, "serve", *place.options)
+    paths = ["/api/answers?limit=10000", "/api/pages?window=day", "/api/summary"]
+    wanted = [get(port, path) for path in paths] + [(t.clickmill("query", "--json").out, "")]
+    problems, ended, read = [], threading.Event(), [0]
+
+    def reader():
+        while not ended.is_set() and not problems:
+            got = [get(port, path) for path in paths]
+            result = t.clickmill("query", "--json", *place.options, check=None)
+            got.append((result.out, result.err))
+            problems.extend(seen for seen, right in zip(got, wanted) if seen != right)
+            read[0] += 1
+
+    thread = threading.Thread(target=reader)
+    thread.start()
+    cells, totals = support.embedded(t, "data")
+    for _ in range(25):
+        new = tool(t, place, "next")
+        place.put(new[0], cells)
+        place.put(new[1], totals)
+        t.equal(tool(t, place, "swap", *new), new, "swap")
+        if problems:
+            break
+    ended.set()
+    thread.join()
+    t.equal(problems[:1], [], "what readers have seen")
+    t.true(read[0] > 10, "only %d readings" % read[0])
+    server.stop()
+
+
 @patient
 def test_away(t):
     """Nobody listens; and somebody takes connections and never answers."""
