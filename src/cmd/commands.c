@@ -10,7 +10,7 @@ const cm_command_t *const cm_commands[] = {
     &cm_command_ingest,
     &cm_command_process,
     &cm_command_query,
-    &cm_command_verify,
+   
     &cm_command_export,
     &cm_command_dead,
     &cm_command_serve,

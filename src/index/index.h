@@ -11,12 +11,6 @@
 #include "base/str.h"
 #include "mill/numbers.h"
 
-/* An average as an index has it written down. */
-typedef struct cm_stored_average {
-    bool there;
-    double value;
-} cm_stored_average_t;
-
 typedef struct cm_answer {
     cm_dimension_t dimension;
     cm_window_t window;
@@ -25,9 +19,6 @@ typedef struct cm_answer {
     cm_str_t country;
     cm_numbers_t numbers;
     int64_t updated_at; /* ms; when this row last changed */
-    /* Time spent and time on page, of an index that keeps them; NULL: they follow from the numbers.
-     */
-    const cm_stored_average_t *stored;
 } cm_answer_t;
 
 /* Sorting: by a number descending, by a text ascending, ties by url, country, window start. */
@@ -114,6 +105,12 @@ extern const char *const cm_window_names[CM_WINDOW_COUNT]; /* all day hour */
 extern const char *const cm_sort_names[CM_SORT_COUNT];     /* clicks unique_user_count ... */
 bool cm_window_parse(const char *text, cm_window_t *window);
 bool cm_sort_parse(const char *text, cm_sort_t *sort);
+
+/* The contract's average of a sum; `count` is not 0. */
+static inline double cm_average(int64_t sum, int64_t count)
+{
+    return (double)sum / (double)count;
+}
 
 /* The header and rows of `query --format csv`; with a window other than all, `window` comes first,
  * as its start in RFC 3339. Rows end with "\n". */
