@@ -33,3 +33,17 @@ cm_cassandra_settings_t cm_cassandra_settings_of(const cm_app_t *app,
                                      .log = &app->log,
                                      .stop = app->stop};
 }
+
+int cm_cassandra_to_memory(cm_app_t *app, const cm_cassandra_given_t *given, cm_store_t *into)
+{
+    const cm_cassandra_settings_t settings = cm_cassandra_settings_of(app, given);
+    cm_account_t account = {0};
+
+    int rc = cm_cassandra_load_all(&settings, into, &account, &app->err);
+    if (rc == 0 && account.rejected > 0)
+        fprintf(app->messages,
+                "%llu rows are no events of the contract and were left out; `clickmill export "
+                "--store cassandra` names the first\n",
+                (unsigned long long)account.rejected);
+    return rc;
+}

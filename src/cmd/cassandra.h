@@ -186,4 +186,8 @@ typedef struct cm_cassandra_given {
 cm_cassandra_settings_t cm_cassandra_settings_of(const cm_app_t *app,
                                                  const cm_cassandra_given_t *given);
 
+/* All of the table into a store in memory (store/memory.h), in the form in which the mill reads it;
+ * says how many rows are no events. */
+int cm_cassandra_to_memory(cm_app_t *app, const cm_cassandra_given_t *given, cm_store_t *into);
+
 #endif

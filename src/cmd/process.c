@@ -162,21 +162,6 @@ static int refresh(cm_app_t *app, cm_store_t *store, cm_store_t *other,
     return rc;
 }
 
-/* All of the table into memory, in the form in which the mill reads it. */
-static int load_cassandra(cm_app_t *app, const process_options_t *process, cm_store_t *into)
-{
-    const cm_cassandra_settings_t settings = cm_cassandra_settings_of(app, &process->cassandra);
-    cm_account_t account = {0};
-
-    int rc = cm_cassandra_load_all(&settings, into, &account, &app->err);
-    if (rc == 0 && account.rejected > 0)
-        fprintf(app->messages,
-                "%llu rows are no events of the contract and were left out; `clickmill export "
-                "--store cassandra` names the first\n",
-                (unsigned long long)account.rejected);
-    return rc;
-}
-
 static int process_by_spark(cm_app_t *app, const process_options_t *process, unsigned windows,
                             bool first)
 {
@@ -208,7 +193,7 @@ static int process_once(cm_app_t *app, const process_options_t *process, unsigne
         return process_by_spark(app, process, windows, first);
     if (process->store == CM_STORE_CASSANDRA) {
         other = cm_memory_new();
-        rc = load_cassandra(app, process, other);
+        rc = cm_cassandra_to_memory(app, &process->cassandra, other);
     }
     if (rc == 0)
         rc = cm_embedded_open(app->global.data_dir, app->clock, &store, &app->err);

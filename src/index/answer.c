@@ -48,6 +48,20 @@ bool cm_sort_parse(const char *text, cm_sort_t *sort)
     return true;
 }
 
+bool cm_average_follows(const cm_stored_average_t *stored, int64_t sum, int64_t count)
+{
+    return count == 0 ? !stored->there : stored->there && stored->value == cm_average(sum, count);
+}
+
+bool cm_answer_exact(const cm_answer_t *answer)
+{
+    const cm_numbers_t *n = &answer->numbers;
+
+    return answer->stored == NULL ||
+           (cm_average_follows(&answer->stored[0], n->time_spent_sum, n->time_spent_count) &&
+            cm_average_follows(&answer->stored[1], n->page_time_sum, n->page_time_count));
+}
+
 void cm_answer_add_csv_header(cm_buf_t *buf, cm_window_t window)
 {
     if (window != CM_WINDOW_ALL)

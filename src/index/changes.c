@@ -1,87 +1,129 @@
 #include "index/changes.h"
 
+#include "base/arena.h"
 #include "base/clock.h"
-#include "index/embedded_inside.h"
+#include "index/tables.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
-enum { PAGE = 4096 };
+#define READING "reading what has changed in the answers"
+#define WRITING "noting what is published"
+
+enum { PAGE = 2048 /* rows read at once */ };
+
+/* ---- tables ---- */
+
+/* The texts of `retired` are empty where a row has them all. */
+static const char schema[] =
+    "CREATE TABLE retired (\n"
+    "    window INTEGER, start INTEGER, url TEXT, country TEXT,\n"
+    "    updated_at INTEGER NOT NULL,\n"
+    "    PRIMARY KEY (window, start, url, country)) WITHOUT ROWID;\n"
+    "CREATE TABLE published (\n"
+    "    copy TEXT PRIMARY KEY,\n"
+    "    epoch TEXT NOT NULL,\n"
+    "    upto INTEGER NOT NULL) WITHOUT ROWID;\n"
+    "CREATE INDEX cell_updated ON cell (updated_at, window, start, url, country);\n"
+    "CREATE INDEX total_updated ON total (updated_at, window, start, url, country);\n"
+    /* Before, the clock may have gone back. */
+    "UPDATE covered SET updated_at = max(updated_at, (SELECT ifnull(max(updated_at), 0) FROM cell),"
+    " (SELECT ifnull(max(updated_at), 0) FROM total));\n";
+
+static int has_tables(const cm_database_t *database, bool *there, cm_err_t *err)
+{
+    int64_t count = 0;
+    int rc = cm_database_int(
+        database, "SELECT count(*) FROM sqlite_master WHERE name = 'published'", 0, &count, err);
+    *there = count > 0;
+    return rc;
+}
+
+/* Runs statements as one transaction. */
+static int run(const cm_database_t *database, const char *sql, const char *doing, cm_err_t *err)
+{
+    int rc = cm_database_exec(database, "BEGIN IMMEDIATE", doing, err);
+    if (rc == 0)
+        rc = cm_database_exec(database, sql, doing, err);
+    if (rc == 0)
+        rc = cm_database_exec(database, "COMMIT", doing, err);
+    if (rc < 0)
+        cm_database_exec(database, "ROLLBACK", doing, NULL);
+    return rc;
+}
 
 int cm_changes_prepare(const cm_database_t *database, cm_err_t *err)
 {
+    bool there = false;
+
     int rc = cm_embedded_index_prepare(database, err);
-    if (rc < 0)
-        return rc;
-    return cm_database_exec(database,
-                            "CREATE TABLE IF NOT EXISTS published (copy TEXT PRIMARY KEY,\n"
-                            "    epoch TEXT NOT NULL, upto INTEGER NOT NULL) WITHOUT ROWID;\n"
-                            "CREATE TABLE IF NOT EXISTS retired (window INTEGER, start INTEGER,\n"
-                            "    url TEXT, country TEXT, at INTEGER NOT NULL);\n"
-                            "CREATE INDEX IF NOT EXISTS cell_changed ON cell (updated_at);\n"
-                            "CREATE INDEX IF NOT EXISTS total_changed ON total (updated_at);\n",
-                            "preparing the answers to be copied", err);
+    if (rc == 0)
+        rc = has_tables(database, &there, err);
+    return rc < 0 || there ? rc : run(database, schema, WRITING, err);
 }
+
+/* ---- copies ---- */
 
 int cm_changes_published(const cm_database_t *database, const char *copy, cm_published_t *published,
                          cm_err_t *err)
 {
-    sqlite3_stmt *row;
+    sqlite3_stmt *select;
 
-    *published = (cm_published_t){.upto = 0};
-    int rc = cm_database_prepare(database, "SELECT epoch, upto FROM published WHERE copy = ?", &row,
-                                 err);
+    *published = (cm_published_t){0};
+    int rc = cm_database_prepare(database, "SELECT epoch, upto FROM published WHERE copy = ?",
+                                 &select, err);
     if (rc < 0)
         return rc;
-    sqlite3_bind_text(row, 1, copy, -1, SQLITE_STATIC);
-    int step = sqlite3_step(row);
+    sqlite3_bind_text(select, 1, copy, -1, SQLITE_STATIC);
+    int step = sqlite3_step(select);
     if (step == SQLITE_ROW) {
-        snprintf(published->epoch, sizeof published->epoch, "%s",
-                 (const char *)sqlite3_column_text(row, 0));
-        published->upto = sqlite3_column_int64(row, 1);
+        const char *epoch = (const char *)sqlite3_column_text(select, 0);
+        size_t len = (size_t)sqlite3_column_bytes(select, 0);
+        if (len < sizeof published->epoch) { /* else it is none of ours */
+            memcpy(published->epoch, epoch, len);
+            published->upto = sqlite3_column_int64(select, 1);
+        }
     } else if (step != SQLITE_DONE) {
-        rc = cm_database_fail(database, "reading how far a copy is", err);
+        rc = cm_database_fail(database, READING, err);
     }
-    sqlite3_finalize(row);
+    sqlite3_finalize(select);
     return rc;
 }
 
 int cm_changes_set_published(const cm_database_t *database, const char *copy,
                              const cm_published_t *published, cm_err_t *err)
 {
-    static const char doing[] = "noting how far a copy is";
-    sqlite3_stmt *statement = NULL;
+    sqlite3_stmt *insert = NULL;
 
-    int rc = cm_database_exec(database, "BEGIN IMMEDIATE", doing, err);
-    if (rc < 0)
-        return rc;
-    rc = cm_database_prepare(database, "INSERT OR REPLACE INTO published VALUES (?, ?, ?)",
-                             &statement, err);
-    if (rc == 0) {
-        sqlite3_bind_text(statement, 1, copy, -1, SQLITE_STATIC);
-        sqlite3_bind_text(statement, 2, published->epoch, -1, SQLITE_STATIC);
-        sqlite3_bind_int64(statement, 3, published->upto);
-        rc = cm_database_step(database, statement, doing, err);
-    }
+    int rc = cm_database_exec(database, "BEGIN IMMEDIATE", WRITING, err);
     if (rc == 0)
-        rc = cm_database_exec(
-            database, "DELETE FROM retired WHERE at <= (SELECT min(upto) FROM published); COMMIT",
-            doing, err);
+        rc = cm_database_prepare(database, "INSERT OR REPLACE INTO published VALUES (?, ?, ?)",
+                                 &insert, err);
+    if (rc == 0) {
+        sqlite3_bind_text(insert, 1, copy, -1, SQLITE_STATIC);
+        sqlite3_bind_text(insert, 2, published->epoch, -1, SQLITE_STATIC);
+        sqlite3_bind_int64(insert, 3, published->upto);
+        rc = cm_database_step(database, insert, WRITING, err);
+    }
+    sqlite3_finalize(insert);
+    if (rc == 0)
+        rc = cm_database_exec(database,
+                              "DELETE FROM retired WHERE updated_at <= (SELECT min(upto) FROM "
+                              "published); COMMIT",
+                              WRITING, err);
     if (rc < 0)
-        cm_database_exec(database, "ROLLBACK", doing, NULL);
-    sqlite3_finalize(statement);
+        cm_database_exec(database, "ROLLBACK", WRITING, NULL);
     return rc;
 }
 
 int cm_changes_forget(const cm_database_t *database, cm_err_t *err)
 {
-    bool published;
+    bool there = false;
 
-    int rc = cm_embedded_published(database, &published, err);
-    return rc == 0 && published ? cm_database_exec(database, "DELETE FROM published",
-                                                   "forgetting how far the copies are", err)
-                                : rc;
+    int rc = has_tables(database, &there, err);
+    return rc < 0 || !there ? rc : run(database, "DELETE FROM published", WRITING, err);
 }
+
+/* ---- how much ---- */
 
 int cm_changes_latest(const cm_database_t *database, int64_t *latest, cm_err_t *err)
 {
@@ -91,160 +133,207 @@ int cm_changes_latest(const cm_database_t *database, int64_t *latest, cm_err_t *
 int cm_changes_count(const cm_database_t *database, int64_t since, int64_t upto, int64_t *count,
                      cm_err_t *err)
 {
-    char sql[300];
+    cm_buf_t sql = CM_BUF_INIT;
+    const char *where = "WHERE updated_at > %lld AND updated_at <= %lld)";
 
-    snprintf(sql, sizeof sql,
-             "SELECT (SELECT count(*) FROM cell WHERE updated_at > %lld AND updated_at <= %lld) + "
-             "(SELECT count(*) FROM total WHERE updated_at > %lld AND updated_at <= %lld)",
-             (long long)since, (long long)upto, (long long)since, (long long)upto);
-    return cm_database_int(database, sql, 0, count, err);
+    cm_buf_add_text(&sql, "SELECT (SELECT count(*) FROM cell ");
+    cm_buf_printf(&sql, where, (long long)since, (long long)upto);
+    cm_buf_add_text(&sql, " + (SELECT count(*) FROM total ");
+    cm_buf_printf(&sql, where, (long long)since, (long long)upto);
+    int rc = cm_database_int(database, sql.data, 0, count, err);
+    cm_buf_free(&sql);
+    return rc;
 }
 
-/* ---- page by page ---- */
+/* ---- rows ---- */
 
-/* Where the next page begins: behind this row, in the order of the index over updated_at. */
+/* Where a page ends. */
 typedef struct mark {
-    int64_t updated_at, window, start, url, country;
+    int64_t updated_at;
+    cm_place_t place;      /* of a row that is there */
+    int64_t window, start; /* of one that has retired, */
+    cm_str_t url, country; /* with its texts in `texts` */
+    cm_buf_t texts;
 } mark_t;
 
-/* Rows that were read; their texts are in the arena. */
+/* A page of rows in memory; their texts are in the arena. */
 typedef struct page {
-    cm_answer_t answers[PAGE];
+    cm_answer_t *rows;
     int count;
     cm_arena_t texts;
-    mark_t last;
+    mark_t mark;
 } page_t;
 
-static cm_str_t copy_text(page_t *page, sqlite3_stmt *row, int at)
+/* A table, read in some order, each time from behind the mark on. */
+typedef struct reading {
+    const char *sql;
+    void (*from)(sqlite3_stmt *select, const mark_t *mark);
+    void (*take)(sqlite3_stmt *select, page_t *page, cm_answer_t *answer);
+} reading_t;
+
+static cm_str_t take_text(sqlite3_stmt *select, int at, page_t *page)
 {
-    return cm_arena_copy(&page->texts, (cm_str_t){(const char *)sqlite3_column_text(row, at),
-                                                  (size_t)sqlite3_column_bytes(row, at)});
+    const char *data = (const char *)sqlite3_column_text(select, at);
+    const size_t len = (size_t)sqlite3_column_bytes(select, at);
+    return len == 0 ? (cm_str_t){NULL, 0} : cm_arena_copy(&page->texts, (cm_str_t){data, len});
 }
 
-static cm_dimension_t dimension_of(bool url, bool country)
+static void set_window(cm_answer_t *answer, int64_t window, int64_t start)
 {
-    return url ? (country ? CM_PER_CELL : CM_PER_URL) : country ? CM_PER_COUNTRY : CM_PER_NOTHING;
+    answer->window = (cm_window_t)window;
+    answer->window_start = start * CM_HOUR_MS;
 }
 
-static void take_row(page_t *page, sqlite3_stmt *row)
+static cm_dimension_t dimension_of(bool all_urls, bool all_countries)
 {
-    cm_answer_t *answer = &page->answers[page->count++];
-
-    page->last = (mark_t){sqlite3_column_int64(row, 0), sqlite3_column_int64(row, 1),
-                          sqlite3_column_int64(row, 2), sqlite3_column_int64(row, 3),
-                          sqlite3_column_int64(row, 4)};
-    *answer = (cm_answer_t){
-        .dimension = dimension_of(page->last.url != CM_ALL_IDS, page->last.country != CM_ALL_IDS),
-        .window = (cm_window_t)page->last.window,
-        .window_start = page->last.start * CM_HOUR_MS,
-        .url = copy_text(page, row, 5),
-        .country = copy_text(page, row, 6),
-        .updated_at = page->last.updated_at};
-    cm_embedded_read_numbers(row, 7, &answer->numbers);
+    if (all_urls)
+        return all_countries ? CM_PER_NOTHING : CM_PER_COUNTRY;
+    return all_countries ? CM_PER_URL : CM_PER_CELL;
 }
 
-static int read_page(const cm_database_t *database, sqlite3_stmt *select, page_t *page,
-                     cm_err_t *err)
-{
-    const mark_t *last = &page->last;
-    const int64_t marks[] = {last->updated_at, last->window, last->start, last->url, last->country};
-    int step;
+#define ROWS(table, columns, marks)                                                                \
+    "SELECT window, start, " table ".url, " table                                                  \
+    ".country, updated_at, page.url, country.name, " CM_NUMBER_COLUMNS                             \
+    CM_FROM(table) "WHERE updated_at > ?6 AND updated_at <= ?7 AND (" columns ") > (" marks        \
+                   ") ORDER BY " columns " LIMIT ?8"
+#define PLACE(table) "window, start, " table ".url, " table ".country"
+/* Through the index. */
+#define BY_TIME(table) ROWS(table, "updated_at, " PLACE(table), "?1, ?2, ?3, ?4, ?5")
+/* As they stand, which is faster where most are wanted. */
+#define BY_PLACE(table) ROWS(table, PLACE(table), "?2, ?3, ?4, ?5")
 
-    page->count = 0;
-    cm_arena_reset(&page->texts);
-    for (int i = 0; i < 5; i++)
-        sqlite3_bind_int64(select, 1 + i, marks[i]);
-    while ((step = sqlite3_step(select)) == SQLITE_ROW)
-        take_row(page, select);
-    sqlite3_reset(select);
-    return step == SQLITE_DONE ? 0 : cm_database_fail(database, "reading the answers", err);
+static void from_place(sqlite3_stmt *select, const mark_t *mark)
+{
+    sqlite3_bind_int64(select, 1, mark->updated_at);
+    sqlite3_bind_int64(select, 2, mark->place.window);
+    sqlite3_bind_int64(select, 3, mark->place.start);
+    sqlite3_bind_int64(select, 4, mark->place.url);
+    sqlite3_bind_int64(select, 5, mark->place.country);
 }
 
-static int each_of(const cm_database_t *database, const char *table, int64_t since, int64_t upto,
-                   page_t *page, cm_answer_fn take, void *context, cm_err_t *err)
+static void take_row(sqlite3_stmt *select, page_t *page, cm_answer_t *answer)
+{
+    cm_numbers_t *n = &answer->numbers;
+    int64_t *numbers[] = {&n->clicks,           &n->users,         &n->time_spent_sum,
+                          &n->time_spent_count, &n->page_time_sum, &n->page_time_count,
+                          &n->entrances,        &n->exits};
+    cm_place_t *place = &page->mark.place;
+
+    *place = (cm_place_t){sqlite3_column_int64(select, 0), sqlite3_column_int64(select, 1),
+                          sqlite3_column_int64(select, 2), sqlite3_column_int64(select, 3)};
+    set_window(answer, place->window, place->start);
+    answer->dimension = dimension_of(place->url < 0, place->country < 0);
+    answer->updated_at = page->mark.updated_at = sqlite3_column_int64(select, 4);
+    answer->url = take_text(select, 5, page);
+    answer->country = take_text(select, 6, page);
+    for (int i = 0; i < CM_NUMBER_COUNT; i++)
+        *numbers[i] = sqlite3_column_int64(select, 7 + i);
+}
+
+static void from_retired(sqlite3_stmt *select, const mark_t *mark)
+{
+    sqlite3_bind_int64(select, 1, mark->window);
+    sqlite3_bind_int64(select, 2, mark->start);
+    sqlite3_bind_text(select, 3, mark->url.len > 0 ? mark->url.data : "", (int)mark->url.len,
+                      SQLITE_STATIC);
+    sqlite3_bind_text(select, 4, mark->country.len > 0 ? mark->country.data : "",
+                      (int)mark->country.len, SQLITE_STATIC);
+}
+
+static void take_retired(sqlite3_stmt *select, page_t *page, cm_answer_t *answer)
+{
+    mark_t *mark = &page->mark;
+
+    mark->window = sqlite3_column_int64(select, 0);
+    mark->start = sqlite3_column_int64(select, 1);
+    set_window(answer, mark->window, mark->start);
+    answer->url = take_text(select, 2, page);
+    answer->country = take_text(select, 3, page);
+    answer->updated_at = sqlite3_column_int64(select, 4);
+    answer->dimension = dimension_of(answer->url.len == 0, answer->country.len == 0);
+}
+
+/* Reads the next page and lets the database go. */
+static int read_page(const cm_database_t *database, const reading_t *reading, int64_t since,
+                     int64_t upto, page_t *page, cm_err_t *err)
 {
     sqlite3_stmt *select;
-    char sql[900];
+    int step = SQLITE_DONE;
 
-    snprintf(sql, sizeof sql,
-             "SELECT updated_at, window, start, %s.url, %s.country, page.url, "
-             "country.name, " CM_NUMBER_COLUMNS " FROM %s LEFT JOIN page ON page.id = %s.url "
-             "LEFT JOIN country ON country.id = %s.country "
-             "WHERE (updated_at, window, start, %s.url, %s.country) > (?1, ?2, ?3, ?4, ?5) "
-             "AND updated_at <= ?6 "
-             "ORDER BY updated_at, window, start, %s.url, %s.country LIMIT %d",
-             table, table, table, table, table, table, table, table, table, PAGE);
-    int rc = cm_database_prepare(database, sql, &select, err);
+    int rc = cm_database_prepare(database, reading->sql, &select, err);
     if (rc < 0)
         return rc;
-    sqlite3_bind_int64(select, 6, upto);
-    page->last = (mark_t){since, INT64_MAX, 0, 0, 0};
-    do {
-        rc = read_page(database, select, page, err);
-        for (int i = 0; rc == 0 && i < page->count; i++)
-            rc = take(context, &page->answers[i]);
-    } while (rc == 0 && page->count == PAGE);
+    reading->from(select, &page->mark);
+    sqlite3_bind_int64(select, 6, since);
+    sqlite3_bind_int64(select, 7, upto);
+    sqlite3_bind_int(select, 8, PAGE);
+    cm_arena_reset(&page->texts);
+    page->count = 0;
+    while (page->count < PAGE && (step = sqlite3_step(select)) == SQLITE_ROW) {
+        cm_answer_t *answer = &page->rows[page->count++];
+        *answer = (cm_answer_t){0};
+        reading->take(select, page, answer);
+    }
+    if (page->count < PAGE && step != SQLITE_DONE)
+        rc = cm_database_fail(database, READING, err);
     sqlite3_finalize(select);
+    return rc;
+}
+
+/* The next page begins behind this one's last row, whose texts go with the page. */
+static void set_mark(page_t *page)
+{
+    const cm_answer_t *last = &page->rows[page->count - 1];
+    mark_t *mark = &page->mark;
+
+    cm_buf_clear(&mark->texts);
+    cm_buf_add_str(&mark->texts, last->url);
+    cm_buf_add_str(&mark->texts, last->country);
+    mark->url = (cm_str_t){mark->texts.data, last->url.len};
+    mark->country = (cm_str_t){mark->texts.data + last->url.len, last->country.len};
+}
+
+static int each(const cm_database_t *database, const reading_t *reading, int64_t since,
+                int64_t upto, cm_answer_fn row, void *context, cm_err_t *err)
+{
+    page_t page = {.rows = cm_alloc(PAGE * sizeof *page.rows), .mark = {.window = INT64_MIN}};
+    int rc;
+
+    page.mark.updated_at = since + 1; /* before all rows that are wanted */
+    page.mark.place.window = INT64_MIN;
+    do {
+        rc = read_page(database, reading, since, upto, &page, err);
+        for (int i = 0; rc == 0 && i < page.count; i++)
+            rc = row(context, &page.rows[i]);
+        if (rc == 0 && page.count > 0)
+            set_mark(&page);
+    } while (rc == 0 && page.count == PAGE);
+    free(page.rows);
+    cm_arena_free(&page.texts);
+    cm_buf_free(&page.mark.texts);
     return rc;
 }
 
 int cm_changes_each(const cm_database_t *database, int64_t since, int64_t upto, cm_answer_fn row,
                     void *context, cm_err_t *err)
 {
-    page_t *page = cm_alloc_zero(1, sizeof *page);
+    static const reading_t readings[2][2] = {
+        {{BY_PLACE("cell"), from_place, take_row}, {BY_PLACE("total"), from_place, take_row}},
+        {{BY_TIME("cell"), from_place, take_row}, {BY_TIME("total"), from_place, take_row}}};
+    int rc = 0;
 
-    int rc = each_of(database, "cell", since, upto, page, row, context, err);
-    if (rc == 0)
-        rc = each_of(database, "total", since, upto, page, row, context, err);
-    cm_arena_free(&page->texts);
-    free(page);
+    for (int table = 0; rc == 0 && table < 2; table++)
+        rc = each(database, &readings[since > 0][table], since, upto, row, context, err);
     return rc;
 }
-
-/* ---- what vanished ---- */
-
-/* A row that is there has the ids of the texts; all of a kind where a text is NULL. */
-#define IS_THERE(table)                                                                            \
-    "EXISTS (SELECT 1 FROM " table " AS now WHERE now.window = retired.window AND now.start = "    \
-    "retired.start AND now.url = ifnull((SELECT id FROM page WHERE page.url = retired.url), -1) "  \
-    "AND now.country = ifnull((SELECT id FROM country WHERE country.name = retired.country), -1))"
 
 int cm_changes_retired(const cm_database_t *database, int64_t since, int64_t upto, cm_answer_fn row,
                        void *context, cm_err_t *err)
 {
-    sqlite3_stmt *select;
-    int step = SQLITE_DONE;
-    int64_t some = 0;
-
-    int rc = cm_database_int(database, "SELECT count(*) FROM retired", 0, &some, err);
-    if (rc < 0 || some == 0)
-        return rc;
-    /* Texts that a page or country no longer has would be taken for all of them. */
-    rc = cm_database_prepare(
-        database,
-        "SELECT window, start, url, country FROM retired WHERE at > ?1 AND at <= ?2 AND NOT ("
-        "(url IS NULL OR url IN (SELECT url FROM page)) AND "
-        "(country IS NULL OR country IN (SELECT name FROM country)) AND (" IS_THERE(
-            "cell") " OR " IS_THERE("total") ")) GROUP BY window, start, url, country",
-        &select, err);
-    if (rc < 0)
-        return rc;
-    sqlite3_bind_int64(select, 1, since);
-    sqlite3_bind_int64(select, 2, upto);
-    while (rc == 0 && (step = sqlite3_step(select)) == SQLITE_ROW) {
-        const bool url = sqlite3_column_type(select, 2) != SQLITE_NULL;
-        const bool country = sqlite3_column_type(select, 3) != SQLITE_NULL;
-        const cm_answer_t answer = {.dimension = dimension_of(url, country),
-                                    .window = (cm_window_t)sqlite3_column_int(select, 0),
-                                    .window_start = sqlite3_column_int64(select, 1) * CM_HOUR_MS,
-                                    .url = {(const char *)sqlite3_column_text(select, 2),
-                                            (size_t)sqlite3_column_bytes(select, 2)},
-                                    .country = {(const char *)sqlite3_column_text(select, 3),
-                                                (size_t)sqlite3_column_bytes(select, 3)}};
-        rc = row(context, &answer);
-    }
-    if (rc == 0 && step != SQLITE_DONE)
-        rc = cm_database_fail(database, "reading the answers", err);
-    sqlite3_finalize(select);
-    return rc;
+    static const reading_t reading = {
+        "SELECT window, start, url, country, updated_at FROM retired WHERE updated_at > ?6 AND "
+        "updated_at <= ?7 AND (window, start, url, country) > (?1, ?2, ?3, ?4) "
+        "ORDER BY window, start, url, country LIMIT ?8",
+        from_retired, take_retired};
+    return each(database, &reading, since, upto, row, context, err);
 }

@@ -118,7 +118,7 @@ int cm_copy_add(cm_copy_t *copy, cm_str_t id, const cm_answer_t *answer)
     copy->count += !entry->used;
     *entry = (entry_t){.part = (uint8_t)copy->part, .used = true};
     memcpy(entry->key, key, KEY);
-    if (answer != NULL) {
+    if (answer != NULL && cm_answer_exact(answer)) {
         cm_document_id(answer, right);
         entry->print = memcmp(right, id.data, sizeof right) == 0 ? print_of(answer) : 0;
     }

@@ -99,6 +99,8 @@ void cm_document_add_freshness(cm_buf_t *buf, cm_window_t window, const cm_fresh
     cm_member_number(buf, "cells", freshness->cells);
     cm_member_number(buf, "dead", freshness->dead);
     cm_member_number(buf, "updated_at", freshness->updated_at);
+    if (freshness->session_timeout != 0)
+        cm_member_number(buf, "session_timeout", freshness->session_timeout);
     cm_buf_add_char(buf, '}');
 }
 

@@ -69,16 +69,13 @@ bool read_numbers(dom::object source, cm_numbers_t *n)
     return true;
 }
 
-// An average must be the one that its integers give, to the last bit: answers are sorted by it.
-bool right_average(dom::object source, const char *name, int64_t sum, int64_t count)
+// False when it is there, but no number.
+bool read_average(dom::object source, const char *name, cm_stored_average_t *average)
 {
     dom::element value;
-    double average;
 
-    if (source[name].get(value) != SUCCESS || value.is_null())
-        return count == 0;
-    return count != 0 && value.get_double().get(average) == SUCCESS &&
-           average == cm_average(sum, count);
+    average->there = source[name].get(value) == SUCCESS && !value.is_null();
+    return !average->there || value.get_double().get(average->value) == SUCCESS;
 }
 
 bool read_dimension(dom::object source, cm_dimension_t *dimension)
@@ -130,18 +127,16 @@ bool read_window(dom::object source, cm_answer_t *answer)
     return false;
 }
 
-bool read_answer(dom::object source, cm_answer_t *answer)
+bool read_answer(dom::object source, cm_answer_t *answer, cm_stored_average_t stored[2])
 {
-    const cm_numbers_t *n = &answer->numbers;
-
     if (!read_dimension(source, &answer->dimension))
         return false;
     const cm_dimension_t d = answer->dimension;
     return read_key(source, "url", d == CM_PER_CELL || d == CM_PER_URL, &answer->url) &&
            read_key(source, "country", d == CM_PER_CELL || d == CM_PER_COUNTRY, &answer->country) &&
            read_window(source, answer) && read_numbers(source, &answer->numbers) &&
-           right_average(source, "average_time_spent", n->time_spent_sum, n->time_spent_count) &&
-           right_average(source, "average_time_on_page", n->page_time_sum, n->page_time_count) &&
+           read_average(source, "average_time_spent", &stored[0]) &&
+           read_average(source, "average_time_on_page", &stored[1]) &&
            number_of(source, "updated_at", &answer->updated_at);
 }
 
@@ -164,12 +159,14 @@ int check_whole(dom::object root, cm_err_t *err)
 
 int take_hit(dom::element element, cm_document_fn take, void *context)
 {
+    cm_stored_average_t stored[2] = {};
     cm_answer_t answer = {};
     dom::object hit, source;
     cm_str_t id = CM_STR("");
 
     bool ours = element.get(hit) == SUCCESS && text_of(hit, "_id", &id) &&
-                hit["_source"].get(source) == SUCCESS && read_answer(source, &answer);
+                hit["_source"].get(source) == SUCCESS && read_answer(source, &answer, stored);
+    answer.stored = stored;
     return take(context, id, ours ? &answer : nullptr);
 }
 
@@ -222,6 +219,7 @@ extern "C" int cm_document_read_freshness(cm_str_t json, cm_freshness_t *f, cm_e
         number_of(source, "duplicates", &f->duplicates) && number_of(source, "cells", &f->cells) &&
         number_of(source, "dead", &f->dead) && number_of(source, "updated_at", &f->updated_at)) {
         f->present = true;
+        number_of(source, "session_timeout", &f->session_timeout); // not every writer says it
         return 0;
     }
     *f = cm_freshness_t{};

@@ -1,4 +1,4 @@
-#include "index/embedded_inside.h"
+#include "index/tables.h"
 
 #include "base/clock.h"
 
@@ -24,11 +24,6 @@
 
 #define AVERAGE(sum, count) "CASE WHEN " count " <> 0 THEN CAST(" sum " AS REAL) / " count " END"
 
-/* url and country are NULL where a row has them all. */
-#define FROM(name)                                                                                 \
-    " FROM " name " LEFT JOIN page ON page.id = " name ".url "                                     \
-    "LEFT JOIN country ON country.id = " name ".country "
-
 /* The tables as people ask for them. */
 #define VIEW(view, name)                                                                           \
     "CREATE VIEW IF NOT EXISTS " view " AS SELECT page.url AS url, country.name AS country, "      \
@@ -41,28 +36,8 @@
                                 "time_on_page_sum",                                                \
                                 "time_on_page_count") " AS average_time_on_page, "                 \
                                                       "time_on_page_sum, time_on_page_count, "     \
-                                                      "entrances, exits, updated_at" FROM(         \
+                                                      "entrances, exits, updated_at" CM_FROM(      \
                                                           name) ";\n"
-
-#define KEY_WHERE " WHERE window = ? AND start = ? AND url = ? AND country = ?"
-
-#define ROW "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-#define INSERT(name)                                                                               \
-    "INSERT INTO " name " (" CM_NUMBER_COLUMNS ", updated_at, window, start, url, country) "       \
-    "VALUES " ROW
-
-#define UPDATE(name)                                                                               \
-    "UPDATE " name " SET clicks = clicks + ?, unique_user_count = unique_user_count + ?, "         \
-    "time_spent_sum = time_spent_sum + ?, time_spent_count = time_spent_count + ?, "               \
-    "time_on_page_sum = time_on_page_sum + ?, time_on_page_count = time_on_page_count + ?, "       \
-    "entrances = entrances + ?, exits = exits + ?, updated_at = ?" KEY_WHERE
-
-enum {
-    AHEAD = 8, /* rows between fetching a cell and writing it */
-    /* Rows of one statement: beginning and ending it takes as long as a row. More gain nothing. */
-    TOGETHER = 32,
-    PARAMETERS = 13, /* of a row */
-};
 
 static const char schema[] = TABLE("cell")
     TABLE("total") "CREATE TABLE IF NOT EXISTS page (\n"
@@ -133,358 +108,7 @@ int cm_embedded_index_covered(const cm_database_t *database, cm_window_t window,
     return rc;
 }
 
-/* ---- writing ---- */
-
-/* One transaction's work. */
-typedef struct writing {
-    const cm_database_t *database;
-    const cm_mill_result_t *result;
-    int64_t now;
-    const atomic_bool *stop;
-    int64_t added[CM_WINDOW_COUNT]; /* new cells per window */
-} writing_t;
-
-static int check_stop(const writing_t *writing, cm_err_t *err)
-{
-    if (writing->stop == NULL || !atomic_load(writing->stop))
-        return 0;
-    return cm_fail(err, CM_ESTOP, "stopped");
-}
-
-/* Gives the tables of texts those ids of the field that they have not yet. */
-static int write_texts(const writing_t *writing, cm_reader_t *reader, cm_field_t field,
-                       const char *next, const char *insert, cm_err_t *err)
-{
-    const cm_database_t *database = writing->database;
-    sqlite3_stmt *statement = NULL;
-    uint32_t count;
-    int64_t id;
-
-    int rc = cm_reader_names(reader, field, &count, err);
-    if (rc == 0)
-        rc = cm_database_int(database, next, 0, &id, err);
-    if (rc == 0)
-        rc = cm_database_prepare(database, insert, &statement, err);
-    for (; rc == 0 && id < count; id++) {
-        cm_str_t text;
-        if ((rc = cm_reader_name(reader, field, (uint32_t)id, &text, err)) < 0)
-            break;
-        sqlite3_bind_int64(statement, 1, id);
-        sqlite3_bind_text(statement, 2, text.data, (int)text.len, SQLITE_STATIC);
-        rc = cm_database_step(database, statement, "writing answers", err);
-        if (rc == 0 && id % 4096 == 0)
-            rc = check_stop(writing, err);
-    }
-    sqlite3_finalize(statement);
-    return rc;
-}
-
-int cm_embedded_bind_numbers(sqlite3_stmt *statement, int at, const cm_numbers_t *numbers)
-{
-    const int64_t list[] = {numbers->clicks,         numbers->users,
-                            numbers->time_spent_sum, numbers->time_spent_count,
-                            numbers->page_time_sum,  numbers->page_time_count,
-                            numbers->entrances,      numbers->exits};
-
-    for (size_t i = 0; i < sizeof list / sizeof list[0]; i++)
-        sqlite3_bind_int64(statement, at++, list[i]);
-    return at;
-}
-
-static void bind_id(sqlite3_stmt *statement, int at, uint32_t id)
-{
-    sqlite3_bind_int64(statement, at, id == CM_CELL_ALL ? CM_ALL_IDS : (int64_t)id);
-}
-
-static void bind_row(const writing_t *writing, sqlite3_stmt *statement, int at,
-                     const cm_cell_t *cell)
-{
-    at = cm_embedded_bind_numbers(statement, at, &cell->numbers);
-    sqlite3_bind_int64(statement, at++, writing->now);
-    sqlite3_bind_int(statement, at++, (int)cm_cell_window_kind(cell->key.window));
-    sqlite3_bind_int64(statement, at++, cm_cell_window_start(cell->key.window) / CM_HOUR_MS);
-    bind_id(statement, at++, cell->key.url);
-    bind_id(statement, at, cell->key.country);
-}
-
-static int write_row(const writing_t *writing, sqlite3_stmt *statement, const cm_cell_t *cell,
-                     cm_err_t *err)
-{
-    bind_row(writing, statement, 1, cell);
-    return cm_database_step(writing->database, statement, "writing answers", err);
-}
-
-/* The statements of one table, and the new rows that are not written yet. */
-typedef struct table {
-    sqlite3_stmt *insert, *insert_together, *update;
-    const cm_cell_t *waiting[TOGETHER];
-    int count;
-} table_t;
-
-static int open_table(const cm_database_t *database, const char *insert, const char *update,
-                      table_t *table, cm_err_t *err)
-{
-    cm_buf_t together = CM_BUF_INIT;
-
-    *table = (table_t){0};
-    cm_buf_add_text(&together, insert);
-    for (int i = 1; i < TOGETHER; i++)
-        cm_buf_add_text(&together, ", " ROW);
-    int rc = cm_database_prepare(database, insert, &table->insert, err);
-    if (rc == 0)
-        rc = cm_database_prepare(database, together.data, &table->insert_together, err);
-    if (rc == 0)
-        rc = cm_database_prepare(database, update, &table->update, err);
-    cm_buf_free(&together);
-    return rc;
-}
-
-static void close_table(table_t *table)
-{
-    sqlite3_finalize(table->insert);
-    sqlite3_finalize(table->insert_together);
-    sqlite3_finalize(table->update);
-}
-
-static int write_waiting(const writing_t *writing, table_t *table, cm_err_t *err)
-{
-    int rc = 0;
-
-    if (table->count == TOGETHER) {
-        for (int i = 0; i < TOGETHER; i++)
-            bind_row(writing, table->insert_together, 1 + i * PARAMETERS, table->waiting[i]);
-        rc = cm_database_step(writing->database, table->insert_together, "writing answers", err);
-    } else {
-        for (int i = 0; rc == 0 && i < table->count; i++)
-            rc = write_row(writing, table->insert, table->waiting[i], err);
-    }
-    table->count = 0;
-    return rc;
-}
-
-/* `fresh`: the row is not there yet. *added says whether it is made. */
-static int write_change(const writing_t *writing, table_t *table, const cm_cell_t *cell, bool fresh,
-                        bool *added, cm_err_t *err)
-{
-    int rc = 0;
-
-    *added = fresh;
-    if (!fresh) {
-        rc = write_row(writing, table->update, cell, err);
-        *added = rc == 0 && sqlite3_changes(writing->database->db) == 0;
-    }
-    if (!*added)
-        return rc;
-    table->waiting[table->count++] = cell;
-    return table->count == TOGETHER ? write_waiting(writing, table, err) : 0;
-}
-
-/* `fresh`: none of the rows is there yet. */
-static int write_changes(writing_t *writing, bool fresh, cm_err_t *err)
-{
-    const cm_mill_result_t *result = writing->result;
-    table_t cells, totals = {0};
-
-    int rc = open_table(writing->database, INSERT("cell"), UPDATE("cell"), &cells, err);
-    if (rc == 0)
-        rc = open_table(writing->database, INSERT("total"), UPDATE("total"), &totals, err);
-    for (size_t i = 0; rc == 0 && i < result->count; i++) {
-        const cm_cell_t *cell = result->cells[i];
-        if (i + AHEAD < result->count) /* the order of urls is not that of memory */
-            __builtin_prefetch(result->cells[i + AHEAD]);
-        bool total = cell->key.url == CM_CELL_ALL || cell->key.country == CM_CELL_ALL, added;
-        if (cm_numbers_zero(&cell->numbers))
-            continue;
-        rc = write_change(writing, total ? &totals : &cells, cell, fresh, &added, err);
-        if (added && !total)
-            writing->added[cm_cell_window_kind(cell->key.window)]++;
-        if (rc == 0 && i % 4096 == 0)
-            rc = check_stop(writing, err);
-    }
-    if (rc == 0 && (rc = write_waiting(writing, &cells, err)) == 0)
-        rc = write_waiting(writing, &totals, err);
-    close_table(&cells);
-    close_table(&totals);
-    return rc;
-}
-
-static int write_covered(const cm_database_t *database, const cm_mill_result_t *result,
-                         cm_window_t window, int64_t added, int64_t session_timeout, int64_t now,
-                         cm_err_t *err)
-{
-    char sql[400];
-
-    snprintf(sql, sizeof sql,
-             "INSERT INTO covered VALUES ('%s', %lld, %lld, %lld, %lld, %lld) ON CONFLICT (window) "
-             "DO UPDATE SET upto = excluded.upto, events = events + excluded.events, "
-             "cells = cells + excluded.cells, session_timeout = excluded.session_timeout, "
-             "updated_at = excluded.updated_at",
-             cm_window_names[window], (long long)result->upto, (long long)result->events,
-             (long long)added, (long long)session_timeout, (long long)now);
-    return cm_database_exec(database, sql, "writing answers", err);
-}
-
-/* Empties the windows of the mask. `alone`: the tables hold nothing else, which SQLite forgets page
- * by page. */
-static int empty_windows(const cm_database_t *database, unsigned windows, bool alone, cm_err_t *err)
-{
-    char sql[200];
-    int rc = 0;
-
-    if (alone)
-        return cm_database_exec(database,
-                                "DELETE FROM cell; DELETE FROM total; DELETE FROM covered; "
-                                "DELETE FROM page; DELETE FROM country",
-                                "emptying the answers", err);
-    for (int window = 0; rc == 0 && window < CM_WINDOW_COUNT; window++) {
-        if (!(windows & 1u << window))
-            continue;
-        snprintf(sql, sizeof sql,
-                 "DELETE FROM cell WHERE window = %d; DELETE FROM total WHERE window = %d; "
-                 "DELETE FROM covered WHERE window = '%s'",
-                 window, window, cm_window_names[window]);
-        rc = cm_database_exec(database, sql, "emptying the answers", err);
-    }
-    return rc;
-}
-
-/* Empties what is to be written anew. */
-static int make_way(const cm_database_t *database, unsigned windows, cm_err_t *err)
-{
-    bool alone = true;
-    int rc = 0;
-
-    for (int window = 0; rc == 0 && window < CM_WINDOW_COUNT; window++) {
-        cm_covered_t covered = {0};
-        if (!(windows & 1u << window))
-            rc = cm_embedded_index_covered(database, (cm_window_t)window, &covered, err);
-        alone &= covered.cells == 0;
-    }
-    return rc < 0 ? rc : empty_windows(database, windows, alone, err);
-}
-
-/* What answers there are already. */
-typedef struct before {
-    bool foreign;   /* they are of another store */
-    bool published; /* and copied elsewhere */
-    int64_t last;   /* updated_at of the latest change */
-} before_t;
-
-static int look_before(const cm_database_t *database, before_t *before, cm_err_t *err)
-{
-    int64_t foreign = 0;
-
-    int rc = cm_database_int(database, "SELECT count(*) FROM covered WHERE session_timeout < 0", 0,
-                             &foreign, err);
-    if (rc == 0)
-        rc =
-            cm_database_int(database, "SELECT max(updated_at) FROM covered", 0, &before->last, err);
-    if (rc == 0)
-        rc = cm_embedded_published(database, &before->published, err);
-    before->foreign = foreign > 0;
-    return rc;
-}
-
-/* Answers of another store have other ids: they go before ours come. When it is theirs that come,
- * windows that are not asked for go, too. */
-static int make_room(const writing_t *writing, const before_t *before, unsigned windows,
-                     bool replace, bool foreign, cm_err_t *err)
-{
-    const cm_database_t *database = writing->database;
-    const unsigned all = (1u << CM_WINDOW_COUNT) - 1;
-    unsigned go = 0;
-    int rc = 0;
-
-    if (before->foreign && !foreign)
-        go = all;
-    else if (foreign && !before->foreign)
-        go = all & ~windows;
-    if (go != 0 && before->published)
-        rc = cm_embedded_retire(database, go, writing->now, err);
-    if (rc == 0 && go != 0)
-        rc = empty_windows(database, go, go == all, err);
-    if (rc == 0 && replace && !foreign && !(before->published && go == 0))
-        rc = make_way(database, windows, err);
-    return rc;
-}
-
-/* Adds the result to what is there, or to nothing. */
-static int write_result(writing_t *writing, cm_reader_t *reader, unsigned windows, bool fresh,
-                        int64_t session_timeout, cm_err_t *err)
-{
-    const cm_database_t *database = writing->database;
-
-    int rc = write_texts(writing, reader, CM_URL, "SELECT ifnull(max(id), -1) + 1 FROM page",
-                         "INSERT INTO page VALUES (?, ?)", err);
-    if (rc == 0)
-        rc = write_texts(writing, reader, CM_COUNTRY, "SELECT ifnull(max(id), -1) + 1 FROM country",
-                         "INSERT INTO country VALUES (?, ?)", err);
-    if (rc == 0)
-        rc = write_changes(writing, fresh, err);
-    for (int window = 0; rc == 0 && window < CM_WINDOW_COUNT; window++) {
-        if (windows & 1u << window)
-            rc = write_covered(database, writing->result, (cm_window_t)window,
-                               writing->added[window], session_timeout, writing->now, err);
-    }
-    return rc;
-}
-
-int cm_embedded_index_apply(const cm_database_t *database, cm_reader_t *reader,
-                            const cm_mill_result_t *result, unsigned windows, bool replace,
-                            int64_t session_timeout, int64_t now, const atomic_bool *stop,
-                            bool *changed, cm_err_t *err)
-{
-    writing_t writing = {.database = database, .result = result, .stop = stop};
-    const bool foreign = session_timeout < 0;
-    before_t before = {0};
-
-    int rc = cm_database_exec(database, "BEGIN IMMEDIATE", "writing answers", err);
-    if (rc < 0)
-        return rc;
-    rc = look_before(database, &before, err);
-    writing.now = now > before.last ? now : before.last + 1;
-    if (rc == 0)
-        rc = make_room(&writing, &before, windows, replace, foreign, err);
-    if (rc == 0 && replace && (foreign || (before.published && !before.foreign))) {
-        const cm_difference_t difference = {database, reader,          result,     windows,
-                                            foreign,  session_timeout, writing.now};
-        rc = cm_embedded_write_difference(&difference, changed, err);
-    } else if (rc == 0) {
-        *changed = true;
-        rc = write_result(&writing, reader, windows, replace, session_timeout, err);
-    }
-    if (rc == 0)
-        rc = check_stop(&writing, err);
-    if (rc == 0)
-        rc = cm_database_exec(database, "COMMIT", "writing answers", err);
-    if (rc < 0)
-        cm_database_exec(database, "ROLLBACK", "writing answers", NULL);
-    return rc;
-}
-
-int cm_embedded_published(const cm_database_t *database, bool *published, cm_err_t *err)
-{
-    int64_t tables = 0;
-
-    int rc = cm_database_int(
-        database, "SELECT count(*) FROM sqlite_master WHERE name IN ('published', 'retired')", 0,
-        &tables, err);
-    *published = tables == 2;
-    return rc;
-}
-
 /* ---- reading ---- */
-
-void cm_embedded_read_numbers(sqlite3_stmt *row, int at, cm_numbers_t *numbers)
-{
-    int64_t *list[] = {&numbers->clicks,         &numbers->users,
-                       &numbers->time_spent_sum, &numbers->time_spent_count,
-                       &numbers->page_time_sum,  &numbers->page_time_count,
-                       &numbers->entrances,      &numbers->exits};
-
-    for (int i = 0; i < (int)(sizeof list / sizeof list[0]); i++)
-        *list[i] = sqlite3_column_int64(row, at + i);
-}
 
 typedef struct embedded_index {
     cm_index_t index; /* first */
@@ -521,10 +145,10 @@ static void build_query(cm_buf_t *sql, const cm_query_t *query)
     static const struct {
         const char *from, *rows;
     } parts[CM_DIMENSION_COUNT] = {
-        [CM_PER_CELL] = {FROM("cell"), ""},
-        [CM_PER_URL] = {FROM("total"), " AND total.url >= 0 AND total.country < 0"},
-        [CM_PER_COUNTRY] = {FROM("total"), " AND total.url < 0 AND total.country >= 0"},
-        [CM_PER_NOTHING] = {FROM("total"), " AND total.url < 0 AND total.country < 0"}};
+        [CM_PER_CELL] = {CM_FROM("cell"), ""},
+        [CM_PER_URL] = {CM_FROM("total"), " AND total.url >= 0 AND total.country < 0"},
+        [CM_PER_COUNTRY] = {CM_FROM("total"), " AND total.url < 0 AND total.country >= 0"},
+        [CM_PER_NOTHING] = {CM_FROM("total"), " AND total.url < 0 AND total.country < 0"}};
 
     cm_buf_printf(sql,
                   "SELECT page.url, country.name, start, updated_at, " CM_NUMBER_COLUMNS
@@ -538,7 +162,8 @@ static void build_query(cm_buf_t *sql, const cm_query_t *query)
         cm_buf_add_text(sql, " AND page.url GLOB ?4");
     if (query->country != NULL)
         cm_buf_add_text(sql, " AND country.name = ?5");
-    add_order(sql, query);
+    if (!query->unsorted)
+        add_order(sql, query);
     cm_buf_add_text(sql, " LIMIT ?6 OFFSET ?7");
 }
 
@@ -561,12 +186,18 @@ static cm_str_t column_text(sqlite3_stmt *select, int at)
 
 static void read_answer(sqlite3_stmt *select, const cm_query_t *query, cm_answer_t *answer)
 {
+    int64_t *numbers[] = {&answer->numbers.clicks,         &answer->numbers.users,
+                          &answer->numbers.time_spent_sum, &answer->numbers.time_spent_count,
+                          &answer->numbers.page_time_sum,  &answer->numbers.page_time_count,
+                          &answer->numbers.entrances,      &answer->numbers.exits};
+
     *answer = (cm_answer_t){.dimension = query->dimension, .window = query->window};
     answer->url = column_text(select, 0);
     answer->country = column_text(select, 1);
     answer->window_start = sqlite3_column_int64(select, 2) * CM_HOUR_MS;
     answer->updated_at = sqlite3_column_int64(select, 3);
-    cm_embedded_read_numbers(select, 4, &answer->numbers);
+    for (int i = 0; i < (int)(sizeof numbers / sizeof numbers[0]); i++)
+        *numbers[i] = sqlite3_column_int64(select, 4 + i);
 }
 
 static int embedded_query(cm_index_t *index, const cm_query_t *query, cm_answer_fn row,
@@ -612,8 +243,9 @@ static int read_covered(const cm_database_t *database, cm_window_t window, cm_fr
     sqlite3_stmt *select;
 
     int rc = cm_database_prepare(
-        database, "SELECT upto, events, updated_at, cells FROM covered WHERE window = ?", &select,
-        err);
+        database,
+        "SELECT upto, events, updated_at, cells, session_timeout FROM covered WHERE window = ?",
+        &select, err);
     if (rc < 0)
         return rc;
     sqlite3_bind_text(select, 1, cm_window_names[window], -1, SQLITE_STATIC);
@@ -625,6 +257,7 @@ static int read_covered(const cm_database_t *database, cm_window_t window, cm_fr
         out->duplicates = out->processed - out->events;
         out->updated_at = sqlite3_column_int64(select, 2);
         out->cells = sqlite3_column_int64(select, 3);
+        out->session_timeout = sqlite3_column_int64(select, 4);
     } else if (step != SQLITE_DONE) {
         rc = cm_database_fail(database, "reading the answers", err);
     }
@@ -651,6 +284,13 @@ static int embedded_freshness(cm_index_t *index, cm_window_t window, cm_freshnes
     return rc;
 }
 
+/* The first question settles the moment. */
+static int embedded_hold(cm_index_t *index, cm_err_t *err)
+{
+    return cm_database_exec(&((embedded_index_t *)index)->database, "BEGIN", "reading the answers",
+                            err);
+}
+
 static void embedded_close(cm_index_t *index)
 {
     embedded_index_t *self = (embedded_index_t *)index;
@@ -660,7 +300,8 @@ static void embedded_close(cm_index_t *index)
 
 int cm_index_open_embedded(const char *data_dir, cm_index_t **index, cm_err_t *err)
 {
-    static const cm_index_ops_t ops = {embedded_query, embedded_freshness, embedded_close};
+    static const cm_index_ops_t ops = {embedded_query, embedded_freshness, embedded_close,
+                                       embedded_hold};
     embedded_index_t *self = cm_alloc_zero(1, sizeof *self);
 
     self->index.ops = &ops;

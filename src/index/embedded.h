@@ -29,16 +29,23 @@ int cm_embedded_index_prepare(const cm_database_t *database, cm_err_t *err);
 int cm_embedded_index_covered(const cm_database_t *database, cm_window_t window,
                               cm_covered_t *covered, cm_err_t *err);
 
-/* Adds the mill's changes for the windows of the mask to the answers, in one transaction with
- * their coverage; with `replace` the result is all of those windows. A negative session timeout
- * marks answers of another store's events, which replace all there are, and are replaced by the
- * next of ours. Then, and where the answers are copied elsewhere (changes.h), only rows that differ
- * are written. Names come from `reader`; rows that change get `now`, or more where that would not
- * be later than the last change. `*changed`: any row was. CM_ESTOP, with nothing changed, when
- * `stop` (may be NULL) becomes true. */
+typedef struct cm_apply_options {
+    unsigned windows;        /* bit 1 << cm_window_t each */
+    bool replace;            /* the result is all there shall be in them, not changes to add */
+    int64_t session_timeout; /* ms; negative: of the events of another store */
+    int64_t now;             /* ms; for updated_at, which is later where it would not grow */
+    const atomic_bool *stop; /* may be NULL */
+} cm_apply_options_t;
+
+/* Writes what the mill has found for the windows of the mask, in one transaction with their
+ * coverage. Answers of another store are always replaced as a whole, whose rows are matched by
+ * their texts, and never stand beside those of the file's events: where one kind comes, the other
+ * goes. Of answers of another store, and where answers are published (index/changes.h), only rows
+ * that differ are written; otherwise replaced windows are made anew.
+ * Names come from `reader`. `*changed` says whether any row was written. CM_ESTOP, with nothing
+ * changed, when `stop` becomes true. */
 int cm_embedded_index_apply(const cm_database_t *database, cm_reader_t *reader,
-                            const cm_mill_result_t *result, unsigned windows, bool replace,
-                            int64_t session_timeout, int64_t now, const atomic_bool *stop,
+                            const cm_mill_result_t *result, const cm_apply_options_t *options,
                             bool *changed, cm_err_t *err);
 
 #endif

@@ -11,6 +11,12 @@
 #include "base/str.h"
 #include "mill/numbers.h"
 
+/* An average as an index has it written down. */
+typedef struct cm_stored_average {
+    bool there;
+    double value;
+} cm_stored_average_t;
+
 typedef struct cm_answer {
     cm_dimension_t dimension;
     cm_window_t window;
@@ -19,6 +25,9 @@ typedef struct cm_answer {
     cm_str_t country;
     cm_numbers_t numbers;
     int64_t updated_at; /* ms; when this row last changed */
+    /* Time spent and time on page, of an index that keeps them; NULL: they follow from the numbers.
+     */
+    const cm_stored_average_t *stored;
 } cm_answer_t;
 
 /* Sorting: by a number descending, by a text ascending, ties by url, country, window start. */
@@ -45,6 +54,7 @@ typedef struct cm_query {
     const char *country; /* exact; NULL: all */
     cm_sort_t sort;
     bool reverse;   /* the other way round than the sort's own direction */
+    bool unsorted;  /* as it comes, which is much faster where all is wanted */
     int64_t limit;  /* rows at most; 0: all */
     int64_t offset; /* rows to leave out first */
 } cm_query_t;
@@ -63,6 +73,9 @@ typedef struct cm_freshness {
     int64_t cells;      /* rows of CM_PER_CELL */
     int64_t updated_at; /* ms; when the answers last changed */
     int64_t dead;       /* dead letters waiting in the store */
+    /* ms, with which the answers were computed; negative: of the events of another store than the
+     * data directory's; 0: not known */
+    int64_t session_timeout;
 } cm_freshness_t;
 
 typedef struct cm_index cm_index_t;
@@ -72,6 +85,7 @@ typedef struct cm_index_ops {
                  cm_err_t *err);
     int (*freshness)(cm_index_t *index, cm_window_t window, cm_freshness_t *out, cm_err_t *err);
     void (*close)(cm_index_t *index);
+    int (*hold)(cm_index_t *index, cm_err_t *err); /* NULL: it cannot */
 } cm_index_ops_t;
 
 struct cm_index {
@@ -94,6 +108,13 @@ static inline int cm_index_freshness(cm_index_t *index, cm_window_t window, cm_f
     return index->ops->freshness(index, window, out, err);
 }
 
+/* From now on all answers are of one moment, where the index can do that: `*held`. */
+static inline int cm_index_hold(cm_index_t *index, bool *held, cm_err_t *err)
+{
+    *held = index->ops->hold != NULL;
+    return *held ? index->ops->hold(index, err) : 0;
+}
+
 static inline void cm_index_close(cm_index_t *index)
 {
     if (index != NULL)
@@ -111,6 +132,12 @@ static inline double cm_average(int64_t sum, int64_t count)
 {
     return (double)sum / (double)count;
 }
+
+/* Whether a stored average is that of the sum, to the last bit. */
+bool cm_average_follows(const cm_stored_average_t *stored, int64_t sum, int64_t count);
+
+/* Whether the stored averages, where there are any, are those that follow from the numbers. */
+bool cm_answer_exact(const cm_answer_t *answer);
 
 /* The header and rows of `query --format csv`; with a window other than all, `window` comes first,
  * as its start in RFC 3339. Rows end with "\n". */

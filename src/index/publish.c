@@ -114,7 +114,7 @@ static bool same_freshness(const cm_freshness_t *a, const cm_freshness_t *b)
 {
     return a->present == b->present && a->accepted == b->accepted && a->processed == b->processed &&
            a->events == b->events && a->cells == b->cells && a->updated_at == b->updated_at &&
-           a->dead == b->dead;
+           a->dead == b->dead && a->session_timeout == b->session_timeout;
 }
 
 static int read_freshness(cm_index_t *index, cm_freshness_t fresh[CM_WINDOW_COUNT], cm_err_t *err)

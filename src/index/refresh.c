@@ -19,14 +19,21 @@ static int refresh_windows(cm_store_t *store, const cm_refresh_options_t *option
                                     .progress_context = options->progress_context};
     cm_mill_result_t result;
     cm_reader_t *names = NULL;
+    bool differs = false;
 
     int rc = cm_mill(&mill, &result, err);
     if (rc == 0)
         rc = cm_store_reader(store, &names, err);
     if (rc == 0)
-        rc = cm_embedded_index_apply(cm_embedded_database(store), names, &result, windows, replace,
-                                     options->session_timeout, cm_clock_now_ms(options->clock),
-                                     options->stop, changed, err);
+        rc = cm_embedded_index_apply(
+            cm_embedded_database(store), names, &result,
+            &(cm_apply_options_t){.windows = windows,
+                                  .replace = replace,
+                                  .session_timeout = options->session_timeout,
+                                  .now = cm_clock_now_ms(options->clock),
+                                  .stop = options->stop},
+            &differs, err);
+    *changed |= differs || !replace; /* events that are copies are something new, too */
     cm_reader_close(names);
     cm_mill_result_free(&result);
     return rc;
@@ -110,7 +117,7 @@ int cm_refresh_from(cm_store_t *other, cm_store_t *store, const cm_refresh_optio
     cm_mill_result_t result;
     cm_reader_t *names = NULL;
 
-    *out = (cm_refreshed_t){.changed = false};
+    *out = (cm_refreshed_t){0};
     int rc = cm_embedded_index_prepare(database, err);
     if (rc < 0)
         return rc;
@@ -118,9 +125,13 @@ int cm_refresh_from(cm_store_t *other, cm_store_t *store, const cm_refresh_optio
     if (rc == 0)
         rc = cm_store_reader(other, &names, err);
     if (rc == 0)
-        rc = cm_embedded_index_apply(database, names, &result, options->windows, true,
-                                     -options->session_timeout, cm_clock_now_ms(options->clock),
-                                     options->stop, &out->changed, err);
+        rc = cm_embedded_index_apply(
+            database, names, &result,
+            &(cm_apply_options_t){.windows = options->windows,
+                                  .session_timeout = -options->session_timeout,
+                                  .now = cm_clock_now_ms(options->clock),
+                                  .stop = options->stop},
+            &out->changed, err);
     out->accepted = result.upto;
     cm_reader_close(names);
     cm_mill_result_free(&result);

@@ -27,15 +27,15 @@ typedef struct cm_refresh_options {
 typedef struct cm_refreshed {
     int64_t accepted, events, duplicates;
     int64_t cells; /* of the windows asked for */
-    bool changed;  /* there was something to do */
+    bool changed;  /* there was something new; where all was computed: any answer differed */
 } cm_refreshed_t;
 
 /* `store` is an embedded store, opened for writing, with nothing uncommitted. */
 int cm_refresh(cm_store_t *store, const cm_refresh_options_t *options, cm_refreshed_t *out,
                cm_err_t *err);
 
-/* Mills another store (not embedded, read from memory) and puts its answers in the place of all
- * that the embedded store has, until its own are made again. */
+/* Mills another store (not embedded, read from memory) and puts its answers in the place of those
+ * that the embedded store has, until its own are made again. Only what differs is written. */
 int cm_refresh_from(cm_store_t *other, cm_store_t *store, const cm_refresh_options_t *options,
                     cm_refreshed_t *out, cm_err_t *err);
 

@@ -101,7 +101,7 @@ static void test_json(void **state)
 
 static void test_freshness(void **state)
 {
-    const cm_freshness_t freshness = {true, 10, 9, 8, 1, 5, 1700006400123, 2};
+    const cm_freshness_t freshness = {true, 10, 9, 8, 1, 5, 1700006400123, 2, 1800000};
     cm_buf_t json = CM_BUF_INIT;
     cm_freshness_t again;
     cm_err_t err;
@@ -113,7 +113,7 @@ static void test_freshness(void **state)
     assert_string_equal(json.data + from,
                         "{\"dimension\":\"freshness\",\"window\":\"day\",\"accepted\":10,"
                         "\"processed\":9,\"events\":8,\"duplicates\":1,\"cells\":5,\"dead\":2,"
-                        "\"updated_at\":1700006400123}");
+                        "\"updated_at\":1700006400123,\"session_timeout\":1800000}");
     cm_buf_add_char(&json, '}');
     assert_ok(cm_document_read_freshness((cm_str_t){json.data, json.len}, &again, &err), err);
     assert_memory_equal(&again, &freshness, sizeof again);

@@ -1,0 +1,409 @@
+/* clickmill verify: are the answers those that follow from the events? */
+#include "base/progress.h"
+#include "cmd/cassandra.h"
+#include "cmd/commands.h"
+#include "cmd/elastic.h"
+#include "cmd/refresh.h"
+#include "cmd/verify_print.h"
+#include "store/memory.h"
+
+typedef struct verify_options {
+    const char *windows; /* NULL: all that the index has */
+    int64_t limit;
+    int store; /* cm_store_choice_t */
+    int index; /* cm_index_choice_t */
+    cm_cassandra_given_t cassandra;
+    cm_elastic_given_t elastic;
+} verify_options_t;
+
+static const cm_option_t options[] = {
+    {.name = "window",
+     .type = CM_OPT_TEXT,
+     .offset = offsetof(verify_options_t, windows),
+     .arg = "all|day|hour",
+     .help = "only these windows, several with commas; else all that the index has"},
+    {.name = "limit",
+     .type = CM_OPT_INT,
+     .offset = offsetof(verify_options_t, limit),
+     .arg = "N",
+     .min = 0,
+     .max = 1e15,
+     .help = "rows that differ shown at most; 0, the default, means all"},
+    CM_STORE_ROW(verify_options_t, store),
+    CM_INDEX_ROW(verify_options_t, index),
+    CM_CASSANDRA_ROWS(verify_options_t, cassandra),
+    CM_ELASTIC_ROWS(verify_options_t, elastic),
+    {.name = NULL},
+};
+
+enum { NOT_KNOWN = -1 /* events that answers cover */ };
+
+typedef struct verification {
+    cm_app_t *app;
+    const verify_options_t *given;
+    cm_index_t *index;
+    bool held;          /* nothing can change in it meanwhile */
+    cm_store_t *memory; /* what was read from Cassandra; NULL: embedded */
+    cm_freshness_t fresh[CM_WINDOW_COUNT];
+    unsigned windows;
+    cm_progress_t progress;
+    cm_verify_printer_t printer;
+    cm_verified_t done;
+    int64_t newer; /* events that the answers of some window do not cover */
+} verification_t;
+
+static const char *label_of(cm_window_t window)
+{
+    static const char *const labels[CM_WINDOW_COUNT] = {"", " --window day", " --window hour"};
+    return labels[window];
+}
+
+/* ---- what there is ---- */
+
+static int take_any(void *context, const cm_answer_t *answer)
+{
+    (void)answer;
+    *(bool *)context = true;
+    return 0;
+}
+
+/* An index that others write may have answers and not say how far they are: then they are taken to
+ * be of all events. */
+static int look(verification_t *self, cm_window_t window)
+{
+    const cm_query_t query = {.window = window, .limit = 1};
+    cm_freshness_t *fresh = &self->fresh[window];
+
+    int rc = cm_index_freshness(self->index, window, fresh, &self->app->err);
+    if (rc < 0 || fresh->present)
+        return rc;
+    fresh->processed = NOT_KNOWN;
+    return cm_index_query(self->index, &query, take_any, &fresh->present, &self->app->err);
+}
+
+static int choose_windows(verification_t *self)
+{
+    cm_app_t *app = self->app;
+    unsigned asked = 0;
+    int rc = 0;
+
+    if (self->given->windows != NULL)
+        rc = cm_windows_parse(self->given->windows, &asked, &app->err);
+    for (int w = 0; rc == 0 && w < CM_WINDOW_COUNT; w++) {
+        rc = look(self, (cm_window_t)w);
+        if (rc == 0 && asked & 1u << w && !self->fresh[w].present)
+            rc = cm_fail(&app->err, CM_EINPUT,
+                         "there are no answers for the window %s yet: run `clickmill process%s`",
+                         cm_window_names[w], label_of((cm_window_t)w));
+        self->windows |= self->fresh[w].present ? 1u << w : 0;
+    }
+    if (rc == 0 && self->windows == 0)
+        rc = cm_fail(&app->err, CM_EINPUT, "there are no answers yet: run `clickmill process`");
+    if (asked != 0)
+        self->windows &= asked;
+    return rc;
+}
+
+static void add_duration(cm_buf_t *out, int64_t ms)
+{
+    static const struct {
+        int64_t ms;
+        const char *unit;
+    } units[] = {{CM_DAY_MS, "d"}, {CM_HOUR_MS, "h"}, {60000, "m"}, {1000, "s"}, {1, "ms"}};
+    size_t u = 0;
+
+    while (ms % units[u].ms != 0)
+        u++;
+    cm_buf_printf(out, "%lld%s", (long long)(ms / units[u].ms), units[u].unit);
+}
+
+/* The answers' own session timeout; says so where it is not the one asked for. */
+static int64_t timeout_of(verification_t *self, cm_window_t window)
+{
+    const int64_t asked = self->app->global.session_timeout;
+    const int64_t own = self->fresh[window].session_timeout;
+    const int64_t made_with = own < 0 ? -own : own;
+    cm_buf_t line = CM_BUF_INIT;
+
+    if (own == 0 || made_with == asked)
+        return asked;
+    cm_buf_printf(&line, "the answers of the window %s were made with --session-timeout ",
+                  cm_window_names[window]);
+    add_duration(&line, made_with);
+    cm_buf_add_text(&line, ", not ");
+    add_duration(&line, asked);
+    cm_buf_add_text(&line, ": they are verified with theirs");
+    fprintf(self->app->messages, "%s\n", line.data);
+    cm_buf_free(&line);
+    return made_with;
+}
+
+/* ---- milling ---- */
+
+static int open_reader(void *context, cm_reader_t **reader, cm_err_t *err)
+{
+    verification_t *self = context;
+    return self->memory != NULL ? cm_store_reader(self->memory, reader, err)
+                                : cm_embedded_open_reader(self->app->global.data_dir, reader, err);
+}
+
+static int64_t events_of(cm_reader_t *reader)
+{
+    const cm_block_ref_t *blocks;
+    size_t count;
+
+    if (cm_reader_blocks(reader, &blocks, &count, NULL) < 0 || count == 0)
+        return 0;
+    return blocks[count - 1].first + blocks[count - 1].count;
+}
+
+static void start_progress(verification_t *self, const char *label, const char *unit)
+{
+    cm_progress_start(&self->progress, self->app->terminal ? self->app->messages : NULL,
+                      self->app->terminal, label, unit);
+}
+
+static int found(void *context, const cm_discrepancy_t *discrepancy)
+{
+    verification_t *self = context;
+
+    if (self->app->terminal && self->progress.drawn)
+        cm_progress_end(&self->progress);
+    return cm_verify_printer_add(&self->printer, discrepancy);
+}
+
+static int show_rows(void *context, int64_t rows)
+{
+    verification_t *self = context;
+    cm_progress_show(&self->progress, -1, (uint64_t)rows);
+    return atomic_load(self->app->stop) ? CM_ESTOP : 0;
+}
+
+/* Recomputes and compares windows that cover the same events. */
+static int verify_windows(verification_t *self, unsigned windows, int64_t timeout, int64_t upto)
+{
+    cm_app_t *app = self->app;
+    /* Beside a writer only one reader is sure to see the same blocks all the time. */
+    const cm_mill_options_t mill = {.session_timeout = timeout,
+                                    .windows = windows,
+                                    .until = self->memory != NULL || upto < 0 ? 0 : upto,
+                                    .memory = app->global.memory,
+                                    .threads = self->memory != NULL ? 0 : 1,
+                                    .stop = app->stop,
+                                    .reader = open_reader,
+                                    .context = self,
+                                    .progress = cm_refresh_progress,
+                                    .progress_context = &self->progress};
+    cm_mill_result_t result = {0};
+    cm_reader_t *names = NULL;
+    int rc = 0;
+
+    start_progress(self, "recomputing", "events");
+    if (upto != 0 || self->memory != NULL) /* until 0 means all */
+        rc = cm_mill(&mill, &result, &app->err);
+    cm_progress_end(&self->progress);
+    start_progress(self, "comparing", "rows");
+    if (rc == 0)
+        rc = open_reader(self, &names, &app->err);
+    if (rc == 0) {
+        const int64_t newer = events_of(names) - upto;
+        if (self->memory == NULL && upto >= 0 && newer > self->newer)
+            self->newer = newer;
+        rc = cm_verify(&(cm_verify_options_t){.index = self->index,
+                                              .result = &result,
+                                              .reader = names,
+                                              .windows = windows,
+                                              .found = found,
+                                              .progress = show_rows,
+                                              .context = self},
+                       &self->done, &app->err);
+    }
+    cm_progress_end(&self->progress);
+    cm_reader_close(names);
+    cm_mill_result_free(&result);
+    return rc;
+}
+
+/* ---- the whole ---- */
+
+static int verify_all(verification_t *self)
+{
+    int64_t timeouts[CM_WINDOW_COUNT] = {0};
+    unsigned left = self->windows;
+    int rc = 0;
+
+    for (int w = 0; w < CM_WINDOW_COUNT; w++) {
+        if (left & 1u << w)
+            timeouts[w] = timeout_of(self, (cm_window_t)w);
+    }
+    for (int w = 0; rc == 0 && w < CM_WINDOW_COUNT; w++) {
+        const int64_t upto = self->fresh[w].processed;
+        unsigned together = 0;
+        if (!(left & 1u << w))
+            continue;
+        for (int other = w; other < CM_WINDOW_COUNT; other++) {
+            if (left & 1u << other && timeouts[other] == timeouts[w] &&
+                (self->memory != NULL || self->fresh[other].processed == upto))
+                together |= 1u << other;
+        }
+        left &= ~together;
+        rc = verify_windows(self, together, timeouts[w], upto);
+    }
+    return rc;
+}
+
+/* Answers of Cassandra's events are not verified against the data directory's, which mostly has
+ * none. */
+static int check_store(const verification_t *self)
+{
+    for (int w = 0; w < CM_WINDOW_COUNT; w++) {
+        if (self->windows & 1u << w && self->fresh[w].session_timeout < 0 &&
+            self->given->store == CM_STORE_EMBEDDED)
+            return cm_fail(&self->app->err, CM_EUSAGE,
+                           "these answers were made from the events in Cassandra, not from those "
+                           "in %s: verify them with --store cassandra",
+                           self->app->global.data_dir);
+    }
+    return 0;
+}
+
+static int prepare(verification_t *self)
+{
+    cm_app_t *app = self->app;
+    const cm_elastic_settings_t settings = cm_elastic_settings_of(app, &self->given->elastic);
+
+    int rc = cm_index_open_chosen(app, self->given->index, &settings, &self->index, &app->err);
+    if (rc == 0)
+        rc = cm_index_hold(self->index, &self->held, &app->err);
+    if (rc == 0)
+        rc = choose_windows(self);
+    if (rc == 0)
+        rc = check_store(self);
+    if (rc == 0 && self->given->store == CM_STORE_CASSANDRA) {
+        self->memory = cm_memory_new();
+        rc = cm_cassandra_to_memory(app, &self->given->cassandra, self->memory);
+    }
+    return rc;
+}
+
+/* What may be behind differences, and what was left out. */
+static int note_events(verification_t *self)
+{
+    cm_app_t *app = self->app;
+    int rc = 0;
+
+    if (self->newer > 0)
+        fprintf(app->messages,
+                "%lld events are newer than these answers and were left out: run `clickmill "
+                "process`\n",
+                (long long)self->newer);
+    for (int w = 0; rc == 0 && !self->held && w < CM_WINDOW_COUNT; w++) {
+        cm_freshness_t now;
+        if (!(self->windows & 1u << w))
+            continue;
+        rc = cm_index_freshness(self->index, (cm_window_t)w, &now, &app->err);
+        if (rc == 0 && now.present &&
+            (now.processed != self->fresh[w].processed ||
+             now.updated_at != self->fresh[w].updated_at)) {
+            fprintf(app->messages, "the index was written meanwhile: verify it again\n");
+            break;
+        }
+    }
+    return rc;
+}
+
+static void add_part(cm_buf_t *line, int64_t count, const char *what, bool *first)
+{
+    if (count == 0)
+        return;
+    cm_buf_add_text(line, *first ? ": " : ", ");
+    cm_buf_add_grouped(line, count);
+    cm_buf_add_text(line, what);
+    *first = false;
+}
+
+static int print_account(const verification_t *self, double seconds)
+{
+    const cm_verified_t *done = &self->done;
+    const int64_t wrong = done->differ + done->missing + done->unexpected;
+    cm_app_t *app = self->app;
+    cm_buf_t line = CM_BUF_INIT;
+    bool first = true;
+
+    if (app->global.json) {
+        cm_buf_printf(&line,
+                      "{\"cells\":%lld,\"totals\":%lld,\"differ\":%lld,\"missing\":%lld,"
+                      "\"unexpected\":%lld,\"newer\":%lld,\"seconds\":%.6f}\n",
+                      (long long)done->cells, (long long)done->totals, (long long)done->differ,
+                      (long long)done->missing, (long long)done->unexpected, (long long)self->newer,
+                      seconds);
+        int rc = cm_app_write(app, &line);
+        cm_buf_free(&line);
+        return rc;
+    }
+    cm_buf_add_grouped(&line, done->cells);
+    cm_buf_add_text(&line, " cells and ");
+    cm_buf_add_grouped(&line, done->totals);
+    cm_buf_add_text(&line, " totals compared in ");
+    cm_buf_printf(&line, "%.3f s, ", seconds);
+    if (wrong == 0)
+        cm_buf_add_text(&line, "none differs");
+    else
+        cm_buf_add_grouped(&line, wrong);
+    if (wrong > 0)
+        cm_buf_add_text(&line, wrong == 1 ? " differs" : " differ");
+    add_part(&line, done->differ, " with other numbers", &first);
+    add_part(&line, done->missing, " missing in the index", &first);
+    add_part(&line, done->unexpected, " that should not be there", &first);
+    fprintf(app->messages, "%s\n", line.data);
+    cm_buf_free(&line);
+    return 0;
+}
+
+static int run(cm_app_t *app, const void *given, int argc, char **argv)
+{
+    verification_t self = {.app = app, .given = given};
+    const int64_t started = cm_clock_ticks_ns();
+
+    (void)argc;
+    (void)argv;
+    int rc = prepare(&self);
+    if (rc == 0) {
+        cm_verify_printer_start(&self.printer, app, self.given->limit);
+        rc = cm_verify_printer_end(&self.printer, verify_all(&self));
+    }
+    if (rc == 0)
+        rc = note_events(&self);
+    if (rc == 0)
+        rc = print_account(&self, (double)(cm_clock_ticks_ns() - started) / 1e9);
+    if (rc == CM_ESTOP && atomic_load(app->stop))
+        fprintf(app->messages, "stopped; not all was compared\n");
+    cm_index_close(self.index);
+    if (self.memory != NULL)
+        cm_sink_close(&self.memory->sink);
+    if (rc == 0 && self.done.differ + self.done.missing + self.done.unexpected > 0)
+        rc = cm_fail(&app->err, CM_EDIFFER,
+                     "the answers are not those that follow from the events; `clickmill process "
+                     "--rebuild%s%s` makes them anew",
+                     self.memory != NULL ? " --store cassandra" : "",
+                     self.given->index == CM_INDEX_ELASTICSEARCH ? " --index elasticsearch" : "");
+    return rc;
+}
+
+const cm_command_t cm_command_verify = {
+    .name = "verify",
+    .arguments = "",
+    .summary = "recompute the answers from the raw events and show every difference",
+    .details = "Computes everything anew from the raw events and compares it with what the index "
+               "holds: every cell, and the numbers per URL, per country and of the whole site. "
+               "Prints each difference with both values and ends with 10 when there is one. "
+               "Nothing is written; others may write meanwhile. Events of the data directory that "
+               "came after the answers were made are left out, and counted.\n"
+               "Averages are compared to the last bit where the index stores them "
+               "(Elasticsearch).\n"
+               "With --json one object a row that differs, with the fields that do, then the "
+               "account of the run.",
+    .options = options,
+    .options_size = sizeof(verify_options_t),
+    .run = run,
+};

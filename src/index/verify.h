@@ -1,0 +1,41 @@
+/* Verifying: answers that were computed anew against those that an index holds, row by row.
+ *
+ * The rows of the index stream by; what was computed is in memory, and a bit a row of it. One
+ * thread. */
+#ifndef CM_INDEX_VERIFY_H
+#define CM_INDEX_VERIFY_H
+
+#include "index/index.h"
+#include "mill/mill.h"
+#include "store/store.h"
+
+/* A row that is not as it shall be. */
+typedef struct cm_discrepancy {
+    const cm_answer_t *index;  /* what the index has; NULL: nothing, where it should */
+    const cm_answer_t *events; /* what follows from the events; NULL: nothing */
+    bool twice;                /* the index has the row more than once */
+} cm_discrepancy_t;
+
+typedef struct cm_verify_options {
+    cm_index_t *index;
+    const cm_mill_result_t *result; /* of all events, for these windows at least */
+    cm_reader_t *reader;            /* has the result's texts */
+    unsigned windows;               /* bit 1 << cm_window_t each */
+    /* Called for each row that differs; its texts live until it returns. Non-zero ends it. */
+    int (*found)(void *context, const cm_discrepancy_t *discrepancy);
+    /* Called now and then with the rows of the index so far; may be NULL. Non-zero ends it. */
+    int (*progress)(void *context, int64_t rows);
+    void *context;
+} cm_verify_options_t;
+
+/* Rows that were compared: those of the index and those that it lacks. */
+typedef struct cm_verified {
+    int64_t cells, totals;               /* the contract's; per url, country and site */
+    int64_t differ, missing, unexpected; /* differ: with other numbers */
+} cm_verified_t;
+
+/* Adds to `verified`. The order is that of windows and dimensions, in each of them first the rows
+ * of the index as it gives them, then those that it lacks, by url, country and window. */
+int cm_verify(const cm_verify_options_t *options, cm_verified_t *verified, cm_err_t *err);
+
+#endif
