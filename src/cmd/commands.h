@@ -15,5 +15,6 @@ extern const cm_command_t cm_command_produce;
 extern const cm_command_t cm_command_query;
 extern const cm_command_t cm_command_run;
 extern const cm_command_t cm_command_serve;
+extern const cm_command_t cm_command_verify;
 
 #endif

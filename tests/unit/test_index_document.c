@@ -140,7 +140,7 @@ static int take(void *context, cm_str_t id, const cm_answer_t *answer)
 
     cm_buf_add_str(&taken->text, id);
     cm_buf_add_char(&taken->text, ' ');
-    if (answer != NULL)
+    if (answer != NULL && cm_answer_exact(answer))
         cm_document_add(&taken->text, answer);
     else
         cm_buf_add_text(&taken->text, "none");
@@ -204,7 +204,8 @@ static void test_round_trip(void **state)
     "\"exits\":1,\"updated_at\":5"
 #define KEYS "\"url\":\"u\",\"country\":\"c\",\"window\":\"all\","
 
-/* Each of them is none of ours, by one flaw. */
+/* Each of them is none of ours, by one flaw; averages that do not follow from their integers are
+ * told apart by who reads. */
 static void test_foreign(void **state)
 {
     static const char *const documents[] = {
