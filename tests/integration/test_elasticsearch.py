@@ -390,7 +390,7 @@ def test_swap_under_readers(t):
             break
     ended.set()
     thread.join()
-    t.equal(problems[:1], [], "what readers have seen")
+    t.equal(problems[:1], [], "what readers have seen\n" + server.err)
     t.true(read[0] > 10, "only %d readings" % read[0])
     server.stop()
 
