@@ -28,7 +28,7 @@ static int open_parts(cm_elastic_bulk_t *bulk, cm_err_t *err)
         if (!bulk->has_gzip)
             return cm_fail_memory(err);
     }
-    bulk->body_count = (size_t)settings->connections + 1;
+    bulk->body_count = (size_t)(settings->connections > 1 ? settings->connections : 1) + 1;
     bulk->bodies = cm_alloc_zero(bulk->body_count, sizeof *bulk->bodies);
     for (size_t i = 0; i < bulk->body_count; i++) {
         bulk->bodies[i].host = i % bulk->access.host_count;

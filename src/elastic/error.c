@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-enum { WORDS = 300 /* bytes of what a server says that a sentence shows */ };
+enum { WORDS = 240 /* bytes of what a server says that a sentence shows */ };
 
 /* ---- no answer ---- */
 
@@ -80,7 +80,12 @@ void cm_elastic_add_reason(cm_buf_t *buf, const cm_elastic_reason_t *reason)
 /* Appends the beginning of what a server says, harmless to terminals. */
 static void add_head(cm_buf_t *buf, cm_str_t text)
 {
-    cm_terminal_add(buf, (cm_str_t){text.data, (size_t)cm_utf8_head(text, WORDS)});
+    cm_buf_t safe = CM_BUF_INIT;
+
+    cm_terminal_add(&safe, (cm_str_t){text.data, (size_t)cm_utf8_head(text, WORDS)});
+    cm_str_t whole = {safe.data, safe.len};
+    cm_buf_add(buf, safe.data, (size_t)cm_utf8_head(whole, WORDS));
+    cm_buf_free(&safe);
 }
 
 static void add_reason(cm_buf_t *buf, const cm_elastic_reason_t *reason)

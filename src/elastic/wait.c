@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "base/terminal.h"
 #include "elastic/access.h"
 
 #include <stdio.h>
@@ -42,9 +43,14 @@ int cm_elastic_wait_look(cm_elastic_wait_t *wait, cm_err_t *err)
 
 void cm_elastic_wait_failed(cm_elastic_wait_t *wait, const char *reason)
 {
+    cm_buf_t safe = CM_BUF_INIT;
+
     wait->failures++;
+    cm_terminal_add(&safe, cm_str(reason));
     snprintf(wait->reason, sizeof wait->reason, "%.*s",
-             cm_utf8_head(cm_str(reason), (int)sizeof wait->reason - 1), reason);
+             cm_utf8_head((cm_str_t){safe.data, safe.len}, (int)sizeof wait->reason - 1),
+             safe.data);
+    cm_buf_free(&safe);
     if (wait->access->settings->log != NULL)
         cm_log(wait->access->settings->log, CM_LOG_DEBUG, "Elasticsearch is asked again",
                "failures=%llu reason=\"%s\"", (unsigned long long)wait->failures, wait->reason);

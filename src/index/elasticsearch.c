@@ -41,6 +41,12 @@ static long number_of(const char *alias, cm_str_t name)
     return cm_str_to_i64(digits, &number) && number > 0 ? (long)number : 0;
 }
 
+static void add_name(cm_buf_t *names, cm_str_t name)
+{
+    cm_buf_add_str(names, name);
+    cm_buf_add_char(names, '\0');
+}
+
 /* The numbered indices of an alias. */
 typedef struct numbered {
     const char *alias;
@@ -55,10 +61,8 @@ static int take_numbered(void *context, const cm_index_seen_t *seen)
 
     if (number > numbered->highest)
         numbered->highest = number;
-    if (number > 0 && seen->aliases == 0) {
-        cm_buf_add_str(&numbered->unused, seen->name);
-        cm_buf_add_char(&numbered->unused, '\0');
-    }
+    if (number > 0 && seen->aliases == 0)
+        add_name(&numbered->unused, seen->name);
     return 0;
 }
 
@@ -161,13 +165,13 @@ int cm_elastic_prepare(cm_elastic_t *client, const cm_elastic_settings_t *settin
 
 /* ---- rebuilding ---- */
 
-static int delete_unused(cm_talk_t *talk, const cm_buf_t *names)
+static int delete_all(cm_talk_t *talk, const cm_buf_t *names)
 {
     int rc = 0;
 
     for (size_t at = 0; rc == 0 && at < names->len; at += strlen(names->data + at) + 1)
-        rc = cm_talk(talk, CM_TALK_MISSING, "deleting what an earlier rebuild has left", "DELETE",
-                     CM_STR(""), "/%s", names->data + at);
+        rc = cm_talk(talk, CM_TALK_MISSING, "deleting an index of before", "DELETE", CM_STR(""),
+                     "/%s", names->data + at);
     return rc;
 }
 
@@ -183,7 +187,7 @@ int cm_elastic_make_next(cm_elastic_t *client, const cm_elastic_settings_t *sett
         numbered_t numbered = {.alias = cm_elastic_alias(settings, (cm_elastic_part_t)part)};
         rc = list(&talk, &numbered);
         if (rc == 0)
-            rc = delete_unused(&talk, &numbered.unused);
+            rc = delete_all(&talk, &numbered.unused);
         if (numbered.highest > number)
             number = numbered.highest;
         cm_buf_free(&numbered.unused);
@@ -204,11 +208,11 @@ int cm_elastic_make_next(cm_elastic_t *client, const cm_elastic_settings_t *sett
 typedef struct moving {
     const char *alias, *next;
     cm_buf_t *actions;
-    cm_buf_t *left; /* names of those to be deleted afterwards, each with its NUL */
+    cm_buf_t *old; /* names of what is to be deleted after it, each with its NUL */
 } moving_t;
 
-/* An index of the alias' name must go in the same step; others lose the alias, and ours are deleted
- * when nobody asks them any more. */
+/* What is ours is deleted later, when no reader is led there any more: but for an index in the
+ * alias' place. An index of another name only loses the alias. */
 static int leave(void *context, const cm_index_seen_t *seen)
 {
     const moving_t *moving = context;
@@ -219,32 +223,30 @@ static int leave(void *context, const cm_index_seen_t *seen)
     if (cm_str_equal(seen->name, cm_str(moving->alias))) {
         cm_buf_printf(moving->actions, "{\"remove_index\":{\"index\":\"%.*s\"}},", len,
                       seen->name.data);
-    } else {
-        cm_buf_add_text(moving->actions, "{\"remove\":{\"index\":");
-        cm_buf_add_json(moving->actions, seen->name);
-        cm_buf_printf(moving->actions, ",\"alias\":\"%s\"}},", moving->alias);
-        if (number_of(moving->alias, seen->name) > 0) {
-            cm_buf_add_str(moving->left, seen->name);
-            cm_buf_add_char(moving->left, '\0');
-        }
+        return 0;
     }
+    cm_buf_add_text(moving->actions, "{\"remove\":{\"index\":");
+    cm_buf_add_json(moving->actions, seen->name);
+    cm_buf_printf(moving->actions, ",\"alias\":\"%s\"}},", moving->alias);
+    if (number_of(moving->alias, seen->name) > 0)
+        add_name(moving->old, seen->name);
     return 0;
 }
 
 static int add_actions(cm_talk_t *talk, const cm_elastic_indices_t *next, cm_buf_t *actions,
-                       cm_buf_t *left)
+                       cm_buf_t *old)
 {
     cm_elastic_indices_t names = *next;
     int rc = 0;
 
     cm_buf_clear(actions);
-    cm_buf_clear(left);
+    cm_buf_clear(old);
     cm_buf_add_text(actions, "{\"actions\":[");
     for (int part = 0; rc == 0 && part < CM_PART_COUNT; part++) {
         moving_t moving = {.alias = cm_elastic_alias(talk->settings, (cm_elastic_part_t)part),
                            .next = cm_elastic_part(&names, (cm_elastic_part_t)part),
                            .actions = actions,
-                           .left = left};
+                           .old = old};
         rc = cm_talk(talk, CM_TALK_MISSING, "looking for the index", "GET", CM_STR(""),
                      "/%s/_mapping", moving.alias);
         if (rc == 0 && talk->reply.status != CM_TALK_MISSING)
@@ -282,28 +284,28 @@ int cm_elastic_swap(cm_elastic_t *client, const cm_elastic_settings_t *settings,
                     const cm_waiter_t *waiter, const cm_elastic_indices_t *next, cm_err_t *err)
 {
     cm_talk_t talk = patient(client, settings, waiter, err);
-    cm_buf_t actions = CM_BUF_INIT, left = CM_BUF_INIT;
+    cm_buf_t actions = CM_BUF_INIT, old = CM_BUF_INIT;
     bool done = false;
 
     int rc = cm_elastic_refresh(client, waiter, next, err);
     if (rc == 0)
         rc = check_epoch(&talk, next);
-    /* 404: what shall be deleted is gone already, for example because the answer to the first
-     * attempt was lost. */
+    /* 404: what the alias shall leave it has left already, for example because the answer to the
+     * first attempt was lost. */
     for (int i = 1; rc == 0 && !done && i <= TRIES; i++) {
-        rc = add_actions(&talk, next, &actions, &left);
+        rc = add_actions(&talk, next, &actions, &old);
         if (rc == 0)
             rc = cm_talk(&talk, i < TRIES ? CM_TALK_MISSING : CM_TALK_NOTHING_ELSE,
                          "moving the aliases", "POST", (cm_str_t){actions.data, actions.len},
                          "/_aliases");
         done = rc == 0 && talk.reply.status < 300;
     }
-    if (rc == 0 && left.len > 0) {
+    if (rc == 0 && old.len > 0) {
         cm_sleep_ms(LAST_MS);
-        rc = delete_unused(&talk, &left);
+        rc = delete_all(&talk, &old);
     }
     cm_buf_free(&actions);
-    cm_buf_free(&left);
+    cm_buf_free(&old);
     return rc;
 }
 

@@ -8,6 +8,7 @@
 enum {
     UNAVAILABLE = 503,
     MOVING_MS = 50,
+    ATTEMPTS = 4,
     PAGE = 5000,    /* rows of one answer where there are many */
     WINDOW = 10000, /* rows that a search without a scroll can reach (index.max_result_window) */
     /* The server makes a deterministic automaton of a pattern, and refuses to when that takes many
@@ -30,12 +31,13 @@ static cm_talk_t impatient(const elastic_index_t *self, cm_err_t *err)
 }
 
 /* Whether a question failed as it does while the alias moves and the index behind it goes: then it
- * is worth asking once more. */
-static bool was_moving(const cm_talk_t *talk, int rc)
+ * is worth asking again. */
+static bool was_moving(const cm_talk_t *talk, int rc, int attempt)
 {
-    if (rc >= 0 || (talk->reply.status != CM_TALK_MISSING && talk->reply.status != UNAVAILABLE))
+    if (rc >= 0 || attempt >= ATTEMPTS ||
+        (talk->reply.status != CM_TALK_MISSING && talk->reply.status != UNAVAILABLE))
         return false;
-    cm_sleep_ms(MOVING_MS);
+    cm_sleep_ms((int64_t)attempt * MOVING_MS);
     return true;
 }
 
@@ -298,9 +300,10 @@ static int elastic_query(cm_index_t *index, const cm_query_t *query, cm_answer_f
 
     if (!can_match(query))
         return 0;
-    int rc = ask(&talk, alias, query, &taking);
-    if (!taking.begun && was_moving(&talk, rc))
+    int attempt = 1, rc;
+    do {
         rc = ask(&talk, alias, query, &taking);
+    } while (!taking.begun && was_moving(&talk, rc, attempt++));
     cm_buf_free(&taking.url);
     if (taking.rc != 0)
         return taking.rc;
@@ -330,9 +333,10 @@ static int elastic_freshness(cm_index_t *index, cm_window_t window, cm_freshness
     cm_talk_t talk = impatient(self, err);
 
     *out = (cm_freshness_t){0};
-    int rc = get_freshness(&talk, window);
-    if (was_moving(&talk, rc))
+    int attempt = 1, rc;
+    do {
         rc = get_freshness(&talk, window);
+    } while (was_moving(&talk, rc, attempt++));
     if (rc == CM_EINPUT)
         return fail_empty(self, err);
     return rc < 0 ? rc : cm_document_read_freshness(talk.reply.body, out, err);

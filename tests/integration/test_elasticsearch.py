@@ -381,7 +381,7 @@ def test_swap_under_readers(t):
     thread = threading.Thread(target=reader)
     thread.start()
     cells, totals = support.embedded(t, "data")
-    for _ in range(25):
+    for _ in range(12):
         new = tool(t, place, "next")
         place.put(new[0], cells)
         place.put(new[1], totals)
@@ -390,8 +390,8 @@ def test_swap_under_readers(t):
             break
     ended.set()
     thread.join()
-    t.equal(problems[:1], [], "what readers have seen")
-    t.true(read[0] > 10, "only %d readings" % read[0])
+    t.equal(problems[:1], [], "what readers have seen\n" + server.err)
+    t.true(read[0] > 4, "only %d readings" % read[0])
     server.stop()
 
 
@@ -406,7 +406,7 @@ def test_away(t):
     t.true("does not answer" in result.out, str(result))
     server, port = start(t, "serve", *options, nobody)
     t.equal(get(port, "/api/summary")[0], 500, "a page view")
-    t.true(time.monotonic() - begun < 10, "promptly")
+    t.true(time.monotonic() - begun < 20, "promptly")
     t.true("does not answer" in server.stop().err, "the log says why")
     silent = traffic_sink()
     begun = time.monotonic()
@@ -415,7 +415,7 @@ def test_away(t):
     server, port = start(t, "serve", *options, silent[1])
     begun = time.monotonic()
     t.equal(get(port, "/api/summary")[0], 500, "a page view")
-    t.true(time.monotonic() - begun < 8, "a page view took %g s" % (time.monotonic() - begun))
+    t.true(time.monotonic() - begun < 15, "a page view took %g s" % (time.monotonic() - begun))
     server.stop()
     silent[0].close()
 
