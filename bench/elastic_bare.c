@@ -147,7 +147,7 @@ int main(int argc, char **argv)
 
     if (argc != 4)
         die("usage", "elastic_bare URL CONNECTIONS FOLDER");
-    int connections = atoi(argv[2]);
+    long connections = strtol(argv[2], NULL, 10);
     if (connections < 1 || connections > CONNECTIONS)
         die(argv[2], "is no number of connections");
     size_t count = read_bodies(argv[3], &bodies);
@@ -157,7 +157,7 @@ int main(int argc, char **argv)
     headers = curl_slist_append(headers, "Content-Encoding: gzip");
     headers = curl_slist_append(headers, "Expect:");
     double started = now(), used = cpu();
-    for (int i = 0; i < connections && sent < count; i++)
+    for (long i = 0; i < connections && sent < count; i++)
         send_body(multi, open_connection(argv[1], headers), &bodies[sent++]);
     for (; done < count; done++) {
         connection_t *connection = next_done(multi);

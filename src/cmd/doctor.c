@@ -27,7 +27,7 @@ static const cm_option_t options[] = {
     {.name = "fix",
      .type = CM_OPT_FLAG,
      .offset = offsetof(doctor_options_t, fix),
-     .help = "make topics, keyspace, table and index that are missing"},
+     .help = "make topics, keyspace, table and indices that are missing"},
     CM_SINK_ROW(doctor_options_t, sink),
     CM_STORE_ROW(doctor_options_t, store),
     CM_INDEX_ROW(doctor_options_t, index),
@@ -37,10 +37,7 @@ static const cm_option_t options[] = {
     {.name = NULL},
 };
 
-enum {
-    FREE_BYTES = 1 << 30,
-    INDEX_MS = 15000, /* how long Elasticsearch may take */
-};
+enum { FREE_BYTES = 1 << 30 };
 
 /* What became of a check. */
 typedef enum finding {
@@ -282,37 +279,57 @@ static void check_cassandra(doctor_t *doctor)
 
 /* ---- Elasticsearch ---- */
 
-static int examine_index(doctor_t *doctor, const cm_elastic_settings_t *settings,
-                         cm_elastic_t *client, cm_err_t *err)
+static void say_elastic(doctor_t *doctor, const cm_elastic_settings_t *settings,
+                        cm_elastic_t *client, const cm_elastic_about_t *about)
 {
-    cm_elastic_indices_t indices;
-    cm_elastic_about_t about;
-
-    int rc = cm_elastic_about(client, NULL, &about, err);
-    if (rc < 0)
-        return rc;
-    say(doctor, RIGHT, "elasticsearch", "%s at %s, %s", about.name, cm_elastic_host(client),
+    say(doctor, RIGHT, "elasticsearch", "%s answers: %s, %s", cm_elastic_host(client), about->name,
         settings->api_key != NULL    ? "with an API key"
         : settings->username != NULL ? "with a password"
-                                     : "without a password");
-    rc = cm_elastic_find(client, settings, NULL, &indices, err);
-    if (rc < 0)
-        return rc;
-    const bool there = indices.cells[0] != '\0' && indices.totals[0] != '\0';
-    if (doctor->asked->fix)
-        rc = cm_elastic_prepare(client, settings, NULL, &indices, err);
-    if (rc == 0 && !there && !doctor->asked->fix) {
+                                     : "without credentials");
+}
+
+static void say_indices(doctor_t *doctor, const cm_elastic_settings_t *settings,
+                        const cm_elastic_facts_t *before, const cm_elastic_facts_t *now)
+{
+    bool was = before->indices.cells[0] != '\0' && before->indices.totals[0] != '\0';
+    bool is = now->indices.cells[0] != '\0' && now->indices.totals[0] != '\0';
+
+    if (!is)
         say(doctor, NOTE, "elasticsearch",
-            "%s or %s is not there; make it with --fix, or it is made when it is needed first",
+            "%s and %s are not both there; make them with --fix, or they are made when `clickmill "
+            "process --index elasticsearch` runs first",
             settings->index, settings->totals);
-        return 0;
+    else
+        say(doctor, was ? RIGHT : FIXED, "elasticsearch",
+            "%s leads to %s, %s to %s; their mappings are right, their health is %s",
+            settings->index, now->indices.cells, settings->totals, now->indices.totals,
+            now->health);
+}
+
+/* Looks, and with --fix makes what is missing and looks again. */
+static int examine_elastic(doctor_t *doctor, const cm_elastic_settings_t *settings,
+                           cm_elastic_t *client, cm_err_t *err)
+{
+    cm_elastic_facts_t before, now;
+
+    int rc = cm_elastic_look(client, settings, &before, err);
+    if (before.about.name[0] != '\0')
+        say_elastic(doctor, settings, client, &before.about);
+    now = before;
+    if (rc == 0 && doctor->asked->fix) {
+        rc = cm_elastic_prepare(client, settings, NULL, &now.indices, err);
+        if (rc == 0)
+            rc = cm_elastic_look(client, settings, &now, err);
     }
     if (rc == 0)
-        rc = cm_elastic_check(client, settings, &indices, err);
+        rc = cm_elastic_check_mapping(client, settings, &now.indices, err);
+    if (rc == 0 && strcmp(now.health, "red") == 0)
+        rc = cm_fail(err, CM_EAWAY,
+                     "the health of %s is red: some of its shards are nowhere; are all nodes "
+                     "running, and have they space?",
+                     now.indices.cells[0] != '\0' ? settings->index : "the cluster");
     if (rc == 0)
-        say(doctor, there ? RIGHT : FIXED, "elasticsearch",
-            "%s leads to %s, %s to %s, with the right mappings", settings->index, indices.cells,
-            settings->totals, indices.totals);
+        say_indices(doctor, settings, &before, &now);
     return rc;
 }
 
@@ -322,11 +339,9 @@ static void check_elastic(doctor_t *doctor)
     cm_elastic_t *client = NULL;
     cm_err_t err;
 
-    if (settings.timeout_ms > INDEX_MS)
-        settings.timeout_ms = INDEX_MS;
     int rc = cm_elastic_open(&settings, &client, &err);
     if (rc == 0)
-        rc = examine_index(doctor, &settings, client, &err);
+        rc = examine_elastic(doctor, &settings, client, &err);
     if (rc < 0)
         complain(doctor, "elasticsearch", rc, err.text);
     cm_elastic_close(client);
@@ -375,7 +390,7 @@ const cm_command_t cm_command_doctor = {
         "Looks at the configuration, the data directory, and at Kafka, Cassandra and Elasticsearch "
         "where the configuration (sink: kafka, store: cassandra, index: elasticsearch), the "
         "environment or an option names them: whether they answer, let us in, and have the topics, "
-        "the table and the index of the contract. Each "
+        "the table and the indices of the contract. Each "
         "line says what is right, or what to do. Passwords are never shown.\n"
         "The exit status is 0 when nothing is wrong, else that of the first thing that is: 2 for "
         "credentials, TLS and settings, 3 for what is missing, 12 for servers that do not answer.\n"

@@ -3,15 +3,14 @@
 #include "cmd/commands.h"
 #include "cmd/elastic.h"
 #include "cmd/print.h"
-#include "index/index.h"
 
 typedef struct query_options {
     int window, sort, format;
-    int index; /* cm_index_choice_t */
-    cm_elastic_given_t elastic;
     const char *url, *country;
     int64_t limit;
     bool reverse;
+    int index; /* cm_index_choice_t */
+    cm_elastic_given_t elastic;
 } query_options_t;
 
 static const cm_option_t options[] = {
@@ -74,18 +73,21 @@ static int print_answers(cm_app_t *app, cm_index_t *index, const cm_query_t *que
 }
 
 /* Says on stderr when the answers do not cover all events. */
-static void note_freshness(cm_app_t *app, const cm_freshness_t *freshness, cm_window_t window)
+static void note_freshness(cm_app_t *app, const query_options_t *asked,
+                           const cm_freshness_t *freshness)
 {
-    const char *option = window == CM_WINDOW_ALL   ? ""
-                         : window == CM_WINDOW_DAY ? " --window day"
-                                                   : " --window hour";
+    const char *window = asked->window == CM_WINDOW_ALL   ? ""
+                         : asked->window == CM_WINDOW_DAY ? " --window day"
+                                                          : " --window hour";
+    const char *index = asked->index == CM_INDEX_ELASTICSEARCH ? " --index elasticsearch" : "";
+
     if (!freshness->present)
-        fprintf(app->messages, "no answers for this window yet: run `clickmill process%s`\n",
-                option);
+        fprintf(app->messages, "no answers for this window yet: run `clickmill process%s%s`\n",
+                window, index);
     else if (freshness->accepted > freshness->processed)
         fprintf(app->messages,
-                "%lld events are newer than these answers: run `clickmill process%s`\n",
-                (long long)(freshness->accepted - freshness->processed), option);
+                "%lld events are newer than these answers: run `clickmill process%s%s`\n",
+                (long long)(freshness->accepted - freshness->processed), window, index);
 }
 
 static int run(cm_app_t *app, const void *given, int argc, char **argv)
@@ -114,7 +116,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     if (rc == 0)
         rc = print_answers(app, index, &query, format);
     if (rc == 0)
-        note_freshness(app, &freshness, query.window);
+        note_freshness(app, asked, &freshness);
     cm_index_close(index);
     return rc;
 }

@@ -24,44 +24,50 @@ static const cm_option_t options[] = {
     {.name = NULL},
 };
 
-typedef struct opening {
-    const cm_app_t *app;
-    int choice;
-    cm_elastic_settings_t elastic;
-} opening_t;
+enum { PAGE_VIEW_MS = 5000 }; /* nobody waits longer for a page */
 
-static int open_index(void *context, cm_index_t **index, cm_err_t *err)
+typedef struct answers {
+    const cm_app_t *app;
+    int index;
+    cm_elastic_settings_t elastic;
+} answers_t;
+
+static int open_answers(void *context, cm_index_t **index, cm_err_t *err)
 {
-    const opening_t *opening = context;
-    return cm_index_open_chosen(opening->app, opening->choice, &opening->elastic, index, err);
+    const answers_t *answers = context;
+
+    return cm_index_open_chosen(answers->app, answers->index, &answers->elastic, index, err);
 }
 
 static int run(cm_app_t *app, const void *given, int argc, char **argv)
 {
     const serve_options_t *serve = given;
-    const bool elastic = serve->index == CM_INDEX_ELASTICSEARCH;
-    opening_t opening = {app, serve->index, cm_elastic_settings_of(app, &serve->elastic)};
+    answers_t answers = {
+        .app = app, .index = serve->index, .elastic = cm_elastic_settings_of(app, &serve->elastic)};
     const cm_server_options_t server_options = {
-        .listen = serve->listen, .open_index = open_index, .open_context = &opening};
+        .listen = serve->listen, .open_index = open_answers, .open_context = &answers};
     cm_server_t *server = NULL;
     cm_index_t *index = NULL;
 
     (void)argc;
     (void)argv;
-    /* A store that does not exist yet may come; one that cannot be read is better said now than to
-     * every page. */
-    int rc = open_index(&opening, &index, &app->err);
+    if (answers.elastic.timeout_ms > PAGE_VIEW_MS)
+        answers.elastic.timeout_ms = PAGE_VIEW_MS;
+    /* Answers that do not exist yet may come, and so may a server that is away; what cannot be read
+     * is better said now than to every page. */
+    int rc = open_answers(&answers, &index, &app->err);
     if (rc == 0)
         cm_index_close(index);
-    else if (rc != CM_EINPUT && rc != CM_EAWAY)
+    else if (rc == CM_EAWAY)
+        cm_log(&app->log, CM_LOG_WARN, "no answers for now", "reason=\"%s\"", app->err.text);
+    else if (rc != CM_EINPUT)
         return rc;
-    if (rc == CM_EAWAY)
-        fprintf(app->messages, "%s\n", app->err.text);
     rc = cm_server_start(&server_options, &app->log, &server, &app->err);
     if (rc < 0)
         return rc;
     fprintf(app->messages, "serving %s on http://%s\n",
-            elastic ? serve->elastic.index : app->global.data_dir, serve->listen);
+            serve->index == CM_INDEX_ELASTICSEARCH ? serve->elastic.index : app->global.data_dir,
+            serve->listen);
     while (!atomic_load(app->stop))
         cm_sleep_ms(200);
     cm_server_stop(server);
@@ -72,9 +78,8 @@ const cm_command_t cm_command_serve = {
     .name = "serve",
     .arguments = "",
     .summary = "serve the dashboard and the JSON API",
-    .details = "Shows what `clickmill process` has computed, beside a running import or process, "
-               "from the data directory or with --index elasticsearch from there. "
-               "Ctrl-C ends it.",
+    .details = "Shows what `clickmill process` has computed, beside a running import or process; "
+               "with --index elasticsearch from there. Ctrl-C ends it.",
     .options = options,
     .options_size = sizeof(serve_options_t),
     .run = run,

@@ -9,6 +9,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* Those that were tried with Spark 3.5. */
+static const char usual_packages[] = "com.datastax.spark:spark-cassandra-connector_2.12:3.5.1,"
+                                     "org.elasticsearch:elasticsearch-spark-30_2.12:8.12.2";
+
 extern const unsigned char cm_spark_job[]; /* spark/clickstream_job.py */
 extern const size_t cm_spark_job_size;
 
@@ -209,9 +213,10 @@ static void make_command(cm_child_t *child, const cm_spark_given_t *given, const
         cm_child_argument(child, "--master");
         cm_child_argument(child, given->master);
     }
-    if (given->packages[0] != '\0' && strcmp(given->packages, "none") != 0) {
+    const char *packages = given->packages != NULL ? given->packages : usual_packages;
+    if (packages[0] != '\0' && strcmp(packages, "none") != 0) {
         cm_child_argument(child, "--packages");
-        cm_child_argument(child, given->packages);
+        cm_child_argument(child, packages);
         add_cache(child);
     }
     for (size_t i = 0; i < given->properties.count; i++) {

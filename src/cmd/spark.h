@@ -33,19 +33,16 @@ typedef struct cm_spark_given {
          .type = CM_OPT_TEXT,                                                                      \
          .offset = offsetof(s, m.packages),                                                        \
          .arg = "GROUP:NAME:VERSION,...",                                                          \
-         .def = CM_SPARK_PACKAGES,                                                                 \
          .key = "spark.packages",                                                                  \
-         .help = "the connectors, which spark-submit downloads once; none: it has them"},          \
+         .help =                                                                                   \
+             "connectors that spark-submit downloads once; else those for Spark 3.5; none: it "    \
+             "has them"},                                                                          \
     {                                                                                              \
         .name = "spark-property", .type = CM_OPT_MAP, .offset = offsetof(s, m.properties),         \
         .arg = "NAME=VALUE", .key = "spark.properties",                                            \
         .help = "any property of Spark or of the connectors, once each; in a value ${NAME} is an " \
                 "environment variable, and file:PATH what a file holds"                            \
     }
-
-#define CM_SPARK_PACKAGES                                                                          \
-    "com.datastax.spark:spark-cassandra-connector_2.12:3.5.1,"                                     \
-    "org.elasticsearch:elasticsearch-spark-30_2.12:8.12.2"
 
 typedef struct cm_spark_options {
     const cm_spark_given_t *spark;

@@ -172,7 +172,11 @@ static cm_str_t last_words(char *log)
     cm_str_t best = {"", 0};
     int rank = 0;
 
-    for (char *line = strtok(log, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+    for (char *next = log, *line; *next != '\0';) {
+        line = next;
+        next += strcspn(next, "\n");
+        if (*next == '\n')
+            *next++ = '\0';
         while (*line == ' ' || *line == '\t' || *line == ':')
             line++;
         int worth = strncmp(line, "Caused by: ", 11) == 0                            ? 3

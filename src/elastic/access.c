@@ -1,171 +1,328 @@
 #include "elastic/access.h"
 
 #include "base/clock.h"
-#include "base/json.h"
 #include "base/secret.h"
 
-#include <openssl/evp.h>
+#include <ctype.h>
+#include <errno.h>
+#include <nettle/base64.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
+#include <unistd.h>
 
-enum { CONNECT_MS = 10000 };
+enum {
+    CONNECT_MS = 10000,        /* within it a host must take a connection, TLS included */
+    ANSWER_MAX = 1 << 30,      /* bytes; nothing that we ask for is as long */
+    UPLOAD_BYTES = 256 * 1024, /* libcurl's buffer */
+    DEFAULT_PORT = 9200,       /* of a host with neither scheme nor port */
+};
 
-static void start_curl(void)
+/* ---- libcurl ---- */
+
+static void init_curl(void)
 {
     curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
-/* ---- reading the settings ---- */
+/* Once in a process, before the first handle, whoever comes first. */
+static void init_once(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, init_curl);
+}
 
-static void add_host(cm_elastic_access_t *access, cm_str_t host, const char *scheme)
+/* ---- hosts ---- */
+
+static void add_host(cm_elastic_access_t *access, char *host)
+{
+    access->hosts = cm_realloc(access->hosts, (access->host_count + 1) * sizeof *access->hosts);
+    access->hosts[access->host_count++] = host;
+}
+
+/* The part of a URL, or NULL; belongs to the caller (curl_free). */
+static char *part_of(CURLU *url, CURLUPart part)
+{
+    char *text = NULL;
+    return curl_url_get(url, part, &text, 0) == CURLUE_OK ? text : NULL;
+}
+
+/* What is wrong with the parsed address; NULL: nothing. */
+static const char *find_fault(CURLU *url)
+{
+    static const struct {
+        CURLUPart part;
+        const char *fault;
+    } unwanted[] = {
+        {CURLUPART_USER, "has a user in it; give elasticsearch.username and "
+                         "elasticsearch.password instead"},
+        {CURLUPART_PASSWORD, "has a password in it; give elasticsearch.username and "
+                             "elasticsearch.password instead"},
+        {CURLUPART_QUERY, "has a question mark in it; write http://host:9200"},
+        {CURLUPART_FRAGMENT, "has a # in it; write http://host:9200"},
+    };
+    const char *fault = NULL;
+
+    for (size_t i = 0; i < sizeof unwanted / sizeof *unwanted && fault == NULL; i++) {
+        char *text = part_of(url, unwanted[i].part);
+        fault = text != NULL ? unwanted[i].fault : NULL;
+        curl_free(text);
+    }
+    char *scheme = part_of(url, CURLUPART_SCHEME);
+    if (fault == NULL &&
+        (scheme == NULL || (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0)))
+        fault = "begins with neither http:// nor https://";
+    curl_free(scheme);
+    return fault;
+}
+
+/* Takes one address of the list. Sentences count it and do not show it: it may hold a password. */
+static int take_host(cm_elastic_access_t *access, cm_str_t address, cm_err_t *err)
+{
+    const size_t number = access->host_count + 1;
+    bool has_scheme = memmem(address.data, address.len, "://", 3) != NULL;
+    cm_buf_t text = CM_BUF_INIT;
+    CURLU *url = curl_url();
+    char *whole = NULL;
+    int rc = 0;
+
+    cm_buf_add_text(&text, has_scheme ? "" : "http://");
+    cm_buf_add_str(&text, address);
+    CURLUcode code = url == NULL
+                         ? CURLUE_OUT_OF_MEMORY
+                         : curl_url_set(url, CURLUPART_URL, text.data, CURLU_NON_SUPPORT_SCHEME);
+    const char *fault = code == CURLUE_OK ? find_fault(url) : NULL;
+    if (code != CURLUE_OK)
+        rc = cm_fail(err, CM_EUSAGE,
+                     "elasticsearch.hosts: address %zu is no URL (%s); write http://host:9200",
+                     number, curl_url_strerror(code));
+    else if (fault != NULL)
+        rc = cm_fail(err, CM_EUSAGE, "elasticsearch.hosts: address %zu %s", number, fault);
+    if (rc == 0 && !has_scheme) {
+        char port[16];
+        char *given = part_of(url, CURLUPART_PORT);
+        snprintf(port, sizeof port, "%d", DEFAULT_PORT);
+        if (given == NULL)
+            curl_url_set(url, CURLUPART_PORT, port, 0);
+        curl_free(given);
+    }
+    if (rc == 0 && (whole = part_of(url, CURLUPART_URL)) != NULL) {
+        size_t len = strlen(whole);
+        while (len > 0 && whole[len - 1] == '/')
+            whole[--len] = '\0';
+        add_host(access, cm_strdup(whole));
+    }
+    curl_free(whole);
+    curl_url_cleanup(url);
+    cm_buf_free(&text);
+    return rc;
+}
+
+static int take_hosts(cm_elastic_access_t *access, const char *list, cm_err_t *err)
+{
+    while (list != NULL && *list != '\0') {
+        size_t len = strcspn(list, ",");
+        cm_str_t address = cm_str_trim((cm_str_t){list, len});
+        int rc = address.len > 0 ? take_host(access, address, err) : 0;
+        if (rc < 0)
+            return rc;
+        list += len + (list[len] == ',');
+    }
+    return access->host_count > 0 ? 0
+                                  : cm_fail(err, CM_EUSAGE,
+                                            "elasticsearch.hosts is empty; write "
+                                            "http://host:9200");
+}
+
+/* "name[:port]" into name and port; without one `port` stays. */
+static bool split_port(cm_str_t *name, int64_t *port)
+{
+    const char *colon = memchr(name->data, ':', name->len);
+
+    if (colon != NULL) {
+        cm_str_t digits = {colon + 1, name->len - (size_t)(colon + 1 - name->data)};
+        name->len = (size_t)(colon - name->data);
+        if (!cm_str_to_i64(digits, port) || *port < 1 || *port > 65535)
+            return false;
+    }
+    for (size_t i = 0; i < name->len; i++) {
+        unsigned char c = (unsigned char)name->data[i];
+        if (!isalnum(c) && c != '.' && c != '-' && c != '_')
+            return false;
+    }
+    return name->len > 0;
+}
+
+/* Elastic Cloud: "name:" and the base64 of "host[:port]$id of Elasticsearch[:port][$of Kibana]". */
+static int take_cloud_id(cm_elastic_access_t *access, const char *cloud_id, cm_err_t *err)
+{
+    const char *colon = strrchr(cloud_id, ':');
+    cm_str_t text = cm_str_trim(cm_str(colon != NULL ? colon + 1 : cloud_id));
+    uint8_t *inside = cm_alloc(BASE64_DECODE_LENGTH(text.len) + 1);
+    size_t len = BASE64_DECODE_LENGTH(text.len);
+    struct base64_decode_ctx decoder;
+    int64_t port = 443;
+    cm_buf_t host = CM_BUF_INIT;
+
+    base64_decode_init(&decoder);
+    bool good = base64_decode_update(&decoder, &len, inside, text.len, text.data) &&
+                base64_decode_final(&decoder);
+    const char *dollar = good ? memchr(inside, '$', len) : NULL;
+    if ((good = dollar != NULL)) {
+        const char *end = (const char *)inside + len;
+        cm_str_t name = {(const char *)inside, (size_t)(dollar - (const char *)inside)};
+        cm_str_t id = {dollar + 1, (size_t)(end - dollar - 1)};
+        const char *next = memchr(id.data, '$', id.len);
+        id.len = next != NULL ? (size_t)(next - id.data) : id.len;
+        good = split_port(&name, &port) && split_port(&id, &port);
+        cm_buf_printf(&host, "https://%.*s.%.*s:%d", (int)id.len, id.data, (int)name.len, name.data,
+                      (int)port);
+    }
+    if (good)
+        add_host(access, cm_strdup(host.data));
+    cm_buf_free(&host);
+    free(inside);
+    return good ? 0
+                : cm_fail(err, CM_EUSAGE,
+                          "elasticsearch.cloud_id is none; copy the whole of it from the page of "
+                          "the deployment in Elastic Cloud, name and colon included");
+}
+
+/* ---- credentials ---- */
+
+/* Reads a secret. Characters that end a line of the header are no part of one. */
+static int read_secret(const char *text, const char *where, char **out, cm_err_t *err)
+{
+    cm_buf_t value = CM_BUF_INIT;
+
+    int rc = cm_secret_read(text, where, &value, err);
+    for (size_t i = 0; rc == 0 && i < value.len; i++) {
+        if ((unsigned char)value.data[i] < ' ')
+            rc = cm_fail(err, CM_EUSAGE, "%s holds a control character; is it the right file?",
+                         where);
+    }
+    if (rc == 0)
+        *out = cm_strdup(value.data);
+    if (value.data != NULL)
+        explicit_bzero(value.data, value.cap);
+    cm_buf_free(&value);
+    return rc;
+}
+
+/* "id:key" is sent in base64; the server gives both so encoded, too. */
+static int take_api_key(cm_elastic_access_t *access, cm_err_t *err)
+{
+    static const char head[] = "Authorization: ApiKey ";
+    char *key = NULL;
+
+    int rc = read_secret(access->settings->api_key, "elasticsearch.api_key", &key, err);
+    if (rc < 0)
+        return rc;
+    const size_t len = strlen(key);
+    char *line = cm_alloc_zero(1, sizeof head + BASE64_ENCODE_RAW_LENGTH(len) + 1);
+    memcpy(line, head, sizeof head);
+    if (strchr(key, ':') != NULL)
+        base64_encode_raw(line + sizeof head - 1, len, (const uint8_t *)key);
+    else
+        memcpy(line + sizeof head - 1, key, len);
+    access->authorization = line;
+    explicit_bzero(key, len);
+    free(key);
+    return len > 0 ? 0
+                   : cm_fail(err, CM_EUSAGE,
+                             "elasticsearch.api_key is empty; give it or leave it "
+                             "out");
+}
+
+static int take_credentials(cm_elastic_access_t *access, cm_err_t *err)
+{
+    const cm_elastic_settings_t *settings = access->settings;
+
+    if (settings->api_key != NULL && (settings->username != NULL || settings->password != NULL))
+        return cm_fail(err, CM_EUSAGE,
+                       "elasticsearch.api_key stands in the place of elasticsearch.username and "
+                       "elasticsearch.password; give one or the other");
+    if ((settings->username != NULL) != (settings->password != NULL))
+        return cm_fail(err, CM_EUSAGE,
+                       "elasticsearch.username and elasticsearch.password belong together; give "
+                       "both or none");
+    if (settings->api_key != NULL)
+        return take_api_key(access, err);
+    int rc = 0;
+    if (settings->username != NULL)
+        rc = read_secret(settings->username, "elasticsearch.username", &access->username, err);
+    if (rc == 0 && settings->password != NULL)
+        rc = read_secret(settings->password, "elasticsearch.password", &access->password, err);
+    return rc;
+}
+
+/* ---- headers ---- */
+
+static struct curl_slist *make_headers(const cm_elastic_access_t *access, const char *type,
+                                       bool gzip)
+{
+    struct curl_slist *list = curl_slist_append(NULL, "Accept: application/json");
+
+    /* Waiting for "100 Continue" costs time, and all it could say is 413. */
+    list = curl_slist_append(list, "Expect:");
+    if (type != NULL)
+        list = curl_slist_append(list, type);
+    if (gzip)
+        list = curl_slist_append(list, "Content-Encoding: gzip");
+    if (access->authorization != NULL)
+        list = curl_slist_append(list, access->authorization);
+    return list;
+}
+
+static void free_headers(struct curl_slist *list)
+{
+    for (struct curl_slist *line = list; line != NULL; line = line->next)
+        explicit_bzero(line->data, strlen(line->data));
+    curl_slist_free_all(list);
+}
+
+/* ---- open and close ---- */
+
+static void show_hosts(cm_elastic_access_t *access)
 {
     cm_buf_t text = CM_BUF_INIT;
 
-    while (host.len > 0 && host.data[host.len - 1] == '/')
-        host.len--;
-    cm_buf_add_text(&text, scheme);
-    cm_buf_add_str(&text, host);
-    access->hosts = cm_realloc(access->hosts, (access->host_count + 1) * sizeof *access->hosts);
-    access->hosts[access->host_count++] = text.data;
-}
-
-static int read_hosts(cm_elastic_access_t *access, const char *text, cm_err_t *err)
-{
-    while (*text != '\0') {
-        size_t len = strcspn(text, ",");
-        cm_str_t host = cm_str_trim((cm_str_t){text, len});
-        bool scheme = memmem(host.data, host.len, "://", 3) != NULL;
-        if (scheme && strncasecmp(host.data, "http://", 7) != 0 &&
-            strncasecmp(host.data, "https://", 8) != 0)
-            return cm_fail(err, CM_EUSAGE,
-                           "elasticsearch.hosts: http:// or https:// is wanted, not \"%.*s\"",
-                           (int)host.len, host.data);
-        if (memchr(host.data, '@', host.len) != NULL)
-            return cm_fail(err, CM_EUSAGE,
-                           "elasticsearch.hosts: a user name does not belong into the URL; set "
-                           "elasticsearch.username and elasticsearch.password");
-        if (host.len > 0)
-            add_host(access, host, scheme ? "" : "http://");
-        text += len + (text[len] == ',');
+    for (size_t i = 0; i < access->host_count; i++) {
+        cm_buf_add_text(&text, i > 0 ? "," : "");
+        cm_buf_add_text(&text, access->hosts[i]);
     }
-    if (access->host_count > 0)
-        return 0;
-    return cm_fail(err, CM_EUSAGE,
-                   "elasticsearch.hosts is empty; give a URL such as "
-                   "http://127.0.0.1:9200");
+    access->shown = text.data;
 }
 
-/* False when it is no base64. */
-static bool from_base64(cm_str_t text, cm_buf_t *out)
+int cm_elastic_access_open(cm_elastic_access_t *access, const cm_elastic_settings_t *settings,
+                           cm_err_t *err)
 {
-    cm_buf_t padded = CM_BUF_INIT;
-
-    cm_buf_add_str(&padded, text);
-    while (padded.len % 4 != 0)
-        cm_buf_add_char(&padded, '=');
-    size_t padding = 0;
-    while (padding < 2 && padded.len > padding && padded.data[padded.len - 1 - padding] == '=')
-        padding++;
-    cm_buf_reserve(out, padded.len / 4 * 3 + 1);
-    int len = EVP_DecodeBlock((unsigned char *)out->data, (const unsigned char *)padded.data,
-                              (int)padded.len);
-    cm_buf_free(&padded);
-    if (len < (int)padding || text.len == 0)
-        return false;
-    out->len = (size_t)len - padding;
-    out->data[out->len] = '\0';
-    return true;
-}
-
-/* "name:base64 of host[:port]$id of Elasticsearch[$id of Kibana]", as Elastic Cloud shows it. */
-static int read_cloud_id(cm_elastic_access_t *access, const char *text, cm_err_t *err)
-{
-    const char *colon = strrchr(text, ':');
-    cm_buf_t inside = CM_BUF_INIT, host = CM_BUF_INIT;
-    const char *id = NULL;
-
-    if (from_base64(cm_str(colon != NULL ? colon + 1 : text), &inside))
-        id = strchr(inside.data, '$');
-    if (id == NULL || id == inside.data || id[1] == '\0' || id[1] == '$') {
-        cm_buf_free(&inside);
-        return cm_fail(err, CM_EUSAGE,
-                       "elasticsearch.cloud_id is none: copy it from the deployment's page");
+    init_once();
+    *access = (cm_elastic_access_t){.settings = settings};
+    int rc = settings->cloud_id != NULL ? take_cloud_id(access, settings->cloud_id, err)
+                                        : take_hosts(access, settings->hosts, err);
+    if (rc == 0)
+        rc = take_credentials(access, err);
+    if (rc == 0 && settings->ca_file != NULL && euidaccess(settings->ca_file, R_OK) != 0)
+        rc = cm_fail(err, CM_EUSAGE, "elasticsearch.ca: cannot read %s: %s", settings->ca_file,
+                     strerror(errno));
+    if (rc < 0) {
+        cm_elastic_access_close(access);
+        return rc;
     }
-    size_t name = strcspn(inside.data, ":$");
-    cm_buf_add(&host, id + 1, strcspn(id + 1, "$:"));
-    cm_buf_add_char(&host, '.');
-    cm_buf_add(&host, inside.data, name);
-    if (inside.data[name] == ':')
-        cm_buf_add(&host, inside.data + name, (size_t)(id - inside.data) - name);
-    else
-        cm_buf_add_text(&host, ":443");
-    add_host(access, (cm_str_t){host.data, host.len}, "https://");
-    cm_buf_free(&inside);
-    cm_buf_free(&host);
+    show_hosts(access);
+    access->bare = make_headers(access, NULL, false);
+    access->json = make_headers(access, "Content-Type: application/json", false);
+    access->ndjson = make_headers(access, "Content-Type: application/x-ndjson", false);
+    access->gz = make_headers(access, "Content-Type: application/x-ndjson", true);
     return 0;
 }
 
-static int read_api_key(cm_elastic_access_t *access, const char *text, cm_err_t *err)
+static void free_secret(char *text)
 {
-    cm_buf_t key = CM_BUF_INIT;
-
-    int rc = cm_secret_read(text, "elasticsearch.api_key", &key, err);
-    if (rc == 0) {
-        cm_buf_add_text(&access->authorization, "Authorization: ApiKey ");
-        if (memchr(key.data, ':', key.len) != NULL) { /* id:key */
-            cm_buf_reserve(&access->authorization, key.len * 4 / 3 + 8);
-            access->authorization.len += (size_t)EVP_EncodeBlock(
-                (unsigned char *)access->authorization.data + access->authorization.len,
-                (const unsigned char *)key.data, (int)key.len);
-        } else {
-            cm_buf_add_str(&access->authorization, (cm_str_t){key.data, key.len});
-        }
-    }
-    cm_buf_free(&key);
-    return rc;
-}
-
-static int read_credentials(cm_elastic_access_t *access, cm_err_t *err)
-{
-    const cm_elastic_settings_t *settings = access->settings;
-    int rc = 0;
-
-    if (settings->api_key != NULL && settings->username != NULL)
-        return cm_fail(err, CM_EUSAGE,
-                       "elasticsearch.api_key takes the place of "
-                       "elasticsearch.username: set one of them");
-    if (settings->api_key != NULL)
-        return read_api_key(access, settings->api_key, err);
-    if (settings->username != NULL)
-        rc = cm_secret_read(settings->username, "elasticsearch.username", &access->user, err);
-    if (rc == 0 && settings->password != NULL)
-        rc = cm_secret_read(settings->password, "elasticsearch.password", &access->password, err);
-    return rc;
-}
-
-int cm_elastic_access_open(const cm_elastic_settings_t *settings, cm_elastic_access_t *access,
-                           cm_err_t *err)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    FILE *file;
-
-    pthread_once(&once, start_curl);
-    *access = (cm_elastic_access_t){.settings = settings};
-    int rc = settings->cloud_id != NULL ? read_cloud_id(access, settings->cloud_id, err)
-                                        : read_hosts(access, settings->hosts, err);
-    if (rc == 0)
-        rc = read_credentials(access, err);
-    if (rc == 0 && settings->ca_file != NULL) {
-        if ((file = fopen(settings->ca_file, "re")) == NULL)
-            rc = cm_fail(err, CM_EUSAGE, "elasticsearch.ca: %s cannot be read", settings->ca_file);
-        else
-            fclose(file);
-    }
-    if (rc < 0)
-        cm_elastic_access_close(access);
-    return rc;
+    if (text != NULL)
+        explicit_bzero(text, strlen(text));
+    free(text);
 }
 
 void cm_elastic_access_close(cm_elastic_access_t *access)
@@ -173,34 +330,55 @@ void cm_elastic_access_close(cm_elastic_access_t *access)
     for (size_t i = 0; i < access->host_count; i++)
         free(access->hosts[i]);
     free(access->hosts);
-    cm_buf_free(&access->user);
-    cm_buf_free(&access->password);
-    cm_buf_free(&access->authorization);
-    *access = (cm_elastic_access_t){.settings = NULL};
+    free(access->shown);
+    free_secret(access->username);
+    free_secret(access->password);
+    free_secret(access->authorization);
+    free_headers(access->bare);
+    free_headers(access->json);
+    free_headers(access->ndjson);
+    free_headers(access->gz);
+    *access = (cm_elastic_access_t){0};
 }
 
 /* ---- requests ---- */
 
-CURL *cm_elastic_access_handle(const cm_elastic_access_t *access)
+static size_t on_answer(char *data, size_t size, size_t count, void *context)
+{
+    cm_buf_t *answer = context;
+
+    if (answer->len + size * count > ANSWER_MAX)
+        return 0; /* ends the request */
+    cm_buf_add(answer, data, size * count);
+    return size * count;
+}
+
+void cm_elastic_access_apply(const cm_elastic_access_t *access, CURL *easy, cm_buf_t *answer,
+                             char *detail)
 {
     const cm_elastic_settings_t *settings = access->settings;
-    long timeout = (long)settings->timeout_ms;
-    CURL *easy = curl_easy_init();
+    const long timeout = (long)settings->timeout_ms;
 
-    if (easy == NULL)
-        abort(); /* as for want of any memory */
+    curl_easy_reset(easy);
+    detail[0] = '\0';
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, detail);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* who stops waits for no name server */
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L); /* credentials go to who was named */
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "clickmill/" CM_VERSION);
+    curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BYTES);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, timeout < CONNECT_MS ? timeout : CONNECT_MS);
-    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-    if (access->user.len > 0) {
-        curl_easy_setopt(easy, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
-        curl_easy_setopt(easy, CURLOPT_USERNAME, access->user.data);
-        curl_easy_setopt(easy, CURLOPT_PASSWORD,
-                         access->password.data != NULL ? access->password.data : "");
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_answer);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, answer);
+    if (access->username != NULL) {
+        curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+        curl_easy_setopt(easy, CURLOPT_USERNAME, access->username);
+        curl_easy_setopt(easy, CURLOPT_PASSWORD, access->password);
     }
     if (settings->ca_file != NULL)
         curl_easy_setopt(easy, CURLOPT_CAINFO, settings->ca_file);
@@ -208,110 +386,23 @@ CURL *cm_elastic_access_handle(const cm_elastic_access_t *access)
         curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
         curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
     }
-    return easy;
 }
 
-struct curl_slist *cm_elastic_access_headers(const cm_elastic_access_t *access,
-                                             struct curl_slist *headers)
+int cm_elastic_credentials(const cm_elastic_settings_t *settings, cm_buf_t *user,
+                           cm_buf_t *password, cm_buf_t *authorization, cm_err_t *err)
 {
-    if (access->authorization.len > 0)
-        headers = curl_slist_append(headers, access->authorization.data);
-    return curl_slist_append(headers, "Expect:"); /* or large bodies wait for a 100 Continue */
-}
+    static const size_t name = sizeof "Authorization: " - 1;
+    cm_elastic_access_t access;
 
-const char *cm_elastic_access_host(const cm_elastic_access_t *access)
-{
-    return access->hosts[access->host];
-}
-
-void cm_elastic_access_next(cm_elastic_access_t *access)
-{
-    access->host = (access->host + 1) % access->host_count;
-}
-
-int cm_elastic_access_fail(const cm_elastic_access_t *access, CURLcode code, const char *detail,
-                           cm_err_t *err)
-{
-    const char *host = cm_elastic_access_host(access);
-    const char *why = detail[0] != '\0' ? detail : curl_easy_strerror(code);
-
-    if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE ||
-        code == CURLE_SSL_ISSUER_ERROR)
-        return cm_fail(err, CM_EUSAGE,
-                       "%s: TLS: %s; name the right certificates with elasticsearch.ca", host, why);
-    /* A node that is being ended breaks a handshake off, too; this is what one without TLS does. */
-    if (code == CURLE_SSL_CONNECT_ERROR && strstr(why, "wrong version number") != NULL)
-        return cm_fail(err, CM_EUSAGE, "%s speaks no TLS; http:// is wanted in elasticsearch.hosts",
-                       host);
-    if (code == CURLE_URL_MALFORMAT)
-        return cm_fail(err, CM_EUSAGE, "elasticsearch.hosts: %s is no URL", host);
-    return cm_fail(err, CM_EAWAY, "Elasticsearch at %s does not answer (%s); is it running?", host,
-                   why);
-}
-
-int cm_elastic_access_refused(const cm_elastic_access_t *access, const cm_elastic_reply_t *reply,
-                              cm_err_t *err)
-{
-    const cm_elastic_settings_t *settings = access->settings;
-    const char *who = settings->api_key != NULL    ? "the API key"
-                      : settings->username != NULL ? "user name or password"
-                                                   : "a request without user name and password";
-    cm_buf_t why = CM_BUF_INIT;
-
-    if (reply->status == 401)
-        return cm_fail(err, CM_EUSAGE,
-                       "Elasticsearch at %s refuses %s; set elasticsearch.username and "
-                       "elasticsearch.password, or elasticsearch.api_key",
-                       cm_elastic_access_host(access), who);
-    if (reply->status != 403)
-        return 0;
-    cm_elastic_reason(reply->body, &why);
-    /* An index that is closed for writing is forbidden, too, but to everybody. */
-    int rc = strstr(why.data, "security_exception") == NULL
-                 ? 0
-                 : cm_fail(err, CM_EUSAGE, "Elasticsearch at %s: %.*s; give that right to the user",
-                           cm_elastic_access_host(access), 300, why.data);
-    cm_buf_free(&why);
-    return rc;
-}
-
-bool cm_elastic_passes(int status)
-{
-    return status == 408 || status == 429 || status == 502 || status == 503 || status == 504;
-}
-
-void cm_elastic_reason(cm_str_t body, cm_buf_t *text)
-{
-    cm_json_parser_t *parser = cm_json_parser_new();
-    cm_str_t type = {NULL, 0}, reason = {NULL, 0};
-    cm_json_t root, error, found;
-
-    cm_buf_reserve(text, 1);
-    text->data[text->len] = '\0';
-    if (cm_json_parse(parser, body, &root) && cm_json_get(root, "error", &error)) {
-        if (cm_json_get(error, "type", &found))
-            cm_json_text(found, &type);
-        if (cm_json_get(error, "reason", &found))
-            cm_json_text(found, &reason);
-        if (type.len == 0)
-            cm_json_text(error, &reason);
-        cm_buf_add_str(text, type);
-        if (type.len > 0 && reason.len > 0)
-            cm_buf_add_text(text, ": ");
-        cm_buf_add_str(text, reason);
-    } else {
-        cm_buf_add(text, body.data, (size_t)cm_utf8_head(body, 200));
-    }
-    cm_json_parser_free(parser);
-}
-
-int64_t cm_elastic_wait_ms(unsigned attempt)
-{
-    int64_t wait = CM_ELASTIC_FIRST_WAIT_MS;
-
-    for (unsigned i = 1; i < attempt && wait < CM_ELASTIC_MOST_WAIT_MS; i++)
-        wait *= 2;
-    wait = wait < CM_ELASTIC_MOST_WAIT_MS ? wait : CM_ELASTIC_MOST_WAIT_MS;
-    /* Several that were turned away together shall not come back together. */
-    return wait + (int64_t)((uint64_t)cm_clock_ticks_ns() / 1000 % (uint64_t)(wait / 4));
+    int rc = cm_elastic_access_open(&access, settings, err);
+    if (rc < 0)
+        return rc;
+    if (access.username != NULL)
+        cm_buf_add_text(user, access.username);
+    if (access.password != NULL)
+        cm_buf_add_text(password, access.password);
+    if (access.authorization != NULL)
+        cm_buf_add_text(authorization, access.authorization + name);
+    cm_elastic_access_close(&access);
+    return 0;
 }

@@ -1,58 +1,79 @@
-/* What client and bulk share: where the nodes are and how to get in, read once from the settings,
- * and how an answer of libcurl or of the server is judged. */
+/* What client and bulk share: the settings made ready for libcurl, and what its failures mean.
+ *
+ * Only the files of elastic/ include this. It holds secrets in the clear: they go to the server and
+ * nowhere else. Belongs to who opened it; one thread. */
 #ifndef CM_ELASTIC_ACCESS_H
 #define CM_ELASTIC_ACCESS_H
 
 #include "elastic/client.h"
+#include "elastic/json.h"
 
 #include <curl/curl.h>
 
-enum {
-    CM_ELASTIC_FIRST_WAIT_MS = 100, /* before another attempt, then doubled up to: */
-    CM_ELASTIC_MOST_WAIT_MS = 10000,
-};
-
 typedef struct cm_elastic_access {
     const cm_elastic_settings_t *settings;
-    char **hosts; /* "http://host:9200" */
+    char **hosts; /* "https://host:9243", a path behind it where given, no slash at the end */
     size_t host_count;
-    size_t host;             /* the one to ask next */
-    cm_buf_t user, password; /* empty: none */
-    cm_buf_t authorization;  /* header of an API key; empty: none */
+    char *shown;                                  /* the hosts, as sentences name them */
+    char *username, *password, *authorization;    /* NULL: none; a whole line of the header */
+    struct curl_slist *bare, *json, *ndjson, *gz; /* headers without a body and with each kind */
 } cm_elastic_access_t;
 
-/* CM_EUSAGE. */
-int cm_elastic_access_open(const cm_elastic_settings_t *settings, cm_elastic_access_t *access,
+int cm_elastic_access_open(cm_elastic_access_t *access, const cm_elastic_settings_t *settings,
                            cm_err_t *err);
 void cm_elastic_access_close(cm_elastic_access_t *access);
 
-/* A handle with everything set that does not change: credentials, TLS, time limits. */
-CURL *cm_elastic_access_handle(const cm_elastic_access_t *access);
+/* Makes the handle ready for a request: all but address, method, headers and body. What comes is
+ * appended to `answer`; `detail` has CURL_ERROR_SIZE bytes. */
+void cm_elastic_access_apply(const cm_elastic_access_t *access, CURL *easy, cm_buf_t *answer,
+                             char *detail);
 
-/* Adds the headers that do not change to a list. */
-struct curl_slist *cm_elastic_access_headers(const cm_elastic_access_t *access,
-                                             struct curl_slist *headers);
+/* What it means that a request got no answer: CM_EAWAY, or CM_EUSAGE where that will not pass. */
+int cm_elastic_fail_transfer(const cm_elastic_access_t *access, size_t host, CURLcode code,
+                             const char *detail, cm_err_t *err);
 
-/* The host to ask next, and the one after it when that one does not answer. */
-const char *cm_elastic_access_host(const cm_elastic_access_t *access);
-void cm_elastic_access_next(cm_elastic_access_t *access);
+/* CM_EUSAGE when the answer refuses the credentials (401, 403), else 0. */
+int cm_elastic_check_allowed(const cm_elastic_access_t *access, const cm_elastic_reply_t *reply,
+                             cm_err_t *err);
 
-/* A request without an answer: CM_EAWAY, or CM_EUSAGE when TLS is to blame. `detail` is libcurl's
- * error buffer. */
-int cm_elastic_access_fail(const cm_elastic_access_t *access, CURLcode code, const char *detail,
-                           cm_err_t *err);
+/* cm_elastic_fail() with the hosts as they were understood, and the same for an item of a bulk. */
+int cm_elastic_fail_reply(const cm_elastic_access_t *access, const cm_elastic_reply_t *reply,
+                          const char *doing, cm_err_t *err);
+int cm_elastic_fail_item(const cm_elastic_access_t *access, int status,
+                         const cm_elastic_reason_t *reason, const char *doing, cm_err_t *err);
 
-/* CM_EUSAGE when the answer says that we are not let in; else 0. */
-int cm_elastic_access_refused(const cm_elastic_access_t *access, const cm_elastic_reply_t *reply,
-                              cm_err_t *err);
+/* 429, and 5xx that say that something is away: 502, 503, 504. */
+bool cm_elastic_is_passing(int status);
 
-/* Whether an answer with this status may pass when it is asked again. */
-bool cm_elastic_passes(int status);
+/* Appends why, in the server's words: its reason, or else the beginning of what it says. */
+void cm_elastic_add_words(cm_buf_t *buf, const cm_elastic_reply_t *reply);
 
-/* Appends the server's reason from the body of an answer: "type: reason". */
-void cm_elastic_reason(cm_str_t body, cm_buf_t *text);
+/* ---- waiting ---- */
 
-/* Waits before attempt `attempt` (from 1): ms, with something random in it. */
-int64_t cm_elastic_wait_ms(unsigned attempt);
+typedef struct cm_elastic_wait {
+    const cm_elastic_access_t *access;
+    const cm_waiter_t *waiter; /* may be NULL */
+    uint64_t failures, random;
+    int64_t asked_ns;
+    bool gave_up;     /* the waiter has had enough */
+    char reason[300]; /* of the last failure; empty: the server is only slow */
+} cm_elastic_wait_t;
+
+enum { CM_ELASTIC_POLL_MS = 50 }; /* between looks at the stop flag */
+
+void cm_elastic_wait_init(cm_elastic_wait_t *wait, const cm_elastic_access_t *access,
+                          const cm_waiter_t *waiter);
+
+/* Called every CM_ELASTIC_POLL_MS of a wait: CM_ESTOP, the waiter's code, or 0 to go on. */
+int cm_elastic_wait_look(cm_elastic_wait_t *wait, cm_err_t *err);
+
+/* Notes an attempt that failed: no answer came, or one that asks for patience. */
+void cm_elastic_wait_lost(cm_elastic_wait_t *wait, size_t host, CURLcode code, const char *detail);
+void cm_elastic_wait_refused(cm_elastic_wait_t *wait, size_t host, const cm_elastic_reply_t *reply);
+void cm_elastic_wait_failed(cm_elastic_wait_t *wait, const char *reason);
+
+/* How long to wait after a failure: doubles `*delay_ms` (0: the first) for the next one, adds a
+ * little of chance; not less than `least_ms`, within reason. */
+int64_t cm_elastic_wait_delay(cm_elastic_wait_t *wait, int64_t *delay_ms, int64_t least_ms);
 
 #endif

@@ -1,50 +1,87 @@
-/* A bulk request's body: lines of NDJSON, where each item of it begins, and which ids are in it.
- * One thread. */
+/* The body of a bulk request: lines, and where each document stands among them.
+ *
+ * Only the files of elastic/ include this. Belongs to its bulk; one thread. */
 #ifndef CM_ELASTIC_BODY_H
 #define CM_ELASTIC_BODY_H
 
-#include "base/str.h"
+#include "elastic/access.h"
 
-typedef struct cm_bulk_item {
-    size_t at;           /* of its action's line in the text */
-    uint32_t action_len; /* with the line end */
-    uint32_t len;        /* of action and document, with their line ends */
-    bool removal;
-    uint64_t id; /* its hash */
-} cm_bulk_item_t;
+#include <zlib.h>
 
-typedef struct cm_bulk_body {
+/* ---- ids that are on their way ---- */
+
+/* A set of hashes. Two ids of one hash are taken for the same: that costs a wait, nothing else. */
+typedef struct cm_elastic_ids {
+    uint64_t *slots; /* 0: free */
+    size_t cap, count;
+} cm_elastic_ids_t;
+
+uint64_t cm_elastic_id_hash(cm_str_t index, cm_str_t id); /* never 0 */
+bool cm_elastic_ids_has(const cm_elastic_ids_t *ids, uint64_t hash);
+void cm_elastic_ids_add(cm_elastic_ids_t *ids, uint64_t hash);
+void cm_elastic_ids_remove(cm_elastic_ids_t *ids, uint64_t hash);
+void cm_elastic_ids_free(cm_elastic_ids_t *ids);
+
+/* ---- bodies ---- */
+
+/* Two lines, or only the first for a document that is to be deleted. */
+typedef struct cm_elastic_doc {
+    uint64_t hash;
+    size_t at;                         /* in the text */
+    uint32_t action_len, document_len; /* without line ends */
+    bool removes;
+} cm_elastic_doc_t;
+
+typedef enum cm_elastic_body_state {
+    CM_BODY_FREE,
+    CM_BODY_FILLING,
+    CM_BODY_SENDING,
+    CM_BODY_WAITING, /* for its next attempt */
+} cm_elastic_body_state_t;
+
+typedef struct cm_elastic_body {
+    cm_elastic_body_state_t state;
     cm_buf_t text;
-    cm_bulk_item_t *items;
+    cm_elastic_doc_t *docs;
     size_t count, cap;
-    uint64_t *ids; /* hash table of the items' ids; 0 is free */
-    size_t id_slots, id_count;
-    cm_buf_t packed; /* as it is sent; empty: not made yet */
-    struct cm_bulk_body *next;
-} cm_bulk_body_t;
+    size_t sent;  /* documents in the request under way: the first ones */
+    size_t limit; /* bytes of a request; more than bulk_bytes where one document has more */
+    bool again;   /* what it holds was sent before */
+    /* While the server's answer is read: where what stays is moved to. */
+    size_t kept, kept_bytes;
+    cm_buf_t wire, answer, url;
+    CURL *easy;
+    char detail[CURL_ERROR_SIZE];
+    size_t host;
+    int64_t delay_ms, due_ns;
+} cm_elastic_body_t;
 
-/* Appends an item; `document` is empty for a removal. */
-void cm_bulk_body_add(cm_bulk_body_t *body, cm_str_t index, cm_str_t id, cm_str_t document);
+/* Appends a document; `action` is its first line, without its end. */
+void cm_elastic_body_add(cm_elastic_body_t *body, cm_str_t action, cm_str_t document, bool removes,
+                         uint64_t hash);
 
-/* Appends a copy of an item of another body. */
-void cm_bulk_body_take(cm_bulk_body_t *body, const cm_bulk_body_t *from,
-                       const cm_bulk_item_t *item);
+/* The bytes that these lines take. */
+size_t cm_elastic_body_size(cm_str_t action, cm_str_t document, bool removes);
 
-/* Whether an item of it is about that id (cm_bulk_id()). */
-bool cm_bulk_body_has(const cm_bulk_body_t *body, uint64_t id);
-uint64_t cm_bulk_id(cm_str_t id);
+/* Bytes of the first `count` documents. */
+size_t cm_elastic_body_bytes(const cm_elastic_body_t *body, size_t count);
 
-/* The parts of an item's text. */
-cm_str_t cm_bulk_item_document(const cm_bulk_body_t *body, const cm_bulk_item_t *item);
+/* How many of the first documents fit into `limit` bytes, one at least. */
+size_t cm_elastic_body_fitting(const cm_elastic_body_t *body, size_t limit);
 
-/* The index and the id that an item's action names, appended as they were given. */
-void cm_bulk_item_names(const cm_bulk_body_t *body, const cm_bulk_item_t *item, cm_buf_t *index,
-                        cm_buf_t *id);
+cm_str_t cm_elastic_body_action(const cm_elastic_body_t *body, size_t doc);
+cm_str_t cm_elastic_body_document(const cm_elastic_body_t *body, size_t doc);
 
-/* Fills `packed` with the text, compressed with gzip. */
-void cm_bulk_body_pack(cm_bulk_body_t *body);
+/* Begins to sort out; then each document from the first on is kept or, by not keeping it, let go;
+ * those from `from` on are kept all, and it is over. */
+void cm_elastic_body_sort(cm_elastic_body_t *body);
+void cm_elastic_body_keep(cm_elastic_body_t *body, size_t doc);
+void cm_elastic_body_end_sort(cm_elastic_body_t *body, size_t from);
 
-void cm_bulk_body_clear(cm_bulk_body_t *body);
-void cm_bulk_body_free(cm_bulk_body_t *body);
+/* Compresses the text into `wire`, with a stream that deflateInit2() has made ready for gzip. */
+int cm_elastic_body_gzip(z_stream *stream, cm_str_t text, cm_buf_t *wire, cm_err_t *err);
+
+void cm_elastic_body_clear(cm_elastic_body_t *body);
+void cm_elastic_body_free(cm_elastic_body_t *body);
 
 #endif

@@ -1,268 +1,233 @@
 #include "elastic/client.h"
 
 #include "base/clock.h"
-#include "base/json.h"
 #include "elastic/access.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-enum {
-    STEP_MS = 100,
-    ANSWER_MAX = 256 << 20, /* a page of a scroll has a few MB */
-};
-
 struct cm_elastic {
     cm_elastic_access_t access;
+    CURLM *multi; /* for one handle: a wait in it can be left at any time */
     CURL *easy;
-    struct curl_slist *headers;
-    cm_buf_t body, url;
     char detail[CURL_ERROR_SIZE];
-    const char *host; /* that answered last */
-    /* of cm_elastic_ask() */
-    const cm_waiter_t *waiter;
-    uint64_t retries;
-    int64_t asked_ns; /* the waiter */
-    int given_up;     /* its code */
+    cm_buf_t url, answer;
+    size_t host; /* the one that is asked first */
 };
-
-static size_t take_body(char *data, size_t size, size_t count, void *context)
-{
-    cm_elastic_t *self = context;
-
-    if (self->body.len + size * count > ANSWER_MAX)
-        return 0; /* no answer of Elasticsearch: libcurl fails the request */
-    cm_buf_add(&self->body, data, size * count);
-    return size * count;
-}
-
-static bool stopped(const cm_elastic_t *self)
-{
-    return self->access.settings->stop != NULL && atomic_load(self->access.settings->stop);
-}
-
-/* Asks the waiter when it is time to; what it says, or CM_ESTOP. */
-static int ask_waiter(cm_elastic_t *self, const char *reason)
-{
-    int64_t now = cm_clock_ticks_ns();
-
-    if (stopped(self))
-        return CM_ESTOP;
-    if (self->waiter == NULL || now - self->asked_ns < CM_WAIT_MS * INT64_C(1000000) / 2)
-        return 0;
-    self->asked_ns = now;
-    return self->waiter->wait(self->waiter->context, self->retries, reason);
-}
-
-/* libcurl calls this during a request, several times a second. */
-static int look_up(void *context, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
-{
-    cm_elastic_t *self = context;
-
-    (void)a, (void)b, (void)c, (void)d;
-    self->given_up = ask_waiter(self, NULL);
-    return self->given_up != 0;
-}
 
 int cm_elastic_open(const cm_elastic_settings_t *settings, cm_elastic_t **client, cm_err_t *err)
 {
-    cm_elastic_t *self = cm_alloc_zero(1, sizeof *self);
+    cm_elastic_t *made = cm_alloc_zero(1, sizeof *made);
 
-    int rc = cm_elastic_access_open(settings, &self->access, err);
-    if (rc < 0) {
-        free(self);
-        return rc;
+    int rc = cm_elastic_access_open(&made->access, settings, err);
+    if (rc == 0) {
+        made->multi = curl_multi_init();
+        made->easy = curl_easy_init();
+        if (made->multi == NULL || made->easy == NULL)
+            rc = cm_fail_memory(err);
     }
-    self->host = cm_elastic_access_host(&self->access);
-    self->easy = cm_elastic_access_handle(&self->access);
-    self->headers = cm_elastic_access_headers(
-        &self->access, curl_slist_append(NULL, "Content-Type: application/json"));
-    curl_easy_setopt(self->easy, CURLOPT_HTTPHEADER, self->headers);
-    curl_easy_setopt(self->easy, CURLOPT_ERRORBUFFER, self->detail);
-    curl_easy_setopt(self->easy, CURLOPT_WRITEFUNCTION, take_body);
-    curl_easy_setopt(self->easy, CURLOPT_WRITEDATA, self);
-    curl_easy_setopt(self->easy, CURLOPT_XFERINFOFUNCTION, look_up);
-    curl_easy_setopt(self->easy, CURLOPT_XFERINFODATA, self);
-    curl_easy_setopt(self->easy, CURLOPT_NOPROGRESS, 0L);
-    *client = self;
-    return 0;
+    if (rc < 0)
+        cm_elastic_close(made);
+    else
+        *client = made;
+    return rc;
 }
 
-void cm_elastic_close(cm_elastic_t *self)
+void cm_elastic_close(cm_elastic_t *client)
 {
-    if (self == NULL)
+    if (client == NULL)
         return;
-    curl_easy_cleanup(self->easy);
-    curl_slist_free_all(self->headers);
-    cm_elastic_access_close(&self->access);
-    cm_buf_free(&self->body);
-    cm_buf_free(&self->url);
-    free(self);
-}
-
-/* Asks the host whose turn it is. */
-static CURLcode perform(cm_elastic_t *self, const char *method, const char *path, cm_str_t body)
-{
-    cm_buf_clear(&self->url);
-    cm_buf_add_text(&self->url, cm_elastic_access_host(&self->access));
-    cm_buf_add_text(&self->url, path);
-    cm_buf_clear(&self->body);
-    self->detail[0] = '\0';
-    self->given_up = 0;
-    curl_easy_setopt(self->easy, CURLOPT_URL, self->url.data);
-    curl_easy_setopt(self->easy, CURLOPT_NOBODY, 0L);
-    if (body.len > 0) {
-        curl_easy_setopt(self->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
-        curl_easy_setopt(self->easy, CURLOPT_POSTFIELDS, body.data);
-    } else {
-        curl_easy_setopt(self->easy, CURLOPT_HTTPGET, 1L);
-    }
-    curl_easy_setopt(self->easy, CURLOPT_CUSTOMREQUEST, method);
-    return curl_easy_perform(self->easy);
-}
-
-int cm_elastic_request(cm_elastic_t *self, const char *method, const char *path, cm_str_t body,
-                       cm_elastic_reply_t *reply, cm_err_t *err)
-{
-    int rc = CM_EAWAY;
-    long status;
-
-    for (size_t i = 0; rc == CM_EAWAY && i < self->access.host_count; i++) {
-        CURLcode code = perform(self, method, path, body);
-        if (code == CURLE_OK) {
-            curl_easy_getinfo(self->easy, CURLINFO_RESPONSE_CODE, &status);
-            cm_buf_reserve(&self->body, 1);
-            self->host = cm_elastic_access_host(&self->access);
-            *reply = (cm_elastic_reply_t){(int)status, {self->body.data, self->body.len}};
-            return cm_elastic_access_refused(&self->access, reply, err);
-        }
-        if (self->given_up < 0)
-            return cm_fail(err, self->given_up, "stopped while Elasticsearch at %s was asked",
-                           cm_elastic_access_host(&self->access));
-        rc = cm_elastic_access_fail(&self->access, code, self->detail, err);
-        cm_elastic_access_next(&self->access);
-    }
-    return rc;
-}
-
-/* Sleeps, and asks the waiter meanwhile. */
-static int sleep_for(cm_elastic_t *self, int64_t ms, const char *reason)
-{
-    int rc = ask_waiter(self, reason);
-
-    for (; rc == 0 && ms > 0; ms -= STEP_MS) {
-        cm_sleep_ms(ms < STEP_MS ? ms : STEP_MS);
-        rc = ask_waiter(self, reason);
-    }
-    return rc;
-}
-
-int cm_elastic_ask(cm_elastic_t *self, const char *method, const char *path, cm_str_t body,
-                   const cm_waiter_t *waiter, cm_elastic_reply_t *reply, cm_err_t *err)
-{
-    int64_t started = cm_clock_ticks_ns();
-    char reason[CM_ERR_TEXT];
-    cm_err_t why;
-    int rc;
-
-    self->waiter = waiter;
-    for (unsigned attempt = 1;; attempt++) {
-        rc = cm_elastic_request(self, method, path, body, reply, err);
-        if (rc == 0 && !cm_elastic_passes(reply->status))
-            break;
-        if (rc < 0 && rc != CM_EAWAY)
-            break;
-        if (rc == 0) /* the sentence is kept, should this be the last attempt */
-            cm_elastic_fail(self->access.settings, reply, self->host, err);
-        if (waiter == NULL &&
-            cm_clock_ticks_ns() - started > self->access.settings->timeout_ms * INT64_C(1000000)) {
-            rc = CM_EAWAY;
-            break;
-        }
-        self->retries++;
-        why = *err;
-        snprintf(reason, sizeof reason, "%s", why.text);
-        if ((rc = sleep_for(self, cm_elastic_wait_ms(attempt), reason)) < 0) {
-            rc = cm_fail(err, rc, "gave up waiting: %s", reason);
-            break;
-        }
-    }
-    self->waiter = NULL;
-    return rc;
-}
-
-int cm_elastic_fail(const cm_elastic_settings_t *settings, const cm_elastic_reply_t *reply,
-                    const char *doing, cm_err_t *err)
-{
-    cm_buf_t why = CM_BUF_INIT;
-    int code = CM_EIO;
-    const char *help = "";
-
-    (void)settings;
-    cm_elastic_reason(reply->body, &why);
-    if (reply->status == 404) {
-        code = CM_EINPUT;
-    } else if (cm_elastic_passes(reply->status) || reply->status >= 500) {
-        code = CM_EAWAY;
-        help = "; try again later";
-    } else if (reply->status == 400) {
-        code = CM_EUSAGE;
-    }
-    cm_fail(err, code, "%s: Elasticsearch answers %d: %.*s%s", doing, reply->status,
-            cm_utf8_head((cm_str_t){why.data, why.len}, 400), why.data, help);
-    cm_buf_free(&why);
-    return code;
+    curl_easy_cleanup(client->easy);
+    curl_multi_cleanup(client->multi);
+    cm_elastic_access_close(&client->access);
+    cm_buf_free(&client->url);
+    cm_buf_free(&client->answer);
+    free(client);
 }
 
 const char *cm_elastic_host(const cm_elastic_t *client)
 {
-    return client->host;
+    return client->access.hosts[client->host];
 }
 
-int cm_elastic_credentials(const cm_elastic_settings_t *settings, cm_buf_t *user,
-                           cm_buf_t *password, cm_buf_t *authorization, cm_err_t *err)
+/* ---- one request ---- */
+
+typedef struct question {
+    const char *method, *path;
+    cm_str_t body;
+} question_t;
+
+static void prepare(cm_elastic_t *client, const question_t *question, int64_t timeout_ms)
 {
-    static const size_t name = sizeof "Authorization: " - 1;
-    cm_elastic_access_t access;
+    const cm_elastic_access_t *access = &client->access;
+    const bool writes =
+        strcmp(question->method, "PUT") == 0 || strcmp(question->method, "POST") == 0;
+    const bool with_body = writes || question->body.len > 0;
+    CURL *easy = client->easy;
 
-    int rc = cm_elastic_access_open(settings, &access, err);
-    if (rc < 0)
-        return rc;
-    cm_buf_add(user, access.user.data, access.user.len);
-    cm_buf_add(password, access.password.data, access.password.len);
-    if (access.authorization.len > name)
-        cm_buf_add_text(authorization, access.authorization.data + name);
-    cm_elastic_access_close(&access);
-    return 0;
+    cm_buf_clear(&client->answer);
+    cm_buf_clear(&client->url);
+    cm_buf_printf(&client->url, "%s%s", access->hosts[client->host], question->path);
+    cm_elastic_access_apply(access, easy, &client->answer, client->detail);
+    curl_easy_setopt(easy, CURLOPT_URL, client->url.data);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, with_body ? access->json : access->bare);
+    if (with_body) {
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)question->body.len);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS,
+                         question->body.len > 0 ? question->body.data : "");
+    }
+    if (strcmp(question->method, "HEAD") == 0)
+        curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+    else
+        curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, question->method);
 }
+
+/* Runs the prepared request. 0: it has ended with `*code`; else whoever waits has given up. */
+static int run(cm_elastic_t *client, cm_elastic_wait_t *wait, CURLcode *code, cm_err_t *err)
+{
+    CURLMsg *message;
+    int running = 1, left, rc = 0;
+
+    *code = CURLE_FAILED_INIT;
+    CURLMcode multi_code = curl_multi_add_handle(client->multi, client->easy);
+    while (multi_code == CURLM_OK && rc == 0) {
+        multi_code = curl_multi_perform(client->multi, &running);
+        if (running == 0)
+            break;
+        rc = cm_elastic_wait_look(wait, err);
+        if (rc == 0 && multi_code == CURLM_OK)
+            multi_code = curl_multi_poll(client->multi, NULL, 0, CM_ELASTIC_POLL_MS, NULL);
+    }
+    while ((message = curl_multi_info_read(client->multi, &left)) != NULL) {
+        if (message->msg == CURLMSG_DONE)
+            *code = message->data.result;
+    }
+    curl_multi_remove_handle(client->multi, client->easy);
+    if (multi_code != CURLM_OK)
+        return cm_fail(err, CM_EINTERNAL, "libcurl: %s", curl_multi_strerror(multi_code));
+    return rc;
+}
+
+/* Asks each host once, beginning with the one that answered last, until one answers. */
+static int ask_hosts(cm_elastic_t *client, const question_t *question, int64_t timeout_ms,
+                     cm_elastic_wait_t *wait, cm_elastic_reply_t *reply, cm_err_t *err)
+{
+    int rc = CM_EAWAY;
+
+    for (size_t tries = 0; tries < client->access.host_count && rc == CM_EAWAY; tries++) {
+        CURLcode code;
+        long status = 0;
+        prepare(client, question, timeout_ms);
+        rc = run(client, wait, &code, err);
+        if (rc < 0)
+            return rc;
+        if (code != CURLE_OK) {
+            rc = cm_elastic_fail_transfer(&client->access, client->host, code, client->detail, err);
+            if (rc == CM_EAWAY) {
+                cm_elastic_wait_lost(wait, client->host, code, client->detail);
+                client->host = (client->host + 1) % client->access.host_count;
+            }
+            continue;
+        }
+        curl_easy_getinfo(client->easy, CURLINFO_RESPONSE_CODE, &status);
+        *reply = (cm_elastic_reply_t){(int)status, {client->answer.data, client->answer.len}};
+        rc = cm_elastic_check_allowed(&client->access, reply, err);
+    }
+    return rc;
+}
+
+int cm_elastic_request(cm_elastic_t *client, const char *method, const char *path, cm_str_t body,
+                       cm_elastic_reply_t *reply, cm_err_t *err)
+{
+    const question_t question = {method, path, body};
+    cm_elastic_wait_t wait;
+
+    cm_elastic_wait_init(&wait, &client->access, NULL);
+    return ask_hosts(client, &question, client->access.settings->timeout_ms, &wait, reply, err);
+}
+
+/* ---- again and again ---- */
+
+/* Waits, longer each time, and as long as the answer asks for. */
+static int wait_after(cm_elastic_t *client, cm_elastic_wait_t *wait, int64_t *delay_ms,
+                      cm_err_t *err)
+{
+    curl_off_t after_s = 0;
+
+    curl_easy_getinfo(client->easy, CURLINFO_RETRY_AFTER, &after_s);
+    int64_t until = cm_clock_ticks_ns() +
+                    cm_elastic_wait_delay(wait, delay_ms, after_s * 1000) * INT64_C(1000000);
+    for (;;) {
+        int64_t left = (until - cm_clock_ticks_ns() + 999999) / 1000000;
+        int rc = cm_elastic_wait_look(wait, err);
+        if (rc < 0 || left <= 0)
+            return rc;
+        cm_sleep_ms(left < CM_ELASTIC_POLL_MS ? left : CM_ELASTIC_POLL_MS);
+    }
+}
+
+int cm_elastic_ask(cm_elastic_t *client, const char *method, const char *path, cm_str_t body,
+                   const cm_waiter_t *waiter, cm_elastic_reply_t *reply, cm_err_t *err)
+{
+    const question_t question = {method, path, body};
+    const int64_t limit = client->access.settings->timeout_ms, started = cm_clock_ticks_ns();
+    int64_t delay_ms = 0, left = limit;
+    cm_elastic_wait_t wait;
+    cm_err_t why = {0};
+
+    cm_elastic_wait_init(&wait, &client->access, waiter);
+    for (;;) {
+        int rc = ask_hosts(client, &question, left, &wait, reply, &why);
+        if (wait.gave_up || (rc < 0 && rc != CM_EAWAY))
+            return cm_fail(err, rc, "%s", why.text);
+        if (rc == 0 && !cm_elastic_is_passing(reply->status))
+            return 0;
+        if (waiter == NULL) {
+            left = limit - (cm_clock_ticks_ns() - started) / 1000000 - delay_ms;
+            if (left <= 0)
+                return rc < 0 ? cm_fail(err, rc, "%s", why.text) : 0;
+        }
+        if (rc == 0)
+            cm_elastic_wait_refused(&wait, client->host, reply);
+        rc = wait_after(client, &wait, &delay_ms, err);
+        if (rc < 0)
+            return rc;
+    }
+}
+
+/* ---- what it is ---- */
 
 int cm_elastic_about(cm_elastic_t *client, const cm_waiter_t *waiter, cm_elastic_about_t *about,
                      cm_err_t *err)
 {
-    cm_json_parser_t *parser = cm_json_parser_new();
-    cm_str_t number = {NULL, 0}, kind = {NULL, 0};
+    cm_elastic_json_t *json = NULL;
     cm_elastic_reply_t reply;
-    cm_json_t root, found;
+    cm_str_t number, distribution;
 
-    int rc = cm_elastic_ask(client, "GET", "/", (cm_str_t){NULL, 0}, waiter, &reply, err);
+    *about = (cm_elastic_about_t){0};
+    int rc = cm_elastic_ask(client, "GET", "/", CM_STR(""), waiter, &reply, err);
     if (rc == 0 && reply.status != 200)
-        rc = cm_elastic_fail(client->access.settings, &reply, "GET /", err);
-    if (rc == 0) {
-        if (cm_json_parse(parser, reply.body, &root)) {
-            if (cm_json_find(root, "version/number", &found))
-                cm_json_text(found, &number);
-            if (cm_json_find(root, "version/distribution", &found))
-                cm_json_text(found, &kind);
-        }
-        if (number.len == 0)
-            rc = cm_fail(err, CM_EUSAGE, "%s answers, but is no Elasticsearch", client->host);
+        rc = cm_elastic_fail(client->access.settings, &reply, "asking for the version", err);
+    if (rc < 0)
+        return rc;
+    json = cm_elastic_json_new();
+    if (json == NULL)
+        return cm_fail_memory(err);
+    if (!cm_elastic_json_version(json, reply.body, &number, &distribution)) {
+        rc = cm_fail(err, CM_EUSAGE,
+                     "what answers at %s is no Elasticsearch (its answer has no version); check "
+                     "elasticsearch.hosts",
+                     cm_elastic_host(client));
+    } else {
+        char text[32], *end;
+        snprintf(text, sizeof text, "%.*s", (int)number.len, number.data);
+        about->opensearch = cm_str_equal(distribution, CM_STR("opensearch"));
+        about->major = (int)strtol(text, &end, 10);
+        about->minor = *end == '.' ? (int)strtol(end + 1, NULL, 10) : 0;
+        snprintf(about->name, sizeof about->name, "%s %s",
+                 about->opensearch ? "OpenSearch" : "Elasticsearch", text);
     }
-    if (rc == 0) {
-        *about = (cm_elastic_about_t){.opensearch = cm_str_equal(kind, CM_STR("opensearch"))};
-        snprintf(about->name, sizeof about->name, "%s %.*s",
-                 about->opensearch ? "OpenSearch" : "Elasticsearch", (int)number.len, number.data);
-        sscanf(strchr(about->name, ' '), " %d.%d", &about->major, &about->minor);
-    }
-    cm_json_parser_free(parser);
+    cm_elastic_json_free(json);
     return rc;
 }

@@ -48,14 +48,16 @@ typedef struct cm_elastic_reply {
     cm_str_t body;
 } cm_elastic_reply_t;
 
-/* Asks once, on the next host when one does not answer. 0 whatever status comes, but: CM_EAWAY when
- * no host answers, CM_EUSAGE when TLS fails or the credentials are refused (401, 403). `body` may
- * be empty; it is sent as application/json. `path` begins with "/". */
+/* Asks once, on the next host when one does not answer: a host that breaks off may have done it
+ * all the same. 0 whatever status comes, but: CM_EAWAY when no host answers, CM_EUSAGE when TLS
+ * fails, the credentials are refused (401, 403), or what answers speaks no HTTP; CM_ESTOP. `body`
+ * may be empty; it is sent as application/json. `path` begins with "/". */
 int cm_elastic_request(cm_elastic_t *client, const char *method, const char *path, cm_str_t body,
                        cm_elastic_reply_t *reply, cm_err_t *err);
 
 /* The same, and again with growing waits while no host answers or the answer is 429, 502, 503 or
- * 504, as long as `waiter` (NULL: settings->timeout_ms in all) lets it. CM_ESTOP. */
+ * 504, as long as `waiter` (NULL: settings->timeout_ms in all, then 0 with the last answer where
+ * there was one) lets it: its code when it does not. CM_ESTOP. */
 int cm_elastic_ask(cm_elastic_t *client, const char *method, const char *path, cm_str_t body,
                    const cm_waiter_t *waiter, cm_elastic_reply_t *reply, cm_err_t *err);
 

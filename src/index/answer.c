@@ -1,5 +1,5 @@
 /* Names of windows and sort orders, and an answer as CSV and JSON. */
-#include "index/index.h"
+#include "index/member.h"
 
 #include "base/clock.h"
 
@@ -48,6 +48,20 @@ bool cm_sort_parse(const char *text, cm_sort_t *sort)
     return true;
 }
 
+bool cm_average_follows(const cm_stored_average_t *stored, int64_t sum, int64_t count)
+{
+    return count == 0 ? !stored->there : stored->there && stored->value == cm_average(sum, count);
+}
+
+bool cm_answer_exact(const cm_answer_t *answer)
+{
+    const cm_numbers_t *n = &answer->numbers;
+
+    return answer->stored == NULL ||
+           (cm_average_follows(&answer->stored[0], n->time_spent_sum, n->time_spent_count) &&
+            cm_average_follows(&answer->stored[1], n->page_time_sum, n->page_time_count));
+}
+
 void cm_answer_add_csv_header(cm_buf_t *buf, cm_window_t window)
 {
     if (window != CM_WINDOW_ALL)
@@ -60,7 +74,7 @@ static void csv_average(cm_buf_t *buf, int64_t sum, int64_t count)
 {
     cm_buf_add_char(buf, ',');
     if (count != 0)
-        cm_buf_add_double(buf, (double)sum / (double)count);
+        cm_buf_add_double(buf, cm_average(sum, count));
 }
 
 static void csv_number(cm_buf_t *buf, int64_t value)
@@ -92,32 +106,32 @@ void cm_answer_add_csv(cm_buf_t *buf, const cm_answer_t *answer)
     cm_buf_add_char(buf, '\n');
 }
 
+/* ---- JSON ---- */
+
 static void json_name(cm_buf_t *buf, const char *name)
 {
-    cm_buf_add_char(buf, buf->data[buf->len - 1] == '{' ? '"' : ',');
-    if (buf->data[buf->len - 1] == ',')
-        cm_buf_add_char(buf, '"');
+    cm_buf_add_text(buf, buf->data[buf->len - 1] == '{' ? "\"" : ",\"");
     cm_buf_add_text(buf, name);
     cm_buf_add_text(buf, "\":");
 }
 
-static void json_text(cm_buf_t *buf, const char *name, cm_str_t text)
+void cm_member_text(cm_buf_t *buf, const char *name, cm_str_t text)
 {
     json_name(buf, name);
     cm_buf_add_json(buf, text);
 }
 
-static void json_number(cm_buf_t *buf, const char *name, int64_t value)
+void cm_member_number(cm_buf_t *buf, const char *name, int64_t value)
 {
     json_name(buf, name);
     cm_buf_add_i64(buf, value);
 }
 
-static void json_average(cm_buf_t *buf, const char *name, int64_t sum, int64_t count)
+void cm_member_average(cm_buf_t *buf, const char *name, int64_t sum, int64_t count)
 {
     json_name(buf, name);
     if (count != 0)
-        cm_buf_add_double(buf, (double)sum / (double)count);
+        cm_buf_add_double(buf, cm_average(sum, count));
     else
         cm_buf_add_text(buf, "null");
 }
@@ -129,20 +143,20 @@ void cm_answer_add_json(cm_buf_t *buf, const cm_answer_t *answer)
 
     cm_buf_add_char(buf, '{');
     if (answer->window != CM_WINDOW_ALL) {
-        json_text(buf, "window", cm_str(cm_window_names[answer->window]));
-        json_text(buf, "window_start", cm_str(cm_time_format(answer->window_start, start)));
+        cm_member_text(buf, "window", cm_str(cm_window_names[answer->window]));
+        cm_member_text(buf, "window_start", cm_str(cm_time_format(answer->window_start, start)));
     }
     if (answer->dimension == CM_PER_CELL || answer->dimension == CM_PER_URL)
-        json_text(buf, "url", answer->url);
+        cm_member_text(buf, "url", answer->url);
     if (answer->dimension == CM_PER_CELL || answer->dimension == CM_PER_COUNTRY)
-        json_text(buf, "country", answer->country);
-    json_number(buf, "clicks", n->clicks);
-    json_number(buf, "unique_user_count", n->users);
-    json_average(buf, "average_time_spent", n->time_spent_sum, n->time_spent_count);
-    json_number(buf, "time_spent_sum", n->time_spent_sum);
-    json_number(buf, "time_spent_count", n->time_spent_count);
-    json_average(buf, "average_time_on_page", n->page_time_sum, n->page_time_count);
-    json_number(buf, "entrances", n->entrances);
-    json_number(buf, "exits", n->exits);
+        cm_member_text(buf, "country", answer->country);
+    cm_member_number(buf, "clicks", n->clicks);
+    cm_member_number(buf, "unique_user_count", n->users);
+    cm_member_average(buf, "average_time_spent", n->time_spent_sum, n->time_spent_count);
+    cm_member_number(buf, "time_spent_sum", n->time_spent_sum);
+    cm_member_number(buf, "time_spent_count", n->time_spent_count);
+    cm_member_average(buf, "average_time_on_page", n->page_time_sum, n->page_time_count);
+    cm_member_number(buf, "entrances", n->entrances);
+    cm_member_number(buf, "exits", n->exits);
     cm_buf_add_char(buf, '}');
 }

@@ -99,14 +99,12 @@ static uint64_t print_of(const cm_answer_t *answer)
     return XXH3_64bits(&answer->numbers, sizeof answer->numbers) | 1;
 }
 
-int cm_copy_add(cm_copy_t *copy, const cm_document_t *document)
+int cm_copy_add(cm_copy_t *copy, cm_str_t id, const cm_answer_t *answer)
 {
-    const cm_answer_t *answer = &document->answer;
-    const cm_str_t id = document->id;
     char right[CM_DOCUMENT_ID];
     uint8_t key[KEY];
 
-    if (document->whole && !(copy->windows & 1u << answer->window))
+    if (answer != NULL && !(copy->windows & 1u << answer->window))
         return 0;
     if (!read_key(id, key)) {
         stray_t *stray = cm_arena_alloc(&copy->texts, sizeof *stray);
@@ -120,7 +118,7 @@ int cm_copy_add(cm_copy_t *copy, const cm_document_t *document)
     copy->count += !entry->used;
     *entry = (entry_t){.part = (uint8_t)copy->part, .used = true};
     memcpy(entry->key, key, KEY);
-    if (document->whole && document->exact) {
+    if (answer != NULL && cm_answer_exact(answer)) {
         cm_document_id(answer, right);
         entry->print = memcmp(right, id.data, sizeof right) == 0 ? print_of(answer) : 0;
     }

@@ -13,8 +13,8 @@ cm_copy_t *cm_copy_new(unsigned windows);
 /* Documents that are added from now on belong to that part of the copy: 0 cells, 1 totals. */
 void cm_copy_begin(cm_copy_t *copy, int part);
 
-/* Adds a document. CM_ENOMEM. */
-int cm_copy_add(cm_copy_t *copy, const cm_document_t *document);
+/* Adds a document; `answer` is NULL when it is none of ours. CM_ENOMEM. */
+int cm_copy_add(cm_copy_t *copy, cm_str_t id, const cm_answer_t *answer);
 
 /* Whether the copy has this answer with the same numbers; from now on it is known to belong there.
  */

@@ -10,7 +10,6 @@
 #ifndef CM_INDEX_DOCUMENT_H
 #define CM_INDEX_DOCUMENT_H
 
-#include "base/json.h"
 #include "index/index.h"
 
 enum { CM_DOCUMENT_ID = 40 }; /* bytes of the _id of an answer */
@@ -26,25 +25,14 @@ void cm_document_add(cm_buf_t *buf, const cm_answer_t *answer);
  * `dead` are as of when it was written. */
 void cm_document_add_freshness(cm_buf_t *buf, cm_window_t window, const cm_freshness_t *freshness);
 
-/* A document that was read; its texts live until the next page is. */
-typedef struct cm_document {
-    cm_str_t id;
-    bool whole; /* it is an answer, with all fields */
-    /* The averages that it has are those that follow from its integers, to the last bit. */
-    bool exact;
-    cm_stored_average_t averages[2];
-    cm_answer_t answer; /* where it is whole */
-} cm_document_t;
+/* Gets a document of an answer: its id and the answer, whose texts live until it returns. Documents
+ * that are none (not ours, fields missing or of another type) come with `answer` NULL. Non-zero
+ * ends the walk. */
+typedef int (*cm_document_fn)(void *context, cm_str_t id, const cm_answer_t *answer);
 
-/* Non-zero ends the walk and is returned by it. */
-typedef int (*cm_document_fn)(void *context, const cm_document_t *document);
-
-/* Walks the hits of an answer of _search (or of a scroll). `*count` gets the number of hits, and
- * `*total` how many there are in all (-1: not said). CM_EIO when it is no such answer. */
-int cm_documents_each(cm_json_t root, cm_document_fn take, void *context, size_t *count,
-                      int64_t *total, cm_err_t *err);
-
-/* Reads a document of freshness; false when it is none. */
-bool cm_document_freshness(cm_json_t source, cm_freshness_t *freshness);
+/* Walks the hits of an answer of _search (or of a scroll). `*scroll_id` (may be NULL) gets the
+ * scroll's id, in `json`; *count the number of hits. CM_EIO when it is no such answer. */
+int cm_documents_each(cm_str_t json, cm_document_fn take, void *context, size_t *count,
+                      cm_buf_t *scroll_id, cm_err_t *err);
 
 #endif

@@ -1,249 +1,365 @@
-/* Reading the index on Elasticsearch. */
-#include "index/elasticsearch.h"
+#include "base/clock.h"
+#include "index/elasticsearch_talk.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
 enum {
-    TIMEOUT_MS = 10000, /* of a question: somebody waits for the answer */
-    AT_ONCE = 10000,    /* hits that a search gives without a scroll */
-    PAGE = 5000,
-    PATH = 2 * CM_INDEX_NAME,
+    TRIES = 5,      /* while others make the same indices */
+    DIGITS = 6,     /* of an index's number at least */
+    PAGE = 5000,    /* documents */
+    LAST_MS = 1000, /* for searches that know where the alias leads, and have not begun yet */
 };
 
-typedef struct elastic_index {
-    cm_index_t index; /* first */
-    cm_elastic_settings_t settings;
-    cm_elastic_t *client;
-    cm_json_parser_t *parser;
-} elastic_index_t;
-
-/* ---- a query as a search ---- */
-
-static void add_term(cm_buf_t *body, const char *field, const char *value)
+static cm_talk_t patient(cm_elastic_t *client, const cm_elastic_settings_t *settings,
+                         const cm_waiter_t *waiter, cm_err_t *err)
 {
-    cm_buf_printf(body, ",{\"term\":{\"%s\":", field);
-    cm_buf_add_json(body, cm_str(value));
-    cm_buf_add_text(body, "}}");
+    return (cm_talk_t){
+        .client = client, .settings = settings, .patient = true, .waiter = waiter, .err = err};
 }
 
-/* A pattern with * and ?; what else has a meaning there is escaped. */
-static void add_pattern(cm_buf_t *body, const char *pattern)
+int cm_elastic_find(cm_elastic_t *client, const cm_elastic_settings_t *settings,
+                    const cm_waiter_t *waiter, cm_elastic_indices_t *indices, cm_err_t *err)
 {
-    cm_buf_t escaped = CM_BUF_INIT;
-
-    if (strpbrk(pattern, "*?") == NULL) {
-        add_term(body, "url", pattern);
-        return;
-    }
-    for (const char *at = pattern; *at != '\0'; at++) {
-        if (*at == '\\')
-            cm_buf_add_char(&escaped, '\\');
-        cm_buf_add_char(&escaped, *at);
-    }
-    cm_buf_add_text(body, ",{\"wildcard\":{\"url\":{\"value\":");
-    cm_buf_add_json(body, (cm_str_t){escaped.data, escaped.len});
-    cm_buf_add_text(body, "}}}");
-    cm_buf_free(&escaped);
+    cm_talk_t talk = patient(client, settings, waiter, err);
+    return cm_talk_find(&talk, indices);
 }
 
-static void add_filter(cm_buf_t *body, const cm_query_t *query)
+/* ---- numbered indices ---- */
+
+/* The number of ALIAS-000123, or 0. */
+static long number_of(const char *alias, cm_str_t name)
 {
-    static const char *const dimensions[CM_DIMENSION_COUNT] = {
-        [CM_PER_URL] = "url", [CM_PER_COUNTRY] = "country", [CM_PER_NOTHING] = "site"};
+    size_t len = strlen(alias);
+    int64_t number = 0;
 
-    cm_buf_printf(body, "\"query\":{\"bool\":{\"filter\":[{\"term\":{\"window\":\"%s\"}}",
-                  cm_window_names[query->window]);
-    if (query->dimension != CM_PER_CELL)
-        add_term(body, "dimension", dimensions[query->dimension]);
-    if (query->window != CM_WINDOW_ALL && query->from > 0)
-        cm_buf_printf(body, ",{\"range\":{\"window_start\":{\"gte\":%lld}}}",
-                      (long long)query->from);
-    if (query->window != CM_WINDOW_ALL && query->to > 0)
-        cm_buf_printf(body, ",{\"range\":{\"window_start\":{\"lt\":%lld}}}", (long long)query->to);
-    if (query->url != NULL)
-        add_pattern(body, query->url);
-    if (query->country != NULL)
-        add_term(body, "country", query->country);
-    cm_buf_add_text(body, "]}}");
-}
-
-/* As the embedded index orders: absent averages last, ties by url, country, window start. Absent
- * texts come first there, as NULLs do. */
-static void add_sort(cm_buf_t *body, const cm_query_t *query)
-{
-    const bool text = query->sort >= CM_SORT_URL;
-    if (query->unsorted) {
-        cm_buf_add_text(body, "\"sort\":[\"_doc\"]");
-        return;
-    }
-    const char *field = query->sort == CM_SORT_WINDOW ? "window_start" : cm_sort_names[query->sort];
-
-    cm_buf_printf(body,
-                  "\"sort\":[{\"%s\":{\"order\":\"%s\",\"missing\":\"_last\"}},"
-                  "{\"url\":{\"missing\":\"_first\"}},{\"country\":{\"missing\":\"_first\"}},"
-                  "{\"window_start\":{\"missing\":\"_first\"}}]",
-                  field, text == query->reverse ? "desc" : "asc");
-}
-
-/* ---- rows ---- */
-
-typedef struct rows {
-    cm_answer_fn row;
-    void *context;
-    int64_t skip, limit; /* rows to leave out first, and then to give at most; limit 0: all */
-    int64_t given;
-    int rc; /* what `row` has returned */
-    cm_err_t *err;
-} rows_t;
-
-enum { ENOUGH = 1 }; /* ends a walk that has all it wanted */
-
-static int take_document(void *context, const cm_document_t *document)
-{
-    rows_t *rows = context;
-
-    if (rows->skip > 0) {
-        rows->skip--;
+    if (name.len < len + 1 + DIGITS || name.len > len + 1 + 9 ||
+        memcmp(name.data, alias, len) != 0 || name.data[len] != '-')
         return 0;
-    }
-    if (rows->limit > 0 && rows->given == rows->limit)
-        return ENOUGH;
-    rows->given++;
-    if (!document->whole)
-        return cm_fail(rows->err, CM_EIO,
-                       "document %.*s of the index is no answer; `clickmill process --rebuild` "
-                       "makes the index anew",
-                       (int)document->id.len, document->id.data);
-    rows->rc = rows->row(rows->context, &document->answer);
-    return rows->rc != 0 ? ENOUGH : 0;
+    cm_str_t digits = {name.data + len + 1, name.len - len - 1};
+    return cm_str_to_i64(digits, &number) && number > 0 ? (long)number : 0;
 }
 
-static int missing(const elastic_index_t *self, cm_err_t *err)
+static void add_name(cm_buf_t *names, cm_str_t name)
 {
-    return cm_fail(err, CM_EINPUT,
-                   "%s has no index %s yet: run `clickmill process --index elasticsearch`",
-                   cm_elastic_host(self->client), self->settings.index);
+    cm_buf_add_str(names, name);
+    cm_buf_add_char(names, '\0');
 }
 
-/* One search; for what fits into its answer. */
-static int search(elastic_index_t *self, const char *alias, cm_str_t body, rows_t *rows,
-                  cm_err_t *err)
+/* The numbered indices of an alias. */
+typedef struct numbered {
+    const char *alias;
+    long highest;
+    cm_buf_t unused; /* names of those that no alias leads to, each with its NUL */
+} numbered_t;
+
+static int take_numbered(void *context, const cm_index_seen_t *seen)
 {
-    cm_elastic_reply_t reply;
-    char path[PATH];
-    int64_t total;
-    size_t count;
-    cm_json_t root;
+    numbered_t *numbered = context;
+    long number = number_of(numbered->alias, seen->name);
 
-    snprintf(path, sizeof path, "/%s/_search", alias);
-    int rc = cm_elastic_request(self->client, "POST", path, body, &reply, err);
-    if (rc < 0)
-        return rc;
-    if (reply.status == 404)
-        return missing(self, err);
-    if (reply.status != 200)
-        return cm_elastic_fail(&self->settings, &reply, "asking the index", err);
-    if (!cm_json_parse(self->parser, reply.body, &root))
-        return cm_fail(err, CM_EIO, "%s answers a search with something else than JSON",
-                       cm_elastic_host(self->client));
-    return cm_documents_each(root, take_document, rows, &count, &total, err);
-}
-
-static int elastic_query(cm_index_t *index, const cm_query_t *query, cm_answer_fn row,
-                         void *context, cm_err_t *err)
-{
-    elastic_index_t *self = (elastic_index_t *)index;
-    const char *alias =
-        query->dimension == CM_PER_CELL ? self->settings.index : self->settings.totals;
-    const bool once = query->limit > 0 && query->offset + query->limit <= AT_ONCE;
-    rows_t rows = {.row = row, .context = context, .limit = query->limit, .err = err};
-    cm_buf_t body = CM_BUF_INIT;
-    int rc;
-
-    if (once) {
-        cm_buf_printf(&body, "{\"from\":%lld,\"size\":%lld,\"track_total_hits\":false,",
-                      (long long)query->offset, (long long)query->limit);
-    } else {
-        cm_buf_printf(&body, "{\"size\":%d,\"track_total_hits\":true,", PAGE);
-        rows.skip = query->offset;
-    }
-    add_filter(&body, query);
-    cm_buf_add_char(&body, ',');
-    add_sort(&body, query);
-    cm_buf_add_char(&body, '}');
-    const cm_str_t asked = {body.data, body.len};
-    rc = once ? search(self, alias, asked, &rows, err)
-              : cm_elastic_walk(self->client, &self->settings, NULL, alias, asked, take_document,
-                                &rows, err);
-    cm_buf_free(&body);
-    if (rc == CM_EINPUT)
-        return missing(self, err);
-    return rc == ENOUGH ? rows.rc : rc;
-}
-
-/* ---- freshness ---- */
-
-/* Read by its id, which is up to date before searches are. */
-static int elastic_freshness(cm_index_t *index, cm_window_t window, cm_freshness_t *out,
-                             cm_err_t *err)
-{
-    elastic_index_t *self = (elastic_index_t *)index;
-    cm_elastic_reply_t reply;
-    cm_json_t root, source;
-    char path[PATH];
-
-    *out = (cm_freshness_t){0};
-    snprintf(path, sizeof path, "/%s/_doc/freshness:%s", self->settings.totals,
-             cm_window_names[window]);
-    int rc = cm_elastic_request(self->client, "GET", path, (cm_str_t){"", 0}, &reply, err);
-    if (rc < 0)
-        return rc;
-    if (reply.status != 200 && reply.status != 404)
-        return cm_elastic_fail(&self->settings, &reply, "asking the index", err);
-    if (!cm_json_parse(self->parser, reply.body, &root))
-        return cm_fail(err, CM_EIO, "%s answers with something else than JSON",
-                       cm_elastic_host(self->client));
-    if (reply.status == 404)
-        return cm_json_get(root, "error", &source) ? missing(self, err) : 0;
-    if (cm_json_get(root, "_source", &source) && cm_document_freshness(source, out))
-        return 0;
-    *out = (cm_freshness_t){0};
+    if (number > numbered->highest)
+        numbered->highest = number;
+    if (number > 0 && seen->aliases == 0)
+        add_name(&numbered->unused, seen->name);
     return 0;
 }
 
-/* ---- opening ---- */
-
-static void elastic_close(cm_index_t *index)
+static int list(cm_talk_t *talk, numbered_t *numbered)
 {
-    elastic_index_t *self = (elastic_index_t *)index;
-
-    cm_elastic_close(self->client);
-    cm_json_parser_free(self->parser);
-    free(self);
+    int rc = cm_talk(talk, CM_TALK_MISSING, "listing indices", "GET", CM_STR(""),
+                     "/%s-*/_alias?expand_wildcards=all", numbered->alias);
+    if (rc < 0 || talk->reply.status == CM_TALK_MISSING)
+        return rc;
+    return cm_indices_each(talk->reply.body, take_numbered, numbered, talk->err);
 }
 
-int cm_index_open_elasticsearch(const cm_elastic_settings_t *settings, cm_index_t **index,
-                                cm_err_t *err)
+/* Makes ALIAS-NUMBER; `*made` is false when somebody else has it already. */
+static int make(cm_talk_t *talk, cm_elastic_part_t part, long number, bool aliased, char *name,
+                bool *made)
 {
-    static const cm_index_ops_t ops = {elastic_query, elastic_freshness, elastic_close, NULL};
-    elastic_index_t *self = cm_alloc_zero(1, sizeof *self);
-    cm_freshness_t unused;
+    static const char *const type_at[] = {"error", "type", NULL};
+    const char *alias = cm_elastic_alias(talk->settings, part);
+    cm_buf_t body = CM_BUF_INIT;
+    char doing[CM_INDEX_NAME + 32], type[64];
 
-    self->index.ops = &ops;
-    self->settings = *settings;
-    if (self->settings.timeout_ms > TIMEOUT_MS)
-        self->settings.timeout_ms = TIMEOUT_MS;
-    int rc = cm_elastic_open(&self->settings, &self->client, err);
-    if (rc < 0) {
-        free(self);
+    snprintf(name, CM_INDEX_NAME, "%s-%0*ld", alias, DIGITS, number);
+    snprintf(doing, sizeof doing, "making the index %s", name);
+    cm_elastic_add_index(&body, part, aliased ? alias : NULL);
+    int rc =
+        cm_talk(talk, CM_TALK_REFUSED, doing, "PUT", (cm_str_t){body.data, body.len}, "/%s", name);
+    cm_buf_free(&body);
+    *made = rc == 0 && talk->reply.status < 300;
+    if (rc < 0 || *made)
         return rc;
+    if (cm_json_text_at(talk->reply.body, type_at, type, sizeof type) &&
+        strcmp(type, "resource_already_exists_exception") == 0)
+        return 0;
+    return cm_elastic_fail(talk->settings, &talk->reply, doing, talk->err);
+}
+
+/* ---- preparing ---- */
+
+static int put_templates(cm_talk_t *talk)
+{
+    cm_buf_t body = CM_BUF_INIT;
+
+    int rc = cm_elastic_check_names(talk->settings, talk->err);
+    for (int part = 0; rc == 0 && part < CM_PART_COUNT; part++) {
+        const char *alias = cm_elastic_alias(talk->settings, (cm_elastic_part_t)part);
+        cm_buf_clear(&body);
+        cm_elastic_add_component(&body, talk->settings, (cm_elastic_part_t)part);
+        rc = cm_talk(talk, CM_TALK_NOTHING_ELSE, "writing the index's template", "PUT",
+                     (cm_str_t){body.data, body.len}, "/_component_template/%s", alias);
+        if (rc < 0)
+            break;
+        cm_buf_clear(&body);
+        cm_elastic_add_template(&body, talk->settings, (cm_elastic_part_t)part);
+        rc = cm_talk(talk, CM_TALK_NOTHING_ELSE, "writing the index's template", "PUT",
+                     (cm_str_t){body.data, body.len}, "/_index_template/%s", alias);
     }
-    self->parser = cm_json_parser_new();
-    rc = elastic_freshness(&self->index, CM_WINDOW_ALL, &unused, err);
-    if (rc < 0)
-        elastic_close(&self->index);
-    else
-        *index = &self->index;
+    cm_buf_free(&body);
+    return rc;
+}
+
+/* The numbers are read before the aliases: whoever makes an index meanwhile takes the number that
+ * we would take, so that no alias gets two. `*again`: somebody was faster, look again. */
+static int make_missing(cm_talk_t *talk, cm_elastic_indices_t *indices, bool *again)
+{
+    numbered_t numbered[CM_PART_COUNT] = {{0}};
+    int rc = 0;
+
+    *again = false;
+    for (int part = 0; rc == 0 && part < CM_PART_COUNT; part++) {
+        numbered[part].alias = cm_elastic_alias(talk->settings, (cm_elastic_part_t)part);
+        rc = list(talk, &numbered[part]);
+        cm_buf_free(&numbered[part].unused);
+    }
+    if (rc == 0)
+        rc = cm_talk_find(talk, indices);
+    for (int part = 0; rc == 0 && part < CM_PART_COUNT; part++) {
+        char *name = cm_elastic_part(indices, (cm_elastic_part_t)part);
+        bool made = true;
+        if (name[0] == '\0')
+            rc = make(talk, (cm_elastic_part_t)part, numbered[part].highest + 1, true, name, &made);
+        *again |= !made;
+    }
+    return rc;
+}
+
+int cm_elastic_prepare(cm_elastic_t *client, const cm_elastic_settings_t *settings,
+                       const cm_waiter_t *waiter, cm_elastic_indices_t *indices, cm_err_t *err)
+{
+    cm_talk_t talk = patient(client, settings, waiter, err);
+    bool again = indices->cells[0] == '\0' || indices->totals[0] == '\0';
+
+    int rc = put_templates(&talk);
+    for (int i = 0; rc == 0 && again && i < TRIES; i++)
+        rc = make_missing(&talk, indices, &again);
+    if (rc == 0 && again)
+        rc = cm_fail(err, CM_EBUSY, "somebody else makes indices of the alias %s; try again later",
+                     settings->index);
+    return rc;
+}
+
+/* ---- rebuilding ---- */
+
+static int delete_all(cm_talk_t *talk, const cm_buf_t *names)
+{
+    int rc = 0;
+
+    for (size_t at = 0; rc == 0 && at < names->len; at += strlen(names->data + at) + 1)
+        rc = cm_talk(talk, CM_TALK_MISSING, "deleting an index of before", "DELETE", CM_STR(""),
+                     "/%s", names->data + at);
+    return rc;
+}
+
+int cm_elastic_make_next(cm_elastic_t *client, const cm_elastic_settings_t *settings,
+                         const cm_waiter_t *waiter, cm_elastic_indices_t *next, cm_err_t *err)
+{
+    cm_talk_t talk = patient(client, settings, waiter, err);
+    long number = 0;
+
+    *next = (cm_elastic_indices_t){0};
+    int rc = put_templates(&talk);
+    for (int part = 0; rc == 0 && part < CM_PART_COUNT; part++) {
+        numbered_t numbered = {.alias = cm_elastic_alias(settings, (cm_elastic_part_t)part)};
+        rc = list(&talk, &numbered);
+        if (rc == 0)
+            rc = delete_all(&talk, &numbered.unused);
+        if (numbered.highest > number)
+            number = numbered.highest;
+        cm_buf_free(&numbered.unused);
+    }
+    for (int part = 0; rc == 0 && part < CM_PART_COUNT; part++) {
+        char *name = cm_elastic_part(next, (cm_elastic_part_t)part);
+        bool made = false;
+        for (int i = 1; rc == 0 && !made && i <= TRIES; i++)
+            rc = make(&talk, (cm_elastic_part_t)part, number + i, false, name, &made);
+        if (rc == 0 && !made)
+            rc = cm_fail(err, CM_EBUSY, "somebody else makes indices of the alias %s",
+                         settings->index);
+    }
+    return rc;
+}
+
+/* The actions that move an alias. */
+typedef struct moving {
+    const char *alias, *next;
+    cm_buf_t *actions;
+    cm_buf_t *old; /* names of what is to be deleted after it, each with its NUL */
+} moving_t;
+
+/* What is ours is deleted later, when no reader is led there any more: but for an index in the
+ * alias' place. An index of another name only loses the alias. */
+static int leave(void *context, const cm_index_seen_t *seen)
+{
+    const moving_t *moving = context;
+    int len = (int)seen->name.len;
+
+    if (cm_str_equal(seen->name, cm_str(moving->next)))
+        return 0;
+    if (cm_str_equal(seen->name, cm_str(moving->alias))) {
+        cm_buf_printf(moving->actions, "{\"remove_index\":{\"index\":\"%.*s\"}},", len,
+                      seen->name.data);
+        return 0;
+    }
+    cm_buf_add_text(moving->actions, "{\"remove\":{\"index\":");
+    cm_buf_add_json(moving->actions, seen->name);
+    cm_buf_printf(moving->actions, ",\"alias\":\"%s\"}},", moving->alias);
+    if (number_of(moving->alias, seen->name) > 0)
+        add_name(moving->old, seen->name);
+    return 0;
+}
+
+static int add_actions(cm_talk_t *talk, const cm_elastic_indices_t *next, cm_buf_t *actions,
+                       cm_buf_t *old)
+{
+    cm_elastic_indices_t names = *next;
+    int rc = 0;
+
+    cm_buf_clear(actions);
+    cm_buf_clear(old);
+    cm_buf_add_text(actions, "{\"actions\":[");
+    for (int part = 0; rc == 0 && part < CM_PART_COUNT; part++) {
+        moving_t moving = {.alias = cm_elastic_alias(talk->settings, (cm_elastic_part_t)part),
+                           .next = cm_elastic_part(&names, (cm_elastic_part_t)part),
+                           .actions = actions,
+                           .old = old};
+        rc = cm_talk(talk, CM_TALK_MISSING, "looking for the index", "GET", CM_STR(""),
+                     "/%s/_mapping", moving.alias);
+        if (rc == 0 && talk->reply.status != CM_TALK_MISSING)
+            rc = cm_indices_each(talk->reply.body, leave, &moving, talk->err);
+        cm_buf_printf(actions, "{\"add\":{\"index\":\"%s\",\"alias\":\"%s\"}}%s", moving.next,
+                      moving.alias, part + 1 < CM_PART_COUNT ? "," : "]}");
+    }
+    return rc;
+}
+
+static int same_epoch(void *context, const cm_index_seen_t *seen)
+{
+    const cm_elastic_indices_t *next = context;
+    return cm_str_equal(seen->epoch, cm_str(next->epoch)) ? 0 : 1;
+}
+
+/* Two that rebuild at once take each other's indices for left over and delete them; what is written
+ * afterwards makes new ones, which hold a part and do not have our epoch. */
+static int check_epoch(cm_talk_t *talk, const cm_elastic_indices_t *next)
+{
+    cm_elastic_indices_t wanted = *next;
+
+    int rc = cm_talk(talk, CM_TALK_NOTHING_ELSE, "looking for the index", "GET", CM_STR(""),
+                     "/%s,%s/_mapping", next->cells, next->totals);
+    if (rc == 0)
+        rc = cm_indices_each(talk->reply.body, same_epoch, &wanted, talk->err);
+    return rc <= 0 ? rc
+                   : cm_fail(talk->err, CM_EBUSY,
+                             "somebody else has begun to rebuild %s meanwhile; try again when that "
+                             "has ended",
+                             talk->settings->index);
+}
+
+int cm_elastic_swap(cm_elastic_t *client, const cm_elastic_settings_t *settings,
+                    const cm_waiter_t *waiter, const cm_elastic_indices_t *next, cm_err_t *err)
+{
+    cm_talk_t talk = patient(client, settings, waiter, err);
+    cm_buf_t actions = CM_BUF_INIT, old = CM_BUF_INIT;
+    bool done = false;
+
+    int rc = cm_elastic_refresh(client, waiter, next, err);
+    if (rc == 0)
+        rc = check_epoch(&talk, next);
+    /* 404: what the alias shall leave it has left already, for example because the answer to the
+     * first attempt was lost. */
+    for (int i = 1; rc == 0 && !done && i <= TRIES; i++) {
+        rc = add_actions(&talk, next, &actions, &old);
+        if (rc == 0)
+            rc = cm_talk(&talk, i < TRIES ? CM_TALK_MISSING : CM_TALK_NOTHING_ELSE,
+                         "moving the aliases", "POST", (cm_str_t){actions.data, actions.len},
+                         "/_aliases");
+        done = rc == 0 && talk.reply.status < 300;
+    }
+    if (rc == 0 && old.len > 0) {
+        cm_sleep_ms(LAST_MS);
+        rc = delete_all(&talk, &old);
+    }
+    cm_buf_free(&actions);
+    cm_buf_free(&old);
+    return rc;
+}
+
+/* ---- the rest ---- */
+
+int cm_elastic_set_epoch(cm_elastic_t *client, const cm_elastic_settings_t *settings,
+                         const cm_waiter_t *waiter, cm_elastic_indices_t *indices,
+                         const char *epoch, cm_err_t *err)
+{
+    cm_talk_t talk = patient(client, settings, waiter, err);
+    char body[CM_EPOCH + 64];
+
+    int len = snprintf(body, sizeof body, "{\"_meta\":{\"clickmill\":{\"epoch\":\"%.*s\"}}}",
+                       CM_EPOCH, epoch);
+    int rc =
+        cm_talk(&talk, CM_TALK_NOTHING_ELSE, "marking the index as ours", "PUT",
+                (cm_str_t){body, (size_t)len}, "/%s,%s/_mapping", indices->cells, indices->totals);
+    if (rc == 0)
+        snprintf(indices->epoch, sizeof indices->epoch, "%s", epoch);
+    return rc;
+}
+
+int cm_elastic_new_epoch(char epoch[CM_EPOCH + 1], cm_err_t *err)
+{
+    unsigned char random[CM_EPOCH / 2];
+
+    if (getrandom(random, sizeof random, 0) != sizeof random)
+        return cm_fail(err, CM_EINTERNAL, "the system gives no random bytes");
+    for (size_t i = 0; i < sizeof random; i++)
+        snprintf(epoch + 2 * i, 3, "%02x", random[i]);
+    return 0;
+}
+
+int cm_elastic_refresh(cm_elastic_t *client, const cm_waiter_t *waiter,
+                       const cm_elastic_indices_t *indices, cm_err_t *err)
+{
+    cm_talk_t talk = patient(client, NULL, waiter, err);
+    return cm_talk(&talk, CM_TALK_NOTHING_ELSE, "making answers visible", "POST", CM_STR(""),
+                   "/%s,%s/_refresh", indices->cells, indices->totals);
+}
+
+int cm_elastic_each(cm_elastic_t *client, const cm_elastic_settings_t *settings,
+                    const cm_waiter_t *waiter, const char *index, cm_document_fn take,
+                    void *context, cm_err_t *err)
+{
+    cm_talk_t talk = patient(client, settings, waiter, err);
+    cm_buf_t body = CM_BUF_INIT;
+
+    cm_buf_printf(&body,
+                  "{\"size\":%d,\"sort\":[\"_doc\"],\"query\":{\"bool\":{\"must_not\":"
+                  "{\"term\":{\"dimension\":\"freshness\"}}}}}",
+                  PAGE);
+    int rc = cm_talk_scroll(&talk, "reading the index", index, (cm_str_t){body.data, body.len},
+                            take, context);
+    cm_buf_free(&body);
     return rc;
 }

@@ -35,16 +35,11 @@ int cm_elastic_prepare(cm_elastic_t *client, const cm_elastic_settings_t *settin
 int cm_elastic_make_next(cm_elastic_t *client, const cm_elastic_settings_t *settings,
                          const cm_waiter_t *waiter, cm_elastic_indices_t *next, cm_err_t *err);
 
-/* Makes what was written visible, checks that nobody else has made these indices anew meanwhile
- * (CM_EBUSY), moves both aliases to `next` in one step, and deletes what they
- * led to before; an index in the place of an alias, too. */
+/* Makes what was written visible, moves both aliases to `next` in one step, and deletes what they
+ * led to before; an index in the place of an alias, too. CM_EBUSY when `next` is no longer of its
+ * epoch, because somebody else has begun a rebuild. */
 int cm_elastic_swap(cm_elastic_t *client, const cm_elastic_settings_t *settings,
                     const cm_waiter_t *waiter, const cm_elastic_indices_t *next, cm_err_t *err);
-
-/* Whether the fields have the types that they must have, and no shard is missing: 0, or CM_EUSAGE
- * or CM_EAWAY with what to do. */
-int cm_elastic_check(cm_elastic_t *client, const cm_elastic_settings_t *settings,
-                     const cm_elastic_indices_t *indices, cm_err_t *err);
 
 /* Writes the epoch into both indices' `_meta`. */
 int cm_elastic_set_epoch(cm_elastic_t *client, const cm_elastic_settings_t *settings,
@@ -58,19 +53,29 @@ int cm_elastic_new_epoch(char epoch[CM_EPOCH + 1], cm_err_t *err);
 int cm_elastic_refresh(cm_elastic_t *client, const cm_waiter_t *waiter,
                        const cm_elastic_indices_t *indices, cm_err_t *err);
 
-/* Walks all documents of an index in no order (a scroll); documents of freshness are left out.
- * CM_EAWAY when the server was away meanwhile, so that some may be missing. */
+/* Walks all documents of an index in no order (a scroll); documents of freshness are left out. */
 int cm_elastic_each(cm_elastic_t *client, const cm_elastic_settings_t *settings,
                     const cm_waiter_t *waiter, const char *index, cm_document_fn take,
                     void *context, cm_err_t *err);
 
-/* The same for the hits of a search (a body for _search, with size and "track_total_hits":true), in
- * its order. */
-int cm_elastic_walk(cm_elastic_t *client, const cm_elastic_settings_t *settings,
-                    const cm_waiter_t *waiter, const char *index, cm_str_t search,
-                    cm_document_fn take, void *context, cm_err_t *err);
+/* What `doctor` looks at. */
+typedef struct cm_elastic_facts {
+    cm_elastic_about_t about;
+    cm_elastic_indices_t indices;
+    char health[16]; /* "green", "yellow", "red": of the indices, of the cluster without any */
+} cm_elastic_facts_t;
 
-/* Opens the index for reading. CM_EINPUT when the aliases are not there yet. */
+/* Looks, and waits for no server that is away. Errors are those of cm_elastic_find(); then all but
+ * `indices` may be there. */
+int cm_elastic_look(cm_elastic_t *client, const cm_elastic_settings_t *settings,
+                    cm_elastic_facts_t *facts, cm_err_t *err);
+
+/* Whether the mappings are what they shall be. CM_EUSAGE says which fields are not. */
+int cm_elastic_check_mapping(cm_elastic_t *client, const cm_elastic_settings_t *settings,
+                             const cm_elastic_indices_t *indices, cm_err_t *err);
+
+/* Opens the index for reading; `settings` must outlive it. A server that is away is not
+ * waited for: CM_EAWAY. CM_EINPUT when the aliases are not there yet, or no longer. */
 int cm_index_open_elasticsearch(const cm_elastic_settings_t *settings, cm_index_t **index,
                                 cm_err_t *err);
 

@@ -127,6 +127,18 @@ extern const char *const cm_sort_names[CM_SORT_COUNT];     /* clicks unique_user
 bool cm_window_parse(const char *text, cm_window_t *window);
 bool cm_sort_parse(const char *text, cm_sort_t *sort);
 
+/* The contract's average of a sum; `count` is not 0. */
+static inline double cm_average(int64_t sum, int64_t count)
+{
+    return (double)sum / (double)count;
+}
+
+/* Whether a stored average is that of the sum, to the last bit. */
+bool cm_average_follows(const cm_stored_average_t *stored, int64_t sum, int64_t count);
+
+/* Whether the stored averages, where there are any, are those that follow from the numbers. */
+bool cm_answer_exact(const cm_answer_t *answer);
+
 /* The header and rows of `query --format csv`; with a window other than all, `window` comes first,
  * as its start in RFC 3339. Rows end with "\n". */
 void cm_answer_add_csv_header(cm_buf_t *buf, cm_window_t window);

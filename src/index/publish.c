@@ -192,10 +192,10 @@ static int take(cm_publisher_t *self, cm_published_t *published, cm_err_t *err)
                                          &self->target, published->epoch, err);
 }
 
-static int remember(void *context, const cm_document_t *document)
+static int remember(void *context, cm_str_t id, const cm_answer_t *answer)
 {
     cm_publisher_t *self = context;
-    return cm_copy_add(self->copy, document) < 0 ? cm_fail_memory(self->err) : 0;
+    return cm_copy_add(self->copy, id, answer) < 0 ? cm_fail_memory(self->err) : 0;
 }
 
 /* Reads what the copy has of the windows that we have. */

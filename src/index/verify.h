@@ -38,7 +38,4 @@ typedef struct cm_verified {
  * of the index as it gives them, then those that it lacks, by url, country and window. */
 int cm_verify(const cm_verify_options_t *options, cm_verified_t *verified, cm_err_t *err);
 
-/* Whether a stored average is the quotient of these to the last bit. */
-bool cm_average_follows(const cm_stored_average_t *stored, int64_t sum, int64_t count);
-
 #endif

@@ -143,6 +143,10 @@ static int answer(cm_handles_t *handles, const cm_params_t *params, cm_buf_t *bo
         return rc;
     rc = add_answer(index, params, body, err);
     give_handle(handles, index, rc);
+    if (rc == CM_EINPUT) { /* the index has gone since it was opened */
+        cm_buf_clear(body);
+        rc = add_answer(NULL, params, body, err);
+    }
     return rc;
 }
 
@@ -167,6 +171,10 @@ int cm_api_updated_at(cm_handles_t *handles, int64_t *updated_at, cm_err_t *err)
     if (index != NULL)
         rc = cm_index_freshness(index, CM_WINDOW_ALL, &freshness, err);
     give_handle(handles, index, rc);
+    if (rc == CM_EINPUT) { /* it has gone since it was opened */
+        freshness.present = false;
+        rc = 0;
+    }
     *updated_at = freshness.present ? freshness.updated_at : 0;
     return rc;
 }

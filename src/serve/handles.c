@@ -10,15 +10,17 @@ void cm_handles_init(cm_handles_t *handles, cm_server_open_fn open, void *contex
 
 int cm_handles_take(cm_handles_t *handles, cm_index_t **index, cm_err_t *err)
 {
-    int rc = 0;
+    cm_index_t *kept = NULL;
 
     pthread_mutex_lock(&handles->lock);
     if (handles->count > 0)
-        *index = handles->kept[--handles->count];
-    else
-        rc = handles->open(handles->context, index, err);
+        kept = handles->kept[--handles->count];
     pthread_mutex_unlock(&handles->lock);
-    return rc;
+    /* Outside the lock: a server that does not answer shall not make everybody wait in turn. */
+    if (kept == NULL)
+        return handles->open(handles->context, index, err);
+    *index = kept;
+    return 0;
 }
 
 void cm_handles_give(cm_handles_t *handles, cm_index_t *index, bool healthy)

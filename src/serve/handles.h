@@ -12,7 +12,7 @@ enum { CM_HANDLES_KEPT = 16 };
 typedef struct cm_handles {
     cm_server_open_fn open;
     void *context;
-    pthread_mutex_t lock; /* guards all below, and calls of open() */
+    pthread_mutex_t lock; /* guards all below */
     cm_index_t *kept[CM_HANDLES_KEPT];
     int count;
 } cm_handles_t;

@@ -14,7 +14,7 @@
 typedef struct cm_server cm_server_t;
 
 /* Opens one more handle of the index. CM_EINPUT: there are no answers yet, which is no failure.
- * Called by the server's threads, one call at a time; each handle is used by one thread at a time.
+ * Called by the server's threads, by several at once; each handle is used by one thread at a time.
  */
 typedef int (*cm_server_open_fn)(void *context, cm_index_t **index, cm_err_t *err);
 

@@ -1,0 +1,15 @@
+/* Members of a JSON object that is being written, as answers and documents share them.
+ *
+ * Each appends one member, with a comma before it unless the buffer ends with "{". */
+#ifndef CM_INDEX_MEMBER_H
+#define CM_INDEX_MEMBER_H
+
+#include "index/index.h"
+
+void cm_member_text(cm_buf_t *buf, const char *name, cm_str_t text);
+void cm_member_number(cm_buf_t *buf, const char *name, int64_t value);
+
+/* null when the count is 0. */
+void cm_member_average(cm_buf_t *buf, const char *name, int64_t sum, int64_t count);
+
+#endif
