@@ -39,6 +39,7 @@ static const cm_option_t options[] = {
 enum { NOT_KNOWN = -1 /* events that answers cover */ };
 
 typedef struct verification {
+    cm_elastic_settings_t elastic; /* the index borrows it */
     cm_app_t *app;
     const verify_options_t *given;
     cm_index_t *index;
@@ -270,9 +271,9 @@ static int check_store(const verification_t *self)
 static int prepare(verification_t *self)
 {
     cm_app_t *app = self->app;
-    const cm_elastic_settings_t settings = cm_elastic_settings_of(app, &self->given->elastic);
 
-    int rc = cm_index_open_chosen(app, self->given->index, &settings, &self->index, &app->err);
+    self->elastic = cm_elastic_settings_of(app, &self->given->elastic);
+    int rc = cm_index_open_chosen(app, self->given->index, &self->elastic, &self->index, &app->err);
     if (rc == 0)
         rc = cm_index_hold(self->index, &self->held, &app->err);
     if (rc == 0)
