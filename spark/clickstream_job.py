@@ -230,13 +230,13 @@ class Elastic:
             raise SystemExit("Elasticsearch answers %d to %s: %s" % (
                 status, path, json.dumps(answer.get("error"))[:500]))
 
-    def index_of(self, alias):
+    def index_of(self, alias, totals):
         """The index behind the alias; made where it is not there."""
         status, found = self.ask("GET", "/_alias/" + alias)
         if status == 200:
             return next(iter(found))
         self.order("PUT", "/_component_template/" + alias, {"template": {
-            "settings": {"number_of_shards": self.given.get("shards", 1)}, "mappings": MAPPING}})
+            "settings": {"number_of_shards": self.given.get("shards", 1)}, "mappings": mapping(totals)}})
         self.order("PUT", "/_index_template/" + alias, {
             "index_patterns": [alias + "-*"], "priority": 500, "composed_of": [alias],
             "_meta": {"made_by": "clickmill"}})
@@ -246,19 +246,28 @@ class Elastic:
 
     def prepare(self):
         """The two indices, marked: whoever wrote them before shall see that somebody else has."""
-        names = [self.index_of(self.given["index"]), self.index_of(self.given["totals"])]
+        names = [self.index_of(self.given["index"], False),
+                 self.index_of(self.given["totals"], True)]
         self.order("PUT", "/%s/_mapping" % ",".join(names),
                    {"_meta": {"clickmill": {"epoch": uuid.uuid4().hex}}})
         return names
 
 
-DATE = {"type": "date", "format": "epoch_millis"}
-MAPPING = {"dynamic": False, "properties": {
-    "URL": {"type": "alias", "path": "url"},
-    **{name: {"type": "keyword"} for name in ("url", "country", "window", "dimension")},
-    **{name: {"type": "long"} for name in ("unique_user_count", *SUMS)},
-    **{name: {"type": "double"} for name in ("average_time_spent", "average_time_on_page")},
-    "window_start": DATE, "updated_at": DATE}}
+COUNTS = ("accepted", "processed", "events", "duplicates", "cells", "dead")  # of freshness
+
+
+def mapping(totals):
+    """The fields of an index and their types."""
+    date = {"type": "date", "format": "epoch_millis"}
+    kinds = {"keyword": ["url", "country", "window"],
+             "long": ["unique_user_count", *SUMS],
+             "double": ["average_time_spent", "average_time_on_page"]}
+    if totals:
+        kinds["keyword"].append("dimension")
+        kinds["long"].extend(COUNTS)
+    return {"dynamic": False, "properties": {
+        "URL": {"type": "alias", "path": "url"}, "window_start": date, "updated_at": date,
+        **{name: {"type": kind} for kind, names in kinds.items() for name in names}}}
 
 
 def freshness(spark, cells, account, now):

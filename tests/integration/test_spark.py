@@ -1,0 +1,221 @@
+"""The Spark job: on a cluster of a master and two workers, refused, stopped, and on Databricks as
+far as that goes without an account."""
+
+import ast
+import json
+import os
+import re
+import signal
+import subprocess
+
+import documents
+import test_answers
+import yaml
+from documents import Index
+from harness import OK, ROOT, USAGE, slow
+
+JOB = os.path.join(ROOT, "spark", "clickstream_job.py")
+BUNDLE = os.path.join(ROOT, "spark", "databricks")
+
+
+class Table:
+    """A keyspace of a test's own with events in it."""
+
+    def __init__(self, t, name, events):
+        self.t, self.stack = t, test_answers.ENGINES.up()
+        kafka = ["--brokers", "127.0.0.1:%d" % self.stack.port("kafka"), "--topic", name,
+                 "--dead-topic", name + ".dead"]
+        self.options = ["--store", "cassandra", "--cassandra-port", self.stack.port("cassandra"),
+                        "--cassandra-keyspace", name]
+        t.write("events.jsonl", events)
+        t.clickmill("import", "--sink", "kafka", *kafka, t.path("events.jsonl"))
+        t.clickmill("ingest", "--until-end", *kafka, *self.options, "--cassandra-create")
+
+    def spark(self, index, *more, check=OK, master="local[1]"):
+        return self.t.clickmill(
+            "process", "--engine", "spark", "--json", "--window", "all,day,hour", *self.options,
+            *index.options, *test_answers.spark_options(master), *more, check=check, timeout=400)
+
+
+@slow
+def test_on_a_standalone_cluster(t):
+    """One master, two workers; twice: a rerun changes no count. Then a row that is no event."""
+    events = test_answers.made(21, 4000)
+    table = Table(t, "standalone", events)
+    index = Index(table.stack.engine("elasticsearch"), "standalone")
+    first = table.spark(index, master=None).json
+    expected = documents.wanted(events)
+    documents.same(t, index.cells(), expected, "by a master and two workers")
+    t.equal((first["accepted"], first["events"], first["duplicates"], first["cells"]),
+            (len(test_answers.traffic.distinct(events, test_answers.oracle.row_key)),) * 2
+            + (0, len(expected)), "account")
+    count = index.count()
+    with table.stack.engine("cassandra").connect() as connection:
+        connection.query("INSERT INTO standalone.clickstream_events (row_key, user_id, timestamp, "
+                         "url) VALUES ('x', '%s', 1772323200000, '/')" % ("u" * 257))
+    again = table.spark(index, master=None)
+    t.true("1 rows are no events" in again.err, again.err)
+    t.equal((again.json["events"], index.count()), (first["events"], count), "a rerun")
+    documents.same(t, index.cells(), expected, "after a rerun")
+
+    # A rebuild moves the aliases to what it has filled.
+    before = set(index.request("GET", "/_alias/" + index.alias))
+    table.spark(index, "--rebuild")
+    after = set(index.request("GET", "/_alias/" + index.alias))
+    t.equal((len(after), after & before), (1, set()), "indices behind the alias")
+    documents.same(t, index.cells(), expected, "after a rebuild")
+
+
+@slow
+def test_stopped(t):
+    """Ctrl-C ends Spark as well, and leaves no file with passwords behind."""
+    table = Table(t, "sparkstop", test_answers.made(22, 500))
+    index = Index(table.stack.engine("elasticsearch"), "sparkstop")
+    os.mkdir(t.path("tmp"))
+    running = t.start("process", "--engine", "spark", *table.options, *index.options,
+                      *test_answers.spark_options("local[1]"), env={"TMPDIR": t.path("tmp")})
+    child = t.until(lambda: children(running.process.pid), "Spark", 60, running)[0]
+    modes = {name: os.stat(os.path.join(parent, name)).st_mode & 0o777
+             for parent, _, names in os.walk(t.path("tmp")) for name in names
+             if name == "settings.json"}
+    t.equal(modes, {"settings.json": 0o600}, "who can read the settings")
+    running.process.send_signal(signal.SIGINT)
+    running.wait(timeout=40)
+    t.equal(group(child), [], "processes that are left")
+    t.equal([name for name in os.listdir(t.path("tmp")) if name.startswith("clickmill-")], [],
+            "files that are left")
+
+
+def children(pid):
+    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False)
+    return [int(line) for line in found.stdout.split()]
+
+
+def group(leader):
+    found = subprocess.run(["pgrep", "-g", str(leader)], capture_output=True, text=True, check=False)
+    return found.stdout.split()
+
+
+@slow
+def test_what_goes_wrong(t):
+    """Each with one sentence that says what to do; a job that fails gives its last words."""
+    table = Table(t, "sparkwrong", test_answers.made(23, 100))
+    index = Index(table.stack.engine("elasticsearch"), "sparkwrong")
+    failed = table.spark(index, "--spark-property", "spark.sql.shuffle.partitions=none", check=None)
+    t.equal(failed.code, 4, failed.err)
+    t.says(failed, "ended with status", "shuffle.partitions")
+
+
+def test_no_spark(t):
+    """Without spark-submit, and with a store that it cannot read."""
+    cluster = ["--store", "cassandra", "--index", "elasticsearch"]
+    t.says(t.clickmill("process", "--engine", "spark", *cluster, check=USAGE,
+                       env={"PATH": "/nowhere", "SPARK_HOME": ""}),
+           "spark-submit is not there", "--spark-submit", "--engine mill")
+    t.says(t.clickmill("process", "--engine", "spark", check=USAGE), "--store cassandra",
+           "--index elasticsearch")
+
+
+def test_the_mapping_of_the_job(t):
+    """Where no clickmill has been the job makes the index itself: of the same fields."""
+    with open(JOB, encoding="utf-8") as file:
+        tree = ast.parse(file.read())
+    names = {"SUMS", "COUNTS", "mapping"}
+    kept = [node for node in tree.body
+            if (isinstance(node, ast.Assign) and {target.id for target in node.targets if isinstance(
+                target, ast.Name)} & names) or getattr(node, "name", None) in names]
+    space = {}
+    exec(compile(ast.Module(kept, []), JOB, "exec"), space)  # noqa: S102
+    with open(os.path.join(ROOT, "src", "index", "elasticsearch_layout.c"), encoding="utf-8") as file:
+        found = re.findall(r'\{"(\w+)", "(\w+)", (?:NULL|"(\w+)"), (true|false)\}', file.read())
+    t.true(len(found) >= 20, "fields of the layout: %s" % found)
+    for totals in (False, True):
+        wanted = {name: {"type": kind, **({"format": form} if form else {})}
+                  for name, kind, form, only in found if totals or only == "false"}
+        wanted["URL"] = {"type": "alias", "path": "url"}
+        t.equal(space["mapping"](totals), {"dynamic": False, "properties": wanted},
+                "fields of the %s" % ("totals" if totals else "cells"))
+
+
+# ---- Databricks
+
+def test_the_bundle(t):
+    """It is whole: what is named is there, nothing secret is, and the schedule is one."""
+    path = os.path.join(BUNDLE, "databricks.yml")
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    bundle = yaml.safe_load(text)
+    used = set(re.findall(r"\$\{var\.(\w+)\}", text))
+    t.equal(used, set(bundle["variables"]), "variables that are used and those that there are")
+    t.true(all("description" in variable for variable in bundle["variables"].values()),
+           "a variable without description")
+    job = bundle["resources"]["jobs"]["clickmill_answers"]
+    cron = job["schedule"]["quartz_cron_expression"].split()
+    t.equal((len(cron), job["schedule"]["timezone_id"]), (6, "UTC"), "schedule")
+    t.true("?" in (cron[3], cron[5]), "Quartz wants a ? for one of the days: %s" % cron)
+    clusters = {entry["job_cluster_key"] for entry in job["job_clusters"]}
+    t.equal({task["job_cluster_key"] for task in job["tasks"]}, clusters, "clusters of the tasks")
+    t.equal([target for target in bundle["targets"].values() if target.get("default")],
+            [bundle["targets"]["dev"]], "default target")
+    for task in job["tasks"]:
+        notebook = os.path.normpath(os.path.join(BUNDLE, task["notebook_task"]["notebook_path"]))
+        t.true(os.path.exists(notebook), notebook)
+        coordinates = [library["maven"]["coordinates"] for library in task["libraries"]]
+        t.equal([len(each.split(":")) for each in coordinates], [3, 3], "coordinates")
+    for included in bundle["sync"]["include"]:
+        t.true(os.path.exists(os.path.join(BUNDLE, included)), included)
+    secrets = [line for line in text.splitlines() if re.search("password|username", line)
+               and ":" in line and "{{secrets/" not in line and "description" not in line
+               and not line.strip().startswith(("#", "and "))]
+    t.equal(secrets, [], "lines with something secret")
+
+
+def test_the_notebook(t):
+    """It is Python, asks for every parameter that the bundle gives, and gives the job what it
+    wants."""
+    with open(os.path.join(BUNDLE, "clickstream_notebook.py"), encoding="utf-8") as file:
+        text = file.read()
+    t.equal(text.splitlines()[0], "# Databricks notebook source")
+    t.true(text.count("# COMMAND ----------") >= 4, "cells")
+    compile(text, "notebook", "exec")
+    with open(os.path.join(BUNDLE, "databricks.yml"), encoding="utf-8") as file:
+        task = yaml.safe_load(file)["resources"]["jobs"]["clickmill_answers"]["tasks"][0]
+    given = set(task["notebook_task"]["base_parameters"])
+    widgets = set(re.findall(r'^    "(\w+)": "', text.split("dbutils.widgets.text")[0], re.M))
+    t.equal(given - widgets, set(), "parameters without a widget")
+    run = run_notebook(text)
+    t.equal(run["settings"]["input"], {"cassandra": {"keyspace": "clickstream",
+                                                     "table": "clickstream_events"}})
+    t.equal(run["settings"]["elastic"]["es.nodes"], "elasticsearch.example.com")
+    t.equal(run["settings"]["secrets"]["elastic"], {
+        "es.net.http.auth.user": "secret of clickmill: elasticsearch-username",
+        "es.net.http.auth.pass": "secret of clickmill: elasticsearch-password"})
+    t.equal(run["exit"], str({"events": 1}))
+
+
+def run_notebook(text):
+    """Runs the cells with stand-ins for what Databricks provides, in a process of its own."""
+    program = """
+import json, sys, types
+job = types.ModuleType("clickstream_job")
+seen = {}
+def run(settings, spark):
+    seen["settings"] = settings
+    return {"events": 1}
+job.run = run
+sys.modules["clickstream_job"] = job
+values = {}
+class Utils:
+    class widgets:
+        text = staticmethod(lambda name, value: values.setdefault(name, value))
+        get = staticmethod(lambda name: values[name])
+    class secrets:
+        get = staticmethod(lambda scope, name: "secret of %s: %s" % (scope, name))
+    class notebook:
+        exit = staticmethod(lambda text: seen.__setitem__("exit", text))
+exec(sys.stdin.read(), {"dbutils": Utils, "spark": None})
+print("\\n" + json.dumps(seen))
+"""
+    done = subprocess.run(["python3", "-c", program], input=text, capture_output=True, text=True,
+                          check=True)
+    return json.loads(done.stdout.splitlines()[-1])
