@@ -13,6 +13,7 @@ import measure
 from stack import cache
 
 CLIENTS = ("elasticsearch==7.17.12",)
+SPARK_TIMES = 4  # times the events, for the shapes of a Spark job
 HELPERS_SHARE = 10  # Python gets so many times fewer documents
 ALIAS, TOTALS = "clickstream_data_index", "clickstream_totals_index"
 WINDOWS = ("--window", "all,hour")
@@ -234,3 +235,38 @@ class Answers:
             if number == 0:
                 self.run("verify", "--store", "cassandra", "--data", data,
                          *self.bench.cassandra(number), *self.index())
+
+    # ---- two shapes of a Spark job
+
+    def shapes(self, number):
+        """CPU seconds of all of Spark's processes, from start to end."""
+        parquet = os.path.join(self.work, "events.parquet")
+        script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "spark_shapes.py")
+        submit = [self.bench.spark_submit(), "--master", "local[2]", "--driver-memory", "3g", script]
+        if number == 0:
+            events = os.path.join(self.work, "spark.jsonl")
+            measure.run([self.bench.CLICKMILL, "produce", "--out", "-", "--count", self.bench.size
+                         * SPARK_TIMES, *self.bench.SHAPE], events)
+            measure.run([*submit, "prepare", events, parquet])
+            os.remove(events)
+        found = {}
+        for shape in ("joined", "job"):
+            out = os.path.join(self.work, shape)
+            peers.settle()
+            took = measure.run([*submit, shape, parquet, out])
+            found[shape] = sorted(lines_of(out))
+            self.bench.note("spark_" + shape, rows=self.bench.size * SPARK_TIMES,
+                            per_second=self.bench.size * SPARK_TIMES / took["seconds"],
+                            cpu_us=took["cpu"] * 1e6 / self.bench.size / SPARK_TIMES,
+                            peak_mb=took["peak_bytes"] / 1e6)
+        if found["job"] != found["joined"]:
+            raise RuntimeError("the two shapes of the Spark job give other answers")
+
+
+def lines_of(folder):
+    """The rows of a folder of JSON files, as comparable texts."""
+    for name in os.listdir(folder):
+        if name.startswith("part-"):
+            with open(os.path.join(folder, name), encoding="utf-8") as file:
+                for line in file:
+                    yield json.dumps(json.loads(line), sort_keys=True)

@@ -1,0 +1,59 @@
+"""The three answers (clicks, unique users, average time spent) of events in Parquet, by Spark in two
+shapes: that of our job, and two groupings and a join, as one writes it down first. For cluster.py:
+
+    spark-submit bench/spark_shapes.py prepare EVENTS.jsonl PARQUET
+    spark-submit bench/spark_shapes.py job|joined PARQUET OUT
+
+job computes more than joined does: entrances, exits and time on page as well. OUT gets a line of
+JSON a cell.
+"""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "spark"))
+import clickstream_job  # noqa: E402
+from pyspark.sql import SparkSession, Window  # noqa: E402
+from pyspark.sql import functions as f  # noqa: E402
+
+CELL = ("url", "country")
+COLUMNS = (*CELL, "clicks", "unique_user_count", "average_time_spent")
+
+
+def prepare(spark, events, parquet):
+    schema = ("row_key string, user_id string, timestamp long, url string, country string, "
+              "city string, browser string, os string, device string")
+    spark.read.schema(schema).json(events).withColumn(
+        "timestamp", f.timestamp_millis("timestamp")).write.mode("overwrite").parquet(parquet)
+
+
+def job(spark, parquet):
+    settings = {"input": {"parquet": parquet}, "windows": ["all"], "totals": False}
+    cells, _ = clickstream_job.answers(clickstream_job.read(spark, settings["input"]), settings)
+    return clickstream_job.documents(cells, 0)
+
+
+def joined(spark, parquet):
+    events = spark.read.parquet(parquet)
+    counted = events.groupBy(*CELL).agg(f.count("*").alias("clicks"), f.countDistinct(
+        "user_id").alias("unique_user_count"))
+    order = Window.partitionBy("user_id").orderBy("timestamp", "row_key")
+    second = f.floor(f.unix_millis("timestamp") / 1000)
+    spent = events.withColumn("second", second).withColumn(
+        "spent", f.lead("second").over(order) - f.col("second"))
+    return counted.join(spent.groupBy(*CELL).agg(f.avg("spent").alias("average_time_spent")),
+                        list(CELL))
+
+
+def main():
+    shape, source, out = sys.argv[1:]
+    spark = SparkSession.builder.appName(shape).getOrCreate()
+    if shape == "prepare":
+        prepare(spark, source, out)
+        return
+    rows = {"job": job, "joined": joined}[shape](spark, source)
+    rows.select(*COLUMNS).write.mode("overwrite").json(out)
+
+
+if __name__ == "__main__":
+    main()
