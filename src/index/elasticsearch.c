@@ -208,7 +208,9 @@ int cm_elastic_make_next(cm_elastic_t *client, const cm_elastic_settings_t *sett
 typedef struct moving {
     const char *alias, *next;
     cm_buf_t *actions;
-    cm_buf_t *old; /* names of what is to be deleted after it, each with its NUL */
+    /* Names of what is to be deleted after it, each with its NUL; those of earlier attempts, whose
+     * answers were lost, stay. */
+    cm_buf_t *old;
 } moving_t;
 
 /* What is ours is deleted later, when no reader is led there any more: but for an index in the
@@ -240,7 +242,6 @@ static int add_actions(cm_talk_t *talk, const cm_elastic_indices_t *next, cm_buf
     int rc = 0;
 
     cm_buf_clear(actions);
-    cm_buf_clear(old);
     cm_buf_add_text(actions, "{\"actions\":[");
     for (int part = 0; rc == 0 && part < CM_PART_COUNT; part++) {
         moving_t moving = {.alias = cm_elastic_alias(talk->settings, (cm_elastic_part_t)part),
