@@ -87,8 +87,9 @@ static int make(cm_talk_t *talk, cm_elastic_part_t part, long number, bool alias
     snprintf(name, CM_INDEX_NAME, "%s-%0*ld", alias, DIGITS, number);
     snprintf(doing, sizeof doing, "making the index %s", name);
     cm_elastic_add_index(&body, part, aliased ? alias : NULL);
-    int rc =
-        cm_talk(talk, CM_TALK_REFUSED, doing, "PUT", (cm_str_t){body.data, body.len}, "/%s", name);
+    /* Its shards are not waited for long: who writes to it waits for them, and says so. */
+    int rc = cm_talk(talk, CM_TALK_REFUSED, doing, "PUT", (cm_str_t){body.data, body.len},
+                     "/%s?timeout=2s", name);
     cm_buf_free(&body);
     *made = rc == 0 && talk->reply.status < 300;
     if (rc < 0 || *made)

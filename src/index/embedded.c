@@ -279,6 +279,8 @@ static int embedded_freshness(cm_index_t *index, cm_window_t window, cm_freshnes
         rc =
             cm_database_int(database, "SELECT first + count FROM block ORDER BY first DESC LIMIT 1",
                             0, &out->accepted, err);
+    if (out->session_timeout < 0) /* of another store: its events are not counted here */
+        out->accepted = out->processed;
     if (rc == 0)
         rc = cm_database_int(database, "SELECT count(*) FROM dead", 0, &out->dead, err);
     return rc;

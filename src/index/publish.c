@@ -138,20 +138,17 @@ static int local_freshness(const cm_publisher_t *self, cm_freshness_t fresh[CM_W
     return rc;
 }
 
-/* What the copy says of itself, asked once. */
-static int learn_freshness(cm_publisher_t *self, cm_err_t *err)
+/* What the copy says of itself, asked once. Who reads does not wait for a server; without an answer
+ * the freshness is sent, which does. */
+static void learn_freshness(cm_publisher_t *self)
 {
     cm_index_t *index;
+    cm_err_t why;
 
-    if (self->fresh_known)
-        return 0;
-    int rc = cm_index_open_elasticsearch(settings_of(self), &index, err);
-    if (rc < 0)
-        return rc;
-    rc = read_freshness(index, self->fresh, err);
+    if (self->fresh_known || cm_index_open_elasticsearch(settings_of(self), &index, &why) < 0)
+        return;
+    self->fresh_known = read_freshness(index, self->fresh, &why) == 0;
     cm_index_close(index);
-    self->fresh_known = rc == 0;
-    return rc;
 }
 
 /* Comes last, when the rows that it is about can be seen. */
@@ -305,7 +302,7 @@ static int push_with(cm_publisher_t *self, bool rebuild, cm_published_t *publish
     if (rc == 0 && changed && !rebuild)
         rc = cm_elastic_refresh(self->client, self->options.waiter, &self->target, err);
     if (rc == 0 && !rebuild)
-        rc = learn_freshness(self, err);
+        learn_freshness(self);
     if (rc == 0)
         rc = send_freshness(self, fresh, err);
     if (rc == 0 && rebuild)

@@ -310,9 +310,8 @@ def latency(t, index, kafka, number):
 
 def documents_of(t, data):
     """The ids that the answers of a data directory have."""
-    rows = t.clickmill("query", "--data", data, "--json").out.splitlines()
-    return [documents.identity(row["url"], row["country"], "all", 0)
-            for row in map(json.loads, rows)]
+    rows = json.loads(t.clickmill("query", "--data", data, "--json").out)
+    return [documents.identity(row["url"], row["country"], "all", 0) for row in rows]
 
 
 @slow

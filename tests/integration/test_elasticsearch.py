@@ -456,7 +456,12 @@ def test_secure(t):
     place.copy()
     t.equal(t.clickmill("query", *place.options, *login, env=right).out,
             t.clickmill("query").out, "answers")
-    for command in ("query", "serve", "doctor"):
+    place.clear()
+    t.clickmill("process", *place.options, *login, env=right)
+    t.equal(t.clickmill("query", *place.options, *login, env=right).out,
+            t.clickmill("query").out, "answers that process has sent")
+    t.clickmill("verify", *place.options, *login, env=right)
+    for command in ("query", "serve", "doctor", "process", "verify"):
         result = t.clickmill(command, *place.options, *login, env=wrong, check=USAGE)
         t.true("refuses the credentials" in result.out + result.err, str(result))
         t.true("mistaken" not in result.out + result.err, "the password is shown\n%s" % result)
