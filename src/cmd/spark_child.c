@@ -25,7 +25,7 @@ int cm_child_open(cm_child_t *child, cm_err_t *err)
 {
     const char *place = getenv("TMPDIR");
 
-    *child = (cm_child_t){.pid = 0};
+    *child = (cm_child_t){.log = -1};
     snprintf(child->directory, sizeof child->directory, "%s/clickmill-XXXXXX",
              place != NULL && place[0] == '/' ? place : "/tmp");
     if (mkdtemp(child->directory) != NULL)
@@ -92,18 +92,14 @@ static int start(cm_child_t *child, int *output, cm_err_t *err)
     pid_t parent = getpid();
 
     path_of(child, "log", path);
-    int log = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_APPEND, 0600);
-    if (log < 0 || pipe2(ends, O_CLOEXEC) != 0) {
-        if (log >= 0)
-            close(log);
+    child->log = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_APPEND, 0600);
+    if (child->log < 0 || pipe2(ends, O_CLOEXEC) != 0)
         return cm_fail(err, CM_EIO, "%s cannot be started: %s", child->arguments[0],
                        strerror(errno));
-    }
     child->pid = fork();
     if (child->pid == 0)
-        become(child, ends[1], log, parent);
+        become(child, ends[1], child->log, parent);
     close(ends[1]);
-    close(log);
     *output = ends[0];
     if (child->pid > 0) {
         setpgid(child->pid, child->pid); /* whoever of the two comes first */
@@ -119,7 +115,9 @@ static void take_bytes(cm_child_t *child, const char *data, size_t len,
     const char *end;
 
     while ((end = memchr(data, '\n', len)) != NULL) {
+        cm_buf_reserve(&child->line, 1);
         cm_buf_add(&child->line, data, (size_t)(end - data));
+        dprintf(child->log, "%s\n", child->line.data);
         take(context, (cm_str_t){child->line.data, child->line.len});
         cm_buf_clear(&child->line);
         len -= (size_t)(end + 1 - data);
@@ -195,18 +193,12 @@ static cm_str_t last_words(char *log)
 
 static int fail(const cm_child_t *child, int status, cm_err_t *err)
 {
-    char path[500], *log = cm_alloc_zero(1, WORDS + 1);
-    struct stat about;
+    char *log = cm_alloc_zero(1, WORDS + 1);
+    struct stat about = {.st_size = 0};
 
-    path_of(child, "log", path);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd >= 0 && fstat(fd, &about) == 0) {
-        off_t from = about.st_size > WORDS ? about.st_size - WORDS : 0;
-        ssize_t got = pread(fd, log, WORDS, from);
-        log[got > 0 ? got : 0] = '\0';
-    }
-    if (fd >= 0)
-        close(fd);
+    fstat(child->log, &about);
+    ssize_t got = pread(child->log, log, WORDS, about.st_size > WORDS ? about.st_size - WORDS : 0);
+    log[got > 0 ? got : 0] = '\0';
     const cm_str_t words = last_words(log);
     int rc = cm_fail(err, CM_EIO, "%s ended with status %d: %.*s", child->arguments[0],
                      WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
@@ -247,5 +239,7 @@ void cm_child_close(cm_child_t *child)
     for (int i = 0; i < child->argument_count; i++)
         free(child->arguments[i]);
     cm_buf_free(&child->line);
-    *child = (cm_child_t){.pid = 0};
+    if (child->log >= 0)
+        close(child->log);
+    *child = (cm_child_t){.log = -1};
 }

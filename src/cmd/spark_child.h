@@ -18,6 +18,7 @@ typedef struct cm_child {
     char *arguments[CM_CHILD_ARGUMENTS + 1];
     int argument_count;
     pid_t pid;
+    int log;       /* of its messages, and of its output: spark-submit mixes the two */
     cm_buf_t line; /* of its output, so far */
 } cm_child_t;
 
