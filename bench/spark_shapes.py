@@ -29,8 +29,8 @@ def prepare(spark, events, parquet):
 
 def job(spark, parquet):
     settings = {"input": {"parquet": parquet}, "windows": ["all"], "totals": False}
-    cells, _ = clickstream_job.answers(clickstream_job.read(spark, settings["input"]), settings)
-    return clickstream_job.documents(cells, 0)
+    sums, _ = clickstream_job.answers(clickstream_job.read(spark, settings), settings)
+    return clickstream_job.documents(clickstream_job.cells_of(sums, ["all"]), 0)
 
 
 def joined(spark, parquet):

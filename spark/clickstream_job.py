@@ -8,21 +8,24 @@
     windows      some of "all", "day", "hour"
     session_timeout  seconds
     totals       false leaves out the numbers per url, per country and of the whole site
-    output       {"elasticsearch": {"index": ALIAS, "totals": ALIAS, ...}}, {"parquet": PATH}; the
-                 indices themselves in "cells_index" and "totals_index", else those of the aliases
+    output       {"elasticsearch": {"index": ALIAS, "totals": ALIAS}} or {"parquet": PATH}; "cells_index"
+                 and "totals_index" name the indices themselves, which are then as they must be; else
+                 they are made where they are missing, and "rebuild" fills new ones and moves the
+                 aliases; "shards" and "replicas" of those that are made
     options      properties of Spark and of its connectors
     secrets      properties that are not shown anywhere; and "elastic", options of es-hadoop
     ca           a file of certificates in PEM for Cassandra ("cassandra") and Elasticsearch
 
-Events are shuffled once, by user. Within a user's events, in the order of (timestamp, row_key), a
-copy stands behind its twin, and the neighbours give time spent and sessions. What a user gives to
-each (window, url, country) is added up before anything leaves the partition; a user counts once in
-each of these rows, and by the flags `new_*` once in the rows of all countries, all urls, and the
-site. So a second, small exchange of sums by (window, url, country) is all that follows.
+Events are shuffled once, by user. Within a user's events, in the order of (timestamp, row_key), the
+neighbours give time spent and sessions, and a copy stands behind its twin. Where the user comes to a
+row for the first time is marked, in another order of the same partition; so users are counted by
+adding up, and all that follows is a small exchange of sums by (window, url, country).
 """
 
+import atexit
 import base64
 import json
+import os
 import ssl
 import sys
 import tempfile
@@ -42,7 +45,11 @@ RULES = {"row_key": (0, 64), "user_id": (1, 256), "url": (1, 2048), "country": (
          "city": (0, 256), "browser": (0, 256), "os": (0, 256), "device": (0, 256)}  # bytes
 SUMS = ("clicks", "time_spent_sum", "time_spent_count", "time_on_page_sum", "time_on_page_count",
         "entrances", "exits")
+DIMENSIONS = ("cell", "url", "country", "site")
 SEPARATOR = "\x1f"
+NAMESPACE = "6ba7b8109dad11d180b400c04fd430c8"  # of row keys that are derived: DNS
+RFC_3339 = ("^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?"
+            "([Zz]|[+-][0-9]{2}:[0-9]{2})$")
 
 
 # ---- computing
@@ -50,97 +57,157 @@ SEPARATOR = "\x1f"
 def checked(raw):
     """The columns that answers follow from; `valid` says whether the event keeps the rules."""
     types = dict(raw.dtypes)
-    time_ms = f.expr("unix_millis(timestamp)") if types["timestamp"] == "timestamp" else (
-        f.col("timestamp").cast("long"))
     valid = f.col("time_ms").between(1, TIME_END - 1)
     for name, (least, most) in RULES.items():
         if name in types:
             length = f.coalesce(f.octet_length(f.col(name)), f.lit(0))
             valid = valid & length.between(least, most)
-    columns = raw.withColumn("time_ms", time_ms).withColumn(
+    columns = raw.withColumn("time_ms", milliseconds(types["timestamp"])).withColumn(
         "valid", f.coalesce(valid, f.lit(False)))
     return columns.select(
         "row_key", "user_id", "time_ms", "url", "valid",
         f.when(f.col("country") != "", f.col("country")).otherwise("Unknown").alias("country"))
 
 
+def milliseconds(kind):
+    """The column `timestamp`: Spark's time, an integer, or a text that is one or RFC 3339."""
+    if kind == "timestamp":
+        return f.expr("unix_millis(timestamp)")
+    number = f.col("timestamp").cast("long")
+    if kind != "string":
+        return number
+    written = f.col("timestamp").rlike(RFC_3339)
+    return f.when(written, f.expr("unix_millis(cast(upper(timestamp) as timestamp))")).when(
+        f.col("timestamp").rlike("^[0-9]{1,15}$"), number)
+
+
+def derived_key():
+    """The row key of an event that has none: the UUIDv5 of user and time."""
+    digest = f.sha1(f.concat(f.unhex(f.lit(NAMESPACE)), f.encode(
+        f.concat_ws("_", "user_id", f.col("time_ms").cast("string")), "UTF-8")))
+
+    def part(at, length):
+        return f.substring(digest, at, length)
+
+    return f.concat_ws("-", part(1, 8), part(9, 4), f.concat(f.lit("5"), part(14, 3)), f.concat(
+        f.translate(part(17, 1), "0123456789abcdef", "89ab" * 4), part(18, 3)), part(21, 12))
+
+
 def timeline(events, unique, timeout):
-    """Each event once, with its time spent, in whole seconds, and whether sessions begin and end."""
-    order = Window.partitionBy("user_id").orderBy("time_ms", "row_key")
+    """Each event with what it adds to its row. An event's copies stand together: the first one
+    tells what came before, the last one what comes after, and that is all they add."""
+    # Users are kept apart by a number first, which sorts faster than their names.
+    events = events.withColumn("second", f.expr("time_ms div 1000")).withColumn(
+        "user_hash", f.xxhash64("user_id"))
+    order = Window.partitionBy("user_hash", "user_id").orderBy("time_ms", "row_key")
+    columns = {"before": f.lag("second").over(order), "after": f.lead("second").over(order),
+               "time_before": f.lag("time_ms").over(order)}
     if not unique:
-        events = events.withColumn("twin", (f.lag("row_key").over(order) == f.col("row_key")) & (
-            f.lag("time_ms").over(order) == f.col("time_ms")))
-        events = events.where(f.coalesce(~f.col("twin"), f.lit(True)))
-    second = f.expr("time_ms div 1000")
-    events = events.withColumn("second", second)
-    spent = f.lead("second").over(order) - f.col("second")
-    before = f.col("second") - f.lag("second").over(order)
-    events = events.withColumn("spent", spent).withColumn("before", before)
+        columns["key_before"] = f.lag("row_key").over(order)
+        columns["key_after"] = f.lead("row_key").over(order)
+        columns["time_after"] = f.lead("time_ms").over(order)
+    events = events.select("*", *[column.alias(name) for name, column in columns.items()])
+
+    def distinct(side):
+        if unique:
+            return f.lit(True)
+        return ~(f.col("key_" + side).eqNullSafe(f.col("row_key"))
+                 & f.col("time_" + side).eqNullSafe(f.col("time_ms")))
+
+    spent = f.when(distinct("after"), f.col("after") - f.col("second"))
     stays = f.coalesce(f.col("spent") <= timeout, f.lit(False))
-    came = f.coalesce(f.col("before") <= timeout, f.lit(False))
-    return events.select("user_id", "url", "country", "time_ms", "spent",
-                         stays.alias("stays"), came.alias("came"))
+    came = f.coalesce(f.col("second") - f.col("before") <= timeout, f.lit(False))
+    events = events.withColumn("spent", spent).withColumn("last", distinct("after"))
+    return events.select(
+        "user_hash", "user_id", "url", "country", "time_ms", "time_before", "last", "spent",
+        stays.alias("stays"), (distinct("before") & ~came).alias("enters"))
 
 
-def in_windows(events, windows):
-    """A row for each window that an event belongs to: `window_start` is null for all time."""
-    if windows == ["all"]:
-        return events.withColumn("window", f.lit("all")).withColumn(
-            "window_start", f.lit(None).cast("long"))
-    places = [f.struct(f.lit(name).alias("window"), (
-        f.lit(None).cast("long") if name == "all" else
-        f.expr("time_ms - time_ms %% %dL" % LENGTHS[name])).alias("window_start"))
-        for name in windows]
-    return events.withColumn("place", f.explode(f.array(*places))).select(
-        "*", "place.window", "place.window_start").drop("place")
+def with_firsts(events, windows, totals):
+    """Adds where a user comes to a row for the first time: these count its users. `new_cell_day` is
+    true for the user's first event of that day, url and country, and so on. Needs no exchange,
+    because a user's events are together, but another order for each dimension."""
+    before = {"site": f.col("time_before")}
+    names = {"cell": ("url", "country"), "country": ("country",), "url": ("url",)}
+    for dimension in (*names, "site") if totals else ("cell",):
+        if dimension in names:
+            # As with users: numbers first.
+            events = events.withColumn("row_hash", f.xxhash64(*names[dimension]))
+            order = Window.partitionBy("user_hash", "user_id").orderBy(
+                "row_hash", *names[dimension], *([] if windows == ["all"] else ["time_ms"]))
+            same = f.lag("row_hash").over(order) == f.col("row_hash")
+            for name in names[dimension]:
+                same = same & (f.lag(name).over(order) == f.col(name))
+            before[dimension] = f.when(same, f.lag("time_ms").over(order))
+        events = events.withColumn("before", before[dimension])
+        for window in windows:
+            first = f.col("before").isNull()
+            if window != "all":
+                first = first | (start_of(window, "before") != start_of(window))
+            events = events.withColumn("new_%s_%s" % (dimension, window), first)
+        events = events.drop("before", "row_hash")
+    return events
 
 
-def by_user(events):
-    """What each user gives to each cell. Needs no exchange: a user's events are together."""
-    one = f.lit(1).cast("long")
-    return events.groupBy("user_id", "window", "window_start", "url", "country").agg(
-        f.count(one).alias("clicks"),
-        f.coalesce(f.sum("spent"), f.lit(0)).alias("time_spent_sum"),
-        f.count("spent").alias("time_spent_count"),
-        f.coalesce(f.sum(f.when(f.col("stays"), f.col("spent"))), f.lit(0)).alias(
-            "time_on_page_sum"),
-        f.count(f.when(f.col("stays"), one)).alias("time_on_page_count"),
-        f.count(f.when(~f.col("came"), one)).alias("entrances"),
-        f.count(f.when(~f.col("stays"), one)).alias("exits"))
+def start_of(window, time="time_ms"):
+    """Where the window of a time begins."""
+    return f.expr("%s - %s %% %dL" % (time, time, LENGTHS[window]))
 
 
-def with_flags(shares):
-    """Adds where a user's row is the first of several that a wider row has."""
-    def first(*names):
-        order = Window.partitionBy("user_id", "window", "window_start", *names).orderBy(
-            "url", "country")
-        return (f.row_number().over(order) == 1).cast("long")
+def sum_up(events, windows, totals):
+    """Rows of (url, country, window) for the shortest window: longer ones add up from them, since
+    days are made of hours, users included, who are new in one hour of each day."""
+    def count(condition):
+        return f.sum(f.when(condition, f.lit(1)).otherwise(f.lit(0)).cast("long"))
 
-    return shares.withColumn("new_country", first("country")).withColumn(
-        "new_url", first("url")).withColumn("new_site", first())
+    sums = {"clicks": count(f.col("last")),
+            "time_spent_sum": f.coalesce(f.sum("spent"), f.lit(0)),
+            "time_spent_count": f.count("spent"),
+            "time_on_page_sum": f.sum(f.when(f.col("stays"), f.col("spent")).otherwise(f.lit(0))),
+            "time_on_page_count": count(f.col("stays")),
+            "entrances": count(f.col("enters")),
+            "exits": count(f.col("last") & ~f.col("stays"))}
+    for dimension in DIMENSIONS if totals else DIMENSIONS[:1]:
+        for window in windows:
+            name = "new_%s_%s" % (dimension, window)
+            sums[name] = count(f.col(name))
+    keys = [f.col("url"), f.col("country")]
+    if windows[0] != "all":
+        keys.append(start_of(windows[0]).alias("start"))
+    return events.groupBy(*keys).agg(*[column.alias(name) for name, column in sums.items()])
 
 
-def cells_of(shares, flags):
-    """The contract's rows; with flags the numbers of users that wider rows get from each."""
-    sums = [f.sum(name).alias(name) for name in SUMS + (
-        ("new_url", "new_country", "new_site") if flags else ())]
-    return shares.groupBy("window", "window_start", "url", "country").agg(
-        f.count(f.lit(1)).alias("unique_user_count"), *sums)
+def cells_of(sums, windows):
+    """The contract's rows of every window, from the sums of the shortest one."""
+    def of(window):
+        start = f.lit(None).cast("long") if window == "all" else start_of(window, "start")
+        rows = sums.withColumn("window_start", start)
+        news = [name for name in sums.columns if name.endswith("_" + window)]
+        if window != windows[0]:
+            rows = rows.groupBy("url", "country", "window_start").agg(
+                *[f.sum(name).alias(name) for name in (*SUMS, *news)])
+        return rows.select(f.lit(window).alias("window"), "window_start", "url", "country", *SUMS,
+                           *[f.col(name).alias(name[:name.rindex("_")]) for name in news])
+
+    rows = of(windows[0])
+    for window in windows[1:]:
+        rows = rows.unionByName(of(window))
+    return rows.withColumn("unique_user_count", f.col("new_cell"))
 
 
 def totals_of(cells):
     """The numbers per url, per country and of the site."""
-    def roll_up(dimension, users, *names):
-        sums = [f.sum(name).alias(name) for name in SUMS]
+    def roll_up(dimension, *names):
         rows = cells.groupBy("window", "window_start", *names).agg(
-            f.sum(users).alias("unique_user_count"), *sums)
+            f.sum("new_" + dimension).alias("unique_user_count"),
+            *[f.sum(name).alias(name) for name in SUMS])
         for name in ("url", "country"):
             if name not in names:
                 rows = rows.withColumn(name, f.lit(None).cast("string"))
         return rows.withColumn("dimension", f.lit(dimension))
 
-    return roll_up("url", "new_url", "url").unionByName(
-        roll_up("country", "new_country", "country")).unionByName(roll_up("site", "new_site"))
+    return roll_up("url", "url").unionByName(
+        roll_up("country", "country")).unionByName(roll_up("site"))
 
 
 def documents(rows, now):
@@ -165,28 +232,40 @@ def documents(rows, now):
 
 
 def answers(raw, settings):
-    """Cells and what the account is made of."""
+    """Sums of the shortest window (sum_up()), and the Observation of what was read."""
     seen = Observation("events")
     events = checked(raw).observe(
         seen, f.count(f.lit(1)).alias("read"), f.count(f.when(f.col("valid"), 1)).alias("accepted"))
-    timeout = int(settings.get("session_timeout", 1800))
     unique = "cassandra" in settings["input"]  # its primary key is the row key
-    flags = settings.get("totals", True)
-    line = timeline(events.where("valid").drop("valid"), unique, timeout)
-    shares = by_user(in_windows(line, sorted(settings.get("windows", ["all"]))))
-    return cells_of(with_flags(shares) if flags else shares, flags), seen
+    events = events.where("valid")
+    if not unique:
+        events = events.withColumn("row_key", f.when(
+            f.col("row_key") != "", f.col("row_key")).otherwise(derived_key()))
+    windows, totals = windows_of(settings), settings.get("totals", True)
+    line = timeline(events, unique, int(settings.get("session_timeout", 1800)))
+    return sum_up(with_firsts(line, windows, totals), windows, totals), seen
+
+
+def windows_of(settings):
+    """The windows asked for, the shortest first."""
+    return [name for name in ("hour", "day", "all") if name in settings.get("windows", ["all"])]
 
 
 # ---- reading and writing
 
-def read(spark, source):
+def read(spark, settings):
+    source = settings["input"]
     if "parquet" in source:
         return spark.read.parquet(source["parquet"])
     if "json" in source:
-        return spark.read.schema("row_key string, user_id string, timestamp long, url string, "
-                                 "country string").json(source["json"])
+        return spark.read.schema(", ".join(name + " string" for name in (*RULES, "timestamp"))).json(
+            source["json"])
+    # Given to the reader alone: what is in a session's configuration shows up in its pages.
+    own = {name: value for part in (settings.get("options", {}), settings.get(
+        "secrets", {}).get("options", {})) for name, value in part.items()
+        if name.startswith("spark.cassandra.")}
     return spark.read.format("org.apache.spark.sql.cassandra").options(
-        keyspace=source["cassandra"]["keyspace"], table=source["cassandra"]["table"]).load()
+        keyspace=source["cassandra"]["keyspace"], table=source["cassandra"]["table"], **own).load()
 
 
 def write_documents(rows, index, options):
@@ -197,13 +276,15 @@ def write_documents(rows, index, options):
 
 
 class Elastic:
-    """The index's layout (docs/elasticsearch.md), by plain HTTP: for where no clickmill has been."""
+    """The index's layout (docs/elasticsearch.md) by plain HTTP: for where no clickmill has been."""
 
     def __init__(self, given, options, ca):
         self.given = given
-        self.base = "%s://%s:%s" % (
-            "https" if options.get("es.net.ssl") == "true" else "http", options["es.nodes"],
-            options["es.port"])
+        self.cells, self.totals = given.get("cells_index"), given.get("totals_index")
+        scheme = "https" if options.get("es.net.ssl") == "true" else "http"
+        port = options.get("es.port", "9200")
+        self.bases = ["%s://%s" % (scheme, node if ":" in node.rpartition("]")[2] else "%s:%s" % (
+            node, port)) for node in options["es.nodes"].split(",")]
         self.headers = {"Content-Type": "application/json"}
         if "es.net.http.auth.user" in options:
             self.headers["Authorization"] = "Basic " + base64.b64encode(("%s:%s" % (
@@ -211,48 +292,133 @@ class Elastic:
                 ).decode()
         elif "es.net.http.header.Authorization" in options:
             self.headers["Authorization"] = options["es.net.http.header.Authorization"]
-        self.context = ssl.create_default_context(cafile=ca) if self.base[:5] == "https" else None
+        self.context = None
+        if scheme == "https":
+            self.context = ssl.create_default_context(cafile=ca)
+            if options.get("es.net.ssl.cert.allow.self.signed") == "true":
+                self.context.check_hostname, self.context.verify_mode = False, ssl.CERT_NONE
 
-    def ask(self, method, path, body=None):
-        """Status and answer."""
-        request = urllib.request.Request(
-            self.base + path, None if body is None else json.dumps(body).encode(), self.headers,
-            method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=60, context=self.context) as answer:
-                return answer.status, json.loads(answer.read())
-        except urllib.error.HTTPError as refusal:
-            return refusal.code, json.loads(refusal.read() or b"{}")
+    # ---- asking
 
-    def order(self, method, path, body):
-        status, answer = self.ask(method, path, body)
+    def ask(self, method, path, body=None, kind="application/json"):
+        """Status and answer of the first node that gives one."""
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        for base in self.bases:
+            request = urllib.request.Request(
+                base + path, data, {**self.headers, "Content-Type": kind}, method=method)
+            try:
+                with urllib.request.urlopen(request, timeout=120, context=self.context) as answer:
+                    return answer.status, json.loads(answer.read() or b"{}")
+            except urllib.error.HTTPError as refusal:
+                said = refusal.read()
+                try:
+                    return refusal.code, json.loads(said or b"{}")
+                except ValueError:
+                    return refusal.code, {"error": said.decode(errors="replace")}
+            except OSError as error:
+                away = error
+        raise SystemExit("Elasticsearch does not answer at %s: %s" % (", ".join(self.bases), away))
+
+    def order(self, method, path, body=None, kind="application/json"):
+        status, answer = self.ask(method, path, body, kind)
         if status != 200:
             raise SystemExit("Elasticsearch answers %d to %s: %s" % (
                 status, path, json.dumps(answer.get("error"))[:500]))
+        return answer
 
-    def index_of(self, alias, totals):
-        """The index behind the alias; made where it is not there."""
-        status, found = self.ask("GET", "/_alias/" + alias)
-        if status == 200:
-            return next(iter(found))
+    # ---- layout
+
+    def put_templates(self, alias, totals):
+        settings = {"number_of_shards": self.given.get("shards", 1)}
+        if "replicas" in self.given:
+            settings["number_of_replicas"] = self.given["replicas"]
         self.order("PUT", "/_component_template/" + alias, {"template": {
-            "settings": {"number_of_shards": self.given.get("shards", 1)}, "mappings": mapping(totals)}})
+            "settings": settings, "mappings": mapping(totals)}})
         self.order("PUT", "/_index_template/" + alias, {
             "index_patterns": [alias + "-*"], "priority": 500, "composed_of": [alias],
             "_meta": {"made_by": "clickmill"}})
-        name = alias + "-000001"
-        self.order("PUT", "/" + name, {"aliases": {alias: {}}})
+
+    def behind(self, alias):
+        """The index that the alias leads to; None: there is no such alias."""
+        status, found = self.ask("GET", "/_alias/" + alias)
+        if status != 200:
+            return None
+        if len(found) != 1:
+            raise SystemExit("the alias %s leads to %d indices, one is wanted" % (alias, len(found)))
+        return next(iter(found))
+
+    def make(self, alias, totals, aliased):
+        """The next index, ALIAS-000001 and so on."""
+        self.put_templates(alias, totals)
+        _, found = self.ask("GET", "/%s-*/_alias?expand_wildcards=all" % alias)
+        numbers = [int(name[len(alias) + 1:]) for name in found
+                   if name.startswith(alias + "-") and name[len(alias) + 1:].isdigit()]
+        name = "%s-%06d" % (alias, max(numbers, default=0) + 1)
+        self.order("PUT", "/" + name, {"aliases": {alias: {}} if aliased else {}})
         return name
 
-    def prepare(self):
+    def begin(self):
         """The two indices, marked: whoever wrote them before shall see that somebody else has."""
-        names = [self.index_of(self.given["index"], False),
-                 self.index_of(self.given["totals"], True)]
-        self.order("PUT", "/%s/_mapping" % ",".join(names),
-                   {"_meta": {"clickmill": {"epoch": uuid.uuid4().hex}}})
-        return names
+        self.swaps = self.cells is None and bool(self.given.get("rebuild"))
+        if self.cells is None:
+            self.cells, self.totals = [
+                None if self.swaps else self.behind(self.given[part]) for part in PARTS]
+            for part, totals in PARTS.items():
+                if getattr(self, "totals" if totals else "cells") is None:
+                    name = self.make(self.given[part], totals, not self.swaps)
+                    setattr(self, "totals" if totals else "cells", name)
+        else:  # by who has made and marked them
+            self.epoch = self.epochs().pop()
+            return
+        self.epoch = uuid.uuid4().hex
+        self.order("PUT", "/%s,%s/_mapping" % (self.cells, self.totals),
+                   {"_meta": {"clickmill": {"epoch": self.epoch}}})
+
+    def end(self, windows, now, totals):
+        """Makes what was written visible, and takes away what no event leads to any more: what
+        this run has not written. Returns how many documents that were."""
+        self.order("POST", "/%s,%s/_refresh" % (self.cells, self.totals))
+        if self.swaps:
+            self.move()
+            return 0
+        return sum(self.sweep(index, windows, now)
+                   for index in (self.cells, self.totals)[:1 + totals])
+
+    def move(self):
+        """Both aliases lead to what was filled, in one step; what they led to goes."""
+        actions = []
+        for part, name in (("index", self.cells), ("totals", self.totals)):
+            old = self.behind(self.given[part])
+            actions.append({"add": {"index": name, "alias": self.given[part]}})
+            if old is not None:
+                actions.append({"remove_index": {"index": old}})
+        self.order("POST", "/_aliases", {"actions": actions})
+
+    def epochs(self):
+        """The marks of the two indices: another one than ours is of who has begun to write since."""
+        found = self.order("GET", "/%s,%s/_mapping" % (self.cells, self.totals))
+        return {about["mappings"].get("_meta", {}).get("clickmill", {}).get("epoch")
+                for about in found.values()}
+
+    def sweep(self, index, windows, now):
+        query = {"size": 5000, "_source": False, "query": {"bool": {
+            "filter": [{"terms": {"window": windows}}],
+            "must_not": [{"term": {"updated_at": now}}]}}}
+        removed = 0
+        while True:
+            hits = self.order("POST", "/%s/_search" % index, query)["hits"]["hits"]
+            if not hits or self.epochs() != {self.epoch}:
+                return removed
+            lines = [json.dumps({"delete": {"_index": index, "_id": hit["_id"]}}) for hit in hits]
+            answer = self.order("POST", "/_bulk?refresh=true", ("\n".join(lines) + "\n").encode(),
+                                "application/x-ndjson")
+            if any(item["delete"]["status"] not in (200, 404) for item in answer["items"]):
+                raise SystemExit("Elasticsearch does not delete from %s: %s" % (
+                    index, json.dumps(answer["items"][0])[:500]))
+            removed += len(hits)
 
 
+PARTS = {"index": False, "totals": True}  # the settings' name for an alias; whether of totals
 COUNTS = ("accepted", "processed", "events", "duplicates", "cells", "dead")  # of freshness
 
 
@@ -270,17 +436,17 @@ def mapping(totals):
         **{name: {"type": kind} for kind, names in kinds.items() for name in names}}}
 
 
-def freshness(spark, cells, account, now):
+def freshness(spark, cells, account, windows, now):
     """How far the answers are, a document a window."""
-    counted = cells.groupBy("window").agg(f.count(f.lit(1)).alias("cells"),
-                                          f.sum("clicks").alias("events")).collect()
-    account["windows"] = {row["window"]: row["cells"] for row in counted}
-    account["events"] = counted[0]["events"] if counted else 0
+    counted = {row["window"]: row for row in cells.groupBy("window").agg(
+        f.count(f.lit(1)).alias("cells"), f.sum("clicks").alias("events")).collect()}
+    account["events"] = counted[windows[0]]["events"] if counted else 0
     account["duplicates"] = account["accepted"] - account["events"]
+    account["windows"] = {name: counted[name]["cells"] if counted else 0 for name in windows}
     account["cells"] = sum(account["windows"].values())
-    rows = [("freshness:" + row["window"], row["window"], "freshness", account["accepted"],
-             account["accepted"], account["events"], account["duplicates"], row["cells"], 0, now)
-            for row in counted]
+    rows = [("freshness:" + name, name, "freshness", account["accepted"], account["accepted"],
+             account["events"], account["duplicates"], account["windows"][name], 0, now)
+            for name in windows]
     return spark.createDataFrame(rows, "document_id string, window string, dimension string, "
                                  "accepted long, processed long, events long, duplicates long, "
                                  "cells long, dead long, updated_at long")
@@ -289,70 +455,82 @@ def freshness(spark, cells, account, now):
 def deliver(spark, raw, settings):
     """Computes and writes; the account."""
     now = int(time.time() * 1000)
-    cells, seen = answers(raw, settings)
-    output = settings["output"]
+    sums, seen = answers(raw, settings)
+    output, windows = settings["output"], windows_of(settings)
+    totals = settings.get("totals", True)
     if "parquet" in output:
-        documents(cells, now).write.mode("overwrite").parquet(output["parquet"])
-        return dict(seen.get)
-    elastic = output["elasticsearch"]
+        documents(cells_of(sums, windows), now).write.mode("overwrite").parquet(output["parquet"])
+        account = dict(seen.get)
+        return dict(account, rejected=account["read"] - account["accepted"])
     options = {**settings.get("elastic", {}), **settings.get("secrets", {}).get("elastic", {})}
-    names = [elastic.get("cells_index"), elastic.get("totals_index")]
-    if names[0] is None:
-        names = Elastic(elastic, options, settings.get("ca", {}).get("elasticsearch")).prepare()
+    elastic = Elastic(output["elasticsearch"], options, settings.get("ca", {}).get("elasticsearch"))
+    elastic.begin()
     # Computed once; what a cache would hold is not counted by the Observation.
-    cells = cells.localCheckpoint()
+    sums = sums.localCheckpoint()
     account = dict(seen.get)
-    write_documents(documents(cells, now), names[0], options)
-    if settings.get("totals", True):
-        write_documents(documents(totals_of(cells), now), names[1], options)
-        write_documents(freshness(spark, cells, account, now), names[1], options)
+    cells = cells_of(sums, windows)
+    write_documents(documents(cells, now), elastic.cells, options)
+    if totals:
+        write_documents(documents(totals_of(cells), now), elastic.totals, options)
+        write_documents(freshness(spark, cells, account, windows, now), elastic.totals, options)
     account["rejected"] = account["read"] - account["accepted"]
+    account["removed"] = elastic.end(windows, now, totals)
     return account
 
 
 # ---- running
 
-def trust_store(pem, password):
-    """A key store of Java's with the certificates of a PEM file."""
+def trust_store(pem):
+    """A key store of Java's with the certificates of a PEM file; it goes when we end."""
     SparkContext._ensure_initialized()
-    java = SparkContext._jvm.java
+    java, gateway = SparkContext._jvm.java, SparkContext._gateway
+    password = gateway.new_array(gateway.jvm.char, len(TRUST_PASSWORD))
+    for place, letter in enumerate(TRUST_PASSWORD):
+        password[place] = letter
     store = java.security.KeyStore.getInstance("JKS")
-    store.load(None, None)
+    store.load(None, password)
     stream = java.io.FileInputStream(pem)
     factory = java.security.cert.CertificateFactory.getInstance("X.509")
     for number, certificate in enumerate(factory.generateCertificates(stream).toArray()):
         store.setCertificateEntry("ca%d" % number, certificate)
     stream.close()
-    path = tempfile.mkstemp(prefix="clickmill-trust-", suffix=".jks")[1]
+    descriptor, path = tempfile.mkstemp(prefix="clickmill-trust-", suffix=".jks")
+    os.close(descriptor)
+    atexit.register(lambda: os.path.exists(path) and os.unlink(path))
     out = java.io.FileOutputStream(path)
-    store.store(out, SparkContext._gateway.new_array(SparkContext._jvm.char, 0) if not password
-                else java.lang.String(password).toCharArray())
+    store.store(out, password)
     out.close()
     return path
 
 
 TRUST_PASSWORD = "clickmill"  # of a file that holds nothing secret
+TRUST_PLACE = "spark.cassandra.connection.ssl.trustStore."
+
+
+def trust(settings):
+    """Puts into the settings what makes the connectors trust the certificates in them."""
+    authorities = settings.get("ca", {})
+    if authorities.get("cassandra"):
+        settings.setdefault("options", {}).update({
+            TRUST_PLACE + "path": trust_store(authorities["cassandra"]),
+            TRUST_PLACE + "password": TRUST_PASSWORD, TRUST_PLACE + "type": "JKS"})
+    if authorities.get("elasticsearch"):
+        settings.setdefault("elastic", {}).update({
+            "es.net.ssl.truststore.location": "file://" + trust_store(
+                authorities["elasticsearch"]),
+            "es.net.ssl.truststore.pass": TRUST_PASSWORD})
 
 
 def session(settings):
-    """Spark, with the properties of the settings."""
-    authorities = settings.get("ca", {})
-    options = dict(settings.get("options", {}))
-    if authorities.get("cassandra"):
-        options["spark.cassandra.connection.ssl.trustStore.path"] = trust_store(
-            authorities["cassandra"], TRUST_PASSWORD)
-        options["spark.cassandra.connection.ssl.trustStore.password"] = TRUST_PASSWORD
-        options["spark.cassandra.connection.ssl.trustStore.type"] = "JKS"
-    if authorities.get("elasticsearch"):
-        settings.setdefault("elastic", {})["es.net.ssl.truststore.location"] = (
-            "file://" + trust_store(authorities["elasticsearch"], TRUST_PASSWORD))
-        settings["elastic"]["es.net.ssl.truststore.pass"] = TRUST_PASSWORD
+    """Spark, with the properties of the settings that are not for the readers."""
+    trust(settings)
     builder = SparkSession.builder.appName("clickmill")
     for name, value in {
             "spark.sql.session.timeZone": "UTC", "spark.ui.showConsoleProgress": "false",
-            "spark.sql.redaction.options.regex": "(?i)url|pass|authorization", **options,
-            **settings.get("secrets", {}).get("options", {})}.items():
-        builder = builder.config(name, value)
+            "spark.sql.redaction.options.regex": "(?i)url|pass|authorization",
+            **settings.get("options", {}), **settings.get("secrets", {}).get("options", {})}.items():
+        if not name.startswith("spark.cassandra."):
+            builder = builder.config(name, value)
     return builder.getOrCreate()
 
 
@@ -379,7 +557,7 @@ def run(settings, spark=None):
     watcher = threading.Thread(target=watch, args=(spark, stop), daemon=True)
     watcher.start()
     try:
-        return deliver(spark, read(spark, settings["input"]), settings)
+        return deliver(spark, read(spark, settings), settings)
     finally:
         stop.set()
         watcher.join()

@@ -171,13 +171,13 @@ static int process_by_spark(cm_app_t *app, const process_options_t *process, uns
                                       .windows = windows,
                                       .rebuild = process->rebuild && first};
     int64_t started = cm_clock_ticks_ns();
-    cm_refreshed_t done;
+    cm_spark_account_t done;
 
     int rc = cm_spark_process(app, &spark, &done);
     if (rc == CM_ESTOP)
         fprintf(app->messages, "stopped; what Spark had not written yet is not in the index\n");
     if (rc == 0)
-        cm_refreshed_print(app, &done, (double)(cm_clock_ticks_ns() - started) / 1e9);
+        cm_spark_print(app, &done, (double)(cm_clock_ticks_ns() - started) / 1e9);
     return rc;
 }
 

@@ -4,6 +4,7 @@
 #include "base/progress.h"
 #include "base/secret.h"
 #include "cassandra/schema.h"
+#include "cmd/refresh.h"
 #include "cmd/spark_child.h"
 
 #include <stdlib.h>
@@ -42,6 +43,11 @@ static int add_secret(cm_buf_t *json, const char *name, const char *text, const 
     return rc;
 }
 
+/* In the order of the choices of --cassandra-consistency. */
+static const char *const consistencies[] = {
+    "ONE", "TWO", "THREE", "QUORUM", "ALL", "LOCAL_QUORUM", "LOCAL_ONE",
+};
+
 static void add_cassandra(cm_buf_t *json, const cm_cassandra_given_t *given)
 {
     char port[16];
@@ -51,6 +57,7 @@ static void add_cassandra(cm_buf_t *json, const cm_cassandra_given_t *given)
     add(json, "spark.cassandra.connection.port", cm_str(port));
     if (given->local_dc != NULL)
         add(json, "spark.cassandra.connection.localDC", cm_str(given->local_dc));
+    add(json, "spark.cassandra.input.consistency.level", cm_str(consistencies[given->consistency]));
     /* A busy table takes its time. */
     add(json, "spark.cassandra.connection.timeoutMS", CM_STR("60000"));
     add(json, "spark.cassandra.read.timeoutMS", CM_STR("120000"));
@@ -239,8 +246,7 @@ typedef struct listening {
     cm_progress_t progress;
     char label[100];
     int64_t stage;
-    cm_refreshed_t *done;
-    int64_t rejected;
+    cm_spark_account_t *done;
     bool ended;
 } listening_t;
 
@@ -282,16 +288,18 @@ static void take_line(void *context, cm_str_t line)
     if (!cm_json_get(root, "account", &about))
         return;
     self->ended = true;
-    self->rejected = number_of(about, "rejected");
-    *self->done = (cm_refreshed_t){.accepted = number_of(about, "accepted"),
-                                   .events = number_of(about, "events"),
-                                   .duplicates = number_of(about, "duplicates"),
-                                   .cells = number_of(about, "cells"),
-                                   .changed = true};
+    *self->done = (cm_spark_account_t){.read = number_of(about, "read"),
+                                       .rejected = number_of(about, "rejected"),
+                                       .removed = number_of(about, "removed"),
+                                       .answers = {.accepted = number_of(about, "accepted"),
+                                                   .events = number_of(about, "events"),
+                                                   .duplicates = number_of(about, "duplicates"),
+                                                   .cells = number_of(about, "cells"),
+                                                   .changed = true}};
 }
 
 static int run_job(cm_app_t *app, const cm_spark_options_t *options, const char *submit,
-                   const cm_buf_t *settings, cm_refreshed_t *done)
+                   const cm_buf_t *settings, cm_spark_account_t *done)
 {
     listening_t listening = {.app = app, .parser = cm_json_parser_new(), .done = done, .stage = -1};
     cm_child_t child;
@@ -311,17 +319,34 @@ static int run_job(cm_app_t *app, const cm_spark_options_t *options, const char 
     cm_progress_end(&listening.progress);
     if (rc == 0 && !listening.ended)
         rc = cm_fail(&app->err, CM_EIO, "the Spark job ended without its account");
-    if (rc == 0 && listening.rejected > 0)
+    if (rc == 0 && done->rejected > 0)
         fprintf(app->messages,
                 "%lld rows are no events of the contract and were left out; `clickmill export "
                 "--store cassandra` names the first\n",
-                (long long)listening.rejected);
+                (long long)done->rejected);
     cm_child_close(&child);
     cm_json_parser_free(listening.parser);
     return rc;
 }
 
 /* ---- all of it ---- */
+
+/* What the connectors have not, but we have: better said than left out in silence. */
+static int check_settings(const cm_cassandra_given_t *given, cm_err_t *err)
+{
+    if (given->cert != NULL || given->key != NULL)
+        return cm_fail(err, CM_EUSAGE,
+                       "--engine spark takes no cassandra.tls.cert: put certificate and key into a "
+                       "PKCS12 file and name it with --spark-property "
+                       "spark.cassandra.connection.ssl.keyStore.path=FILE, keyStore.type=PKCS12, "
+                       "keyStore.password=file:PATH and clientAuth.enabled=true");
+    if (given->tls && given->insecure)
+        return cm_fail(err, CM_EUSAGE,
+                       "--engine spark always checks Cassandra's certificate: name its authority "
+                       "with cassandra.tls.ca in the place of cassandra.tls.insecure, or take "
+                       "--engine mill");
+    return 0;
+}
 
 /* What is wrong with Cassandra is found out before Spark has been started for it, and said as
  * elsewhere. */
@@ -356,7 +381,7 @@ static int find_indices(cm_app_t *app, const cm_elastic_settings_t *settings, bo
     return rc == 0 ? cm_elastic_set_epoch(client, settings, NULL, indices, epoch, err) : rc;
 }
 
-int cm_spark_process(cm_app_t *app, const cm_spark_options_t *options, cm_refreshed_t *done)
+int cm_spark_process(cm_app_t *app, const cm_spark_options_t *options, cm_spark_account_t *done)
 {
     const cm_elastic_settings_t settings = cm_elastic_settings_of(app, options->elastic);
     cm_buf_t submit = CM_BUF_INIT, json = CM_BUF_INIT;
@@ -371,6 +396,8 @@ int cm_spark_process(cm_app_t *app, const cm_spark_options_t *options, cm_refres
                     "%s is not there: install Spark 3.5 and Java 17 (`pip install pyspark==3.5.7`) "
                     "and name it with --spark-submit, or take --engine mill, which needs neither",
                     options->spark->submit != NULL ? options->spark->submit : "spark-submit");
+    if (rc == 0)
+        rc = check_settings(options->cassandra, &app->err);
     if (rc == 0)
         rc = check_cassandra(app, options->cassandra);
     if (rc == 0)
@@ -388,4 +415,24 @@ int cm_spark_process(cm_app_t *app, const cm_spark_options_t *options, cm_refres
     cm_buf_free(&submit);
     cm_buf_free(&json);
     return rc;
+}
+
+void cm_spark_print(cm_app_t *app, const cm_spark_account_t *done, double seconds)
+{
+    cm_buf_t json = CM_BUF_INIT;
+
+    if (!app->global.json) {
+        cm_refreshed_print(app, &done->answers, seconds);
+        if (done->removed > 0)
+            fprintf(app->messages, "%lld documents that no event leads to any more were removed\n",
+                    (long long)done->removed);
+        return;
+    }
+    cm_refreshed_add_json(&json, &done->answers, seconds);
+    json.data[json.len - 1] = ','; /* into the object */
+    cm_buf_printf(&json, "\"read\":%lld,\"rejected\":%lld,\"removed\":%lld}", (long long)done->read,
+                  (long long)done->rejected, (long long)done->removed);
+    fprintf(app->out, "%s\n", json.data);
+    fflush(app->out);
+    cm_buf_free(&json);
 }

@@ -52,9 +52,19 @@ typedef struct cm_spark_options {
     bool rebuild; /* fill new indices and move the aliases */
 } cm_spark_options_t;
 
-/* Computes the answers from the table in Cassandra and writes them to Elasticsearch. `done` is the
- * account. CM_EUSAGE when spark-submit is not there; CM_EAWAY, CM_EIO when the job fails, with its
- * last words; CM_ESTOP, with the job ended, when the app is told to stop. */
-int cm_spark_process(cm_app_t *app, const cm_spark_options_t *options, cm_refreshed_t *done);
+/* read = accepted + rejected; accepted = events + duplicates. */
+typedef struct cm_spark_account {
+    int64_t read, rejected; /* rows; rejected: no events of the contract */
+    int64_t removed;        /* documents that no event leads to any more */
+    cm_refreshed_t answers;
+} cm_spark_account_t;
+
+/* Computes the answers from the table in Cassandra and writes them to Elasticsearch. CM_EUSAGE when
+ * spark-submit is not there; CM_EAWAY, CM_EIO when the job fails, with its last words; CM_ESTOP,
+ * with the job ended, when the app is told to stop. */
+int cm_spark_process(cm_app_t *app, const cm_spark_options_t *options, cm_spark_account_t *done);
+
+/* Prints the account, as JSON where --json asks. */
+void cm_spark_print(cm_app_t *app, const cm_spark_account_t *done, double seconds);
 
 #endif

@@ -140,6 +140,94 @@ def test_the_mapping_of_the_job(t):
                 "fields of the %s" % ("totals" if totals else "cells"))
 
 
+# ---- the job alone
+
+ALONE = """
+import json, struct, sys
+sys.path.insert(0, sys.argv[1])
+import clickstream_job as job
+with open(sys.argv[2]) as file:
+    settings = json.load(file)
+spark = job.session(settings)
+sums, _ = job.answers(job.read(spark, settings), settings)
+cells = job.documents(job.cells_of(sums, job.windows_of(settings)[:1]), 0)
+plan = cells._jdf.queryExecution().toString()
+account = job.run(settings, spark)
+rows = [row.asDict() for row in spark.read.parquet(settings["output"]["parquet"]).collect()]
+rows += [row.asDict() for row in job.documents(job.totals_of(job.cells_of(
+    sums, job.windows_of(settings))), 0).collect()]
+print(json.dumps({"plan": plan[plan.index("== Physical Plan =="):], "account": account,
+                  "rows": rows}))
+"""
+
+
+def alone(t, lines, *windows):
+    """What the job makes of lines of JSON, in a small Spark without connectors."""
+    settings = {"input": {"json": t.write("events.jsonl", lines)}, "windows": windows,
+                "output": {"parquet": t.path("out.parquet")},
+                "options": {"spark.sql.shuffle.partitions": "3"}}
+    options = test_answers.spark_options("local[1]")
+    done = subprocess.run(
+        [options[options.index("--spark-submit") + 1], "--master", "local[1]", "--conf",
+         "spark.jars=", t.write("alone.py", ALONE), os.path.dirname(JOB),
+         t.write("settings.json", json.dumps(settings))],
+        capture_output=True, text=True, check=False, timeout=300)
+    t.equal(done.returncode, 0, done.stderr[-3000:])
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@slow
+def test_the_job_alone(t):
+    """Late, repeated, tied events, some without a row key, and lines that are none: every row is the
+    oracle's, the totals too; and Spark exchanges the events once and joins nothing."""
+    events = test_answers.traffic.events(24, 5000, users=400)
+    more = [{"user_id": "when", "timestamp": time, "url": "/time"}
+            for time in ("1772323200000", "2026-03-01T00:00:00.500Z", "2026-03-01T01:00:01+01:00")]
+    bad = ["not json", '{"user_id": "", "timestamp": 1, "url": "/"}',
+           '{"user_id": "u", "timestamp": 0, "url": "/"}',
+           '{"user_id": "u", "timestamp": "2026-03-01", "url": "/"}',
+           '{"user_id": "u", "timestamp": 1, "url": "/", "city": "%s"}' % ("c" * 257)]
+    lines = [json.dumps(event, ensure_ascii=False) for event in events + more] + bad
+    found = alone(t, "\n".join(lines) + "\n", "all", "day", "hour")
+    read = events + [dict(event, timestamp=1772323200000 + late)
+                     for event, late in zip(more, (0, 500, 1000))]
+    got, totals = {}, {}
+    for row in found["rows"]:
+        kept = {name: value for name, value in row.items()
+                if value is not None and name not in ("document_id", "updated_at")}
+        (totals if "dimension" in kept else got)[row["document_id"]] = documents.exact(kept)
+    documents.same(t, got, documents.wanted(read), "cells")
+    check_totals(t, totals, read)
+    t.equal(found["account"], {"read": len(lines), "accepted": len(read), "rejected": len(bad)})
+    plan = found["plan"]
+    t.equal((plan.count("Exchange "), len(re.findall("Join", plan))), (2, 0),
+            "exchanges (of events, of sums) and joins of\n" + plan)
+    t.true(plan.index("HashAggregate") < plan.rindex("Exchange hashpartitioning(user_hash"),
+           "the exchange by user is not the first thing\n" + plan)
+
+
+def check_totals(t, totals, events):
+    """The numbers per url, per country and of the site, by the oracle: a total is what the cells
+    are where the text that it lacks is the same for all."""
+    for dimension, same in (("url", ["country"]), ("country", ["url"]), ("site", ["url", "country"])):
+        database = test_answers.oracle.load(events)
+        for name in same:
+            database.execute("UPDATE timeline SET %s = ''" % name)
+        for window in documents.WINDOWS:
+            for row in test_answers.oracle.answers(database, window):
+                start, url, country, clicks, users, average, total, count, on_page = row[:9]
+                got = totals.pop(documents.identity(url, country, window, start))
+                t.equal((got["dimension"], got.get("url", ""), got.get("country", "")),
+                        (dimension, url, country))
+                t.equal((got["clicks"], got["unique_user_count"], got.get("average_time_spent"),
+                         got["time_spent_sum"], got["time_spent_count"],
+                         got.get("average_time_on_page"), got["entrances"], got["exits"]),
+                        (clicks, users, average, total, count, on_page, *row[9:]), "%s %s" % (
+                            dimension, row[:3]))
+        database.close()
+    t.equal(totals, {}, "totals that nothing leads to")
+
+
 # ---- Databricks
 
 def test_the_bundle(t):
