@@ -60,8 +60,8 @@ def checked(raw):
     valid = f.col("time_ms").between(1, TIME_END - 1)
     for name, (least, most) in RULES.items():
         if name in types:
-            length = f.coalesce(f.octet_length(f.col(name)), f.lit(0))
-            valid = valid & length.between(least, most)
+            fits = f.octet_length(f.col(name)) <= most
+            valid = valid & (fits & (f.col(name) != "") if least else f.coalesce(fits, f.lit(True)))
     columns = raw.withColumn("time_ms", milliseconds(types["timestamp"])).withColumn(
         "valid", f.coalesce(valid, f.lit(False)))
     return columns.select(
@@ -97,37 +97,30 @@ def timeline(events, unique, timeout):
     """Each event with what it adds to its row. An event's copies stand together: the first one
     tells what came before, the last one what comes after, and that is all they add."""
     # Users are kept apart by a number first, which sorts faster than their names.
-    events = events.withColumn("second", f.expr("time_ms div 1000")).withColumn(
-        "user_hash", f.xxhash64("user_id"))
+    events = events.withColumn("user_hash", f.xxhash64("user_id"))
     order = Window.partitionBy("user_hash", "user_id").orderBy("time_ms", "row_key")
-    columns = {"before": f.lag("second").over(order), "after": f.lead("second").over(order),
-               "time_before": f.lag("time_ms").over(order)}
-    if not unique:
-        columns["key_before"] = f.lag("row_key").over(order)
-        columns["key_after"] = f.lead("row_key").over(order)
-        columns["time_after"] = f.lead("time_ms").over(order)
-    events = events.select("*", *[column.alias(name) for name, column in columns.items()])
+    names = ("time_ms",) if unique else ("time_ms", "row_key")
+    events = events.select(
+        "*", *[f.lag(name).over(order).alias("before_" + name) for name in names],
+        *[f.lead(name).over(order).alias("after_" + name) for name in names])
 
     def distinct(side):
-        if unique:
-            return f.lit(True)
-        return ~(f.col("key_" + side).eqNullSafe(f.col("row_key"))
-                 & f.col("time_" + side).eqNullSafe(f.col("time_ms")))
+        same = [f.col(side + name) == f.col(name) for name in names]
+        return f.lit(True) if unique else ~f.coalesce(same[0] & same[1], f.lit(False))
 
-    spent = f.when(distinct("after"), f.col("after") - f.col("second"))
-    stays = f.coalesce(f.col("spent") <= timeout, f.lit(False))
-    came = f.coalesce(f.col("second") - f.col("before") <= timeout, f.lit(False))
-    events = events.withColumn("spent", spent).withColumn("last", distinct("after"))
+    spent = f.when(distinct("after_"), f.expr("after_time_ms div 1000 - time_ms div 1000"))
+    came = f.expr("time_ms div 1000 - before_time_ms div 1000") <= timeout
     return events.select(
-        "user_hash", "user_id", "url", "country", "time_ms", "time_before", "last", "spent",
-        stays.alias("stays"), (distinct("before") & ~came).alias("enters"))
+        "user_hash", "user_id", "url", "country", "time_ms", "before_time_ms", spent.alias("spent"),
+        distinct("after_").alias("last"),
+        (distinct("before_") & ~f.coalesce(came, f.lit(False))).alias("enters"))
 
 
 def with_firsts(events, windows, totals):
     """Adds where a user comes to a row for the first time: these count its users. `new_cell_day` is
     true for the user's first event of that day, url and country, and so on. Needs no exchange,
     because a user's events are together, but another order for each dimension."""
-    before = {"site": f.col("time_before")}
+    before = {"site": f.col("before_time_ms")}
     names = {"cell": ("url", "country"), "country": ("country",), "url": ("url",)}
     for dimension in (*names, "site") if totals else ("cell",):
         if dimension in names:
@@ -138,7 +131,8 @@ def with_firsts(events, windows, totals):
             same = f.lag("row_hash").over(order) == f.col("row_hash")
             for name in names[dimension]:
                 same = same & (f.lag(name).over(order) == f.col(name))
-            before[dimension] = f.when(same, f.lag("time_ms").over(order))
+            before[dimension] = f.when(same, f.lit(0) if windows == ["all"]
+                                       else f.lag("time_ms").over(order))
         events = events.withColumn("before", before[dimension])
         for window in windows:
             first = f.col("before").isNull()
@@ -154,19 +148,20 @@ def start_of(window, time="time_ms"):
     return f.expr("%s - %s %% %dL" % (time, time, LENGTHS[window]))
 
 
-def sum_up(events, windows, totals):
+def sum_up(events, windows, totals, timeout):
     """Rows of (url, country, window) for the shortest window: longer ones add up from them, since
     days are made of hours, users included, who are new in one hour of each day."""
     def count(condition):
         return f.sum(f.when(condition, f.lit(1)).otherwise(f.lit(0)).cast("long"))
 
+    stays = f.coalesce(f.col("spent") <= timeout, f.lit(False))
     sums = {"clicks": count(f.col("last")),
             "time_spent_sum": f.coalesce(f.sum("spent"), f.lit(0)),
             "time_spent_count": f.count("spent"),
-            "time_on_page_sum": f.sum(f.when(f.col("stays"), f.col("spent")).otherwise(f.lit(0))),
-            "time_on_page_count": count(f.col("stays")),
+            "time_on_page_sum": f.sum(f.when(stays, f.col("spent")).otherwise(f.lit(0))),
+            "time_on_page_count": count(stays),
             "entrances": count(f.col("enters")),
-            "exits": count(f.col("last") & ~f.col("stays"))}
+            "exits": count(f.col("last") & ~stays)}
     for dimension in DIMENSIONS if totals else DIMENSIONS[:1]:
         for window in windows:
             name = "new_%s_%s" % (dimension, window)
@@ -242,8 +237,9 @@ def answers(raw, settings):
         events = events.withColumn("row_key", f.when(
             f.col("row_key") != "", f.col("row_key")).otherwise(derived_key()))
     windows, totals = windows_of(settings), settings.get("totals", True)
-    line = timeline(events, unique, int(settings.get("session_timeout", 1800)))
-    return sum_up(with_firsts(line, windows, totals), windows, totals), seen
+    timeout = int(settings.get("session_timeout", 1800))
+    line = timeline(events, unique, timeout)
+    return sum_up(with_firsts(line, windows, totals), windows, totals, timeout), seen
 
 
 def windows_of(settings):
