@@ -315,8 +315,17 @@ class Elastic:
                 away = error
         raise SystemExit("Elasticsearch does not answer at %s: %s" % (", ".join(self.bases), away))
 
+    def patiently(self, *request):
+        """The same, and again for a while where the answer is that of a moment."""
+        for wait in (1, 2, 4, 8, 0):
+            status, answer = self.ask(*request)
+            if status not in (429, 502, 503, 504):
+                break
+            time.sleep(wait)
+        return status, answer
+
     def order(self, method, path, body=None, kind="application/json"):
-        status, answer = self.ask(method, path, body, kind)
+        status, answer = self.patiently(method, path, body, kind)
         if status != 200:
             raise SystemExit("Elasticsearch answers %d to %s: %s" % (
                 status, path, json.dumps(answer.get("error"))[:500]))
@@ -336,9 +345,12 @@ class Elastic:
 
     def behind(self, alias):
         """The index that the alias leads to; None: there is no such alias."""
-        status, found = self.ask("GET", "/_alias/" + alias)
-        if status != 200:
+        status, found = self.patiently("GET", "/_alias/" + alias)
+        if status == 404:
             return None
+        if status != 200:
+            raise SystemExit("Elasticsearch answers %d to a question for the alias %s" % (
+                status, alias))
         if len(found) != 1:
             raise SystemExit("the alias %s leads to %d indices, one is wanted" % (alias, len(found)))
         return next(iter(found))
@@ -356,6 +368,7 @@ class Elastic:
     def begin(self):
         """The two indices, marked: whoever wrote them before shall see that somebody else has."""
         self.swaps = self.cells is None and bool(self.given.get("rebuild"))
+        self.marks = not self.given.get("rebuild")  # what is filled anew is checked by its mark
         if self.cells is None:
             self.cells, self.totals = [
                 None if self.swaps else self.behind(self.given[part]) for part in PARTS]
@@ -366,9 +379,7 @@ class Elastic:
         else:  # by who has made and marked them
             self.epoch = self.epochs().pop()
             return
-        self.epoch = uuid.uuid4().hex
-        self.order("PUT", "/%s,%s/_mapping" % (self.cells, self.totals),
-                   {"_meta": {"clickmill": {"epoch": self.epoch}}})
+        self.mark()
 
     def end(self, windows, now, totals):
         """Makes what was written visible, and takes away what no event leads to any more: what
@@ -377,8 +388,18 @@ class Elastic:
         if self.swaps:
             self.move()
             return 0
-        return sum(self.sweep(index, windows, now)
-                   for index in (self.cells, self.totals)[:1 + totals])
+        removed = sum(self.sweep(index, windows, now)
+                      for index in (self.cells, self.totals)[:1 + totals])
+        if self.marks:
+            self.mark()
+        return removed
+
+    def mark(self):
+        """An epoch that is nobody's but ours: who took the indices over while we were writing does
+        not know of all that we wrote, and will compare."""
+        self.epoch = uuid.uuid4().hex
+        self.order("PUT", "/%s,%s/_mapping" % (self.cells, self.totals),
+                   {"_meta": {"clickmill": {"epoch": self.epoch}}})
 
     def move(self):
         """Both aliases lead to what was filled, in one step; what they led to goes."""

@@ -141,11 +141,14 @@ static int replay_document(replay_t *replay, int64_t id)
 {
     cm_err_t *err = &replay->app->err;
 
-    int rc = cm_embedded_forget_dead(replay->store, id, err);
+    int rc = 0;
+
+    /* First: should we end before the letters are gone, no more than a comparison is lost. */
+    if (replay->documents++ == 0)
+        rc = cm_changes_forget(cm_embedded_database(replay->store), err);
     if (rc == 0)
-        rc = cm_sink_commit(&replay->store->sink, err);
-    replay->documents++;
-    return rc;
+        rc = cm_embedded_forget_dead(replay->store, id, err);
+    return rc == 0 ? cm_sink_commit(&replay->store->sink, err) : rc;
 }
 
 static int collect_id(void *context, const cm_dead_letter_t *letter)
@@ -295,7 +298,7 @@ static int replay_all(replay_t *replay)
             "%llu answers that Elasticsearch had refused: the next `clickmill process --index "
             "elasticsearch` sends again what it lacks\n",
             (unsigned long long)replay->documents);
-    return cm_changes_forget(database, &replay->app->err);
+    return 0;
 }
 
 static int collect(replay_t *replay, int argc, char **argv)

@@ -62,7 +62,7 @@ static int open_all(follower_t *self)
         rc = cm_app_reach(app, open_topic, self, &self->retries);
     if (rc == 0 && self->options->index == CM_INDEX_ELASTICSEARCH)
         rc = cm_publishing_start(app, self->options->elastic, self->store, self->options->rebuild,
-                                 &self->publishing, &app->err);
+                                 true, &self->publishing, &app->err);
     if (rc < 0)
         return rc;
     cm_pipeline_start(&self->pipeline, app, self->source, &self->store->sink);
@@ -174,6 +174,10 @@ static int finish(follower_t *self)
     self->answers.changed = true; /* nothing new is no news of the whole run */
     cm_accounts_print(app, &self->pipeline.account, &self->answers, self->refresh_seconds,
                       self->publishing);
+    if (rc == 0 && self->publishing != NULL && self->options->until_end &&
+        cm_publishing_done(self->publishing).refused > 0)
+        rc = cm_fail(&app->err, CM_EIO,
+                     "Elasticsearch refused documents; `clickmill dead list` says why");
     return rc;
 }
 

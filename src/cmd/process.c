@@ -88,15 +88,14 @@ static int publish(cm_app_t *app, cm_store_t *store, const process_options_t *pr
 {
     cm_publishing_t *publishing;
 
-    int rc = cm_publishing_start(app, &process->elastic, store, rebuild, &publishing, &app->err);
+    int rc =
+        cm_publishing_start(app, &process->elastic, store, rebuild, false, &publishing, &app->err);
     if (rc < 0)
         return rc;
     cm_publishing_wake(publishing);
     rc = cm_publishing_finish(publishing, store, true, &app->err);
     *pushed = cm_publishing_done(publishing);
     cm_publishing_stop(publishing);
-    if (rc == CM_ESTOP)
-        fprintf(app->messages, "stopped; what Elasticsearch lacks is sent next time\n");
     return rc;
 }
 
@@ -171,9 +170,14 @@ static int process_by_spark(cm_app_t *app, const process_options_t *process, uns
                                       .windows = windows,
                                       .rebuild = process->rebuild && first};
     int64_t started = cm_clock_ticks_ns();
+    cm_store_t *store; /* its lock keeps a second run of a schedule away */
     cm_spark_account_t done;
 
-    int rc = cm_spark_process(app, &spark, &done);
+    int rc = cm_embedded_open(app->global.data_dir, app->clock, &store, &app->err);
+    if (rc < 0)
+        return rc;
+    rc = cm_spark_process(app, &spark, &done);
+    cm_sink_close(&store->sink);
     if (rc == CM_ESTOP)
         fprintf(app->messages, "stopped; what Spark had not written yet is not in the index\n");
     if (rc == 0)

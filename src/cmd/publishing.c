@@ -5,9 +5,13 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 
 enum {
     GIVE_UP_MS = 5000, /* a server that is away keeps us no longer when we shall stop */
+    AGAIN_MS = 500,    /* before another push after one that failed, then doubled up to: */
+    AGAIN_MOST_MS = 30000,
+    FAILURES = 5, /* in a row, of one that is not patient */
     LOOK_MS = 20,
 };
 
@@ -22,8 +26,9 @@ struct cm_publishing {
     /* under the lock */
     pthread_mutex_t lock;
     pthread_cond_t woken;
-    bool wanted, working, rebuild, collectable;
-    int rc; /* of the push that ended the thread */
+    bool wanted, working, rebuild, patient, collectable;
+    int failures; /* pushes in a row that failed and are tried again */
+    int rc;       /* of the push that ended the thread */
     cm_err_t err;
     cm_published_t published; /* by the last push that succeeded */
     cm_batch_t letters;
@@ -73,6 +78,13 @@ static void keep_letters(cm_publishing_t *self)
     cm_batch_free(&more);
 }
 
+/* Whether another push may put right what this one could not. */
+static bool passes(const cm_publishing_t *self, int rc)
+{
+    return !atomic_load(&self->leave) && (rc == CM_EAWAY || rc == CM_EINPUT || rc == CM_EBUSY) &&
+           (self->patient || self->failures < FAILURES);
+}
+
 /* One push, with the lock held before and after, but not meanwhile. */
 static void push(cm_publishing_t *self)
 {
@@ -95,10 +107,33 @@ static void push(cm_publishing_t *self)
     if (rc == 0) {
         self->published = published;
         self->rebuild = false;
+        self->failures = 0;
+    } else if (passes(self, rc)) {
+        self->failures++;
+        self->wanted = true;
+        snprintf(self->reason, sizeof self->reason, "%s", err.text);
     } else {
         self->rc = rc;
         self->err = err;
     }
+}
+
+/* With the lock held before and after: waits a while before the next push, when the last failed. */
+static void rest(cm_publishing_t *self)
+{
+    int64_t wait = AGAIN_MS;
+    struct timespec until;
+
+    for (int i = 1; i < self->failures && wait < AGAIN_MOST_MS; i++)
+        wait *= 2;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += wait / 1000;
+    until.tv_nsec += wait % 1000 * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    while (!atomic_load(&self->leave) &&
+           pthread_cond_timedwait(&self->woken, &self->lock, &until) == 0)
+        ;
 }
 
 static void *work(void *context)
@@ -107,11 +142,15 @@ static void *work(void *context)
 
     pthread_mutex_lock(&self->lock);
     while (!atomic_load(&self->leave) && self->rc == 0) {
-        if (self->wanted)
+        if (self->failures > 0)
+            rest(self);
+        if (self->wanted && !atomic_load(&self->leave))
             push(self);
-        else
+        else if (!atomic_load(&self->leave))
             pthread_cond_wait(&self->woken, &self->lock);
     }
+    if (self->rc == 0 && self->wanted) /* nobody shall wait for it */
+        self->rc = cm_fail(&self->err, CM_ESTOP, "stopped");
     pthread_mutex_unlock(&self->lock);
     return NULL;
 }
@@ -150,7 +189,7 @@ static void free_all(cm_publishing_t *self)
 }
 
 int cm_publishing_start(cm_app_t *app, const cm_elastic_given_t *given, cm_store_t *store,
-                        bool rebuild, cm_publishing_t **publishing, cm_err_t *err)
+                        bool rebuild, bool patient, cm_publishing_t **publishing, cm_err_t *err)
 {
     cm_publishing_t *self = cm_alloc_zero(1, sizeof *self);
 
@@ -159,6 +198,7 @@ int cm_publishing_start(cm_app_t *app, const cm_elastic_given_t *given, cm_store
     self->settings.stop = &self->leave;
     self->waiter = (cm_waiter_t){wait_for_server, self};
     self->rebuild = rebuild;
+    self->patient = patient;
     pthread_mutex_init(&self->lock, NULL);
     pthread_cond_init(&self->woken, NULL);
     cm_publish_name(&self->settings, &self->name);
@@ -249,6 +289,14 @@ static void tell_trouble(cm_publishing_t *self, char *told, size_t size)
     }
 }
 
+static void leave(cm_publishing_t *self)
+{
+    pthread_mutex_lock(&self->lock);
+    atomic_store(&self->leave, true);
+    pthread_cond_signal(&self->woken);
+    pthread_mutex_unlock(&self->lock);
+}
+
 int cm_publishing_finish(cm_publishing_t *self, cm_store_t *store, bool bar, cm_err_t *err)
 {
     cm_app_t *app = self->app;
@@ -269,10 +317,14 @@ int cm_publishing_finish(cm_publishing_t *self, cm_store_t *store, bool bar, cm_
         if (atomic_load(app->stop) && stop_ns == 0)
             stop_ns = now;
         if (stop_ns != 0 && now - stop_ns > GIVE_UP_MS * INT64_C(1000000))
-            atomic_store(&self->leave, true);
+            leave(self);
     }
     cm_progress_end(&progress);
-    return rc < 0 ? rc : cm_publishing_collect(self, store, err);
+    if (rc == 0)
+        rc = cm_publishing_collect(self, store, err);
+    if (rc == CM_ESTOP)
+        fprintf(app->messages, "stopped; what Elasticsearch lacks is sent next time\n");
+    return rc;
 }
 
 cm_pushed_t cm_publishing_done(const cm_publishing_t *publishing)
@@ -369,10 +421,7 @@ void cm_publishing_stop(cm_publishing_t *self)
 {
     if (self == NULL)
         return;
-    pthread_mutex_lock(&self->lock);
-    atomic_store(&self->leave, true);
-    pthread_cond_signal(&self->woken);
-    pthread_mutex_unlock(&self->lock);
+    leave(self);
     pthread_join(self->thread, NULL);
     cm_publisher_close(self->publisher);
     free_all(self);

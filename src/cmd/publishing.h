@@ -18,9 +18,11 @@
 typedef struct cm_publishing cm_publishing_t;
 
 /* Starts the thread. `store` is the embedded store that collect() will be called with. With
- * `rebuild` the first push makes new indices. Borrows the app and the options. */
+ * `rebuild` the first push makes new indices. A push that fails because the index vanished or
+ * moved, or the server was away, is tried again, after growing waits: without end where `patient`,
+ * else some times. Borrows the app and the options. */
 int cm_publishing_start(cm_app_t *app, const cm_elastic_given_t *given, cm_store_t *store,
-                        bool rebuild, cm_publishing_t **publishing, cm_err_t *err);
+                        bool rebuild, bool patient, cm_publishing_t **publishing, cm_err_t *err);
 
 /* The answers may have changed: a push begins, or follows the one at work. */
 void cm_publishing_wake(cm_publishing_t *publishing);
@@ -34,7 +36,7 @@ bool cm_publishing_idle(const cm_publishing_t *publishing);
 int cm_publishing_collect(cm_publishing_t *publishing, cm_store_t *store, cm_err_t *err);
 
 /* Waits until all is pushed, with a bar of progress where `bar`; collects. When the app is told to
- * stop it gives a server that is away 5 seconds more: CM_EAWAY then. */
+ * stop it gives a server that is away 5 seconds more: CM_ESTOP then, and a line says so. */
 int cm_publishing_finish(cm_publishing_t *publishing, cm_store_t *store, bool bar, cm_err_t *err);
 
 /* All that was pushed so far. */

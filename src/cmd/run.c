@@ -220,7 +220,7 @@ static int start(runner_t *runner)
         cm_pipeline_start(&runner->pipeline, app, runner->source, sink);
         runner->pipeline.commit_ms = COMMIT_MS;
         if (asked->index == CM_INDEX_ELASTICSEARCH)
-            rc = cm_publishing_start(app, &asked->elastic, runner->store, false,
+            rc = cm_publishing_start(app, &asked->elastic, runner->store, false, true,
                                      &runner->publishing, &app->err);
     }
     if (rc == 0)

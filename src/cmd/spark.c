@@ -17,6 +17,8 @@ static const char usual_packages[] = "com.datastax.spark:spark-cassandra-connect
 extern const unsigned char cm_spark_job[]; /* spark/clickstream_job.py */
 extern const size_t cm_spark_job_size;
 
+#define SETTINGS "settings.json" /* holds passwords */
+
 /* ---- settings ---- */
 
 /* Appends a member of an object of texts. */
@@ -65,6 +67,29 @@ static void add_cassandra(cm_buf_t *json, const cm_cassandra_given_t *given)
         add(json, "spark.cassandra.connection.ssl.enabled", CM_STR("true"));
 }
 
+/* A host and its port, which es-hadoop does not take from the scheme: without one it is 9200. */
+static void add_node(cm_buf_t *nodes, const char *from, size_t len)
+{
+    cm_str_t url = cm_str_trim((cm_str_t){from, len});
+    const char *scheme = memmem(url.data, url.len, "://", 3);
+    const char *port = "9200";
+
+    if (scheme != NULL) {
+        port = url.data[4] == 's' || url.data[4] == 'S' ? "443" : "80";
+        url.len -= (size_t)(scheme + 3 - url.data);
+        url.data = scheme + 3;
+    }
+    const char *slash = memchr(url.data, '/', url.len);
+    if (slash != NULL)
+        url.len = (size_t)(slash - url.data);
+    const char *bracket = memchr(url.data, ']', url.len);
+    const char *begin = bracket != NULL ? bracket : url.data;
+    cm_buf_add_text(nodes, nodes->len > 0 ? "," : "");
+    cm_buf_add_str(nodes, url);
+    if (memchr(begin, ':', url.len - (size_t)(begin - url.data)) == NULL)
+        cm_buf_printf(nodes, ":%s", port);
+}
+
 /* es-hadoop takes hosts with ports, and TLS for all or none. */
 static void add_elastic(cm_buf_t *json, const cm_elastic_given_t *given, const char *host)
 {
@@ -73,17 +98,10 @@ static void add_elastic(cm_buf_t *json, const cm_elastic_given_t *given, const c
 
     if (strncmp(from, "https://", 8) == 0)
         add(json, "es.net.ssl", CM_STR("true"));
-    for (; *from != '\0'; from++) {
-        const char *scheme = strstr(from, "://");
-        const char *comma = strchr(from, ',');
-        if (scheme != NULL && (comma == NULL || scheme < comma))
-            from = scheme + 3;
-        size_t len = strcspn(from, ",/");
-        cm_buf_add(&nodes, from, len);
-        from += strcspn(from, ",");
-        if (*from == '\0')
-            break;
-        cm_buf_add_char(&nodes, ',');
+    for (size_t len; *from != '\0'; from += len + (from[len] == ',')) {
+        len = strcspn(from, ",");
+        if (len > 0)
+            add_node(&nodes, from, len);
     }
     add(json, "es.nodes", (cm_str_t){nodes.data, nodes.len});
     add(json, "es.nodes.wan.only", CM_STR("true"));
@@ -134,7 +152,7 @@ static void add_output(cm_buf_t *json, const cm_spark_options_t *options,
     add(json, "totals", cm_str(options->elastic->totals));
     add(json, "cells_index", cm_str(indices->cells));
     add(json, "totals_index", cm_str(indices->totals));
-    cm_buf_add_text(json, "}}");
+    cm_buf_add_text(json, options->rebuild ? ",\"rebuild\":true}}" : "}}");
 }
 
 static int make_settings(cm_app_t *app, const cm_spark_options_t *options,
@@ -247,6 +265,7 @@ typedef struct listening {
     char label[100];
     int64_t stage;
     cm_spark_account_t *done;
+    const cm_child_t *child;
     bool ended;
 } listening_t;
 
@@ -283,6 +302,7 @@ static void take_line(void *context, cm_str_t line)
 
     if (!cm_json_parse(self->parser, line, &root))
         return;
+    cm_child_remove(self->child, SETTINGS); /* the job speaks when it has read them */
     if (cm_json_get(root, "progress", &about))
         take_progress(self, about);
     if (!cm_json_get(root, "account", &about))
@@ -304,6 +324,7 @@ static int run_job(cm_app_t *app, const cm_spark_options_t *options, const char 
     listening_t listening = {.app = app, .parser = cm_json_parser_new(), .done = done, .stage = -1};
     cm_child_t child;
 
+    listening.child = &child;
     cm_progress_start(&listening.progress, app->messages, app->terminal, "Spark starts", "tasks");
     int rc = cm_child_open(&child, &app->err);
     if (rc == 0) {
@@ -312,8 +333,7 @@ static int run_job(cm_app_t *app, const cm_spark_options_t *options, const char 
                            (cm_str_t){(const char *)cm_spark_job, cm_spark_job_size}, &app->err);
     }
     if (rc == 0)
-        rc = cm_child_file(&child, "settings.json", (cm_str_t){settings->data, settings->len},
-                           &app->err);
+        rc = cm_child_file(&child, SETTINGS, (cm_str_t){settings->data, settings->len}, &app->err);
     if (rc == 0)
         rc = cm_child_run(&child, app->stop, take_line, &listening, &app->err);
     cm_progress_end(&listening.progress);

@@ -76,6 +76,7 @@ static void become(const cm_child_t *child, int output, int log, pid_t parent)
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_DFL);
+    signal(SIGCHLD, SIG_DFL);
     int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
     dup2(nothing, STDIN_FILENO);
     dup2(output, STDOUT_FILENO);
@@ -96,6 +97,7 @@ static int start(cm_child_t *child, int *output, cm_err_t *err)
     if (child->log < 0 || pipe2(ends, O_CLOEXEC) != 0)
         return cm_fail(err, CM_EIO, "%s cannot be started: %s", child->arguments[0],
                        strerror(errno));
+    signal(SIGCHLD, SIG_DFL); /* ignored, its end could not be waited for */
     child->pid = fork();
     if (child->pid == 0)
         become(child, ends[1], child->log, parent);
@@ -127,6 +129,12 @@ static void take_bytes(cm_child_t *child, const char *data, size_t len,
         cm_buf_add(&child->line, data, len);
 }
 
+static bool is_readable(int output)
+{
+    struct pollfd ready = {.fd = output, .events = POLLIN};
+    return poll(&ready, 1, 0) > 0;
+}
+
 /* Reads what there is; false at the end of its output. */
 static bool read_output(cm_child_t *child, int output, void (*take)(void *context, cm_str_t line),
                         void *context)
@@ -142,23 +150,28 @@ static bool read_output(cm_child_t *child, int output, void (*take)(void *contex
     return got > 0 || (got < 0 && errno == EINTR);
 }
 
-/* Its end; while it does not come, the group is asked for it, and in the end not asked. */
-static int wait_for_end(cm_child_t *child, bool end_it)
+/* Whether it has ended, and how. */
+static bool has_ended(cm_child_t *child, int *status)
+{
+    pid_t found = waitpid(child->pid, status, WNOHANG);
+
+    if (found < 0 && errno != EINTR)
+        *status = 0; /* nobody can say any more: its account will */
+    return found == child->pid || (found < 0 && errno != EINTR);
+}
+
+/* The group is asked to end, and after a while not asked. */
+static void end_group(cm_child_t *child, int *status)
 {
     int64_t started = cm_clock_ticks_ns();
-    int status;
 
-    if (end_it)
-        kill(-child->pid, SIGTERM);
-    while (waitpid(child->pid, &status, end_it ? WNOHANG : 0) != child->pid) {
-        if (end_it && cm_clock_ticks_ns() - started > GENTLE_MS * INT64_C(1000000))
+    kill(-child->pid, SIGTERM);
+    while (!has_ended(child, status)) {
+        if (cm_clock_ticks_ns() - started > GENTLE_MS * INT64_C(1000000))
             kill(-child->pid, SIGKILL);
         cm_sleep_ms(LOOK_MS / 2);
     }
-    if (end_it)
-        kill(-child->pid, SIGKILL); /* what it has left behind of its group */
-    child->pid = 0;
-    return status;
+    kill(-child->pid, SIGKILL); /* what it has left behind of its group */
 }
 
 /* ---- its last words ---- */
@@ -210,19 +223,38 @@ static int fail(const cm_child_t *child, int status, cm_err_t *err)
 int cm_child_run(cm_child_t *child, const atomic_bool *stop,
                  void (*take)(void *context, cm_str_t line), void *context, cm_err_t *err)
 {
-    int output;
+    bool open = true, ended = false;
+    int output, status = 0;
 
     int rc = start(child, &output, err);
     if (rc < 0)
         return rc;
-    while (!atomic_load(stop) && read_output(child, output, take, context))
-        ;
-    const bool stopped = atomic_load(stop);
-    int status = wait_for_end(child, stopped);
+    /* Its output may end before it does, and others may hold that open after its end. */
+    while (!atomic_load(stop) && !ended) {
+        if (open)
+            open = read_output(child, output, take, context);
+        else
+            cm_sleep_ms(LOOK_MS);
+        ended = has_ended(child, &status);
+    }
+    while (ended && open && is_readable(output))
+        open = read_output(child, output, take, context);
+    const bool stopped = !ended;
+    if (stopped)
+        end_group(child, &status);
+    child->pid = 0;
     close(output);
     if (stopped)
         return cm_fail(err, CM_ESTOP, "stopped");
     return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : fail(child, status, err);
+}
+
+void cm_child_remove(const cm_child_t *child, const char *name)
+{
+    char path[500];
+
+    path_of(child, name, path);
+    unlink(path);
 }
 
 void cm_child_close(cm_child_t *child)

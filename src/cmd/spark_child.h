@@ -31,6 +31,9 @@ void cm_child_argument(cm_child_t *child, const char *text);
 /* Writes a file into the directory, and appends its path as an argument. CM_EIO. */
 int cm_child_file(cm_child_t *child, const char *name, cm_str_t contents, cm_err_t *err);
 
+/* Removes a file that it has read. */
+void cm_child_remove(const cm_child_t *child, const char *name);
+
 /* Runs it to its end and gives each line of its output to `take`. CM_EIO with its last words when
  * it fails; CM_ESTOP, when it has ended, after `stop` became true. */
 int cm_child_run(cm_child_t *child, const atomic_bool *stop,

@@ -239,6 +239,43 @@ static int send_rows(cm_publisher_t *self, int64_t since, int64_t upto, cm_err_t
     return rc;
 }
 
+/* Whether the copy has changes that we know nothing of, although they are of our epoch: the data
+ * directory is an older copy of itself, from a backup. */
+static bool ran_ahead(cm_publisher_t *self, const cm_published_t *published)
+{
+    if (self->fresh_known) /* it was looked at before */
+        return false;
+    learn_freshness(self);
+    for (int w = 0; self->fresh_known && w < CM_WINDOW_COUNT; w++) {
+        if (self->fresh[w].present && self->fresh[w].updated_at > published->upto)
+            return true;
+    }
+    return false;
+}
+
+/* Whether the indices are still the aliases' and ours. Who has taken them over, or moved an alias,
+ * while we were writing does not know of all that we wrote, nor we of what he did: they get an
+ * epoch that is nobody's, so that everybody compares. */
+static int check_overtaken(cm_publisher_t *self, const cm_published_t *published, bool *overtaken,
+                           cm_err_t *err)
+{
+    cm_elastic_indices_t now;
+    char nobody[CM_EPOCH + 1];
+
+    int rc = cm_elastic_find(self->client, settings_of(self), self->options.waiter, &now, err);
+    if (rc < 0)
+        return rc;
+    *overtaken = strcmp(now.cells, self->target.cells) != 0 ||
+                 strcmp(now.totals, self->target.totals) != 0 ||
+                 strcmp(now.epoch, published->epoch) != 0;
+    if (!*overtaken || now.cells[0] == '\0' || now.totals[0] == '\0')
+        return 0;
+    rc = cm_elastic_new_epoch(nobody, err);
+    return rc < 0 ? rc
+                  : cm_elastic_set_epoch(self->client, settings_of(self), self->options.waiter,
+                                         &now, nobody, err);
+}
+
 /* Where to write, and whether what is there must be compared first. */
 static int find_target(cm_publisher_t *self, bool rebuild, cm_published_t *published, bool *compare,
                        cm_err_t *err)
@@ -258,7 +295,8 @@ static int find_target(cm_publisher_t *self, bool rebuild, cm_published_t *publi
         rc = cm_elastic_prepare(self->client, settings, waiter, &self->target, err);
     if (rc < 0)
         return rc;
-    if (published->epoch[0] != '\0' && strcmp(published->epoch, self->target.epoch) == 0)
+    if (published->epoch[0] != '\0' && strcmp(published->epoch, self->target.epoch) == 0 &&
+        !ran_ahead(self, published))
         return 0;
     *compare = !none;
     return take(self, published, err);
@@ -282,7 +320,7 @@ static int push_with(cm_publisher_t *self, bool rebuild, cm_published_t *publish
                      cm_pushed_t *pushed, cm_err_t *err)
 {
     cm_freshness_t fresh[CM_WINDOW_COUNT];
-    bool compare = false;
+    bool compare = false, overtaken = false;
     int64_t upto;
 
     int rc = local_freshness(self, fresh, err);
@@ -308,6 +346,14 @@ static int push_with(cm_publisher_t *self, bool rebuild, cm_published_t *publish
     if (rc == 0 && rebuild)
         rc = cm_elastic_swap(self->client, settings_of(self), self->options.waiter, &self->target,
                              err);
+    const bool wrote = changed || cm_elastic_bulk_counts(self->bulk).bodies > 0;
+    if (rc == 0 && wrote)
+        rc = check_overtaken(self, published, &overtaken, err);
+    if (rc == 0 && overtaken)
+        rc = cm_fail(err, CM_EBUSY,
+                     "somebody else writes to %s at the same time; the next push compares "
+                     "everything",
+                     settings_of(self)->index);
     if (rc == 0)
         published->upto = upto;
     return rc;

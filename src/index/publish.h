@@ -46,7 +46,9 @@ int cm_publisher_open(const cm_publisher_options_t *options, cm_publisher_t **pu
 /* Brings the copy up to date. `published` says how far it is and is brought up to date as well;
  * `pushed` is added to. A document that the server refuses for good is a dead letter, see below.
  * CM_EUSAGE for what the configuration is to blame for; the waiter's code; CM_EIO when the server
- * refuses too much; CM_ESTOP. */
+ * refuses too much; CM_ESTOP. CM_EBUSY when somebody else wrote at the same time, CM_EINPUT and
+ * CM_EAWAY when the index vanished or the server was away meanwhile: a further push puts it right.
+ */
 int cm_publisher_push(cm_publisher_t *publisher, bool rebuild, cm_published_t *published,
                       cm_pushed_t *pushed, cm_err_t *err);
 
