@@ -522,13 +522,19 @@ def trust_store(pem):
 
 TRUST_PASSWORD = "clickmill"  # of a file that holds nothing secret
 TRUST_PLACE = "spark.cassandra.connection.ssl.trustStore."
+CIPHERS = ",".join(("TLS_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256", *(
+    "TLS_ECDHE_%s_WITH_AES_%s" % (key, cipher) for key in ("ECDSA", "RSA")
+    for cipher in ("256_GCM_SHA384", "128_GCM_SHA256"))))
 
 
 def trust(settings):
     """Puts into the settings what makes the connectors trust the certificates in them."""
-    authorities = settings.get("ca", {})
+    authorities, options = settings.get("ca", {}), settings.setdefault("options", {})
+    if options.get("spark.cassandra.connection.ssl.enabled") == "true":
+        # What the connector offers by itself is of no use to servers of today.
+        options.setdefault("spark.cassandra.connection.ssl.enabledAlgorithms", CIPHERS)
     if authorities.get("cassandra"):
-        settings.setdefault("options", {}).update({
+        options.update({
             TRUST_PLACE + "path": trust_store(authorities["cassandra"]),
             TRUST_PLACE + "password": TRUST_PASSWORD, TRUST_PLACE + "type": "JKS"})
     if authorities.get("elasticsearch"):
@@ -540,7 +546,6 @@ def trust(settings):
 
 def session(settings):
     """Spark, with the properties of the settings that are not for the readers."""
-    trust(settings)
     builder = SparkSession.builder.appName("clickmill")
     for name, value in {
             "spark.sql.session.timeZone": "UTC", "spark.ui.showConsoleProgress": "false",
@@ -569,6 +574,7 @@ def watch(spark, stop):
 
 def run(settings, spark=None):
     """All of it; returns the account."""
+    trust(settings)
     spark = spark or session(settings)
     stop = threading.Event()
     watcher = threading.Thread(target=watch, args=(spark, stop), daemon=True)

@@ -183,6 +183,7 @@ static cm_str_t last_words(char *log)
     cm_str_t best = {"", 0};
     int rank = 0;
 
+    /* What is only warned of says least. */
     for (char *next = log, *line; *next != '\0';) {
         line = next;
         next += strcspn(next, "\n");
@@ -196,6 +197,8 @@ static cm_str_t last_words(char *log)
                                                                                      : 0;
         if (strncmp(line, "at ", 3) == 0 || strncmp(line, "... ", 4) == 0)
             continue;
+        if (strstr(line, " WARN ") != NULL)
+            worth = worth > 0;
         if (worth > 0 && worth >= rank) {
             rank = worth;
             best = cm_str(worth == 3 ? line + 11 : line);

@@ -58,6 +58,21 @@ def test_on_a_standalone_cluster(t):
     t.equal((again.json["events"], index.count()), (first["events"], count), "a rerun")
     documents.same(t, index.cells(), expected, "after a rerun")
 
+    t.equal((again.json["read"], again.json["rejected"], again.json["removed"]),
+            (first["read"] + 1, 1, 0), "account")
+
+    # What no event leads to any more goes, here and in the totals.
+    gone = events[0]
+    less = [event for event in events if event["row_key"] != gone["row_key"]]
+    with table.stack.engine("cassandra").connect() as connection:
+        connection.query("DELETE FROM standalone.clickstream_events WHERE row_key = '%s'"
+                         % gone["row_key"])
+    removed = table.spark(index, master=None).json["removed"]
+    t.true(removed > 0, "nothing was removed")
+    events, expected = less, documents.wanted(less)
+    documents.same(t, index.cells(), expected, "after a row was deleted")
+    check_totals(t, test_answers.without_freshness(index), events)
+
     # A rebuild moves the aliases to what it has filled.
     before = set(index.request("GET", "/_alias/" + index.alias))
     table.spark(index, "--rebuild")
@@ -84,6 +99,106 @@ def test_stopped(t):
     t.until(lambda: not group(child), "the end of Spark's processes", 20)
     t.equal([name for name in os.listdir(t.path("tmp")) if name.startswith("clickmill-")], [],
             "files that are left")
+
+
+@slow
+def test_where_no_clickmill_has_been(t):
+    """The job by itself, as on Databricks: it makes what `doctor --fix` makes, and rebuilds."""
+    events = test_answers.made(25, 600)
+    table = Table(t, "sparkalone", events)
+    index = Index(table.stack.engine("elasticsearch"), "sparkalone")
+    other = Index(table.stack.engine("elasticsearch"), "bydoctor")
+    t.clickmill("doctor", "--fix", *other.options, check=None)
+    settings = {
+        "input": {"cassandra": {"keyspace": "sparkalone", "table": "clickstream_events"}},
+        "windows": ["all", "day", "hour"],
+        "output": {"elasticsearch": {"index": index.alias, "totals": index.totals}},
+        "options": {"spark.cassandra.connection.port": str(table.stack.port("cassandra"))},
+        "elastic": {"es.nodes": "127.0.0.1", "es.port": str(index.engine.port()),
+                    "es.nodes.wan.only": "true"}}
+    expected = documents.wanted(events)
+    for number, rebuild in ((1, False), (2, True), (2, False)):
+        settings["output"]["elasticsearch"]["rebuild"] = rebuild
+        account = run_job(t, settings)
+        t.equal((account["read"], account["cells"], account["removed"]),
+                (len(test_answers.traffic.distinct(events, test_answers.oracle.row_key)),
+                 len(expected), 0), "account")
+        t.equal(set(index.request("GET", "/_alias/" + index.alias)),
+                {"%s-%06d" % (index.alias, number)}, "what the alias leads to")
+        documents.same(t, index.cells(), expected, "by the job alone")
+    for ours, theirs in ((index.alias, other.alias), (index.totals, other.totals)):
+        t.equal(mapping(index, ours), mapping(index, theirs), "mapping")
+    t.clickmill("query", *index.options)
+    t.clickmill("verify", *table.options, *index.options, "--window", "all,day,hour")
+
+
+def mapping(index, alias):
+    (about,) = index.request("GET", "/%s/_mapping" % alias).values()
+    return {name: value for name, value in about["mappings"].items() if name != "_meta"}
+
+
+def run_job(t, settings, check=0):
+    """The account of spark-submit clickstream_job.py."""
+    options = test_answers.spark_options("local[1]")
+    done = subprocess.run(
+        [options[options.index("--spark-submit") + 1], "--master", "local[1]", JOB,
+         t.write("settings.json", json.dumps(settings))],
+        capture_output=True, text=True, check=False, timeout=300)
+    t.equal(done.returncode, check, done.stderr[-3000:])
+    return json.loads(done.stdout.splitlines()[-1])["account"]
+
+
+SECURE = test_answers.cluster.Cluster("cassandra", "elasticsearch", profile="secure")
+
+
+@slow
+def test_locked(t):
+    """TLS with an authority of one's own and passwords, which nobody sees; a wrong one is a
+    sentence."""
+    stack = SECURE.up()
+    known, engine = stack.secrets(), stack.engine("elasticsearch")
+    index = Index(engine, "locked")
+    t.write("cassandra-password", known["CASSANDRA_PASSWORD"] + "\n")
+    t.write("elasticsearch-password", known["ELASTICSEARCH_PASSWORD"] + "\n")
+    cassandra = ["--cassandra-port", stack.port("cassandra"), "--cassandra-keyspace", "locked",
+                 "--cassandra-tls", "--cassandra-ca", stack.tls("ca.pem"),
+                 "--cassandra-username", known["CASSANDRA_USERNAME"]]
+    secret = ["--cassandra-password", "file:cassandra-password"]
+    elastic = [*index.options, "--elasticsearch-ca", stack.tls("ca.pem"),
+               "--elasticsearch-username", known["ELASTICSEARCH_USERNAME"],
+               "--elasticsearch-password", "file:elasticsearch-password"]
+    command = ["process", "--engine", "spark", "--store", "cassandra", "--json", *cassandra]
+    t.clickmill("doctor", "--fix", "--store", "cassandra", *cassandra, *secret, check=None)
+    with stack.engine("cassandra").connect() as connection:
+        for number in range(3):
+            connection.query("INSERT INTO locked.clickstream_events (row_key, user_id, timestamp, "
+                             "url) VALUES ('%d', 'u', %d, '/')" % (number, 1772323200000 + number))
+    spark = test_answers.spark_options("local[1]")
+    running = t.start(*command, *secret, *elastic, *spark)
+    shown = t.until(lambda: [arguments(pid) for pid in children(running.process.pid)], "Spark", 60,
+                    running)
+    t.true(not any(known[name] in text for text in shown for name in (
+        "CASSANDRA_PASSWORD", "ELASTICSEARCH_PASSWORD")), "a password is in a command line")
+    done = running.wait(OK, timeout=300)
+    account = json.loads(done.out)
+    t.equal((account["events"], account["cells"]), (3, 1), "account")
+    (document,) = index.cells().values()
+    t.equal((document["clicks"], document["country"]), (3, "Unknown"), "document")
+    wrong = t.clickmill(*command, "--cassandra-password", "not-it", *elastic, *spark, check=USAGE)
+    t.says(wrong, "refuses the credentials", "CASSANDRA_PASSWORD")
+    wrong = t.clickmill(*command, *secret, *elastic, *spark, "--elasticsearch-password", "not-it",
+                        check=USAGE)
+    t.says(wrong, "elasticsearch.password")
+    lacking = t.clickmill(*command, *secret, *elastic, *spark, "--cassandra-insecure", check=USAGE)
+    t.says(lacking, "cassandra.tls.ca", "--engine mill")
+
+
+def arguments(pid):
+    try:
+        with open("/proc/%d/cmdline" % pid, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
 
 
 def children(pid):
