@@ -4,6 +4,7 @@ Elasticsearch, by the mill and by Spark."""
 import json
 import os
 import re
+import shutil
 import threading
 import time
 
@@ -164,6 +165,61 @@ def test_elasticsearch_is_killed(t):
     t.equal(done.code, OK, done.err)
     t.true("waiting for Elasticsearch" in done.err, done.err)
     documents.same(t, index.cells(), documents.wanted(events), "after the kill")
+
+
+def begun(t, index, *more):
+    """A process in the middle of its first push, which takes a while."""
+    events = made(31, 40000, users=20000, pages=3000)
+    t.ingest(events)
+    t.process()
+    running = t.start("process", "--json", *WINDOWS, *index.options, "--elasticsearch-bulk-bytes",
+                      "32k", "--elasticsearch-connections", 1, *more)
+    t.until(lambda: (index.request("GET", "/%s/_count" % index.alias, check=None) or {}).get(
+        "count", 0) > 200, "the first documents", 60, running)
+    return running, documents.wanted(events)
+
+
+@slow
+def test_overtaken(t):
+    """Somebody else takes the index over in the middle of a push: everything is compared again."""
+    index = Index(node("7.17"), "overtaken")
+    running, expected = begun(t, index)
+    names = ",".join(next(iter(index.request("GET", "/_alias/" + alias)))
+                     for alias in (index.alias, index.totals))
+    index.request("PUT", "/%s/_mapping" % names, {"_meta": {"clickmill": {"epoch": "1" * 32}}})
+    written = next(iter(index.documents()))
+    index.request("DELETE", "/%s/_doc/%s" % (index.alias, written))
+    done = running.wait(timeout=120)
+    t.equal(done.code, OK, done.err)
+    t.equal(json.loads(done.out)["index"]["compared"], True, "compared")
+    documents.same(t, index.cells(), expected, "in the end")
+
+
+@slow
+def test_index_deleted_meanwhile(t):
+    """What was written before is written again, into an index that the alias leads to."""
+    index = Index(node("7.17"), "vanished")
+    running, expected = begun(t, index)
+    index.remove()
+    done = running.wait(timeout=120)
+    t.equal(done.code, OK, done.err)
+    documents.same(t, index.cells(), expected, "in the end")
+
+
+@slow
+def test_restored_directory(t):
+    """A data directory from a backup finds a copy that is ahead of it, and puts it right."""
+    index = Index(node("7.17"), "restored")
+    events = made(32, 2000)
+    t.ingest(events[:1500])
+    process(t, index)
+    shutil.copytree(t.path("data"), t.path("backup"))
+    t.ingest(events[1500:])
+    process(t, index)
+    documents.same(t, index.cells(), documents.wanted(events), "all")
+    restored = process(t, index, data="backup").json["index"]
+    t.true(restored["compared"] and restored["removed"] > 0, restored)
+    documents.same(t, index.cells(), documents.wanted(events[:1500]), "as the backup has it")
 
 
 @slow
