@@ -45,6 +45,7 @@ RULES = {"row_key": (0, 64), "user_id": (1, 256), "url": (1, 2048), "country": (
          "city": (0, 256), "browser": (0, 256), "os": (0, 256), "device": (0, 256)}  # bytes
 SUMS = ("clicks", "time_spent_sum", "time_spent_count", "time_on_page_sum", "time_on_page_count",
         "entrances", "exits")
+TASKS = 8  # a core
 DIMENSIONS = ("cell", "url", "country", "site")
 SEPARATOR = "\x1f"
 NAMESPACE = "6ba7b8109dad11d180b400c04fd430c8"  # of row keys that are derived: DNS
@@ -226,8 +227,18 @@ def documents(rows, now):
     return rows.select(*columns, *(["dimension"] if "dimension" in rows.columns else []))
 
 
+def spread(spark):
+    """Some tasks a core: what each of them sorts shall fit into memory. Spark puts small ones
+    together again."""
+    name = "spark.sql.shuffle.partitions"
+    wanted, now = TASKS * spark.sparkContext.defaultParallelism, int(spark.conf.get(name))
+    if now < wanted or now == 200:  # 200: what nobody has chosen
+        spark.conf.set(name, str(wanted))
+
+
 def answers(raw, settings):
     """Sums of the shortest window (sum_up()), and the Observation of what was read."""
+    spread(raw.sparkSession)
     seen = Observation("events")
     events = checked(raw).observe(
         seen, f.count(f.lit(1)).alias("read"), f.count(f.when(f.col("valid"), 1)).alias("accepted"))
