@@ -13,7 +13,7 @@ import measure
 from stack import cache
 
 CLIENTS = ("elasticsearch==7.17.12",)
-SPARK_TIMES = 4  # times the events, for the shapes of a Spark job
+SPARK_TIMES = 10  # times the events, for the shapes of a Spark job
 HELPERS_SHARE = 10  # Python gets so many times fewer documents
 ALIAS, TOTALS = "clickstream_data_index", "clickstream_totals_index"
 WINDOWS = ("--window", "all,hour")

@@ -37,8 +37,8 @@ int cm_elastic_bulk_open(const cm_elastic_bulk_options_t *options, cm_elastic_bu
 
 /* Writes the document (one line of JSON) of `index` with that id, or replaces it. When the waiter
  * gives up (its code) or the stop flag is set (CM_ESTOP) the document is not taken, but those
- * before it are kept, and a later call goes on. CM_EUSAGE (rights, TLS, no such index) and CM_EIO
- * end the bulk: every later call says the same. */
+ * before it are kept, and a later call goes on. CM_EUSAGE (rights, TLS), CM_EINPUT (the index is
+ * gone) and CM_EIO end the bulk: every later call says the same. */
 int cm_elastic_bulk_put(cm_elastic_bulk_t *bulk, cm_str_t index, cm_str_t id, cm_str_t document,
                         cm_err_t *err);
 

@@ -112,8 +112,7 @@ static void keep_for_later(const walk_t *walk, size_t doc, int status,
 static int fail_item(cm_elastic_bulk_t *bulk, int status, const cm_elastic_reason_t *reason,
                      cm_err_t *err)
 {
-    int rc = cm_elastic_fail_item(&bulk->access, status, reason, doing, err);
-    return rc == CM_EINPUT ? CM_EUSAGE : rc;
+    return cm_elastic_fail_item(&bulk->access, status, reason, doing, err);
 }
 
 static int on_item(void *context, size_t doc, int status, const cm_elastic_reason_t *reason,

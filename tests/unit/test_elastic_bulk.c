@@ -421,7 +421,7 @@ static void test_ends(void **state)
     check_ends((fake_reply_t){.status = 200,
                               .body = "{\"items\":[{\"index\":{\"status\":404,\"error\":{\"type\":"
                                       "\"index_not_found_exception\",\"reason\":\"none\"}}}]}"},
-               CM_EUSAGE, " has no such thing (index_not_found_exception: none); ");
+               CM_EINPUT, " has no such thing (index_not_found_exception: none); ");
     check_ends((fake_reply_t){.status = 400, .body = "{\"error\":\"oh\"}"}, CM_EIO, "400 oh");
     check_ends((fake_reply_t){.status = 302}, CM_EUSAGE, " leads elsewhere ");
     check_ends((fake_reply_t){.status = 200, .body = "<html>"}, CM_EIO,
