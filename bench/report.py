@@ -324,9 +324,9 @@ What does not fit in the memory allowed is milled in ranges of users, with the s
 NO_CLUSTER = """Not measured with it: `make bench-cluster` does, and then its results come here.
 """
 
-CLUSTER = """Kafka and Cassandra, as `make bench-cluster` starts them, on the same processors as their clients,
-beside bare clients and the usual tools. What is in topic and table is compared with what was sent
-before a time counts; rates are compared with those of the same run.
+CLUSTER = """Kafka, Cassandra, Elasticsearch and Spark, as `make bench-cluster` starts them, on the same processors as
+their clients, beside bare clients and the usual tools. What is in topic, table and index is compared
+with what was sent before a time counts; rates are compared with those of the same run.
 
 %s"""
 

@@ -4,8 +4,8 @@ shapes: that of our job, and two groupings and a join, as one writes it down fir
     spark-submit bench/spark_shapes.py prepare EVENTS.jsonl PARQUET
     spark-submit bench/spark_shapes.py job|joined PARQUET OUT
 
-job computes more than joined does: entrances, exits and time on page as well. OUT gets a line of
-JSON a cell.
+job computes more than joined does: entrances, exits and time on page as well, and checks the rules.
+The file has the columns that the answers follow from. OUT gets a line of JSON a cell.
 """
 
 import os
@@ -21,8 +21,7 @@ COLUMNS = (*CELL, "clicks", "unique_user_count", "average_time_spent")
 
 
 def prepare(spark, events, parquet):
-    schema = ("row_key string, user_id string, timestamp long, url string, country string, "
-              "city string, browser string, os string, device string")
+    schema = "row_key string, user_id string, timestamp long, url string, country string"
     spark.read.schema(schema).json(events).withColumn(
         "timestamp", f.timestamp_millis("timestamp")).write.mode("overwrite").parquet(parquet)
 

@@ -30,8 +30,13 @@ def free_offset(names):
     raise AssertionError("no free ports")
 
 
+MOST = 3  # clusters at once; one test uses no more, and memory is not endless
+running = []  # those that are up, the one used last at the end
+
+
 class Cluster:
-    """Some engines and how they are started; they are when up() is called first."""
+    """Some engines and how they are started; they are when up() is called first, and end when others
+    need the room or the run ends."""
 
     def __init__(self, *names, **choices):
         self.names, self.choices = names, choices
@@ -41,11 +46,17 @@ class Cluster:
         """The Stack. Skips the test where the engines cannot be had."""
         if self.problem is not None:
             raise Skip(self.problem)
-        if self.stack is None:
+        if self.stack is not None:
+            running.remove(self)
+            running.append(self)
+        else:
+            while len(running) >= MOST:
+                running[0].down()
             self.directory = tempfile.mkdtemp(prefix="clickmill-stack-")
             self.stack = Stack(self.directory, free_offset((*self.names, "cosmos")),
                                say=lambda _: None, **self.choices)
             atexit.register(self.down)
+            running.append(self)
             try:
                 self.stack.up(self.names)
             except (Missing, MemoryShort) as reason:
@@ -56,6 +67,7 @@ class Cluster:
     def down(self):
         if self.stack is None:
             return
+        running.remove(self)
         self.stack.down()
         shutil.rmtree(self.directory, ignore_errors=True)
         self.stack = None
