@@ -143,7 +143,8 @@ class Stack:
                     files.fill(files.template("clickmill.secure.yaml"), {
                         **values, "host": HOST, "mechanism": self.engine("kafka").mechanism(),
                         "kafka_port": self.engine("kafka").port(),
-                        "cassandra_port": self.engine("cassandra").port()}), 0o600)
+                        "cassandra_port": self.engine("cassandra").port(),
+                        "elasticsearch_port": self.engine("elasticsearch").port()}), 0o600)
 
     def runs(self, engine):
         """True when the engine runs as it is wanted; another variant of it is in the way."""

@@ -475,6 +475,8 @@ def test_the_cluster_configuration_fits_the_stack(t):
     t.equal(configuration["kafka"]["brokers"], "127.0.0.1:%d" % stack.port("kafka"))
     t.equal((configuration["cassandra"]["hosts"], configuration["cassandra"]["port"]),
             ("127.0.0.1", stack.port("cassandra")))
+    t.equal(configuration["elasticsearch"]["hosts"],
+            "http://127.0.0.1:%d" % stack.port("elasticsearch"))
     for profile_kafka, mechanism in (("3.9", "SCRAM-SHA-512"), ("4.3", "PLAIN")):
         made = Stack(t.path("s" + profile_kafka), 20000, "secure", profile_kafka)
         made.write_configuration()
@@ -485,6 +487,8 @@ def test_the_cluster_configuration_fits_the_stack(t):
                 {key: value for key, value in configuration.items() if isinstance(value, str)})
         t.equal(secure["kafka"]["brokers"], "127.0.0.1:29092")
         t.equal(secure["cassandra"]["port"], 29042)
+        t.equal((secure["elasticsearch"]["hosts"], secure["elasticsearch"]["password"]),
+                ("https://127.0.0.1:29200", known["ELASTICSEARCH_PASSWORD"]))
         properties = secure["kafka"]["properties"]
         t.equal((properties["sasl.mechanism"], properties["sasl.password"],
                  properties["ssl.ca.location"]),
