@@ -33,6 +33,7 @@ struct cm_ua_matcher {
     pcre2_jit_stack *stack;
     uint8_t holds[CM_UA_CLAUSES];
     char texts[PARTS][CM_FIELD_MAX];
+    bool try_all;
     int used;   /* of texts */
     int groups; /* that the last match has set, the whole match among them */
 };
@@ -83,6 +84,11 @@ void cm_ua_matcher_free(cm_ua_matcher_t *matcher)
     pcre2_match_context_free(matcher->context);
     pcre2_jit_stack_free(matcher->stack);
     free(matcher);
+}
+
+void cm_ua_matcher_try_all(cm_ua_matcher_t *matcher)
+{
+    matcher->try_all = true;
 }
 
 /* The compiled pattern. Two threads may compile the same one; the first to be done is kept. */
@@ -176,8 +182,9 @@ static ua_mode_t scan(cm_ua_matcher_t *matcher, cm_str_t agent)
 
 static bool worth_trying(const cm_ua_matcher_t *matcher, const cm_ua_rule_t *rule)
 {
-    return matcher->holds[rule->clauses[0]] && matcher->holds[rule->clauses[1]] &&
-           matcher->holds[rule->clauses[2]];
+    return (matcher->holds[rule->clauses[0]] && matcher->holds[rule->clauses[1]] &&
+            matcher->holds[rule->clauses[2]]) ||
+           matcher->try_all;
 }
 
 /* The first rule of the kind that matches, NULL when none does; the match data has its groups. */
