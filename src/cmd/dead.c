@@ -175,7 +175,9 @@ static int read_message(cm_app_t *app, const cm_dead_options_t *asked,
                                     .site = asked->import.site,
                                     .visitor_key = visitors->key,
                                     .enrich = cm_enricher_visit,
-                                    .enrich_context = visitors->enriching.enricher};
+                                    .enrich_context = visitors->enriching.enricher,
+                                    .fill = cm_enricher_fill,
+                                    .fill_context = visitors->enriching.enricher};
     cm_source_t *source = NULL;
     int more = 1;
 

@@ -33,6 +33,12 @@ void cm_enriching_open(cm_enriching_t *enriching, const cm_app_t *app,
     enriching->variant = cm_enrich_variant(&wanted);
 }
 
+int cm_enriching_open_geoip(cm_enriching_t *enriching, cm_app_t *app, const char *geoip)
+{
+    cm_enriching_open(enriching, app, &(cm_enrich_given_t){.geoip = geoip}, true);
+    return geoip != NULL ? cm_enrichment_start(enriching->enrichment, &app->err) : 0;
+}
+
 void cm_enriching_close(cm_enriching_t *enriching)
 {
     cm_enricher_free(enriching->enricher);

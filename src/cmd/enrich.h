@@ -61,6 +61,9 @@ typedef struct cm_enriching {
  */
 void cm_enriching_open(cm_enriching_t *enriching, const cm_app_t *app,
                        const cm_enrich_given_t *given, bool all);
+/* The same for messages of a topic. A database that is named is opened now: CM_EINPUT. */
+int cm_enriching_open_geoip(cm_enriching_t *enriching, cm_app_t *app, const char *geoip);
+
 void cm_enriching_close(cm_enriching_t *enriching);
 
 #endif

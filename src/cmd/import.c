@@ -57,7 +57,7 @@ static int import_files(cm_app_t *app, const cm_import_options_t *import,
         }
     }
     if (first.code == 0)
-        return cm_enricher_check(into->enriching.enricher, &app->err);
+        return cm_enrichment_check(into->enriching.enrichment, &app->err);
     app->err = first;
     if (argc > 1)
         return cm_fail(&app->err, first.code,
@@ -133,24 +133,34 @@ static int import_to_answers(cm_app_t *app, const import_command_options_t *aske
     return rc;
 }
 
+static int import_all(cm_app_t *app, const import_command_options_t *asked, cm_load_into_t into,
+                      int argc, char **argv)
+{
+    cm_account_t account = {0};
+    int rc = 0;
+
+    /* A database that is named shall be there before anything is read. */
+    if (asked->import.enrich.geoip != NULL)
+        rc = cm_enrichment_start(into.enriching.enrichment, &app->err);
+    if (rc < 0)
+        return rc;
+    if (asked->to_answers)
+        return import_to_answers(app, asked, into, argc, argv, &account);
+    return asked->sink == CM_SINK_KAFKA ? import_to_kafka(app, asked, into, argc, argv, &account)
+                                        : import_to_store(app, asked, into, argc, argv, &account);
+}
+
 static int run(cm_app_t *app, const void *given, int argc, char **argv)
 {
     const import_command_options_t *asked = given;
-    cm_account_t account = {0};
+    cm_load_into_t into = {.threads = (int)asked->threads};
 
     if (argc == 0)
         return cm_fail(&app->err, CM_EUSAGE,
                        "import what? Name files, or - for standard input; see `clickmill help "
                        "import`");
-    cm_load_into_t into = {.threads = (int)asked->threads};
     cm_enriching_open(&into.enriching, app, &asked->import.enrich, asked->import.all);
-    int rc;
-    if (asked->to_answers)
-        rc = import_to_answers(app, asked, into, argc, argv, &account);
-    else if (asked->sink == CM_SINK_KAFKA)
-        rc = import_to_kafka(app, asked, into, argc, argv, &account);
-    else
-        rc = import_to_store(app, asked, into, argc, argv, &account);
+    int rc = import_all(app, asked, into, argc, argv);
     cm_enriching_close(&into.enriching);
     return rc;
 }

@@ -75,6 +75,7 @@ static int load_jsonl(cm_app_t *app, const cm_load_into_t *into, const char *pat
                                        .source = identity,
                                        .position = position,
                                        .threads = into->threads,
+                                       .enrichment = into->enriching.enrichment,
                                        .stop = app->stop,
                                        .progress = show,
                                        .progress_context = &loading};
@@ -152,6 +153,8 @@ int cm_load_file(cm_app_t *app, const cm_import_options_t *import, const cm_load
                                     .visitor_key = into->visitor_key,
                                     .enrich = cm_enricher_visit,
                                     .enrich_context = into->enriching.enricher,
+                                    .fill = cm_enricher_fill,
+                                    .fill_context = into->enriching.enricher,
                                     .variant = into->enriching.variant,
                                     .stop = app->stop};
     cm_source_t *source = NULL;

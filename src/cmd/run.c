@@ -50,6 +50,7 @@ static const cm_option_t options[] = {
     CM_TRAFFIC_ROWS(run_options_t, traffic),
     CM_SINK_ROW(run_options_t, cluster.sink),
     CM_STORE_ROW(run_options_t, cluster.store),
+    CM_GEOIP_ROW(run_options_t, cluster.geoip),
     CM_KAFKA_ROWS(run_options_t, cluster.kafka),
     CM_CASSANDRA_ROWS(run_options_t, cluster.cassandra),
     {.name = NULL},

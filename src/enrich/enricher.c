@@ -5,22 +5,23 @@
 #include "enrich/url.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 struct cm_enrichment {
     cm_enrich_options_t options;
     cm_ua_rules_t *rules;
-    pthread_mutex_t lock; /* for opening the database */
-    cm_geo_t *geo;        /* NULL: not opened, or none wanted */
+    _Atomic(cm_geo_t *) geo; /* NULL: not opened, or none wanted */
+    pthread_mutex_t lock;    /* for opening it, and for: */
+    uint64_t failed;         /* look-ups that it could not be opened or was broken for */
+    cm_err_t failure;        /* the first of them */
 };
 
 struct cm_enricher {
-    const cm_enrichment_t *enrichment;
+    cm_enrichment_t *enrichment;
     cm_ua_parser_t *parser;
     cm_geo_reader_t *reader; /* NULL: none wanted, or not needed yet */
     char plain[CM_UA_MAX];   /* an agent without its escapes */
-    uint64_t failed;         /* look-ups that the database was broken for */
-    cm_err_t failure;        /* the first of them */
 };
 
 cm_enrichment_t *cm_enrichment_new(const cm_enrich_options_t *options)
@@ -43,21 +44,31 @@ void cm_enrichment_free(cm_enrichment_t *enrichment)
     free(enrichment);
 }
 
+static bool wants_geo(const cm_enrichment_t *enrichment)
+{
+    const char *geoip = enrichment->options.geoip;
+
+    return geoip == NULL || strcmp(geoip, "none") != 0;
+}
+
 int cm_enrichment_start(cm_enrichment_t *enrichment, cm_err_t *err)
 {
     const cm_enrich_options_t *options = &enrichment->options;
+    cm_geo_t *geo = NULL;
     int rc = 0;
 
-    if (options->geoip != NULL && strcmp(options->geoip, "none") == 0)
+    if (atomic_load(&enrichment->geo) != NULL || !wants_geo(enrichment))
         return 0;
     pthread_mutex_lock(&enrichment->lock);
-    if (enrichment->geo == NULL)
-        rc = cm_geo_open(options->geoip, options->log, &enrichment->geo, err);
+    if (atomic_load(&enrichment->geo) == NULL) {
+        rc = cm_geo_open(options->geoip, options->log, &geo, err);
+        atomic_store(&enrichment->geo, geo);
+    }
     pthread_mutex_unlock(&enrichment->lock);
     return rc;
 }
 
-cm_enricher_t *cm_enricher_new(const cm_enrichment_t *enrichment)
+cm_enricher_t *cm_enricher_new(cm_enrichment_t *enrichment)
 {
     cm_enricher_t *enricher = cm_alloc_zero(1, sizeof *enricher);
 
@@ -114,18 +125,42 @@ static void fill(cm_str_t *field, cm_str_t text, cm_arena_t *arena)
         *field = cm_arena_copy(arena, text);
 }
 
+/* Remembers that a look-up has failed. */
+static void note_failure(cm_enrichment_t *enrichment, const cm_err_t *err)
+{
+    pthread_mutex_lock(&enrichment->lock);
+    if (enrichment->failed++ == 0)
+        enrichment->failure = *err;
+    pthread_mutex_unlock(&enrichment->lock);
+}
+
 static void fill_place(cm_enricher_t *enricher, cm_str_t address, cm_arena_t *arena,
                        cm_event_t *event)
 {
+    cm_geo_t *geo = atomic_load_explicit(&enricher->enrichment->geo, memory_order_acquire);
     cm_place_t place;
     cm_err_t err;
 
+    if (geo == NULL || (event->country.len > 0 && event->city.len > 0))
+        return;
     if (enricher->reader == NULL)
-        enricher->reader = cm_geo_reader_new(enricher->enrichment->geo);
-    if (cm_geo_find(enricher->reader, address, &place, &err) < 0 && enricher->failed++ == 0)
-        enricher->failure = err;
+        enricher->reader = cm_geo_reader_new(geo);
+    if (cm_geo_find(enricher->reader, address, &place, &err) < 0)
+        note_failure(enricher->enrichment, &err);
     fill(&event->country, place.country, arena);
     fill(&event->city, place.city, arena);
+}
+
+static const cm_ua_t *find_agent(cm_enricher_t *enricher, cm_str_t agent)
+{
+    return cm_ua_find(enricher->parser, unescape(enricher, agent));
+}
+
+static void fill_agent(const cm_ua_t *ua, cm_arena_t *arena, cm_event_t *event)
+{
+    fill(&event->browser, ua->browser.family, arena);
+    fill(&event->os, ua->os.family, arena);
+    fill(&event->device, ua->device.family, arena);
 }
 
 bool cm_enricher_visit(void *context, const cm_visit_t *visit, cm_arena_t *arena, cm_event_t *event)
@@ -134,26 +169,42 @@ bool cm_enricher_visit(void *context, const cm_visit_t *visit, cm_arena_t *arena
     const cm_enrich_options_t *options = &enricher->enrichment->options;
 
     if (visit->agent.len > 0) {
-        const cm_ua_t *ua = cm_ua_find(enricher->parser, unescape(enricher, visit->agent));
+        const cm_ua_t *ua = find_agent(enricher, visit->agent);
         if (ua->bot && !options->keep_bots)
             return false;
-        fill(&event->browser, ua->browser.family, arena);
-        fill(&event->os, ua->os.family, arena);
-        fill(&event->device, ua->device.family, arena);
+        fill_agent(ua, arena, event);
     }
-    if (enricher->enrichment->geo != NULL && (event->country.len == 0 || event->city.len == 0))
-        fill_place(enricher, visit->address, arena, event);
+    fill_place(enricher, visit->address, arena, event);
     if (!options->keep_urls || options->drop_query)
         event->url = cm_url_clean(event->url, options->drop_query, arena);
     return true;
 }
 
-int cm_enricher_check(const cm_enricher_t *enricher, cm_err_t *err)
+void cm_enricher_fill(void *context, cm_str_t address, cm_str_t agent, cm_arena_t *arena,
+                      cm_event_t *event)
 {
-    if (enricher->failed == 0)
-        return 0;
-    return cm_fail(err, enricher->failure.code, "%s; the country of %llu events is not known",
-                   enricher->failure.text, (unsigned long long)enricher->failed);
+    cm_enricher_t *enricher = context;
+    cm_err_t err;
+
+    if (agent.len > 0 && (event->browser.len == 0 || event->os.len == 0 || event->device.len == 0))
+        fill_agent(find_agent(enricher, agent), arena, event);
+    if (address.len == 0)
+        return;
+    if (cm_enrichment_start(enricher->enrichment, &err) < 0)
+        note_failure(enricher->enrichment, &err);
+    fill_place(enricher, address, arena, event);
+}
+
+int cm_enrichment_check(cm_enrichment_t *enrichment, cm_err_t *err)
+{
+    int rc = 0;
+
+    pthread_mutex_lock(&enrichment->lock);
+    if (enrichment->failed > 0)
+        rc = cm_fail(err, enrichment->failure.code, "%s; the country of %llu events is not known",
+                     enrichment->failure.text, (unsigned long long)enrichment->failed);
+    pthread_mutex_unlock(&enrichment->lock);
+    return rc;
 }
 
 const char *cm_enrich_variant(const cm_enrich_options_t *options)

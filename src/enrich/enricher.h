@@ -29,7 +29,7 @@ void cm_enrichment_free(cm_enrichment_t *enrichment);
 int cm_enrichment_start(cm_enrichment_t *enrichment, cm_err_t *err);
 
 /* Never NULL; before or after the start. */
-cm_enricher_t *cm_enricher_new(const cm_enrichment_t *enrichment);
+cm_enricher_t *cm_enricher_new(cm_enrichment_t *enrichment);
 void cm_enricher_free(cm_enricher_t *enricher);
 
 /* A cm_enrich_fn whose context is a cm_enricher_t of a started enrichment: fills the fields that
@@ -37,8 +37,13 @@ void cm_enricher_free(cm_enricher_t *enricher);
 bool cm_enricher_visit(void *enricher, const cm_visit_t *visit, cm_arena_t *arena,
                        cm_event_t *event);
 
+/* A cm_json_fill_fn whose context is a cm_enricher_t; starts the enrichment when that is needed.
+ * Fills the fields that are empty and leaves no event out. */
+void cm_enricher_fill(void *enricher, cm_str_t address, cm_str_t agent, cm_arena_t *arena,
+                      cm_event_t *event);
+
 /* CM_EINPUT and how many events have no country because the GeoIP database is broken; else 0. */
-int cm_enricher_check(const cm_enricher_t *enricher, cm_err_t *err);
+int cm_enrichment_check(cm_enrichment_t *enrichment, cm_err_t *err);
 
 /* What the options make different about the events, as a word for a source's identity: a constant.
  */

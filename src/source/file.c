@@ -461,8 +461,10 @@ int cm_file_open(const cm_file_options_t *options, cm_source_t **source, cm_err_
         file_close(&file->source);
         return rc;
     }
-    if (file->format == CM_FILE_JSONL)
+    if (file->format == CM_FILE_JSONL) {
         file->json = cm_json_new();
+        cm_json_set_fill(file->json, options->fill, options->fill_context);
+    }
     *source = &file->source;
     return 0;
 }

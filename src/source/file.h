@@ -23,6 +23,7 @@
 #define CM_SOURCE_FILE_H
 
 #include "enrich/enrich.h"
+#include "event/json.h"
 #include "source/source.h"
 
 #include <stdatomic.h>
@@ -45,8 +46,10 @@ typedef struct cm_file_options {
     const uint8_t *visitor_key; /* CM_VISITOR_KEY bytes of a secret */
     cm_enrich_fn enrich;        /* NULL: none; called for events of access logs */
     void *enrich_context;
-    const char
-        *variant; /* how the enrichment is set, a part of an access log's identity, or NULL */
+    cm_json_fill_fn fill; /* NULL: none; called for events of JSON lines */
+    void *fill_context;
+    /* How the enrichment is set: a part of an access log's identity. NULL: none. */
+    const char *variant;
     const atomic_bool *stop; /* NULL: never */
 } cm_file_options_t;
 

@@ -286,6 +286,37 @@ def test_urls(t):
     t.equal(len(events), 2, "events after the second import")
 
 
+def test_messages_that_say_more(t):
+    """Also JSON: what is missing is made of ip and user_agent, the same way by every road."""
+    own = own_database(t)
+    base = {"user_id": "u", "url": "/a?gclid=1"}
+    events = [dict(base, timestamp=1, ip="192.0.2.1", user_agent=FIREFOX),
+              dict(base, timestamp=2, address="198.51.100.1", userAgent="curl/8", city="Ur", os=""),
+              dict(base, timestamp=3, ip="192.0.2.1", country="Chile", city="Lima", browser="x"),
+              dict(base, timestamp=4, ip="10.0.0.1", user_agent=""), dict(base, timestamp=5)]
+    wanted = [("Germany", "Cologne", "Firefox", "Linux", "Other"),
+              ("Nowhere", "Ur", "curl", "Other", "Other"),
+              ("Chile", "Lima", "x", "Unknown", "Unknown"), ("Unknown",) * 5, ("Unknown",) * 5]
+    path = t.write("events.jsonl", events)
+    for road in ("file", "pipe", "one"):
+        options = ["--data", road, "--json", "--geoip", own]
+        if road == "pipe":
+            account = t.ingest(events, "--geoip", own, data=road)
+        else:
+            threads = ["--threads", "1"] if road == "one" else []
+            account = t.clickmill("import", *options, *threads, path).json
+        t.equal((account["accepted"], account["unknown_fields"]), (5, 0), "account by " + road)
+        lines = t.clickmill("export", "--data", road).out.splitlines()
+        got = [json.loads(line) for line in lines]
+        t.equal([tuple(event[name] for name in ("country", "city", "browser", "os", "device"))
+                 for event in got], wanted, "events by " + road)
+        t.equal({event["url"] for event in got}, {"/a?gclid=1"}, "URLs by " + road)
+        t.true("192.0.2" not in "".join(lines), "an address is stored")
+    failed = t.clickmill("import", "--data", "x", "--geoip", "none.mmdb", path, check=INPUT)
+    t.says(failed, "none.mmdb: No such file")
+    t.true(not os.path.exists(t.path("x")), "something is imported without the database")
+
+
 def test_other_formats_stay_as_they_are(t):
     event = {"user_id": "u", "timestamp": 1, "url": "/a?utm_source=x#y", "country": "Atlantis"}
     t.ingest([event])

@@ -122,7 +122,7 @@ static bool visit(cm_enrich_options_t options, const char *address, const char *
     assert_ok(cm_enrichment_start(enrichment, &err), err);
     cm_enricher_t *enricher = cm_enricher_new(enrichment);
     bool taken = cm_enricher_visit(enricher, &seen, arena, event);
-    assert_int_equal(0, cm_enricher_check(enricher, &err));
+    assert_int_equal(0, cm_enrichment_check(enrichment, &err));
     cm_enricher_free(enricher);
     cm_enrichment_free(enrichment);
     return taken;
