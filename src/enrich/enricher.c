@@ -201,7 +201,8 @@ int cm_enrichment_check(cm_enrichment_t *enrichment, cm_err_t *err)
 
     pthread_mutex_lock(&enrichment->lock);
     if (enrichment->failed > 0)
-        rc = cm_fail(err, enrichment->failure.code, "%s; the country of %llu events is not known",
+        rc = cm_fail(err, enrichment->failure.code,
+                     "%s; failed look-ups: %llu, their countries are not known",
                      enrichment->failure.text, (unsigned long long)enrichment->failed);
     pthread_mutex_unlock(&enrichment->lock);
     return rc;

@@ -42,7 +42,7 @@ bool cm_enricher_visit(void *enricher, const cm_visit_t *visit, cm_arena_t *aren
 void cm_enricher_fill(void *enricher, cm_str_t address, cm_str_t agent, cm_arena_t *arena,
                       cm_event_t *event);
 
-/* CM_EINPUT and how many events have no country because the GeoIP database is broken; else 0. */
+/* CM_EINPUT and how many look-ups failed because the GeoIP database is broken; else 0. */
 int cm_enrichment_check(cm_enrichment_t *enrichment, cm_err_t *err);
 
 /* What the options make different about the events, as a word for a source's identity: a constant.

@@ -188,7 +188,7 @@ def test_broken_databases(t):
     line = '192.0.2.%d - - [17/May/2015:10:05:03 +0000] "GET /a HTTP/1.1" 200 17 "-" "' + FIREFOX + '"'
     t.write("access.log", "\n".join(line % number for number in (1, 200)))
     failed = t.clickmill("import", "--geoip", path, "--json", "access.log", check=INPUT)
-    t.says(failed, "inside.mmdb is broken", "1 events")
+    t.says(failed, "inside.mmdb is broken", "failed look-ups: 1,")
     t.equal(failed.json["accepted"], 2, "accepted")
     t.says(t.clickmill("import", "--geoip", "none.mmdb", "access.log", check=INPUT), "none.mmdb")
     broken = t.shared("data", "geoip", "GeoIP2-City-Test-Broken-Double-Format.mmdb")
