@@ -25,7 +25,7 @@ TYPES = {
 
 def content_type(path):
     extension = os.path.splitext(path)[1]
-    if extension == "" and os.path.basename(path) == "LICENSE":
+    if extension == "" and os.path.basename(path).endswith("LICENSE"):
         extension = ".txt"
     if extension not in TYPES:
         sys.exit(f"embed.py: {path}: no content type is known for {extension or 'it'}; add one")

@@ -128,7 +128,7 @@ typedef struct replay {
     cm_app_t *app;
     const cm_dead_options_t *options;
     cm_store_t *store;
-    uint8_t visitor_key[CM_VISITOR_KEY];
+    cm_dead_visitors_t visitors;
     cm_account_t account;
     uint64_t documents; /* letters that were no events but documents of Elasticsearch */
     int64_t *ids;       /* the letters to replay, collected first: replaying changes the table */
@@ -183,14 +183,19 @@ static int check_alone(cm_app_t *app, const cm_dead_options_t *asked, cm_source_
 }
 
 /* Reads one letter's message as `import` would read a file that holds just that. */
-static int read_message(cm_app_t *app, const cm_dead_options_t *asked, const uint8_t *visitor_key,
-                        const char *path, cm_sink_t *sink, cm_batch_t *batch)
+static int read_message(cm_app_t *app, const cm_dead_options_t *asked,
+                        const cm_dead_visitors_t *visitors, const char *path, cm_sink_t *sink,
+                        cm_batch_t *batch)
 {
     const cm_file_options_t file = {.path = path,
                                     .format = (cm_file_format_t)asked->import.format,
                                     .all = asked->import.all,
                                     .site = asked->import.site,
-                                    .visitor_key = visitor_key};
+                                    .visitor_key = visitors->key,
+                                    .enrich = cm_enricher_visit,
+                                    .enrich_context = visitors->enriching.enricher,
+                                    .fill = cm_enricher_fill,
+                                    .fill_context = visitors->enriching.enricher};
     cm_source_t *source = NULL;
     int more = 1;
 
@@ -213,12 +218,12 @@ static int read_message(cm_app_t *app, const cm_dead_options_t *asked, const uin
     return more < 0 ? more : rc;
 }
 
-int cm_dead_retry(cm_app_t *app, const cm_dead_options_t *asked, const uint8_t *visitor_key,
+int cm_dead_retry(cm_app_t *app, const cm_dead_options_t *asked, const cm_dead_visitors_t *visitors,
                   const char *path, cm_sink_t *sink, cm_account_t *account)
 {
     cm_batch_t batch = CM_BATCH_INIT;
 
-    int rc = read_message(app, asked, visitor_key, path, sink, &batch);
+    int rc = read_message(app, asked, visitors, path, sink, &batch);
     if (rc == CM_EINPUT && asked->with == NULL) { /* of no known format: still dead */
         batch.account = (cm_account_t){.read = 1, .rejected = 1};
         rc = 0;
@@ -249,7 +254,7 @@ static int replay_message(replay_t *replay, int64_t id, const char *path)
 {
     cm_account_t account;
 
-    int rc = cm_dead_retry(replay->app, replay->options, replay->visitor_key, path,
+    int rc = cm_dead_retry(replay->app, replay->options, &replay->visitors, path,
                            &replay->store->sink, &account);
     /* Event in and letter out are one transaction. */
     if (rc == 0 && account.accepted > 0)
@@ -326,7 +331,10 @@ static int replay_letters(cm_app_t *app, const cm_dead_options_t *asked, int arg
     int rc = cm_embedded_open(app->global.data_dir, app->clock, &replay.store, &app->err);
     if (rc < 0)
         return rc;
-    rc = cm_embedded_secret(replay.store, replay.visitor_key, &app->err);
+    cm_enriching_open(&replay.visitors.enriching, app, &asked->import.enrich, asked->import.all);
+    rc = cm_enrichment_start(replay.visitors.enriching.enrichment, &app->err);
+    if (rc == 0)
+        rc = cm_embedded_secret(replay.store, replay.visitors.key, &app->err);
     if (rc == 0)
         rc = collect(&replay, argc, argv);
     if (rc == 0)
@@ -334,6 +342,7 @@ static int replay_letters(cm_app_t *app, const cm_dead_options_t *asked, int arg
                                  : replay_all(&replay);
     if (rc == 0)
         cm_account_print(app, &replay.account, app->out);
+    cm_enriching_close(&replay.visitors.enriching);
     cm_sink_close(&replay.store->sink);
     free(replay.ids);
     return rc;

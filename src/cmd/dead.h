@@ -16,6 +16,12 @@ typedef struct cm_dead_options {
     cm_kafka_options_t kafka;
 } cm_dead_options_t;
 
+/* What is made of the visitors in lines of access logs. */
+typedef struct cm_dead_visitors {
+    uint8_t key[CM_VISITOR_KEY];
+    cm_enriching_t enriching;
+} cm_dead_visitors_t;
+
 /* A letter as it is shown. */
 typedef struct cm_dead_shown {
     const char *id; /* as --json has it: 17 or "0@17" */
@@ -37,8 +43,9 @@ int cm_dead_file_write(cm_dead_file_t *file, cm_str_t payload, cm_err_t *err);
 /* Reads one letter's message from a file as `import` would, and puts its event into the sink. What
  * is no event is counted as rejected, unless it comes from --with: then it must be one message.
  * CM_EINPUT when --with cannot be read. */
-int cm_dead_retry(cm_app_t *app, const cm_dead_options_t *options, const uint8_t *visitor_key,
-                  const char *path, cm_sink_t *sink, cm_account_t *account);
+int cm_dead_retry(cm_app_t *app, const cm_dead_options_t *options,
+                  const cm_dead_visitors_t *visitors, const char *path, cm_sink_t *sink,
+                  cm_account_t *account);
 
 /* The commands with --from kafka. */
 int cm_dead_kafka_print(cm_app_t *app, const cm_dead_options_t *options, bool whole,

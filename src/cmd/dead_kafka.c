@@ -47,7 +47,7 @@ typedef struct replay {
     const cm_kafka_settings_t *settings;
     cm_sink_t *sink;
     cm_dead_file_t file;
-    uint8_t visitor_key[CM_VISITOR_KEY];
+    cm_dead_visitors_t visitors;
     cm_account_t account, uncommitted;
 } replay_t;
 
@@ -87,7 +87,7 @@ static int replay_letter(void *context, const cm_kafka_letter_t *letter)
         rc = cm_dead_file_write(&replay->file, letter->payload, err);
     }
     if (rc == 0)
-        rc = cm_dead_retry(replay->app, replay->options, replay->visitor_key, path, replay->sink,
+        rc = cm_dead_retry(replay->app, replay->options, &replay->visitors, path, replay->sink,
                            &account);
     if (rc == 0 && account.accepted > 0)
         rc = mark_replayed(replay, letter->id);
@@ -129,9 +129,13 @@ int cm_dead_kafka_replay(cm_app_t *app, const cm_dead_options_t *options, int ar
     /* Of two who replay at once, the name lets only the later one go on. */
     const cm_kafka_sink_options_t sink = {
         .settings = &settings, .clock = app->clock, .transaction = name.data};
+    cm_enriching_open(&replay.visitors.enriching, app, &options->import.enrich,
+                      options->import.all);
     int rc = cm_dead_file_open(&replay.file, &app->err);
     if (rc == 0)
-        rc = cm_embedded_secret_of(app->global.data_dir, replay.visitor_key, &app->err);
+        rc = cm_enrichment_start(replay.visitors.enriching.enrichment, &app->err);
+    if (rc == 0)
+        rc = cm_embedded_secret_of(app->global.data_dir, replay.visitors.key, &app->err);
     if (rc == 0)
         rc = cm_kafka_sink_open(&sink, &replay.sink, &app->err);
     if (rc == 0)
@@ -143,6 +147,7 @@ int cm_dead_kafka_replay(cm_app_t *app, const cm_dead_options_t *options, int ar
     cm_sink_close(replay.sink);
     if (replay.file.fd >= 0)
         close(replay.file.fd);
+    cm_enriching_close(&replay.visitors.enriching);
     cm_buf_free(&name);
     return rc;
 }

@@ -1,5 +1,6 @@
 #include "cmd/follow.h"
 
+#include "cmd/enrich.h"
 #include "cmd/ingest.h"
 #include "cmd/publishing.h"
 #include "cmd/refresh.h"
@@ -16,6 +17,7 @@ typedef struct follower {
     cm_kafka_settings_t settings;
     cm_store_t *store;
     cm_source_t *source;
+    cm_enriching_t enriching; /* as `ingest` does, so that both give the same answers */
     cm_pipeline_t pipeline;
     cm_publishing_t *publishing; /* NULL: the embedded index is all there is */
     cm_refreshed_t answers;
@@ -48,7 +50,9 @@ static int open_topic(void *context)
     follower_t *self = context;
     const cm_kafka_source_options_t options = {.settings = &self->settings,
                                                .owner = {self, store_position, drain},
-                                               .until_end = self->options->until_end};
+                                               .until_end = self->options->until_end,
+                                               .fill = cm_enricher_fill,
+                                               .fill_context = self->enriching.enricher};
 
     return cm_kafka_source_open(&options, &self->source, &self->app->err);
 }
@@ -57,7 +61,9 @@ static int open_all(follower_t *self)
 {
     cm_app_t *app = self->app;
 
-    int rc = cm_embedded_open(app->global.data_dir, app->clock, &self->store, &app->err);
+    int rc = cm_enriching_open_geoip(&self->enriching, app, self->options->geoip);
+    if (rc == 0)
+        rc = cm_embedded_open(app->global.data_dir, app->clock, &self->store, &app->err);
     if (rc == 0)
         rc = cm_app_reach(app, open_topic, self, &self->retries);
     if (rc == 0 && self->options->index == CM_INDEX_ELASTICSEARCH)
@@ -194,6 +200,7 @@ int cm_follow(cm_app_t *app, const cm_follow_options_t *options)
         rc = finish(&self);
     cm_publishing_stop(self.publishing);
     cm_source_close(self.source);
+    cm_enriching_close(&self.enriching);
     cm_pipeline_free(&self.pipeline);
     if (self.store != NULL)
         cm_sink_close(&self.store->sink);

@@ -18,6 +18,7 @@ typedef struct cm_follow_options {
     int index;      /* cm_index_choice_t */
     const cm_elastic_given_t *elastic;
     const cm_kafka_options_t *kafka;
+    const char *geoip; /* see cmd/enrich.h */
 } cm_follow_options_t;
 
 /* Follows until the app is told to stop, or the topic's end. */

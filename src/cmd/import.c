@@ -57,7 +57,7 @@ static int import_files(cm_app_t *app, const cm_import_options_t *import,
         }
     }
     if (first.code == 0)
-        return 0;
+        return cm_enrichment_check(into->enriching.enrichment, &app->err);
     app->err = first;
     if (argc > 1)
         return cm_fail(&app->err, first.code,
@@ -66,11 +66,9 @@ static int import_files(cm_app_t *app, const cm_import_options_t *import,
     return first.code;
 }
 
-static int import_to_store(cm_app_t *app, const import_command_options_t *asked, int argc,
-                           char **argv, cm_account_t *account)
+static int import_to_store(cm_app_t *app, const import_command_options_t *asked,
+                           cm_load_into_t into, int argc, char **argv, cm_account_t *account)
 {
-    cm_load_into_t into = {.threads = (int)asked->threads};
-
     int rc = cm_embedded_open(app->global.data_dir, app->clock, &into.embedded, &app->err);
     if (rc < 0)
         return rc;
@@ -85,14 +83,13 @@ static int import_to_store(cm_app_t *app, const import_command_options_t *asked,
     return rc;
 }
 
-static int import_to_kafka(cm_app_t *app, const import_command_options_t *asked, int argc,
-                           char **argv, cm_account_t *account)
+static int import_to_kafka(cm_app_t *app, const import_command_options_t *asked,
+                           cm_load_into_t into, int argc, char **argv, cm_account_t *account)
 {
     const cm_kafka_settings_t settings = cm_kafka_settings_of(app, &asked->kafka);
     cm_kafka_patience_t patience;
     const cm_kafka_sink_options_t kafka = {
         .settings = &settings, .waiter = &patience.waiter, .clock = app->clock};
-    cm_load_into_t into = {.threads = (int)asked->threads};
 
     cm_kafka_patience_start(&patience, app);
     /* The key of the data directory, so that visitors are the same users wherever events go. */
@@ -109,15 +106,15 @@ static int import_to_kafka(cm_app_t *app, const import_command_options_t *asked,
     return rc;
 }
 
-static int import_to_answers(cm_app_t *app, const import_command_options_t *asked, int argc,
-                             char **argv, cm_account_t *account)
+static int import_to_answers(cm_app_t *app, const import_command_options_t *asked,
+                             cm_load_into_t into, int argc, char **argv, cm_account_t *account)
 {
-    cm_load_into_t into = {.threads = (int)asked->threads, .memory = cm_memory_new()};
     const cm_once_options_t once = {.session_timeout = app->global.session_timeout,
                                     .memory = app->global.memory,
                                     .threads = (int)asked->threads};
     cm_printer_t printer;
 
+    into.memory = cm_memory_new();
     /* Visitors' hashes last as long as the run. */
     int rc = getrandom(into.visitor_key, sizeof into.visitor_key, 0) == sizeof into.visitor_key
                  ? 0
@@ -136,19 +133,36 @@ static int import_to_answers(cm_app_t *app, const import_command_options_t *aske
     return rc;
 }
 
+static int import_all(cm_app_t *app, const import_command_options_t *asked, cm_load_into_t into,
+                      int argc, char **argv)
+{
+    cm_account_t account = {0};
+    int rc = 0;
+
+    /* A database that is named shall be there before anything is read. */
+    if (asked->import.enrich.geoip != NULL)
+        rc = cm_enrichment_start(into.enriching.enrichment, &app->err);
+    if (rc < 0)
+        return rc;
+    if (asked->to_answers)
+        return import_to_answers(app, asked, into, argc, argv, &account);
+    return asked->sink == CM_SINK_KAFKA ? import_to_kafka(app, asked, into, argc, argv, &account)
+                                        : import_to_store(app, asked, into, argc, argv, &account);
+}
+
 static int run(cm_app_t *app, const void *given, int argc, char **argv)
 {
     const import_command_options_t *asked = given;
-    cm_account_t account = {0};
+    cm_load_into_t into = {.threads = (int)asked->threads};
 
     if (argc == 0)
         return cm_fail(&app->err, CM_EUSAGE,
                        "import what? Name files, or - for standard input; see `clickmill help "
                        "import`");
-    if (asked->to_answers)
-        return import_to_answers(app, asked, argc, argv, &account);
-    return asked->sink == CM_SINK_KAFKA ? import_to_kafka(app, asked, argc, argv, &account)
-                                        : import_to_store(app, asked, argc, argv, &account);
+    cm_enriching_open(&into.enriching, app, &asked->import.enrich, asked->import.all);
+    int rc = import_all(app, asked, into, argc, argv);
+    cm_enriching_close(&into.enriching);
+    return rc;
 }
 
 const cm_command_t cm_command_import = {
@@ -159,6 +173,8 @@ const cm_command_t cm_command_import = {
         "Apache and nginx logs in the combined and common format count page views: GET requests "
         "answered 2xx or 304 that are not images, styles, scripts and the like. Files packed with "
         "gzip or zstd are read as they are.\n"
+        "Of access logs, addresses give countries (and cities, with --geoip) and user agents give "
+        "browsers, operating systems and devices; visits of bots are left out and counted.\n"
         "What breaks a rule becomes a dead letter and the import goes on. An import that was "
         "interrupted goes on where it was when it is run again (the file is known by its path, its "
         "first 64 KiB and the options; what was edited before that place is not read again). "

@@ -2,7 +2,7 @@
 #ifndef CM_CMD_IMPORT_H
 #define CM_CMD_IMPORT_H
 
-#include "cmd/app.h"
+#include "cmd/enrich.h"
 #include "source/file.h"
 #include "source/visitor.h"
 
@@ -10,6 +10,7 @@ typedef struct cm_import_options {
     int format; /* cm_file_format_t */
     bool all;
     const char *site;
+    cm_enrich_given_t enrich;
 } cm_import_options_t;
 
 /* The rows of an option table for a cm_import_options_t that is the member `m` of struct `s`. */
@@ -28,6 +29,7 @@ typedef struct cm_import_options {
          .offset = offsetof(s, m.all),                                                             \
          .key = "import.all",                                                                      \
          .help = "access logs: take every well-formed line, not only page views"},                 \
+        CM_ENRICH_ROWS(s, m.enrich),                                                               \
     {                                                                                              \
         .name = "site", .type = CM_OPT_TEXT, .offset = offsetof(s, m.site), .arg = "https://HOST", \
         .key = "import.site", .help = "access logs: put this before the logged path"               \

@@ -38,6 +38,7 @@ static const cm_option_t options[] = {
      .choices = "topic|store",
      .key = "ingest.dead_to",
      .help = "where dead letters go: their topic, or the embedded store"},
+    CM_GEOIP_ROW(cm_ingest_options_t, geoip),
     CM_KAFKA_ROWS(cm_ingest_options_t, kafka),
     CM_CASSANDRA_ROWS(cm_ingest_options_t, cassandra),
     {.name = NULL},
@@ -133,7 +134,9 @@ static int open_kafka(void *context)
         .owner = {self, embedded ? store_position : NULL, drain},
         .or_group = asked->resume == CM_RESUME_GROUP,
         .until_end = asked->until_end,
-        .count = asked->count};
+        .count = asked->count,
+        .fill = cm_enricher_fill,
+        .fill_context = self->enriching.enricher};
     int rc = 0;
 
     if (asked->dead_to == CM_DEAD_TO_TOPIC && self->dead == NULL)
@@ -145,7 +148,9 @@ static int open_kafka(void *context)
 
 static int open_all(cm_ingest_t *self)
 {
-    int rc = cm_app_reach(self->app, open_store, self, &self->retries);
+    int rc = cm_enriching_open_geoip(&self->enriching, self->app, self->options->geoip);
+    if (rc == 0)
+        rc = cm_app_reach(self->app, open_store, self, &self->retries);
     if (rc == 0)
         rc = cm_app_reach(self->app, open_kafka, self, &self->retries);
     if (rc < 0)
@@ -166,6 +171,7 @@ static void close_all(cm_ingest_t *self)
     if (self->store != NULL)
         cm_sink_close(&self->store->sink);
     cm_pipeline_free(&self->pipeline);
+    cm_enriching_close(&self->enriching);
 }
 
 /* ---- running ---- */
@@ -210,6 +216,8 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
         cm_ingest_start_status(&self);
         rc = loop(&self);
         cm_ingest_print_account(&self);
+        if (rc == 0)
+            rc = cm_enrichment_check(self.enriching.enrichment, &app->err);
     }
     close_all(&self);
     return rc;
@@ -227,6 +235,9 @@ const cm_command_t cm_command_ingest = {
         "transactions of its events, so that each message counts exactly once.\n"
         "A message that breaks a rule goes to the topic of the dead letters, its bytes and key "
         "unchanged, with the headers reason, origin and time.\n"
+        "A message may also have the fields ip and user_agent: of those, country, city, browser, "
+        "os "
+        "and device are made where they are missing.\n"
         "A broker or a store that is away is waited for. Ctrl-C or SIGTERM stores what is in hand, "
         "commits and prints the account.\n"
         " clickmill ingest --brokers kafka1:9092,kafka2:9092 --until-end\n"

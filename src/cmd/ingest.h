@@ -3,6 +3,7 @@
 #define CM_CMD_INGEST_H
 
 #include "cmd/cassandra.h"
+#include "cmd/enrich.h"
 #include "cmd/kafka.h"
 #include "cmd/pipeline.h"
 #include "source/kafka.h"
@@ -16,6 +17,7 @@ typedef struct cm_ingest_options {
     int64_t count;
     bool until_end;
     int resume, dead_to;
+    const char *geoip;
     cm_kafka_options_t kafka;
     cm_cassandra_given_t cassandra;
 } cm_ingest_options_t;
@@ -26,6 +28,7 @@ typedef struct cm_ingest {
     cm_kafka_settings_t settings;
     cm_cassandra_settings_t cassandra;
     cm_waiter_t dead_waiter, store_waiter;
+    cm_enriching_t enriching; /* of messages that say more than the contract asks */
     cm_store_t *store;
     cm_sink_t *dead;   /* topic of the dead letters; NULL: they go into the store */
     cm_sink_t *divert; /* parts the two; NULL where there is nothing to part */

@@ -75,6 +75,7 @@ static int load_jsonl(cm_app_t *app, const cm_load_into_t *into, const char *pat
                                        .source = identity,
                                        .position = position,
                                        .threads = into->threads,
+                                       .enrichment = into->enriching.enrichment,
                                        .stop = app->stop,
                                        .progress = show,
                                        .progress_context = &loading};
@@ -150,6 +151,11 @@ int cm_load_file(cm_app_t *app, const cm_import_options_t *import, const cm_load
                                     .all = import->all,
                                     .site = import->site,
                                     .visitor_key = into->visitor_key,
+                                    .enrich = cm_enricher_visit,
+                                    .enrich_context = into->enriching.enricher,
+                                    .fill = cm_enricher_fill,
+                                    .fill_context = into->enriching.enricher,
+                                    .variant = into->enriching.variant,
                                     .stop = app->stop};
     cm_source_t *source = NULL;
     int64_t position;
@@ -159,6 +165,8 @@ int cm_load_file(cm_app_t *app, const cm_import_options_t *import, const cm_load
         return rc;
     const char *identity = cm_file_identity(source);
     rc = find_position(app, into, identity, path, &position);
+    if (rc == 0 && cm_file_is_access_log(source))
+        rc = cm_enrichment_start(into->enriching.enrichment, &app->err);
     bool by_regions = into->sink == NULL && cm_file_seekable(source);
     if (rc == 0 && by_regions && cm_file_format(source) == CM_FILE_JSONL) {
         rc = load_jsonl(app, into, path, identity, position, account);

@@ -13,7 +13,8 @@ typedef struct cm_load_into {
     cm_store_t *memory;   /* what is read is only needed once; or NULL, then */
     cm_sink_t *sink;      /* that keeps no positions, and needs a commit only at the end */
     uint8_t visitor_key[CM_VISITOR_KEY];
-    int threads; /* 0: one per processor */
+    cm_enriching_t enriching; /* of access logs; the first of them starts it */
+    int threads;              /* 0: one per processor */
 } cm_load_into_t;
 
 /* Reads one file into the store or sink and adds what was committed to `account`, or where a sink

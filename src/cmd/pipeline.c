@@ -165,6 +165,8 @@ void cm_account_add_json(cm_buf_t *buf, const cm_account_t *account)
                   (unsigned long long)account->read, (unsigned long long)account->accepted,
                   (unsigned long long)account->rejected, (unsigned long long)account->skipped,
                   (unsigned long long)account->unknown_fields);
+    if (account->bots > 0)
+        cm_buf_printf(buf, ",\"bots\":%llu", (unsigned long long)account->bots);
 }
 
 void cm_account_print(cm_app_t *app, const cm_account_t *account, FILE *json)
@@ -192,6 +194,11 @@ void cm_account_print_as(cm_app_t *app, const cm_account_t *account, FILE *json,
     cm_buf_add_grouped(&line, (int64_t)account->rejected);
     cm_buf_add_text(&line, " + skipped ");
     cm_buf_add_grouped(&line, (int64_t)account->skipped);
+    if (account->bots > 0) {
+        cm_buf_add_text(&line, " (");
+        cm_buf_add_grouped(&line, (int64_t)account->bots);
+        cm_buf_add_text(&line, account->bots == 1 ? " of them by a bot)" : " of them by bots)");
+    }
     fprintf(app->messages, "%s\n", line.data);
     if (account->rejected > 0)
         fprintf(app->messages, "rejected messages are kept: `%s` shows them\n", dead_list);

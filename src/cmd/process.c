@@ -1,6 +1,7 @@
 /* clickmill process: raw events -> answers. */
 #include "cmd/cassandra.h"
 #include "cmd/commands.h"
+#include "cmd/enrich.h"
 #include "cmd/follow.h"
 #include "cmd/publishing.h"
 #include "cmd/refresh.h"
@@ -19,6 +20,7 @@ typedef struct process_options {
     cm_elastic_given_t elastic;
     cm_kafka_options_t kafka;
     int engine;
+    const char *geoip;
     cm_spark_given_t spark;
 } process_options_t;
 
@@ -78,6 +80,7 @@ static const cm_option_t options[] = {
     CM_ELASTIC_ROWS(process_options_t, elastic),
     CM_GROUP_ROW(process_options_t, kafka, "process.group", "clickmill-process"),
     CM_KAFKA_ROWS_BUT_GROUP(process_options_t, kafka),
+    CM_GEOIP_ROW(process_options_t, geoip),
     CM_SPARK_ROWS(process_options_t, spark),
     {.name = NULL},
 };
@@ -226,7 +229,8 @@ static int run_follow(cm_app_t *app, const process_options_t *process, unsigned 
                                         .until_end = process->until_end,
                                         .index = process->index,
                                         .elastic = &process->elastic,
-                                        .kafka = &process->kafka};
+                                        .kafka = &process->kafka,
+                                        .geoip = process->geoip};
     return cm_follow(app, &follow);
 }
 

@@ -54,6 +54,7 @@ static const cm_option_t options[] = {
     CM_SINK_ROW(run_options_t, cluster.sink),
     CM_STORE_ROW(run_options_t, cluster.store),
     CM_INDEX_ROW(run_options_t, index),
+    CM_GEOIP_ROW(run_options_t, cluster.geoip),
     CM_KAFKA_ROWS(run_options_t, cluster.kafka),
     CM_CASSANDRA_ROWS(run_options_t, cluster.cassandra),
     CM_ELASTIC_ROWS(run_options_t, elastic),

@@ -114,15 +114,20 @@ static int drain(void *context, cm_err_t *err)
 /* The embedded store's positions count: they are committed last, when Cassandra has its part. */
 static int open_topic(cm_cluster_t *cluster, cm_err_t *err)
 {
+    int rc = cm_enriching_open_geoip(&cluster->enriching, cluster->app, cluster->options->geoip);
+    if (rc < 0)
+        return rc;
     const cm_kafka_source_options_t options = {.settings = &cluster->kafka,
-                                               .owner = {cluster, store_position, drain}};
+                                               .owner = {cluster, store_position, drain},
+                                               .fill = cm_enricher_fill,
+                                               .fill_context = cluster->enriching.enricher};
     const cm_kafka_sink_options_t dead = {.settings = &cluster->kafka,
                                           .dead_only = true,
                                           .patient = true,
                                           .waiter = &cluster->dead_waiter,
                                           .clock = cluster->app->clock};
 
-    int rc = cm_kafka_sink_open(&dead, &cluster->dead, err);
+    rc = cm_kafka_sink_open(&dead, &cluster->dead, err);
     if (rc == 0)
         rc = cm_kafka_source_open(&options, &cluster->topic, err);
     return rc;
@@ -201,6 +206,7 @@ void cm_cluster_close(cm_cluster_t *cluster)
     cm_sink_close(cluster->tee);
     cm_sink_close(cluster->producer);
     cm_sink_close(cluster->dead);
+    cm_enriching_close(&cluster->enriching);
     if (cluster->remote != NULL)
         cm_sink_close(&cluster->remote->sink);
 }

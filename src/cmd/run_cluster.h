@@ -8,6 +8,7 @@
 #define CM_CMD_RUN_CLUSTER_H
 
 #include "cmd/cassandra.h"
+#include "cmd/enrich.h"
 #include "cmd/kafka.h"
 #include "cmd/pipeline.h"
 
@@ -16,6 +17,7 @@
 typedef struct cm_cluster_options {
     int sink;  /* cm_sink_choice_t */
     int store; /* cm_store_choice_t */
+    const char *geoip;
     cm_kafka_options_t kafka;
     cm_cassandra_given_t cassandra;
 } cm_cluster_options_t;
@@ -29,6 +31,7 @@ typedef struct cm_cluster {
     cm_waiter_t produce_waiter, dead_waiter, store_waiter;
     cm_store_t *embedded, *remote;
     cm_source_t *traffic, *topic; /* NULL: none */
+    cm_enriching_t enriching;     /* of messages that say more than the contract asks */
     cm_sink_t *producer, *dead, *tee, *divert;
     cm_pipeline_t *receiving;
     /* of the thread that sends */

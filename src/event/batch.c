@@ -56,6 +56,7 @@ void cm_account_add(cm_account_t *sum, const cm_account_t *more)
     sum->accepted += more->accepted;
     sum->rejected += more->rejected;
     sum->skipped += more->skipped;
+    sum->bots += more->bots;
     sum->unknown_fields += more->unknown_fields;
 }
 

@@ -25,6 +25,7 @@ typedef struct cm_position {
 /* read = accepted + rejected + skipped, at every stage. */
 typedef struct cm_account {
     uint64_t read, accepted, rejected, skipped;
+    uint64_t bots;           /* of those skipped: visits of programs */
     uint64_t unknown_fields; /* fields of accepted events that the contract does not know */
 } cm_account_t;
 

@@ -19,12 +19,20 @@ static_assert(CM_JSON_PADDING >= simdjson::SIMDJSON_PADDING,
 struct cm_json {
     dom::parser parser;
     cm_shape_t shape;
-    unsigned misses; // lines that did not fit the shape since it was learnt
+    unsigned misses;      // lines that did not fit the shape since it was learnt
+    cm_json_fill_fn fill; // nullptr: none
+    void *fill_context;
 };
 
 extern "C" cm_json_t *cm_json_new(void)
 {
     return new (std::nothrow) cm_json();
+}
+
+extern "C" void cm_json_set_fill(cm_json_t *json, cm_json_fill_fn fill, void *context)
+{
+    json->fill = fill;
+    json->fill_context = context;
 }
 
 extern "C" void cm_json_free(cm_json_t *json)
@@ -72,8 +80,27 @@ int take_text(const field_rule &rule, dom::element value, cm_arena_t *arena, cm_
     return 0;
 }
 
+// Who the visitor is, as far as a message says it beside the contract's fields.
+struct visitor {
+    std::string_view address, agent;
+};
+
+// True when the field tells of the visitor.
+bool take_visitor(dom::key_value_pair field, visitor *seen)
+{
+    std::string_view text;
+    bool address = field.key == "ip" || field.key == "address";
+
+    if (!address && field.key != "user_agent" && field.key != "userAgent")
+        return false;
+    if (field.value.get_string().get(text) == SUCCESS)
+        (address ? seen->address : seen->agent) = text;
+    return true;
+}
+
+// `seen` is nullptr when nobody asks for the visitor.
 int take_field(dom::key_value_pair field, cm_arena_t *arena, cm_event_t *event, bool *has_time,
-               uint64_t *unknown, cm_err_t *err)
+               visitor *seen, uint64_t *unknown, cm_err_t *err)
 {
     if (field.key == "timestamp") {
         *has_time = true;
@@ -83,7 +110,8 @@ int take_field(dom::key_value_pair field, cm_arena_t *arena, cm_event_t *event, 
         if (field.key == rule.name)
             return take_text(rule, field.value, arena, &(event->*rule.text), err);
     }
-    ++*unknown;
+    if (seen == nullptr || !take_visitor(field, seen))
+        ++*unknown;
     return 0;
 }
 
@@ -98,6 +126,7 @@ int parse_fully(cm_json_t *json, cm_str_t text, cm_arena_t *arena, cm_event_t *e
     dom::object object;
     bool has_time = false;
     uint64_t strange = 0;
+    visitor seen;
 
     *event = cm_event_t{};
     auto code = json->parser.parse(text.data, text.len, false).get(root);
@@ -108,12 +137,16 @@ int parse_fully(cm_json_t *json, cm_str_t text, cm_arena_t *arena, cm_event_t *e
     if (root.get_object().get(object) != SUCCESS)
         return cm_fail(err, CM_EREJECT, "not a JSON object");
     for (dom::key_value_pair field : object) {
-        int rc = take_field(field, arena, event, &has_time, &strange, err);
+        int rc =
+            take_field(field, arena, event, &has_time, json->fill ? &seen : nullptr, &strange, err);
         if (rc < 0)
             return rc;
     }
     if (!has_time)
         return cm_fail(err, CM_EREJECT, "timestamp is missing");
+    if (!seen.address.empty() || !seen.agent.empty())
+        json->fill(json->fill_context, cm_str_t{seen.address.data(), seen.address.size()},
+                   cm_str_t{seen.agent.data(), seen.agent.size()}, arena, event);
     if (int rc = cm_event_check(event, true, err); rc < 0)
         return rc;
     cm_event_complete(event);

@@ -15,6 +15,17 @@ enum { CM_JSON_PADDING = 64 };
 cm_json_t *cm_json_new(void);
 void cm_json_free(cm_json_t *json);
 
+/* Makes what is missing in an event of what its message says beside the contract's fields: the
+ * texts of `ip` or `address`, and of `user_agent` or `userAgent`; one of them may be empty. They
+ * live during the call; what it fills in lives as long as `arena` and keeps the contract's rules.
+ */
+typedef void (*cm_json_fill_fn)(void *context, cm_str_t address, cm_str_t agent, cm_arena_t *arena,
+                                cm_event_t *event);
+
+/* From now on `fill` is called for messages with one of those fields, which then are no unknown
+ * ones. */
+void cm_json_set_fill(cm_json_t *json, cm_json_fill_fn fill, void *context);
+
 /* Parses one JSON object into `event` (completed and checked) with texts in `arena` or in `text`
  * itself. `unknown` is increased by the number of unknown fields. 0, or CM_EREJECT with the rule
  * that is broken. `text` needs CM_JSON_PADDING readable bytes behind it. */

@@ -172,6 +172,7 @@ static void take_access(cm_file_t *file, const cm_line_t *line, cm_batch_t *batc
     };
     if (!enrich(file, &access, &batch->arena, event)) {
         cm_batch_skip(batch);
+        batch->account.bots++;
         return;
     }
     cm_event_complete(event);
@@ -418,6 +419,8 @@ static void make_identity(cm_file_t *file, uint64_t print)
     cm_buf_printf(&file->identity, "file:%s:%016llx:%s:%s:%.*s", path ? path : file->options.path,
                   (unsigned long long)print, format_names[file->format],
                   file->options.all ? "all" : "pages", (int)file->site.len, file->site.data);
+    if (file->options.variant != NULL && is_access_log(file))
+        cm_buf_printf(&file->identity, ":%s", file->options.variant);
     free(path);
 }
 
@@ -458,8 +461,10 @@ int cm_file_open(const cm_file_options_t *options, cm_source_t **source, cm_err_
         file_close(&file->source);
         return rc;
     }
-    if (file->format == CM_FILE_JSONL)
+    if (file->format == CM_FILE_JSONL) {
         file->json = cm_json_new();
+        cm_json_set_fill(file->json, options->fill, options->fill_context);
+    }
     *source = &file->source;
     return 0;
 }
@@ -473,6 +478,11 @@ const char *cm_file_identity(const cm_source_t *source)
 cm_file_format_t cm_file_format(const cm_source_t *source)
 {
     return ((const cm_file_t *)source)->format;
+}
+
+bool cm_file_is_access_log(const cm_source_t *source)
+{
+    return is_access_log((const cm_file_t *)source);
 }
 
 bool cm_file_seekable(const cm_source_t *source)

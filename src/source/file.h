@@ -23,6 +23,7 @@
 #define CM_SOURCE_FILE_H
 
 #include "enrich/enrich.h"
+#include "event/json.h"
 #include "source/source.h"
 
 #include <stdatomic.h>
@@ -45,6 +46,10 @@ typedef struct cm_file_options {
     const uint8_t *visitor_key; /* CM_VISITOR_KEY bytes of a secret */
     cm_enrich_fn enrich;        /* NULL: none; called for events of access logs */
     void *enrich_context;
+    cm_json_fill_fn fill; /* NULL: none; called for events of JSON lines */
+    void *fill_context;
+    /* How the enrichment is set: a part of an access log's identity. NULL: none. */
+    const char *variant;
     const atomic_bool *stop; /* NULL: never */
 } cm_file_options_t;
 
@@ -58,6 +63,8 @@ const char *cm_file_identity(const cm_source_t *source);
 
 /* The format that was found or given, never CM_FILE_AUTO. */
 cm_file_format_t cm_file_format(const cm_source_t *source);
+
+bool cm_file_is_access_log(const cm_source_t *source);
 
 /* True when the file is regular and not compressed: any part of it can be read by itself. */
 bool cm_file_seekable(const cm_source_t *source);

@@ -16,6 +16,7 @@
 #ifndef CM_SOURCE_KAFKA_H
 #define CM_SOURCE_KAFKA_H
 
+#include "event/json.h"
 #include "kafka/client.h"
 #include "source/source.h"
 
@@ -36,7 +37,9 @@ typedef struct cm_kafka_source_options {
     /* Ends where the partitions ended when they were assigned, and not before the group has
      * committed as much of those that others have. */
     bool until_end;
-    int64_t count; /* messages at most; 0: all */
+    int64_t count;        /* messages at most; 0: all */
+    cm_json_fill_fn fill; /* NULL: none */
+    void *fill_context;
 } cm_kafka_source_options_t;
 
 /* Joins the group; makes the topic when it is missing and the settings allow. CM_EAWAY, CM_EUSAGE,

@@ -41,6 +41,7 @@ typedef struct load {
 typedef struct worker {
     load_t *load;
     cm_json_t *json;
+    cm_enricher_t *enricher; /* NULL: none */
     /* Bytes of the file at hand: `length` from `base` on, in a buffer that stays in the cache. */
     char *buffer;
     size_t buffer_size, length;
@@ -104,6 +105,16 @@ static void flush_group(worker_t *worker)
     }
     worker->group_count = 0;
     cm_arena_reset(&worker->arena);
+}
+
+static void set_fill(worker_t *worker)
+{
+    cm_enrichment_t *enrichment = worker->load->options->enrichment;
+
+    if (enrichment == NULL)
+        return;
+    worker->enricher = cm_enricher_new(enrichment);
+    cm_json_set_fill(worker->json, cm_enricher_fill, worker->enricher);
 }
 
 static void take_line(worker_t *worker, cm_str_t line)
@@ -372,6 +383,7 @@ static void free_worker(worker_t *worker)
     cm_batch_free(&worker->rest);
     cm_arena_free(&worker->arena);
     cm_json_free(worker->json);
+    cm_enricher_free(worker->enricher);
 }
 
 static void run_workers(load_t *load)
@@ -389,6 +401,7 @@ static void run_workers(load_t *load)
     int started = 0;
     for (int i = 0; i < threads; i++) {
         workers[i] = (worker_t){.load = load, .json = cm_json_new(), .rest = CM_BATCH_INIT};
+        set_fill(&workers[i]);
         if (i > 0 && pthread_create(&ids[i], NULL, run_worker, &workers[i]) != 0) {
             free_worker(&workers[i]); /* no more threads to be had: the others do its share */
             break;

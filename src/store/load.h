@@ -7,6 +7,7 @@
 #ifndef CM_STORE_LOAD_H
 #define CM_STORE_LOAD_H
 
+#include "enrich/enricher.h"
 #include "store/builder.h"
 
 #include <stdatomic.h>
@@ -30,6 +31,7 @@ typedef struct cm_load_options {
     int64_t position;   /* where to begin; 0 is taken for one inside a line or behind the end */
     size_t region;      /* bytes of a region; 0: CM_LOAD_REGION */
     int threads;        /* 0: one more than processors */
+    cm_enrichment_t *enrichment; /* fills what events lack; NULL: none */
     const atomic_bool *stop;
     /* Called in order, between regions, with the bytes done and the file's size. */
     void (*progress)(void *context, uint64_t done, uint64_t total);

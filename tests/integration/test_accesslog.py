@@ -13,6 +13,7 @@ from datetime import datetime
 from urllib.parse import quote
 
 import oracle
+import uap
 from harness import INPUT
 
 LINE = re.compile(r'(?P<address>\S+) \S+ (?P<user>\S+) \[(?P<time>[^\]]+)\] "(?P<request>.*?)"'
@@ -43,17 +44,27 @@ def is_page_view(entry):
             and not ASSET.search(path))
 
 
+def clean(url):
+    """Without its fragment and what campaigns add to it; of those the log has only utm_."""
+    path, mark, query = url.partition("#")[0].partition("?")
+    kept = [part for part in query.split("&") if not re.match(r"utm_\w", part, re.I)]
+    return (path + mark + "&".join(kept) if kept else path) or url
+
+
 def clicks(t, data="data"):
-    """Clicks and users by URL, as the answers have them."""
-    return {row[1]: (row[3], row[4]) for row in oracle.parse(t.answers(data=data), "all")}
+    """Clicks and users by URL, as the answers have them. A user is in one country: an address is."""
+    total = collections.defaultdict(lambda: (0, 0))
+    for row in oracle.parse(t.answers(data=data), "all"):
+        total[row[1]] = (total[row[1]][0] + row[3], total[row[1]][1] + row[4])
+    return total
 
 
 def counted(entries):
     """The same, counted here: a user is an address with a user agent."""
     users, total = collections.defaultdict(set), collections.Counter()
     for entry in entries:
-        total[entry["url"]] += 1
-        users[entry["url"]].add((entry["address"], entry["agent"]))
+        total[clean(entry["url"])] += 1
+        users[clean(entry["url"])].add((entry["address"], entry["agent"]))
     return {url: (total[url], len(users[url])) for url in total}
 
 
@@ -79,7 +90,7 @@ def test_all_lines(t):
 def test_page_views(t):
     path, lines = real_log(t)
     views = [entry for entry in map(fields, lines) if is_page_view(entry)]
-    account = t.clickmill("import", "--json", path).json  # the format is found out
+    account = t.clickmill("import", "--bots", "keep", "--json", path).json  # the format is found out
     t.equal([account[name] for name in ("read", "accepted", "rejected", "skipped")],
             [10000, len(views), 0, 10000 - len(views)], "account")
     t.process()
@@ -91,6 +102,27 @@ def test_page_views(t):
                  if entry["method"] == "GET" and not is_page_view(entry)
                  and (200 <= entry["status"] < 300 or entry["status"] == 304))
     t.equal(answered - assets, len(views), "GETs answered 2xx or 304 by awk, without assets")
+
+
+def test_people_and_bots(t):
+    """The default leaves bots out: those of the rules, which Python applies one after the other."""
+    path, lines = real_log(t)
+    rules = uap.Rules()
+    views = [entry for entry in map(fields, lines) if is_page_view(entry)]
+    people = [entry for entry in views if not rules.parse(entry["agent"] or "")["bot"]]
+    t.true(1000 < len(people) < len(views) - 1000, "%d people" % len(people))
+    account = t.clickmill("import", "--json", path).json
+    t.equal([account[name] for name in ("read", "accepted", "rejected", "skipped", "bots")],
+            [10000, len(people), 0, 10000 - len(people), len(views) - len(people)], "account")
+    t.process()
+    t.equal(clicks(t), counted(people), "clicks and users by URL")
+    exported = [json.loads(line) for line in t.clickmill("export").out.splitlines()]
+    for entry, event in zip(people, exported):
+        wanted = rules.parse(entry["agent"] or "")
+        if entry["agent"] != "-":
+            t.equal((event["browser"], event["os"], event["device"]),
+                    tuple(wanted[part]["family"] for part in ("browser", "os", "device")),
+                    entry["agent"])
 
 
 def test_again_and_overlapping_changes_nothing(t):
@@ -189,7 +221,7 @@ def test_users_and_row_keys(t):
         time = datetime.strptime(entry["time"], "%d/%b/%Y:%H:%M:%S %z")
         milliseconds = int(time.timestamp()) * 1000
         t.equal(event["timestamp"], milliseconds, "time of " + line)
-        t.equal(event["url"], entry["url"], "URL of " + line)
+        t.equal(event["url"], clean(entry["url"]), "URL of " + line)
         visitor = "%s\0%s" % (entry["address"], entry["agent"] if entry["agent"] != "-" else "")
         t.equal(event["user_id"],
                 hmac.digest(key, visitor.encode("latin-1"), hashlib.sha256).hex()[:32],
@@ -216,7 +248,7 @@ def test_named_users_site_and_common_format(t):
 
 
 def test_what_is_skipped(t):
-    line = '192.0.2.7 - - [17/May/2015:10:05:03 +0000] "%s" %d 17 "-" "curl/8"'
+    line = '192.0.2.7 - - [17/May/2015:10:05:03 +0000] "%s" %d 17 "-" "Firefox/1.0"'
     requests = [("GET /page HTTP/1.1", 200, True), ("GET /page HTTP/1.1", 304, True),
                 ("GET /page HTTP/1.1", 206, True), ("GET /page HTTP/1.1", 301, False),
                 ("GET /page HTTP/1.1", 404, False), ("GET /page HTTP/1.1", 500, False),

@@ -432,6 +432,56 @@ static void line_breaks_inside(void **state)
     }
 }
 
+static void note_visitor(void *context, cm_str_t address, cm_str_t agent, cm_arena_t *arena,
+                         cm_event_t *event)
+{
+    cm_buf_t *noted = context;
+
+    cm_buf_printf(noted, "[%.*s|%.*s]", (int)address.len, address.len ? address.data : "",
+                  (int)agent.len, agent.len ? agent.data : "");
+    if (event->country.len == 0)
+        event->country = cm_arena_copy(arena, address);
+}
+
+/* What is missing is made of fields beside the contract's, if somebody does it. */
+static void tells_of_the_visitor(void **state)
+{
+    parsed_t *parsed = *state;
+    cm_buf_t noted = CM_BUF_INIT;
+    static const struct {
+        const char *rest, *noted, *country;
+        int unknown;
+    } rows[] = {
+        {"", "", "Unknown", 0},
+        {",\"ip\":\"1.2.3.4\"", "[1.2.3.4|]", "1.2.3.4", 0},
+        {",\"address\":\"::1\",\"userAgent\":\"x\\\"y\"", "[::1|x\"y]", "::1", 0},
+        {",\"user_agent\":\"x\",\"z\":1", "[|x]", "Unknown", 1},
+        {",\"ip\":\"1\",\"country\":\"Chile\"", "[1|]", "Chile", 0},
+        {",\"ip\":\"1\",\"country\":null", "[1|]", "1", 0},
+        {",\"ip\":\"\",\"user_agent\":null", "", "Unknown", 0},
+        {",\"ip\":7,\"user_agent\":[\"x\"]", "", "Unknown", 0},
+    };
+
+    cm_buf_reserve(&noted, 1);
+    for (int with = 1; with >= 0; with--) {
+        cm_json_set_fill(parsed->json, with ? note_visitor : NULL, &noted);
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+            char text[300];
+            snprintf(text, sizeof text, HEAD "5%s}", rows[i].rest);
+            cm_buf_clear(&noted);
+            noted.data[0] = '\0';
+            assert_ok(parse(parsed, cm_str(text)), parsed->err);
+            assert_string_equal(with ? rows[i].noted : "", noted.data);
+            if (with) {
+                assert_true(cm_str_equal(parsed->event.country, cm_str(rows[i].country)));
+                assert_int_equal(rows[i].unknown, parsed->unknown);
+            }
+        }
+        assert_int_equal(with ? 0 : 2, parsed->unknown); /* of the last row */
+    }
+    cm_buf_free(&noted);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -448,6 +498,7 @@ int main(void)
         cmocka_unit_test(limits),
         cmocka_unit_test(used_and_fresh),
         cmocka_unit_test(line_breaks_inside),
+        cmocka_unit_test(tells_of_the_visitor),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -34,6 +34,42 @@ static void reads_to_the_end(void **state)
     mock_stop(&mock);
 }
 
+static void fill_country(void *context, cm_str_t address, cm_str_t agent, cm_arena_t *arena,
+                         cm_event_t *event)
+{
+    (void)agent;
+    *(int *)context += 1;
+    event->country = cm_arena_copy(arena, address);
+}
+
+static void fills_what_messages_lack(void **state)
+{
+    mock_t mock;
+    cm_batch_t batch = CM_BATCH_INIT;
+    cm_err_t err;
+    int filled = 0, more = 1;
+
+    (void)state;
+    start_cluster(&mock, 1);
+    mock_put(&mock, "t", 0, "u",
+             CM_STR("{\"user_id\":\"u\",\"timestamp\":1,\"url\":\"/\",\"ip\":\"here\"}"));
+    mock_put(&mock, "t", 0, "u", CM_STR("{\"user_id\":\"u\",\"timestamp\":2,\"url\":\"/\"}"));
+    mock_flush(&mock);
+    cm_source_t *source =
+        open_source(&mock, (cm_kafka_source_options_t){
+                               .until_end = true, .fill = fill_country, .fill_context = &filled});
+    while (more > 0 && batch.count < 2)
+        more = cm_source_next(source, &batch, &err);
+    assert_int_equal(2, batch.count);
+    assert_true(cm_str_equal(batch.events[0].country, CM_STR("here")));
+    assert_true(cm_str_equal(batch.events[1].country, CM_STR("Unknown")));
+    assert_int_equal(1, filled);
+    assert_int_equal(0, batch.account.unknown_fields);
+    cm_batch_free(&batch);
+    cm_source_close(source);
+    mock_stop(&mock);
+}
+
 /* What was not acknowledged comes again, and nothing else. */
 static void goes_on_where_it_was(void **state)
 {
@@ -473,6 +509,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_to_the_end),
+        cmocka_unit_test(fills_what_messages_lack),
         cmocka_unit_test(goes_on_where_it_was),
         cmocka_unit_test(poison_messages),
         cmocka_unit_test(large_messages),

@@ -1,0 +1,326 @@
+#!/usr/bin/env python3
+"""Writes a C file that holds the rules of uap-core, for src/enrich/ua_rules.h.
+
+usage: agents.py OUTPUT REGEXES_YAML BOTS_TXT
+
+Trying a thousand regular expressions on each user agent is slow. So for each of them this program
+finds up to three *clauses*: sets of literal texts, of which at least one must occur in whatever the
+expression matches. One automaton (Aho and Corasick, 1975) that finds all literals of all clauses in
+one pass over the user agent tells which expressions are worth trying. Literals are in lower case, as
+the user agent that is searched. The same input gives the same bytes.
+"""
+
+import sys
+
+import yaml
+
+try:
+    from re import _constants as op
+    from re import _parser as parser
+except ImportError:  # before Python 3.11
+    import sre_constants as op
+    import sre_parse as parser
+
+CLAUSES = 3  # of a rule; more save nothing
+CROSS = 24  # alternatives that a run of characters may have
+UNION = 400  # alternatives that a clause may have
+CLASS = 12  # members of a character class that are told apart
+START = "\2"  # stands before the first character of a user agent
+
+KINDS = [
+    ("user_agent_parsers", ["family", "v1", "v2", "v3"]),
+    ("os_parsers", ["os", "os_v1", "os_v2", "os_v3", "os_v4"]),
+    ("device_parsers", ["device", "brand", "model"]),
+]
+
+
+# ---- what must occur in a match
+
+
+def score(texts):
+    """How well a clause tells agents apart: long literals, and few of them."""
+    return (min(min(map(len, texts)), 8) * 10 - min(len(texts), 60) / 4
+            + sum(map(len, texts)) / len(texts))
+
+
+def cross(first, second):
+    if len(first) * len(second) > CROSS:
+        return None
+    return {a + b for a in first for b in second}
+
+
+def of_sequence(sequence):
+    """(texts, clauses): all texts it can match, or None when they are too many, and the clauses."""
+    run, whole, clauses = {""}, True, []
+    for kind, argument in sequence:
+        texts, inner = of_one(kind, argument)
+        clauses += inner
+        longer = cross(run, texts) if texts is not None else None
+        if longer is not None:
+            run = longer
+            continue
+        whole = False
+        clauses.append(run)
+        run = texts if texts is not None else {""}
+    if whole:
+        return run, clauses
+    return None, [clause for clause in clauses + [run] if "" not in clause]
+
+
+def of_branches(branches):
+    texts, best = set(), set()
+    for branch in branches:
+        exact, clauses = of_sequence(branch)
+        if exact is None or texts is None:
+            texts = None
+        else:
+            texts |= exact
+        if exact is not None and "" not in exact:
+            clauses = clauses + [exact]
+        best = best | max(clauses, key=score) if clauses and best is not None else None
+    if texts is not None and len(texts) <= UNION:
+        return texts, []
+    return None, [best] if best is not None and len(best) <= UNION else []
+
+
+def of_class(members):
+    texts = set()
+    for kind, argument in members:
+        if kind is op.LITERAL:
+            texts.add(chr(argument).lower())
+        elif kind is op.RANGE and argument[1] - argument[0] < CLASS:
+            texts |= {chr(code).lower() for code in range(argument[0], argument[1] + 1)}
+        elif kind is op.CATEGORY and argument is op.CATEGORY_DIGIT:
+            texts |= set("0123456789")
+        else:
+            return None, []
+    return (texts, []) if len(texts) <= CLASS else (None, [])
+
+
+def of_repeat(low, high, inner):
+    texts, clauses = of_sequence(inner)
+    if low == high == 1:
+        return texts, clauses
+    if low == 0:
+        return (texts | {""} if high == 1 and texts is not None else None), []
+    return None, clauses + ([texts] if texts is not None and "" not in texts else [])
+
+
+def of_one(kind, argument):
+    if kind is op.LITERAL:
+        return {chr(argument).lower()}, []
+    if kind is op.AT or kind is op.ASSERT_NOT or kind is op.ASSERT:
+        return {""}, []
+    if kind is op.SUBPATTERN:
+        return of_sequence(argument[3])
+    if kind is op.BRANCH:
+        return of_branches(argument[1])
+    if kind is op.IN:
+        return of_class(argument)
+    if kind is op.MAX_REPEAT or kind is op.MIN_REPEAT:
+        return of_repeat(*argument)
+    return None, []
+
+
+def without_longer(texts):
+    """A literal that holds another one of the clause adds nothing."""
+    return frozenset(a for a in texts if not any(b != a and b in a for b in texts))
+
+
+def clauses_of(pattern):
+    texts, clauses = of_sequence(parser.parse(pattern))
+    if texts is not None:
+        clauses = clauses + [texts]
+    wanted = {without_longer(clause) for clause in clauses if "" not in clause}
+    wanted = [clause for clause in wanted if min(map(len, clause)) >= 2]
+    wanted = [clause for clause in wanted if all(text.isascii() for text in clause)]
+    return sorted(wanted, key=lambda clause: (-score(clause), sorted(clause)))[:CLAUSES]
+
+
+# ---- the automaton
+
+
+class Automaton:
+    """States are numbered in the order of a breadth-first walk; 0 is the root.
+
+    The transitions lie in one array, `slots`: that of state s by character class c is
+    slots[base[s] + c], if its owner is s; if not, the failure state of s is asked.
+    """
+
+    def __init__(self, literals):
+        children, ends = [{}], [[]]
+        for number, text in enumerate(literals):
+            state = 0
+            for character in text:
+                if character not in children[state]:
+                    children[state][character] = len(children)
+                    children.append({})
+                    ends.append([])
+                state = children[state][character]
+            ends[state].append(number)
+        alphabet = sorted({character for text in literals for character in text})
+        self.classes = {character: number + 1 for number, character in enumerate(alphabet)}
+        self.walk(children, ends)
+        self.pack()
+
+    def walk(self, children, ends):
+        order, number = [0], {0: 0}
+        for old in order:
+            for character in sorted(children[old]):
+                number[children[old][character]] = len(order)
+                order.append(children[old][character])
+        self.next = [{self.classes[character]: number[child]
+                      for character, child in children[old].items()} for old in order]
+        self.fail, self.found = [0] * len(order), [list(ends[old]) for old in order]
+        for state in range(len(order)):  # a failure state is nearer to the root: it is complete
+            for character, child in self.next[state].items():
+                if state != 0:
+                    self.fail[child] = self.step(self.fail[state], character)
+                self.found[child] += self.found[self.fail[child]]
+
+    def step(self, state, character):
+        while character not in self.next[state] and state != 0:
+            state = self.fail[state]
+        return self.next[state].get(character, 0)
+
+    def pack(self):
+        size = len(self.classes) + 1
+        self.base = [0] * len(self.next)
+        self.slots = [(0, self.next[0].get(character, 0)) for character in range(size)]
+        first = size
+        taken = dict.fromkeys(range(size), True)
+        for state in sorted(range(1, len(self.next)), key=lambda s: (-len(self.next[s]), s)):
+            wanted = self.next[state]
+            if not wanted:
+                continue
+            low = min(wanted)
+            at = max(first - low, 0)
+            while any(at + character in taken for character in wanted):
+                at += 1
+            for character, child in wanted.items():
+                taken[at + character] = (state, child)
+            self.base[state] = at
+            while first in taken:
+                first += 1
+        end = max(self.base) + size
+        self.slots += [taken.get(at, (0xFFFF, 0)) for at in range(size, end)]
+
+
+# ---- writing
+
+
+def quoted(text):
+    """A C string literal; '?' and everything unusual is escaped."""
+    out = ""
+    for byte in text.encode():
+        character = chr(byte)
+        plain = 32 <= byte < 127 and character not in '"\\?'
+        out += character if plain else "\\%03o" % byte
+    return '"%s"' % out
+
+
+def write_numbers(out, kind, name, numbers):
+    out.write("const %s %s[] = {\n" % (kind, name))
+    for at in range(0, len(numbers), 20):
+        out.write("    " + ",".join(map(str, numbers[at : at + 20])) + ",\n")
+    out.write("};\n\n")
+
+
+def template(rule, name, group, brand):
+    """What a part is made of: the rule's own text, or a group of its expression."""
+    given = rule.get(name + "_replacement")
+    if given:
+        return given
+    return "" if brand else "$%d" % group
+
+
+def read_rules(path):
+    with open(path, encoding="utf-8") as file:
+        given = yaml.load(file, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    rules = []
+    for kind, (key, names) in enumerate(KINDS):
+        for rule in given[key]:
+            parts = []
+            for number, name in enumerate(names):
+                device = kind == 2
+                group = 1 if device else number + 1
+                parts.append(template(rule, name, group, device and name == "brand"))
+            rules.append((kind, rule["regex"], rule.get("regex_flag") == "i", parts,
+                          clauses_of(rule["regex"])))
+    return rules
+
+
+def read_bots(path):
+    with open(path, encoding="ascii") as file:
+        lines = [line.strip().lower() for line in file]
+    return [line.replace("^", START) for line in lines if line and not line.startswith("#")]
+
+
+def number_clauses(rules, bots):
+    """Clause 0 holds for every agent, 1 for those with the name of a bot. Returns the rules' clauses
+    as numbers, the clauses of each literal, and how many there are."""
+    numbers, literals = {}, {}
+    for text in bots:
+        literals.setdefault(text, set()).add(1)
+    of_rules = []
+    for _, _, _, _, clauses in rules:
+        own = []
+        for clause in clauses:
+            number = numbers.setdefault(clause, len(numbers) + 2)
+            own.append(number)
+            for text in clause:
+                literals.setdefault(text, set()).add(number)
+        of_rules.append(own + [0] * (CLAUSES - len(own)))
+    return of_rules, literals, len(numbers) + 2
+
+
+def write_rules(out, rules, numbers):
+    out.write("const cm_ua_rule_t cm_ua_rules[] = {\n")
+    for (_, pattern, caseless, parts, _), own in zip(rules, numbers):
+        out.write("    {%s, {%s}, {%s}, %d},\n" % (
+            quoted(pattern), ", ".join(map(quoted, parts)), ", ".join(map(str, own)), caseless))
+    out.write("};\n\n")
+    first = [sum(1 for rule in rules if rule[0] < kind) for kind in range(len(KINDS) + 1)]
+    write_numbers(out, "uint16_t", "cm_ua_first", first)
+
+
+def write_automaton(out, literals):
+    texts = sorted(literals)
+    automaton = Automaton(texts)
+    clauses, starts, lists = [], [], {}
+    for state, found in enumerate(automaton.found):
+        own = tuple(sorted({number for text in found for number in literals[texts[text]]}))
+        if own not in lists:
+            lists[own] = len(clauses)
+            clauses += [len(own), *own]
+        starts.append(lists[own])
+    if max(len(automaton.slots), len(clauses), len(starts)) > 0xFFFE:
+        sys.exit("agents.py: the rules have outgrown 16 bits")
+    classes = [automaton.classes.get(chr(code).lower(), 0) if code < 128 else 0
+               for code in range(256)]
+    classes[ord(START)] = 0
+    out.write("const uint8_t cm_ua_start = %d;\n" % automaton.classes[START])
+    write_numbers(out, "uint8_t", "cm_ua_classes", classes)
+    write_numbers(out, "uint16_t", "cm_ua_base", automaton.base)
+    write_numbers(out, "uint16_t", "cm_ua_fail", automaton.fail)
+    write_numbers(out, "uint16_t", "cm_ua_owner", [owner for owner, _ in automaton.slots])
+    write_numbers(out, "uint16_t", "cm_ua_next", [state for _, state in automaton.slots])
+    write_numbers(out, "uint16_t", "cm_ua_found", starts)
+    write_numbers(out, "uint16_t", "cm_ua_found_clauses", clauses)
+
+
+def main():
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
+    rules, bots = read_rules(sys.argv[2]), read_bots(sys.argv[3])
+    numbers, literals, count = number_clauses(rules, bots)
+    with open(sys.argv[1], "w", encoding="ascii") as out:
+        out.write('/* Made by scripts/agents.py from uap-core. */\n#include "enrich/ua_rules.h"\n\n')
+        write_rules(out, rules, numbers)
+        write_automaton(out, literals)
+        out.write("static_assert(%d <= CM_UA_CLAUSES, \"more clauses than ua_rules.h allows\");\n"
+                  % count)
+
+
+if __name__ == "__main__":
+    main()

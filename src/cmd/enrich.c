@@ -1,0 +1,197 @@
+/* clickmill enrich: what the enrichment makes of each line. */
+#include "cmd/enrich.h"
+
+#include "cmd/commands.h"
+#include "enrich/geo.h"
+#include "enrich/ua.h"
+#include "source/lines.h"
+
+typedef struct enrich_command_options {
+    const char *geoip;
+} enrich_command_options_t;
+
+enum { FLUSH_BYTES = 1 << 16 };
+
+static const cm_option_t options[] = {
+    CM_GEOIP_ROW(enrich_command_options_t, geoip),
+    {.name = NULL},
+};
+
+void cm_enriching_open(cm_enriching_t *enriching, const cm_app_t *app,
+                       const cm_enrich_given_t *given, bool all)
+{
+    const cm_enrich_options_t wanted = {
+        .geoip = given->geoip,
+        .keep_bots = given->bots == CM_BOTS_KEEP || (given->bots == CM_BOTS_AUTO && all),
+        .keep_urls = !given->clean_urls,
+        .drop_query = given->url_query == 1,
+        .log = &app->log,
+    };
+
+    enriching->enrichment = cm_enrichment_new(&wanted);
+    enriching->enricher = cm_enricher_new(enriching->enrichment);
+    enriching->variant = cm_enrich_variant(&wanted);
+}
+
+int cm_enriching_open_geoip(cm_enriching_t *enriching, cm_app_t *app, const char *geoip)
+{
+    cm_enriching_open(enriching, app, &(cm_enrich_given_t){.geoip = geoip}, true);
+    return geoip != NULL ? cm_enrichment_start(enriching->enrichment, &app->err) : 0;
+}
+
+void cm_enriching_close(cm_enriching_t *enriching)
+{
+    cm_enricher_free(enriching->enricher);
+    cm_enrichment_free(enriching->enrichment);
+}
+
+/* What is asked, and what answers it. */
+typedef struct teller {
+    cm_ua_rules_t *rules;
+    cm_ua_parser_t *parser; /* of agents; or */
+    cm_geo_t *geo;          /* of addresses, NULL: none wanted */
+    cm_geo_reader_t *reader;
+    cm_buf_t out;
+} teller_t;
+
+static void add_text(cm_buf_t *buf, const char *before, const char *name, cm_str_t text)
+{
+    cm_buf_printf(buf, "%s\"%s\":", before, name);
+    if (text.len > 0)
+        cm_buf_add_json(buf, text);
+    else
+        cm_buf_add_text(buf, "null");
+}
+
+static void tell_agent(teller_t *teller, cm_str_t agent)
+{
+    const cm_ua_t *ua = cm_ua_find(teller->parser, agent);
+    cm_buf_t *buf = &teller->out;
+
+    add_text(buf, "{\"browser\":{", "family", ua->browser.family);
+    add_text(buf, ",", "major", ua->browser.major);
+    add_text(buf, ",", "minor", ua->browser.minor);
+    add_text(buf, ",", "patch", ua->browser.patch);
+    add_text(buf, "},\"os\":{", "family", ua->os.family);
+    add_text(buf, ",", "major", ua->os.major);
+    add_text(buf, ",", "minor", ua->os.minor);
+    add_text(buf, ",", "patch", ua->os.patch);
+    add_text(buf, ",", "patch_minor", ua->os.patch_minor);
+    add_text(buf, "},\"device\":{", "family", ua->device.family);
+    add_text(buf, ",", "brand", ua->device.brand);
+    add_text(buf, ",", "model", ua->device.model);
+    cm_buf_add_text(buf, ua->bot ? "},\"bot\":true}\n" : "},\"bot\":false}\n");
+}
+
+static int tell_address(teller_t *teller, cm_str_t address, cm_err_t *err)
+{
+    cm_place_t place = {CM_STR(""), CM_STR(""), CM_STR("")};
+
+    int rc =
+        teller->reader != NULL ? cm_geo_find(teller->reader, cm_str_trim(address), &place, err) : 0;
+    if (rc < 0)
+        return rc;
+    add_text(&teller->out, "{", "country", place.country);
+    add_text(&teller->out, ",", "city", place.city);
+    add_text(&teller->out, ",", "iso_code", place.iso_code);
+    cm_buf_add_text(&teller->out, "}\n");
+    return 0;
+}
+
+static int tell_line(cm_app_t *app, teller_t *teller, const cm_line_t *line)
+{
+    int rc = 0;
+
+    if (teller->parser != NULL)
+        tell_agent(teller, line->text);
+    else
+        rc = tell_address(teller, line->text, &app->err);
+    if (rc == 0 && teller->out.len >= FLUSH_BYTES)
+        rc = cm_app_write(app, &teller->out);
+    return rc;
+}
+
+static int tell_lines(cm_app_t *app, teller_t *teller, const char *path)
+{
+    cm_input_t *input;
+    cm_lines_t lines;
+    cm_line_t line;
+
+    int rc = cm_input_open(path, &input, &app->err);
+    if (rc < 0)
+        return rc;
+    cm_lines_init(&lines, input);
+    for (;;) {
+        while (rc >= 0 && cm_lines_next(&lines, &line))
+            rc = tell_line(app, teller, &line);
+        if (rc < 0 || lines.ended || atomic_load(app->stop))
+            break;
+        /* Who asks line by line waits for the answer. */
+        rc = cm_app_write(app, &teller->out);
+        if (rc == 0)
+            rc = cm_lines_fill(&lines, &app->err);
+    }
+    /* What was found out before a failure is told as well. */
+    cm_err_t failure = app->err;
+    int written = cm_app_write(app, &teller->out);
+    if (rc < 0)
+        app->err = failure;
+    else
+        rc = written;
+    cm_lines_free(&lines);
+    cm_input_close(input);
+    return rc < 0 ? rc : 0;
+}
+
+static int open_teller(cm_app_t *app, const enrich_command_options_t *asked, const char *what,
+                       teller_t *teller)
+{
+    if (strcmp(what, "agent") == 0) {
+        teller->rules = cm_ua_rules_new();
+        teller->parser = cm_ua_parser_new(teller->rules);
+        return 0;
+    }
+    if (strcmp(what, "address") != 0)
+        return cm_fail(&app->err, CM_EUSAGE, "enrich %s? It is agent or address", what);
+    if (asked->geoip != NULL && strcmp(asked->geoip, "none") == 0)
+        return 0;
+    int rc = cm_geo_open(asked->geoip, &app->log, &teller->geo, &app->err);
+    if (rc == 0)
+        teller->reader = cm_geo_reader_new(teller->geo);
+    return rc;
+}
+
+static int run(cm_app_t *app, const void *given, int argc, char **argv)
+{
+    teller_t teller = {.out = CM_BUF_INIT};
+
+    if (argc < 1 || argc > 2)
+        return cm_fail(&app->err, CM_EUSAGE,
+                       "enrich what? `clickmill enrich agent` and `clickmill enrich address` take "
+                       "one file, or standard input; see `clickmill help enrich`");
+    int rc = open_teller(app, given, argv[0], &teller);
+    if (rc == 0)
+        rc = tell_lines(app, &teller, argc == 2 ? argv[1] : "-");
+    cm_geo_reader_free(teller.reader);
+    cm_geo_close(teller.geo);
+    cm_ua_parser_free(teller.parser);
+    cm_ua_rules_free(teller.rules);
+    cm_buf_free(&teller.out);
+    return rc;
+}
+
+const cm_command_t cm_command_enrich = {
+    .name = "enrich",
+    .arguments = "agent|address [FILE|-]",
+    .summary = "show what the program makes of user agents or addresses",
+    .details =
+        "Reads one user agent or one address a line and writes one JSON object for each, in the "
+        "same order; what is not known is null.\n"
+        " clickmill enrich agent agents.txt\n"
+        " echo 192.0.2.7 | clickmill enrich address --geoip GeoLite2-City.mmdb\n"
+        "User agents are read by the rules of uap-core. \"bot\" is true for what those call a "
+        "spider, and for programs that fetch pages by themselves (docs/enrichment.md).",
+    .options = options,
+    .options_size = sizeof(enrich_command_options_t),
+    .run = run,
+};

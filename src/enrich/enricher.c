@@ -1,0 +1,218 @@
+#include "enrich/enricher.h"
+
+#include "enrich/geo.h"
+#include "enrich/ua.h"
+#include "enrich/url.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+struct cm_enrichment {
+    cm_enrich_options_t options;
+    cm_ua_rules_t *rules;
+    _Atomic(cm_geo_t *) geo; /* NULL: not opened, or none wanted */
+    pthread_mutex_t lock;    /* for opening it, and for: */
+    uint64_t failed;         /* look-ups that it could not be opened or was broken for */
+    cm_err_t failure;        /* the first of them */
+};
+
+struct cm_enricher {
+    cm_enrichment_t *enrichment;
+    cm_ua_parser_t *parser;
+    cm_geo_reader_t *reader; /* NULL: none wanted, or not needed yet */
+    char plain[CM_UA_MAX];   /* an agent without its escapes */
+};
+
+cm_enrichment_t *cm_enrichment_new(const cm_enrich_options_t *options)
+{
+    cm_enrichment_t *enrichment = cm_alloc_zero(1, sizeof *enrichment);
+
+    enrichment->options = *options;
+    enrichment->rules = cm_ua_rules_new();
+    pthread_mutex_init(&enrichment->lock, NULL);
+    return enrichment;
+}
+
+void cm_enrichment_free(cm_enrichment_t *enrichment)
+{
+    if (enrichment == NULL)
+        return;
+    cm_geo_close(enrichment->geo);
+    pthread_mutex_destroy(&enrichment->lock);
+    cm_ua_rules_free(enrichment->rules);
+    free(enrichment);
+}
+
+static bool wants_geo(const cm_enrichment_t *enrichment)
+{
+    const char *geoip = enrichment->options.geoip;
+
+    return geoip == NULL || strcmp(geoip, "none") != 0;
+}
+
+int cm_enrichment_start(cm_enrichment_t *enrichment, cm_err_t *err)
+{
+    const cm_enrich_options_t *options = &enrichment->options;
+    cm_geo_t *geo = NULL;
+    int rc = 0;
+
+    if (atomic_load(&enrichment->geo) != NULL || !wants_geo(enrichment))
+        return 0;
+    pthread_mutex_lock(&enrichment->lock);
+    if (atomic_load(&enrichment->geo) == NULL) {
+        rc = cm_geo_open(options->geoip, options->log, &geo, err);
+        atomic_store(&enrichment->geo, geo);
+    }
+    pthread_mutex_unlock(&enrichment->lock);
+    return rc;
+}
+
+cm_enricher_t *cm_enricher_new(cm_enrichment_t *enrichment)
+{
+    cm_enricher_t *enricher = cm_alloc_zero(1, sizeof *enricher);
+
+    enricher->enrichment = enrichment;
+    enricher->parser = cm_ua_parser_new(enrichment->rules);
+    return enricher;
+}
+
+void cm_enricher_free(cm_enricher_t *enricher)
+{
+    if (enricher == NULL)
+        return;
+    cm_geo_reader_free(enricher->reader);
+    cm_ua_parser_free(enricher->parser);
+    free(enricher);
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
+        return (c | 0x20) - 'a' + 10;
+    return -1;
+}
+
+/* The agent without the escapes of access logs: \" \\ \xHH; others stay. Cut to CM_UA_MAX. */
+static cm_str_t unescape(cm_enricher_t *enricher, cm_str_t agent)
+{
+    size_t len = 0;
+
+    if (agent.len == 0 || memchr(agent.data, '\\', agent.len) == NULL)
+        return agent;
+    for (size_t i = 0; i < agent.len && len < CM_UA_MAX; i++) {
+        const char *at = agent.data + i;
+        size_t left = agent.len - i;
+        char c = *at;
+        if (c == '\\' && left >= 2 && (at[1] == '"' || at[1] == '\\')) {
+            c = at[1];
+            i++;
+        } else if (c == '\\' && left >= 4 && at[1] == 'x' && hex_digit(at[2]) >= 0 &&
+                   hex_digit(at[3]) >= 0) {
+            c = (char)(hex_digit(at[2]) << 4 | hex_digit(at[3]));
+            i += 3;
+        }
+        enricher->plain[len++] = c;
+    }
+    return (cm_str_t){enricher->plain, len};
+}
+
+static void fill(cm_str_t *field, cm_str_t text, cm_arena_t *arena)
+{
+    if (field->len == 0 && text.len > 0)
+        *field = cm_arena_copy(arena, text);
+}
+
+/* Remembers that a look-up has failed. */
+static void note_failure(cm_enrichment_t *enrichment, const cm_err_t *err)
+{
+    pthread_mutex_lock(&enrichment->lock);
+    if (enrichment->failed++ == 0)
+        enrichment->failure = *err;
+    pthread_mutex_unlock(&enrichment->lock);
+}
+
+static void fill_place(cm_enricher_t *enricher, cm_str_t address, cm_arena_t *arena,
+                       cm_event_t *event)
+{
+    cm_geo_t *geo = atomic_load_explicit(&enricher->enrichment->geo, memory_order_acquire);
+    cm_place_t place;
+    cm_err_t err;
+
+    if (geo == NULL || (event->country.len > 0 && event->city.len > 0))
+        return;
+    if (enricher->reader == NULL)
+        enricher->reader = cm_geo_reader_new(geo);
+    if (cm_geo_find(enricher->reader, address, &place, &err) < 0)
+        note_failure(enricher->enrichment, &err);
+    fill(&event->country, place.country, arena);
+    fill(&event->city, place.city, arena);
+}
+
+static const cm_ua_t *find_agent(cm_enricher_t *enricher, cm_str_t agent)
+{
+    return cm_ua_find(enricher->parser, unescape(enricher, agent));
+}
+
+static void fill_agent(const cm_ua_t *ua, cm_arena_t *arena, cm_event_t *event)
+{
+    fill(&event->browser, ua->browser.family, arena);
+    fill(&event->os, ua->os.family, arena);
+    fill(&event->device, ua->device.family, arena);
+}
+
+bool cm_enricher_visit(void *context, const cm_visit_t *visit, cm_arena_t *arena, cm_event_t *event)
+{
+    cm_enricher_t *enricher = context;
+    const cm_enrich_options_t *options = &enricher->enrichment->options;
+
+    if (visit->agent.len > 0) {
+        const cm_ua_t *ua = find_agent(enricher, visit->agent);
+        if (ua->bot && !options->keep_bots)
+            return false;
+        fill_agent(ua, arena, event);
+    }
+    fill_place(enricher, visit->address, arena, event);
+    if (!options->keep_urls || options->drop_query)
+        event->url = cm_url_clean(event->url, options->drop_query, arena);
+    return true;
+}
+
+void cm_enricher_fill(void *context, cm_str_t address, cm_str_t agent, cm_arena_t *arena,
+                      cm_event_t *event)
+{
+    cm_enricher_t *enricher = context;
+    cm_err_t err;
+
+    if (agent.len > 0 && (event->browser.len == 0 || event->os.len == 0 || event->device.len == 0))
+        fill_agent(find_agent(enricher, agent), arena, event);
+    if (address.len == 0)
+        return;
+    if (cm_enrichment_start(enricher->enrichment, &err) < 0)
+        note_failure(enricher->enrichment, &err);
+    fill_place(enricher, address, arena, event);
+}
+
+int cm_enrichment_check(cm_enrichment_t *enrichment, cm_err_t *err)
+{
+    int rc = 0;
+
+    pthread_mutex_lock(&enrichment->lock);
+    if (enrichment->failed > 0)
+        rc = cm_fail(err, enrichment->failure.code,
+                     "%s; failed look-ups: %llu, their countries are not known",
+                     enrichment->failure.text, (unsigned long long)enrichment->failed);
+    pthread_mutex_unlock(&enrichment->lock);
+    return rc;
+}
+
+const char *cm_enrich_variant(const cm_enrich_options_t *options)
+{
+    if (options->drop_query)
+        return options->keep_bots ? "bots,no query" : "people,no query";
+    if (options->keep_urls)
+        return options->keep_bots ? "bots,whole urls" : "people,whole urls";
+    return options->keep_bots ? "bots" : "people";
+}

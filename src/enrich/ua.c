@@ -1,0 +1,144 @@
+#include "enrich/ua.h"
+
+#include "enrich/ua_match.h"
+
+#include <stdlib.h>
+#include <sys/random.h>
+#include <xxhash.h>
+
+enum {
+    WAYS = 4, /* places where an agent may be remembered */
+    SETS = CM_UA_CACHE / WAYS,
+    TEXTS = 12, /* of a cm_ua_t */
+};
+
+/* What is remembered of an agent: one piece of memory with all its texts. */
+typedef struct seen {
+    cm_ua_t ua;
+    uint32_t len; /* of the agent */
+    uint32_t cap; /* of text */
+    char text[];  /* the agent, then the parts */
+} seen_t;
+
+/* The places of a set, the one used last first: what has not been used longest goes. */
+typedef struct set {
+    uint32_t tags[WAYS]; /* a part of the hash: spares most of the comparisons that would fail */
+    seen_t *seen[WAYS];
+} set_t;
+
+struct cm_ua_parser {
+    cm_ua_matcher_t *matcher;
+    uint64_t seed; /* secret, so that nobody can write agents that all fall into one set */
+    cm_ua_t ua;    /* of cm_ua_parse() */
+    set_t sets[SETS];
+};
+
+cm_ua_parser_t *cm_ua_parser_new(cm_ua_rules_t *rules)
+{
+    cm_ua_parser_t *parser = cm_alloc_zero(1, sizeof *parser);
+
+    parser->matcher = cm_ua_matcher_new(rules);
+    /* Without random bytes the cache is as right as ever. */
+    if (getrandom(&parser->seed, sizeof parser->seed, 0) != sizeof parser->seed)
+        parser->seed = (uintptr_t)parser;
+    return parser;
+}
+
+void cm_ua_parser_free(cm_ua_parser_t *parser)
+{
+    if (parser == NULL)
+        return;
+    for (int i = 0; i < SETS; i++) {
+        for (int way = 0; way < WAYS; way++)
+            free(parser->sets[i].seen[way]);
+    }
+    cm_ua_matcher_free(parser->matcher);
+    free(parser);
+}
+
+const cm_ua_t *cm_ua_parse(cm_ua_parser_t *parser, cm_str_t agent)
+{
+    if (agent.len > CM_UA_MAX)
+        agent.len = (size_t)cm_utf8_head(agent, CM_UA_MAX);
+    if (agent.len == 0)
+        agent.data = "";
+    cm_ua_match(parser->matcher, agent, &parser->ua);
+    return &parser->ua;
+}
+
+/* All texts of the result, so that they can be handled alike. */
+static void list_texts(cm_ua_t *ua, cm_str_t *texts[TEXTS])
+{
+    cm_str_t *const all[TEXTS] = {
+        &ua->browser.family, &ua->browser.major, &ua->browser.minor, &ua->browser.patch,
+        &ua->os.family,      &ua->os.major,      &ua->os.minor,      &ua->os.patch,
+        &ua->os.patch_minor, &ua->device.family, &ua->device.brand,  &ua->device.model,
+    };
+    memcpy(texts, all, sizeof all);
+}
+
+/* Remembers what the agent tells in the piece `old`, if it is large enough, or in a new one. */
+static seen_t *remember(seen_t *old, cm_str_t agent, const cm_ua_t *ua)
+{
+    cm_str_t *texts[TEXTS];
+    cm_ua_t copy = *ua;
+    size_t need = agent.len;
+    seen_t *seen = old;
+
+    list_texts(&copy, texts);
+    for (int i = 0; i < TEXTS; i++)
+        need += texts[i]->len;
+    if (seen == NULL || seen->cap < need || seen->cap > 4 * need + 64) {
+        free(old);
+        seen = cm_alloc(sizeof *seen + need);
+        seen->cap = (uint32_t)need;
+    }
+    seen->len = (uint32_t)agent.len;
+    char *at = seen->text;
+    memcpy(at, agent.data, agent.len);
+    at += agent.len;
+    for (int i = 0; i < TEXTS; i++) {
+        memcpy(at, texts[i]->data, texts[i]->len);
+        texts[i]->data = at;
+        at += texts[i]->len;
+    }
+    seen->ua = copy;
+    return seen;
+}
+
+/* Moves what is at `way` to the first place. */
+static void bring_forward(set_t *set, int way)
+{
+    uint32_t tag = set->tags[way];
+    seen_t *seen = set->seen[way];
+
+    for (; way > 0; way--) {
+        set->tags[way] = set->tags[way - 1];
+        set->seen[way] = set->seen[way - 1];
+    }
+    set->tags[0] = tag;
+    set->seen[0] = seen;
+}
+
+const cm_ua_t *cm_ua_find(cm_ua_parser_t *parser, cm_str_t agent)
+{
+    if (agent.len == 0 || agent.len > CM_UA_CACHE_TEXT)
+        return cm_ua_parse(parser, agent);
+    uint64_t hash = XXH3_64bits_withSeed(agent.data, agent.len, parser->seed);
+    set_t *set = &parser->sets[hash % SETS];
+    uint32_t tag = (uint32_t)(hash >> 32);
+    for (int way = 0; way < WAYS; way++) {
+        seen_t *seen = set->seen[way];
+        if (seen == NULL)
+            break;
+        if (set->tags[way] != tag || !cm_str_equal((cm_str_t){seen->text, seen->len}, agent))
+            continue;
+        if (way > 0)
+            bring_forward(set, way);
+        return &seen->ua;
+    }
+    bring_forward(set, WAYS - 1);
+    set->tags[0] = tag;
+    set->seen[0] = remember(set->seen[0], agent, cm_ua_parse(parser, agent));
+    return &set->seen[0]->ua;
+}

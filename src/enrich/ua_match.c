@@ -1,0 +1,278 @@
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include "enrich/ua_match.h"
+
+#include "enrich/ua_rules.h"
+#include "event/event.h"
+
+#include <pcre2.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+enum {
+    GROUPS = 32,             /* groups whose places are kept */
+    PARTS = 12,              /* of all kinds together */
+    STEPS = 20000,           /* PCRE2's match limit; the vectors of uap-core need a tenth */
+    STACK_START = 32 * 1024, /* of compiled patterns */
+    STACK_LIMIT = 256 * 1024,
+    FIRST_NON_ASCII = 0x80,
+};
+
+/* Patterns by mode: most agents are ASCII, for which matching bytes is the same and faster. */
+typedef enum mode { BYTES, UTF8, MODES } ua_mode_t;
+
+typedef _Atomic(pcre2_code *) code_t;
+
+struct cm_ua_rules {
+    code_t *codes[MODES]; /* by rule; NULL: not needed yet */
+};
+
+struct cm_ua_matcher {
+    cm_ua_rules_t *rules;
+    pcre2_match_data *data;
+    pcre2_match_context *context;
+    pcre2_jit_stack *stack;
+    uint8_t holds[CM_UA_CLAUSES];
+    char texts[PARTS][CM_FIELD_MAX];
+    bool try_all;
+    int used;   /* of texts */
+    int groups; /* that the last match has set, the whole match among them */
+};
+
+cm_ua_rules_t *cm_ua_rules_new(void)
+{
+    cm_ua_rules_t *rules = cm_alloc_zero(1, sizeof *rules);
+
+    for (int mode = 0; mode < MODES; mode++)
+        rules->codes[mode] = cm_alloc_zero(cm_ua_first[CM_UA_KINDS], sizeof(code_t));
+    return rules;
+}
+
+void cm_ua_rules_free(cm_ua_rules_t *rules)
+{
+    if (rules == NULL)
+        return;
+    for (int mode = 0; mode < MODES; mode++) {
+        for (int i = 0; i < cm_ua_first[CM_UA_KINDS]; i++)
+            pcre2_code_free(atomic_load_explicit(&rules->codes[mode][i], memory_order_relaxed));
+        free(rules->codes[mode]);
+    }
+    free(rules);
+}
+
+cm_ua_matcher_t *cm_ua_matcher_new(cm_ua_rules_t *rules)
+{
+    cm_ua_matcher_t *matcher = cm_alloc_zero(1, sizeof *matcher);
+
+    matcher->rules = rules;
+    matcher->data = pcre2_match_data_create(GROUPS, NULL);
+    matcher->context = pcre2_match_context_create(NULL);
+    /* NULL where there is no compiler for this machine: then none is needed. */
+    matcher->stack = pcre2_jit_stack_create(STACK_START, STACK_LIMIT, NULL);
+    if (matcher->data == NULL || matcher->context == NULL)
+        abort();
+    pcre2_set_match_limit(matcher->context, STEPS);
+    if (matcher->stack != NULL)
+        pcre2_jit_stack_assign(matcher->context, NULL, matcher->stack);
+    return matcher;
+}
+
+void cm_ua_matcher_free(cm_ua_matcher_t *matcher)
+{
+    if (matcher == NULL)
+        return;
+    pcre2_match_data_free(matcher->data);
+    pcre2_match_context_free(matcher->context);
+    pcre2_jit_stack_free(matcher->stack);
+    free(matcher);
+}
+
+void cm_ua_matcher_try_all(cm_ua_matcher_t *matcher)
+{
+    matcher->try_all = true;
+}
+
+/* The compiled pattern. Two threads may compile the same one; the first to be done is kept. */
+static const pcre2_code *compiled(cm_ua_rules_t *rules, ua_mode_t mode, int rule)
+{
+    code_t *place = &rules->codes[mode][rule];
+    pcre2_code *code = atomic_load_explicit(place, memory_order_acquire), *other = NULL;
+    int error;
+    PCRE2_SIZE offset;
+
+    if (code != NULL)
+        return code;
+    code = pcre2_compile((PCRE2_SPTR)cm_ua_rules[rule].pattern, PCRE2_ZERO_TERMINATED,
+                         (cm_ua_rules[rule].caseless ? PCRE2_CASELESS : 0) |
+                             (mode == UTF8 ? PCRE2_UTF | PCRE2_MATCH_INVALID_UTF : 0),
+                         &error, &offset, NULL);
+    if (code == NULL) /* a test compiles them all */
+        return NULL;
+    pcre2_jit_compile(code, PCRE2_JIT_COMPLETE); /* where it cannot, patterns are interpreted */
+    if (atomic_compare_exchange_strong_explicit(place, &other, code, memory_order_acq_rel,
+                                                memory_order_acquire))
+        return code;
+    pcre2_code_free(code);
+    return other;
+}
+
+/* ---- which clauses hold ---- */
+
+static void find_clauses(cm_ua_matcher_t *matcher, uint32_t state)
+{
+    const uint16_t *found = &cm_ua_found_clauses[cm_ua_found[state]];
+
+    for (int i = 1; i <= found[0]; i++)
+        matcher->holds[found[i]] = 1;
+}
+
+static inline uint32_t step(uint32_t state, uint8_t class)
+{
+    while (state != 0 && cm_ua_owner[cm_ua_base[state] + class] != state)
+        state = cm_ua_fail[state];
+    return cm_ua_next[cm_ua_base[state] + class];
+}
+
+/* Two characters outside ASCII that are the same as a letter where case does not count: U+017F is
+ * an s, U+212A a k. Their last byte stands for them here. */
+static uint8_t class_of(cm_str_t agent, size_t i)
+{
+    const uint8_t *at = (const uint8_t *)agent.data + i;
+
+    if (*at == 0xBF && i >= 1 && at[-1] == 0xC5)
+        return cm_ua_classes['s'];
+    if (*at == 0xAA && i >= 2 && at[-1] == 0x84 && at[-2] == 0xE2)
+        return cm_ua_classes['k'];
+    return cm_ua_classes[*at];
+}
+
+/* True for the bytes before the last one of those two characters: they must not end the word. */
+static bool is_silent(cm_str_t agent, size_t i)
+{
+    const uint8_t *at = (const uint8_t *)agent.data + i;
+    size_t left = agent.len - i;
+
+    return (at[0] == 0xC5 && left >= 2 && at[1] == 0xBF) ||
+           (at[0] == 0xE2 && left >= 3 && at[1] == 0x84 && at[2] == 0xAA) ||
+           (at[0] == 0x84 && left >= 2 && at[1] == 0xAA && i >= 1 && at[-1] == 0xE2);
+}
+
+/* Marks the clauses that hold. Returns how the agent is to be matched. */
+static ua_mode_t scan(cm_ua_matcher_t *matcher, cm_str_t agent)
+{
+    uint32_t state = step(0, cm_ua_start);
+    ua_mode_t mode = BYTES;
+
+    memset(matcher->holds, 0, sizeof matcher->holds);
+    matcher->holds[CM_UA_CLAUSE_ANY] = 1;
+    for (size_t i = 0; i < agent.len; i++) {
+        uint8_t byte = (uint8_t)agent.data[i];
+        if (byte >= FIRST_NON_ASCII) {
+            mode = UTF8;
+            if (is_silent(agent, i))
+                continue;
+        }
+        state = step(state, byte < FIRST_NON_ASCII ? cm_ua_classes[byte] : class_of(agent, i));
+        if (cm_ua_found[state] != cm_ua_found[0])
+            find_clauses(matcher, state);
+    }
+    return mode;
+}
+
+/* ---- the rules ---- */
+
+static bool worth_trying(const cm_ua_matcher_t *matcher, const cm_ua_rule_t *rule)
+{
+    return (matcher->holds[rule->clauses[0]] && matcher->holds[rule->clauses[1]] &&
+            matcher->holds[rule->clauses[2]]) ||
+           matcher->try_all;
+}
+
+/* The first rule of the kind that matches, NULL when none does; the match data has its groups. */
+static const cm_ua_rule_t *first_match(cm_ua_matcher_t *matcher, int kind, ua_mode_t mode,
+                                       cm_str_t agent)
+{
+    for (int i = cm_ua_first[kind]; i < cm_ua_first[kind + 1]; i++) {
+        if (!worth_trying(matcher, &cm_ua_rules[i]))
+            continue;
+        const pcre2_code *code = compiled(matcher->rules, mode, i);
+        if (code == NULL)
+            continue;
+        matcher->groups = pcre2_match(code, (PCRE2_SPTR)agent.data, agent.len, 0, 0, matcher->data,
+                                      matcher->context);
+        /* Negative: no match, or more steps or stack than it may have. */
+        if (matcher->groups > 0)
+            return &cm_ua_rules[i];
+    }
+    return NULL;
+}
+
+static cm_str_t group(const cm_ua_matcher_t *matcher, cm_str_t agent, int number)
+{
+    const PCRE2_SIZE *places = pcre2_get_ovector_pointer(matcher->data);
+
+    if (number >= matcher->groups || places[2 * number] == PCRE2_UNSET)
+        return (cm_str_t){"", 0};
+    return (cm_str_t){agent.data + places[2 * number], places[2 * number + 1] - places[2 * number]};
+}
+
+/* Adds to one of the matcher's texts; false when it is full. */
+static bool add(char *text, size_t *len, cm_str_t more)
+{
+    size_t room = CM_FIELD_MAX - *len;
+    size_t part = more.len <= room ? more.len : (size_t)cm_utf8_head(more, (int)room);
+
+    memcpy(text + *len, more.data, part);
+    *len += part;
+    return part == more.len;
+}
+
+/* Fills the template from the groups, into one of the matcher's texts. */
+static cm_str_t fill(cm_ua_matcher_t *matcher, const char *template, cm_str_t agent)
+{
+    char *text = matcher->texts[matcher->used++];
+    size_t len = 0;
+
+    for (const char *at = template; *at != '\0';) {
+        bool digit = at[0] == '$' && at[1] >= '1' && at[1] <= '9';
+        cm_str_t piece = digit ? group(matcher, agent, at[1] - '0') : (cm_str_t){at, 1};
+        if (!add(text, &len, piece))
+            break;
+        at += digit ? 2 : 1;
+    }
+    return (cm_str_t){text, len};
+}
+
+/* Texts of a browser stay as they are, those of the others lose white space at their ends: so the
+ * reference implementation does it. */
+static void find_parts(cm_ua_matcher_t *matcher, int kind, ua_mode_t mode, cm_str_t agent,
+                       cm_str_t *parts, int count)
+{
+    const cm_ua_rule_t *rule = first_match(matcher, kind, mode, agent);
+
+    for (int i = 0; i < count; i++) {
+        const char *template = rule != NULL ? rule->parts[i] : NULL;
+        parts[i] = template != NULL && template[0] != '\0' ? fill(matcher, template, agent)
+                                                           : (cm_str_t){"", 0};
+        if (kind != 0)
+            parts[i] = cm_str_trim(parts[i]);
+    }
+    if (parts[0].len == 0)
+        parts[0] = CM_STR("Other");
+}
+
+void cm_ua_match(cm_ua_matcher_t *matcher, cm_str_t agent, cm_ua_t *ua)
+{
+    cm_str_t browser[4], os[5], device[3];
+    ua_mode_t mode = scan(matcher, agent);
+
+    matcher->used = 0;
+    find_parts(matcher, 0, mode, agent, browser, 4);
+    find_parts(matcher, 1, mode, agent, os, 5);
+    find_parts(matcher, 2, mode, agent, device, 3);
+    *ua = (cm_ua_t){
+        .browser = {browser[0], browser[1], browser[2], browser[3]},
+        .os = {os[0], os[1], os[2], os[3], os[4]},
+        .device = {device[0], device[1], device[2]},
+        .bot = matcher->holds[CM_UA_CLAUSE_BOT] != 0 || cm_str_equal(device[0], CM_STR("Spider")),
+    };
+}

@@ -1,0 +1,325 @@
+"""User agents against the vectors of uap-core and a reference in Python; addresses against databases
+that are written here, and those of MaxMind; URLs and bots of access logs."""
+
+import json
+import os
+import random
+import time
+
+import mmdb
+import uap
+from harness import INPUT, OK, SHARED, USAGE, patient
+from test_accesslog import fields, real_log
+
+VECTORS = [("test_ua.yaml", "browser", ["family", "major", "minor", "patch"]),
+           ("test_os.yaml", "os", ["family", "major", "minor", "patch", "patch_minor"]),
+           ("test_device.yaml", "device", ["family", "brand", "model"])]
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:125.0) Gecko/20100101 Firefox/125.0"
+GERMANY = {"country": {"iso_code": "DE", "names": {"de": "Deutschland", "en": "Germany"}},
+           "city": {"names": {"de": "Köln", "en": "Cologne"}}, "location": {"latitude": 50.9}}
+
+
+def agents(t, texts):
+    """What the program makes of them."""
+    content = "".join(text + "\n" for text in texts)
+    out = t.clickmill("enrich", "agent", stdin=content).out.split("\n")
+    t.equal(out.pop(), "", "what follows the last line")
+    t.equal(len(out), len(texts), "lines")
+    return [json.loads(line) for line in out]
+
+
+def addresses(t, texts, *options):
+    content = "".join(text + "\n" for text in texts)
+    out = t.clickmill("enrich", "address", *options, stdin=content).out
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def place(country=None, city=None, iso_code=None):
+    return {"country": country, "city": city, "iso_code": iso_code}
+
+
+# ---- user agents
+
+
+def test_vectors(t):
+    """Every vector of uap-core, to the last part."""
+    if not os.path.isdir(os.path.join(SHARED, "data", "uap-core")):
+        t.skip("THE VECTORS OF UAP-CORE ARE NOT THERE: nothing says that user agents are read "
+               "right; they belong in %s/data/uap-core" % SHARED)
+    total = 0
+    for name, part, names in VECTORS:
+        cases = uap.load(t.shared("data", "uap-core", name))["test_cases"]
+        t.true(len(cases) > 400, "only %d vectors in %s" % (len(cases), name))
+        got = agents(t, [case["user_agent_string"] for case in cases])
+        for case, result in zip(cases, got):
+            wanted = {key: case.get(key) or None for key in names}
+            t.equal(result[part], wanted, "%s of %s" % (part, case["user_agent_string"]))
+        total += len(cases)
+    t.true(total > 9900, "only %d vectors" % total)
+
+
+def test_reference(t):
+    """Agents of the real log, and such that nobody sends, as the rules in Python see them."""
+    rules = uap.Rules()
+    _, lines = real_log(t)
+    texts = sorted({fields(line)["agent"] or "" for line in lines if line.isascii()})
+    t.true(len(texts) > 400, "only %d agents" % len(texts))
+    dice = random.Random(1)
+    for _ in range(300):
+        one, other = dice.choice(texts), dice.choice(texts)
+        texts.append(one[:dice.randrange(len(one) + 1)] + other[dice.randrange(len(other) + 1):])
+    texts += [text.upper() for text in texts[:40]] + ["", " ", "-", "x"]
+    for text, result in zip(texts, agents(t, texts)):
+        t.equal(result, rules.parse(text), text)
+
+
+def test_odd_lines(t):
+    t.equal(agents(t, [""])[0],
+            {"browser": {"family": "Other", "major": None, "minor": None, "patch": None},
+             "os": {"family": "Other", "major": None, "minor": None, "patch": None,
+                    "patch_minor": None},
+             "device": {"family": "Other", "brand": None, "model": None}, "bot": False}, "nothing")
+    out = t.clickmill("enrich", "agent", stdin=b"\xff\xfe\x00 Firefox/12.0\r\ncurl/8").out
+    results = [json.loads(line) for line in out.splitlines()]
+    t.equal([result["browser"]["family"] for result in results], ["Firefox", "curl"], "families")
+    t.equal([result["bot"] for result in results], [False, True], "bots")
+    t.write("agents.txt", FIREFOX + "\n")
+    t.equal(t.clickmill("enrich", "agent", "agents.txt").json["browser"]["major"], "125", "major")
+    t.equal(t.clickmill("enrich", "agent", "-", stdin="").out, "", "of no lines")
+
+
+def test_hostile_agents_take_no_time(t):
+    texts = ["Mozilla/5.0 " + "Android " * 250, "; " * 1000 + " Build", "; A" * 600 + " Build",
+             "Mozilla/5.0 (Linux; Android 4.0; " + "HTC_" * 400 + " Build", "(iPhone;" * 200 + "bot",
+             "Mozilla Mobile android." * 80, "1." * 1000, ";" + " " * 1900 + "Build", "a" * 100000]
+    started = time.monotonic()
+    agents(t, texts * 10)
+    t.true(time.monotonic() - started < 10, "%.1f s" % (time.monotonic() - started))
+
+
+def test_usage(t):
+    t.says(t.clickmill("enrich", check=USAGE), "agent", "address")
+    t.says(t.clickmill("enrich", "colour", check=USAGE), "colour", "agent or address")
+    t.says(t.clickmill("enrich", "agent", "none.txt", check=INPUT), "none.txt")
+
+
+# ---- addresses
+
+
+def own_database(t, name="own.mmdb", **changed):
+    record = dict(GERMANY, **changed)
+    networks = {"192.0.2.0/25": record, "192.0.2.128/25": {"country_code": "gb"},
+                "198.51.100.0/24": {"country": "Nowhere", "city": "Erewhon"},
+                "203.0.113.0/24": {"country": {"iso_code": "XX"}}, "2001:db8::/32": record,
+                "203.0.0.0/24": {"country": {"iso_code": "US", "names": {"de": "USA"}}}}
+    return t.write(name, mmdb.build(networks))
+
+
+def test_own_database(t):
+    path = own_database(t)
+    cologne = place("Germany", "Cologne", "DE")
+    rows = [("192.0.2.1", cologne), ("192.0.2.127", cologne), ("::ffff:192.0.2.1", cologne),
+            ("2001:db8::1", cologne), ("2001:DB8:0:0::1", cologne), (" 192.0.2.1 ", cologne),
+            ("192.0.2.128", place("United Kingdom", None, "gb")),
+            ("198.51.100.7", place("Nowhere", "Erewhon")), ("203.0.113.1", place(None, None, "XX")),
+            ("203.0.0.1", place("United States", None, "US")),
+            ("192.0.3.1", place()), ("2001:db9::1", place()), ("10.0.0.1", place()),
+            ("www.example.com", place()), ("192.0.2", place()), ("192.0.2.1.1", place()),
+            ("", place()), ("-", place())]
+    t.equal(addresses(t, [row[0] for row in rows], "--geoip", path), [row[1] for row in rows],
+            "places")
+    t.equal(addresses(t, ["192.0.2.1"], "--geoip", "none"), [place()], "without a database")
+    t.write("clickmill.yaml", "enrich: {geoip: own.mmdb}\n")
+    t.equal(addresses(t, ["192.0.2.1"]), [cologne], "by the configuration")
+    v4 = t.write("v4.mmdb", mmdb.build({"192.0.2.0/24": GERMANY}, version=4))
+    t.equal(addresses(t, ["192.0.2.1", "2001:db8::1"], "--geoip", v4), [cologne, place()],
+            "of IPv4 only")
+
+
+def test_built_in_database(t):
+    texts = ["8.8.8.8", "2001:4860:4860::8888", "::ffff:8.8.8.8", "192.168.1.1", "127.0.0.1", "::1"]
+    america = place("United States", None, "US")
+    t.equal(addresses(t, texts), [america] * 3 + [place()] * 3, "places")
+
+
+def test_databases_of_maxmind(t):
+    """Every network of the source that the test database is made from."""
+    city = t.shared("data", "geoip", "GeoLite2-City-Test.mmdb")
+    country = t.shared("data", "geoip", "GeoLite2-Country-Test.mmdb")
+    with open(t.shared("data", "geoip", "GeoLite2-City-Test.json"), encoding="utf-8") as file:
+        source = [item for entry in json.load(file) for item in entry.items()]
+    wanted = {}
+    for network, record in source:
+        address, length = network.rsplit("/", 1)
+        if address.startswith("::") and int(length) >= 96 and "." not in address:
+            continue
+        found = record.get("country", {})
+        wanted[address.removeprefix("::ffff:") if "." not in address else
+               address.removeprefix("::")] = place(
+                   found.get("names", {}).get("en"),
+                   record.get("city", {}).get("names", {}).get("en"), found.get("iso_code"))
+    t.true(len(wanted) > 100, "only %d networks" % len(wanted))
+    texts = sorted(wanted)
+    got = addresses(t, texts, "--geoip", city)
+    t.equal(dict(zip(texts, got)), wanted, "places")
+    t.equal(addresses(t, ["81.2.69.142", "2.125.160.216"], "--geoip", city),
+            [place("United Kingdom", "London", "GB"), place("United Kingdom", "Boxford", "GB")],
+            "cities")
+    t.equal(addresses(t, ["81.2.69.142"], "--geoip", country),
+            [place("United Kingdom", None, "GB")], "countries")
+
+
+def test_broken_databases(t):
+    own = own_database(t)
+    with open(own, "rb") as file:
+        content = file.read()
+    for name, broken in [("cut.mmdb", content[:-40]), ("empty.mmdb", b""), ("text.mmdb", b"x" * 999)]:
+        path = t.write(name, broken)
+        t.says(t.clickmill("enrich", "address", "--geoip", path, check=INPUT), name, "GeoIP")
+    t.says(t.clickmill("enrich", "address", "--geoip", "none.mmdb", check=INPUT), "none.mmdb",
+           "No such file")
+    # A map that claims more than there is, behind a tree that is whole.
+    inside = content.index(b"Cologne") - 1
+    path = t.write("inside.mmdb", content[:inside] + b"\xff" * 7 + content[inside + 7:])
+    failed = t.clickmill("enrich", "address", "--geoip", path, stdin="192.0.2.200\n192.0.2.1\n",
+                         check=INPUT)
+    t.says(failed, "inside.mmdb is broken")
+    t.equal(len(failed.out.splitlines()), 1, "answers before it")
+    line = '192.0.2.%d - - [17/May/2015:10:05:03 +0000] "GET /a HTTP/1.1" 200 17 "-" "' + FIREFOX + '"'
+    t.write("access.log", "\n".join(line % number for number in (1, 200)))
+    failed = t.clickmill("import", "--geoip", path, "--json", "access.log", check=INPUT)
+    t.says(failed, "inside.mmdb is broken", "failed look-ups: 1,")
+    t.equal(failed.json["accepted"], 2, "accepted")
+    t.says(t.clickmill("import", "--geoip", "none.mmdb", "access.log", check=INPUT), "none.mmdb")
+    broken = t.shared("data", "geoip", "GeoIP2-City-Test-Broken-Double-Format.mmdb")
+    t.says(t.clickmill("enrich", "address", "--geoip", broken, stdin="2.125.160.216\n", check=INPUT),
+           "Broken-Double-Format.mmdb is broken")
+
+
+@patient
+def test_the_database_changes(t):
+    own_database(t, "now.mmdb")
+    os.mkfifo(t.path("asked"))
+    process = t.start("enrich", "address", "--geoip", t.path("now.mmdb"), t.path("asked"),
+                      "--log-level", "info")
+    with open(t.path("asked"), "w", encoding="ascii", buffering=1) as asked:
+        def answer(count):
+            asked.write("192.0.2.1\n")
+            t.until(lambda: process.out.count("\n") >= count, "answer %d" % count, process=process)
+            return json.loads(process.out.splitlines()[count - 1])["city"]
+
+        t.equal(answer(1), "Cologne", "city")
+        own_database(t, "new.mmdb", city={"names": {"en": "Bonn"}})
+        os.replace(t.path("new.mmdb"), t.path("now.mmdb"))
+        time.sleep(1.2)
+        t.equal(answer(2), "Bonn", "city of the new file")
+        t.write("bad.mmdb", b"not a database")
+        os.replace(t.path("bad.mmdb"), t.path("now.mmdb"))
+        time.sleep(1.2)
+        t.equal(answer(3), "Bonn", "city while the file is broken")
+        os.unlink(t.path("now.mmdb"))
+        time.sleep(1.2)
+        t.equal(answer(4), "Bonn", "city while the file is away")
+        own_database(t, "now.mmdb")
+        time.sleep(1.2)
+        t.equal(answer(5), "Cologne", "city of the third file")
+    result = process.wait(OK)
+    t.equal(result.err.count("was opened anew"), 2, "how often it was opened:\n" + result.err)
+    t.equal(result.err.count("cannot be used"), 1, "how often it was not:\n" + result.err)
+    t.true("192.0.2" not in result.err, "an address is logged:\n" + result.err)
+
+
+# ---- access logs
+
+
+def line(url="/a", agent=FIREFOX, address="192.0.2.1"):
+    return '%s - - [17/May/2015:10:05:03 +0000] "GET %s HTTP/1.1" 200 17 "-" "%s"\n' % (
+        address, url, agent)
+
+
+def imported(t, content, *options, data="data"):
+    account = t.balanced(t.clickmill("import", "--json", "--data", data, "--format", "combined",
+                                     *options, "-", stdin=content).json)
+    out = t.clickmill("export", "--data", data).out
+    return account, [json.loads(text) for text in out.splitlines()]
+
+
+def test_events_learn(t):
+    own = own_database(t)
+    _, events = imported(t, line() + line(address="198.51.100.1", agent="-")
+                         + line(address="host.example", agent="Mozilla \\\"x\\\" Firefo\\x78/3.0"),
+                         "--geoip", own)
+    names = ("country", "city", "browser", "os", "device")
+    t.equal([tuple(event[name] for name in names) for event in events],
+            [("Germany", "Cologne", "Firefox", "Linux", "Other"),
+             ("Nowhere", "Erewhon", "Unknown", "Unknown", "Unknown"),
+             ("Unknown", "Unknown", "Firefox", "Other", "Other")], "events")
+
+
+def test_bots(t):
+    content = line() + line(agent="curl/8.5.0") + line(
+        agent="Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)")
+    account, events = imported(t, content)
+    t.equal((account["read"], account["accepted"], account["skipped"], account["bots"]),
+            (3, 1, 2, 2), "account")
+    t.equal([event["browser"] for event in events], ["Firefox"], "browsers")
+    for number, options in enumerate([["--bots", "keep"], ["--all"]]):
+        account, events = imported(t, content, *options, data="kept%d" % number)
+        t.equal((account["accepted"], account.get("bots", 0)), (3, 0), "account with %s" % options)
+        t.equal([event["browser"] for event in events], ["Firefox", "curl", "Googlebot"], "browsers")
+    account, _ = imported(t, content, "--all", "--bots", "drop", data="dropped")
+    t.equal((account["accepted"], account["bots"]), (1, 2), "account with --all --bots drop")
+    said = t.clickmill("import", "--data", "said", "--format", "combined", "-", stdin=content).err
+    t.true("skipped 2 (2 of them by bots)" in said, said)
+
+
+def test_urls(t):
+    content = line("/a?utm_source=x&b=2&gclid=3#top") + line("/c?d=1")
+    for number, (options, wanted) in enumerate([
+            ([], ["/a?b=2", "/c?d=1"]), (["--url-query", "drop"], ["/a", "/c"]),
+            (["--no-clean-urls"], ["/a?utm_source=x&b=2&gclid=3#top", "/c?d=1"]),
+            (["--site", "https://h"], ["https://h/a?b=2", "https://h/c?d=1"])]):
+        _, events = imported(t, content, *options, data="data%d" % number)
+        t.equal([event["url"] for event in events], wanted, "URLs with %s" % options)
+    # A line stays the same event however its URL is cleaned.
+    _, events = imported(t, content, "--no-clean-urls", data="data0")
+    t.equal(len(events), 2, "events after the second import")
+
+
+def test_messages_that_say_more(t):
+    """Also JSON: what is missing is made of ip and user_agent, the same way by every road."""
+    own = own_database(t)
+    base = {"user_id": "u", "url": "/a?gclid=1"}
+    events = [dict(base, timestamp=1, ip="192.0.2.1", user_agent=FIREFOX),
+              dict(base, timestamp=2, address="198.51.100.1", userAgent="curl/8", city="Ur", os=""),
+              dict(base, timestamp=3, ip="192.0.2.1", country="Chile", city="Lima", browser="x"),
+              dict(base, timestamp=4, ip="10.0.0.1", user_agent=""), dict(base, timestamp=5)]
+    wanted = [("Germany", "Cologne", "Firefox", "Linux", "Other"),
+              ("Nowhere", "Ur", "curl", "Other", "Other"),
+              ("Chile", "Lima", "x", "Unknown", "Unknown"), ("Unknown",) * 5, ("Unknown",) * 5]
+    path = t.write("events.jsonl", events)
+    for road in ("file", "pipe", "one"):
+        options = ["--data", road, "--json", "--geoip", own]
+        if road == "pipe":
+            account = t.ingest(events, "--geoip", own, data=road)
+        else:
+            threads = ["--threads", "1"] if road == "one" else []
+            account = t.clickmill("import", *options, *threads, path).json
+        t.equal((account["accepted"], account["unknown_fields"]), (5, 0), "account by " + road)
+        lines = t.clickmill("export", "--data", road).out.splitlines()
+        got = [json.loads(line) for line in lines]
+        t.equal([tuple(event[name] for name in ("country", "city", "browser", "os", "device"))
+                 for event in got], wanted, "events by " + road)
+        t.equal({event["url"] for event in got}, {"/a?gclid=1"}, "URLs by " + road)
+        t.true("192.0.2" not in "".join(lines), "an address is stored")
+    failed = t.clickmill("import", "--data", "x", "--geoip", "none.mmdb", path, check=INPUT)
+    t.says(failed, "none.mmdb: No such file")
+    t.true(not os.path.exists(t.path("x")), "something is imported without the database")
+
+
+def test_other_formats_stay_as_they_are(t):
+    event = {"user_id": "u", "timestamp": 1, "url": "/a?utm_source=x#y", "country": "Atlantis"}
+    t.ingest([event])
+    got = json.loads(t.clickmill("export").out)
+    t.equal((got["url"], got["country"], got["browser"]),
+            ("/a?utm_source=x#y", "Atlantis", "Unknown"), "event")

@@ -1,0 +1,312 @@
+/* User agents: rules that all compile, the cache, bots, and that the automaton leaves no rule out.
+ */
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include "support.h"
+
+#include "enrich/ua.h"
+#include "enrich/ua_match.h"
+#include "enrich/ua_rules.h"
+
+#include <pcre2.h>
+#include <pthread.h>
+
+#define CHROME                                                                                     \
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "            \
+    "Chrome/124.0.0.0 Safari/537.36"
+#define IPHONE                                                                                     \
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_4 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like "    \
+    "Gecko) Version/17.4 Mobile/15E148 Safari/604.1"
+
+static void assert_text(const char *wanted, cm_str_t got)
+{
+    if (!cm_str_equal(cm_str(wanted), got))
+        fail_msg("%.*s and not %s", (int)got.len, got.data, wanted);
+}
+
+static bool same(const cm_ua_t *a, const cm_ua_t *b)
+{
+    return cm_str_equal(a->browser.family, b->browser.family) &&
+           cm_str_equal(a->browser.major, b->browser.major) &&
+           cm_str_equal(a->browser.minor, b->browser.minor) &&
+           cm_str_equal(a->browser.patch, b->browser.patch) &&
+           cm_str_equal(a->os.family, b->os.family) && cm_str_equal(a->os.major, b->os.major) &&
+           cm_str_equal(a->os.minor, b->os.minor) && cm_str_equal(a->os.patch, b->os.patch) &&
+           cm_str_equal(a->os.patch_minor, b->os.patch_minor) &&
+           cm_str_equal(a->device.family, b->device.family) &&
+           cm_str_equal(a->device.brand, b->device.brand) &&
+           cm_str_equal(a->device.model, b->device.model) && a->bot == b->bot;
+}
+
+static void all_rules_compile(void **state)
+{
+    int error;
+    PCRE2_SIZE offset;
+
+    (void)state;
+    for (int i = 0; i < cm_ua_first[CM_UA_KINDS]; i++) {
+        for (int utf = 0; utf < 2; utf++) {
+            pcre2_code *code =
+                pcre2_compile((PCRE2_SPTR)cm_ua_rules[i].pattern, PCRE2_ZERO_TERMINATED,
+                              utf ? PCRE2_UTF | PCRE2_MATCH_INVALID_UTF : 0, &error, &offset, NULL);
+            if (code == NULL)
+                fail_msg("rule %d, at %zu: %s", i, offset, cm_ua_rules[i].pattern);
+            pcre2_code_free(code);
+        }
+    }
+}
+
+static void reads_agents(void **state)
+{
+    cm_ua_rules_t *rules = cm_ua_rules_new();
+    cm_ua_parser_t *parser = cm_ua_parser_new(rules);
+
+    (void)state;
+    const cm_ua_t *ua = cm_ua_find(parser, cm_str(IPHONE));
+    assert_text("Mobile Safari", ua->browser.family);
+    assert_text("17", ua->browser.major);
+    assert_text("4", ua->browser.minor);
+    assert_text("", ua->browser.patch);
+    assert_text("iOS", ua->os.family);
+    assert_text("17", ua->os.major);
+    assert_text("iPhone", ua->device.family);
+    assert_text("Apple", ua->device.brand);
+    assert_false(ua->bot);
+    ua = cm_ua_find(parser, cm_str(CHROME));
+    assert_text("Chrome", ua->browser.family);
+    assert_text("Windows", ua->os.family);
+    assert_text("Other", ua->device.family);
+    ua = cm_ua_find(parser, CM_STR(""));
+    assert_text("Other", ua->browser.family);
+    assert_text("Other", ua->os.family);
+    assert_text("", ua->os.major);
+    assert_text("Other", ua->device.family);
+    assert_false(ua->bot);
+    cm_ua_parser_free(parser);
+    cm_ua_rules_free(rules);
+}
+
+static void knows_bots(void **state)
+{
+    static const char *const bots[] = {
+        "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+        "curl/8.5.0",
+        "CURL/7",
+        "Wget/1.21",
+        "python-requests/2.31.0",
+        "Go-http-client/1.1",
+        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 HeadlessChrome/120.0.0.0",
+        "UniversalFeedParser/4.2 +http://feedparser.org/",
+    };
+    static const char *const people[] = {
+        CHROME,
+        IPHONE,
+        "",
+        "-",
+        "Mozilla/5.0",
+        "xcurl/8",
+        "my curl/8",
+        "Lynx/2.8.7rel.2",
+        "\x02"
+        "curl/8", /* what stands before the first byte cannot be sent */
+    };
+    cm_ua_rules_t *rules = cm_ua_rules_new();
+    cm_ua_parser_t *parser = cm_ua_parser_new(rules);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bots / sizeof *bots; i++) {
+        if (!cm_ua_find(parser, cm_str(bots[i]))->bot)
+            fail_msg("no bot: %s", bots[i]);
+    }
+    for (size_t i = 0; i < sizeof people / sizeof *people; i++) {
+        if (cm_ua_find(parser, cm_str(people[i]))->bot)
+            fail_msg("a bot: %s", people[i]);
+    }
+    cm_ua_parser_free(parser);
+    cm_ua_rules_free(rules);
+}
+
+/* Many more agents than fit, again and again: what is remembered is what is parsed. */
+static void remembers(void **state)
+{
+    cm_ua_rules_t *rules = cm_ua_rules_new();
+    cm_ua_parser_t *parser = cm_ua_parser_new(rules), *other = cm_ua_parser_new(rules);
+    uint64_t seed = 1;
+    char agent[128];
+
+    (void)state;
+    for (int i = 0; i < 60000; i++) {
+        /* Some come often, most hardly ever. */
+        unsigned range = test_random(&seed) % 4 == 0 ? 3 * CM_UA_CACHE : 100;
+        unsigned n = (unsigned)(test_random(&seed) % range);
+        int len = snprintf(agent, sizeof agent, "Tester/%u.%u (iPhone; %.*s)", n, n % 7,
+                           (int)(n % 50), "..................................................");
+        cm_str_t text = {agent, (size_t)len};
+        const cm_ua_t *ua = cm_ua_find(parser, text);
+        if (i % 16 == 0 && !same(ua, cm_ua_parse(other, text)))
+            fail_msg("%s", agent);
+    }
+    cm_ua_parser_free(parser);
+    cm_ua_parser_free(other);
+    cm_ua_rules_free(rules);
+}
+
+static void a_hit_is_the_same_object(void **state)
+{
+    cm_ua_rules_t *rules = cm_ua_rules_new();
+    cm_ua_parser_t *parser = cm_ua_parser_new(rules);
+    char agent[] = CHROME;
+
+    (void)state;
+    const cm_ua_t *first = cm_ua_find(parser, cm_str(CHROME));
+    assert_ptr_equal(first, cm_ua_find(parser, cm_str(agent)));
+    memset(agent, 'x', sizeof agent - 1); /* nothing of the caller's text is kept */
+    assert_text("Chrome", first->browser.family);
+    cm_ua_parser_free(parser);
+    cm_ua_rules_free(rules);
+}
+
+static void long_agents_and_texts_are_cut(void **state)
+{
+    cm_ua_rules_t *rules = cm_ua_rules_new();
+    cm_ua_parser_t *parser = cm_ua_parser_new(rules);
+    static char agent[100000];
+
+    (void)state;
+    memset(agent, 'x', sizeof agent);
+    memcpy(agent + CM_UA_MAX - 5, CHROME, sizeof CHROME - 1); /* begins in time, ends too late */
+    assert_text("Other", cm_ua_find(parser, (cm_str_t){agent, sizeof agent})->browser.family);
+    memcpy(agent, "Podkicker ", 10);
+    for (int i = 10; i < 600; i++) /* characters of two bytes, so that 256 is inside of one */
+        agent[i] = i % 2 == 0 ? '\xC3' : '\xA9';
+    memcpy(agent + 600, "/1.2", 4);
+    const cm_ua_t *ua = cm_ua_find(parser, (cm_str_t){agent, 604});
+    assert_true(ua->browser.family.len <= 256);
+    assert_true(cm_utf8_valid(ua->browser.family.data, ua->browser.family.len));
+    cm_ua_parser_free(parser);
+    cm_ua_rules_free(rules);
+}
+
+static const char *const words[] = {
+    "Mozilla/5.0 ",
+    "(",
+    ")",
+    "; ",
+    "Android 4.4",
+    " Build/",
+    "AppleWebKit/537.36 ",
+    "Mobile ",
+    "Safari/604.1",
+    "iPhone",
+    "Windows NT 6.1",
+    "SM-G900",
+    "LG-",
+    "HTC_",
+    "NOKIA",
+    "Lumia 9",
+    "BOT",
+    "bot/1.0",
+    "spider",
+    "Opera/9.8 ",
+    "Presto",
+    "Firefox/12.0",
+    "MSIE 9.0",
+    "Trident/5",
+    "Chrome/33.0.1",
+    "Linux",
+    "X11",
+    "Version/4.0",
+    "GT-I9100",
+    "; U; ",
+    "en-us",
+    "sony",
+    "Kindle",
+    "\xC5\xBFony",
+    "No\xE2\x84\xAAia",
+    "\xC3\xA9",
+    "\xFF",
+    "MAC OS X 10_9",
+    "CPU OS",
+    "Playstation 4",
+    "WebTV/",
+    "huawei",
+    "alcatel one touch ",
+    "A101",
+    "x",
+    " ",
+    "/",
+    "1",
+    "_",
+};
+
+/* Words of agents, joined at random: with the automaton and without it the result is the same. */
+static void the_automaton_leaves_no_rule_out(void **state)
+{
+    cm_ua_rules_t *rules = cm_ua_rules_new();
+    cm_ua_matcher_t *fast = cm_ua_matcher_new(rules), *slow = cm_ua_matcher_new(rules);
+    uint64_t seed = 2;
+    cm_ua_t a, b;
+    cm_buf_t agent = CM_BUF_INIT;
+
+    (void)state;
+    cm_ua_matcher_try_all(slow);
+    for (int i = 0; i < 3000; i++) {
+        cm_buf_clear(&agent);
+        for (uint64_t n = test_random(&seed) % 14 + 1; n > 0; n--)
+            cm_buf_add_text(&agent, words[test_random(&seed) % (sizeof words / sizeof *words)]);
+        cm_str_t text = {agent.data, agent.len};
+        cm_ua_match(fast, text, &a);
+        cm_ua_match(slow, text, &b);
+        if (!same(&a, &b))
+            fail_msg("%s", agent.data);
+    }
+    cm_buf_free(&agent);
+    cm_ua_matcher_free(fast);
+    cm_ua_matcher_free(slow);
+    cm_ua_rules_free(rules);
+}
+
+static void *parse_many(void *rules)
+{
+    cm_ua_parser_t *parser = cm_ua_parser_new(rules);
+    char agent[200];
+    intptr_t wrong = 0;
+
+    for (int i = 0; i < 2000; i++) {
+        int len = snprintf(agent, sizeof agent, "%s %d", i % 2 ? CHROME : IPHONE, i);
+        const cm_ua_t *ua = cm_ua_find(parser, (cm_str_t){agent, (size_t)len});
+        wrong += !cm_str_equal(ua->browser.family, cm_str(i % 2 ? "Chrome" : "Mobile Safari"));
+    }
+    cm_ua_parser_free(parser);
+    return (void *)wrong;
+}
+
+static void threads_share_the_rules(void **state)
+{
+    cm_ua_rules_t *rules = cm_ua_rules_new();
+    pthread_t threads[4];
+    void *wrong;
+
+    (void)state;
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(0, pthread_create(&threads[i], NULL, parse_many, rules));
+    for (int i = 0; i < 4; i++) {
+        pthread_join(threads[i], &wrong);
+        assert_null(wrong);
+    }
+    cm_ua_rules_free(rules);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_rules_compile),
+        cmocka_unit_test(reads_agents),
+        cmocka_unit_test(knows_bots),
+        cmocka_unit_test(remembers),
+        cmocka_unit_test(a_hit_is_the_same_object),
+        cmocka_unit_test(long_agents_and_texts_are_cut),
+        cmocka_unit_test(the_automaton_leaves_no_rule_out),
+        cmocka_unit_test(threads_share_the_rules),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,229 @@
+/* The enrichment of one event, and the built-in database. */
+#include "support.h"
+
+#include "enrich/countries.h"
+#include "enrich/enricher.h"
+#include "enrich/geo.h"
+#include "enrich/ua.h"
+
+#define AGENT "Mozilla/5.0 (X11; Ubuntu; Linux x86_64; rv:125.0) Gecko/20100101 Firefox/125.0"
+
+static const cm_log_t quiet = {CM_LOG_ERROR, 2};
+
+static void assert_text(const char *wanted, cm_str_t got)
+{
+    if (!cm_str_equal(cm_str(wanted), got))
+        fail_msg("%.*s and not %s", (int)got.len, got.data, wanted);
+}
+
+static void names_countries(void **state)
+{
+    int count = 0;
+
+    (void)state;
+    for (char a = 'A'; a <= 'Z'; a++) {
+        for (char b = 'A'; b <= 'Z'; b++) {
+            const char code[2] = {a, b};
+            cm_str_t name = cm_country_name((cm_str_t){code, 2});
+            count += name.len > 0;
+            assert_true(cm_utf8_valid(name.data, name.len));
+        }
+    }
+    assert_int_equal(250, count); /* the 249 of ISO 3166-1, and XK */
+    assert_text("Germany", cm_country_name(CM_STR("DE")));
+    assert_text("Germany", cm_country_name(CM_STR("de")));
+    assert_text("Zimbabwe", cm_country_name(CM_STR("ZW")));
+    assert_text("Andorra", cm_country_name(CM_STR("AD")));
+    assert_text("", cm_country_name(CM_STR("ZZ")));
+    assert_text("", cm_country_name(CM_STR("D")));
+    assert_text("", cm_country_name(CM_STR("DEU")));
+    assert_text("", cm_country_name(CM_STR("")));
+}
+
+static void finds_addresses(void **state)
+{
+    static const char *const nowhere[] = {
+        "",
+        "localhost",
+        "10.1.2.3",
+        "127.0.0.1",
+        "192.168.1.1",
+        "172.16.0.1",
+        "172.31.255.255",
+        "169.254.1.1",
+        "100.64.0.1",
+        "0.0.0.0",
+        "224.0.0.1",
+        "255.255.255.255",
+        "::",
+        "::1",
+        "fe80::1",
+        "fd00::1",
+        "ff02::1",
+        "::ffff:10.0.0.1",
+        "8.8.8",
+        "8.8.8.8.8",
+        "8.8.8.8x",
+        "08.8.8.8",
+        "256.1.1.1",
+        "8.8.8.8 ",
+        "2001:4860::x",
+        "example.com",
+        "1111:2222:3333:4444:5555:6666:7777:8888:9999:aaaa:bbbb:cccc"};
+    static const char *const america[] = {"8.8.8.8", "::ffff:8.8.8.8", "2001:4860:4860::8888"};
+    cm_geo_t *geo = NULL;
+    cm_place_t place;
+    cm_err_t err;
+
+    (void)state;
+    assert_ok(cm_geo_open(NULL, &quiet, &geo, &err), err);
+    cm_geo_reader_t *reader = cm_geo_reader_new(geo);
+    for (size_t i = 0; i < sizeof nowhere / sizeof *nowhere; i++) {
+        if (cm_geo_find(reader, cm_str(nowhere[i]), &place, &err) != 0)
+            fail_msg("%s is in %.*s", nowhere[i], (int)place.country.len, place.country.data);
+        assert_text("", place.country);
+        assert_text("", place.iso_code);
+    }
+    for (int again = 0; again < 2; again++) {
+        for (size_t i = 0; i < sizeof america / sizeof *america; i++) {
+            assert_int_equal(1, cm_geo_find(reader, cm_str(america[i]), &place, &err));
+            assert_text("United States", place.country);
+            assert_text("US", place.iso_code);
+            assert_text("", place.city);
+        }
+    }
+    cm_geo_reader_free(reader);
+    cm_geo_close(geo);
+}
+
+static void says_what_it_cannot_open(void **state)
+{
+    cm_geo_t *geo = NULL;
+    cm_err_t err;
+
+    (void)state;
+    assert_int_equal(CM_EINPUT, cm_geo_open("/nowhere/at.mmdb", &quiet, &geo, &err));
+    assert_non_null(strstr(err.text, "/nowhere/at.mmdb: No such file"));
+    assert_int_equal(CM_EINPUT, cm_geo_open("/dev/null", &quiet, &geo, &err));
+    assert_non_null(strstr(err.text, "/dev/null"));
+    assert_null(geo);
+}
+
+/* What an enricher with these options makes of an event. */
+static bool visit(cm_enrich_options_t options, const char *address, const char *agent,
+                  cm_event_t *event, cm_arena_t *arena)
+{
+    const cm_visit_t seen = {cm_str(address), cm_str(agent), CM_STR("")};
+    cm_err_t err;
+
+    options.log = &quiet;
+    cm_enrichment_t *enrichment = cm_enrichment_new(&options);
+    assert_ok(cm_enrichment_start(enrichment, &err), err);
+    assert_ok(cm_enrichment_start(enrichment, &err), err);
+    cm_enricher_t *enricher = cm_enricher_new(enrichment);
+    bool taken = cm_enricher_visit(enricher, &seen, arena, event);
+    assert_int_equal(0, cm_enrichment_check(enrichment, &err));
+    cm_enricher_free(enricher);
+    cm_enrichment_free(enrichment);
+    return taken;
+}
+
+static void fills_what_is_missing(void **state)
+{
+    cm_arena_t arena = CM_ARENA_INIT;
+    cm_event_t event = {.url = CM_STR("/a?gclid=1&b=2#c")};
+
+    (void)state;
+    assert_true(visit((cm_enrich_options_t){.geoip = NULL}, "8.8.8.8", AGENT, &event, &arena));
+    assert_text("/a?b=2", event.url);
+    assert_text("United States", event.country);
+    assert_text("", event.city);
+    assert_text("Firefox", event.browser);
+    assert_text("Ubuntu", event.os);
+    assert_text("Other", event.device);
+    event = (cm_event_t){.url = CM_STR("/a?gclid=1#c"),
+                         .country = CM_STR("x"),
+                         .city = CM_STR("y"),
+                         .browser = CM_STR("z")};
+    assert_true(visit((cm_enrich_options_t){.keep_urls = true}, "8.8.8.8", AGENT, &event, &arena));
+    assert_text("/a?gclid=1#c", event.url);
+    assert_text("x", event.country);
+    assert_text("y", event.city);
+    assert_text("z", event.browser);
+    assert_text("Ubuntu", event.os);
+    event = (cm_event_t){.url = CM_STR("/a?b=1")};
+    assert_true(visit((cm_enrich_options_t){.geoip = "none", .drop_query = true}, "8.8.8.8", "",
+                      &event, &arena));
+    assert_text("/a", event.url);
+    assert_text("", event.country);
+    assert_text("", event.browser);
+    cm_arena_free(&arena);
+}
+
+static void leaves_bots_out(void **state)
+{
+    cm_arena_t arena = CM_ARENA_INIT;
+    cm_event_t event = {.url = CM_STR("/")};
+
+    (void)state;
+    assert_false(visit((cm_enrich_options_t){.geoip = "none"}, "h", "curl/8", &event, &arena));
+    assert_true(visit((cm_enrich_options_t){.geoip = "none", .keep_bots = true}, "h", "curl/8",
+                      &event, &arena));
+    assert_text("curl", event.browser);
+    cm_arena_free(&arena);
+}
+
+/* Logs write quotes, backslashes and what is not printable in ASCII with a backslash. */
+static void reads_what_logs_escape(void **state)
+{
+    cm_arena_t arena = CM_ARENA_INIT;
+    static const char *const agents[] = {"Mozilla/5.0 \\\"x\\\" \\\\ Firefo\\x78/12.0",
+                                         "Firefox/12.0 \\", "Firefox/12.0 \\x4",
+                                         "Firefox/12.0 \\n"};
+    char longest[3 * CM_UA_MAX];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof agents / sizeof *agents; i++) {
+        cm_event_t event = {.url = CM_STR("/")};
+        assert_true(visit((cm_enrich_options_t){.geoip = "none"}, "h", agents[i], &event, &arena));
+        assert_text("Firefox", event.browser);
+    }
+    memset(longest, '\\', sizeof longest);
+    longest[sizeof longest - 1] = '\0';
+    cm_event_t event = {.url = CM_STR("/")};
+    assert_true(visit((cm_enrich_options_t){.geoip = "none"}, "h", longest, &event, &arena));
+    assert_text("Other", event.browser);
+    cm_arena_free(&arena);
+}
+
+static void has_a_variant_for_each_meaning(void **state)
+{
+    const char *seen[8];
+    int count = 0;
+
+    (void)state;
+    for (int i = 0; i < 8; i++) {
+        const cm_enrich_options_t options = {
+            .keep_bots = i & 1, .keep_urls = i & 2, .drop_query = i & 4};
+        seen[i] = cm_enrich_variant(&options);
+        bool fresh = true;
+        for (int j = 0; j < i; j++)
+            fresh = fresh && strcmp(seen[i], seen[j]) != 0;
+        count += fresh;
+    }
+    assert_int_equal(6, count); /* without queries, whole URLs are as clean ones but fragments go */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names_countries),
+        cmocka_unit_test(finds_addresses),
+        cmocka_unit_test(says_what_it_cannot_open),
+        cmocka_unit_test(fills_what_is_missing),
+        cmocka_unit_test(leaves_bots_out),
+        cmocka_unit_test(reads_what_logs_escape),
+        cmocka_unit_test(has_a_variant_for_each_meaning),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
