@@ -4,7 +4,13 @@ reference for `clickmill enrich agent`. Slow, and right."""
 import os
 import re
 
-import yaml
+import sys
+
+try:
+    import yaml
+except ImportError:  # a Python that comes before Debian's, which has it
+    sys.path.append("/usr/lib/python3/dist-packages")
+    import yaml
 
 from harness import ROOT
 
