@@ -10,7 +10,7 @@ import subprocess
 
 import documents
 import test_answers
-import yaml
+import test_stack
 from documents import Index
 from harness import OK, ROOT, USAGE, slow
 
@@ -353,7 +353,7 @@ def test_the_bundle(t):
     path = os.path.join(BUNDLE, "databricks.yml")
     with open(path, encoding="utf-8") as file:
         text = file.read()
-    bundle = yaml.safe_load(text)
+    bundle = test_stack.yaml_of(t, path)
     used = set(re.findall(r"\$\{var\.(\w+)\}", text))
     t.equal(used, set(bundle["variables"]), "variables that are used and those that there are")
     t.true(all("description" in variable for variable in bundle["variables"].values()),
@@ -387,8 +387,8 @@ def test_the_notebook(t):
     t.equal(text.splitlines()[0], "# Databricks notebook source")
     t.true(text.count("# COMMAND ----------") >= 4, "cells")
     compile(text, "notebook", "exec")
-    with open(os.path.join(BUNDLE, "databricks.yml"), encoding="utf-8") as file:
-        task = yaml.safe_load(file)["resources"]["jobs"]["clickmill_answers"]["tasks"][0]
+    bundle = test_stack.yaml_of(t, os.path.join(BUNDLE, "databricks.yml"))
+    task = bundle["resources"]["jobs"]["clickmill_answers"]["tasks"][0]
     given = set(task["notebook_task"]["base_parameters"])
     widgets = set(re.findall(r'^    "(\w+)": "', text.split("dbutils.widgets.text")[0], re.M))
     t.equal(given - widgets, set(), "parameters without a widget")
