@@ -2,7 +2,6 @@
 """Writes a C file that holds the files of the dashboard, for src/serve/assets.h.
 
 usage: embed.py OUTPUT PATH=FILE...
-       embed.py --one OUTPUT NAME FILE      one file as it is: NAME, and NAME_size
 
 PATH is the path of the request that the file answers. Each file is there twice, as it is and
 compressed with gzip, each with a hash of its contents as entity tag. The same files give the same
@@ -61,21 +60,7 @@ def write_assets(out, assets):
     out.write("const size_t cm_asset_count = sizeof cm_assets / sizeof cm_assets[0];\n")
 
 
-def write_one(path, name, file):
-    with open(file, "rb") as opened, open(path, "w", encoding="ascii") as out:
-        data = opened.read()
-        out.write("/* Made by scripts/embed.py. */\n#include <stddef.h>\n\n")
-        out.write(f"extern const unsigned char {name}[];\nextern const size_t {name}_size;\n")
-        out.write(f"const unsigned char {name}[] = {{\n")
-        for at in range(0, len(data), 24):
-            out.write("    " + ",".join(str(byte) for byte in data[at : at + 24]) + ",\n")
-        out.write(f"}};\nconst size_t {name}_size = sizeof {name};\n")
-
-
 def main():
-    if sys.argv[1:2] == ["--one"] and len(sys.argv) == 5:
-        write_one(*sys.argv[2:])
-        return
     if len(sys.argv) < 3 or any("=" not in argument for argument in sys.argv[2:]):
         sys.exit(__doc__)
     assets = [argument.split("=", 1) for argument in sys.argv[2:]]

@@ -14,8 +14,8 @@
 static const char usual_packages[] = "com.datastax.spark:spark-cassandra-connector_2.12:3.5.1,"
                                      "org.elasticsearch:elasticsearch-spark-30_2.12:8.12.2";
 
-extern const unsigned char cm_spark_job[]; /* spark/clickstream_job.py */
-extern const size_t cm_spark_job_size;
+/* spark/clickstream_job.py, see scripts/embed_file.py */
+extern const char cm_spark_job[], cm_spark_job_end[];
 
 #define SETTINGS "settings.json" /* holds passwords */
 
@@ -330,7 +330,8 @@ static int run_job(cm_app_t *app, const cm_spark_options_t *options, const char 
     if (rc == 0) {
         make_command(&child, options->spark, submit);
         rc = cm_child_file(&child, "clickstream_job.py",
-                           (cm_str_t){(const char *)cm_spark_job, cm_spark_job_size}, &app->err);
+                           (cm_str_t){cm_spark_job, (size_t)(cm_spark_job_end - cm_spark_job)},
+                           &app->err);
     }
     if (rc == 0)
         rc = cm_child_file(&child, SETTINGS, (cm_str_t){settings->data, settings->len}, &app->err);
