@@ -79,12 +79,8 @@ void cm_progress_show(cm_progress_t *progress, double share, uint64_t count)
     }
     if (share >= 0)
         add_time_left(&line, share, seconds);
-    if (progress->terminal) {
-        cm_progress_line(progress->stream, (cm_str_t){line.data, line.len});
-        progress->drawn = true;
-    } else {
-        fprintf(progress->stream, "%s\n", line.data);
-    }
+    cm_progress_tell(progress->stream, progress->terminal, &line);
+    progress->drawn = progress->terminal;
     cm_buf_free(&line);
 }
 
@@ -93,6 +89,14 @@ void cm_progress_line(FILE *stream, cm_str_t text)
     /* Carriage return, the text, and "erase to the end of the line" (ECMA-48 EL). */
     fprintf(stream, "\r%.*s\033[K", (int)text.len, text.data);
     fflush(stream);
+}
+
+void cm_progress_tell(FILE *stream, bool terminal, const cm_buf_t *line)
+{
+    if (terminal)
+        cm_progress_line(stream, (cm_str_t){line->data, line->len});
+    else
+        fprintf(stream, "%s\n", line->data);
 }
 
 void cm_progress_end(cm_progress_t *progress)

@@ -36,4 +36,7 @@ void cm_buf_add_grouped(cm_buf_t *buf, int64_t value);
 /* Replaces the terminal's current line by the text. */
 void cm_progress_line(FILE *stream, cm_str_t text);
 
+/* A line of status: on a terminal it replaces the one before, elsewhere it follows it. */
+void cm_progress_tell(FILE *stream, bool terminal, const cm_buf_t *line);
+
 #endif

@@ -125,12 +125,8 @@ static void show_status(follower_t *self)
 
     if (now - self->shown_ns < (self->app->terminal ? TERMINAL_MS : LINE_MS) * INT64_C(1000000))
         return;
-    double seconds = (double)(now - self->shown_ns) / 1e9;
-    cm_buf_add_grouped(&line, (int64_t)read);
-    cm_buf_add_text(&line, " messages, ");
-    cm_buf_add_grouped(&line, (int64_t)((double)(read - self->shown_read) / seconds + 0.5));
-    cm_buf_add_text(&line, "/s");
-    cm_ingest_add_lag(&line, self->source);
+    cm_ingest_add_reading(&line, self->source, read, read - self->shown_read,
+                          (double)(now - self->shown_ns) / 1e9);
     cm_buf_printf(&line, ", %llu dead letters, ",
                   (unsigned long long)(done->rejected + more->rejected));
     cm_buf_add_grouped(&line, self->answers.cells);
@@ -140,10 +136,7 @@ static void show_status(follower_t *self)
     const char *trouble = cm_kafka_source_trouble(self->source);
     if (trouble != NULL)
         cm_buf_printf(&line, "; waiting for Kafka: %s", trouble);
-    if (self->app->terminal)
-        cm_progress_line(self->app->messages, (cm_str_t){line.data, line.len});
-    else
-        fprintf(self->app->messages, "%s\n", line.data);
+    cm_progress_tell(self->app->messages, self->app->terminal, &line);
     cm_buf_free(&line);
     self->shown_ns = now;
     self->shown_read = read;

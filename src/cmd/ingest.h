@@ -49,8 +49,10 @@ void cm_ingest_start_status(cm_ingest_t *self);
  * terminal, a line now and then elsewhere. */
 void cm_ingest_show_status(cm_ingest_t *self);
 
-/* Appends ", 6 partitions, lag 1,234 (3: 1,000, 0: 234)", the largest first. */
-void cm_ingest_add_lag(cm_buf_t *line, const cm_source_t *source);
+/* Appends "5,678 messages, 90/s, 6 partitions, lag 1,234 (3: 1,000, 0: 234)": how many were read in
+ * all, how fast those of late in that many seconds, and what is left of the topic. */
+void cm_ingest_add_reading(cm_buf_t *line, const cm_source_t *source, uint64_t read,
+                           uint64_t lately, double seconds);
 
 /* The account of the run. */
 void cm_ingest_print_account(cm_ingest_t *self);

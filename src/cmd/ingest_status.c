@@ -46,7 +46,8 @@ static void select_largest(cm_kafka_lag_t *lags, size_t count, size_t from)
     lags[largest] = moved;
 }
 
-void cm_ingest_add_lag(cm_buf_t *line, const cm_source_t *source)
+/* ", 6 partitions, lag 1,234 (3: 1,000, 0: 234)", the largest first. */
+static void add_lag(cm_buf_t *line, const cm_source_t *source)
 {
     cm_kafka_lag_t lags[PARTITIONS];
     size_t count = cm_kafka_source_lags(source, lags, PARTITIONS);
@@ -71,6 +72,16 @@ void cm_ingest_add_lag(cm_buf_t *line, const cm_source_t *source)
         cm_buf_add_char(line, ')');
 }
 
+void cm_ingest_add_reading(cm_buf_t *line, const cm_source_t *source, uint64_t read,
+                           uint64_t lately, double seconds)
+{
+    cm_buf_add_grouped(line, (int64_t)read);
+    cm_buf_add_text(line, " messages, ");
+    cm_buf_add_grouped(line, (int64_t)((double)lately / seconds + 0.5));
+    cm_buf_add_text(line, "/s");
+    add_lag(line, source);
+}
+
 void cm_ingest_show_status(cm_ingest_t *self)
 {
     const cm_account_t *done = &self->pipeline.account, *more = &self->pipeline.uncommitted;
@@ -81,21 +92,14 @@ void cm_ingest_show_status(cm_ingest_t *self)
         now - self->shown_ns < (self->app->terminal ? TERMINAL_MS : LINE_MS) * INT64_C(1000000))
         return;
     uint64_t read = done->read + more->read;
-    double seconds = (double)(now - self->shown_ns) / 1e9;
-    cm_buf_add_grouped(&line, (int64_t)read);
-    cm_buf_add_text(&line, " messages, ");
-    cm_buf_add_grouped(&line, (int64_t)((double)(read - self->shown_read) / seconds + 0.5));
-    cm_buf_add_text(&line, "/s");
-    cm_ingest_add_lag(&line, self->source);
+    cm_ingest_add_reading(&line, self->source, read, read - self->shown_read,
+                          (double)(now - self->shown_ns) / 1e9);
     cm_buf_printf(&line, ", %llu dead letters, %llu retries",
                   (unsigned long long)(done->rejected + more->rejected),
                   (unsigned long long)retries_of(self));
     if (self->waiting_for != NULL)
         cm_buf_printf(&line, "; waiting for %s: %s", self->waiting_for, self->waiting_reason);
-    if (self->app->terminal)
-        cm_progress_line(self->app->messages, (cm_str_t){line.data, line.len});
-    else
-        fprintf(self->app->messages, "%s\n", line.data);
+    cm_progress_tell(self->app->messages, self->app->terminal, &line);
     cm_buf_free(&line);
     self->shown_ns = now;
     self->shown_read = read;
@@ -137,7 +141,7 @@ void cm_ingest_print_account(cm_ingest_t *self)
                             self->dead != NULL ? "clickmill dead list --from kafka"
                                                : "clickmill dead list");
         cm_buf_printf(&text, "%.1f s", seconds);
-        cm_ingest_add_lag(&text, self->source);
+        add_lag(&text, self->source);
         fprintf(app->messages, "%s, %llu retries\n", text.data,
                 (unsigned long long)retries_of(self));
     }

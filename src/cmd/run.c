@@ -112,10 +112,7 @@ static void show_status(runner_t *runner, int64_t now_ns)
     if (runner->cluster.waiting_for != NULL)
         cm_buf_printf(&line, "; waiting for %s: %s", runner->cluster.waiting_for,
                       runner->cluster.waiting_reason);
-    if (runner->app->terminal)
-        cm_progress_line(runner->app->messages, (cm_str_t){line.data, line.len});
-    else
-        fprintf(runner->app->messages, "%s\n", line.data);
+    cm_progress_tell(runner->app->messages, runner->app->terminal, &line);
     cm_buf_free(&line);
     runner->shown_ns = now_ns;
     runner->shown_accepted = accepted;
