@@ -62,22 +62,6 @@ static void note_progress(void *context, double share, uint64_t documents)
     pthread_mutex_unlock(&self->lock);
 }
 
-/* Adds the letters of a push to those that were not collected yet. */
-static void keep_letters(cm_publishing_t *self)
-{
-    cm_batch_t more = CM_BATCH_INIT;
-
-    cm_publisher_letters(self->publisher, &more);
-    for (size_t i = 0; i < more.dead_count; i++) {
-        const cm_dead_t *dead = &more.dead[i];
-        char reason[512], origin[512];
-        snprintf(reason, sizeof reason, "%.*s", (int)dead->reason.len, dead->reason.data);
-        snprintf(origin, sizeof origin, "%.*s", (int)dead->origin.len, dead->origin.data);
-        cm_batch_reject(&self->letters, dead->payload, reason, origin);
-    }
-    cm_batch_free(&more);
-}
-
 /* Whether another push may put right what this one could not. */
 static bool passes(const cm_publishing_t *self, int rc)
 {
@@ -103,7 +87,7 @@ static void push(cm_publishing_t *self)
     self->reason[0] = '\0';
     self->pushed = pushed;
     self->collectable = true;
-    keep_letters(self);
+    cm_publisher_letters(self->publisher, &self->letters);
     if (rc == 0) {
         self->published = published;
         self->rebuild = false;

@@ -67,6 +67,9 @@ static void keep(cm_batch_t *batch, cm_str_t *text)
 
 void cm_batch_copy(cm_batch_t *to, const cm_batch_t *from)
 {
+    cm_account_t account = to->account;
+
+    cm_account_add(&account, &from->account);
     for (size_t i = 0; i < from->count; i++) {
         cm_event_t *event = cm_batch_slot(to);
         *event = from->events[i];
@@ -87,7 +90,7 @@ void cm_batch_copy(cm_batch_t *to, const cm_batch_t *from)
         dead->origin = cm_arena_copy(&to->arena, from->dead[i].origin);
         dead->key = cm_arena_copy(&to->arena, from->dead[i].key);
     }
-    to->account = from->account;
+    to->account = account;
     for (size_t i = 0; i < from->position_count; i++)
         cm_batch_mark(to, from->positions[i].source, from->positions[i].position);
 }

@@ -67,7 +67,8 @@ void cm_batch_skip(cm_batch_t *batch);
 /* Adds `more` to `sum`. */
 void cm_account_add(cm_account_t *sum, const cm_account_t *more);
 
-/* Adds all of `from` to the empty batch `to`, which then needs nothing of `from` any more. */
+/* Adds all of `from` to `to`, which then needs nothing of `from` any more. No source may have its
+ * position in both. */
 void cm_batch_copy(cm_batch_t *to, const cm_batch_t *from);
 
 /* Empties the batch, keeps its memory. */

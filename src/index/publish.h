@@ -52,8 +52,8 @@ int cm_publisher_open(const cm_publisher_options_t *options, cm_publisher_t **pu
 int cm_publisher_push(cm_publisher_t *publisher, bool rebuild, cm_published_t *published,
                       cm_pushed_t *pushed, cm_err_t *err);
 
-/* The refused documents since this was last called, as dead letters, to be put into a store: they
- * are copied to the empty batch. */
+/* Adds the refused documents since this was last called, as dead letters to be put into a store, to
+ * the batch, which has nothing else. */
 void cm_publisher_letters(cm_publisher_t *publisher, cm_batch_t *letters);
 
 /* What a copy is called: the alias and where it is. */
