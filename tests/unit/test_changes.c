@@ -1,67 +1,13 @@
 /* What has changed: rows that keep their time and rows that do not, what vanishes, answers of
  * another store with other ids, and a copy that only ever sees changes and is equal to the index
  * all the same. */
-#include "store_support.h"
+#include "index_site.h"
 
 #include "index/changes.h"
 #include "index/document.h"
 #include "index/embedded.h"
 #include "index/refresh.h"
 #include "store/memory.h"
-
-enum { ALL_WINDOWS = (1 << CM_WINDOW_COUNT) - 1, TIMEOUT = 1800000 };
-
-static const int64_t day = 19676 * INT64_C(86400000); /* 2023-11-15 */
-
-typedef struct site {
-    char *directory;
-    cm_store_t *store;
-    cm_database_t *database;
-    int64_t now;
-    cm_clock_t clock;
-    cm_batch_t batch;
-} site_t;
-
-static int64_t now_of(void *self)
-{
-    return ((site_t *)self)->now;
-}
-
-static int set_up(void **state)
-{
-    site_t *site = calloc(1, sizeof *site);
-    site->directory = test_directory();
-    site->now = 1000;
-    site->clock = (cm_clock_t){now_of, site};
-    site->store = test_open(site->directory);
-    site->database = cm_embedded_database(site->store);
-    site->batch = CM_BATCH_INIT;
-    *state = site;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    site_t *site = *state;
-    cm_sink_close(&site->store->sink);
-    cm_batch_free(&site->batch);
-    test_remove(site->directory);
-    free(site);
-    return 0;
-}
-
-static void click(site_t *site, const char *user, int64_t time, const char *url,
-                  const char *country)
-{
-    test_add(&site->batch, test_event(user, time, url, country, NULL));
-}
-
-static void commit(site_t *site)
-{
-    test_put(site->store, &site->batch);
-    test_commit(site->store);
-    cm_batch_clear(&site->batch);
-}
 
 static cm_refresh_options_t options_of(const site_t *site, unsigned windows)
 {

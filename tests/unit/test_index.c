@@ -1,62 +1,10 @@
 /* Refreshing and asking: what is written when, in which order it comes back, and how it reads. */
-#include "store_support.h"
+#include "index_site.h"
 
 #include "index/embedded.h"
 #include "index/refresh.h"
 
 #include <math.h>
-
-enum { ALL_WINDOWS = (1 << CM_WINDOW_COUNT) - 1, TIMEOUT = 1800000 };
-
-static const int64_t day = 19676 * INT64_C(86400000); /* 2023-11-15 */
-
-typedef struct site {
-    char *directory;
-    cm_store_t *store;
-    int64_t now;
-    cm_clock_t clock;
-    cm_batch_t batch;
-} site_t;
-
-static int64_t now_of(void *self)
-{
-    return ((site_t *)self)->now;
-}
-
-static int set_up(void **state)
-{
-    site_t *site = calloc(1, sizeof *site);
-    site->directory = test_directory();
-    site->now = 1000;
-    site->clock = (cm_clock_t){now_of, site};
-    site->store = test_open(site->directory);
-    site->batch = CM_BATCH_INIT;
-    *state = site;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    site_t *site = *state;
-    cm_sink_close(&site->store->sink);
-    cm_batch_free(&site->batch);
-    test_remove(site->directory);
-    free(site);
-    return 0;
-}
-
-static void click(site_t *site, const char *user, int64_t time, const char *url,
-                  const char *country)
-{
-    test_add(&site->batch, test_event(user, time, url, country, NULL));
-}
-
-static void commit(site_t *site)
-{
-    test_put(site->store, &site->batch);
-    test_commit(site->store);
-    cm_batch_clear(&site->batch);
-}
 
 static cm_refreshed_t refresh_with(site_t *site, cm_refresh_options_t options)
 {
