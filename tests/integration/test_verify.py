@@ -16,6 +16,7 @@ EVENTS = [{"user_id": "u", "timestamp": traffic.START, "url": "/a", "country": "
 ADVICE = ("clickmill: the answers are not those that follow from the events; `clickmill process "
           "--rebuild` makes them anew\n")
 
+
 def account(t, *options, check=None, **more):
     """The last line of --json, and the objects before it."""
     lines = t.clickmill("verify", "--json", *options, check=check, **more).out.splitlines()
@@ -23,9 +24,11 @@ def account(t, *options, check=None, **more):
     objects[-1].pop("seconds")
     return objects[-1], objects[:-1]
 
+
 def counts(cells, totals, differ=0, missing=0, unexpected=0, newer=0):
     return {"cells": cells, "totals": totals, "differ": differ, "missing": missing,
             "unexpected": unexpected, "newer": newer}
+
 
 def change(t, *statements, data="data"):
     database = t.database(data)
@@ -34,10 +37,12 @@ def change(t, *statements, data="data"):
     database.commit()
     database.close()
 
+
 def without_seconds(text):
     """The account without the one thing that is never the same."""
     head, found, rest = text.partition(" compared in ")
     return head + found + rest[rest.index(" s, "):] if found else text
+
 
 def test_agrees(t):
     t.ingest(EVENTS + EVENTS[:1])
@@ -48,6 +53,7 @@ def test_agrees(t):
             "stderr")
     t.equal(account(t, check=0), (counts(6, 15), []), "account")
     t.equal(account(t, "--window", "day", check=0), (counts(2, 5), []), "one window")
+
 
 def test_every_difference_is_shown(t):
     t.ingest(EVENTS)
@@ -79,6 +85,7 @@ day 2026-03-01T00:00:00Z  /b     Chile    (row)            missing  1 click
     t.clickmill("process", "--rebuild", "--window", "all,day")
     t.equal(account(t, check=0), (counts(4, 10), []), "after a rebuild")
 
+
 def test_json(t):
     t.ingest(EVENTS)
     t.process("all", "hour")
@@ -108,6 +115,7 @@ def test_json(t):
     t.equal(done, counts(6, 12, differ=1, missing=5, unexpected=4), "account")
     t.equal(len(account(t, "--limit", "3")[1]), 3, "objects with a limit")
 
+
 def test_newer_events_are_no_difference(t):
     t.ingest(EVENTS[:1])
     t.process("all")
@@ -121,6 +129,7 @@ def test_newer_events_are_no_difference(t):
     t.clickmill("process", "--data", "empty", "--window", "all")  # answers of no event
     t.ingest(EVENTS, data="empty")
     t.equal(account(t, "--data", "empty")[0], counts(0, 0, newer=3), "answers of nothing")
+
 
 def test_another_session_timeout(t):
     t.ingest(EVENTS)
@@ -136,6 +145,7 @@ def test_another_session_timeout(t):
             "verified with theirs\n"
             "6 cells and 15 totals compared in  s, none differs\n", "stderr")
 
+
 def test_nothing_there(t):
     t.says(t.clickmill("verify", check=INPUT), "no events in data yet")
     t.ingest(EVENTS)
@@ -144,6 +154,7 @@ def test_nothing_there(t):
     t.says(t.clickmill("verify", "--window", "day", check=INPUT),
            "no answers for the window day yet: run `clickmill process --window day`")
     t.says(t.clickmill("verify", "--window", "week", check=USAGE), "week")
+
 
 def test_many_events(t):
     """50,000 events with shuffled copies; then a few rows are changed at random, and exactly those
@@ -181,6 +192,7 @@ def test_many_events(t):
     t.equal((done["differ"], done["missing"], done["unexpected"], len(objects)), (100, 100, 0, 200),
             "counts")
 
+
 def test_beside_a_writer(t):
     """The writer is not disturbed, and what it writes meanwhile is no difference."""
     t.ingest(traffic.events(3, 2000))
@@ -189,6 +201,7 @@ def test_beside_a_writer(t):
     for _ in range(8):
         t.equal(account(t, check=0)[1], [], "differences")
     writer.stop()
+
 
 @slow
 def test_cluster(t):
