@@ -1,6 +1,8 @@
 #include "cmd/collecting.h"
 
 #include "base/secret.h"
+#include "serve/proxies.h"
+#include "serve/sites.h"
 #include "store/embedded.h"
 
 #include <errno.h>
@@ -81,6 +83,16 @@ static int read_tls(cm_collecting_t *collecting, cm_err_t *err)
     return rc < 0 ? rc : read_pem(given->tls_key, "key", &collecting->tls_key, err);
 }
 
+static void free_secrets(cm_collecting_t *collecting)
+{
+    for (size_t i = 0; i < collecting->given->tokens.count && collecting->secrets != NULL; i++)
+        cm_buf_free(&collecting->secrets[i]);
+    free(collecting->secrets);
+    free(collecting->tokens);
+    cm_buf_free(&collecting->tls_cert);
+    cm_buf_free(&collecting->tls_key);
+}
+
 static int open_visitors(cm_collecting_t *collecting, cm_store_t *store, cm_err_t *err)
 {
     const char *data_dir = collecting->app->global.data_dir;
@@ -93,6 +105,25 @@ static int open_visitors(cm_collecting_t *collecting, cm_store_t *store, cm_err_
         return 0;
     return store != NULL ? cm_embedded_secret(store, shared->address_key, err)
                          : cm_embedded_secret_of(data_dir, shared->address_key, err);
+}
+
+int cm_collecting_check(cm_app_t *app, const cm_collect_given_t *given, cm_err_t *err)
+{
+    cm_collecting_t collecting = {.app = app, .given = given};
+    cm_sites_t *sites = NULL;
+    cm_proxies_t *proxies = NULL;
+
+    int rc = cm_sites_new(given->sites, &sites, err);
+    if (rc == 0)
+        rc = cm_proxies_new(given->proxies, &proxies, err);
+    if (rc == 0)
+        rc = read_tokens(&collecting, err);
+    if (rc == 0)
+        rc = read_tls(&collecting, err);
+    cm_sites_free(sites);
+    cm_proxies_free(proxies);
+    free_secrets(&collecting);
+    return rc;
 }
 
 /* For /readyz, on the server's threads. */
@@ -245,12 +276,7 @@ void cm_collecting_close(cm_collecting_t *collecting)
     cm_daily_key_close(collecting->shared.daily);
     explicit_bzero(collecting->shared.address_key, sizeof collecting->shared.address_key);
     cm_enriching_close(&collecting->enriching);
-    for (size_t i = 0; i < collecting->given->tokens.count && collecting->secrets != NULL; i++)
-        cm_buf_free(&collecting->secrets[i]);
-    free(collecting->secrets);
-    free(collecting->tokens);
-    cm_buf_free(&collecting->tls_cert);
-    cm_buf_free(&collecting->tls_key);
+    free_secrets(collecting);
     cm_batch_free(&collecting->batch);
     pthread_mutex_destroy(&collecting->lock);
 }

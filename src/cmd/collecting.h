@@ -144,6 +144,10 @@ typedef struct cm_collecting {
 int cm_collecting_open(cm_collecting_t *collecting, cm_app_t *app, const cm_collect_given_t *given,
                        cm_store_t *store, cm_err_t *err);
 
+/* Whether the settings can be used, as far as they can be looked at without opening anything else.
+ */
+int cm_collecting_check(cm_app_t *app, const cm_collect_given_t *given, cm_err_t *err);
+
 /* What the server needs of it. */
 void cm_collecting_serve(const cm_collecting_t *collecting, cm_server_options_t *options);
 

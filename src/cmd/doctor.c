@@ -2,9 +2,11 @@
 #include "base/progress.h"
 #include "cassandra/schema.h"
 #include "cmd/cassandra.h"
+#include "cmd/collecting.h"
 #include "cmd/commands.h"
 #include "cmd/elastic.h"
 #include "cmd/kafka.h"
+#include "enrich/geo.h"
 #include "kafka/look.h"
 #include "store/embedded.h"
 
@@ -21,6 +23,7 @@ typedef struct doctor_options {
     cm_kafka_options_t kafka;
     cm_cassandra_given_t cassandra;
     cm_elastic_given_t elastic;
+    cm_collect_given_t collect;
 } doctor_options_t;
 
 static const cm_option_t options[] = {
@@ -34,6 +37,7 @@ static const cm_option_t options[] = {
     CM_KAFKA_ROWS(doctor_options_t, kafka),
     CM_CASSANDRA_ROWS(doctor_options_t, cassandra),
     CM_ELASTIC_ROWS(doctor_options_t, elastic),
+    CM_COLLECT_ROWS(doctor_options_t, collect),
     {.name = NULL},
 };
 
@@ -347,12 +351,48 @@ static void check_elastic(doctor_t *doctor)
     cm_elastic_close(client);
 }
 
-/* ---- all of it ---- */
+/* ---- collecting and enriching ---- */
 
 static bool given(const cm_app_t *app, size_t offset)
 {
     return cm_options_given(options, app->values, offset);
 }
+
+static void check_geoip(doctor_t *doctor)
+{
+    const char *file = doctor->asked->collect.enrich.geoip;
+    cm_geo_t *geo = NULL;
+    cm_err_t err;
+
+    if (strcmp(file, "none") == 0) {
+        say(doctor, RIGHT, "enrich", "countries and cities are not looked up");
+        return;
+    }
+    int rc = cm_geo_open(file, &doctor->app->log, &geo, &err);
+    if (rc < 0)
+        complain(doctor, "enrich", rc, err.text);
+    else
+        say(doctor, RIGHT, "enrich", "%s is a GeoIP database", file);
+    cm_geo_close(geo);
+}
+
+static void check_collect(doctor_t *doctor)
+{
+    const cm_collect_given_t *collect = &doctor->asked->collect;
+    cm_err_t err;
+
+    int rc = cm_collecting_check(doctor->app, collect, &err);
+    if (rc < 0)
+        complain(doctor, "collect", rc, err.text);
+    else if (collect->sites == NULL)
+        say(doctor, NOTE, "collect",
+            "collect.sites names no site: pages of other servers may not send events");
+    else
+        say(doctor, RIGHT, "collect", "pages of %s may send events, and %zu servers by token",
+            collect->sites, collect->tokens.count);
+}
+
+/* ---- all of it ---- */
 
 static int run(cm_app_t *app, const void *asked, int argc, char **argv)
 {
@@ -372,6 +412,14 @@ static int run(cm_app_t *app, const void *asked, int argc, char **argv)
         given(app, offsetof(doctor_options_t, elastic.hosts)) ||
         given(app, offsetof(doctor_options_t, elastic.cloud_id)))
         check_elastic(&doctor);
+    if (given(app, offsetof(doctor_options_t, collect.enrich.geoip)))
+        check_geoip(&doctor);
+    if (given(app, offsetof(doctor_options_t, collect.sites)) ||
+        given(app, offsetof(doctor_options_t, collect.proxies)) ||
+        given(app, offsetof(doctor_options_t, collect.tokens)) ||
+        given(app, offsetof(doctor_options_t, collect.tls_cert)) ||
+        given(app, offsetof(doctor_options_t, collect.tls_key)))
+        check_collect(&doctor);
     if (app->global.json)
         fprintf(app->out, "{\"checks\":[%s],\"wrong\":%d}\n", doctor.json.data, doctor.wrong);
     cm_buf_free(&doctor.json);
@@ -387,7 +435,9 @@ const cm_command_t cm_command_doctor = {
     .arguments = "",
     .summary = "check the configuration and every engine it names",
     .details =
-        "Looks at the configuration, the data directory, and at Kafka, Cassandra and Elasticsearch "
+        "Looks at the configuration, the data directory, the GeoIP database and the collector's "
+        "sites, tokens and certificate where they are given, and at Kafka, Cassandra and "
+        "Elasticsearch "
         "where the configuration (sink: kafka, store: cassandra, index: elasticsearch), the "
         "environment or an option names them: whether they answer, let us in, and have the topics, "
         "the table and the indices of the contract. Each "
