@@ -29,8 +29,8 @@ def event(**fields):
 
 def keyed(number, **fields):
     """The event of that number: unlike any other, in the store as it was sent."""
-    return event(row_key="key-%d" % number, user_id="user-%d" % (number % 7),
-                 timestamp=TIME + number, **fields)
+    return event(**{"row_key": "key-%d" % number, "user_id": "user-%d" % (number % 7),
+                    "timestamp": TIME + number, **fields})
 
 
 def text_of(content):
@@ -251,7 +251,8 @@ class Collector:
 
 def exported(t, data="data"):
     out = t.clickmill("export", "--data", data).out
-    return sorted((json.loads(line) for line in out.splitlines()), key=lambda one: one["row_key"])
+    return sorted((json.loads(line) for line in out.split("\n") if line),
+                  key=lambda one: one["row_key"])
 
 
 def whole(entry):

@@ -12,7 +12,7 @@ from test_collect_http import certificate
 
 PROXIES = ("--proxies", "127.0.0.1")
 FORWARDED = "X-Forwarded-For"
-NO_USER = "user_id is missing or empty"
+NO_USER = "user_id is missing, and so is ip, which could stand for it"
 
 
 def view(path="/a", **fields):
