@@ -180,7 +180,7 @@ class Clickmill(Server):
     def __init__(self, place):
         super().__init__("clickmill", place)
         self.start([CLICKMILL, "collect", "--listen", "127.0.0.1:%d" % self.port, "--data", "data",
-                    "--sink", "embedded", "--idle", "10m", "--json"])
+                    "--idle", "10m", "--json"])
 
     def check(self, answers, connections):
         """After stop(): the store holds what was answered."""
