@@ -65,8 +65,9 @@ def test_pipelined(t):
 def test_after_a_refusal(t):
     """A body that nobody wanted is in the way: the connection ends, and says so, or it goes on."""
     collector = Collector(t)
-    for named in ({"target": "/none"}, {"method": "GET", "body": b""}, {"method": "OPTIONS", "body": b""},
-                  {"kind": ("Content-Type", "text/html")}, {"method": "PUT"}, {"method": "GET", "target": "/none", "body": b""}):
+    for named in ({"target": "/none"}, {"kind": ("Content-Type", "text/html")}, {"method": "PUT"},
+                  {"method": "GET", "body": b""}, {"method": "OPTIONS", "body": b""},
+                  {"method": "GET", "target": "/none", "body": b""}):
         with collector.connect() as connection:
             answer = connection.ask(**{"body": keyed(0), **named})
             t.true(answer.status == 204 or 400 <= answer.status < 500, str(answer))
@@ -135,9 +136,11 @@ def test_malformed_chunks(t):
     collector = Collector(t)
     body = json.dumps(keyed(0)).encode()
     size = b"%x" % len(body)
-    for data in (b"x\r\n", b"-1\r\n" + body, b"\r\n" + body, b"0x" + size + b"\r\n" + body + b"\r\n0\r\n\r\n",
+    for data in (b"x\r\n", b"-1\r\n" + body, b"\r\n" + body,
+                 b"0x" + size + b"\r\n" + body + b"\r\n0\r\n\r\n",
                  b"fffffffffffffffff\r\n" + body, b"ffffffffffffffff\r\n" + body,
-                 size + b"\r\n" + body + b"0\r\n\r\n", b"%x\r\n" % (len(body) - 1) + body + b"\r\n0\r\n\r\n",
+                 size + b"\r\n" + body + b"0\r\n\r\n",
+                 b"%x\r\n" % (len(body) - 1) + body + b"\r\n0\r\n\r\n",
                  b" \r\n" + body, size + b" x\r\n" + body + b"\r\n0\r\n\r\n"):
         with collector.connect() as connection:
             connection.send(request(data, CHUNKS, length=False) + request(keyed(1)))
