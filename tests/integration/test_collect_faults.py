@@ -197,6 +197,8 @@ def test_full_disk(t):
     answered |= {"key-%d" % (number + one) for one in range(500)}
     there = {one["row_key"] for one in collector.stop()}
     t.equal(answered - there, set(), "answered events that are lost")
+    # Whoever is told 503 sends it again, and may have given it no key.
+    t.equal(there - answered, set(), "events that were refused, and are there")
     t.check_integrity()
 
 

@@ -65,7 +65,7 @@ def away(collector):
     return "kafka" in answer.body.decode().lower() and answer.json
 
 
-def test_no_broker_is_named(t):
+def test_nobody_answers(t):
     """Where nobody answers from the start: events are kept, and it says so."""
     collector = Collector(t, "--sink", "kafka", "--brokers", "127.0.0.1:1", "--topic", "clicks")
     send(t, collector, range(20))
