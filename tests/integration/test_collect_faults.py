@@ -202,6 +202,32 @@ def test_full_disk(t):
     t.check_integrity()
 
 
+@patient
+def test_disk_full_now_and_then(t):
+    """With many senders at once, whose events are stored in groups."""
+    collector = Collector(t, "--geoip", "none", preexec=limit_files(resource.RLIM_INFINITY),
+                          check=False)
+    senders, pid = Senders(collector, count=16, batch=2, again=True), collector.process.pid
+
+    def limit(size):
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+    for _ in range(6):
+        answered, told = len(senders.answered), len(senders.refused)
+        t.until(lambda: len(senders.answered) > answered + 100, "answers", process=collector.process)
+        limit(4096)
+        t.until(lambda: len(senders.refused) > told + 50, "refusals", process=collector.process)
+        limit(resource.RLIM_INFINITY)
+    answered = len(senders.answered)
+    t.until(lambda: len(senders.answered) > answered, "answers", process=collector.process)
+    senders.end()
+    account = t.balanced(json.loads(collector.process.stop(OK).out))
+    for answer in senders.others:
+        refused(t, answer, 503)
+    t.equal(senders.check(t), senders.answered, "events")
+    t.equal(account["accepted"], len(senders.answered), "accepted by the account")
+    t.check_integrity()
+
+
 # ---- what cannot be
 
 
