@@ -4,6 +4,10 @@
 #include "cmd/kafka.h"
 #include "cmd/pipeline.h"
 #include "store/embedded.h"
+#include "store/spool.h"
+
+#include <stdio.h>
+#include <stdlib.h>
 
 typedef struct collect_options {
     const char *listen;
@@ -14,8 +18,9 @@ typedef struct collect_options {
 
 enum {
     WAIT_MS = 200,
-    REST_MS = 200,  /* after a failure, before what comes next is tried */
-    LINE_MS = 5000, /* between status lines where there is no terminal */
+    START_MS = 2000, /* until events are taken though Kafka has not answered */
+    REST_MS = 200,   /* after a failure, before what comes next is tried */
+    LINE_MS = 5000,  /* between status lines where there is no terminal */
     TERMINAL_MS = 500,
 };
 
@@ -39,6 +44,8 @@ typedef struct collect {
     cm_app_t *app;
     const collect_options_t *options;
     cm_store_t *store; /* NULL: the sink is Kafka */
+    cm_spool_t *spool; /* which is reached through this */
+    cm_kafka_settings_t kafka;
     cm_sink_t *sink;
     cm_collecting_t collecting;
     cm_server_t *server;
@@ -74,14 +81,59 @@ static void show_status(collect_t *self)
     self->shown_accepted = account->accepted;
 }
 
+static int open_kafka(void *context, const cm_waiter_t *waiter, cm_sink_t **sink, cm_err_t *err)
+{
+    const collect_t *self = context;
+    const cm_kafka_sink_options_t wanted = {
+        .settings = &self->kafka, .patient = true, .waiter = waiter, .clock = self->app->clock};
+
+    return cm_kafka_sink_open(&wanted, sink, err);
+}
+
+static int open_spool(collect_t *self)
+{
+    cm_buf_t directory = CM_BUF_INIT;
+
+    cm_buf_printf(&directory, "%s/spool", self->app->global.data_dir);
+    const cm_spool_options_t wanted = {.data_dir = directory.data,
+                                       .clock = self->app->clock,
+                                       .max_bytes = self->options->collect.spool,
+                                       .open = open_kafka,
+                                       .context = self,
+                                       .start_ms = START_MS};
+    self->kafka = cm_kafka_settings_of(self->app, &self->options->kafka);
+    int rc = cm_spool_open(&wanted, &self->spool, &self->app->err);
+    if (rc == 0)
+        self->sink = cm_spool_sink(self->spool);
+    cm_buf_free(&directory);
+    return rc;
+}
+
 static int open_sink(collect_t *self)
 {
     cm_app_t *app = self->app;
 
+    if (self->options->sink == CM_SINK_KAFKA)
+        return open_spool(self);
     int rc = cm_embedded_open(app->global.data_dir, app->clock, &self->store, &app->err);
     if (rc == 0)
         self->sink = &self->store->sink;
     return rc;
+}
+
+/* While Kafka is away, whoever looks sees it. */
+static void note_spool(collect_t *self)
+{
+    char text[400] = "";
+
+    if (self->spool == NULL)
+        return;
+    uint64_t kept = cm_spool_kept(self->spool);
+    const char *reason = cm_spool_reason(self->spool);
+    if (kept > 0 || reason[0] != '\0')
+        snprintf(text, sizeof text, "%llu events are kept until Kafka has them%s%s",
+                 (unsigned long long)kept, reason[0] != '\0' ? ": " : "", reason);
+    cm_collecting_notice(&self->collecting, text);
 }
 
 static int start(collect_t *self)
@@ -119,6 +171,7 @@ static int loop(collect_t *self)
                    app->err.text);
             cm_sleep_ms(REST_MS);
         }
+        note_spool(self);
         show_status(self);
     }
     cm_collecting_stop(&self->collecting);

@@ -16,7 +16,7 @@ typedef struct cm_collect_given {
     const char *sites, *proxies;
     cm_option_map_t tokens;
     int visitor; /* cm_visitor_choice_t */
-    int64_t max_body, max_connections, idle, rate_limit, queue;
+    int64_t max_body, max_connections, idle, rate_limit, queue, spool;
     const char *tls_cert, *tls_key;
     cm_enrich_given_t enrich;
 } cm_collect_given_t;
@@ -96,6 +96,15 @@ typedef struct cm_collect_given {
          .max = INFINITY,                                                                          \
          .key = "collect.queue",                                                                   \
          .help = "events that may wait to be stored, at least collect.max_body"},                  \
+        {.name = "spool",                                                                          \
+         .type = CM_OPT_SIZE,                                                                      \
+         .offset = offsetof(s, m.spool),                                                           \
+         .arg = "SIZE",                                                                            \
+         .def = "10g",                                                                             \
+         .min = 1 << 20,                                                                           \
+         .max = INFINITY,                                                                          \
+         .key = "collect.spool",                                                                   \
+         .help = "what may be kept below the data directory while Kafka is away"},                 \
         {.name = "tls-cert",                                                                       \
          .type = CM_OPT_TEXT,                                                                      \
          .offset = offsetof(s, m.tls_cert),                                                        \

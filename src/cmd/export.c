@@ -4,6 +4,7 @@
 #include "cmd/commands.h"
 #include "mill/mill.h"
 #include "store/embedded.h"
+#include "store/event_at.h"
 
 #include <stdlib.h>
 
@@ -46,29 +47,6 @@ static int open_reader(void *context, cm_reader_t **reader, cm_err_t *err)
     return cm_embedded_open_reader(context, reader, err);
 }
 
-/* The event of a row, with its texts from the dictionaries. */
-static int get_event(cm_reader_t *reader, const cm_columns_t *columns, uint32_t row,
-                     cm_event_t *event, char key[CM_UUID_TEXT], cm_err_t *err)
-{
-    cm_str_t *const texts[CM_FIELD_COUNT] = {
-        [CM_USER] = &event->user_id, [CM_URL] = &event->url,         [CM_COUNTRY] = &event->country,
-        [CM_CITY] = &event->city,    [CM_BROWSER] = &event->browser, [CM_OS] = &event->os,
-        [CM_DEVICE] = &event->device};
-    int rc = 0;
-
-    for (int field = 0; rc == 0 && field < CM_FIELD_COUNT; field++)
-        rc = cm_reader_name(reader, (cm_field_t)field, columns->ids[field][row], texts[field], err);
-    event->timestamp = columns->time[row];
-    event->row_key = (cm_str_t){NULL, 0};
-    if (columns->keys[row].kind == CM_KEY_TEXT) {
-        event->row_key = columns->keys[row].text;
-    } else if (columns->keys[row].kind == CM_KEY_UUID) {
-        cm_uuid_format(columns->keys[row].uuid, key);
-        event->row_key = (cm_str_t){key, CM_UUID_TEXT};
-    }
-    return rc;
-}
-
 static int export_block(cm_app_t *app, cm_reader_t *reader, const cm_columns_t *columns,
                         const uint8_t *copies, int64_t upto, int format, cm_buf_t *buf)
 {
@@ -79,7 +57,7 @@ static int export_block(cm_app_t *app, cm_reader_t *reader, const cm_columns_t *
         int64_t ordinal = columns->first + row;
         if (copies[ordinal >> 3] >> (ordinal & 7) & 1)
             continue;
-        int rc = get_event(reader, columns, row, &event, key, &app->err);
+        int rc = cm_event_at(reader, columns, row, &event, key, &app->err);
         if (rc == 0)
             rc = add_event(app, format, &event, buf);
         if (rc < 0)

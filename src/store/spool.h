@@ -1,0 +1,43 @@
+/* A sink that goes to a server, and while that is away into an embedded store, from which it is
+ * forwarded later: in order, each event once.
+ *
+ * commit() waits for the server as long as it answers. When it says nothing, what is not
+ * acknowledged is committed to the embedded store, and so is all that comes after, until everything
+ * that is kept has been forwarded; each commit() forwards some of it. What the server's client
+ * still had in hand is left to it, so that it is sent once. Only when the process dies meanwhile
+ * may some of that arrive twice: with the same row keys, so that it counts once.
+ *
+ * The server's sink is opened by a thread of its own, as long as it takes. Otherwise used by one
+ * thread. */
+#ifndef CM_STORE_SPOOL_H
+#define CM_STORE_SPOOL_H
+
+#include "base/clock.h"
+#include "sink/sink.h"
+
+typedef struct cm_spool_options {
+    const char *data_dir; /* of the embedded store, which belongs to the spool alone */
+    const cm_clock_t *clock;
+    int64_t max_bytes; /* that may be kept */
+    /* Opens the server's sink, whose waiter is that one. CM_EAWAY is tried again; other failures
+     * end the spool's next commit. */
+    int (*open)(void *context, const cm_waiter_t *waiter, cm_sink_t **sink, cm_err_t *err);
+    void *context;
+    int start_ms; /* how long to wait for the first try */
+} cm_spool_options_t;
+
+typedef struct cm_spool cm_spool_t;
+
+/* Opens the store, takes up what an earlier process has left in it, and looks for the server. */
+int cm_spool_open(const cm_spool_options_t *options, cm_spool_t **spool, cm_err_t *err);
+
+/* Where to put. Closing it closes the spool; what is kept stays. */
+cm_sink_t *cm_spool_sink(cm_spool_t *spool);
+
+/* Events that wait in the store. */
+uint64_t cm_spool_kept(const cm_spool_t *spool);
+
+/* Why the server takes nothing; "" when it does. Lives until the next call. */
+const char *cm_spool_reason(const cm_spool_t *spool);
+
+#endif
