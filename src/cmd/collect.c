@@ -1,13 +1,8 @@
 /* clickmill collect: events from browsers and servers over HTTP. */
-#include "cmd/collecting.h"
 #include "cmd/commands.h"
-#include "cmd/kafka.h"
 #include "cmd/pipeline.h"
+#include "cmd/spooling.h"
 #include "store/embedded.h"
-#include "store/spool.h"
-
-#include <stdio.h>
-#include <stdlib.h>
 
 typedef struct collect_options {
     const char *listen;
@@ -17,10 +12,7 @@ typedef struct collect_options {
 } collect_options_t;
 
 enum {
-    WAIT_MS = 200,
-    START_MS = 2000, /* until events are taken though Kafka has not answered */
-    REST_MS = 200,   /* after a failure, before what comes next is tried */
-    LINE_MS = 5000,  /* between status lines where there is no terminal */
+    LINE_MS = 5000, /* between status lines where there is no terminal */
     TERMINAL_MS = 500,
 };
 
@@ -43,9 +35,8 @@ static const cm_option_t options[] = {
 typedef struct collect {
     cm_app_t *app;
     const collect_options_t *options;
-    cm_store_t *store; /* NULL: the sink is Kafka */
-    cm_spool_t *spool; /* which is reached through this */
-    cm_kafka_settings_t kafka;
+    cm_store_t *store;      /* NULL: the sink is Kafka */
+    cm_spooling_t spooling; /* then */
     cm_sink_t *sink;
     cm_collecting_t collecting;
     cm_server_t *server;
@@ -81,59 +72,22 @@ static void show_status(collect_t *self)
     self->shown_accepted = account->accepted;
 }
 
-static int open_kafka(void *context, const cm_waiter_t *waiter, cm_sink_t **sink, cm_err_t *err)
-{
-    const collect_t *self = context;
-    const cm_kafka_sink_options_t wanted = {
-        .settings = &self->kafka, .patient = true, .waiter = waiter, .clock = self->app->clock};
-
-    return cm_kafka_sink_open(&wanted, sink, err);
-}
-
-static int open_spool(collect_t *self)
-{
-    cm_buf_t directory = CM_BUF_INIT;
-
-    cm_buf_printf(&directory, "%s/spool", self->app->global.data_dir);
-    const cm_spool_options_t wanted = {.data_dir = directory.data,
-                                       .clock = self->app->clock,
-                                       .max_bytes = self->options->collect.spool,
-                                       .open = open_kafka,
-                                       .context = self,
-                                       .start_ms = START_MS};
-    self->kafka = cm_kafka_settings_of(self->app, &self->options->kafka);
-    int rc = cm_spool_open(&wanted, &self->spool, &self->app->err);
-    if (rc == 0)
-        self->sink = cm_spool_sink(self->spool);
-    cm_buf_free(&directory);
-    return rc;
-}
-
 static int open_sink(collect_t *self)
 {
+    const collect_options_t *asked = self->options;
     cm_app_t *app = self->app;
+    int rc;
 
-    if (self->options->sink == CM_SINK_KAFKA)
-        return open_spool(self);
-    int rc = cm_embedded_open(app->global.data_dir, app->clock, &self->store, &app->err);
+    if (asked->sink == CM_SINK_KAFKA) {
+        rc = cm_spooling_open(&self->spooling, app, &asked->kafka, asked->collect.spool, &app->err);
+        if (rc == 0)
+            self->sink = cm_spool_sink(self->spooling.spool);
+        return rc;
+    }
+    rc = cm_embedded_open(app->global.data_dir, app->clock, &self->store, &app->err);
     if (rc == 0)
         self->sink = &self->store->sink;
     return rc;
-}
-
-/* While Kafka is away, whoever looks sees it. */
-static void note_spool(collect_t *self)
-{
-    char text[400] = "";
-
-    if (self->spool == NULL)
-        return;
-    uint64_t kept = cm_spool_kept(self->spool);
-    const char *reason = cm_spool_reason(self->spool);
-    if (kept > 0 || reason[0] != '\0')
-        snprintf(text, sizeof text, "%llu events are kept until Kafka has them%s%s",
-                 (unsigned long long)kept, reason[0] != '\0' ? ": " : "", reason);
-    cm_collecting_notice(&self->collecting, text);
 }
 
 static int start(collect_t *self)
@@ -155,30 +109,12 @@ static int start(collect_t *self)
     return rc;
 }
 
-/* A store that fails may work again, when its disk has room: until then senders are told so. */
-static int loop(collect_t *self)
+static void tick(void *context)
 {
-    cm_app_t *app = self->app;
-    int rc = 1;
+    collect_t *self = context;
 
-    self->shown_ns = cm_clock_ticks_ns();
-    while (!atomic_load(app->stop)) {
-        rc = cm_collecting_step(&self->collecting, self->sink, WAIT_MS, &app->err);
-        if (rc < 0 && rc != CM_EIO && rc != CM_EAWAY)
-            return rc;
-        if (rc < 0) {
-            cm_log(&app->log, CM_LOG_ERROR, "events are not stored", "reason=\"%s\"",
-                   app->err.text);
-            cm_sleep_ms(REST_MS);
-        }
-        note_spool(self);
-        show_status(self);
-    }
-    cm_collecting_stop(&self->collecting);
-    do {
-        rc = cm_collecting_step(&self->collecting, self->sink, 0, &app->err);
-    } while (rc > 0);
-    return rc;
+    cm_spooling_note(&self->spooling, &self->collecting);
+    show_status(self);
 }
 
 static int run(cm_app_t *app, const void *given, int argc, char **argv)
@@ -188,8 +124,9 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     (void)argc;
     (void)argv;
     int rc = start(&self);
+    self.shown_ns = cm_clock_ticks_ns();
     if (rc == 0)
-        rc = loop(&self);
+        rc = cm_collecting_run(&self.collecting, self.sink, app->stop, tick, &self, &app->err);
     if (self.server != NULL) {
         cm_collecting_give_up(&self.collecting);
         cm_server_stop(self.server);
@@ -198,7 +135,9 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
         cm_account_print_as(app, &self.collecting.account, app->out, NULL);
     }
     cm_collecting_close(&self.collecting);
-    cm_sink_close(self.sink);
+    if (self.store != NULL)
+        cm_sink_close(&self.store->sink);
+    cm_spooling_close(&self.spooling);
     return rc;
 }
 

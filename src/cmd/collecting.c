@@ -12,6 +12,8 @@
 enum {
     FILES = 256, /* that are open beside the connections */
     THREADS_MAX = 8,
+    WAIT_MS = 200,
+    REST_MS = 200, /* after a failure, before what comes next is tried */
 };
 
 /* ---- opening ---- */
@@ -196,6 +198,29 @@ int cm_collecting_step(cm_collecting_t *collecting, cm_sink_t *sink, int wait_ms
     cm_account_add(&collecting->account, &batch->account);
     source->ops->acknowledge(source, collecting->given_batches, err);
     return more;
+}
+
+int cm_collecting_run(cm_collecting_t *collecting, cm_sink_t *sink, const atomic_bool *stop,
+                      void (*tick)(void *context), void *context, cm_err_t *err)
+{
+    int rc = 1;
+
+    while (!atomic_load(stop)) {
+        rc = cm_collecting_step(collecting, sink, WAIT_MS, err);
+        if (rc < 0 && rc != CM_EIO && rc != CM_EAWAY)
+            return rc;
+        if (rc < 0) {
+            cm_log(&collecting->app->log, CM_LOG_ERROR, "events are not stored", "reason=\"%s\"",
+                   err->text);
+            cm_sleep_ms(REST_MS);
+        }
+        tick(context);
+    }
+    cm_collecting_stop(collecting);
+    do {
+        rc = cm_collecting_step(collecting, sink, 0, err);
+    } while (rc > 0);
+    return rc;
 }
 
 /* ---- the end ---- */

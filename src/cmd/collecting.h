@@ -152,6 +152,12 @@ void cm_collecting_serve(const cm_collecting_t *collecting, cm_server_options_t 
  * it is stopped and empty. */
 int cm_collecting_step(cm_collecting_t *collecting, cm_sink_t *sink, int wait_ms, cm_err_t *err);
 
+/* Steps until `stop`, then takes no more and stores what is there. A store that fails may work
+ * again, when its disk has room: until then senders are told so, and this goes on. `tick` is called
+ * after each step. */
+int cm_collecting_run(cm_collecting_t *collecting, cm_sink_t *sink, const atomic_bool *stop,
+                      void (*tick)(void *context), void *context, cm_err_t *err);
+
 /* Says in /readyz what is waited for; "": nothing. */
 void cm_collecting_notice(cm_collecting_t *collecting, const char *text);
 

@@ -4,6 +4,7 @@
 #include "cmd/publishing.h"
 #include "cmd/refresh.h"
 #include "cmd/run_cluster.h"
+#include "cmd/run_collect.h"
 #include "cmd/traffic.h"
 #include "serve/server.h"
 
@@ -15,11 +16,13 @@ typedef struct run_options {
     cm_traffic_options_t traffic;
     cm_cluster_options_t cluster;
     cm_elastic_given_t elastic;
+    cm_collect_given_t collect;
 } run_options_t;
 
 enum {
-    COMMIT_MS = 200, /* how long a click may wait for its commit */
+    COMMIT_MS = 200, /* how long a synthetic click may wait for its commit */
     IDLE_MS = 50,
+    SOON_MS = 250,  /* after the last answers, when somebody has clicked and looks at them */
     LINE_MS = 5000, /* between status lines where there is no terminal */
     TERMINAL_MS = 500,
     WINDOWS = 1 << CM_WINDOW_ALL | 1 << CM_WINDOW_DAY | 1 << CM_WINDOW_HOUR,
@@ -54,7 +57,7 @@ static const cm_option_t options[] = {
     CM_SINK_ROW(run_options_t, cluster.sink),
     CM_STORE_ROW(run_options_t, cluster.store),
     CM_INDEX_ROW(run_options_t, index),
-    CM_GEOIP_ROW(run_options_t, cluster.geoip),
+    CM_COLLECT_ROWS(run_options_t, collect),
     CM_KAFKA_ROWS(run_options_t, cluster.kafka),
     CM_CASSANDRA_ROWS(run_options_t, cluster.cassandra),
     CM_ELASTIC_ROWS(run_options_t, elastic),
@@ -67,12 +70,15 @@ typedef struct runner {
     const run_options_t *options;
     cm_store_t *store;
     cm_source_t *source; /* NULL: no demo traffic, or it has ended; or Kafka's topic */
+    cm_sink_t *sink;
     cm_cluster_t cluster;
+    cm_run_collect_t collect;
     cm_pipeline_t pipeline;
     cm_server_t *server;
     cm_publishing_t *publishing; /* NULL: the embedded index is all there is */
     cm_refreshed_t answers;
     double refresh_seconds; /* of the last refresh */
+    bool clicked;           /* since then, by somebody real */
     int64_t refreshed_ns, shown_ns;
     uint64_t shown_accepted;
 } runner_t;
@@ -85,6 +91,7 @@ static int refresh(runner_t *runner)
     cm_refresh_options(runner->app, WINDOWS, &refresh_options);
     int rc = cm_refresh(runner->store, &refresh_options, &runner->answers, &runner->app->err);
     runner->refreshed_ns = cm_clock_ticks_ns();
+    runner->clicked = false;
     if (runner->answers.changed)
         runner->refresh_seconds = (double)(runner->refreshed_ns - started) / 1e9;
     if (rc == 0 && runner->publishing != NULL)
@@ -92,9 +99,21 @@ static int refresh(runner_t *runner)
     return rc;
 }
 
+/* Of all that is stored here; what is collected into the topic is counted when it comes from there.
+ */
+static cm_account_t account_of(const runner_t *runner)
+{
+    cm_account_t account = runner->pipeline.account;
+
+    if (runner->collect.spooling.spool == NULL)
+        cm_account_add(&account, &runner->collect.collecting.account);
+    return account;
+}
+
 static void show_status(runner_t *runner, int64_t now_ns)
 {
-    uint64_t accepted = runner->pipeline.account.accepted;
+    const cm_account_t account = account_of(runner);
+    uint64_t accepted = account.accepted;
     double seconds = (double)(now_ns - runner->shown_ns) / 1e9;
     cm_buf_t line = CM_BUF_INIT;
 
@@ -105,8 +124,8 @@ static void show_status(runner_t *runner, int64_t now_ns)
     cm_buf_add_text(&line, "/s, ");
     cm_buf_add_grouped(&line, runner->answers.cells);
     cm_buf_printf(&line, " cells, answers in %.1f ms, %llu rejected  http://%s",
-                  runner->refresh_seconds * 1000,
-                  (unsigned long long)runner->pipeline.account.rejected, runner->options->listen);
+                  runner->refresh_seconds * 1000, (unsigned long long)account.rejected,
+                  runner->options->listen);
     if (runner->publishing != NULL)
         cm_publishing_add_status(runner->publishing, &line);
     if (runner->cluster.waiting_for != NULL)
@@ -132,13 +151,11 @@ static void show_waiting(void *context)
     show_when_due(context);
 }
 
-/* Takes what the source has; without one, waits a little. */
+/* Takes what the source has. */
 static int take_events(runner_t *runner)
 {
-    if (runner->source == NULL) {
-        cm_sleep_ms(IDLE_MS);
+    if (runner->source == NULL)
         return 0;
-    }
     int rc = cm_pipeline_step(&runner->pipeline, &runner->app->err);
     if (rc == 0) { /* --count events are made: the pages stay up */
         rc = cm_pipeline_commit(&runner->pipeline, &runner->app->err);
@@ -148,6 +165,27 @@ static int take_events(runner_t *runner)
     return rc < 0 ? rc : 0;
 }
 
+/* Takes what has come over HTTP; where nothing else waits for events, waits a little for it. */
+static int take_clicks(runner_t *runner)
+{
+    const bool full = runner->source != NULL && runner->pipeline.batch.count == CM_BATCH_EVENTS;
+    int rc =
+        cm_run_collect_step(&runner->collect, runner->sink, full ? 0 : IDLE_MS, &runner->app->err);
+
+    runner->clicked |= rc > 0;
+    if (rc == 0 && runner->source == NULL && runner->collect.spooling.spool != NULL)
+        cm_sleep_ms(IDLE_MS);
+    return rc < 0 ? rc : 0;
+}
+
+static bool refresh_due(const runner_t *runner)
+{
+    const int64_t every = runner->options->every;
+    const int64_t wait_ms = runner->clicked && every > SOON_MS ? SOON_MS : every;
+
+    return cm_clock_ticks_ns() - runner->refreshed_ns >= wait_ms * 1000000;
+}
+
 static int loop(runner_t *runner)
 {
     int rc = 0;
@@ -155,9 +193,10 @@ static int loop(runner_t *runner)
     while (rc == 0 && !atomic_load(runner->app->stop)) {
         rc = take_events(runner);
         if (rc == 0)
+            rc = take_clicks(runner);
+        if (rc == 0)
             rc = cm_cluster_check(&runner->cluster, &runner->app->err);
-        int64_t now = cm_clock_ticks_ns();
-        if (rc == 0 && now - runner->refreshed_ns >= runner->options->every * 1000000) {
+        if (rc == 0 && refresh_due(runner)) {
             rc = cm_pipeline_commit(&runner->pipeline, &runner->app->err);
             if (rc == 0 && runner->publishing != NULL)
                 rc = cm_publishing_collect(runner->publishing, runner->store, &runner->app->err);
@@ -180,12 +219,15 @@ static int finish(runner_t *runner)
     cm_cluster_stop(&runner->cluster);
     int rc = cm_pipeline_commit(&runner->pipeline, &app->err);
     if (rc == 0)
+        rc = cm_run_collect_stop(&runner->collect, runner->sink, &app->err);
+    if (rc == 0)
         rc = refresh(runner);
     if (rc == 0) {
         runner->answers.changed = true; /* nothing new is no news of the whole run */
         if (runner->publishing != NULL)
             rc = cm_publishing_finish(runner->publishing, runner->store, false, &app->err);
-        cm_accounts_print(app, &runner->pipeline.account, &runner->answers, runner->refresh_seconds,
+        const cm_account_t account = account_of(runner);
+        cm_accounts_print(app, &account, &runner->answers, runner->refresh_seconds,
                           runner->publishing);
     }
     if (rc == 0) {
@@ -194,42 +236,66 @@ static int finish(runner_t *runner)
     return rc;
 }
 
-static int start(runner_t *runner)
+/* Opens where events come from and where they go. */
+static int open_way(runner_t *runner)
 {
     const run_options_t *asked = runner->options;
+    const bool kafka = asked->cluster.sink == CM_SINK_KAFKA;
     cm_app_t *app = runner->app;
-    const cm_server_options_t server = {.listen = asked->listen, .data_dir = app->global.data_dir};
-    cm_buf_t way = CM_BUF_INIT;
-    cm_sink_t *sink;
 
-    cm_buf_reserve(&way, 1);
     int rc = cm_embedded_open(app->global.data_dir, app->clock, &runner->store, &app->err);
     if (rc == 0 && asked->demo)
-        rc = cm_traffic_open(app, &asked->traffic, true, true, &runner->source);
+        rc = cm_traffic_open(app, &asked->traffic, kafka ? CM_TRAFFIC_PACED : CM_TRAFFIC_DUE, true,
+                             &runner->source);
     if (rc == 0)
-        rc = cm_cluster_open(&runner->cluster, app, &asked->cluster, runner->store,
-                             &runner->pipeline, &runner->source, &sink, &app->err);
-    if (rc == 0) {
-        runner->cluster.show = show_waiting;
-        runner->cluster.show_context = runner;
-        cm_cluster_describe(&runner->cluster, &way);
-        if (asked->index == CM_INDEX_ELASTICSEARCH)
-            cm_buf_printf(&way, ", answers also in Elasticsearch's %s", asked->elastic.index);
-        cm_pipeline_start(&runner->pipeline, app, runner->source, sink);
-        runner->pipeline.commit_ms = COMMIT_MS;
-        if (asked->index == CM_INDEX_ELASTICSEARCH)
-            rc = cm_publishing_start(app, &asked->elastic, runner->store, false, true,
-                                     &runner->publishing, &app->err);
-    }
+        rc = cm_cluster_open(&runner->cluster, app, &asked->cluster, asked->collect.enrich.geoip,
+                             runner->store, &runner->pipeline, &runner->source, &runner->sink,
+                             &app->err);
+    if (rc < 0)
+        return rc;
+    runner->cluster.show = show_waiting;
+    runner->cluster.show_context = runner;
+    cm_pipeline_start(&runner->pipeline, app, runner->source, runner->sink);
+    runner->pipeline.commit_ms = COMMIT_MS;
+    rc = cm_run_collect_open(&runner->collect, app, &asked->collect,
+                             kafka ? &asked->cluster.kafka : NULL, runner->store, &app->err);
+    if (rc == 0 && asked->index == CM_INDEX_ELASTICSEARCH)
+        rc = cm_publishing_start(app, &asked->elastic, runner->store, false, true,
+                                 &runner->publishing, &app->err);
+    return rc;
+}
+
+static void say_hello(const runner_t *runner)
+{
+    const run_options_t *asked = runner->options;
+    cm_buf_t way = CM_BUF_INIT;
+
+    cm_buf_reserve(&way, 1);
+    cm_cluster_describe(&runner->cluster, &way);
+    if (asked->index == CM_INDEX_ELASTICSEARCH)
+        cm_buf_printf(&way, ", answers also in Elasticsearch's %s", asked->elastic.index);
+    fprintf(runner->app->messages, "clickmill %s: data in %s, dashboard and API on %s://%s, %s%s\n",
+            CM_VERSION, runner->app->global.data_dir,
+            asked->collect.tls_cert != NULL ? "https" : "http", asked->listen,
+            asked->demo ? "with synthetic traffic" : "without traffic of its own", way.data);
+    cm_buf_free(&way);
+}
+
+static int start(runner_t *runner)
+{
+    cm_app_t *app = runner->app;
+    cm_server_options_t server = {.listen = runner->options->listen,
+                                  .data_dir = app->global.data_dir};
+
+    int rc = open_way(runner);
     if (rc == 0)
         rc = refresh(runner); /* what an earlier run has left */
+    if (rc < 0)
+        return rc;
+    cm_collecting_serve(&runner->collect.collecting, &server);
+    rc = cm_server_start(&server, &app->log, &runner->server, &app->err);
     if (rc == 0)
-        rc = cm_server_start(&server, &app->log, &runner->server, &app->err);
-    if (rc == 0)
-        fprintf(app->messages, "clickmill %s: data in %s, dashboard and API on http://%s, %s%s\n",
-                CM_VERSION, app->global.data_dir, asked->listen,
-                asked->demo ? "with synthetic traffic" : "without traffic of its own", way.data);
-    cm_buf_free(&way);
+        say_hello(runner);
     return rc;
 }
 
@@ -246,7 +312,9 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     if (rc == 0)
         rc = finish(&runner);
     cm_publishing_stop(runner.publishing);
+    cm_run_collect_give_up(&runner.collect);
     cm_server_stop(runner.server);
+    cm_run_collect_close(&runner.collect);
     cm_pipeline_free(&runner.pipeline);
     cm_source_close(runner.source);
     cm_cluster_close(&runner.cluster);
@@ -260,8 +328,9 @@ const cm_command_t cm_command_run = {
     .arguments = "",
     .summary = "run everything on this machine: traffic, store, answers, dashboard",
     .details = "Starts the whole pipeline in one process: synthetic demo traffic, the embedded "
-               "store, answers refreshed every second, the dashboard and its API. Ctrl-C drains, "
-               "commits and prints the account.\n"
+               "store, answers refreshed every second, the dashboard and its API, and a collector "
+               "of real events: POST /v1/events, /clickmill.js for pages, and a demo shop at "
+               "/demo/. Ctrl-C drains, commits and prints the account.\n"
                "With --sink kafka the traffic goes to the topic, and what comes from there is "
                "taken in; with --store cassandra each event is written to Cassandra and to the "
                "embedded store, which the answers follow from, and its offset is committed when "

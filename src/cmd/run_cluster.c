@@ -112,9 +112,9 @@ static int drain(void *context, cm_err_t *err)
 }
 
 /* The embedded store's positions count: they are committed last, when Cassandra has its part. */
-static int open_topic(cm_cluster_t *cluster, cm_err_t *err)
+static int open_topic(cm_cluster_t *cluster, const char *geoip, cm_err_t *err)
 {
-    int rc = cm_enriching_open_geoip(&cluster->enriching, cluster->app, cluster->options->geoip);
+    int rc = cm_enriching_open_geoip(&cluster->enriching, cluster->app, geoip);
     if (rc < 0)
         return rc;
     const cm_kafka_source_options_t options = {.settings = &cluster->kafka,
@@ -145,8 +145,8 @@ static int open_remote(cm_cluster_t *cluster, cm_err_t *err)
 }
 
 int cm_cluster_open(cm_cluster_t *cluster, cm_app_t *app, const cm_cluster_options_t *options,
-                    cm_store_t *embedded, cm_pipeline_t *receiving, cm_source_t **traffic,
-                    cm_sink_t **sink, cm_err_t *err)
+                    const char *geoip, cm_store_t *embedded, cm_pipeline_t *receiving,
+                    cm_source_t **traffic, cm_sink_t **sink, cm_err_t *err)
 {
     int rc = 0;
 
@@ -166,7 +166,7 @@ int cm_cluster_open(cm_cluster_t *cluster, cm_app_t *app, const cm_cluster_optio
         return rc;
     cluster->traffic = *traffic;
     *traffic = NULL;
-    rc = open_topic(cluster, err);
+    rc = open_topic(cluster, geoip, err);
     *traffic = cluster->topic; /* who reads from it closes it */
     if (rc == 0 && cluster->traffic != NULL)
         rc = start_sending(cluster, err);

@@ -17,7 +17,6 @@
 typedef struct cm_cluster_options {
     int sink;  /* cm_sink_choice_t */
     int store; /* cm_store_choice_t */
-    const char *geoip;
     cm_kafka_options_t kafka;
     cm_cassandra_given_t cassandra;
 } cm_cluster_options_t;
@@ -50,12 +49,13 @@ typedef struct cm_cluster {
     void *show_context;
 } cm_cluster_t;
 
-/* Opens what the options ask for. `traffic` (NULL: none) comes in as what is made, and goes out as
- * what the run shall read from: Kafka's topic, where that is its way. `sink` is where it shall put.
- * `receiving` is the run's loop, which is made later. */
+/* Opens what the options ask for; `geoip` is what messages are enriched with. `traffic` (NULL:
+ * none) comes in as what is made, and goes out as what the run shall read from: Kafka's topic,
+ * where that is its way. `sink` is where it shall put. `receiving` is the run's loop, which is made
+ * later. */
 int cm_cluster_open(cm_cluster_t *cluster, cm_app_t *app, const cm_cluster_options_t *options,
-                    cm_store_t *embedded, cm_pipeline_t *receiving, cm_source_t **traffic,
-                    cm_sink_t **sink, cm_err_t *err);
+                    const char *geoip, cm_store_t *embedded, cm_pipeline_t *receiving,
+                    cm_source_t **traffic, cm_sink_t **sink, cm_err_t *err);
 
 /* The failure of the thread that sends the traffic, as soon as there is one. */
 int cm_cluster_check(cm_cluster_t *cluster, cm_err_t *err);

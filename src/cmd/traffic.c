@@ -3,8 +3,8 @@
 /* 2026-01-01T00:00:00Z */
 #define FIXED_START INT64_C(1767225600000)
 
-int cm_traffic_open(cm_app_t *app, const cm_traffic_options_t *options, bool paced, bool from_now,
-                    cm_source_t **source)
+int cm_traffic_open(cm_app_t *app, const cm_traffic_options_t *options, cm_traffic_pace_t pace,
+                    bool from_now, cm_source_t **source)
 {
     int64_t start = from_now ? cm_clock_now_ms(app->clock) : FIXED_START;
 
@@ -17,7 +17,8 @@ int cm_traffic_open(cm_app_t *app, const cm_traffic_options_t *options, bool pac
     const cm_synthetic_options_t synthetic = {
         .count = (uint64_t)options->count,
         .rate = options->rate,
-        .paced = paced,
+        .paced = pace != CM_TRAFFIC_AT_ONCE,
+        .no_wait = pace == CM_TRAFFIC_DUE,
         .start_ms = start,
         .users = (uint32_t)options->users,
         .urls = (uint32_t)options->urls,

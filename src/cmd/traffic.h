@@ -89,9 +89,16 @@ typedef struct cm_traffic_options {
         .key = "produce.start", .help = "time of the first event, RFC 3339 or `now`"               \
     }
 
-/* Opens the source. `live`: paced, and starting now unless --start says otherwise; else as fast as
- * it is taken, starting 2026-01-01, so that the same seed gives the same bytes. */
-int cm_traffic_open(cm_app_t *app, const cm_traffic_options_t *options, bool paced, bool from_now,
-                    cm_source_t **source);
+/* When the events come. */
+typedef enum cm_traffic_pace {
+    CM_TRAFFIC_AT_ONCE, /* as fast as they are taken */
+    CM_TRAFFIC_PACED,   /* in real time; who asks waits for them */
+    CM_TRAFFIC_DUE,     /* in real time; who asks gets what is due */
+} cm_traffic_pace_t;
+
+/* Opens the source. `from_now`: it starts now unless --start says otherwise; else 2026-01-01, so
+ * that the same seed gives the same bytes. */
+int cm_traffic_open(cm_app_t *app, const cm_traffic_options_t *options, cm_traffic_pace_t pace,
+                    bool from_now, cm_source_t **source);
 
 #endif

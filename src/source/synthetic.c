@@ -60,7 +60,7 @@ typedef struct synthetic {
     click_t held[HELD_MAX]; /* [i % HELD_MAX] is due as the i-th emission, see `turn` */
     uint64_t turn;
 
-    bool paced;
+    bool paced, no_wait;
     int64_t pace_start, pace_next; /* ticks in ns; pace_start is 0 before the first next() */
 
     uint32_t batch_users[CM_BATCH_EVENTS]; /* whose the events of the last batch are */
@@ -185,7 +185,7 @@ static int64_t wait_until_due(synthetic_t *s)
     int64_t now = cm_clock_ticks_ns();
     if (s->pace_start == 0)
         s->pace_start = s->pace_next = now;
-    for (; now < s->pace_next && !stopped(s); now = cm_clock_ticks_ns()) {
+    for (; now < s->pace_next && !s->no_wait && !stopped(s); now = cm_clock_ticks_ns()) {
         int64_t rest = (s->pace_next - now) / NS_PER_MS + 1;
         cm_sleep_ms(rest < NAP_MS ? rest : NAP_MS);
     }
@@ -362,6 +362,7 @@ int cm_synthetic_open(const cm_synthetic_options_t *options, const atomic_bool *
     s->late = chance_of(options->late_percent);
     s->repeat = chance_of(options->repeat_percent);
     s->paced = options->paced;
+    s->no_wait = options->no_wait;
     *source = &s->source;
     return 0;
 

@@ -21,6 +21,7 @@ typedef struct cm_synthetic_options {
     uint64_t count;   /* events to emit, repeats included; 0: without end */
     double rate;      /* events per second of simulated time, repeats included */
     bool paced;       /* emit in real time: start_ms is the moment of the first next() */
+    bool no_wait;     /* with paced: next() never waits for what is to come */
     int64_t start_ms; /* simulated time begins here; ms since the epoch */
     uint32_t users;
     uint32_t urls;

@@ -1,0 +1,83 @@
+#include "cmd/run_collect.h"
+
+static void tick(void *context)
+{
+    cm_run_collect_t *run = context;
+
+    cm_spooling_note(&run->spooling, &run->collecting);
+}
+
+static void *send_events(void *context)
+{
+    cm_run_collect_t *run = context;
+
+    run->rc = cm_collecting_run(&run->collecting, cm_spool_sink(run->spooling.spool), &run->stop,
+                                tick, run, &run->err);
+    atomic_store(&run->ended, true);
+    return NULL;
+}
+
+int cm_run_collect_open(cm_run_collect_t *run, cm_app_t *app, const cm_collect_given_t *given,
+                        const cm_kafka_options_t *kafka, cm_store_t *store, cm_err_t *err)
+{
+    int rc = cm_collecting_open(&run->collecting, app, given, store, err);
+
+    if (rc < 0 || kafka == NULL)
+        return rc;
+    rc = cm_spooling_open(&run->spooling, app, kafka, given->spool, err);
+    if (rc < 0)
+        return rc;
+    if (pthread_create(&run->thread, NULL, send_events, run) != 0)
+        return cm_fail(err, CM_EINTERNAL, "cannot start a thread");
+    run->started = true;
+    return 0;
+}
+
+int cm_run_collect_step(cm_run_collect_t *run, cm_sink_t *sink, int wait_ms, cm_err_t *err)
+{
+    if (run->spooling.spool == NULL) {
+        uint64_t before = run->collecting.account.read;
+        int rc = cm_collecting_step(&run->collecting, sink, wait_ms, err);
+        return rc < 0 ? rc : run->collecting.account.read > before;
+    }
+    if (!atomic_load(&run->ended) || run->rc >= 0)
+        return 0;
+    *err = run->err;
+    return run->rc;
+}
+
+int cm_run_collect_stop(cm_run_collect_t *run, cm_sink_t *sink, cm_err_t *err)
+{
+    int rc = 0;
+
+    if (run->spooling.spool != NULL) {
+        atomic_store(&run->stop, true);
+        if (run->started)
+            pthread_join(run->thread, NULL);
+        run->started = false;
+        if (run->rc < 0)
+            *err = run->err;
+        return run->rc;
+    }
+    cm_collecting_stop(&run->collecting);
+    do {
+        rc = cm_collecting_step(&run->collecting, sink, 0, err);
+    } while (rc > 0);
+    return rc;
+}
+
+void cm_run_collect_give_up(cm_run_collect_t *run)
+{
+    atomic_store(&run->stop, true);
+    if (run->started)
+        pthread_join(run->thread, NULL);
+    run->started = false;
+    if (run->collecting.inbox != NULL)
+        cm_collecting_give_up(&run->collecting);
+}
+
+void cm_run_collect_close(cm_run_collect_t *run)
+{
+    cm_collecting_close(&run->collecting);
+    cm_spooling_close(&run->spooling);
+}
