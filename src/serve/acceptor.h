@@ -10,12 +10,18 @@
 
 typedef struct cm_acceptor cm_acceptor_t;
 
-/* Starts a thread that accepts on the (non-blocking) socket; it stays the caller's. CM_EINTERNAL.
- */
-int cm_acceptor_start(int fd, struct MHD_Daemon *daemon, const cm_log_t *log,
+/* Starts a thread that accepts on the (non-blocking) socket; it stays the caller's. While `most`
+ * connections are open, others wait in the kernel's queue. CM_EINTERNAL. */
+int cm_acceptor_start(int fd, struct MHD_Daemon *daemon, int most, const cm_log_t *log,
                       cm_acceptor_t **acceptor, cm_err_t *err);
 
-/* Ends the thread: nobody comes any more. NULL is allowed. */
+/* A connection is closed. For any thread. */
+void cm_acceptor_left(cm_acceptor_t *acceptor);
+
+/* Ends the thread: nobody comes any more. */
 void cm_acceptor_stop(cm_acceptor_t *acceptor);
+
+/* After the last connection has left. NULL is allowed. */
+void cm_acceptor_free(cm_acceptor_t *acceptor);
 
 #endif

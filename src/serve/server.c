@@ -21,7 +21,8 @@
 enum {
     TARGET_MAX = 8 * 1024,         /* bytes of path and query: a 2048-byte URL, percent-encoded */
     CONNECTION_MEMORY = 32 * 1024, /* for the head of a request */
-    GRACE_MS = 3000,               /* for answers in flight when the server stops */
+    LEAVING = 64,    /* connections a thread that are closed, but that it still counts */
+    GRACE_MS = 3000, /* for answers in flight when the server stops */
 };
 
 struct cm_server {
@@ -74,6 +75,8 @@ static void note_connection(void *context, struct MHD_Connection *connection, vo
             MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd);
     else
         cm_patience_close(server->patience, *guest);
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED)
+        cm_acceptor_left(server->acceptor);
 }
 
 static void log_library(void *context, const char *format, va_list args)
@@ -280,6 +283,7 @@ static void destroy(cm_server_t *server)
 {
     cm_live_free(server->live);
     cm_patience_stop(server->patience);
+    cm_acceptor_free(server->acceptor);
     if (server->listen.fd >= 0)
         close(server->listen.fd);
     cm_handles_free(&server->handles);
@@ -317,7 +321,7 @@ static int start_daemon(cm_server_t *server, const cm_server_options_t *options,
             MHD_USE_NO_LISTEN_SOCKET | (options->tls_cert != NULL ? MHD_USE_TLS : 0),
         0, NULL, NULL, handle, server, MHD_OPTION_EXTERNAL_LOGGER, log_library, server,
         MHD_OPTION_ARRAY, options->tls_cert != NULL ? tls : none, MHD_OPTION_THREAD_POOL_SIZE,
-        (unsigned)threads, MHD_OPTION_CONNECTION_LIMIT, (unsigned)connections,
+        (unsigned)threads, MHD_OPTION_CONNECTION_LIMIT, (unsigned)(connections + LEAVING * threads),
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)idle, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)CONNECTION_MEMORY, MHD_OPTION_URI_LOG_CALLBACK, note_target, NULL,
         MHD_OPTION_NOTIFY_CONNECTION, note_connection, server, MHD_OPTION_NOTIFY_COMPLETED,
@@ -330,8 +334,8 @@ static int start_daemon(cm_server_t *server, const cm_server_options_t *options,
     if (server->daemon == NULL)
         return cm_fail(err, CM_EINTERNAL, "the HTTP server does not start: %s",
                        errno ? strerror(errno) : "libmicrohttpd gives no reason");
-    int rc =
-        cm_acceptor_start(server->listen.fd, server->daemon, &server->log, &server->acceptor, err);
+    int rc = cm_acceptor_start(server->listen.fd, server->daemon, connections, &server->log,
+                               &server->acceptor, err);
     if (rc < 0)
         MHD_stop_daemon(server->daemon);
     return rc;
