@@ -1,6 +1,6 @@
 # The front door. The build itself is described in meson.build.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check bench bench-cluster fuzz format clean stack-up stack-down stack-status
+.PHONY: help setup build run test check bench bench-collect bench-cluster fuzz format clean stack-up stack-down stack-status
 
 SOURCES = $(shell find src tests -name '*.[ch]' -o -name '*.cc')
 
@@ -33,8 +33,12 @@ check: build ## run the fast part of the tests
 	@scripts/setup.sh test
 	@python3 tests/run.py --fast
 
-bench: build ## compare with other engines: make bench [SIZE=1000000] [SERIES=full]
+bench: bench-collect ## compare with other engines: make bench [SIZE=1000000] [SERIES=full]
 	@python3 bench/bench.py $(if $(SIZE),--size $(SIZE)) $(if $(SERIES),--series $(SERIES))
+
+bench-collect: build ## compare the collector with nginx, by wrk: [ROUNDS=3]
+	@scripts/setup.sh bench
+	@python3 bench/collect.py $(if $(ROUNDS),--rounds $(ROUNDS))
 
 bench-cluster: build ## compare with bare clients and usual tools on real engines: [SIZE=1000000]
 	@scripts/setup.sh stack

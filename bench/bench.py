@@ -378,6 +378,15 @@ def write(path, text):
         file.write(text)
 
 
+def other_results(name):
+    """What another benchmark has written; None when it was not run."""
+    try:
+        with open(os.path.join(PLACE, name), encoding="utf-8") as file:
+            return file.read()
+    except OSError:
+        return None
+
+
 def write_document():
     """docs/performance.* of the last results."""
     try:
@@ -385,12 +394,8 @@ def write_document():
             results = json.load(file)
     except OSError as reason:
         fail("no results to write about (%s); run `make bench` first" % reason)
-    try:
-        with open(os.path.join(PLACE, "cluster.md"), encoding="utf-8") as file:
-            cluster = file.read()
-    except OSError:
-        cluster = None
-    write(os.path.join(ROOT, "docs", "performance.md"), report.document(results, cluster))
+    write(os.path.join(ROOT, "docs", "performance.md"),
+          report.document(results, other_results("cluster.md"), other_results("collect.md")))
     write(os.path.join(ROOT, "docs", "performance.svg"), plot.draw(results))
 
 

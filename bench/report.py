@@ -288,6 +288,9 @@ What does not fit in the memory allowed is milled in ranges of users, with the s
 ## On real engines
 
 {cluster}
+## Events over HTTP
+
+{collect}
 ## How it is measured
 
 - Every engine gets the same file, the same {threads} processors and {threads} threads, in the same run. Engines take
@@ -331,13 +334,26 @@ with what was sent before a time counts; rates are compared with those of the sa
 %s"""
 
 
-def document(results, cluster):
-    """The text of docs/performance.md; `cluster`: what `make bench-cluster` wrote, None if not."""
+NO_COLLECT = """Not measured with it: `make bench-collect` does, and then its results come here.
+"""
+
+COLLECT = """`clickmill collect` beside nginx, which answers 204 to everything and does nothing with a body, and so
+shows what HTTP alone costs. Both get the same events, each with a row key of its own, from `wrk` on the
+same processors, in turns; an answer 202 is given when the event is on the disk, and the events in the
+store are counted before a time counts.
+
+%s"""
+
+
+def document(results, cluster, collect):
+    """The text of docs/performance.md; `cluster` and `collect`: what `make bench-cluster` and
+    `make bench-collect` wrote, None if not."""
     settings = results["settings"]
     return DOCUMENT.format(
         setting=setting(results), busy=busy(results), shape=shape(results),
         rows=rows_table(results), engines=engines_table(results), shapes=shapes_table(results),
         memory=memory_table(results),
         cluster=CLUSTER % cluster if cluster else NO_CLUSTER,
+        collect=COLLECT % collect if collect else NO_COLLECT,
         threads=settings["threads"], runs=settings["runs"],
         notes="".join("- %s.\n" % (note[0].upper() + note[1:]) for note in not_measured(results)))

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs what is missing for building (with the argument `test`: also for testing) Clickmill:
 # Debian packages by the list beside this file, npm packages by web/package-lock.json. With the
-# argument `stack`: what the real engines of stack/ need. Says what and why before it does; says
-# nothing and changes nothing when all is there.
+# argument `stack`: what the real engines of stack/ need; with `bench`: what the collector is measured
+# with. Says what and why before it does; says nothing and changes nothing when all is there.
 set -eu
 
 stage=${1:-build}
@@ -45,8 +45,24 @@ wanted_stack() {
     done
 }
 
+# A program of Debian's that only root has in PATH.
+have() {
+    PATH=$PATH:/usr/sbin command -v "$1" >/dev/null
+}
+
+# wrk; nginx is not installed, see unpack_nginx.
+wanted_bench() {
+    listed bench | while read -r name why; do
+        [ "$name" = nginx ] || have "$name" || printf '%s %s\n' "$name" "$why"
+    done
+}
+
 # "name why" lines of the stages that were asked for.
 wanted() {
+    if [ "$stage" = bench ]; then
+        wanted_bench
+        return
+    fi
     if [ "$stage" = stack ]; then
         wanted_stack
         return
@@ -102,6 +118,22 @@ install_debian() {
     fi
 }
 
+# Installing nginx would start a web server on port 80, now and whenever the machine starts. So its
+# package is only unpacked, in build/bench/nginx, from where bench/collect.py runs it; the libraries
+# that it needs are there for the build.
+unpack_nginx() {
+    to=$root/build/bench/nginx
+    if have nginx || [ -x "$to/usr/sbin/nginx" ]; then
+        return 0
+    fi
+    say 'unpacking the Debian package nginx in build/bench/nginx (not installed: that would start it)'
+    mkdir -p "$to"
+    if ! (cd "$to" && apt-get download -q nginx >&2 && dpkg-deb -x nginx_*.deb .); then
+        say 'that failed, the reason is above; after `apt-get update` run this again'
+        exit 1
+    fi
+}
+
 # Packages go to build/web, so that the working tree stays clean; the copy of the lock file that is
 # written last says that they are complete.
 install_npm() {
@@ -122,15 +154,15 @@ install_npm() {
 }
 
 case $stage in
-build | test | stack) ;;
+build | test | stack | bench) ;;
 *)
-    say "unknown stage $stage; it is build, test or stack"
+    say "unknown stage $stage; it is build, test, stack or bench"
     exit 2
     ;;
 esac
 if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
     say 'this is not Debian 12 or newer, or a relative with apt-get, so nothing is installed here.'
-    if [ "$stage" = stack ]; then
+    if [ "$stage" = stack ] || [ "$stage" = bench ]; then
         say 'Install what these Debian packages hold:'
     else
         say 'Install what these Debian packages hold, then: meson setup build && ninja -C build'
@@ -141,6 +173,8 @@ if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
     exit 1
 fi
 install_debian
-if [ "$stage" != stack ]; then
-    install_npm
-fi
+case $stage in
+stack) ;;
+bench) unpack_nginx ;;
+*) install_npm ;;
+esac

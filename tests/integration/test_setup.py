@@ -83,7 +83,7 @@ class Setup(unittest.TestCase):
         names = [row.split()[0] for row in rows]
         self.assertEqual(names, sorted(set(names)))
         for row in rows:
-            self.assertRegex(row, r"^[a-z0-9.+-]+ +# (build|test|stack): \S.*[^.\s]\n$")
+            self.assertRegex(row, r"^[a-z0-9.+-]+ +# (build|test|stack|bench): \S.*[^.\s]\n$")
 
     def test_silent_when_nothing_is_missing(self):
         machine = Machine(self)
@@ -195,6 +195,27 @@ class Setup(unittest.TestCase):
         for name in listed("stack"):
             self.assertIn(f"  {name} ", done.stderr)
         self.assertNotIn("meson", done.stderr)
+
+    def test_the_stage_bench_installs_wrk_and_unpacks_nginx(self):
+        """nginx as a package would be a running server."""
+        machine = Machine(self)
+        machine.debian([])
+        machine.stub("nginx", note=False)
+        done, calls = machine.setup("bench")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertTrue(shutil.which("wrk", path="/usr/sbin") or calls[1].endswith(" wrk"), calls)
+        machine.stub("wrk", note=False)
+        done, calls = machine.setup("bench")
+        self.assertEqual((done.returncode, done.stderr, calls), (0, "", []))
+        if shutil.which("nginx", path="/usr/sbin"):
+            return
+        os.unlink(os.path.join(machine.bin, "nginx"))
+        machine.stub("apt-get", "> nginx_1.deb")
+        machine.stub("dpkg-deb", "")
+        done, calls = machine.setup("bench")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(calls, ["apt-get download -q nginx", "dpkg-deb -x nginx_1.deb ."])
+        self.assertIn("not installed", done.stderr)
 
     def with_web(self, npm):
         machine = Machine(self)

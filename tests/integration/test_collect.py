@@ -1,0 +1,412 @@
+"""`clickmill collect`: what bodies may hold, what is answered, and what has arrived."""
+
+import gzip
+import json
+import time
+import uuid
+
+from collect_support import (JSON, SITE, TIME, UNKNOWN, Collector, bad, chunked, event, good, keyed,
+                             refused, request, whole)
+from harness import patient
+
+STRUCTURE = ("not valid JSON: The JSON document has an improper structure: missing or superfluous "
+             "commas, braces, missing keys, etc.")
+NUMBER = "not valid JSON, or a number in it is larger than 64 bits"
+NO_OBJECT = "not a JSON object"
+NO_URL = "url is missing or empty"
+NO_USER = "user_id is missing, and so is ip, which could stand for it"
+NO_EVENT = "the body holds no event"
+NOT_CLOSED = "the array is not closed"
+MISSING = "an event is missing"
+BEHIND = "something stands behind the array"
+NO_TIME = "timestamp is neither an integer of milliseconds nor RFC 3339"
+RANGE = "timestamp %d is out of range: milliseconds between 1970 and 2100 are wanted"
+
+
+def lines(*entries):
+    return "".join(json.dumps(entry) + "\n" for entry in entries)
+
+
+# ---- what is good
+
+
+def test_forms_of_a_body(t):
+    """One event, an array, an event a line; laid out as anybody may lay out JSON."""
+    collector, wanted = Collector(t), []
+    number = iter(range(10, 100))
+
+    def some(count):
+        made = [keyed(next(number)) for _ in range(count)]
+        wanted.extend(made)
+        return made
+    bodies = [(json.dumps(some(1)[0]), 1), (json.dumps(some(3)), 3), (lines(*some(3)), 3),
+              (json.dumps(some(1)), 1), (lines(*some(2))[:-1], 2),
+              (lines(*some(2)).replace("\n", "\r\n"), 2), ("\n \n" + lines(*some(2)) + "\n\n", 2),
+              (" \r\n\t" + json.dumps(some(2)) + " \n", 2), (json.dumps(some(1)[0], indent=2), 1),
+              (json.dumps(some(2), indent=1), 2), ("\ufeff" + json.dumps(some(1)[0]), 1),
+              ("\ufeff" + lines(*some(2)), 2), ("\ufeff" + json.dumps(some(2)), 2)]
+    for body, count in bodies:
+        good(t, collector.ask(body), count)
+    t.equal(collector.stop(), [whole(entry) for entry in wanted], "events")
+
+
+def test_content_types(t):
+    collector, count = Collector(t), 0
+    for kind in ("application/json", "application/x-ndjson", "text/plain",
+                 "application/json; charset=utf-8", "application/json;charset=UTF-8",
+                 "text/plain;charset=UTF-8", 'Application/JSON; Charset="utf-8"',
+                 "application/x-ndjson ; charset=utf-8", "TEXT/PLAIN"):
+        count += 1
+        good(t, collector.ask(keyed(count), kind=("Content-Type", kind)))
+    for kind in ("application/x-www-form-urlencoded", "text/html", "application/jsonp", "json",
+                 "multipart/form-data; boundary=x", "application/xml", "text/plainer",
+                 "application/json, text/plain", ""):
+        refused(t, collector.ask(keyed(0), kind=("Content-Type", kind)), 415, what="answer to " + kind)
+    t.equal(len(collector.stop()), count, "events")
+
+
+def test_gzip(t):
+    collector, wanted = Collector(t), [keyed(number) for number in range(10, 26)]
+
+    def ask(body, coding="gzip"):
+        return collector.ask(body, ("Content-Encoding", coding))
+    good(t, ask(gzip.compress(json.dumps(wanted[0]).encode())))
+    good(t, ask(gzip.compress(json.dumps(wanted[1:4]).encode())), 3)
+    good(t, ask(gzip.compress(lines(*wanted[4:6]).encode()), "GZIP"), 2)
+    parts = [gzip.compress(part) for part in (lines(*wanted[6:8]).encode(), b"",
+                                              lines(*wanted[8:10]).encode())]
+    good(t, ask(b"".join(parts)), 4)
+    text = json.dumps(wanted[10]).encode()
+    good(t, ask(gzip.compress(text[:30]) + gzip.compress(text[30:])))
+    good(t, collector.ask(chunked(*(bytes([byte]) for byte in gzip.compress(
+        json.dumps(wanted[11]).encode()))), ("Content-Encoding", "gzip"),
+        ("Transfer-Encoding", "chunked"), length=False))
+    good(t, ask(json.dumps(wanted[12]), "identity"))
+    good(t, ask(gzip.compress(lines(*wanted[13:16]).encode(), 0)), 3)
+
+    packed = gzip.compress(json.dumps(keyed(0)).encode())
+    for wrong in (packed[:-1], packed[:-8], packed[:-20], packed[:5], packed + b"x",
+                  packed + packed[:-1], packed + b"\0" * 30 + b"x", packed[:-5] + b"\0" + packed[-4:],
+                  packed[:20] + b"\xff\xff" + packed[22:], json.dumps(keyed(0)).encode(), b"\x1f\x8b"):
+        refused(t, ask(wrong), 400, what="answer to %r" % wrong[:40])
+    refused(t, ask(b""), 400)
+    refused(t, ask(gzip.compress(b"")), 400)
+    for coding in ("br", "deflate", "zstd", "gzip, gzip", "gzipped"):
+        refused(t, ask(packed, coding), 415, what="answer to " + coding)
+    t.equal(collector.stop(), [whole(entry) for entry in wanted], "events")
+
+
+def test_bodies_that_are_too_large(t):
+    collector = Collector(t, "--max-body", "2k")
+    exact = json.dumps(keyed(1))
+    exact += " " * (2048 - len(exact))
+    good(t, collector.ask(exact))
+    refused(t, collector.ask(exact + " "), 413)
+    text = json.dumps(keyed(2)).encode()
+    good(t, collector.ask(chunked(text, b" " * (2048 - len(text))), ("Transfer-Encoding", "chunked"),
+                          length=False))
+    refused(t, collector.ask(chunked(text, b" " * (2049 - len(text))),
+                             ("Transfer-Encoding", "chunked"), length=False), 413)
+    unpacked = json.dumps(keyed(3)).encode()
+    unpacked += b" " * (2048 - len(unpacked))
+    good(t, collector.ask(gzip.compress(unpacked), ("Content-Encoding", "gzip")))
+    for bomb in (unpacked + b" ", b" " * 100000000, b"[" + b"[]," * 10000000):
+        refused(t, collector.ask(gzip.compress(bomb), ("Content-Encoding", "gzip")), 413)
+    bomb = gzip.compress(b" " * 1000)
+    refused(t, collector.ask(b"".join([bomb] * 4), ("Content-Encoding", "gzip")), 413)
+    t.equal([one["row_key"] for one in collector.stop()], ["key-1", "key-2", "key-3"], "events")
+
+
+def test_a_large_body_is_answered_before_it_comes(t):
+    """Its length says enough: no one has to send a gigabyte to be refused."""
+    collector = Collector(t)
+    for length in (1048577, 10 ** 9, 10 ** 18):
+        head = request(b"", ("Content-Length", length), length=False)
+        refused(t, collector.raw(head), 413, what="answer to %d" % length)
+        refused(t, collector.raw(request(b"", ("Content-Length", length), ("Expect", "100-continue"),
+                                         length=False)), 413, what="answer to %d" % length)
+    # Also a sender that does not listen before it has sent everything gets to know.
+    refused(t, collector.ask(b" " * 3000000), 413)
+    refused(t, collector.ask(chunked(*[b" " * 60000] * 50), ("Transfer-Encoding", "chunked"),
+                             length=False), 413)
+    good(t, collector.ask([keyed(number) for number in range(5000)]), 5000)
+    t.equal(len(collector.stop()), 5000, "events")
+
+
+def test_a_server_is_believed(t):
+    """Its time, however odd, and each field; what it leaves out is unknown."""
+    collector, started = Collector(t), int(time.time() * 1000)
+    ahead = started + 30 * 24 * 3600 * 1000
+    sent = [keyed(10), keyed(11, timestamp=1), keyed(12, timestamp=ahead),
+            keyed(13, timestamp=str(TIME)), keyed(14, timestamp="2026-03-01T10:00:00.5Z"),
+            keyed(15, country="Perú", city="Lima", browser="b", os="o", device="d"),
+            keyed(16, country=None, city="", device=None), keyed(17, color="red", size=[1, {}])]
+    good(t, collector.ask(sent), len(sent))
+    good(t, collector.ask([event(row_key=...), event(row_key=None, url="https://shop.example/b"),
+                           event(user_id="bob", timestamp=...),
+                           event(user_id="bob", timestamp=...)]), 4)
+    events = collector.stop()
+    now, got = int(time.time() * 1000), {one["row_key"]: one for one in events}
+    times = {13: TIME, 14: 1772359200500}
+    for number, entry in enumerate(sent, 10):
+        wanted = dict(UNKNOWN, **{name: value for name, value in entry.items() if value})
+        wanted["timestamp"] = times.get(number, wanted["timestamp"])
+        wanted.pop("color", None), wanted.pop("size", None)
+        t.equal(got.pop("key-%d" % number), wanted, "event %d" % number)
+    derived = str(uuid.uuid5(uuid.NAMESPACE_DNS, "ann_%d" % TIME))
+    t.equal(got.pop(derived)["user_id"], "ann", "user of a derived key")
+    t.equal([one["user_id"] for one in got.values()], ["bob", "bob"], "those of one moment")
+    for one in got.values():
+        t.true(started <= one["timestamp"] <= now, "timestamp %d" % one["timestamp"])
+        t.true(one["row_key"] != str(uuid.uuid5(uuid.NAMESPACE_DNS, "bob_%d" % one["timestamp"])),
+               "the key is not random")
+
+
+def test_sent_again_counts_once(t):
+    collector = Collector(t)
+    for _ in range(3):
+        good(t, collector.ask([keyed(1), keyed(2)]), 2)
+    good(t, collector.ask([keyed(1)] * 4), 4)
+    t.equal(collector.stop(), [whole(keyed(1)), whole(keyed(2))], "events")
+    account = t.process("all")
+    t.equal((account["accepted"], account["events"], account["duplicates"]), (10, 2, 8), "counted")
+
+
+def test_restart(t):
+    """Each account is of one run; what was stored before stays."""
+    for number in range(3):
+        collector = Collector(t)
+        good(t, collector.ask(keyed(number)))
+        t.equal(len(collector.stop()), number + 1, "events")
+
+
+# ---- what is bad
+
+WRONG = [
+    (event(url=...), NO_URL), (event(url=""), NO_URL), (event(url=None), NO_URL),
+    (event(url=["/a"]), "url is not a text"), (event(url=5), "url is not a text"),
+    (event(url="/" * 2049), "url is 2049 bytes long, the limit is 2048"),
+    (event(user_id=...), NO_USER), (event(user_id=""), NO_USER), (event(user_id=None), NO_USER),
+    (event(user_id=42), "user_id is not a text"), (event(user_id=True), "user_id is not a text"),
+    (event(user_id={"id": "a"}), "user_id is not a text"),
+    (event(user_id="u" * 257), "user_id is 257 bytes long, the limit is 256"),
+    (event(timestamp="soon"),
+     'timestamp "soon" is neither an integer of milliseconds nor RFC 3339'),
+    (event(timestamp=""), 'timestamp "" is neither an integer of milliseconds nor RFC 3339'),
+    (event(timestamp=1.5), NO_TIME), (event(timestamp=True), NO_TIME), (event(timestamp=[TIME]), NO_TIME),
+    (event(timestamp=0), RANGE % 0), (event(timestamp=-5), RANGE % -5),
+    (event(timestamp=4102444800000), RANGE % 4102444800000),
+    (event(country=7), "country is not a text"), (event(device={"a": "b"}), "device is not a text"),
+    (event(country="c" * 257), "country is 257 bytes long, the limit is 256"),
+    (event(row_key="k" * 65), "row_key is 65 bytes long, the limit is 64"),
+    (event(row_key=1), "row_key is not a text"),
+    ({}, NO_URL), (None, NO_OBJECT), (42, NO_OBJECT), ("text", NO_OBJECT), ([], NO_OBJECT),
+    ([event()], NO_OBJECT), (True, NO_OBJECT)]
+
+
+def test_wrong_events(t):
+    """Each as the only one, as a line, and as an element between good ones, which are kept."""
+    collector, kept = Collector(t), 0
+    for entry, reason in WRONG:
+        what = "answer to %r" % (entry,)
+        if not isinstance(entry, list):
+            bad(t, collector.ask(json.dumps(entry)), [(1, reason)], what=what)
+        bad(t, collector.ask([keyed(kept), entry, keyed(kept + 1)]), [(2, reason)], 2, what=what)
+        bad(t, collector.ask(lines(keyed(kept + 2), keyed(kept + 3), entry)), [(3, reason)], 2,
+            what=what)
+        kept += 4
+    t.equal(collector.stop(), sorted((whole(keyed(number)) for number in range(kept)),
+                                     key=lambda one: one["row_key"]), "events")
+    t.equal(t.clickmill("dead", "list").out, "", "dead letters")
+
+
+def test_null_is_missing(t):
+    """Of each field, as languages write what they do not know."""
+    collector = Collector(t)
+    good(t, collector.ask(event(row_key=None, timestamp=None, country=None, device=None)))
+    events, now = collector.stop(), time.time() * 1000
+    t.equal([abs(one["timestamp"] - now) < 20000 for one in events], [True], "near now")
+
+
+def test_many_wrong_events(t):
+    collector = Collector(t)
+    entries = [event(url=...) if number % 2 else keyed(number) for number in range(50)]
+    first = [(2 * number, NO_URL) for number in range(1, 21)]
+    bad(t, collector.ask(entries), first, 25, more=5)
+    bad(t, collector.ask(lines(*entries[:40])), first, 20)
+    bad(t, collector.ask("{\n" * 21, kind=("Content-Type", "application/x-ndjson")),
+        [(number, STRUCTURE) for number in range(1, 21)], more=1)
+    t.equal(len(collector.stop()), 25, "events")
+
+
+def test_lines_that_are_no_json(t):
+    """Lines stand alone: whatever one holds, its neighbours are taken, and positions count blank
+    lines too, as an editor does."""
+    collector, number = Collector(t), 0
+    for line, reason in [
+            (b"{", STRUCTURE), (b'{"user_id":"a",}', STRUCTURE), (b"}", STRUCTURE),
+            (json.dumps(event()).encode() + b" x", STRUCTURE),
+            (json.dumps(event()).encode() * 2, STRUCTURE), (b"user_id,url", None),
+            (b'{"user_id":"a\xff","url":"/a","timestamp":1}', "not valid JSON: The input is not valid "
+             "UTF-8"),
+            (b'{"user_id":"a\x00b","url":"/a","timestamp":1}', None), (b"\x00", None),
+            (b'{"user_id":"\\ud800","url":"/a","timestamp":1}', None),
+            (b'{"user_id":"a","url":"/a","timestamp":1%s}' % (b"0" * 30), NUMBER),
+            (b'{"user_id":"a","url":"/a","timestamp":1,"x":1e999}', None),
+            (b'{"user_id":"a","url":"/a","timestamp":1,"x":%s}' % (b"[" * 2000 + b"]" * 2000), None),
+            (b"[" * 5000, None), (b"\xef\xbb\xbf{}", None)]:
+        body = b"\n".join([json.dumps(keyed(number)).encode(), b"", line,
+                           json.dumps(keyed(number + 1)).encode()])
+        number += 2
+        answer = collector.ask(body)
+        got = answer.json.get("errors", [{}])[0]
+        t.true(got.get("reason", "").startswith("not valid JSON"), "%r: %s" % (line, answer))
+        bad(t, answer, [(3, reason or got["reason"])], 2, what="answer to %r" % line)
+    t.equal(len(collector.stop()), number, "events")
+
+
+def test_broken_arrays(t):
+    """What is whole in an array is taken, whatever is wrong with the rest of it."""
+    collector, number, kept = Collector(t), 10, []
+    for tail, accepted, errors in [
+            ("", 3, [(4, NOT_CLOSED)]), (",", 3, [(4, NOT_CLOSED)]), (",]", 3, [(4, MISSING)]),
+            ("]]", 3, [(4, BEHIND)]), ("] x", 3, [(4, BEHIND)]), ("]\n[]", 3, [(4, BEHIND)]),
+            ("},", 2, [(3, None), (4, NOT_CLOSED)]), (',{"user_id":', 3, [(4, None)]),
+            (",{},", 3, [(4, NO_URL), (5, NOT_CLOSED)]), (" 5]", 2, [(3, STRUCTURE)]),
+            ("\0]", 2, [(3, None)]), (',"ü"', 3, [(4, NO_OBJECT)]), (",[" + "[" * 3000, 3, [(4, None)]),
+            (",,{}]", 3, [(4, MISSING), (5, NO_URL)]), (',"]"]', 3, [(4, NO_OBJECT)])]:
+        made = [keyed(one, city='"]},[{\\') for one in range(number, number + 3)]
+        number += 3
+        kept += made[:accepted]
+        answer = collector.ask("[" + ",".join(map(json.dumps, made)) + tail)
+        said = answer.json.get("errors", [])
+        for error, (_, reason) in zip(said, errors):
+            t.true(reason or error["reason"].startswith("not valid JSON"), "%r: %s" % (tail, answer))
+        bad(t, answer, [(position, reason or error["reason"])
+                        for error, (position, reason) in zip(said, errors)], accepted,
+            what="answer to %r" % tail)
+    t.equal(collector.stop(), [whole(entry) for entry in kept], "events")
+
+
+def test_empty_bodies(t):
+    collector = Collector(t)
+    for body in (b"", b" ", b"\n\n", b" \r\n\t", b"\xef\xbb\xbf", b"[]", b" [ \n] "):
+        refused(t, collector.ask(body), 400, NO_EVENT, what="answer to %r" % body)
+    refused(t, collector.ask(b"0\r\n\r\n", ("Transfer-Encoding", "chunked"), length=False), 400,
+            NO_EVENT)
+    refused(t, collector.raw(request(b"", length=False)), 400, NO_EVENT)
+    t.equal(collector.stop(), [], "events")
+
+
+def test_duplicate_keys_are_as_import_takes_them(t):
+    body = '{"user_id":"a","user_id":"b","timestamp":%d,"url":"/x","url":"/y","country":null,' \
+        '"country":"Peru"}' % TIME
+    collector = Collector(t)
+    good(t, collector.ask(body))
+    t.ingest(body, data="imported")
+    events = collector.stop()
+    t.equal(events, [json.loads(t.clickmill("export", "--data", "imported").out)], "events")
+    t.equal((events[0]["user_id"], events[0]["url"]), ("b", "/y"), "the last counts")
+
+
+def test_escapes_and_scripts(t):
+    """Texts come as they are, whatever they are made of."""
+    texts = ["ü", "日本", "\U0001f600", 'quote " and \\', "tab\tline\nend", "\u2028", "a\u0000b", " "]
+    collector = Collector(t)
+    for number, text in enumerate(texts):
+        entry = keyed(number, city=text)
+        good(t, collector.ask(json.dumps(entry)))  # escaped
+        good(t, collector.ask(json.dumps(dict(entry, row_key="raw-%d" % number), ensure_ascii=False)))
+    got = {one["row_key"]: one["city"] for one in collector.stop()}
+    for number, text in enumerate(texts):
+        t.equal((got["key-%d" % number], got["raw-%d" % number]), (text, text), "city %r" % text)
+
+
+def test_limits_are_inclusive(t):
+    collector = Collector(t)
+    sent = [keyed(10, url="/" * 2048), dict(keyed(11), user_id="u" * 256),
+            keyed(12, country="c" * 256), dict(keyed(13), row_key="k" * 64),
+            dict(keyed(14), user_id="ü" * 128), dict(keyed(15), row_key="k"),
+            keyed(16, url="/")]
+    good(t, collector.ask(sent), len(sent))
+    wanted = sorted((whole(entry) for entry in sent), key=lambda one: one["row_key"])
+    t.equal(collector.stop(), wanted, "events")
+
+
+# ---- other paths and methods
+
+
+def test_methods_and_paths(t):
+    collector = Collector(t)
+    for method in ("GET", "HEAD", "PUT", "DELETE", "PATCH"):
+        answer = collector.ask(b"", method=method)
+        t.equal(answer.status, 405, "status of " + method)
+        allowed = {word.strip() for word in answer.header("Allow").split(",")}
+        t.true({"POST"} <= allowed <= {"POST", "OPTIONS"}, "Allow: %s" % allowed)
+        t.true(answer.body == b"" if method == "HEAD" else answer.json["error"], str(answer))
+    for target in ("/v1/event", "/v1/events/", "/v1", "/v2/events", "/../etc/passwd", "/V1/EVENTS",
+                   "/v1/events%00", "//v1/events", "/api/nothing", "/%"):
+        refused(t, collector.ask(keyed(0), target=target), 404, what="answer of " + target)
+    good(t, collector.ask(keyed(1), target="/v1/events?from=test"))
+    for target in ("/healthz", "/readyz", "/clickmill.js", "/snippet", "/pixel.gif"):
+        answer = collector.ask(keyed(0), target=target)
+        t.equal(answer.status, 405, "status of POST " + target)
+        t.true("GET" in answer.header("Allow"), str(answer))
+        t.equal(collector.ask(b"", method="HEAD", target=target).status, 200, "HEAD " + target)
+    t.equal(len(collector.stop()), 1, "events")
+
+
+def test_what_else_is_served(t):
+    collector = Collector(t)
+    answer = collector.get("/healthz")
+    t.equal((answer.status, answer.body.strip()), (200, b"ok"), "healthz")
+    answer = collector.get("/readyz")
+    t.equal(answer.status, 200, "readyz %s" % answer)
+    t.true(isinstance(answer.json, dict), str(answer))
+    answer = collector.get("/clickmill.js")
+    t.equal(answer.status, 200, "tracker")
+    t.true("javascript" in answer.header("Content-Type"), str(answer))
+    t.true(0 < len(answer.body) <= 1229, "the tracker has %d bytes" % len(answer.body))
+    # It is for pages of other sites, which may forbid what does not say so.
+    t.true(answer.header("Cross-Origin-Resource-Policy") in (None, "cross-origin"), str(answer))
+    packed = collector.get("/clickmill.js", ("Accept-Encoding", "gzip"))
+    if packed.header("Content-Encoding") == "gzip":
+        packed.body = gzip.decompress(packed.body)
+    t.equal(packed.body, answer.body, "tracker, packed")
+    answer = collector.get("/snippet")
+    t.equal(answer.status, 200, "snippet")
+    t.true(answer.header("Content-Type").startswith("text/html"), str(answer))
+    t.true(b"clickmill.js" in answer.body and b"pixel.gif" in answer.body, str(answer))
+    t.equal(collector.stop(), [], "events")
+
+
+@patient
+def test_run_has_the_same_endpoints(t):
+    """Events that come to the address of the dashboard are in its answers."""
+    collector = Collector(t, "--no-demo", "--every", "100ms", "--sites", "shop.example",
+                          command=("run",))
+    good(t, collector.ask([keyed(1), keyed(2)]), 2)
+    bad(t, collector.ask([keyed(3), event(url=...)]), [(2, NO_URL)], 1)
+    good(t, collector.page(event(user_id=..., timestamp=...)))
+    t.equal(collector.page(keyed(0), origin="https://other.example").status, 403, "a stranger")
+    t.equal(collector.get("/readyz").status, 200, "readyz")
+    t.equal(collector.get("/clickmill.js").status, 200, "tracker")
+    t.until(lambda: collector.get("/api/summary").json["freshness"]["events"] == 4,
+            "the answers have them", process=collector.process)
+    events = collector.stop()
+    t.equal(len(events), 4, "events")
+    browsers = [one["browser"] for one in events if one["user_id"] not in ("user-1", "user-2", "user-3")]
+    t.equal(browsers, ["Firefox"], "browser of the visitor")
+
+
+def test_head_of_a_page_is_not_needed(t):
+    """What curl sends in the manual's example, header by header."""
+    collector = Collector(t)
+    body = '{"user_id":"u1","url":"https://shop.example/cart"}'
+    good(t, collector.raw((
+        "POST /v1/events HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUser-Agent: curl/7.88.1\r\n"
+        "Accept: */*\r\n%s: %s\r\nContent-Length: %d\r\n\r\n%s" % (
+            collector.port, *JSON, len(body), body)).encode()))
+    events = collector.stop()
+    t.equal([(one["user_id"], one["url"], one["browser"]) for one in events],
+            [("u1", SITE + "/cart", "Unknown")], "events")
