@@ -36,6 +36,16 @@ static void raise_file_limit(const cm_collecting_t *collecting)
                (long long)collecting->given->max_connections);
 }
 
+/* What can stand behind "Bearer " (RFC 6750, section 2.1), and a little more. */
+static bool is_token(const cm_buf_t *text)
+{
+    for (size_t i = 0; i < text->len; i++) {
+        if (text->data[i] <= ' ' || text->data[i] > '~')
+            return false;
+    }
+    return text->len > 0;
+}
+
 static int read_tokens(cm_collecting_t *collecting, cm_err_t *err)
 {
     const cm_option_map_t *given = &collecting->given->tokens;
@@ -47,8 +57,10 @@ static int read_tokens(cm_collecting_t *collecting, cm_err_t *err)
         const cm_option_pair_t *pair = &given->pairs[i];
         cm_buf_t *secret = &collecting->secrets[i];
         rc = cm_secret_read(pair->text, pair->where, secret, err);
-        if (rc == 0 && secret->len == 0)
-            rc = cm_fail(err, CM_EUSAGE, "%s: the token is empty", pair->where);
+        if (rc == 0 && !is_token(secret))
+            rc = cm_fail(err, CM_EUSAGE,
+                         "%s: a token is at least one letter, digit or sign, without blanks",
+                         pair->where);
         collecting->tokens[i] = (cm_sender_token_t){pair->name, secret->data};
     }
     return rc;
@@ -220,6 +232,9 @@ int cm_collecting_step(cm_collecting_t *collecting, cm_sink_t *sink, int wait_ms
         rc = cm_sink_commit(sink, err);
     if (rc < 0) {
         cm_account_add(&collecting->failed, &batch->account);
+        if (strcmp(collecting->trouble, err->text) != 0)
+            cm_log(&collecting->app->log, CM_LOG_ERROR, "events are not stored", "reason=\"%s\"",
+                   err->text);
         set_trouble(collecting, err->text);
         cm_inbox_fail(collecting->inbox);
         return rc;
@@ -240,11 +255,8 @@ int cm_collecting_run(cm_collecting_t *collecting, cm_sink_t *sink, const atomic
         rc = cm_collecting_step(collecting, sink, WAIT_MS, err);
         if (rc < 0 && rc != CM_EIO && rc != CM_EAWAY)
             return rc;
-        if (rc < 0) {
-            cm_log(&collecting->app->log, CM_LOG_ERROR, "events are not stored", "reason=\"%s\"",
-                   err->text);
+        if (rc < 0)
             cm_sleep_ms(REST_MS);
-        }
         tick(context);
     }
     cm_collecting_stop(collecting);

@@ -25,6 +25,17 @@ static int write_all(int fd, const char *data, size_t len)
     return 0;
 }
 
+/* The copy is what is read from now on: the original need not stay in memory. */
+static void let_go_of_original(void)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t from = ((uintptr_t)cm_geo_data + page - 1) / page * page;
+    uintptr_t to = (uintptr_t)cm_geo_data_end / page * page;
+
+    if (to > from)
+        madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
 /* The library opens nothing but files: so the bytes become one, in memory only. */
 static int open_built_in(MMDB_s *mmdb, cm_err_t *err)
 {
@@ -39,6 +50,7 @@ static int open_built_in(MMDB_s *mmdb, cm_err_t *err)
                      strerror(errno));
         goto done;
     }
+    let_go_of_original();
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     int status = MMDB_open(path, MMDB_MODE_MMAP, mmdb);
     if (status != MMDB_SUCCESS)

@@ -97,7 +97,9 @@ int take_field(dom::key_value_pair field, cm_arena_t *arena, cm_event_t *event, 
                cm_json_visitor_t *seen, uint64_t *unknown, cm_err_t *err)
 {
     if (field.key == "timestamp") {
-        *has_time = true;
+        *has_time = !field.value.is_null();
+        if (!*has_time)
+            return 0;
         return take_timestamp(field.value, &event->timestamp, err);
     }
     for (const field_rule &rule : fields) {

@@ -4,37 +4,144 @@
 #include "base/str.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { REST_MS = 100 }; /* when there are no files left, one must be closed first */
+enum {
+    REST_MS = 100, /* when there are no files left, one must be closed first */
+    LOOK_MS = 1000,
+    EVENTS = 64,
+    PEEK = CM_ACCEPTOR_TIGHT_HEAD + 512,
+};
+
+/* A connection that has not sent anything yet; what is waited for otherwise has one too. */
+typedef struct arrival {
+    int fd;
+    struct sockaddr_storage address;
+    socklen_t len;
+    int64_t since_ns;
+    struct arrival *before, *after;
+} arrival_t;
 
 struct cm_acceptor {
-    int fd, wake_fd;
-    atomic_bool stop;
-    atomic_int open; /* connections */
-    int most;
-    struct MHD_Daemon *daemon;
+    cm_acceptor_options_t options;
     cm_log_t log;
     pthread_t thread;
+    atomic_bool stop;
+    atomic_int open; /* connections, of the daemons and below */
+    arrival_t wake, listening;
+    int epoll;
+    bool listens;      /* the socket is watched */
+    arrival_t *oldest; /* of those that wait to be readable */
+    arrival_t *newest;
 };
+
+/* ---- connections that have sent nothing ---- */
+
+static void unlink_arrival(cm_acceptor_t *acceptor, arrival_t *arrival)
+{
+    if (arrival->before != NULL)
+        arrival->before->after = arrival->after;
+    else
+        acceptor->oldest = arrival->after;
+    if (arrival->after != NULL)
+        arrival->after->before = arrival->before;
+    else
+        acceptor->newest = arrival->before;
+}
+
+static void turn_away(cm_acceptor_t *acceptor, arrival_t *arrival)
+{
+    unlink_arrival(acceptor, arrival);
+    close(arrival->fd); /* which takes it out of the epoll set, too */
+    free(arrival);
+    cm_acceptor_left(acceptor);
+}
+
+static void hand_over(cm_acceptor_t *acceptor, const arrival_t *arrival, struct MHD_Daemon *daemon)
+{
+    if (MHD_add_connection(daemon, arrival->fd, (const struct sockaddr *)&arrival->address,
+                           arrival->len) != MHD_YES)
+        cm_acceptor_left(acceptor); /* the daemon has closed it */
+}
+
+/* Whether what is there begins with a whole head of ordinary size. */
+static bool is_ordinary(const char *text, size_t len)
+{
+    const char *end = memmem(text, len, "\r\n\r\n", 4);
+
+    return end != NULL && end - text <= CM_ACCEPTOR_TIGHT_HEAD && len < PEEK;
+}
+
+static void look_at(cm_acceptor_t *acceptor, arrival_t *arrival)
+{
+    char text[PEEK];
+
+    ssize_t len = recv(arrival->fd, text, sizeof text, MSG_PEEK | MSG_DONTWAIT);
+    if (len < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (len <= 0) {
+        turn_away(acceptor, arrival);
+        return;
+    }
+    epoll_ctl(acceptor->epoll, EPOLL_CTL_DEL, arrival->fd, NULL);
+    unlink_arrival(acceptor, arrival);
+    hand_over(acceptor, arrival,
+              is_ordinary(text, (size_t)len) ? acceptor->options.tight : acceptor->options.roomy);
+    free(arrival);
+}
+
+static void keep(cm_acceptor_t *acceptor, const arrival_t *arrival)
+{
+    arrival_t *kept = cm_alloc(sizeof *kept);
+    struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.ptr = kept};
+
+    *kept = *arrival;
+    kept->since_ns = cm_clock_ticks_ns();
+    kept->before = acceptor->newest;
+    kept->after = NULL;
+    if (kept->before != NULL)
+        kept->before->after = kept;
+    else
+        acceptor->oldest = kept;
+    acceptor->newest = kept;
+    if (epoll_ctl(acceptor->epoll, EPOLL_CTL_ADD, kept->fd, &event) < 0)
+        turn_away(acceptor, kept);
+}
+
+static void turn_away_the_silent(cm_acceptor_t *acceptor)
+{
+    int64_t now = cm_clock_ticks_ns(), limit = acceptor->options.seconds * INT64_C(1000000000);
+
+    while (acceptor->oldest != NULL && now - acceptor->oldest->since_ns > limit)
+        turn_away(acceptor, acceptor->oldest);
+}
+
+/* ---- accepting ---- */
+
+static bool has_room(const cm_acceptor_t *acceptor)
+{
+    return atomic_load(&acceptor->open) < acceptor->options.most;
+}
 
 /* False when nobody waits. */
 static bool accept_one(cm_acceptor_t *acceptor)
 {
-    struct sockaddr_storage address;
-    socklen_t len = sizeof address;
+    arrival_t arrival = {.len = sizeof arrival.address};
 
-    int fd = accept4(acceptor->fd, (struct sockaddr *)&address, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd >= 0) {
-        atomic_fetch_add(&acceptor->open, 1);
-        if (MHD_add_connection(acceptor->daemon, fd, (struct sockaddr *)&address, len) != MHD_YES)
-            atomic_fetch_sub(&acceptor->open, 1); /* it has closed it */
+    arrival.fd = accept4(acceptor->options.fd, (struct sockaddr *)&arrival.address, &arrival.len,
+                         SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (arrival.fd >= 0) {
+        int before = atomic_fetch_add(&acceptor->open, 1);
+        if (acceptor->options.tight == NULL || before < CM_ACCEPTOR_ROOMY)
+            hand_over(acceptor, &arrival, acceptor->options.roomy);
+        else
+            keep(acceptor, &arrival);
         return true;
     }
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -45,26 +152,43 @@ static bool accept_one(cm_acceptor_t *acceptor)
     return errno == ECONNABORTED || errno == EINTR;
 }
 
-static bool has_room(cm_acceptor_t *acceptor)
+/* Watches the socket while there is room, and only then: it stays readable. */
+static void watch_socket(cm_acceptor_t *acceptor)
 {
-    return atomic_load(&acceptor->open) < acceptor->most;
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = &acceptor->listening};
+    bool wanted = has_room(acceptor);
+
+    if (wanted == acceptor->listens)
+        return;
+    epoll_ctl(acceptor->epoll, wanted ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, acceptor->options.fd,
+              &event);
+    acceptor->listens = wanted;
 }
 
 static void *accept_all(void *context)
 {
     cm_acceptor_t *acceptor = context;
+    struct epoll_event events[EVENTS];
     uint64_t woken;
 
     while (!atomic_load(&acceptor->stop)) {
-        struct pollfd fds[] = {{.fd = acceptor->wake_fd, .events = POLLIN},
-                               {.fd = has_room(acceptor) ? acceptor->fd : -1, .events = POLLIN}};
-        if (poll(fds, 2, -1) < 0 && errno != EINTR)
-            break;
-        if (fds[0].revents != 0 && read(acceptor->wake_fd, &woken, sizeof woken) < 0)
-            continue;
-        while (fds[1].revents != 0 && has_room(acceptor) && accept_one(acceptor))
-            ;
+        watch_socket(acceptor);
+        int count = epoll_wait(acceptor->epoll, events, EVENTS, acceptor->oldest ? LOOK_MS : -1);
+        for (int i = 0; i < count; i++) {
+            arrival_t *arrival = events[i].data.ptr;
+            if (arrival == &acceptor->listening) {
+                while (has_room(acceptor) && accept_one(acceptor))
+                    ;
+            } else if (arrival != &acceptor->wake) {
+                look_at(acceptor, arrival);
+            } else if (read(acceptor->wake.fd, &woken, sizeof woken) < 0) {
+                continue; /* somebody else's wake-up is as good */
+            }
+        }
+        turn_away_the_silent(acceptor);
     }
+    while (acceptor->oldest != NULL)
+        turn_away(acceptor, acceptor->oldest);
     return NULL;
 }
 
@@ -72,37 +196,37 @@ static void wake(cm_acceptor_t *acceptor)
 {
     const uint64_t one = 1;
 
-    while (write(acceptor->wake_fd, &one, sizeof one) < 0 && errno == EINTR)
+    while (write(acceptor->wake.fd, &one, sizeof one) < 0 && errno == EINTR)
         ;
 }
 
 void cm_acceptor_left(cm_acceptor_t *acceptor)
 {
-    if (atomic_fetch_sub(&acceptor->open, 1) == acceptor->most)
+    if (atomic_fetch_sub(&acceptor->open, 1) == acceptor->options.most)
         wake(acceptor);
 }
 
-static void destroy(cm_acceptor_t *acceptor)
+/* ---- beginning and end ---- */
+
+static bool prepare(cm_acceptor_t *acceptor)
 {
-    if (acceptor->wake_fd >= 0)
-        close(acceptor->wake_fd);
-    free(acceptor);
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = &acceptor->wake};
+
+    acceptor->epoll = epoll_create1(EPOLL_CLOEXEC);
+    acceptor->wake.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return acceptor->epoll >= 0 && acceptor->wake.fd >= 0 &&
+           epoll_ctl(acceptor->epoll, EPOLL_CTL_ADD, acceptor->wake.fd, &event) == 0;
 }
 
-int cm_acceptor_start(int fd, struct MHD_Daemon *daemon, int most, const cm_log_t *log,
-                      cm_acceptor_t **out, cm_err_t *err)
+int cm_acceptor_start(const cm_acceptor_options_t *options, cm_acceptor_t **out, cm_err_t *err)
 {
     cm_acceptor_t *acceptor = cm_alloc_zero(1, sizeof *acceptor);
 
-    acceptor->fd = fd;
-    acceptor->daemon = daemon;
-    acceptor->most = most;
-    acceptor->log = *log;
-    acceptor->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    acceptor->options = *options;
+    acceptor->log = *options->log;
     *out = acceptor; /* the first connection may leave before this returns */
-    if (acceptor->wake_fd < 0 ||
-        pthread_create(&acceptor->thread, NULL, accept_all, acceptor) != 0) {
-        destroy(acceptor);
+    if (!prepare(acceptor) || pthread_create(&acceptor->thread, NULL, accept_all, acceptor) != 0) {
+        cm_acceptor_free(acceptor);
         *out = NULL;
         return cm_fail(err, CM_EINTERNAL, "cannot start a thread");
     }
@@ -118,6 +242,11 @@ void cm_acceptor_stop(cm_acceptor_t *acceptor)
 
 void cm_acceptor_free(cm_acceptor_t *acceptor)
 {
-    if (acceptor != NULL)
-        destroy(acceptor);
+    if (acceptor == NULL)
+        return;
+    if (acceptor->epoll >= 0)
+        close(acceptor->epoll);
+    if (acceptor->wake.fd >= 0)
+        close(acceptor->wake.fd);
+    free(acceptor);
 }

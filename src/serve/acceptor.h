@@ -1,5 +1,11 @@
 /* Accepts connections and deals them out to libmicrohttpd's threads in turn. Left to themselves,
- * the first thread that wakes up takes all that come at once, and the others have nothing to do. */
+ * the first thread that wakes up takes all that come at once, and the others have nothing to do.
+ *
+ * libmicrohttpd gives each connection its memory for as long as it is open. So there may be two
+ * daemons: a roomy one, whose requests may have a long head, and a tight one, which takes thousands
+ * of connections. While few are open all are roomy. After that a connection waits here, without any
+ * memory there, until it sends something; when its first request is an ordinary one it comes to the
+ * tight daemon. */
 #ifndef CM_SERVE_ACCEPTOR_H
 #define CM_SERVE_ACCEPTOR_H
 
@@ -10,12 +16,24 @@
 
 typedef struct cm_acceptor cm_acceptor_t;
 
-/* Starts a thread that accepts on the (non-blocking) socket; it stays the caller's. While `most`
- * connections are open, others wait in the kernel's queue. CM_EINTERNAL. */
-int cm_acceptor_start(int fd, struct MHD_Daemon *daemon, int most, const cm_log_t *log,
-                      cm_acceptor_t **acceptor, cm_err_t *err);
+typedef struct cm_acceptor_options {
+    int fd;                           /* listens, does not block, stays the caller's */
+    struct MHD_Daemon *roomy, *tight; /* tight NULL: all go to the other */
+    int most;                         /* connections; others wait in the kernel's queue */
+    int seconds;                      /* a connection that sends nothing for so long is closed */
+    const cm_log_t *log;
+} cm_acceptor_options_t;
 
-/* A connection is closed. For any thread. */
+enum {
+    CM_ACCEPTOR_ROOMY = 128,       /* connections that are roomy whatever they send */
+    CM_ACCEPTOR_TIGHT_HEAD = 1280, /* bytes of the head of an ordinary request */
+};
+
+/* Starts the thread. CM_EINTERNAL. */
+int cm_acceptor_start(const cm_acceptor_options_t *options, cm_acceptor_t **acceptor,
+                      cm_err_t *err);
+
+/* A daemon's connection is closed. For any thread. */
 void cm_acceptor_left(cm_acceptor_t *acceptor);
 
 /* Ends the thread: nobody comes any more. */

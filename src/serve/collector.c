@@ -340,11 +340,11 @@ static bool admit(cm_collect_request_t *request, bool *trusted, enum MHD_Result 
     const char *origin = header(request, "Origin");
 
     *trusted = false;
+    request->origin = origin; /* the answer it may read, whatever it is */
     if (origin != NULL && !site_allowed(request, cm_str(origin))) {
         *result = refuse_site(request, cm_str(origin));
         return false;
     }
-    request->origin = origin;
     request->page = origin != NULL;
     if (authorization != NULL) {
         *trusted = token_known(options, authorization);
@@ -359,17 +359,36 @@ static bool admit(cm_collect_request_t *request, bool *trusted, enum MHD_Result 
     return false;
 }
 
+/* Appends a value of X-Forwarded-For; several lines are one list (RFC 9110, section 5.3). */
+static enum MHD_Result add_forwarded(void *context, enum MHD_ValueKind kind, const char *name,
+                                     const char *value)
+{
+    cm_buf_t *list = context;
+    (void)kind;
+
+    if (value == NULL || !cm_str_equal_nocase(cm_str(name), CM_STR("X-Forwarded-For")))
+        return MHD_YES;
+    if (list->len > 0)
+        cm_buf_add_char(list, ',');
+    cm_buf_add_text(list, value);
+    return MHD_YES;
+}
+
 /* Takes the client's address from the connection and the proxies. True when it is this machine's
  * own. */
 static bool find_address(cm_collect_request_t *request)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const cm_proxies_t *proxies = request->collector->proxies;
+    cm_buf_t forwarded = CM_BUF_INIT;
     bool loopback;
 
+    if (cm_proxies_any(proxies))
+        MHD_get_connection_values(request->connection, MHD_HEADER_KIND, add_forwarded, &forwarded);
     bool direct =
-        cm_proxies_client(request->collector->proxies, info->client_addr,
-                          header(request, "X-Forwarded-For"), request->address, &loopback);
+        cm_proxies_client(proxies, info->client_addr, forwarded.data, request->address, &loopback);
+    cm_buf_free(&forwarded);
     return direct && loopback;
 }
 
@@ -464,7 +483,6 @@ static enum MHD_Result read_body(cm_collect_request_t *request)
     cm_body_t *body = &request->body;
     cm_err_t err;
 
-    request->read = true;
     int rc = cm_body_end(body, request->gzip, CM_JSON_PADDING, &err);
     if (body->too_large)
         return refuse(request, MHD_HTTP_CONTENT_TOO_LARGE,
@@ -547,20 +565,26 @@ static enum MHD_Result reply_preflight(cm_collect_request_t *request)
     return send_response(request, MHD_HTTP_NO_CONTENT, response);
 }
 
-static enum MHD_Result begin_events(cm_collect_request_t *request, const char *method)
+/* Its head: everything that can be refused before the body comes. */
+static enum MHD_Result begin_events(cm_collect_request_t *request)
 {
     enum MHD_Result result = MHD_YES;
     bool trusted;
 
-    if (strcmp(method, "OPTIONS") == 0)
-        return reply_preflight(request);
-    if (strcmp(method, "POST") != 0)
-        return refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "events are sent with POST", "Allow",
-                      "POST, OPTIONS");
     if (admit(request, &trusted, &result) && within_rate(request, trusted, &result) &&
         accept_type(request, &result) && accept_length(request, &result))
         find_visitor(request);
     return result;
+}
+
+static enum MHD_Result finish_events(cm_collect_request_t *request, const char *method)
+{
+    if (strcmp(method, "POST") == 0)
+        return read_body(request);
+    if (strcmp(method, "OPTIONS") == 0)
+        return reply_preflight(request);
+    return refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "events are sent with POST", "Allow",
+                  "POST, OPTIONS");
 }
 
 /* ---- GET /pixel.gif ---- */
@@ -582,7 +606,7 @@ static enum MHD_Result take_pixel(cm_collect_request_t *request, const char *met
     cm_str_t referrer = cm_str(header(request, "Referer")), url = argument(request, "url");
     cm_err_t err;
 
-    request->pixel = request->page = request->read = true;
+    request->pixel = request->page = true;
     if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
         return refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "an image is asked for with GET",
                       "Allow", "GET, HEAD");
@@ -615,20 +639,68 @@ static enum MHD_Result take_pixel(cm_collect_request_t *request, const char *met
 
 /* ---- the handler ---- */
 
+typedef struct framing {
+    int lengths, codings;
+    bool chunked;
+} framing_t;
+
+static enum MHD_Result look_at_framing(void *context, enum MHD_ValueKind kind, const char *name,
+                                       const char *value)
+{
+    framing_t *framing = context;
+    (void)kind;
+
+    if (cm_str_equal_nocase(cm_str(name), CM_STR("Content-Length")))
+        framing->lengths++;
+    if (cm_str_equal_nocase(cm_str(name), CM_STR("Transfer-Encoding"))) {
+        framing->codings++;
+        framing->chunked = cm_str_equal_nocase(cm_str_trim(cm_str(value)), CM_STR("chunked"));
+    }
+    return MHD_YES;
+}
+
+/* A body whose end two readers could see at different places is refused, and its connection closed:
+ * a proxy in front of us may be the other one (RFC 9112, sections 6.1 and 11.2). */
+static bool accept_framing(cm_collect_request_t *request, enum MHD_Result *result)
+{
+    framing_t framing = {0, 0, false};
+
+    MHD_get_connection_values(request->connection, MHD_HEADER_KIND, look_at_framing, &framing);
+    if (framing.lengths + framing.codings > 1) {
+        *result = refuse(request, MHD_HTTP_BAD_REQUEST,
+                         "a request has one Content-Length or one Transfer-Encoding", NULL, NULL);
+    } else if (framing.codings == 1 && !framing.chunked) {
+        *result =
+            refuse(request, MHD_HTTP_NOT_IMPLEMENTED, "Transfer-Encoding is chunked", NULL, NULL);
+    } else {
+        return true;
+    }
+    return false;
+}
+
 static enum MHD_Result begin(cm_collect_request_t *request, const char *path, const char *method)
 {
-    if (strcmp(path, "/v1/events") == 0)
-        return begin_events(request, method);
-    return MHD_YES;
+    const bool events = strcmp(path, "/v1/events") == 0;
+    enum MHD_Result result = MHD_YES;
+
+    if (!accept_framing(request, &result))
+        return result;
+    if (events && strcmp(method, "POST") == 0)
+        return begin_events(request);
+    if (!cm_request_has_body(request->connection))
+        return MHD_YES;
+    return events ? finish_events(request, method)
+                  : refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "such a request has no body", NULL,
+                           NULL);
 }
 
 static enum MHD_Result finish(cm_collect_request_t *request, const char *path, const char *method)
 {
+    request->read = true;
     if (strcmp(path, "/v1/events") == 0)
-        return read_body(request);
+        return finish_events(request, method);
     if (strcmp(path, "/pixel.gif") == 0)
         return take_pixel(request, method);
-    request->read = true;
     if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
         return refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "use GET or HEAD", "Allow",
                       "GET, HEAD");

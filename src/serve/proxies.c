@@ -144,7 +144,10 @@ bool cm_proxies_client(const cm_proxies_t *proxies, const struct sockaddr *peer,
     else
         address = ((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr;
     while (len > 0 && is_proxy(proxies, &address)) {
-        if (!parse_address(last_word(forwarded, &len), &next, &v4))
+        cm_str_t word = last_word(forwarded, &len);
+        if (word.len == 0) /* a list may have empty elements (RFC 9110, section 5.6.1) */
+            continue;
+        if (!parse_address(word, &next, &v4))
             break;
         address = next;
         direct = false;

@@ -99,3 +99,12 @@ enum MHD_Result cm_reply_method(struct MHD_Connection *connection)
     return reply_error(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
                        "this server only answers questions: use GET or HEAD", "GET, HEAD");
 }
+
+bool cm_request_has_body(struct MHD_Connection *connection)
+{
+    const char *length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length");
+    const char *coding =
+        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Transfer-Encoding");
+
+    return coding != NULL || (length != NULL && strcmp(length, "0") != 0);
+}

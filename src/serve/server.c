@@ -19,14 +19,16 @@
 #include <unistd.h>
 
 enum {
-    TARGET_MAX = 8 * 1024,         /* bytes of path and query: a 2048-byte URL, percent-encoded */
-    CONNECTION_MEMORY = 32 * 1024, /* for the head of a request */
-    LEAVING = 64,    /* connections a thread that are closed, but that it still counts */
-    GRACE_MS = 3000, /* for answers in flight when the server stops */
+    TARGET_MAX = 8 * 1024, /* bytes of path and query: a 2048-byte URL, percent-encoded */
+    ROOMY = 32 * 1024,     /* bytes of a connection, for the head of a request */
+    TIGHT = 3584,          /* the same where there are thousands: see acceptor.h */
+    TIGHT_FROM = 1024,     /* connections that may be open, from which on there is need */
+    LEAVING = 64,          /* connections a thread that are closed, but that it still counts */
+    GRACE_MS = 3000,       /* for answers in flight when the server stops */
 };
 
 struct cm_server {
-    struct MHD_Daemon *daemon;
+    struct MHD_Daemon *daemon, *tight; /* tight NULL: one is enough */
     cm_live_t *live;
     cm_log_t log;
     cm_listen_t listen;
@@ -45,6 +47,7 @@ struct cm_server {
 /* What a request's context points at, from its first line to its end. */
 typedef struct request {
     bool too_long; /* its target */
+    bool odd;      /* its path has a NUL, behind which nobody would look */
     bool begun;    /* its head is whole: it counts as active */
     cm_collect_request_t *collect;
 } request_t;
@@ -55,7 +58,9 @@ static void *note_target(void *context, const char *target, struct MHD_Connectio
     (void)context;
     (void)connection;
 
+    const char *nul = strstr(target, "%00");
     request->too_long = strlen(target) > TARGET_MAX;
+    request->odd = nul != NULL && nul < target + strcspn(target, "?");
     return request;
 }
 
@@ -107,15 +112,6 @@ static bool host_allowed(const cm_server_t *server, struct MHD_Connection *conne
     return false;
 }
 
-static bool has_body(struct MHD_Connection *connection)
-{
-    const char *length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length");
-    const char *coding =
-        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Transfer-Encoding");
-
-    return coding != NULL || (length != NULL && strcmp(length, "0") != 0);
-}
-
 /* A file that goes with collecting; the others go with the answers. */
 static bool for_pages(const char *path)
 {
@@ -155,7 +151,7 @@ static bool refuse(cm_server_t *server, struct MHD_Connection *connection, const
         *result = cm_reply_error(connection, MHD_HTTP_NOT_FOUND, what_is_here(server));
     } else if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
         *result = cm_reply_method(connection);
-    } else if (has_body(connection)) {
+    } else if (cm_request_has_body(connection)) {
         *result = cm_reply_error(connection, MHD_HTTP_CONTENT_TOO_LARGE,
                                  "a request to this server has no body");
     } else {
@@ -194,8 +190,9 @@ static void note_begin(cm_server_t *server, request_t *request)
     pthread_mutex_unlock(&server->lock);
 }
 
-/* libmicrohttpd calls this once when the head of a request is there, when it may only be refused,
- * for each piece of its body, and again when the request is complete, when it may be answered. */
+/* libmicrohttpd calls this once when the head of a request is there, when it may only be refused
+ * (and its connection then ends, because its body stays unread), for each piece of its body, and
+ * again when the request is complete, when it may be answered. */
 static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *path,
                               const char *method, const char *version, const char *upload,
                               size_t *upload_len, void **of_request)
@@ -206,6 +203,8 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
     enum MHD_Result result = MHD_YES;
     (void)version;
 
+    if (request->odd)
+        path = "";
     if (first)
         note_begin(server, request);
     if (server->collector != NULL && !request->too_long && cm_collector_knows(path)) {
@@ -213,9 +212,9 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
                                      upload_len, &request->collect);
         if (cm_collect_request_read(request->collect))
             cm_patience_busy(guest_of(connection));
-    } else if (first) {
-        refuse(server, connection, path, method, request->too_long, &result);
-    } else {
+    } else if (first && !cm_request_has_body(connection)) {
+        return MHD_YES;
+    } else if (!refuse(server, connection, path, method, request->too_long, &result)) {
         cm_patience_busy(guest_of(connection));
         result = route(server, connection, path, method);
     }
@@ -296,48 +295,73 @@ static void destroy(cm_server_t *server)
     free(server);
 }
 
-static int start_daemon(cm_server_t *server, const cm_server_options_t *options, cm_err_t *err)
+/* Each connection may have `memory` bytes. NULL when it does not start. */
+static struct MHD_Daemon *start_daemon(cm_server_t *server, const cm_server_options_t *options,
+                                       int threads, int connections, int idle, size_t memory)
 {
-    int threads = options->threads > 0 ? options->threads : 4;
-    int connections = options->max_connections > 0 ? options->max_connections : 512;
-    int idle = options->idle_seconds > 0 ? options->idle_seconds : 30;
-
-    /* A pool has two threads or more; its connections are shared out evenly. */
-    if (threads < 2)
-        threads = 2;
-    if (connections < threads)
-        connections = threads;
-    if (cm_patience_start(idle, &server->patience, err) < 0)
-        return CM_EINTERNAL;
     const struct MHD_OptionItem tls[] = {
         {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)options->tls_cert},
         {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)options->tls_key},
         {MHD_OPTION_END, 0, NULL},
     };
     const struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
-    errno = 0;
-    server->daemon = MHD_start_daemon(
+
+    return MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
             MHD_USE_NO_LISTEN_SOCKET | (options->tls_cert != NULL ? MHD_USE_TLS : 0),
         0, NULL, NULL, handle, server, MHD_OPTION_EXTERNAL_LOGGER, log_library, server,
         MHD_OPTION_ARRAY, options->tls_cert != NULL ? tls : none, MHD_OPTION_THREAD_POOL_SIZE,
         (unsigned)threads, MHD_OPTION_CONNECTION_LIMIT, (unsigned)(connections + LEAVING * threads),
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)idle, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)CONNECTION_MEMORY, MHD_OPTION_URI_LOG_CALLBACK, note_target, NULL,
-        MHD_OPTION_NOTIFY_CONNECTION, note_connection, server, MHD_OPTION_NOTIFY_COMPLETED,
-        complete, server, MHD_OPTION_END);
-    if (server->daemon == NULL && options->tls_cert != NULL)
-        return cm_fail(
-            err, CM_EUSAGE,
-            "the HTTP server does not start with this certificate and key; are they PEM, "
-            "and do they belong together?");
-    if (server->daemon == NULL)
-        return cm_fail(err, CM_EINTERNAL, "the HTTP server does not start: %s",
-                       errno ? strerror(errno) : "libmicrohttpd gives no reason");
-    int rc = cm_acceptor_start(server->listen.fd, server->daemon, connections, &server->log,
-                               &server->acceptor, err);
-    if (rc < 0)
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)idle, MHD_OPTION_CONNECTION_MEMORY_LIMIT, memory,
+        MHD_OPTION_URI_LOG_CALLBACK, note_target, NULL, MHD_OPTION_NOTIFY_CONNECTION,
+        note_connection, server, MHD_OPTION_NOTIFY_COMPLETED, complete, server, MHD_OPTION_END);
+}
+
+static void stop_daemons(cm_server_t *server)
+{
+    if (server->tight != NULL)
+        MHD_stop_daemon(server->tight);
+    if (server->daemon != NULL)
         MHD_stop_daemon(server->daemon);
+}
+
+static int start_daemons(cm_server_t *server, const cm_server_options_t *options, cm_err_t *err)
+{
+    int threads = options->threads > 0 ? options->threads : 4;
+    int connections = options->max_connections > 0 ? options->max_connections : 512;
+    int idle = options->idle_seconds > 0 ? options->idle_seconds : 30;
+    bool both = connections > TIGHT_FROM && options->tls_cert == NULL;
+
+    /* A pool has two threads or more; its connections are shared out evenly. */
+    if (threads < 2)
+        threads = 2;
+    if (connections < threads)
+        connections = threads;
+    int rc = cm_patience_start(idle, &server->patience, err);
+    if (rc < 0)
+        return rc;
+    errno = 0;
+    server->daemon = start_daemon(server, options, threads, connections, idle, ROOMY);
+    if (both && server->daemon != NULL)
+        server->tight = start_daemon(server, options, threads, connections, idle, TIGHT);
+    if (server->daemon == NULL || (both && server->tight == NULL)) {
+        rc = options->tls_cert != NULL
+                 ? cm_fail(err, CM_EUSAGE,
+                           "the HTTP server does not start with this certificate and key; are they "
+                           "PEM, and do they belong together?")
+                 : cm_fail(err, CM_EINTERNAL, "the HTTP server does not start: %s",
+                           errno ? strerror(errno) : "libmicrohttpd gives no reason");
+    } else {
+        const cm_acceptor_options_t acceptor = {.fd = server->listen.fd,
+                                                .roomy = server->daemon,
+                                                .tight = server->tight,
+                                                .most = connections,
+                                                .seconds = idle,
+                                                .log = &server->log};
+        rc = cm_acceptor_start(&acceptor, &server->acceptor, err);
+    }
+    if (rc < 0)
+        stop_daemons(server);
     return rc;
 }
 
@@ -358,7 +382,7 @@ int cm_server_start(const cm_server_options_t *options, const cm_log_t *log, cm_
     if (server->answers)
         rc = cm_live_start(&server->handles, &server->log, &server->live, err);
     if (rc == 0)
-        rc = start_daemon(server, options, err);
+        rc = start_daemons(server, options, err);
     if (rc < 0 && server->live != NULL)
         cm_live_stop(server->live);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -397,6 +421,6 @@ void cm_server_stop(cm_server_t *server)
     if (server->live != NULL)
         cm_live_stop(server->live);
     wait_until_idle(server);
-    MHD_stop_daemon(server->daemon);
+    stop_daemons(server);
     destroy(server);
 }

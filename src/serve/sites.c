@@ -1,11 +1,15 @@
 #include "serve/sites.h"
 
+#include "serve/hosts.h"
+
 #include <stdlib.h>
 
 typedef struct site {
-    cm_str_t host;   /* with its port where the origin is whole */
-    bool below;      /* names that end with ".host" */
-    bool all, whole; /* whole: `host` is an origin with its scheme */
+    cm_str_t host; /* or, where the next two are true, more of an origin */
+    bool whole;    /* with scheme and port */
+    bool port;     /* with its port */
+    bool below;    /* names that end with ".host" */
+    bool all;
 } site_t;
 
 struct cm_sites {
@@ -30,17 +34,16 @@ cm_str_t cm_sites_origin(cm_str_t url)
     return (cm_str_t){url.data, len};
 }
 
-/* The name in an origin, without scheme and port. */
-static cm_str_t origin_name(cm_str_t origin)
+/* Name and port in an origin, without its scheme. */
+static cm_str_t origin_host(cm_str_t origin)
 {
     const char *begin = (const char *)memchr(origin.data, ':', origin.len) + 3;
-    cm_str_t host = {begin, origin.len - (size_t)(begin - origin.data)};
-    const char *end = host.len > 0 && host.data[0] == '[' ? memchr(host.data, ']', host.len) : NULL;
+    return (cm_str_t){begin, origin.len - (size_t)(begin - origin.data)};
+}
 
-    if (end != NULL) /* an IPv6 address keeps its brackets */
-        return (cm_str_t){host.data, (size_t)(end - host.data) + 1};
-    end = host.len > 0 ? memchr(host.data, ':', host.len) : NULL;
-    return (cm_str_t){host.data, end != NULL ? (size_t)(end - host.data) : host.len};
+static cm_str_t origin_name(cm_str_t origin)
+{
+    return cm_host_name(origin_host(origin));
 }
 
 static bool is_name(cm_str_t host)
@@ -55,6 +58,25 @@ static bool is_name(cm_str_t host)
     return host.len > 0 && host.data[0] != '.';
 }
 
+/* Nothing, or a colon and a port. */
+static bool is_port(cm_str_t text)
+{
+    int64_t port;
+
+    return text.len == 0 || (cm_str_to_i64((cm_str_t){text.data + 1, text.len - 1}, &port) &&
+                             port >= 1 && port <= 65535 && text.data[0] == ':');
+}
+
+/* "https://shop.example:8443" */
+static bool is_origin(cm_str_t text)
+{
+    if (cm_sites_origin(text).len != text.len)
+        return false;
+    cm_str_t name = origin_name(text);
+    const char *rest = name.data + name.len;
+    return is_name(name) && is_port((cm_str_t){rest, (size_t)(text.data + text.len - rest)});
+}
+
 static bool parse(cm_str_t text, site_t *site)
 {
     *site = (site_t){.host = text};
@@ -66,14 +88,16 @@ static bool parse(cm_str_t text, site_t *site)
         if (text.data[text.len - 1] == '/')
             site->host.len--;
         site->whole = true;
-        return cm_sites_origin(site->host).len == site->host.len &&
-               is_name(origin_name(site->host));
+        return is_origin(site->host);
     }
     if (text.len > 2 && memcmp(text.data, "*.", 2) == 0) {
         site->below = true;
         site->host = (cm_str_t){text.data + 2, text.len - 2};
+        return is_name(site->host);
     }
-    return is_name(site->host);
+    cm_str_t name = cm_host_name(text);
+    site->port = name.len < text.len;
+    return is_name(name) && is_port((cm_str_t){text.data + name.len, text.len - name.len});
 }
 
 int cm_sites_new(const char *list, cm_sites_t **out, cm_err_t *err)
@@ -118,6 +142,8 @@ static bool matches(const site_t *site, cm_str_t origin)
         return false;
     if (site->whole)
         return cm_str_equal_nocase(site->host, origin);
+    if (site->port)
+        return cm_str_equal_nocase(site->host, origin_host(origin));
     cm_str_t name = origin_name(origin);
     if (!site->below)
         return cm_str_equal_nocase(site->host, name);

@@ -257,7 +257,12 @@ static int embedded_commit(cm_sink_t *sink, cm_err_t *err)
     self->in_transaction = false;
     self->committed = self->written;
     memcpy(self->dict_committed, texts, sizeof texts);
-    return grown ? merge(self, err) : 0;
+    if (!grown)
+        return 0;
+    /* The events are durable. A merge that has no room is made another time; one that finds damage
+     * is news that cannot wait. */
+    rc = merge(self, err);
+    return rc == CM_EIO || rc == CM_EBUSY ? 0 : rc;
 }
 
 int cm_embedded_rollback(cm_store_t *store, cm_err_t *err)

@@ -7,7 +7,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -127,16 +126,20 @@ static int give_up_remote(cm_spool_t *spool, const cm_err_t *why, cm_err_t *err)
 
 static int check_room(const cm_spool_t *spool, cm_err_t *err)
 {
-    struct stat file;
+    const cm_database_t *database = cm_embedded_database(spool->store);
+    int64_t pages, size;
 
-    if (stat(cm_embedded_database(spool->store)->path, &file) < 0 ||
-        file.st_size < spool->options.max_bytes)
-        return 0;
+    /* The file's size tells less: what was written last is elsewhere. */
+    int rc = cm_database_int(database, "PRAGMA page_count", 0, &pages, err);
+    if (rc == 0)
+        rc = cm_database_int(database, "PRAGMA page_size", 0, &size, err);
+    if (rc < 0 || pages * size < spool->options.max_bytes)
+        return rc;
     return cm_fail(
         err, CM_EIO,
         "the spool in %s is full (%lld MB are kept); it empties when the server is back, "
         "collect.spool says how large it may be",
-        spool->data_dir, (long long)(file.st_size >> 20));
+        spool->data_dir, (long long)(pages * size >> 20));
 }
 
 static int keep(cm_spool_t *spool, const cm_batch_t *batch, cm_err_t *err)
@@ -299,15 +302,34 @@ static int forward(cm_spool_t *spool, cm_err_t *err)
 
 /* ---- the sink ---- */
 
+/* What is kept is durable, whatever becomes of forwarding; what is wrong with it is told, but for a
+ * server that never took anything: then the settings are wrong. */
+static int forward_some(cm_spool_t *spool, cm_err_t *err)
+{
+    cm_err_t why;
+
+    int rc = forward(spool, &why);
+    if (rc < 0 && !spool->known)
+        *err = why;
+    else if (rc < 0)
+        snprintf(spool->reason, sizeof spool->reason, "%s", why.text);
+    return spool->known ? 0 : rc;
+}
+
 static int spool_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
 {
     cm_spool_t *spool = (cm_spool_t *)sink;
     cm_err_t why;
+    int rc;
 
-    if (spool->keeping)
-        return keep(spool, batch, err);
+    if (spool->keeping) {
+        rc = keep(spool, batch, err);
+        if (rc < 0) /* it must empty though nothing more goes into it */
+            forward_some(spool, &why);
+        return rc;
+    }
     cm_batch_copy(&spool->pending, batch);
-    int rc = cm_sink_put(spool->remote, batch, &why);
+    rc = cm_sink_put(spool->remote, batch, &why);
     spool->torn = rc < 0;
     return rc < 0 ? begin_keeping(spool, &why, err) : 0;
 }
@@ -316,17 +338,19 @@ static int spool_commit(cm_sink_t *sink, cm_err_t *err)
 {
     cm_spool_t *spool = (cm_spool_t *)sink;
     cm_err_t why;
+    int rc = 0;
 
     if (!spool->keeping && spool->pending.count > 0) {
-        int rc = cm_sink_commit(spool->remote, &why);
+        rc = cm_sink_commit(spool->remote, &why);
         if (rc < 0)
             return begin_keeping(spool, &why, err);
         cm_batch_clear(&spool->pending);
     }
     if (!spool->keeping)
         return 0;
-    int rc = cm_sink_commit(&spool->store->sink, err);
-    return rc < 0 ? rc : forward(spool, err);
+    if (spool->store != NULL)
+        rc = cm_sink_commit(&spool->store->sink, err);
+    return rc < 0 ? rc : forward_some(spool, err);
 }
 
 static void spool_close(cm_sink_t *sink)
