@@ -109,7 +109,7 @@ install_npm() {
     to=$root/build/web
     [ -f "$from/package-lock.json" ] || return 0
     cmp -s "$from/package-lock.json" "$to/installed-lock.json" && return 0
-    say 'installing the npm packages of web/package-lock.json in build/web (for the dashboard and the enrichment)'
+    say 'installing the npm packages of web/package-lock.json in build/web (for the dashboard, the tracker and the enrichment)'
     mkdir -p "$to"
     rm -f "$to/installed-lock.json"
     cp "$from/package.json" "$from/package-lock.json" "$to/"
