@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what is missing for building (with the argument `test`: also for testing) Clickmill:
-# Debian packages by the list beside this file, npm packages by web/package-lock.json. With the
-# argument `stack`: what the real engines of stack/ need. Says what and why before it does; says
+# Debian packages by the list beside this file, npm packages by web/package-lock.json (and
+# tests/browser/package-lock.json). With the argument `stack`: what the real engines of stack/ need. Says what and why before it does; says
 # nothing and changes nothing when all is there.
 set -eu
 
@@ -102,14 +102,14 @@ install_debian() {
     fi
 }
 
-# Packages go to build/web, so that the working tree stays clean; the copy of the lock file that is
-# written last says that they are complete.
+# Installs what the lock file in directory $1 names in build/$2; $3 says what for. So the working
+# tree stays clean; the copy of the lock file that is written last says that they are complete.
 install_npm() {
-    from=$root/web
-    to=$root/build/web
+    from=$root/$1
+    to=$root/build/$2
     [ -f "$from/package-lock.json" ] || return 0
     cmp -s "$from/package-lock.json" "$to/installed-lock.json" && return 0
-    say 'installing the npm packages of web/package-lock.json in build/web (for the dashboard, the tracker and the enrichment)'
+    say "installing the npm packages of $1/package-lock.json in build/$2 ($3)"
     mkdir -p "$to"
     rm -f "$to/installed-lock.json"
     cp "$from/package.json" "$from/package-lock.json" "$to/"
@@ -142,5 +142,8 @@ if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
 fi
 install_debian
 if [ "$stage" != stack ]; then
-    install_npm
+    install_npm web web 'for the dashboard, the tracker and the enrichment'
+fi
+if [ "$stage" = test ]; then
+    install_npm tests/browser browser 'to drive Chromium'
 fi

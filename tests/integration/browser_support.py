@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import threading
+import time
 
 from harness import BUILD, ROOT
 
@@ -20,7 +21,8 @@ DESKTOP = ("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML,
 PHONE = ("Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like "
          "Gecko) Version/17.5 Mobile/15E148 Safari/604.1")
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-EVENTS = "/v1/events"
+STUB = ("window.clickmill = window.clickmill ||"
+        "function () { (clickmill.q = clickmill.q || []).push(arguments); };")
 
 
 class Browser:
@@ -191,7 +193,8 @@ class Request(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         with self.owner.lock:
-            self.owner.posts.append({"path": self.path, "headers": self.headers, "body": body})
+            self.owner.posts.append({"path": self.path, "headers": self.headers, "body": body,
+                                     "time": time.monotonic()})
             answer = self.owner.answers.pop(0) if self.owner.answers else 202
         self.owner.gate.wait(30)
         forwarded = None

@@ -95,7 +95,8 @@
       return;
     endpoint = new URL(script.dataset.endpoint || "/v1/events", script.src).href;
     site = (script.dataset.site || location.origin).replace(/\/$/, "");
-    if (stub && stub.q) stub.q.forEach((call) => command(call[0], call[1]));
+    if (stub && stub.q) stub.q.forEach(guarded((call) => command(call[0], call[1])));
+    view();
     addEventListener("popstate", view);
     addEventListener("pagehide", flush);
     addEventListener("pageshow", (event) => {
@@ -110,6 +111,5 @@
     });
     watch("pushState");
     watch("replaceState");
-    view();
   })();
 })();
