@@ -6,6 +6,7 @@ import time
 import urllib.request
 
 from browser_support import DESKTOP, PHONE, STUB, UUID, Browser, Web
+from harness import patient
 from test_run import free_port, healthy
 
 SIZE_MAX = 1228  # bytes, 1.2 KB
@@ -118,6 +119,7 @@ def test_single_page_navigation(t):
         undisturbed(t, browser, page)
 
 
+@patient
 def test_tab_closed_at_once(t):
     collector = Collector(t)
     with Browser(t) as browser:
@@ -131,6 +133,7 @@ def test_tab_closed_at_once(t):
             collector.origin + "/demo/cart?last=%d" % number for number in (1, 2, 3)]), "URLs")
 
 
+@patient
 def test_visitors(t):
     collector = Collector(t)
     at = collector.origin + "/demo/"
@@ -147,6 +150,7 @@ def test_visitors(t):
     t.true("127.0.0.1" not in first + other, "an address is stored")
 
 
+@patient
 def test_identify(t):
     collector = Collector(t)
     with Browser(t) as browser:
@@ -163,6 +167,7 @@ def test_identify(t):
         undisturbed(t, browser, page)
 
 
+@patient
 def test_who_does_not_want_it(t):
     wishes = {"navigator, 'doNotTrack'": "1", "window, 'doNotTrack'": "1",
               "navigator, 'globalPrivacyControl'": True}
@@ -182,6 +187,7 @@ def test_who_does_not_want_it(t):
         t.equal(web.urls(), [web.origin + "/"], "page views")
 
 
+@patient
 def test_strict_policy_on_another_site(t):
     with Web() as site, Browser(t) as browser:
         collector = Collector(t, "--sites", "shop.example,http://127.0.0.1:%d" % site.port)
@@ -197,6 +203,7 @@ def test_strict_policy_on_another_site(t):
         t.equal(site.posts, [], "what went to the site")
 
 
+@patient
 def test_another_site_that_is_not_allowed(t):
     with Web() as site, Browser(t) as browser:
         collector = Collector(t, "--sites", "shop.example,http://127.0.0.1:%d" % (site.port + 1))
@@ -210,6 +217,7 @@ def test_another_site_that_is_not_allowed(t):
         collector.wait(0)
 
 
+@patient
 def test_collector_away_and_back(t):
     collector = Collector(t)
     at = collector.origin + "/demo/products"
@@ -225,6 +233,7 @@ def test_collector_away_and_back(t):
         undisturbed(t, browser, page)
 
 
+@patient
 def test_answer_lost(t):
     """What is sent again is the same, to the byte, and counts once."""
     collector = Collector(t)
@@ -238,6 +247,7 @@ def test_answer_lost(t):
         undisturbed(t, browser, page)
 
 
+@patient
 def test_snippet_page(t):
     """Its lines work as they are: a page is made of them and counted."""
     with Web() as site, Browser(t) as browser:

@@ -1,9 +1,11 @@
-"""The tracker in a real browser, against a collector that answers badly and pages that break it."""
+"""The tracker in a real browser, against a collector that answers badly and pages that break it. Most
+of it has no part of the program but the tracker, and is marked as slow so that it runs once."""
 
 import json
 import time
 
 from browser_support import STUB, UUID, Browser, Web
+from harness import slow
 
 TEXT = "text/plain;charset=UTF-8"
 
@@ -41,6 +43,7 @@ def test_requests(t):
         t.true(UUID.fullmatch(event["row_key"]), event["row_key"])
 
 
+@slow
 def test_refused_first(t):
     """503, 429 and 500 are tried again, after 1, 2 and 4 seconds; what has come since goes along."""
     with Web() as web, Browser(t) as browser:
@@ -62,6 +65,7 @@ def test_refused_first(t):
         t.equal(len(json.loads(web.bodies()[4])), 1, "events in the next request")
 
 
+@slow
 def test_refused_for_good(t):
     """Other errors of ours are not tried again: it would be the same each time."""
     with Web() as web, Browser(t) as browser:
@@ -90,6 +94,7 @@ def test_one_request_at_a_time(t):
         t.equal([len(json.loads(body)) for body in web.bodies()], [1, 3], "events in requests")
 
 
+@slow
 def test_limits_of_what_waits(t):
     """At most 100 events, and no more than a browser sends for a page that is gone."""
     with Web() as web, Browser(t) as browser:
@@ -129,6 +134,7 @@ def leave_unconfirmed(t, browser, web, script):
     return later
 
 
+@slow
 def test_page_is_left(t):
     with Web() as web, Browser(t) as browser:
         t.equal(len(leave_unconfirmed(t, browser, web, None)), 1, "beacons")
@@ -138,6 +144,7 @@ def test_page_is_left(t):
             t.equal(len(leave_unconfirmed(t, browser, web, script)), 1, "requests, " + script)
 
 
+@slow
 def test_tab_is_hidden_and_shown(t):
     """A beacon a time, and only when something waits; what was not answered stays."""
     hide = "Object.defineProperty(document, 'hidden', { value: %s, configurable: true });" \
@@ -163,6 +170,7 @@ def test_tab_is_hidden_and_shown(t):
         t.equal(web.bodies()[2:], 2 * [web.bodies()[1]], "beacons")
 
 
+@slow
 def test_browser_without_fetch(t):
     with Web() as web, Browser(t) as browser:
         page = browser.open(browser.visitor(script="delete window.fetch"), web.page("/"))
@@ -173,6 +181,7 @@ def test_browser_without_fetch(t):
         t.equal([len(json.loads(body)) for body in web.bodies()], [1, 1], "events in requests")
 
 
+@slow
 def test_page_restored_by_back(t):
     """A page that was kept alive is shown again: that is a page view."""
     with Web() as web, Browser(t) as browser:
@@ -187,6 +196,7 @@ def test_page_restored_by_back(t):
         settled(t, browser, web, page, urls(web, "") + [web.origin + "/next"] + urls(web, ""))
 
 
+@slow
 def test_page_made_ahead(t):
     """A prerendered page counts when it is shown."""
     made = "Object.defineProperty(document, 'prerendering', { value: %s, configurable: true });"
@@ -200,6 +210,7 @@ def test_page_made_ahead(t):
         settled(t, browser, web, page, urls(web, "a"))
 
 
+@slow
 def test_attributes(t):
     cases = {
         'data-site="https://www.shop.example/"': ("https://www.shop.example/p?q=1", "/v1/events"),
@@ -218,6 +229,7 @@ def test_attributes(t):
             t.equal(site.posts, [], "what went to the site")
 
 
+@slow
 def test_included_twice(t):
     line = '<script defer src="/clickmill.js"></script>'
     with Web() as web, Browser(t) as browser:
@@ -241,6 +253,7 @@ STILL_COUNTED = ("frozen history", "history without pushState", "addEventListene
                  "a strange stub")
 
 
+@slow
 def test_what_pages_break(t):
     with Web() as web, Browser(t) as browser:
         for what, script in BROKEN.items():
@@ -257,6 +270,7 @@ def test_what_pages_break(t):
             browser("close", page=page)
 
 
+@slow
 def test_history_keeps_its_own_ways(t):
     """What it returns, what it throws, and what a page has put in its place."""
     script = "const own = History.prototype.pushState; history.pushState = function (...values) " \
