@@ -4,6 +4,7 @@
 
 #include "cmd/app.h"
 
+extern const cm_command_t cm_command_collect;
 extern const cm_command_t cm_command_dead;
 extern const cm_command_t cm_command_doctor;
 extern const cm_command_t cm_command_enrich;

@@ -200,7 +200,7 @@ void cm_account_print_as(cm_app_t *app, const cm_account_t *account, FILE *json,
         cm_buf_add_text(&line, account->bots == 1 ? " of them by a bot)" : " of them by bots)");
     }
     fprintf(app->messages, "%s\n", line.data);
-    if (account->rejected > 0)
+    if (account->rejected > 0 && dead_list != NULL)
         fprintf(app->messages, "rejected messages are kept: `%s` shows them\n", dead_list);
     if (account->unknown_fields > 0)
         fprintf(app->messages, "%llu fields that the contract does not know were ignored\n",

@@ -52,7 +52,7 @@ void cm_account_add_json(cm_buf_t *buf, const cm_account_t *account);
  * `json`. */
 void cm_account_print(cm_app_t *app, const cm_account_t *account, FILE *json);
 
-/* The same; `dead_list` is the command that shows the dead letters. */
+/* The same; `dead_list` is the command that shows the dead letters, NULL where none are kept. */
 void cm_account_print_as(cm_app_t *app, const cm_account_t *account, FILE *json,
                          const char *dead_list);
 

@@ -64,12 +64,16 @@ int cm_event_check(const cm_event_t *event, bool utf8_known, cm_err_t *err)
         if (rc < 0)
             return rc;
     }
-    if (event->timestamp <= 0 || event->timestamp >= CM_TIME_END)
-        return cm_fail(
-            err, CM_EREJECT,
-            "timestamp %lld is out of range: milliseconds between 1970 and 2100 are wanted",
-            (long long)event->timestamp);
-    return 0;
+    return cm_timestamp_check(event->timestamp, err);
+}
+
+int cm_timestamp_check(int64_t ms, cm_err_t *err)
+{
+    if (ms > 0 && ms < CM_TIME_END)
+        return 0;
+    return cm_fail(err, CM_EREJECT,
+                   "timestamp %lld is out of range: milliseconds between 1970 and 2100 are wanted",
+                   (long long)ms);
 }
 
 /* Version and variant (RFC 9562, 4.1 and 4.2). */

@@ -60,6 +60,9 @@ void cm_event_add_json(cm_buf_t *buf, const cm_event_t *event);
 void cm_event_add_csv(cm_buf_t *buf, const cm_event_t *event);
 extern const char cm_event_csv_header[];
 
+/* CM_EREJECT unless the time is in the contract's range. */
+int cm_timestamp_check(int64_t ms, cm_err_t *err);
+
 /* Parses a timestamp: an integer of ms, or RFC 3339 text. 0 or CM_EREJECT. */
 int cm_timestamp_parse(cm_str_t text, int64_t *ms, cm_err_t *err);
 

@@ -80,13 +80,8 @@ int take_text(const field_rule &rule, dom::element value, cm_arena_t *arena, cm_
     return 0;
 }
 
-// Who the visitor is, as far as a message says it beside the contract's fields.
-struct visitor {
-    std::string_view address, agent;
-};
-
 // True when the field tells of the visitor.
-bool take_visitor(dom::key_value_pair field, visitor *seen)
+bool take_visitor(dom::key_value_pair field, cm_json_visitor_t *seen)
 {
     std::string_view text;
     bool address = field.key == "ip" || field.key == "address";
@@ -94,13 +89,12 @@ bool take_visitor(dom::key_value_pair field, visitor *seen)
     if (!address && field.key != "user_agent" && field.key != "userAgent")
         return false;
     if (field.value.get_string().get(text) == SUCCESS)
-        (address ? seen->address : seen->agent) = text;
+        (address ? seen->address : seen->agent) = cm_str_t{text.data(), text.size()};
     return true;
 }
 
-// `seen` is nullptr when nobody asks for the visitor.
 int take_field(dom::key_value_pair field, cm_arena_t *arena, cm_event_t *event, bool *has_time,
-               visitor *seen, uint64_t *unknown, cm_err_t *err)
+               cm_json_visitor_t *seen, uint64_t *unknown, cm_err_t *err)
 {
     if (field.key == "timestamp") {
         *has_time = true;
@@ -118,15 +112,13 @@ int take_field(dom::key_value_pair field, cm_arena_t *arena, cm_event_t *event, 
 // Lines that alternate between shapes shall not make every line a lesson.
 enum { MISSES = 8 };
 
-// The full parser: everything that JSON and the contract allow.
-int parse_fully(cm_json_t *json, cm_str_t text, cm_arena_t *arena, cm_event_t *event,
-                uint64_t *unknown, cm_err_t *err)
+// Everything that JSON allows: fills `event` with what is there. `seen` is nullptr when nobody asks
+// for the visitor.
+int parse_object(cm_json_t *json, cm_str_t text, cm_arena_t *arena, cm_event_t *event,
+                 bool *has_time, cm_json_visitor_t *seen, uint64_t *unknown, cm_err_t *err)
 {
     dom::element root;
     dom::object object;
-    bool has_time = false;
-    uint64_t strange = 0;
-    visitor seen;
 
     *event = cm_event_t{};
     auto code = json->parser.parse(text.data, text.len, false).get(root);
@@ -137,17 +129,30 @@ int parse_fully(cm_json_t *json, cm_str_t text, cm_arena_t *arena, cm_event_t *e
     if (root.get_object().get(object) != SUCCESS)
         return cm_fail(err, CM_EREJECT, "not a JSON object");
     for (dom::key_value_pair field : object) {
-        int rc =
-            take_field(field, arena, event, &has_time, json->fill ? &seen : nullptr, &strange, err);
+        int rc = take_field(field, arena, event, has_time, seen, unknown, err);
         if (rc < 0)
             return rc;
     }
+    return 0;
+}
+
+// The full parser: everything that JSON and the contract allow.
+int parse_fully(cm_json_t *json, cm_str_t text, cm_arena_t *arena, cm_event_t *event,
+                uint64_t *unknown, cm_err_t *err)
+{
+    bool has_time = false;
+    uint64_t strange = 0;
+    cm_json_visitor_t seen = {};
+
+    int rc = parse_object(json, text, arena, event, &has_time, json->fill ? &seen : nullptr,
+                          &strange, err);
+    if (rc < 0)
+        return rc;
     if (!has_time)
         return cm_fail(err, CM_EREJECT, "timestamp is missing");
-    if (!seen.address.empty() || !seen.agent.empty())
-        json->fill(json->fill_context, cm_str_t{seen.address.data(), seen.address.size()},
-                   cm_str_t{seen.agent.data(), seen.agent.size()}, arena, event);
-    if (int rc = cm_event_check(event, true, err); rc < 0)
+    if (seen.address.len > 0 || seen.agent.len > 0)
+        json->fill(json->fill_context, seen.address, seen.agent, arena, event);
+    if ((rc = cm_event_check(event, true, err)) < 0)
         return rc;
     cm_event_complete(event);
     *unknown += strange;
@@ -166,5 +171,21 @@ extern "C" int cm_json_parse_event(cm_json_t *json, cm_str_t text, cm_arena_t *a
         cm_shape_learn(&json->shape, text);
         json->misses = 0;
     }
+    return rc;
+}
+
+extern "C" int cm_json_parse_partial(cm_json_t *json, cm_str_t text, cm_arena_t *arena,
+                                     cm_event_t *event, cm_json_visitor_t *visitor,
+                                     uint64_t *unknown, cm_err_t *err)
+{
+    bool has_time = false;
+    uint64_t strange = 0;
+
+    *visitor = cm_json_visitor_t{};
+    int rc = parse_object(json, text, arena, event, &has_time, visitor, &strange, err);
+    if (rc == 0 && has_time)
+        rc = cm_timestamp_check(event->timestamp, err);
+    if (rc == 0)
+        *unknown += strange;
     return rc;
 }

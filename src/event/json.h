@@ -32,4 +32,16 @@ void cm_json_set_fill(cm_json_t *json, cm_json_fill_fn fill, void *context);
 int cm_json_parse_event(cm_json_t *json, cm_str_t text, cm_arena_t *arena, cm_event_t *event,
                         uint64_t *unknown, cm_err_t *err);
 
+/* What a message says of the visitor; the texts live until the parser's next call. */
+typedef struct cm_json_visitor {
+    cm_str_t address; /* of `ip` or `address` */
+    cm_str_t agent;   /* of `user_agent` or `userAgent` */
+} cm_json_visitor_t;
+
+/* The same for a message that need not be whole yet: fills `event` with what is there and neither
+ * completes nor checks it. A timestamp that is missing is 0, one that is there is in the contract's
+ * range. */
+int cm_json_parse_partial(cm_json_t *json, cm_str_t text, cm_arena_t *arena, cm_event_t *event,
+                          cm_json_visitor_t *visitor, uint64_t *unknown, cm_err_t *err);
+
 #endif

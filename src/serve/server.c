@@ -4,8 +4,10 @@
 #include "serve/api.h"
 #include "serve/assets.h"
 #include "serve/handles.h"
+#include "serve/hosts.h"
 #include "serve/listen.h"
 #include "serve/live.h"
+#include "serve/patience.h"
 #include "serve/reply.h"
 
 #include <errno.h>
@@ -27,21 +29,49 @@ struct cm_server {
     cm_log_t log;
     cm_listen_t listen;
     char *data_dir;
-    char **hosts; /* ends with NULL */
+    char **hosts;              /* ends with NULL */
+    bool answers;              /* the dashboard and its API are served */
+    cm_collector_t *collector; /* NULL: no events are taken; borrowed */
+    cm_patience_t *patience;
     cm_handles_t handles;
     pthread_mutex_t lock; /* guards `active` */
     pthread_cond_t idle;
     int active; /* requests that were begun and whose answers are not yet sent */
 };
 
-/* What a request's context points at; it says how far the request is. */
-static const char target_fits, target_too_long, request_begun;
+/* What a request's context points at, from its first line to its end. */
+typedef struct request {
+    bool too_long; /* its target */
+    bool begun;    /* its head is whole: it counts as active */
+    cm_collect_request_t *collect;
+} request_t;
 
 static void *note_target(void *context, const char *target, struct MHD_Connection *connection)
 {
+    request_t *request = cm_alloc_zero(1, sizeof *request);
     (void)context;
     (void)connection;
-    return (void *)(strlen(target) > TARGET_MAX ? &target_too_long : &target_fits);
+
+    request->too_long = strlen(target) > TARGET_MAX;
+    return request;
+}
+
+static cm_guest_t *guest_of(struct MHD_Connection *connection)
+{
+    return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+}
+
+static void note_connection(void *context, struct MHD_Connection *connection, void **guest,
+                            enum MHD_ConnectionNotificationCode code)
+{
+    cm_server_t *server = context;
+
+    if (code == MHD_CONNECTION_NOTIFY_STARTED)
+        *guest = cm_patience_open(
+            server->patience,
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd);
+    else
+        cm_patience_close(server->patience, *guest);
 }
 
 static void log_library(void *context, const char *format, va_list args)
@@ -55,28 +85,15 @@ static void log_library(void *context, const char *format, va_list args)
     cm_log(&server->log, CM_LOG_DEBUG, "http", "reason=\"%s\"", text);
 }
 
-/* The host name of a Host header, without its port; IPv6 keeps its brackets. */
-static cm_str_t host_name(cm_str_t host)
-{
-    const char *end = host.len > 0 && host.data[0] == '[' ? memchr(host.data, ']', host.len)
-                                                          : memchr(host.data, ':', host.len);
-    if (end == NULL)
-        return host;
-    return (cm_str_t){host.data, (size_t)(end - host.data) + (*end == ']')};
-}
-
 /* A web page of a stranger can make its own name resolve to 127.0.0.1 and then read this server
  * through the visitor's browser (DNS rebinding). The Host header still has the stranger's name. A
  * request without one comes from no browser. */
 static bool host_allowed(const cm_server_t *server, struct MHD_Connection *connection)
 {
     const char *header = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host");
-    cm_str_t name = host_name(cm_str_trim(cm_str(header)));
+    cm_str_t name = cm_host_name(cm_str_trim(cm_str(header)));
 
-    if (!server->listen.loopback || header == NULL)
-        return true;
-    if (cm_str_equal_nocase(name, CM_STR("localhost")) || cm_str_equal(name, CM_STR("127.0.0.1")) ||
-        cm_str_equal(name, CM_STR("[::1]")))
+    if (!server->listen.loopback || header == NULL || cm_host_is_local(name))
         return true;
     for (char **host = server->hosts; *host != NULL; host++) {
         if (cm_str_equal_nocase(name, cm_str(*host)))
@@ -94,28 +111,43 @@ static bool has_body(struct MHD_Connection *connection)
     return coding != NULL || (length != NULL && strcmp(length, "0") != 0);
 }
 
-static bool path_known(const char *path)
+/* A file that goes with collecting; the others go with the answers. */
+static bool for_pages(const char *path)
 {
-    return strcmp(path, "/healthz") == 0 || strcmp(path, "/api/live") == 0 ||
-           cm_api_find(path) != NULL || cm_asset_find(path) != NULL;
+    return strcmp(path, "/clickmill.js") == 0 || strncmp(path, "/snippet", 8) == 0;
+}
+
+static bool path_known(const cm_server_t *server, const char *path)
+{
+    if (strcmp(path, "/healthz") == 0)
+        return true;
+    if (cm_asset_find(path) != NULL)
+        return server->answers || for_pages(path);
+    return server->answers && (strcmp(path, "/api/live") == 0 || cm_api_find(path) != NULL);
+}
+
+static const char *what_is_here(const cm_server_t *server)
+{
+    return server->answers ? "there is nothing here; the page is at / and the API at "
+                             "/api/answers, /api/pages, /api/countries, /api/summary, "
+                             "/api/series and /api/live"
+                           : "there is nothing here; events go to /v1/events, pages take "
+                             "/clickmill.js or /pixel.gif, and /snippet says how";
 }
 
 /* Refuses what no endpoint answers. True when it has replied, with `*result`. */
 static bool refuse(cm_server_t *server, struct MHD_Connection *connection, const char *path,
                    const char *method, bool too_long, enum MHD_Result *result)
 {
-    if (!host_allowed(server, connection)) {
+    if (!for_pages(path) && !host_allowed(server, connection)) {
         *result = cm_reply_error(connection, MHD_HTTP_FORBIDDEN,
                                  "this server answers to the names localhost, 127.0.0.1 and [::1] "
                                  "only, to keep other web sites out");
     } else if (too_long) {
         *result = cm_reply_error(connection, MHD_HTTP_URI_TOO_LONG,
                                  "the request's address is longer than 8192 bytes");
-    } else if (!path_known(path)) {
-        *result = cm_reply_error(connection, MHD_HTTP_NOT_FOUND,
-                                 "there is nothing here; the page is at / and the API at "
-                                 "/api/answers, /api/pages, /api/countries, /api/summary, "
-                                 "/api/series and /api/live");
+    } else if (!path_known(server, path)) {
+        *result = cm_reply_error(connection, MHD_HTTP_NOT_FOUND, what_is_here(server));
     } else if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
         *result = cm_reply_method(connection);
     } else if (has_body(connection)) {
@@ -149,37 +181,57 @@ static enum MHD_Result route(cm_server_t *server, struct MHD_Connection *connect
     return cm_asset_reply(connection, cm_asset_find(path));
 }
 
-/* libmicrohttpd calls this once when the head of a request is there, when it may only be refused,
- * and again when the request is complete, when it may be answered. */
-static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *path,
-                              const char *method, const char *version, const char *upload,
-                              size_t *upload_len, void **request)
+static void note_begin(cm_server_t *server, request_t *request)
 {
-    cm_server_t *server = context;
-    enum MHD_Result result = MHD_YES;
-    (void)version;
-    (void)upload;
-    (void)upload_len;
-
-    if (*request == &request_begun)
-        return route(server, connection, path, method);
-    bool too_long = *request == &target_too_long;
-    *request = (void *)&request_begun;
+    request->begun = true;
     pthread_mutex_lock(&server->lock);
     server->active++;
     pthread_mutex_unlock(&server->lock);
-    refuse(server, connection, path, method, too_long, &result);
+}
+
+/* libmicrohttpd calls this once when the head of a request is there, when it may only be refused,
+ * for each piece of its body, and again when the request is complete, when it may be answered. */
+static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *path,
+                              const char *method, const char *version, const char *upload,
+                              size_t *upload_len, void **of_request)
+{
+    cm_server_t *server = context;
+    request_t *request = *of_request;
+    const bool first = !request->begun;
+    enum MHD_Result result = MHD_YES;
+    (void)version;
+
+    if (first)
+        note_begin(server, request);
+    if (server->collector != NULL && !request->too_long && cm_collector_knows(path)) {
+        result = cm_collector_handle(server->collector, connection, path, method, upload,
+                                     upload_len, &request->collect);
+        if (cm_collect_request_read(request->collect))
+            cm_patience_busy(guest_of(connection));
+    } else if (first) {
+        refuse(server, connection, path, method, request->too_long, &result);
+    } else {
+        cm_patience_busy(guest_of(connection));
+        result = route(server, connection, path, method);
+    }
     return result;
 }
 
-static void complete(void *context, struct MHD_Connection *connection, void **request,
+static void complete(void *context, struct MHD_Connection *connection, void **of_request,
                      enum MHD_RequestTerminationCode how)
 {
     cm_server_t *server = context;
-    (void)connection;
+    request_t *request = *of_request;
     (void)how;
 
-    if (*request != &request_begun)
+    if (request == NULL)
+        return;
+    cm_patience_idle(guest_of(connection));
+    cm_collect_request_free(request->collect);
+    bool begun = request->begun;
+    free(request);
+    *of_request = NULL;
+    if (!begun)
         return;
     pthread_mutex_lock(&server->lock);
     if (--server->active == 0)
@@ -201,6 +253,8 @@ static cm_server_t *create(const cm_server_options_t *options, const cm_log_t *l
     size_t count = 0;
 
     server->log = *log;
+    server->answers = !options->no_answers;
+    server->collector = options->collector;
     server->listen.fd = -1;
     server->data_dir = cm_strdup(options->data_dir ? options->data_dir : "data");
     while (options->hosts != NULL && options->hosts[count] != NULL)
@@ -223,6 +277,7 @@ static cm_server_t *create(const cm_server_options_t *options, const cm_log_t *l
 static void destroy(cm_server_t *server)
 {
     cm_live_free(server->live);
+    cm_patience_stop(server->patience);
     if (server->listen.fd >= 0)
         close(server->listen.fd);
     cm_handles_free(&server->handles);
@@ -246,15 +301,30 @@ static int start_daemon(cm_server_t *server, const cm_server_options_t *options,
         threads = 2;
     if (connections < threads)
         connections = threads;
+    if (cm_patience_start(idle, &server->patience, err) < 0)
+        return CM_EINTERNAL;
+    const struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)options->tls_cert},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)options->tls_key},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    const struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
     errno = 0;
     server->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
-        handle, server, MHD_OPTION_EXTERNAL_LOGGER, log_library, server, MHD_OPTION_LISTEN_SOCKET,
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
+            (options->tls_cert != NULL ? MHD_USE_TLS : 0),
+        0, NULL, NULL, handle, server, MHD_OPTION_EXTERNAL_LOGGER, log_library, server,
+        MHD_OPTION_ARRAY, options->tls_cert != NULL ? tls : none, MHD_OPTION_LISTEN_SOCKET,
         server->listen.fd, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)threads,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)connections, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)idle, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-        MHD_OPTION_URI_LOG_CALLBACK, note_target, NULL, MHD_OPTION_NOTIFY_COMPLETED, complete,
-        server, MHD_OPTION_END);
+        MHD_OPTION_URI_LOG_CALLBACK, note_target, NULL, MHD_OPTION_NOTIFY_CONNECTION,
+        note_connection, server, MHD_OPTION_NOTIFY_COMPLETED, complete, server, MHD_OPTION_END);
+    if (server->daemon == NULL && options->tls_cert != NULL)
+        return cm_fail(
+            err, CM_EUSAGE,
+            "the HTTP server does not start with this certificate and key; are they PEM, "
+            "and do they belong together?");
     if (server->daemon == NULL)
         return cm_fail(err, CM_EINTERNAL, "the HTTP server does not start: %s",
                        errno ? strerror(errno) : "libmicrohttpd gives no reason");
@@ -270,15 +340,17 @@ int cm_server_start(const cm_server_options_t *options, const cm_log_t *log, cm_
     int rc = cm_listen_open(options->listen, &server->listen, err);
     if (rc < 0)
         goto failed;
+    if (server->collector != NULL)
+        cm_collector_listens(server->collector, server->listen.loopback);
     /* Threads inherit the mask: signals are the business of the thread that starts the server. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    rc = cm_live_start(&server->handles, &server->log, &server->live, err);
-    if (rc == 0) {
+    if (server->answers)
+        rc = cm_live_start(&server->handles, &server->log, &server->live, err);
+    if (rc == 0)
         rc = start_daemon(server, options, err);
-        if (rc < 0)
-            cm_live_stop(server->live);
-    }
+    if (rc < 0 && server->live != NULL)
+        cm_live_stop(server->live);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (rc < 0)
         goto failed;
@@ -313,7 +385,8 @@ void cm_server_stop(cm_server_t *server)
         return;
     /* The socket is ours again, and is closed by destroy(). */
     MHD_quiesce_daemon(server->daemon);
-    cm_live_stop(server->live);
+    if (server->live != NULL)
+        cm_live_stop(server->live);
     wait_until_idle(server);
     MHD_stop_daemon(server->daemon);
     destroy(server);

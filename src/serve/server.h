@@ -1,15 +1,18 @@
-/* The HTTP server: the dashboard, its JSON API and the live stream, over any index.
+/* The HTTP server: the dashboard, its JSON API and the live stream, over any index; and the
+ * collector.
  *
  * A server owns its threads, its listening socket and the index handles it opens; the options are
- * copied or used only during cm_server_start(), but for `log`, `open_index` and its context, which
- * must outlive the server. Start and stop are called by one thread; requests are answered by the
- * server's own threads, which block all signals. The API is described in docs/api.md. */
+ * copied or used only during cm_server_start(), but for `log`, `open_index` and its context, and
+ * `collector`, which must outlive the server. Start and stop are called by one thread; requests are
+ * answered by the server's own threads, which block all signals. The API is described in
+ * docs/api.md. */
 #ifndef CM_SERVE_SERVER_H
 #define CM_SERVE_SERVER_H
 
 #include "base/err.h"
 #include "base/log.h"
 #include "index/index.h"
+#include "serve/collector.h"
 
 typedef struct cm_server cm_server_t;
 
@@ -26,9 +29,12 @@ typedef struct cm_server_options {
     /* Further names, ending with NULL, that a request to a loopback address may carry in `Host`:
      * for a reverse proxy. NULL: none. */
     const char *const *hosts;
-    int threads;         /* that answer; 0: 4 */
-    int max_connections; /* open at once; 0: 512 */
-    int idle_seconds;    /* until a silent connection is closed; 0: 30 */
+    int threads;               /* that answer; 0: 4 */
+    int max_connections;       /* open at once; 0: 512 */
+    int idle_seconds;          /* until a connection that completes no request is closed; 0: 30 */
+    cm_collector_t *collector; /* NULL: no events are taken */
+    bool no_answers;           /* serve what goes with the collector, and nothing else */
+    const char *tls_cert, *tls_key; /* PEM texts; NULL: no TLS */
 } cm_server_options_t;
 
 /* Starts to listen and to answer. CM_EBUSY when the port is in use, CM_EUSAGE when `listen` is not

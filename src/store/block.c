@@ -11,6 +11,9 @@ enum {
     HEAD_SIZE = 10,  /* checksum, format, streams */
     STREAM_SIZE = 9, /* width, raw, stored */
     ZSTD_LEVEL = 1,
+    /* Bytes below which nothing is compressed: what a group commit of a few events writes is merged
+     * with others soon, and starting the compressor costs more than all the rest of a commit. */
+    SMALL = 1024,
     /* Of 256 bytes, how many a compressed stream may have. All hot streams are read by every
      * `process`, where decompressing ids and times of random users took a third of the time of
      * reading them, and saved a third of their bytes: they must become half as long. */
@@ -60,7 +63,7 @@ static void add_stream(const part_writer_t *writer, uint8_t width, const uint8_t
     size_t stored_at = out->len;
     add_u32(out, 0);
     cm_buf_reserve(out, bound);
-    if (writer->compress)
+    if (writer->compress && size >= SMALL)
         stored = ZSTD_compress(out->data + out->len, bound, raw, size, ZSTD_LEVEL);
     if (ZSTD_isError(stored) || stored > size * writer->most / 256) {
         if (size > 0)

@@ -108,9 +108,11 @@ static int insert_block(cm_embedded_t *self, cm_builder_t *builder, cm_err_t *er
         return rc;
     builder->columns.first = self->written;
     rc = cm_merge_insert(&self->database, self->insert_block, builder, err);
-    if (rc == 0)
-        self->written += builder->columns.count;
-    return rc;
+    if (rc < 0)
+        return rc;
+    cm_merge_add_block(&self->merge, self->written, builder->columns.count);
+    self->written += builder->columns.count;
+    return 0;
 }
 
 /* Writes the pending events as one block into the open transaction. */
@@ -223,6 +225,8 @@ static int write_texts(cm_embedded_t *self, uint32_t written[CM_FIELD_COUNT], cm
             to = dict->count - from > CM_BLOCK_EVENTS ? from + CM_BLOCK_EVENTS : dict->count;
             rc = cm_merge_insert_texts(&self->database, self->insert_texts, dict, field, from, to,
                                        err);
+            if (rc == 0)
+                cm_merge_add_texts(&self->merge, field, from, to - from);
         }
         written[field] = dict->count;
     }
@@ -266,6 +270,8 @@ int cm_embedded_rollback(cm_store_t *store, cm_err_t *err)
         rc = cm_database_exec(&self->database, "ROLLBACK", "taking back a transaction", err);
     self->in_transaction = false;
     self->written = self->committed;
+    if (self->dicts_loaded) /* else nothing has been written */
+        cm_merge_take_back(&self->merge, self->committed, self->dict_committed);
     cm_builder_clear(&self->pending);
     pthread_mutex_lock(&self->dict_lock);
     for (int field = 0; field < CM_FIELD_COUNT; field++)

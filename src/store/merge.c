@@ -17,7 +17,7 @@ static int tier_of(uint32_t count)
     return tier;
 }
 
-static void add_piece(cm_pieces_t *pieces, int64_t first, uint32_t count)
+void cm_pieces_add(cm_pieces_t *pieces, int64_t first, uint32_t count)
 {
     if (pieces->count == pieces->cap) {
         pieces->cap = pieces->cap ? pieces->cap * 2 : 64;
@@ -35,26 +35,31 @@ static int64_t pieces_end(const cm_pieces_t *pieces)
     return pieces->firsts[pieces->count - 1] + pieces->counts[pieces->count - 1];
 }
 
-/* How many pieces at the end shall become one; 0: none. A merged block never exceeds `limit`. */
-static size_t due(const cm_pieces_t *pieces, uint32_t limit)
+size_t cm_pieces_due(const cm_pieces_t *pieces, uint32_t limit)
 {
     for (int tier = 0; tier < TIERS; tier++) {
         size_t run = 0;
         uint64_t sum = 0;
+        uint32_t largest = 0;
+        bool full = false;
         while (run < pieces->count) {
             uint32_t size = pieces->counts[pieces->count - 1 - run];
-            if (tier_of(size) > tier || sum + size > limit)
+            if (tier_of(size) > tier)
+                break;
+            full = sum + size > limit;
+            if (full)
                 break;
             sum += size;
+            largest = size > largest ? size : largest;
             run++;
         }
-        if (run >= FAN)
+        if (largest <= sum / 3 && (run >= FAN || (full && sum > limit / 2)))
             return run;
     }
     return 0;
 }
 
-static void join_last(cm_pieces_t *pieces, size_t run)
+void cm_pieces_join(cm_pieces_t *pieces, size_t run)
 {
     size_t at = pieces->count - run;
     for (size_t i = at + 1; i < pieces->count; i++)
@@ -62,7 +67,7 @@ static void join_last(cm_pieces_t *pieces, size_t run)
     pieces->count = at + 1;
 }
 
-/* Appends the pieces that the query (first, count) gives from `from` on. */
+/* Appends the pieces that the query (first, count) gives. */
 static int load_pieces(cm_pieces_t *pieces, const cm_database_t *database, const char *sql,
                        const char *what, cm_err_t *err)
 {
@@ -77,7 +82,7 @@ static int load_pieces(cm_pieces_t *pieces, const cm_database_t *database, const
             rc = cm_fail(err, CM_ECORRUPT, "%s %lld is missing in %s; restore the file from a copy",
                          what, (long long)end, database->path);
         else
-            add_piece(pieces, first, (uint32_t)count);
+            cm_pieces_add(pieces, first, (uint32_t)count);
     }
     if (rc == 0 && step != SQLITE_DONE)
         rc = cm_database_fail(database, "reading the store", err);
@@ -89,18 +94,39 @@ int cm_merge_load(cm_merge_t *merge, const cm_database_t *database, cm_err_t *er
 {
     char sql[160];
 
-    snprintf(sql, sizeof sql, "SELECT first, count FROM block WHERE first >= %lld ORDER BY first",
-             (long long)pieces_end(&merge->blocks));
-    int rc = load_pieces(&merge->blocks, database, sql, "event", err);
+    cm_merge_free(merge);
+    int rc = load_pieces(&merge->blocks, database, "SELECT first, count FROM block ORDER BY first",
+                         "event", err);
     for (int field = 0; rc == 0 && field < CM_FIELD_COUNT; field++) {
-        cm_pieces_t *pieces = &merge->segments[field];
         snprintf(sql, sizeof sql,
-                 "SELECT first, count FROM dictionary WHERE field = %d AND first >= %lld "
-                 "ORDER BY first",
-                 field, (long long)pieces_end(pieces));
-        rc = load_pieces(pieces, database, sql, "dictionary text", err);
+                 "SELECT first, count FROM dictionary WHERE field = %d ORDER BY first", field);
+        rc = load_pieces(&merge->segments[field], database, sql, "dictionary text", err);
     }
+    merge->unknown = rc < 0;
     return rc;
+}
+
+void cm_merge_add_block(cm_merge_t *merge, int64_t first, uint32_t count)
+{
+    cm_pieces_add(&merge->blocks, first, count);
+}
+
+void cm_merge_add_texts(cm_merge_t *merge, int field, uint32_t first, uint32_t count)
+{
+    cm_pieces_add(&merge->segments[field], first, count);
+}
+
+static void cut(cm_pieces_t *pieces, int64_t end)
+{
+    while (pieces_end(pieces) > end)
+        pieces->count--;
+}
+
+void cm_merge_take_back(cm_merge_t *merge, int64_t events, const uint32_t texts[CM_FIELD_COUNT])
+{
+    cut(&merge->blocks, events);
+    for (int field = 0; field < CM_FIELD_COUNT; field++)
+        cut(&merge->segments[field], texts[field]);
 }
 
 int64_t cm_merge_events(const cm_merge_t *merge)
@@ -215,26 +241,26 @@ static int replace_segments(const cm_pieces_t *pieces, size_t run, const cm_data
 static int merge_due(cm_merge_t *merge, const cm_database_t *database, cm_reader_t *reader,
                      const cm_dict_t dicts[CM_FIELD_COUNT], cm_err_t *err)
 {
-    size_t run = due(&merge->blocks, CM_BLOCK_EVENTS);
+    size_t run = cm_pieces_due(&merge->blocks, CM_BLOCK_EVENTS);
     int rc = 0;
 
     if (run > 0 && (rc = replace_blocks(&merge->blocks, run, database, reader, err)) == 0)
-        join_last(&merge->blocks, run);
+        cm_pieces_join(&merge->blocks, run);
     for (int field = 0; rc == 0 && field < CM_FIELD_COUNT; field++) {
         cm_pieces_t *pieces = &merge->segments[field];
-        run = due(pieces, CM_BLOCK_EVENTS);
+        run = cm_pieces_due(pieces, CM_BLOCK_EVENTS);
         if (run > 0 &&
             (rc = replace_segments(pieces, run, database, &dicts[field], field, err)) == 0)
-            join_last(pieces, run);
+            cm_pieces_join(pieces, run);
     }
     return rc;
 }
 
 static bool anything_due(const cm_merge_t *merge)
 {
-    bool any = due(&merge->blocks, CM_BLOCK_EVENTS) > 0;
+    bool any = cm_pieces_due(&merge->blocks, CM_BLOCK_EVENTS) > 0;
     for (int field = 0; field < CM_FIELD_COUNT; field++)
-        any |= due(&merge->segments[field], CM_BLOCK_EVENTS) > 0;
+        any |= cm_pieces_due(&merge->segments[field], CM_BLOCK_EVENTS) > 0;
     return any;
 }
 
@@ -243,7 +269,7 @@ int cm_merge_run(cm_merge_t *merge, const cm_database_t *database,
 {
     cm_reader_t *reader = NULL;
 
-    int rc = cm_merge_load(merge, database, err);
+    int rc = merge->unknown ? cm_merge_load(merge, database, err) : 0;
     if (rc < 0 || !anything_due(merge))
         return rc;
     if ((rc = cm_reader_open_on(database, &reader, err)) < 0 ||
@@ -255,14 +281,14 @@ int cm_merge_run(cm_merge_t *merge, const cm_database_t *database,
     if (rc < 0) {
         /* The merge is given up, the events are not: take the file's word for what is there. */
         cm_database_exec(database, "ROLLBACK", "merging blocks", NULL);
-        cm_merge_free(merge);
+        merge->unknown = true;
     }
 done:
     cm_reader_close(reader);
     return rc;
 }
 
-static void free_pieces(cm_pieces_t *pieces)
+void cm_pieces_free(cm_pieces_t *pieces)
 {
     free(pieces->firsts);
     free(pieces->counts);
@@ -271,7 +297,7 @@ static void free_pieces(cm_pieces_t *pieces)
 
 void cm_merge_free(cm_merge_t *merge)
 {
-    free_pieces(&merge->blocks);
+    cm_pieces_free(&merge->blocks);
     for (int field = 0; field < CM_FIELD_COUNT; field++)
-        free_pieces(&merge->segments[field]);
+        cm_pieces_free(&merge->segments[field]);
 }

@@ -2,6 +2,7 @@
 #include "store_support.h"
 
 #include "store/block.h"
+#include "store/merge.h"
 
 /* Events that differ in everything; texts in the batch's arena. */
 static void add_events(cm_batch_t *batch, uint32_t count, int64_t *next, uint64_t *random)
@@ -177,12 +178,47 @@ static void damaged_piece(void **state)
     test_remove(directory);
 }
 
+/* ---- which pieces are merged, without a file */
+
+/* Adds pieces of those sizes in turn up to a million; returns how often an event was rewritten on
+ * average, and checks that pieces stay few and none is too large. */
+static double rewritten(const uint32_t *sizes, size_t count)
+{
+    cm_pieces_t pieces = {0};
+    uint64_t sum = 0, written = 0;
+
+    for (size_t i = 0; sum < 1000000; i++) {
+        cm_pieces_add(&pieces, (int64_t)sum, sizes[i % count]);
+        sum += sizes[i % count];
+        for (size_t run; (run = cm_pieces_due(&pieces, CM_BLOCK_EVENTS)) > 0;) {
+            cm_pieces_join(&pieces, run);
+            assert_in_range(pieces.counts[pieces.count - 1], 2, CM_BLOCK_EVENTS);
+            written += pieces.counts[pieces.count - 1];
+        }
+        assert_in_range(pieces.count, 1, 120);
+    }
+    cm_pieces_free(&pieces);
+    return (double)written / (double)sum;
+}
+
+static void each_event_is_rewritten_a_few_times(void **state)
+{
+    static const uint32_t ones[] = {1}, twenties[] = {20}, mixed[] = {1, 14, 300, 17, 5000, 3};
+    static const uint32_t growing[] = {15, 16, 17, 255, 256, 257, 4095, 4096, 65535, 65536, 1};
+
+    (void)state;
+    assert_true(rewritten(ones, 1) <= 6);
+    assert_true(rewritten(twenties, 1) <= 6);
+    assert_true(rewritten(mixed, 6) <= 6);
+    assert_true(rewritten(growing, 11) <= 6);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(single_events),      cmocka_unit_test(alternating_sizes),
         cmocka_unit_test(mixed_and_reopened), cmocka_unit_test(full_blocks),
-        cmocka_unit_test(damaged_piece),
+        cmocka_unit_test(damaged_piece),      cmocka_unit_test(each_event_is_rewritten_a_few_times),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,166 @@
+/* clickmill collect: events from browsers and servers over HTTP. */
+#include "cmd/collecting.h"
+#include "cmd/commands.h"
+#include "cmd/kafka.h"
+#include "cmd/pipeline.h"
+#include "store/embedded.h"
+
+typedef struct collect_options {
+    const char *listen;
+    int sink; /* cm_sink_choice_t */
+    cm_collect_given_t collect;
+    cm_kafka_options_t kafka;
+} collect_options_t;
+
+enum {
+    WAIT_MS = 200,
+    REST_MS = 200,  /* after a failure, before what comes next is tried */
+    LINE_MS = 5000, /* between status lines where there is no terminal */
+    TERMINAL_MS = 500,
+};
+
+static const cm_option_t options[] = {
+    {.name = "listen",
+     .letter = 'l',
+     .type = CM_OPT_TEXT,
+     .offset = offsetof(collect_options_t, listen),
+     .arg = "ADDRESS:PORT",
+     .def = "127.0.0.1:8081",
+     .key = "collect.listen",
+     .env = "CLICKMILL_COLLECT_LISTEN",
+     .help = "where events are taken"},
+    CM_SINK_ROW(collect_options_t, sink),
+    CM_COLLECT_ROWS(collect_options_t, collect),
+    CM_KAFKA_ROWS(collect_options_t, kafka),
+    {.name = NULL},
+};
+
+typedef struct collect {
+    cm_app_t *app;
+    const collect_options_t *options;
+    cm_store_t *store; /* NULL: the sink is Kafka */
+    cm_sink_t *sink;
+    cm_collecting_t collecting;
+    cm_server_t *server;
+    int64_t shown_ns;
+    uint64_t shown_accepted;
+} collect_t;
+
+static void show_status(collect_t *self)
+{
+    const cm_account_t *account = &self->collecting.account;
+    int64_t now = cm_clock_ticks_ns();
+    int64_t show_ms = self->app->terminal ? TERMINAL_MS : LINE_MS;
+    double seconds = (double)(now - self->shown_ns) / 1e9;
+    cm_buf_t line = CM_BUF_INIT;
+
+    if (now - self->shown_ns < show_ms * 1000000)
+        return;
+    cm_buf_add_grouped(&line, (int64_t)account->accepted);
+    cm_buf_add_text(&line, " events, ");
+    cm_buf_add_grouped(
+        &line, (int64_t)((double)(account->accepted - self->shown_accepted) / seconds + 0.5));
+    cm_buf_printf(&line, "/s, %llu rejected, %llu skipped", (unsigned long long)account->rejected,
+                  (unsigned long long)account->skipped);
+    if (self->collecting.trouble[0] != '\0')
+        cm_buf_printf(&line, "; not stored: %s", self->collecting.trouble);
+    else if (self->collecting.notice[0] != '\0')
+        cm_buf_printf(&line, "; %s", self->collecting.notice);
+    if (self->app->terminal || account->accepted != self->shown_accepted ||
+        self->collecting.trouble[0] != '\0')
+        cm_progress_tell(self->app->messages, self->app->terminal, &line);
+    cm_buf_free(&line);
+    self->shown_ns = now;
+    self->shown_accepted = account->accepted;
+}
+
+static int open_sink(collect_t *self)
+{
+    cm_app_t *app = self->app;
+
+    int rc = cm_embedded_open(app->global.data_dir, app->clock, &self->store, &app->err);
+    if (rc == 0)
+        self->sink = &self->store->sink;
+    return rc;
+}
+
+static int start(collect_t *self)
+{
+    const collect_options_t *asked = self->options;
+    cm_app_t *app = self->app;
+    cm_server_options_t server = {.listen = asked->listen, .no_answers = true};
+
+    int rc = open_sink(self);
+    if (rc == 0)
+        rc = cm_collecting_open(&self->collecting, app, &asked->collect, self->store, &app->err);
+    if (rc < 0)
+        return rc;
+    cm_collecting_serve(&self->collecting, &server);
+    rc = cm_server_start(&server, &app->log, &self->server, &app->err);
+    if (rc == 0)
+        fprintf(app->messages, "taking events on %s://%s\n",
+                asked->collect.tls_cert != NULL ? "https" : "http", asked->listen);
+    return rc;
+}
+
+/* A store that fails may work again, when its disk has room: until then senders are told so. */
+static int loop(collect_t *self)
+{
+    cm_app_t *app = self->app;
+    int rc = 1;
+
+    self->shown_ns = cm_clock_ticks_ns();
+    while (!atomic_load(app->stop)) {
+        rc = cm_collecting_step(&self->collecting, self->sink, WAIT_MS, &app->err);
+        if (rc < 0 && rc != CM_EIO && rc != CM_EAWAY)
+            return rc;
+        if (rc < 0) {
+            cm_log(&app->log, CM_LOG_ERROR, "events are not stored", "reason=\"%s\"",
+                   app->err.text);
+            cm_sleep_ms(REST_MS);
+        }
+        show_status(self);
+    }
+    cm_collecting_stop(&self->collecting);
+    do {
+        rc = cm_collecting_step(&self->collecting, self->sink, 0, &app->err);
+    } while (rc > 0);
+    return rc;
+}
+
+static int run(cm_app_t *app, const void *given, int argc, char **argv)
+{
+    collect_t self = {.app = app, .options = given};
+
+    (void)argc;
+    (void)argv;
+    int rc = start(&self);
+    if (rc == 0)
+        rc = loop(&self);
+    if (self.server != NULL) {
+        cm_collecting_give_up(&self.collecting);
+        cm_server_stop(self.server);
+        if (app->terminal)
+            cm_progress_line(app->messages, (cm_str_t){"", 0});
+        cm_account_print_as(app, &self.collecting.account, app->out, NULL);
+    }
+    cm_collecting_close(&self.collecting);
+    cm_sink_close(self.sink);
+    return rc;
+}
+
+const cm_command_t cm_command_collect = {
+    .name = "collect",
+    .arguments = "",
+    .summary = "take events from browsers and servers over HTTP",
+    .details =
+        "Answers POST /v1/events with 202 when the events are durable: committed to the embedded "
+        "store, or with --sink kafka acknowledged by the brokers. While those are away, events are "
+        "kept below the data directory, and forwarded later in their order. Pages take "
+        "/clickmill.js or /pixel.gif; /snippet says how. `clickmill run` does the same beside "
+        "everything else.\n"
+        "Ctrl-C or SIGTERM stores what has come, answers it and prints the account.",
+    .options = options,
+    .options_size = sizeof(collect_options_t),
+    .run = run,
+};

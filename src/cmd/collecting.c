@@ -1,0 +1,231 @@
+#include "cmd/collecting.h"
+
+#include "base/secret.h"
+#include "store/embedded.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum {
+    FILES = 256, /* that are open beside the connections */
+    THREADS_MAX = 8,
+};
+
+/* ---- opening ---- */
+
+/* One file a connection; what the system allows at most is for the administrator to say. */
+static void raise_file_limit(const cm_collecting_t *collecting)
+{
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)collecting->given->max_connections + FILES;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur < wanted)
+        cm_log(&collecting->app->log, CM_LOG_WARN, "fewer files than connections may be open",
+               "files=%llu connections=%lld", (unsigned long long)limit.rlim_cur,
+               (long long)collecting->given->max_connections);
+}
+
+static int read_tokens(cm_collecting_t *collecting, cm_err_t *err)
+{
+    const cm_option_map_t *given = &collecting->given->tokens;
+    int rc = 0;
+
+    collecting->tokens = cm_alloc_zero(given->count + 1, sizeof *collecting->tokens);
+    collecting->secrets = cm_alloc_zero(given->count + 1, sizeof *collecting->secrets);
+    for (size_t i = 0; rc == 0 && i < given->count; i++) {
+        const cm_option_pair_t *pair = &given->pairs[i];
+        cm_buf_t *secret = &collecting->secrets[i];
+        rc = cm_secret_read(pair->text, pair->where, secret, err);
+        if (rc == 0 && secret->len == 0)
+            rc = cm_fail(err, CM_EUSAGE, "%s: the token is empty", pair->where);
+        collecting->tokens[i] = (cm_sender_token_t){pair->name, secret->data};
+    }
+    return rc;
+}
+
+static int read_pem(const char *path, const char *what, cm_buf_t *text, cm_err_t *err)
+{
+    FILE *file = fopen(path, "rbe");
+    char part[4096];
+    size_t len;
+
+    if (file == NULL)
+        return cm_fail(err, CM_EUSAGE, "cannot read the %s %s: %s", what, path, strerror(errno));
+    while ((len = fread(part, 1, sizeof part, file)) > 0)
+        cm_buf_add(text, part, len);
+    fclose(file);
+    cm_buf_reserve(text, 1);
+    return text->len > 0 ? 0 : cm_fail(err, CM_EUSAGE, "the %s %s is empty", what, path);
+}
+
+static int read_tls(cm_collecting_t *collecting, cm_err_t *err)
+{
+    const cm_collect_given_t *given = collecting->given;
+
+    if (given->tls_cert == NULL && given->tls_key == NULL)
+        return 0;
+    if (given->tls_cert == NULL || given->tls_key == NULL)
+        return cm_fail(err, CM_EUSAGE,
+                       "TLS needs both a certificate (--tls-cert) and its key "
+                       "(--tls-key)");
+    int rc = read_pem(given->tls_cert, "certificate", &collecting->tls_cert, err);
+    return rc < 0 ? rc : read_pem(given->tls_key, "key", &collecting->tls_key, err);
+}
+
+static int open_visitors(cm_collecting_t *collecting, cm_store_t *store, cm_err_t *err)
+{
+    const char *data_dir = collecting->app->global.data_dir;
+    cm_posted_shared_t *shared = &collecting->shared;
+
+    shared->visitor = (cm_visitor_choice_t)collecting->given->visitor;
+    if (shared->visitor == CM_VISITOR_DAILY)
+        return cm_daily_key_open(data_dir, &shared->daily, err);
+    if (shared->visitor != CM_VISITOR_ADDRESS_HASH)
+        return 0;
+    return store != NULL ? cm_embedded_secret(store, shared->address_key, err)
+                         : cm_embedded_secret_of(data_dir, shared->address_key, err);
+}
+
+/* For /readyz, on the server's threads. */
+static bool tell_ready(void *context, cm_buf_t *json)
+{
+    cm_collecting_t *collecting = context;
+
+    pthread_mutex_lock(&collecting->lock);
+    bool ready = collecting->trouble[0] == '\0';
+    if (!ready) {
+        cm_buf_add_text(json, "\"reason\":");
+        cm_buf_add_json(json, cm_str(collecting->trouble));
+    } else if (collecting->notice[0] != '\0') {
+        cm_buf_add_text(json, "\"waiting\":");
+        cm_buf_add_json(json, cm_str(collecting->notice));
+    }
+    pthread_mutex_unlock(&collecting->lock);
+    return ready;
+}
+
+int cm_collecting_open(cm_collecting_t *collecting, cm_app_t *app, const cm_collect_given_t *given,
+                       cm_store_t *store, cm_err_t *err)
+{
+    *collecting = (cm_collecting_t){.app = app, .given = given, .batch = CM_BATCH_INIT};
+    pthread_mutex_init(&collecting->lock, NULL);
+    raise_file_limit(collecting);
+    cm_enriching_open(&collecting->enriching, app, &given->enrich, false);
+    collecting->shared.enrichment = collecting->enriching.enrichment;
+    collecting->shared.clock = app->clock;
+    int64_t queue = given->queue > given->max_body ? given->queue : given->max_body;
+    collecting->inbox = cm_inbox_new((size_t)queue, cm_collector_done);
+    int rc = cm_enrichment_start(collecting->enriching.enrichment, err);
+    if (rc == 0)
+        rc = read_tokens(collecting, err);
+    if (rc == 0)
+        rc = read_tls(collecting, err);
+    if (rc == 0)
+        rc = open_visitors(collecting, store, err);
+    if (rc < 0)
+        return rc;
+    const cm_collector_options_t options = {.inbox = collecting->inbox,
+                                            .shared = &collecting->shared,
+                                            .sites = given->sites,
+                                            .proxies = given->proxies,
+                                            .tokens = collecting->tokens,
+                                            .token_count = given->tokens.count,
+                                            .max_body = (size_t)given->max_body,
+                                            .rate_limit = given->rate_limit,
+                                            .tls = given->tls_cert != NULL,
+                                            .ready = tell_ready,
+                                            .ready_context = collecting};
+    return cm_collector_new(&options, &collecting->collector, err);
+}
+
+void cm_collecting_serve(const cm_collecting_t *collecting, cm_server_options_t *options)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+    options->collector = collecting->collector;
+    options->threads = processors > THREADS_MAX ? THREADS_MAX : (int)processors;
+    options->max_connections = (int)collecting->given->max_connections;
+    options->idle_seconds = (int)(collecting->given->idle / 1000);
+    options->tls_cert = collecting->tls_cert.data;
+    options->tls_key = collecting->tls_key.data;
+}
+
+/* ---- storing ---- */
+
+static void set_trouble(cm_collecting_t *collecting, const char *text)
+{
+    pthread_mutex_lock(&collecting->lock);
+    snprintf(collecting->trouble, sizeof collecting->trouble, "%s", text);
+    pthread_mutex_unlock(&collecting->lock);
+}
+
+void cm_collecting_notice(cm_collecting_t *collecting, const char *text)
+{
+    pthread_mutex_lock(&collecting->lock);
+    snprintf(collecting->notice, sizeof collecting->notice, "%s", text);
+    pthread_mutex_unlock(&collecting->lock);
+}
+
+int cm_collecting_step(cm_collecting_t *collecting, cm_sink_t *sink, int wait_ms, cm_err_t *err)
+{
+    cm_source_t *source = cm_inbox_source(collecting->inbox);
+    cm_batch_t *batch = &collecting->batch;
+
+    cm_batch_clear(batch);
+    cm_inbox_set_wait(collecting->inbox, wait_ms);
+    int more = cm_source_next(source, batch, err);
+    collecting->given_batches++;
+    int rc = batch->count > 0 ? cm_sink_put(sink, batch, err) : 0;
+    if (rc == 0)
+        rc = cm_sink_commit(sink, err);
+    if (rc < 0) {
+        cm_account_add(&collecting->failed, &batch->account);
+        set_trouble(collecting, err->text);
+        cm_inbox_fail(collecting->inbox);
+        return rc;
+    }
+    if (batch->count > 0 && collecting->trouble[0] != '\0')
+        set_trouble(collecting, "");
+    cm_account_add(&collecting->account, &batch->account);
+    source->ops->acknowledge(source, collecting->given_batches, err);
+    return more;
+}
+
+/* ---- the end ---- */
+
+void cm_collecting_stop(cm_collecting_t *collecting)
+{
+    cm_inbox_close(collecting->inbox);
+}
+
+void cm_collecting_give_up(cm_collecting_t *collecting)
+{
+    cm_inbox_close(collecting->inbox);
+    cm_inbox_fail(collecting->inbox);
+}
+
+void cm_collecting_close(cm_collecting_t *collecting)
+{
+    if (collecting->app == NULL) /* was not opened */
+        return;
+    cm_collector_free(collecting->collector);
+    cm_source_close(cm_inbox_source(collecting->inbox));
+    cm_daily_key_close(collecting->shared.daily);
+    explicit_bzero(collecting->shared.address_key, sizeof collecting->shared.address_key);
+    cm_enriching_close(&collecting->enriching);
+    for (size_t i = 0; i < collecting->given->tokens.count && collecting->secrets != NULL; i++)
+        cm_buf_free(&collecting->secrets[i]);
+    free(collecting->secrets);
+    free(collecting->tokens);
+    cm_buf_free(&collecting->tls_cert);
+    cm_buf_free(&collecting->tls_key);
+    cm_batch_free(&collecting->batch);
+    pthread_mutex_destroy(&collecting->lock);
+}

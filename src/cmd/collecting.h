@@ -1,0 +1,158 @@
+/* What `collect` and `run` share: events that come over HTTP, on their way to a sink.
+ *
+ * cm_collecting_open() makes what the HTTP server needs, cm_collecting_step() stores what has come
+ * and lets it be answered. Used by one thread; the server's threads are its own business. */
+#ifndef CM_CMD_COLLECTING_H
+#define CM_CMD_COLLECTING_H
+
+#include "cmd/enrich.h"
+#include "serve/server.h"
+#include "store/store.h"
+
+#include <math.h>
+#include <pthread.h>
+
+typedef struct cm_collect_given {
+    const char *sites, *proxies;
+    cm_option_map_t tokens;
+    int visitor; /* cm_visitor_choice_t */
+    int64_t max_body, max_connections, idle, rate_limit, queue;
+    const char *tls_cert, *tls_key;
+    cm_enrich_given_t enrich;
+} cm_collect_given_t;
+
+/* The rows of an option table for a cm_collect_given_t that is the member `m` of struct `s`. */
+#define CM_COLLECT_ROWS(s, m)                                                                      \
+    {.name = "sites",                                                                              \
+     .type = CM_OPT_TEXT,                                                                          \
+     .offset = offsetof(s, m.sites),                                                               \
+     .arg = "SITE,...",                                                                            \
+     .key = "collect.sites",                                                                       \
+     .help =                                                                                       \
+         "whose pages may send events: shop.example, *.shop.example, an origin, or * for all"},    \
+        {.name = "token",                                                                          \
+         .type = CM_OPT_MAP,                                                                       \
+         .offset = offsetof(s, m.tokens),                                                          \
+         .arg = "NAME=TOKEN",                                                                      \
+         .key = "collect.tokens",                                                                  \
+         .help = "a server that may send events, and its token; in it ${NAME} is an environment "  \
+                 "variable, and file:PATH what a file holds"},                                     \
+        {.name = "proxies",                                                                        \
+         .type = CM_OPT_TEXT,                                                                      \
+         .offset = offsetof(s, m.proxies),                                                         \
+         .arg = "NETWORK,...",                                                                     \
+         .key = "collect.proxies",                                                                 \
+         .help = "whose X-Forwarded-For is believed: 10.0.0.0/8, ::1"},                            \
+        {.name = "visitor",                                                                        \
+         .type = CM_OPT_CHOICE,                                                                    \
+         .offset = offsetof(s, m.visitor),                                                         \
+         .arg = "KIND",                                                                            \
+         .def = "daily",                                                                           \
+         .choices = "daily|cookie|address-hash",                                                   \
+         .key = "collect.visitor",                                                                 \
+         .help = "who an event without user_id is of"},                                            \
+        {.name = "max-body",                                                                       \
+         .type = CM_OPT_SIZE,                                                                      \
+         .offset = offsetof(s, m.max_body),                                                        \
+         .arg = "SIZE",                                                                            \
+         .def = "1m",                                                                              \
+         .min = 256,                                                                               \
+         .max = 1 << 30,                                                                           \
+         .key = "collect.max_body",                                                                \
+         .help = "the largest body of a request, as sent and unpacked"},                           \
+        {.name = "max-connections",                                                                \
+         .type = CM_OPT_INT,                                                                       \
+         .offset = offsetof(s, m.max_connections),                                                 \
+         .arg = "N",                                                                               \
+         .def = "10240",                                                                           \
+         .min = 2,                                                                                 \
+         .max = 1e6,                                                                               \
+         .key = "collect.max_connections",                                                         \
+         .help = "connections that may be open at once"},                                          \
+        {.name = "idle",                                                                           \
+         .type = CM_OPT_DURATION,                                                                  \
+         .offset = offsetof(s, m.idle),                                                            \
+         .arg = "TIME",                                                                            \
+         .def = "30s",                                                                             \
+         .min = 1000,                                                                              \
+         .max = CM_DAY_MS,                                                                         \
+         .key = "collect.idle",                                                                    \
+         .help = "a connection that completes no request for so long is closed"},                  \
+        {.name = "rate-limit",                                                                     \
+         .type = CM_OPT_INT,                                                                       \
+         .offset = offsetof(s, m.rate_limit),                                                      \
+         .arg = "N",                                                                               \
+         .def = "100",                                                                             \
+         .min = 0,                                                                                 \
+         .max = 1e6,                                                                               \
+         .key = "collect.rate_limit",                                                              \
+         .help = "requests a second of one address, ten seconds' worth at once; 0: no limit"},     \
+        {.name = "queue",                                                                          \
+         .type = CM_OPT_SIZE,                                                                      \
+         .offset = offsetof(s, m.queue),                                                           \
+         .arg = "SIZE",                                                                            \
+         .def = "64m",                                                                             \
+         .min = 256,                                                                               \
+         .max = INFINITY,                                                                          \
+         .key = "collect.queue",                                                                   \
+         .help = "events that may wait to be stored, at least collect.max_body"},                  \
+        {.name = "tls-cert",                                                                       \
+         .type = CM_OPT_TEXT,                                                                      \
+         .offset = offsetof(s, m.tls_cert),                                                        \
+         .arg = "FILE",                                                                            \
+         .key = "collect.tls.cert",                                                                \
+         .help = "answer over TLS with this certificate (PEM, the chain behind it)"},              \
+        {.name = "tls-key",                                                                        \
+         .type = CM_OPT_TEXT,                                                                      \
+         .offset = offsetof(s, m.tls_key),                                                         \
+         .arg = "FILE",                                                                            \
+         .key = "collect.tls.key",                                                                 \
+         .help = "and this private key (PEM)"},                                                    \
+        CM_ENRICH_ROWS(s, m.enrich)
+
+/* Must not move while it is open. */
+typedef struct cm_collecting {
+    cm_app_t *app;
+    const cm_collect_given_t *given;
+    cm_enriching_t enriching;
+    cm_posted_shared_t shared;
+    cm_inbox_t *inbox;
+    cm_collector_t *collector;
+    cm_sender_token_t *tokens;
+    cm_buf_t *secrets; /* theirs */
+    cm_buf_t tls_cert, tls_key;
+    cm_batch_t batch;
+    uint64_t given_batches;
+    cm_account_t account; /* of what is durable */
+    cm_account_t failed;  /* of what could not be stored: its senders know */
+    pthread_mutex_t lock; /* guards: */
+    char trouble[300];    /* why nothing is stored; "": it is */
+    char notice[300];     /* what is waited for though it is; "": nothing */
+} cm_collecting_t;
+
+/* The data directory is there. `store`: its embedded store, where that is open. CM_EUSAGE,
+ * CM_EINPUT, CM_EIO. */
+int cm_collecting_open(cm_collecting_t *collecting, cm_app_t *app, const cm_collect_given_t *given,
+                       cm_store_t *store, cm_err_t *err);
+
+/* What the server needs of it. */
+void cm_collecting_serve(const cm_collecting_t *collecting, cm_server_options_t *options);
+
+/* Stores what has come, after waiting up to `wait_ms` for it, and lets it be answered. When it
+ * cannot be stored its senders are told so, and the failure is returned. 1: there may be more, 0:
+ * it is stopped and empty. */
+int cm_collecting_step(cm_collecting_t *collecting, cm_sink_t *sink, int wait_ms, cm_err_t *err);
+
+/* Says in /readyz what is waited for; "": nothing. */
+void cm_collecting_notice(cm_collecting_t *collecting, const char *text);
+
+/* Takes no more; what is there can still be stored by steps. */
+void cm_collecting_stop(cm_collecting_t *collecting);
+
+/* Tells those who still wait that their events are not stored: before the server is stopped. */
+void cm_collecting_give_up(cm_collecting_t *collecting);
+
+/* After the server. */
+void cm_collecting_close(cm_collecting_t *collecting);
+
+#endif

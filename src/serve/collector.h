@@ -1,0 +1,63 @@
+/* The collector's part of the HTTP server: POST /v1/events, GET /pixel.gif, GET /readyz, as
+ * docs/collect.md describes them.
+ *
+ * A request is read by one of the server's threads, its events go to the inbox, and its connection
+ * rests until the inbox gives the ticket back: only then is it answered. Functions that take a
+ * connection are for the server's threads; the others for the thread that makes the collector. */
+#ifndef CM_SERVE_COLLECTOR_H
+#define CM_SERVE_COLLECTOR_H
+
+#include "source/inbox.h"
+#include "source/posted.h"
+
+#include <microhttpd.h>
+
+/* Who may send without being a page. */
+typedef struct cm_sender_token {
+    const char *name, *secret;
+} cm_sender_token_t;
+
+/* All is borrowed until the collector is freed. */
+typedef struct cm_collector_options {
+    cm_inbox_t *inbox; /* its tickets end in cm_collector_done() */
+    const cm_posted_shared_t *shared;
+    const char *sites, *proxies; /* see sites.h, proxies.h */
+    const cm_sender_token_t *tokens;
+    size_t token_count;
+    size_t max_body;    /* bytes, as sent and unpacked */
+    int64_t rate_limit; /* requests a second and address; 0: none */
+    bool tls;
+    /* Appends what there is to say as members of a JSON object, and says whether events are taken.
+     * Called by any of the server's threads. NULL: they are, and there is nothing to say. */
+    bool (*ready)(void *context, cm_buf_t *json);
+    void *ready_context;
+} cm_collector_options_t;
+
+typedef struct cm_collector cm_collector_t;
+typedef struct cm_collect_request cm_collect_request_t;
+
+/* CM_EUSAGE. */
+int cm_collector_new(const cm_collector_options_t *options, cm_collector_t **collector,
+                     cm_err_t *err);
+void cm_collector_free(cm_collector_t *collector);
+
+/* Before the first request: whether only this machine can connect. */
+void cm_collector_listens(cm_collector_t *collector, bool loopback);
+
+/* Whether a path is the collector's. */
+bool cm_collector_knows(const char *path);
+
+/* What libmicrohttpd's handler calls for a path that it knows, with NULL in `*request` for a new
+ * one. The owner frees the request when it is completed. */
+enum MHD_Result cm_collector_handle(cm_collector_t *collector, struct MHD_Connection *connection,
+                                    const char *path, const char *method, const char *upload,
+                                    size_t *upload_len, cm_collect_request_t **request);
+void cm_collect_request_free(cm_collect_request_t *request);
+
+/* Whether the request is complete, so that its sender has only to wait. */
+bool cm_collect_request_read(const cm_collect_request_t *request);
+
+/* A cm_inbox_done_fn. */
+void cm_collector_done(void *ticket, bool durable);
+
+#endif

@@ -1,0 +1,16 @@
+#include "serve/hosts.h"
+
+cm_str_t cm_host_name(cm_str_t host)
+{
+    const char *end = host.len > 0 && host.data[0] == '[' ? memchr(host.data, ']', host.len)
+                                                          : memchr(host.data, ':', host.len);
+    if (end == NULL)
+        return host;
+    return (cm_str_t){host.data, (size_t)(end - host.data) + (*end == ']')};
+}
+
+bool cm_host_is_local(cm_str_t name)
+{
+    return cm_str_equal_nocase(name, CM_STR("localhost")) ||
+           cm_str_equal(name, CM_STR("127.0.0.1")) || cm_str_equal(name, CM_STR("[::1]"));
+}

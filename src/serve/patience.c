@@ -1,0 +1,121 @@
+#include "serve/patience.h"
+
+#include "base/clock.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+
+struct cm_guest {
+    int fd;
+    _Atomic int64_t since_ns; /* of its last answer; BUSY */
+    cm_guest_t *before, *after;
+};
+
+enum { BUSY = -1 };
+
+struct cm_patience {
+    int64_t limit_ns;
+    pthread_t thread;
+    pthread_mutex_t lock; /* guards all below; a socket is not closed while it is held */
+    pthread_cond_t stopping;
+    bool stop;
+    cm_guest_t *guests;
+};
+
+cm_guest_t *cm_patience_open(cm_patience_t *patience, int fd)
+{
+    cm_guest_t *guest = cm_alloc_zero(1, sizeof *guest);
+
+    guest->fd = fd;
+    guest->since_ns = cm_clock_ticks_ns();
+    pthread_mutex_lock(&patience->lock);
+    guest->after = patience->guests;
+    if (guest->after != NULL)
+        guest->after->before = guest;
+    patience->guests = guest;
+    pthread_mutex_unlock(&patience->lock);
+    return guest;
+}
+
+void cm_patience_busy(cm_guest_t *guest)
+{
+    atomic_store_explicit(&guest->since_ns, BUSY, memory_order_relaxed);
+}
+
+void cm_patience_idle(cm_guest_t *guest)
+{
+    atomic_store_explicit(&guest->since_ns, cm_clock_ticks_ns(), memory_order_relaxed);
+}
+
+void cm_patience_close(cm_patience_t *patience, cm_guest_t *guest)
+{
+    pthread_mutex_lock(&patience->lock);
+    if (guest->after != NULL)
+        guest->after->before = guest->before;
+    if (guest->before != NULL)
+        guest->before->after = guest->after;
+    else
+        patience->guests = guest->after;
+    pthread_mutex_unlock(&patience->lock);
+    free(guest);
+}
+
+/* Once a second. The server finds the socket at its end and closes it. */
+static void *watch(void *context)
+{
+    cm_patience_t *patience = context;
+    struct timespec until;
+
+    pthread_mutex_lock(&patience->lock);
+    while (!patience->stop) {
+        int64_t now = cm_clock_ticks_ns();
+        for (cm_guest_t *guest = patience->guests; guest != NULL; guest = guest->after) {
+            int64_t since = atomic_load_explicit(&guest->since_ns, memory_order_relaxed);
+            if (since != BUSY && now - since > patience->limit_ns)
+                shutdown(guest->fd, SHUT_RDWR);
+        }
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_sec++;
+        pthread_cond_timedwait(&patience->stopping, &patience->lock, &until);
+    }
+    pthread_mutex_unlock(&patience->lock);
+    return NULL;
+}
+
+int cm_patience_start(int seconds, cm_patience_t **out, cm_err_t *err)
+{
+    cm_patience_t *patience = cm_alloc_zero(1, sizeof *patience);
+    pthread_condattr_t attributes;
+
+    patience->limit_ns = seconds * INT64_C(1000000000);
+    pthread_mutex_init(&patience->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&patience->stopping, &attributes);
+    pthread_condattr_destroy(&attributes);
+    if (pthread_create(&patience->thread, NULL, watch, patience) != 0) {
+        pthread_cond_destroy(&patience->stopping);
+        pthread_mutex_destroy(&patience->lock);
+        free(patience);
+        return cm_fail(err, CM_EINTERNAL, "cannot start a thread");
+    }
+    *out = patience;
+    return 0;
+}
+
+void cm_patience_stop(cm_patience_t *patience)
+{
+    if (patience == NULL)
+        return;
+    pthread_mutex_lock(&patience->lock);
+    patience->stop = true;
+    pthread_cond_signal(&patience->stopping);
+    pthread_mutex_unlock(&patience->lock);
+    pthread_join(patience->thread, NULL);
+    pthread_cond_destroy(&patience->stopping);
+    pthread_mutex_destroy(&patience->lock);
+    free(patience);
+}

@@ -1,0 +1,362 @@
+#include "source/posted.h"
+
+#include <stdlib.h>
+#include <sys/random.h>
+
+enum {
+    AHEAD_MS = 5 * 60 * 1000, /* a page's clock that is further off is wrong */
+    BEHIND_MS = CM_DAY_MS,
+};
+
+struct cm_poster {
+    const cm_posted_shared_t *shared;
+    cm_json_t *json;
+    cm_enricher_t *enricher;
+    cm_visitor_t visitor;
+    int64_t day; /* of the key in `visitor`; -1: none yet */
+    cm_buf_t site;
+};
+
+/* One body's reading. */
+typedef struct reading {
+    cm_poster_t *poster;
+    const cm_posted_sender_t *sender;
+    cm_batch_t *batch;
+    cm_posted_result_t *result;
+    int64_t now; /* ms */
+    uint64_t position;
+} reading_t;
+
+cm_poster_t *cm_poster_new(const cm_posted_shared_t *shared)
+{
+    cm_poster_t *poster = cm_alloc_zero(1, sizeof *poster);
+
+    poster->shared = shared;
+    poster->json = cm_json_new();
+    poster->enricher = cm_enricher_new(shared->enrichment);
+    poster->day = -1;
+    if (shared->visitor == CM_VISITOR_ADDRESS_HASH)
+        cm_visitor_init(&poster->visitor, shared->address_key);
+    return poster;
+}
+
+void cm_poster_free(cm_poster_t *poster)
+{
+    if (poster == NULL)
+        return;
+    cm_json_free(poster->json);
+    cm_enricher_free(poster->enricher);
+    explicit_bzero(&poster->visitor, sizeof poster->visitor);
+    cm_buf_free(&poster->site);
+    free(poster);
+}
+
+/* ---- what an event does not say ---- */
+
+cm_str_t cm_posted_host(cm_str_t url)
+{
+    const char *mark = url.len > 0 ? memmem(url.data, url.len, "://", 3) : NULL;
+    size_t len = 0;
+
+    if (mark == NULL)
+        return (cm_str_t){"", 0};
+    const char *host = mark + 3;
+    size_t left = url.len - (size_t)(host - url.data);
+    while (len < left && host[len] != '/' && host[len] != '?' && host[len] != '#')
+        len++;
+    return (cm_str_t){host, len};
+}
+
+static int refresh_key(cm_poster_t *poster, int64_t now, cm_err_t *err)
+{
+    int64_t day = now / CM_DAY_MS;
+    uint8_t key[CM_VISITOR_KEY];
+
+    if (poster->shared->visitor != CM_VISITOR_DAILY || poster->day == day)
+        return 0;
+    int rc = cm_daily_key_get(poster->shared->daily, day, key, &poster->day, err);
+    if (rc == 0)
+        cm_visitor_init(&poster->visitor, key);
+    explicit_bzero(key, sizeof key);
+    return rc;
+}
+
+/* With the daily key the site is hashed too, so that nobody is followed from one to another. */
+static cm_str_t visitor_of(reading_t *reading, cm_str_t address, cm_str_t agent, cm_str_t url)
+{
+    cm_poster_t *poster = reading->poster;
+    char text[CM_VISITOR_TEXT];
+
+    if (poster->shared->visitor == CM_VISITOR_DAILY) {
+        cm_str_t host = cm_posted_host(url);
+        cm_buf_clear(&poster->site);
+        for (size_t i = 0; i < host.len; i++) {
+            char c = host.data[i];
+            cm_buf_add_char(&poster->site, c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c);
+        }
+        cm_buf_add_char(&poster->site, '\0');
+        cm_buf_add_str(&poster->site, address);
+        address = (cm_str_t){poster->site.data, poster->site.len};
+    }
+    cm_visitor_id(&poster->visitor, address, agent, text);
+    return cm_arena_copy(&reading->batch->arena, (cm_str_t){text, sizeof text});
+}
+
+static int fill_user(reading_t *reading, const cm_visit_t *visit, cm_event_t *event, cm_err_t *err)
+{
+    if (event->user_id.len > 0)
+        return 0;
+    if (reading->sender->page && reading->poster->shared->visitor == CM_VISITOR_COOKIE)
+        event->user_id = reading->sender->cookie;
+    else if (visit->address.len > 0)
+        event->user_id = visitor_of(reading, visit->address, visit->agent, event->url);
+    else
+        return cm_fail(err, CM_EREJECT,
+                       "user_id is missing, and so is ip, which could stand for it");
+    return 0;
+}
+
+/* Two events of a visitor that arrive in one millisecond are two. */
+static void fill_row_key(reading_t *reading, cm_event_t *event)
+{
+    uint8_t random[16];
+    char text[CM_UUID_TEXT];
+
+    if (event->row_key.len > 0 || getrandom(random, sizeof random, 0) != sizeof random)
+        return;
+    random[6] = (uint8_t)((random[6] & 0x0F) | 0x40); /* version 4, RFC 9562 section 5.4 */
+    random[8] = (uint8_t)((random[8] & 0x3F) | 0x80);
+    cm_uuid_format(random, text);
+    event->row_key = cm_arena_copy(&reading->batch->arena, (cm_str_t){text, sizeof text});
+}
+
+static void fill_time(reading_t *reading, cm_event_t *event)
+{
+    const int64_t ahead = event->timestamp - reading->now;
+
+    if (event->timestamp > 0 &&
+        (!reading->sender->page || (ahead <= AHEAD_MS && -ahead <= BEHIND_MS)))
+        return;
+    event->timestamp = reading->now;
+    fill_row_key(reading, event);
+}
+
+/* ---- one event ---- */
+
+/* Completes it. 1: it belongs into the batch, 0: it is left out. */
+static int take_event(reading_t *reading, const cm_json_visitor_t *said, cm_event_t *event,
+                      cm_err_t *err)
+{
+    const bool page = reading->sender->page;
+    const cm_visit_t visit = {.address = page ? reading->sender->address : said->address,
+                              .agent = page ? reading->sender->agent : said->agent};
+
+    if (event->url.len == 0)
+        return cm_fail(err, CM_EREJECT, "url is missing or empty");
+    fill_time(reading, event);
+    int rc = fill_user(reading, &visit, event, err);
+    if (rc < 0)
+        return rc;
+    if (!cm_enricher_visit(reading->poster->enricher, &visit, &reading->batch->arena, event)) {
+        return 0;
+    }
+    cm_event_complete(event);
+    rc = cm_event_check(event, false, err);
+    return rc < 0 ? rc : 1;
+}
+
+static void reject(reading_t *reading, const cm_err_t *why)
+{
+    cm_buf_t *errors = &reading->result->errors;
+
+    reading->batch->account.read++;
+    reading->batch->account.rejected++;
+    if (reading->result->rejected++ >= CM_POSTED_ERRORS)
+        return;
+    cm_buf_printf(errors, "%s{\"position\":%llu,\"reason\":", errors->len > 0 ? "," : "",
+                  (unsigned long long)reading->position);
+    cm_buf_add_json(errors, (cm_str_t){why->text, (size_t)cm_utf8_head(cm_str(why->text), 300)});
+    cm_buf_add_char(errors, '}');
+}
+
+static void count(reading_t *reading, int taken, const cm_err_t *err)
+{
+    if (taken < 0) {
+        reject(reading, err);
+    } else if (taken == 0) {
+        cm_batch_skip(reading->batch);
+        reading->batch->account.bots++;
+        reading->result->skipped++;
+    } else {
+        cm_batch_accept(reading->batch);
+        reading->result->accepted++;
+    }
+}
+
+static void read_event(reading_t *reading, cm_str_t text)
+{
+    cm_event_t *event = cm_batch_slot(reading->batch);
+    cm_json_visitor_t said;
+    cm_err_t err;
+
+    int rc = cm_json_parse_partial(reading->poster->json, text, &reading->batch->arena, event,
+                                   &said, &reading->batch->account.unknown_fields, &err);
+    if (rc == 0)
+        rc = take_event(reading, &said, event, &err);
+    count(reading, rc, &err);
+}
+
+/* ---- the body ---- */
+
+static const char *skip_space(const char *at, const char *end)
+{
+    while (at < end && (*at == ' ' || *at == '\t' || *at == '\r' || *at == '\n'))
+        at++;
+    return at;
+}
+
+/* Behind the quote that ends a string; `at` is behind the one that begins it. */
+static const char *skip_string(const char *at, const char *end)
+{
+    for (; at < end && *at != '"'; at++) {
+        if (*at == '\\' && at + 1 < end)
+            at++;
+    }
+    return at < end ? at + 1 : end;
+}
+
+/* The end of the array's element at `at`: the comma or bracket behind it, or the end. What stands
+ * between need not be valid. */
+static const char *skip_element(const char *at, const char *end)
+{
+    int depth = 0;
+
+    while (at < end && (depth > 0 || (*at != ',' && *at != ']'))) {
+        if (*at == '"') {
+            at = skip_string(at + 1, end);
+            continue;
+        }
+        if (*at == '{' || *at == '[')
+            depth++;
+        else if (depth > 0 && (*at == '}' || *at == ']'))
+            depth--;
+        at++;
+    }
+    return at;
+}
+
+/* Behind the brace that closes the object at `at`; the end when none does. */
+static const char *skip_object(const char *at, const char *end)
+{
+    int depth = 0;
+
+    while (at < end) {
+        if (*at == '"') {
+            at = skip_string(at + 1, end);
+            continue;
+        }
+        if (*at == '{' || *at == '[')
+            depth++;
+        else if (*at == '}' || *at == ']')
+            depth--;
+        at++;
+        if (depth == 0)
+            return at;
+    }
+    return end;
+}
+
+static void reject_rest(reading_t *reading, const char *reason)
+{
+    cm_err_t err;
+
+    reading->position++;
+    cm_fail(&err, CM_EREJECT, "%s", reason);
+    reject(reading, &err);
+}
+
+static void read_array(reading_t *reading, const char *at, const char *end)
+{
+    const char *stop = at;
+
+    if (skip_space(at + 1, end) == end - 1 && end[-1] == ']')
+        return;
+    do {
+        at = stop + 1;
+        stop = skip_element(at, end);
+        cm_str_t text = cm_str_trim((cm_str_t){at, (size_t)(stop - at)});
+        uint64_t rejected = reading->result->rejected;
+        if (text.len > 0) {
+            reading->position++;
+            read_event(reading, text);
+        } else if (stop < end) {
+            reject_rest(reading, "an event is missing");
+        }
+        if (stop == end && rejected == reading->result->rejected)
+            reject_rest(reading, "the array is not closed");
+    } while (stop < end && *stop == ',');
+    if (stop < end && stop + 1 < end)
+        reject_rest(reading, "something stands behind the array");
+}
+
+static void read_lines(reading_t *reading, const char *at, const char *end)
+{
+    while (at < end) {
+        const char *stop = memchr(at, '\n', (size_t)(end - at));
+        if (stop == NULL)
+            stop = end;
+        cm_str_t line = cm_str_trim((cm_str_t){at, (size_t)(stop - at)});
+        reading->position++;
+        if (line.len > 0)
+            read_event(reading, line);
+        at = stop + (stop < end);
+    }
+}
+
+static int start(reading_t *reading, cm_err_t *err)
+{
+    reading->now = cm_clock_now_ms(reading->poster->shared->clock);
+    *reading->result = (cm_posted_result_t){.errors = CM_BUF_INIT};
+    return refresh_key(reading->poster, reading->now, err);
+}
+
+int cm_posted_read(cm_poster_t *poster, cm_str_t body, bool lines, const cm_posted_sender_t *sender,
+                   cm_batch_t *batch, cm_posted_result_t *result, cm_err_t *err)
+{
+    reading_t reading = {.poster = poster, .sender = sender, .batch = batch, .result = result};
+
+    int rc = start(&reading, err);
+    if (rc < 0)
+        return rc;
+    if (body.len >= 3 && memcmp(body.data, "\xEF\xBB\xBF", 3) == 0) /* a byte order mark */
+        body = (cm_str_t){body.data + 3, body.len - 3};
+    body = cm_str_trim(body);
+    const char *at = body.data, *end = at + body.len;
+    if (body.len > 0 && *at == '[' && !lines) {
+        read_array(&reading, at, end);
+    } else if (body.len > 0 && *at == '{' && !lines && skip_object(at, end) == end) {
+        reading.position = 1;
+        read_event(&reading, body);
+    } else {
+        read_lines(&reading, at, end);
+    }
+    return reading.position > 0 ? 0 : cm_fail(err, CM_EREJECT, "the body holds no event");
+}
+
+int cm_posted_pixel(cm_poster_t *poster, cm_str_t url, cm_str_t user_id,
+                    const cm_posted_sender_t *sender, cm_batch_t *batch, cm_posted_result_t *result,
+                    cm_err_t *err)
+{
+    reading_t reading = {.poster = poster, .sender = sender, .batch = batch, .result = result};
+    const cm_json_visitor_t nothing = {{NULL, 0}, {NULL, 0}};
+    cm_err_t why;
+
+    int rc = start(&reading, err);
+    if (rc < 0)
+        return rc;
+    cm_event_t *event = cm_batch_slot(batch);
+    *event = (cm_event_t){.url = url, .user_id = user_id};
+    reading.position = 1;
+    count(&reading, take_event(&reading, &nothing, event, &why), &why);
+    return 0;
+}
