@@ -161,7 +161,8 @@ class Request(http.server.BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def forward(self, body):
         """The upstream's answer as (status, headers, body)."""
@@ -189,6 +190,8 @@ class Request(http.server.BaseHTTPRequestHandler):
                 self.reply(200, {"Content-Type": "text/javascript"}, file.read())
         else:
             self.reply(404, {}, b"")
+
+    do_HEAD = do_GET
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))

@@ -190,7 +190,7 @@ def test_who_does_not_want_it(t):
 @patient
 def test_strict_policy_on_another_site(t):
     with Web() as site, Browser(t) as browser:
-        collector = Collector(t, "--sites", "shop.example,http://127.0.0.1:%d" % site.port)
+        collector = Collector(t, "--sites", "shop.example," + site.origin)
         at = site.page("/", '<script defer src="%s/clickmill.js"></script>' % collector.origin, **{
             "Content-Security-Policy": "default-src 'none'; script-src %s; connect-src %s" % (
                 collector.origin, collector.origin),
@@ -251,7 +251,7 @@ def test_answer_lost(t):
 def test_snippet_page(t):
     """Its lines work as they are: a page is made of them and counted."""
     with Web() as site, Browser(t) as browser:
-        collector = Collector(t, "--sites", "127.0.0.1:%d" % site.port)
+        collector = Collector(t, "--sites", site.origin)
         page = browser.open(browser.visitor(), collector.origin + "/snippet")
         lines = {name: browser("text", page=page, selector="#" + name)
                  for name in ("identify", "script", "pixel", "policy")}

@@ -2,6 +2,7 @@
 
 const $ = (selector) => document.querySelector(selector);
 const here = location.origin;
+let command = "run";
 
 function attribute(name, value) {
   const escaped = value.replaceAll("&", "&amp;").replaceAll('"', "&quot;");
@@ -15,10 +16,11 @@ function scriptLine() {
     `${attribute("data-endpoint", given("#endpoint"))}></script>`;
 }
 
-// The host that pages are on, as far as it is known here.
-function siteHost() {
+// What collect.sites calls the site, as far as it is known here.
+function siteName() {
   try {
-    return new URL(given("#site")).host;
+    const url = new URL(given("#site"));
+    return url.port === "" ? url.hostname : url.origin;
   } catch {
     return "www.shop.example";
   }
@@ -35,7 +37,7 @@ function endpointOrigin() {
 
 const LINES = {
   script: scriptLine,
-  allow: () => `clickmill run --sites "${siteHost()}"`,
+  allow: () => `clickmill ${command} --sites "${siteName()}"`,
   policy: () => `script-src ${here};\nconnect-src ${endpointOrigin()}`,
   identify: () => `<script>
   window.clickmill = window.clickmill || function () {
@@ -84,5 +86,14 @@ for (const button of document.querySelectorAll("[data-copy]"))
     }, 2000);
   });
 for (const input of document.querySelectorAll("input")) input.addEventListener("input", show);
+// A collector alone has neither dashboard nor shop.
+async function findOthers() {
+  const reply = await fetch("/demo/", { method: "HEAD" });
+  $("#others").hidden = !reply.ok;
+  if (!reply.ok) command = "collect";
+  show();
+}
+
 $("#endpoint").placeholder = `${here}/v1/events`;
 show();
+findOthers();
