@@ -151,6 +151,23 @@ def test_visitors(t):
 
 
 @patient
+def test_visitors_by_cookie(t):
+    """Two people with the same browser are two; one who comes back is one. The page sees no cookie."""
+    collector = Collector(t, "--visitor", "cookie")
+    at = collector.origin + "/demo/"
+    with Browser(t) as browser:
+        one, other = browser.visitor(), browser.visitor()
+        for count, visitor in enumerate((one, other, one, other), 1):
+            page = browser.open(visitor, at + "?%d" % count)
+            t.equal(browser.evaluate(page, "document.cookie"), "", "cookies for the page")
+            events = collector.wait(count)
+            browser("close", page=page)
+    users = [check(t, [event], [at + "?%d" % count]) for count, event in enumerate(events, 1)]
+    t.equal(users[2:], users[:2], "visitors who come back")
+    t.true(users[0] != users[1], "two people are one visitor")
+
+
+@patient
 def test_identify(t):
     collector = Collector(t)
     with Browser(t) as browser:
