@@ -1,6 +1,7 @@
 #include "serve/server.h"
 
 #include "base/clock.h"
+#include "serve/acceptor.h"
 #include "serve/api.h"
 #include "serve/assets.h"
 #include "serve/handles.h"
@@ -33,6 +34,7 @@ struct cm_server {
     bool answers;              /* the dashboard and its API are served */
     cm_collector_t *collector; /* NULL: no events are taken; borrowed */
     cm_patience_t *patience;
+    cm_acceptor_t *acceptor;
     cm_handles_t handles;
     pthread_mutex_t lock; /* guards `active` */
     pthread_cond_t idle;
@@ -312,14 +314,14 @@ static int start_daemon(cm_server_t *server, const cm_server_options_t *options,
     errno = 0;
     server->daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
-            (options->tls_cert != NULL ? MHD_USE_TLS : 0),
+            MHD_USE_NO_LISTEN_SOCKET | (options->tls_cert != NULL ? MHD_USE_TLS : 0),
         0, NULL, NULL, handle, server, MHD_OPTION_EXTERNAL_LOGGER, log_library, server,
-        MHD_OPTION_ARRAY, options->tls_cert != NULL ? tls : none, MHD_OPTION_LISTEN_SOCKET,
-        server->listen.fd, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)threads,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)connections, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)idle, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-        MHD_OPTION_URI_LOG_CALLBACK, note_target, NULL, MHD_OPTION_NOTIFY_CONNECTION,
-        note_connection, server, MHD_OPTION_NOTIFY_COMPLETED, complete, server, MHD_OPTION_END);
+        MHD_OPTION_ARRAY, options->tls_cert != NULL ? tls : none, MHD_OPTION_THREAD_POOL_SIZE,
+        (unsigned)threads, MHD_OPTION_CONNECTION_LIMIT, (unsigned)connections,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)idle, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)CONNECTION_MEMORY, MHD_OPTION_URI_LOG_CALLBACK, note_target, NULL,
+        MHD_OPTION_NOTIFY_CONNECTION, note_connection, server, MHD_OPTION_NOTIFY_COMPLETED,
+        complete, server, MHD_OPTION_END);
     if (server->daemon == NULL && options->tls_cert != NULL)
         return cm_fail(
             err, CM_EUSAGE,
@@ -328,7 +330,11 @@ static int start_daemon(cm_server_t *server, const cm_server_options_t *options,
     if (server->daemon == NULL)
         return cm_fail(err, CM_EINTERNAL, "the HTTP server does not start: %s",
                        errno ? strerror(errno) : "libmicrohttpd gives no reason");
-    return 0;
+    int rc =
+        cm_acceptor_start(server->listen.fd, server->daemon, &server->log, &server->acceptor, err);
+    if (rc < 0)
+        MHD_stop_daemon(server->daemon);
+    return rc;
 }
 
 int cm_server_start(const cm_server_options_t *options, const cm_log_t *log, cm_server_t **out,
@@ -383,8 +389,7 @@ void cm_server_stop(cm_server_t *server)
 {
     if (server == NULL)
         return;
-    /* The socket is ours again, and is closed by destroy(). */
-    MHD_quiesce_daemon(server->daemon);
+    cm_acceptor_stop(server->acceptor);
     if (server->live != NULL)
         cm_live_stop(server->live);
     wait_until_idle(server);
