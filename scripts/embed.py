@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Writes a C file that holds the files of the dashboard, for src/serve/assets.h.
 
-usage: embed.py OUTPUT PATH=FILE...
+usage: embed.py OUTPUT PATH=FILE... [--public PATH=FILE...]
 
-PATH is the path of the request that the file answers. Each file is there twice, as it is and
-compressed with gzip, each with a hash of its contents as entity tag. The same files give the same
-bytes.
+PATH is the path of the request that the file answers. Those after --public are for the pages of
+other sites too. Each file is there twice, as it is and compressed with gzip, each with a hash of its
+contents as entity tag. The same files give the same bytes.
 """
 
 import gzip
@@ -46,7 +46,7 @@ def body(name, data):
 def write_assets(out, assets):
     rows = []
     out.write('/* Made by scripts/embed.py. */\n#include "serve/assets.h"\n\n')
-    for number, (path, file) in enumerate(assets):
+    for number, (path, file, public) in enumerate(assets):
         with open(file, "rb") as opened:
             plain = opened.read()
         packed = gzip.compress(plain, compresslevel=9, mtime=0)
@@ -54,16 +54,25 @@ def write_assets(out, assets):
         write_array(out, f"gzip_{number}", packed)
         rows.append(
             f'    {{"{path}", "{content_type(file)}", '
-            f'{body(f"plain_{number}", plain)}, {body(f"gzip_{number}", packed)}}},\n'
+            f'{body(f"plain_{number}", plain)}, {body(f"gzip_{number}", packed)}, '
+            f'{"true" if public else "false"}}},\n'
         )
     out.write("\nconst cm_asset_t cm_assets[] = {\n" + "".join(rows) + "};\n")
     out.write("const size_t cm_asset_count = sizeof cm_assets / sizeof cm_assets[0];\n")
 
 
 def main():
-    if len(sys.argv) < 3 or any("=" not in argument for argument in sys.argv[2:]):
+    assets, public = [], False
+    for argument in sys.argv[2:]:
+        path, equals, file = argument.partition("=")
+        if argument == "--public":
+            public = True
+        elif equals:
+            assets.append((path, file, public))
+        else:
+            sys.exit(__doc__)
+    if not assets:
         sys.exit(__doc__)
-    assets = [argument.split("=", 1) for argument in sys.argv[2:]]
     with open(sys.argv[1], "w", encoding="ascii") as out:
         write_assets(out, assets)
 

@@ -1,8 +1,9 @@
 #!/bin/sh
 # Installs what is missing for building (with the argument `test`: also for testing) Clickmill:
-# Debian packages by the list beside this file, npm packages by web/package-lock.json. With the
-# argument `stack`: what the real engines of stack/ need; with `bench`: what the collector is measured
-# with. Says what and why before it does; says nothing and changes nothing when all is there.
+# Debian packages by the list beside this file, npm packages by web/package-lock.json (and for tests
+# by tests/browser/package-lock.json). With the argument `stack`: what the real engines of stack/
+# need; with `bench`: what the collector is measured with. Says what and why before it does; says
+# nothing and changes nothing when all is there.
 set -eu
 
 stage=${1:-build}
@@ -134,14 +135,14 @@ unpack_nginx() {
     fi
 }
 
-# Packages go to build/web, so that the working tree stays clean; the copy of the lock file that is
-# written last says that they are complete.
+# Installs what the lock file in directory $1 names in build/$2; $3 says what for. So the working
+# tree stays clean; the copy of the lock file that is written last says that they are complete.
 install_npm() {
-    from=$root/web
-    to=$root/build/web
+    from=$root/$1
+    to=$root/build/$2
     [ -f "$from/package-lock.json" ] || return 0
     cmp -s "$from/package-lock.json" "$to/installed-lock.json" && return 0
-    say 'installing the npm packages of web/package-lock.json in build/web (for the dashboard and the enrichment)'
+    say "installing the npm packages of $1/package-lock.json in build/$2 ($3)"
     mkdir -p "$to"
     rm -f "$to/installed-lock.json"
     cp "$from/package.json" "$from/package-lock.json" "$to/"
@@ -176,5 +177,8 @@ install_debian
 case $stage in
 stack) ;;
 bench) unpack_nginx ;;
-*) install_npm ;;
+*) install_npm web web 'for the dashboard, the tracker and the enrichment' ;;
 esac
+if [ "$stage" = test ]; then
+    install_npm tests/browser browser 'to drive Chromium'
+fi

@@ -56,13 +56,18 @@ enum MHD_Result cm_asset_reply(struct MHD_Connection *connection, const cm_asset
     if (response == NULL)
         return MHD_NO;
     MHD_add_response_header(response, "Content-Type", asset->type);
-    /* The browser keeps it and asks whether it is still the same: a new binary shows at once. */
-    MHD_add_response_header(response, "Cache-Control", "no-cache");
+    /* The browser keeps it and asks whether it is still the same: a new binary shows at once. What
+     * every page of a busy site loads is not asked for each time. */
+    MHD_add_response_header(response, "Cache-Control",
+                            asset->public ? "public, max-age=3600" : "no-cache");
     MHD_add_response_header(response, "ETag", body->tag);
     MHD_add_response_header(response, "Vary", "Accept-Encoding");
     if (gzip && !known)
         MHD_add_response_header(response, "Content-Encoding", "gzip");
-    cm_reply_secure(response);
+    if (asset->public)
+        cm_reply_secure_public(response);
+    else
+        cm_reply_secure(response);
     enum MHD_Result result =
         MHD_queue_response(connection, known ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK, response);
     MHD_destroy_response(response);

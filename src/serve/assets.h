@@ -1,10 +1,12 @@
-/* The files of the dashboard, which scripts/embed.py turns into C at build time.
+/* The files of the dashboard and of the pages beside it, which scripts/embed.py turns into C at
+ * build time.
  *
  * Constant data of the program; any thread may use it. */
 #ifndef CM_SERVE_ASSETS_H
 #define CM_SERVE_ASSETS_H
 
 #include <microhttpd.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /* One representation of a file: as it is, or compressed. */
@@ -18,6 +20,7 @@ typedef struct cm_asset {
     const char *path; /* of the request, "/" for the page itself */
     const char *type;
     cm_asset_body_t plain, gzip;
+    bool public; /* pages of other sites load it too */
 } cm_asset_t;
 
 extern const cm_asset_t cm_assets[];

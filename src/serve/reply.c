@@ -3,19 +3,29 @@
 #include <stdio.h>
 #include <xxhash.h>
 
-void cm_reply_secure(struct MHD_Response *response)
+static void secure(struct MHD_Response *response, const char *loaded_by)
 {
-    static const char *const headers[][2] = {
+    const char *const headers[][2] = {
         {"Content-Security-Policy",
          "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
          "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
-        {"Cross-Origin-Resource-Policy", "same-origin"},
+        {"Cross-Origin-Resource-Policy", loaded_by},
         {"Referrer-Policy", "no-referrer"},
         {"X-Content-Type-Options", "nosniff"},
     };
 
     for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++)
         MHD_add_response_header(response, headers[i][0], headers[i][1]);
+}
+
+void cm_reply_secure(struct MHD_Response *response)
+{
+    secure(response, "same-origin");
+}
+
+void cm_reply_secure_public(struct MHD_Response *response)
+{
+    secure(response, "cross-origin");
 }
 
 /* If-None-Match is compared weakly (RFC 9110, section 13.1.2): W/ does not count. */

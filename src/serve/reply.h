@@ -11,6 +11,9 @@
 /* Adds the security headers that every reply carries. */
 void cm_reply_secure(struct MHD_Response *response);
 
+/* The same for a reply that pages of other sites may load as well. */
+void cm_reply_secure_public(struct MHD_Response *response);
+
 /* Replies 200 with a body that is never cached but has an entity tag: 304 when the client has it
  * already. Takes the buffer's memory. */
 enum MHD_Result cm_reply_data(struct MHD_Connection *connection, const char *type, cm_buf_t *body);

@@ -247,6 +247,21 @@ class Setup(unittest.TestCase):
             self.assertEqual((done.returncode, len(calls)), (1, 1))
             self.assertIn("setup: npm failed, its reason is above", done.stderr)
 
+    def test_what_drives_the_browser_is_for_tests(self):
+        machine = self.with_web(npm=True)
+        machine.debian(listed("build") + listed("test"))
+        machine.write("tests/browser/package.json", "{}")
+        machine.write("tests/browser/package-lock.json", "other")
+        self.assertEqual(len(machine.setup()[1]), 1)
+        self.assertFalse(os.path.exists(os.path.join(machine.root, "build/browser")))
+        done, calls = machine.setup("test")
+        self.assertEqual((done.returncode, len(calls)), (0, 1))
+        self.assertEqual(done.stderr, "setup: installing the npm packages of tests/browser/"
+                         "package-lock.json in build/browser (to drive Chromium)\n")
+        self.assertTrue(os.path.exists(os.path.join(machine.root,
+                                                    "build/browser/installed-lock.json")))
+        self.assertEqual(machine.setup("test")[1], [])
+
     def test_npm_comes_from_debian_where_there_is_none(self):
         machine = self.with_web(npm=False)
         # The stub of apt-get brings the stub of npm.

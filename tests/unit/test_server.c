@@ -349,6 +349,20 @@ static void test_assets(void **context)
     }
 }
 
+/* The tracker is for the pages of other sites, and is not asked for on each of them. */
+static void test_public_asset(void **context)
+{
+    const state_t *state = *context;
+    cm_buf_t reply = ask_for(state->port, "GET", "/clickmill.js", "");
+
+    assert_int_equal(status_of(&reply), 200);
+    assert_non_null(strstr(reply.data, "\r\nCross-Origin-Resource-Policy: cross-origin\r\n"));
+    assert_null(strstr(reply.data, "same-origin"));
+    assert_non_null(strstr(reply.data, "\r\nCache-Control: public, max-age=3600\r\n"));
+    assert_non_null(strstr(reply.data, "\r\nX-Content-Type-Options: nosniff\r\n"));
+    cm_buf_free(&reply);
+}
+
 static void expect_coding(uint16_t port, const char *accept, bool gzip)
 {
     char header[128];
@@ -680,6 +694,7 @@ int main(void)
         TEST(test_head),
         TEST(test_not_modified),
         TEST(test_assets),
+        TEST(test_public_asset),
         TEST(test_gzip),
         TEST(test_host),
         TEST(test_no_answers_yet),

@@ -1,0 +1,99 @@
+// The lines that make a page count, with this server's own address in them.
+
+const $ = (selector) => document.querySelector(selector);
+const here = location.origin;
+let command = "run";
+
+function attribute(name, value) {
+  const escaped = value.replaceAll("&", "&amp;").replaceAll('"', "&quot;");
+  return value === "" ? "" : `\n        ${name}="${escaped}"`;
+}
+
+const given = (selector) => $(selector).value.trim();
+
+function scriptLine() {
+  return `<script defer src="${here}/clickmill.js"${attribute("data-site", given("#site"))}` +
+    `${attribute("data-endpoint", given("#endpoint"))}></script>`;
+}
+
+// What collect.sites calls the site, as far as it is known here.
+function siteName() {
+  try {
+    const url = new URL(given("#site"));
+    return url.port === "" ? url.hostname : url.origin;
+  } catch {
+    return "www.shop.example";
+  }
+}
+
+// Where events go, for the policy of the page.
+function endpointOrigin() {
+  try {
+    return new URL(given("#endpoint"), here).origin;
+  } catch {
+    return here;
+  }
+}
+
+const LINES = {
+  script: scriptLine,
+  allow: () => `clickmill ${command} --sites "${siteName()}"`,
+  policy: () => `script-src ${here};\nconnect-src ${endpointOrigin()}`,
+  identify: () => `<script>
+  window.clickmill = window.clickmill || function () {
+    (clickmill.q = clickmill.q || []).push(arguments);
+  };
+  clickmill("identify", "customer-7");
+</script>`,
+  pixel: () => `<img src="${here}/pixel.gif" alt="" width="1" height="1"
+     referrerpolicy="no-referrer-when-downgrade">`,
+};
+
+// Texts in quotes stand out; all of it is text for the document.
+function show() {
+  for (const [id, line] of Object.entries(LINES)) {
+    const parts = line().split(/("[^"]*")/).map((part) => {
+      const span = document.createElement("span");
+      span.className = part.startsWith('"') ? "text" : "";
+      span.textContent = part;
+      return span;
+    });
+    $(`#${id}`).replaceChildren(...parts);
+  }
+}
+
+// The clipboard is there for pages on https and of this machine; else what is selected is copied.
+async function copy(code) {
+  try {
+    await navigator.clipboard.writeText(code.textContent);
+    return true;
+  } catch {
+    getSelection().selectAllChildren(code);
+    return document.execCommand("copy");
+  }
+}
+
+for (const button of document.querySelectorAll("[data-copy]"))
+  button.addEventListener("click", async () => {
+    const copied = await copy($(`#${button.dataset.copy}`));
+    button.textContent = copied ? "Copied" : "Press Ctrl-C";
+    button.classList.toggle("done", copied);
+    $("#said").textContent = copied ? "Copied" : "Selected; copy it with the keyboard";
+    setTimeout(() => {
+      button.textContent = "Copy";
+      button.classList.remove("done");
+      $("#said").textContent = "";
+    }, 2000);
+  });
+for (const input of document.querySelectorAll("input")) input.addEventListener("input", show);
+// A collector alone has neither dashboard nor shop.
+async function findOthers() {
+  const reply = await fetch("/demo/", { method: "HEAD" });
+  $("#others").hidden = !reply.ok;
+  if (!reply.ok) command = "collect";
+  show();
+}
+
+$("#endpoint").placeholder = `${here}/v1/events`;
+show();
+findOthers();
