@@ -164,6 +164,18 @@ static void add_cors(const cm_collect_request_t *request, struct MHD_Response *r
     MHD_add_response_header(response, "Access-Control-Allow-Credentials", "true");
 }
 
+/* Whether the browser speaks TLS, with us or with the proxy in front. */
+static bool over_tls(const cm_collect_request_t *request)
+{
+    const cm_collector_t *collector = request->collector;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+
+    return collector->options.tls ||
+           (cm_str_equal_nocase(cm_str(header(request, "X-Forwarded-Proto")), CM_STR("https")) &&
+            cm_proxies_has(collector->proxies, info->client_addr));
+}
+
 static void add_cookie(const cm_collect_request_t *request, struct MHD_Response *response)
 {
     char text[200];
@@ -171,8 +183,7 @@ static void add_cookie(const cm_collect_request_t *request, struct MHD_Response 
     if (!request->new_visitor)
         return;
     snprintf(text, sizeof text, COOKIE "=%s; Max-Age=%d; Path=/; HttpOnly; %s", request->visitor,
-             COOKIE_SECONDS,
-             request->collector->options.tls ? "SameSite=None; Secure" : "SameSite=Lax");
+             COOKIE_SECONDS, over_tls(request) ? "SameSite=None; Secure" : "SameSite=Lax");
     MHD_add_response_header(response, "Set-Cookie", text);
 }
 
@@ -589,6 +600,11 @@ static enum MHD_Result finish_events(cm_collect_request_t *request, const char *
 
 /* ---- GET /pixel.gif ---- */
 
+static bool is_question(const char *method)
+{
+    return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+}
+
 static bool wants_privacy(const cm_collect_request_t *request)
 {
     return cm_str_equal(cm_str(header(request, "DNT")), CM_STR("1")) ||
@@ -607,7 +623,7 @@ static enum MHD_Result take_pixel(cm_collect_request_t *request, const char *met
     cm_err_t err;
 
     request->pixel = request->page = true;
-    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
+    if (!is_question(method))
         return refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "an image is asked for with GET",
                       "Allow", "GET, HEAD");
     if (strcmp(method, "HEAD") == 0 || wants_privacy(request))
@@ -678,6 +694,19 @@ static bool accept_framing(cm_collect_request_t *request, enum MHD_Result *resul
     return false;
 }
 
+static enum MHD_Result finish(cm_collect_request_t *request, const char *path, const char *method)
+{
+    request->read = true;
+    if (strcmp(path, "/v1/events") == 0)
+        return finish_events(request, method);
+    if (strcmp(path, "/pixel.gif") == 0)
+        return take_pixel(request, method);
+    if (!is_question(method))
+        return refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "use GET or HEAD", "Allow",
+                      "GET, HEAD");
+    return reply_ready(request);
+}
+
 static enum MHD_Result begin(cm_collect_request_t *request, const char *path, const char *method)
 {
     const bool events = strcmp(path, "/v1/events") == 0;
@@ -689,22 +718,9 @@ static enum MHD_Result begin(cm_collect_request_t *request, const char *path, co
         return begin_events(request);
     if (!cm_request_has_body(request->connection))
         return MHD_YES;
-    return events ? finish_events(request, method)
-                  : refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "such a request has no body", NULL,
-                           NULL);
-}
-
-static enum MHD_Result finish(cm_collect_request_t *request, const char *path, const char *method)
-{
-    request->read = true;
-    if (strcmp(path, "/v1/events") == 0)
-        return finish_events(request, method);
-    if (strcmp(path, "/pixel.gif") == 0)
-        return take_pixel(request, method);
-    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
-        return refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "use GET or HEAD", "Allow",
-                      "GET, HEAD");
-    return reply_ready(request);
+    return events || !is_question(method) ? finish(request, path, method)
+                                          : refuse(request, MHD_HTTP_CONTENT_TOO_LARGE,
+                                                   "such a request has no body", NULL, NULL);
 }
 
 enum MHD_Result cm_collector_handle(cm_collector_t *collector, struct MHD_Connection *connection,

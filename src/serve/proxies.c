@@ -132,6 +132,22 @@ static cm_str_t last_word(const char *list, size_t *len)
     return word;
 }
 
+static void address_of(const struct sockaddr *peer, struct in6_addr *address)
+{
+    if (peer->sa_family == AF_INET)
+        map(&((const struct sockaddr_in *)(const void *)peer)->sin_addr, address);
+    else
+        *address = ((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr;
+}
+
+bool cm_proxies_has(const cm_proxies_t *proxies, const struct sockaddr *peer)
+{
+    struct in6_addr address;
+
+    address_of(peer, &address);
+    return is_proxy(proxies, &address);
+}
+
 bool cm_proxies_client(const cm_proxies_t *proxies, const struct sockaddr *peer,
                        const char *forwarded, char text[CM_ADDRESS_TEXT], bool *loopback)
 {
@@ -139,10 +155,7 @@ bool cm_proxies_client(const cm_proxies_t *proxies, const struct sockaddr *peer,
     size_t len = forwarded != NULL ? strlen(forwarded) : 0;
     bool direct = true, v4;
 
-    if (peer->sa_family == AF_INET)
-        map(&((const struct sockaddr_in *)(const void *)peer)->sin_addr, &address);
-    else
-        address = ((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr;
+    address_of(peer, &address);
     while (len > 0 && is_proxy(proxies, &address)) {
         cm_str_t word = last_word(forwarded, &len);
         if (word.len == 0) /* a list may have empty elements (RFC 9110, section 5.6.1) */

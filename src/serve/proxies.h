@@ -19,6 +19,9 @@ void cm_proxies_free(cm_proxies_t *proxies);
 
 bool cm_proxies_any(const cm_proxies_t *proxies);
 
+/* Whether the other end of a connection is one of them. */
+bool cm_proxies_has(const cm_proxies_t *proxies, const struct sockaddr *peer);
+
 /* Writes the visitor's address, in the usual form and an IPv4 one as such, and says whether it is
  * that of the connection itself. That is `peer`; but where it is a proxy, the last address of
  * `forwarded` (an X-Forwarded-For header, NULL for none) that is none. A word there that is no

@@ -110,6 +110,20 @@ enum MHD_Result cm_reply_method(struct MHD_Connection *connection)
                        "this server only answers questions: use GET or HEAD", "GET, HEAD");
 }
 
+enum MHD_Result cm_reply_redirect(struct MHD_Connection *connection, const char *location)
+{
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(0, (void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT);
+
+    if (response == NULL)
+        return MHD_NO;
+    MHD_add_response_header(response, "Location", location);
+    cm_reply_secure(response);
+    enum MHD_Result result = MHD_queue_response(connection, MHD_HTTP_MOVED_PERMANENTLY, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
 bool cm_request_has_body(struct MHD_Connection *connection)
 {
     const char *length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length");

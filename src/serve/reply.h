@@ -28,6 +28,9 @@ enum MHD_Result cm_reply_method(struct MHD_Connection *connection);
 /* True when the request's If-None-Match names the (quoted) tag. */
 bool cm_reply_matches(struct MHD_Connection *connection, const char *tag);
 
+/* Replies 301: the resource is there. */
+enum MHD_Result cm_reply_redirect(struct MHD_Connection *connection, const char *location);
+
 /* True when the request's head announces a body. */
 bool cm_request_has_body(struct MHD_Connection *connection);
 

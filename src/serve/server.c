@@ -122,6 +122,8 @@ static bool path_known(const cm_server_t *server, const char *path)
 {
     if (strcmp(path, "/healthz") == 0)
         return true;
+    if (strcmp(path, "/demo") == 0)
+        return server->answers;
     if (cm_asset_find(path) != NULL)
         return server->answers || for_pages(path);
     return server->answers && (strcmp(path, "/api/live") == 0 || cm_api_find(path) != NULL);
@@ -179,6 +181,8 @@ static enum MHD_Result route(cm_server_t *server, struct MHD_Connection *connect
         return cm_live_reply(server->live, connection, strcmp(method, "HEAD") == 0);
     if (strcmp(path, "/healthz") == 0)
         return reply_health(connection);
+    if (strcmp(path, "/demo") == 0) /* its links are below it */
+        return cm_reply_redirect(connection, "/demo/");
     return cm_asset_reply(connection, cm_asset_find(path));
 }
 

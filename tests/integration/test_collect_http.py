@@ -319,7 +319,8 @@ def test_whoever_does_not_read_is_closed(t):
     """A sender that takes no answers: others are served, and it ends after --idle."""
     collector = Collector(t, "--idle", "1s", check=False)
     t.until(lambda: collector.ask(keyed(1)).status == 202, "it answers")
-    idle = open_sockets(collector)
+    t.until(lambda: open_sockets(collector) == 1, "it listens, and nobody is connected")
+    idle = 1
     with collector.connect(timeout=0.3) as connection:
         connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         t.until(lambda: open_sockets(collector) > idle, "it is connected")

@@ -133,13 +133,14 @@ static void what_is_wrong_is_told(void **context)
 static void only_some_errors_are_listed(void **context)
 {
     state_t *state = *context;
-    char text[400] = "[0";
-
-    for (int i = 1; i < 30; i++)
-        strcat(text, ",0");
-    strcat(text, "]");
+    cm_buf_t text = CM_BUF_INIT;
     cm_err_t err;
-    assert_ok(post(state, text, false, &state->page, &err), err);
+
+    for (int i = 0; i < 30; i++)
+        cm_buf_add_text(&text, i == 0 ? "[0" : ",0");
+    cm_buf_add_text(&text, "]");
+    assert_ok(post(state, text.data, false, &state->page, &err), err);
+    cm_buf_free(&text);
     assert_int_equal(state->result.rejected, 30);
     cm_buf_add_char(&state->result.errors, '\0');
     assert_non_null(strstr(state->result.errors.data, "\"position\":20,"));
