@@ -6,6 +6,7 @@
 #include "support.h"
 
 #include "store/embedded.h"
+#include "store/event_at.h"
 
 static inline cm_store_t *test_open(const char *directory)
 {
@@ -53,21 +54,10 @@ static inline int test_dump(cm_reader_t *reader, cm_buf_t *out, cm_err_t *err)
         rc = cm_reader_read(reader, &blocks[b], CM_READ_HOT | CM_READ_COLD | CM_READ_KEYS, &columns,
                             err);
         for (uint32_t row = 0; rc == 0 && row < columns.count; row++) {
-            const cm_key_t *key = &columns.keys[row];
-            char uuid[CM_UUID_TEXT];
-            cm_event_t event = {.timestamp = columns.time[row]};
-            cm_str_t *const texts[] = {&event.user_id, &event.url, &event.country, &event.city,
-                                       &event.browser, &event.os,  &event.device};
-            for (int field = 0; rc == 0 && field < CM_FIELD_COUNT; field++)
-                rc = cm_reader_name(reader, (cm_field_t)field, columns.ids[field][row],
-                                    texts[field], err);
-            if (key->kind == CM_KEY_TEXT)
-                event.row_key = key->text;
-            if (key->kind == CM_KEY_UUID) {
-                cm_uuid_format(key->uuid, uuid);
-                event.row_key = (cm_str_t){uuid, sizeof uuid};
-            }
-            assert_true(key->kind == CM_KEY_DERIVED || !blocks[b].all_keys_derived);
+            char key[CM_UUID_TEXT];
+            cm_event_t event;
+            rc = cm_event_at(reader, &columns, row, &event, key, err);
+            assert_true(columns.keys[row].kind == CM_KEY_DERIVED || !blocks[b].all_keys_derived);
             cm_buf_printf(out, "%lld:", (long long)columns.first + row);
             if (rc == 0)
                 cm_event_add_csv(out, &event);
