@@ -22,14 +22,15 @@ typedef struct cm_embedded {
     cm_merge_t merge;
     int64_t committed, written; /* events in committed blocks, and with the open transaction's */
     bool in_transaction;
-    sqlite3_stmt *insert_block, *insert_texts, *insert_dead, *set_source, *drop_source;
+    sqlite3_stmt *begin, *commit, *insert_block, *insert_texts, *insert_dead, *set_source,
+        *drop_source;
 } cm_embedded_t;
 
 static int begin(cm_embedded_t *self, cm_err_t *err)
 {
     if (self->in_transaction)
         return 0;
-    int rc = cm_database_exec(&self->database, "BEGIN IMMEDIATE", "writing the store", err);
+    int rc = cm_database_step(&self->database, self->begin, "writing the store", err);
     self->in_transaction = rc == 0;
     return rc;
 }
@@ -252,7 +253,7 @@ static int embedded_commit(cm_sink_t *sink, cm_err_t *err)
     bool grown = self->written > self->committed;
     uint32_t texts[CM_FIELD_COUNT];
     if (rc < 0 || (rc = write_texts(self, texts, err)) < 0 ||
-        (rc = cm_database_exec(&self->database, "COMMIT", "committing events", err)) < 0)
+        (rc = cm_database_step(&self->database, self->commit, "committing events", err)) < 0)
         return give_up(self, rc);
     self->in_transaction = false;
     self->committed = self->written;
@@ -289,6 +290,8 @@ static void embedded_close(cm_sink_t *sink)
 {
     cm_embedded_t *self = (cm_embedded_t *)sink;
 
+    sqlite3_finalize(self->begin);
+    sqlite3_finalize(self->commit);
     sqlite3_finalize(self->insert_block);
     sqlite3_finalize(self->insert_texts);
     sqlite3_finalize(self->insert_dead);
@@ -317,6 +320,8 @@ static int prepare_statements(cm_embedded_t *self, cm_err_t *err)
         sqlite3_stmt **statement;
         const char *sql;
     } all[] = {
+        {&self->begin, "BEGIN IMMEDIATE"},
+        {&self->commit, "COMMIT"},
         {&self->insert_block, CM_MERGE_INSERT_BLOCK},
         {&self->insert_texts, CM_MERGE_INSERT_TEXTS},
         {&self->insert_dead,

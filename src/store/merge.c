@@ -264,17 +264,13 @@ static bool anything_due(const cm_merge_t *merge)
     return any;
 }
 
-int cm_merge_run(cm_merge_t *merge, const cm_database_t *database,
-                 const cm_dict_t dicts[CM_FIELD_COUNT], cm_err_t *err)
+static int merge_in_transaction(cm_merge_t *merge, const cm_database_t *database,
+                                cm_reader_t *reader, const cm_dict_t dicts[CM_FIELD_COUNT],
+                                cm_err_t *err)
 {
-    cm_reader_t *reader = NULL;
-
-    int rc = merge->unknown ? cm_merge_load(merge, database, err) : 0;
-    if (rc < 0 || !anything_due(merge))
+    int rc = cm_database_exec(database, "BEGIN IMMEDIATE", "merging blocks", err);
+    if (rc < 0)
         return rc;
-    if ((rc = cm_reader_open_on(database, &reader, err)) < 0 ||
-        (rc = cm_database_exec(database, "BEGIN IMMEDIATE", "merging blocks", err)) < 0)
-        goto done;
     rc = merge_due(merge, database, reader, dicts, err);
     if (rc == 0)
         rc = cm_database_exec(database, "COMMIT", "merging blocks", err);
@@ -283,7 +279,44 @@ int cm_merge_run(cm_merge_t *merge, const cm_database_t *database,
         cm_database_exec(database, "ROLLBACK", "merging blocks", NULL);
         merge->unknown = true;
     }
-done:
+    return rc;
+}
+
+/* A merge need not wait for the disk: when it is lost, the pieces are still there, and whatever is
+ * committed after it is in the log behind it. */
+static int set_synchronous(const cm_database_t *database, int64_t level, cm_err_t *err)
+{
+    char sql[40];
+
+    snprintf(sql, sizeof sql, "PRAGMA synchronous = %d", (int)level);
+    return cm_database_exec(database, sql, "merging blocks", err);
+}
+
+int cm_merge_run(cm_merge_t *merge, const cm_database_t *database,
+                 const cm_dict_t dicts[CM_FIELD_COUNT], cm_err_t *err)
+{
+    enum { NORMAL = 1 };
+    cm_reader_t *reader = NULL;
+    int64_t level = NORMAL;
+
+    int rc = merge->unknown ? cm_merge_load(merge, database, err) : 0;
+    if (rc < 0 || !anything_due(merge))
+        return rc;
+    if ((rc = cm_reader_open_on(database, &reader, err)) < 0)
+        return rc;
+    rc = cm_database_int(database, "PRAGMA synchronous", NORMAL + 1, &level, err);
+    if (rc == 0 && level > NORMAL)
+        rc = set_synchronous(database, NORMAL, err);
+    if (rc == 0)
+        rc = merge_in_transaction(merge, database, reader, dicts, err);
+    if (level > NORMAL) {
+        cm_err_t why;
+        int restored = set_synchronous(database, level, &why);
+        if (rc == 0 && restored < 0) {
+            rc = restored;
+            *err = why;
+        }
+    }
     cm_reader_close(reader);
     return rc;
 }
