@@ -118,6 +118,12 @@ static bool for_pages(const char *path)
     return strcmp(path, "/clickmill.js") == 0 || strncmp(path, "/snippet", 8) == 0;
 }
 
+/* What everybody may see, whatever name he knows us by. */
+static bool for_strangers(const char *path)
+{
+    return for_pages(path) || strcmp(path, "/healthz") == 0;
+}
+
 static bool path_known(const cm_server_t *server, const char *path)
 {
     if (strcmp(path, "/healthz") == 0)
@@ -142,7 +148,7 @@ static const char *what_is_here(const cm_server_t *server)
 static bool refuse(cm_server_t *server, struct MHD_Connection *connection, const char *path,
                    const char *method, bool too_long, enum MHD_Result *result)
 {
-    if (!for_pages(path) && !host_allowed(server, connection)) {
+    if (!for_strangers(path) && !host_allowed(server, connection)) {
         *result = cm_reply_error(connection, MHD_HTTP_FORBIDDEN,
                                  "this server answers to the names localhost, 127.0.0.1 and [::1] "
                                  "only, to keep other web sites out");
