@@ -20,7 +20,7 @@
 
 enum {
     TARGET_MAX = 8 * 1024, /* bytes of path and query: a 2048-byte URL, percent-encoded */
-    ROOMY = 20 * 1024,     /* bytes of a connection, for the head of a request */
+    ROOMY = 32 * 1024,     /* bytes of a connection, for the head of a request */
     TIGHT = 3584,          /* the same where there are thousands: see acceptor.h */
     TIGHT_FROM = 1024,     /* connections that may be open, from which on there is need */
     LEAVING = 64,          /* connections a thread that are closed, but that it still counts */

@@ -401,6 +401,19 @@ def test_run_has_the_same_endpoints(t):
     t.equal(browsers, ["Firefox"], "browser of the visitor")
 
 
+def test_within_a_second(t):
+    """A visitor sees himself in the answers within a second, beside traffic that is made up."""
+    collector = Collector(t, "--rate", "50", command=("run",), check=False)
+    waits = []
+    for number in range(5):
+        begin = time.monotonic()
+        good(t, collector.ask(keyed(number, url="/here/%d" % number)))
+        t.until(lambda: collector.get("/api/answers?url=/here/%d" % number).json["rows"],
+                "it is in the answers", process=collector.process)
+        waits.append(time.monotonic() - begin)
+    t.true(sorted(waits)[2] < 1, "it took %s s" % waits)
+
+
 def test_head_of_a_page_is_not_needed(t):
     """What curl sends in the manual's example, header by header."""
     collector = Collector(t)

@@ -90,6 +90,20 @@ def test_nobody_answers(t):
 
 
 @slow
+def test_run_sends_them_to_the_topic(t):
+    """In `run`, too, events go to the topic, and come from there into the answers, each once."""
+    topic = new_topic(t)
+    collector = Collector(t, "--no-demo", "--sink", "kafka", *topic.options, command=("run",))
+    send(t, collector, range(20))
+    good(t, collector.ask([keyed(number) for number in range(20, 300)]), 280)
+    t.until(lambda: collector.get("/api/summary").json["freshness"]["events"] == 300,
+            "the answers have them", 30, collector.process)
+    once_and_in_order(t, topic, range(300))
+    account = t.balanced(json.loads(collector.process.stop(OK, timeout=60).out))
+    t.equal((account["accepted"], account["rejected"]), (300, 0), "account")
+
+
+@slow
 @on_one_day
 def test_through(t):
     topic = new_topic(t)

@@ -407,7 +407,7 @@ static int status_for_host(uint16_t port, const char *host)
     char request[256];
 
     snprintf(request, sizeof request,
-             "GET /healthz HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", host);
+             "GET /api/summary HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", host);
     cm_buf_t reply = ask(port, request);
     int status = status_of(&reply);
     if (status == 403)
