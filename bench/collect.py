@@ -43,7 +43,7 @@ PLACE = os.path.join(BUILD, "bench")
 CLICKMILL = os.path.join(BUILD, "clickmill")
 LUA = os.path.join(HERE, "collect.lua")
 BODY = 300  # bytes, as collect.lua makes them
-RATIO, RATE, MEMORY = 0.5, 30000, 64 << 20  # what is wanted
+RATIO, RATE, MEMORY = 0.5, 30000, 64e6  # what is wanted
 
 NGINX = """daemon off;
 worker_processes 2;
