@@ -15,6 +15,7 @@ enum {
     FILES = 256, /* that are open beside the connections */
     THREADS = 2, /* a processor: one reads while another waits to be let on; 10 % more answers */
     THREADS_MAX = 8,
+    TROUBLE_MS = 5000, /* that a failure is told by /readyz */
     WAIT_MS = 200,
     REST_MS = 200, /* after a failure, before what comes next is tried */
 };
@@ -22,19 +23,25 @@ enum {
 /* ---- opening ---- */
 
 /* One file a connection; what the system allows at most is for the administrator to say. */
-static void raise_file_limit(const cm_collecting_t *collecting)
+static void raise_file_limit(cm_collecting_t *collecting)
 {
     struct rlimit limit;
     rlim_t wanted = (rlim_t)collecting->given->max_connections + FILES;
 
+    collecting->connections = (int)collecting->given->max_connections;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
         return;
     limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur < wanted)
-        cm_log(&collecting->app->log, CM_LOG_WARN, "fewer files than connections may be open",
-               "files=%llu connections=%lld", (unsigned long long)limit.rlim_cur,
-               (long long)collecting->given->max_connections);
+    if (limit.rlim_cur >= wanted)
+        return;
+    /* What is left of few files is for the store and the answers. */
+    collecting->connections =
+        (int)(limit.rlim_cur > 2 * FILES ? limit.rlim_cur - FILES : limit.rlim_cur / 2);
+    cm_log(&collecting->app->log, CM_LOG_WARN,
+           "the system allows few open files, so that fewer connections are taken",
+           "files=%llu connections=%d", (unsigned long long)limit.rlim_cur,
+           collecting->connections);
 }
 
 /* What can stand behind "Bearer " (RFC 6750, section 2.1), and a little more. */
@@ -145,7 +152,9 @@ static bool tell_ready(void *context, cm_buf_t *json)
     cm_collecting_t *collecting = context;
 
     pthread_mutex_lock(&collecting->lock);
-    bool ready = collecting->trouble[0] == '\0';
+    /* When it is over nobody knows before the next event, and that may wait for us to be ready. */
+    bool ready = collecting->trouble[0] == '\0' ||
+                 cm_clock_ticks_ns() - collecting->trouble_ns > TROUBLE_MS * INT64_C(1000000);
     if (!ready) {
         cm_buf_add_text(json, "\"reason\":");
         cm_buf_add_json(json, cm_str(collecting->trouble));
@@ -166,6 +175,7 @@ int cm_collecting_open(cm_collecting_t *collecting, cm_app_t *app, const cm_coll
     cm_enriching_open(&collecting->enriching, app, &given->enrich, false);
     collecting->shared.enrichment = collecting->enriching.enrichment;
     collecting->shared.clock = app->clock;
+    collecting->shared.copies = cm_copies_new();
     int64_t queue = given->queue > given->max_body ? given->queue : given->max_body;
     collecting->inbox = cm_inbox_new((size_t)queue, cm_collector_done);
     int rc = cm_enrichment_start(collecting->enriching.enrichment, err);
@@ -184,6 +194,7 @@ int cm_collecting_open(cm_collecting_t *collecting, cm_app_t *app, const cm_coll
                                             .tokens = collecting->tokens,
                                             .token_count = given->tokens.count,
                                             .max_body = (size_t)given->max_body,
+                                            .max_coming = (size_t)queue,
                                             .rate_limit = given->rate_limit,
                                             .tls = given->tls_cert != NULL,
                                             .ready = tell_ready,
@@ -197,7 +208,7 @@ void cm_collecting_serve(const cm_collecting_t *collecting, cm_server_options_t 
 
     options->collector = collecting->collector;
     options->threads = threads > THREADS_MAX ? THREADS_MAX : (int)threads;
-    options->max_connections = (int)collecting->given->max_connections;
+    options->max_connections = collecting->connections;
     options->idle_seconds = (int)(collecting->given->idle / 1000);
     options->tls_cert = collecting->tls_cert.data;
     options->tls_key = collecting->tls_key.data;
@@ -209,6 +220,7 @@ static void set_trouble(cm_collecting_t *collecting, const char *text)
 {
     pthread_mutex_lock(&collecting->lock);
     snprintf(collecting->trouble, sizeof collecting->trouble, "%s", text);
+    collecting->trouble_ns = cm_clock_ticks_ns();
     pthread_mutex_unlock(&collecting->lock);
 }
 
@@ -219,11 +231,29 @@ void cm_collecting_notice(cm_collecting_t *collecting, const char *text)
     pthread_mutex_unlock(&collecting->lock);
 }
 
+/* At midnight the old key is forgotten, whether or not somebody comes. */
+static void renew_key(cm_collecting_t *collecting)
+{
+    const int64_t day = cm_clock_now_ms(collecting->app->clock) / CM_DAY_MS;
+    uint8_t key[CM_VISITOR_KEY];
+    int64_t of_day;
+    cm_err_t err;
+
+    if (collecting->shared.daily == NULL || day == collecting->day)
+        return;
+    if (cm_daily_key_get(collecting->shared.daily, day, key, &of_day, &err) < 0)
+        return; /* whoever needs it says so */
+    explicit_bzero(key, sizeof key);
+    cm_collector_forget(collecting->collector);
+    collecting->day = day;
+}
+
 int cm_collecting_step(cm_collecting_t *collecting, cm_sink_t *sink, int wait_ms, cm_err_t *err)
 {
     cm_source_t *source = cm_inbox_source(collecting->inbox);
     cm_batch_t *batch = &collecting->batch;
 
+    renew_key(collecting);
     cm_batch_clear(batch);
     cm_inbox_set_wait(collecting->inbox, wait_ms);
     int more = cm_source_next(source, batch, err);
@@ -247,6 +277,11 @@ int cm_collecting_step(cm_collecting_t *collecting, cm_sink_t *sink, int wait_ms
     return more;
 }
 
+bool cm_collecting_passes(int code)
+{
+    return code == CM_EIO || code == CM_EAWAY || code == CM_EBUSY;
+}
+
 int cm_collecting_run(cm_collecting_t *collecting, cm_sink_t *sink, const atomic_bool *stop,
                       void (*tick)(void *context), void *context, cm_err_t *err)
 {
@@ -254,7 +289,7 @@ int cm_collecting_run(cm_collecting_t *collecting, cm_sink_t *sink, const atomic
 
     while (!atomic_load(stop)) {
         rc = cm_collecting_step(collecting, sink, WAIT_MS, err);
-        if (rc < 0 && rc != CM_EIO && rc != CM_EAWAY)
+        if (rc < 0 && !cm_collecting_passes(rc))
             return rc;
         if (rc < 0)
             cm_sleep_ms(REST_MS);
@@ -287,6 +322,7 @@ void cm_collecting_close(cm_collecting_t *collecting)
     cm_collector_free(collecting->collector);
     cm_source_close(cm_inbox_source(collecting->inbox));
     cm_daily_key_close(collecting->shared.daily);
+    cm_copies_free(collecting->shared.copies);
     explicit_bzero(collecting->shared.address_key, sizeof collecting->shared.address_key);
     cm_enriching_close(&collecting->enriching);
     free_secrets(collecting);

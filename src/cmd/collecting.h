@@ -132,10 +132,13 @@ typedef struct cm_collecting {
     cm_buf_t tls_cert, tls_key;
     cm_batch_t batch;
     uint64_t given_batches;
+    int connections;      /* that may be open */
+    int64_t day;          /* that the visitors' key was looked at for */
     cm_account_t account; /* of what is durable */
     cm_account_t failed;  /* of what could not be stored: its senders know */
     pthread_mutex_t lock; /* guards: */
     char trouble[300];    /* why nothing is stored; "": it is */
+    int64_t trouble_ns;   /* when it was so last */
     char notice[300];     /* what is waited for though it is; "": nothing */
 } cm_collecting_t;
 
@@ -155,6 +158,9 @@ void cm_collecting_serve(const cm_collecting_t *collecting, cm_server_options_t 
  * cannot be stored its senders are told so, and the failure is returned. 1: there may be more, 0:
  * it is stopped and empty. */
 int cm_collecting_step(cm_collecting_t *collecting, cm_sink_t *sink, int wait_ms, cm_err_t *err);
+
+/* Whether a failure to store may pass by itself: a full disk, a server that is away, a lock. */
+bool cm_collecting_passes(int code);
 
 /* Steps until `stop`, then takes no more and stores what is there. A store that fails may work
  * again, when its disk has room: until then senders are told so, and this goes on. `tick` is called

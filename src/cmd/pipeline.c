@@ -124,6 +124,13 @@ int cm_pipeline_step(cm_pipeline_t *pipeline, cm_err_t *err)
     return rc < 0 ? rc : more;
 }
 
+void cm_pipeline_lose(cm_pipeline_t *pipeline)
+{
+    cm_account_add(&pipeline->failed, &pipeline->uncommitted);
+    pipeline->uncommitted = (cm_account_t){0};
+    pipeline->account_count = 0;
+}
+
 cm_account_t cm_pipeline_all(const cm_pipeline_t *pipeline)
 {
     cm_account_t sum = pipeline->account;

@@ -37,6 +37,9 @@ int cm_pipeline_step(cm_pipeline_t *pipeline, cm_err_t *err);
 /* Commits what is put, and acknowledges it. */
 int cm_pipeline_commit(cm_pipeline_t *pipeline, cm_err_t *err);
 
+/* The sink has taken back what was not committed. */
+void cm_pipeline_lose(cm_pipeline_t *pipeline);
+
 /* Everything that was read, whatever became of it. */
 cm_account_t cm_pipeline_all(const cm_pipeline_t *pipeline);
 

@@ -22,6 +22,7 @@ typedef struct run_options {
 enum {
     COMMIT_MS = 200, /* how long a synthetic click may wait for its commit */
     IDLE_MS = 50,
+    REST_MS = 500,  /* after a failure that may pass */
     SOON_MS = 250,  /* after the last answers, when somebody has clicked and looks at them */
     LINE_MS = 5000, /* between status lines where there is no terminal */
     TERMINAL_MS = 500,
@@ -81,6 +82,7 @@ typedef struct runner {
     bool clicked;           /* since then, by somebody real */
     int64_t refreshed_ns, shown_ns;
     uint64_t shown_accepted;
+    char trouble[CM_ERR_TEXT]; /* what it cannot go on for; "": it can */
 } runner_t;
 
 static int refresh(runner_t *runner)
@@ -186,22 +188,62 @@ static bool refresh_due(const runner_t *runner)
     return cm_clock_ticks_ns() - runner->refreshed_ns >= wait_ms * 1000000;
 }
 
+static int refresh_when_due(runner_t *runner)
+{
+    cm_err_t *err = &runner->app->err;
+
+    if (!refresh_due(runner))
+        return 0;
+    int rc = cm_pipeline_commit(&runner->pipeline, err);
+    if (rc == 0 && runner->publishing != NULL)
+        rc = cm_publishing_collect(runner->publishing, runner->store, err);
+    return rc == 0 ? refresh(runner) : rc;
+}
+
+static int step(runner_t *runner)
+{
+    int rc = take_events(runner);
+    if (rc == 0)
+        rc = take_clicks(runner);
+    if (rc == 0)
+        rc = cm_cluster_check(&runner->cluster, &runner->app->err);
+    return rc == 0 ? refresh_when_due(runner) : rc;
+}
+
+/* Whether to go on after a failure. Messages of a topic that were read and are not stored would be
+ * passed over: they are read again by the next run. */
+static bool may_go_on(const runner_t *runner, int rc)
+{
+    return (rc == CM_EIO || rc == CM_EBUSY) && runner->cluster.topic == NULL &&
+           runner->cluster.remote == NULL;
+}
+
+/* A disk that is full may have room again: whoever sends events is told so meanwhile, and what was
+ * in hand of the traffic made here is lost. */
+static void rest(runner_t *runner)
+{
+    cm_app_t *app = runner->app;
+
+    if (strcmp(runner->trouble, app->err.text) != 0)
+        cm_log(&app->log, CM_LOG_ERROR, "the run cannot go on for now", "reason=\"%s\"",
+               app->err.text);
+    snprintf(runner->trouble, sizeof runner->trouble, "%s", app->err.text);
+    cm_pipeline_lose(&runner->pipeline);
+    runner->refreshed_ns = cm_clock_ticks_ns();
+    cm_sleep_ms(REST_MS);
+}
+
 static int loop(runner_t *runner)
 {
     int rc = 0;
 
     while (rc == 0 && !atomic_load(runner->app->stop)) {
-        rc = take_events(runner);
-        if (rc == 0)
-            rc = take_clicks(runner);
-        if (rc == 0)
-            rc = cm_cluster_check(&runner->cluster, &runner->app->err);
-        if (rc == 0 && refresh_due(runner)) {
-            rc = cm_pipeline_commit(&runner->pipeline, &runner->app->err);
-            if (rc == 0 && runner->publishing != NULL)
-                rc = cm_publishing_collect(runner->publishing, runner->store, &runner->app->err);
-            if (rc == 0)
-                rc = refresh(runner);
+        rc = step(runner);
+        if (may_go_on(runner, rc)) {
+            rest(runner);
+            rc = 0;
+        } else {
+            runner->trouble[0] = '\0';
         }
         if (rc == 0)
             show_when_due(runner);

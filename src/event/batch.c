@@ -95,6 +95,18 @@ void cm_batch_copy(cm_batch_t *to, const cm_batch_t *from)
         cm_batch_mark(to, from->positions[i].source, from->positions[i].position);
 }
 
+size_t cm_batch_size(const cm_batch_t *batch)
+{
+    size_t size = batch->count * sizeof *batch->events;
+
+    for (size_t i = 0; i < batch->count; i++) {
+        const cm_event_t *event = &batch->events[i];
+        size += event->user_id.len + event->url.len + event->country.len + event->city.len +
+                event->browser.len + event->os.len + event->device.len + event->row_key.len;
+    }
+    return size;
+}
+
 void cm_batch_clear(cm_batch_t *batch)
 {
     batch->count = batch->dead_count = batch->position_count = 0;

@@ -71,6 +71,9 @@ void cm_account_add(cm_account_t *sum, const cm_account_t *more);
  * position in both. */
 void cm_batch_copy(cm_batch_t *to, const cm_batch_t *from);
 
+/* About how many bytes the events take. */
+size_t cm_batch_size(const cm_batch_t *batch);
+
 /* Empties the batch, keeps its memory. */
 void cm_batch_clear(cm_batch_t *batch);
 

@@ -15,6 +15,7 @@
 enum {
     REST_MS = 100, /* when there are no files left, one must be closed first */
     LOOK_MS = 1000,
+    PATIENCE_MS = 1000, /* with the silent, when there is no room */
     EVENTS = 64,
     PEEK = CM_ACCEPTOR_TIGHT_HEAD + 512,
 };
@@ -122,12 +123,22 @@ static void turn_away_the_silent(cm_acceptor_t *acceptor)
         turn_away(acceptor, acceptor->oldest);
 }
 
-/* ---- accepting ---- */
-
 static bool has_room(const cm_acceptor_t *acceptor)
 {
     return atomic_load(&acceptor->open) < acceptor->options.most;
 }
+
+/* When it is full, those who have said nothing for a while make room for those who come. */
+static void make_room(cm_acceptor_t *acceptor)
+{
+    int64_t now = cm_clock_ticks_ns();
+
+    while (!has_room(acceptor) && acceptor->oldest != NULL &&
+           now - acceptor->oldest->since_ns > PATIENCE_MS * INT64_C(1000000))
+        turn_away(acceptor, acceptor->oldest);
+}
+
+/* ---- accepting ---- */
 
 /* False when nobody waits. */
 static bool accept_one(cm_acceptor_t *acceptor)
@@ -186,6 +197,7 @@ static void *accept_all(void *context)
             }
         }
         turn_away_the_silent(acceptor);
+        make_room(acceptor);
     }
     while (acceptor->oldest != NULL)
         turn_away(acceptor, acceptor->oldest);

@@ -26,7 +26,7 @@ typedef struct cm_acceptor_options {
 
 enum {
     CM_ACCEPTOR_ROOMY = 128,       /* connections that are roomy whatever they send */
-    CM_ACCEPTOR_TIGHT_HEAD = 1280, /* bytes of the head of an ordinary request */
+    CM_ACCEPTOR_TIGHT_HEAD = 1024, /* bytes of the head of an ordinary request */
 };
 
 /* Starts the thread. CM_EINTERNAL. */

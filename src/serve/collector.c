@@ -1,20 +1,12 @@
 #include "serve/collector.h"
 
 #include "serve/body.h"
-#include "serve/hosts.h"
-#include "serve/proxies.h"
-#include "serve/rate.h"
 #include "serve/reply.h"
-#include "serve/sites.h"
 
-#include <nettle/memops.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
-
-#define COOKIE "clickmill_visitor"
 
 enum {
     COOKIE_SECONDS = 13 * 30 * 24 * 3600, /* 13 months: what European authorities advise at most */
@@ -31,10 +23,8 @@ typedef struct reader {
 
 struct cm_collector {
     cm_collector_options_t options;
-    bool loopback;
-    cm_sites_t *sites;
-    cm_proxies_t *proxies;
-    cm_rate_t *rate;      /* NULL: no limit */
+    cm_sender_rules_t rules;
+    atomic_size_t coming; /* bytes of bodies that are not whole yet */
     pthread_mutex_t lock; /* guards: */
     reader_t *kept[KEPT];
     int kept_count;
@@ -51,13 +41,13 @@ struct cm_collect_request {
     cm_collector_t *collector;
     struct MHD_Connection *connection;
     _Atomic(stage_t) stage;
-    bool pixel, page, gzip, lines;
-    bool read;          /* the body is whole */
-    const char *origin; /* that may read the answer; NULL: none */
-    char address[CM_ADDRESS_TEXT];
-    char visitor[CM_VISITOR_TEXT + 1]; /* of the cookie; "": none is wanted */
-    bool new_visitor;                  /* the cookie is to be set */
+    cm_sender_t sender;
+    size_t memory; /* that libmicrohttpd has for its head and that of the answer */
+    bool pixel, gzip, lines;
+    bool read; /* the body is whole */
     cm_body_t body;
+    size_t counted; /* bytes of it in the collector's `coming` */
+    bool crowded;   /* there was no room for it */
     cm_posted_result_t result;
 };
 
@@ -74,15 +64,20 @@ int cm_collector_new(const cm_collector_options_t *options, cm_collector_t **out
 
     collector->options = *options;
     pthread_mutex_init(&collector->lock, NULL);
-    int rc = cm_sites_new(options->sites, &collector->sites, err);
+    collector->rules =
+        (cm_sender_rules_t){.tokens = options->tokens,
+                            .token_count = options->token_count,
+                            .tls = options->tls,
+                            .cookies = options->shared->visitor == CM_VISITOR_COOKIE};
+    int rc = cm_sites_new(options->sites, &collector->rules.sites, err);
     if (rc == 0)
-        rc = cm_proxies_new(options->proxies, &collector->proxies, err);
+        rc = cm_proxies_new(options->proxies, &collector->rules.proxies, err);
     if (rc < 0) {
         cm_collector_free(collector);
         return rc;
     }
     if (options->rate_limit > 0)
-        collector->rate = cm_rate_new(options->rate_limit);
+        collector->rules.rate = cm_rate_new(options->rate_limit);
     *out = collector;
     return 0;
 }
@@ -100,11 +95,19 @@ void cm_collector_free(cm_collector_t *collector)
         return;
     for (int i = 0; i < collector->kept_count; i++)
         free_reader(collector->kept[i]);
-    cm_rate_free(collector->rate);
-    cm_proxies_free(collector->proxies);
-    cm_sites_free(collector->sites);
+    cm_rate_free(collector->rules.rate);
+    cm_proxies_free(collector->rules.proxies);
+    cm_sites_free(collector->rules.sites);
     pthread_mutex_destroy(&collector->lock);
     free(collector);
+}
+
+void cm_collector_forget(cm_collector_t *collector)
+{
+    pthread_mutex_lock(&collector->lock);
+    while (collector->kept_count > 0)
+        free_reader(collector->kept[--collector->kept_count]);
+    pthread_mutex_unlock(&collector->lock);
 }
 
 static reader_t *take_reader(cm_collector_t *collector)
@@ -124,6 +127,8 @@ static reader_t *take_reader(cm_collector_t *collector)
 
 static void give_reader(cm_collector_t *collector, reader_t *reader)
 {
+    if (reader->batch.cap > CM_BATCH_EVENTS)
+        cm_batch_free(&reader->batch);
     cm_batch_clear(&reader->batch);
     pthread_mutex_lock(&collector->lock);
     if (collector->kept_count < KEPT) {
@@ -137,7 +142,7 @@ static void give_reader(cm_collector_t *collector, reader_t *reader)
 
 void cm_collector_listens(cm_collector_t *collector, bool loopback)
 {
-    collector->loopback = loopback;
+    collector->rules.loopback = loopback;
 }
 
 bool cm_collector_knows(const char *path)
@@ -148,42 +153,28 @@ bool cm_collector_knows(const char *path)
 
 /* ---- replies ---- */
 
-static const char *header(const cm_collect_request_t *request, const char *name)
-{
-    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
-}
-
 /* The headers that let a page of another origin read the answer (the Fetch standard, "CORS
  * protocol"). sendBeacon sends with credentials, whether there are any or not. */
 static void add_cors(const cm_collect_request_t *request, struct MHD_Response *response)
 {
     MHD_add_response_header(response, "Vary", "Origin");
-    if (request->origin == NULL)
+    if (request->sender.origin == NULL)
         return;
-    MHD_add_response_header(response, "Access-Control-Allow-Origin", request->origin);
+    MHD_add_response_header(response, "Access-Control-Allow-Origin", request->sender.origin);
     MHD_add_response_header(response, "Access-Control-Allow-Credentials", "true");
-}
-
-/* Whether the browser speaks TLS, with us or with the proxy in front. */
-static bool over_tls(const cm_collect_request_t *request)
-{
-    const cm_collector_t *collector = request->collector;
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-
-    return collector->options.tls ||
-           (cm_str_equal_nocase(cm_str(header(request, "X-Forwarded-Proto")), CM_STR("https")) &&
-            cm_proxies_has(collector->proxies, info->client_addr));
 }
 
 static void add_cookie(const cm_collect_request_t *request, struct MHD_Response *response)
 {
     char text[200];
 
-    if (!request->new_visitor)
+    if (!request->sender.new_visitor)
         return;
-    snprintf(text, sizeof text, COOKIE "=%s; Max-Age=%d; Path=/; HttpOnly; %s", request->visitor,
-             COOKIE_SECONDS, over_tls(request) ? "SameSite=None; Secure" : "SameSite=Lax");
+    snprintf(text, sizeof text, CM_SENDER_COOKIE "=%s; Max-Age=%d; Path=/; HttpOnly; %s",
+             request->sender.visitor, COOKIE_SECONDS,
+             cm_sender_tls(&request->collector->rules, request->connection)
+                 ? "SameSite=None; Secure"
+                 : "SameSite=Lax");
     MHD_add_response_header(response, "Set-Cookie", text);
 }
 
@@ -279,6 +270,11 @@ static enum MHD_Result reply_ready(cm_collect_request_t *request)
     cm_buf_t said = CM_BUF_INIT, body = CM_BUF_INIT;
     bool ready = options->ready == NULL || options->ready(options->ready_context, &said);
 
+    if (!cm_sender_local(&request->collector->rules,
+                         request->connection)) /* where we are and with whom we speak is nobody
+                                                  else's business */
+        cm_buf_clear(&said);
+
     cm_buf_printf(&body, "{\"ready\":%s%s", ready ? "true" : "false", said.len > 0 ? "," : "");
     cm_buf_add(&body, said.data, said.len);
     cm_buf_add_text(&body, "}\n");
@@ -288,42 +284,6 @@ static enum MHD_Result reply_ready(cm_collect_request_t *request)
 }
 
 /* ---- who sends ---- */
-
-static bool same_origin(const cm_collect_request_t *request, cm_str_t origin)
-{
-    const cm_collector_t *collector = request->collector;
-    cm_str_t host = cm_str(header(request, "Host"));
-
-    if (origin.len <= host.len || host.len == 0 || origin.data[origin.len - host.len - 1] != '/' ||
-        !cm_str_equal_nocase((cm_str_t){origin.data + origin.len - host.len, host.len}, host))
-        return false;
-    /* A stranger's name that leads to this machine is no name of ours (DNS rebinding). */
-    return !collector->loopback || cm_proxies_any(collector->proxies) ||
-           cm_host_is_local(cm_host_name(host));
-}
-
-static bool site_allowed(const cm_collect_request_t *request, cm_str_t origin)
-{
-    return cm_sites_allow(request->collector->sites, origin) || same_origin(request, origin);
-}
-
-/* True for the bearer token (RFC 6750) of a sender that is known. The time it takes says nothing
- * about how much of it is right. */
-static bool token_known(const cm_collector_options_t *options, const char *authorization)
-{
-    cm_str_t given = cm_str_trim(cm_str(authorization));
-    bool known = false;
-
-    if (given.len <= 7 || !cm_str_equal_nocase((cm_str_t){given.data, 7}, CM_STR("Bearer ")))
-        return false;
-    given = cm_str_trim((cm_str_t){given.data + 7, given.len - 7});
-    for (size_t i = 0; i < options->token_count; i++) {
-        cm_str_t secret = cm_str(options->tokens[i].secret);
-        if (secret.len == given.len && memeql_sec(secret.data, given.data, given.len) != 0)
-            known = true;
-    }
-    return known;
-}
 
 static enum MHD_Result refuse_token(cm_collect_request_t *request, bool given)
 {
@@ -343,108 +303,40 @@ static enum MHD_Result refuse_site(cm_collect_request_t *request, cm_str_t origi
     return refuse(request, MHD_HTTP_FORBIDDEN, text, NULL, NULL);
 }
 
-/* Finds out who sends, and whether he may; replies where he may not (then `*result` is set). */
-static bool admit(cm_collect_request_t *request, bool *trusted, enum MHD_Result *result)
+static bool within_rate(cm_collect_request_t *request, enum MHD_Result *result)
 {
-    const cm_collector_options_t *options = &request->collector->options;
-    const char *authorization = header(request, "Authorization");
-    const char *origin = header(request, "Origin");
+    int seconds = cm_sender_wait(&request->collector->rules, request->connection, &request->sender);
 
-    *trusted = false;
-    request->origin = origin; /* the answer it may read, whatever it is */
-    if (origin != NULL && !site_allowed(request, cm_str(origin))) {
-        *result = refuse_site(request, cm_str(origin));
+    if (seconds > 0)
+        *result = refuse_later(request, MHD_HTTP_TOO_MANY_REQUESTS, seconds,
+                               "too many requests from this address");
+    return seconds == 0;
+}
+
+/* Finds out who sends, and whether he may now; replies where he may not (then `*result` is set). */
+static bool admit(cm_collect_request_t *request, enum MHD_Result *result)
+{
+    cm_sender_t *sender = &request->sender;
+
+    switch (cm_sender_admit(&request->collector->rules, request->connection, sender)) {
+    case CM_NO_SITE:
+        *result = refuse_site(request, cm_str(sender->origin));
         return false;
+    case CM_NO_TOKEN:
+        *result = refuse_token(request, false);
+        return false;
+    case CM_WRONG_TOKEN:
+        *result = refuse_token(request, true);
+        return false;
+    case CM_ADMITTED:
+        break;
     }
-    request->page = origin != NULL;
-    if (authorization != NULL) {
-        *trusted = token_known(options, authorization);
-        if (!*trusted)
-            *result = refuse_token(request, true);
-        return *trusted;
-    }
-    if (origin != NULL || (options->token_count == 0 && request->collector->loopback &&
-                           !cm_proxies_any(request->collector->proxies)))
-        return true;
-    *result = refuse_token(request, false);
-    return false;
-}
-
-/* Appends a value of X-Forwarded-For; several lines are one list (RFC 9110, section 5.3). */
-static enum MHD_Result add_forwarded(void *context, enum MHD_ValueKind kind, const char *name,
-                                     const char *value)
-{
-    cm_buf_t *list = context;
-    (void)kind;
-
-    if (value == NULL || !cm_str_equal_nocase(cm_str(name), CM_STR("X-Forwarded-For")))
-        return MHD_YES;
-    if (list->len > 0)
-        cm_buf_add_char(list, ',');
-    cm_buf_add_text(list, value);
-    return MHD_YES;
-}
-
-/* Takes the client's address from the connection and the proxies. True when it is this machine's
- * own. */
-static bool find_address(cm_collect_request_t *request)
-{
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    const cm_proxies_t *proxies = request->collector->proxies;
-    cm_buf_t forwarded = CM_BUF_INIT;
-    bool loopback;
-
-    if (cm_proxies_any(proxies))
-        MHD_get_connection_values(request->connection, MHD_HEADER_KIND, add_forwarded, &forwarded);
-    bool direct =
-        cm_proxies_client(proxies, info->client_addr, forwarded.data, request->address, &loopback);
-    cm_buf_free(&forwarded);
-    return direct && loopback;
-}
-
-static bool within_rate(cm_collect_request_t *request, bool trusted, enum MHD_Result *result)
-{
-    cm_rate_t *rate = request->collector->rate;
-    bool own = find_address(request);
-
-    if (rate == NULL || trusted || own)
-        return true;
-    int seconds = cm_rate_take(rate, cm_str(request->address), cm_clock_ticks_ns());
-    if (seconds == 0)
-        return true;
-    *result = refuse_later(request, MHD_HTTP_TOO_MANY_REQUESTS, seconds,
-                           "too many requests from this address");
-    return false;
-}
-
-/* With visitors known by a cookie: the one that came, or a new one. */
-static void find_visitor(cm_collect_request_t *request)
-{
-    static const char digits[] = "0123456789abcdef";
-    uint8_t random[CM_VISITOR_TEXT / 2];
-
-    if (request->collector->options.shared->visitor != CM_VISITOR_COOKIE || !request->page)
-        return;
-    const char *given = MHD_lookup_connection_value(request->connection, MHD_COOKIE_KIND, COOKIE);
-    if (given != NULL && strlen(given) == CM_VISITOR_TEXT &&
-        strspn(given, digits) == CM_VISITOR_TEXT) {
-        memcpy(request->visitor, given, CM_VISITOR_TEXT);
-        return;
-    }
-    if (getrandom(random, sizeof random, 0) != sizeof random)
-        return;
-    for (size_t i = 0; i < sizeof random; i++) {
-        request->visitor[2 * i] = digits[random[i] >> 4];
-        request->visitor[2 * i + 1] = digits[random[i] & 15];
-    }
-    request->new_visitor = true;
+    return within_rate(request, result);
 }
 
 /* ---- a request's events ---- */
 
-static void into_inbox(cm_collect_request_t *request, reader_t *reader, size_t bytes,
-                       enum MHD_Result *result)
+static void into_inbox(cm_collect_request_t *request, reader_t *reader, enum MHD_Result *result)
 {
     cm_inbox_t *inbox = request->collector->options.inbox;
 
@@ -456,7 +348,8 @@ static void into_inbox(cm_collect_request_t *request, reader_t *reader, size_t b
     /* First it rests: the inbox may be done with it before put() returns. */
     MHD_suspend_connection(request->connection);
     atomic_store(&request->stage, RESTING);
-    cm_inbox_result_t put = cm_inbox_put(inbox, &reader->batch, bytes, request);
+    cm_inbox_result_t put =
+        cm_inbox_put(inbox, &reader->batch, cm_batch_size(&reader->batch), request);
     if (put != CM_INBOX_TAKEN)
         cm_collector_done(request, false);
     *result = MHD_YES;
@@ -481,10 +374,18 @@ static enum MHD_Result settle(cm_collect_request_t *request, stage_t stage)
 
 static cm_posted_sender_t sender_of(const cm_collect_request_t *request)
 {
-    return (cm_posted_sender_t){.page = request->page,
-                                .address = cm_str(request->address),
-                                .agent = cm_str(header(request, "User-Agent")),
-                                .cookie = cm_str(request->visitor)};
+    return (cm_posted_sender_t){.page = request->sender.page,
+                                .address = cm_str(request->sender.address),
+                                .agent =
+                                    cm_str(cm_sender_header(request->connection, "User-Agent")),
+                                .cookie = cm_str(request->sender.visitor)};
+}
+
+static void forget_body(cm_collect_request_t *request)
+{
+    cm_body_free(&request->body);
+    atomic_fetch_sub(&request->collector->coming, request->counted);
+    request->counted = 0;
 }
 
 static enum MHD_Result read_body(cm_collect_request_t *request)
@@ -494,6 +395,8 @@ static enum MHD_Result read_body(cm_collect_request_t *request)
     cm_body_t *body = &request->body;
     cm_err_t err;
 
+    if (request->crowded)
+        return settle(request, LOST);
     int rc = cm_body_end(body, request->gzip, CM_JSON_PADDING, &err);
     if (body->too_large)
         return refuse(request, MHD_HTTP_CONTENT_TOO_LARGE,
@@ -508,9 +411,9 @@ static enum MHD_Result read_body(cm_collect_request_t *request)
     else if (rc < 0)
         result = settle(request, LOST);
     else
-        into_inbox(request, reader, body->bytes.len, &result);
+        into_inbox(request, reader, &result);
     give_reader(request->collector, reader);
-    cm_body_free(body);
+    forget_body(request);
     return result;
 }
 
@@ -524,8 +427,9 @@ static bool type_is(cm_str_t type, const char *name)
 /* Content-Type and Content-Encoding; replies where they are others. */
 static bool accept_type(cm_collect_request_t *request, enum MHD_Result *result)
 {
-    const char *type = header(request, "Content-Type");
-    cm_str_t coding = cm_str_trim(cm_str(header(request, "Content-Encoding")));
+    const char *type = cm_sender_header(request->connection, "Content-Type");
+    cm_str_t coding =
+        cm_str_trim(cm_str(cm_sender_header(request->connection, "Content-Encoding")));
     cm_str_t name = cm_str_trim((cm_str_t){type, type != NULL ? strcspn(type, ";") : 0});
 
     request->lines = type_is(name, "application/x-ndjson") || type_is(name, "application/jsonl");
@@ -545,7 +449,7 @@ static bool accept_type(cm_collect_request_t *request, enum MHD_Result *result)
 
 static bool accept_length(cm_collect_request_t *request, enum MHD_Result *result)
 {
-    cm_str_t text = cm_str(header(request, "Content-Length"));
+    cm_str_t text = cm_str(cm_sender_header(request->connection, "Content-Length"));
     int64_t length;
 
     if (!cm_str_to_i64(text, &length) || (uint64_t)length <= request->body.max)
@@ -557,15 +461,16 @@ static bool accept_length(cm_collect_request_t *request, enum MHD_Result *result
 
 static enum MHD_Result reply_preflight(cm_collect_request_t *request)
 {
-    const char *origin = header(request, "Origin");
+    const char *origin = cm_sender_header(request->connection, "Origin");
     struct MHD_Response *response =
         MHD_create_response_from_buffer(0, (void *)(uintptr_t) "", MHD_RESPMEM_PERSISTENT);
 
-    if (origin != NULL && !site_allowed(request, cm_str(origin))) {
+    if (origin != NULL &&
+        !cm_sender_site(&request->collector->rules, request->connection, cm_str(origin))) {
         MHD_destroy_response(response);
         return refuse_site(request, cm_str(origin));
     }
-    request->origin = origin;
+    request->sender.origin = origin;
     MHD_add_response_header(response, "Allow", "POST, OPTIONS");
     if (origin != NULL) {
         MHD_add_response_header(response, "Access-Control-Allow-Methods", "POST");
@@ -580,11 +485,9 @@ static enum MHD_Result reply_preflight(cm_collect_request_t *request)
 static enum MHD_Result begin_events(cm_collect_request_t *request)
 {
     enum MHD_Result result = MHD_YES;
-    bool trusted;
 
-    if (admit(request, &trusted, &result) && within_rate(request, trusted, &result) &&
-        accept_type(request, &result) && accept_length(request, &result))
-        find_visitor(request);
+    if (admit(request, &result) && accept_type(request, &result) && accept_length(request, &result))
+        cm_sender_visitor(&request->collector->rules, request->connection, &request->sender);
     return result;
 }
 
@@ -607,8 +510,8 @@ static bool is_question(const char *method)
 
 static bool wants_privacy(const cm_collect_request_t *request)
 {
-    return cm_str_equal(cm_str(header(request, "DNT")), CM_STR("1")) ||
-           cm_str_equal(cm_str(header(request, "Sec-GPC")), CM_STR("1"));
+    return cm_str_equal(cm_str(cm_sender_header(request->connection, "DNT")), CM_STR("1")) ||
+           cm_str_equal(cm_str(cm_sender_header(request->connection, "Sec-GPC")), CM_STR("1"));
 }
 
 static cm_str_t argument(const cm_collect_request_t *request, const char *name)
@@ -619,10 +522,11 @@ static cm_str_t argument(const cm_collect_request_t *request, const char *name)
 static enum MHD_Result take_pixel(cm_collect_request_t *request, const char *method)
 {
     enum MHD_Result result = MHD_YES;
-    cm_str_t referrer = cm_str(header(request, "Referer")), url = argument(request, "url");
+    cm_str_t referrer = cm_str(cm_sender_header(request->connection, "Referer")),
+             url = argument(request, "url");
     cm_err_t err;
 
-    request->pixel = request->page = true;
+    request->pixel = request->sender.page = true;
     if (!is_question(method))
         return refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "an image is asked for with GET",
                       "Allow", "GET, HEAD");
@@ -634,11 +538,13 @@ static enum MHD_Result take_pixel(cm_collect_request_t *request, const char *met
     if (url.len == 0)
         return refuse(request, MHD_HTTP_BAD_REQUEST,
                       "which page? There is neither a Referer nor a parameter url", NULL, NULL);
-    if (!site_allowed(request, origin))
+    /* Without a Referer the page is only what the address says: any page can say it is ours. */
+    if (!(referrer.len > 0 ? cm_sender_site(&request->collector->rules, request->connection, origin)
+                           : cm_sites_allow(request->collector->rules.sites, origin)))
         return refuse_site(request, origin);
-    if (!within_rate(request, false, &result))
+    if (!within_rate(request, &result))
         return result;
-    find_visitor(request);
+    cm_sender_visitor(&request->collector->rules, request->connection, &request->sender);
     const cm_posted_sender_t sender = sender_of(request);
     reader_t *reader = take_reader(request->collector);
     int rc = cm_posted_pixel(reader->poster, url, argument(request, "user_id"), &sender,
@@ -648,7 +554,7 @@ static enum MHD_Result take_pixel(cm_collect_request_t *request, const char *met
     else if (request->result.rejected > 0)
         result = reply_result(request);
     else
-        into_inbox(request, reader, url.len + sender.agent.len, &result);
+        into_inbox(request, reader, &result);
     give_reader(request->collector, reader);
     return result;
 }
@@ -707,12 +613,36 @@ static enum MHD_Result finish(cm_collect_request_t *request, const char *path, c
     return reply_ready(request);
 }
 
+/* Whether there will be room for the head of an answer, without which nothing may be stored: the
+ * sender would send it again. libmicrohttpd keeps the request's head, a copy of its cookies and a
+ * node for each of its fields in the same memory. */
+static bool accept_head(cm_collect_request_t *request, enum MHD_Result *result)
+{
+    enum { FIELD = 64, ANSWER = 700 };
+    struct MHD_Connection *connection = request->connection;
+    const char *cookie = cm_sender_header(connection, "Cookie");
+    const char *origin = cm_sender_header(connection, "Origin");
+    size_t size =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE)->header_size;
+    int fields = MHD_get_connection_values(connection, MHD_HEADER_KIND, NULL, NULL) +
+                 MHD_get_connection_values(connection, MHD_COOKIE_KIND, NULL, NULL);
+
+    size += (size_t)fields * FIELD + ANSWER + (cookie != NULL ? strlen(cookie) : 0) +
+            (origin != NULL ? strlen(origin) : 0);
+    if (size <= request->memory)
+        return true;
+    request->sender.origin = origin;
+    *result = refuse(request, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE,
+                     "the head of the request is too long", NULL, NULL);
+    return false;
+}
+
 static enum MHD_Result begin(cm_collect_request_t *request, const char *path, const char *method)
 {
     const bool events = strcmp(path, "/v1/events") == 0;
     enum MHD_Result result = MHD_YES;
 
-    if (!accept_framing(request, &result))
+    if (!accept_framing(request, &result) || !accept_head(request, &result))
         return result;
     if (events && strcmp(method, "POST") == 0)
         return begin_events(request);
@@ -723,9 +653,27 @@ static enum MHD_Result begin(cm_collect_request_t *request, const char *path, co
                                                    "such a request has no body", NULL, NULL);
 }
 
+/* Keeps a piece of the body, unless all bodies together become too much. */
+static void take_piece(cm_collect_request_t *request, const char *data, size_t len)
+{
+    cm_collector_t *collector = request->collector;
+    cm_body_t *body = &request->body;
+
+    request->counted += len;
+    if (atomic_fetch_add(&collector->coming, len) + len > collector->options.max_coming) {
+        request->crowded = true;
+        cm_body_free(body);
+    }
+    if (request->crowded)
+        body->came += len;
+    else
+        cm_body_add(body, data, len);
+}
+
 enum MHD_Result cm_collector_handle(cm_collector_t *collector, struct MHD_Connection *connection,
-                                    const char *path, const char *method, const char *upload,
-                                    size_t *upload_len, cm_collect_request_t **out)
+                                    size_t memory, const char *path, const char *method,
+                                    const char *upload, size_t *upload_len,
+                                    cm_collect_request_t **out)
 {
     cm_collect_request_t *request = *out;
 
@@ -733,14 +681,14 @@ enum MHD_Result cm_collector_handle(cm_collector_t *collector, struct MHD_Connec
         request = *out = cm_alloc_zero(1, sizeof *request);
         request->collector = collector;
         request->connection = connection;
+        request->memory = memory;
         request->body.max = collector->options.max_body;
         return begin(request, path, method);
     }
     if (*upload_len > 0) {
-        cm_body_t *body = &request->body;
-        cm_body_add(body, upload, *upload_len);
+        take_piece(request, upload, *upload_len);
         *upload_len = 0;
-        return body->came <= body->max * DISCARD ? MHD_YES : MHD_NO;
+        return request->body.came <= request->body.max * DISCARD ? MHD_YES : MHD_NO;
     }
     stage_t stage = atomic_load(&request->stage);
     if (stage == RESTING) /* not yet */
@@ -757,7 +705,7 @@ void cm_collect_request_free(cm_collect_request_t *request)
 {
     if (request == NULL)
         return;
-    cm_body_free(&request->body);
+    forget_body(request);
     cm_buf_free(&request->result.errors);
     free(request);
 }

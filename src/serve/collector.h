@@ -7,15 +7,11 @@
 #ifndef CM_SERVE_COLLECTOR_H
 #define CM_SERVE_COLLECTOR_H
 
+#include "serve/sender.h"
 #include "source/inbox.h"
 #include "source/posted.h"
 
 #include <microhttpd.h>
-
-/* Who may send without being a page. */
-typedef struct cm_sender_token {
-    const char *name, *secret;
-} cm_sender_token_t;
 
 /* All is borrowed until the collector is freed. */
 typedef struct cm_collector_options {
@@ -25,6 +21,7 @@ typedef struct cm_collector_options {
     const cm_sender_token_t *tokens;
     size_t token_count;
     size_t max_body;    /* bytes, as sent and unpacked */
+    size_t max_coming;  /* of all bodies that are not whole yet */
     int64_t rate_limit; /* requests a second and address; 0: none */
     bool tls;
     /* Appends what there is to say as members of a JSON object, and says whether events are taken.
@@ -44,14 +41,20 @@ void cm_collector_free(cm_collector_t *collector);
 /* Before the first request: whether only this machine can connect. */
 void cm_collector_listens(cm_collector_t *collector, bool loopback);
 
+/* Forgets what its readers know of visitors that are no longer: the keyed hash of a day. For any
+ * thread. */
+void cm_collector_forget(cm_collector_t *collector);
+
 /* Whether a path is the collector's. */
 bool cm_collector_knows(const char *path);
 
 /* What libmicrohttpd's handler calls for a path that it knows, with NULL in `*request` for a new
- * one. The owner frees the request when it is completed. */
+ * one. `memory` is what it has for a request's head and that of the answer. The owner frees the
+ * request when it is completed. */
 enum MHD_Result cm_collector_handle(cm_collector_t *collector, struct MHD_Connection *connection,
-                                    const char *path, const char *method, const char *upload,
-                                    size_t *upload_len, cm_collect_request_t **request);
+                                    size_t memory, const char *path, const char *method,
+                                    const char *upload, size_t *upload_len,
+                                    cm_collect_request_t **request);
 void cm_collect_request_free(cm_collect_request_t *request);
 
 /* Whether the request is complete, so that its sender has only to wait. */

@@ -156,6 +156,8 @@ bool cm_proxies_client(const cm_proxies_t *proxies, const struct sockaddr *peer,
     bool direct = true, v4;
 
     address_of(peer, &address);
+    if (len > 0 && is_proxy(proxies, &address))
+        direct = false; /* whatever the list says */
     while (len > 0 && is_proxy(proxies, &address)) {
         cm_str_t word = last_word(forwarded, &len);
         if (word.len == 0) /* a list may have empty elements (RFC 9110, section 5.6.1) */
@@ -163,7 +165,6 @@ bool cm_proxies_client(const cm_proxies_t *proxies, const struct sockaddr *peer,
         if (!parse_address(word, &next, &v4))
             break;
         address = next;
-        direct = false;
     }
     if (IN6_IS_ADDR_V4MAPPED(&address)) {
         inet_ntop(AF_INET, address.s6_addr + 12, text, CM_ADDRESS_TEXT);

@@ -27,8 +27,15 @@ enum {
     GRACE_MS = 3000,       /* for answers in flight when the server stops */
 };
 
+/* One of libmicrohttpd's servers. */
+typedef struct room {
+    cm_server_t *server;
+    struct MHD_Daemon *daemon;
+    size_t memory; /* of a connection */
+} room_t;
+
 struct cm_server {
-    struct MHD_Daemon *daemon, *tight; /* tight NULL: one is enough */
+    room_t roomy, tight; /* the daemon of `tight` is NULL when one is enough */
     cm_live_t *live;
     cm_log_t log;
     cm_listen_t listen;
@@ -207,7 +214,8 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
                               const char *method, const char *version, const char *upload,
                               size_t *upload_len, void **of_request)
 {
-    cm_server_t *server = context;
+    const room_t *room = context;
+    cm_server_t *server = room->server;
     request_t *request = *of_request;
     const bool first = !request->begun;
     enum MHD_Result result = MHD_YES;
@@ -218,8 +226,8 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
     if (first)
         note_begin(server, request);
     if (server->collector != NULL && !request->too_long && cm_collector_knows(path)) {
-        result = cm_collector_handle(server->collector, connection, path, method, upload,
-                                     upload_len, &request->collect);
+        result = cm_collector_handle(server->collector, connection, room->memory, path, method,
+                                     upload, upload_len, &request->collect);
         if (cm_collect_request_read(request->collect))
             cm_patience_busy(guest_of(connection));
     } else if (first && !cm_request_has_body(connection)) {
@@ -305,9 +313,9 @@ static void destroy(cm_server_t *server)
     free(server);
 }
 
-/* Each connection may have `memory` bytes. NULL when it does not start. */
-static struct MHD_Daemon *start_daemon(cm_server_t *server, const cm_server_options_t *options,
-                                       int threads, int connections, int idle, size_t memory)
+/* False when it does not start. */
+static bool open_room(cm_server_t *server, room_t *room, const cm_server_options_t *options,
+                      int threads, int connections, int idle)
 {
     const struct MHD_OptionItem tls[] = {
         {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)options->tls_cert},
@@ -316,23 +324,25 @@ static struct MHD_Daemon *start_daemon(cm_server_t *server, const cm_server_opti
     };
     const struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
 
-    return MHD_start_daemon(
+    room->server = server;
+    room->daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
             MHD_USE_NO_LISTEN_SOCKET | (options->tls_cert != NULL ? MHD_USE_TLS : 0),
-        0, NULL, NULL, handle, server, MHD_OPTION_EXTERNAL_LOGGER, log_library, server,
+        0, NULL, NULL, handle, room, MHD_OPTION_EXTERNAL_LOGGER, log_library, server,
         MHD_OPTION_ARRAY, options->tls_cert != NULL ? tls : none, MHD_OPTION_THREAD_POOL_SIZE,
         (unsigned)threads, MHD_OPTION_CONNECTION_LIMIT, (unsigned)(connections + LEAVING * threads),
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)idle, MHD_OPTION_CONNECTION_MEMORY_LIMIT, memory,
-        MHD_OPTION_URI_LOG_CALLBACK, note_target, NULL, MHD_OPTION_NOTIFY_CONNECTION,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)idle, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        room->memory, MHD_OPTION_URI_LOG_CALLBACK, note_target, NULL, MHD_OPTION_NOTIFY_CONNECTION,
         note_connection, server, MHD_OPTION_NOTIFY_COMPLETED, complete, server, MHD_OPTION_END);
+    return room->daemon != NULL;
 }
 
 static void stop_daemons(cm_server_t *server)
 {
-    if (server->tight != NULL)
-        MHD_stop_daemon(server->tight);
-    if (server->daemon != NULL)
-        MHD_stop_daemon(server->daemon);
+    if (server->tight.daemon != NULL)
+        MHD_stop_daemon(server->tight.daemon);
+    if (server->roomy.daemon != NULL)
+        MHD_stop_daemon(server->roomy.daemon);
 }
 
 static int start_daemons(cm_server_t *server, const cm_server_options_t *options, cm_err_t *err)
@@ -351,10 +361,10 @@ static int start_daemons(cm_server_t *server, const cm_server_options_t *options
     if (rc < 0)
         return rc;
     errno = 0;
-    server->daemon = start_daemon(server, options, threads, connections, idle, ROOMY);
-    if (both && server->daemon != NULL)
-        server->tight = start_daemon(server, options, threads, connections, idle, TIGHT);
-    if (server->daemon == NULL || (both && server->tight == NULL)) {
+    server->roomy.memory = ROOMY;
+    server->tight.memory = TIGHT;
+    if (!open_room(server, &server->roomy, options, threads, connections, idle) ||
+        (both && !open_room(server, &server->tight, options, threads, connections, idle))) {
         rc = options->tls_cert != NULL
                  ? cm_fail(err, CM_EUSAGE,
                            "the HTTP server does not start with this certificate and key; are they "
@@ -363,8 +373,8 @@ static int start_daemons(cm_server_t *server, const cm_server_options_t *options
                            errno ? strerror(errno) : "libmicrohttpd gives no reason");
     } else {
         const cm_acceptor_options_t acceptor = {.fd = server->listen.fd,
-                                                .roomy = server->daemon,
-                                                .tight = server->tight,
+                                                .roomy = server->roomy.daemon,
+                                                .tight = server->tight.daemon,
                                                 .most = connections,
                                                 .seconds = idle,
                                                 .log = &server->log};

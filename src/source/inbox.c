@@ -4,7 +4,10 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { WAIT_MS = 200 };
+enum {
+    WAIT_MS = 200,
+    LARGE = 4 * CM_BATCH_EVENTS,
+};
 
 typedef struct waiting {
     void *ticket;
@@ -50,7 +53,7 @@ cm_inbox_result_t cm_inbox_put(cm_inbox_t *inbox, const cm_batch_t *batch, size_
     pthread_mutex_lock(&inbox->lock);
     if (batch->count > 0 && inbox->closed)
         result = CM_INBOX_CLOSED;
-    else if (batch->count > 0 && inbox->bytes + bytes > inbox->max_bytes)
+    else if (batch->count > 0 && inbox->bytes > 0 && inbox->bytes + bytes > inbox->max_bytes)
         result = CM_INBOX_FULL;
     bool first = inbox->filling.count == 0;
     if (result == CM_INBOX_TAKEN)
@@ -83,6 +86,8 @@ static int inbox_next(cm_source_t *source, cm_batch_t *batch, cm_err_t *err)
         ;
     /* The caller's batch is empty: its memory is filled next. */
     cm_batch_t full = inbox->filling;
+    if (batch->cap > LARGE) /* after a rush; the next one may be long in coming */
+        cm_batch_free(batch);
     inbox->filling = *batch;
     *batch = full;
     inbox->given++;

@@ -20,7 +20,8 @@ typedef enum cm_inbox_result {
     CM_INBOX_CLOSED,
 } cm_inbox_result_t;
 
-/* `max_bytes`: of events that are not durable yet. Never NULL. */
+/* `max_bytes`: of events that are not durable yet; a put is taken alone, whatever it counts. Never
+ * NULL. */
 cm_inbox_t *cm_inbox_new(size_t max_bytes, cm_inbox_done_fn done);
 
 /* Takes a copy of the batch's events, and counts its account. Without an event nothing is there to

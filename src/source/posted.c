@@ -6,6 +6,7 @@
 enum {
     AHEAD_MS = 5 * 60 * 1000, /* a page's clock that is further off is wrong */
     BEHIND_MS = CM_DAY_MS,
+    AGENT_MAX = 2048, /* bytes */
 };
 
 struct cm_poster {
@@ -13,8 +14,10 @@ struct cm_poster {
     cm_json_t *json;
     cm_enricher_t *enricher;
     cm_visitor_t visitor;
-    int64_t day; /* of the key in `visitor`; -1: none yet */
-    cm_buf_t site;
+    int64_t day;    /* of the key in `visitor`; -1: none yet */
+    cm_buf_t known; /* site, address and agent of the visitor who was looked at last, */
+    cm_buf_t asked;
+    char known_id[CM_VISITOR_TEXT]; /* and his id */
 };
 
 /* One body's reading. */
@@ -47,7 +50,8 @@ void cm_poster_free(cm_poster_t *poster)
     cm_json_free(poster->json);
     cm_enricher_free(poster->enricher);
     explicit_bzero(&poster->visitor, sizeof poster->visitor);
-    cm_buf_free(&poster->site);
+    cm_buf_free(&poster->known);
+    cm_buf_free(&poster->asked);
     free(poster);
 }
 
@@ -77,29 +81,44 @@ static int refresh_key(cm_poster_t *poster, int64_t now, cm_err_t *err)
     int rc = cm_daily_key_get(poster->shared->daily, day, key, &poster->day, err);
     if (rc == 0)
         cm_visitor_init(&poster->visitor, key);
+    cm_buf_clear(&poster->known);
     explicit_bzero(key, sizeof key);
     return rc;
 }
 
-/* With the daily key the site is hashed too, so that nobody is followed from one to another. */
+/* The site in lower case and a NUL. */
+static void add_site(cm_buf_t *buf, cm_str_t url)
+{
+    cm_str_t host = cm_posted_host(url);
+
+    for (size_t i = 0; i < host.len; i++) {
+        char c = host.data[i];
+        cm_buf_add_char(buf, c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c);
+    }
+    cm_buf_add_char(buf, '\0');
+}
+
+/* With the daily key the site is hashed too, so that nobody is followed from one to another. The
+ * events of a body are nearly always one visitor's. */
 static cm_str_t visitor_of(reading_t *reading, cm_str_t address, cm_str_t agent, cm_str_t url)
 {
     cm_poster_t *poster = reading->poster;
-    char text[CM_VISITOR_TEXT];
+    cm_buf_t *asked = &poster->asked, *known = &poster->known;
 
-    if (poster->shared->visitor == CM_VISITOR_DAILY) {
-        cm_str_t host = cm_posted_host(url);
-        cm_buf_clear(&poster->site);
-        for (size_t i = 0; i < host.len; i++) {
-            char c = host.data[i];
-            cm_buf_add_char(&poster->site, c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c);
-        }
-        cm_buf_add_char(&poster->site, '\0');
-        cm_buf_add_str(&poster->site, address);
-        address = (cm_str_t){poster->site.data, poster->site.len};
+    cm_buf_clear(asked);
+    if (poster->shared->visitor == CM_VISITOR_DAILY)
+        add_site(asked, url);
+    cm_buf_add_str(asked, address);
+    const size_t len = asked->len;
+    cm_buf_add_char(asked, '\0');
+    cm_buf_add_str(asked, agent);
+    if (!cm_str_equal((cm_str_t){asked->data, asked->len}, (cm_str_t){known->data, known->len})) {
+        cm_visitor_id(&poster->visitor, (cm_str_t){asked->data, len}, agent, poster->known_id);
+        cm_buf_clear(known);
+        cm_buf_add(known, asked->data, asked->len);
     }
-    cm_visitor_id(&poster->visitor, address, agent, text);
-    return cm_arena_copy(&reading->batch->arena, (cm_str_t){text, sizeof text});
+    return cm_arena_copy(&reading->batch->arena,
+                         (cm_str_t){poster->known_id, sizeof poster->known_id});
 }
 
 static int fill_user(reading_t *reading, const cm_visit_t *visit, cm_event_t *event, cm_err_t *err)
@@ -108,12 +127,30 @@ static int fill_user(reading_t *reading, const cm_visit_t *visit, cm_event_t *ev
         return 0;
     if (reading->sender->page && reading->poster->shared->visitor == CM_VISITOR_COOKIE)
         event->user_id = reading->sender->cookie;
-    else if (visit->address.len > 0)
+    else if (visit->address.len > 0 && reading->poster->shared->visitor != CM_VISITOR_COOKIE)
         event->user_id = visitor_of(reading, visit->address, visit->agent, event->url);
     else
-        return cm_fail(err, CM_EREJECT,
-                       "user_id is missing, and so is ip, which could stand for it");
+        return cm_fail(err, CM_EREJECT, "%s",
+                       visit->address.len == 0
+                           ? "user_id is missing, and so is ip, which could stand for it"
+                           : "user_id is missing, and visitors are known by a cookie, which no "
+                             "server has");
     return 0;
+}
+
+/* A page sends an event again when it has seen no answer; what we add to it must be the same. */
+static void fill_copy(reading_t *reading, bool named, cm_event_t *event)
+{
+    cm_copies_t *copies = reading->poster->shared->copies;
+    char user[CM_COPIES_USER] = "";
+
+    if (copies == NULL || !reading->sender->page || event->row_key.len == 0)
+        return;
+    if (!named && event->user_id.len == sizeof user)
+        memcpy(user, event->user_id.data, sizeof user);
+    if (cm_copies_find(copies, event->row_key, &event->timestamp, user) && !named &&
+        user[0] != '\0')
+        event->user_id = cm_arena_copy(&reading->batch->arena, (cm_str_t){user, sizeof user});
 }
 
 /* Two events of a visitor that arrive in one millisecond are two. */
@@ -143,20 +180,31 @@ static void fill_time(reading_t *reading, cm_event_t *event)
 
 /* ---- one event ---- */
 
+/* As much of an agent as the enrichment looks at; hashing more for each event would only take time.
+ */
+static cm_str_t cut(cm_str_t agent)
+{
+    return (cm_str_t){agent.data, agent.len < AGENT_MAX ? agent.len : AGENT_MAX};
+}
+
 /* Completes it. 1: it belongs into the batch, 0: it is left out. */
 static int take_event(reading_t *reading, const cm_json_visitor_t *said, cm_event_t *event,
                       cm_err_t *err)
 {
     const bool page = reading->sender->page;
     const cm_visit_t visit = {.address = page ? reading->sender->address : said->address,
-                              .agent = page ? reading->sender->agent : said->agent};
+                              .agent = cut(page ? reading->sender->agent : said->agent)};
+    const bool named = event->user_id.len > 0;
 
     if (event->url.len == 0)
         return cm_fail(err, CM_EREJECT, "url is missing or empty");
+    const bool keyed = event->row_key.len > 0;
     fill_time(reading, event);
     int rc = fill_user(reading, &visit, event, err);
     if (rc < 0)
         return rc;
+    if (keyed)
+        fill_copy(reading, named, event);
     if (!cm_enricher_visit(reading->poster->enricher, &visit, &reading->batch->arena, event)) {
         return 0;
     }

@@ -10,6 +10,7 @@
 #include "enrich/enricher.h"
 #include "event/batch.h"
 #include "event/json.h"
+#include "source/copies.h"
 #include "source/daily_key.h"
 
 typedef enum cm_visitor_choice {
@@ -25,6 +26,7 @@ typedef struct cm_posted_shared {
     cm_visitor_choice_t visitor;
     cm_daily_key_t *daily;               /* with CM_VISITOR_DAILY */
     uint8_t address_key[CM_VISITOR_KEY]; /* with CM_VISITOR_ADDRESS_HASH */
+    cm_copies_t *copies;                 /* of events of pages; NULL: none are looked for */
 } cm_posted_shared_t;
 
 /* Who sends. */

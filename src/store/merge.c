@@ -295,28 +295,23 @@ static int set_synchronous(const cm_database_t *database, int64_t level, cm_err_
 int cm_merge_run(cm_merge_t *merge, const cm_database_t *database,
                  const cm_dict_t dicts[CM_FIELD_COUNT], cm_err_t *err)
 {
-    enum { NORMAL = 1 };
+    enum { OFF = 0, NORMAL = 1, FULL = 2 };
     cm_reader_t *reader = NULL;
-    int64_t level = NORMAL;
+    int64_t level = OFF;
 
     int rc = merge->unknown ? cm_merge_load(merge, database, err) : 0;
     if (rc < 0 || !anything_due(merge))
         return rc;
     if ((rc = cm_reader_open_on(database, &reader, err)) < 0)
         return rc;
-    rc = cm_database_int(database, "PRAGMA synchronous", NORMAL + 1, &level, err);
-    if (rc == 0 && level > NORMAL)
+    rc = cm_database_int(database, "PRAGMA synchronous", FULL, &level, err);
+    if (rc == 0 && level != OFF)
         rc = set_synchronous(database, NORMAL, err);
     if (rc == 0)
         rc = merge_in_transaction(merge, database, reader, dicts, err);
-    if (level > NORMAL) {
-        cm_err_t why;
-        int restored = set_synchronous(database, level, &why);
-        if (rc == 0 && restored < 0) {
-            rc = restored;
-            *err = why;
-        }
-    }
+    /* Without this commits would be acknowledged that are not safe. */
+    if (level != OFF && set_synchronous(database, FULL, err) < 0)
+        rc = err->code = CM_EINTERNAL;
     cm_reader_close(reader);
     return rc;
 }

@@ -32,7 +32,7 @@ struct cm_spool {
     int64_t position;   /* in the store, of the first that is not forwarded */
     int64_t in_hand;    /* events from there on that the remote has taken, and not acknowledged */
     bool torn;          /* of some events nobody knows whether it has taken them */
-    bool known;         /* the remote was open once: what is wrong now may be put right */
+    atomic_bool known;  /* it is running: what is wrong with the remote now may be put right */
     int64_t tried_ns;
     char reason[300];
     /* The thread that opens. */
@@ -67,7 +67,7 @@ static void *open_remote(void *context)
 
     while ((rc = spool->options.open(spool->options.context, &spool->waiter, &spool->opened_sink,
                                      err)) < 0 &&
-           (rc == CM_EAWAY || spool->known) && !atomic_load(&spool->stop)) {
+           (rc == CM_EAWAY || atomic_load(&spool->known)) && !atomic_load(&spool->stop)) {
         pthread_mutex_lock(&spool->lock);
         snprintf(spool->away, sizeof spool->away, "%s", err->text);
         pthread_mutex_unlock(&spool->lock);
@@ -107,7 +107,6 @@ static int take_remote(cm_spool_t *spool, cm_err_t *err)
     }
     spool->remote = spool->opened_sink;
     spool->opened_sink = NULL;
-    spool->known = true;
     spool->torn = false;
     return 0;
 }
@@ -163,12 +162,12 @@ static int begin_keeping(cm_spool_t *spool, const cm_err_t *why, cm_err_t *err)
     int rc = keep(spool, &spool->pending, err);
     if (rc == 0)
         rc = cm_sink_commit(&spool->store->sink, err);
+    cm_batch_clear(&spool->pending); /* or else their senders are told, and send them again */
     if (rc < 0)
         return rc;
     spool->keeping = true;
     spool->in_hand = count;
     spool->tried_ns = cm_clock_ticks_ns();
-    cm_batch_clear(&spool->pending);
     return why->code == CM_EAWAY && !spool->torn ? 0 : give_up_remote(spool, why, err);
 }
 
@@ -182,12 +181,13 @@ static int advance(cm_spool_t *spool, int64_t count, cm_err_t *err)
     int rc = cm_sink_put(&spool->store->sink, &mark, err);
     if (rc == 0)
         rc = cm_sink_commit(&spool->store->sink, err);
-    if (rc == 0) {
-        spool->position += count;
-        spool->in_hand = 0;
-    }
     cm_batch_free(&mark);
-    return rc;
+    if (rc < 0 && rc != CM_EIO && rc != CM_EBUSY)
+        return rc;
+    /* The server has them, whether or not there is room to say so. */
+    spool->position += count;
+    spool->in_hand = 0;
+    return 0;
 }
 
 /* Adds to the batch what the block has from the position on. */
@@ -236,6 +236,20 @@ static int put_chunk(cm_spool_t *spool, cm_reader_t *reader, cm_err_t *err)
     return rc;
 }
 
+/* The database, and what somebody who reads it has kept of its log. */
+static void unlink_all(const char *path)
+{
+    static const char *const endings[] = {"", "-wal", "-shm"};
+    cm_buf_t name = CM_BUF_INIT;
+
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+        cm_buf_clear(&name);
+        cm_buf_printf(&name, "%s%s", path, endings[i]);
+        unlink(name.data);
+    }
+    cm_buf_free(&name);
+}
+
 /* All is forwarded: the store begins anew, so that it does not grow for ever. */
 static int empty(cm_spool_t *spool, cm_err_t *err)
 {
@@ -243,7 +257,7 @@ static int empty(cm_spool_t *spool, cm_err_t *err)
 
     cm_sink_close(&spool->store->sink);
     spool->store = NULL;
-    unlink(path);
+    unlink_all(path);
     free(path);
     int rc = cm_embedded_open(spool->data_dir, spool->options.clock, &spool->store, err);
     spool->position = spool->in_hand = 0;
@@ -282,13 +296,8 @@ static int forward(cm_spool_t *spool, cm_err_t *err)
     if (spool->reason[0] != '\0' && started - spool->tried_ns < AGAIN_MS * INT64_C(1000000))
         return 0;
     spool->tried_ns = started;
-    if (spool->remote == NULL) {
-        rc = take_remote(spool, &why);
-        if (rc < 0 && rc != CM_EAWAY)
-            *err = why;
-        if (rc < 0)
-            return rc == CM_EAWAY ? 0 : rc;
-    }
+    if (spool->remote == NULL && (rc = take_remote(spool, err)) < 0)
+        return rc == CM_EAWAY ? 0 : rc;
     if (spool->in_hand > 0)
         rc = settle(spool, true, &why);
     while (rc == 0 && spool->position < cm_embedded_events(spool->store) &&
@@ -302,18 +311,16 @@ static int forward(cm_spool_t *spool, cm_err_t *err)
 
 /* ---- the sink ---- */
 
-/* What is kept is durable, whatever becomes of forwarding; what is wrong with it is told, but for a
- * server that never took anything: then the settings are wrong. */
-static int forward_some(cm_spool_t *spool, cm_err_t *err)
+/* What is kept is durable, whatever becomes of forwarding: what is wrong with that is only told. */
+static void forward_some(cm_spool_t *spool)
 {
     cm_err_t why;
 
-    int rc = forward(spool, &why);
-    if (rc < 0 && !spool->known)
-        *err = why;
-    else if (rc < 0)
-        snprintf(spool->reason, sizeof spool->reason, "%s", why.text);
-    return spool->known ? 0 : rc;
+    if (forward(spool, &why) == 0)
+        return;
+    snprintf(spool->reason, sizeof spool->reason, "%s", why.text);
+    if (spool->remote == NULL && !spool->started)
+        start_opening(spool, &why);
 }
 
 static int spool_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
@@ -325,7 +332,7 @@ static int spool_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
     if (spool->keeping) {
         rc = keep(spool, batch, err);
         if (rc < 0) /* it must empty though nothing more goes into it */
-            forward_some(spool, &why);
+            forward_some(spool);
         return rc;
     }
     cm_batch_copy(&spool->pending, batch);
@@ -350,7 +357,9 @@ static int spool_commit(cm_sink_t *sink, cm_err_t *err)
         return 0;
     if (spool->store != NULL)
         rc = cm_sink_commit(&spool->store->sink, err);
-    return rc < 0 ? rc : forward_some(spool, err);
+    if (rc == 0)
+        forward_some(spool);
+    return rc;
 }
 
 static void spool_close(cm_sink_t *sink)
@@ -389,8 +398,9 @@ int cm_spool_open(const cm_spool_options_t *options, cm_spool_t **out, cm_err_t 
     for (int ms = 0; rc == 0 && ms < options->start_ms && !atomic_load(&spool->opened);
          ms += WAIT_STEP_MS)
         cm_sleep_ms(WAIT_STEP_MS);
+    atomic_store(&spool->known, true);
     if (rc == 0)
-        rc = forward(spool, err);
+        rc = forward(spool, err); /* a server that refuses at once is a wrong setting */
     if (rc < 0)
         spool_close(&spool->sink);
     else

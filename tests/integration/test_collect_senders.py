@@ -264,8 +264,11 @@ def test_addresses_leave_no_trace(t):
         collector.page({"url": 5, "ip": address}, (FORWARDED, address))
         collector.page(b"{" + address.encode(), (FORWARDED, address))
         collector.get("/pixel.gif?url=" + SITE, (FORWARDED, address))
-        good(t, collector.ask(event(ip=address, user_agent=FIREFOX, user_id=None),
-                              ("Authorization", "Bearer token-of-a-server"), (FORWARDED, address)))
+        token = ("Authorization", "Bearer token-of-a-server")
+        good(t, collector.ask(event(ip=address, user_agent=FIREFOX), token, (FORWARDED, address)))
+        # Where visitors have a cookie there is no key to hash the address with.
+        bad(t, collector.ask(event(ip=address, user_agent=FIREFOX, user_id=None), token),
+            [(1, "user_id is missing, and visitors are known by a cookie, which no server has")])
         answers = [collector.page(view(), (FORWARDED, address)).status for _ in range(30)]
         t.true(429 in answers, "answers %s" % answers)
         collector.raw(b"POST /none HTTP/1.1\r\nHost: x\r\n%s: %s\r\n\r\n" % (
@@ -282,6 +285,34 @@ def test_addresses_leave_no_trace(t):
     for where, content in kept.items():
         for address in texts:
             t.true(address not in content, "%s is in %s" % (address, where))
+
+
+def test_copies_of_a_page_are_the_same(t):
+    """A page sends again, from another address by then, and with a clock that is not believed."""
+    collector = Collector(t, *PROXIES, "--sites", "shop.example")
+    sent = event(row_key="one", user_id=..., timestamp=TIME - 10 * 86400000)
+    for address in ("203.0.113.1", "203.0.113.2", "203.0.113.3"):
+        good(t, collector.page(sent, (FORWARDED, address)))
+        time.sleep(0.01)
+    good(t, collector.page(dict(sent, row_key="two"), (FORWARDED, "203.0.113.2")))
+    collector.process.stop(0)
+    got = [json.loads(line) for line in t.clickmill("export").out.splitlines()]
+    t.equal([one["row_key"] for one in got], ["one", "two"], "events, each once")
+    t.true(got[0]["user_id"] != got[1]["user_id"], "visitors")
+
+
+def test_pixel_of_a_stranger(t):
+    """A page of another site can leave its Referer out, and say that it is one of ours."""
+    collector = Collector(t, "--sites", "shop.example")
+    own = "http://127.0.0.1:%d/forged" % collector.port
+    for target in ("/pixel.gif?url=" + own, "/pixel.gif?url=https://evil.example/"):
+        t.equal(collector.get(target).status, 403, target)
+    t.equal(collector.get("/pixel.gif?url=https://shop.example/a").status, 200, "a site")
+    named = ("Referer", "https://shop.example/b"), ("Host", "127.0.0.1:%d" % collector.port)
+    t.equal(collector.get("/pixel.gif", *named).status, 200, "by its Referer")
+    collector.complete = False
+    t.equal({one["url"] for one in collector.stop()},
+            {"https://shop.example/a", "https://shop.example/b"}, "events")
 
 
 # ---- how many

@@ -314,6 +314,52 @@ static void full(void **context)
     assert_int_equal(cm_spool_kept(state->spool), 0);
 }
 
+/* When nothing can be kept its senders are told, and nobody remembers it. */
+static void nothing_can_be_kept(void **context)
+{
+    state_t *state = *context;
+    cm_err_t err;
+
+    const cm_spool_options_t options = {.data_dir = state->directory,
+                                        .max_bytes = 1,
+                                        .open = open_server,
+                                        .context = &state->server,
+                                        .start_ms = 2000};
+    assert_ok(cm_spool_open(&options, &state->spool, &err), err);
+    send(state, 2);
+    state->server.late = true;
+    cm_buf_t so_far = CM_BUF_INIT;
+    cm_buf_add(&so_far, state->expected.data, state->expected.len);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(send_some(state, 1, &err), CM_EIO);
+    state->server.late = false;
+    assert_ok(send_some(state, 0, &err), err);
+    send(state, 1);
+    /* What the server's client had in hand may arrive; it does so once. */
+    assert_true(state->server.got.len <= state->expected.len);
+    assert_memory_equal(state->server.got.data, so_far.data, so_far.len);
+    cm_buf_free(&so_far);
+}
+
+/* The mark of what is forwarded cannot be written: it is not sent again and again. */
+static void no_room_for_the_mark(void **context)
+{
+    state_t *state = *context;
+    cm_err_t err;
+
+    atomic_store(&state->server.away, true);
+    open_spool(state);
+    send(state, 5);
+    close_spool(state);
+    atomic_store(&state->server.away, false);
+    test_sql(state->directory, "CREATE TRIGGER full BEFORE INSERT ON source BEGIN SELECT "
+                               "RAISE(ABORT, 'there is no room'); END");
+    open_spool(state);
+    for (int i = 0; i < 20; i++)
+        assert_ok(cm_sink_commit(cm_spool_sink(state->spool), &err), err);
+    assert_all_arrived(state);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -326,6 +372,8 @@ int main(void)
         TEST(client_that_gives_up),
         TEST(restarted_while_away),
         TEST(full),
+        TEST(nothing_can_be_kept),
+        TEST(no_room_for_the_mark),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,7 +8,7 @@
   const WAIT_MIN = 1e3;
   const WAIT_MAX = 6e4;
   const EVENTS_MAX = 100;
-  const LENGTH_MAX = 6e4; // browsers send 64 KiB for a page that is gone, and refuse more
+  const LENGTH_MAX = 2e4; // of up to 3 bytes: browsers refuse more than 64 KiB for a page that is gone
 
   const script = document.currentScript;
   const stub = window.clickmill;
@@ -28,7 +28,7 @@
   };
 
   const command = guarded((name, value) => {
-    if (name === "identify") user = (value == null ? "" : `${value}`) || undefined;
+    if (name === "identify") user = (value == null ? "" : `${value}`).slice(0, 256) || undefined;
   });
 
   // A UUID of version 4; crypto.randomUUID is missing in pages on plain http.
@@ -63,8 +63,8 @@
   const flush = guarded(() => {
     const last = queue[queue.length - 1];
     if (!last || last === flushed) return;
-    flushed = last;
-    if (!beacon()) request().catch(() => {});
+    if (beacon()) flushed = last;
+    else request().catch(() => {});
   });
 
   const view = guarded(() => {
@@ -93,7 +93,7 @@
   guarded(() => {
     if (navigator.doNotTrack === "1" || window.doNotTrack === "1" || navigator.globalPrivacyControl)
       return;
-    endpoint = new URL(script.dataset.endpoint || "/v1/events", script.src).href;
+    endpoint = new URL(script.dataset.endpoint || "/v1/events", script.src || location.href).href;
     site = (script.dataset.site || location.origin).replace(/\/$/, "");
     if (stub && stub.q) stub.q.forEach(guarded((call) => command(call[0], call[1])));
     view();

@@ -1,0 +1,165 @@
+#include "serve/sender.h"
+
+#include "base/clock.h"
+#include "serve/hosts.h"
+
+#include <arpa/inet.h>
+#include <nettle/memops.h>
+#include <sys/random.h>
+
+const char *cm_sender_header(struct MHD_Connection *connection, const char *name)
+{
+    return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+}
+
+static const struct sockaddr *peer_of(struct MHD_Connection *connection)
+{
+    return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
+}
+
+bool cm_sender_tls(const cm_sender_rules_t *rules, struct MHD_Connection *connection)
+{
+    cm_str_t protocol = cm_str(cm_sender_header(connection, "X-Forwarded-Proto"));
+
+    return rules->tls || (cm_str_equal_nocase(protocol, CM_STR("https")) &&
+                          cm_proxies_has(rules->proxies, peer_of(connection)));
+}
+
+/* ---- sites and tokens ---- */
+
+static bool same_origin(const cm_sender_rules_t *rules, struct MHD_Connection *connection,
+                        cm_str_t origin)
+{
+    cm_str_t host = cm_str(cm_sender_header(connection, "Host"));
+
+    if (origin.len <= host.len || host.len == 0 || origin.data[origin.len - host.len - 1] != '/' ||
+        !cm_str_equal_nocase((cm_str_t){origin.data + origin.len - host.len, host.len}, host))
+        return false;
+    /* A stranger's name that leads to this machine is no name of ours (DNS rebinding). */
+    return !rules->loopback || cm_proxies_any(rules->proxies) ||
+           cm_host_is_local(cm_host_name(host));
+}
+
+bool cm_sender_site(const cm_sender_rules_t *rules, struct MHD_Connection *connection,
+                    cm_str_t origin)
+{
+    return cm_sites_allow(rules->sites, origin) || same_origin(rules, connection, origin);
+}
+
+/* True for the bearer token (RFC 6750) of a sender that is known. The time it takes says nothing
+ * about how much of it is right. */
+static bool token_known(const cm_sender_rules_t *rules, const char *authorization)
+{
+    cm_str_t given = cm_str_trim(cm_str(authorization));
+    bool known = false;
+
+    if (given.len <= 7 || !cm_str_equal_nocase((cm_str_t){given.data, 7}, CM_STR("Bearer ")))
+        return false;
+    given = cm_str_trim((cm_str_t){given.data + 7, given.len - 7});
+    for (size_t i = 0; i < rules->token_count; i++) {
+        cm_str_t secret = cm_str(rules->tokens[i].secret);
+        if (secret.len == given.len && memeql_sec(secret.data, given.data, given.len) != 0)
+            known = true;
+    }
+    return known;
+}
+
+cm_verdict_t cm_sender_admit(const cm_sender_rules_t *rules, struct MHD_Connection *connection,
+                             cm_sender_t *sender)
+{
+    const char *authorization = cm_sender_header(connection, "Authorization");
+
+    sender->origin = cm_sender_header(connection, "Origin");
+    sender->page = sender->origin != NULL;
+    if (sender->page && !cm_sender_site(rules, connection, cm_str(sender->origin)))
+        return CM_NO_SITE;
+    if (authorization != NULL) {
+        sender->trusted = token_known(rules, authorization);
+        return sender->trusted ? CM_ADMITTED : CM_WRONG_TOKEN;
+    }
+    if (sender->page ||
+        (rules->token_count == 0 && rules->loopback && !cm_proxies_any(rules->proxies)))
+        return CM_ADMITTED;
+    return CM_NO_TOKEN;
+}
+
+/* ---- addresses ---- */
+
+/* Appends a value of X-Forwarded-For; several lines are one list (RFC 9110, section 5.3). */
+static enum MHD_Result add_forwarded(void *context, enum MHD_ValueKind kind, const char *name,
+                                     const char *value)
+{
+    cm_buf_t *list = context;
+    (void)kind;
+
+    if (value == NULL || !cm_str_equal_nocase(cm_str(name), CM_STR("X-Forwarded-For")))
+        return MHD_YES;
+    if (list->len > 0)
+        cm_buf_add_char(list, ',');
+    cm_buf_add_text(list, value);
+    return MHD_YES;
+}
+
+/* Takes the client's address from the connection and the proxies. True when it is this machine's
+ * own. */
+static bool find_address(const cm_sender_rules_t *rules, struct MHD_Connection *connection,
+                         char text[CM_ADDRESS_TEXT])
+{
+    cm_buf_t forwarded = CM_BUF_INIT;
+    bool loopback;
+
+    if (cm_proxies_any(rules->proxies))
+        MHD_get_connection_values(connection, MHD_HEADER_KIND, add_forwarded, &forwarded);
+    bool direct =
+        cm_proxies_client(rules->proxies, peer_of(connection), forwarded.data, text, &loopback);
+    cm_buf_free(&forwarded);
+    return direct && loopback;
+}
+
+bool cm_sender_local(const cm_sender_rules_t *rules, struct MHD_Connection *connection)
+{
+    cm_str_t host = cm_str(cm_sender_header(connection, "Host"));
+    char address[CM_ADDRESS_TEXT];
+
+    return find_address(rules, connection, address) &&
+           (host.len == 0 || cm_host_is_local(cm_host_name(host)));
+}
+
+int cm_sender_wait(const cm_sender_rules_t *rules, struct MHD_Connection *connection,
+                   cm_sender_t *sender)
+{
+    bool own = find_address(rules, connection, sender->address);
+    cm_str_t who = cm_str(sender->address);
+    struct in6_addr network;
+
+    if (rules->rate == NULL || sender->trusted || own)
+        return 0;
+    if (inet_pton(AF_INET6, sender->address, &network) == 1) /* a customer has a /64 */
+        who = (cm_str_t){(const char *)network.s6_addr, 8};
+    return cm_rate_take(rules->rate, who, cm_clock_ticks_ns());
+}
+
+/* ---- cookies ---- */
+
+void cm_sender_visitor(const cm_sender_rules_t *rules, struct MHD_Connection *connection,
+                       cm_sender_t *sender)
+{
+    static const char digits[] = "0123456789abcdef";
+    uint8_t random[CM_VISITOR_TEXT / 2];
+
+    if (!rules->cookies || !sender->page)
+        return;
+    const char *given = MHD_lookup_connection_value(connection, MHD_COOKIE_KIND, CM_SENDER_COOKIE);
+    if (given != NULL && strlen(given) == CM_VISITOR_TEXT &&
+        strspn(given, digits) == CM_VISITOR_TEXT) {
+        memcpy(sender->visitor, given, CM_VISITOR_TEXT);
+        return;
+    }
+    if (getrandom(random, sizeof random, 0) != sizeof random)
+        return;
+    for (size_t i = 0; i < sizeof random; i++) {
+        sender->visitor[2 * i] = digits[random[i] >> 4];
+        sender->visitor[2 * i + 1] = digits[random[i] & 15];
+    }
+    sender->new_visitor = true;
+}

@@ -1,0 +1,75 @@
+/* Who sends a request to the collector, and whether he may (docs/collect.md).
+ *
+ * Functions look at the request's head and at the rules, which are constant; for the server's
+ * threads. */
+#ifndef CM_SERVE_SENDER_H
+#define CM_SERVE_SENDER_H
+
+#include "serve/proxies.h"
+#include "serve/rate.h"
+#include "serve/sites.h"
+#include "source/visitor.h"
+
+#include <microhttpd.h>
+
+/* A server that may send, and its secret. */
+typedef struct cm_sender_token {
+    const char *name, *secret;
+} cm_sender_token_t;
+
+typedef struct cm_sender_rules {
+    cm_sites_t *sites;
+    cm_proxies_t *proxies;
+    cm_rate_t *rate; /* NULL: no limit */
+    const cm_sender_token_t *tokens;
+    size_t token_count;
+    bool loopback; /* nobody from elsewhere can connect */
+    bool tls;
+    bool cookies; /* visitors are known by one */
+} cm_sender_rules_t;
+
+typedef struct cm_sender {
+    bool page;          /* a browser, for a page of a site */
+    bool trusted;       /* a server with a token */
+    const char *origin; /* of the page; it may read the answer, whatever that is. NULL: none */
+    char address[CM_ADDRESS_TEXT];
+    char visitor[CM_VISITOR_TEXT + 1]; /* of the cookie; "": none is wanted */
+    bool new_visitor;                  /* the cookie is to be set */
+} cm_sender_t;
+
+typedef enum cm_verdict {
+    CM_ADMITTED,
+    CM_NO_SITE,  /* the page's site may not send */
+    CM_NO_TOKEN, /* it comes from no page, and has no token */
+    CM_WRONG_TOKEN,
+} cm_verdict_t;
+
+/* A header of the request, NULL when it has none. */
+const char *cm_sender_header(struct MHD_Connection *connection, const char *name);
+
+/* Whether pages of that origin may send: those of a site, and our own. */
+bool cm_sender_site(const cm_sender_rules_t *rules, struct MHD_Connection *connection,
+                    cm_str_t origin);
+
+/* Fills `page`, `trusted` and `origin`. */
+cm_verdict_t cm_sender_admit(const cm_sender_rules_t *rules, struct MHD_Connection *connection,
+                             cm_sender_t *sender);
+
+/* Fills `address`, and counts the request. 0, or the seconds after which the sender may come again.
+ * Servers with a token and senders on this machine may always. */
+int cm_sender_wait(const cm_sender_rules_t *rules, struct MHD_Connection *connection,
+                   cm_sender_t *sender);
+
+/* Fills `visitor`, where visitors are known by a cookie: the one that came, or a new one. */
+void cm_sender_visitor(const cm_sender_rules_t *rules, struct MHD_Connection *connection,
+                       cm_sender_t *sender);
+
+/* Whether the browser speaks TLS, with us or with the proxy in front. */
+bool cm_sender_tls(const cm_sender_rules_t *rules, struct MHD_Connection *connection);
+
+/* Somebody on this machine, who calls us by no name that another could have. */
+bool cm_sender_local(const cm_sender_rules_t *rules, struct MHD_Connection *connection);
+
+#define CM_SENDER_COOKIE "clickmill_visitor"
+
+#endif
