@@ -164,10 +164,20 @@ def limit_files(size):
 
 
 def test_full_disk(t):
+    full_disk(t, "collect")
+
+
+@patient
+def test_full_disk_in_run(t):
+    full_disk(t, "run", "--no-demo")
+
+
+def full_disk(t, *command):
     """The file size limit stands in for a full disk. Nobody is told 202 for what is not stored, it
     stays up, and goes on when there is room."""
     size = 1024 * 1024
-    collector = Collector(t, "--geoip", "none", preexec=limit_files(size), check=False)
+    collector = Collector(t, "--geoip", "none", preexec=limit_files(size), check=False,
+                          command=command)
     dice, answered, number = random.Random(1), set(), 0
     # Texts that do not become smaller.
     while True:
@@ -200,6 +210,69 @@ def test_full_disk(t):
     # Whoever is told 503 sends it again, and may have given it no key.
     t.equal(there - answered, set(), "events that were refused, and are there")
     t.check_integrity()
+
+
+@patient
+def test_a_lock_that_lasts(t):
+    """Another program holds the database longer than it is waited for."""
+    collector = Collector(t, check=False)
+    good(t, collector.ask(keyed(0)))
+    database = t.database()
+    database.execute("BEGIN IMMEDIATE")
+    refused(t, collector.ask(keyed(1)), 503)
+    t.equal(ready(collector), 503, "readyz")
+    database.rollback()
+    database.close()
+    t.until(lambda: ready(collector) == 200, "it is ready, though nobody has come", 20,
+            collector.process)
+    good(t, collector.ask(keyed(2)))
+    t.equal([one["row_key"] for one in collector.stop()], ["key-0", "key-2"], "events")
+
+
+def test_few_files(t):
+    """Where the system allows few open files, connections leave some for the answers."""
+    def few():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (300, 300))
+    collector = Collector(t, "--no-demo", "--every", "100ms", command=("run",), preexec=few)
+    good(t, collector.ask(keyed(0)))
+    held = [collector.connect() for _ in range(140)]
+    for number, connection in enumerate(held, 1):
+        connection.send(request(keyed(number)))
+    for connection in held:
+        good(t, collector.count(connection.answer()))
+    t.until(lambda: held[0].ask(method="GET", target="/api/summary").json["freshness"]["events"] == 141,
+            "the answers", process=collector.process)
+    silent = [collector.connect() for _ in range(200)]  # these wait
+    t.equal(held[0].ask(method="GET", target="/api/pages").status, 200, "answers")
+    good(t, collector.count(held[0].ask(keyed(500))))
+    for connection in held + silent:
+        connection.close()
+    t.equal(len(collector.stop()), 142, "events")
+
+
+def test_nothing_is_stored_that_cannot_be_answered(t):
+    """Where thousands are connected each has little room: a head that leaves none for that of the
+    answer is refused before anything is stored."""
+    collector = Collector(t)
+    held = [collector.connect() for _ in range(130)]
+    for number, connection in enumerate(held):
+        good(t, collector.count(connection.ask(keyed(number))))
+    answers, number = [], len(held)
+    for size in range(100, 4000, 100):
+        with collector.connect() as connection:
+            good(t, collector.count(connection.ask(keyed(number))))
+            try:
+                answer = connection.ask(keyed(number + 1), ("Cookie", "a=" + "x" * size))
+                answers.append(collector.count(answer).status)
+            except Closed:  # not even that could be said
+                answers.append(431)
+            number += 2
+    t.equal(set(answers), {202, 431}, "answers")
+    t.equal(answers, sorted(answers), "from some size on it is too much")
+    t.true(answers.count(202) >= 5, "only %d are taken" % answers.count(202))
+    for connection in held:
+        connection.close()
+    collector.stop()
 
 
 @patient
