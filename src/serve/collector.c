@@ -270,11 +270,9 @@ static enum MHD_Result reply_ready(cm_collect_request_t *request)
     cm_buf_t said = CM_BUF_INIT, body = CM_BUF_INIT;
     bool ready = options->ready == NULL || options->ready(options->ready_context, &said);
 
-    if (!cm_sender_local(&request->collector->rules,
-                         request->connection)) /* where we are and with whom we speak is nobody
-                                                  else's business */
+    /* Where we are and with whom we speak is nobody else's business. */
+    if (!cm_sender_local(&request->collector->rules, request->connection))
         cm_buf_clear(&said);
-
     cm_buf_printf(&body, "{\"ready\":%s%s", ready ? "true" : "false", said.len > 0 ? "," : "");
     cm_buf_add(&body, said.data, said.len);
     cm_buf_add_text(&body, "}\n");

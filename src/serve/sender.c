@@ -1,6 +1,7 @@
 #include "serve/sender.h"
 
 #include "base/clock.h"
+#include "base/put.h"
 #include "serve/hosts.h"
 
 #include <arpa/inet.h>
@@ -157,9 +158,8 @@ void cm_sender_visitor(const cm_sender_rules_t *rules, struct MHD_Connection *co
     }
     if (getrandom(random, sizeof random, 0) != sizeof random)
         return;
-    for (size_t i = 0; i < sizeof random; i++) {
-        sender->visitor[2 * i] = digits[random[i] >> 4];
-        sender->visitor[2 * i + 1] = digits[random[i] & 15];
-    }
+    char *at = sender->visitor;
+    for (size_t i = 0; i < sizeof random; i++)
+        at = cm_put_hex(at, random[i]);
     sender->new_visitor = true;
 }

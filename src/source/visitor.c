@@ -1,5 +1,7 @@
 #include "source/visitor.h"
 
+#include "base/put.h"
+
 void cm_visitor_init(cm_visitor_t *visitor, const uint8_t key[CM_VISITOR_KEY])
 {
     hmac_sha256_set_key(&visitor->keyed, CM_VISITOR_KEY, key);
@@ -8,7 +10,6 @@ void cm_visitor_init(cm_visitor_t *visitor, const uint8_t key[CM_VISITOR_KEY])
 void cm_visitor_id(cm_visitor_t *visitor, cm_str_t address, cm_str_t agent,
                    char text[CM_VISITOR_TEXT])
 {
-    static const char hex[] = "0123456789abcdef";
     uint8_t digest[CM_VISITOR_TEXT / 2];
     const uint8_t zero = 0;
 
@@ -17,8 +18,6 @@ void cm_visitor_id(cm_visitor_t *visitor, cm_str_t address, cm_str_t agent,
     hmac_sha256_update(&visitor->keyed, agent.len, (const uint8_t *)agent.data);
     /* Leaves the context keyed for the next message. */
     hmac_sha256_digest(&visitor->keyed, sizeof digest, digest);
-    for (size_t i = 0; i < sizeof digest; i++) {
-        text[2 * i] = hex[digest[i] >> 4];
-        text[2 * i + 1] = hex[digest[i] & 15];
-    }
+    for (size_t i = 0; i < sizeof digest; i++)
+        text = cm_put_hex(text, digest[i]);
 }
