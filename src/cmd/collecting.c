@@ -13,7 +13,6 @@
 
 enum {
     FILES = 256, /* that are open beside the connections */
-    THREADS = 2, /* a processor: one reads while another waits to be let on; 10 % more answers */
     THREADS_MAX = 8,
     TROUBLE_MS = 5000, /* that a failure is told by /readyz */
     WAIT_MS = 200,
@@ -204,7 +203,7 @@ int cm_collecting_open(cm_collecting_t *collecting, cm_app_t *app, const cm_coll
 
 void cm_collecting_serve(const cm_collecting_t *collecting, cm_server_options_t *options)
 {
-    long threads = sysconf(_SC_NPROCESSORS_ONLN) * THREADS;
+    long threads = sysconf(_SC_NPROCESSORS_ONLN);
 
     options->collector = collecting->collector;
     options->threads = threads > THREADS_MAX ? THREADS_MAX : (int)threads;

@@ -34,9 +34,10 @@ struct cm_acceptor {
     cm_log_t log;
     pthread_t thread;
     atomic_bool stop;
-    atomic_int open; /* connections, of the daemons and below */
+    atomic_int open; /* connections, of the loops and below */
     arrival_t wake, listening;
     int epoll;
+    unsigned turn;     /* whose it is */
     bool listens;      /* the socket is watched */
     arrival_t *oldest; /* of those that wait to be readable */
     arrival_t *newest;
@@ -64,11 +65,10 @@ static void turn_away(cm_acceptor_t *acceptor, arrival_t *arrival)
     cm_acceptor_left(acceptor);
 }
 
-static void hand_over(cm_acceptor_t *acceptor, const arrival_t *arrival, struct MHD_Daemon *daemon)
+static void hand_over(cm_acceptor_t *acceptor, const arrival_t *arrival, cm_loop_t *const *loops)
 {
-    if (MHD_add_connection(daemon, arrival->fd, (const struct sockaddr *)&arrival->address,
-                           arrival->len) != MHD_YES)
-        cm_acceptor_left(acceptor); /* the daemon has closed it */
+    cm_loop_add(loops[acceptor->turn++ % (unsigned)acceptor->options.loops], arrival->fd,
+                (const struct sockaddr *)&arrival->address, arrival->len);
 }
 
 /* Whether what is there begins with a whole head of ordinary size. */
@@ -149,7 +149,7 @@ static bool accept_one(cm_acceptor_t *acceptor)
                          SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (arrival.fd >= 0) {
         int before = atomic_fetch_add(&acceptor->open, 1);
-        if (acceptor->options.tight == NULL || before < CM_ACCEPTOR_ROOMY)
+        if (acceptor->options.tight[0] == NULL || before < CM_ACCEPTOR_ROOMY)
             hand_over(acceptor, &arrival, acceptor->options.roomy);
         else
             keep(acceptor, &arrival);

@@ -24,6 +24,7 @@ typedef struct reader {
 struct cm_collector {
     cm_collector_options_t options;
     cm_sender_rules_t rules;
+    atomic_bool ring;     /* something is in the inbox that nobody was told of */
     atomic_size_t coming; /* bytes of bodies that are not whole yet */
     pthread_mutex_t lock; /* guards: */
     reader_t *kept[KEPT];
@@ -40,6 +41,7 @@ typedef enum stage {
 struct cm_collect_request {
     cm_collector_t *collector;
     struct MHD_Connection *connection;
+    cm_loop_t *loop; /* of the connection */
     _Atomic(stage_t) stage;
     cm_sender_t sender;
     size_t memory; /* that libmicrohttpd has for its head and that of the answer */
@@ -63,6 +65,7 @@ int cm_collector_new(const cm_collector_options_t *options, cm_collector_t **out
     cm_collector_t *collector = cm_alloc_zero(1, sizeof *collector);
 
     collector->options = *options;
+    cm_inbox_defer(options->inbox);
     pthread_mutex_init(&collector->lock, NULL);
     collector->rules =
         (cm_sender_rules_t){.tokens = options->tokens,
@@ -348,7 +351,9 @@ static void into_inbox(cm_collect_request_t *request, reader_t *reader, enum MHD
     atomic_store(&request->stage, RESTING);
     cm_inbox_result_t put =
         cm_inbox_put(inbox, &reader->batch, cm_batch_size(&reader->batch), request);
-    if (put != CM_INBOX_TAKEN)
+    if (put == CM_INBOX_TAKEN)
+        atomic_store_explicit(&request->collector->ring, true, memory_order_relaxed);
+    else
         cm_collector_done(request, false);
     *result = MHD_YES;
 }
@@ -357,9 +362,10 @@ void cm_collector_done(void *ticket, bool durable)
 {
     cm_collect_request_t *request = ticket;
     struct MHD_Connection *connection = request->connection;
+    cm_loop_t *loop = request->loop;
 
     atomic_store(&request->stage, durable ? DURABLE : LOST);
-    MHD_resume_connection(connection); /* and the request may be gone */
+    cm_loop_resume(loop, connection); /* and the request may be gone */
 }
 
 static enum MHD_Result settle(cm_collect_request_t *request, stage_t stage)
@@ -368,6 +374,13 @@ static enum MHD_Result settle(cm_collect_request_t *request, stage_t stage)
         return refuse_later(request, MHD_HTTP_SERVICE_UNAVAILABLE, FULL_SECONDS,
                             "too much waits to be stored, or it cannot be stored; send it again");
     return request->pixel ? reply_pixel(request) : reply_result(request);
+}
+
+void cm_collector_ring(cm_collector_t *collector)
+{
+    if (atomic_load_explicit(&collector->ring, memory_order_relaxed) &&
+        atomic_exchange(&collector->ring, false))
+        cm_inbox_ring(collector->options.inbox);
 }
 
 static cm_posted_sender_t sender_of(const cm_collect_request_t *request)
@@ -669,8 +682,8 @@ static void take_piece(cm_collect_request_t *request, const char *data, size_t l
 }
 
 enum MHD_Result cm_collector_handle(cm_collector_t *collector, struct MHD_Connection *connection,
-                                    size_t memory, const char *path, const char *method,
-                                    const char *upload, size_t *upload_len,
+                                    cm_loop_t *loop, size_t memory, const char *path,
+                                    const char *method, const char *upload, size_t *upload_len,
                                     cm_collect_request_t **out)
 {
     cm_collect_request_t *request = *out;
@@ -679,6 +692,7 @@ enum MHD_Result cm_collector_handle(cm_collector_t *collector, struct MHD_Connec
         request = *out = cm_alloc_zero(1, sizeof *request);
         request->collector = collector;
         request->connection = connection;
+        request->loop = loop;
         request->memory = memory;
         request->body.max = collector->options.max_body;
         return begin(request, path, method);

@@ -7,6 +7,7 @@
 #ifndef CM_SERVE_COLLECTOR_H
 #define CM_SERVE_COLLECTOR_H
 
+#include "serve/loop.h"
 #include "serve/sender.h"
 #include "source/inbox.h"
 #include "source/posted.h"
@@ -49,16 +50,20 @@ void cm_collector_forget(cm_collector_t *collector);
 bool cm_collector_knows(const char *path);
 
 /* What libmicrohttpd's handler calls for a path that it knows, with NULL in `*request` for a new
- * one. `memory` is what it has for a request's head and that of the answer. The owner frees the
- * request when it is completed. */
+ * one. `loop` is the connection's; `memory` is what it has for a request's head and that of the
+ * answer. The owner frees the request when it is completed. */
 enum MHD_Result cm_collector_handle(cm_collector_t *collector, struct MHD_Connection *connection,
-                                    size_t memory, const char *path, const char *method,
-                                    const char *upload, size_t *upload_len,
+                                    cm_loop_t *loop, size_t memory, const char *path,
+                                    const char *method, const char *upload, size_t *upload_len,
                                     cm_collect_request_t **request);
 void cm_collect_request_free(cm_collect_request_t *request);
 
 /* Whether the request is complete, so that its sender has only to wait. */
 bool cm_collect_request_read(const cm_collect_request_t *request);
+
+/* At the end of a round of a loop: whoever stores is told that there is something. Later is better
+ * than at once, because what comes in a round is then stored as one group. */
+void cm_collector_ring(cm_collector_t *collector);
 
 /* A cm_inbox_done_fn. */
 void cm_collector_done(void *ticket, bool durable);

@@ -13,6 +13,7 @@ typedef struct stream stream_t;
 struct stream {
     cm_live_t *live;
     struct MHD_Connection *connection;
+    cm_loop_t *loop; /* of the connection */
     stream_t *next, *prev;
     bool suspended;
     bool ending;   /* no more is said after `text` */
@@ -39,7 +40,7 @@ static void resume(stream_t *stream)
 {
     if (stream->suspended) {
         stream->suspended = false;
-        MHD_resume_connection(stream->connection);
+        cm_loop_resume(stream->loop, stream->connection);
     }
 }
 
@@ -108,7 +109,7 @@ static void close_stream(void *context)
 }
 
 /* A new stream begins with how long a browser waits before it comes back. NULL: too many. */
-static stream_t *open_stream(cm_live_t *live, struct MHD_Connection *connection)
+static stream_t *open_stream(cm_live_t *live, struct MHD_Connection *connection, cm_loop_t *loop)
 {
     stream_t *stream = NULL;
 
@@ -117,6 +118,7 @@ static stream_t *open_stream(cm_live_t *live, struct MHD_Connection *connection)
         stream = cm_alloc_zero(1, sizeof *stream);
         stream->live = live;
         stream->connection = connection;
+        stream->loop = loop;
         cm_buf_add_text(&stream->text, "retry: 2000\n\n");
         stream->next = live->streams;
         if (stream->next != NULL)
@@ -141,7 +143,8 @@ static enum MHD_Result reply(struct MHD_Connection *connection, struct MHD_Respo
     return result;
 }
 
-enum MHD_Result cm_live_reply(cm_live_t *live, struct MHD_Connection *connection, bool head)
+enum MHD_Result cm_live_reply(cm_live_t *live, struct MHD_Connection *connection, cm_loop_t *loop,
+                              bool head)
 {
     struct MHD_Response *response;
 
@@ -150,7 +153,7 @@ enum MHD_Result cm_live_reply(cm_live_t *live, struct MHD_Connection *connection
         response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
         return response == NULL ? MHD_NO : reply(connection, response);
     }
-    stream_t *stream = open_stream(live, connection);
+    stream_t *stream = open_stream(live, connection, loop);
     if (stream == NULL)
         return cm_reply_error(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
                               "too many live streams are open; ask /api/summary instead");

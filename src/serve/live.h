@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "serve/handles.h"
+#include "serve/loop.h"
 
 #include <microhttpd.h>
 
@@ -24,7 +25,8 @@ int cm_live_start(cm_handles_t *handles, const cm_log_t *log, cm_live_t **live, 
 
 /* Answers a request with a stream (`head`: with its headers only), or 503 when there are too many.
  */
-enum MHD_Result cm_live_reply(cm_live_t *live, struct MHD_Connection *connection, bool head);
+enum MHD_Result cm_live_reply(cm_live_t *live, struct MHD_Connection *connection, cm_loop_t *loop,
+                              bool head);
 
 /* Ends the thread and lets every stream end after what it has begun to say; streams opened later
  * end at once. Must come before MHD_stop_daemon(), which may not meet suspended connections. */

@@ -8,6 +8,7 @@
 #include "serve/hosts.h"
 #include "serve/listen.h"
 #include "serve/live.h"
+#include "serve/loop.h"
 #include "serve/patience.h"
 #include "serve/reply.h"
 
@@ -23,19 +24,21 @@ enum {
     ROOMY = 32 * 1024,     /* bytes of a connection, for the head of a request */
     TIGHT = 3584,          /* the same where there are thousands: see acceptor.h */
     TIGHT_FROM = 1024,     /* connections that may be open, from which on there is need */
-    LEAVING = 64,          /* connections a thread that are closed, but that it still counts */
-    GRACE_MS = 3000,       /* for answers in flight when the server stops */
+    LOOPS_MAX = CM_ACCEPTOR_LOOPS,
+    LEAVING = 64,    /* connections that are closed, but that a daemon still counts */
+    GRACE_MS = 3000, /* for answers in flight when the server stops */
 };
 
-/* One of libmicrohttpd's servers. */
+/* What a daemon's connections have. */
 typedef struct room {
     cm_server_t *server;
-    struct MHD_Daemon *daemon;
-    size_t memory; /* of a connection */
+    size_t memory; /* of each */
+    cm_loop_t *loop;
 } room_t;
 
 struct cm_server {
-    room_t roomy, tight; /* the daemon of `tight` is NULL when one is enough */
+    room_t roomy[LOOPS_MAX],
+        tight[LOOPS_MAX]; /* the latter have no loops when they are not needed */
     cm_live_t *live;
     cm_log_t log;
     cm_listen_t listen;
@@ -183,15 +186,16 @@ static enum MHD_Result reply_health(struct MHD_Connection *connection)
     return cm_reply_data(connection, "text/plain; charset=utf-8", &body);
 }
 
-static enum MHD_Result route(cm_server_t *server, struct MHD_Connection *connection,
+static enum MHD_Result route(const room_t *room, struct MHD_Connection *connection,
                              const char *path, const char *method)
 {
+    cm_server_t *server = room->server;
     const cm_endpoint_t *endpoint = cm_api_find(path);
 
     if (endpoint != NULL)
         return cm_api_reply(endpoint, connection, &server->handles, &server->log);
     if (strcmp(path, "/api/live") == 0)
-        return cm_live_reply(server->live, connection, strcmp(method, "HEAD") == 0);
+        return cm_live_reply(server->live, connection, room->loop, strcmp(method, "HEAD") == 0);
     if (strcmp(path, "/healthz") == 0)
         return reply_health(connection);
     if (strcmp(path, "/demo") == 0) /* its links are below it */
@@ -226,15 +230,15 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
     if (first)
         note_begin(server, request);
     if (server->collector != NULL && !request->too_long && cm_collector_knows(path)) {
-        result = cm_collector_handle(server->collector, connection, room->memory, path, method,
-                                     upload, upload_len, &request->collect);
+        result = cm_collector_handle(server->collector, connection, room->loop, room->memory, path,
+                                     method, upload, upload_len, &request->collect);
         if (cm_collect_request_read(request->collect))
             cm_patience_busy(guest_of(connection));
     } else if (first && !cm_request_has_body(connection)) {
         return MHD_YES;
     } else if (!refuse(server, connection, path, method, request->too_long, &result)) {
         cm_patience_busy(guest_of(connection));
-        result = route(server, connection, path, method);
+        result = route(room, connection, path, method);
     }
     return result;
 }
@@ -313,9 +317,34 @@ static void destroy(cm_server_t *server)
     free(server);
 }
 
-/* False when it does not start. */
-static bool open_room(cm_server_t *server, room_t *room, const cm_server_options_t *options,
-                      int threads, int connections, int idle)
+/* ---- loops ---- */
+
+static void note_refused(void *context)
+{
+    cm_acceptor_left(((cm_server_t *)context)->acceptor);
+}
+
+static void note_round(void *context)
+{
+    cm_server_t *server = context;
+
+    if (server->collector != NULL)
+        cm_collector_ring(server->collector);
+}
+
+static int fail_start(const cm_server_options_t *options, cm_err_t *err)
+{
+    if (options->tls_cert != NULL)
+        return cm_fail(
+            err, CM_EUSAGE,
+            "the HTTP server does not start with this certificate and key; are they PEM, "
+            "and do they belong together?");
+    return cm_fail(err, CM_EINTERNAL, "the HTTP server does not start: %s",
+                   errno ? strerror(errno) : "libmicrohttpd gives no reason");
+}
+
+static int open_room(cm_server_t *server, room_t *room, const cm_server_options_t *options,
+                     int connections, int idle, cm_err_t *err)
 {
     const struct MHD_OptionItem tls[] = {
         {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)options->tls_cert},
@@ -323,65 +352,57 @@ static bool open_room(cm_server_t *server, room_t *room, const cm_server_options
         {MHD_OPTION_END, 0, NULL},
     };
     const struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
+    const cm_loop_hooks_t hooks = {note_refused, note_round, server};
 
     room->server = server;
-    room->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
-            MHD_USE_NO_LISTEN_SOCKET | (options->tls_cert != NULL ? MHD_USE_TLS : 0),
+    errno = 0;
+    struct MHD_Daemon *daemon = MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_NO_LISTEN_SOCKET |
+            (options->tls_cert != NULL ? MHD_USE_TLS : 0),
         0, NULL, NULL, handle, room, MHD_OPTION_EXTERNAL_LOGGER, log_library, server,
-        MHD_OPTION_ARRAY, options->tls_cert != NULL ? tls : none, MHD_OPTION_THREAD_POOL_SIZE,
-        (unsigned)threads, MHD_OPTION_CONNECTION_LIMIT, (unsigned)(connections + LEAVING * threads),
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)idle, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        room->memory, MHD_OPTION_URI_LOG_CALLBACK, note_target, NULL, MHD_OPTION_NOTIFY_CONNECTION,
-        note_connection, server, MHD_OPTION_NOTIFY_COMPLETED, complete, server, MHD_OPTION_END);
-    return room->daemon != NULL;
+        MHD_OPTION_ARRAY, options->tls_cert != NULL ? tls : none, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)(connections + LEAVING), MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)idle,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, room->memory, MHD_OPTION_URI_LOG_CALLBACK, note_target,
+        NULL, MHD_OPTION_NOTIFY_CONNECTION, note_connection, server, MHD_OPTION_NOTIFY_COMPLETED,
+        complete, server, MHD_OPTION_END);
+    return daemon != NULL ? cm_loop_start(daemon, &hooks, &room->loop, err)
+                          : fail_start(options, err);
 }
 
-static void stop_daemons(cm_server_t *server)
+static void stop_loops(cm_server_t *server)
 {
-    if (server->tight.daemon != NULL)
-        MHD_stop_daemon(server->tight.daemon);
-    if (server->roomy.daemon != NULL)
-        MHD_stop_daemon(server->roomy.daemon);
+    for (int i = 0; i < LOOPS_MAX; i++) {
+        cm_loop_stop(server->tight[i].loop);
+        cm_loop_stop(server->roomy[i].loop);
+    }
 }
 
-static int start_daemons(cm_server_t *server, const cm_server_options_t *options, cm_err_t *err)
+static int start_loops(cm_server_t *server, const cm_server_options_t *options, cm_err_t *err)
 {
-    int threads = options->threads > 0 ? options->threads : 4;
+    int count = options->threads > 0 ? options->threads : 4;
     int connections = options->max_connections > 0 ? options->max_connections : 512;
     int idle = options->idle_seconds > 0 ? options->idle_seconds : 30;
     bool both = connections > TIGHT_FROM && options->tls_cert == NULL;
+    cm_acceptor_options_t acceptor = {
+        .fd = server->listen.fd, .most = connections, .seconds = idle, .log = &server->log};
 
-    /* A pool has two threads or more; its connections are shared out evenly. */
-    if (threads < 2)
-        threads = 2;
-    if (connections < threads)
-        connections = threads;
+    if (count > LOOPS_MAX)
+        count = LOOPS_MAX;
     int rc = cm_patience_start(idle, &server->patience, err);
-    if (rc < 0)
-        return rc;
-    errno = 0;
-    server->roomy.memory = ROOMY;
-    server->tight.memory = TIGHT;
-    if (!open_room(server, &server->roomy, options, threads, connections, idle) ||
-        (both && !open_room(server, &server->tight, options, threads, connections, idle))) {
-        rc = options->tls_cert != NULL
-                 ? cm_fail(err, CM_EUSAGE,
-                           "the HTTP server does not start with this certificate and key; are they "
-                           "PEM, and do they belong together?")
-                 : cm_fail(err, CM_EINTERNAL, "the HTTP server does not start: %s",
-                           errno ? strerror(errno) : "libmicrohttpd gives no reason");
-    } else {
-        const cm_acceptor_options_t acceptor = {.fd = server->listen.fd,
-                                                .roomy = server->roomy.daemon,
-                                                .tight = server->tight.daemon,
-                                                .most = connections,
-                                                .seconds = idle,
-                                                .log = &server->log};
-        rc = cm_acceptor_start(&acceptor, &server->acceptor, err);
+    for (int i = 0; rc == 0 && i < count; i++) {
+        server->roomy[i].memory = ROOMY;
+        server->tight[i].memory = TIGHT;
+        rc = open_room(server, &server->roomy[i], options, connections, idle, err);
+        if (rc == 0 && both)
+            rc = open_room(server, &server->tight[i], options, connections, idle, err);
+        acceptor.roomy[i] = server->roomy[i].loop;
+        acceptor.tight[i] = server->tight[i].loop;
+        acceptor.loops = i + 1;
     }
+    if (rc == 0)
+        rc = cm_acceptor_start(&acceptor, &server->acceptor, err);
     if (rc < 0)
-        stop_daemons(server);
+        stop_loops(server);
     return rc;
 }
 
@@ -402,7 +423,7 @@ int cm_server_start(const cm_server_options_t *options, const cm_log_t *log, cm_
     if (server->answers)
         rc = cm_live_start(&server->handles, &server->log, &server->live, err);
     if (rc == 0)
-        rc = start_daemons(server, options, err);
+        rc = start_loops(server, options, err);
     if (rc < 0 && server->live != NULL)
         cm_live_stop(server->live);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -441,6 +462,6 @@ void cm_server_stop(cm_server_t *server)
     if (server->live != NULL)
         cm_live_stop(server->live);
     wait_until_idle(server);
-    stop_daemons(server);
+    stop_loops(server);
     destroy(server);
 }

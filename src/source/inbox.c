@@ -25,6 +25,7 @@ struct cm_inbox {
     cm_inbox_done_fn done;
     size_t max_bytes;
     int wait_ms;
+    bool deferred;        /* only ring() wakes */
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t arrived;
     cm_batch_t filling;
@@ -61,11 +62,24 @@ cm_inbox_result_t cm_inbox_put(cm_inbox_t *inbox, const cm_batch_t *batch, size_
     if (result == CM_INBOX_TAKEN && batch->count > 0) {
         append(&inbox->waiting, &(waiting_t){ticket, inbox->given + 1, bytes}, 1);
         inbox->bytes += bytes;
-        if (first)
+        if (first && !inbox->deferred)
             pthread_cond_signal(&inbox->arrived);
     }
     pthread_mutex_unlock(&inbox->lock);
     return result;
+}
+
+void cm_inbox_defer(cm_inbox_t *inbox)
+{
+    inbox->deferred = true;
+}
+
+void cm_inbox_ring(cm_inbox_t *inbox)
+{
+    pthread_mutex_lock(&inbox->lock);
+    if (inbox->filling.count > 0)
+        pthread_cond_signal(&inbox->arrived);
+    pthread_mutex_unlock(&inbox->lock);
 }
 
 /* ---- the source's side ---- */

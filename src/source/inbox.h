@@ -30,6 +30,11 @@ cm_inbox_t *cm_inbox_new(size_t max_bytes, cm_inbox_done_fn done);
 cm_inbox_result_t cm_inbox_put(cm_inbox_t *inbox, const cm_batch_t *batch, size_t bytes,
                                void *ticket);
 
+/* From now on a put does not wake the source's thread, but ring() does, and takes all that was put
+ * before: the events of a round become one group. Before the first put. */
+void cm_inbox_defer(cm_inbox_t *inbox);
+void cm_inbox_ring(cm_inbox_t *inbox);
+
 /* The source: next() waits up to the time below for the first event. It ends when the inbox is
  * closed and empty. The inbox stays; closing the source frees it. */
 cm_source_t *cm_inbox_source(cm_inbox_t *inbox);
