@@ -139,8 +139,11 @@ class Stack:
     def write_configuration(self):
         """clickmill.secure.yaml: what clickmill needs to know of the secure profile."""
         values = {name.lower(): value for name, value in self.secrets().items()}
+        template = files.template("clickmill.secure.yaml")
+        if self.recorded("elasticsearch") is None:  # `clickmill doctor` would miss it
+            template = template[:template.index("\nelasticsearch:")]
         files.write(os.path.join(self.place.directory, "clickmill.secure.yaml"),
-                    files.fill(files.template("clickmill.secure.yaml"), {
+                    files.fill(template, {
                         **values, "host": HOST, "mechanism": self.engine("kafka").mechanism(),
                         "kafka_port": self.engine("kafka").port(),
                         "cassandra_port": self.engine("cassandra").port(),

@@ -355,7 +355,7 @@ def test_kraft_and_secure(t):
     got = t.clickmill("export", "--config", config, timeout=180)
     t.equal(len(got.raw.splitlines()), EVENTS)
     t.equal(lines(got.out) == sent, True, "all rows are the same")
-    well = t.clickmill("doctor", "--config", config, "--index", "embedded")
+    well = t.clickmill("doctor", "--config", config)
     t.true("TLS and a password" in well.out, "TLS is not told\n%s" % well)
     for name in ("CASSANDRA_PASSWORD", "KAFKA_PASSWORD"):
         secret = stack.secrets()[name]

@@ -8,7 +8,7 @@
   const WAIT_MIN = 1e3;
   const WAIT_MAX = 6e4;
   const EVENTS_MAX = 100;
-  const LENGTH_MAX = 2e4; // of up to 3 bytes: browsers refuse more than 64 KiB for a page that is gone
+  const LENGTH_MAX = 6e4; // browsers send 64 KiB for a page that is gone, and refuse more
 
   const script = document.currentScript;
   const stub = window.clickmill;
@@ -63,16 +63,20 @@
   const flush = guarded(() => {
     const last = queue[queue.length - 1];
     if (!last || last === flushed) return;
-    if (beacon()) flushed = last;
-    else request().catch(() => {});
+    flushed = last;
+    if (!beacon()) request().catch(() => {
+      flushed = 0;
+    });
   });
 
   const view = guarded(() => {
     const page = location.pathname + location.search;
     if (document.prerendering || page === shown) return;
     shown = page;
+    // In ASCII, so that its length is what it takes.
     const event = JSON.stringify(
-      { row_key: uuid(), timestamp: Date.now(), url: site + page, user_id: user });
+      { row_key: uuid(), timestamp: Date.now(), url: site + page, user_id: user })
+      .replace(/[^ -~]/g, (unit) => "\\u" + (65536 + unit.charCodeAt()).toString(16).slice(1));
     if (queue.length < EVENTS_MAX && (body() + event).length < LENGTH_MAX) queue.push(event);
     send();
   });
