@@ -177,6 +177,9 @@ void cm_loop_stop(cm_loop_t *loop)
     pthread_mutex_unlock(&loop->lock);
     wake(loop);
     pthread_join(loop->thread, NULL);
+    /* What was let on in the last round: no daemon may end with a suspended connection. */
+    for (size_t i = 0; i < loop->given.resumed_count; i++)
+        MHD_resume_connection(loop->given.resumed[i]);
     MHD_stop_daemon(loop->daemon);
     for (size_t i = 0; i < loop->given.newcomer_count; i++)
         close(loop->given.newcomers[i].fd);
