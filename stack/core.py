@@ -392,11 +392,27 @@ class Stack:
         """Makes a topic and waits until every partition has a leader."""
         with self.existing("kafka").connect() as connection:
             try:
-                connection.create_topic(name, partitions, 1, configuration)
+                self.create_patiently(connection, name, partitions, configuration)
                 self.until_led(connection, name, partitions)
                 self.offsets(connection, name, range(partitions), -1)
             except kafka_wire.KafkaError as error:
                 raise Misuse("the topic %s cannot be made: %s" % (name, error)) from None
+
+    @staticmethod
+    def create_patiently(connection, name, partitions, configuration):
+        """A broker that has just come back, or was paused so long that ZooKeeper gave it up, refuses
+        for a moment: it is not registered, or nobody is the controller."""
+        deadline, tried = time.monotonic() + 20, False
+        while True:
+            try:
+                return connection.create_topic(name, partitions, 1, configuration)
+            except kafka_wire.KafkaError as error:
+                if tried and error.code == kafka_wire.TOPIC_EXISTS:
+                    return None  # by the try before, which said something else
+                if error.code not in kafka_wire.PASSING or time.monotonic() > deadline:
+                    raise
+            tried = True
+            time.sleep(0.3)
 
     @staticmethod
     def until_led(connection, name, partitions):
