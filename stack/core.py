@@ -133,14 +133,16 @@ class Stack:
             self.launch(new, [engine for engine in wanted if engine not in new
                               and self.condition(engine, engine.state()) != "answers"])
             if self.choice["profile"] == "secure":
-                self.write_configuration()
+                # `clickmill doctor` would miss what was never started.
+                self.write_configuration(self.recorded("elasticsearch") is not None)
             return [self.describe(engine) for engine in wanted]
 
-    def write_configuration(self):
-        """clickmill.secure.yaml: what clickmill needs to know of the secure profile."""
+    def write_configuration(self, elasticsearch=True):
+        """clickmill.secure.yaml: what clickmill needs to know of the secure profile, with
+        Elasticsearch or without."""
         values = {name.lower(): value for name, value in self.secrets().items()}
         template = files.template("clickmill.secure.yaml")
-        if self.recorded("elasticsearch") is None:  # `clickmill doctor` would miss it
+        if not elasticsearch:
             template = template[:template.index("\nelasticsearch:")]
         files.write(os.path.join(self.place.directory, "clickmill.secure.yaml"),
                     files.fill(template, {
