@@ -129,7 +129,7 @@ static void times(void **state)
     assert_rejected(parsed, HEAD "1700000000000.0}", neither);
     assert_rejected(parsed, HEAD "1.7e12}", neither);
     assert_rejected(parsed, HEAD "1e3}", neither);
-    assert_rejected(parsed, HEAD "null}", neither);
+    assert_rejected(parsed, HEAD "null}", "timestamp is missing");
     assert_rejected(parsed, HEAD "true}", neither);
     assert_rejected(parsed, HEAD "[1]}", neither);
     assert_rejected(parsed, HEAD "{\"ms\":1}}", neither);
