@@ -203,8 +203,13 @@ int cm_collecting_open(cm_collecting_t *collecting, cm_app_t *app, const cm_coll
 
 void cm_collecting_serve(const cm_collecting_t *collecting, cm_server_options_t *options)
 {
-    long threads = sysconf(_SC_NPROCESSORS_ONLN);
+    /* One loop keeps up with the thread that stores on another processor, and two cost more for
+     * nothing; but a question of the dashboard may keep a loop busy. */
+    const long least = options->no_answers ? 1 : 2;
+    long threads = sysconf(_SC_NPROCESSORS_ONLN) / 2;
 
+    if (threads < least)
+        threads = least;
     options->collector = collecting->collector;
     options->threads = threads > THREADS_MAX ? THREADS_MAX : (int)threads;
     options->max_connections = collecting->connections;
