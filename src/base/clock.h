@@ -6,6 +6,8 @@
 
 #include "base/str.h"
 
+#include <pthread.h>
+
 typedef struct cm_clock {
     int64_t (*now_ms)(void *self); /* wall clock, ms since the epoch */
     void *self;
@@ -25,6 +27,10 @@ enum {
 
 /* Exclusive upper bound of a timestamp: 2100-01-01T00:00:00Z in ms. */
 #define CM_TIME_END INT64_C(4102444800000)
+
+/* A condition whose timed waits go by CLOCK_MONOTONIC, so that nobody who sets the clock prolongs
+ * them. */
+void cm_clock_cond_init(pthread_cond_t *cond);
 
 /* "2015-05-17T10:05:03Z", with ".123" before the Z where the milliseconds are not 0. Returns
  * `text`, which holds CM_TIME_TEXT bytes. */

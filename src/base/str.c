@@ -48,6 +48,18 @@ cm_str_t cm_str_trim(cm_str_t s)
     return s;
 }
 
+bool cm_str_next(cm_str_t *list, cm_str_t *element)
+{
+    if (list->len == 0)
+        return false;
+    const char *comma = memchr(list->data, ',', list->len);
+    size_t len = comma != NULL ? (size_t)(comma - list->data) : list->len;
+    size_t step = len + (comma != NULL);
+    *element = cm_str_trim((cm_str_t){list->data, len});
+    *list = (cm_str_t){list->data + step, list->len - step};
+    return true;
+}
+
 bool cm_str_to_i64(cm_str_t s, int64_t *value)
 {
     bool negative = s.len > 0 && s.data[0] == '-';

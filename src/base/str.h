@@ -69,6 +69,10 @@ bool cm_str_equal_nocase(cm_str_t a, cm_str_t b);
 /* The slice without ASCII white space at either end. */
 cm_str_t cm_str_trim(cm_str_t s);
 
+/* Takes the next element of a list between commas, without the blanks around it, off its front.
+ * False when the list is empty. */
+bool cm_str_next(cm_str_t *list, cm_str_t *element);
+
 /* Parses a whole decimal integer with an optional minus sign; false on anything else, overflow
  * included. */
 bool cm_str_to_i64(cm_str_t s, int64_t *value);

@@ -281,6 +281,17 @@ int cm_collecting_step(cm_collecting_t *collecting, cm_sink_t *sink, int wait_ms
     return more;
 }
 
+int cm_collecting_finish(cm_collecting_t *collecting, cm_sink_t *sink, cm_err_t *err)
+{
+    int rc;
+
+    cm_inbox_close(collecting->inbox);
+    do {
+        rc = cm_collecting_step(collecting, sink, 0, err);
+    } while (rc > 0);
+    return rc;
+}
+
 bool cm_collecting_passes(int code)
 {
     return code == CM_EIO || code == CM_EAWAY || code == CM_EBUSY;
@@ -299,19 +310,10 @@ int cm_collecting_run(cm_collecting_t *collecting, cm_sink_t *sink, const atomic
             cm_sleep_ms(REST_MS);
         tick(context);
     }
-    cm_collecting_stop(collecting);
-    do {
-        rc = cm_collecting_step(collecting, sink, 0, err);
-    } while (rc > 0);
-    return rc;
+    return cm_collecting_finish(collecting, sink, err);
 }
 
 /* ---- the end ---- */
-
-void cm_collecting_stop(cm_collecting_t *collecting)
-{
-    cm_inbox_close(collecting->inbox);
-}
 
 void cm_collecting_give_up(cm_collecting_t *collecting)
 {

@@ -156,7 +156,7 @@ void cm_collecting_serve(const cm_collecting_t *collecting, cm_server_options_t 
 
 /* Stores what has come, after waiting up to `wait_ms` for it, and lets it be answered. When it
  * cannot be stored its senders are told so, and the failure is returned. 1: there may be more, 0:
- * it is stopped and empty. */
+ * it takes no more and is empty. */
 int cm_collecting_step(cm_collecting_t *collecting, cm_sink_t *sink, int wait_ms, cm_err_t *err);
 
 /* Whether a failure to store may pass by itself: a full disk, a server that is away, a lock. */
@@ -171,8 +171,8 @@ int cm_collecting_run(cm_collecting_t *collecting, cm_sink_t *sink, const atomic
 /* Says in /readyz what is waited for; "": nothing. */
 void cm_collecting_notice(cm_collecting_t *collecting, const char *text);
 
-/* Takes no more; what is there can still be stored by steps. */
-void cm_collecting_stop(cm_collecting_t *collecting);
+/* Takes no more, and stores what is there. */
+int cm_collecting_finish(cm_collecting_t *collecting, cm_sink_t *sink, cm_err_t *err);
 
 /* Tells those who still wait that their events are not stored: before the server is stopped. */
 void cm_collecting_give_up(cm_collecting_t *collecting);

@@ -46,32 +46,28 @@ int cm_run_collect_step(cm_run_collect_t *run, cm_sink_t *sink, int wait_ms, cm_
     return run->rc;
 }
 
-int cm_run_collect_stop(cm_run_collect_t *run, cm_sink_t *sink, cm_err_t *err)
-{
-    int rc = 0;
-
-    if (run->spooling.spool != NULL) {
-        atomic_store(&run->stop, true);
-        if (run->started)
-            pthread_join(run->thread, NULL);
-        run->started = false;
-        if (run->rc < 0)
-            *err = run->err;
-        return run->rc;
-    }
-    cm_collecting_stop(&run->collecting);
-    do {
-        rc = cm_collecting_step(&run->collecting, sink, 0, err);
-    } while (rc > 0);
-    return rc;
-}
-
-void cm_run_collect_give_up(cm_run_collect_t *run)
+/* Ends the thread, if there is one. */
+static void join(cm_run_collect_t *run)
 {
     atomic_store(&run->stop, true);
     if (run->started)
         pthread_join(run->thread, NULL);
     run->started = false;
+}
+
+int cm_run_collect_stop(cm_run_collect_t *run, cm_sink_t *sink, cm_err_t *err)
+{
+    if (run->spooling.spool == NULL)
+        return cm_collecting_finish(&run->collecting, sink, err);
+    join(run);
+    if (run->rc < 0)
+        *err = run->err;
+    return run->rc;
+}
+
+void cm_run_collect_give_up(cm_run_collect_t *run)
+{
+    join(run);
     if (run->collecting.inbox != NULL)
         cm_collecting_give_up(&run->collecting);
 }

@@ -211,9 +211,7 @@ static enum MHD_Result refuse(cm_collect_request_t *request, unsigned status, co
 {
     cm_buf_t body = CM_BUF_INIT;
 
-    cm_buf_add_text(&body, "{\"error\":");
-    cm_buf_add_json(&body, cm_str(sentence));
-    cm_buf_add_text(&body, "}\n");
+    cm_reply_add_error(&body, sentence);
     struct MHD_Response *response = json_response(&body);
     if (response != NULL && name != NULL)
         MHD_add_response_header(response, name, value);
@@ -514,11 +512,6 @@ static enum MHD_Result finish_events(cm_collect_request_t *request, const char *
 
 /* ---- GET /pixel.gif ---- */
 
-static bool is_question(const char *method)
-{
-    return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
-}
-
 static bool wants_privacy(const cm_collect_request_t *request)
 {
     return cm_str_equal(cm_str(cm_sender_header(request->connection, "DNT")), CM_STR("1")) ||
@@ -538,7 +531,7 @@ static enum MHD_Result take_pixel(cm_collect_request_t *request, const char *met
     cm_err_t err;
 
     request->pixel = request->sender.page = true;
-    if (!is_question(method))
+    if (!cm_request_is_question(method))
         return refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "an image is asked for with GET",
                       "Allow", "GET, HEAD");
     if (strcmp(method, "HEAD") == 0 || wants_privacy(request))
@@ -618,7 +611,7 @@ static enum MHD_Result finish(cm_collect_request_t *request, const char *path, c
         return finish_events(request, method);
     if (strcmp(path, "/pixel.gif") == 0)
         return take_pixel(request, method);
-    if (!is_question(method))
+    if (!cm_request_is_question(method))
         return refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "use GET or HEAD", "Allow",
                       "GET, HEAD");
     return reply_ready(request);
@@ -659,9 +652,10 @@ static enum MHD_Result begin(cm_collect_request_t *request, const char *path, co
         return begin_events(request);
     if (!cm_request_has_body(request->connection))
         return MHD_YES;
-    return events || !is_question(method) ? finish(request, path, method)
-                                          : refuse(request, MHD_HTTP_CONTENT_TOO_LARGE,
-                                                   "such a request has no body", NULL, NULL);
+    return events || !cm_request_is_question(method)
+               ? finish(request, path, method)
+               : refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "such a request has no body", NULL,
+                        NULL);
 }
 
 /* Keeps a piece of the body, unless all bodies together become too much. */

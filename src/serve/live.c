@@ -273,15 +273,11 @@ static void *watch(void *context)
 int cm_live_start(cm_handles_t *handles, const cm_log_t *log, cm_live_t **out, cm_err_t *err)
 {
     cm_live_t *live = cm_alloc_zero(1, sizeof *live);
-    pthread_condattr_t attributes;
 
     live->handles = handles;
     live->log = log;
     pthread_mutex_init(&live->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&live->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    cm_clock_cond_init(&live->changed);
     int error = pthread_create(&live->thread, NULL, watch, live);
     if (error != 0) {
         cm_live_free(live);

@@ -88,14 +88,10 @@ static void *watch(void *context)
 int cm_patience_start(int seconds, cm_patience_t **out, cm_err_t *err)
 {
     cm_patience_t *patience = cm_alloc_zero(1, sizeof *patience);
-    pthread_condattr_t attributes;
 
     patience->limit_ns = seconds * INT64_C(1000000000);
     pthread_mutex_init(&patience->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&patience->stopping, &attributes);
-    pthread_condattr_destroy(&attributes);
+    cm_clock_cond_init(&patience->stopping);
     if (pthread_create(&patience->thread, NULL, watch, patience) != 0) {
         pthread_cond_destroy(&patience->stopping);
         pthread_mutex_destroy(&patience->lock);

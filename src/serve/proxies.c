@@ -60,18 +60,14 @@ int cm_proxies_new(const char *list, cm_proxies_t **out, cm_err_t *err)
     cm_proxies_t *proxies = cm_alloc_zero(1, sizeof *proxies);
     int rc = 0;
 
-    if (list == NULL)
-        list = "";
-    proxies->all = cm_alloc_zero(strlen(list) / 2 + 1, sizeof *proxies->all);
-    for (const char *at = list; rc == 0 && *at != '\0';) {
-        size_t len = strcspn(at, ",");
-        cm_str_t entry = cm_str_trim((cm_str_t){at, len});
+    cm_str_t rest = cm_str(list), entry;
+    proxies->all = cm_alloc_zero(rest.len / 2 + 1, sizeof *proxies->all);
+    while (rc == 0 && cm_str_next(&rest, &entry)) {
         if (entry.len > 0 && !parse_network(entry, &proxies->all[proxies->count++]))
             rc = cm_fail(err, CM_EUSAGE,
                          "collect.proxies: \"%.*s\" is neither an address (192.0.2.1, ::1) nor a "
                          "network (10.0.0.0/8)",
                          (int)(entry.len < 100 ? entry.len : 100), entry.data);
-        at += len + (at[len] == ',');
     }
     if (rc < 0)
         cm_proxies_free(proxies);

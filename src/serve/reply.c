@@ -32,16 +32,11 @@ void cm_reply_secure_public(struct MHD_Response *response)
 bool cm_reply_matches(struct MHD_Connection *connection, const char *tag)
 {
     const char *list = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "If-None-Match");
-    cm_str_t wanted = cm_str(tag), rest = cm_str_trim(cm_str(list));
+    cm_str_t wanted = cm_str(tag), rest = cm_str_trim(cm_str(list)), one;
 
     if (cm_str_equal(rest, CM_STR("*")))
         return true;
-    while (rest.len > 0) {
-        const char *comma = memchr(rest.data, ',', rest.len);
-        cm_str_t one = {rest.data, comma ? (size_t)(comma - rest.data) : rest.len};
-        size_t step = one.len + (comma != NULL);
-        rest = (cm_str_t){rest.data + step, rest.len - step};
-        one = cm_str_trim(one);
+    while (cm_str_next(&rest, &one)) {
         if (one.len > 2 && memcmp(one.data, "W/", 2) == 0)
             one = (cm_str_t){one.data + 2, one.len - 2};
         if (cm_str_equal(one, wanted))
@@ -87,14 +82,19 @@ enum MHD_Result cm_reply_data(struct MHD_Connection *connection, const char *typ
     return reply(connection, MHD_HTTP_OK, type, body, tag, NULL);
 }
 
+void cm_reply_add_error(cm_buf_t *body, const char *sentence)
+{
+    cm_buf_add_text(body, "{\"error\":");
+    cm_buf_add_json(body, cm_str(sentence));
+    cm_buf_add_text(body, "}\n");
+}
+
 static enum MHD_Result reply_error(struct MHD_Connection *connection, unsigned status,
                                    const char *sentence, const char *allow)
 {
     cm_buf_t body = CM_BUF_INIT;
 
-    cm_buf_add_text(&body, "{\"error\":");
-    cm_buf_add_json(&body, cm_str(sentence));
-    cm_buf_add_text(&body, "}\n");
+    cm_reply_add_error(&body, sentence);
     return reply(connection, status, "application/json", &body, NULL, allow);
 }
 
@@ -122,6 +122,11 @@ enum MHD_Result cm_reply_redirect(struct MHD_Connection *connection, const char 
     enum MHD_Result result = MHD_queue_response(connection, MHD_HTTP_MOVED_PERMANENTLY, response);
     MHD_destroy_response(response);
     return result;
+}
+
+bool cm_request_is_question(const char *method)
+{
+    return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
 }
 
 bool cm_request_has_body(struct MHD_Connection *connection)

@@ -31,6 +31,12 @@ bool cm_reply_matches(struct MHD_Connection *connection, const char *tag);
 /* Replies 301: the resource is there. */
 enum MHD_Result cm_reply_redirect(struct MHD_Connection *connection, const char *location);
 
+/* Appends {"error": sentence}, as every refusal has it, and a newline. */
+void cm_reply_add_error(cm_buf_t *body, const char *sentence);
+
+/* True for the methods that only ask. */
+bool cm_request_is_question(const char *method);
+
 /* True when the request's head announces a body. */
 bool cm_request_has_body(struct MHD_Connection *connection);
 

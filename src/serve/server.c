@@ -167,7 +167,7 @@ static bool refuse(cm_server_t *server, struct MHD_Connection *connection, const
                                  "the request's address is longer than 8192 bytes");
     } else if (!path_known(server, path)) {
         *result = cm_reply_error(connection, MHD_HTTP_NOT_FOUND, what_is_here(server));
-    } else if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
+    } else if (!cm_request_is_question(method)) {
         *result = cm_reply_method(connection);
     } else if (cm_request_has_body(connection)) {
         *result = cm_reply_error(connection, MHD_HTTP_CONTENT_TOO_LARGE,
@@ -275,7 +275,6 @@ static int open_embedded(void *context, cm_index_t **index, cm_err_t *err)
 static cm_server_t *create(const cm_server_options_t *options, const cm_log_t *log)
 {
     cm_server_t *server = cm_alloc_zero(1, sizeof *server);
-    pthread_condattr_t attributes;
     size_t count = 0;
 
     server->log = *log;
@@ -293,10 +292,7 @@ static cm_server_t *create(const cm_server_options_t *options, const cm_log_t *l
     else
         cm_handles_init(&server->handles, open_embedded, server);
     pthread_mutex_init(&server->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&server->idle, &attributes);
-    pthread_condattr_destroy(&attributes);
+    cm_clock_cond_init(&server->idle);
     return server;
 }
 

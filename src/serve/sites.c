@@ -1,6 +1,7 @@
 #include "serve/sites.h"
 
 #include "serve/hosts.h"
+#include "source/posted.h"
 
 #include <stdlib.h>
 
@@ -28,22 +29,13 @@ cm_str_t cm_sites_origin(cm_str_t url)
 {
     if (!has_scheme(url))
         return (cm_str_t){"", 0};
-    size_t len = (size_t)((const char *)memchr(url.data, ':', url.len) - url.data) + 3;
-    while (len < url.len && url.data[len] != '/' && url.data[len] != '?' && url.data[len] != '#')
-        len++;
-    return (cm_str_t){url.data, len};
-}
-
-/* Name and port in an origin, without its scheme. */
-static cm_str_t origin_host(cm_str_t origin)
-{
-    const char *begin = (const char *)memchr(origin.data, ':', origin.len) + 3;
-    return (cm_str_t){begin, origin.len - (size_t)(begin - origin.data)};
+    cm_str_t host = cm_posted_host(url);
+    return (cm_str_t){url.data, (size_t)(host.data + host.len - url.data)};
 }
 
 static cm_str_t origin_name(cm_str_t origin)
 {
-    return cm_host_name(origin_host(origin));
+    return cm_host_name(cm_posted_host(origin));
 }
 
 static bool is_name(cm_str_t host)
@@ -107,16 +99,14 @@ int cm_sites_new(const char *list, cm_sites_t **out, cm_err_t *err)
 
     sites->text = cm_strdup(list != NULL ? list : "");
     sites->all = cm_alloc_zero(strlen(sites->text) / 2 + 1, sizeof *sites->all);
-    for (const char *at = sites->text; rc == 0 && *at != '\0';) {
-        size_t len = strcspn(at, ",");
-        cm_str_t entry = cm_str_trim((cm_str_t){at, len});
+    cm_str_t rest = cm_str(sites->text), entry;
+    while (rc == 0 && cm_str_next(&rest, &entry)) {
         if (entry.len > 0 && !parse(entry, &sites->all[sites->count++]))
             rc =
                 cm_fail(err, CM_EUSAGE,
                         "collect.sites: \"%.*s\" is no site; give a name (shop.example), all names "
                         "below one (*.shop.example), an origin (https://shop.example:8443) or *",
                         (int)(entry.len < 100 ? entry.len : 100), entry.data);
-        at += len + (at[len] == ',');
     }
     if (rc < 0)
         cm_sites_free(sites);
@@ -143,7 +133,7 @@ static bool matches(const site_t *site, cm_str_t origin)
     if (site->whole)
         return cm_str_equal_nocase(site->host, origin);
     if (site->port)
-        return cm_str_equal_nocase(site->host, origin_host(origin));
+        return cm_str_equal_nocase(site->host, cm_posted_host(origin));
     cm_str_t name = origin_name(origin);
     if (!site->below)
         return cm_str_equal_nocase(site->host, name);

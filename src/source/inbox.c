@@ -1,5 +1,7 @@
 #include "source/inbox.h"
 
+#include "base/clock.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
@@ -168,17 +170,13 @@ cm_inbox_t *cm_inbox_new(size_t max_bytes, cm_inbox_done_fn done)
     static const cm_source_ops_t ops = {
         .next = inbox_next, .close = inbox_close, .acknowledge = inbox_acknowledge};
     cm_inbox_t *inbox = cm_alloc_zero(1, sizeof *inbox);
-    pthread_condattr_t attributes;
 
     inbox->source.ops = &ops;
     inbox->done = done;
     inbox->max_bytes = max_bytes;
     inbox->wait_ms = WAIT_MS;
     pthread_mutex_init(&inbox->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&inbox->arrived, &attributes);
-    pthread_condattr_destroy(&attributes);
+    cm_clock_cond_init(&inbox->arrived);
     return inbox;
 }
 

@@ -1,12 +1,13 @@
 #include "source/posted.h"
 
+#include "enrich/ua.h"
+
 #include <stdlib.h>
 #include <sys/random.h>
 
 enum {
     AHEAD_MS = 5 * 60 * 1000, /* a page's clock that is further off is wrong */
     BEHIND_MS = CM_DAY_MS,
-    AGENT_MAX = 2048, /* bytes */
 };
 
 struct cm_poster {
@@ -184,7 +185,7 @@ static void fill_time(reading_t *reading, cm_event_t *event)
  */
 static cm_str_t cut(cm_str_t agent)
 {
-    return (cm_str_t){agent.data, agent.len < AGENT_MAX ? agent.len : AGENT_MAX};
+    return (cm_str_t){agent.data, agent.len < CM_UA_MAX ? agent.len : CM_UA_MAX};
 }
 
 /* Completes it. 1: it belongs into the batch, 0: it is left out. */

@@ -126,19 +126,19 @@ static int give_up_remote(cm_spool_t *spool, const cm_err_t *why, cm_err_t *err)
 static int check_room(const cm_spool_t *spool, cm_err_t *err)
 {
     const cm_database_t *database = cm_embedded_database(spool->store);
-    int64_t pages, size;
+    int64_t bytes;
 
     /* The file's size tells less: what was written last is elsewhere. */
-    int rc = cm_database_int(database, "PRAGMA page_count", 0, &pages, err);
-    if (rc == 0)
-        rc = cm_database_int(database, "PRAGMA page_size", 0, &size, err);
-    if (rc < 0 || pages * size < spool->options.max_bytes)
+    int rc = cm_database_int(
+        database, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size", 0,
+        &bytes, err);
+    if (rc < 0 || bytes < spool->options.max_bytes)
         return rc;
     return cm_fail(
         err, CM_EIO,
         "the spool in %s is full (%lld MB are kept); it empties when the server is back, "
         "collect.spool says how large it may be",
-        spool->data_dir, (long long)(pages * size >> 20));
+        spool->data_dir, (long long)(bytes >> 20));
 }
 
 static int keep(cm_spool_t *spool, const cm_batch_t *batch, cm_err_t *err)
@@ -190,11 +190,11 @@ static int advance(cm_spool_t *spool, int64_t count, cm_err_t *err)
     return 0;
 }
 
-/* Adds to the batch what the block has from the position on. */
-static int take_rows(cm_spool_t *spool, cm_reader_t *reader, const cm_columns_t *columns,
+/* Fills the batch with what the block has from the position on. */
+static int take_rows(const cm_spool_t *spool, cm_reader_t *reader, const cm_columns_t *columns,
                      cm_batch_t *batch, cm_err_t *err)
 {
-    uint32_t row = (uint32_t)(spool->position + (int64_t)batch->count - columns->first);
+    uint32_t row = (uint32_t)(spool->position - columns->first);
     char key[CM_UUID_TEXT];
     int rc = 0;
 
@@ -207,26 +207,23 @@ static int take_rows(cm_spool_t *spool, cm_reader_t *reader, const cm_columns_t 
     return rc;
 }
 
+/* Puts the next events, which all are of one block: the texts live as long as its columns. */
 static int put_chunk(cm_spool_t *spool, cm_reader_t *reader, cm_err_t *err)
 {
-    const cm_block_ref_t *blocks;
+    const cm_block_ref_t *block;
     cm_columns_t columns = {0};
     cm_batch_t batch = CM_BATCH_INIT;
     size_t count;
 
-    int rc = cm_reader_blocks(reader, &blocks, &count, err);
-    for (size_t i = 0; rc == 0 && i < count && batch.count < CHUNK; i++) {
-        if (blocks[i].first + blocks[i].count <= spool->position)
-            continue;
-        /* A block's texts live as long as its columns: each block is put by itself. */
-        cm_batch_clear(&batch);
-        rc = cm_reader_read(reader, &blocks[i], CM_READ_HOT | CM_READ_COLD | CM_READ_KEYS, &columns,
-                            err);
-        if (rc == 0)
-            rc = take_rows(spool, reader, &columns, &batch, err);
-        break;
-    }
-    if (rc == 0 && batch.count > 0) {
+    int rc = cm_reader_blocks(reader, &block, &count, err);
+    if (rc < 0)
+        return rc;
+    while (block->first + block->count <= spool->position)
+        block++; /* there are events from the position on */
+    rc = cm_reader_read(reader, block, CM_READ_HOT | CM_READ_COLD | CM_READ_KEYS, &columns, err);
+    if (rc == 0)
+        rc = take_rows(spool, reader, &columns, &batch, err);
+    if (rc == 0) {
         rc = cm_sink_put(spool->remote, &batch, err);
         spool->torn = rc < 0;
         spool->in_hand = (int64_t)batch.count;
