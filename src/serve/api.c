@@ -77,6 +77,9 @@ typedef struct rows {
     cm_buf_t *body;
     bool csv;
     int64_t count;
+    cm_api_row_fn after;
+    void *context;
+    cm_err_t *err;
 } rows_t;
 
 static int add_row(void *context, const cm_answer_t *answer)
@@ -85,21 +88,22 @@ static int add_row(void *context, const cm_answer_t *answer)
 
     if (rows->csv) {
         cm_answer_add_csv(rows->body, answer);
-        return 0;
+    } else {
+        if (rows->count++ > 0)
+            cm_buf_add_text(rows->body, ",\n");
+        cm_answer_add_json(rows->body, answer);
     }
-    if (rows->count++ > 0)
-        cm_buf_add_text(rows->body, ",\n");
-    cm_answer_add_json(rows->body, answer);
-    return 0;
+    return rows->after != NULL ? rows->after(rows->context, rows->err) : 0;
 }
 
-/* `index` is NULL when there is none yet: then there are no rows. The freshness is read before the
- * rows, so that the rows are at least as fresh as it says. */
-static int add_answer(cm_index_t *index, const cm_params_t *params, cm_buf_t *body, cm_err_t *err)
+/* The freshness is read before the rows, so that the rows are at least as fresh as it says. */
+int cm_api_add_rows(cm_index_t *index, const cm_params_t *params, cm_buf_t *body,
+                    cm_api_row_fn after, void *context, cm_err_t *err)
 {
     const cm_query_t *query = &params->query;
     cm_freshness_t freshness = {0};
-    rows_t rows = {.body = body, .csv = params->csv};
+    rows_t rows = {
+        .body = body, .csv = params->csv, .after = after, .context = context, .err = err};
     int rc = 0;
 
     if (index != NULL)
@@ -141,11 +145,11 @@ static int answer(cm_handles_t *handles, const cm_params_t *params, cm_buf_t *bo
     int rc = take_handle(handles, &index, err);
     if (rc < 0)
         return rc;
-    rc = add_answer(index, params, body, err);
+    rc = cm_api_add_rows(index, params, body, NULL, NULL, err);
     give_handle(handles, index, rc);
     if (rc == CM_EINPUT) { /* the index has gone since it was opened */
         cm_buf_clear(body);
-        rc = add_answer(NULL, params, body, err);
+        rc = cm_api_add_rows(NULL, params, body, NULL, NULL, err);
     }
     return rc;
 }
@@ -196,18 +200,39 @@ static enum MHD_Result read_param(void *context, enum MHD_ValueKind kind, const 
     return reading->rc < 0 ? MHD_NO : MHD_YES;
 }
 
+/* True when it has replied, with `*result`, because the request is bad. */
+static bool refuse_params(const cm_endpoint_t *endpoint, struct MHD_Connection *connection,
+                          reading_t *reading, enum MHD_Result *result)
+{
+    init_params(endpoint, &reading->params);
+    MHD_get_connection_values_n(connection, MHD_GET_ARGUMENT_KIND, read_param, reading);
+    if (reading->rc == 0)
+        reading->rc = finish_params(endpoint, &reading->params, &reading->err);
+    if (reading->rc < 0)
+        *result = cm_reply_error(connection, MHD_HTTP_BAD_REQUEST, reading->err.text);
+    return reading->rc < 0;
+}
+
 enum MHD_Result cm_api_reply(const cm_endpoint_t *endpoint, struct MHD_Connection *connection,
-                             cm_handles_t *handles, const cm_log_t *log)
+                             cm_handles_t *handles, const cm_log_t *log,
+                             const cm_api_download_t *download)
 {
     reading_t reading = {.rc = 0};
     cm_buf_t body = CM_BUF_INIT;
+    enum MHD_Result result;
 
-    init_params(endpoint, &reading.params);
-    MHD_get_connection_values_n(connection, MHD_GET_ARGUMENT_KIND, read_param, &reading);
-    if (reading.rc == 0)
-        reading.rc = finish_params(endpoint, &reading.params, &reading.err);
-    if (reading.rc < 0)
-        return cm_reply_error(connection, MHD_HTTP_BAD_REQUEST, reading.err.text);
+    if (*download->of_request != NULL)
+        return cm_download_reply(*download->of_request, connection, download->head);
+    if (refuse_params(endpoint, connection, &reading, &result))
+        return result;
+    if (reading.params.query.limit == 0) {
+        *download->of_request =
+            cm_download_start(download->downloads, &reading.params, connection, download->loop);
+        return *download->of_request != NULL
+                   ? MHD_YES
+                   : cm_reply_error(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
+                                    "too many downloads are under way; try again later");
+    }
     if (answer(handles, &reading.params, &body, &reading.err) < 0) {
         cm_buf_free(&body);
         /* The sentence may name paths of this machine, which are no business of the network. */
@@ -215,6 +240,5 @@ enum MHD_Result cm_api_reply(const cm_endpoint_t *endpoint, struct MHD_Connectio
         return cm_reply_error(connection, MHD_HTTP_INTERNAL_SERVER_ERROR,
                               "the answers cannot be read; the server's log says why");
     }
-    return cm_reply_data(
-        connection, reading.params.csv ? "text/csv; charset=utf-8" : "application/json", &body);
+    return cm_reply_data(connection, cm_params_type(&reading.params), &body);
 }

@@ -6,7 +6,9 @@
 #define CM_SERVE_API_H
 
 #include "base/log.h"
+#include "serve/download.h"
 #include "serve/handles.h"
+#include "serve/params.h"
 
 #include <microhttpd.h>
 
@@ -15,9 +17,27 @@ typedef struct cm_endpoint cm_endpoint_t;
 /* The endpoint of a request path, or NULL. */
 const cm_endpoint_t *cm_api_find(const char *path);
 
-/* Answers a GET or HEAD of an endpoint. */
+/* What a question for all rows needs. */
+typedef struct cm_api_download {
+    cm_downloads_t *downloads;
+    cm_loop_t *loop;            /* of the connection */
+    cm_download_t **of_request; /* NULL at first; released by the caller when the request ends */
+    bool head;                  /* the method is HEAD */
+} cm_api_download_t;
+
+/* Answers a GET or HEAD of an endpoint. A question for all rows suspends the connection and is
+ * answered by a second call, when it was let on. */
 enum MHD_Result cm_api_reply(const cm_endpoint_t *endpoint, struct MHD_Connection *connection,
-                             cm_handles_t *handles, const cm_log_t *log);
+                             cm_handles_t *handles, const cm_log_t *log,
+                             const cm_api_download_t *download);
+
+/* Called after each row was added. Non-zero ends the question and is returned by it. */
+typedef int (*cm_api_row_fn)(void *context, cm_err_t *err);
+
+/* Appends the whole answer, as CSV or JSON. `after` may be NULL, and may take what stands in the
+ * buffer away. `index` is NULL when there is none yet: then there are no rows. */
+int cm_api_add_rows(cm_index_t *index, const cm_params_t *params, cm_buf_t *body,
+                    cm_api_row_fn after, void *context, cm_err_t *err);
 
 /* When the answers of all time last changed, in ms; 0 when there are none yet. */
 int cm_api_updated_at(cm_handles_t *handles, int64_t *updated_at, cm_err_t *err);

@@ -69,8 +69,9 @@ static int set_limit(cm_params_t *params, cm_str_t value, cm_err_t *err)
 {
     int64_t *limit = &params->query.limit;
 
-    if (!cm_str_to_i64(value, limit) || *limit < 1 || *limit > CM_PARAMS_LIMIT_MAX)
-        return cm_fail(err, CM_EUSAGE, "limit must be a number from 1 to %d", CM_PARAMS_LIMIT_MAX);
+    if (!cm_str_to_i64(value, limit) || *limit < 0 || *limit > CM_PARAMS_LIMIT_MAX)
+        return cm_fail(err, CM_EUSAGE, "limit must be a number from 1 to %d, or 0 for all rows",
+                       CM_PARAMS_LIMIT_MAX);
     return 0;
 }
 
@@ -109,7 +110,7 @@ static int set_format(cm_params_t *params, cm_str_t value, cm_err_t *err)
     return 0;
 }
 
-enum { PARAM_FROM = 7, PARAM_TO = 8, PARAM_COUNT = 10 };
+enum { PARAM_LIMIT = 5, PARAM_FROM = 7, PARAM_TO = 8, PARAM_COUNT = 10 };
 
 static const char *const names[PARAM_COUNT] = {
     "window", "url", "country", "sort", "reverse", "limit", "offset", "from", "to", "format",
@@ -155,14 +156,21 @@ int cm_params_set(cm_params_t *params, cm_str_t name, cm_str_t value, cm_err_t *
     return fail_unknown(name, err);
 }
 
-int cm_params_check(const cm_params_t *params, cm_err_t *err)
+int cm_params_check(cm_params_t *params, cm_err_t *err)
 {
-    const cm_query_t *query = &params->query;
+    cm_query_t *query = &params->query;
     bool from = params->given & 1u << PARAM_FROM, to = params->given & 1u << PARAM_TO;
 
     if ((from || to) && query->window == CM_WINDOW_ALL)
         return cm_fail(err, CM_EUSAGE, "%s needs window=day or window=hour", from ? "from" : "to");
     if (to && query->to <= query->from)
         return cm_fail(err, CM_EUSAGE, "to must be later than from");
+    if (params->csv && !(params->given & 1u << PARAM_LIMIT))
+        query->limit = 0;
     return 0;
+}
+
+const char *cm_params_type(const cm_params_t *params)
+{
+    return params->csv ? "text/csv; charset=utf-8" : "application/json";
 }

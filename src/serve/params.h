@@ -22,7 +22,11 @@ void cm_params_init(cm_params_t *params);
  * for a name without `=`. CM_EUSAGE with a sentence that names the parameter and what it takes. */
 int cm_params_set(cm_params_t *params, cm_str_t name, cm_str_t value, cm_err_t *err);
 
-/* Checks what only all parameters together can tell. CM_EUSAGE. */
-int cm_params_check(const cm_params_t *params, cm_err_t *err);
+/* Checks what only all parameters together can tell, and settles what follows from it: CSV without
+ * a limit is a download of all rows. CM_EUSAGE. */
+int cm_params_check(cm_params_t *params, cm_err_t *err);
+
+/* The media type of the answer. */
+const char *cm_params_type(const cm_params_t *params);
 
 #endif

@@ -4,6 +4,7 @@
 #include "serve/acceptor.h"
 #include "serve/api.h"
 #include "serve/assets.h"
+#include "serve/download.h"
 #include "serve/handles.h"
 #include "serve/hosts.h"
 #include "serve/listen.h"
@@ -40,6 +41,7 @@ struct cm_server {
     room_t roomy[LOOPS_MAX],
         tight[LOOPS_MAX]; /* the latter have no loops when they are not needed */
     cm_live_t *live;
+    cm_downloads_t *downloads;
     cm_log_t log;
     cm_listen_t listen;
     char *data_dir;
@@ -60,6 +62,7 @@ typedef struct request {
     bool odd;      /* its path has a NUL, behind which nobody would look */
     bool begun;    /* its head is whole: it counts as active */
     cm_collect_request_t *collect;
+    cm_download_t *download;
 } request_t;
 
 static void *note_target(void *context, const char *target, struct MHD_Connection *connection)
@@ -187,15 +190,19 @@ static enum MHD_Result reply_health(struct MHD_Connection *connection)
 }
 
 static enum MHD_Result route(const room_t *room, struct MHD_Connection *connection,
-                             const char *path, const char *method)
+                             const char *path, const char *method, request_t *request)
 {
     cm_server_t *server = room->server;
     const cm_endpoint_t *endpoint = cm_api_find(path);
+    const bool head = strcmp(method, "HEAD") == 0;
 
-    if (endpoint != NULL)
-        return cm_api_reply(endpoint, connection, &server->handles, &server->log);
+    if (endpoint != NULL) {
+        const cm_api_download_t download = {server->downloads, room->loop, &request->download,
+                                            head};
+        return cm_api_reply(endpoint, connection, &server->handles, &server->log, &download);
+    }
     if (strcmp(path, "/api/live") == 0)
-        return cm_live_reply(server->live, connection, room->loop, strcmp(method, "HEAD") == 0);
+        return cm_live_reply(server->live, connection, room->loop, head);
     if (strcmp(path, "/healthz") == 0)
         return reply_health(connection);
     if (strcmp(path, "/demo") == 0) /* its links are below it */
@@ -238,7 +245,7 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
         return MHD_YES;
     } else if (!refuse(server, connection, path, method, request->too_long, &result)) {
         cm_patience_busy(guest_of(connection));
-        result = route(room, connection, path, method);
+        result = route(room, connection, path, method, request);
     }
     return result;
 }
@@ -254,6 +261,7 @@ static void complete(void *context, struct MHD_Connection *connection, void **of
         return;
     cm_patience_idle(guest_of(connection));
     cm_collect_request_free(request->collect);
+    cm_download_release(request->download);
     bool begun = request->begun;
     free(request);
     *of_request = NULL;
@@ -291,6 +299,7 @@ static cm_server_t *create(const cm_server_options_t *options, const cm_log_t *l
         cm_handles_init(&server->handles, options->open_index, options->open_context);
     else
         cm_handles_init(&server->handles, open_embedded, server);
+    server->downloads = cm_downloads_new(&server->handles, &server->log);
     pthread_mutex_init(&server->lock, NULL);
     cm_clock_cond_init(&server->idle);
     return server;
@@ -299,6 +308,7 @@ static cm_server_t *create(const cm_server_options_t *options, const cm_log_t *l
 static void destroy(cm_server_t *server)
 {
     cm_live_free(server->live);
+    cm_downloads_free(server->downloads);
     cm_patience_stop(server->patience);
     cm_acceptor_free(server->acceptor);
     if (server->listen.fd >= 0)
@@ -458,6 +468,7 @@ void cm_server_stop(cm_server_t *server)
     if (server->live != NULL)
         cm_live_stop(server->live);
     wait_until_idle(server);
+    cm_downloads_stop(server->downloads);
     stop_loops(server);
     destroy(server);
 }

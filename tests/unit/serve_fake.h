@@ -34,6 +34,7 @@ typedef struct fake {
     atomic_llong updated_at; /* 0: not present */
     atomic_int open_rc, query_rc, freshness_rc;
     atomic_int query_ms; /* how long a query takes */
+    atomic_int fail_at;  /* rows after which a query fails; 0: it does not */
     atomic_int opened, closed, querying;
 } fake_t;
 
@@ -88,6 +89,8 @@ static inline int fake_query(cm_index_t *index, const cm_query_t *query, cm_answ
         if (query->limit > 0 && seen > query->offset + query->limit)
             break;
         rc = row(context, &fake->rows[i]);
+        if (rc == 0 && fake->fail_at > 0 && seen >= fake->fail_at)
+            rc = cm_fail(err, CM_EIO, "the fake index fails");
     }
     atomic_fetch_sub(&fake->querying, 1);
     atomic_flag_clear(&self->busy);

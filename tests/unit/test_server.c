@@ -169,6 +169,7 @@ static void test_query(void **context)
 }
 
 #define ERROR(sentence) "{\"error\":\"" sentence "\"}\n"
+#define LIMIT           "limit must be a number from 1 to 10000, or 0 for all rows"
 #define KNOWN           "window, url, country, sort, reverse, limit, offset, from, to or format"
 
 static void test_bad_parameters(void **context)
@@ -178,10 +179,10 @@ static void test_bad_parameters(void **context)
         {"sort=size", "sort must be clicks, unique_user_count, average_time_spent, time_spent_sum, "
                       "time_spent_count, average_time_on_page, entrances, exits, url, country or "
                       "window"},
-        {"limit=0", "limit must be a number from 1 to 10000"},
-        {"limit=10001", "limit must be a number from 1 to 10000"},
-        {"limit=ten", "limit must be a number from 1 to 10000"},
-        {"limit=99999999999999999999", "limit must be a number from 1 to 10000"},
+        {"limit=-1", LIMIT},
+        {"limit=10001", LIMIT},
+        {"limit=ten", LIMIT},
+        {"limit=99999999999999999999", LIMIT},
         {"offset=-1", "offset must be a number from 0 on"},
         {"reverse=yes", "reverse must be 0 or 1"},
         {"format=xml", "format must be json or csv"},

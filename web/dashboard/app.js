@@ -340,7 +340,7 @@ function showAccount() {
 }
 
 function showDownload() {
-  const query = new URLSearchParams({ format: "csv", limit: 10000 });
+  const query = new URLSearchParams({ format: "csv" });
   const wanted = { ...(choice.start === null ? {} : windowParameters()),
     url: choice.url, country: choice.country };
   for (const [name, value] of Object.entries(wanted)) if (value) query.set(name, value);
