@@ -10,24 +10,21 @@ import shutil
 import sys
 import tempfile
 
+import ports
 from harness import ROOT, Skip
 
 sys.path.insert(0, ROOT)
 
 from stack import MemoryShort, Missing, Stack  # noqa: E402
-from stack import cache, engines, process  # noqa: E402
+from stack import cache, engines  # noqa: E402
 
 PYTHON_CLIENTS = ("cassandra-driver==3.30.1",)
 
 
 def free_offset(names):
-    """An offset that makes all ports of the engines free, below those that the kernel gives away."""
-    ports = [port for name in names for port in engines.find(name).default_ports.values()]
-    for attempt in range(220):
-        offset = 11000 + (os.getpid() * 50 + attempt * 50) % 11000
-        if not any(process.taken(port + offset) for port in ports):
-            return offset
-    raise AssertionError("no free ports")
+    """An offset that makes all ports of the engines free."""
+    return ports.offset([port for name in names
+                         for port in engines.find(name).default_ports.values()])
 
 
 MOST = 3  # clusters at once; one test uses no more, and memory is not endless

@@ -47,6 +47,12 @@ def patient(function):
     return function
 
 
+def alone(function):
+    """Marks a test that measures: nothing else runs beside it."""
+    function.alone = True
+    return function
+
+
 class Result:
     """What a process has left: its exit status, stdout as bytes and text, stderr as text."""
 

@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 """Runs the tests: style, unit tests, golden tests, integration tests.
 
-    tests/run.py [--fast] [--list] [PATTERN...]
+    tests/run.py [--fast] [--list] [--jobs N] [PATTERN...]
 
 A PATTERN is a part of a test's name, or a shell pattern for the whole of it. All of it runs the unit
 tests, and once more the integration tests that are not slow, in a build with AddressSanitizer and
 UndefinedBehaviorSanitizer. --fast leaves out the slow and patient tests and the sanitizers.
 CM_BUILD names another build directory, CM_SHARED the directory of shared data (default ../shared).
 
-Prints one line a test; the last line is `N passed, N failed`. The exit status is 1 when a test
-failed or none ran.
+Tests run side by side (parallel.py): as many that compute as there are processors, more that wait;
+what measures runs by itself at the end. Prints one line a test, in the order in which they end;
+while nothing is printed it names what runs. At the end come the slowest; the last line is
+`N passed, N failed`. The exit status is 1 when a test failed or none ran.
 """
 
 import argparse
@@ -26,9 +28,20 @@ sys.path[:0] = [TESTS, os.path.join(TESTS, "integration")]
 sys.dont_write_bytecode = True
 
 import goldens  # noqa: E402
+import parallel  # noqa: E402
 import style  # noqa: E402
 import units  # noqa: E402
 from harness import CLICKMILL, ROOT, Skip, Test  # noqa: E402
+
+
+SLOWEST = 15  # lines of the table
+# Tests that start real engines: those of a lane share them, one after the other. The lanes are in
+# the order in which they start, and so are the modules in a lane.
+ENGINES = {"cluster": ("stack", "elasticsearch", "cassandra", "answers", "spark"),
+           "kafka": ("kafka", "collect_kafka")}
+# One Chromium at a time.
+BROWSER = ("browser", "browser_faults")
+MEMORY = 12 << 30  # bytes that two lanes of engines want
 
 
 class Report:
@@ -36,28 +49,34 @@ class Report:
 
     def __init__(self):
         self.passed, self.failed, self.skipped = 0, [], []
+        self.times, self.cpu = [], 0
 
-    def line(self, word, name, seconds, reason=""):
-        print("%-4s  %-60s %7.2f s%s" % (word, name, seconds, "  " + reason if reason else ""),
-              flush=True)
-
-    def ok(self, name, seconds):
-        self.passed += 1
-        self.line("ok", name, seconds)
-
-    def skip(self, name, seconds, reason):
-        self.skipped.append((name, reason))
-        self.line("SKIP", name, seconds, reason)
-
-    def fail(self, name, seconds, details):
-        self.failed.append(name)
-        self.line("FAIL", name, seconds)
-        for line in details.rstrip("\n").splitlines():
-            print("      | " + line)
+    def result(self, word, name, seconds, text=""):
+        if word == "ok":
+            self.passed += 1
+        elif word == "skip":
+            self.skipped.append((name, text))
+        else:
+            self.failed.append(name)
+        self.times.append((seconds, name))
+        print("%-4s  %-60s %7.2f s%s" % (word if word == "ok" else word.upper(), name, seconds,
+                                         "  " + text if word == "skip" else ""))
+        if word == "fail":
+            for line in text.rstrip("\n").splitlines():
+                print("      | " + line)
         sys.stdout.flush()
+
+    def cost(self, name, seconds, cpu):
+        """What a task took, which may have been many tests."""
+        del name, seconds
+        self.cpu += cpu
 
     def end(self, seconds):
         print()
+        if self.times:
+            print("SLOWEST:")
+            for each, name in sorted(self.times, reverse=True)[:SLOWEST]:
+                print("  %7.2f s  %s" % (each, name))
         if self.skipped:
             print("SKIPPED, so NOT tested:")
             for name, reason in self.skipped:
@@ -66,28 +85,27 @@ class Report:
             print("FAILED:")
             for name in self.failed:
                 print("  %s" % name)
-        print("%.0f s, %d skipped" % (seconds, len(self.skipped)))
+        print("%.0f s, %.0f s of CPU, %d skipped" % (seconds, self.cpu, len(self.skipped)))
         print("%d passed, %d failed" % (self.passed, len(self.failed)), flush=True)
         return 1 if self.failed or self.passed == 0 else 0
 
 
-def attempt(report, name, function, program=CLICKMILL):
+def attempt(emit, name, function, program=CLICKMILL):
     """Runs one test function in a directory of its own."""
     started = time.monotonic()
     test = Test(name, program)
+    word, text = "ok", ""
     try:
         function(test)
     except Skip as skip:
-        report.skip(name, time.monotonic() - started, str(skip))
+        word, text = "skip", str(skip)
     except AssertionError as failure:
-        report.fail(name, time.monotonic() - started,
-                    "%s\n%s" % (failure, where(failure.__traceback__)))
+        word, text = "fail", "%s\n%s" % (failure, where(failure.__traceback__))
     except Exception:  # a test that breaks is a test that fails
-        report.fail(name, time.monotonic() - started, traceback.format_exc())
-    else:
-        report.ok(name, time.monotonic() - started)
+        word, text = "fail", traceback.format_exc()
     finally:
         test.close()
+    emit(word, name, time.monotonic() - started, text)
 
 
 def where(trace):
@@ -98,35 +116,24 @@ def where(trace):
                      if os.path.basename(frame.filename) not in ("run.py", "harness.py"))
 
 
-def build(report, directory, function):
-    """True when the program is built; what fails is a failed test."""
+def build(emit, directory, targets):
+    """Builds the targets; what fails is a failed test."""
     started = time.monotonic()
     problem = None
     try:
-        function()
+        units.build(directory, targets)
         if not os.path.exists(os.path.join(directory, "clickmill")):
             problem = "%s/clickmill was not built" % directory
     except (units.BuildError, OSError) as failure:
         problem = str(failure)
     if problem is not None:
-        report.fail(os.path.relpath(directory, ROOT), time.monotonic() - started, problem)
-    return problem is None
+        emit("fail", os.path.relpath(directory, ROOT), time.monotonic() - started, problem)
 
 
-def run_units(report, wanted, directory, fast=False):
-    for entry in units.programs(directory):
-        name = "unit/" + entry["name"]
-        if not wanted(name) or (fast and entry["name"] in units.PATIENT):
-            continue
-        started = time.monotonic()
-        for test, problem, skipped in units.run(entry, directory):
-            seconds, started = time.monotonic() - started, time.monotonic()
-            if problem is not None:
-                report.fail("%s/%s" % (name, test), seconds, problem)
-            elif skipped is not None:
-                report.skip("%s/%s" % (name, test), seconds, skipped)
-            else:
-                report.ok("%s/%s" % (name, test), seconds)
+def run_unit(emit, entry, directory):
+    for test, problem, skipped, seconds in units.run(entry, directory):
+        emit("ok" if problem is None and skipped is None else "skip" if problem is None else "fail",
+             "unit/%s/%s" % (entry["name"], test), seconds, problem or skipped or "")
 
 
 def case_test(module, case, method):
@@ -175,6 +182,8 @@ def main():
     parser.add_argument("--fast", action="store_true", help="leave out what takes long")
     parser.add_argument("--list", action="store_true", help="only name the tests")
     parser.add_argument("pattern", nargs="*", help="part of a name, or a shell pattern")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N",
+                        help="processors to use (default: all); 1 is one test at a time")
     options = parser.parse_args()
 
     def wanted(name):
@@ -201,18 +210,70 @@ def main():
 
     started = time.monotonic()
     report = Report()
-    for name, function in checks:
-        attempt(report, name, function)
-    if build(report, units.BUILD, units.build_normal):
-        if options.fast:
-            run_units(report, wanted, units.BUILD, fast=True)
-        for name, function in cases:
-            attempt(report, name, function)
-    if not options.fast and build(report, units.SANITIZE, units.build_sanitized):
-        run_units(report, wanted, units.SANITIZE)
-        for name, function in sanitized:
-            attempt(report, name, function, os.path.join(units.SANITIZE, "clickmill"))
+    tasks = [test_task(name, function) for name, function in checks]
+    tasks += tasks_of(report, units.BUILD, units.configure_normal, cases,
+                      wanted if options.fast else None, patient=False)
+    if not options.fast:
+        tasks += tasks_of(report, units.SANITIZE, units.configure_sanitized, sanitized, wanted)
+    tasks.sort(key=order)
+    parallel.Run(tasks, options.jobs, report.result, report.cost).all()
     return report.end(time.monotonic() - started)
+
+
+def test_task(name, function, directory=None):
+    """The task of a test; `directory` is the build that it tests."""
+    program = os.path.join(directory or units.BUILD, "clickmill")
+    module = name.partition("integration/")[2].partition("/")[0]
+    lane = next((lane for lane, modules in ENGINES.items()
+                 if module in modules and getattr(function, "slow", False)), None)
+    if lane is not None and memory() < MEMORY:
+        lane = next(iter(ENGINES))
+    if module in BROWSER:
+        lane = "browser"
+    return parallel.Task(
+        name, lambda emit: attempt(emit, name, function, program), lane,
+        waits=module in BROWSER or getattr(function, "patient", False),
+        alone=getattr(function, "alone", False),
+        after=directory and os.path.relpath(directory, ROOT))
+
+
+def memory():
+    """Bytes of memory of this machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def tasks_of(report, directory, configure, cases, wanted, patient=True):
+    """A build, what it is wanted for, and before that the unit tests that are wanted (None: none)."""
+    name, started = os.path.relpath(directory, ROOT), time.monotonic()
+    try:
+        configure()
+        programs = [entry for entry in units.programs(directory)
+                    if wanted and wanted("unit/" + entry["name"])
+                    and (patient or entry["name"] not in units.PATIENT)]
+        targets = [units.target(entry, directory) for entry in programs]
+        # Test programs of another build that nobody runs here are not built; all else must compile.
+        targets += units.others(directory) if directory == units.BUILD else ["clickmill"]
+    except (units.BuildError, OSError) as failure:
+        report.result("fail", name, time.monotonic() - started, str(failure))
+        return []
+    if not programs and not cases and wanted:
+        return []
+    return [parallel.Task(name, lambda emit: build(emit, directory, targets))] + [
+        parallel.Task("unit/" + entry["name"],
+                      lambda emit, entry=entry: run_unit(emit, entry, directory),
+                      waits=entry["name"] in units.PATIENT, after=name)
+        for entry in programs] + [
+        test_task(test, function, directory) for test, function in cases]
+
+
+def order(task):
+    """Builds come first, then what others wait for longest: lanes, and tests that wait."""
+    lanes = [*ENGINES, "browser"]
+    module = task.name.partition("integration/")[2].partition("/")[0]
+    modules = sum(ENGINES.values(), ())
+    return (task.after is not None or task.name.startswith("style/"),
+            lanes.index(task.lane) if task.lane in lanes else len(lanes),
+            modules.index(module) if task.lane in ENGINES else 0, not task.waits)
 
 
 if __name__ == "__main__":

@@ -10,12 +10,13 @@ import subprocess
 import sys
 import tempfile
 
+import ports
 from harness import ROOT, Skip
 
 sys.path.insert(0, ROOT)
 
 try:
-    from stack import Misuse, Stack, Trouble, cache, process
+    from stack import Misuse, Stack, Trouble, cache
 except ImportError:  # the tests that want it say so
     Stack = None
 
@@ -30,7 +31,7 @@ class Cluster:
     def __init__(self, version, profile):
         self.directory = tempfile.mkdtemp(prefix="clickmill-kafka-")
         self.said = []
-        self.stack = Stack(self.directory, offset=free_offset(), profile=profile, kafka=version,
+        self.stack = Stack(self.directory, offset=ports.offset(PORTS), profile=profile, kafka=version,
                            say=self.said.append)
         self.topics = 0
         try:
@@ -103,14 +104,6 @@ def start_client(*arguments):
     home = cache.python_packages("kafka-python", PACKAGES, lambda text: None)
     return subprocess.Popen([os.path.join(home, "bin", "python"), CLIENT, *arguments],
                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-
-
-def free_offset():
-    for attempt in range(200):
-        offset = 12000 + (os.getpid() * 60 + attempt * 60) % 12000
-        if not any(process.taken(port + offset) for port in PORTS):
-            return offset
-    raise AssertionError("no free ports")
 
 
 _running = {}

@@ -11,7 +11,7 @@ import resource
 import time
 import zlib
 
-from harness import BUILD, slow
+from harness import BUILD, alone, slow
 
 COUNT = 200000
 ROUNDS = 5
@@ -56,6 +56,7 @@ def traffic(count, users=4000, urls=500):
 
 
 @slow
+@alone
 def test_stages_against_zlib(t):
     only_optimized(t)
     t.clickmill(*traffic(COUNT), "--out", "events.jsonl")
@@ -79,6 +80,7 @@ def test_stages_against_zlib(t):
 
 
 @slow
+@alone
 def test_cost_per_event_is_flat(t):
     """Eight times the events take about eight times the CPU, not more."""
     only_optimized(t)
@@ -99,6 +101,7 @@ def test_cost_per_event_is_flat(t):
 
 
 @slow
+@alone
 def test_new_events_do_not_cost_the_old_ones(t):
     """After a few new events `process` takes a fraction of what all events took."""
     only_optimized(t)

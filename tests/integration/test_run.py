@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 
 import oracle
+import ports
 import traffic
 from harness import BUSY, CORRUPT, IO, OK, USAGE, patient
 
@@ -18,10 +19,7 @@ TRAFFIC = ("--rate", 20000, "--users", 2000, "--urls", 50, "--countries", 20, "-
            "--repeat", 5, "--seed", 3)
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+free_port = ports.one  # it stays free of other tests until this one ends
 
 
 def get(port, path):

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 
+import ports
 from harness import ROOT, slow
 
 sys.path.insert(0, ROOT)
@@ -128,13 +129,7 @@ class Fakes:
             engines.NAMES = self.old[1]
 
 
-def free_offset(ports):
-    """An offset that makes all these ports free. Stays below what the kernel gives to clients."""
-    for attempt in range(220):
-        offset = 11000 + (os.getpid() * 50 + attempt * 50) % 11000
-        if not any(process.taken(port + offset) for port in ports):
-            return offset
-    raise AssertionError("no free ports")
+free_offset = ports.offset
 
 
 def states(stack):
