@@ -3,17 +3,15 @@
 
 import { createChart } from "./chart.js";
 import * as format from "./format.js";
+import { METRICS, letTipsGo, nameOf, showMeanings } from "./meaning.js";
+import { ServerError, ask, askCommonOrigin, askEnds, askSeries, isoTime } from "./server.js";
+import { DAY, HOUR, SPANS, chartDays, dayName, dayOf, fillGaps, mayBeHourly, parseDay, stepOf }
+  from "./span.js";
+import { showServer, showStart } from "./start.js";
+import { pageLabels, showTable } from "./tables.js";
 
-const HOUR = 3600e3;
-const DAY = 24 * HOUR;
-const METRICS = {
-  clicks: "Clicks",
-  unique_user_count: "Unique users",
-  average_time_spent: "Average time spent",
-  average_time_on_page: "Average time on page",
-};
-const FEWEST_STEPS = { hour: 24, day: 7 };
-const HOURS_SHOWN = 14 * DAY; // more hours than that make no readable line
+const MOST_ROWS = 9999;
+const STATUS_MS = 3000;
 
 const $ = (selector) => document.querySelector(selector);
 const all = (selector) => [...document.querySelectorAll(selector)];
@@ -24,27 +22,42 @@ function readChoice() {
   const given = new URLSearchParams(location.hash.slice(1));
   const oneOf = (name, values) => (values.includes(given.get(name)) ? given.get(name) : values[0]);
   const start = Date.parse(given.get("from") ?? "");
+  const days = [parseDay(given.get("since")), parseDay(given.get("until"))];
+  const own = days[0] !== null && days[1] !== null;
+  const span = own ? "own" : oneOf("span", SPANS);
   return {
     period: oneOf("period", ["all", "day", "hour"]),
     start: Number.isNaN(start) ? null : start,
     url: given.get("url"),
     country: given.get("country"),
-    metric: oneOf("metric", Object.keys(METRICS)),
-    grain: oneOf("grain", ["", "hour", "day"]),
+    metric: oneOf("metric", METRICS),
+    span: span === "own" && !own ? SPANS[0] : span,
+    since: own ? Math.min(...days) : null,
+    until: own ? Math.max(...days) : null,
+    step: oneOf("step", ["", "hour", "day"]),
   };
+}
+
+function choiceText(next) {
+  const kept = new URLSearchParams();
+  if (next.period !== "all") kept.set("period", next.period);
+  if (next.period !== "all" && next.start !== null) kept.set("from", isoTime(next.start));
+  if (next.span === "own") {
+    kept.set("since", dayName(next.since));
+    kept.set("until", dayName(next.until));
+  } else if (next.span !== SPANS[0]) {
+    kept.set("span", next.span);
+  }
+  if (next.url !== null) kept.set("url", next.url);
+  if (next.country !== null) kept.set("country", next.country);
+  if (next.metric !== METRICS[0]) kept.set("metric", next.metric);
+  if (next.step !== "") kept.set("step", next.step);
+  return kept.toString();
 }
 
 function writeChoice(changes) {
   const next = { ...choice, ...changes };
-  const kept = new URLSearchParams();
-  if (next.period !== "all") kept.set("period", next.period);
-  if (next.period !== "all" && next.start !== null)
-    kept.set("from", new Date(next.start).toISOString());
-  if (next.url !== null) kept.set("url", next.url);
-  if (next.country !== null) kept.set("country", next.country);
-  if (next.metric !== "clicks") kept.set("metric", next.metric);
-  if (next.grain !== "") kept.set("grain", next.grain);
-  history.pushState(null, "", `#${kept}`);
+  history.pushState(null, "", `#${choiceText(next)}`);
   choice = next;
   spokenAt = 0;
   refresh();
@@ -56,25 +69,14 @@ const limits = { pages: 10, countries: 10 };
 
 // ---- the server ----
 
-class ServerError extends Error {}
-
-async function ask(path, parameters, signal) {
-  const query = new URLSearchParams();
-  for (const [name, value] of Object.entries(parameters))
-    if (value !== null && value !== undefined) query.set(name, value);
-  const reply = await fetch(`/api/${path}?${query}`, { signal });
-  const body = await reply.json();
-  if (!reply.ok) throw new ServerError(body.error);
-  return body;
-}
-
 function windowParameters() {
   if (choice.period === "all") return {};
+  if (choice.start === null) return { window: choice.period };
   const length = choice.period === "day" ? DAY : HOUR;
   return {
     window: choice.period,
-    from: new Date(choice.start).toISOString(),
-    to: new Date(choice.start + length).toISOString(),
+    from: isoTime(choice.start),
+    to: isoTime(choice.start + length),
   };
 }
 
@@ -84,69 +86,67 @@ function exact(rows) {
     row.url === choice.url);
 }
 
-const startOf = (row) => new Date(row.window_start).getTime();
-
-async function askSeries(kind, from, to, signal) {
-  const answer = await ask("series", {
-    window: kind, url: choice.url, country: choice.country, reverse: 1, limit: 10000,
-    from: from === null ? null : new Date(from).toISOString(),
-    to: to === null ? null : new Date(to).toISOString(),
-  }, signal);
-  return { present: answer.freshness.present, rows: exact(answer.rows).reverse() };
-}
-
-// The hours of the chosen day, or of the last days there are.
-function hoursRange(days) {
+// What the chart shows: the hours of the chosen day, or the days of the span. Null: there are no
+// windows at all.
+function chartRange(ends) {
+  const known = ends.day ?? ends.hour;
+  if (known === null) return null;
+  const live = status?.collector === true;
+  const present = { day: ends.day !== null, hour: ends.hour !== null };
   if (choice.period !== "all") {
-    const day = Math.floor(choice.start / DAY) * DAY;
-    return [day, day + DAY];
+    const from = dayOf(choice.start ?? known.newest);
+    return { kind: "hour", from, to: from + DAY - HOUR, step: HOUR, present };
   }
-  const last = startOf(days.rows.at(-1));
-  return [Math.max(startOf(days.rows[0]), last + DAY - HOURS_SHOWN), last + DAY];
+  const days = chartDays(choice, known, live);
+  const kind = stepOf(choice, days, present);
+  if (kind === "day")
+    return { kind, from: days.first, to: days.last, step: DAY, days, known, present };
+  // The axis begins and ends with the data, to the hour.
+  const end = Math.max(ends.hour.last, live ? Math.floor(Date.now() / HOUR) * HOUR : 0);
+  return {
+    kind,
+    from: Math.max(days.first, ends.hour.first),
+    to: Math.min(days.last + DAY - HOUR, end),
+    step: HOUR, days, known, present,
+  };
 }
 
 // Without a start the newest window is meant.
-async function findStart(days, signal) {
-  if (choice.period === "all" || choice.start !== null || days.rows.length === 0) return;
-  choice.start = startOf(days.rows.at(-1));
-  if (choice.period === "day") return;
-  const hours = await askSeries("hour", choice.start, choice.start + DAY, signal);
-  if (hours.rows.length > 0) choice.start = startOf(hours.rows.at(-1));
-}
-
-function chartKind(days) {
-  if (choice.period !== "all") return "hour";
-  if (choice.grain !== "") return choice.grain;
-  return days.rows.length > 3 ? "day" : "hour";
+function findStart(ends) {
+  if (choice.period === "all" || choice.start !== null) return;
+  const known = choice.period === "hour" ? ends.hour ?? ends.day : ends.day ?? ends.hour;
+  if (known !== null) choice.start = choice.period === "day" ? dayOf(known.newest) : known.newest;
 }
 
 async function askAll(signal) {
-  const days = await askSeries("day", null, null, signal);
-  await findStart(days, signal);
-  const kind = chartKind(days);
-  const hours = kind === "hour" && days.rows.length > 0;
+  const [day, hour] = await Promise.all([askEnds("day", signal), askEnds("hour", signal)]);
+  const ends = { day, hour };
+  findStart(ends);
+  const range = chartRange(ends);
   const filter = { url: choice.url, country: choice.country };
-  const windowed = choice.period !== "all" && choice.start === null
-    ? { window: choice.period } : windowParameters();
+  const windowed = windowParameters();
   const table = (name) => ask(name,
     { ...windowed, ...filter, sort: sorts[name], limit: limits[name] + 1 }, signal);
-  const [summary, pages, countries, series] = await Promise.all([
+  const drawable = range !== null && range.from <= range.to;
+  const [summary, pages, countries, series, origin] = await Promise.all([
     ask("summary", { ...windowed, ...filter }, signal),
     table("pages"),
     table("countries"),
-    hours ? askSeries("hour", ...hoursRange(days), signal) : days,
+    drawable ? askSeries(range.kind, {
+      ...filter, from: range.from, to: range.to + range.step,
+      steps: (range.to - range.from) / range.step + 1,
+    }, signal) : [],
+    askCommonOrigin(signal),
   ]);
-  const clipped = kind === "hour" && choice.period === "all" && days.rows.length > 0 &&
-    startOf(days.rows.at(-1)) + DAY - startOf(days.rows[0]) > HOURS_SHOWN;
-  return { days, summary, pages, countries, series: { kind, clipped, ...series } };
+  return { ends, range, summary, pages, countries, series: exact(series), origin };
 }
 
 // ---- showing ----
 
 function setStatus(state, text) {
-  const status = $("#status");
-  status.dataset.state = state;
-  if (status.textContent !== text) status.textContent = text;
+  const line = $("#status");
+  line.dataset.state = state;
+  if (line.textContent !== text) line.textContent = text;
 }
 
 function showStatus() {
@@ -162,17 +162,34 @@ function showProblem(text) {
   if (problem.textContent !== text) problem.textContent = text;
 }
 
+// The days that totals and tables are of; null: not known.
+function daysCovered(ends) {
+  if (choice.period !== "all") return { first: choice.start, last: choice.start };
+  const known = ends.day ?? ends.hour;
+  return known === null ? null : { first: dayOf(known.first), last: dayOf(known.last) };
+}
+
+function showScope(ends, daily) {
+  const days = daysCovered(ends);
+  let text = "All time";
+  if (choice.period !== "all" && choice.start !== null)
+    text = format.windowName(choice.period, choice.start);
+  else if (days !== null) text = `All time: ${format.days(days.first, days.last)}`;
+  for (const scope of all("[data-scope]")) scope.textContent = text;
+  showMeanings(daily);
+}
+
 // A screen reader hears the totals when something was chosen, and every half minute.
 let spokenAt = 0;
 
-function speak(numbers) {
+function speak(numbers, daily) {
   if (Date.now() - spokenAt < 30e3) return;
   spokenAt = Date.now();
-  $("#spoken").textContent = Object.entries(METRICS)
-    .map(([name, label]) => `${label}: ${format.metric(name, numbers[name])}`).join(", ");
+  $("#spoken").textContent = METRICS
+    .map((name) => `${nameOf(name, daily)}: ${format.metric(name, numbers[name])}`).join(", ");
 }
 
-function showTotals(rows) {
+function showTotals(rows, daily) {
   const none = { clicks: 0, unique_user_count: 0 };
   const numbers = exact(rows)[0] ?? (freshness?.present ? none : {});
   for (const button of all("[data-metric]")) {
@@ -180,125 +197,106 @@ function showTotals(rows) {
     button.querySelector(".value").textContent = value;
     button.setAttribute("aria-pressed", String(button.dataset.metric === choice.metric));
   }
-  if (freshness?.present) speak(numbers);
+  if (freshness?.present) speak(numbers, daily);
   document.title = numbers.clicks === undefined
     ? "Clickmill" : `${format.count(numbers.clicks)} clicks · Clickmill`;
 }
 
-function cell(text, className) {
-  const td = document.createElement("td");
-  td.className = className;
-  td.textContent = text;
-  return td;
-}
+const waiting = () => (freshness?.present ? "No clicks here." : "Waiting for the first events.");
 
-function tableRow(row, name, label, share) {
-  const tr = document.createElement("tr");
-  const th = tr.appendChild(document.createElement("th"));
-  const bar = th.appendChild(document.createElement("span"));
-  const button = th.appendChild(document.createElement("button"));
-  const chosen = choice[name] === row[name];
-
-  th.scope = "row";
-  bar.className = "bar";
-  bar.style.width = `${Math.max(share * 100, 0.5)}%`;
-  button.type = "button";
-  button.textContent = label;
-  button.dataset.name = row[name];
-  button.title = chosen ? `${row[name]} – show all again` : `${row[name]} – show only this`;
-  button.setAttribute("aria-pressed", String(chosen));
-  button.addEventListener("click", () => writeChoice({ [name]: chosen ? null : row[name] }));
-  tr.append(cell(format.count(row.clicks), "number"),
-    cell(format.count(row.unique_user_count), "number"),
-    cell(format.duration(row.average_time_spent), "number"));
-  return tr;
-}
-
-function showTable(id, name, answer) {
-  const table = $(`#${id}`);
+function showRows(id, name, answer, origin) {
   const rows = exact(answer.rows);
   const shown = rows.slice(0, limits[id]);
-  const sort = sorts[id];
-  const shorten = name === "url" ? format.shortener(shown.map((row) => row.url)) : (text) => text;
-  const most = Math.max(1, ...shown.map((row) => row[sort] ?? 0));
-  const focused = table.contains(document.activeElement) ? document.activeElement.dataset.name : undefined;
-
-  table.tBodies[0].replaceChildren(...shown.map((row) =>
-    tableRow(row, name, shorten(row[name]), (row[sort] ?? 0) / most)));
-  // The rows are new, but who stood on one of them with the keyboard stays there.
-  if (focused !== undefined)
-    [...table.querySelectorAll("tbody button")].find((b) => b.dataset.name === focused)?.focus();
-  for (const button of table.querySelectorAll("[data-sort]")) {
-    const sorted = button.dataset.sort === sort;
-    button.closest("th").setAttribute("aria-sort", sorted ? "descending" : "none");
-  }
-  table.hidden = shown.length === 0;
-  const empty = table.parentElement.querySelector(".empty");
+  showTable($(`#${id}`), {
+    name, rows: shown, sort: sorts[id], chosen: choice[name],
+    labels: name === "url" ? pageLabels(shown.map((row) => row.url), origin === "")
+      : shown.map((row) => ({ text: row[name] })),
+    choose: (value) => writeChoice({ [name]: value }),
+  });
+  const empty = $(`#${id}`).parentElement.querySelector(".empty");
   empty.hidden = shown.length > 0;
-  empty.textContent = freshness?.present ? "No clicks here." : "Waiting for the first events.";
-  $(`[data-more="${id}"]`).hidden = rows.length <= limits[id];
+  empty.textContent = waiting();
+  const more = $(`[data-more="${id}"]`);
+  more.hidden = rows.length <= limits[id] || limits[id] >= MOST_ROWS;
+  $(`[data-rest="${id}"]`).hidden = rows.length <= limits[id] || limits[id] < MOST_ROWS;
 }
 
-// Windows without clicks have no row: their counts are 0, their averages missing; those to come have
-// neither.
-function fillGaps(kind, rows, metric) {
-  const step = kind === "day" ? DAY : HOUR;
-  const known = new Map(rows.map((row) => [startOf(row), row]));
-  const none = metric.startsWith("average_") ? null : 0;
-  let from = startOf(rows[0]);
-  let to = startOf(rows.at(-1));
-  if (choice.period !== "all") {
-    from = Math.floor(choice.start / DAY) * DAY;
-    to = from + DAY - HOUR;
-  } else {
-    // A site that has just begun: some empty steps before it make a line of its first dot.
-    from = Math.min(from, to - (FEWEST_STEPS[kind] - 1) * step);
+function showSpan(range) {
+  const ofAll = choice.period === "all" && range !== null;
+  $("#span").hidden = !ofAll;
+  $("#step").hidden = !ofAll || !range.present.day || !range.present.hour;
+  for (const button of all("[data-span]"))
+    button.setAttribute("aria-pressed", String(button.dataset.span === choice.span));
+  for (const button of all("[data-step]")) {
+    button.setAttribute("aria-pressed", String(button.dataset.step === range?.kind));
+    button.disabled = ofAll && button.dataset.step === "hour" && !mayBeHourly(range.days);
+    button.title = button.disabled ? "Hours can be shown for 14 days at most" : "";
   }
-  const times = [];
-  const values = [];
-  for (let time = from; time <= to; time += step) {
-    times.push(time / 1000);
-    values.push(known.get(time)?.[metric] ?? (time > Date.now() ? null : none));
-  }
-  return { times, values };
+  if (!ofAll) $("#own-span").hidden = true;
 }
 
-function showChart(series) {
-  const title = `${METRICS[choice.metric]} per ${series.kind}` +
-    (series.clipped ? `, last ${HOURS_SHOWN / DAY} days` : "");
-  const drawable = series.rows.length > 0;
+// What is not in the chart is said below it.
+function showRest(range) {
+  const rest = $("#rest");
+  rest.hidden = choice.period !== "all" || choice.span === "all" || range === null;
+  if (rest.hidden) return;
+  const { first, last } = { first: dayOf(range.known.first), last: dayOf(range.known.last) };
+  const parts = [];
+  if (first < range.days.first) parts.push(`older clicks, from ${format.day(first)} on`);
+  if (last > range.days.last) parts.push(`later clicks, up to ${format.day(last)}`);
+  rest.hidden = parts.length === 0;
+  $("#rest-text").textContent = `Not in this chart: ${parts.join("; ")}.`;
+}
+
+function chartEmptyText(range) {
+  if (!freshness?.present) return "Waiting for the first events.";
+  if (range === null)
+    return "There are no answers per day or hour yet: run `clickmill process --window day,hour`.";
+  if (choice.period !== "all") return "No clicks here.";
+  const wanted = choice.span === "own" ? format.days(choice.since, choice.until)
+    : format.days(range.days.first, range.days.last);
+  return `No clicks: ${wanted}.`;
+}
+
+function showChart(series, range) {
+  const drawable = series.length > 0;
+  const title = `${nameOf(choice.metric, false)} per ${range?.kind ?? "day"}`;
+  const sum = series.reduce((total, row) => total + row.clicks, 0);
 
   $("#chart-title").textContent = title;
+  $("#chart-days").textContent = range === null || range.from > range.to ? ""
+    : format.days(dayOf(range.from), dayOf(range.to)) +
+      (choice.metric === "clicks" && choice.period === "all"
+        ? ` · ${format.count(sum)} ${sum === 1 ? "click" : "clicks"}` : "");
   $("#chart").hidden = !drawable;
   $("#chart-empty").hidden = drawable;
-  $("#grain").hidden = choice.period !== "all" || !drawable;
-  for (const button of all("[data-grain]"))
-    button.setAttribute("aria-pressed", String(button.dataset.grain === series.kind));
+  showSpan(range);
+  showRest(range);
   if (!drawable) {
     chart.clear();
-    $("#chart-empty").textContent = !freshness?.present ? "Waiting for the first events."
-      : series.present ? "No clicks here." : `There are no answers per ${series.kind} yet.`;
+    $("#chart-empty").textContent = chartEmptyText(range);
     return;
   }
   chart.show({
-    kind: series.kind,
+    kind: range.kind,
     metric: choice.metric,
     title,
     marked: choice.period === "hour" ? choice.start : null,
-    ...fillGaps(series.kind, series.rows, choice.metric),
+    ...fillGaps(series, { ...range, metric: choice.metric }),
   });
 }
 
-function showPeriod(days) {
+function showPeriod(ends) {
   for (const button of all("[data-period]"))
     button.setAttribute("aria-pressed", String(button.dataset.period === choice.period));
   const stepper = $("#stepper");
+  const known = ends.day ?? ends.hour;
   stepper.hidden = choice.period === "all" || choice.start === null;
-  if (stepper.hidden || days.rows.length === 0) return;
+  if (stepper.hidden || known === null) return;
   const length = choice.period === "day" ? DAY : HOUR;
   $("#window-name").textContent = format.windowName(choice.period, choice.start);
-  $("#earlier").disabled = choice.start <= startOf(days.rows[0]);
-  $("#later").disabled = choice.start + length >= startOf(days.rows.at(-1)) + DAY;
+  $("#earlier").disabled = choice.start <= dayOf(known.first);
+  $("#later").disabled = choice.start + length >= dayOf(known.last) + DAY;
 }
 
 function chip(name, label) {
@@ -348,14 +346,18 @@ function showDownload() {
 }
 
 function show(answers) {
+  // Visitors whose ids live for one UTC day are counted anew each day.
+  const daily = answers.summary.visitors === "daily";
   freshness = answers.summary.freshness;
   showStatus();
-  showPeriod(answers.days);
+  showStart(status, choice.period === "all" && !(freshness.present && freshness.events > 0));
+  showPeriod(answers.ends);
   showFilters();
-  showTotals(answers.summary.rows);
-  showChart(answers.series);
-  showTable("pages", "url", answers.pages);
-  showTable("countries", "country", answers.countries);
+  showScope(answers.ends, daily);
+  showTotals(answers.summary.rows, daily);
+  showChart(answers.series, answers.range);
+  showRows("pages", "url", answers.pages, answers.origin);
+  showRows("countries", "country", answers.countries, answers.origin);
   showAccount();
   showDownload();
 }
@@ -363,10 +365,29 @@ function show(answers) {
 // ---- keeping up ----
 
 let freshness = null; // of the last answer
+let status = null; // what the server said of itself; null: nothing yet
 let reachable = true;
 let asking = null; // the AbortController of what is being asked
 let askedAt = 0;
+let statusAt = 0;
 let again = null; // the timer of the next refresh
+
+// What is refused changes no answer, so that it is asked for by itself.
+async function askStatus() {
+  statusAt = Date.now();
+  const before = JSON.stringify({ ...status, refused: null });
+  status = await ask("status", {}).catch((error) => {
+    if (error instanceof ServerError) return {};
+    throw error;
+  });
+  showServer(status);
+  if (JSON.stringify({ ...status, refused: null }) !== before) refreshSoon();
+}
+
+// A server that is away is said by what asks for the answers.
+function askStatusAgain() {
+  if (!document.hidden && Date.now() - statusAt >= STATUS_MS) askStatus().catch(() => {});
+}
 
 async function refresh() {
   clearTimeout(again);
@@ -376,6 +397,7 @@ async function refresh() {
   asking = mine;
   askedAt = Date.now();
   try {
+    if (status === null) await askStatus();
     const answers = await askAll(mine.signal);
     if (asking !== mine) return;
     reachable = true;
@@ -426,13 +448,13 @@ for (const button of all("[data-period]"))
     let start = null;
     // From an hour to its day.
     if (period === "day" && choice.period === "hour" && choice.start !== null)
-      start = Math.floor(choice.start / DAY) * DAY;
+      start = dayOf(choice.start);
     writeChoice({ period, start });
   });
 for (const button of all("[data-metric]"))
   button.addEventListener("click", () => writeChoice({ metric: button.dataset.metric }));
-for (const button of all("[data-grain]"))
-  button.addEventListener("click", () => writeChoice({ grain: button.dataset.grain }));
+for (const button of all("[data-step]"))
+  button.addEventListener("click", () => writeChoice({ step: button.dataset.step }));
 for (const button of all("[data-sort]"))
   button.addEventListener("click", () => {
     sorts[button.closest("table").id] = button.dataset.sort;
@@ -440,13 +462,46 @@ for (const button of all("[data-sort]"))
   });
 for (const button of all("[data-more]"))
   button.addEventListener("click", () => {
-    limits[button.dataset.more] = Math.min(limits[button.dataset.more] * 10, 9999);
+    limits[button.dataset.more] = Math.min(limits[button.dataset.more] * 10, MOST_ROWS);
     refresh();
   });
 for (const [id, sign] of [["earlier", -1], ["later", 1]])
   $(`#${id}`).addEventListener("click", () => writeChoice({
     start: choice.start + sign * (choice.period === "day" ? DAY : HOUR),
   }));
+
+// ---- a span of one's own ----
+
+// The form begins with what is shown.
+async function openOwnSpan() {
+  const form = $("#own-span");
+  form.hidden = !form.hidden;
+  $('[data-span="own"]').setAttribute("aria-expanded", String(!form.hidden));
+  if (form.hidden) return;
+  const [day, hour] = await Promise.all([askEnds("day"), askEnds("hour")]);
+  const range = chartRange({ day, hour });
+  if (range?.days !== undefined && range.from <= range.to) {
+    $("#since").value = dayName(range.days.first);
+    $("#until").value = dayName(range.days.last);
+  }
+  $("#since").focus();
+}
+
+$("#own-span").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const days = [parseDay($("#since").value), parseDay($("#until").value)];
+  if (days.includes(null)) return;
+  // Of one day there is everything, not only the chart.
+  if (days[0] === days[1]) writeChoice({ period: "day", start: days[0] });
+  else writeChoice({ span: "own", since: Math.min(...days), until: Math.max(...days) });
+});
+for (const button of all("[data-span]"))
+  button.addEventListener("click", () => {
+    if (button.dataset.span === "own") openOwnSpan();
+    else writeChoice({ span: button.dataset.span, since: null, until: null });
+  });
+$("#show-all").addEventListener("click", () => writeChoice({ span: "all", since: null, until: null }));
+
 addEventListener("popstate", () => {
   choice = readChoice();
   refresh();
@@ -454,8 +509,10 @@ addEventListener("popstate", () => {
 // While there is no stream the page asks each second; the age in the footer grows meanwhile.
 setInterval(() => {
   showAccount();
+  askStatusAgain();
   if (!streaming) refreshSoon();
 }, 1000);
 
+letTipsGo();
 refresh();
 listen();

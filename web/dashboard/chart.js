@@ -7,6 +7,12 @@ const HEIGHT = 250;
 const CLOCK_STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600,
   43200, 86400, 172800, 432000, 864000, 1728000, 4320000, 8640000, 31536000];
 
+// Steps of an axis of days: none that is a part of one. Months and years follow the calendar.
+const MONTH = 30 * 86400;
+const YEAR = 365 * 86400;
+const DAY_STEPS = [...[1, 2, 3, 4, 5, 7, 10, 15].map((days) => days * 86400),
+  MONTH, 2 * MONTH, 3 * MONTH, 6 * MONTH, YEAR, 2 * YEAR, 5 * YEAR, 10 * YEAR, 25 * YEAR];
+
 export function createChart(element, onChoose) {
   const tip = document.createElement("div");
   tip.className = "tip";
@@ -59,7 +65,8 @@ export function createChart(element, onChoose) {
         grid: { show: false },
         ticks: { show: false },
         space: 64,
-        size: 40,
+        size: shown.kind === "day" ? 30 : 40,
+        ...(shown.kind === "day" ? { incrs: DAY_STEPS } : {}),
         values: [
           [86400 * 28, "{MMM} {YYYY}", null, null, null, null, null, null, 1],
           [86400, "{D} {MMM}", null, null, null, null, null, null, 1],
@@ -71,7 +78,8 @@ export function createChart(element, onChoose) {
         ...text,
         grid: { stroke: color("--line"), width: 1 },
         ticks: { show: false },
-        size: 58,
+        size: (self, labels) =>
+          Math.max(42, 18 + 7 * Math.max(0, ...(labels ?? []).map((label) => label.length))),
         ...(shown.metric.startsWith("average_") ? { incrs: CLOCK_STEPS } : {}),
         values: (self, splits) => splits.map((value) => formatMetric(shown.metric, value)),
       },

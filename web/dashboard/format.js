@@ -6,6 +6,7 @@ const DAY = 24 * HOUR;
 
 const date = (options) => new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", ...options });
 const dayText = date({ weekday: "short", day: "numeric", month: "short", year: "numeric" });
+const dateText = date({ day: "numeric", month: "short", year: "numeric" });
 const hourText = date({ hour: "2-digit", minute: "2-digit" });
 
 export const NONE = "–";
@@ -48,10 +49,31 @@ export function age(ms) {
   return `${Math.floor(ms / DAY)} days ago`;
 }
 
-// What a row shows of a URL: without the origin when all rows share it.
-export function shortener(urls) {
-  const origin = (url) => /^https?:\/\/[^/?#]+/.exec(url)?.[0] ?? "";
-  const first = urls.length > 0 ? origin(urls[0]) : "";
-  if (first === "" || !urls.every((url) => origin(url) === first)) return (url) => url;
-  return (url) => url.slice(first.length) || "/";
+// "17 May 2015"
+export function day(start) {
+  return dateText.format(start);
+}
+
+// Days from the one that begins at `first` to the one that begins at `last`.
+export function days(first, last) {
+  return first === last ? day(first) : `${day(first)} – ${day(last)}`;
+}
+
+// A page's URL as { origin, host, path }; what is no web address is all path.
+export function splitUrl(url) {
+  const found = /^(https?:\/\/([^/?#]+))(.*)$/is.exec(url);
+  if (found === null) return { origin: "", host: "", path: url };
+  const [, origin, host, rest] = found;
+  return { origin, host, path: rest.startsWith("/") ? rest : `/${rest}` };
+}
+
+const TAIL = 12; // characters that stay visible at the end of a text that is cut in its middle
+const letters = new Intl.Segmenter("en", { granularity: "grapheme" });
+
+// A text as [head, tail]: where there is no room, the end of the head is cut. Similar paths differ
+// at their end.
+export function middle(text) {
+  if (text.length <= 2 * TAIL) return [text, ""];
+  const all = [...letters.segment(text)].map((part) => part.segment);
+  return [all.slice(0, -TAIL).join(""), all.slice(-TAIL).join("")];
 }

@@ -1,0 +1,103 @@
+// What the server says of itself: whether it takes events and which it refuses, whether the data are
+// synthetic; and what to do where there are no data yet.
+
+import * as format from "./format.js";
+
+const $ = (selector) => document.querySelector(selector);
+const SHOWN = 5; // origins of refused events
+
+function element(name, text, className = "") {
+  const made = document.createElement(name);
+  if (text !== undefined) made.textContent = text;
+  if (className !== "") made.className = className;
+  return made;
+}
+
+const requests = (count) => (count === 1 ? "1 request" : `${format.count(count)} requests`);
+
+const REASONS = {
+  site: "its pages are not among the sites that are counted",
+  token: "it names no token of this server",
+  rate: "it sends more than the rate limit lets in",
+  demo: "demo data and clicks of other sites do not mix",
+};
+
+function refusedLine({ origin, requests: count, reason, option }) {
+  const li = document.createElement("li");
+  li.append(element("strong", origin ?? "A program"), `: ${requests(count)}, because `,
+    `${REASONS[reason] ?? reason}.`);
+  if (option) li.append(" This option lets it in: ", element("code", option));
+  return li;
+}
+
+// Rebuilt only when it changes, so that a selection stays.
+function unchanged(node, value) {
+  const text = JSON.stringify(value);
+  if (node.dataset.shown === text) return true;
+  node.dataset.shown = text;
+  return false;
+}
+
+function showRefused(refused) {
+  const box = $("#refused");
+  const count = refused?.requests ?? 0;
+  box.hidden = count === 0;
+  if (count === 0 || unchanged(box, refused)) return;
+  $("#refused-title").textContent = count === 1 ? "1 request was refused: its clicks are not counted"
+    : `${requests(count)} were refused: their clicks are not counted`;
+  const shown = refused.origins.slice(0, SHOWN);
+  const lines = shown.map(refusedLine);
+  const others = count - shown.reduce((sum, entry) => sum + entry.requests, 0);
+  if (others > 0) lines.push(element("li", `Others: ${requests(others)}.`));
+  $("#refused-origins").replaceChildren(...lines);
+}
+
+function step(text, code, more) {
+  const li = element("li");
+  li.append(element("p", text), element("pre", code));
+  if (more) li.append(more);
+  return li;
+}
+
+function link(text, href) {
+  const a = element("a", text);
+  a.href = href;
+  const p = element("p");
+  p.append(a);
+  return p;
+}
+
+// In quotes where the shell needs them.
+const quoted = (text) => (/^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
+
+function showSteps(status) {
+  const data = status.data_dir ? ` --data ${quoted(status.data_dir)}` : "";
+  const steps = [];
+  if (status.collector)
+    steps.push(step("Put this line into the head of your pages:",
+      `<script defer src="${location.origin}/clickmill.js"></script>`,
+      link("All about the line, and pages of other addresses", "/snippet")));
+  else
+    steps.push(step("This server shows answers and takes no events. To count pages, start instead:",
+      `clickmill run${data}`));
+  steps.push(step("Or read the access log of a web server:", `clickmill import${data} access.log`));
+  if (status.demo_dir)
+    steps.push(step("Or look at synthetic demo data:",
+      `clickmill serve --data ${quoted(status.demo_dir)}`));
+  return steps;
+}
+
+// `empty`: there are no data at all.
+export function showStart(status, empty) {
+  const box = $("#start");
+  box.hidden = !empty || status === null;
+  for (const card of [...document.querySelectorAll("[data-needs-data]")]) card.hidden = !box.hidden;
+  if (!box.hidden && !unchanged(box, status)) $("#steps").replaceChildren(...showSteps(status));
+}
+
+export function showServer(status) {
+  $("#synthetic").hidden = status?.synthetic !== true;
+  $("#count-link").hidden = status?.collector !== true;
+  $("#shop-link").hidden = (status?.shop ?? status?.collector) !== true;
+  showRefused(status?.refused);
+}
