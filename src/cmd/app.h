@@ -10,6 +10,12 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+/* Whether user ids live for one UTC day: as the store has recorded it, or by the configuration. */
+typedef enum cm_visitors_choice {
+    CM_VISITORS_AUTO,
+    CM_VISITORS_DAILY,
+} cm_visitors_choice_t;
+
 /* Options that every command takes. */
 typedef struct cm_global_options {
     const char *config;      /* --config FILE, default clickmill.yaml when it is there */
@@ -20,6 +26,7 @@ typedef struct cm_global_options {
     bool version;            /* --version */
     int64_t memory;          /* memory: bytes the mill may use */
     int64_t session_timeout; /* session_timeout: ms, default 30m */
+    int visitors;            /* visitors: cm_visitors_choice_t */
 } cm_global_options_t;
 
 typedef struct cm_command cm_command_t;

@@ -168,7 +168,8 @@ static bool tell_ready(void *context, cm_buf_t *json)
 int cm_collecting_open(cm_collecting_t *collecting, cm_app_t *app, const cm_collect_given_t *given,
                        cm_store_t *store, cm_err_t *err)
 {
-    *collecting = (cm_collecting_t){.app = app, .given = given, .batch = CM_BATCH_INIT};
+    *collecting =
+        (cm_collecting_t){.app = app, .given = given, .store = store, .batch = CM_BATCH_INIT};
     pthread_mutex_init(&collecting->lock, NULL);
     raise_file_limit(collecting);
     cm_enriching_open(&collecting->enriching, app, &given->enrich, false);
@@ -252,6 +253,17 @@ static void renew_key(cm_collecting_t *collecting)
     collecting->day = day;
 }
 
+/* In the transaction of the first events that have such ids. */
+static int store_daily(cm_collecting_t *collecting, cm_err_t *err)
+{
+    if (collecting->store == NULL || collecting->daily_stored ||
+        !atomic_load(&collecting->shared.daily_given))
+        return 0;
+    int rc = cm_embedded_set_daily(collecting->store, err);
+    collecting->daily_stored = rc == 0;
+    return rc;
+}
+
 int cm_collecting_step(cm_collecting_t *collecting, cm_sink_t *sink, int wait_ms, cm_err_t *err)
 {
     cm_source_t *source = cm_inbox_source(collecting->inbox);
@@ -262,10 +274,13 @@ int cm_collecting_step(cm_collecting_t *collecting, cm_sink_t *sink, int wait_ms
     cm_inbox_set_wait(collecting->inbox, wait_ms);
     int more = cm_source_next(source, batch, err);
     collecting->given_batches++;
-    int rc = batch->count > 0 ? cm_sink_put(sink, batch, err) : 0;
+    int rc = batch->count > 0 ? store_daily(collecting, err) : 0;
+    if (rc == 0 && batch->count > 0)
+        rc = cm_sink_put(sink, batch, err);
     if (rc == 0)
         rc = cm_sink_commit(sink, err);
     if (rc < 0) {
+        collecting->daily_stored = false; /* taken back with the rest */
         cm_account_add(&collecting->failed, &batch->account);
         if (strcmp(collecting->trouble, err->text) != 0)
             cm_log(&collecting->app->log, CM_LOG_ERROR, "events are not stored", "reason=\"%s\"",

@@ -130,6 +130,8 @@ typedef struct cm_collecting {
     cm_sender_token_t *tokens;
     cm_buf_t *secrets; /* theirs */
     cm_buf_t tls_cert, tls_key;
+    cm_store_t *store; /* that the events go into; NULL: another sink */
+    bool daily_stored; /* it knows of daily ids */
     cm_batch_t batch;
     uint64_t given_batches;
     int connections;      /* that may be open */

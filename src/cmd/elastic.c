@@ -24,7 +24,10 @@ cm_elastic_settings_t cm_elastic_settings_of(const cm_app_t *app, const cm_elast
 int cm_index_open_chosen(const cm_app_t *app, int choice, const cm_elastic_settings_t *settings,
                          cm_index_t **index, cm_err_t *err)
 {
-    if (choice == CM_INDEX_ELASTICSEARCH)
-        return cm_index_open_elasticsearch(settings, index, err);
-    return cm_index_open_embedded(app->global.data_dir, index, err);
+    int rc = choice == CM_INDEX_ELASTICSEARCH
+                 ? cm_index_open_elasticsearch(settings, index, err)
+                 : cm_index_open_embedded(app->global.data_dir, index, err);
+    if (rc == 0)
+        (*index)->daily = app->global.visitors == CM_VISITORS_DAILY;
+    return rc;
 }

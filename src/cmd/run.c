@@ -327,7 +327,8 @@ static int start(runner_t *runner)
 {
     cm_app_t *app = runner->app;
     cm_server_options_t server = {.listen = runner->options->listen,
-                                  .data_dir = app->global.data_dir};
+                                  .data_dir = app->global.data_dir,
+                                  .daily = app->global.visitors == CM_VISITORS_DAILY};
 
     int rc = open_way(runner);
     if (rc == 0)

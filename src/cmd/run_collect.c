@@ -24,6 +24,7 @@ int cm_run_collect_open(cm_run_collect_t *run, cm_app_t *app, const cm_collect_g
 
     if (rc < 0 || kafka == NULL)
         return rc;
+    run->collecting.store = NULL; /* the events go into the spool, by a thread of their own */
     rc = cm_spooling_open(&run->spooling, app, kafka, given->spool, err);
     if (rc < 0)
         return rc;

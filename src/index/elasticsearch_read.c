@@ -339,7 +339,10 @@ static int elastic_freshness(cm_index_t *index, cm_window_t window, cm_freshness
     } while (was_moving(&talk, rc, attempt++));
     if (rc == CM_EINPUT)
         return fail_empty(self, err);
-    return rc < 0 ? rc : cm_document_read_freshness(talk.reply.body, out, err);
+    if (rc == 0)
+        rc = cm_document_read_freshness(talk.reply.body, out, err);
+    out->daily_visitors = index->daily && window == CM_WINDOW_ALL;
+    return rc;
 }
 
 static void elastic_close(cm_index_t *index)

@@ -1,6 +1,7 @@
 #include "index/tables.h"
 
 #include "base/clock.h"
+#include "store/embedded.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -265,15 +266,32 @@ static int read_covered(const cm_database_t *database, cm_window_t window, cm_fr
     return rc;
 }
 
+/* A day or an hour counts true visitors. Of another store's events, how many days they are of is
+ * not known here. */
+static int read_daily(const embedded_index_t *self, cm_window_t window, cm_freshness_t *out,
+                      cm_err_t *err)
+{
+    if (window != CM_WINDOW_ALL)
+        return 0;
+    if (out->session_timeout < 0) {
+        out->daily_visitors = self->index.daily;
+        return 0;
+    }
+    return cm_embedded_counts_days(&self->database, self->index.daily, &out->daily_visitors, err);
+}
+
 static int embedded_freshness(cm_index_t *index, cm_window_t window, cm_freshness_t *out,
                               cm_err_t *err)
 {
-    const cm_database_t *database = &((embedded_index_t *)index)->database;
+    const embedded_index_t *self = (embedded_index_t *)index;
+    const cm_database_t *database = &self->database;
     int rc = 0;
 
     *out = (cm_freshness_t){0};
     if (has_tables(database))
         rc = read_covered(database, window, out, err);
+    if (rc == 0)
+        rc = read_daily(self, window, out, err);
     /* What is accepted comes last: a commit in between may only make it more than is processed. */
     if (rc == 0)
         rc =

@@ -76,6 +76,8 @@ typedef struct cm_freshness {
     /* ms, with which the answers were computed; negative: of the events of another store than the
      * data directory's; 0: not known */
     int64_t session_timeout;
+    /* What unique_user_count counts of this window: visitors, each once a UTC day, or users. */
+    bool daily_visitors;
 } cm_freshness_t;
 
 typedef struct cm_index cm_index_t;
@@ -90,7 +92,14 @@ typedef struct cm_index_ops {
 
 struct cm_index {
     const cm_index_ops_t *ops;
+    bool daily; /* user ids live for one UTC day, says the configuration */
 };
+
+/* What `visitors` is called in JSON: "daily" or "users". */
+static inline const char *cm_visitors_name(const cm_freshness_t *freshness)
+{
+    return freshness->daily_visitors ? "daily" : "users";
+}
 
 /* Opens the embedded index of a data directory for reading, while another process or thread may
  * write it. CM_EINPUT when there is none yet. */

@@ -113,7 +113,8 @@ int cm_api_add_rows(cm_index_t *index, const cm_params_t *params, cm_buf_t *body
     if (params->csv)
         cm_answer_add_csv_header(body, query->window);
     else
-        cm_buf_printf(body, "{\"window\":\"%s\",\"rows\":[", cm_window_names[query->window]);
+        cm_buf_printf(body, "{\"window\":\"%s\",\"visitors\":\"%s\",\"rows\":[",
+                      cm_window_names[query->window], cm_visitors_name(&freshness));
     if (freshness.present)
         rc = cm_index_query(index, query, add_row, &rows, err);
     if (rc < 0 || params->csv)

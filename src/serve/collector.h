@@ -17,7 +17,7 @@
 /* All is borrowed until the collector is freed. */
 typedef struct cm_collector_options {
     cm_inbox_t *inbox; /* its tickets end in cm_collector_done() */
-    const cm_posted_shared_t *shared;
+    cm_posted_shared_t *shared;
     const char *sites, *proxies; /* see sites.h, proxies.h */
     const cm_sender_token_t *tokens;
     size_t token_count;

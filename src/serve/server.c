@@ -45,6 +45,7 @@ struct cm_server {
     cm_log_t log;
     cm_listen_t listen;
     char *data_dir;
+    bool daily;
     char **hosts;              /* ends with NULL */
     bool answers;              /* the dashboard and its API are served */
     cm_collector_t *collector; /* NULL: no events are taken; borrowed */
@@ -277,7 +278,10 @@ static int open_embedded(void *context, cm_index_t **index, cm_err_t *err)
 {
     const cm_server_t *server = context;
 
-    return cm_index_open_embedded(server->data_dir, index, err);
+    int rc = cm_index_open_embedded(server->data_dir, index, err);
+    if (rc == 0)
+        (*index)->daily = server->daily;
+    return rc;
 }
 
 static cm_server_t *create(const cm_server_options_t *options, const cm_log_t *log)
@@ -290,6 +294,7 @@ static cm_server_t *create(const cm_server_options_t *options, const cm_log_t *l
     server->collector = options->collector;
     server->listen.fd = -1;
     server->data_dir = cm_strdup(options->data_dir ? options->data_dir : "data");
+    server->daily = options->daily;
     while (options->hosts != NULL && options->hosts[count] != NULL)
         count++;
     server->hosts = cm_alloc_zero(count + 1, sizeof *server->hosts);

@@ -24,6 +24,7 @@ typedef int (*cm_server_open_fn)(void *context, cm_index_t **index, cm_err_t *er
 typedef struct cm_server_options {
     const char *listen;   /* "127.0.0.1:8080", "[::1]:8080", "localhost:8080"; port 0: any free */
     const char *data_dir; /* whose embedded index is served when `open_index` is NULL */
+    bool daily;           /* then: user ids live for one UTC day, says the configuration */
     cm_server_open_fn open_index;
     void *open_context;
     /* Further names, ending with NULL, that a request to a loopback address may carry in `Host`:

@@ -11,7 +11,7 @@ enum {
 };
 
 struct cm_poster {
-    const cm_posted_shared_t *shared;
+    cm_posted_shared_t *shared;
     cm_json_t *json;
     cm_enricher_t *enricher;
     cm_visitor_t visitor;
@@ -31,7 +31,7 @@ typedef struct reading {
     uint64_t position;
 } reading_t;
 
-cm_poster_t *cm_poster_new(const cm_posted_shared_t *shared)
+cm_poster_t *cm_poster_new(cm_posted_shared_t *shared)
 {
     cm_poster_t *poster = cm_alloc_zero(1, sizeof *poster);
 
@@ -192,6 +192,7 @@ static cm_str_t cut(cm_str_t agent)
 static int take_event(reading_t *reading, const cm_json_visitor_t *said, cm_event_t *event,
                       cm_err_t *err)
 {
+    cm_posted_shared_t *shared = reading->poster->shared;
     const bool page = reading->sender->page;
     const cm_visit_t visit = {.address = page ? reading->sender->address : said->address,
                               .agent = cut(page ? reading->sender->agent : said->agent)};
@@ -211,7 +212,12 @@ static int take_event(reading_t *reading, const cm_json_visitor_t *said, cm_even
     }
     cm_event_complete(event);
     rc = cm_event_check(event, false, err);
-    return rc < 0 ? rc : 1;
+    if (rc < 0)
+        return rc;
+    if (!named && shared->visitor == CM_VISITOR_DAILY &&
+        !atomic_load_explicit(&shared->daily_given, memory_order_relaxed))
+        atomic_store(&shared->daily_given, true);
+    return 1;
 }
 
 static void reject(reading_t *reading, const cm_err_t *why)

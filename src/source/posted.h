@@ -13,18 +13,21 @@
 #include "source/copies.h"
 #include "source/daily_key.h"
 
+#include <stdatomic.h>
+
 typedef enum cm_visitor_choice {
     CM_VISITOR_DAILY,
     CM_VISITOR_COOKIE,
     CM_VISITOR_ADDRESS_HASH,
 } cm_visitor_choice_t;
 
-/* Borrowed until the last poster is freed. */
+/* Borrowed until the last poster is freed; posters write daily_given alone. */
 typedef struct cm_posted_shared {
     cm_enrichment_t *enrichment; /* started */
     const cm_clock_t *clock;     /* NULL: the real one */
     cm_visitor_choice_t visitor;
     cm_daily_key_t *daily;               /* with CM_VISITOR_DAILY */
+    atomic_bool daily_given;             /* an accepted event has got a daily id */
     uint8_t address_key[CM_VISITOR_KEY]; /* with CM_VISITOR_ADDRESS_HASH */
     cm_copies_t *copies;                 /* of events of pages; NULL: none are looked for */
 } cm_posted_shared_t;
@@ -48,7 +51,7 @@ typedef struct cm_posted_result {
 typedef struct cm_poster cm_poster_t;
 
 /* Never NULL. */
-cm_poster_t *cm_poster_new(const cm_posted_shared_t *shared);
+cm_poster_t *cm_poster_new(cm_posted_shared_t *shared);
 void cm_poster_free(cm_poster_t *poster);
 
 /* Adds the events of a body to the batch; what is bad among them is told in the result and left

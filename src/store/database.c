@@ -46,6 +46,24 @@ static const char schema[] =
     "    payload BLOB NOT NULL);\n"
     "CREATE TABLE secret (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;\n";
 
+int cm_database_has(const cm_database_t *database, const char *table, bool *has, cm_err_t *err)
+{
+    sqlite3_stmt *select;
+
+    *has = false;
+    int rc =
+        cm_database_prepare(database, "SELECT 1 FROM sqlite_master WHERE name = ?", &select, err);
+    if (rc < 0)
+        return rc;
+    sqlite3_bind_text(select, 1, table, -1, SQLITE_STATIC);
+    int step = sqlite3_step(select);
+    *has = step == SQLITE_ROW;
+    if (step != SQLITE_ROW && step != SQLITE_DONE)
+        rc = cm_database_fail(database, "reading the store", err);
+    sqlite3_finalize(select);
+    return rc;
+}
+
 int cm_database_fail(const cm_database_t *database, const char *doing, cm_err_t *err)
 {
     int code = sqlite3_errcode(database->db);

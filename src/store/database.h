@@ -47,4 +47,7 @@ int cm_database_step(const cm_database_t *database, sqlite3_stmt *statement, con
 int cm_database_int(const cm_database_t *database, const char *sql, int64_t fallback,
                     int64_t *value, cm_err_t *err);
 
+/* Whether the file has a table or view of this name. */
+int cm_database_has(const cm_database_t *database, const char *table, bool *has, cm_err_t *err);
+
 #endif

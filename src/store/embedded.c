@@ -454,6 +454,42 @@ int cm_embedded_secret_of(const char *data_dir, uint8_t secret[32], cm_err_t *er
     return rc;
 }
 
+/* Made when it is first needed, so that a data directory without such ids stays as it was. */
+int cm_embedded_set_daily(cm_store_t *store, cm_err_t *err)
+{
+    cm_embedded_t *self = (cm_embedded_t *)store;
+
+    int rc = begin(self, err);
+    if (rc == 0)
+        rc = cm_database_exec(&self->database,
+                              "CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value "
+                              "NOT NULL) WITHOUT ROWID; "
+                              "INSERT OR REPLACE INTO setting VALUES ('visitors', 'daily')",
+                              "recording that visitors are daily", err);
+    return rc < 0 ? give_up(self, rc) : 0;
+}
+
+int cm_embedded_counts_days(const cm_database_t *database, bool declared, bool *counts_days,
+                            cm_err_t *err)
+{
+    bool recorded = false;
+    int64_t daily = declared, days = 0;
+
+    *counts_days = false;
+    int rc = declared ? 0 : cm_database_has(database, "setting", &recorded, err);
+    if (rc == 0 && recorded)
+        rc =
+            cm_database_int(database, "SELECT value = 'daily' FROM setting WHERE name = 'visitors'",
+                            0, &daily, err);
+    if (rc == 0 && daily != 0)
+        rc = cm_database_int(database,
+                             "SELECT max(time_max) / 86400000 > min(time_min) / 86400000 "
+                             "FROM block",
+                             0, &days, err);
+    *counts_days = days != 0;
+    return rc;
+}
+
 int cm_embedded_forget_dead(cm_store_t *store, int64_t id, cm_err_t *err)
 {
     cm_embedded_t *self = (cm_embedded_t *)store;

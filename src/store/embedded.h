@@ -48,6 +48,14 @@ int cm_embedded_secret(cm_store_t *store, uint8_t secret[32], cm_err_t *err);
 /* The same from outside: reads it beside whoever is writing, and makes it when it is not there. */
 int cm_embedded_secret_of(const char *data_dir, uint8_t secret[32], cm_err_t *err);
 
+/* Records, with the next commit, that the store has user ids which live for one UTC day only. */
+int cm_embedded_set_daily(cm_store_t *store, cm_err_t *err);
+
+/* Whether that is recorded, and the events are of more than one UTC day: then a count of distinct
+ * users over all time counts each visitor once a day. `declared`: the first part is known. */
+int cm_embedded_counts_days(const cm_database_t *database, bool declared, bool *counts_days,
+                            cm_err_t *err);
+
 /* Forgets a dead letter with the next commit: replay puts its event and deletes it together. */
 int cm_embedded_forget_dead(cm_store_t *store, int64_t id, cm_err_t *err);
 

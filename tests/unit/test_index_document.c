@@ -101,7 +101,7 @@ static void test_json(void **state)
 
 static void test_freshness(void **state)
 {
-    const cm_freshness_t freshness = {true, 10, 9, 8, 1, 5, 1700006400123, 2, 1800000};
+    const cm_freshness_t freshness = {true, 10, 9, 8, 1, 5, 1700006400123, 2, 1800000, false};
     cm_buf_t json = CM_BUF_INIT;
     cm_freshness_t again;
     cm_err_t err;

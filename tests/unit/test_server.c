@@ -10,7 +10,8 @@
     "\"freshness\":{\"present\":true,\"accepted\":20,\"processed\":19,\"events\":17,"              \
     "\"duplicates\":2,\"cells\":3,\"dead\":1,\"updated_at\":\"2024-02-29T12:00:00.250Z\"}}\n"
 #define ABSENT                                                                                     \
-    "\"rows\":[],\"freshness\":{\"present\":false,\"accepted\":0,\"processed\":0,\"events\":0,"    \
+    "\"visitors\":\"users\",\"rows\":[],\"freshness\":{\"present\":false,\"accepted\":0,"          \
+    "\"processed\":0,\"events\":0,"                                                                \
     "\"duplicates\":0,\"cells\":0,\"dead\":0,\"updated_at\":null}}\n"
 #define SECURITY                                                                                   \
     "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; "           \
@@ -51,7 +52,7 @@ static char *framed(const char *window, const char *end, size_t count, const siz
 {
     cm_buf_t text = CM_BUF_INIT;
 
-    cm_buf_printf(&text, "{\"window\":\"%s\",\"rows\":[", window);
+    cm_buf_printf(&text, "{\"window\":\"%s\",\"visitors\":\"users\",\"rows\":[", window);
     for (size_t i = 0; i < count; i++) {
         if (i > 0)
             cm_buf_add_text(&text, ",\n");
@@ -110,7 +111,8 @@ static void test_json_bytes(void **context)
     const state_t *state = *context;
 
     expect(state->port, "/api/summary", 200,
-           "{\"window\":\"all\",\"rows\":[{\"clicks\":17,\"unique_user_count\":5,"
+           "{\"window\":\"all\",\"visitors\":\"users\",\"rows\":[{\"clicks\":17,\"unique_user_"
+           "count\":5,"
            "\"average_time_spent\":10.0,\"time_spent_sum\":100,\"time_spent_count\":10,"
            "\"average_time_on_page\":7.888888888888889,\"entrances\":4,\"exits\":4}]," FRESH);
 }

@@ -5,13 +5,15 @@
 
 /* What the summary is, as one event. */
 #define SUMMARY(updated)                                                                           \
-    "event: summary\ndata: {\"window\":\"all\",\"rows\":[{\"clicks\":17,\"unique_user_count\":5,"  \
+    "event: summary\ndata: "                                                                       \
+    "{\"window\":\"all\",\"visitors\":\"users\",\"rows\":[{\"clicks\":17,\"unique_user_count\":5," \
     "\"average_time_spent\":10.0,\"time_spent_sum\":100,\"time_spent_count\":10,"                  \
     "\"average_time_on_page\":7.888888888888889,\"entrances\":4,\"exits\":4}],"                    \
     "\"freshness\":{\"present\":true,\"accepted\":20,\"processed\":19,\"events\":17,"              \
     "\"duplicates\":2,\"cells\":3,\"dead\":1,\"updated_at\":\"" updated "\"}}\n\n"
 #define ABSENT                                                                                     \
-    "event: summary\ndata: {\"window\":\"all\",\"rows\":[],\"freshness\":{\"present\":false,"      \
+    "event: summary\ndata: "                                                                       \
+    "{\"window\":\"all\",\"visitors\":\"users\",\"rows\":[],\"freshness\":{\"present\":false,"     \
     "\"accepted\":0,\"processed\":0,\"events\":0,\"duplicates\":0,\"cells\":0,\"dead\":0,"         \
     "\"updated_at\":null}}\n\n"
 
