@@ -4,7 +4,7 @@
 import { createChart } from "./chart.js";
 import * as format from "./format.js";
 import { METRICS, letTipsGo, nameOf, showMeanings } from "./meaning.js";
-import { ServerError, ask, askCommonOrigin, askEnds, askSeries, isoTime } from "./server.js";
+import { ServerError, ask, askCommonOrigin, askEnds, askSeries, isoTime, keptTooLong } from "./server.js";
 import { DAY, HOUR, SPANS, chartDays, dayName, dayOf, fillGaps, mayBeHourly, parseDay, stepOf }
   from "./span.js";
 import { showServer, showStart } from "./start.js";
@@ -119,7 +119,8 @@ function findStart(ends) {
 }
 
 async function askAll(signal) {
-  const [day, hour] = await Promise.all([askEnds("day", signal), askEnds("hour", signal)]);
+  const [day, hour] = await Promise.all([askEnds("day", version, signal),
+    askEnds("hour", version, signal)]);
   const ends = { day, hour };
   findStart(ends);
   const range = chartRange(ends);
@@ -136,7 +137,7 @@ async function askAll(signal) {
       ...filter, from: range.from, to: range.to + range.step,
       steps: (range.to - range.from) / range.step + 1,
     }, signal) : [],
-    askCommonOrigin(signal),
+    askCommonOrigin(version, signal),
   ]);
   return { ends, range, summary, pages, countries, series: exact(series), origin };
 }
@@ -365,6 +366,7 @@ function show(answers) {
 // ---- keeping up ----
 
 let freshness = null; // of the last answer
+let version = null; // when the answers changed last, as far as is known
 let status = null; // what the server said of itself; null: nothing yet
 let reachable = true;
 let asking = null; // the AbortController of what is being asked
@@ -403,6 +405,9 @@ async function refresh() {
     reachable = true;
     showProblem("");
     show(answers);
+    version = freshness.updated_at;
+    const wait = keptTooLong(version);
+    if (wait > 0) setTimeout(refreshSoon, wait);
   } catch (error) {
     if (asking !== mine) return;
     reachable = error instanceof ServerError;
@@ -431,6 +436,7 @@ function listen() {
     const summary = JSON.parse(event.data);
     const changed = summary.freshness.updated_at !== freshness?.updated_at ||
       summary.freshness.present !== freshness?.present;
+    version = summary.freshness.updated_at;
     if (changed || !reachable) refreshSoon();
   });
   stream.addEventListener("error", () => {
@@ -478,7 +484,7 @@ async function openOwnSpan() {
   form.hidden = !form.hidden;
   $('[data-span="own"]').setAttribute("aria-expanded", String(!form.hidden));
   if (form.hidden) return;
-  const [day, hour] = await Promise.all([askEnds("day"), askEnds("hour")]);
+  const [day, hour] = await Promise.all([askEnds("day", version), askEnds("hour", version)]);
   const range = chartRange({ day, hour });
   if (range?.days !== undefined && range.from <= range.to) {
     $("#since").value = dayName(range.days.first);

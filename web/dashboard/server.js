@@ -25,16 +25,25 @@ export async function askSeries(kind, { url, country, from, to, steps }, signal)
   return answer.rows;
 }
 
+// What changes rarely and is asked for with each refresh is kept: until the answers change, and then
+// for a while. `version` is what the answers had when they changed last.
 const KEEP_MS = 5000;
 const kept = new Map();
 
-// What was asked not long ago is not asked again: `find` gives null where there is nothing to keep.
-async function keep(name, now, find) {
+async function keep(name, version, find) {
   const before = kept.get(name);
-  if (before !== undefined && now - before.at < KEEP_MS) return before.value;
+  if (before !== undefined && (before.version === version || Date.now() - before.at < KEEP_MS))
+    return before.value;
+  const at = Date.now();
   const value = await find();
-  if (value !== null) kept.set(name, { at: now, value });
+  if (value !== null) kept.set(name, { at, version, value });
   return value;
+}
+
+// How long, in ms, until what is kept of an older version is asked for again; 0: nothing is.
+export function keptTooLong(version) {
+  const older = [...kept.values()].filter((entry) => entry.version !== version);
+  return Math.max(0, ...older.map((entry) => entry.at + KEEP_MS - Date.now()));
 }
 
 async function findEnds(kind, now, signal) {
@@ -52,15 +61,15 @@ async function findEnds(kind, now, signal) {
 
 // The oldest and the newest window of the kind, of all data: { first, last, newest }, where `newest`
 // is not after now unless all are. Null: there are none.
-export function askEnds(kind, signal, now = Date.now()) {
-  return keep(`ends ${kind}`, now, () => findEnds(kind, now, signal));
+export function askEnds(kind, version, signal) {
+  return keep(`ends ${kind}`, version, () => findEnds(kind, Date.now(), signal));
 }
 
 // What all URLs of the store begin with, "https://www.example.com/"; "" when they have no such part
 // in common. In the order of bytes all stand between the first and the last.
-export async function askCommonOrigin(signal, now = Date.now()) {
+export async function askCommonOrigin(version, signal) {
   const origin = (rows) => /^https?:\/\/[^/?#]+\//i.exec(rows[0]?.url ?? "")?.[0] ?? "";
-  const found = await keep("origin", now, async () => {
+  const found = await keep("origin", version, async () => {
     const [first, last] = await Promise.all([0, 1].map((reverse) =>
       ask("pages", { sort: "url", limit: 1, reverse }, signal)));
     if (first.rows.length === 0) return null;
