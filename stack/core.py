@@ -440,10 +440,23 @@ class Stack:
                     raise
                 time.sleep(0.05)
 
+    @staticmethod
+    def known(connection, name):
+        """What the broker knows of the topic. One that has just come back knows of none for a
+        moment, and answers as if there were none."""
+        until = time.monotonic() + 10
+        while True:
+            blank = not connection.metadata()["topics"]
+            topic = connection.metadata([name])["topics"][name]
+            if (topic["error"] != kafka_wire.NO_SUCH_TOPIC or not blank
+                    or time.monotonic() > until):
+                return topic
+            time.sleep(0.1)
+
     def topic_describe(self, name):
         """{"topic": name, "partitions": [{partition, leader, replicas, isr, begin, end}]}"""
         with self.existing("kafka").connect() as connection:
-            topic = connection.metadata([name])["topics"][name]
+            topic = self.known(connection, name)
             if topic["error"] != 0:
                 raise Misuse("there is no topic %s" % name if topic["error"]
                              == kafka_wire.NO_SUCH_TOPIC else "the topic %s: Kafka's error %d"

@@ -11,6 +11,7 @@
 
 enum {
     ASK_MS = 1000, /* between looks at what has gone wrong */
+    STEP_MS = 50,  /* between looks at a topic */
 };
 
 /* ---- the user's properties ---- */
@@ -266,29 +267,62 @@ int cm_kafka_reach(cm_kafka_client_t *client, cm_err_t *err)
 
 /* ---- topics ---- */
 
-/* Whether the topic is there, and a partition of it that has no leader; -1: all have one. */
-static int find_topic(cm_kafka_client_t *client, const char *topic, bool *found,
-                      int32_t *leaderless, cm_err_t *err)
+/* How a broker sees the topic. */
+typedef struct {
+    bool found;
+    int32_t leaderless; /* a partition of it that has no leader; -1: all have one */
+    bool blank;         /* it knows of no topic at all: perhaps it has only just come back */
+} sight_t;
+
+static int find_topic(cm_kafka_client_t *client, const char *topic, sight_t *sight, cm_err_t *err)
 {
     const rd_kafka_metadata_t *metadata;
 
-    *found = false;
-    *leaderless = -1;
+    *sight = (sight_t){.leaderless = -1, .blank = true};
     int rc = get_metadata(client, &metadata, err);
     if (rc < 0)
         return rc;
     for (int i = 0; i < metadata->topic_cnt; i++) {
         const rd_kafka_metadata_topic_t *one = &metadata->topics[i];
-        if (strcmp(one->topic, topic) != 0 ||
-            (one->err != 0 && one->err != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE))
+        if (one->err != 0 && one->err != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
             continue;
-        *found = one->err != 0 || one->partition_cnt > 0;
-        *leaderless = one->err != 0 ? 0 : -1;
-        for (int p = 0; p < one->partition_cnt && *leaderless < 0; p++)
-            *leaderless = one->partitions[p].leader < 0 ? one->partitions[p].id : -1;
+        sight->blank = false;
+        if (strcmp(one->topic, topic) != 0)
+            continue;
+        sight->found = one->err != 0 || one->partition_cnt > 0;
+        sight->leaderless = one->err != 0 ? 0 : -1;
+        for (int p = 0; p < one->partition_cnt && sight->leaderless < 0; p++)
+            sight->leaderless = one->partitions[p].leader < 0 ? one->partitions[p].id : -1;
     }
     rd_kafka_metadata_destroy(metadata);
     return 0;
+}
+
+static int64_t blank_limit(const cm_kafka_client_t *client)
+{
+    const int64_t timeout = client->settings->timeout_ms;
+
+    return timeout < CM_KAFKA_BLANK_MS ? timeout : CM_KAFKA_BLANK_MS;
+}
+
+/* A broker that has just come back knows of no topic until its controller has told it, and answers
+ * as if there were none. So a topic that is not there is waited for, but not for long: perhaps this
+ * is a new cluster. */
+static int wait_for_topics(cm_kafka_client_t *client, const char *topic, sight_t *sight,
+                           cm_err_t *err)
+{
+    const int64_t started = cm_clock_ticks_ns(), limit = blank_limit(client);
+
+    int rc = find_topic(client, topic, sight, err);
+    while (rc == 0 && !sight->found && sight->blank &&
+           (cm_clock_ticks_ns() - started) / 1000000 < limit) {
+        if (stopped(client))
+            return cm_fail(err, CM_ESTOP, "stopped while no broker at %s knew of a topic",
+                           client->settings->brokers);
+        cm_sleep_ms(STEP_MS);
+        rc = find_topic(client, topic, sight, err);
+    }
+    return rc;
 }
 
 /* Asks for the topic; an answer that it is there already is as good. */
@@ -319,9 +353,28 @@ static rd_kafka_resp_err_t ask_for_topic(cm_kafka_client_t *client, rd_kafka_New
     return code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS ? 0 : code;
 }
 
-static int create_topic(cm_kafka_client_t *client, const char *topic, int partitions, bool large,
-                        cm_err_t *err)
+/* What brokers answer for a moment, while they come back or another becomes the controller. One
+ * that knows of no topic may have too few brokers for the same reason. */
+static bool passes(rd_kafka_resp_err_t code, bool blank)
 {
+    switch (code) {
+    case RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR:
+        return blank;
+    case RD_KAFKA_RESP_ERR_NOT_CONTROLLER:
+    case RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE:
+    case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
+    case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
+    case RD_KAFKA_RESP_ERR__TRANSPORT:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static int create_topic(cm_kafka_client_t *client, const char *topic, int partitions, bool large,
+                        bool blank, cm_err_t *err)
+{
+    const int64_t started = cm_clock_ticks_ns(), limit = blank_limit(client);
     char why[300];
 
     rd_kafka_NewTopic_t *wanted =
@@ -331,35 +384,40 @@ static int create_topic(cm_kafka_client_t *client, const char *topic, int partit
     if (large) /* as much as librdkafka sends; the broker's own limit is 1 MiB */
         rd_kafka_NewTopic_set_config(wanted, "max.message.bytes", "1000000000");
     rd_kafka_resp_err_t code = ask_for_topic(client, wanted, why, sizeof why);
+    while (passes(code, blank) && !stopped(client) &&
+           (cm_clock_ticks_ns() - started) / 1000000 < limit) {
+        cm_sleep_ms(STEP_MS);
+        code = ask_for_topic(client, wanted, why, sizeof why);
+    }
     rd_kafka_NewTopic_destroy(wanted);
     if (code == 0)
         return 0;
-    return cm_fail(err, code == RD_KAFKA_RESP_ERR__TIMED_OUT ? CM_EAWAY : CM_EUSAGE,
-                   "topic %s is not there, and Kafka at %s does not make it: %s; make it yourself, "
-                   "or correct kafka.partitions and kafka.replication",
-                   topic, client->settings->brokers, why);
+    return cm_fail(
+        err, code == RD_KAFKA_RESP_ERR__TIMED_OUT || passes(code, false) ? CM_EAWAY : CM_EUSAGE,
+        "topic %s is not there, and Kafka at %s does not make it: %s; make it yourself, "
+        "or correct kafka.partitions and kafka.replication",
+        topic, client->settings->brokers, why);
 }
 
 int cm_kafka_ensure_topic(cm_kafka_client_t *client, const char *topic, int partitions, bool large,
                           cm_err_t *err)
 {
-    enum { STEP_MS = 50 };
     const int64_t started = cm_clock_ticks_ns();
     const char *brokers = client->settings->brokers;
-    int32_t leaderless;
-    bool found;
+    sight_t sight;
 
-    int rc = find_topic(client, topic, &found, &leaderless, err);
+    int rc = client->settings->create ? find_topic(client, topic, &sight, err)
+                                      : wait_for_topics(client, topic, &sight, err);
     if (rc < 0)
         return rc;
-    if (!found && !client->settings->create)
+    if (!sight.found && !client->settings->create)
         return cm_fail(err, CM_EINPUT,
                        "topic %s is not there at %s; make it, or let kafka.create do it", topic,
                        brokers);
-    if (!found)
-        rc = create_topic(client, topic, partitions, large, err);
+    if (!sight.found)
+        rc = create_topic(client, topic, partitions, large, sight.blank, err);
     /* Leaders are elected a moment after a topic is made, or a broker has gone. */
-    while (rc == 0 && (!found || leaderless >= 0)) {
+    while (rc == 0 && (!sight.found || sight.leaderless >= 0)) {
         if (stopped(client))
             return cm_fail(err, CM_ESTOP, "stopped while topic %s at %s had no leader", topic,
                            brokers);
@@ -367,9 +425,9 @@ int cm_kafka_ensure_topic(cm_kafka_client_t *client, const char *topic, int part
             return cm_fail(err, CM_EAWAY,
                            "partition %d of topic %s has no leader at %s; start the broker that is "
                            "down, or try again",
-                           leaderless >= 0 ? (int)leaderless : 0, topic, brokers);
+                           sight.leaderless >= 0 ? (int)sight.leaderless : 0, topic, brokers);
         cm_sleep_ms(STEP_MS);
-        rc = find_topic(client, topic, &found, &leaderless, err);
+        rc = find_topic(client, topic, &sight, err);
     }
     return rc;
 }

@@ -58,9 +58,6 @@ static int take_error(walk_t *walk, rd_kafka_resp_err_t code, rd_kafka_resp_err_
         return 0;
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
-    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
     case RD_KAFKA_RESP_ERR__FATAL:
         return cm_kafka_fail(&walk->client, code, "reading the dead letters", walk->err);
     default:
@@ -160,21 +157,44 @@ static int hand_out(walk_t *walk, const rd_kafka_message_t *message)
 
 /* ---- the topic ---- */
 
-static int find_partitions(walk_t *walk)
+/* Lists the partitions that the broker knows of; `blank`: it knows of no topic at all. */
+static int list_partitions(walk_t *walk, bool *blank)
 {
     const char *topic = walk->client.settings->dead_topic;
-    const int timeout = (int)walk->client.settings->timeout_ms;
     const rd_kafka_metadata_t *metadata;
 
-    rd_kafka_resp_err_t code = rd_kafka_metadata(walk->client.rk, 1, NULL, &metadata, timeout);
+    rd_kafka_resp_err_t code = rd_kafka_metadata(walk->client.rk, 1, NULL, &metadata,
+                                                 (int)walk->client.settings->timeout_ms);
     if (code != 0)
         return cm_kafka_fail(&walk->client, code, "looking for the dead letters", walk->err);
+    *blank = metadata->topic_cnt == 0;
     for (int t = 0; t < metadata->topic_cnt; t++) {
         const rd_kafka_metadata_topic_t *one = &metadata->topics[t];
         for (int p = 0; strcmp(one->topic, topic) == 0 && p < one->partition_cnt; p++)
             rd_kafka_topic_partition_list_add(walk->all, topic, one->partitions[p].id);
     }
     rd_kafka_metadata_destroy(metadata);
+    return 0;
+}
+
+static int find_partitions(walk_t *walk)
+{
+    const char *topic = walk->client.settings->dead_topic;
+    const int timeout = (int)walk->client.settings->timeout_ms;
+    const atomic_bool *stop = walk->client.settings->stop;
+    const int64_t started = cm_clock_ticks_ns();
+    rd_kafka_resp_err_t code;
+    bool blank;
+
+    int rc = list_partitions(walk, &blank);
+    /* A broker that has just come back knows of no topic for a moment. */
+    while (rc == 0 && blank && (cm_clock_ticks_ns() - started) / 1000000 < CM_KAFKA_BLANK_MS &&
+           (stop == NULL || !atomic_load(stop))) {
+        cm_sleep_ms(POLL_MS);
+        rc = list_partitions(walk, &blank);
+    }
+    if (rc < 0)
+        return rc;
     if (walk->all->cnt == 0)
         return cm_fail(walk->err, CM_EINPUT,
                        "topic %s is not there at %s: there are no dead letters", topic,

@@ -44,8 +44,8 @@ static inline rd_kafka_conf_t *mock_conf(const char *name, const char *value)
 
 static const cm_log_t mock_log = {CM_LOG_ERROR, 2};
 
-/* A cluster with the topics "t" (of so many partitions) and "t.dead" (of one). */
-static inline void mock_start(mock_t *mock, int partitions)
+/* A cluster without topics. */
+static inline void mock_start_blank(mock_t *mock)
 {
     char why[200];
     rd_kafka_conf_t *conf = mock_conf("linger.ms", "1");
@@ -56,8 +56,6 @@ static inline void mock_start(mock_t *mock, int partitions)
     assert_non_null(mock->cluster);
     const char *brokers = rd_kafka_mock_cluster_bootstraps(mock->cluster);
     assert_int_equal(rd_kafka_brokers_add(mock->rk, brokers), 1);
-    assert_int_equal(rd_kafka_mock_topic_create(mock->cluster, "t", partitions, 1), 0);
-    assert_int_equal(rd_kafka_mock_topic_create(mock->cluster, "t.dead", 1, 1), 0);
     mock->properties.pairs = mock->pairs;
     mock->settings = (cm_kafka_settings_t){.brokers = brokers,
                                            .properties = &mock->properties,
@@ -69,6 +67,14 @@ static inline void mock_start(mock_t *mock, int partitions)
                                            .partitions = 1,
                                            .replication = 1,
                                            .log = &mock_log};
+}
+
+/* A cluster with the topics "t" (of so many partitions) and "t.dead" (of one). */
+static inline void mock_start(mock_t *mock, int partitions)
+{
+    mock_start_blank(mock);
+    assert_int_equal(rd_kafka_mock_topic_create(mock->cluster, "t", partitions, 1), 0);
+    assert_int_equal(rd_kafka_mock_topic_create(mock->cluster, "t.dead", 1, 1), 0);
 }
 
 static inline void mock_property(mock_t *mock, const char *name, const char *text)

@@ -604,6 +604,37 @@ static void no_leader(void **state)
     mock_stop(&mock);
 }
 
+static void *make_later(void *context)
+{
+    mock_t *mock = context;
+
+    usleep(300000);
+    rd_kafka_mock_topic_create(mock->cluster, "t", 1, 1);
+    rd_kafka_mock_topic_create(mock->cluster, "t.dead", 1, 1);
+    return NULL;
+}
+
+/* A broker that has just come back knows of no topic for a moment: that is waited for, whether the
+ * topic may be made or not. One that knows of others is believed at once. */
+static void topics_come_late(void **state)
+{
+    pthread_t later;
+    mock_t mock;
+
+    (void)state;
+    mock_start_blank(&mock);
+    mock.settings.create = false;
+    mock.settings.timeout_ms = 300;
+    int64_t started = cm_clock_ticks_ns();
+    refuse(&mock, CM_EINPUT, "topic t is not there at 127.0.0.1:", "kafka.create");
+    assert_true(cm_clock_ticks_ns() - started >= 300 * INT64_C(1000000));
+    mock.settings.timeout_ms = 60000;
+    pthread_create(&later, NULL, make_later, &mock);
+    cm_sink_close(open_sink(&mock, (cm_kafka_sink_options_t){0}));
+    pthread_join(later, NULL);
+    mock_stop(&mock);
+}
+
 static void no_broker_or_topic(void **state)
 {
     mock_t mock;
@@ -645,6 +676,7 @@ int main(void)
         cmocka_unit_test(wrong_settings),
         cmocka_unit_test(values_from_elsewhere),
         cmocka_unit_test(no_leader),
+        cmocka_unit_test(topics_come_late),
         cmocka_unit_test(no_broker_or_topic),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
