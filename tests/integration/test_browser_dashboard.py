@@ -335,15 +335,19 @@ def test_meanings(t):
 
 
 def test_daily_visitors(t):
+    t.write("clickmill.yaml", "visitors: daily\n")
     url = serve(t, [event("u", MAY_17, "https://x.example/"), event("v", MAY_17 + DAY, "https://x.example/")])
     with Browser(t) as browser:
-        page = Page(t, browser, url, script=answering({"summary": {"visitors": "daily"}}))
+        page = Page(t, browser, url)
         t.equal(page.texts(".total .label")[1], "Daily visitors", "total")
         t.equal(page.texts("#pages thead th")[2], "Daily visitors", "heading")
         t.true("two days counts as two" in page.value(
             "document.querySelector('#hint-users').textContent"), "the tip")
         page.click("[data-metric='unique_user_count']")
         page.when("document.querySelector('#chart-title').innerText", "Unique users per hour")
+        page.click("[data-period='day']")  # of one day they are users
+        page.when("document.querySelectorAll('.total .label')[1].innerText", "Unique users")
+        t.equal(page.texts("#pages thead th")[2], "Users", "heading of a day")
         page.undisturbed()
 
 

@@ -4,7 +4,7 @@
 import { createChart } from "./chart.js";
 import * as format from "./format.js";
 import { METRICS, letTipsGo, nameOf, showMeanings } from "./meaning.js";
-import { ServerError, ask, askCommonOrigin, askEnds, askSeries, isoTime, keptTooLong } from "./server.js";
+import { ServerError, ask, askEnds, askSeries, askSeveralHosts, isoTime, keptTooLong } from "./server.js";
 import { DAY, HOUR, SPANS, chartDays, dayName, dayOf, fillGaps, mayBeHourly, parseDay, stepOf }
   from "./span.js";
 import { showServer, showStart } from "./start.js";
@@ -129,7 +129,7 @@ async function askAll(signal) {
   const table = (name) => ask(name,
     { ...windowed, ...filter, sort: sorts[name], limit: limits[name] + 1 }, signal);
   const drawable = range !== null && range.from <= range.to;
-  const [summary, pages, countries, series, origin] = await Promise.all([
+  const [summary, pages, countries, series] = await Promise.all([
     ask("summary", { ...windowed, ...filter }, signal),
     table("pages"),
     table("countries"),
@@ -137,9 +137,8 @@ async function askAll(signal) {
       ...filter, from: range.from, to: range.to + range.step,
       steps: (range.to - range.from) / range.step + 1,
     }, signal) : [],
-    askCommonOrigin(version, signal),
   ]);
-  return { ends, range, summary, pages, countries, series: exact(series), origin };
+  return { ends, range, summary, pages, countries, series: exact(series) };
 }
 
 // ---- showing ----
@@ -205,12 +204,12 @@ function showTotals(rows, daily) {
 
 const waiting = () => (freshness?.present ? "No clicks here." : "Waiting for the first events.");
 
-function showRows(id, name, answer, origin) {
+function showRows(id, name, answer) {
   const rows = exact(answer.rows);
   const shown = rows.slice(0, limits[id]);
   showTable($(`#${id}`), {
     name, rows: shown, sort: sorts[id], chosen: choice[name],
-    labels: name === "url" ? pageLabels(shown.map((row) => row.url), origin === "")
+    labels: name === "url" ? pageLabels(shown.map((row) => row.url), severalHosts)
       : shown.map((row) => ({ text: row[name] })),
     choose: (value) => writeChoice({ [name]: value }),
   });
@@ -357,10 +356,21 @@ function show(answers) {
   showScope(answers.ends, daily);
   showTotals(answers.summary.rows, daily);
   showChart(answers.series, answers.range);
-  showRows("pages", "url", answers.pages, answers.origin);
-  showRows("countries", "country", answers.countries, answers.origin);
+  showRows("pages", "url", answers.pages);
+  showRows("countries", "country", answers.countries);
   showAccount();
   showDownload();
+}
+
+// Whether the store has pages of several hosts, also where those that are shown are of one. Nothing
+// waits for this question.
+let severalHosts = false;
+
+async function showHosts(pages, signal) {
+  const several = await askSeveralHosts(version, signal);
+  if (several === severalHosts) return;
+  severalHosts = several;
+  showRows("pages", "url", pages);
 }
 
 // ---- keeping up ----
@@ -406,6 +416,7 @@ async function refresh() {
     showProblem("");
     show(answers);
     version = freshness.updated_at;
+    await showHosts(answers.pages, mine.signal);
     const wait = keptTooLong(version);
     if (wait > 0) setTimeout(refreshSoon, wait);
   } catch (error) {

@@ -65,15 +65,15 @@ export function askEnds(kind, version, signal) {
   return keep(`ends ${kind}`, version, () => findEnds(kind, Date.now(), signal));
 }
 
-// What all URLs of the store begin with, "https://www.example.com/"; "" when they have no such part
-// in common. In the order of bytes all stand between the first and the last.
-export async function askCommonOrigin(version, signal) {
-  const origin = (rows) => /^https?:\/\/[^/?#]+\//i.exec(rows[0]?.url ?? "")?.[0] ?? "";
-  const found = await keep("origin", version, async () => {
+// Whether the pages of the store are of several hosts, or of both schemes. In the order of bytes all
+// URLs stand between the first and the last.
+export async function askSeveralHosts(version, signal) {
+  const origin = (answer) => /^https?:\/\/[^/?#]+/i.exec(answer.rows[0].url)?.[0];
+  const found = await keep("hosts", version, async () => {
     const [first, last] = await Promise.all([0, 1].map((reverse) =>
       ask("pages", { sort: "url", limit: 1, reverse }, signal)));
-    if (first.rows.length === 0) return null;
-    return { origin: origin(first.rows) === origin(last.rows) ? origin(first.rows) : "" };
+    return first.rows.length === 0 || last.rows.length === 0 ? null
+      : { several: origin(first) !== origin(last) };
   });
-  return found === null ? "" : found.origin;
+  return found?.several === true;
 }
