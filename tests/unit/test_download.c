@@ -103,7 +103,7 @@ static void test_all_rows_as_json(void **context)
     const state_t *state = *context;
     cm_buf_t json = CM_BUF_INIT;
 
-    cm_buf_add_text(&json, "{\"window\":\"all\",\"rows\":[");
+    cm_buf_add_text(&json, "{\"window\":\"all\",\"visitors\":\"users\",\"rows\":[");
     for (int i = 0; i < MANY; i++) {
         cm_buf_add_text(&json, i > 0 ? ",\n" : "");
         cm_answer_add_json(&json, &state->rows[i]);
@@ -216,6 +216,7 @@ static void test_too_many_files(void **context)
     }
     expect(state->port, "/api/pages?format=csv", 503,
            "{\"error\":\"too many downloads are under way; try again later\"}\n");
+    wait_for_handles(state);
     state->fake->row_count = 1; /* without a file there is always room */
     cm_buf_t reply = ask_for(state->port, "GET", "/api/pages?format=csv", "");
     assert_int_equal(status_of(&reply), 200);
