@@ -114,6 +114,8 @@ int cm_embedded_index_covered(const cm_database_t *database, cm_window_t window,
 typedef struct embedded_index {
     cm_index_t index; /* first */
     cm_database_t database;
+    char *data_dir;
+    bool held; /* several questions shall be answered of one moment */
 } embedded_index_t;
 
 static bool has_tables(const cm_database_t *database)
@@ -201,16 +203,32 @@ static void read_answer(sqlite3_stmt *select, const cm_query_t *query, cm_answer
         *numbers[i] = sqlite3_column_int64(select, 4 + i);
 }
 
+/* Opens a database again that another process has written though we cannot: only then do its
+ * changes come to be seen. */
+static int freshen(embedded_index_t *self, cm_err_t *err)
+{
+    cm_database_t fresh;
+
+    if (self->held || cm_database_is_fresh(&self->database))
+        return 0;
+    int rc = cm_database_open_read(self->data_dir, &fresh, err);
+    if (rc < 0)
+        return rc;
+    cm_database_close(&self->database);
+    self->database = fresh;
+    return 0;
+}
+
 static int embedded_query(cm_index_t *index, const cm_query_t *query, cm_answer_fn row,
                           void *context, cm_err_t *err)
 {
     embedded_index_t *self = (embedded_index_t *)index;
     cm_buf_t sql = CM_BUF_INIT, pattern = CM_BUF_INIT;
     sqlite3_stmt *select = NULL;
-    int step = SQLITE_DONE, rc = 0;
+    int step = SQLITE_DONE, rc = freshen(self, err);
 
-    if (!has_tables(&self->database))
-        return 0;
+    if (rc < 0 || !has_tables(&self->database))
+        return rc;
     build_query(&sql, query);
     if ((rc = cm_database_prepare(&self->database, sql.data, &select, err)) < 0)
         goto done;
@@ -231,6 +249,8 @@ static int embedded_query(cm_index_t *index, const cm_query_t *query, cm_answer_
     }
     if (rc == 0 && step != SQLITE_DONE)
         rc = cm_database_fail(&self->database, "reading the answers", err);
+    if (rc == 0)
+        rc = cm_database_check_fresh(&self->database, err);
 done:
     sqlite3_finalize(select);
     cm_buf_free(&sql);
@@ -283,12 +303,12 @@ static int read_daily(const embedded_index_t *self, cm_window_t window, cm_fresh
 static int embedded_freshness(cm_index_t *index, cm_window_t window, cm_freshness_t *out,
                               cm_err_t *err)
 {
-    const embedded_index_t *self = (embedded_index_t *)index;
+    embedded_index_t *self = (embedded_index_t *)index;
     const cm_database_t *database = &self->database;
-    int rc = 0;
+    int rc = freshen(self, err);
 
     *out = (cm_freshness_t){0};
-    if (has_tables(database))
+    if (rc == 0 && has_tables(database))
         rc = read_covered(database, window, out, err);
     if (rc == 0)
         rc = read_daily(self, window, out, err);
@@ -307,14 +327,18 @@ static int embedded_freshness(cm_index_t *index, cm_window_t window, cm_freshnes
 /* The first question settles the moment. */
 static int embedded_hold(cm_index_t *index, cm_err_t *err)
 {
-    return cm_database_exec(&((embedded_index_t *)index)->database, "BEGIN", "reading the answers",
-                            err);
+    embedded_index_t *self = (embedded_index_t *)index;
+
+    int rc = freshen(self, err);
+    self->held = rc == 0;
+    return rc < 0 ? rc : cm_database_exec(&self->database, "BEGIN", "reading the answers", err);
 }
 
 static void embedded_close(cm_index_t *index)
 {
     embedded_index_t *self = (embedded_index_t *)index;
     cm_database_close(&self->database);
+    free(self->data_dir);
     free(self);
 }
 
@@ -326,9 +350,11 @@ int cm_index_open_embedded(const char *data_dir, cm_index_t **index, cm_err_t *e
 
     self->index.ops = &ops;
     int rc = cm_database_open_read(data_dir, &self->database, err);
-    if (rc < 0)
+    if (rc < 0) {
         free(self);
-    else
-        *index = &self->index;
-    return rc;
+        return rc;
+    }
+    self->data_dir = cm_strdup(data_dir);
+    *index = &self->index;
+    return 0;
 }

@@ -280,12 +280,114 @@ fail:
     return rc;
 }
 
+/* ---- a directory that cannot be written ---- */
+
+/* Also one whose owner has taken all rights to write away, which stop root from nothing. */
+static bool is_read_only(const char *data_dir)
+{
+    struct stat info;
+
+    if (stat(data_dir, &info) < 0 || !S_ISDIR(info.st_mode))
+        return false;
+    return (info.st_mode & (S_IWUSR | S_IWGRP | S_IWOTH)) == 0 ||
+           faccessat(AT_FDCWD, data_dir, W_OK, AT_EACCESS) < 0;
+}
+
+/* Whether a writer has the lock: through another mount, or as another user. */
+static bool has_writer(const char *data_dir)
+{
+    cm_buf_t path = CM_BUF_INIT;
+
+    cm_buf_printf(&path, "%s/lock", data_dir);
+    int fd = open(path.data, O_RDONLY | O_CLOEXEC);
+    cm_buf_free(&path);
+    if (fd < 0)
+        return false;
+    bool held = flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+    close(fd);
+    return held;
+}
+
+static int64_t log_size(const char *path)
+{
+    struct stat info;
+    cm_buf_t log = CM_BUF_INIT;
+
+    cm_buf_printf(&log, "%s-wal", path);
+    int64_t size = stat(log.data, &info) == 0 ? (int64_t)info.st_size : 0;
+    cm_buf_free(&log);
+    return size;
+}
+
+static struct cm_database_state look_at(const char *path)
+{
+    struct cm_database_state state = {.log_size = log_size(path)};
+    struct stat info;
+
+    if (stat(path, &info) == 0) {
+        state.inode = (int64_t)info.st_ino;
+        state.size = (int64_t)info.st_size;
+        state.changed_ns = (int64_t)info.st_mtim.tv_sec * 1000000000 + info.st_mtim.tv_nsec;
+    }
+    return state;
+}
+
+bool cm_database_is_fresh(const cm_database_t *database)
+{
+    if (!database->frozen)
+        return true;
+    const struct cm_database_state now = look_at(database->path), then = database->state;
+    return now.inode == then.inode && now.size == then.size && now.changed_ns == then.changed_ns &&
+           now.log_size == then.log_size;
+}
+
+int cm_database_check_fresh(const cm_database_t *database, cm_err_t *err)
+{
+    if (cm_database_is_fresh(database))
+        return 0;
+    return cm_fail(err, CM_EBUSY,
+                   "%s was written by another process while it was read in a directory that cannot "
+                   "be written; run it again",
+                   database->path);
+}
+
+/* SQLite's log mode wants to share memory in a file beside the database, also for readers. Where
+ * none can be made: without a log the database is all there is, and constant. With one, which a
+ * process that has crashed has left, its index is made in our own memory, which SQLite does for
+ * whoever has the database for himself; the locks that this would take are left out, because a file
+ * that is open for reading only cannot have them. */
+static int open_frozen(const char *data_dir, cm_database_t *database, cm_err_t *err)
+{
+    cm_buf_t path = CM_BUF_INIT, uri = CM_BUF_INIT;
+
+    cm_buf_printf(&path, "%s/clickmill.db", data_dir);
+    database->path = path.data;
+    database->frozen = true;
+    database->state = look_at(path.data);
+    cm_buf_add_text(&uri, "file:");
+    for (const char *at = path.data; *at != '\0'; at++)
+        cm_buf_printf(&uri, strchr("?#%", *at) != NULL ? "%%%02X" : "%c", (unsigned char)*at);
+    const bool log = database->state.log_size > 0;
+    cm_buf_add_text(&uri, log ? "?vfs=unix-none" : "?immutable=1");
+    int code = sqlite3_open_v2(uri.data, &database->db,
+                               SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
+    cm_buf_free(&uri);
+    if (code != SQLITE_OK)
+        return cm_database_fail(database, "opening the store", err);
+    sqlite3_db_config(database->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    return log ? cm_database_exec(database, "PRAGMA locking_mode = EXCLUSIVE", "opening the store",
+                                  err)
+               : 0;
+}
+
 int cm_database_open_read(const char *data_dir, cm_database_t *database, cm_err_t *err)
 {
     bool empty = false;
 
     *database = (cm_database_t){.lock_fd = -1};
-    int rc = open_file(data_dir, SQLITE_OPEN_READONLY, database, err);
+    int rc = is_read_only(data_dir) && !has_writer(data_dir)
+                 ? open_frozen(data_dir, database, err)
+                 : open_file(data_dir, SQLITE_OPEN_READONLY, database, err);
     if (rc < 0 && access(database->path, F_OK) < 0 && errno == ENOENT)
         rc = cm_fail(err, CM_EINPUT,
                      "there are no events in %s yet; `clickmill import`, `produce` or `run` put "

@@ -16,6 +16,12 @@ typedef struct cm_database {
     sqlite3 *db;
     char *path;  /* of the file */
     int lock_fd; /* -1: opened for reading */
+    /* Opened in a directory that cannot be written: SQLite neither locks the file nor sees what
+     * another process writes there, so that we have to look. */
+    bool frozen;
+    struct cm_database_state {
+        int64_t inode, size, changed_ns, log_size;
+    } state; /* when it was opened */
 } cm_database_t;
 
 /* Opens the data directory for writing: creates it and the file where missing, takes the lock. The
@@ -23,8 +29,17 @@ typedef struct cm_database {
  * process holds it, CM_EVERSION, CM_ECORRUPT, CM_EIO. */
 int cm_database_open_write(const char *data_dir, cm_database_t *database, cm_err_t *err);
 
-/* Opens for reading only, beside a writer. CM_EINPUT when there is no database yet. */
+/* Opens for reading only, beside a writer. CM_EINPUT when there is no database yet. A directory
+ * that cannot be written is left as it is; what a process that has crashed has left in its log is
+ * read there as well. */
 int cm_database_open_read(const char *data_dir, cm_database_t *database, cm_err_t *err);
+
+/* False when a frozen database was written by another process since it was opened: what was read
+ * of it may be wrong. It has to be opened again. */
+bool cm_database_is_fresh(const cm_database_t *database);
+
+/* CM_EBUSY when it is not fresh. */
+int cm_database_check_fresh(const cm_database_t *database, cm_err_t *err);
 
 void cm_database_close(cm_database_t *database);
 

@@ -107,7 +107,7 @@ static int read_part(cm_embedded_reader_t *self, sqlite3_stmt *select, unsigned 
         rc = cm_database_fail(self->database, "reading events", err);
     }
     sqlite3_reset(select);
-    return rc;
+    return cm_database_is_fresh(self->database) ? rc : cm_database_check_fresh(self->database, err);
 }
 
 static int reader_read(cm_reader_t *reader, const cm_block_ref_t *block, unsigned parts,
