@@ -142,32 +142,47 @@ static bool zone_minutes(cm_str_t text, size_t *at, int *minutes)
     return true;
 }
 
+/* Date and time at *at, as if they were UTC. */
+static bool date_and_time(cm_str_t text, size_t *at, int64_t *ms)
+{
+    int year = digits(text, at, 4);
+    if (year < 0 || !literal(text, at, "-"))
+        return false;
+    int month = digits(text, at, 2);
+    if (month < 1 || month > 12 || !literal(text, at, "-"))
+        return false;
+    int day = digits(text, at, 2);
+    if (day < 1 || day > days_in_month(year, month) || !literal(text, at, "Tt "))
+        return false;
+    int hour = digits(text, at, 2);
+    if (hour < 0 || hour > 23 || !literal(text, at, ":"))
+        return false;
+    int minute = digits(text, at, 2);
+    if (minute < 0 || minute > 59 || !literal(text, at, ":"))
+        return false;
+    int second = digits(text, at, 2);
+    if (second < 0 || second > 60)
+        return false;
+    int milli = fraction_ms(text, at);
+    int64_t seconds = cm_time_days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
+    *ms = seconds * 1000 + milli;
+    return milli >= 0;
+}
+
 bool cm_time_parse(cm_str_t text, int64_t *ms)
 {
     size_t at = 0;
     int zone;
-    int year = digits(text, &at, 4);
-    if (year < 0 || !literal(text, &at, "-"))
+
+    if (!date_and_time(text, &at, ms) || !zone_minutes(text, &at, &zone) || at != text.len)
         return false;
-    int month = digits(text, &at, 2);
-    if (month < 1 || month > 12 || !literal(text, &at, "-"))
-        return false;
-    int day = digits(text, &at, 2);
-    if (day < 1 || day > days_in_month(year, month) || !literal(text, &at, "Tt "))
-        return false;
-    int hour = digits(text, &at, 2);
-    if (hour < 0 || hour > 23 || !literal(text, &at, ":"))
-        return false;
-    int minute = digits(text, &at, 2);
-    if (minute < 0 || minute > 59 || !literal(text, &at, ":"))
-        return false;
-    int second = digits(text, &at, 2);
-    if (second < 0 || second > 60)
-        return false;
-    int milli = fraction_ms(text, &at);
-    if (milli < 0 || !zone_minutes(text, &at, &zone) || at != text.len)
-        return false;
-    int64_t seconds = cm_time_days(year, month, day) * 86400 + hour * 3600 + (minute - zone) * 60;
-    *ms = (seconds + second) * 1000 + milli;
+    *ms -= (int64_t)zone * 60 * 1000;
     return true;
+}
+
+bool cm_time_parse_local(cm_str_t text, int64_t *ms)
+{
+    size_t at = 0;
+
+    return date_and_time(text, &at, ms) && at == text.len;
 }

@@ -40,6 +40,10 @@ char *cm_time_format(int64_t ms, char *text);
  * to ms). False on anything else, impossible dates included; second 60 is the next second. */
 bool cm_time_parse(cm_str_t text, int64_t *ms);
 
+/* The same for a time that says no zone, `2015-05-17T10:05:03.25`: what a local clock shows,
+ * counted as if it were UTC. */
+bool cm_time_parse_local(cm_str_t text, int64_t *ms);
+
 /* Days since 1970-01-01 of a proleptic Gregorian date, month 1..12. */
 int64_t cm_time_days(int year, int month, int day);
 

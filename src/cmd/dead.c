@@ -190,6 +190,7 @@ static int read_message(cm_app_t *app, const cm_dead_options_t *asked,
     const cm_file_options_t file = {.path = path,
                                     .format = (cm_file_format_t)asked->import.format,
                                     .all = asked->import.all,
+                                    .times = visitors->times,
                                     .site = asked->import.site,
                                     .visitor_key = visitors->key,
                                     .enrich = cm_enricher_visit,
@@ -332,7 +333,9 @@ static int replay_letters(cm_app_t *app, const cm_dead_options_t *asked, int arg
     if (rc < 0)
         return rc;
     cm_enriching_open(&replay.visitors.enriching, app, &asked->import.enrich, asked->import.all);
-    rc = cm_enrichment_start(replay.visitors.enriching.enrichment, &app->err);
+    rc = cm_times_open(&asked->import.times, &replay.visitors.times, &app->err);
+    if (rc == 0)
+        rc = cm_enrichment_start(replay.visitors.enriching.enrichment, &app->err);
     if (rc == 0)
         rc = cm_embedded_secret(replay.store, replay.visitors.key, &app->err);
     if (rc == 0)
@@ -343,6 +346,7 @@ static int replay_letters(cm_app_t *app, const cm_dead_options_t *asked, int arg
     if (rc == 0)
         cm_account_print(app, &replay.account, app->out);
     cm_enriching_close(&replay.visitors.enriching);
+    cm_times_close(&replay.visitors.times);
     cm_sink_close(&replay.store->sink);
     free(replay.ids);
     return rc;

@@ -20,6 +20,7 @@ typedef struct cm_dead_options {
 typedef struct cm_dead_visitors {
     uint8_t key[CM_VISITOR_KEY];
     cm_enriching_t enriching;
+    cm_times_t times;
 } cm_dead_visitors_t;
 
 /* A letter as it is shown. */

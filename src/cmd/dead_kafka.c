@@ -133,6 +133,8 @@ int cm_dead_kafka_replay(cm_app_t *app, const cm_dead_options_t *options, int ar
                       options->import.all);
     int rc = cm_dead_file_open(&replay.file, &app->err);
     if (rc == 0)
+        rc = cm_times_open(&options->import.times, &replay.visitors.times, &app->err);
+    if (rc == 0)
         rc = cm_enrichment_start(replay.visitors.enriching.enrichment, &app->err);
     if (rc == 0)
         rc = cm_embedded_secret_of(app->global.data_dir, replay.visitors.key, &app->err);
@@ -148,6 +150,7 @@ int cm_dead_kafka_replay(cm_app_t *app, const cm_dead_options_t *options, int ar
     if (replay.file.fd >= 0)
         close(replay.file.fd);
     cm_enriching_close(&replay.visitors.enriching);
+    cm_times_close(&replay.visitors.times);
     cm_buf_free(&name);
     return rc;
 }

@@ -17,6 +17,7 @@ typedef struct follower {
     cm_kafka_settings_t settings;
     cm_store_t *store;
     cm_source_t *source;
+    cm_times_t times;
     cm_enriching_t enriching; /* as `ingest` does, so that both give the same answers */
     cm_pipeline_t pipeline;
     cm_publishing_t *publishing; /* NULL: the embedded index is all there is */
@@ -51,6 +52,7 @@ static int open_topic(void *context)
     const cm_kafka_source_options_t options = {.settings = &self->settings,
                                                .owner = {self, store_position, drain},
                                                .until_end = self->options->until_end,
+                                               .times = self->times,
                                                .fill = cm_enricher_fill,
                                                .fill_context = self->enriching.enricher};
 
@@ -61,7 +63,9 @@ static int open_all(follower_t *self)
 {
     cm_app_t *app = self->app;
 
-    int rc = cm_enriching_open_geoip(&self->enriching, app, self->options->geoip);
+    int rc = cm_times_open(self->options->times, &self->times, &app->err);
+    if (rc == 0)
+        rc = cm_enriching_open_geoip(&self->enriching, app, self->options->geoip);
     if (rc == 0)
         rc = cm_embedded_open(app->global.data_dir, app->clock, &self->store, &app->err);
     if (rc == 0)
@@ -194,6 +198,7 @@ int cm_follow(cm_app_t *app, const cm_follow_options_t *options)
     cm_publishing_stop(self.publishing);
     cm_source_close(self.source);
     cm_enriching_close(&self.enriching);
+    cm_times_close(&self.times);
     cm_pipeline_free(&self.pipeline);
     if (self.store != NULL)
         cm_sink_close(&self.store->sink);

@@ -8,6 +8,7 @@
 
 #include "cmd/elastic.h"
 #include "cmd/kafka.h"
+#include "cmd/times.h"
 
 typedef struct cm_follow_options {
     unsigned windows;
@@ -18,6 +19,7 @@ typedef struct cm_follow_options {
     int index;      /* cm_index_choice_t */
     const cm_elastic_given_t *elastic;
     const cm_kafka_options_t *kafka;
+    const cm_times_given_t *times;
     const char *geoip; /* see cmd/enrich.h */
 } cm_follow_options_t;
 

@@ -159,9 +159,13 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
         return cm_fail(&app->err, CM_EUSAGE,
                        "import what? Name files, or - for standard input; see `clickmill help "
                        "import`");
+    int rc = cm_times_open(&asked->import.times, &into.times, &app->err);
+    if (rc < 0)
+        return rc;
     cm_enriching_open(&into.enriching, app, &asked->import.enrich, asked->import.all);
-    int rc = import_all(app, asked, into, argc, argv);
+    rc = import_all(app, asked, into, argc, argv);
     cm_enriching_close(&into.enriching);
+    cm_times_close(&into.times);
     return rc;
 }
 

@@ -3,6 +3,7 @@
 #define CM_CMD_IMPORT_H
 
 #include "cmd/enrich.h"
+#include "cmd/times.h"
 #include "source/file.h"
 #include "source/visitor.h"
 
@@ -10,6 +11,7 @@ typedef struct cm_import_options {
     int format; /* cm_file_format_t */
     bool all;
     const char *site;
+    cm_times_given_t times;
     cm_enrich_given_t enrich;
 } cm_import_options_t;
 
@@ -29,7 +31,7 @@ typedef struct cm_import_options {
          .offset = offsetof(s, m.all),                                                             \
          .key = "import.all",                                                                      \
          .help = "access logs: take every well-formed line, not only page views"},                 \
-        CM_ENRICH_ROWS(s, m.enrich),                                                               \
+        CM_TIMES_ROWS(s, m.times, "import"), CM_ENRICH_ROWS(s, m.enrich),                          \
     {                                                                                              \
         .name = "site", .type = CM_OPT_TEXT, .offset = offsetof(s, m.site), .arg = "https://HOST", \
         .key = "import.site", .help = "access logs: put this before the logged path"               \

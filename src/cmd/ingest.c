@@ -38,6 +38,7 @@ static const cm_option_t options[] = {
      .choices = "topic|store",
      .key = "ingest.dead_to",
      .help = "where dead letters go: their topic, or the embedded store"},
+    CM_TIMES_ROWS(cm_ingest_options_t, times, "ingest"),
     CM_GEOIP_ROW(cm_ingest_options_t, geoip),
     CM_KAFKA_ROWS(cm_ingest_options_t, kafka),
     CM_CASSANDRA_ROWS(cm_ingest_options_t, cassandra),
@@ -135,6 +136,7 @@ static int open_kafka(void *context)
         .or_group = asked->resume == CM_RESUME_GROUP,
         .until_end = asked->until_end,
         .count = asked->count,
+        .times = self->times,
         .fill = cm_enricher_fill,
         .fill_context = self->enriching.enricher};
     int rc = 0;
@@ -148,7 +150,9 @@ static int open_kafka(void *context)
 
 static int open_all(cm_ingest_t *self)
 {
-    int rc = cm_enriching_open_geoip(&self->enriching, self->app, self->options->geoip);
+    int rc = cm_times_open(&self->options->times, &self->times, &self->app->err);
+    if (rc == 0)
+        rc = cm_enriching_open_geoip(&self->enriching, self->app, self->options->geoip);
     if (rc == 0)
         rc = cm_app_reach(self->app, open_store, self, &self->retries);
     if (rc == 0)
@@ -172,6 +176,7 @@ static void close_all(cm_ingest_t *self)
         cm_sink_close(&self->store->sink);
     cm_pipeline_free(&self->pipeline);
     cm_enriching_close(&self->enriching);
+    cm_times_close(&self->times);
 }
 
 /* ---- running ---- */

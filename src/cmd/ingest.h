@@ -6,6 +6,7 @@
 #include "cmd/enrich.h"
 #include "cmd/kafka.h"
 #include "cmd/pipeline.h"
+#include "cmd/times.h"
 #include "source/kafka.h"
 #include "store/store.h"
 
@@ -18,6 +19,7 @@ typedef struct cm_ingest_options {
     bool until_end;
     int resume, dead_to;
     const char *geoip;
+    cm_times_given_t times;
     cm_kafka_options_t kafka;
     cm_cassandra_given_t cassandra;
 } cm_ingest_options_t;
@@ -29,6 +31,7 @@ typedef struct cm_ingest {
     cm_cassandra_settings_t cassandra;
     cm_waiter_t dead_waiter, store_waiter;
     cm_enriching_t enriching; /* of messages that say more than the contract asks */
+    cm_times_t times;
     cm_store_t *store;
     cm_sink_t *dead;   /* topic of the dead letters; NULL: they go into the store */
     cm_sink_t *divert; /* parts the two; NULL where there is nothing to part */

@@ -13,6 +13,7 @@ typedef struct cm_load_into {
     cm_store_t *memory;   /* what is read is only needed once; or NULL, then */
     cm_sink_t *sink;      /* that keeps no positions, and needs a commit only at the end */
     uint8_t visitor_key[CM_VISITOR_KEY];
+    cm_times_t times;         /* how timestamps of events are read */
     cm_enriching_t enriching; /* of access logs; the first of them starts it */
     int threads;              /* 0: one per processor */
 } cm_load_into_t;

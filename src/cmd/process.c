@@ -21,6 +21,7 @@ typedef struct process_options {
     cm_kafka_options_t kafka;
     int engine;
     const char *geoip;
+    cm_times_given_t times;
     cm_spark_given_t spark;
 } process_options_t;
 
@@ -80,6 +81,7 @@ static const cm_option_t options[] = {
     CM_ELASTIC_ROWS(process_options_t, elastic),
     CM_GROUP_ROW(process_options_t, kafka, "process.group", "clickmill-process"),
     CM_KAFKA_ROWS_BUT_GROUP(process_options_t, kafka),
+    CM_TIMES_ROWS(process_options_t, times, "ingest"),
     CM_GEOIP_ROW(process_options_t, geoip),
     CM_SPARK_ROWS(process_options_t, spark),
     {.name = NULL},
@@ -230,6 +232,7 @@ static int run_follow(cm_app_t *app, const process_options_t *process, unsigned 
                                         .index = process->index,
                                         .elastic = &process->elastic,
                                         .kafka = &process->kafka,
+                                        .times = &process->times,
                                         .geoip = process->geoip};
     return cm_follow(app, &follow);
 }

@@ -67,15 +67,6 @@ int cm_event_check(const cm_event_t *event, bool utf8_known, cm_err_t *err)
     return cm_timestamp_check(event->timestamp, err);
 }
 
-int cm_timestamp_check(int64_t ms, cm_err_t *err)
-{
-    if (ms > 0 && ms < CM_TIME_END)
-        return 0;
-    return cm_fail(err, CM_EREJECT,
-                   "timestamp %lld is out of range: milliseconds between 1970 and 2100 are wanted",
-                   (long long)ms);
-}
-
 /* Version and variant (RFC 9562, 4.1 and 4.2). */
 static void set_version_5(uint8_t uuid[16])
 {
@@ -273,21 +264,4 @@ void cm_event_add_csv(cm_buf_t *buf, const cm_event_t *event)
         cm_buf_add_csv(buf, tail[i]);
     }
     cm_buf_add_char(buf, '\n');
-}
-
-/* Bytes of the text to show in a sentence; none of a text that is not UTF-8, because the sentence
- * is kept as text. */
-static int shown_length(cm_str_t text, int max)
-{
-    int len = cm_utf8_head(text, max);
-    return cm_utf8_valid(text.data, (size_t)len) ? len : 0;
-}
-
-int cm_timestamp_parse(cm_str_t text, int64_t *ms, cm_err_t *err)
-{
-    if (cm_str_to_i64(text, ms) || cm_time_parse(text, ms))
-        return 0;
-    return cm_fail(err, CM_EREJECT,
-                   "timestamp \"%.*s\" is neither an integer of milliseconds nor RFC 3339",
-                   shown_length(text, 40), text.data);
 }

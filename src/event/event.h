@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "event/times.h"
 
 typedef struct cm_event {
     int64_t timestamp; /* ms since the epoch, UTC; 0 < timestamp < CM_TIME_END */
@@ -59,11 +60,5 @@ void cm_event_add_json(cm_buf_t *buf, const cm_event_t *event);
 /* Appends the event as one CSV record with its newline; header in cm_event_csv_header. */
 void cm_event_add_csv(cm_buf_t *buf, const cm_event_t *event);
 extern const char cm_event_csv_header[];
-
-/* CM_EREJECT unless the time is in the contract's range. */
-int cm_timestamp_check(int64_t ms, cm_err_t *err);
-
-/* Parses a timestamp: an integer of ms, or RFC 3339 text. 0 or CM_EREJECT. */
-int cm_timestamp_parse(cm_str_t text, int64_t *ms, cm_err_t *err);
 
 #endif

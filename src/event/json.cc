@@ -1,12 +1,17 @@
 // The bridge to simdjson: the only C++ of the program, with a C face (event/json.h).
 //
 // The DOM parser is taken, not the on-demand one: it checks the whole text, fields that nobody asks
-// for included, and picks the processor's best implementation at run time.
+// for included, and picks the processor's best implementation at run time. Numbers of more than 64
+// bits, which are JSON, it refuses: where they stand in fields that nobody asks for, the text is
+// read a second time without them (event/lenient.h).
 extern "C" {
 #include "event/json.h"
+#include "event/lenient.h"
 #include "event/shape.h"
 }
 
+#include <charconv>
+#include <memory>
 #include <new>
 #include <simdjson.h>
 
@@ -19,6 +24,7 @@ static_assert(CM_JSON_PADDING >= simdjson::SIMDJSON_PADDING,
 struct cm_json {
     dom::parser parser;
     cm_shape_t shape;
+    cm_times_t times;
     unsigned misses;      // lines that did not fit the shape since it was learnt
     cm_json_fill_fn fill; // nullptr: none
     void *fill_context;
@@ -33,6 +39,11 @@ extern "C" void cm_json_set_fill(cm_json_t *json, cm_json_fill_fn fill, void *co
 {
     json->fill = fill;
     json->fill_context = context;
+}
+
+extern "C" void cm_json_set_times(cm_json_t *json, const cm_times_t *times)
+{
+    json->times = *times;
 }
 
 extern "C" void cm_json_free(cm_json_t *json)
@@ -55,13 +66,23 @@ const field_rule fields[] = {
     {"os", &cm_event_t::os},           {"device", &cm_event_t::device},
 };
 
-int take_timestamp(dom::element value, int64_t *ms, cm_err_t *err)
+int take_timestamp(dom::element value, const cm_times_t *times, int64_t *ms, cm_err_t *err)
 {
     std::string_view text;
-    if (value.get_int64().get(*ms) == SUCCESS)
-        return 0;
+    double real;
+    int64_t number;
+    if (value.get_int64().get(number) == SUCCESS)
+        return cm_timestamp_take(number, times, ms, err);
     if (value.get_string().get(text) == SUCCESS)
-        return cm_timestamp_parse(cm_str_t{text.data(), text.size()}, ms, err);
+        return cm_timestamp_parse(cm_str_t{text.data(), text.size()}, times, ms, err);
+    if (value.is_double() && value.get_double().get(real) == SUCCESS) {
+        // The shortest digits that mean this number: those that the message has, up to 15 of them.
+        char digits[32];
+        const char *end = std::to_chars(digits, digits + sizeof digits, real).ptr;
+        const cm_str_t written = {digits, static_cast<size_t>(end - digits)};
+        if (times->unit != CM_TIME_AUTO || (real >= CM_SECONDS_FIRST && real < CM_SECONDS_LAST + 1))
+            return cm_timestamp_parse(written, times, ms, err);
+    }
     return cm_fail(err, CM_EREJECT, "timestamp is neither an integer of milliseconds nor RFC 3339");
 }
 
@@ -93,14 +114,15 @@ bool take_visitor(dom::key_value_pair field, cm_json_visitor_t *seen)
     return true;
 }
 
-int take_field(dom::key_value_pair field, cm_arena_t *arena, cm_event_t *event, bool *has_time,
-               cm_json_visitor_t *seen, uint64_t *unknown, cm_err_t *err)
+int take_field(dom::key_value_pair field, const cm_times_t *times, cm_arena_t *arena,
+               cm_event_t *event, bool *has_time, cm_json_visitor_t *seen, uint64_t *unknown,
+               cm_err_t *err)
 {
     if (field.key == "timestamp") {
         *has_time = !field.value.is_null();
         if (!*has_time)
             return 0;
-        return take_timestamp(field.value, &event->timestamp, err);
+        return take_timestamp(field.value, times, &event->timestamp, err);
     }
     for (const field_rule &rule : fields) {
         if (field.key == rule.name)
@@ -114,6 +136,27 @@ int take_field(dom::key_value_pair field, cm_arena_t *arena, cm_event_t *event, 
 // Lines that alternate between shapes shall not make every line a lesson.
 enum { MISSES = 8 };
 
+// The text once more, without the large numbers in fields that nobody asks for.
+bool parse_mended(cm_json_t *json, cm_str_t text, dom::element *root)
+{
+    std::unique_ptr<char[]> copy(new (std::nothrow) char[text.len + CM_JSON_PADDING]());
+    if (copy == nullptr)
+        return false;
+    memcpy(copy.get(), text.data, text.len);
+    return cm_lenient_mend(copy.get(), text.len) &&
+           json->parser.parse(copy.get(), text.len, false).get(*root) == SUCCESS;
+}
+
+// What the parser says of a fault is said of the text as it came.
+simdjson::error_code parse_text(cm_json_t *json, cm_str_t text, dom::element *root)
+{
+    auto code = json->parser.parse(text.data, text.len, false).get(*root);
+    // Not by the code: newer versions have one of its own for large numbers.
+    const bool other = code == simdjson::UTF8_ERROR || code == simdjson::TAPE_ERROR ||
+                       code == simdjson::UNCLOSED_STRING || code == simdjson::EMPTY;
+    return code != SUCCESS && !other && parse_mended(json, text, root) ? SUCCESS : code;
+}
+
 // Everything that JSON allows: fills `event` with what is there. `seen` is nullptr when nobody asks
 // for the visitor.
 int parse_object(cm_json_t *json, cm_str_t text, cm_arena_t *arena, cm_event_t *event,
@@ -123,7 +166,7 @@ int parse_object(cm_json_t *json, cm_str_t text, cm_arena_t *arena, cm_event_t *
     dom::object object;
 
     *event = cm_event_t{};
-    auto code = json->parser.parse(text.data, text.len, false).get(root);
+    auto code = parse_text(json, text, &root);
     if (code == simdjson::NUMBER_ERROR)
         return cm_fail(err, CM_EREJECT, "not valid JSON, or a number in it is larger than 64 bits");
     if (code != SUCCESS)
@@ -131,7 +174,7 @@ int parse_object(cm_json_t *json, cm_str_t text, cm_arena_t *arena, cm_event_t *
     if (root.get_object().get(object) != SUCCESS)
         return cm_fail(err, CM_EREJECT, "not a JSON object");
     for (dom::key_value_pair field : object) {
-        int rc = take_field(field, arena, event, has_time, seen, unknown, err);
+        int rc = take_field(field, &json->times, arena, event, has_time, seen, unknown, err);
         if (rc < 0)
             return rc;
     }
@@ -166,10 +209,12 @@ int parse_fully(cm_json_t *json, cm_str_t text, cm_arena_t *arena, cm_event_t *e
 extern "C" int cm_json_parse_event(cm_json_t *json, cm_str_t text, cm_arena_t *arena,
                                    cm_event_t *event, uint64_t *unknown, cm_err_t *err)
 {
-    if (cm_shape_read(&json->shape, text, event))
+    // The shape takes numbers for milliseconds.
+    const bool fast = json->times.unit == CM_TIME_AUTO || json->times.unit == CM_TIME_MS;
+    if (fast && cm_shape_read(&json->shape, text, event))
         return 0;
     int rc = parse_fully(json, text, arena, event, unknown, err);
-    if (rc == 0 && (json->shape.count == 0 || ++json->misses >= MISSES)) {
+    if (rc == 0 && fast && (json->shape.count == 0 || ++json->misses >= MISSES)) {
         cm_shape_learn(&json->shape, text);
         json->misses = 0;
     }

@@ -26,6 +26,9 @@ typedef void (*cm_json_fill_fn)(void *context, cm_str_t address, cm_str_t agent,
  * ones. */
 void cm_json_set_fill(cm_json_t *json, cm_json_fill_fn fill, void *context);
 
+/* From now on timestamps are read as `times` says, which is copied; the zone is borrowed. */
+void cm_json_set_times(cm_json_t *json, const cm_times_t *times);
+
 /* Parses one JSON object into `event` (completed and checked) with texts in `arena` or in `text`
  * itself. `unknown` is increased by the number of unknown fields. 0, or CM_EREJECT with the rule
  * that is broken. `text` needs CM_JSON_PADDING readable bytes behind it. */

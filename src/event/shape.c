@@ -158,7 +158,8 @@ bool cm_shape_read(const cm_shape_t *shape, cm_str_t line, cm_event_t *event)
     if (line_end - at != shape->end_len || !gap_fits(at, shape->end, shape->end_len))
         return false;
     if (event->user_id.len == 0 || event->url.len == 0 || event->timestamp <= 0 ||
-        event->timestamp >= CM_TIME_END)
+        event->timestamp >= CM_TIME_END ||
+        (event->timestamp >= CM_SECONDS_FIRST && event->timestamp <= CM_SECONDS_LAST))
         return false;
     cm_event_complete(event);
     return true;

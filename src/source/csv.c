@@ -36,6 +36,13 @@ static stop_t stop_at(cm_str_t data, bool last, size_t *at)
     return last ? LINE_END : MORE;
 }
 
+static size_t skip_blanks(cm_str_t data, size_t at)
+{
+    while (at < data.len && (data.data[at] == ' ' || data.data[at] == '\t'))
+        at++;
+    return at;
+}
+
 static stop_t split_quoted(cm_str_t data, bool last, size_t *at, cm_csv_field_t *field)
 {
     size_t from = ++*at;
@@ -54,6 +61,7 @@ static stop_t split_quoted(cm_str_t data, bool last, size_t *at, cm_csv_field_t 
         (*at)++;
     }
     field->text = (cm_str_t){data.data + from, *at - 1 - from};
+    *at = skip_blanks(data, *at);
     return stop_at(data, last, at);
 }
 
@@ -79,7 +87,10 @@ int cm_csv_split(cm_str_t data, bool last, cm_csv_record_t *record, size_t *used
 
     while (stop == COMMA) {
         cm_csv_field_t field;
-        bool quoted = at < data.len && data.data[at] == '"';
+        size_t begin = skip_blanks(data, at);
+        bool quoted = begin < data.len && data.data[begin] == '"';
+        if (quoted)
+            at = begin;
         stop =
             quoted ? split_quoted(data, last, &at, &field) : split_plain(data, last, &at, &field);
         if (stop == BROKEN)
@@ -151,18 +162,27 @@ int cm_csv_header(const cm_csv_record_t *header, cm_csv_columns_t *columns, cm_e
     return 0;
 }
 
+/* A value's first and last byte tell nearly always that there is nothing to trim. */
+static inline cm_str_t trim(cm_str_t text)
+{
+    if (text.len > 0 &&
+        ((unsigned char)text.data[0] <= ' ' || (unsigned char)text.data[text.len - 1] <= ' '))
+        return cm_str_trim(text);
+    return text;
+}
+
 /* The texts of a record, put where the contract's field stands. */
 static void arrange(const cm_csv_columns_t *columns, const cm_csv_record_t *record,
                     cm_arena_t *arena, cm_str_t texts[FIELDS])
 {
     for (size_t i = 0; i < columns->count; i++) {
         if (columns->field[i] != UNKNOWN)
-            texts[columns->field[i]] = cm_csv_text(&record->fields[i], arena);
+            texts[columns->field[i]] = trim(cm_csv_text(&record->fields[i], arena));
     }
 }
 
-int cm_csv_event(const cm_csv_columns_t *columns, const cm_csv_record_t *record, cm_arena_t *arena,
-                 cm_event_t *event, cm_err_t *err)
+int cm_csv_event(const cm_csv_columns_t *columns, const cm_csv_record_t *record,
+                 const cm_times_t *times, cm_arena_t *arena, cm_event_t *event, cm_err_t *err)
 {
     cm_str_t texts[FIELDS] = {{NULL, 0}};
 
@@ -182,7 +202,7 @@ int cm_csv_event(const cm_csv_columns_t *columns, const cm_csv_record_t *record,
         .device = texts[DEVICE],
         .row_key = texts[ROW_KEY],
     };
-    int rc = cm_timestamp_parse(texts[TIMESTAMP], &event->timestamp, err);
+    int rc = cm_timestamp_parse(texts[TIMESTAMP], times, &event->timestamp, err);
     if (rc < 0)
         return rc;
     cm_event_complete(event);

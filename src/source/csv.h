@@ -1,8 +1,9 @@
 /* Events as CSV (RFC 4180), with a header line that names the columns in any order.
  *
- * Fields may be quoted; a quoted field may hold commas, line ends and, doubled, quotes. A quote
- * inside a field that does not begin with one is an ordinary character. The functions are pure:
- * slices of the text they are given, or of the arena where a doubled quote forces a copy. */
+ * Fields may be quoted, with blanks around the quotes or without; a quoted field may hold commas,
+ * line ends and, doubled, quotes. A quote inside a field that does not begin with one is an
+ * ordinary character. The functions are pure: slices of the text they are given, or of the arena
+ * where a doubled quote forces a copy. */
 #ifndef CM_SOURCE_CSV_H
 #define CM_SOURCE_CSV_H
 
@@ -39,8 +40,9 @@ typedef struct cm_csv_columns {
  * column comes twice; the sentence does not name the file. */
 int cm_csv_header(const cm_csv_record_t *header, cm_csv_columns_t *columns, cm_err_t *err);
 
-/* The event of a record, completed and checked. 0 or CM_EREJECT with the rule that is broken. */
-int cm_csv_event(const cm_csv_columns_t *columns, const cm_csv_record_t *record, cm_arena_t *arena,
-                 cm_event_t *event, cm_err_t *err);
+/* The event of a record, completed and checked; blanks around its values are left aside, as around
+ * the names of the header. 0 or CM_EREJECT with the rule that is broken. */
+int cm_csv_event(const cm_csv_columns_t *columns, const cm_csv_record_t *record,
+                 const cm_times_t *times, cm_arena_t *arena, cm_event_t *event, cm_err_t *err);
 
 #endif

@@ -207,7 +207,8 @@ static bool take_record(cm_file_t *file, const cm_line_t *line, cm_lines_mark_t 
     }
     cm_lines_take(lines, used - (lines->at - mark.at));
     cm_event_t *event = cm_batch_slot(batch);
-    if (cm_csv_event(&file->columns, &file->record, &batch->arena, event, &why) < 0) {
+    if (cm_csv_event(&file->columns, &file->record, &file->options.times, &batch->arena, event,
+                     &why) < 0) {
         data.len = used;
         reject(file, batch, cm_line_trim_end(data), line->number, why.text);
         return true;
@@ -464,6 +465,7 @@ int cm_file_open(const cm_file_options_t *options, cm_source_t **source, cm_err_
     if (file->format == CM_FILE_JSONL) {
         file->json = cm_json_new();
         cm_json_set_fill(file->json, options->fill, options->fill_context);
+        cm_json_set_times(file->json, &options->times);
     }
     *source = &file->source;
     return 0;

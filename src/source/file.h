@@ -42,6 +42,7 @@ typedef struct cm_file_options {
     const char *path; /* "-": standard input */
     cm_file_format_t format;
     bool all;
+    cm_times_t times;           /* how timestamps of JSON and CSV are read */
     const char *site;           /* "https://host"; NULL: none */
     const uint8_t *visitor_key; /* CM_VISITOR_KEY bytes of a secret */
     cm_enrich_fn enrich;        /* NULL: none; called for events of access logs */

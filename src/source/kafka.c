@@ -413,8 +413,10 @@ int cm_kafka_source_open(const cm_kafka_source_options_t *options, cm_source_t *
     self->lookup_ms = CM_KAFKA_LOOKUP_MS;
     self->average = BATCH_BYTES / FIRST_MESSAGES;
     self->json = cm_json_new();
-    if (self->json != NULL)
+    if (self->json != NULL) {
         cm_json_set_fill(self->json, options->fill, options->fill_context);
+        cm_json_set_times(self->json, &options->times);
+    }
     int rc = self->json != NULL ? start(self, err) : cm_fail_memory(err);
     if (rc == 0)
         rc =

@@ -38,6 +38,7 @@ typedef struct cm_kafka_source_options {
      * committed as much of those that others have. */
     bool until_end;
     int64_t count;        /* messages at most; 0: all */
+    cm_times_t times;     /* how timestamps are read */
     cm_json_fill_fn fill; /* NULL: none */
     void *fill_context;
 } cm_kafka_source_options_t;

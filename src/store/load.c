@@ -107,10 +107,11 @@ static void flush_group(worker_t *worker)
     cm_arena_reset(&worker->arena);
 }
 
-static void set_fill(worker_t *worker)
+static void set_up_json(worker_t *worker)
 {
     cm_enrichment_t *enrichment = worker->load->options->enrichment;
 
+    cm_json_set_times(worker->json, &worker->load->options->times);
     if (enrichment == NULL)
         return;
     worker->enricher = cm_enricher_new(enrichment);
@@ -401,7 +402,7 @@ static void run_workers(load_t *load)
     int started = 0;
     for (int i = 0; i < threads; i++) {
         workers[i] = (worker_t){.load = load, .json = cm_json_new(), .rest = CM_BATCH_INIT};
-        set_fill(&workers[i]);
+        set_up_json(&workers[i]);
         if (i > 0 && pthread_create(&ids[i], NULL, run_worker, &workers[i]) != 0) {
             free_worker(&workers[i]); /* no more threads to be had: the others do its share */
             break;

@@ -66,10 +66,11 @@ static void check_written(const cm_csv_record_t *record, cm_arena_t *arena, spli
 static void check_event(const cm_csv_columns_t *columns, const cm_csv_record_t *record,
                         cm_arena_t *arena)
 {
+    static const cm_times_t times = {0};
     cm_event_t event;
     cm_err_t err = {0};
 
-    int rc = cm_csv_event(columns, record, arena, &event, &err);
+    int rc = cm_csv_event(columns, record, &times, arena, &event, &err);
     if (rc == 0)
         fuzz_check_event(&event);
     else

@@ -252,7 +252,7 @@ def test_lines_that_are_no_json(t):
             (b'{"user_id":"a\x00b","url":"/a","timestamp":1}', None), (b"\x00", None),
             (b'{"user_id":"\\ud800","url":"/a","timestamp":1}', None),
             (b'{"user_id":"a","url":"/a","timestamp":1%s}' % (b"0" * 30), NUMBER),
-            (b'{"user_id":"a","url":"/a","timestamp":1,"x":1e999}', None),
+            (b'{"user_id":"a","url":1e999,"timestamp":1}', NUMBER),
             (b'{"user_id":"a","url":"/a","timestamp":1,"x":%s}' % (b"[" * 2000 + b"]" * 2000), None),
             (b"[" * 5000, None), (b"\xef\xbb\xbf{}", None)]:
         body = b"\n".join([json.dumps(keyed(number)).encode(), b"", line,

@@ -177,25 +177,26 @@ static void as_json_and_csv(void **state)
 
 static void timestamps(void **state)
 {
+    const cm_times_t times = {0};
     cm_err_t err;
     int64_t ms;
 
     (void)state;
-    assert_int_equal(cm_timestamp_parse(CM_STR("1700000000000"), &ms, &err), 0);
+    assert_int_equal(cm_timestamp_parse(CM_STR("1700000000000"), &times, &ms, &err), 0);
     assert_int_equal(ms, INT64_C(1700000000000));
-    assert_int_equal(cm_timestamp_parse(CM_STR("2023-11-14T22:13:20Z"), &ms, &err), 0);
+    assert_int_equal(cm_timestamp_parse(CM_STR("2023-11-14T22:13:20Z"), &times, &ms, &err), 0);
     assert_int_equal(ms, INT64_C(1700000000000));
-    assert_int_equal(cm_timestamp_parse(CM_STR("1700000000000.0"), &ms, &err), CM_EREJECT);
+    assert_int_equal(cm_timestamp_parse(CM_STR("1700000000000.0"), &times, &ms, &err), CM_EREJECT);
     assert_string_equal(err.text, "timestamp \"1700000000000.0\" is neither an integer of "
                                   "milliseconds nor RFC 3339");
-    assert_int_equal(cm_timestamp_parse(CM_STR(""), &ms, &err), CM_EREJECT);
+    assert_int_equal(cm_timestamp_parse(CM_STR(""), &times, &ms, &err), CM_EREJECT);
     /* The sentence is kept as text: no half characters in it, and no bytes that are none. */
-    assert_int_equal(
-        cm_timestamp_parse(CM_STR("123456789012345678901234567890123456789\xC3\xA4"), &ms, &err),
-        CM_EREJECT);
+    assert_int_equal(cm_timestamp_parse(CM_STR("123456789012345678901234567890123456789\xC3\xA4"),
+                                        &times, &ms, &err),
+                     CM_EREJECT);
     assert_string_equal(err.text, "timestamp \"123456789012345678901234567890123456789\" is "
                                   "neither an integer of milliseconds nor RFC 3339");
-    assert_int_equal(cm_timestamp_parse(CM_STR("\xFF\xFE"), &ms, &err), CM_EREJECT);
+    assert_int_equal(cm_timestamp_parse(CM_STR("\xFF\xFE"), &times, &ms, &err), CM_EREJECT);
     assert_string_equal(err.text,
                         "timestamp \"\" is neither an integer of milliseconds nor RFC 3339");
 }

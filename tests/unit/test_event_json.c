@@ -149,6 +149,113 @@ static void times(void **state)
     assert_rejected(parsed, HEAD "01}", "not valid JSON");
 }
 
+/* A whole number that looks like seconds is none of milliseconds, for either reader of lines. */
+static void seconds(void **state)
+{
+    static const char sentence[] = "timestamp 1747476303 looks like seconds, and milliseconds are "
+                                   "wanted (--time-unit s takes seconds)";
+    parsed_t *parsed = *state;
+
+    assert_time(parsed, "1747476303000", INT64_C(1747476303000)); /* the shape of these lines */
+    assert_time(parsed, "1747476303001", INT64_C(1747476303001));
+    assert_rejected(parsed, HEAD "1747476303}", sentence);
+    assert_rejected(parsed, HEAD "\"1747476303\"}", sentence);
+    assert_rejected(parsed, HEAD "1747476303.5}", "timestamp 1747476303.5 looks like seconds");
+    assert_rejected(parsed, HEAD "\"1747476303.5\"}", "timestamp 1747476303.5 looks like seconds");
+    assert_rejected(parsed, HEAD "1.747476303e9}", "timestamp 1747476303 looks like seconds");
+    assert_rejected(parsed, HEAD "1000000000}", "timestamp 1000000000 looks like seconds");
+    assert_rejected(parsed, HEAD "4102444799}", "timestamp 4102444799 looks like seconds");
+    assert_time(parsed, "999999999", 999999999);
+    assert_time(parsed, "4102444800", INT64_C(4102444800));
+    assert_time(parsed, "\"1970-01-21T05:24:36.303Z\"", INT64_C(1747476303));
+}
+
+static void units(void **state)
+{
+    static const struct {
+        cm_time_unit_t unit;
+        const char *time;
+        int64_t ms;
+    } good[] = {
+        {CM_TIME_S, "1747476303", INT64_C(1747476303000)},
+        {CM_TIME_S, "\"1747476303\"", INT64_C(1747476303000)},
+        {CM_TIME_S, "1747476303.123", INT64_C(1747476303123)},
+        {CM_TIME_S, "1747476303.1239", INT64_C(1747476303123)},
+        {CM_TIME_S, "\"1747476303.5\"", INT64_C(1747476303500)},
+        {CM_TIME_S, "1.747476303e9", INT64_C(1747476303000)},
+        {CM_TIME_S, "\"2025-05-17T10:05:03Z\"", INT64_C(1747476303000)},
+        {CM_TIME_MS, "1747476303", INT64_C(1747476303)},
+        {CM_TIME_MS, "1747476303000", INT64_C(1747476303000)},
+        {CM_TIME_MS, "1747476303000.9", INT64_C(1747476303000)},
+        {CM_TIME_US, "1747476303123456", INT64_C(1747476303123)},
+        {CM_TIME_NS, "1747476303123456789", INT64_C(1747476303123)},
+        {CM_TIME_NS, "1.747476303e18", INT64_C(1747476303000)},
+    };
+    static const struct {
+        cm_time_unit_t unit;
+        const char *text, *reason;
+    } bad[] = {
+        {CM_TIME_S, HEAD "1747476303000}",
+         "timestamp 1747476303000 is out of range: seconds between 1970 and 2100 are wanted"},
+        {CM_TIME_S, HEAD "-1}", "timestamp -1 is out of range: seconds"},
+        {CM_TIME_S, HEAD "9223372036854775807}", "timestamp 9223372036854775807 is out of range"},
+        {CM_TIME_NS, HEAD "999999}", "timestamp 999999 is out of range: nanoseconds"},
+        {CM_TIME_S, HEAD "\"x\"}", "timestamp \"x\" is neither"},
+        {CM_TIME_AUTO, HEAD "1747476303123456}",
+         "timestamp 1747476303123456 is out of range: it looks like microseconds, and "
+         "milliseconds are wanted (--time-unit us takes them)"},
+        {CM_TIME_AUTO, HEAD "1747476303123456789}",
+         "timestamp 1747476303123456789 is out of range: it looks like nanoseconds, and "
+         "milliseconds are wanted (--time-unit ns takes them)"},
+    };
+    parsed_t *parsed = *state;
+
+    for (int round = 0; round < 2; round++) { /* also with a shape that could be known by then */
+        for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+            cm_json_set_times(parsed->json, &(cm_times_t){.unit = good[i].unit});
+            assert_time(parsed, good[i].time, good[i].ms);
+        }
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        cm_json_set_times(parsed->json, &(cm_times_t){.unit = bad[i].unit});
+        assert_rejected(parsed, bad[i].text, bad[i].reason);
+    }
+}
+
+/* In fields that nobody asks for, numbers of any size are as good as any. */
+static void large_numbers(void **state)
+{
+    static const char *const good[] = {
+        HEAD "1,\"x\":123456789012345678901234567890}",
+        HEAD "1,\"x\":-123456789012345678901234567890}",
+        HEAD "1,\"x\":1e999}",
+        HEAD "1,\"x\":-1.5E+400}",
+        HEAD "1,\"x\":[1,{\"url\":18446744073709551616}],\"y\":[[99999999999999999999]]}",
+        "{\"x\":123456789012345678901234567890,\"user_id\":\"u\",\"y\":{\"a,\\\"\":1e999},"
+        "\"url\":\"/12345678901234567890123\",\"timestamp\":1}",
+    };
+    static const int64_t unknown[] = {1, 1, 1, 1, 2, 2};
+    static const char *const bad[] = {
+        HEAD "1,\"x\":0123456789012345678901234567890}",
+        HEAD "1,\"x\":1e999,}",
+        HEAD "1,\"x\":1e999,\"country\":1e999}",
+        HEAD "1,\"x\":--1e999}",
+        "[1e999]",
+        "1e999",
+    };
+    parsed_t *parsed = *state;
+
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        assert_ok(parse(parsed, cm_str(good[i])), parsed->err);
+        assert_int_equal(parsed->unknown, unknown[i]);
+        assert_int_equal(parsed->event.timestamp, 1);
+        assert_true(cm_str_equal(parsed->event.user_id, CM_STR("u")));
+    }
+    assert_true(cm_str_equal(parsed->event.url, CM_STR("/12345678901234567890123")));
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_rejected(parsed, bad[i], "not valid JSON");
+}
+
 static void duplicate_keys(void **state)
 {
     parsed_t *parsed = *state;
@@ -222,7 +329,9 @@ static void malformed(void **state)
                                       HEAD "1,\"x\":\"\xC0\x80\"}",
                                       HEAD "1,\"x\":\"\xED\xA0\x80\"}",
                                       HEAD "1,\"x\":\"\xE2\x82\"}",
-                                      HEAD "1,\"x\":1e999}",
+                                      HEAD "1,\"x\":01}",
+                                      HEAD "1,\"x\":1e999,\"y\":1.}",
+                                      "{\"user_id\":\"u\",\"url\":1e999,\"timestamp\":1}",
                                       "{\"user_id\":\"u"};
     parsed_t *parsed = *state;
 
@@ -353,6 +462,10 @@ static void add_line(cm_buf_t *line, int kind, uint64_t *random)
                                         "-5",
                                         "4102444799999",
                                         "4102444800000",
+                                        "999999999",
+                                        "1000000000",
+                                        "1747476303",
+                                        "4102444799",
                                         "01",
                                         "1.5",
                                         "1e3",
@@ -362,7 +475,7 @@ static void add_line(cm_buf_t *line, int kind, uint64_t *random)
                                         "99999999999999999999",
                                         "",
                                         "null"};
-    const char *text[3], *time = times[test_random(random) % 4 ? 0 : test_random(random) % 15];
+    const char *text[3], *time = times[test_random(random) % 4 ? 0 : test_random(random) % 19];
 
     for (int i = 0; i < 3; i++)
         text[i] =
@@ -488,6 +601,9 @@ int main(void)
         cmocka_unit_test(whole_event),
         cmocka_unit_test(absent_null_empty),
         cmocka_unit_test(times),
+        cmocka_unit_test(seconds),
+        cmocka_unit_test(units),
+        cmocka_unit_test(large_numbers),
         cmocka_unit_test(duplicate_keys),
         cmocka_unit_test(unknown_fields),
         cmocka_unit_test(wrong_types),

@@ -120,6 +120,8 @@ static void expect_str(const char *text, cm_str_t got)
     assert_memory_equal(text, got.data, got.len);
 }
 
+static const cm_times_t as_contracted = {0};
+
 static void makes_events(void **state)
 {
     cm_csv_columns_t columns;
@@ -131,7 +133,7 @@ static void makes_events(void **state)
     (void)state;
     assert_int_equal(0, header("url,ref,timestamp,country,user_id,os", &columns, &err));
     assert_int_equal(1, split(CM_STR("\"/a\"\"b\",x,1431857103000,France,u1,"), true, &used, &err));
-    assert_int_equal(0, cm_csv_event(&columns, &record, &arena, &event, &err));
+    assert_int_equal(0, cm_csv_event(&columns, &record, &as_contracted, &arena, &event, &err));
     expect_str("/a\"b", event.url);
     expect_str("u1", event.user_id);
     expect_str("France", event.country);
@@ -165,7 +167,8 @@ static void rejects_events(void **state)
     assert_int_equal(0, header("user_id,timestamp,url", &columns, &err));
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         assert_int_equal(1, split(cm_str(cases[i].line), true, &used, &err));
-        assert_int_equal(CM_EREJECT, cm_csv_event(&columns, &record, &arena, &event, &err));
+        assert_int_equal(CM_EREJECT,
+                         cm_csv_event(&columns, &record, &as_contracted, &arena, &event, &err));
         assert_string_equal(cases[i].reason, err.text);
     }
     cm_arena_free(&arena);

@@ -1,0 +1,16 @@
+#include "cmd/times.h"
+
+int cm_times_open(const cm_times_given_t *given, cm_times_t *times, cm_err_t *err)
+{
+    cm_zone_t *zone = NULL;
+    int rc = given->tz != NULL ? cm_zone_open(given->tz, &zone, err) : 0;
+
+    *times = (cm_times_t){.unit = (cm_time_unit_t)given->unit, .zone = zone};
+    return rc;
+}
+
+void cm_times_close(cm_times_t *times)
+{
+    cm_zone_free(times->zone);
+    times->zone = NULL;
+}

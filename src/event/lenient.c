@@ -1,0 +1,118 @@
+#include "event/lenient.h"
+
+#include "base/str.h"
+
+/* The fields that are read; their values are never changed. */
+static const char *const known[] = {"row_key", "user_id", "timestamp", "url",    "country",
+                                    "city",    "browser", "os",        "device", "user_agent",
+                                    "ip",      "address", "userAgent"};
+
+enum { LARGE = 19 }; /* digits from which on an integer may have more than 64 bits */
+
+static bool is_known(cm_str_t name)
+{
+    /* An escaped name could be any. */
+    if (name.len > 0 && memchr(name.data, '\\', name.len) != NULL)
+        return true;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (cm_str_equal(name, cm_str(known[i])))
+            return true;
+    }
+    return false;
+}
+
+static size_t skip_digits(const char *text, size_t at, size_t len)
+{
+    while (at < len && text[at] >= '0' && text[at] <= '9')
+        at++;
+    return at;
+}
+
+/* The end of the number at `at`; `at` when it breaks a rule of JSON. */
+static size_t number_end(const char *text, size_t at, size_t len, bool *large)
+{
+    const size_t from = at;
+
+    at += text[at] == '-';
+    size_t end = skip_digits(text, at, len);
+    if (end == at || (text[at] == '0' && end > at + 1))
+        return from;
+    *large = end - at >= LARGE;
+    at = end;
+    if (at < len && text[at] == '.') {
+        end = skip_digits(text, at + 1, len);
+        if (end == at + 1)
+            return from;
+        at = end;
+    }
+    if (at < len && (text[at] | 0x20) == 'e') {
+        at++;
+        at += at < len && (text[at] == '+' || text[at] == '-');
+        end = skip_digits(text, at, len);
+        if (end == at)
+            return from;
+        at = end;
+        *large = true; /* its power may be larger than a double's */
+    }
+    return at;
+}
+
+/* Behind the number at `at`, which is 0 now when it was a large one. */
+static size_t mend_number(char *text, size_t at, size_t len, bool *mended)
+{
+    bool large = false;
+    size_t end = number_end(text, at, len, &large);
+
+    if (end == at) { /* no number, and no part of it shall become one: the parser says so */
+        while (at < len && strchr("+-.0123456789Ee", text[at]) != NULL && text[at] != '\0')
+            at++;
+        return at;
+    }
+    if (large) {
+        memset(text + at, ' ', end - at);
+        text[at] = '0';
+        *mended = true;
+    }
+    return end;
+}
+
+/* Behind the string whose quote is at `at`. */
+static size_t pass_string(const char *text, size_t at, size_t len)
+{
+    for (at++; at < len && text[at] != '"'; at++)
+        at += text[at] == '\\';
+    return at < len ? at + 1 : len;
+}
+
+bool cm_lenient_mend(char *text, size_t len)
+{
+    size_t depth = 0;
+    /* Inside an unknown field's value; the next string is a field's name. */
+    bool mend = false, name = false, mended = false;
+
+    for (size_t at = 0; at < len;) {
+        const char c = text[at];
+        if (c == '"') {
+            size_t end = pass_string(text, at, len);
+            if (name)
+                mend = !is_known((cm_str_t){text + at + 1, end > at + 1 ? end - at - 2 : 0});
+            name = false;
+            at = end;
+            continue;
+        }
+        if (mend && (c == '-' || (c >= '0' && c <= '9'))) {
+            at = mend_number(text, at, len, &mended);
+            continue;
+        }
+        if (c == '{' || c == '[')
+            depth++;
+        else if ((c == '}' || c == ']') && depth > 0)
+            depth--;
+        if (depth == 1 && (c == ',' || c == '{')) {
+            mend = false;
+            name = true;
+        }
+        at++;
+    }
+    return mended;
+}

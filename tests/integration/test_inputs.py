@@ -1,0 +1,114 @@
+"""What real files hold: times in other units and without a zone, numbers of any size, padded CSV,
+arrays of events."""
+
+import json
+import os
+import re
+
+from harness import USAGE
+
+DAY = "2025-05-17T10:05:03Z"
+MS = 1747476303000  # that day
+
+
+def imported(t, name, content, *options, data=None, check=0):
+    """Imports a file into a store of its own. Returns the account and the times by URL."""
+    data = data or "data-" + re.sub(r"\W", "-", name) + str(len(os.listdir(t.dir)))
+    account = t.clickmill("import", "--json", "--data", data, *options,
+                          t.write(name, content), check=check)
+    events = t.clickmill("export", "--data", data, check=None)
+    times = [(event["url"], event["timestamp"]) for event in
+             map(json.loads, events.out.splitlines())]
+    return (account.json if check == 0 else account), sorted(times)
+
+
+def reasons(t, data):
+    out = t.clickmill("dead", "list", "--json", "--data", data).out
+    return [json.loads(line)["reason"] for line in out.splitlines()]
+
+
+def line(time, url="/a"):
+    return '{"user_id":"u%s","timestamp":%s,"url":"%s"}\n' % (url, time, url)
+
+
+def test_seconds_are_rejected(t):
+    """In every form, by every reader; the letter is taken when the unit is named."""
+    text = (line("1747476303") + line('"1747476303"', "/b") + line("1747476303.5", "/c") +
+            line("999999999", "/small"))
+    account, times = imported(t, "in.jsonl", text, data="data")
+    t.equal((account["read"], account["accepted"], account["rejected"]), (4, 1, 3), "account")
+    t.equal(times, [("/small", 999999999)], "events")
+    t.equal(reasons(t, "data"),
+            ["timestamp %s looks like seconds, and milliseconds are wanted (--time-unit s takes "
+             "seconds)" % shown for shown in ("1747476303", "1747476303", "1747476303.5")], "reasons")
+    replayed = t.clickmill("dead", "replay", "--json", "--data", "data", "--time-unit", "s").json
+    t.equal((replayed["accepted"], replayed["rejected"]), (3, 0), "replayed")
+    out = t.clickmill("export", "--data", "data").out
+    t.equal(sorted(json.loads(one)["timestamp"] for one in out.splitlines()),
+            [999999999, MS, MS, MS + 500], "times")
+    csv = "user_id,timestamp,url\nu1,1747476303,/a\nu1,1747476304000,/b\n"
+    account, times = imported(t, "in.csv", csv)
+    t.equal((account["rejected"], times), (1, [("/b", MS + 1000)]), "CSV")
+
+
+def test_units(t):
+    for unit, number, ms in (("s", "1747476303", MS), ("s", "1747476303.123", MS + 123),
+                             ("ms", "1747476303", 1747476303), ("ms", str(MS), MS),
+                             ("us", "1747476303123456", MS + 123),
+                             ("ns", "1747476303123456789", MS + 123)):
+        wanted = [("/a", ms), ("/t", MS)]
+        text = line(number) + line('"%s"' % DAY, "/t")
+        t.equal(imported(t, "in.jsonl", text, "--time-unit", unit)[1], wanted, "JSON in " + unit)
+        csv = "timestamp,user_id,url\n%s,u1,/a\n%s,u2,/t\n" % (number, DAY)
+        t.equal(imported(t, "in.csv", csv, "--time-unit", unit)[1], wanted, "CSV in " + unit)
+    t.write("units.yaml", "import:\n  time_unit: s\n  tz: Asia/Kolkata\n")
+    text = line("1747476303") + line('"2025-05-17 15:35:03"', "/t")
+    t.equal(imported(t, "in.jsonl", text, "--config", "units.yaml")[1],
+            [("/a", MS), ("/t", MS)], "by the configuration")
+    account, times = imported(t, "in.jsonl", line("1747476303123456"), data="data")
+    t.equal((times, reasons(t, "data")), (
+        [], ["timestamp 1747476303123456 is out of range: it looks like microseconds, and "
+             "milliseconds are wanted (--time-unit us takes them)"]), "microseconds")
+    t.says(t.clickmill("import", "--time-unit", "m", "in.jsonl", check=USAGE), "--time-unit", "us")
+
+
+def test_times_without_a_zone(t):
+    text = (line('"2025-05-17 10:05:03"') + line('"2025-05-17T10:05:03.25"', "/b") +
+            line('"2025-05-17T10:05:03+00:00"', "/c"))
+    account, times = imported(t, "in.jsonl", text, data="data")
+    t.equal((account["rejected"], times), (2, [("/c", MS)]), "without --tz")
+    t.equal(reasons(t, "data"),
+            ['timestamp "%s" has no zone: it wants Z or an offset such as +02:00 at its end (--tz '
+             "names the zone of such times)" % shown for shown in
+             ("2025-05-17 10:05:03", "2025-05-17T10:05:03.25")], "reasons")
+    wanted = [("/a", MS - 7200000), ("/b", MS + 250 - 7200000), ("/c", MS)]
+    t.equal(imported(t, "in.jsonl", text, "--tz", "Europe/Berlin")[1], wanted, "JSON")
+    t.equal(imported(t, "in.csv", "url,user_id,timestamp\n/a,u1,2025-05-17 10:05:03\n"
+                     '/b,u1,"2025-05-17T10:05:03.25"\n/c,u2,%s\n' % DAY,
+                     "--tz", "Europe/Berlin")[1], wanted, "CSV")
+    t.equal(imported(t, "in.jsonl", text, "--tz", "UTC")[1],
+            [("/a", MS), ("/b", MS + 250), ("/c", MS)], "UTC")
+    for zone in ("Europe/Nowhere", "../../etc/passwd", ""):
+        t.says(t.clickmill("import", "--tz", zone, "in.jsonl", check=USAGE), "--tz")
+
+
+def test_large_numbers_in_unknown_fields(t):
+    text = (line(MS).replace("}", ',"order_id":123456789012345678901234567890}') +
+            line(MS + 1, "/b").replace("}", ',"x":[{"y":-1e999}]}') +
+            line(MS + 2, "/c").replace("}", ',"x":01}') +
+            line("123456789012345678901234567890", "/d"))
+    account, times = imported(t, "in.jsonl", text)
+    t.equal((account["read"], account["accepted"], account["unknown_fields"]), (4, 2, 2), "account")
+    t.equal(times, [("/a", MS), ("/b", MS + 1)], "events")
+
+
+def test_padded_csv(t):
+    csv = ('user_id , timestamp,url, country\r\nu1, 1747476303000 ,/a,\tFrance \r\n'
+           ' u1 ,"1747476304000", "/b, c" ," New Zealand "\r\n u1,1747476305000,/d, \r\n'
+           ' ,1747476306000,/e,\r\nu1,1747476307000,"/f" x,\r\n')
+    account, times = imported(t, "in.csv", csv, data="data")
+    t.equal(times, [("/a", MS), ("/b, c", MS + 1000), ("/d", MS + 2000)], "events")
+    t.equal((account["accepted"], account["rejected"]), (3, 2), "account")
+    events = map(json.loads, t.clickmill("export", "--data", "data").out.splitlines())
+    t.equal([(event["user_id"], event["country"]) for event in events],
+            [("u1", "France"), ("u1", "New Zealand"), ("u1", "Unknown")], "values")
