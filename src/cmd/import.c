@@ -172,7 +172,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
 const cm_command_t cm_command_import = {
     .name = "import",
     .arguments = "FILE...|-",
-    .summary = "read files of events (JSONL, CSV) and access logs into the store",
+    .summary = "read files of events (JSONL, JSON, CSV) and access logs into the store",
     .details =
         "Apache and nginx logs in the combined and common format count page views: GET requests "
         "answered 2xx or 304 that are not images, styles, scripts and the like. Files packed with "

@@ -23,7 +23,7 @@ typedef struct cm_import_options {
      .offset = offsetof(s, m.format),                                                              \
      .arg = "FORMAT",                                                                              \
      .def = "auto",                                                                                \
-     .choices = "auto|jsonl|csv|combined|common",                                                  \
+     .choices = "auto|jsonl|csv|combined|common|json",                                             \
      .key = "import.format",                                                                       \
      .help = "auto looks at the first line"},                                                      \
         {.name = "all",                                                                            \

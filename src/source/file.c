@@ -7,10 +7,13 @@
 #include "source/csv.h"
 #include "source/lines.h"
 #include "source/repeats.h"
+#include "source/values.h"
 #include "source/visitors.h"
 
 #include <stdlib.h>
 #include <xxhash.h>
+
+#define VALUE_TOO_LONG "the event is longer than 1 MiB; its first 4 KiB are kept"
 
 enum {
     PROBE = 64 * 1024, /* bytes that tell one file from another */
@@ -30,7 +33,8 @@ struct cm_file {
     cm_lines_t lines;
     cm_buf_t scratch;
 
-    cm_json_t *json; /* JSON lines */
+    cm_json_t *json; /* JSON lines, other JSON */
+    cm_values_t values;
 
     cm_csv_columns_t columns; /* CSV */
     cm_csv_record_t record;
@@ -40,7 +44,7 @@ struct cm_file {
     uint64_t seed;
 };
 
-static const char *const format_names[] = {"auto", "jsonl", "csv", "combined", "common"};
+static const char *const format_names[] = {"auto", "jsonl", "csv", "combined", "common", "json"};
 
 static bool stopped(const cm_file_t *file)
 {
@@ -218,12 +222,29 @@ static bool take_record(cm_file_t *file, const cm_line_t *line, cm_lines_mark_t 
     return true;
 }
 
+static bool take_value(cm_file_t *file, cm_batch_t *batch)
+{
+    cm_value_t value;
+
+    if (!cm_values_take(&file->values, &file->lines, &value))
+        return false;
+    if (value.line.too_long && value.reason == NULL)
+        value.reason = VALUE_TOO_LONG;
+    if (value.reason != NULL)
+        reject(file, batch, value.line.text, value.line.number, value.reason);
+    else
+        take_json(file, &value.line, batch);
+    return true;
+}
+
 /* Takes a line, or a CSV record, into the batch; false when there is no whole one at hand. */
 static bool take(cm_file_t *file, cm_batch_t *batch)
 {
     cm_line_t line;
     cm_lines_mark_t mark = cm_lines_mark(&file->lines);
 
+    if (file->format == CM_FILE_JSON)
+        return take_value(file, batch);
     if (!cm_lines_next(&file->lines, &line))
         return false;
     if (line.too_long)
@@ -237,6 +258,12 @@ static bool take(cm_file_t *file, cm_batch_t *batch)
     else
         take_access(file, &line, batch);
     return true;
+}
+
+/* Unpacked bytes up to the end of the last line or event. */
+static uint64_t reached(const cm_file_t *file)
+{
+    return file->format == CM_FILE_JSON ? file->values.end : file->lines.offset;
 }
 
 static int file_next(cm_source_t *source, cm_batch_t *batch, cm_err_t *err)
@@ -262,7 +289,7 @@ static int file_next(cm_source_t *source, cm_batch_t *batch, cm_err_t *err)
             break;
     }
     cm_batch_mark(batch, (cm_str_t){file->identity.data, file->identity.len},
-                  ended ? -1 : (int64_t)file->lines.offset);
+                  ended ? -1 : (int64_t)reached(file));
     return !ended;
 }
 
@@ -276,6 +303,7 @@ static void close_input(cm_file_t *file)
     cm_input_close(file->input);
     cm_lines_free(&file->lines);
     cm_repeats_free(&file->repeats);
+    file->values = (cm_values_t){0};
     file->input = NULL;
 }
 
@@ -311,7 +339,24 @@ static cm_str_t first_line(cm_str_t window, bool *whole)
     }
 }
 
-/* Reads what the identity and the format are found out from; of a pipe not more than a line. */
+/* What is there behind a line of the window. */
+static cm_str_t behind(const cm_file_t *file, cm_str_t line)
+{
+    cm_str_t window = cm_lines_window(&file->lines);
+    const char *end = line.len > 0 ? line.data + line.len : window.data;
+
+    return (cm_str_t){end, window.len - (size_t)(end - window.data)};
+}
+
+/* Of a pipe, whether the line is enough to tell the format by: the start of an event that is laid
+ * out over many lines is not. */
+static bool tells_format(const cm_file_t *file, cm_str_t line)
+{
+    return !cm_values_recognise(line, CM_STR("\"")) || line.data[0] == '[' ||
+           cm_str_trim(behind(file, line)).len > 0;
+}
+
+/* Reads what the identity and the format are found out from; of a pipe hardly more than a line. */
 static int prime(cm_file_t *file, cm_err_t *err)
 {
     cm_lines_t *lines = &file->lines;
@@ -319,8 +364,8 @@ static int prime(cm_file_t *file, cm_err_t *err)
 
     while (!lines->ended && cm_lines_window(lines).len < PROBE) {
         if (!cm_input_is_regular(file->input)) {
-            first_line(cm_lines_window(lines), &whole);
-            if (whole)
+            cm_str_t line = first_line(cm_lines_window(lines), &whole);
+            if (whole && tells_format(file, line))
                 break;
         }
         if (stopped(file))
@@ -339,6 +384,8 @@ static cm_file_format_t recognise(cm_file_t *file, cm_str_t line)
     cm_access_t access;
     size_t used;
 
+    if (cm_values_recognise(line, behind(file, line)))
+        return CM_FILE_JSON;
     /* A file without any line is as good as one without events. */
     if (line.len == 0 || cm_str_trim(line).data[0] == '{')
         return CM_FILE_JSONL;
@@ -462,7 +509,7 @@ int cm_file_open(const cm_file_options_t *options, cm_source_t **source, cm_err_
         file_close(&file->source);
         return rc;
     }
-    if (file->format == CM_FILE_JSONL) {
+    if (file->format == CM_FILE_JSONL || file->format == CM_FILE_JSON) {
         file->json = cm_json_new();
         cm_json_set_fill(file->json, options->fill, options->fill_context);
         cm_json_set_times(file->json, &options->times);
@@ -506,10 +553,13 @@ static void pass_line(cm_file_t *file, const cm_line_t *line)
 /* Passes over the lines before `position`. 1: it is the end of a line; 0: it is not; CM_ESTOP. */
 static int pass(cm_file_t *file, uint64_t position, cm_err_t *err)
 {
+    cm_value_t value;
     cm_line_t line;
 
-    while (file->lines.offset < position) {
-        if (cm_lines_next(&file->lines, &line)) {
+    while (reached(file) < position) {
+        if (file->format == CM_FILE_JSON && cm_values_take(&file->values, &file->lines, &value))
+            continue;
+        if (file->format != CM_FILE_JSON && cm_lines_next(&file->lines, &line)) {
             pass_line(file, &line);
             continue;
         }
@@ -521,7 +571,7 @@ static int pass(cm_file_t *file, uint64_t position, cm_err_t *err)
         if (cm_lines_fill(&file->lines, err) < 0)
             return 0;
     }
-    return file->lines.offset == position;
+    return reached(file) == position;
 }
 
 int cm_file_resume(cm_source_t *source, int64_t position, cm_err_t *err)

@@ -1,10 +1,11 @@
-/* The source door over one file: events as JSON lines or CSV, or an access log; plain, gzip or
- * zstd.
+/* The source door over one file: events as JSON lines, other JSON or CSV, or an access log; plain,
+ * gzip or zstd.
  *
  * Account: every line that is not blank is one read (of CSV: every record but the header), and
  * accepted, rejected or skipped. A rejected line becomes a dead letter with its bytes unchanged
  * (the line end left aside; of a line over 1 MiB the first 4 KiB), also where it holds an address.
- * Its origin is "path:line"; of a CSV record that spans lines, the first one.
+ * Its origin is "path:line"; of a CSV record or an event that spans lines, the first one. Of JSON
+ * that is no line each, what stands in an event's place is read and rejected (source/values.h).
  *
  * Access logs. Without `all` an event is a page view (cm_accesslog_is_page_view), everything else
  * is skipped; with `all` every well-formed line is one. User: the authenticated name, else
@@ -15,8 +16,9 @@
  * the same row key with `all` and without, and after a resume.
  *
  * Resume. A batch of a regular file carries the file's identity and, as its position, the unpacked
- * bytes up to its end, always a line's end; -1 with the batch that ends the file. To go on, what
- * lies before the position is read again without being handed out: line numbers and k need it.
+ * bytes up to its end, always a line's or an event's end; -1 with the batch that ends the file. To
+ * go on, what lies before the position is read again without being handed out: line numbers and k
+ * need it.
  *
  * Events and dead letters of a batch live until the next call of next(). One thread at a time. */
 #ifndef CM_SOURCE_FILE_H
@@ -35,6 +37,7 @@ typedef enum cm_file_format {
     CM_FILE_CSV,
     CM_FILE_COMBINED, /* takes common lines as well */
     CM_FILE_COMMON,   /* leaves referrer and agent aside: a visitor is an address */
+    CM_FILE_JSON,     /* arrays of events, and events laid out over many lines */
 } cm_file_format_t;
 
 /* Everything is borrowed until the source is closed. */

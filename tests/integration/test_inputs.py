@@ -1,11 +1,14 @@
 """What real files hold: times in other units and without a zone, numbers of any size, padded CSV,
 arrays of events."""
 
+import gzip
 import json
 import os
 import re
+import resource
+import subprocess
 
-from harness import USAGE
+from harness import USAGE, patient
 
 DAY = "2025-05-17T10:05:03Z"
 MS = 1747476303000  # that day
@@ -112,3 +115,100 @@ def test_padded_csv(t):
     events = map(json.loads, t.clickmill("export", "--data", "data").out.splitlines())
     t.equal([(event["user_id"], event["country"]) for event in events],
             [("u1", "France"), ("u1", "New Zealand"), ("u1", "Unknown")], "values")
+
+
+# ---- arrays, and JSON over many lines
+
+
+def one(number, **more):
+    return json.dumps(dict({"user_id": "u%d" % number, "timestamp": MS + number,
+                            "url": "/%d" % number}, **more))
+
+
+CUT = "not valid JSON: the event is not closed in its line"
+MISSING = "an event is missing in the array"
+STRUCTURE = "not valid JSON"
+ARRAYS = {  # text, numbers of the events, place and reason of the letters
+    "compact": ("[%s,%s]" % (one(1), one(2)), [1, 2], []),
+    "a line each": ("[%s,\n %s]\n" % (one(1), one(2)), [1, 2], []),
+    "laid out": (json.dumps([json.loads(one(1)), json.loads(one(2, x={"y": [1, "]"]}))], indent=2),
+                 [1, 2], []),
+    "mark and CRLF": ("\ufeff [\r\n%s\r\n,\r\n%s\r\n]\r\n\r\n" % (one(1), one(2)), [1, 2], []),
+    "empty": (" [ ] ", [], []),
+    "an array a line": ("[%s]\n[]\n[%s,%s]\n" % (one(1), one(2), one(3)), [1, 2, 3], []),
+    "objects laid out": (json.dumps(json.loads(one(1)), indent=2) + "\n" +
+                         json.dumps(json.loads(one(2)), indent=4), [1, 2], []),
+    "brackets in texts": ('[%s,%s]' % (one(1, x="],[{\\"), one(2, x='"},{"')), [1, 2], []),
+    "a comma too many": ("[%s,\n%s,\n]" % (one(1), one(2)), [1, 2], [(3, MISSING)]),
+    "two commas": ("[,%s,,\n%s]" % (one(1), one(2)), [1, 2], [(1, MISSING), (1, MISSING)]),
+    "no comma": ("[%s %s,\n%s]" % (one(1), one(2), one(3)), [3], [(1, STRUCTURE)]),
+    "no object": ('[1,\n"a,]b",[%s],\n%s]' % (one(3), one(1)), [1],
+                  [(1, "not a JSON object"), (2, "not a JSON object"), (2, "not a JSON object")]),
+    "no brace": ('[\n%s,\n%s,\n%s]' % (one(1)[:-1], one(2), one(3)), [2, 3], [(2, CUT)]),
+    "no quote": ('[\n%s,\n%s,\n%s]' % (one(1)[:-2] + "}", one(2), one(3)), [2, 3], [(2, CUT)]),
+    "not closed": ("[%s,\n%s\n" % (one(1), one(2)), [1, 2],
+                   [(3, "the array is not closed: the file ends before its bracket")]),
+    "cut": ("[%s,\n%s" % (one(1), one(2)[:-9]), [1], [(2, "the file ends inside of this event")]),
+    "something behind": ("[%s]\nand more\n%s\n" % (one(1), one(2)), [1, 2],
+                         [(2, "neither an array nor an object begins here")]),
+    "a bad event": ("[%s,\n%s,\n%s]" % (one(1), one(2, timestamp=1747476303), one(3)), [1, 3],
+                    [(2, "timestamp 1747476303 looks like seconds")]),
+}
+
+
+def letters(t, data):
+    out = t.clickmill("dead", "list", "--json", "--data", data).out
+    found = map(json.loads, out.splitlines())
+    return [(int(letter["origin"].rpartition(":")[2]), letter["reason"]) for letter in found]
+
+
+def test_arrays(t):
+    for number, (what, (text, events, dead)) in enumerate(ARRAYS.items()):
+        data = "data-%d" % number
+        account, times = imported(t, "in.json", text, data=data)
+        t.equal(times, [("/%d" % event, MS + event) for event in events], "events: " + what)
+        t.equal((account["read"], account["accepted"], account["rejected"]),
+                (len(events) + len(dead), len(events), len(dead)), "account: " + what)
+        found = letters(t, data) if dead else []
+        t.equal([(place, reason.startswith(wanted)) for (place, reason), (_, wanted)
+                 in zip(found, dead)], [(place, True) for place, _ in dead],
+                "letters of %s: %s" % (what, found))
+
+
+def test_arrays_packed_and_piped(t):
+    text = "[%s,\n%s]" % (one(1), one(2))
+    wanted = [("/1", MS + 1), ("/2", MS + 2)]
+    t.equal(imported(t, "in.json.gz", gzip.compress(text.encode()))[1], wanted, "gzip")
+    t.equal(imported(t, "in.txt", text, "--format", "json")[1], wanted, "by its name")
+    t.clickmill("import", "--data", "piped", "-", stdin=text)
+    t.equal(len(t.clickmill("export", "--data", "piped").out.splitlines()), 2, "from a pipe")
+    slow = subprocess.run("(echo '{'; sleep 1; echo '%s') | '%s' import --data slow --json -" % (
+        one(1)[1:], t.program), shell=True, cwd=t.dir, env=t.environment(), capture_output=True)
+    t.equal(json.loads(slow.stdout)["accepted"], 1, "from a pipe, slowly")
+    account, times = imported(t, "in.jsonl", one(1) + "\n[" + one(2) + "]\n")
+    t.equal((account["rejected"], times), (1, wanted[:1]), "an array in a file of lines")
+    account, times = imported(t, "in.jsonl", one(1)[:-12] + "\n" + one(2) + "\n")
+    t.equal((account["rejected"], times), (1, wanted[1:]), "a first line that was cut")
+    t.clickmill("import", "--data", "replay", t.write("in.json", "[%s,\n%s]" % (
+        one(1), json.dumps(json.loads(one(2, timestamp=1747476303)), indent=1))))
+    replayed = t.clickmill("dead", "replay", "--json", "--data", "replay", "--time-unit", "s").json
+    t.equal((replayed["accepted"], replayed["rejected"]), (1, 0), "replayed")
+
+
+@patient
+def test_an_array_in_bounded_memory(t):
+    """60 MB of it, in one line."""
+    with open(t.path("in.json"), "w") as file:
+        file.write("[")
+        for number in range(600000):
+            file.write("%s{\"user_id\":\"u%d\",\"timestamp\":%d,\"url\":\"/a\",\"x\":[1,2,{}]}" % (
+                "," if number else "", number % 1000, MS + number))
+        file.write("]")
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_DATA, (400 << 20, 400 << 20))
+    sanitized = "Sanitizer" in subprocess.run(["nm", "-D", t.program], capture_output=True,
+                                              text=True).stdout
+    out = t.clickmill("import", "--json", "--data", "data", "--threads", "1", "in.json",
+                      preexec=None if sanitized else limit).json
+    t.equal((out["read"], out["accepted"]), (600000, 600000), "account")

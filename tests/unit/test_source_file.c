@@ -396,6 +396,11 @@ static void recognises_formats(void **state)
         {"", CM_FILE_JSONL},
         {"\n \n", CM_FILE_JSONL},
         {"\n  {", CM_FILE_JSONL},
+        {"\n  {\n\n\"url\":", CM_FILE_JSON},
+        {"{\"user_id\": \"u\",\r\n \"url\": \"/\"}", CM_FILE_JSON},
+        {"{\"user_id\": \"u\",\n{\"url\": \"/\"}", CM_FILE_JSONL}, /* cut */
+        {"{\"user_id\": \"{\"}\n{", CM_FILE_JSONL},
+        {"  [", CM_FILE_JSON},
         {"user_id,timestamp,url\n", CM_FILE_CSV},
         {"url,\"user_id\",a,timestamp", CM_FILE_CSV},
         {LINE("-", "GET / HTTP/1.1", "200"), CM_FILE_COMBINED},
@@ -511,6 +516,7 @@ static void check_resume(const char *path, cm_file_format_t format)
 static void resumes(void **state)
 {
     cm_buf_t text = many_lines(), packed = CM_BUF_INIT, csv = CM_BUF_INIT;
+    cm_buf_t json = CM_BUF_INIT;
 
     (void)state;
     check_resume(temp_write("a.log", text.data, text.len), CM_FILE_AUTO);
@@ -520,6 +526,27 @@ static void resumes(void **state)
     for (int i = 1; i < 20000; i++)
         cm_buf_printf(&csv, "u%d,%d,\"/a\nb\"%s\n", i % 50, i, i % 100 ? "" : ",more");
     check_resume(temp_write("a.csv", csv.data, csv.len), CM_FILE_AUTO);
+    cm_buf_add_text(&json, "[");
+    for (int i = 1; i < 30000; i++)
+        cm_buf_printf(&json, "%s\n{\"user_id\": \"u%d\",\n \"timestamp\": %d, \"url\": \"/%s\"}",
+                      i == 1     ? ""
+                      : i % 1000 ? ","
+                                 : ",,",
+                      i % 50, i, i % 100 ? "" : "],{");
+    cm_buf_add_text(&json, "\n]\n");
+    check_resume(temp_write("a.json", json.data, json.len), CM_FILE_AUTO);
+    /* All in one line, with an element that is longer than any line may be. */
+    for (size_t i = 0; i < json.len; i++)
+        json.data[i] = json.data[i] == '\n' ? ' ' : json.data[i];
+    char *middle = strstr(json.data + json.len / 2, "\"url\": \"") + 8;
+    cm_buf_t wide = CM_BUF_INIT;
+    cm_buf_add(&wide, json.data, (size_t)(middle - json.data));
+    for (int i = 0; i < 300000; i++)
+        cm_buf_add_text(&wide, "},{\\\"");
+    cm_buf_add(&wide, middle, json.len - (size_t)(middle - json.data));
+    check_resume(temp_write("b.json", wide.data, wide.len), CM_FILE_AUTO);
+    cm_buf_free(&json);
+    cm_buf_free(&wide);
     cm_buf_free(&text);
     cm_buf_free(&packed);
     cm_buf_free(&csv);
