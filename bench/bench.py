@@ -32,6 +32,9 @@ CLICKMILL = os.path.join(BUILD, "clickmill")
 REQUIREMENTS = os.path.join(HERE, "requirements.txt")
 
 THREADS = 2
+# Each alone: an import processes in its end, and answers per day are kept, unless told otherwise.
+IMPORT = ("import", "--no-process", "--data", "store")
+PROCESS = ("process", "--window", "all", "--data", "store", "--threads", THREADS)
 NEW_EVENTS = 10000
 LONG = 100          # seconds; a longer run is not repeated
 KEEP_UP_TO = 2000000  # events of a variant that is kept between runs
@@ -136,7 +139,7 @@ class Bench:
     def import_round(self, base):
         events.warm(base)
         self.record("base", "import", "clickmill",
-                    self.clickmill("import", "--data", "store", "--format", "jsonl", base))
+                    self.clickmill(*IMPORT, "--format", "jsonl", base))
         self.disk["clickmill"] = measure.disk_bytes(self.path("store"))
         events.warm(base)
         self.record("base", "import", "duckdb",
@@ -151,7 +154,8 @@ class Bench:
 
     def process_round(self, work, reference):
         events.warm(self.path("store", "clickmill.db"))
-        ours = self.clickmill("process", "--data", "store", "--threads", THREADS)
+        anew = ["--rebuild"] if work == "process" else []
+        ours = self.clickmill(*PROCESS, *anew)
         events.warm(self.path("plain.db"))
         theirs = self.peer("duckdb", "process", database=self.path("plain.db"),
                            answers=self.path("peer.csv"))
@@ -164,7 +168,7 @@ class Bench:
 
     def add(self, more):
         self.record("base", "add", "clickmill",
-                    self.clickmill("import", "--data", "store", "--format", "jsonl", more))
+                    self.clickmill(*IMPORT, "--format", "jsonl", more))
         self.record("base", "add", "duckdb",
                     self.peer("duckdb", "load", events=more, database=self.path("plain.db")))
 
@@ -189,8 +193,7 @@ class Bench:
         little = "%dm" % max(16, self.size * 6 // 1000000)
         for _ in range(self.runs):
             for work, memory in (("rebuild", "1g"), ("rebuild-" + little, little)):
-                took = self.clickmill("process", "--data", "store", "--rebuild", "--threads",
-                                      THREADS, "--memory", memory)
+                took = self.clickmill(*PROCESS, "--rebuild", "--memory", memory)
                 self.check_ours("more.txt", "clickmill process --memory " + memory)
                 self.record("base", work, "clickmill", took)
         self.little = little
@@ -198,10 +201,10 @@ class Bench:
     def redelivery(self, base):
         """Every event comes a second time: no answer may change, and every copy is counted."""
         self.record("base", "redelivery", "clickmill",
-                    self.clickmill("import", "--data", "store", "--format", "jsonl", base))
+                    self.clickmill(*IMPORT, "--format", "jsonl", base))
         account = self.path("account.json")
         self.record("base", "after-copies", "clickmill", self.clickmill(
-            "process", "--data", "store", "--threads", THREADS, "--json", out=account))
+            *PROCESS, "--json", out=account))
         self.check_ours("more.txt", "clickmill after every event came twice")
         with open(account, encoding="utf-8") as file:
             counted = json.load(file)
@@ -223,7 +226,7 @@ class Bench:
         account = self.path("account.json")
         for _ in range(self.runs):
             self.remove("store")
-            took = self.clickmill("import", "--data", "store", "--json", "--format", "combined",
+            took = self.clickmill(*IMPORT, "--json", "--format", "combined",
                                   "--site", "https://www.example.com", log, out=account)
             with open(account, encoding="utf-8") as file:
                 counted = json.load(file)
@@ -276,10 +279,10 @@ class Bench:
         for _ in range(1 if size > 20000000 else self.runs):
             self.remove("store")
             self.record(name, "import", "clickmill",
-                        self.clickmill("import", "--data", "store", "--format", "jsonl", path))
+                        self.clickmill(*IMPORT, "--format", "jsonl", path))
             self.disk["variant"] = measure.disk_bytes(self.path("store"))
             self.record(name, "process", "clickmill",
-                        self.clickmill("process", "--data", "store", "--threads", THREADS))
+                        self.clickmill(*PROCESS, "--rebuild"))
         self.check_ours("variant.txt", name)
         try:
             self.direct_round(name, path, "variant.txt", ("duckdb",))

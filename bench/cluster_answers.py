@@ -134,7 +134,7 @@ class Answers:
     def prepare(self):
         """The documents: in the embedded index, as bulk bodies, and as lines of JSON."""
         self.bench.say("making documents")
-        self.run("import", "--data", self.data, self.bench.file)
+        self.run("import", "--no-process", "--data", self.data, self.bench.file)
         self.run("process", "--data", self.data, *WINDOWS)
         recorder = Recorder(self.port, self.bodies)
         try:
