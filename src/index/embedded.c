@@ -40,18 +40,34 @@
                                                       "entrances, exits, updated_at" CM_FROM(      \
                                                           name) ";\n"
 
-static const char schema[] = TABLE("cell")
-    TABLE("total") "CREATE TABLE IF NOT EXISTS page (\n"
-                   "    id INTEGER PRIMARY KEY, url TEXT NOT NULL);\n"
-                   "CREATE TABLE IF NOT EXISTS country (\n"
-                   "    id INTEGER PRIMARY KEY, name TEXT NOT NULL);\n" VIEW("answer", "cell")
-                       VIEW("rollup", "total") "CREATE TABLE IF NOT EXISTS covered (\n"
-                                               "    window TEXT PRIMARY KEY,\n"
-                                               "    upto INTEGER NOT NULL,\n"
-                                               "    events INTEGER NOT NULL,\n"
-                                               "    cells INTEGER NOT NULL,\n"
-                                               "    session_timeout INTEGER NOT NULL,\n"
-                                               "    updated_at INTEGER NOT NULL) WITHOUT ROWID;\n";
+/* One kind of rows over all time: a query of these cannot count an event twice. */
+#define LISTING(view, columns, rows)                                                               \
+    "CREATE VIEW IF NOT EXISTS " view " AS SELECT " columns "clicks, unique_user_count, "          \
+    "average_time_spent, time_spent_sum, time_spent_count, average_time_on_page, "                 \
+    "time_on_page_sum, time_on_page_count, entrances, exits, updated_at FROM rollup "              \
+    "WHERE window = 'all' AND " rows ";\n"
+
+/* clang-format off */
+static const char schema[] =
+    TABLE("cell")
+    TABLE("total")
+    "CREATE TABLE IF NOT EXISTS page (\n"
+    "    id INTEGER PRIMARY KEY, url TEXT NOT NULL);\n"
+    "CREATE TABLE IF NOT EXISTS country (\n"
+    "    id INTEGER PRIMARY KEY, name TEXT NOT NULL);\n"
+    VIEW("answer", "cell")
+    VIEW("rollup", "total")
+    LISTING("pages", "url, ", "country IS NULL AND url IS NOT NULL")
+    LISTING("countries", "country, ", "url IS NULL AND country IS NOT NULL")
+    LISTING("summary", "", "url IS NULL AND country IS NULL")
+    "CREATE TABLE IF NOT EXISTS covered (\n"
+    "    window TEXT PRIMARY KEY,\n"
+    "    upto INTEGER NOT NULL,\n"
+    "    events INTEGER NOT NULL,\n"
+    "    cells INTEGER NOT NULL,\n"
+    "    session_timeout INTEGER NOT NULL,\n"
+    "    updated_at INTEGER NOT NULL) WITHOUT ROWID;\n";
+/* clang-format on */
 
 /* Drops the older form, whole or not at all: `covered` alone would say that nothing is to be done.
  */
