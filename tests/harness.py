@@ -241,11 +241,11 @@ class Test:
     # ---- shorthands of many tests
 
     def ingest(self, content, *options, data="data", check=OK):
-        """Imports JSON lines from stdin and returns the account."""
+        """Imports JSON lines from stdin, without processing, and returns the account."""
         if not isinstance(content, (str, bytes)):
             content = "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in content)
-        return self.clickmill("import", "--data", data, "--json", "--format", "jsonl", *options, "-",
-                              stdin=content, check=check).json
+        return self.clickmill("import", "--data", data, "--json", "--format", "jsonl",
+                              "--no-process", *options, "-", stdin=content, check=check).json
 
     def process(self, *windows, data="data"):
         """Processes the windows (default: all three) and returns the account."""

@@ -27,11 +27,19 @@ static bool takes_files(const cm_command_t *command)
     return strstr(command->arguments, "FILE") != NULL;
 }
 
-/* The choices, each followed by a space but the last. */
+/* The choices, each followed by a space but the last. One of several words, which would have to be
+ * quoted, is another name of one that is among them. */
 static void add_words(cm_buf_t *buf, const char *choices)
 {
-    for (; *choices != '\0'; choices++)
-        cm_buf_add_char(buf, *choices == '|' ? ' ' : *choices);
+    size_t len;
+
+    for (bool first = true; *choices != '\0'; choices += len + (choices[len] == '|')) {
+        len = strcspn(choices, "|");
+        if (memchr(choices, ' ', len) != NULL)
+            continue;
+        cm_buf_printf(buf, "%s%.*s", first ? "" : " ", (int)len, choices);
+        first = false;
+    }
 }
 
 /* What may stand for the arguments of a command, as words: the commands for `help`, and the fixed
@@ -44,11 +52,12 @@ static const char *argument_words(const cm_command_t *command, cm_buf_t *scratch
             cm_buf_printf(scratch, "%s%s", scratch->len > 0 ? " " : "", (*c)->name);
         return scratch->data;
     }
-    size_t len = strspn(command->arguments, "abcdefghijklmnopqrstuvwxyz-|");
-    if (len == 0 || memchr(command->arguments, '|', len) == NULL)
+    const char *words = command->arguments + (command->arguments[0] == '[');
+    size_t len = strspn(words, "abcdefghijklmnopqrstuvwxyz-|");
+    if (len == 0 || memchr(words, '|', len) == NULL)
         return NULL;
     for (size_t i = 0; i < len; i++)
-        cm_buf_add_char(scratch, command->arguments[i] == '|' ? ' ' : command->arguments[i]);
+        cm_buf_add_char(scratch, words[i] == '|' ? ' ' : words[i]);
     return scratch->data;
 }
 

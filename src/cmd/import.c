@@ -4,8 +4,10 @@
 #include "cmd/commands.h"
 #include "cmd/kafka.h"
 #include "cmd/load.h"
+#include "cmd/next.h"
 #include "cmd/pipeline.h"
 #include "cmd/print.h"
+#include "cmd/refresh.h"
 #include "index/once.h"
 #include "store/embedded.h"
 #include "store/memory.h"
@@ -15,6 +17,8 @@
 typedef struct import_command_options {
     cm_import_options_t import;
     bool to_answers;
+    bool process; /* in the end */
+    const char *windows;
     int64_t threads;
     int sink; /* cm_sink_choice_t */
     cm_kafka_options_t kafka;
@@ -26,6 +30,13 @@ static const cm_option_t options[] = {
      .type = CM_OPT_FLAG,
      .offset = offsetof(import_command_options_t, to_answers),
      .help = "keep nothing: print the answers as CSV when all is read"},
+    {.name = "process",
+     .type = CM_OPT_FLAG,
+     .offset = offsetof(import_command_options_t, process),
+     .def = "true",
+     .key = "import.process",
+     .help = "compute the answers when all is read, as `process` does; --no-process leaves it out"},
+    CM_WINDOWS_ROW(import_command_options_t, windows),
     {.name = "threads",
      .type = CM_OPT_INT,
      .offset = offsetof(import_command_options_t, threads),
@@ -66,6 +77,109 @@ static int import_files(cm_app_t *app, const cm_import_options_t *import,
     return first.code;
 }
 
+/* What processing in the end has come to. */
+typedef struct processed {
+    bool done;
+    cm_refreshed_t answers;
+    double seconds;
+} processed_t;
+
+/* The events are stored, whatever happens here. */
+static int process_imported(cm_app_t *app, const import_command_options_t *asked, cm_store_t *store,
+                            processed_t *processed, cm_err_t *err)
+{
+    cm_refresh_options_t refresh;
+    bool foreign = false;
+    unsigned windows, kept = 0;
+
+    int rc =
+        cm_windows_parse(asked->windows != NULL ? asked->windows : CM_WINDOWS_HERE, &windows, err);
+    if (rc == 0)
+        rc = cm_windows_add_kept(store, &kept, &foreign, err);
+    if (rc == 0 && foreign) {
+        fprintf(app->messages, "not processed: the answers here are of Cassandra's events; "
+                               "`clickmill process` replaces them\n");
+        return 0;
+    }
+    if (rc == 0) {
+        cm_refresh_options(app, asked->windows != NULL ? windows : windows | kept, &refresh);
+        rc = cm_refresh_shown(app, store, NULL, &refresh, &processed->answers, &processed->seconds,
+                              err);
+    }
+    processed->done = rc == 0;
+    return rc;
+}
+
+/* The next command to type, in one line. */
+static void say_next(cm_app_t *app, const cm_account_t *account, const processed_t *processed)
+{
+    cm_buf_t next = CM_BUF_INIT;
+
+    if (account->accepted == 0 && account->rejected > 0)
+        cm_next_add(&next, app, "dead list");
+    else
+        cm_next_add(&next, app, processed->done ? "query pages" : "process");
+    fprintf(app->messages, "next: %s\n", next.data);
+    cm_buf_free(&next);
+}
+
+static void print_json(cm_app_t *app, const cm_account_t *account, const processed_t *processed)
+{
+    cm_buf_t json = CM_BUF_INIT;
+
+    cm_buf_add_char(&json, '{');
+    cm_account_add_json(&json, account);
+    if (processed->done) {
+        cm_buf_add_text(&json, ",\"answers\":");
+        cm_refreshed_add_json(&json, &processed->answers, processed->seconds);
+    }
+    fprintf(app->out, "%s}\n", json.data);
+    cm_buf_free(&json);
+}
+
+/* Processing has failed, with the reason in `err`; `rc` is what reading has come to. */
+static int fail_processing(cm_app_t *app, int rc, const cm_err_t *err)
+{
+    static const char stored[] = "the events are stored, but not processed";
+
+    if (err->code == CM_ESTOP) {
+        fprintf(app->messages, "stopped; %s: run `clickmill process`\n", stored);
+        return rc < 0 ? rc : CM_ESTOP;
+    }
+    if (rc == 0)
+        return cm_fail(&app->err, err->code, "%s: %s; `clickmill process` tries again", stored,
+                       err->text);
+    fprintf(app->messages, "%s: %s\n", stored, err->text);
+    return rc;
+}
+
+/* Once for all files, and not where a part is missing that another run brings: that one processes
+ * it. Returns `rc`, what reading has come to, or a failure of its own. */
+static int finish_import(cm_app_t *app, const import_command_options_t *asked, cm_store_t *store,
+                         const cm_account_t *account, int rc)
+{
+    const bool stopped = atomic_load(app->stop), whole = rc == 0 || rc == CM_EINPUT;
+    processed_t processed = {0};
+    cm_err_t err;
+    int failed = 0;
+
+    if (!app->global.json)
+        cm_account_print(app, account, app->out);
+    if (asked->process && whole && !stopped && (rc == 0 || account->accepted > 0))
+        failed = process_imported(app, asked, store, &processed, &err);
+    if (app->global.json)
+        print_json(app, account, &processed);
+    else if (processed.done && (processed.answers.changed || account->accepted > 0))
+        cm_refreshed_print(app, &processed.answers, processed.seconds);
+    if (failed < 0)
+        return fail_processing(app, rc, &err);
+    if (stopped && (rc == 0 || rc == CM_ESTOP))
+        fprintf(app->messages, "stopped before the end; run it again to go on from there\n");
+    else if (!app->global.json && account->read > 0)
+        say_next(app, account, &processed);
+    return rc;
+}
+
 static int import_to_store(cm_app_t *app, const import_command_options_t *asked,
                            cm_load_into_t into, int argc, char **argv, cm_account_t *account)
 {
@@ -75,9 +189,7 @@ static int import_to_store(cm_app_t *app, const import_command_options_t *asked,
     rc = cm_embedded_secret(into.embedded, into.visitor_key, &app->err);
     if (rc == 0) {
         rc = import_files(app, &asked->import, &into, argc, argv, account);
-        cm_account_print(app, account, app->out);
-        if (rc == 0 && atomic_load(app->stop))
-            fprintf(app->messages, "stopped before the end; run it again to go on from there\n");
+        rc = finish_import(app, asked, into.embedded, account, rc);
     }
     cm_sink_close(&into.embedded->sink);
     return rc;
@@ -124,7 +236,8 @@ static int import_to_answers(cm_app_t *app, const import_command_options_t *aske
     if (rc == 0 && atomic_load(app->stop))
         rc = cm_fail(&app->err, CM_EINPUT, "stopped before the end: answers of a part are none");
     if (rc == 0) {
-        cm_printer_start(&printer, app, CM_PRINT_CSV, CM_WINDOW_ALL);
+        const cm_query_t all = {.dimension = CM_PER_CELL, .window = CM_WINDOW_ALL};
+        cm_printer_start(&printer, app, CM_PRINT_CSV, &all, false);
         rc = cm_answers_once(into.memory, &once, cm_printer_row, &printer, &app->err);
         rc = cm_printer_end(&printer, rc);
     }
@@ -154,12 +267,15 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
 {
     const import_command_options_t *asked = given;
     cm_load_into_t into = {.threads = (int)asked->threads};
+    unsigned windows;
 
     if (argc == 0)
         return cm_fail(&app->err, CM_EUSAGE,
                        "import what? Name files, or - for standard input; see `clickmill help "
                        "import`");
-    int rc = cm_times_open(&asked->import.times, &into.times, &app->err);
+    int rc = asked->windows != NULL ? cm_windows_parse(asked->windows, &windows, &app->err) : 0;
+    if (rc == 0)
+        rc = cm_times_open(&asked->import.times, &into.times, &app->err);
     if (rc < 0)
         return rc;
     cm_enriching_open(&into.enriching, app, &asked->import.enrich, asked->import.all);
@@ -183,6 +299,8 @@ const cm_command_t cm_command_import = {
         "interrupted goes on where it was when it is run again (the file is known by its path, its "
         "first 64 KiB and the options; what was edited before that place is not read again). "
         "Importing a file twice changes no answer.\n"
+        "When all files are read the answers are computed, as `clickmill process` does; "
+        "--no-process leaves that out.\n"
         " clickmill import --site https://www.example.com /var/log/nginx/access.log*\n"
         "With --sink kafka events go to Kafka's topic and dead letters to theirs; a file that was "
         "interrupted is then sent from its beginning again.\n"

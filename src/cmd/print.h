@@ -14,14 +14,16 @@ typedef enum cm_print_format {
 typedef struct cm_printer {
     cm_app_t *app;
     cm_print_format_t format;
+    bool daily;
     cm_buf_t buf;
     int64_t rows;
     cm_query_table_t table;
 } cm_printer_t;
 
-/* Begins the output; its header, where it has one. */
+/* Begins the output; its header, where it has one. `query`: what is asked for; `daily`: its users
+ * are daily visitors. On a terminal a table fits into its width. */
 void cm_printer_start(cm_printer_t *printer, cm_app_t *app, cm_print_format_t format,
-                      cm_window_t window);
+                      const cm_query_t *query, bool daily);
 
 /* A cm_answer_fn whose context is the printer. */
 int cm_printer_row(void *context, const cm_answer_t *answer);

@@ -38,13 +38,7 @@ static const cm_option_t options[] = {
      .max = CM_DAY_MS,
      .key = "process.every",
      .help = "process again and again, that long after the last time, until stopped"},
-    {.name = "window",
-     .type = CM_OPT_TEXT,
-     .offset = offsetof(process_options_t, windows),
-     .arg = "all|day|hour",
-     .def = "all",
-     .key = "process.window",
-     .help = "answers over all time, per day or per hour (UTC); several with commas"},
+    CM_WINDOWS_ROW(process_options_t, windows),
     {.name = "rebuild",
      .type = CM_OPT_FLAG,
      .offset = offsetof(process_options_t, rebuild),
@@ -135,22 +129,19 @@ static int refresh(cm_app_t *app, cm_store_t *store, cm_store_t *other,
     const bool rebuild = process->rebuild && first;
     cm_refresh_options_t refresh;
     cm_pushed_t pushed = {0};
-    cm_progress_t progress;
     cm_refreshed_t done;
+    bool foreign;
+    double seconds;
 
+    int rc = process->windows == NULL && other == NULL
+                 ? cm_windows_add_kept(store, &windows, &foreign, &app->err)
+                 : 0;
+    if (rc < 0)
+        return rc;
     cm_refresh_options(app, windows, &refresh);
     refresh.rebuild = rebuild;
     refresh.threads = (int)process->threads;
-    refresh.stop = app->stop;
-    cm_progress_start(&progress, app->terminal ? app->messages : NULL, app->terminal, "processing",
-                      "events");
-    refresh.progress = cm_refresh_progress;
-    refresh.progress_context = &progress;
-    int64_t started = cm_clock_ticks_ns();
-    int rc = other != NULL ? cm_refresh_from(other, store, &refresh, &done, &app->err)
-                           : cm_refresh(store, &refresh, &done, &app->err);
-    double seconds = (double)(cm_clock_ticks_ns() - started) / 1e9;
-    cm_progress_end(&progress);
+    rc = cm_refresh_shown(app, store, other, &refresh, &done, &seconds, &app->err);
     if (rc == CM_ESTOP)
         fprintf(app->messages, "stopped; the answers are as they were\n");
     if (rc < 0)
@@ -245,7 +236,11 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
 
     (void)argc;
     (void)argv;
-    int rc = cm_windows_parse(process->windows, &windows, &app->err);
+    const bool here = process->store == CM_STORE_EMBEDDED && process->index == CM_INDEX_EMBEDDED;
+    const char *asked = process->windows != NULL ? process->windows
+                        : here                   ? CM_WINDOWS_HERE
+                                                 : CM_WINDOWS_ELSEWHERE;
+    int rc = cm_windows_parse(asked, &windows, &app->err);
     if (rc == 0 && process->follow)
         return run_follow(app, process, windows);
     if (rc == 0 && process->until_end)

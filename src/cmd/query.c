@@ -1,12 +1,14 @@
 /* clickmill query: answers on the terminal. */
-#include "base/progress.h"
 #include "cmd/commands.h"
 #include "cmd/elastic.h"
+#include "cmd/next.h"
 #include "cmd/print.h"
+#include "cmd/query_nearest.h"
+#include "index/question.h"
 
 typedef struct query_options {
     int window, sort, format;
-    const char *url, *country;
+    const char *url, *country, *from, *to;
     int64_t limit;
     bool reverse;
     int index; /* cm_index_choice_t */
@@ -31,14 +33,26 @@ static const cm_option_t options[] = {
      .offset = offsetof(query_options_t, country),
      .arg = "NAME",
      .help = "only this country"},
+    {.name = "from",
+     .type = CM_OPT_TEXT,
+     .offset = offsetof(query_options_t, from),
+     .arg = "TIME",
+     .help = "only days or hours that begin at or after this time: RFC 3339, or a date (UTC)"},
+    {.name = "to",
+     .type = CM_OPT_TEXT,
+     .offset = offsetof(query_options_t, to),
+     .arg = "TIME",
+     .help = "only days or hours that begin before this time"},
     {.name = "sort",
      .type = CM_OPT_CHOICE,
      .offset = offsetof(query_options_t, sort),
      .arg = "FIELD",
      .def = "clicks",
      .choices = "clicks|unique_user_count|average_time_spent|time_spent_sum|time_spent_count|"
-                "average_time_on_page|entrances|exits|url|country|window",
-     .help = "numbers largest first, texts in order"},
+                "average_time_on_page|entrances|exits|url|country|window|users|daily visitors|"
+                "time spent|on page",
+     .help = "a heading of the output; numbers largest first, texts in order; days and hours of "
+             "the summary come oldest first"},
     {.name = "reverse",
      .type = CM_OPT_FLAG,
      .offset = offsetof(query_options_t, reverse),
@@ -62,72 +76,191 @@ static const cm_option_t options[] = {
     {.name = NULL},
 };
 
-static int print_answers(cm_app_t *app, cm_index_t *index, const cm_query_t *query,
-                         cm_print_format_t format)
-{
-    cm_printer_t printer;
+/* The choices behind those of cm_sort_t: what the table calls them. */
+static const cm_sort_t heading_sorts[] = {CM_SORT_USERS, CM_SORT_USERS, CM_SORT_AVERAGE_TIME_SPENT,
+                                          CM_SORT_AVERAGE_TIME_ON_PAGE};
 
-    cm_printer_start(&printer, app, format, query->window);
-    int rc = cm_index_query(index, query, cm_printer_row, &printer, &app->err);
-    return cm_printer_end(&printer, rc);
+static int read_listing(cm_app_t *app, int argc, char **argv, cm_listing_t *listing)
+{
+    *listing = CM_LIST_ANSWERS;
+    if (argc > 1)
+        return cm_fail(&app->err, CM_EUSAGE,
+                       "query answers one question at a time: answers, pages, countries or "
+                       "summary, not also \"%.*s\"",
+                       cm_utf8_head(cm_str(argv[1]), 80), argv[1]);
+    for (int i = 0; argc == 1 && i < CM_LISTING_COUNT; i++) {
+        if (strcmp(argv[0], cm_listing_names[i]) == 0) {
+            *listing = (cm_listing_t)i;
+            return 0;
+        }
+    }
+    if (argc == 0)
+        return 0;
+    cm_buf_t hint = CM_BUF_INIT;
+    const char *near = cm_nearest(argv[0], cm_listing_names);
+    if (near != NULL)
+        cm_buf_printf(&hint, "did you mean %s?", near);
+    else
+        cm_buf_add_text(&hint, "see `clickmill help query`");
+    int rc = cm_fail(&app->err, CM_EUSAGE,
+                     "query knows answers, pages, countries and summary, not \"%.*s\"; %s",
+                     cm_utf8_head(cm_str(argv[0]), 80), argv[0], hint.data);
+    cm_buf_free(&hint);
+    return rc;
 }
 
-/* Says on stderr when the answers do not cover all events. */
-static void note_freshness(cm_app_t *app, const query_options_t *asked,
-                           const cm_freshness_t *freshness)
+static int read_span(cm_app_t *app, const query_options_t *asked, cm_query_t *query)
 {
-    const char *window = asked->window == CM_WINDOW_ALL   ? ""
-                         : asked->window == CM_WINDOW_DAY ? " --window day"
-                                                          : " --window hour";
-    const char *index = asked->index == CM_INDEX_ELASTICSEARCH ? " --index elasticsearch" : "";
+    static const cm_span_words_t words = {"--from", "--to", "--window day or --window hour"};
+    int rc = 0;
 
-    if (!freshness->present)
-        fprintf(app->messages, "no answers for this window yet: run `clickmill process%s%s`\n",
-                window, index);
-    else if (freshness->accepted > freshness->processed)
-        fprintf(app->messages,
-                "%lld events are newer than these answers: run `clickmill process%s%s`\n",
-                (long long)(freshness->accepted - freshness->processed), window, index);
+    if (asked->from != NULL)
+        rc = cm_question_time("--from", cm_str(asked->from), &query->from, &app->err);
+    if (rc == 0 && asked->to != NULL)
+        rc = cm_question_time("--to", cm_str(asked->to), &query->to, &app->err);
+    return rc < 0 ? rc
+                  : cm_question_check_span(query, asked->from != NULL, asked->to != NULL, &words,
+                                           &app->err);
+}
+
+static int read_question(cm_app_t *app, const query_options_t *asked, int argc, char **argv,
+                         cm_query_t *query)
+{
+    cm_listing_t listing;
+
+    *query = (cm_query_t){.window = (cm_window_t)asked->window,
+                          .url = asked->url,
+                          .country = asked->country,
+                          .sort = asked->sort < CM_SORT_COUNT
+                                      ? (cm_sort_t)asked->sort
+                                      : heading_sorts[asked->sort - CM_SORT_COUNT],
+                          .reverse = asked->reverse,
+                          .limit = asked->limit};
+    int rc = read_listing(app, argc, argv, &listing);
+    if (rc == 0)
+        rc = read_span(app, asked, query);
+    if (rc < 0)
+        return rc;
+    query->dimension = cm_question_dimension(listing, query);
+    if (listing == CM_LIST_SUMMARY && query->window != CM_WINDOW_ALL &&
+        !cm_options_given(options, app->values, offsetof(query_options_t, sort)))
+        query->sort = CM_SORT_WINDOW;
+    return 0;
+}
+
+/* Whether any window has answers. */
+static int any_present(cm_index_t *index, bool *any, cm_err_t *err)
+{
+    cm_freshness_t freshness;
+    int rc = 0;
+
+    *any = false;
+    for (int w = 0; rc == 0 && !*any && w < CM_WINDOW_COUNT; w++) {
+        rc = cm_index_freshness(index, (cm_window_t)w, &freshness, err);
+        *any = rc == 0 && freshness.present;
+    }
+    return rc;
+}
+
+/* "event is", "events are" */
+static const char *are(long long count)
+{
+    return count == 1 ? "event is" : "events are";
+}
+
+/* Says on stderr why there are no answers, or that they do not cover all events, and what to do. */
+static int note_freshness(cm_app_t *app, const query_options_t *asked, cm_index_t *index,
+                          const cm_freshness_t *freshness)
+{
+    const long long accepted = (long long)freshness->accepted;
+    const long long behind = accepted - (long long)freshness->processed;
+    const bool here = asked->index == CM_INDEX_EMBEDDED;
+    cm_buf_t next = CM_BUF_INIT;
+    bool any = true;
+
+    int rc = freshness->present ? 0 : any_present(index, &any, &app->err);
+    cm_next_add(&next, app, here && accepted == 0 ? "import FILE..." : "process");
+    if (any && asked->window != CM_WINDOW_ALL)
+        cm_buf_printf(&next, " --window %s", cm_window_names[asked->window]);
+    if (!here)
+        cm_buf_add_text(&next, " --index elasticsearch");
+    if (here && accepted == 0)
+        fprintf(app->messages, "no events are stored yet: run `%s`\n", next.data);
+    else if (!any)
+        fprintf(app->messages, "%lld %s stored, none is processed yet: run `%s`\n", accepted,
+                are(accepted), next.data);
+    else if (!freshness->present)
+        fprintf(app->messages, "there are no answers for window %s yet: run `%s`\n",
+                cm_window_names[asked->window], next.data);
+    else if (behind > 0)
+        fprintf(app->messages, "%lld %s newer than these answers: run `%s`\n", behind, are(behind),
+                next.data);
+    cm_buf_free(&next);
+    return rc;
+}
+
+static void note_daily(cm_app_t *app)
+{
+    fprintf(app->messages, "users are daily visitors: one who came on three days counts as three, "
+                           "because ids of visitors live for one UTC day\n");
+}
+
+static int answer(cm_app_t *app, const query_options_t *asked, cm_index_t *index,
+                  const cm_query_t *query)
+{
+    bool chosen = cm_options_given(options, app->values, offsetof(query_options_t, format));
+    cm_print_format_t format =
+        app->global.json && !chosen ? CM_PRINT_JSON : (cm_print_format_t)asked->format;
+    cm_freshness_t freshness;
+    cm_printer_t printer;
+
+    int rc = cm_index_freshness(index, query->window, &freshness, &app->err);
+    if (rc < 0)
+        return rc;
+    cm_printer_start(&printer, app, format, query, freshness.daily_visitors);
+    rc = cm_index_query(index, query, cm_printer_row, &printer, &app->err);
+    const int64_t rows = printer.rows;
+    rc = cm_printer_end(&printer, rc);
+    if (rc < 0)
+        return rc;
+    if (rows > 0 && freshness.daily_visitors)
+        note_daily(app);
+    if (rows == 0 && freshness.cells > 0)
+        rc = cm_query_say_nothing(app, index, query);
+    return rc < 0 ? rc : note_freshness(app, asked, index, &freshness);
 }
 
 static int run(cm_app_t *app, const void *given, int argc, char **argv)
 {
     const query_options_t *asked = given;
-    const cm_query_t query = {.dimension = CM_PER_CELL,
-                              .window = (cm_window_t)asked->window,
-                              .url = asked->url,
-                              .country = asked->country,
-                              .sort = (cm_sort_t)asked->sort,
-                              .reverse = asked->reverse,
-                              .limit = asked->limit};
-    bool chosen = cm_options_given(options, app->values, offsetof(query_options_t, format));
-    cm_print_format_t format =
-        app->global.json && !chosen ? CM_PRINT_JSON : (cm_print_format_t)asked->format;
     const cm_elastic_settings_t elastic = cm_elastic_settings_of(app, &asked->elastic);
-    cm_freshness_t freshness;
     cm_index_t *index = NULL;
+    cm_query_t query;
 
-    (void)argc;
-    (void)argv;
-    int rc = cm_index_open_chosen(app, asked->index, &elastic, &index, &app->err);
+    int rc = read_question(app, asked, argc, argv, &query);
+    if (rc == 0)
+        rc = cm_index_open_chosen(app, asked->index, &elastic, &index, &app->err);
     if (rc < 0)
         return rc;
-    rc = cm_index_freshness(index, query.window, &freshness, &app->err);
-    if (rc == 0)
-        rc = print_answers(app, index, &query, format);
-    if (rc == 0)
-        note_freshness(app, asked, &freshness);
+    rc = answer(app, asked, index, &query);
     cm_index_close(index);
     return rc;
 }
 
 const cm_command_t cm_command_query = {
     .name = "query",
-    .arguments = "",
+    .arguments = "[answers|pages|countries|summary]",
     .summary = "show answers as a table, CSV or JSON",
-    .details = "Prints what the last `clickmill process` has computed. The answers also stand in "
-               "the SQL table `answer` of clickmill.db in the data directory; with --index "
-               "elasticsearch they are read from there.",
+    .details =
+        "Prints what the last `clickmill process` has computed: one row per URL and country "
+        "(answers, the default), per page, per country, or one for the whole site (summary). "
+        "Different users of several rows do not add up, so that each of them has exact numbers of "
+        "its own. A filter is part of the rows: `query pages --country Peru` has the numbers of "
+        "Peru's visitors alone.\n"
+        "With --window day or hour there is a row for each day or hour, and --from and --to choose "
+        "those that begin in a span.\n"
+        "The answers also stand in SQL views of clickmill.db in the data directory: pages, "
+        "countries, answer and rollup; with --index elasticsearch they are read from there.",
     .options = options,
     .options_size = sizeof(query_options_t),
     .run = run,

@@ -8,8 +8,17 @@
 
 enum { COLUMN_WINDOW, COLUMN_URL, COLUMN_COUNTRY, COLUMN_NUMBERS };
 
-static const char *const titles[CM_QUERY_COLUMNS] = {
-    "window", "url", "country", "clicks", "users", "time spent", "on page", "entrances", "exits"};
+enum {
+    COLUMN_USERS = COLUMN_NUMBERS + 1,
+    URL_LEAST = 16, /* columns, before others are left out */
+    COUNTRY_LEAST = 8,
+    NAME_LEAST = 8, /* when there is nothing more to leave out */
+    GAP = 2,
+};
+
+static const char *const titles[CM_QUERY_COLUMNS + 1] = {
+    "window",     "url",     "country",   "clicks", "users",
+    "time spent", "on page", "entrances", "exits",  NULL};
 
 static cm_str_t keep(cm_query_table_t *table, cm_buf_t *text)
 {
@@ -60,8 +69,108 @@ void cm_query_table_add(cm_query_table_t *table, const cm_answer_t *answer)
     cm_buf_free(&text);
 }
 
+/* ---- printing ---- */
+
+/* How the columns are laid out. */
+typedef struct layout {
+    bool shown[CM_QUERY_COLUMNS];
+    size_t widths[CM_QUERY_COLUMNS];
+} layout_t;
+
+static size_t total_width(const layout_t *layout)
+{
+    size_t total = 0;
+
+    for (int c = 0; c < CM_QUERY_COLUMNS; c++)
+        total += layout->shown[c] ? layout->widths[c] + GAP : 0;
+    return total - GAP;
+}
+
+/* Takes up to `excess` columns from a column, which keeps `least`. Returns what is left of it. */
+static size_t shrink(layout_t *layout, int column, size_t least, size_t excess)
+{
+    size_t *width = &layout->widths[column];
+
+    if (!layout->shown[column] || *width <= least)
+        return excess;
+    size_t taken = *width - least < excess ? *width - least : excess;
+    *width -= taken;
+    return excess - taken;
+}
+
+/* Returns the first column that is left out; CM_QUERY_COLUMNS: none. */
+static int fit(layout_t *layout, size_t width)
+{
+    int end = CM_QUERY_COLUMNS;
+
+    while (true) {
+        layout_t smaller = *layout;
+        size_t total = total_width(layout), excess = total > width ? total - width : 0;
+        excess = shrink(&smaller, COLUMN_URL, URL_LEAST, excess);
+        excess = shrink(&smaller, COLUMN_COUNTRY, COUNTRY_LEAST, excess);
+        if (excess == 0 || end - 1 == COLUMN_USERS) {
+            shrink(&smaller, COLUMN_URL, NAME_LEAST, excess);
+            *layout = smaller;
+            return end;
+        }
+        layout->shown[--end] = false;
+    }
+}
+
+static void lay_out(const cm_query_table_t *table, const cm_str_t *header, layout_t *layout)
+{
+    const cm_dimension_t dimension = table->dimension;
+
+    for (int c = 0; c < CM_QUERY_COLUMNS; c++) {
+        layout->shown[c] = true;
+        layout->widths[c] = header[c].len;
+        for (size_t r = 0; r < table->count; r++) {
+            size_t width = cm_terminal_columns(table->rows[r][c]);
+            layout->widths[c] = width > layout->widths[c] ? width : layout->widths[c];
+        }
+    }
+    layout->shown[COLUMN_WINDOW] = table->window != CM_WINDOW_ALL;
+    layout->shown[COLUMN_URL] = dimension == CM_PER_CELL || dimension == CM_PER_URL;
+    layout->shown[COLUMN_COUNTRY] = dimension == CM_PER_CELL || dimension == CM_PER_COUNTRY;
+}
+
+static size_t character(cm_str_t text, size_t at)
+{
+    size_t len = 1;
+
+    while (at + len < text.len && ((unsigned char)text.data[at + len] & 0xC0) == 0x80)
+        len++;
+    return len;
+}
+
+/* The text without its middle, where it is wider than `width`: what tells pages of a site apart
+ * stands at the end of a URL. */
+static void add_cut(cm_buf_t *out, cm_str_t text, size_t width)
+{
+    const size_t head = (width - 1) / 3, tail = width - 1 - head;
+    size_t end = 0, begin = 0;
+
+    while (cm_terminal_columns((cm_str_t){text.data, end + character(text, end)}) <= head)
+        end += character(text, end);
+    while (cm_terminal_columns((cm_str_t){text.data + begin, text.len - begin}) > tail)
+        begin += character(text, begin);
+    cm_buf_add(out, text.data, end);
+    cm_buf_add_text(out, "…");
+    cm_buf_add(out, text.data + begin, text.len - begin);
+}
+
 static void add_padded(cm_buf_t *out, cm_str_t text, size_t width, bool right)
 {
+    size_t start = out->len;
+
+    if (cm_terminal_columns(text) > width) {
+        add_cut(out, text, width);
+        text = (cm_str_t){out->data + start, out->len - start};
+        width -= cm_terminal_columns(text);
+        for (size_t i = 0; i < width; i++)
+            cm_buf_add_char(out, ' ');
+        return;
+    }
     size_t gap = width - cm_terminal_columns(text);
     if (!right)
         cm_buf_add_str(out, text);
@@ -71,33 +180,38 @@ static void add_padded(cm_buf_t *out, cm_str_t text, size_t width, bool right)
         cm_buf_add_str(out, text);
 }
 
-static void print_row(cm_buf_t *out, const cm_str_t *row, const size_t *widths, int from)
+static void print_row(cm_buf_t *out, const cm_str_t *row, const layout_t *layout)
 {
-    for (int c = from; c < CM_QUERY_COLUMNS; c++) {
-        if (c > from)
+    bool first = true;
+
+    for (int c = 0; c < CM_QUERY_COLUMNS; c++) {
+        if (!layout->shown[c])
+            continue;
+        if (!first)
             cm_buf_add_text(out, "  ");
-        add_padded(out, row[c], widths[c], c >= COLUMN_NUMBERS);
+        add_padded(out, row[c], layout->widths[c], c >= COLUMN_NUMBERS);
+        first = false;
     }
     cm_buf_add_char(out, '\n');
 }
 
-void cm_query_table_print(const cm_query_table_t *table, cm_buf_t *out)
+const char *const *cm_query_table_print(const cm_query_table_t *table, cm_buf_t *out)
 {
     cm_str_t header[CM_QUERY_COLUMNS];
-    size_t widths[CM_QUERY_COLUMNS];
-    int from = table->window == CM_WINDOW_ALL ? COLUMN_URL : COLUMN_WINDOW;
+    layout_t layout;
+    int end = CM_QUERY_COLUMNS;
 
-    for (int c = 0; c < CM_QUERY_COLUMNS; c++) {
+    for (int c = 0; c < CM_QUERY_COLUMNS; c++)
         header[c] = cm_str(titles[c]);
-        widths[c] = header[c].len;
-        for (size_t r = 0; r < table->count; r++) {
-            size_t width = cm_terminal_columns(table->rows[r][c]);
-            widths[c] = width > widths[c] ? width : widths[c];
-        }
-    }
-    print_row(out, header, widths, from);
+    if (table->daily)
+        header[COLUMN_USERS] = CM_STR("daily visitors");
+    lay_out(table, header, &layout);
+    if (table->width > 0)
+        end = fit(&layout, table->width);
+    print_row(out, header, &layout);
     for (size_t r = 0; r < table->count; r++)
-        print_row(out, table->rows[r], widths, from);
+        print_row(out, table->rows[r], &layout);
+    return end < CM_QUERY_COLUMNS && table->count > 0 ? &titles[end] : NULL;
 }
 
 void cm_query_table_free(cm_query_table_t *table)

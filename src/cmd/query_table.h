@@ -9,6 +9,9 @@ enum { CM_QUERY_COLUMNS = 9 };
 
 typedef struct cm_query_table {
     cm_window_t window;
+    cm_dimension_t dimension;
+    bool daily;   /* users are daily visitors */
+    size_t width; /* columns of the terminal that it shall fit into; 0: any */
     cm_str_t (*rows)[CM_QUERY_COLUMNS];
     size_t count, cap;
     cm_arena_t texts;
@@ -16,8 +19,10 @@ typedef struct cm_query_table {
 
 void cm_query_table_add(cm_query_table_t *table, const cm_answer_t *answer);
 
-/* Appends the whole table, header first. */
-void cm_query_table_print(const cm_query_table_t *table, cm_buf_t *out);
+/* Appends the whole table, header first. Where it is wider than the terminal, URLs and countries
+ * are cut in their middle, and then columns on the right are left out. Returns the names of those,
+ * a constant list whose last is "exits"; NULL: all are there. */
+const char *const *cm_query_table_print(const cm_query_table_t *table, cm_buf_t *out);
 
 void cm_query_table_free(cm_query_table_t *table);
 

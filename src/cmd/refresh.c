@@ -1,5 +1,7 @@
 #include "cmd/refresh.h"
 
+#include "index/embedded.h"
+
 int cm_windows_parse(const char *text, unsigned *windows, cm_err_t *err)
 {
     char name[16];
@@ -26,9 +28,44 @@ void cm_refresh_options(const cm_app_t *app, unsigned windows, cm_refresh_option
                                       .clock = app->clock};
 }
 
+int cm_windows_add_kept(cm_store_t *store, unsigned *windows, bool *foreign, cm_err_t *err)
+{
+    const cm_database_t *database = cm_embedded_database(store);
+
+    *foreign = false;
+    int rc = cm_embedded_index_prepare(database, err);
+    for (int window = 0; rc == 0 && window < CM_WINDOW_COUNT; window++) {
+        cm_covered_t covered;
+        rc = cm_embedded_index_covered(database, (cm_window_t)window, &covered, err);
+        *foreign |= rc == 0 && covered.session_timeout < 0;
+        if (rc == 0 && covered.session_timeout > 0)
+            *windows |= 1u << window;
+    }
+    return rc;
+}
+
 void cm_refresh_progress(void *context, double share)
 {
     cm_progress_show(context, share, 0);
+}
+
+int cm_refresh_shown(cm_app_t *app, cm_store_t *store, cm_store_t *other,
+                     cm_refresh_options_t *options, cm_refreshed_t *done, double *seconds,
+                     cm_err_t *err)
+{
+    const int64_t started = cm_clock_ticks_ns();
+    cm_progress_t progress;
+
+    cm_progress_start(&progress, app->terminal ? app->messages : NULL, app->terminal, "processing",
+                      "events");
+    options->stop = app->stop;
+    options->progress = cm_refresh_progress;
+    options->progress_context = &progress;
+    int rc = other != NULL ? cm_refresh_from(other, store, options, done, err)
+                           : cm_refresh(store, options, done, err);
+    *seconds = (double)(cm_clock_ticks_ns() - started) / 1e9;
+    cm_progress_end(&progress);
+    return rc;
 }
 
 void cm_refreshed_add_json(cm_buf_t *buf, const cm_refreshed_t *done, double seconds)

@@ -1,22 +1,20 @@
 #include "serve/api.h"
 
 #include "base/clock.h"
+#include "index/question.h"
 #include "serve/params.h"
 #include "serve/reply.h"
 
-/* What is asked for decides the rows: a dimension that the endpoint lists, or that a filter fixes,
- * is part of them. So /api/pages?country=Peru has the exact numbers of Peru's visitors a page,
- * which no sum over other rows could give. */
 struct cm_endpoint {
     const char *path;
-    bool urls, countries; /* the endpoint lists them */
-    bool windows;         /* it lists windows in the order of time */
+    cm_listing_t listing;
+    bool windows; /* it lists windows in the order of time */
 };
 
 static const cm_endpoint_t endpoints[] = {
-    {"/api/answers", true, true, false},    {"/api/pages", true, false, false},
-    {"/api/countries", false, true, false}, {"/api/summary", false, false, false},
-    {"/api/series", false, false, true},
+    {"/api/answers", CM_LIST_ANSWERS, false},     {"/api/pages", CM_LIST_PAGES, false},
+    {"/api/countries", CM_LIST_COUNTRIES, false}, {"/api/summary", CM_LIST_SUMMARY, false},
+    {"/api/series", CM_LIST_SUMMARY, true},
 };
 
 enum { ENDPOINT_SUMMARY = 3 };
@@ -42,17 +40,11 @@ static void init_params(const cm_endpoint_t *endpoint, cm_params_t *params)
 
 static int finish_params(const cm_endpoint_t *endpoint, cm_params_t *params, cm_err_t *err)
 {
-    static const cm_dimension_t dimensions[2][2] = {
-        {CM_PER_NOTHING, CM_PER_COUNTRY},
-        {CM_PER_URL, CM_PER_CELL},
-    };
     cm_query_t *query = &params->query;
 
     if (endpoint->windows && query->window == CM_WINDOW_ALL)
         return cm_fail(err, CM_EUSAGE, "window must be day or hour for a series");
-    bool url = endpoint->urls || query->url != NULL;
-    bool country = endpoint->countries || query->country != NULL;
-    query->dimension = dimensions[url][country];
+    query->dimension = cm_question_dimension(endpoint->listing, query);
     return cm_params_check(params, err);
 }
 

@@ -1,7 +1,7 @@
 #include "serve/params.h"
 
-#include "base/clock.h"
 #include "event/event.h"
+#include "index/question.h"
 
 typedef int (*setter_t)(cm_params_t *params, cm_str_t value, cm_err_t *err);
 
@@ -82,24 +82,14 @@ static int set_offset(cm_params_t *params, cm_str_t value, cm_err_t *err)
     return 0;
 }
 
-static int set_time(const char *name, cm_str_t value, int64_t *ms, cm_err_t *err)
-{
-    if (!cm_time_parse(value, ms) || *ms < 0 || *ms > CM_TIME_END)
-        return cm_fail(err, CM_EUSAGE,
-                       "%s must be a time of 1970 to 2099 in RFC 3339, such as "
-                       "2015-05-17T10:00:00Z",
-                       name);
-    return 0;
-}
-
 static int set_from(cm_params_t *params, cm_str_t value, cm_err_t *err)
 {
-    return set_time("from", value, &params->query.from, err);
+    return cm_question_time("from", value, &params->query.from, err);
 }
 
 static int set_to(cm_params_t *params, cm_str_t value, cm_err_t *err)
 {
-    return set_time("to", value, &params->query.to, err);
+    return cm_question_time("to", value, &params->query.to, err);
 }
 
 static int set_format(cm_params_t *params, cm_str_t value, cm_err_t *err)
@@ -158,16 +148,14 @@ int cm_params_set(cm_params_t *params, cm_str_t name, cm_str_t value, cm_err_t *
 
 int cm_params_check(cm_params_t *params, cm_err_t *err)
 {
+    static const cm_span_words_t words = {"from", "to", "window=day or window=hour"};
     cm_query_t *query = &params->query;
     bool from = params->given & 1u << PARAM_FROM, to = params->given & 1u << PARAM_TO;
 
-    if ((from || to) && query->window == CM_WINDOW_ALL)
-        return cm_fail(err, CM_EUSAGE, "%s needs window=day or window=hour", from ? "from" : "to");
-    if (to && query->to <= query->from)
-        return cm_fail(err, CM_EUSAGE, "to must be later than from");
-    if (params->csv && !(params->given & 1u << PARAM_LIMIT))
+    int rc = cm_question_check_span(query, from, to, &words, err);
+    if (rc == 0 && params->csv && !(params->given & 1u << PARAM_LIMIT))
         query->limit = 0;
-    return 0;
+    return rc;
 }
 
 const char *cm_params_type(const cm_params_t *params)

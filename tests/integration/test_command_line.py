@@ -42,7 +42,8 @@ class CommandLine(unittest.TestCase):
 
     def test_every_way_to_help_is_the_same(self):
         expected = self.run_it("help", "query").stdout
-        self.assertTrue(expected.startswith("Usage: clickmill query [OPTIONS]\n"))
+        self.assertTrue(expected.startswith("Usage: clickmill query [OPTIONS] [answers|pages|countries|"
+                                            "summary]\n"))
         for args in (["query", "--help"], ["--help", "query"], ["query", "-h"], ["-h", "query"],
                      ["query", "--limit", "3", "--help"]):
             done = self.run_it(*args)
@@ -60,8 +61,10 @@ class CommandLine(unittest.TestCase):
         self.assert_fails(2, "unknown option --limti; did you mean --limit?", "query", "--limti=3")
         self.assert_fails(2, "unknown option --dta; did you mean --data?", "--dta", "x", "query")
         self.assert_fails(2, "unknown command qurey; did you mean query?", "help", "qurey")
-        self.assert_fails(2, "query takes no arguments, but was given \"x\"; see `clickmill help "
-                             "query`", "query", "x")
+        self.assert_fails(2, "process takes no arguments, but was given \"x\"; see `clickmill help "
+                             "process`", "process", "x")
+        self.assert_fails(2, "query knows answers, pages, countries and summary, not \"page\"; did "
+                             "you mean pages?", "query", "page")
 
     def test_help_forms_exclude_each_other(self):
         self.assert_fails(2, "--man, --markdown and --completion exclude each other; choose one",

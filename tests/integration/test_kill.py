@@ -60,7 +60,7 @@ def kill_after_a_commit(t, data, *args):
 def test_import_and_process_killed(t):
     chance = random.Random(41)
     lines = produce(t, "events.jsonl", EVENTS, seed=42)
-    calm, importing = timed(t, "import", "--json", "--data", "calm", "events.jsonl")
+    calm, importing = timed(t, "import", "--no-process", "--json", "--data", "calm", "events.jsonl")
     t.equal(t.balanced(calm.json)["accepted"], lines, "accepted")
     _, processing = timed(t, "process", "--window", "all,day,hour", "--data", "calm")
     wanted, account = t.all_answers("calm"), t.process(data="calm")
@@ -69,7 +69,7 @@ def test_import_and_process_killed(t):
     kills = went_on = 0
     for number in range(4):
         data = "killed-%d" % number
-        command = ("import", "--json", "--data", data, "events.jsonl")
+        command = ("import", "--no-process", "--json", "--data", data, "events.jsonl")
         result, before = None, 0
         for _ in range(5):
             before = committed(t, data)
@@ -120,10 +120,10 @@ def test_import_stopped_goes_on(t):
     lines = produce(t, "events.jsonl", EVENTS, seed=43)
     first = interrupted_import(t, lines)
     t.equal(committed(t, "data"), first, "events in the store")
-    second = t.balanced(t.clickmill("import", "--json", "events.jsonl").json)
+    second = t.balanced(t.clickmill("import", "--no-process", "--json", "events.jsonl").json)
     t.equal(first + second["read"], lines, "lines read by both runs")
     t.equal(committed(t, "data"), lines, "events in the store")
-    t.clickmill("import", "--json", "--data", "calm", "events.jsonl")
+    t.clickmill("import", "--no-process", "--json", "--data", "calm", "events.jsonl")
     for data in ("data", "calm"):
         t.process(data=data)
     t.equal(t.all_answers(), t.all_answers("calm"), "answers")
@@ -131,7 +131,7 @@ def test_import_stopped_goes_on(t):
 
 def interrupted_import(t, lines, data="data"):
     """An import that was stopped after its first commit; how many lines it has read."""
-    process = t.start("import", "--json", "--data", data, "events.jsonl")
+    process = t.start("import", "--no-process", "--json", "--data", data, "events.jsonl")
     t.until(lambda: committed(t, data) > 0, "the first commit", process=process)
     read = t.balanced(process.stop(OK).json)["read"]
     t.true(0 < read < lines, "stopped too late: %d lines" % read)
@@ -144,7 +144,7 @@ def test_file_that_grew_after_the_interruption(t):
     read = interrupted_import(t, lines)
     with open(t.path("events.jsonl"), "a", encoding="utf-8") as file:
         file.write('{"user_id": "late", "timestamp": 1000, "url": "/late"}\n')
-    account = t.clickmill("import", "--json", "events.jsonl").json
+    account = t.clickmill("import", "--no-process", "--json", "events.jsonl").json
     t.equal(read + account["accepted"], lines + 1, "lines read by both runs")
     t.equal(committed(t, "data"), lines + 1, "events in the store")
 
@@ -159,7 +159,7 @@ def test_another_file_of_that_name_after_the_interruption(t):
         if kind == "rotated":
             os.rename(t.path("events.jsonl"), t.path("events.jsonl.1"))
         t.write("events.jsonl", text)
-        account = t.clickmill("import", "--json", "--data", kind, "events.jsonl").json
+        account = t.clickmill("import", "--no-process", "--json", "--data", kind, "events.jsonl").json
         t.equal(account["accepted"], 1000, "lines of the new file after the old was " + kind)
 
 

@@ -69,9 +69,10 @@ def test_stages_against_zlib(t):
         ROUNDS,
         lambda _: pack(text),
         lambda _: cpu(t, *traffic(COUNT), "--out", "/dev/null"),
-        lambda number: cpu(t, "import", "--data", "store-%d" % number, "events.jsonl"),
-        lambda number: cpu(t, "import", "--data", "log-%d" % number, "access.log"),
-        lambda number: cpu(t, "process", "--data", "store-%d" % number))
+        lambda number: cpu(t, "import", "--no-process", "--data", "store-%d" % number,
+                           "events.jsonl"),
+        lambda number: cpu(t, "import", "--no-process", "--data", "log-%d" % number, "access.log"),
+        lambda number: cpu(t, "process", "--window", "all", "--data", "store-%d" % number))
     took = {"produce": produce / unit, "import": jsonl / unit, "access log": log / unit,
             "process": process / unit}
     slower = ["%s takes %.2f of zlib's time, %.2f is usual" % (name, took[name], usual)
@@ -91,8 +92,8 @@ def test_cost_per_event_is_flat(t):
     def both(size):
         def work(number):
             data = "%d-%d" % (size, number)
-            return (cpu(t, "import", "--data", data, "%d.jsonl" % size)
-                    + cpu(t, "process", "--data", data))
+            return (cpu(t, "import", "--no-process", "--data", data, "%d.jsonl" % size)
+                    + cpu(t, "process", "--window", "all", "--data", data))
         return work
     small, large = least(3, *map(both, sizes))
     growth = large / small / (sizes[1] / sizes[0])
@@ -106,14 +107,14 @@ def test_new_events_do_not_cost_the_old_ones(t):
     """After a few new events `process` takes a fraction of what all events took."""
     only_optimized(t)
     t.clickmill(*traffic(800000, users=16000), "--out", "events.jsonl")
-    t.clickmill("import", "events.jsonl")
-    t.clickmill("process")
+    t.clickmill("import", "--no-process", "events.jsonl")
+    t.clickmill("process", "--window", "all")
     t.write("new.jsonl", [{"user_id": "new-%d" % number, "timestamp": 1800000000000 + number,
                            "url": "/new"} for number in range(1000)])
 
     def again(_):
-        t.clickmill("import", "new.jsonl")
-        return cpu(t, "process")
-    everything, few = least(3, lambda _: cpu(t, "process", "--rebuild"), again)
+        t.clickmill("import", "--no-process", "new.jsonl")
+        return cpu(t, "process", "--window", "all")
+    everything, few = least(3, lambda _: cpu(t, "process", "--window", "all", "--rebuild"), again)
     t.true(few < everything / 2, "1,000 new events take %.2f of what 800,000 took" % (
         few / everything))

@@ -1,0 +1,39 @@
+/* How a question is put, the same for the API and `query`: which rows, which span of time.
+ *
+ * Pure functions, no state. */
+#ifndef CM_INDEX_QUESTION_H
+#define CM_INDEX_QUESTION_H
+
+#include "index/index.h"
+
+/* What rows are listed. */
+typedef enum cm_listing {
+    CM_LIST_ANSWERS,   /* one per url and country */
+    CM_LIST_PAGES,     /* one per url */
+    CM_LIST_COUNTRIES, /* one per country */
+    CM_LIST_SUMMARY,   /* one for the whole site */
+    CM_LISTING_COUNT,
+} cm_listing_t;
+
+extern const char *const cm_listing_names[CM_LISTING_COUNT + 1]; /* answers pages ..., NULL */
+
+/* Which rows the index is asked for: a dimension that is listed, or that a filter fixes, is part of
+ * them. So the pages of one country have the exact numbers of its visitors a page, which no sum
+ * over other rows could give. */
+cm_dimension_t cm_question_dimension(cm_listing_t listing, const cm_query_t *query);
+
+/* Reads an end of a span of time: RFC 3339, or a date, which is its first moment (UTC). `name` is
+ * what the caller calls it. CM_EUSAGE. */
+int cm_question_time(const char *name, cm_str_t text, int64_t *ms, cm_err_t *err);
+
+/* How the caller's users write the parts of a span. */
+typedef struct cm_span_words {
+    const char *from, *to;
+    const char *windows; /* "window=day or window=hour" */
+} cm_span_words_t;
+
+/* Checks the span of a query whose ends are given or not. CM_EUSAGE. */
+int cm_question_check_span(const cm_query_t *query, bool from, bool to,
+                           const cm_span_words_t *words, cm_err_t *err);
+
+#endif
