@@ -3,15 +3,19 @@
 import { metric as formatMetric, windowName } from "./format.js";
 
 const HEIGHT = 250;
+const FEW = 3; // points that make no line
+const DOTTED = 40; // up to so many, each has a dot
 // Steps of an axis of times, in seconds: those of a clock.
 const CLOCK_STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600,
   43200, 86400, 172800, 432000, 864000, 1728000, 4320000, 8640000, 31536000];
 
-// Steps of an axis of days: none that is a part of one. Months and years follow the calendar.
+// Steps of an axis of windows: none that is a part of one. Months and years follow the calendar.
 const MONTH = 30 * 86400;
 const YEAR = 365 * 86400;
 const DAY_STEPS = [...[1, 2, 3, 4, 5, 7, 10, 15].map((days) => days * 86400),
   MONTH, 2 * MONTH, 3 * MONTH, 6 * MONTH, YEAR, 2 * YEAR, 5 * YEAR, 10 * YEAR, 25 * YEAR];
+
+const HOUR_STEPS = [...[1, 2, 3, 4, 6, 8, 12].map((hours) => hours * 3600), ...DAY_STEPS];
 
 export function createChart(element, onChoose) {
   const tip = document.createElement("div");
@@ -40,9 +44,8 @@ export function createChart(element, onChoose) {
   // The chosen window, behind the line.
   function drawMark(self) {
     if (shown.marked === null) return;
-    const step = shown.kind === "day" ? 86400 : 3600;
-    const from = self.valToPos(shown.marked / 1000 - step / 2, "x", true);
-    const to = self.valToPos(shown.marked / 1000 + step / 2, "x", true);
+    const from = self.valToPos(shown.marked / 1000 - stepLength() / 2, "x", true);
+    const to = self.valToPos(shown.marked / 1000 + stepLength() / 2, "x", true);
     self.ctx.save();
     self.ctx.fillStyle = color("--mark");
     self.ctx.fillRect(from, self.bbox.top, to - from, self.bbox.height);
@@ -66,7 +69,7 @@ export function createChart(element, onChoose) {
         ticks: { show: false },
         space: 64,
         size: shown.kind === "day" ? 30 : 40,
-        ...(shown.kind === "day" ? { incrs: DAY_STEPS } : {}),
+        incrs: shown.kind === "day" ? DAY_STEPS : HOUR_STEPS,
         values: [
           [86400 * 28, "{MMM} {YYYY}", null, null, null, null, null, null, 1],
           [86400, "{D} {MMM}", null, null, null, null, null, null, 1],
@@ -86,6 +89,16 @@ export function createChart(element, onChoose) {
     ];
   }
 
+  const stepLength = () => (shown.kind === "day" ? 86400 : 3600);
+
+  // A line needs some points; fewer are bars, with half a step around them.
+  const isFew = (times) => times.length < FEW;
+
+  function rangeX(self, min, max) {
+    if (!isFew(shown.times)) return [min, max];
+    return [shown.times[0] - stepLength() / 2, shown.times.at(-1) + stepLength() / 2];
+  }
+
   function build() {
     plot?.destroy();
     plot = new uPlot({
@@ -98,7 +111,7 @@ export function createChart(element, onChoose) {
         drag: { x: false, y: false },
         points: { size: 9, fill: color("--accent"), stroke: color("--card"), width: 2 },
       },
-      scales: { y: { range: (self, min, max) => [0, max > 0 ? max * 1.1 : 1] } },
+      scales: { x: { range: rangeX }, y: { range: (self, min, max) => [0, max > 0 ? max * 1.1 : 1] } },
       axes: axes(),
       series: [
         {},
@@ -106,8 +119,12 @@ export function createChart(element, onChoose) {
           stroke: color("--accent"),
           width: 2,
           fill,
-          paths: uPlot.paths.linear(),
-          points: { show: shown.times.length < 40, size: 6, fill: color("--accent") },
+          paths: isFew(shown.times) ? uPlot.paths.bars({ size: [0.5, 120] }) : uPlot.paths.linear(),
+          points: {
+            show: !isFew(shown.times) && shown.times.length < DOTTED,
+            size: 6,
+            fill: color("--accent"),
+          },
         },
       ],
       hooks: { setCursor: [showTip], drawClear: [drawMark] },
@@ -142,7 +159,8 @@ export function createChart(element, onChoose) {
     // `times` in seconds, ascending and without gaps; `marked` in ms or null.
     show(next) {
       const same = plot !== null && shown.kind === next.kind && shown.metric === next.metric &&
-        shown.times.length < 40 === next.times.length < 40;
+        shown.times.length < DOTTED === next.times.length < DOTTED &&
+        isFew(shown.times) === isFew(next.times);
       shown = next;
       if (same) plot.setData([shown.times, shown.values]);
       else build();
