@@ -235,10 +235,11 @@ function showSpan(range) {
   if (!ofAll) $("#own-span").hidden = true;
 }
 
-// What is not in the chart is said below it.
-function showRest(range) {
+// What is not in the chart is said below it, unless that was asked for.
+function showRest(range, drawable) {
   const rest = $("#rest");
-  rest.hidden = choice.period !== "all" || choice.span === "all" || range === null;
+  const asked = choice.span === "all" || (choice.span === "own" && drawable);
+  rest.hidden = choice.period !== "all" || asked || range === null;
   if (rest.hidden) return;
   const { first, last } = { first: dayOf(range.known.first), last: dayOf(range.known.last) };
   const parts = [];
@@ -271,7 +272,7 @@ function showChart(series, range) {
   $("#chart").hidden = !drawable;
   $("#chart-empty").hidden = drawable;
   showSpan(range);
-  showRest(range);
+  showRest(range, drawable);
   if (!drawable) {
     chart.clear();
     $("#chart-empty").textContent = chartEmptyText(range);
