@@ -1,15 +1,23 @@
 #!/usr/bin/env python3
-"""Writes a C file that holds the rules of uap-core, for src/enrich/ua_rules.h.
+"""Writes a C file that holds the rules of uap-core and those that know bots, for
+src/enrich/ua_rules.h.
 
-usage: agents.py OUTPUT REGEXES_YAML BOTS_TXT
+usage: agents.py OUTPUT REGEXES_YAML CRAWLERS_JSON BOTS_TXT CRAWLERS_TXT
 
-Trying a thousand regular expressions on each user agent is slow. So for each of them this program
+Bots are known by the patterns of crawler-user-agents (CRAWLERS_JSON), some of them narrowed by
+CRAWLERS_TXT, and by our own rules (BOTS_TXT). A rule that cannot match what it was made for ends this
+program: each of ours stands beside an example, and a narrowed pattern still matches its instances.
+
+Trying thousands of regular expressions on each user agent is slow. So for each of them this program
 finds up to three *clauses*: sets of literal texts, of which at least one must occur in whatever the
 expression matches. One automaton (Aho and Corasick, 1975) that finds all literals of all clauses in
 one pass over the user agent tells which expressions are worth trying. Literals are in lower case, as
-the user agent that is searched. The same input gives the same bytes.
+the user agent that is searched. A rule of a bot has one clause, and is tried when that is found. The
+same input gives the same bytes.
 """
 
+import json
+import re
 import sys
 
 import yaml
@@ -25,6 +33,7 @@ CLAUSES = 3  # of a rule; more save nothing
 CROSS = 24  # alternatives that a run of characters may have
 UNION = 400  # alternatives that a clause may have
 CLASS = 12  # members of a character class that are told apart
+BOT_LITERAL = 10  # characters of a bot's literal: enough to tell, and the automaton stays small
 START = "\2"  # stands before the first character of a user agent
 
 KINDS = [
@@ -250,17 +259,76 @@ def read_rules(path):
     return rules
 
 
-def read_bots(path):
+def rows(path, between):
+    """The lines of one of our lists, cut in two; empty ones and comments left out."""
     with open(path, encoding="ascii") as file:
-        lines = [line.strip().lower() for line in file]
-    return [line.replace("^", START) for line in lines if line and not line.startswith("#")]
+        for number, line in enumerate(file, 1):
+            line = line.strip()
+            if line and not line.startswith("#"):
+                left, found, right = line.partition(between)
+                if not found:
+                    sys.exit("%s:%d: there is no %s" % (path, number, between.strip()))
+                yield left.rstrip(), right.lstrip()
 
 
-def number_clauses(rules, bots):
-    """Clause 0 holds for every agent, 1 for those with the name of a bot. Returns the rules' clauses
-    as numbers, the clauses of each literal, and how many there are."""
+def as_pattern(rule):
+    """The expression of one of our own rules, and whether it is more than a text."""
+    if len(rule) > 2 and rule[0] == rule[-1] == "/":
+        return rule[1:-1], True
+    return ("^" if rule[0] == "^" else "") + re.escape(rule.removeprefix("^")), False
+
+
+def read_bots(path):
+    """Texts and expressions of our own rules, in any case."""
+    texts, patterns = [], []
+    for rule, example in rows(path, " | "):
+        pattern, is_pattern = as_pattern(rule)
+        if not re.search(pattern, example, re.I):
+            sys.exit("%s: %s does not match its example %s" % (path, rule, example))
+        if is_pattern:
+            patterns.append((pattern, True))
+        else:
+            texts.append(rule.lower().replace("^", START))
+    return texts, patterns
+
+
+def read_crawlers(path, narrower_path):
+    with open(path, encoding="utf-8") as file:
+        entries = json.load(file)
+    narrower = dict(rows(narrower_path, " => "))
+    patterns = {}
+    for entry in entries:
+        pattern = narrower.pop(entry["pattern"], entry["pattern"])
+        for instance in entry["instances"]:
+            if not re.search(pattern, instance):
+                sys.exit("%s: %s does not match %s" % (narrower_path, pattern, instance))
+        patterns[pattern, False] = True
+    if narrower:
+        sys.exit("%s: there is no pattern %s" % (narrower_path, ", ".join(sorted(narrower))))
+    return list(patterns)
+
+
+def bot_clause(pattern):
+    clauses = clauses_of(pattern)
+    if not clauses:
+        sys.exit("agents.py: no text must occur in what %s matches" % pattern)
+    return without_longer({text[:BOT_LITERAL] for text in clauses[0]})
+
+
+def group_bots(patterns):
+    """Those with the same clause stand together: (clause, [(pattern, caseless)])."""
+    groups = {}
+    for pattern, caseless in patterns:
+        groups.setdefault(bot_clause(pattern), []).append((pattern, caseless))
+    return sorted(groups.items(), key=lambda group: sorted(group[0]))
+
+
+def number_clauses(rules, texts, bots):
+    """Clause 0 holds for every agent, 1 for those with the name of a bot; then come the rules', at
+    last those of the groups of bots' patterns. Returns the rules' clauses as numbers, the clauses of
+    each literal, and the number of the first group."""
     numbers, literals = {}, {}
-    for text in bots:
+    for text in texts:
         literals.setdefault(text, set()).add(1)
     of_rules = []
     for _, _, _, _, clauses in rules:
@@ -271,16 +339,35 @@ def number_clauses(rules, bots):
             for text in clause:
                 literals.setdefault(text, set()).add(number)
         of_rules.append(own + [0] * (CLAUSES - len(own)))
-    return of_rules, literals, len(numbers) + 2
+    first = len(numbers) + 2
+    for number, (clause, _) in enumerate(bots):
+        for text in clause:
+            literals.setdefault(text, set()).add(first + number)
+    return of_rules, literals, first
 
 
-def write_rules(out, rules, numbers):
+def write_bots(out, bots, rules, first_clause):
+    starts, at = [], len(rules)
+    for _, patterns in bots:
+        starts.append(at)
+        at += len(patterns)
+    out.write("const uint16_t cm_ua_bot_clause = %d;\n" % first_clause)
+    write_numbers(out, "uint16_t", "cm_ua_bot_first", starts + [at])
+    out.write("static_assert(%d <= CM_UA_CLAUSES, \"more clauses than ua_rules.h allows\");\n"
+              % (first_clause + len(bots)))
+
+
+def write_rules(out, rules, numbers, bots):
     out.write("const cm_ua_rule_t cm_ua_rules[] = {\n")
     for (_, pattern, caseless, parts, _), own in zip(rules, numbers):
         out.write("    {%s, {%s}, {%s}, %d},\n" % (
             quoted(pattern), ", ".join(map(quoted, parts)), ", ".join(map(str, own)), caseless))
+    patterns = [pattern for _, group in bots for pattern in group]
+    for pattern, caseless in patterns:
+        out.write("    {%s, {\"\"}, {0}, %d},\n" % (quoted(pattern), caseless))
     out.write("};\n\n")
     first = [sum(1 for rule in rules if rule[0] < kind) for kind in range(len(KINDS) + 1)]
+    first.append(len(rules) + len(patterns))
     write_numbers(out, "uint16_t", "cm_ua_first", first)
 
 
@@ -310,16 +397,18 @@ def write_automaton(out, literals):
 
 
 def main():
-    if len(sys.argv) != 4:
+    if len(sys.argv) != 6:
         sys.exit(__doc__)
-    rules, bots = read_rules(sys.argv[2]), read_bots(sys.argv[3])
-    numbers, literals, count = number_clauses(rules, bots)
+    rules = read_rules(sys.argv[2])
+    texts, patterns = read_bots(sys.argv[4])
+    bots = group_bots(patterns + read_crawlers(sys.argv[3], sys.argv[5]))
+    numbers, literals, first = number_clauses(rules, texts, bots)
     with open(sys.argv[1], "w", encoding="ascii") as out:
-        out.write('/* Made by scripts/agents.py from uap-core. */\n#include "enrich/ua_rules.h"\n\n')
-        write_rules(out, rules, numbers)
+        out.write("/* Made by scripts/agents.py from uap-core and crawler-user-agents. */\n"
+                  '#include "enrich/ua_rules.h"\n\n')
+        write_rules(out, rules, numbers, bots)
         write_automaton(out, literals)
-        out.write("static_assert(%d <= CM_UA_CLAUSES, \"more clauses than ua_rules.h allows\");\n"
-                  % count)
+        write_bots(out, bots, rules, first)
 
 
 if __name__ == "__main__":

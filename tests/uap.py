@@ -1,6 +1,7 @@
 """The rules of uap-core applied as its specification says, one after the other, by Python's re: the
 reference for `clickmill enrich agent`. Slow, and right."""
 
+import json
 import os
 import re
 
@@ -14,13 +15,42 @@ except ImportError:  # a Python that comes before Debian's, which has it
 
 from harness import ROOT
 
-RULES = os.path.join(ROOT, "build", "web", "node_modules", "uap-core", "regexes.yaml")
+MODULES = os.path.join(ROOT, "build", "web", "node_modules")
+RULES = os.path.join(MODULES, "uap-core", "regexes.yaml")
+CRAWLERS = os.path.join(MODULES, "crawler-user-agents", "crawler-user-agents.json")
 BOTS = os.path.join(ROOT, "src", "enrich", "bots.txt")
+NARROWER = os.path.join(ROOT, "src", "enrich", "crawlers.txt")
 
 
 def load(path):
     with open(path, encoding="utf-8") as file:
         return yaml.load(file, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+def rows(path, between):
+    """The lines of one of our lists, cut in two."""
+    with open(path, encoding="ascii") as file:
+        lines = [line.strip() for line in file]
+    return [line.split(between, 1) for line in lines if line and not line.startswith("#")]
+
+
+def crawlers():
+    """The entries of crawler-user-agents: pattern, instances and more."""
+    with open(CRAWLERS, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def bot_patterns():
+    own = []
+    for rule, _ in rows(BOTS, " | "):
+        if rule[0] == rule[-1] == "/":
+            own.append(rule[1:-1])
+        else:
+            own.append(("^" if rule[0] == "^" else "") + re.escape(rule.removeprefix("^")))
+    narrower = dict(rows(NARROWER, " => "))
+    listed = [narrower.get(entry["pattern"], entry["pattern"]) for entry in crawlers()]
+    return ([re.compile(pattern, re.I) for pattern in own]
+            + [re.compile(pattern) for pattern in listed])
 
 
 def group(match, number):
@@ -37,9 +67,7 @@ class Rules:
         self.kinds = [[(re.compile(rule["regex"], re.I if rule.get("regex_flag") == "i" else 0), rule)
                        for rule in given[key]]
                       for key in ("user_agent_parsers", "os_parsers", "device_parsers")]
-        with open(BOTS, encoding="ascii") as file:
-            lines = [line.strip().lower() for line in file]
-        self.bots = [line for line in lines if line and not line.startswith("#")]
+        self.bots = bot_patterns()
         self.known = {}
 
     def first(self, kind, agent):
@@ -80,9 +108,7 @@ class Rules:
                 "model": replace(rule.get("model_replacement") or "$1", match)}
 
     def is_bot(self, agent):
-        lower = agent.lower()
-        return any(lower.startswith(bot[1:]) if bot.startswith("^") else bot in lower
-                   for bot in self.bots)
+        return any(pattern.search(agent) for pattern in self.bots)
 
     def parse(self, agent):
         """The object that `clickmill enrich agent` prints."""

@@ -1,5 +1,5 @@
 /* Browser, operating system and device of a user agent text, by the rules of uap-core; and whether
- * a program sends it.
+ * a program sends it, by the patterns of crawler-user-agents and our own.
  *
  * Results are those of the reference implementation: the first rule of each kind that matches
  * counts, its parts filled from the groups of its pattern; where none matches the family is
@@ -35,7 +35,7 @@ typedef struct cm_ua {
     struct {
         cm_str_t family, brand, model;
     } device;
-    bool bot; /* device family "Spider", or a name of bots.txt */
+    bool bot; /* device family "Spider", a pattern of crawler-user-agents or a rule of bots.txt */
 } cm_ua_t;
 
 typedef struct cm_ua_rules cm_ua_rules_t;

@@ -32,6 +32,8 @@ struct cm_ua_matcher {
     pcre2_match_context *context;
     pcre2_jit_stack *stack;
     uint8_t holds[CM_UA_CLAUSES];
+    uint16_t bots[CM_UA_CLAUSES]; /* those of its clauses that ask for rules of bots */
+    int bot_count;
     char texts[PARTS][CM_FIELD_MAX];
     bool try_all;
     int used;   /* of texts */
@@ -43,7 +45,7 @@ cm_ua_rules_t *cm_ua_rules_new(void)
     cm_ua_rules_t *rules = cm_alloc_zero(1, sizeof *rules);
 
     for (int mode = 0; mode < MODES; mode++)
-        rules->codes[mode] = cm_alloc_zero(cm_ua_first[CM_UA_KINDS], sizeof(code_t));
+        rules->codes[mode] = cm_alloc_zero(cm_ua_first[CM_UA_BOTS + 1], sizeof(code_t));
     return rules;
 }
 
@@ -52,7 +54,7 @@ void cm_ua_rules_free(cm_ua_rules_t *rules)
     if (rules == NULL)
         return;
     for (int mode = 0; mode < MODES; mode++) {
-        for (int i = 0; i < cm_ua_first[CM_UA_KINDS]; i++)
+        for (int i = 0; i < cm_ua_first[CM_UA_BOTS + 1]; i++)
             pcre2_code_free(atomic_load_explicit(&rules->codes[mode][i], memory_order_relaxed));
         free(rules->codes[mode]);
     }
@@ -121,8 +123,12 @@ static void find_clauses(cm_ua_matcher_t *matcher, uint32_t state)
 {
     const uint16_t *found = &cm_ua_found_clauses[cm_ua_found[state]];
 
-    for (int i = 1; i <= found[0]; i++)
-        matcher->holds[found[i]] = 1;
+    for (int i = 1; i <= found[0]; i++) {
+        uint16_t clause = found[i];
+        if (clause >= cm_ua_bot_clause && !matcher->holds[clause])
+            matcher->bots[matcher->bot_count++] = clause - cm_ua_bot_clause;
+        matcher->holds[clause] = 1;
+    }
 }
 
 static inline uint32_t step(uint32_t state, uint8_t class)
@@ -164,6 +170,7 @@ static ua_mode_t scan(cm_ua_matcher_t *matcher, cm_str_t agent)
 
     memset(matcher->holds, 0, sizeof matcher->holds);
     matcher->holds[CM_UA_CLAUSE_ANY] = 1;
+    matcher->bot_count = 0;
     for (size_t i = 0; i < agent.len; i++) {
         uint8_t byte = (uint8_t)agent.data[i];
         if (byte >= FIRST_NON_ASCII) {
@@ -187,23 +194,44 @@ static bool worth_trying(const cm_ua_matcher_t *matcher, const cm_ua_rule_t *rul
            matcher->try_all;
 }
 
-/* The first rule of the kind that matches, NULL when none does; the match data has its groups. */
+/* Whether the rule's pattern matches; the match data then has its groups. */
+static bool matches(cm_ua_matcher_t *matcher, int rule, ua_mode_t mode, cm_str_t agent)
+{
+    const pcre2_code *code = compiled(matcher->rules, mode, rule);
+
+    if (code == NULL)
+        return false;
+    matcher->groups =
+        pcre2_match(code, (PCRE2_SPTR)agent.data, agent.len, 0, 0, matcher->data, matcher->context);
+    /* Negative: no match, or more steps or stack than it may have. */
+    return matcher->groups > 0;
+}
+
+/* The first rule of the kind that matches, NULL when none does. */
 static const cm_ua_rule_t *first_match(cm_ua_matcher_t *matcher, int kind, ua_mode_t mode,
                                        cm_str_t agent)
 {
     for (int i = cm_ua_first[kind]; i < cm_ua_first[kind + 1]; i++) {
-        if (!worth_trying(matcher, &cm_ua_rules[i]))
-            continue;
-        const pcre2_code *code = compiled(matcher->rules, mode, i);
-        if (code == NULL)
-            continue;
-        matcher->groups = pcre2_match(code, (PCRE2_SPTR)agent.data, agent.len, 0, 0, matcher->data,
-                                      matcher->context);
-        /* Negative: no match, or more steps or stack than it may have. */
-        if (matcher->groups > 0)
+        if (worth_trying(matcher, &cm_ua_rules[i]) && matches(matcher, i, mode, agent))
             return &cm_ua_rules[i];
     }
     return NULL;
+}
+
+static bool is_bot(cm_ua_matcher_t *matcher, ua_mode_t mode, cm_str_t agent)
+{
+    if (matcher->holds[CM_UA_CLAUSE_BOT])
+        return true;
+    if (matcher->try_all)
+        return first_match(matcher, CM_UA_BOTS, mode, agent) != NULL;
+    for (int i = 0; i < matcher->bot_count; i++) {
+        const uint16_t *first = &cm_ua_bot_first[matcher->bots[i]];
+        for (int rule = first[0]; rule < first[1]; rule++) {
+            if (matches(matcher, rule, mode, agent))
+                return true;
+        }
+    }
+    return false;
 }
 
 static cm_str_t group(const cm_ua_matcher_t *matcher, cm_str_t agent, int number)
@@ -273,6 +301,6 @@ void cm_ua_match(cm_ua_matcher_t *matcher, cm_str_t agent, cm_ua_t *ua)
         .browser = {browser[0], browser[1], browser[2], browser[3]},
         .os = {os[0], os[1], os[2], os[3], os[4]},
         .device = {device[0], device[1], device[2]},
-        .bot = matcher->holds[CM_UA_CLAUSE_BOT] != 0 || cm_str_equal(device[0], CM_STR("Spider")),
+        .bot = cm_str_equal(device[0], CM_STR("Spider")) || is_bot(matcher, mode, agent),
     };
 }

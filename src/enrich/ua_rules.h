@@ -1,5 +1,6 @@
-/* The rules of uap-core as scripts/agents.py has compiled them at build time: which regular
- * expressions there are, and the automaton that tells which of them are worth trying. Constants. */
+/* The rules of uap-core, and those that know bots, as scripts/agents.py has compiled them at build
+ * time: which regular expressions there are, and the automaton that tells which of them are worth
+ * trying. Constants. */
 #ifndef CM_ENRICH_UA_RULES_H
 #define CM_ENRICH_UA_RULES_H
 
@@ -7,17 +8,18 @@
 #include <stdint.h>
 
 enum {
-    CM_UA_KINDS = 3, /* browser, os, device */
+    CM_UA_KINDS = 3, /* browser, os, device; the rules of bots come behind them */
+    CM_UA_BOTS = CM_UA_KINDS,
     CM_UA_PARTS = 5, /* of one of them, at most */
     CM_UA_RULE_CLAUSES = 3,
-    CM_UA_CLAUSES = 2048, /* at most */
+    CM_UA_CLAUSES = 4096, /* at most */
     CM_UA_CLAUSE_ANY = 0, /* holds for every agent */
-    CM_UA_CLAUSE_BOT = 1, /* holds for those with a name of bots.txt */
+    CM_UA_CLAUSE_BOT = 1, /* holds for those with a text of bots.txt */
 };
 
 /* One rule. All its clauses hold for an agent that the pattern matches. */
 typedef struct cm_ua_rule {
-    const char *pattern; /* as in uap-core; PCRE2 reads it as it is */
+    const char *pattern; /* as in its list; PCRE2 reads it as it is */
     /* What the parts of the result are made of: $1 to $9 are the pattern's groups. "" gives none,
      * as does NULL behind the last part. */
     const char *parts[CM_UA_PARTS];
@@ -29,6 +31,11 @@ typedef struct cm_ua_rule {
  * matches counts. */
 extern const cm_ua_rule_t cm_ua_rules[];
 extern const uint16_t cm_ua_first[];
+
+/* The rules of bots that are worth trying when clause cm_ua_bot_clause + n holds are those from
+ * cm_ua_bot_first[n] to before cm_ua_bot_first[n + 1]; no other clause asks for them. */
+extern const uint16_t cm_ua_bot_clause;
+extern const uint16_t cm_ua_bot_first[];
 
 /* The automaton. A byte's class is cm_ua_classes[byte]; before the first byte comes cm_ua_start.
  * From state s it goes by class c to cm_ua_next[cm_ua_base[s] + c], if cm_ua_owner says that this

@@ -14,6 +14,55 @@ from test_accesslog import fields, real_log
 VECTORS = [("test_ua.yaml", "browser", ["family", "major", "minor", "patch"]),
            ("test_os.yaml", "os", ["family", "major", "minor", "patch", "patch_minor"]),
            ("test_device.yaml", "device", ["family", "brand", "model"])]
+# What calls itself a browser in the vectors of uap-core and is a program without being a Spider.
+PROGRAMS = {
+    "AHC", "Apache-HttpClient", "Bloglovin", "Catchpoint", "FASTMobileCrawl", "Feedbin", "Ghost",
+    "GmailImageProxy", "Go-http-client", "GuzzleHttp", "HTTPie", "HTTrack", "HeadlessChrome",
+    "HuaweiSymantecSpider", "Jersey", "Mediapartners-Google", "Monitis", "NewRelicPingerBot",
+    "OpenVAS Scanner", "PHPCrawl", "PhantomJS", "PingdomBot", "Pinterest", "PostmanRuntime",
+    "Python Requests", "Python aiohttp", "RSScrawler", "RackspaceBot", "SSL-Crawler", "Site24x7",
+    "Tiny Tiny RSS", "Web-sniffer", "Wget", "YottaaMonitor", "axios", "curl", "go-resty", "got",
+    "http.rb", "libwww-perl", "lua-resty-http", "mobile crawler", "moba-crawler", "msnbot", "okhttp",
+    "reqwest", "unirest-java", "wget2"}
+# People whose telephones, browsers and apps have names that look like a program's.
+PEOPLE = [
+    "Mozilla/5.0 (Linux; Android 8.0.0; CUBOT_P20) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/70.0.3538.110 Mobile Safari/537.36",
+    "Mozilla/5.0 (Linux; U; Android 4.2.2; it-it; S222 Build/CUBOT) AppleWebKit/534.30 (KHTML, like "
+    "Gecko) Version/4.0 Mobile Safari/534.30",
+    "Mozilla/5.0 (Linux; Android 7.0; M bot 60 Build/NRD90M; wv) AppleWebKit/537.36 (KHTML, like "
+    "Gecko) Version/4.0 Chrome/67.0.3396.87 Mobile Safari/537.36",
+    "Mozilla/5.0 (Linux; Android 8.1.0; XBot_Senior Build/O11019) AppleWebKit/537.36 (KHTML, like "
+    "Gecko) Chrome/65.0.3325.109 Mobile Safari/537.36",
+    "Mozilla/5.0 (Linux; Android 13; Spider 8) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/124.0.0.0 Safari/537.36",
+    "Mozilla/5.0 (Linux; Android 8.1.0; Fever_Plus_J) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/95.0.4638.50 Safari/537.36",
+    "Mozilla/5.0 (Linux; Android 15; CPH2557 Build/AP3A.240617.008; wv) AppleWebKit/537.36 (KHTML, "
+    "like Gecko) Version/4.0 Chrome/142.0.7444.142 Mobile Safari/537.36",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 11_3 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+    "Mobile/15E216 Blackboard/3.7.0",
+    "Mozilla/5.0 (Linux; Android 9; KT20201188 Build/PPR1.180610.011; wv) AppleWebKit/537.36 (KHTML, "
+    "like Gecko) Version/4.0 Chrome/89.0.4389.105 Mobile Safari/537.36 SogouMSE,"
+    "SogouMobileBrowser/5.28.50",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_4 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+    "Mobile/15E148 [FBAN/FBIOS;FBAV/456.0.0.42.105;FBBV/577180312;FBDV/iPhone14,5;FBMD/iPhone;"
+    "FBSN/iOS;FBSV/17.4;FBSS/3;FBID/phone;FBLC/en_US;FBOP/5]",
+    "Mozilla/5.0 (Linux; Android 14; SM-S911B; wv) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Version/4.0 Chrome/122.0.6261.119 Mobile Safari/537.36 [FB_IAB/FB4A;FBAV/455.0.0.44.88;]",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_4 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+    "GSA/307.0.615 Mobile/15E148 Safari/604.1",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_4 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+    "Mobile/15E148 Instagram 322.0.0.18.110 (iPhone14,5; iOS 17_4; en_US; en; scale=3.00)",
+    "Mozilla/5.0 (Linux; Android 13; SM-A536B; wv) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Version/4.0 Chrome/120.0.6099.144 Mobile Safari/537.36 trill_320905 JsSdk/1.0 "
+    "NetType/WIFI Channel/googleplay AppName/musical_ly app_version/32.9.5",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_3 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+    "Version/17.3 Mobile/15E148 Snapchat/12.75.0.37 (like Safari/8617.2.4.10.8, panda)",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_3 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+    "Mobile/15E148 [Pinterest/iOS]",
+    "Mozilla/4.0 (compatible; MSIE 8.0; Windows NT 5.1; Trident/4.0; Embedded Web Browser from: "
+    "http://bsalsa.com/)"]
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:125.0) Gecko/20100101 Firefox/125.0"
 GERMANY = {"country": {"iso_code": "DE", "names": {"de": "Deutschland", "en": "Germany"}},
            "city": {"names": {"de": "Köln", "en": "Cologne"}}, "location": {"latitude": 50.9}}
@@ -71,6 +120,29 @@ def test_reference(t):
     texts += [text.upper() for text in texts[:40]] + ["", " ", "-", "x"]
     for text, result in zip(texts, agents(t, texts)):
         t.equal(result, rules.parse(text), text)
+
+
+def test_bots_of_the_list(t):
+    """Every instance of crawler-user-agents, and every example of our own rules."""
+    entries = uap.crawlers()
+    listed = [instance for entry in entries for instance in entry["instances"]]
+    t.equal((len(entries), len(listed)), (1500, 2118), "what the list has")
+    own = [example for _, example in uap.rows(uap.BOTS, " | ")]
+    t.true(len(own) > 100, "only %d rules of our own" % len(own))
+    texts = listed + own
+    t.equal([text for text, result in zip(texts, agents(t, texts)) if not result["bot"]], [],
+            "bots that are not known")
+
+
+def test_people_are_no_bots(t):
+    t.equal([text for text, result in zip(PEOPLE, agents(t, PEOPLE)) if result["bot"]], [],
+            "people with odd names")
+    texts = sorted({case["user_agent_string"] for name, _, _ in VECTORS
+                    for case in uap.load(t.shared("data", "uap-core", name))["test_cases"]})
+    wrong = [text for text, result in zip(texts, agents(t, texts))
+             if result["bot"] and result["device"]["family"] != "Spider"
+             and result["browser"]["family"] not in PROGRAMS]
+    t.equal(wrong, [], "people of uap-core")
 
 
 def test_odd_lines(t):

@@ -43,7 +43,7 @@ static void all_rules_compile(void **state)
     PCRE2_SIZE offset;
 
     (void)state;
-    for (int i = 0; i < cm_ua_first[CM_UA_KINDS]; i++) {
+    for (int i = 0; i < cm_ua_first[CM_UA_BOTS + 1]; i++) {
         for (int utf = 0; utf < 2; utf++) {
             pcre2_code *code =
                 pcre2_compile((PCRE2_SPTR)cm_ua_rules[i].pattern, PCRE2_ZERO_TERMINATED,
@@ -96,6 +96,14 @@ static void knows_bots(void **state)
         "Go-http-client/1.1",
         "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 HeadlessChrome/120.0.0.0",
         "UniversalFeedParser/4.2 +http://feedparser.org/",
+        "Mozilla/5.0 zgrab/0.x",
+        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 "
+        "Safari/537.36 SWIMGBot",
+        "Mozilla/5.0 (compatible; meta-externalagent/1.1)",
+        "GoogleHC/1.0",
+        "NodePing",
+        "Retool/2.0 (docs)", /* a pattern of the list, as it is written there */
+        "\xC3\xA9 Retool/2.0",
     };
     static const char *const people[] = {
         CHROME,
@@ -106,6 +114,9 @@ static void knows_bots(void **state)
         "xcurl/8",
         "my curl/8",
         "Lynx/2.8.7rel.2",
+        "Retool 2, retool/2.0", /* patterns of the list count in their case */
+        "Mozilla/5.0 (Linux; Android 8.0.0; CUBOT_P20) AppleWebKit/537.36",
+        "Mozilla/5.0 (Linux; Android 4.2.2; HTC Butterfly s Build/JDQ39) AppleWebKit/537.36",
         "\x02"
         "curl/8", /* what stands before the first byte cannot be sent */
     };
@@ -229,6 +240,11 @@ static const char *const words[] = {
     "Playstation 4",
     "WebTV/",
     "huawei",
+    "Googlebot/",
+    "Sogou web spider",
+    "BUbiNG",
+    "http://",
+    "Feedly",
     "alcatel one touch ",
     "A101",
     "x",
