@@ -160,7 +160,7 @@ static int finish_import(cm_app_t *app, const import_command_options_t *asked, c
 {
     const bool stopped = atomic_load(app->stop), whole = rc == 0 || rc == CM_EINPUT;
     processed_t processed = {0};
-    cm_err_t err;
+    cm_err_t err = {0};
     int failed = 0;
 
     if (!app->global.json)

@@ -42,7 +42,8 @@ static const cm_option_t options[] = {
      .type = CM_OPT_TEXT,
      .offset = offsetof(query_options_t, to),
      .arg = "TIME",
-     .help = "only days or hours that begin before this time"},
+     .help =
+         "only days or hours that begin before this time; --to 2026-11-30 ends before the 30th"},
     {.name = "sort",
      .type = CM_OPT_CHOICE,
      .offset = offsetof(query_options_t, sort),
@@ -50,7 +51,7 @@ static const cm_option_t options[] = {
      .def = "clicks",
      .choices = "clicks|unique_user_count|average_time_spent|time_spent_sum|time_spent_count|"
                 "average_time_on_page|entrances|exits|url|country|window|users|daily visitors|"
-                "time spent|on page",
+                "time spent|on page|window_start",
      .help = "a heading of the output; numbers largest first, texts in order; days and hours of "
              "the summary come oldest first"},
     {.name = "reverse",
@@ -76,9 +77,9 @@ static const cm_option_t options[] = {
     {.name = NULL},
 };
 
-/* The choices behind those of cm_sort_t: what the table calls them. */
+/* The choices behind those of cm_sort_t: what the table and JSON call them. */
 static const cm_sort_t heading_sorts[] = {CM_SORT_USERS, CM_SORT_USERS, CM_SORT_AVERAGE_TIME_SPENT,
-                                          CM_SORT_AVERAGE_TIME_ON_PAGE};
+                                          CM_SORT_AVERAGE_TIME_ON_PAGE, CM_SORT_WINDOW};
 
 static int read_listing(cm_app_t *app, int argc, char **argv, cm_listing_t *listing)
 {

@@ -12,7 +12,7 @@
 enum {
     NAMES_MOST = 20000, /* that are compared, those with most clicks */
     SHOWN_BYTES = 200,
-    LISTED = 3, /* names that are said where none is near */
+    LISTED = 3, /* countries that are said where none is near */
 };
 
 /* ---- words ---- */
@@ -101,8 +101,12 @@ static char *pattern_of(cm_arena_t *arena, const char *word)
 {
     cm_buf_t escaped = CM_BUF_INIT;
 
-    for (; *word != '\0'; word++)
-        cm_buf_printf(&escaped, *word == '[' ? "[[]" : "%c", *word);
+    for (; *word != '\0'; word++) {
+        if (*word == '[')
+            cm_buf_add_text(&escaped, "[[]");
+        else
+            cm_buf_add_char(&escaped, *word);
+    }
     char *folded = fold(arena, (cm_str_t){escaped.data, escaped.len});
     cm_buf_free(&escaped);
     return folded;
@@ -233,7 +237,7 @@ static int add_nearest(cm_app_t *app, cm_index_t *index, cm_window_t window, con
         cm_next_add_word(line, *nearest);
     } else {
         cm_buf_add_text(line, "most clicks are ");
-        for (size_t i = 0; i < found.count && i < LISTED; i++) {
+        for (size_t i = 0; i < found.count && i < (urls ? 1 : LISTED); i++) {
             cm_buf_add_text(line, i > 0 ? ", " : urls ? "on " : "from ");
             add_shown(line, found.names[i]);
         }

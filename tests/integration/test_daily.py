@@ -1,5 +1,7 @@
 """Visitors whose ids live for one UTC day: what a count of different users is called."""
 
+import json
+
 from collect_support import TIME, Collector, event, good
 from harness import patient
 
@@ -66,3 +68,32 @@ def test_said_by_the_configuration(t):
     good(t, run.ask([event(row_key="b", timestamp=TIME + DAY)]))
     t.equal(kinds(run, 2), ["daily", "users", "users"], "two days")
     run.stop()
+
+
+NOTE = ("users are daily visitors: one who came on three days counts as three, because ids of "
+        "visitors live for one UTC day\n")
+
+
+def test_query_says_daily_visitors(t):
+    """In the table's heading, in each object of JSON, and on stderr; not where a row is one day."""
+    collector = Collector(t, "--bots", "keep")
+    good(t, collector.ask([visit(1), visit(2), visit(1, TIME + DAY)]), 3)
+    collector.stop()
+    t.process()
+    table = t.clickmill("query", "pages")
+    t.equal([name.strip() for name in table.out.splitlines()[0].split("  ") if name.strip()],
+            ["url", "clicks", "daily visitors", "time spent", "on page", "entrances", "exits"],
+            "headings")
+    t.equal(table.err, NOTE, "note below the table")
+    rows = t.clickmill("query", "summary", "--json")
+    t.equal([(row["unique_user_count"], row["visitors"]) for row in json.loads(rows.out)],
+            [(2, "daily")], "JSON")
+    t.equal(rows.err, NOTE, "note beside JSON")
+    by_users = t.clickmill("query", "--format", "csv", "--sort", "unique_user_count")
+    t.equal(t.clickmill("query", "--format", "csv", "--sort", "daily visitors").out, by_users.out,
+            "sorted by the heading")
+    t.equal(by_users.err, NOTE, "note beside CSV")
+    days = t.clickmill("query", "summary", "--window", "day", "--json")
+    t.equal((days.err, ["visitors" in row for row in json.loads(days.out)]), ("", [False, False]),
+            "days have true visitors")
+    t.true("  users  " in t.clickmill("query", "--window", "hour").out.split("\n")[0], "hours")

@@ -92,7 +92,7 @@ def test_sort_takes_the_headings(t):
     for heading, name in (("users", "unique_user_count"), ("daily visitors", "unique_user_count"),
                           ("time spent", "average_time_spent"), ("on page", "average_time_on_page")):
         t.equal(rows(t, "--sort", heading), rows(t, "--sort", name), heading)
-    for name in HEADER.strip().split(","):
+    for name in HEADER.strip().split(",") + ["window", "window_start"]:
         rows(t, "--sort", name)
     t.says(t.clickmill("query", "--sort", "user", check=USAGE), "did you mean users?")
 
