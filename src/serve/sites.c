@@ -1,5 +1,6 @@
 #include "serve/sites.h"
 
+#include "base/host.h"
 #include "serve/hosts.h"
 #include "source/posted.h"
 
@@ -69,6 +70,28 @@ static bool is_origin(cm_str_t text)
     return is_name(name) && is_port((cm_str_t){rest, (size_t)(text.data + text.len - rest)});
 }
 
+/* An entry or an origin with its host in one form (base/host.h), and the scheme in lower case. */
+static void add_normal(cm_buf_t *buf, cm_str_t text)
+{
+    cm_str_t host = has_scheme(text) ? cm_posted_host(text) : text;
+    if (host.len > 2 && memcmp(host.data, "*.", 2) == 0)
+        host = (cm_str_t){host.data + 2, host.len - 2};
+    cm_str_t name = cm_host_name(host);
+    const char *rest = name.data + name.len;
+    const size_t from = buf->len;
+
+    cm_buf_add(buf, text.data, (size_t)(name.data - text.data));
+    for (size_t i = from; i < buf->len; i++) {
+        if (buf->data[i] >= 'A' && buf->data[i] <= 'Z')
+            buf->data[i] |= 0x20;
+    }
+    if (name.len > 0 && name.data[0] == '*') /* "*." is no other way to write "*" */
+        cm_buf_add_str(buf, name);
+    else
+        cm_host_add(buf, name);
+    cm_buf_add(buf, rest, (size_t)(text.data + text.len - rest));
+}
+
 static bool parse(cm_str_t text, site_t *site)
 {
     *site = (site_t){.host = text};
@@ -92,12 +115,26 @@ static bool parse(cm_str_t text, site_t *site)
     return is_name(name) && is_port((cm_str_t){text.data + name.len, text.len - name.len});
 }
 
+static char *normal_list(const char *list)
+{
+    cm_str_t rest = cm_str(list), entry;
+    cm_buf_t text = CM_BUF_INIT;
+
+    cm_buf_reserve(&text, 1);
+    text.data[0] = '\0';
+    while (cm_str_next(&rest, &entry)) {
+        add_normal(&text, entry);
+        cm_buf_add_char(&text, ',');
+    }
+    return text.data;
+}
+
 int cm_sites_new(const char *list, cm_sites_t **out, cm_err_t *err)
 {
     cm_sites_t *sites = cm_alloc_zero(1, sizeof *sites);
     int rc = 0;
 
-    sites->text = cm_strdup(list != NULL ? list : "");
+    sites->text = normal_list(list != NULL ? list : "");
     sites->all = cm_alloc_zero(strlen(sites->text) / 2 + 1, sizeof *sites->all);
     cm_str_t rest = cm_str(sites->text), entry;
     while (rc == 0 && cm_str_next(&rest, &entry)) {
@@ -145,9 +182,12 @@ static bool matches(const site_t *site, cm_str_t origin)
 
 bool cm_sites_allow(const cm_sites_t *sites, cm_str_t origin)
 {
-    for (size_t i = 0; i < sites->count; i++) {
-        if (matches(&sites->all[i], origin))
-            return true;
-    }
-    return false;
+    cm_buf_t normal = CM_BUF_INIT;
+    bool allowed = false;
+
+    add_normal(&normal, origin);
+    for (size_t i = 0; i < sites->count && !allowed; i++)
+        allowed = matches(&sites->all[i], (cm_str_t){normal.data, normal.len});
+    cm_buf_free(&normal);
+    return allowed;
 }

@@ -8,8 +8,9 @@
 
 typedef struct cm_sites cm_sites_t;
 
-/* Entries between commas, blanks around them left aside: "shop.example" (either scheme, any port),
- * "shop.example:8443" (either scheme),
+/* Entries between commas, blanks around them left aside. Upper case, a dot at a name's end, and
+ * whether it is written with its own letters or as xn-- make no difference. "shop.example" (either
+ * scheme, any port), "shop.example:8443" (either scheme),
  * "*.shop.example" (every name below it), "https://shop.example:8443" (just that origin), "*"
  * (all). NULL and "": none. CM_EUSAGE. */
 int cm_sites_new(const char *list, cm_sites_t **sites, cm_err_t *err);

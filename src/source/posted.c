@@ -1,14 +1,18 @@
 #include "source/posted.h"
 
 #include "enrich/ua.h"
+#include "source/page_clock.h"
 
 #include <stdlib.h>
 #include <sys/random.h>
 
-enum {
-    AHEAD_MS = 5 * 60 * 1000, /* a page's clock that is further off is wrong */
-    BEHIND_MS = CM_DAY_MS,
-};
+/* An event of a page that is in the batch, until the times of its body are set right. */
+typedef struct unsettled {
+    size_t at;  /* in the batch */
+    bool timed; /* the page has said a time */
+    bool keyed; /* and a row key */
+    bool named; /* and a user */
+} unsettled_t;
 
 struct cm_poster {
     cm_posted_shared_t *shared;
@@ -19,6 +23,9 @@ struct cm_poster {
     cm_buf_t known; /* site, address and agent of the visitor who was looked at last, */
     cm_buf_t asked;
     char known_id[CM_VISITOR_TEXT]; /* and his id */
+    unsettled_t *unsettled;         /* of the body at hand */
+    int64_t *times;                 /* of those of them that say one */
+    size_t unsettled_count, unsettled_cap;
 };
 
 /* One body's reading. */
@@ -53,6 +60,8 @@ void cm_poster_free(cm_poster_t *poster)
     explicit_bzero(&poster->visitor, sizeof poster->visitor);
     cm_buf_free(&poster->known);
     cm_buf_free(&poster->asked);
+    free(poster->unsettled);
+    free(poster->times);
     free(poster);
 }
 
@@ -168,15 +177,46 @@ static void fill_row_key(reading_t *reading, cm_event_t *event)
     event->row_key = cm_arena_copy(&reading->batch->arena, (cm_str_t){text, sizeof text});
 }
 
-static void fill_time(reading_t *reading, cm_event_t *event)
+/* Of the event that comes into the batch next. */
+static void add_unsettled(reading_t *reading, const unsettled_t *one)
 {
-    const int64_t ahead = event->timestamp - reading->now;
+    cm_poster_t *poster = reading->poster;
 
-    if (event->timestamp > 0 &&
-        (!reading->sender->page || (ahead <= AHEAD_MS && -ahead <= BEHIND_MS)))
-        return;
-    event->timestamp = reading->now;
-    fill_row_key(reading, event);
+    if (poster->unsettled_count == poster->unsettled_cap) {
+        poster->unsettled_cap = poster->unsettled_cap ? 2 * poster->unsettled_cap : 16;
+        poster->unsettled =
+            cm_realloc(poster->unsettled, poster->unsettled_cap * sizeof *poster->unsettled);
+        poster->times = cm_realloc(poster->times, poster->unsettled_cap * sizeof *poster->times);
+    }
+    unsettled_t *unsettled = &poster->unsettled[poster->unsettled_count++];
+    *unsettled = *one;
+    unsettled->at = reading->batch->count;
+}
+
+/* The times of a page's events, now that all of its body are read. */
+static void settle(reading_t *reading)
+{
+    cm_poster_t *poster = reading->poster;
+    size_t count = 0;
+
+    for (size_t i = 0; i < poster->unsettled_count; i++) {
+        if (poster->unsettled[i].timed)
+            poster->times[count++] = reading->batch->events[poster->unsettled[i].at].timestamp;
+    }
+    cm_page_clock_set(poster->times, count, reading->now);
+    count = 0;
+    for (size_t i = 0; i < poster->unsettled_count; i++) {
+        const unsettled_t *one = &poster->unsettled[i];
+        cm_event_t *event = &reading->batch->events[one->at];
+        if (one->timed && poster->times[count] != event->timestamp) {
+            event->timestamp = poster->times[count];
+            fill_row_key(reading, event);
+        }
+        count += one->timed;
+        if (one->keyed)
+            fill_copy(reading, one->named, event);
+    }
+    poster->unsettled_count = 0;
 }
 
 /* ---- one event ---- */
@@ -196,17 +236,22 @@ static int take_event(reading_t *reading, const cm_json_visitor_t *said, cm_even
     const bool page = reading->sender->page;
     const cm_visit_t visit = {.address = page ? reading->sender->address : said->address,
                               .agent = cut(page ? reading->sender->agent : said->agent)};
-    const bool named = event->user_id.len > 0;
 
     if (event->url.len == 0)
         return cm_fail(err, CM_EREJECT, "url is missing or empty");
-    const bool keyed = event->row_key.len > 0;
-    fill_time(reading, event);
+    const unsettled_t one = {.timed = event->timestamp > 0,
+                             .keyed = event->row_key.len > 0,
+                             .named = event->user_id.len > 0};
+    if (!one.timed) {
+        event->timestamp = reading->now;
+        fill_row_key(reading, event);
+    }
+    /* A name that is too long shall not cost the page view. */
+    if (page && event->user_id.len > CM_USER_ID_MAX)
+        event->user_id.len = (size_t)cm_utf8_head(event->user_id, CM_USER_ID_MAX);
     int rc = fill_user(reading, &visit, event, err);
     if (rc < 0)
         return rc;
-    if (keyed)
-        fill_copy(reading, named, event);
     if (!cm_enricher_visit(reading->poster->enricher, &visit, &reading->batch->arena, event)) {
         return 0;
     }
@@ -214,9 +259,11 @@ static int take_event(reading_t *reading, const cm_json_visitor_t *said, cm_even
     rc = cm_event_check(event, false, err);
     if (rc < 0)
         return rc;
-    if (!named && shared->visitor == CM_VISITOR_DAILY &&
+    if (!one.named && shared->visitor == CM_VISITOR_DAILY &&
         !atomic_load_explicit(&shared->daily_given, memory_order_relaxed))
         atomic_store(&shared->daily_given, true);
+    if (page)
+        add_unsettled(reading, &one);
     return 1;
 }
 
@@ -395,6 +442,7 @@ int cm_posted_read(cm_poster_t *poster, cm_str_t body, bool lines, const cm_post
     } else {
         read_lines(&reading, at, end);
     }
+    settle(&reading);
     return reading.position > 0 ? 0 : cm_fail(err, CM_EREJECT, "the body holds no event");
 }
 
@@ -413,5 +461,6 @@ int cm_posted_pixel(cm_poster_t *poster, cm_str_t url, cm_str_t user_id,
     *event = (cm_event_t){.url = url, .user_id = user_id};
     reading.position = 1;
     count(&reading, take_event(&reading, &nothing, event, &why), &why);
+    settle(&reading);
     return 0;
 }

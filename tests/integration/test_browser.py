@@ -119,6 +119,42 @@ def test_single_page_navigation(t):
         undisturbed(t, browser, page)
 
 
+def test_campaigns_taken_away(t):
+    """A page that tidies its address is still that page; one that shows something else is another."""
+    collector = Collector(t)
+    at = collector.origin + "/demo/products"
+    with Browser(t) as browser:
+        page = browser.open(browser.visitor(), at + "?utm_source=news&utm_medium=mail&a=1&gclid=x")
+        browser.evaluate(page, """
+            history.replaceState({}, "", "?utm_medium=mail&a=1");
+            history.replaceState({}, "", "?a=1&fbclid=y#part");
+            history.replaceState({}, "", "?a=1");
+            history.replaceState({}, "", "?a=1&_gl=1*2&mc_cid=3&msclkid=4&pk_kwd=5");
+            history.pushState({}, "", "?a=1&utm_campaign=z");
+            history.replaceState({}, "", "?a=1&utmost=1");
+            history.replaceState({}, "", location.pathname + "?");
+            history.replaceState({}, "", location.pathname)""")
+        check(t, collector.wait(3), [at + "?a=1", at + "?a=1&utmost=1", at])
+        undisturbed(t, browser, page)
+
+
+def test_names_are_cut(t):
+    """At 256 bytes, never inside of a character; half a character is none."""
+    collector = Collector(t)
+    with Browser(t) as browser:
+        page = browser.open(browser.visitor(script=STUB + "clickmill('identify', 'я'.repeat(200));"),
+                            collector.origin + "/demo/")
+        browser.evaluate(page, """
+            clickmill("identify", "x".repeat(255) + "😀"); history.pushState({}, "", "?1");
+            clickmill("identify", "€".repeat(86)); history.pushState({}, "", "?2");
+            clickmill("identify", "a\\ud83d-\\ude00z"); history.pushState({}, "", "?3");
+            clickmill("identify", ""); history.pushState({}, "", "?4")""")
+        users = [event["user_id"] for event in collector.wait(5)]
+        t.equal(users[:4], ["я" * 128, "x" * 255, "€" * 85, "a?-?z"], "names")
+        t.equal(len(users[4]), 32, "the visitor without a name")
+        undisturbed(t, browser, page)
+
+
 @patient
 def test_tab_closed_at_once(t):
     collector = Collector(t)

@@ -1,5 +1,6 @@
 """`clickmill collect`: who may send, whose an event is, and what is made of address and agent."""
 
+import json
 import os
 import re
 import time
@@ -551,6 +552,56 @@ def test_clocks_of_pages(t):
     t.equal(len(got), len(doubted) + 2, "the others")
     for path, one in got.items():
         t.true(now <= one["timestamp"] <= later, "%s has the time %d" % (path, one["timestamp"] - now))
+
+
+def test_a_body_moves_as_a_whole(t):
+    """A clock that is wrong keeps the order and the gaps of its events; sent again they are the same."""
+    minute, now = 60000, int(time.time() * 1000)
+    collector = Collector(t, "--sites", "shop.example")
+
+    def body(name, *offsets, **more):
+        return [view("/%s-%d" % (name, number), row_key="%s-%d" % (name, number),
+                     timestamp=now + offset, user_id=name, **more)
+                for number, offset in enumerate(offsets)]
+    bodies = [body("fast", 58 * minute, 59 * minute, 60 * minute),
+              body("slow", -2881 * minute, -2880 * minute),
+              body("set", 58 * minute, 60 * minute, -minute, 0),
+              body("right", -minute, 0)]
+    for entries in bodies + bodies[:1]:
+        good(t, collector.page(entries), len(entries))
+    good(t, collector.page("".join(json.dumps(entry) + "\n" for entry in body("lines", 59 * minute,
+                                                                             60 * minute))), 2)
+    collector.complete = False
+    got = by_path(collector.stop())
+
+    def times(name):
+        return [got["/%s-%d" % (name, number)]["timestamp"] for number in range(9)
+                if "/%s-%d" % (name, number) in got]
+    for name, gaps in (("fast", [minute, minute]), ("slow", [minute]), ("lines", [minute]),
+                       ("set", [2 * minute, 1, minute]), ("right", [minute])):
+        found = times(name)
+        t.equal([later - one for one, later in zip(found, found[1:])], gaps, "gaps of " + name)
+        t.true(0 <= found[-1] - now < 30000, "%s ends %d ms late" % (name, found[-1] - now))
+    t.equal(times("right"), [now - minute, now], "times of a clock that is right")
+
+
+def test_long_names_of_pages(t):
+    """They are cut, so that the page view is not lost; a server is told."""
+    collector = Collector(t, "--sites", "shop.example", check=False)
+    for number, name in enumerate(("я" * 200, "x" * 255 + "😀", "x" * 256, "😀" * 65)):
+        good(t, collector.page(view("/%d" % number, user_id=name)))
+    bad(t, collector.ask(keyed(1, user_id="x" * 257)),
+        [(1, "user_id is 257 bytes long, the limit is 256")])
+    got = by_path(collector.stop())
+    t.equal([got["/%d" % number]["user_id"] for number in range(4)],
+            ["я" * 128, "x" * 255, "x" * 256, "😀" * 64], "names")
+
+
+def test_sites_in_other_letters(t):
+    collector = Collector(t, "--sites", "MÜNCHEN.de.")
+    good(t, collector.page(view("/a"), origin="https://xn--mnchen-3ya.de"))
+    refused(t, collector.page(view("/b"), origin="https://munchen.de"), 403)
+    t.equal(len(collector.stop()), 1, "events")
 
 
 # ---- the image

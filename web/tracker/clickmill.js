@@ -8,6 +8,10 @@
   const WAIT_MIN = 1e3;
   const WAIT_MAX = 6e4;
   const EVENTS_MAX = 100;
+  const NAME_MAX = 256; // bytes of UTF-8, as the contract has it
+  // A part of what the server takes out of URLs: pages take these parameters away by themselves.
+  const CAMPAIGN =
+    /&((utm|mtm|pk|hsa|gad|matomo|piwik)_[^&=]+|\w*cl(k?id|src)|[gw]braid|_g[al]|__?hs\w+|mc_[ce]id|igsh(id)?|srsltid)(=[^&]*)?(?![^&])/gi;
   const LENGTH_MAX = 6e4; // browsers send 64 KiB for a page that is gone, and refuse more
 
   const script = document.currentScript;
@@ -16,7 +20,7 @@
   let endpoint;
   let site;
   let user;
-  let shown; // path and query of the last page view
+  let shown; // path and query of the last page view, without campaigns
   let busy; // a request is in flight, or the next attempt waits for its time
   let wait = 0;
   let flushed; // the newest event that went out when the page was hidden
@@ -27,8 +31,21 @@
     } catch (ignored) { /* the page's business is not to be disturbed by ours */ }
   };
 
+  // What fits of a name: never a part of a character, and no half of a pair.
+  const cut = (name) => {
+    let kept = "";
+    let size = 0;
+    for (const one of name) {
+      const unit = one.charCodeAt();
+      size += one[1] ? 4 : unit > 2047 ? 3 : unit > 127 ? 2 : 1;
+      if (size > NAME_MAX) break;
+      kept += one[1] || unit >> 11 !== 27 ? one : "?";
+    }
+    return kept;
+  };
+
   const command = guarded((name, value) => {
-    if (name === "identify") user = (value == null ? "" : `${value}`).slice(0, 256) || undefined;
+    if (name === "identify") user = value == null ? undefined : cut(`${value}`) || undefined;
   });
 
   // A UUID of version 4; crypto.randomUUID is missing in pages on plain http.
@@ -71,8 +88,9 @@
 
   const view = guarded(() => {
     const page = location.pathname + location.search;
-    if (document.prerendering || page === shown) return;
-    shown = page;
+    const clean = location.pathname + location.search.replace("?", "&").replace(CAMPAIGN, "");
+    if (document.prerendering || clean === shown) return;
+    shown = clean;
     // In ASCII, so that its length is what it takes.
     const event = JSON.stringify(
       { row_key: uuid(), timestamp: Date.now(), url: site + page, user_id: user })
