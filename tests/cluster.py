@@ -29,37 +29,52 @@ def free_offset(names):
 
 MOST = 3  # clusters at once; one test uses no more, and memory is not endless
 running = []  # those that are up, the one used last at the end
+# A Spark job lives for a minute: the quick compiler alone needs less than half of the CPU.
+SHORT_LIVED = "-XX:TieredStopAtLevel=1"
 
 
 class Cluster:
-    """Some engines and how they are started; they are when up() is called first, and end when others
-    need the room or the run ends."""
+    """Some engines and how they are started; they are when up() is called first, each when a test
+    first wants it, and end when others need the room or the run ends."""
 
     def __init__(self, *names, **choices):
         self.names, self.choices = names, choices
-        self.stack = self.problem = None
+        self.stack, self.started, self.problems = None, set(), {}
 
-    def up(self):
-        """The Stack. Skips the test where the engines cannot be had."""
-        if self.problem is not None:
-            raise Skip(self.problem)
-        if self.stack is not None:
+    def up(self, *names):
+        """The Stack, with these of its engines (default: all) running. Skips the test where they
+        cannot be had."""
+        names = names or self.names
+        if names in self.problems:
+            raise Skip(self.problems[names])
+        if self.stack is None:
+            self.begin()
+        else:
             running.remove(self)
             running.append(self)
-        else:
-            while len(running) >= MOST:
-                running[0].down()
-            self.directory = tempfile.mkdtemp(prefix="clickmill-stack-")
-            self.stack = Stack(self.directory, free_offset((*self.names, "cosmos")),
-                               say=lambda _: None, **self.choices)
-            atexit.register(self.down)
-            running.append(self)
+        if not self.started.issuperset(names):
+            if "spark" in names:
+                os.environ.setdefault("JDK_JAVA_OPTIONS", SHORT_LIVED)
             try:
-                self.stack.up(self.names)
+                self.stack.up(names)
             except (Missing, MemoryShort) as reason:
-                self.problem = "%s cannot be started here: %s" % (", ".join(self.names), reason)
-                raise Skip(self.problem) from None
+                self.problems[names] = "%s cannot be started here: %s" % (", ".join(names), reason)
+                raise Skip(self.problems[names]) from None
+            self.started.update(names)
         return self.stack
+
+    def begin(self):
+        while len(running) >= MOST:
+            running[0].down()
+        self.directory = tempfile.mkdtemp(prefix="clickmill-stack-")
+        self.stack = Stack(self.directory, free_offset((*self.names, "cosmos")),
+                           say=lambda _: None, **self.choices)
+        atexit.register(self.down)
+        running.append(self)
+
+    def part(self, *names):
+        """These of its engines, as a cluster to its users."""
+        return Part(self, names)
 
     def down(self):
         if self.stack is None:
@@ -67,7 +82,26 @@ class Cluster:
         running.remove(self)
         self.stack.down()
         shutil.rmtree(self.directory, ignore_errors=True)
-        self.stack = None
+        self.stack, self.started = None, set()
+
+
+class Part:
+    """Some engines of a cluster, which others use as well: it does not end with its user."""
+
+    def __init__(self, whole, names):
+        self.whole, self.names = whole, names
+
+    def up(self):
+        return self.whole.up(*self.names)
+
+
+# Those that most tests share: whatever they write has a name of their own.
+PLAIN = Cluster("zookeeper", "kafka", "cassandra", "elasticsearch")
+SECURE = Cluster("cassandra", "elasticsearch", profile="secure")
+SPARK = Cluster("spark")
+NODES = {"7.17": PLAIN.part("elasticsearch"),
+         "8.19": Cluster("elasticsearch", elasticsearch="8.19"),
+         "opensearch-2.19": Cluster("elasticsearch", elasticsearch="opensearch-2.19")}
 
 
 def python():

@@ -14,6 +14,7 @@ RESULT = re.compile(r"^(not )?ok\b(?: (\d+))?\s*-?\s*(.*)$")
 SKIPPED = re.compile(r"#\s*SKIP\b\s*(.*)", re.I)
 PLAN = re.compile(r"^1\.\.(\d+)")
 TIMEOUT = 300
+BUSY = "too busy to tell"  # of a test that measures, before the line that says that it is skipped
 # Programs that mostly wait (for a mock Kafka's time-outs): `make check` leaves them out.
 PATIENT = ("sink_kafka", "source_kafka", "source_kafka_faults")
 
@@ -148,7 +149,9 @@ class Reader:
         skipped = SKIPPED.search(line)
         name = found.group(3).split("#")[0].strip()
         if skipped:
-            yield name or skipped.group(1), None, skipped.group(1) or "no reason", seconds
+            why = [note for note in self.notes if BUSY in note]
+            yield (name or skipped.group(1), None, why[-1].lstrip("# ") if why
+                   else skipped.group(1) or "no reason", seconds)
         elif found.group(1):
             self.held = [name, "\n".join(self.notes + [line]), None, seconds]
         else:

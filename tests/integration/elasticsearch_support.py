@@ -14,9 +14,8 @@ FIELDS = ("url country window window_start clicks unique_user_count average_time
           "time_on_page_count entrances exits updated_at").split()
 BATCH = 2000  # documents
 
-SHARED = {version: cluster.Cluster("elasticsearch", elasticsearch=version)
-          for version in ("7.17", "8.19", "opensearch-2.19")}
-SECURE = cluster.Cluster("elasticsearch", elasticsearch="7.17", profile="secure")
+SHARED = cluster.NODES
+SECURE = cluster.SECURE.part("elasticsearch")
 
 
 def document_id(url, country, window, start):

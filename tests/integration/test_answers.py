@@ -15,16 +15,13 @@ import traffic
 from documents import Index
 from harness import AWAY, IO, OK, alone, slow
 
-ENGINES = cluster.Cluster("zookeeper", "kafka", "cassandra", "elasticsearch")
-SPARK = cluster.Cluster("spark")
-NODES = {version: cluster.Cluster("elasticsearch", elasticsearch=version)
-         for version in ("7.17", "8.19", "opensearch-2.19")}
+ENGINES, SPARK, NODES = cluster.PLAIN, cluster.SPARK, cluster.NODES
 WINDOWS = ("--window", "all,day,hour")
 
 
 def node(version):
     """The engine; 7.17 is the one that the others use as well."""
-    return (ENGINES if version == "7.17" else NODES[version]).up().engine("elasticsearch")
+    return NODES[version].up().engine("elasticsearch")
 
 
 def made(seed, count, **more):

@@ -12,7 +12,7 @@ from stack import cql_wire
 
 EVENTS = 200000
 FEWER = 100000  # where something goes wrong in the middle
-PLAIN = cluster.Cluster("zookeeper", "kafka", "cassandra")
+PLAIN = cluster.PLAIN.part("zookeeper", "kafka", "cassandra")
 SECURE = cluster.Cluster("kafka", "cassandra", profile="secure", kafka="4.3")
 
 # What another client finds, as our lines: every column as it is stored.

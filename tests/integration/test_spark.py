@@ -151,7 +151,7 @@ def run_job(t, settings, check=0):
     return json.loads(done.stdout.splitlines()[-1])["account"]
 
 
-SECURE = test_answers.cluster.Cluster("cassandra", "elasticsearch", profile="secure")
+SECURE = test_answers.cluster.SECURE
 
 
 @slow

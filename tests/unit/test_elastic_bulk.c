@@ -3,6 +3,7 @@
 #include "elastic/body.h"
 #include "elastic/bulk.h"
 #include "http_fake.h"
+#include "pace.h"
 
 enum { REFUSALS = 8 };
 
@@ -222,13 +223,15 @@ static void test_only_failed_again(void **state)
                                 ",{\"index\":{\"status\":500}},{\"index\":{\"status\":503}}]}");
     script_items(&rig.fakes[0], "{\"items\":[" OK_ITEM "," BUSY_ITEM "," OK_ITEM "]}");
     rig_put_many(&rig, 1, 5);
+    test_pace_t pace;
+    test_pace_start(&pace);
     rig_flush(&rig);
     assert_int_equal(3, rig.fakes[0].count);
     assert_string_equal(LINES(1) LINES(2) LINES(3) LINES(4) LINES(5), fake_body(&rig.fakes[0], 0));
     assert_string_equal(LINES(2) LINES(4) LINES(5), fake_body(&rig.fakes[0], 1));
     assert_string_equal(LINES(4), fake_body(&rig.fakes[0], 2));
-    assert_in_range(fake_ms_between(&rig.fakes[0], 0, 1), 100, 325);
-    assert_in_range(fake_ms_between(&rig.fakes[0], 1, 2), 200, 450);
+    test_pace_check(&pace, fake_ms_between(&rig.fakes[0], 0, 1), 100, 325);
+    test_pace_check(&pace, fake_ms_between(&rig.fakes[0], 1, 2), 200, 450);
     check_counts(&rig, 5, 0, 0, 2, 3);
     /* Trouble that is over is no reason any more. */
     fake_script(&rig.fakes[0], (fake_reply_t){.delay_ms = 600});
@@ -237,6 +240,7 @@ static void test_only_failed_again(void **state)
     assert_true(rig.waits > 0);
     assert_string_equal("", rig.reason);
     rig_close(&rig);
+    test_pace_end(&pace);
 }
 
 /* The whole request: unable, then a connection that breaks in the answer, or without one. */
@@ -253,16 +257,20 @@ static void test_whole_again(void **state)
     script_items(&rig.fakes[0], "{\"items\":[" OK_ITEM "," OK_ITEM "]}");
     rig.fakes[0].script[2].fault = CUT;
     rig_put_many(&rig, 1, 2);
+    test_pace_t pace;
+    test_pace_start(&pace);
     rig_flush(&rig);
     assert_int_equal(4, rig.fakes[0].count);
     for (int i = 0; i < 4; i++)
         assert_string_equal(LINES(1) LINES(2), fake_body(&rig.fakes[0], i));
-    assert_in_range(fake_ms_between(&rig.fakes[0], 0, 1), 1000, 1450);
-    assert_in_range(fake_ms_between(&rig.fakes[0], 1, 2), 200, 450);
-    assert_in_range(fake_ms_between(&rig.fakes[0], 2, 3), 400, 700);
-    assert_true(rig.waits >= 3 && rig.longest_ms <= CM_WAIT_MS);
+    test_pace_check(&pace, fake_ms_between(&rig.fakes[0], 0, 1), 1000, 1450);
+    test_pace_check(&pace, fake_ms_between(&rig.fakes[0], 1, 2), 200, 450);
+    test_pace_check(&pace, fake_ms_between(&rig.fakes[0], 2, 3), 400, 700);
+    test_pace_check(&pace, rig.longest_ms, 0, CM_WAIT_MS);
+    assert_true(rig.waits >= 3);
     check_counts(&rig, 2, 0, 0, 3, 4);
     rig_close(&rig);
+    test_pace_end(&pace);
 }
 
 static void test_next_host(void **state)
@@ -366,6 +374,8 @@ static void test_too_large(void **state)
     for (int i = 0; i < 3; i++)
         fake_script(&rig.fakes[0], (fake_reply_t){.status = 413});
     rig_put_many(&rig, 1, 5);
+    test_pace_t pace;
+    test_pace_start(&pace);
     rig_flush(&rig);
     /* 240 bytes, 96, 48: then one after the other. */
     assert_int_equal(7, rig.fakes[0].count);
@@ -379,13 +389,14 @@ static void test_too_large(void **state)
                         "request",
                         rig.refusals[0]);
     check_counts(&rig, 4, 0, 1, 6, 7);
-    assert_true(fake_ms_between(&rig.fakes[0], 0, 6) < 1000);
+    test_pace_check(&pace, fake_ms_between(&rig.fakes[0], 0, 6), 0, 999);
     /* Later bodies are smaller from the start, but not without end. */
     rig_put_many(&rig, 100, 140);
     rig_flush(&rig);
     assert_int_equal(10, rig.fakes[0].count);
     assert_int_equal(19 * 52, rig.fakes[0].requests[7].body.len);
     rig_close(&rig);
+    test_pace_end(&pace);
 }
 
 /* ---- errors that end it ---- */
@@ -516,13 +527,16 @@ static void test_parallel(void **state)
     for (int i = 0; i < 4; i++)
         fake_script(&rig.fakes[0], (fake_reply_t){.delay_ms = 30});
     rig_put_many(&rig, 1, 9);
+    test_pace_t pace;
+    test_pace_start(&pace);
     rig_flush(&rig);
     assert_int_equal(5, rig.fakes[0].count);
     assert_int_equal(2, rig.fakes[0].most_open);
     assert_int_equal(2, rig.fakes[0].conn_count);
-    assert_true(fake_ms_between(&rig.fakes[0], 0, 1) < 1000);
+    test_pace_check(&pace, fake_ms_between(&rig.fakes[0], 0, 1), 0, 999);
     check_counts(&rig, 9, 0, 0, 0, 5);
     rig_close(&rig);
+    test_pace_end(&pace);
 }
 
 static void *stop_soon(void *context)
@@ -539,6 +553,7 @@ static void test_stop(void **state)
     rig_t rig;
 
     (void)state;
+    test_pace_t paces[2];
     for (int turn = 0; turn < 2; turn++) {
         rig_open(&rig, 1, 1000, 1);
         rig_start(&rig);
@@ -546,14 +561,16 @@ static void test_stop(void **state)
                     turn == 0 ? (fake_reply_t){.delay_ms = 5000}
                               : (fake_reply_t){.status = 503, .headers = "Retry-After: 30\r\n"});
         rig_put_many(&rig, 1, 1);
-        int64_t started = cm_clock_ticks_ns();
+        test_pace_start(&paces[turn]);
         pthread_create(&thread, NULL, stop_soon, &rig.stop);
         assert_int_equal(CM_ESTOP, cm_elastic_bulk_flush(rig.bulk, &rig.err));
-        assert_in_range((cm_clock_ticks_ns() - started) / 1000000, 50, 600);
+        test_pace_took(&paces[turn], 50, 600);
         assert_contains(rig.err.text, "stopped while waiting for Elasticsearch at http://");
         pthread_join(thread, NULL);
         rig_close(&rig);
     }
+    test_pace_end(&paces[0]);
+    test_pace_end(&paces[1]);
 }
 
 /* Whatever fails on the way, in the end each document was taken exactly as it was put last. */

@@ -1,4 +1,5 @@
 /* The live stream, and a server that stops while clients hang on it. */
+#include "pace.h"
 #include "serve_fake.h"
 
 #include <time.h>
@@ -73,11 +74,6 @@ static void expect_silence(int fd, int ms)
     assert_int_equal(recv(fd, &byte, 1, MSG_DONTWAIT), -1);
 }
 
-static int64_t elapsed_ms(int64_t since)
-{
-    return (cm_clock_ticks_ns() - since) / 1000000;
-}
-
 static void test_push(void **context)
 {
     const state_t *state = *context;
@@ -100,15 +96,17 @@ static void test_push(void **context)
     /* Longer than the idle time-out: a stream that waits is not idle. */
     expect_silence(fd, 1700);
     state->fake->updated_at = UPDATED_AT + 1000;
-    int64_t start = cm_clock_ticks_ns();
+    test_pace_t pace;
+    test_pace_start(&pace);
     expect_text(fd, SUMMARY("2024-02-29T12:00:01.250Z"));
-    assert_in_range(elapsed_ms(start), 0, 1000);
+    test_pace_took(&pace, 0, 1000);
     /* Another listener gets the newest at once, and the first nothing. */
     int second = listen_live(state->port);
     expect_text(second, "retry: 2000\n\n" SUMMARY("2024-02-29T12:00:01.250Z"));
     expect_silence(fd, 400);
     close(second);
     close(fd);
+    test_pace_end(&pace);
 }
 
 static void test_chunked(void **context)
@@ -229,15 +227,17 @@ static void test_stop_with_streams(void **context)
         shutdown(fds[i], SHUT_WR);
     for (int i = 20; i < 30; i++)
         close(fds[i]);
-    int64_t start = cm_clock_ticks_ns();
+    test_pace_t pace;
+    test_pace_start(&pace);
     cm_server_stop(state->server);
     state->server = NULL;
-    assert_in_range(elapsed_ms(start), 0, 1500);
+    test_pace_took(&pace, 0, 1500);
     assert_true(hear(fds[0], &rest, NULL));
     assert_int_equal(rest.len, 0);
     assert_int_equal(dial(state->port), -1);
     for (int i = 0; i < 20; i++)
         close(fds[i]);
+    test_pace_end(&pace);
 }
 
 static void *stop_server(void *context)
@@ -258,17 +258,19 @@ static void test_stop_finishes_answers(void **context)
     say_text(fd, "GET /api/summary HTTP/1.1\r\nHost: localhost\r\n\r\n");
     while (state->fake->querying == 0)
         cm_sleep_ms(1);
-    int64_t start = cm_clock_ticks_ns();
+    test_pace_t pace;
+    test_pace_start(&pace);
     pthread_create(&stopper, NULL, stop_server, state->server);
     state->server = NULL;
     assert_true(hear(fd, &reply, NULL));
     assert_int_equal(status_of(&reply), 200);
     assert_non_null(strstr(body_of(&reply), "\"clicks\":17"));
     pthread_join(stopper, NULL);
-    assert_in_range(elapsed_ms(start), 300, 2000);
+    test_pace_took(&pace, 300, 2000);
     cm_buf_free(&reply);
     close(fd);
     close(idle);
+    test_pace_end(&pace);
 }
 
 int main(void)
