@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 
-from harness import BUILD, ROOT, shorten
+from harness import BUILD, ROOT, shorten, stretched
 
 SANITIZE = os.path.join(ROOT, "build", "sanitize")
 RESULT = re.compile(r"^(not )?ok\b(?: (\d+))?\s*-?\s*(.*)$")
@@ -89,7 +89,8 @@ def run(entry, directory):
     def stop():
         late.set()
         process.kill()
-    timer = threading.Timer(TIMEOUT, stop)
+    limit = stretched(TIMEOUT)
+    timer = threading.Timer(limit, stop)
     timer.start()
     reader, failed = Reader(), False
     try:
@@ -107,7 +108,7 @@ def run(entry, directory):
         process.wait()
     output, seconds = shorten("\n".join(reader.lines), 8000), time.monotonic() - reader.last
     if late.is_set():
-        yield "(program)", "still running after %d s\n%s" % (TIMEOUT, output), None, seconds
+        yield "(program)", "still running after %d s\n%s" % (limit, output), None, seconds
     elif not reader.complete or (code != 0 and not failed):
         yield "(program)", "%s, exit status %d\n%s" % (
             "its tests passed" if reader.complete else "it did not run all its tests", code,

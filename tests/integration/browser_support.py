@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 
-from harness import BUILD, ROOT
+from harness import BUILD, ROOT, stretched
 
 DRIVER = os.path.join(ROOT, "tests", "browser", "driver.js")
 MODULES = os.path.join(ROOT, "build", "browser", "node_modules")
@@ -50,7 +50,7 @@ class Browser:
 
     def _answer(self):
         try:
-            answer = self.answers.get(timeout=60)
+            answer = self.answers.get(timeout=stretched(60))
         except queue.Empty:
             answer = {"error": "Chromium does not answer"}
         if "error" in answer:

@@ -8,6 +8,7 @@ import time
 
 import parallel
 import ports
+import units
 from parallel import Task
 
 
@@ -109,6 +110,23 @@ def test_it_names_what_runs(t):
     t.true(1 <= len(lines) <= 2 and all(
         line.startswith("...   integration/x/y, ") and line.endswith(" s so far")
         for line in lines), lines)
+
+
+def test_what_a_unit_test_program_prints(t):
+    reader, found = units.Reader(), []
+    for line in ("[  ]", "1..5", "ok 1 - passes", "[ LINE ] the reason", "not ok 2 - fails",
+                 "# ../where.c:5: error", "ok 3 # SKIP left_out",
+                 "# the machine is too busy to tell: it took 9 ms", "not ok 4 # SKIP measures",
+                 "not ok 5 - last"):
+        found += reader.take(line)
+    t.equal(reader.complete, True, "as many as were planned")
+    found += reader.end()
+    t.equal([result[:3] for result in found], [
+        ("passes", None, None),
+        ("fails", "[ LINE ] the reason\nnot ok 2 - fails\n# ../where.c:5: error", None),
+        ("left_out", None, "left_out"),
+        ("measures", None, "the machine is too busy to tell: it took 9 ms"),
+        ("last", "not ok 5 - last", None)], "results")
 
 
 def test_ports_are_held(t):

@@ -12,7 +12,7 @@ import documents
 import test_answers
 import test_stack
 from documents import Index
-from harness import OK, ROOT, USAGE, slow
+from harness import OK, ROOT, USAGE, slow, stretched
 
 JOB = os.path.join(ROOT, "spark", "clickstream_job.py")
 BUNDLE = os.path.join(ROOT, "spark", "databricks")
@@ -146,7 +146,7 @@ def run_job(t, settings, check=0):
     done = subprocess.run(
         [options[options.index("--spark-submit") + 1], "--master", "local[1]", JOB,
          t.write("settings.json", json.dumps(settings))],
-        capture_output=True, text=True, check=False, timeout=300)
+        capture_output=True, text=True, check=False, timeout=stretched(300))
     t.equal(done.returncode, check, done.stderr[-3000:])
     return json.loads(done.stdout.splitlines()[-1])["account"]
 
@@ -289,7 +289,7 @@ def alone(t, lines, *windows):
         [options[options.index("--spark-submit") + 1], "--master", "local[1]", "--conf",
          "spark.jars=", t.write("alone.py", ALONE), os.path.dirname(JOB),
          t.write("settings.json", json.dumps(settings))],
-        capture_output=True, text=True, check=False, timeout=300)
+        capture_output=True, text=True, check=False, timeout=stretched(300))
     t.equal(done.returncode, 0, done.stderr[-3000:])
     return json.loads(done.stdout.splitlines()[-1])
 
