@@ -6,6 +6,8 @@
 #include "cmd/query_nearest.h"
 #include "index/question.h"
 
+#include <unistd.h>
+
 typedef struct query_options {
     int window, sort, format;
     const char *url, *country, *from, *to;
@@ -149,6 +151,34 @@ static int read_question(cm_app_t *app, const query_options_t *asked, int argc, 
     return 0;
 }
 
+/* Appends where the demo's clicks are, when there are some: who has only tried it looks for them.
+ */
+static void add_demo(cm_buf_t *line, const cm_app_t *app)
+{
+    cm_buf_t path = CM_BUF_INIT;
+
+    cm_buf_printf(&path, "%s/demo/clickmill.db", app->global.data_dir);
+    if (access(path.data, F_OK) == 0) {
+        cm_buf_clear(&path);
+        cm_buf_printf(&path, "%s/demo", app->global.data_dir);
+        cm_buf_add_text(line, "; `clickmill query --data ");
+        cm_next_add_word(line, (cm_str_t){path.data, path.len});
+        cm_buf_add_text(line, "` shows the demo's");
+    }
+    cm_buf_free(&path);
+}
+
+static int fail_empty(cm_app_t *app)
+{
+    cm_buf_t line = CM_BUF_INIT;
+
+    cm_buf_add_text(&line, app->err.text);
+    add_demo(&line, app);
+    int rc = cm_fail(&app->err, CM_EINPUT, "%s", line.data);
+    cm_buf_free(&line);
+    return rc;
+}
+
 /* Whether any window has answers. */
 static int any_present(cm_index_t *index, bool *any, cm_err_t *err)
 {
@@ -185,17 +215,20 @@ static int note_freshness(cm_app_t *app, const query_options_t *asked, cm_index_
         cm_buf_printf(&next, " --window %s", cm_window_names[asked->window]);
     if (!here)
         cm_buf_add_text(&next, " --index elasticsearch");
-    if (here && accepted == 0)
-        fprintf(app->messages, "no events are stored yet: run `%s`\n", next.data);
-    else if (!any)
+    if (here && accepted == 0) {
+        cm_buf_add_char(&next, '`');
+        add_demo(&next, app);
+        fprintf(app->messages, "no events are stored yet: run `%s\n", next.data);
+    } else if (!any) {
         fprintf(app->messages, "%lld %s stored, none is processed yet: run `%s`\n", accepted,
                 are(accepted), next.data);
-    else if (!freshness->present)
+    } else if (!freshness->present) {
         fprintf(app->messages, "there are no answers for window %s yet: run `%s`\n",
                 cm_window_names[asked->window], next.data);
-    else if (behind > 0)
+    } else if (behind > 0) {
         fprintf(app->messages, "%lld %s newer than these answers: run `%s`\n", behind, are(behind),
                 next.data);
+    }
     cm_buf_free(&next);
     return rc;
 }
@@ -241,6 +274,8 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     int rc = read_question(app, asked, argc, argv, &query);
     if (rc == 0)
         rc = cm_index_open_chosen(app, asked->index, &elastic, &index, &app->err);
+    if (rc == CM_EINPUT && asked->index == CM_INDEX_EMBEDDED)
+        return fail_empty(app);
     if (rc < 0)
         return rc;
     rc = answer(app, asked, index, &query);

@@ -9,7 +9,7 @@ import pty
 import struct
 import termios
 
-from harness import USAGE
+from harness import INPUT, USAGE
 
 DAY = 86_400_000
 START = 1772323200000  # 2026-03-01T00:00:00Z
@@ -148,6 +148,19 @@ def test_what_is_lacking_is_said_with_the_next_command(t):
     t.ingest(events()[1:], "--no-process")
     t.equal(t.clickmill("query").err, "4 events are newer than these answers: run `clickmill "
             "process`\n", "older answers")
+
+
+def test_an_empty_directory_names_the_demo(t):
+    """Who has only tried `run` looks for its clicks."""
+    t.ingest(events(), "--no-process", data="data/demo")
+    shown = "; `clickmill query --data data/demo` shows the demo's"
+    t.says(t.clickmill("query", check=INPUT), "no events in data yet", shown)
+    t.write("empty.jsonl", "")
+    t.clickmill("import", "--format", "jsonl", "empty.jsonl", "--no-process")
+    t.equal(t.clickmill("query").err,
+            "no events are stored yet: run `clickmill import FILE...`%s\n" % shown, "empty store")
+    t.ingest(events(), "--no-process")
+    t.true("demo" not in t.clickmill("query").err, "with events of its own")
 
 
 def on_terminal(t, columns, *args):
