@@ -306,6 +306,31 @@ def test_steps_of_the_chart(t):
     t.equal(got["steps"], ["hour", "day", "day", "day"], "steps")
 
 
+def test_without_hours(t):
+    """What `import` leaves: days. Of one there is all but its hours, and the page says so."""
+    t.ingest(busy())
+    t.process("all", "day")
+    _, port = start(t, "serve")
+    url = "http://127.0.0.1:%d/" % port
+    makes = "There are no answers per hour: `clickmill process --window all,day,hour` makes them"
+    with Browser(t) as browser:
+        page = Page(t, browser, url)
+        page.when(SHOWN, "Clicks per day|18 Apr 2015 – 17 May 2015 · 58 clicks")
+        t.equal(page.value("['#step', '#span'].map((name) => document.querySelector(name).hidden)"),
+                [True, False], "choices of the chart")
+        t.equal(page.value("[...document.querySelectorAll('[data-period]')].map((e) => "
+                           "[e.disabled, e.title])"),
+                [[False, ""], [False, ""], [True, makes]], "periods")
+        page.click("[data-period='day']")
+        page.when(SHOWN, "Clicks per day|3 May 2015 – 17 May 2015")
+        t.equal(page.texts(".total .value")[0], "2", "clicks of the day")
+        page.value("location.hash = '#period=hour'")
+        page.when("document.querySelector('#chart-empty').innerText", makes + ".")
+        t.equal(page.texts(".empty"), [makes + "."] * 3, "what stands in the tables")
+        t.equal(page.texts("#status"), ["live"], "status")
+        page.undisturbed()
+
+
 # ---- what numbers mean ----
 
 def test_meanings(t):

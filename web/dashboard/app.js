@@ -11,7 +11,9 @@ import { showServer, showStart } from "./start.js";
 import { pageLabels, showTable } from "./tables.js";
 
 const MOST_ROWS = 9999;
+const AROUND = 14; // days on each side of a chosen one, where there are no hours
 const STATUS_MS = 3000;
+const PROCESS = "`clickmill process --window all,day,hour`";
 
 const $ = (selector) => document.querySelector(selector);
 const all = (selector) => [...document.querySelectorAll(selector)];
@@ -95,7 +97,12 @@ function chartRange(ends) {
   const present = { day: ends.day !== null, hour: ends.hour !== null };
   if (choice.period !== "all") {
     const from = dayOf(choice.start ?? known.newest);
-    return { kind: "hour", from, to: from + DAY - HOUR, step: HOUR, present };
+    if (present.hour || choice.period === "hour")
+      return { kind: "hour", from, to: from + DAY - HOUR, step: HOUR, present };
+    return { // the days around the chosen one
+      kind: "day", from: Math.max(dayOf(known.first), from - AROUND * DAY),
+      to: Math.min(Math.max(from, dayOf(known.newest)), from + AROUND * DAY), step: DAY, present,
+    };
   }
   const days = chartDays(choice, known, live);
   const kind = stepOf(choice, days, present);
@@ -152,7 +159,7 @@ function setStatus(state, text) {
 function showStatus() {
   if (!reachable) setStatus("away", "reconnecting");
   else if (freshness === null) setStatus("connecting", "connecting");
-  else if (!freshness.present) setStatus("waiting", "waiting for the first events");
+  else if (!anyData) setStatus("waiting", "waiting for the first events");
   else setStatus("live", "live");
 }
 
@@ -202,7 +209,12 @@ function showTotals(rows, daily) {
     ? "Clickmill" : `${format.count(numbers.clicks)} clicks · Clickmill`;
 }
 
-const waiting = () => (freshness?.present ? "No clicks here." : "Waiting for the first events.");
+// Why there is nothing to show.
+function emptyText() {
+  if (freshness?.present) return "No clicks here.";
+  if (!anyData) return "Waiting for the first events.";
+  return `There are no answers per ${choice.period}: ${PROCESS} makes them.`;
+}
 
 function showRows(id, name, answer) {
   const rows = exact(answer.rows);
@@ -215,7 +227,7 @@ function showRows(id, name, answer) {
   });
   const empty = $(`#${id}`).parentElement.querySelector(".empty");
   empty.hidden = shown.length > 0;
-  empty.textContent = waiting();
+  empty.textContent = emptyText();
   const more = $(`[data-more="${id}"]`);
   more.hidden = rows.length <= limits[id] || limits[id] >= MOST_ROWS;
   $(`[data-rest="${id}"]`).hidden = rows.length <= limits[id] || limits[id] < MOST_ROWS;
@@ -250,10 +262,9 @@ function showRest(range, drawable) {
 }
 
 function chartEmptyText(range) {
-  if (!freshness?.present) return "Waiting for the first events.";
-  if (range === null)
-    return "There are no answers per day or hour yet: run `clickmill process --window day,hour`.";
-  if (choice.period !== "all") return "No clicks here.";
+  if (freshness?.present && range === null)
+    return `There are no answers per day or hour: ${PROCESS} makes them.`;
+  if (!freshness?.present || choice.period !== "all") return emptyText();
   const wanted = choice.span === "own" ? format.days(choice.since, choice.until)
     : format.days(range.days.first, range.days.last);
   return `No clicks: ${wanted}.`;
@@ -282,14 +293,18 @@ function showChart(series, range) {
     kind: range.kind,
     metric: choice.metric,
     title,
-    marked: choice.period === "hour" ? choice.start : null,
+    marked: choice.period === range.kind ? choice.start : null,
     ...fillGaps(series, { ...range, metric: choice.metric }),
   });
 }
 
 function showPeriod(ends) {
-  for (const button of all("[data-period]"))
-    button.setAttribute("aria-pressed", String(button.dataset.period === choice.period));
+  for (const button of all("[data-period]")) {
+    const { period } = button.dataset;
+    button.setAttribute("aria-pressed", String(period === choice.period));
+    button.disabled = period !== "all" && period !== choice.period && anyData && ends[period] === null;
+    button.title = button.disabled ? `There are no answers per ${period}: ${PROCESS} makes them` : "";
+  }
   const stepper = $("#stepper");
   const known = ends.day ?? ends.hour;
   stepper.hidden = choice.period === "all" || choice.start === null;
@@ -350,6 +365,7 @@ function show(answers) {
   // Visitors whose ids live for one UTC day are counted anew each day.
   const daily = answers.summary.visitors === "daily";
   freshness = answers.summary.freshness;
+  anyData = freshness.present || answers.ends.day !== null || answers.ends.hour !== null;
   showStatus();
   showStart(status, choice.period === "all" && !(freshness.present && freshness.events > 0));
   showPeriod(answers.ends);
@@ -377,6 +393,7 @@ async function showHosts(pages, signal) {
 // ---- keeping up ----
 
 let freshness = null; // of the last answer
+let anyData = false; // in whatever window
 let version = null; // when the answers changed last, as far as is known
 let status = null; // what the server said of itself; null: nothing yet
 let reachable = true;

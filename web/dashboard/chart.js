@@ -34,7 +34,9 @@ export function createChart(element, onChoose) {
     const value = index === null || index === undefined ? null : shown.values[index];
     tip.hidden = index === null || index === undefined;
     if (tip.hidden) return;
-    tipWhen.textContent = windowName(shown.kind, shown.times[index] * 1000);
+    const end = shown.times[index] + stepLength();
+    tipWhen.textContent = windowName(shown.kind, shown.times[index] * 1000) +
+      (end * 1000 > Date.now() ? ", so far" : "");
     tipValue.textContent = formatMetric(shown.metric, value);
     const left = self.valToPos(shown.times[index], "x") + self.over.offsetLeft;
     const right = element.clientWidth - tip.offsetWidth;
