@@ -1,11 +1,11 @@
 #include "enrich/geo.h"
 
+#include "base/address.h"
 #include "base/clock.h"
 #include "enrich/countries.h"
 #include "enrich/geo_database.h"
 #include "event/event.h"
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -14,7 +14,6 @@
 enum {
     LOOK_NS = 1000 * 1000 * 1000, /* how often the file is looked at */
     RECORDS = 4096,               /* that a reader remembers */
-    ADDRESS_MAX = INET6_ADDRSTRLEN,
 };
 
 /* What tells one state of a file from another. */
@@ -286,52 +285,21 @@ typedef union socket_address {
     struct sockaddr_in6 v6;
 } socket_address_t;
 
-/* Addresses that are not of the public network: there some databases have nonsense. */
-static bool is_local_v4(uint32_t address)
+/* False for what no database is asked about: a host name and other texts, and addresses that are
+ * not of the public network, for which some databases have nonsense. */
+static bool take_public(cm_str_t text, socket_address_t *socket_address)
 {
-    return address >> 24 == 0 || address >> 24 == 10 || address >> 24 == 127 ||
-           address >> 22 == 0x6440 >> 6 /* 100.64/10 */ ||
-           address >> 16 == 0xA9FE /* 169.254/16 */ || address >> 20 == 0xAC1 /* 172.16/12 */ ||
-           address >> 16 == 0xC0A8 /* 192.168/16 */ ||
-           address >> 28 >= 0xE /* multicast and behind */;
-}
+    cm_address_t address;
 
-static bool is_local_v6(const struct in6_addr *address)
-{
-    return IN6_IS_ADDR_UNSPECIFIED(address) || IN6_IS_ADDR_LOOPBACK(address) ||
-           IN6_IS_ADDR_LINKLOCAL(address) || IN6_IS_ADDR_MULTICAST(address) ||
-           (address->s6_addr[0] & 0xFE) == 0xFC;
-}
-
-static bool is_local(const socket_address_t *address)
-{
-    return address->any.sa_family == AF_INET ? is_local_v4(ntohl(address->v4.sin_addr.s_addr))
-                                             : is_local_v6(&address->v6.sin6_addr);
-}
-
-/* False for a host name and other texts. An IPv4 address in the clothes of IPv6 is one. */
-static bool parse_address(cm_str_t text, socket_address_t *address)
-{
-    char copy[ADDRESS_MAX];
-    struct in6_addr v6;
-
-    if (text.len == 0 || text.len >= sizeof copy)
+    if (!cm_address_of_list(text, &address) || !cm_address_is_public(&address))
         return false;
-    memcpy(copy, text.data, text.len);
-    copy[text.len] = '\0';
-    *address = (socket_address_t){0};
-    if (memchr(copy, ':', text.len) == NULL) {
-        address->v4.sin_family = AF_INET;
-        return inet_pton(AF_INET, copy, &address->v4.sin_addr) == 1;
-    }
-    if (inet_pton(AF_INET6, copy, &v6) != 1)
-        return false;
-    if (IN6_IS_ADDR_V4MAPPED(&v6)) {
-        address->v4.sin_family = AF_INET;
-        memcpy(&address->v4.sin_addr, &v6.s6_addr[12], 4);
+    *socket_address = (socket_address_t){0};
+    if (cm_address_is_v4(&address)) {
+        socket_address->v4.sin_family = AF_INET;
+        memcpy(&socket_address->v4.sin_addr, address.bytes + 12, 4);
     } else {
-        address->v6.sin6_family = AF_INET6;
-        address->v6.sin6_addr = v6;
+        socket_address->v6.sin6_family = AF_INET6;
+        memcpy(&socket_address->v6.sin6_addr, address.bytes, 16);
     }
     return true;
 }
@@ -348,7 +316,7 @@ int cm_geo_find(cm_geo_reader_t *reader, cm_str_t address, cm_place_t *place, cm
     int status;
 
     *place = (cm_place_t){CM_STR(""), CM_STR(""), CM_STR("")};
-    if (!parse_address(address, &socket_address) || is_local(&socket_address))
+    if (!take_public(address, &socket_address))
         return 0;
     MMDB_s *mmdb = newest(reader);
     MMDB_lookup_result_s found = MMDB_lookup_sockaddr(mmdb, &socket_address.any, &status);

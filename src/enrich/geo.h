@@ -34,8 +34,9 @@ void cm_geo_close(cm_geo_t *geo);
 cm_geo_reader_t *cm_geo_reader_new(cm_geo_t *geo);
 void cm_geo_reader_free(cm_geo_reader_t *reader);
 
-/* Where the address is: 1; 0 and an empty place when the database does not say, the address is
- * private (10.0.0.0/8, fc00::/7 and the like), or the text is none. CM_EINPUT and an empty place
+/* Where the address is, in any form that base/address.h reads, or the first public one of a list:
+ * 1; 0 and an empty place when the database does not say, the address is private (10.0.0.0/8,
+ * fc00::/7 and the like), or the text is none. CM_EINPUT and an empty place
  * when the database is broken there. The texts live until the next call with this reader. */
 int cm_geo_find(cm_geo_reader_t *reader, cm_str_t address, cm_place_t *place, cm_err_t *err);
 

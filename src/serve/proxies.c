@@ -1,11 +1,9 @@
 #include "serve/proxies.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 
-/* An IPv4 address is kept as IPv6 has it, ::ffff:192.0.2.1 (RFC 4291, section 2.5.5.2). */
 typedef struct network {
-    struct in6_addr address;
+    cm_address_t address;
     unsigned bits;
 } network_t;
 
@@ -14,36 +12,19 @@ struct cm_proxies {
     size_t count;
 };
 
-static void map(const struct in_addr *from, struct in6_addr *to)
-{
-    memset(to, 0, sizeof *to);
-    to->s6_addr[10] = to->s6_addr[11] = 0xff;
-    memcpy(to->s6_addr + 12, from, 4);
-}
-
-static bool parse_address(cm_str_t text, struct in6_addr *address, bool *v4)
-{
-    char copy[CM_ADDRESS_TEXT];
-    struct in_addr four;
-
-    if (text.len == 0 || text.len >= sizeof copy)
-        return false;
-    memcpy(copy, text.data, text.len);
-    copy[text.len] = '\0';
-    *v4 = inet_pton(AF_INET, copy, &four) == 1;
-    if (*v4)
-        map(&four, address);
-    return *v4 || inet_pton(AF_INET6, copy, address) == 1;
-}
-
 static bool parse_network(cm_str_t text, network_t *network)
 {
     const char *slash = memchr(text.data, '/', text.len);
     cm_str_t address = {text.data, slash != NULL ? (size_t)(slash - text.data) : text.len};
     int64_t bits;
-    bool v4;
 
-    if (!parse_address(address, &network->address, &v4))
+    if (!cm_address_parse(address, &network->address))
+        return false;
+    const char *colon = memchr(address.data, ':', address.len);
+    const bool v4 = cm_address_is_v4(&network->address) && colon == NULL;
+    /* A network has no port. */
+    if (colon != NULL &&
+        memchr(colon + 1, ':', address.len - (size_t)(colon + 1 - address.data)) == NULL)
         return false;
     network->bits = 128;
     if (slash == NULL)
@@ -89,17 +70,16 @@ bool cm_proxies_any(const cm_proxies_t *proxies)
     return proxies->count > 0;
 }
 
-static bool in_network(const network_t *network, const struct in6_addr *address)
+static bool in_network(const network_t *network, const cm_address_t *address)
 {
     const unsigned whole = network->bits / 8, rest = network->bits % 8;
 
-    if (memcmp(&network->address, address, whole) != 0)
+    if (memcmp(network->address.bytes, address->bytes, whole) != 0)
         return false;
-    return rest == 0 ||
-           (network->address.s6_addr[whole] ^ address->s6_addr[whole]) >> (8 - rest) == 0;
+    return rest == 0 || (network->address.bytes[whole] ^ address->bytes[whole]) >> (8 - rest) == 0;
 }
 
-static bool is_proxy(const cm_proxies_t *proxies, const struct in6_addr *address)
+static bool is_proxy(const cm_proxies_t *proxies, const cm_address_t *address)
 {
     for (size_t i = 0; i < proxies->count; i++) {
         if (in_network(&proxies->all[i], address))
@@ -108,8 +88,7 @@ static bool is_proxy(const cm_proxies_t *proxies, const struct in6_addr *address
     return false;
 }
 
-/* The last word of the list that is not yet taken: some proxies add a port, "192.0.2.1:4711" or
- * "[2001:db8::1]:4711". */
+/* The last word of the list that is not yet taken. */
 static cm_str_t last_word(const char *list, size_t *len)
 {
     size_t begin = *len;
@@ -118,27 +97,24 @@ static cm_str_t last_word(const char *list, size_t *len)
         begin--;
     cm_str_t word = cm_str_trim((cm_str_t){list + begin, *len - begin});
     *len = begin > 0 ? begin - 1 : 0;
-    if (word.len > 0 && word.data[0] == '[') {
-        const char *end = memchr(word.data, ']', word.len);
-        return end != NULL ? (cm_str_t){word.data + 1, (size_t)(end - word.data) - 1} : word;
-    }
-    const char *colon = word.len > 0 ? memchr(word.data, ':', word.len) : NULL;
-    if (colon != NULL && memchr(colon + 1, ':', word.len - (size_t)(colon + 1 - word.data)) == NULL)
-        word.len = (size_t)(colon - word.data);
     return word;
 }
 
-static void address_of(const struct sockaddr *peer, struct in6_addr *address)
+static void address_of(const struct sockaddr *peer, cm_address_t *address)
 {
-    if (peer->sa_family == AF_INET)
-        map(&((const struct sockaddr_in *)(const void *)peer)->sin_addr, address);
-    else
-        *address = ((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr;
+    static const cm_address_t v4 = {{[10] = 0xff, [11] = 0xff}};
+
+    if (peer->sa_family == AF_INET) {
+        *address = v4;
+        memcpy(address->bytes + 12, &((const struct sockaddr_in *)(const void *)peer)->sin_addr, 4);
+    } else {
+        memcpy(address->bytes, &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr, 16);
+    }
 }
 
 bool cm_proxies_has(const cm_proxies_t *proxies, const struct sockaddr *peer)
 {
-    struct in6_addr address;
+    cm_address_t address;
 
     address_of(peer, &address);
     return is_proxy(proxies, &address);
@@ -147,9 +123,9 @@ bool cm_proxies_has(const cm_proxies_t *proxies, const struct sockaddr *peer)
 bool cm_proxies_client(const cm_proxies_t *proxies, const struct sockaddr *peer,
                        const char *forwarded, char text[CM_ADDRESS_TEXT], bool *loopback)
 {
-    struct in6_addr address, next;
+    cm_address_t address, next;
     size_t len = forwarded != NULL ? strlen(forwarded) : 0;
-    bool direct = true, v4;
+    bool direct = true;
 
     address_of(peer, &address);
     if (len > 0 && is_proxy(proxies, &address))
@@ -158,16 +134,11 @@ bool cm_proxies_client(const cm_proxies_t *proxies, const struct sockaddr *peer,
         cm_str_t word = last_word(forwarded, &len);
         if (word.len == 0) /* a list may have empty elements (RFC 9110, section 5.6.1) */
             continue;
-        if (!parse_address(word, &next, &v4))
+        if (!cm_address_parse(word, &next))
             break;
         address = next;
     }
-    if (IN6_IS_ADDR_V4MAPPED(&address)) {
-        inet_ntop(AF_INET, address.s6_addr + 12, text, CM_ADDRESS_TEXT);
-        *loopback = address.s6_addr[12] == 127;
-    } else {
-        inet_ntop(AF_INET6, &address, text, CM_ADDRESS_TEXT);
-        *loopback = IN6_IS_ADDR_LOOPBACK(&address);
-    }
+    cm_address_write(&address, text);
+    *loopback = cm_address_is_loopback(&address);
     return direct;
 }

@@ -3,6 +3,7 @@
 #ifndef CM_SERVE_PROXIES_H
 #define CM_SERVE_PROXIES_H
 
+#include "base/address.h"
 #include "base/err.h"
 #include "base/str.h"
 
@@ -10,8 +11,6 @@
 #include <sys/socket.h>
 
 typedef struct cm_proxies cm_proxies_t;
-
-enum { CM_ADDRESS_TEXT = INET6_ADDRSTRLEN };
 
 /* Addresses and networks between commas, "10.0.0.0/8, ::1"; NULL and "": none. CM_EUSAGE. */
 int cm_proxies_new(const char *list, cm_proxies_t **proxies, cm_err_t *err);
@@ -22,7 +21,7 @@ bool cm_proxies_any(const cm_proxies_t *proxies);
 /* Whether the other end of a connection is one of them. */
 bool cm_proxies_has(const cm_proxies_t *proxies, const struct sockaddr *peer);
 
-/* Writes the visitor's address, in the usual form and an IPv4 one as such, and says whether it is
+/* Writes the visitor's address, in its canonical form (base/address.h), and says whether it is
  * that of the connection itself. That is `peer`; but where it is a proxy, the last address of
  * `forwarded` (an X-Forwarded-For header, NULL for none) that is none. A word there that is no
  * address ends the search: what is before it is a stranger's. Loopback addresses are `*loopback`.
