@@ -192,6 +192,7 @@ static int read_message(cm_app_t *app, const cm_dead_options_t *asked,
                                     .all = asked->import.all,
                                     .times = visitors->times,
                                     .site = asked->import.site,
+                                    .older_keys = visitors->older_keys,
                                     .visitor_key = visitors->key,
                                     .enrich = cm_enricher_visit,
                                     .enrich_context = visitors->enriching.enricher,
@@ -336,6 +337,8 @@ static int replay_letters(cm_app_t *app, const cm_dead_options_t *asked, int arg
     rc = cm_times_open(&asked->import.times, &replay.visitors.times, &app->err);
     if (rc == 0)
         rc = cm_enrichment_start(replay.visitors.enriching.enrichment, &app->err);
+    if (rc == 0)
+        rc = cm_embedded_older_log_keys(replay.store, &replay.visitors.older_keys, &app->err);
     if (rc == 0)
         rc = cm_embedded_secret(replay.store, replay.visitors.key, &app->err);
     if (rc == 0)

@@ -137,6 +137,9 @@ int cm_dead_kafka_replay(cm_app_t *app, const cm_dead_options_t *options, int ar
     if (rc == 0)
         rc = cm_enrichment_start(replay.visitors.enriching.enrichment, &app->err);
     if (rc == 0)
+        rc = cm_embedded_older_log_keys_of(app->global.data_dir, &replay.visitors.older_keys,
+                                           &app->err);
+    if (rc == 0)
         rc = cm_embedded_secret_of(app->global.data_dir, replay.visitors.key, &app->err);
     if (rc == 0)
         rc = cm_kafka_sink_open(&sink, &replay.sink, &app->err);

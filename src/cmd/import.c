@@ -186,7 +186,9 @@ static int import_to_store(cm_app_t *app, const import_command_options_t *asked,
     int rc = cm_embedded_open(app->global.data_dir, app->clock, &into.embedded, &app->err);
     if (rc < 0)
         return rc;
-    rc = cm_embedded_secret(into.embedded, into.visitor_key, &app->err);
+    rc = cm_embedded_older_log_keys(into.embedded, &into.older_keys, &app->err);
+    if (rc == 0)
+        rc = cm_embedded_secret(into.embedded, into.visitor_key, &app->err);
     if (rc == 0) {
         rc = import_files(app, &asked->import, &into, argc, argv, account);
         rc = finish_import(app, asked, into.embedded, account, rc);
@@ -205,7 +207,9 @@ static int import_to_kafka(cm_app_t *app, const import_command_options_t *asked,
 
     cm_kafka_patience_start(&patience, app);
     /* The key of the data directory, so that visitors are the same users wherever events go. */
-    int rc = cm_embedded_secret_of(app->global.data_dir, into.visitor_key, &app->err);
+    int rc = cm_embedded_older_log_keys_of(app->global.data_dir, &into.older_keys, &app->err);
+    if (rc == 0)
+        rc = cm_embedded_secret_of(app->global.data_dir, into.visitor_key, &app->err);
     if (rc == 0)
         rc = cm_kafka_sink_open(&kafka, &into.sink, &app->err);
     if (rc < 0)
@@ -291,11 +295,15 @@ const cm_command_t cm_command_import = {
     .summary = "read files of events (JSONL, JSON, CSV) and access logs into the store",
     .details =
         "Apache and nginx logs in the combined and common format count page views: GET requests "
-        "answered 2xx or 304 that are not images, styles, scripts and the like. Files packed with "
-        "gzip or zstd are read as they are.\n"
+        "answered 2xx (but not 206) or 304 that are not images, styles, scripts, feeds, robots.txt "
+        "and the like. A virtual host in the line (vhost_combined) becomes the site. Files packed "
+        "with gzip or zstd are read as they are.\n"
         "Of access logs, addresses give countries (and cities, with --geoip) and user agents give "
         "browsers, operating systems and devices; visits of bots are left out and counted.\n"
-        "What breaks a rule becomes a dead letter and the import goes on. An import that was "
+        "What breaks a rule becomes a dead letter and the import goes on; a file of a format that "
+        "is not read (JSON access logs, IIS, CloudFront, load balancers of AWS, HAProxy) is "
+        "refused "
+        "whole. An import that was "
         "interrupted goes on where it was when it is run again (the file is known by its path, its "
         "first 64 KiB and the options; what was edited before that place is not read again). "
         "Importing a file twice changes no answer.\n"

@@ -25,7 +25,7 @@ typedef struct cm_import_options {
      .def = "auto",                                                                                \
      .choices = "auto|jsonl|csv|combined|common|json",                                             \
      .key = "import.format",                                                                       \
-     .help = "auto looks at the first line"},                                                      \
+     .help = "auto looks at the first lines"},                                                     \
         {.name = "all",                                                                            \
          .type = CM_OPT_FLAG,                                                                      \
          .offset = offsetof(s, m.all),                                                             \
@@ -34,7 +34,8 @@ typedef struct cm_import_options {
         CM_TIMES_ROWS(s, m.times, "import"), CM_ENRICH_ROWS(s, m.enrich),                          \
     {                                                                                              \
         .name = "site", .type = CM_OPT_TEXT, .offset = offsetof(s, m.site), .arg = "https://HOST", \
-        .key = "import.site", .help = "access logs: put this before the logged path"               \
+        .key = "import.site",                                                                      \
+        .help = "access logs: put this before the logged path; without a scheme it is https"       \
     }
 
 #endif

@@ -1,6 +1,7 @@
 #include "source/accesslog.h"
 
 #include "base/clock.h"
+#include "source/columns.h"
 
 static int malformed(cm_err_t *err, const char *what)
 {
@@ -114,22 +115,56 @@ static bool take_time(cm_str_t *rest, int64_t *ms)
     return true;
 }
 
-/* Takes the authenticated user, which may hold spaces, and the " [" behind it. */
-static bool take_user(cm_str_t *rest, cm_str_t *user)
+/* Takes what nearly all lines begin with, "8.8.8.8 - - [". */
+static bool take_plain(cm_str_t *rest, cm_access_t *access)
 {
-    const char *bracket = rest->len ? memmem(rest->data, rest->len, " [", 2) : NULL;
-    if (bracket == NULL || bracket == rest->data)
+    static const char nobody[] = " - - [";
+    enum { SIZE = sizeof nobody - 1 };
+    size_t len = 0;
+
+    while (len < rest->len &&
+           (rest->data[len] == '.' || (rest->data[len] >= '0' && rest->data[len] <= '9')))
+        len++;
+    if (len == 0 || rest->len - len < SIZE || memcmp(rest->data + len, nobody, SIZE) != 0)
         return false;
-    *user = (cm_str_t){rest->data, (size_t)(bracket - rest->data)};
-    rest->len -= user->len + 2;
-    rest->data = bracket + 2;
-    /* "- -" is no name: there was one more column in front, a virtual host for example. */
-    if (user->len >= 2 && user->data[0] == '-' && user->data[1] == ' ')
-        return false;
-    /* Apache writes "" for a name that was given and is empty. */
-    if (cm_str_equal(*user, CM_STR("-")) || cm_str_equal(*user, CM_STR("\"\"")))
-        user->len = 0;
+    access->address = (cm_str_t){rest->data, len};
+    access->user = access->host = (cm_str_t){"", 0};
+    rest->data += len + SIZE;
+    rest->len -= len + SIZE;
     return true;
+}
+
+/* Takes the first bracket that holds a time; *head is what stands before it. */
+static bool find_time(cm_str_t *rest, cm_str_t *head, int64_t *ms)
+{
+    const char *begin = rest->data, *end = begin + rest->len, *at = begin;
+
+    while (at < end && (at = memchr(at, '[', (size_t)(end - at))) != NULL) {
+        cm_str_t behind = {at + 1, (size_t)(end - at) - 1};
+        if (take_time(&behind, ms)) {
+            *head = (cm_str_t){begin, (size_t)(at - begin)};
+            *rest = behind;
+            return true;
+        }
+        at++;
+    }
+    return false;
+}
+
+/* Takes everything up to the time and the time. */
+static int take_head(cm_str_t *rest, cm_access_t *access, cm_err_t *err)
+{
+    const cm_str_t line = *rest;
+    cm_str_t head;
+
+    if (take_plain(rest, access) && take_time(rest, &access->time))
+        return 0;
+    *rest = line;
+    if (find_time(rest, &head, &access->time))
+        return cm_columns_parse(head, access, err);
+    if (line.len > 0 && memmem(line.data, line.len, " [", 2) != NULL)
+        return malformed(err, "the time is not like [17/May/2015:10:05:03 +0000]");
+    return malformed(err, "it does not begin with address, identity, user and [time]");
 }
 
 /* Takes three digits and the size, which is digits or a dash, and the space behind if any. */
@@ -151,7 +186,8 @@ static bool take_status(cm_str_t *rest, int *status)
         return false;
     rest->data += at;
     rest->len -= at;
-    take_char(rest, ' ');
+    while (take_char(rest, ' ')) /* Jetty writes two */
+        ;
     return true;
 }
 
@@ -171,6 +207,13 @@ static bool is_method(cm_str_t word)
     return word.len > 0;
 }
 
+/* "GET URL" is a whole request too, the simple one of HTTP/0.9 (RFC 1945, section 4.1). */
+static bool is_simple_request(cm_str_t method, cm_str_t url, cm_str_t last_word)
+{
+    return cm_str_equal(method, CM_STR("GET")) && url.data[0] == '/' &&
+           (last_word.len < 4 || memcmp(last_word.data, "HTTP", 4) != 0);
+}
+
 /* Splits "METHOD URL PROTOCOL" at its first and its last space: a URL may hold some. */
 static void split_request(cm_access_t *access)
 {
@@ -181,14 +224,29 @@ static void split_request(cm_access_t *access)
     if (!take_word(&rest, &method) || !is_method(method) || rest.len == 0)
         return;
     space = memrchr(rest.data, ' ', rest.len);
-    if (space == NULL || space == rest.data)
+    const char *last = space != NULL ? space + 1 : rest.data;
+    cm_str_t protocol = {last, (size_t)(rest.data + rest.len - last)};
+    if (space == NULL || space == rest.data || protocol.len < 6 ||
+        memcmp(protocol.data, "HTTP/", 5) != 0) {
+        if (is_simple_request(method, rest, protocol)) {
+            access->method = method;
+            access->url = rest;
+        }
         return;
-    cm_str_t protocol = {space + 1, (size_t)(rest.data + rest.len - space - 1)};
-    if (protocol.len < 6 || memcmp(protocol.data, "HTTP/", 5) != 0)
-        return;
+    }
     access->method = method;
     access->url = (cm_str_t){rest.data, (size_t)(space - rest.data)};
     access->protocol = protocol;
+}
+
+/* Whether only numbers follow, or nothing: the time taken (%D, %T), behind a common line. */
+static bool is_numbers(cm_str_t rest)
+{
+    for (size_t i = 0; i < rest.len; i++) {
+        if ((rest.data[i] < '0' || rest.data[i] > '9') && strchr(" -.", rest.data[i]) == NULL)
+            return false;
+    }
+    return true;
 }
 
 static int parse_visitor(cm_str_t rest, cm_access_t *access, cm_err_t *err)
@@ -196,10 +254,12 @@ static int parse_visitor(cm_str_t rest, cm_access_t *access, cm_err_t *err)
     bool closed;
 
     access->referrer = access->agent = (cm_str_t){"", 0};
-    if (rest.len == 0)
+    if (is_numbers(rest))
         return 0;
     if (!take_quoted(&rest, &access->referrer, &closed) || !closed || !take_char(&rest, ' '))
         return malformed(err, "the referrer is not a quoted text");
+    while (take_char(&rest, ' '))
+        ;
     if (!take_quoted(&rest, &access->agent, &closed))
         return malformed(err, "the user agent is not a quoted text");
     drop_dash(&access->referrer);
@@ -209,14 +269,12 @@ static int parse_visitor(cm_str_t rest, cm_access_t *access, cm_err_t *err)
 
 int cm_accesslog_parse(cm_str_t line, bool common, cm_access_t *access, cm_err_t *err)
 {
-    cm_str_t rest = line, identity;
+    cm_str_t rest = line;
     bool closed;
 
-    if (!take_word(&rest, &access->address) || !take_word(&rest, &identity) ||
-        !take_user(&rest, &access->user))
-        return malformed(err, "it does not begin with address, identity, user and [time]");
-    if (!take_time(&rest, &access->time))
-        return malformed(err, "the time is not like [17/May/2015:10:05:03 +0000]");
+    int rc = take_head(&rest, access, err);
+    if (rc < 0)
+        return rc;
     if (!take_char(&rest, ' ') || !take_quoted(&rest, &access->request, &closed) || !closed)
         return malformed(err, "the request is not a quoted text");
     if (!take_status(&rest, &access->status))
@@ -270,9 +328,77 @@ bool cm_accesslog_is_asset(cm_str_t url)
     return false;
 }
 
+/* The path without its query and the slashes at its end. */
+static cm_str_t path_of(cm_str_t url)
+{
+    size_t end = 0;
+
+    while (end < url.len && !ends_path(url.data[end]))
+        end++;
+    while (end > 1 && url.data[end - 1] == '/')
+        end--;
+    return (cm_str_t){url.data, end};
+}
+
+/* Takes the last part off the path, without its slash; empty when there is none left. */
+static cm_str_t take_last(cm_str_t *path)
+{
+    const char *slash = path->len > 0 ? memrchr(path->data, '/', path->len) : NULL;
+
+    if (slash == NULL)
+        return (cm_str_t){"", 0};
+    cm_str_t last = {slash + 1, (size_t)(path->data + path->len - slash) - 1};
+    path->len -= last.len + 1;
+    return last;
+}
+
+static bool is_among(cm_str_t text, const char *const *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (cm_str_equal_nocase(text, cm_str(list[i])))
+            return true;
+    }
+    return false;
+}
+
+/* "sitemap.txt", "sitemap-2.xml.gz" */
+static bool is_sitemap(cm_str_t name, cm_str_t ending)
+{
+    return name.len > 7 && cm_str_equal_nocase((cm_str_t){name.data, 7}, CM_STR("sitemap")) &&
+           (cm_str_equal_nocase(ending, CM_STR("txt")) ||
+            cm_str_equal_nocase(ending, CM_STR("gz")));
+}
+
+bool cm_accesslog_is_for_programs(cm_str_t url)
+{
+    static const char *const endings[] = {"xml", "rss", "atom", "rdf"};
+    static const char *const feeds[] = {"feed", "rss"};
+    static const char *const kinds[] = {"atom", "rss2", "rdf"}; /* behind a feed */
+    static const char *const files[] = {
+        "robots.txt",   "ads.txt",  "app-ads.txt",   "humans.txt",
+        "security.txt", "llms.txt", "llms-full.txt", "apple-app-site-association"};
+    cm_str_t ending = extension(url), path = path_of(url);
+
+#define IS_AMONG(text, list) is_among(text, list, sizeof(list) / sizeof *(list))
+    /* Most paths end in none of these letters, which is known at once. */
+    if (path.len > 0 && strchr("dlsmftnzDLSMFTNZ2", path.data[path.len - 1]) == NULL &&
+        memmem(path.data, path.len, "/.well-known", 12) == NULL)
+        return false;
+    if (IS_AMONG(ending, endings) || memmem(path.data, path.len, "/.well-known", 12) != NULL)
+        return true;
+    cm_str_t last = take_last(&path);
+    if (IS_AMONG(last, feeds) || IS_AMONG(last, files) || is_sitemap(last, ending))
+        return true;
+    return IS_AMONG(last, kinds) && IS_AMONG(take_last(&path), feeds);
+#undef IS_AMONG
+}
+
 bool cm_accesslog_is_page_view(const cm_access_t *access)
 {
-    bool answered = (access->status >= 200 && access->status < 300) || access->status == 304;
+    /* 206 is a part of what was or will be answered with 200: players and readers of PDF files
+     * take many. */
+    bool answered = (access->status >= 200 && access->status < 300 && access->status != 206) ||
+                    access->status == 304;
     return answered && cm_str_equal(access->method, CM_STR("GET")) &&
-           !cm_accesslog_is_asset(access->url);
+           !cm_accesslog_is_asset(access->url) && !cm_accesslog_is_for_programs(access->url);
 }

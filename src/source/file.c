@@ -1,14 +1,13 @@
 #include "source/file.h"
 
 #include "base/clock.h"
-#include "base/put.h"
 #include "event/json.h"
 #include "source/accesslog.h"
 #include "source/csv.h"
+#include "source/format.h"
 #include "source/lines.h"
-#include "source/repeats.h"
 #include "source/values.h"
-#include "source/visitors.h"
+#include "source/visits.h"
 
 #include <stdlib.h>
 #include <xxhash.h>
@@ -28,7 +27,6 @@ struct cm_file {
     cm_file_options_t options;
     cm_file_format_t format;
     cm_buf_t identity; /* empty: cannot be resumed */
-    cm_str_t site;     /* without a slash at its end */
     cm_input_t *input;
     cm_lines_t lines;
     cm_buf_t scratch;
@@ -39,9 +37,8 @@ struct cm_file {
     cm_csv_columns_t columns; /* CSV */
     cm_csv_record_t record;
 
-    cm_visitors_t visitors; /* access logs */
-    cm_repeats_t repeats;
-    uint64_t seed;
+    cm_visits_t visits; /* access logs */
+    bool hosts;         /* some of the first lines name their virtual host */
 };
 
 static const char *const format_names[] = {"auto", "jsonl", "csv", "combined", "common", "json"};
@@ -83,66 +80,6 @@ static void take_json(cm_file_t *file, const cm_line_t *line, cm_batch_t *batch)
     batch->account.unknown_fields += unknown;
 }
 
-/* A hash of whose line it is: of the user, or of address and agent. The seed is secret, so nobody
- * can write lines that all fall on one slot of a table. */
-static uint64_t hash_visitor(const cm_file_t *file, const cm_access_t *access)
-{
-    cm_str_t user = access->user, address = access->address, agent = access->agent;
-
-    if (user.len > 0)
-        return XXH3_64bits_withSeed(user.data, user.len, file->seed);
-    /* One hash seeds the next one: nothing needs to be copied together. */
-    uint64_t hash = XXH3_64bits_withSeed(address.data, address.len, file->seed);
-    return XXH3_64bits_withSeed(agent.data, agent.len, hash);
-}
-
-/* The number of earlier lines with the same user, time and request; counts this one. */
-static uint32_t count_repeat(cm_file_t *file, const cm_access_t *access, uint64_t visitor)
-{
-    /* A time that no event can have gets no row key either. */
-    if (access->time <= 0 || access->time >= CM_TIME_END)
-        return 0;
-    uint64_t hash = XXH3_64bits_withSeed(access->request.data, access->request.len, visitor);
-    return cm_repeats_count(&file->repeats, hash, (uint32_t)(access->time / 1000));
-}
-
-static cm_str_t access_user(cm_file_t *file, const cm_access_t *access, uint64_t visitor,
-                            cm_arena_t *arena)
-{
-    if (access->user.len > 0)
-        return access->user;
-    const char *id = cm_visitors_id(&file->visitors, visitor, access->address, access->agent);
-    return cm_arena_copy(arena, (cm_str_t){id, CM_VISITOR_TEXT});
-}
-
-static cm_str_t access_url(const cm_file_t *file, const cm_access_t *access, cm_arena_t *arena)
-{
-    cm_str_t url = access->method.len > 0 ? access->url : access->request;
-
-    if (file->site.len == 0 || url.data[0] != '/')
-        return url;
-    char *text = cm_arena_alloc(arena, file->site.len + url.len);
-    memcpy(text, file->site.data, file->site.len);
-    memcpy(text + file->site.len, url.data, url.len);
-    return (cm_str_t){text, file->site.len + url.len};
-}
-
-static cm_str_t access_row_key(cm_file_t *file, const cm_event_t *event, cm_str_t request,
-                               uint32_t k, cm_arena_t *arena)
-{
-    cm_buf_t *name = &file->scratch;
-
-    cm_buf_clear(name);
-    cm_buf_reserve(name, event->user_id.len + request.len + 2 * CM_PUT_U64 + 4);
-    char *at = CM_PUT(cm_put_str(name->data, event->user_id), "_");
-    at = CM_PUT(cm_put_i64(at, event->timestamp), "_");
-    at = CM_PUT(cm_put_str(at, request), "_");
-    at = cm_put_u64(at, k);
-    char *text = cm_arena_alloc(arena, CM_UUID_TEXT);
-    cm_uuid5((cm_str_t){name->data, (size_t)(at - name->data)}, text);
-    return (cm_str_t){text, CM_UUID_TEXT};
-}
-
 /* Asks the enrichment; false leaves the event out. */
 static bool enrich(const cm_file_t *file, const cm_access_t *access, cm_arena_t *arena,
                    cm_event_t *event)
@@ -156,24 +93,20 @@ static bool enrich(const cm_file_t *file, const cm_access_t *access, cm_arena_t 
 static void take_access(cm_file_t *file, const cm_line_t *line, cm_batch_t *batch)
 {
     cm_access_t access;
+    cm_visit_line_t visit;
     cm_err_t why;
 
     if (cm_accesslog_parse(line->text, file->format == CM_FILE_COMMON, &access, &why) < 0) {
         reject(file, batch, line->text, line->number, why.text);
         return;
     }
-    uint64_t visitor = hash_visitor(file, &access);
-    uint32_t k = count_repeat(file, &access, visitor);
+    cm_visits_count(&file->visits, &access, &visit);
     if (!file->options.all && !cm_accesslog_is_page_view(&access)) {
         cm_batch_skip(batch);
         return;
     }
     cm_event_t *event = cm_batch_slot(batch);
-    *event = (cm_event_t){
-        .timestamp = access.time,
-        .user_id = access_user(file, &access, visitor, &batch->arena),
-        .url = access_url(file, &access, &batch->arena),
-    };
+    cm_visits_event(&file->visits, &visit, &batch->arena, event);
     if (!enrich(file, &access, &batch->arena, event)) {
         cm_batch_skip(batch);
         batch->account.bots++;
@@ -184,7 +117,7 @@ static void take_access(cm_file_t *file, const cm_line_t *line, cm_batch_t *batc
         reject(file, batch, line->text, line->number, why.text);
         return;
     }
-    event->row_key = access_row_key(file, event, access.request, k, &batch->arena);
+    event->row_key = cm_visits_row_key(&file->visits, &visit, event, &batch->arena);
     cm_batch_accept(batch);
 }
 
@@ -241,10 +174,12 @@ static bool take_value(cm_file_t *file, cm_batch_t *batch)
 static bool take(cm_file_t *file, cm_batch_t *batch)
 {
     cm_line_t line;
-    cm_lines_mark_t mark = cm_lines_mark(&file->lines);
 
     if (file->format == CM_FILE_JSON)
         return take_value(file, batch);
+    if (!file->lines.dropping)
+        cm_lines_skip_hole(&file->lines);
+    cm_lines_mark_t mark = cm_lines_mark(&file->lines);
     if (!cm_lines_next(&file->lines, &line))
         return false;
     if (line.too_long)
@@ -302,8 +237,8 @@ static void close_input(cm_file_t *file)
 {
     cm_input_close(file->input);
     cm_lines_free(&file->lines);
-    cm_repeats_free(&file->repeats);
     file->values = (cm_values_t){0};
+    cm_visits_restart(&file->visits);
     file->input = NULL;
 }
 
@@ -313,7 +248,7 @@ static void file_close(cm_source_t *source)
 
     close_input(file);
     cm_json_free(file->json);
-    cm_visitors_free(&file->visitors);
+    cm_visits_free(&file->visits);
     cm_buf_free(&file->scratch);
     cm_buf_free(&file->identity);
     free(file);
@@ -324,49 +259,22 @@ static int fail_stopped(const cm_file_t *file, cm_err_t *err)
     return cm_fail(err, CM_ESTOP, "stopped while the start of %s was read", display_name(file));
 }
 
-/* The first line that is not blank, or what is there of it; empty when there is none. */
-static cm_str_t first_line(cm_str_t window, bool *whole)
-{
-    for (;;) {
-        const char *newline = window.len ? memchr(window.data, '\n', window.len) : NULL;
-        *whole = newline != NULL;
-        cm_str_t line = {window.data, newline ? (size_t)(newline + 1 - window.data) : window.len};
-        cm_str_t text = cm_line_trim_end(line);
-        if (!cm_line_blank(text) || newline == NULL)
-            return text;
-        window.data += line.len;
-        window.len -= line.len;
-    }
-}
-
-/* What is there behind a line of the window. */
-static cm_str_t behind(const cm_file_t *file, cm_str_t line)
-{
-    cm_str_t window = cm_lines_window(&file->lines);
-    const char *end = line.len > 0 ? line.data + line.len : window.data;
-
-    return (cm_str_t){end, window.len - (size_t)(end - window.data)};
-}
-
-/* Of a pipe, whether the line is enough to tell the format by: the start of an event that is laid
- * out over many lines is not. */
-static bool tells_format(const cm_file_t *file, cm_str_t line)
-{
-    return !cm_values_recognise(line, CM_STR("\"")) || line.data[0] == '[' ||
-           cm_str_trim(behind(file, line)).len > 0;
-}
-
-/* Reads what the identity and the format are found out from; of a pipe hardly more than a line. */
+/* Reads what the identity and the format are found out from; of a pipe not more than that takes. */
 static int prime(cm_file_t *file, cm_err_t *err)
 {
     cm_lines_t *lines = &file->lines;
-    bool whole;
+    cm_format_found_t found;
 
-    while (!lines->ended && cm_lines_window(lines).len < PROBE) {
-        if (!cm_input_is_regular(file->input)) {
-            cm_str_t line = first_line(cm_lines_window(lines), &whole);
-            if (whole && tells_format(file, line))
-                break;
+    for (;;) {
+        cm_lines_skip_hole(lines);
+        cm_str_t window = cm_lines_window(lines);
+        if (lines->ended || window.len >= PROBE)
+            return 0;
+        if (!cm_input_is_regular(file->input) && memchr(window.data, '\n', window.len) != NULL) {
+            cm_format_find(window, false, &found);
+            if (file->options.format != CM_FILE_AUTO || found.format != CM_FILE_AUTO ||
+                found.foreign != NULL)
+                return 0;
         }
         if (stopped(file))
             return fail_stopped(file, err);
@@ -375,48 +283,55 @@ static int prime(cm_file_t *file, cm_err_t *err)
         if (rc < 0)
             return cm_lines_window(lines).len > 0 ? 0 : rc;
     }
-    return 0;
 }
 
-/* What a line looks like; CM_FILE_AUTO when like nothing that is known. */
-static cm_file_format_t recognise(cm_file_t *file, cm_str_t line)
+static int fail_foreign(const cm_file_t *file, const char *name, cm_err_t *err)
 {
-    cm_access_t access;
-    size_t used;
+    return cm_fail(err, CM_EINPUT,
+                   "%s: this is %s, a format that is not read; nothing of it was taken; have the "
+                   "server write the combined format, or convert it to JSON lines with user_id, "
+                   "timestamp and url",
+                   display_name(file), name);
+}
 
-    if (cm_values_recognise(line, behind(file, line)))
-        return CM_FILE_JSON;
-    /* A file without any line is as good as one without events. */
-    if (line.len == 0 || cm_str_trim(line).data[0] == '{')
-        return CM_FILE_JSONL;
-    if (cm_accesslog_parse(line, false, &access, NULL) == 0)
-        return CM_FILE_COMBINED;
-    if (cm_csv_split(line, true, &file->record, &used, NULL) == 1 &&
-        cm_csv_header(&file->record, &file->columns, NULL) == 0)
-        return CM_FILE_CSV;
-    return CM_FILE_AUTO;
+static int fail_unknown(const cm_file_t *file, const cm_format_found_t *found, cm_err_t *err)
+{
+    /* A line with a time in brackets is meant to be one of an access log. */
+    const char *why = strstr(found->why.text, "does not begin") == NULL ? found->why.text : "";
+
+    return cm_fail(
+        err, CM_EINPUT,
+        "%s: none of its first lines is a JSON object or a line of an access log (combined "
+        "or common), and the first is no CSV header with user_id, timestamp and url%s%s; "
+        "name the format with --format jsonl, json, csv, combined or common",
+        display_name(file), why[0] != '\0' ? "; the first is " : "", why);
+}
+
+/* Whether not a single line is of the format that was named. */
+static bool has_none_of(cm_file_format_t format, const cm_format_found_t *found)
+{
+    if (format == CM_FILE_JSONL || format == CM_FILE_JSON)
+        return found->json == 0;
+    return format != CM_FILE_CSV && found->access == 0;
 }
 
 static int find_format(cm_file_t *file, cm_err_t *err)
 {
-    bool whole;
-    cm_str_t line = first_line(cm_lines_window(&file->lines), &whole);
+    cm_lines_t *lines = &file->lines;
+    cm_str_t window = cm_lines_window(lines);
+    cm_format_found_t found;
 
-    if (file->options.format != CM_FILE_AUTO)
-        file->format = file->options.format;
-    else
-        file->format = recognise(file, cm_line_blank(line) ? CM_STR("") : line);
+    cm_format_find(window, lines->ended, &found);
+    file->format = file->options.format != CM_FILE_AUTO ? file->options.format : found.format;
+    file->hosts = found.hosts;
+    if (found.foreign != NULL && has_none_of(file->format, &found))
+        return fail_foreign(file, found.foreign, err);
     if (file->format != CM_FILE_AUTO)
         return 0;
     /* That the file is broken explains more than that its start is not understood. */
-    int rc = whole ? 0 : cm_lines_fill(&file->lines, err);
-    if (rc < 0)
-        return rc;
-    return cm_fail(err, CM_EINPUT,
-                   "%s: the first line is neither a JSON object, nor a CSV header with user_id, "
-                   "timestamp and url, nor of an access log (combined or common); name the format "
-                   "with --format jsonl, csv, combined or common",
-                   display_name(file));
+    bool whole = window.len > 0 && memchr(window.data, '\n', window.len) != NULL;
+    int rc = whole ? 0 : cm_lines_fill(lines, err);
+    return rc < 0 ? rc : fail_unknown(file, &found, err);
 }
 
 /* Takes the header of a CSV file; a file of blank lines has none and needs none. */
@@ -462,11 +377,13 @@ static uint64_t fingerprint(cm_str_t window)
 
 static void make_identity(cm_file_t *file, uint64_t print)
 {
+    const cm_buf_t *site = &file->visits.given.url;
     char *path = realpath(file->options.path, NULL);
 
     cm_buf_printf(&file->identity, "file:%s:%016llx:%s:%s:%.*s", path ? path : file->options.path,
                   (unsigned long long)print, format_names[file->format],
-                  file->options.all ? "all" : "pages", (int)file->site.len, file->site.data);
+                  file->options.all ? "all" : "pages", (int)site->len,
+                  site->len > 0 ? site->data : "");
     if (file->options.variant != NULL && is_access_log(file))
         cm_buf_printf(&file->identity, ":%s", file->options.variant);
     free(path);
@@ -483,8 +400,8 @@ static int begin(cm_file_t *file, cm_err_t *err)
     if (rc < 0)
         return rc;
     uint64_t print = fingerprint(cm_lines_window(&file->lines));
-    cm_lines_skip_mark(&file->lines);
     rc = find_format(file, err);
+    cm_lines_skip_mark(&file->lines);
     if (rc < 0)
         return rc;
     if (file->identity.len == 0 && cm_input_is_regular(file->input))
@@ -499,12 +416,13 @@ int cm_file_open(const cm_file_options_t *options, cm_source_t **source, cm_err_
 
     file->source.ops = &ops;
     file->options = *options;
-    file->site = cm_str(options->site);
-    if (file->site.len > 0 && file->site.data[file->site.len - 1] == '/')
-        file->site.len--;
-    cm_visitors_init(&file->visitors, options->visitor_key);
-    memcpy(&file->seed, options->visitor_key, sizeof file->seed);
-    int rc = begin(file, err);
+    int rc = cm_visits_init(&file->visits, options->site, options->older_keys, options->visitor_key,
+                            err);
+    if (rc < 0) {
+        free(file);
+        return rc;
+    }
+    rc = begin(file, err);
     if (rc < 0) {
         file_close(&file->source);
         return rc;
@@ -534,6 +452,12 @@ bool cm_file_is_access_log(const cm_source_t *source)
     return is_access_log((const cm_file_t *)source);
 }
 
+bool cm_file_has_site(const cm_source_t *source)
+{
+    const cm_file_t *file = (const cm_file_t *)source;
+    return is_access_log(file) && (file->hosts || file->visits.given.url.len > 0);
+}
+
 bool cm_file_seekable(const cm_source_t *source)
 {
     const cm_file_t *file = (const cm_file_t *)source;
@@ -544,10 +468,11 @@ bool cm_file_seekable(const cm_source_t *source)
 static void pass_line(cm_file_t *file, const cm_line_t *line)
 {
     cm_access_t access;
+    cm_visit_line_t visit;
 
     if (is_access_log(file) && !line->too_long && !cm_line_blank(line->text) &&
         cm_accesslog_parse(line->text, file->format == CM_FILE_COMMON, &access, NULL) == 0)
-        count_repeat(file, &access, hash_visitor(file, &access));
+        cm_visits_count(&file->visits, &access, &visit);
 }
 
 /* Passes over the lines before `position`. 1: it is the end of a line; 0: it is not; CM_ESTOP. */

@@ -8,12 +8,9 @@
  * that is no line each, what stands in an event's place is read and rejected (source/values.h).
  *
  * Access logs. Without `all` an event is a page view (cm_accesslog_is_page_view), everything else
- * is skipped; with `all` every well-formed line is one. User: the authenticated name, else
- * cm_visitor_id(). URL: as logged, with `site` before it where it begins with a slash; where the
- * request is not "METHOD URL PROTOCOL", the request as logged. Row key: the UUIDv5 of
- * "{user}_{ms}_{request}_{k}", where k counts the earlier lines of the file with the same user,
- * time and request. It counts every well-formed line, also those that are skipped: so an event has
- * the same row key with `all` and without, and after a resume.
+ * is skipped; with `all` every well-formed line is one. User, URL and row key: visits.h. The row
+ * key counts every well-formed line, also those that are skipped: so an event has the same one
+ * with `all` and without, and after a resume.
  *
  * Resume. A batch of a regular file carries the file's identity and, as its position, the unpacked
  * bytes up to its end, always a line's or an event's end; -1 with the batch that ends the file. To
@@ -32,7 +29,7 @@
 
 /* In the order of the choices of --format. */
 typedef enum cm_file_format {
-    CM_FILE_AUTO, /* by the first line that is not blank; an access log is read as combined */
+    CM_FILE_AUTO, /* by the first lines, see format.h; an access log is read as combined */
     CM_FILE_JSONL,
     CM_FILE_CSV,
     CM_FILE_COMBINED, /* takes common lines as well */
@@ -46,7 +43,8 @@ typedef struct cm_file_options {
     cm_file_format_t format;
     bool all;
     cm_times_t times;           /* how timestamps of JSON and CSV are read */
-    const char *site;           /* "https://host"; NULL: none */
+    const char *site;           /* "https://host" or "host"; NULL: none */
+    bool older_keys;            /* row keys without the site, see visits.h */
     const uint8_t *visitor_key; /* CM_VISITOR_KEY bytes of a secret */
     cm_enrich_fn enrich;        /* NULL: none; called for events of access logs */
     void *enrich_context;
@@ -57,8 +55,9 @@ typedef struct cm_file_options {
     const atomic_bool *stop; /* NULL: never */
 } cm_file_options_t;
 
-/* Opens the file and looks at its start; of a pipe, waits for the first line. CM_EINPUT when it
- * cannot be read or its format is not known, CM_ESTOP when stopped meanwhile. */
+/* Opens the file and looks at its start; of a pipe, waits for the first line that tells its format.
+ * CM_EINPUT when it cannot be read or its format is not known or not read, CM_EUSAGE when the site
+ * has no host, CM_ESTOP when stopped meanwhile. */
 int cm_file_open(const cm_file_options_t *options, cm_source_t **source, cm_err_t *err);
 
 /* What a position belongs to: path, first 64 KiB, format and options; empty for a pipe, which
@@ -69,6 +68,9 @@ const char *cm_file_identity(const cm_source_t *source);
 cm_file_format_t cm_file_format(const cm_source_t *source);
 
 bool cm_file_is_access_log(const cm_source_t *source);
+
+/* True for an access log of which a site is known, that was given or that its first lines name. */
+bool cm_file_has_site(const cm_source_t *source);
 
 /* True when the file is regular and not compressed: any part of it can be read by itself. */
 bool cm_file_seekable(const cm_source_t *source);

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "store/setting.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -44,7 +45,8 @@ static const char schema[] =
     "    origin TEXT NOT NULL,\n"
     "    reason TEXT NOT NULL,\n"
     "    payload BLOB NOT NULL);\n"
-    "CREATE TABLE secret (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;\n";
+    "CREATE TABLE secret (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT "
+    "ROWID;\n" CM_SETTING_TABLE CM_SETTING_NEW_STORE;
 
 int cm_database_has(const cm_database_t *database, const char *table, bool *has, cm_err_t *err)
 {

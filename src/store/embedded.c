@@ -3,6 +3,7 @@
 #include "store/block.h"
 #include "store/dict.h"
 #include "store/merge.h"
+#include "store/setting.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -487,6 +488,49 @@ int cm_embedded_counts_days(const cm_database_t *database, bool declared, bool *
                              "FROM block",
                              0, &days, err);
     *counts_days = days != 0;
+    return rc;
+}
+
+/* Whether the directory has decided how row keys are made, or else has a key of its visitors. */
+static int read_log_keys(const cm_database_t *database, bool *recorded, bool *older, cm_err_t *err)
+{
+    char value[CM_SETTING_TEXT];
+    uint8_t secret[32];
+
+    int rc = cm_setting_get(database, CM_SETTING_LOG_KEYS, value, err);
+    *recorded = value[0] != '\0';
+    *older = strcmp(value, "request") == 0;
+    return rc < 0 || *recorded ? rc : read_secret(database, secret, older, err);
+}
+
+int cm_embedded_older_log_keys(cm_store_t *store, bool *older, cm_err_t *err)
+{
+    const cm_database_t *database = cm_embedded_database(store);
+    bool recorded;
+
+    int rc = read_log_keys(database, &recorded, older, err);
+    if (rc < 0 || recorded)
+        return rc;
+    return cm_setting_set(database, CM_SETTING_LOG_KEYS, *older ? "request" : "site", err);
+}
+
+int cm_embedded_older_log_keys_of(const char *data_dir, bool *older, cm_err_t *err)
+{
+    cm_database_t database;
+    cm_store_t *store;
+    bool recorded = false;
+
+    if (cm_database_open_read(data_dir, &database, err) == 0) {
+        int rc = read_log_keys(&database, &recorded, older, err);
+        cm_database_close(&database);
+        if (rc < 0 || recorded || *older)
+            return rc;
+    }
+    int rc = cm_embedded_open(data_dir, NULL, &store, err);
+    if (rc < 0)
+        return rc;
+    rc = cm_embedded_older_log_keys(store, older, err);
+    cm_sink_close(&store->sink);
     return rc;
 }
 

@@ -56,6 +56,14 @@ int cm_embedded_set_daily(cm_store_t *store, cm_err_t *err);
 int cm_embedded_counts_days(const cm_database_t *database, bool declared, bool *counts_days,
                             cm_err_t *err);
 
+/* Whether row keys of access logs are made as the first edition made them, without the site: in a
+ * directory whose visitors' key that edition has made, because logs that overlap would else count
+ * twice. Decided and recorded the first time; to be asked before the key is made. */
+int cm_embedded_older_log_keys(cm_store_t *store, bool *older, cm_err_t *err);
+
+/* The same from outside. */
+int cm_embedded_older_log_keys_of(const char *data_dir, bool *older, cm_err_t *err);
+
 /* Forgets a dead letter with the next commit: replay puts its event and deletes it together. */
 int cm_embedded_forget_dead(cm_store_t *store, int64_t id, cm_err_t *err);
 

@@ -14,13 +14,14 @@ from urllib.parse import quote
 
 import oracle
 import uap
-from harness import INPUT
+from harness import INPUT, USAGE
 
 LINE = re.compile(r'(?P<address>\S+) \S+ (?P<user>\S+) \[(?P<time>[^\]]+)\] "(?P<request>.*?)"'
                   r' (?P<status>\d{3}) (?:\d+|-)(?: "(?P<referrer>.*?)" "(?P<agent>.*?)"?)?$')
 ASSET = re.compile(r"\.(css|js|mjs|map|json|wasm|webmanifest|a?png|jpe?g|gif|svgz?|webp|avif|ico|cur"
                    r"|bmp|tiff?|woff2?|ttf|otf|eot|mp[34]|m4[avs]|webm|og[gav]|avi|mov|wav|flac|aac"
                    r"|mpe?g|flv|swf|m3u8|ts|vtt)$", re.I)
+FOR_PROGRAMS = re.compile(r"\.(xml|rss|atom|rdf)$|/(feed|rss)/*$|/(robots|ads|humans)\.txt$", re.I)
 
 
 def real_log(t):
@@ -38,10 +39,14 @@ def fields(line):
     return dict(found.groupdict(), method=method, url=url, status=int(found["status"]))
 
 
+def is_answered(status):
+    return 200 <= status < 300 and status != 206 or status == 304
+
+
 def is_page_view(entry):
-    path = re.split(r"[?#;]", entry["url"])[0].rsplit("/", 1)[-1]
-    return (entry["method"] == "GET" and (200 <= entry["status"] < 300 or entry["status"] == 304)
-            and not ASSET.search(path))
+    path = re.split(r"[?#;]", entry["url"])[0]
+    return (entry["method"] == "GET" and is_answered(entry["status"])
+            and not ASSET.search(path.rsplit("/", 1)[-1]) and not FOR_PROGRAMS.search(path))
 
 
 def clean(url):
@@ -96,12 +101,14 @@ def test_page_views(t):
     t.process()
     t.equal(clicks(t), counted(views), "clicks and users by URL")
     awk = ("awk '{split($0, q, \"\\\"\"); split(q[2], r, \" \"); split(q[3], s, \" \");"
-           " if (r[1] == \"GET\" && (s[1] ~ /^2/ || s[1] == 304)) n++} END {print n}' " + path)
+           " if (r[1] == \"GET\" && (s[1] ~ /^2/ && s[1] != 206 || s[1] == 304)) n++}"
+           " END {print n}' " + path)
     answered = int(subprocess.run(awk, shell=True, capture_output=True, check=True).stdout)
     assets = sum(1 for entry in map(fields, lines)
                  if entry["method"] == "GET" and not is_page_view(entry)
-                 and (200 <= entry["status"] < 300 or entry["status"] == 304))
-    t.equal(answered - assets, len(views), "GETs answered 2xx or 304 by awk, without assets")
+                 and is_answered(entry["status"]))
+    t.equal(answered - assets, len(views),
+            "GETs answered 2xx but not 206, or 304, by awk, without assets and what is for programs")
 
 
 def test_people_and_bots(t):
@@ -242,15 +249,19 @@ def test_named_users_site_and_common_format(t):
     t.equal([event["timestamp"] for event in exported], [1431849903000] * 3, "time")
     t.equal([event["user_id"] == "ann" for event in exported], [True, False, True], "users")
     t.equal(exported[0]["row_key"],
-            oracle.uuid_of("ann_1431849903000_GET /a?b=1 HTTP/1.1_0"), "row key of the first")
+            oracle.uuid_of("ann_1431849903000_www.example.com_GET /a?b=1 HTTP/1.1_0"),
+            "row key of the first")
     t.equal(exported[2]["row_key"],
-            oracle.uuid_of("ann_1431849903000_GET /a?b=1 HTTP/1.1_1"), "row key of its copy")
+            oracle.uuid_of("ann_1431849903000_www.example.com_GET /a?b=1 HTTP/1.1_1"),
+            "row key of its copy")
 
 
 def test_what_is_skipped(t):
     line = '192.0.2.7 - - [17/May/2015:10:05:03 +0000] "%s" %d 17 "-" "Firefox/1.0"'
     requests = [("GET /page HTTP/1.1", 200, True), ("GET /page HTTP/1.1", 304, True),
-                ("GET /page HTTP/1.1", 206, True), ("GET /page HTTP/1.1", 301, False),
+                ("GET /page HTTP/1.1", 206, False), ("GET /page HTTP/1.1", 301, False),
+                ("GET /robots.txt HTTP/1.1", 200, False), ("GET /blog/feed/ HTTP/1.1", 200, False),
+                ("GET /sitemap.xml HTTP/1.1", 200, False), ("GET /page", 200, True),
                 ("GET /page HTTP/1.1", 404, False), ("GET /page HTTP/1.1", 500, False),
                 ("POST /page HTTP/1.1", 200, False), ("HEAD /page HTTP/1.1", 200, False),
                 ("GET /logo.PNG HTTP/1.1", 200, False), ("GET /a.css?v=3 HTTP/1.1", 200, False),
@@ -285,3 +296,108 @@ def test_malformed_lines(t):
 def test_a_log_is_not_events(t):
     t.write("prose.txt", "Call me Ishmael.\nSome years ago\n")
     t.says(t.clickmill("import", "prose.txt", check=INPUT), "prose.txt")
+
+
+AGENT = ' 200 512 "-" "Mozilla/5.0 (X11; Linux x86_64; rv:131.0) Gecko/20100101 Firefox/131.0"\n'
+
+
+def log(*heads):
+    """Lines of one second with these columns before the time, of one request."""
+    return "".join(head + ' [10/Oct/2025:10:00:00 +0000] "GET /a HTTP/1.1"' + AGENT
+                   for head in heads)
+
+
+def exported(t, data="data"):
+    return [json.loads(line) for line in t.clickmill("export", "--data", data).out.splitlines()]
+
+
+def test_no_address_is_a_name(t):
+    """Whatever stands before the time: the address becomes a hash, or the line is rejected."""
+    heads = ["8.8.8.8 - [8.8.8.8] - -", "8.8.8.8 -  -", "8.8.8.8 - (www.example.com) -",
+             "8.8.8.8, 10.1.2.3 - -", "10.1.2.3 (8.8.8.8, 10.1.2.3) - -", "8.8.8.8 - 8.8.8.8",
+             "Oct 10 10:00:01 web1 nginx: 8.8.8.8 - -", "8.8.8.8:40000 - -", "::ffff:8.8.8.8 - -",
+             '"8.8.8.8" - -', "8.8.8.8 - www.example.com www.example.com -",
+             "8.8.8.8 - 8.8.8.8 john doe", "8.8.8.8 - - - 8.8.8.8 x -"]
+    t.write("a.log", log(*heads))
+    account = t.clickmill("import", "--json", "a.log").json
+    t.equal((account["accepted"], account["rejected"]), (len(heads) - 2, 2), "account")
+    events = exported(t)
+    t.equal(len({event["user_id"] for event in events}), 1, "visitors")
+    t.equal({event["country"] for event in events}, {"United States"}, "countries")
+    t.equal([text for text in map(str, events) if "8.8.8.8" in text], [], "addresses")
+
+
+def test_two_sites_are_two_clicks(t):
+    t.write("a.log", log("8.8.8.8 - -", "8.8.8.8 - -"))
+    for site in ("https://shop.example", "blog.example"):
+        for _ in range(2):
+            t.clickmill("import", "--site", site, "a.log")
+    t.write("vhosts.log", log("shop.example:443 8.8.8.8 - -", "news.example:80 8.8.8.8 - -"))
+    t.clickmill("import", "vhosts.log")
+    account = t.process()
+    t.equal((account["events"], account["duplicates"]), (5, 5), "account")
+    t.equal({url: clicks[0] for url, clicks in clicks(t).items()},
+            {"https://shop.example/a": 2, "https://blog.example/a": 2, "http://news.example/a": 1},
+            "clicks")
+
+
+def as_before(t):
+    """Takes back what this edition records in a new directory."""
+    database = t.database()
+    with database:
+        database.execute("DROP TABLE setting")
+    database.close()
+
+
+def test_an_older_directory_counts_once(t):
+    """Its row keys have no site, so that a log that was imported before counts once."""
+    t.write("a.log", log("8.8.8.8 - -", "8.8.8.8 - anna"))
+    t.clickmill("import", "a.log")  # makes the key
+    as_before(t)
+    message = "was filled by an earlier edition and keeps its row keys"
+    result = t.clickmill("import", "--site", "https://shop.example", "a.log")
+    t.true(message in result.err, "says it: " + result.err)
+    keys = [event["row_key"] for event in exported(t)]
+    t.equal(len(keys), 2, "row keys without and with a site")
+    t.equal(keys[1], oracle.uuid_of("anna_1760090400000_GET /a HTTP/1.1_0"), "row key")
+    result = t.clickmill("import", "--site", "https://shop.example", "a.log")
+    t.true(message not in result.err, "says it once: " + result.err)
+    account = t.process()
+    t.equal((account["events"], account["duplicates"]), (2, 4), "account")
+
+    result = t.clickmill("import", "--site", "https://shop.example", "--data", "new", "a.log")
+    t.true(message not in result.err, "a new directory: " + result.err)
+    t.equal(exported(t, "new")[1]["row_key"],
+            oracle.uuid_of("anna_1760090400000_shop.example_GET /a HTTP/1.1_0"), "new row key")
+
+
+def test_an_older_directory_without_visitors_is_as_new(t):
+    t.clickmill("produce", "--count", "10")
+    as_before(t)
+    t.write("a.log", log("8.8.8.8 - anna"))
+    result = t.clickmill("import", "--site", "https://shop.example", "a.log")
+    t.true("earlier edition" not in result.err, result.err)
+    t.true(oracle.uuid_of("anna_1760090400000_shop.example_GET /a HTTP/1.1_0")
+           in {event["row_key"] for event in exported(t)}, "row key")
+
+
+def test_formats_that_are_not_read(t):
+    t.write("caddy.json", '{"logger":"http.log.access","request":{"uri":"/"},"status":200}\n' * 3)
+    t.write("good.log", log("8.8.8.8 - -"))
+    result = t.clickmill("import", "caddy.json", check=INPUT)
+    t.says(result, "caddy.json: this is an access log of Caddy (JSON)")
+    result = t.clickmill("import", "--format", "jsonl", "caddy.json", "good.log", check=INPUT)
+    t.true("this is an access log of Caddy" in result.err, result.err)
+    t.equal(t.clickmill("dead", "list").out.count("caddy.json"), 0, "dead letters")
+
+
+def test_a_pipe_whose_first_line_is_cut(t):
+    account = t.clickmill("import", "--json", "-",
+                          stdin='TTP/1.1" 200 5\n' + log("8.8.8.8 - -")).json
+    t.equal((account["accepted"], account["rejected"]), (1, 1), "account")
+
+
+def test_a_site_without_a_host(t):
+    t.write("a.log", log("8.8.8.8 - -"))
+    result = t.clickmill("import", "--site", "https://", "a.log", check=USAGE)
+    t.says(result, "names no host")
