@@ -165,6 +165,10 @@ static void test_query(void **context)
     assert_int_equal(asked->to, NOON - 12 * CM_HOUR_MS);
     assert_string_equal(asked->url, "a*b?");
     assert_string_equal(asked->country, "中");
+    expect_rows(state->port, "/api/pages?window=hour&from=2024-02-29&to=2024-03-01&country=x",
+                "hour", 0, NULL); /* dates are their first moments */
+    assert_int_equal(asked->from, NOON - 12 * CM_HOUR_MS);
+    assert_int_equal(asked->to, NOON + 12 * CM_HOUR_MS);
     expect_rows(state->port, "/api/series", "hour", 2, (size_t[]){6, 7});
     assert_int_equal(asked->dimension, CM_PER_NOTHING);
     assert_int_equal(asked->sort, CM_SORT_WINDOW);
