@@ -49,8 +49,17 @@ def is_page_view(entry):
             and not ASSET.search(path.rsplit("/", 1)[-1]) and not FOR_PROGRAMS.search(path))
 
 
+def spelled(escape):
+    character = chr(int(escape[1], 16))
+    plain = character.isascii() and (character.isalnum() or character in "-._~")
+    return character if plain else escape[0].upper()
+
+
 def clean(url):
-    """Without its fragment and what campaigns add to it; of those the log has only utm_."""
+    """In one spelling, without its fragment and what campaigns add to it; of those the log has only
+    utm_."""
+    url = re.sub(r"\\x([0-9A-Fa-f]{2})|%(?![0-9A-Fa-f]{2})", lambda at: "%" + (at[1] or "25"), url)
+    url = re.sub(r"%([0-9A-Fa-f]{2})", spelled, url.replace("\\", "%5C"))
     path, mark, query = url.partition("#")[0].partition("?")
     kept = [part for part in query.split("&") if not re.match(r"utm_\w", part, re.I)]
     return (path + mark + "&".join(kept) if kept else path) or url
