@@ -215,11 +215,19 @@ def main():
     tasks = [test_task(name, function) for name, function in checks]
     tasks += tasks_of(report, units.BUILD, units.configure_normal, cases,
                       wanted if options.fast else None, patient=False)
-    if not options.fast:
+    if not options.fast and (sanitized or any_unit(wanted)):
         tasks += tasks_of(report, units.SANITIZE, units.configure_sanitized, sanitized, wanted)
     tasks.sort(key=order)
     parallel.Run(tasks, options.jobs, report.result, report.cost).all()
     return report.end(time.monotonic() - started)
+
+
+def any_unit(wanted):
+    """Whether there is a wanted unit test program; as the normal build knows them."""
+    try:
+        return any(wanted("unit/" + entry["name"]) for entry in units.programs(units.BUILD))
+    except units.BuildError:
+        return True
 
 
 def test_task(name, function, directory=None):

@@ -73,13 +73,13 @@ class Cassandra(Engine):
         known = self.place.secrets()
         return known["CASSANDRA_USERNAME"], known["CASSANDRA_PASSWORD"]
 
-    def connect(self, login=None):
-        return cql_wire.Connection(HOST, self.port(), 2, self.context(),
+    def connect(self, login=None, timeout=30):
+        return cql_wire.Connection(HOST, self.port(), timeout, self.context(),
                                    (login or self.login()) if self.secure else None)
 
     def probe(self):
         try:
-            with self.connect() as connection:
+            with self.connect(timeout=2) as connection:
                 connection.query("SELECT release_version FROM system.local")
         except cql_wire.CqlError as error:
             if self.secure and error.code == cql_wire.BAD_CREDENTIALS:

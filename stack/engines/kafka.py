@@ -142,13 +142,13 @@ class Kafka(Engine):
         known = self.place.secrets()
         return SCRAM, known["KAFKA_USERNAME"], known["KAFKA_PASSWORD"]
 
-    def connect(self):
-        return kafka_wire.Connection(HOST, self.port(), 2, self.context(),
+    def connect(self, timeout=30):
+        return kafka_wire.Connection(HOST, self.port(), timeout, self.context(),
                                      self.login() if self.secure else None)
 
     def probe(self):
         try:
-            with self.connect() as connection:
+            with self.connect(timeout=2) as connection:
                 connection.api_versions()
                 if 1 not in connection.metadata([])["brokers"]:
                     raise NotYet("the broker is not registered yet")
