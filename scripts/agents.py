@@ -149,6 +149,11 @@ def clauses_of(pattern):
 # ---- the automaton
 
 
+def lowest_zero(bits):
+    """The place of the lowest bit that is not set."""
+    return (~bits & (bits + 1)).bit_length() - 1
+
+
 class Automaton:
     """States are numbered in the order of a breadth-first walk; 0 is the root.
 
@@ -196,23 +201,23 @@ class Automaton:
         size = len(self.classes) + 1
         self.base = [0] * len(self.next)
         self.slots = [(0, self.next[0].get(character, 0)) for character in range(size)]
-        first = size
-        taken = dict.fromkeys(range(size), True)
+        owners = {}
+        taken, first = (1 << size) - 1, size  # a bit for each slot; the first that is not taken
         for state in sorted(range(1, len(self.next)), key=lambda s: (-len(self.next[s]), s)):
             wanted = self.next[state]
             if not wanted:
                 continue
-            low = min(wanted)
-            at = max(first - low, 0)
-            while any(at + character in taken for character in wanted):
-                at += 1
+            at, blocked = max(first - min(wanted), 0), 0
+            for character in wanted:  # a bit for each place that has no room for this one
+                blocked |= taken >> (at + character)
+            at += lowest_zero(blocked)
             for character, child in wanted.items():
-                taken[at + character] = (state, child)
+                owners[at + character] = (state, child)
+                taken |= 1 << (at + character)
             self.base[state] = at
-            while first in taken:
-                first += 1
+            first += lowest_zero(taken >> first)
         end = max(self.base) + size
-        self.slots += [taken.get(at, (0xFFFF, 0)) for at in range(size, end)]
+        self.slots += [owners.get(at, (0xFFFF, 0)) for at in range(size, end)]
 
 
 # ---- writing
