@@ -1,20 +1,22 @@
 # The front door. The build itself is described in meson.build.
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check bench bench-collect bench-cluster fuzz format clean stack-up stack-down stack-status
+.PHONY: help setup configure build run test check bench bench-collect bench-cluster fuzz format clean stack-up stack-down stack-status
 
 SOURCES = $(shell find src tests -name '*.[ch]' -o -name '*.cc')
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 19
 
-setup: ## install what is missing (Debian packages, npm packages)
+setup: ## install what is missing (packages of Debian, npm and PyPI)
 	@scripts/setup.sh
+
+configure: setup
+	@test -f build/build.ninja || meson setup build --buildtype=release \
+	    -Db_ndebug=false >&2
 
 # Messages go to stderr, so that stdout is data also through make. The first build shows its
 # progress, later ones only what fails.
-build: setup ## build build/clickmill
-	@test -f build/build.ninja || meson setup build --buildtype=release \
-	    -Db_ndebug=false >&2
+build: configure ## build build/clickmill
 	@if [ -x build/clickmill ]; then \
 	    out=$$(ninja -C build --quiet clickmill) || { printf '%s\n' "$$out" >&2; exit 1; }; \
 	else \
@@ -24,12 +26,13 @@ build: setup ## build build/clickmill
 run: build ## start everything on this machine: make run [CONFIG=FILE] [ARGS="..."]
 	@exec build/clickmill run $(if $(CONFIG),--config $(CONFIG)) $(ARGS)
 
-test: build ## run everything there is to test
+# The tests build the program themselves: for them a warning of the compiler is an error.
+test: configure ## run everything there is to test
 	@scripts/setup.sh test
 	@scripts/setup.sh stack || echo 'The tests that need the real engines will be skipped.' >&2
 	@python3 tests/run.py
 
-check: build ## run the fast part of the tests
+check: configure ## run the fast part of the tests
 	@scripts/setup.sh test
 	@python3 tests/run.py --fast
 
@@ -67,7 +70,7 @@ stack-status: ## versions, ports, pids and memory of the engines that were start
 
 format: ## bring the sources into the house style
 	@scripts/setup.sh test
-	@clang-format -i $(SOURCES)
+	@PATH=$$PWD/build/python/bin:$$PATH clang-format -i $(SOURCES)
 
 clean: ## stop the engines, remove build/ and with it their data
 	@if [ -d build/stack ]; then $(STACK_PY) down; fi

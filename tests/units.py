@@ -13,6 +13,7 @@ SANITIZE = os.path.join(ROOT, "build", "sanitize")
 RESULT = re.compile(r"^(not )?ok\b(?: (\d+))?\s*-?\s*(.*)$")
 SKIPPED = re.compile(r"#\s*SKIP\b\s*(.*)", re.I)
 PLAN = re.compile(r"^1\.\.(\d+)")
+WARNING = re.compile(r"^\S+:\d+:\d+: warning: .*\n", re.M)
 TIMEOUT = 300
 BUSY = "too busy to tell"  # of a test that measures, before the line that says that it is skipped
 # Programs that mostly wait (for a mock Kafka's time-outs): `make check` leaves them out.
@@ -46,13 +47,17 @@ def configure_normal():
 def configure_sanitized():
     # libasan resolves its symbols when the program starts: nothing may insist on them at link time.
     # -O1 is compiled in half the time of -O2, and its traces are easier to read.
-    configure(SANITIZE, "-Doptimization=1", "-Db_sanitize=address,undefined", "-Db_lundef=false",
+    configure(SANITIZE, "-Dwerror=true", "-Doptimization=1", "-Db_sanitize=address,undefined", "-Db_lundef=false",
               "-Dnode_modules=" + os.path.join(ROOT, "build", "web", "node_modules"))
 
 
 def build(directory, targets):
-    """Builds what is not up to date; it gives way to the tests that run beside it."""
-    command("nice", "-n", "5", "ninja", "-C", directory, "-j", str(os.cpu_count() or 1), *targets)
+    """Builds what is not up to date; it gives way to the tests that run beside it. A warning of the
+    compiler is an error here, and only here: it must not keep anybody from using the program."""
+    told = command("nice", "-n", "5", "ninja", "-C", directory, "-j", str(os.cpu_count() or 1),
+                   *targets)
+    if warnings := "".join(WARNING.findall(told)):
+        raise BuildError("the compiler warns:\n" + shorten(warnings, 8000))
 
 
 def programs(directory):

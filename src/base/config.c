@@ -183,10 +183,11 @@ static int read_mapping(reader_t *r, cm_buf_t *path, int depth)
         rc = advance(r);
         if (rc < 0)
             return rc;
+        const char *name = path->data != NULL ? path->data : "";
         if (r->event.type == YAML_SCALAR_EVENT)
-            rc = read_scalar(r, path->data, line);
+            rc = read_scalar(r, name, line);
         else if (r->event.type == YAML_SEQUENCE_START_EVENT)
-            rc = read_list(r, path->data, line);
+            rc = read_list(r, name, line);
         else
             rc = read_mapping(r, path, depth + 1);
         if (rc < 0)

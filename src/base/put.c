@@ -80,11 +80,15 @@ bool cm_put_json_plain(char *at, cm_str_t s)
 
     if (s.len < 8)
         return !copy_short(at, s.data, s.len);
-    if (s.len < 16)
-        return !(copy_8(at, s.data) | copy_8(at + s.len - 8, s.data + s.len - 8));
+    if (s.len < 16) {
+        escapes = copy_8(at, s.data);
+        escapes |= copy_8(at + s.len - 8, s.data + s.len - 8);
+        return !escapes;
+    }
     for (; done + 16 < s.len; done += 16)
         escapes |= copy_16(at + done, s.data + done);
-    return !(escapes | copy_16(at + s.len - 16, s.data + s.len - 16));
+    escapes |= copy_16(at + s.len - 16, s.data + s.len - 16);
+    return !escapes;
 }
 
 static char *put_escape(char *at, char c)

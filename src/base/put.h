@@ -83,7 +83,9 @@ static inline bool cm_json_escapes_16_portable(const char *from)
 {
     uint64_t words[2];
     memcpy(words, from, sizeof words);
-    return cm_json_escapes_8(words[0]) | cm_json_escapes_8(words[1]);
+    bool escapes = cm_json_escapes_8(words[0]);
+    escapes |= cm_json_escapes_8(words[1]);
+    return escapes;
 }
 
 #ifdef __SSE2__

@@ -301,7 +301,7 @@ static void gather(const stream_t *stream, uint32_t count, uint32_t *to)
 static int read_ids(part_reader_t *reader, uint32_t *ids, uint32_t limit)
 {
     uint32_t count = reader->columns->count, max = 0;
-    stream_t stream;
+    stream_t stream = {0};
     int rc = next_numbers(reader, count, 4, &stream);
     if (rc < 0)
         return rc;
@@ -333,7 +333,7 @@ static bool add_up_times(const stream_t *stream, uint32_t count, int64_t *time, 
 static int read_times(part_reader_t *reader)
 {
     cm_columns_t *columns = reader->columns;
-    stream_t stream;
+    stream_t stream = {0};
 
     int rc = next_numbers(reader, 1, 8, &stream);
     if (rc < 0)
@@ -352,7 +352,7 @@ static int read_keys(part_reader_t *reader)
 {
     cm_columns_t *columns = reader->columns;
     size_t uuids = 0, texts = 0, at = 0;
-    stream_t stream;
+    stream_t stream = {0};
 
     int rc = next_numbers(reader, columns->count, 1, &stream);
     if (rc < 0)
@@ -483,7 +483,7 @@ int cm_segment_decode(cm_str_t blob, uint32_t count, void (*take)(void *context,
     part_reader_t reader = {.columns = &scratch, .err = err};
     uint8_t *lengths = NULL;
     size_t total = 0, at = 0;
-    stream_t stream;
+    stream_t stream = {0};
 
     int rc = open_part(&reader, blob, 2);
     if (rc < 0 || (rc = next_stream(&reader, (size_t)count * 2, &stream)) < 0)
