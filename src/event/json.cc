@@ -133,6 +133,35 @@ int take_field(dom::key_value_pair field, const cm_times_t *times, cm_arena_t *a
     return 0;
 }
 
+// What is wrong, in words of our own: simdjson's differ from release to release, and so do its
+// codes for a text that is cut off or goes on behind its end.
+const char *words_of(simdjson::error_code code)
+{
+    switch (code) {
+    case simdjson::EMPTY:
+        return "nothing is there";
+    case simdjson::UTF8_ERROR:
+        return "it is not UTF-8";
+    case simdjson::UNESCAPED_CHARS:
+        return "a text has a control character that is not escaped";
+    case simdjson::UNCLOSED_STRING:
+        return "a text has no closing quote";
+    case simdjson::STRING_ERROR:
+        return "a text has a wrong escape";
+    case simdjson::T_ATOM_ERROR:
+    case simdjson::F_ATOM_ERROR:
+    case simdjson::N_ATOM_ERROR:
+        return "a word is none of true, false and null";
+    case simdjson::DEPTH_ERROR:
+        return "it is nested too deep";
+    case simdjson::CAPACITY:
+    case simdjson::MEMALLOC:
+        return "it is too long";
+    default:
+        return "a comma, colon, bracket or brace is missing or too much";
+    }
+}
+
 // Lines that alternate between shapes shall not make every line a lesson.
 enum { MISSES = 8 };
 
@@ -170,7 +199,7 @@ int parse_object(cm_json_t *json, cm_str_t text, cm_arena_t *arena, cm_event_t *
     if (code == simdjson::NUMBER_ERROR)
         return cm_fail(err, CM_EREJECT, "not valid JSON, or a number in it is larger than 64 bits");
     if (code != SUCCESS)
-        return cm_fail(err, CM_EREJECT, "not valid JSON: %s", simdjson::error_message(code));
+        return cm_fail(err, CM_EREJECT, "not valid JSON: %s", words_of(code));
     if (root.get_object().get(object) != SUCCESS)
         return cm_fail(err, CM_EREJECT, "not a JSON object");
     for (dom::key_value_pair field : object) {

@@ -9,8 +9,9 @@ from collect_support import (JSON, SITE, TIME, UNKNOWN, Collector, bad, chunked,
                              refused, request, whole)
 from harness import patient
 
-STRUCTURE = ("not valid JSON: The JSON document has an improper structure: missing or superfluous "
-             "commas, braces, missing keys, etc.")
+STRUCTURE = "not valid JSON: a comma, colon, bracket or brace is missing or too much"
+DEEP = "not valid JSON: it is nested too deep"
+CONTROL = "not valid JSON: a text has a control character that is not escaped"
 NUMBER = "not valid JSON, or a number in it is larger than 64 bits"
 NO_OBJECT = "not a JSON object"
 NO_URL = "url is missing or empty"
@@ -246,14 +247,18 @@ def test_lines_that_are_no_json(t):
     for line, reason in [
             (b"{", STRUCTURE), (b'{"user_id":"a",}', STRUCTURE), (b"}", STRUCTURE),
             (json.dumps(event()).encode() + b" x", STRUCTURE),
-            (json.dumps(event()).encode() * 2, STRUCTURE), (b"user_id,url", None),
-            (b'{"user_id":"a\xff","url":"/a","timestamp":1}', "not valid JSON: The input is not valid "
-             "UTF-8"),
-            (b'{"user_id":"a\x00b","url":"/a","timestamp":1}', None), (b"\x00", None),
-            (b'{"user_id":"\\ud800","url":"/a","timestamp":1}', None),
+            (json.dumps(event()).encode() * 2, STRUCTURE), (b"user_id,url", STRUCTURE),
+            (b'{"user_id":"a\xff","url":"/a","timestamp":1}', "not valid JSON: it is not UTF-8"),
+            (b'{"user_id":"a\x00b","url":"/a","timestamp":1}', CONTROL), (b"\x00", STRUCTURE),
+            (b'{"user_id":"a\tb","url":"/a","timestamp":1}', CONTROL),
+            (b'{"user_id":"a', "not valid JSON: a text has no closing quote"),
+            (b'{"user_id":"\\ud800","url":"/a","timestamp":1}',
+             "not valid JSON: a text has a wrong escape"),
+            (b'{"user_id":"a","url":"/a","timestamp":1,"x":nul}',
+             "not valid JSON: a word is none of true, false and null"),
             (b'{"user_id":"a","url":"/a","timestamp":1%s}' % (b"0" * 30), NUMBER),
             (b'{"user_id":"a","url":1e999,"timestamp":1}', NUMBER),
-            (b'{"user_id":"a","url":"/a","timestamp":1,"x":%s}' % (b"[" * 2000 + b"]" * 2000), None),
+            (b'{"user_id":"a","url":"/a","timestamp":1,"x":%s}' % (b"[" * 2000 + b"]" * 2000), DEEP),
             (b"[" * 5000, None), (b"\xef\xbb\xbf{}", None)]:
         body = b"\n".join([json.dumps(keyed(number)).encode(), b"", line,
                            json.dumps(keyed(number + 1)).encode()])

@@ -102,8 +102,8 @@ static void shapes_of_a_body(void **context)
     assert_post(state, "{\"url\":\"/a\"}\n\r\n{\"url\":\"/b\"}\r\n", false, page, "2 0 0 ");
     assert_post(state, "\xEF\xBB\xBF[{\"url\":\"/a\"}]", false, page, "1 0 0 ");
     assert_post(state, "{\"url\":\"/a\"}\nx\n{\"url\":\"/b\"}", true, page,
-                "2 0 1 {\"position\":2,\"reason\":\"not valid JSON: The JSON document has an "
-                "improper structure: missing or superfluous commas, braces, missing keys, etc.\"}");
+                "2 0 1 {\"position\":2,\"reason\":\"not valid JSON: a comma, colon, bracket "
+                "or brace is missing or too much\"}");
 }
 
 static void what_is_wrong_is_told(void **context)
