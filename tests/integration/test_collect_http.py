@@ -255,6 +255,37 @@ def test_no_http(t):
     stored(t, collector, [1])
 
 
+def test_refusals_of_the_library_are_json(t):
+    """What libmicrohttpd refuses before we see it, in all its releases."""
+    collector = Collector(t, "--idle", "1s")
+    post = b"POST /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+    chunk = post + b"Transfer-Encoding: chunked\r\n\r\n"
+    odd, head = "the request is not correct HTTP", "the head of the request is too long"
+    version = "the request is HTTP/1.1 or HTTP/1.0"
+    for data, status, sentence in [
+            (b"GET /\r\n\r\n", 400, odd), (post + b"no colon\r\n\r\n", 400, odd),
+            (b"GET / HTTP/9.9\r\nHost: a\r\n\r\n", 505, version),
+            (b"GET / HTTP/0.9\r\n\r\n", 505, version),
+            (post + b"X: " + b"x" * 70000 + b"\r\n\r\n", 431, head),
+            (b"GET /?" + b"x" * 70000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414, head),
+            (chunk + b"x\r\n", 400, odd), (chunk + b"5\r\n1234567\r\n0\r\n\r\n", 400, odd),
+            (chunk + b"f" * 19 + b"\r\n", 413, "the body is too large"),
+            (chunk + b"2\r\n{}\r\n0\r\nbad trailer\r\n\r\n", 400, odd)]:
+        with collector.connect() as connection:
+            connection.send(data)
+            answer = connection.answer()
+            t.equal((answer.status, answer.json), (status, {"error": sentence}), repr(data[-40:]))
+            t.equal((answer.header("Content-Length"), answer.header("X-Content-Type-Options")),
+                    (str(len(answer.body)), "nosniff"), "headers")
+    for length, status, sentence in (("5x", 400, odd), ("9" * 40, 413, "the body is too large")):
+        with collector.connect() as connection:
+            connection.send(post + b"Content-Length: %s\r\n\r\n" % length.encode())
+            answer = connection.answer()
+            t.equal(answer.status, status, "length " + length)
+            t.true(answer.body == b"" or answer.json == {"error": sentence}, str(answer))
+    stored(t, collector, [])
+
+
 # ---- limits
 
 
