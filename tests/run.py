@@ -271,7 +271,8 @@ def tasks_of(report, directory, configure, cases, wanted, patient=True):
     return [parallel.Task(name, lambda emit: build(emit, directory, targets))] + [
         parallel.Task("unit/" + entry["name"],
                       lambda emit, entry=entry: run_unit(emit, entry, directory),
-                      waits=entry["name"] in units.PATIENT, after=name)
+                      waits=entry["name"] in units.PATIENT,
+                      alone=entry["name"] in units.MEASURING, after=name)
         for entry in programs] + [
         test_task(test, function, directory) for test, function in cases]
 

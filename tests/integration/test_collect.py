@@ -7,7 +7,7 @@ import uuid
 
 from collect_support import (JSON, SITE, TIME, UNKNOWN, Collector, bad, chunked, event, good, keyed,
                              refused, request, whole)
-from harness import patient
+from harness import alone, patient
 
 STRUCTURE = "not valid JSON: a comma, colon, bracket or brace is missing or too much"
 DEEP = "not valid JSON: it is nested too deep"
@@ -406,6 +406,7 @@ def test_run_has_the_same_endpoints(t):
     t.equal(browsers, ["Firefox"], "browser of the visitor")
 
 
+@alone
 def test_within_a_second(t):
     """A visitor sees himself in the answers within a second, beside traffic that is made up."""
     collector = Collector(t, "--rate", "50", command=("run",), check=False)
