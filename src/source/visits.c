@@ -1,6 +1,7 @@
 #include "source/visits.h"
 
 #include "base/clock.h"
+#include "base/host.h"
 #include "base/put.h"
 
 #include <xxhash.h>
@@ -46,7 +47,7 @@ static void set_host(cm_site_t *site, cm_str_t host, bool secure)
     cm_str_t port = cut_port(&host);
 
     cm_buf_clear(&site->host);
-    add_lower(&site->host, host);
+    cm_host_add(&site->host, host);
     if (port.len > 0 && !cm_str_equal(port, secure ? CM_STR("443") : CM_STR("80"))) {
         cm_buf_add_char(&site->host, ':');
         cm_buf_add_str(&site->host, port);
@@ -86,7 +87,9 @@ static int set_given(cm_site_t *site, const char *text, cm_err_t *err)
                        cm_utf8_head(cm_str(text), 100), text);
     add_lower(&site->url, scheme);
     cm_buf_add_text(&site->url, "://");
-    add_lower(&site->url, host);
+    cm_str_t name = host, port = cut_port(&name);
+    cm_host_add(&site->url, name);
+    cm_buf_add(&site->url, name.data + name.len, port.len + (port.len > 0));
     cm_buf_add(&site->url, rest.data + host.len, rest.len - host.len);
     set_host(site, host, cm_str_equal_nocase(scheme, CM_STR("https")));
     return 0;

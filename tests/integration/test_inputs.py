@@ -212,3 +212,11 @@ def test_an_array_in_bounded_memory(t):
     out = t.clickmill("import", "--json", "--data", "data", "--threads", "1", "in.json",
                       preexec=None if sanitized else limit).json
     t.equal((out["read"], out["accepted"]), (600000, 600000), "account")
+
+
+def test_site_in_other_letters(t):
+    """The pages of a log and those of the tracker are the same."""
+    log = '192.0.2.1 - - [17/May/2025:10:05:03 +0000] "GET /a HTTP/1.1" 200 1 "-" "Mozilla/5.0"\n'
+    urls = [imported(t, "a.log", log, "--all", "--site", site)[1][0][0] for site in
+            ("münchen.de", "https://MÜNCHEN.de./", "xn--mnchen-3ya.de", "http://münchen.de:8080/b")]
+    t.equal(urls, 3 * ["https://xn--mnchen-3ya.de/a"] + ["http://xn--mnchen-3ya.de:8080/b/a"], "URLs")
