@@ -198,8 +198,8 @@ class Clickmill(Server):
         if account["accepted"] != stored or account["rejected"] or account["skipped"]:
             raise Trouble("the store has %d events, the account says %s" % (stored, account))
         milled = json.loads(subprocess.run(
-            [CLICKMILL, "process", "--window", "all", "--data", "data", "--json"], cwd=self.place, check=True,
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout)
+            [CLICKMILL, "process", "--window", "all", "--data", "data", "--json"],
+            cwd=self.place, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout)
         if (milled["events"], milled["duplicates"]) != (stored, 0):
             raise Trouble("of %d events some are not their own: %s" % (stored, milled))
 
