@@ -411,9 +411,10 @@ def test_nothing_yet(t):
     url = "http://127.0.0.1:%d/" % port
     with Browser(t) as browser:
         page = Page(t, browser, url)
-        t.equal(page.texts("#steps pre"), ["clickmill run", "clickmill import access.log"], "steps")
+        t.equal(page.texts("#steps pre"), ["clickmill run --sites www.example.com",
+                                           "clickmill import access.log"], "steps")
         t.equal(page.texts("#start-title"), ["No clicks yet"], "title")
-        page = Page(t, browser, url, (320, 640), answering({"status": {"collector": True, "shop": True}}))
+        page = Page(t, browser, url, (320, 640), answering({"status": {"collector": True}}))
         t.equal(page.texts("#steps pre"), [
             '<script defer src="http://127.0.0.1:%d/clickmill.js"></script>' % port,
             "clickmill import access.log"], "steps where events are taken")

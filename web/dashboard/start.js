@@ -70,20 +70,27 @@ function link(text, href) {
 // In quotes where the shell needs them.
 const quoted = (text) => (/^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
 
-function showSteps(status) {
-  const data = status.data_dir ? ` --data ${quoted(status.data_dir)}` : "";
-  const steps = [];
-  if (status.collector)
-    steps.push(step("Put this line into the head of your pages:",
+const COUNT = "clickmill run --sites www.example.com";
+
+// A demonstration takes the clicks of its own shop alone.
+function countingStep({ collector, shop }) {
+  if (shop)
+    return step("This is a demonstration. To count your own pages, start instead, with their names:",
+      COUNT, link("Or click in the demo shop", "/demo/"));
+  if (collector)
+    return step("Put this line into the head of your pages:",
       `<script defer src="${location.origin}/clickmill.js"></script>`,
-      link("All about the line, and pages of other addresses", "/snippet")));
-  else
-    steps.push(step("This server shows answers and takes no events. To count pages, start instead:",
-      `clickmill run${data}`));
-  steps.push(step("Or read the access log of a web server:", `clickmill import${data} access.log`));
-  if (status.demo_dir)
-    steps.push(step("Or look at synthetic demo data:",
-      `clickmill serve --data ${quoted(status.demo_dir)}`));
+      link("All about the line, and pages of other addresses", "/snippet"));
+  return step("This server shows answers and takes no events. To count your pages, start instead, " +
+    "with their names:", COUNT);
+}
+
+function showSteps(status) {
+  const steps = [countingStep(status),
+    step("Or read the access log of a web server:", "clickmill import access.log")];
+  if (status.demo)
+    steps.push(step("Or look at the demo's synthetic data:",
+      `clickmill serve --data ${quoted(status.demo)}`));
   return steps;
 }
 
@@ -98,6 +105,6 @@ export function showStart(status, empty) {
 export function showServer(status) {
   $("#synthetic").hidden = status?.synthetic !== true;
   $("#count-link").hidden = status?.collector !== true;
-  $("#shop-link").hidden = (status?.shop ?? status?.collector) !== true;
+  $("#shop-link").hidden = status?.shop !== true;
   showRefused(status?.refused);
 }
