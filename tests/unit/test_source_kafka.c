@@ -42,6 +42,37 @@ static void fill_country(void *context, cm_str_t address, cm_str_t agent, cm_are
     event->country = cm_arena_copy(arena, address);
 }
 
+static void reads_times_as_it_is_told(void **state)
+{
+    mock_t mock;
+    cm_batch_t batch = CM_BATCH_INIT;
+    cm_err_t err;
+    int more = 1;
+
+    (void)state;
+    start_cluster(&mock, 1);
+    mock_put(&mock, "t", 0, "u",
+             CM_STR("{\"user_id\":\"u\",\"timestamp\":1747476303,\"url\":\"/\"}"));
+    mock_flush(&mock);
+    cm_source_t *source = open_source(&mock, (cm_kafka_source_options_t){.until_end = true});
+    while (more > 0 && batch.dead_count < 1)
+        more = cm_source_next(source, &batch, &err);
+    assert_int_equal(1, batch.dead_count);
+    assert_memory_equal("timestamp 1747476303 looks like seconds", batch.dead[0].reason.data, 39);
+    cm_source_close(source);
+    cm_batch_clear(&batch);
+    more = 1;
+    source = open_source(
+        &mock, (cm_kafka_source_options_t){.until_end = true, .times = {.unit = CM_TIME_S}});
+    while (more > 0 && batch.count < 1)
+        more = cm_source_next(source, &batch, &err);
+    assert_int_equal(1, batch.count);
+    assert_true(batch.events[0].timestamp == INT64_C(1747476303000));
+    cm_batch_free(&batch);
+    cm_source_close(source);
+    mock_stop(&mock);
+}
+
 static void fills_what_messages_lack(void **state)
 {
     mock_t mock;
@@ -509,6 +540,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_to_the_end),
+        cmocka_unit_test(reads_times_as_it_is_told),
         cmocka_unit_test(fills_what_messages_lack),
         cmocka_unit_test(goes_on_where_it_was),
         cmocka_unit_test(poison_messages),
