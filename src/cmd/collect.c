@@ -41,12 +41,12 @@ typedef struct collect {
     cm_collecting_t collecting;
     cm_server_t *server;
     int64_t shown_ns;
-    uint64_t shown_accepted;
+    uint64_t shown_accepted, shown_refused;
 } collect_t;
 
 static void show_status(collect_t *self)
 {
-    const cm_account_t *account = &self->collecting.account;
+    const cm_account_t done = cm_collecting_account(&self->collecting), *account = &done;
     int64_t now = cm_clock_ticks_ns();
     int64_t show_ms = self->app->terminal ? TERMINAL_MS : LINE_MS;
     double seconds = (double)(now - self->shown_ns) / 1e9;
@@ -60,16 +60,18 @@ static void show_status(collect_t *self)
         &line, (int64_t)((double)(account->accepted - self->shown_accepted) / seconds + 0.5));
     cm_buf_printf(&line, "/s, %llu rejected, %llu skipped", (unsigned long long)account->rejected,
                   (unsigned long long)account->skipped);
+    cm_collecting_add_refused(&self->collecting, &line);
     if (self->collecting.trouble[0] != '\0')
         cm_buf_printf(&line, "; not stored: %s", self->collecting.trouble);
     else if (self->collecting.notice[0] != '\0')
         cm_buf_printf(&line, "; %s", self->collecting.notice);
     if (self->app->terminal || account->accepted != self->shown_accepted ||
-        self->collecting.trouble[0] != '\0')
+        account->refused != self->shown_refused || self->collecting.trouble[0] != '\0')
         cm_progress_tell(self->app->messages, self->app->terminal, &line);
     cm_buf_free(&line);
     self->shown_ns = now;
     self->shown_accepted = account->accepted;
+    self->shown_refused = account->refused;
 }
 
 static int open_sink(collect_t *self)
@@ -132,7 +134,9 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
         cm_server_stop(self.server);
         if (app->terminal)
             cm_progress_line(app->messages, (cm_str_t){"", 0});
-        cm_account_print_as(app, &self.collecting.account, app->out, NULL);
+        const cm_account_t account = cm_collecting_account(&self.collecting);
+        cm_account_print_as(app, &account, app->out, NULL);
+        cm_collecting_print_refused(&self.collecting);
     }
     cm_collecting_close(&self.collecting);
     if (self.store != NULL)

@@ -197,6 +197,8 @@ int cm_collecting_open(cm_collecting_t *collecting, cm_app_t *app, const cm_coll
                                             .max_coming = (size_t)queue,
                                             .rate_limit = given->rate_limit,
                                             .tls = given->tls_cert != NULL,
+                                            .demo = given->demo,
+                                            .shop = given->shop,
                                             .ready = tell_ready,
                                             .ready_context = collecting};
     return cm_collector_new(&options, &collecting->collector, err);
@@ -212,6 +214,7 @@ void cm_collecting_serve(const cm_collecting_t *collecting, cm_server_options_t 
     if (threads < least)
         threads = least;
     options->collector = collecting->collector;
+    options->shop = collecting->given->shop;
     options->threads = threads > THREADS_MAX ? THREADS_MAX : (int)threads;
     options->max_connections = collecting->connections;
     options->idle_seconds = (int)(collecting->given->idle / 1000);
@@ -326,6 +329,34 @@ int cm_collecting_run(cm_collecting_t *collecting, cm_sink_t *sink, const atomic
         tick(context);
     }
     return cm_collecting_finish(collecting, sink, err);
+}
+
+/* ---- what is said about it ---- */
+
+cm_account_t cm_collecting_account(const cm_collecting_t *collecting)
+{
+    cm_account_t account = collecting->account;
+
+    if (collecting->collector != NULL)
+        account.refused = cm_refused_count(cm_collector_refused(collecting->collector));
+    return account;
+}
+
+void cm_collecting_add_refused(const cm_collecting_t *collecting, cm_buf_t *line)
+{
+    if (collecting->collector != NULL)
+        cm_refused_add_status(cm_collector_refused(collecting->collector), line);
+}
+
+void cm_collecting_print_refused(const cm_collecting_t *collecting)
+{
+    cm_buf_t lines = CM_BUF_INIT;
+
+    if (collecting->collector == NULL || collecting->app->global.json)
+        return;
+    cm_refused_add_lines(cm_collector_refused(collecting->collector), &lines);
+    fwrite(lines.data, 1, lines.len, collecting->app->messages);
+    cm_buf_free(&lines);
 }
 
 /* ---- the end ---- */

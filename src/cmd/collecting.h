@@ -19,6 +19,9 @@ typedef struct cm_collect_given {
     int64_t max_body, max_connections, idle, rate_limit, queue, spool;
     const char *tls_cert, *tls_key;
     cm_enrich_given_t enrich;
+    /* no options of the collector's: */
+    bool demo; /* take the clicks of the demo shop alone */
+    bool shop; /* the demo shop is there */
 } cm_collect_given_t;
 
 /* The rows of an option table for a cm_collect_given_t that is the member `m` of struct `s`. */
@@ -175,6 +178,13 @@ void cm_collecting_notice(cm_collecting_t *collecting, const char *text);
 
 /* Takes no more, and stores what is there. */
 int cm_collecting_finish(cm_collecting_t *collecting, cm_sink_t *sink, cm_err_t *err);
+
+/* What has become of all that came, with what was refused. */
+cm_account_t cm_collecting_account(const cm_collecting_t *collecting);
+
+/* Says who was refused: in a line of status, and after the account unless that is JSON. */
+void cm_collecting_add_refused(const cm_collecting_t *collecting, cm_buf_t *line);
+void cm_collecting_print_refused(const cm_collecting_t *collecting);
 
 /* Tells those who still wait that their events are not stored: before the server is stopped. */
 void cm_collecting_give_up(cm_collecting_t *collecting);

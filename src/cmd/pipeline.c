@@ -174,6 +174,8 @@ void cm_account_add_json(cm_buf_t *buf, const cm_account_t *account)
                   (unsigned long long)account->unknown_fields);
     if (account->bots > 0)
         cm_buf_printf(buf, ",\"bots\":%llu", (unsigned long long)account->bots);
+    if (account->refused > 0)
+        cm_buf_printf(buf, ",\"refused\":%llu", (unsigned long long)account->refused);
 }
 
 void cm_account_print(cm_app_t *app, const cm_account_t *account, FILE *json)

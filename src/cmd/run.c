@@ -5,6 +5,7 @@
 #include "cmd/refresh.h"
 #include "cmd/run_cluster.h"
 #include "cmd/run_collect.h"
+#include "cmd/run_demo.h"
 #include "cmd/traffic.h"
 #include "serve/server.h"
 
@@ -53,7 +54,8 @@ static const cm_option_t options[] = {
      .offset = offsetof(run_options_t, demo),
      .def = "true",
      .key = "run.demo",
-     .help = "make synthetic traffic; --no-demo leaves it out"},
+     .help = "make synthetic traffic, in DATA/demo unless it goes to Kafka or the like; off where "
+             "--sites or --token is given; --no-demo leaves it out"},
     CM_TRAFFIC_ROWS(run_options_t, traffic),
     CM_SINK_ROW(run_options_t, cluster.sink),
     CM_STORE_ROW(run_options_t, cluster.store),
@@ -73,6 +75,8 @@ typedef struct runner {
     cm_source_t *source; /* NULL: no demo traffic, or it has ended; or Kafka's topic */
     cm_sink_t *sink;
     cm_cluster_t cluster;
+    cm_run_demo_t demo;
+    cm_collect_given_t collect_given; /* with the rules of the demonstration */
     cm_run_collect_t collect;
     cm_pipeline_t pipeline;
     cm_server_t *server;
@@ -107,8 +111,11 @@ static cm_account_t account_of(const runner_t *runner)
 {
     cm_account_t account = runner->pipeline.account;
 
+    const cm_account_t collected = cm_collecting_account(&runner->collect.collecting);
+
     if (runner->collect.spooling.spool == NULL)
-        cm_account_add(&account, &runner->collect.collecting.account);
+        cm_account_add(&account, &collected);
+    account.refused = collected.refused;
     return account;
 }
 
@@ -125,9 +132,10 @@ static void show_status(runner_t *runner, int64_t now_ns)
                        (int64_t)((double)(accepted - runner->shown_accepted) / seconds + 0.5));
     cm_buf_add_text(&line, "/s, ");
     cm_buf_add_grouped(&line, runner->answers.cells);
-    cm_buf_printf(&line, " cells, answers in %.1f ms, %llu rejected  http://%s",
-                  runner->refresh_seconds * 1000, (unsigned long long)account.rejected,
-                  runner->options->listen);
+    cm_buf_printf(&line, " cells, answers in %.1f ms, %llu rejected",
+                  runner->refresh_seconds * 1000, (unsigned long long)account.rejected);
+    cm_collecting_add_refused(&runner->collect.collecting, &line);
+    cm_buf_printf(&line, "  http://%s", runner->options->listen);
     if (runner->publishing != NULL)
         cm_publishing_add_status(runner->publishing, &line);
     if (runner->cluster.waiting_for != NULL)
@@ -271,6 +279,7 @@ static int finish(runner_t *runner)
         const cm_account_t account = account_of(runner);
         cm_accounts_print(app, &account, &runner->answers, runner->refresh_seconds,
                           runner->publishing);
+        cm_collecting_print_refused(&runner->collect.collecting);
     }
     if (rc == 0) {
         rc = cm_cluster_check(&runner->cluster, &app->err); /* traffic that was not sent */
@@ -286,7 +295,9 @@ static int open_way(runner_t *runner)
     cm_app_t *app = runner->app;
 
     int rc = cm_embedded_open(app->global.data_dir, app->clock, &runner->store, &app->err);
-    if (rc == 0 && asked->demo)
+    if (rc == 0)
+        rc = cm_run_demo_mark(&runner->demo, app);
+    if (rc == 0 && runner->demo.on)
         rc = cm_traffic_open(app, &asked->traffic, kafka ? CM_TRAFFIC_PACED : CM_TRAFFIC_DUE, true,
                              &runner->source);
     if (rc == 0)
@@ -299,7 +310,7 @@ static int open_way(runner_t *runner)
     runner->cluster.show_context = runner;
     cm_pipeline_start(&runner->pipeline, app, runner->source, runner->sink);
     runner->pipeline.commit_ms = COMMIT_MS;
-    rc = cm_run_collect_open(&runner->collect, app, &asked->collect,
+    rc = cm_run_collect_open(&runner->collect, app, &runner->collect_given,
                              kafka ? &asked->cluster.kafka : NULL, runner->store, &app->err);
     if (rc == 0 && asked->index == CM_INDEX_ELASTICSEARCH)
         rc = cm_publishing_start(app, &asked->elastic, runner->store, false, true,
@@ -313,13 +324,13 @@ static void say_hello(const runner_t *runner)
     cm_buf_t way = CM_BUF_INIT;
 
     cm_buf_reserve(&way, 1);
+    cm_run_demo_describe(&runner->demo, &way);
     cm_cluster_describe(&runner->cluster, &way);
     if (asked->index == CM_INDEX_ELASTICSEARCH)
         cm_buf_printf(&way, ", answers also in Elasticsearch's %s", asked->elastic.index);
-    fprintf(runner->app->messages, "clickmill %s: data in %s, dashboard and API on %s://%s, %s%s\n",
+    fprintf(runner->app->messages, "clickmill %s: data in %s, dashboard and API on %s://%s%s\n",
             CM_VERSION, runner->app->global.data_dir,
-            asked->collect.tls_cert != NULL ? "https" : "http", asked->listen,
-            asked->demo ? "with synthetic traffic" : "without traffic of its own", way.data);
+            asked->collect.tls_cert != NULL ? "https" : "http", asked->listen, way.data);
     cm_buf_free(&way);
 }
 
@@ -336,6 +347,7 @@ static int start(runner_t *runner)
     if (rc < 0)
         return rc;
     cm_collecting_serve(&runner->collect.collecting, &server);
+    server.synthetic = runner->demo.marked;
     rc = cm_server_start(&server, &app->log, &runner->server, &app->err);
     if (rc == 0)
         say_hello(runner);
@@ -344,10 +356,17 @@ static int start(runner_t *runner)
 
 static int run(cm_app_t *app, const void *given, int argc, char **argv)
 {
-    runner_t runner = {.app = app, .options = given};
+    const run_options_t *asked = given;
+    runner_t runner = {.app = app, .options = asked, .collect_given = asked->collect};
+    const bool engines = asked->cluster.sink == CM_SINK_KAFKA ||
+                         asked->cluster.store == CM_STORE_CASSANDRA ||
+                         asked->index == CM_INDEX_ELASTICSEARCH;
 
     (void)argc;
     (void)argv;
+    cm_run_demo_open(&runner.demo, app, asked->demo,
+                     cm_options_given(options, app->values, offsetof(run_options_t, demo)), engines,
+                     &runner.collect_given);
     int rc = start(&runner);
     runner.shown_ns = cm_clock_ticks_ns();
     if (rc == 0)
@@ -363,6 +382,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     cm_cluster_close(&runner.cluster);
     if (runner.store != NULL)
         cm_sink_close(&runner.store->sink);
+    cm_run_demo_close(&runner.demo);
     return rc;
 }
 
@@ -371,9 +391,10 @@ const cm_command_t cm_command_run = {
     .arguments = "",
     .summary = "run everything on this machine: traffic, store, answers, dashboard",
     .details = "Starts the whole pipeline in one process: synthetic demo traffic, the embedded "
-               "store, answers refreshed every second, the dashboard and its API, and a collector "
-               "of real events: POST /v1/events, /clickmill.js for pages, and a demo shop at "
-               "/demo/. Ctrl-C drains, commits and prints the account.\n"
+               "store, answers refreshed every second, the dashboard and its API, and a demo shop "
+               "at /demo/, all in DATA/demo. Ctrl-C drains, commits and prints the account.\n"
+               "With --no-demo, or --sites or --token, it works on DATA, and its collector takes "
+               "real events: POST /v1/events, and /clickmill.js for pages.\n"
                "With --sink kafka the traffic goes to the topic, and what comes from there is "
                "taken in; with --store cassandra each event is written to Cassandra and to the "
                "embedded store, which the answers follow from, and its offset is committed when "

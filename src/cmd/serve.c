@@ -2,6 +2,7 @@
 #include "cmd/commands.h"
 #include "cmd/elastic.h"
 #include "serve/server.h"
+#include "store/demo.h"
 
 typedef struct serve_options {
     const char *listen;
@@ -44,8 +45,11 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     const serve_options_t *serve = given;
     answers_t answers = {
         .app = app, .index = serve->index, .elastic = cm_elastic_settings_of(app, &serve->elastic)};
-    const cm_server_options_t server_options = {
-        .listen = serve->listen, .open_index = open_answers, .open_context = &answers};
+    const cm_server_options_t server_options = {.listen = serve->listen,
+                                                .open_index = open_answers,
+                                                .open_context = &answers,
+                                                .synthetic = serve->index == CM_INDEX_EMBEDDED &&
+                                                             cm_demo_marked(app->global.data_dir)};
     cm_server_t *server = NULL;
     cm_index_t *index = NULL;
 

@@ -57,6 +57,7 @@ void cm_account_add(cm_account_t *sum, const cm_account_t *more)
     sum->rejected += more->rejected;
     sum->skipped += more->skipped;
     sum->bots += more->bots;
+    sum->refused += more->refused;
     sum->unknown_fields += more->unknown_fields;
 }
 

@@ -24,6 +24,7 @@ typedef struct reader {
 struct cm_collector {
     cm_collector_options_t options;
     cm_sender_rules_t rules;
+    cm_refused_t *refused;
     atomic_bool ring;     /* something is in the inbox that nobody was told of */
     atomic_size_t coming; /* bytes of bodies that are not whole yet */
     pthread_mutex_t lock; /* guards: */
@@ -65,12 +66,15 @@ int cm_collector_new(const cm_collector_options_t *options, cm_collector_t **out
     cm_collector_t *collector = cm_alloc_zero(1, sizeof *collector);
 
     collector->options = *options;
+    collector->refused = cm_refused_new(options->sites, options->demo);
     cm_inbox_defer(options->inbox);
     pthread_mutex_init(&collector->lock, NULL);
     collector->rules =
         (cm_sender_rules_t){.tokens = options->tokens,
                             .token_count = options->token_count,
                             .tls = options->tls,
+                            .demo = options->demo,
+                            .shop = options->shop,
                             .cookies = options->shared->visitor == CM_VISITOR_COOKIE};
     int rc = cm_sites_new(options->sites, &collector->rules.sites, err);
     if (rc == 0)
@@ -98,6 +102,7 @@ void cm_collector_free(cm_collector_t *collector)
         return;
     for (int i = 0; i < collector->kept_count; i++)
         free_reader(collector->kept[i]);
+    cm_refused_free(collector->refused);
     cm_rate_free(collector->rules.rate);
     cm_proxies_free(collector->rules.proxies);
     cm_sites_free(collector->rules.sites);
@@ -146,6 +151,11 @@ static void give_reader(cm_collector_t *collector, reader_t *reader)
 void cm_collector_listens(cm_collector_t *collector, bool loopback)
 {
     collector->rules.loopback = loopback;
+}
+
+cm_refused_t *cm_collector_refused(cm_collector_t *collector)
+{
+    return collector->refused;
 }
 
 bool cm_collector_knows(const char *path)
@@ -284,8 +294,28 @@ static enum MHD_Result reply_ready(cm_collect_request_t *request)
 
 /* ---- who sends ---- */
 
+static void note_refused(cm_collect_request_t *request, cm_refusal_t why, cm_str_t origin)
+{
+    const cm_collector_t *collector = request->collector;
+
+    cm_refused_note(collector->refused, why, origin,
+                    cm_clock_now_ms(collector->options.shared->clock));
+}
+
+static enum MHD_Result refuse_for_demo(cm_collect_request_t *request, cm_str_t origin)
+{
+    note_refused(request, CM_REFUSED_DEMO, origin);
+    return refuse(request, MHD_HTTP_FORBIDDEN,
+                  "this is a demonstration, which takes the clicks of its shop at /demo/ alone; "
+                  "`clickmill run --no-demo` takes events",
+                  NULL, NULL);
+}
+
 static enum MHD_Result refuse_token(cm_collect_request_t *request, bool given)
 {
+    if (request->collector->rules.demo)
+        return refuse_for_demo(request, CM_STR(""));
+    note_refused(request, CM_REFUSED_TOKEN, CM_STR(""));
     return refuse(request, MHD_HTTP_UNAUTHORIZED,
                   given ? "the token is not one of collect.tokens"
                         : "a request that comes from no page of collect.sites needs a token: "
@@ -297,6 +327,9 @@ static enum MHD_Result refuse_site(cm_collect_request_t *request, cm_str_t origi
 {
     char text[200];
 
+    if (request->collector->rules.demo)
+        return refuse_for_demo(request, origin);
+    note_refused(request, CM_REFUSED_SITE, origin);
     snprintf(text, sizeof text, "pages of %.*s may not send here; collect.sites says who may",
              cm_utf8_head(origin, 100), origin.data);
     return refuse(request, MHD_HTTP_FORBIDDEN, text, NULL, NULL);
@@ -306,6 +339,8 @@ static bool within_rate(cm_collect_request_t *request, enum MHD_Result *result)
 {
     int seconds = cm_sender_wait(&request->collector->rules, request->connection, &request->sender);
 
+    if (seconds > 0)
+        note_refused(request, CM_REFUSED_RATE, cm_str(request->sender.origin));
     if (seconds > 0)
         *result = refuse_later(request, MHD_HTTP_TOO_MANY_REQUESTS, seconds,
                                "too many requests from this address");
@@ -397,6 +432,24 @@ static void forget_body(cm_collect_request_t *request)
     request->counted = 0;
 }
 
+/* Whether all events may come from the sender. */
+static bool takes_all(const cm_collect_request_t *request, const cm_batch_t *batch)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        if (!cm_sender_takes(&request->collector->rules, &request->sender, batch->events[i].url))
+            return false;
+    }
+    return true;
+}
+
+static enum MHD_Result refuse_urls(cm_collect_request_t *request)
+{
+    if (request->collector->rules.demo)
+        return refuse_for_demo(request, cm_str(request->sender.origin));
+    return refuse(request, MHD_HTTP_FORBIDDEN,
+                  "the demo shop is not open, and its clicks are none of a site's", NULL, NULL);
+}
+
 static enum MHD_Result read_body(cm_collect_request_t *request)
 {
     const cm_posted_sender_t sender = sender_of(request);
@@ -419,6 +472,8 @@ static enum MHD_Result read_body(cm_collect_request_t *request)
         result = refuse(request, MHD_HTTP_BAD_REQUEST, err.text, NULL, NULL);
     else if (rc < 0)
         result = settle(request, LOST);
+    else if (!takes_all(request, &reader->batch))
+        result = refuse_urls(request);
     else
         into_inbox(request, reader, &result);
     give_reader(request->collector, reader);
@@ -543,7 +598,8 @@ static enum MHD_Result take_pixel(cm_collect_request_t *request, const char *met
         return refuse(request, MHD_HTTP_BAD_REQUEST,
                       "which page? There is neither a Referer nor a parameter url", NULL, NULL);
     /* Without a Referer the page is only what the address says: any page can say it is ours. */
-    if (!(referrer.len > 0 ? cm_sender_site(&request->collector->rules, request->connection, origin)
+    if (request->collector->rules.demo || /* whose shop has no images of this kind */
+        !(referrer.len > 0 ? cm_sender_site(&request->collector->rules, request->connection, origin)
                            : cm_sites_allow(request->collector->rules.sites, origin)))
         return refuse_site(request, origin);
     if (!within_rate(request, &result))

@@ -8,6 +8,7 @@
 #define CM_SERVE_COLLECTOR_H
 
 #include "serve/loop.h"
+#include "serve/refused.h"
 #include "serve/sender.h"
 #include "source/inbox.h"
 #include "source/posted.h"
@@ -25,6 +26,8 @@ typedef struct cm_collector_options {
     size_t max_coming;  /* of all bodies that are not whole yet */
     int64_t rate_limit; /* requests a second and address; 0: none */
     bool tls;
+    bool demo; /* take the clicks of the demo shop alone */
+    bool shop; /* it is there */
     /* Appends what there is to say as members of a JSON object, and says whether events are taken.
      * Called by any of the server's threads. NULL: they are, and there is nothing to say. */
     bool (*ready)(void *context, cm_buf_t *json);
@@ -45,6 +48,9 @@ void cm_collector_listens(cm_collector_t *collector, bool loopback);
 /* Forgets what its readers know of visitors that are no longer: the keyed hash of a day. For any
  * thread. */
 void cm_collector_forget(cm_collector_t *collector);
+
+/* What was refused, for any thread. */
+cm_refused_t *cm_collector_refused(cm_collector_t *collector);
 
 /* Whether a path is the collector's. */
 bool cm_collector_knows(const char *path);

@@ -44,7 +44,28 @@ static bool same_origin(const cm_sender_rules_t *rules, struct MHD_Connection *c
 bool cm_sender_site(const cm_sender_rules_t *rules, struct MHD_Connection *connection,
                     cm_str_t origin)
 {
-    return cm_sites_allow(rules->sites, origin) || same_origin(rules, connection, origin);
+    return (!rules->demo && cm_sites_allow(rules->sites, origin)) ||
+           same_origin(rules, connection, origin);
+}
+
+/* Whether a URL is of the demo shop that stands under `origin`, one of ours. */
+static bool of_shop(cm_str_t origin, cm_str_t url)
+{
+    cm_str_t start = cm_sites_origin(url);
+    cm_str_t path = {start.data + start.len, url.len - start.len};
+
+    return start.len > 0 && cm_str_equal_nocase(start, origin) && path.len >= 5 &&
+           memcmp(path.data, "/demo", 5) == 0 && (path.len == 5 || strchr("/?#", path.data[5]));
+}
+
+bool cm_sender_takes(const cm_sender_rules_t *rules, const cm_sender_t *sender, cm_str_t url)
+{
+    const bool of_ours = sender->own && of_shop(cm_str(sender->origin), url);
+
+    if (rules->demo)
+        return of_ours;
+    /* Behind a proxy our name is that of a site, which may have such pages of its own. */
+    return !of_ours || rules->shop || !rules->loopback || cm_proxies_any(rules->proxies);
 }
 
 /* True for the bearer token (RFC 6750) of a sender that is known. The time it takes says nothing
@@ -72,8 +93,12 @@ cm_verdict_t cm_sender_admit(const cm_sender_rules_t *rules, struct MHD_Connecti
 
     sender->origin = cm_sender_header(connection, "Origin");
     sender->page = sender->origin != NULL;
-    if (sender->page && !cm_sender_site(rules, connection, cm_str(sender->origin)))
+    sender->own = sender->page && same_origin(rules, connection, cm_str(sender->origin));
+    if (sender->page && !sender->own &&
+        (rules->demo || !cm_sites_allow(rules->sites, cm_str(sender->origin))))
         return CM_NO_SITE;
+    if (rules->demo && !sender->page)
+        return CM_NO_TOKEN;
     if (authorization != NULL) {
         sender->trusted = token_known(rules, authorization);
         return sender->trusted ? CM_ADMITTED : CM_WRONG_TOKEN;

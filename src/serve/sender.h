@@ -23,12 +23,15 @@ typedef struct cm_sender_rules {
     cm_rate_t *rate; /* NULL: no limit */
     const cm_sender_token_t *tokens;
     size_t token_count;
+    bool demo;     /* only the pages of the demo shop may send */
+    bool shop;     /* the demo shop is there */
     bool loopback; /* nobody from elsewhere can connect */
     bool tls;
     bool cookies; /* visitors are known by one */
 } cm_sender_rules_t;
 
 typedef struct cm_sender {
+    bool own;           /* of a page that we serve ourselves */
     bool page;          /* a browser, for a page of a site */
     bool trusted;       /* a server with a token */
     const char *origin; /* of the page; it may read the answer, whatever that is. NULL: none */
@@ -51,7 +54,11 @@ const char *cm_sender_header(struct MHD_Connection *connection, const char *name
 bool cm_sender_site(const cm_sender_rules_t *rules, struct MHD_Connection *connection,
                     cm_str_t origin);
 
-/* Fills `page`, `trusted` and `origin`. */
+/* Whether an event of that URL may come from an admitted sender: a demonstration takes the clicks
+ * of its shop alone, and where there is no shop (any more), its clicks are taken by nobody. */
+bool cm_sender_takes(const cm_sender_rules_t *rules, const cm_sender_t *sender, cm_str_t url);
+
+/* Fills `own`, `page`, `trusted` and `origin`. */
 cm_verdict_t cm_sender_admit(const cm_sender_rules_t *rules, struct MHD_Connection *connection,
                              cm_sender_t *sender);
 

@@ -47,6 +47,8 @@ struct cm_server {
     char *data_dir;
     bool daily;
     char **hosts;              /* ends with NULL */
+    bool synthetic;            /* the answers are of synthetic traffic */
+    bool shop;                 /* the demo shop is served */
     bool answers;              /* the dashboard and its API are served */
     cm_collector_t *collector; /* NULL: no events are taken; borrowed */
     cm_patience_t *patience;
@@ -142,18 +144,23 @@ static bool path_known(const cm_server_t *server, const char *path)
 {
     if (strcmp(path, "/healthz") == 0)
         return true;
+    if (strncmp(path, "/demo", 5) == 0 && !server->shop)
+        return false;
+    if (for_pages(path) && server->collector == NULL)
+        return false;
     if (strcmp(path, "/demo") == 0)
-        return server->answers;
+        return true;
     if (cm_asset_find(path) != NULL)
         return server->answers || for_pages(path);
-    return server->answers && (strcmp(path, "/api/live") == 0 || cm_api_find(path) != NULL);
+    return server->answers && (strcmp(path, "/api/live") == 0 || strcmp(path, "/api/status") == 0 ||
+                               cm_api_find(path) != NULL);
 }
 
 static const char *what_is_here(const cm_server_t *server)
 {
     return server->answers ? "there is nothing here; the page is at / and the API at "
                              "/api/answers, /api/pages, /api/countries, /api/summary, "
-                             "/api/series and /api/live"
+                             "/api/series, /api/status and /api/live"
                            : "there is nothing here; events go to /v1/events, pages take "
                              "/clickmill.js or /pixel.gif, and /snippet says how";
 }
@@ -190,6 +197,22 @@ static enum MHD_Result reply_health(struct MHD_Connection *connection)
     return cm_reply_data(connection, "text/plain; charset=utf-8", &body);
 }
 
+/* What a page has to know of the server that it comes from. */
+static enum MHD_Result reply_status(cm_server_t *server, struct MHD_Connection *connection)
+{
+    cm_buf_t body = CM_BUF_INIT;
+
+    cm_buf_printf(&body, "{\"synthetic\":%s,\"collector\":%s,\"shop\":%s,\"refused\":",
+                  server->synthetic ? "true" : "false",
+                  server->collector != NULL ? "true" : "false", server->shop ? "true" : "false");
+    if (server->collector != NULL)
+        cm_refused_add_json(cm_collector_refused(server->collector), &body);
+    else
+        cm_buf_add_text(&body, "null");
+    cm_buf_add_text(&body, "}\n");
+    return cm_reply_data(connection, "application/json", &body);
+}
+
 static enum MHD_Result route(const room_t *room, struct MHD_Connection *connection,
                              const char *path, const char *method, request_t *request)
 {
@@ -204,6 +227,8 @@ static enum MHD_Result route(const room_t *room, struct MHD_Connection *connecti
     }
     if (strcmp(path, "/api/live") == 0)
         return cm_live_reply(server->live, connection, room->loop, head);
+    if (strcmp(path, "/api/status") == 0)
+        return reply_status(server, connection);
     if (strcmp(path, "/healthz") == 0)
         return reply_health(connection);
     if (strcmp(path, "/demo") == 0) /* its links are below it */
@@ -292,6 +317,8 @@ static cm_server_t *create(const cm_server_options_t *options, const cm_log_t *l
     server->log = *log;
     server->answers = !options->no_answers;
     server->collector = options->collector;
+    server->synthetic = options->synthetic;
+    server->shop = options->shop && options->collector != NULL && server->answers;
     server->listen.fd = -1;
     server->data_dir = cm_strdup(options->data_dir ? options->data_dir : "data");
     server->daily = options->daily;

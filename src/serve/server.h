@@ -34,6 +34,8 @@ typedef struct cm_server_options {
     int max_connections;       /* open at once; 0: 512 */
     int idle_seconds;          /* until a connection that completes no request is closed; 0: 30 */
     cm_collector_t *collector; /* NULL: no events are taken */
+    bool synthetic;            /* the answers are of synthetic traffic, which the page says */
+    bool shop;                 /* serve the demo shop; only with a collector */
     bool no_answers;           /* serve what goes with the collector, and nothing else */
     const char *tls_cert, *tls_key; /* PEM texts; NULL: no TLS */
 } cm_server_options_t;

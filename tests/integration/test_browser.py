@@ -14,15 +14,19 @@ KINDS = {DESKTOP: ("Chrome", "Windows"), PHONE: ("Mobile Safari", "iOS")}
 
 
 class Collector:
-    """A running `clickmill run` without demo traffic, on a port that it keeps."""
+    """A running `clickmill run`, on a port that it keeps: of a site, or where none is named, of the
+    demo shop with next to no synthetic traffic."""
 
     def __init__(self, t, *options):
         self.t, self.options, self.port = t, options, free_port()
         self.origin = "http://127.0.0.1:%d" % self.port
+        site = "--sites" in options
+        self.data = "data" if site else "data/demo"
+        self.kind = ("--no-demo",) if site else ("--rate", "0.001")
         self.start()
 
     def start(self):
-        self.process = self.t.start("run", "--no-demo", "--listen", "127.0.0.1:%d" % self.port,
+        self.process = self.t.start("run", *self.kind, "--listen", "127.0.0.1:%d" % self.port,
                                     *self.options)
         self.t.until(lambda: healthy(self.port), "it answers", process=self.process)
 
@@ -30,7 +34,9 @@ class Collector:
         self.process.stop()
 
     def stored(self):
-        return [json.loads(line) for line in self.t.clickmill("export").out.splitlines()]
+        out = self.t.clickmill("export", "--data", self.data).out
+        return [one for one in map(json.loads, out.splitlines())
+                if not one["url"].startswith("https://www.example.com/")]
 
     def wait(self, count):
         """Waits for so many events and returns what is stored: no more than these."""

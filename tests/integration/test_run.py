@@ -97,7 +97,7 @@ def test_run_and_stop(t):
     source, answers = read_accounts(t, result.err)
     t.equal(source[1], answers[0], "accepted by the source and by the answers")
     t.true(source[1] >= seen[-1], "the account is smaller than what was shown")
-    t.equal(check_store(t), answers[1], "events in the store")
+    t.equal(check_store(t, "data/demo"), answers[1], "events in the store")
     t.true(answers[2] > 0, "no duplicates, though 5 % were asked for")
 
 
@@ -108,7 +108,7 @@ def test_run_with_an_end_stays_up(t):
     process.signal(signal.SIGINT)
     source, answers = read_accounts(t, process.wait(OK).err)
     t.equal((source[0], answers[0]), (5000, 5000), "read and accepted")
-    check_store(t)
+    check_store(t, "data/demo")
 
 
 def test_two_signals_at_once_are_one(t):
@@ -140,12 +140,12 @@ def test_run_killed_and_started_again(t):
         time.sleep(0.05 * number)
         committed = accepted(port)
         process.kill()
-        t.check_integrity()
-    process, port = start(t, "run", "--no-demo")
+        t.check_integrity("data/demo")
+    process, port = start(t, "run", "--no-demo", "--data", "data/demo")
     t.true(accepted(port) >= committed, "acknowledged events are lost")
     process.stop(OK)
-    account = t.process()
-    t.equal(account["events"], check_store(t), "events in the store")
+    account = t.process(data="data/demo")
+    t.equal(account["events"], check_store(t, "data/demo"), "events in the store")
     t.equal(account["accepted"], account["events"] + account["duplicates"], "accepted")
 
 
@@ -249,6 +249,7 @@ def test_serve_before_there_is_a_store(t):
 @patient
 def test_two_runs_of_one_directory(t):
     process, _ = start(t, "run", "--no-demo")
-    result = t.clickmill("run", "--listen", "127.0.0.1:%d" % free_port(), check=BUSY, timeout=20)
+    result = t.clickmill("run", "--no-demo", "--listen", "127.0.0.1:%d" % free_port(), check=BUSY,
+                         timeout=20)
     t.says(result, "in use by process %d;" % process.pid)
     process.stop(OK)

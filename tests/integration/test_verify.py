@@ -196,10 +196,12 @@ def test_many_events(t):
 def test_beside_a_writer(t):
     """The writer is not disturbed, and what it writes meanwhile is no difference."""
     t.ingest(traffic.events(3, 2000))
-    writer = t.start("run", "--listen", "127.0.0.1:0", "--rate", "2000", "--users", "500")
-    t.until(lambda: t.clickmill("verify", check=None).code == 0, "first answers", process=writer)
+    writer = t.start("run", "--listen", "127.0.0.1:0", "--rate", "2000", "--users", "500",
+                     "--data", "site")
+    data = ("--data", "site/demo")
+    t.until(lambda: t.clickmill("verify", *data, check=None).code == 0, "first answers", process=writer)
     for _ in range(8):
-        t.equal(account(t, check=0)[1], [], "differences")
+        t.equal(account(t, *data, check=0)[1], [], "differences")
     writer.stop()
 
 

@@ -361,7 +361,16 @@ static void test_assets(void **context)
 static void test_public_asset(void **context)
 {
     const state_t *state = *context;
-    cm_buf_t reply = ask_for(state->port, "GET", "/clickmill.js", "");
+    const cm_posted_shared_t shared = {.copies = NULL};
+    cm_collector_options_t options = {.shared = &shared, .max_body = 1000, .shop = true};
+    cm_collector_t *collector;
+    cm_err_t err;
+
+    options.inbox = cm_inbox_new(1000, cm_collector_done);
+    assert_int_equal(cm_collector_new(&options, &collector, &err), 0);
+    cm_server_t *server =
+        serve(state->fake, (cm_server_options_t){.collector = collector, .shop = true});
+    cm_buf_t reply = ask_for(cm_server_port(server), "GET", "/clickmill.js", "");
 
     assert_int_equal(status_of(&reply), 200);
     assert_non_null(strstr(reply.data, "\r\nCross-Origin-Resource-Policy: cross-origin\r\n"));
@@ -369,6 +378,29 @@ static void test_public_asset(void **context)
     assert_non_null(strstr(reply.data, "\r\nCache-Control: public, max-age=3600\r\n"));
     assert_non_null(strstr(reply.data, "\r\nX-Content-Type-Options: nosniff\r\n"));
     cm_buf_free(&reply);
+    expect(cm_server_port(server), "/api/status", 200,
+           "{\"synthetic\":false,\"collector\":true,\"shop\":true,\"refused\":{\"requests\":0,"
+           "\"origins\":[],\"others\":0}}\n");
+    cm_server_stop(server);
+    cm_collector_free(collector);
+    cm_source_close(cm_inbox_source(options.inbox));
+}
+
+/* What goes with the collector leads nowhere without one. */
+static void test_without_collector(void **context)
+{
+    const state_t *state = *context;
+    static const char *const paths[] = {"/clickmill.js", "/snippet", "/snippet/snippet.js",
+                                        "/demo",         "/demo/",   "/demo/cart"};
+
+    expect(state->port, "/api/status", 200,
+           "{\"synthetic\":false,\"collector\":false,\"shop\":false,\"refused\":null}\n");
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        cm_buf_t reply = ask_for(state->port, "GET", paths[i], "");
+        if (status_of(&reply) != 404)
+            fail_msg("status %d of %s", status_of(&reply), paths[i]);
+        cm_buf_free(&reply);
+    }
 }
 
 static void expect_coding(uint16_t port, const char *accept, bool gzip)
@@ -705,6 +737,7 @@ int main(void)
         TEST(test_not_modified),
         TEST(test_assets),
         TEST(test_public_asset),
+        TEST(test_without_collector),
         TEST(test_gzip),
         TEST(test_host),
         TEST(test_no_answers_yet),

@@ -88,9 +88,10 @@ for (const button of document.querySelectorAll("[data-copy]"))
 for (const input of document.querySelectorAll("input")) input.addEventListener("input", show);
 // A collector alone has neither dashboard nor shop.
 async function findOthers() {
-  const reply = await fetch("/demo/", { method: "HEAD" });
+  const reply = await fetch("/api/status");
   $("#others").hidden = !reply.ok;
-  if (!reply.ok) command = "collect";
+  if (reply.ok) $("#shop").hidden = !(await reply.json()).shop;
+  else command = "collect";
   show();
 }
 
