@@ -87,9 +87,11 @@ static int open_sink(collect_t *self)
         return rc;
     }
     rc = cm_embedded_open(app->global.data_dir, app->clock, &self->store, &app->err);
-    if (rc == 0)
-        self->sink = &self->store->sink;
-    return rc;
+    if (rc < 0)
+        return rc;
+    cm_embedded_invite(self->store, false, &app->log);
+    self->sink = &self->store->sink;
+    return 0;
 }
 
 static int start(collect_t *self)

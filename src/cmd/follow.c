@@ -75,6 +75,7 @@ static int open_all(follower_t *self)
                                  true, &self->publishing, &app->err);
     if (rc < 0)
         return rc;
+    cm_embedded_invite(self->store, true, &app->log);
     cm_pipeline_start(&self->pipeline, app, self->source, &self->store->sink);
     self->pipeline.commit_ms = COMMIT_MS;
     fprintf(app->messages, "following topic %s at %s as group %s into %s%s%s\n",

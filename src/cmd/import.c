@@ -2,6 +2,7 @@
 #include "cmd/import.h"
 
 #include "cmd/commands.h"
+#include "cmd/import_held.h"
 #include "cmd/kafka.h"
 #include "cmd/load.h"
 #include "cmd/next.h"
@@ -183,17 +184,13 @@ static int finish_import(cm_app_t *app, const import_command_options_t *asked, c
 static int import_to_store(cm_app_t *app, const import_command_options_t *asked,
                            cm_load_into_t into, int argc, char **argv, cm_account_t *account)
 {
-    int rc = cm_embedded_open(app->global.data_dir, app->clock, &into.embedded, &app->err);
-    if (rc < 0)
-        return rc;
-    rc = cm_embedded_older_log_keys(into.embedded, &into.older_keys, &app->err);
-    if (rc == 0)
-        rc = cm_embedded_secret(into.embedded, into.visitor_key, &app->err);
+    int rc = cm_import_open(app, &into);
     if (rc == 0) {
         rc = import_files(app, &asked->import, &into, argc, argv, account);
-        rc = finish_import(app, asked, into.embedded, account, rc);
+        rc = into.held != NULL ? cm_import_end_held(app, &into, account, asked->process, rc)
+                               : finish_import(app, asked, into.embedded, account, rc);
     }
-    cm_sink_close(&into.embedded->sink);
+    cm_import_close(&into);
     return rc;
 }
 
@@ -309,6 +306,7 @@ const cm_command_t cm_command_import = {
         "Importing a file twice changes no answer.\n"
         "When all files are read the answers are computed, as `clickmill process` does; "
         "--no-process leaves that out.\n"
+        "Where `run` or `collect` holds the data directory, that process stores the events.\n"
         " clickmill import --site https://www.example.com /var/log/nginx/access.log*\n"
         "With --sink kafka events go to Kafka's topic and dead letters to theirs; a file that was "
         "interrupted is then sent from its beginning again.\n"

@@ -104,6 +104,8 @@ static int open_embedded(cm_ingest_t *self)
     uint8_t secret[32];
 
     int rc = cm_embedded_open(app->global.data_dir, app->clock, &self->store, &app->err);
+    if (rc == 0)
+        cm_embedded_invite(self->store, false, &app->log);
     /* Made now, for an import into Kafka beside us that shall find it. */
     return rc == 0 ? cm_embedded_secret(self->store, secret, &app->err) : rc;
 }

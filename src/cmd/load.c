@@ -3,6 +3,7 @@
 #include "cmd/pipeline.h"
 #include "source/readahead.h"
 #include "store/embedded.h"
+#include "store/held.h"
 #include "store/load.h"
 #include "store/memory.h"
 #include "store/setting.h"
@@ -109,7 +110,8 @@ static int load_source(cm_app_t *app, const cm_load_into_t *into, cm_source_t *s
                        const char *path, cm_account_t *account)
 {
     cm_store_t *store = into->embedded != NULL ? into->embedded : into->memory;
-    cm_sink_t *sink = store != NULL ? &store->sink : into->sink;
+    cm_sink_t *other = into->held != NULL ? into->held : into->sink;
+    cm_sink_t *sink = store != NULL ? &store->sink : other;
     cm_source_t *ahead = NULL;
     cm_pipeline_t pipeline;
     cm_progress_t progress;
@@ -119,12 +121,12 @@ static int load_source(cm_app_t *app, const cm_load_into_t *into, cm_source_t *s
     cm_progress_start(&progress, app->messages, app->terminal, path, "lines");
     cm_pipeline_start(&pipeline, app, ahead != NULL ? ahead : source, sink);
     pipeline.progress = &progress;
-    if (store == NULL) {
+    if (sink == into->sink) {
         pipeline.commit_ms = 0;
         pipeline.commit_events = 0;
     }
     int rc = cm_pipeline_run(&pipeline, &app->err);
-    const cm_account_t all = store == NULL ? cm_pipeline_all(&pipeline) : pipeline.account;
+    const cm_account_t all = sink == into->sink ? cm_pipeline_all(&pipeline) : pipeline.account;
     cm_account_add(account, &all); /* the sink itself tells what became of it */
     cm_pipeline_free(&pipeline);
     cm_source_close(ahead);
@@ -136,9 +138,11 @@ static int find_position(cm_app_t *app, const cm_load_into_t *into, const char *
                          const char *path, int64_t *position)
 {
     *position = 0;
-    if (into->embedded == NULL || identity[0] == '\0')
+    if ((into->embedded == NULL && into->held == NULL) || identity[0] == '\0')
         return 0;
-    int rc = cm_embedded_position(into->embedded, identity, position, &app->err);
+    int rc = into->held != NULL
+                 ? cm_held_position(into->held, identity, position, &app->err)
+                 : cm_embedded_position(into->embedded, identity, position, &app->err);
     if (rc == 0 && *position > 0)
         fprintf(app->messages, "%s: an earlier import was interrupted, going on at byte %lld\n",
                 path, (long long)*position);
@@ -190,7 +194,7 @@ int cm_load_file(cm_app_t *app, const cm_import_options_t *import, const cm_load
         rc = cm_enrichment_start(into->enriching.enrichment, &app->err);
     if (rc == 0 && into->older_keys && into->embedded != NULL && cm_file_has_site(source))
         rc = say_older_keys(app, into);
-    bool by_regions = into->sink == NULL && cm_file_seekable(source);
+    bool by_regions = into->sink == NULL && into->held == NULL && cm_file_seekable(source);
     if (rc == 0 && by_regions && cm_file_format(source) == CM_FILE_JSONL) {
         rc = load_jsonl(app, into, path, identity, position, account);
     } else if (rc == 0) {

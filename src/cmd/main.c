@@ -2,6 +2,7 @@
 #include "base/config.h"
 #include "cmd/commands.h"
 #include "cmd/help.h"
+#include "store/demo.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -158,6 +159,30 @@ static int complete_options(cm_app_t *app, invocation_t *call)
     return rc;
 }
 
+/* Whether who looks into the store rather wants that of the demonstration. (`query` says so in its
+ * own words.) */
+static bool demo_is_meant(const cm_app_t *app, const cm_command_t *command)
+{
+    return (command == &cm_command_export || command == &cm_command_verify ||
+            command == &cm_command_serve) &&
+           cm_demo_is_meant(app->global.data_dir);
+}
+
+/* The same where there is no store at all. */
+static int fail_for_demo(cm_app_t *app, const cm_command_t *command, int rc)
+{
+    const char *data_dir = app->global.data_dir;
+    const cm_err_t failed = app->err;
+
+    if (rc != CM_EINPUT || command == &cm_command_query || command == &cm_command_import ||
+        !cm_demo_is_alone(data_dir))
+        return rc;
+    return cm_fail(&app->err, rc,
+                   "%s; the synthetic ones of `clickmill run` are in %s/demo: "
+                   "--data %s/demo reads them",
+                   failed.text, data_dir, data_dir);
+}
+
 static int run_command(cm_app_t *app, invocation_t *call)
 {
     const cm_command_t *command = call->command;
@@ -172,7 +197,13 @@ static int run_command(cm_app_t *app, invocation_t *call)
     int rc = command == &cm_command_help ? 0 : complete_options(app, call);
     if (rc < 0)
         return rc;
-    return command->run(app, call->options, call->argument_count, call->arguments);
+    if (demo_is_meant(app, command))
+        fprintf(app->messages,
+                "there are no events in %s; the synthetic ones of `clickmill run` are in %s/demo: "
+                "--data %s/demo reads them\n",
+                app->global.data_dir, app->global.data_dir, app->global.data_dir);
+    rc = command->run(app, call->options, call->argument_count, call->arguments);
+    return fail_for_demo(app, command, rc);
 }
 
 static void show_help(FILE *out, const cm_command_t *command)

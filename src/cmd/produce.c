@@ -128,6 +128,8 @@ const cm_command_t cm_command_produce = {
         "With --count and without --rate events are made as fast as they are taken, one a second "
         "by their own clock from 2026-01-01 on. With --rate, or without --count, they come in "
         "real time; without --seed or --count the first one is dated now.\n"
+        "They go among the events of DATA, because that was asked for; --data keeps them apart "
+        "from a site's.\n"
         "With --sink kafka each event is a message with the user as its key; the run ends when "
         "the brokers have acknowledged all, and says which they did not take.\n"
         "With --out - the account of --json goes to stderr, not among the events.",

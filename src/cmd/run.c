@@ -295,8 +295,10 @@ static int open_way(runner_t *runner)
     cm_app_t *app = runner->app;
 
     int rc = cm_embedded_open(app->global.data_dir, app->clock, &runner->store, &app->err);
-    if (rc == 0)
+    if (rc == 0) {
+        cm_embedded_invite(runner->store, true, &app->log);
         rc = cm_run_demo_mark(&runner->demo, app);
+    }
     if (rc == 0 && runner->demo.on)
         rc = cm_traffic_open(app, &asked->traffic, kafka ? CM_TRAFFIC_PACED : CM_TRAFFIC_DUE, true,
                              &runner->source);

@@ -1,11 +1,13 @@
 #include "serve/listen.h"
 
+#include "base/process.h"
 #include "base/str.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -48,14 +50,27 @@ static int split(const char *text, address_t *address, cm_err_t *err)
     return 0;
 }
 
-static int fail_bind(const char *text, const address_t *address, int error, cm_err_t *err)
+static int fail_in_use(const address_t *address, cm_err_t *err)
 {
-    switch (error) {
-    case EADDRINUSE:
+    char command[CM_PROCESS_TEXT];
+    long pid = cm_process_listening((uint16_t)strtoul(address->port, NULL, 10));
+
+    if (pid == 0)
         return cm_fail(err, CM_EBUSY,
                        "port %s of %s is in use by another program; stop that one, or choose "
                        "another port with --listen",
                        address->port, address->host);
+    return cm_fail(err, CM_EBUSY,
+                   "port %s of %s is in use by process %ld (`%s`); stop it, or choose another port "
+                   "with --listen",
+                   address->port, address->host, pid, cm_process_command(pid, command));
+}
+
+static int fail_bind(const char *text, const address_t *address, int error, cm_err_t *err)
+{
+    switch (error) {
+    case EADDRINUSE:
+        return fail_in_use(address, err);
     case EADDRNOTAVAIL:
         return cm_fail(err, CM_EUSAGE,
                        "this machine has no address %s; choose one of its own, or 0.0.0.0 for "

@@ -1,6 +1,7 @@
 #include "store/database.h"
 
 #include "base/clock.h"
+#include "base/process.h"
 #include "base/str.h"
 #include "store/setting.h"
 
@@ -178,6 +179,18 @@ static bool lock_file(int fd)
     return true;
 }
 
+static int fail_held(const char *data_dir, const char *holder, cm_err_t *err)
+{
+    char text[CM_PROCESS_TEXT];
+    const char *command = cm_process_command(strtol(holder, NULL, 10), text);
+
+    return cm_fail(err, CM_EBUSY,
+                   "the data directory %s is in use by process %s; stop it%s%s%s or choose another "
+                   "directory with --data",
+                   data_dir, holder[0] ? holder : "unknown", command[0] ? " (`" : "", command,
+                   command[0] ? "`)" : "");
+}
+
 /* The lock is the kernel's: it goes with the process, however that ends. */
 static int take_lock(const char *data_dir, int *fd, cm_err_t *err)
 {
@@ -195,10 +208,7 @@ static int take_lock(const char *data_dir, int *fd, cm_err_t *err)
     } else if (!lock_file(*fd)) {
         ssize_t got = pread(*fd, holder, sizeof holder - 1, 0);
         holder[got > 0 ? strcspn(holder, "\n") : 0] = '\0';
-        rc = cm_fail(err, CM_EBUSY,
-                     "the data directory %s is in use by process %s; stop it or choose another "
-                     "directory with --data",
-                     data_dir, holder[0] ? holder : "unknown");
+        rc = fail_held(data_dir, holder, err);
         close(*fd);
         *fd = -1;
     } else {

@@ -1,6 +1,7 @@
 #include "store/demo.h"
 
 #include "base/str.h"
+#include "store/database.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -54,4 +55,23 @@ bool cm_demo_marked(const char *data_dir)
 bool cm_demo_is_there(const char *data_dir)
 {
     return there(data_dir, "demo/clickmill.db");
+}
+
+bool cm_demo_is_meant(const char *data_dir)
+{
+    cm_database_t database;
+    int64_t blocks = 1;
+    cm_err_t err;
+
+    if (!cm_demo_is_there(data_dir) || cm_database_open_read(data_dir, &database, &err) < 0)
+        return false;
+    int rc = cm_database_int(&database, "SELECT count(*) FROM (SELECT 1 FROM block LIMIT 1)", 1,
+                             &blocks, &err);
+    cm_database_close(&database);
+    return rc == 0 && blocks == 0;
+}
+
+bool cm_demo_is_alone(const char *data_dir)
+{
+    return cm_demo_is_there(data_dir) && !there(data_dir, "clickmill.db");
 }

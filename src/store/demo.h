@@ -20,4 +20,11 @@ bool cm_demo_marked(const char *data_dir);
 /* Whether there is a store in DATA/demo. */
 bool cm_demo_is_there(const char *data_dir);
 
+/* Whether the store of a data directory has no event, and there is one in DATA/demo, which may be
+ * the one that is looked for. */
+bool cm_demo_is_meant(const char *data_dir);
+
+/* Whether there is a store in DATA/demo, and none in DATA. */
+bool cm_demo_is_alone(const char *data_dir);
+
 #endif

@@ -2,6 +2,7 @@
 
 #include "store/block.h"
 #include "store/dict.h"
+#include "store/holder.h"
 #include "store/merge.h"
 #include "store/setting.h"
 
@@ -21,6 +22,7 @@ typedef struct cm_embedded {
     bool dicts_loaded;                       /* they are read when the first text is looked up */
     cm_builder_t pending;                    /* events not yet in a block */
     cm_merge_t merge;
+    cm_holder_t *holder;        /* NULL: events of other processes are not taken */
     int64_t committed, written; /* events in committed blocks, and with the open transaction's */
     bool in_transaction;
     sqlite3_stmt *begin, *commit, *insert_block, *insert_texts, *insert_dead, *set_source,
@@ -161,8 +163,10 @@ static int put_position(cm_embedded_t *self, const cm_position_t *at, cm_err_t *
 
 /* After a failure SQLite may have rolled back by itself, or not: what is left of the transaction
  * must never be committed, so it goes as a whole. Returns `rc`. */
-static int give_up(cm_embedded_t *self, int rc)
+static int give_up(cm_embedded_t *self, int rc, const cm_err_t *err)
 {
+    if (self->holder != NULL)
+        cm_holder_lose(self->holder, err);
     cm_embedded_rollback(&self->store, NULL);
     return rc;
 }
@@ -195,7 +199,7 @@ static int embedded_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
     }
     if (rc == 0)
         rc = put_rest(self, batch, err);
-    return rc < 0 ? give_up(self, rc) : 0;
+    return rc < 0 ? give_up(self, rc, err) : 0;
 }
 
 int cm_embedded_append(cm_store_t *store, cm_builder_t *builder, const cm_batch_t *rest,
@@ -206,7 +210,7 @@ int cm_embedded_append(cm_store_t *store, cm_builder_t *builder, const cm_batch_
     int rc = builder->columns.count > 0 ? insert_block(self, builder, err) : 0;
     if (rc == 0)
         rc = put_rest(self, rest, err);
-    return rc < 0 ? give_up(self, rc) : 0;
+    return rc < 0 ? give_up(self, rc, err) : 0;
 }
 
 /* ---- commit ---- */
@@ -244,10 +248,8 @@ static int merge(cm_embedded_t *self, cm_err_t *err)
     return rc;
 }
 
-static int embedded_commit(cm_sink_t *sink, cm_err_t *err)
+static int commit_all(cm_embedded_t *self, cm_err_t *err)
 {
-    cm_embedded_t *self = (cm_embedded_t *)sink;
-
     int rc = self->pending.columns.count > 0 ? write_block(self, err) : 0;
     if (rc == 0 && !self->in_transaction)
         return 0;
@@ -255,7 +257,7 @@ static int embedded_commit(cm_sink_t *sink, cm_err_t *err)
     uint32_t texts[CM_FIELD_COUNT];
     if (rc < 0 || (rc = write_texts(self, texts, err)) < 0 ||
         (rc = cm_database_step(&self->database, self->commit, "committing events", err)) < 0)
-        return give_up(self, rc);
+        return give_up(self, rc, err);
     self->in_transaction = false;
     self->committed = self->written;
     memcpy(self->dict_committed, texts, sizeof texts);
@@ -267,10 +269,28 @@ static int embedded_commit(cm_sink_t *sink, cm_err_t *err)
     return rc == CM_EIO || rc == CM_EBUSY ? 0 : rc;
 }
 
+/* With what other processes have sent. */
+static int embedded_commit(cm_sink_t *sink, cm_err_t *err)
+{
+    cm_embedded_t *self = (cm_embedded_t *)sink;
+
+    if (self->holder == NULL)
+        return commit_all(self, err);
+    int rc = cm_holder_take(self->holder, err);
+    if (rc == 0)
+        rc = commit_all(self, err);
+    if (rc == 0)
+        cm_holder_answer(self->holder);
+    return rc;
+}
+
 int cm_embedded_rollback(cm_store_t *store, cm_err_t *err)
 {
     cm_embedded_t *self = (cm_embedded_t *)store;
     int rc = 0;
+
+    if (self->holder != NULL)
+        cm_holder_lose(self->holder, NULL);
 
     /* A full disk has made SQLite roll back by itself. */
     if (self->in_transaction && !sqlite3_get_autocommit(self->database.db))
@@ -291,6 +311,7 @@ static void embedded_close(cm_sink_t *sink)
 {
     cm_embedded_t *self = (cm_embedded_t *)sink;
 
+    cm_holder_close(self->holder);
     sqlite3_finalize(self->begin);
     sqlite3_finalize(self->commit);
     sqlite3_finalize(self->insert_block);
@@ -467,7 +488,7 @@ int cm_embedded_set_daily(cm_store_t *store, cm_err_t *err)
                               "NOT NULL) WITHOUT ROWID; "
                               "INSERT OR REPLACE INTO setting VALUES ('visitors', 'daily')",
                               "recording that visitors are daily", err);
-    return rc < 0 ? give_up(self, rc) : 0;
+    return rc < 0 ? give_up(self, rc, err) : 0;
 }
 
 int cm_embedded_counts_days(const cm_database_t *database, bool declared, bool *counts_days,
@@ -532,6 +553,34 @@ int cm_embedded_older_log_keys_of(const char *data_dir, bool *older, cm_err_t *e
     rc = cm_embedded_older_log_keys(store, older, err);
     cm_sink_close(&store->sink);
     return rc;
+}
+
+/* ---- other processes ---- */
+
+static int put_for(void *context, const cm_batch_t *batch, cm_err_t *err)
+{
+    return embedded_put(context, batch, err);
+}
+
+static int position_for(void *context, const char *source, int64_t *position, cm_err_t *err)
+{
+    return cm_embedded_position(context, source, position, err);
+}
+
+static int keys_for(void *context, uint8_t secret[32], bool *older, cm_err_t *err)
+{
+    int rc = cm_embedded_older_log_keys(context, older, err);
+    return rc == 0 ? cm_embedded_secret(context, secret, err) : rc;
+}
+
+void cm_embedded_invite(cm_store_t *store, bool answers, const cm_log_t *log)
+{
+    cm_embedded_t *self = (cm_embedded_t *)store;
+    const cm_holder_store_t of_ours = {self, put_for, position_for, keys_for};
+    cm_err_t err;
+
+    if (cm_holder_open(self->data_dir, &of_ours, answers, &self->holder, &err) < 0)
+        cm_log(log, CM_LOG_INFO, "no import while this runs", "reason=\"%s\"", err.text);
 }
 
 int cm_embedded_forget_dead(cm_store_t *store, int64_t id, cm_err_t *err)

@@ -9,6 +9,7 @@
 #define CM_STORE_EMBEDDED_H
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "store/builder.h"
 #include "store/database.h"
 #include "store/store.h"
@@ -63,6 +64,12 @@ int cm_embedded_older_log_keys(cm_store_t *store, bool *older, cm_err_t *err);
 
 /* The same from outside. */
 int cm_embedded_older_log_keys_of(const char *data_dir, bool *older, cm_err_t *err);
+
+/* From now on other processes of this user may write too, by way of this one: what they have sent
+ * is put and committed with each commit, so that these have to come often, whether or not there is
+ * anything to commit. `answers`: the answers follow by themselves. Where the file system has no
+ * sockets, nothing comes. */
+void cm_embedded_invite(cm_store_t *store, bool answers, const cm_log_t *log);
 
 /* Forgets a dead letter with the next commit: replay puts its event and deletes it together. */
 int cm_embedded_forget_dead(cm_store_t *store, int64_t id, cm_err_t *err);

@@ -1,0 +1,106 @@
+#include "cmd/import_held.h"
+
+#include "cmd/next.h"
+#include "cmd/pipeline.h"
+#include "index/embedded.h"
+#include "index/index.h"
+#include "store/embedded.h"
+#include "store/held.h"
+
+enum {
+    ANSWERS_MS = 20000, /* that the answers may take */
+    LOOK_MS = 100,
+};
+
+int cm_import_open(cm_app_t *app, cm_load_into_t *into)
+{
+    const char *data_dir = app->global.data_dir;
+    int rc = CM_EBUSY;
+
+    /* Who holds it may be about to end, or to listen: one more look is enough. */
+    for (int i = 0; i < 2 && rc == CM_EBUSY; i++) {
+        rc = cm_held_open(data_dir, app->stop, app->messages, &into->held, &app->err);
+        if (rc < 0)
+            return rc;
+        if (into->held != NULL) {
+            memcpy(into->visitor_key, cm_held_secret(into->held), sizeof into->visitor_key);
+            into->older_keys = cm_held_older_log_keys(into->held);
+            return 0;
+        }
+        rc = cm_embedded_open(data_dir, app->clock, &into->embedded, &app->err);
+    }
+    if (rc == 0)
+        rc = cm_embedded_older_log_keys(into->embedded, &into->older_keys, &app->err);
+    return rc == 0 ? cm_embedded_secret(into->embedded, into->visitor_key, &app->err) : rc;
+}
+
+/* Events that are stored, and those that the answers cover. */
+static bool freshness(const char *data_dir, cm_freshness_t *fresh)
+{
+    cm_index_t *index;
+    cm_err_t err;
+
+    if (cm_index_open_embedded(data_dir, &index, &err) < 0)
+        return false;
+    int rc = cm_index_freshness(index, CM_WINDOW_ALL, fresh, &err);
+    cm_index_close(index);
+    return rc == 0;
+}
+
+static bool answers_follow(const cm_app_t *app)
+{
+    const int64_t until = cm_clock_ticks_ns() + ANSWERS_MS * INT64_C(1000000);
+    cm_freshness_t fresh;
+    int64_t wanted = -1;
+
+    while (!atomic_load(app->stop) && cm_clock_ticks_ns() < until) {
+        if (freshness(app->global.data_dir, &fresh)) {
+            if (wanted < 0)
+                wanted = fresh.accepted;
+            if (fresh.processed >= wanted)
+                return true;
+        }
+        cm_sleep_ms(LOOK_MS);
+    }
+    return false;
+}
+
+static void say_who(cm_app_t *app, const cm_load_into_t *into, bool process)
+{
+    const bool keeps = cm_held_answers(into->held);
+    const bool done = keeps && process && answers_follow(app);
+    cm_buf_t next = CM_BUF_INIT;
+
+    if (app->global.json)
+        return;
+    fprintf(app->messages, "stored by process %ld, which holds %s and %s\n",
+            cm_held_process(into->held), app->global.data_dir,
+            done    ? "has brought the answers up to date"
+            : keeps ? "keeps the answers up to date"
+                    : "makes no answers: `clickmill process` does when it has ended");
+    if (done) {
+        cm_next_add(&next, app, "query pages");
+        fprintf(app->messages, "next: %s\n", next.data);
+        cm_buf_free(&next);
+    }
+}
+
+int cm_import_end_held(cm_app_t *app, const cm_load_into_t *into, const cm_account_t *account,
+                       bool process, int rc)
+{
+    cm_account_print(app, account, app->out);
+    if (atomic_load(app->stop) && (rc == 0 || rc == CM_ESTOP))
+        fprintf(app->messages, "stopped before the end; run it again to go on from there\n");
+    else if (rc == 0 || (rc == CM_EINPUT && account->accepted > 0))
+        say_who(app, into, process);
+    return rc;
+}
+
+void cm_import_close(cm_load_into_t *into)
+{
+    if (into->embedded != NULL)
+        cm_sink_close(&into->embedded->sink);
+    cm_sink_close(into->held);
+    into->embedded = NULL;
+    into->held = NULL;
+}

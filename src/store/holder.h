@@ -1,0 +1,43 @@
+/* The holder of a data directory takes the events of other processes of its user, so that `import`
+ * works while `run` or `collect` holds the directory.
+ *
+ * A thread listens at DATA/clickmill.sock (mode 0600) and reads what comes into memory, up to a
+ * limit. The thread that owns the store puts it, in cm_holder_take(), and answers, in
+ * cm_holder_answer(), around each of its own commits: events and the position of their source are
+ * of one transaction, as if the other process had written them itself. */
+#ifndef CM_STORE_HOLDER_H
+#define CM_STORE_HOLDER_H
+
+#include "event/batch.h"
+
+#include <stdbool.h>
+
+typedef struct cm_holder cm_holder_t;
+
+/* What the holder does with the store; all called by the thread that owns it. */
+typedef struct cm_holder_store {
+    void *context;
+    int (*put)(void *context, const cm_batch_t *batch, cm_err_t *err);
+    int (*position)(void *context, const char *source, int64_t *position, cm_err_t *err);
+    /* The visitors' key, and how row keys of access logs are made. */
+    int (*keys)(void *context, uint8_t secret[32], bool *older, cm_err_t *err);
+} cm_holder_store_t;
+
+/* Starts to listen. `answers`: this process keeps the answers up to date. CM_EIO where the
+ * directory can have no socket. */
+int cm_holder_open(const char *data_dir, const cm_holder_store_t *store, bool answers,
+                   cm_holder_t **holder, cm_err_t *err);
+
+/* Puts what has come, for a fraction of a second at most. The failure of a put. */
+int cm_holder_take(cm_holder_t *holder, cm_err_t *err);
+
+/* After a commit: what was put is durable, and those who wait for that are told. */
+void cm_holder_answer(cm_holder_t *holder);
+
+/* What was put since the last commit is taken back: its senders are told the reason. */
+void cm_holder_lose(cm_holder_t *holder, const cm_err_t *why);
+
+/* Tells those who are connected, and ends the thread. NULL is fine. */
+void cm_holder_close(cm_holder_t *holder);
+
+#endif
