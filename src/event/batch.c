@@ -18,6 +18,13 @@ void cm_batch_accept(cm_batch_t *batch)
     batch->account.accepted++;
 }
 
+/* Whether an event in JSON says where it comes from, in a field of the enrichment's. */
+static bool has_address(cm_str_t payload)
+{
+    return payload.len > 0 && (memmem(payload.data, payload.len, "\"ip\"", 4) != NULL ||
+                               memmem(payload.data, payload.len, "\"address\"", 9) != NULL);
+}
+
 void cm_batch_reject(cm_batch_t *batch, cm_str_t payload, const char *reason, const char *origin)
 {
     if (batch->dead_count == batch->dead_cap) {
@@ -28,6 +35,7 @@ void cm_batch_reject(cm_batch_t *batch, cm_str_t payload, const char *reason, co
         .payload = cm_arena_copy(&batch->arena, payload),
         .reason = cm_arena_copy(&batch->arena, cm_str(reason)),
         .origin = cm_arena_copy(&batch->arena, cm_str(origin)),
+        .personal = has_address(payload),
     };
     batch->account.read++;
     batch->account.rejected++;
@@ -90,6 +98,7 @@ void cm_batch_copy(cm_batch_t *to, const cm_batch_t *from)
         dead->reason = cm_arena_copy(&to->arena, from->dead[i].reason);
         dead->origin = cm_arena_copy(&to->arena, from->dead[i].origin);
         dead->key = cm_arena_copy(&to->arena, from->dead[i].key);
+        dead->personal = from->dead[i].personal;
     }
     to->account = account;
     for (size_t i = 0; i < from->position_count; i++)

@@ -13,6 +13,7 @@ typedef struct cm_dead {
     cm_str_t reason;
     cm_str_t origin; /* "access.log:17", "clickstream[3]@42" */
     cm_str_t key;    /* of a Kafka message; else empty */
+    bool personal;   /* may hold the address of a person: not to be kept in the clear */
 } cm_dead_t;
 
 /* Where a source stands. `position` is -1 when the source is complete and its entry shall be

@@ -115,22 +115,82 @@ static bool take_time(cm_str_t *rest, int64_t *ms)
     return true;
 }
 
-/* Takes what nearly all lines begin with, "8.8.8.8 - - [". */
-static bool take_plain(cm_str_t *rest, cm_access_t *access)
+static inline bool is_digit(char c)
 {
-    static const char nobody[] = " - - [";
-    enum { SIZE = sizeof nobody - 1 };
+    return c >= '0' && c <= '9';
+}
+
+/* The length of an IPv4 address that the text begins with, or of digits and dots. */
+static size_t plain_v4(cm_str_t text)
+{
     size_t len = 0;
 
-    while (len < rest->len &&
-           (rest->data[len] == '.' || (rest->data[len] >= '0' && rest->data[len] <= '9')))
+    while (len < text.len && (is_digit(text.data[len]) || text.data[len] == '.'))
         len++;
-    if (len == 0 || rest->len - len < SIZE || memcmp(rest->data + len, nobody, SIZE) != 0)
+    return len < text.len && text.data[len] == ' ' ? len : 0;
+}
+
+/* The length of an IPv6 address in its canonical form that the text begins with; 0 when it is none
+ * or not so simple: here no group begins with 0, and "::" stands for two or more in the middle. */
+static size_t plain_v6(cm_str_t text)
+{
+    size_t at = 0, groups = 0, gaps = 0;
+
+    for (;;) {
+        const size_t from = at;
+        while (at < text.len &&
+               (is_digit(text.data[at]) || (text.data[at] >= 'a' && text.data[at] <= 'f')))
+            at++;
+        if (at == from || at - from > 4 || text.data[from] == '0' || at == text.len)
+            return 0;
+        groups++;
+        if (text.data[at] != ':')
+            break;
+        at++;
+        if (at < text.len && text.data[at] == ':') {
+            gaps++;
+            at++;
+        }
+    }
+    return text.data[at] == ' ' && (gaps == 0 ? groups == 8 : gaps == 1 && groups <= 6) ? at : 0;
+}
+
+/* The length of a user's name that is nothing but letters, digits and "_". */
+static size_t plain_user(cm_str_t text)
+{
+    size_t len = 0;
+    bool letter = false;
+
+    for (; len < text.len; len++) {
+        char c = text.data[len], lower = (char)(c | 0x20);
+        if (lower >= 'a' && lower <= 'z')
+            letter = true;
+        else if (!is_digit(c) && c != '_')
+            break;
+    }
+    return letter ? len : 0;
+}
+
+/* Takes what nearly all lines begin with, "8.8.8.8 - - [". What it does not take may be a line all
+ * the same, which is only read more slowly. */
+static bool take_plain(cm_str_t *rest, cm_access_t *access)
+{
+    size_t len = plain_v4(*rest);
+
+    if (len == 0)
+        len = plain_v6(*rest);
+    if (len == 0 || rest->len - len < 6 || memcmp(rest->data + len, " - ", 3) != 0)
+        return false;
+    cm_str_t user = {rest->data + len + 3, rest->len - len - 3};
+    const bool none = user.data[0] == '-';
+    const size_t name = none ? 0 : plain_user(user), used = none ? 1 : name;
+    if (used == 0 || user.len < used + 2 || memcmp(user.data + used, " [", 2) != 0)
         return false;
     access->address = (cm_str_t){rest->data, len};
-    access->user = access->host = (cm_str_t){"", 0};
-    rest->data += len + SIZE;
-    rest->len -= len + SIZE;
+    access->user = (cm_str_t){user.data, name};
+    access->host = (cm_str_t){"", 0};
+    rest->data += len + 3 + used + 2;
+    rest->len -= len + 3 + used + 2;
     return true;
 }
 

@@ -64,6 +64,8 @@ static void reject(cm_file_t *file, cm_batch_t *batch, cm_str_t payload, uint64_
     cm_buf_clear(&file->scratch);
     cm_buf_printf(&file->scratch, "%s:%llu", display_name(file), (unsigned long long)number);
     cm_batch_reject(batch, payload, reason, file->scratch.data);
+    if (is_access_log(file))
+        batch->dead[batch->dead_count - 1].personal = true;
 }
 
 static void take_json(cm_file_t *file, const cm_line_t *line, cm_batch_t *batch)
@@ -177,7 +179,7 @@ static bool take(cm_file_t *file, cm_batch_t *batch)
 
     if (file->format == CM_FILE_JSON)
         return take_value(file, batch);
-    if (!file->lines.dropping)
+    if (is_access_log(file))
         cm_lines_skip_hole(&file->lines);
     cm_lines_mark_t mark = cm_lines_mark(&file->lines);
     if (!cm_lines_next(&file->lines, &line))
@@ -266,8 +268,13 @@ static int prime(cm_file_t *file, cm_err_t *err)
     cm_format_found_t found;
 
     for (;;) {
-        cm_lines_skip_hole(lines);
         cm_str_t window = cm_lines_window(lines);
+        /* A hole may be larger than what is looked at. */
+        if (window.len >= PROBE && window.data[0] == '\0' &&
+            memcmp(window.data, window.data + 1, PROBE - 1) == 0) {
+            cm_lines_skip_hole(lines);
+            continue;
+        }
         if (lines->ended || window.len >= PROBE)
             return 0;
         if (!cm_input_is_regular(file->input) && memchr(window.data, '\n', window.len) != NULL) {
@@ -484,6 +491,10 @@ static int pass(cm_file_t *file, uint64_t position, cm_err_t *err)
     while (reached(file) < position) {
         if (file->format == CM_FILE_JSON && cm_values_take(&file->values, &file->lines, &value))
             continue;
+        if (is_access_log(file))
+            cm_lines_skip_hole(&file->lines);
+        if (reached(file) >= position)
+            break;
         if (file->format != CM_FILE_JSON && cm_lines_next(&file->lines, &line)) {
             pass_line(file, &line);
             continue;

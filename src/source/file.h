@@ -3,7 +3,8 @@
  *
  * Account: every line that is not blank is one read (of CSV: every record but the header), and
  * accepted, rejected or skipped. A rejected line becomes a dead letter with its bytes unchanged
- * (the line end left aside; of a line over 1 MiB the first 4 KiB), also where it holds an address.
+ * (the line end left aside; of a line over 1 MiB the first 4 KiB); one that may hold an address is
+ * marked as personal.
  * Its origin is "path:line"; of a CSV record or an event that spans lines, the first one. Of JSON
  * that is no line each, what stands in an event's place is read and rejected (source/values.h).
  *

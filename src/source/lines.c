@@ -117,15 +117,13 @@ void cm_lines_skip_hole(cm_lines_t *lines)
     size_t len = 0, left = lines->end - lines->at;
     const char *at = lines->buffer + lines->at;
 
-    while (len < left && at[len] == '\0')
+    while (len < left && at[len] == '\0' && !lines->dropping)
         len++;
     drop(lines, len);
 }
 
 bool cm_lines_next(cm_lines_t *lines, cm_line_t *line)
 {
-    if (lines->at < lines->end && lines->buffer[lines->at] == '\0' && !lines->dropping)
-        cm_lines_skip_hole(lines);
     cm_str_t window = cm_lines_window(lines);
     const char *newline = window.len ? memchr(window.data, '\n', window.len) : NULL;
 

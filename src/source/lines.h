@@ -47,11 +47,11 @@ int cm_lines_fill(cm_lines_t *lines, cm_err_t *err);
 /* True when the next cm_lines_fill() moves the bytes that slices point to. */
 bool cm_lines_must_move(const cm_lines_t *lines);
 
-/* Drops the NULs that the window begins with: a log that is truncated while its writer goes on
+/* Drops the NULs that the next line begins with: a log that is truncated while its writer goes on
  * writing where it was has a hole there. */
 void cm_lines_skip_hole(cm_lines_t *lines);
 
-/* Takes the next line, without NULs before it. False when no whole line is in the buffer: fill it,
+/* Takes the next line. False when no whole line is in the buffer: fill it,
  * or stop at its end. The end of the input ends a line as well. */
 bool cm_lines_next(cm_lines_t *lines, cm_line_t *line);
 

@@ -1,15 +1,35 @@
 #include "store/dead.h"
 
+#include "store/embedded.h"
+#include "store/seal.h"
+
 static cm_str_t column(sqlite3_stmt *select, int at)
 {
     const void *bytes = sqlite3_column_blob(select, at);
     return (cm_str_t){bytes ? bytes : "", (size_t)sqlite3_column_bytes(select, at)};
 }
 
+/* The payload as it came: sealed ones are opened into `plain`, which it then is a slice of. */
+static int open_payload(const cm_database_t *database, cm_buf_t *plain, cm_str_t *payload,
+                        cm_err_t *err)
+{
+    uint8_t secret[CM_SEAL_KEY];
+    bool found;
+
+    if (!cm_is_sealed(*payload))
+        return 0;
+    int rc = cm_embedded_read_secret(database, secret, &found, err);
+    cm_buf_clear(plain);
+    if (rc == 0 && found && cm_unseal(secret, *payload, plain))
+        *payload = (cm_str_t){plain->data, plain->len};
+    return rc;
+}
+
 int cm_dead_each(const cm_database_t *database, int64_t id, int64_t limit, cm_dead_fn take,
                  void *context, cm_err_t *err)
 {
     sqlite3_stmt *select;
+    cm_buf_t plain = CM_BUF_INIT;
     int64_t found = 0;
     int step = SQLITE_DONE;
 
@@ -22,13 +42,15 @@ int cm_dead_each(const cm_database_t *database, int64_t id, int64_t limit, cm_de
     sqlite3_bind_int64(select, 1, id);
     sqlite3_bind_int64(select, 2, limit > 0 ? limit : -1);
     while (rc == 0 && (step = sqlite3_step(select)) == SQLITE_ROW) {
-        const cm_dead_letter_t letter = {.id = sqlite3_column_int64(select, 0),
-                                         .time = sqlite3_column_int64(select, 1),
-                                         .origin = column(select, 2),
-                                         .reason = column(select, 3),
-                                         .payload = column(select, 4)};
+        cm_dead_letter_t letter = {.id = sqlite3_column_int64(select, 0),
+                                   .time = sqlite3_column_int64(select, 1),
+                                   .origin = column(select, 2),
+                                   .reason = column(select, 3),
+                                   .payload = column(select, 4)};
         found++;
-        rc = take(context, &letter);
+        rc = open_payload(database, &plain, &letter.payload, err);
+        if (rc == 0)
+            rc = take(context, &letter);
     }
     if (rc == 0 && step != SQLITE_DONE)
         rc = cm_database_fail(database, "reading the dead letters", err);
@@ -38,5 +60,6 @@ int cm_dead_each(const cm_database_t *database, int64_t id, int64_t limit, cm_de
                      "which there are",
                      (long long)id);
     sqlite3_finalize(select);
+    cm_buf_free(&plain);
     return rc;
 }

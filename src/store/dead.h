@@ -1,4 +1,5 @@
-/* Dead letters of the embedded store: messages that broke a rule, kept as they came. */
+/* Dead letters of the embedded store: messages that broke a rule, kept as they came;
+ * those that may hold a person's address sealed (seal.h), which shows nowhere here. */
 #ifndef CM_STORE_DEAD_H
 #define CM_STORE_DEAD_H
 

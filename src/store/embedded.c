@@ -4,6 +4,7 @@
 #include "store/dict.h"
 #include "store/holder.h"
 #include "store/merge.h"
+#include "store/seal.h"
 #include "store/setting.h"
 
 #include <pthread.h>
@@ -135,17 +136,29 @@ static int write_block(cm_embedded_t *self, cm_err_t *err)
 static int put_dead(cm_embedded_t *self, const cm_dead_t *dead, cm_err_t *err)
 {
     sqlite3_stmt *insert = self->insert_dead;
+    cm_str_t payload = dead->payload;
+    cm_buf_t sealed = CM_BUF_INIT;
+    uint8_t secret[CM_SEAL_KEY];
 
     int rc = begin(self, err);
+    if (rc == 0 && dead->personal) {
+        rc = cm_embedded_secret(&self->store, secret, err);
+        if (rc == 0)
+            rc = cm_seal(secret, payload, &sealed, err);
+        payload = (cm_str_t){sealed.data, sealed.len};
+    }
     if (rc < 0)
-        return rc;
+        goto done;
     sqlite3_bind_int64(insert, 1, cm_clock_now_ms(self->clock));
     sqlite3_bind_text(insert, 2, dead->origin.data, (int)dead->origin.len, SQLITE_STATIC);
     sqlite3_bind_text(insert, 3, dead->reason.data, (int)dead->reason.len, SQLITE_STATIC);
     /* A message without a value is kept as one of no bytes. */
-    sqlite3_bind_blob(insert, 4, dead->payload.data != NULL ? dead->payload.data : "",
-                      (int)dead->payload.len, SQLITE_STATIC);
-    return cm_database_step(&self->database, insert, "writing a dead letter", err);
+    sqlite3_bind_blob(insert, 4, payload.data != NULL ? payload.data : "", (int)payload.len,
+                      SQLITE_STATIC);
+    rc = cm_database_step(&self->database, insert, "writing a dead letter", err);
+done:
+    cm_buf_free(&sealed);
+    return rc;
 }
 
 static int put_position(cm_embedded_t *self, const cm_position_t *at, cm_err_t *err)
@@ -420,8 +433,8 @@ int cm_embedded_position(cm_store_t *store, const char *source, int64_t *positio
     return rc;
 }
 
-static int read_secret(const cm_database_t *database, uint8_t secret[32], bool *found,
-                       cm_err_t *err)
+int cm_embedded_read_secret(const cm_database_t *database, uint8_t secret[32], bool *found,
+                            cm_err_t *err)
 {
     sqlite3_stmt *select;
     int rc = cm_database_prepare(database, "SELECT value FROM secret WHERE name = 'visitor'",
@@ -441,7 +454,7 @@ int cm_embedded_secret(cm_store_t *store, uint8_t secret[32], cm_err_t *err)
     sqlite3_stmt *insert;
     bool found;
 
-    int rc = read_secret(&self->database, secret, &found, err);
+    int rc = cm_embedded_read_secret(&self->database, secret, &found, err);
     if (rc < 0 || found)
         return rc;
     if (getrandom(secret, 32, 0) != 32)
@@ -463,7 +476,7 @@ int cm_embedded_secret_of(const char *data_dir, uint8_t secret[32], cm_err_t *er
     bool found = false;
 
     if (cm_database_open_read(data_dir, &database, err) == 0) {
-        int rc = read_secret(&database, secret, &found, err);
+        int rc = cm_embedded_read_secret(&database, secret, &found, err);
         cm_database_close(&database);
         if (rc < 0 || found)
             return rc;
@@ -521,7 +534,7 @@ static int read_log_keys(const cm_database_t *database, bool *recorded, bool *ol
     int rc = cm_setting_get(database, CM_SETTING_LOG_KEYS, value, err);
     *recorded = value[0] != '\0';
     *older = strcmp(value, "request") == 0;
-    return rc < 0 || *recorded ? rc : read_secret(database, secret, older, err);
+    return rc < 0 || *recorded ? rc : cm_embedded_read_secret(database, secret, older, err);
 }
 
 int cm_embedded_older_log_keys(cm_store_t *store, bool *older, cm_err_t *err)

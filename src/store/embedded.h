@@ -46,6 +46,10 @@ int cm_embedded_position(cm_store_t *store, const char *source, int64_t *positio
 /* The data directory's own 32 random bytes for keyed hashes of visitors; made on first use. */
 int cm_embedded_secret(cm_store_t *store, uint8_t secret[32], cm_err_t *err);
 
+/* The same bytes, where they have been made. */
+int cm_embedded_read_secret(const cm_database_t *database, uint8_t secret[32], bool *found,
+                            cm_err_t *err);
+
 /* The same from outside: reads it beside whoever is writing, and makes it when it is not there. */
 int cm_embedded_secret_of(const char *data_dir, uint8_t secret[32], cm_err_t *err);
 

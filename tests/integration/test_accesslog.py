@@ -336,6 +336,26 @@ def test_no_address_is_a_name(t):
     t.equal([text for text in map(str, events) if "8.8.8.8" in text], [], "addresses")
 
 
+def test_no_address_is_in_a_dead_letter_at_rest(t):
+    """Yet `dead` shows the bytes as they came, and replays them."""
+    bad = log("8.8.8.8 - john doe").rstrip("\n")
+    event = '{"user_id":"u","url":"/","timestamp":"never","ip":"8.8.8.8"}'
+    t.write("a.log", bad + "\n" + log("1.1.1.1 - -"))
+    t.clickmill("import", "a.log")
+    t.clickmill("import", "--format", "jsonl", "-", stdin=event + "\n")
+    for name in os.listdir(t.path("data")):
+        with open(t.path("data", name), "rb") as file:
+            t.true(b"8.8.8.8" not in file.read(), "an address in " + name)
+    letters = [json.loads(line) for line in t.clickmill("dead", "list", "--json").out.splitlines()]
+    t.equal([letter["payload"] for letter in letters], [bad, event], "payloads")
+    t.equal(t.clickmill("dead", "show", "1").out, bad + "\n", "shown")
+    account = t.clickmill("dead", "replay", "--json", "1", "--with", "-",
+                          stdin=log('8.8.8.8 - "john doe"')).json
+    t.equal(account["accepted"], 1, "replayed")
+    t.equal([(e["user_id"], e["country"]) for e in exported(t)][1:], [("john doe", "United States")],
+            "event")
+
+
 def test_two_sites_are_two_clicks(t):
     t.write("a.log", log("8.8.8.8 - -", "8.8.8.8 - -"))
     for site in ("https://shop.example", "blog.example"):
