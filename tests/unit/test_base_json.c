@@ -28,7 +28,7 @@ static void test_values(void **state)
 {
     cm_json_parser_t *parser = cm_json_parser_new();
     cm_json_t root, found;
-    cm_str_t name;
+    cm_str_t name = {NULL, 0};
     int64_t number;
     double real;
     bool truth;
@@ -80,7 +80,7 @@ static void test_no_json(void **state)
     static const char *const texts[] = {"", "{", "{\"a\":}", "[1,2", "nul", "{\"a\":1}x", "\xFF"};
     cm_json_parser_t *parser = cm_json_parser_new();
     cm_json_t root;
-    int64_t number;
+    int64_t number = 0;
     (void)state;
 
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)

@@ -97,8 +97,8 @@ static void knows_bots(void **state)
         "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 HeadlessChrome/120.0.0.0",
         "UniversalFeedParser/4.2 +http://feedparser.org/",
         "Mozilla/5.0 zgrab/0.x",
-        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 "
-        "Safari/537.36 SWIMGBot",
+        ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 "
+         "Safari/537.36 SWIMGBot"),
         "Mozilla/5.0 (compatible; meta-externalagent/1.1)",
         "GoogleHC/1.0",
         "NodePing",
@@ -117,8 +117,8 @@ static void knows_bots(void **state)
         "Retool 2, retool/2.0", /* patterns of the list count in their case */
         "Mozilla/5.0 (Linux; Android 8.0.0; CUBOT_P20) AppleWebKit/537.36",
         "Mozilla/5.0 (Linux; Android 4.2.2; HTC Butterfly s Build/JDQ39) AppleWebKit/537.36",
-        "\x02"
-        "curl/8", /* what stands before the first byte cannot be sent */
+        ("\x02"
+         "curl/8"), /* what stands before the first byte cannot be sent */
     };
     cm_ua_rules_t *rules = cm_ua_rules_new();
     cm_ua_parser_t *parser = cm_ua_parser_new(rules);

@@ -231,8 +231,8 @@ static void large_numbers(void **state)
         HEAD "1,\"x\":1e999}",
         HEAD "1,\"x\":-1.5E+400}",
         HEAD "1,\"x\":[1,{\"url\":18446744073709551616}],\"y\":[[99999999999999999999]]}",
-        "{\"x\":123456789012345678901234567890,\"user_id\":\"u\",\"y\":{\"a,\\\"\":1e999},"
-        "\"url\":\"/12345678901234567890123\",\"timestamp\":1}",
+        ("{\"x\":123456789012345678901234567890,\"user_id\":\"u\",\"y\":{\"a,\\\"\":1e999},"
+         "\"url\":\"/12345678901234567890123\",\"timestamp\":1}"),
     };
     static const int64_t unknown[] = {1, 1, 1, 1, 2, 2};
     static const char *const bad[] = {
@@ -441,8 +441,8 @@ static void add_line(cm_buf_t *line, int kind, uint64_t *random)
     static const char *const forms[] = {
         "{\"user_id\": \"%s\", \"timestamp\": %s, \"url\": \"%s\", \"country\": \"%s\"}",
         "{\"url\":\"%3$s\",\"timestamp\":%2$s,\"user_id\":\"%1$s\",\"city\":\"%4$s\"}",
-        "{ \"row_key\" : \"%4$s\" ,\t\"timestamp\" : %2$s , "
-        "\"url\":\"%3$s\",\"user_id\":\"%1$s\"} ",
+        ("{ \"row_key\" : \"%4$s\" ,\t\"timestamp\" : %2$s , "
+         "\"url\":\"%3$s\",\"user_id\":\"%1$s\"} "),
         "{\"user_id\":\"%s\",\"timestamp\":%s,\"url\":\"%s\",\"url\":\"%s\"}"};
     static const char *const texts[] = {"",
                                         "a",
