@@ -18,6 +18,7 @@ import argparse
 import fnmatch
 import importlib
 import os
+import signal
 import sys
 import time
 import traceback
@@ -210,6 +211,8 @@ def main():
             print(name)
         return 0
 
+    # As Ctrl-C does: what was started ends with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     started = time.monotonic()
     report = Report()
     tasks = [test_task(name, function) for name, function in checks]
