@@ -83,6 +83,7 @@ void cm_frame_add_batch(cm_buf_t *buf, const cm_batch_t *batch)
         add_text(buf, batch->dead[i].payload);
         add_text(buf, batch->dead[i].reason);
         add_text(buf, batch->dead[i].origin);
+        cm_buf_add_char(buf, batch->dead[i].personal);
     }
     add_u32(buf, batch->position_count);
     for (size_t i = 0; i < batch->position_count; i++) {
@@ -154,13 +155,15 @@ static bool take_event(cm_str_t *rest, cm_batch_t *batch)
 static bool take_dead(cm_str_t *rest, cm_batch_t *batch)
 {
     cm_str_t payload, reason, origin;
-    char texts[2][1024];
+    char texts[2][1024], personal;
 
-    if (!take_text(rest, &payload) || !take_text(rest, &reason) || !take_text(rest, &origin))
+    if (!take_text(rest, &payload) || !take_text(rest, &reason) || !take_text(rest, &origin) ||
+        !take(rest, &personal, 1))
         return false;
     snprintf(texts[0], sizeof texts[0], "%.*s", (int)reason.len, reason.data);
     snprintf(texts[1], sizeof texts[1], "%.*s", (int)origin.len, origin.data);
     cm_batch_reject(batch, payload, texts[0], texts[1]);
+    batch->dead[batch->dead_count - 1].personal |= personal != 0;
     return true;
 }
 

@@ -98,6 +98,22 @@ def test_import_while_run_holds(t):
     t.equal(sorted(both), sorted(alone), "events with and without a holder")
 
 
+def test_no_address_is_kept_in_the_clear(t):
+    """Of a line of a log that is rejected: sealed, as an import without a holder does."""
+    line = '203.0.113.77 - - [10/Oct/2025:25:55:36 +0000] "GET /log HTTP/1.1" 200 5 "-" "Firefox"\n'
+    t.write("d.log", line)
+    process, _ = holder(t)
+    account = t.clickmill("import", "--json", "--format", "combined", "d.log").json
+    t.equal(account["rejected"], 1, "rejected")
+    process.stop(OK)
+    database = t.database()
+    payloads = database.execute("SELECT payload FROM dead").fetchall()
+    database.close()
+    t.equal(len(payloads), 1, "dead letters")
+    t.true(b"203.0.113" not in bytes(payloads[0][0]), "the address: %r" % payloads)
+    t.true("203.0.113.77" in t.clickmill("dead", "show", "1").out, "shown as it came")
+
+
 def test_collect_holds(t):
     collector = Collector(t)
     good(t, collector.ask(keyed(1)))
