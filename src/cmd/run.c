@@ -350,6 +350,7 @@ static int start(runner_t *runner)
         return rc;
     cm_collecting_serve(&runner->collect.collecting, &server);
     server.synthetic = runner->demo.marked;
+    server.demo_of = runner->app->global.data_dir;
     rc = cm_server_start(&server, &app->log, &runner->server, &app->err);
     if (rc == 0)
         say_hello(runner);

@@ -49,7 +49,8 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
                                                 .open_index = open_answers,
                                                 .open_context = &answers,
                                                 .synthetic = serve->index == CM_INDEX_EMBEDDED &&
-                                                             cm_demo_marked(app->global.data_dir)};
+                                                             cm_demo_marked(app->global.data_dir),
+                                                .demo_of = app->global.data_dir};
     cm_server_t *server = NULL;
     cm_index_t *index = NULL;
 

@@ -12,6 +12,7 @@
 #include "serve/loop.h"
 #include "serve/patience.h"
 #include "serve/reply.h"
+#include "store/demo.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -45,6 +46,7 @@ struct cm_server {
     cm_log_t log;
     cm_listen_t listen;
     char *data_dir;
+    char *demo_of; /* NULL: not to be told */
     bool daily;
     char **hosts;              /* ends with NULL */
     bool synthetic;            /* the answers are of synthetic traffic */
@@ -197,6 +199,20 @@ static enum MHD_Result reply_health(struct MHD_Connection *connection)
     return cm_reply_data(connection, "text/plain; charset=utf-8", &body);
 }
 
+/* Where the clicks of the demonstration are, for a page that has no clicks to show. */
+static void add_demo(const cm_server_t *server, cm_buf_t *body)
+{
+    const bool there = server->demo_of != NULL && cm_demo_is_there(server->demo_of);
+    char *directory = there ? cm_demo_directory(server->demo_of) : NULL;
+
+    cm_buf_add_text(body, ",\"demo\":");
+    if (there)
+        cm_buf_add_json(body, cm_str(directory));
+    else
+        cm_buf_add_text(body, "null");
+    free(directory);
+}
+
 /* What a page has to know of the server that it comes from. */
 static enum MHD_Result reply_status(cm_server_t *server, struct MHD_Connection *connection)
 {
@@ -209,6 +225,7 @@ static enum MHD_Result reply_status(cm_server_t *server, struct MHD_Connection *
         cm_refused_add_json(cm_collector_refused(server->collector), &body);
     else
         cm_buf_add_text(&body, "null");
+    add_demo(server, &body);
     cm_buf_add_text(&body, "}\n");
     return cm_reply_data(connection, "application/json", &body);
 }
@@ -320,6 +337,7 @@ static cm_server_t *create(const cm_server_options_t *options, const cm_log_t *l
     server->synthetic = options->synthetic;
     server->shop = options->shop && options->collector != NULL && server->answers;
     server->listen.fd = -1;
+    server->demo_of = options->demo_of != NULL ? cm_strdup(options->demo_of) : NULL;
     server->data_dir = cm_strdup(options->data_dir ? options->data_dir : "data");
     server->daily = options->daily;
     while (options->hosts != NULL && options->hosts[count] != NULL)
@@ -352,6 +370,7 @@ static void destroy(cm_server_t *server)
         free(*host);
     free(server->hosts);
     free(server->data_dir);
+    free(server->demo_of);
     free(server);
 }
 

@@ -36,7 +36,9 @@ typedef struct cm_server_options {
     cm_collector_t *collector; /* NULL: no events are taken */
     bool synthetic;            /* the answers are of synthetic traffic, which the page says */
     bool shop;                 /* serve the demo shop; only with a collector */
-    bool no_answers;           /* serve what goes with the collector, and nothing else */
+    const char
+        *demo_of;    /* data directory: /api/status names DATA/demo where there is one; or NULL */
+    bool no_answers; /* serve what goes with the collector, and nothing else */
     const char *tls_cert, *tls_key; /* PEM texts; NULL: no TLS */
 } cm_server_options_t;
 

@@ -1,6 +1,8 @@
 """The dashboard in a real browser: what it shows, on a phone and on a desk, and what it says of itself."""
 
 import json
+import urllib.error
+import urllib.request
 
 from browser_support import Browser
 from test_run import start
@@ -403,6 +405,49 @@ def test_notices(t):
         t.equal(page.texts("#synthetic"), ["synthetic demo data"], "mark")
         t.equal(page.texts(".links a"), ["Download as CSV", "Count your pages"], "links")
         t.equal(page.value("document.documentElement.scrollWidth"), 320, "width")
+        page.undisturbed()
+
+
+def test_refused_by_the_collector(t):
+    """From the collector to the page: a page of a site that is not allowed, while somebody looks."""
+    _, port = start(t, "run", "--sites", "a.example")
+    url = "http://127.0.0.1:%d/" % port
+    with Browser(t) as browser:
+        page = Page(t, browser, url)
+        t.equal(page.texts("#refused"), [], "notices before")
+        t.equal(page.texts("#steps pre")[0], '<script defer src="%sclickmill.js"></script>' % url, "step")
+        t.equal(page.texts(".links a"), ["Count your pages"], "links")
+        asked = urllib.request.Request(
+            url + "v1/events", b'{"url":"https://shop.example/"}',
+            {"Origin": "https://shop.example", "Content-Type": "text/plain"})
+        try:
+            urllib.request.urlopen(asked, timeout=20)
+        except urllib.error.HTTPError as error:
+            t.equal(error.code, 403, "status")
+        page.when("document.querySelector('#refused').hidden", False)
+        t.equal(page.texts("#refused")[0].split("\n"), [
+            "1 request was refused: its clicks are not counted",
+            "https://shop.example: 1 request, because its pages are not among the sites that are counted. "
+            "This option lets it in: --sites 'a.example,shop.example'"], "what was refused")
+        page.undisturbed()
+
+
+def test_demonstration(t):
+    """Its data are marked; its directory is named where there are none."""
+    process, port = start(t, "run", "--rate", "100")
+    with Browser(t) as browser:
+        page = Page(t, browser, "http://127.0.0.1:%d/" % port)
+        page.when("document.querySelector('#synthetic').innerText", "synthetic demo data")
+        page.when("[...document.querySelectorAll('.links a')].map((a) => a.hidden).join()",
+                  "false,false,false")
+        browser("close", page=page.page)
+        process.stop()
+        _, port = start(t, "serve")
+        page = Page(t, browser, "http://127.0.0.1:%d/" % port)
+        t.equal(page.texts("#synthetic"), [], "mark")
+        t.equal(page.texts("#steps pre"), [
+            "clickmill run --sites www.example.com", "clickmill import access.log",
+            "clickmill serve --data data/demo"], "steps")
         page.undisturbed()
 
 

@@ -381,7 +381,7 @@ static void test_public_asset(void **context)
     cm_buf_free(&reply);
     expect(cm_server_port(server), "/api/status", 200,
            "{\"synthetic\":false,\"collector\":true,\"shop\":true,\"refused\":{\"requests\":0,"
-           "\"origins\":[],\"others\":0}}\n");
+           "\"origins\":[],\"others\":0},\"demo\":null}\n");
     cm_server_stop(server);
     cm_collector_free(collector);
     cm_source_close(cm_inbox_source(options.inbox));
@@ -395,7 +395,8 @@ static void test_without_collector(void **context)
                                         "/demo",         "/demo/",   "/demo/cart"};
 
     expect(state->port, "/api/status", 200,
-           "{\"synthetic\":false,\"collector\":false,\"shop\":false,\"refused\":null}\n");
+           "{\"synthetic\":false,\"collector\":false,\"shop\":false,\"refused\":null,"
+           "\"demo\":null}\n");
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
         cm_buf_t reply = ask_for(state->port, "GET", paths[i], "");
         if (status_of(&reply) != 404)
