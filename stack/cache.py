@@ -19,7 +19,7 @@ import zipfile
 from .trouble import Missing, Trouble
 
 DEPENDENCY_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
-JAVA = 17  # the one release that every engine here runs on
+JAVA = (17, 21)  # in this order; docs/stack.md says which engines start on which
 
 
 def root():
@@ -38,19 +38,21 @@ def java_release(program):
 
 
 def java_home():
-    """The home of a Java 17: JAVA_HOME, then PATH, then where Debian puts it."""
+    """The home of a Java 17, else of a 21: JAVA_HOME, then PATH, then where Debian puts it."""
     candidates = []
     if os.environ.get("JAVA_HOME"):
         candidates.append(os.path.join(os.environ["JAVA_HOME"], "bin", "java"))
     candidates.append(shutil.which("java"))
     if os.path.isdir("/usr/lib/jvm"):
         candidates += ["/usr/lib/jvm/%s/bin/java" % name
-                       for name in sorted(os.listdir("/usr/lib/jvm")) if "17" in name]
-    for candidate in candidates:
-        if candidate and java_release(candidate) == JAVA:
-            return os.path.dirname(os.path.dirname(os.path.realpath(candidate)))
-    raise Missing("the engines need Java %d, and neither JAVA_HOME nor PATH leads to one: run "
-                  "scripts/setup.sh stack, or install a JDK %d and set JAVA_HOME" % (JAVA, JAVA))
+                       for name in sorted(os.listdir("/usr/lib/jvm")) if re.search("17|21", name)]
+    releases = [(java_release(candidate), candidate) for candidate in candidates if candidate]
+    for wanted in JAVA:
+        for release, candidate in releases:
+            if release == wanted:
+                return os.path.dirname(os.path.dirname(os.path.realpath(candidate)))
+    raise Missing("the engines need Java 17 or 21, and neither JAVA_HOME nor PATH leads to one: run "
+                  "scripts/setup.sh stack, or install a JDK 17 and set JAVA_HOME")
 
 
 @contextlib.contextmanager

@@ -54,6 +54,7 @@ class Cassandra(Engine):
             "cassandra.config": conf + "/cassandra.yaml",
             "cassandra.storagedir": self.data,
             "cassandra-foreground": "yes",
+            "java.security.manager": "allow",  # which it sets; Java 21 wants to be told
             # One node has no gossip to wait for.
             "cassandra.skip_wait_for_gossip_to_settle": 0,
             "cassandra.ring_delay_ms": 0,

@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import unittest.mock
 
 import ports
 from harness import ROOT, slow
@@ -538,6 +539,10 @@ def test_java_17_is_looked_for(t):
         t.equal(cache.java_home(), t.path("seventeen"))
         os.environ["JAVA_HOME"] = jdk("better", 'java version "17"')
         t.equal(cache.java_home(), t.path("better"))
+        os.environ["JAVA_HOME"] = jdk("newer", 'openjdk version "21.0.11"')
+        t.equal(cache.java_home(), t.path("seventeen"), "17 before 21")
+        with unittest.mock.patch.object(cache, "JAVA", (18, 21)):
+            t.equal(cache.java_home(), t.path("newer"), "21 where there is not the first one")
         t.equal(cache.java_release(jdk("old", 'java version "1.8.0_402"') + "/bin/java"), 8)
         t.equal(cache.java_release("/no/java"), None)
     finally:
