@@ -1,6 +1,7 @@
 #include "source/population.h"
 
 #include "base/put.h"
+#include "enrich/countries.h"
 #include "source/words.h"
 
 #include <stdlib.h>
@@ -115,6 +116,7 @@ static void found_cities(cm_population_t *population, uint32_t countries, uint64
     uint16_t at = 0;
 
     for (uint32_t i = 0; i < countries; i++) {
+        cm_str_t country = cm_country_name(cm_str(cm_words_countries.texts[i]));
         uint16_t first = at;
         uint32_t count = CITIES_MIN + cm_random_below(&random, CITIES_MAX - CITIES_MIN + 1);
         while (at < first + count) {
@@ -123,7 +125,7 @@ static void found_cities(cm_population_t *population, uint32_t countries, uint64
             for (uint16_t j = first; j < at; j++)
                 known = known || cm_str_equal(homes[j].city, city);
             if (!known)
-                homes[at++] = (cm_home_t){cm_str(cm_words_countries.texts[i]), city};
+                homes[at++] = (cm_home_t){country, city};
         }
         ranges[i] = (range_t){first, (uint16_t)count};
     }

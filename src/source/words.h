@@ -17,7 +17,8 @@ typedef struct cm_words {
 extern const cm_words_t cm_words_first_names;
 extern const cm_words_t cm_words_last_names;
 
-/* Countries, the ones with the most people on the web first (roughly). */
+/* Countries, the ones with the most people on the web first (roughly), by their ISO 3166-1 codes:
+ * cm_country_name() has their names, so that these are one list with those of GeoIP. */
 extern const cm_words_t cm_words_countries;
 
 extern const cm_words_t cm_words_city_prefixes;

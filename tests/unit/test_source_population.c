@@ -1,3 +1,4 @@
+#include "enrich/countries.h"
 #include "source/population.h"
 
 #include "source/words.h"
@@ -78,7 +79,7 @@ static void countries_follow_zipf_and_have_8_to_40_cities(void **state)
         unsigned home = population.people[user].home, country = 0;
         assert_true(home < HOMES);
         while (!cm_str_equal(population.homes[home].country,
-                             cm_str(cm_words_countries.texts[country])))
+                             cm_country_name(cm_str(cm_words_countries.texts[country]))))
             country++;
         assert_true(country < COUNTRIES);
         people[country]++;

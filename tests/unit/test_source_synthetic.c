@@ -71,7 +71,7 @@ static void first_events_are_golden(void **state)
         "L, like Gecko) Version/17.4 Safari/605.1.15\n"
         "{\"row_key\": \"a1a65391-199c-5b66-b7aa-8a47623a486c\", \"user_id\": \"qholloway\", "
         "\"timestamp\": 1704067202670, \"url\": \"https://www.example.com/products\", \"count"
-        "ry\": \"United States of America\", \"city\": \"West Jasmineville\", \"browser\": \""
+        "ry\": \"United States\", \"city\": \"West Jasmineville\", \"browser\": \""
         "Firefox\", \"os\": \"Mac OS X 10.15\", \"device\": \"Desktop\"}\n"
         "192.0.2.3 Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:121.0) Gecko/20100101 Fir"
         "efox/121.0\n";
