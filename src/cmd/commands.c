@@ -72,6 +72,7 @@ const cm_option_t cm_global_option_table[] = {
      .offset = FIELD(help),
      .help = "show help and exit"},
     {.name = "version",
+     .letter = 'V',
      .type = CM_OPT_FLAG,
      .offset = FIELD(version),
      .help = "show the version and exit"},

@@ -93,13 +93,15 @@ int cm_dead_print(cm_app_t *app, const cm_dead_shown_t *letter, bool whole)
 typedef struct printer {
     cm_app_t *app;
     bool whole; /* show: the payload's bytes and nothing else */
+    bool printed;
 } printer_t;
 
 static int print_letter(void *context, const cm_dead_letter_t *letter)
 {
-    const printer_t *printer = context;
+    printer_t *printer = context;
     char id[24], when[CM_TIME_TEXT];
 
+    printer->printed = true;
     snprintf(id, sizeof id, "%lld", (long long)letter->id);
     const cm_dead_shown_t shown = {.id = id,
                                    .time = cm_str(cm_time_format(letter->time, when)),
@@ -119,6 +121,8 @@ static int print_letters(cm_app_t *app, bool whole, int64_t id, int64_t limit)
         return rc;
     rc = cm_dead_each(&database, id, limit, print_letter, &printer, &app->err);
     cm_database_close(&database);
+    if (rc == 0 && !whole && !printer.printed)
+        fprintf(app->messages, "there are no dead letters in %s\n", app->global.data_dir);
     return rc;
 }
 

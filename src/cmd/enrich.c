@@ -6,6 +6,8 @@
 #include "enrich/ua.h"
 #include "source/lines.h"
 
+#include <unistd.h>
+
 typedef struct enrich_command_options {
     const char *geoip;
 } enrich_command_options_t;
@@ -161,17 +163,33 @@ static int open_teller(cm_app_t *app, const enrich_command_options_t *asked, con
     return rc;
 }
 
+/* Tells of an argument: it is the name of a file whose lines are told, or "-", or the text itself.
+ * An agent or an address that is also the name of a file is not likely. */
+static int tell_argument(cm_app_t *app, teller_t *teller, const char *argument)
+{
+    if (strcmp(argument, "-") == 0 || access(argument, F_OK) == 0)
+        return tell_lines(app, teller, argument);
+    /* A misspelt name of a file is no agent: it should not be told of in silence. */
+    const char *dot = strrchr(argument, '.');
+    if (dot != NULL && (strcmp(dot, ".txt") == 0 || strcmp(dot, ".log") == 0))
+        return tell_lines(app, teller, argument);
+    int rc = tell_line(app, teller, &(cm_line_t){.text = cm_str(argument)});
+    return rc == 0 ? cm_app_write(app, &teller->out) : rc;
+}
+
 static int run(cm_app_t *app, const void *given, int argc, char **argv)
 {
     teller_t teller = {.out = CM_BUF_INIT};
 
-    if (argc < 1 || argc > 2)
+    if (argc < 1)
         return cm_fail(&app->err, CM_EUSAGE,
                        "enrich what? `clickmill enrich agent` and `clickmill enrich address` take "
-                       "one file, or standard input; see `clickmill help enrich`");
+                       "texts, files, or standard input; see `clickmill help enrich`");
     int rc = open_teller(app, given, argv[0], &teller);
-    if (rc == 0)
-        rc = tell_lines(app, &teller, argc == 2 ? argv[1] : "-");
+    if (rc == 0 && argc == 1)
+        rc = tell_lines(app, &teller, "-");
+    for (int i = 1; rc == 0 && i < argc; i++)
+        rc = tell_argument(app, &teller, argv[i]);
     cm_geo_reader_free(teller.reader);
     cm_geo_close(teller.geo);
     cm_ua_parser_free(teller.parser);
@@ -182,11 +200,14 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
 
 const cm_command_t cm_command_enrich = {
     .name = "enrich",
-    .arguments = "agent|address [FILE|-]",
+    .arguments = "agent|address [TEXT|FILE|-]...",
     .summary = "show what the program makes of user agents or addresses",
     .details =
-        "Reads one user agent or one address a line and writes one JSON object for each, in the "
-        "same order; what is not known is null.\n"
+        "Writes one JSON object for each user agent or address, in the same order; what is not "
+        "known is null. An argument that is the name of a file is read, one a line; any other is "
+        "the text itself; without arguments standard input is read. What ends in .txt or .log is "
+        "always a file.\n"
+        " clickmill enrich address 8.8.8.8\n"
         " clickmill enrich agent agents.txt\n"
         " echo 192.0.2.7 | clickmill enrich address --geoip GeoLite2-City.mmdb\n"
         "User agents are read by the rules of uap-core. \"bot\" is true for what those call a "

@@ -100,7 +100,8 @@ static int parse_command_line(cm_app_t *app, invocation_t *call, int argc, char 
 
     if (at < 0)
         return at;
-    if (at < argc) {
+    bool version = at < argc && strcmp(argv[at], "version") == 0; /* as many programs take it */
+    if (at < argc && !version) {
         call->command = cm_help_find(argv[at]);
         if (call->command == NULL)
             return cm_help_fail_unknown(argv[at], &app->err);
@@ -113,6 +114,7 @@ static int parse_command_line(cm_app_t *app, invocation_t *call, int argc, char 
     }
     int rc = parse_words(app, call, count, words);
     free(words);
+    app->global.version |= version;
     return rc;
 }
 

@@ -111,7 +111,10 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
         pipeline.commit_events = 0;
     }
     rc = cm_pipeline_run(&pipeline, &app->err);
-    print_account(app, produce, &pipeline);
+    /* Who reads with `| head` has seen enough: what it did not read is not worth an account. */
+    bool left = rc == CM_ESTOP && !atomic_load(app->stop);
+    if (!left)
+        print_account(app, produce, &pipeline);
     cm_pipeline_free(&pipeline);
     cm_sink_close(sink);
     cm_source_close(source);

@@ -20,20 +20,24 @@ static int fail_text(const char *text, cm_err_t *err)
 {
     return cm_fail(err, CM_EUSAGE,
                    "--listen \"%s\" is not ADDRESS:PORT; give for example 127.0.0.1:8080, "
-                   "[::1]:8080 or 0.0.0.0:8080",
+                   "[::1]:8080 or 0.0.0.0:8080, or a port alone for this machine only",
                    text);
 }
 
-/* Splits at the last colon; an IPv6 address must stand in brackets, or its end would be read as a
- * port. */
+/* Splits at the last colon. A port alone, or with a colon before it, is one of this machine only,
+ * so that nothing is open to others unless its address was given. An IPv6 address must stand in
+ * brackets, or its end would be read as a port. */
 static int split(const char *text, address_t *address, cm_err_t *err)
 {
     const char *colon = strrchr(text, ':');
     int64_t port;
 
-    if (colon == NULL || !cm_str_to_i64(cm_str(colon + 1), &port) || port < 0 || port > 65535)
+    const char *digits = colon != NULL ? colon + 1 : text;
+    if (!cm_str_to_i64(cm_str(digits), &port) || port < 0 || port > 65535)
         return fail_text(text, err);
-    cm_str_t host = {text, (size_t)(colon - text)};
+    cm_str_t host = {text, colon != NULL ? (size_t)(colon - text) : 0};
+    if (host.len == 0)
+        host = CM_STR("127.0.0.1");
     if (host.len >= 2 && host.data[0] == '[' && host.data[host.len - 1] == ']') {
         host.data++;
         host.len -= 2;

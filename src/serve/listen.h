@@ -13,7 +13,8 @@ typedef struct cm_listen {
     bool loopback; /* only this machine can reach it */
 } cm_listen_t;
 
-/* Binds "ADDRESS:PORT", the address numeric (IPv6 in brackets) or "localhost", and listens.
+/* Binds "ADDRESS:PORT", the address numeric (IPv6 in brackets) or "localhost", and listens;
+ * "PORT" and ":PORT" are of 127.0.0.1.
  * CM_EUSAGE: not such a text, or no address of this machine. CM_EBUSY: the port is in use. CM_EIO:
  * no permission and the like. */
 int cm_listen_open(const char *text, cm_listen_t *out, cm_err_t *err);

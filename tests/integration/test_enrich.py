@@ -173,6 +173,17 @@ def test_usage(t):
     t.says(t.clickmill("enrich", check=USAGE), "agent", "address")
     t.says(t.clickmill("enrich", "colour", check=USAGE), "colour", "agent or address")
     t.says(t.clickmill("enrich", "agent", "none.txt", check=INPUT), "none.txt")
+    out = t.clickmill("enrich", "address", "8.8.8.8", "10.0.0.1").out
+    t.equal([json.loads(line) for line in out.splitlines()],
+            [place("United States", None, "US"), place()], "addresses that are arguments")
+    t.equal(t.clickmill("enrich", "agent", "curl/8.5.0").json["browser"]["family"], "curl",
+            "an agent that is an argument")
+
+
+def test_version(t):
+    wanted = t.clickmill("--version").out
+    t.true(wanted.startswith("clickmill "), wanted)
+    t.equal([t.clickmill("-V").out, t.clickmill("version").out], [wanted] * 2, "version")
 
 
 # ---- addresses

@@ -1,8 +1,9 @@
 """Synthetic traffic: the same seed gives the same bytes, and its events keep the contract."""
 
 import json
+import subprocess
 
-from harness import USAGE
+from harness import CLICKMILL, USAGE
 
 
 def lines(t, *options):
@@ -96,3 +97,12 @@ def test_options_out_of_range(t):
     for options in (["--count", "-1"], ["--users", "0"], ["--late", "101"], ["--repeat", "-1"],
                     ["--rate", "0"], ["--rate", "fast"], ["--seed", "x"], ["--countries", "0"]):
         t.says(t.clickmill("produce", *options, "--out", "-", check=USAGE), options[0])
+
+
+def test_a_reader_that_leaves(t):
+    """`produce --out - | head` prints what was read, and no account."""
+    line, err = t.path("line"), t.path("err")
+    subprocess.run("%s produce --count 100000 --out - 2>%s | head -1 >%s"
+                          % (CLICKMILL, err, line), shell=True, check=True)
+    with open(err, encoding="utf-8") as file:
+        t.equal(file.read(), "", "what it says")

@@ -676,8 +676,9 @@ static void test_port_in_use(void **context)
 static void test_listen(void **context)
 {
     static const char *const bad[] = {
-        "",         "8080",  "localhost", "localhost:",     ":8080",        "127.0.0.1:65536",
-        "::1:8080", "[::1]", "[]:80",     "example.org:80", "127.0.0.1:-1", "127.0.0.1:8 ",
+        "",        "80 80",           "localhost",    "localhost:",
+        ":",       "127.0.0.1:65536", "::1:8080",     "[::1]",
+        "[]:80",   "example.org:80",  "127.0.0.1:-1", "127.0.0.1:8 ",
         "[::1:80",
     };
     cm_listen_t got;
@@ -688,7 +689,7 @@ static void test_listen(void **context)
         char sentence[200];
         snprintf(sentence, sizeof sentence,
                  "--listen \"%s\" is not ADDRESS:PORT; give for example 127.0.0.1:8080, "
-                 "[::1]:8080 or 0.0.0.0:8080",
+                 "[::1]:8080 or 0.0.0.0:8080, or a port alone for this machine only",
                  bad[i]);
         assert_int_equal(cm_listen_open(bad[i], &got, &err), CM_EUSAGE);
         assert_string_equal(err.text, sentence);
@@ -700,7 +701,8 @@ static void test_listen(void **context)
         const char *text;
         bool loopback;
     } good[] = {{"127.0.0.1:0", true}, {"localhost:0", true}, {"127.3.2.1:0", true},
-                {"[::1]:0", true},     {"0.0.0.0:0", false},  {"[::]:0", false}};
+                {"[::1]:0", true},     {"0.0.0.0:0", false},  {"[::]:0", false},
+                {"0", true},           {":0", true}};
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         assert_int_equal(cm_listen_open(good[i].text, &got, &err), 0);
         assert_true(got.port > 0);

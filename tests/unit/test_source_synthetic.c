@@ -59,7 +59,7 @@ static void first_events_are_golden(void **state)
         "like Gecko) Chrome/121.0.0.0 Mobile Safari/537.36\n"
         "{\"row_key\": \"ed31cfeb-fee6-52cd-a652-7d650e219000\", \"user_id\": \"betty60\", \""
         "timestamp\": 1704067200818, \"url\": \"https://www.example.com/\", \"country\": \"Un"
-        "ited States of America\", \"city\": \"Lake Barton\", \"browser\": \"Chrome\", \"os\""
+        "ited States\", \"city\": \"Lake Barton\", \"browser\": \"Chrome\", \"os\""
         ": \"Windows 10\", \"device\": \"Desktop\"}\n"
         "192.0.2.1 Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like "
         "Gecko) Chrome/117.0.0.0 Safari/537.36\n"
