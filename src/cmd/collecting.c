@@ -355,7 +355,8 @@ void cm_collecting_print_refused(const cm_collecting_t *collecting)
     if (collecting->collector == NULL || collecting->app->global.json)
         return;
     cm_refused_add_lines(cm_collector_refused(collecting->collector), &lines);
-    fwrite(lines.data, 1, lines.len, collecting->app->messages);
+    if (lines.len > 0)
+        fwrite(lines.data, 1, lines.len, collecting->app->messages);
     cm_buf_free(&lines);
 }
 

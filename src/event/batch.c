@@ -21,8 +21,8 @@ void cm_batch_accept(cm_batch_t *batch)
 /* Whether an event in JSON says where it comes from, in a field of the enrichment's. */
 static bool has_address(cm_str_t payload)
 {
-    return payload.len > 0 && (memmem(payload.data, payload.len, "\"ip\"", 4) != NULL ||
-                               memmem(payload.data, payload.len, "\"address\"", 9) != NULL);
+    return payload.data != NULL && (memmem(payload.data, payload.len, "\"ip\"", 4) != NULL ||
+                                    memmem(payload.data, payload.len, "\"address\"", 9) != NULL);
 }
 
 void cm_batch_reject(cm_batch_t *batch, cm_str_t payload, const char *reason, const char *origin)
