@@ -109,7 +109,8 @@ static int start(collect_t *self)
     rc = cm_server_start(&server, &app->log, &self->server, &app->err);
     if (rc == 0)
         fprintf(app->messages, "taking events on %s://%s\n",
-                asked->collect.tls_cert != NULL ? "https" : "http", asked->listen);
+                asked->collect.tls_cert != NULL ? "https" : "http",
+                cm_server_address(self->server));
     return rc;
 }
 

@@ -135,7 +135,7 @@ static void show_status(runner_t *runner, int64_t now_ns)
     cm_buf_printf(&line, " cells, answers in %.1f ms, %llu rejected",
                   runner->refresh_seconds * 1000, (unsigned long long)account.rejected);
     cm_collecting_add_refused(&runner->collect.collecting, &line);
-    cm_buf_printf(&line, "  http://%s", runner->options->listen);
+    cm_buf_printf(&line, "  http://%s", cm_server_address(runner->server));
     if (runner->publishing != NULL)
         cm_publishing_add_status(runner->publishing, &line);
     if (runner->cluster.waiting_for != NULL)
@@ -332,7 +332,8 @@ static void say_hello(const runner_t *runner)
         cm_buf_printf(&way, ", answers also in Elasticsearch's %s", asked->elastic.index);
     fprintf(runner->app->messages, "clickmill %s: data in %s, dashboard and API on %s://%s%s\n",
             CM_VERSION, runner->app->global.data_dir,
-            asked->collect.tls_cert != NULL ? "https" : "http", asked->listen, way.data);
+            asked->collect.tls_cert != NULL ? "https" : "http", cm_server_address(runner->server),
+            way.data);
     cm_buf_free(&way);
 }
 

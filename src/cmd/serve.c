@@ -72,7 +72,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
         return rc;
     fprintf(app->messages, "serving %s on http://%s\n",
             serve->index == CM_INDEX_ELASTICSEARCH ? serve->elastic.index : app->global.data_dir,
-            serve->listen);
+            cm_server_address(server));
     while (!atomic_load(app->stop))
         cm_sleep_ms(200);
     cm_server_stop(server);

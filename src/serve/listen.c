@@ -93,14 +93,20 @@ static int fail_bind(const char *text, const address_t *address, int error, cm_e
 
 static void describe(const struct sockaddr *name, cm_listen_t *out)
 {
+    char host[INET6_ADDRSTRLEN];
+
     if (name->sa_family == AF_INET6) {
         const struct sockaddr_in6 *v6 = (const void *)name;
         out->port = ntohs(v6->sin6_port);
         out->loopback = IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+        snprintf(out->address, sizeof out->address, "[%s]:%d",
+                 inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof host), (int)out->port);
     } else {
         const struct sockaddr_in *v4 = (const void *)name;
         out->port = ntohs(v4->sin_port);
         out->loopback = ntohl(v4->sin_addr.s_addr) >> 24 == 127;
+        snprintf(out->address, sizeof out->address, "%s:%d",
+                 inet_ntop(AF_INET, &v4->sin_addr, host, sizeof host), (int)out->port);
     }
 }
 

@@ -7,10 +7,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { CM_LISTEN_TEXT = 64 };
+
 typedef struct cm_listen {
-    int fd;        /* owned by the caller */
-    uint16_t port; /* the one that was bound, also when 0 was asked for */
-    bool loopback; /* only this machine can reach it */
+    int fd;                       /* owned by the caller */
+    uint16_t port;                /* the one that was bound, also when 0 was asked for */
+    char address[CM_LISTEN_TEXT]; /* "127.0.0.1:8080", "[::1]:8080": as it stands in a URL */
+    bool loopback;                /* only this machine can reach it */
 } cm_listen_t;
 
 /* Binds "ADDRESS:PORT", the address numeric (IPv6 in brackets) or "localhost", and listens;

@@ -499,6 +499,11 @@ uint16_t cm_server_port(const cm_server_t *server)
     return server->listen.port;
 }
 
+const char *cm_server_address(const cm_server_t *server)
+{
+    return server->listen.address;
+}
+
 static void wait_until_idle(cm_server_t *server)
 {
     struct timespec until;

@@ -50,6 +50,9 @@ int cm_server_start(const cm_server_options_t *options, const cm_log_t *log, cm_
 /* The port that is listened on. */
 uint16_t cm_server_port(const cm_server_t *server);
 
+/* Address and port that are listened on, as they stand in a URL; as long as the server lives. */
+const char *cm_server_address(const cm_server_t *server);
+
 /* Takes no more connections, ends live streams, finishes the answers in flight (three seconds at
  * most, for a client that does not read) and frees the server. NULL is fine. */
 void cm_server_stop(cm_server_t *server);

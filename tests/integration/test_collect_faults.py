@@ -317,7 +317,7 @@ def test_where_it_cannot_listen(t):
         taken.listen()
         port = taken.getsockname()[1]
         fails(t, BUSY, "port %d" % port, "in use", "--listen", listen="127.0.0.1:%d" % port)
-    for address in ("8080", "127.0.0.1", "127.0.0.1:99999", "127.0.0.1:x", "nowhere:1", "::1:80",
+    for address in ("127.0.0.1", "127.0.0.1:99999", "127.0.0.1:x", "nowhere:1", "::1:80",
                     "http://127.0.0.1:80"):
         fails(t, USAGE, "--listen", listen=address)
 
