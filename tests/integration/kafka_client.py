@@ -70,7 +70,7 @@ def read(brokers, topic):
 
 def events(brokers, topic):
     for message in messages(brokers, topic):
-        print(json.dumps(json.loads(message.value)))
+        print(json.dumps(json.loads(message.value), ensure_ascii=False))
 
 
 def hold(brokers, topic, group):

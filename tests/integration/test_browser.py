@@ -33,9 +33,13 @@ class Collector:
     def stop(self):
         self.process.stop()
 
-    def stored(self):
+    def everything(self):
+        """All events, synthetic ones too."""
         out = self.t.clickmill("export", "--data", self.data).out
-        return [one for one in map(json.loads, out.splitlines())
+        return [json.loads(line) for line in out.splitlines()]
+
+    def stored(self):
+        return [one for one in self.everything()
                 if not one["url"].startswith("https://www.example.com/")]
 
     def wait(self, count):
@@ -99,8 +103,9 @@ def test_demo_shop(t):
         events = collector.wait(6)
         check(t, events, [at + path for path in (
             "", "products", "coffee-mill", "coffee-mill?finish=oak", "cart", "thanks")])
-        t.until(lambda: browser("text", page=page, selector="#clicks") == "6 so far",
-                "the clicks in the page's hint")
+        clicks = "%d so far" % len(collector.everything())
+        t.until(lambda: browser("text", page=page, selector="#clicks") == clicks,
+                "%r in the page's hint" % clicks)
         undisturbed(t, browser, page)
 
 

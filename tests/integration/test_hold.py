@@ -336,7 +336,8 @@ def test_demo_is_apart(t):
     t.equal(len(t.clickmill("export").out.splitlines()), 1, "events of the site")
     process, port = start(t, "serve", "--data", "data/demo")
     status = get_json(port, "/api/status")
-    t.equal(status, {"synthetic": True, "collector": False, "shop": False, "refused": None}, "serve")
+    t.equal(status, {"synthetic": True, "collector": False, "shop": False, "refused": None,
+                     "demo": None}, "serve")
     process.stop(OK)
     process, port = start(t, "run", "--sites", "shop.example")
     status = get_json(port, "/api/status")
