@@ -161,8 +161,7 @@ class Test:
     def close(self):
         for process in self.started:
             if process.running():
-                process.process.kill()
-                process.process.wait()
+                process.kill()
         shutil.rmtree(self.dir, ignore_errors=True)
 
     # ---- files

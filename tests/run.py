@@ -38,7 +38,7 @@ from harness import CLICKMILL, ROOT, Skip, Test  # noqa: E402
 SLOWEST = 15  # lines of the table
 # Tests that start real engines: those of a lane share them, one after the other. The lanes are in
 # the order in which they start, and so are the modules in a lane.
-ENGINES = {"cluster": ("elasticsearch", "answers", "spark", "cassandra"),
+ENGINES = {"cluster": ("elasticsearch", "answers", "docs_cluster", "spark", "cassandra"),
            "kafka": ("stack", "kafka", "collect_kafka")}
 # One Chromium at a time.
 BROWSER = ("browser", "browser_faults")

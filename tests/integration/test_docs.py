@@ -1,0 +1,155 @@
+"""What the documents say is typed and compared, in the order of the text."""
+
+import os
+import subprocess
+import urllib.request
+
+import ports
+from harness import ROOT, slow
+from pages import Page, Reader, commands
+
+LOGS = "/var/log/nginx/access.log*"
+EVERY_INTERFACE = "0.0.0.0:8080"
+
+
+def reads(t, *changes):
+    """A reader with a free port in the place of 8080."""
+    port = str(ports.one())
+    reader = Reader(t, [("8080", port), *changes])
+    reader.environment["CLICKMILL_LISTEN"] = "127.0.0.1:" + port
+    return reader, port
+
+
+def fix_visitors(t, reader):
+    """Gives the data directory a key of its visitors that is always the same: lines of one second are
+    put in order by row keys, which follow from it, and so do a few times and entrances."""
+    reader.type("build/clickmill import --no-process --format jsonl /dev/null")
+    database = t.database("clone/data")
+    database.execute("UPDATE secret SET value = zeroblob(32)")
+    database.commit()
+    database.close()
+
+
+def fetch(port, path):
+    with urllib.request.urlopen("http://127.0.0.1:%s%s" % (port, path), timeout=20) as reply:
+        return reply.read().decode("utf-8")
+
+
+def answers(port):
+    try:
+        return fetch(port, "/healthz") != ""
+    except OSError:
+        return False
+
+
+@slow
+def test_readme(t):
+    """README from its first line to its last, as a newcomer types it."""
+    reader, port = reads(t, (LOGS, t.shared("data", "apache_logs")))
+    page = Page(reader, "README.md")
+
+    demo = page.begin("make run\n")
+    t.until(lambda: "rejected  http" in demo.text, "a line of status", process=demo, timeout=60)
+    t.true("<title>" in fetch(port, "/demo/"), "the shop is there")
+    page.alike("clickmill 0.1.0: ", demo.interrupt())
+    page.passes("make test\n", "that is what runs here")
+
+    fix_visitors(t, reader)
+    page.run("build/clickmill import --site")
+    page.output("read 10,000 = ")
+    page.run("sqlite3 data/clickmill.db")
+    t.equal(page.printed.splitlines()[0], "https://www.example.com/projects/xdotool/|210|178",
+            "the page with most clicks")
+
+    site = page.begin("make run ARGS=")
+    t.until(lambda: answers(port), "it answers", process=site, timeout=60)
+    page.passes("<script", "it belongs into a page")
+    t.true("<title>" in fetch(port, "/snippet"), "the page with that line is there")
+    t.true("sendBeacon" in fetch(port, "/clickmill.js"), "the tracker is there")
+    t.equal(page.run("curl "), '{"accepted":1,"skipped":0}\n', "what the collector answers")
+    site.interrupt()
+    t.true("jane_doe" in reader.type("build/clickmill export"), "the event is in the store")
+
+    event = page.passes('{"user_id": "jane_doe"', "imported below").text
+    t.equal(t.clickmill("import", "--data", "contract", "--json", "--format", "jsonl", "-",
+                        stdin=event).json["accepted"], 1, "accepted of the contract's example")
+    page.passes("make stack-up", "test_stack.py types it")
+    page.passes("build/clickmill process --config", "test_docs_cluster.py types it")
+    page.end()
+
+
+def read_api(t, reader):
+    """Of the log that README has imported."""
+    page = Page(reader, "docs/api.md")
+    serving = reader.begin("build/clickmill serve")
+    t.until(lambda: answers(dict(reader.changes)["8080"]), "it answers", process=serving, timeout=30)
+    page.talk("$ curl 'http://127.0.0.1:8080/api/pages?limit=1'")
+    page.passes("$ curl http://127.0.0.1:8080/api/status", "test_hold.py refuses such a page")
+    page.end()
+    serving.interrupt()
+
+
+def read_collect(t, reader):
+    page = Page(reader, "docs/collect.md")
+    page.passes("<script", "README's test looks at such a line")
+    page.passes("<img", "test_collect_http.py asks for it")
+    collecting = reader.begin("clickmill collect --data collected")
+    t.until(lambda: "taking events" in collecting.text, "it listens", process=collecting)
+    page.talk("$ curl -H 'Content-Type: application/json'")
+    collecting.interrupt()
+    page.settings("# clickmill.yaml\ncollect:", BACKEND_TOKEN="secret")
+    page.end()
+
+
+def read_enrichment(t, reader):
+    page = Page(reader, "docs/enrichment.md")
+    page.talk("$ echo 8.8.8.8 | clickmill enrich address")
+    page.end()
+
+
+def read_store(t, reader):
+    page = Page(reader, "docs/store.md")
+    for line in page.next("data/clickmill.db ").lines:
+        t.true(line.startswith("data/"), "%r names a file" % line)
+    page.run("sqlite3 data/clickmill.db")
+    page.passes("sqlite3 data/clickmill.db", "of published answers: test_docs_cluster.py types it")
+    page.end()
+
+
+def read_cql(t, reader):
+    """The example is compiled; it needs three nodes to run."""
+    page = Page(reader, "docs/cql.md")
+    source = t.write("example.c", page.passes("#include", "compiled below").text)
+    subprocess.run(["cc", "-std=gnu17", "-Wall", "-Wextra", "-Werror", "-fsyntax-only",
+                    "-I" + os.path.join(ROOT, "src"), source], check=True)
+    page.passes("ninja -C build bench/cql_bare", "make bench-cluster types it")
+    page.end()
+
+
+def test_every_document_is_read(t):
+    """A document that is added is read by a test as well."""
+    here = os.path.dirname(__file__)
+    text = "".join(open(os.path.join(here, name), encoding="utf-8").read()
+                   for name in ("test_docs.py", "test_docs_cluster.py", "test_command_line.py"))
+    missing = [name for name in os.listdir(os.path.join(ROOT, "docs"))
+               if name.endswith(".md") and name != "performance.md"  # written by bench/
+               and "docs/" + name not in text]
+    t.equal(missing, [], "documents that no test reads")
+
+
+@slow
+def test_documents_without_engines(t):
+    collector = str(ports.one())
+    reader, _ = reads(t, ("8081", collector))
+    reader.environment["CLICKMILL_COLLECT_LISTEN"] = "127.0.0.1:" + collector
+    log = t.shared("data", "apache_logs")
+    fix_visitors(t, reader)
+    reader.type("build/clickmill import --site https://www.example.com " + log)
+    read_api(t, reader)
+    read_collect(t, reader)
+    read_enrichment(t, reader)
+    read_store(t, reader)
+    read_cql(t, reader)
+    page = Page(reader, "docs/contract.md")
+    page.passes("read = accepted", "a rule, which every account here keeps")
+    page.end()
