@@ -62,7 +62,7 @@ static bool take_quoted(cm_str_t *rest, cm_str_t *text, bool *closed)
 }
 
 /* The number of `count` digits at `at`; -1 when one is not a digit. */
-static int number(const char *at, int count)
+static inline int number(const char *at, int count)
 {
     int value = 0;
     for (int i = 0; i < count; i++) {
@@ -303,7 +303,8 @@ static void split_request(cm_access_t *access)
 static bool is_numbers(cm_str_t rest)
 {
     for (size_t i = 0; i < rest.len; i++) {
-        if ((rest.data[i] < '0' || rest.data[i] > '9') && strchr(" -.", rest.data[i]) == NULL)
+        char c = rest.data[i];
+        if (!is_digit(c) && c != ' ' && c != '-' && c != '.' && c != '\0')
             return false;
     }
     return true;
@@ -345,10 +346,11 @@ int cm_accesslog_parse(cm_str_t line, bool common, cm_access_t *access, cm_err_t
     return parse_visitor(common ? CM_STR("") : rest, access, err);
 }
 
-/* True for what stands behind a path; a NUL ends it too. */
+/* True for what stands behind a path; a NUL ends it too. Most characters of a path are letters,
+ * which the first comparison knows. */
 static inline bool ends_path(char c)
 {
-    return c == '?' || c == '#' || c == ';' || c == '\0';
+    return (unsigned char)c < '@' && (c == '?' || c == '#' || c == ';' || c == '\0');
 }
 
 /* The extension of the path, without its dot; empty when there is none. */
@@ -412,10 +414,10 @@ static cm_str_t take_last(cm_str_t *path)
     return last;
 }
 
-static bool is_among(cm_str_t text, const char *const *list, size_t count)
+static bool is_among(cm_str_t text, const cm_str_t *list, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (cm_str_equal_nocase(text, cm_str(list[i])))
+        if (text.len == list[i].len && cm_str_equal_nocase(text, list[i]))
             return true;
     }
     return false;
@@ -429,22 +431,55 @@ static bool is_sitemap(cm_str_t name, cm_str_t ending)
             cm_str_equal_nocase(ending, CM_STR("gz")));
 }
 
+/* Whether a name of a file for programs, or of a feed, ends in this character. */
+static bool may_end_program(char c)
+{
+    switch (c | 0x20) {
+    case '2': /* rss2 */
+    case 'd': /* feed */
+    case 'f': /* rdf */
+    case 'l': /* xml */
+    case 'm': /* atom */
+    case 'n': /* apple-app-site-association */
+    case 's': /* rss */
+    case 't': /* txt */
+    case 'z': /* gz */
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool is_well_known(cm_str_t path)
+{
+    return memchr(path.data, '.', path.len) != NULL &&
+           memmem(path.data, path.len, "/.well-known", 12) != NULL;
+}
+
 bool cm_accesslog_is_for_programs(cm_str_t url)
 {
-    static const char *const endings[] = {"xml", "rss", "atom", "rdf"};
-    static const char *const feeds[] = {"feed", "rss"};
-    static const char *const kinds[] = {"atom", "rss2", "rdf"}; /* behind a feed */
-    static const char *const files[] = {
-        "robots.txt",   "ads.txt",  "app-ads.txt",   "humans.txt",
-        "security.txt", "llms.txt", "llms-full.txt", "apple-app-site-association"};
-    cm_str_t ending = extension(url), path = path_of(url);
+#define NAME(text)                                                                                 \
+    {                                                                                              \
+        text, sizeof(text) - 1                                                                     \
+    }
+    static const cm_str_t endings[] = {NAME("xml"), NAME("rss"), NAME("atom"), NAME("rdf")};
+    static const cm_str_t feeds[] = {NAME("feed"), NAME("rss")};
+    static const cm_str_t kinds[] = {NAME("atom"), NAME("rss2"), NAME("rdf")}; /* behind a feed */
+    static const cm_str_t files[] = {NAME("robots.txt"),    NAME("ads.txt"),
+                                     NAME("app-ads.txt"),   NAME("humans.txt"),
+                                     NAME("security.txt"),  NAME("llms.txt"),
+                                     NAME("llms-full.txt"), NAME("apple-app-site-association")};
+#undef NAME
+    cm_str_t path = path_of(url);
 
-#define IS_AMONG(text, list) is_among(text, list, sizeof(list) / sizeof *(list))
-    /* Most paths end in none of these letters, which is known at once. */
-    if (path.len > 0 && strchr("dlsmftnzDLSMFTNZ2", path.data[path.len - 1]) == NULL &&
-        memmem(path.data, path.len, "/.well-known", 12) == NULL)
+    if (path.len == 0)
         return false;
-    if (IS_AMONG(ending, endings) || memmem(path.data, path.len, "/.well-known", 12) != NULL)
+    /* Most paths end otherwise, which is known at once. */
+    if (!may_end_program(path.data[path.len - 1]))
+        return is_well_known(path);
+#define IS_AMONG(text, list) is_among(text, list, sizeof(list) / sizeof *(list))
+    cm_str_t ending = extension(url);
+    if (IS_AMONG(ending, endings) || is_well_known(path))
         return true;
     cm_str_t last = take_last(&path);
     if (IS_AMONG(last, feeds) || IS_AMONG(last, files) || is_sitemap(last, ending))

@@ -119,7 +119,8 @@ void cm_lines_skip_hole(cm_lines_t *lines)
 
     while (len < left && at[len] == '\0' && !lines->dropping)
         len++;
-    drop(lines, len);
+    if (len > 0)
+        drop(lines, len);
 }
 
 bool cm_lines_next(cm_lines_t *lines, cm_line_t *line)
