@@ -231,8 +231,19 @@ def test_port_in_use(t):
 
 def test_listen_that_cannot_be(t):
     t.ingest([{"user_id": "ann", "timestamp": 1000, "url": "/a"}])
-    for address in ("8080", "127.0.0.1", "127.0.0.1:99999", "127.0.0.1:x", "nowhere"):
+    for address in ("127.0.0.1", "127.0.0.1:99999", "127.0.0.1:x", "nowhere", "99999", ":x"):
         t.says(t.clickmill("serve", "--listen", address, check=USAGE, timeout=20), "--listen")
+
+
+def test_listen_to_a_port_alone(t):
+    """It is this machine's, and the line says the whole address."""
+    t.ingest([{"user_id": "ann", "timestamp": 1000, "url": "/a"}])
+    for colon in ("", ":"):
+        port = free_port()
+        process = t.start("serve", "--listen", "%s%d" % (colon, port))
+        t.until(lambda: healthy(port), "it answers", process=process)
+        t.equal(process.err, "serving data on http://127.0.0.1:%d\n" % port, "what it says")
+        process.stop(OK)
 
 
 def test_serve_before_there_is_a_store(t):
