@@ -569,11 +569,15 @@ static int drop_certificates(void **state)
     return 0;
 }
 
-/* Asks a server with the certificate; `reason` NULL: that goes well. */
+/* Asks a server with the certificate; `reason` NULL: that goes well. It is the beginning of what
+ * libcurl says, whose releases end it in different words; the sentence around it is ours. */
 static void check_tls(const pair_t *own, const char *ca_name, bool insecure, const char *reason)
 {
+    static const char advice[] =
+        "); check elasticsearch.ca, and elasticsearch.hosts for https:// and "
+        "the name in the certificate";
     SSL_CTX *tls = SSL_CTX_new(TLS_server_method());
-    char path[300], expected[500];
+    char path[300], begin[500];
     cm_elastic_reply_t reply;
     cm_err_t err = {0};
     http_fake_t fake;
@@ -592,11 +596,12 @@ static void check_tls(const pair_t *own, const char *ca_name, bool insecure, con
         assert_int_equal(1, fake.count);
     } else {
         assert_int_equal(CM_EUSAGE, rc);
-        snprintf(expected, sizeof expected,
-                 "no TLS connection to Elasticsearch at %s (%s); check elasticsearch.ca, and "
-                 "elasticsearch.hosts for https:// and the name in the certificate",
-                 fake.url, reason);
-        assert_string_equal(expected, err.text);
+        snprintf(begin, sizeof begin, "no TLS connection to Elasticsearch at %s (%s", fake.url,
+                 reason);
+        size_t len = strlen(err.text), end = strlen(advice);
+        if (strncmp(err.text, begin, strlen(begin)) != 0 || len < strlen(begin) + end)
+            fail_msg("%s does not begin with %s", err.text, begin);
+        assert_string_equal(advice, err.text + len - end);
         assert_int_equal(0, fake.count);
     }
     cm_elastic_close(client);
@@ -610,7 +615,7 @@ static void test_tls(void **state)
     check_tls(&node, "other.pem", false,
               "SSL certificate problem: unable to get local issuer certificate");
     check_tls(&foreign, "ca.pem", false,
-              "SSL: no alternative certificate subject name matches target host name '127.0.0.1'");
+              "SSL: no alternative certificate subject name matches target ");
     check_tls(&foreign, "", true, NULL);
 }
 
