@@ -196,7 +196,8 @@ int parse_object(cm_json_t *json, cm_str_t text, cm_arena_t *arena, cm_event_t *
 
     *event = cm_event_t{};
     auto code = parse_text(json, text, &root);
-    if (code == simdjson::NUMBER_ERROR)
+    // Newer versions have a code of its own for a number that is too large, between these two.
+    if (code >= simdjson::NUMBER_ERROR && code < simdjson::UTF8_ERROR)
         return cm_fail(err, CM_EREJECT, "not valid JSON, or a number in it is larger than 64 bits");
     if (code != SUCCESS)
         return cm_fail(err, CM_EREJECT, "not valid JSON: %s", words_of(code));
