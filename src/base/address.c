@@ -20,21 +20,21 @@ static inline bool is_digit(char c)
 static bool parse_v4(cm_str_t text, cm_address_t *address)
 {
     uint8_t *bytes = address->bytes + sizeof mapped;
-    size_t at = 0;
+    const char *at = text.data, *end = at + text.len;
 
+    memcpy(address->bytes, mapped, sizeof mapped);
     for (int i = 0; i < 4; i++) {
-        if (i > 0 && (at == text.len || text.data[at++] != '.'))
-            return false;
-        const size_t from = at;
+        const char *from = at;
         unsigned number = 0;
-        while (at < text.len && at < from + 4 && is_digit(text.data[at]))
-            number = number * 10 + (unsigned)(text.data[at++] - '0');
-        if (at == from || number > 255 || (text.data[from] == '0' && at > from + 1))
+        for (; at < end && is_digit(*at); at++)
+            number = number * 10 + (unsigned)(*at - '0');
+        if (at == from || at > from + 3 || number > 255 || (*from == '0' && at > from + 1))
             return false;
         bytes[i] = (uint8_t)number;
+        if (i < 3 && (at == end || *at++ != '.'))
+            return false;
     }
-    memcpy(address->bytes, mapped, sizeof mapped);
-    return at == text.len;
+    return at == end;
 }
 
 /* An address and nothing around it. */

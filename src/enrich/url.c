@@ -247,8 +247,26 @@ static cm_str_t clean_all(cm_str_t url, size_t origin, cm_str_t path, cm_str_t q
     return (cm_str_t){text, len};
 }
 
+/* Whether nothing in the URL can change: it has no query, no fragment, and nothing that has_work()
+ * looks for. Most URLs of pages are so, and one pass over them is all. */
+static bool is_clean(cm_str_t url)
+{
+    static const bool works[FIRST_NON_ASCII] = {
+        ['#'] = true, ['?'] = true, ['%'] = true, ['\\'] = true, [';'] = true, ['('] = true,
+    };
+
+    for (size_t i = 0; i < url.len; i++) {
+        uint8_t c = (uint8_t)url.data[i];
+        if (c >= FIRST_NON_ASCII || works[c])
+            return false;
+    }
+    return true;
+}
+
 cm_str_t cm_url_clean(cm_str_t url, bool drop_query, cm_arena_t *arena)
 {
+    if (is_clean(url))
+        return url;
     cm_str_t clean = before(url, '#');
     size_t origin = origin_of(clean);
     cm_str_t path = before(from(clean, origin), '?'), query = {NULL, 0};

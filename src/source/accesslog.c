@@ -61,6 +61,17 @@ static bool take_quoted(cm_str_t *rest, cm_str_t *text, bool *closed)
     return true;
 }
 
+static inline bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* The number of two digits at `at`; -1 when one is not a digit. */
+static inline int two_digits(const char *at)
+{
+    return is_digit(at[0]) && is_digit(at[1]) ? (at[0] - '0') * 10 + (at[1] - '0') : -1;
+}
+
 /* The number of `count` digits at `at`; -1 when one is not a digit. */
 static inline int number(const char *at, int count)
 {
@@ -86,9 +97,12 @@ static int month_number(const char *at)
 static bool valid_date(int year, int month, int day)
 {
     static const signed char days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
 
-    return year >= 0 && month >= 1 && day >= 1 && day <= days[month - 1] + (leap && month == 2);
+    if (year < 0 || month < 1 || day < 1)
+        return false;
+    if (month == 2 && day == 29)
+        return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    return day <= days[month - 1];
 }
 
 /* Takes "17/May/2015:10:05:03 +0000]", every character of which has its fixed place. */
@@ -100,9 +114,9 @@ static bool take_time(cm_str_t *rest, int64_t *ms)
     if (rest->len < SIZE || at[2] != '/' || at[6] != '/' || at[11] != ':' || at[14] != ':' ||
         at[17] != ':' || at[20] != ' ' || at[26] != ']')
         return false;
-    int day = number(at, 2), month = month_number(at + 3), year = number(at + 7, 4);
-    int hour = number(at + 12, 2), minute = number(at + 15, 2), second = number(at + 18, 2);
-    int zone_hour = number(at + 22, 2), zone_minute = number(at + 24, 2);
+    int day = two_digits(at), month = month_number(at + 3), year = number(at + 7, 4);
+    int hour = two_digits(at + 12), minute = two_digits(at + 15), second = two_digits(at + 18);
+    int zone_hour = two_digits(at + 22), zone_minute = two_digits(at + 24);
     if (!valid_date(year, month, day) || hour < 0 || hour > 23 || minute < 0 || minute > 59 ||
         second < 0 || second > 60 || zone_hour < 0 || zone_hour > 23 || zone_minute < 0 ||
         zone_minute > 59 || (at[21] != '+' && at[21] != '-'))
@@ -113,11 +127,6 @@ static bool take_time(cm_str_t *rest, int64_t *ms)
     rest->data += SIZE;
     rest->len -= SIZE;
     return true;
-}
-
-static inline bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
 }
 
 /* The length of an IPv4 address that the text begins with, or of digits and dots. */
