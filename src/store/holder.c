@@ -384,10 +384,12 @@ int cm_holder_take(cm_holder_t *holder, cm_err_t *err)
             rc = take_frame(holder, sender, cm_frame_of((cm_str_t){frame.data, frame.len}), err);
         }
     }
+    for (int i = 0; i < SENDERS && !some; i++)
+        some = holder->senders[i].fd >= 0 && holder->senders[i].over;
     pthread_mutex_unlock(&holder->lock);
     cm_buf_free(&frame);
     if (some)
-        wake(holder); /* there is room again */
+        wake(holder); /* there is room again, or a place to be freed */
     return rc;
 }
 
@@ -454,8 +456,7 @@ void cm_holder_lose(cm_holder_t *holder, const cm_err_t *why)
             dismiss(sender, why != NULL ? why->code : CM_EIO,
                     why != NULL ? why->text
                                 : "the process that holds the data directory cannot write");
-        sender->dirty = false;
-        sender->asked = 0;
+        sender->dirty = false; /* who has put nothing is answered after the next commit */
     }
     pthread_mutex_unlock(&holder->lock);
 }

@@ -289,6 +289,23 @@ def test_what_is_no_import(t):
     process.stop(OK)
 
 
+def test_many_who_say_nothing(t):
+    """More at once than there are places, who go without a word: the next one is heard."""
+    holder(t)
+    silent = []
+    for _ in range(40):
+        one = socket.socket(socket.AF_UNIX)
+        one.connect(t.path("data/clickmill.sock"))
+        silent.append(one)
+    time.sleep(0.5)
+    for one in silent:
+        one.close()
+    time.sleep(0.5)
+    many(t, count=100)
+    account = t.balanced(t.clickmill("import", "--json", "many.jsonl", timeout=60).json)
+    t.equal(account["accepted"], 100, "accepted")
+
+
 def test_another_user(t):
     if os.geteuid() != 0:
         t.skip("only root can be another user")
