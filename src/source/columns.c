@@ -347,6 +347,33 @@ static int fill_host(const columns_t *columns, const column_t *machine, cm_acces
     return 0;
 }
 
+static bool is_of_address(char c, bool six)
+{
+    return (c >= '0' && c <= '9') || c == '.' ||
+           (six && (c == ':' || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')));
+}
+
+/* Whether there is an address within the text: user@192.0.2.7, ip:2001:db8::7. */
+static bool holds_address(cm_str_t text, bool six)
+{
+    cm_address_t address;
+    size_t end;
+
+    for (size_t at = 0; at < text.len; at = end + 1) {
+        size_t marks = 0, last = at;
+        for (end = at; end < text.len && is_of_address(text.data[end], six); end++) {
+            marks += text.data[end] == (six ? ':' : '.');
+            last = text.data[end] == '.' ? last : end + 1;
+        }
+        while (at + 1 < last &&
+               (text.data[at] == '.' || (text.data[at] == ':' && text.data[at + 1] != ':')))
+            at++; /* what parts it from the name */
+        if (marks >= (six ? 2 : 3) && cm_address_parse(slice(text, at, last), &address))
+            return true;
+    }
+    return false;
+}
+
 static int fill_user(const columns_t *columns, cm_access_t *access, cm_err_t *err)
 {
     const size_t last = columns->count - 1;
@@ -364,7 +391,8 @@ static int fill_user(const columns_t *columns, cm_access_t *access, cm_err_t *er
          (last >= 3 && columns->all[last - 1].kind == DASH && columns->all[last - 2].kind == DASH));
     if (host)
         return unknown_layout(err, "the column before the time is a host name, not a user name");
-    access->user = user->text;
+    if (!holds_address(user->text, false) && !holds_address(user->text, true))
+        access->user = user->text; /* else the visitor's address is the visitor */
     return 0;
 }
 

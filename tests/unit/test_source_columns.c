@@ -109,6 +109,13 @@ static void reads_user_names(void **state)
     expect("8.8.8.8 - \"-\" ", "8.8.8.8", "", "");
     expect("8.8.8.8 - anna@example.com ", "8.8.8.8", "", "anna@example.com");
     expect("8.8.8.8 - EXAMPLE\\anna ", "8.8.8.8", "", "EXAMPLE\\anna");
+    /* An address within a name is nobody's name either. */
+    expect("8.8.8.8 - anna@8.8.8.8 ", "8.8.8.8", "", "");
+    expect("8.8.8.8 - u8.8.8.8. ", "8.8.8.8", "", "");
+    expect("8.8.8.8 - 8.8.8.8/32 ", "8.8.8.8", "", "");
+    expect("8.8.8.8 - ip:2001:4860:4860::8888 ", "8.8.8.8", "", "");
+    expect("8.8.8.8 - anna@1.2.3 ", "8.8.8.8", "", "anna@1.2.3");
+    expect("8.8.8.8 - DOMAIN:add ", "8.8.8.8", "", "DOMAIN:add");
 }
 
 static void leaves_prefixes_out(void **state)
