@@ -56,10 +56,12 @@ static int import_files(cm_app_t *app, const cm_import_options_t *import,
                         const cm_load_into_t *into, int argc, char **argv, cm_account_t *account)
 {
     cm_err_t first = {0};
+    int failed = 0;
 
     for (int i = 0; i < argc && !atomic_load(app->stop); i++) {
         int rc = cm_load_file(app, import, into, argv[i], account);
         if (rc == CM_EINPUT) {
+            failed++;
             if (argc > 1)
                 fprintf(app->messages, "clickmill: %s\n", app->err.text);
             if (first.code == 0)
@@ -71,6 +73,9 @@ static int import_files(cm_app_t *app, const cm_import_options_t *import,
     if (first.code == 0)
         return cm_enrichment_check(into->enriching.enrichment, &app->err);
     app->err = first;
+    if (failed == argc && argc > 1)
+        return cm_fail(&app->err, first.code, "none of the %d inputs could be read, see above",
+                       argc);
     if (argc > 1)
         return cm_fail(&app->err, first.code,
                        "not all of the %d inputs could be read, see above; the others are imported",
@@ -164,7 +169,7 @@ static int finish_import(cm_app_t *app, const import_command_options_t *asked, c
     cm_err_t err = {0};
     int failed = 0;
 
-    if (!app->global.json)
+    if (!app->global.json && (rc == 0 || account->read > 0)) /* else the failure says it all */
         cm_account_print(app, account, app->out);
     if (asked->process && whole && !stopped && (rc == 0 || account->accepted > 0))
         failed = process_imported(app, asked, store, &processed, &err);

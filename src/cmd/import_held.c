@@ -88,7 +88,8 @@ static void say_who(cm_app_t *app, const cm_load_into_t *into, bool process)
 int cm_import_end_held(cm_app_t *app, const cm_load_into_t *into, const cm_account_t *account,
                        bool process, int rc)
 {
-    cm_account_print(app, account, app->out);
+    if (app->global.json || rc == 0 || account->read > 0)
+        cm_account_print(app, account, app->out);
     if (atomic_load(app->stop) && (rc == 0 || rc == CM_ESTOP))
         fprintf(app->messages, "stopped before the end; run it again to go on from there\n");
     else if (rc == 0 || (rc == CM_EINPUT && account->accepted > 0))
