@@ -40,7 +40,8 @@ int open_object(dom::parser &parser, cm_str_t json, dom::object &object, cm_err_
     auto code = parser.parse(json.data ? json.data : "", json.len).get_object().get(object);
     if (code == SUCCESS)
         return 0;
-    if (code == simdjson::NUMBER_ERROR)
+    // Newer versions have a code of its own for a number that is too large, between these two.
+    if (code >= simdjson::NUMBER_ERROR && code < simdjson::UTF8_ERROR)
         return cm_fail(err, CM_EIO, "the server's answer has a number of more than 64 bits");
     return cm_fail(err, CM_EIO, "the server's answer is no JSON object; is it Elasticsearch?");
 }
