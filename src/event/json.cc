@@ -179,7 +179,7 @@ bool parse_mended(cm_json_t *json, cm_str_t text, dom::element *root)
 // What the parser says of a fault is said of the text as it came.
 simdjson::error_code parse_text(cm_json_t *json, cm_str_t text, dom::element *root)
 {
-    // Newer versions pass over a byte order mark, older do not; what may have one dropped it before.
+    // Newer versions pass over a byte order mark, older do not; files have lost theirs before.
     if (text.len >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0)
         return simdjson::TAPE_ERROR;
     auto code = json->parser.parse(text.data, text.len, false).get(*root);
