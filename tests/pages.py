@@ -253,11 +253,6 @@ class Page:
             raise AssertionError("a block is passed over without a reason")
         return self.next(beginning)
 
-    def skip_to(self, beginning):
-        """Leaves out the blocks before the one that begins so: another test takes them."""
-        while self.left and not self.left[0].text.startswith(beginning):
-            self.left.pop(0)
-
     def end(self):
         if self.left:
             raise AssertionError("%s:%d: no test takes this block, which begins %r" % (

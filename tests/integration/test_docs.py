@@ -6,10 +6,9 @@ import urllib.request
 
 import ports
 from harness import ROOT, slow
-from pages import Page, Reader, commands
+from pages import Page, Reader
 
 LOGS = "/var/log/nginx/access.log*"
-EVERY_INTERFACE = "0.0.0.0:8080"
 
 
 def reads(t, *changes):
@@ -74,7 +73,20 @@ def test_readme(t):
     t.equal(t.clickmill("import", "--data", "contract", "--json", "--format", "jsonl", "-",
                         stdin=event).json["accepted"], 1, "accepted of the contract's example")
     page.passes("make stack-up", "test_stack.py types it")
-    page.passes("build/clickmill process --config", "test_docs_cluster.py types it")
+    page.passes("build/clickmill process --config", "test_answers.py, test_verify.py/cluster")
+    page.end()
+
+
+def read_answers(t, reader):
+    page = Page(reader, "docs/answers.md")
+    page.run("clickmill query pages")
+    page.talk("$ clickmill query --country germany")
+    page.passes("clickmill process --store cassandra", "test_docs_cluster.py, test_answers.py")
+    page.passes("clickmill process --every 5m", "test_answers.py, test_kill.py")
+    page.passes("# /etc/systemd", "a service of the machine")
+    page.passes("*/5 * * * *", "a table of the machine")
+    page.passes("clickmill process --follow", "test_answers.py, follow_latency")
+    page.passes("clickmill verify --store cassandra", "test_verify.py, cluster")
     page.end()
 
 
@@ -145,6 +157,7 @@ def test_documents_without_engines(t):
     log = t.shared("data", "apache_logs")
     fix_visitors(t, reader)
     reader.type("build/clickmill import --site https://www.example.com " + log)
+    read_answers(t, reader)
     read_api(t, reader)
     read_collect(t, reader)
     read_enrichment(t, reader)

@@ -60,6 +60,11 @@ def goes_on(reader, t, command, words, **how):
     return running.interrupt()
 
 
+def shape(status):
+    """A line of status without its numbers, and without its list of partitions."""
+    return re.sub(r" \([^)]*\)", "", re.sub(r"[0-9]+(,[0-9]{3})*", "9", status))
+
+
 def read_kafka(t, reader):
     page = Page(reader, "docs/kafka.md")
     page.passes("sources ──▶ produce", "a picture")
@@ -71,12 +76,8 @@ def read_kafka(t, reader):
     page.output("read 1,000,000 = ")
     forever, to_the_end, some = commands(page.next("clickmill ingest  ").lines)
     status = goes_on(reader, t, forever, "messages, .* lag")
-    # The numbers are those of a moment; partitions with a lag are named as long as there are any.
-    shown = page.next("1,204,224 messages").text
-    pattern = re.escape(re.sub(r"[0-9][0-9,]*", "9", shown.strip())).replace(
-        r"\ \(9:\ 9,\ 9:\ 9,\ \.\.\.\)", r"(\ \(.*\))?")
-    t.true(re.search(pattern, re.sub(r"[0-9][0-9,]*", "9", status)),
-           "%r is such a line in\n%s" % (shown, status))
+    shown = page.next("1,204,224 messages").text.strip()
+    t.true(shape(shown) in shape(status), "%r is such a line in\n%s" % (shown, status))
     reader.type(to_the_end)
     reader.type("clickmill produce --sink kafka --count 1000")
     t.true("read 1,000 = accepted 1,000" in reader.type(some), "a thousand are read")
@@ -108,7 +109,9 @@ def read_cassandra(t, reader):
     page.settings("store: cassandra\ncassandra:\n  hosts: cassandra1", CASSANDRA_SECRET="secret")
     page.run("clickmill doctor --config clickmill.yaml")
     page.passes("right  cassandra      cassandra1 answers", OTHER_SITE)
-    goes_on(reader, t, page.next("clickmill ingest --store cassandra").text, "messages, .*lag 0")
+    reader.type("clickmill produce --sink kafka --count 5000")  # the others are in the store here
+    goes_on(reader, t, page.next("clickmill ingest --store cassandra").text,
+            r"\b5,[0-9]{3} messages, .*lag 0")
     process, export = commands(page.next("clickmill process --store cassandra").lines)
     reader.type(process)
     reader.type(export)
@@ -123,8 +126,8 @@ def read_elasticsearch(t, reader):
     page = Page(reader, "docs/elasticsearch.md")
     page.passes("embedded index ──▶", "a picture")
     page.passes('{"url": "https://www.example.com/page/0"', "test_elasticsearch.py compares documents")
-    page.run("printf ")
-    page.output("69022440086291be95f2708d946523318a1bc04a", page.printed.replace("  -", ""))
+    command, name = page.next("printf ").lines
+    t.equal(reader.type(command), name + "  -\n", "the name of a document")
     page.passes('{"dimension": "freshness"', "test_elasticsearch.py compares documents")
     page.run("clickmill doctor --index elasticsearch --fix")
     reader.type("clickmill process --store cassandra --index elasticsearch --window all,day,hour")
@@ -138,21 +141,12 @@ def read_elasticsearch(t, reader):
     goes_on(reader, t, serve, "http://")
     page.settings("index: elasticsearch", ES_USER="elastic")
     block = page.next("$ clickmill doctor --index elasticsearch")
-    printed = reader.type(block.lines[0][2:])
+    # The configuration here names other engines as well.
+    printed = "".join(line for line in reader.type(block.lines[0][2:]).splitlines(True)
+                      if line.startswith("right  elasticsearch"))
     wanted = "\n".join(block.lines[1:]) + "\n"
     t.equal(re.sub(r"[0-9]+\.[0-9]+\.[0-9]+,", "V,", printed),
             re.sub(r"[0-9]+\.[0-9]+\.[0-9]+,", "V,", wanted), "what doctor says")
-    page.end()
-
-
-def read_answers(t, reader):
-    page = Page(reader, "docs/answers.md")
-    page.run("clickmill process --store cassandra --index elasticsearch")
-    goes_on(reader, t, page.next("clickmill process --every 5m").text, "accepted")
-    page.passes("# /etc/systemd", "a service of the machine")
-    page.passes("*/5 * * * *", "a table of the machine")
-    goes_on(reader, t, page.next("clickmill process --follow").text, "lag 0|events")
-    page.run("clickmill verify --store cassandra")
     page.end()
 
 
@@ -185,21 +179,11 @@ def read_stack(reader):
     page.end()
 
 
-def read_readme(t, reader):
-    page = Page(reader, "README.md")
-    page.skip_to("build/clickmill process --config")
-    page.run("build/clickmill process --config")
-    t.true("documents" in page.printed, "answers went to Elasticsearch\n" + page.printed)
-    page.end()
-
-
 @slow
 def test_on_real_engines(t):
     reader = start(t)
     read_kafka(t, reader)
     t.true(read_cassandra(t, reader) > 1000, "events in Cassandra")
     read_elasticsearch(t, reader)
-    read_answers(t, reader)
     read_spark(t, reader)
     read_stack(reader)
-    read_readme(t, reader)
