@@ -60,6 +60,27 @@ static inline bool cm_str_equal(cm_str_t a, cm_str_t b)
     return a.len == b.len && cm_bytes_equal(a.data, b.data, a.len);
 }
 
+/* Takes `c` off the front of `rest`; false, and nothing is taken, when something else stands there.
+ */
+static inline bool cm_str_take_char(cm_str_t *rest, char c)
+{
+    if (rest->len == 0 || rest->data[0] != c)
+        return false;
+    rest->data++;
+    rest->len--;
+    return true;
+}
+
+/* The value of a hexadecimal digit in either case, -1 for anything else. */
+static inline int cm_hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
+        return (c | 0x20) - 'a' + 10;
+    return -1;
+}
+
 /* Bytewise order, as memcmp with the shorter first: the order of every text of the contract. */
 int cm_str_compare(cm_str_t a, cm_str_t b);
 

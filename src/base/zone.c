@@ -46,15 +46,6 @@ typedef struct rule {
     int64_t second;
 } rule_t;
 
-static bool take_char(cm_str_t *rest, char c)
-{
-    if (rest->len == 0 || rest->data[0] != c)
-        return false;
-    rest->data++;
-    rest->len--;
-    return true;
-}
-
 static bool take_number(cm_str_t *rest, int min, int max, int *value)
 {
     int digits = 0;
@@ -91,13 +82,14 @@ static bool take_name(cm_str_t *rest)
 static bool take_seconds(cm_str_t *rest, int hour_max, int64_t *seconds)
 {
     int hour, minute = 0, second = 0;
-    bool minus = take_char(rest, '-');
+    bool minus = cm_str_take_char(rest, '-');
 
     if (!minus)
-        take_char(rest, '+');
+        cm_str_take_char(rest, '+');
     if (!take_number(rest, 0, hour_max, &hour) ||
-        (take_char(rest, ':') && (!take_number(rest, 0, 59, &minute) ||
-                                  (take_char(rest, ':') && !take_number(rest, 0, 59, &second)))))
+        (cm_str_take_char(rest, ':') &&
+         (!take_number(rest, 0, 59, &minute) ||
+          (cm_str_take_char(rest, ':') && !take_number(rest, 0, 59, &second)))))
         return false;
     *seconds = (minus ? -1 : 1) * ((int64_t)hour * 3600 + minute * 60 + second);
     return true;
@@ -106,21 +98,21 @@ static bool take_seconds(cm_str_t *rest, int hour_max, int64_t *seconds)
 static bool take_rule(cm_str_t *rest, rule_t *rule)
 {
     *rule = (rule_t){.kind = 'N', .second = 2 * 3600};
-    if (!take_char(rest, ','))
+    if (!cm_str_take_char(rest, ','))
         return false;
-    if (take_char(rest, 'M')) {
+    if (cm_str_take_char(rest, 'M')) {
         rule->kind = 'M';
-        if (!take_number(rest, 1, 12, &rule->month) || !take_char(rest, '.') ||
-            !take_number(rest, 1, 5, &rule->week) || !take_char(rest, '.') ||
+        if (!take_number(rest, 1, 12, &rule->month) || !cm_str_take_char(rest, '.') ||
+            !take_number(rest, 1, 5, &rule->week) || !cm_str_take_char(rest, '.') ||
             !take_number(rest, 0, 6, &rule->day))
             return false;
     } else {
-        if (take_char(rest, 'J'))
+        if (cm_str_take_char(rest, 'J'))
             rule->kind = 'J';
         if (!take_number(rest, rule->kind == 'J', 365, &rule->day))
             return false;
     }
-    return !take_char(rest, '/') || take_seconds(rest, 167, &rule->second);
+    return !cm_str_take_char(rest, '/') || take_seconds(rest, 167, &rule->second);
 }
 
 /* The local second, counted from the epoch, at which the rule's change is in that year. */

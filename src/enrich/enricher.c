@@ -86,15 +86,6 @@ void cm_enricher_free(cm_enricher_t *enricher)
     free(enricher);
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
-        return (c | 0x20) - 'a' + 10;
-    return -1;
-}
-
 /* The agent without the escapes of access logs: \" \\ \xHH; others stay. Cut to CM_UA_MAX. */
 static cm_str_t unescape(cm_enricher_t *enricher, cm_str_t agent)
 {
@@ -109,9 +100,9 @@ static cm_str_t unescape(cm_enricher_t *enricher, cm_str_t agent)
         if (c == '\\' && left >= 2 && (at[1] == '"' || at[1] == '\\')) {
             c = at[1];
             i++;
-        } else if (c == '\\' && left >= 4 && at[1] == 'x' && hex_digit(at[2]) >= 0 &&
-                   hex_digit(at[3]) >= 0) {
-            c = (char)(hex_digit(at[2]) << 4 | hex_digit(at[3]));
+        } else if (c == '\\' && left >= 4 && at[1] == 'x' && cm_hex_digit(at[2]) >= 0 &&
+                   cm_hex_digit(at[3]) >= 0) {
+            c = (char)(cm_hex_digit(at[2]) << 4 | cm_hex_digit(at[3]));
             i += 3;
         }
         enricher->plain[len++] = c;

@@ -34,21 +34,12 @@ static cm_str_t from(cm_str_t text, size_t at)
 
 /* ---- the spelling ---- */
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
-        return (c | 0x20) - 'a' + 10;
-    return -1;
-}
-
 /* The byte that two hexadecimal digits at `at` stand for, -1 when there are none. */
 static int hex_byte(cm_str_t text, size_t at)
 {
-    if (at + 2 > text.len || hex_digit(text.data[at]) < 0 || hex_digit(text.data[at + 1]) < 0)
+    if (at + 2 > text.len || cm_hex_digit(text.data[at]) < 0 || cm_hex_digit(text.data[at + 1]) < 0)
         return -1;
-    return hex_digit(text.data[at]) << 4 | hex_digit(text.data[at + 1]);
+    return cm_hex_digit(text.data[at]) << 4 | cm_hex_digit(text.data[at + 1]);
 }
 
 /* Reads one that is_spelled(); returns the number of bytes it takes, and the byte it is. */

@@ -130,6 +130,16 @@ static int copy_entries(cm_refused_t *refused, entry_t entries[CM_REFUSED_ORIGIN
     return filled;
 }
 
+/* All requests that were refused. */
+static uint64_t sum_of(const entry_t *entries, int filled, uint64_t others)
+{
+    uint64_t sum = others;
+
+    for (int i = 0; i < filled; i++)
+        sum += entries[i].requests;
+    return sum;
+}
+
 /* ---- what lets them in ---- */
 
 /* The part of an origin that `--sites` takes; empty where that is nothing to copy into a shell. */
@@ -208,12 +218,10 @@ static void add_entry_json(const cm_refused_t *refused, const entry_t *entry, cm
 void cm_refused_add_json(cm_refused_t *refused, cm_buf_t *json)
 {
     entry_t entries[CM_REFUSED_ORIGINS];
-    uint64_t others, sum;
+    uint64_t others;
 
     int filled = copy_entries(refused, entries, &others);
-    sum = others;
-    for (int i = 0; i < filled; i++)
-        sum += entries[i].requests;
+    const uint64_t sum = sum_of(entries, filled, others);
     cm_buf_printf(json, "{\"requests\":%llu,\"origins\":[", (unsigned long long)sum);
     for (int i = 0; i < filled; i++) {
         if (i > 0)
@@ -247,12 +255,10 @@ static void add_requests(cm_buf_t *text, uint64_t requests)
 void cm_refused_add_status(cm_refused_t *refused, cm_buf_t *line)
 {
     entry_t entries[CM_REFUSED_ORIGINS];
-    uint64_t others, sum;
+    uint64_t others;
 
     int filled = copy_entries(refused, entries, &others);
-    sum = others;
-    for (int i = 0; i < filled; i++)
-        sum += entries[i].requests;
+    const uint64_t sum = sum_of(entries, filled, others);
     if (filled == 0)
         return;
     cm_buf_add_text(line, ", ");
