@@ -217,22 +217,27 @@ static int split(cm_str_t head, columns_t *columns, cm_err_t *err)
     return 0;
 }
 
-/* An address with the port of a server, as the first of several, is no visitor: it is a virtual
- * host without a name. A visitor's port is 1024 or more. */
+/* An address with the port of a server, as the first of several, is a virtual host without a name:
+ * it is neither the visitor nor a site. A visitor's port is 1024 or more; it may be one of those
+ * that servers like by chance, so the only public address stays the visitor. */
 static void find_server(columns_t *columns)
 {
     column_t *first = &columns->all[0];
-    cm_str_t port = {first->text.data + first->text.len, 0};
-    int64_t number;
+    cm_address_t own, next;
+    int64_t port;
 
     if (first->kind != ADDRESS || columns->all[1].kind != ADDRESS)
         return;
-    port.len = port_length(first->text);
-    port.data -= port.len;
-    if (port.len > 1 && cm_str_to_i64(slice(port, 1, port.len), &number) &&
-        (number < 1024 || number == 8080 || number == 8443) &&
-        (first->text.data[0] == '[' || memchr(first->text.data, ':', first->text.len) == port.data))
-        first->kind = HOST;
+    size_t digits = port_length(first->text);
+    const char *colon = first->text.data + first->text.len - digits;
+    if (digits < 2 ||
+        (first->text.data[0] != '[' && memchr(first->text.data, ':', first->text.len) != colon) ||
+        !cm_str_to_i64((cm_str_t){colon + 1, digits - 1}, &port) ||
+        !cm_address_of_list(columns->all[1].text, &next) || !cm_address_parse(first->text, &own))
+        return;
+    bool liked = port == 8080 || port == 8443;
+    if (port < 1024 || (liked && (!cm_address_is_public(&own) || cm_address_is_public(&next))))
+        first->kind = DASH;
 }
 
 /* The first public address of all, or else the first. */
