@@ -6,7 +6,6 @@
 #include "store/held.h"
 #include "store/load.h"
 #include "store/memory.h"
-#include "store/setting.h"
 
 enum {
     COMMIT_NS = 1000000000,
@@ -152,18 +151,18 @@ static int find_position(cm_app_t *app, const cm_load_into_t *into, const char *
 /* Says once that a directory of an earlier edition goes on without sites in its row keys. */
 static int say_older_keys(cm_app_t *app, const cm_load_into_t *into)
 {
-    const cm_database_t *database = cm_embedded_database(into->embedded);
-    char said[CM_SETTING_TEXT];
+    bool told = into->held != NULL && cm_held_older_told(into->held);
 
-    int rc = cm_setting_get(database, CM_SETTING_LOG_KEYS_SAID, said, &app->err);
-    if (rc < 0 || said[0] != '\0')
+    int rc = into->held != NULL ? 0 : cm_embedded_older_told(into->embedded, &told, &app->err);
+    if (rc < 0 || told)
         return rc;
     fprintf(app->messages,
             "%s was filled by an earlier edition and keeps its row keys, so that logs which "
             "overlap count once: equal lines of two sites (one visitor, second and request) count "
             "once too; to count both, import all logs into a new directory (--data DIR)\n",
             app->global.data_dir);
-    return cm_setting_set(database, CM_SETTING_LOG_KEYS_SAID, "1", &app->err);
+    return into->held != NULL ? cm_held_tell_older(into->held, &app->err)
+                              : cm_embedded_tell_older(into->embedded, &app->err);
 }
 
 int cm_load_file(cm_app_t *app, const cm_import_options_t *import, const cm_load_into_t *into,
@@ -192,7 +191,8 @@ int cm_load_file(cm_app_t *app, const cm_import_options_t *import, const cm_load
     rc = find_position(app, into, identity, path, &position);
     if (rc == 0 && cm_file_is_access_log(source))
         rc = cm_enrichment_start(into->enriching.enrichment, &app->err);
-    if (rc == 0 && into->older_keys && into->embedded != NULL && cm_file_has_site(source))
+    if (rc == 0 && into->older_keys && (into->embedded != NULL || into->held != NULL) &&
+        cm_file_has_site(source))
         rc = say_older_keys(app, into);
     bool by_regions = into->sink == NULL && into->held == NULL && cm_file_seekable(source);
     if (rc == 0 && by_regions && cm_file_format(source) == CM_FILE_JSONL) {

@@ -548,6 +548,20 @@ int cm_embedded_older_log_keys(cm_store_t *store, bool *older, cm_err_t *err)
     return cm_setting_set(database, CM_SETTING_LOG_KEYS, *older ? "request" : "site", err);
 }
 
+int cm_embedded_older_told(cm_store_t *store, bool *told, cm_err_t *err)
+{
+    char value[CM_SETTING_TEXT];
+
+    int rc = cm_setting_get(cm_embedded_database(store), CM_SETTING_LOG_KEYS_SAID, value, err);
+    *told = value[0] != '\0';
+    return rc;
+}
+
+int cm_embedded_tell_older(cm_store_t *store, cm_err_t *err)
+{
+    return cm_setting_set(cm_embedded_database(store), CM_SETTING_LOG_KEYS_SAID, "1", err);
+}
+
 int cm_embedded_older_log_keys_of(const char *data_dir, bool *older, cm_err_t *err)
 {
     cm_database_t database;
@@ -580,16 +594,23 @@ static int position_for(void *context, const char *source, int64_t *position, cm
     return cm_embedded_position(context, source, position, err);
 }
 
-static int keys_for(void *context, uint8_t secret[32], bool *older, cm_err_t *err)
+static int keys_for(void *context, cm_holder_keys_t *keys, cm_err_t *err)
 {
-    int rc = cm_embedded_older_log_keys(context, older, err);
-    return rc == 0 ? cm_embedded_secret(context, secret, err) : rc;
+    int rc = cm_embedded_older_log_keys(context, &keys->older, err);
+    if (rc == 0)
+        rc = cm_embedded_older_told(context, &keys->older_told, err);
+    return rc == 0 ? cm_embedded_secret(context, keys->secret, err) : rc;
+}
+
+static int tell_older_for(void *context, cm_err_t *err)
+{
+    return cm_embedded_tell_older(context, err);
 }
 
 void cm_embedded_invite(cm_store_t *store, bool answers, const cm_log_t *log)
 {
     cm_embedded_t *self = (cm_embedded_t *)store;
-    const cm_holder_store_t of_ours = {self, put_for, position_for, keys_for};
+    const cm_holder_store_t of_ours = {self, put_for, position_for, keys_for, tell_older_for};
     cm_err_t err;
 
     if (cm_holder_open(self->data_dir, &of_ours, answers, &self->holder, &err) < 0)

@@ -66,7 +66,11 @@ int cm_embedded_counts_days(const cm_database_t *database, bool declared, bool *
  * twice. Decided and recorded the first time; to be asked before the key is made. */
 int cm_embedded_older_log_keys(cm_store_t *store, bool *older, cm_err_t *err);
 
-/* The same from outside. */
+/* Whether the user was told what the older way means; and that this is so from now on. */
+int cm_embedded_older_told(cm_store_t *store, bool *told, cm_err_t *err);
+int cm_embedded_tell_older(cm_store_t *store, cm_err_t *err);
+
+/* The same as the first, from outside. */
 int cm_embedded_older_log_keys_of(const char *data_dir, bool *older, cm_err_t *err);
 
 /* From now on other processes of this user may write too, by way of this one: what they have sent

@@ -23,7 +23,8 @@ typedef enum cm_frame_kind {
     CM_FRAME_WELCOME,   /* what cm_frame_welcome_t has */
     CM_FRAME_AT,        /* the position, 8 bytes */
     CM_FRAME_DONE,
-    CM_FRAME_FAIL, /* code, 4 bytes, and the sentence */
+    CM_FRAME_FAIL,  /* code, 4 bytes, and the sentence */
+    CM_FRAME_OLDER, /* the user knows now what older row keys mean; is not answered */
 } cm_frame_kind_t;
 
 /* Of the data directory, as its holder knows it. */
@@ -31,7 +32,8 @@ typedef struct cm_frame_welcome {
     uint32_t version;
     uint8_t answers;    /* 1: the holder keeps them up to date */
     uint8_t older_keys; /* 1: see cm_embedded_older_log_keys() */
-    uint8_t unused[2];
+    uint8_t older_told; /* 1: the user knows what that means */
+    uint8_t unused;
     uint8_t secret[32]; /* the visitors' key */
 } cm_frame_welcome_t;
 

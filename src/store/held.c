@@ -211,6 +211,15 @@ int cm_held_position(cm_sink_t *sink, const char *source, int64_t *position, cm_
     return rc;
 }
 
+int cm_held_tell_older(cm_sink_t *sink, cm_err_t *err)
+{
+    held_t *self = (held_t *)sink;
+
+    cm_frame_add(&self->out, CM_FRAME_OLDER, NULL, 0);
+    self->welcome.older_told = 1;
+    return send_out(self, err);
+}
+
 static void held_close(cm_sink_t *sink)
 {
     held_t *self = (held_t *)sink;
@@ -285,6 +294,11 @@ bool cm_held_answers(const cm_sink_t *sink)
 bool cm_held_older_log_keys(const cm_sink_t *sink)
 {
     return ((const held_t *)sink)->welcome.older_keys != 0;
+}
+
+bool cm_held_older_told(const cm_sink_t *sink)
+{
+    return ((const held_t *)sink)->welcome.older_told != 0;
 }
 
 long cm_held_process(const cm_sink_t *sink)

@@ -22,6 +22,10 @@ int cm_held_open(const char *data_dir, const atomic_bool *stop, FILE *messages, 
 const uint8_t *cm_held_secret(const cm_sink_t *sink);
 bool cm_held_older_log_keys(const cm_sink_t *sink);
 
+/* As cm_embedded_older_told() and cm_embedded_tell_older(). */
+bool cm_held_older_told(const cm_sink_t *sink);
+int cm_held_tell_older(cm_sink_t *sink, cm_err_t *err);
+
 /* Whether the holder keeps the answers up to date; and its process. */
 bool cm_held_answers(const cm_sink_t *sink);
 long cm_held_process(const cm_sink_t *sink);

@@ -355,6 +355,8 @@ static int take_frame(cm_holder_t *holder, sender_t *sender, cm_frame_t frame, c
         take_question(holder, sender, frame.body);
     } else if (frame.kind == CM_FRAME_COMMIT) {
         sender->asked = CM_FRAME_COMMIT;
+    } else if (frame.kind == CM_FRAME_OLDER) {
+        return holder->store.tell_older(holder->store.context, err);
     } else if (frame.kind == CM_FRAME_BATCH) {
         cm_batch_clear(&holder->batch);
         if (cm_frame_read_batch(frame.body, &holder->batch)) {
@@ -397,17 +399,20 @@ int cm_holder_take(cm_holder_t *holder, cm_err_t *err)
 static int answer(cm_holder_t *holder, const sender_t *sender, cm_buf_t *frame, cm_err_t *err)
 {
     cm_frame_welcome_t welcome = {.version = CM_FRAME_VERSION, .answers = holder->answers};
+    cm_holder_keys_t keys = {{0}, false, false};
     const cm_holder_store_t *store = &holder->store;
     int64_t position = 0;
-    bool older = false;
     int rc = 0;
 
     switch (sender->asked) {
     case CM_FRAME_HELLO:
-        rc = store->keys(store->context, welcome.secret, &older, err);
-        welcome.older_keys = older;
+        rc = store->keys(store->context, &keys, err);
+        memcpy(welcome.secret, keys.secret, sizeof welcome.secret);
+        welcome.older_keys = keys.older;
+        welcome.older_told = keys.older_told;
         cm_frame_add(frame, CM_FRAME_WELCOME, &welcome, sizeof welcome);
         explicit_bzero(&welcome, sizeof welcome);
+        explicit_bzero(&keys, sizeof keys);
         break;
     case CM_FRAME_POSITION:
         if (sender->source[0] != '\0')

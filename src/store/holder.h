@@ -14,13 +14,19 @@
 
 typedef struct cm_holder cm_holder_t;
 
+/* What those who send have to know of the directory. */
+typedef struct cm_holder_keys {
+    uint8_t secret[32];     /* the visitors' key */
+    bool older, older_told; /* see cm_embedded_older_log_keys() */
+} cm_holder_keys_t;
+
 /* What the holder does with the store; all called by the thread that owns it. */
 typedef struct cm_holder_store {
     void *context;
     int (*put)(void *context, const cm_batch_t *batch, cm_err_t *err);
     int (*position)(void *context, const char *source, int64_t *position, cm_err_t *err);
-    /* The visitors' key, and how row keys of access logs are made. */
-    int (*keys)(void *context, uint8_t secret[32], bool *older, cm_err_t *err);
+    int (*keys)(void *context, cm_holder_keys_t *keys, cm_err_t *err);
+    int (*tell_older)(void *context, cm_err_t *err);
 } cm_holder_store_t;
 
 /* Starts to listen. `answers`: this process keeps the answers up to date. CM_EIO where the

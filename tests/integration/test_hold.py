@@ -5,6 +5,8 @@ import fcntl
 import gzip
 import json
 import os
+import random
+import resource
 import signal
 import socket
 import stat
@@ -12,15 +14,17 @@ import threading
 import time
 
 import traffic
-from collect_support import Collector, good, keyed
-from harness import AWAY, BUSY, OK, patient
+from collect_support import FIREFOX, Collector, good, keyed
+from harness import AWAY, BUSY, IO, OK, patient
+from test_accesslog import as_before
+from test_collect_faults import limit_files
 from test_run import free_port, get_json, start
 
 LINES = 60000
 
 
-def holder(t, *options, data="data"):
-    return start(t, "run", "--no-demo", "--every", "200ms", "--data", data, *options)
+def holder(t, *options, data="data", preexec=None):
+    return start(t, "run", "--no-demo", "--every", "200ms", "--data", data, *options, preexec=preexec)
 
 
 def told(t, result, *words):
@@ -199,6 +203,45 @@ def test_holder_is_stopped(t):
     t.says(importer.wait(AWAY, timeout=30), "which holds data, has ended", "run it again")
     t.clickmill("import", path)
     check_all(t)
+
+
+def test_full_disk(t):
+    """The importer is told what the holder could not write; when there is room again, it goes on
+    with what is missing, and nothing is there twice."""
+    dice = random.Random(1)
+    path = t.write("big.jsonl", [{"user_id": "u%d" % n, "timestamp": 1772359200000 + n, "url": "/",
+                                  "city": "%0200x" % dice.getrandbits(800)}  # which stays as long
+                                 for n in range(40000)])
+    many(t, "small.jsonl", 1000, "v")
+    process, port = holder(t, "--geoip", "none", preexec=limit_files(1024 * 1024))
+    t.clickmill("import", "small.jsonl")
+    t.says(t.clickmill("import", path, check=IO, timeout=60), "clickmill.db")
+    stored = accepted(port)
+    t.true(1000 <= stored < 41000, "stored before the disk was full: %d" % stored)
+    _, hard = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (hard, hard))
+    t.clickmill("import", path)
+    t.equal(accepted(port), 41000, "stored in the end")
+    process.stop(OK)
+    out = t.clickmill("export").out
+    t.equal(len({(one["user_id"], one["timestamp"]) for one in map(json.loads, out.splitlines())}),
+            41000, "different events")
+
+
+def test_older_row_keys_are_said_once(t):
+    """By whichever import is the first, with or without a holder."""
+    t.write("a.log", '8.8.8.8 - - [10/Oct/2025:10:00:00 +0000] "GET /a HTTP/1.1" 200 1 "-" "%s"\n'
+            % FIREFOX)
+    t.clickmill("import", "a.log")
+    as_before(t)
+    message = "was filled by an earlier edition and keeps its row keys"
+    process, _ = holder(t)
+    for expected in (True, False):
+        result = t.clickmill("import", "--site", "https://shop.example", "a.log")
+        t.equal(message in result.err, expected, "said: " + result.err)
+    process.stop(OK)
+    result = t.clickmill("import", "--site", "https://shop.example", "a.log")
+    t.true(message not in result.err, "said once: " + result.err)
 
 
 def test_several_at_once(t):

@@ -44,9 +44,9 @@ def healthy(port):
         return False
 
 
-def start(t, command, *options):
+def start(t, command, *options, preexec=None):
     port = free_port()
-    process = t.start(command, "--listen", "127.0.0.1:%d" % port, *options)
+    process = t.start(command, "--listen", "127.0.0.1:%d" % port, *options, preexec=preexec)
     t.until(lambda: healthy(port), "it answers", process=process)
     return process, port
 
