@@ -281,7 +281,8 @@ def test_read_too_late(t):
     produce(t, topic, 500)
     t.until(lambda: stored(t) == 500, "what comes then", process=worker)
     worker.signal(signal.SIGSTOP)
-    produce(t, topic, 2000)
+    produce(t, topic, 100)  # the answer to what it had asked for: waits for it, and may be all of this
+    produce(t, topic, 1900)
     client("cut", cluster.brokers, topic.name, "3000")
     worker.signal(signal.SIGCONT)
     t.until(lambda: "messages are gone before they were read" in worker.err, "a word", 40, worker)
