@@ -38,8 +38,8 @@ from harness import CLICKMILL, ROOT, Skip, Test  # noqa: E402
 SLOWEST = 15  # lines of the table
 # Tests that start real engines: those of a lane share them, one after the other. The lanes are in
 # the order in which they start, and so are the modules in a lane.
-ENGINES = {"cluster": ("elasticsearch", "answers", "docs_cluster", "spark", "cassandra"),
-           "kafka": ("stack", "kafka", "collect_kafka")}
+ENGINES = {"cluster": ("elasticsearch", "answers", "docs_cluster", "spark"),
+           "kafka": ("stack", "kafka", "collect_kafka", "cassandra")}
 # One Chromium at a time.
 BROWSER = ("browser", "browser_faults")
 MEMORY = 12 << 30  # bytes that two lanes of engines want
