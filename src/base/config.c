@@ -17,6 +17,7 @@ typedef struct reader {
     yaml_event_t event; /* the current one; owned, replaced by advance() */
     cm_str_t text;
     cm_err_t *err;
+    cm_lookup_t keys; /* of the entries */
 } reader_t;
 
 static int line_of(const yaml_event_t *event)
@@ -99,13 +100,13 @@ static int scalar_text(reader_t *r, cm_str_t *text)
 static int add_entry(reader_t *r, const char *key, const char *text, int line)
 {
     cm_config_t *c = r->config;
+    size_t first;
 
-    for (size_t i = 0; i < c->count; i++) {
-        if (strcmp(c->entries[i].key, key) == 0)
-            return cm_fail(r->err, CM_EUSAGE,
-                           "%s:%d: %.*s stands here a second time (first in line %d); keep one",
-                           c->name, line, shown(key), key, c->entries[i].line);
-    }
+    if (cm_lookup_find(&r->keys, cm_str(key), &first))
+        return cm_fail(r->err, CM_EUSAGE,
+                       "%s:%d: %.*s stands here a second time (first in line %d); keep one",
+                       c->name, line, shown(key), key, c->entries[first].line);
+    cm_lookup_add(&r->keys, cm_str(key), c->count);
     c->entries = cm_realloc(c->entries, (c->count + 1) * sizeof *c->entries);
     c->entries[c->count++] =
         (cm_config_entry_t){cm_strdup(key), text != NULL ? cm_strdup(text) : NULL, line};
@@ -241,6 +242,7 @@ int cm_config_parse(cm_config_t *config, cm_str_t text, const char *name, cm_err
     cm_buf_reserve(&path, 0);
     int rc = read_stream(&r, &path);
     cm_buf_free(&path);
+    cm_lookup_free(&r.keys);
     yaml_event_delete(&r.event);
     yaml_parser_delete(&r.parser);
     if (rc < 0)

@@ -161,24 +161,38 @@ static void *own(cm_option_values_t *values, void *memory)
     return memory;
 }
 
+/* Where the pair of that name stands in the map; at its end when it has none, which is noted. Names
+ * of all maps of a table are in one list. */
+static size_t place_of(const cm_option_map_t *map, cm_option_values_t *values, cm_str_t name)
+{
+    cm_buf_t key = CM_BUF_INIT;
+    size_t at = map->count;
+
+    cm_buf_printf(&key, "%zu ", (size_t)((const char *)map - (const char *)values->target));
+    cm_buf_add_str(&key, name);
+    if (!cm_lookup_find(&values->names, (cm_str_t){key.data, key.len}, &at))
+        cm_lookup_add(&values->names, (cm_str_t){key.data, key.len}, at);
+    cm_buf_free(&key);
+    return at;
+}
+
 /* Adds a pair to the map, or replaces the one of its name unless that has a stronger origin. */
 static void store_pair(cm_option_map_t *map, cm_option_values_t *values, const char *text,
                        cm_origin_t origin, const char *where)
 {
-    size_t name_len = strcspn(text, "="), at = 0;
+    const size_t name_len = strcspn(text, "="), count = map->count;
+    const size_t at = place_of(map, values, (cm_str_t){text, name_len});
 
-    while (at < map->count && (strlen(map->pairs[at].name) != name_len ||
-                               memcmp(map->pairs[at].name, text, name_len) != 0))
-        at++;
-    if (at < map->count && map->pairs[at].origin > origin)
+    if (at < count && map->pairs[at].origin > origin)
         return;
-    if (at == map->count) { /* a new array: the old one is owned, and maps are short */
-        cm_option_pair_t *pairs = own(values, cm_alloc((at + 1) * sizeof *pairs));
-        if (at > 0)
-            memcpy(pairs, map->pairs, at * sizeof *pairs);
+    /* A new array, which doubles its size: the old one is owned until the end. */
+    if (at == count && (count & (count - 1)) == 0) {
+        cm_option_pair_t *pairs = own(values, cm_alloc((2 * count + 1) * sizeof *pairs));
+        if (count > 0)
+            memcpy(pairs, map->pairs, count * sizeof *pairs);
         map->pairs = pairs;
-        map->count++;
     }
+    map->count += at == count;
     char *name = own(values, cm_strdup(text));
     name[name_len] = '\0';
     map->pairs[at] =
@@ -398,6 +412,7 @@ void cm_options_free(cm_option_values_t *values)
         free(values->owned[i]);
     free(values->owned);
     free(values->origins);
+    cm_lookup_free(&values->names);
     *values = CM_OPTION_VALUES_INIT;
 }
 

@@ -10,6 +10,7 @@
 #define CM_BASE_OPTIONS_H
 
 #include "base/err.h"
+#include "base/lookup.h"
 #include "base/str.h"
 
 typedef enum cm_option_type {
@@ -67,9 +68,10 @@ typedef struct cm_option_values {
     cm_origin_t *origins; /* per row of the table */
     void **owned;         /* texts, and pairs of maps */
     size_t owned_count;
+    cm_lookup_t names; /* of the pairs of its maps */
 } cm_option_values_t;
 
-#define CM_OPTION_VALUES_INIT ((cm_option_values_t){NULL, NULL, NULL, 0})
+#define CM_OPTION_VALUES_INIT ((cm_option_values_t){.target = NULL})
 
 /* Sets every field of `target` to its default. `table` may be NULL: no options. Fails only when a
  * default in the table is wrong. */
