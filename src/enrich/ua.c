@@ -9,6 +9,7 @@
 enum {
     WAYS = 4, /* places where an agent may be remembered */
     SETS = CM_UA_CACHE / WAYS,
+    LONG_SETS = CM_UA_CACHE_LONG / WAYS,
     TEXTS = 12, /* of a cm_ua_t */
 };
 
@@ -31,6 +32,7 @@ struct cm_ua_parser {
     uint64_t seed; /* secret, so that nobody can write agents that all fall into one set */
     cm_ua_t ua;    /* of cm_ua_parse() */
     set_t sets[SETS];
+    set_t long_sets[LONG_SETS]; /* apart, so that long agents put no usual one out */
 };
 
 cm_ua_parser_t *cm_ua_parser_new(cm_ua_rules_t *rules)
@@ -44,24 +46,37 @@ cm_ua_parser_t *cm_ua_parser_new(cm_ua_rules_t *rules)
     return parser;
 }
 
+static void free_sets(set_t *sets, int count)
+{
+    for (int i = 0; i < count; i++) {
+        for (int way = 0; way < WAYS; way++)
+            free(sets[i].seen[way]);
+    }
+}
+
 void cm_ua_parser_free(cm_ua_parser_t *parser)
 {
     if (parser == NULL)
         return;
-    for (int i = 0; i < SETS; i++) {
-        for (int way = 0; way < WAYS; way++)
-            free(parser->sets[i].seen[way]);
-    }
+    free_sets(parser->sets, SETS);
+    free_sets(parser->long_sets, LONG_SETS);
     cm_ua_matcher_free(parser->matcher);
     free(parser);
 }
 
-const cm_ua_t *cm_ua_parse(cm_ua_parser_t *parser, cm_str_t agent)
+/* What is looked at. */
+static cm_str_t cut(cm_str_t agent)
 {
     if (agent.len > CM_UA_MAX)
         agent.len = (size_t)cm_utf8_head(agent, CM_UA_MAX);
     if (agent.len == 0)
         agent.data = "";
+    return agent;
+}
+
+const cm_ua_t *cm_ua_parse(cm_ua_parser_t *parser, cm_str_t agent)
+{
+    agent = cut(agent);
     cm_ua_match(parser->matcher, agent, &parser->ua);
     return &parser->ua;
 }
@@ -122,10 +137,10 @@ static void bring_forward(set_t *set, int way)
 
 const cm_ua_t *cm_ua_find(cm_ua_parser_t *parser, cm_str_t agent)
 {
-    if (agent.len == 0 || agent.len > CM_UA_CACHE_TEXT)
-        return cm_ua_parse(parser, agent);
+    agent = cut(agent);
     uint64_t hash = XXH3_64bits_withSeed(agent.data, agent.len, parser->seed);
-    set_t *set = &parser->sets[hash % SETS];
+    set_t *set = agent.len <= CM_UA_CACHE_TEXT ? &parser->sets[hash % SETS]
+                                               : &parser->long_sets[hash % LONG_SETS];
     uint32_t tag = (uint32_t)(hash >> 32);
     for (int way = 0; way < WAYS; way++) {
         seen_t *seen = set->seen[way];

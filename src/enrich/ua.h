@@ -18,10 +18,11 @@
 
 enum {
     CM_UA_MAX = 2048,
-    /* Agents that a parser remembers; a longer text is parsed each time. Together up to 8 MiB of
-     * usual agents, 30 MiB of the longest. */
+    /* Agents of up to CM_UA_CACHE_TEXT bytes that a parser remembers, and longer ones. Together up
+     * to 8 MiB of usual agents, 30 MiB of the longest. */
     CM_UA_CACHE = 16384,
     CM_UA_CACHE_TEXT = 512,
+    CM_UA_CACHE_LONG = 64,
 };
 
 /* Absent parts are empty. */

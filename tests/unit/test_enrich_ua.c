@@ -176,6 +176,28 @@ static void a_hit_is_the_same_object(void **state)
     cm_ua_rules_free(rules);
 }
 
+/* However long, an agent is parsed once: what is remembered is of its first bytes. */
+static void long_agents_are_remembered(void **state)
+{
+    cm_ua_rules_t *rules = cm_ua_rules_new();
+    cm_ua_parser_t *parser = cm_ua_parser_new(rules);
+    static char agent[3 * CM_UA_MAX];
+
+    (void)state;
+    memset(agent, 'x', sizeof agent);
+    memcpy(agent, CHROME " ", sizeof CHROME);
+    const size_t lens[] = {CM_UA_CACHE_TEXT + 1, CM_UA_MAX, sizeof agent};
+    for (int i = 0; i < 3; i++) {
+        const cm_ua_t *first = cm_ua_find(parser, (cm_str_t){agent, lens[i]});
+        assert_text("Chrome", first->browser.family);
+        cm_ua_find(parser, CM_STR(IPHONE)); /* which would overwrite what is not remembered */
+        assert_ptr_equal(first, cm_ua_find(parser, (cm_str_t){agent, lens[i]}));
+        assert_text("Chrome", first->browser.family);
+    }
+    cm_ua_parser_free(parser);
+    cm_ua_rules_free(rules);
+}
+
 static void long_agents_and_texts_are_cut(void **state)
 {
     cm_ua_rules_t *rules = cm_ua_rules_new();
@@ -320,6 +342,7 @@ int main(void)
         cmocka_unit_test(knows_bots),
         cmocka_unit_test(remembers),
         cmocka_unit_test(a_hit_is_the_same_object),
+        cmocka_unit_test(long_agents_are_remembered),
         cmocka_unit_test(long_agents_and_texts_are_cut),
         cmocka_unit_test(the_automaton_leaves_no_rule_out),
         cmocka_unit_test(threads_share_the_rules),
