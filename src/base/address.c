@@ -10,6 +10,17 @@ bool cm_address_is_v4(const cm_address_t *address)
     return memcmp(address->bytes, mapped, sizeof mapped) == 0;
 }
 
+void cm_address_of_socket(const struct sockaddr *socket, cm_address_t *address)
+{
+    if (socket->sa_family == AF_INET) {
+        memcpy(address->bytes, mapped, sizeof mapped);
+        memcpy(address->bytes + sizeof mapped,
+               &((const struct sockaddr_in *)(const void *)socket)->sin_addr, 4);
+    } else {
+        memcpy(address->bytes, &((const struct sockaddr_in6 *)(const void *)socket)->sin6_addr, 16);
+    }
+}
+
 static inline bool is_digit(char c)
 {
     return c >= '0' && c <= '9';

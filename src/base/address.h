@@ -8,6 +8,8 @@
 
 #include "base/str.h"
 
+#include <sys/socket.h>
+
 enum { CM_ADDRESS_TEXT = 46 }; /* of the canonical form, the NUL included */
 
 /* An IPv4 address is kept as IPv6 has it, ::ffff:192.0.2.1 (RFC 4291, section 2.5.5.2). */
@@ -23,6 +25,9 @@ bool cm_address_parse(cm_str_t text, cm_address_t *address);
 /* Of a list between commas, as X-Forwarded-For is one: the first public address, or where there is
  * none the first address. What is no address is passed over. False when there is no address. */
 bool cm_address_of_list(cm_str_t list, cm_address_t *address);
+
+/* The address of a socket of the Internet. */
+void cm_address_of_socket(const struct sockaddr *socket, cm_address_t *address);
 
 bool cm_address_is_v4(const cm_address_t *address);
 

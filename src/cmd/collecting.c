@@ -1,6 +1,7 @@
 #include "cmd/collecting.h"
 
 #include "base/secret.h"
+#include "serve/ours.h"
 #include "serve/proxies.h"
 #include "serve/sites.h"
 #include "store/embedded.h"
@@ -131,14 +132,18 @@ int cm_collecting_check(cm_app_t *app, const cm_collect_given_t *given, cm_err_t
     cm_collecting_t collecting = {.app = app, .given = given};
     cm_sites_t *sites = NULL;
     cm_proxies_t *proxies = NULL;
+    cm_ours_t *ours = NULL;
 
     int rc = cm_sites_new(given->sites, &sites, err);
+    if (rc == 0)
+        rc = cm_ours_new(given->hosts, sites, &ours, err);
     if (rc == 0)
         rc = cm_proxies_new(given->proxies, &proxies, err);
     if (rc == 0)
         rc = read_tokens(&collecting, err);
     if (rc == 0)
         rc = read_tls(&collecting, err);
+    cm_ours_free(ours);
     cm_sites_free(sites);
     cm_proxies_free(proxies);
     free_secrets(&collecting);
@@ -165,6 +170,48 @@ static bool tell_ready(void *context, cm_buf_t *json)
     return ready;
 }
 
+static bool tell_full(void *context)
+{
+    return atomic_load_explicit(&((cm_collecting_t *)context)->full, memory_order_relaxed);
+}
+
+/* As many as there are threads to answer, of which each may have long bodies to be read. */
+static int server_threads(long least)
+{
+    const long threads = sysconf(_SC_NPROCESSORS_ONLN) / 2;
+
+    if (threads < least)
+        return (int)least;
+    return threads > THREADS_MAX ? THREADS_MAX : (int)threads;
+}
+
+static int open_collector(cm_collecting_t *collecting, size_t queue, cm_err_t *err)
+{
+    const cm_collect_given_t *given = collecting->given;
+    const cm_collector_options_t options = {
+        .inbox = collecting->inbox,
+        .shared = &collecting->shared,
+        .sites = given->sites,
+        .proxies = given->proxies,
+        .hosts = given->hosts,
+        .tokens = collecting->tokens,
+        .token_count = given->tokens.count,
+        .max_body = (size_t)given->max_body,
+        .max_coming = queue,
+        .body_timeout_ms = given->body_timeout < given->idle ? given->body_timeout : given->idle,
+        .rate = {given->rate_limit, given->rate_events, given->rate_bytes},
+        .readers = server_threads(1),
+        .tls = given->tls_cert != NULL,
+        .demo = given->demo,
+        .shop = given->shop,
+        .ready = tell_ready,
+        .full = tell_full,
+        .ready_context = collecting,
+    };
+
+    return cm_collector_new(&options, &collecting->collector, err);
+}
+
 int cm_collecting_open(cm_collecting_t *collecting, cm_app_t *app, const cm_collect_given_t *given,
                        cm_store_t *store, cm_err_t *err)
 {
@@ -187,35 +234,17 @@ int cm_collecting_open(cm_collecting_t *collecting, cm_app_t *app, const cm_coll
         rc = open_visitors(collecting, store, err);
     if (rc < 0)
         return rc;
-    const cm_collector_options_t options = {.inbox = collecting->inbox,
-                                            .shared = &collecting->shared,
-                                            .sites = given->sites,
-                                            .proxies = given->proxies,
-                                            .tokens = collecting->tokens,
-                                            .token_count = given->tokens.count,
-                                            .max_body = (size_t)given->max_body,
-                                            .max_coming = (size_t)queue,
-                                            .rate_limit = given->rate_limit,
-                                            .tls = given->tls_cert != NULL,
-                                            .demo = given->demo,
-                                            .shop = given->shop,
-                                            .ready = tell_ready,
-                                            .ready_context = collecting};
-    return cm_collector_new(&options, &collecting->collector, err);
+    return open_collector(collecting, (size_t)queue, err);
 }
 
 void cm_collecting_serve(const cm_collecting_t *collecting, cm_server_options_t *options)
 {
     /* One loop keeps up with the thread that stores on another processor, and two cost more for
      * nothing; but a question of the dashboard may keep a loop busy. */
-    const long least = options->no_answers ? 1 : 2;
-    long threads = sysconf(_SC_NPROCESSORS_ONLN) / 2;
-
-    if (threads < least)
-        threads = least;
+    options->threads = server_threads(options->no_answers ? 1 : 2);
+    options->hosts = collecting->given->hosts;
     options->collector = collecting->collector;
     options->shop = collecting->given->shop;
-    options->threads = threads > THREADS_MAX ? THREADS_MAX : (int)threads;
     options->max_connections = collecting->connections;
     options->idle_seconds = (int)(collecting->given->idle / 1000);
     options->tls_cert = collecting->tls_cert.data;
@@ -237,6 +266,30 @@ void cm_collecting_notice(cm_collecting_t *collecting, const char *text)
     pthread_mutex_lock(&collecting->lock);
     snprintf(collecting->notice, sizeof collecting->notice, "%s", text);
     pthread_mutex_unlock(&collecting->lock);
+}
+
+/* The store has a quota: what has been answered 202 may still make it a little larger. */
+static void look_at_store(cm_collecting_t *collecting)
+{
+    const int64_t max = collecting->given->max_store;
+    const bool was_full = atomic_load(&collecting->full);
+    char text[200];
+
+    if (collecting->store == NULL || max == 0)
+        return;
+    const int64_t size = cm_database_size(cm_embedded_database(collecting->store));
+    atomic_store(&collecting->full, size >= max);
+    if (size < max) {
+        if (was_full)
+            set_trouble(collecting, "");
+        return;
+    }
+    snprintf(text, sizeof text, "the store has %lld bytes, as many as collect.max_store allows",
+             (long long)size);
+    if (!was_full)
+        cm_log(&collecting->app->log, CM_LOG_ERROR, "no more events are taken", "reason=\"%s\"",
+               text);
+    set_trouble(collecting, text);
 }
 
 /* At midnight the old key is forgotten, whether or not somebody comes. */
@@ -273,6 +326,7 @@ int cm_collecting_step(cm_collecting_t *collecting, cm_sink_t *sink, int wait_ms
     cm_batch_t *batch = &collecting->batch;
 
     renew_key(collecting);
+    look_at_store(collecting);
     cm_batch_clear(batch);
     cm_inbox_set_wait(collecting->inbox, wait_ms);
     int more = cm_source_next(source, batch, err);
@@ -364,6 +418,7 @@ void cm_collecting_print_refused(const cm_collecting_t *collecting)
 
 void cm_collecting_give_up(cm_collecting_t *collecting)
 {
+    cm_collector_give_up(collecting->collector);
     cm_inbox_close(collecting->inbox);
     cm_inbox_fail(collecting->inbox);
 }

@@ -13,10 +13,11 @@
 #include <pthread.h>
 
 typedef struct cm_collect_given {
-    const char *sites, *proxies;
+    const char *sites, *proxies, *hosts;
     cm_option_map_t tokens;
     int visitor; /* cm_visitor_choice_t */
-    int64_t max_body, max_connections, idle, rate_limit, queue, spool;
+    int64_t max_body, body_timeout, max_connections, idle, queue, spool, max_store;
+    int64_t rate_limit, rate_events, rate_bytes;
     const char *tls_cert, *tls_key;
     cm_enrich_given_t enrich;
     /* no options of the collector's: */
@@ -46,6 +47,12 @@ typedef struct cm_collect_given {
          .arg = "NETWORK,...",                                                                     \
          .key = "collect.proxies",                                                                 \
          .help = "whose X-Forwarded-For is believed: 10.0.0.0/8, ::1"},                            \
+        {.name = "hosts",                                                                          \
+         .type = CM_OPT_TEXT,                                                                      \
+         .offset = offsetof(s, m.hosts),                                                           \
+         .arg = "NAME,...",                                                                        \
+         .key = "http.hosts",                                                                      \
+         .help = "further names that this server is called by, such as that of a proxy in front"}, \
         {.name = "visitor",                                                                        \
          .type = CM_OPT_CHOICE,                                                                    \
          .offset = offsetof(s, m.visitor),                                                         \
@@ -63,6 +70,15 @@ typedef struct cm_collect_given {
          .max = 1 << 30,                                                                           \
          .key = "collect.max_body",                                                                \
          .help = "the largest body of a request, as sent and unpacked"},                           \
+        {.name = "body-timeout",                                                                   \
+         .type = CM_OPT_DURATION,                                                                  \
+         .offset = offsetof(s, m.body_timeout),                                                    \
+         .arg = "TIME",                                                                            \
+         .def = "20s",                                                                             \
+         .min = 100,                                                                               \
+         .max = CM_DAY_MS,                                                                         \
+         .key = "collect.body_timeout",                                                            \
+         .help = "the body of a request may take so long to come"},                                \
         {.name = "max-connections",                                                                \
          .type = CM_OPT_INT,                                                                       \
          .offset = offsetof(s, m.max_connections),                                                 \
@@ -90,6 +106,24 @@ typedef struct cm_collect_given {
          .max = 1e6,                                                                               \
          .key = "collect.rate_limit",                                                              \
          .help = "requests a second of one address, ten seconds' worth at once; 0: no limit"},     \
+        {.name = "rate-events",                                                                    \
+         .type = CM_OPT_INT,                                                                       \
+         .offset = offsetof(s, m.rate_events),                                                     \
+         .arg = "N",                                                                               \
+         .def = "1000",                                                                            \
+         .min = 0,                                                                                 \
+         .max = 1e9,                                                                               \
+         .key = "collect.rate_events",                                                             \
+         .help = "the same for events"},                                                           \
+        {.name = "rate-bytes",                                                                     \
+         .type = CM_OPT_SIZE,                                                                      \
+         .offset = offsetof(s, m.rate_bytes),                                                      \
+         .arg = "SIZE",                                                                            \
+         .def = "1m",                                                                              \
+         .min = 0,                                                                                 \
+         .max = INFINITY,                                                                          \
+         .key = "collect.rate_bytes",                                                              \
+         .help = "the same for the bytes of bodies, unpacked"},                                    \
         {.name = "queue",                                                                          \
          .type = CM_OPT_SIZE,                                                                      \
          .offset = offsetof(s, m.queue),                                                           \
@@ -108,6 +142,15 @@ typedef struct cm_collect_given {
          .max = INFINITY,                                                                          \
          .key = "collect.spool",                                                                   \
          .help = "what may be kept below the data directory while Kafka is away"},                 \
+        {.name = "max-store",                                                                      \
+         .type = CM_OPT_SIZE,                                                                      \
+         .offset = offsetof(s, m.max_store),                                                       \
+         .arg = "SIZE",                                                                            \
+         .def = "0",                                                                               \
+         .min = 0,                                                                                 \
+         .max = INFINITY,                                                                          \
+         .key = "collect.max_store",                                                               \
+         .help = "nothing more is taken once the embedded store is so large; 0: no limit"},        \
         {.name = "tls-cert",                                                                       \
          .type = CM_OPT_TEXT,                                                                      \
          .offset = offsetof(s, m.tls_cert),                                                        \
@@ -137,6 +180,7 @@ typedef struct cm_collecting {
     bool daily_stored; /* it knows of daily ids */
     cm_batch_t batch;
     uint64_t given_batches;
+    atomic_bool full;     /* it is as large as it may become */
     int connections;      /* that may be open */
     int64_t day;          /* that the visitors' key was looked at for */
     cm_account_t account; /* of what is durable */

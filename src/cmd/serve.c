@@ -5,7 +5,7 @@
 #include "store/demo.h"
 
 typedef struct serve_options {
-    const char *listen;
+    const char *listen, *hosts;
     int index; /* cm_index_choice_t */
     cm_elastic_given_t elastic;
 } serve_options_t;
@@ -20,6 +20,12 @@ static const cm_option_t options[] = {
      .key = "http.listen",
      .env = "CLICKMILL_LISTEN",
      .help = "where the dashboard and the API answer"},
+    {.name = "hosts",
+     .type = CM_OPT_TEXT,
+     .offset = offsetof(serve_options_t, hosts),
+     .arg = "NAME,...",
+     .key = "http.hosts",
+     .help = "further names that this server is called by, such as that of a proxy in front"},
     CM_INDEX_ROW(serve_options_t, index),
     CM_ELASTIC_ROWS(serve_options_t, elastic),
     {.name = NULL},
@@ -46,6 +52,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     answers_t answers = {
         .app = app, .index = serve->index, .elastic = cm_elastic_settings_of(app, &serve->elastic)};
     const cm_server_options_t server_options = {.listen = serve->listen,
+                                                .hosts = serve->hosts,
                                                 .open_index = open_answers,
                                                 .open_context = &answers,
                                                 .synthetic = serve->index == CM_INDEX_EMBEDDED &&

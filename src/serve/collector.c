@@ -1,57 +1,16 @@
-#include "serve/collector.h"
-
-#include "serve/body.h"
+#include "base/clock.h"
+#include "serve/collect_inside.h"
 #include "serve/reply.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum {
     COOKIE_SECONDS = 13 * 30 * 24 * 3600, /* 13 months: what European authorities advise at most */
     DISCARD = 16,                         /* times max_body that are read to answer 413 */
-    KEPT = 8,                             /* readers that are kept */
     FULL_SECONDS = 1,                     /* after which a sender may try again */
-};
-
-/* What reads a body: as many as there are threads. */
-typedef struct reader {
-    cm_poster_t *poster;
-    cm_batch_t batch;
-} reader_t;
-
-struct cm_collector {
-    cm_collector_options_t options;
-    cm_sender_rules_t rules;
-    cm_refused_t *refused;
-    atomic_bool ring;     /* something is in the inbox that nobody was told of */
-    atomic_size_t coming; /* bytes of bodies that are not whole yet */
-    pthread_mutex_t lock; /* guards: */
-    reader_t *kept[KEPT];
-    int kept_count;
-};
-
-typedef enum stage {
-    READING, /* the body comes in */
-    RESTING, /* its events wait to be durable */
-    DURABLE, /* they are */
-    LOST,    /* they are not, and never will be */
-} stage_t;
-
-struct cm_collect_request {
-    cm_collector_t *collector;
-    struct MHD_Connection *connection;
-    cm_loop_t *loop; /* of the connection */
-    _Atomic(stage_t) stage;
-    cm_sender_t sender;
-    size_t memory; /* that libmicrohttpd has for its head and that of the answer */
-    bool pixel, gzip, lines;
-    bool read; /* the body is whole */
-    cm_body_t body;
-    size_t counted; /* bytes of it in the collector's `coming` */
-    bool crowded;   /* there was no room for it */
-    cm_posted_result_t result;
+    SHARES = 4,       /* an address may have one of so many of what all bodies may take */
+    BODIES_EACH = 32, /* unfinished bodies of one address */
 };
 
 static const unsigned char gif[] = {
@@ -60,6 +19,25 @@ static const unsigned char gif[] = {
 };
 
 /* ---- the collector ---- */
+
+static int start_threads(cm_collector_t *collector, cm_err_t *err)
+{
+    const cm_collector_options_t *options = &collector->options;
+    const size_t share = options->max_coming / SHARES;
+    const cm_bodies_options_t bodies = {
+        .max_bytes = options->max_coming,
+        .max_each = share > options->max_body ? share : options->max_body,
+        .most = BODIES_EACH,
+        .timeout_ms = options->body_timeout_ms,
+        .tls = options->tls,
+    };
+
+    int rc = cm_bodies_start(&bodies, &collector->bodies, err);
+    if (rc == 0)
+        rc = cm_turns_start(options->readers > 0 ? options->readers : 1, cm_collect_turn,
+                            cm_collect_drop, &collector->turns, err);
+    return rc;
+}
 
 int cm_collector_new(const cm_collector_options_t *options, cm_collector_t **out, cm_err_t *err)
 {
@@ -76,76 +54,48 @@ int cm_collector_new(const cm_collector_options_t *options, cm_collector_t **out
                             .demo = options->demo,
                             .shop = options->shop,
                             .cookies = options->shared->visitor == CM_VISITOR_COOKIE};
+    collector->rules.rate = cm_rate_new(&options->rate);
     int rc = cm_sites_new(options->sites, &collector->rules.sites, err);
     if (rc == 0)
+        rc = cm_ours_new(options->hosts, collector->rules.sites, &collector->rules.ours, err);
+    if (rc == 0)
         rc = cm_proxies_new(options->proxies, &collector->rules.proxies, err);
+    if (rc == 0)
+        rc = start_threads(collector, err);
     if (rc < 0) {
         cm_collector_free(collector);
         return rc;
     }
-    if (options->rate_limit > 0)
-        collector->rules.rate = cm_rate_new(options->rate_limit);
     *out = collector;
     return 0;
-}
-
-static void free_reader(reader_t *reader)
-{
-    cm_poster_free(reader->poster);
-    cm_batch_free(&reader->batch);
-    free(reader);
 }
 
 void cm_collector_free(cm_collector_t *collector)
 {
     if (collector == NULL)
         return;
-    for (int i = 0; i < collector->kept_count; i++)
-        free_reader(collector->kept[i]);
+    cm_collector_give_up(collector);
+    cm_turns_free(collector->turns);
+    cm_bodies_stop(collector->bodies);
+    cm_collect_forget_readers(collector);
     cm_refused_free(collector->refused);
     cm_rate_free(collector->rules.rate);
     cm_proxies_free(collector->rules.proxies);
+    cm_ours_free(collector->rules.ours);
     cm_sites_free(collector->rules.sites);
     pthread_mutex_destroy(&collector->lock);
     free(collector);
 }
 
+void cm_collector_give_up(cm_collector_t *collector)
+{
+    if (collector->turns != NULL)
+        cm_turns_stop(collector->turns);
+}
+
 void cm_collector_forget(cm_collector_t *collector)
 {
-    pthread_mutex_lock(&collector->lock);
-    while (collector->kept_count > 0)
-        free_reader(collector->kept[--collector->kept_count]);
-    pthread_mutex_unlock(&collector->lock);
-}
-
-static reader_t *take_reader(cm_collector_t *collector)
-{
-    reader_t *reader = NULL;
-
-    pthread_mutex_lock(&collector->lock);
-    if (collector->kept_count > 0)
-        reader = collector->kept[--collector->kept_count];
-    pthread_mutex_unlock(&collector->lock);
-    if (reader == NULL) {
-        reader = cm_alloc_zero(1, sizeof *reader);
-        reader->poster = cm_poster_new(collector->options.shared);
-    }
-    return reader;
-}
-
-static void give_reader(cm_collector_t *collector, reader_t *reader)
-{
-    if (reader->batch.cap > CM_BATCH_EVENTS)
-        cm_batch_free(&reader->batch);
-    cm_batch_clear(&reader->batch);
-    pthread_mutex_lock(&collector->lock);
-    if (collector->kept_count < KEPT) {
-        collector->kept[collector->kept_count++] = reader;
-        reader = NULL;
-    }
-    pthread_mutex_unlock(&collector->lock);
-    if (reader != NULL)
-        free_reader(reader);
+    cm_collect_forget_readers(collector);
 }
 
 void cm_collector_listens(cm_collector_t *collector, bool loopback)
@@ -335,16 +285,42 @@ static enum MHD_Result refuse_site(cm_collect_request_t *request, cm_str_t origi
     return refuse(request, MHD_HTTP_FORBIDDEN, text, NULL, NULL);
 }
 
+static enum MHD_Result refuse_rate(cm_collect_request_t *request, int seconds)
+{
+    note_refused(request, CM_REFUSED_RATE, cm_str(request->sender.origin));
+    return refuse_later(request, MHD_HTTP_TOO_MANY_REQUESTS, seconds,
+                        "too many requests, events or bytes from this address");
+}
+
 static bool within_rate(cm_collect_request_t *request, enum MHD_Result *result)
 {
-    int seconds = cm_sender_wait(&request->collector->rules, request->connection, &request->sender);
+    const int seconds = cm_sender_wait(&request->collector->rules, &request->sender);
 
     if (seconds > 0)
-        note_refused(request, CM_REFUSED_RATE, cm_str(request->sender.origin));
-    if (seconds > 0)
-        *result = refuse_later(request, MHD_HTTP_TOO_MANY_REQUESTS, seconds,
-                               "too many requests from this address");
+        *result = refuse_rate(request, seconds);
     return seconds == 0;
+}
+
+static enum MHD_Result refuse_locked(cm_collect_request_t *request)
+{
+    const int seconds = cm_rate_locked(request->collector->rules.rate,
+                                       cm_sender_who(&request->sender), cm_clock_ticks_ns());
+
+    note_refused(request, CM_REFUSED_TOKEN, CM_STR(""));
+    return refuse_later(request, MHD_HTTP_TOO_MANY_REQUESTS, seconds > 0 ? seconds : 1,
+                        "too many wrong tokens from this address: none is looked at for a while");
+}
+
+/* Where the store has all that it may hold, nothing more is taken. */
+static bool has_room(cm_collect_request_t *request, enum MHD_Result *result)
+{
+    const cm_collector_options_t *options = &request->collector->options;
+
+    if (options->full == NULL || !options->full(options->ready_context))
+        return true;
+    *result = refuse(request, MHD_HTTP_INSUFFICIENT_STORAGE,
+                     "the store is as large as collect.max_store allows", NULL, NULL);
+    return false;
 }
 
 /* Finds out who sends, and whether he may now; replies where he may not (then `*result` is set). */
@@ -352,6 +328,7 @@ static bool admit(cm_collect_request_t *request, enum MHD_Result *result)
 {
     cm_sender_t *sender = &request->sender;
 
+    cm_sender_find(&request->collector->rules, request->connection, sender);
     switch (cm_sender_admit(&request->collector->rules, request->connection, sender)) {
     case CM_NO_SITE:
         *result = refuse_site(request, cm_str(sender->origin));
@@ -362,84 +339,27 @@ static bool admit(cm_collect_request_t *request, enum MHD_Result *result)
     case CM_WRONG_TOKEN:
         *result = refuse_token(request, true);
         return false;
+    case CM_LOCKED:
+        *result = refuse_locked(request);
+        return false;
     case CM_ADMITTED:
         break;
     }
-    return within_rate(request, result);
+    return within_rate(request, result) && has_room(request, result);
 }
 
 /* ---- a request's events ---- */
 
-static void into_inbox(cm_collect_request_t *request, reader_t *reader, enum MHD_Result *result)
+static enum MHD_Result refuse_lost(cm_collect_request_t *request)
 {
-    cm_inbox_t *inbox = request->collector->options.inbox;
-
-    if (reader->batch.count == 0) { /* nothing to wait for */
-        cm_inbox_put(inbox, &reader->batch, 0, NULL);
-        *result = request->pixel ? reply_pixel(request) : reply_result(request);
-        return;
-    }
-    /* First it rests: the inbox may be done with it before put() returns. */
-    MHD_suspend_connection(request->connection);
-    atomic_store(&request->stage, RESTING);
-    cm_inbox_result_t put =
-        cm_inbox_put(inbox, &reader->batch, cm_batch_size(&reader->batch), request);
-    if (put == CM_INBOX_TAKEN)
-        atomic_store_explicit(&request->collector->ring, true, memory_order_relaxed);
-    else
-        cm_collector_done(request, false);
-    *result = MHD_YES;
+    return refuse_later(request, MHD_HTTP_SERVICE_UNAVAILABLE, FULL_SECONDS,
+                        "too much waits to be stored, or it cannot be stored; send it again");
 }
 
-void cm_collector_done(void *ticket, bool durable)
+static enum MHD_Result refuse_size(cm_collect_request_t *request)
 {
-    cm_collect_request_t *request = ticket;
-    struct MHD_Connection *connection = request->connection;
-    cm_loop_t *loop = request->loop;
-
-    atomic_store(&request->stage, durable ? DURABLE : LOST);
-    cm_loop_resume(loop, connection); /* and the request may be gone */
-}
-
-static enum MHD_Result settle(cm_collect_request_t *request, stage_t stage)
-{
-    if (stage == LOST)
-        return refuse_later(request, MHD_HTTP_SERVICE_UNAVAILABLE, FULL_SECONDS,
-                            "too much waits to be stored, or it cannot be stored; send it again");
-    return request->pixel ? reply_pixel(request) : reply_result(request);
-}
-
-void cm_collector_ring(cm_collector_t *collector)
-{
-    if (atomic_load_explicit(&collector->ring, memory_order_relaxed) &&
-        atomic_exchange(&collector->ring, false))
-        cm_inbox_ring(collector->options.inbox);
-}
-
-static cm_posted_sender_t sender_of(const cm_collect_request_t *request)
-{
-    return (cm_posted_sender_t){.page = request->sender.page,
-                                .address = cm_str(request->sender.address),
-                                .agent =
-                                    cm_str(cm_sender_header(request->connection, "User-Agent")),
-                                .cookie = cm_str(request->sender.visitor)};
-}
-
-static void forget_body(cm_collect_request_t *request)
-{
-    cm_body_free(&request->body);
-    atomic_fetch_sub(&request->collector->coming, request->counted);
-    request->counted = 0;
-}
-
-/* Whether all events may come from the sender. */
-static bool takes_all(const cm_collect_request_t *request, const cm_batch_t *batch)
-{
-    for (size_t i = 0; i < batch->count; i++) {
-        if (!cm_sender_takes(&request->collector->rules, &request->sender, batch->events[i].url))
-            return false;
-    }
-    return true;
+    return refuse(request, MHD_HTTP_CONTENT_TOO_LARGE,
+                  "the body is larger than collect.max_body allows", NULL, NULL);
 }
 
 static enum MHD_Result refuse_urls(cm_collect_request_t *request)
@@ -450,35 +370,77 @@ static enum MHD_Result refuse_urls(cm_collect_request_t *request)
                   "the demo shop is not open, and its clicks are none of a site's", NULL, NULL);
 }
 
+/* Replies to what is read, or hands its events over. */
+static enum MHD_Result settle_outcome(cm_collect_request_t *request)
+{
+    enum MHD_Result result = MHD_YES;
+
+    switch (request->outcome) {
+    case CM_OUTCOME_NO_EVENTS:
+        result = request->pixel && request->result.rejected == 0 ? reply_pixel(request)
+                                                                 : reply_result(request);
+        break;
+    case CM_OUTCOME_TOO_LARGE:
+        result = refuse_size(request);
+        break;
+    case CM_OUTCOME_NO_BODY:
+        result = refuse(request, MHD_HTTP_BAD_REQUEST, request->why.text, NULL, NULL);
+        break;
+    case CM_OUTCOME_OWES:
+        result = refuse_rate(request, request->seconds);
+        break;
+    case CM_OUTCOME_FOREIGN:
+        result = refuse_urls(request);
+        break;
+    case CM_OUTCOME_LOST:
+        result = refuse_lost(request);
+        break;
+    case CM_OUTCOME_EVENTS:
+        break;
+    }
+    return result;
+}
+
+/* What was read on this thread. */
+static enum MHD_Result settle_at_once(cm_collect_request_t *request)
+{
+    if (request->outcome == CM_OUTCOME_EVENTS || request->outcome == CM_OUTCOME_NO_EVENTS)
+        cm_collect_store(request);
+    const enum MHD_Result result = settle_outcome(request);
+    cm_collect_let_go(request->collector, &request->held);
+    return result;
+}
+
+static enum MHD_Result settle(cm_collect_request_t *request, cm_collect_stage_t stage)
+{
+    if (stage == CM_COLLECT_READ)
+        return settle_outcome(request);
+    if (stage == CM_COLLECT_LOST)
+        return refuse_lost(request);
+    return request->pixel ? reply_pixel(request) : reply_result(request);
+}
+
+void cm_collector_ring(cm_collector_t *collector)
+{
+    if (atomic_load_explicit(&collector->ring, memory_order_relaxed) &&
+        atomic_exchange(&collector->ring, false))
+        cm_inbox_ring(collector->options.inbox);
+}
+
 static enum MHD_Result read_body(cm_collect_request_t *request)
 {
-    const cm_posted_sender_t sender = sender_of(request);
-    enum MHD_Result result = MHD_YES;
-    cm_body_t *body = &request->body;
-    cm_err_t err;
-
-    if (request->crowded)
-        return settle(request, LOST);
-    int rc = cm_body_end(body, request->gzip, CM_JSON_PADDING, &err);
-    if (body->too_large)
-        return refuse(request, MHD_HTTP_CONTENT_TOO_LARGE,
-                      "the body is larger than collect.max_body allows", NULL, NULL);
-    if (rc < 0)
-        return refuse(request, MHD_HTTP_BAD_REQUEST, err.text, NULL, NULL);
-    reader_t *reader = take_reader(request->collector);
-    rc = cm_posted_read(reader->poster, (cm_str_t){body->bytes.data, body->bytes.len},
-                        request->lines, &sender, &reader->batch, &request->result, &err);
-    if (rc == CM_EREJECT)
-        result = refuse(request, MHD_HTTP_BAD_REQUEST, err.text, NULL, NULL);
-    else if (rc < 0)
-        result = settle(request, LOST);
-    else if (!takes_all(request, &reader->batch))
-        result = refuse_urls(request);
-    else
-        into_inbox(request, reader, &result);
-    give_reader(request->collector, reader);
-    forget_body(request);
-    return result;
+    if (request->held.is_coming &&
+        !cm_bodies_whole(request->collector->bodies, &request->held.coming))
+        return MHD_NO; /* its answer is on its way */
+    if (request->room == CM_ROOM_NONE)
+        return refuse_lost(request);
+    if (request->room == CM_ROOM_OF_OTHER_ONES)
+        return refuse_later(request, MHD_HTTP_TOO_MANY_REQUESTS, FULL_SECONDS,
+                            "too many unfinished bodies from this address");
+    cm_collect_read(request);
+    if (atomic_load(&request->stage) != CM_COLLECT_COMING) /* another thread reads it */
+        return MHD_YES;
+    return settle_at_once(request);
 }
 
 /* ---- POST /v1/events ---- */
@@ -514,13 +476,26 @@ static bool accept_type(cm_collect_request_t *request, enum MHD_Result *result)
 static bool accept_length(cm_collect_request_t *request, enum MHD_Result *result)
 {
     cm_str_t text = cm_str(cm_sender_header(request->connection, "Content-Length"));
-    int64_t length;
 
-    if (!cm_str_to_i64(text, &length) || (uint64_t)length <= request->body.max)
+    if (!cm_str_to_i64(text, &request->length))
+        request->length = -1;
+    if (request->length < 0 || (uint64_t)request->length <= request->held.body.max)
         return true;
-    *result = refuse(request, MHD_HTTP_CONTENT_TOO_LARGE,
-                     "the body is larger than collect.max_body allows", NULL, NULL);
+    *result = refuse_size(request);
     return false;
+}
+
+/* From here on its body is waited for. */
+static void await_body(cm_collect_request_t *request)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+    if (!cm_request_has_body(request->connection))
+        return;
+    request->held.is_coming = true;
+    cm_bodies_begin(request->collector->bodies, &request->held.coming,
+                    cm_sender_who(&request->sender), info->connect_fd, request->sender.trusted);
 }
 
 static enum MHD_Result reply_preflight(cm_collect_request_t *request)
@@ -550,8 +525,11 @@ static enum MHD_Result begin_events(cm_collect_request_t *request)
 {
     enum MHD_Result result = MHD_YES;
 
-    if (admit(request, &result) && accept_type(request, &result) && accept_length(request, &result))
-        cm_sender_visitor(&request->collector->rules, request->connection, &request->sender);
+    if (!admit(request, &result) || !accept_type(request, &result) ||
+        !accept_length(request, &result))
+        return result;
+    cm_sender_visitor(&request->collector->rules, request->connection, &request->sender);
+    await_body(request);
     return result;
 }
 
@@ -583,7 +561,6 @@ static enum MHD_Result take_pixel(cm_collect_request_t *request, const char *met
     enum MHD_Result result = MHD_YES;
     cm_str_t referrer = cm_str(cm_sender_header(request->connection, "Referer")),
              url = argument(request, "url");
-    cm_err_t err;
 
     request->pixel = request->sender.page = true;
     if (!cm_request_is_question(method))
@@ -602,63 +579,15 @@ static enum MHD_Result take_pixel(cm_collect_request_t *request, const char *met
         !(referrer.len > 0 ? cm_sender_site(&request->collector->rules, request->connection, origin)
                            : cm_sites_allow(request->collector->rules.sites, origin)))
         return refuse_site(request, origin);
-    if (!within_rate(request, &result))
+    cm_sender_find(&request->collector->rules, request->connection, &request->sender);
+    if (!within_rate(request, &result) || !has_room(request, &result))
         return result;
     cm_sender_visitor(&request->collector->rules, request->connection, &request->sender);
-    const cm_posted_sender_t sender = sender_of(request);
-    reader_t *reader = take_reader(request->collector);
-    int rc = cm_posted_pixel(reader->poster, url, argument(request, "user_id"), &sender,
-                             &reader->batch, &request->result, &err);
-    if (rc < 0)
-        result = settle(request, LOST);
-    else if (request->result.rejected > 0)
-        result = reply_result(request);
-    else
-        into_inbox(request, reader, &result);
-    give_reader(request->collector, reader);
-    return result;
+    cm_collect_read_pixel(request, url, argument(request, "user_id"));
+    return settle_at_once(request);
 }
 
 /* ---- the handler ---- */
-
-typedef struct framing {
-    int lengths, codings;
-    bool chunked;
-} framing_t;
-
-static enum MHD_Result look_at_framing(void *context, enum MHD_ValueKind kind, const char *name,
-                                       const char *value)
-{
-    framing_t *framing = context;
-    (void)kind;
-
-    if (cm_str_equal_nocase(cm_str(name), CM_STR("Content-Length")))
-        framing->lengths++;
-    if (cm_str_equal_nocase(cm_str(name), CM_STR("Transfer-Encoding"))) {
-        framing->codings++;
-        framing->chunked = cm_str_equal_nocase(cm_str_trim(cm_str(value)), CM_STR("chunked"));
-    }
-    return MHD_YES;
-}
-
-/* A body whose end two readers could see at different places is refused, and its connection closed:
- * a proxy in front of us may be the other one (RFC 9112, sections 6.1 and 11.2). */
-static bool accept_framing(cm_collect_request_t *request, enum MHD_Result *result)
-{
-    framing_t framing = {0, 0, false};
-
-    MHD_get_connection_values(request->connection, MHD_HEADER_KIND, look_at_framing, &framing);
-    if (framing.lengths + framing.codings > 1) {
-        *result = refuse(request, MHD_HTTP_BAD_REQUEST,
-                         "a request has one Content-Length or one Transfer-Encoding", NULL, NULL);
-    } else if (framing.codings == 1 && !framing.chunked) {
-        *result =
-            refuse(request, MHD_HTTP_NOT_IMPLEMENTED, "Transfer-Encoding is chunked", NULL, NULL);
-    } else {
-        return true;
-    }
-    return false;
-}
 
 static enum MHD_Result finish(cm_collect_request_t *request, const char *path, const char *method)
 {
@@ -702,7 +631,7 @@ static enum MHD_Result begin(cm_collect_request_t *request, const char *path, co
     const bool events = strcmp(path, "/v1/events") == 0;
     enum MHD_Result result = MHD_YES;
 
-    if (!accept_framing(request, &result) || !accept_head(request, &result))
+    if (!accept_head(request, &result))
         return result;
     if (events && strcmp(method, "POST") == 0)
         return begin_events(request);
@@ -714,21 +643,20 @@ static enum MHD_Result begin(cm_collect_request_t *request, const char *path, co
                         NULL);
 }
 
-/* Keeps a piece of the body, unless all bodies together become too much. */
+/* Keeps a piece of the body, where there is room for it. */
 static void take_piece(cm_collect_request_t *request, const char *data, size_t len)
 {
-    cm_collector_t *collector = request->collector;
-    cm_body_t *body = &request->body;
+    cm_body_t *body = &request->held.body;
+    const bool last = request->length >= 0 && body->came + len >= (uint64_t)request->length;
 
-    request->counted += len;
-    if (atomic_fetch_add(&collector->coming, len) + len > collector->options.max_coming) {
-        request->crowded = true;
-        cm_body_free(body);
-    }
-    if (request->crowded)
-        body->came += len;
-    else
+    if (request->room == CM_ROOM && request->held.is_coming)
+        request->room = cm_bodies_add(request->collector->bodies, &request->held.coming, len, last);
+    if (request->room == CM_ROOM) {
         cm_body_add(body, data, len);
+    } else {
+        cm_body_free(body);
+        body->came += len;
+    }
 }
 
 enum MHD_Result cm_collector_handle(cm_collector_t *collector, struct MHD_Connection *connection,
@@ -744,18 +672,19 @@ enum MHD_Result cm_collector_handle(cm_collector_t *collector, struct MHD_Connec
         request->connection = connection;
         request->loop = loop;
         request->memory = memory;
-        request->body.max = collector->options.max_body;
+        request->held.body.max = collector->options.max_body;
+        request->length = -1;
         return begin(request, path, method);
     }
     if (*upload_len > 0) {
         take_piece(request, upload, *upload_len);
         *upload_len = 0;
-        return request->body.came <= request->body.max * DISCARD ? MHD_YES : MHD_NO;
+        return request->held.body.came <= request->held.body.max * DISCARD ? MHD_YES : MHD_NO;
     }
-    stage_t stage = atomic_load(&request->stage);
-    if (stage == RESTING) /* not yet */
+    const cm_collect_stage_t stage = atomic_load(&request->stage);
+    if (stage == CM_COLLECT_RESTING) /* not yet */
         return MHD_YES;
-    return stage == READING ? finish(request, path, method) : settle(request, stage);
+    return stage == CM_COLLECT_COMING ? finish(request, path, method) : settle(request, stage);
 }
 
 bool cm_collect_request_read(const cm_collect_request_t *request)
@@ -767,7 +696,7 @@ void cm_collect_request_free(cm_collect_request_t *request)
 {
     if (request == NULL)
         return;
-    forget_body(request);
+    cm_collect_let_go(request->collector, &request->held);
     cm_buf_free(&request->result.errors);
     free(request);
 }

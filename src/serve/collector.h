@@ -19,19 +19,24 @@
 typedef struct cm_collector_options {
     cm_inbox_t *inbox; /* its tickets end in cm_collector_done() */
     cm_posted_shared_t *shared;
-    const char *sites, *proxies; /* see sites.h, proxies.h */
+    const char *sites, *proxies, *hosts; /* see sites.h, proxies.h, ours.h */
     const cm_sender_token_t *tokens;
     size_t token_count;
-    size_t max_body;    /* bytes, as sent and unpacked */
-    size_t max_coming;  /* of all bodies that are not whole yet */
-    int64_t rate_limit; /* requests a second and address; 0: none */
+    size_t max_body;         /* bytes, as sent and unpacked */
+    size_t max_coming;       /* of all bodies that are not whole yet */
+    int64_t body_timeout_ms; /* from the head of a request to the end of its body */
+    cm_rate_limits_t rate;
+    int readers; /* threads that read long bodies; 0: 1 */
     bool tls;
     bool demo; /* take the clicks of the demo shop alone */
     bool shop; /* it is there */
     /* Appends what there is to say as members of a JSON object, and says whether events are taken.
      * Called by any of the server's threads. NULL: they are, and there is nothing to say. */
     bool (*ready)(void *context, cm_buf_t *json);
-    void *ready_context;
+    /* Whether nothing more may be stored, for the store is as large as it may become. Called by
+     * any of the server's threads. NULL: it may. */
+    bool (*full)(void *context);
+    void *ready_context; /* of both */
 } cm_collector_options_t;
 
 typedef struct cm_collector cm_collector_t;
@@ -41,6 +46,10 @@ typedef struct cm_collect_request cm_collect_request_t;
 int cm_collector_new(const cm_collector_options_t *options, cm_collector_t **collector,
                      cm_err_t *err);
 void cm_collector_free(cm_collector_t *collector);
+
+/* From now on nothing that takes long is read; who waits for that is told to send it again. Before
+ * the server is stopped. */
+void cm_collector_give_up(cm_collector_t *collector);
 
 /* Before the first request: whether only this machine can connect. */
 void cm_collector_listens(cm_collector_t *collector, bool loopback);

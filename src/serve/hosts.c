@@ -2,8 +2,9 @@
 
 cm_str_t cm_host_name(cm_str_t host)
 {
-    const char *end = host.len > 0 && host.data[0] == '[' ? memchr(host.data, ']', host.len)
-                                                          : memchr(host.data, ':', host.len);
+    if (host.len == 0) /* whose data may be NULL, which is nothing for memchr() */
+        return CM_STR("");
+    const char *end = memchr(host.data, host.data[0] == '[' ? ']' : ':', host.len);
     if (end == NULL)
         return host;
     return (cm_str_t){host.data, (size_t)(end - host.data) + (*end == ']')};

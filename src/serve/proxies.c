@@ -100,23 +100,11 @@ static cm_str_t last_word(const char *list, size_t *len)
     return word;
 }
 
-static void address_of(const struct sockaddr *peer, cm_address_t *address)
-{
-    static const cm_address_t v4 = {{[10] = 0xff, [11] = 0xff}};
-
-    if (peer->sa_family == AF_INET) {
-        *address = v4;
-        memcpy(address->bytes + 12, &((const struct sockaddr_in *)(const void *)peer)->sin_addr, 4);
-    } else {
-        memcpy(address->bytes, &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr, 16);
-    }
-}
-
 bool cm_proxies_has(const cm_proxies_t *proxies, const struct sockaddr *peer)
 {
     cm_address_t address;
 
-    address_of(peer, &address);
+    cm_address_of_socket(peer, &address);
     return is_proxy(proxies, &address);
 }
 
@@ -127,7 +115,7 @@ bool cm_proxies_client(const cm_proxies_t *proxies, const struct sockaddr *peer,
     size_t len = forwarded != NULL ? strlen(forwarded) : 0;
     bool direct = true;
 
-    address_of(peer, &address);
+    cm_address_of_socket(peer, &address);
     if (len > 0 && is_proxy(proxies, &address))
         direct = false; /* whatever the list says */
     while (len > 0 && is_proxy(proxies, &address)) {

@@ -3,8 +3,8 @@
 #include "base/clock.h"
 #include "base/put.h"
 #include "serve/hosts.h"
+#include "source/posted.h"
 
-#include <arpa/inet.h>
 #include <nettle/memops.h>
 #include <sys/random.h>
 
@@ -37,8 +37,7 @@ static bool same_origin(const cm_sender_rules_t *rules, struct MHD_Connection *c
         !cm_str_equal_nocase((cm_str_t){origin.data + origin.len - host.len, host.len}, host))
         return false;
     /* A stranger's name that leads to this machine is no name of ours (DNS rebinding). */
-    return !rules->loopback || cm_proxies_any(rules->proxies) ||
-           cm_host_is_local(cm_host_name(host));
+    return cm_ours_has(rules->ours, cm_host_name(host));
 }
 
 bool cm_sender_site(const cm_sender_rules_t *rules, struct MHD_Connection *connection,
@@ -68,6 +67,12 @@ bool cm_sender_takes(const cm_sender_rules_t *rules, const cm_sender_t *sender, 
     return !of_ours || rules->shop || !rules->loopback || cm_proxies_any(rules->proxies);
 }
 
+bool cm_sender_takes_host(const cm_sender_rules_t *rules, const cm_sender_t *sender, cm_str_t host)
+{
+    return !cm_sites_any(rules->sites) || cm_sites_has_host(rules->sites, host) ||
+           (sender->own && cm_str_equal_nocase(cm_posted_host(cm_str(sender->origin)), host));
+}
+
 /* True for the bearer token (RFC 6750) of a sender that is known. The time it takes says nothing
  * about how much of it is right. */
 static bool token_known(const cm_sender_rules_t *rules, const char *authorization)
@@ -86,6 +91,22 @@ static bool token_known(const cm_sender_rules_t *rules, const char *authorizatio
     return known;
 }
 
+/* Who guesses tokens has a few guesses only, and then not even a right one is told from a wrong
+ * one.
+ */
+static cm_verdict_t admit_token(const cm_sender_rules_t *rules, const char *authorization,
+                                cm_sender_t *sender)
+{
+    const int64_t now_ns = cm_clock_ticks_ns();
+
+    if (cm_rate_locked(rules->rate, cm_sender_who(sender), now_ns) > 0)
+        return CM_LOCKED;
+    sender->trusted = token_known(rules, authorization);
+    if (!sender->trusted)
+        cm_rate_fail(rules->rate, cm_sender_who(sender), now_ns);
+    return sender->trusted ? CM_ADMITTED : CM_WRONG_TOKEN;
+}
+
 cm_verdict_t cm_sender_admit(const cm_sender_rules_t *rules, struct MHD_Connection *connection,
                              cm_sender_t *sender)
 {
@@ -99,10 +120,8 @@ cm_verdict_t cm_sender_admit(const cm_sender_rules_t *rules, struct MHD_Connecti
         return CM_NO_SITE;
     if (rules->demo && !sender->page)
         return CM_NO_TOKEN;
-    if (authorization != NULL) {
-        sender->trusted = token_known(rules, authorization);
-        return sender->trusted ? CM_ADMITTED : CM_WRONG_TOKEN;
-    }
+    if (authorization != NULL)
+        return admit_token(rules, authorization, sender);
     if (sender->page ||
         (rules->token_count == 0 && rules->loopback && !cm_proxies_any(rules->proxies)))
         return CM_ADMITTED;
@@ -126,43 +145,56 @@ static enum MHD_Result add_forwarded(void *context, enum MHD_ValueKind kind, con
     return MHD_YES;
 }
 
-/* Takes the client's address from the connection and the proxies. True when it is this machine's
- * own. */
-static bool find_address(const cm_sender_rules_t *rules, struct MHD_Connection *connection,
-                         char text[CM_ADDRESS_TEXT])
+void cm_sender_find(const cm_sender_rules_t *rules, struct MHD_Connection *connection,
+                    cm_sender_t *sender)
 {
     cm_buf_t forwarded = CM_BUF_INIT;
     bool loopback;
 
     if (cm_proxies_any(rules->proxies))
         MHD_get_connection_values(connection, MHD_HEADER_KIND, add_forwarded, &forwarded);
-    bool direct =
-        cm_proxies_client(rules->proxies, peer_of(connection), forwarded.data, text, &loopback);
+    bool direct = cm_proxies_client(rules->proxies, peer_of(connection), forwarded.data,
+                                    sender->address, &loopback);
     cm_buf_free(&forwarded);
-    return direct && loopback;
+    cm_address_parse(cm_str(sender->address), &sender->bytes);
+    sender->direct = direct && loopback;
+}
+
+cm_str_t cm_sender_who(const cm_sender_t *sender)
+{
+    const char *bytes = (const char *)sender->bytes.bytes;
+
+    return (cm_str_t){bytes, cm_address_is_v4(&sender->bytes) ? sizeof sender->bytes.bytes : 8};
+}
+
+uint64_t cm_sender_number(const cm_sender_t *sender)
+{
+    const bool v4 = cm_address_is_v4(&sender->bytes);
+    uint64_t number;
+
+    memcpy(&number, sender->bytes.bytes + (v4 ? 8 : 0), sizeof number);
+    return number;
 }
 
 bool cm_sender_local(const cm_sender_rules_t *rules, struct MHD_Connection *connection)
 {
     cm_str_t host = cm_str(cm_sender_header(connection, "Host"));
-    char address[CM_ADDRESS_TEXT];
+    cm_sender_t sender;
 
-    return find_address(rules, connection, address) &&
-           (host.len == 0 || cm_host_is_local(cm_host_name(host)));
+    cm_sender_find(rules, connection, &sender);
+    return sender.direct && (host.len == 0 || cm_host_is_local(cm_host_name(host)));
 }
 
-int cm_sender_wait(const cm_sender_rules_t *rules, struct MHD_Connection *connection,
-                   cm_sender_t *sender)
+bool cm_sender_limited(const cm_sender_t *sender)
 {
-    bool own = find_address(rules, connection, sender->address);
-    cm_str_t who = cm_str(sender->address);
-    struct in6_addr network;
+    return !sender->trusted && !sender->direct;
+}
 
-    if (rules->rate == NULL || sender->trusted || own)
+int cm_sender_wait(const cm_sender_rules_t *rules, const cm_sender_t *sender)
+{
+    if (!cm_sender_limited(sender))
         return 0;
-    if (inet_pton(AF_INET6, sender->address, &network) == 1) /* a customer has a /64 */
-        who = (cm_str_t){(const char *)network.s6_addr, 8};
-    return cm_rate_take(rules->rate, who, cm_clock_ticks_ns());
+    return cm_rate_take(rules->rate, cm_sender_who(sender), cm_clock_ticks_ns());
 }
 
 /* ---- cookies ---- */

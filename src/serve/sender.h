@@ -5,6 +5,7 @@
 #ifndef CM_SERVE_SENDER_H
 #define CM_SERVE_SENDER_H
 
+#include "serve/ours.h"
 #include "serve/proxies.h"
 #include "serve/rate.h"
 #include "serve/sites.h"
@@ -20,7 +21,8 @@ typedef struct cm_sender_token {
 typedef struct cm_sender_rules {
     cm_sites_t *sites;
     cm_proxies_t *proxies;
-    cm_rate_t *rate; /* NULL: no limit */
+    cm_ours_t *ours;
+    cm_rate_t *rate;
     const cm_sender_token_t *tokens;
     size_t token_count;
     bool demo;     /* only the pages of the demo shop may send */
@@ -36,6 +38,8 @@ typedef struct cm_sender {
     bool trusted;       /* a server with a token */
     const char *origin; /* of the page; it may read the answer, whatever that is. NULL: none */
     char address[CM_ADDRESS_TEXT];
+    cm_address_t bytes;                /* of it */
+    bool direct;                       /* it is this machine's own, and no proxy's word */
     char visitor[CM_VISITOR_TEXT + 1]; /* of the cookie; "": none is wanted */
     bool new_visitor;                  /* the cookie is to be set */
 } cm_sender_t;
@@ -45,6 +49,7 @@ typedef enum cm_verdict {
     CM_NO_SITE,  /* the page's site may not send */
     CM_NO_TOKEN, /* it comes from no page, and has no token */
     CM_WRONG_TOKEN,
+    CM_LOCKED, /* too many wrong tokens came from the address: none is looked at for a while */
 } cm_verdict_t;
 
 /* A header of the request, NULL when it has none. */
@@ -58,14 +63,29 @@ bool cm_sender_site(const cm_sender_rules_t *rules, struct MHD_Connection *conne
  * of its shop alone, and where there is no shop (any more), its clicks are taken by nobody. */
 bool cm_sender_takes(const cm_sender_rules_t *rules, const cm_sender_t *sender, cm_str_t url);
 
+/* Fills `address`, `bytes` and `direct`: before the functions below. */
+void cm_sender_find(const cm_sender_rules_t *rules, struct MHD_Connection *connection,
+                    cm_sender_t *sender);
+
+/* Whose limits are the sender's: his address, or as a customer has a whole /64 of IPv6, that. As
+ * long as the sender. */
+cm_str_t cm_sender_who(const cm_sender_t *sender);
+uint64_t cm_sender_number(const cm_sender_t *sender);
+
 /* Fills `own`, `page`, `trusted` and `origin`. */
 cm_verdict_t cm_sender_admit(const cm_sender_rules_t *rules, struct MHD_Connection *connection,
                              cm_sender_t *sender);
 
-/* Fills `address`, and counts the request. 0, or the seconds after which the sender may come again.
- * Servers with a token and senders on this machine may always. */
-int cm_sender_wait(const cm_sender_rules_t *rules, struct MHD_Connection *connection,
-                   cm_sender_t *sender);
+/* Whether what the sender may send is limited: servers with a token and senders on this machine
+ * may always. */
+bool cm_sender_limited(const cm_sender_t *sender);
+
+/* Counts the request. 0, or the seconds after which the sender may come again. */
+int cm_sender_wait(const cm_sender_rules_t *rules, const cm_sender_t *sender);
+
+/* Whether events of a host may come from an admitted sender: where sites are listed, those of the
+ * sites, and of a page of ours those of its own host. */
+bool cm_sender_takes_host(const cm_sender_rules_t *rules, const cm_sender_t *sender, cm_str_t host);
 
 /* Fills `visitor`, where visitors are known by a cookie: the one that came, or a new one. */
 void cm_sender_visitor(const cm_sender_rules_t *rules, struct MHD_Connection *connection,

@@ -6,6 +6,7 @@
 #include "serve/assets.h"
 #include "serve/download.h"
 #include "serve/handles.h"
+#include "serve/head.h"
 #include "serve/hosts.h"
 #include "serve/listen.h"
 #include "serve/live.h"
@@ -48,7 +49,7 @@ struct cm_server {
     char *data_dir;
     char *demo_of; /* NULL: not to be told */
     bool daily;
-    char **hosts;              /* ends with NULL */
+    char *hosts;               /* further names, between commas */
     bool synthetic;            /* the answers are of synthetic traffic */
     bool shop;                 /* the demo shop is served */
     bool answers;              /* the dashboard and its API are served */
@@ -61,25 +62,32 @@ struct cm_server {
     int active; /* requests that were begun and whose answers are not yet sent */
 };
 
-/* What a request's context points at, from its first line to its end. */
+/* What a request's context points at from the end of its head on. */
 typedef struct request {
     bool too_long; /* its target */
     bool odd;      /* its path has a NUL, behind which nobody would look */
-    bool begun;    /* its head is whole: it counts as active */
     cm_collect_request_t *collect;
     cm_download_t *download;
 } request_t;
 
+/* What it points at before that, so that a request whose head never ends well costs no memory:
+ * libmicrohttpd does not say of each of them that it is over. */
+static request_t plain_target, long_target = {.too_long = true}, odd_target = {.odd = true};
+
+static bool is_begun(const request_t *request)
+{
+    return request != &plain_target && request != &long_target && request != &odd_target;
+}
+
 static void *note_target(void *context, const char *target, struct MHD_Connection *connection)
 {
-    request_t *request = cm_alloc_zero(1, sizeof *request);
+    const char *nul = strstr(target, "%00");
     (void)context;
     (void)connection;
 
-    const char *nul = strstr(target, "%00");
-    request->too_long = strlen(target) > TARGET_MAX;
-    request->odd = nul != NULL && nul < target + strcspn(target, "?");
-    return request;
+    if (strlen(target) > TARGET_MAX)
+        return &long_target;
+    return nul != NULL && nul < target + strcspn(target, "?") ? &odd_target : &plain_target;
 }
 
 static cm_guest_t *guest_of(struct MHD_Connection *connection)
@@ -123,8 +131,9 @@ static bool host_allowed(const cm_server_t *server, struct MHD_Connection *conne
 
     if (!server->listen.loopback || header == NULL || cm_host_is_local(name))
         return true;
-    for (char **host = server->hosts; *host != NULL; host++) {
-        if (cm_str_equal_nocase(name, cm_str(*host)))
+    cm_str_t rest = cm_str(server->hosts), one;
+    while (cm_str_next(&rest, &one)) {
+        if (one.len > 0 && cm_str_equal_nocase(name, one))
             return true;
     }
     return false;
@@ -174,7 +183,7 @@ static bool refuse(cm_server_t *server, struct MHD_Connection *connection, const
     if (!for_strangers(path) && !host_allowed(server, connection)) {
         *result = cm_reply_error(connection, MHD_HTTP_FORBIDDEN,
                                  "this server answers to the names localhost, 127.0.0.1 and [::1] "
-                                 "only, to keep other web sites out");
+                                 "only, to keep other web sites out; http.hosts adds names");
     } else if (too_long) {
         *result = cm_reply_error(connection, MHD_HTTP_URI_TOO_LONG,
                                  "the request's address is longer than 8192 bytes");
@@ -253,12 +262,16 @@ static enum MHD_Result route(const room_t *room, struct MHD_Connection *connecti
     return cm_asset_reply(connection, cm_asset_find(path));
 }
 
-static void note_begin(cm_server_t *server, request_t *request)
+/* The head is whole: from now on the request counts as active. */
+static request_t *begin_request(cm_server_t *server, const request_t *target)
 {
-    request->begun = true;
+    request_t *request = cm_alloc(sizeof *request);
+
+    *request = *target;
     pthread_mutex_lock(&server->lock);
     server->active++;
     pthread_mutex_unlock(&server->lock);
+    return request;
 }
 
 /* libmicrohttpd calls this once when the head of a request is there, when it may only be refused
@@ -271,14 +284,16 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
     const room_t *room = context;
     cm_server_t *server = room->server;
     request_t *request = *of_request;
-    const bool first = !request->begun;
+    const bool first = !is_begun(request);
     enum MHD_Result result = MHD_YES;
-    (void)version;
 
+    if (first)
+        *of_request = request = begin_request(server, request);
     if (request->odd)
         path = "";
-    if (first)
-        note_begin(server, request);
+    const char *fault = first ? cm_head_fault(connection, version) : NULL;
+    if (fault != NULL)
+        return cm_head_refuse(connection, fault);
     if (server->collector != NULL && !request->too_long && cm_collector_knows(path)) {
         result = cm_collector_handle(server->collector, connection, room->loop, room->memory, path,
                                      method, upload, upload_len, &request->collect);
@@ -300,16 +315,13 @@ static void complete(void *context, struct MHD_Connection *connection, void **of
     request_t *request = *of_request;
     (void)how;
 
-    if (request == NULL)
+    *of_request = NULL;
+    if (request == NULL || !is_begun(request))
         return;
     cm_patience_idle(guest_of(connection));
     cm_collect_request_free(request->collect);
     cm_download_release(request->download);
-    bool begun = request->begun;
     free(request);
-    *of_request = NULL;
-    if (!begun)
-        return;
     pthread_mutex_lock(&server->lock);
     if (--server->active == 0)
         pthread_cond_signal(&server->idle);
@@ -329,7 +341,6 @@ static int open_embedded(void *context, cm_index_t **index, cm_err_t *err)
 static cm_server_t *create(const cm_server_options_t *options, const cm_log_t *log)
 {
     cm_server_t *server = cm_alloc_zero(1, sizeof *server);
-    size_t count = 0;
 
     server->log = *log;
     server->answers = !options->no_answers;
@@ -340,11 +351,7 @@ static cm_server_t *create(const cm_server_options_t *options, const cm_log_t *l
     server->demo_of = options->demo_of != NULL ? cm_strdup(options->demo_of) : NULL;
     server->data_dir = cm_strdup(options->data_dir ? options->data_dir : "data");
     server->daily = options->daily;
-    while (options->hosts != NULL && options->hosts[count] != NULL)
-        count++;
-    server->hosts = cm_alloc_zero(count + 1, sizeof *server->hosts);
-    for (size_t i = 0; i < count; i++)
-        server->hosts[i] = cm_strdup(options->hosts[i]);
+    server->hosts = cm_strdup(options->hosts != NULL ? options->hosts : "");
     if (options->open_index != NULL)
         cm_handles_init(&server->handles, options->open_index, options->open_context);
     else
@@ -366,8 +373,6 @@ static void destroy(cm_server_t *server)
     cm_handles_free(&server->handles);
     pthread_cond_destroy(&server->idle);
     pthread_mutex_destroy(&server->lock);
-    for (char **host = server->hosts; *host != NULL; host++)
-        free(*host);
     free(server->hosts);
     free(server->data_dir);
     free(server->demo_of);

@@ -27,9 +27,9 @@ typedef struct cm_server_options {
     bool daily;           /* then: user ids live for one UTC day, says the configuration */
     cm_server_open_fn open_index;
     void *open_context;
-    /* Further names, ending with NULL, that a request to a loopback address may carry in `Host`:
-     * for a reverse proxy. NULL: none. */
-    const char *const *hosts;
+    /* Further names, between commas, that a request to a loopback address may carry in `Host`: for
+     * a reverse proxy. NULL: none. */
+    const char *hosts;
     int threads;               /* that answer; 0: 4 */
     int max_connections;       /* open at once; 0: 512 */
     int idle_seconds;          /* until a connection that completes no request is closed; 0: 30 */

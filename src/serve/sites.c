@@ -161,6 +161,44 @@ void cm_sites_free(cm_sites_t *sites)
     free(sites);
 }
 
+bool cm_sites_any(const cm_sites_t *sites)
+{
+    return sites->count > 0;
+}
+
+static bool is_below(const site_t *site, cm_str_t name)
+{
+    if (name.len <= site->host.len + 1)
+        return false;
+    const char *tail = name.data + (name.len - site->host.len);
+    return tail[-1] == '.' && cm_str_equal_nocase((cm_str_t){tail, site->host.len}, site->host);
+}
+
+/* The name alone. */
+static cm_str_t name_of(const site_t *site)
+{
+    return cm_host_name(site->whole ? cm_posted_host(site->host) : site->host);
+}
+
+bool cm_sites_has_host(const cm_sites_t *sites, cm_str_t host)
+{
+    cm_buf_t normal = CM_BUF_INIT;
+    bool has = false;
+
+    if (host.len == 0 ||
+        memchr(host.data, '@', host.len) != NULL) /* whose host that is, is unsure */
+        return false;
+    add_normal(&normal, host);
+    cm_str_t name = cm_host_name((cm_str_t){normal.data, normal.len});
+    for (size_t i = 0; i < sites->count && !has; i++) {
+        const site_t *site = &sites->all[i];
+        has = site->all ||
+              (site->below ? is_below(site, name) : cm_str_equal_nocase(name_of(site), name));
+    }
+    cm_buf_free(&normal);
+    return has;
+}
+
 static bool matches(const site_t *site, cm_str_t origin)
 {
     if (site->all)
@@ -174,10 +212,7 @@ static bool matches(const site_t *site, cm_str_t origin)
     cm_str_t name = origin_name(origin);
     if (!site->below)
         return cm_str_equal_nocase(site->host, name);
-    if (name.len <= site->host.len + 1)
-        return false;
-    const char *tail = name.data + (name.len - site->host.len);
-    return tail[-1] == '.' && cm_str_equal_nocase((cm_str_t){tail, site->host.len}, site->host);
+    return is_below(site, name);
 }
 
 bool cm_sites_allow(const cm_sites_t *sites, cm_str_t origin)

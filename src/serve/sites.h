@@ -20,6 +20,12 @@ void cm_sites_free(cm_sites_t *sites);
  * have none, is in "*" alone. */
 bool cm_sites_allow(const cm_sites_t *sites, cm_str_t origin);
 
+/* Whether any site is listed. */
+bool cm_sites_any(const cm_sites_t *sites);
+
+/* Whether a host ("shop.example:8443", its port left aside) is that of one of them. */
+bool cm_sites_has_host(const cm_sites_t *sites, cm_str_t host);
+
 /* The scheme and host of a URL, "https://shop.example:8443/cart" without "/cart"; empty when it is
  * not http or https. */
 cm_str_t cm_sites_origin(cm_str_t url);

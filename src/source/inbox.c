@@ -48,15 +48,15 @@ static void append(tickets_t *tickets, const waiting_t *more, size_t count)
     tickets->count += count;
 }
 
-cm_inbox_result_t cm_inbox_put(cm_inbox_t *inbox, const cm_batch_t *batch, size_t bytes,
-                               void *ticket)
+static cm_inbox_result_t put(cm_inbox_t *inbox, const cm_batch_t *batch, size_t bytes,
+                             size_t max_bytes, void *ticket)
 {
     cm_inbox_result_t result = CM_INBOX_TAKEN;
 
     pthread_mutex_lock(&inbox->lock);
     if (batch->count > 0 && inbox->closed)
         result = CM_INBOX_CLOSED;
-    else if (batch->count > 0 && inbox->bytes > 0 && inbox->bytes + bytes > inbox->max_bytes)
+    else if (batch->count > 0 && inbox->bytes > 0 && inbox->bytes + bytes > max_bytes)
         result = CM_INBOX_FULL;
     bool first = inbox->filling.count == 0;
     if (result == CM_INBOX_TAKEN)
@@ -69,6 +69,18 @@ cm_inbox_result_t cm_inbox_put(cm_inbox_t *inbox, const cm_batch_t *batch, size_
     }
     pthread_mutex_unlock(&inbox->lock);
     return result;
+}
+
+cm_inbox_result_t cm_inbox_put(cm_inbox_t *inbox, const cm_batch_t *batch, size_t bytes,
+                               void *ticket)
+{
+    return put(inbox, batch, bytes, inbox->max_bytes, ticket);
+}
+
+cm_inbox_result_t cm_inbox_put_many(cm_inbox_t *inbox, const cm_batch_t *batch, size_t bytes,
+                                    void *ticket)
+{
+    return put(inbox, batch, bytes, inbox->max_bytes / 2, ticket);
 }
 
 void cm_inbox_defer(cm_inbox_t *inbox)

@@ -30,6 +30,11 @@ cm_inbox_t *cm_inbox_new(size_t max_bytes, cm_inbox_done_fn done);
 cm_inbox_result_t cm_inbox_put(cm_inbox_t *inbox, const cm_batch_t *batch, size_t bytes,
                                void *ticket);
 
+/* The same for many events at once, which have half of the limit only: the other half is for those
+ * who bring few. */
+cm_inbox_result_t cm_inbox_put_many(cm_inbox_t *inbox, const cm_batch_t *batch, size_t bytes,
+                                    void *ticket);
+
 /* From now on a put does not wake the source's thread, but ring() does, and takes all that was put
  * before: the events of a round become one group. Before the first put. */
 void cm_inbox_defer(cm_inbox_t *inbox);

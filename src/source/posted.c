@@ -2,6 +2,7 @@
 
 #include "enrich/ua.h"
 #include "source/page_clock.h"
+#include "source/page_url.h"
 
 #include <stdlib.h>
 #include <sys/random.h>
@@ -14,6 +15,12 @@ typedef struct unsettled {
     bool named; /* and a user */
 } unsettled_t;
 
+typedef struct unsettled_list {
+    unsettled_t *all;
+    int64_t *times; /* of those that say one */
+    size_t count, cap;
+} unsettled_list_t;
+
 struct cm_poster {
     cm_posted_shared_t *shared;
     cm_json_t *json;
@@ -23,19 +30,22 @@ struct cm_poster {
     cm_buf_t known; /* site, address and agent of the visitor who was looked at last, */
     cm_buf_t asked;
     char known_id[CM_VISITOR_TEXT]; /* and his id */
-    unsettled_t *unsettled;         /* of the body at hand */
-    int64_t *times;                 /* of those of them that say one */
-    size_t unsettled_count, unsettled_cap;
+    unsettled_list_t unsettled;     /* of a body that is read at once */
 };
 
 /* One body's reading. */
-typedef struct reading {
+typedef struct cm_posting {
     cm_poster_t *poster;
     const cm_posted_sender_t *sender;
     cm_batch_t *batch;
     cm_posted_result_t *result;
+    unsettled_list_t *unsettled;
     int64_t now; /* ms */
     uint64_t position;
+    enum { ARRAY, OBJECT, LINES } form;
+    const char *at, *end; /* what is left of it */
+    cm_str_t host;        /* that was asked for last, */
+    bool host_taken;      /* and whether its events are taken */
 } reading_t;
 
 cm_poster_t *cm_poster_new(cm_posted_shared_t *shared)
@@ -51,6 +61,12 @@ cm_poster_t *cm_poster_new(cm_posted_shared_t *shared)
     return poster;
 }
 
+static void free_unsettled(unsettled_list_t *list)
+{
+    free(list->all);
+    free(list->times);
+}
+
 void cm_poster_free(cm_poster_t *poster)
 {
     if (poster == NULL)
@@ -60,8 +76,7 @@ void cm_poster_free(cm_poster_t *poster)
     explicit_bzero(&poster->visitor, sizeof poster->visitor);
     cm_buf_free(&poster->known);
     cm_buf_free(&poster->asked);
-    free(poster->unsettled);
-    free(poster->times);
+    free_unsettled(&poster->unsettled);
     free(poster);
 }
 
@@ -180,15 +195,14 @@ static void fill_row_key(reading_t *reading, cm_event_t *event)
 /* Of the event that comes into the batch next. */
 static void add_unsettled(reading_t *reading, const unsettled_t *one)
 {
-    cm_poster_t *poster = reading->poster;
+    unsettled_list_t *list = reading->unsettled;
 
-    if (poster->unsettled_count == poster->unsettled_cap) {
-        poster->unsettled_cap = poster->unsettled_cap ? 2 * poster->unsettled_cap : 16;
-        poster->unsettled =
-            cm_realloc(poster->unsettled, poster->unsettled_cap * sizeof *poster->unsettled);
-        poster->times = cm_realloc(poster->times, poster->unsettled_cap * sizeof *poster->times);
+    if (list->count == list->cap) {
+        list->cap = list->cap ? 2 * list->cap : 16;
+        list->all = cm_realloc(list->all, list->cap * sizeof *list->all);
+        list->times = cm_realloc(list->times, list->cap * sizeof *list->times);
     }
-    unsettled_t *unsettled = &poster->unsettled[poster->unsettled_count++];
+    unsettled_t *unsettled = &list->all[list->count++];
     *unsettled = *one;
     unsettled->at = reading->batch->count;
 }
@@ -196,27 +210,27 @@ static void add_unsettled(reading_t *reading, const unsettled_t *one)
 /* The times of a page's events, now that all of its body are read. */
 static void settle(reading_t *reading)
 {
-    cm_poster_t *poster = reading->poster;
+    unsettled_list_t *list = reading->unsettled;
     size_t count = 0;
 
-    for (size_t i = 0; i < poster->unsettled_count; i++) {
-        if (poster->unsettled[i].timed)
-            poster->times[count++] = reading->batch->events[poster->unsettled[i].at].timestamp;
+    for (size_t i = 0; i < list->count; i++) {
+        if (list->all[i].timed)
+            list->times[count++] = reading->batch->events[list->all[i].at].timestamp;
     }
-    cm_page_clock_set(poster->times, count, reading->now);
+    cm_page_clock_set(list->times, count, reading->now);
     count = 0;
-    for (size_t i = 0; i < poster->unsettled_count; i++) {
-        const unsettled_t *one = &poster->unsettled[i];
+    for (size_t i = 0; i < list->count; i++) {
+        const unsettled_t *one = &list->all[i];
         cm_event_t *event = &reading->batch->events[one->at];
-        if (one->timed && poster->times[count] != event->timestamp) {
-            event->timestamp = poster->times[count];
+        if (one->timed && list->times[count] != event->timestamp) {
+            event->timestamp = list->times[count];
             fill_row_key(reading, event);
         }
         count += one->timed;
         if (one->keyed)
             fill_copy(reading, one->named, event);
     }
-    poster->unsettled_count = 0;
+    list->count = 0;
 }
 
 /* ---- one event ---- */
@@ -226,6 +240,37 @@ static void settle(reading_t *reading)
 static cm_str_t cut(cm_str_t agent)
 {
     return (cm_str_t){agent.data, agent.len < CM_UA_MAX ? agent.len : CM_UA_MAX};
+}
+
+/* Whether events of that host are taken. Those of a body are nearly always of one. */
+static bool takes_host(reading_t *reading, cm_str_t host)
+{
+    const cm_posted_sender_t *sender = reading->sender;
+
+    if (reading->host.len == 0 || !cm_str_equal(reading->host, host)) {
+        reading->host_taken = sender->takes_host(sender->context, host);
+        reading->host = cm_arena_copy(&reading->batch->arena, host);
+    }
+    return reading->host_taken;
+}
+
+/* A page's URL without a host is of its own, and a URL of another host than the sites' is not
+ * taken. */
+static int place_url(reading_t *reading, cm_event_t *event, cm_err_t *err)
+{
+    const cm_posted_sender_t *sender = reading->sender;
+
+    if (sender->takes_host == NULL)
+        return 0;
+    if (sender->origin.len > 0)
+        event->url = cm_page_url_complete(event->url, sender->origin, &reading->batch->arena);
+    cm_str_t host = cm_page_url_host(event->url);
+    if (host.len > 0 && !takes_host(reading, host))
+        return cm_fail(err, CM_EREJECT, "url is of %.*s, which is none of collect.sites",
+                       cm_utf8_head(host, 100), host.data);
+    if (host.len == 0 && !cm_page_url_relative(event->url))
+        return cm_fail(err, CM_EREJECT, "url has no host, and so is none of collect.sites");
+    return 0;
 }
 
 /* Completes it. 1: it belongs into the batch, 0: it is left out. */
@@ -239,6 +284,9 @@ static int take_event(reading_t *reading, const cm_json_visitor_t *said, cm_even
 
     if (event->url.len == 0)
         return cm_fail(err, CM_EREJECT, "url is missing or empty");
+    int rc = place_url(reading, event, err);
+    if (rc < 0)
+        return rc;
     const unsettled_t one = {.timed = event->timestamp > 0,
                              .keyed = event->row_key.len > 0,
                              .named = event->user_id.len > 0};
@@ -249,7 +297,7 @@ static int take_event(reading_t *reading, const cm_json_visitor_t *said, cm_even
     /* A name that is too long shall not cost the page view. */
     if (page && event->user_id.len > CM_USER_ID_MAX)
         event->user_id.len = (size_t)cm_utf8_head(event->user_id, CM_USER_ID_MAX);
-    int rc = fill_user(reading, &visit, event, err);
+    rc = fill_user(reading, &visit, event, err);
     if (rc < 0)
         return rc;
     if (!cm_enricher_visit(reading->poster->enricher, &visit, &reading->batch->arena, event)) {
@@ -377,41 +425,75 @@ static void reject_rest(reading_t *reading, const char *reason)
     reject(reading, &err);
 }
 
-static void read_array(reading_t *reading, const char *at, const char *end)
+/* Reads the element behind the bracket or comma at `at`. False: it was the last one. */
+static bool read_element(reading_t *reading)
 {
-    const char *stop = at;
+    const char *at = reading->at + 1, *end = reading->end;
+    const uint64_t rejected = reading->result->rejected;
 
-    if (skip_space(at + 1, end) == end - 1 && end[-1] == ']')
-        return;
-    do {
-        at = stop + 1;
-        stop = skip_element(at, end);
-        cm_str_t text = cm_str_trim((cm_str_t){at, (size_t)(stop - at)});
-        uint64_t rejected = reading->result->rejected;
-        if (text.len > 0) {
-            reading->position++;
-            read_event(reading, text);
-        } else if (stop < end) {
-            reject_rest(reading, "an event is missing");
-        }
-        if (stop == end && rejected == reading->result->rejected)
-            reject_rest(reading, "the array is not closed");
-    } while (stop < end && *stop == ',');
+    const char *stop = skip_element(at, end);
+    cm_str_t text = cm_str_trim((cm_str_t){at, (size_t)(stop - at)});
+    reading->at = stop;
+    if (text.len > 0) {
+        reading->position++;
+        read_event(reading, text);
+    } else if (stop < end) {
+        reject_rest(reading, "an event is missing");
+    }
+    if (stop == end && rejected == reading->result->rejected)
+        reject_rest(reading, "the array is not closed");
+    if (stop < end && *stop == ',')
+        return true;
     if (stop < end && stop + 1 < end)
         reject_rest(reading, "something stands behind the array");
+    return false;
 }
 
-static void read_lines(reading_t *reading, const char *at, const char *end)
+static bool read_line(reading_t *reading)
 {
-    while (at < end) {
-        const char *stop = memchr(at, '\n', (size_t)(end - at));
-        if (stop == NULL)
-            stop = end;
-        cm_str_t line = cm_str_trim((cm_str_t){at, (size_t)(stop - at)});
-        reading->position++;
-        if (line.len > 0)
-            read_event(reading, line);
-        at = stop + (stop < end);
+    const char *at = reading->at, *end = reading->end;
+    const char *stop = memchr(at, '\n', (size_t)(end - at));
+
+    if (stop == NULL)
+        stop = end;
+    cm_str_t line = cm_str_trim((cm_str_t){at, (size_t)(stop - at)});
+    reading->position++;
+    if (line.len > 0)
+        read_event(reading, line);
+    reading->at = stop + (stop < end);
+    return reading->at < end;
+}
+
+/* Reads one more. False: there are no others. */
+static bool read_next(reading_t *reading)
+{
+    if (reading->at == reading->end)
+        return false;
+    if (reading->form == ARRAY)
+        return read_element(reading);
+    if (reading->form == LINES)
+        return read_line(reading);
+    reading->position = 1;
+    read_event(reading, (cm_str_t){reading->at, (size_t)(reading->end - reading->at)});
+    return false;
+}
+
+/* Finds out what the body is. */
+static void look_at_body(reading_t *reading, cm_str_t body, bool lines)
+{
+    if (body.len >= 3 && memcmp(body.data, "\xEF\xBB\xBF", 3) == 0) /* a byte order mark */
+        body = (cm_str_t){body.data + 3, body.len - 3};
+    body = cm_str_trim(body);
+    const char *at = body.data, *end = at + body.len;
+    reading->at = at;
+    reading->end = end;
+    reading->form = LINES;
+    if (body.len > 0 && *at == '[' && !lines) {
+        reading->form = ARRAY;
+        if (skip_space(at + 1, end) == end - 1 && end[-1] == ']') /* it is empty */
+            reading->at = end;
+    } else if (body.len > 0 && *at == '{' && !lines && skip_object(at, end) == end) {
+        reading->form = OBJECT;
     }
 }
 
@@ -422,35 +504,78 @@ static int start(reading_t *reading, cm_err_t *err)
     return refresh_key(reading->poster, reading->now, err);
 }
 
+static int finish(reading_t *reading, cm_err_t *err)
+{
+    settle(reading);
+    return reading->position > 0 ? 0 : cm_fail(err, CM_EREJECT, "the body holds no event");
+}
+
 int cm_posted_read(cm_poster_t *poster, cm_str_t body, bool lines, const cm_posted_sender_t *sender,
                    cm_batch_t *batch, cm_posted_result_t *result, cm_err_t *err)
 {
-    reading_t reading = {.poster = poster, .sender = sender, .batch = batch, .result = result};
+    reading_t reading = {.poster = poster,
+                         .sender = sender,
+                         .batch = batch,
+                         .result = result,
+                         .unsettled = &poster->unsettled};
 
     int rc = start(&reading, err);
     if (rc < 0)
         return rc;
-    if (body.len >= 3 && memcmp(body.data, "\xEF\xBB\xBF", 3) == 0) /* a byte order mark */
-        body = (cm_str_t){body.data + 3, body.len - 3};
-    body = cm_str_trim(body);
-    const char *at = body.data, *end = at + body.len;
-    if (body.len > 0 && *at == '[' && !lines) {
-        read_array(&reading, at, end);
-    } else if (body.len > 0 && *at == '{' && !lines && skip_object(at, end) == end) {
-        reading.position = 1;
-        read_event(&reading, body);
-    } else {
-        read_lines(&reading, at, end);
+    look_at_body(&reading, body, lines);
+    while (read_next(&reading))
+        ;
+    return finish(&reading, err);
+}
+
+/* ---- the same in turns ---- */
+
+int cm_posting_begin(cm_poster_t *poster, cm_str_t body, bool lines,
+                     const cm_posted_sender_t *sender, cm_batch_t *batch,
+                     cm_posted_result_t *result, cm_posting_t **out, cm_err_t *err)
+{
+    reading_t *reading = cm_alloc_zero(1, sizeof *reading);
+
+    *reading = (reading_t){.poster = poster, .sender = sender, .batch = batch, .result = result};
+    int rc = start(reading, err);
+    if (rc < 0) {
+        free(reading);
+        return rc;
     }
-    settle(&reading);
-    return reading.position > 0 ? 0 : cm_fail(err, CM_EREJECT, "the body holds no event");
+    reading->unsettled = cm_alloc_zero(1, sizeof *reading->unsettled);
+    look_at_body(reading, body, lines);
+    *out = reading;
+    return 0;
+}
+
+int cm_posting_turn(cm_posting_t *reading, int64_t until_ns, cm_err_t *err)
+{
+    bool more;
+
+    do {
+        more = read_next(reading);
+    } while (more && cm_clock_ticks_ns() < until_ns);
+    return more ? 1 : finish(reading, err);
+}
+
+void cm_posting_free(cm_posting_t *reading)
+{
+    if (reading == NULL)
+        return;
+    free_unsettled(reading->unsettled);
+    free(reading->unsettled);
+    free(reading);
 }
 
 int cm_posted_pixel(cm_poster_t *poster, cm_str_t url, cm_str_t user_id,
                     const cm_posted_sender_t *sender, cm_batch_t *batch, cm_posted_result_t *result,
                     cm_err_t *err)
 {
-    reading_t reading = {.poster = poster, .sender = sender, .batch = batch, .result = result};
+    reading_t reading = {.poster = poster,
+                         .sender = sender,
+                         .batch = batch,
+                         .result = result,
+                         .unsettled = &poster->unsettled};
     const cm_json_visitor_t nothing = {{NULL, 0}, {NULL, 0}};
     cm_err_t why;
 

@@ -37,6 +37,10 @@ typedef struct cm_posted_sender {
     bool page;               /* a browser, whose address and agent are the visitor's own */
     cm_str_t address, agent; /* of a page */
     cm_str_t cookie;         /* of a page, with CM_VISITOR_COOKIE: the visitor's id */
+    /* Whether events of a host ("shop.example:8443") are taken; NULL: of all. */
+    bool (*takes_host)(const void *context, cm_str_t host);
+    const void *context;
+    cm_str_t origin; /* with takes_host: of a page, whose URLs may lack it; else empty */
 } cm_posted_sender_t;
 
 enum { CM_POSTED_ERRORS = 20 }; /* that are listed */
@@ -60,6 +64,19 @@ void cm_poster_free(cm_poster_t *poster);
  * the body holds no event at all. */
 int cm_posted_read(cm_poster_t *poster, cm_str_t body, bool lines, const cm_posted_sender_t *sender,
                    cm_batch_t *batch, cm_posted_result_t *result, cm_err_t *err);
+
+/* The same in turns, for a body that takes long: others may use the poster between them. All is
+ * borrowed until the end. begin: CM_EIO. turn: reads until a time of the monotonic clock, one event
+ * at least; 1: there is more, 0: that was all, CM_EREJECT as above. */
+typedef struct cm_posting cm_posting_t;
+
+int cm_posting_begin(cm_poster_t *poster, cm_str_t body, bool lines,
+                     const cm_posted_sender_t *sender, cm_batch_t *batch,
+                     cm_posted_result_t *result, cm_posting_t **posting, cm_err_t *err);
+int cm_posting_turn(cm_posting_t *posting, int64_t until_ns, cm_err_t *err);
+
+/* NULL is allowed. */
+void cm_posting_free(cm_posting_t *posting);
 
 /* Adds the event of a page that can only ask for an image; `user_id` may be empty. */
 int cm_posted_pixel(cm_poster_t *poster, cm_str_t url, cm_str_t user_id,

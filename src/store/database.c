@@ -417,6 +417,21 @@ int cm_database_open_read(const char *data_dir, cm_database_t *database, cm_err_
     return rc;
 }
 
+int64_t cm_database_size(const cm_database_t *database)
+{
+    cm_buf_t log = CM_BUF_INIT;
+    struct stat file;
+    int64_t size = 0;
+
+    cm_buf_printf(&log, "%s-wal", database->path);
+    if (stat(database->path, &file) == 0)
+        size += file.st_size;
+    if (stat(log.data, &file) == 0)
+        size += file.st_size;
+    cm_buf_free(&log);
+    return size;
+}
+
 void cm_database_close(cm_database_t *database)
 {
     sqlite3_close(database->db);

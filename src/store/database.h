@@ -41,6 +41,9 @@ bool cm_database_is_fresh(const cm_database_t *database);
 /* CM_EBUSY when it is not fresh. */
 int cm_database_check_fresh(const cm_database_t *database, cm_err_t *err);
 
+/* Bytes that it takes on the disk, with what is not yet merged into it. */
+int64_t cm_database_size(const cm_database_t *database);
+
 void cm_database_close(cm_database_t *database);
 
 /* Turns SQLite's last error into a code and a sentence that begins with `doing`. */

@@ -88,8 +88,9 @@ class Closed(Exception):
 class Connection:
     """One connection, with its bytes as they are sent and come."""
 
-    def __init__(self, port, host="127.0.0.1", tls=False, timeout=30):
-        self.socket = socket.create_connection((host, port), timeout=timeout)
+    def __init__(self, port, host="127.0.0.1", tls=False, timeout=30, source=None):
+        self.socket = socket.create_connection((host, port), timeout=timeout,
+                                               source_address=(source, 0) if source else None)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls:
             context = ssl.create_default_context()
@@ -205,8 +206,8 @@ class Collector:
         except (OSError, Closed):
             return False
 
-    def connect(self, timeout=30):
-        return Connection(self.port, self.host, self.tls, timeout)
+    def connect(self, timeout=30, source=None):
+        return Connection(self.port, self.host, self.tls, timeout, source)
 
     def count(self, answer):
         """Adds what an answer says about events to what the account must say."""

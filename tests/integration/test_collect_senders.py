@@ -309,8 +309,9 @@ def test_pixel_of_a_stranger(t):
     for target in ("/pixel.gif?url=" + own, "/pixel.gif?url=https://evil.example/"):
         t.equal(collector.get(target).status, 403, target)
     t.equal(collector.get("/pixel.gif?url=https://shop.example/a").status, 200, "a site")
-    named = ("Referer", "https://shop.example/b"), ("Host", "127.0.0.1:%d" % collector.port)
-    t.equal(collector.get("/pixel.gif", *named).status, 200, "by its Referer")
+    answer = collector.ask(b"", ("Referer", "https://shop.example/b"), method="GET",
+                           target="/pixel.gif", host="127.0.0.1:%d" % collector.port)
+    t.equal(answer.status, 200, "by its Referer")
     collector.complete = False
     t.equal({one["url"] for one in collector.stop()},
             {"https://shop.example/a", "https://shop.example/b"}, "events")
@@ -599,9 +600,11 @@ def test_long_names_of_pages(t):
 
 def test_sites_in_other_letters(t):
     collector = Collector(t, "--sites", "MÜNCHEN.de.")
-    good(t, collector.page(view("/a"), origin="https://xn--mnchen-3ya.de"))
-    refused(t, collector.page(view("/b"), origin="https://munchen.de"), 403)
-    t.equal(len(collector.stop()), 1, "events")
+    ours = "https://xn--mnchen-3ya.de"
+    good(t, collector.page({"url": ours + "/a"}, origin=ours))
+    good(t, collector.page({"url": "https://münchen.de/b"}, origin=ours))
+    refused(t, collector.page({"url": ours + "/c"}, origin="https://munchen.de"), 403)
+    t.equal(len(collector.stop()), 2, "events")
 
 
 # ---- the image

@@ -173,7 +173,7 @@ static void many_threads(void **context)
 static void a_burst_and_then_the_rate(void **context)
 {
     const int64_t second = 1000000000;
-    cm_rate_t *rate = cm_rate_new(5);
+    cm_rate_t *rate = cm_rate_new(&(cm_rate_limits_t){.requests = 5});
     cm_str_t one = CM_STR("192.0.2.1"), other = CM_STR("192.0.2.2");
     int64_t now = 7 * second;
 
@@ -192,10 +192,76 @@ static void a_burst_and_then_the_rate(void **context)
     cm_rate_free(rate);
 }
 
+static void what_was_brought_is_owed(void **context)
+{
+    const int64_t second = 1000000000;
+    cm_rate_t *rate =
+        cm_rate_new(&(cm_rate_limits_t){.requests = 100, .events = 10, .bytes = 1000});
+    cm_str_t one = CM_STR("192.0.2.1"), other = CM_STR("192.0.2.2");
+    int64_t now = 7 * second;
+
+    (void)context;
+    cm_rate_charge(rate, one, 100, 0, now);
+    assert_int_equal(cm_rate_owes(rate, one, now), 0);
+    assert_int_equal(cm_rate_take(rate, one, now), 0);
+    cm_rate_charge(rate, one, 50, 0, now);
+    assert_int_equal(cm_rate_owes(rate, one, now), 5);
+    assert_int_equal(cm_rate_take(rate, one, now), 5);
+    cm_rate_charge(rate, one, 0, 18000, now);
+    assert_int_equal(cm_rate_owes(rate, one, now), 8);
+    assert_int_equal(cm_rate_take(rate, other, now), 0);
+    now += 8 * second;
+    assert_int_equal(cm_rate_take(rate, one, now), 0);
+    cm_rate_free(rate);
+    rate = cm_rate_new(&(cm_rate_limits_t){.requests = 0}); /* no limit at all */
+    cm_rate_charge(rate, one, INT64_C(1) << 40, INT64_C(1) << 50, now);
+    for (int i = 0; i < 10000; i++)
+        assert_int_equal(cm_rate_take(rate, one, now), 0);
+    cm_rate_free(rate);
+}
+
+static void wrong_tokens(void **context)
+{
+    const int64_t second = 1000000000;
+    cm_rate_t *rate = cm_rate_new(&(cm_rate_limits_t){.requests = 0});
+    cm_str_t one = CM_STR("192.0.2.1"), other = CM_STR("192.0.2.2");
+    int64_t now = 7 * second;
+
+    (void)context;
+    for (int i = 0; i < CM_RATE_FAILURES; i++) {
+        assert_int_equal(cm_rate_locked(rate, one, now), 0);
+        cm_rate_fail(rate, one, now);
+    }
+    assert_int_equal(cm_rate_locked(rate, one, now), 10);
+    assert_int_equal(cm_rate_locked(rate, other, now), 0);
+    now += 10 * second;
+    assert_int_equal(cm_rate_locked(rate, one, now), 0);
+    cm_rate_fail(rate, one, now);
+    assert_int_equal(cm_rate_locked(rate, one, now), 10);
+    cm_rate_free(rate);
+}
+
+/* Events that come many at once have half of the room: the other half is for the others. */
+static void many_leave_room(void **context)
+{
+    cm_inbox_t *inbox = cm_inbox_new(1000, give_back);
+    cm_batch_t batch = CM_BATCH_INIT;
+    ticket_t tickets[4] = {0};
+
+    (void)context;
+    test_add(&batch, test_event("a", 1000, "/", "X", NULL));
+    assert_int_equal(cm_inbox_put_many(inbox, &batch, 400, &tickets[0]), CM_INBOX_TAKEN);
+    assert_int_equal(cm_inbox_put_many(inbox, &batch, 101, &tickets[1]), CM_INBOX_FULL);
+    assert_int_equal(cm_inbox_put(inbox, &batch, 600, &tickets[2]), CM_INBOX_TAKEN);
+    assert_int_equal(cm_inbox_put(inbox, &batch, 1, &tickets[3]), CM_INBOX_FULL);
+    cm_source_close(cm_inbox_source(inbox));
+    cm_batch_free(&batch);
+}
+
 /* More addresses than the table has places: nobody is refused for another's sake. */
 static void many_addresses(void **context)
 {
-    cm_rate_t *rate = cm_rate_new(1);
+    cm_rate_t *rate = cm_rate_new(&(cm_rate_limits_t){.requests = 1});
     char text[24];
 
     (void)context;
@@ -213,6 +279,9 @@ int main(void)
         cmocka_unit_test(full_and_closed),
         cmocka_unit_test(many_threads),
         cmocka_unit_test(a_burst_and_then_the_rate),
+        cmocka_unit_test(what_was_brought_is_owed),
+        cmocka_unit_test(wrong_tokens),
+        cmocka_unit_test(many_leave_room),
         cmocka_unit_test(many_addresses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

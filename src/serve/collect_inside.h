@@ -1,0 +1,105 @@
+/* What the parts of the collector share: collector.c, which speaks HTTP, and collect_read.c, which
+ * reads bodies. */
+#ifndef CM_SERVE_COLLECT_INSIDE_H
+#define CM_SERVE_COLLECT_INSIDE_H
+
+#include "serve/bodies.h"
+#include "serve/body.h"
+#include "serve/collector.h"
+#include "serve/turns.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum { CM_COLLECT_KEPT = 8 /* readers that are kept */ };
+
+/* What reads a body: as many as are read at once. */
+typedef struct cm_collect_reader {
+    cm_poster_t *poster;
+    cm_batch_t batch;
+} cm_collect_reader_t;
+
+struct cm_collector {
+    cm_collector_options_t options;
+    cm_sender_rules_t rules;
+    cm_refused_t *refused;
+    atomic_bool ring; /* something is in the inbox that nobody was told of */
+    cm_bodies_t *bodies;
+    cm_turns_t *turns;    /* that read long bodies */
+    pthread_mutex_t lock; /* guards: */
+    cm_collect_reader_t *kept[CM_COLLECT_KEPT];
+    int kept_count;
+};
+
+typedef enum cm_collect_stage {
+    CM_COLLECT_COMING,  /* the body comes in, or nothing is there to wait for */
+    CM_COLLECT_RESTING, /* it is read by another thread, or its events wait to be durable */
+    CM_COLLECT_READ,    /* it was read, and `outcome` says what is to be answered */
+    CM_COLLECT_DURABLE, /* its events are */
+    CM_COLLECT_LOST,    /* they are not, and never will be */
+} cm_collect_stage_t;
+
+/* What has come of reading a body. */
+typedef enum cm_outcome {
+    CM_OUTCOME_EVENTS,    /* they wait in the reader's batch */
+    CM_OUTCOME_NO_EVENTS, /* none is to be stored */
+    CM_OUTCOME_TOO_LARGE,
+    CM_OUTCOME_NO_BODY, /* `why` says what is wrong with it */
+    CM_OUTCOME_OWES,    /* the address has sent too much, and waits `seconds` */
+    CM_OUTCOME_FOREIGN, /* an event may not come from this sender */
+    CM_OUTCOME_LOST,    /* it cannot be read now */
+} cm_outcome_t;
+
+/* What a body needs until its events are stored or it is refused. */
+typedef struct cm_collect_held {
+    cm_body_t body;
+    cm_coming_t coming;
+    bool is_coming;              /* `coming` is in use */
+    cm_collect_reader_t *reader; /* while it is read */
+    cm_posting_t *posting;       /* in turns */
+} cm_collect_held_t;
+
+struct cm_collect_request {
+    cm_turn_t turn; /* first */
+    cm_collector_t *collector;
+    struct MHD_Connection *connection;
+    cm_loop_t *loop; /* of the connection */
+    _Atomic(cm_collect_stage_t) stage;
+    cm_sender_t sender;
+    size_t memory; /* that libmicrohttpd has for its head and that of the answer */
+    bool pixel, gzip, lines;
+    bool read;      /* the body is whole */
+    int64_t length; /* of the body, as its head says; -1: it does not */
+    cm_collect_held_t held;
+    cm_room_t room; /* for the body */
+    cm_posted_sender_t posted;
+    int64_t waits_ns; /* since when its events wait for room in the inbox; 0: they do not */
+    cm_posted_result_t result;
+    cm_outcome_t outcome;
+    int seconds;
+    cm_err_t why;
+};
+
+/* Reads the whole body of a request, and takes its memory. A long one is left to another thread:
+ * then the connection is suspended, and its stage CM_COLLECT_RESTING. Otherwise its outcome is
+ * there, and events are handed over by cm_collect_store(). */
+void cm_collect_read(cm_collect_request_t *request);
+
+/* The same for the event of an image. */
+void cm_collect_read_pixel(cm_collect_request_t *request, cm_str_t url, cm_str_t user_id);
+
+/* Hands the reader's events over to the inbox and lets the connection rest until they are durable.
+ */
+void cm_collect_store(cm_collect_request_t *request);
+
+/* Gives back what a body has needed. */
+void cm_collect_let_go(cm_collector_t *collector, cm_collect_held_t *held);
+
+/* For turns.h. */
+bool cm_collect_turn(cm_turn_t *turn, int64_t until_ns);
+void cm_collect_drop(cm_turn_t *turn);
+
+/* Closes the readers that nobody needs now. */
+void cm_collect_forget_readers(cm_collector_t *collector);
+
+#endif

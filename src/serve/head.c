@@ -1,0 +1,95 @@
+#include "serve/head.h"
+
+#include "serve/reply.h"
+
+#include <string.h>
+
+typedef struct head {
+    int hosts, lengths, codings;
+    bool odd_name, odd_length, odd_coding;
+} head_t;
+
+/* A name is a token: letters, digits and these (RFC 9110, section 5.6.2). A blank before the colon
+ * is a part of the name for libmicrohttpd 0.9. */
+static bool is_name(cm_str_t name)
+{
+    static const char signs[] = "!#$%&'*+-.^_`|~";
+
+    for (size_t i = 0; i < name.len; i++) {
+        const char c = name.data[i];
+        const bool plain =
+            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!plain && memchr(signs, c, sizeof signs - 1) == NULL)
+            return false;
+    }
+    return name.len > 0;
+}
+
+static bool is_number(cm_str_t text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return false;
+    }
+    return text.len > 0;
+}
+
+static enum MHD_Result look_at_field(void *context, enum MHD_ValueKind kind, const char *name_text,
+                                     const char *value_text)
+{
+    head_t *head = context;
+    const cm_str_t name = cm_str(name_text), value = cm_str(value_text);
+    (void)kind;
+
+    if (!is_name(name)) {
+        head->odd_name = true;
+    } else if (cm_str_equal_nocase(name, CM_STR("Host"))) {
+        head->hosts++;
+    } else if (cm_str_equal_nocase(name, CM_STR("Content-Length"))) {
+        head->lengths++;
+        head->odd_length |= !is_number(value);
+    } else if (cm_str_equal_nocase(name, CM_STR("Transfer-Encoding"))) {
+        head->codings++;
+        head->odd_coding |= !cm_str_equal_nocase(value, CM_STR("chunked"));
+    }
+    return MHD_YES;
+}
+
+const char *cm_head_fault(struct MHD_Connection *connection, const char *version)
+{
+    head_t head = {.hosts = 0};
+
+    MHD_get_connection_values(connection, MHD_HEADER_KIND, look_at_field, &head);
+    if (head.odd_name)
+        return "a header has a name that is none; no blank may stand before its colon";
+    if (head.hosts > 1)
+        return "a request has one Host header";
+    if (head.hosts == 0 && strcmp(version, "HTTP/1.0") != 0)
+        return "a request of HTTP/1.1 has a Host header";
+    if (head.lengths + head.codings > 1)
+        return "a request has one Content-Length or one Transfer-Encoding";
+    if (head.odd_length)
+        return "Content-Length is a number";
+    if (head.odd_coding)
+        return "Transfer-Encoding is chunked";
+    return NULL;
+}
+
+enum MHD_Result cm_head_refuse(struct MHD_Connection *connection, const char *sentence)
+{
+    cm_buf_t body = CM_BUF_INIT;
+
+    cm_reply_add_error(&body, sentence);
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(body.len, body.data, MHD_RESPMEM_MUST_FREE);
+    if (response == NULL) {
+        cm_buf_free(&body);
+        return MHD_NO;
+    }
+    MHD_add_response_header(response, "Content-Type", "application/json");
+    MHD_add_response_header(response, "Connection", "close");
+    cm_reply_secure(response);
+    enum MHD_Result result = MHD_queue_response(connection, MHD_HTTP_BAD_REQUEST, response);
+    MHD_destroy_response(response);
+    return result;
+}

@@ -1,0 +1,20 @@
+/* Whether the head of a request can be read in one way only.
+ *
+ * A head that two readers understand differently hides a request from the proxy in front of us, or
+ * makes it take one site for another (RFC 9112, sections 3.2, 5.1, 6 and 11.2). libmicrohttpd lets
+ * some of them through, and each release others; so all are looked at here. A pure function of the
+ * request's head, for the server's threads. */
+#ifndef CM_SERVE_HEAD_H
+#define CM_SERVE_HEAD_H
+
+#include <microhttpd.h>
+
+/* NULL when the head is in order; else a sentence that says what is not, a constant. `version` is
+ * that of the request, "HTTP/1.1". */
+const char *cm_head_fault(struct MHD_Connection *connection, const char *version);
+
+/* Replies 400 with {"error": sentence} and ends the connection, so that nothing behind such a head
+ * is taken for a request. */
+enum MHD_Result cm_head_refuse(struct MHD_Connection *connection, const char *sentence);
+
+#endif

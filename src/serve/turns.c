@@ -1,0 +1,214 @@
+#include "serve/turns.h"
+
+#include "base/clock.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum {
+    THREADS_MAX = 8,
+    BEGUN_EACH = 4, /* jobs a thread that are begun: each of them may take much memory */
+    NICE = 5,       /* of the threads: short jobs, which others do, come first */
+};
+
+/* An address that has jobs; the first one's turn is next. */
+typedef struct cm_turn_owner {
+    uint64_t hash;
+    int64_t used_ns; /* the least has the next turn */
+    bool busy;       /* a thread is at its first job */
+    cm_turn_t *first, *last;
+    struct cm_turn_owner *next;
+} cm_turn_owner_t;
+
+struct cm_turns {
+    cm_turn_fn go;
+    cm_turn_drop_fn drop;
+    pthread_t threads[THREADS_MAX];
+    int thread_count, begun_max;
+    pthread_mutex_t lock; /* guards all below */
+    pthread_cond_t added;
+    bool stop;
+    int begun;
+    cm_turn_owner_t *owners;
+};
+
+/* ---- owners ---- */
+
+/* A new one begins where the others stand, so that it has no more turns than they. */
+static cm_turn_owner_t *owner_of(cm_turns_t *turns, uint64_t hash)
+{
+    int64_t least = INT64_MAX;
+    cm_turn_owner_t **at = &turns->owners;
+
+    for (; *at != NULL; at = &(*at)->next) {
+        if ((*at)->hash == hash)
+            return *at;
+        if ((*at)->used_ns < least)
+            least = (*at)->used_ns;
+    }
+    *at = cm_alloc_zero(1, sizeof **at);
+    (*at)->hash = hash;
+    (*at)->used_ns = least < INT64_MAX ? least : 0;
+    return *at;
+}
+
+static void remove_owner(cm_turns_t *turns, cm_turn_owner_t *owner)
+{
+    cm_turn_owner_t **at = &turns->owners;
+
+    while (*at != owner)
+        at = &(*at)->next;
+    *at = owner->next;
+    free(owner);
+}
+
+/* Whose turn it is; NULL when no thread is needed. */
+static cm_turn_owner_t *next_owner(const cm_turns_t *turns)
+{
+    const bool full = turns->begun >= turns->begun_max;
+    cm_turn_owner_t *next = NULL;
+
+    for (cm_turn_owner_t *owner = turns->owners; owner != NULL; owner = owner->next) {
+        if (!owner->busy && owner->first != NULL && (!full || owner->first->begun) &&
+            (next == NULL || owner->used_ns < next->used_ns))
+            next = owner;
+    }
+    return next;
+}
+
+/* ---- threads ---- */
+
+static void push_first(cm_turn_owner_t *owner, cm_turn_t *job)
+{
+    job->next = owner->first;
+    owner->first = job;
+    if (owner->last == NULL)
+        owner->last = job;
+}
+
+static cm_turn_t *pop_first(cm_turn_owner_t *owner)
+{
+    cm_turn_t *job = owner->first;
+
+    owner->first = job->next;
+    if (owner->first == NULL)
+        owner->last = NULL;
+    return job;
+}
+
+/* Holds the lock before and after, and not while it works. */
+static void take_turn(cm_turns_t *turns, cm_turn_owner_t *owner)
+{
+    cm_turn_t *job = pop_first(owner);
+
+    owner->busy = true;
+    turns->begun += !job->begun;
+    job->begun = true;
+    pthread_mutex_unlock(&turns->lock);
+    const int64_t begin_ns = cm_clock_ticks_ns();
+    const bool done = turns->go(job, begin_ns + CM_TURN_MS * INT64_C(1000000));
+    const int64_t used_ns = cm_clock_ticks_ns() - begin_ns;
+    pthread_mutex_lock(&turns->lock);
+    owner->busy = false;
+    owner->used_ns += used_ns;
+    if (done)
+        turns->begun--;
+    else
+        push_first(owner, job);
+    if (owner->first == NULL)
+        remove_owner(turns, owner);
+}
+
+static void *work(void *context)
+{
+    cm_turns_t *turns = context;
+
+    setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), getpriority(PRIO_PROCESS, 0) + NICE);
+    pthread_mutex_lock(&turns->lock);
+    while (!turns->stop) {
+        cm_turn_owner_t *owner = next_owner(turns);
+        if (owner != NULL)
+            take_turn(turns, owner);
+        else
+            pthread_cond_wait(&turns->added, &turns->lock);
+    }
+    pthread_mutex_unlock(&turns->lock);
+    return NULL;
+}
+
+int cm_turns_start(int threads, cm_turn_fn go, cm_turn_drop_fn drop, cm_turns_t **out,
+                   cm_err_t *err)
+{
+    cm_turns_t *turns = cm_alloc_zero(1, sizeof *turns);
+    sigset_t all, before;
+    int failed = 0;
+
+    turns->go = go;
+    turns->drop = drop;
+    turns->begun_max = BEGUN_EACH * threads;
+    pthread_mutex_init(&turns->lock, NULL);
+    pthread_cond_init(&turns->added, NULL);
+    sigfillset(&all); /* signals are the business of the thread that starts us */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    while (failed == 0 && turns->thread_count < threads && turns->thread_count < THREADS_MAX) {
+        failed = pthread_create(&turns->threads[turns->thread_count], NULL, work, turns);
+        turns->thread_count += failed == 0;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failed == 0) {
+        *out = turns;
+        return 0;
+    }
+    cm_turns_stop(turns);
+    cm_turns_free(turns);
+    return cm_fail(err, CM_EINTERNAL, "cannot start a thread");
+}
+
+void cm_turns_add(cm_turns_t *turns, cm_turn_t *job, uint64_t hash)
+{
+    *job = (cm_turn_t){.next = NULL};
+    pthread_mutex_lock(&turns->lock);
+    const bool stopped = turns->stop;
+    if (!stopped) {
+        cm_turn_owner_t *owner = owner_of(turns, hash);
+        if (owner->last != NULL)
+            owner->last->next = job;
+        else
+            owner->first = job;
+        owner->last = job;
+        pthread_cond_signal(&turns->added);
+    }
+    pthread_mutex_unlock(&turns->lock);
+    if (stopped)
+        turns->drop(job);
+}
+
+void cm_turns_stop(cm_turns_t *turns)
+{
+    pthread_mutex_lock(&turns->lock);
+    turns->stop = true;
+    pthread_cond_broadcast(&turns->added);
+    pthread_mutex_unlock(&turns->lock);
+    for (int i = 0; i < turns->thread_count; i++)
+        pthread_join(turns->threads[i], NULL);
+    turns->thread_count = 0;
+    while (turns->owners != NULL) {
+        cm_turn_owner_t *owner = turns->owners;
+        while (owner->first != NULL)
+            turns->drop(pop_first(owner));
+        remove_owner(turns, owner);
+    }
+}
+
+void cm_turns_free(cm_turns_t *turns)
+{
+    if (turns == NULL)
+        return;
+    pthread_cond_destroy(&turns->added);
+    pthread_mutex_destroy(&turns->lock);
+    free(turns);
+}
