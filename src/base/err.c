@@ -24,5 +24,7 @@ int cm_err_exit_status(int code)
 {
     if (code >= 0 || code == CM_ESTOP)
         return 0;
+    if (code == CM_EDISK)
+        return -CM_EIO;
     return code >= CM_EAWAY ? -code : 1;
 }

@@ -21,6 +21,7 @@ enum cm_code {
     CM_EDIFFER = -10,  /* two results that must agree do not */
     CM_ESTOP = -11,    /* asked to stop; not a failure */
     CM_EAWAY = -12,    /* a server (Kafka, Cassandra) does not answer; it may come back */
+    CM_EDISK = -13,    /* syncs keep failing: as CM_EIO, but waiting does not help */
 };
 
 enum { CM_ERR_TEXT = 600 };

@@ -19,7 +19,11 @@ enum {
     BUSY_MS = 5000, /* a reader may have to wait while the writer recovers the log */
     LOCK_WAIT_MS = 2000,
     LOCK_STEP_MS = 50,
+    HOLDER_TEXT = 32,
 };
+
+/* Instead of a process id in the file `lock`: the store was closed. */
+static const char closed[] = "0";
 
 static const char schema[] =
     "CREATE TABLE block (\n"
@@ -73,6 +77,11 @@ int cm_database_fail(const cm_database_t *database, const char *doing, cm_err_t 
     const char *text = sqlite3_errmsg(database->db);
     const char *path = database->path;
 
+    if (database->wal != NULL && cm_wal_note(database->wal))
+        return cm_fail(err, CM_EIO,
+                       "%s: a sync of %s failed; what it was for is not stored: send it or run it "
+                       "again, and check the disk",
+                       doing, path);
     switch (code & 0xFF) {
     case SQLITE_FULL:
         return cm_fail(err, CM_EIO,
@@ -142,6 +151,32 @@ int cm_database_int(const cm_database_t *database, const char *sql, int64_t fall
     return rc;
 }
 
+/* Makes the names in it durable, which SQLite tries without looking at how it went. A file system
+ * that cannot sync a directory says EINVAL, and one that may not be listed cannot be opened. */
+static int sync_directory(const char *path, cm_err_t *err)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool good = fd >= 0 ? fsync(fd) == 0 || errno == EINVAL : errno == EACCES;
+    int rc = good ? 0
+                  : cm_fail(err, CM_EIO, "cannot sync the directory %s (%s); check its disk", path,
+                            strerror(errno));
+
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
+/* The directory that was made last is one more name in the directory above it. */
+static int sync_parent(const char *path, cm_err_t *err)
+{
+    cm_buf_t parent = CM_BUF_INIT;
+
+    cm_buf_printf(&parent, "%s/..", path);
+    int rc = sync_directory(parent.data, err);
+    cm_buf_free(&parent);
+    return rc;
+}
+
 /* mkdir -p */
 static int make_directories(const char *path, cm_err_t *err)
 {
@@ -155,7 +190,9 @@ static int make_directories(const char *path, cm_err_t *err)
             continue;
         char end = *at;
         *at = '\0';
-        if (mkdir(copy, 0777) < 0 && errno != EEXIST)
+        if (mkdir(copy, 0777) == 0)
+            rc = sync_parent(copy, err);
+        else if (errno != EEXIST)
             rc = cm_fail(err, CM_EIO,
                          "cannot make the data directory %s (%s); choose another with --data", path,
                          strerror(errno));
@@ -191,11 +228,28 @@ static int fail_held(const char *data_dir, const char *holder, cm_err_t *err)
                    command[0] ? "`)" : "");
 }
 
-/* The lock is the kernel's: it goes with the process, however that ends. */
-static int take_lock(const char *data_dir, int *fd, cm_err_t *err)
+/* What the file has: the process that holds the lock, or held it last, or `closed`. */
+static void read_holder(int fd, char holder[HOLDER_TEXT])
+{
+    ssize_t got = pread(fd, holder, HOLDER_TEXT - 1, 0);
+    holder[got > 0 ? got : 0] = '\0';
+    holder[strcspn(holder, "\n")] = '\0';
+}
+
+static bool write_holder(int fd, const char *holder)
+{
+    char line[HOLDER_TEXT + 1];
+    int len = snprintf(line, sizeof line, "%s\n", holder);
+
+    return ftruncate(fd, 0) == 0 && pwrite(fd, line, (size_t)len, 0) == len;
+}
+
+/* The lock is the kernel's: it goes with the process, however that ends. `was_closed`: whoever had
+ * it last has closed the store. */
+static int take_lock(const char *data_dir, int *fd, bool *was_closed, cm_err_t *err)
 {
     cm_buf_t path = CM_BUF_INIT;
-    char holder[32] = "";
+    char holder[HOLDER_TEXT];
     int rc = 0;
 
     cm_buf_printf(&path, "%s/lock", data_dir);
@@ -206,18 +260,30 @@ static int take_lock(const char *data_dir, int *fd, cm_err_t *err)
                      "--data",
                      data_dir, strerror(errno));
     } else if (!lock_file(*fd)) {
-        ssize_t got = pread(*fd, holder, sizeof holder - 1, 0);
-        holder[got > 0 ? strcspn(holder, "\n") : 0] = '\0';
+        read_holder(*fd, holder);
         rc = fail_held(data_dir, holder, err);
         close(*fd);
         *fd = -1;
     } else {
-        int len = snprintf(holder, sizeof holder, "%ld\n", (long)getpid());
-        if (ftruncate(*fd, 0) < 0 || pwrite(*fd, holder, (size_t)len, 0) != len)
+        read_holder(*fd, holder);
+        *was_closed = strcmp(holder, closed) == 0;
+        snprintf(holder, sizeof holder, "%ld", (long)getpid());
+        if (!write_holder(*fd, holder))
             rc = cm_fail(err, CM_EIO, "cannot write %s (%s); free some space", path.data,
                          strerror(errno));
     }
     cm_buf_free(&path);
+    return rc;
+}
+
+/* Takes the lock of the database file itself, or waits as for the other. */
+static int claim_file(cm_claim_t *claim, cm_err_t *err)
+{
+    int rc;
+
+    for (int waited = 0; (rc = cm_claim_lock(claim, err)) == CM_EBUSY && waited < LOCK_WAIT_MS;
+         waited += LOCK_STEP_MS)
+        cm_sleep_ms(LOCK_STEP_MS);
     return rc;
 }
 
@@ -253,43 +319,60 @@ static int open_file(const char *data_dir, int flags, cm_database_t *database, c
     if (sqlite3_open_v2(database->path, &database->db, flags | SQLITE_OPEN_NOMUTEX, NULL) !=
         SQLITE_OK)
         return cm_database_fail(database, "opening the store", err);
+    database->claim = cm_claim_new(database->path);
     sqlite3_busy_timeout(database->db, BUSY_MS);
     return 0;
 }
 
+static int create_tables(const cm_database_t *database, cm_err_t *err)
+{
+    static const char doing[] = "creating the store";
+    char sql[200];
+
+    snprintf(sql, sizeof sql, "PRAGMA application_id = %d; PRAGMA user_version = %d;",
+             APPLICATION_ID, VERSION);
+    int rc = cm_database_exec(database, "BEGIN", doing, err);
+    if (rc == 0)
+        rc = cm_database_exec(database, schema, doing, err);
+    if (rc == 0)
+        rc = cm_database_exec(database, sql, doing, err);
+    return rc < 0 ? rc : cm_database_exec(database, "COMMIT", doing, err);
+}
+
 int cm_database_open_write(const char *data_dir, cm_database_t *database, cm_err_t *err)
 {
-    bool empty = false;
-    char sql[200];
+    bool empty = false, was_closed = false;
 
     *database = (cm_database_t){.lock_fd = -1};
     int rc = make_directories(data_dir, err);
-    if (rc < 0 || (rc = take_lock(data_dir, &database->lock_fd, err)) < 0)
+    if (rc < 0 || (rc = take_lock(data_dir, &database->lock_fd, &was_closed, err)) < 0)
         goto fail;
     rc = open_file(data_dir, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, database, err);
+    if (rc == 0)
+        rc = claim_file(database->claim, err);
     /* First of all look whose file it is: the pragmas behind it write. Page size: blobs of some
      * hundred KiB want few overflow pages, a quiet site small commits. */
     if (rc < 0 || (rc = check_version(database, &empty, err)) < 0 ||
-        (rc = cm_database_exec(
-             database,
-             "PRAGMA page_size = 16384; PRAGMA journal_mode = WAL; PRAGMA "
-             "synchronous = FULL; PRAGMA wal_autocheckpoint = 1000; PRAGMA cache_size = -65536",
-             "opening the store", err)) < 0)
+        (rc = cm_database_exec(database,
+                               "PRAGMA page_size = 16384; PRAGMA journal_mode = WAL; PRAGMA "
+                               "synchronous = FULL; PRAGMA cache_size = -65536",
+                               "opening the store", err)) < 0 ||
+        (rc = cm_wal_open(database->db, database->path, was_closed, &database->wal, err)) < 0 ||
+        (empty && (rc = create_tables(database, err)) < 0) ||
+        (rc = sync_directory(data_dir, err)) < 0)
         goto fail;
-    if (empty) {
-        snprintf(sql, sizeof sql, "PRAGMA application_id = %d; PRAGMA user_version = %d;",
-                 APPLICATION_ID, VERSION);
-        if ((rc = cm_database_exec(database, "BEGIN", "creating the store", err)) < 0 ||
-            (rc = cm_database_exec(database, schema, "creating the store", err)) < 0 ||
-            (rc = cm_database_exec(database, sql, "creating the store", err)) < 0 ||
-            (rc = cm_database_exec(database, "COMMIT", "creating the store", err)) < 0)
-            goto fail;
-    }
+    cm_claim_settle(database->claim);
     return 0;
 
 fail:
     cm_database_close(database);
     return rc;
+}
+
+int cm_database_check(const cm_database_t *database, cm_err_t *err)
+{
+    int rc = cm_wal_prove(database->wal, err);
+    return rc < 0 ? rc : cm_claim_check(database->claim, err);
 }
 
 /* ---- a directory that cannot be written ---- */
@@ -434,7 +517,12 @@ int64_t cm_database_size(const cm_database_t *database)
 
 void cm_database_close(cm_database_t *database)
 {
+    const bool proven = database->wal != NULL && cm_wal_free(database->wal);
+
     sqlite3_close(database->db);
+    if (proven)
+        write_holder(database->lock_fd, closed);
+    cm_claim_free(database->claim);
     free(database->path);
     if (database->lock_fd >= 0)
         close(database->lock_fd);

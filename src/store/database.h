@@ -6,7 +6,8 @@
 #ifndef CM_STORE_DATABASE_H
 #define CM_STORE_DATABASE_H
 
-#include "base/err.h"
+#include "store/claim.h"
+#include "store/wal.h"
 
 #include <sqlite3.h>
 #include <stdbool.h>
@@ -14,8 +15,10 @@
 
 typedef struct cm_database {
     sqlite3 *db;
-    char *path;  /* of the file */
-    int lock_fd; /* -1: opened for reading */
+    char *path;    /* of the file */
+    int lock_fd;   /* -1: opened for reading */
+    cm_wal_t *wal; /* NULL: the same */
+    cm_claim_t *claim;
     /* Opened in a directory that cannot be written: SQLite neither locks the file nor sees what
      * another process writes there, so that we have to look. */
     bool frozen;
@@ -28,6 +31,10 @@ typedef struct cm_database {
  * only writer may hold several handles through cm_database_open_read(). CM_EBUSY when another
  * process holds it, CM_EVERSION, CM_ECORRUPT, CM_EIO. */
 int cm_database_open_write(const char *data_dir, cm_database_t *database, cm_err_t *err);
+
+/* Before and after each transaction of a writer: what was not proven to be on the disk is written
+ * anew (wal.h), and the files are still where they were opened (claim.h). CM_EDISK, CM_EIO. */
+int cm_database_check(const cm_database_t *database, cm_err_t *err);
 
 /* Opens for reading only, beside a writer. CM_EINPUT when there is no database yet. A directory
  * that cannot be written is left as it is; what a process that has crashed has left in its log is

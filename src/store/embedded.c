@@ -2,6 +2,7 @@
 
 #include "store/block.h"
 #include "store/dict.h"
+#include "store/ends.h"
 #include "store/holder.h"
 #include "store/merge.h"
 #include "store/seal.h"
@@ -26,15 +27,33 @@ typedef struct cm_embedded {
     cm_holder_t *holder;        /* NULL: events of other processes are not taken */
     int64_t committed, written; /* events in committed blocks, and with the open transaction's */
     bool in_transaction;
-    sqlite3_stmt *begin, *commit, *insert_block, *insert_texts, *insert_dead, *set_source,
-        *drop_source;
+    sqlite3_stmt *begin, *commit, *select_ends, *insert_block, *insert_texts, *insert_dead,
+        *set_source, *drop_source;
 } cm_embedded_t;
+
+/* That the file ends where this process has ended it. */
+static int check_ends(cm_embedded_t *self, cm_err_t *err)
+{
+    cm_ends_t ends = {.events = self->committed};
+
+    pthread_mutex_lock(&self->dict_lock);
+    for (int field = 0; field < CM_FIELD_COUNT; field++)
+        ends.texts[field] = self->dict_committed[field];
+    pthread_mutex_unlock(&self->dict_lock);
+    return cm_ends_check(&self->database, self->select_ends, &ends, err);
+}
 
 static int begin(cm_embedded_t *self, cm_err_t *err)
 {
     if (self->in_transaction)
         return 0;
-    int rc = cm_database_step(&self->database, self->begin, "writing the store", err);
+    int rc = cm_database_check(&self->database, err);
+    if (rc < 0 ||
+        (rc = cm_database_step(&self->database, self->begin, "writing the store", err)) < 0)
+        return rc;
+    rc = check_ends(self, err);
+    if (rc < 0)
+        cm_database_exec(&self->database, "ROLLBACK", "taking back a transaction", NULL);
     self->in_transaction = rc == 0;
     return rc;
 }
@@ -78,7 +97,8 @@ static int load_dictionaries(cm_embedded_t *self, cm_err_t *err)
     for (int field = 0; field < CM_FIELD_COUNT; field++) {
         if (rc < 0) /* another try begins anew */
             cm_dict_truncate(&self->dicts[field], 0);
-        self->dict_committed[field] = self->dicts[field].count;
+        else
+            self->dict_committed[field] = self->dicts[field].count;
     }
     return rc;
 }
@@ -175,13 +195,14 @@ static int put_position(cm_embedded_t *self, const cm_position_t *at, cm_err_t *
 }
 
 /* After a failure SQLite may have rolled back by itself, or not: what is left of the transaction
- * must never be committed, so it goes as a whole. Returns `rc`. */
-static int give_up(cm_embedded_t *self, int rc, const cm_err_t *err)
+ * must never be committed, so it goes as a whole. Returns `rc`, or CM_EDISK. */
+static int give_up(cm_embedded_t *self, int rc, cm_err_t *err)
 {
     if (self->holder != NULL)
         cm_holder_lose(self->holder, err);
     cm_embedded_rollback(&self->store, NULL);
-    return rc;
+    int proven = cm_wal_prove(self->database.wal, err);
+    return proven < 0 ? proven : rc;
 }
 
 /* Dead letters and positions. */
@@ -247,17 +268,30 @@ static int write_texts(cm_embedded_t *self, uint32_t written[CM_FIELD_COUNT], cm
             if (rc == 0)
                 cm_merge_add_texts(&self->merge, field, from, to - from);
         }
-        written[field] = dict->count;
+        written[field] =
+            dict->count > self->dict_committed[field] ? dict->count : self->dict_committed[field];
     }
     pthread_mutex_unlock(&self->dict_lock);
     return rc;
 }
 
+/* The events are durable. A merge that has no room is made another time; one that finds damage is
+ * news that cannot wait, and so is a disk that fails. */
 static int merge(cm_embedded_t *self, cm_err_t *err)
 {
     pthread_mutex_lock(&self->dict_lock);
     int rc = cm_merge_run(&self->merge, &self->database, self->dicts, err);
     pthread_mutex_unlock(&self->dict_lock);
+    return rc == CM_EIO || rc == CM_EBUSY ? cm_wal_prove(self->database.wal, err) : rc;
+}
+
+/* After a commit, or where there is nothing to commit: that what is committed can be found again.
+ * What was committed into a file that is gone is not acknowledged. */
+static int check_safe(cm_embedded_t *self, cm_err_t *err)
+{
+    int rc = cm_database_check(&self->database, err);
+    if (rc < 0 && self->holder != NULL)
+        cm_holder_lose(self->holder, err);
     return rc;
 }
 
@@ -265,7 +299,7 @@ static int commit_all(cm_embedded_t *self, cm_err_t *err)
 {
     int rc = self->pending.columns.count > 0 ? write_block(self, err) : 0;
     if (rc == 0 && !self->in_transaction)
-        return 0;
+        return check_safe(self, err);
     bool grown = self->written > self->committed;
     uint32_t texts[CM_FIELD_COUNT];
     if (rc < 0 || (rc = write_texts(self, texts, err)) < 0 ||
@@ -274,12 +308,8 @@ static int commit_all(cm_embedded_t *self, cm_err_t *err)
     self->in_transaction = false;
     self->committed = self->written;
     memcpy(self->dict_committed, texts, sizeof texts);
-    if (!grown)
-        return 0;
-    /* The events are durable. A merge that has no room is made another time; one that finds damage
-     * is news that cannot wait. */
-    rc = merge(self, err);
-    return rc == CM_EIO || rc == CM_EBUSY ? 0 : rc;
+    rc = check_safe(self, err);
+    return rc == 0 && grown ? merge(self, err) : rc;
 }
 
 /* With what other processes have sent. */
@@ -327,6 +357,7 @@ static void embedded_close(cm_sink_t *sink)
     cm_holder_close(self->holder);
     sqlite3_finalize(self->begin);
     sqlite3_finalize(self->commit);
+    sqlite3_finalize(self->select_ends);
     sqlite3_finalize(self->insert_block);
     sqlite3_finalize(self->insert_texts);
     sqlite3_finalize(self->insert_dead);
@@ -368,7 +399,7 @@ static int prepare_statements(cm_embedded_t *self, cm_err_t *err)
     int rc = 0;
     for (size_t i = 0; i < sizeof all / sizeof all[0] && rc == 0; i++)
         rc = cm_database_prepare(&self->database, all[i].sql, all[i].statement, err);
-    return rc;
+    return rc < 0 ? rc : cm_ends_prepare(&self->database, &self->select_ends, err);
 }
 
 int cm_embedded_open(const char *data_dir, const cm_clock_t *clock, cm_store_t **store,
@@ -393,6 +424,8 @@ int cm_embedded_open(const char *data_dir, const cm_clock_t *clock, cm_store_t *
         return rc;
     }
     self->committed = self->written = cm_merge_events(&self->merge);
+    for (int field = 0; field < CM_FIELD_COUNT; field++)
+        self->dict_committed[field] = (uint32_t)cm_merge_texts(&self->merge, field);
     *store = &self->store;
     return 0;
 }

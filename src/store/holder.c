@@ -458,7 +458,7 @@ void cm_holder_lose(cm_holder_t *holder, const cm_err_t *why)
     for (int i = 0; i < SENDERS; i++) {
         sender_t *sender = &holder->senders[i];
         if (sender->fd >= 0 && sender->dirty && !sender->over)
-            dismiss(sender, why != NULL ? why->code : CM_EIO,
+            dismiss(sender, why != NULL && why->code != CM_EDISK ? why->code : CM_EIO,
                     why != NULL ? why->text
                                 : "the process that holds the data directory cannot write");
         sender->dirty = false; /* who has put nothing is answered after the next commit */

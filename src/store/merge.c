@@ -1,6 +1,7 @@
 #include "store/merge.h"
 
 #include "store/block.h"
+#include "store/ends.h"
 #include "store/reader.h"
 
 #include <stdio.h>
@@ -134,6 +135,11 @@ int64_t cm_merge_events(const cm_merge_t *merge)
     return pieces_end(&merge->blocks);
 }
 
+int64_t cm_merge_texts(const cm_merge_t *merge, int field)
+{
+    return pieces_end(&merge->segments[field]);
+}
+
 static int bind_blob(sqlite3_stmt *statement, int at, const cm_buf_t *blob)
 {
     return sqlite3_bind_blob64(statement, at, blob->data, blob->len, SQLITE_STATIC);
@@ -191,6 +197,18 @@ static void append_columns(cm_columns_t *to, const cm_columns_t *from)
     to->count += from->count;
 }
 
+/* Inside the open transaction: that these rows are as many as the pieces at the end that shall
+ * become one. They are others when another process has merged them. */
+static int check_run(const cm_database_t *database, const char *rows, size_t run, cm_err_t *err)
+{
+    char sql[140];
+    int64_t count;
+
+    snprintf(sql, sizeof sql, "SELECT count(*) FROM %s", rows);
+    int rc = cm_database_int(database, sql, 0, &count, err);
+    return rc < 0 || (size_t)count == run ? rc : cm_ends_fail(database, err);
+}
+
 /* Replaces the last `run` blocks by one, inside the open transaction. */
 static int replace_blocks(const cm_pieces_t *blocks, size_t run, const cm_database_t *database,
                           cm_reader_t *reader, cm_err_t *err)
@@ -198,17 +216,17 @@ static int replace_blocks(const cm_pieces_t *blocks, size_t run, const cm_databa
     cm_builder_t all = {.columns = {.first = blocks->firsts[blocks->count - run]}};
     cm_columns_t one = {0};
     sqlite3_stmt *insert = NULL;
-    char sql[80];
-    int rc = 0;
+    char rows[80], sql[100];
 
+    snprintf(rows, sizeof rows, "block WHERE first >= %lld", (long long)all.columns.first);
+    snprintf(sql, sizeof sql, "DELETE FROM %s", rows);
+    int rc = check_run(database, rows, run, err);
     for (size_t i = blocks->count - run; rc == 0 && i < blocks->count; i++) {
         cm_block_ref_t block = {.first = blocks->firsts[i], .count = blocks->counts[i]};
         rc = cm_reader_read(reader, &block, CM_READ_HOT | CM_READ_COLD | CM_READ_KEYS, &one, err);
         if (rc == 0)
             append_columns(&all.columns, &one);
     }
-    snprintf(sql, sizeof sql, "DELETE FROM block WHERE first >= %lld",
-             (long long)all.columns.first);
     if (rc == 0 && (rc = cm_database_exec(database, sql, "merging blocks", err)) == 0 &&
         (rc = cm_database_prepare(database, CM_MERGE_INSERT_BLOCK, &insert, err)) == 0) {
         cm_builder_encode(&all);
@@ -225,11 +243,14 @@ static int replace_segments(const cm_pieces_t *pieces, size_t run, const cm_data
 {
     int64_t first = pieces->firsts[pieces->count - run];
     sqlite3_stmt *insert = NULL;
-    char sql[100];
+    char rows[100], sql[120];
 
-    snprintf(sql, sizeof sql, "DELETE FROM dictionary WHERE field = %d AND first >= %lld", field,
+    snprintf(rows, sizeof rows, "dictionary WHERE field = %d AND first >= %lld", field,
              (long long)first);
-    int rc = cm_database_exec(database, sql, "merging texts", err);
+    snprintf(sql, sizeof sql, "DELETE FROM %s", rows);
+    int rc = check_run(database, rows, run, err);
+    if (rc == 0)
+        rc = cm_database_exec(database, sql, "merging texts", err);
     if (rc == 0 && (rc = cm_database_prepare(database, CM_MERGE_INSERT_TEXTS, &insert, err)) == 0)
         rc = cm_merge_insert_texts(database, insert, dict, field, (uint32_t)first,
                                    (uint32_t)pieces_end(pieces), err);
@@ -264,6 +285,21 @@ static bool anything_due(const cm_merge_t *merge)
     return any;
 }
 
+/* That the tables end where the last piece does. */
+static int check_ends(const cm_merge_t *merge, const cm_database_t *database, cm_err_t *err)
+{
+    cm_ends_t ends = {.events = cm_merge_events(merge)};
+    sqlite3_stmt *select = NULL;
+
+    for (int field = 0; field < CM_FIELD_COUNT; field++)
+        ends.texts[field] = cm_merge_texts(merge, field);
+    int rc = cm_ends_prepare(database, &select, err);
+    if (rc == 0)
+        rc = cm_ends_check(database, select, &ends, err);
+    sqlite3_finalize(select);
+    return rc;
+}
+
 static int merge_in_transaction(cm_merge_t *merge, const cm_database_t *database,
                                 cm_reader_t *reader, const cm_dict_t dicts[CM_FIELD_COUNT],
                                 cm_err_t *err)
@@ -271,7 +307,9 @@ static int merge_in_transaction(cm_merge_t *merge, const cm_database_t *database
     int rc = cm_database_exec(database, "BEGIN IMMEDIATE", "merging blocks", err);
     if (rc < 0)
         return rc;
-    rc = merge_due(merge, database, reader, dicts, err);
+    rc = check_ends(merge, database, err);
+    if (rc == 0)
+        rc = merge_due(merge, database, reader, dicts, err);
     if (rc == 0)
         rc = cm_database_exec(database, "COMMIT", "merging blocks", err);
     if (rc < 0) {
@@ -282,36 +320,19 @@ static int merge_in_transaction(cm_merge_t *merge, const cm_database_t *database
     return rc;
 }
 
-/* A merge need not wait for the disk: when it is lost, the pieces are still there, and whatever is
- * committed after it is in the log behind it. */
-static int set_synchronous(const cm_database_t *database, int64_t level, cm_err_t *err)
-{
-    char sql[40];
-
-    snprintf(sql, sizeof sql, "PRAGMA synchronous = %d", (int)level);
-    return cm_database_exec(database, sql, "merging blocks", err);
-}
-
 int cm_merge_run(cm_merge_t *merge, const cm_database_t *database,
                  const cm_dict_t dicts[CM_FIELD_COUNT], cm_err_t *err)
 {
-    enum { OFF = 0, NORMAL = 1, FULL = 2 };
     cm_reader_t *reader = NULL;
-    int64_t level = OFF;
 
     int rc = merge->unknown ? cm_merge_load(merge, database, err) : 0;
     if (rc < 0 || !anything_due(merge))
         return rc;
     if ((rc = cm_reader_open_on(database, &reader, err)) < 0)
         return rc;
-    rc = cm_database_int(database, "PRAGMA synchronous", FULL, &level, err);
-    if (rc == 0 && level != OFF)
-        rc = set_synchronous(database, NORMAL, err);
-    if (rc == 0)
-        rc = merge_in_transaction(merge, database, reader, dicts, err);
-    /* Without this commits would be acknowledged that are not safe. */
-    if (level != OFF && set_synchronous(database, FULL, err) < 0)
-        rc = err->code = CM_EINTERNAL;
+    /* It waits for the disk as every commit does: behind frames that are lost with a sync that
+     * fails later, what is committed after them would not be found again. */
+    rc = merge_in_transaction(merge, database, reader, dicts, err);
     cm_reader_close(reader);
     return rc;
 }

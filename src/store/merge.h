@@ -53,8 +53,9 @@ void cm_merge_add_texts(cm_merge_t *merge, int field, uint32_t first, uint32_t c
 /* Takes notes back, of a transaction that is rolled back: all from these on. */
 void cm_merge_take_back(cm_merge_t *merge, int64_t events, const uint32_t texts[CM_FIELD_COUNT]);
 
-/* Events in all blocks. */
+/* Events in all blocks, and texts in all segments of a dictionary. */
 int64_t cm_merge_events(const cm_merge_t *merge);
+int64_t cm_merge_texts(const cm_merge_t *merge, int field);
 
 /* After a commit: merges what has become due. */
 int cm_merge_run(cm_merge_t *merge, const cm_database_t *database,

@@ -300,6 +300,10 @@ static int forward(cm_spool_t *spool, cm_err_t *err)
     while (rc == 0 && spool->position < cm_embedded_events(spool->store) &&
            cm_clock_ticks_ns() - started < FORWARD_MS * INT64_C(1000000))
         rc = forward_chunk(spool, &why);
+    if (rc == CM_EDISK) {
+        *err = why;
+        return rc;
+    }
     if (rc < 0)
         return rc == CM_EAWAY && !spool->torn ? 0 : give_up_remote(spool, &why, err);
     spool->reason[0] = '\0';
@@ -308,16 +312,23 @@ static int forward(cm_spool_t *spool, cm_err_t *err)
 
 /* ---- the sink ---- */
 
-/* What is kept is durable, whatever becomes of forwarding: what is wrong with that is only told. */
-static void forward_some(cm_spool_t *spool)
+/* What is kept is durable, whatever becomes of forwarding: what is wrong with that is only told.
+ * But a disk that fails will fail what comes, too. */
+static int forward_some(cm_spool_t *spool, cm_err_t *err)
 {
     cm_err_t why;
 
-    if (forward(spool, &why) == 0)
-        return;
+    int rc = forward(spool, &why);
+    if (rc == 0)
+        return 0;
     snprintf(spool->reason, sizeof spool->reason, "%s", why.text);
+    if (rc == CM_EDISK) {
+        *err = why;
+        return rc;
+    }
     if (spool->remote == NULL && !spool->started)
         start_opening(spool, &why);
+    return 0;
 }
 
 static int spool_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
@@ -328,9 +339,8 @@ static int spool_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
 
     if (spool->keeping) {
         rc = keep(spool, batch, err);
-        if (rc < 0) /* it must empty though nothing more goes into it */
-            forward_some(spool);
-        return rc;
+        /* It must empty though nothing more goes into it. */
+        return rc < 0 && rc != CM_EDISK && forward_some(spool, err) < 0 ? CM_EDISK : rc;
     }
     cm_batch_copy(&spool->pending, batch);
     rc = cm_sink_put(spool->remote, batch, &why);
@@ -354,9 +364,7 @@ static int spool_commit(cm_sink_t *sink, cm_err_t *err)
         return 0;
     if (spool->store != NULL)
         rc = cm_sink_commit(&spool->store->sink, err);
-    if (rc == 0)
-        forward_some(spool);
-    return rc;
+    return rc < 0 ? rc : forward_some(spool, err);
 }
 
 static void spool_close(cm_sink_t *sink)

@@ -213,12 +213,50 @@ static void each_event_is_rewritten_a_few_times(void **state)
     assert_true(rewritten(growing, 11) <= 6);
 }
 
+/* A second writer, which no lock has kept out, has merged the blocks that are due here. */
+static void merged_by_another(void **state)
+{
+    char *directory = test_directory(), *other = test_directory();
+    cm_store_t *store = test_open(directory), *stranger = test_open(other);
+    cm_batch_t batch = CM_BATCH_INIT;
+    char sql[400];
+
+    (void)state;
+    test_add(&batch, test_event("u", 1, "/", "X", NULL));
+    for (int i = 0; i < 15; i++) {
+        test_put(store, &batch);
+        test_commit(store);
+        test_put(stranger, &batch);
+    }
+    test_commit(stranger);
+    cm_sink_close(&stranger->sink);
+    snprintf(sql, sizeof sql,
+             "ATTACH '%s/clickmill.db' AS other; DELETE FROM main.block; "
+             "INSERT INTO main.block SELECT * FROM other.block",
+             other);
+    test_sql(directory, sql);
+    for (int i = 0; i < 2; i++) {
+        test_put(store, &batch);
+        test_commit(store);
+    }
+    assert_int_equal(cm_embedded_events(store), 17);
+    cm_sink_close(&store->sink);
+    assert_int_equal(test_block_count(directory), 3);
+    cm_buf_t got = test_contents(directory);
+    assert_non_null(strstr(got.data, "16:"));
+    cm_buf_free(&got);
+    cm_batch_free(&batch);
+    test_remove(directory);
+    test_remove(other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(single_events),      cmocka_unit_test(alternating_sizes),
         cmocka_unit_test(mixed_and_reopened), cmocka_unit_test(full_blocks),
         cmocka_unit_test(damaged_piece),      cmocka_unit_test(each_event_is_rewritten_a_few_times),
+        cmocka_unit_test(merged_by_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,36 @@
+/* The claim of this process on a database file: the lock of the file itself, so that a second
+ * writer is kept out also when the file `lock` beside it was deleted, and whether the file is still
+ * where it was opened.
+ *
+ * A process loses all of SQLite's locks on a file as soon as it closes any descriptor of that file
+ * (POSIX). So each connection of the process has a claim, and the one descriptor that the lock
+ * needs is closed with the last of them. The lock is of an open file (OFD), which does not go that
+ * way itself, on one byte behind those that SQLite locks: over NFS a lock of the whole file, as
+ * flock() takes it, would keep SQLite out. All functions may be called by several threads. */
+#ifndef CM_STORE_CLAIM_H
+#define CM_STORE_CLAIM_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+
+typedef struct cm_claim cm_claim_t;
+
+/* Notes a connection to the file; `path` is copied. After SQLite has opened it. */
+cm_claim_t *cm_claim_new(const char *path);
+
+/* Takes the lock of the file; it is kept until cm_claim_free(). CM_EBUSY when another writer has
+ * it, of this process or of another. A file system without such locks lets everybody in. */
+int cm_claim_lock(cm_claim_t *claim, cm_err_t *err);
+
+/* Remembers which files lie at the place now: the database, its log, and the log's index. Once all
+ * three are there. */
+void cm_claim_settle(cm_claim_t *claim);
+
+/* CM_EIO when one of them has been deleted or replaced since: what is written now would be lost. */
+int cm_claim_check(const cm_claim_t *claim, cm_err_t *err);
+
+/* Gives the lock back. After SQLite has closed its connection. NULL is fine. */
+void cm_claim_free(cm_claim_t *claim);
+
+#endif
