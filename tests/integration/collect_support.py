@@ -187,7 +187,7 @@ class Collector:
     """A running `clickmill collect`. stop() holds its account against the answers that it gave."""
 
     def __init__(self, t, *options, data="data", listen="127.0.0.1", command=("collect",),
-                 tls=False, check=True, preexec=None):
+                 tls=False, check=True, preexec=None, env=None):
         self.t, self.data, self.tls = t, data, tls
         self.port = free_port()
         self.address = listen
@@ -195,7 +195,7 @@ class Collector:
         self.accepted = self.skipped = self.rejected = 0
         self.complete = check  # whether every answer passes through count()
         self.process = t.start(*command, "--listen", "%s:%d" % (listen, self.port), "--data", data,
-                               "--json", *options, preexec=preexec)
+                               "--json", *options, preexec=preexec, env=env)
         t.until(lambda: ":%d" % self.port in self.process.err and self.healthy(), "it listens",
                 process=self.process)
 
