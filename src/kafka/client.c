@@ -10,8 +10,9 @@
 #include <syslog.h>
 
 enum {
-    ASK_MS = 1000, /* between looks at what has gone wrong */
-    STEP_MS = 50,  /* between looks at a topic */
+    ASK_MS = 1000,      /* between looks at what has gone wrong */
+    STEP_MS = 50,       /* between looks at a topic */
+    LEARNING_MS = 1000, /* without news of a topic, after which a broker knows of all */
 };
 
 /* ---- the user's properties ---- */
@@ -95,7 +96,7 @@ int cm_kafka_start(cm_kafka_client_t *client, rd_kafka_type_t type, rd_kafka_con
 {
     char why[400];
 
-    *client = (cm_kafka_client_t){.settings = settings, .owner = owner};
+    *client = (cm_kafka_client_t){.settings = settings, .owner = owner, .known = -1};
     rd_kafka_conf_set_opaque(conf, client);
     client->rk = rd_kafka_new(type, conf, why, sizeof why);
     if (client->rk != NULL)
@@ -272,13 +273,15 @@ typedef struct {
     bool found;
     int32_t leaderless; /* a partition of it that has no leader; -1: all have one */
     bool blank;         /* it knows of no topic at all: perhaps it has only just come back */
+    bool learning;      /* or a moment ago knew of fewer than now: it may not know of all yet */
 } sight_t;
 
 static int find_topic(cm_kafka_client_t *client, const char *topic, sight_t *sight, cm_err_t *err)
 {
     const rd_kafka_metadata_t *metadata;
+    int known = 0;
 
-    *sight = (sight_t){.leaderless = -1, .blank = true};
+    *sight = (sight_t){.leaderless = -1};
     int rc = get_metadata(client, &metadata, err);
     if (rc < 0)
         return rc;
@@ -286,7 +289,7 @@ static int find_topic(cm_kafka_client_t *client, const char *topic, sight_t *sig
         const rd_kafka_metadata_topic_t *one = &metadata->topics[i];
         if (one->err != 0 && one->err != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE)
             continue;
-        sight->blank = false;
+        known++;
         if (strcmp(one->topic, topic) != 0)
             continue;
         sight->found = one->err != 0 || one->partition_cnt > 0;
@@ -295,6 +298,12 @@ static int find_topic(cm_kafka_client_t *client, const char *topic, sight_t *sig
             sight->leaderless = one->partitions[p].leader < 0 ? one->partitions[p].id : -1;
     }
     rd_kafka_metadata_destroy(metadata);
+    sight->blank = known == 0;
+    if (sight->blank || (client->known >= 0 && known > client->known))
+        client->learning_ns = cm_clock_ticks_ns();
+    client->known = known;
+    sight->learning = client->learning_ns > 0 &&
+                      cm_clock_ticks_ns() - client->learning_ns < LEARNING_MS * INT64_C(1000000);
     return 0;
 }
 
@@ -306,15 +315,15 @@ static int64_t blank_limit(const cm_kafka_client_t *client)
 }
 
 /* A broker that has just come back knows of no topic until its controller has told it, and answers
- * as if there were none. So a topic that is not there is waited for, but not for long: perhaps this
- * is a new cluster. */
+ * as if there were none; then it is told of them, not of all at once. So a topic that is not there
+ * is waited for, but not for long: perhaps this is a new cluster. */
 static int wait_for_topics(cm_kafka_client_t *client, const char *topic, sight_t *sight,
                            cm_err_t *err)
 {
     const int64_t started = cm_clock_ticks_ns(), limit = blank_limit(client);
 
     int rc = find_topic(client, topic, sight, err);
-    while (rc == 0 && !sight->found && sight->blank &&
+    while (rc == 0 && !sight->found && (sight->blank || sight->learning) &&
            (cm_clock_ticks_ns() - started) / 1000000 < limit) {
         if (stopped(client))
             return cm_fail(err, CM_ESTOP, "stopped while no broker at %s knew of a topic",

@@ -35,8 +35,10 @@ typedef struct cm_kafka_client {
     /* The last thing librdkafka has complained about; 0 and "" when there is nothing. */
     rd_kafka_resp_err_t code;
     char reason[300];
-    bool all_down; /* no broker answers; until cm_kafka_answered() */
-    bool lost;     /* a connection is lost: worth a look whether any broker answers */
+    bool all_down;       /* no broker answers; until cm_kafka_answered() */
+    bool lost;           /* a connection is lost: worth a look whether any broker answers */
+    int known;           /* topics that were there at the last look, -1 before the first */
+    int64_t learning_ns; /* when they were none, or had become more; 0: never */
 } cm_kafka_client_t;
 
 /* A property of the house, which the user's may replace. */

@@ -613,6 +613,7 @@ static void *make_later(void *context)
 
     usleep(300000);
     rd_kafka_mock_topic_create(mock->cluster, "t", 1, 1);
+    usleep(200000); /* a broker is not told of all at once */
     rd_kafka_mock_topic_create(mock->cluster, "t.dead", 1, 1);
     return NULL;
 }
