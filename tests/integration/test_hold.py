@@ -20,7 +20,7 @@ from test_accesslog import as_before
 from test_collect_faults import limit_files
 from test_run import free_port, get_json, start
 
-LINES = 60000
+LINES = 120000
 
 
 def holder(t, *options, data="data", preexec=None):
@@ -45,17 +45,19 @@ def many(t, name="many.jsonl", count=LINES, user="u"):
     return t.path(name)
 
 
-def half_way(t, port, importer, more=0):
+def half_way(t, port, importer):
     """Lets the importer run in short steps until a part is stored, and leaves it stopped there."""
     importer.signal(signal.SIGSTOP)
-    seconds = 0.01
-    while accepted(port) <= more:
+    seconds = 0.005
+    while accepted(port) == 0:
         importer.signal(signal.SIGCONT)
         time.sleep(seconds)
         importer.signal(signal.SIGSTOP)
         time.sleep(0.3)  # the holder stores what it has
         seconds *= 1.1
         t.true(importer.running() and seconds < 5, "it has stored nothing\n" + importer.err)
+    if accepted(port) == LINES:
+        t.skip("the machine is too busy to tell: all was stored before the importer was stopped")
 
 
 def check_all(t, data="data", count=LINES, user="u"):
@@ -141,7 +143,7 @@ def test_collector_answers_meanwhile(t):
             good(t, collector.ask(keyed(number)))
             waits.append(time.monotonic() - begin)
             number += 1
-    told(t, importer.wait(OK), "accepted 60,000")
+    told(t, importer.wait(OK), "accepted 120,000")
     pace.check(max(waits), 2, "the answer of the collector")
     t.equal(len(collector.stop()), LINES + number, "events")
 
