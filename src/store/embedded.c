@@ -27,6 +27,7 @@ typedef struct cm_embedded {
     cm_holder_t *holder;        /* NULL: events of other processes are not taken */
     int64_t committed, written; /* events in committed blocks, and with the open transaction's */
     bool in_transaction;
+    bool second_writer; /* has written here: that ends this one */
     sqlite3_stmt *begin, *commit, *select_ends, *insert_block, *insert_texts, *insert_dead,
         *set_source, *drop_source;
 } cm_embedded_t;
@@ -52,6 +53,7 @@ static int begin(cm_embedded_t *self, cm_err_t *err)
         (rc = cm_database_step(&self->database, self->begin, "writing the store", err)) < 0)
         return rc;
     rc = check_ends(self, err);
+    self->second_writer |= rc == CM_EBUSY;
     if (rc < 0)
         cm_database_exec(&self->database, "ROLLBACK", "taking back a transaction", NULL);
     self->in_transaction = rc == 0;
@@ -290,6 +292,8 @@ static int merge(cm_embedded_t *self, cm_err_t *err)
 static int check_safe(cm_embedded_t *self, cm_err_t *err)
 {
     int rc = cm_database_check(&self->database, err);
+    if (rc == 0 && self->second_writer)
+        rc = cm_ends_fail(&self->database, err);
     if (rc < 0 && self->holder != NULL)
         cm_holder_lose(self->holder, err);
     return rc;

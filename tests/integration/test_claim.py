@@ -16,13 +16,17 @@ def import_line(t, **named):
 
 
 def gone(t, collector, *words):
-    """Nobody is told 202, and the collector is not ready; both say why."""
+    not_ready(t, collector, "was deleted, moved or replaced while it was in use", *words)
+
+
+def not_ready(t, collector, *words):
+    """Nobody is told 202, and the collector is not ready and says why."""
     for number in (90, 91):
         refused(t, collector.ask(keyed(number)), 503)
     answer = t.until(lambda: (one := collector.get("/readyz")).status == 503 and one, "not ready",
                      process=collector.process)
     t.equal(answer.json["ready"], False, "ready")
-    for word in ("was deleted, moved or replaced while it was in use", *words):
+    for word in words:
         t.true(word in answer.json["reason"], "%r is not in %s" % (word, answer))
 
 
@@ -69,6 +73,24 @@ def test_every_writer_of_a_deleted_directory(t):
     t.until(lambda: committed(t, "data") > 0, "the first commit", process=process)
     shutil.rmtree(t.path("data"))
     t.says(process.wait(IO), "was deleted, moved or replaced", "data/clickmill.db")
+
+
+def test_second_writer(t):
+    """One that no lock keeps out, such as an older version: nothing of it is written over."""
+    collector = Collector(t, check=False)
+    good(t, collector.ask(keyed(1)))
+    database = t.database()
+    database.execute("INSERT INTO block SELECT first + count, count, time_min, time_max, keys_derived, "
+                     "hot, cold, keys FROM block")
+    database.commit()
+    for _ in range(2):
+        not_ready(t, collector, "another process has written to data/clickmill.db", "start this one")
+    t.equal(database.execute("SELECT first FROM block").fetchall(), [(0,), (1,)], "blocks")
+    database.close()
+    t.says(collector.process.stop(BUSY), "another process has written to")
+    collector = Collector(t)
+    good(t, collector.ask(keyed(2)))
+    t.equal(collector.stop(), [whole(keyed(1)), whole(keyed(2))], "events")
 
 
 def test_lock_deleted(t):
