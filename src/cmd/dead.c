@@ -128,6 +128,9 @@ static int print_letters(cm_app_t *app, bool whole, int64_t id, int64_t limit)
 
 /* ---- replay ---- */
 
+/* Letters that become durable together. Each of them alone would wait for the disk. */
+enum { GROUP_LETTERS = 1000, GROUP_BYTES = 16 << 20 };
+
 typedef struct replay {
     cm_app_t *app;
     const cm_dead_options_t *options;
@@ -137,7 +140,30 @@ typedef struct replay {
     uint64_t documents; /* letters that were no events but documents of Elasticsearch */
     int64_t *ids;       /* the letters to replay, collected first: replaying changes the table */
     size_t count, cap;
+    /* Those since the last commit: what of the account is not durable yet, how many, their bytes.
+     */
+    cm_account_t waiting;
+    size_t letters, bytes;
 } replay_t;
+
+static int commit(replay_t *replay)
+{
+    int rc = cm_sink_commit(&replay->store->sink, &replay->app->err);
+
+    if (rc == 0)
+        cm_account_add(&replay->account, &replay->waiting);
+    replay->waiting = (cm_account_t){0};
+    replay->letters = replay->bytes = 0;
+    return rc;
+}
+
+static int commit_when_many(replay_t *replay, size_t bytes)
+{
+    replay->bytes += bytes;
+    if (++replay->letters < GROUP_LETTERS && replay->bytes < GROUP_BYTES)
+        return 0;
+    return commit(replay);
+}
 
 /* A document that Elasticsearch refused is no event: its letter goes, and the copy there is
  * compared with the answers next time, which sends what it lacks. */
@@ -147,12 +173,11 @@ static int replay_document(replay_t *replay, int64_t id)
 
     int rc = 0;
 
-    /* First: should we end before the letters are gone, no more than a comparison is lost. */
-    if (replay->documents++ == 0)
+    /* First: should we end before the letters are gone, no more than a comparison is lost. That is
+     * a transaction of its own. */
+    if (replay->documents++ == 0 && (rc = commit(replay)) == 0)
         rc = cm_changes_forget(cm_embedded_database(replay->store), err);
-    if (rc == 0)
-        rc = cm_embedded_forget_dead(replay->store, id, err);
-    return rc == 0 ? cm_sink_commit(&replay->store->sink, err) : rc;
+    return rc == 0 ? cm_embedded_forget_dead(replay->store, id, err) : rc;
 }
 
 static int collect_id(void *context, const cm_dead_letter_t *letter)
@@ -265,15 +290,14 @@ static int replay_message(replay_t *replay, int64_t id, const char *path)
     /* Event in and letter out are one transaction. */
     if (rc == 0 && account.accepted > 0)
         rc = cm_embedded_forget_dead(replay->store, id, &replay->app->err);
-    if (rc == 0 && account.accepted > 0)
-        rc = cm_sink_commit(&replay->store->sink, &replay->app->err);
     if (rc == 0)
-        cm_account_add(&replay->account, &account);
+        cm_account_add(&replay->waiting, &account);
     return rc;
 }
 
 typedef struct writer {
     cm_dead_file_t file;
+    size_t bytes;
     bool document; /* the letter is one of Elasticsearch */
     cm_err_t *err;
 } writer_t;
@@ -285,6 +309,7 @@ static int write_message(void *context, const cm_dead_letter_t *letter)
 
     writer->document = letter->origin.len > prefix.len &&
                        memcmp(letter->origin.data, prefix.data, prefix.len) == 0;
+    writer->bytes = letter->payload.len;
     return cm_dead_file_write(&writer->file, letter->payload, writer->err);
 }
 
@@ -301,8 +326,12 @@ static int replay_all(replay_t *replay)
         if (rc == 0)
             rc = writer.document ? replay_document(replay, replay->ids[i])
                                  : replay_message(replay, replay->ids[i], writer.file.path);
+        if (rc == 0)
+            rc = commit_when_many(replay, writer.bytes);
     }
     close(writer.file.fd);
+    if (rc == 0)
+        rc = commit(replay);
     if (rc < 0 || replay->documents == 0)
         return rc;
     fprintf(replay->app->messages,
@@ -350,6 +379,8 @@ static int replay_letters(cm_app_t *app, const cm_dead_options_t *asked, int arg
     if (rc == 0)
         rc = asked->with != NULL ? replay_message(&replay, replay.ids[0], asked->with)
                                  : replay_all(&replay);
+    if (rc == 0 && asked->with != NULL)
+        rc = commit(&replay);
     if (rc == 0)
         cm_account_print(app, &replay.account, app->out);
     cm_enriching_close(&replay.visitors.enriching);
