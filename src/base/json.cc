@@ -1,6 +1,9 @@
 /* The bridge to simdjson's document. */
+extern "C" {
 #include "base/json.h"
+}
 
+#include <new>
 #include <simdjson.h>
 
 using simdjson::dom::element;
@@ -29,7 +32,10 @@ static element element_of(cm_json_t place)
 
 cm_json_parser_t *cm_json_parser_new(void)
 {
-    return new cm_json_parser();
+    auto *parser = new (std::nothrow) cm_json_parser();
+    if (parser == nullptr)
+        cm_out_of_memory();
+    return parser;
 }
 
 void cm_json_parser_free(cm_json_parser_t *parser)

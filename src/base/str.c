@@ -1,10 +1,12 @@
 #include "base/str.h"
 
+#include "base/err.h"
 #include "base/put.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 int cm_str_compare(cm_str_t a, cm_str_t b)
 {
@@ -182,18 +184,23 @@ int cm_utf8_head(cm_str_t text, int max)
     return (int)len;
 }
 
-static void die_no_memory(void)
+/* Ends the process at once, with the status that is documented: nothing can be put in order without
+ * memory, and what is durable is so already. */
+void cm_out_of_memory(void)
 {
-    static const char text[] = "clickmill: out of memory; give the process more\n";
-    fwrite(text, 1, sizeof text - 1, stderr);
-    abort();
+    static const char text[] =
+        "clickmill: out of memory; give the process more or lower `memory:`\n";
+
+    if (write(STDERR_FILENO, text, sizeof text - 1) < 0)
+        _exit(cm_err_exit_status(CM_ENOMEM));
+    _exit(cm_err_exit_status(CM_ENOMEM));
 }
 
 void *cm_alloc(size_t size)
 {
     void *memory = malloc(size ? size : 1);
     if (memory == NULL)
-        die_no_memory();
+        cm_out_of_memory();
     return memory;
 }
 
@@ -201,7 +208,7 @@ void *cm_alloc_zero(size_t count, size_t size)
 {
     void *memory = calloc(count ? count : 1, size ? size : 1);
     if (memory == NULL)
-        die_no_memory();
+        cm_out_of_memory();
     return memory;
 }
 
@@ -209,7 +216,7 @@ void *cm_realloc(void *old, size_t size)
 {
     void *memory = realloc(old, size ? size : 1);
     if (memory == NULL)
-        die_no_memory();
+        cm_out_of_memory();
     return memory;
 }
 

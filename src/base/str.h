@@ -145,4 +145,7 @@ void *cm_alloc_zero(size_t count, size_t size) __attribute__((malloc, returns_no
 void *cm_realloc(void *old, size_t size) __attribute__((returns_nonnull));
 char *cm_strdup(const char *text) __attribute__((malloc, returns_nonnull));
 
+/* Ends the process as those do: with the sentence, and the exit status of CM_ENOMEM. */
+void cm_out_of_memory(void) __attribute__((noreturn, cold));
+
 #endif

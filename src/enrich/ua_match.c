@@ -71,7 +71,7 @@ cm_ua_matcher_t *cm_ua_matcher_new(cm_ua_rules_t *rules)
     /* NULL where there is no compiler for this machine: then none is needed. */
     matcher->stack = pcre2_jit_stack_create(STACK_START, STACK_LIMIT, NULL);
     if (matcher->data == NULL || matcher->context == NULL)
-        abort();
+        cm_out_of_memory();
     pcre2_set_match_limit(matcher->context, STEPS);
     if (matcher->stack != NULL)
         pcre2_jit_stack_assign(matcher->context, NULL, matcher->stack);

@@ -32,7 +32,10 @@ struct cm_json {
 
 extern "C" cm_json_t *cm_json_new(void)
 {
-    return new (std::nothrow) cm_json();
+    auto *json = new (std::nothrow) cm_json();
+    if (json == nullptr)
+        cm_out_of_memory();
+    return json;
 }
 
 extern "C" void cm_json_set_fill(cm_json_t *json, cm_json_fill_fn fill, void *context)
@@ -183,6 +186,8 @@ simdjson::error_code parse_text(cm_json_t *json, cm_str_t text, dom::element *ro
     if (text.len >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0)
         return simdjson::TAPE_ERROR;
     auto code = json->parser.parse(text.data, text.len, false).get(*root);
+    if (code == simdjson::MEMALLOC) // is no fault of the text
+        cm_out_of_memory();
     // Not by the code: newer versions have one of its own for large numbers.
     const bool other = code == simdjson::UTF8_ERROR || code == simdjson::TAPE_ERROR ||
                        code == simdjson::UNCLOSED_STRING || code == simdjson::EMPTY;
