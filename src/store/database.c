@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "store/setting.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -49,9 +50,7 @@ static const char schema[] =
     "    time INTEGER NOT NULL,\n"
     "    origin TEXT NOT NULL,\n"
     "    reason TEXT NOT NULL,\n"
-    "    payload BLOB NOT NULL);\n"
-    "CREATE TABLE secret (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT "
-    "ROWID;\n" CM_SETTING_TABLE CM_SETTING_NEW_STORE;
+    "    payload BLOB NOT NULL);\n" CM_SETTING_TABLE CM_SETTING_NEW_STORE;
 
 int cm_database_has(const cm_database_t *database, const char *table, bool *has, cm_err_t *err)
 {
@@ -97,7 +96,8 @@ int cm_database_fail(const cm_database_t *database, const char *doing, cm_err_t 
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
         return cm_fail(err, CM_ECORRUPT,
-                       "%s: %s is damaged or not a Clickmill database (%s); restore it from a copy",
+                       "%s: %s is damaged or not a Clickmill database (%s); restore it from a copy "
+                       "or save what is whole with `clickmill recover --to DIR`",
                        doing, path, text);
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
@@ -177,7 +177,7 @@ static int sync_parent(const char *path, cm_err_t *err)
     return rc;
 }
 
-/* mkdir -p */
+/* mkdir -p; the last one for us alone */
 static int make_directories(const char *path, cm_err_t *err)
 {
     char *copy = cm_strdup(path);
@@ -190,7 +190,7 @@ static int make_directories(const char *path, cm_err_t *err)
             continue;
         char end = *at;
         *at = '\0';
-        if (mkdir(copy, 0777) == 0)
+        if (mkdir(copy, end == '\0' ? 0700 : 0777) == 0)
             rc = sync_parent(copy, err);
         else if (errno != EEXIST)
             rc = cm_fail(err, CM_EIO,
@@ -253,7 +253,7 @@ static int take_lock(const char *data_dir, int *fd, bool *was_closed, cm_err_t *
     int rc = 0;
 
     cm_buf_printf(&path, "%s/lock", data_dir);
-    *fd = open(path.data, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    *fd = open(path.data, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (*fd < 0) {
         rc = cm_fail(err, CM_EIO,
                      "cannot write to the data directory %s (%s); choose another with "
@@ -268,7 +268,8 @@ static int take_lock(const char *data_dir, int *fd, bool *was_closed, cm_err_t *
         read_holder(*fd, holder);
         *was_closed = strcmp(holder, closed) == 0;
         snprintf(holder, sizeof holder, "%ld", (long)getpid());
-        if (!write_holder(*fd, holder))
+        /* After a loss of power the file shall not say that this one has closed the store. */
+        if (!write_holder(*fd, holder) || (*was_closed && fdatasync(*fd) < 0))
             rc = cm_fail(err, CM_EIO, "cannot write %s (%s); free some space", path.data,
                          strerror(errno));
     }
@@ -339,6 +340,93 @@ static int create_tables(const cm_database_t *database, cm_err_t *err)
     return rc < 0 ? rc : cm_database_exec(database, "COMMIT", doing, err);
 }
 
+/* ---- who may read ---- */
+
+/* Takes all rights of others away from a file of ours. Somebody else's we cannot change. */
+static void close_to_others(int directory, const char *name)
+{
+    struct stat info;
+
+    if (fstatat(directory, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && info.st_uid == geteuid() &&
+        (S_ISREG(info.st_mode) || S_ISDIR(info.st_mode)) && (info.st_mode & 077) != 0)
+        fchmodat(directory, name, info.st_mode & 0700, 0);
+}
+
+/* Whether a data directory has files of this name. */
+static bool is_ours(const char *name)
+{
+    static const char *const names[] = {".",
+                                        "..",
+                                        "clickmill.db",
+                                        "lock",
+                                        "clickmill.db-wal",
+                                        "clickmill.db-shm",
+                                        "demo",
+                                        "spool",
+                                        "clickmill.db-journal",
+                                        "synthetic",
+                                        "secret.key",
+                                        "secret.key.new",
+                                        "visitors.key",
+                                        "clickmill.sock"};
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What an earlier edition has made readable for everybody. A directory in which there is also
+ * something else (`--data .`) keeps its own rights: it may be open for good reasons. */
+static void close_directory(const char *data_dir)
+{
+    static const char *const files[] = {"clickmill.db", "clickmill.db-wal", "clickmill.db-shm",
+                                        "lock", "spool"};
+    DIR *directory = opendir(data_dir);
+    bool alone = true;
+
+    if (directory == NULL)
+        return;
+    for (const struct dirent *entry; (entry = readdir(directory)) != NULL;)
+        alone &= is_ours(entry->d_name);
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        close_to_others(dirfd(directory), files[i]);
+    if (alone)
+        close_to_others(dirfd(directory), ".");
+    closedir(directory);
+}
+
+/* SQLite gives its log the rights that the database has. A file that is there is not opened:
+ * closing it would take the locks away that SQLite has on it in this process. */
+static int make_file(const char *data_dir, cm_err_t *err)
+{
+    cm_buf_t path = CM_BUF_INIT;
+    int rc = 0;
+
+    cm_buf_printf(&path, "%s/clickmill.db", data_dir);
+    int fd = open(path.data, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        close(fd);
+    else if (errno != EEXIST)
+        rc = cm_fail(err, CM_EIO, "opening the store: cannot use %s (%s); check its permissions",
+                     path.data, strerror(errno));
+    cm_buf_free(&path);
+    close_directory(data_dir);
+    return rc;
+}
+
+static int64_t log_size(const char *path)
+{
+    struct stat info;
+    cm_buf_t log = CM_BUF_INIT;
+
+    cm_buf_printf(&log, "%s-wal", path);
+    int64_t size = stat(log.data, &info) == 0 ? (int64_t)info.st_size : 0;
+    cm_buf_free(&log);
+    return size;
+}
+
 int cm_database_open_write(const char *data_dir, cm_database_t *database, cm_err_t *err)
 {
     bool empty = false, was_closed = false;
@@ -347,7 +435,11 @@ int cm_database_open_write(const char *data_dir, cm_database_t *database, cm_err
     int rc = make_directories(data_dir, err);
     if (rc < 0 || (rc = take_lock(data_dir, &database->lock_fd, &was_closed, err)) < 0)
         goto fail;
-    rc = open_file(data_dir, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, database, err);
+    rc = make_file(data_dir, err);
+    if (rc == 0)
+        rc = open_file(data_dir, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, database, err);
+    /* Who ends in order leaves no log, unless somebody is just reading. */
+    database->crashed = !was_closed && rc == 0 && log_size(database->path) > 0;
     if (rc == 0)
         rc = claim_file(database->claim, err);
     /* First of all look whose file it is: the pragmas behind it write. Page size: blobs of some
@@ -388,8 +480,7 @@ static bool is_read_only(const char *data_dir)
            faccessat(AT_FDCWD, data_dir, W_OK, AT_EACCESS) < 0;
 }
 
-/* Whether a writer has the lock: through another mount, or as another user. */
-static bool has_writer(const char *data_dir)
+bool cm_database_has_writer(const char *data_dir)
 {
     cm_buf_t path = CM_BUF_INIT;
 
@@ -401,17 +492,6 @@ static bool has_writer(const char *data_dir)
     bool held = flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
     close(fd);
     return held;
-}
-
-static int64_t log_size(const char *path)
-{
-    struct stat info;
-    cm_buf_t log = CM_BUF_INIT;
-
-    cm_buf_printf(&log, "%s-wal", path);
-    int64_t size = stat(log.data, &info) == 0 ? (int64_t)info.st_size : 0;
-    cm_buf_free(&log);
-    return size;
 }
 
 static struct cm_database_state look_at(const char *path)
@@ -480,7 +560,7 @@ int cm_database_open_read(const char *data_dir, cm_database_t *database, cm_err_
     bool empty = false;
 
     *database = (cm_database_t){.lock_fd = -1};
-    int rc = is_read_only(data_dir) && !has_writer(data_dir)
+    int rc = is_read_only(data_dir) && !cm_database_has_writer(data_dir)
                  ? open_frozen(data_dir, database, err)
                  : open_file(data_dir, SQLITE_OPEN_READONLY, database, err);
     if (rc < 0 && access(database->path, F_OK) < 0 && errno == ENOENT)

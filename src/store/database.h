@@ -19,6 +19,7 @@ typedef struct cm_database {
     int lock_fd;   /* -1: opened for reading */
     cm_wal_t *wal; /* NULL: the same */
     cm_claim_t *claim;
+    bool crashed; /* the writer before has not ended in order */
     /* Opened in a directory that cannot be written: SQLite neither locks the file nor sees what
      * another process writes there, so that we have to look. */
     bool frozen;
@@ -40,6 +41,9 @@ int cm_database_check(const cm_database_t *database, cm_err_t *err);
  * that cannot be written is left as it is; what a process that has crashed has left in its log is
  * read there as well. */
 int cm_database_open_read(const char *data_dir, cm_database_t *database, cm_err_t *err);
+
+/* Whether a process has the lock of a writer: through another mount or as another user, too. */
+bool cm_database_has_writer(const char *data_dir);
 
 /* False when a frozen database was written by another process since it was opened: what was read
  * of it may be wrong. It has to be opened again. */

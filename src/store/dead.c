@@ -1,6 +1,6 @@
 #include "store/dead.h"
 
-#include "store/embedded.h"
+#include "store/key.h"
 #include "store/seal.h"
 
 static cm_str_t column(sqlite3_stmt *select, int at)
@@ -13,12 +13,12 @@ static cm_str_t column(sqlite3_stmt *select, int at)
 static int open_payload(const cm_database_t *database, cm_buf_t *plain, cm_str_t *payload,
                         cm_err_t *err)
 {
-    uint8_t secret[CM_SEAL_KEY];
+    uint8_t secret[CM_KEY];
     bool found;
 
     if (!cm_is_sealed(*payload))
         return 0;
-    int rc = cm_embedded_read_secret(database, secret, &found, err);
+    int rc = cm_key_read(database, secret, &found, err);
     cm_buf_clear(plain);
     if (rc == 0 && found && cm_unseal(secret, *payload, plain))
         *payload = (cm_str_t){plain->data, plain->len};

@@ -27,7 +27,7 @@ int cm_demo_mark(const char *data_dir, cm_err_t *err)
 {
     const ssize_t len = sizeof mark - 1;
     char *path = path_of(data_dir, "synthetic");
-    int rc = 0, fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    int rc = 0, fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 
     if (fd < 0 || write(fd, mark, (size_t)len) != len)
         rc = cm_fail(err, CM_EIO, "cannot write %s (%s); check its permissions and its disk", path,

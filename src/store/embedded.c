@@ -4,13 +4,13 @@
 #include "store/dict.h"
 #include "store/ends.h"
 #include "store/holder.h"
+#include "store/key.h"
 #include "store/merge.h"
 #include "store/seal.h"
 #include "store/setting.h"
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 typedef struct cm_embedded {
@@ -24,7 +24,9 @@ typedef struct cm_embedded {
     bool dicts_loaded;                       /* they are read when the first text is looked up */
     cm_builder_t pending;                    /* events not yet in a block */
     cm_merge_t merge;
-    cm_holder_t *holder;        /* NULL: events of other processes are not taken */
+    cm_holder_t *holder;    /* NULL: events of other processes are not taken */
+    uint8_t secret[CM_KEY]; /* the directory's key, once it was asked for */
+    bool has_secret;
     int64_t committed, written; /* events in committed blocks, and with the open transaction's */
     bool in_transaction;
     bool second_writer; /* has written here: that ends this one */
@@ -90,7 +92,7 @@ static int load_dictionaries(cm_embedded_t *self, cm_err_t *err)
         if (rc < 0)
             cm_fail(err, rc,
                     "texts %lld of dictionary %u in %s are damaged: %s; restore the file from a "
-                    "copy",
+                    "copy or save what is whole with `clickmill recover --to DIR`",
                     (long long)first, field, self->database.path, why.text);
     }
     if (rc == 0 && step != SQLITE_DONE)
@@ -373,6 +375,7 @@ static void embedded_close(cm_sink_t *sink)
         cm_dict_free(&self->dicts[field]);
     cm_builder_free(&self->pending);
     pthread_mutex_destroy(&self->dict_lock);
+    explicit_bzero(self->secret, sizeof self->secret);
     free(self->data_dir);
     free(self);
 }
@@ -430,6 +433,13 @@ int cm_embedded_open(const char *data_dir, const cm_clock_t *clock, cm_store_t *
     self->committed = self->written = cm_merge_events(&self->merge);
     for (int field = 0; field < CM_FIELD_COUNT; field++)
         self->dict_committed[field] = (uint32_t)cm_merge_texts(&self->merge, field);
+    /* For the answers (index/embedded.h), should they be looked at in another run only. */
+    if ((database.crashed &&
+         (rc = cm_setting_set(&self->database, CM_SETTING_CRASHED, "1", err)) < 0) ||
+        (rc = cm_key_move(&self->database, err)) < 0) {
+        embedded_close(&self->store.sink);
+        return rc;
+    }
     *store = &self->store;
     return 0;
 }
@@ -470,39 +480,18 @@ int cm_embedded_position(cm_store_t *store, const char *source, int64_t *positio
     return rc;
 }
 
-int cm_embedded_read_secret(const cm_database_t *database, uint8_t secret[32], bool *found,
-                            cm_err_t *err)
-{
-    sqlite3_stmt *select;
-    int rc = cm_database_prepare(database, "SELECT value FROM secret WHERE name = 'visitor'",
-                                 &select, err);
-    if (rc < 0)
-        return rc;
-    *found = sqlite3_step(select) == SQLITE_ROW && sqlite3_column_bytes(select, 0) == 32;
-    if (*found)
-        memcpy(secret, sqlite3_column_blob(select, 0), 32);
-    sqlite3_finalize(select);
-    return 0;
-}
-
-int cm_embedded_secret(cm_store_t *store, uint8_t secret[32], cm_err_t *err)
+int cm_embedded_secret(cm_store_t *store, uint8_t secret[CM_KEY], cm_err_t *err)
 {
     cm_embedded_t *self = (cm_embedded_t *)store;
-    sqlite3_stmt *insert;
-    bool found;
 
-    int rc = cm_embedded_read_secret(&self->database, secret, &found, err);
-    if (rc < 0 || found)
-        return rc;
-    if (getrandom(secret, 32, 0) != 32)
-        return cm_fail(err, CM_EINTERNAL, "the kernel gives no random bytes for the visitors' key");
-    rc = cm_database_prepare(&self->database, "INSERT INTO secret VALUES ('visitor', ?)", &insert,
-                             err);
-    if (rc < 0)
-        return rc;
-    sqlite3_bind_blob(insert, 1, secret, 32, SQLITE_STATIC);
-    rc = cm_database_step(&self->database, insert, "writing the visitors' key", err);
-    sqlite3_finalize(insert);
+    int rc =
+        self->has_secret ? 0 : cm_key_read(&self->database, self->secret, &self->has_secret, err);
+    if (rc == 0 && !self->has_secret) {
+        rc = cm_key_make(&self->database, self->secret, err);
+        self->has_secret = rc == 0;
+    }
+    if (rc == 0)
+        memcpy(secret, self->secret, CM_KEY);
     return rc;
 }
 
@@ -513,7 +502,7 @@ int cm_embedded_secret_of(const char *data_dir, uint8_t secret[32], cm_err_t *er
     bool found = false;
 
     if (cm_database_open_read(data_dir, &database, err) == 0) {
-        int rc = cm_embedded_read_secret(&database, secret, &found, err);
+        int rc = cm_key_read(&database, secret, &found, err);
         cm_database_close(&database);
         if (rc < 0 || found)
             return rc;
@@ -566,12 +555,12 @@ int cm_embedded_counts_days(const cm_database_t *database, bool declared, bool *
 static int read_log_keys(const cm_database_t *database, bool *recorded, bool *older, cm_err_t *err)
 {
     char value[CM_SETTING_TEXT];
-    uint8_t secret[32];
+    uint8_t secret[CM_KEY];
 
     int rc = cm_setting_get(database, CM_SETTING_LOG_KEYS, value, err);
     *recorded = value[0] != '\0';
     *older = strcmp(value, "request") == 0;
-    return rc < 0 || *recorded ? rc : cm_embedded_read_secret(database, secret, older, err);
+    return rc < 0 || *recorded ? rc : cm_key_read(database, secret, older, err);
 }
 
 int cm_embedded_older_log_keys(cm_store_t *store, bool *older, cm_err_t *err)

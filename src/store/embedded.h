@@ -43,12 +43,8 @@ uint32_t cm_embedded_pending(const cm_store_t *store);
 /* The stored position of a source, 0 when there is none. */
 int cm_embedded_position(cm_store_t *store, const char *source, int64_t *position, cm_err_t *err);
 
-/* The data directory's own 32 random bytes for keyed hashes of visitors; made on first use. */
+/* The data directory's own 32 random bytes (store/key.h); made on first use. */
 int cm_embedded_secret(cm_store_t *store, uint8_t secret[32], cm_err_t *err);
-
-/* The same bytes, where they have been made. */
-int cm_embedded_read_secret(const cm_database_t *database, uint8_t secret[32], bool *found,
-                            cm_err_t *err);
 
 /* The same from outside: reads it beside whoever is writing, and makes it when it is not there. */
 int cm_embedded_secret_of(const char *data_dir, uint8_t secret[32], cm_err_t *err);

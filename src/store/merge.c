@@ -80,7 +80,9 @@ static int load_pieces(cm_pieces_t *pieces, const cm_database_t *database, const
         int64_t first = sqlite3_column_int64(select, 0), end = pieces_end(pieces);
         int64_t count = sqlite3_column_int64(select, 1);
         if (first != end || count <= 0 || count > UINT32_MAX)
-            rc = cm_fail(err, CM_ECORRUPT, "%s %lld is missing in %s; restore the file from a copy",
+            rc = cm_fail(err, CM_ECORRUPT,
+                         "%s %lld is missing in %s; restore the file from a copy "
+                         "or save what is whole with `clickmill recover --to DIR`",
                          what, (long long)end, database->path);
         else
             cm_pieces_add(pieces, first, (uint32_t)count);

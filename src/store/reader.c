@@ -44,9 +44,11 @@ static int load_blocks(cm_embedded_reader_t *self, cm_err_t *err)
                                 .time_min = sqlite3_column_int64(select, 3),
                                 .time_max = sqlite3_column_int64(select, 4)};
         if (block.first != end || count < 1 || count > CM_BLOCK_EVENTS) {
-            rc = cm_fail(err, CM_ECORRUPT,
-                         "event %lld is missing in %s; restore the file from a copy",
-                         (long long)end, self->database->path);
+            rc =
+                cm_fail(err, CM_ECORRUPT,
+                        "event %lld is missing in %s; restore the file from a copy or save what is "
+                        "whole with `clickmill recover --to DIR`",
+                        (long long)end, self->database->path);
             break;
         }
         end += block.count;
@@ -100,7 +102,7 @@ static int read_part(cm_embedded_reader_t *self, sqlite3_stmt *select, unsigned 
         if (rc < 0)
             rc = cm_fail(err, rc,
                          "the block of events %lld to %lld in %s is damaged: %s; restore the file "
-                         "from a copy",
+                         "from a copy or save what is whole with `clickmill recover --to DIR`",
                          (long long)block->first, (long long)(block->first + block->count - 1),
                          self->database->path, why.text);
     } else {
@@ -166,8 +168,10 @@ static int load_names(cm_embedded_reader_t *self, cm_field_t field, uint32_t id,
     sqlite3_reset(select);
     if (rc < 0)
         cm_fail(err, rc,
-                "text %u of dictionary %d in %s is damaged: %s; restore the file from a copy", id,
-                (int)field, self->database->path, why.text);
+                "text %u of dictionary %d in %s is damaged: %s; restore the file from a copy or "
+                "save what "
+                "is whole with `clickmill recover --to DIR`",
+                id, (int)field, self->database->path, why.text);
     return rc;
 }
 

@@ -12,6 +12,9 @@ enum { CM_SETTING_TEXT = 32 };
 /* "1": it was said that this directory keeps the older way. */
 #define CM_SETTING_LOG_KEYS_SAID "log_row_key_said"
 
+/* Not empty: a writer has crashed, and the answers were not checked since. */
+#define CM_SETTING_CRASHED "crashed"
+
 /* Made with the tables of a new directory. */
 #define CM_SETTING_TABLE                                                                           \
     "CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT "     \

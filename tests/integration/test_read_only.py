@@ -45,6 +45,7 @@ def test_no_rights_to_write(t):
         return
     os.chmod(t.dir, 0o755)
     os.chmod(t.path("data"), 0o755)
+    os.chmod(t.path("data", "clickmill.db"), 0o644)
     program = t.path("clickmill")
     shutil.copy(CLICKMILL, program)  # where another user may read it
     t.program = program
