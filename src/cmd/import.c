@@ -101,7 +101,7 @@ static int process_imported(cm_app_t *app, const import_command_options_t *asked
     int rc =
         cm_windows_parse(asked->windows != NULL ? asked->windows : CM_WINDOWS_HERE, &windows, err);
     if (rc == 0)
-        rc = cm_windows_add_kept(store, &kept, &foreign, err);
+        rc = cm_windows_add_kept(store, false, &kept, &foreign, err);
     if (rc == 0 && foreign) {
         fprintf(app->messages, "not processed: the answers here are of Cassandra's events; "
                                "`clickmill process` replaces them\n");

@@ -134,7 +134,7 @@ static int refresh(cm_app_t *app, cm_store_t *store, cm_store_t *other,
     double seconds;
 
     int rc = process->windows == NULL && other == NULL
-                 ? cm_windows_add_kept(store, &windows, &foreign, &app->err)
+                 ? cm_windows_add_kept(store, rebuild, &windows, &foreign, &app->err)
                  : 0;
     if (rc < 0)
         return rc;

@@ -28,20 +28,23 @@ void cm_refresh_options(const cm_app_t *app, unsigned windows, cm_refresh_option
                                       .clock = app->clock};
 }
 
-int cm_windows_add_kept(cm_store_t *store, unsigned *windows, bool *foreign, cm_err_t *err)
+int cm_windows_add_kept(cm_store_t *store, bool rebuild, unsigned *windows, bool *foreign,
+                        cm_err_t *err)
 {
     const cm_database_t *database = cm_embedded_database(store);
 
     *foreign = false;
     int rc = cm_embedded_index_prepare(database, err);
-    for (int window = 0; rc == 0 && window < CM_WINDOW_COUNT; window++) {
+    const bool damaged = rebuild && rc == CM_ECORRUPT;
+    for (int window = 0; (rc == 0 || damaged) && window < CM_WINDOW_COUNT; window++) {
         cm_covered_t covered;
         rc = cm_embedded_index_covered(database, (cm_window_t)window, &covered, err);
         *foreign |= rc == 0 && covered.session_timeout < 0;
         if (rc == 0 && covered.session_timeout > 0)
             *windows |= 1u << window;
     }
-    return rc;
+    /* What can still be read of it is enough: all is made anew. */
+    return damaged || (rebuild && rc == CM_ECORRUPT) ? cm_embedded_index_forget(database, err) : rc;
 }
 
 void cm_refresh_progress(void *context, double share)

@@ -26,8 +26,9 @@
 int cm_windows_parse(const char *text, unsigned *windows, cm_err_t *err);
 
 /* Adds the windows of which the store has answers of its own events. `*foreign`: it has answers of
- * another store, which its own would replace. */
-int cm_windows_add_kept(cm_store_t *store, unsigned *windows, bool *foreign, cm_err_t *err);
+ * another store, which its own would replace. `rebuild`: damaged answers are forgotten. */
+int cm_windows_add_kept(cm_store_t *store, bool rebuild, unsigned *windows, bool *foreign,
+                        cm_err_t *err);
 
 /* Options from the app's global ones. */
 void cm_refresh_options(const cm_app_t *app, unsigned windows, cm_refresh_options_t *options);

@@ -274,8 +274,10 @@ static int prepare(verification_t *self)
 
     self->elastic = cm_elastic_settings_of(app, &self->given->elastic);
     int rc = cm_index_open_chosen(app, self->given->index, &self->elastic, &self->index, &app->err);
-    if (rc == 0)
+    if (rc == 0) {
+        self->index->unchecked = true;
         rc = cm_index_hold(self->index, &self->held, &app->err);
+    }
     if (rc == 0)
         rc = choose_windows(self);
     if (rc == 0)

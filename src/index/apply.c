@@ -1,6 +1,6 @@
 /* What the mill has found becomes answers, in one transaction. */
 #include "index/changes.h"
-#include "index/tables.h"
+#include "index/checks.h"
 
 #include "base/clock.h"
 
@@ -41,6 +41,8 @@ static int write_changes(cm_writing_t *writing, bool fresh, cm_err_t *err)
         rc = write_change(total ? &totals : &cells, cell, fresh, &added, err);
         if (added && !total)
             writing->cells[cm_cell_window_kind(cell->key.window)]++;
+        if (rc == 0)
+            rc = cm_check_add(writing, cell, added, err);
         if (rc == 0 && i % STOP_EVERY == 0)
             rc = cm_writing_check_stop(writing, err);
     }
@@ -61,7 +63,7 @@ static int empty_windows(const cm_database_t *database, unsigned windows, bool a
     if (alone)
         return cm_database_exec(database,
                                 "DELETE FROM cell; DELETE FROM total; DELETE FROM covered; "
-                                "DELETE FROM page; DELETE FROM country",
+                                "DELETE FROM page; DELETE FROM country; DELETE FROM checksum",
                                 "emptying the answers", err);
     for (int window = 0; rc == 0 && window < CM_WINDOW_COUNT; window++) {
         if (!(windows & 1u << window))
@@ -72,11 +74,11 @@ static int empty_windows(const cm_database_t *database, unsigned windows, bool a
                  window, window, cm_window_names[window]);
         rc = cm_database_exec(database, sql, "emptying the answers", err);
     }
-    return rc;
+    return rc < 0 ? rc : cm_check_forget(database, windows, 0, CM_CHECK_COVERED, err);
 }
 
 /* Empties what is to be written anew. Answers of another store have other ids: all of them go. */
-static int make_way(const cm_writing_t *writing, cm_err_t *err)
+static int make_way(cm_writing_t *writing, cm_err_t *err)
 {
     int64_t foreign = 0;
     bool alone = true;
@@ -90,8 +92,8 @@ static int make_way(const cm_writing_t *writing, cm_err_t *err)
             rc = cm_embedded_index_covered(writing->database, (cm_window_t)window, &covered, err);
         alone &= covered.cells == 0;
     }
-    return rc < 0 ? rc
-                  : empty_windows(writing->database, writing->windows, alone || foreign > 0, err);
+    writing->emptied = alone || foreign > 0;
+    return rc < 0 ? rc : empty_windows(writing->database, writing->windows, writing->emptied, err);
 }
 
 static int write_in_bulk(cm_writing_t *writing, bool replace, cm_err_t *err)
@@ -126,6 +128,8 @@ static int part_from_others(cm_writing_t *writing, bool foreign, cm_err_t *err)
                  cm_window_names[window]);
         if (rc == 0)
             rc = cm_database_exec(writing->database, sql, "writing answers", err);
+        if (rc == 0)
+            rc = cm_check_forget(writing->database, 1u << window, 0, CM_CHECK_COVERED, err);
     }
     return rc;
 }
@@ -198,7 +202,8 @@ static int write_covered(const cm_writing_t *writing, cm_window_t window, bool w
              cm_window_names[window], (long long)result->upto, (long long)result->events,
              (long long)writing->cells[window], (long long)session_timeout, (long long)writing->now,
              plus_events, plus_cells, changed ? "excluded." : "");
-    return cm_database_exec(writing->database, sql, "writing answers", err);
+    rc = cm_database_exec(writing->database, sql, "writing answers", err);
+    return rc < 0 ? rc : cm_check_seal_covered(writing->database, window, err);
 }
 
 int cm_embedded_index_apply(const cm_database_t *database, cm_reader_t *reader,
@@ -217,7 +222,11 @@ int cm_embedded_index_apply(const cm_database_t *database, cm_reader_t *reader,
     if (rc == 0)
         rc = foreign || (replace && writing.publishes) ? write_difference(&writing, foreign, err)
                                                        : write_in_bulk(&writing, replace, err);
+    if (rc == 0)
+        rc = cm_check_flush(&writing, err);
     *changed = writing.removed;
+    if (options->emptied != NULL)
+        *options->emptied = writing.emptied;
     for (int window = 0; rc == 0 && window < CM_WINDOW_COUNT; window++) {
         *changed |= writing.changed[window];
         if (options->windows & 1u << window)
@@ -228,6 +237,7 @@ int cm_embedded_index_apply(const cm_database_t *database, cm_reader_t *reader,
         rc = cm_database_exec(database, "COMMIT", "writing answers", err);
     if (rc < 0)
         cm_database_exec(database, "ROLLBACK", "writing answers", NULL);
+    sqlite3_finalize(writing.add_checks);
     for (int kind = 0; kind < CM_TEXT_KINDS; kind++)
         free(writing.ids[kind]);
     return rc;

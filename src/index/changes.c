@@ -2,7 +2,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
-#include "index/tables.h"
+#include "index/checks.h"
 
 #include <stdlib.h>
 
@@ -38,12 +38,15 @@ static int has_tables(const cm_database_t *database, bool *there, cm_err_t *err)
     return rc;
 }
 
-/* Runs statements as one transaction. */
-static int run(const cm_database_t *database, const char *sql, const char *doing, cm_err_t *err)
+/* Runs statements as one transaction; `sealed`: they change `covered`. */
+static int run(const cm_database_t *database, const char *sql, bool sealed, const char *doing,
+               cm_err_t *err)
 {
     int rc = cm_database_exec(database, "BEGIN IMMEDIATE", doing, err);
     if (rc == 0)
         rc = cm_database_exec(database, sql, doing, err);
+    for (int window = 0; rc == 0 && sealed && window < CM_WINDOW_COUNT; window++)
+        rc = cm_check_seal_covered(database, (cm_window_t)window, err);
     if (rc == 0)
         rc = cm_database_exec(database, "COMMIT", doing, err);
     if (rc < 0)
@@ -58,7 +61,7 @@ int cm_changes_prepare(const cm_database_t *database, cm_err_t *err)
     int rc = cm_embedded_index_prepare(database, err);
     if (rc == 0)
         rc = has_tables(database, &there, err);
-    return rc < 0 || there ? rc : run(database, schema, WRITING, err);
+    return rc < 0 || there ? rc : run(database, schema, true, WRITING, err);
 }
 
 /* ---- copies ---- */
@@ -120,7 +123,7 @@ int cm_changes_forget(const cm_database_t *database, cm_err_t *err)
     bool there = false;
 
     int rc = has_tables(database, &there, err);
-    return rc < 0 || !there ? rc : run(database, "DELETE FROM published", WRITING, err);
+    return rc < 0 || !there ? rc : run(database, "DELETE FROM published", false, WRITING, err);
 }
 
 /* ---- how much ---- */

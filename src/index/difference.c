@@ -1,4 +1,4 @@
-#include "index/tables.h"
+#include "index/checks.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -141,7 +141,7 @@ static int walk(difference_t *self, sqlite3_stmt *select, cm_err_t *err)
             rc = cm_writing_check_stop(self->writing, err);
     }
     return rc == 0 && step != SQLITE_DONE
-               ? cm_database_fail(self->writing->database, "reading the answers", err)
+               ? cm_check_fail_sqlite(self->writing->database, "reading the answers", err)
                : rc;
 }
 
@@ -193,6 +193,21 @@ static int write_rows(const difference_t *self, cm_err_t *err)
     return rc;
 }
 
+/* All of them anew, of which only those that differ are written. */
+static int write_checks(const difference_t *self, bool totals, cm_err_t *err)
+{
+    const int first = totals ? CM_PER_URL : CM_PER_CELL, last = totals ? CM_PER_NOTHING : first;
+    cm_writing_t *writing = self->writing;
+    int rc = 0;
+
+    writing->sets_checks = true;
+    if (self->gone_count > 0)
+        rc = cm_check_forget(writing->database, writing->windows, first, last, err);
+    for (size_t i = 0; rc == 0 && i < self->count; i++)
+        rc = cm_check_add(writing, self->entries[i].cell, true, err);
+    return rc;
+}
+
 static int write_table(cm_writing_t *writing, const char *table, bool totals, cm_err_t *err)
 {
     difference_t self = {.writing = writing, .table = table};
@@ -202,6 +217,8 @@ static int write_table(cm_writing_t *writing, const char *table, bool totals, cm
         rc = find(&self, err);
     if (rc == 0)
         rc = write_rows(&self, err);
+    if (rc == 0)
+        rc = write_checks(&self, totals, err);
     free(self.entries);
     free(self.gone);
     return rc;

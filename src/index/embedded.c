@@ -1,7 +1,8 @@
-#include "index/tables.h"
+#include "index/checks.h"
 
 #include "base/clock.h"
 #include "store/embedded.h"
+#include "store/setting.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,9 +53,9 @@ static const char schema[] =
     TABLE("cell")
     TABLE("total")
     "CREATE TABLE IF NOT EXISTS page (\n"
-    "    id INTEGER PRIMARY KEY, url TEXT NOT NULL);\n"
+    "    id INTEGER PRIMARY KEY, url TEXT NOT NULL, sum INTEGER NOT NULL);\n"
     "CREATE TABLE IF NOT EXISTS country (\n"
-    "    id INTEGER PRIMARY KEY, name TEXT NOT NULL);\n"
+    "    id INTEGER PRIMARY KEY, name TEXT NOT NULL, sum INTEGER NOT NULL);\n"
     VIEW("answer", "cell")
     VIEW("rollup", "total")
     LISTING("pages", "url, ", "country IS NULL AND url IS NOT NULL")
@@ -66,7 +67,7 @@ static const char schema[] =
     "    events INTEGER NOT NULL,\n"
     "    cells INTEGER NOT NULL,\n"
     "    session_timeout INTEGER NOT NULL,\n"
-    "    updated_at INTEGER NOT NULL) WITHOUT ROWID;\n";
+    "    updated_at INTEGER NOT NULL) WITHOUT ROWID;\n" CM_CHECK_TABLE;
 /* clang-format on */
 
 /* Drops the older form, whole or not at all: `covered` alone would say that nothing is to be done.
@@ -80,11 +81,37 @@ static int drop_older(const cm_database_t *database, cm_err_t *err)
         return rc;
     rc = cm_database_exec(database,
                           "DROP TABLE answer; DROP TABLE IF EXISTS rollup; "
-                          "DROP TABLE IF EXISTS covered; COMMIT",
+                          "DROP TABLE IF EXISTS page; DROP TABLE IF EXISTS country; "
+                          "DROP TABLE IF EXISTS checksum; DROP TABLE IF EXISTS covered; COMMIT",
                           doing, err);
     if (rc < 0)
         cm_database_exec(database, "ROLLBACK", doing, NULL);
     return rc;
+}
+
+/* Makes what is missing: all, or the checksums of an earlier edition's answers. */
+static int make_tables(const cm_database_t *database, cm_err_t *err)
+{
+    cm_check_state_t state;
+
+    int rc = cm_check_register(database, err);
+    if (rc == 0)
+        rc = cm_check_state(database, &state, err);
+    if (rc == 0 && state == CM_CHECK_OLDER)
+        rc = cm_check_make(database, err);
+    return rc < 0 ? rc : cm_database_exec(database, schema, "making the tables of answers", err);
+}
+
+/* After a crash all answers are checked before anything is added to them. */
+static int check_after_crash(const cm_database_t *database, cm_err_t *err)
+{
+    char mark[CM_SETTING_TEXT];
+
+    int rc = cm_setting_get(database, CM_SETTING_CRASHED, mark, err);
+    if (rc < 0 || mark[0] == '\0')
+        return rc;
+    rc = cm_check_all(database, err);
+    return rc < 0 ? rc : cm_setting_set(database, CM_SETTING_CRASHED, "", err);
 }
 
 int cm_embedded_index_prepare(const cm_database_t *database, cm_err_t *err)
@@ -97,7 +124,37 @@ int cm_embedded_index_prepare(const cm_database_t *database, cm_err_t *err)
         &older, err);
     if (rc == 0 && older > 0)
         rc = drop_older(database, err);
-    return rc < 0 ? rc : cm_database_exec(database, schema, "making the tables of answers", err);
+    if (rc == 0)
+        rc = make_tables(database, err);
+    return rc < 0 ? rc : check_after_crash(database, err);
+}
+
+int cm_embedded_index_forget(const cm_database_t *database, cm_err_t *err)
+{
+    /* What cannot be read cannot be dropped either: only the schema forgets it, and VACUUM gives
+     * its pages back. */
+    static const char forget[] =
+        "DELETE FROM sqlite_master WHERE tbl_name IN ('cell', 'total', 'page', 'country', "
+        "'covered', 'checksum', 'retired', 'published', 'answer', 'rollup', 'pages', 'countries', "
+        "'summary')";
+    static const char doing[] = "forgetting damaged answers";
+    int64_t version = 0;
+    char sql[60];
+
+    int rc = cm_database_int(database, "PRAGMA schema_version", 0, &version, err);
+    if (rc == 0)
+        rc = cm_database_exec(database, "PRAGMA writable_schema = ON; BEGIN IMMEDIATE", doing, err);
+    if (rc == 0)
+        rc = cm_database_exec(database, forget, doing, err);
+    snprintf(sql, sizeof sql, "PRAGMA schema_version = %lld; COMMIT", (long long)version + 1);
+    if (rc == 0)
+        rc = cm_database_exec(database, sql, doing, err);
+    if (rc < 0 && !sqlite3_get_autocommit(database->db))
+        cm_database_exec(database, "ROLLBACK", doing, NULL);
+    cm_database_exec(database, "PRAGMA writable_schema = RESET", doing, NULL);
+    if (rc == 0)
+        rc = cm_setting_set(database, CM_SETTING_CRASHED, "", err);
+    return rc < 0 ? rc : cm_embedded_index_prepare(database, err);
 }
 
 int cm_embedded_index_covered(const cm_database_t *database, cm_window_t window,
@@ -119,7 +176,7 @@ int cm_embedded_index_covered(const cm_database_t *database, cm_window_t window,
         covered->session_timeout = sqlite3_column_int64(select, 2);
         covered->cells = sqlite3_column_int64(select, 3);
     } else if (step != SQLITE_DONE) {
-        rc = cm_database_fail(database, "reading the answers", err);
+        rc = cm_check_fail_sqlite(database, "reading the answers", err);
     }
     sqlite3_finalize(select);
     return rc;
@@ -134,15 +191,6 @@ typedef struct embedded_index {
     bool held; /* several questions shall be answered of one moment */
 } embedded_index_t;
 
-static bool has_tables(const cm_database_t *database)
-{
-    int64_t count = 0;
-    /* Not the older form, whose answers `process` makes again. */
-    cm_database_int(database, "SELECT count(*) FROM sqlite_master WHERE name = 'total'", 0, &count,
-                    NULL);
-    return count == 1;
-}
-
 static void add_order(cm_buf_t *sql, const cm_query_t *query)
 {
     static const char *const columns[CM_SORT_COUNT] = {
@@ -155,19 +203,36 @@ static void add_order(cm_buf_t *sql, const cm_query_t *query)
     bool down = text == query->reverse;
     const char *column = columns[query->sort];
 
-    cm_buf_printf(sql, " ORDER BY %s %s NULLS LAST, page.url, country.name, start",
+    /* Not in the order of the table (+), where a limit would end the scan before all of a checksum
+     * is seen. */
+    cm_buf_printf(sql, " ORDER BY +%s %s NULLS LAST, page.url, country.name, start",
                   column != NULL ? column : cm_sort_names[query->sort], down ? "DESC" : "ASC");
 }
 
-static void build_query(cm_buf_t *sql, const cm_query_t *query)
+/* Adds the conditions on texts. The row is seen first, whether or not they hold. */
+static void add_texts(cm_buf_t *sql, const cm_query_t *query, const char *seen)
+{
+    cm_buf_printf(sql, " AND CASE WHEN %s THEN 1", seen);
+    if (query->url != NULL)
+        cm_buf_add_text(sql, " AND page.url GLOB ?4");
+    if (query->country != NULL)
+        cm_buf_add_text(sql, " AND country.name = ?5");
+    cm_buf_add_text(sql, " END");
+}
+
+/* `checked`: each row of the window and the span comes by answer_seen(). */
+static void build_query(cm_buf_t *sql, const cm_query_t *query, bool checked)
 {
     static const struct {
-        const char *from, *rows;
+        const char *from, *rows, *seen;
     } parts[CM_DIMENSION_COUNT] = {
-        [CM_PER_CELL] = {CM_FROM("cell"), ""},
-        [CM_PER_URL] = {CM_FROM("total"), " AND total.url >= 0 AND total.country < 0"},
-        [CM_PER_COUNTRY] = {CM_FROM("total"), " AND total.url < 0 AND total.country >= 0"},
-        [CM_PER_NOTHING] = {CM_FROM("total"), " AND total.url < 0 AND total.country < 0"}};
+        [CM_PER_CELL] = {CM_FROM("cell"), "", CM_SEEN("cell", "?8")},
+        [CM_PER_URL] = {CM_FROM("total"), " AND total.url >= 0 AND total.country < 0",
+                        CM_SEEN("total", "?8")},
+        [CM_PER_COUNTRY] = {CM_FROM("total"), " AND total.url < 0 AND total.country >= 0",
+                            CM_SEEN("total", "?8")},
+        [CM_PER_NOTHING] = {CM_FROM("total"), " AND total.url < 0 AND total.country < 0",
+                            CM_SEEN("total", "?8")}};
 
     cm_buf_printf(sql,
                   "SELECT page.url, country.name, start, updated_at, " CM_NUMBER_COLUMNS
@@ -177,10 +242,7 @@ static void build_query(cm_buf_t *sql, const cm_query_t *query)
         cm_buf_add_text(sql, " AND start * 3600000 >= ?2");
     if (query->window != CM_WINDOW_ALL && query->to > 0)
         cm_buf_add_text(sql, " AND start * 3600000 < ?3");
-    if (query->url != NULL)
-        cm_buf_add_text(sql, " AND page.url GLOB ?4");
-    if (query->country != NULL)
-        cm_buf_add_text(sql, " AND country.name = ?5");
+    add_texts(sql, query, checked ? parts[query->dimension].seen : "1");
     if (!query->unsorted)
         add_order(sql, query);
     cm_buf_add_text(sql, " LIMIT ?6 OFFSET ?7");
@@ -232,45 +294,114 @@ static int freshen(embedded_index_t *self, cm_err_t *err)
         return rc;
     cm_database_close(&self->database);
     self->database = fresh;
-    return 0;
+    return cm_check_register(&self->database, err);
+}
+
+/* Which answers there are: "older" ones also where they shall be read as they are. */
+static int look_at_tables(const embedded_index_t *self, cm_check_state_t *state, cm_err_t *err)
+{
+    int rc = cm_check_state(&self->database, state, err);
+    if (rc == 0 && *state == CM_CHECK_READY && self->index.unchecked)
+        *state = CM_CHECK_OLDER;
+    return rc;
+}
+
+static void bind_query(sqlite3_stmt *select, const cm_query_t *query, cm_buf_t *pattern,
+                       cm_check_scan_t *scan)
+{
+    sqlite3_bind_int(select, 1, (int)query->window);
+    sqlite3_bind_int64(select, 2, query->from);
+    sqlite3_bind_int64(select, 3, query->to);
+    if (query->url != NULL) {
+        glob_pattern(pattern, query->url);
+        sqlite3_bind_text(select, 4, pattern->data ? pattern->data : "", -1, SQLITE_STATIC);
+    }
+    sqlite3_bind_text(select, 5, query->country, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(select, 6, query->limit > 0 ? query->limit : -1);
+    sqlite3_bind_int64(select, 7, query->offset);
+    sqlite3_bind_pointer(select, 8, scan, CM_SCAN_POINTER, NULL);
+}
+
+/* Compares what the query has seen with the checksums of its span. */
+static int check_seen(const embedded_index_t *self, const cm_query_t *query, cm_check_scan_t *scan,
+                      cm_err_t *err)
+{
+    const bool all = query->window == CM_WINDOW_ALL;
+    const int64_t from = all || query->from <= 0 ? INT64_MIN : (query->from - 1) / CM_HOUR_MS + 1;
+    const int64_t to = all || query->to <= 0 ? INT64_MAX : (query->to - 1) / CM_HOUR_MS;
+
+    return cm_check_compare(&self->database, scan, query->window, query->dimension, from, to, err);
+}
+
+/* Gives the rows to `row`. Those that are sorted have all been seen when the first one comes, so
+ * that nothing is given of what is damaged. */
+static int give_rows(const embedded_index_t *self, const cm_query_t *query, sqlite3_stmt *select,
+                     cm_check_scan_t *scan, cm_answer_fn row, void *context, cm_err_t *err)
+{
+    bool check = scan != NULL && !(query->unsorted && query->limit > 0);
+    int step, rc = 0;
+
+    do {
+        step = sqlite3_step(select);
+        if (step != SQLITE_ROW && step != SQLITE_DONE)
+            return cm_check_fail_sqlite(&self->database, "reading the answers", err);
+        if (check && (step == SQLITE_DONE || !query->unsorted)) {
+            rc = check_seen(self, query, scan, err);
+            check = false;
+        }
+        if (rc == 0 && step == SQLITE_ROW) {
+            cm_answer_t answer;
+            read_answer(select, query, &answer);
+            rc = row(context, &answer);
+        }
+    } while (rc == 0 && step == SQLITE_ROW);
+    return rc;
+}
+
+/* Runs the query; `checked` in a transaction, so that rows and checksums are of one moment. */
+static int run_query(embedded_index_t *self, const cm_query_t *query, bool checked,
+                     cm_answer_fn row, void *context, cm_err_t *err)
+{
+    static const char doing[] = "reading the answers";
+    const bool begin = checked && sqlite3_get_autocommit(self->database.db);
+    cm_buf_t sql = CM_BUF_INIT, pattern = CM_BUF_INIT;
+    cm_check_scan_t scan = {0};
+    sqlite3_stmt *select = NULL;
+
+    int rc = begin ? cm_database_exec(&self->database, "BEGIN", doing, err) : 0;
+    build_query(&sql, query, checked);
+    if (rc == 0)
+        rc = cm_database_prepare(&self->database, sql.data, &select, err);
+    if (rc == 0) {
+        bind_query(select, query, &pattern, &scan);
+        rc = give_rows(self, query, select, checked ? &scan : NULL, row, context, err);
+    }
+    sqlite3_finalize(select);
+    if (begin)
+        cm_database_exec(&self->database, "COMMIT", doing, NULL);
+    cm_check_scan_free(&scan);
+    cm_buf_free(&sql);
+    cm_buf_free(&pattern);
+    return rc;
 }
 
 static int embedded_query(cm_index_t *index, const cm_query_t *query, cm_answer_fn row,
                           void *context, cm_err_t *err)
 {
     embedded_index_t *self = (embedded_index_t *)index;
-    cm_buf_t sql = CM_BUF_INIT, pattern = CM_BUF_INIT;
-    sqlite3_stmt *select = NULL;
-    int step = SQLITE_DONE, rc = freshen(self, err);
+    cm_check_state_t state;
 
-    if (rc < 0 || !has_tables(&self->database))
-        return rc;
-    build_query(&sql, query);
-    if ((rc = cm_database_prepare(&self->database, sql.data, &select, err)) < 0)
-        goto done;
-    sqlite3_bind_int(select, 1, (int)query->window);
-    sqlite3_bind_int64(select, 2, query->from);
-    sqlite3_bind_int64(select, 3, query->to);
-    if (query->url != NULL) {
-        glob_pattern(&pattern, query->url);
-        sqlite3_bind_text(select, 4, pattern.data ? pattern.data : "", -1, SQLITE_STATIC);
-    }
-    sqlite3_bind_text(select, 5, query->country, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(select, 6, query->limit > 0 ? query->limit : -1);
-    sqlite3_bind_int64(select, 7, query->offset);
-    while (rc == 0 && (step = sqlite3_step(select)) == SQLITE_ROW) {
-        cm_answer_t answer;
-        read_answer(select, query, &answer);
-        rc = row(context, &answer);
-    }
-    if (rc == 0 && step != SQLITE_DONE)
-        rc = cm_database_fail(&self->database, "reading the answers", err);
+    int rc = freshen(self, err);
     if (rc == 0)
-        rc = cm_database_check_fresh(&self->database, err);
-done:
-    sqlite3_finalize(select);
-    cm_buf_free(&sql);
-    cm_buf_free(&pattern);
+        rc = look_at_tables(self, &state, err);
+    if (rc < 0 || state == CM_CHECK_NO_ANSWERS)
+        return rc;
+    rc = run_query(self, query, state == CM_CHECK_READY, row, context, err);
+    /* What is damaged because somebody wrote it meanwhile is not damaged. */
+    if (rc == 0 || rc == CM_ECORRUPT)
+        return cm_database_is_fresh(&self->database)
+                   ? rc
+                   : cm_database_check_fresh(&self->database, err);
     return rc;
 }
 
@@ -296,9 +427,25 @@ static int read_covered(const cm_database_t *database, cm_window_t window, cm_fr
         out->cells = sqlite3_column_int64(select, 3);
         out->session_timeout = sqlite3_column_int64(select, 4);
     } else if (step != SQLITE_DONE) {
-        rc = cm_database_fail(database, "reading the answers", err);
+        rc = cm_check_fail_sqlite(database, "reading the answers", err);
     }
     sqlite3_finalize(select);
+    return rc;
+}
+
+/* The same, checked: both of one moment. */
+static int read_covered_checked(const cm_database_t *database, cm_window_t window,
+                                cm_freshness_t *out, cm_err_t *err)
+{
+    const bool begin = sqlite3_get_autocommit(database->db);
+
+    int rc = begin ? cm_database_exec(database, "BEGIN", "reading the answers", err) : 0;
+    if (rc == 0)
+        rc = cm_check_covered(database, window, err);
+    if (rc == 0)
+        rc = read_covered(database, window, out, err);
+    if (begin)
+        cm_database_exec(database, "COMMIT", "reading the answers", NULL);
     return rc;
 }
 
@@ -321,10 +468,15 @@ static int embedded_freshness(cm_index_t *index, cm_window_t window, cm_freshnes
 {
     embedded_index_t *self = (embedded_index_t *)index;
     const cm_database_t *database = &self->database;
+    cm_check_state_t state = CM_CHECK_NO_ANSWERS;
     int rc = freshen(self, err);
 
     *out = (cm_freshness_t){0};
-    if (rc == 0 && has_tables(database))
+    if (rc == 0)
+        rc = look_at_tables(self, &state, err);
+    if (rc == 0 && state == CM_CHECK_READY)
+        rc = read_covered_checked(database, window, out, err);
+    else if (rc == 0 && state == CM_CHECK_OLDER)
         rc = read_covered(database, window, out, err);
     if (rc == 0)
         rc = read_daily(self, window, out, err);
@@ -366,6 +518,8 @@ int cm_index_open_embedded(const char *data_dir, cm_index_t **index, cm_err_t *e
 
     self->index.ops = &ops;
     int rc = cm_database_open_read(data_dir, &self->database, err);
+    if (rc == 0 && (rc = cm_check_register(&self->database, err)) < 0)
+        cm_database_close(&self->database);
     if (rc < 0) {
         free(self);
         return rc;

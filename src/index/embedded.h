@@ -22,10 +22,15 @@ typedef struct cm_covered {
     int64_t cells;           /* rows of table answer */
 } cm_covered_t;
 
-/* Makes the tables where they are missing. */
+/* Makes the tables where they are missing. After a crash it checks all answers. CM_ECORRUPT with
+ * what to do when they are damaged. */
 int cm_embedded_index_prepare(const cm_database_t *database, cm_err_t *err);
 
-/* What the answers of a window cover; all zero when it was never processed. */
+/* Forgets the answers, also where SQLite cannot read them any more, and how far copies of them are;
+ * makes empty tables. */
+int cm_embedded_index_forget(const cm_database_t *database, cm_err_t *err);
+
+/* What the answers of a window cover; all zero when it was never processed. Unchecked. */
 int cm_embedded_index_covered(const cm_database_t *database, cm_window_t window,
                               cm_covered_t *covered, cm_err_t *err);
 
@@ -35,6 +40,7 @@ typedef struct cm_apply_options {
     int64_t session_timeout; /* ms; negative: of the events of another store */
     int64_t now;             /* ms; for updated_at, which is later where it would not grow */
     const atomic_bool *stop; /* may be NULL */
+    bool *emptied;           /* set where nothing is left of what was there; may be NULL */
 } cm_apply_options_t;
 
 /* Writes what the mill has found for the windows of the mask, in one transaction with their

@@ -92,7 +92,8 @@ typedef struct cm_index_ops {
 
 struct cm_index {
     const cm_index_ops_t *ops;
-    bool daily; /* user ids live for one UTC day, says the configuration */
+    bool daily;     /* user ids live for one UTC day, says the configuration */
+    bool unchecked; /* checksums do not matter: all is compared with the events (verify) */
 };
 
 /* What `visitors` is called in JSON: "daily" or "users". */

@@ -1,7 +1,7 @@
 /* What the files of the embedded index share: its tables, and the one transaction that writes them.
  *
  * embedded.c has the schema and reads, apply.c is the transaction, texts.c gives urls and countries
- * their ids, rows.c writes rows, difference.c finds those that differ. */
+ * their ids, rows.c writes rows, difference.c finds those that differ, checks.c sums them up. */
 #ifndef CM_INDEX_TABLES_H
 #define CM_INDEX_TABLES_H
 
@@ -29,6 +29,20 @@ typedef enum cm_text_kind {
     CM_TEXT_KINDS,
 } cm_text_kind_t;
 
+/* Rows of answers of one window, start and dimension: how many, and their checksum. */
+typedef struct cm_check_group {
+    cm_dimension_t dimension;
+    int64_t start, rows;
+    uint64_t sum;
+} cm_check_group_t;
+
+/* A group that waits to be written. */
+typedef struct cm_check_waiting {
+    bool any;
+    cm_window_t window;
+    cm_check_group_t group;
+} cm_check_waiting_t;
+
 /* One transaction's work. */
 typedef struct cm_writing {
     const cm_database_t *database;
@@ -44,6 +58,10 @@ typedef struct cm_writing {
     int64_t cells[CM_WINDOW_COUNT]; /* of the contract's: added, or in all where all is written */
     bool changed[CM_WINDOW_COUNT];
     bool removed; /* rows have vanished */
+    bool emptied; /* all that was there is gone */
+    cm_check_waiting_t checks[CM_DIMENSION_COUNT];
+    sqlite3_stmt *add_checks; /* NULL: not needed yet. Owned. */
+    bool sets_checks;         /* each group comes once and whole, else what changes of it */
 } cm_writing_t;
 
 /* CM_ESTOP when the work shall be given up. */

@@ -1,6 +1,6 @@
 /* Ids of urls and countries. Answers of the file's own events have those of its dictionaries; those
  * of another store, whose ids differ from run to run, keep what they were given first. */
-#include "index/tables.h"
+#include "index/checks.h"
 
 #include "store/dict.h"
 
@@ -20,9 +20,9 @@ typedef struct kind {
 #define KIND(field, table, column)                                                                 \
     {                                                                                              \
         field, "SELECT ifnull(max(id), -1) + 1 FROM " table,                                       \
-            "INSERT INTO " table " VALUES (?, ?)",                                                 \
-            "SELECT id, " column " FROM " table " ORDER BY id",                                    \
-            "UPDATE " table " SET " column " = ?2 WHERE id = ?1", "DELETE FROM " table,            \
+            "INSERT INTO " table " VALUES (?1, ?2, ?3)",                                           \
+            "SELECT id, " column ", sum FROM " table " ORDER BY id",                               \
+            "UPDATE " table " SET " column " = ?2, sum = ?3 WHERE id = ?1", "DELETE FROM " table,  \
             "CREATE TEMP TABLE moved_" table " (old INTEGER PRIMARY KEY, new INTEGER); "           \
             "INSERT INTO moved_" table " VALUES (-1, -1)",                                         \
             "INSERT INTO moved_" table " VALUES (?, ?)"                                            \
@@ -38,6 +38,7 @@ static int insert_text(const cm_writing_t *writing, sqlite3_stmt *insert, int64_
 {
     sqlite3_bind_int64(insert, 1, id);
     sqlite3_bind_text(insert, 2, text.data, (int)text.len, SQLITE_STATIC);
+    sqlite3_bind_int64(insert, 3, cm_check_text(id, text));
     int rc = cm_database_step(writing->database, insert, WRITING, err);
     return rc == 0 && id % STOP_EVERY == 0 ? cm_writing_check_stop(writing, err) : rc;
 }
@@ -76,7 +77,8 @@ int cm_texts_add(const cm_writing_t *writing, cm_err_t *err)
 
 /* ---- walking a table ---- */
 
-typedef int (*text_fn)(void *context, int64_t id, cm_str_t text, cm_err_t *err);
+/* `whole`: the hash beside the text is right. */
+typedef int (*text_fn)(void *context, int64_t id, cm_str_t text, bool whole, cm_err_t *err);
 
 /* All texts of the table by id; non-zero from `take` ends the walk. */
 static int each_text(const cm_writing_t *writing, const kind_t *kind, text_fn take, void *context,
@@ -90,10 +92,12 @@ static int each_text(const cm_writing_t *writing, const kind_t *kind, text_fn ta
     while (rc == 0 && (step = sqlite3_step(select)) == SQLITE_ROW) {
         const char *data = (const char *)sqlite3_column_text(select, 1);
         cm_str_t text = {data, (size_t)sqlite3_column_bytes(select, 1)};
-        rc = take(context, sqlite3_column_int64(select, 0), text, err);
+        const int64_t id = sqlite3_column_int64(select, 0);
+        rc = take(context, id, text, sqlite3_column_int64(select, 2) == cm_check_text(id, text),
+                  err);
     }
     if (rc == 0 && step != SQLITE_DONE)
-        rc = cm_database_fail(writing->database, "reading the answers", err);
+        rc = cm_check_fail_sqlite(writing->database, "reading the answers", err);
     sqlite3_finalize(select);
     return rc;
 }
@@ -107,12 +111,15 @@ typedef struct known {
     uint32_t cap;
 } known_t;
 
-static int know(void *context, int64_t id, cm_str_t text, cm_err_t *err)
+static int know(void *context, int64_t id, cm_str_t text, bool whole, cm_err_t *err)
 {
     known_t *known = context;
-    const uint32_t before = known->texts.count, place = cm_dict_put(&known->texts, text);
+    const uint32_t before = known->texts.count;
 
     (void)err;
+    if (!whole) /* its rows go, and come again with another id */
+        return 0;
+    const uint32_t place = cm_dict_put(&known->texts, text);
     if (known->texts.count == before) /* somebody has spoiled the table: the first one counts */
         return 0;
     if (place == known->cap) {
@@ -183,7 +190,7 @@ typedef struct moving {
     sqlite3_stmt *statement; /* takes an id and what becomes of it */
 } moving_t;
 
-static int mend_text(void *context, int64_t id, cm_str_t text, cm_err_t *err)
+static int mend_text(void *context, int64_t id, cm_str_t text, bool whole, cm_err_t *err)
 {
     moving_t *moving = context;
     cm_str_t name;
@@ -191,10 +198,11 @@ static int mend_text(void *context, int64_t id, cm_str_t text, cm_err_t *err)
     if (id < 0 || id >= moving->count)
         return 0;
     int rc = cm_reader_name(moving->writing->reader, moving->field, (uint32_t)id, &name, err);
-    if (rc < 0 || cm_str_equal(name, text))
+    if (rc < 0 || (whole && cm_str_equal(name, text)))
         return rc;
     sqlite3_bind_int64(moving->statement, 1, id);
     sqlite3_bind_text(moving->statement, 2, name.data, (int)name.len, SQLITE_STATIC);
+    sqlite3_bind_int64(moving->statement, 3, cm_check_text(id, name));
     return cm_database_step(moving->writing->database, moving->statement, WRITING, err);
 }
 
@@ -214,11 +222,12 @@ int cm_texts_mend(const cm_writing_t *writing, cm_err_t *err)
     return rc;
 }
 
-static int move_text(void *context, int64_t id, cm_str_t text, cm_err_t *err)
+static int move_text(void *context, int64_t id, cm_str_t text, bool whole, cm_err_t *err)
 {
     moving_t *moving = context;
     uint32_t found;
 
+    (void)whole;
     if (!cm_dict_find(&moving->names, text, &found))
         return 0;
     sqlite3_bind_int64(moving->statement, 1, id);
