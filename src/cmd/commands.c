@@ -4,11 +4,10 @@
 
 /* In the order in which help shows them: the way of an event. */
 const cm_command_t *const cm_commands[] = {
-    &cm_command_run,    &cm_command_produce, &cm_command_collect,
-    &cm_command_import, &cm_command_ingest,  &cm_command_process,
-    &cm_command_query,  &cm_command_verify,  &cm_command_export,
-    &cm_command_dead,   &cm_command_serve,   &cm_command_enrich,
-    &cm_command_doctor, &cm_command_help,    NULL,
+    &cm_command_run,    &cm_command_produce, &cm_command_collect, &cm_command_import,
+    &cm_command_ingest, &cm_command_process, &cm_command_query,   &cm_command_verify,
+    &cm_command_export, &cm_command_dead,    &cm_command_recover, &cm_command_serve,
+    &cm_command_enrich, &cm_command_doctor,  &cm_command_help,    NULL,
 };
 
 #define FIELD(name) offsetof(cm_global_options_t, name)

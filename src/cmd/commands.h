@@ -6,6 +6,7 @@
 
 extern const cm_command_t cm_command_collect;
 extern const cm_command_t cm_command_dead;
+extern const cm_command_t cm_command_recover;
 extern const cm_command_t cm_command_doctor;
 extern const cm_command_t cm_command_enrich;
 extern const cm_command_t cm_command_export;

@@ -203,16 +203,25 @@ static int corrupt(cm_err_t *err, const char *what)
     return cm_fail(err, CM_ECORRUPT, "%s", what);
 }
 
-static int open_part(part_reader_t *reader, cm_str_t blob, uint8_t streams)
+bool cm_block_is_whole(cm_str_t blob)
 {
     const uint8_t *bytes = (const uint8_t *)blob.data;
     uint64_t sum = 0;
 
     if (blob.len < HEAD_SIZE)
-        return corrupt(reader->err, "it is too short");
+        return false;
     for (int i = 0; i < 8; i++)
         sum |= (uint64_t)bytes[i] << (8 * i);
-    if (sum != XXH3_64bits(bytes + 8, blob.len - 8))
+    return sum == XXH3_64bits(bytes + 8, blob.len - 8);
+}
+
+static int open_part(part_reader_t *reader, cm_str_t blob, uint8_t streams)
+{
+    const uint8_t *bytes = (const uint8_t *)blob.data;
+
+    if (blob.len < HEAD_SIZE)
+        return corrupt(reader->err, "it is too short");
+    if (!cm_block_is_whole(blob))
         return corrupt(reader->err, "its checksum does not match its bytes");
     if (bytes[8] != FORMAT || bytes[9] != streams)
         return corrupt(reader->err, "its format is not known");

@@ -36,6 +36,9 @@ void cm_block_encode(const cm_columns_t *columns, unsigned part, bool compress, 
 int cm_block_decode(cm_str_t blob, unsigned part, uint32_t count,
                     const uint32_t texts[CM_FIELD_COUNT], cm_columns_t *columns, cm_err_t *err);
 
+/* Whether the bytes are those that were written: of a part or of a segment. */
+bool cm_block_is_whole(cm_str_t blob);
+
 /* A dictionary segment: the texts of ids [first, first + count), with the same checksum. */
 void cm_segment_encode(const cm_str_t *texts, uint32_t count, cm_buf_t *out);
 

@@ -1,0 +1,242 @@
+"""`recover`: every block that is whole is saved, and what is lost is said, from any damage."""
+
+import collections
+import json
+import os
+import random
+import shutil
+
+import traffic
+from collect_support import Collector, keyed
+from harness import BUSY, CORRUPT, INPUT, USAGE, slow
+from test_damage import damage
+
+PAGE = 16384
+
+
+def exported(t, data):
+    return [json.loads(line) for line in t.clickmill("export", "--data", data).out.splitlines()]
+
+
+def stamp(directory):
+    """All that could have been changed."""
+    found = []
+    for name in sorted(os.listdir(directory)):
+        info = os.stat(os.path.join(directory, name))
+        found.append((name, info.st_mtime_ns, info.st_size, info.st_mode))
+    return found
+
+
+def make(t, parts=8, count=400):
+    """Some blocks, dead letters, a setting, a key."""
+    for part in range(parts):
+        t.ingest(traffic.events(50 + part, count))
+    t.write("a.log", '8.8.8.8 - - [10/Oct/2025:13:55:36 +0000] "GET /log HTTP/1.1" 200 5 "-" "x"\n'
+                     '8.8.8.8 - john doe [x] "GET /log HTTP/1.1" 200 5 "-" "x"\n')
+    t.clickmill("import", "--all", "--format", "combined", "a.log")
+
+
+def recover(t, data="data", to="saved", check=0):
+    shutil.rmtree(t.path(to), ignore_errors=True)
+    before = stamp(t.path(data))
+    result = t.clickmill("recover", "--data", data, "--to", to, "--json", check=check)
+    t.equal(stamp(t.path(data)), before, "the damaged directory")
+    return result
+
+
+def copy(t):
+    shutil.rmtree(t.path("copy"), ignore_errors=True)
+    shutil.copytree(t.path("data"), t.path("copy"), ignore=shutil.ignore_patterns("*.sock"))
+    return t.path("copy", "clickmill.db")
+
+
+def zero(path, *pages):
+    with open(path, "r+b") as file:
+        for page in pages:
+            file.seek((page - 1) * PAGE)
+            file.write(bytes(PAGE))
+
+
+def test_all_of_a_whole_store(t):
+    make(t)
+    account = recover(t).json
+    t.equal({name: account[name] for name in ("lost_events", "lost_blocks", "lost_texts", "nameless",
+                                              "partial", "lost_dead", "lost")},
+            {"lost_events": 0, "lost_blocks": 0, "lost_texts": 0, "nameless": 0, "partial": 0,
+             "lost_dead": 0, "lost": []}, "lost")
+    t.equal((account["events"], account["dead"], account["key"]), (3201, 1, True), "saved")
+    t.equal(exported(t, "saved"), exported(t, "data"), "events, in their order")
+    t.process()
+    t.process(data="saved")
+    t.equal(t.all_answers("saved"), t.all_answers(), "answers")
+    letters = [t.clickmill("dead", "list", "--json", "--data", data).out for data in ("data", "saved")]
+    t.equal(letters[0], letters[1], "dead letters, opened with the same key")
+    t.true("john doe" in letters[1], "the letter is open")
+    # An import that comes again has the same row keys, by the key and the settings.
+    t.clickmill("import", "--all", "--format", "combined", "--data", "saved", "a.log")
+    t.equal(t.answers(data="saved"), t.answers(), "after the log has come again")
+
+
+def test_says_it_in_words(t):
+    t.ingest(traffic.events(3, 100))
+    done = t.clickmill("recover", "--to", "saved")
+    t.equal(done.out, "", "stdout")
+    lines = done.err.splitlines()
+    t.true(lines[0].startswith("saved: 100 events in 1 block, "), lines[0])
+    t.equal(lines[1], "lost: 0 events in 0 damaged blocks, 0 texts, 0 dead letters", "lost")
+    t.equal(lines[2], "next: clickmill process --data saved", "next")
+    t.says(t.clickmill("recover", "--to", "saved", check=USAGE), "there is a store in saved already")
+    t.says(t.clickmill("recover", check=USAGE), "--to DIR")
+    t.says(t.clickmill("recover", "--data", "none", "--to", "x", check=INPUT), "none/clickmill.db")
+    t.true(not os.path.exists(t.path("x")), "a directory was made for nothing")
+
+
+def root_of(t, name, data="data"):
+    database = t.database(data)
+    page, = database.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (name,)).fetchone()
+    database.close()
+    return page
+
+
+def test_header_schema_and_roots(t):
+    """Where SQLite finds nothing any more, blocks are found all the same."""
+    make(t)
+    wanted = exported(t, "data")
+    for pages in ([1], [root_of(t, "source")], [root_of(t, "setting")]):
+        path = copy(t)
+        zero(path, *pages)
+        account = recover(t, "copy", check=None).json
+        t.equal((account["events"], account["lost"]), (3201, []), "pages %s" % pages)
+        t.equal(exported(t, "saved"), wanted, "pages %s" % pages)
+
+
+def blocks_of(t, data="data"):
+    database = t.database(data)
+    found = database.execute("SELECT first, count FROM block ORDER BY first").fetchall()
+    database.close()
+    return found
+
+
+def flip(path, needle, skip):
+    """Changes a byte behind the first place of these bytes."""
+    with open(path, "r+b") as file:
+        content = file.read()
+        at = content.index(needle) + skip
+        file.seek(at)
+        file.write(bytes([content[at] ^ 4]))
+
+
+def test_a_damaged_block_is_named(t):
+    make(t, parts=3)
+    database = t.database()
+    first, count, hot = database.execute(
+        "SELECT first, count, hot FROM block WHERE first > 0 ORDER BY first LIMIT 1").fetchone()
+    database.close()
+    path = copy(t)
+    flip(path, hot[:40], 20)
+    result = recover(t, "copy", check=CORRUPT)
+    account = result.json
+    t.equal((account["events"], account["lost_events"], account["lost_blocks"]),
+            (1201 - count, count, 1), "events")
+    t.equal(account["lost"], [{"from": first + 1, "to": first + count,
+                               "why": "the checksum of their block does not match"}], "lost")
+    t.says(result, "%d events of copy are lost" % count, "imported again")
+    got, left = exported(t, "saved"), {one["row_key"] for one in exported(t, "saved")}
+    t.equal(got, [one for one in exported(t, "data") if one["row_key"] in left], "the rest")
+
+
+def test_cold_columns_alone_may_be_lost(t):
+    t.ingest([{"user_id": "u", "timestamp": traffic.START + n * 1000, "url": "/%d" % (n % 7),
+               "country": "Peru", "city": "Lima"} for n in range(50)])
+    database = t.database()
+    cold, = database.execute("SELECT cold FROM block").fetchone()
+    database.close()
+    path = copy(t)
+    flip(path, cold[:12], 3)
+    account = recover(t, "copy", check=CORRUPT).json
+    t.equal((account["events"], account["partial"], account["lost_events"]), (50, 50, 0), "account")
+    t.equal({(one["country"], one["city"]) for one in exported(t, "saved")}, {("Peru", "Unknown")},
+            "events")
+
+
+def test_texts_that_are_lost(t):
+    """A user or URL that is lost takes its events along, another text only itself."""
+    t.ingest([{"user_id": "u", "timestamp": traffic.START + n, "url": "/old", "country": "Peru"}
+              for n in range(10)])
+    t.ingest([{"user_id": "u", "timestamp": traffic.START + n, "url": "/new", "country": "Chile"}
+              for n in range(10, 15)])
+    database = t.database()
+    segments = dict(((field, first), texts) for field, first, texts in database.execute(
+        "SELECT field, first, texts FROM dictionary"))
+    database.close()
+    path = copy(t)
+    flip(path, segments[1, 1], 0)
+    account = recover(t, "copy", check=CORRUPT).json
+    t.equal((account["events"], account["nameless"], account["lost_texts"]), (10, 5, 1), "a URL")
+    t.equal({one["url"] for one in exported(t, "saved")}, {"/old"}, "URLs")
+    path = copy(t)
+    flip(path, segments[2, 1], 0)
+    account = recover(t, "copy", check=CORRUPT).json
+    t.equal((account["events"], account["partial"], account["lost_texts"]), (15, 5, 1), "a country")
+    t.equal(collections.Counter(one["country"] for one in exported(t, "saved")),
+            {"Peru": 10, "Unknown": 5}, "countries")
+
+
+def test_truncated(t):
+    make(t)
+    size = os.path.getsize(t.path("data", "clickmill.db"))
+    known = {json.dumps(one) for one in exported(t, "data")}
+    for end in (0, 50, 5000, size // 2 + 77, size - 1):
+        path = copy(t)
+        os.truncate(path, end)
+        result = recover(t, "copy", check=None)
+        t.true(result.code in (0, CORRUPT), str(result))
+        got = exported(t, "saved")
+        t.equal(t.process(data="saved")["accepted"], result.json["events"], "events of %d" % end)
+        t.true(all(json.dumps(one) in known for one in got), "events nobody has sent")
+
+
+def test_the_log_is_read(t):
+    """Of a process that has crashed, acknowledged events are in the log alone."""
+    collector = Collector(t, check=False)
+    for part in range(5):
+        collector.ask([keyed(number) for number in range(part * 10, part * 10 + 10)])
+    copy(t)
+    t.says(t.clickmill("recover", "--to", "busy", check=BUSY), "in use")
+    collector.stop()
+    wanted = sorted("key-%d" % number for number in range(50))
+    log = t.path("copy", "clickmill.db-wal")
+    t.true(os.path.getsize(log) > 0, "the log is empty")
+    recover(t, "copy", "a")
+    t.equal(sorted(one["row_key"] for one in exported(t, "a")), wanted, "events")
+    # SQLite ends at a damaged frame; the blocks behind it are whole.
+    with open(log, "r+b") as file:
+        file.seek(32 + 24 + 100)
+        file.write(b"\xaa\x55")
+    account = recover(t, "copy", "b", check=None).json
+    got = sorted(one["row_key"] for one in exported(t, "b"))
+    t.equal(got, wanted, "events behind the damage, %s" % account)
+
+
+@slow
+def test_random_damage(t):
+    """Nothing comes out that nobody has put in, whatever is damaged; and little is lost."""
+    make(t)
+    known = {one["row_key"]: one for one in exported(t, "data")}
+    chance, saved = random.Random(77), 0
+    for number in range(60):
+        path = copy(t)
+        what = [damage(chance, path) for _ in range(1 + number % 3)]
+        result = recover(t, "copy", check=None)
+        t.true(result.code in (0, CORRUPT), "%s: %s" % (what, result))
+        got = exported(t, "saved")
+        saved += len(got)
+        whole = result.json["partial"] == 0
+        for one in got:
+            right = known.get(one["row_key"])
+            t.true(right is not None, "%s: %s was never there" % (what, one))
+            for field in ("user_id", "timestamp", "url") + (("country", "city") if whole else ()):
+                t.equal(one[field], right[field], "%s of %s after %s" % (field, one, what))
+        if result.code == 0:
+            t.equal(len(got), len(known), "nothing is said to be lost after %s" % what)
+    t.true(saved > 60 * len(known) * 0.6, "only %d events were saved" % saved)
