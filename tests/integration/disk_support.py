@@ -11,6 +11,8 @@ import bisect
 import os
 import struct
 
+from harness import BUILD
+
 RECORD = struct.Struct("=ccHIqq")
 PAGE, SECTOR = 4096, 512
 
@@ -21,7 +23,8 @@ class Faults:
     def __init__(self, t):
         self.path = t.path("disk")
         os.mkdir(self.path)
-        library = os.path.join(os.path.dirname(t.program), "tests", "libdisk.so")
+        # That of the normal build, also where the program is the sanitizers'.
+        library = os.path.join(BUILD, "tests", "libdisk.so")
         t.true(os.path.exists(library), "%s is not built" % library)
         self.env = {"LD_PRELOAD": library, "CM_DISK": self.path,
                     "ASAN_OPTIONS": "verify_asan_link_order=0:detect_leaks=0"}
