@@ -107,7 +107,8 @@ static int add_entry(reader_t *r, const char *key, const char *text, int line)
                        "%s:%d: %.*s stands here a second time (first in line %d); keep one",
                        c->name, line, shown(key), key, c->entries[first].line);
     cm_lookup_add(&r->keys, cm_str(key), c->count);
-    c->entries = cm_realloc(c->entries, (c->count + 1) * sizeof *c->entries);
+    if ((c->count & (c->count - 1)) == 0) /* doubles its size */
+        c->entries = cm_realloc(c->entries, (2 * c->count + 1) * sizeof *c->entries);
     c->entries[c->count++] =
         (cm_config_entry_t){cm_strdup(key), text != NULL ? cm_strdup(text) : NULL, line};
     return 0;

@@ -156,7 +156,10 @@ static bool parse_value(const cm_option_t *option, const char *text, value_t *va
 
 static void *own(cm_option_values_t *values, void *memory)
 {
-    values->owned = cm_realloc(values->owned, (values->owned_count + 1) * sizeof *values->owned);
+    const size_t count = values->owned_count;
+
+    if ((count & (count - 1)) == 0) /* doubles its size */
+        values->owned = cm_realloc(values->owned, (2 * count + 1) * sizeof *values->owned);
     values->owned[values->owned_count++] = memory;
     return memory;
 }
