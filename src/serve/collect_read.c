@@ -8,7 +8,7 @@
 enum {
     SHORT = 16 * 1024,  /* bytes that are read at once; ... */
     SHORT_PACKED = 512, /* ... of gzip, which may be a thousand times as much unpacked */
-    ROOM_MS = 5000,     /* that many events wait at most for room to be stored */
+    ROOM_MS = 10000,    /* that many events wait at most for room to be stored */
     REST_MS = 5,
 };
 

@@ -118,7 +118,7 @@ def test_long_bodies_of_one_address(t):
     body = b"\n".join([b'{"user_id":"a","url":"/b"}'] * 38000)
     attack = request(body, kind=("Content-Type", "application/x-ndjson"))
     with others(t, collector) as senders:
-        held = [collector.connect(timeout=120, source=STRANGER) for _ in range(20)]
+        held = [collector.connect(timeout=120, source=STRANGER) for _ in range(50)]
         for connection in held:
             connection.send(attack)
         with t.pace() as pace, collector.connect() as connection:
@@ -137,19 +137,20 @@ def test_long_bodies_of_one_address(t):
 
 @patient
 def test_a_request_that_is_processed_is_not_idle(t):
-    """It waits for us, not we for it."""
-    collector = Collector(t, "--idle", "1s", "--body-timeout", "1s", "--max-body", "8m")
+    """It waits for us, not we for it: whether its events wait for the disk, or for room to do so."""
+    collector, count = Collector(t, "--idle", "1s", "--max-body", "4m", "--queue", "6m"), 20000
     database = t.database()
     database.execute("BEGIN IMMEDIATE")  # so that nothing is stored for a while
-    begin = time.monotonic()
-    with collector.connect() as connection:
-        connection.send(request([keyed(number) for number in range(20000)]))
-        time.sleep(3)
-        database.rollback()
-        database.close()
-        good(t, collector.count(connection.answer()), 20000)
-        t.true(time.monotonic() - begin >= 3, "it was answered too early")
-    t.equal(len(collector.stop()), 20000, "events")
+    held = [collector.connect() for _ in range(2)]
+    for number, connection in enumerate(held):
+        connection.send(request([keyed(number * count + one) for one in range(count)]))
+    time.sleep(2.5)
+    database.rollback()
+    database.close()
+    for connection in held:
+        good(t, collector.count(connection.answer()), count)
+        connection.close()
+    t.equal(len(collector.stop()), 2 * count, "events")
 
 
 def test_twenty_thousand_tokens(t):
@@ -157,9 +158,9 @@ def test_twenty_thousand_tokens(t):
     count = 20000
     t.write("clickmill.yaml", "collect:\n  tokens:\n" + "".join(
         "    s%d: token-%d\n" % (number, number) for number in range(count)))
-    with t.pace() as pace:
-        collector = Collector(t)
-    pace.check(pace.took, 5, "to start with %d tokens" % count)
+    collector = Collector(t)
+    seconds = cpu_seconds(collector.process)
+    t.true(seconds < 5, "%.1f s of CPU to start with %d tokens" % (seconds, count))
     for number in (0, 1, count // 2, count - 1):
         good(t, collector.ask(keyed(number), ("Authorization", "Bearer token-%d" % number)))
     refused(t, collector.ask(keyed(0), ("Authorization", "Bearer token-%d" % count)), 401)
