@@ -416,6 +416,7 @@ static int run(cm_app_t *app, const void *asked, int argc, char **argv)
         check_geoip(&doctor);
     if (given(app, offsetof(doctor_options_t, collect.sites)) ||
         given(app, offsetof(doctor_options_t, collect.proxies)) ||
+        given(app, offsetof(doctor_options_t, collect.hosts)) ||
         given(app, offsetof(doctor_options_t, collect.tokens)) ||
         given(app, offsetof(doctor_options_t, collect.tls_cert)) ||
         given(app, offsetof(doctor_options_t, collect.tls_key)))

@@ -68,7 +68,7 @@ struct cm_collect_request {
     cm_sender_t sender;
     size_t memory; /* that libmicrohttpd has for its head and that of the answer */
     bool pixel, gzip, lines;
-    bool read;      /* the body is whole */
+    bool unpacked;  /* the body is, and whether its address may send is known */
     int64_t length; /* of the body, as its head says; -1: it does not */
     cm_collect_held_t held;
     cm_room_t room; /* for the body */

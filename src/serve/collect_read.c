@@ -6,8 +6,8 @@
 #include <stdlib.h>
 
 enum {
-    SHORT = 16 * 1024,  /* bytes that are read at once; ... */
-    SHORT_PACKED = 512, /* ... of gzip, which may be a thousand times as much unpacked */
+    SHORT = 16 * 1024,  /* bytes that are read at once, unpacked */
+    SHORT_PACKED = 512, /* bytes that are unpacked at once, to a thousand times as many */
     ROOM_MS = 10000,    /* that many events wait at most for room to be stored */
     REST_MS = 5,
 };
@@ -138,11 +138,14 @@ static cm_outcome_t outcome_of(cm_collect_request_t *request, int rc)
     return request->held.reader->batch.count > 0 ? CM_OUTCOME_EVENTS : CM_OUTCOME_NO_EVENTS;
 }
 
-/* Unpacks the body. False: it is not to be read, and the outcome is there. */
+/* Unpacks the body, once. False: it is not to be read, and the outcome is there. */
 static bool unpack(cm_collect_request_t *request)
 {
     cm_body_t *body = &request->held.body;
 
+    if (request->unpacked)
+        return true;
+    request->unpacked = true;
     const int rc = cm_body_end(body, request->gzip, CM_JSON_PADDING, &request->why);
     if (body->too_large)
         request->outcome = CM_OUTCOME_TOO_LARGE;
@@ -279,13 +282,15 @@ static void rest(cm_collect_request_t *request)
 
 void cm_collect_read(cm_collect_request_t *request)
 {
-    const size_t len = request->held.body.bytes.len;
+    const cm_buf_t *bytes = &request->held.body.bytes;
 
     set_sender(request, cm_str(request->sender.origin));
-    if (!request->held.body.too_large && len > (request->gzip ? SHORT_PACKED : SHORT)) {
+    if ((!request->gzip || bytes->len <= SHORT_PACKED) && !unpack(request))
+        return;
+    if (!request->unpacked || bytes->len > SHORT) {
         rest(request);
         cm_turns_add(request->collector->turns, &request->turn, cm_sender_number(&request->sender));
-    } else if (unpack(request)) {
+    } else {
         read_at_once(request);
     }
 }

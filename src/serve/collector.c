@@ -591,7 +591,6 @@ static enum MHD_Result take_pixel(cm_collect_request_t *request, const char *met
 
 static enum MHD_Result finish(cm_collect_request_t *request, const char *path, const char *method)
 {
-    request->read = true;
     if (strcmp(path, "/v1/events") == 0)
         return finish_events(request, method);
     if (strcmp(path, "/pixel.gif") == 0)
@@ -685,11 +684,6 @@ enum MHD_Result cm_collector_handle(cm_collector_t *collector, struct MHD_Connec
     if (stage == CM_COLLECT_RESTING) /* not yet */
         return MHD_YES;
     return stage == CM_COLLECT_COMING ? finish(request, path, method) : settle(request, stage);
-}
-
-bool cm_collect_request_read(const cm_collect_request_t *request)
-{
-    return request->read;
 }
 
 void cm_collect_request_free(cm_collect_request_t *request)

@@ -73,9 +73,6 @@ enum MHD_Result cm_collector_handle(cm_collector_t *collector, struct MHD_Connec
                                     cm_collect_request_t **request);
 void cm_collect_request_free(cm_collect_request_t *request);
 
-/* Whether the request is complete, so that its sender has only to wait. */
-bool cm_collect_request_read(const cm_collect_request_t *request);
-
 /* At the end of a round of a loop: whoever stores is told that there is something. Later is better
  * than at once, because what comes in a round is then stored as one group. */
 void cm_collector_ring(cm_collector_t *collector);

@@ -295,10 +295,10 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
     if (fault != NULL)
         return cm_head_refuse(connection, fault);
     if (server->collector != NULL && !request->too_long && cm_collector_knows(path)) {
+        if (!first && *upload_len == 0) /* it is whole, and waits for us */
+            cm_patience_busy(guest_of(connection));
         result = cm_collector_handle(server->collector, connection, room->loop, room->memory, path,
                                      method, upload, upload_len, &request->collect);
-        if (cm_collect_request_read(request->collect))
-            cm_patience_busy(guest_of(connection));
     } else if (first && !cm_request_has_body(connection)) {
         return MHD_YES;
     } else if (!refuse(server, connection, path, method, request->too_long, &result)) {

@@ -2,6 +2,7 @@
 answered 202 within 2 s."""
 
 import contextlib
+import gzip
 import json
 import random
 import socket
@@ -11,6 +12,7 @@ import time
 from collect_support import (FIREFOX, SITE, Closed, Collector, bad, event, good, keyed, refused,
                              request, whole)
 from harness import OK, patient
+from test_collect_http import certificate
 
 LIMIT = 2        # seconds in which every other POST is answered
 STRANGER = "127.0.0.2"
@@ -227,6 +229,31 @@ def test_a_body_has_its_time(t):
         pace.check(took, 3, "until it was refused")
         good(t, collector.ask(keyed(3)))
     t.equal([one["row_key"] for one in collector.stop()], ["key-3"], "events")
+
+
+def test_a_body_has_its_time_over_tls(t):
+    """There nothing can be said in the middle of a request: the connection ends."""
+    cert, key = certificate(t)
+    collector = Collector(t, "--tls-cert", cert, "--tls-key", key, "--body-timeout", "1s", tls=True)
+    with collector.connect() as connection:
+        connection.send(request(keyed(1))[:-5])
+        with t.pace() as pace:
+            t.true(connection.ended(), "it stays open")
+        pace.check(pace.took, 3, "until it was ended")
+    good(t, collector.ask(keyed(2)))
+    t.equal(collector.stop(), [whole(keyed(2))], "events")
+
+
+def test_what_little_unpacks_to(t):
+    """A few hundred bytes of gzip may be thousands of events, which are read as such."""
+    collector, count = Collector(t), 9000
+    body = gzip.compress(b"\n" * 200 + b"\n".join([json.dumps(event(row_key="one")).encode()] * count))
+    t.true(len(body) < 16384, "%d bytes" % len(body))
+    good(t, collector.ask(body, ("Content-Encoding", "gzip")), count)
+    small = gzip.compress(b" " * 200000 + json.dumps(keyed(1)).encode())
+    t.true(len(small) < 512, "%d bytes" % len(small))
+    good(t, collector.ask(small, ("Content-Encoding", "gzip")))
+    t.equal([one["row_key"] for one in collector.stop()], ["key-1", "one"], "events")
 
 
 # ---- how much

@@ -69,6 +69,44 @@ static int post(state_t *state, const char *text, bool lines, const cm_posted_se
                           err);
 }
 
+/* Whoever is read in turns, an event in each, is read as at once. */
+static void assert_same_in_turns(state_t *state, const char *text, bool lines,
+                                 const cm_posted_sender_t *sender)
+{
+    static char body[8192];
+    const cm_posted_result_t *once = &state->result;
+    cm_batch_t batch = CM_BATCH_INIT;
+    cm_posted_result_t result;
+    cm_posting_t *posting;
+    cm_err_t err;
+    int rc, turns = 0;
+
+    snprintf(body, sizeof body - CM_JSON_PADDING, "%s", text);
+    assert_ok(cm_posting_begin(state->poster, cm_str(body), lines, sender, &batch, &result,
+                               &posting, &err),
+              err);
+    do {
+        rc = cm_posting_turn(posting, 0, &err);
+        turns++;
+    } while (rc > 0);
+    assert_ok(rc, err);
+    assert_in_range(turns + 1, result.accepted + result.skipped, 8192);
+    assert_int_equal(result.accepted, once->accepted);
+    assert_int_equal(result.skipped, once->skipped);
+    assert_int_equal(result.rejected, once->rejected);
+    assert_int_equal(result.errors.len, once->errors.len);
+    if (once->errors.len > 0)
+        assert_memory_equal(result.errors.data, once->errors.data, once->errors.len);
+    assert_int_equal(batch.count, state->batch.count);
+    for (size_t i = 0; i < batch.count; i++) {
+        assert_true(cm_str_equal(batch.events[i].url, state->batch.events[i].url));
+        assert_int_equal(batch.events[i].timestamp, state->batch.events[i].timestamp);
+    }
+    cm_posting_free(posting);
+    cm_buf_free(&result.errors);
+    cm_batch_free(&batch);
+}
+
 /* What became of it: "accepted skipped rejected errors". */
 static void assert_post(state_t *state, const char *text, bool lines,
                         const cm_posted_sender_t *sender, const char *expected)
@@ -82,6 +120,7 @@ static void assert_post(state_t *state, const char *text, bool lines,
              state->result.errors.data);
     assert_string_equal(got, expected);
     assert_int_equal(state->batch.count, state->result.accepted);
+    assert_same_in_turns(state, text, lines, sender);
 }
 
 static void assert_text(cm_str_t got, const char *expected)
