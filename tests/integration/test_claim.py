@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 
 from collect_support import Collector, good, keyed, refused, whole
 from harness import BUSY, IO
@@ -72,6 +73,31 @@ def test_every_writer_of_a_deleted_directory(t):
     process = t.start("produce", "--data", "data", "--rate", "100")
     t.until(lambda: committed(t, "data") > 0, "the first commit", process=process)
     shutil.rmtree(t.path("data"))
+    t.says(process.wait(IO), "was deleted, moved or replaced", "data/clickmill.db")
+
+
+def test_directory_of_the_spool_deleted(t):
+    """Events that wait for Kafka lie in a store of their own."""
+    collector = Collector(t, "--sink", "kafka", "--brokers", "127.0.0.1:1", check=False)
+    good(t, collector.ask(keyed(1)))
+    shutil.rmtree(t.path("data", "spool"))
+    for _ in range(2):
+        gone(t, collector, "data/spool/clickmill.db")
+    t.says(collector.process.stop(IO), "was deleted")
+
+
+def test_import_into_a_deleted_directory(t):
+    os.mkfifo(t.path("events.jsonl"))
+    process = t.start("import", "--data", "data", "--no-process", "events.jsonl")
+    with open(t.path("events.jsonl"), "w", encoding="utf-8") as pipe:
+        for _ in range(400):
+            pipe.write((LINE + "\n") * 1000)
+            pipe.flush()
+            time.sleep(0.05)
+            if committed(t, "data") > 0:
+                break
+        shutil.rmtree(t.path("data"))
+        pipe.write((LINE + "\n") * 1000)
     t.says(process.wait(IO), "was deleted, moved or replaced", "data/clickmill.db")
 
 
