@@ -1,5 +1,7 @@
 #include "base/options.h"
 
+#include "base/secret.h"
+
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
@@ -304,12 +306,38 @@ static int fail_value(const cm_option_t *option, const char *text, const char *w
 
     cm_buf_printf(&buf, "%s wants ", where);
     add_wanted(&buf, option);
-    cm_buf_printf(&buf, ", not \"%.*s\"", shown(text), text);
+    if (option->secret != CM_SECRET)
+        cm_buf_printf(&buf, ", not \"%.*s\"", shown(text), text);
     if (option->type == CM_OPT_CHOICE)
         add_nearest_choice(&buf, option, text);
     cm_fail(err, CM_EUSAGE, "%s", buf.data);
     cm_buf_free(&buf);
     return CM_EUSAGE;
+}
+
+/* What of the text is secret; NULL: nothing. */
+static const char *secret_of(const cm_option_t *option, const char *text)
+{
+    const size_t name_len = option->type == CM_OPT_MAP ? strcspn(text, "=") : 0;
+
+    if (option->secret == CM_NO_SECRET ||
+        (option->secret == CM_SECRET_BY_NAME && !cm_secret_is_name((cm_str_t){text, name_len})))
+        return NULL;
+    return option->type == CM_OPT_MAP ? text + name_len + 1 : text;
+}
+
+static int check_secret(const cm_option_t *option, const char *text, const char *where,
+                        cm_err_t *err)
+{
+    const char *secret = secret_of(option, text);
+
+    if (secret == NULL || secret[0] == '\0' || cm_secret_is(secret))
+        return 0;
+    return cm_fail(err, CM_EUSAGE,
+                   "%s: everybody on this machine can read a secret that stands on the command "
+                   "line; write '%.*s${NAME}' for an environment variable or %.*sfile:PATH for "
+                   "what a file holds, or set %s in the configuration file",
+                   where, (int)(secret - text), text, (int)(secret - text), text, option->key);
 }
 
 int cm_options_check(const cm_option_t *option, const char *text, const char *where, cm_err_t *err)
@@ -327,6 +355,9 @@ int cm_options_set(const cm_option_t *table, const cm_option_t *option, cm_optio
 
     if (!parse_value(option, text, &value))
         return fail_value(option, text, where, err);
+    int rc = origin == CM_FROM_COMMAND_LINE ? check_secret(option, text, where, err) : 0;
+    if (rc < 0)
+        return rc;
     if (option->type == CM_OPT_MAP || origin >= *set)
         store_value(option, values, value, origin, where);
     if (origin >= *set)

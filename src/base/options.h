@@ -25,6 +25,14 @@ typedef enum cm_option_type {
                         key below `key` is a name */
 } cm_option_type_t;
 
+/* Whether a text may stand on the command line, where everybody on the machine can read it (`ps`):
+ * a secret only as ${NAME} or file:PATH (base/secret.h). */
+typedef enum cm_secrecy {
+    CM_NO_SECRET,
+    CM_SECRET,         /* the text, of a CM_OPT_MAP every value */
+    CM_SECRET_BY_NAME, /* of a CM_OPT_MAP the values whose names say so */
+} cm_secrecy_t;
+
 typedef struct cm_option {
     const char *name; /* long name without dashes; NULL ends the table */
     char letter;      /* short name, 0 for none */
@@ -37,7 +45,8 @@ typedef struct cm_option {
     const char *key; /* path in the configuration file, "http.listen"; NULL: none */
     const char *aliases; /* other keys that mean the same, "http.address|listen"; NULL: none */
     const char *env;     /* environment variable; NULL: none */
-    const char *help;    /* one line, no full stop */
+    cm_secrecy_t secret;
+    const char *help; /* one line, no full stop */
 } cm_option_t;
 
 /* Where a value came from, the weakest first. */
@@ -79,7 +88,8 @@ int cm_options_defaults(const cm_option_t *table, void *target, cm_option_values
                         cm_err_t *err);
 
 /* Sets one option from text, unless a stronger origin has set it: then the text is only checked.
- * `where` names the origin in the error ("clickmill.yaml:7: http.port", "--rate"). CM_EUSAGE. */
+ * `where` names the origin in the error ("clickmill.yaml:7: http.port", "--rate"). CM_EUSAGE, also
+ * for a secret that stands on the command line as it is. */
 int cm_options_set(const cm_option_t *table, const cm_option_t *option, cm_option_values_t *values,
                    const char *text, cm_origin_t origin, const char *where, cm_err_t *err);
 

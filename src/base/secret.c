@@ -62,3 +62,29 @@ bool cm_secret_is(const char *text)
 {
     return strstr(text, "${") != NULL || strncmp(text, "file:", 5) == 0;
 }
+
+/* Letter case makes no difference: Spark has keyPassword. */
+static bool has(cm_str_t name, cm_str_t part)
+{
+    for (size_t at = 0; at + part.len <= name.len; at++) {
+        if (cm_str_equal_nocase((cm_str_t){name.data + at, part.len}, part))
+            return true;
+    }
+    return false;
+}
+
+bool cm_secret_is_name(cm_str_t name)
+{
+    /* ssl.key.pem is a private key, the next two hold passwords among other words, and the last are
+     * keys of storage that Spark reads. */
+    static const char *const parts[] = {
+        "password",           "passwd",     "passphrase",  "secret",    "key.pem", "jaas.config",
+        "oauthbearer.config", "access.key", "account.key", "accesskey",
+    };
+
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        if (has(name, cm_str(parts[i])))
+            return true;
+    }
+    return false;
+}

@@ -12,6 +12,10 @@
  * variable is not set or a file cannot be read. */
 int cm_secret_read(const char *text, const char *where, cm_buf_t *out, cm_err_t *err);
 
+/* Whether a property of Kafka, Spark and the like that has this name is a secret, as far as names
+ * tell. */
+bool cm_secret_is_name(cm_str_t name);
+
 /* Whether the text is more than what stands there. */
 bool cm_secret_is(const char *text);
 

@@ -80,6 +80,7 @@ typedef struct cm_cassandra_given {
          .type = CM_OPT_TEXT,                                                                      \
          .offset = offsetof(s, m.password),                                                        \
          .arg = "PASSWORD",                                                                        \
+         .secret = CM_SECRET,                                                                      \
          .key = "cassandra.password",                                                              \
          .env = "CASSANDRA_PASSWORD",                                                              \
          .help = "its password; ${NAME} is an environment variable, and file:PATH what a file "    \

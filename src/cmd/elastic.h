@@ -68,12 +68,14 @@ typedef struct cm_elastic_given {
          .type = CM_OPT_TEXT,                                                                      \
          .offset = offsetof(s, m.password),                                                        \
          .arg = "PASSWORD",                                                                        \
+         .secret = CM_SECRET,                                                                      \
          .key = "elasticsearch.password",                                                          \
          .help = "its password; ${NAME} and file:PATH are understood"},                            \
         {.name = "elasticsearch-api-key",                                                          \
          .type = CM_OPT_TEXT,                                                                      \
          .offset = offsetof(s, m.api_key),                                                         \
          .arg = "KEY",                                                                             \
+         .secret = CM_SECRET,                                                                      \
          .key = "elasticsearch.api_key",                                                           \
          .help = "API key in the place of both, id:key or as the server gives it; ${NAME} and "    \
                  "file:PATH are understood"},                                                      \

@@ -70,6 +70,7 @@ typedef enum cm_sink_choice {
          .type = CM_OPT_MAP,                                                                       \
          .offset = offsetof(s, m.properties),                                                      \
          .arg = "NAME=VALUE",                                                                      \
+         .secret = CM_SECRET_BY_NAME,                                                              \
          .key = "kafka.properties",                                                                \
          .help = "any property of librdkafka, once each; in a value ${NAME} is an environment "    \
                  "variable, and file:PATH what a file holds"},                                     \

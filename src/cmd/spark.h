@@ -39,7 +39,7 @@ typedef struct cm_spark_given {
              "has them"},                                                                          \
     {                                                                                              \
         .name = "spark-property", .type = CM_OPT_MAP, .offset = offsetof(s, m.properties),         \
-        .arg = "NAME=VALUE", .key = "spark.properties",                                            \
+        .arg = "NAME=VALUE", .secret = CM_SECRET_BY_NAME, .key = "spark.properties",               \
         .help = "any property of Spark or of the connectors, once each; in a value ${NAME} is an " \
                 "environment variable, and file:PATH what a file holds"                            \
     }

@@ -381,7 +381,8 @@ def check_locked(t, stack, name, command):
     t.clickmill(*command, *where, "--cassandra-tls", "--cassandra-insecure", *user,
                 "--cassandra-password", "file:secret")
 
-    wrong = t.clickmill(*command, *where, *tls, *user, "--cassandra-password", "not-it",
+    t.write("wrong", "not-it")
+    wrong = t.clickmill(*command, *where, *tls, *user, "--cassandra-password", "file:wrong",
                         check=USAGE)
     t.says(wrong, "refuses the credentials", "CASSANDRA_PASSWORD")
     t.true("not-it" not in wrong.err, "it shows the password")
@@ -390,7 +391,8 @@ def check_locked(t, stack, name, command):
     unset = t.clickmill(*command, *where, *tls, *user, "--cassandra-password", "${NOT_SET_HERE}",
                         check=USAGE)
     t.says(unset, "cassandra.password", "NOT_SET_HERE is not set")
-    alone = t.clickmill(*command, *where, *tls, "--cassandra-password", "x", check=USAGE)
+    alone = t.clickmill(*command, *where, *tls, "--cassandra-password", "file:secret",
+                        check=USAGE)
     t.says(alone, "cassandra.password is given without cassandra.username")
     foreign = t.clickmill(*command, *where, "--cassandra-tls", "--cassandra-ca",
                           stack.tls("foreign-ca.pem"), *user, "--cassandra-password", "file:secret",

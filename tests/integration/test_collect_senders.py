@@ -138,9 +138,16 @@ def test_preflight(t):
 # ---- servers
 
 
+def server_token(t):
+    """What --token takes for the server whose token is `token-of-a-server`."""
+    return "a=file:" + t.write("server-token", "token-of-a-server\n")
+
+
 def test_tokens(t):
     secret, other = "s3cret-of-web-server", "another-of-the-app"
-    collector = Collector(t, "--token", "web=" + secret, "--token", "app=" + other, "--sites",
+    t.write("web", secret + "\n")
+    t.write("app", other)
+    collector = Collector(t, "--token", "web=file:web", "--token", "app=file:app", "--sites",
                           "shop.example")
     good(t, collector.ask(keyed(1), ("Authorization", "Bearer " + secret)))
     good(t, collector.ask(keyed(2), ("authorization", "bearer " + other)))
@@ -257,7 +264,7 @@ def test_addresses_leave_no_trace(t):
     """Neither in what is logged, however much, nor in any file."""
     texts = ["203.0.113.77", "2001:db8:77::1234"]
     collector = Collector(t, *PROXIES, "--sites", "shop.example", "--log-level", "debug", "--token",
-                          "a=token-of-a-server", "--visitor", "cookie", "--rate-limit", "1")
+                          server_token(t), "--visitor", "cookie", "--rate-limit", "1")
     for address in texts:
         for _ in range(3):
             good(t, collector.page(view(), (FORWARDED, address)))
@@ -347,7 +354,7 @@ def test_rate_limit_spares(t):
     event_of = [request(keyed(number)) for number in range(200)]
     for number, (options, headers) in enumerate([
             (("--rate-limit", "1"), ()),
-            ((*PROXIES, "--rate-limit", "1", "--token", "a=token-of-a-server"),
+            ((*PROXIES, "--rate-limit", "1", "--token", server_token(t)),
              ((FORWARDED, "203.0.113.1"), ("Authorization", "Bearer token-of-a-server"))),
             ((*PROXIES, "--rate-limit", "0", "--sites", "*"),
              ((FORWARDED, "203.0.113.1"), ("Origin", SITE), ("User-Agent", FIREFOX)))]):
@@ -438,7 +445,7 @@ def cookie_of(t, answer, secure=False):
 
 def test_cookies(t):
     collector = Collector(t, *PROXIES, "--sites", "shop.example", "--visitor", "cookie", "--token",
-                          "a=token-of-a-server")
+                          server_token(t))
 
     def send(path, *cookies, agent=FIREFOX, address="203.0.113.1"):
         return good(t, collector.page(view(path), *(("Cookie", cookie) for cookie in cookies),

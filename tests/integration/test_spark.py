@@ -187,10 +187,12 @@ def test_locked(t):
     t.equal((account["events"], account["cells"]), (3, 1), "account")
     (document,) = index.cells().values()
     t.equal((document["clicks"], document["country"]), (3, "Unknown"), "document")
-    wrong = t.clickmill(*command, "--cassandra-password", "not-it", *elastic, *spark, check=USAGE)
-    t.says(wrong, "refuses the credentials", "CASSANDRA_PASSWORD")
-    wrong = t.clickmill(*command, *secret, *elastic, *spark, "--elasticsearch-password", "not-it",
+    t.write("wrong", "not-it")
+    wrong = t.clickmill(*command, "--cassandra-password", "file:wrong", *elastic, *spark,
                         check=USAGE)
+    t.says(wrong, "refuses the credentials", "CASSANDRA_PASSWORD")
+    wrong = t.clickmill(*command, *secret, *elastic, *spark, "--elasticsearch-password",
+                        "file:wrong", check=USAGE)
     t.says(wrong, "elasticsearch.password")
     lacking = t.clickmill(*command, *secret, *elastic, *spark, "--cassandra-insecure", check=USAGE)
     t.says(lacking, "cassandra.tls.ca", "--engine mill")
