@@ -304,22 +304,34 @@ void cm_buf_add_json(cm_buf_t *buf, cm_str_t s)
     buf->len = (size_t)(at - buf->data);
 }
 
-void cm_buf_add_csv(cm_buf_t *buf, cm_str_t s)
+static void add_csv(cm_buf_t *buf, const char *before, cm_str_t s)
 {
     bool quote = false;
     for (size_t i = 0; i < s.len && !quote; i++)
         quote = memchr("\",\r\n", s.data[i], 4) != NULL;
     if (!quote) {
+        cm_buf_add_text(buf, before);
         cm_buf_add_str(buf, s);
         return;
     }
     cm_buf_add_char(buf, '"');
+    cm_buf_add_text(buf, before);
     for (size_t i = 0; i < s.len; i++) {
         if (s.data[i] == '"')
             cm_buf_add_char(buf, '"');
         cm_buf_add_char(buf, s.data[i]);
     }
     cm_buf_add_char(buf, '"');
+}
+
+void cm_buf_add_csv(cm_buf_t *buf, cm_str_t s)
+{
+    add_csv(buf, "", s);
+}
+
+void cm_buf_add_safe_csv(cm_buf_t *buf, cm_str_t s)
+{
+    add_csv(buf, s.len > 0 && memchr("=+-@\t\r\n", s.data[0], 7) != NULL ? "'" : "", s);
 }
 
 void cm_buf_clear(cm_buf_t *buf)

@@ -132,6 +132,13 @@ void cm_buf_add_json(cm_buf_t *buf, cm_str_t s);
 /* Appends a CSV field (RFC 4180): quoted only where a comma, quote, CR or LF demands it. */
 void cm_buf_add_csv(cm_buf_t *buf, cm_str_t s);
 
+/* The same with a ' before a text that a spreadsheet would take for a formula: one that begins with
+ * = + - @, a tab or an end of line. */
+void cm_buf_add_safe_csv(cm_buf_t *buf, cm_str_t s);
+
+/* Either of them. */
+typedef void (*cm_csv_fn)(cm_buf_t *buf, cm_str_t s);
+
 /* Forgets the contents, keeps the memory. */
 void cm_buf_clear(cm_buf_t *buf);
 

@@ -10,11 +10,19 @@
 
 typedef struct export_options {
     int format;
+    bool safe;
     int store; /* cm_store_choice_t */
     cm_cassandra_given_t cassandra;
 } export_options_t;
 
-enum { FORMAT_JSONL, FORMAT_CSV, FLUSH_BYTES = 1 << 20 };
+/* The choices of --format, and what --safe makes of the last one. */
+typedef enum format {
+    FORMAT_JSONL,
+    FORMAT_CSV,
+    FORMAT_SAFE_CSV,
+} format_t;
+
+enum { FLUSH_BYTES = 1 << 20 };
 
 static const cm_option_t options[] = {
     {.name = "format",
@@ -24,15 +32,26 @@ static const cm_option_t options[] = {
      .def = "jsonl",
      .choices = "jsonl|csv",
      .help = "one JSON object a line, or CSV with a header"},
+    {.name = "safe",
+     .type = CM_OPT_FLAG,
+     .offset = offsetof(export_options_t, safe),
+     .help = "with --format csv: a ' before a text that a spreadsheet would take for a formula"},
     CM_STORE_ROW(export_options_t, store),
     CM_CASSANDRA_ROWS(export_options_t, cassandra),
     {.name = NULL},
 };
 
-static int add_event(cm_app_t *app, int format, const cm_event_t *event, cm_buf_t *buf)
+static format_t format_of(const export_options_t *asked)
+{
+    return asked->safe ? FORMAT_SAFE_CSV : (format_t)asked->format;
+}
+
+static int add_event(cm_app_t *app, format_t format, const cm_event_t *event, cm_buf_t *buf)
 {
     if (format == FORMAT_CSV) {
         cm_event_add_csv(buf, event);
+    } else if (format == FORMAT_SAFE_CSV) {
+        cm_event_add_safe_csv(buf, event);
     } else {
         cm_event_add_json(buf, event);
         cm_buf_add_char(buf, '\n');
@@ -48,7 +67,7 @@ static int open_reader(void *context, cm_reader_t **reader, cm_err_t *err)
 }
 
 static int export_block(cm_app_t *app, cm_reader_t *reader, const cm_columns_t *columns,
-                        const uint8_t *copies, int64_t upto, int format, cm_buf_t *buf)
+                        const uint8_t *copies, int64_t upto, format_t format, cm_buf_t *buf)
 {
     char key[CM_UUID_TEXT];
     cm_event_t event;
@@ -67,7 +86,7 @@ static int export_block(cm_app_t *app, cm_reader_t *reader, const cm_columns_t *
 }
 
 static int export_events(cm_app_t *app, cm_reader_t *reader, const uint8_t *copies, int64_t upto,
-                         int format)
+                         format_t format)
 {
     const cm_block_ref_t *blocks;
     cm_columns_t columns = {0};
@@ -78,7 +97,7 @@ static int export_events(cm_app_t *app, cm_reader_t *reader, const uint8_t *copi
     cm_progress_start(&progress, app->terminal ? app->messages : NULL, app->terminal, "exporting",
                       "events");
     int rc = cm_reader_blocks(reader, &blocks, &count, &app->err);
-    if (format == FORMAT_CSV)
+    if (format != FORMAT_JSONL)
         cm_buf_add_text(&buf, cm_event_csv_header);
     for (size_t b = 0; rc == 0 && b < count && blocks[b].first < upto; b++) {
         if (atomic_load(app->stop)) {
@@ -116,7 +135,7 @@ static int export_embedded(cm_app_t *app, const export_options_t *asked)
     if (rc == 0)
         rc = cm_embedded_open_reader(app->global.data_dir, &reader, &app->err);
     if (rc == 0)
-        rc = export_events(app, reader, copies, upto, asked->format);
+        rc = export_events(app, reader, copies, upto, format_of(asked));
     cm_reader_close(reader);
     free(copies);
     return rc;
@@ -126,7 +145,7 @@ static int export_embedded(cm_app_t *app, const export_options_t *asked)
 
 typedef struct scanning {
     cm_app_t *app;
-    int format;
+    format_t format;
     cm_buf_t buf;
     cm_progress_t progress;
     uint64_t count;
@@ -154,7 +173,7 @@ static int export_cassandra(cm_app_t *app, const export_options_t *asked)
 {
     const cm_cassandra_settings_t settings = cm_cassandra_settings_of(app, &asked->cassandra);
     const cm_cassandra_options_t cassandra = {.settings = &settings, .only_read = true};
-    scanning_t scanning = {.app = app, .format = asked->format, .buf = CM_BUF_INIT};
+    scanning_t scanning = {.app = app, .format = format_of(asked), .buf = CM_BUF_INIT};
     cm_account_t account = {0};
     cm_store_t *store;
 
@@ -184,6 +203,8 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
 
     (void)argc;
     (void)argv;
+    if (asked->safe && asked->format != FORMAT_CSV)
+        return cm_fail(&app->err, CM_EUSAGE, "--safe is of CSV: give --format csv with it");
     return asked->store == CM_STORE_CASSANDRA ? export_cassandra(app, asked)
                                               : export_embedded(app, asked);
 }

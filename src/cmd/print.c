@@ -24,7 +24,7 @@ void cm_printer_start(cm_printer_t *printer, cm_app_t *app, cm_print_format_t fo
                                         .dimension = query->dimension,
                                         .daily = daily,
                                         .width = terminal_width(app)}};
-    if (format == CM_PRINT_CSV)
+    if (format == CM_PRINT_CSV || format == CM_PRINT_SAFE_CSV)
         cm_answer_add_csv_header(&printer->buf, query->window);
     else if (format == CM_PRINT_JSON)
         cm_buf_add_text(&printer->buf, "[\n");
@@ -50,6 +50,8 @@ int cm_printer_row(void *context, const cm_answer_t *answer)
         cm_query_table_add(&printer->table, answer);
     } else if (printer->format == CM_PRINT_CSV) {
         cm_answer_add_csv(&printer->buf, answer);
+    } else if (printer->format == CM_PRINT_SAFE_CSV) {
+        cm_answer_add_safe_csv(&printer->buf, answer);
     } else {
         add_json(printer, answer);
     }

@@ -9,6 +9,7 @@ typedef enum cm_print_format {
     CM_PRINT_TABLE,
     CM_PRINT_CSV,
     CM_PRINT_JSON,
+    CM_PRINT_SAFE_CSV, /* no text of it is a formula; no choice by itself */
 } cm_print_format_t;
 
 typedef struct cm_printer {

@@ -10,6 +10,7 @@
 
 typedef struct query_options {
     int window, sort, format;
+    bool safe;
     const char *url, *country, *from, *to;
     int64_t limit;
     bool reverse;
@@ -74,6 +75,10 @@ static const cm_option_t options[] = {
      .def = "table",
      .choices = "table|csv|json",
      .help = "how to print; --json is --format json"},
+    {.name = "safe",
+     .type = CM_OPT_FLAG,
+     .offset = offsetof(query_options_t, safe),
+     .help = "with --format csv: a ' before a text that a spreadsheet would take for a formula"},
     CM_INDEX_ROW(query_options_t, index),
     CM_ELASTIC_ROWS(query_options_t, elastic),
     {.name = NULL},
@@ -239,19 +244,25 @@ static void note_daily(cm_app_t *app)
                            "because ids of visitors live for one UTC day\n");
 }
 
+static cm_print_format_t format_of(const cm_app_t *app, const query_options_t *asked)
+{
+    const bool chosen = cm_options_given(options, app->values, offsetof(query_options_t, format));
+
+    if (app->global.json && !chosen)
+        return CM_PRINT_JSON;
+    return asked->safe ? CM_PRINT_SAFE_CSV : (cm_print_format_t)asked->format;
+}
+
 static int answer(cm_app_t *app, const query_options_t *asked, cm_index_t *index,
                   const cm_query_t *query)
 {
-    bool chosen = cm_options_given(options, app->values, offsetof(query_options_t, format));
-    cm_print_format_t format =
-        app->global.json && !chosen ? CM_PRINT_JSON : (cm_print_format_t)asked->format;
     cm_freshness_t freshness;
     cm_printer_t printer;
 
     int rc = cm_index_freshness(index, query->window, &freshness, &app->err);
     if (rc < 0)
         return rc;
-    cm_printer_start(&printer, app, format, query, freshness.daily_visitors);
+    cm_printer_start(&printer, app, format_of(app, asked), query, freshness.daily_visitors);
     rc = cm_index_query(index, query, cm_printer_row, &printer, &app->err);
     const int64_t rows = printer.rows;
     rc = cm_printer_end(&printer, rc);
@@ -272,6 +283,8 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     cm_query_t query;
 
     int rc = read_question(app, asked, argc, argv, &query);
+    if (rc == 0 && asked->safe && asked->format != CM_PRINT_CSV)
+        rc = cm_fail(&app->err, CM_EUSAGE, "--safe is of CSV: give --format csv with it");
     if (rc == 0)
         rc = cm_index_open_chosen(app, asked->index, &elastic, &index, &app->err);
     if (rc == CM_EINPUT && asked->index == CM_INDEX_EMBEDDED)

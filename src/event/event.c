@@ -248,20 +248,30 @@ void cm_event_add_json(cm_buf_t *buf, const cm_event_t *event)
 
 const char cm_event_csv_header[] = "row_key,user_id,timestamp,url,country,city,browser,os,device\n";
 
-void cm_event_add_csv(cm_buf_t *buf, const cm_event_t *event)
+static void add_csv(cm_buf_t *buf, const cm_event_t *event, cm_csv_fn add_text)
 {
     char scratch[CM_UUID_TEXT];
     const cm_str_t tail[] = {event->url,     event->country, event->city,
                              event->browser, event->os,      event->device};
 
-    cm_buf_add_csv(buf, cm_event_row_key(event, scratch));
+    add_text(buf, cm_event_row_key(event, scratch));
     cm_buf_add_char(buf, ',');
-    cm_buf_add_csv(buf, event->user_id);
+    add_text(buf, event->user_id);
     cm_buf_add_char(buf, ',');
     cm_buf_add_i64(buf, event->timestamp);
     for (size_t i = 0; i < sizeof tail / sizeof tail[0]; i++) {
         cm_buf_add_char(buf, ',');
-        cm_buf_add_csv(buf, tail[i]);
+        add_text(buf, tail[i]);
     }
     cm_buf_add_char(buf, '\n');
+}
+
+void cm_event_add_csv(cm_buf_t *buf, const cm_event_t *event)
+{
+    add_csv(buf, event, cm_buf_add_csv);
+}
+
+void cm_event_add_safe_csv(cm_buf_t *buf, const cm_event_t *event)
+{
+    add_csv(buf, event, cm_buf_add_safe_csv);
 }

@@ -59,6 +59,9 @@ void cm_event_add_json(cm_buf_t *buf, const cm_event_t *event);
 
 /* Appends the event as one CSV record with its newline; header in cm_event_csv_header. */
 void cm_event_add_csv(cm_buf_t *buf, const cm_event_t *event);
+
+/* The same with texts that no spreadsheet takes for formulas. */
+void cm_event_add_safe_csv(cm_buf_t *buf, const cm_event_t *event);
 extern const char cm_event_csv_header[];
 
 #endif

@@ -83,7 +83,7 @@ static void csv_number(cm_buf_t *buf, int64_t value)
     cm_buf_add_i64(buf, value);
 }
 
-void cm_answer_add_csv(cm_buf_t *buf, const cm_answer_t *answer)
+static void add_csv(cm_buf_t *buf, const cm_answer_t *answer, cm_csv_fn add_text)
 {
     const cm_numbers_t *n = &answer->numbers;
     char start[CM_TIME_TEXT];
@@ -92,9 +92,9 @@ void cm_answer_add_csv(cm_buf_t *buf, const cm_answer_t *answer)
         cm_buf_add_text(buf, cm_time_format(answer->window_start, start));
         cm_buf_add_char(buf, ',');
     }
-    cm_buf_add_csv(buf, answer->url);
+    add_text(buf, answer->url);
     cm_buf_add_char(buf, ',');
-    cm_buf_add_csv(buf, answer->country);
+    add_text(buf, answer->country);
     csv_number(buf, n->clicks);
     csv_number(buf, n->users);
     csv_average(buf, n->time_spent_sum, n->time_spent_count);
@@ -104,6 +104,16 @@ void cm_answer_add_csv(cm_buf_t *buf, const cm_answer_t *answer)
     csv_number(buf, n->entrances);
     csv_number(buf, n->exits);
     cm_buf_add_char(buf, '\n');
+}
+
+void cm_answer_add_csv(cm_buf_t *buf, const cm_answer_t *answer)
+{
+    add_csv(buf, answer, cm_buf_add_csv);
+}
+
+void cm_answer_add_safe_csv(cm_buf_t *buf, const cm_answer_t *answer)
+{
+    add_csv(buf, answer, cm_buf_add_safe_csv);
 }
 
 /* ---- JSON ---- */

@@ -57,6 +57,10 @@ typedef struct cm_query {
     bool unsorted;  /* as it comes, which is much faster where all is wanted */
     int64_t limit;  /* rows at most; 0: all */
     int64_t offset; /* rows to leave out first */
+    /* Asked now and then while the rows are looked for, by the same thread; true: whoever asked
+     * does not wait any more, and the query ends with CM_ESTOP. NULL: he does. */
+    bool (*gives_up)(void *context);
+    void *gives_up_context;
 } cm_query_t;
 
 /* Called once a row; the answer's texts live until it returns. Non-zero stops the query and is
@@ -153,6 +157,9 @@ bool cm_answer_exact(const cm_answer_t *answer);
  * as its start in RFC 3339. Rows end with "\n". */
 void cm_answer_add_csv_header(cm_buf_t *buf, cm_window_t window);
 void cm_answer_add_csv(cm_buf_t *buf, const cm_answer_t *answer);
+
+/* The same with texts that no spreadsheet takes for formulas. */
+void cm_answer_add_safe_csv(cm_buf_t *buf, const cm_answer_t *answer);
 
 /* One JSON object with the csv's fields, absent averages null; window and window_start where the
  * window is not all; url and country only where the dimension has them. */
