@@ -1,4 +1,4 @@
-#include "index/checks.h"
+#include "index/ask.h"
 
 #include "base/clock.h"
 #include "store/embedded.h"
@@ -67,7 +67,7 @@ static const char schema[] =
     "    events INTEGER NOT NULL,\n"
     "    cells INTEGER NOT NULL,\n"
     "    session_timeout INTEGER NOT NULL,\n"
-    "    updated_at INTEGER NOT NULL) WITHOUT ROWID;\n" CM_CHECK_TABLE;
+    "    updated_at INTEGER NOT NULL) WITHOUT ROWID;\n" CM_CHECK_TABLE CM_ASK_INDEXES;
 /* clang-format on */
 
 /* Drops the older form, whole or not at all: `covered` alone would say that nothing is to be done.
@@ -184,80 +184,14 @@ int cm_embedded_index_covered(const cm_database_t *database, cm_window_t window,
 
 /* ---- reading ---- */
 
+enum { LOOK_EVERY = 10000 }; /* steps of SQLite's machine between looks whether somebody waits */
+
 typedef struct embedded_index {
     cm_index_t index; /* first */
     cm_database_t database;
     char *data_dir;
     bool held; /* several questions shall be answered of one moment */
 } embedded_index_t;
-
-static void add_order(cm_buf_t *sql, const cm_query_t *query)
-{
-    static const char *const columns[CM_SORT_COUNT] = {
-        [CM_SORT_AVERAGE_TIME_SPENT] = AVERAGE("time_spent_sum", "time_spent_count"),
-        [CM_SORT_AVERAGE_TIME_ON_PAGE] = AVERAGE("time_on_page_sum", "time_on_page_count"),
-        [CM_SORT_URL] = "page.url",
-        [CM_SORT_COUNTRY] = "country.name",
-        [CM_SORT_WINDOW] = "start"};
-    bool text = query->sort >= CM_SORT_URL;
-    bool down = text == query->reverse;
-    const char *column = columns[query->sort];
-
-    /* Not in the order of the table (+), where a limit would end the scan before all of a checksum
-     * is seen. */
-    cm_buf_printf(sql, " ORDER BY +%s %s NULLS LAST, page.url, country.name, start",
-                  column != NULL ? column : cm_sort_names[query->sort], down ? "DESC" : "ASC");
-}
-
-/* Adds the conditions on texts. The row is seen first, whether or not they hold. */
-static void add_texts(cm_buf_t *sql, const cm_query_t *query, const char *seen)
-{
-    cm_buf_printf(sql, " AND CASE WHEN %s THEN 1", seen);
-    if (query->url != NULL)
-        cm_buf_add_text(sql, " AND page.url GLOB ?4");
-    if (query->country != NULL)
-        cm_buf_add_text(sql, " AND country.name = ?5");
-    cm_buf_add_text(sql, " END");
-}
-
-/* `checked`: each row of the window and the span comes by answer_seen(). */
-static void build_query(cm_buf_t *sql, const cm_query_t *query, bool checked)
-{
-    static const struct {
-        const char *from, *rows, *seen;
-    } parts[CM_DIMENSION_COUNT] = {
-        [CM_PER_CELL] = {CM_FROM("cell"), "", CM_SEEN("cell", "?8")},
-        [CM_PER_URL] = {CM_FROM("total"), " AND total.url >= 0 AND total.country < 0",
-                        CM_SEEN("total", "?8")},
-        [CM_PER_COUNTRY] = {CM_FROM("total"), " AND total.url < 0 AND total.country >= 0",
-                            CM_SEEN("total", "?8")},
-        [CM_PER_NOTHING] = {CM_FROM("total"), " AND total.url < 0 AND total.country < 0",
-                            CM_SEEN("total", "?8")}};
-
-    cm_buf_printf(sql,
-                  "SELECT page.url, country.name, start, updated_at, " CM_NUMBER_COLUMNS
-                  "%s WHERE window = ?1%s",
-                  parts[query->dimension].from, parts[query->dimension].rows);
-    if (query->window != CM_WINDOW_ALL && query->from > 0)
-        cm_buf_add_text(sql, " AND start * 3600000 >= ?2");
-    if (query->window != CM_WINDOW_ALL && query->to > 0)
-        cm_buf_add_text(sql, " AND start * 3600000 < ?3");
-    add_texts(sql, query, checked ? parts[query->dimension].seen : "1");
-    if (!query->unsorted)
-        add_order(sql, query);
-    cm_buf_add_text(sql, " LIMIT ?6 OFFSET ?7");
-}
-
-/* SQLite's GLOB has character classes, which a URL's brackets are not meant to be. */
-static void glob_pattern(cm_buf_t *pattern, const char *text)
-{
-    for (; *text != '\0'; text++) {
-        if (*text == '[')
-            cm_buf_add_text(pattern, "[[]");
-        else
-            cm_buf_add_char(pattern, *text);
-    }
-}
 
 static cm_str_t column_text(sqlite3_stmt *select, int at)
 {
@@ -294,7 +228,7 @@ static int freshen(embedded_index_t *self, cm_err_t *err)
         return rc;
     cm_database_close(&self->database);
     self->database = fresh;
-    return cm_check_register(&self->database, err);
+    return cm_ask_register(&self->database, err);
 }
 
 /* Which answers there are: "older" ones also where they shall be read as they are. */
@@ -306,47 +240,30 @@ static int look_at_tables(const embedded_index_t *self, cm_check_state_t *state,
     return rc;
 }
 
-static void bind_query(sqlite3_stmt *select, const cm_query_t *query, cm_buf_t *pattern,
-                       cm_check_scan_t *scan)
+static int look_at_asker(void *context)
 {
-    sqlite3_bind_int(select, 1, (int)query->window);
-    sqlite3_bind_int64(select, 2, query->from);
-    sqlite3_bind_int64(select, 3, query->to);
-    if (query->url != NULL) {
-        glob_pattern(pattern, query->url);
-        sqlite3_bind_text(select, 4, pattern->data ? pattern->data : "", -1, SQLITE_STATIC);
-    }
-    sqlite3_bind_text(select, 5, query->country, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(select, 6, query->limit > 0 ? query->limit : -1);
-    sqlite3_bind_int64(select, 7, query->offset);
-    sqlite3_bind_pointer(select, 8, scan, CM_SCAN_POINTER, NULL);
-}
+    const cm_query_t *query = context;
 
-/* Compares what the query has seen with the checksums of its span. */
-static int check_seen(const embedded_index_t *self, const cm_query_t *query, cm_check_scan_t *scan,
-                      cm_err_t *err)
-{
-    const bool all = query->window == CM_WINDOW_ALL;
-    const int64_t from = all || query->from <= 0 ? INT64_MIN : (query->from - 1) / CM_HOUR_MS + 1;
-    const int64_t to = all || query->to <= 0 ? INT64_MAX : (query->to - 1) / CM_HOUR_MS;
-
-    return cm_check_compare(&self->database, scan, query->window, query->dimension, from, to, err);
+    return query->gives_up(query->gives_up_context);
 }
 
 /* Gives the rows to `row`. Those that are sorted have all been seen when the first one comes, so
  * that nothing is given of what is damaged. */
-static int give_rows(const embedded_index_t *self, const cm_query_t *query, sqlite3_stmt *select,
-                     cm_check_scan_t *scan, cm_answer_fn row, void *context, cm_err_t *err)
+static int give_rows(const embedded_index_t *self, cm_ask_t *ask, bool checked,
+                     sqlite3_stmt *select, cm_answer_fn row, void *context, cm_err_t *err)
 {
-    bool check = scan != NULL && !(query->unsorted && query->limit > 0);
+    const cm_query_t *query = ask->query;
+    bool check = checked && !(query->unsorted && query->limit > 0);
     int step, rc = 0;
 
     do {
         step = sqlite3_step(select);
+        if (step == SQLITE_INTERRUPT)
+            return cm_fail(err, CM_ESTOP, "nobody waits for the answers any more");
         if (step != SQLITE_ROW && step != SQLITE_DONE)
             return cm_check_fail_sqlite(&self->database, "reading the answers", err);
         if (check && (step == SQLITE_DONE || !query->unsorted)) {
-            rc = check_seen(self, query, scan, err);
+            rc = cm_ask_compare(ask, &self->database, err);
             check = false;
         }
         if (rc == 0 && step == SQLITE_ROW) {
@@ -358,30 +275,45 @@ static int give_rows(const embedded_index_t *self, const cm_query_t *query, sqli
     return rc;
 }
 
+/* Prepares the question and gives its rows; while it waits for them, it is asked whether anybody
+ * waits for it. */
+static int ask_and_give(const embedded_index_t *self, cm_ask_t *ask, bool checked, cm_answer_fn row,
+                        void *context, cm_err_t *err)
+{
+    const cm_query_t *query = ask->query;
+    sqlite3 *db = self->database.db;
+    sqlite3_stmt *select = NULL;
+
+    int rc = cm_database_prepare(&self->database, ask->sql.data, &select, err);
+    if (rc == 0) {
+        cm_ask_bind(ask, select);
+        if (query->gives_up != NULL)
+            sqlite3_progress_handler(db, LOOK_EVERY, look_at_asker, (void *)(uintptr_t)query);
+        rc = give_rows(self, ask, checked, select, row, context, err);
+        sqlite3_progress_handler(db, 0, NULL, NULL);
+    }
+    sqlite3_finalize(select);
+    return rc;
+}
+
 /* Runs the query; `checked` in a transaction, so that rows and checksums are of one moment. */
 static int run_query(embedded_index_t *self, const cm_query_t *query, bool checked,
                      cm_answer_fn row, void *context, cm_err_t *err)
 {
     static const char doing[] = "reading the answers";
     const bool begin = checked && sqlite3_get_autocommit(self->database.db);
-    cm_buf_t sql = CM_BUF_INIT, pattern = CM_BUF_INIT;
-    cm_check_scan_t scan = {0};
-    sqlite3_stmt *select = NULL;
+    bool indexed = false;
+    cm_ask_t ask;
 
     int rc = begin ? cm_database_exec(&self->database, "BEGIN", doing, err) : 0;
-    build_query(&sql, query, checked);
     if (rc == 0)
-        rc = cm_database_prepare(&self->database, sql.data, &select, err);
-    if (rc == 0) {
-        bind_query(select, query, &pattern, &scan);
-        rc = give_rows(self, query, select, checked ? &scan : NULL, row, context, err);
-    }
-    sqlite3_finalize(select);
+        rc = cm_database_has(&self->database, CM_TOTAL_COUNTRY, &indexed, err);
+    cm_ask_build(&ask, query, checked, indexed);
+    if (rc == 0)
+        rc = ask_and_give(self, &ask, checked, row, context, err);
     if (begin)
         cm_database_exec(&self->database, "COMMIT", doing, NULL);
-    cm_check_scan_free(&scan);
-    cm_buf_free(&sql);
-    cm_buf_free(&pattern);
+    cm_ask_free(&ask);
     return rc;
 }
 
@@ -518,7 +450,7 @@ int cm_index_open_embedded(const char *data_dir, cm_index_t **index, cm_err_t *e
 
     self->index.ops = &ops;
     int rc = cm_database_open_read(data_dir, &self->database, err);
-    if (rc == 0 && (rc = cm_check_register(&self->database, err)) < 0)
+    if (rc == 0 && (rc = cm_ask_register(&self->database, err)) < 0)
         cm_database_close(&self->database);
     if (rc < 0) {
         free(self);

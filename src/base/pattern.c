@@ -1,0 +1,98 @@
+#include "base/pattern.h"
+
+#include <stdlib.h>
+
+/* A set of places is bits: place n is where n elements (a byte, or ?) have been matched. */
+enum { BITS = 64, BYTES = 256 };
+
+struct cm_pattern {
+    size_t words; /* of a set */
+    size_t last;  /* the place behind the last element */
+    /* Sets: where a * is; where a ? has just been matched; for each byte, where it leads on. */
+    uint64_t *stays, *inside, *steps;
+};
+
+static void set(uint64_t *places, size_t place)
+{
+    places[place / BITS] |= UINT64_C(1) << place % BITS;
+}
+
+static bool has(const uint64_t *places, size_t place)
+{
+    return (places[place / BITS] >> place % BITS & 1) != 0;
+}
+
+/* A byte of a character that is not its first. */
+static bool continues(uint8_t byte)
+{
+    return (byte & 0xC0) == 0x80;
+}
+
+bool cm_pattern_is_plain(const char *text)
+{
+    return strpbrk(text, "*?") == NULL;
+}
+
+cm_pattern_t *cm_pattern_new(const char *text)
+{
+    cm_pattern_t *pattern = cm_alloc_zero(1, sizeof *pattern);
+
+    pattern->words = strlen(text) / BITS + 1;
+    pattern->stays = cm_alloc_zero((2 + BYTES) * pattern->words, sizeof(uint64_t));
+    pattern->inside = pattern->stays + pattern->words;
+    pattern->steps = pattern->inside + pattern->words;
+    for (const char *at = text; *at != '\0'; at++) {
+        if (*at == '*') {
+            set(pattern->stays, pattern->last);
+            continue;
+        }
+        for (size_t byte = 0; byte < BYTES; byte++) {
+            if (*at == '?' ? !continues((uint8_t)byte) : byte == (uint8_t)*at)
+                set(pattern->steps + byte * pattern->words, pattern->last);
+        }
+        pattern->last++;
+        if (*at == '?')
+            set(pattern->inside, pattern->last);
+    }
+    return pattern;
+}
+
+void cm_pattern_free(cm_pattern_t *pattern)
+{
+    if (pattern == NULL)
+        return;
+    free(pattern->stays);
+    free(pattern);
+}
+
+/* Where the byte leads from all places. False: nowhere. */
+static bool step(const cm_pattern_t *pattern, uint64_t *places, uint8_t byte)
+{
+    const uint64_t *steps = pattern->steps + byte * pattern->words;
+    const uint64_t inside = continues(byte) ? UINT64_MAX : 0;
+    uint64_t carry = 0, any = 0;
+
+    for (size_t i = 0; i < pattern->words; i++) {
+        const uint64_t here = places[i], on = here & steps[i];
+        places[i] = on << 1 | carry | (here & (pattern->stays[i] | (pattern->inside[i] & inside)));
+        carry = on >> (BITS - 1);
+        any |= places[i];
+    }
+    return any != 0;
+}
+
+bool cm_pattern_matches(const cm_pattern_t *pattern, cm_str_t text)
+{
+    const bool open = has(pattern->stays, pattern->last); /* it ends with * */
+    uint64_t few[8] = {0};
+    uint64_t *places = pattern->words > 8 ? cm_alloc_zero(pattern->words, sizeof *places) : few;
+    bool on = true;
+
+    places[0] = 1;
+    for (size_t i = 0; on && i < text.len && !(open && has(places, pattern->last)); i++)
+        on = step(pattern, places, (uint8_t)text.data[i]);
+    on = on && has(places, pattern->last);
+    if (places != few)
+        free(places);
+    return on;
+}
