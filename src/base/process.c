@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 const char *cm_process_command(long pid, char text[CM_PROCESS_TEXT])
@@ -92,4 +93,13 @@ long cm_process_listening(uint16_t port)
     if (all != NULL)
         closedir(all);
     return (long)pid;
+}
+
+/* Linux has a priority for each thread. */
+void cm_process_step_back(void)
+{
+    enum { BACK = 10 };
+    const id_t self = (id_t)gettid();
+
+    setpriority(PRIO_PROCESS, self, getpriority(PRIO_PROCESS, self) + BACK);
 }

@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "index/index.h"
-#include "store/store.h"
+#include "mill/mill.h"
 
 #include <stdatomic.h>
 
@@ -33,6 +33,24 @@ typedef struct cm_refreshed {
 /* `store` is an embedded store, opened for writing, with nothing uncommitted. */
 int cm_refresh(cm_store_t *store, const cm_refresh_options_t *options, cm_refreshed_t *out,
                cm_err_t *err);
+
+/* The same in three steps, of which the long one leaves the store alone: it may be written
+ * meanwhile, by its own thread. What comes after the first step is not in the answers. */
+typedef struct cm_refreshing cm_refreshing_t;
+
+/* Finds out what is to be done. On the store's thread, with nothing uncommitted. The caller frees
+ * `*refreshing`, also after a failure of the steps that follow. */
+int cm_refresh_begin(cm_store_t *store, const cm_refresh_options_t *options,
+                     cm_refreshing_t **refreshing, cm_err_t *err);
+
+/* Mills. On any thread. */
+int cm_refresh_mill(cm_refreshing_t *refreshing, cm_err_t *err);
+
+/* Writes the answers. On the store's thread, with nothing uncommitted. */
+int cm_refresh_end(cm_refreshing_t *refreshing, cm_refreshed_t *out, cm_err_t *err);
+
+/* NULL is fine. */
+void cm_refresh_free(cm_refreshing_t *refreshing);
 
 /* Mills another store (not embedded, read from memory) and puts its answers in the place of those
  * that the embedded store has, until its own are made again. Only what differs is written. */

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 enum {
-    THREADS_MAX = 64,
     PARTITIONS_MAX = 4096,
     PARTITION_GRAINS = 32 * 1024, /* 512 KiB: what a core's L2 cache holds */
     REGIONS_MAX = 1024,
@@ -246,7 +245,7 @@ static void mill_partition(worker_t *worker, cm_partition_t *partition)
 static void order_phase(worker_t *worker)
 {
     mill_t *mill = worker->mill;
-    cm_heap_t *heaps[THREADS_MAX];
+    cm_heap_t *heaps[CM_MILL_THREADS_MAX];
     uint32_t p;
 
     while (worker->rc == 0 && (p = atomic_fetch_add(&mill->next, 1)) < mill->spread.count) {
@@ -335,9 +334,9 @@ static void *run_task(void *argument)
 /* Runs the phase on all workers, the first on this thread; the first failure is returned. */
 static int run_phase(mill_t *mill, void (*phase)(worker_t *worker), cm_err_t *err)
 {
-    pthread_t threads[THREADS_MAX];
-    task_t tasks[THREADS_MAX];
-    bool started[THREADS_MAX] = {false};
+    pthread_t threads[CM_MILL_THREADS_MAX];
+    task_t tasks[CM_MILL_THREADS_MAX];
+    bool started[CM_MILL_THREADS_MAX] = {false};
 
     atomic_store(&mill->next, 0);
     for (int i = 1; i < mill->worker_count; i++) {
@@ -534,7 +533,7 @@ static int make_workers(mill_t *mill, cm_err_t *err)
 
     if (threads <= 0)
         threads = (int)sysconf(_SC_NPROCESSORS_ONLN);
-    threads = threads < 1 ? 1 : threads > THREADS_MAX ? THREADS_MAX : threads;
+    threads = threads < 1 ? 1 : threads > CM_MILL_THREADS_MAX ? CM_MILL_THREADS_MAX : threads;
     mill->workers = cm_alloc_zero((size_t)threads, sizeof *mill->workers);
     for (int i = 0; rc == 0 && i < threads; i++) {
         worker_t *worker = &mill->workers[mill->worker_count++];

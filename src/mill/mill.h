@@ -22,13 +22,15 @@
 
 #include <stdatomic.h>
 
+enum { CM_MILL_THREADS_MAX = 64 };
+
 typedef struct cm_mill_options {
     int64_t session_timeout; /* ms; a longer gap ends a session */
     unsigned windows;        /* bit 1 << cm_window_t for each window wanted */
     int64_t since;           /* ordinal of the first new event; 0: everything is new */
     int64_t until;           /* ordinal to stop before; 0: the end of the store */
     int64_t memory;          /* bytes for the events in hand, about; 0: no limit */
-    int threads;             /* 0: one per processor */
+    int threads;             /* 0: one per processor; CM_MILL_THREADS_MAX at most */
     const atomic_bool *stop; /* when it becomes true the mill gives up with CM_ESTOP; may be NULL */
     /* A bit an event of the store, set for copies (all but the first of one row key); then nothing
      * else is computed. NULL: answers are. cm_mill_copies() sets it. */

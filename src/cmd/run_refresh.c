@@ -1,0 +1,79 @@
+#include "cmd/run_refresh.h"
+
+#include "base/process.h"
+#include "cmd/refresh.h"
+
+static double seconds_since(int64_t ns)
+{
+    return (double)(cm_clock_ticks_ns() - ns) / 1e9;
+}
+
+void cm_run_refresh_open(cm_run_refresh_t *self, const cm_app_t *app, cm_store_t *store,
+                         unsigned windows)
+{
+    self->store = store;
+    cm_refresh_options(app, windows, &self->options);
+}
+
+static void *mill(void *context)
+{
+    cm_run_refresh_t *self = context;
+    const int64_t started = cm_clock_ticks_ns();
+
+    cm_process_step_back(); /* and so do the threads that it starts */
+    self->rc = cm_refresh_mill(self->refreshing, &self->err);
+    self->milled_seconds = seconds_since(started);
+    atomic_store(&self->ended, true);
+    return NULL;
+}
+
+bool cm_run_refresh_busy(const cm_run_refresh_t *self)
+{
+    return self->refreshing != NULL;
+}
+
+bool cm_run_refresh_ready(const cm_run_refresh_t *self)
+{
+    return self->refreshing != NULL && atomic_load(&self->ended);
+}
+
+int cm_run_refresh_begin(cm_run_refresh_t *self, cm_err_t *err)
+{
+    const int64_t started = cm_clock_ticks_ns();
+
+    int rc = cm_refresh_begin(self->store, &self->options, &self->refreshing, err);
+    if (rc < 0)
+        return rc;
+    self->begun_seconds = seconds_since(started);
+    atomic_store(&self->ended, false);
+    if (pthread_create(&self->thread, NULL, mill, self) == 0)
+        return 0;
+    cm_refresh_free(self->refreshing);
+    self->refreshing = NULL;
+    return cm_fail(err, CM_EINTERNAL, "cannot start a thread");
+}
+
+int cm_run_refresh_end(cm_run_refresh_t *self, cm_err_t *err)
+{
+    pthread_join(self->thread, NULL);
+    const int64_t started = cm_clock_ticks_ns();
+    int rc = self->rc;
+    if (rc < 0)
+        *err = self->err;
+    else
+        rc = cm_refresh_end(self->refreshing, &self->answers, err);
+    cm_refresh_free(self->refreshing);
+    self->refreshing = NULL;
+    if (rc == 0 && self->answers.changed)
+        self->seconds = self->begun_seconds + self->milled_seconds + seconds_since(started);
+    return rc;
+}
+
+void cm_run_refresh_close(cm_run_refresh_t *self)
+{
+    if (self->refreshing == NULL)
+        return;
+    pthread_join(self->thread, NULL);
+    cm_refresh_free(self->refreshing);
+    self->refreshing = NULL;
+}

@@ -1,0 +1,49 @@
+/* The answers of `run`: brought up to date by a thread of their own, so that who sends events does
+ * not wait for them, however many have come.
+ *
+ * The thread mills; what it has found is written by the thread that owns the store, which also
+ * calls all of these. */
+#ifndef CM_CMD_RUN_REFRESH_H
+#define CM_CMD_RUN_REFRESH_H
+
+#include "cmd/app.h"
+#include "index/refresh.h"
+
+#include <pthread.h>
+
+/* Must not move while it is at work. */
+typedef struct cm_run_refresh {
+    cm_store_t *store;
+    cm_refresh_options_t options;
+    cm_refreshed_t answers; /* as they were written last */
+    double seconds;         /* that the last ones took which were new */
+    /* of what is at work: */
+    cm_refreshing_t *refreshing; /* NULL: nothing */
+    double begun_seconds;        /* what beginning took */
+    pthread_t thread;
+    int rc; /* of the thread, and what it took, once it has ended: */
+    double milled_seconds;
+    cm_err_t err;
+    atomic_bool ended;
+} cm_run_refresh_t;
+
+/* Borrows the store. */
+void cm_run_refresh_open(cm_run_refresh_t *self, const cm_app_t *app, cm_store_t *store,
+                         unsigned windows);
+
+/* Whether the thread is at work, or what it has found is not written yet. */
+bool cm_run_refresh_busy(const cm_run_refresh_t *self);
+
+/* Whether cm_run_refresh_end() will not have to wait. */
+bool cm_run_refresh_ready(const cm_run_refresh_t *self);
+
+/* Sets the thread to work; it is not busy, and the store has nothing uncommitted. */
+int cm_run_refresh_begin(cm_run_refresh_t *self, cm_err_t *err);
+
+/* Waits for the thread and writes what it has found; the store has nothing uncommitted. */
+int cm_run_refresh_end(cm_run_refresh_t *self, cm_err_t *err);
+
+/* Gives up what is at work. */
+void cm_run_refresh_close(cm_run_refresh_t *self);
+
+#endif
