@@ -33,11 +33,12 @@ typedef struct cm_command cm_command_t;
 
 typedef struct cm_app {
     cm_log_t log;
-    const cm_clock_t *clock; /* NULL: the real one */
-    FILE *out;               /* data */
-    FILE *messages;          /* what a person reads: status, accounts */
-    bool terminal;           /* messages go to a terminal: live line, progress bar */
-    const atomic_bool *stop; /* becomes true at SIGINT or SIGTERM */
+    const cm_clock_t *clock;   /* NULL: the real one */
+    FILE *out;                 /* data */
+    FILE *messages;            /* what a person reads: status, accounts */
+    bool terminal;             /* messages go to a terminal: live line, progress bar */
+    const atomic_bool *stop;   /* becomes true at SIGINT or SIGTERM */
+    const atomic_int *hangups; /* SIGHUPs so far, of a command that `renews` */
     cm_global_options_t global;
     const cm_command_t *command;      /* the one being run */
     const cm_option_values_t *values; /* its parsed options, for cm_options_given() */
@@ -51,6 +52,8 @@ struct cm_command {
     const char *details;        /* paragraphs for help and manual; NULL: none */
     const cm_option_t *options; /* NULL: only the global ones */
     size_t options_size;        /* of the struct that the table fills */
+    bool
+        renews; /* SIGHUP of another process tells it to look at its files again, and not to stop */
     /* Returns 0 or a CM_E* with the sentence in app->err. */
     int (*run)(cm_app_t *app, const void *options, int argc, char **argv);
 };

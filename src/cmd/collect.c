@@ -39,6 +39,7 @@ typedef struct collect {
     cm_spooling_t spooling; /* then */
     cm_sink_t *sink;
     cm_collecting_t collecting;
+    cm_serving_t serving;
     cm_server_t *server;
     int64_t shown_ns;
     uint64_t shown_accepted, shown_refused;
@@ -102,14 +103,17 @@ static int start(collect_t *self)
 
     int rc = open_sink(self);
     if (rc == 0)
+        rc = cm_serving_open(&self->serving, app, NULL, &asked->collect.tls, &app->err);
+    if (rc == 0)
         rc = cm_collecting_open(&self->collecting, app, &asked->collect, self->store, &app->err);
     if (rc < 0)
         return rc;
     cm_collecting_serve(&self->collecting, &server);
+    cm_serving_fill(&self->serving, &server);
     rc = cm_server_start(&server, &app->log, &self->server, &app->err);
     if (rc == 0)
         fprintf(app->messages, "taking events on %s://%s\n",
-                asked->collect.tls_cert != NULL ? "https" : "http",
+                asked->collect.tls.cert != NULL ? "https" : "http",
                 cm_server_address(self->server));
     return rc;
 }
@@ -118,6 +122,7 @@ static void tick(void *context)
 {
     collect_t *self = context;
 
+    cm_serving_step(&self->serving, self->server);
     cm_spooling_note(&self->spooling, &self->collecting);
     show_status(self);
 }
@@ -145,6 +150,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     if (self.store != NULL)
         cm_sink_close(&self.store->sink);
     cm_spooling_close(&self.spooling);
+    cm_serving_close(&self.serving);
     return rc;
 }
 
@@ -158,8 +164,10 @@ const cm_command_t cm_command_collect = {
         "kept below the data directory, and forwarded later in their order. Pages take "
         "/clickmill.js or /pixel.gif; /snippet says how. `clickmill run` does the same beside "
         "everything else.\n"
-        "Ctrl-C or SIGTERM stores what has come, answers it and prints the account.",
+        "Ctrl-C or SIGTERM stores what has come, answers it and prints the account. SIGHUP (`kill "
+        "-HUP`) reads the certificate again.",
     .options = options,
     .options_size = sizeof(collect_options_t),
+    .renews = true,
     .run = run,
 };

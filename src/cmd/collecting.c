@@ -6,7 +6,6 @@
 #include "serve/sites.h"
 #include "store/embedded.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -74,43 +73,12 @@ static int read_tokens(cm_collecting_t *collecting, cm_err_t *err)
     return rc;
 }
 
-static int read_pem(const char *path, const char *what, cm_buf_t *text, cm_err_t *err)
-{
-    FILE *file = fopen(path, "rbe");
-    char part[4096];
-    size_t len;
-
-    if (file == NULL)
-        return cm_fail(err, CM_EUSAGE, "cannot read the %s %s: %s", what, path, strerror(errno));
-    while ((len = fread(part, 1, sizeof part, file)) > 0)
-        cm_buf_add(text, part, len);
-    fclose(file);
-    cm_buf_reserve(text, 1);
-    return text->len > 0 ? 0 : cm_fail(err, CM_EUSAGE, "the %s %s is empty", what, path);
-}
-
-static int read_tls(cm_collecting_t *collecting, cm_err_t *err)
-{
-    const cm_collect_given_t *given = collecting->given;
-
-    if (given->tls_cert == NULL && given->tls_key == NULL)
-        return 0;
-    if (given->tls_cert == NULL || given->tls_key == NULL)
-        return cm_fail(err, CM_EUSAGE,
-                       "TLS needs both a certificate (--tls-cert) and its key "
-                       "(--tls-key)");
-    int rc = read_pem(given->tls_cert, "certificate", &collecting->tls_cert, err);
-    return rc < 0 ? rc : read_pem(given->tls_key, "key", &collecting->tls_key, err);
-}
-
 static void free_secrets(cm_collecting_t *collecting)
 {
     for (size_t i = 0; i < collecting->given->tokens.count && collecting->secrets != NULL; i++)
         cm_buf_free(&collecting->secrets[i]);
     free(collecting->secrets);
     free(collecting->tokens);
-    cm_buf_free(&collecting->tls_cert);
-    cm_buf_free(&collecting->tls_key);
 }
 
 static int open_visitors(cm_collecting_t *collecting, cm_store_t *store, cm_err_t *err)
@@ -130,6 +98,7 @@ static int open_visitors(cm_collecting_t *collecting, cm_store_t *store, cm_err_
 int cm_collecting_check(cm_app_t *app, const cm_collect_given_t *given, cm_err_t *err)
 {
     cm_collecting_t collecting = {.app = app, .given = given};
+    cm_serving_t serving = {.app = NULL};
     cm_sites_t *sites = NULL;
     cm_proxies_t *proxies = NULL;
     cm_ours_t *ours = NULL;
@@ -142,7 +111,8 @@ int cm_collecting_check(cm_app_t *app, const cm_collect_given_t *given, cm_err_t
     if (rc == 0)
         rc = read_tokens(&collecting, err);
     if (rc == 0)
-        rc = read_tls(&collecting, err);
+        rc = cm_serving_open(&serving, app, NULL, &given->tls, err);
+    cm_serving_close(&serving);
     cm_ours_free(ours);
     cm_sites_free(sites);
     cm_proxies_free(proxies);
@@ -201,7 +171,7 @@ static int open_collector(cm_collecting_t *collecting, size_t queue, cm_err_t *e
         .body_timeout_ms = given->body_timeout < given->idle ? given->body_timeout : given->idle,
         .rate = {given->rate_limit, given->rate_events, given->rate_bytes},
         .readers = server_threads(1),
-        .tls = given->tls_cert != NULL,
+        .tls = given->tls.cert != NULL,
         .demo = given->demo,
         .shop = given->shop,
         .ready = tell_ready,
@@ -229,8 +199,6 @@ int cm_collecting_open(cm_collecting_t *collecting, cm_app_t *app, const cm_coll
     if (rc == 0)
         rc = read_tokens(collecting, err);
     if (rc == 0)
-        rc = read_tls(collecting, err);
-    if (rc == 0)
         rc = open_visitors(collecting, store, err);
     if (rc < 0)
         return rc;
@@ -240,15 +208,13 @@ int cm_collecting_open(cm_collecting_t *collecting, cm_app_t *app, const cm_coll
 void cm_collecting_serve(const cm_collecting_t *collecting, cm_server_options_t *options)
 {
     /* One loop keeps up with the thread that stores on another processor, and two cost more for
-     * nothing; but a question of the dashboard may keep a loop busy. */
+     * nothing; but pages and downloads are sent by loops, too. */
     options->threads = server_threads(options->no_answers ? 1 : 2);
     options->hosts = collecting->given->hosts;
     options->collector = collecting->collector;
     options->shop = collecting->given->shop;
     options->max_connections = collecting->connections;
     options->idle_seconds = (int)(collecting->given->idle / 1000);
-    options->tls_cert = collecting->tls_cert.data;
-    options->tls_key = collecting->tls_key.data;
 }
 
 /* ---- storing ---- */

@@ -6,7 +6,7 @@
 #define CM_CMD_COLLECTING_H
 
 #include "cmd/enrich.h"
-#include "serve/server.h"
+#include "cmd/serving.h"
 #include "store/store.h"
 
 #include <math.h>
@@ -18,7 +18,7 @@ typedef struct cm_collect_given {
     int visitor; /* cm_visitor_choice_t */
     int64_t max_body, body_timeout, max_connections, idle, queue, spool, max_store;
     int64_t rate_limit, rate_events, rate_bytes;
-    const char *tls_cert, *tls_key;
+    cm_tls_given_t tls;
     cm_enrich_given_t enrich;
     /* no options of the collector's: */
     bool demo; /* take the clicks of the demo shop alone */
@@ -38,6 +38,7 @@ typedef struct cm_collect_given {
          .type = CM_OPT_MAP,                                                                       \
          .offset = offsetof(s, m.tokens),                                                          \
          .arg = "NAME=TOKEN",                                                                      \
+         .secret = CM_SECRET,                                                                      \
          .key = "collect.tokens",                                                                  \
          .help = "a server that may send events, and its token; in it ${NAME} is an environment "  \
                  "variable, and file:PATH what a file holds"},                                     \
@@ -151,19 +152,7 @@ typedef struct cm_collect_given {
          .max = INFINITY,                                                                          \
          .key = "collect.max_store",                                                               \
          .help = "nothing more is taken once the embedded store is so large; 0: no limit"},        \
-        {.name = "tls-cert",                                                                       \
-         .type = CM_OPT_TEXT,                                                                      \
-         .offset = offsetof(s, m.tls_cert),                                                        \
-         .arg = "FILE",                                                                            \
-         .key = "collect.tls.cert",                                                                \
-         .help = "answer over TLS with this certificate (PEM, the chain behind it)"},              \
-        {.name = "tls-key",                                                                        \
-         .type = CM_OPT_TEXT,                                                                      \
-         .offset = offsetof(s, m.tls_key),                                                         \
-         .arg = "FILE",                                                                            \
-         .key = "collect.tls.key",                                                                 \
-         .help = "and this private key (PEM)"},                                                    \
-        CM_ENRICH_ROWS(s, m.enrich)
+        CM_TLS_ROWS(s, m.tls), CM_ENRICH_ROWS(s, m.enrich)
 
 /* Must not move while it is open. */
 typedef struct cm_collecting {
@@ -175,7 +164,6 @@ typedef struct cm_collecting {
     cm_collector_t *collector;
     cm_sender_token_t *tokens;
     cm_buf_t *secrets; /* theirs */
-    cm_buf_t tls_cert, tls_key;
     cm_store_t *store; /* that the events go into; NULL: another sink */
     bool daily_stored; /* it knows of daily ids */
     cm_batch_t batch;

@@ -418,8 +418,8 @@ static int run(cm_app_t *app, const void *asked, int argc, char **argv)
         given(app, offsetof(doctor_options_t, collect.proxies)) ||
         given(app, offsetof(doctor_options_t, collect.hosts)) ||
         given(app, offsetof(doctor_options_t, collect.tokens)) ||
-        given(app, offsetof(doctor_options_t, collect.tls_cert)) ||
-        given(app, offsetof(doctor_options_t, collect.tls_key)))
+        given(app, offsetof(doctor_options_t, collect.tls.cert)) ||
+        given(app, offsetof(doctor_options_t, collect.tls.key)))
         check_collect(&doctor);
     if (app->global.json)
         fprintf(app->out, "{\"checks\":[%s],\"wrong\":%d}\n", doctor.json.data, doctor.wrong);

@@ -17,6 +17,8 @@ enum { AGAIN_MS = 1000 };
 /* A signal handler reaches nothing but globals: the only ones of the program. */
 static atomic_bool stop_asked;
 static atomic_llong stop_asked_ns; /* when; 0: not yet */
+static atomic_int hangups;         /* that did not ask the command to stop */
+static atomic_bool terminal_may_go;
 
 /* The first signal asks the command to finish its work, a later one ends the process as usual. One
  * that comes at once is the first again: `make` passes on what its children have got as well. */
@@ -30,6 +32,27 @@ static void on_stop(int signal_number)
         signal(signal_number, SIG_DFL);
         raise(signal_number);
     }
+}
+
+/* For a command that serves: a process (`kill -HUP`, a service manager) asks it to look at its
+ * files again. The kernel says that the terminal is gone. */
+static void on_hangup(int signal_number, siginfo_t *info, void *context)
+{
+    (void)context;
+    if (info->si_code <= 0)
+        atomic_fetch_add(&hangups, 1);
+    else if (!atomic_load(&terminal_may_go))
+        on_stop(signal_number);
+}
+
+static void renew_on_hangup(void)
+{
+    struct sigaction hangup = {.sa_sigaction = on_hangup, .sa_flags = SA_SIGINFO};
+    struct sigaction before;
+
+    sigemptyset(&hangup.sa_mask);
+    sigaction(SIGHUP, &hangup, &before);
+    atomic_store(&terminal_may_go, before.sa_handler == SIG_IGN); /* nohup */
 }
 
 /* Without SA_RESTART, so that a command that waits for input or a clock wakes up. A broken pipe
@@ -195,6 +218,8 @@ static int run_command(cm_app_t *app, invocation_t *call)
         return cm_fail(&app->err, CM_EUSAGE,
                        "%s takes no arguments, but was given \"%.80s\"; see `clickmill help %s`",
                        command->name, call->arguments[0], command->name);
+    if (command->renews)
+        renew_on_hangup();
     /* Help must be there also where the configuration is wrong. */
     int rc = command == &cm_command_help ? 0 : complete_options(app, call);
     if (rc < 0)
@@ -259,6 +284,7 @@ int main(int argc, char **argv)
         .messages = stderr,
         .terminal = isatty(STDERR_FILENO) == 1,
         .stop = &stop_asked,
+        .hangups = &hangups,
     };
     invocation_t call = {.command = NULL};
 

@@ -2,10 +2,10 @@
 #include "cmd/commands.h"
 #include "cmd/pipeline.h"
 #include "cmd/publishing.h"
-#include "cmd/refresh.h"
 #include "cmd/run_cluster.h"
 #include "cmd/run_collect.h"
 #include "cmd/run_demo.h"
+#include "cmd/run_refresh.h"
 #include "cmd/traffic.h"
 #include "serve/server.h"
 
@@ -18,6 +18,7 @@ typedef struct run_options {
     cm_cluster_options_t cluster;
     cm_elastic_given_t elastic;
     cm_collect_given_t collect;
+    cm_reading_given_t reading;
 } run_options_t;
 
 enum {
@@ -61,13 +62,14 @@ static const cm_option_t options[] = {
     CM_STORE_ROW(run_options_t, cluster.store),
     CM_INDEX_ROW(run_options_t, index),
     CM_COLLECT_ROWS(run_options_t, collect),
+    CM_READING_ROWS(run_options_t, reading),
     CM_KAFKA_ROWS(run_options_t, cluster.kafka),
     CM_CASSANDRA_ROWS(run_options_t, cluster.cassandra),
     CM_ELASTIC_ROWS(run_options_t, elastic),
     {.name = NULL},
 };
 
-/* All that runs. One thread does everything but the HTTP answers, and sending to Kafka. */
+/* All that runs. One thread does everything but milling, the HTTP answers, and sending to Kafka. */
 typedef struct runner {
     cm_app_t *app;
     const run_options_t *options;
@@ -79,30 +81,38 @@ typedef struct runner {
     cm_collect_given_t collect_given; /* with the rules of the demonstration */
     cm_run_collect_t collect;
     cm_pipeline_t pipeline;
+    cm_serving_t serving;
     cm_server_t *server;
     cm_publishing_t *publishing; /* NULL: the embedded index is all there is */
-    cm_refreshed_t answers;
-    double refresh_seconds; /* of the last refresh */
-    bool clicked;           /* since then, by somebody real */
+    cm_run_refresh_t refresh;
+    bool clicked; /* since the last refresh has begun, by somebody real */
     int64_t refreshed_ns, shown_ns;
     uint64_t shown_accepted;
     char trouble[CM_ERR_TEXT]; /* what it cannot go on for; "": it can */
 } runner_t;
 
-static int refresh(runner_t *runner)
+static int begin_refresh(runner_t *runner)
 {
-    cm_refresh_options_t refresh_options;
-    int64_t started = cm_clock_ticks_ns();
-
-    cm_refresh_options(runner->app, WINDOWS, &refresh_options);
-    int rc = cm_refresh(runner->store, &refresh_options, &runner->answers, &runner->app->err);
-    runner->refreshed_ns = cm_clock_ticks_ns();
     runner->clicked = false;
-    if (runner->answers.changed)
-        runner->refresh_seconds = (double)(runner->refreshed_ns - started) / 1e9;
+    return cm_run_refresh_begin(&runner->refresh, &runner->app->err);
+}
+
+static int end_refresh(runner_t *runner)
+{
+    int rc = cm_run_refresh_end(&runner->refresh, &runner->app->err);
+    runner->refreshed_ns = cm_clock_ticks_ns();
     if (rc == 0 && runner->publishing != NULL)
         cm_publishing_wake(runner->publishing);
     return rc;
+}
+
+/* At the beginning and the end, when there is nothing else to do. */
+static int refresh(runner_t *runner)
+{
+    int rc = cm_run_refresh_busy(&runner->refresh) ? end_refresh(runner) : 0;
+    if (rc == 0)
+        rc = begin_refresh(runner);
+    return rc == 0 ? end_refresh(runner) : rc;
 }
 
 /* Of all that is stored here; what is collected into the topic is counted when it comes from there.
@@ -126,14 +136,14 @@ static void show_status(runner_t *runner, int64_t now_ns)
     double seconds = (double)(now_ns - runner->shown_ns) / 1e9;
     cm_buf_t line = CM_BUF_INIT;
 
-    cm_buf_add_grouped(&line, runner->answers.events);
+    cm_buf_add_grouped(&line, runner->refresh.answers.events);
     cm_buf_add_text(&line, " events, ");
     cm_buf_add_grouped(&line,
                        (int64_t)((double)(accepted - runner->shown_accepted) / seconds + 0.5));
     cm_buf_add_text(&line, "/s, ");
-    cm_buf_add_grouped(&line, runner->answers.cells);
+    cm_buf_add_grouped(&line, runner->refresh.answers.cells);
     cm_buf_printf(&line, " cells, answers in %.1f ms, %llu rejected",
-                  runner->refresh_seconds * 1000, (unsigned long long)account.rejected);
+                  runner->refresh.seconds * 1000, (unsigned long long)account.rejected);
     cm_collecting_add_refused(&runner->collect.collecting, &line);
     cm_buf_printf(&line, "  http://%s", cm_server_address(runner->server));
     if (runner->publishing != NULL)
@@ -198,14 +208,17 @@ static bool refresh_due(const runner_t *runner)
 
 static int refresh_when_due(runner_t *runner)
 {
+    const bool busy = cm_run_refresh_busy(&runner->refresh);
     cm_err_t *err = &runner->app->err;
 
-    if (!refresh_due(runner))
+    if (busy ? !cm_run_refresh_ready(&runner->refresh) : !refresh_due(runner))
         return 0;
     int rc = cm_pipeline_commit(&runner->pipeline, err);
+    if (rc == 0 && busy)
+        return end_refresh(runner);
     if (rc == 0 && runner->publishing != NULL)
         rc = cm_publishing_collect(runner->publishing, runner->store, err);
-    return rc == 0 ? refresh(runner) : rc;
+    return rc == 0 ? begin_refresh(runner) : rc;
 }
 
 static int step(runner_t *runner)
@@ -255,6 +268,7 @@ static int loop(runner_t *runner)
         }
         if (rc == 0)
             show_when_due(runner);
+        cm_serving_step(&runner->serving, runner->server);
     }
     return rc;
 }
@@ -273,11 +287,11 @@ static int finish(runner_t *runner)
     if (rc == 0)
         rc = refresh(runner);
     if (rc == 0) {
-        runner->answers.changed = true; /* nothing new is no news of the whole run */
+        runner->refresh.answers.changed = true; /* nothing new is no news of the whole run */
         if (runner->publishing != NULL)
             rc = cm_publishing_finish(runner->publishing, runner->store, false, &app->err);
         const cm_account_t account = account_of(runner);
-        cm_accounts_print(app, &account, &runner->answers, runner->refresh_seconds,
+        cm_accounts_print(app, &account, &runner->refresh.answers, runner->refresh.seconds,
                           runner->publishing);
         cm_collecting_print_refused(&runner->collect.collecting);
     }
@@ -332,7 +346,7 @@ static void say_hello(const runner_t *runner)
         cm_buf_printf(&way, ", answers also in Elasticsearch's %s", asked->elastic.index);
     fprintf(runner->app->messages, "clickmill %s: data in %s, dashboard and API on %s://%s%s\n",
             CM_VERSION, runner->app->global.data_dir,
-            asked->collect.tls_cert != NULL ? "https" : "http", cm_server_address(runner->server),
+            asked->collect.tls.cert != NULL ? "https" : "http", cm_server_address(runner->server),
             way.data);
     cm_buf_free(&way);
 }
@@ -344,17 +358,24 @@ static int start(runner_t *runner)
                                   .data_dir = app->global.data_dir,
                                   .daily = app->global.visitors == CM_VISITORS_DAILY};
 
-    int rc = open_way(runner);
+    int rc = cm_serving_open(&runner->serving, app, &runner->options->reading,
+                             &runner->options->collect.tls, &app->err);
+    if (rc == 0)
+        rc = open_way(runner);
+    cm_run_refresh_open(&runner->refresh, app, runner->store, WINDOWS);
     if (rc == 0)
         rc = refresh(runner); /* what an earlier run has left */
     if (rc < 0)
         return rc;
     cm_collecting_serve(&runner->collect.collecting, &server);
+    cm_serving_fill(&runner->serving, &server);
     server.synthetic = runner->demo.marked;
     server.demo_of = runner->app->global.data_dir;
     rc = cm_server_start(&server, &app->log, &runner->server, &app->err);
-    if (rc == 0)
+    if (rc == 0) {
         say_hello(runner);
+        cm_serving_tell(&runner->serving, runner->server);
+    }
     return rc;
 }
 
@@ -381,12 +402,14 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     cm_run_collect_give_up(&runner.collect);
     cm_server_stop(runner.server);
     cm_run_collect_close(&runner.collect);
+    cm_run_refresh_close(&runner.refresh);
     cm_pipeline_free(&runner.pipeline);
     cm_source_close(runner.source);
     cm_cluster_close(&runner.cluster);
     if (runner.store != NULL)
         cm_sink_close(&runner.store->sink);
     cm_run_demo_close(&runner.demo);
+    cm_serving_close(&runner.serving);
     return rc;
 }
 
@@ -399,11 +422,15 @@ const cm_command_t cm_command_run = {
                "at /demo/, all in DATA/demo. Ctrl-C drains, commits and prints the account.\n"
                "With --no-demo, or --sites or --token, it works on DATA, and its collector takes "
                "real events: POST /v1/events, and /clickmill.js for pages.\n"
+               "On an address that is not loopback nobody may read the answers, unless "
+               "http.password, http.read_token or http.public says who may; events are taken all "
+               "the same. SIGHUP (`kill -HUP`) reads the certificate again.\n"
                "With --sink kafka the traffic goes to the topic, and what comes from there is "
                "taken in; with --store cassandra each event is written to Cassandra and to the "
                "embedded store, which the answers follow from, and its offset is committed when "
                "both have it. With --index elasticsearch the index there follows the answers.",
     .options = options,
     .options_size = sizeof(run_options_t),
+    .renews = true,
     .run = run,
 };

@@ -1,13 +1,15 @@
 /* clickmill serve: the dashboard and the API over answers that something else keeps up to date. */
 #include "cmd/commands.h"
 #include "cmd/elastic.h"
-#include "serve/server.h"
+#include "cmd/serving.h"
 #include "store/demo.h"
 
 typedef struct serve_options {
     const char *listen, *hosts;
     int index; /* cm_index_choice_t */
     cm_elastic_given_t elastic;
+    cm_reading_given_t reading;
+    cm_tls_given_t tls;
 } serve_options_t;
 
 static const cm_option_t options[] = {
@@ -28,6 +30,8 @@ static const cm_option_t options[] = {
      .help = "further names that this server is called by, such as that of a proxy in front"},
     CM_INDEX_ROW(serve_options_t, index),
     CM_ELASTIC_ROWS(serve_options_t, elastic),
+    CM_READING_ROWS(serve_options_t, reading),
+    CM_TLS_ROWS(serve_options_t, tls),
     {.name = NULL},
 };
 
@@ -46,53 +50,76 @@ static int open_answers(void *context, cm_index_t **index, cm_err_t *err)
     return cm_index_open_chosen(answers->app, answers->index, &answers->elastic, index, err);
 }
 
+/* Answers that do not exist yet may come, and so may a server that is away; what cannot be read is
+ * better said now than to every page. */
+static int look_at_answers(answers_t *answers, cm_app_t *app)
+{
+    cm_index_t *index = NULL;
+
+    int rc = open_answers(answers, &index, &app->err);
+    if (rc == 0)
+        cm_index_close(index);
+    else if (rc == CM_EAWAY)
+        cm_log(&app->log, CM_LOG_WARN, "no answers for now", "reason=\"%s\"", app->err.text);
+    return rc == CM_EAWAY || rc == CM_EINPUT ? 0 : rc;
+}
+
+static void tell(const cm_app_t *app, const serve_options_t *serve, const cm_serving_t *serving,
+                 const cm_server_t *server)
+{
+    fprintf(app->messages, "serving %s on %s://%s\n",
+            serve->index == CM_INDEX_ELASTICSEARCH ? serve->elastic.index : app->global.data_dir,
+            serve->tls.cert != NULL ? "https" : "http", cm_server_address(server));
+    cm_serving_tell(serving, server);
+}
+
 static int run(cm_app_t *app, const void *given, int argc, char **argv)
 {
     const serve_options_t *serve = given;
     answers_t answers = {
         .app = app, .index = serve->index, .elastic = cm_elastic_settings_of(app, &serve->elastic)};
-    const cm_server_options_t server_options = {.listen = serve->listen,
-                                                .hosts = serve->hosts,
-                                                .open_index = open_answers,
-                                                .open_context = &answers,
-                                                .synthetic = serve->index == CM_INDEX_EMBEDDED &&
-                                                             cm_demo_marked(app->global.data_dir),
-                                                .demo_of = app->global.data_dir};
+    cm_server_options_t server_options = {.listen = serve->listen,
+                                          .hosts = serve->hosts,
+                                          .open_index = open_answers,
+                                          .open_context = &answers,
+                                          .synthetic = serve->index == CM_INDEX_EMBEDDED &&
+                                                       cm_demo_marked(app->global.data_dir),
+                                          .demo_of = app->global.data_dir};
+    cm_serving_t serving;
     cm_server_t *server = NULL;
-    cm_index_t *index = NULL;
 
     (void)argc;
     (void)argv;
     if (answers.elastic.timeout_ms > PAGE_VIEW_MS)
         answers.elastic.timeout_ms = PAGE_VIEW_MS;
-    /* Answers that do not exist yet may come, and so may a server that is away; what cannot be read
-     * is better said now than to every page. */
-    int rc = open_answers(&answers, &index, &app->err);
+    int rc = cm_serving_open(&serving, app, &serve->reading, &serve->tls, &app->err);
     if (rc == 0)
-        cm_index_close(index);
-    else if (rc == CM_EAWAY)
-        cm_log(&app->log, CM_LOG_WARN, "no answers for now", "reason=\"%s\"", app->err.text);
-    else if (rc != CM_EINPUT)
-        return rc;
-    rc = cm_server_start(&server_options, &app->log, &server, &app->err);
-    if (rc < 0)
-        return rc;
-    fprintf(app->messages, "serving %s on http://%s\n",
-            serve->index == CM_INDEX_ELASTICSEARCH ? serve->elastic.index : app->global.data_dir,
-            cm_server_address(server));
-    while (!atomic_load(app->stop))
+        rc = look_at_answers(&answers, app);
+    cm_serving_fill(&serving, &server_options);
+    if (rc == 0)
+        rc = cm_server_start(&server_options, &app->log, &server, &app->err);
+    if (rc == 0)
+        tell(app, serve, &serving, server);
+    while (rc == 0 && !atomic_load(app->stop)) {
+        cm_serving_step(&serving, server);
         cm_sleep_ms(200);
+    }
     cm_server_stop(server);
-    return 0;
+    cm_serving_close(&serving);
+    return rc;
 }
 
 const cm_command_t cm_command_serve = {
     .name = "serve",
     .arguments = "",
     .summary = "serve the dashboard and the JSON API",
-    .details = "Shows what `clickmill process` has computed, beside a running import or process; "
-               "with --index elasticsearch from there. Ctrl-C ends it.",
+    .details =
+        "Shows what `clickmill process` has computed, beside a running import or process; "
+        "with --index elasticsearch from there. On an address that is not loopback nobody may "
+        "read, unless http.password, http.read_token or http.public says who may. SIGHUP "
+        "(`kill -HUP`) reads the certificate again, Ctrl-C ends it.",
     .options = options,
     .options_size = sizeof(serve_options_t),
+    .renews = true,
     .run = run,
 };

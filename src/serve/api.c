@@ -17,7 +17,11 @@ static const cm_endpoint_t endpoints[] = {
     {"/api/series", CM_LIST_SUMMARY, true},
 };
 
-enum { ENDPOINT_SUMMARY = 3 };
+enum {
+    ENDPOINT_SUMMARY = 3,
+    DOWNLOAD_SECONDS = 10, /* after which it may be tried again */
+    QUESTION_SECONDS = 1,
+};
 
 const cm_endpoint_t *cm_api_find(const char *path)
 {
@@ -67,7 +71,7 @@ static void add_freshness(cm_buf_t *body, const cm_freshness_t *freshness)
 
 typedef struct rows {
     cm_buf_t *body;
-    bool csv;
+    bool csv, safe;
     int64_t count;
     cm_api_row_fn after;
     void *context;
@@ -78,7 +82,9 @@ static int add_row(void *context, const cm_answer_t *answer)
 {
     rows_t *rows = context;
 
-    if (rows->csv) {
+    if (rows->safe) {
+        cm_answer_add_safe_csv(rows->body, answer);
+    } else if (rows->csv) {
         cm_answer_add_csv(rows->body, answer);
     } else {
         if (rows->count++ > 0)
@@ -94,8 +100,12 @@ int cm_api_add_rows(cm_index_t *index, const cm_params_t *params, cm_buf_t *body
 {
     const cm_query_t *query = &params->query;
     cm_freshness_t freshness = {0};
-    rows_t rows = {
-        .body = body, .csv = params->csv, .after = after, .context = context, .err = err};
+    rows_t rows = {.body = body,
+                   .csv = params->csv,
+                   .safe = params->safe,
+                   .after = after,
+                   .context = context,
+                   .err = err};
     int rc = 0;
 
     if (index != NULL)
@@ -131,7 +141,7 @@ static void give_handle(cm_handles_t *handles, cm_index_t *index, int rc)
         cm_handles_give(handles, index, rc >= 0);
 }
 
-static int answer(cm_handles_t *handles, const cm_params_t *params, cm_buf_t *body, cm_err_t *err)
+int cm_api_answer(cm_handles_t *handles, const cm_params_t *params, cm_buf_t *body, cm_err_t *err)
 {
     cm_index_t *index;
 
@@ -154,25 +164,25 @@ int cm_api_add_summary(cm_handles_t *handles, cm_buf_t *body, cm_err_t *err)
 
     init_params(endpoint, &params);
     int rc = finish_params(endpoint, &params, err);
-    return rc < 0 ? rc : answer(handles, &params, body, err);
+    return rc < 0 ? rc : cm_api_answer(handles, &params, body, err);
 }
 
-int cm_api_updated_at(cm_handles_t *handles, int64_t *updated_at, cm_err_t *err)
+int cm_api_freshness(cm_handles_t *handles, cm_window_t window, cm_freshness_t *freshness,
+                     cm_err_t *err)
 {
-    cm_freshness_t freshness = {0};
     cm_index_t *index;
 
+    *freshness = (cm_freshness_t){0};
     int rc = take_handle(handles, &index, err);
     if (rc < 0)
         return rc;
     if (index != NULL)
-        rc = cm_index_freshness(index, CM_WINDOW_ALL, &freshness, err);
+        rc = cm_index_freshness(index, window, freshness, err);
     give_handle(handles, index, rc);
     if (rc == CM_EINPUT) { /* it has gone since it was opened */
-        freshness.present = false;
+        *freshness = (cm_freshness_t){0};
         rc = 0;
     }
-    *updated_at = freshness.present ? freshness.updated_at : 0;
     return rc;
 }
 
@@ -207,31 +217,31 @@ static bool refuse_params(const cm_endpoint_t *endpoint, struct MHD_Connection *
 }
 
 enum MHD_Result cm_api_reply(const cm_endpoint_t *endpoint, struct MHD_Connection *connection,
-                             cm_handles_t *handles, const cm_log_t *log,
-                             const cm_api_download_t *download)
+                             const cm_api_request_t *request)
 {
     reading_t reading = {.rc = 0};
-    cm_buf_t body = CM_BUF_INIT;
     enum MHD_Result result;
 
-    if (*download->of_request != NULL)
-        return cm_download_reply(*download->of_request, connection, download->head);
+    if (*request->download != NULL)
+        return cm_download_reply(*request->download, connection, request->head);
+    if (*request->question != NULL)
+        return cm_question_reply(*request->question, connection);
     if (refuse_params(endpoint, connection, &reading, &result))
         return result;
     if (reading.params.query.limit == 0) {
-        *download->of_request =
-            cm_download_start(download->downloads, &reading.params, connection, download->loop);
-        return *download->of_request != NULL
+        *request->download =
+            cm_download_start(request->downloads, &reading.params, connection, request->loop);
+        return *request->download != NULL
                    ? MHD_YES
-                   : cm_reply_error(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
-                                    "too many downloads are under way; try again later");
+                   : cm_reply_later(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
+                                    "too many downloads are under way; try again later",
+                                    DOWNLOAD_SECONDS);
     }
-    if (answer(handles, &reading.params, &body, &reading.err) < 0) {
-        cm_buf_free(&body);
-        /* The sentence may name paths of this machine, which are no business of the network. */
-        cm_log(log, CM_LOG_ERROR, "answers cannot be read", "reason=\"%s\"", reading.err.text);
-        return cm_reply_error(connection, MHD_HTTP_INTERNAL_SERVER_ERROR,
-                              "the answers cannot be read; the server's log says why");
-    }
-    return cm_reply_data(connection, cm_params_type(&reading.params), &body);
+    *request->question =
+        cm_question_ask(request->questions, &reading.params, connection, request->loop);
+    return *request->question != NULL
+               ? MHD_YES
+               : cm_reply_later(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
+                                "too many questions wait for an answer; try again later",
+                                QUESTION_SECONDS);
 }

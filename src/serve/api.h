@@ -9,6 +9,7 @@
 #include "serve/download.h"
 #include "serve/handles.h"
 #include "serve/params.h"
+#include "serve/questions.h"
 
 #include <microhttpd.h>
 
@@ -17,19 +18,21 @@ typedef struct cm_endpoint cm_endpoint_t;
 /* The endpoint of a request path, or NULL. */
 const cm_endpoint_t *cm_api_find(const char *path);
 
-/* What a question for all rows needs. */
-typedef struct cm_api_download {
-    cm_downloads_t *downloads;
-    cm_loop_t *loop;            /* of the connection */
-    cm_download_t **of_request; /* NULL at first; released by the caller when the request ends */
-    bool head;                  /* the method is HEAD */
-} cm_api_download_t;
+/* Who answers a request, and what it has asked them: NULL at first, released by the caller when the
+ * request ends. */
+typedef struct cm_api_request {
+    cm_questions_t *questions;
+    cm_question_t **question;
+    cm_downloads_t *downloads; /* for all rows */
+    cm_download_t **download;
+    cm_loop_t *loop; /* of the connection */
+    bool head;       /* the method is HEAD */
+} cm_api_request_t;
 
-/* Answers a GET or HEAD of an endpoint. A question for all rows suspends the connection and is
- * answered by a second call, when it was let on. */
+/* Answers a GET or HEAD of an endpoint. The connection is suspended meanwhile, and the reply is
+ * given by a second call, when it was let on. */
 enum MHD_Result cm_api_reply(const cm_endpoint_t *endpoint, struct MHD_Connection *connection,
-                             cm_handles_t *handles, const cm_log_t *log,
-                             const cm_api_download_t *download);
+                             const cm_api_request_t *request);
 
 /* Called after each row was added. Non-zero ends the question and is returned by it. */
 typedef int (*cm_api_row_fn)(void *context, cm_err_t *err);
@@ -39,8 +42,12 @@ typedef int (*cm_api_row_fn)(void *context, cm_err_t *err);
 int cm_api_add_rows(cm_index_t *index, const cm_params_t *params, cm_buf_t *body,
                     cm_api_row_fn after, void *context, cm_err_t *err);
 
-/* When the answers of all time last changed, in ms; 0 when there are none yet. */
-int cm_api_updated_at(cm_handles_t *handles, int64_t *updated_at, cm_err_t *err);
+/* The same by a handle that is borrowed meanwhile. */
+int cm_api_answer(cm_handles_t *handles, const cm_params_t *params, cm_buf_t *body, cm_err_t *err);
+
+/* How far the answers of a window are; all zero when there are none yet. */
+int cm_api_freshness(cm_handles_t *handles, cm_window_t window, cm_freshness_t *freshness,
+                     cm_err_t *err);
 
 /* Appends what /api/summary answers without parameters. */
 int cm_api_add_summary(cm_handles_t *handles, cm_buf_t *body, cm_err_t *err);

@@ -147,6 +147,7 @@ static enum MHD_Result send_response(cm_collect_request_t *request, unsigned sta
     if (response == NULL)
         return MHD_NO;
     add_cors(request, response);
+    cm_reply_secure_least(response);
     enum MHD_Result result = MHD_queue_response(request->connection, status, response);
     MHD_destroy_response(response);
     return result;

@@ -1,6 +1,7 @@
 #include "serve/download.h"
 
 #include "base/clock.h"
+#include "base/process.h"
 #include "serve/api.h"
 #include "serve/reply.h"
 
@@ -11,7 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { PIECE = 64 * 1024 };
+enum { PIECE = 64 * 1024, AGAIN_SECONDS = 10 };
 
 typedef enum phase {
     READING,  /* the question, still in memory */
@@ -202,6 +203,17 @@ static int feed(cm_download_t *download, cm_err_t *err)
     return 0;
 }
 
+/* Whether nobody waits any more. */
+static bool gives_up(void *context)
+{
+    const cm_download_t *download = context;
+
+    pthread_mutex_lock(&download->downloads->lock);
+    bool ends = download->downloads->stopping || download->abandoned;
+    pthread_mutex_unlock(&download->downloads->lock);
+    return ends;
+}
+
 /* Called after each row. */
 static int after_row(void *context, cm_err_t *err)
 {
@@ -210,10 +222,7 @@ static int after_row(void *context, cm_err_t *err)
 
     if (download->body.len < most)
         return 0;
-    pthread_mutex_lock(&download->downloads->lock);
-    bool ends = download->downloads->stopping || download->abandoned;
-    pthread_mutex_unlock(&download->downloads->lock);
-    return ends ? CM_ESTOP : feed(download, err);
+    return gives_up(download) ? CM_ESTOP : feed(download, err);
 }
 
 static int read_rows(cm_download_t *download, cm_err_t *err)
@@ -246,6 +255,7 @@ static void *work(void *context)
     cm_downloads_t *downloads = download->downloads;
     cm_err_t err = {.text = ""};
 
+    cm_process_step_back();
     int rc = read_rows(download, &err);
     /* The sentence may name paths of this machine, which are no business of the network. */
     if (rc < 0 && rc != CM_ESTOP && rc != CM_EBUSY)
@@ -277,6 +287,8 @@ static cm_download_t *create(cm_downloads_t *downloads, const cm_params_t *param
         query->url = download->url = cm_strdup(query->url);
     if (query->country != NULL)
         query->country = download->country = cm_strdup(query->country);
+    query->gives_up = gives_up;
+    query->gives_up_context = download;
     download->references = 1;
     return download;
 }
@@ -410,10 +422,11 @@ enum MHD_Result cm_download_reply(cm_download_t *download, struct MHD_Connection
     case FILE_FED:
         return reply_stream(download, connection, head);
     case CROWDED:
-        return cm_reply_error(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
-                              "too many downloads are under way; try again later");
+        return cm_reply_later(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
+                              "too many downloads are under way; try again later", AGAIN_SECONDS);
     case READING:
-        return cm_reply_error(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "the server stops");
+        return cm_reply_later(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "the server stops",
+                              AGAIN_SECONDS);
     case FAILED:
         break;
     }

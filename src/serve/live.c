@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+enum { AGAIN_SECONDS = 10 }; /* after which a stream may be asked for again */
+
 typedef struct stream stream_t;
 
 struct stream {
@@ -155,8 +157,9 @@ enum MHD_Result cm_live_reply(cm_live_t *live, struct MHD_Connection *connection
     }
     stream_t *stream = open_stream(live, connection, loop);
     if (stream == NULL)
-        return cm_reply_error(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
-                              "too many live streams are open; ask /api/summary instead");
+        return cm_reply_later(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
+                              "too many live streams are open; ask /api/summary instead",
+                              AGAIN_SECONDS);
     response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, read_stream, stream,
                                                  close_stream);
     if (response == NULL) {
@@ -170,10 +173,11 @@ enum MHD_Result cm_live_reply(cm_live_t *live, struct MHD_Connection *connection
  * of `*updated_at`. */
 static int read_message(cm_live_t *live, int64_t *updated_at, cm_buf_t *message, cm_err_t *err)
 {
-    int64_t now;
+    cm_freshness_t freshness;
 
     cm_buf_clear(message);
-    int rc = cm_api_updated_at(live->handles, &now, err);
+    int rc = cm_api_freshness(live->handles, CM_WINDOW_ALL, &freshness, err);
+    const int64_t now = freshness.present ? freshness.updated_at : 0;
     if (rc < 0 || now == *updated_at)
         return rc;
     cm_buf_t summary = CM_BUF_INIT;

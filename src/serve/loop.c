@@ -127,6 +127,7 @@ static void *turn(void *context)
         {.fd = loop->wake_fd, .events = POLLIN}};
     bool stop = false;
 
+    loop->hooks.started(loop->hooks.context);
     while (!stop) {
         if (poll(fds, 2, wait_ms(loop)) < 0 && errno != EINTR)
             break;

@@ -14,6 +14,8 @@
 typedef struct cm_loop cm_loop_t;
 
 typedef struct cm_loop_hooks {
+    /* The first that the thread does. */
+    void (*started)(void *context);
     /* A connection was not taken by the daemon, and is closed. */
     void (*refused)(void *context);
     /* A round is over: what came in it has been handled. */

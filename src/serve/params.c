@@ -57,12 +57,22 @@ static int set_country(cm_params_t *params, cm_str_t value, cm_err_t *err)
     return 0;
 }
 
-static int set_reverse(cm_params_t *params, cm_str_t value, cm_err_t *err)
+static int set_switch(const char *name, cm_str_t value, bool *on, cm_err_t *err)
 {
     if (value.len != 1 || (value.data[0] != '0' && value.data[0] != '1'))
-        return cm_fail(err, CM_EUSAGE, "reverse must be 0 or 1");
-    params->query.reverse = value.data[0] == '1';
+        return cm_fail(err, CM_EUSAGE, "%s must be 0 or 1", name);
+    *on = value.data[0] == '1';
     return 0;
+}
+
+static int set_reverse(cm_params_t *params, cm_str_t value, cm_err_t *err)
+{
+    return set_switch("reverse", value, &params->query.reverse, err);
+}
+
+static int set_safe(cm_params_t *params, cm_str_t value, cm_err_t *err)
+{
+    return set_switch("safe", value, &params->safe, err);
 }
 
 static int set_limit(cm_params_t *params, cm_str_t value, cm_err_t *err)
@@ -77,8 +87,12 @@ static int set_limit(cm_params_t *params, cm_str_t value, cm_err_t *err)
 
 static int set_offset(cm_params_t *params, cm_str_t value, cm_err_t *err)
 {
-    if (!cm_str_to_i64(value, &params->query.offset) || params->query.offset < 0)
-        return cm_fail(err, CM_EUSAGE, "offset must be a number from 0 on");
+    int64_t *offset = &params->query.offset;
+
+    if (!cm_str_to_i64(value, offset) || *offset < 0 || *offset > CM_PARAMS_OFFSET_MAX)
+        return cm_fail(err, CM_EUSAGE,
+                       "offset must be a number from 0 to %d; limit=0 downloads all rows",
+                       CM_PARAMS_OFFSET_MAX);
     return 0;
 }
 
@@ -100,14 +114,15 @@ static int set_format(cm_params_t *params, cm_str_t value, cm_err_t *err)
     return 0;
 }
 
-enum { PARAM_LIMIT = 5, PARAM_FROM = 7, PARAM_TO = 8, PARAM_COUNT = 10 };
+enum { PARAM_LIMIT = 5, PARAM_FROM = 7, PARAM_TO = 8, PARAM_COUNT = 11 };
 
 static const char *const names[PARAM_COUNT] = {
-    "window", "url", "country", "sort", "reverse", "limit", "offset", "from", "to", "format",
+    "window", "url",  "country", "sort",   "reverse", "limit",
+    "offset", "from", "to",      "format", "safe",
 };
 static const setter_t setters[PARAM_COUNT] = {
-    set_window, set_url,    set_country, set_sort, set_reverse,
-    set_limit,  set_offset, set_from,    set_to,   set_format,
+    set_window, set_url,  set_country, set_sort,   set_reverse, set_limit,
+    set_offset, set_from, set_to,      set_format, set_safe,
 };
 
 void cm_params_init(cm_params_t *params)
@@ -152,6 +167,8 @@ int cm_params_check(cm_params_t *params, cm_err_t *err)
     cm_query_t *query = &params->query;
     bool from = params->given & 1u << PARAM_FROM, to = params->given & 1u << PARAM_TO;
 
+    if (params->safe && !params->csv)
+        return cm_fail(err, CM_EUSAGE, "safe needs format=csv");
     int rc = cm_question_check_span(query, from, to, &words, err);
     if (rc == 0 && params->csv && !(params->given & 1u << PARAM_LIMIT))
         query->limit = 0;

@@ -7,11 +7,16 @@
 #include "base/err.h"
 #include "index/index.h"
 
-enum { CM_PARAMS_LIMIT = 100, CM_PARAMS_LIMIT_MAX = 10000 };
+enum {
+    CM_PARAMS_LIMIT = 100,
+    CM_PARAMS_LIMIT_MAX = 10000,
+    CM_PARAMS_OFFSET_MAX = 100000, /* who wants rows further behind downloads them */
+};
 
 typedef struct cm_params {
     cm_query_t query; /* all but the dimension */
     bool csv;         /* format=csv */
+    bool safe;        /* safe=1: no text of it is a formula */
     unsigned given;   /* one bit a parameter */
 } cm_params_t;
 

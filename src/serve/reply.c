@@ -1,5 +1,7 @@
 #include "serve/reply.h"
 
+#include "serve/tls.h"
+
 #include <stdio.h>
 #include <xxhash.h>
 
@@ -11,11 +13,18 @@ static void secure(struct MHD_Response *response, const char *loaded_by)
          "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
         {"Cross-Origin-Resource-Policy", loaded_by},
         {"Referrer-Policy", "no-referrer"},
-        {"X-Content-Type-Options", "nosniff"},
     };
 
     for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++)
         MHD_add_response_header(response, headers[i][0], headers[i][1]);
+    cm_reply_secure_least(response);
+}
+
+void cm_reply_secure_least(struct MHD_Response *response)
+{
+    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    if (cm_tls_here())
+        MHD_add_response_header(response, "Strict-Transport-Security", "max-age=31536000");
 }
 
 void cm_reply_secure(struct MHD_Response *response)
@@ -45,9 +54,14 @@ bool cm_reply_matches(struct MHD_Connection *connection, const char *tag)
     return false;
 }
 
-/* Takes the buffer's memory; `tag` and `allow` may be NULL. */
+/* A header of an answer of its own kind; the name of the last one is NULL. */
+typedef struct header {
+    const char *name, *value;
+} header_t;
+
+/* Takes the buffer's memory. */
 static enum MHD_Result reply(struct MHD_Connection *connection, unsigned status, const char *type,
-                             cm_buf_t *body, const char *tag, const char *allow)
+                             cm_buf_t *body, const header_t *headers)
 {
     struct MHD_Response *response =
         MHD_create_response_from_buffer(body->len, body->data, MHD_RESPMEM_MUST_FREE);
@@ -59,10 +73,8 @@ static enum MHD_Result reply(struct MHD_Connection *connection, unsigned status,
     *body = CM_BUF_INIT;
     MHD_add_response_header(response, "Content-Type", type);
     MHD_add_response_header(response, "Cache-Control", "no-store");
-    if (tag != NULL)
-        MHD_add_response_header(response, "ETag", tag);
-    if (allow != NULL)
-        MHD_add_response_header(response, "Allow", allow);
+    for (; headers->name != NULL; headers++)
+        MHD_add_response_header(response, headers->name, headers->value);
     cm_reply_secure(response);
     enum MHD_Result result = MHD_queue_response(connection, status, response);
     MHD_destroy_response(response);
@@ -75,11 +87,11 @@ enum MHD_Result cm_reply_data(struct MHD_Connection *connection, const char *typ
 
     snprintf(tag, sizeof tag, "\"%016llx\"",
              (unsigned long long)XXH3_64bits(body->data, body->len));
-    if (cm_reply_matches(connection, tag)) {
+    const header_t headers[] = {{"ETag", tag}, {NULL, NULL}};
+    const bool known = cm_reply_matches(connection, tag);
+    if (known)
         cm_buf_free(body);
-        return reply(connection, MHD_HTTP_NOT_MODIFIED, type, body, tag, NULL);
-    }
-    return reply(connection, MHD_HTTP_OK, type, body, tag, NULL);
+    return reply(connection, known ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK, type, body, headers);
 }
 
 void cm_reply_add_error(cm_buf_t *body, const char *sentence)
@@ -90,24 +102,46 @@ void cm_reply_add_error(cm_buf_t *body, const char *sentence)
 }
 
 static enum MHD_Result reply_error(struct MHD_Connection *connection, unsigned status,
-                                   const char *sentence, const char *allow)
+                                   const char *sentence, const header_t *headers)
 {
     cm_buf_t body = CM_BUF_INIT;
 
     cm_reply_add_error(&body, sentence);
-    return reply(connection, status, "application/json", &body, NULL, allow);
+    return reply(connection, status, "application/json", &body, headers);
 }
 
 enum MHD_Result cm_reply_error(struct MHD_Connection *connection, unsigned status,
                                const char *sentence)
 {
-    return reply_error(connection, status, sentence, NULL);
+    return reply_error(connection, status, sentence, &(header_t){NULL, NULL});
+}
+
+enum MHD_Result cm_reply_later(struct MHD_Connection *connection, unsigned status,
+                               const char *sentence, int seconds)
+{
+    char text[16];
+    const header_t headers[] = {{"Retry-After", text}, {NULL, NULL}};
+
+    snprintf(text, sizeof text, "%d", seconds);
+    return reply_error(connection, status, sentence, headers);
+}
+
+enum MHD_Result cm_reply_challenge(struct MHD_Connection *connection, const char *sentence,
+                                   const char *const challenges[])
+{
+    header_t headers[CM_REPLY_CHALLENGES + 1] = {{NULL, NULL}};
+
+    for (int i = 0; i < CM_REPLY_CHALLENGES && challenges[i] != NULL; i++)
+        headers[i] = (header_t){"WWW-Authenticate", challenges[i]};
+    return reply_error(connection, MHD_HTTP_UNAUTHORIZED, sentence, headers);
 }
 
 enum MHD_Result cm_reply_method(struct MHD_Connection *connection)
 {
+    static const header_t allow[] = {{"Allow", "GET, HEAD"}, {NULL, NULL}};
+
     return reply_error(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
-                       "this server only answers questions: use GET or HEAD", "GET, HEAD");
+                       "this server only answers questions: use GET or HEAD", allow);
 }
 
 enum MHD_Result cm_reply_redirect(struct MHD_Connection *connection, const char *location)

@@ -12,7 +12,9 @@
 #include "serve/live.h"
 #include "serve/loop.h"
 #include "serve/patience.h"
+#include "serve/readers.h"
 #include "serve/reply.h"
+#include "serve/tls.h"
 #include "store/demo.h"
 
 #include <errno.h>
@@ -30,6 +32,8 @@ enum {
     LOOPS_MAX = CM_ACCEPTOR_LOOPS,
     LEAVING = 64,    /* connections that are closed, but that a daemon still counts */
     GRACE_MS = 3000, /* for answers in flight when the server stops */
+    QUESTION_MS = 10000,
+    QUESTION_THREADS = 4, /* at least: some may have a long question */
 };
 
 /* What a daemon's connections have. */
@@ -44,6 +48,7 @@ struct cm_server {
         tight[LOOPS_MAX]; /* the latter have no loops when they are not needed */
     cm_live_t *live;
     cm_downloads_t *downloads;
+    cm_questions_t *questions;
     cm_log_t log;
     cm_listen_t listen;
     char *data_dir;
@@ -54,6 +59,8 @@ struct cm_server {
     bool shop;                 /* the demo shop is served */
     bool answers;              /* the dashboard and its API are served */
     cm_collector_t *collector; /* NULL: no events are taken; borrowed */
+    cm_readers_t *readers;
+    cm_tls_t *tls; /* NULL: without */
     cm_patience_t *patience;
     cm_acceptor_t *acceptor;
     cm_handles_t handles;
@@ -68,6 +75,7 @@ typedef struct request {
     bool odd;      /* its path has a NUL, behind which nobody would look */
     cm_collect_request_t *collect;
     cm_download_t *download;
+    cm_question_t *question;
 } request_t;
 
 /* What it points at before that, so that a request whose head never ends well costs no memory:
@@ -151,6 +159,12 @@ static bool for_strangers(const char *path)
     return for_pages(path) || strcmp(path, "/healthz") == 0;
 }
 
+/* What shows answers, or more of this server than who sends events has to know. */
+static bool for_readers(const char *path)
+{
+    return !for_strangers(path) && strncmp(path, "/demo", 5) != 0;
+}
+
 static bool path_known(const cm_server_t *server, const char *path)
 {
     if (strcmp(path, "/healthz") == 0)
@@ -189,6 +203,8 @@ static bool refuse(cm_server_t *server, struct MHD_Connection *connection, const
                                  "the request's address is longer than 8192 bytes");
     } else if (!path_known(server, path)) {
         *result = cm_reply_error(connection, MHD_HTTP_NOT_FOUND, what_is_here(server));
+    } else if (for_readers(path) && !cm_readers_admit(server->readers, connection)) {
+        *result = cm_readers_refuse(server->readers, connection);
     } else if (!cm_request_is_question(method)) {
         *result = cm_reply_method(connection);
     } else if (cm_request_has_body(connection)) {
@@ -246,11 +262,14 @@ static enum MHD_Result route(const room_t *room, struct MHD_Connection *connecti
     const cm_endpoint_t *endpoint = cm_api_find(path);
     const bool head = strcmp(method, "HEAD") == 0;
 
-    if (endpoint != NULL) {
-        const cm_api_download_t download = {server->downloads, room->loop, &request->download,
-                                            head};
-        return cm_api_reply(endpoint, connection, &server->handles, &server->log, &download);
-    }
+    if (endpoint != NULL)
+        return cm_api_reply(endpoint, connection,
+                            &(cm_api_request_t){.questions = server->questions,
+                                                .question = &request->question,
+                                                .downloads = server->downloads,
+                                                .download = &request->download,
+                                                .loop = room->loop,
+                                                .head = head});
     if (strcmp(path, "/api/live") == 0)
         return cm_live_reply(server->live, connection, room->loop, head);
     if (strcmp(path, "/api/status") == 0)
@@ -321,6 +340,7 @@ static void complete(void *context, struct MHD_Connection *connection, void **of
     cm_patience_idle(guest_of(connection));
     cm_collect_request_free(request->collect);
     cm_download_release(request->download);
+    cm_question_release(request->question);
     free(request);
     pthread_mutex_lock(&server->lock);
     if (--server->active == 0)
@@ -366,6 +386,9 @@ static void destroy(cm_server_t *server)
 {
     cm_live_free(server->live);
     cm_downloads_free(server->downloads);
+    cm_questions_free(server->questions);
+    cm_readers_free(server->readers);
+    cm_tls_free(server->tls);
     cm_patience_stop(server->patience);
     cm_acceptor_free(server->acceptor);
     if (server->listen.fd >= 0)
@@ -381,6 +404,11 @@ static void destroy(cm_server_t *server)
 
 /* ---- loops ---- */
 
+static void note_start(void *context)
+{
+    cm_tls_enter(((cm_server_t *)context)->tls);
+}
+
 static void note_refused(void *context)
 {
     cm_acceptor_left(((cm_server_t *)context)->acceptor);
@@ -394,41 +422,34 @@ static void note_round(void *context)
         cm_collector_ring(server->collector);
 }
 
-static int fail_start(const cm_server_options_t *options, cm_err_t *err)
+static int fail_start(cm_err_t *err)
 {
-    if (options->tls_cert != NULL)
-        return cm_fail(
-            err, CM_EUSAGE,
-            "the HTTP server does not start with this certificate and key; are they PEM, "
-            "and do they belong together?");
     return cm_fail(err, CM_EINTERNAL, "the HTTP server does not start: %s",
                    errno ? strerror(errno) : "libmicrohttpd gives no reason");
 }
 
-static int open_room(cm_server_t *server, room_t *room, const cm_server_options_t *options,
-                     int connections, int idle, cm_err_t *err)
+static int open_room(cm_server_t *server, room_t *room, int connections, int idle, cm_err_t *err)
 {
     const struct MHD_OptionItem tls[] = {
-        {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)options->tls_cert},
-        {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)options->tls_key},
+        {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, cm_tls_callback()},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)cm_tls_priorities},
         {MHD_OPTION_END, 0, NULL},
     };
     const struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
-    const cm_loop_hooks_t hooks = {note_refused, note_round, server};
+    const cm_loop_hooks_t hooks = {note_start, note_refused, note_round, server};
 
     room->server = server;
     errno = 0;
     struct MHD_Daemon *daemon = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_NO_LISTEN_SOCKET |
-            (options->tls_cert != NULL ? MHD_USE_TLS : 0),
+            (server->tls != NULL ? MHD_USE_TLS : 0),
         0, NULL, NULL, handle, room, MHD_OPTION_EXTERNAL_LOGGER, log_library, server,
-        MHD_OPTION_ARRAY, options->tls_cert != NULL ? tls : none, MHD_OPTION_CONNECTION_LIMIT,
+        MHD_OPTION_ARRAY, server->tls != NULL ? tls : none, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)(connections + LEAVING), MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)idle,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, room->memory, MHD_OPTION_URI_LOG_CALLBACK, note_target,
         NULL, MHD_OPTION_NOTIFY_CONNECTION, note_connection, server, MHD_OPTION_NOTIFY_COMPLETED,
         complete, server, MHD_OPTION_END);
-    return daemon != NULL ? cm_loop_start(daemon, &hooks, &room->loop, err)
-                          : fail_start(options, err);
+    return daemon != NULL ? cm_loop_start(daemon, &hooks, &room->loop, err) : fail_start(err);
 }
 
 static void stop_loops(cm_server_t *server)
@@ -444,7 +465,7 @@ static int start_loops(cm_server_t *server, const cm_server_options_t *options, 
     int count = options->threads > 0 ? options->threads : 4;
     int connections = options->max_connections > 0 ? options->max_connections : 512;
     int idle = options->idle_seconds > 0 ? options->idle_seconds : 30;
-    bool both = connections > TIGHT_FROM && options->tls_cert == NULL;
+    bool both = connections > TIGHT_FROM && server->tls == NULL;
     cm_acceptor_options_t acceptor = {
         .fd = server->listen.fd, .most = connections, .seconds = idle, .log = &server->log};
 
@@ -454,9 +475,9 @@ static int start_loops(cm_server_t *server, const cm_server_options_t *options, 
     for (int i = 0; rc == 0 && i < count; i++) {
         server->roomy[i].memory = ROOMY;
         server->tight[i].memory = TIGHT;
-        rc = open_room(server, &server->roomy[i], options, connections, idle, err);
+        rc = open_room(server, &server->roomy[i], connections, idle, err);
         if (rc == 0 && both)
-            rc = open_room(server, &server->tight[i], options, connections, idle, err);
+            rc = open_room(server, &server->tight[i], connections, idle, err);
         acceptor.roomy[i] = server->roomy[i].loop;
         acceptor.tight[i] = server->tight[i].loop;
         acceptor.loops = i + 1;
@@ -468,6 +489,19 @@ static int start_loops(cm_server_t *server, const cm_server_options_t *options, 
     return rc;
 }
 
+static int start_answering(cm_server_t *server, const cm_server_options_t *options, cm_err_t *err)
+{
+    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    const int threads = processors < QUESTION_THREADS           ? QUESTION_THREADS
+                        : processors > CM_QUESTIONS_THREADS_MAX ? CM_QUESTIONS_THREADS_MAX
+                                                                : (int)processors;
+
+    int rc = cm_questions_start(&server->handles, &server->log, threads,
+                                options->question_ms > 0 ? options->question_ms : QUESTION_MS,
+                                &server->questions, err);
+    return rc < 0 ? rc : cm_live_start(&server->handles, &server->log, &server->live, err);
+}
+
 int cm_server_start(const cm_server_options_t *options, const cm_log_t *log, cm_server_t **out,
                     cm_err_t *err)
 {
@@ -475,19 +509,25 @@ int cm_server_start(const cm_server_options_t *options, const cm_log_t *log, cm_
     sigset_t all, before;
 
     int rc = cm_listen_open(options->listen, &server->listen, err);
+    if (rc == 0 && options->tls_cert != NULL)
+        rc = cm_tls_new(options->tls_cert, options->tls_key, &server->tls, err);
     if (rc < 0)
         goto failed;
+    server->readers = cm_readers_new(options->read_token, options->read_password,
+                                     options->read_public || server->listen.loopback);
     if (server->collector != NULL)
         cm_collector_listens(server->collector, server->listen.loopback);
     /* Threads inherit the mask: signals are the business of the thread that starts the server. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     if (server->answers)
-        rc = cm_live_start(&server->handles, &server->log, &server->live, err);
+        rc = start_answering(server, options, err);
     if (rc == 0)
         rc = start_loops(server, options, err);
     if (rc < 0 && server->live != NULL)
         cm_live_stop(server->live);
+    if (rc < 0)
+        cm_questions_stop(server->questions);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (rc < 0)
         goto failed;
@@ -507,6 +547,16 @@ uint16_t cm_server_port(const cm_server_t *server)
 const char *cm_server_address(const cm_server_t *server)
 {
     return server->listen.address;
+}
+
+bool cm_server_closed(const cm_server_t *server)
+{
+    return server->answers && cm_readers_none(server->readers);
+}
+
+int cm_server_renew_tls(cm_server_t *server, const char *cert, const char *key, cm_err_t *err)
+{
+    return cm_tls_renew(server->tls, cert, key, err);
 }
 
 static void wait_until_idle(cm_server_t *server)
@@ -529,6 +579,7 @@ void cm_server_stop(cm_server_t *server)
     if (server->live != NULL)
         cm_live_stop(server->live);
     wait_until_idle(server);
+    cm_questions_stop(server->questions);
     cm_downloads_stop(server->downloads);
     stop_loops(server);
     destroy(server);

@@ -40,6 +40,11 @@ typedef struct cm_server_options {
         *demo_of;    /* data directory: /api/status names DATA/demo where there is one; or NULL */
     bool no_answers; /* serve what goes with the collector, and nothing else */
     const char *tls_cert, *tls_key; /* PEM texts; NULL: no TLS */
+    /* Who may read the answers: whoever sends one of these, where one is given; else everybody who
+     * can reach a loopback address, and on others everybody only if `read_public`. */
+    const char *read_token, *read_password;
+    bool read_public;
+    int64_t question_ms; /* how long an answer may take; 0: 10 s */
 } cm_server_options_t;
 
 /* Starts to listen and to answer. CM_EBUSY when the port is in use, CM_EUSAGE when `listen` is not
@@ -52,6 +57,13 @@ uint16_t cm_server_port(const cm_server_t *server);
 
 /* Address and port that are listened on, as they stand in a URL; as long as the server lives. */
 const char *cm_server_address(const cm_server_t *server);
+
+/* Whether there are answers that nobody may read: cm_readers_closed says what to do about it. */
+bool cm_server_closed(const cm_server_t *server);
+
+/* Shows this certificate from the next connection on. The server was started with one. CM_EUSAGE:
+ * it goes on with the one it has. */
+int cm_server_renew_tls(cm_server_t *server, const char *cert, const char *key, cm_err_t *err);
 
 /* Takes no more connections, ends live streams, finishes the answers in flight (three seconds at
  * most, for a client that does not read) and frees the server. NULL is fine. */

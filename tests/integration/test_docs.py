@@ -1,7 +1,9 @@
 """What the documents say is typed and compared, in the order of the text."""
 
+import base64
 import os
 import subprocess
+import urllib.error
 import urllib.request
 
 import ports
@@ -31,6 +33,20 @@ def fetch(port, path):
         return reply.read().decode("utf-8")
 
 
+def read_with(t, port, name):
+    """The status of the dashboard with the password of that file, and without."""
+    def status(*headers):
+        request = urllib.request.Request("http://127.0.0.1:%s/" % port, headers=dict(headers))
+        try:
+            with urllib.request.urlopen(request, timeout=20) as reply:
+                return reply.status
+        except urllib.error.HTTPError as error:
+            return error.code
+    with open(t.path("clone", name), encoding="utf-8") as file:
+        word = base64.b64encode(b"ann:" + file.read().strip().encode()).decode()
+    return status(("Authorization", "Basic " + word)), status()
+
+
 def answers(port):
     try:
         return fetch(port, "/healthz") != ""
@@ -57,12 +73,14 @@ def test_readme(t):
     t.equal(page.printed.splitlines()[0], "https://www.example.com/projects/xdotool/|210|178",
             "the page with most clicks")
 
+    page.run("(umask 077;")
     site = page.begin("make run ARGS=")
     t.until(lambda: answers(port), "it answers", process=site, timeout=60)
     page.passes("<script", "it belongs into a page")
     t.true("<title>" in fetch(port, "/snippet"), "the page with that line is there")
+    t.equal(read_with(t, port, "reader.password"), (200, 401), "with the password, and without")
     t.true("sendBeacon" in fetch(port, "/clickmill.js"), "the tracker is there")
-    t.equal(page.run("curl "), '{"accepted":1,"skipped":0}\n', "what the collector answers")
+    t.equal(page.run("echo "), '{"accepted":1,"skipped":0}\n', "what the collector answers")
     site.interrupt()
     t.true("jane_doe" in reader.type("build/clickmill export"), "the event is in the store")
 

@@ -36,6 +36,7 @@ typedef struct fake {
     atomic_int query_ms; /* how long a query takes */
     atomic_int fail_at;  /* rows after which a query fails; 0: it does not */
     atomic_int opened, closed, querying;
+    atomic_int queries; /* so far */
 } fake_t;
 
 typedef struct fake_index {
@@ -78,9 +79,13 @@ static inline int fake_query(cm_index_t *index, const cm_query_t *query, cm_answ
 
     assert(!atomic_flag_test_and_set(&self->busy));
     atomic_fetch_add(&fake->querying, 1);
+    atomic_fetch_add(&fake->queries, 1);
     fake_note(fake, query);
-    if (fake->query_ms > 0)
-        cm_sleep_ms(fake->query_ms);
+    for (int left = fake->query_ms; left > 0 && rc == 0; left -= 10) {
+        cm_sleep_ms(left < 10 ? left : 10);
+        if (query->gives_up != NULL && query->gives_up(query->gives_up_context))
+            rc = cm_fail(err, CM_ESTOP, "nobody waits");
+    }
     if (fake->query_rc < 0)
         rc = cm_fail(err, fake->query_rc, "the fake index fails");
     for (size_t i = 0; i < fake->row_count && rc == 0; i++) {

@@ -178,7 +178,7 @@ static void test_query(void **context)
 
 #define ERROR(sentence) "{\"error\":\"" sentence "\"}\n"
 #define LIMIT           "limit must be a number from 1 to 10000, or 0 for all rows"
-#define KNOWN           "window, url, country, sort, reverse, limit, offset, from, to or format"
+#define KNOWN           "window, url, country, sort, reverse, limit, offset, from, to, format or safe"
 
 static void test_bad_parameters(void **context)
 {
@@ -191,7 +191,10 @@ static void test_bad_parameters(void **context)
         {"limit=10001", LIMIT},
         {"limit=ten", LIMIT},
         {"limit=99999999999999999999", LIMIT},
-        {"offset=-1", "offset must be a number from 0 on"},
+        {"offset=-1", "offset must be a number from 0 to 100000; limit=0 downloads all rows"},
+        {"offset=100001", "offset must be a number from 0 to 100000; limit=0 downloads all rows"},
+        {"safe=yes", "safe must be 0 or 1"},
+        {"safe=1", "safe needs format=csv"},
         {"reverse=yes", "reverse must be 0 or 1"},
         {"format=xml", "format must be json or csv"},
         {"url=", "url must be a pattern of 1 to 2048 bytes, where * is any run of characters and ? "
@@ -480,7 +483,8 @@ static void test_host(void **context)
     assert_int_equal(status_for_host(cm_server_port(proxied), "evil.example"), 403);
     cm_server_stop(proxied);
     /* Whoever opens the server to the network gives it names that it cannot know. */
-    cm_server_t *open = serve(state->fake, (cm_server_options_t){.listen = "0.0.0.0:0"});
+    cm_server_t *open =
+        serve(state->fake, (cm_server_options_t){.listen = "0.0.0.0:0", .read_public = true});
     assert_int_equal(status_for_host(cm_server_port(open), "any.example"), 200);
     cm_server_stop(open);
 }

@@ -354,7 +354,7 @@ function showAccount() {
 }
 
 function showDownload() {
-  const query = new URLSearchParams({ format: "csv" });
+  const query = new URLSearchParams({ format: "csv", safe: "1" });
   const wanted = { ...(choice.start === null ? {} : windowParameters()),
     url: choice.url, country: choice.country };
   for (const [name, value] of Object.entries(wanted)) if (value) query.set(name, value);

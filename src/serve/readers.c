@@ -1,0 +1,134 @@
+#include "serve/readers.h"
+
+#include "serve/reply.h"
+
+#include <nettle/base64.h>
+#include <nettle/memops.h>
+#include <nettle/sha2.h>
+#include <stdlib.h>
+
+enum { GIVEN_MAX = 1024 }; /* bytes of a user name and a password */
+
+typedef struct secret {
+    bool there;
+    uint8_t digest[SHA256_DIGEST_SIZE];
+} secret_t;
+
+struct cm_readers {
+    secret_t token, password;
+    bool open;
+};
+
+const char cm_readers_closed[] =
+    "nobody may read the dashboard and the answers on this address; set http.password (for "
+    "browsers) or http.read_token (for programs), or http.public: true to show them to everybody";
+
+static void digest(cm_str_t text, uint8_t out[SHA256_DIGEST_SIZE])
+{
+    struct sha256_ctx hash;
+
+    sha256_init(&hash);
+    sha256_update(&hash, text.len, (const uint8_t *)text.data);
+    sha256_digest(&hash, SHA256_DIGEST_SIZE, out);
+}
+
+static secret_t secret_of(const char *text)
+{
+    secret_t secret = {.there = text != NULL};
+
+    if (text != NULL)
+        digest(cm_str(text), secret.digest);
+    return secret;
+}
+
+/* Digests are of one length, and nobody can choose where two of them begin to differ. */
+static bool is_right(const secret_t *secret, cm_str_t given)
+{
+    uint8_t of_given[SHA256_DIGEST_SIZE];
+
+    if (!secret->there)
+        return false;
+    digest(given, of_given);
+    return memeql_sec(secret->digest, of_given, sizeof of_given) != 0;
+}
+
+cm_readers_t *cm_readers_new(const char *token, const char *password, bool open)
+{
+    cm_readers_t *readers = cm_alloc(sizeof *readers);
+
+    *readers = (cm_readers_t){secret_of(token), secret_of(password),
+                              open && token == NULL && password == NULL};
+    return readers;
+}
+
+void cm_readers_free(cm_readers_t *readers)
+{
+    free(readers);
+}
+
+bool cm_readers_none(const cm_readers_t *readers)
+{
+    return !readers->open && !readers->token.there && !readers->password.there;
+}
+
+/* The credentials behind the name of a scheme (RFC 9110, section 11.4); false where it is another.
+ */
+static bool credentials(cm_str_t header, cm_str_t scheme, cm_str_t *given)
+{
+    if (header.len <= scheme.len || header.data[scheme.len] != ' ' ||
+        !cm_str_equal_nocase((cm_str_t){header.data, scheme.len}, scheme))
+        return false;
+    *given = cm_str_trim((cm_str_t){header.data + scheme.len, header.len - scheme.len});
+    return true;
+}
+
+/* User name and password, of which only the latter counts (RFC 7617). */
+static bool password_is_right(const cm_readers_t *readers, cm_str_t encoded)
+{
+    struct base64_decode_ctx decoding;
+    uint8_t text[GIVEN_MAX];
+    size_t len = sizeof text;
+
+    base64_decode_init(&decoding);
+    if (BASE64_DECODE_LENGTH(encoded.len) > sizeof text ||
+        !base64_decode_update(&decoding, &len, text, encoded.len, encoded.data) ||
+        !base64_decode_final(&decoding))
+        return false;
+    const uint8_t *colon = memchr(text, ':', len);
+    return colon != NULL &&
+           is_right(&readers->password,
+                    (cm_str_t){(const char *)colon + 1, (size_t)(text + len - colon - 1)});
+}
+
+bool cm_readers_admit(const cm_readers_t *readers, struct MHD_Connection *connection)
+{
+    cm_str_t header = cm_str_trim(
+        cm_str(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Authorization")));
+    cm_str_t given;
+
+    if (readers->open)
+        return true;
+    if (credentials(header, CM_STR("Bearer"), &given))
+        return is_right(&readers->token, given);
+    return credentials(header, CM_STR("Basic"), &given) && password_is_right(readers, given);
+}
+
+enum MHD_Result cm_readers_refuse(const cm_readers_t *readers, struct MHD_Connection *connection)
+{
+    static const char bearer[] = "Bearer realm=\"clickmill\"";
+    /* A browser asks its user for a password only where there is one; else it shows the sentence.
+     */
+    const char *const challenges[] = {
+        readers->password.there ? "Basic realm=\"clickmill\", charset=\"UTF-8\"" : bearer,
+        readers->password.there && readers->token.there ? bearer : NULL, NULL};
+
+    if (cm_readers_none(readers))
+        return cm_reply_challenge(connection, cm_readers_closed, challenges);
+    return cm_reply_challenge(
+        connection,
+        readers->password.there && readers->token.there
+            ? "to read, send http.password (Basic, any user name) or http.read_token (Bearer)"
+        : readers->password.there ? "to read, send http.password (Basic, any user name)"
+                                  : "to read, send http.read_token (Authorization: Bearer TOKEN)",
+        challenges);
+}

@@ -1,0 +1,31 @@
+/* Who may read: the dashboard, its API, its downloads and the live stream (docs/api.md, "Who may
+ * read"). What goes with collecting is none of its business.
+ *
+ * Constant once it is made, for any thread. What was given is kept as a digest only. */
+#ifndef CM_SERVE_READERS_H
+#define CM_SERVE_READERS_H
+
+#include <microhttpd.h>
+#include <stdbool.h>
+
+typedef struct cm_readers cm_readers_t;
+
+/* `token`: for programs, as Bearer; `password`: for browsers, as Basic with any user name; each may
+ * be NULL. Where both are, `open` says whether everybody may read, or nobody. Never NULL. */
+cm_readers_t *cm_readers_new(const char *token, const char *password, bool open);
+void cm_readers_free(cm_readers_t *readers);
+
+/* Whether nobody may read, whatever he sends. */
+bool cm_readers_none(const cm_readers_t *readers);
+
+/* Whether the sender of this request may. The time it takes does not depend on how much of a secret
+ * is right. */
+bool cm_readers_admit(const cm_readers_t *readers, struct MHD_Connection *connection);
+
+/* Replies 401, and says what is missing. */
+enum MHD_Result cm_readers_refuse(const cm_readers_t *readers, struct MHD_Connection *connection);
+
+/* What is said when nobody may read, here and at the start. */
+extern const char cm_readers_closed[];
+
+#endif
