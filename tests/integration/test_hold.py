@@ -36,12 +36,12 @@ def accepted(port):
     return get_json(port, "/api/summary")["freshness"]["accepted"]
 
 
-def many(t, name="many.jsonl", count=LINES, user="u"):
-    """So many different events; returns the file's path."""
+def many(t, name="many.jsonl", count=LINES, user="u", users=97, pages=13, step=1):
+    """So many different events, `step` ms apart; returns the file's path."""
     with open(t.path(name), "w", encoding="utf-8") as file:
         for n in range(count):
             file.write('{"user_id":"%s%d","timestamp":%d,"url":"/%d"}\n' % (
-                user, n % 97, 1772359200000 + n, n % 13))
+                user, n % users, 1772359200000 + n * step, n % pages))
     return t.path(name)
 
 
@@ -133,7 +133,10 @@ def test_collect_holds(t):
 
 
 def test_collector_answers_meanwhile(t):
-    path = many(t)
+    """While many lines are imported, and while the answers to them are computed, of which there are
+    many: each event is alone in its hour's cell."""
+    lines = 300000
+    path = many(t, count=lines, users=20011, pages=50021, step=10000)
     collector = Collector(t, "--no-demo", command=("run",))
     importer = t.start("import", path)
     waits, number = [], 0
@@ -143,9 +146,10 @@ def test_collector_answers_meanwhile(t):
             good(t, collector.ask(keyed(number)))
             waits.append(time.monotonic() - begin)
             number += 1
-    told(t, importer.wait(OK), "accepted 120,000")
+    told(t, importer.wait(OK), "accepted 300,000")
+    print("      longest answer to a POST: %.2f s of %d" % (max(waits), number), flush=True)
     pace.check(max(waits), 2, "the answer of the collector")
-    t.equal(len(collector.stop()), LINES + number, "events")
+    t.equal(len(collector.stop()), lines + number, "events")
 
 
 def test_importer_is_killed(t):
