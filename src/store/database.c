@@ -348,8 +348,9 @@ static void close_to_others(int directory, const char *name)
     struct stat info;
 
     if (fstatat(directory, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && info.st_uid == geteuid() &&
-        (S_ISREG(info.st_mode) || S_ISDIR(info.st_mode)) && (info.st_mode & 077) != 0)
-        fchmodat(directory, name, info.st_mode & 0700, 0);
+        (S_ISREG(info.st_mode) || S_ISDIR(info.st_mode)) && (info.st_mode & 077) != 0 &&
+        fchmodat(directory, name, info.st_mode & 0700, 0) < 0)
+        return; /* on a file system without rights, for example */
 }
 
 /* Whether a data directory has files of this name. */
