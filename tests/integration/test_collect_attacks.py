@@ -325,7 +325,7 @@ def test_the_store_has_a_quota(t):
 def test_events_of_other_hosts(t):
     """With sites an event is of one of them; a page's URL without a host is of the page."""
     collector = Collector(t, "--sites", "shop.example,*.wild.example,https://exact.example:8443",
-                          "--token", "web=token-of-a-server")
+                          "--token", "web=file:" + t.write("server-token", "token-of-a-server"))
     none = "which is none of collect.sites"
     taken = {"/cart": SITE + "/cart", "cart?a=b": SITE + "/cart?a=b", "?page=2": SITE + "/?page=2",
              "//shop.example/x": SITE + "/x", "http://SHOP.example:81/a": "http://SHOP.example:81/a",
@@ -385,7 +385,7 @@ def test_hosts_that_cannot_be(t):
 
 def test_guessing_tokens(t):
     """An address has a few wrong tokens; then not even a right one is looked at, until later."""
-    collector = Collector(t, *PROXIES, "--token", "web=token-of-a-server")
+    collector = Collector(t, *PROXIES, "--token", "web=file:" + t.write("server-token", "token-of-a-server"))
 
     def ask(token, address):
         return collector.ask(keyed(1), ("Authorization", "Bearer " + token), (FORWARDED, address))
