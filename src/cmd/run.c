@@ -91,10 +91,10 @@ typedef struct runner {
     char trouble[CM_ERR_TEXT]; /* what it cannot go on for; "": it can */
 } runner_t;
 
-static int begin_refresh(runner_t *runner)
+static int begin_refresh(runner_t *runner, bool whole)
 {
     runner->clicked = false;
-    return cm_run_refresh_begin(&runner->refresh, &runner->app->err);
+    return cm_run_refresh_begin(&runner->refresh, whole, &runner->app->err);
 }
 
 static int end_refresh(runner_t *runner)
@@ -111,7 +111,7 @@ static int refresh(runner_t *runner)
 {
     int rc = cm_run_refresh_busy(&runner->refresh) ? end_refresh(runner) : 0;
     if (rc == 0)
-        rc = begin_refresh(runner);
+        rc = begin_refresh(runner, true);
     return rc == 0 ? end_refresh(runner) : rc;
 }
 
@@ -203,7 +203,7 @@ static bool refresh_due(const runner_t *runner)
     const int64_t every = runner->options->every;
     const int64_t wait_ms = runner->clicked && every > SOON_MS ? SOON_MS : every;
 
-    return cm_clock_ticks_ns() - runner->refreshed_ns >= wait_ms * 1000000;
+    return runner->refresh.more || cm_clock_ticks_ns() - runner->refreshed_ns >= wait_ms * 1000000;
 }
 
 static int refresh_when_due(runner_t *runner)
@@ -218,7 +218,7 @@ static int refresh_when_due(runner_t *runner)
         return end_refresh(runner);
     if (rc == 0 && runner->publishing != NULL)
         rc = cm_publishing_collect(runner->publishing, runner->store, err);
-    return rc == 0 ? begin_refresh(runner) : rc;
+    return rc == 0 ? begin_refresh(runner, false) : rc;
 }
 
 static int step(runner_t *runner)

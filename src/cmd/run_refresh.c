@@ -3,6 +3,13 @@
 #include "base/process.h"
 #include "cmd/refresh.h"
 
+enum {
+    FIRST_MOST = 30000, /* events whose answers are written at a time, until it is known how long */
+    LEAST_MOST = 10000, /* that takes; and never fewer */
+};
+
+#define WRITING_SECONDS 0.15 /* that it shall take */
+
 static double seconds_since(int64_t ns)
 {
     return (double)(cm_clock_ticks_ns() - ns) / 1e9;
@@ -12,6 +19,7 @@ void cm_run_refresh_open(cm_run_refresh_t *self, const cm_app_t *app, cm_store_t
                          unsigned windows)
 {
     self->store = store;
+    self->most = FIRST_MOST;
     cm_refresh_options(app, windows, &self->options);
 }
 
@@ -37,10 +45,11 @@ bool cm_run_refresh_ready(const cm_run_refresh_t *self)
     return self->refreshing != NULL && atomic_load(&self->ended);
 }
 
-int cm_run_refresh_begin(cm_run_refresh_t *self, cm_err_t *err)
+int cm_run_refresh_begin(cm_run_refresh_t *self, bool whole, cm_err_t *err)
 {
     const int64_t started = cm_clock_ticks_ns();
 
+    self->options.most = whole ? 0 : self->most;
     int rc = cm_refresh_begin(self->store, &self->options, &self->refreshing, err);
     if (rc < 0)
         return rc;
@@ -53,15 +62,28 @@ int cm_run_refresh_begin(cm_run_refresh_t *self, cm_err_t *err)
     return cm_fail(err, CM_EINTERNAL, "cannot start a thread");
 }
 
+/* Where as many events as there may be were covered: how many there may be the next time. */
+static void learn(cm_run_refresh_t *self, double seconds)
+{
+    const double right = (double)self->most * WRITING_SECONDS / (seconds > 0 ? seconds : 1e-9);
+    const double most = 2.0 * (double)self->most;
+
+    if (self->more)
+        self->most = (int64_t)(right < LEAST_MOST ? LEAST_MOST : right < most ? right : most);
+}
+
 int cm_run_refresh_end(cm_run_refresh_t *self, cm_err_t *err)
 {
     pthread_join(self->thread, NULL);
     const int64_t started = cm_clock_ticks_ns();
     int rc = self->rc;
+    self->more = cm_refresh_leaves(self->refreshing);
     if (rc < 0)
         *err = self->err;
     else
         rc = cm_refresh_end(self->refreshing, &self->answers, err);
+    if (rc == 0)
+        learn(self, seconds_since(started));
     cm_refresh_free(self->refreshing);
     self->refreshing = NULL;
     if (rc == 0 && self->answers.changed)

@@ -16,7 +16,9 @@ typedef struct cm_run_refresh {
     cm_store_t *store;
     cm_refresh_options_t options;
     cm_refreshed_t answers; /* as they were written last */
+    bool more;              /* there are events that these do not cover */
     double seconds;         /* that the last ones took which were new */
+    int64_t most;           /* events that are covered at a time */
     /* of what is at work: */
     cm_refreshing_t *refreshing; /* NULL: nothing */
     double begun_seconds;        /* what beginning took */
@@ -37,8 +39,9 @@ bool cm_run_refresh_busy(const cm_run_refresh_t *self);
 /* Whether cm_run_refresh_end() will not have to wait. */
 bool cm_run_refresh_ready(const cm_run_refresh_t *self);
 
-/* Sets the thread to work; it is not busy, and the store has nothing uncommitted. */
-int cm_run_refresh_begin(cm_run_refresh_t *self, cm_err_t *err);
+/* Sets the thread to work; it is not busy, and the store has nothing uncommitted. `whole`: all new
+ * events are covered then; else as many as can be written without making senders wait. */
+int cm_run_refresh_begin(cm_run_refresh_t *self, bool whole, cm_err_t *err);
 
 /* Waits for the thread and writes what it has found; the store has nothing uncommitted. */
 int cm_run_refresh_end(cm_run_refresh_t *self, cm_err_t *err);

@@ -50,6 +50,7 @@ struct cm_refreshing {
     cm_store_t *store;
     cm_refresh_options_t options;
     int64_t accepted;
+    int64_t until; /* what is added ends before this event; 0: no limit */
     part_t parts[CM_WINDOW_COUNT];
     int count;
 };
@@ -141,6 +142,27 @@ static int find_parts(cm_refreshing_t *self, cm_err_t *err)
     return rc;
 }
 
+/* Of several windows the one that is furthest behind comes first. */
+static void limit_parts(cm_refreshing_t *self)
+{
+    const int64_t most = self->options.most;
+    int64_t least = INT64_MAX;
+    int count = 0;
+
+    for (int i = 0; i < self->count; i++) {
+        if (!self->parts[i].replace && self->parts[i].since < least)
+            least = self->parts[i].since;
+    }
+    if (most <= 0 || least == INT64_MAX || self->accepted - least <= most)
+        return;
+    self->until = least + most;
+    for (int i = 0; i < self->count; i++) {
+        if (self->parts[i].replace || self->parts[i].since < self->until)
+            self->parts[count++] = self->parts[i];
+    }
+    self->count = count;
+}
+
 int cm_refresh_begin(cm_store_t *store, const cm_refresh_options_t *options, cm_refreshing_t **out,
                      cm_err_t *err)
 {
@@ -153,6 +175,7 @@ int cm_refresh_begin(cm_store_t *store, const cm_refresh_options_t *options, cm_
     int rc = prepare(cm_embedded_database(store), options, err);
     if (rc == 0)
         rc = find_parts(self, err);
+    limit_parts(self);
     for (int i = 0; rc == 0 && i < self->count; i++)
         rc = open_readers(self, &self->parts[i], err);
     if (rc < 0)
@@ -160,6 +183,11 @@ int cm_refresh_begin(cm_store_t *store, const cm_refresh_options_t *options, cm_
     else
         *out = self;
     return rc;
+}
+
+bool cm_refresh_leaves(const cm_refreshing_t *self)
+{
+    return self->until > 0;
 }
 
 int cm_refresh_mill(cm_refreshing_t *self, cm_err_t *err)
@@ -172,6 +200,7 @@ int cm_refresh_mill(cm_refreshing_t *self, cm_err_t *err)
         const cm_mill_options_t mill = {.session_timeout = options->session_timeout,
                                         .windows = part->windows,
                                         .since = part->since,
+                                        .until = part->replace ? 0 : self->until,
                                         .memory = options->memory,
                                         .threads = options->threads,
                                         .stop = options->stop,

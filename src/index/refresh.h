@@ -17,6 +17,7 @@ typedef struct cm_refresh_options {
     int64_t memory;          /* bytes, see mill.h */
     int threads;             /* 0: one per processor */
     bool rebuild;            /* forget what is there and compute everything */
+    int64_t most; /* new events that are added at a time, so that writing is short; 0: no limit */
     const cm_clock_t *clock;
     const atomic_bool *stop; /* gives up with CM_ESTOP, the answers as they were; may be NULL */
     void (*progress)(void *context, double share);
@@ -42,6 +43,9 @@ typedef struct cm_refreshing cm_refreshing_t;
  * `*refreshing`, also after a failure of the steps that follow. */
 int cm_refresh_begin(cm_store_t *store, const cm_refresh_options_t *options,
                      cm_refreshing_t **refreshing, cm_err_t *err);
+
+/* Whether `most` leaves something for the next time. */
+bool cm_refresh_leaves(const cm_refreshing_t *refreshing);
 
 /* Mills. On any thread. */
 int cm_refresh_mill(cm_refreshing_t *refreshing, cm_err_t *err);

@@ -15,7 +15,7 @@ import time
 
 import traffic
 from collect_support import FIREFOX, Collector, good, keyed
-from harness import AWAY, BUSY, IO, OK, patient
+from harness import AWAY, BUSY, IO, OK, patient, slow
 from test_accesslog import as_before
 from test_collect_faults import limit_files
 from test_run import free_port, get_json, start
@@ -132,11 +132,8 @@ def test_collect_holds(t):
             ["/a", "https://shop.example/a", "https://shop.example/a"], "events")
 
 
-def test_collector_answers_meanwhile(t):
-    """While many lines are imported, and while the answers to them are computed, of which there are
-    many: each event is alone in its hour's cell."""
-    lines = 300000
-    path = many(t, count=lines, users=20011, pages=50021, step=10000)
+def answers_meanwhile(t, path, lines):
+    """Imports a file while somebody sends without a pause."""
     collector = Collector(t, "--no-demo", command=("run",))
     importer = t.start("import", path)
     waits, number = [], 0
@@ -146,10 +143,23 @@ def test_collector_answers_meanwhile(t):
             good(t, collector.ask(keyed(number)))
             waits.append(time.monotonic() - begin)
             number += 1
-    told(t, importer.wait(OK), "accepted 300,000")
+    told(t, importer.wait(OK), "accepted {:,}".format(lines))
     print("      longest answer to a POST: %.2f s of %d" % (max(waits), number), flush=True)
     pace.check(max(waits), 2, "the answer of the collector")
     t.equal(len(collector.stop()), lines + number, "events")
+
+
+def test_collector_answers_meanwhile(t):
+    answers_meanwhile(t, many(t), LINES)
+
+
+@slow
+def test_collector_answers_beside_many_answers(t):
+    """Also while the answers are computed and written, of which there are many: each event is alone
+    in its hour's cell."""
+    lines = 300000
+    answers_meanwhile(t, many(t, count=lines, users=20011, pages=50021, step=10000), lines)
+    t.equal(t.clickmill("verify").code, OK, "the answers")
 
 
 def test_importer_is_killed(t):
