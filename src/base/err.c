@@ -20,6 +20,13 @@ int cm_fail_memory(cm_err_t *err)
     return cm_fail(err, CM_ENOMEM, "out of memory; give the process more or lower `memory:`");
 }
 
+int cm_fail_thread(cm_err_t *err)
+{
+    return cm_fail(
+        err, CM_ENOMEM,
+        "out of memory or of threads: one more cannot be started; give the process more");
+}
+
 int cm_err_exit_status(int code)
 {
     if (code >= 0 || code == CM_ESTOP)

@@ -38,6 +38,9 @@ int cm_fail(cm_err_t *err, int code, const char *format, ...)
 /* Out of memory, in one sentence. Returns CM_ENOMEM. */
 int cm_fail_memory(cm_err_t *err) __attribute__((cold));
 
+/* A thread could not be started, which mostly is memory for its stack. Returns CM_ENOMEM. */
+int cm_fail_thread(cm_err_t *err) __attribute__((cold));
+
 /* The documented exit status of a code: 0 for CM_OK and CM_ESTOP, 1..12 for the others. */
 int cm_err_exit_status(int code);
 

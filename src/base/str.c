@@ -4,6 +4,7 @@
 #include "base/put.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -190,9 +191,12 @@ void cm_out_of_memory(void)
 {
     static const char text[] =
         "clickmill: out of memory; give the process more or lower `memory:`\n";
+    static atomic_flag said = ATOMIC_FLAG_INIT;
+    ssize_t written = 0;
 
-    if (write(STDERR_FILENO, text, sizeof text - 1) < 0)
-        _exit(cm_err_exit_status(CM_ENOMEM));
+    if (!atomic_flag_test_and_set(&said)) /* threads have no memory together */
+        written = write(STDERR_FILENO, text, sizeof text - 1);
+    (void)written;
     _exit(cm_err_exit_status(CM_ENOMEM));
 }
 

@@ -160,7 +160,7 @@ static int start(cm_publishing_t *self, cm_store_t *store, cm_err_t *err)
     if (pthread_create(&self->thread, NULL, work, self) == 0)
         return 0;
     cm_publisher_close(self->publisher);
-    return cm_fail(err, CM_EINTERNAL, "cannot start a thread");
+    return cm_fail_thread(err);
 }
 
 static void free_all(cm_publishing_t *self)

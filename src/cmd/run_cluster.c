@@ -92,7 +92,7 @@ static int start_sending(cm_cluster_t *cluster, cm_err_t *err)
     cluster->sending.commit_ms = 0; /* its queue empties by itself */
     cluster->sending.commit_events = 0;
     if (pthread_create(&cluster->thread, NULL, send_traffic, cluster) != 0)
-        return cm_fail(err, CM_EINTERNAL, "cannot start a thread");
+        return cm_fail_thread(err);
     cluster->started = true;
     return 0;
 }

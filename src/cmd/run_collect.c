@@ -29,7 +29,7 @@ int cm_run_collect_open(cm_run_collect_t *run, cm_app_t *app, const cm_collect_g
     if (rc < 0)
         return rc;
     if (pthread_create(&run->thread, NULL, send_events, run) != 0)
-        return cm_fail(err, CM_EINTERNAL, "cannot start a thread");
+        return cm_fail_thread(err);
     run->started = true;
     return 0;
 }

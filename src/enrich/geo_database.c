@@ -53,7 +53,9 @@ static int open_built_in(MMDB_s *mmdb, cm_err_t *err)
     let_go_of_original();
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     int status = MMDB_open(path, MMDB_MODE_MMAP, mmdb);
-    if (status != MMDB_SUCCESS)
+    if (status == MMDB_OUT_OF_MEMORY_ERROR || (status == MMDB_IO_ERROR && errno == ENOMEM))
+        rc = cm_fail_memory(err);
+    else if (status != MMDB_SUCCESS)
         rc = cm_fail(err, CM_EINPUT,
                      "the built-in database of countries cannot be opened: %s (is /proc there?); "
                      "name another one with --geoip FILE, or do without by --geoip none",

@@ -161,13 +161,16 @@ static void note_row(cm_check_scan_t *scan, cm_dimension_t dimension, int64_t st
 }
 
 /* Whether the text of an id, if it is not "all", is there and as it was. */
-static bool text_is_whole(sqlite3_value *id, sqlite3_value *sum, sqlite3_value *value)
+static bool text_is_whole(sqlite3_context *context, sqlite3_value *id, sqlite3_value *sum,
+                          sqlite3_value *value)
 {
     const int64_t number = sqlite3_value_int64(id);
 
     if (number < 0)
         return true;
     const char *data = (const char *)sqlite3_value_text(value);
+    if (data == NULL && sqlite3_value_type(value) != SQLITE_NULL)
+        sqlite3_result_error_nomem(context);
     if (data == NULL)
         return false;
     return sqlite3_value_int64(sum) ==
@@ -185,12 +188,12 @@ static void answer_seen(sqlite3_context *context, int argc, sqlite3_value **argv
         numbers[i] = sqlite3_value_int64(argv[8 + i]);
     note_row(scan, dimension_of(url, country), sqlite3_value_int64(argv[1]),
              contribution(url, country, numbers, 1));
+    sqlite3_result_int(context, 1);
     /* Rows of one url stand together. */
     if (url + 1 != scan->url)
-        scan->bad_text |= !text_is_whole(argv[2], argv[4], argv[5]);
+        scan->bad_text |= !text_is_whole(context, argv[2], argv[4], argv[5]);
     scan->url = url + 1;
-    scan->bad_text |= !text_is_whole(argv[3], argv[6], argv[7]);
-    sqlite3_result_int(context, 1);
+    scan->bad_text |= !text_is_whole(context, argv[3], argv[6], argv[7]);
 }
 
 static void answer_text(sqlite3_context *context, int argc, sqlite3_value **argv)

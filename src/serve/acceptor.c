@@ -240,7 +240,7 @@ int cm_acceptor_start(const cm_acceptor_options_t *options, cm_acceptor_t **out,
     if (!prepare(acceptor) || pthread_create(&acceptor->thread, NULL, accept_all, acceptor) != 0) {
         cm_acceptor_free(acceptor);
         *out = NULL;
-        return cm_fail(err, CM_EINTERNAL, "cannot start a thread");
+        return cm_fail_thread(err);
     }
     return 0;
 }

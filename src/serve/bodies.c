@@ -338,7 +338,7 @@ int cm_bodies_start(const cm_bodies_options_t *options, cm_bodies_t **out, cm_er
     pthread_cond_destroy(&bodies->stopping);
     pthread_mutex_destroy(&bodies->lock);
     free(bodies);
-    return cm_fail(err, CM_EINTERNAL, "cannot start a thread");
+    return cm_fail_thread(err);
 }
 
 void cm_bodies_stop(cm_bodies_t *bodies)

@@ -285,7 +285,7 @@ int cm_live_start(cm_handles_t *handles, const cm_log_t *log, cm_live_t **out, c
     int error = pthread_create(&live->thread, NULL, watch, live);
     if (error != 0) {
         cm_live_free(live);
-        return cm_fail(err, CM_EINTERNAL, "cannot start a thread: %s", strerror(error));
+        return cm_fail_thread(err);
     }
     *out = live;
     return 0;

@@ -166,7 +166,7 @@ int cm_loop_start(struct MHD_Daemon *daemon, const cm_loop_hooks_t *hooks, cm_lo
     MHD_stop_daemon(daemon);
     destroy(loop);
     *out = NULL;
-    return cm_fail(err, CM_EINTERNAL, "cannot start a thread");
+    return cm_fail_thread(err);
 }
 
 void cm_loop_stop(cm_loop_t *loop)

@@ -96,7 +96,7 @@ int cm_patience_start(int seconds, cm_patience_t **out, cm_err_t *err)
         pthread_cond_destroy(&patience->stopping);
         pthread_mutex_destroy(&patience->lock);
         free(patience);
-        return cm_fail(err, CM_EINTERNAL, "cannot start a thread");
+        return cm_fail_thread(err);
     }
     *out = patience;
     return 0;

@@ -165,7 +165,7 @@ int cm_turns_start(int threads, cm_turn_fn go, cm_turn_drop_fn drop, cm_turns_t 
     }
     cm_turns_stop(turns);
     cm_turns_free(turns);
-    return cm_fail(err, CM_EINTERNAL, "cannot start a thread");
+    return cm_fail_thread(err);
 }
 
 void cm_turns_add(cm_turns_t *turns, cm_turn_t *job, uint64_t hash)

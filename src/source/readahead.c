@@ -126,7 +126,7 @@ int cm_readahead_open(cm_source_t *inner, cm_source_t **source, cm_err_t *err)
         pthread_cond_destroy(&self->changed);
         pthread_mutex_destroy(&self->lock);
         free(self);
-        return cm_fail(err, CM_EINTERNAL, "no thread to read ahead with; lower the system's load");
+        return cm_fail_thread(err);
     }
     *source = &self->source;
     return 0;

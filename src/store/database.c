@@ -70,6 +70,17 @@ int cm_database_has(const cm_database_t *database, const char *table, bool *has,
     return rc;
 }
 
+/* Whether SQLite's last error is for want of memory, for which it has several names. */
+static bool is_memory(sqlite3 *db)
+{
+    const int code = sqlite3_extended_errcode(db);
+
+    return code == SQLITE_NOMEM || code == SQLITE_IOERR_NOMEM ||
+           ((code == SQLITE_IOERR_SHMMAP || code == SQLITE_IOERR_MMAP ||
+             code == SQLITE_IOERR_SHMOPEN || code == SQLITE_CANTOPEN) &&
+            sqlite3_system_errno(db) == ENOMEM);
+}
+
 int cm_database_fail(const cm_database_t *database, const char *doing, cm_err_t *err)
 {
     int code = sqlite3_errcode(database->db);
@@ -81,6 +92,8 @@ int cm_database_fail(const cm_database_t *database, const char *doing, cm_err_t 
                        "%s: a sync of %s failed; what it was for is not stored: send it or run it "
                        "again, and check the disk",
                        doing, path);
+    if (is_memory(database->db))
+        return cm_fail_memory(err);
     switch (code & 0xFF) {
     case SQLITE_FULL:
         return cm_fail(err, CM_EIO,
@@ -103,8 +116,6 @@ int cm_database_fail(const cm_database_t *database, const char *doing, cm_err_t 
     case SQLITE_LOCKED:
         return cm_fail(err, CM_EBUSY, "%s: %s is being used by another program; try again", doing,
                        path);
-    case SQLITE_NOMEM:
-        return cm_fail_memory(err);
     default:
         return cm_fail(err, CM_EINTERNAL, "%s: SQLite says for %s: %s", doing, path, text);
     }

@@ -214,7 +214,7 @@ static int start_thread(cm_holder_t *holder, cm_err_t *err)
     if (failed == 0)
         return 0;
     close(holder->wake_fd);
-    return cm_fail(err, CM_EINTERNAL, "cannot start a thread: %s", strerror(failed));
+    return cm_fail_thread(err);
 }
 
 int cm_holder_open(const char *data_dir, const cm_holder_store_t *store, bool answers,

@@ -58,7 +58,9 @@ static int open_bytes(const char *path, bool must, file_t *out, cm_err_t *err)
     if (fstat(fd, &info) == 0 && info.st_size > 0) {
         void *bytes = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
         if (bytes == MAP_FAILED)
-            rc = cm_fail(err, CM_EIO, "cannot read %s (%s)", path, strerror(errno));
+            rc = errno == ENOMEM
+                     ? cm_fail_memory(err)
+                     : cm_fail(err, CM_EIO, "cannot read %s (%s)", path, strerror(errno));
         else
             *out = (file_t){bytes, (size_t)info.st_size};
     }

@@ -158,15 +158,19 @@ static int load_names(cm_embedded_reader_t *self, cm_field_t field, uint32_t id,
         names->texts = cm_alloc_zero(self->name_counts[field], sizeof *names->texts);
     sqlite3_bind_int(select, 1, (int)field);
     sqlite3_bind_int64(select, 2, id);
-    if (sqlite3_step(select) == SQLITE_ROW) {
+    const int step = sqlite3_step(select);
+    if (step == SQLITE_ROW) {
         int64_t first = sqlite3_column_int64(select, 0), count = sqlite3_column_int64(select, 1);
         cm_str_t blob = {sqlite3_column_blob(select, 2), (size_t)sqlite3_column_bytes(select, 2)};
         take_t take = {names, (uint32_t)first};
         if (first >= 0 && count > id - first && count <= self->name_counts[field] - first)
             rc = cm_segment_decode(blob, (uint32_t)count, take_name, &take, &why);
     }
+    const bool failed = step != SQLITE_ROW && step != SQLITE_DONE;
+    if (failed)
+        rc = cm_database_fail(self->database, "reading the dictionaries", err);
     sqlite3_reset(select);
-    if (rc < 0)
+    if (rc < 0 && !failed)
         cm_fail(err, rc,
                 "text %u of dictionary %d in %s is damaged: %s; restore the file from a copy or "
                 "save what "

@@ -84,7 +84,7 @@ static int start_opening(cm_spool_t *spool, cm_err_t *err)
     atomic_store(&spool->opened, false);
     spool->opened_sink = NULL;
     if (pthread_create(&spool->thread, NULL, open_remote, spool) != 0)
-        return cm_fail(err, CM_EINTERNAL, "cannot start a thread");
+        return cm_fail_thread(err);
     spool->started = true;
     return 0;
 }
