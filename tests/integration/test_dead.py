@@ -1,0 +1,48 @@
+"""Dead letters: many are replayed at once, and no address of theirs is anywhere in the clear."""
+
+import json
+
+from disk_support import Faults
+from harness import IO
+
+SECONDS = 1772359200
+
+
+def letters(t, count):
+    """Events whose times are too large a step back: dead until seconds are told."""
+    lines = "".join('{"user_id":"u%d","timestamp":"%d","url":"/"}\n' % (n, SECONDS + n)
+                    for n in range(count))
+    account = t.ingest(lines)
+    t.equal(account["rejected"], count, "dead letters")
+
+
+def replay(t, *options, check=0, **more):
+    return t.clickmill("dead", "replay", "--time-unit", "s", "--json", *options, check=check, **more)
+
+
+def syncs(faults):
+    return sum(event.kind == "S" and event.path.endswith("-wal") for event in faults.trace().events)
+
+
+def test_letters_are_synced_together(t):
+    letters(t, 2500)
+    faults = Faults(t)
+    account = replay(t, env=faults.env).json
+    t.equal((account["read"], account["accepted"]), (2500, 2500), "account")
+    t.equal(t.clickmill("dead", "list").out, "", "letters that are left")
+    t.equal(len(t.clickmill("export").out.splitlines()), 2500, "events")
+    t.true(1 <= syncs(faults) <= 30, "%d syncs of 2,500 letters" % syncs(faults))
+
+
+def test_what_is_not_durable_is_dead_still(t):
+    """A sync that fails takes its thousand letters back, whole."""
+    letters(t, 1500)
+    faults = Faults(t)
+    faults.fail("wal", 1)
+    t.says(replay(t, check=IO, env=faults.env), "data/clickmill.db")
+    left = len(t.clickmill("dead", "list").out.splitlines())
+    t.equal(left + len(t.clickmill("export").out.splitlines()), 1500, "letters and events")
+    account = replay(t).json
+    t.equal(account["accepted"], left, "the rest")
+    events = [json.loads(line) for line in t.clickmill("export").out.splitlines()]
+    t.equal(sorted(one["user_id"] for one in events), sorted("u%d" % n for n in range(1500)), "events")
