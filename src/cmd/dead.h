@@ -30,6 +30,10 @@ typedef struct cm_dead_shown {
     cm_str_t time, origin, reason, payload;
 } cm_dead_shown_t;
 
+/* For a sink into Kafka: seals what may hold the address of a person with the data directory's key,
+ * which is the context. */
+int cm_dead_seal(void *key, cm_str_t payload, cm_buf_t *out, cm_err_t *err);
+
 /* Writes a letter to stdout: a line, the payload's bytes (`whole`), or an object (--json). */
 int cm_dead_print(cm_app_t *app, const cm_dead_shown_t *letter, bool whole);
 

@@ -3,21 +3,41 @@
 #include "cmd/pipeline.h"
 #include "kafka/dead.h"
 #include "store/embedded.h"
+#include "store/key.h"
+#include "store/seal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+int cm_dead_seal(void *key, cm_str_t payload, cm_buf_t *out, cm_err_t *err)
+{
+    return cm_seal(key, payload, out, err);
+}
+
+/* The payload as it came: sealed ones are opened into `plain`, where the key is that of the data
+ * directory that has sealed them. */
+static cm_str_t open_payload(const uint8_t *key, cm_str_t payload, cm_buf_t *plain)
+{
+    cm_buf_clear(plain);
+    if (key == NULL || !cm_unseal(key, payload, plain))
+        return payload;
+    return (cm_str_t){plain->data, plain->len};
+}
 
 /* ---- list and show ---- */
 
 typedef struct printer {
     cm_app_t *app;
     bool whole;
+    bool has_key;
+    uint8_t key[CM_KEY];
+    cm_buf_t plain;
 } printer_t;
 
 static int print_letter(void *context, const cm_kafka_letter_t *letter)
 {
-    const printer_t *printer = context;
+    printer_t *printer = context;
     char id[CM_KAFKA_LETTER_ID + 2];
 
     snprintf(id, sizeof id, printer->app->global.json ? "\"%s\"" : "%s", letter->id);
@@ -25,16 +45,21 @@ static int print_letter(void *context, const cm_kafka_letter_t *letter)
                                    .time = letter->time,
                                    .origin = letter->origin,
                                    .reason = letter->reason,
-                                   .payload = letter->payload};
+                                   .payload = open_payload(printer->has_key ? printer->key : NULL,
+                                                           letter->payload, &printer->plain)};
     return cm_dead_print(printer->app, &shown, printer->whole);
 }
 
 int cm_dead_kafka_print(cm_app_t *app, const cm_dead_options_t *options, bool whole, const char *id)
 {
     const cm_kafka_settings_t settings = cm_kafka_settings_of(app, &options->kafka);
-    printer_t printer = {app, whole};
+    printer_t printer = {.app = app, .whole = whole};
 
-    return cm_kafka_dead_each(&settings, id, options->limit, print_letter, &printer, &app->err);
+    int rc = cm_key_of(app->global.data_dir, printer.key, &printer.has_key, &app->err);
+    if (rc == 0)
+        rc = cm_kafka_dead_each(&settings, id, options->limit, print_letter, &printer, &app->err);
+    cm_buf_free(&printer.plain);
+    return rc;
 }
 
 /* ---- replay ---- */
@@ -48,6 +73,7 @@ typedef struct replay {
     cm_sink_t *sink;
     cm_dead_file_t file;
     cm_dead_visitors_t visitors;
+    cm_buf_t plain;
     cm_account_t account, uncommitted;
 } replay_t;
 
@@ -84,7 +110,9 @@ static int replay_letter(void *context, const cm_kafka_letter_t *letter)
 
     if (path == NULL) {
         path = replay->file.path;
-        rc = cm_dead_file_write(&replay->file, letter->payload, err);
+        rc = cm_dead_file_write(&replay->file,
+                                open_payload(replay->visitors.key, letter->payload, &replay->plain),
+                                err);
     }
     if (rc == 0)
         rc = cm_dead_retry(replay->app, replay->options, &replay->visitors, path, replay->sink,
@@ -155,5 +183,6 @@ int cm_dead_kafka_replay(cm_app_t *app, const cm_dead_options_t *options, int ar
     cm_enriching_close(&replay.visitors.enriching);
     cm_times_close(&replay.visitors.times);
     cm_buf_free(&name);
+    cm_buf_free(&replay.plain);
     return rc;
 }

@@ -2,6 +2,7 @@
 #include "cmd/import.h"
 
 #include "cmd/commands.h"
+#include "cmd/dead.h"
 #include "cmd/import_held.h"
 #include "cmd/kafka.h"
 #include "cmd/load.h"
@@ -204,8 +205,11 @@ static int import_to_kafka(cm_app_t *app, const import_command_options_t *asked,
 {
     const cm_kafka_settings_t settings = cm_kafka_settings_of(app, &asked->kafka);
     cm_kafka_patience_t patience;
-    const cm_kafka_sink_options_t kafka = {
-        .settings = &settings, .waiter = &patience.waiter, .clock = app->clock};
+    const cm_kafka_sink_options_t kafka = {.settings = &settings,
+                                           .waiter = &patience.waiter,
+                                           .clock = app->clock,
+                                           .seal = cm_dead_seal,
+                                           .seal_context = into.visitor_key};
 
     cm_kafka_patience_start(&patience, app);
     /* The key of the data directory, so that visitors are the same users wherever events go. */

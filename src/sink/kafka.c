@@ -266,16 +266,25 @@ int cm_kafka_sink_put_raw(cm_sink_t *sink, const char *topic, cm_str_t key, cm_s
 
 static int put_dead(kafka_sink_t *self, const cm_dead_t *dead, cm_err_t *err)
 {
-    rd_kafka_headers_t *headers = rd_kafka_headers_new(3);
+    cm_buf_t sealed = CM_BUF_INIT;
+    cm_str_t payload = dead->payload;
     char when[CM_TIME_TEXT];
 
+    if (dead->personal && self->options.seal != NULL) {
+        int failed = self->options.seal(self->options.seal_context, payload, &sealed, err);
+        if (failed < 0)
+            return failed;
+        payload = (cm_str_t){sealed.data, sealed.len};
+    }
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(3);
     cm_time_format(cm_clock_now_ms(self->options.clock), when);
     rd_kafka_header_add(headers, "reason", -1, dead->reason.data, (ssize_t)dead->reason.len);
     rd_kafka_header_add(headers, "origin", -1, dead->origin.data, (ssize_t)dead->origin.len);
     rd_kafka_header_add(headers, "time", -1, when, -1);
     int rc = cm_kafka_sink_put_raw(&self->sink, self->client.settings->dead_topic, dead->key,
-                                   dead->payload, headers, err);
+                                   payload, headers, err);
     rd_kafka_headers_destroy(headers);
+    cm_buf_free(&sealed);
     return rc;
 }
 

@@ -1,6 +1,6 @@
 /* A sink that sends events to a Kafka topic: key = user_id, value = the contract's JSON. Dead
- * letters go to a topic of their own, bytes and key unchanged, with the headers `reason`, `origin`
- * and `time` (RFC 3339).
+ * letters go to a topic of their own, bytes and key unchanged unless they are sealed, with the
+ * headers `reason`, `origin` and `time` (RFC 3339).
  *
  * Idempotent producer, acks=all, lz4, the partitioner of Java's clients (murmur2). put() hands
  * events to librdkafka, whose queue is bounded: when it is full, put() waits. commit() returns 0
@@ -25,6 +25,10 @@ typedef struct cm_kafka_sink_options {
     /* Everything between two commits becomes visible as a whole or not at all, and a sink opened
      * with the same name ends what an earlier one has left. NULL: no transactions. */
     const char *transaction;
+    /* Appends what is kept of a dead letter that may hold the address of a person. NULL: such
+     * letters go as they came, where they have come out of Kafka. */
+    int (*seal)(void *context, cm_str_t payload, cm_buf_t *out, cm_err_t *err);
+    void *seal_context;
 } cm_kafka_sink_options_t;
 
 /* What became of the events and dead letters put so far. */

@@ -113,6 +113,21 @@ int cm_key_read(const cm_database_t *database, uint8_t key[CM_KEY], bool *found,
     return rc < 0 || *found ? rc : read_table(database, key, found, err);
 }
 
+int cm_key_of(const char *data_dir, uint8_t key[CM_KEY], bool *found, cm_err_t *err)
+{
+    cm_database_t database;
+    cm_buf_t path = CM_BUF_INIT;
+
+    cm_buf_printf(&path, "%s/" CM_KEY_FILE, data_dir);
+    int rc = read_file(path.data, key, found, err);
+    cm_buf_free(&path);
+    if (rc < 0 || *found || cm_database_open_read(data_dir, &database, NULL) < 0)
+        return rc;
+    rc = read_table(&database, key, found, err);
+    cm_database_close(&database);
+    return rc;
+}
+
 int cm_key_make(const cm_database_t *database, uint8_t key[CM_KEY], cm_err_t *err)
 {
     if (getrandom(key, CM_KEY, 0) != CM_KEY)

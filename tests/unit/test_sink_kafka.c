@@ -136,6 +136,45 @@ static void dead_letters(void **state)
     mock_stop(&mock);
 }
 
+static int seal(void *context, cm_str_t payload, cm_buf_t *out, cm_err_t *err)
+{
+    (void)err;
+    cm_buf_printf(out, "%s %zu", (const char *)context, payload.len);
+    return 0;
+}
+
+/* What may hold an address goes sealed where it comes from a file; all else as it came. */
+static void personal_letters_are_sealed(void **state)
+{
+    mock_t mock;
+    cm_batch_t batch = CM_BATCH_INIT;
+    cm_err_t err;
+
+    (void)state;
+    mock_start(&mock, 1);
+    cm_batch_reject(&batch, CM_STR("8.8.8.8 - john doe"), "bad", "access.log:17");
+    batch.dead[0].personal = true;
+    cm_batch_reject(&batch, CM_STR("{"), "bad", "a.jsonl:1");
+    for (int sealed = 0; sealed < 2; sealed++) {
+        cm_sink_t *sink =
+            open_sink(&mock, (cm_kafka_sink_options_t){.dead_only = true,
+                                                       .seal = sealed ? seal : NULL,
+                                                       .seal_context = (void *)"sealed"});
+        assert_ok(cm_sink_put(sink, &batch, &err), err);
+        assert_ok(cm_sink_commit(sink, &err), err);
+        cm_sink_close(sink);
+    }
+    mock_messages_t got = mock_read(&mock, "t.dead", 1);
+    assert_int_equal(got.count, 4);
+    assert_string_equal(got.all[0].value, "8.8.8.8 - john doe");
+    assert_string_equal(got.all[1].value, "{");
+    assert_string_equal(got.all[2].value, "sealed 18");
+    assert_string_equal(got.all[3].value, "{");
+    mock_free(&got);
+    cm_batch_free(&batch);
+    mock_stop(&mock);
+}
+
 /* A dead letter that the broker refuses is named, with what to do; the largest of those that were
  * refused with it. */
 static void dead_letter_too_large(void **state)
@@ -665,6 +704,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(events_arrive),
         cmocka_unit_test(dead_letters),
+        cmocka_unit_test(personal_letters_are_sealed),
         cmocka_unit_test(dead_letter_too_large),
         cmocka_unit_test(dead_letters_are_read),
         cmocka_unit_test(diverted),
