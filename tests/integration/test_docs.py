@@ -138,6 +138,7 @@ def read_store(t, reader):
     page = Page(reader, "docs/store.md")
     for line in page.next("data/clickmill.db ").lines:
         t.true(line.startswith("data/"), "%r names a file" % line)
+    page.run("clickmill recover")
     page.run("sqlite3 data/clickmill.db")
     page.passes("sqlite3 data/clickmill.db", "of published answers: test_docs_cluster.py types it")
     page.end()
