@@ -1,7 +1,10 @@
 #include "serve/readers.h"
 
+#include "base/clock.h"
+#include "serve/rate.h"
 #include "serve/reply.h"
 
+#include <netinet/in.h>
 #include <nettle/base64.h>
 #include <nettle/memops.h>
 #include <nettle/sha2.h>
@@ -17,6 +20,7 @@ typedef struct secret {
 struct cm_readers {
     secret_t token, password;
     bool open;
+    cm_rate_t *guesses;
 };
 
 const char cm_readers_closed[] =
@@ -57,12 +61,16 @@ cm_readers_t *cm_readers_new(const char *token, const char *password, bool open)
     cm_readers_t *readers = cm_alloc(sizeof *readers);
 
     *readers = (cm_readers_t){secret_of(token), secret_of(password),
-                              open && token == NULL && password == NULL};
+                              open && token == NULL && password == NULL,
+                              cm_rate_new(&(cm_rate_limits_t){0})};
     return readers;
 }
 
 void cm_readers_free(cm_readers_t *readers)
 {
+    if (readers == NULL)
+        return;
+    cm_rate_free(readers->guesses);
     free(readers);
 }
 
@@ -100,20 +108,53 @@ static bool password_is_right(const cm_readers_t *readers, cm_str_t encoded)
                     (cm_str_t){(const char *)colon + 1, (size_t)(text + len - colon - 1)});
 }
 
-bool cm_readers_admit(const cm_readers_t *readers, struct MHD_Connection *connection)
+static bool is_right_header(const cm_readers_t *readers, cm_str_t header)
 {
-    cm_str_t header = cm_str_trim(
-        cm_str(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Authorization")));
     cm_str_t given;
 
-    if (readers->open)
-        return true;
     if (credentials(header, CM_STR("Bearer"), &given))
         return is_right(&readers->token, given);
     return credentials(header, CM_STR("Basic"), &given) && password_is_right(readers, given);
 }
 
-enum MHD_Result cm_readers_refuse(const cm_readers_t *readers, struct MHD_Connection *connection)
+/* The address that guesses are counted for: of IPv6 the network, of which a customer has one.
+ * Empty: this machine's own. */
+static cm_str_t guesser(struct MHD_Connection *connection)
+{
+    const struct sockaddr *peer =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
+
+    if (peer->sa_family == AF_INET6) {
+        const struct in6_addr *v6 = &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr;
+        return (cm_str_t){(const char *)v6->s6_addr, IN6_IS_ADDR_LOOPBACK(v6) ? 0 : 8};
+    }
+    const struct in_addr *v4 = &((const struct sockaddr_in *)(const void *)peer)->sin_addr;
+    return (cm_str_t){(const char *)v4, ntohl(v4->s_addr) >> 24 == 127 ? 0 : sizeof *v4};
+}
+
+int cm_readers_admit(const cm_readers_t *readers, struct MHD_Connection *connection)
+{
+    const cm_str_t header = cm_str_trim(
+        cm_str(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Authorization")));
+    const cm_str_t who = guesser(connection);
+    const int64_t now_ns = cm_clock_ticks_ns();
+
+    if (readers->open)
+        return CM_READER_MAY;
+    if (header.len == 0 || cm_readers_none(readers))
+        return CM_READER_MAY_NOT;
+    const int locked = who.len > 0 ? cm_rate_locked(readers->guesses, who, now_ns) : 0;
+    if (locked > 0)
+        return locked;
+    if (is_right_header(readers, header))
+        return CM_READER_MAY;
+    if (who.len > 0)
+        cm_rate_fail(readers->guesses, who, now_ns);
+    return CM_READER_MAY_NOT;
+}
+
+enum MHD_Result cm_readers_refuse(const cm_readers_t *readers, int verdict,
+                                  struct MHD_Connection *connection)
 {
     static const char bearer[] = "Bearer realm=\"clickmill\"";
     /* A browser asks its user for a password only where there is one; else it shows the sentence.
@@ -122,6 +163,11 @@ enum MHD_Result cm_readers_refuse(const cm_readers_t *readers, struct MHD_Connec
         readers->password.there ? "Basic realm=\"clickmill\", charset=\"UTF-8\"" : bearer,
         readers->password.there && readers->token.there ? bearer : NULL, NULL};
 
+    if (verdict > 0)
+        return cm_reply_later(connection, MHD_HTTP_TOO_MANY_REQUESTS,
+                              "too many wrong passwords or tokens came from this address; try "
+                              "again later",
+                              verdict);
     if (cm_readers_none(readers))
         return cm_reply_challenge(connection, cm_readers_closed, challenges);
     return cm_reply_challenge(

@@ -1,7 +1,7 @@
 /* Who may read: the dashboard, its API, its downloads and the live stream (docs/api.md, "Who may
  * read"). What goes with collecting is none of its business.
  *
- * Constant once it is made, for any thread. What was given is kept as a digest only. */
+ * For any thread. What was given is kept as a digest only. */
 #ifndef CM_SERVE_READERS_H
 #define CM_SERVE_READERS_H
 
@@ -18,12 +18,15 @@ void cm_readers_free(cm_readers_t *readers);
 /* Whether nobody may read, whatever he sends. */
 bool cm_readers_none(const cm_readers_t *readers);
 
-/* Whether the sender of this request may. The time it takes does not depend on how much of a secret
- * is right. */
-bool cm_readers_admit(const cm_readers_t *readers, struct MHD_Connection *connection);
+/* Whether the sender of this request may: CM_READER_MAY, CM_READER_MAY_NOT, or the seconds after
+ * which an address that has guessed too often may guess again. (Not so on this machine itself: a
+ * proxy speaks for many.) The time it takes does not depend on how much of a secret is right. */
+enum { CM_READER_MAY = 0, CM_READER_MAY_NOT = -1 };
+int cm_readers_admit(const cm_readers_t *readers, struct MHD_Connection *connection);
 
-/* Replies 401, and says what is missing. */
-enum MHD_Result cm_readers_refuse(const cm_readers_t *readers, struct MHD_Connection *connection);
+/* Replies 401 and says what is missing, or 429; `verdict` is what was said of him. */
+enum MHD_Result cm_readers_refuse(const cm_readers_t *readers, int verdict,
+                                  struct MHD_Connection *connection);
 
 /* What is said when nobody may read, here and at the start. */
 extern const char cm_readers_closed[];

@@ -194,6 +194,9 @@ static const char *what_is_here(const cm_server_t *server)
 static bool refuse(cm_server_t *server, struct MHD_Connection *connection, const char *path,
                    const char *method, bool too_long, enum MHD_Result *result)
 {
+    const int reader =
+        for_readers(path) ? cm_readers_admit(server->readers, connection) : CM_READER_MAY;
+
     if (!for_strangers(path) && !host_allowed(server, connection)) {
         *result = cm_reply_error(connection, MHD_HTTP_FORBIDDEN,
                                  "this server answers to the names localhost, 127.0.0.1 and [::1] "
@@ -203,8 +206,8 @@ static bool refuse(cm_server_t *server, struct MHD_Connection *connection, const
                                  "the request's address is longer than 8192 bytes");
     } else if (!path_known(server, path)) {
         *result = cm_reply_error(connection, MHD_HTTP_NOT_FOUND, what_is_here(server));
-    } else if (for_readers(path) && !cm_readers_admit(server->readers, connection)) {
-        *result = cm_readers_refuse(server->readers, connection);
+    } else if (reader != CM_READER_MAY) {
+        *result = cm_readers_refuse(server->readers, reader, connection);
     } else if (!cm_request_is_question(method)) {
         *result = cm_reply_method(connection);
     } else if (cm_request_has_body(connection)) {

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import socket
 
 from collect_support import Collector, good, keyed, refused
 from harness import OK, USAGE
@@ -130,6 +131,41 @@ def test_both(t):
     server = Collector(t, command=("serve",), listen="0.0.0.0", check=False, env={"TOKEN": "token"})
     check_credentials(t, server, [basic("ann:word"), bearer("token")],
                       [basic("ann:token"), bearer("word")], [BASIC, BEARER])
+    server.process.stop(OK)
+
+
+def own_address(t):
+    """An address of this machine that is not loopback."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # which sends nothing
+        except OSError as reason:
+            t.skip("this machine has no address but loopback: %s" % reason)
+        return probe.getsockname()[0]
+
+
+def test_guesses(t):
+    """Of another machine there are some; then not even a right one is looked at, for a while. What
+    needs no password goes on."""
+    t.ingest(EVENT)
+    t.process()
+    t.write("secret", "word")
+    server = serving(t, "--password", "file:secret", command=("serve",))
+    server.host = own_address(t)
+    right, wrong = basic("ann:word"), basic("ann:wrong")
+    for _ in range(40):
+        t.equal(server.get("/").status, 401, "without a password nothing is guessed")
+    t.equal([server.get("/", wrong).status for _ in range(30)], [401] * 30, "guesses")
+    for headers in (right, wrong, bearer("x")):
+        answer = refused(t, server.get("/api/summary", headers), 429, "too many wrong passwords")
+        t.true(1 <= int(answer.header("Retry-After")) <= 10, str(answer))
+    t.equal(server.get("/").status, 401, "without a password")
+    t.equal(server.get("/healthz").status, 200, "health")
+    # A proxy on this machine speaks for many.
+    server.host = "127.0.0.1"
+    for _ in range(40):
+        t.equal(server.get("/", wrong).status, 401, "from this machine")
+    t.equal(server.get("/", right).status, 200, "from this machine")
     server.process.stop(OK)
 
 
