@@ -140,7 +140,7 @@ def test_long_bodies_of_one_address(t):
 @patient
 def test_a_request_that_is_processed_is_not_idle(t):
     """It waits for us, not we for it: whether its events wait for the disk, or for room to do so."""
-    collector, count = Collector(t, "--idle", "1s", "--max-body", "4m", "--queue", "6m"), 20000
+    collector, count = Collector(t, "--idle", "1s", "--max-body", "8m", "--queue", "8m"), 22000
     database = t.database()
     database.execute("BEGIN IMMEDIATE")  # so that nothing is stored for a while
     held = [collector.connect() for _ in range(2)]
