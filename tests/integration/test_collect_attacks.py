@@ -141,11 +141,12 @@ def test_long_bodies_of_one_address(t):
 def test_a_request_that_is_processed_is_not_idle(t):
     """It waits for us, not we for it: whether its events wait for the disk, or for room to do so."""
     collector, count = Collector(t, "--idle", "1s", "--max-body", "8m", "--queue", "8m"), 22000
+    bodies = [request([keyed(number * count + one) for one in range(count)]) for number in range(2)]
     database = t.database()
     database.execute("BEGIN IMMEDIATE")  # so that nothing is stored for a while
-    held = [collector.connect() for _ in range(2)]
-    for number, connection in enumerate(held):
-        connection.send(request([keyed(number * count + one) for one in range(count)]))
+    held = [collector.connect() for _ in bodies]
+    for connection, body in zip(held, bodies):
+        connection.send(body)
     time.sleep(2.5)
     database.rollback()
     database.close()
