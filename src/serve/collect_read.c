@@ -83,14 +83,15 @@ static bool takes_host(const void *context, cm_str_t host)
 
 static void set_sender(cm_collect_request_t *request, cm_str_t origin)
 {
-    const bool sites = cm_sites_any(request->collector->rules.sites);
+    const cm_sites_t *list = request->collector->rules.sites;
+    const bool sites = cm_sites_any(list);
 
     request->posted = (cm_posted_sender_t){
         .page = request->sender.page,
         .address = cm_str(request->sender.address),
         .agent = cm_str(cm_sender_header(request->connection, "User-Agent")),
         .cookie = cm_str(request->sender.visitor),
-        .takes_host = sites ? takes_host : NULL,
+        .takes_host = sites && !cm_sites_all(list) ? takes_host : NULL,
         .context = request,
         .origin = sites && request->sender.page ? cm_sites_origin(origin) : CM_STR(""),
     };

@@ -166,6 +166,15 @@ bool cm_sites_any(const cm_sites_t *sites)
     return sites->count > 0;
 }
 
+bool cm_sites_all(const cm_sites_t *sites)
+{
+    bool all = false;
+
+    for (size_t i = 0; i < sites->count; i++)
+        all |= sites->all[i].all;
+    return all;
+}
+
 static bool is_below(const site_t *site, cm_str_t name)
 {
     if (name.len <= site->host.len + 1)

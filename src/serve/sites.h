@@ -20,8 +20,9 @@ void cm_sites_free(cm_sites_t *sites);
  * have none, is in "*" alone. */
 bool cm_sites_allow(const cm_sites_t *sites, cm_str_t origin);
 
-/* Whether any site is listed. */
+/* Whether any site is listed, and whether one of them is "*". */
 bool cm_sites_any(const cm_sites_t *sites);
+bool cm_sites_all(const cm_sites_t *sites);
 
 /* Whether a host ("shop.example:8443", its port left aside) is that of one of them. */
 bool cm_sites_has_host(const cm_sites_t *sites, cm_str_t host);

@@ -260,10 +260,10 @@ static int place_url(reading_t *reading, cm_event_t *event, cm_err_t *err)
 {
     const cm_posted_sender_t *sender = reading->sender;
 
-    if (sender->takes_host == NULL)
-        return 0;
     if (sender->origin.len > 0)
         event->url = cm_page_url_complete(event->url, sender->origin, &reading->batch->arena);
+    if (sender->takes_host == NULL)
+        return 0;
     cm_str_t host = cm_page_url_host(event->url);
     if (host.len > 0 && !takes_host(reading, host))
         return cm_fail(err, CM_EREJECT, "url is of %.*s, which is none of collect.sites",

@@ -40,7 +40,7 @@ typedef struct cm_posted_sender {
     /* Whether events of a host ("shop.example:8443") are taken; NULL: of all. */
     bool (*takes_host)(const void *context, cm_str_t host);
     const void *context;
-    cm_str_t origin; /* with takes_host: of a page, whose URLs may lack it; else empty */
+    cm_str_t origin; /* of a page, which its URLs without a host get; empty: they stay */
 } cm_posted_sender_t;
 
 enum { CM_POSTED_ERRORS = 20 }; /* that are listed */
