@@ -291,6 +291,40 @@ static void csv_quoting(void **state)
     cm_buf_free(&buf);
 }
 
+/* What a spreadsheet would take for a formula. */
+static void safe_csv(void **state)
+{
+    static const struct {
+        const char *text, *csv;
+    } cases[] = {{"", ""},
+                 {"plain", "plain"},
+                 {"a=b", "a=b"},
+                 {"'", "'"},
+                 {" =1", " =1"},
+                 {"=1+1", "'=1+1"},
+                 {"+1", "'+1"},
+                 {"-1", "'-1"},
+                 {"@sum", "'@sum"},
+                 {"\tx", "'\tx"},
+                 {"\rx", "\"'\rx\""},
+                 {"\nx", "\"'\nx\""},
+                 {"=a,b", "\"'=a,b\""},
+                 {"=\"", "\"'=\"\"\""},
+                 {"-", "'-"}};
+    cm_buf_t buf = CM_BUF_INIT;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        cm_buf_clear(&buf);
+        cm_buf_add_safe_csv(&buf, cm_str(cases[i].text));
+        assert_string_equal(buf.data ? buf.data : "", cases[i].csv);
+    }
+    cm_buf_clear(&buf);
+    cm_buf_add_safe_csv(&buf, CM_STR("\0=")); /* a NUL is no formula */
+    assert_int_equal(buf.len, 2);
+    cm_buf_free(&buf);
+}
+
 static void buffers(void **state)
 {
     char expected[3001];
@@ -330,7 +364,7 @@ int main(void)
         cmocka_unit_test(utf8_heads),       cmocka_unit_test(integers),
         cmocka_unit_test(comparing),        cmocka_unit_test(doubles),
         cmocka_unit_test(json_quoting),     cmocka_unit_test(csv_quoting),
-        cmocka_unit_test(buffers),
+        cmocka_unit_test(safe_csv),         cmocka_unit_test(buffers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
