@@ -19,6 +19,7 @@ void cm_run_refresh_open(cm_run_refresh_t *self, const cm_app_t *app, cm_store_t
                          unsigned windows)
 {
     self->store = store;
+    self->log = &app->log;
     self->most = FIRST_MOST;
     cm_refresh_options(app, windows, &self->options);
 }
@@ -45,12 +46,24 @@ bool cm_run_refresh_ready(const cm_run_refresh_t *self)
     return self->refreshing != NULL && atomic_load(&self->ended);
 }
 
+/* Damaged answers hold no sender up: they are made anew, once. Damaged events would fail again. */
+static bool make_anew(cm_run_refresh_t *self, int rc, const cm_err_t *err)
+{
+    if (rc != CM_ECORRUPT || self->options.rebuild)
+        return false;
+    cm_log(self->log, CM_LOG_WARN, "answers are made anew", "reason=\"%s\"", err->text);
+    self->options.rebuild = true;
+    return true;
+}
+
 int cm_run_refresh_begin(cm_run_refresh_t *self, bool whole, cm_err_t *err)
 {
     const int64_t started = cm_clock_ticks_ns();
 
     self->options.most = whole ? 0 : self->most;
     int rc = cm_refresh_begin(self->store, &self->options, &self->refreshing, err);
+    if (make_anew(self, rc, err))
+        rc = cm_refresh_begin(self->store, &self->options, &self->refreshing, err);
     if (rc < 0)
         return rc;
     self->begun_seconds = seconds_since(started);
@@ -59,7 +72,7 @@ int cm_run_refresh_begin(cm_run_refresh_t *self, bool whole, cm_err_t *err)
         return 0;
     cm_refresh_free(self->refreshing);
     self->refreshing = NULL;
-    return cm_fail(err, CM_EINTERNAL, "cannot start a thread");
+    return cm_fail_thread(err);
 }
 
 /* Where as many events as there may be were covered: how many there may be the next time. */
@@ -82,6 +95,12 @@ int cm_run_refresh_end(cm_run_refresh_t *self, cm_err_t *err)
         *err = self->err;
     else
         rc = cm_refresh_end(self->refreshing, &self->answers, err);
+    if (rc == 0)
+        self->options.rebuild = false;
+    if (self->rc == 0 && make_anew(self, rc, err)) {
+        self->more = true;
+        rc = 0;
+    }
     if (rc == 0)
         learn(self, seconds_since(started));
     cm_refresh_free(self->refreshing);

@@ -14,6 +14,7 @@
 /* Must not move while it is at work. */
 typedef struct cm_run_refresh {
     cm_store_t *store;
+    const cm_log_t *log;
     cm_refresh_options_t options;
     cm_refreshed_t answers; /* as they were written last */
     bool more;              /* there are events that these do not cover */

@@ -198,6 +198,21 @@ def test_all_answers_are_checked_after_a_crash(t):
         t.equal(file.read(), "0\n", "the lock after an orderly end")
 
 
+def test_run_collects_on(t):
+    """Damaged answers hold no sender up: `run` makes them anew, and says so."""
+    make(t, 300, 0)
+    wanted = [ask(t, "data", *question).out for question in QUESTIONS]
+    for statement in ("UPDATE covered SET events = events + 1 WHERE window = 'day'",
+                      "DELETE FROM checksum WHERE dimension = 4", "DROP TABLE cell"):
+        change(t, statement)
+        process = t.start("run", "--no-demo", "--listen", "127.0.0.1:0")
+        t.until(lambda: "answers are made anew" in process.err, "it says so", process=process)
+        t.until(lambda: ask(t, "data", "pages").code == 0, "they are made", process=process)
+        t.true("are damaged" in process.err, process.err)
+        process.stop()
+        t.equal([ask(t, "data", *question).out for question in QUESTIONS], wanted, statement)
+
+
 def test_an_orderly_end_needs_no_check(t):
     """Damage that is not asked for holds nobody up, unless somebody has crashed."""
     make(t, 300, 0)
