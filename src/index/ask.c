@@ -119,14 +119,36 @@ void cm_ask_bind(cm_ask_t *ask, sqlite3_stmt *select)
     sqlite3_bind_pointer(select, 8, &ask->scan, CM_SCAN_POINTER, NULL);
 }
 
-int cm_ask_compare(cm_ask_t *ask, const cm_database_t *database, cm_err_t *err)
+/* The starts of a query, in hours. */
+static void span_of(const cm_query_t *query, int64_t *from, int64_t *to)
+{
+    const bool all = query->window == CM_WINDOW_ALL;
+
+    *from = all || query->from <= 0 ? INT64_MIN : hour_from(query->from);
+    *to = all || query->to <= 0 ? INT64_MAX : hour_from(query->to) - 1;
+}
+
+int cm_ask_look(const cm_query_t *query, const cm_database_t *database, cm_checked_t *checked,
+                bool *fresh, cm_err_t *err)
+{
+    int64_t from, to;
+
+    span_of(query, &from, &to);
+    return cm_checked_look(checked, database, query->window, query->dimension, from, to, fresh,
+                           err);
+}
+
+int cm_ask_compare(cm_ask_t *ask, const cm_database_t *database, cm_checked_t *checked,
+                   cm_err_t *err)
 {
     const cm_query_t *query = ask->query;
-    const bool all = query->window == CM_WINDOW_ALL;
-    const int64_t from = all || query->from <= 0 ? INT64_MIN : hour_from(query->from);
-    const int64_t to = all || query->to <= 0 ? INT64_MAX : hour_from(query->to) - 1;
+    int64_t from, to;
 
-    return cm_check_compare(database, &ask->scan, query->window, query->dimension, from, to, err);
+    span_of(query, &from, &to);
+    int rc = cm_check_compare(database, &ask->scan, query->window, query->dimension, from, to, err);
+    if (rc == 0)
+        cm_checked_note(checked, &ask->scan, from, to);
+    return rc;
 }
 
 void cm_ask_free(cm_ask_t *ask)

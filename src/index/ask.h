@@ -7,7 +7,7 @@
 #define CM_INDEX_ASK_H
 
 #include "base/pattern.h"
-#include "index/checks.h"
+#include "index/checked.h"
 
 /* The indexes of the rows of all urls: of all countries, of which a window has one, and per
  * country. Files of an earlier edition may not have them yet. */
@@ -38,8 +38,14 @@ void cm_ask_build(cm_ask_t *ask, const cm_query_t *query, bool checked, bool ind
 /* Binds the parameters; the ask must live, and not move, as long as the statement is used. */
 void cm_ask_bind(cm_ask_t *ask, sqlite3_stmt *select);
 
-/* Compares what was seen with the checksums of the span. CM_ECORRUPT. */
-int cm_ask_compare(cm_ask_t *ask, const cm_database_t *database, cm_err_t *err);
+/* Whether the rows of the question need no check, because they were checked before. */
+int cm_ask_look(const cm_query_t *query, const cm_database_t *database, cm_checked_t *checked,
+                bool *fresh, cm_err_t *err);
+
+/* Compares what was seen with the checksums of the span, and notes that it was checked.
+ * CM_ECORRUPT. */
+int cm_ask_compare(cm_ask_t *ask, const cm_database_t *database, cm_checked_t *checked,
+                   cm_err_t *err);
 
 void cm_ask_free(cm_ask_t *ask);
 

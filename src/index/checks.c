@@ -354,6 +354,33 @@ int cm_check_covered(const cm_database_t *database, cm_window_t window, cm_err_t
     return cm_check_fail(database, text, err);
 }
 
+/* ---- a start ---- */
+
+int cm_check_start(const cm_database_t *database, cm_check_scan_t *scan, cm_window_t window,
+                   cm_dimension_t dimension, int64_t start, cm_err_t *err)
+{
+#define START_OF(table, rows)                                                                      \
+    "SELECT count(*)" CM_FROM(table) "WHERE window = ?1 AND start = ?3 AND " rows                  \
+                                     " AND " CM_SEEN(table, "?2")
+    static const char *const all[CM_DIMENSION_COUNT] = {
+        [CM_PER_CELL] = START_OF("cell", "1"),
+        [CM_PER_URL] = START_OF("total", "total.url >= 0 AND total.country < 0"),
+        [CM_PER_COUNTRY] = START_OF("total", "total.url < 0 AND total.country >= 0"),
+        [CM_PER_NOTHING] = START_OF("total", "total.url < 0 AND total.country < 0")};
+    sqlite3_stmt *select;
+
+    int rc = cm_database_prepare(database, all[dimension], &select, err);
+    if (rc < 0)
+        return rc;
+    sqlite3_bind_int(select, 1, (int)window);
+    sqlite3_bind_pointer(select, 2, scan, CM_SCAN_POINTER, NULL);
+    sqlite3_bind_int64(select, 3, start);
+    if (sqlite3_step(select) != SQLITE_ROW)
+        rc = cm_check_fail_sqlite(database, READING, err);
+    sqlite3_finalize(select);
+    return rc == 0 ? cm_check_compare(database, scan, window, dimension, start, start, err) : rc;
+}
+
 /* ---- everything ---- */
 
 /* What a table has of a window. */

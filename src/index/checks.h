@@ -62,10 +62,14 @@ typedef struct cm_check_scan {
     "answer_seen(" at ", start, " table ".url, " table ".country, page.sum, page.url, "            \
     "country.sum, country.name, " CM_NUMBER_COLUMNS ")"
 
-/* Compares what was seen of a window and a dimension, of starts (hours) in [from, to], with the
- * table. CM_ECORRUPT with the sentence. */
+/* Compares what was seen, whose groups it brings in order, of a window and a dimension, of starts
+ * (hours) in [from, to], with the table. CM_ECORRUPT with the sentence. */
 int cm_check_compare(const cm_database_t *database, cm_check_scan_t *scan, cm_window_t window,
                      cm_dimension_t dimension, int64_t from, int64_t to, cm_err_t *err);
+
+/* Reads and checks the rows of one start. */
+int cm_check_start(const cm_database_t *database, cm_check_scan_t *scan, cm_window_t window,
+                   cm_dimension_t dimension, int64_t start, cm_err_t *err);
 
 void cm_check_scan_free(cm_check_scan_t *scan);
 

@@ -1,4 +1,5 @@
 #include "index/ask.h"
+#include "index/checked.h"
 
 #include "base/clock.h"
 #include "store/embedded.h"
@@ -191,6 +192,7 @@ typedef struct embedded_index {
     cm_database_t database;
     char *data_dir;
     bool held; /* several questions shall be answered of one moment */
+    cm_checked_t checked[CM_WINDOW_COUNT][CM_DIMENSION_COUNT];
 } embedded_index_t;
 
 static cm_str_t column_text(sqlite3_stmt *select, int at)
@@ -247,10 +249,15 @@ static int look_at_asker(void *context)
     return query->gives_up(query->gives_up_context);
 }
 
+static cm_checked_t *checked_of(embedded_index_t *self, const cm_query_t *query)
+{
+    return &self->checked[query->window][query->dimension];
+}
+
 /* Gives the rows to `row`. Those that are sorted have all been seen when the first one comes, so
  * that nothing is given of what is damaged. */
-static int give_rows(const embedded_index_t *self, cm_ask_t *ask, bool checked,
-                     sqlite3_stmt *select, cm_answer_fn row, void *context, cm_err_t *err)
+static int give_rows(embedded_index_t *self, cm_ask_t *ask, bool checked, sqlite3_stmt *select,
+                     cm_answer_fn row, void *context, cm_err_t *err)
 {
     const cm_query_t *query = ask->query;
     bool check = checked && !(query->unsorted && query->limit > 0);
@@ -263,7 +270,7 @@ static int give_rows(const embedded_index_t *self, cm_ask_t *ask, bool checked,
         if (step != SQLITE_ROW && step != SQLITE_DONE)
             return cm_check_fail_sqlite(&self->database, "reading the answers", err);
         if (check && (step == SQLITE_DONE || !query->unsorted)) {
-            rc = cm_ask_compare(ask, &self->database, err);
+            rc = cm_ask_compare(ask, &self->database, checked_of(self, query), err);
             check = false;
         }
         if (rc == 0 && step == SQLITE_ROW) {
@@ -277,7 +284,7 @@ static int give_rows(const embedded_index_t *self, cm_ask_t *ask, bool checked,
 
 /* Prepares the question and gives its rows; while it waits for them, it is asked whether anybody
  * waits for it. */
-static int ask_and_give(const embedded_index_t *self, cm_ask_t *ask, bool checked, cm_answer_fn row,
+static int ask_and_give(embedded_index_t *self, cm_ask_t *ask, bool checked, cm_answer_fn row,
                         void *context, cm_err_t *err)
 {
     const cm_query_t *query = ask->query;
@@ -302,12 +309,15 @@ static int run_query(embedded_index_t *self, const cm_query_t *query, bool check
 {
     static const char doing[] = "reading the answers";
     const bool begin = checked && sqlite3_get_autocommit(self->database.db);
-    bool indexed = false;
+    bool indexed = false, fresh = false;
     cm_ask_t ask;
 
     int rc = begin ? cm_database_exec(&self->database, "BEGIN", doing, err) : 0;
     if (rc == 0)
         rc = cm_database_has(&self->database, CM_TOTAL_COUNTRY, &indexed, err);
+    if (rc == 0 && checked)
+        rc = cm_ask_look(query, &self->database, checked_of(self, query), &fresh, err);
+    checked &= !fresh;
     cm_ask_build(&ask, query, checked, indexed);
     if (rc == 0)
         rc = ask_and_give(self, &ask, checked, row, context, err);
@@ -438,6 +448,10 @@ static void embedded_close(cm_index_t *index)
 {
     embedded_index_t *self = (embedded_index_t *)index;
     cm_database_close(&self->database);
+    for (int window = 0; window < CM_WINDOW_COUNT; window++) {
+        for (int dimension = 0; dimension < CM_DIMENSION_COUNT; dimension++)
+            cm_checked_free(&self->checked[window][dimension]);
+    }
     free(self->data_dir);
     free(self);
 }

@@ -24,6 +24,9 @@ static int apply(const cm_database_t *database, cm_reader_t *names, const cm_mil
 
     options.emptied = &emptied;
     int rc = cm_embedded_index_apply(database, names, result, &options, changed, err);
+    /* Only rows that differ were written: what is left is looked at, and indexes made anew. */
+    if (rc == 0 && rebuild && !emptied)
+        rc = cm_database_exec(database, "REINDEX total; REINDEX cell", "writing answers", err);
     if (rc == 0 && rebuild && !emptied)
         rc = cm_check_all(database, err);
     if (rc != CM_ECORRUPT || !rebuild)

@@ -270,6 +270,84 @@ static void older_answers_go_whole(void **state)
     assert_answer(site, (cm_query_t){.dimension = CM_PER_URL}, take_url, "/ ");
 }
 
+static int count_rows(void *context, const cm_answer_t *answer)
+{
+    (void)answer;
+    ++*(int *)context;
+    return 0;
+}
+
+/* Days of one page each, and a handle that has asked for all of them. */
+static cm_index_t *ask_for_days(site_t *site, int days)
+{
+    const cm_query_t query = {.window = CM_WINDOW_DAY};
+    cm_index_t *index;
+    cm_err_t err;
+    int rows = 0;
+
+    for (int i = 1; i <= days; i++)
+        click(site, "u", i * CM_DAY_MS, "/", "X");
+    commit(site);
+    refresh(site, ALL_WINDOWS);
+    assert_ok(cm_index_open_embedded(site->directory, &index, &err), err);
+    assert_ok(cm_index_query(index, &query, count_rows, &rows, &err), err);
+    assert_int_equal(rows, days);
+    return index;
+}
+
+/* A handle does not check what it has checked; but what has changed since, few or many. */
+static void what_has_changed_is_checked_again(void **state)
+{
+    static const char spoil[] =
+        "UPDATE cell SET clicks = clicks + 1 WHERE window = 1 AND start = 48";
+    const cm_query_t query = {.window = CM_WINDOW_DAY},
+                     early = {.window = CM_WINDOW_DAY, .to = 2 * CM_DAY_MS};
+    site_t *site = *state;
+    const cm_database_t *database = cm_embedded_database(site->store);
+    cm_index_t *index = ask_for_days(site, 20);
+    cm_err_t err;
+    int rows = 0;
+
+    click(site, "v", 3 * CM_DAY_MS, "/", "X");
+    commit(site);
+    refresh(site, ALL_WINDOWS);
+    assert_ok(cm_index_query(index, &query, count_rows, &rows, &err), err);
+    assert_int_equal(rows, 20);
+    assert_ok(cm_database_exec(database, spoil, "test", &err), err);
+    click(site, "v", 2 * CM_DAY_MS, "/", "X"); /* one group of twenty */
+    commit(site);
+    refresh(site, ALL_WINDOWS);
+    assert_int_equal(cm_index_query(index, &query, count_rows, &rows, &err), CM_ECORRUPT);
+    assert_int_equal(rows, 20);
+    assert_ok(cm_index_query(index, &early, count_rows, &rows, &err), err);
+    assert_int_equal(rows, 21);
+    for (int i = 1; i <= 20; i++) /* all of them */
+        click(site, "w", i * CM_DAY_MS, "/", "X");
+    commit(site);
+    refresh(site, ALL_WINDOWS);
+    assert_int_equal(cm_index_query(index, &query, count_rows, &rows, &err), CM_ECORRUPT);
+    assert_int_equal(rows, 21);
+    cm_index_close(index);
+}
+
+/* A checksum that vanishes is damage, too, whatever was checked. */
+static void a_checksum_that_is_gone(void **state)
+{
+    const cm_query_t query = {.window = CM_WINDOW_DAY};
+    site_t *site = *state;
+    cm_index_t *index = ask_for_days(site, 20);
+    cm_err_t err;
+    int rows = 0;
+
+    assert_ok(cm_database_exec(cm_embedded_database(site->store),
+                               "DELETE FROM checksum WHERE window = 1 AND start = 48", "test",
+                               &err),
+              err);
+    assert_int_equal(cm_index_query(index, &query, count_rows, &rows, &err), CM_ECORRUPT);
+    assert_int_equal(rows, 0);
+    cm_index_close(index);
+}
+
 /* ---- asking ---- */
 
 /* Three cells whose numbers come in another order each. */
@@ -530,6 +608,8 @@ int main(void)
         TEST(windows_apart),
         TEST(damaged_names),
         TEST(older_answers_go_whole),
+        TEST(what_has_changed_is_checked_again),
+        TEST(a_checksum_that_is_gone),
         TEST(sorted_both_ways),
         TEST(url_patterns),
         TEST(from_and_to),
