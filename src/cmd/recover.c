@@ -1,5 +1,6 @@
 /* clickmill recover: what is whole of a damaged store, in a new one. */
 #include "store/recover.h"
+#include "store/sound.h"
 
 #include "base/progress.h"
 #include "cmd/commands.h"
@@ -46,19 +47,37 @@ static void show_progress(void *context, double share)
     cm_progress_show(&printing->progress, share, 0);
 }
 
+/* Names of tables. */
+static void add_unsound(cm_buf_t *text, unsigned unsound, const char *quote, const char *between)
+{
+    const char *before = "";
+
+    for (unsigned i = 0; i < CM_SOUND_TABLES; i++) {
+        if (!(unsound & 1u << i))
+            continue;
+        cm_buf_printf(text, "%s%s%s%s", before, quote, cm_sound_names[i], quote);
+        before = between;
+    }
+}
+
 static void print_json(const printing_t *printing, const cm_recovered_t *done)
 {
+    cm_buf_t unsound = CM_BUF_INIT;
+
+    add_unsound(&unsound, done->unsound, "\"", ",");
     fprintf(printing->app->out,
             "{\"events\":%lld,\"blocks\":%lld,\"texts\":%lld,\"dead\":%lld,\"positions\":%lld,"
             "\"settings\":%lld,\"key\":%s,\"lost_events\":%lld,\"lost_blocks\":%lld,"
             "\"lost_texts\":%lld,\"nameless\":%lld,\"partial\":%lld,\"lost_dead\":%lld,"
-            "\"lost\":[%s]}\n",
+            "\"lost_key\":%s,\"broken_log\":%s,\"unsound\":[%s],\"lost\":[%s]}\n",
             (long long)done->events, (long long)done->blocks, (long long)done->texts,
             (long long)done->dead, (long long)done->positions, (long long)done->settings,
             done->key ? "true" : "false", (long long)done->lost_events,
             (long long)done->lost_blocks, (long long)done->lost_texts, (long long)done->nameless,
-            (long long)done->partial, (long long)done->lost_dead,
+            (long long)done->partial, (long long)done->lost_dead, done->lost_key ? "true" : "false",
+            done->broken_log ? "true" : "false", unsound.len > 0 ? unsound.data : "",
             printing->lost.len > 0 ? printing->lost.data : "");
+    cm_buf_free(&unsound);
 }
 
 /* "1 text", "2 texts" */
@@ -67,6 +86,21 @@ static void add_count(cm_buf_t *line, const char *before, int64_t count, const c
     cm_buf_add_text(line, before);
     cm_buf_add_grouped(line, count);
     cm_buf_printf(line, " %s%s", what, count == 1 ? "" : "s");
+}
+
+/* What may be lost and cannot be counted. */
+static void add_doubts(cm_buf_t *line, const cm_recovered_t *done)
+{
+    if (done->lost_key)
+        cm_buf_add_text(line, "lost: the visitors' key, its file has another content\n");
+    if (done->unsound != 0) {
+        cm_buf_add_text(line, "not whole: ");
+        add_unsound(line, done->unsound, "", ", ");
+        cm_buf_add_text(line, "; more of what was in these tables may be lost\n");
+    }
+    if (done->broken_log)
+        cm_buf_add_text(line, "not whole: the log; more of what is behind the damaged place may be "
+                              "lost\n");
 }
 
 static void print_account(cm_app_t *app, const char *to, const cm_recovered_t *done)
@@ -93,11 +127,30 @@ static void print_account(cm_app_t *app, const char *to, const cm_recovered_t *d
                   "event");
         cm_buf_add_char(&line, '\n');
     }
+    add_doubts(&line, done);
     fputs(line.data, app->messages);
     cm_buf_clear(&line);
     cm_next_add_word(&line, cm_str(to));
     fprintf(app->messages, "next: clickmill process --data %s\n", line.data);
     cm_buf_free(&line);
+}
+
+/* 0 only when all is there for certain. */
+static int judge(cm_app_t *app, const char *to, const cm_recovered_t *done)
+{
+    const int64_t lost = done->lost_events + done->nameless;
+
+    if (lost + done->lost_texts + done->lost_dead + done->partial > 0)
+        return cm_fail(&app->err, CM_ECORRUPT,
+                       "%lld events of %s are lost, the rest is in %s; what is lost can be "
+                       "imported again from where it came",
+                       (long long)lost, app->global.data_dir, to);
+    if (done->unsound != 0 || done->broken_log || done->lost_key)
+        return cm_fail(&app->err, CM_ECORRUPT,
+                       "not all of %s can be read, and more may be lost than can be counted; what "
+                       "can be read is in %s",
+                       app->global.data_dir, to);
+    return 0;
 }
 
 static int run(cm_app_t *app, const void *given, int argc, char **argv)
@@ -129,13 +182,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     else if (rc == 0)
         print_account(app, asked->to, &done);
     cm_buf_free(&printing.lost);
-    const int64_t lost = done.lost_events + done.nameless;
-    if (rc == 0 && lost + done.lost_texts + done.lost_dead + done.partial > 0)
-        return cm_fail(&app->err, CM_ECORRUPT,
-                       "%lld events of %s are lost, the rest is in %s; what is lost can be "
-                       "imported again from where it came",
-                       (long long)lost, app->global.data_dir, asked->to);
-    return rc;
+    return rc < 0 ? rc : judge(app, asked->to, &done);
 }
 
 const cm_command_t cm_command_recover = {
@@ -147,7 +194,9 @@ const cm_command_t cm_command_recover = {
         "and puts every block of events whose checksum matches into a new data directory, with "
         "dead letters, positions of sources, settings and the visitors' key where they can be "
         "read. What a log has that was not yet written into the database is read, too. It says "
-        "which events are lost, and ends with 0 when none is and nothing else, with 6 otherwise. "
+        "which events are lost, and which tables cannot be read as a whole, so that more may be "
+        "lost "
+        "than can be counted; it ends with 0 when all is saved for certain, with 6 otherwise. "
         "The damaged directory is not changed; stop the process that writes it first. "
         "`clickmill process` makes the answers of the new one.\n"
         " clickmill recover --data data --to data.saved",

@@ -592,6 +592,19 @@ int cm_database_open_read(const char *data_dir, cm_database_t *database, cm_err_
     return rc;
 }
 
+int cm_database_open_aside(const char *data_dir, cm_database_t *database, cm_err_t *err)
+{
+    bool empty = false;
+
+    *database = (cm_database_t){.lock_fd = -1};
+    int rc = open_frozen(data_dir, database, err);
+    if (rc == 0)
+        rc = check_version(database, &empty, err);
+    if (rc < 0)
+        cm_database_close(database);
+    return rc;
+}
+
 int64_t cm_database_size(const cm_database_t *database)
 {
     cm_buf_t log = CM_BUF_INIT;

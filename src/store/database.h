@@ -42,6 +42,10 @@ int cm_database_check(const cm_database_t *database, cm_err_t *err);
  * read there as well. */
 int cm_database_open_read(const char *data_dir, cm_database_t *database, cm_err_t *err);
 
+/* The same for a store that nobody is writing, perhaps a damaged one: as in a directory that cannot
+ * be written nothing is made or changed, whatever its rights are. CM_ECORRUPT. */
+int cm_database_open_aside(const char *data_dir, cm_database_t *database, cm_err_t *err);
+
 /* Whether a process has the lock of a writer: through another mount or as another user, too. */
 bool cm_database_has_writer(const char *data_dir);
 

@@ -24,7 +24,7 @@ static char *path_of(const cm_database_t *database, const char *name)
     return path.data;
 }
 
-static int read_file(const char *path, uint8_t key[CM_KEY], bool *found, cm_err_t *err)
+int cm_key_read_file(const char *path, uint8_t key[CM_KEY], bool *found, cm_err_t *err)
 {
     uint8_t bytes[SIZE + 1];
     int rc = 0;
@@ -108,7 +108,7 @@ int cm_key_read(const cm_database_t *database, uint8_t key[CM_KEY], bool *found,
 {
     char *path = path_of(database, CM_KEY_FILE);
 
-    int rc = read_file(path, key, found, err);
+    int rc = cm_key_read_file(path, key, found, err);
     free(path);
     return rc < 0 || *found ? rc : read_table(database, key, found, err);
 }
@@ -119,7 +119,7 @@ int cm_key_of(const char *data_dir, uint8_t key[CM_KEY], bool *found, cm_err_t *
     cm_buf_t path = CM_BUF_INIT;
 
     cm_buf_printf(&path, "%s/" CM_KEY_FILE, data_dir);
-    int rc = read_file(path.data, key, found, err);
+    int rc = cm_key_read_file(path.data, key, found, err);
     cm_buf_free(&path);
     if (rc < 0 || *found || cm_database_open_read(data_dir, &database, NULL) < 0)
         return rc;
@@ -143,7 +143,7 @@ int cm_key_move(const cm_database_t *database, cm_err_t *err)
     bool there, found, moved;
 
     int rc = cm_database_has(database, "secret", &there, err);
-    if (rc == 0 && there && (rc = read_file(path, kept, &moved, err)) == 0 &&
+    if (rc == 0 && there && (rc = cm_key_read_file(path, kept, &moved, err)) == 0 &&
         (rc = read_table(database, key, &found, err)) == 0 && found && !moved)
         rc = cm_key_write(database, key, err);
     free(path);

@@ -21,6 +21,9 @@ int cm_key_read(const cm_database_t *database, uint8_t key[CM_KEY], bool *found,
 /* The same from outside, whether or not there is a database. */
 int cm_key_of(const char *data_dir, uint8_t key[CM_KEY], bool *found, cm_err_t *err);
 
+/* The same from a file, of which there may be none. */
+int cm_key_read_file(const char *path, uint8_t key[CM_KEY], bool *found, cm_err_t *err);
+
 /* Writes a key, on the disk when this returns; for the one writer. */
 int cm_key_write(const cm_database_t *database, const uint8_t key[CM_KEY], cm_err_t *err);
 

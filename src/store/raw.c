@@ -138,17 +138,20 @@ static bool has_header(const cm_raw_t *raw)
     return sums_are(log + 24, sums);
 }
 
-/* The end of the frames of this run of the log: they have the two numbers of its header, or else
- * those of the first one. */
+/* The end of the last frame of this run of the log: they have the two numbers of its header, or
+ * else those of the first one. Frames of another run come behind them; one between them is damaged.
+ */
 static size_t end_of_frames(const cm_raw_t *raw, bool header)
 {
     const uint8_t *log = raw->log.bytes, *salt = log + (header ? 16 : LOG_HEADER + 8);
     const size_t frame = FRAME_HEADER + raw->page_size;
-    size_t at = LOG_HEADER;
+    size_t end = LOG_HEADER;
 
-    while (at + frame <= raw->log.size && memcmp(log + at + 8, salt, 8) == 0)
-        at += frame;
-    return at;
+    for (size_t at = LOG_HEADER; at + frame <= raw->log.size; at += frame) {
+        if (memcmp(log + at + 8, salt, 8) == 0)
+            end = at + frame;
+    }
+    return end;
 }
 
 /* The end of the last transaction that is whole, as SQLite finds it. */
@@ -273,6 +276,11 @@ void cm_raw_close(cm_raw_t *raw)
 bool cm_raw_has_beyond(const cm_raw_t *raw)
 {
     return raw->beyond;
+}
+
+bool cm_raw_is_cut(const cm_raw_t *raw)
+{
+    return raw->database.size % raw->page_size != 0;
 }
 
 /* ---- records ---- */

@@ -29,6 +29,9 @@ void cm_raw_close(cm_raw_t *raw);
 /* Whether there is anything in the second view. */
 bool cm_raw_has_beyond(const cm_raw_t *raw);
 
+/* Whether the database ends within a page. */
+bool cm_raw_is_cut(const cm_raw_t *raw);
+
 enum { CM_RAW_COLUMNS = 16 };
 
 typedef enum cm_raw_type {

@@ -5,6 +5,7 @@
 #include "store/found.h"
 #include "store/key.h"
 #include "store/setting.h"
+#include "store/sound.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -325,51 +326,65 @@ static int save_events(recovering_t *self)
 
 /* ---- files beside the database ---- */
 
-/* Copies a small file, if it is there; 1 when it was. */
+/* Copies a small file, if it is there. */
 static int copy_file(const recovering_t *self, const char *name)
 {
     cm_buf_t from = CM_BUF_INIT, to = CM_BUF_INIT;
     char bytes[4096];
-    size_t got = 0;
     int rc = 0;
 
     cm_buf_printf(&from, "%s/%s", self->options->data_dir, name);
     cm_buf_printf(&to, "%s/%s", self->options->to, name);
-    FILE *in = fopen(from.data, "rbe"), *out = in != NULL ? fopen(to.data, "wbxe") : NULL;
-    if (in != NULL && out != NULL) {
-        fchmod(fileno(out), 0600);
-        got = fread(bytes, 1, sizeof bytes, in);
-        rc = 1;
-    }
-    if (out != NULL &&
-        (fwrite(bytes, 1, got, out) != got || fflush(out) != 0 || fdatasync(fileno(out)) != 0))
-        rc = CM_EIO;
+    FILE *in = fopen(from.data, "rbe"), *out = NULL;
+    const bool there = in != NULL || errno != ENOENT;
+    const size_t got = in != NULL ? fread(bytes, 1, sizeof bytes, in) : 0;
+    if (there && (in == NULL || ferror(in)))
+        rc = cm_fail(self->err, CM_EIO, "cannot read %s (%s); check its permissions", from.data,
+                     strerror(errno));
+    else if (there &&
+             ((out = fopen(to.data, "wbxe")) == NULL || fchmod(fileno(out), 0600) < 0 ||
+              fwrite(bytes, 1, got, out) != got || fflush(out) != 0 || fdatasync(fileno(out)) != 0))
+        rc = cm_fail(self->err, CM_EIO, "cannot write %s (%s)", to.data, strerror(errno));
     if (in != NULL)
         fclose(in);
     if (out != NULL)
         fclose(out);
-    if (rc < 0)
-        cm_fail(self->err, rc, "cannot write %s (%s)", to.data, strerror(errno));
     cm_buf_free(&from);
     cm_buf_free(&to);
     return rc;
 }
 
-/* Before anything is asked of the new store, which would make a key of its own. */
+/* From its file, or else from where an earlier edition had it. */
 static int save_key(recovering_t *self)
 {
-    int rc = copy_file(self, CM_KEY_FILE);
+    cm_buf_t path = CM_BUF_INIT;
+    uint8_t key[CM_KEY];
+    bool found;
 
-    if (rc == 0 && self->key_in_table)
-        rc = cm_key_write(cm_embedded_database(self->store), self->key, self->err) < 0
-                 ? self->err->code
-                 : 1;
-    self->out->key = rc > 0;
-    if (rc >= 0)
+    cm_buf_printf(&path, "%s/" CM_KEY_FILE, self->options->data_dir);
+    int rc = cm_key_read_file(path.data, key, &found, self->err);
+    cm_buf_free(&path);
+    if (rc < 0 && rc != CM_ECORRUPT)
+        return rc;
+    if (rc == 0 && !found && self->key_in_table) {
+        memcpy(key, self->key, CM_KEY);
+        found = true;
+    }
+    self->out->lost_key = rc < 0;
+    self->out->key = found;
+    rc = found ? cm_key_write(cm_embedded_database(self->store), key, self->err) : 0;
+    explicit_bzero(key, sizeof key);
+    return rc;
+}
+
+/* Before anything is asked of the new store, which would make keys of its own. */
+static int save_files(recovering_t *self)
+{
+    int rc = save_key(self);
+
+    if (rc == 0)
         rc = copy_file(self, "visitors.key");
-    if (rc >= 0)
-        rc = copy_file(self, "synthetic");
-    return rc < 0 ? rc : 0;
+    return rc < 0 ? rc : copy_file(self, "synthetic");
 }
 
 /* ---- opening ---- */
@@ -416,9 +431,14 @@ static int find(recovering_t *self)
         if (view == CM_RAW_COMMITTED || cm_raw_has_beyond(self->raw))
             rc = cm_raw_each(self->raw, self->view, false, take_found, self);
     }
+    self->out->broken_log = cm_raw_has_beyond(self->raw);
+    /* SQLite fills a page up that is not there as a whole. */
+    self->out->unsound = cm_raw_is_cut(self->raw)
+                             ? (1u << CM_SOUND_TABLES) - 1
+                             : cm_sound_check(self->options->data_dir, self->options->stop);
     cm_found_settle(&self->found);
     cm_found_count_texts(&self->found, &self->out->texts, &self->out->lost_texts);
-    return rc;
+    return rc < 0 ? rc : check_stop(self);
 }
 
 int cm_recover(const cm_recover_options_t *options, cm_recovered_t *out, cm_err_t *err)
@@ -434,7 +454,7 @@ int cm_recover(const cm_recover_options_t *options, cm_recovered_t *out, cm_err_
     if (rc == 0)
         rc = save_rest(&self);
     if (rc == 0)
-        rc = save_key(&self);
+        rc = save_files(&self);
     if (rc == 0)
         rc = save_events(&self);
     if (self.store != NULL)

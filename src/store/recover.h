@@ -4,8 +4,8 @@
  * whole, wherever they stand in the file (store/raw.h). Events come into the new store in the order
  * in which they have arrived. An event whose user or URL is lost is lost; one that has lost another
  * text keeps the rest. Dead letters, positions of sources, and settings have no checksums and are
- * taken where a page can still be read. Answers are not saved: they follow from the events. The
- * damaged store is only read. */
+ * taken where a page can still be read, so that it is told where not all pages can. Answers are not
+ * saved: they follow from the events. The damaged store is only read. */
 #ifndef CM_STORE_RECOVER_H
 #define CM_STORE_RECOVER_H
 
@@ -34,7 +34,10 @@ typedef struct cm_recovered {
     int64_t texts, lost_texts; /* of the dictionaries */
     int64_t dead, lost_dead;   /* dead letters */
     int64_t positions, settings;
-    bool key; /* of visitors and sealed dead letters */
+    bool key;         /* of visitors and sealed dead letters */
+    bool lost_key;    /* there is a file that should have it */
+    bool broken_log;  /* it goes on behind a damaged place; of there, only events are saved */
+    unsigned unsound; /* bits of tables (sound.h) of which more may be lost than can be seen */
 } cm_recovered_t;
 
 /* CM_EUSAGE when there is a store in `to`, CM_EBUSY when somebody is writing the damaged one,
