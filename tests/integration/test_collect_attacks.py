@@ -72,6 +72,8 @@ def others(t, collector, sources=(None,)):
         senders.end()
     t.equal(senders.wrong[:3], [], "answers to others, %d of which are wrong" % len(senders.wrong))
     t.true(len(senders.answered) >= 3, "only %d others were served" % len(senders.answered))
+    print("      longest answer to another sender: %.2f s of %d" % (
+        senders.worst, len(senders.answered)), flush=True)
     pace.check(senders.worst, LIMIT, "the slowest answer to another sender")
 
 
@@ -104,6 +106,7 @@ def test_events_of_a_long_agent(t):
     for answer in taken:
         good(t, answer, count)
     t.true(taken, "none of the long bodies was taken")
+    print("      %.2f s of CPU a body" % (seconds / len(held)), flush=True)
     # It was 61 s a body; one user agent is 1 ms, and an event some microseconds.
     t.true(seconds < 4 * len(held), "%.1f s of CPU for %d bodies" % (seconds, len(held)))
     for connection in held:
