@@ -77,7 +77,7 @@ struct cm_collect_request {
     cm_posted_result_t result;
     cm_outcome_t outcome;
     int seconds;
-    cm_err_t why;
+    char *why; /* a sentence; NULL: there is none */
 };
 
 /* Reads the whole body of a request, and takes its memory. A long one is left to another thread:

@@ -124,14 +124,21 @@ static bool charge(cm_collect_request_t *request, uint64_t events, size_t bytes)
 
 /* ---- reading ---- */
 
+/* Few bodies are none, and an error takes much room: so its sentence is kept elsewhere. */
+static cm_outcome_t no_body(cm_collect_request_t *request, const cm_err_t *err)
+{
+    request->why = cm_strdup(err->text);
+    return CM_OUTCOME_NO_BODY;
+}
+
 /* What a result says, once all is read. */
-static cm_outcome_t outcome_of(cm_collect_request_t *request, int rc)
+static cm_outcome_t outcome_of(cm_collect_request_t *request, int rc, const cm_err_t *err)
 {
     const cm_posted_result_t *result = &request->result;
 
     charge(request, result->accepted + result->skipped + result->rejected, 0);
     if (rc == CM_EREJECT)
-        return CM_OUTCOME_NO_BODY;
+        return no_body(request, err);
     if (rc < 0)
         return CM_OUTCOME_LOST;
     if (!takes_all(request, &request->held.reader->batch))
@@ -143,15 +150,16 @@ static cm_outcome_t outcome_of(cm_collect_request_t *request, int rc)
 static bool unpack(cm_collect_request_t *request)
 {
     cm_body_t *body = &request->held.body;
+    cm_err_t err;
 
     if (request->unpacked)
         return true;
     request->unpacked = true;
-    const int rc = cm_body_end(body, request->gzip, CM_JSON_PADDING, &request->why);
+    const int rc = cm_body_end(body, request->gzip, CM_JSON_PADDING, &err);
     if (body->too_large)
         request->outcome = CM_OUTCOME_TOO_LARGE;
     else if (rc < 0)
-        request->outcome = CM_OUTCOME_NO_BODY;
+        request->outcome = no_body(request, &err);
     else if (body->bytes.len > 0 && !charge(request, 0, body->bytes.len))
         request->outcome = CM_OUTCOME_OWES;
     else
@@ -161,23 +169,24 @@ static bool unpack(cm_collect_request_t *request)
 
 static void read_at_once(cm_collect_request_t *request)
 {
+    cm_err_t err;
     const cm_str_t text = {request->held.body.bytes.data, request->held.body.bytes.len};
     cm_collect_reader_t *reader = request->held.reader = take_reader(request->collector);
 
     const int rc = cm_posted_read(reader->poster, text, request->lines, &request->posted,
-                                  &reader->batch, &request->result, &request->why);
-    request->outcome = outcome_of(request, rc);
+                                  &reader->batch, &request->result, &err);
+    request->outcome = outcome_of(request, rc, &err);
 }
 
 /* False: it cannot be read. */
 static bool begin_turns(cm_collect_request_t *request)
 {
+    cm_err_t err;
     const cm_str_t text = {request->held.body.bytes.data, request->held.body.bytes.len};
     cm_collect_reader_t *reader = request->held.reader = take_reader(request->collector);
 
-    const int rc =
-        cm_posting_begin(reader->poster, text, request->lines, &request->posted, &reader->batch,
-                         &request->result, &request->held.posting, &request->why);
+    const int rc = cm_posting_begin(reader->poster, text, request->lines, &request->posted,
+                                    &reader->batch, &request->result, &request->held.posting, &err);
     if (rc < 0)
         request->outcome = CM_OUTCOME_LOST;
     return rc == 0;
@@ -249,15 +258,16 @@ static bool store_many(cm_collect_request_t *request)
 bool cm_collect_turn(cm_turn_t *turn, int64_t until_ns)
 {
     cm_collect_request_t *request = (cm_collect_request_t *)turn;
+    cm_err_t err;
 
     if (request->waits_ns > 0)
         return store_many(request);
     if (request->held.posting == NULL && (!unpack(request) || !begin_turns(request)))
         return end_turns(request);
-    const int rc = cm_posting_turn(request->held.posting, until_ns, &request->why);
+    const int rc = cm_posting_turn(request->held.posting, until_ns, &err);
     if (rc > 0)
         return false;
-    request->outcome = outcome_of(request, rc);
+    request->outcome = outcome_of(request, rc, &err);
     if (request->outcome == CM_OUTCOME_EVENTS)
         return store_many(request);
     if (request->outcome == CM_OUTCOME_NO_EVENTS) /* for its account */
@@ -298,6 +308,7 @@ void cm_collect_read(cm_collect_request_t *request)
 
 void cm_collect_read_pixel(cm_collect_request_t *request, cm_str_t url, cm_str_t user_id)
 {
+    cm_err_t err;
     cm_collect_reader_t *reader = request->held.reader = take_reader(request->collector);
     const cm_str_t referrer = cm_str(cm_sender_header(request->connection, "Referer"));
 
@@ -307,8 +318,8 @@ void cm_collect_read_pixel(cm_collect_request_t *request, cm_str_t url, cm_str_t
         return;
     }
     const int rc = cm_posted_pixel(reader->poster, url, user_id, &request->posted, &reader->batch,
-                                   &request->result, &request->why);
-    request->outcome = outcome_of(request, rc);
+                                   &request->result, &err);
+    request->outcome = outcome_of(request, rc, &err);
 }
 
 void cm_collect_store(cm_collect_request_t *request)

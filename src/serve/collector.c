@@ -385,7 +385,7 @@ static enum MHD_Result settle_outcome(cm_collect_request_t *request)
         result = refuse_size(request);
         break;
     case CM_OUTCOME_NO_BODY:
-        result = refuse(request, MHD_HTTP_BAD_REQUEST, request->why.text, NULL, NULL);
+        result = refuse(request, MHD_HTTP_BAD_REQUEST, request->why, NULL, NULL);
         break;
     case CM_OUTCOME_OWES:
         result = refuse_rate(request, request->seconds);
@@ -693,5 +693,6 @@ void cm_collect_request_free(cm_collect_request_t *request)
         return;
     cm_collect_let_go(request->collector, &request->held);
     cm_buf_free(&request->result.errors);
+    free(request->why);
     free(request);
 }
