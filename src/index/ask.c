@@ -29,12 +29,12 @@ static const char *const indexed_from[CM_DIMENSION_COUNT] = {
 
 /* ---- the text ---- */
 
-/* All time has one window, in whose key urls come next. Who checks for himself (verify) wants to
- * see what does not belong there, too. */
-static void add_times(cm_buf_t *sql, const cm_query_t *query, bool checked)
+/* All time has one window, in whose key urls come next; but who asks for all as it comes (verify)
+ * sees rows, too, that should not be there. */
+static void add_times(cm_buf_t *sql, const cm_query_t *query)
 {
     cm_buf_add_text(sql, " WHERE window = ?1");
-    if (query->window == CM_WINDOW_ALL && checked)
+    if (query->window == CM_WINDOW_ALL && !query->unsorted)
         cm_buf_add_text(sql, " AND start = 0");
     if (query->window != CM_WINDOW_ALL && query->from > 0)
         cm_buf_add_text(sql, " AND start >= ?2");
@@ -87,7 +87,7 @@ void cm_ask_build(cm_ask_t *ask, const cm_query_t *query, bool checked, bool ind
         ask->pattern = cm_pattern_new(query->url);
     cm_buf_printf(sql, "SELECT page.url, country.name, start, updated_at, " CM_NUMBER_COLUMNS "%s",
                   by_index ? indexed_from[query->dimension] : place->from);
-    add_times(sql, query, checked);
+    add_times(sql, query);
     cm_buf_add_text(sql, place->rows);
     add_texts(sql, query, checked ? place->seen : "1");
     if (!query->unsorted)
