@@ -75,6 +75,11 @@ const char *cm_head_fault(struct MHD_Connection *connection, const char *version
     return NULL;
 }
 
+int cm_head_strictness(void)
+{
+    return strncmp(MHD_get_version(), "0.", 2) == 0 ? 0 : 1;
+}
+
 enum MHD_Result cm_head_refuse(struct MHD_Connection *connection, const char *sentence)
 {
     cm_buf_t body = CM_BUF_INIT;

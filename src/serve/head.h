@@ -13,6 +13,10 @@
  * that of the request, "HTTP/1.1". */
 const char *cm_head_fault(struct MHD_Connection *connection, const char *version);
 
+/* How strict libmicrohttpd shall be (MHD_OPTION_STRICT_FOR_CLIENT). 1.0 makes another target of a
+ * request line with too many blanks, unless it is strict; 0.9 that is strict spoils its answers. */
+int cm_head_strictness(void);
+
 /* Replies 400 with {"error": sentence} and ends the connection, so that nothing behind such a head
  * is taken for a request. */
 enum MHD_Result cm_head_refuse(struct MHD_Connection *connection, const char *sentence);

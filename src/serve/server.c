@@ -447,7 +447,8 @@ static int open_room(cm_server_t *server, room_t *room, int connections, int idl
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_NO_LISTEN_SOCKET |
             (server->tls != NULL ? MHD_USE_TLS : 0),
         0, NULL, NULL, handle, room, MHD_OPTION_EXTERNAL_LOGGER, log_library, server,
-        MHD_OPTION_ARRAY, server->tls != NULL ? tls : none, MHD_OPTION_CONNECTION_LIMIT,
+        MHD_OPTION_STRICT_FOR_CLIENT, cm_head_strictness(), MHD_OPTION_ARRAY,
+        server->tls != NULL ? tls : none, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)(connections + LEAVING), MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)idle,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, room->memory, MHD_OPTION_URI_LOG_CALLBACK, note_target,
         NULL, MHD_OPTION_NOTIFY_CONNECTION, note_connection, server, MHD_OPTION_NOTIFY_COMPLETED,
