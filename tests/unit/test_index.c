@@ -348,6 +348,25 @@ static void a_checksum_that_is_gone(void **state)
     cm_index_close(index);
 }
 
+/* A row of all time at some time is none of the answers, also where nothing is checked again. */
+static void a_row_where_there_is_none(void **state)
+{
+    const cm_query_t query = {.window = CM_WINDOW_ALL};
+    site_t *site = *state;
+    cm_index_t *index = ask_for_days(site, 2);
+    cm_err_t err;
+    int rows = 0;
+
+    assert_ok(cm_index_query(index, &query, count_rows, &rows, &err), err);
+    assert_ok(cm_database_exec(cm_embedded_database(site->store),
+                               "INSERT INTO cell VALUES (0, 7, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1)",
+                               "test", &err),
+              err);
+    assert_ok(cm_index_query(index, &query, count_rows, &rows, &err), err);
+    assert_int_equal(rows, 2);
+    cm_index_close(index);
+}
+
 /* ---- asking ---- */
 
 /* Three cells whose numbers come in another order each. */
@@ -610,6 +629,7 @@ int main(void)
         TEST(older_answers_go_whole),
         TEST(what_has_changed_is_checked_again),
         TEST(a_checksum_that_is_gone),
+        TEST(a_row_where_there_is_none),
         TEST(sorted_both_ways),
         TEST(url_patterns),
         TEST(from_and_to),
