@@ -134,6 +134,17 @@ int cm_claim_lock(cm_claim_t *claim, cm_err_t *err)
     return rc;
 }
 
+bool cm_claim_is_taken(const char *path)
+{
+    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = LOCK_BYTE, .l_len = 1};
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool taken = fd >= 0 && fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+
+    if (fd >= 0)
+        close(fd);
+    return taken;
+}
+
 static identity_t look_at(const char *path)
 {
     struct stat info;

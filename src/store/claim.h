@@ -23,6 +23,9 @@ cm_claim_t *cm_claim_new(const char *path);
  * it, of this process or of another. A file system without such locks lets everybody in. */
 int cm_claim_lock(cm_claim_t *claim, cm_err_t *err);
 
+/* Whether a writer has the lock of the file; of a process that has no connection to it. */
+bool cm_claim_is_taken(const char *path);
+
 /* Remembers which files lie at the place now: the database, its log, and the log's index. Once all
  * three are there. */
 void cm_claim_settle(cm_claim_t *claim);

@@ -272,7 +272,7 @@ static int take_lock(const char *data_dir, int *fd, bool *was_closed, cm_err_t *
                      data_dir, strerror(errno));
     } else if (!lock_file(*fd)) {
         read_holder(*fd, holder);
-        rc = fail_held(data_dir, holder, err);
+        rc = fail_held(data_dir, strcmp(holder, closed) != 0 ? holder : "", err);
         close(*fd);
         *fd = -1;
     } else {
@@ -492,17 +492,27 @@ static bool is_read_only(const char *data_dir)
            faccessat(AT_FDCWD, data_dir, W_OK, AT_EACCESS) < 0;
 }
 
-bool cm_database_has_writer(const char *data_dir)
+bool cm_database_keep_out(const char *data_dir, int *fd)
 {
     cm_buf_t path = CM_BUF_INIT;
 
     cm_buf_printf(&path, "%s/lock", data_dir);
-    int fd = open(path.data, O_RDONLY | O_CLOEXEC);
+    *fd = open(path.data, O_RDONLY | O_CLOEXEC);
     cm_buf_free(&path);
-    if (fd < 0)
-        return false;
-    bool held = flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
-    close(fd);
+    if (*fd < 0 || flock(*fd, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+        return true;
+    close(*fd);
+    *fd = -1;
+    return false;
+}
+
+static bool has_writer(const char *data_dir)
+{
+    int fd;
+    bool held = !cm_database_keep_out(data_dir, &fd);
+
+    if (fd >= 0)
+        close(fd);
     return held;
 }
 
@@ -572,7 +582,7 @@ int cm_database_open_read(const char *data_dir, cm_database_t *database, cm_err_
     bool empty = false;
 
     *database = (cm_database_t){.lock_fd = -1};
-    int rc = is_read_only(data_dir) && !cm_database_has_writer(data_dir)
+    int rc = is_read_only(data_dir) && !has_writer(data_dir)
                  ? open_frozen(data_dir, database, err)
                  : open_file(data_dir, SQLITE_OPEN_READONLY, database, err);
     if (rc < 0 && access(database->path, F_OK) < 0 && errno == ENOENT)

@@ -46,8 +46,9 @@ int cm_database_open_read(const char *data_dir, cm_database_t *database, cm_err_
  * be written nothing is made or changed, whatever its rights are. CM_ECORRUPT. */
 int cm_database_open_aside(const char *data_dir, cm_database_t *database, cm_err_t *err);
 
-/* Whether a process has the lock of a writer: through another mount or as another user, too. */
-bool cm_database_has_writer(const char *data_dir);
+/* Keeps writers out, also of other mounts and users, until `*fd` is closed by the caller; -1 where
+ * there is no file `lock`. Nothing is written. False when a writer is there. */
+bool cm_database_keep_out(const char *data_dir, int *fd);
 
 /* False when a frozen database was written by another process since it was opened: what was read
  * of it may be wrong. It has to be opened again. */

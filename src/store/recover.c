@@ -19,6 +19,7 @@ enum { TOGETHER = 64 /* events put at once */, COMMIT_BLOCKS = 16 };
 typedef struct recovering {
     const cm_recover_options_t *options;
     cm_recovered_t *out;
+    int lock_fd; /* keeps writers out */
     cm_raw_t *raw;
     cm_found_t found;
     cm_raw_view_t view; /* of the walk */
@@ -403,7 +404,8 @@ static int open_raw(recovering_t *self)
                      "there is a store in %s already: give --to a directory "
                      "that is not there yet",
                      options->to);
-    else if (cm_database_has_writer(options->data_dir))
+    else if (!cm_database_keep_out(options->data_dir, &self->lock_fd) ||
+             cm_claim_is_taken(path.data))
         rc = cm_fail(self->err, CM_EBUSY,
                      "the data directory %s is in use; stop the process that writes it",
                      options->data_dir);
@@ -443,7 +445,8 @@ static int find(recovering_t *self)
 
 int cm_recover(const cm_recover_options_t *options, cm_recovered_t *out, cm_err_t *err)
 {
-    recovering_t self = {.options = options, .out = out, .err = err, .batch = CM_BATCH_INIT};
+    recovering_t self = {
+        .options = options, .out = out, .err = err, .lock_fd = -1, .batch = CM_BATCH_INIT};
 
     *out = (cm_recovered_t){0};
     int rc = open_raw(&self);
@@ -461,6 +464,8 @@ int cm_recover(const cm_recover_options_t *options, cm_recovered_t *out, cm_err_
         cm_sink_close(&self.store->sink);
     if (self.raw != NULL)
         cm_raw_close(self.raw);
+    if (self.lock_fd >= 0)
+        close(self.lock_fd);
     cm_found_free(&self.found);
     cm_batch_free(&self.batch);
     cm_columns_free(&self.columns);

@@ -264,6 +264,27 @@ def test_the_log_is_read(t):
         os.replace(log + ".whole", log)
 
 
+def test_no_writer_beside_it(t):
+    make(t, parts=1)
+    os.mkfifo(t.path("data", "visitors.key"))  # waits there
+    process = t.start("recover", "--to", "saved")
+    t.until(lambda: os.path.exists(t.path("saved", "secret.key")), "it saves", process=process)
+    t.says(t.clickmill("process", check=BUSY), "data is in use by process unknown")
+    with open(t.path("data", "visitors.key"), "wb") as file:
+        file.write(b"x")
+    process.wait()
+    t.clickmill("process")
+
+
+def test_a_writer_whose_lock_file_is_deleted(t):
+    make(t, parts=1)
+    collector = Collector(t, check=False)
+    os.remove(t.path("data", "lock"))
+    t.says(t.clickmill("recover", "--to", "saved", check=BUSY), "the data directory data is in use")
+    collector.stop()
+    t.clickmill("recover", "--to", "saved")
+
+
 @slow
 def test_random_damage(t):
     """Nothing comes out that nobody has put in, whatever is damaged; and little is lost."""
