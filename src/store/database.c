@@ -255,6 +255,15 @@ static bool write_holder(int fd, const char *holder)
     return ftruncate(fd, 0) == 0 && pwrite(fd, line, (size_t)len, 0) == len;
 }
 
+void cm_database_give(int fd, const char *neighbour)
+{
+    struct stat info;
+
+    if (geteuid() == 0 && stat(neighbour, &info) == 0 && info.st_uid != 0 &&
+        fchown(fd, info.st_uid, info.st_gid) < 0)
+        return; /* a file system that has no owners, for example */
+}
+
 /* The lock is the kernel's: it goes with the process, however that ends. `was_closed`: whoever had
  * it last has closed the store. */
 static int take_lock(const char *data_dir, int *fd, bool *was_closed, cm_err_t *err)
@@ -264,7 +273,11 @@ static int take_lock(const char *data_dir, int *fd, bool *was_closed, cm_err_t *
     int rc = 0;
 
     cm_buf_printf(&path, "%s/lock", data_dir);
-    *fd = open(path.data, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    *fd = open(path.data, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (*fd >= 0)
+        cm_database_give(*fd, data_dir);
+    else if (errno == EEXIST)
+        *fd = open(path.data, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (*fd < 0) {
         rc = cm_fail(err, CM_EIO,
                      "cannot write to the data directory %s (%s); choose another with "
@@ -418,11 +431,13 @@ static int make_file(const char *data_dir, cm_err_t *err)
 
     cm_buf_printf(&path, "%s/clickmill.db", data_dir);
     int fd = open(path.data, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd >= 0)
+    if (fd >= 0) {
+        cm_database_give(fd, data_dir);
         close(fd);
-    else if (errno != EEXIST)
+    } else if (errno != EEXIST) {
         rc = cm_fail(err, CM_EIO, "opening the store: cannot use %s (%s); check its permissions",
                      path.data, strerror(errno));
+    }
     cm_buf_free(&path);
     close_directory(data_dir);
     return rc;

@@ -62,6 +62,11 @@ int64_t cm_database_size(const cm_database_t *database);
 
 void cm_database_close(cm_database_t *database);
 
+/* For root, who has made a file in a directory of somebody else: gives it the owner that
+ * `neighbour`, a file or directory of the store, has, as SQLite does with its own files. Nobody
+ * else could open it again. */
+void cm_database_give(int fd, const char *neighbour);
+
 /* Turns SQLite's last error into a code and a sentence that begins with `doing`. */
 int cm_database_fail(const cm_database_t *database, const char *doing, cm_err_t *err);
 

@@ -61,7 +61,10 @@ int cm_key_write(const cm_database_t *database, const uint8_t key[CM_KEY], cm_er
 
     memcpy(bytes, magic, MAGIC);
     memcpy(bytes + MAGIC, key, CM_KEY);
-    int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    unlink(fresh); /* of one that has not come to its end */
+    int fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        cm_database_give(fd, database->path);
     errno = fd < 0 ? errno : ENOSPC; /* what a short write means */
     if (fd < 0 || write(fd, bytes, SIZE) != SIZE || fsync(fd) < 0 || rename(fresh, path) < 0 ||
         (at = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 || fsync(at) < 0)
@@ -140,12 +143,18 @@ int cm_key_move(const cm_database_t *database, cm_err_t *err)
     static const char moving[] = "moving the visitors' key out of the database";
     uint8_t key[CM_KEY], kept[CM_KEY];
     char *path = path_of(database, CM_KEY_FILE);
-    bool there, found, moved;
+    bool there, found = false, moved = false;
 
     int rc = cm_database_has(database, "secret", &there, err);
     if (rc == 0 && there && (rc = cm_key_read_file(path, kept, &moved, err)) == 0 &&
         (rc = read_table(database, key, &found, err)) == 0 && found && !moved)
         rc = cm_key_write(database, key, err);
+    if (rc == 0 && there && found && moved && memcmp(key, kept, CM_KEY) != 0)
+        rc =
+            cm_fail(err, CM_ECORRUPT,
+                    "%s is another key than the one that %s has from an earlier version; move away "
+                    "the one of these files that does not belong here",
+                    path, database->path);
     free(path);
     if (rc < 0 || !there)
         return rc;

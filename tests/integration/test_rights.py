@@ -4,7 +4,7 @@ import os
 import shutil
 import stat
 
-from harness import CORRUPT
+from harness import CORRUPT, Skip
 from test_accesslog import exported, log
 
 
@@ -73,6 +73,19 @@ def test_an_older_directory_is_changed(t):
     t.equal(exported(t), events, "the same names and row keys")
 
 
+def test_an_older_database_beside_another_key(t):
+    """Of two keys none is thrown away."""
+    t.write("a.log", log("8.8.8.8 - -"))
+    t.clickmill("import", "a.log")
+    key, other = key_of(t), b"cm-key-1" + bytes(32)
+    older(t, key)
+    t.write("data/secret.key", other)
+    t.says(t.clickmill("process", check=CORRUPT), "data/secret.key is another key", "move away")
+    os.remove(t.path("data", "secret.key"))
+    t.clickmill("process")
+    t.equal(key_of(t), key, "the key")
+
+
 def test_a_directory_of_others_keeps_its_rights(t):
     """--data . is no data directory alone: only the files are closed."""
     os.mkdir(t.path("shared"))
@@ -99,3 +112,18 @@ def test_a_copy_of_the_database_opens_no_letter(t):
     shutil.copy(t.path("data", "clickmill.db"), t.path("copy", "clickmill.db"))
     shown = t.clickmill("dead", "show", "1", "--data", "copy").out
     t.true("8.8.8.8" not in shown and shown.startswith("cm-sealed-1:"), shown)
+
+
+def test_root_in_a_directory_of_somebody_else(t):
+    """What root makes there is the owner's, who could not open it again otherwise."""
+    if os.geteuid() != 0:
+        raise Skip("only root can give files to somebody else")
+    t.write("a.log", log("8.8.8.8 - -"))
+    os.mkdir(t.path("data"))
+    os.chown(t.path("data"), 65534, 65534)
+    t.clickmill("import", "a.log")
+    owners = {name: os.stat(t.path("data", name)).st_uid for name in os.listdir(t.path("data"))}
+    t.equal(owners, {"clickmill.db": 65534, "lock": 65534, "secret.key": 65534}, "owners")
+    older(t, key_of(t))
+    t.clickmill("process")
+    t.equal(os.stat(t.path("data", "secret.key")).st_uid, 65534, "of the key that was moved")
