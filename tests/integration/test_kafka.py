@@ -96,6 +96,23 @@ def test_import(t):
 
 
 @slow
+def test_lines_of_logs_are_sealed(t):
+    """No address is in the dead letters' topic; who has the key sees and replays the line."""
+    topic = kafka().topic(1)
+    line = '8.8.8.8 - %s [10/Oct/2025:13:55:36 +0000] "GET /a HTTP/1.1" 200 5 "-" "x"\n'
+    t.write("a.log", line % "-" + line % "john doe")
+    t.clickmill("import", "--sink", "kafka", *topic.options, "--all", "a.log")
+    letter, = topic.read(topic.dead)
+    t.true(letter["value"].startswith(b"cm-sealed-1:"), "not sealed: %r" % letter["value"])
+    t.true(b"8.8.8.8" not in letter["value"] and b"john" not in letter["value"], "in the clear")
+    dead = ["--from", "kafka", *topic.options]
+    t.equal(t.clickmill("dead", "show", "0@0", *dead).out, line % "john doe", "shown")
+    shown = t.clickmill("dead", "show", "0@0", *dead, "--data", "other").raw
+    t.equal(shown, letter["value"] + b"\n", "without the key")
+    t.equal(t.clickmill("dead", "replay", *dead, "--all", "--json").json["rejected"], 1, "replayed")
+
+
+@slow
 def test_count_and_stop(t):
     """--count takes that many; SIGTERM commits what is in hand; together they are all."""
     topic = kafka().topic()
