@@ -15,6 +15,7 @@ enum {
     INDEX_NODE = 2,
     INDEX_LEAF = 10,
     TABLE_LEAF = 13,
+    OFTEN = 64, /* a byte of the files is read by a walk, on the average */
 };
 
 typedef struct file {
@@ -30,6 +31,7 @@ struct cm_raw {
     size_t *places[CM_RAW_VIEWS];
     bool beyond;
     uint8_t *free; /* a bit a page of the first view */
+    bool too_much;
 };
 
 static uint32_t get_u16(const uint8_t *at)
@@ -278,6 +280,11 @@ bool cm_raw_has_beyond(const cm_raw_t *raw)
     return raw->beyond;
 }
 
+bool cm_raw_was_too_much(const cm_raw_t *raw)
+{
+    return raw->too_much;
+}
+
 bool cm_raw_is_cut(const cm_raw_t *raw)
 {
     return raw->database.size % raw->page_size != 0;
@@ -397,6 +404,8 @@ typedef struct walk {
     cm_raw_fn take;
     void *context;
     cm_buf_t payload; /* of a record that goes on elsewhere */
+    uint64_t left;    /* bytes that may still be read */
+    bool too_much;
 } walk_t;
 
 static int take_cell(walk_t *walk, const uint8_t *page, const uint8_t *at, cm_raw_record_t *record,
@@ -417,6 +426,10 @@ static int take_cell(walk_t *walk, const uint8_t *page, const uint8_t *at, cm_ra
     if ((size_t)(end - at) < local + (whole ? 0 : 4))
         return 0;
     cm_str_t payload = {(const char *)at, local};
+    walk->too_much |= size > walk->left;
+    if (walk->too_much)
+        return 0;
+    walk->left -= size;
     if (!whole) {
         join_payload(raw, walk->view, at, local, size, &walk->payload);
         payload = (cm_str_t){walk->payload.data, walk->payload.len};
@@ -449,15 +462,24 @@ static int take_cells(walk_t *walk, uint32_t number, uint32_t from, uint32_t to)
     return rc;
 }
 
-int cm_raw_each(const cm_raw_t *raw, cm_raw_view_t view, bool used, cm_raw_fn take, void *context)
+/* Enough for a walk over all records, of which free pages may have some several times. Records that
+ * share their pages, as only somebody's malice makes them, could else be of any size together. */
+static uint64_t most_bytes(const cm_raw_t *raw)
 {
-    walk_t walk = {.raw = raw, .view = view, .take = take, .context = context};
+    return OFTEN * ((uint64_t)raw->database.size + raw->log.size);
+}
+
+int cm_raw_each(cm_raw_t *raw, cm_raw_view_t view, bool used, cm_raw_fn take, void *context)
+{
+    walk_t walk = {
+        .raw = raw, .view = view, .take = take, .context = context, .left = most_bytes(raw)};
     int rc = 0;
 
     for (uint32_t page = 1; rc == 0 && page <= raw->pages; page++) {
         if (!used || !is_free(raw, page))
             rc = take_cells(&walk, page, 0, UINT32_MAX);
     }
+    raw->too_much |= walk.too_much;
     cm_buf_free(&walk.payload);
     return rc;
 }
@@ -465,7 +487,8 @@ int cm_raw_each(const cm_raw_t *raw, cm_raw_view_t view, bool used, cm_raw_fn ta
 int cm_raw_again(const cm_raw_t *raw, cm_raw_view_t view, uint32_t page, uint32_t cell,
                  cm_raw_fn take, void *context)
 {
-    walk_t walk = {.raw = raw, .view = view, .take = take, .context = context};
+    walk_t walk = {
+        .raw = raw, .view = view, .take = take, .context = context, .left = most_bytes(raw)};
 
     int rc = take_cells(&walk, page, cell, cell + 1);
     cm_buf_free(&walk.payload);

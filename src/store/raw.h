@@ -63,10 +63,14 @@ typedef int (*cm_raw_fn)(void *context, const cm_raw_record_t *record);
 
 /* Walks all records of the view with at most CM_RAW_COLUMNS columns, in the order of pages. Pages
  * that the file says are free are left out where `used`. */
-int cm_raw_each(const cm_raw_t *raw, cm_raw_view_t view, bool used, cm_raw_fn take, void *context);
+int cm_raw_each(cm_raw_t *raw, cm_raw_view_t view, bool used, cm_raw_fn take, void *context);
 
 /* The same for one record that cm_raw_each() has given. */
 int cm_raw_again(const cm_raw_t *raw, cm_raw_view_t view, uint32_t page, uint32_t cell,
                  cm_raw_fn take, void *context);
+
+/* Whether a walk has left records out, because they would be many times as large together as the
+ * files: no store has such records. */
+bool cm_raw_was_too_much(const cm_raw_t *raw);
 
 #endif

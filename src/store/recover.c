@@ -460,6 +460,8 @@ int cm_recover(const cm_recover_options_t *options, cm_recovered_t *out, cm_err_
         rc = save_files(&self);
     if (rc == 0)
         rc = save_events(&self);
+    if (rc == 0 && cm_raw_was_too_much(self.raw))
+        out->unsound = (1u << CM_SOUND_TABLES) - 1;
     if (self.store != NULL)
         cm_sink_close(&self.store->sink);
     if (self.raw != NULL)
