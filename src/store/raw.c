@@ -140,16 +140,36 @@ static bool has_header(const cm_raw_t *raw)
     return sums_are(log + 24, sums);
 }
 
-/* The end of the last frame of this run of the log: they have the two numbers of its header, or
- * else those of the first one. Frames of another run come behind them; one between them is damaged.
- */
-static size_t end_of_frames(const cm_raw_t *raw, bool header)
+/* The two numbers that the frames of this run of the log have: those of its header, or else the
+ * first that two frames have one after the other. */
+static const uint8_t *salt_of(const cm_raw_t *raw, bool header)
 {
-    const uint8_t *log = raw->log.bytes, *salt = log + (header ? 16 : LOG_HEADER + 8);
+    static const uint8_t none[8];
+    const uint8_t *log = raw->log.bytes;
+    const size_t frame = FRAME_HEADER + raw->page_size;
+
+    if (header)
+        return log + 16;
+    for (size_t at = LOG_HEADER; at + 2 * frame <= raw->log.size; at += frame) {
+        const uint8_t *salt = log + at + 8;
+        if (memcmp(salt, none, 8) != 0 && memcmp(salt, salt + frame, 8) == 0)
+            return salt;
+    }
+    return log + LOG_HEADER + 8;
+}
+
+/* The end of the last frame of this run. Frames of another run come behind them; one between them
+ * is damaged. `*empty`: behind them are frames of no run, as a power loss leaves them, too. */
+static size_t end_of_frames(const cm_raw_t *raw, bool header, bool *empty)
+{
+    static const uint8_t none[8];
+    const uint8_t *log = raw->log.bytes, *salt = salt_of(raw, header);
     const size_t frame = FRAME_HEADER + raw->page_size;
     size_t end = LOG_HEADER;
 
+    *empty = false;
     for (size_t at = LOG_HEADER; at + frame <= raw->log.size; at += frame) {
+        *empty |= memcmp(log + at + 8, none, 8) == 0;
         if (memcmp(log + at + 8, salt, 8) == 0)
             end = at + frame;
     }
@@ -191,11 +211,12 @@ static void read_log(cm_raw_t *raw)
     if (raw->log.size < LOG_HEADER + FRAME_HEADER + raw->page_size)
         return;
     const bool header = has_header(raw);
-    const size_t end = end_of_frames(raw, header);
+    bool empty;
+    const size_t end = end_of_frames(raw, header, &empty);
     const size_t committed = header ? end_of_commits(raw, end) : LOG_HEADER;
     take_frames(raw, CM_RAW_COMMITTED, LOG_HEADER, committed);
     take_frames(raw, CM_RAW_BEYOND, LOG_HEADER, end);
-    raw->beyond = commits_in(raw, committed, end);
+    raw->beyond = !header || empty || commits_in(raw, committed, end);
 }
 
 /* ---- pages ---- */

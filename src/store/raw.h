@@ -26,7 +26,7 @@ typedef enum cm_raw_view {
 int cm_raw_open(const char *path, cm_raw_t **raw, cm_err_t *err);
 void cm_raw_close(cm_raw_t *raw);
 
-/* Whether there is anything in the second view. */
+/* Whether there may be anything in the second view, or was: the log is damaged. */
 bool cm_raw_has_beyond(const cm_raw_t *raw);
 
 /* Whether the database ends within a page. */

@@ -263,6 +263,21 @@ def test_the_log_is_read(t):
         got = sorted(one["row_key"] for one in exported(t, "b"))
         t.equal((got, account["broken_log"]), (wanted, broken), "behind the damage at %d" % place)
         os.replace(log + ".whole", log)
+    # Zeros in the place of its header and of its last frame: what they were, nobody knows.
+    size, frame = os.path.getsize(log), 24 + PAGE
+    with open(log, "rb") as file:
+        salt, end = file.read(24)[16:], 0
+        for at in range(32, size - frame + 1, frame):
+            file.seek(at + 8)
+            end = at if file.read(8) == salt else end
+    for place, least in (0, 50), (end, 40):
+        shutil.copy(log, log + ".whole")
+        with open(log, "r+b") as file:
+            file.seek(place)
+            file.write(bytes(32 + 16 if place == 0 else frame))
+        account = recover(t, "copy", "b", check=CORRUPT).json
+        t.equal((account["events"] >= least, account["broken_log"]), (True, True), "zeros at %d" % place)
+        os.replace(log + ".whole", log)
 
 
 def test_no_writer_beside_it(t):
