@@ -72,7 +72,13 @@ class Browser:
         return self("open", visitor=visitor, url=url)
 
     def evaluate(self, page, script):
-        return self("evaluate", page=page, script=script)
+        """What the script gives; once more where the page went to another meanwhile."""
+        try:
+            return self("evaluate", page=page, script=script)
+        except AssertionError as failure:
+            if "context was destroyed" not in str(failure):
+                raise
+            return self("evaluate", page=page, script=script)
 
     def running(self):
         return self.process.poll() is None
