@@ -55,6 +55,7 @@ typedef struct cm_collect_held {
     cm_body_t body;
     cm_coming_t coming;
     bool is_coming;              /* `coming` is in use */
+    cm_posted_sender_t *posted;  /* once it is whole: many wait for their bodies */
     cm_collect_reader_t *reader; /* while it is read */
     cm_posting_t *posting;       /* in turns */
 } cm_collect_held_t;
@@ -71,8 +72,7 @@ struct cm_collect_request {
     bool unpacked;  /* the body is, and whether its address may send is known */
     int64_t length; /* of the body, as its head says; -1: it does not */
     cm_collect_held_t held;
-    cm_room_t room; /* for the body */
-    cm_posted_sender_t posted;
+    cm_room_t room;   /* for the body */
     int64_t waits_ns; /* since when its events wait for room in the inbox; 0: they do not */
     cm_posted_result_t result;
     cm_outcome_t outcome;

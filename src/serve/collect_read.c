@@ -63,6 +63,8 @@ void cm_collect_let_go(cm_collector_t *collector, cm_collect_held_t *held)
 {
     cm_posting_free(held->posting);
     held->posting = NULL;
+    free(held->posted);
+    held->posted = NULL;
     if (held->reader != NULL)
         give_reader(collector, held->reader);
     held->reader = NULL;
@@ -86,7 +88,8 @@ static void set_sender(cm_collect_request_t *request, cm_str_t origin)
     const cm_sites_t *list = request->collector->rules.sites;
     const bool sites = cm_sites_any(list);
 
-    request->posted = (cm_posted_sender_t){
+    request->held.posted = cm_alloc(sizeof *request->held.posted);
+    *request->held.posted = (cm_posted_sender_t){
         .page = request->sender.page,
         .address = cm_str(request->sender.address),
         .agent = cm_str(cm_sender_header(request->connection, "User-Agent")),
@@ -173,7 +176,7 @@ static void read_at_once(cm_collect_request_t *request)
     const cm_str_t text = {request->held.body.bytes.data, request->held.body.bytes.len};
     cm_collect_reader_t *reader = request->held.reader = take_reader(request->collector);
 
-    const int rc = cm_posted_read(reader->poster, text, request->lines, &request->posted,
+    const int rc = cm_posted_read(reader->poster, text, request->lines, request->held.posted,
                                   &reader->batch, &request->result, &err);
     request->outcome = outcome_of(request, rc, &err);
 }
@@ -185,7 +188,7 @@ static bool begin_turns(cm_collect_request_t *request)
     const cm_str_t text = {request->held.body.bytes.data, request->held.body.bytes.len};
     cm_collect_reader_t *reader = request->held.reader = take_reader(request->collector);
 
-    const int rc = cm_posting_begin(reader->poster, text, request->lines, &request->posted,
+    const int rc = cm_posting_begin(reader->poster, text, request->lines, request->held.posted,
                                     &reader->batch, &request->result, &request->held.posting, &err);
     if (rc < 0)
         request->outcome = CM_OUTCOME_LOST;
@@ -317,8 +320,8 @@ void cm_collect_read_pixel(cm_collect_request_t *request, cm_str_t url, cm_str_t
         request->outcome = CM_OUTCOME_OWES;
         return;
     }
-    const int rc = cm_posted_pixel(reader->poster, url, user_id, &request->posted, &reader->batch,
-                                   &request->result, &err);
+    const int rc = cm_posted_pixel(reader->poster, url, user_id, request->held.posted,
+                                   &reader->batch, &request->result, &err);
     request->outcome = outcome_of(request, rc, &err);
 }
 
