@@ -267,6 +267,14 @@ class Test:
         """A connection to the database of a data directory."""
         return sqlite3.connect(self.path(data, "clickmill.db"))
 
+    def change(self, *statements, data="data"):
+        """Runs statements of SQL behind the program's back."""
+        database = self.database(data)
+        for statement in statements:
+            database.execute(statement)
+        database.commit()
+        database.close()
+
     def check_integrity(self, data="data"):
         database = self.database(data)
         self.equal(database.execute("PRAGMA integrity_check").fetchall(), [("ok",)],

@@ -65,14 +65,6 @@ def test_no_damage_is_a_wrong_answer(t):
     t.true(refused > DAMAGES, "only %d questions were refused" % refused)
 
 
-def change(t, *statements, data="data"):
-    database = t.database(data)
-    for statement in statements:
-        database.execute(statement)
-    database.commit()
-    database.close()
-
-
 def test_every_column_is_checked(t):
     """Each number, id and text of an answer; rows that vanish, come twice, or change places."""
     make(t, 300, 0)
@@ -100,7 +92,7 @@ def test_every_column_is_checked(t):
     for statement in changes:
         shutil.rmtree(t.path("copy"), ignore_errors=True)
         shutil.copytree(t.path("data"), t.path("copy"))
-        change(t, statement, data="copy")
+        t.change(statement, data="copy")
         got = ask(t, "copy", "pages")
         t.equal((got.code, got.out), (CORRUPT, ""), statement)
         t.says(got, "the answers in copy/clickmill.db are damaged", REBUILD)
@@ -110,7 +102,7 @@ def test_every_column_is_checked(t):
 
 def test_other_windows_and_kinds_are_not_held_up(t):
     make(t, 300, 0)
-    change(t, "UPDATE cell SET clicks = clicks + 1 WHERE window = 1")
+    t.change("UPDATE cell SET clicks = clicks + 1 WHERE window = 1")
     t.equal(ask(t, "data", "answers", "--window", "day").code, CORRUPT, "what is damaged")
     for question in (("answers",), ("pages", "--window", "day"), ("answers", "--window", "hour")):
         t.equal(ask(t, "data", *question).code, 0, str(question))
@@ -119,8 +111,8 @@ def test_other_windows_and_kinds_are_not_held_up(t):
 def test_a_span_is_checked_alone(t):
     """Days are checked one by one: what is damaged elsewhere is not asked for."""
     make(t, 300, 0)
-    change(t, "UPDATE total SET clicks = clicks + 1 WHERE window = 1 AND url = -1 AND country = -1 "
-              "AND start = (SELECT min(start) FROM total WHERE window = 1)")
+    t.change("UPDATE total SET clicks = clicks + 1 WHERE window = 1 AND url = -1 AND country = -1 "
+             "AND start = (SELECT min(start) FROM total WHERE window = 1)")
     summary = ("summary", "--window", "day")
     t.equal(ask(t, "data", *summary, "--to", "2026-03-02").code, CORRUPT, "the damaged day")
     t.equal(ask(t, "data", *summary, "--from", "2026-03-02").code, 0, "the days behind it")
@@ -148,7 +140,7 @@ def test_what_is_wrong_stays_wrong(t):
     lines = traffic.events(17, 400)
     t.ingest(lines[:300])
     t.process()
-    change(t, "UPDATE total SET clicks = clicks + 7 WHERE window = 0 AND url = -1 AND country = -1")
+    t.change("UPDATE total SET clicks = clicks + 7 WHERE window = 0 AND url = -1 AND country = -1")
     t.ingest(lines[300:])
     t.process()
     t.equal(ask(t, "data", "summary").code, CORRUPT, "after a refresh")
@@ -156,8 +148,8 @@ def test_what_is_wrong_stays_wrong(t):
 
 def older(t, data="data"):
     """Makes a directory of an earlier edition of this one."""
-    change(t, "DROP TABLE checksum", "ALTER TABLE page DROP COLUMN sum",
-           "ALTER TABLE country DROP COLUMN sum", data=data)
+    t.change("DROP TABLE checksum", "ALTER TABLE page DROP COLUMN sum",
+             "ALTER TABLE country DROP COLUMN sum", data=data)
 
 
 def test_an_older_directory_gets_checksums(t):
@@ -170,7 +162,7 @@ def test_an_older_directory_gets_checksums(t):
     t.equal(t.all_answers(), wanted, "answers with checksums")
     t.equal(t.database().execute("SELECT * FROM covered ORDER BY window").fetchall(), before,
             "nothing was computed")
-    change(t, "UPDATE total SET clicks = clicks + 1 WHERE window = 0")
+    t.change("UPDATE total SET clicks = clicks + 1 WHERE window = 0")
     t.equal(ask(t, "data", "summary").code, CORRUPT, "damage")
 
 
@@ -184,11 +176,11 @@ def test_all_answers_are_checked_after_a_crash(t):
     t.ingest(traffic.events(18, 10))
     process.signal(signal.SIGKILL)
     process.wait()
-    change(t, "UPDATE cell SET clicks = clicks + 1 WHERE window = 2")
+    t.change("UPDATE cell SET clicks = clicks + 1 WHERE window = 2")
     # The log is gone with SQLite's shell; a crash leaves one.
     if not os.path.exists(t.path("data", "clickmill.db-wal")):
         t.ingest(traffic.events(19, 10))
-        change(t, "INSERT OR REPLACE INTO setting VALUES ('crashed', '1')")
+        t.change("INSERT OR REPLACE INTO setting VALUES ('crashed', '1')")
     got = t.clickmill("process", "--window", "all", check=CORRUPT)
     t.says(got, REBUILD)
     t.clickmill("process", "--rebuild")
@@ -204,7 +196,7 @@ def test_run_collects_on(t):
     wanted = [ask(t, "data", *question).out for question in QUESTIONS]
     for statement in ("UPDATE covered SET events = events + 1 WHERE window = 'day'",
                       "DELETE FROM checksum WHERE dimension = 4", "DROP TABLE cell"):
-        change(t, statement)
+        t.change(statement)
         process = t.start("run", "--no-demo", "--listen", "127.0.0.1:0")
         t.until(lambda: "answers are made anew" in process.err, "it says so", process=process)
         t.until(lambda: ask(t, "data", "pages").code == 0, "they are made", process=process)
@@ -216,7 +208,7 @@ def test_run_collects_on(t):
 def test_an_orderly_end_needs_no_check(t):
     """Damage that is not asked for holds nobody up, unless somebody has crashed."""
     make(t, 300, 0)
-    change(t, "UPDATE cell SET clicks = clicks + 1 WHERE window = 2")
+    t.change("UPDATE cell SET clicks = clicks + 1 WHERE window = 2")
     t.ingest(traffic.events(18, 10))
     t.process("all")
     t.equal(ask(t, "data", "pages").code, 0, "another window")

@@ -30,14 +30,6 @@ def counts(cells, totals, differ=0, missing=0, unexpected=0, newer=0):
             "unexpected": unexpected, "newer": newer}
 
 
-def change(t, *statements, data="data"):
-    database = t.database(data)
-    for statement in statements:
-        database.execute(statement)
-    database.commit()
-    database.close()
-
-
 def without_seconds(text):
     """The account without the one thing that is never the same."""
     head, found, rest = text.partition(" compared in ")
@@ -58,13 +50,12 @@ def test_agrees(t):
 def test_every_difference_is_shown(t):
     t.ingest(EVENTS)
     t.process("all", "day")
-    change(t,
-           "UPDATE cell SET clicks = clicks + 1, time_spent_sum = 11 WHERE window = 0 AND url = 0",
-           "DELETE FROM cell WHERE window = 1 AND url = 1",
-           "INSERT INTO cell VALUES (0, 0, 1, 0, 5, 1, 1, 1, 1, 1, 1, 1, 1)",
-           "UPDATE total SET exits = 0 WHERE window = 0 AND url < 0 AND country < 0",
-           "DELETE FROM total WHERE window = 0 AND url = 1",
-           "INSERT INTO total VALUES (0, 7, -1, -1, 1, 1, 1, 1, 1, 1, 1, 1, 1)")
+    t.change("UPDATE cell SET clicks = clicks + 1, time_spent_sum = 11 WHERE window = 0 AND url = 0",
+             "DELETE FROM cell WHERE window = 1 AND url = 1",
+             "INSERT INTO cell VALUES (0, 0, 1, 0, 5, 1, 1, 1, 1, 1, 1, 1, 1)",
+             "UPDATE total SET exits = 0 WHERE window = 0 AND url < 0 AND country < 0",
+             "DELETE FROM total WHERE window = 0 AND url = 1",
+             "INSERT INTO total VALUES (0, 7, -1, -1, 1, 1, 1, 1, 1, 1, 1, 1, 1)")
     done = t.clickmill("verify", check=DIFFER)
     t.equal(done.out, """\
 window                    url    country  field              index   events
@@ -89,9 +80,9 @@ day 2026-03-01T00:00:00Z  /b     Chile    (row)            missing  1 click
 def test_json(t):
     t.ingest(EVENTS)
     t.process("all", "hour")
-    change(t, "UPDATE cell SET entrances = 9 WHERE window = 2 AND url = 0",
-           "DELETE FROM total WHERE window = 0 AND url < 0 AND country = 1",
-           "UPDATE page SET url = '/b\"' WHERE id = 1")
+    t.change("UPDATE cell SET entrances = 9 WHERE window = 2 AND url = 0",
+             "DELETE FROM total WHERE window = 0 AND url < 0 AND country = 1",
+             "UPDATE page SET url = '/b\"' WHERE id = 1")
     done, objects = account(t, check=DIFFER)
     whole = {"clicks": 1, "unique_user_count": 1, "time_spent_sum": 0, "time_spent_count": 0,
              "time_on_page_sum": 0, "time_on_page_count": 0, "entrances": 1, "exits": 1,
