@@ -162,9 +162,9 @@ int cm_database_int(const cm_database_t *database, const char *sql, int64_t fall
     return rc;
 }
 
-/* Makes the names in it durable, which SQLite tries without looking at how it went. A file system
- * that cannot sync a directory says EINVAL, and one that may not be listed cannot be opened. */
-static int sync_directory(const char *path, cm_err_t *err)
+/* SQLite tries the same without looking at how it went. A file system that cannot sync a directory
+ * says EINVAL, and one that may not be listed cannot be opened. */
+int cm_database_sync_directory(const char *path, cm_err_t *err)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     bool good = fd >= 0 ? fsync(fd) == 0 || errno == EINVAL : errno == EACCES;
@@ -183,7 +183,7 @@ static int sync_parent(const char *path, cm_err_t *err)
     cm_buf_t parent = CM_BUF_INIT;
 
     cm_buf_printf(&parent, "%s/..", path);
-    int rc = sync_directory(parent.data, err);
+    int rc = cm_database_sync_directory(parent.data, err);
     cm_buf_free(&parent);
     return rc;
 }
@@ -476,9 +476,10 @@ int cm_database_open_write(const char *data_dir, cm_database_t *database, cm_err
                                "PRAGMA page_size = 16384; PRAGMA journal_mode = WAL; PRAGMA "
                                "synchronous = FULL; PRAGMA cache_size = -65536",
                                "opening the store", err)) < 0 ||
-        (rc = cm_wal_open(database->db, database->path, was_closed, &database->wal, err)) < 0 ||
+        (rc = cm_wal_open(database->db, database->path, database->crashed, &database->wal, err)) <
+            0 ||
         (empty && (rc = create_tables(database, err)) < 0) ||
-        (rc = sync_directory(data_dir, err)) < 0)
+        (rc = cm_database_sync_directory(data_dir, err)) < 0)
         goto fail;
     cm_claim_settle(database->claim);
     return 0;
@@ -632,17 +633,10 @@ int cm_database_open_aside(const char *data_dir, cm_database_t *database, cm_err
 
 int64_t cm_database_size(const cm_database_t *database)
 {
-    cm_buf_t log = CM_BUF_INIT;
     struct stat file;
-    int64_t size = 0;
 
-    cm_buf_printf(&log, "%s-wal", database->path);
-    if (stat(database->path, &file) == 0)
-        size += file.st_size;
-    if (stat(log.data, &file) == 0)
-        size += file.st_size;
-    cm_buf_free(&log);
-    return size;
+    return (stat(database->path, &file) == 0 ? (int64_t)file.st_size : 0) +
+           log_size(database->path);
 }
 
 void cm_database_close(cm_database_t *database)

@@ -62,6 +62,9 @@ int64_t cm_database_size(const cm_database_t *database);
 
 void cm_database_close(cm_database_t *database);
 
+/* Makes the names in a directory durable. CM_EIO. */
+int cm_database_sync_directory(const char *path, cm_err_t *err);
+
 /* For root, who has made a file in a directory of somebody else: gives it the owner that
  * `neighbour`, a file or directory of the store, has, as SQLite does with its own files. Nobody
  * else could open it again. */

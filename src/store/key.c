@@ -57,7 +57,7 @@ int cm_key_write(const cm_database_t *database, const uint8_t key[CM_KEY], cm_er
     char *path = path_of(database, CM_KEY_FILE), *fresh = path_of(database, CM_KEY_FILE ".new");
     char *directory = path_of(database, ".");
     uint8_t bytes[SIZE];
-    int rc = 0, at = -1;
+    int rc = 0;
 
     memcpy(bytes, magic, MAGIC);
     memcpy(bytes + MAGIC, key, CM_KEY);
@@ -66,15 +66,14 @@ int cm_key_write(const cm_database_t *database, const uint8_t key[CM_KEY], cm_er
     if (fd >= 0)
         cm_database_give(fd, database->path);
     errno = fd < 0 ? errno : ENOSPC; /* what a short write means */
-    if (fd < 0 || write(fd, bytes, SIZE) != SIZE || fsync(fd) < 0 || rename(fresh, path) < 0 ||
-        (at = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 || fsync(at) < 0)
+    if (fd < 0 || write(fd, bytes, SIZE) != SIZE || fsync(fd) < 0 || rename(fresh, path) < 0)
         rc = cm_fail(err, CM_EIO,
                      "cannot write the visitors' key %s (%s); check its directory and its disk",
                      path, strerror(errno));
     if (fd >= 0)
         close(fd);
-    if (at >= 0)
-        close(at);
+    if (rc == 0)
+        rc = cm_database_sync_directory(directory, err);
     explicit_bzero(bytes, sizeof bytes);
     free(path);
     free(fresh);

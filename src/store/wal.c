@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -237,24 +236,13 @@ static int take_over(cm_wal_t *wal, cm_err_t *err)
     return rc < 0 ? rc : forget_copies(wal, &last, err);
 }
 
-static bool log_is_empty(const char *path)
-{
-    cm_buf_t log = CM_BUF_INIT;
-    struct stat info;
-
-    cm_buf_printf(&log, "%s-wal", path);
-    bool empty = stat(log.data, &info) < 0 || info.st_size == 0;
-    cm_buf_free(&log);
-    return empty;
-}
-
-int cm_wal_open(sqlite3 *db, const char *path, bool was_closed, cm_wal_t **out, cm_err_t *err)
+int cm_wal_open(sqlite3 *db, const char *path, bool crashed, cm_wal_t **out, cm_err_t *err)
 {
     cm_wal_t *wal = cm_alloc_zero(1, sizeof *wal);
     int rc = 0;
 
     *wal = (cm_wal_t){.db = db, .path = path};
-    if (!was_closed && !log_is_empty(path)) {
+    if (crashed) {
         if (sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
             rc = cm_fail(err, CM_EBUSY, "%s is being used by another program (%s); try again", path,
                          sqlite3_errmsg(db));

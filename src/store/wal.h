@@ -15,10 +15,10 @@
 typedef struct cm_wal cm_wal_t;
 
 /* Takes over the log of a writer's connection: checkpoints follow its commits, and their failures
- * are noted. A log that a process has left which has not closed it is written anew and synced,
- * because that may have failed. `path`: of the database, borrowed. CM_EIO when the disk does not
- * take the log. */
-int cm_wal_open(sqlite3 *db, const char *path, bool was_closed, cm_wal_t **wal, cm_err_t *err);
+ * are noted. `crashed`: a process has left a log that it has not closed; it is written anew and
+ * synced, because that may have failed. `path`: of the database, borrowed. CM_EIO when the disk
+ * does not take the log. */
+int cm_wal_open(sqlite3 *db, const char *path, bool crashed, cm_wal_t **wal, cm_err_t *err);
 
 /* Whether SQLite's last error on the connection is a sync that failed, which is noted. */
 bool cm_wal_note(cm_wal_t *wal);
