@@ -60,6 +60,17 @@ void cm_clock_cond_init(pthread_cond_t *cond)
     pthread_condattr_destroy(&attributes);
 }
 
+struct timespec cm_clock_until(int64_t ms)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    const int64_t ns = until.tv_nsec + ms % 1000 * 1000000;
+    until.tv_sec += ms / 1000 + ns / 1000000000;
+    until.tv_nsec = ns % 1000000000;
+    return until;
+}
+
 char *cm_time_format(int64_t ms, char *text)
 {
     int year, month, day;

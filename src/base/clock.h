@@ -32,6 +32,9 @@ enum {
  * them. */
 void cm_clock_cond_init(pthread_cond_t *cond);
 
+/* In so many milliseconds, for such a wait. */
+struct timespec cm_clock_until(int64_t ms);
+
 /* "2015-05-17T10:05:03Z", with ".123" before the Z where the milliseconds are not 0. Returns
  * `text`, which holds CM_TIME_TEXT bytes. */
 char *cm_time_format(int64_t ms, char *text);

@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -95,11 +96,21 @@ long cm_process_listening(uint16_t port)
     return (long)pid;
 }
 
-/* Linux has a priority for each thread. */
-void cm_process_step_back(void)
+bool cm_process_start(pthread_t *thread, void *(*run)(void *context), void *context)
 {
-    enum { BACK = 10 };
+    sigset_t all, before;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const int failed = pthread_create(thread, NULL, run, context);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failed == 0;
+}
+
+/* Linux has a priority for each thread. */
+void cm_process_step_back(int by)
+{
     const id_t self = (id_t)gettid();
 
-    setpriority(PRIO_PROCESS, self, getpriority(PRIO_PROCESS, self) + BACK);
+    setpriority(PRIO_PROCESS, self, getpriority(PRIO_PROCESS, self) + by);
 }

@@ -29,7 +29,7 @@ static void *mill(void *context)
     cm_run_refresh_t *self = context;
     const int64_t started = cm_clock_ticks_ns();
 
-    cm_process_step_back(); /* and so do the threads that it starts */
+    cm_process_step_back(CM_STEP_BACK); /* and so do the threads that it starts */
     self->rc = cm_refresh_mill(self->refreshing, &self->err);
     self->milled_seconds = seconds_since(started);
     atomic_store(&self->ended, true);

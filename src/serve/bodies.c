@@ -1,9 +1,9 @@
 #include "serve/bodies.h"
 
 #include "base/clock.h"
+#include "base/process.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -296,17 +296,13 @@ static void *watch(void *context)
 {
     cm_bodies_t *bodies = context;
     const int64_t limit_ns = bodies->options.timeout_ms * MS;
-    struct timespec until;
 
     pthread_mutex_lock(&bodies->lock);
     while (!bodies->stop) {
         const int64_t now_ns = cm_clock_ticks_ns();
         while (bodies->oldest != NULL && now_ns - bodies->oldest->since_ns > limit_ns)
             give_up(bodies, bodies->oldest, &bodies->too_slow);
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        const int64_t ns = until.tv_nsec + LOOK_MS * MS;
-        until.tv_sec += ns / (1000 * MS);
-        until.tv_nsec = ns % (1000 * MS);
+        const struct timespec until = cm_clock_until(LOOK_MS);
         pthread_cond_timedwait(&bodies->stopping, &bodies->lock, &until);
     }
     pthread_mutex_unlock(&bodies->lock);
@@ -316,7 +312,6 @@ static void *watch(void *context)
 int cm_bodies_start(const cm_bodies_options_t *options, cm_bodies_t **out, cm_err_t *err)
 {
     cm_bodies_t *bodies = cm_alloc_zero(1, sizeof *bodies);
-    sigset_t all, before;
 
     bodies->options = *options;
     write_answer(&bodies->too_slow, "408 Request Timeout",
@@ -327,11 +322,7 @@ int cm_bodies_start(const cm_bodies_options_t *options, cm_bodies_t **out, cm_er
         bodies->seed = (uint64_t)(uintptr_t)bodies;
     pthread_mutex_init(&bodies->lock, NULL);
     cm_clock_cond_init(&bodies->stopping);
-    sigfillset(&all); /* signals are the business of the thread that starts us */
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    const int failed = pthread_create(&bodies->thread, NULL, watch, bodies);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failed == 0) {
+    if (cm_process_start(&bodies->thread, watch, bodies)) {
         *out = bodies;
         return 0;
     }

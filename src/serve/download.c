@@ -255,7 +255,7 @@ static void *work(void *context)
     cm_downloads_t *downloads = download->downloads;
     cm_err_t err = {.text = ""};
 
-    cm_process_step_back();
+    cm_process_step_back(CM_STEP_BACK);
     int rc = read_rows(download, &err);
     /* The sentence may name paths of this machine, which are no business of the network. */
     if (rc < 0 && rc != CM_ESTOP && rc != CM_EBUSY)

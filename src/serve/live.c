@@ -225,12 +225,8 @@ static void beat_all(cm_live_t *live)
 
 static void pause_ms(cm_live_t *live, int ms)
 {
-    struct timespec until;
+    const struct timespec until = cm_clock_until(ms);
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += ms * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
     /* A new stream must not shorten the interval, only stopping does. */
     while (!live->stopping && pthread_cond_timedwait(&live->changed, &live->lock, &until) == 0)
         ;

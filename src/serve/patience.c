@@ -67,7 +67,6 @@ void cm_patience_close(cm_patience_t *patience, cm_guest_t *guest)
 static void *watch(void *context)
 {
     cm_patience_t *patience = context;
-    struct timespec until;
 
     pthread_mutex_lock(&patience->lock);
     while (!patience->stop) {
@@ -77,8 +76,7 @@ static void *watch(void *context)
             if (since != BUSY && now - since > patience->limit_ns)
                 shutdown(guest->fd, SHUT_RDWR);
         }
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec++;
+        const struct timespec until = cm_clock_until(1000);
         pthread_cond_timedwait(&patience->stopping, &patience->lock, &until);
     }
     pthread_mutex_unlock(&patience->lock);

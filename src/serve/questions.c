@@ -242,7 +242,7 @@ static void *work(void *context)
 {
     cm_questions_t *questions = context;
 
-    cm_process_step_back();
+    cm_process_step_back(CM_STEP_BACK);
     pthread_mutex_lock(&questions->lock);
     while (!atomic_load(&questions->stopping)) {
         job_t *job = take(questions);
@@ -363,7 +363,7 @@ int cm_questions_start(cm_handles_t *handles, const cm_log_t *log, int threads, 
     }
     cm_questions_stop(questions);
     cm_questions_free(questions);
-    return cm_fail(err, CM_EINTERNAL, "cannot start a thread");
+    return cm_fail_thread(err);
 }
 
 void cm_questions_stop(cm_questions_t *questions)

@@ -1,18 +1,15 @@
 #include "serve/turns.h"
 
 #include "base/clock.h"
+#include "base/process.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 enum {
     THREADS_MAX = 8,
-    BEGUN_EACH = 4, /* jobs a thread that are begun: each of them may take much memory */
-    NICE = 5,       /* of the threads: short jobs, which others do, come first */
+    BEGUN_EACH = 4,          /* jobs a thread that are begun: each of them may take much memory */
+    NICE = CM_STEP_BACK / 2, /* of the threads: short jobs, which others do, come first */
 };
 
 /* An address that has jobs; the first one's turn is next. */
@@ -127,7 +124,7 @@ static void *work(void *context)
 {
     cm_turns_t *turns = context;
 
-    setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), getpriority(PRIO_PROCESS, 0) + NICE);
+    cm_process_step_back(NICE);
     pthread_mutex_lock(&turns->lock);
     while (!turns->stop) {
         cm_turn_owner_t *owner = next_owner(turns);
@@ -144,22 +141,18 @@ int cm_turns_start(int threads, cm_turn_fn go, cm_turn_drop_fn drop, cm_turns_t 
                    cm_err_t *err)
 {
     cm_turns_t *turns = cm_alloc_zero(1, sizeof *turns);
-    sigset_t all, before;
-    int failed = 0;
+    bool started = true;
 
     turns->go = go;
     turns->drop = drop;
     turns->begun_max = BEGUN_EACH * threads;
     pthread_mutex_init(&turns->lock, NULL);
     pthread_cond_init(&turns->added, NULL);
-    sigfillset(&all); /* signals are the business of the thread that starts us */
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    while (failed == 0 && turns->thread_count < threads && turns->thread_count < THREADS_MAX) {
-        failed = pthread_create(&turns->threads[turns->thread_count], NULL, work, turns);
-        turns->thread_count += failed == 0;
+    while (started && turns->thread_count < threads && turns->thread_count < THREADS_MAX) {
+        started = cm_process_start(&turns->threads[turns->thread_count], work, turns);
+        turns->thread_count += started;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failed == 0) {
+    if (started) {
         *out = turns;
         return 0;
     }

@@ -101,13 +101,9 @@ void cm_inbox_ring(cm_inbox_t *inbox)
 static int inbox_next(cm_source_t *source, cm_batch_t *batch, cm_err_t *err)
 {
     cm_inbox_t *inbox = (cm_inbox_t *)source;
-    struct timespec until;
+    const struct timespec until = cm_clock_until(inbox->wait_ms);
     (void)err;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    int64_t ns = until.tv_nsec + inbox->wait_ms * INT64_C(1000000);
-    until.tv_sec += ns / 1000000000;
-    until.tv_nsec = ns % 1000000000;
     pthread_mutex_lock(&inbox->lock);
     while (inbox->filling.count == 0 && !inbox->closed &&
            pthread_cond_timedwait(&inbox->arrived, &inbox->lock, &until) == 0)

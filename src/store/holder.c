@@ -1,13 +1,13 @@
 #include "store/holder.h"
 
 #include "base/clock.h"
+#include "base/process.h"
 #include "store/frame.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -202,16 +202,10 @@ static void wake(cm_holder_t *holder)
 
 static int start_thread(cm_holder_t *holder, cm_err_t *err)
 {
-    sigset_t all, before;
-
     holder->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (holder->wake_fd < 0)
         return cm_fail(err, CM_EINTERNAL, "cannot start a thread: %s", strerror(errno));
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&holder->thread, NULL, listen_on, holder);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failed == 0)
+    if (cm_process_start(&holder->thread, listen_on, holder))
         return 0;
     close(holder->wake_fd);
     return cm_fail_thread(err);
