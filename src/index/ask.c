@@ -2,8 +2,6 @@
 
 #include "base/clock.h"
 
-#define AVERAGE(sum, count) "CASE WHEN " count " <> 0 THEN CAST(" sum " AS REAL) / " count " END"
-
 /* Where the rows of a dimension are; all that are visited are `seen`. */
 typedef struct place {
     const char *from, *rows, *seen;
@@ -15,12 +13,9 @@ typedef struct place {
 
 static const place_t places[CM_DIMENSION_COUNT] = {
     [CM_PER_CELL] = {CM_FROM("cell"), "", CM_SEEN("cell", "?8")},
-    [CM_PER_URL] = {CM_FROM("total"), " AND total.url >= 0 AND total.country < 0",
-                    CM_SEEN("total", "?8")},
-    [CM_PER_COUNTRY] = {CM_FROM("total"), " AND total.url < 0 AND total.country >= 0",
-                        CM_SEEN("total", "?8")},
-    [CM_PER_NOTHING] = {CM_FROM("total"), " AND total.url < 0 AND total.country < 0",
-                        CM_SEEN("total", "?8")}};
+    [CM_PER_URL] = {CM_FROM("total"), " AND " CM_ROWS_PER_URL, CM_SEEN("total", "?8")},
+    [CM_PER_COUNTRY] = {CM_FROM("total"), " AND " CM_ROWS_PER_COUNTRY, CM_SEEN("total", "?8")},
+    [CM_PER_NOTHING] = {CM_FROM("total"), " AND " CM_ROWS_PER_NOTHING, CM_SEEN("total", "?8")}};
 
 /* The same by an index. */
 static const char *const indexed_from[CM_DIMENSION_COUNT] = {
@@ -60,8 +55,8 @@ static void add_texts(cm_buf_t *sql, const cm_query_t *query, const char *seen)
 static void add_order(cm_buf_t *sql, const cm_query_t *query)
 {
     static const char *const columns[CM_SORT_COUNT] = {
-        [CM_SORT_AVERAGE_TIME_SPENT] = AVERAGE("time_spent_sum", "time_spent_count"),
-        [CM_SORT_AVERAGE_TIME_ON_PAGE] = AVERAGE("time_on_page_sum", "time_on_page_count"),
+        [CM_SORT_AVERAGE_TIME_SPENT] = CM_AVERAGE("time_spent_sum", "time_spent_count"),
+        [CM_SORT_AVERAGE_TIME_ON_PAGE] = CM_AVERAGE("time_on_page_sum", "time_on_page_count"),
         [CM_SORT_URL] = "page.url",
         [CM_SORT_COUNTRY] = "country.name",
         [CM_SORT_WINDOW] = "start"};

@@ -16,9 +16,9 @@
 
 #define CM_ASK_INDEXES                                                                             \
     "CREATE INDEX IF NOT EXISTS " CM_TOTAL_SITE " ON total (window, start) "                       \
-    "WHERE total.url < 0 AND total.country < 0;\n"                                                 \
+    "WHERE " CM_ROWS_PER_NOTHING ";\n"                                                             \
     "CREATE INDEX IF NOT EXISTS " CM_TOTAL_COUNTRY " ON total (window, start) "                    \
-    "WHERE total.url < 0 AND total.country >= 0;\n"
+    "WHERE " CM_ROWS_PER_COUNTRY ";\n"
 
 typedef struct cm_ask {
     const cm_query_t *query;

@@ -364,9 +364,9 @@ int cm_check_start(const cm_database_t *database, cm_check_scan_t *scan, cm_wind
                                      " AND " CM_SEEN(table, "?2")
     static const char *const all[CM_DIMENSION_COUNT] = {
         [CM_PER_CELL] = START_OF("cell", "1"),
-        [CM_PER_URL] = START_OF("total", "total.url >= 0 AND total.country < 0"),
-        [CM_PER_COUNTRY] = START_OF("total", "total.url < 0 AND total.country >= 0"),
-        [CM_PER_NOTHING] = START_OF("total", "total.url < 0 AND total.country < 0")};
+        [CM_PER_URL] = START_OF("total", CM_ROWS_PER_URL),
+        [CM_PER_COUNTRY] = START_OF("total", CM_ROWS_PER_COUNTRY),
+        [CM_PER_NOTHING] = START_OF("total", CM_ROWS_PER_NOTHING)};
     sqlite3_stmt *select;
 
     int rc = cm_database_prepare(database, all[dimension], &select, err);

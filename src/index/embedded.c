@@ -25,17 +25,15 @@
     "    updated_at INTEGER NOT NULL,\n"                                                           \
     "    PRIMARY KEY (window, start, url, country)) WITHOUT ROWID;\n"
 
-#define AVERAGE(sum, count) "CASE WHEN " count " <> 0 THEN CAST(" sum " AS REAL) / " count " END"
-
 /* The tables as people ask for them. */
 #define VIEW(view, name)                                                                           \
     "CREATE VIEW IF NOT EXISTS " view " AS SELECT page.url AS url, country.name AS country, "      \
     "CASE window WHEN 0 THEN 'all' WHEN 1 THEN 'day' ELSE 'hour' END AS window, "                  \
     "CASE WHEN window > 0 THEN start * 3600000 END AS window_start, clicks, "                      \
-    "unique_user_count, " AVERAGE(                                                                 \
+    "unique_user_count, " CM_AVERAGE(                                                              \
         "time_spent_sum",                                                                          \
         "time_spent_count") " AS average_time_spent, "                                             \
-                            "time_spent_sum, time_spent_count, " AVERAGE(                          \
+                            "time_spent_sum, time_spent_count, " CM_AVERAGE(                       \
                                 "time_on_page_sum",                                                \
                                 "time_on_page_count") " AS average_time_on_page, "                 \
                                                       "time_on_page_sum, time_on_page_count, "     \

@@ -19,6 +19,13 @@ enum { CM_NUMBER_COUNT = sizeof(cm_numbers_t) / sizeof(int64_t) };
     " FROM " table " LEFT JOIN page ON page.id = " table ".url "                                   \
     "LEFT JOIN country ON country.id = " table ".country "
 
+/* Which rows of `total` a dimension has. */
+#define CM_ROWS_PER_URL     "total.url >= 0 AND total.country < 0"
+#define CM_ROWS_PER_COUNTRY "total.url < 0 AND total.country >= 0"
+#define CM_ROWS_PER_NOTHING "total.url < 0 AND total.country < 0"
+
+#define CM_AVERAGE(sum, count) "CASE WHEN " count " <> 0 THEN CAST(" sum " AS REAL) / " count " END"
+
 /* In the place of the id of a url or a country: all of them. */
 enum { CM_ALL_IDS = -1 };
 
