@@ -99,7 +99,4 @@ void cm_collect_let_go(cm_collector_t *collector, cm_collect_held_t *held);
 bool cm_collect_turn(cm_turn_t *turn, int64_t until_ns);
 void cm_collect_drop(cm_turn_t *turn);
 
-/* Closes the readers that nobody needs now. */
-void cm_collect_forget_readers(cm_collector_t *collector);
-
 #endif

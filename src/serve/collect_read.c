@@ -21,7 +21,7 @@ static void free_reader(cm_collect_reader_t *reader)
     free(reader);
 }
 
-void cm_collect_forget_readers(cm_collector_t *collector)
+void cm_collector_forget(cm_collector_t *collector)
 {
     pthread_mutex_lock(&collector->lock);
     while (collector->kept_count > 0)

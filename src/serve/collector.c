@@ -77,7 +77,7 @@ void cm_collector_free(cm_collector_t *collector)
     cm_collector_give_up(collector);
     cm_turns_free(collector->turns);
     cm_bodies_stop(collector->bodies);
-    cm_collect_forget_readers(collector);
+    cm_collector_forget(collector);
     cm_refused_free(collector->refused);
     cm_rate_free(collector->rules.rate);
     cm_proxies_free(collector->rules.proxies);
@@ -91,11 +91,6 @@ void cm_collector_give_up(cm_collector_t *collector)
 {
     if (collector->turns != NULL)
         cm_turns_stop(collector->turns);
-}
-
-void cm_collector_forget(cm_collector_t *collector)
-{
-    cm_collect_forget_readers(collector);
 }
 
 void cm_collector_listens(cm_collector_t *collector, bool loopback)

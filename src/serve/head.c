@@ -1,6 +1,6 @@
 #include "serve/head.h"
 
-#include "serve/reply.h"
+#include "base/str.h"
 
 #include <string.h>
 
@@ -78,23 +78,4 @@ const char *cm_head_fault(struct MHD_Connection *connection, const char *version
 int cm_head_strictness(void)
 {
     return strncmp(MHD_get_version(), "0.", 2) == 0 ? 0 : 1;
-}
-
-enum MHD_Result cm_head_refuse(struct MHD_Connection *connection, const char *sentence)
-{
-    cm_buf_t body = CM_BUF_INIT;
-
-    cm_reply_add_error(&body, sentence);
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(body.len, body.data, MHD_RESPMEM_MUST_FREE);
-    if (response == NULL) {
-        cm_buf_free(&body);
-        return MHD_NO;
-    }
-    MHD_add_response_header(response, "Content-Type", "application/json");
-    MHD_add_response_header(response, "Connection", "close");
-    cm_reply_secure(response);
-    enum MHD_Result result = MHD_queue_response(connection, MHD_HTTP_BAD_REQUEST, response);
-    MHD_destroy_response(response);
-    return result;
 }

@@ -17,8 +17,4 @@ const char *cm_head_fault(struct MHD_Connection *connection, const char *version
  * request line with too many blanks, unless it is strict; 0.9 that is strict spoils its answers. */
 int cm_head_strictness(void);
 
-/* Replies 400 with {"error": sentence} and ends the connection, so that nothing behind such a head
- * is taken for a request. */
-enum MHD_Result cm_head_refuse(struct MHD_Connection *connection, const char *sentence);
-
 #endif

@@ -116,6 +116,13 @@ enum MHD_Result cm_reply_error(struct MHD_Connection *connection, unsigned statu
     return reply_error(connection, status, sentence, &(header_t){NULL, NULL});
 }
 
+enum MHD_Result cm_reply_last(struct MHD_Connection *connection, unsigned status,
+                              const char *sentence)
+{
+    return reply_error(connection, status, sentence,
+                       (const header_t[]){{"Connection", "close"}, {NULL, NULL}});
+}
+
 enum MHD_Result cm_reply_later(struct MHD_Connection *connection, unsigned status,
                                const char *sentence, int seconds)
 {

@@ -25,7 +25,11 @@ enum MHD_Result cm_reply_data(struct MHD_Connection *connection, const char *typ
 enum MHD_Result cm_reply_error(struct MHD_Connection *connection, unsigned status,
                                const char *sentence);
 
-/* The same with a Retry-After: 429 or 503. */
+/* The same, and the connection ends. */
+enum MHD_Result cm_reply_last(struct MHD_Connection *connection, unsigned status,
+                              const char *sentence);
+
+/* The same with a Retry-After: 429 or 503; the connection goes on. */
 enum MHD_Result cm_reply_later(struct MHD_Connection *connection, unsigned status,
                                const char *sentence, int seconds);
 

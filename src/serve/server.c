@@ -315,7 +315,8 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
         path = "";
     const char *fault = first ? cm_head_fault(connection, version) : NULL;
     if (fault != NULL)
-        return cm_head_refuse(connection, fault);
+        /* Nothing behind such a head is taken for a request. */
+        return cm_reply_last(connection, MHD_HTTP_BAD_REQUEST, fault);
     if (server->collector != NULL && !request->too_long && cm_collector_knows(path)) {
         if (!first && *upload_len == 0) /* it is whole, and waits for us */
             cm_patience_busy(guest_of(connection));
@@ -565,10 +566,8 @@ int cm_server_renew_tls(cm_server_t *server, const char *cert, const char *key, 
 
 static void wait_until_idle(cm_server_t *server)
 {
-    struct timespec until;
+    const struct timespec until = cm_clock_until(GRACE_MS);
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += GRACE_MS / 1000;
     pthread_mutex_lock(&server->lock);
     while (server->active > 0 && pthread_cond_timedwait(&server->idle, &server->lock, &until) == 0)
         ;
