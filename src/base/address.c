@@ -192,6 +192,12 @@ bool cm_address_is_loopback(const cm_address_t *address)
                                      : memcmp(address->bytes, one, sizeof one) == 0;
 }
 
+cm_str_t cm_address_who(const cm_address_t *address)
+{
+    return (cm_str_t){(const char *)address->bytes,
+                      cm_address_is_v4(address) ? sizeof address->bytes : 8};
+}
+
 size_t cm_address_write(const cm_address_t *address, char text[CM_ADDRESS_TEXT])
 {
     if (cm_address_is_v4(address))

@@ -38,6 +38,10 @@ bool cm_address_is_public(const cm_address_t *address);
 /* True for the machine itself: 127.0.0.0/8 and ::1. */
 bool cm_address_is_loopback(const cm_address_t *address);
 
+/* The bytes that limits of an address are counted for: those of its own, but of IPv6 those of the
+ * network (/64), of which a customer has one. They point into the address. */
+cm_str_t cm_address_who(const cm_address_t *address);
+
 /* Writes the canonical form (RFC 5952; IPv4 with dots) and a NUL; returns its length. */
 size_t cm_address_write(const cm_address_t *address, char text[CM_ADDRESS_TEXT]);
 

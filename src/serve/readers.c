@@ -1,10 +1,10 @@
 #include "serve/readers.h"
 
+#include "base/address.h"
 #include "base/clock.h"
 #include "serve/rate.h"
 #include "serve/reply.h"
 
-#include <netinet/in.h>
 #include <nettle/base64.h>
 #include <nettle/memops.h>
 #include <nettle/sha2.h>
@@ -20,7 +20,7 @@ typedef struct secret {
 struct cm_readers {
     secret_t token, password;
     bool open;
-    cm_rate_t *guesses;
+    cm_rate_t *guesses; /* NULL: there is nothing to be guessed */
 };
 
 const char cm_readers_closed[] =
@@ -59,10 +59,10 @@ static bool is_right(const secret_t *secret, cm_str_t given)
 cm_readers_t *cm_readers_new(const char *token, const char *password, bool open)
 {
     cm_readers_t *readers = cm_alloc(sizeof *readers);
+    const bool any = token != NULL || password != NULL;
 
-    *readers = (cm_readers_t){secret_of(token), secret_of(password),
-                              open && token == NULL && password == NULL,
-                              cm_rate_new(&(cm_rate_limits_t){0})};
+    *readers = (cm_readers_t){secret_of(token), secret_of(password), open && !any,
+                              any ? cm_rate_new(&(cm_rate_limits_t){0}) : NULL};
     return readers;
 }
 
@@ -117,38 +117,28 @@ static bool is_right_header(const cm_readers_t *readers, cm_str_t header)
     return credentials(header, CM_STR("Basic"), &given) && password_is_right(readers, given);
 }
 
-/* The address that guesses are counted for: of IPv6 the network, of which a customer has one.
- * Empty: this machine's own. */
-static cm_str_t guesser(struct MHD_Connection *connection)
-{
-    const struct sockaddr *peer =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
-
-    if (peer->sa_family == AF_INET6) {
-        const struct in6_addr *v6 = &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr;
-        return (cm_str_t){(const char *)v6->s6_addr, IN6_IS_ADDR_LOOPBACK(v6) ? 0 : 8};
-    }
-    const struct in_addr *v4 = &((const struct sockaddr_in *)(const void *)peer)->sin_addr;
-    return (cm_str_t){(const char *)v4, ntohl(v4->s_addr) >> 24 == 127 ? 0 : sizeof *v4};
-}
-
 int cm_readers_admit(const cm_readers_t *readers, struct MHD_Connection *connection)
 {
     const cm_str_t header = cm_str_trim(
         cm_str(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Authorization")));
-    const cm_str_t who = guesser(connection);
     const int64_t now_ns = cm_clock_ticks_ns();
+    cm_address_t address;
 
     if (readers->open)
         return CM_READER_MAY;
     if (header.len == 0 || cm_readers_none(readers))
         return CM_READER_MAY_NOT;
-    const int locked = who.len > 0 ? cm_rate_locked(readers->guesses, who, now_ns) : 0;
+    cm_address_of_socket(
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr,
+        &address);
+    const bool counted = !cm_address_is_loopback(&address); /* there a proxy speaks for many */
+    const cm_str_t who = cm_address_who(&address);
+    const int locked = counted ? cm_rate_locked(readers->guesses, who, now_ns) : 0;
     if (locked > 0)
         return locked;
     if (is_right_header(readers, header))
         return CM_READER_MAY;
-    if (who.len > 0)
+    if (counted)
         cm_rate_fail(readers->guesses, who, now_ns);
     return CM_READER_MAY_NOT;
 }

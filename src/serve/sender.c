@@ -162,9 +162,7 @@ void cm_sender_find(const cm_sender_rules_t *rules, struct MHD_Connection *conne
 
 cm_str_t cm_sender_who(const cm_sender_t *sender)
 {
-    const char *bytes = (const char *)sender->bytes.bytes;
-
-    return (cm_str_t){bytes, cm_address_is_v4(&sender->bytes) ? sizeof sender->bytes.bytes : 8};
+    return cm_address_who(&sender->bytes);
 }
 
 uint64_t cm_sender_number(const cm_sender_t *sender)

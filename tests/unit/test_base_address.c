@@ -69,12 +69,33 @@ static void agrees_with_the_system(void **state)
     assert_true(addresses > 500);
 }
 
+static cm_str_t who(const char *text, cm_address_t *address)
+{
+    assert_true(cm_address_parse(cm_str(text), address));
+    return cm_address_who(address);
+}
+
+/* Whom a limit counts for: each of IPv4, also where a socket of IPv6 has it, and networks of IPv6.
+ */
+static void limits_are_of_one(void **state)
+{
+    cm_address_t a, b;
+
+    (void)state;
+    assert_false(cm_str_equal(who("8.8.8.8", &a), who("8.8.4.4", &b)));
+    assert_false(cm_str_equal(who("::ffff:8.8.8.8", &a), who("::ffff:8.8.4.4", &b)));
+    assert_true(cm_str_equal(who("::ffff:8.8.8.8", &a), who("8.8.8.8", &b)));
+    assert_true(cm_str_equal(who("2001:db8:1:2::3", &a), who("2001:db8:1:2:ffff::4", &b)));
+    assert_false(cm_str_equal(who("2001:db8:1:2::3", &a), who("2001:db8:1:3::3", &b)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_addresses_in_all_their_forms),
         cmocka_unit_test(refuses_what_is_no_address),
         cmocka_unit_test(agrees_with_the_system),
+        cmocka_unit_test(limits_are_of_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
