@@ -12,6 +12,15 @@ int64_t cm_clock_now_ms(const cm_clock_t *clock)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+int64_t cm_clock_now_us(const cm_clock_t *clock)
+{
+    struct timespec now;
+    if (clock != NULL)
+        return clock->now_ms(clock->self) * 1000;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 int64_t cm_clock_ticks_ns(void)
 {
     struct timespec now;

@@ -16,6 +16,9 @@ typedef struct cm_clock {
 /* Wall clock in ms since the epoch; `clock` may be NULL. */
 int64_t cm_clock_now_ms(const cm_clock_t *clock);
 
+/* The same in microseconds, in whole milliseconds where a clock is given. */
+int64_t cm_clock_now_us(const cm_clock_t *clock);
+
 /* Monotonic nanoseconds, for measuring and pacing only. */
 int64_t cm_clock_ticks_ns(void);
 

@@ -113,8 +113,8 @@ static int open_embedded(cm_ingest_t *self)
 static int open_store(void *context)
 {
     cm_ingest_t *self = context;
-    const cm_cassandra_options_t cassandra = {.settings = &self->cassandra,
-                                              .waiter = &self->store_waiter};
+    const cm_cassandra_options_t cassandra = {
+        .settings = &self->cassandra, .waiter = &self->store_waiter, .clock = self->app->clock};
 
     if (self->options->store == CM_STORE_EMBEDDED)
         return open_embedded(self);

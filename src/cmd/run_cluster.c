@@ -136,7 +136,8 @@ static int open_topic(cm_cluster_t *cluster, const char *geoip, cm_err_t *err)
 static int open_remote(cm_cluster_t *cluster, cm_err_t *err)
 {
     const cm_cassandra_options_t options = {.settings = &cluster->cassandra,
-                                            .waiter = &cluster->store_waiter};
+                                            .waiter = &cluster->store_waiter,
+                                            .clock = cluster->app->clock};
 
     int rc = cm_cassandra_open(&options, &cluster->remote, err);
     if (rc == 0)

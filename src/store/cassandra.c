@@ -94,11 +94,21 @@ static bool on_refused(void *context, uint64_t row, const cm_cql_error_t *error)
     return false;
 }
 
-static int put_event(self_t *self, const cm_event_t *event, cm_err_t *err)
+/* The write time of a further row. Rows with equal ones would be merged column by column into a row
+ * that nobody has sent. */
+static int64_t next_write_us(self_t *self)
 {
-    char key[CM_UUID_TEXT];
-    const cm_cql_value_t values[CM_CASSANDRA_COLUMN_COUNT] = {
-        cm_cql_text(cm_event_row_key(event, key)),
+    int64_t now = cm_clock_now_us(self->clock);
+
+    self->last_write_us = now > self->last_write_us ? now : self->last_write_us + 1;
+    return self->last_write_us;
+}
+
+static int put_event(self_t *self, const cm_event_t *event, cm_str_t row_key, cm_err_t *err)
+{
+    enum { COUNT = CM_CASSANDRA_COLUMN_COUNT + 1 };
+    const cm_cql_value_t values[COUNT] = {
+        cm_cql_text(row_key),
         cm_cql_text(event->user_id),
         cm_cql_i64(event->timestamp),
         cm_cql_text(event->url),
@@ -107,11 +117,11 @@ static int put_event(self_t *self, const cm_event_t *event, cm_err_t *err)
         cm_cql_text(event->browser),
         cm_cql_text(event->os),
         cm_cql_text(event->device),
+        cm_cql_i64(next_write_us(self)), /* the row keeps it however often it is sent */
     };
     int rc;
 
-    while ((rc = cm_cql_writer_add(self->writer, values, CM_CASSANDRA_COLUMN_COUNT, err)) ==
-           CM_EBUSY) {
+    while ((rc = cm_cql_writer_add(self->writer, values, COUNT, err)) == CM_EBUSY) {
         if ((rc = wait_a_little(self, err)) < 0)
             return rc;
     }
@@ -134,8 +144,11 @@ static int cassandra_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err
     int rc = 0;
 
     begin_wait(self);
-    for (size_t i = 0; i < batch->count && rc == 0; i++)
-        rc = put_event(self, &batch->events[i], err);
+    cm_choose(&self->choice, batch);
+    for (size_t i = 0; i < batch->count && rc == 0; i++) {
+        if (self->choice.keys[i].data != NULL)
+            rc = put_event(self, &batch->events[i], self->choice.keys[i], err);
+    }
     if (rc < 0)
         return rc;
     end_batch(self);
@@ -213,6 +226,7 @@ static void cassandra_close(cm_sink_t *sink)
         cm_sink_close(&self->memory->sink);
     cm_cql_writer_close(self->writer);
     cm_cql_close(self->session);
+    cm_choice_free(&self->choice);
     free(self->ends);
     free(self);
 }
@@ -227,9 +241,10 @@ static int prepare(self_t *self, cm_cql_prepared_t **insert, cm_err_t *err)
 
     cm_buf_add_text(&text, "INSERT INTO ");
     cm_cassandra_add_table(&text, settings);
-    cm_buf_printf(&text, " (%s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", cm_cassandra_columns);
+    cm_buf_printf(&text, " (%s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?",
+                  cm_cassandra_columns);
     if (settings->ttl_s > 0)
-        cm_buf_printf(&text, " USING TTL %lld", (long long)settings->ttl_s);
+        cm_buf_printf(&text, " AND TTL %lld", (long long)settings->ttl_s);
     int rc = cm_cql_prepare_wait(self->session, (cm_str_t){text.data, text.len}, insert, &why);
     cm_buf_free(&text);
     return rc < 0 ? cm_fail(err, cm_cassandra_code(rc),
@@ -271,6 +286,7 @@ int cm_cassandra_open(const cm_cassandra_options_t *options, cm_store_t **store,
     self->store = (cm_store_t){{&sink_ops}, &store_ops};
     self->settings = options->settings;
     self->waiter = options->waiter;
+    self->clock = options->clock;
     int rc = cm_cassandra_connect(self->settings, &self->session, err);
     if (rc == 0)
         rc = options->only_read ? check_table(self, err) : open_writer(self, err);

@@ -1,6 +1,11 @@
 /* The store on Cassandra: the contract's table, a row an event, written by its row key, so that an
  * event that comes again changes nothing.
  *
+ * A row is one event's, whole: of several events of a batch with one row key only the one that
+ * counts (event/choice.h) is written, and each row carries a write time of its own, in
+ * microseconds, that is later than those of all rows before it, even when the clock goes back. So
+ * of two batches the later one wins in all columns, and a row that is sent again is the same write.
+ *
  * put() gives rows to the client's batching writer, with thousands of them on their way; durable()
  * counts the batches of which every row is acknowledged at the consistency level; commit() waits
  * for all. Servers that are slow or away are waited for and asked again with growing waits, as long
@@ -14,6 +19,7 @@
 #ifndef CM_STORE_CASSANDRA_H
 #define CM_STORE_CASSANDRA_H
 
+#include "base/clock.h"
 #include "cassandra/client.h"
 #include "store/store.h"
 
@@ -21,6 +27,7 @@ typedef struct cm_cassandra_options {
     const cm_cassandra_settings_t *settings;
     const cm_waiter_t *waiter; /* NULL: waits for ever */
     bool only_read;            /* nothing will be put; nothing is made */
+    const cm_clock_t *clock;   /* of the write times; NULL: the real one */
 } cm_cassandra_options_t;
 
 /* Connects, and looks whether the table is there (or makes it). CM_EAWAY, CM_EUSAGE, CM_EINPUT;

@@ -3,14 +3,18 @@
 #ifndef CM_STORE_CASSANDRA_INSIDE_H
 #define CM_STORE_CASSANDRA_INSIDE_H
 
+#include "event/choice.h"
 #include "store/cassandra.h"
 
 typedef struct cm_cassandra_store {
     cm_store_t store; /* first */
     const cm_cassandra_settings_t *settings;
     const cm_waiter_t *waiter;
+    const cm_clock_t *clock;
     cm_cql_t *session;
     cm_cql_writer_t *writer; /* NULL: only read */
+    cm_choice_t choice;      /* of the batch at hand */
+    int64_t last_write_us;   /* write time of the last row */
     /* How many rows were added when each of the batches was put that are not known to be durable.
      */
     uint64_t *ends;

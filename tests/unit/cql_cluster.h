@@ -91,6 +91,11 @@ static inline void misbehave(fake_conn_t *c, const cm_cql_frame_t *frame)
     case SERVER_SAYS:
         fake_error(c, frame->stream, node->fault_code, "the test wants it", CM_STR(""));
         return;
+    case DONE_UNHEARD:
+        handle(c, frame);
+        e->out.len = from;
+        fake_close(c);
+        return;
     case CLOSE:
         fake_flush(c);
         fake_close(c);

@@ -21,6 +21,7 @@
 #include <sys/socket.h>
 
 enum { FAKE_NODES = 4, FAKE_CONNS = 16, FAKE_STATEMENTS = 8, FAKE_ROWS = 20000 };
+enum { FAKE_VALUES = 12 }; /* of a row: those that are looked at */
 
 /* What the next request of a user's (QUERY of no system table, EXECUTE, BATCH) meets. */
 typedef enum fault {
@@ -30,6 +31,7 @@ typedef enum fault {
     WRONG_CRC,    /* a bit of the answer is another on the wire */
     WRONG_HEADER, /* a bit of its frame header */
     GARBAGE,      /* bytes of something else */
+    DONE_UNHEARD, /* it does what is asked, and the connection is closed without an answer */
     SILENCE,      /* no answer */
     MALFORMED,    /* a whole frame with a body that makes no sense */
     WRONG_STREAM, /* an answer to something else */
@@ -86,6 +88,10 @@ struct fake {
     const char *poison;            /* a row with this key is invalid */
     unsigned char seen[FAKE_ROWS]; /* by number of key: how often it was written */
     SSL_CTX *tls;
+    /* Is told of every row that is written, with the values of its statement, of the first
+     * FAKE_VALUES at least. NULL: nobody is. */
+    void (*wrote)(void *context, const cm_str_t *values, int count);
+    void *wrote_context;
     /* Answers a query, or a SELECT that is executed with `first` as its first value; false: leaves
      * it to us. NULL: none. */
     bool (*answer)(fake_conn_t *c, int stream, const char *text, cm_str_t first);
@@ -433,9 +439,10 @@ static inline void answer_prepare(fake_conn_t *c, const cm_cql_frame_t *frame)
 }
 
 /* A row "r123" was written. False when it is the poisoned one. */
-static inline bool take_row(fake_node_t *node, cm_str_t key)
+static inline bool take_row(fake_node_t *node, const cm_str_t *values, int count)
 {
     fake_t *fake = node->fake;
+    cm_str_t key = values[0];
     int64_t number;
 
     if (fake->poison != NULL && cm_str_equal(key, cm_str(fake->poison)))
@@ -444,21 +451,23 @@ static inline bool take_row(fake_node_t *node, cm_str_t key)
     if (key.len > 1 && cm_str_to_i64((cm_str_t){key.data + 1, key.len - 1}, &number) &&
         number >= 0 && number < FAKE_ROWS)
         fake->seen[number]++;
+    if (fake->wrote != NULL)
+        fake->wrote(fake->wrote_context, values, count);
     return true;
 }
 
-/* [short] n and n [value]: returns the first. */
-static inline cm_str_t read_values(cm_cql_reader_t *r)
+/* [short] n and n [value]: returns n. */
+static inline int read_values(cm_cql_reader_t *r, cm_str_t values[FAKE_VALUES])
 {
-    cm_str_t first = {NULL, 0};
     int count = cm_cql_read_u16(r);
 
+    values[0] = (cm_str_t){NULL, 0};
     for (int i = 0; i < count; i++) {
         cm_str_t value = cm_cql_read_bytes(r);
-        if (i == 0)
-            first = value;
+        if (i < FAKE_VALUES)
+            values[i] = value;
     }
-    return first;
+    return count < FAKE_VALUES ? count : FAKE_VALUES;
 }
 
 static inline void answer_execute(fake_conn_t *c, const cm_cql_frame_t *frame)
@@ -476,7 +485,9 @@ static inline void answer_execute(fake_conn_t *c, const cm_cql_frame_t *frame)
     cm_cql_read_u16(&r);
     int flags = c->version >= 5 ? cm_cql_read_i32(&r) : cm_cql_read_u8(&r);
     int from = 0, until = c->node->fake->many;
-    cm_str_t first = flags & 1 ? read_values(&r) : CM_STR("");
+    cm_str_t values[FAKE_VALUES] = {CM_STR("")};
+    int count = flags & 1 ? read_values(&r, values) : 0;
+    cm_str_t first = values[0];
     if (flags & 4)
         cm_cql_read_i32(&r);
     if (strncmp(text, "SELECT", 6) == 0 && c->node->fake->answer != NULL &&
@@ -492,7 +503,7 @@ static inline void answer_execute(fake_conn_t *c, const cm_cql_frame_t *frame)
         if (flags & 8)
             cm_str_to_i64(cm_cql_read_bytes(&r), &state);
         answer_many(c, frame->stream, (int)state, until);
-    } else if (take_row(c->node, first)) {
+    } else if (take_row(c->node, values, count)) {
         fake_void(c, frame->stream);
     } else {
         fake_error(c, frame->stream, 0x2200, "poison", CM_STR(""));
@@ -511,16 +522,17 @@ static inline void answer_batch(fake_conn_t *c, const cm_cql_frame_t *frame)
         r = check;
         for (int i = 0; i < count; i++) {
             assert_int_equal(1, cm_cql_read_u8(&r));
-            cm_str_t id = cm_cql_read_string(&r), key = read_values(&r);
+            cm_str_t id = cm_cql_read_string(&r), values[FAKE_VALUES];
+            int value_count = read_values(&r, values);
             if (pass == 0 && find_prepared(c->node, id) == NULL) {
                 fake_error(c, frame->stream, 0x2500, "not prepared", id);
                 return;
             }
             const char *poison = c->node->fake->poison;
             if (pass == 0)
-                poisoned |= poison != NULL && cm_str_equal(key, cm_str(poison));
+                poisoned |= poison != NULL && cm_str_equal(values[0], cm_str(poison));
             else
-                take_row(c->node, key);
+                take_row(c->node, values, value_count);
         }
     }
     assert_false(r.bad);

@@ -280,6 +280,201 @@ static void a_refused_row_ends_it(void **state)
     cm_sink_close(&store->sink);
 }
 
+/* ---- a row is one event's ---- */
+
+/* What has been written, in the order of arrival, and a clock that is set by hand. */
+typedef struct writes {
+    struct {
+        char key[40], url[60], country[20], city[20];
+        int64_t time_us;
+    } rows[400];
+    int count;
+    int64_t now_ms;
+} writes_t;
+
+static void note_write(void *context, const cm_str_t *values, int count)
+{
+    writes_t *writes = context;
+    const cm_str_t *v = values;
+
+    assert_int_equal(CM_CASSANDRA_COLUMN_COUNT + 1, count);
+    assert_int_equal(8, v[count - 1].len);
+    assert_in_range(writes->count, 0, 399);
+    snprintf(writes->rows[writes->count].key, 40, "%.*s", (int)v[0].len, v[0].data);
+    snprintf(writes->rows[writes->count].url, 60, "%.*s", (int)v[3].len, v[3].data);
+    snprintf(writes->rows[writes->count].country, 20, "%.*s", (int)v[4].len, v[4].data);
+    snprintf(writes->rows[writes->count].city, 20, "%.*s", (int)v[5].len, v[5].data);
+    writes->rows[writes->count++].time_us = cm_cql_load_i64(v[count - 1].data);
+}
+
+static int64_t read_writes_clock(void *self)
+{
+    return ((writes_t *)self)->now_ms;
+}
+
+static cm_store_t *open_noted(world_t *world, writes_t *writes, cm_clock_t *clock)
+{
+    *clock = (cm_clock_t){read_writes_clock, writes};
+    const cm_cassandra_options_t options = {.settings = &world->settings, .clock = clock};
+    cm_store_t *store = NULL;
+    cm_err_t err = {0};
+
+    memset(writes, 0, sizeof *writes);
+    writes->now_ms = 1700000000000;
+    world->fake.wrote = note_write;
+    world->fake.wrote_context = writes;
+    assert_ok(cm_cassandra_open(&options, &store, &err), err);
+    return store;
+}
+
+static void put_and_commit(cm_store_t *store, const cm_batch_t *batch)
+{
+    cm_err_t err = {0};
+
+    assert_ok(cm_sink_put(&store->sink, batch, &err), err);
+    assert_ok(cm_sink_commit(&store->sink, &err), err);
+}
+
+/* An event of user u1 at 1000 ms; its row key is derived where `key` is empty. */
+static void add_event(cm_batch_t *batch, const char *key, const char *url, const char *country,
+                      const char *city)
+{
+    cm_event_t *event = cm_batch_slot(batch);
+
+    *event = (cm_event_t){.row_key = cm_str(key),
+                          .user_id = CM_STR("u1"),
+                          .timestamp = 1000,
+                          .url = cm_str(url),
+                          .country = cm_str(country),
+                          .city = cm_str(city)};
+    cm_event_complete(event);
+    cm_batch_accept(batch);
+}
+
+static void one_event_of_a_key_is_written(void **state)
+{
+    /* The UUIDv5 of "u1_1000" (by Python's uuid). */
+    static const char derived[] = "a7c29e0a-3e53-532e-92a6-40a132ffff93";
+    world_t *world = *state;
+    static writes_t writes;
+    cm_clock_t clock;
+    cm_store_t *store = open_noted(world, &writes, &clock);
+    cm_batch_t batch = CM_BATCH_INIT;
+
+    add_event(&batch, "k1", "https://a/z", "", "");
+    add_event(&batch, "k2", "https://a/", "Chile", "");
+    add_event(&batch, "k1", "https://a/a", "Peru", "");    /* more is stated */
+    add_event(&batch, "k2", "https://a/", "Chile", "");    /* the same again */
+    add_event(&batch, "k1", "https://a/b", "", "Lima");    /* as much, and greater */
+    add_event(&batch, "", "https://a/m", "Peru", "Lima");  /* a derived key and ... */
+    add_event(&batch, derived, "https://a/n", "Peru", ""); /* ... the same one, given */
+    add_event(&batch, "k1", "https://a/aa", "Peru", "Unknown");
+    put_and_commit(store, &batch);
+    assert_int_equal(3, writes.count);
+    assert_string_equal("k2", writes.rows[0].key);
+    assert_string_equal("https://a/", writes.rows[0].url);
+    assert_string_equal("k1", writes.rows[1].key);
+    assert_string_equal("https://a/b", writes.rows[1].url);
+    assert_string_equal("Unknown", writes.rows[1].country);
+    assert_string_equal("Lima", writes.rows[1].city);
+    assert_string_equal(derived, writes.rows[2].key);
+    assert_string_equal("https://a/m", writes.rows[2].url);
+    cm_batch_clear(&batch);
+    add_event(&batch, "k1", "https://a/1", "", ""); /* another batch: the later write wins */
+    put_and_commit(store, &batch);
+    assert_int_equal(4, writes.count);
+    assert_string_equal("https://a/1", writes.rows[3].url);
+    assert_true(writes.rows[3].time_us > writes.rows[1].time_us);
+    cm_batch_free(&batch);
+    cm_sink_close(&store->sink);
+}
+
+static int compare_i64(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static void write_times_grow(void **state)
+{
+    world_t *world = *state;
+    static writes_t writes;
+    cm_clock_t clock;
+    cm_store_t *store = open_noted(world, &writes, &clock);
+    cm_batch_t batch = CM_BATCH_INIT;
+    int64_t times[300], now_us = writes.now_ms * 1000;
+
+    fill(&batch, 0, 100);
+    put_and_commit(store, &batch);
+    writes.now_ms -= 3600 * 1000; /* somebody sets the clock back */
+    fill(&batch, 0, 100);
+    put_and_commit(store, &batch);
+    writes.now_ms += 2 * 3600 * 1000;
+    fill(&batch, 0, 100);
+    put_and_commit(store, &batch);
+    assert_int_equal(300, writes.count);
+    for (int i = 0; i < 300; i++)
+        times[i] = writes.rows[i].time_us;
+    for (int i = 0; i < 100; i++) { /* put_and_commit() waits: batches stay apart */
+        assert_true(times[i] < times[100 + i] && times[100 + i] < times[200 + i]);
+    }
+    qsort(times, 300, sizeof *times, compare_i64);
+    assert_int_equal(now_us, times[0]);
+    assert_int_equal(now_us + 199, times[199]);
+    assert_int_equal(now_us + INT64_C(3600000000), times[200]);
+    for (int i = 1; i < 300; i++)
+        assert_true(times[i - 1] < times[i]);
+    cm_batch_free(&batch);
+    cm_sink_close(&store->sink);
+}
+
+static void a_retry_keeps_its_write_time(void **state)
+{
+    world_t *world = *state;
+    static writes_t writes;
+    cm_clock_t clock;
+    cm_store_t *store = open_noted(world, &writes, &clock);
+    cm_batch_t batch = CM_BATCH_INIT;
+    int64_t first[40];
+
+    pthread_mutex_lock(&world->lock);
+    world->fake.nodes[0].fault = DONE_UNHEARD;
+    world->fake.nodes[0].fault_count = 1;
+    pthread_mutex_unlock(&world->lock);
+    fill(&batch, 0, 40);
+    put_and_commit(store, &batch);
+    assert_true(cm_cassandra_retries(store) > 0);
+    assert_true(writes.count > 40);
+    memset(first, 0, sizeof first);
+    for (int i = 0; i < writes.count; i++) {
+        int row = (int)strtol(writes.rows[i].key + 1, NULL, 10);
+        assert_in_range(row, 0, 39);
+        assert_true(first[row] == 0 || first[row] == writes.rows[i].time_us);
+        first[row] = writes.rows[i].time_us;
+    }
+    cm_batch_free(&batch);
+    cm_sink_close(&store->sink);
+}
+
+static void with_a_time_to_live(void **state)
+{
+    world_t *world = *state;
+
+    cm_store_t *store = open_store(world, NULL);
+    assert_string_equal("INSERT INTO \"clicks\".\"events\" (row_key, user_id, timestamp, url, "
+                        "country, city, browser, os, device) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                        "USING TIMESTAMP ?",
+                        world->fake.nodes[0].prepared[0]);
+    cm_sink_close(&store->sink);
+    world->settings.ttl_s = 86400;
+    store = open_store(world, NULL);
+    assert_string_equal("INSERT INTO \"clicks\".\"events\" (row_key, user_id, timestamp, url, "
+                        "country, city, browser, os, device) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                        "USING TIMESTAMP ? AND TTL 86400",
+                        world->fake.nodes[0].prepared[1]);
+    cm_sink_close(&store->sink);
+}
+
 /* ---- away ---- */
 
 typedef struct watcher {
@@ -585,6 +780,10 @@ int main(void)
         TEST(durable_in_order),
         TEST(a_derived_key_is_written),
         TEST(a_refused_row_ends_it),
+        TEST(one_event_of_a_key_is_written),
+        TEST(write_times_grow),
+        TEST(a_retry_keeps_its_write_time),
+        TEST(with_a_time_to_live),
         TEST(it_goes_on_by_itself),
         TEST(the_waiter_ends_it),
         TEST(overload_is_waited_for),
