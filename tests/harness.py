@@ -25,7 +25,7 @@ SHARED = os.environ.get("CM_SHARED") or os.path.join(os.path.dirname(ROOT), "sha
 
 # Exit statuses, as src/base/err.h has them.
 OK, INTERNAL, USAGE, INPUT, IO, BUSY, CORRUPT, VERSION, MEMORY = 0, 1, 2, 3, 4, 5, 6, 7, 8
-DIFFER, AWAY = 10, 12
+DIFFER, AWAY, MISSING = 10, 12, 13
 
 CSV_HEADER = (
     "url,country,clicks,unique_user_count,average_time_spent,time_spent_sum,time_spent_count,"

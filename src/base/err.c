@@ -33,5 +33,5 @@ int cm_err_exit_status(int code)
         return 0;
     if (code == CM_EDISK)
         return -CM_EIO;
-    return code >= CM_EAWAY ? -code : 1;
+    return code >= CM_EMISSING ? -code : 1;
 }

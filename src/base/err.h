@@ -21,7 +21,8 @@ enum cm_code {
     CM_EDIFFER = -10,  /* two results that must agree do not */
     CM_ESTOP = -11,    /* asked to stop; not a failure */
     CM_EAWAY = -12,    /* a server (Kafka, Cassandra) does not answer; it may come back */
-    CM_EDISK = -13,    /* syncs keep failing: as CM_EIO, but waiting does not help */
+    CM_EMISSING = -13, /* events are missing or left: gone from Kafka unread, or in the spool */
+    CM_EDISK = -14,    /* syncs keep failing: as CM_EIO, but waiting does not help */
 };
 
 enum { CM_ERR_TEXT = 600 };
@@ -41,7 +42,7 @@ int cm_fail_memory(cm_err_t *err) __attribute__((cold));
 /* A thread could not be started, which mostly is memory for its stack. Returns CM_ENOMEM. */
 int cm_fail_thread(cm_err_t *err) __attribute__((cold));
 
-/* The documented exit status of a code: 0 for CM_OK and CM_ESTOP, 1..12 for the others. */
+/* The documented exit status of a code: 0 for CM_OK and CM_ESTOP, 1..13 for the others. */
 int cm_err_exit_status(int code);
 
 #endif

@@ -18,6 +18,7 @@ const char *const cm_help_exits[CM_EXIT_COUNT] = {
     [-CM_ENOMEM] = "out of memory",
     [-CM_EDIFFER] = "two results that must agree do not",
     [-CM_EAWAY] = "a server does not answer",
+    [-CM_EMISSING] = "events are missing or left: gone from Kafka unread, or still in the spool",
 };
 
 const cm_command_t *cm_help_find(const char *name)

@@ -25,7 +25,7 @@ void cm_help_add_command(cm_buf_t *buf, const cm_command_t *command);
 extern const char cm_help_about[];
 
 /* The meaning of each exit status of the program, NULL where a number is not used. */
-enum { CM_EXIT_COUNT = 13 };
+enum { CM_EXIT_COUNT = 14 };
 extern const char *const cm_help_exits[CM_EXIT_COUNT];
 
 /* A manual page in roff (man(7)): of the whole program, or of one command. */

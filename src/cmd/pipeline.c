@@ -176,11 +176,39 @@ void cm_account_add_json(cm_buf_t *buf, const cm_account_t *account)
         cm_buf_printf(buf, ",\"bots\":%llu", (unsigned long long)account->bots);
     if (account->refused > 0)
         cm_buf_printf(buf, ",\"refused\":%llu", (unsigned long long)account->refused);
+    if (account->gone > 0)
+        cm_buf_printf(buf, ",\"gone\":%llu", (unsigned long long)account->gone);
+    if (account->spooled > 0)
+        cm_buf_printf(buf, ",\"spooled\":%llu", (unsigned long long)account->spooled);
+}
+
+int cm_account_check(const cm_account_t *account, cm_err_t *err)
+{
+    if (account->gone > 0)
+        return cm_fail(err, CM_EMISSING,
+                       "%llu messages were deleted in Kafka before they were read: the topic keeps "
+                       "them too short a time (retention.ms, retention.bytes), or too few read it",
+                       (unsigned long long)account->gone);
+    if (account->spooled > 0)
+        return cm_fail(err, CM_EMISSING,
+                       "%llu events are left in the spool; start the same command again when Kafka "
+                       "answers, and it sends them",
+                       (unsigned long long)account->spooled);
+    return 0;
 }
 
 void cm_account_print(cm_app_t *app, const cm_account_t *account, FILE *json)
 {
     cm_account_print_as(app, account, json, "clickmill dead list");
+}
+
+/* "; gone 12": what stands beside the sum. */
+static void add_missing(cm_buf_t *line, const char *what, uint64_t count)
+{
+    if (count == 0)
+        return;
+    cm_buf_printf(line, "; %s ", what);
+    cm_buf_add_grouped(line, (int64_t)count);
 }
 
 void cm_account_print_as(cm_app_t *app, const cm_account_t *account, FILE *json,
@@ -208,6 +236,8 @@ void cm_account_print_as(cm_app_t *app, const cm_account_t *account, FILE *json,
         cm_buf_add_grouped(&line, (int64_t)account->bots);
         cm_buf_add_text(&line, account->bots == 1 ? " of them by a bot)" : " of them by bots)");
     }
+    add_missing(&line, "gone", account->gone);
+    add_missing(&line, "spooled", account->spooled);
     fprintf(app->messages, "%s\n", line.data);
     if (account->rejected > 0 && dead_list != NULL)
         fprintf(app->messages, "rejected messages are kept: `%s` shows them\n", dead_list);

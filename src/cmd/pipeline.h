@@ -51,6 +51,9 @@ void cm_pipeline_free(cm_pipeline_t *pipeline);
 /* Appends the account's fields as JSON, without braces. */
 void cm_account_add_json(cm_buf_t *buf, const cm_account_t *account);
 
+/* CM_EMISSING with a sentence when events are gone or left in the spool. */
+int cm_account_check(const cm_account_t *account, cm_err_t *err);
+
 /* Prints `read = accepted + rejected + skipped` as a sentence, or where --json asks as JSON to
  * `json`. */
 void cm_account_print(cm_app_t *app, const cm_account_t *account, FILE *json);

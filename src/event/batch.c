@@ -66,6 +66,8 @@ void cm_account_add(cm_account_t *sum, const cm_account_t *more)
     sum->skipped += more->skipped;
     sum->bots += more->bots;
     sum->refused += more->refused;
+    sum->gone += more->gone;
+    sum->spooled += more->spooled;
     sum->unknown_fields += more->unknown_fields;
 }
 

@@ -252,6 +252,9 @@ static void exit_statuses(void **state)
     assert_int_equal(cm_err_exit_status(CM_ESTOP), 0);
     for (int code = CM_EINTERNAL; code >= CM_EDIFFER; code--)
         assert_int_equal(cm_err_exit_status(code), -code);
+    assert_int_equal(cm_err_exit_status(CM_EAWAY), 12);
+    assert_int_equal(cm_err_exit_status(CM_EMISSING), 13);
+    assert_int_equal(cm_err_exit_status(CM_EDISK), 4);
     assert_int_equal(cm_err_exit_status(-99), 1);
     cm_err_t err;
     memset(&err, 0x55, sizeof err);

@@ -147,12 +147,51 @@ static void only_at_the_end(void **state)
     cm_pipeline_free(&pipeline);
 }
 
+/* What is gone or left stands beside the sum, in words and in JSON, and is no success. */
+static void missing_events(void **state)
+{
+    char text[4000] = "";
+    FILE *out = fmemopen(text, sizeof text, "w");
+    cm_app_t app = {.messages = out, .out = out};
+    cm_account_t account = {.read = 10, .accepted = 9, .rejected = 1}, sum = {.gone = 1};
+    cm_err_t err;
+
+    (void)state;
+    assert_int_equal(cm_account_check(&account, &err), 0);
+    account.gone = 12345;
+    cm_account_add(&sum, &account);
+    assert_int_equal(sum.gone, 12346);
+    assert_int_equal(cm_account_check(&account, &err), CM_EMISSING);
+    assert_string_equal(err.text,
+                        "12345 messages were deleted in Kafka before they were read: the topic "
+                        "keeps them too short a time (retention.ms, retention.bytes), or too few "
+                        "read it");
+    cm_account_print_as(&app, &account, out, NULL);
+    account.gone = 0;
+    account.spooled = 7;
+    cm_account_add(&sum, &account);
+    assert_int_equal(sum.spooled, 7);
+    assert_int_equal(cm_account_check(&account, &err), CM_EMISSING);
+    assert_string_equal(err.text, "7 events are left in the spool; start the same command again "
+                                  "when Kafka answers, and it sends them");
+    cm_account_print_as(&app, &account, out, NULL);
+    app.global.json = true;
+    account.gone = 3;
+    cm_account_print_as(&app, &account, out, NULL);
+    fclose(out);
+    assert_string_equal(text, "read 10 = accepted 9 + rejected 1 + skipped 0; gone 12,345\n"
+                              "read 10 = accepted 9 + rejected 1 + skipped 0; spooled 7\n"
+                              "{\"read\":10,\"accepted\":9,\"rejected\":1,\"skipped\":0,"
+                              "\"unknown_fields\":0,\"gone\":3,\"spooled\":7}\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(acknowledged_by_commits),
         cmocka_unit_test(acknowledged_between_commits),
         cmocka_unit_test(only_at_the_end),
+        cmocka_unit_test(missing_events),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
