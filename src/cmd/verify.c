@@ -61,10 +61,20 @@ static const char *label_of(cm_window_t window)
 
 /* ---- what there is ---- */
 
+enum { SEEN = 1 };
+
 static int take_any(void *context, const cm_answer_t *answer)
 {
     (void)answer;
     *(bool *)context = true;
+    return SEEN;
+}
+
+static int skip_foreign(void *context, const char *alias, cm_str_t id)
+{
+    (void)context;
+    (void)alias;
+    (void)id;
     return 0;
 }
 
@@ -72,14 +82,15 @@ static int take_any(void *context, const cm_answer_t *answer)
  * be of all events. */
 static int look(verification_t *self, cm_window_t window)
 {
-    const cm_query_t query = {.window = window, .limit = 1};
+    const cm_query_t query = {.window = window, .unsorted = true, .foreign = skip_foreign};
     cm_freshness_t *fresh = &self->fresh[window];
 
     int rc = cm_index_freshness(self->index, window, fresh, &self->app->err);
     if (rc < 0 || fresh->present)
         return rc;
     fresh->processed = NOT_KNOWN;
-    return cm_index_query(self->index, &query, take_any, &fresh->present, &self->app->err);
+    rc = cm_index_query(self->index, &query, take_any, &fresh->present, &self->app->err);
+    return rc == SEEN ? 0 : rc;
 }
 
 static int choose_windows(verification_t *self)
@@ -250,6 +261,10 @@ static int verify_all(verification_t *self)
         left &= ~together;
         rc = verify_windows(self, together, timeouts[w], upto);
     }
+    if (rc == 0)
+        rc = cm_verify_foreign(
+            &(cm_verify_options_t){.index = self->index, .found = found, .context = self},
+            &self->done, &self->app->err);
     return rc;
 }
 
@@ -328,7 +343,7 @@ static void add_part(cm_buf_t *line, int64_t count, const char *what, bool *firs
 static int print_account(const verification_t *self, double seconds)
 {
     const cm_verified_t *done = &self->done;
-    const int64_t wrong = done->differ + done->missing + done->unexpected;
+    const int64_t wrong = cm_verified_wrong(done);
     cm_app_t *app = self->app;
     cm_buf_t line = CM_BUF_INIT;
     bool first = true;
@@ -336,10 +351,11 @@ static int print_account(const verification_t *self, double seconds)
     if (app->global.json) {
         cm_buf_printf(&line,
                       "{\"cells\":%lld,\"totals\":%lld,\"differ\":%lld,\"missing\":%lld,"
-                      "\"unexpected\":%lld,\"newer\":%lld,\"seconds\":%.6f}\n",
+                      "\"unexpected\":%lld,\"foreign\":%lld,\"newer\":%lld,"
+                      "\"seconds\":%.6f}\n",
                       (long long)done->cells, (long long)done->totals, (long long)done->differ,
-                      (long long)done->missing, (long long)done->unexpected, (long long)self->newer,
-                      seconds);
+                      (long long)done->missing, (long long)done->unexpected,
+                      (long long)done->foreign, (long long)self->newer, seconds);
         int rc = cm_app_write(app, &line);
         cm_buf_free(&line);
         return rc;
@@ -358,6 +374,9 @@ static int print_account(const verification_t *self, double seconds)
     add_part(&line, done->differ, " with other numbers", &first);
     add_part(&line, done->missing, " missing in the index", &first);
     add_part(&line, done->unexpected, " that should not be there", &first);
+    add_part(&line, done->foreign,
+             done->foreign == 1 ? " document of another program" : " documents of another program",
+             &first);
     fprintf(app->messages, "%s\n", line.data);
     cm_buf_free(&line);
     return 0;
@@ -384,7 +403,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     cm_index_close(self.index);
     if (self.memory != NULL)
         cm_sink_close(&self.memory->sink);
-    if (rc == 0 && self.done.differ + self.done.missing + self.done.unexpected > 0)
+    if (rc == 0 && cm_verified_wrong(&self.done) > 0)
         rc = cm_fail(&app->err, CM_EDIFFER,
                      "the answers are not those that follow from the events; `clickmill process "
                      "--rebuild%s%s` makes them anew",
@@ -403,7 +422,8 @@ const cm_command_t cm_command_verify = {
                "Nothing is written; others may write meanwhile. Events of the data directory that "
                "came after the answers were made are left out, and counted.\n"
                "Averages are compared to the last bit where the index stores them "
-               "(Elasticsearch).\n"
+               "(Elasticsearch). A document there that another program wrote and that is no answer "
+               "is shown by its id, and the comparison goes on.\n"
                "With --json one object a row that differs, with the fields that do, then the "
                "account of the run.",
     .options = options,

@@ -159,6 +159,22 @@ static void add_row_line(cm_verify_printer_t *printer, const cm_discrepancy_t *d
                                             : clicks_of(printer, d->events);
 }
 
+/* A document has no columns of its own. */
+static void add_document_line(cm_verify_printer_t *printer, const cm_discrepancy_t *d)
+{
+    cm_str_t *line = printer->lines[printer->line_count++];
+    cm_buf_t text = CM_BUF_INIT;
+
+    line[COLUMN_WINDOW] = line[COLUMN_COUNTRY] = CM_STR("-");
+    cm_buf_printf(&text, "_id of %s: ", d->alias);
+    cm_terminal_add(&text, d->document);
+    line[COLUMN_URL] = keep(printer, &text);
+    line[COLUMN_FIELD] = CM_STR("(document)");
+    line[COLUMN_INDEX] = CM_STR("no answer");
+    line[COLUMN_EVENTS] = CM_STR("none");
+    cm_buf_free(&text);
+}
+
 static void add_field_line(cm_verify_printer_t *printer, const cm_discrepancy_t *d, int field)
 {
     cm_str_t *line = printer->lines[printer->line_count++];
@@ -181,7 +197,9 @@ static void add_field_line(cm_verify_printer_t *printer, const cm_discrepancy_t 
 
 static int add_lines(cm_verify_printer_t *printer, const cm_discrepancy_t *d)
 {
-    if (d->index == NULL || d->events == NULL || d->twice) {
+    if (d->alias != NULL) {
+        add_document_line(printer, d);
+    } else if (d->index == NULL || d->events == NULL || d->twice) {
         add_row_line(printer, d);
     } else {
         for (int field = 0; field < FIELDS; field++) {
@@ -220,11 +238,19 @@ static void add_side(cm_buf_t *out, const cm_discrepancy_t *d, bool index)
     cm_buf_add_char(out, '}');
 }
 
-static int add_object(cm_verify_printer_t *printer, const cm_discrepancy_t *d)
+static void add_document_object(cm_buf_t *out, const cm_discrepancy_t *d)
+{
+    cm_buf_add_text(out, "{\"foreign\":true,\"alias\":");
+    cm_buf_add_json(out, cm_str(d->alias));
+    cm_buf_add_text(out, ",\"document\":");
+    cm_buf_add_json(out, d->document);
+    cm_buf_add_text(out, "}\n");
+}
+
+static void add_row_object(cm_buf_t *out, const cm_discrepancy_t *d)
 {
     static const char *const dimensions[CM_DIMENSION_COUNT] = {"cell", "url", "country", "site"};
     const cm_answer_t *answer = d->index != NULL ? d->index : d->events;
-    cm_buf_t *out = &printer->out;
     char start[CM_TIME_TEXT];
 
     cm_buf_printf(out, "{\"window\":\"%s\"", cm_window_names[answer->window]);
@@ -244,7 +270,15 @@ static int add_object(cm_verify_printer_t *printer, const cm_discrepancy_t *d)
     add_side(out, d, true);
     add_side(out, d, false);
     cm_buf_add_text(out, "}\n");
-    return out->len > FLUSH_BYTES ? cm_app_write(printer->app, out) : 0;
+}
+
+static int add_object(cm_verify_printer_t *printer, const cm_discrepancy_t *d)
+{
+    if (d->alias != NULL)
+        add_document_object(&printer->out, d);
+    else
+        add_row_object(&printer->out, d);
+    return printer->out.len > FLUSH_BYTES ? cm_app_write(printer->app, &printer->out) : 0;
 }
 
 /* ---- both ---- */

@@ -189,7 +189,7 @@ static void add_sort(cm_buf_t *body, const cm_query_t *query)
 /* ---- its rows ---- */
 
 typedef struct taking {
-    const elastic_index_t *self;
+    const char *alias;
     const cm_query_t *query;
     cm_answer_fn row;
     void *context;
@@ -207,15 +207,16 @@ static int take_row(void *context, cm_str_t id, const cm_answer_t *answer)
 {
     taking_t *taking = context;
 
+    if (answer == NULL && taking->query->foreign != NULL) {
+        taking->begun = true;
+        return taking->rc = taking->query->foreign(taking->context, taking->alias, id);
+    }
     /* Who checks the index wants to see what is wrong with it. */
     if (answer == NULL || !(taking->query->unsorted || cm_answer_exact(answer)))
         return cm_fail(taking->err, CM_EIO,
                        "the document %.*s in the index of %s is none of Clickmill's answers: run "
                        "`clickmill process --index elasticsearch --rebuild`",
-                       cm_utf8_head(id, 100), id.data,
-                       cm_elastic_alias(taking->self->settings,
-                                        taking->query->dimension == CM_PER_CELL ? CM_PART_CELLS
-                                                                                : CM_PART_TOTALS));
+                       cm_utf8_head(id, 100), id.data, taking->alias);
     if (taking->pattern != NULL) {
         cm_buf_clear(&taking->url);
         cm_buf_add_str(&taking->url, answer->url);
@@ -289,7 +290,7 @@ static int elastic_query(cm_index_t *index, const cm_query_t *query, cm_answer_f
     elastic_index_t *self = (elastic_index_t *)index;
     const char *alias = cm_elastic_alias(
         self->settings, query->dimension == CM_PER_CELL ? CM_PART_CELLS : CM_PART_TOTALS);
-    taking_t taking = {.self = self,
+    taking_t taking = {.alias = alias,
                        .query = query,
                        .row = row,
                        .context = context,
@@ -310,6 +311,67 @@ static int elastic_query(cm_index_t *index, const cm_query_t *query, cm_answer_f
     if (rc == CM_EINPUT)
         return fail_empty(self, err);
     return rc == ENOUGH ? 0 : rc;
+}
+
+/* ---- documents that are no rows ---- */
+
+typedef struct strangers {
+    const char *alias;
+    cm_foreign_fn take;
+    void *context;
+    int rc; /* of take() */
+} strangers_t;
+
+static int take_stranger(void *context, cm_str_t id, const cm_answer_t *answer)
+{
+    strangers_t *strangers = context;
+
+    (void)answer;
+    return strangers->rc = strangers->take(strangers->context, strangers->alias, id);
+}
+
+static void add_names(cm_buf_t *body, const char *field, const char *const *names, size_t count)
+{
+    cm_buf_printf(body, "{\"terms\":{\"%s\":[", field);
+    for (size_t i = 0; i < count; i++)
+        cm_buf_printf(body, "%s\"%s\"", i > 0 ? "," : "", names[i]);
+    cm_buf_add_text(body, "]}}");
+}
+
+/* All but what has one of our windows and, among totals, one of our dimensions. */
+static void add_strangers(cm_buf_t *body, cm_elastic_part_t part)
+{
+    static const char *const dimensions[] = {"url", "country", "site", "freshness"};
+
+    cm_buf_add_text(body, "{\"query\":{\"bool\":{\"must_not\":{\"bool\":{\"filter\":[");
+    add_names(body, "window", cm_window_names, CM_WINDOW_COUNT);
+    if (part == CM_PART_TOTALS) {
+        cm_buf_add_char(body, ',');
+        add_names(body, "dimension", dimensions, sizeof dimensions / sizeof *dimensions);
+    }
+    cm_buf_printf(body, "]}}}},\"sort\":[\"_doc\"],\"size\":%d}", PAGE);
+}
+
+static int elastic_foreign(cm_index_t *index, cm_foreign_fn take, void *context, cm_err_t *err)
+{
+    elastic_index_t *self = (elastic_index_t *)index;
+    cm_talk_t talk = impatient(self, err);
+    cm_buf_t body = CM_BUF_INIT;
+    int rc = 0;
+
+    for (int part = 0; rc == 0 && part < CM_PART_COUNT; part++) {
+        strangers_t strangers = {.alias = cm_elastic_alias(self->settings, (cm_elastic_part_t)part),
+                                 .take = take,
+                                 .context = context};
+        cm_buf_clear(&body);
+        add_strangers(&body, (cm_elastic_part_t)part);
+        rc = cm_talk_scroll(&talk, "looking for what others wrote", strangers.alias,
+                            (cm_str_t){body.data, body.len}, take_stranger, &strangers);
+        if (rc == CM_EINPUT && strangers.rc == 0)
+            rc = fail_empty(self, err);
+    }
+    cm_buf_free(&body);
+    return rc;
 }
 
 /* Without the document 404, too, but with no error. */
@@ -341,6 +403,8 @@ static int elastic_freshness(cm_index_t *index, cm_window_t window, cm_freshness
         return fail_empty(self, err);
     if (rc == 0)
         rc = cm_document_read_freshness(talk.reply.body, out, err);
+    if (rc == CM_EIO && index->unchecked) /* somebody else's: it says nothing */
+        rc = 0;
     out->daily_visitors = index->daily && window == CM_WINDOW_ALL;
     return rc;
 }
@@ -355,7 +419,10 @@ static void elastic_close(cm_index_t *index)
 int cm_index_open_elasticsearch(const cm_elastic_settings_t *settings, cm_index_t **index,
                                 cm_err_t *err)
 {
-    static const cm_index_ops_t ops = {elastic_query, elastic_freshness, elastic_close, NULL};
+    static const cm_index_ops_t ops = {.query = elastic_query,
+                                       .freshness = elastic_freshness,
+                                       .close = elastic_close,
+                                       .foreign = elastic_foreign};
     elastic_index_t *self = cm_alloc_zero(1, sizeof *self);
     cm_elastic_indices_t indices;
 

@@ -456,8 +456,10 @@ static void embedded_close(cm_index_t *index)
 
 int cm_index_open_embedded(const char *data_dir, cm_index_t **index, cm_err_t *err)
 {
-    static const cm_index_ops_t ops = {embedded_query, embedded_freshness, embedded_close,
-                                       embedded_hold};
+    static const cm_index_ops_t ops = {.query = embedded_query,
+                                       .freshness = embedded_freshness,
+                                       .close = embedded_close,
+                                       .hold = embedded_hold};
     embedded_index_t *self = cm_alloc_zero(1, sizeof *self);
 
     self->index.ops = &ops;

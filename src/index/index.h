@@ -46,6 +46,10 @@ typedef enum cm_sort {
     CM_SORT_COUNT,
 } cm_sort_t;
 
+/* A document of an index's alias that is none of Clickmill's answers; the texts live until it
+ * returns. Non-zero ends the query. */
+typedef int (*cm_foreign_fn)(void *context, const char *alias, cm_str_t id);
+
 typedef struct cm_query {
     cm_dimension_t dimension;
     cm_window_t window;
@@ -61,6 +65,9 @@ typedef struct cm_query {
      * does not wait any more, and the query ends with CM_ESTOP. NULL: he does. */
     bool (*gives_up)(void *context);
     void *gives_up_context;
+    /* Called, with the query's context, for a document among the rows that is no answer. NULL: such
+     * a document fails the query. */
+    cm_foreign_fn foreign;
 } cm_query_t;
 
 /* Called once a row; the answer's texts live until it returns. Non-zero stops the query and is
@@ -92,12 +99,16 @@ typedef struct cm_index_ops {
     int (*freshness)(cm_index_t *index, cm_window_t window, cm_freshness_t *out, cm_err_t *err);
     void (*close)(cm_index_t *index);
     int (*hold)(cm_index_t *index, cm_err_t *err); /* NULL: it cannot */
+    /* NULL: only Clickmill writes there. */
+    int (*foreign)(cm_index_t *index, cm_foreign_fn take, void *context, cm_err_t *err);
 } cm_index_ops_t;
 
 struct cm_index {
     const cm_index_ops_t *ops;
-    bool daily;     /* user ids live for one UTC day, says the configuration */
-    bool unchecked; /* checksums do not matter: all is compared with the events (verify) */
+    bool daily; /* user ids live for one UTC day, says the configuration */
+    /* Checksums do not matter, nor whether the freshness was written by somebody else: all is
+     * compared with the events (verify). */
+    bool unchecked;
 };
 
 /* What `visitors` is called in JSON: "daily" or "users". */
@@ -127,6 +138,14 @@ static inline int cm_index_hold(cm_index_t *index, bool *held, cm_err_t *err)
 {
     *held = index->ops->hold != NULL;
     return *held ? index->ops->hold(index, err) : 0;
+}
+
+/* Calls `take` for each document that no query can give, because it is of no window or of no
+ * dimension that Clickmill has. */
+static inline int cm_index_foreign(cm_index_t *index, cm_foreign_fn take, void *context,
+                                   cm_err_t *err)
+{
+    return index->ops->foreign != NULL ? index->ops->foreign(index, take, context, err) : 0;
 }
 
 static inline void cm_index_close(cm_index_t *index)

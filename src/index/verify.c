@@ -151,6 +151,23 @@ static int take_row(void *context, const cm_answer_t *answer)
     return options->found(options->context, &discrepancy);
 }
 
+/* ---- documents that are no rows ---- */
+
+static int take_foreign(void *context, const char *alias, cm_str_t id)
+{
+    verifying_t *self = context;
+
+    self->out->foreign++;
+    return self->options->found(self->options->context,
+                                &(cm_discrepancy_t){.alias = alias, .document = id});
+}
+
+int cm_verify_foreign(const cm_verify_options_t *options, cm_verified_t *verified, cm_err_t *err)
+{
+    verifying_t self = {.options = options, .out = verified};
+    return cm_index_foreign(options->index, take_foreign, &self, err);
+}
+
 /* ---- rows that it lacks ---- */
 
 static int by_texts(const void *a, const void *b)
@@ -203,8 +220,10 @@ static int report_missing(verifying_t *self, cm_err_t *err)
 
 static int verify_part(verifying_t *self, cm_err_t *err)
 {
-    const cm_query_t query = {
-        .dimension = self->dimension, .window = self->window, .unsorted = true};
+    const cm_query_t query = {.dimension = self->dimension,
+                              .window = self->window,
+                              .unsorted = true,
+                              .foreign = take_foreign};
 
     int rc = cm_index_query(self->options->index, &query, take_row, self, err);
     return rc != 0 ? rc : report_missing(self, err);

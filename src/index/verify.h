@@ -9,11 +9,14 @@
 #include "mill/mill.h"
 #include "store/store.h"
 
-/* A row that is not as it shall be. */
+/* A row that is not as it shall be, or a document that is no row. */
 typedef struct cm_discrepancy {
     const cm_answer_t *index;  /* what the index has; NULL: nothing, where it should */
     const cm_answer_t *events; /* what follows from the events; NULL: nothing */
     bool twice;                /* the index has the row more than once */
+    /* A document that another program wrote and that is no answer; then both rows are NULL. */
+    const char *alias; /* of the index that has it; NULL: it is a row */
+    cm_str_t document; /* its id */
 } cm_discrepancy_t;
 
 typedef struct cm_verify_options {
@@ -32,10 +35,22 @@ typedef struct cm_verify_options {
 typedef struct cm_verified {
     int64_t cells, totals;               /* the contract's; per url, country and site */
     int64_t differ, missing, unexpected; /* differ: with other numbers */
+    int64_t foreign;                     /* documents that are no rows */
 } cm_verified_t;
 
+/* All that is not as it shall be. */
+static inline int64_t cm_verified_wrong(const cm_verified_t *verified)
+{
+    return verified->differ + verified->missing + verified->unexpected + verified->foreign;
+}
+
 /* Adds to `verified`. The order is that of windows and dimensions, in each of them first the rows
- * of the index as it gives them, then those that it lacks, by url, country and window. */
+ * of the index as it gives them, then those that it lacks, by url, country and window. A document
+ * of no window and dimension is left to cm_verify_foreign(). */
 int cm_verify(const cm_verify_options_t *options, cm_verified_t *verified, cm_err_t *err);
+
+/* The documents of no window or dimension: they are to be looked for once, whatever the windows.
+ * Needs of the options only the index, `found` and `context`. */
+int cm_verify_foreign(const cm_verify_options_t *options, cm_verified_t *verified, cm_err_t *err);
 
 #endif

@@ -25,9 +25,9 @@ def account(t, *options, check=None, **more):
     return objects[-1], objects[:-1]
 
 
-def counts(cells, totals, differ=0, missing=0, unexpected=0, newer=0):
+def counts(cells, totals, differ=0, missing=0, unexpected=0, foreign=0, newer=0):
     return {"cells": cells, "totals": totals, "differ": differ, "missing": missing,
-            "unexpected": unexpected, "newer": newer}
+            "unexpected": unexpected, "foreign": foreign, "newer": newer}
 
 
 def without_seconds(text):
@@ -194,6 +194,50 @@ def test_beside_a_writer(t):
     for _ in range(8):
         t.equal(account(t, *data, check=0)[1], [], "differences")
     writer.stop()
+
+
+STRANGE = [  # (of totals, _id, document of another program)
+    (False, "a-note", {"hello": "world"}),
+    (False, "b-shape", {"window": "all", "url": ["/a"], "country": "Peru", "clicks": 2}),
+    (False, "c-week", {"window": "week", "url": "/a", "country": "Peru", "clicks": 1}),
+    (True, "d-sum", {"window": "all", "dimension": "site", "sum": "three"}),
+    (True, "e-city", {"window": "all", "dimension": "city", "city": "Lima", "clicks": 1}),
+    (True, "freshness:all", {"window": "all", "dimension": "freshness", "as_of": "today"})]
+
+
+@slow
+def test_foreign_documents(t):
+    """What another program wrote ends nothing: it is shown, and so are all differences after it."""
+    index = Index(test_answers.node("7.17"), "foreign")
+    t.ingest(EVENTS)
+    t.process("all")
+    t.clickmill("process", "--window", "all", *index.options)
+    t.equal(account(t, *index.options, check=0), (counts(2, 5), []), "before")
+    cells = index.documents()
+    peru = next(name for name, document in cells.items() if document["country"] == "Peru")
+    index.request("POST", "/%s/_update/%s" % (index.alias, peru), {"doc": {"clicks": 7}})
+    for totals, name, document in STRANGE:
+        index.request("PUT", "/%s/_doc/%s?refresh=true" % (
+            index.totals if totals else index.alias, name), document,
+            check=200 if name.startswith("freshness") else 201)
+    for window in ([], ["--window", "all"]):
+        done, objects = account(t, *index.options, *window, check=DIFFER)
+        t.equal(done, counts(2, 5, differ=1, foreign=5), "account")
+        strange = [o for o in objects if o.get("foreign")]
+        t.equal(sorted(((o["alias"], o["document"]) for o in strange), key=lambda pair: pair[1]),
+                [(index.totals if totals else index.alias, name)
+                 for totals, name, _ in STRANGE if not name.startswith("freshness")], "foreign")
+        t.equal([o for o in objects if not o.get("foreign")],
+                [{"window": "all", "dimension": "cell", "url": "/a", "country": "Peru",
+                  "index": {"clicks": 7}, "events": {"clicks": 2}}], "the difference behind them")
+    shown = t.clickmill("verify", *index.options, check=DIFFER)
+    t.equal([line.split() for line in shown.out.splitlines() if "a-note" in line],
+            [["-", "_id", "of", index.alias + ":", "a-note", "-", "(document)", "no", "answer",
+              "none"]], "a line")
+    t.true("6 differ: 1 with other numbers, 5 documents of another program" in shown.err, shown.err)
+    # A rebuild makes an index in which they are not.
+    t.clickmill("process", "--window", "all", "--rebuild", *index.options)
+    t.equal(account(t, *index.options, check=0), (counts(2, 5), []), "after a rebuild")
 
 
 @slow
