@@ -236,14 +236,26 @@ int cm_cassandra_code(int rc)
     return rc == CM_EIO ? CM_EAWAY : rc == CM_ECORRUPT ? CM_EIO : rc;
 }
 
-int cm_cassandra_change(const cm_cassandra_settings_t *settings, cm_cql_t *session,
-                        const char *text, const char *doing, cm_err_t *err)
+int cm_cassandra_say(const cm_cassandra_settings_t *settings, const cm_cql_error_t *error,
+                     const char *doing, cm_err_t *err)
 {
-    const cm_cql_request_t request = {.idempotent = true, .timeout_ms = CHANGE_MS};
     cm_err_t why;
+    int rc = cm_cassandra_code(cm_cql_error_to_err(error, &why));
 
-    int rc = cm_cql_query_wait(session, cm_str(text), &request, NULL, NULL, &why);
-    return rc < 0 ? cm_fail(err, cm_cassandra_code(rc), "%s: Cassandra at %s says: %s", doing,
-                            settings->hosts, why.text)
-                  : 0;
+    return rc < 0
+               ? cm_fail(err, rc, "%s: Cassandra at %s says: %s", doing, settings->hosts, why.text)
+               : 0;
+}
+
+int cm_cassandra_change(cm_cql_t *session, const char *text, cm_cql_error_t *error, cm_err_t *err)
+{
+    const cm_cql_request_t request = {
+        .idempotent = true, .timeout_ms = CHANGE_MS, .at_control = true};
+    query_t query = {0};
+
+    int rc = cm_cql_query(session, cm_str(text), NULL, 0, &request, on_done, &query, err);
+    while (rc >= 0 && !query.ended)
+        rc = cm_cql_run(session, ASK_MS, err);
+    *error = query.error;
+    return rc >= 0 ? cm_cql_agree(session, err) : rc;
 }

@@ -48,9 +48,14 @@ int cm_cassandra_query(const cm_cassandra_settings_t *settings, cm_cql_t *sessio
 /* Exit code for what a function of cql.h that waits has returned: nobody answers, or nonsense. */
 int cm_cassandra_code(int rc);
 
-/* Changes the schema, and waits until all nodes know that. */
-int cm_cassandra_change(const cm_cassandra_settings_t *settings, cm_cql_t *session,
-                        const char *text, const char *doing, cm_err_t *err);
+/* Turns an error of the client into "`doing`: Cassandra at HOSTS says: ..." and our code; 0 where
+ * there is none. */
+int cm_cassandra_say(const cm_cassandra_settings_t *settings, const cm_cql_error_t *error,
+                     const char *doing, cm_err_t *err);
+
+/* Changes the schema, and waits until all nodes know that (10 s at most). What the servers say is
+ * in `error`; negative only when the client itself fails. */
+int cm_cassandra_change(cm_cql_t *session, const char *text, cm_cql_error_t *error, cm_err_t *err);
 
 /* Appends "keyspace"."table". */
 void cm_cassandra_add_table(cm_buf_t *text, const cm_cassandra_settings_t *settings);

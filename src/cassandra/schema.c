@@ -1,5 +1,7 @@
 #include "cassandra/schema.h"
 
+#include "cassandra/settle.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -276,7 +278,7 @@ static int add_replication(cm_buf_t *text, const cm_cassandra_settings_t *settin
 }
 
 static int create_keyspace(const cm_cassandra_settings_t *settings, cm_cql_t *session,
-                           const cm_cassandra_facts_t *facts, cm_err_t *err)
+                           const cm_cassandra_facts_t *facts, cm_cql_error_t *error, cm_err_t *err)
 {
     cm_buf_t text = CM_BUF_INIT;
 
@@ -286,12 +288,13 @@ static int create_keyspace(const cm_cassandra_settings_t *settings, cm_cql_t *se
     int rc = add_replication(&text, settings, facts, err);
     cm_buf_add_char(&text, '}');
     if (rc == 0)
-        rc = cm_cassandra_change(settings, session, text.data, "making the keyspace", err);
+        rc = cm_cassandra_change(session, text.data, error, err);
     cm_buf_free(&text);
     return rc;
 }
 
-static int create_table(const cm_cassandra_settings_t *settings, cm_cql_t *session, cm_err_t *err)
+static int create_table(const cm_cassandra_settings_t *settings, cm_cql_t *session,
+                        cm_cql_error_t *error, cm_err_t *err)
 {
     cm_buf_t text = CM_BUF_INIT;
 
@@ -301,23 +304,46 @@ static int create_table(const cm_cassandra_settings_t *settings, cm_cql_t *sessi
         cm_buf_printf(&text, "%s%s %s%s", i == 0 ? " (" : ", ", contract[i].name, contract[i].type,
                       i == 0 ? " PRIMARY KEY" : "");
     cm_buf_add_char(&text, ')');
-    int rc = cm_cassandra_change(settings, session, text.data, "making the table", err);
+    int rc = cm_cassandra_change(session, text.data, error, err);
     cm_buf_free(&text);
     return rc;
 }
 
-int cm_cassandra_create(const cm_cassandra_settings_t *settings, cm_cql_t *session,
-                        const cm_cassandra_facts_t *facts, cm_err_t *err)
+/* Makes the next thing that is missing, and says which that was. */
+static int create_next(const cm_cassandra_settings_t *settings, cm_cql_t *session,
+                       const cm_cassandra_facts_t *facts, const char **doing, cm_cql_error_t *error,
+                       cm_err_t *err)
 {
-    int rc = 0;
+    if (facts->state == CM_CASSANDRA_NO_KEYSPACE) {
+        *doing = "making the keyspace";
+        return create_keyspace(settings, session, facts, error, err);
+    }
+    *doing = "making the table";
+    return create_table(settings, session, error, err);
+}
 
-    if (facts->state == CM_CASSANDRA_READY)
-        return 0;
-    if (facts->state == CM_CASSANDRA_OTHER_TABLE)
-        return cm_cassandra_complain(settings, facts, err);
-    if (facts->state == CM_CASSANDRA_NO_KEYSPACE)
-        rc = create_keyspace(settings, session, facts, err);
-    return rc == 0 ? create_table(settings, session, err) : rc;
+/* The facts are looked at again after each step: others may have made it meanwhile, and the node
+ * that is asked may not know it yet. */
+int cm_cassandra_create(const cm_cassandra_settings_t *settings, cm_cql_t *session,
+                        cm_cassandra_facts_t *facts, cm_err_t *err)
+{
+    cm_cassandra_settling_t settling = cm_cassandra_settling_begin(settings);
+
+    while (facts->state == CM_CASSANDRA_NO_KEYSPACE || facts->state == CM_CASSANDRA_NO_TABLE) {
+        const cm_cassandra_state_t before = facts->state;
+        cm_cql_error_t error = {.code = CM_CQL_OK};
+        const char *doing;
+        int rc = create_next(settings, session, facts, &doing, &error, err);
+        if (rc == 0 && error.code != CM_CQL_OK && !cm_cassandra_is_unsettled(&error))
+            return cm_cassandra_say(settings, &error, doing, err);
+        if (rc == 0)
+            rc = cm_cassandra_look(settings, session, facts, err);
+        if (rc < 0)
+            return rc;
+        if (facts->state == before && !cm_cassandra_settle(&settling, settings, session))
+            return cm_cassandra_unsettled(settings, &error, doing, err);
+    }
+    return cm_cassandra_complain(settings, facts, err);
 }
 
 int cm_cassandra_complain(const cm_cassandra_settings_t *settings,
@@ -350,6 +376,8 @@ int cm_cassandra_ensure(const cm_cassandra_settings_t *settings, cm_cql_t *sessi
     int rc = cm_cassandra_look(settings, session, &facts, err);
     if (rc < 0)
         return rc;
+    if (settings->create && facts.state == CM_CASSANDRA_READY)
+        return cm_cql_agree(session, err); /* it may have been made a moment ago */
     return settings->create ? cm_cassandra_create(settings, session, &facts, err)
                             : cm_cassandra_complain(settings, &facts, err);
 }

@@ -34,10 +34,11 @@ typedef struct cm_cassandra_facts {
 int cm_cassandra_look(const cm_cassandra_settings_t *settings, cm_cql_t *session,
                       cm_cassandra_facts_t *facts, cm_err_t *err);
 
-/* Makes what the facts say is missing. CM_EUSAGE where the replication makes no sense, or for
- * CM_CASSANDRA_OTHER_TABLE, which is left as it is. */
+/* Makes what the facts say is missing, and brings them up to date. Others may make the same at the
+ * same time: what that leads to is tried again (settle.h). CM_EUSAGE where the replication makes no
+ * sense, or for CM_CASSANDRA_OTHER_TABLE, which is left as it is. */
 int cm_cassandra_create(const cm_cassandra_settings_t *settings, cm_cql_t *session,
-                        const cm_cassandra_facts_t *facts, cm_err_t *err);
+                        cm_cassandra_facts_t *facts, cm_err_t *err);
 
 /* Looks, makes what is missing where the settings allow, else says so: CM_EINPUT. */
 int cm_cassandra_ensure(const cm_cassandra_settings_t *settings, cm_cql_t *session, cm_err_t *err);

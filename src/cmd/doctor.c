@@ -248,11 +248,8 @@ static int examine(doctor_t *doctor, const cm_cassandra_settings_t *settings, cm
         return rc;
     say_cluster(doctor, settings, &before);
     now = before;
-    if (doctor->asked->fix && before.state != CM_CASSANDRA_READY) {
-        rc = cm_cassandra_create(settings, session, &before, err);
-        if (rc == 0)
-            rc = cm_cassandra_look(settings, session, &now, err);
-    }
+    if (doctor->asked->fix && before.state != CM_CASSANDRA_READY)
+        rc = cm_cassandra_create(settings, session, &now, err);
     if (rc == 0)
         rc = cm_cassandra_complain(settings, &now, err);
     if (rc < 0)

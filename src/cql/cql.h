@@ -415,6 +415,10 @@ int cm_cql_query_wait(cm_cql_t *session, cm_str_t text, const cm_cql_request_t *
 int cm_cql_prepare_wait(cm_cql_t *session, cm_str_t text, cm_cql_prepared_t **prepared,
                         cm_err_t *err);
 
+/* Reads the topology until all nodes that can be reached have the same schema, 10 s at most; gives
+ * up in silence. After a change by cm_cql_query(), or by another client. */
+int cm_cql_agree(cm_cql_t *session, cm_err_t *err);
+
 /* ---- writer: many rows by one prepared, idempotent statement ---- */
 
 /* The rows before number `durable` are done: acknowledged by the server at the consistency level,

@@ -97,14 +97,15 @@ static int forbid_in_callback(const cm_cql_t *s, cm_err_t *err)
     return 0;
 }
 
-/* Reads the topology until all nodes have the same schema; gives up in silence, as the change
- * itself has succeeded. A reading that is under way may be older than the change. */
-static int await_agreement(cm_cql_t *s, cm_err_t *err)
+/* A reading of the topology that is under way may be older than the change. */
+int cm_cql_agree(cm_cql_t *s, cm_err_t *err)
 {
     int64_t deadline = cm_cql_now(s) + AGREEMENT_MS;
     uint64_t wanted = s->stats.refreshes + 1 + s->refreshing;
     bool agreed = false;
 
+    if (forbid_in_callback(s, err) < 0)
+        return CM_EUSAGE;
     cm_cql_refresh_at(s, s->now);
     while (!agreed && cm_cql_now(s) < deadline && s->state == CM_CQL_READY) {
         int rc = cm_cql_run(s, AGREEMENT_POLL_MS, err);
@@ -140,7 +141,7 @@ int cm_cql_query_wait(cm_cql_t *s, cm_str_t text, const cm_cql_request_t *reques
     if (rc == 0)
         rc = cm_cql_error_to_err(&waiter.error, err);
     if (rc == 0 && waiter.schema_changed)
-        rc = await_agreement(s, err);
+        rc = cm_cql_agree(s, err);
     return rc;
 }
 

@@ -1,4 +1,5 @@
 #include "cassandra/schema.h"
+#include "cassandra/settle.h"
 #include "store/cassandra_inside.h"
 
 #include <stdio.h>
@@ -83,12 +84,14 @@ static int wait_a_little(self_t *self, cm_err_t *err)
 /* ---- writing ---- */
 
 /* The servers will not take the row however often it is sent. A full disk and bugs look the same at
- * times, and are waited for. */
+ * times, and are waited for; so is a node that has not heard yet of a table that was just made. */
 static bool on_refused(void *context, uint64_t row, const cm_cql_error_t *error)
 {
     self_t *self = context;
 
     (void)row;
+    if (cm_cassandra_is_unsettled(error) && cm_clock_ticks_ns() < self->settling.until_ns)
+        return false;
     if (!cm_cql_error_is_passing(error) && self->refusal.code == CM_CQL_OK)
         self->refusal = *error;
     return false;
@@ -237,7 +240,6 @@ static int prepare(self_t *self, cm_cql_prepared_t **insert, cm_err_t *err)
 {
     const cm_cassandra_settings_t *settings = self->settings;
     cm_buf_t text = CM_BUF_INIT;
-    cm_err_t why;
 
     cm_buf_add_text(&text, "INSERT INTO ");
     cm_cassandra_add_table(&text, settings);
@@ -245,12 +247,10 @@ static int prepare(self_t *self, cm_cql_prepared_t **insert, cm_err_t *err)
                   cm_cassandra_columns);
     if (settings->ttl_s > 0)
         cm_buf_printf(&text, " AND TTL %lld", (long long)settings->ttl_s);
-    int rc = cm_cql_prepare_wait(self->session, (cm_str_t){text.data, text.len}, insert, &why);
+    int rc = cm_cassandra_prepare(settings, self->session, (cm_str_t){text.data, text.len}, insert,
+                                  "preparing to store events", err);
     cm_buf_free(&text);
-    return rc < 0 ? cm_fail(err, cm_cassandra_code(rc),
-                            "preparing to store events: Cassandra at %s says: %s", settings->hosts,
-                            why.text)
-                  : 0;
+    return rc;
 }
 
 static int open_writer(self_t *self, cm_err_t *err)
@@ -262,6 +262,7 @@ static int open_writer(self_t *self, cm_err_t *err)
     cm_cql_prepared_t *insert;
 
     int rc = cm_cassandra_ensure(self->settings, self->session, err);
+    self->settling = cm_cassandra_settling_begin(self->settings);
     if (rc == 0)
         rc = prepare(self, &insert, err);
     return rc == 0 ? cm_cql_writer_open(self->session, insert, &options, &self->writer, err) : rc;

@@ -3,6 +3,7 @@
 #ifndef CM_STORE_CASSANDRA_INSIDE_H
 #define CM_STORE_CASSANDRA_INSIDE_H
 
+#include "cassandra/settle.h"
 #include "event/choice.h"
 #include "store/cassandra.h"
 
@@ -21,6 +22,7 @@ typedef struct cm_cassandra_store {
     size_t end_count, end_cap;
     uint64_t durable; /* batches before those */
     cm_cql_error_t refusal;
+    cm_cassandra_settling_t settling; /* of the table, since the store was opened */
     /* while it waits */
     int64_t asked_ns;    /* when the waiter was last asked */
     int64_t progress_ns; /* when rows were last acknowledged */

@@ -278,6 +278,23 @@ def test_the_table(t):
 
 
 @slow
+def test_five_make_the_table(t):
+    """Five workers start at once without a keyspace, three times: each gets in, nothing is lost."""
+    place = Place(t, "five")
+    sent = place.produce(3000, 9)
+    for number in range(3):
+        keyspace = "five%d" % number
+        options = [*place.kafka, "--group", keyspace, *place.cassandra, "--cassandra-keyspace",
+                   keyspace]
+        workers = [t.start("ingest", "--store", "cassandra", "--until-end", "--json", *options)
+                   for _ in range(5)]
+        accounts = [json.loads(worker.wait(OK, 120).out) for worker in workers]
+        t.equal(sum(account["accepted"] for account in accounts), 3000, keyspace)
+        place.same(lines(t.clickmill("export", "--store", "cassandra", *place.cassandra,
+                                     "--cassandra-keyspace", keyspace).out), sent)
+
+
+@slow
 def test_doctor(t):
     place = Place(t, "doctor")
     options = ["--sink", "kafka", "--store", "cassandra", *place.options, "--no-cassandra-create",

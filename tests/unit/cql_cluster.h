@@ -15,6 +15,8 @@ static inline void answer_query(fake_conn_t *c, const cm_cql_frame_t *frame)
     char text[400];
 
     snprintf(text, sizeof text, "%.*s", (int)query.len, query.data);
+    if (refused(c, frame->stream, query))
+        return;
     if (c->node->fake->answer != NULL && c->node->fake->answer(c, frame->stream, text, CM_STR("")))
         return;
     if (strstr(text, "system.local") != NULL) {

@@ -95,6 +95,12 @@ struct fake {
     /* Answers a query, or a SELECT that is executed with `first` as its first value; false: leaves
      * it to us. NULL: none. */
     bool (*answer)(fake_conn_t *c, int stream, const char *text, cm_str_t first);
+    struct {
+        const char *match; /* the next `count` statements with these words, as QUERY or PREPARE, */
+        int32_t code;      /* are answered with this error */
+        const char *text;
+        int count, done;
+    } refuse;
     int moved; /* bytes in this pump */
     int accepted;
     char last_id_metadata[40];
@@ -215,6 +221,10 @@ static inline void fake_error(fake_conn_t *c, int stream, int32_t code, const ch
         cm_cql_add_u8(buf, 0);
     if (code == 0x2500)
         cm_cql_add_string(buf, id);
+    if (code == 0x2400) { /* keyspace and table */
+        put_text(buf, "clicks");
+        put_text(buf, "events");
+    }
     fake_end(c);
 }
 
@@ -397,12 +407,29 @@ static inline const char *find_prepared(const fake_node_t *node, cm_str_t id)
     return NULL;
 }
 
+/* Whether the test wants the statement refused. */
+static inline bool refused(fake_conn_t *c, int stream, cm_str_t text)
+{
+    fake_t *fake = c->node->fake;
+
+    if (fake->refuse.count == 0 ||
+        memmem(text.data, text.len, fake->refuse.match, strlen(fake->refuse.match)) == NULL)
+        return false;
+    fake->refuse.count--;
+    fake->refuse.done++;
+    fake_error(c, stream, fake->refuse.code, fake->refuse.text, CM_STR(""));
+    return true;
+}
+
 static inline void answer_prepare(fake_conn_t *c, const cm_cql_frame_t *frame)
 {
     fake_node_t *node = c->node;
     cm_cql_reader_t r = cm_cql_reader(frame->body);
     cm_str_t text = cm_cql_read_bytes(&r);
     char id[20], *copy = node->prepared[node->prepared_count % FAKE_STATEMENTS];
+
+    if (refused(c, frame->stream, text))
+        return;
 
     snprintf(copy, sizeof node->prepared[0], "%.*s", (int)text.len, text.data);
     statement_id(copy, id);
