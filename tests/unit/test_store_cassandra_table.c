@@ -1,0 +1,221 @@
+/* The store on Cassandra against the fake cluster: its table, also when others make it too, and who
+ * is let in. */
+#include "cassandra_world.h"
+
+/* ---- the table ---- */
+
+static void it_is_made(void **state)
+{
+    world_t *world = *state;
+
+    has.keyspace = has.table = false;
+    world->settings.create = true;
+    cm_store_t *store = open_store(world, NULL);
+    cm_sink_close(&store->sink);
+    assert_int_equal(2, has.change_count);
+    assert_string_equal("CREATE KEYSPACE IF NOT EXISTS \"clicks\" WITH replication = "
+                        "{'class': 'NetworkTopologyStrategy', 'dc1': 1}",
+                        has.changes[0]);
+    assert_string_equal("CREATE TABLE IF NOT EXISTS \"clicks\".\"events\" (row_key text PRIMARY "
+                        "KEY, user_id text, timestamp timestamp, url text, country text, city "
+                        "text, browser text, os text, device text)",
+                        has.changes[1]);
+    has.table = false; /* now only the table */
+    store = open_store(world, NULL);
+    cm_sink_close(&store->sink);
+    assert_int_equal(3, has.change_count);
+    assert_memory_equal("CREATE TABLE", has.changes[2], 12);
+}
+
+static void replication_as_given(void **state)
+{
+    static const struct {
+        const char *given, *wanted;
+    } cases[] = {{"2", "'dc1': 2}"}, {"dc1:3,dc 'two':2", "'dc1': 3, 'dc ''two''': 2}"}};
+    static const char *const wrong[] = {"0", "many", "101", "dc1:", ":3", "dc1:3,", "dc1:x"};
+    world_t *world = *state;
+
+    world->settings.create = true;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        has.keyspace = has.table = false;
+        world->settings.replication = cases[i].given;
+        has.change_count = 0;
+        cm_store_t *store = open_store(world, NULL);
+        cm_sink_close(&store->sink);
+        if (strstr(has.changes[0], cases[i].wanted) == NULL)
+            fail_msg("%s does not have %s", has.changes[0], cases[i].wanted);
+    }
+    has.change_count = 0;
+    has.keyspace = has.table = false;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        world->settings.replication = wrong[i];
+        refuse(world, false, CM_EUSAGE, "cassandra.replication wants");
+    }
+    assert_int_equal(0, has.change_count);
+}
+
+static void what_is_missing_is_said(void **state)
+{
+    world_t *world = *state;
+
+    has.table = false;
+    refuse(world, false, CM_EINPUT, "there is no table clicks.events");
+    has.keyspace = false;
+    refuse(world, false, CM_EINPUT, "there is no keyspace clicks");
+    world->settings.create = true; /* who only reads makes nothing */
+    refuse(world, true, CM_EINPUT, "there is no keyspace clicks");
+    assert_int_equal(0, has.change_count);
+    has.keyspace = has.table = true;
+    has.column_type = "uuid";
+    refuse(world, false, CM_EUSAGE, "column row_key is of type uuid, not text");
+    assert_int_equal(0, has.change_count);
+}
+
+/* What others who make the same at the same time lead to: each passes after some attempts. */
+static void the_schema_settles(void **state)
+{
+    static const struct {
+        const char *match;
+        int32_t code;
+        const char *text;
+    } cases[] = {
+        {"CREATE KEYSPACE", CM_CQL_ALREADY_EXISTS, "Cannot add existing keyspace \"clicks\""},
+        {"CREATE TABLE", CM_CQL_ALREADY_EXISTS,
+         "Cannot add already existing table \"events\" to keyspace \"clicks\""},
+        {"CREATE TABLE", CM_CQL_CONFIG_ERROR,
+         "Column family ID mismatch (found 67ee9790-a293-11e5-b122-091830ac5256; expected "
+         "67e792b0-a293-11e5-b122-091830ac5256)"},
+        {"CREATE TABLE", CM_CQL_SERVER_ERROR,
+         "java.lang.RuntimeException: java.util.concurrent.ExecutionException: "
+         "org.apache.cassandra.exceptions.ConfigurationException: Column family ID mismatch"},
+        {"CREATE TABLE", CM_CQL_INVALID_QUERY, "Keyspace 'clicks' does not exist"},
+        {"CREATE TABLE", CM_CQL_CONFIG_ERROR, "Keyspace clicks doesn't exist"},
+        {"INSERT INTO", CM_CQL_INVALID_QUERY, "unconfigured table events"},
+        {"INSERT INTO", CM_CQL_INVALID_QUERY, "table events does not exist"},
+        {"INSERT INTO", CM_CQL_SERVER_ERROR,
+         "org.apache.cassandra.db.UnknownColumnFamilyException: Couldn't find cfId=1000"},
+    };
+    world_t *world = *state;
+
+    world->settings.create = true;
+    world->settings.timeout_ms = 5000;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        pthread_mutex_lock(&world->lock);
+        has.keyspace = has.table = false;
+        world->fake.refuse.match = cases[i].match;
+        world->fake.refuse.code = cases[i].code;
+        world->fake.refuse.text = cases[i].text;
+        world->fake.refuse.count = 2;
+        world->fake.refuse.done = 0;
+        pthread_mutex_unlock(&world->lock);
+        cm_store_t *store = open_store(world, NULL);
+        assert_true(has.keyspace && has.table);
+        assert_int_equal(2, world->fake.refuse.done);
+        cm_sink_close(&store->sink);
+    }
+}
+
+/* It is bounded by a time, and what does not pass ends at once. */
+static void a_schema_that_never_settles(void **state)
+{
+    world_t *world = *state;
+
+    world->settings.create = true;
+    world->settings.timeout_ms = 300;
+    has.keyspace = has.table = false;
+    world->fake.refuse.match = "CREATE TABLE";
+    world->fake.refuse.code = CM_CQL_CONFIG_ERROR;
+    world->fake.refuse.text = "Column family ID mismatch (found 1; expected 2)";
+    world->fake.refuse.count = 1000;
+    int64_t began = cm_clock_ticks_ns();
+    refuse(world, false, CM_EAWAY, "have not come to one schema within 0.6 s");
+    refuse(world, false, CM_EAWAY, "Column family ID mismatch (found 1; expected 2)");
+    assert_in_range((cm_clock_ticks_ns() - began) / 1000000, 200, 6000);
+    assert_in_range(world->fake.refuse.done, 4, 20);
+    world->fake.refuse.text = "Unrecognized strategy option {mars}";
+    world->fake.refuse.done = 0;
+    refuse(world, false, CM_EUSAGE, "making the table: Cassandra at 127.0.0.1");
+    refuse(world, false, CM_EUSAGE, "Unrecognized strategy option {mars}");
+    assert_int_equal(2, world->fake.refuse.done);
+}
+
+/* A node that has not heard of the table yet refuses its rows; they are offered again. */
+static void a_node_that_has_not_heard_of_it(void **state)
+{
+    world_t *world = *state;
+    cm_store_t *store = open_store(world, NULL);
+    cm_batch_t batch = CM_BATCH_INIT;
+    cm_err_t err = {0};
+
+    pthread_mutex_lock(&world->lock);
+    world->fake.nodes[0].prepared_count = 0;
+    world->fake.refuse.match = "INSERT INTO";
+    world->fake.refuse.code = CM_CQL_INVALID_QUERY;
+    world->fake.refuse.text = "unconfigured table events";
+    world->fake.refuse.count = 12;
+    pthread_mutex_unlock(&world->lock);
+    fill(&batch, 0, 4);
+    assert_ok(cm_sink_put(&store->sink, &batch, &err), err);
+    assert_ok(cm_sink_commit(&store->sink, &err), err);
+    check_seen(world, 4, 1, 1);
+    assert_int_equal(12, world->fake.refuse.done);
+    cm_batch_free(&batch);
+    cm_sink_close(&store->sink);
+}
+
+/* ---- getting in ---- */
+
+static void credentials(void **state)
+{
+    world_t *world = *state;
+
+    world->fake.username = "me";
+    world->fake.password = "right";
+    world->settings.username = "me";
+    world->settings.password = "wrong";
+    refuse(world, false, CM_EUSAGE, "refuses the credentials");
+    setenv("STORE_TEST_SECRET", "right", 1);
+    world->settings.password = "${STORE_TEST_SECRET}";
+    cm_store_t *store = open_store(world, NULL);
+    cm_sink_close(&store->sink);
+    unsetenv("STORE_TEST_SECRET");
+    refuse(world, false, CM_EUSAGE, "STORE_TEST_SECRET is not set");
+    world->settings.password = "file:/no/such/file";
+    refuse(world, false, CM_EUSAGE, "cassandra.password: cannot read /no/such/file");
+    world->settings.username = NULL;
+    refuse(world, false, CM_EUSAGE, "without cassandra.username");
+    world->settings.password = NULL;
+    world->settings.tls.ca_file = "ca.pem";
+    refuse(world, false, CM_EUSAGE, "cassandra.tls is off");
+}
+
+static void nobody_answers(void **state)
+{
+    world_t *world = *state;
+    atomic_bool stop = true;
+
+    world->settings.timeout_ms = 300;
+    pthread_mutex_lock(&world->lock);
+    fake_stop(&world->fake.nodes[0]);
+    pthread_mutex_unlock(&world->lock);
+    refuse(world, false, CM_EAWAY, "no Cassandra node at 127.0.0.1");
+    refuse(world, false, CM_EAWAY, "within 0.3 s");
+    world->settings.timeout_ms = 60000;
+    world->settings.stop = &stop;
+    refuse(world, false, CM_ESTOP, "stopped");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(it_is_made),
+        TEST(replication_as_given),
+        TEST(what_is_missing_is_said),
+        TEST(the_schema_settles),
+        TEST(a_schema_that_never_settles),
+        TEST(a_node_that_has_not_heard_of_it),
+        TEST(credentials),
+        TEST(nobody_answers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
