@@ -6,11 +6,14 @@
 
   stack.py stop|start|restart ENGINE...    one that was started, as it was
   stack.py kill|pause|resume ENGINE        kill -9, SIGSTOP, SIGCONT
+  stack.py replace NODE          of a ring of Cassandra: another address takes its place
+  stack.py nodetool NODE WORD... asks a node of a ring by Cassandra's own tool
   stack.py kafka-topic create|describe NAME [--partitions N] [--config KEY=VALUE]
 
 Engines: zookeeper, kafka, cassandra (these are the default), elasticsearch, spark, cosmos (a
 Cassandra that looks like Azure Cosmos DB's: TLS and a password on port 10350); `all` is the first
-five.
+five. With --ring 3 kafka is kafka-1, kafka-2 and kafka-3, and cassandra is cassandra-1 to
+cassandra-3; each can be named.
 
 Exit status: 0 done, 1 an engine fails or does not answer, 2 wrong usage or another version runs,
 3 a port is taken, 4 memory is short, 5 Java, Maven or a download cannot be had.
@@ -21,27 +24,31 @@ import json
 import sys
 
 from .core import PROFILES, Stack
+from .engine import HOST
 from .trouble import Misuse, Trouble
 
 ENGINE_COMMANDS = ("up", "down", "status", "stop", "start", "restart", "kill", "pause", "resume")
+COMMANDS = (*ENGINE_COMMANDS, "replace", "nodetool", "kafka-topic")
 
 
 def parser():
     made = argparse.ArgumentParser(prog="stack.py", description=__doc__,
                                    formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("command", choices=(*ENGINE_COMMANDS, "kafka-topic"), metavar="COMMAND")
+    made.add_argument("command", choices=COMMANDS, metavar="COMMAND")
     made.add_argument("words", nargs="*", metavar="ENGINE")
     made.add_argument("--dir", metavar="DIR", help="where the stack lies (build/stack)")
     made.add_argument("--port-base", type=int, default=0, metavar="N",
                       help="moves every port up by N (0)")
     made.add_argument("--profile", default="plain", metavar="plain|secure",
                       help="secure: TLS, SASL and passwords (%s)" % PROFILES[0])
-    made.add_argument("--kafka", default="3.9", metavar="VERSION",
-                      help="3.9 with ZooKeeper, 4.3 without (3.9)")
+    made.add_argument("--ring", type=int, default=0, metavar="N",
+                      help="3: so many brokers and nodes, each at 127.0.0.N (0: one of each)")
+    made.add_argument("--kafka", metavar="VERSION",
+                      help="3.9 with ZooKeeper, 4.3 without (3.9, of a ring 4.3)")
     made.add_argument("--elasticsearch", default="7.17", metavar="VERSION",
                       help="7.17, 8.19 or opensearch-2.19 (7.17)")
-    made.add_argument("--heap", type=int, default=1024, metavar="MB",
-                      help="Cassandra's heap in megabytes (1024)")
+    made.add_argument("--heap", type=int, metavar="MB",
+                      help="Cassandra's heap in megabytes (1024, of each node of a ring 512)")
     made.add_argument("--client-certificates", action="store_true",
                       help="secure Kafka and Cassandra want one of each client")
     made.add_argument("--timeout", type=int, default=180, metavar="S",
@@ -74,7 +81,8 @@ def show(entries, options):
             [("engine", "version", "profile", "state", "memory", "pid", "ports")]
             + [(entry["engine"], entry["version"], entry["profile"], entry["state"],
                 megabytes(entry["memory"]), " ".join(map(str, entry["pids"])) or "-",
-                " ".join("%d" % port for port in entry["ports"].values()))
+                ("" if entry["host"] == HOST else entry["host"] + ": ")
+                + " ".join("%d" % port for port in entry["ports"].values()))
                for entry in entries]))
 
 
@@ -107,12 +115,19 @@ def act(stack, options):
         kafka_topic(stack, options)
     elif options.command == "down":
         stack.down(words)
+    elif options.command == "nodetool":
+        if len(words) < 2:
+            raise Misuse("nodetool NODE WORD... was expected, as nodetool cassandra-1 status")
+        sys.stdout.write(stack.nodetool(*words))
     elif not words:
         raise Misuse("%s which engine?" % options.command)
     elif options.command in ("stop", "start", "restart"):
         getattr(stack, options.command)(*words)
-    else:
+    elif options.command == "replace":
         for name in words:
+            stack.say("%s has taken the place of %s" % (stack.replace(name), name))
+    else:
+        for name in stack.named(words):
             getattr(stack, options.command)(name)
     return 0
 
@@ -120,11 +135,14 @@ def act(stack, options):
 def stack_of(options):
     return Stack(options.dir, offset=options.port_base, profile=options.profile,
                  kafka=options.kafka, elasticsearch=options.elasticsearch, heap=options.heap,
-                 client_certificates=options.client_certificates, timeout=options.timeout)
+                 ring=options.ring, client_certificates=options.client_certificates, timeout=options.timeout)
 
 
 def main(arguments):
-    options = parser().parse_intermixed_args(arguments)
+    # Options behind nodetool's words are nodetool's.
+    at = arguments.index("nodetool") + 2 if "nodetool" in arguments else len(arguments)
+    options = parser().parse_intermixed_args(arguments[:at])
+    options.words += arguments[at:]
     try:
         return act(stack_of(options), options)
     except Trouble as trouble:

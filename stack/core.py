@@ -3,12 +3,14 @@
 import contextlib
 import fcntl
 import os
+import shutil
 import signal
 import sys
 import time
 
 from . import cache, engines, files, kafka_wire, process, secrets
 from .engine import HOST, NotYet
+from .engines import ring as rings
 from .trouble import MemoryShort, Misuse, PortTaken, Trouble
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -58,16 +60,18 @@ class Place:
 
 class Stack:
     """Engines in `directory` (default build/stack). `offset` moves every port, `profile` is plain
-    or secure, `kafka` 3.9 (with ZooKeeper) or 4.3 (KRaft), `elasticsearch` 7.17, 8.19 or
-    opensearch-2.19, `heap` the megabytes of Cassandra's heap, `client_certificates` whether Kafka
-    and Cassandra ask for them in the secure profile. `say` gets the progress, a line each.
+    or secure, `kafka` 3.9 (with ZooKeeper) or 4.3 (KRaft; default 3.9, of a ring 4.3),
+    `elasticsearch` 7.17, 8.19 or opensearch-2.19, `heap` the megabytes of Cassandra's heap (default
+    1024, of each node of a ring 512), `client_certificates` whether Kafka and Cassandra ask for them
+    in the secure profile, `ring` how many brokers and nodes there are: 3, or 0 for a single one of
+    each. `say` gets the progress, a line each.
 
     Not for several threads at once; two processes that change one directory take turns.
     """
 
-    def __init__(self, directory=None, offset=0, profile="plain", kafka="3.9",
-                 elasticsearch="7.17", heap=1024, client_certificates=False,
-                 timeout=180, say=tell, commitlog_sync="group"):
+    def __init__(self, directory=None, offset=0, profile="plain", kafka=None,
+                 elasticsearch="7.17", heap=None, client_certificates=False,
+                 timeout=180, say=tell, commitlog_sync="group", ring=0):
         if profile not in PROFILES:
             raise Misuse("unknown profile %s; it is plain or secure (STACK=secure)" % profile)
         if not 0 <= offset <= MAX_OFFSET:
@@ -75,10 +79,13 @@ class Stack:
         self.place = Place(directory or os.path.join(ROOT, "build", "stack"), say)
         self.say = say
         self.timeout = timeout
-        self.choice = {"profile": profile, "offset": offset, "kafka": kafka,
-                       "elasticsearch": elasticsearch, "heap": heap,
+        self.choice = {"profile": profile, "offset": offset,
+                       "kafka": kafka or ("4.3" if ring else "3.9"),
+                       "elasticsearch": elasticsearch,
+                       "heap": heap or (rings.HEAP if ring else 1024), "ring": ring,
                        "client_certificates": client_certificates and profile == "secure",
                        "commitlog_sync": commitlog_sync}
+        rings.check(self.choice)
         self._children = []
         for name in engines.NAMES:
             self.engine(name).version()  # complains about a version that there is not
@@ -115,8 +122,26 @@ class Stack:
                 wanted.append(name)
 
         for name in {(): DEFAULT, ("all",): ALL}.get(tuple(names), names):
-            add(name)
+            if engines.find(name).whole and not self.choice["ring"]:
+                raise Misuse("%s is a member of a ring, which RING=%d starts" % (name, rings.SIZE))
+            for part in self.formed(name) if self.choice["ring"] else ():
+                add(part)
+            if not self.choice["ring"] or not engines.parts(name):
+                add(name)
         return wanted
+
+    def formed(self, name):
+        """Names of those that form a ring of that engine now."""
+        return ["%s-%d" % (name, number) for number in rings.numbers(self.place.directory, name)
+                if engines.parts(name)]
+
+    def named(self, names):
+        """The engines that are meant: `kafka` is all brokers where a ring of them was started."""
+        found = []
+        for name in names:
+            members = [part for part in engines.parts(name) if self.recorded(part) is not None]
+            found += members if members and self.recorded(name) is None else [name]
+        return found
 
     # ---- up
 
@@ -124,6 +149,7 @@ class Stack:
         """Starts what does not run yet, waits until all answer, returns their status."""
         with self.lock():
             wanted = [self.engine(name) for name in self.order(names)]
+            self.check_rivals(wanted)
             new = [engine for engine in wanted if not self.runs(engine)]
             self.check_ports(new)
             self.check_memory(new)
@@ -135,21 +161,37 @@ class Stack:
             if self.choice["profile"] == "secure":
                 # `clickmill doctor` would miss what was never started.
                 self.write_configuration(self.recorded("elasticsearch") is not None)
+            if self.choice["ring"]:
+                self.write_ring_configuration(self.recorded("elasticsearch") is not None)
             return [self.describe(engine) for engine in wanted]
 
     def write_configuration(self, elasticsearch=True):
         """clickmill.secure.yaml: what clickmill needs to know of the secure profile, with
         Elasticsearch or without."""
         values = {name.lower(): value for name, value in self.secrets().items()}
-        template = files.template("clickmill.secure.yaml")
-        if not elasticsearch:
-            template = template[:template.index("\nelasticsearch:")]
         files.write(os.path.join(self.place.directory, "clickmill.secure.yaml"),
-                    files.fill(template, {
+                    files.fill(configuration("clickmill.secure.yaml", elasticsearch), {
                         **values, "host": HOST, "mechanism": self.engine("kafka").mechanism(),
                         "kafka_port": self.engine("kafka").port(),
                         "cassandra_port": self.engine("cassandra").port(),
                         "elasticsearch_port": self.engine("elasticsearch").port()}), 0o600)
+
+    def write_ring_configuration(self, elasticsearch=True):
+        """clickmill.ring.yaml: the same of a ring."""
+        files.write(os.path.join(self.place.directory, "clickmill.ring.yaml"),
+                    files.fill(configuration("clickmill.ring.yaml", elasticsearch), {
+                        "brokers": ",".join(self.addresses("kafka")),
+                        "nodes": ",".join(self.addresses("cassandra")), "size": rings.SIZE,
+                        "elasticsearch": "http://%s:%d" % (HOST, self.port("elasticsearch"))}))
+
+    def check_rivals(self, wanted):
+        """A ring and a single engine have the same ports."""
+        for engine in wanted:
+            for name in (engine.whole,) if engine.whole else engines.parts(engine.name):
+                other = self.recorded(name)
+                if other is not None and other.running():
+                    raise Misuse("%s runs and is in the way of %s: run make stack-down first (its "
+                                 "data are kept)" % (other.name, engine.name))
 
     def runs(self, engine):
         """True when the engine runs as it is wanted; another variant of it is in the way."""
@@ -167,32 +209,35 @@ class Stack:
             self.say("%s has died in part; ending the rest of it" % engine.name)
             process.end(old.running(), old.patience)
             return False
-        self.say("%s %s already runs (pid %s, port %d)" % (
-            engine.name, old.version(), pids(old.running()), old.port()))
+        self.say("%s %s already runs (pid %s, %s)" % (
+            engine.name, old.version(), pids(old.running()), old.where()))
         return True
 
     def check_ports(self, new):
         for engine in new:
             for use, port in engine.ports.items():
-                if process.taken(port):
+                if process.taken(port, engine.host):
                     raise PortTaken(self.port_sentence(engine, use, port))
 
     @staticmethod
     def port_sentence(engine, use, port):
-        held = process.holder(port)
+        held = process.holder(port, engine.host)
         by = "by pid %d (%s)" % held if held else "by a process of another user"
-        return ("port %d, which %s needs (%s), is taken %s: end that, or move all ports, for "
-                "example with PORT_OFFSET=20000" % (port, engine.name, use, by))
+        return ("port %d%s, which %s needs (%s), is taken %s: end that, or move all ports, for "
+                "example with PORT_OFFSET=20000" % (
+                    port, "" if engine.host == HOST else " of " + engine.host, engine.name, use,
+                    by))
 
     @staticmethod
     def check_memory(new):
         have, need = process.available(), sum(engine.memory for engine in new)
         if have is not None and have < need * MEGABYTE:
+            least = min(new, key=lambda engine: engine.memory)
             raise MemoryShort(
                 "%s need about %d MB of memory, and %d MB are available: end something, or start "
                 "fewer engines (ENGINES=\"%s\")" % (
                     " and ".join(engine.name for engine in new), need, have // MEGABYTE,
-                    min(new, key=lambda engine: engine.memory).name))
+                    least.whole or least.name))
 
     def launch(self, new, begun=()):
         """Starts engines, each as soon as those that it needs answer; waits for those too that
@@ -232,9 +277,8 @@ class Stack:
             self._children.append(child)
             entries.append({"role": role, **process.identify(child.pid)})
             engine.save(entries)
-        self.say("%s %s starts (pid %s, port %d, log %s)" % (
-            engine.name, engine.version(), pids(entries), engine.port(),
-            shorter(engine.log)))
+        self.say("%s %s starts (pid %s, %s, log %s)" % (
+            engine.name, engine.version(), pids(entries), engine.where(), shorter(engine.log)))
         return self.watch(entries, ours=True)
 
     @staticmethod
@@ -294,12 +338,12 @@ class Stack:
     def stop(self, *names):
         """Ends engines in order; `start` starts them again as they were."""
         with self.lock():
-            self.halt([self.existing(name) for name in names], forget=False)
+            self.halt([self.existing(name) for name in self.named(names)], forget=False)
 
     def start(self, *names):
         """Starts engines again that were stopped, killed or died, as they were."""
         with self.lock():
-            stopped = [engine for engine in (self.existing(name) for name in names)
+            stopped = [engine for engine in map(self.existing, self.named(names))
                        if not engine.running()]
             self.check_ports(stopped)
             self.launch(stopped)
@@ -309,7 +353,7 @@ class Stack:
         self.start(*names)
 
     def started(self, names=()):
-        found = [self.recorded(name) for name in (names or engines.NAMES)]
+        found = [self.recorded(name) for name in (self.named(names) or engines.ENGINES)]
         return [engine for engine in found if engine is not None]
 
     def halt(self, halted, forget):
@@ -332,6 +376,47 @@ class Stack:
 
     def reap(self):
         self._children = [child for child in self._children if child.poll() is None]
+
+    # ---- a ring
+
+    def replace(self, name):
+        """Puts a node of another address into the place of a dead one: it streams the rows of the
+        dead one from the others. Returns its name; the dead one's data go."""
+        with self.lock():
+            old = self.existing(name)
+            if old.whole != "cassandra":
+                raise Misuse("only a node of a ring of Cassandra can be replaced, as cassandra-3")
+            if old.running():
+                raise Misuse("%s runs: stop or kill it first" % name)
+            if name not in self.formed(old.whole):
+                raise Misuse("%s was replaced already" % name)
+            free, = [part for part in engines.parts(old.whole)
+                     if part not in self.formed(old.whole)]
+            new = self.engine(free, old.choice)
+            new.replaces = old.host
+            shutil.rmtree(new.data, ignore_errors=True)
+            self.check_ports([new])
+            self.check_memory([new])
+            try:
+                self.launch([new])
+            except BaseException:
+                process.end(new.running(), 5)
+                if new.state() is not None:
+                    new.forget()
+                shutil.rmtree(new.data, ignore_errors=True)
+                raise
+            rings.exchange(self.place.directory, old.number, new.number)
+            old.forget()
+            shutil.rmtree(old.data, ignore_errors=True)
+            self.write_ring_configuration(self.recorded("elasticsearch") is not None)
+            return free
+
+    def nodetool(self, name, *words):
+        """What Cassandra's own tool says of a node."""
+        node = self.existing(name)
+        if node.whole != "cassandra":
+            raise Misuse("nodetool asks a node of a ring of Cassandra, as cassandra-1")
+        return node.nodetool(*words)
 
     # ---- faults, for tests
 
@@ -366,7 +451,7 @@ class Stack:
                 "profile": engine.choice["profile"], "state": self.condition(engine, state),
                 "pids": [entry["pid"] for entry in running],
                 "memory": sum(process.resident(entry["pid"]) for entry in running),
-                "ports": engine.ports, "directory": engine.directory}
+                "host": engine.host, "ports": engine.ports, "directory": engine.directory}
 
     @staticmethod
     def condition(engine, state):
@@ -390,24 +475,33 @@ class Stack:
 
     # ---- topics
 
+    def broker(self):
+        """The broker, or one of a ring that answers."""
+        members = [self.recorded(part) for part in engines.parts("kafka")]
+        for member in members:
+            if member is not None and self.condition(member, member.state()) == "answers":
+                return member
+        return self.existing("kafka")
+
     def topic_create(self, name, partitions=6, configuration=None):
         """Makes a topic and waits until every partition has a leader."""
-        with self.existing("kafka").connect() as connection:
+        broker = self.broker()
+        with broker.connect() as connection:
             try:
-                self.create_patiently(connection, name, partitions, configuration)
-                self.until_led(connection, name, partitions)
-                self.offsets(connection, name, range(partitions), -1)
+                self.create_patiently(connection, name, partitions, broker.copies()["replication"],
+                                      configuration)
+                self.offsets(name, self.until_led(connection, name, partitions), (-1,))
             except kafka_wire.KafkaError as error:
                 raise Misuse("the topic %s cannot be made: %s" % (name, error)) from None
 
     @staticmethod
-    def create_patiently(connection, name, partitions, configuration):
+    def create_patiently(connection, name, partitions, copies, configuration):
         """A broker that has just come back, or was paused so long that ZooKeeper gave it up, refuses
         for a moment: it is not registered, or nobody is the controller."""
         deadline, tried = time.monotonic() + 20, False
         while True:
             try:
-                return connection.create_topic(name, partitions, 1, configuration)
+                return connection.create_topic(name, partitions, copies, configuration)
             except kafka_wire.KafkaError as error:
                 if tried and error.code == kafka_wire.TOPIC_EXISTS:
                     return None  # by the try before, which said something else
@@ -423,18 +517,30 @@ class Stack:
             topic = connection.metadata([name])["topics"][name]
             if [part["leader"] >= 0 for part in topic["partitions"].values()] == (
                     [True] * partitions):
-                return
+                return topic["partitions"]
             if time.monotonic() > until:
                 raise Trouble("the partitions of the topic %s have no leader" % name)
             time.sleep(0.05)
 
+    def offsets(self, name, parts, moments):
+        """{partition: offset} for each moment, of the partitions of `metadata`, from those that lead
+        them; a broker may hear later than others that it leads a new partition."""
+        led, found = {}, [{} for _ in moments]
+        for index, part in parts.items():
+            led.setdefault(part["leader"], []).append(index)
+        for leader, indexes in led.items():
+            broker = self.recorded("kafka") or self.existing("kafka-%d" % leader)
+            with broker.connect() as connection:
+                for moment, offsets in zip(moments, found):
+                    offsets.update(self.offsets_of(connection, name, indexes, moment))
+        return found
+
     @staticmethod
-    def offsets(connection, name, parts, moment):
-        """Offsets; the broker may hear later than others that it leads a new partition."""
+    def offsets_of(connection, name, indexes, moment):
         until = time.monotonic() + 20
         while True:
             try:
-                return connection.offsets(name, parts, moment)
+                return connection.offsets(name, indexes, moment)
             except kafka_wire.KafkaError:
                 if time.monotonic() > until:
                     raise
@@ -455,18 +561,18 @@ class Stack:
 
     def topic_describe(self, name):
         """{"topic": name, "partitions": [{partition, leader, replicas, isr, begin, end}]}"""
-        with self.existing("kafka").connect() as connection:
+        with self.broker().connect() as connection:
             topic = self.known(connection, name)
             if topic["error"] != 0:
                 raise Misuse("there is no topic %s" % name if topic["error"]
                              == kafka_wire.NO_SUCH_TOPIC else "the topic %s: Kafka's error %d"
                              % (name, topic["error"]))
             parts = topic["partitions"]
-            begins, ends = (self.offsets(connection, name, parts, moment) for moment in (-2, -1))
-            return {"topic": name, "partitions": [
-                {"partition": index, "leader": part["leader"], "replicas": part["replicas"],
-                 "isr": part["isr"], "begin": begins[index], "end": ends[index]}
-                for index, part in parts.items()]}
+        begins, ends = self.offsets(name, parts, (-2, -1))
+        return {"topic": name, "partitions": [
+            {"partition": index, "leader": part["leader"], "replicas": part["replicas"],
+             "isr": part["isr"], "begin": begins[index], "end": ends[index]}
+            for index, part in parts.items()]}
 
     # ---- what clients need to know
 
@@ -482,6 +588,11 @@ class Stack:
         """The port for clients of an engine."""
         return (self.recorded(name) or self.engine(name)).port()
 
+    def addresses(self, name):
+        """HOST:PORT of each that clients of an engine can go to."""
+        names = self.formed(name) if self.choice["ring"] else [name]
+        return ["%s:%d" % (engine.host, engine.port()) for engine in map(self.engine, names)]
+
     @contextlib.contextmanager
     def lock(self):
         """One at a time changes what runs in a directory."""
@@ -493,6 +604,12 @@ class Stack:
                 self.say("another one is at work in %s; waiting" % self.place.directory)
                 fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def configuration(name, elasticsearch):
+    """A template for clickmill, with what it says of Elasticsearch or without."""
+    template = files.template(name)
+    return template if elasticsearch else template[:template.index("\nelasticsearch:")]
 
 
 def shorter(path):

@@ -22,6 +22,8 @@ class Engine:
     """Base of the engines. `place` is the Place (directory, secrets, Java) that it belongs to."""
 
     name = None
+    host = HOST
+    whole = None       # the name of the ring that it is a member of
     default_ports = {}  # what listens there -> its usual port
     memory = 0         # megabytes that it takes when it has just started
     patience = 30      # seconds that an orderly end may take
@@ -98,7 +100,7 @@ class Engine:
 
     def configure(self, source, target, extra="", **values):
         """Writes conf/`target` from a template; `extra` is put behind it."""
-        known = {"host": HOST, "conf": self.conf, "data": self.data, "log": self.log,
+        known = {"host": self.host, "conf": self.conf, "data": self.data, "log": self.log,
                  "tls": self.place.tls,
                  **{use + "_port": port for use, port in self.ports.items()}, **values}
         if self.secure:
@@ -113,6 +115,10 @@ class Engine:
     def port(self):
         """The port that clients use: the first."""
         return next(iter(self.ports.values()))
+
+    def where(self):
+        """The same in words."""
+        return ("port %d" if self.host == HOST else self.host + ":%d") % self.port()
 
     def context(self):
         """The ssl.SSLContext of a client, None in the plain profile."""

@@ -157,19 +157,23 @@ def taken(port, host="127.0.0.1"):
     return False
 
 
-def listening_inodes(port):
+def listening_inodes(port, host):
+    """Sockets that listen there, or at all addresses."""
+    known = {"%08X" % int.from_bytes(socket.inet_aton(host), "little"), "00000000"}
     inodes = set()
     for table in ("tcp", "tcp6"):
         for line in (read("%s/net/%s" % (PROC, table)) or "").splitlines()[1:]:
             fields = line.split()
-            if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
+            address, _, number = fields[1].rpartition(":")
+            # An address of IPv4 stands at the end of one of IPv6.
+            if fields[3] == "0A" and int(number, 16) == port and address[-8:] in known:
                 inodes.add("socket:[%s]" % fields[9])
     return inodes
 
 
-def holder(port):
+def holder(port, host="127.0.0.1"):
     """(pid, program) of who listens on a port; None when that is another user's secret."""
-    inodes = listening_inodes(port)
+    inodes = listening_inodes(port, host)
     for pid in filter(str.isdigit, os.listdir(PROC)) if inodes else ():
         folder = "%s/%s/fd" % (PROC, pid)
         try:

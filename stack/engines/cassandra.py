@@ -4,7 +4,7 @@ import glob
 import os
 
 from .. import cache, cql_wire
-from ..engine import HOST, Engine, NotYet
+from ..engine import Engine, NotYet
 from ..files import fill, template
 
 VERSION = "5.0.9"
@@ -42,6 +42,7 @@ class Cassandra(Engine):
         self.configure("logback.xml", "logback.xml")
         self.configure("cassandra.yaml", "cassandra.yaml",
                        template("cassandra/%s.yaml" % self.choice["profile"]),
+                       place_in_ring=self.place_in_ring(), seeds=self.seeds(),
                        client_certificates=str(self.choice["client_certificates"]).lower(),
                        commitlog_sync=COMMITLOG_SYNC[self.choice.get("commitlog_sync", "group")])
 
@@ -55,10 +56,7 @@ class Cassandra(Engine):
             "cassandra.storagedir": self.data,
             "cassandra-foreground": "yes",
             "java.security.manager": "allow",  # which it sets; Java 21 wants to be told
-            # One node has no gossip to wait for.
-            "cassandra.skip_wait_for_gossip_to_settle": 0,
-            "cassandra.ring_delay_ms": 0,
-            "cassandra.superuser_setup_delay_ms": 0,
+            **self.settings(),
         }
         return [("cassandra", [
             os.path.join(self.place.java(), "bin", "java"), "-Xms" + heap, "-Xmx" + heap,
@@ -66,6 +64,18 @@ class Cassandra(Engine):
             "@" + os.path.join(self.conf, "jvm.options"),
             *("-D%s=%s" % pair for pair in settings.items()),
             "-cp", self.conf + ":" + os.path.join(libraries, "*"), MAIN], {})]
+
+    def settings(self):
+        """One node has no gossip to wait for."""
+        return {"cassandra.skip_wait_for_gossip_to_settle": 0, "cassandra.ring_delay_ms": 0,
+                "cassandra.superuser_setup_delay_ms": 0}
+
+    def place_in_ring(self):
+        return ("allocate_tokens_for_local_replication_factor: 1\nauto_bootstrap: false\n"
+                "hinted_handoff_enabled: false")
+
+    def seeds(self):
+        return "%s:%d" % (self.host, self.ports["storage"])
 
     # ---- asking
 
@@ -75,7 +85,7 @@ class Cassandra(Engine):
         return known["CASSANDRA_USERNAME"], known["CASSANDRA_PASSWORD"]
 
     def connect(self, login=None, timeout=30):
-        return cql_wire.Connection(HOST, self.port(), timeout, self.context(),
+        return cql_wire.Connection(self.host, self.port(), timeout, self.context(),
                                    (login or self.login()) if self.secure else None)
 
     def probe(self):

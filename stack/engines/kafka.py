@@ -17,6 +17,8 @@ class Kafka(Engine):
     name = "kafka"
     default_ports = {"client": 9092, "controller": 9093}
     memory = 600
+    heap = 512
+    number = 1
 
     def __init__(self, place, choice):
         super().__init__(place, choice)
@@ -42,6 +44,17 @@ class Kafka(Engine):
                    {"version": self.version()})
         return cache.jars("kafka-" + self.version(), pom, self.place.java(), self.place.say)
 
+    def copies(self):
+        """One broker can hold one copy."""
+        return {"replication": 1, "in_sync": 1}
+
+    def voters(self):
+        return "1@%s:%d" % (HOST, self.ports.get("controller", 0))
+
+    def cluster_id(self):
+        return cache.run(self.java("kafka.tools.StorageTool", "random-uuid"),
+                         "naming the cluster").split()[-1]
+
     # ---- starting
 
     def prepare(self):
@@ -55,7 +68,8 @@ class Kafka(Engine):
         source = "%s-%s.properties" % ("kraft" if self.kraft else "zookeeper",
                                        self.choice["profile"])
         self.configure(source, "server.properties", base, version=self.version(),
-                       plain_login=self.plain_login(),
+                       plain_login=self.plain_login(), number=self.number, voters=self.voters(),
+                       **self.copies(),
                        client_auth="required" if self.choice["client_certificates"] else "none",
                        zookeeper_port=ZooKeeper(self.place, self.choice).port())
         if self.kraft:
@@ -75,7 +89,8 @@ class Kafka(Engine):
 
     def java(self, *arguments):
         logging = "-Dlog4j2.configurationFile=" if self.kraft else "-Dlog4j.configuration=file:"
-        return [os.path.join(self.place.java(), "bin", "java"), "-Xmx512m", "-XX:-UsePerfData",
+        return [os.path.join(self.place.java(), "bin", "java"), "-Xmx%dm" % self.heap,
+                "-XX:-UsePerfData",
                 "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20",
                 "-XX:InitiatingHeapOccupancyPercent=35",
                 logging + os.path.join(self.conf, "log4j.properties"),
@@ -87,12 +102,10 @@ class Kafka(Engine):
         """KRaft's data folder must be made before the first start."""
         if os.path.exists(os.path.join(self.data, "meta.properties")):
             return
-        cluster = cache.run(self.java("kafka.tools.StorageTool", "random-uuid"),
-                            "naming the cluster").split()[-1]
         users = []
         if self.secure:
             users = ["--add-scram", "%s=[name=%s,password=%s]" % (SCRAM, *self.login()[1:])]
-        cache.run(self.java("kafka.tools.StorageTool", "format", "-t", cluster, "-c",
+        cache.run(self.java("kafka.tools.StorageTool", "format", "-t", self.cluster_id(), "-c",
                             os.path.join(self.conf, "server.properties"), *users),
                   "formatting Kafka's data folder")
 
@@ -143,14 +156,14 @@ class Kafka(Engine):
         return SCRAM, known["KAFKA_USERNAME"], known["KAFKA_PASSWORD"]
 
     def connect(self, timeout=30):
-        return kafka_wire.Connection(HOST, self.port(), timeout, self.context(),
+        return kafka_wire.Connection(self.host, self.port(), timeout, self.context(),
                                      self.login() if self.secure else None)
 
     def probe(self):
         try:
             with self.connect(timeout=2) as connection:
                 connection.api_versions()
-                if 1 not in connection.metadata([])["brokers"]:
+                if self.number not in connection.metadata([])["brokers"]:
                     raise NotYet("the broker is not registered yet")
         except kafka_wire.KafkaError as error:
             raise NotYet(str(error)) from None

@@ -349,7 +349,9 @@ def test_the_command_line_gives_every_choice(t):
                      "--timeout", "9")
     t.equal(given.choice, {"profile": "secure", "offset": 7, "kafka": "4.3",
                            "elasticsearch": "8.19", "heap": 2048, "client_certificates": True,
-                           "commitlog_sync": "group"})
+                           "commitlog_sync": "group", "ring": 0})
+    ring = stack_of("--ring", "3").choice
+    t.equal((ring["ring"], ring["kafka"], ring["heap"]), (3, "4.3", 512))
     t.equal((given.timeout, given.place.directory), (9, t.path("d")))
 
 
