@@ -1,6 +1,6 @@
 # The front door. The build itself is described in meson.build.
 .DEFAULT_GOAL := help
-.PHONY: help setup configure build run test check bench bench-collect bench-cluster fuzz format clean stack-up stack-down stack-status
+.PHONY: help setup configure build run test check ring-test bench bench-collect bench-cluster fuzz format clean stack-up stack-down stack-status
 
 SOURCES = $(shell find src tests -name '*.[ch]' -o -name '*.cc')
 
@@ -48,17 +48,23 @@ bench-cluster: build ## compare with bare clients and usual tools on real engine
 	@ninja -C build --quiet bench/kafka_bare bench/cql_bare bench/elastic_bare >/dev/null
 	@python3 bench/cluster.py $(if $(SIZE),--size $(SIZE))
 
+ring-test: build ## kill, freeze and restart the members of a ring under load: [RATE=1000]
+	@scripts/setup.sh test
+	@scripts/setup.sh stack
+	@python3 tests/ring.py $(if $(RATE),--rate $(RATE))
+
 fuzz: setup ## feed the parsers what nobody writes: make fuzz [TARGET=name] [SECONDS=60]
 	@python3 tests/fuzz/run.py --seconds $(or $(SECONDS),60) $(TARGET)
 
 # Choices: KAFKA=3.9|4.3 ELASTICSEARCH=7.17|8.19|opensearch-2.19 STACK=plain|secure
-# CASSANDRA_HEAP=MB PORT_OFFSET=N STACK_DIR=DIRECTORY; docs/stack.md explains them.
+# CASSANDRA_HEAP=MB PORT_OFFSET=N STACK_DIR=DIRECTORY RING=3; docs/stack.md explains them.
 STACK_PY = python3 stack/stack.py $(if $(STACK_DIR),--dir $(STACK_DIR))
 STACK_CHOICES = $(if $(KAFKA),--kafka $(KAFKA)) $(if $(STACK),--profile $(STACK)) \
     $(if $(ELASTICSEARCH),--elasticsearch $(ELASTICSEARCH)) \
-    $(if $(CASSANDRA_HEAP),--heap $(CASSANDRA_HEAP)) $(if $(PORT_OFFSET),--port-base $(PORT_OFFSET))
+    $(if $(CASSANDRA_HEAP),--heap $(CASSANDRA_HEAP)) $(if $(PORT_OFFSET),--port-base $(PORT_OFFSET)) \
+    $(if $(RING),--ring $(RING))
 
-stack-up: ## start real engines: make stack-up [ENGINES="kafka spark"] [KAFKA=4.3] [STACK=secure]
+stack-up: ## start real engines: make stack-up [ENGINES="kafka spark"] [RING=3] [STACK=secure]
 	@scripts/setup.sh stack
 	@$(STACK_PY) up $(STACK_CHOICES) $(ENGINES)
 
