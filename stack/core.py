@@ -8,9 +8,10 @@ import signal
 import sys
 import time
 
-from . import cache, engines, files, kafka_wire, process, secrets
+from . import cache, engines, files, process, secrets
 from .engine import HOST, NotYet
 from .engines import ring as rings
+from .topics import Topics
 from .trouble import MemoryShort, Misuse, PortTaken, Trouble
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -58,7 +59,7 @@ class Place:
         return secrets.context(self.directory, certificate)
 
 
-class Stack:
+class Stack(Topics):
     """Engines in `directory` (default build/stack). `offset` moves every port, `profile` is plain
     or secure, `kafka` 3.9 (with ZooKeeper) or 4.3 (KRaft; default 3.9, of a ring 4.3),
     `elasticsearch` 7.17, 8.19 or opensearch-2.19, `heap` the megabytes of Cassandra's heap (default
@@ -305,7 +306,7 @@ class Stack:
             reason = "nothing listens at its port yet"
         except (NotYet, OSError) as error:
             reason = str(error)
-        if gone or waited > self.timeout:
+        if gone or waited > self.timeout * engine.slowness:
             if begun["ours"]:
                 process.end(begun["entries"], 5)
             role = (gone or begun["entries"])[0]["role"]
@@ -393,7 +394,7 @@ class Stack:
             free, = [part for part in engines.parts(old.whole)
                      if part not in self.formed(old.whole)]
             new = self.engine(free, old.choice)
-            new.replaces = old.host
+            new.replaces, new.slowness = old.host, 5  # it gets all rows first
             shutil.rmtree(new.data, ignore_errors=True)
             self.check_ports([new])
             self.check_memory([new])
@@ -472,107 +473,6 @@ class Stack:
         """The engines that were started here."""
         self.reap()
         return [self.describe(engine) for engine in self.started(names)]
-
-    # ---- topics
-
-    def broker(self):
-        """The broker, or one of a ring that answers."""
-        members = [self.recorded(part) for part in engines.parts("kafka")]
-        for member in members:
-            if member is not None and self.condition(member, member.state()) == "answers":
-                return member
-        return self.existing("kafka")
-
-    def topic_create(self, name, partitions=6, configuration=None):
-        """Makes a topic and waits until every partition has a leader."""
-        broker = self.broker()
-        with broker.connect() as connection:
-            try:
-                self.create_patiently(connection, name, partitions, broker.copies()["replication"],
-                                      configuration)
-                self.offsets(name, self.until_led(connection, name, partitions), (-1,))
-            except kafka_wire.KafkaError as error:
-                raise Misuse("the topic %s cannot be made: %s" % (name, error)) from None
-
-    @staticmethod
-    def create_patiently(connection, name, partitions, copies, configuration):
-        """A broker that has just come back, or was paused so long that ZooKeeper gave it up, refuses
-        for a moment: it is not registered, or nobody is the controller."""
-        deadline, tried = time.monotonic() + 20, False
-        while True:
-            try:
-                return connection.create_topic(name, partitions, copies, configuration)
-            except kafka_wire.KafkaError as error:
-                if tried and error.code == kafka_wire.TOPIC_EXISTS:
-                    return None  # by the try before, which said something else
-                if error.code not in kafka_wire.PASSING or time.monotonic() > deadline:
-                    raise
-            tried = True
-            time.sleep(0.3)
-
-    @staticmethod
-    def until_led(connection, name, partitions):
-        until = time.monotonic() + 20
-        while True:
-            topic = connection.metadata([name])["topics"][name]
-            if [part["leader"] >= 0 for part in topic["partitions"].values()] == (
-                    [True] * partitions):
-                return topic["partitions"]
-            if time.monotonic() > until:
-                raise Trouble("the partitions of the topic %s have no leader" % name)
-            time.sleep(0.05)
-
-    def offsets(self, name, parts, moments):
-        """{partition: offset} for each moment, of the partitions of `metadata`, from those that lead
-        them; a broker may hear later than others that it leads a new partition."""
-        led, found = {}, [{} for _ in moments]
-        for index, part in parts.items():
-            led.setdefault(part["leader"], []).append(index)
-        for leader, indexes in led.items():
-            broker = self.recorded("kafka") or self.existing("kafka-%d" % leader)
-            with broker.connect() as connection:
-                for moment, offsets in zip(moments, found):
-                    offsets.update(self.offsets_of(connection, name, indexes, moment))
-        return found
-
-    @staticmethod
-    def offsets_of(connection, name, indexes, moment):
-        until = time.monotonic() + 20
-        while True:
-            try:
-                return connection.offsets(name, indexes, moment)
-            except kafka_wire.KafkaError:
-                if time.monotonic() > until:
-                    raise
-                time.sleep(0.05)
-
-    @staticmethod
-    def known(connection, name):
-        """What the broker knows of the topic. One that has just come back knows of none for a
-        moment, and answers as if there were none."""
-        until = time.monotonic() + 10
-        while True:
-            blank = not connection.metadata()["topics"]
-            topic = connection.metadata([name])["topics"][name]
-            if (topic["error"] != kafka_wire.NO_SUCH_TOPIC or not blank
-                    or time.monotonic() > until):
-                return topic
-            time.sleep(0.1)
-
-    def topic_describe(self, name):
-        """{"topic": name, "partitions": [{partition, leader, replicas, isr, begin, end}]}"""
-        with self.broker().connect() as connection:
-            topic = self.known(connection, name)
-            if topic["error"] != 0:
-                raise Misuse("there is no topic %s" % name if topic["error"]
-                             == kafka_wire.NO_SUCH_TOPIC else "the topic %s: Kafka's error %d"
-                             % (name, topic["error"]))
-            parts = topic["partitions"]
-        begins, ends = self.offsets(name, parts, (-2, -1))
-        return {"topic": name, "partitions": [
-            {"partition": index, "leader": part["leader"], "replicas": part["replicas"],
-             "isr": part["isr"], "begin": begins[index], "end": ends[index]}
-            for index, part in parts.items()]}
 
     # ---- what clients need to know
 

@@ -27,6 +27,7 @@ class Engine:
     default_ports = {}  # what listens there -> its usual port
     memory = 0         # megabytes that it takes when it has just started
     patience = 30      # seconds that an orderly end may take
+    slowness = 1       # times as long as others it may take until it answers
     forks = False      # whether a process has children that must not outlive it
 
     def __init__(self, place, choice):

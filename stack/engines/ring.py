@@ -86,7 +86,9 @@ class Node(Member, Cassandra):
             "cassandra.gossip_settle_interval_ms": 500,
             "cassandra.ring_delay_ms": 3000 if self.replaces else 0,
             "cassandra.superuser_setup_delay_ms": 0,
-            **({"cassandra.replace_address_first_boot": self.replaces} if self.replaces else {}),
+            # So long nothing may be heard of the dead one; 60 s otherwise.
+            **({"cassandra.replace_address_first_boot": self.replaces,
+                "cassandra.broadcast_interval_ms": 10000} if self.replaces else {}),
             "com.sun.management.jmxremote.host": self.host,
             "com.sun.management.jmxremote.port": self.ports["jmx"],
             "com.sun.management.jmxremote.rmi.port": self.ports["jmx"],
