@@ -260,6 +260,9 @@ def windows_of(settings):
 
 # ---- reading and writing
 
+LEVEL = "spark.cassandra.input.consistency.level"
+
+
 def read(spark, settings):
     source = settings["input"]
     if "parquet" in source:
@@ -271,6 +274,9 @@ def read(spark, settings):
     own = {name: value for part in (settings.get("options", {}), settings.get(
         "secrets", {}).get("options", {})) for name, value in part.items()
         if name.startswith("spark.cassandra.")}
+    # The connector's own is LOCAL_ONE: that copy may lack what the others have acknowledged.
+    if LEVEL not in own and spark.conf.get(LEVEL, None) is None:
+        own[LEVEL] = "LOCAL_QUORUM"
     return spark.read.format("org.apache.spark.sql.cassandra").options(
         keyspace=source["cassandra"]["keyspace"], table=source["cassandra"]["table"], **own).load()
 

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import unittest.mock
 
 import documents
 import test_answers
@@ -239,16 +240,37 @@ def test_no_spark(t):
            "--index elasticsearch")
 
 
-def test_the_mapping_of_the_job(t):
-    """Where no clickmill has been the job makes the index itself: of the same fields."""
+def parts_of_the_job(*names):
+    """Functions and constants of the job by name, without pyspark."""
+    names = set(names)
     with open(JOB, encoding="utf-8") as file:
         tree = ast.parse(file.read())
-    names = {"SUMS", "COUNTS", "mapping"}
     kept = [node for node in tree.body
             if (isinstance(node, ast.Assign) and {target.id for target in node.targets if isinstance(
                 target, ast.Name)} & names) or getattr(node, "name", None) in names]
     space = {}
     exec(compile(ast.Module(kept, []), JOB, "exec"), space)  # noqa: S102
+    return space
+
+
+def test_the_job_reads_a_quorum(t):
+    """The connector by itself reads one copy, which may lack acknowledged events."""
+    level = "spark.cassandra.input.consistency.level"
+    read = parts_of_the_job("LEVEL", "read")["read"]
+    for options, configured, wanted in (
+            ({}, None, {level: "LOCAL_QUORUM"}),
+            ({level: "ALL"}, None, {level: "ALL"}),
+            ({}, "QUORUM", {})):
+        spark = unittest.mock.Mock()
+        spark.conf.get = {level: configured}.get
+        read(spark, {"input": {"cassandra": {"keyspace": "k", "table": "t"}}, "options": options})
+        t.equal(spark.read.format.return_value.options.call_args.kwargs,
+                {"keyspace": "k", "table": "t", **wanted}, "options of %r" % options)
+
+
+def test_the_mapping_of_the_job(t):
+    """Where no clickmill has been the job makes the index itself: of the same fields."""
+    space = parts_of_the_job("SUMS", "COUNTS", "mapping")
     with open(os.path.join(ROOT, "src", "index", "elasticsearch_layout.c"), encoding="utf-8") as file:
         found = re.findall(r'\{"(\w+)", "(\w+)", (?:NULL|"(\w+)"), (true|false)\}', file.read())
     t.true(len(found) >= 20, "fields of the layout: %s" % found)
