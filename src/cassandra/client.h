@@ -26,6 +26,7 @@ typedef struct cm_cassandra_settings {
     int connections;         /* to each node */
     int in_flight;           /* events on their way at most */
     size_t batch_bytes;
+    int speculative_ms; /* after which a batch also goes to another copy of its rows; 0: never */
     int64_t timeout_ms; /* how long nobody may answer before that is said */
     const cm_log_t *log;
     const atomic_bool *stop; /* ends every wait for a server; NULL: nobody asks */

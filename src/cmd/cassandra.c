@@ -29,6 +29,7 @@ cm_cassandra_settings_t cm_cassandra_settings_of(const cm_app_t *app,
                                      .connections = (int)given->connections,
                                      .in_flight = (int)given->in_flight,
                                      .batch_bytes = (size_t)given->batch_bytes,
+                                     .speculative_ms = (int)given->speculative,
                                      .timeout_ms = given->timeout,
                                      .log = &app->log,
                                      .stop = app->stop};

@@ -22,7 +22,7 @@ typedef enum cm_store_choice {
 typedef struct cm_cassandra_given {
     const char *hosts, *local_dc, *keyspace, *table, *username, *password, *replication;
     const char *ca, *cert, *key, *host_name;
-    int64_t port, connections, in_flight, batch_bytes, ttl, timeout;
+    int64_t port, connections, in_flight, batch_bytes, ttl, timeout, speculative;
     int consistency; /* position in the row's choices */
     bool tls, insecure, create;
 } cm_cassandra_given_t;
@@ -177,6 +177,15 @@ typedef struct cm_cassandra_given {
          .max = 16 << 20,                                                                          \
          .key = "cassandra.batch_bytes",                                                           \
          .help = "size of a batch of events at most; servers refuse large ones"},                  \
+        {.name = "cassandra-speculative",                                                          \
+         .type = CM_OPT_DURATION,                                                                  \
+         .offset = offsetof(s, m.speculative),                                                     \
+         .arg = "TIME",                                                                            \
+         .def = "500ms",                                                                           \
+         .max = 60e3,                                                                              \
+         .key = "cassandra.speculative",                                                           \
+         .help = "a batch that its node has not answered for so long also goes to the next node "  \
+                 "with a copy of its rows; 0: never"},                                             \
     {                                                                                              \
         .name = "cassandra-timeout", .type = CM_OPT_DURATION, .offset = offsetof(s, m.timeout),    \
         .arg = "TIME", .def = "15s", .min = 100, .max = 3600e3, .key = "cassandra.timeout",        \

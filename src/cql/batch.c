@@ -18,8 +18,9 @@ static void on_answer(cm_cql_call_t *call, const cm_cql_error_t *error,
 
 /* ---- making and freeing ---- */
 
-static cm_cql_call_t *new_call(cm_cql_writer_t *w, cm_cql_batch_t *batch)
+cm_cql_call_t *cm_cql_batch_call(cm_cql_batch_t *batch)
 {
+    cm_cql_writer_t *w = batch->writer;
     cm_cql_request_t request = {
         .consistency = w->o.consistency, .idempotent = true, .timeout_ms = w->o.timeout_ms};
     cm_cql_call_t *call = cm_cql_call_new(w->session, CM_CQL_OP_BATCH, &request);
@@ -51,7 +52,7 @@ cm_cql_batch_t *cm_cql_batch_new(cm_cql_writer_t *w)
     if (w->all != NULL)
         w->all->prev = batch;
     w->all = batch;
-    batch->call = new_call(w, batch);
+    batch->call = cm_cql_batch_call(batch);
     return batch;
 }
 
@@ -90,8 +91,9 @@ void cm_cql_batch_free(cm_cql_batch_t *batch)
 
     set_place(batch, CM_CQL_BATCH_OPEN);
     cm_cql_timer_stop(&w->session->wheel, &batch->timer);
-    cm_cql_call_detach(batch->call);
+    cm_cql_copy_end(batch);
     cm_cql_call_free(batch->call);
+    free(batch->error);
     if (batch->prev != NULL)
         batch->prev->next = batch->next;
     else
@@ -117,6 +119,7 @@ static void fly(cm_cql_batch_t *batch)
     call->rows = batch->rows;
     call->opcode = batch->rows == 1 ? CM_CQL_OP_EXECUTE : CM_CQL_OP_BATCH;
     call->values_at = batch->rows == 1 ? 4 : 0; /* behind the row's length */
+    cm_cql_copy_arm(batch);
     cm_cql_call_submit(call);
 }
 
@@ -148,6 +151,10 @@ static void on_timer(cm_cql_timer_t *timer)
 {
     cm_cql_batch_t *batch = CM_CQL_OWNER(timer, cm_cql_batch_t, timer);
 
+    if (batch->place == CM_CQL_BATCH_FLYING) {
+        cm_cql_copy_send(batch);
+        return;
+    }
     if (batch->place == CM_CQL_BATCH_OPEN)
         batch->writer->open[batch->group] = NULL;
     cm_cql_batch_send(batch);
@@ -193,6 +200,8 @@ static void cut_window(cm_cql_writer_t *w, const cm_cql_error_t *error)
                     (error->code == CM_CQL_SERVER && (error->server_code == CM_CQL_OVERLOADED ||
                                                       error->server_code == CM_CQL_WRITE_TIMEOUT));
 
+    if (overload && error->code == CM_CQL_SERVER)
+        w->last_overload = now != 0 ? now : 1;
     if (!overload || (w->last_cut != 0 && now - w->last_cut < CUT_EVERY_MS))
         return;
     w->last_cut = now != 0 ? now : 1;
@@ -266,35 +275,58 @@ static void fail_batch(cm_cql_batch_t *batch, const cm_cql_error_t *error)
     rest(batch);
 }
 
+/* Keeps why the attempt failed: it may be asked what holds up the rows behind these. */
+static void note_error(cm_cql_batch_t *batch, const cm_cql_error_t *error)
+{
+    batch->writer->session->stats.failures++;
+    batch->writer->stats.last_error = *error;
+    if (batch->error == NULL)
+        batch->error = cm_alloc(sizeof *batch->error);
+    *batch->error = *error;
+}
+
+static void take_success(cm_cql_batch_t *batch, const cm_cql_call_t *call)
+{
+    cm_cql_writer_t *w = batch->writer;
+    uint64_t before = w->durable;
+
+    w->session->stats.requests++;
+    w->stats.last_error.code = CM_CQL_OK;
+    w->stats.rescued += call == batch->copy;
+    cm_cql_copy_note(w, call, w->session->now);
+    grow_window(w);
+    mark_done(batch);
+    cm_cql_batch_free(batch);
+    send_waiting(w);
+    tell_durable(w, before);
+}
+
 static void on_answer(cm_cql_call_t *call, const cm_cql_error_t *error,
                       const cm_cql_result_t *result)
 {
     cm_cql_batch_t *batch = call->context;
     cm_cql_writer_t *w = batch->writer;
-    cm_cql_t *s = w->session;
 
     (void)result;
-    s->answered++;
-    set_place(batch, CM_CQL_BATCH_OPEN);
+    w->session->answered++;
     if (error == NULL) {
-        uint64_t before = w->durable;
-        s->stats.requests++;
-        w->stats.last_error.code = CM_CQL_OK;
-        grow_window(w);
-        mark_done(batch);
-        cm_cql_batch_free(batch);
-        send_waiting(w);
-        tell_durable(w, before);
+        set_place(batch, CM_CQL_BATCH_OPEN);
+        take_success(batch, call);
         return;
     }
-    s->stats.failures++;
-    w->stats.last_error = *error;
+    note_error(batch, error);
     if (error->code == CM_CQL_CANCELLED) {
         cm_cql_batch_free(batch); /* the session is being closed */
         return;
     }
-    batch->attempts++;
     cut_window(w, error);
+    if (batch->copy != NULL && cm_cql_error_is_passing(error)) {
+        cm_cql_copy_goes_on(batch, call);
+        return;
+    }
+    cm_cql_copy_end(batch);
+    set_place(batch, CM_CQL_BATCH_OPEN);
+    batch->attempts++;
     fail_batch(batch, error);
     send_waiting(w);
 }

@@ -239,6 +239,7 @@ void cm_cql_conn_send(cm_cql_conn_t *conn, cm_cql_call_t *call)
     conn->in_flight++;
     call->conn = conn;
     call->place = CM_CQL_SENT;
+    call->sent = conn->session->now;
     add_body(cm_cql_encoder_begin(&conn->encoder, call->stream, call->opcode), conn->version, call);
     cm_cql_encoder_end(&conn->encoder);
     cm_cql_conn_dirty(conn);

@@ -443,6 +443,9 @@ typedef struct cm_cql_writer_options {
     int timeout_ms;                   /* of one attempt; default: the session's */
     int retry_min_ms, retry_max_ms;   /* waits between attempts; default: the session's. A writer
                                        * never gives a row up */
+    int speculative_ms;               /* a batch that its node has not answered for so long also
+                                       * goes to another replica of its rows; default 500, -1:
+                                       * never */
     bool timestamps;                  /* a batch carries the time of its first row as the writes'
                                        * own, so that a retry never overwrites a later write */
     cm_cql_durable_t durable;         /* may be NULL */
@@ -472,6 +475,8 @@ typedef struct cm_cql_writer_stats {
     uint64_t batches;          /* sent, attempts counted once each */
     uint64_t retries;          /* attempts after the first */
     uint64_t refused;          /* rows that the caller took over */
+    uint64_t copies;           /* batches that went to another node as well (speculative_ms) */
+    uint64_t rescued;          /* of those: how often that node answered first */
     int in_flight;             /* batches that wait for an answer */
     int waiting;               /* batches that wait to be tried again, or for their turn */
     int window;                /* batches that may be in flight now */
@@ -479,6 +484,10 @@ typedef struct cm_cql_writer_stats {
 } cm_cql_writer_stats_t;
 
 void cm_cql_writer_stats(const cm_cql_writer_t *writer, cm_cql_writer_stats_t *stats);
+
+/* What holds up the first row that is not done: the node that has not answered it, and for how
+ * long, or why its last attempt failed. False when all is done, or no node has it. */
+bool cm_cql_writer_stall(const cm_cql_writer_t *writer, cm_cql_error_t *why);
 
 /* Flushes and runs the session until every row is done, at most `timeout_ms` (-1: for ever). CM_EIO
  * when rows are left, with the last error in the sentence. */

@@ -74,6 +74,7 @@ void cm_cql_node_conn_ready(cm_cql_node_t *node)
     cm_cql_t *s = node->session;
 
     node->failures = 0;
+    node->silent = false;
     s->last_error.code = CM_CQL_OK;
     cm_cql_timer_stop(&s->wheel, &node->timer);
     if (node->ready++ == 0)
@@ -118,6 +119,20 @@ void cm_cql_node_conn_closed(cm_cql_node_t *node, cm_cql_conn_t *conn, bool was_
     if (!cm_cql_timer_is_set(&node->timer))
         cm_cql_timer_set(&s->wheel, &node->timer, s->now + wait);
     cm_cql_state_update(s);
+}
+
+void cm_cql_node_heard(cm_cql_node_t *node)
+{
+    cm_cql_say(node->session, CM_LOG_INFO, "node answers again", "node=%s", node->name);
+    node->silent = false;
+}
+
+void cm_cql_node_silent(cm_cql_node_t *node)
+{
+    if (node->silent)
+        return;
+    cm_cql_say(node->session, CM_LOG_WARN, "node is silent", "node=%s", node->name);
+    node->silent = true;
 }
 
 /* No longer part of the cluster: idle connections are closed, the others when they are idle. */

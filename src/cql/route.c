@@ -1,6 +1,7 @@
 /* Routing: which connection a call takes. First a replica of its row in the local data centre, the
  * primary before the others; then any node there in turn; then, unless that is forbidden, the rest
- * of the cluster. Among the connections of a node the one with the least in flight. */
+ * of the cluster. Nodes that are silent come after those like them that are not. Among the
+ * connections of a node the one with the least in flight. */
 #include "cql/session.h"
 
 enum { KEY_MAX = 1024 };
@@ -71,19 +72,23 @@ static const int *replicas_of(cm_cql_t *s, cm_cql_prepared_t *prepared, int64_t 
            cm_cql_ring_find(&s->ring, token) * (size_t)keyspace->replicas.width;
 }
 
+/* How willingly a node is asked: 2 when it takes requests, 1 when it owes us a sign of life. */
+static int willing(const cm_cql_node_t *node)
+{
+    return node->ready == 0 ? 0 : node->silent ? 1 : 2;
+}
+
 int cm_cql_primary(cm_cql_t *s, cm_cql_prepared_t *prepared, int64_t token)
 {
-    int count, other = -1;
+    int count, best = -1;
     const int *replicas = replicas_of(s, prepared, token, &count);
 
     for (int i = 0; i < count && replicas[i] >= 0; i++) {
         const cm_cql_node_t *node = s->nodes[replicas[i]];
-        if (node->local && node->ready > 0)
-            return replicas[i];
-        if (other < 0 && node->local)
-            other = replicas[i];
+        if (node->local && (best < 0 || willing(node) > willing(s->nodes[best])))
+            best = replicas[i];
     }
-    return other;
+    return best;
 }
 
 static cm_cql_conn_t *best_of(const cm_cql_node_t *node)
@@ -98,12 +103,25 @@ static cm_cql_conn_t *best_of(const cm_cql_node_t *node)
     return best;
 }
 
-/* A node in turn of those that are local, or not. */
-static cm_cql_conn_t *any_node(cm_cql_t *s, bool local, const cm_cql_node_t *avoid)
+/* Which nodes may be asked. */
+typedef struct choice {
+    bool local, silent;
+    const cm_cql_node_t *avoid;
+} choice_t;
+
+static cm_cql_conn_t *take(const cm_cql_node_t *node, const choice_t *choice)
+{
+    bool may =
+        node->local == choice->local && node->silent == choice->silent && node != choice->avoid;
+    return may ? best_of(node) : NULL;
+}
+
+/* A node in turn of those that may. */
+static cm_cql_conn_t *any_node(cm_cql_t *s, const choice_t *choice)
 {
     for (int i = 0; i < s->node_count; i++) {
         const cm_cql_node_t *node = s->nodes[(s->turn + i) % s->node_count];
-        cm_cql_conn_t *conn = node->local == local && node != avoid ? best_of(node) : NULL;
+        cm_cql_conn_t *conn = take(node, choice);
         if (conn != NULL) {
             s->turn = (node->index + 1) % s->node_count;
             return conn;
@@ -112,25 +130,58 @@ static cm_cql_conn_t *any_node(cm_cql_t *s, bool local, const cm_cql_node_t *avo
     return NULL;
 }
 
-/* In the local data centre. */
+/* The first replica of its row that may. */
+static cm_cql_conn_t *replica(cm_cql_t *s, const cm_cql_call_t *call, const choice_t *choice,
+                              int *count)
+{
+    const int *replicas =
+        call->has_token ? replicas_of(s, call->prepared, call->token, count) : NULL;
+
+    for (int i = 0; i < *count && replicas[i] >= 0; i++) {
+        cm_cql_conn_t *conn = take(s->nodes[replicas[i]], choice);
+        if (conn != NULL)
+            return conn;
+    }
+    return NULL;
+}
+
+/* In the local data centre: replicas before others, silent nodes last. */
 static cm_cql_conn_t *route(cm_cql_t *s, const cm_cql_call_t *call, const cm_cql_node_t *avoid)
 {
-    cm_cql_conn_t *conn;
-    int count = 0;
-    const int *replicas =
-        call->has_token ? replicas_of(s, call->prepared, call->token, &count) : NULL;
+    cm_cql_conn_t *conn = NULL;
 
     if (call->at_control && s->control != NULL) {
         const cm_cql_node_t *node = cm_cql_node_by_address(s, &s->control->address);
         if (node != NULL && node != avoid && (conn = best_of(node)) != NULL)
             return conn;
     }
-    for (int i = 0; i < count && replicas[i] >= 0; i++) {
-        const cm_cql_node_t *node = s->nodes[replicas[i]];
-        if (node->local && node != avoid && (conn = best_of(node)) != NULL)
-            return conn;
+    for (int silent = 0; silent < 2 && conn == NULL; silent++) {
+        const choice_t choice = {.local = true, .silent = silent != 0, .avoid = avoid};
+        int count = 0;
+        conn = replica(s, call, &choice, &count);
+        if (conn == NULL)
+            conn = any_node(s, &choice);
     }
-    return any_node(s, true, avoid);
+    return conn;
+}
+
+/* In another data centre. */
+static cm_cql_conn_t *route_away(cm_cql_t *s, const cm_cql_node_t *avoid)
+{
+    choice_t choice = {.avoid = avoid};
+    cm_cql_conn_t *conn = any_node(s, &choice);
+
+    choice.silent = true;
+    return conn != NULL ? conn : any_node(s, &choice);
+}
+
+cm_cql_conn_t *cm_cql_route_copy(cm_cql_t *s, const cm_cql_call_t *call)
+{
+    const choice_t choice = {.local = true, .avoid = call->avoid};
+    int count = 0;
+    cm_cql_conn_t *conn = replica(s, call, &choice, &count);
+
+    return conn != NULL || count > 0 ? conn : any_node(s, &choice);
 }
 
 cm_cql_conn_t *cm_cql_route(cm_cql_t *s, const cm_cql_call_t *call)
@@ -144,8 +195,8 @@ cm_cql_conn_t *cm_cql_route(cm_cql_t *s, const cm_cql_call_t *call)
         conn = route(s, call, NULL);
     /* Another data centre may not have yet what was acknowledged here: not for one failure. */
     if (conn == NULL && !s->o.local_only)
-        conn = any_node(s, false, call->avoid);
+        conn = route_away(s, call->avoid);
     if (conn == NULL && !s->o.local_only && call->avoid != NULL)
-        conn = any_node(s, false, NULL);
+        conn = route_away(s, NULL);
     return conn;
 }

@@ -69,6 +69,7 @@ struct cm_cql_call {
     cm_buf_t paging_state;
     size_t values_at; /* of QUERY and EXECUTE: where in the body the values begin */
     int64_t timestamp_us, token;
+    int64_t sent; /* ms, when it was given to `conn` */
     int place, opcode, stream, rows, page_size, consistency, serial, timeout_ms;
     int attempts; /* failed ones */
     int max_retries;
@@ -118,6 +119,8 @@ struct cm_cql_node {
     bool local;   /* of the local data centre */
     bool seen;    /* in the topology that is being applied */
     bool gone;    /* no longer part of the cluster */
+    bool silent;  /* has left a request without an answer, or any other sign of life, for a while:
+                   * others are asked first until it gives one */
     int failures; /* connects in a row */
     int index;    /* in session->nodes */
     int ready;    /* connections */
@@ -332,6 +335,10 @@ void cm_cql_prepared_free_all(cm_cql_t *s);
 /* The connection that a call should take now; NULL when none has a free stream. */
 cm_cql_conn_t *cm_cql_route(cm_cql_t *s, const cm_cql_call_t *call);
 
+/* The same for a copy of a call that `call->avoid` has not answered: another node that has the row
+ * and is not silent; NULL when there is none. */
+cm_cql_conn_t *cm_cql_route_copy(cm_cql_t *s, const cm_cql_call_t *call);
+
 /* Replicas of a keyspace by name; NULL when they are not known. */
 const cm_cql_keyspace_t *cm_cql_keyspace(const cm_cql_t *s, cm_str_t name);
 const cm_cql_keyspace_t *cm_cql_prepared_keyspace(cm_cql_t *s, cm_cql_prepared_t *prepared);
@@ -428,6 +435,10 @@ void cm_cql_node_leave(cm_cql_node_t *node);
 void cm_cql_node_free(cm_cql_node_t *node);
 void cm_cql_nodes_sweep(cm_cql_t *s);
 int cm_cql_node_target(const cm_cql_node_t *node);
+
+/* Bytes have come from it; nothing has come for too long. */
+void cm_cql_node_heard(cm_cql_node_t *node);
+void cm_cql_node_silent(cm_cql_node_t *node);
 
 /* Ready, down: after the nodes have changed. */
 void cm_cql_state_update(cm_cql_t *s);

@@ -119,6 +119,8 @@ static int receive(cm_cql_conn_t *conn, char *to, size_t room)
     if (got > 0) {
         conn->session->stats.bytes_received += (uint64_t)got;
         conn->heard = conn->session->now;
+        if (conn->node != NULL && conn->node->silent)
+            cm_cql_node_heard(conn->node);
         conn->drained = (size_t)got < room;
         return (int)got;
     }

@@ -9,6 +9,8 @@ enum {
     BATCH_BYTES = 24 * 1024,
     MAX_BATCH_ROWS = 65535, /* a [short] counts them */
     LINGER_MS = 5,
+    SPECULATIVE_MS = 500,
+    ANSWER_MS = 1000, /* a node that takes less is not what holds rows up */
     MAX_ROWS = 65536,
     MAX_BATCHES = 128, /* more only wait within the server */
     MAX_SINGLE_ROWS = 1024,
@@ -29,6 +31,7 @@ static int fill_options(cm_cql_writer_t *w, const cm_cql_writer_options_t *optio
         *o = *options;
     fill(&o->batch_rows, BATCH_ROWS);
     fill(&o->linger_ms, LINGER_MS);
+    fill(&o->speculative_ms, SPECULATIVE_MS);
     fill(&o->max_rows, MAX_ROWS);
     fill(&o->max_batches, o->batch_rows == 1 ? MAX_SINGLE_ROWS : MAX_BATCHES);
     fill(&o->timeout_ms, session->request_timeout_ms);
@@ -192,6 +195,57 @@ void cm_cql_writer_stats(const cm_cql_writer_t *w, cm_cql_writer_stats_t *stats)
 {
     *stats = w->stats;
     stats->window = (int)w->window;
+}
+
+/* ---- what holds it up ---- */
+
+static bool has_row(const cm_cql_batch_t *batch, uint64_t row)
+{
+    for (int i = 0; i < batch->rows; i++) {
+        if (batch->numbers[i] == row)
+            return true;
+    }
+    return false;
+}
+
+static bool is_at_node(const cm_cql_batch_t *batch)
+{
+    return batch->place == CM_CQL_BATCH_FLYING && batch->call->conn != NULL;
+}
+
+/* The batch of the first row that is not done; while that one only waits for its turn, the one that
+ * has been at a node for the longest time. */
+static const cm_cql_batch_t *first_open(const cm_cql_writer_t *w)
+{
+    const cm_cql_batch_t *first = NULL, *oldest = NULL;
+
+    for (const cm_cql_batch_t *batch = w->all; batch != NULL; batch = batch->next) {
+        if (has_row(batch, w->durable))
+            first = batch;
+        if (is_at_node(batch) && (oldest == NULL || batch->call->sent < oldest->call->sent))
+            oldest = batch;
+    }
+    if (first == NULL || is_at_node(first) || first->error != NULL)
+        return first;
+    return oldest;
+}
+
+bool cm_cql_writer_stall(const cm_cql_writer_t *w, cm_cql_error_t *why)
+{
+    const cm_cql_batch_t *batch = first_open(w);
+
+    if (batch == NULL)
+        return false;
+    int64_t waited = is_at_node(batch) ? cm_cql_now(w->session) - batch->call->sent : 0;
+    if (batch->error != NULL && waited < ANSWER_MS) {
+        *why = *batch->error;
+        return true;
+    }
+    if (!is_at_node(batch))
+        return false;
+    cm_cql_set_error(why, CM_CQL_TIMEOUT, "no answer for %.1f s", (double)waited / 1e3);
+    memcpy(why->node, batch->call->conn->name, sizeof why->node);
+    return true;
 }
 
 int cm_cql_writer_drain(cm_cql_writer_t *w, int timeout_ms, cm_err_t *err)

@@ -24,13 +24,13 @@ static int fail_refused(const self_t *self, cm_err_t *err)
 static const char *find_reason(self_t *self, int64_t now)
 {
     const cm_cql_error_t *last = cm_cql_last_error(self->session);
-    cm_cql_writer_stats_t stats;
+    cm_cql_error_t stall;
 
     if (now - self->progress_ns < QUIET_MS * INT64_C(1000000))
         return NULL;
-    cm_cql_writer_stats(self->writer, &stats);
-    if (stats.last_error.code != CM_CQL_OK && cm_cql_state(self->session) == CM_CQL_READY)
-        last = &stats.last_error;
+    /* The session's last error may be of a node that is down, without which the others would do. */
+    if (cm_cql_state(self->session) == CM_CQL_READY && cm_cql_writer_stall(self->writer, &stall))
+        last = &stall;
     if (last == NULL)
         return "it does not answer";
     snprintf(self->reason, sizeof self->reason, "%s%s%s", last->node, last->node[0] ? ": " : "",
@@ -255,10 +255,12 @@ static int prepare(self_t *self, cm_cql_prepared_t **insert, cm_err_t *err)
 
 static int open_writer(self_t *self, cm_err_t *err)
 {
-    const cm_cql_writer_options_t options = {.batch_bytes = self->settings->batch_bytes,
-                                             .max_rows = self->settings->in_flight,
-                                             .refused = on_refused,
-                                             .context = self};
+    const cm_cql_writer_options_t options = {
+        .batch_bytes = self->settings->batch_bytes,
+        .max_rows = self->settings->in_flight,
+        .speculative_ms = self->settings->speculative_ms > 0 ? self->settings->speculative_ms : -1,
+        .refused = on_refused,
+        .context = self};
     cm_cql_prepared_t *insert;
 
     int rc = cm_cassandra_ensure(self->settings, self->session, err);

@@ -305,6 +305,8 @@ static inline int fake_pump(fake_t *fake)
     fake->moved = 0;
     for (int i = 0; i < fake->count; i++) {
         fake_node_t *node = &fake->nodes[i];
+        if (node->frozen)
+            continue;
         fake_accept(node);
         for (int j = 0; j < FAKE_CONNS; j++) {
             if (node->conns[j].fd >= 0)

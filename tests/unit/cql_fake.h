@@ -59,6 +59,7 @@ struct fake_node {
     bool present;  /* a member of the cluster: others name it */
     bool alive;    /* listens */
     bool hangs_up; /* closes every connection at once */
+    bool frozen;   /* stopped as by SIGSTOP: what is sent to it waits in its sockets */
     const char *dc, *rack;
     int64_t tokens[8];
     int token_count;

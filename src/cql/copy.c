@@ -1,0 +1,123 @@
+/* Copies of batches: a batch that its node has not answered for a while also goes to another
+ * replica of its rows, and the first good answer counts.
+ *
+ * So a frozen node, or one that collects garbage, does not hold up what the others would take. It
+ * is what the DataStax drivers call speculative execution: only for idempotent statements, after a
+ * constant delay, with a bound. A node that has given no sign of life since the batch was sent is
+ * `silent`: it is probed, and others are asked first until it gives one.
+ *
+ * Overload must not grow by it: there are few copies at once, the delay follows the time that
+ * batches take, there is none for a while after a node said that it is overloaded, and a batch has
+ * one copy at a time. */
+#include "cql/writer.h"
+
+#include <stdlib.h>
+
+enum {
+    SLOW = 3,             /* times the usual latency */
+    OVERLOAD_MS = 2000,   /* no copies for so long */
+    AGAIN_MS = 50,        /* when there are as many copies as may be */
+    COPIES_OF_BATCHES = 4 /* a copy for so many batches that may be in flight */
+};
+
+static int max_copies(const cm_cql_writer_t *w)
+{
+    int count = w->o.max_batches / COPIES_OF_BATCHES;
+    return count > 0 ? count : 1;
+}
+
+static int64_t delay(const cm_cql_writer_t *w)
+{
+    int64_t usual = (int64_t)(w->latency_ms * SLOW), least = w->o.speculative_ms;
+    int64_t most = w->o.timeout_ms > 0 ? w->o.timeout_ms / 2 : INT32_MAX;
+    int64_t ms = usual > least ? usual : least;
+
+    return ms < most ? ms : most;
+}
+
+static void arm(cm_cql_batch_t *batch, int64_t after_ms)
+{
+    cm_cql_t *s = batch->writer->session;
+    cm_cql_timer_set(&s->wheel, &batch->timer, s->now + after_ms);
+}
+
+void cm_cql_copy_arm(cm_cql_batch_t *batch)
+{
+    if (batch->writer->o.speculative_ms > 0)
+        arm(batch, delay(batch->writer));
+}
+
+static void send_copy(cm_cql_batch_t *batch)
+{
+    cm_cql_writer_t *w = batch->writer;
+    const cm_cql_call_t *call = batch->call;
+    cm_cql_call_t *copy = cm_cql_batch_call(batch);
+
+    cm_buf_add(&copy->body, call->body.data, call->body.len);
+    copy->opcode = call->opcode;
+    copy->values_at = call->values_at;
+    copy->rows = call->rows;
+    copy->timestamp_us = call->timestamp_us;
+    copy->token = call->token;
+    copy->has_token = call->has_token;
+    copy->avoid = call->conn->node;
+    batch->copy = copy;
+    w->copies++;
+    w->stats.copies++;
+    cm_cql_call_submit(copy);
+}
+
+void cm_cql_copy_send(cm_cql_batch_t *batch)
+{
+    cm_cql_writer_t *w = batch->writer;
+    cm_cql_call_t *call = batch->call;
+    cm_cql_t *s = w->session;
+    bool overloaded = w->last_overload != 0 && s->now - w->last_overload < OVERLOAD_MS;
+
+    if (batch->copy != NULL)
+        return;
+    if (call->conn == NULL || overloaded) { /* it is not at a node at all */
+        arm(batch, delay(w));
+        return;
+    }
+    call->avoid = call->conn->node;
+    bool somewhere = cm_cql_route_copy(s, call) != NULL;
+    if (somewhere && call->conn->heard <= call->sent && call->conn->node != NULL) {
+        cm_cql_node_silent(call->conn->node);
+        cm_cql_conn_probe(call->conn);
+    }
+    if (somewhere && w->copies < max_copies(w))
+        send_copy(batch);
+    else
+        arm(batch, somewhere ? AGAIN_MS : delay(w));
+}
+
+static void drop(cm_cql_writer_t *w, cm_cql_call_t *call)
+{
+    cm_cql_call_detach(call);
+    cm_cql_call_free(call);
+    w->copies--;
+}
+
+void cm_cql_copy_goes_on(cm_cql_batch_t *batch, cm_cql_call_t *failed)
+{
+    if (failed == batch->call)
+        batch->call = batch->copy;
+    batch->copy = NULL;
+    drop(batch->writer, failed);
+    cm_cql_copy_arm(batch);
+}
+
+void cm_cql_copy_end(cm_cql_batch_t *batch)
+{
+    if (batch->copy != NULL)
+        drop(batch->writer, batch->copy);
+    batch->copy = NULL;
+    cm_cql_call_detach(batch->call);
+}
+
+void cm_cql_copy_note(cm_cql_writer_t *w, const cm_cql_call_t *call, int64_t now)
+{
+    enum { SMOOTH = 8 };
+    w->latency_ms += ((double)(now - call->sent) - w->latency_ms) / SMOOTH;
+}
