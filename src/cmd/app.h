@@ -38,6 +38,8 @@ typedef struct cm_app {
     FILE *messages;            /* what a person reads: status, accounts */
     bool terminal;             /* messages go to a terminal: live line, progress bar */
     const atomic_bool *stop;   /* becomes true at SIGINT or SIGTERM */
+    const atomic_bool *hurry;  /* at the next one, which otherwise ends the process, while: */
+    atomic_bool *hurries;      /* the command has set this: it waits, and looks at `hurry` */
     const atomic_int *hangups; /* SIGHUPs so far, of a command that `renews` */
     cm_global_options_t global;
     const cm_command_t *command;      /* the one being run */

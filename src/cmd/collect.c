@@ -82,7 +82,8 @@ static int open_sink(collect_t *self)
     int rc;
 
     if (asked->sink == CM_SINK_KAFKA) {
-        rc = cm_spooling_open(&self->spooling, app, &asked->kafka, asked->collect.spool, &app->err);
+        rc = cm_spooling_open(&self->spooling, app, &asked->kafka, asked->collect.spool, NULL,
+                              &app->err);
         if (rc == 0)
             self->sink = cm_spool_sink(self->spooling.spool);
         return rc;
@@ -127,6 +128,20 @@ static void tick(void *context)
     show_status(self);
 }
 
+/* Sends what is kept, then says what has become of all. */
+static int end(collect_t *self, int rc)
+{
+    cm_app_t *app = self->app;
+
+    if (rc == 0)
+        rc = cm_spooling_drain(&self->spooling, self->options->collect.drain, &app->err);
+    cm_account_t account = cm_collecting_account(&self->collecting);
+    cm_spooling_count(&self->spooling, &account);
+    cm_account_print_as(app, &account, app->out, NULL);
+    cm_collecting_print_refused(&self->collecting);
+    return rc < 0 ? rc : cm_account_check(&account, &app->err);
+}
+
 static int run(cm_app_t *app, const void *given, int argc, char **argv)
 {
     collect_t self = {.app = app, .options = given};
@@ -142,9 +157,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
         cm_server_stop(self.server);
         if (app->terminal)
             cm_progress_line(app->messages, (cm_str_t){"", 0});
-        const cm_account_t account = cm_collecting_account(&self.collecting);
-        cm_account_print_as(app, &account, app->out, NULL);
-        cm_collecting_print_refused(&self.collecting);
+        rc = end(&self, rc);
     }
     cm_collecting_close(&self.collecting);
     if (self.store != NULL)
@@ -164,7 +177,10 @@ const cm_command_t cm_command_collect = {
         "kept below the data directory, and forwarded later in their order. Pages take "
         "/clickmill.js or /pixel.gif; /snippet says how. `clickmill run` does the same beside "
         "everything else.\n"
-        "Ctrl-C or SIGTERM stores what has come, answers it and prints the account. SIGHUP (`kill "
+        "Ctrl-C or SIGTERM stores what has come, answers it and prints the account. With --sink "
+        "kafka it first sends what is kept, and waits for Kafka as long as --drain says; a second "
+        "signal ends that at once. Events that are left then are counted as spooled, the exit "
+        "status is 13, and the next start with the same data directory sends them. SIGHUP (`kill "
         "-HUP`) reads the certificate again.",
     .options = options,
     .options_size = sizeof(collect_options_t),

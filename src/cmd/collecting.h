@@ -16,7 +16,7 @@ typedef struct cm_collect_given {
     const char *sites, *proxies, *hosts;
     cm_option_map_t tokens;
     int visitor; /* cm_visitor_choice_t */
-    int64_t max_body, body_timeout, max_connections, idle, queue, spool, max_store;
+    int64_t max_body, body_timeout, max_connections, idle, queue, spool, drain, max_store;
     int64_t rate_limit, rate_events, rate_bytes;
     cm_tls_given_t tls;
     cm_enrich_given_t enrich;
@@ -143,6 +143,15 @@ typedef struct cm_collect_given {
          .max = INFINITY,                                                                          \
          .key = "collect.spool",                                                                   \
          .help = "what may be kept below the data directory while Kafka is away"},                 \
+        {.name = "drain",                                                                          \
+         .type = CM_OPT_DURATION,                                                                  \
+         .offset = offsetof(s, m.drain),                                                           \
+         .arg = "TIME",                                                                            \
+         .def = "5s",                                                                              \
+         .min = 0,                                                                                 \
+         .max = CM_DAY_MS,                                                                         \
+         .key = "collect.drain",                                                                   \
+         .help = "how long the end waits for Kafka to take what is kept"},                         \
         {.name = "max-store",                                                                      \
          .type = CM_OPT_SIZE,                                                                      \
          .offset = offsetof(s, m.max_store),                                                       \

@@ -15,20 +15,26 @@
 enum { AGAIN_MS = 1000 };
 
 /* A signal handler reaches nothing but globals: the only ones of the program. */
-static atomic_bool stop_asked;
-static atomic_llong stop_asked_ns; /* when; 0: not yet */
+static atomic_bool stop_asked, hurry_asked;
+static atomic_llong stop_asked_ns; /* when last; 0: not yet */
+static atomic_bool hurries;        /* the command ends its wait when hurry is asked */
 static atomic_int hangups;         /* that did not ask the command to stop */
 static atomic_bool terminal_may_go;
 
-/* The first signal asks the command to finish its work, a later one ends the process as usual. One
- * that comes at once is the first again: `make` passes on what its children have got as well. */
+/* The first signal asks the command to finish its work, a later one ends the process as usual, or
+ * where the command waits for a server only that wait. One that comes at once is the same again:
+ * `make` passes on what its children have got as well. */
 static void on_stop(int signal_number)
 {
-    long long now = cm_clock_ticks_ns(), first = 0;
+    long long now = cm_clock_ticks_ns(), last = 0;
 
-    if (atomic_compare_exchange_strong(&stop_asked_ns, &first, now)) {
+    if (atomic_compare_exchange_strong(&stop_asked_ns, &last, now)) {
         atomic_store(&stop_asked, true);
-    } else if (now - first > AGAIN_MS * INT64_C(1000000)) {
+    } else if (now - last <= AGAIN_MS * INT64_C(1000000)) {
+        return;
+    } else if (atomic_load(&hurries) && !atomic_exchange(&hurry_asked, true)) {
+        atomic_store(&stop_asked_ns, now);
+    } else {
         signal(signal_number, SIG_DFL);
         raise(signal_number);
     }
@@ -284,6 +290,8 @@ int main(int argc, char **argv)
         .messages = stderr,
         .terminal = isatty(STDERR_FILENO) == 1,
         .stop = &stop_asked,
+        .hurry = &hurry_asked,
+        .hurries = &hurries,
         .hangups = &hangups,
     };
     invocation_t call = {.command = NULL};

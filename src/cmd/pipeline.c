@@ -164,6 +164,11 @@ void cm_pipeline_free(cm_pipeline_t *pipeline)
     free(pipeline->accounts);
 }
 
+static bool has_spool(const cm_account_t *account)
+{
+    return account->resumed > 0 || account->sent > 0 || account->spooled > 0;
+}
+
 void cm_account_add_json(cm_buf_t *buf, const cm_account_t *account)
 {
     cm_buf_printf(buf,
@@ -178,8 +183,10 @@ void cm_account_add_json(cm_buf_t *buf, const cm_account_t *account)
         cm_buf_printf(buf, ",\"refused\":%llu", (unsigned long long)account->refused);
     if (account->gone > 0)
         cm_buf_printf(buf, ",\"gone\":%llu", (unsigned long long)account->gone);
-    if (account->spooled > 0)
-        cm_buf_printf(buf, ",\"spooled\":%llu", (unsigned long long)account->spooled);
+    if (has_spool(account))
+        cm_buf_printf(buf, ",\"resumed\":%llu,\"sent\":%llu,\"spooled\":%llu",
+                      (unsigned long long)account->resumed, (unsigned long long)account->sent,
+                      (unsigned long long)account->spooled);
 }
 
 int cm_account_check(const cm_account_t *account, cm_err_t *err)
@@ -211,6 +218,19 @@ static void add_missing(cm_buf_t *line, const char *what, uint64_t count)
     cm_buf_add_grouped(line, (int64_t)count);
 }
 
+/* "; resumed from the spool 100; sent to Kafka 150 + spooled 50". */
+static void add_spool(cm_buf_t *line, const cm_account_t *account)
+{
+    if (account->resumed > 0) {
+        cm_buf_add_text(line, "; resumed from the spool ");
+        cm_buf_add_grouped(line, (int64_t)account->resumed);
+    }
+    cm_buf_add_text(line, "; sent to Kafka ");
+    cm_buf_add_grouped(line, (int64_t)account->sent);
+    cm_buf_add_text(line, " + spooled ");
+    cm_buf_add_grouped(line, (int64_t)account->spooled);
+}
+
 void cm_account_print_as(cm_app_t *app, const cm_account_t *account, FILE *json,
                          const char *dead_list)
 {
@@ -237,7 +257,8 @@ void cm_account_print_as(cm_app_t *app, const cm_account_t *account, FILE *json,
         cm_buf_add_text(&line, account->bots == 1 ? " of them by a bot)" : " of them by bots)");
     }
     add_missing(&line, "gone", account->gone);
-    add_missing(&line, "spooled", account->spooled);
+    if (has_spool(account))
+        add_spool(&line, account);
     fprintf(app->messages, "%s\n", line.data);
     if (account->rejected > 0 && dead_list != NULL)
         fprintf(app->messages, "rejected messages are kept: `%s` shows them\n", dead_list);

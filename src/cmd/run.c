@@ -28,6 +28,8 @@ enum {
     SOON_MS = 250,  /* after the last answers, when somebody has clicked and looks at them */
     LINE_MS = 5000, /* between status lines where there is no terminal */
     TERMINAL_MS = 500,
+    OWN_MS = 30000,      /* to read what was sent last, in the end, */
+    OWN_QUIET_MS = 5000, /* when none of it comes for so long no longer */
     WINDOWS = 1 << CM_WINDOW_ALL | 1 << CM_WINDOW_DAY | 1 << CM_WINDOW_HOUR,
 };
 
@@ -126,6 +128,7 @@ static cm_account_t account_of(const runner_t *runner)
     if (runner->collect.spooling.spool == NULL)
         cm_account_add(&account, &collected);
     account.refused = collected.refused;
+    cm_spooling_count(&runner->collect.spooling, &account);
     return account;
 }
 
@@ -266,10 +269,42 @@ static int loop(runner_t *runner)
         } else {
             runner->trouble[0] = '\0';
         }
+        cm_cluster_look(&runner->cluster);
         if (rc == 0)
             show_when_due(runner);
         cm_serving_step(&runner->serving, runner->server);
     }
+    return rc;
+}
+
+/* What this run has sent to the topic, and Kafka has acknowledged, belongs to its answers. */
+static int read_own(runner_t *runner)
+{
+    cm_app_t *app = runner->app;
+    int64_t now = cm_clock_ticks_ns(), quiet_until = 0, least = INT64_MAX, left;
+    const int64_t until = now + OWN_MS * INT64_C(1000000);
+    bool others = false;
+    int rc = 0;
+
+    atomic_store(app->hurries, true);
+    while ((left = cm_cluster_unread(&runner->cluster, &others)) > 0 && runner->source != NULL &&
+           now < until && !atomic_load(app->hurry)) {
+        if (left < least)
+            quiet_until = now + OWN_QUIET_MS * INT64_C(1000000);
+        least = left < least ? left : least;
+        if (now >= quiet_until)
+            break;
+        rc = take_events(runner);
+        if (rc < 0)
+            break;
+        cm_cluster_look(&runner->cluster);
+        show_when_due(runner);
+        now = cm_clock_ticks_ns();
+    }
+    atomic_store(app->hurries, false);
+    if (rc == 0)
+        rc = cm_pipeline_commit(&runner->pipeline, &app->err);
+    cm_cluster_tell_unread(&runner->cluster, left, others);
     return rc;
 }
 
@@ -285,6 +320,8 @@ static int finish(runner_t *runner)
     if (rc == 0)
         rc = cm_run_collect_stop(&runner->collect, runner->sink, &app->err);
     if (rc == 0)
+        rc = read_own(runner);
+    if (rc == 0)
         rc = refresh(runner);
     if (rc == 0) {
         runner->refresh.answers.changed = true; /* nothing new is no news of the whole run */
@@ -294,9 +331,10 @@ static int finish(runner_t *runner)
         cm_accounts_print(app, &account, &runner->refresh.answers, runner->refresh.seconds,
                           runner->publishing);
         cm_collecting_print_refused(&runner->collect.collecting);
-    }
-    if (rc == 0) {
-        rc = cm_cluster_check(&runner->cluster, &app->err); /* traffic that was not sent */
+        if (rc == 0)
+            rc = cm_cluster_check(&runner->cluster, &app->err); /* traffic that was not sent */
+        if (rc == 0)
+            rc = cm_account_check(&account, &app->err);
     }
     return rc;
 }
@@ -318,8 +356,7 @@ static int open_way(runner_t *runner)
                              &runner->source);
     if (rc == 0)
         rc = cm_cluster_open(&runner->cluster, app, &asked->cluster, asked->collect.enrich.geoip,
-                             runner->store, &runner->pipeline, &runner->source, &runner->sink,
-                             &app->err);
+                             runner->store, &runner->pipeline, &runner->source, &runner->sink);
     if (rc < 0)
         return rc;
     runner->cluster.show = show_waiting;
@@ -327,7 +364,8 @@ static int open_way(runner_t *runner)
     cm_pipeline_start(&runner->pipeline, app, runner->source, runner->sink);
     runner->pipeline.commit_ms = COMMIT_MS;
     rc = cm_run_collect_open(&runner->collect, app, &runner->collect_given,
-                             kafka ? &asked->cluster.kafka : NULL, runner->store, &app->err);
+                             kafka ? &asked->cluster.kafka : NULL, &runner->cluster.ends,
+                             runner->store, &app->err);
     if (rc == 0 && asked->index == CM_INDEX_ELASTICSEARCH)
         rc = cm_publishing_start(app, &asked->elastic, runner->store, false, true,
                                  &runner->publishing, &app->err);
@@ -426,7 +464,8 @@ const cm_command_t cm_command_run = {
                "http.password, http.read_token or http.public says who may; events are taken all "
                "the same. SIGHUP (`kill -HUP`) reads the certificate again.\n"
                "With --sink kafka the traffic goes to the topic, and what comes from there is "
-               "taken in; with --store cassandra each event is written to Cassandra and to the "
+               "taken in: in the end up to the last event that the run itself has sent. With "
+               "--store cassandra each event is written to Cassandra and to the "
                "embedded store, which the answers follow from, and its offset is committed when "
                "both have it. With --index elasticsearch the index there follows the answers.",
     .options = options,

@@ -3,9 +3,13 @@
 #include "sink/divert.h"
 #include "sink/tee.h"
 #include "source/kafka.h"
+#include "store/cassandra.h"
 #include "store/embedded.h"
 
-enum { GIVE_UP_MS = 5000 }; /* a server that is away keeps us no longer when we shall stop */
+enum {
+    GIVE_UP_MS = 5000, /* a server that is away keeps us no longer when we shall stop */
+    PARTITIONS = 1024, /* a consumer has fewer; more are not looked at */
+};
 
 /* ---- waiting for servers ---- */
 
@@ -81,7 +85,8 @@ static int start_sending(cm_cluster_t *cluster, cm_err_t *err)
     const cm_kafka_sink_options_t options = {.settings = &cluster->kafka,
                                              .patient = true,
                                              .waiter = &cluster->produce_waiter,
-                                             .clock = cluster->app->clock};
+                                             .clock = cluster->app->clock,
+                                             .ends = &cluster->ends};
 
     int rc = cm_kafka_sink_open(&options, &cluster->producer, err);
     if (rc < 0)
@@ -112,11 +117,8 @@ static int drain(void *context, cm_err_t *err)
 }
 
 /* The embedded store's positions count: they are committed last, when Cassandra has its part. */
-static int open_topic(cm_cluster_t *cluster, const char *geoip, cm_err_t *err)
+static int open_topic(cm_cluster_t *cluster, cm_err_t *err)
 {
-    int rc = cm_enriching_open_geoip(&cluster->enriching, cluster->app, geoip);
-    if (rc < 0)
-        return rc;
     const cm_kafka_source_options_t options = {.settings = &cluster->kafka,
                                                .owner = {cluster, store_position, drain},
                                                .fill = cm_enricher_fill,
@@ -127,14 +129,28 @@ static int open_topic(cm_cluster_t *cluster, const char *geoip, cm_err_t *err)
                                           .waiter = &cluster->dead_waiter,
                                           .clock = cluster->app->clock};
 
-    rc = cm_kafka_sink_open(&dead, &cluster->dead, err);
+    int rc = cluster->dead == NULL ? cm_kafka_sink_open(&dead, &cluster->dead, err) : 0;
     if (rc == 0)
         rc = cm_kafka_source_open(&options, &cluster->topic, err);
     return rc;
 }
 
-static int open_remote(cm_cluster_t *cluster, cm_err_t *err)
+/* All that needs Kafka: called until it is there. */
+static int open_kafka(void *context)
 {
+    cm_cluster_t *cluster = context;
+    cm_err_t *err = &cluster->app->err;
+    int rc = cluster->topic == NULL ? open_topic(cluster, err) : 0;
+
+    if (rc == 0 && cluster->traffic != NULL)
+        rc = start_sending(cluster, err);
+    return rc;
+}
+
+static int open_remote(void *context)
+{
+    cm_cluster_t *cluster = context;
+    cm_err_t *err = &cluster->app->err;
     const cm_cassandra_options_t options = {.settings = &cluster->cassandra,
                                             .waiter = &cluster->store_waiter,
                                             .clock = cluster->app->clock};
@@ -147,7 +163,7 @@ static int open_remote(cm_cluster_t *cluster, cm_err_t *err)
 
 int cm_cluster_open(cm_cluster_t *cluster, cm_app_t *app, const cm_cluster_options_t *options,
                     const char *geoip, cm_store_t *embedded, cm_pipeline_t *receiving,
-                    cm_source_t **traffic, cm_sink_t **sink, cm_err_t *err)
+                    cm_source_t **traffic, cm_sink_t **sink)
 {
     int rc = 0;
 
@@ -158,24 +174,88 @@ int cm_cluster_open(cm_cluster_t *cluster, cm_app_t *app, const cm_cluster_optio
     cluster->produce_waiter = (cm_waiter_t){wait_to_send, cluster};
     cluster->dead_waiter = (cm_waiter_t){wait_for_dead, cluster};
     cluster->store_waiter = (cm_waiter_t){wait_for_store, cluster};
+    cm_kafka_ends_init(&cluster->ends);
     *sink = &embedded->sink;
     if (options->store == CM_STORE_CASSANDRA) {
-        rc = open_remote(cluster, err);
+        rc = cm_app_reach(app, open_remote, cluster, &cluster->retries);
         *sink = cluster->tee;
     }
     if (rc < 0 || options->sink != CM_SINK_KAFKA)
         return rc;
     cluster->traffic = *traffic;
     *traffic = NULL;
-    rc = open_topic(cluster, geoip, err);
+    rc = cm_enriching_open_geoip(&cluster->enriching, app, geoip);
+    if (rc == 0)
+        rc = cm_app_reach(app, open_kafka, cluster, &cluster->retries);
     *traffic = cluster->topic; /* who reads from it closes it */
-    if (rc == 0 && cluster->traffic != NULL)
-        rc = start_sending(cluster, err);
     if (rc < 0)
         return rc;
     cluster->divert = cm_divert_open(*sink, cluster->dead);
     *sink = cluster->divert;
     return 0;
+}
+
+/* ---- while it runs ---- */
+
+void cm_cluster_look(cm_cluster_t *cluster)
+{
+    const char *kafka = NULL, *store = NULL;
+
+    if (cluster->topic != NULL)
+        kafka = cm_kafka_source_trouble(cluster->topic);
+    if (cluster->remote != NULL)
+        store = cm_cassandra_trouble(cluster->remote);
+    cluster->waiting_for = kafka != NULL ? "Kafka" : store != NULL ? "Cassandra" : NULL;
+    cluster->waiting_reason = kafka != NULL ? kafka : store;
+}
+
+static const cm_kafka_lag_t *find_lag(const cm_kafka_lag_t *lags, size_t count, int32_t partition)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (lags[i].partition == partition)
+            return &lags[i];
+    }
+    return NULL;
+}
+
+int64_t cm_cluster_unread(cm_cluster_t *cluster, bool *others)
+{
+    cm_kafka_lag_t lags[PARTITIONS];
+    size_t count = 0;
+    int64_t unread = 0;
+
+    *others = false;
+    if (cluster->topic == NULL)
+        return 0;
+    count = cm_kafka_source_lags(cluster->topic, lags, PARTITIONS);
+    count = count < PARTITIONS ? count : PARTITIONS;
+    for (size_t i = 0; i < cm_kafka_ends_count(&cluster->ends); i++) {
+        const int64_t end = cm_kafka_ends_get(&cluster->ends, (int32_t)i);
+        const cm_kafka_lag_t *lag = find_lag(lags, count, (int32_t)i);
+        const int64_t from = lag != NULL && lag->position > 0 ? lag->position : 0;
+        if (lag == NULL && count > 0)
+            *others |= end > 0;
+        else if (end > from) /* without any partition it has not joined its group yet */
+            unread += end - from;
+    }
+    return unread;
+}
+
+void cm_cluster_tell_unread(const cm_cluster_t *cluster, int64_t unread, bool others)
+{
+    FILE *messages = cluster->app->messages;
+
+    if (unread > 0)
+        fprintf(messages,
+                "%lld messages of topic %s, up to the last that this run sent, could not be read "
+                "(%s): the answers are without them, and the next start reads them\n",
+                (long long)unread, cluster->kafka.topic,
+                cluster->waiting_reason != NULL ? cluster->waiting_reason : "it took too long");
+    if (others)
+        fprintf(messages,
+                "another consumer of group %s has some partitions of topic %s: what this run sent "
+                "there is in the answers of that one\n",
+                cluster->kafka.group, cluster->kafka.topic);
 }
 
 void cm_cluster_describe(const cm_cluster_t *cluster, cm_buf_t *text)
@@ -207,6 +287,8 @@ void cm_cluster_close(cm_cluster_t *cluster)
     cm_sink_close(cluster->tee);
     cm_sink_close(cluster->producer);
     cm_sink_close(cluster->dead);
+    if (cluster->app != NULL) /* was opened */
+        cm_kafka_ends_free(&cluster->ends);
     cm_enriching_close(&cluster->enriching);
     if (cluster->remote != NULL)
         cm_sink_close(&cluster->remote->sink);

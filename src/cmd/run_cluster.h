@@ -28,6 +28,8 @@ typedef struct cm_cluster {
     cm_kafka_settings_t kafka;
     cm_cassandra_settings_t cassandra;
     cm_waiter_t produce_waiter, dead_waiter, store_waiter;
+    cm_kafka_ends_t ends; /* of what this run has in the topic, traffic and collected */
+    uint64_t retries;     /* to reach a server in the beginning */
     cm_store_t *embedded, *remote;
     cm_source_t *traffic, *topic; /* NULL: none */
     cm_enriching_t enriching;     /* of messages that say more than the contract asks */
@@ -49,16 +51,26 @@ typedef struct cm_cluster {
     void *show_context;
 } cm_cluster_t;
 
-/* Opens what the options ask for; `geoip` is what messages are enriched with. `traffic` (NULL:
- * none) comes in as what is made, and goes out as what the run shall read from: Kafka's topic,
- * where that is its way. `sink` is where it shall put. `receiving` is the run's loop, which is made
- * later. */
+/* Opens what the options ask for, and waits for servers that are away, with a line each time;
+ * `geoip` is what messages are enriched with. `traffic` (NULL: none) comes in as what is made, and
+ * goes out as what the run shall read from: Kafka's topic, where that is its way. `sink` is where
+ * it shall put. `receiving` is the run's loop, which is made later. CM_ESTOP. */
 int cm_cluster_open(cm_cluster_t *cluster, cm_app_t *app, const cm_cluster_options_t *options,
                     const char *geoip, cm_store_t *embedded, cm_pipeline_t *receiving,
-                    cm_source_t **traffic, cm_sink_t **sink, cm_err_t *err);
+                    cm_source_t **traffic, cm_sink_t **sink);
 
 /* The failure of the thread that sends the traffic, as soon as there is one. */
 int cm_cluster_check(cm_cluster_t *cluster, cm_err_t *err);
+
+/* Looks whether a server is away that the run reads from or writes to: `waiting_for`. */
+void cm_cluster_look(cm_cluster_t *cluster);
+
+/* Messages that this run has in the topic and has not read from there; where another consumer of
+ * the group has the partition only `others` becomes true. */
+int64_t cm_cluster_unread(cm_cluster_t *cluster, bool *others);
+
+/* Says what of that was not read in the end, if anything. */
+void cm_cluster_tell_unread(const cm_cluster_t *cluster, int64_t unread, bool others);
 
 /* A sentence of where events go, for the run's first line: ", through ... and into ...". */
 void cm_cluster_describe(const cm_cluster_t *cluster, cm_buf_t *text);

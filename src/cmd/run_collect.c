@@ -18,14 +18,15 @@ static void *send_events(void *context)
 }
 
 int cm_run_collect_open(cm_run_collect_t *run, cm_app_t *app, const cm_collect_given_t *given,
-                        const cm_kafka_options_t *kafka, cm_store_t *store, cm_err_t *err)
+                        const cm_kafka_options_t *kafka, cm_kafka_ends_t *ends, cm_store_t *store,
+                        cm_err_t *err)
 {
     int rc = cm_collecting_open(&run->collecting, app, given, store, err);
 
     if (rc < 0 || kafka == NULL)
         return rc;
     run->collecting.store = NULL; /* the events go into the spool, by a thread of their own */
-    rc = cm_spooling_open(&run->spooling, app, kafka, given->spool, err);
+    rc = cm_spooling_open(&run->spooling, app, kafka, given->spool, ends, err);
     if (rc < 0)
         return rc;
     if (pthread_create(&run->thread, NULL, send_events, run) != 0)
@@ -63,7 +64,8 @@ int cm_run_collect_stop(cm_run_collect_t *run, cm_sink_t *sink, cm_err_t *err)
     join(run);
     if (run->rc < 0)
         *err = run->err;
-    return run->rc;
+    return run->rc < 0 ? run->rc
+                       : cm_spooling_drain(&run->spooling, run->collecting.given->drain, err);
 }
 
 void cm_run_collect_give_up(cm_run_collect_t *run)

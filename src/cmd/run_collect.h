@@ -18,15 +18,17 @@ typedef struct cm_run_collect {
     cm_err_t err;
 } cm_run_collect_t;
 
-/* `kafka`: where events go; NULL: the sink that is given to cm_run_collect_step(). */
+/* `kafka`: where events go, and `ends` notes how far they are there; NULL: the sink that is given
+ * to cm_run_collect_step(). */
 int cm_run_collect_open(cm_run_collect_t *run, cm_app_t *app, const cm_collect_given_t *given,
-                        const cm_kafka_options_t *kafka, cm_store_t *store, cm_err_t *err);
+                        const cm_kafka_options_t *kafka, cm_kafka_ends_t *ends, cm_store_t *store,
+                        cm_err_t *err);
 
 /* Waits up to `wait_ms` for events and puts them. 1: there were some, 0: none. With Kafka returns
  * at once, with the thread's failure if there is one. */
 int cm_run_collect_step(cm_run_collect_t *run, cm_sink_t *sink, int wait_ms, cm_err_t *err);
 
-/* Takes no more, and stores or sends what is there. */
+/* Takes no more, and stores or sends what is there, for Kafka as cm_spooling_drain(). */
 int cm_run_collect_stop(cm_run_collect_t *run, cm_sink_t *sink, cm_err_t *err);
 
 /* Tells those who still wait that their events are not stored: before the server is stopped. */

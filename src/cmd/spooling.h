@@ -10,16 +10,30 @@
 typedef struct cm_spooling {
     const cm_app_t *app;
     cm_kafka_settings_t kafka;
-    cm_spool_t *spool;
+    cm_kafka_ends_t *ends;
+    atomic_bool leave; /* ends every wait for a broker; the program's stop does not */
+    cm_spool_t *spool; /* NULL: not open */
+    /* of the drain */
+    int64_t until_ns, shown_ns;
 } cm_spooling_t;
 
 /* Opens the spool, with `max_bytes` at most, and looks for Kafka, but does not wait long for it.
- * The errors of cm_embedded_open(), and of cm_kafka_sink_open() but CM_EAWAY. */
+ * `ends` notes what Kafka has acknowledged, until this is closed; NULL: nobody asks. The errors of
+ * cm_embedded_open(), and of cm_kafka_sink_open() but CM_EAWAY. */
 int cm_spooling_open(cm_spooling_t *spooling, const cm_app_t *app, const cm_kafka_options_t *kafka,
-                     int64_t max_bytes, cm_err_t *err);
+                     int64_t max_bytes, cm_kafka_ends_t *ends, cm_err_t *err);
 
 /* While Kafka is away, whoever looks sees it. */
 void cm_spooling_note(cm_spooling_t *spooling, cm_collecting_t *collecting);
+
+/* At the end, when nothing more is put: sends what is kept, and waits for Kafka up to `ms`, or
+ * until the program is told once more to stop. Says so. What is left then is sent by the next
+ * process. */
+int cm_spooling_drain(cm_spooling_t *spooling, int64_t ms, cm_err_t *err);
+
+/* Writes into the account what went through the spool and what is left in it; nothing where there
+ * is none. */
+void cm_spooling_count(const cm_spooling_t *spooling, cm_account_t *account);
 
 void cm_spooling_close(cm_spooling_t *spooling);
 

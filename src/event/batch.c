@@ -67,6 +67,8 @@ void cm_account_add(cm_account_t *sum, const cm_account_t *more)
     sum->bots += more->bots;
     sum->refused += more->refused;
     sum->gone += more->gone;
+    sum->resumed += more->resumed;
+    sum->sent += more->sent;
     sum->spooled += more->spooled;
     sum->unknown_fields += more->unknown_fields;
 }

@@ -68,8 +68,11 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void 
         cm_kafka_answered(&self->client);
         self->heard_ns = cm_clock_ticks_ns();
     }
-    if (message->err == 0)
+    if (message->err == 0) {
+        if (!dead && self->options.ends != NULL)
+            cm_kafka_ends_note(self->options.ends, message->partition, message->offset);
         return;
+    }
     note_failure(self, dead, message->err);
     if (dead && message->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
         rd_kafka_message_headers(message, &headers);

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "kafka/client.h"
+#include "kafka/ends.h"
 #include "sink/sink.h"
 
 typedef struct cm_kafka_sink_options {
@@ -29,6 +30,7 @@ typedef struct cm_kafka_sink_options {
      * letters go as they came, where they have come out of Kafka. */
     int (*seal)(void *context, cm_str_t payload, cm_buf_t *out, cm_err_t *err);
     void *seal_context;
+    cm_kafka_ends_t *ends; /* where events are noted that are acknowledged; NULL: nowhere */
 } cm_kafka_sink_options_t;
 
 /* What became of the events and dead letters put so far. */

@@ -31,8 +31,12 @@ struct cm_spool {
     bool keeping;       /* events go to the store */
     int64_t position;   /* in the store, of the first that is not forwarded */
     int64_t in_hand;    /* events from there on that the remote has taken, and not acknowledged */
-    bool torn;          /* of some events nobody knows whether it has taken them */
-    atomic_bool known;  /* it is running: what is wrong with the remote now may be put right */
+    uint64_t found;     /* that were kept when it was opened */
+    uint64_t sent;      /* acknowledged by the remote since */
+    bool (*go_on)(void *context); /* of a drain; NULL: there is none */
+    void *go_on_context;
+    bool torn;         /* of some events nobody knows whether it has taken them */
+    atomic_bool known; /* it is running: what is wrong with the remote now may be put right */
     int64_t tried_ns;
     char reason[300];
     /* The thread that opens. */
@@ -56,6 +60,8 @@ static int wait_for_remote(void *context, uint64_t retries, const char *reason)
 
     if (reason != NULL)
         snprintf(spool->reason, sizeof spool->reason, "%s", reason);
+    if (spool->go_on != NULL && !spool->go_on(spool->go_on_context))
+        return CM_EAWAY;
     return reason != NULL || spool->impatient ? CM_EAWAY : 0;
 }
 
@@ -186,6 +192,7 @@ static int advance(cm_spool_t *spool, int64_t count, cm_err_t *err)
         return rc;
     /* The server has them, whether or not there is room to say so. */
     spool->position += count;
+    spool->sent += (uint64_t)count;
     spool->in_hand = 0;
     return 0;
 }
@@ -358,6 +365,7 @@ static int spool_commit(cm_sink_t *sink, cm_err_t *err)
         rc = cm_sink_commit(spool->remote, &why);
         if (rc < 0)
             return begin_keeping(spool, &why, err);
+        spool->sent += spool->pending.count;
         cm_batch_clear(&spool->pending);
     }
     if (!spool->keeping)
@@ -398,8 +406,10 @@ int cm_spool_open(const cm_spool_options_t *options, cm_spool_t **out, cm_err_t 
     int rc = cm_embedded_open(options->data_dir, options->clock, &spool->store, err);
     if (rc == 0)
         rc = cm_embedded_position(spool->store, forwarded, &spool->position, err);
-    if (rc == 0)
+    if (rc == 0) {
+        spool->found = cm_spool_kept(spool);
         rc = start_opening(spool, err);
+    }
     for (int ms = 0; rc == 0 && ms < options->start_ms && !atomic_load(&spool->opened);
          ms += WAIT_STEP_MS)
         cm_sleep_ms(WAIT_STEP_MS);
@@ -421,6 +431,26 @@ cm_sink_t *cm_spool_sink(cm_spool_t *spool)
 uint64_t cm_spool_kept(const cm_spool_t *spool)
 {
     return spool->keeping ? (uint64_t)(cm_embedded_events(spool->store) - spool->position) : 0;
+}
+
+cm_spool_counts_t cm_spool_counts(const cm_spool_t *spool)
+{
+    return (cm_spool_counts_t){spool->found, spool->sent, cm_spool_kept(spool)};
+}
+
+int cm_spool_drain(cm_spool_t *spool, bool (*go_on)(void *context), void *context, cm_err_t *err)
+{
+    int rc = 0;
+
+    spool->go_on = go_on;
+    spool->go_on_context = context;
+    while (rc == 0 && cm_spool_kept(spool) > 0 && go_on(context)) {
+        rc = cm_sink_commit(&spool->sink, err);
+        if (spool->reason[0] != '\0')
+            cm_sleep_ms(WAIT_STEP_MS);
+    }
+    spool->go_on = NULL;
+    return rc;
 }
 
 const char *cm_spool_reason(const cm_spool_t *spool)

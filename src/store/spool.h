@@ -4,7 +4,7 @@
  * commit() waits for the server as long as it answers. When it says nothing, what is not
  * acknowledged is committed to the embedded store, and so is all that comes after, until everything
  * that is kept has been forwarded; each commit() forwards some of it. What the server's client
- * still had in hand is left to it, so that it is sent once. Only when the process dies meanwhile
+ * still had in hand is left to it, so that it is sent once. Only when the process ends meanwhile
  * may some of that arrive twice: with the same row keys, so that it counts once.
  *
  * The server's sink is opened by a thread of its own, as long as it takes. Otherwise used by one
@@ -36,6 +36,19 @@ cm_sink_t *cm_spool_sink(cm_spool_t *spool);
 
 /* Events that wait in the store. */
 uint64_t cm_spool_kept(const cm_spool_t *spool);
+
+/* found + (put and committed) = sent + kept, as long as the store can be read and written. */
+typedef struct cm_spool_counts {
+    uint64_t found; /* events that an earlier process had left */
+    uint64_t sent;  /* acknowledged by the server */
+    uint64_t kept;  /* waiting in the store */
+} cm_spool_counts_t;
+
+cm_spool_counts_t cm_spool_counts(const cm_spool_t *spool);
+
+/* Sends what is kept, and waits for the server, until nothing is kept any more or `go_on`, which is
+ * called several times a second, returns false. What is left stays. The errors of commit(). */
+int cm_spool_drain(cm_spool_t *spool, bool (*go_on)(void *context), void *context, cm_err_t *err);
 
 /* Why the server takes nothing; "" when it does. Lives until the next call. */
 const char *cm_spool_reason(const cm_spool_t *spool);

@@ -9,9 +9,10 @@ import time
 import kafka_support
 from collect_support import (FIREFOX, SITE, Collector, Senders, bad, event, good, keyed, refused,
                              whole)
-from harness import OK, slow
+from harness import MISSING, OK, slow
 from kafka_support import kafka
 from test_collect_senders import on_one_day
+from test_run import free_port
 
 FIELDS = ("row_key", "user_id", "timestamp", "url", "country", "city", "browser", "os", "device")
 
@@ -45,11 +46,25 @@ def send(t, collector, numbers):
             good(t, collector.count(connection.ask(keyed(number))))
 
 
-def stop(t, collector):
-    """SIGTERM; its account is what its answers said."""
-    account = t.balanced(json.loads(collector.process.stop(OK, timeout=60).out))
+def ended(t, collector, left=0, resumed=0):
+    """It ends. Its account is what its answers said, and so many are left in the spool of these and of
+    those that an earlier one had left there (None: any number)."""
+    result = collector.process.wait(MISSING if left else OK, timeout=60)
+    account = t.balanced(json.loads(result.out))
     t.equal([account[name] for name in ("accepted", "rejected", "skipped")],
             [collector.accepted, collector.rejected, collector.skipped], "account")
+    resumed = account["resumed"] if resumed is None else resumed
+    t.equal([account.get(name, 0) for name in ("resumed", "sent", "spooled")],
+            [resumed, resumed + collector.accepted - left, left], "the way of events to Kafka")
+    if left:
+        t.says(result, "%d events are left in the spool" % left, "sends them")
+    return result
+
+
+def stop(t, collector, **counts):
+    """SIGTERM, and that."""
+    collector.process.signal(signal.SIGTERM)
+    return ended(t, collector, **counts)
 
 
 def read(t, topic, count, timeout=60):
@@ -85,8 +100,37 @@ def test_nobody_answers(t):
     send(t, collector, range(20))
     t.true(away(collector), "readyz says nothing")
     with t.pace() as pace:
-        stop(t, collector)
+        result = stop(t, collector, left=20)
     pace.check(pace.took, 15, "to end")
+    t.true("waiting up to 5 s for Kafka to take 20 events from the spool; Ctrl-C" in result.err, result)
+    with t.pace() as pace:  # said to a person, and without a drain
+        collector = Collector(t, "--sink", "kafka", "--brokers", "127.0.0.1:1", "--topic", "clicks",
+                              "--drain", "0s")
+        send(t, collector, range(20, 25))
+        stop(t, collector, left=25, resumed=20)
+    pace.check(pace.took, 12, "to start and end")
+    process = t.start("collect", "--listen", collector.address + ":0", "--data", "data", "--sink",
+                      "kafka", "--brokers", "127.0.0.1:1", "--topic", "clicks", "--drain", "0s")
+    t.until(lambda: "taking events on" in process.err, "it starts", process=process)
+    result = process.stop(MISSING)
+    t.true("read 0 = accepted 0 + rejected 0 + skipped 0; resumed from the spool 25; sent to Kafka 0 "
+           "+ spooled 25\n" in result.err, result)
+
+
+def test_second_signal_ends_the_wait(t):
+    """The end waits for Kafka as long as it was told, and a second signal ends that at once: with the
+    account, as after the time."""
+    collector = Collector(t, "--sink", "kafka", "--brokers", "127.0.0.1:1", "--topic", "clicks",
+                          "--drain", "10m")
+    send(t, collector, range(20))
+    collector.process.signal(signal.SIGTERM)
+    t.until(lambda: "waiting up to 600 s for Kafka to take 20 events" in collector.process.err, "it waits", 30,
+            collector.process)
+    time.sleep(1.1)  # signals closer to each other are one
+    t.true(collector.process.running(), "it has ended")
+    with t.pace() as pace:
+        stop(t, collector, left=20)
+    pace.check(pace.took, 5, "to end")
 
 
 @slow
@@ -100,7 +144,8 @@ def test_run_sends_them_to_the_topic(t):
             "the answers have them", 30, collector.process)
     once_and_in_order(t, topic, range(300))
     account = t.balanced(json.loads(collector.process.stop(OK, timeout=60).out))
-    t.equal((account["accepted"], account["rejected"]), (300, 0), "account")
+    t.equal([account[name] for name in ("accepted", "rejected", "resumed", "sent", "spooled")],
+            [300, 0, 0, 300, 0], "account")
 
 
 @slow
@@ -188,14 +233,44 @@ def test_started_without_kafka(t):
         collector = start(t, topic)
         send(t, collector, range(100))
         t.true(away(collector), "readyz does not say that Kafka is away")
-        stop(t, collector)  # what is kept waits for the next one
+        stop(t, collector, left=100)  # what is kept waits for the next one
         collector = start(t, topic)
         send(t, collector, range(100, 200))
     finally:
         stack.start("kafka")
     send(t, collector, range(200, 300))
     once_and_in_order(t, topic, range(300))
-    stop(t, collector)
+    stop(t, collector, resumed=100)
+
+
+@slow
+def test_back_while_it_waits(t):
+    """A broker that comes back while the end waits for it has everything, once and in order."""
+    topic = new_topic(t)
+    stack = topic.cluster.stack
+    collector = start(t, topic, "--drain", "90s")
+    send(t, collector, range(50))
+    stack.stop("kafka")
+    try:
+        send(t, collector, range(50, 100))
+        collector.process.signal(signal.SIGTERM)
+        t.until(lambda: " for Kafka to take 50 events" in collector.process.err, "it waits", 30,
+                collector.process)
+    finally:
+        stack.start("kafka")
+    ended(t, collector)
+    once_and_in_order(t, topic, range(100))
+    collector = start(t, topic, "--drain", "90s")
+    stack.pause("kafka")
+    try:
+        send(t, collector, range(100, 150))
+        collector.process.signal(signal.SIGTERM)
+        t.until(lambda: " for Kafka to take 50 events" in collector.process.err, "it waits", 30,
+                collector.process)
+    finally:
+        stack.resume("kafka")
+    ended(t, collector)
+    once_and_in_order(t, topic, range(150))
 
 
 @slow
@@ -229,7 +304,7 @@ def test_killed_while_kafka_is_away(t):
     def numbers():
         return {int(json.loads(message["value"])["row_key"][4:]) for message in topic.read()}
     t.until(lambda: not answered - numbers(), "everything that was answered 202", 90)
-    stop(t, collector)
+    stop(t, collector, resumed=None)
     everything = topic.read()
     for message in everything:
         number = int(json.loads(message["value"])["row_key"][4:])
@@ -248,10 +323,11 @@ def test_stopped_while_kafka_hangs(t):
         t.until(lambda: len(senders.answered) > 200, "some answers", 60, collector.process)
         with t.pace() as pace:
             collector.process.signal(signal.SIGTERM)
-            account = t.balanced(json.loads(collector.process.wait(OK, 60).out))
+            account = t.balanced(json.loads(collector.process.wait(MISSING, 60).out))
         pace.check(pace.took, 20, "to end")
         senders.join()
         t.true(account["accepted"] >= len(senders.answered), "accepted by the account")
+        t.equal(account["accepted"], account["sent"] + account["spooled"], "the way to Kafka")
     finally:
         topic.cluster.stack.resume("kafka")
     first = senders.next
@@ -261,7 +337,7 @@ def test_stopped_while_kafka_hangs(t):
     def numbers():
         return {int(json.loads(message["value"])["row_key"][4:]) for message in topic.read()}
     t.until(lambda: not senders.answered - numbers(), "everything that was answered 202", 60)
-    stop(t, collector)
+    stop(t, collector, resumed=account["spooled"])
 
 
 @slow
@@ -290,3 +366,96 @@ def test_full_spool(t):
     got = [json.loads(message["value"])["row_key"] for message in read(t, topic, number + 1)]
     t.equal(sorted(got), sorted(wanted), "messages")
     stop(t, collector)
+
+
+def test_run_waits_for_kafka(t):
+    """`run` waits for a Kafka that is not there, says so as `ingest` does, and ends when it is told to."""
+    process = t.start("run", "--listen", "127.0.0.1:%d" % free_port(), "--no-demo", "--data", "data",
+                      "--sink", "kafka", "--brokers", "127.0.0.1:1", "--kafka-timeout", "1s")
+    t.until(lambda: process.err.count("no Kafka broker at 127.0.0.1:1 answers") > 1,
+            "it says what it waits for, again and again", 30, process)
+    t.true("; trying again\n" in process.err, process.err)
+    with t.pace() as pace:
+        process.stop(OK)
+    pace.check(pace.took, 10, "to end")
+
+
+def last_account(t, process, status=OK):
+    """The account of a `run` that was told to end, and what it said."""
+    result = process.wait(status, timeout=90)
+    return t.balanced(json.loads(result.out)), result
+
+
+@slow
+def test_run_reads_its_own_last_events(t):
+    """What `run` was told is in the topic when it is ended is in its answers: traffic of its own, and
+    what came over HTTP."""
+    topic = new_topic(t)
+    run = Collector(t, "--no-demo", "--sink", "kafka", *topic.options, command=("run",))
+    good(t, run.ask([keyed(number) for number in range(700)]), 700)
+    run.process.signal(signal.SIGINT)  # before it has its partitions
+    account, _ = last_account(t, run.process)
+    t.equal([account[name] for name in ("accepted", "sent", "spooled")], [700, 700, 0], "account")
+    t.equal(account["answers"]["events"], 700, "events of the answers")
+    topic = new_topic(t)
+    process = t.start("run", "--listen", "127.0.0.1:%d" % free_port(), "--data", "made", "--json",
+                      "--sink", "kafka", *topic.options, "--rate", 5000, "--users", 500)
+    t.until(lambda: topic.count() > 5000, "traffic", 60, process)
+    process.signal(signal.SIGINT)
+    account, _ = last_account(t, process)
+    t.equal(account["accepted"], topic.count(), "accepted, of the messages in the topic")
+
+
+@slow
+def test_run_says_that_kafka_is_away(t):
+    """Later, too; and what it cannot send any more is counted, and sent by the next one."""
+    topic = new_topic(t)
+    stack = topic.cluster.stack
+    options = ("--no-demo", "--sink", "kafka", *topic.options)
+    run = Collector(t, *options, command=("run",))
+    good(t, run.ask([keyed(number) for number in range(100)]), 100)
+    t.until(lambda: run.get("/api/summary").json["freshness"]["events"] == 100, "answers", 60,
+            run.process)
+    stack.stop("kafka")
+    try:
+        t.until(lambda: "; waiting for Kafka: " in run.process.err, "it says what it waits for", 60,
+                run.process)
+        good(t, run.ask([keyed(number) for number in range(100, 150)]), 50)
+        run.process.signal(signal.SIGTERM)
+        account, result = last_account(t, run.process, MISSING)
+    finally:
+        stack.start("kafka")
+    t.equal([account[name] for name in ("accepted", "resumed", "sent", "spooled")],
+            [100, 0, 100, 50], "account")
+    t.says(result, "50 events are left in the spool")
+    run = Collector(t, *options, command=("run",))
+    t.until(lambda: run.get("/api/summary").json["freshness"].get("events") == 150, "answers", 90,
+            run.process)
+    run.process.signal(signal.SIGTERM)
+    account, _ = last_account(t, run.process)
+    t.equal([account[name] for name in ("accepted", "resumed", "sent", "spooled")],
+            [50, 50, 50, 0], "account of the next one")
+    once_and_in_order(t, topic, range(150))
+
+
+@slow
+def test_run_beside_another_consumer(t):
+    """What went into partitions that another consumer of the group reads is not waited for."""
+    topic = new_topic(t)
+    worker = t.start("ingest", *topic.options, "--data", "other", "--json")
+    run = Collector(t, "--no-demo", "--sink", "kafka", *topic.options, command=("run",))
+    t.until(lambda: "lag" in worker.err, "the worker reads", 30, worker)
+    good(t, run.ask([keyed(number) for number in range(70)]), 70)
+
+    def both():
+        good(t, run.ask([keyed(1000 + number) for number in range(70)]), 70)
+        return run.get("/api/summary").json["freshness"].get("events", 0) > 0
+    t.until(both, "both have partitions", 60, run.process)
+    run.process.signal(signal.SIGTERM)
+    with t.pace() as pace:
+        account, result = last_account(t, run.process)
+    pace.check(pace.took, 20, "to end")
+    t.true("another consumer of group" in result.err, result)
+    t.true(0 < account["accepted"] < account["sent"], account)
+    got = json.loads(worker.stop(OK, 60).out)
+    t.equal(got["accepted"] + account["accepted"], account["sent"], "of both")

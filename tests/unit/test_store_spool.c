@@ -298,6 +298,94 @@ static void restarted_while_away(void **context)
     assert_all_arrived(state);
 }
 
+static void assert_counts(const state_t *state, uint64_t found, uint64_t sent, uint64_t kept)
+{
+    const cm_spool_counts_t counts = cm_spool_counts(state->spool);
+
+    assert_int_equal(counts.found, found);
+    assert_int_equal(counts.sent, sent);
+    assert_int_equal(counts.kept, kept);
+}
+
+/* How often a drain may ask, and after how many times the server comes back. */
+typedef struct patience {
+    state_t *state;
+    int asked, most, back;
+} patience_t;
+
+static bool go_on(void *context)
+{
+    patience_t *patience = context;
+
+    if (++patience->asked == patience->back) {
+        atomic_store(&patience->state->server.away, false);
+        patience->state->server.late = false;
+    }
+    return patience->asked <= patience->most;
+}
+
+static void drain_with(state_t *state, int most, int back)
+{
+    patience_t patience = {.state = state, .most = most, .back = back};
+    cm_err_t err;
+
+    assert_ok(cm_spool_drain(state->spool, go_on, &patience, &err), err);
+}
+
+/* What the end waits for, and what is counted then, and at the next start. */
+static void drained(void **context)
+{
+    state_t *state = *context;
+
+    open_spool(state);
+    assert_counts(state, 0, 0, 0);
+    drain_with(state, 0, 0); /* nothing is kept */
+    send(state, 3);
+    assert_counts(state, 0, 3, 0);
+    state->server.late = true;
+    send(state, 4);
+    assert_counts(state, 0, 3, 4);
+    drain_with(state, 100, 5);
+    assert_counts(state, 0, 7, 0);
+    assert_all_arrived(state);
+    assert_int_equal(atomic_load(&state->server.opened), 1);
+}
+
+static void drained_in_vain(void **context)
+{
+    state_t *state = *context;
+
+    atomic_store(&state->server.away, true);
+    open_spool(state);
+    send(state, 20000); /* more than are sent at once */
+    drain_with(state, 3, 0);
+    assert_counts(state, 0, 0, 20000);
+    close_spool(state);
+    open_spool(state);
+    assert_counts(state, 20000, 0, 20000);
+    send(state, 2);
+    drain_with(state, 1000, 5);
+    assert_counts(state, 20000, 20002, 0);
+    assert_all_arrived(state);
+    close_spool(state);
+    open_spool(state);
+    assert_counts(state, 0, 0, 0);
+}
+
+/* A server that takes events and says nothing does not hold the end up. */
+static void drain_ends_while_the_server_is_silent(void **context)
+{
+    state_t *state = *context;
+
+    atomic_store(&state->server.away, true);
+    open_spool(state);
+    send(state, 5);
+    state->server.late = true;
+    atomic_store(&state->server.away, false);
+    drain_with(state, 100, 0);
+    assert_counts(state, 0, 0, 5);
+}
+
 static void full(void **context)
 {
     state_t *state = *context;
@@ -371,6 +459,9 @@ int main(void)
         TEST(torn_put),
         TEST(client_that_gives_up),
         TEST(restarted_while_away),
+        TEST(drained),
+        TEST(drained_in_vain),
+        TEST(drain_ends_while_the_server_is_silent),
         TEST(full),
         TEST(nothing_can_be_kept),
         TEST(no_room_for_the_mark),

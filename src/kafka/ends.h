@@ -1,0 +1,30 @@
+/* How far each partition of a topic has what brokers have acknowledged to this process: so that it
+ * can read its own last events before it ends. Any number of threads. */
+#ifndef CM_KAFKA_ENDS_H
+#define CM_KAFKA_ENDS_H
+
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Must not move. */
+typedef struct cm_kafka_ends {
+    pthread_mutex_t lock;
+    int64_t *ends; /* by partition number; 0: nothing of ours */
+    size_t count;
+} cm_kafka_ends_t;
+
+void cm_kafka_ends_init(cm_kafka_ends_t *ends);
+
+/* The message at that offset is acknowledged. A negative one is not known, and passed over. */
+void cm_kafka_ends_note(cm_kafka_ends_t *ends, int32_t partition, int64_t offset);
+
+/* One more than the highest partition that has anything. */
+size_t cm_kafka_ends_count(cm_kafka_ends_t *ends);
+
+/* The offset behind the last message of ours; 0: there is none. */
+int64_t cm_kafka_ends_get(cm_kafka_ends_t *ends, int32_t partition);
+
+void cm_kafka_ends_free(cm_kafka_ends_t *ends);
+
+#endif
