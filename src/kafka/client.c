@@ -11,6 +11,7 @@
 
 enum {
     ASK_MS = 1000,      /* between looks at what has gone wrong */
+    STOP_MS = 200,      /* between looks whether we shall stop */
     STEP_MS = 50,       /* between looks at a topic */
     LEARNING_MS = 1000, /* without news of a topic, after which a broker knows of all */
 };
@@ -62,13 +63,12 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 int cm_kafka_conf(const cm_kafka_settings_t *settings, const cm_kafka_property_t *house,
                   rd_kafka_conf_t **conf, cm_err_t *err)
 {
-    /* A broker that comes back shall be found soon; idle connections that brokers close are no
-     * news. */
-    static const cm_kafka_property_t common[] = {{"client.id", "clickmill"},
-                                                 {"reconnect.backoff.max.ms", "2000"},
-                                                 {"socket.keepalive.enable", "true"},
-                                                 {"log.connection.close", "false"},
-                                                 {NULL, NULL}};
+    /* A broker that comes back shall be found soon, and so shall a topic's new partitions; idle
+     * connections that brokers close are no news. */
+    static const cm_kafka_property_t common[] = {
+        {"client.id", "clickmill"},           {"topic.metadata.refresh.interval.ms", "5000"},
+        {"reconnect.backoff.max.ms", "2000"}, {"socket.keepalive.enable", "true"},
+        {"log.connection.close", "false"},    {NULL, NULL}};
     const cm_kafka_property_t brokers[] = {{"bootstrap.servers", settings->brokers}, {NULL, NULL}};
     const cm_kafka_property_t *const all[] = {common, brokers, house};
     char why[400];
@@ -113,7 +113,8 @@ typedef struct ending {
     bool done;
 } ending_t;
 
-static void *end_consumer(void *context)
+/* A consumer has left its group, or gives that up. */
+static void *end_client(void *context)
 {
     ending_t *ending = context;
 
@@ -125,18 +126,22 @@ static void *end_consumer(void *context)
     return NULL;
 }
 
-bool cm_kafka_end_consumer(cm_kafka_client_t *client, int limit_ms)
+bool cm_kafka_end_within(cm_kafka_client_t *client, int limit_ms)
 {
-    ending_t *ending = cm_alloc(sizeof *ending);
+    ending_t *ending;
     struct timespec limit;
     pthread_t thread;
     int rc = 0;
 
+    if (client->rk == NULL)
+        return true;
+    ending = cm_alloc(sizeof *ending);
     *ending = (ending_t){
         .rk = client->rk, .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
     client->rk = NULL;
-    if (pthread_create(&thread, NULL, end_consumer, ending) != 0) {
-        end_consumer(ending);
+    rd_kafka_set_log_level(ending->rk, LOG_EMERG); /* what a line needs may go before its threads */
+    if (pthread_create(&thread, NULL, end_client, ending) != 0) {
+        end_client(ending);
         free(ending);
         return true;
     }
@@ -154,13 +159,6 @@ bool cm_kafka_end_consumer(cm_kafka_client_t *client, int limit_ms)
     pthread_join(thread, NULL);
     free(ending);
     return true;
-}
-
-void cm_kafka_end(cm_kafka_client_t *client)
-{
-    if (client->rk != NULL)
-        rd_kafka_destroy(client->rk);
-    client->rk = NULL;
 }
 
 void cm_kafka_answered(cm_kafka_client_t *client)
@@ -218,7 +216,7 @@ int cm_kafka_fail(const cm_kafka_client_t *client, rd_kafka_resp_err_t code, con
     }
 }
 
-static bool stopped(const cm_kafka_client_t *client)
+bool cm_kafka_stopped(const cm_kafka_client_t *client)
 {
     return client->settings->stop != NULL && atomic_load(client->settings->stop);
 }
@@ -228,9 +226,8 @@ static bool is_refusal(rd_kafka_resp_err_t code)
     return code == RD_KAFKA_RESP_ERR__AUTHENTICATION || code == RD_KAFKA_RESP_ERR__SSL;
 }
 
-/* What the cluster knows of all topics, asked until there is an answer. */
-static int get_metadata(cm_kafka_client_t *client, const rd_kafka_metadata_t **metadata,
-                        cm_err_t *err)
+int cm_kafka_metadata(cm_kafka_client_t *client, const rd_kafka_metadata_t **metadata,
+                      cm_err_t *err)
 {
     const int64_t limit = client->settings->timeout_ms, started = cm_clock_ticks_ns();
 
@@ -244,7 +241,7 @@ static int get_metadata(cm_kafka_client_t *client, const rd_kafka_metadata_t **m
             cm_kafka_answered(client);
             return 0;
         }
-        if (stopped(client))
+        if (cm_kafka_stopped(client))
             return cm_fail(err, CM_ESTOP, "stopped while no Kafka broker at %s answered",
                            client->settings->brokers);
         if (is_refusal(client->code))
@@ -260,7 +257,7 @@ int cm_kafka_reach(cm_kafka_client_t *client, cm_err_t *err)
 {
     const rd_kafka_metadata_t *metadata;
 
-    int rc = get_metadata(client, &metadata, err);
+    int rc = cm_kafka_metadata(client, &metadata, err);
     if (rc == 0)
         rd_kafka_metadata_destroy(metadata);
     return rc;
@@ -282,7 +279,7 @@ static int find_topic(cm_kafka_client_t *client, const char *topic, sight_t *sig
     int known = 0;
 
     *sight = (sight_t){.leaderless = -1};
-    int rc = get_metadata(client, &metadata, err);
+    int rc = cm_kafka_metadata(client, &metadata, err);
     if (rc < 0)
         return rc;
     for (int i = 0; i < metadata->topic_cnt; i++) {
@@ -325,7 +322,7 @@ static int wait_for_topics(cm_kafka_client_t *client, const char *topic, sight_t
     int rc = find_topic(client, topic, sight, err);
     while (rc == 0 && !sight->found && (sight->blank || sight->learning) &&
            (cm_clock_ticks_ns() - started) / 1000000 < limit) {
-        if (stopped(client))
+        if (cm_kafka_stopped(client))
             return cm_fail(err, CM_ESTOP, "stopped while no broker at %s knew of a topic",
                            client->settings->brokers);
         cm_sleep_ms(STEP_MS);
@@ -342,7 +339,10 @@ static rd_kafka_resp_err_t ask_for_topic(cm_kafka_client_t *client, rd_kafka_New
     rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__TIMED_OUT;
 
     rd_kafka_CreateTopics(client->rk, &topic, 1, NULL, queue);
-    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, (int)client->settings->timeout_ms);
+    rd_kafka_event_t *event = NULL;
+    for (int64_t ms = client->settings->timeout_ms;
+         event == NULL && ms > 0 && !cm_kafka_stopped(client); ms -= STOP_MS)
+        event = rd_kafka_queue_poll(queue, ms < STOP_MS ? (int)ms : STOP_MS);
     snprintf(why, why_size, "%s", rd_kafka_err2str(code));
     if (event != NULL) {
         size_t count = 0;
@@ -393,7 +393,7 @@ static int create_topic(cm_kafka_client_t *client, const char *topic, int partit
     if (large) /* as much as librdkafka sends; the broker's own limit is 1 MiB */
         rd_kafka_NewTopic_set_config(wanted, "max.message.bytes", "1000000000");
     rd_kafka_resp_err_t code = ask_for_topic(client, wanted, why, sizeof why);
-    while (passes(code, blank) && !stopped(client) &&
+    while (passes(code, blank) && !cm_kafka_stopped(client) &&
            (cm_clock_ticks_ns() - started) / 1000000 < limit) {
         cm_sleep_ms(STEP_MS);
         code = ask_for_topic(client, wanted, why, sizeof why);
@@ -401,6 +401,9 @@ static int create_topic(cm_kafka_client_t *client, const char *topic, int partit
     rd_kafka_NewTopic_destroy(wanted);
     if (code == 0)
         return 0;
+    if (cm_kafka_stopped(client))
+        return cm_fail(err, CM_ESTOP, "stopped while Kafka at %s was to make topic %s",
+                       client->settings->brokers, topic);
     return cm_fail(
         err, code == RD_KAFKA_RESP_ERR__TIMED_OUT || passes(code, false) ? CM_EAWAY : CM_EUSAGE,
         "topic %s is not there, and Kafka at %s does not make it: %s; make it yourself, "
@@ -427,7 +430,7 @@ int cm_kafka_ensure_topic(cm_kafka_client_t *client, const char *topic, int part
         rc = create_topic(client, topic, partitions, large, sight.blank, err);
     /* Leaders are elected a moment after a topic is made, or a broker has gone. */
     while (rc == 0 && (!sight.found || sight.leaderless >= 0)) {
-        if (stopped(client))
+        if (cm_kafka_stopped(client))
             return cm_fail(err, CM_ESTOP, "stopped while topic %s at %s had no leader", topic,
                            brokers);
         if ((cm_clock_ticks_ns() - started) / 1000000 > client->settings->timeout_ms)

@@ -20,10 +20,11 @@ typedef struct cm_kafka_settings {
      * environment variable, and a value file:PATH is what the file holds. NULL: none. */
     const cm_option_map_t *properties;
     const char *topic, *dead_topic, *group;
-    int64_t timeout_ms; /* how long a broker may be silent before that is said */
-    bool create;        /* make topics that are missing, with: */
-    int partitions;     /* -1: as the broker is configured */
-    int replication;    /* the same */
+    int64_t timeout_ms;   /* how long a broker may be silent before that is said */
+    bool create;          /* make topics that are missing, with: */
+    int partitions;       /* -1: as the broker is configured */
+    int replication;      /* the same */
+    bool skip_tombstones; /* messages without a value are left out, and are no dead letters */
     const cm_log_t *log;
     const atomic_bool *stop; /* ends every wait for a broker; NULL: nobody asks */
 } cm_kafka_settings_t;
@@ -63,6 +64,10 @@ enum { CM_KAFKA_BLANK_MS = 5000 };
  * refuses the credentials or TLS fails; CM_ESTOP. */
 int cm_kafka_reach(cm_kafka_client_t *client, cm_err_t *err);
 
+/* What the cluster knows of all topics; the caller destroys it. Errors as cm_kafka_reach(). */
+int cm_kafka_metadata(cm_kafka_client_t *client, const rd_kafka_metadata_t **metadata,
+                      cm_err_t *err);
+
 /* Makes sure that the topic is there, and makes it where the settings allow. `large`: of no limited
  * message size, for what others could not read. CM_EINPUT when it is not there, at once where the
  * broker knows of others, after CM_KAFKA_BLANK_MS where it knows of none; CM_EAWAY when it is there
@@ -74,15 +79,18 @@ int cm_kafka_ensure_topic(cm_kafka_client_t *client, const char *topic, int part
 int cm_kafka_fail(const cm_kafka_client_t *client, rd_kafka_resp_err_t code, const char *doing,
                   cm_err_t *err);
 
+/* True when the settings' `stop` says so. */
+bool cm_kafka_stopped(const cm_kafka_client_t *client);
+
 /* Forgets the last complaint: a broker has answered. */
 void cm_kafka_answered(cm_kafka_client_t *client);
 
-/* Ends the client; what it holds is given up. */
-void cm_kafka_end(cm_kafka_client_t *client);
-
-/* The same for a consumer that has left its group or gives that up, in at most `limit_ms`: when
+/* Ends the client in at most `limit_ms`; what it holds is given up, and so is leaving a group. When
  * brokers were exchanged for others behind the same address, a thread of librdkafka's may wait for
  * the old ones for ever. False: it still waits, and `client` must outlive the process. */
-bool cm_kafka_end_consumer(cm_kafka_client_t *client, int limit_ms);
+bool cm_kafka_end_within(cm_kafka_client_t *client, int limit_ms);
+
+/* For most of them. */
+enum { CM_KAFKA_END_MS = 2000 };
 
 #endif

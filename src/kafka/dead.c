@@ -1,11 +1,12 @@
 #include "kafka/dead.h"
 
 #include "base/clock.h"
+#include "kafka/ranges.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { POLL_MS = 100, PARTITIONS_MAX = 1000 };
+enum { POLL_MS = 100, PARTITIONS_MAX = 1000, RANGES_MS = 2000 };
 
 /* A walk over the topic, or a part of it. */
 typedef struct walk {
@@ -82,8 +83,7 @@ static int read_on(walk_t *walk, const rd_kafka_topic_partition_list_t *from, me
     int64_t heard = cm_clock_ticks_ns();
     while (left > 0 && rc == 0) {
         rd_kafka_message_t *message = rd_kafka_consumer_poll(walk->client.rk, POLL_MS);
-        const atomic_bool *stop = walk->client.settings->stop;
-        if (stop != NULL && atomic_load(stop))
+        if (cm_kafka_stopped(&walk->client))
             rc = cm_fail(walk->err, CM_ESTOP, "stopped");
         if (message == NULL || message->err != 0) {
             if (rc == 0 &&
@@ -163,10 +163,9 @@ static int list_partitions(walk_t *walk, bool *blank)
     const char *topic = walk->client.settings->dead_topic;
     const rd_kafka_metadata_t *metadata;
 
-    rd_kafka_resp_err_t code = rd_kafka_metadata(walk->client.rk, 1, NULL, &metadata,
-                                                 (int)walk->client.settings->timeout_ms);
-    if (code != 0)
-        return cm_kafka_fail(&walk->client, code, "looking for the dead letters", walk->err);
+    int rc = cm_kafka_metadata(&walk->client, &metadata, walk->err);
+    if (rc < 0)
+        return rc;
     *blank = metadata->topic_cnt == 0;
     for (int t = 0; t < metadata->topic_cnt; t++) {
         const rd_kafka_metadata_topic_t *one = &metadata->topics[t];
@@ -177,19 +176,45 @@ static int list_partitions(walk_t *walk, bool *blank)
     return 0;
 }
 
+/* Where the partitions begin and end. A leader that does not tell is asked again until the broker
+ * counts as away. */
+static int find_ends(walk_t *walk)
+{
+    const int64_t started = cm_clock_ticks_ns();
+    const size_t count = (size_t)walk->all->cnt;
+    cm_kafka_range_t *ranges = cm_alloc_zero(count, sizeof *ranges);
+    rd_kafka_resp_err_t code;
+
+    do {
+        code = 0;
+        for (size_t i = 0; i < count; i++)
+            ranges[i].partition = walk->all->elems[i].partition;
+        cm_kafka_ranges(&walk->client, walk->client.settings->dead_topic, ranges, count, RANGES_MS);
+        for (size_t i = 0; i < count; i++) {
+            code = code == 0 ? ranges[i].code : code;
+            walk->all->elems[i].offset = ranges[i].low;
+            walk->ends[i] = ranges[i].high;
+        }
+    } while (code != 0 && !cm_kafka_stopped(&walk->client) &&
+             (cm_clock_ticks_ns() - started) / 1000000 < walk->client.settings->timeout_ms);
+    free(ranges);
+    if (code != 0 && cm_kafka_stopped(&walk->client))
+        return cm_fail(walk->err, CM_ESTOP, "stopped");
+    return code == 0
+               ? 0
+               : cm_kafka_fail(&walk->client, code, "looking for the dead letters", walk->err);
+}
+
 static int find_partitions(walk_t *walk)
 {
     const char *topic = walk->client.settings->dead_topic;
-    const int timeout = (int)walk->client.settings->timeout_ms;
-    const atomic_bool *stop = walk->client.settings->stop;
     const int64_t started = cm_clock_ticks_ns();
-    rd_kafka_resp_err_t code;
     bool blank;
 
     int rc = list_partitions(walk, &blank);
     /* A broker that has just come back knows of no topic for a moment. */
     while (rc == 0 && blank && (cm_clock_ticks_ns() - started) / 1000000 < CM_KAFKA_BLANK_MS &&
-           (stop == NULL || !atomic_load(stop))) {
+           !cm_kafka_stopped(&walk->client)) {
         cm_sleep_ms(POLL_MS);
         rc = list_partitions(walk, &blank);
     }
@@ -202,14 +227,7 @@ static int find_partitions(walk_t *walk)
     if (walk->all->cnt > PARTITIONS_MAX)
         return cm_fail(walk->err, CM_EINPUT, "topic %s has more than %d partitions", topic,
                        PARTITIONS_MAX);
-    for (int i = 0; i < walk->all->cnt; i++) {
-        rd_kafka_topic_partition_t *one = &walk->all->elems[i];
-        code = rd_kafka_query_watermark_offsets(walk->client.rk, topic, one->partition,
-                                                &one->offset, &walk->ends[i], timeout);
-        if (code != 0)
-            return cm_kafka_fail(&walk->client, code, "looking for the dead letters", walk->err);
-    }
-    return 0;
+    return find_ends(walk);
 }
 
 static int start(walk_t *walk, const cm_kafka_settings_t *settings)
@@ -295,11 +313,9 @@ int cm_kafka_dead_each(const cm_kafka_settings_t *settings, const char *id, int6
         qsort(walk->replayed, walk->replayed_count, sizeof *walk->replayed, compare_ids);
     if (rc == 0)
         rc = id != NULL ? read_one(walk, id) : read_on(walk, walk->all, hand_out);
-    if (walk->client.rk != NULL)
-        rd_kafka_consumer_close(walk->client.rk);
-    cm_kafka_end(&walk->client);
     rd_kafka_topic_partition_list_destroy(walk->all);
     free(walk->replayed);
-    free(walk);
+    if (cm_kafka_end_within(&walk->client, CM_KAFKA_END_MS)) /* it is in no group */
+        free(walk);
     return rc;
 }

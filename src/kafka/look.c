@@ -1,5 +1,7 @@
 #include "kafka/look.h"
 
+#include <stdlib.h>
+
 enum { DEAD_PARTITIONS = 1 };
 
 static void take_topic(const rd_kafka_metadata_t *metadata, const char *name,
@@ -30,10 +32,9 @@ static int look(cm_kafka_client_t *client, cm_kafka_facts_t *facts, cm_err_t *er
         rc = cm_kafka_ensure_topic(client, settings->dead_topic, DEAD_PARTITIONS, true, err);
     if (rc < 0)
         return rc;
-    rd_kafka_resp_err_t code =
-        rd_kafka_metadata(client->rk, 1, NULL, &metadata, (int)settings->timeout_ms);
-    if (code != 0)
-        return cm_kafka_fail(client, code, "asking for the topics", err);
+    rc = cm_kafka_metadata(client, &metadata, err);
+    if (rc < 0)
+        return rc;
     facts->library = rd_kafka_version_str();
     facts->brokers = metadata->broker_cnt;
     take_topic(metadata, settings->topic, &facts->topic);
@@ -45,15 +46,16 @@ static int look(cm_kafka_client_t *client, cm_kafka_facts_t *facts, cm_err_t *er
 int cm_kafka_look(const cm_kafka_settings_t *settings, cm_kafka_facts_t *facts, cm_err_t *err)
 {
     const cm_kafka_property_t none[] = {{NULL, NULL}};
-    cm_kafka_client_t client = {0};
+    cm_kafka_client_t *client = cm_alloc_zero(1, sizeof *client);
     rd_kafka_conf_t *conf;
 
     *facts = (cm_kafka_facts_t){0};
     int rc = cm_kafka_conf(settings, none, &conf, err);
     if (rc == 0)
-        rc = cm_kafka_start(&client, RD_KAFKA_PRODUCER, conf, settings, NULL, err);
+        rc = cm_kafka_start(client, RD_KAFKA_PRODUCER, conf, settings, NULL, err);
     if (rc == 0)
-        rc = look(&client, facts, err);
-    cm_kafka_end(&client);
+        rc = look(client, facts, err);
+    if (cm_kafka_end_within(client, CM_KAFKA_END_MS))
+        free(client);
     return rc;
 }

@@ -9,6 +9,8 @@ enum {
     CHUNK = 128,
     DEAD_PARTITIONS = 1, /* so that a dead letter's number is its offset */
     QUIET_MS = 2000,     /* without an answer: then the brokers are away, not slow */
+    STEP_MS = 500,   /* between looks whether we shall stop, while a transaction takes its time */
+    ABORT_MS = 1000, /* else the broker does it, or the next one of this name */
     ORIGIN = 300,
 };
 
@@ -316,10 +318,28 @@ static int kafka_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
 
 /* ---- commit ---- */
 
+/* What a transaction's step takes as long as a broker is silent: it is asked in pieces, so that it
+ * is seen when we shall stop. librdkafka goes on with a step that it is asked for again. */
+static rd_kafka_error_t *wait_for_step(kafka_sink_t *self,
+                                       rd_kafka_error_t *(*step)(rd_kafka_t *rk, int timeout_ms))
+{
+    int64_t left = self->client.settings->timeout_ms;
+    rd_kafka_error_t *error;
+
+    for (;;) {
+        const int64_t wait = left < STEP_MS ? left : STEP_MS;
+        error = step(self->client.rk, (int)wait);
+        left -= wait;
+        if (error == NULL || rd_kafka_error_code(error) != RD_KAFKA_RESP_ERR__TIMED_OUT ||
+            left <= 0 || cm_kafka_stopped(&self->client))
+            return error;
+        rd_kafka_error_destroy(error);
+    }
+}
+
 static int end_transaction(kafka_sink_t *self, cm_err_t *err)
 {
-    rd_kafka_error_t *error =
-        rd_kafka_commit_transaction(self->client.rk, (int)self->client.settings->timeout_ms);
+    rd_kafka_error_t *error = wait_for_step(self, rd_kafka_commit_transaction);
 
     self->in_transaction = false;
     if (error == NULL)
@@ -363,8 +383,7 @@ static void kafka_close(cm_sink_t *sink)
     kafka_sink_t *self = (kafka_sink_t *)sink;
 
     if (self->client.rk != NULL && self->in_transaction) {
-        rd_kafka_error_t *error =
-            rd_kafka_abort_transaction(self->client.rk, (int)self->client.settings->timeout_ms);
+        rd_kafka_error_t *error = rd_kafka_abort_transaction(self->client.rk, ABORT_MS);
         if (error != NULL)
             rd_kafka_error_destroy(error);
     }
@@ -372,9 +391,9 @@ static void kafka_close(cm_sink_t *sink)
         rd_kafka_purge(self->client.rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
     if (self->topic != NULL)
         rd_kafka_topic_destroy(self->topic);
-    cm_kafka_end(&self->client);
     cm_buf_free(&self->json);
-    free(self);
+    if (cm_kafka_end_within(&self->client, CM_KAFKA_END_MS))
+        free(self);
 }
 
 /* ---- open ---- */
@@ -428,8 +447,7 @@ static int start_transactions(kafka_sink_t *self, cm_err_t *err)
 {
     if (self->options.transaction == NULL)
         return 0;
-    rd_kafka_error_t *error =
-        rd_kafka_init_transactions(self->client.rk, (int)self->client.settings->timeout_ms);
+    rd_kafka_error_t *error = wait_for_step(self, rd_kafka_init_transactions);
     if (error == NULL)
         return 0;
     int rc =

@@ -1,6 +1,7 @@
 #include "source/kafka_inside.h"
 
 #include "base/clock.h"
+#include "source/envelope.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,10 +11,13 @@ enum {
     BATCH_BYTES = 4 * 1024 * 1024,     /* of messages, about, where they are large */
     FIRST_MESSAGES = 64,               /* before their size is known */
     ASK_AGAIN_NS = 2000 * 1000 * 1000, /* between looks whether a broker is back */
-    LEAVE_MS = 5000,
+    LEAVE_MS = 1500,
+    LEAVE_SOON_MS = 500,
+    END_MS = 1000,
+    END_SILENT_MS = 3000, /* until librdkafka has given up what was not answered */
     ASK_MS = 200,
     ASK_OTHERS_NS = 500 * 1000 * 1000,
-    ASK_OTHERS_MS = 2000,
+    ASK_OTHERS_MS = 700,
     WAKE_BYTES = 8 * 1024 * 1024, /* of messages fetched ahead, below which fetching shall go on */
     WAKE_NS = 10 * 1000 * 1000,
     WAKE_MS = 100,
@@ -39,28 +43,84 @@ static void reject(cm_batch_t *batch, const rd_kafka_message_t *message, cm_str_
         dead->key = cm_arena_copy(&batch->arena, (cm_str_t){message->key, message->key_len});
 }
 
-/* `text` is the message's copy, with padding behind. */
-static void take_message(kafka_source_t *self, const rd_kafka_message_t *message, cm_str_t text,
-                         cm_batch_t *batch)
+/* The partition's first message since it was begun shows whether it is the one that was read. True
+ * when the message is to be handed out. */
+static bool is_proven(kafka_source_t *self, cm_part_t *part, const rd_kafka_message_t *message)
+{
+    cm_proof_verdict_t verdict = cm_proof_judge(&part->proof, part->from, part->next, message);
+
+    part->proving = false;
+    if (verdict == CM_PROOF_ANEW) {
+        cm_part_begin_anew(part);
+        self->astray = true;
+    }
+    return verdict == CM_PROOF_GO_ON;
+}
+
+/* `text` is the message's copy, with padding behind; `place` is that of the message in its batch.
+ */
+static void take_message(kafka_source_t *self, const rd_kafka_message_t *message, size_t place,
+                         cm_str_t text, cm_batch_t *batch)
 {
     cm_part_t *part = cm_parts_find(&self->parts, message->partition);
+    char envelope[CM_ENVELOPE_TEXT];
     cm_err_t why;
 
     /* From before a rebalance or a seek: whoever has the partition reads it. */
-    if (part == NULL || message->offset < part->next)
+    if (part == NULL || part->astray || (part->proving && !is_proven(self, part, message)) ||
+        message->offset < part->next)
         return;
+    part->taken = place + 1;
     part->next = message->offset + 1;
     part->ended = self->options.until_end && part->end >= 0 && part->next >= part->end;
     cm_parts_touch(&self->parts, part);
-    if (text.len == 0)
-        reject(batch, message, text, self->client.settings->topic, "the message is empty");
+    if (message->payload == NULL && self->options.settings->skip_tombstones)
+        cm_batch_skip(batch);
+    else if (text.len == 0)
+        reject(batch, message, text, self->client.settings->topic,
+               message->payload == NULL ? cm_envelope_tombstone : "the message is empty");
     else if (cm_json_parse_event(self->json, text, &batch->arena, cm_batch_slot(batch),
                                  &batch->account.unknown_fields, &why) == 0)
         cm_batch_accept(batch);
     else
-        reject(batch, message, text, self->client.settings->topic, why.text);
+        reject(batch, message, text, self->client.settings->topic,
+               cm_envelope_name(text, envelope) ? envelope : why.text);
     if (self->options.count > 0)
         self->left--;
+}
+
+/* A partition is read to `end`, for now. */
+static void take_end(kafka_source_t *self, cm_part_t *part, int64_t end)
+{
+    if (part == NULL || part->astray)
+        return;
+    if (part->proving) {
+        cm_proof_verdict_t verdict = cm_proof_judge_end(&part->proof, part->from, part->next, end);
+        part->proving = verdict == CM_PROOF_GO_ON;
+        if (verdict == CM_PROOF_ANEW)
+            cm_part_begin_anew(part);
+        if (verdict != CM_PROOF_SAME) {
+            part->astray = self->astray = true;
+            return;
+        }
+    }
+    part->ended = true; /* what is before it is handed out, or no message */
+    if (end > part->next && part->next >= 0)
+        cm_parts_touch(&self->parts, part); /* so that the group learns of it */
+    part->next = end > part->next ? end : part->next;
+}
+
+/* The topic, or one of its partitions, is not there at the moment, and may be another one when it
+ * is there again. */
+static void doubt(kafka_source_t *self, int32_t partition)
+{
+    for (size_t i = 0; i < self->parts.count; i++) {
+        cm_part_t *part = &self->parts.parts[i];
+        if (!part->ours || (partition >= 0 && part->partition != partition))
+            continue;
+        cm_part_doubt(part);
+        self->astray |= part->astray;
+    }
 }
 
 /* What came in a message's place. Most errors pass by themselves. */
@@ -72,13 +132,7 @@ static int take_error(kafka_source_t *self, const rd_kafka_message_t *message, c
 
     switch (message->err) {
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
-        part = cm_parts_find(&self->parts, message->partition);
-        if (part != NULL) {
-            part->ended = true; /* what is before it is handed out, or no message */
-            if (message->offset > part->next && part->next >= 0)
-                cm_parts_touch(&self->parts, part); /* so that the group learns of it */
-            part->next = message->offset > part->next ? message->offset : part->next;
-        }
+        take_end(self, cm_parts_find(&self->parts, message->partition), message->offset);
         cm_kafka_answered(client);
         return 0;
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
@@ -91,8 +145,18 @@ static int take_error(kafka_source_t *self, const rd_kafka_message_t *message, c
         part = cm_parts_find(&self->parts, message->partition);
         cm_log(client->settings->log, CM_LOG_INFO, "an offset is not there",
                "partition=%d text=\"%s\"", (int)message->partition, text);
-        if (part != NULL)
+        if (part != NULL) {
+            cm_part_doubt(part);
             part->astray = self->astray = true;
+        }
+        return 0;
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+        doubt(self, message->partition);
+        cm_log(client->settings->log, CM_LOG_WARN, "the topic is not there at the moment",
+               "topic=%s partition=%d reason=\"%s\"", client->settings->topic,
+               (int)message->partition, text);
         return 0;
     default:
         cm_log(client->settings->log, CM_LOG_WARN, "the topic cannot be read at the moment",
@@ -123,6 +187,21 @@ static void copy_texts(kafka_source_t *self, rd_kafka_message_t **messages, size
     self->want = self->want < 1 ? 1 : self->want > CM_BATCH_EVENTS ? CM_BATCH_EVENTS : self->want;
 }
 
+/* The batch ends here: what proves its positions is known, and what is gone is in its account. */
+static void end_batch(kafka_source_t *self, rd_kafka_message_t **messages, cm_batch_t *batch)
+{
+    for (size_t i = 0; i < self->parts.touched_count; i++) {
+        cm_part_t *part = &self->parts.parts[self->parts.touched[i]];
+        if (part->taken > 0)
+            part->proof = cm_proof_of(messages[part->taken - 1]);
+        part->taken = 0;
+    }
+    self->batches++;
+    cm_parts_mark(&self->parts, self->batches, batch);
+    batch->account.gone += self->gone;
+    self->gone = 0;
+}
+
 static int take_messages(kafka_source_t *self, rd_kafka_message_t **messages, size_t count,
                          cm_batch_t *batch, cm_err_t *err)
 {
@@ -134,14 +213,14 @@ static int take_messages(kafka_source_t *self, rd_kafka_message_t **messages, si
     for (size_t i = 0; i < count; i++) {
         const rd_kafka_message_t *message = messages[i];
         if (message->err == 0)
-            take_message(self, message, (cm_str_t){at, message->len}, batch);
+            take_message(self, message, i, (cm_str_t){at, message->len}, batch);
         else if (rc == 0)
             rc = take_error(self, message, err);
         at += message->err == 0 ? message->len : 0;
-        rd_kafka_message_destroy(messages[i]);
     }
-    self->batches++;
-    cm_parts_mark(&self->parts, self->batches, batch);
+    end_batch(self, messages, batch);
+    for (size_t i = 0; i < count; i++)
+        rd_kafka_message_destroy(messages[i]);
     return rc;
 }
 
@@ -223,7 +302,7 @@ static int kafka_next(cm_source_t *source, cm_batch_t *batch, cm_err_t *err)
         return rc < 0 ? rc : 1;
     }
     if (is_over(self)) {
-        self->batches++; /* an empty one */
+        end_batch(self, NULL, batch); /* an empty one */
         return 0;
     }
     if (self->options.count > 0 && (int64_t)want > self->left)
@@ -292,17 +371,20 @@ size_t cm_kafka_source_lags(const cm_source_t *source, cm_kafka_lag_t *lags, siz
 }
 
 /* Leaves the group, so that others have the partitions at once; not for longer than a broker that
- * is away may keep us. */
-static void leave_group(kafka_source_t *self)
+ * is away may keep us. Who has none has nothing to hand over, and may wait in vain: a broker that
+ * has come back holds the answer to who joins until the members of before are missed, and does not
+ * read meanwhile that we leave. */
+static void leave_group(kafka_source_t *self, bool silent)
 {
     rd_kafka_queue_t *queue = rd_kafka_queue_new(self->client.rk);
+    const int64_t ms = silent || !cm_parts_any(&self->parts) ? LEAVE_SOON_MS : LEAVE_MS;
     const int64_t started = cm_clock_ticks_ns();
 
     rd_kafka_error_t *error = rd_kafka_consumer_close_queue(self->client.rk, queue);
     if (error != NULL)
         rd_kafka_error_destroy(error);
     while (!rd_kafka_consumer_closed(self->client.rk) &&
-           cm_clock_ticks_ns() - started < LEAVE_MS * INT64_C(1000000)) {
+           cm_clock_ticks_ns() - started < ms * INT64_C(1000000)) {
         rd_kafka_event_t *event = rd_kafka_queue_poll(queue, POLL_MS);
         if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE)
             cm_kafka_source_give_back(self, rd_kafka_event_topic_partition_list(event));
@@ -319,13 +401,14 @@ static void kafka_close(cm_source_t *source)
     if (self->client.rk != NULL)
         cm_kafka_source_give_up_pending(self);
     cm_kafka_source_drop_held(self);
+    bool silent = self->client.all_down; /* then it would wait long, and in vain */
     if (self->client.rk != NULL && self->queue != NULL) {
-        if (!self->client.all_down) /* else it would wait long, and in vain */
-            cm_parts_commit(&self->parts, &self->client, false);
+        if (!silent)
+            silent = !cm_parts_commit(&self->parts, &self->client, false);
         rd_kafka_queue_destroy(self->queue);
-        leave_group(self);
+        leave_group(self, silent);
     }
-    if (self->client.rk != NULL && !cm_kafka_end_consumer(&self->client, LEAVE_MS))
+    if (!cm_kafka_end_within(&self->client, silent ? END_SILENT_MS : END_MS))
         return; /* its threads may call us until the process ends */
     cm_parts_free(&self->parts);
     cm_json_free(self->json);

@@ -1,5 +1,5 @@
-/* What the source's two halves share: messages and the door (kafka.c), and which partitions it has
- * and where it begins with them (kafka_rebalance.c). */
+/* What the source's parts share: messages and the door (kafka.c), which partitions it has
+ * (kafka_rebalance.c) and where it begins with them (kafka_start.c). */
 #ifndef CM_SOURCE_KAFKA_INSIDE_H
 #define CM_SOURCE_KAFKA_INSIDE_H
 
@@ -24,6 +24,7 @@ typedef struct cm_kafka_source {
     cm_parts_t parts;
     uint64_t batches;
     int64_t left;      /* of options.count */
+    uint64_t gone;     /* messages that were deleted unread, for the next batch's account */
     int64_t asked_ns;  /* when a broker was last looked for */
     int64_t woken_ns;  /* when fetching was last set going */
     int64_t others_ns; /* when it was last asked how far the rest of the group is */
@@ -47,8 +48,14 @@ void cm_kafka_source_on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code,
  * for it, it stays noted, `trouble` says why, and the next call tries again. */
 int cm_kafka_source_rebalance(cm_kafka_source_t *self, cm_err_t *err);
 
-/* Goes on with partitions that have nothing at the offset where they were read: behind what was
- * deleted, and says so. CM_EINPUT when the topic is another one. Tries again like a rebalance. */
+/* Finds where to go on with the partitions of the list, which are new, and puts in the offsets to
+ * fetch from. 1: brokers do not tell now. CM_EINPUT when the topic is another one, and that it was
+ * ever the same cannot be proven. */
+int cm_kafka_source_find_starts(cm_kafka_source_t *self, rd_kafka_topic_partition_list_t *list,
+                                cm_err_t *err);
+
+/* Goes on with partitions that are astray: behind what was deleted, or at the beginning of a topic
+ * that was made anew, and says so. Errors as above; tries again like a rebalance. */
 int cm_kafka_source_find_again(cm_kafka_source_t *self, cm_err_t *err);
 
 /* Ends the pause that keep_alive() has begun. */
@@ -60,6 +67,12 @@ void cm_kafka_source_give_up_pending(cm_kafka_source_t *self);
 /* Answers librdkafka that partitions are given back. */
 void cm_kafka_source_give_back(const cm_kafka_source_t *self,
                                const rd_kafka_topic_partition_list_t *list);
+
+/* Has librdkafka fetch these from the list's offsets: they are new to it. */
+int cm_kafka_source_assign(cm_kafka_source_t *self, const rd_kafka_topic_partition_list_t *list,
+                           cm_err_t *err);
+
+bool cm_kafka_source_is_cooperative(const cm_kafka_source_t *self);
 
 /* Forgets what keep_alive() has taken. */
 void cm_kafka_source_drop_held(cm_kafka_source_t *self);

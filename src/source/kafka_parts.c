@@ -1,11 +1,22 @@
 #include "source/kafka_parts.h"
 
+#include "kafka/ranges.h"
+
 #include <stdlib.h>
 
 enum {
-    COMMIT_MS = 2000, /* for the answer to a commit that is waited for */
+    COMMIT_MS = 1000, /* for the answer to a commit that is waited for */
     SEEK_MS = 500,
 };
+
+static char *name_of(const cm_kafka_settings_t *settings, int32_t partition, const char *what)
+{
+    cm_buf_t name = CM_BUF_INIT;
+
+    cm_buf_printf(&name, "kafka:%s/%s[%d]%s", settings->group, settings->topic, (int)partition,
+                  what);
+    return name.data;
+}
 
 cm_part_t *cm_parts_add(cm_parts_t *parts, const cm_kafka_settings_t *settings, int32_t partition)
 {
@@ -18,16 +29,20 @@ cm_part_t *cm_parts_add(cm_parts_t *parts, const cm_kafka_settings_t *settings, 
     }
     cm_part_t *part = &parts->parts[index];
     if (part->name == NULL) {
-        cm_buf_t name = CM_BUF_INIT;
-        cm_buf_printf(&name, "kafka:%s/%s[%d]", settings->group, settings->topic, (int)partition);
-        part->name = name.data;
+        part->name = name_of(settings, partition, "");
+        part->last_name = name_of(settings, partition, "#last");
+        part->hash_name = name_of(settings, partition, "#hash");
     }
     *part = (cm_part_t){.name = part->name,
+                        .last_name = part->last_name,
+                        .hash_name = part->hash_name,
                         .partition = partition,
                         .ours = true,
                         .next = -1,
                         .end = -1,
+                        .proof = CM_PROOF_NONE,
                         .durable = -1,
+                        .durable_proof = CM_PROOF_NONE,
                         .told = -1,
                         .committed = -1};
     return part;
@@ -81,7 +96,9 @@ void cm_parts_mark(cm_parts_t *parts, uint64_t number, cm_batch_t *batch)
         cm_part_t *part = &parts->parts[parts->touched[i]];
         part->touched = false;
         cm_batch_mark(batch, cm_str(part->name), part->next);
-        add_mark(parts, (cm_part_mark_t){number, part->partition, part->next});
+        cm_batch_mark(batch, cm_str(part->last_name), part->proof.last + 1);
+        cm_batch_mark(batch, cm_str(part->hash_name), (int64_t)part->proof.hash);
+        add_mark(parts, (cm_part_mark_t){number, part->partition, part->next, part->proof});
     }
     parts->touched_count = 0;
 }
@@ -91,8 +108,10 @@ void cm_parts_acknowledge(cm_parts_t *parts, uint64_t batches)
     while (parts->marks_done < parts->mark_count &&
            parts->marks[parts->marks_done].batch <= batches) {
         const cm_part_mark_t *mark = &parts->marks[parts->marks_done++];
-        if (mark->next >= 0) /* else we do not have the partition any more */
-            parts->parts[mark->partition].durable = mark->next;
+        if (mark->next < 0) /* we do not have the partition any more */
+            continue;
+        parts->parts[mark->partition].durable = mark->next;
+        parts->parts[mark->partition].durable_proof = mark->proof;
     }
 }
 
@@ -120,7 +139,7 @@ void cm_parts_committed(cm_parts_t *parts, const cm_kafka_client_t *client,
 }
 
 /* Waits for the answer. rd_kafka_commit() would do so for as long as a broker keeps silent. */
-static void commit_now(cm_parts_t *parts, cm_kafka_client_t *client,
+static bool commit_now(cm_parts_t *parts, cm_kafka_client_t *client,
                        const rd_kafka_topic_partition_list_t *list)
 {
     rd_kafka_queue_t *queue = rd_kafka_queue_new(client->rk);
@@ -135,9 +154,22 @@ static void commit_now(cm_parts_t *parts, cm_kafka_client_t *client,
     if (event != NULL)
         rd_kafka_event_destroy(event);
     rd_kafka_queue_destroy(queue);
+    return event != NULL;
 }
 
-void cm_parts_commit(cm_parts_t *parts, cm_kafka_client_t *client, bool in_background)
+/* librdkafka frees it with the list. */
+static void add_proof(rd_kafka_topic_partition_t *one, const cm_proof_t *proof)
+{
+    char text[CM_PROOF_TEXT];
+
+    cm_proof_format(proof, text);
+    if (text[0] == '\0')
+        return;
+    one->metadata = strdup(text);
+    one->metadata_size = one->metadata != NULL ? strlen(text) : 0;
+}
+
+bool cm_parts_commit(cm_parts_t *parts, cm_kafka_client_t *client, bool in_background)
 {
     rd_kafka_topic_partition_list_t *list = NULL;
 
@@ -149,20 +181,24 @@ void cm_parts_commit(cm_parts_t *parts, cm_kafka_client_t *client, bool in_backg
             continue;
         if (list == NULL)
             list = rd_kafka_topic_partition_list_new(8);
-        rd_kafka_topic_partition_list_add(list, client->settings->topic, part->partition)->offset =
-            part->durable;
+        rd_kafka_topic_partition_t *one =
+            rd_kafka_topic_partition_list_add(list, client->settings->topic, part->partition);
+        one->offset = part->durable;
+        add_proof(one, &part->durable_proof);
         part->told = part->durable;
     }
     if (list == NULL)
-        return;
+        return true;
+    bool answered = true;
     if (!in_background) {
-        commit_now(parts, client, list);
+        answered = commit_now(parts, client, list);
     } else {
         rd_kafka_resp_err_t code = rd_kafka_commit(client->rk, list, true);
         if (code != 0)
             cm_parts_committed(parts, client, code, list);
     }
     rd_kafka_topic_partition_list_destroy(list);
+    return answered;
 }
 
 void cm_parts_seek(const cm_parts_t *parts, const cm_kafka_client_t *client)
@@ -174,7 +210,7 @@ void cm_parts_seek(const cm_parts_t *parts, const cm_kafka_client_t *client)
         const cm_part_t *part = &parts->parts[i];
         if (part->ours && part->next >= 0 && !part->astray)
             rd_kafka_topic_partition_list_add(list, client->settings->topic, part->partition)
-                ->offset = part->next;
+                ->offset = cm_part_from(part);
     }
     /* One that is not fetched from yet will be from where it was assigned. The others' messages
      * from before the seek are not handed out any more, even when it takes longer than this. */
@@ -188,10 +224,20 @@ void cm_parts_seek(const cm_parts_t *parts, const cm_kafka_client_t *client)
     rd_kafka_topic_partition_list_destroy(list);
 }
 
+bool cm_parts_any(const cm_parts_t *parts)
+{
+    for (size_t i = 0; i < parts->count; i++) {
+        if (parts->parts[i].ours)
+            return true;
+    }
+    return false;
+}
+
 bool cm_parts_ended(const cm_parts_t *parts)
 {
     for (size_t i = 0; i < parts->count; i++) {
-        if (parts->parts[i].ours && !parts->parts[i].ended)
+        const cm_part_t *part = &parts->parts[i];
+        if (part->ours && (!part->ended || part->proving || part->astray))
             return false;
     }
     return true;
@@ -203,31 +249,36 @@ static size_t count_partitions(const cm_kafka_client_t *client, int timeout_ms)
     const rd_kafka_metadata_t *metadata;
     size_t count = 0;
 
-    rd_kafka_topic_t *topic = rd_kafka_topic_new(client->rk, client->settings->topic, NULL);
-    if (topic == NULL)
+    if (cm_kafka_topic_metadata(client, client->settings->topic, &metadata, timeout_ms) != 0)
         return 0;
-    if (rd_kafka_metadata(client->rk, 0, topic, &metadata, timeout_ms) == 0) {
-        if (metadata->topic_cnt == 1 && metadata->topics[0].err == 0)
-            count = (size_t)metadata->topics[0].partition_cnt;
-        rd_kafka_metadata_destroy(metadata);
-    }
-    rd_kafka_topic_destroy(topic);
+    if (metadata->topic_cnt == 1 && metadata->topics[0].err == 0)
+        count = (size_t)metadata->topics[0].partition_cnt;
+    rd_kafka_metadata_destroy(metadata);
     return count;
 }
 
-/* Looks up where a partition ends, once. An empty one has come to its end. */
-static bool ask_end(const cm_kafka_client_t *client, int32_t partition, int64_t *end,
-                    int timeout_ms)
+/* Looks up where the list's partitions end, once. An empty one has come to its end. */
+static bool ask_ends(cm_parts_t *parts, const cm_kafka_client_t *client,
+                     const rd_kafka_topic_partition_list_t *list, int timeout_ms)
 {
-    int64_t low, high;
+    cm_kafka_range_t *ranges = cm_alloc_zero((size_t)list->cnt + 1, sizeof *ranges);
+    size_t count = 0;
+    bool known = true;
 
-    if (*end >= 0)
-        return true;
-    if (rd_kafka_query_watermark_offsets(client->rk, client->settings->topic, partition, &low,
-                                         &high, timeout_ms) != 0)
-        return false;
-    *end = low < high ? high : 0;
-    return true;
+    for (int i = 0; i < list->cnt; i++) {
+        if (parts->others[list->elems[i].partition] < 0)
+            ranges[count++].partition = list->elems[i].partition;
+    }
+    if (count > 0)
+        cm_kafka_ranges(client, client->settings->topic, ranges, count, timeout_ms);
+    for (size_t i = 0; i < count; i++) {
+        known &= ranges[i].code == 0;
+        if (ranges[i].code == 0)
+            parts->others[ranges[i].partition] =
+                ranges[i].low < ranges[i].high ? ranges[i].high : 0;
+    }
+    free(ranges);
+    return known;
 }
 
 bool cm_parts_others_ended(cm_parts_t *parts, const cm_kafka_client_t *client, int timeout_ms)
@@ -241,20 +292,32 @@ bool cm_parts_others_ended(cm_parts_t *parts, const cm_kafka_client_t *client, i
             parts->others[parts->other_count++] = -1;
     }
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
-    for (size_t i = 0; ended && i < count; i++) {
-        if (cm_parts_find(parts, (int32_t)i) != NULL)
-            continue;
-        ended = ask_end(client, (int32_t)i, &parts->others[i], timeout_ms);
-        rd_kafka_topic_partition_list_add(list, client->settings->topic, (int32_t)i);
+    for (size_t i = 0; i < count; i++) {
+        if (cm_parts_find(parts, (int32_t)i) == NULL)
+            rd_kafka_topic_partition_list_add(list, client->settings->topic, (int32_t)i);
     }
     if (ended && list->cnt > 0)
-        ended = rd_kafka_committed(client->rk, list, timeout_ms) == 0;
+        ended = ask_ends(parts, client, list, timeout_ms) && !cm_kafka_stopped(client) &&
+                rd_kafka_committed(client->rk, list, timeout_ms) == 0;
     for (int i = 0; ended && i < list->cnt; i++) {
         const int64_t end = parts->others[list->elems[i].partition];
         ended = end == 0 || list->elems[i].offset >= end;
     }
     rd_kafka_topic_partition_list_destroy(list);
     return ended;
+}
+
+void cm_part_begin_anew(cm_part_t *part)
+{
+    part->anew = part->astray = true;
+}
+
+void cm_part_doubt(cm_part_t *part)
+{
+    if (part->anew || part->next < 0 || part->proof.last < 0)
+        return;
+    part->proving = part->astray = true;
+    part->from = part->proof.last;
 }
 
 int64_t cm_part_end(const cm_part_t *part, const cm_kafka_client_t *client)
@@ -293,8 +356,11 @@ rd_kafka_topic_partition_list_t *cm_parts_list(const cm_parts_t *parts,
 
 void cm_parts_free(cm_parts_t *parts)
 {
-    for (size_t i = 0; i < parts->count; i++)
+    for (size_t i = 0; i < parts->count; i++) {
         free(parts->parts[i].name);
+        free(parts->parts[i].last_name);
+        free(parts->parts[i].hash_name);
+    }
     free(parts->parts);
     free(parts->touched);
     free(parts->marks);

@@ -5,17 +5,25 @@
 
 #include "event/batch.h"
 #include "kafka/client.h"
+#include "source/kafka_proof.h"
 
 typedef struct cm_part {
-    char *name; /* "kafka:group/topic[3]"; NULL: not had yet */
+    char *name;                  /* "kafka:group/topic[3]"; NULL: not had yet */
+    char *last_name, *hash_name; /* the same with "#last" and "#hash": where its proof is kept */
     int32_t partition;
     bool ours;
-    bool ended;        /* read as far as is asked for */
-    bool touched;      /* by the batch in the making */
-    bool astray;       /* librdkafka reads no more of it: there is nothing at the offset */
-    int64_t next;      /* offset to hand out next; -1: any */
-    int64_t end;       /* behind the last message when it was assigned; -1: not known */
-    int64_t durable;   /* everything before it is; -1: nothing yet */
+    bool ended;   /* read as far as is asked for */
+    bool touched; /* by the batch in the making */
+    bool astray;  /* nothing of it is taken before it is begun again */
+    bool anew;    /* it is another partition than was read: from its beginning */
+    bool proving; /* its first message is to be the proof's; it is fetched from: */
+    int64_t from;
+    cm_proof_t proof; /* of what was handed out, or of what was read before */
+    size_t taken;     /* place + 1 of the last message in the batch that is taken; 0: none */
+    int64_t next;     /* offset to hand out next; -1: any */
+    int64_t end;      /* behind the last message when it was assigned; -1: not known */
+    int64_t durable;  /* everything before it is; -1: nothing yet */
+    cm_proof_t durable_proof;
     int64_t told;      /* what Kafka was told last; -1: nothing, or it did not hear */
     int64_t committed; /* what it has confirmed last */
 } cm_part_t;
@@ -25,6 +33,7 @@ typedef struct cm_part_mark {
     uint64_t batch;
     int32_t partition;
     int64_t next;
+    cm_proof_t proof;
 } cm_part_mark_t;
 
 typedef struct cm_parts {
@@ -62,8 +71,9 @@ void cm_parts_mark(cm_parts_t *parts, uint64_t number, cm_batch_t *batch);
 void cm_parts_acknowledge(cm_parts_t *parts, uint64_t batches);
 
 /* Tells Kafka what is durable and was not told; what fails is told again the next time. Not in the
- * background it waits for the answer, but no longer than a broker that hangs may keep us. */
-void cm_parts_commit(cm_parts_t *parts, cm_kafka_client_t *client, bool in_background);
+ * background it waits for the answer, but no longer than a broker that hangs may keep us: false
+ * when none came. */
+bool cm_parts_commit(cm_parts_t *parts, cm_kafka_client_t *client, bool in_background);
 
 /* Takes what became of a commit over: librdkafka's offset_commit_cb has it. */
 void cm_parts_committed(cm_parts_t *parts, const cm_kafka_client_t *client,
@@ -75,13 +85,27 @@ void cm_parts_committed(cm_parts_t *parts, const cm_kafka_client_t *client,
  * What was fetched ahead is fetched again. */
 void cm_parts_seek(const cm_parts_t *parts, const cm_kafka_client_t *client);
 
+/* True when we have any. */
+bool cm_parts_any(const cm_parts_t *parts);
+
 /* True when all that we have are read as far as is asked for. */
 bool cm_parts_ended(const cm_parts_t *parts);
 
 /* True when the group has committed all of the partitions that others have, up to where they ended
- * when this was first asked; false as well when the brokers cannot tell. Asks them, and waits for
- * `timeout_ms` each time at most. */
+ * when this was first asked; false as well when the brokers cannot tell. Asks them, three times
+ * at most, and waits for `timeout_ms` each time at most. */
 bool cm_parts_others_ended(cm_parts_t *parts, const cm_kafka_client_t *client, int timeout_ms);
+
+/* Where librdkafka is to fetch from; -1 where that is not known. */
+static inline int64_t cm_part_from(const cm_part_t *part)
+{
+    return part->proving ? part->from : part->next;
+}
+
+/* Has the partition begun anew from its beginning, or looked at once more whether it is the one
+ * that was read: cm_kafka_source_find_again() does it. */
+void cm_part_begin_anew(cm_part_t *part);
+void cm_part_doubt(cm_part_t *part);
 
 /* How far the broker has last said that the partition goes; -1: not yet. */
 int64_t cm_part_end(const cm_part_t *part, const cm_kafka_client_t *client);

@@ -10,7 +10,7 @@
 #include <librdkafka/rdkafka_mock.h>
 
 /* ApiKeys of requests, for errors that are put into their answers. */
-enum { MOCK_PRODUCE = 0, MOCK_FETCH = 1, MOCK_OFFSET_FETCH = 9 };
+enum { MOCK_PRODUCE = 0, MOCK_FETCH = 1, MOCK_LIST_OFFSETS = 2, MOCK_OFFSET_FETCH = 9 };
 
 enum { MOCK_PROPERTIES = 8 };
 
@@ -44,18 +44,18 @@ static inline rd_kafka_conf_t *mock_conf(const char *name, const char *value)
 
 static const cm_log_t mock_log = {CM_LOG_ERROR, 2};
 
-/* A cluster without topics. */
-static inline void mock_start_blank(mock_t *mock)
+/* A cluster of so many brokers without topics. */
+static inline void mock_start_brokers(mock_t *mock, int brokers_wanted)
 {
     char why[200];
     rd_kafka_conf_t *conf = mock_conf("linger.ms", "1");
 
     *mock = (mock_t){.rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why)};
     assert_non_null(mock->rk);
-    mock->cluster = rd_kafka_mock_cluster_new(mock->rk, 1);
+    mock->cluster = rd_kafka_mock_cluster_new(mock->rk, brokers_wanted);
     assert_non_null(mock->cluster);
     const char *brokers = rd_kafka_mock_cluster_bootstraps(mock->cluster);
-    assert_int_equal(rd_kafka_brokers_add(mock->rk, brokers), 1);
+    assert_int_equal(rd_kafka_brokers_add(mock->rk, brokers), brokers_wanted);
     mock->properties.pairs = mock->pairs;
     mock->settings = (cm_kafka_settings_t){.brokers = brokers,
                                            .properties = &mock->properties,
@@ -67,6 +67,12 @@ static inline void mock_start_blank(mock_t *mock)
                                            .partitions = 1,
                                            .replication = 1,
                                            .log = &mock_log};
+}
+
+/* A cluster of one broker without topics. */
+static inline void mock_start_blank(mock_t *mock)
+{
+    mock_start_brokers(mock, 1);
 }
 
 /* A cluster with the topics "t" (of so many partitions) and "t.dead" (of one). */

@@ -140,7 +140,9 @@ static const struct {
     const char *reason;
 } poison[] = {
     {"", 0, "the message is empty"},
-    {NULL, SIZE_MAX, "the message is empty"},
+    {NULL, SIZE_MAX,
+     "the message has no value: a tombstone, which deletes what has its key; kafka.tombstones: "
+     "skip leaves them out"},
     {" \n ", 0, "not valid JSON"},
     {"not json", 0, "not valid JSON"},
     {"{\"user_id\": \"u\", \"timestamp\": 5, \"url\": \"/\"", 0, "not valid JSON"},
@@ -277,6 +279,9 @@ static int owner_position(void *context, const char *name, int64_t *position, cm
     int partition = strchr(name, '[')[1] - '0';
 
     (void)err;
+    *position = 0;
+    if (strchr(name, '#') != NULL) /* this store is of an edition that kept no proofs */
+        return 0;
     snprintf(wanted, sizeof wanted, "kafka:g/t[%d]", partition);
     assert_string_equal(name, wanted);
     assert_in_range(partition, 0, PARTITIONS - 1);

@@ -1,0 +1,93 @@
+/* Messages of other makers are named, with what to do. */
+#include "support.h"
+
+#include "source/envelope.h"
+
+#define AVRO                                                                                       \
+    "Avro in the wire format of a schema registry (schema 17); write plain JSON, or "              \
+    "convert it on its way into this topic"
+#define PROTOBUF                                                                                   \
+    "Protobuf in the wire format of a schema registry (schema 17); write plain JSON, or "          \
+    "convert it on its way into this topic"
+#define JSON                                                                                       \
+    "JSON behind the prefix of a schema registry (schema 17); write it without the prefix, "       \
+    "by the plain JSON serializer"
+#define SINGLE                                                                                     \
+    "Avro in its single-object encoding; write plain JSON, or convert it on its way into "         \
+    "this topic"
+#define CONNECT                                                                                    \
+    "an envelope of Kafka Connect, with schema and payload; set "                                  \
+    "value.converter.schemas.enable=false in the connector"
+#define DEBEZIUM                                                                                   \
+    "a change event of Debezium; unwrap it in the connector (transform "                           \
+    "ExtractNewRecordState)"
+#define BOTH                                                                                       \
+    "a change event of Debezium in an envelope of Kafka Connect; unwrap it in the connector "      \
+    "(transform ExtractNewRecordState, value.converter.schemas.enable=false)"
+
+#define ID "\0\0\0\0\x11"
+#define BYTES(text)                                                                                \
+    {                                                                                              \
+        text, sizeof(text) - 1                                                                     \
+    }
+
+static const struct {
+    cm_str_t value;
+    const char *name;
+} messages[] = {
+    /* A record of the texts "u1", "/a" and the time 1747476303123. */
+    {BYTES(ID "\x04u1\x04/a\xA6\xB8\xD6\xC9\xDB\x65"), AVRO},
+    {BYTES(ID "\x02\x04u1"), AVRO}, /* a union's second branch */
+    {BYTES(ID "\0\x0A\x02u1\x12\x02/a\x18\xD3\x9B\xEB\xE4\xED\x32"), PROTOBUF},
+    {BYTES(ID "\x04\x02\0\x0A\x02u1"), PROTOBUF}, /* the first message in the second one */
+    {BYTES(ID "\0\x0A\x7Fu1"), AVRO},             /* a field that is longer than all */
+    {BYTES(ID "\0"), AVRO},
+    {BYTES(ID "{\"user_id\":\"u\"}"), JSON},
+    {BYTES(ID "[1]"), JSON},
+    {BYTES(ID), ""},
+    {BYTES("\0\0\0\0\0xyz"), ""},   /* no schema has the id 0, */
+    {BYTES("\0\xFF\0\0\1xyz"), ""}, /* or a negative one */
+    {BYTES("\xC3\x01"
+           "12345678u1"),
+     SINGLE},
+    {BYTES("{\"schema\":{\"type\":\"struct\"},\"payload\":{\"user_id\":\"u\",\"before\":1}}"),
+     CONNECT},
+    {BYTES("{\"schema\":null,\"payload\":null}"), CONNECT},
+    {BYTES("{\"payload\" : \"a\\\"}\", \"schema\" : null}"), CONNECT},
+    {BYTES(
+         "{\"before\":null,\"after\":{\"user_id\":\"u\"},\"source\":{\"db\":\"x\"},\"op\":\"c\"}"),
+     DEBEZIUM},
+    {BYTES("{\"op\":\"d\",\"before\":{\"user_id\":\"u\"}}"), DEBEZIUM},
+    {BYTES("{\"schema\":{\"fields\":[{\"field\":\"op\"}]},\"payload\":{\"op\":\"u\",\"before\":{},"
+           "\"after\":{}}}"),
+     BOTH},
+    {BYTES(" {\"payload\":{\"after\":{},\"op\":\"r\"},\"schema\":{}} "), BOTH},
+    /* Keys of other objects, and texts, are no keys of this one. */
+    {BYTES("{\"a\":{\"schema\":1,\"payload\":2}}"), ""},
+    {BYTES("{\"a\":\"schema\",\"b\":\"payload\",\"op\":1}"), ""},
+    {BYTES("{\"op\":\"schema\",\"payload\":{\"after\":1}}"), ""},
+    {BYTES("{\"schema"), ""},
+    {BYTES("{\"payload\":1,\"schema\\"), ""},
+    {BYTES("{}"), ""},
+    {BYTES("not json"), ""},
+    {{"", 0}, ""},
+};
+
+static void names(void **state)
+{
+    char text[CM_ENVELOPE_TEXT];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof messages / sizeof messages[0]; i++) {
+        bool named = cm_envelope_name(messages[i].value, text);
+        if (strcmp(text, messages[i].name) != 0)
+            fail_msg("message %zu is \"%s\"", i, text);
+        assert_int_equal(named, text[0] != '\0');
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(names)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

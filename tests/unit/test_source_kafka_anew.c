@@ -1,0 +1,326 @@
+/* A topic that was deleted and made anew under its name: what proves that it is the same, and what
+ * becomes of it when it is not. Another cluster of mock brokers stands for the topic made anew. */
+#include "kafka_source_support.h"
+#include "store_support.h"
+
+#include "source/kafka_proof.h"
+
+/* ---- the proof ---- */
+
+static rd_kafka_message_t message(int64_t offset, const char *key, const char *value)
+{
+    return (rd_kafka_message_t){.offset = offset,
+                                .key = (void *)key,
+                                .key_len = key != NULL ? strlen(key) : 0,
+                                .payload = (void *)value,
+                                .len = value != NULL ? strlen(value) : 0};
+}
+
+static void proof_as_a_text(void **state)
+{
+    static const char *const no_proofs[] = {"",
+                                            "clickmill:1:",
+                                            "clickmill:1:5",
+                                            "clickmill:1:5:",
+                                            "clickmill:1:-5:0000000000000001",
+                                            "clickmill:1:5:0000000000000001 ",
+                                            "clickmill:2:5:0000000000000001",
+                                            "somebody's own words, of more than 64 bytes, which is "
+                                            "more than a proof has"};
+    cm_proof_t proof = {.last = INT64_C(9007199254740993), .hash = UINT64_C(0x7234567890abcdef)};
+    char text[CM_PROOF_TEXT];
+
+    (void)state;
+    cm_proof_format(&proof, text);
+    assert_string_equal(text, "clickmill:1:9007199254740993:7234567890abcdef");
+    cm_proof_t again = cm_proof_parse(cm_str(text));
+    assert_int_equal(again.last, proof.last);
+    assert_int_equal(again.hash, proof.hash);
+    proof = CM_PROOF_NONE;
+    cm_proof_format(&proof, text);
+    assert_string_equal(text, "");
+    for (size_t i = 0; i < sizeof no_proofs / sizeof no_proofs[0]; i++)
+        assert_int_equal(cm_proof_parse(cm_str(no_proofs[i])).last, -1);
+    assert_int_equal(cm_proof_parse((cm_str_t){NULL, 0}).last, -1);
+}
+
+/* Key and value are told apart, and so are none and an empty one. */
+static void proof_of_a_message(void **state)
+{
+    const rd_kafka_message_t messages[] = {
+        message(7, "ab", "c"),   message(7, "a", "bc"), message(7, NULL, "abc"),
+        message(7, "abc", NULL), message(7, "", "abc"), message(7, "abc", ""),
+    };
+    enum { COUNT = sizeof messages / sizeof messages[0] };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT; i++) {
+        assert_int_equal(cm_proof_of(&messages[i]).last, 7);
+        assert_true(cm_proof_of(&messages[i]).hash <= INT64_MAX);
+        for (size_t k = 0; k < COUNT; k++)
+            assert_true((cm_proof_of(&messages[i]).hash == cm_proof_of(&messages[k]).hash) ==
+                        (i == k));
+    }
+}
+
+static void verdicts(void **state)
+{
+    const rd_kafka_message_t mine = message(7, "k", "v"), other = message(7, "k", "w");
+    const rd_kafka_message_t eight = message(8, "k", "v"), ten = message(10, "k", "v");
+    const cm_proof_t proof = cm_proof_of(&mine);
+
+    (void)state;
+    /* Read up to 10: behind message 7 stand only the ends of transactions. */
+    assert_int_equal(cm_proof_judge(&proof, 7, 10, &mine), CM_PROOF_SAME);
+    assert_int_equal(cm_proof_judge(&proof, 7, 10, &other), CM_PROOF_ANEW);
+    assert_int_equal(cm_proof_judge(&proof, 7, 10, &eight), CM_PROOF_ANEW);
+    assert_int_equal(cm_proof_judge(&proof, 7, 10, &ten), CM_PROOF_ANEW);
+    /* Retention has taken message 7. */
+    assert_int_equal(cm_proof_judge(&proof, 8, 10, &eight), CM_PROOF_ANEW);
+    assert_int_equal(cm_proof_judge(&proof, 8, 10, &ten), CM_PROOF_GO_ON);
+    assert_int_equal(cm_proof_judge_end(&proof, 7, 10, 10), CM_PROOF_ANEW);
+    assert_int_equal(cm_proof_judge_end(&proof, 7, 10, 7), CM_PROOF_GO_ON);
+    assert_int_equal(cm_proof_judge_end(&proof, 8, 10, 9), CM_PROOF_ANEW);
+    assert_int_equal(cm_proof_judge_end(&proof, 8, 10, 10), CM_PROOF_SAME);
+}
+
+/* ---- the source ---- */
+
+static int store_position(void *context, const char *name, int64_t *position, cm_err_t *err)
+{
+    return cm_embedded_position(context, name, position, err);
+}
+
+/* What a worker says is kept in a file. */
+typedef struct said {
+    FILE *file;
+    cm_log_t log;
+} said_t;
+
+static void listen_to(said_t *said, mock_t *mock)
+{
+    said->file = tmpfile();
+    assert_non_null(said->file);
+    said->log = (cm_log_t){CM_LOG_WARN, fileno(said->file)};
+    mock->settings.log = &said->log;
+}
+
+/* How often it was said that the topic was made anew, since the last time that was asked. */
+static int times_anew(said_t *said)
+{
+    char text[8000] = "";
+    int times = 0;
+
+    assert_true(pread(fileno(said->file), text, sizeof text - 1, 0) >= 0);
+    for (const char *at = text; (at = strstr(at, "the topic was made anew")) != NULL; at++)
+        times++;
+    assert_int_equal(ftruncate(fileno(said->file), 0), 0);
+    lseek(fileno(said->file), 0, SEEK_SET);
+    return times;
+}
+
+/* Reads to the end into the store, or with `crash` without a commit; returns how many were read. */
+static uint64_t ingest(const mock_t *mock, const char *directory, bool crash)
+{
+    cm_store_t *store = test_open(directory);
+    cm_source_t *source =
+        open_source(mock, (cm_kafka_source_options_t){.until_end = true,
+                                                      .owner = {store, store_position, NULL}});
+    cm_batch_t batch = CM_BATCH_INIT;
+    uint64_t read = 0;
+    cm_err_t err;
+    int more;
+
+    do {
+        cm_batch_clear(&batch);
+        more = cm_source_next(source, &batch, &err);
+        if (more < 0)
+            fail_msg("%s", err.text);
+        test_put(store, &batch);
+        read += batch.account.read;
+        assert_int_equal(batch.account.gone, 0);
+    } while (more > 0);
+    if (!crash)
+        test_commit(store);
+    cm_source_close(source);
+    cm_sink_close(&store->sink);
+    cm_batch_free(&batch);
+    return read;
+}
+
+static int64_t events_of(const char *directory)
+{
+    cm_store_t *store = test_open(directory);
+    int64_t events = cm_embedded_events(store);
+
+    cm_sink_close(&store->sink);
+    return events;
+}
+
+/* The topic is made anew with fewer messages, as many, or more: all of them are read, once; a crash
+ * before they are stored is no more than that. */
+static void made_anew(int before, int after)
+{
+    char *directory = test_directory();
+    mock_t mock;
+    said_t said;
+
+    start_cluster(&mock, PARTITIONS);
+    put_events(&mock, 0, before);
+    listen_to(&said, &mock);
+    assert_int_equal(ingest(&mock, directory, false), before);
+    assert_int_equal(ingest(&mock, directory, false), 0);
+    assert_int_equal(times_anew(&said), 0);
+    mock_stop(&mock);
+    fclose(said.file);
+
+    start_cluster(&mock, PARTITIONS);
+    put_events(&mock, 100000, after);
+    listen_to(&said, &mock);
+    for (int crash = 1; crash >= 0; crash--) {
+        assert_int_equal(ingest(&mock, directory, crash == 1), after);
+        assert_int_equal(times_anew(&said), PARTITIONS);
+    }
+    assert_int_equal(events_of(directory), before + after);
+    /* And it is the same from now on. */
+    put_events(&mock, 200000, 30);
+    assert_int_equal(ingest(&mock, directory, false), 30);
+    assert_int_equal(times_anew(&said), 0);
+    assert_int_equal(events_of(directory), before + after + 30);
+    mock_stop(&mock);
+    fclose(said.file);
+    test_remove(directory);
+}
+
+static void made_anew_with_fewer(void **state)
+{
+    (void)state;
+    made_anew(300, 90);
+}
+
+static void made_anew_with_as_many(void **state)
+{
+    (void)state;
+    made_anew(300, 300);
+}
+
+static void made_anew_with_more(void **state)
+{
+    (void)state;
+    made_anew(300, 900);
+}
+
+/* A store that has no transactions: the group's own offsets carry the proof. */
+static void made_anew_for_a_group(void **state)
+{
+    enum { BEFORE = 300, AFTER = 600 };
+    mock_t mock, again;
+    seen_t seen = seen_new(BEFORE);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(PARTITIONS);
+    rd_kafka_conf_t *conf;
+    char why[200];
+    said_t said;
+
+    (void)state;
+    start_cluster(&mock, PARTITIONS);
+    put_events(&mock, 0, BEFORE);
+    cm_source_t *source = open_source(&mock, (cm_kafka_source_options_t){.until_end = true});
+    read_all(source, &seen, true);
+    cm_source_close(source);
+    assert_each_once(&seen);
+    /* The offsets, with what stands beside them, move to the new cluster. */
+    for (int i = 0; i < PARTITIONS; i++)
+        rd_kafka_topic_partition_list_add(list, "t", i);
+    conf = mock_conf("group.id", "g");
+    rd_kafka_conf_set(conf, "bootstrap.servers", mock.settings.brokers, why, sizeof why);
+    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
+    assert_int_equal(rd_kafka_committed(rk, list, 10000), 0);
+    rd_kafka_destroy(rk);
+    for (int i = 0; i < PARTITIONS; i++) {
+        assert_int_equal(list->elems[i].offset, BEFORE / PARTITIONS);
+        assert_memory_equal(list->elems[i].metadata, "clickmill:1:99:", 15);
+    }
+    start_cluster(&again, PARTITIONS);
+    conf = mock_conf("group.id", "g");
+    rd_kafka_conf_set(conf, "bootstrap.servers", again.settings.brokers, why, sizeof why);
+    rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
+    assert_int_equal(rd_kafka_commit(rk, list, false), 0);
+    rd_kafka_destroy(rk);
+    rd_kafka_topic_partition_list_destroy(list);
+    mock_stop(&mock);
+
+    put_events(&again, 0, AFTER);
+    listen_to(&said, &again);
+    for (int i = 0; i < 2; i++) { /* the second time there is nothing to read */
+        seen = seen_new(AFTER);
+        source = open_source(&again, (cm_kafka_source_options_t){.until_end = true});
+        read_all(source, &seen, true);
+        cm_source_close(source);
+        assert_int_equal(times_anew(&said), i == 0 ? PARTITIONS : 0);
+        assert_int_equal(total(&seen), i == 0 ? AFTER : 0);
+        if (i == 0)
+            assert_each_once(&seen);
+        else
+            free(seen.times);
+    }
+    mock_stop(&again);
+    fclose(said.file);
+}
+
+/* A topic that is not there for a moment, and is the same when it is back: no message is read twice
+ * or left out. */
+static void gone_for_a_moment(void **state)
+{
+    enum { EVENTS = 600 };
+    mock_t mock;
+    seen_t seen = seen_new(EVENTS);
+    cm_batch_t batch = CM_BATCH_INIT;
+    said_t said;
+    cm_err_t err;
+
+    (void)state;
+    start_cluster(&mock, PARTITIONS);
+    mock_property(&mock, "topic.metadata.refresh.interval.ms", "200");
+    put_events(&mock, 0, EVENTS / 2);
+    listen_to(&said, &mock);
+    cm_source_t *source = open_source(&mock, (cm_kafka_source_options_t){0});
+    for (int rounds = 0, away = 0; rounds < 600 && total(&seen) < EVENTS; rounds++) {
+        cm_batch_clear(&batch);
+        if (cm_source_next(source, &batch, &err) < 0)
+            fail_msg("%s", err.text);
+        see(&seen, &batch);
+        assert_ok(source->ops->acknowledge(source, seen.batches, &err), err);
+        if (total(&seen) < EVENTS / 2)
+            continue;
+        if (away++ == 0)
+            rd_kafka_mock_topic_set_error(mock.cluster, "t",
+                                          RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+        if (away == 10) {
+            rd_kafka_mock_topic_set_error(mock.cluster, "t", RD_KAFKA_RESP_ERR_NO_ERROR);
+            put_events(&mock, EVENTS / 2, EVENTS / 2);
+        }
+    }
+    cm_source_close(source);
+    assert_int_equal(times_anew(&said), 0);
+    assert_each_once(&seen);
+    cm_batch_free(&batch);
+    fclose(said.file);
+    mock_stop(&mock);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(proof_as_a_text),
+        cmocka_unit_test(proof_of_a_message),
+        cmocka_unit_test(verdicts),
+        cmocka_unit_test(made_anew_with_fewer),
+        cmocka_unit_test(made_anew_with_as_many),
+        cmocka_unit_test(made_anew_with_more),
+        cmocka_unit_test(made_anew_for_a_group),
+        cmocka_unit_test(gone_for_a_moment),
+    };
+    if (getenv("CM_FILTER") != NULL)
+        cmocka_set_test_filter(getenv("CM_FILTER"));
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
