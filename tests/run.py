@@ -39,7 +39,7 @@ SLOWEST = 15  # lines of the table
 # Tests that start real engines: those of a lane share them, one after the other. The lanes are in
 # the order in which they start, and so are the modules in a lane.
 ENGINES = {"cluster": ("elasticsearch", "answers", "docs_cluster", "spark"),
-           "kafka": ("stack", "kafka", "collect_kafka", "cassandra")}
+           "kafka": ("stack", "kafka", "kafka_topics", "collect_kafka", "cassandra")}
 # One Chromium at a time.
 BROWSER = ("browser", "browser_faults")
 MEMORY = 12 << 30  # bytes that two lanes of engines want

@@ -182,7 +182,7 @@ static int finish(follower_t *self)
         cm_publishing_done(self->publishing).refused > 0)
         rc = cm_fail(&app->err, CM_EIO,
                      "Elasticsearch refused documents; `clickmill dead list` says why");
-    return rc;
+    return rc == 0 ? cm_account_check(&self->pipeline.account, &app->err) : rc;
 }
 
 int cm_follow(cm_app_t *app, const cm_follow_options_t *options)

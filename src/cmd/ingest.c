@@ -41,6 +41,7 @@ static const cm_option_t options[] = {
     CM_TIMES_ROWS(cm_ingest_options_t, times, "ingest"),
     CM_GEOIP_ROW(cm_ingest_options_t, geoip),
     CM_KAFKA_ROWS(cm_ingest_options_t, kafka),
+    CM_TOMBSTONES_ROW(cm_ingest_options_t, kafka),
     CM_CASSANDRA_ROWS(cm_ingest_options_t, cassandra),
     {.name = NULL},
 };
@@ -225,6 +226,8 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
         cm_ingest_print_account(&self);
         if (rc == 0)
             rc = cm_enrichment_check(self.enriching.enrichment, &app->err);
+        if (rc == 0)
+            rc = cm_account_check(&self.pipeline.account, &app->err);
     }
     close_all(&self);
     return rc;

@@ -27,9 +27,15 @@ static uint64_t retries_of(const cm_ingest_t *self)
     return self->retries + (cassandra ? cm_cassandra_retries(self->store) : 0);
 }
 
+/* A partition that was only just taken, or whose broker does not tell. */
+static bool is_unknown(const cm_kafka_lag_t *lag)
+{
+    return lag->position < 0 || lag->end < 0;
+}
+
 static int64_t lag_of(const cm_kafka_lag_t *lag)
 {
-    return lag->end > lag->position && lag->position >= 0 ? lag->end - lag->position : 0;
+    return !is_unknown(lag) && lag->end > lag->position ? lag->end - lag->position : 0;
 }
 
 /* Moves the largest lag behind `from` to its place. */
@@ -46,17 +52,24 @@ static void select_largest(cm_kafka_lag_t *lags, size_t count, size_t from)
     lags[largest] = moved;
 }
 
-/* ", 6 partitions, lag 1,234 (3: 1,000, 0: 234)", the largest first. */
-static void add_lag(cm_buf_t *line, const cm_source_t *source)
+void cm_ingest_add_lag(cm_buf_t *line, cm_kafka_lag_t *lags, size_t count)
 {
-    cm_kafka_lag_t lags[PARTITIONS];
-    size_t count = cm_kafka_source_lags(source, lags, PARTITIONS);
     int64_t sum = 0;
+    size_t unknown = 0;
 
-    count = count < PARTITIONS ? count : PARTITIONS;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         sum += lag_of(&lags[i]);
-    cm_buf_printf(line, ", %zu partitions, lag ", count);
+        unknown += is_unknown(&lags[i]);
+    }
+    if (count == 0)
+        cm_buf_add_text(line, ", no partitions");
+    else
+        cm_buf_printf(line, ", %zu partitions", count);
+    if (unknown == count) {
+        cm_buf_add_text(line, ", lag unknown");
+        return;
+    }
+    cm_buf_add_text(line, ", lag ");
     cm_buf_add_grouped(line, sum);
     for (size_t i = 0; i < count && i < NAMED; i++) {
         select_largest(lags, count, i);
@@ -70,6 +83,16 @@ static void add_lag(cm_buf_t *line, const cm_source_t *source)
     /* The list ends early where no lag is left. */
     if (sum > 0 && line->data[line->len - 1] != ')')
         cm_buf_add_char(line, ')');
+    if (unknown > 0)
+        cm_buf_printf(line, ", unknown of %zu", unknown);
+}
+
+static void add_lag(cm_buf_t *line, const cm_source_t *source)
+{
+    cm_kafka_lag_t lags[PARTITIONS];
+    size_t count = cm_kafka_source_lags(source, lags, PARTITIONS);
+
+    cm_ingest_add_lag(line, lags, count < PARTITIONS ? count : PARTITIONS);
 }
 
 void cm_ingest_add_reading(cm_buf_t *line, const cm_source_t *source, uint64_t read,
@@ -118,10 +141,15 @@ static void add_json(cm_buf_t *json, const cm_ingest_t *self, double seconds)
     cm_buf_add_text(json, ",\"group\":");
     cm_buf_add_json(json, cm_str(self->settings.group));
     cm_buf_add_text(json, ",\"partitions\":[");
-    for (size_t i = 0; i < count && i < PARTITIONS; i++)
-        cm_buf_printf(json, "%s{\"partition\":%d,\"position\":%lld,\"end\":%lld,\"lag\":%lld}",
-                      i > 0 ? "," : "", (int)lags[i].partition, (long long)lags[i].position,
-                      (long long)lags[i].end, (long long)lag_of(&lags[i]));
+    for (size_t i = 0; i < count && i < PARTITIONS; i++) {
+        cm_buf_printf(
+            json, "%s{\"partition\":%d,\"position\":%lld,\"end\":%lld,\"lag\":", i > 0 ? "," : "",
+            (int)lags[i].partition, (long long)lags[i].position, (long long)lags[i].end);
+        if (is_unknown(&lags[i]))
+            cm_buf_add_text(json, "null}");
+        else
+            cm_buf_printf(json, "%lld}", (long long)lag_of(&lags[i]));
+    }
     cm_buf_add_text(json, "]}\n");
 }
 

@@ -36,6 +36,7 @@ cm_kafka_settings_t cm_kafka_settings_of(const cm_app_t *app, const cm_kafka_opt
                                  .create = options->create,
                                  .partitions = (int)options->partitions,
                                  .replication = (int)options->replication,
+                                 .skip_tombstones = options->tombstones == CM_TOMBSTONES_SKIP,
                                  .log = &app->log,
                                  .stop = app->stop};
 }

@@ -12,7 +12,14 @@ typedef struct cm_kafka_options {
     bool create;
     int64_t partitions, replication;
     int64_t timeout;
+    int tombstones; /* cm_tombstones_t; of those who read */
 } cm_kafka_options_t;
+
+/* What becomes of messages without a value. */
+typedef enum cm_tombstones {
+    CM_TOMBSTONES_DEAD, /* they are dead letters */
+    CM_TOMBSTONES_SKIP, /* they are skipped, and counted */
+} cm_tombstones_t;
 
 /* Where events go: cm_sink_choice_t. */
 typedef enum cm_sink_choice {
@@ -34,6 +41,14 @@ typedef enum cm_sink_choice {
         .name = "group", .type = CM_OPT_TEXT, .offset = offsetof(s, m.group), .arg = "GROUP",      \
         .def = group_default, .key = group_key,                                                    \
         .help = "consumer group; those who share it share the topic's partitions"                  \
+    }
+
+/* The row for those who read the topic. */
+#define CM_TOMBSTONES_ROW(s, m)                                                                    \
+    {                                                                                              \
+        .name = "tombstones", .type = CM_OPT_CHOICE, .offset = offsetof(s, m.tombstones),          \
+        .arg = "WHAT", .def = "dead", .choices = "dead|skip", .key = "kafka.tombstones",           \
+        .help = "messages without a value: dead letters, or skipped and counted"                   \
     }
 
 #define CM_KAFKA_ROWS(s, m)                                                                        \

@@ -75,6 +75,7 @@ static const cm_option_t options[] = {
     CM_ELASTIC_ROWS(process_options_t, elastic),
     CM_GROUP_ROW(process_options_t, kafka, "process.group", "clickmill-process"),
     CM_KAFKA_ROWS_BUT_GROUP(process_options_t, kafka),
+    CM_TOMBSTONES_ROW(process_options_t, kafka),
     CM_TIMES_ROWS(process_options_t, times, "ingest"),
     CM_GEOIP_ROW(process_options_t, geoip),
     CM_SPARK_ROWS(process_options_t, spark),

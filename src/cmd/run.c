@@ -66,6 +66,7 @@ static const cm_option_t options[] = {
     CM_COLLECT_ROWS(run_options_t, collect),
     CM_READING_ROWS(run_options_t, reading),
     CM_KAFKA_ROWS(run_options_t, cluster.kafka),
+    CM_TOMBSTONES_ROW(run_options_t, cluster.kafka),
     CM_CASSANDRA_ROWS(run_options_t, cluster.cassandra),
     CM_ELASTIC_ROWS(run_options_t, elastic),
     {.name = NULL},
@@ -335,6 +336,10 @@ static int finish(runner_t *runner)
             rc = cm_cluster_check(&runner->cluster, &app->err); /* traffic that was not sent */
         if (rc == 0)
             rc = cm_account_check(&account, &app->err);
+    }
+    if (rc == 0) {
+        const cm_account_t account = account_of(runner);
+        rc = cm_account_check(&account, &app->err);
     }
     return rc;
 }

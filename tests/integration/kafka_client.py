@@ -4,6 +4,7 @@
     kafka_client.py plain BROKERS TOPIC < lines of JSON: json.dumps of each, as simple producers do
     kafka_client.py read BROKERS TOPIC > a JSON line a message
     kafka_client.py remove BROKERS TOPIC
+    kafka_client.py grow BROKERS TOPIC N: so many partitions from now on
     kafka_client.py cut BROKERS TOPIC OFFSET: deletes what stands before it in partition 0
     kafka_client.py events BROKERS TOPIC > json.loads of each value, a line each
     kafka_client.py hold BROKERS TOPIC GROUP > how many partitions it has, whenever that changes;
@@ -15,6 +16,7 @@ import json
 import sys
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import NewPartitions
 
 
 def encoded(data):
@@ -92,10 +94,15 @@ def cut(brokers, topic, offset):
         {TopicPartition(topic, 0): int(offset)})
 
 
+def grow(brokers, topic, count):
+    KafkaAdminClient(bootstrap_servers=brokers).create_partitions(
+        {topic: NewPartitions(int(count))})
+
+
 def remove(brokers, topic):
     KafkaAdminClient(bootstrap_servers=brokers).delete_topics([topic])
 
 
 if __name__ == "__main__":
     {"send": send, "plain": plain, "read": read, "events": events,
-     "cut": cut, "remove": remove, "hold": hold}[sys.argv[1]](*sys.argv[2:])
+     "cut": cut, "grow": grow, "remove": remove, "hold": hold}[sys.argv[1]](*sys.argv[2:])
