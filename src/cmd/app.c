@@ -5,6 +5,7 @@
 enum {
     AWAY_MS = 1000, /* before the first new try to reach a server; then doubled up to: */
     AWAY_MOST_MS = 30000,
+    NAP_MS = 200, /* between looks whether we shall stop */
 };
 
 int cm_app_write(cm_app_t *app, cm_buf_t *buf)
@@ -28,7 +29,9 @@ int cm_app_reach(cm_app_t *app, int (*open)(void *context), void *context, uint6
     while ((rc = open(context)) == CM_EAWAY && !atomic_load(app->stop)) {
         fprintf(app->messages, "%s; trying again\n", app->err.text);
         ++*retries;
-        cm_sleep_ms(wait);
+        /* A signal may come between the look and the sleep, and not wake it. */
+        for (int64_t slept = 0; slept < wait && !atomic_load(app->stop); slept += NAP_MS)
+            cm_sleep_ms(NAP_MS);
         wait = wait * 2 < AWAY_MOST_MS ? wait * 2 : AWAY_MOST_MS;
     }
     return rc == CM_EAWAY && atomic_load(app->stop) ? CM_ESTOP : rc;

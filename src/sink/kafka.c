@@ -10,6 +10,7 @@ enum {
     DEAD_PARTITIONS = 1, /* so that a dead letter's number is its offset */
     QUIET_MS = 2000,     /* without an answer: then the brokers are away, not slow */
     STEP_MS = 500,   /* between looks whether we shall stop, while a transaction takes its time */
+    AGAIN_MS = 20,   /* before a step is asked for again */
     ABORT_MS = 1000, /* else the broker does it, or the next one of this name */
     ORIGIN = 300,
 };
@@ -323,17 +324,18 @@ static int kafka_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
 static rd_kafka_error_t *wait_for_step(kafka_sink_t *self,
                                        rd_kafka_error_t *(*step)(rd_kafka_t *rk, int timeout_ms))
 {
-    int64_t left = self->client.settings->timeout_ms;
-    rd_kafka_error_t *error;
+    const int64_t until_ns =
+        cm_clock_ticks_ns() + self->client.settings->timeout_ms * INT64_C(1000000);
 
     for (;;) {
-        const int64_t wait = left < STEP_MS ? left : STEP_MS;
-        error = step(self->client.rk, (int)wait);
-        left -= wait;
-        if (error == NULL || rd_kafka_error_code(error) != RD_KAFKA_RESP_ERR__TIMED_OUT ||
-            left <= 0 || cm_kafka_stopped(&self->client))
+        int64_t left = (until_ns - cm_clock_ticks_ns()) / 1000000;
+        left = left < 1 ? 1 : left;
+        rd_kafka_error_t *error = step(self->client.rk, left < STEP_MS ? (int)left : STEP_MS);
+        if (error == NULL || !rd_kafka_error_is_retriable(error) ||
+            cm_clock_ticks_ns() >= until_ns || cm_kafka_stopped(&self->client))
             return error;
         rd_kafka_error_destroy(error);
+        cm_sleep_ms(AGAIN_MS); /* some come at once: a coordinator that is still loading */
     }
 }
 
