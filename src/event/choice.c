@@ -8,13 +8,20 @@
 
 /* ---- two events ---- */
 
+static unsigned is_stated(cm_str_t text)
+{
+    return !cm_str_equal(text, CM_STR("Unknown"));
+}
+
+unsigned cm_event_stated_cold(const cm_event_t *event)
+{
+    return is_stated(event->city) + is_stated(event->browser) + is_stated(event->os) +
+           is_stated(event->device);
+}
+
 unsigned cm_event_stated(const cm_event_t *event)
 {
-    const cm_str_t unknown = CM_STR("Unknown");
-
-    return (unsigned)!cm_str_equal(event->country, unknown) + !cm_str_equal(event->city, unknown) +
-           !cm_str_equal(event->browser, unknown) + !cm_str_equal(event->os, unknown) +
-           !cm_str_equal(event->device, unknown);
+    return is_stated(event->country) + cm_event_stated_cold(event);
 }
 
 /* What stands at `at` in the JSON of the text: a byte, escaped where it must be, or the quote. No

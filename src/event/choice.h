@@ -13,6 +13,9 @@
  * `Unknown`, and `Unknown` is absent. */
 unsigned cm_event_stated(const cm_event_t *event);
 
+/* The same without country. */
+unsigned cm_event_stated_cold(const cm_event_t *event);
+
 /* Compares two complete events (cm_event_complete) of one row key: positive when `a` counts,
  * negative when `b` does, 0 when they are the same. Row keys are not looked at. */
 int cm_event_compare(const cm_event_t *a, const cm_event_t *b);

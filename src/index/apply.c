@@ -11,15 +11,20 @@ enum { STOP_EVERY = 4096, AHEAD = 8 /* rows between fetching a cell and writing 
 
 /* ---- in bulk ---- */
 
-/* `fresh`: the row is not there yet. */
-static int write_change(cm_rows_t *rows, const cm_cell_t *cell, bool fresh, bool *added,
+/* `fresh`: the row is not there yet. `*more`: how many rows there are more, or less. */
+static int write_change(cm_rows_t *rows, const cm_cell_t *cell, bool fresh, int *more,
                         cm_err_t *err)
 {
-    bool there = false;
+    bool there = false, gone = false;
     int rc = fresh ? 0 : cm_rows_update(rows, cell, &there, err);
 
-    *added = rc == 0 && !there;
-    return *added ? cm_rows_insert(rows, cell, err) : rc;
+    *more = rc == 0 && !there;
+    if (*more == 1)
+        return cm_rows_insert(rows, cell, err);
+    if (rc == 0 && cell->numbers.clicks < 0)
+        rc = cm_rows_remove_empty(rows, cell, &gone, err);
+    *more = gone ? -1 : 0;
+    return rc;
 }
 
 /* Adds the changes to what is there; `fresh`: none of the rows is there yet. */
@@ -35,14 +40,15 @@ static int write_changes(cm_writing_t *writing, bool fresh, cm_err_t *err)
         const cm_cell_t *cell = result->cells[i];
         if (i + AHEAD < result->count) /* the order of urls is not that of memory */
             __builtin_prefetch(result->cells[i + AHEAD]);
-        bool total = cm_cell_is_total(cell), added;
+        bool total = cm_cell_is_total(cell);
+        int more;
         if (cm_numbers_zero(&cell->numbers))
             continue;
-        rc = write_change(total ? &totals : &cells, cell, fresh, &added, err);
-        if (added && !total)
-            writing->cells[cm_cell_window_kind(cell->key.window)]++;
+        rc = write_change(total ? &totals : &cells, cell, fresh, &more, err);
+        if (!total)
+            writing->cells[cm_cell_window_kind(cell->key.window)] += more;
         if (rc == 0)
-            rc = cm_check_add(writing, cell, added, err);
+            rc = cm_check_add(writing, cell, more, err);
         if (rc == 0 && i % STOP_EVERY == 0)
             rc = cm_writing_check_stop(writing, err);
     }
@@ -232,6 +238,10 @@ int cm_embedded_index_apply(const cm_database_t *database, cm_reader_t *reader,
         if (options->windows & 1u << window)
             rc = write_covered(&writing, (cm_window_t)window, replace, options->session_timeout,
                                err);
+        if (rc == 0 && options->windows & 1u << window)
+            rc =
+                cm_embedded_index_note_copies(database, (cm_window_t)window,
+                                              result->differ || (!replace && options->differ), err);
     }
     if (rc == 0)
         rc = cm_database_exec(database, "COMMIT", "writing answers", err);

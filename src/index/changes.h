@@ -3,8 +3,8 @@
  * A row's `updated_at` grows strictly from one change of the answers to the next, also when the
  * clock goes back, and a row that did not change keeps its own. So a copy that has everything up to
  * some T lacks exactly the rows with a later one, and those that vanished (events of Cassandra that
- * were deleted), which table `retired` remembers where answers are published. Table `published`
- * says how far each copy is.
+ * were deleted, copies in whose place others count), which table `retired` remembers where answers
+ * are published. Table `published` says how far each copy is.
  *
  * Functions that write do so in a transaction of their own, and want the writer's connection. */
 #ifndef CM_INDEX_CHANGES_H

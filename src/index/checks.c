@@ -40,10 +40,10 @@ static uint64_t factor_of(int64_t url, int64_t country)
     return mixed % PRIME == 0 ? 1 : mixed;
 }
 
-/* What the numbers contribute; a row that is there at all has `rows` 1. */
-static uint64_t contribution(int64_t url, int64_t country, const int64_t *numbers, uint64_t rows)
+/* What the numbers contribute; a row that is there at all has `rows` 1, what takes one away -1. */
+static uint64_t contribution(int64_t url, int64_t country, const int64_t *numbers, int rows)
 {
-    unsigned __int128 sum = factors[0] * (unsigned __int128)rows;
+    unsigned __int128 sum = factors[0] * (unsigned __int128)(rows < 0 ? PRIME - 1 : (uint64_t)rows);
 
     for (int i = 0; i < CM_NUMBER_COUNT; i++) {
         const uint64_t number = (uint64_t)numbers[i] + (numbers[i] < 0 ? PRIME : 0);
@@ -475,7 +475,7 @@ static int flush(cm_writing_t *writing, cm_check_waiting_t *waiting, cm_err_t *e
     return rc;
 }
 
-int cm_check_add(cm_writing_t *writing, const cm_cell_t *cell, bool fresh, cm_err_t *err)
+int cm_check_add(cm_writing_t *writing, const cm_cell_t *cell, int rows, cm_err_t *err)
 {
     const cm_place_t place = cm_place_of(writing, cell);
     const cm_dimension_t dimension = dimension_of(place.url, place.country);
@@ -492,17 +492,26 @@ int cm_check_add(cm_writing_t *writing, const cm_cell_t *cell, bool fresh, cm_er
         waiting->any = true;
     }
     memcpy(numbers, &cell->numbers, sizeof numbers);
-    group->rows += fresh;
+    group->rows += rows;
     group->sum = reduce((unsigned __int128)group->sum +
-                        contribution(place.url, place.country, numbers, fresh));
+                        contribution(place.url, place.country, numbers, rows));
     return rc;
 }
 
 int cm_check_flush(cm_writing_t *writing, cm_err_t *err)
 {
+    char sql[100];
     int rc = 0;
+
     for (int dimension = 0; rc == 0 && dimension < CM_DIMENSION_COUNT; dimension++)
         rc = flush(writing, &writing->checks[dimension], err);
+    if (rc == 0 && writing->removed) {
+        /* Where the sum is another one, something is wrong, and is still to be found. */
+        snprintf(sql, sizeof sql,
+                 "DELETE FROM checksum WHERE rows = 0 AND sum = 0 AND dimension < %d",
+                 CM_DIMENSION_COUNT);
+        rc = cm_database_exec(writing->database, sql, CHECKING, err);
+    }
     return rc;
 }
 

@@ -89,10 +89,11 @@ int cm_check_fail_sqlite(const cm_database_t *database, const char *doing, cm_er
 
 /* ---- writing ---- */
 
-/* Adds a row's numbers, or their change where it is not `fresh`, to what waits to be written. */
-int cm_check_add(cm_writing_t *writing, const cm_cell_t *cell, bool fresh, cm_err_t *err);
+/* Adds a row's numbers, or their change, to what waits to be written. `rows`: 1 where the row is
+ * new, -1 where it vanishes, else 0. */
+int cm_check_add(cm_writing_t *writing, const cm_cell_t *cell, int rows, cm_err_t *err);
 
-/* Writes what waits. */
+/* Writes what waits. Forgets groups that have no rows any more. */
 int cm_check_flush(cm_writing_t *writing, cm_err_t *err);
 
 /* Forgets the sums of the windows of the mask and of these dimensions. */

@@ -204,7 +204,7 @@ static int write_checks(const difference_t *self, bool totals, cm_err_t *err)
     if (self->gone_count > 0)
         rc = cm_check_forget(writing->database, writing->windows, first, last, err);
     for (size_t i = 0; rc == 0 && i < self->count; i++)
-        rc = cm_check_add(writing, self->entries[i].cell, true, err);
+        rc = cm_check_add(writing, self->entries[i].cell, 1, err);
     return rc;
 }
 

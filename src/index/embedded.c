@@ -156,6 +156,43 @@ int cm_embedded_index_forget(const cm_database_t *database, cm_err_t *err)
     return rc < 0 ? rc : cm_embedded_index_prepare(database, err);
 }
 
+/* The names of the setting and of its values. */
+static void name_copies(cm_window_t window, char name[CM_SETTING_TEXT])
+{
+    snprintf(name, CM_SETTING_TEXT, CM_SETTING_COPIES "%s", cm_window_names[window]);
+}
+
+static const char *const copies_names[] = {
+    [CM_COPIES_UNKNOWN] = "", [CM_COPIES_EQUAL] = "equal", [CM_COPIES_DIFFER] = "differ"};
+
+int cm_embedded_index_copies(const cm_database_t *database, cm_window_t window,
+                             cm_copies_known_t *copies, cm_err_t *err)
+{
+    char name[CM_SETTING_TEXT], value[CM_SETTING_TEXT];
+
+    name_copies(window, name);
+    *copies = CM_COPIES_UNKNOWN;
+    int rc = cm_setting_get(database, name, value, err);
+    for (int i = CM_COPIES_EQUAL; rc == 0 && i <= CM_COPIES_DIFFER; i++) {
+        if (strcmp(value, copies_names[i]) == 0)
+            *copies = (cm_copies_known_t)i;
+    }
+    return rc;
+}
+
+int cm_embedded_index_note_copies(const cm_database_t *database, cm_window_t window, bool differ,
+                                  cm_err_t *err)
+{
+    const cm_copies_known_t copies = differ ? CM_COPIES_DIFFER : CM_COPIES_EQUAL;
+    cm_copies_known_t before;
+    char name[CM_SETTING_TEXT];
+
+    name_copies(window, name);
+    int rc = cm_embedded_index_copies(database, window, &before, err);
+    return rc < 0 || before == copies ? rc
+                                      : cm_setting_set(database, name, copies_names[copies], err);
+}
+
 int cm_embedded_index_covered(const cm_database_t *database, cm_window_t window,
                               cm_covered_t *covered, cm_err_t *err)
 {

@@ -13,6 +13,14 @@
 
 #include <stdatomic.h>
 
+/* What is known of the copies of an event among those that the answers of a window cover. */
+typedef enum cm_copies_known {
+    CM_COPIES_UNKNOWN, /* an earlier edition has chosen among them in another way, or nothing is
+                        * covered: the answers are made anew */
+    CM_COPIES_EQUAL,   /* none differ in url or country */
+    CM_COPIES_DIFFER,  /* some do */
+} cm_copies_known_t;
+
 /* What the answers of a window cover. */
 typedef struct cm_covered {
     int64_t upto;            /* events of the store, copies included */
@@ -30,6 +38,14 @@ int cm_embedded_index_prepare(const cm_database_t *database, cm_err_t *err);
  * makes empty tables. */
 int cm_embedded_index_forget(const cm_database_t *database, cm_err_t *err);
 
+/* What is known of the copies that a window covers. */
+int cm_embedded_index_copies(const cm_database_t *database, cm_window_t window,
+                             cm_copies_known_t *copies, cm_err_t *err);
+
+/* Notes it. */
+int cm_embedded_index_note_copies(const cm_database_t *database, cm_window_t window, bool differ,
+                                  cm_err_t *err);
+
 /* What the answers of a window cover; all zero when it was never processed. Unchecked. */
 int cm_embedded_index_covered(const cm_database_t *database, cm_window_t window,
                               cm_covered_t *covered, cm_err_t *err);
@@ -38,6 +54,7 @@ typedef struct cm_apply_options {
     unsigned windows;        /* bit 1 << cm_window_t each */
     bool replace;            /* the result is all there shall be in them, not changes to add */
     int64_t session_timeout; /* ms; negative: of the events of another store */
+    bool differ;             /* of changes: copies did before them (CM_COPIES_DIFFER) */
     int64_t now;             /* ms; for updated_at, which is later where it would not grow */
     const atomic_bool *stop; /* may be NULL */
     bool *emptied;           /* set where nothing is left of what was there; may be NULL */

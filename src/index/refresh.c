@@ -44,6 +44,7 @@ typedef struct part {
     unsigned windows;
     int64_t since;
     bool replace;
+    bool differ;           /* copies before `since` do */
     cm_reader_t **readers; /* of one moment: the mill's threads take them, the last is for names */
     int reader_count, taken;
     cm_mill_result_t result;
@@ -59,11 +60,11 @@ struct cm_refreshing {
 };
 
 /* What is to be done for a window: from which event on; -1 when nothing. */
-static int64_t since_of(const cm_covered_t *covered, const cm_refresh_options_t *options,
-                        int64_t accepted, bool *replace)
+static int64_t since_of(const cm_covered_t *covered, cm_copies_known_t copies,
+                        const cm_refresh_options_t *options, int64_t accepted, bool *replace)
 {
     *replace = options->rebuild || covered->session_timeout != options->session_timeout ||
-               covered->upto > accepted;
+               covered->upto > accepted || copies == CM_COPIES_UNKNOWN;
     if (*replace)
         return 0;
     return covered->upto == accepted ? -1 : covered->upto;
@@ -123,15 +124,18 @@ static int find_parts(cm_refreshing_t *self, cm_err_t *err)
 
     for (int w = 0; rc == 0 && w < CM_WINDOW_COUNT; w++) {
         cm_covered_t covered = {0}; /* whatever there is, a rebuild does not look at it */
+        cm_copies_known_t copies = CM_COPIES_UNKNOWN;
         bool replace;
         int at = 0;
         if (!(self->options.windows & 1u << w))
             continue;
         if (!self->options.rebuild && (rc = cm_check_covered(database, (cm_window_t)w, err)) == 0)
             rc = cm_embedded_index_covered(database, (cm_window_t)w, &covered, err);
+        if (rc == 0 && !self->options.rebuild)
+            rc = cm_embedded_index_copies(database, (cm_window_t)w, &copies, err);
         if (rc < 0)
             break;
-        const int64_t since = since_of(&covered, &self->options, self->accepted, &replace);
+        const int64_t since = since_of(&covered, copies, &self->options, self->accepted, &replace);
         if (since < 0)
             continue;
         while (at < self->count &&
@@ -140,6 +144,7 @@ static int find_parts(cm_refreshing_t *self, cm_err_t *err)
         self->count += at == self->count;
         self->parts[at].since = since;
         self->parts[at].replace = replace;
+        self->parts[at].differ |= copies == CM_COPIES_DIFFER;
         self->parts[at].windows |= 1u << w;
     }
     return rc;
@@ -203,6 +208,7 @@ int cm_refresh_mill(cm_refreshing_t *self, cm_err_t *err)
         const cm_mill_options_t mill = {.session_timeout = options->session_timeout,
                                         .windows = part->windows,
                                         .since = part->since,
+                                        .differ = part->differ,
                                         .until = part->replace ? 0 : self->until,
                                         .memory = options->memory,
                                         .threads = options->threads,
@@ -229,6 +235,7 @@ int cm_refresh_end(cm_refreshing_t *self, cm_refreshed_t *out, cm_err_t *err)
                    &part->result,
                    &(cm_apply_options_t){.windows = part->windows,
                                          .replace = part->replace,
+                                         .differ = part->differ,
                                          .session_timeout = options->session_timeout,
                                          .now = cm_clock_now_ms(options->clock),
                                          .stop = options->stop},

@@ -101,6 +101,9 @@ int cm_rows_open(cm_writing_t *writing, const char *table, bool set, cm_rows_t *
         rc = prepare(database, set ? UPDATE(SET) : UPDATE(ADD), table, 1, &rows->update, err);
     if (rc == 0)
         rc = prepare(database, "DELETE FROM %s" KEY_WHERE, table, 1, &rows->remove, err);
+    if (rc == 0 && !set)
+        rc = prepare(database, "SELECT 1 FROM %s" KEY_WHERE " AND clicks = 0", table, 1,
+                     &rows->empty, err);
     if (rc == 0 && writing->publishes)
         rc = prepare(database, RETIRE, table, 1, &rows->retire, err);
     if (rc == 0 && writing->retired)
@@ -116,6 +119,7 @@ void cm_rows_close(cm_rows_t *rows)
     sqlite3_finalize(rows->remove);
     sqlite3_finalize(rows->retire);
     sqlite3_finalize(rows->back);
+    sqlite3_finalize(rows->empty);
 }
 
 static int write_row(cm_rows_t *rows, sqlite3_stmt *statement, const cm_cell_t *cell, cm_err_t *err)
@@ -185,6 +189,20 @@ int cm_rows_remove(cm_rows_t *rows, const cm_place_t *place, cm_err_t *err)
         rc = cm_database_step(writing->database, rows->remove, WRITING, err);
     }
     return rc;
+}
+
+int cm_rows_remove_empty(cm_rows_t *rows, const cm_cell_t *cell, bool *gone, cm_err_t *err)
+{
+    const cm_place_t place = cm_place_of(rows->writing, cell);
+
+    bind_place(rows->empty, 1, &place);
+    const int step = sqlite3_step(rows->empty);
+    *gone = step == SQLITE_ROW;
+    int rc = step == SQLITE_ROW || step == SQLITE_DONE
+                 ? 0
+                 : cm_database_fail(rows->writing->database, WRITING, err);
+    sqlite3_reset(rows->empty);
+    return rc == 0 && *gone ? cm_rows_remove(rows, &place, err) : rc;
 }
 
 int cm_rows_remove_where(cm_writing_t *writing, const char *table, const char *where, cm_err_t *err)

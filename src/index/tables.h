@@ -112,7 +112,7 @@ enum { CM_ROWS_TOGETHER = 32 };
 /* Writes rows of one table. New ones wait until some can be written together. */
 typedef struct cm_rows {
     cm_writing_t *writing;
-    sqlite3_stmt *insert, *insert_together, *update, *retire, *remove, *back;
+    sqlite3_stmt *insert, *insert_together, *update, *retire, *remove, *back, *empty;
     const cm_cell_t *waiting[CM_ROWS_TOGETHER];
     int count;
 } cm_rows_t;
@@ -125,6 +125,10 @@ int cm_rows_insert(cm_rows_t *rows, const cm_cell_t *cell, cm_err_t *err);
 
 /* `*there` says whether the row was there to be updated. */
 int cm_rows_update(cm_rows_t *rows, const cm_cell_t *cell, bool *there, cm_err_t *err);
+
+/* After an update by which events have moved to other rows, which copies of them do: the row
+ * vanishes where nothing is left of it (`*gone`). */
+int cm_rows_remove_empty(cm_rows_t *rows, const cm_cell_t *cell, bool *gone, cm_err_t *err);
 
 /* The row vanishes. */
 int cm_rows_remove(cm_rows_t *rows, const cm_place_t *place, cm_err_t *err);

@@ -26,6 +26,9 @@ enum { CM_GRAIN_TIME_BITS = 42 }; /* ms until 2109; the contract ends in 2100 */
 
 #define CM_GRAIN_TIME_MASK ((UINT64_C(1) << CM_GRAIN_TIME_BITS) - 1)
 #define CM_GRAIN_DROPPED   UINT64_MAX /* load of a copy */
+/* Time of a grain whose event has counted until now, and is replaced by the new copy that stands in
+ * front of it, at the same time. No event is so late. */
+#define CM_GRAIN_REPLACED CM_GRAIN_TIME_MASK
 
 /* How a load and a place are divided. */
 typedef struct cm_grain_shape {

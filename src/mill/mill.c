@@ -61,6 +61,8 @@ struct mill {
     uint32_t region_count; /* a power of two */
     cm_spread_t spread;
     cm_partition_t *kept; /* one a partition: those that wait for their ties */
+    atomic_bool again;    /* copies differ, and what is at hand is not enough to choose */
+    bool plain;           /* so nothing is trimmed or packed */
     worker_t *workers;
     int worker_count;
     atomic_uint next; /* partition to take */
@@ -240,6 +242,16 @@ static void mill_partition(worker_t *worker, cm_partition_t *partition)
         worker->rc = cm_fail_memory(&worker->err);
 }
 
+/* True, for all workers, when it is to be done again with all that is known of the events. */
+static bool look_for_doubt(worker_t *worker)
+{
+    bool doubt = worker->ties.unsure && worker->ties.differ;
+
+    if (doubt)
+        atomic_store(&worker->mill->again, true);
+    return doubt;
+}
+
 /* Orders partitions until none is left, and mills them while they are in the cache; only those with
  * ties whose row keys must be read are kept for later. */
 static void order_phase(worker_t *worker)
@@ -248,7 +260,8 @@ static void order_phase(worker_t *worker)
     cm_heap_t *heaps[CM_MILL_THREADS_MAX];
     uint32_t p;
 
-    while (worker->rc == 0 && (p = atomic_fetch_add(&mill->next, 1)) < mill->spread.count) {
+    while (worker->rc == 0 && !atomic_load(&mill->again) &&
+           (p = atomic_fetch_add(&mill->next, 1)) < mill->spread.count) {
         size_t ties = worker->ties.count;
         for (int i = 0; i < mill->worker_count; i++)
             heaps[i] = &mill->workers[i].heaps[p];
@@ -257,7 +270,7 @@ static void order_phase(worker_t *worker)
                                         &worker->slabs, &mill->spread, &worker->ties, &worker->err);
         if (worker->rc == 0)
             worker->rc = check_stop(worker);
-        if (worker->rc < 0)
+        if (worker->rc < 0 || look_for_doubt(worker))
             break;
         if (worker->ties.count == ties) {
             mill_partition(worker, &worker->partition);
@@ -267,8 +280,9 @@ static void order_phase(worker_t *worker)
         }
     }
     /* Each worker resolves the ties of the partitions that it has built. */
-    if (worker->rc == 0)
+    if (worker->rc == 0 && !atomic_load(&mill->again))
         worker->rc = cm_ties_resolve(&worker->ties, worker->reader, &worker->err);
+    look_for_doubt(worker);
 }
 
 static void kept_phase(worker_t *worker)
@@ -378,7 +392,8 @@ static int find_affected(mill_t *mill, cm_err_t *err)
     mill->affected = calloc(mill->spread.users / 8 + 1, 1);
     if (mill->affected == NULL)
         return cm_fail_memory(err);
-    if (fresh <= TRIM_MAX && fresh <= mill->upto / TRIM_SHARE && fresh <= mill->fits)
+    if (!mill->options->differ && fresh <= TRIM_MAX && fresh <= mill->upto / TRIM_SHARE &&
+        fresh <= mill->fits)
         mill->trim = cm_trim_new(mill->spread.users, mill->options->windows, &mill->shape);
     for (size_t b = 0; rc == 0 && b < mill->block_count; b++) {
         const cm_block_ref_t *block = &mill->blocks[b];
@@ -470,8 +485,8 @@ static void choose_packing(mill_t *mill)
         last = mill->blocks[b].time_max > last ? mill->blocks[b].time_max : last;
     }
     spread->packing = (cm_packing_t){0};
-    if (!derived || options->since > 0 || options->copies != NULL || first < 0 || last < first ||
-        options->windows != 1u << CM_WINDOW_ALL)
+    if (mill->plain || !derived || options->since > 0 || options->copies != NULL || first < 0 ||
+        last < first || options->windows != 1u << CM_WINDOW_ALL)
         return;
     spread->packing = cm_packing_for(spread->users / spread->passes >> spread->shift, mill->urls,
                                      mill->shape.country_bits, first, last);
@@ -569,7 +584,7 @@ static int run_pass(mill_t *mill, cm_err_t *err)
         if (mill->workers[i].overflow)
             return 0;
     }
-    if ((rc = run_phase(mill, order_phase, err)) < 0)
+    if ((rc = run_phase(mill, order_phase, err)) < 0 || atomic_load(&mill->again))
         return rc;
     report(mill, 0.8);
     if ((rc = run_phase(mill, kept_phase, err)) < 0)
@@ -619,6 +634,7 @@ static void equip_workers(mill_t *mill)
         worker->ties = (cm_ties_t){.shape = &mill->shape,
                                    .blocks = mill->blocks,
                                    .block_count = mill->block_count,
+                                   .since = options->since,
                                    .copy = options->copies != NULL ? mark_copy : NULL,
                                    .context = mill};
     }
@@ -635,6 +651,7 @@ static int spread_out(mill_t *mill, cm_err_t *err)
         worker_t *worker = &mill->workers[i];
         worker->heaps = cm_alloc_zero(mill->spread.count, sizeof *worker->heaps);
         worker->trimmer = mill->trim != NULL ? cm_trimmer_new(mill->trim) : NULL;
+        worker->ties.unsure = mill->trim != NULL || mill->spread.packing.on;
     }
     mill->kept = cm_alloc_zero(mill->spread.count, sizeof *mill->kept);
     return 0;
@@ -665,27 +682,46 @@ static int run_passes(mill_t *mill, cm_err_t *err)
 {
     int rc = spread_out(mill, err);
 
-    for (uint32_t pass = 0; rc == 0 && pass < mill->spread.passes; pass++) {
+    for (uint32_t pass = 0; rc == 0 && pass < mill->spread.passes && !mill->again; pass++) {
         mill->spread.pass = pass;
         rc = run_pass(mill, err);
     }
     return rc;
 }
 
-/* Begins anew, untrimmed, when trimming has not helped enough. */
-static int run_untrimmed(mill_t *mill, cm_err_t *err)
+/* Forgets what was found. */
+static void forget(mill_t *mill)
+{
+    for (int i = 0; i < mill->worker_count; i++) {
+        worker_t *worker = &mill->workers[i];
+        worker->overflow = false;
+        worker->ties.count = 0;
+        worker->timeline.events = 0;
+        for (uint32_t r = 0; r < mill->region_count; r++)
+            cm_heap_release(&worker->timeline.heaps[r], &worker->slabs);
+        cm_cells_free(&worker->wide);
+    }
+    for (uint32_t r = 0; r < mill->region_count; r++)
+        cm_cells_free(&mill->regions[r]);
+}
+
+/* Begins anew when trimming has not helped enough; and when there are copies at different places.
+ * To choose among these, their ordinals are needed, which packing has left out. And what one that
+ * is replaced has witnessed is not among what trimming has kept (trim.h). */
+static int run_again(mill_t *mill, cm_err_t *err)
 {
     bool overflow = false;
 
-    for (int i = 0; i < mill->worker_count; i++) {
+    for (int i = 0; i < mill->worker_count; i++)
         overflow |= mill->workers[i].overflow;
-        mill->workers[i].overflow = false;
-    }
-    if (!overflow)
+    if (!overflow && !mill->again)
         return 0;
     gather_in(mill);
+    forget(mill);
     cm_trim_free(mill->trim);
     mill->trim = NULL;
+    mill->plain = mill->again;
+    mill->again = false;
     return run_passes(mill, err);
 }
 
@@ -704,7 +740,7 @@ static int run(mill_t *mill, cm_err_t *err)
     share_blocks(mill);
     choose_regions(mill, mill->trim != NULL ? 4 * (mill->upto - mill->options->since) : mill->upto);
     equip_workers(mill);
-    if ((rc = run_passes(mill, err)) == 0 && (rc = run_untrimmed(mill, err)) == 0)
+    if ((rc = run_passes(mill, err)) == 0 && (rc = run_again(mill, err)) == 0)
         rc = run_phase(mill, finish_phase, err);
     return rc;
 }
@@ -713,10 +749,11 @@ static void take_result(mill_t *mill, cm_mill_result_t *result)
 {
     cm_cells_t *wide = &mill->workers[0].wide;
 
-    result->events = mill->workers[0].timeline.events;
-    for (int i = 1; i < mill->worker_count; i++) {
-        cm_cells_add(wide, &mill->workers[i].wide);
+    for (int i = 0; i < mill->worker_count; i++) {
+        if (i > 0)
+            cm_cells_add(wide, &mill->workers[i].wide);
         result->events += mill->workers[i].timeline.events;
+        result->differ |= mill->workers[i].ties.differ;
     }
     cm_cells_sort(wide);
     result->upto = mill->upto > mill->options->since ? mill->upto : mill->options->since;

@@ -2,10 +2,10 @@
  *
  * Answers are recomputed, not counted along: events are partitioned by user, each user's are put in
  * order of (timestamp, row_key), and one pass over that timeline gives everything. In it a copy of
- * an event stands next to its twin and is dropped, the time spent is the difference to the
- * neighbour, and whether the user has been to that cell before is known from the timeline alone.
- * What each event gives is then spread once more, by url, and added up region by region of the
- * urls: the cells at hand are in the cache, however many there are.
+ * an event stands next to its twin, and the one that counts (event/choice.h) stays; the time spent
+ * is the difference to the neighbour, and whether the user has been to that cell before is known
+ * from the timeline alone. What each event gives is then spread once more, by url, and added up
+ * region by region of the urls: the cells at hand are in the cache, however many there are.
  *
  * All numbers are sums over users. That makes an update cheap and still exact: for the users who
  * have new events, what they gave before is taken away and what they give now is added; everybody
@@ -29,11 +29,13 @@ typedef struct cm_mill_options {
     unsigned windows;        /* bit 1 << cm_window_t for each window wanted */
     int64_t since;           /* ordinal of the first new event; 0: everything is new */
     int64_t until;           /* ordinal to stop before; 0: the end of the store */
+    bool differ;             /* of the events before `since`, copies are known to differ
+                              * (cm_mill_result_t); else what they give need not be looked at */
     int64_t memory;          /* bytes for the events in hand, about; 0: no limit */
     int threads;             /* 0: one per processor; CM_MILL_THREADS_MAX at most */
     const atomic_bool *stop; /* when it becomes true the mill gives up with CM_ESTOP; may be NULL */
-    /* A bit an event of the store, set for copies (all but the first of one row key); then nothing
-     * else is computed. NULL: answers are. cm_mill_copies() sets it. */
+    /* A bit an event of the store, set for copies (all but the one of a row key that counts); then
+     * nothing else is computed. NULL: answers are. cm_mill_copies() sets it. */
     atomic_uchar *copies;
     /* A further reader of the same store, for each thread; called from the calling thread. All must
      * see the same blocks: beside a writer of another process, only one thread's does. */
@@ -51,6 +53,7 @@ typedef struct cm_mill_result {
     size_t count;
     int64_t upto;   /* events of the store that the answers cover now */
     int64_t events; /* change of the number of distinct events */
+    bool differ;    /* there are copies of one event at different places (url, country) */
     /* what the cells belong to */
     cm_cells_t *tables;
     uint32_t table_count;
@@ -61,9 +64,9 @@ int cm_mill(const cm_mill_options_t *options, cm_mill_result_t *result, cm_err_t
 
 void cm_mill_result_free(cm_mill_result_t *result);
 
-/* Finds the events that are copies of an earlier one. `*copies` gets a bit an event (least
- * significant first) for `*upto` events; the caller frees it. Of the options only reader, memory
- * and threads are used. */
+/* Finds the events that are copies of one that counts in their place. `*copies` gets a bit an event
+ * (least significant first) for `*upto` events; the caller frees it. Of the options only reader,
+ * memory and threads are used. */
 int cm_mill_copies(const cm_mill_options_t *options, uint8_t **copies, int64_t *upto,
                    cm_err_t *err);
 

@@ -210,6 +210,52 @@ static size_t keep_before(cm_grain_t *grains, size_t count, int64_t since,
     return kept;
 }
 
+static bool is_replaced(const cm_grain_t *grain)
+{
+    return (grain->key & CM_GRAIN_TIME_MASK) == CM_GRAIN_REPLACED;
+}
+
+/* An update in which new copies take the place of older ones: what was there before is not a part
+ * of what is there now. */
+static int mill_replaced(cm_grain_t *grains, size_t count, int64_t since, cm_timeline_t *timeline)
+{
+    cm_grain_t *before = malloc(count * sizeof *before);
+    size_t now_count = 0, before_count = 0;
+
+    if (before == NULL)
+        return CM_ENOMEM;
+    for (size_t i = 0; i < count; i++) {
+        cm_grain_t grain = grains[i];
+        bool replaced = is_replaced(&grain);
+        if (replaced) /* behind the one that takes its place */
+            grain.key = grains[now_count - 1].key;
+        else
+            grains[now_count++] = grain;
+        if (cm_grain_ordinal(&grain, timeline->shape) < since)
+            before[before_count++] = grain;
+    }
+    int rc = cm_timeline_add(timeline, grains, now_count, 1);
+    if (rc == 0)
+        rc = cm_timeline_add(timeline, before, before_count, -1);
+    free(before);
+    return rc;
+}
+
+/* One user's update: adds what there is now, takes away what there was before. */
+static int mill_update(cm_grain_t *grains, size_t count, int64_t since, cm_timeline_t *timeline)
+{
+    bool replaced = false;
+
+    for (size_t i = 0; i < count; i++)
+        replaced |= is_replaced(&grains[i]);
+    if (replaced)
+        return mill_replaced(grains, count, since, timeline);
+    int rc = cm_timeline_add(timeline, grains, count, 1);
+    if (rc == 0 && (count = keep_before(grains, count, since, timeline->shape)) > 0)
+        rc = cm_timeline_add(timeline, grains, count, -1);
+    return rc;
+}
+
 int cm_partition_mill(cm_partition_t *partition, int64_t since, cm_timeline_t *timeline)
 {
     int rc = 0;
@@ -218,10 +264,8 @@ int cm_partition_mill(cm_partition_t *partition, int64_t since, cm_timeline_t *t
         cm_grain_t *grains = partition->grains + from;
         end = user_end(partition, from);
         size_t count = drop_copies(grains, end - from);
-        rc = cm_timeline_add(timeline, grains, count, 1);
-        if (rc == 0 && since > 0 &&
-            (count = keep_before(grains, count, since, timeline->shape)) > 0)
-            rc = cm_timeline_add(timeline, grains, count, -1);
+        rc = since > 0 ? mill_update(grains, count, since, timeline)
+                       : cm_timeline_add(timeline, grains, count, 1);
     }
     return rc;
 }

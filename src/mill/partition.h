@@ -34,9 +34,9 @@ typedef struct cm_partition {
 } cm_partition_t;
 
 /* Moves the heaps (one a thread, in order; their chunks go to `slabs`) into the partition, ordered
- * by user and time. Of events that stand in one millisecond of one user and whose row keys are all
- * derived, only the first is kept; other ties are kept by
- * `ties` to be resolved. The partition's memory is reused. */
+ * by user and time. Of events that stand in one millisecond of one user and at one place, and whose
+ * row keys are all derived, only the first is kept; other ties are kept by `ties` to be resolved.
+ * The partition's memory is reused. */
 int cm_partition_build(cm_partition_t *partition, cm_heap_t *const *heaps, int heap_count,
                        cm_slabs_t *slabs, const cm_spread_t *spread, cm_ties_t *ties,
                        cm_err_t *err);

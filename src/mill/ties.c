@@ -1,5 +1,7 @@
 #include "mill/ties.h"
 
+#include "event/choice.h"
+
 #include <stdlib.h>
 
 /* A tied grain with its key. A derived key needs its text only beside a key of another kind. */
@@ -7,8 +9,23 @@ typedef struct tied {
     cm_grain_t grain;
     int64_t ordinal;
     cm_key_t key;
-    size_t run;
+    uint32_t run;
+    uint32_t cold; /* place in resolving_t.cold + 1; 0: its ids are not needed */
 } tied_t;
+
+/* Ids of city, browser, os and device. */
+typedef struct cold {
+    uint32_t ids[CM_FIELD_COUNT - CM_CITY];
+} cold_t;
+
+/* All tied grains while they are resolved. */
+typedef struct resolving {
+    const cm_ties_t *ties;
+    cm_reader_t *reader;
+    tied_t *tied;
+    size_t count;
+    cold_t *cold;
+} resolving_t;
 
 /* The block that holds an ordinal. */
 static const cm_block_ref_t *block_of(const cm_ties_t *ties, int64_t ordinal)
@@ -32,17 +49,30 @@ static void drop(const cm_ties_t *ties, cm_grain_t *grain)
     grain->load = CM_GRAIN_DROPPED;
 }
 
+/* Whether all of them are at one url in one country. */
+static bool at_one_place(const cm_ties_t *ties, const cm_grain_t *grains, size_t count)
+{
+    uint64_t differ = 0;
+
+    for (size_t i = 1; i < count; i++)
+        differ |= cm_grain_place(&grains[0], ties->shape) ^ cm_grain_place(&grains[i], ties->shape);
+    return differ == 0;
+}
+
 void cm_ties_add(cm_ties_t *ties, cm_grain_t *grains, size_t count, uint32_t user)
 {
-    bool derived = true;
+    bool derived = true, equal = at_one_place(ties, grains, count);
 
     for (size_t i = 0; i < count && derived; i++)
         derived = block_of(ties, cm_grain_ordinal(&grains[i], ties->shape))->all_keys_derived;
-    if (derived) {
+    ties->differ |= derived && !equal;
+    if (derived && equal && ties->copy == NULL) {
         for (size_t i = 1; i < count; i++)
             drop(ties, &grains[i]);
         return;
     }
+    if (ties->unsure && ties->differ)
+        return;
     if (ties->count == ties->cap) {
         ties->cap = ties->cap ? ties->cap * 2 : 256;
         ties->runs = cm_realloc(ties->runs, ties->cap * sizeof *ties->runs);
@@ -93,39 +123,40 @@ static int by_run_and_key(const void *a, const void *b)
 }
 
 /* Reads the keys of all tied grains; they are in order of ordinals, so each block is read once. */
-static int read_keys(const cm_ties_t *ties, tied_t *tied, size_t count, cm_reader_t *reader,
-                     cm_arena_t *texts, cm_err_t *err)
+static int read_keys(const resolving_t *all, cm_arena_t *texts, cm_err_t *err)
 {
     const cm_block_ref_t *loaded = NULL;
     cm_columns_t columns = {0};
     int rc = 0;
 
-    for (size_t i = 0; rc == 0 && i < count; i++) {
-        const cm_block_ref_t *block = block_of(ties, tied[i].ordinal);
-        tied[i].key.kind = CM_KEY_DERIVED;
+    for (size_t i = 0; rc == 0 && i < all->count; i++) {
+        tied_t *tied = &all->tied[i];
+        const cm_block_ref_t *block = block_of(all->ties, tied->ordinal);
+        tied->key.kind = CM_KEY_DERIVED;
         if (block->all_keys_derived)
             continue;
         if (block != loaded)
-            rc = cm_reader_read(reader, block, CM_READ_KEYS, &columns, err);
+            rc = cm_reader_read(all->reader, block, CM_READ_KEYS, &columns, err);
         loaded = block;
         if (rc < 0)
             break;
-        tied[i].key = columns.keys[tied[i].ordinal - block->first];
-        if (tied[i].key.kind == CM_KEY_TEXT)
-            tied[i].key.text = cm_arena_copy(texts, tied[i].key.text);
+        tied->key = columns.keys[tied->ordinal - block->first];
+        if (tied->key.kind == CM_KEY_TEXT)
+            tied->key.text = cm_arena_copy(texts, tied->key.text);
     }
     cm_columns_free(&columns);
     return rc;
 }
 
 /* Fills in the bytes of derived keys that stand beside keys of another kind. */
-static int derive_mixed(const cm_ties_t *ties, tied_t *tied, size_t count, cm_reader_t *reader,
-                        cm_err_t *err)
+static int derive_mixed(const resolving_t *all, cm_err_t *err)
 {
+    tied_t *tied = all->tied;
     size_t end;
-    for (size_t from = 0; from < count; from = end) {
+
+    for (size_t from = 0; from < all->count; from = end) {
         bool derived = false, own = false;
-        for (end = from; end < count && tied[end].run == tied[from].run; end++) {
+        for (end = from; end < all->count && tied[end].run == tied[from].run; end++) {
             derived |= tied[end].key.kind == CM_KEY_DERIVED;
             own |= tied[end].key.kind != CM_KEY_DERIVED;
         }
@@ -133,7 +164,8 @@ static int derive_mixed(const cm_ties_t *ties, tied_t *tied, size_t count, cm_re
             continue;
         cm_str_t user;
         uint8_t uuid[16];
-        int rc = cm_reader_name(reader, CM_USER, ties->runs[tied[from].run].user, &user, err);
+        int rc =
+            cm_reader_name(all->reader, CM_USER, all->ties->runs[tied[from].run].user, &user, err);
         if (rc < 0)
             return rc;
         cm_row_key_derive(user, cm_grain_time(&tied[from].grain), uuid);
@@ -147,52 +179,252 @@ static int derive_mixed(const cm_ties_t *ties, tied_t *tied, size_t count, cm_re
 
 static int by_run(const void *a, const void *b)
 {
-    size_t x = ((const tied_t *)a)->run, y = ((const tied_t *)b)->run;
+    uint32_t x = ((const tied_t *)a)->run, y = ((const tied_t *)b)->run;
     return (x > y) - (x < y);
 }
 
-static void write_back(const cm_ties_t *ties, const tied_t *tied)
+/* ---- which copy counts ---- */
+
+/* The end of the copies of one event that begin at `from`. */
+static size_t copies_end(const resolving_t *all, size_t from)
 {
-    for (size_t run = 0; run < ties->count; run++) {
-        cm_grain_t *grains = ties->runs[run].grains;
-        for (size_t i = 0; i < ties->runs[run].count; i++, tied++) {
-            grains[i] = tied->grain;
-            if (i > 0 && compare_keys(&tied[-1].key, &tied->key) == 0)
-                drop(ties, &grains[i]);
-        }
+    const tied_t *tied = all->tied;
+    size_t end = from + 1;
+
+    while (end < all->count && tied[end].run == tied[from].run &&
+           compare_keys(&tied[from].key, &tied[end].key) == 0)
+        end++;
+    return end;
+}
+
+static uint64_t place_of(const resolving_t *all, size_t at)
+{
+    return cm_grain_place(&all->tied[at].grain, all->ties->shape);
+}
+
+/* Gives a number to all whose texts decide which copy counts: where copies are at different places,
+ * and where each copy is to be known. Returns how many they are. */
+static uint32_t find_contested(const resolving_t *all, bool *differ)
+{
+    uint32_t count = 0;
+    size_t end;
+
+    for (size_t from = 0; from < all->count; from = end) {
+        bool equal = true;
+        end = copies_end(all, from);
+        for (size_t i = from + 1; i < end; i++)
+            equal &= place_of(all, i) == place_of(all, from);
+        *differ |= !equal;
+        for (size_t i = from; i < end; i++)
+            all->tied[i].cold = !equal || (all->ties->copy != NULL && end - from > 1) ? ++count : 0;
     }
+    return count;
+}
+
+static int by_ordinal_of(const void *a, const void *b)
+{
+    return by_ordinal(*(tied_t *const *)a, *(tied_t *const *)b);
+}
+
+/* Reads the ids of those in `order`, which is that of ordinals, so that each block is read once. */
+static int read_ids(const resolving_t *all, tied_t *const *order, size_t count, cm_err_t *err)
+{
+    const cm_block_ref_t *loaded = NULL;
+    cm_columns_t columns = {0};
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        const cm_block_ref_t *block = block_of(all->ties, order[i]->ordinal);
+        if (block != loaded)
+            rc = cm_reader_read(all->reader, block, CM_READ_COLD, &columns, err);
+        loaded = block;
+        for (int field = CM_CITY; rc == 0 && field < CM_FIELD_COUNT; field++)
+            all->cold[order[i]->cold - 1].ids[field - CM_CITY] =
+                columns.ids[field][order[i]->ordinal - block->first];
+    }
+    cm_columns_free(&columns);
+    return rc;
+}
+
+static int read_cold(resolving_t *all, uint32_t contested, cm_err_t *err)
+{
+    tied_t **order = malloc(contested * sizeof *order);
+    size_t count = 0;
+
+    all->cold = malloc(contested * sizeof *all->cold);
+    if (order == NULL || all->cold == NULL) {
+        free(order);
+        return cm_fail_memory(err);
+    }
+    for (size_t i = 0; i < all->count; i++) {
+        if (all->tied[i].cold != 0)
+            order[count++] = &all->tied[i];
+    }
+    qsort(order, count, sizeof *order, by_ordinal_of);
+    int rc = read_ids(all, order, count, err);
+    free(order);
+    return rc;
+}
+
+/* What copies of an event may differ in. */
+static int read_event(const resolving_t *all, size_t at, cm_event_t *event, cm_err_t *err)
+{
+    const cold_t *cold = &all->cold[all->tied[at].cold - 1];
+    const struct {
+        cm_field_t field;
+        uint32_t id;
+        cm_str_t *text;
+    } texts[] = {
+        {CM_URL, cm_place_url(place_of(all, at), all->ties->shape), &event->url},
+        {CM_COUNTRY, cm_place_country(place_of(all, at), all->ties->shape), &event->country},
+        {CM_CITY, cold->ids[CM_CITY - CM_CITY], &event->city},
+        {CM_BROWSER, cold->ids[CM_BROWSER - CM_CITY], &event->browser},
+        {CM_OS, cold->ids[CM_OS - CM_CITY], &event->os},
+        {CM_DEVICE, cold->ids[CM_DEVICE - CM_CITY], &event->device},
+    };
+    int rc = 0;
+
+    *event = (cm_event_t){0};
+    for (size_t i = 0; rc == 0 && i < sizeof texts / sizeof texts[0]; i++)
+        rc = cm_reader_name(all->reader, texts[i].field, texts[i].id, texts[i].text, err);
+    return rc;
+}
+
+static bool is_same(const resolving_t *all, size_t a, size_t b)
+{
+    const tied_t *x = &all->tied[a], *y = &all->tied[b];
+
+    return place_of(all, a) == place_of(all, b) &&
+           (x->cold == 0 ||
+            memcmp(&all->cold[x->cold - 1], &all->cold[y->cold - 1], sizeof(cold_t)) == 0);
+}
+
+/* Of the copies [from, end), which are in order of ordinals, the one that counts among those before
+ * the ordinal `until`; `end` where there are none. */
+static int find_best(const resolving_t *all, size_t from, size_t end, int64_t until, size_t *best,
+                     cm_err_t *err)
+{
+    cm_event_t event, other;
+    bool known = false;
+    int rc = 0;
+
+    *best = all->tied[from].ordinal < until ? from : end;
+    for (size_t i = from + 1; rc == 0 && i < end && all->tied[i].ordinal < until; i++) {
+        if (is_same(all, *best, i))
+            continue;
+        if (!known && (rc = read_event(all, *best, &event, err)) < 0)
+            break;
+        known = true;
+        if ((rc = read_event(all, i, &other, err)) < 0 || cm_event_compare(&other, &event) <= 0)
+            continue;
+        *best = i;
+        event = other;
+    }
+    return rc;
+}
+
+/* Writes the copies [from, end) to `grains`, the one that counts first. */
+static int write_copies(const resolving_t *all, size_t from, size_t end, cm_grain_t *grains,
+                        cm_err_t *err)
+{
+    const cm_ties_t *ties = all->ties;
+    size_t best, before = end;
+
+    int rc = find_best(all, from, end, INT64_MAX, &best, err);
+    if (rc == 0 && all->tied[best].ordinal >= ties->since)
+        rc = find_best(all, from, end, ties->since, &before, err);
+    if (rc < 0)
+        return rc;
+    if (before != end && place_of(all, before) == place_of(all, best)) {
+        best = before; /* gives the same, and has given it already */
+        before = end;
+    }
+    *grains++ = all->tied[best].grain;
+    if (before != end) {
+        *grains = all->tied[before].grain;
+        grains++->key |= CM_GRAIN_REPLACED;
+    }
+    for (size_t i = from; i < end; i++) {
+        if (i == best || i == before)
+            continue;
+        *grains = all->tied[i].grain;
+        drop(ties, grains++);
+    }
+    return 0;
+}
+
+static int write_back(const resolving_t *all, cm_err_t *err)
+{
+    size_t end, first = 0; /* of the run */
+    int rc = 0;
+
+    for (size_t from = 0; rc == 0 && from < all->count; from = end) {
+        end = copies_end(all, from);
+        if (from > 0 && all->tied[from].run != all->tied[from - 1].run)
+            first = from;
+        rc = write_copies(all, from, end,
+                          all->ties->runs[all->tied[from].run].grains + (from - first), err);
+    }
+    return rc;
+}
+
+/* ---- the whole ---- */
+
+/* All tied grains, in order of their ordinals. */
+static int collect(resolving_t *all, cm_err_t *err)
+{
+    const cm_ties_t *ties = all->ties;
+    size_t at = 0;
+
+    for (size_t run = 0; run < ties->count; run++)
+        all->count += ties->runs[run].count;
+    all->tied = malloc(all->count * sizeof *all->tied);
+    if (all->tied == NULL && all->count > 0)
+        return cm_fail_memory(err);
+    for (size_t run = 0; run < ties->count; run++) {
+        const cm_tie_t *tie = &ties->runs[run];
+        for (size_t i = 0; i < tie->count; i++)
+            all->tied[at++] = (tied_t){.grain = tie->grains[i],
+                                       .ordinal = cm_grain_ordinal(&tie->grains[i], ties->shape),
+                                       .run = (uint32_t)run};
+    }
+    if (all->count > 0)
+        qsort(all->tied, all->count, sizeof *all->tied, by_ordinal);
+    return 0;
+}
+
+static int resolve(resolving_t *all, cm_ties_t *ties, cm_arena_t *texts, cm_err_t *err)
+{
+    uint32_t contested = 0;
+
+    int rc = read_keys(all, texts, err);
+    if (rc == 0) {
+        qsort(all->tied, all->count, sizeof *all->tied, by_run);
+        rc = derive_mixed(all, err);
+    }
+    if (rc < 0)
+        return rc;
+    qsort(all->tied, all->count, sizeof *all->tied, by_run_and_key);
+    contested = find_contested(all, &ties->differ);
+    if (ties->unsure && ties->differ)
+        return 0;
+    if (contested > 0)
+        rc = read_cold(all, contested, err);
+    return rc < 0 ? rc : write_back(all, err);
 }
 
 int cm_ties_resolve(cm_ties_t *ties, cm_reader_t *reader, cm_err_t *err)
 {
+    resolving_t all = {.ties = ties, .reader = reader};
     cm_arena_t texts = CM_ARENA_INIT;
-    size_t total = 0, at = 0;
 
-    for (size_t run = 0; run < ties->count; run++)
-        total += ties->runs[run].count;
-    if (total == 0)
+    if (ties->count == 0)
         return 0;
-    tied_t *tied = malloc(total * sizeof *tied);
-    if (tied == NULL)
-        return cm_fail_memory(err);
-    for (size_t run = 0; run < ties->count; run++) {
-        for (size_t i = 0; i < ties->runs[run].count; i++)
-            tied[at++] =
-                (tied_t){.grain = ties->runs[run].grains[i],
-                         .ordinal = cm_grain_ordinal(&ties->runs[run].grains[i], ties->shape),
-                         .run = run};
-    }
-    qsort(tied, total, sizeof *tied, by_ordinal);
-    int rc = read_keys(ties, tied, total, reader, &texts, err);
-    if (rc == 0) {
-        qsort(tied, total, sizeof *tied, by_run);
-        rc = derive_mixed(ties, tied, total, reader, err);
-    }
-    if (rc == 0) {
-        qsort(tied, total, sizeof *tied, by_run_and_key);
-        write_back(ties, tied);
-    }
-    free(tied);
+    int rc = collect(&all, err);
+    if (rc == 0)
+        rc = resolve(&all, ties, &texts, err);
+    free(all.tied);
+    free(all.cold);
     cm_arena_free(&texts);
     ties->count = 0;
     return rc;

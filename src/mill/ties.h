@@ -2,7 +2,9 @@
  *
  * Equal row keys make them one event; different ones decide their order. Keys that are derived from
  * user and time are equal without being looked at; others are read from the store, for all ties
- * together, so that each block is read once. */
+ * together, so that each block is read once. Of copies that stand at different places
+ * (cm_place()) the texts decide which one counts (event/choice.h): what is needed of them is read
+ * then, and only then. Used by one thread. */
 #ifndef CM_MILL_TIES_H
 #define CM_MILL_TIES_H
 
@@ -20,20 +22,28 @@ typedef struct cm_ties {
     const cm_grain_shape_t *shape;
     const cm_block_ref_t *blocks; /* of the store */
     size_t block_count;
-    /* Told of every event that is a copy of another; NULL: nobody wants to know. */
+    int64_t since; /* ordinal of the first new event */
+    /* The grains at hand are not enough to choose among copies at different places: that there are
+     * any is all that is found out. */
+    bool unsure;
+    bool differ; /* copies at different places have been found */
+    /* Told of every event that is a copy of another; NULL: nobody wants to know. Then it does not
+     * matter which of several copies at one place counts. */
     void (*copy)(void *context, int64_t ordinal);
     void *context;
-    /* those whose keys must be read */
+    /* those whose keys or texts must be read */
     cm_tie_t *runs;
     size_t count, cap;
 } cm_ties_t;
 
-/* Takes a run: when all its row keys are derived, marks the copies at once, else keeps it for
- * cm_ties_resolve(); the grains must stay where they are until then. */
+/* Takes a run: when all its row keys are derived and nothing else need be read, marks the copies at
+ * once, else keeps it for cm_ties_resolve(); the grains must stay where they are until then. */
 void cm_ties_add(cm_ties_t *ties, cm_grain_t *grains, size_t count, uint32_t user);
 
 /* Puts the grains of every kept run in order of their row keys and marks copies with
- * CM_GRAIN_DROPPED: of equal ones the first in the store stays. Forgets the runs. */
+ * CM_GRAIN_DROPPED: of equal ones the first in the store stays, of different ones the one that
+ * counts. Where that is a new one in the place of an older one at another place, the older one
+ * comes next with CM_GRAIN_REPLACED. Forgets the runs. */
 int cm_ties_resolve(cm_ties_t *ties, cm_reader_t *reader, cm_err_t *err);
 
 void cm_ties_free(cm_ties_t *ties);

@@ -9,8 +9,10 @@
  * - one for every cell, url, country and site, in every window, that the user has been to
  *   before and is in again now: the user is not new there.
  *
- * That holds as long as copies are equal, as the contract has it: a witness that is dropped as a
- * copy of an event at another url would leave its user counted twice there.
+ * That holds as long as no copies differ in url or country. A witness may be a copy of an event at
+ * another url that counts in its place, and that is not at hand. And where a new event takes the
+ * place of an old copy, its user may have been where that one was at other times, which nobody has
+ * looked for. So nothing is trimmed where copies differ (mill.c).
  *
  * More than that does no harm. So an update costs a look at every old event, and little else. A
  * cm_trim_t is filled by one thread and then shared, a cm_trimmer_t belongs to one thread. */

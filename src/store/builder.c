@@ -1,5 +1,7 @@
 #include "store/builder.h"
 
+#include "event/choice.h"
+
 #include <stdlib.h>
 
 static void add_key(cm_builder_t *builder, const cm_event_t *event, cm_key_t *key)
@@ -64,6 +66,17 @@ static void add_texts(cm_dict_t *dict, const cm_event_t *events, uint32_t count,
     cm_dict_put_many(dict, texts, hashes, count, ids);
 }
 
+/* All that answers need of the cold texts: which of several copies counts (event/choice.h). */
+static void add_stated(cm_builder_t *builder, const cm_event_t *events, uint32_t count)
+{
+    uint32_t row = builder->columns.count;
+
+    if (builder->stated == NULL)
+        builder->stated = cm_alloc(CM_BLOCK_EVENTS * sizeof *builder->stated);
+    for (uint32_t i = 0; i < count; i++)
+        builder->stated[row + i] = (uint8_t)cm_event_stated_cold(&events[i]);
+}
+
 /* At most CM_BUILDER_GROUP. */
 static void add_group(cm_builder_t *builder, const cm_event_t *events, uint32_t count)
 {
@@ -78,6 +91,8 @@ static void add_group(cm_builder_t *builder, const cm_event_t *events, uint32_t 
             columns->ids[field][row + i] =
                 cm_dict_put_often(&builder->dicts[field], text_of(&events[i], field));
     }
+    if (builder->answers_only)
+        add_stated(builder, events, count);
     for (uint32_t i = 0; i < count; i++) {
         columns->time[row + i] = events[i].timestamp;
         add_key(builder, &events[i], &columns->keys[row + i]);
@@ -165,6 +180,7 @@ void cm_builder_free(cm_builder_t *builder)
     cm_arena_free(&builder->user_texts);
     free(builder->users);
     free(builder->user_hashes);
+    free(builder->stated);
     for (int field = 0; field < CM_FIELD_COUNT; field++) {
         cm_dict_free(&builder->dicts[field]);
         free(builder->global[field]);

@@ -20,6 +20,7 @@ typedef struct cm_builder {
     cm_dict_t dicts[CM_FIELD_COUNT];  /* the block's other texts */
     uint32_t *global[CM_FIELD_COUNT]; /* scratch of resolve(): the store's id of each text */
     uint32_t global_cap[CM_FIELD_COUNT];
+    uint8_t *stated;   /* with answers_only: how many of city, browser, os, device are stated */
     cm_buf_t parts[3]; /* encoded: hot, cold, keys */
     bool all_keys_derived;
     int64_t time_min, time_max;

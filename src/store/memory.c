@@ -6,7 +6,12 @@ enum { ROOMY = 12 * 1000 * 1000 }; /* events whose keys, 200 MB, are kept as the
 
 typedef struct memory_block {
     cm_str_t hot, keys; /* encoded; owned */
+    uint8_t *stated;    /* an event: of the cold texts, how many are stated; NULL: `all_stated` */
+    uint8_t all_stated; /* of each event */
 } memory_block_t;
+
+/* What is read of cold texts, by id. */
+static const char *const cold_names[] = {"Unknown", "stated"};
 
 typedef struct memory_store {
     cm_store_t store; /* first */
@@ -43,6 +48,31 @@ static int keep(const cm_buf_t *part, cm_str_t *kept, cm_err_t *err)
     return 0;
 }
 
+/* Mostly each event of a source states the same fields. */
+static int keep_stated(const cm_builder_t *builder, memory_block_t *block, cm_err_t *err)
+{
+    const uint32_t count = builder->columns.count;
+    uint8_t differ = 0;
+
+    block->all_stated = builder->stated[0];
+    for (uint32_t i = 0; i < count; i++)
+        differ |= builder->stated[i] ^ block->all_stated;
+    if (differ == 0)
+        return 0;
+    block->stated = malloc(count);
+    if (block->stated == NULL)
+        return cm_fail_memory(err);
+    memcpy(block->stated, builder->stated, count);
+    return 0;
+}
+
+static void free_block(memory_block_t *block)
+{
+    free((char *)block->hot.data);
+    free((char *)block->keys.data);
+    free(block->stated);
+}
+
 int cm_memory_append(cm_store_t *store, cm_builder_t *builder, cm_err_t *err)
 {
     memory_store_t *self = (memory_store_t *)store;
@@ -58,8 +88,10 @@ int cm_memory_append(cm_store_t *store, cm_builder_t *builder, cm_err_t *err)
     int rc = keep(&builder->parts[0], &block.hot, err);
     if (rc == 0)
         rc = keep(&builder->parts[2], &block.keys, err);
+    if (rc == 0)
+        rc = keep_stated(builder, &block, err);
     if (rc < 0) {
-        free((char *)block.hot.data);
+        free_block(&block);
         return rc;
     }
     self->refs[self->count] = (cm_block_ref_t){.first = self->events,
@@ -112,10 +144,8 @@ static void memory_close(cm_sink_t *sink)
 {
     memory_store_t *self = (memory_store_t *)sink;
 
-    for (size_t i = 0; i < self->count; i++) {
-        free((char *)self->blocks[i].hot.data);
-        free((char *)self->blocks[i].keys.data);
-    }
+    for (size_t i = 0; i < self->count; i++)
+        free_block(&self->blocks[i]);
     free(self->refs);
     free(self->blocks);
     for (int field = 0; field < CM_FIELD_COUNT; field++)
@@ -136,6 +166,18 @@ static int reader_blocks(cm_reader_t *reader, const cm_block_ref_t **blocks, siz
     return 0;
 }
 
+static void read_cold(const memory_block_t *block, uint32_t count, cm_columns_t *columns)
+{
+    cm_columns_reserve(columns, count);
+    columns->count = count;
+    for (int field = CM_CITY; field < CM_FIELD_COUNT; field++) {
+        for (uint32_t i = 0; i < count; i++) {
+            int stated = block->stated != NULL ? block->stated[i] : block->all_stated;
+            columns->ids[field][i] = field - CM_CITY < stated;
+        }
+    }
+}
+
 static int reader_read(cm_reader_t *reader, const cm_block_ref_t *block, unsigned parts,
                        cm_columns_t *columns, cm_err_t *err)
 {
@@ -146,6 +188,8 @@ static int reader_read(cm_reader_t *reader, const cm_block_ref_t *block, unsigne
     columns->first = block->first;
     if (parts & CM_READ_HOT)
         rc = cm_block_decode(found->hot, CM_READ_HOT, block->count, self->names, columns, err);
+    if (rc == 0 && parts & CM_READ_COLD)
+        read_cold(found, block->count, columns);
     if (rc == 0 && parts & CM_READ_KEYS)
         rc = cm_block_decode(found->keys, CM_READ_KEYS, block->count, self->names, columns, err);
     return rc;
@@ -154,7 +198,8 @@ static int reader_read(cm_reader_t *reader, const cm_block_ref_t *block, unsigne
 static int reader_names(cm_reader_t *reader, cm_field_t field, uint32_t *count, cm_err_t *err)
 {
     (void)err;
-    *count = ((memory_reader_t *)reader)->names[field];
+    *count = field < CM_CITY ? ((memory_reader_t *)reader)->names[field]
+                             : (uint32_t)(sizeof cold_names / sizeof cold_names[0]);
     return 0;
 }
 
@@ -162,7 +207,8 @@ static int reader_name(cm_reader_t *reader, cm_field_t field, uint32_t id, cm_st
                        cm_err_t *err)
 {
     (void)err;
-    *text = cm_dict_text(&((memory_reader_t *)reader)->store->dicts[field], id);
+    *text = field < CM_CITY ? cm_dict_text(&((memory_reader_t *)reader)->store->dicts[field], id)
+                            : cm_str(cold_names[id]);
     return 0;
 }
 

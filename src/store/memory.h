@@ -1,7 +1,9 @@
 /* A store in memory, for answers that are wanted once: nothing is kept on disk.
  *
- * Only what the mill reads is stored: user, time, url, country and row keys. What is put can be
- * read at once. Readers may be used by several threads while nothing is put. */
+ * Only what the mill reads is stored: user, time, url, country and row keys. Of city, browser, os
+ * and device it is known how many are stated: read, so many of them are `stated`, the others
+ * `Unknown`. Which of several copies at different places counts follows from that. What is put can
+ * be read at once. Readers may be used by several threads while nothing is put. */
 #ifndef CM_STORE_MEMORY_H
 #define CM_STORE_MEMORY_H
 

@@ -15,6 +15,10 @@ enum { CM_SETTING_TEXT = 32 };
 /* Not empty: a writer has crashed, and the answers were not checked since. */
 #define CM_SETTING_CRASHED "crashed"
 
+/* Before a window's name: what is known of the copies that its answers cover, "equal" or "differ"
+ * (index/embedded.h); answers of an earlier edition have none. */
+#define CM_SETTING_COPIES "copies_"
+
 /* Made with the tables of a new directory. */
 #define CM_SETTING_TABLE                                                                           \
     "CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT "     \

@@ -2,25 +2,29 @@
  * speed: sort everybody's events, walk, add up into plain arrays. Shares no code with the mill.
  *
  * Also makes the events: few users, urls and countries, many ties, row keys of all kinds. Two
- * events with one row key are equal, as the contract demands of copies. */
+ * events with one row key are equal unless ref_vary() makes another one of a copy. */
 #ifndef CM_TESTS_UNIT_MILL_REFERENCE_H
 #define CM_TESTS_UNIT_MILL_REFERENCE_H
 
 #include "store_support.h"
 
 #include "base/clock.h"
+#include "event/event.h"
 #include "index/index.h"
 
 #include <ctype.h>
 
-enum { REF_USERS = 60, REF_URLS = 5, REF_COUNTRIES = 3, REF_DAYS = 4 };
+enum { REF_USERS = 60, REF_URLS = 5, REF_COUNTRIES = 3, REF_CITIES = 4, REF_DAYS = 4 };
 
 static const int64_t ref_day = 19676; /* 2023-11-15 */
 static const char *const ref_urls[REF_URLS] = {"/", "/a", "/a,b", "/b\"", "/\xC3\xA4"};
+static const char *const ref_cities[REF_CITIES] = {"Rome", "Rome!", "Ro\\me", "R\xC3\xB6m"};
 static const char *const ref_countries[REF_COUNTRIES] = {"Chile", "Norway", "Unknown"};
 
 typedef struct ref_event {
     int user, url, country;
+    int cold; /* so many of city, browser, os and device are stated */
+    int city; /* which city, where it is */
     int64_t time;
     char key[CM_ROW_KEY_MAX + 1];
     bool derived; /* put without its key */
@@ -98,17 +102,61 @@ static inline void ref_shuffle(ref_event_t *events, size_t count, uint64_t *rand
     }
 }
 
+/* Another event with the same row key, user and time. */
+static inline void ref_vary(ref_event_t *event, uint64_t *random)
+{
+    event->url = (int)(test_random(random) % REF_URLS);
+    event->country = (int)(test_random(random) % REF_COUNTRIES);
+    event->cold = (int)(test_random(random) % 5);
+    event->city = (int)(test_random(random) % REF_CITIES);
+}
+
+/* The event, without user and row key */
+static inline cm_event_t ref_texts(const ref_event_t *from)
+{
+    cm_event_t event =
+        test_event(NULL, from->time, ref_urls[from->url], ref_countries[from->country], NULL);
+    cm_str_t *const texts[] = {&event.city, &event.browser, &event.os, &event.device};
+
+    for (int i = 0; i < 4; i++)
+        *texts[i] = cm_str(i >= from->cold ? "Unknown" : i > 0 ? "x" : ref_cities[from->city]);
+    return event;
+}
+
 /* The event for the store, its texts in the batch's arena. */
 static inline void ref_add(cm_batch_t *batch, const ref_event_t *from)
 {
     char user[20];
     int len = snprintf(user, sizeof user, "user%d", from->user);
-    cm_event_t event =
-        test_event(NULL, from->time, ref_urls[from->url], ref_countries[from->country], NULL);
+    cm_event_t event = ref_texts(from);
     event.user_id = cm_arena_copy(&batch->arena, (cm_str_t){user, (size_t)len});
     if (!from->derived)
         event.row_key = cm_arena_copy(&batch->arena, cm_str(from->key));
     test_add(batch, event);
+}
+
+/* ---- which copy counts ---- */
+
+static inline int ref_stated(const ref_event_t *event)
+{
+    return event->cold + (strcmp(ref_countries[event->country], "Unknown") != 0);
+}
+
+/* Whether `a` counts and not `b`, which has the same row key: more is stated, or its JSON is
+ * greater. */
+static inline bool ref_better(const ref_event_t *a, const ref_event_t *b)
+{
+    if (ref_stated(a) != ref_stated(b))
+        return ref_stated(a) > ref_stated(b);
+    cm_event_t x = ref_texts(a), y = ref_texts(b);
+    cm_buf_t text_x = CM_BUF_INIT, text_y = CM_BUF_INIT;
+    x.user_id = y.user_id = CM_STR("u");
+    cm_event_add_json(&text_x, &x);
+    cm_event_add_json(&text_y, &y);
+    bool better = strcmp(text_x.data, text_y.data) > 0;
+    cm_buf_free(&text_x);
+    cm_buf_free(&text_y);
+    return better;
 }
 
 /* ---- the answers ---- */
@@ -177,6 +225,8 @@ static inline ref_answers_t ref_compute(const ref_event_t *events, size_t count,
     for (size_t i = 0; i < count; i++) {
         if (kept == 0 || ref_by_timeline(&sorted[kept - 1], &sorted[i]) != 0)
             sorted[kept++] = sorted[i];
+        else if (ref_better(&sorted[i], &sorted[kept - 1]))
+            sorted[kept - 1] = sorted[i];
     }
     for (size_t i = 0; i < kept; i++) {
         int64_t before = i > 0 ? ref_gap(&sorted[i - 1], &sorted[i], true) : -1;

@@ -38,12 +38,17 @@ static void assert_cut(cm_mill_options_t options, int64_t cut, int64_t memory,
     assert_ok(cm_mill(&options, &head, &err), err);
     options.until = 0;
     options.since = cut;
+    options.differ = head.differ;
     options.memory = memory;
     assert_ok(cm_mill(&options, &tail, &err), err);
     assert_int_equal(head.events + tail.events, whole->events);
+    assert_int_equal(head.differ || tail.differ, whole->differ);
     add_tables(&sum, &head);
     add_tables(&sum, &tail);
-    assert_int_equal(sum.count, whole->count);
+    size_t count = sum.count;
+    for (size_t i = 0; i < sum.count; i++) /* nothing is left of some, where copies differ */
+        count -= whole->differ && cm_numbers_zero(&sum.list[i].numbers);
+    assert_int_equal(count, whole->count);
     for (size_t i = 0; i < whole->count; i++) {
         const cm_cell_t *cell = whole->cells[i];
         assert_memory_equal(&cm_cells_get(&sum, cell->key)->numbers, &cell->numbers,
@@ -54,8 +59,9 @@ static void assert_cut(cm_mill_options_t options, int64_t cut, int64_t memory,
     cm_mill_result_free(&tail);
 }
 
-/* `ordered`: events come by time, as they do in life; else late ones are anywhere. */
-static void assert_updates(int users, bool ordered, size_t copies, uint64_t *random)
+/* `ordered`: events come by time, as they do in life; else late ones are anywhere. One in `vary`
+ * copies is another event with the same key; 0: none is. */
+static void assert_updates(int users, bool ordered, size_t copies, uint64_t vary, uint64_t *random)
 {
     static const unsigned masks[] = {1, ALL_WINDOWS, 2, 4, 5};
     enum { DISTINCT = 3000 };
@@ -69,6 +75,10 @@ static void assert_updates(int users, bool ordered, size_t copies, uint64_t *ran
         events[i] = ref_make(users, i, random);
     for (size_t i = DISTINCT; i < count; i++)
         events[i] = events[test_random(random) % i];
+    for (size_t i = 0; vary > 0 && i < count; i++) { /* also where derived keys meet */
+        if (i >= DISTINCT ? test_random(random) % vary == 0 : events[i].derived)
+            ref_vary(&events[i], random);
+    }
     if (ordered)
         qsort(events, count, sizeof *events, by_time);
     ref_shuffle(events + (ordered ? count - 200 : 0), ordered ? 200 : count, random);
@@ -106,9 +116,9 @@ static void late_events_anywhere(void **state)
     uint64_t random = 41;
 
     (void)state;
-    assert_updates(1, false, 300, &random);
-    assert_updates(7, false, 1500, &random);
-    assert_updates(REF_USERS, false, 300, &random);
+    assert_updates(1, false, 300, 0, &random);
+    assert_updates(7, false, 1500, 0, &random);
+    assert_updates(REF_USERS, false, 300, 0, &random);
 }
 
 static void late_events_at_the_end(void **state)
@@ -116,8 +126,86 @@ static void late_events_at_the_end(void **state)
     uint64_t random = 42;
 
     (void)state;
-    assert_updates(2, true, 700, &random);
-    assert_updates(REF_USERS, true, 0, &random);
+    assert_updates(2, true, 700, 0, &random);
+    assert_updates(REF_USERS, true, 0, 0, &random);
+}
+
+/* A better copy takes the place of the one that counted; of that one nothing is left, and what its
+ * user has been to otherwise stays. */
+static void copies_that_differ(void **state)
+{
+    uint64_t random = 43;
+
+    (void)state;
+    assert_updates(1, false, 300, 2, &random);
+    assert_updates(7, true, 1500, 1, &random);
+    assert_updates(REF_USERS, false, 800, 1, &random);
+    assert_updates(REF_USERS, true, 3, 1,
+                   &random); /* hardly any, and perhaps none before the cut */
+}
+
+typedef struct visit {
+    int64_t time;
+    const char *url, *key, *city;
+} visit_t;
+
+/* The update by the last of the visits, of one user among others, with all windows. */
+static void assert_last(const visit_t *visits, size_t count)
+{
+    enum { OTHERS = 40 };
+    cm_store_t *store = cm_memory_new();
+    cm_batch_t batch = CM_BATCH_INIT;
+    const cm_mill_options_t options = {.session_timeout = 1800000,
+                                       .windows = ALL_WINDOWS,
+                                       .threads = 1,
+                                       .reader = store_reader,
+                                       .context = store};
+    cm_mill_result_t whole;
+    cm_err_t err;
+
+    for (int i = 0; i < OTHERS; i++)
+        test_add(&batch, test_event("other", 1700000000000 + i, "/other", "X", NULL));
+    for (size_t i = 0; i < count; i++) {
+        cm_event_t event =
+            test_event("u", 1700000000000 + visits[i].time, visits[i].url, "X", visits[i].key);
+        event.city = cm_str(visits[i].city != NULL ? visits[i].city : "Unknown");
+        test_add(&batch, event);
+    }
+    test_put(store, &batch);
+    test_commit(store);
+    assert_ok(cm_mill(&options, &whole, &err), err);
+    assert_cut(options, OTHERS + (int64_t)count - 1, 0, &whole);
+    cm_mill_result_free(&whole);
+    cm_sink_close(&store->sink);
+    cm_batch_free(&batch);
+}
+
+/* The user was at /a at another time, too, which is not among what the update looks at. */
+static void what_is_replaced_was_no_witness(void **state)
+{
+    static const visit_t visits[] = {{1000, "/a", NULL, NULL},
+                                     {2000, "/c", NULL, NULL},
+                                     {3000, "/a", "k", NULL},
+                                     {4000, "/c", NULL, NULL},
+                                     {3000, "/b", "k", "Rome"}};
+    (void)state;
+    assert_last(visits, sizeof visits / sizeof *visits);
+}
+
+/* The only visit to /a before is a copy that does not count; the one that does is at /b, which no
+ * new event asks for. */
+static void what_does_not_count_is_no_witness(void **state)
+{
+    static const visit_t visits[] = {{1000, "/b", "k", "Rome"}, {1000, "/a", "k", NULL},
+                                     {2000, "/c", NULL, NULL},  {8000, "/c", NULL, NULL},
+                                     {9000, "/c", NULL, NULL},  {8500, "/a", NULL, NULL}};
+    visit_t derived[sizeof visits / sizeof *visits];
+
+    (void)state;
+    assert_last(visits, sizeof visits / sizeof *visits);
+    memcpy(derived, visits, sizeof visits);
+    derived[0].key = derived[1].key = NULL;
+    assert_last(derived, sizeof visits / sizeof *visits);
 }
 
 static double cpu_seconds(void)
@@ -174,6 +262,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(late_events_anywhere),
         cmocka_unit_test(late_events_at_the_end),
+        cmocka_unit_test(copies_that_differ),
+        cmocka_unit_test(what_is_replaced_was_no_witness),
+        cmocka_unit_test(what_does_not_count_is_no_witness),
         cmocka_unit_test(one_millisecond_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

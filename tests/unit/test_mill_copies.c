@@ -1,0 +1,246 @@
+/* Copies of an event that differ: one of them counts, whole, the same one in whatever order they
+ * came, in whatever store, at once or bit by bit. */
+#include "mill_runs.h"
+
+#include "index/once.h"
+#include "store/memory.h"
+
+enum { SHARED = 10000, EVENTS = 5 * SHARED / 2 };
+
+/* 10 thousand keys that are shared by two to four events of one user and time, derived and own
+ * ones; most of these events differ in some way. */
+static ref_event_t *shared_keys(int users, uint64_t *random)
+{
+    ref_event_t *events = malloc(EVENTS * sizeof *events);
+
+    for (size_t i = 0; i < EVENTS; i++) {
+        if (i < SHARED) {
+            events[i] = ref_make(users, i, random);
+            /* Derived keys are of a time of their own, so that they are as many. */
+            events[i].time = ref_day * CM_DAY_MS + (int64_t)i * 17 + 1;
+            if (events[i].derived)
+                ref_derive(&events[i]);
+        } else {
+            events[i] = events[i < 2 * SHARED ? i - SHARED : test_random(random) % SHARED];
+        }
+        if (test_random(random) % 8 != 0)
+            ref_vary(&events[i], random);
+        if (i >= SHARED) /* a key may be spelled out that the first left to be derived */
+            events[i].derived &= test_random(random) % 2 == 0;
+    }
+    return events;
+}
+
+static cm_buf_t csv_of(const ref_answers_t *answers)
+{
+    cm_buf_t csv = CM_BUF_INIT;
+    int64_t cells = 0;
+
+    cm_buf_add(&csv, "", 0);
+    ref_csv(answers, CM_WINDOW_ALL, CM_PER_CELL, &csv, &cells);
+    return csv;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The lines in order, because answers that are wanted once come in another one. */
+static char *sorted_lines(char *text)
+{
+    char *lines[200], *sorted = calloc(strlen(text) + 2, 1);
+    size_t count = 0;
+
+    for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n"))
+        lines[count++] = line;
+    qsort(lines, count, sizeof *lines, by_text);
+    for (size_t i = 0; i < count; i++)
+        strcat(strcat(sorted, lines[i]), "\n");
+    return sorted;
+}
+
+/* In memory, where the texts themselves are not kept. */
+static void assert_in_memory(const ref_event_t *events, int threads, int64_t memory,
+                             const ref_answers_t *expected)
+{
+    const cm_once_options_t options = {
+        .session_timeout = 1800000, .memory = memory, .threads = threads};
+    cm_store_t *store = cm_memory_new();
+    cm_batch_t batch = CM_BATCH_INIT;
+    cm_buf_t got = CM_BUF_INIT, wanted = csv_of(expected);
+    cm_err_t err;
+
+    for (size_t at = 0; at < EVENTS; at += EVENTS / 5) {
+        cm_batch_clear(&batch);
+        for (size_t i = 0; i < EVENTS / 5; i++)
+            ref_add(&batch, &events[at + i]);
+        test_put(store, &batch);
+        test_commit(store);
+    }
+    cm_buf_add(&got, "", 0);
+    assert_ok(cm_answers_once(store, &options, ref_take_csv, &got, &err), err);
+    char *x = sorted_lines(got.data), *y = sorted_lines(wanted.data);
+    assert_string_equal(x, y);
+    free(x);
+    free(y);
+    cm_buf_free(&got);
+    cm_buf_free(&wanted);
+    cm_sink_close(&store->sink);
+    cm_batch_free(&batch);
+}
+
+static void shared_keys_in_memory(void **state)
+{
+    uint64_t random = 5;
+
+    (void)state;
+    for (int round = 0; round < 4; round++) {
+        ref_event_t *events = shared_keys(round % 2 ? REF_USERS : 3, &random);
+        /* All keys derived: grains are packed, and have no ordinals. */
+        for (size_t i = 0; round >= 2 && i < EVENTS; i++) {
+            ref_event_t varied = events[i];
+            ref_derive(&varied);
+            memcpy(events[i].key, varied.key, sizeof varied.key);
+            events[i].derived = true;
+        }
+        ref_answers_t expected = ref_compute(events, EVENTS, 1800000);
+        for (int order = 0; order < 3; order++) {
+            ref_shuffle(events, EVENTS, &random);
+            assert_in_memory(events, 1 + order, order == 2 ? 60000 : 0, &expected);
+        }
+        free(expected.cells);
+        free(events);
+    }
+}
+
+/* The embedded store, in orders of all kinds, refreshed after each part of the events. */
+static void shared_keys_bit_by_bit(void **state)
+{
+    enum { PARTS = 10 };
+    uint64_t random = 6;
+    ref_event_t *events = shared_keys(REF_USERS, &random);
+
+    (void)state;
+    for (int order = 0; order < 3; order++) {
+        char *directory = test_directory();
+        cm_store_t *store = test_open(directory);
+        cm_batch_t batch = CM_BATCH_INIT;
+        cm_refreshed_t refreshed;
+        cm_err_t err;
+        quick_commits(store);
+        /* The last part is small, so that its update may be trimmed. */
+        ref_shuffle(events, EVENTS, &random);
+        for (size_t at = 0, size; at < EVENTS; at += size) {
+            size = at < EVENTS - EVENTS / PARTS ? EVENTS / PARTS : 100;
+            cm_batch_clear(&batch);
+            for (size_t i = 0; i < size; i++)
+                ref_add(&batch, &events[at + i]);
+            test_put(store, &batch);
+            test_commit(store);
+            if (at > 0 && at < EVENTS - 300 && test_random(&random) % 4 != 0)
+                continue;
+            cm_refresh_options_t options = any_options(1800000, ALL_WINDOWS, &random);
+            assert_ok(cm_refresh(store, &options, &refreshed, &err), err);
+            ref_answers_t expected = ref_compute(events, at + size, 1800000);
+            assert_int_equal(refreshed.events, expected.events);
+            ref_assert_index(directory, &expected, ALL_WINDOWS);
+            free(expected.cells);
+        }
+        cm_sink_close(&store->sink);
+        cm_batch_free(&batch);
+        test_remove(directory);
+    }
+    free(events);
+}
+
+/* Small stores in which everything meets: few users, times and places. */
+static void any_order_any_batches(void **state)
+{
+    uint64_t random = 2025;
+
+    (void)state;
+    for (int round = 0; round < 40; round++) {
+        int users = 1 + (int)(test_random(&random) % 6);
+        size_t distinct = 1 + test_random(&random) % 250, copies = test_random(&random) % 300;
+        ref_event_t *events = make_events(users, distinct, copies, &random);
+        for (size_t i = 0; i < distinct + copies; i++) {
+            if (test_random(&random) % 4 == 0)
+                ref_vary(&events[i], &random);
+        }
+        run_through(events, distinct + copies, 1800000, round % 4 != 0, &random);
+        free(events);
+    }
+}
+
+/* What `export` writes: of each key the event that counts, in the order of arrival. */
+static void assert_export(cm_store_t *store, const ref_event_t *events, size_t count, int threads,
+                          int64_t memory)
+{
+    const cm_mill_options_t options = {
+        .reader = store_reader, .context = store, .threads = threads, .memory = memory};
+    uint8_t *copies = NULL;
+    int64_t upto = -1;
+    cm_err_t err;
+
+    assert_ok(cm_mill_copies(&options, &copies, &upto, &err), err);
+    assert_int_equal(upto, count);
+    for (size_t i = 0; i < count; i++) {
+        bool copy = false;
+        for (size_t k = 0; k < count && !copy; k++)
+            copy = k != i && strcmp(events[k].key, events[i].key) == 0 &&
+                   (ref_better(&events[k], &events[i]) ||
+                    (k < i && !ref_better(&events[i], &events[k])));
+        if ((copies[i >> 3] >> (i & 7) & 1) != copy)
+            fail_msg("event %zu (%s) %s", i, events[i].key, copy ? "is a copy" : "is none");
+    }
+    free(copies);
+}
+
+static void the_better_is_exported(void **state)
+{
+    uint64_t random = 33;
+
+    (void)state;
+    for (int round = 0; round < 6; round++) {
+        size_t distinct = 1 + test_random(&random) % 300, copies = test_random(&random) % 500;
+        ref_event_t *events = make_events(1 + round, distinct, copies, &random);
+        char *directory = test_directory();
+        cm_store_t *store = test_open(directory);
+        cm_batch_t batch = CM_BATCH_INIT;
+        for (size_t i = 0; i < distinct + copies; i++) {
+            if (round >= 4) { /* all derived */
+                events[i].derived = true;
+                ref_derive(&events[i]);
+            }
+            if (test_random(&random) % 2 == 0)
+                ref_vary(&events[i], &random);
+            ref_add(&batch, &events[i]);
+            if (i % 64 == 63) {
+                test_put(store, &batch);
+                test_commit(store);
+                cm_batch_clear(&batch);
+            }
+        }
+        test_put(store, &batch);
+        test_commit(store);
+        assert_export(store, events, distinct + copies, 1, 0);
+        assert_export(store, events, distinct + copies, 3, 0);
+        assert_export(store, events, distinct + copies, 2, 300);
+        cm_sink_close(&store->sink);
+        cm_batch_free(&batch);
+        free(events);
+        test_remove(directory);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(shared_keys_in_memory),
+        cmocka_unit_test(shared_keys_bit_by_bit),
+        cmocka_unit_test(any_order_any_batches),
+        cmocka_unit_test(the_better_is_exported),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
