@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Clickmill's cluster pipeline beside bare clients and what is usual: `make bench-cluster [SIZE=N]`.
+"""Clickmill's cluster pipeline beside bare clients and what is usual: `make bench-cluster [SIZE=N] [ONLY=bulk]`.
 
 Starts a Kafka (with ZooKeeper), a Cassandra and an Elasticsearch of its own below build/bench, and
 ends them. Clients
@@ -25,6 +25,7 @@ ROOT = os.path.dirname(HERE)
 sys.path[:0] = [HERE, ROOT]
 
 import cluster_answers  # noqa: E402
+import cluster_bulk  # noqa: E402
 import cluster_peers as peers  # noqa: E402
 import machine  # noqa: E402
 import measure  # noqa: E402
@@ -58,6 +59,8 @@ GOALS = [
     ("scan", "scan, of a bare scan", "ratio", "cql_bare_scan", 0.9),
     ("embedded", "Kafka to embedded store, events/s", "per_second", None, 400000),
     ("mill", "mill from Cassandra, of a bare scan", "ratio", "cql_bare_scan", 0.9),
+    ("bulk_300k", "bulk indexing of 300 thousand events, of a bare libcurl loop", "ratio",
+     "curl_bare_300k", 0.9),
     ("bulk", "bulk indexing, of a bare libcurl loop", "ratio", "curl_bare", 0.9),
     ("bulk", "bulk indexing, of helpers.bulk", "ratio", "helpers_bulk", 3),
     ("engine_mill", "--engine mill, of --engine spark", "ratio", "engine_spark", 3),
@@ -207,8 +210,20 @@ class Bench:
         return ["--spark-submit", self.spark_submit(), "--spark-packages", "none",
                 "--spark-master", "local[2]"]
 
+    def run_bulk(self, answers):
+        """Bulk indexing alone."""
+        every = cluster_bulk.sizes(answers, self.size)
+        for size in every:
+            size.prepare()
+        for number in range(self.rounds):
+            for size in every:
+                size.round(number)
+
     def run(self, stages):
         self.make_events()
+        if stages == ["bulk"]:
+            self.stack.up(["elasticsearch"])
+            return self.run_bulk(cluster_answers.Answers(self))
         self.stack.up(ENGINES)
         self.warm_up()
         answers = cluster_answers.Answers(self)
@@ -223,9 +238,8 @@ class Bench:
         self.stack.stop("kafka", "zookeeper")
         self.stack.up(LATER)
         self.stack.stop("spark")  # jobs run in one process here; it has made what submits them
-        answers.prepare()
+        self.run_bulk(answers)
         for number in range(self.rounds):
-            answers.bulk(number)
             answers.engines(number)
         self.stack.stop("cassandra", "elasticsearch")
         for number in range(self.rounds):
@@ -345,7 +359,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--size", type=int, default=SIZE, metavar="N", help="events (1000000)")
     parser.add_argument("--stages", default="events,answers", metavar="STAGE,...",
-                        help="events: Kafka and the stores; answers: mill, Spark, index (both)")
+                        help="events: Kafka and the stores; answers: mill, Spark, index (both); or bulk: "
+                             "the index alone")
     parser.add_argument("--rounds", type=int, metavar="N", help="rounds (3, or 1 for few events)")
     options = parser.parse_args()
     bench = Bench(options.size, options.rounds or (ROUNDS if options.size > QUICK else 1))

@@ -1,5 +1,16 @@
 #include "cmd/elastic.h"
 
+/* The flag as it was given; where nobody did, the hosts decide. */
+static cm_elastic_gzip_t gzip_of(const cm_app_t *app, bool gzip)
+{
+    const cm_option_t *table = app->command != NULL ? app->command->options : NULL;
+    const cm_option_t *row = cm_options_by_name(table, "elasticsearch-gzip");
+
+    if (row == NULL || !cm_options_given(table, app->values, row->offset))
+        return CM_ELASTIC_GZIP_AUTO;
+    return gzip ? CM_ELASTIC_GZIP_ON : CM_ELASTIC_GZIP_OFF;
+}
+
 cm_elastic_settings_t cm_elastic_settings_of(const cm_app_t *app, const cm_elastic_given_t *given)
 {
     return (cm_elastic_settings_t){.hosts = given->hosts,
@@ -15,7 +26,7 @@ cm_elastic_settings_t cm_elastic_settings_of(const cm_app_t *app, const cm_elast
                                    .replicas = (int)given->replicas,
                                    .connections = (int)given->connections,
                                    .bulk_bytes = (size_t)given->bulk_bytes,
-                                   .gzip = given->gzip,
+                                   .gzip = gzip_of(app, given->gzip),
                                    .timeout_ms = given->timeout,
                                    .log = &app->log,
                                    .stop = app->stop};

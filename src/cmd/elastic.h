@@ -129,9 +129,8 @@ typedef struct cm_elastic_given {
         {.name = "elasticsearch-gzip",                                                             \
          .type = CM_OPT_FLAG,                                                                      \
          .offset = offsetof(s, m.gzip),                                                            \
-         .def = "true",                                                                            \
          .key = "elasticsearch.gzip",                                                              \
-         .help = "compress what is sent"},                                                         \
+         .help = "compress what is sent; when not given: unless it stays on this machine"},        \
     {                                                                                              \
         .name = "elasticsearch-timeout", .type = CM_OPT_DURATION,                                  \
         .offset = offsetof(s, m.timeout), .arg = "TIME", .def = "60s", .min = 100, .max = 3600e3,  \

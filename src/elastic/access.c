@@ -1,5 +1,6 @@
 #include "elastic/access.h"
 
+#include "base/address.h"
 #include "base/clock.h"
 #include "base/secret.h"
 
@@ -9,6 +10,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <unistd.h>
 
 enum {
@@ -132,6 +134,35 @@ static int take_hosts(cm_elastic_access_t *access, const char *list, cm_err_t *e
                                   : cm_fail(err, CM_EUSAGE,
                                             "elasticsearch.hosts is empty; write "
                                             "http://host:9200");
+}
+
+static bool is_loopback(const char *host)
+{
+    cm_address_t address;
+    CURLU *url = curl_url();
+    char *name = NULL;
+    bool loopback = false;
+
+    if (url != NULL && curl_url_set(url, CURLUPART_URL, host, 0) == CURLUE_OK &&
+        (name = part_of(url, CURLUPART_HOST)) != NULL)
+        loopback = strcasecmp(name, "localhost") == 0 ||
+                   (cm_address_parse(cm_str(name), &address) && cm_address_is_loopback(&address));
+    curl_free(name);
+    curl_url_cleanup(url);
+    return loopback;
+}
+
+bool cm_elastic_access_compresses(const cm_elastic_access_t *access)
+{
+    const cm_elastic_gzip_t chosen = access->settings->gzip;
+
+    if (chosen != CM_ELASTIC_GZIP_AUTO)
+        return chosen == CM_ELASTIC_GZIP_ON;
+    for (size_t i = 0; i < access->host_count; i++) {
+        if (!is_loopback(access->hosts[i]))
+            return true;
+    }
+    return false;
 }
 
 /* "name[:port]" into name and port; without one `port` stays. */

@@ -23,6 +23,9 @@ int cm_elastic_access_open(cm_elastic_access_t *access, const cm_elastic_setting
                            cm_err_t *err);
 void cm_elastic_access_close(cm_elastic_access_t *access);
 
+/* Whether bodies are to be compressed, by the settings and the hosts. */
+bool cm_elastic_access_compresses(const cm_elastic_access_t *access);
+
 /* Makes the handle ready for a request: all but address, method, headers and body. What comes is
  * appended to `answer`; `detail` has CURL_ERROR_SIZE bytes. */
 void cm_elastic_access_apply(const cm_elastic_access_t *access, CURL *easy, cm_buf_t *answer,

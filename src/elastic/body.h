@@ -44,9 +44,10 @@ typedef struct cm_elastic_body {
     cm_buf_t text;
     cm_elastic_doc_t *docs;
     size_t count, cap;
-    size_t sent;  /* documents in the request under way: the first ones */
-    size_t limit; /* bytes of a request; more than bulk_bytes where one document has more */
-    bool again;   /* what it holds was sent before */
+    size_t sent;   /* documents in the request under way: the first ones */
+    size_t limit;  /* bytes of a request; more than bulk_bytes where one document has more */
+    bool again;    /* what it holds was sent before */
+    bool detailed; /* what becomes of each document was asked for */
     /* While the server's answer is read: where what stays is moved to. */
     size_t kept, kept_bytes;
     cm_buf_t wire, answer, url;

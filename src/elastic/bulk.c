@@ -22,7 +22,7 @@ static int open_parts(cm_elastic_bulk_t *bulk, cm_err_t *err)
     bulk->actions = cm_elastic_json_new();
     if (bulk->multi == NULL || bulk->json == NULL || bulk->actions == NULL)
         return cm_fail_memory(err);
-    if (settings->gzip) {
+    if (cm_elastic_access_compresses(&bulk->access)) {
         bulk->has_gzip = deflateInit2(&bulk->gzip, GZIP_LEVEL, Z_DEFLATED, GZIP_WINDOW, GZIP_MEMORY,
                                       Z_DEFAULT_STRATEGY) == Z_OK;
         if (!bulk->has_gzip)

@@ -17,9 +17,10 @@ struct cm_elastic_bulk {
     cm_elastic_body_t *bodies;         /* one more than connections: the one that is filled */
     size_t body_count;
     cm_elastic_body_t *filling;
-    size_t busy;  /* bodies that are sent or wait */
-    size_t limit; /* bytes of a body, fewer than bulk_bytes after a 413 */
-    size_t quiet; /* bytes put since the transfers were looked after */
+    size_t busy;   /* bodies that are sent or wait */
+    size_t limit;  /* bytes of a body, fewer than bulk_bytes after a 413 */
+    bool detailed; /* something has failed: what becomes of each document is asked for */
+    size_t quiet;  /* bytes put since the transfers were looked after */
     cm_buf_t line;
     cm_elastic_bulk_counts_t counts;
     int ended; /* the code that ended it for good, and its sentence */

@@ -27,9 +27,11 @@ static void prepare(cm_elastic_bulk_t *bulk, cm_elastic_body_t *body, cm_str_t p
     CURL *easy = body->easy;
 
     cm_buf_clear(&body->url);
-    cm_buf_printf(&body->url, "%s/_bulk?timeout=%dms&filter_path=items.*.status,items.*.error",
+    body->detailed = bulk->detailed;
+    cm_buf_printf(&body->url, "%s/_bulk?timeout=%dms&filter_path=%s",
                   bulk->access.hosts[body->host],
-                  half < UNAVAILABLE_MS ? (int)half : (int)UNAVAILABLE_MS);
+                  half < UNAVAILABLE_MS ? (int)half : (int)UNAVAILABLE_MS,
+                  body->detailed ? "items.*.status,items.*.error" : "errors");
     cm_buf_clear(&body->answer);
     cm_elastic_access_apply(&bulk->access, easy, &body->answer, body->detail);
     curl_easy_setopt(easy, CURLOPT_URL, body->url.data);
@@ -174,6 +176,37 @@ static int wait_longer(cm_elastic_bulk_t *bulk, cm_elastic_body_t *body, cm_err_
                  err);
 }
 
+static int take_all(cm_elastic_bulk_t *bulk, cm_elastic_body_t *body, cm_err_t *err)
+{
+    for (size_t i = 0; i < body->sent; i++) {
+        const cm_elastic_doc_t *doc = &body->docs[i];
+        bulk->counts.sent += !doc->removes;
+        bulk->counts.removed += doc->removes;
+        settle(bulk, doc);
+    }
+    cm_elastic_body_sort(body);
+    cm_elastic_body_end_sort(body, body->sent);
+    body->delay_ms = 0;
+    return go_on(bulk, body, 0, err);
+}
+
+/* To say of each document what became of it costs the server time, and mostly all went well. So
+ * that is asked for only when something has failed, of the same documents once more: to write or
+ * delete one again changes nothing. 1: the answer says it. */
+static int take_short(cm_elastic_bulk_t *bulk, cm_elastic_body_t *body, cm_err_t *err)
+{
+    const cm_str_t answer = {body->answer.data, body->answer.len};
+    bool errors = false;
+
+    if (body->detailed || !cm_elastic_json_errors(bulk->json, answer, &errors))
+        return 1;
+    if (!errors)
+        return take_all(bulk, body, err);
+    bulk->detailed = true;
+    body->again = false; /* no attempt of its own */
+    return cm_elastic_bulk_send(bulk, body, err);
+}
+
 static int take_items(cm_elastic_bulk_t *bulk, cm_elastic_body_t *body, cm_err_t *err)
 {
     walk_t walk = {bulk, body};
@@ -234,8 +267,10 @@ static int take_reply(cm_elastic_bulk_t *bulk, cm_elastic_body_t *body, cm_err_t
 
     curl_easy_getinfo(body->easy, CURLINFO_RESPONSE_CODE, &status);
     const cm_elastic_reply_t reply = {(int)status, {body->answer.data, body->answer.len}};
-    if (status >= 200 && status < 300)
-        return take_items(bulk, body, err);
+    if (status >= 200 && status < 300) {
+        int rc = take_short(bulk, body, err);
+        return rc <= 0 ? rc : take_items(bulk, body, err);
+    }
     if (status == 413)
         return make_smaller(bulk, body, err);
     if (status == 429 || status >= 500) {

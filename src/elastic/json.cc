@@ -118,6 +118,15 @@ extern "C" int cm_elastic_json_items(cm_elastic_json_t *json, cm_str_t body, siz
     return 0;
 }
 
+extern "C" bool cm_elastic_json_errors(cm_elastic_json_t *json, cm_str_t body, bool *errors)
+{
+    dom::object root;
+    dom::element items;
+
+    return parse(json, body, root) && root["items"].get(items) != SUCCESS &&
+           root["errors"].get_bool().get(*errors) == SUCCESS;
+}
+
 extern "C" bool cm_elastic_json_reason(cm_elastic_json_t *json, cm_str_t body,
                                        cm_elastic_reason_t *reason)
 {

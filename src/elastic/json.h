@@ -29,6 +29,10 @@ typedef int (*cm_elastic_item_fn)(void *context, size_t position, int status,
 int cm_elastic_json_items(cm_elastic_json_t *json, cm_str_t body, size_t count,
                           cm_elastic_item_fn take, void *context, cm_err_t *err);
 
+/* A short answer of _bulk: whether anything failed, and not what. False where it is none: it has
+ * items, or is no answer of _bulk. */
+bool cm_elastic_json_errors(cm_elastic_json_t *json, cm_str_t body, bool *errors);
+
 /* The reason in the body of an error; false where there is none. */
 bool cm_elastic_json_reason(cm_elastic_json_t *json, cm_str_t body, cm_elastic_reason_t *reason);
 

@@ -146,7 +146,7 @@ static void test_exact_bytes(void **state)
     assert_string_equal(LINES(3) "{\"delete\":{\"_index\":\"cells\",\"_id\":\"a\\\"b\"}}\n",
                         fake_body(&rig.fakes[0], 1));
     snprintf(expected, sizeof expected,
-             "POST /_bulk?timeout=5000ms&filter_path=items.*.status,items.*.error HTTP/1.1\r\n"
+             "POST /_bulk?timeout=5000ms&filter_path=errors HTTP/1.1\r\n"
              "Host: 127.0.0.1:%d\r\nUser-Agent: clickmill/" CM_VERSION "\r\nAccept-Encoding: gzip"
              "\r\nAccept: application/json\r\nContent-Type: application/x-ndjson\r\n"
              "Content-Length: 96\r\n\r\n",
@@ -165,7 +165,7 @@ static void test_gzip(void **state)
 
     (void)state;
     rig_open(&rig, 1, 1 << 20, 2);
-    rig.settings.gzip = true;
+    rig.settings.gzip = CM_ELASTIC_GZIP_ON;
     rig_start(&rig);
     for (int turn = 0; turn < 2; turn++) { /* the stream is used again */
         rig_put_many(&rig, 1, 500);
@@ -182,6 +182,37 @@ static void test_gzip(void **state)
     assert_int_equal(rig.fakes[0].requests[0].wire_bytes + rig.fakes[0].requests[1].wire_bytes,
                      cm_elastic_bulk_counts(rig.bulk).wire_bytes);
     rig_close(&rig);
+}
+
+/* Nobody has said whether: within this machine bodies go as they are. */
+static void test_gzip_by_hosts(void **state)
+{
+    static const struct {
+        const char *hosts;
+        cm_elastic_gzip_t gzip;
+        bool compresses;
+    } cases[] = {
+        {"http://127.0.0.1:9200", CM_ELASTIC_GZIP_AUTO, false},
+        {"127.8.9.1", CM_ELASTIC_GZIP_AUTO, false},
+        {"https://[::1]:9243/path", CM_ELASTIC_GZIP_AUTO, false},
+        {"LocalHost:9200", CM_ELASTIC_GZIP_AUTO, false},
+        {"http://es.example:9200", CM_ELASTIC_GZIP_AUTO, true},
+        {"http://10.0.0.1:9200", CM_ELASTIC_GZIP_AUTO, true},
+        {"http://localhost.example", CM_ELASTIC_GZIP_AUTO, true},
+        {"http://127.0.0.1:9200,http://10.0.0.1:9200", CM_ELASTIC_GZIP_AUTO, true},
+        {"http://127.0.0.1:9200", CM_ELASTIC_GZIP_ON, true},
+        {"http://es.example:9200", CM_ELASTIC_GZIP_OFF, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const cm_elastic_settings_t settings = {.hosts = cases[i].hosts, .gzip = cases[i].gzip};
+        cm_elastic_access_t access = {0};
+        cm_err_t err;
+        assert_ok(cm_elastic_access_open(&access, &settings, &err), err);
+        assert_int_equal(cases[i].compresses, cm_elastic_access_compresses(&access));
+        cm_elastic_access_close(&access);
+    }
 }
 
 /* A document that is larger than a body goes alone. */
@@ -211,6 +242,47 @@ static void test_large_document(void **state)
 }
 
 /* ---- again ---- */
+
+#define SHORT    "/_bulk?timeout=5000ms&filter_path=errors HTTP/1.1\r\n"
+#define DETAILED "/_bulk?timeout=5000ms&filter_path=items.*.status,items.*.error HTTP/1.1\r\n"
+
+/* The server says only whether all went well. What did not is asked for, of the same documents, and
+ * from then on at once. */
+static void test_short_answers(void **state)
+{
+    rig_t rig;
+
+    (void)state;
+    rig_open(&rig, 1, 1000, 1);
+    rig_start(&rig);
+    script_items(&rig.fakes[0], "{\"errors\":false}");
+    rig_put_many(&rig, 1, 2);
+    assert_ok(cm_elastic_bulk_remove(rig.bulk, CM_STR("cells"), CM_STR("d3"), &rig.err), rig.err);
+    rig_flush(&rig);
+    check_counts(&rig, 2, 1, 0, 0, 1);
+    script_items(&rig.fakes[0], "{\"errors\":true}");
+    script_items(&rig.fakes[0],
+                 "{\"items\":[" OK_ITEM ",{\"index\":{\"status\":400,\"error\":{\"type\":"
+                 "\"bad\",\"reason\":\"no\"}}}," BUSY_ITEM "]}");
+    rig_put_many(&rig, 1, 3);
+    rig_flush(&rig);
+    assert_int_equal(4, rig.fakes[0].count);
+    assert_contains(fake_head(&rig.fakes[0], 0), SHORT);
+    assert_contains(fake_head(&rig.fakes[0], 1), SHORT);
+    assert_contains(fake_head(&rig.fakes[0], 2), DETAILED);
+    assert_contains(fake_head(&rig.fakes[0], 3), DETAILED);
+    assert_string_equal(LINES(1) LINES(2) LINES(3), fake_body(&rig.fakes[0], 1));
+    assert_string_equal(LINES(1) LINES(2) LINES(3), fake_body(&rig.fakes[0], 2));
+    assert_string_equal(LINES(3), fake_body(&rig.fakes[0], 3));
+    check_counts(&rig, 4, 1, 1, 1, 4);
+    assert_int_equal(1, rig.refused);
+    /* Whoever goes on saying only that is not understood. */
+    script_items(&rig.fakes[0], "{\"errors\":true}");
+    rig_put_many(&rig, 1, 1);
+    assert_int_equal(CM_EIO, cm_elastic_bulk_flush(rig.bulk, &rig.err));
+    assert_contains(rig.err.text, "the answer to a bulk request has no items");
+    rig_close(&rig);
+}
 
 static void test_only_failed_again(void **state)
 {
@@ -583,7 +655,7 @@ static void test_many_faults(void **state)
 
     (void)state;
     rig_open(&rig, 2, 3000, 3);
-    rig.settings.gzip = true;
+    rig.settings.gzip = CM_ELASTIC_GZIP_ON;
     rig_start(&rig);
     for (int i = 0; i < 12; i++) {
         fake_script(&rig.fakes[i % 2], faults[test_random(&random) % 5]);
@@ -601,6 +673,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_exact_bytes),     cmocka_unit_test(test_gzip),
+        cmocka_unit_test(test_gzip_by_hosts),   cmocka_unit_test(test_short_answers),
         cmocka_unit_test(test_large_document),  cmocka_unit_test(test_only_failed_again),
         cmocka_unit_test(test_whole_again),     cmocka_unit_test(test_next_host),
         cmocka_unit_test(test_refused),         cmocka_unit_test(test_refused_ends),
