@@ -115,7 +115,7 @@ class Faults:
         self.one("cassandra-4 takes its place",
                  lambda: self.ring.t.equal(stack.replace("cassandra-2"), "cassandra-4"), NODE)
         self.one("cassandra-4 is repaired",
-                 lambda: stack.nodetool("cassandra-4", "repair", "--full", "clickstream"), NODE)
+                 lambda: stack.nodetool("cassandra-4", "repair", "--full", "clickstream"), AGAIN)
 
     def rolling(self):
         names = [*self.stack.formed("kafka"), *self.stack.formed("cassandra")]

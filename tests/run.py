@@ -37,7 +37,8 @@ from harness import CLICKMILL, ROOT, Skip, Test  # noqa: E402
 
 SLOWEST = 15  # lines of the table
 # Tests that start real engines: those of a lane share them, one after the other. The lanes are in
-# the order in which they start, and so are the modules in a lane.
+# the order in which they start, and so are the modules in a lane. The ring has six engines, and comes
+# by itself when those of the lanes have ended.
 ENGINES = {"cluster": ("elasticsearch", "answers", "docs_cluster", "spark"),
            "kafka": ("stack", "kafka", "kafka_topics", "collect_kafka", "cassandra")}
 # One Chromium at a time.
