@@ -2,6 +2,7 @@
 
 Nothing here is shared with the program: window functions of SQLite order each user's events by
 (timestamp, row_key) and look at both neighbours. Averages are Python's correctly rounded division.
+Which of several copies of an event counts is decided before, in plain Python.
 """
 
 import csv
@@ -46,16 +47,50 @@ def uuid_of(name):
     return str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
 
 
+OPTIONAL = ("country", "city", "browser", "os", "device")
+ESCAPES = {code: "\\u%04x" % code for code in range(32)}
+ESCAPES.update({ord('"'): '\\"', ord("\\"): "\\\\", 10: "\\n", 13: "\\r", 9: "\\t"})
+
+
+def whole(event):
+    """The event with all nine fields, in the contract's order."""
+    key = event.get("row_key") or row_key(event["user_id"], event["timestamp"])
+    return {"row_key": key, "user_id": event["user_id"], "timestamp": event["timestamp"],
+            "url": event["url"], **{name: event.get(name) or "Unknown" for name in OPTIONAL}}
+
+
+def canonical(event):
+    """The line of `export`, without its end."""
+    return "{%s}" % ", ".join(
+        '"%s": %s' % (name, value if name == "timestamp" else '"%s"' % value.translate(ESCAPES))
+        for name, value in whole(event).items())
+
+
+def rank(event):
+    """Of copies the one with the greatest counts: more stated fields, then greater JSON."""
+    stated = sum(whole(event)[name] != "Unknown" for name in OPTIONAL)
+    return stated, canonical(event).encode()
+
+
+def counted(events):
+    """The events that count, whole, by row key, user and time; of copies one."""
+    copies = {}
+    for event in events:
+        event = whole(event)
+        copies.setdefault((event["row_key"], event["user_id"], event["timestamp"]), []).append(event)
+    return {name: found[0] if all(other == found[0] for other in found[1:]) else max(
+        found, key=rank) for name, found in copies.items()}
+
+
 def load(events):
-    """A database of the events, each row key once."""
+    """A database of the events that count."""
     database = sqlite3.connect(":memory:")
-    database.execute("CREATE TABLE event (row_key TEXT PRIMARY KEY, user_id TEXT, timestamp INTEGER,"
-                     " url TEXT, country TEXT) WITHOUT ROWID")
+    database.execute("CREATE TABLE event (row_key TEXT, user_id TEXT, timestamp INTEGER, url TEXT,"
+                     " country TEXT, PRIMARY KEY (row_key, user_id, timestamp)) WITHOUT ROWID")
     database.executemany(
-        "INSERT OR IGNORE INTO event VALUES (?, ?, ?, ?, ?)",
-        ((event.get("row_key") or row_key(event["user_id"], event["timestamp"]), event["user_id"],
-          event["timestamp"], event["url"], event.get("country") or "Unknown")
-         for event in events))
+        "INSERT INTO event VALUES (?, ?, ?, ?, ?)",
+        ((event["row_key"], event["user_id"], event["timestamp"], event["url"], event["country"])
+         for event in counted(events).values()))
     database.execute(TIMELINE)
     return database
 

@@ -66,6 +66,28 @@ def url(chance, pages):
     return "/page,%d" % page if page % 7 == 3 else "https://www.example.com/page/%d" % page
 
 
+# Texts whose order in JSON is not their own: what is escaped, and what is less than a quote.
+ODD = ("", "x", "x ", "x!", "x#", 'x"', "x\\", "x\\\\", "x\n", "x\b", "x\x0c", "x\x1f", "x\x7f", "xé", "x日")
+
+
+def shared(seed, keys):
+    """Different events with one row key, user and time: `keys` keys, derived ones and others, each
+    of two to five events. In any order."""
+    chance = random.Random(seed)
+    made = []
+    for number in range(keys):
+        user, time = "sharer%d" % (number % 300), START + number * 1300 + chance.randrange(1300)
+        own = {"row_key": "shared-%d" % number} if number % 2 else {}
+        for _ in range(chance.choice((2, 2, 2, 3, 5))):
+            made.append({
+                **own, "user_id": user, "timestamp": time, "url": "/" + chance.choice(ODD),
+                **{name: chance.choice(values) for name, values in (
+                    ("country", ["Unknown", *ODD]), ("city", ["Unknown", *ODD]),
+                    ("browser", BROWSERS), ("device", DEVICES)) if chance.random() < 0.5}})
+    chance.shuffle(made)
+    return made
+
+
 def distinct(made, key):
     """The events with each row key once, the first of each."""
     seen, first = set(), []

@@ -1,6 +1,6 @@
 /* Events that come twice, though the collector makes a part of them: a page sends an event again
- * when it has seen no answer, perhaps from another address by then. Copies must be equal to count
- * once (docs/contract.md): so the first one's user and time are remembered for a while.
+ * when it has seen no answer, perhaps from another address by then. Copies must have one user and
+ * time to count once (docs/contract.md): so those of the first one are remembered for a while.
  *
  * Kept are the last 32,768 events or so, each as a keyed hash of its row key, in 1.5 MiB. For any
  * thread. */

@@ -55,6 +55,55 @@ def test_export_csv_is_the_same_events(t):
         t.equal(t.all_answers(), answers, "answers after the import of " + form)
 
 
+def test_ten_thousand_shared_keys(t):
+    """Different events with one row key: the same one counts in whatever order and pieces they come,
+    and is what `export` writes; a worse one that comes later changes nothing."""
+    chance = random.Random(31)
+    made = traffic.shared(32, 10000)
+    counted = oracle.counted(made)
+    for number, count in enumerate((1, 3, 12)):
+        data = "shared-%d" % number
+        chance.shuffle(made)
+        for piece in pieces(chance, made, count) if count > 1 else [made]:
+            t.ingest(piece, data=data)
+            account = t.process(data=data)
+        t.equal((account["accepted"], account["events"]), (len(made), 10000), "account")
+        oracle.compare(t, made, {window: t.answers(window, data)
+                                 for window in ("all", "day", "hour")})
+        t.clickmill("verify", "--data", data, "--window", "all,day,hour")
+    exported = [json.loads(line) for line in t.clickmill("export", "--data", data).out.splitlines()]
+    t.equal(len(exported), 10000, "exported")
+    t.true(all(counted[entry["row_key"], entry["user_id"], entry["timestamp"]] == entry
+               for entry in exported), "export is not the events that count")
+    t.write("shared.jsonl", "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in made))
+    printed = t.clickmill("import", "--to-answers", t.path("shared.jsonl")).out
+    t.equal(sorted(printed.splitlines()), sorted(t.answers("all", data).splitlines()), "in memory")
+
+    answers = t.all_answers(data)
+    poor = [{name: entry[name] for name in ("row_key", "user_id", "timestamp")} | {"url": "/"}
+            for entry in exported[:100]]
+    t.ingest(poor, data=data)
+    t.process(data=data)
+    t.equal(t.all_answers(data), answers, "after worse copies")
+
+
+def test_answers_of_an_earlier_edition(t):
+    """They may have chosen another copy: they are made anew, once."""
+    better = {"row_key": "k", "user_id": "u", "timestamp": 1772323200000, "url": "/b",
+              "country": "Peru"}
+    worse = dict(better, url="/a", country="Unknown")
+    t.ingest([worse, better, dict(worse, row_key="l", timestamp=1772323210000, url="/c")])
+    t.process()
+    right = t.all_answers()
+    t.change("DELETE FROM setting WHERE name LIKE 'copies_%'")
+    t.process()
+    t.equal(t.all_answers(), right, "made anew")
+    with t.database() as database:
+        t.equal(database.execute("SELECT name, value FROM setting WHERE name LIKE 'copies_%' "
+                                 "ORDER BY name").fetchall(),
+                [("copies_" + window, "differ") for window in ("all", "day", "hour")], "what is known")
+
+
 def pieces(chance, made, count):
     cuts = sorted(chance.sample(range(1, len(made)), count - 1))
     return [made[a:b] for a, b in zip([0] + cuts, cuts + [len(made)])]

@@ -43,20 +43,21 @@ static cm_buf_t csv_of(const ref_answers_t *answers)
 
 static int by_text(const void *a, const void *b)
 {
-    return strcmp(*(char *const *)a, *(char *const *)b);
+    return cm_str_compare(*(const cm_str_t *)a, *(const cm_str_t *)b);
 }
 
 /* The lines in order, because answers that are wanted once come in another one. */
-static char *sorted_lines(char *text)
+static cm_buf_t sorted_lines(const cm_buf_t *text)
 {
-    char *lines[200], *sorted = calloc(strlen(text) + 2, 1);
+    cm_str_t lines[200];
+    cm_buf_t sorted = CM_BUF_INIT;
     size_t count = 0;
 
-    for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n"))
-        lines[count++] = line;
+    for (const char *at = text->data, *end; (end = strchr(at, '\n')) != NULL; at = end + 1)
+        lines[count++] = (cm_str_t){at, (size_t)(end + 1 - at)};
     qsort(lines, count, sizeof *lines, by_text);
     for (size_t i = 0; i < count; i++)
-        strcat(strcat(sorted, lines[i]), "\n");
+        cm_buf_add_str(&sorted, lines[i]);
     return sorted;
 }
 
@@ -80,10 +81,10 @@ static void assert_in_memory(const ref_event_t *events, int threads, int64_t mem
     }
     cm_buf_add(&got, "", 0);
     assert_ok(cm_answers_once(store, &options, ref_take_csv, &got, &err), err);
-    char *x = sorted_lines(got.data), *y = sorted_lines(wanted.data);
-    assert_string_equal(x, y);
-    free(x);
-    free(y);
+    cm_buf_t x = sorted_lines(&got), y = sorted_lines(&wanted);
+    assert_string_equal(x.data, y.data);
+    cm_buf_free(&x);
+    cm_buf_free(&y);
     cm_buf_free(&got);
     cm_buf_free(&wanted);
     cm_sink_close(&store->sink);
