@@ -17,7 +17,8 @@
     ca           a file of certificates in PEM for Cassandra ("cassandra") and Elasticsearch
 
 Events are shuffled once, by user. Within a user's events, in the order of (timestamp, row_key), the
-neighbours give time spent and sessions, and a copy stands behind its twin. Where the user comes to a
+neighbours give time spent and sessions, and of an event's copies the one that counts stands last
+(docs/contract.md, "Copies"). Where the user comes to a
 row for the first time is marked, in another order of the same partition; so users are counted by
 adding up, and all that follows is a small exchange of sums by (window, url, country).
 """
@@ -43,6 +44,10 @@ TIME_END = 4102444800000  # 2100-01-01T00:00:00Z
 LENGTHS = {"day": 86400000, "hour": 3600000}  # of windows, ms
 RULES = {"row_key": (0, 64), "user_id": (1, 256), "url": (1, 2048), "country": (0, 256),
          "city": (0, 256), "browser": (0, 256), "os": (0, 256), "device": (0, 256)}  # bytes
+OPTIONAL = ("country", "city", "browser", "os", "device")
+# What JSON escapes, as `export` does it.
+ESCAPES = (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"), *(
+    (chr(code), "\\u%04x" % code) for code in range(32) if chr(code) not in "\n\r\t"))
 SUMS = ("clicks", "time_spent_sum", "time_spent_count", "time_on_page_sum", "time_on_page_count",
         "entrances", "exits")
 TASKS = 8  # a core
@@ -55,8 +60,9 @@ RFC_3339 = ("^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]
 
 # ---- computing
 
-def checked(raw):
-    """The columns that answers follow from; `valid` says whether the event keeps the rules."""
+def checked(raw, unique):
+    """The columns that answers follow from; `valid` says whether the event keeps the rules. Unless
+    row keys are unique, also how many of the optional fields are `stated`."""
     types = dict(raw.dtypes)
     valid = f.col("time_ms").between(1, TIME_END - 1)
     for name, (least, most) in RULES.items():
@@ -65,9 +71,11 @@ def checked(raw):
             valid = valid & (fits & (f.col(name) != "") if least else f.coalesce(fits, f.lit(True)))
     columns = raw.withColumn("time_ms", milliseconds(types["timestamp"])).withColumn(
         "valid", f.coalesce(valid, f.lit(False)))
-    return columns.select(
-        "row_key", "user_id", "time_ms", "url", "valid",
-        f.when(f.col("country") != "", f.col("country")).otherwise("Unknown").alias("country"))
+    country = f.when(f.col("country") != "", f.col("country")).otherwise("Unknown")
+    stated = [f.when((f.col(name) != "") & (f.col(name) != "Unknown"), 1).otherwise(0)
+              for name in OPTIONAL if name in types]
+    return columns.select("row_key", "user_id", "time_ms", "url", "valid", country.alias("country"),
+                          *([] if unique else [sum(stated, f.lit(0)).alias("stated")]))
 
 
 def milliseconds(kind):
@@ -94,27 +102,39 @@ def derived_key():
         f.translate(part(17, 1), "0123456789abcdef", "89ab" * 4), part(18, 3)), part(21, 12))
 
 
+def in_json(name):
+    """A text as it stands in the JSON of an event, with the quote that ends it: so texts are put in
+    the order of that."""
+    text = f.col(name)
+    for plain, escaped in ESCAPES:
+        text = f.replace(text, f.lit(plain), f.lit(escaped))
+    odd = f.col(name).rlike(r'[\x00-\x1f"\\]')
+    return f.concat(f.when(odd, text).otherwise(f.col(name)), f.lit('"'))
+
+
 def timeline(events, unique, timeout):
-    """Each event with what it adds to its row. An event's copies stand together: the first one
-    tells what came before, the last one what comes after, and that is all they add."""
+    """Each event with what it adds to its row."""
     # Users are kept apart by a number first, which sorts faster than their names.
     events = events.withColumn("user_hash", f.xxhash64("user_id"))
-    order = Window.partitionBy("user_hash", "user_id").orderBy("time_ms", "row_key")
-    names = ("time_ms",) if unique else ("time_ms", "row_key")
-    events = events.select(
-        "*", *[f.lag(name).over(order).alias("before_" + name) for name in names],
-        *[f.lead(name).over(order).alias("after_" + name) for name in names])
-
-    def distinct(side):
-        same = [f.col(side + name) == f.col(name) for name in names]
-        return f.lit(True) if unique else ~f.coalesce(same[0] & same[1], f.lit(False))
-
-    spent = f.when(distinct("after_"), f.expr("after_time_ms div 1000 - time_ms div 1000"))
+    users = Window.partitionBy("user_hash", "user_id")
+    order = users.orderBy("time_ms", "row_key")
+    if not unique:
+        # The one that counts stands last among the copies: more is stated in it, or its JSON is
+        # greater. Of those at one url in one country it does not matter which one it is.
+        order = users.orderBy("time_ms", "row_key", "stated", in_json("url"), in_json("country"))
+        names = ("time_ms", "row_key")
+        events = events.select("*", *[f.lead(name).over(order).alias("next_" + name)
+                                      for name in names])
+        same = (f.col("next_time_ms") == f.col("time_ms")) & (
+            f.col("next_row_key") == f.col("row_key"))
+        events = events.where(~f.coalesce(same, f.lit(False)))
+    events = events.select("*", f.lag("time_ms").over(order).alias("before_time_ms"),
+                           f.lead("time_ms").over(order).alias("after_time_ms"))
     came = f.expr("time_ms div 1000 - before_time_ms div 1000") <= timeout
     return events.select(
-        "user_hash", "user_id", "url", "country", "time_ms", "before_time_ms", spent.alias("spent"),
-        distinct("after_").alias("last"),
-        (distinct("before_") & ~f.coalesce(came, f.lit(False))).alias("enters"))
+        "user_hash", "user_id", "url", "country", "time_ms", "before_time_ms",
+        f.expr("after_time_ms div 1000 - time_ms div 1000").alias("spent"),
+        (~f.coalesce(came, f.lit(False))).alias("enters"))
 
 
 def with_firsts(events, windows, totals):
@@ -156,13 +176,13 @@ def sum_up(events, windows, totals, timeout):
         return f.sum(f.when(condition, f.lit(1)).otherwise(f.lit(0)).cast("long"))
 
     stays = f.coalesce(f.col("spent") <= timeout, f.lit(False))
-    sums = {"clicks": count(f.col("last")),
+    sums = {"clicks": f.count(f.lit(1)),
             "time_spent_sum": f.coalesce(f.sum("spent"), f.lit(0)),
             "time_spent_count": f.count("spent"),
             "time_on_page_sum": f.sum(f.when(stays, f.col("spent")).otherwise(f.lit(0))),
             "time_on_page_count": count(stays),
             "entrances": count(f.col("enters")),
-            "exits": count(f.col("last") & ~stays)}
+            "exits": count(~stays)}
     for dimension in DIMENSIONS if totals else DIMENSIONS[:1]:
         for window in windows:
             name = "new_%s_%s" % (dimension, window)
@@ -240,9 +260,9 @@ def answers(raw, settings):
     """Sums of the shortest window (sum_up()), and the Observation of what was read."""
     spread(raw.sparkSession)
     seen = Observation("events")
-    events = checked(raw).observe(
-        seen, f.count(f.lit(1)).alias("read"), f.count(f.when(f.col("valid"), 1)).alias("accepted"))
     unique = "cassandra" in settings["input"]  # its primary key is the row key
+    events = checked(raw, unique).observe(
+        seen, f.count(f.lit(1)).alias("read"), f.count(f.when(f.col("valid"), 1)).alias("accepted"))
     events = events.where("valid")
     if not unique:
         events = events.withColumn("row_key", f.when(

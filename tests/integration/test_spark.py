@@ -320,9 +320,11 @@ def alone(t, lines, *windows):
 
 @slow
 def test_the_job_alone(t):
-    """Late, repeated, tied events, some without a row key, and lines that are none: every row is the
-    oracle's, the totals too; and Spark exchanges the events once and joins nothing."""
+    """Late, repeated, tied events, some without a row key, 10,000 keys that different events share,
+    and lines that are none: every row is the oracle's, the totals too; and Spark exchanges the
+    events once and joins nothing."""
     events = test_answers.traffic.events(24, 5000, users=400)
+    events += test_answers.traffic.shared(25, 10000)
     more = [{"user_id": "when", "timestamp": time, "url": "/time"}
             for time in ("1772323200000", "2026-03-01T00:00:00.500Z", "2026-03-01T01:00:01+01:00")]
     bad = ["not json", '{"user_id": "", "timestamp": 1, "url": "/"}',
