@@ -2,11 +2,14 @@
 
 import json
 import os
+import random
 import re
 import subprocess
 import time
 
 import cluster
+import oracle
+import traffic
 from harness import AWAY, INPUT, OK, USAGE, slow
 from stack import cql_wire
 
@@ -141,6 +144,54 @@ def test_zookeeper(t):
     t.process("day", data="from-cassandra")
     t.true(t.answers("day", "from-cassandra").splitlines()[1].endswith("/,C,1,1,,0,0,,1,1"),
            "the answers of another store are mixed in")
+
+
+@slow
+def test_shared_keys(t):
+    """Ten thousand row keys of different events, in one batch and in several: each row is one of the
+    events that were sent, whole; within a batch the one that counts, between batches the last."""
+    place = Place(t, "shared")
+    made = traffic.shared(41, 10000)
+    keys = {}
+    for event in made:
+        event = oracle.whole(event)
+        keys.setdefault(event["row_key"], []).append(oracle.canonical(event))
+    t.true(sum(len(set(found)) > 1 for found in keys.values()) > 9900, "keys of different events")
+
+    def send(events):
+        t.write("events.jsonl", "".join(json.dumps(event, ensure_ascii=False) + "\n"
+                                        for event in events))
+        t.clickmill("import", "--sink", "kafka", *place.kafka, t.path("events.jsonl"))
+        place.ingest()
+        return place.stored()
+
+    # Events of one user come by one partition; those of one key one after the other, so that few
+    # keys stand in two batches, of which the later one wins: where a batch ends, one a partition.
+    rows = send(sorted(made, key=lambda event: (event["user_id"], event["timestamp"])))
+    best = lines("".join(oracle.canonical(event) + "\n" for event in oracle.counted(made).values()))
+    t.true(not set(rows) - {text for found in keys.values() for text in found},
+           "rows that nobody has sent")
+    t.equal(len(rows), 10000, "rows")
+    t.true(len(set(rows) - set(best)) < 300, "%d rows are not those that count" % len(
+        set(rows) - set(best)))
+    # A batch later the same keys come with other events, each once: they win, whole, though less is
+    # stated in them.
+    later = [{name: event[name] for name in ("row_key", "user_id", "timestamp")} | {"url": "/later"}
+             for event in map(oracle.whole, made)]
+    later = list({event["row_key"]: event for event in later}.values())
+    place.same(send(later), lines("".join(oracle.canonical(event) + "\n" for event in later)))
+    # In any order, with keys in one batch and in several.
+    random.Random(42).shuffle(made)
+    rows = send(made)
+    t.true(len(rows) == 10000 and not set(rows) - {text for found in keys.values()
+                                                   for text in found}, "rows that nobody has sent")
+    with place.stack.engine("cassandra").connect() as connection:
+        # The write times of a row's columns are one, and no two rows have the same.
+        times = [tuple(row) for row in connection.query(
+            "SELECT writetime(user_id), writetime(url), writetime(device) FROM "
+            "shared.clickstream_events LIMIT 5000")]
+    t.equal((len(times), len({row[0] for row in times}), sum(len(set(row)) > 1 for row in times)),
+            (5000, 5000, 0), "write times")
 
 
 @slow
