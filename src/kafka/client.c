@@ -63,12 +63,13 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 int cm_kafka_conf(const cm_kafka_settings_t *settings, const cm_kafka_property_t *house,
                   rd_kafka_conf_t **conf, cm_err_t *err)
 {
-    /* A broker that comes back shall be found soon, and so shall a topic's new partitions; idle
-     * connections that brokers close are no news. */
-    static const cm_kafka_property_t common[] = {
-        {"client.id", "clickmill"},           {"topic.metadata.refresh.interval.ms", "5000"},
-        {"reconnect.backoff.max.ms", "2000"}, {"socket.keepalive.enable", "true"},
-        {"log.connection.close", "false"},    {NULL, NULL}};
+    /* A broker that comes back shall be found soon; idle connections that brokers close are no
+     * news. */
+    static const cm_kafka_property_t common[] = {{"client.id", "clickmill"},
+                                                 {"reconnect.backoff.max.ms", "2000"},
+                                                 {"socket.keepalive.enable", "true"},
+                                                 {"log.connection.close", "false"},
+                                                 {NULL, NULL}};
     const cm_kafka_property_t brokers[] = {{"bootstrap.servers", settings->brokers}, {NULL, NULL}};
     const cm_kafka_property_t *const all[] = {common, brokers, house};
     char why[400];

@@ -449,6 +449,9 @@ static int start(kafka_source_t *self, cm_err_t *err)
         {"fetch.max.bytes", "4194304"},
         {"fetch.wait.max.ms", "100"},
         {"fetch.error.backoff.ms", "100"},
+        /* New partitions are seen so soon. Not by producers, whom a broker that has just come back
+         * and knows of no topic could lead to give up on messages. */
+        {"topic.metadata.refresh.interval.ms", "5000"},
         {NULL, NULL},
     };
     rd_kafka_conf_t *conf;
