@@ -2,7 +2,8 @@
  *
  * Every message is an event or a dead letter with the origin "topic[partition]@offset". A batch
  * carries the position of every partition that it has messages of: the offset to go on from, under
- * the name "kafka:GROUP/TOPIC[PARTITION]". Nothing is committed to Kafka before acknowledge() says
+ * the name "kafka:GROUP/TOPIC[PARTITION]", and under the same with "#last" and "#hash" what proves
+ * it (kafka_proof.h). Nothing is committed to Kafka before acknowledge() says
  * that it is durable. A rebalance waits until next() is called again, when all that was handed out
  * has been put: then the owner drains, what is durable is committed, and only then the partitions
  * go. Texts of a batch live until the next call of next(). Used by one thread; librdkafka has
@@ -10,9 +11,11 @@
  *
  * Brokers that go away are waited for, when partitions are assigned as well: next() returns empty
  * batches and cm_kafka_source_trouble() says why. Messages that were deleted before they were read
- * are an error in the log, and reading goes on behind them; a position behind the end of a
- * partition is CM_EINPUT from next(). librdkafka decides neither: auto.offset.reset only says where
- * a partition without a position is begun. */
+ * are an error in the log and `gone` in the batch's account, and reading goes on behind them. A
+ * partition that is not the one that was read, because the topic was made anew, is said to be so
+ * and read from its beginning; where there is no proof, a position behind the end of a partition is
+ * CM_EINPUT from next(). librdkafka decides neither: auto.offset.reset only says where a partition
+ * without a position is begun. No call waits for brokers longer than some seconds. */
 #ifndef CM_SOURCE_KAFKA_H
 #define CM_SOURCE_KAFKA_H
 

@@ -167,8 +167,8 @@ static int check_start(self_t *self, cm_part_t *part, int64_t *start, const cm_k
     return 0;
 }
 
-/* Checks the partitions of the list and puts in where each is to be fetched from; those that stay
- * unchecked are taken out when `only_checked`. Returns how many were not, or an error. */
+/* Checks the partitions of the list and puts in where each is to be fetched from. Returns how many
+ * could not be checked, or an error. */
 static int check_starts(self_t *self, rd_kafka_topic_partition_list_t *list, int64_t *starts,
                         int timeout_ms, cm_err_t *err)
 {

@@ -47,18 +47,19 @@ static inline cm_source_t *open_source(const mock_t *mock, cm_kafka_source_optio
 typedef struct seen {
     int *times;
     int count;
-    uint64_t batches, rejected;
+    uint64_t batches, rejected, gone;
 } seen_t;
 
 static inline seen_t seen_new(int count)
 {
-    return (seen_t){calloc((size_t)count, sizeof(int)), count, 0, 0};
+    return (seen_t){.times = calloc((size_t)count, sizeof(int)), .count = count};
 }
 
 static inline void see(seen_t *seen, const cm_batch_t *batch)
 {
     seen->batches++;
     seen->rejected += batch->dead_count;
+    seen->gone += batch->account.gone;
     for (size_t i = 0; i < batch->count; i++) {
         long number = strtol(batch->events[i].url.data + 1, NULL, 10);
         assert_in_range(number, 0, seen->count - 1);

@@ -348,7 +348,5 @@ int main(void)
         cmocka_unit_test(stopped_while_the_broker_is_silent),
         cmocka_unit_test(transaction_while_the_broker_is_silent),
     };
-    if (getenv("CM_FILTER") != NULL)
-        cmocka_set_test_filter(getenv("CM_FILTER"));
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -320,7 +320,5 @@ int main(void)
         cmocka_unit_test(made_anew_for_a_group),
         cmocka_unit_test(gone_for_a_moment),
     };
-    if (getenv("CM_FILTER") != NULL)
-        cmocka_set_test_filter(getenv("CM_FILTER"));
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -163,6 +163,7 @@ static void deleted_before_it_was_read(const char *reset)
     assert_int_equal(from, EVENTS / PARTITIONS);
     assert_in_range(to, from, from + LARGE - 1);
     assert_null(strstr(gap + 1, "messages are gone"));
+    assert_int_equal(seen.gone, to - from + 1);
     /* What is there still is handed out, be it no event. */
     assert_int_equal(seen.rejected, from + LARGE - (to + 1));
     cm_source_close(source);
@@ -317,7 +318,5 @@ int main(void)
         cmocka_unit_test(closed_before_offsets_come),
         cmocka_unit_test(closed_while_the_broker_hangs),
     };
-    if (getenv("CM_FILTER") != NULL)
-        cmocka_set_test_filter(getenv("CM_FILTER"));
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
