@@ -128,13 +128,19 @@ static void tick(void *context)
     show_status(self);
 }
 
-/* Sends what is kept, then says what has become of all. */
+/* Sends what is kept, also when there was no room for the last that came, then says what has become
+ * of all. */
 static int end(collect_t *self, int rc)
 {
     cm_app_t *app = self->app;
+    cm_err_t why;
 
-    if (rc == 0)
-        rc = cm_spooling_drain(&self->spooling, self->options->collect.drain, &app->err);
+    if (rc == 0 || cm_collecting_passes(rc)) {
+        const int drained = cm_spooling_drain(&self->spooling, self->options->collect.drain, &why);
+        if (rc == 0 && drained < 0)
+            app->err = why;
+        rc = rc == 0 ? drained : rc;
+    }
     cm_account_t account = cm_collecting_account(&self->collecting);
     cm_spooling_count(&self->spooling, &account);
     cm_account_print_as(app, &account, app->out, NULL);

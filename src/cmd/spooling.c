@@ -39,6 +39,9 @@ int cm_spooling_open(cm_spooling_t *spooling, const cm_app_t *app, const cm_kafk
     spooling->kafka = cm_kafka_settings_of(app, kafka);
     /* The program's stop is where the wait for Kafka to take what is kept begins. */
     spooling->kafka.stop = &spooling->leave;
+    /* From now on: the second signal may come while the last events are stored. */
+    if (app->hurries != NULL)
+        atomic_store(app->hurries, true);
     int rc = cm_spool_open(&options, &spooling->spool, err);
     cm_buf_free(&directory);
     return rc;
@@ -97,8 +100,6 @@ int cm_spooling_drain(cm_spooling_t *spooling, int64_t ms, cm_err_t *err)
     if (spooling->spool == NULL)
         return 0;
     spooling->until_ns = cm_clock_ticks_ns() + ms * INT64_C(1000000);
-    if (app->hurries != NULL)
-        atomic_store(app->hurries, true);
     rc = cm_spool_drain(spooling->spool, may_drain, spooling, err);
     if (app->hurries != NULL)
         atomic_store(app->hurries, false);
