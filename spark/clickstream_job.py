@@ -12,9 +12,15 @@
                  and "totals_index" name the indices themselves, which are then as they must be; else
                  they are made where they are missing, and "rebuild" fills new ones and moves the
                  aliases; "shards" and "replicas" of those that are made
-    options      properties of Spark and of its connectors
-    secrets      properties that are not shown anywhere; and "elastic", options of es-hadoop
-    ca           a file of certificates in PEM for Cassandra ("cassandra") and Elasticsearch
+    elastic      {"hosts": [URL, ...]} or {"cloud_id": ...}; "insecure" checks no certificate
+    options      properties of Spark and of Cassandra's connector
+    secrets      {"options": properties that are not shown anywhere, "elastic": {"username",
+                 "password"}, {"api_key"} or {"authorization"}}
+    ca           a file of certificates in PEM for Cassandra ("cassandra") and Elasticsearch; "shared"
+                 says that all machines see Cassandra's, so that a key store may be put beside it
+
+Documents are written by plain bulk requests of the tasks, which Elasticsearch and OpenSearch of any
+release understand: no connector is needed for them.
 
 Events are shuffled once, by user. Within a user's events, in the order of (timestamp, row_key), the
 neighbours give time spent and sessions, and of an event's copies the one that counts stands last
@@ -25,18 +31,23 @@ adding up, and all that follows is a small exchange of sums by (window, url, cou
 
 import atexit
 import base64
+import hashlib
+import http.client
 import json
 import os
+import re
 import ssl
+import struct
 import sys
 import tempfile
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 import uuid
 
-from pyspark import SparkContext
+from pyspark import cloudpickle
 from pyspark.sql import Observation, SparkSession, Window
 from pyspark.sql import functions as f
 
@@ -51,6 +62,10 @@ ESCAPES = (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\
 SUMS = ("clicks", "time_spent_sum", "time_spent_count", "time_on_page_sum", "time_on_page_count",
         "entrances", "exits")
 TASKS = 8  # a core
+BULK_BYTES = 4 << 20  # of a request
+BULK_PATH = "/%s/_bulk?filter_path=errors,items.*._id,items.*.status,items.*.error"
+BULK_WAITS = (1, 2, 4, 8, 15, *(30,) * 19)  # seconds; ten minutes
+PASSING = (0, 429, 502, 503, 504)  # 0: no answer
 DIMENSIONS = ("cell", "url", "country", "site")
 SEPARATOR = "\x1f"
 NAMESPACE = "6ba7b8109dad11d180b400c04fd430c8"  # of row keys that are derived: DNS
@@ -251,7 +266,11 @@ def spread(spark):
     """Some tasks a core: what each of them sorts shall fit into memory. Spark puts small ones
     together again."""
     name = "spark.sql.shuffle.partitions"
-    wanted, now = TASKS * spark.sparkContext.defaultParallelism, int(spark.conf.get(name))
+    try:
+        cores = spark.sparkContext.defaultParallelism
+    except Exception:  # as in watch()
+        return
+    wanted, now = TASKS * cores, int(spark.conf.get(name))
     if now < wanted or now == 200:  # 200: what nobody has chosen
         spark.conf.set(name, str(wanted))
 
@@ -301,46 +320,88 @@ def read(spark, settings):
         keyspace=source["cassandra"]["keyspace"], table=source["cassandra"]["table"], **own).load()
 
 
-def write_documents(rows, index, options):
-    rows.write.format("org.elasticsearch.spark.sql").mode("append").options(
-        **{"es.mapping.id": "document_id", "es.mapping.exclude": "document_id",
-           "es.index.auto.create": "false", "es.batch.write.retry.count": "-1"},
-        **options).save(index)
+def write_documents(rows, index, server):
+    """Sends the rows by bulk requests from where they were computed, each under its own _id."""
+    source = f.to_json(f.struct(*[name for name in rows.columns if name != "document_id"]),
+                       {"ignoreNullFields": "true"})
+    lines = rows.select(f.concat(f.lit('{"index":{"_id":"'), "document_id", f.lit('"}}\n'), source,
+                                 f.lit("\n")).alias("lines"))
+    try:
+        lines.foreachPartition(lambda part: send(server, index, part))
+    except Exception as error:  # Spark's own, with what the task said somewhere in its text
+        said = re.search(r"Trouble: (.+)", str(error))
+        raise Trouble(said.group(1)) if said else error from None
 
 
-class Elastic:
-    """The index's layout (docs/elasticsearch.md) by plain HTTP: for where no clickmill has been."""
+def send(server, index, rows):
+    """All rows of a partition, some megabytes a request. Runs where Spark's tasks do."""
+    pairs, size = [], 0
+    for row in rows:
+        pairs.append(row[0].encode())
+        size += len(pairs[-1])
+        if size >= BULK_BYTES:
+            server.bulk(index, pairs)
+            pairs, size = [], 0
+    if pairs:
+        server.bulk(index, pairs)
 
-    def __init__(self, given, options, ca):
-        self.given = given
-        self.cells, self.totals = given.get("cells_index"), given.get("totals_index")
-        scheme = "https" if options.get("es.net.ssl") == "true" else "http"
-        port = options.get("es.port", "9200")
-        self.bases = ["%s://%s" % (scheme, node if ":" in node.rpartition("]")[2] else "%s:%s" % (
-            node, port)) for node in options["es.nodes"].split(",")]
-        self.headers = {"Content-Type": "application/json"}
-        if "es.net.http.auth.user" in options:
+
+class Trouble(Exception):
+    """What the server does not do, in a sentence."""
+
+
+def cloud_host(cloud_id):
+    """The address that Elastic Cloud's name for a deployment leads to: NAME:BASE64, in which
+    HOST[:PORT]$ELASTICSEARCH$KIBANA."""
+    try:
+        host, name = base64.b64decode(cloud_id.rpartition(":")[2], validate=True).decode().split(
+            "$")[:2]
+    except ValueError:
+        raise Trouble("the cloud_id is none: it is NAME:BASE64, as Elastic Cloud shows it") from None
+    host, _, port = host.partition(":")
+    return "https://%s.%s:%s" % (name, host, port or 443)
+
+
+class Server:
+    """Elasticsearch or OpenSearch by plain HTTP. Goes to the tasks with all that it needs."""
+
+    def __init__(self, settings):
+        given = {**settings.get("elastic", {}), **settings.get("secrets", {}).get("elastic", {})}
+        hosts = [cloud_host(given["cloud_id"])] if given.get("cloud_id") else given["hosts"]
+        self.bases = [base_of(host) for host in hosts]
+        self.insecure, self.authority, self.context = given.get("insecure") is True, None, None
+        authority = settings.get("ca", {}).get("elasticsearch")
+        if authority:
+            with open(authority, encoding="ascii") as file:
+                self.authority = file.read()
+        self.headers = {}
+        if "authorization" in given:
+            self.headers["Authorization"] = given["authorization"]
+        elif "api_key" in given:
+            self.headers["Authorization"] = "ApiKey " + given["api_key"]
+        elif "username" in given:
             self.headers["Authorization"] = "Basic " + base64.b64encode(("%s:%s" % (
-                options["es.net.http.auth.user"], options["es.net.http.auth.pass"])).encode()
-                ).decode()
-        elif "es.net.http.header.Authorization" in options:
-            self.headers["Authorization"] = options["es.net.http.header.Authorization"]
-        self.context = None
-        if scheme == "https":
-            self.context = ssl.create_default_context(cafile=ca)
-            if options.get("es.net.ssl.cert.allow.self.signed") == "true":
-                self.context.check_hostname, self.context.verify_mode = False, ssl.CERT_NONE
+                given["username"], given["password"])).encode()).decode()
 
-    # ---- asking
+    def trust(self):
+        if self.context is None and any(base.startswith("https:") for base in self.bases):
+            self.context = ssl.create_default_context(cadata=self.authority)
+            if self.insecure:
+                self.context.check_hostname, self.context.verify_mode = False, ssl.CERT_NONE
+        return self.context
+
+    def __getstate__(self):
+        return {**self.__dict__, "context": None}  # it cannot be sent
 
     def ask(self, method, path, body=None, kind="application/json"):
-        """Status and answer of the first node that gives one."""
+        """Status and answer of the first node that gives one; status 0 where none does."""
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         for base in self.bases:
             request = urllib.request.Request(
                 base + path, data, {**self.headers, "Content-Type": kind}, method=method)
             try:
-                with urllib.request.urlopen(request, timeout=120, context=self.context) as answer:
+                with urllib.request.urlopen(request, timeout=120,
+                                            context=self.trust()) as answer:
                     return answer.status, json.loads(answer.read() or b"{}")
             except urllib.error.HTTPError as refusal:
                 said = refusal.read()
@@ -348,25 +409,79 @@ class Elastic:
                     return refusal.code, json.loads(said or b"{}")
                 except ValueError:
                     return refusal.code, {"error": said.decode(errors="replace")}
-            except OSError as error:
+            except (OSError, http.client.HTTPException) as error:
                 away = error
-        raise SystemExit("Elasticsearch does not answer at %s: %s" % (", ".join(self.bases), away))
+        return 0, {"error": "no answer: %s" % away}
 
-    def patiently(self, *request):
+    def patiently(self, *request, waits=(1, 2, 4, 8)):
         """The same, and again for a while where the answer is that of a moment."""
-        for wait in (1, 2, 4, 8, 0):
+        for wait in (*waits, None):
             status, answer = self.ask(*request)
-            if status not in (429, 502, 503, 504):
-                break
+            if status not in PASSING or wait is None:
+                return status, answer
             time.sleep(wait)
-        return status, answer
 
     def order(self, method, path, body=None, kind="application/json"):
         status, answer = self.patiently(method, path, body, kind)
         if status != 200:
-            raise SystemExit("Elasticsearch answers %d to %s: %s" % (
-                status, path, json.dumps(answer.get("error"))[:500]))
+            raise Trouble("%s to %s %s" % (self.words(status, answer), method, path))
         return answer
+
+    def words(self, status, answer):
+        return "Elasticsearch at %s answers %s (%s)" % (
+            ", ".join(self.bases), status or "nothing", json.dumps(answer.get("error"))[:500])
+
+    def bulk(self, index, pairs):
+        """Writes documents, each given as its two lines. What the server has no room for now is
+        sent again."""
+        for wait in (*BULK_WAITS, None):
+            status, answer = self.ask("POST", BULK_PATH % index, b"".join(pairs),
+                                      "application/x-ndjson")
+            if status == 413 and len(pairs) > 1:
+                self.bulk(index, pairs[:len(pairs) // 2])
+                return self.bulk(index, pairs[len(pairs) // 2:])
+            if status not in (200, *PASSING):
+                raise Trouble("%s to a bulk request for %s" % (self.words(status, answer), index))
+            if status == 200:
+                pairs = self.left(index, pairs, answer)
+            if not pairs:
+                return None
+            if wait is not None:
+                time.sleep(wait)
+        raise Trouble("%s to a bulk request for %s, again and again for %d minutes" % (
+            self.words(status, answer), index, sum(BULK_WAITS) // 60))
+
+    @staticmethod
+    def left(index, pairs, answer):
+        """Of documents those that are to be sent again."""
+        if not answer.get("errors"):
+            return []
+        left = []
+        for pair, item in zip(pairs, answer["items"]):
+            result = item["index"]
+            if result["status"] in PASSING:
+                left.append(pair)
+            elif result["status"] >= 300:
+                raise Trouble("%s refuses the document %s: %s" % (
+                    index, result["_id"], json.dumps(result.get("error"))[:500]))
+        return left
+
+
+def base_of(host):
+    """A URL without what is at its end, with the port that is meant."""
+    url = urllib.parse.urlsplit(host if "://" in host else "http://" + host)
+    port = url.port or ({"https": 443, "http": 80}[url.scheme] if "://" in host else 9200)
+    name = "[%s]" % url.hostname if ":" in url.hostname else url.hostname
+    return "%s://%s:%d%s" % (url.scheme, name, port, url.path.rstrip("/"))
+
+
+class Elastic:
+    """The index's layout (docs/elasticsearch.md): for where no clickmill has been."""
+
+    def __init__(self, given, server):
+        self.given, self.order, self.patiently = given, server.order, server.patiently
+        self.cells, self.totals = given.get("cells_index"), given.get("totals_index")
+        self.made, self.epoch = [], None
 
     # ---- layout
 
@@ -386,20 +501,21 @@ class Elastic:
         if status == 404:
             return None
         if status != 200:
-            raise SystemExit("Elasticsearch answers %d to a question for the alias %s" % (
+            raise Trouble("Elasticsearch answers %d to a question for the alias %s" % (
                 status, alias))
         if len(found) != 1:
-            raise SystemExit("the alias %s leads to %d indices, one is wanted" % (alias, len(found)))
+            raise Trouble("the alias %s leads to %d indices, one is wanted" % (alias, len(found)))
         return next(iter(found))
 
     def make(self, alias, totals, aliased):
         """The next index, ALIAS-000001 and so on."""
         self.put_templates(alias, totals)
-        _, found = self.ask("GET", "/%s-*/_alias?expand_wildcards=all" % alias)
+        _, found = self.patiently("GET", "/%s-*/_alias?expand_wildcards=all" % alias)
         numbers = [int(name[len(alias) + 1:]) for name in found
                    if name.startswith(alias + "-") and name[len(alias) + 1:].isdigit()]
         name = "%s-%06d" % (alias, max(numbers, default=0) + 1)
         self.order("PUT", "/" + name, {"aliases": {alias: {}} if aliased else {}})
+        self.made.append(name)
         return name
 
     def begin(self):
@@ -431,6 +547,18 @@ class Elastic:
             self.mark()
         return removed
 
+    def discard(self):
+        """Takes away what was made for a run that has failed, unless somebody else writes it now:
+        no index shall be left that nothing leads to."""
+        for name in self.made:
+            try:
+                found = self.order("GET", "/%s/_mapping" % name)[name]["mappings"]
+                if epoch_of(found) in (None, self.epoch):
+                    self.order("DELETE", "/" + name)
+            except Trouble as trouble:
+                print("the index %s, which was made for this run, stays: %s" % (name, trouble),
+                      file=sys.stderr)
+
     def mark(self):
         """An epoch that is nobody's but ours: who took the indices over while we were writing does
         not know of all that we wrote, and will compare."""
@@ -451,8 +579,7 @@ class Elastic:
     def epochs(self):
         """The marks of the two indices: another one than ours is of who has begun to write since."""
         found = self.order("GET", "/%s,%s/_mapping" % (self.cells, self.totals))
-        return {about["mappings"].get("_meta", {}).get("clickmill", {}).get("epoch")
-                for about in found.values()}
+        return {epoch_of(about["mappings"]) for about in found.values()}
 
     def sweep(self, index, windows, now):
         query = {"size": 5000, "_source": False, "query": {"bool": {
@@ -467,9 +594,13 @@ class Elastic:
             answer = self.order("POST", "/_bulk?refresh=true", ("\n".join(lines) + "\n").encode(),
                                 "application/x-ndjson")
             if any(item["delete"]["status"] not in (200, 404) for item in answer["items"]):
-                raise SystemExit("Elasticsearch does not delete from %s: %s" % (
+                raise Trouble("Elasticsearch does not delete from %s: %s" % (
                     index, json.dumps(answer["items"][0])[:500]))
             removed += len(hits)
+
+
+def epoch_of(mappings):
+    return mappings.get("_meta", {}).get("clickmill", {}).get("epoch")
 
 
 PARTS = {"index": False, "totals": True}  # the settings' name for an alias; whether of totals
@@ -516,17 +647,26 @@ def deliver(spark, raw, settings):
         documents(cells_of(sums, windows), now).write.mode("overwrite").parquet(output["parquet"])
         account = dict(seen.get)
         return dict(account, rejected=account["read"] - account["accepted"])
-    options = {**settings.get("elastic", {}), **settings.get("secrets", {}).get("elastic", {})}
-    elastic = Elastic(output["elasticsearch"], options, settings.get("ca", {}).get("elasticsearch"))
+    server = Server(settings)
+    elastic = Elastic(output["elasticsearch"], server)
+    try:
+        return fill(spark, elastic, server, sums, seen, windows, now, totals)
+    except BaseException:
+        elastic.discard()
+        raise
+
+
+def fill(spark, elastic, server, sums, seen, windows, now, totals):
+    """Writes the answers; the account."""
     elastic.begin()
     # Computed once; what a cache would hold is not counted by the Observation.
     sums = sums.localCheckpoint()
     account = dict(seen.get)
     cells = cells_of(sums, windows)
-    write_documents(documents(cells, now), elastic.cells, options)
+    write_documents(documents(cells, now), elastic.cells, server)
     if totals:
-        write_documents(documents(totals_of(cells), now), elastic.totals, options)
-        write_documents(freshness(spark, cells, account, windows, now), elastic.totals, options)
+        write_documents(documents(totals_of(cells), now), elastic.totals, server)
+        write_documents(freshness(spark, cells, account, windows, now), elastic.totals, server)
     account["rejected"] = account["read"] - account["accepted"]
     account["removed"] = elastic.end(windows, now, totals)
     return account
@@ -534,26 +674,29 @@ def deliver(spark, raw, settings):
 
 # ---- running
 
-def trust_store(pem):
-    """A key store of Java's with the certificates of a PEM file; it goes when we end."""
-    SparkContext._ensure_initialized()
-    java, gateway = SparkContext._jvm.java, SparkContext._gateway
-    password = gateway.new_array(gateway.jvm.char, len(TRUST_PASSWORD))
-    for place, letter in enumerate(TRUST_PASSWORD):
-        password[place] = letter
-    store = java.security.KeyStore.getInstance("JKS")
-    store.load(None, password)
-    stream = java.io.FileInputStream(pem)
-    factory = java.security.cert.CertificateFactory.getInstance("X.509")
-    for number, certificate in enumerate(factory.generateCertificates(stream).toArray()):
-        store.setCertificateEntry("ca%d" % number, certificate)
-    stream.close()
+def trust_store(pem, shared):
+    """A key store of Java's (JKS) with the certificates of a PEM file. It goes when we end, and lies
+    in the temporary directory; or it stays, beside the PEM file, where all machines see that."""
+    with open(pem, encoding="ascii") as file:
+        found = re.findall("-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", file.read(),
+                           re.S)
+    if not found:
+        raise Trouble("%s has no certificate: it shall be a file in PEM" % pem)
+    body = struct.pack(">III", 0xfeedfeed, 2, len(found))
+    for number, text in enumerate(found):
+        name, der = b"ca%d" % number, ssl.PEM_cert_to_DER_cert(text)
+        body += struct.pack(">IH", 2, len(name)) + name + struct.pack(">QH", 0, 5) + b"X.509"
+        body += struct.pack(">I", len(der)) + der
+    body += hashlib.sha1(TRUST_PASSWORD.encode("utf-16-be") + b"Mighty Aphrodite" + body).digest()
+    if shared:
+        path = pem + ".clickmill.jks"
+        with open(path, "wb") as file:
+            file.write(body)
+        return path
     descriptor, path = tempfile.mkstemp(prefix="clickmill-trust-", suffix=".jks")
-    os.close(descriptor)
+    with open(descriptor, "wb") as file:
+        file.write(body)
     atexit.register(lambda: os.path.exists(path) and os.unlink(path))
-    out = java.io.FileOutputStream(path)
-    store.store(out, password)
-    out.close()
     return path
 
 
@@ -565,20 +708,16 @@ CIPHERS = ",".join(("TLS_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256", *(
 
 
 def trust(settings):
-    """Puts into the settings what makes the connectors trust the certificates in them."""
+    """Puts into the settings what makes Cassandra's connector trust the certificates in them."""
     authorities, options = settings.get("ca", {}), settings.setdefault("options", {})
     if options.get("spark.cassandra.connection.ssl.enabled") == "true":
         # What the connector offers by itself is of no use to servers of today.
         options.setdefault("spark.cassandra.connection.ssl.enabledAlgorithms", CIPHERS)
     if authorities.get("cassandra"):
         options.update({
-            TRUST_PLACE + "path": trust_store(authorities["cassandra"]),
+            TRUST_PLACE + "path": trust_store(
+                authorities["cassandra"], authorities.get("shared", False)),
             TRUST_PLACE + "password": TRUST_PASSWORD, TRUST_PLACE + "type": "JKS"})
-    if authorities.get("elasticsearch"):
-        settings.setdefault("elastic", {}).update({
-            "es.net.ssl.truststore.location": "file://" + trust_store(
-                authorities["elasticsearch"]),
-            "es.net.ssl.truststore.pass": TRUST_PASSWORD})
 
 
 def session(settings):
@@ -595,7 +734,10 @@ def session(settings):
 
 def watch(spark, stop):
     """Tells now and then how far Spark is: a JSON line, the stage and its tasks."""
-    tracker, told = spark.sparkContext.statusTracker(), None
+    try:
+        tracker, told = spark.sparkContext.statusTracker(), None
+    except Exception:  # a Spark that is only connected to has none, each release by its own error
+        return
     while not stop.wait(0.5):
         for number in tracker.getActiveStageIds():
             stage = tracker.getStageInfo(number)
@@ -611,6 +753,8 @@ def watch(spark, stop):
 
 def run(settings, spark=None):
     """All of it; returns the account."""
+    if __name__ != "__main__":  # tasks cannot import what lies beside a notebook
+        cloudpickle.register_pickle_by_value(sys.modules[__name__])
     trust(settings)
     spark = spark or session(settings)
     stop = threading.Event()
@@ -628,7 +772,11 @@ def main():
         raise SystemExit(__doc__)
     with open(sys.argv[1], encoding="utf-8") as file:
         settings = json.load(file)
-    print(json.dumps({"account": run(settings)}), flush=True)
+    try:
+        print(json.dumps({"account": run(settings)}), flush=True)
+    except Trouble as trouble:
+        print(json.dumps({"failure": str(trouble)}), flush=True)
+        raise SystemExit(str(trouble)) from None
 
 
 if __name__ == "__main__":

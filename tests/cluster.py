@@ -104,10 +104,15 @@ NODES = {"7.17": PLAIN.part("elasticsearch"),
          "opensearch-2.19": Cluster("elasticsearch", elasticsearch="opensearch-2.19")}
 
 
-def python():
-    """A Python that has the usual clients of the engines. Skips the test where it cannot be had."""
+def python_with(name, packages):
+    """A Python that has these packages. Skips the test where they cannot be had."""
     try:
-        folder = cache.python_packages("python-clients", PYTHON_CLIENTS, lambda _: None)
+        folder = cache.python_packages(name, packages, lambda _: None)
     except Missing as reason:
-        raise Skip("the Python clients cannot be installed: %s" % reason) from None
+        raise Skip("%s cannot be installed: %s" % (" ".join(packages), reason)) from None
     return os.path.join(folder, "bin", "python3")
+
+
+def python():
+    """A Python that has the usual clients of the engines."""
+    return python_with("python-clients", PYTHON_CLIENTS)

@@ -6,13 +6,10 @@
 #include "cassandra/schema.h"
 #include "cmd/refresh.h"
 #include "cmd/spark_child.h"
+#include "cmd/spark_version.h"
 
 #include <stdlib.h>
 #include <unistd.h>
-
-/* Those that were tried with Spark 3.5. */
-static const char usual_packages[] = "com.datastax.spark:spark-cassandra-connector_2.12:3.5.1,"
-                                     "org.elasticsearch:elasticsearch-spark-30_2.12:8.12.2";
 
 /* spark/clickstream_job.py, see scripts/embed_file.py */
 extern const char cm_spark_job[], cm_spark_job_end[];
@@ -67,47 +64,22 @@ static void add_cassandra(cm_buf_t *json, const cm_cassandra_given_t *given)
         add(json, "spark.cassandra.connection.ssl.enabled", CM_STR("true"));
 }
 
-/* A host and its port, which es-hadoop does not take from the scheme: without one it is 9200. */
-static void add_node(cm_buf_t *nodes, const char *from, size_t len)
-{
-    cm_str_t url = cm_str_trim((cm_str_t){from, len});
-    const char *scheme = memmem(url.data, url.len, "://", 3);
-    const char *port = "9200";
-
-    if (scheme != NULL) {
-        port = url.data[4] == 's' || url.data[4] == 'S' ? "443" : "80";
-        url.len -= (size_t)(scheme + 3 - url.data);
-        url.data = scheme + 3;
-    }
-    const char *slash = memchr(url.data, '/', url.len);
-    if (slash != NULL)
-        url.len = (size_t)(slash - url.data);
-    const char *bracket = memchr(url.data, ']', url.len);
-    const char *begin = bracket != NULL ? bracket : url.data;
-    cm_buf_add_text(nodes, nodes->len > 0 ? "," : "");
-    cm_buf_add_str(nodes, url);
-    if (memchr(begin, ':', url.len - (size_t)(begin - url.data)) == NULL)
-        cm_buf_printf(nodes, ":%s", port);
-}
-
-/* es-hadoop takes hosts with ports, and TLS for all or none. */
 static void add_elastic(cm_buf_t *json, const cm_elastic_given_t *given, const char *host)
 {
     const char *from = given->cloud_id != NULL ? host : given->hosts;
-    cm_buf_t nodes = CM_BUF_INIT;
+    bool first = true;
 
-    if (strncmp(from, "https://", 8) == 0)
-        add(json, "es.net.ssl", CM_STR("true"));
+    cm_buf_add_text(json, "\"hosts\":[");
     for (size_t len; *from != '\0'; from += len + (from[len] == ',')) {
         len = strcspn(from, ",");
-        if (len > 0)
-            add_node(&nodes, from, len);
+        const cm_str_t url = cm_str_trim((cm_str_t){from, len});
+        if (url.len == 0)
+            continue;
+        cm_buf_add_text(json, first ? "" : ",");
+        cm_buf_add_json(json, url);
+        first = false;
     }
-    add(json, "es.nodes", (cm_str_t){nodes.data, nodes.len});
-    add(json, "es.nodes.wan.only", CM_STR("true"));
-    if (given->insecure)
-        add(json, "es.net.ssl.cert.allow.self.signed", CM_STR("true"));
-    cm_buf_free(&nodes);
+    cm_buf_add_text(json, given->insecure ? "],\"insecure\":true" : "]");
 }
 
 static int add_secrets(cm_buf_t *json, const cm_spark_options_t *options,
@@ -131,11 +103,10 @@ static int add_secrets(cm_buf_t *json, const cm_spark_options_t *options,
     if (rc == 0)
         rc = cm_elastic_credentials(settings, &user, &password, &authorization, err);
     if (rc == 0 && user.len > 0) {
-        add(json, "es.net.http.auth.user", (cm_str_t){user.data, user.len});
-        add(json, "es.net.http.auth.pass", (cm_str_t){password.data, password.len});
+        add(json, "username", (cm_str_t){user.data, user.len});
+        add(json, "password", (cm_str_t){password.data, password.len});
     } else if (rc == 0 && authorization.len > 0) {
-        add(json, "es.net.http.header.Authorization",
-            (cm_str_t){authorization.data, authorization.len});
+        add(json, "authorization", (cm_str_t){authorization.data, authorization.len});
     }
     cm_buf_add_text(json, "}}");
     cm_buf_free(&user);
@@ -188,6 +159,12 @@ static int make_settings(cm_app_t *app, const cm_spark_options_t *options,
 
 /* ---- the command line ---- */
 
+/* What runs the job. */
+typedef struct found {
+    cm_buf_t submit;
+    const char *packages;
+} found_t;
+
 /* Where spark-submit is; empty when it is nowhere. */
 static void find_submit(const cm_spark_given_t *given, cm_buf_t *path)
 {
@@ -211,6 +188,22 @@ static void find_submit(const cm_spark_given_t *given, cm_buf_t *path)
         cm_buf_clear(path);
 }
 
+static int find_spark(cm_app_t *app, const cm_spark_given_t *given, found_t *found)
+{
+    find_submit(given, &found->submit);
+    found->packages = given->packages;
+    if (found->submit.len == 0)
+        return cm_fail(&app->err, CM_EUSAGE,
+                       "%s is not there: install Spark 3.5 and Java 17 (`pip install "
+                       "pyspark==3.5.7`) and name it with --spark-submit, or take --engine mill, "
+                       "which needs neither",
+                       given->submit != NULL ? given->submit : "spark-submit");
+    /* Who names connectors knows which Spark it is. */
+    return given->packages != NULL
+               ? 0
+               : cm_spark_find_connector(app, found->submit.data, &found->packages);
+}
+
 /* Downloads are kept where the user's other caches are. */
 static void add_cache(cm_child_t *child)
 {
@@ -229,7 +222,8 @@ static void add_cache(cm_child_t *child)
 }
 
 /* Passwords do not stand here: everybody on the machine can see it. */
-static void make_command(cm_child_t *child, const cm_spark_given_t *given, const char *submit)
+static void make_command(cm_child_t *child, const cm_spark_given_t *given, const char *submit,
+                         const char *packages)
 {
     cm_buf_t text = CM_BUF_INIT;
 
@@ -238,7 +232,6 @@ static void make_command(cm_child_t *child, const cm_spark_given_t *given, const
         cm_child_argument(child, "--master");
         cm_child_argument(child, given->master);
     }
-    const char *packages = given->packages != NULL ? given->packages : usual_packages;
     if (packages[0] != '\0' && strcmp(packages, "none") != 0) {
         cm_child_argument(child, "--packages");
         cm_child_argument(child, packages);
@@ -267,6 +260,7 @@ typedef struct listening {
     cm_spark_account_t *done;
     const cm_child_t *child;
     bool ended;
+    cm_buf_t failure; /* what the job says of its own end */
 } listening_t;
 
 static int64_t number_of(cm_json_t object, const char *name)
@@ -299,12 +293,17 @@ static void take_line(void *context, cm_str_t line)
 {
     listening_t *self = context;
     cm_json_t root, about;
+    cm_str_t failure;
 
     if (!cm_json_parse(self->parser, line, &root))
         return;
     cm_child_remove(self->child, SETTINGS); /* the job speaks when it has read them */
     if (cm_json_get(root, "progress", &about))
         take_progress(self, about);
+    if (cm_json_get(root, "failure", &about) && cm_json_text(about, &failure)) {
+        cm_buf_clear(&self->failure);
+        cm_buf_add_str(&self->failure, failure);
+    }
     if (!cm_json_get(root, "account", &about))
         return;
     self->ended = true;
@@ -318,7 +317,7 @@ static void take_line(void *context, cm_str_t line)
                                                    .changed = true}};
 }
 
-static int run_job(cm_app_t *app, const cm_spark_options_t *options, const char *submit,
+static int run_job(cm_app_t *app, const cm_spark_options_t *options, const found_t *found,
                    const cm_buf_t *settings, cm_spark_account_t *done)
 {
     listening_t listening = {.app = app, .parser = cm_json_parser_new(), .done = done, .stage = -1};
@@ -328,7 +327,7 @@ static int run_job(cm_app_t *app, const cm_spark_options_t *options, const char 
     cm_progress_start(&listening.progress, app->messages, app->terminal, "Spark starts", "tasks");
     int rc = cm_child_open(&child, &app->err);
     if (rc == 0) {
-        make_command(&child, options->spark, submit);
+        make_command(&child, options->spark, found->submit.data, found->packages);
         rc = cm_child_file(&child, "clickstream_job.py",
                            (cm_str_t){cm_spark_job, (size_t)(cm_spark_job_end - cm_spark_job)},
                            &app->err);
@@ -338,6 +337,9 @@ static int run_job(cm_app_t *app, const cm_spark_options_t *options, const char 
     if (rc == 0)
         rc = cm_child_run(&child, app->stop, take_line, &listening, &app->err);
     cm_progress_end(&listening.progress);
+    if (rc == CM_EIO && listening.failure.len > 0)
+        rc = cm_fail(&app->err, CM_EIO, "the Spark job: %s", listening.failure.data);
+    cm_buf_free(&listening.failure);
     if (rc == 0 && !listening.ended)
         rc = cm_fail(&app->err, CM_EIO, "the Spark job ended without its account");
     if (rc == 0 && done->rejected > 0)
@@ -383,9 +385,15 @@ static int check_cassandra(cm_app_t *app, const cm_cassandra_given_t *given)
     return rc;
 }
 
+/* The indices that are written, and which of them there were before. */
+typedef struct target {
+    cm_elastic_indices_t indices, made; /* made: names only of those that this run has made */
+} target_t;
+
 static int find_indices(cm_app_t *app, const cm_elastic_settings_t *settings, bool rebuild,
-                        cm_elastic_t *client, cm_elastic_indices_t *indices)
+                        cm_elastic_t *client, target_t *target)
 {
+    cm_elastic_indices_t *indices = &target->indices, before = {0};
     char epoch[CM_EPOCH + 1];
     cm_err_t *err = &app->err;
     int rc;
@@ -394,29 +402,53 @@ static int find_indices(cm_app_t *app, const cm_elastic_settings_t *settings, bo
         rc = cm_elastic_make_next(client, settings, NULL, indices, err);
     } else {
         rc = cm_elastic_find(client, settings, NULL, indices, err);
+        before = *indices;
         if (rc == 0)
             rc = cm_elastic_prepare(client, settings, NULL, indices, err);
     }
+    target->made = *indices;
+    if (before.cells[0] != '\0')
+        target->made.cells[0] = '\0';
+    if (before.totals[0] != '\0')
+        target->made.totals[0] = '\0';
     if (rc == 0)
         rc = cm_elastic_new_epoch(epoch, err);
-    return rc == 0 ? cm_elastic_set_epoch(client, settings, NULL, indices, epoch, err) : rc;
+    if (rc == 0)
+        rc = cm_elastic_set_epoch(client, settings, NULL, indices, epoch, err);
+    memcpy(target->made.epoch, indices->epoch, sizeof indices->epoch);
+    return rc;
+}
+
+/* No index shall be left that was made for a job that failed. The settings' own stop may be why it
+ * failed, and would end this as well. */
+static void discard(cm_app_t *app, const cm_elastic_settings_t *settings, target_t *target)
+{
+    cm_elastic_settings_t lasting = *settings;
+    cm_elastic_t *client = NULL;
+    cm_err_t err;
+
+    if (target->made.cells[0] == '\0' && target->made.totals[0] == '\0')
+        return;
+    lasting.stop = NULL;
+    int rc = cm_elastic_open(&lasting, &client, &err);
+    if (rc == 0)
+        rc = cm_elastic_discard(client, &lasting, &target->made, &err);
+    if (rc < 0)
+        fprintf(app->messages,
+                "the indices that were made for this job (%s %s) are still there: %s\n",
+                target->made.cells, target->made.totals, err.text);
+    cm_elastic_close(client);
 }
 
 int cm_spark_process(cm_app_t *app, const cm_spark_options_t *options, cm_spark_account_t *done)
 {
     const cm_elastic_settings_t settings = cm_elastic_settings_of(app, options->elastic);
-    cm_buf_t submit = CM_BUF_INIT, json = CM_BUF_INIT;
-    cm_elastic_indices_t indices;
+    found_t found = {.submit = CM_BUF_INIT};
+    cm_buf_t json = CM_BUF_INIT;
     cm_elastic_t *client = NULL;
-    int rc = 0;
+    target_t target = {0};
 
-    find_submit(options->spark, &submit);
-    if (submit.len == 0)
-        rc =
-            cm_fail(&app->err, CM_EUSAGE,
-                    "%s is not there: install Spark 3.5 and Java 17 (`pip install pyspark==3.5.7`) "
-                    "and name it with --spark-submit, or take --engine mill, which needs neither",
-                    options->spark->submit != NULL ? options->spark->submit : "spark-submit");
+    int rc = find_spark(app, options->spark, &found);
     if (rc == 0)
         rc = check_settings(options->cassandra, &app->err);
     if (rc == 0)
@@ -424,16 +456,19 @@ int cm_spark_process(cm_app_t *app, const cm_spark_options_t *options, cm_spark_
     if (rc == 0)
         rc = cm_elastic_open(&settings, &client, &app->err);
     if (rc == 0)
-        rc = find_indices(app, &settings, options->rebuild, client, &indices);
+        rc = find_indices(app, &settings, options->rebuild, client, &target);
     if (rc == 0)
-        rc = make_settings(app, options, &settings, &indices, cm_elastic_host(client), &json);
+        rc =
+            make_settings(app, options, &settings, &target.indices, cm_elastic_host(client), &json);
     if (rc == 0)
-        rc = run_job(app, options, submit.data, &json, done);
+        rc = run_job(app, options, &found, &json, done);
     if (rc == 0)
-        rc = options->rebuild ? cm_elastic_swap(client, &settings, NULL, &indices, &app->err)
-                              : cm_elastic_refresh(client, NULL, &indices, &app->err);
+        rc = options->rebuild ? cm_elastic_swap(client, &settings, NULL, &target.indices, &app->err)
+                              : cm_elastic_refresh(client, NULL, &target.indices, &app->err);
+    if (rc < 0)
+        discard(app, &settings, &target);
     cm_elastic_close(client);
-    cm_buf_free(&submit);
+    cm_buf_free(&found.submit);
     cm_buf_free(&json);
     return rc;
 }

@@ -35,8 +35,8 @@ typedef struct cm_spark_given {
          .arg = "GROUP:NAME:VERSION,...",                                                          \
          .key = "spark.packages",                                                                  \
          .help =                                                                                   \
-             "connectors that spark-submit downloads once; else those for Spark 3.5; none: it "    \
-             "has them"},                                                                          \
+             "connectors that spark-submit downloads once; else Cassandra's for Spark 3.5; none: " \
+             "it has them"},                                                                       \
     {                                                                                              \
         .name = "spark-property", .type = CM_OPT_MAP, .offset = offsetof(s, m.properties),         \
         .arg = "NAME=VALUE", .secret = CM_SECRET_BY_NAME, .key = "spark.properties",               \
@@ -60,8 +60,9 @@ typedef struct cm_spark_account {
 } cm_spark_account_t;
 
 /* Computes the answers from the table in Cassandra and writes them to Elasticsearch. CM_EUSAGE when
- * spark-submit is not there; CM_EAWAY, CM_EIO when the job fails, with its last words; CM_ESTOP,
- * with the job ended, when the app is told to stop. */
+ * spark-submit is not there, or of a Spark without a connector; CM_EAWAY, CM_EIO when the job
+ * fails, with its last words; CM_ESTOP, with the job ended, when the app is told to stop. Indices
+ * that were made for a job that does not end well are deleted. */
 int cm_spark_process(cm_app_t *app, const cm_spark_options_t *options, cm_spark_account_t *done);
 
 /* Prints the account, as JSON where --json asks. */

@@ -311,6 +311,37 @@ int cm_elastic_swap(cm_elastic_t *client, const cm_elastic_settings_t *settings,
     return rc;
 }
 
+/* ---- what was made in vain ---- */
+
+static int ours_or_unmarked(void *context, const cm_index_seen_t *seen)
+{
+    const cm_elastic_indices_t *made = context;
+    return seen->epoch.len == 0 || cm_str_equal(seen->epoch, cm_str(made->epoch)) ? 0 : 1;
+}
+
+int cm_elastic_discard(cm_elastic_t *client, const cm_elastic_settings_t *settings,
+                       const cm_elastic_indices_t *made, cm_err_t *err)
+{
+    cm_talk_t talk = {.client = client, .settings = settings, .err = err};
+    cm_elastic_indices_t names = *made;
+    int rc = 0;
+
+    for (int part = 0; rc >= 0 && part < CM_PART_COUNT; part++) {
+        const char *name = cm_elastic_part(&names, (cm_elastic_part_t)part);
+        if (name[0] == '\0')
+            continue;
+        rc = cm_talk(&talk, CM_TALK_MISSING, "looking for the index", "GET", CM_STR(""),
+                     "/%s/_mapping", name);
+        if (rc < 0 || talk.reply.status == CM_TALK_MISSING)
+            continue;
+        rc = cm_indices_each(talk.reply.body, ours_or_unmarked, &names, err);
+        if (rc == 0)
+            rc = cm_talk(&talk, CM_TALK_MISSING, "deleting the index", "DELETE", CM_STR(""), "/%s",
+                         name);
+    }
+    return rc < 0 ? rc : 0;
+}
+
 /* ---- the rest ---- */
 
 int cm_elastic_set_epoch(cm_elastic_t *client, const cm_elastic_settings_t *settings,

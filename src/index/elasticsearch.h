@@ -41,6 +41,11 @@ int cm_elastic_make_next(cm_elastic_t *client, const cm_elastic_settings_t *sett
 int cm_elastic_swap(cm_elastic_t *client, const cm_elastic_settings_t *settings,
                     const cm_waiter_t *waiter, const cm_elastic_indices_t *next, cm_err_t *err);
 
+/* Deletes the indices that are named, where they still have the epoch of `made` or none at all:
+ * else somebody else writes them now. One that is not there is none to delete. */
+int cm_elastic_discard(cm_elastic_t *client, const cm_elastic_settings_t *settings,
+                       const cm_elastic_indices_t *made, cm_err_t *err);
+
 /* Writes the epoch into both indices' `_meta`. */
 int cm_elastic_set_epoch(cm_elastic_t *client, const cm_elastic_settings_t *settings,
                          const cm_waiter_t *waiter, cm_elastic_indices_t *indices,

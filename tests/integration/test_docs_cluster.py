@@ -160,7 +160,9 @@ def read_spark(t, reader):
     page.settings("spark:\n  submit")
     page.passes("spark-submit --packages", "test_spark.py, the_job_alone")
     page.passes("databricks secrets", "an account of Databricks")
-    page.passes("cd spark/databricks", "an account of Databricks; test_spark.py checks the bundle")
+    for command in ("cd spark/databricks", "databricks bundle deploy -t prod",
+                    "--var cassandra_host=ACCOUNT"):
+        page.passes(command, "an account of Databricks; test_databricks.py checks the bundle")
     page.end()
 
 

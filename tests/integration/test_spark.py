@@ -1,5 +1,4 @@
-"""The Spark job: on a cluster of a master and two workers, refused, stopped, and on Databricks as
-far as that goes without an account."""
+"""The Spark job: on a cluster of a master and two workers, on OpenSearch, refused, stopped."""
 
 import ast
 import json
@@ -11,12 +10,10 @@ import unittest.mock
 
 import documents
 import test_answers
-import test_stack
 from documents import Index
-from harness import OK, ROOT, USAGE, slow, stretched
+from harness import INPUT, IO, OK, ROOT, USAGE, slow, stretched
 
 JOB = os.path.join(ROOT, "spark", "clickstream_job.py")
-BUNDLE = os.path.join(ROOT, "spark", "databricks")
 
 
 class Table:
@@ -85,9 +82,215 @@ def test_on_a_standalone_cluster(t):
     documents.same(t, index.cells(), expected, "after a rebuild")
 
 
+def indices(index):
+    """What there is of both aliases, whether an alias leads to it or not."""
+    return set(index.request("GET", "/%s-*,%s-*?expand_wildcards=all" % (
+        index.alias, index.totals)))
+
+
+# Runs where Spark would: writes a document, and then goes wrong.
+FAILS = """#!/usr/bin/env python3
+import json, sys, urllib.request
+settings = json.load(open(sys.argv[-1]))
+name = settings["output"]["elasticsearch"]["cells_index"]
+urllib.request.urlopen(urllib.request.Request(
+    "%s/%s/_doc/1?refresh=true" % (settings["elastic"]["hosts"][0], name), b'{"window": "all"}',
+    {"Content-Type": "application/json"}, method="PUT"))
+print(json.dumps({"failure": name + " was made to fail"}))
+sys.exit(1)
+"""
+
+
+@slow
+def test_opensearch(t):
+    """Which elasticsearch-hadoop would not write to: the same documents as the mill's, verified."""
+    engine = test_answers.node("opensearch-2.19")
+    events = test_answers.made(26, 3000)
+    table = Table(t, "sparkopen", events)
+    index, mill = Index(engine, "sparkopen"), Index(engine, "millopen")
+    account = table.spark(index).json
+    expected = documents.wanted(events)
+    t.equal((account["events"], account["cells"], account["removed"]), (
+        len(test_answers.traffic.distinct(events, test_answers.oracle.row_key)), len(expected), 0),
+        "account")
+    documents.same(t, index.cells(), expected, "by Spark")
+    t.clickmill("process", "--window", "all,day,hour", *table.options, *mill.options)
+    t.equal(index.cells(), mill.cells(), "documents by Spark and by the mill")
+    t.equal(test_answers.without_freshness(index), test_answers.without_freshness(mill), "totals")
+    t.clickmill("verify", *table.options, *index.options)
+    test_answers.NODES["opensearch-2.19"].down()
+
+
+@slow
+def test_a_job_that_fails(t):
+    """Midway: its first run leaves no index; a rebuild leaves all as it was, and the aliases."""
+    events = test_answers.made(27, 300)
+    table = Table(t, "sparkfail", events)
+    submit = t.write("fails", FAILS)
+    os.chmod(submit, 0o755)
+    for version in ("7.17", "opensearch-2.19"):
+        index = Index(test_answers.node(version), "sparkfail")
+
+        def fails(number, *options):
+            failed = t.clickmill(
+                "process", "--engine", "spark", *table.options, *index.options, "--spark-submit",
+                submit, "--spark-packages", "none", *options, check=IO)
+            t.equal(failed.err, "clickmill: the Spark job: sparkfail-%06d was made to fail\n" % number)
+
+        fails(1)
+        t.equal(indices(index), set(), "indices after a first run on " + version)
+        t.says(t.clickmill("query", *index.options, check=INPUT), "there are no answers yet")
+        t.clickmill("process", "--rebuild", *table.options, *index.options)
+        before, cells = indices(index), index.cells()
+        t.equal(before, {"sparkfail-000001", "sparkfail_totals-000001"}, "indices of the mill")
+        fails(2, "--rebuild")
+        t.equal((indices(index), index.cells()), (before, cells), "after a rebuild on " + version)
+        t.clickmill("verify", *table.options, *index.options)
+        # What is there already stays, whatever the job has written.
+        fails(1)
+        t.equal(indices(index), before, "after a run on " + version)
+
+
+BULK = """
+import json, sys, types
+for name in ("pyspark", "pyspark.sql"):
+    sys.modules[name] = types.ModuleType(name)
+sys.modules["pyspark"].cloudpickle = None
+for name in ("Observation", "SparkSession", "Window", "functions"):
+    setattr(sys.modules["pyspark.sql"], name, None)
+sys.path.insert(0, sys.argv[1])
+import clickstream_job as job
+import pickle
+host, name = sys.argv[2:]
+server = pickle.loads(pickle.dumps(job.Server({"elastic": {"hosts": ["http://127.0.0.1:1", host]}})))
+said = {}
+def attempt(what, *arguments):
+    try:
+        said[what] = arguments[0](*arguments[1:])
+    except job.Trouble as trouble:
+        said[what] = str(trouble)
+def rows(*sources):
+    return [['{"index":{"_id":"%d"}}\\n%s\\n' % pair] for pair in enumerate(sources)]
+job.BULK_BYTES = 60  # a row or two in a request
+attempt("written", job.send, server, name, rows(*['{"clicks":%d}' % n for n in range(5)]))
+attempt("refused", job.send, server, name, rows('{"clicks":"many"}'))
+job.BULK_WAITS = (0.1, 0.1)
+server.bases = ["http://127.0.0.1:1"]
+attempt("away", job.send, server, name, rows("{}"))
+server.bases = [host]
+elastic = job.Elastic({"index": name + "-a", "totals": name + "-b"}, server)
+elastic.begin()
+said["made"] = sorted(elastic.made)
+server.order("PUT", "/%s/_mapping" % elastic.totals, {"_meta": {"clickmill": {"epoch": "0" * 32}}})
+elastic.discard()
+print(json.dumps(said))
+"""
+
+
+@slow
+def test_bulk_requests_of_the_job(t):
+    """Without Spark: what a task sends, what is refused, who does not answer; and that the job takes
+    away what it had made, but not what somebody else writes by then."""
+    for version in ("7.17", "opensearch-2.19"):
+        engine = test_answers.node(version)
+        index = Index(engine, "sparkbulk")
+        host = "http://127.0.0.1:%d" % engine.port()
+        index.request("PUT", "/sparkbulk", {"mappings": {"properties": {
+            "clicks": {"type": "long"}}}})
+        done = subprocess.run(["python3", "-c", BULK, os.path.dirname(JOB), host, "sparkbulk"],
+                              capture_output=True, text=True, check=True)
+        said = json.loads(done.stdout)
+        index.request("POST", "/sparkbulk/_refresh")
+        found = index.request("GET", "/sparkbulk/_search?sort=clicks")["hits"]["hits"]
+        t.equal([(hit["_id"], hit["_source"]) for hit in found],
+                [(str(number), {"clicks": number}) for number in range(5)], "written")
+        t.equal(said["written"], None)
+        t.true(said["refused"].startswith(
+            "sparkbulk refuses the document 0: {\"type\": \"mapper_parsing_exception\""),
+            said["refused"])
+        t.true(re.fullmatch(
+            r"Elasticsearch at http://127.0.0.1:1 answers nothing \(.*refused.*\) to a bulk request "
+            r"for sparkbulk, again and again for 0 minutes", said["away"]), said["away"])
+        t.equal(said["made"], ["sparkbulk-a-000001", "sparkbulk-b-000001"], "made")
+        t.equal(set(index.request("GET", "/sparkbulk-*")), {"sparkbulk-b-000001"}, "left")
+    test_answers.NODES["opensearch-2.19"].down()
+
+
+def test_spark_without_a_connector(t):
+    """Spark 4 has none for Cassandra: said before anything is started, with exit status 2."""
+    def submit(name, banner):
+        path = t.write(name, "#!/bin/sh\n[ \"$1\" = --version ] || exit 9\n"
+                             "cat >&2 <<'END'\n%s\nEND\n" % banner)
+        os.chmod(path, 0o755)
+        return path
+
+    process = ["process", "--engine", "spark", "--store", "cassandra", "--index", "elasticsearch",
+               "--cassandra-port", 1, "--elasticsearch-hosts", "http://127.0.0.1:1",
+               "--spark-submit"]
+    four = submit("four", "   /___/ .__/\\_,_/_/ /_/\\_\\   version 4.0.1\n      /_/\n\n"
+                          "Using Scala version 2.13.16, OpenJDK 64-Bit Server VM, 17.0.19")
+    refused = t.clickmill(*process, four, check=USAGE)
+    t.equal(refused.err, "clickmill: %s is Spark 4.0.1 with Scala 2.13, for which there is no "
+            "connector for Cassandra that was tried: install Spark 3.5 (`pip install "
+            "pyspark==3.5.7`) and name it with --spark-submit, or name a connector with "
+            "--spark-packages, or take --engine mill, which needs no Spark\n" % four)
+    # Who names a connector, or has Spark 3.5, gets as far as the settings.
+    more = ["--cassandra-tls", "--cassandra-insecure"]
+    t.says(t.clickmill(*process, four, *more, "--spark-packages", "org.example:own_2.13:1",
+                       check=USAGE), "always checks Cassandra's certificate")
+    t.says(t.clickmill(*process, submit("three", "   version 3.5.7\nUsing Scala version 2.12.18, "),
+                       *more, check=USAGE), "always checks Cassandra's certificate")
+    t.says(t.clickmill(*process, submit("none", "JAVA_HOME is not set"), check=USAGE),
+           "--version` does not say which Spark that is", "Java 17")
+
+
+PURE = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+import clickstream_job as job
+def cloud(text):
+    try:
+        return job.cloud_host(text)
+    except job.Trouble as trouble:
+        return str(trouble)
+print(json.dumps({
+    "bases": [job.base_of(host) for host in (
+        "es", "es:1", "http://es", "https://es", "https://es:9243/path/", "http://[::1]:92", "[::1]")],
+    "clouds": [cloud("mine:" + job.base64.b64encode(text.encode()).decode()) for text in (
+        "eu.example.com$abc$def", "eu.example.com:9243$abc$def", "nothing")],
+    "store": job.trust_store(sys.argv[2], True)}))
+"""
+
+
+@slow
+def test_addresses_and_key_store(t):
+    """What the job itself makes of the settings: as clickmill does; and Java reads the key store."""
+    stack = test_answers.SPARK.up()
+    spark = stack.engine("spark")
+    spark.fetch()
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", t.path("key"), "-out",
+                    t.path("ca.pem"), "-subj", "/CN=clickmill test", "-days", "2"], check=True,
+                   capture_output=True)
+    done = subprocess.run([os.path.join(spark.environment_folder, "bin", "python3"), "-c", PURE,
+                           os.path.dirname(JOB), t.path("ca.pem")], check=True,
+                          capture_output=True, text=True)
+    found = json.loads(done.stdout)
+    t.equal(found["bases"], ["http://es:9200", "http://es:1", "http://es:80", "https://es:443",
+                             "https://es:9243/path", "http://[::1]:92", "http://[::1]:9200"])
+    t.equal(found["clouds"], ["https://abc.eu.example.com:443", "https://abc.eu.example.com:9243",
+                              "the cloud_id is none: it is NAME:BASE64, as Elastic Cloud shows it"])
+    t.equal(found["store"], t.path("ca.pem") + ".clickmill.jks")
+    listed = subprocess.run([os.path.join(spark.place.java(), "bin", "keytool"), "-list", "-v", "-keystore",
+                             found["store"], "-storetype", "JKS", "-storepass", "clickmill"],
+                            check=True, capture_output=True, text=True).stdout
+    t.equal(re.findall("Owner: (.*)|Entry type: (.*)", listed),
+            [("", "trustedCertEntry"), ("CN=clickmill test", "")], listed)
+
+
 @slow
 def test_stopped(t):
-    """Ctrl-C ends Spark as well, and leaves no file with passwords behind."""
+    """Ctrl-C ends Spark as well, and leaves no file with passwords and no index behind."""
     table = Table(t, "sparkstop", test_answers.made(22, 500))
     index = Index(table.stack.engine("elasticsearch"), "sparkstop")
     os.mkdir(t.path("tmp"))
@@ -103,6 +306,7 @@ def test_stopped(t):
     t.until(lambda: not group(child), "the end of Spark's processes", 20)
     t.equal([name for name in os.listdir(t.path("tmp")) if name.startswith("clickmill-")], [],
             "files that are left")
+    t.equal(indices(index), set(), "indices that are left")
 
 
 @slow
@@ -118,8 +322,7 @@ def test_where_no_clickmill_has_been(t):
         "windows": ["all", "day", "hour"],
         "output": {"elasticsearch": {"index": index.alias, "totals": index.totals}},
         "options": {"spark.cassandra.connection.port": str(table.stack.port("cassandra"))},
-        "elastic": {"es.nodes": "127.0.0.1", "es.port": str(index.engine.port()),
-                    "es.nodes.wan.only": "true"}}
+        "elastic": {"hosts": ["http://127.0.0.1:%d" % index.engine.port()]}}
     expected = documents.wanted(events)
     for number, rebuild in ((1, False), (2, True), (2, False)):
         settings["output"]["elasticsearch"]["rebuild"] = rebuild
@@ -370,87 +573,3 @@ def check_totals(t, totals, events):
                             dimension, row[:3]))
         database.close()
     t.equal(totals, {}, "totals that nothing leads to")
-
-
-# ---- Databricks
-
-def test_the_bundle(t):
-    """It is whole: what is named is there, nothing secret is, and the schedule is one."""
-    path = os.path.join(BUNDLE, "databricks.yml")
-    with open(path, encoding="utf-8") as file:
-        text = file.read()
-    bundle = test_stack.yaml_of(t, path)
-    used = set(re.findall(r"\$\{var\.(\w+)\}", text))
-    t.equal(used, set(bundle["variables"]), "variables that are used and those that there are")
-    t.true(all("description" in variable for variable in bundle["variables"].values()),
-           "a variable without description")
-    job = bundle["resources"]["jobs"]["clickmill_answers"]
-    cron = job["schedule"]["quartz_cron_expression"].split()
-    t.equal((len(cron), job["schedule"]["timezone_id"]), (6, "UTC"), "schedule")
-    t.true("?" in (cron[3], cron[5]), "Quartz wants a ? for one of the days: %s" % cron)
-    clusters = {entry["job_cluster_key"] for entry in job["job_clusters"]}
-    t.equal({task["job_cluster_key"] for task in job["tasks"]}, clusters, "clusters of the tasks")
-    t.equal([target for target in bundle["targets"].values() if target.get("default")],
-            [bundle["targets"]["dev"]], "default target")
-    for task in job["tasks"]:
-        notebook = os.path.normpath(os.path.join(BUNDLE, task["notebook_task"]["notebook_path"]))
-        t.true(os.path.exists(notebook), notebook)
-        coordinates = [library["maven"]["coordinates"] for library in task["libraries"]]
-        t.equal([len(each.split(":")) for each in coordinates], [3, 3], "coordinates")
-    for included in bundle["sync"]["include"]:
-        t.true(os.path.exists(os.path.join(BUNDLE, included)), included)
-    secrets = [line for line in text.splitlines() if re.search("password|username", line)
-               and ":" in line and "{{secrets/" not in line and "description" not in line
-               and not line.strip().startswith(("#", "and "))]
-    t.equal(secrets, [], "lines with something secret")
-
-
-def test_the_notebook(t):
-    """It is Python, asks for every parameter that the bundle gives, and gives the job what it
-    wants."""
-    with open(os.path.join(BUNDLE, "clickstream_notebook.py"), encoding="utf-8") as file:
-        text = file.read()
-    t.equal(text.splitlines()[0], "# Databricks notebook source")
-    t.true(text.count("# COMMAND ----------") >= 4, "cells")
-    compile(text, "notebook", "exec")
-    bundle = test_stack.yaml_of(t, os.path.join(BUNDLE, "databricks.yml"))
-    task = bundle["resources"]["jobs"]["clickmill_answers"]["tasks"][0]
-    given = set(task["notebook_task"]["base_parameters"])
-    widgets = set(re.findall(r'^    "(\w+)": "', text.split("dbutils.widgets.text")[0], re.M))
-    t.equal(given - widgets, set(), "parameters without a widget")
-    run = run_notebook(text)
-    t.equal(run["settings"]["input"], {"cassandra": {"keyspace": "clickstream",
-                                                     "table": "clickstream_events"}})
-    t.equal(run["settings"]["elastic"]["es.nodes"], "elasticsearch.example.com")
-    t.equal(run["settings"]["secrets"]["elastic"], {
-        "es.net.http.auth.user": "secret of clickmill: elasticsearch-username",
-        "es.net.http.auth.pass": "secret of clickmill: elasticsearch-password"})
-    t.equal(run["exit"], str({"events": 1}))
-
-
-def run_notebook(text):
-    """Runs the cells with stand-ins for what Databricks provides, in a process of its own."""
-    program = """
-import json, sys, types
-job = types.ModuleType("clickstream_job")
-seen = {}
-def run(settings, spark):
-    seen["settings"] = settings
-    return {"events": 1}
-job.run = run
-sys.modules["clickstream_job"] = job
-values = {}
-class Utils:
-    class widgets:
-        text = staticmethod(lambda name, value: values.setdefault(name, value))
-        get = staticmethod(lambda name: values[name])
-    class secrets:
-        get = staticmethod(lambda scope, name: "secret of %s: %s" % (scope, name))
-    class notebook:
-        exit = staticmethod(lambda text: seen.__setitem__("exit", text))
-exec(sys.stdin.read(), {"dbutils": Utils, "spark": None})
-print("\\n" + json.dumps(seen))
-"""
-    done = subprocess.run(["python3", "-c", program], input=text, capture_output=True, text=True,
-                          check=True)
-    return json.loads(done.stdout.splitlines()[-1])
