@@ -9,9 +9,19 @@
 # COMMAND ----------
 
 for name, value in {
+    "cassandra_host": "cassandra.example.com",
+    "cassandra_local_dc": "datacenter1",
+    "cassandra_authentication": "password",
+    "cassandra_tls": "false",
+    "cassandra_ca": "",
+    "cassandra_ciphers": "",
+    "cassandra_properties": "",
     "keyspace": "clickstream",
     "table": "clickstream_events",
     "elasticsearch_host": "https://elasticsearch.example.com:9200",
+    "elasticsearch_cloud_id": "",
+    "elasticsearch_authentication": "password",
+    "elasticsearch_ca": "",
     "index": "clickstream_data_index",
     "totals": "clickstream_totals_index",
     "windows": "all",
@@ -24,46 +34,88 @@ for name, value in {
 
 # MAGIC %md
 # MAGIC The job is the one that `clickmill process --engine spark` runs; it lies beside this notebook's
-# MAGIC directory. User names and passwords come from the secret scope and are not shown.
+# MAGIC directory. User names, passwords and keys come from the secret scope and are not shown; where
+# MAGIC an authentication is `none`, none is asked for.
 
 # COMMAND ----------
 
 import os
 import sys
-from urllib.parse import urlsplit
 
 sys.path.insert(0, os.path.abspath(".."))
 import clickstream_job  # noqa: E402
 
 
 def widget(name):
-    return dbutils.widgets.get(name)  # noqa: F821
+    return dbutils.widgets.get(name).strip()  # noqa: F821
 
 
 def secret(name):
     return dbutils.secrets.get(widget("secret_scope"), name)  # noqa: F821
 
 
-where = urlsplit(widget("elasticsearch_host"))
+def choice(name, *values):
+    value = widget(name)
+    if value not in values:
+        raise ValueError("%s is %r, which is none of %s" % (name, value, ", ".join(values)))
+    return value
+
+
+def cassandra():
+    """Properties of the connector, and those that are secret."""
+    options = {
+        "spark.cassandra.connection.host": widget("cassandra_host"),
+        "spark.cassandra.connection.localDC": widget("cassandra_local_dc"),
+        "spark.cassandra.connection.timeoutMS": "60000",
+        "spark.cassandra.read.timeoutMS": "120000",
+    }
+    if choice("cassandra_tls", "true", "false") == "true":
+        options["spark.cassandra.connection.ssl.enabled"] = "true"
+        if widget("cassandra_ciphers"):
+            options["spark.cassandra.connection.ssl.enabledAlgorithms"] = widget(
+                "cassandra_ciphers")
+    for pair in widget("cassandra_properties").split():
+        name, _, value = pair.partition("=")
+        options[name] = value
+    if choice("cassandra_authentication", "password", "none") == "none":
+        return options, {}
+    return options, {"spark.cassandra.auth.username": secret("cassandra-username"),
+                     "spark.cassandra.auth.password": secret("cassandra-password")}
+
+
+def elasticsearch():
+    """Where it is, and what is secret of it."""
+    if widget("elasticsearch_cloud_id"):
+        where = {"cloud_id": widget("elasticsearch_cloud_id")}
+    else:
+        where = {"hosts": widget("elasticsearch_host").split(",")}
+    kind = choice("elasticsearch_authentication", "password", "api_key", "none")
+    if kind == "api_key":
+        return where, {"api_key": secret("elasticsearch-api-key")}
+    if kind == "none":
+        return where, {}
+    return where, {"username": secret("elasticsearch-username"),
+                   "password": secret("elasticsearch-password")}
+
+
+options, secret_options = cassandra()
+elastic, secret_elastic = elasticsearch()
 settings = {
     "input": {"cassandra": {"keyspace": widget("keyspace"), "table": widget("table")}},
     "windows": widget("windows").split(","),
     "session_timeout": int(widget("session_timeout")),
     "output": {"elasticsearch": {"index": widget("index"), "totals": widget("totals")}},
-    "elastic": {
-        "es.nodes": where.hostname,
-        "es.port": str(where.port or (443 if where.scheme == "https" else 9200)),
-        "es.net.ssl": "true" if where.scheme == "https" else "false",
-        "es.nodes.wan.only": "true",
-    },
-    "secrets": {"elastic": {
-        "es.net.http.auth.user": secret("elasticsearch-username"),
-        "es.net.http.auth.pass": secret("elasticsearch-password"),
-    }},
+    "options": options,
+    "elastic": elastic,
+    "secrets": {"options": secret_options, "elastic": secret_elastic},
+    # Cassandra's is made a key store of, beside the file, for all machines of the cluster.
+    "ca": {"shared": True, **{part: widget(part + "_ca") for part in (
+        "cassandra", "elasticsearch") if widget(part + "_ca")}},
 }
 
 # COMMAND ----------
 
+spark.conf.set("spark.sql.session.timeZone", "UTC")  # noqa: F821
 account = clickstream_job.run(settings, spark)  # noqa: F821
 print(account)
 
