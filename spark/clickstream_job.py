@@ -24,9 +24,10 @@ release understand: no connector is needed for them.
 
 Events are shuffled once, by user. Within a user's events, in the order of (timestamp, row_key), the
 neighbours give time spent and sessions, and of an event's copies the one that counts stands last
-(docs/contract.md, "Copies"). Where the user comes to a
-row for the first time is marked, in another order of the same partition; so users are counted by
-adding up, and all that follows is a small exchange of sums by (window, url, country).
+(docs/contract.md, "Copies"). Then a user's events of a row are put into one, and where the user
+comes to a url or a country for the first time is marked, in another order of the same partition; so
+users are counted by adding up, and all that follows is a small exchange of sums by (window, url,
+country).
 """
 
 import atexit
@@ -152,44 +153,13 @@ def timeline(events, unique, timeout):
         (~f.coalesce(came, f.lit(False))).alias("enters"))
 
 
-def with_firsts(events, windows, totals):
-    """Adds where a user comes to a row for the first time: these count its users. `new_cell_day` is
-    true for the user's first event of that day, url and country, and so on. Needs no exchange,
-    because a user's events are together, but another order for each dimension."""
-    before = {"site": f.col("before_time_ms")}
-    names = {"cell": ("url", "country"), "country": ("country",), "url": ("url",)}
-    for dimension in (*names, "site") if totals else ("cell",):
-        if dimension in names:
-            # As with users: numbers first.
-            events = events.withColumn("row_hash", f.xxhash64(*names[dimension]))
-            order = Window.partitionBy("user_hash", "user_id").orderBy(
-                "row_hash", *names[dimension], *([] if windows == ["all"] else ["time_ms"]))
-            same = f.lag("row_hash").over(order) == f.col("row_hash")
-            for name in names[dimension]:
-                same = same & (f.lag(name).over(order) == f.col(name))
-            before[dimension] = f.when(same, f.lit(0) if windows == ["all"]
-                                       else f.lag("time_ms").over(order))
-        events = events.withColumn("before", before[dimension])
-        for window in windows:
-            first = f.col("before").isNull()
-            if window != "all":
-                first = first | (start_of(window, "before") != start_of(window))
-            events = events.withColumn("new_%s_%s" % (dimension, window), first)
-        events = events.drop("before", "row_hash")
-    return events
+def count(condition):
+    return f.sum(f.when(condition, f.lit(1)).otherwise(f.lit(0)).cast("long"))
 
 
-def start_of(window, time="time_ms"):
-    """Where the window of a time begins."""
-    return f.expr("%s - %s %% %dL" % (time, time, LENGTHS[window]))
-
-
-def sum_up(events, windows, totals, timeout):
-    """Rows of (url, country, window) for the shortest window: longer ones add up from them, since
-    days are made of hours, users included, who are new in one hour of each day."""
-    def count(condition):
-        return f.sum(f.when(condition, f.lit(1)).otherwise(f.lit(0)).cast("long"))
-
+def by_user(events, windows, totals, timeout):
+    """A user's events of one row, within the shortest window, in one; needs no exchange, because a
+    user's events are together. `new_site_day` counts the user's first event of each day."""
     stays = f.coalesce(f.col("spent") <= timeout, f.lit(False))
     sums = {"clicks": f.count(f.lit(1)),
             "time_spent_sum": f.coalesce(f.sum("spent"), f.lit(0)),
@@ -198,14 +168,56 @@ def sum_up(events, windows, totals, timeout):
             "time_on_page_count": count(stays),
             "entrances": count(f.col("enters")),
             "exits": count(~stays)}
-    for dimension in DIMENSIONS if totals else DIMENSIONS[:1]:
-        for window in windows:
-            name = "new_%s_%s" % (dimension, window)
-            sums[name] = count(f.col(name))
-    keys = [f.col("url"), f.col("country")]
+    for window in windows if totals else ():
+        sums["new_site_" + window] = count(is_first(window, "before_time_ms", "time_ms"))
+    keys = [f.col(name) for name in ("user_hash", "user_id", "url", "country")]
     if windows[0] != "all":
         keys.append(start_of(windows[0]).alias("start"))
     return events.groupBy(*keys).agg(*[column.alias(name) for name, column in sums.items()])
+
+
+def with_firsts(rows, windows, totals):
+    """Adds where a user comes to a row for the first time: these count its users. `new_url_day` is
+    true for the user's first row of that day and url, and so on. Needs no exchange, but another
+    order for each dimension; none for the rows as they are in their own window."""
+    times = windows != ["all"]
+    names = {"cell": ("url", "country"), "country": ("country",), "url": ("url",)}
+    for dimension in names if totals else ("cell",):
+        for window in windows if dimension != "cell" else windows[1:]:
+            if "before" not in rows.columns:
+                # As with users: numbers first.
+                rows = rows.withColumn("row_hash", f.xxhash64(*names[dimension]))
+                order = Window.partitionBy("user_hash", "user_id").orderBy(
+                    "row_hash", *names[dimension], *(["start"] if times else []))
+                same = f.lag("row_hash").over(order) == f.col("row_hash")
+                for name in names[dimension]:
+                    same = same & (f.lag(name).over(order) == f.col(name))
+                rows = rows.withColumn("before", f.when(
+                    same, f.lag("start").over(order) if times else f.lit(0)))
+            rows = rows.withColumn("new_%s_%s" % (dimension, window), f.when(
+                is_first(window, "before", "start"), f.lit(1)).otherwise(f.lit(0)).cast("long"))
+        rows = rows.drop("before", "row_hash")
+    return rows.withColumn("new_cell_" + windows[0], f.lit(1).cast("long"))
+
+
+def is_first(window, before, time):
+    """Whether the time before, if there is one, is in another window."""
+    first = f.col(before).isNull()
+    return first if window == "all" else first | (start_of(window, before) != start_of(window, time))
+
+
+def start_of(window, time="time_ms"):
+    """Where the window of a time begins."""
+    return f.expr("%s - %s %% %dL" % (time, time, LENGTHS[window]))
+
+
+def sum_up(rows, windows, totals):
+    """Rows of (url, country, window) for the shortest window: longer ones add up from them, since
+    days are made of hours, users included, who are new in one hour of each day."""
+    news = ["new_%s_%s" % (dimension, window)
+            for dimension in (DIMENSIONS if totals else DIMENSIONS[:1]) for window in windows]
+    keys = ["url", "country", *([] if windows[0] == "all" else ["start"])]
+    return rows.groupBy(*keys).agg(*[f.sum(name).alias(name) for name in (*SUMS, *news)])
 
 
 def cells_of(sums, windows):
@@ -288,8 +300,8 @@ def answers(raw, settings):
             f.col("row_key") != "", f.col("row_key")).otherwise(derived_key()))
     windows, totals = windows_of(settings), settings.get("totals", True)
     timeout = int(settings.get("session_timeout", 1800))
-    line = timeline(events, unique, timeout)
-    return sum_up(with_firsts(line, windows, totals), windows, totals, timeout), seen
+    rows = by_user(timeline(events, unique, timeout), windows, totals, timeout)
+    return sum_up(with_firsts(rows, windows, totals), windows, totals), seen
 
 
 def windows_of(settings):
