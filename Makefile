@@ -43,10 +43,11 @@ bench-collect: build ## compare the collector with nginx, by wrk: [ROUNDS=3]
 	@scripts/setup.sh bench
 	@python3 bench/collect.py $(if $(ROUNDS),--rounds $(ROUNDS))
 
-bench-cluster: build ## compare with bare clients and usual tools on real engines: [SIZE=1000000] [ONLY=bulk]
+bench-cluster: build ## compare with bare clients and usual tools on real engines: [SIZE=1000000] [ONLY=bulk|shapes] [SPARK_TIMES=10]
 	@scripts/setup.sh stack
 	@ninja -C build --quiet bench/kafka_bare bench/cql_bare bench/elastic_bare >/dev/null
-	@python3 bench/cluster.py $(if $(SIZE),--size $(SIZE)) $(if $(ONLY),--stages $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
+	@python3 bench/cluster.py $(if $(SIZE),--size $(SIZE)) $(if $(ONLY),--stages $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
+		$(if $(SPARK_TIMES),--spark-times $(SPARK_TIMES))
 
 ring-test: build ## kill, freeze and restart the members of a ring under load: [RATE=1000]
 	@scripts/setup.sh test

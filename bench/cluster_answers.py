@@ -10,6 +10,7 @@ import cluster_peers as peers
 import measure
 
 SPARK_TIMES = 10  # times the events, for the shapes of a Spark job
+FEW = 1000  # events, for what such a job takes by itself
 ALIAS, TOTALS = "clickstream_data_index", "clickstream_totals_index"
 WINDOWS = ("--window", "all,hour")
 
@@ -92,27 +93,39 @@ class Answers:
 
     # ---- two shapes of a Spark job
 
-    def shapes(self, number):
-        """CPU seconds of all of Spark's processes, from start to end."""
-        parquet = os.path.join(self.work, "events.parquet")
+    def submit(self, *arguments):
         script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "spark_shapes.py")
-        submit = [self.bench.spark_submit(), "--master", "local[2]", "--driver-memory", "3g", script]
-        if number == 0:
-            events = os.path.join(self.work, "spark.jsonl")
-            measure.run([self.bench.CLICKMILL, "produce", "--out", "-", "--count", self.bench.size
-                         * SPARK_TIMES, *self.bench.SHAPE], events)
-            measure.run([*submit, "prepare", events, parquet])
-            os.remove(events)
+        return measure.run([self.bench.spark_submit(), "--master", "local[2]", "--driver-memory",
+                            "3g", script, *arguments])
+
+    def prepare_shapes(self):
+        """The events in Parquet; and few of them, for what a job takes before it has read any."""
+        self.parquet, self.few = [os.path.join(self.work, name + ".parquet")
+                                  for name in ("events", "few")]
+        self.shaped = self.bench.size * self.bench.spark_times
+        events = os.path.join(self.work, "spark.jsonl")
+        for count, parquet in ((FEW, self.few), (self.shaped, self.parquet)):
+            measure.run([self.bench.CLICKMILL, "produce", "--out", "-", "--count", count,
+                         *self.bench.SHAPE], events)
+            self.submit("prepare", events, parquet)
+        os.remove(events)
+
+    def shapes(self, number):
+        """CPU seconds of all of Spark's processes, from start to end; and without what a job of few
+        events takes: the start of Java, of Spark and of its compiler."""
         found = {}
         for shape in ("joined", "job"):
             out = os.path.join(self.work, shape)
             peers.settle()
-            took = measure.run([*submit, shape, parquet, out])
+            start = self.submit(shape, self.few, out)["cpu"]
+            peers.settle()
+            took = self.submit(shape, self.parquet, out)
             found[shape] = sorted(lines_of(out))
-            self.bench.note("spark_" + shape, rows=self.bench.size * SPARK_TIMES,
-                            per_second=self.bench.size * SPARK_TIMES / took["seconds"],
-                            cpu_us=took["cpu"] * 1e6 / self.bench.size / SPARK_TIMES,
-                            peak_mb=took["peak_bytes"] / 1e6)
+            self.bench.note("spark_" + shape, rows=self.shaped,
+                            per_second=self.shaped / took["seconds"],
+                            cpu_us=took["cpu"] * 1e6 / self.shaped,
+                            own_cpu_us=(took["cpu"] - start) * 1e6 / self.shaped,
+                            start_cpu=start, peak_mb=took["peak_bytes"] / 1e6)
         if found["job"] != found["joined"]:
             raise RuntimeError("the two shapes of the Spark job give other answers")
 
