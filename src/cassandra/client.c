@@ -30,6 +30,17 @@ void cm_cassandra_add_table(cm_buf_t *text, const cm_cassandra_settings_t *setti
     cm_cassandra_add_name(text, settings->table);
 }
 
+void cm_cassandra_add_quoted(cm_buf_t *text, const char *value)
+{
+    cm_buf_add_char(text, '\'');
+    for (; *value != '\0'; value++) {
+        if (*value == '\'')
+            cm_buf_add_char(text, '\'');
+        cm_buf_add_char(text, *value);
+    }
+    cm_buf_add_char(text, '\'');
+}
+
 /* ---- errors ---- */
 
 /* "127.0.0.1:9042: " of the node that said so. */

@@ -19,7 +19,8 @@ typedef struct cm_cassandra_settings {
     const char *username, *password;
     cm_cql_consistency_t consistency; /* of writes and of reads */
     cm_cql_tls_t tls;
-    bool create;             /* make keyspace and table where they are missing, with: */
+    bool only_writer; /* nobody else writes the table: each write is noted in its companion */
+    bool create;      /* make keyspace and table where they are missing, with: */
     const char *replication; /* "3", "dc1:3,dc2:2"; NULL: three in each data centre, or as many as
                                 it has nodes */
     int64_t ttl_s;           /* seconds after which the server forgets an event; 0: never */
@@ -63,6 +64,9 @@ void cm_cassandra_add_table(cm_buf_t *text, const cm_cassandra_settings_t *setti
 
 /* Appends the name as CQL has it in quotes: exactly so, capitals and all. */
 void cm_cassandra_add_name(cm_buf_t *text, const char *name);
+
+/* Appends 'text', with the quotes in it doubled. */
+void cm_cassandra_add_quoted(cm_buf_t *text, const char *value);
 
 /* The columns of the table in the contract's order, as SELECT and INSERT name them. */
 extern const char cm_cassandra_columns[];

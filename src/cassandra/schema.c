@@ -160,18 +160,6 @@ static void on_columns(void *context, const cm_cql_error_t *error, const cm_cql_
     }
 }
 
-/* 'text', with the quotes in it doubled. */
-static void add_quoted(cm_buf_t *text, const char *value)
-{
-    cm_buf_add_char(text, '\'');
-    for (; *value != '\0'; value++) {
-        if (*value == '\'')
-            cm_buf_add_char(text, '\'');
-        cm_buf_add_char(text, *value);
-    }
-    cm_buf_add_char(text, '\'');
-}
-
 static int look_at_keyspace(const cm_cassandra_settings_t *settings, cm_cql_t *session,
                             cm_cassandra_facts_t *facts, cm_err_t *err)
 {
@@ -181,15 +169,15 @@ static int look_at_keyspace(const cm_cassandra_settings_t *settings, cm_cql_t *s
     facts->state = CM_CASSANDRA_NO_KEYSPACE;
     cm_buf_add_text(&text,
                     "SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = ");
-    add_quoted(&text, settings->keyspace);
+    cm_cassandra_add_quoted(&text, settings->keyspace);
     int rc = cm_cassandra_query(settings, session, text.data, on_keyspace, facts,
                                 "looking for the keyspace", err);
     cm_buf_clear(&text);
     cm_buf_add_text(&text, "SELECT column_name, kind, type FROM system_schema.columns "
                            "WHERE keyspace_name = ");
-    add_quoted(&text, settings->keyspace);
+    cm_cassandra_add_quoted(&text, settings->keyspace);
     cm_buf_add_text(&text, " AND table_name = ");
-    add_quoted(&text, settings->table);
+    cm_cassandra_add_quoted(&text, settings->table);
     if (rc == 0 && facts->state != CM_CASSANDRA_NO_KEYSPACE)
         rc = cm_cassandra_query(settings, session, text.data, on_columns, &found,
                                 "looking for the table", err);
@@ -246,7 +234,7 @@ static int add_listed(cm_buf_t *text, const cm_cassandra_settings_t *settings, c
             return fail_replication(settings, err);
         copy(name, sizeof name, cm_str_trim((cm_str_t){at, (size_t)(colon - at)}));
         cm_buf_add_text(text, ", ");
-        add_quoted(text, name);
+        cm_cassandra_add_quoted(text, name);
         cm_buf_printf(text, ": %d", (int)copies);
         if (at[len] == '\0')
             return 0;
@@ -270,7 +258,7 @@ static int add_replication(cm_buf_t *text, const cm_cassandra_settings_t *settin
     for (int i = 0; i < facts->dc_count; i++) {
         int nodes = facts->dcs[i].nodes;
         cm_buf_add_text(text, ", ");
-        add_quoted(text, facts->dcs[i].name);
+        cm_cassandra_add_quoted(text, facts->dcs[i].name);
         cm_buf_printf(text, ": %d",
                       settings->replication == NULL && nodes < USUAL ? nodes : (int)copies);
     }

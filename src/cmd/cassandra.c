@@ -23,6 +23,7 @@ cm_cassandra_settings_t cm_cassandra_settings_of(const cm_app_t *app,
                                              .key_file = given->key,
                                              .host_name = given->host_name,
                                              .insecure = given->insecure},
+                                     .only_writer = given->only_writer,
                                      .create = given->create,
                                      .replication = given->replication,
                                      .ttl_s = given->ttl / 1000,
@@ -35,16 +36,22 @@ cm_cassandra_settings_t cm_cassandra_settings_of(const cm_app_t *app,
                                      .stop = app->stop};
 }
 
-int cm_cassandra_to_memory(cm_app_t *app, const cm_cassandra_given_t *given, cm_store_t *into)
+void cm_cassandra_say_left_out(cm_app_t *app, const cm_account_t *account)
 {
-    const cm_cassandra_settings_t settings = cm_cassandra_settings_of(app, given);
-    cm_account_t account = {0};
-
-    int rc = cm_cassandra_load_all(&settings, into, &account, &app->err);
-    if (rc == 0 && account.rejected > 0)
+    if (account->rejected > 0)
         fprintf(app->messages,
                 "%llu rows are no events of the contract and were left out; `clickmill export "
                 "--store cassandra` names the first\n",
-                (unsigned long long)account.rejected);
+                (unsigned long long)account->rejected);
+}
+
+int cm_cassandra_to_memory(cm_app_t *app, const cm_cassandra_given_t *given, cm_store_t *into,
+                           cm_account_t *account)
+{
+    const cm_cassandra_settings_t settings = cm_cassandra_settings_of(app, given);
+
+    int rc = cm_cassandra_load_all(&settings, into, account, &app->err);
+    if (rc == 0)
+        cm_cassandra_say_left_out(app, account);
     return rc;
 }

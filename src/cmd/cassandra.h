@@ -24,7 +24,7 @@ typedef struct cm_cassandra_given {
     const char *ca, *cert, *key, *host_name;
     int64_t port, connections, in_flight, batch_bytes, ttl, timeout, speculative;
     int consistency; /* position in the row's choices */
-    bool tls, insecure, create;
+    bool tls, insecure, create, only_writer;
 } cm_cassandra_given_t;
 
 /* The rows of an option table for a cm_cassandra_given_t that is the member `m` of struct `s`. The
@@ -135,6 +135,12 @@ typedef struct cm_cassandra_given {
          .offset = offsetof(s, m.create),                                                          \
          .key = "cassandra.create",                                                                \
          .help = "make keyspace and table when they are missing"},                                 \
+        {.name = "cassandra-only-writer",                                                          \
+         .type = CM_OPT_FLAG,                                                                      \
+         .offset = offsetof(s, m.only_writer),                                                     \
+         .key = "cassandra.only_writer",                                                           \
+         .help = "only `ingest` and `run` write the table: they note what they write in a "        \
+                 "companion table, and `process` reads what has changed instead of all"},          \
         {.name = "cassandra-replication",                                                          \
          .type = CM_OPT_TEXT,                                                                      \
          .offset = offsetof(s, m.replication),                                                     \
@@ -198,6 +204,10 @@ cm_cassandra_settings_t cm_cassandra_settings_of(const cm_app_t *app,
 
 /* All of the table into a store in memory (store/memory.h), in the form in which the mill reads it;
  * says how many rows are no events. */
-int cm_cassandra_to_memory(cm_app_t *app, const cm_cassandra_given_t *given, cm_store_t *into);
+int cm_cassandra_to_memory(cm_app_t *app, const cm_cassandra_given_t *given, cm_store_t *into,
+                           cm_account_t *account);
+
+/* Says how many rows are no events, where there are any. */
+void cm_cassandra_say_left_out(cm_app_t *app, const cm_account_t *account);
 
 #endif

@@ -1,5 +1,6 @@
 /* clickmill doctor: is everything that the configuration names there and right? */
 #include "base/progress.h"
+#include "cassandra/changes.h"
 #include "cassandra/schema.h"
 #include "cmd/cassandra.h"
 #include "cmd/collecting.h"
@@ -237,6 +238,20 @@ static void say_cluster(doctor_t *doctor, const cm_cassandra_settings_t *setting
                                      : "TLS");
 }
 
+/* The companion of the table, with --fix made where it is missing. */
+static int examine_changes(doctor_t *doctor, const cm_cassandra_settings_t *settings,
+                           cm_cql_t *session, cm_err_t *err)
+{
+    bool made;
+
+    int rc = cm_changes_ensure(settings, session, doctor->asked->fix, &made, err);
+    if (rc == 0)
+        say(doctor, made ? FIXED : RIGHT, "cassandra",
+            "table %s.%s_changes notes what is written (cassandra.only_writer)", settings->keyspace,
+            settings->table);
+    return rc;
+}
+
 /* Looks, and with --fix makes what is missing and looks again. */
 static int examine(doctor_t *doctor, const cm_cassandra_settings_t *settings, cm_cql_t *session,
                    cm_err_t *err)
@@ -257,7 +272,7 @@ static int examine(doctor_t *doctor, const cm_cassandra_settings_t *settings, cm
     say(doctor, before.state == CM_CASSANDRA_READY ? RIGHT : FIXED, "cassandra",
         "table %s.%s is the contract's; its keyspace has %s", settings->keyspace, settings->table,
         now.replication);
-    return 0;
+    return settings->only_writer ? examine_changes(doctor, settings, session, err) : 0;
 }
 
 static void check_cassandra(doctor_t *doctor)

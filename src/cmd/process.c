@@ -3,10 +3,10 @@
 #include "cmd/commands.h"
 #include "cmd/enrich.h"
 #include "cmd/follow.h"
+#include "cmd/mirror.h"
 #include "cmd/publishing.h"
 #include "cmd/refresh.h"
 #include "cmd/spark.h"
-#include "store/memory.h"
 
 typedef struct process_options {
     int64_t every; /* ms; 0: once */
@@ -99,13 +99,16 @@ static int publish(cm_app_t *app, cm_store_t *store, const process_options_t *pr
     return rc;
 }
 
-/* `pushed` is NULL where there is only the embedded index. */
+/* `pushed` is NULL where there is only the embedded index, `read` where events are here. */
 static void print_account(cm_app_t *app, const process_options_t *process,
-                          const cm_refreshed_t *done, double seconds, const cm_pushed_t *pushed)
+                          const cm_refreshed_t *done, double seconds, const cm_pushed_t *pushed,
+                          const cm_cassandra_read_t *read)
 {
     cm_buf_t json = CM_BUF_INIT;
 
     if (!app->global.json) {
+        if (read != NULL)
+            cm_cassandra_read_print(app, read);
         cm_refreshed_print(app, done, seconds);
         if (pushed != NULL)
             cm_pushed_print(app, pushed, process->elastic.index);
@@ -117,14 +120,20 @@ static void print_account(cm_app_t *app, const process_options_t *process,
         cm_pushed_add_json(&json, pushed);
         cm_buf_add_char(&json, '}');
     }
+    if (read != NULL) {
+        json.data[json.len - 1] = ',';
+        cm_cassandra_read_add_json(&json, read);
+        cm_buf_add_char(&json, '}');
+    }
     fprintf(app->out, "%s\n", json.data);
     fflush(app->out);
     cm_buf_free(&json);
 }
 
-/* `other`: the store that the events are in; NULL: the embedded one. */
+/* `other`: the store that the events are in, and how it was read; NULL: the embedded one. */
 static int refresh(cm_app_t *app, cm_store_t *store, cm_store_t *other,
-                   const process_options_t *process, unsigned windows, bool first)
+                   const cm_cassandra_read_t *read, const process_options_t *process,
+                   unsigned windows, bool first)
 {
     const bool copied = process->index == CM_INDEX_ELASTICSEARCH;
     const bool rebuild = process->rebuild && first;
@@ -150,7 +159,7 @@ static int refresh(cm_app_t *app, cm_store_t *store, cm_store_t *other,
     if (copied && (rc = publish(app, store, process, rebuild, &pushed)) == CM_ESTOP)
         return rc;
     if (first || done.changed || pushed.sent + pushed.removed + pushed.refused > 0)
-        print_account(app, process, &done, seconds, copied ? &pushed : NULL);
+        print_account(app, process, &done, seconds, copied ? &pushed : NULL, read);
     if (rc == 0 && pushed.refused > 0 && process->every == 0)
         return cm_fail(&app->err, CM_EIO,
                        "Elasticsearch refused %llu documents; `clickmill dead list` says why",
@@ -187,19 +196,22 @@ static int process_by_spark(cm_app_t *app, const process_options_t *process, uns
 static int process_once(cm_app_t *app, const process_options_t *process, unsigned windows,
                         bool first)
 {
+    const bool rebuild = process->rebuild && first;
     cm_store_t *store = NULL, *other = NULL;
+    cm_cassandra_read_t read;
     int rc = 0;
 
     if (process->engine == ENGINE_SPARK)
         return process_by_spark(app, process, windows, first);
-    if (process->store == CM_STORE_CASSANDRA) {
-        other = cm_memory_new();
-        rc = cm_cassandra_to_memory(app, &process->cassandra, other);
-    }
-    if (rc == 0)
+    /* The copy of the table is in the data directory: nobody else may be writing it. */
+    if (process->cassandra.only_writer)
+        rc = cm_embedded_open(app->global.data_dir, app->clock, &store, &app->err);
+    if (rc == 0 && process->store == CM_STORE_CASSANDRA)
+        rc = cm_cassandra_events(app, &process->cassandra, rebuild, &other, &read);
+    if (rc == 0 && store == NULL)
         rc = cm_embedded_open(app->global.data_dir, app->clock, &store, &app->err);
     if (rc == 0)
-        rc = refresh(app, store, other, process, windows, first);
+        rc = refresh(app, store, other, other != NULL ? &read : NULL, process, windows, first);
     if (store != NULL)
         cm_sink_close(&store->sink);
     if (other != NULL)

@@ -3,6 +3,7 @@
 #include "cmd/cassandra.h"
 #include "cmd/commands.h"
 #include "cmd/elastic.h"
+#include "cmd/mirror.h"
 #include "cmd/refresh.h"
 #include "cmd/verify_print.h"
 #include "store/memory.h"
@@ -43,8 +44,9 @@ typedef struct verification {
     cm_app_t *app;
     const verify_options_t *given;
     cm_index_t *index;
-    bool held;          /* nothing can change in it meanwhile */
-    cm_store_t *memory; /* what was read from Cassandra; NULL: embedded */
+    bool held;                 /* nothing can change in it meanwhile */
+    cm_store_t *memory;        /* what was read from Cassandra; NULL: embedded */
+    cm_strange_rows_t strange; /* of Cassandra's table, that other programs wrote or deleted */
     cm_freshness_t fresh[CM_WINDOW_COUNT];
     unsigned windows;
     cm_progress_t progress;
@@ -283,9 +285,32 @@ static int check_store(const verification_t *self)
     return 0;
 }
 
+/* Where only our own writers may write, rows of others are named. */
+static int read_and_compare(verification_t *self)
+{
+    const cm_cassandra_given_t *given = &self->given->cassandra;
+    cm_strange_rows_t *strange = &self->strange;
+    cm_app_t *app = self->app;
+    bool compared;
+
+    int rc = cm_cassandra_compare(app, given, self->memory, strange, &compared);
+    if (rc == 0 && !compared)
+        fprintf(app->messages,
+                "rows of other programs cannot be told: %s has no copy of the table; `clickmill "
+                "process` makes it\n",
+                app->global.data_dir);
+    for (int64_t i = 0; rc == 0 && i < strange->count && i < 3; i++)
+        fprintf(app->messages,
+                "%s.%s[%s]: another program has written or deleted this row, which "
+                "cassandra.only_writer rules out\n",
+                given->keyspace, given->table, strange->first[i]);
+    return rc;
+}
+
 static int prepare(verification_t *self)
 {
     cm_app_t *app = self->app;
+    cm_account_t account = {0};
 
     self->elastic = cm_elastic_settings_of(app, &self->given->elastic);
     int rc = cm_index_open_chosen(app, self->given->index, &self->elastic, &self->index, &app->err);
@@ -299,7 +324,9 @@ static int prepare(verification_t *self)
         rc = check_store(self);
     if (rc == 0 && self->given->store == CM_STORE_CASSANDRA) {
         self->memory = cm_memory_new();
-        rc = cm_cassandra_to_memory(app, &self->given->cassandra, self->memory);
+        rc = self->given->cassandra.only_writer
+                 ? read_and_compare(self)
+                 : cm_cassandra_to_memory(app, &self->given->cassandra, self->memory, &account);
     }
     return rc;
 }
@@ -351,11 +378,13 @@ static int print_account(const verification_t *self, double seconds)
     if (app->global.json) {
         cm_buf_printf(&line,
                       "{\"cells\":%lld,\"totals\":%lld,\"differ\":%lld,\"missing\":%lld,"
-                      "\"unexpected\":%lld,\"foreign\":%lld,\"newer\":%lld,"
-                      "\"seconds\":%.6f}\n",
+                      "\"unexpected\":%lld,\"foreign\":%lld,\"newer\":%lld,",
                       (long long)done->cells, (long long)done->totals, (long long)done->differ,
                       (long long)done->missing, (long long)done->unexpected,
-                      (long long)done->foreign, (long long)self->newer, seconds);
+                      (long long)done->foreign, (long long)self->newer);
+        if (self->given->cassandra.only_writer)
+            cm_buf_printf(&line, "\"strange_rows\":%lld,", (long long)self->strange.count);
+        cm_buf_printf(&line, "\"seconds\":%.6f}\n", seconds);
         int rc = cm_app_write(app, &line);
         cm_buf_free(&line);
         return rc;
@@ -403,6 +432,13 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     cm_index_close(self.index);
     if (self.memory != NULL)
         cm_sink_close(&self.memory->sink);
+    if (rc == 0 && self.strange.count > 0)
+        rc = cm_fail(&app->err, CM_EDIFFER,
+                     "%lld row%s of Cassandra's table differ from what its writers have noted; "
+                     "`clickmill process --rebuild --store cassandra%s` reads all of it; as long "
+                     "as others write, leave cassandra.only_writer out",
+                     (long long)self.strange.count, self.strange.count == 1 ? "" : "s",
+                     self.given->index == CM_INDEX_ELASTICSEARCH ? " --index elasticsearch" : "");
     if (rc == 0 && cm_verified_wrong(&self.done) > 0)
         rc = cm_fail(&app->err, CM_EDIFFER,
                      "the answers are not those that follow from the events; `clickmill process "

@@ -123,9 +123,16 @@ static void fly(cm_cql_batch_t *batch)
     cm_cql_call_submit(call);
 }
 
-static void send_waiting(cm_cql_writer_t *w)
+/* Whether all of its rows may be sent; their numbers ascend. */
+static bool is_released(const cm_cql_batch_t *batch)
 {
-    while (w->first_waiting != NULL && w->stats.in_flight < (int)w->window)
+    return batch->numbers[batch->rows - 1] < batch->writer->released;
+}
+
+void cm_cql_batch_send_waiting(cm_cql_writer_t *w)
+{
+    while (w->first_waiting != NULL && w->stats.in_flight < (int)w->window &&
+           is_released(w->first_waiting))
         fly(w->first_waiting);
 }
 
@@ -144,7 +151,7 @@ void cm_cql_batch_send(cm_cql_batch_t *batch)
     else
         w->first_waiting = batch;
     w->last_waiting = batch;
-    send_waiting(w);
+    cm_cql_batch_send_waiting(w);
 }
 
 static void on_timer(cm_cql_timer_t *timer)
@@ -297,7 +304,7 @@ static void take_success(cm_cql_batch_t *batch, const cm_cql_call_t *call)
     grow_window(w);
     mark_done(batch);
     cm_cql_batch_free(batch);
-    send_waiting(w);
+    cm_cql_batch_send_waiting(w);
     tell_durable(w, before);
 }
 
@@ -328,5 +335,5 @@ static void on_answer(cm_cql_call_t *call, const cm_cql_error_t *error,
     set_place(batch, CM_CQL_BATCH_OPEN);
     batch->attempts++;
     fail_batch(batch, error);
-    send_waiting(w);
+    cm_cql_batch_send_waiting(w);
 }

@@ -446,6 +446,7 @@ typedef struct cm_cql_writer_options {
     int speculative_ms;               /* a batch that its node has not answered for so long also
                                        * goes to another replica of its rows; default 500, -1:
                                        * never */
+    bool held;                        /* rows are sent once cm_cql_writer_release() lets them */
     bool timestamps;                  /* a batch carries the time of its first row as the writes'
                                        * own, so that a retry never overwrites a later write */
     cm_cql_durable_t durable;         /* may be NULL */
@@ -463,6 +464,9 @@ int cm_cql_writer_open(cm_cql_t *session, cm_cql_prepared_t *prepared,
  * done yet: run the session, then add it again. CM_EUSAGE when the number of values is wrong. */
 int cm_cql_writer_add(cm_cql_writer_t *writer, const cm_cql_value_t *values, int count,
                       cm_err_t *err);
+
+/* Of a writer that is `held`: the rows before that number may be sent. It never goes back. */
+void cm_cql_writer_release(cm_cql_writer_t *writer, uint64_t rows);
 
 /* Sends incomplete batches now instead of after linger_ms. */
 void cm_cql_writer_flush(cm_cql_writer_t *writer);

@@ -64,11 +64,22 @@ int cm_cql_writer_open(cm_cql_t *session, cm_cql_prepared_t *prepared,
         free(w);
         return rc;
     }
+    w->released = w->o.held ? 0 : UINT64_MAX;
     for (w->ring = 64; w->ring < (uint64_t)w->o.max_rows;)
         w->ring *= 2;
     w->done = cm_alloc_zero(w->ring / 64, sizeof *w->done);
     *writer = w;
     return 0;
+}
+
+void cm_cql_writer_release(cm_cql_writer_t *w, uint64_t rows)
+{
+    if (rows <= w->released)
+        return;
+    w->released = rows;
+    if (!w->session->running)
+        w->session->now = cm_cql_now(w->session);
+    cm_cql_batch_send_waiting(w);
 }
 
 void cm_cql_writer_flush(cm_cql_writer_t *w)

@@ -36,7 +36,8 @@ struct cm_cql_writer {
     int open_count;
     uint64_t generation; /* of the topology that `open` was made for */
     uint64_t added, durable;
-    uint64_t *done; /* a bit for each row from `durable` on, row number modulo `ring` */
+    uint64_t released; /* rows before this may be sent */
+    uint64_t *done;    /* a bit for each row from `durable` on, row number modulo `ring` */
     uint64_t ring;
     double window, threshold; /* batches in flight: now; where growth becomes careful */
     int64_t last_cut;
@@ -58,6 +59,9 @@ cm_cql_call_t *cm_cql_batch_call(cm_cql_batch_t *batch);
 
 /* It is complete: sends it when its turn comes. */
 void cm_cql_batch_send(cm_cql_batch_t *batch);
+
+/* Sends what waits for its turn, as far as it may. */
+void cm_cql_batch_send_waiting(cm_cql_writer_t *w);
 
 /* ---- copy.c ---- */
 

@@ -7,8 +7,10 @@
 
 enum {
     RUN_MS = 100,
-    ASK_MS = 250,   /* between calls of the waiter; less than CM_WAIT_MS */
-    QUIET_MS = 2000 /* without an acknowledgement: then the servers are away, not slow */
+    ASK_MS = 250,     /* between calls of the waiter; less than CM_WAIT_MS */
+    QUIET_MS = 2000,  /* without an acknowledgement: then the servers are away, not slow */
+    NOTED_ROWS = 900, /* by one entry of the companion, at most */
+    TELL_MS = 1000,   /* between words about what is acknowledged, while nothing else is noted */
 };
 
 typedef cm_cassandra_store_t self_t;
@@ -107,20 +109,15 @@ static int64_t next_write_us(self_t *self)
     return self->last_write_us;
 }
 
-static int put_event(self_t *self, const cm_event_t *event, cm_str_t row_key, cm_err_t *err)
+static int put_event(self_t *self, const cm_event_t *event, cm_str_t row_key, int64_t write_us,
+                     cm_err_t *err)
 {
     enum { COUNT = CM_CASSANDRA_COLUMN_COUNT + 1 };
     const cm_cql_value_t values[COUNT] = {
-        cm_cql_text(row_key),
-        cm_cql_text(event->user_id),
-        cm_cql_i64(event->timestamp),
-        cm_cql_text(event->url),
-        cm_cql_text(event->country),
-        cm_cql_text(event->city),
-        cm_cql_text(event->browser),
-        cm_cql_text(event->os),
-        cm_cql_text(event->device),
-        cm_cql_i64(next_write_us(self)), /* the row keeps it however often it is sent */
+        cm_cql_text(row_key),        cm_cql_text(event->user_id), cm_cql_i64(event->timestamp),
+        cm_cql_text(event->url),     cm_cql_text(event->country), cm_cql_text(event->city),
+        cm_cql_text(event->browser), cm_cql_text(event->os),      cm_cql_text(event->device),
+        cm_cql_i64(write_us), /* the row keeps it however often it is sent */
     };
     int rc;
 
@@ -141,17 +138,61 @@ static void end_batch(self_t *self)
     self->ends[self->end_count++] = cm_cql_writer_added(self->writer);
 }
 
+static int put_events(self_t *self, const cm_batch_t *batch, cm_err_t *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < batch->count && rc == 0; i++) {
+        if (self->choice.keys[i].data != NULL)
+            rc = put_event(self, &batch->events[i], self->choice.keys[i], next_write_us(self), err);
+    }
+    return rc;
+}
+
+/* Notes `rows` rows among the events from `i` to `end`, then adds them; their write times follow
+ * each other. */
+static int put_noted_part(self_t *self, const cm_batch_t *batch, size_t i, size_t end, size_t rows,
+                          cm_err_t *err)
+{
+    int64_t first_us = next_write_us(self), last_us = first_us + (int64_t)rows - 1, at = first_us;
+    uint64_t until = cm_cql_writer_added(self->writer) + rows;
+    int rc;
+
+    self->last_write_us = last_us;
+    while ((rc = cm_cassandra_log_add(self->log, self->choice.keys + i, end - i, first_us, last_us,
+                                      until, err)) == CM_EBUSY) {
+        if ((rc = wait_a_little(self, err)) < 0)
+            return rc;
+    }
+    for (; i < end && rc == 0; i++) {
+        if (self->choice.keys[i].data != NULL)
+            rc = put_event(self, &batch->events[i], self->choice.keys[i], at++, err);
+    }
+    return rc;
+}
+
+/* The same, each noted in the companion before it is sent. */
+static int put_noted(self_t *self, const cm_batch_t *batch, cm_err_t *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0, end; i < batch->count && rc == 0; i = end) {
+        size_t rows = 0;
+        for (end = i; end < batch->count && rows < NOTED_ROWS; end++)
+            rows += self->choice.keys[end].data != NULL;
+        if (rows > 0)
+            rc = put_noted_part(self, batch, i, end, rows, err);
+    }
+    return rc;
+}
+
 static int cassandra_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
 {
     self_t *self = (self_t *)sink;
-    int rc = 0;
 
     begin_wait(self);
     cm_choose(&self->choice, batch);
-    for (size_t i = 0; i < batch->count && rc == 0; i++) {
-        if (self->choice.keys[i].data != NULL)
-            rc = put_event(self, &batch->events[i], self->choice.keys[i], err);
-    }
+    int rc = self->log != NULL ? put_noted(self, batch, err) : put_events(self, batch, err);
     if (rc < 0)
         return rc;
     end_batch(self);
@@ -174,6 +215,31 @@ static void count_durable(self_t *self)
     memmove(self->ends, self->ends + done, self->end_count * sizeof *self->ends);
 }
 
+/* While nothing is put nobody would know that what was is acknowledged. */
+static int tell_now_and_then(self_t *self, cm_err_t *err)
+{
+    int64_t now = cm_clock_ticks_ns();
+
+    if (self->log == NULL || now - self->told_ns < TELL_MS * INT64_C(1000000))
+        return 0;
+    self->told_ns = now;
+    int rc = cm_cassandra_log_tell(self->log, err);
+    return rc == CM_EBUSY ? 0 : rc;
+}
+
+/* Until the companion has it, so that a reader need not look at these rows again. */
+static int tell_all(self_t *self, cm_err_t *err)
+{
+    int rc;
+
+    while ((rc = cm_cassandra_log_tell(self->log, err)) == CM_EBUSY ||
+           (rc == 0 && !cm_cassandra_log_is_written(self->log))) {
+        if ((rc = wait_a_little(self, err)) < 0)
+            return rc;
+    }
+    return rc;
+}
+
 static int cassandra_durable(cm_sink_t *sink, uint64_t *batches, cm_err_t *err)
 {
     self_t *self = (self_t *)sink;
@@ -186,7 +252,7 @@ static int cassandra_durable(cm_sink_t *sink, uint64_t *batches, cm_err_t *err)
     note_progress(self, cm_clock_ticks_ns());
     count_durable(self);
     *batches = self->durable;
-    return 0;
+    return tell_now_and_then(self, err);
 }
 
 static int cassandra_commit(cm_sink_t *sink, cm_err_t *err)
@@ -199,7 +265,7 @@ static int cassandra_commit(cm_sink_t *sink, cm_err_t *err)
     while (rc == 0 && cm_cql_writer_durable(self->writer) < cm_cql_writer_added(self->writer))
         rc = wait_a_little(self, err);
     count_durable(self);
-    return rc;
+    return rc == 0 && self->log != NULL ? tell_all(self, err) : rc;
 }
 
 const char *cm_cassandra_trouble(cm_store_t *store)
@@ -227,6 +293,7 @@ static void cassandra_close(cm_sink_t *sink)
 
     if (self->memory != NULL)
         cm_sink_close(&self->memory->sink);
+    cm_cassandra_log_close(self->log);
     cm_cql_writer_close(self->writer);
     cm_cql_close(self->session);
     cm_choice_free(&self->choice);
@@ -253,12 +320,32 @@ static int prepare(self_t *self, cm_cql_prepared_t **insert, cm_err_t *err)
     return rc;
 }
 
+static void on_rows_durable(void *context, uint64_t durable)
+{
+    self_t *self = context;
+
+    if (self->log != NULL)
+        cm_cassandra_log_done(self->log, durable);
+}
+
+static int open_log(self_t *self, cm_err_t *err)
+{
+    const cm_cassandra_log_options_t options = {.settings = self->settings,
+                                                .session = self->session,
+                                                .refused = on_refused,
+                                                .context = self,
+                                                .rows = self->writer};
+    return cm_cassandra_log_open(&options, &self->log, err);
+}
+
 static int open_writer(self_t *self, cm_err_t *err)
 {
     const cm_cql_writer_options_t options = {
         .batch_bytes = self->settings->batch_bytes,
         .max_rows = self->settings->in_flight,
         .speculative_ms = self->settings->speculative_ms > 0 ? self->settings->speculative_ms : -1,
+        .held = self->settings->only_writer,
+        .durable = on_rows_durable,
         .refused = on_refused,
         .context = self};
     cm_cql_prepared_t *insert;
@@ -267,7 +354,9 @@ static int open_writer(self_t *self, cm_err_t *err)
     self->settling = cm_cassandra_settling_begin(self->settings);
     if (rc == 0)
         rc = prepare(self, &insert, err);
-    return rc == 0 ? cm_cql_writer_open(self->session, insert, &options, &self->writer, err) : rc;
+    if (rc == 0)
+        rc = cm_cql_writer_open(self->session, insert, &options, &self->writer, err);
+    return rc == 0 && self->settings->only_writer ? open_log(self, err) : rc;
 }
 
 /* A table that is only read must be there; nobody makes it to find it empty. */

@@ -6,6 +6,7 @@
 #include "cassandra/settle.h"
 #include "event/choice.h"
 #include "store/cassandra.h"
+#include "store/cassandra_log.h"
 
 typedef struct cm_cassandra_store {
     cm_store_t store; /* first */
@@ -14,6 +15,8 @@ typedef struct cm_cassandra_store {
     const cm_clock_t *clock;
     cm_cql_t *session;
     cm_cql_writer_t *writer; /* NULL: only read */
+    cm_cassandra_log_t *log; /* what is written is noted there first; NULL: it is not */
+    int64_t told_ns;         /* when it was last said there what is acknowledged */
     cm_choice_t choice;      /* of the batch at hand */
     int64_t last_write_us;   /* write time of the last row */
     /* How many rows were added when each of the batches was put that are not known to be durable.
@@ -35,5 +38,8 @@ typedef struct cm_cassandra_store {
 
 /* The operation of cm_store_ops_t. */
 int cm_cassandra_reader(cm_store_t *store, cm_reader_t **reader, cm_err_t *err);
+
+/* The cells of a row in the order of cm_cassandra_columns, as slices; not checked. */
+void cm_cassandra_event(const cm_str_t *cells, cm_event_t *event);
 
 #endif

@@ -21,13 +21,8 @@ typedef struct scan {
     cm_cql_error_t error;
 } scan_t;
 
-/* The cells in the order of cm_cassandra_columns; slices of the page. */
-static void take_row(scan_t *scan, const cm_str_t *cells)
+void cm_cassandra_event(const cm_str_t *cells, cm_event_t *event)
 {
-    cm_event_t *event = cm_batch_slot(&scan->batch);
-    char origin[300];
-    cm_err_t why;
-
     *event = (cm_event_t){.row_key = cells[0],
                           .user_id = cells[1],
                           .timestamp = cm_cql_get_i64(cells[2]),
@@ -38,6 +33,15 @@ static void take_row(scan_t *scan, const cm_str_t *cells)
                           .os = cells[7],
                           .device = cells[8]};
     cm_event_complete(event);
+}
+
+static void take_row(scan_t *scan, const cm_str_t *cells)
+{
+    cm_event_t *event = cm_batch_slot(&scan->batch);
+    char origin[300];
+    cm_err_t why;
+
+    cm_cassandra_event(cells, event);
     if (cm_event_check(event, true, &why) == 0) {
         cm_batch_accept(&scan->batch);
         return;

@@ -10,7 +10,7 @@ import time
 import cluster
 import oracle
 import traffic
-from harness import AWAY, INPUT, OK, USAGE, slow
+from harness import AWAY, DIFFER, INPUT, OK, USAGE, slow
 from stack import cql_wire
 
 EVENTS = 200000
@@ -343,6 +343,130 @@ def test_five_make_the_table(t):
         t.equal(sum(account["accepted"] for account in accounts), 3000, keyspace)
         place.same(lines(t.clickmill("export", "--store", "cassandra", *place.cassandra,
                                      "--cassandra-keyspace", keyspace).out), sent)
+
+
+class OnlyWriter:
+    """A table that only `ingest` writes, and two ways to its answers, which are to be the same."""
+
+    def __init__(self, t, name):
+        self.t, self.place = t, Place(t, name)
+        self.option = ["--cassandra-only-writer"]
+
+    def send(self, *events):
+        """Events as they are, through the topic."""
+        self.t.write("events.jsonl", "".join(json.dumps(event) + "\n" for event in events))
+        self.t.clickmill("import", "--sink", "kafka", *self.place.kafka[:-2],
+                         self.t.path("events.jsonl"))
+
+    def process(self, *options):
+        """By what has changed; and by all, for comparison: returns how the first was read."""
+        answers = []
+        for data, more in (("changes", [*self.option, *options]), ("all", [])):
+            account = self.t.clickmill("process", "--store", "cassandra", "--json", "--window",
+                                       "all,day", "--data", data, *self.place.cassandra, *more).json
+            answers.append(account)
+        self.t.equal(self.t.all_answers("changes"), self.t.all_answers("all"), "answers")
+        self.t.equal([answer["events"] for answer in answers][0], answers[1]["events"], "events")
+        self.t.equal(answers[1]["cassandra"]["why"], "cassandra.only_writer is not set")
+        return answers[0]["cassandra"]
+
+    def verify(self, check=OK):
+        return self.t.clickmill("verify", "--store", "cassandra", "--data", "changes",
+                                *self.place.cassandra, *self.option, check=check)
+
+
+@slow
+def test_only_writer(t):
+    """What has changed is enough, as long as nobody else writes; and who does is found."""
+    only = OnlyWriter(t, "only")
+    place = only.place
+    place.produce(20000, 10)
+    t.equal(place.ingest(*only.option)["accepted"], 20000)
+    t.equal(only.process(), {"full": True, "rows": 20000,
+                             "why": "the data directory has no copy of it yet"})
+    place.produce(200, 11)
+    place.ingest(*only.option)
+    t.equal(only.process(), {"full": False, "rows": 200, "changed": 200})
+    t.equal(only.process(), {"full": False, "rows": 0, "changed": 0})
+    # Rows that are overwritten, one by the same: of one key, and of one that follows.
+    one = {"row_key": "one", "user_id": "u", "timestamp": 1747476303000, "url": "/a",
+           "country": "Chile"}
+    two = {"user_id": "v", "timestamp": 1747476304000, "url": "/b", "country": "Peru"}
+    only.send(one, two)
+    place.ingest(*only.option)
+    t.equal(only.process(), {"full": False, "rows": 2, "changed": 2})
+    only.send(dict(one, url="/c", user_id="w"), dict(two, url="/d"))
+    place.ingest(*only.option)
+    t.equal(only.process(), {"full": False, "rows": 2, "changed": 2})
+    only.send(dict(two, url="/d"))
+    place.ingest(*only.option)
+    t.equal(only.process(), {"full": False, "rows": 1, "changed": 0})
+    t.true("none differs" in only.verify().err, "what verify says")
+    # Two workers at once.
+    place.produce(3000, 12)
+    workers = [t.start("ingest", "--store", "cassandra", "--until-end", "--json", *place.options,
+                       *only.option) for _ in range(2)]
+    for worker in workers:
+        worker.wait(OK)
+    t.equal(only.process(), {"full": False, "rows": 3000, "changed": 3000})
+
+    # A row of another program is not seen, but found; so is one that it deletes.
+    with place.stack.engine("cassandra").connect() as connection:
+        connection.query("INSERT INTO only.clickstream_events (row_key, user_id, timestamp, url, "
+                         "country, city, browser, os, device) VALUES ('strange', 'x', "
+                         "1747476305000, '/e', 'Cuba', 'c', 'b', 'o', 'd')")
+        connection.query("DELETE FROM only.clickstream_events WHERE row_key = 'one'")
+    t.clickmill("process", "--store", "cassandra", "--data", "changes", *place.cassandra,
+                *only.option)
+    found = only.verify(DIFFER)
+    for words in ("2 rows of Cassandra's table differ", "only.clickstream_events[strange]: ",
+                  "only.clickstream_events[one]: ", "process --rebuild"):
+        t.true(words in found.err, "%s in\n%s" % (words, found))
+    rebuilt = only.process("--rebuild")
+    t.equal((rebuilt["full"], rebuilt["why"]), (True, "--rebuild"))
+    t.true("none differs" in only.verify().err, "what verify says")
+
+    # What rules it out is said, and all is read.
+    for options, why in (
+            (["--cassandra-ttl", "1h"], "rows end by themselves (cassandra.ttl), which nobody notes"),
+            (["--cassandra-consistency", "one"],
+             "with cassandra.consistency ONE a row may be missed that was written"),
+            (["--cassandra-table", "other"], None)):
+        if why is None:
+            t.clickmill("doctor", "--fix", "--store", "cassandra", *place.cassandra, *options)
+            why = "there is no table other_changes; `clickmill doctor --fix` makes it"
+        account = t.clickmill("process", "--store", "cassandra", "--json", "--data", "other",
+                              *place.cassandra, *only.option, *options).json
+        t.equal((account["cassandra"]["full"], account["cassandra"]["why"]), (True, why))
+    fixed = t.clickmill("doctor", "--fix", "--store", "cassandra", *place.cassandra,
+                        *only.option, "--cassandra-table", "other", "--json").json
+    t.equal([check["text"] for check in fixed["checks"] if check["state"] == "fixed"],
+            ["table only.other_changes notes what is written (cassandra.only_writer)"])
+    t.equal(fixed["wrong"], 0)
+
+
+@slow
+def test_only_writer_killed(t):
+    """Two workers are killed in the middle: what has changed is exact at once, and later."""
+    only = OnlyWriter(t, "killer")
+    place = only.place
+    options = [*only.option, "--kafka-property", "session.timeout.ms=6000",
+               "--cassandra-in-flight", "500"]
+    place.produce(1000, 13)
+    place.ingest(*only.option)
+    t.equal(only.process()["full"], True)
+    sent = place.produce(40000, 14)
+    workers = [place.start(*options), place.start(*options)]
+    t.until(lambda: len(place.stored()) > 1000, "a row of theirs", 60, workers[0])
+    for worker in workers:
+        worker.kill()
+    t.true(only.process()["rows"] > 0, "nothing had been written")
+    place.ingest(*options)
+    only.process()
+    only.process()  # looks once more at what they had noted
+    t.equal(only.process(), {"full": False, "rows": 0, "changed": 0})
+    t.equal(len(place.stored()), len(set(sent)) + 1000)
+    t.true("none differs" in only.verify().err, "what verify says")
 
 
 @slow

@@ -14,7 +14,7 @@ enum { TEXTS = 4 };
 
 /* What the fake has of the contract's table. */
 static struct {
-    bool keyspace, table;
+    bool keyspace, table, companion;
     const char *column_type; /* of row_key */
     char changes[TEXTS][400];
     int change_count, scans;
@@ -85,6 +85,30 @@ static inline void answer_scan(fake_conn_t *c, int stream, bool first)
     fake_end(c);
 }
 
+static inline void answer_ids(fake_conn_t *c, int stream, bool there)
+{
+    cm_buf_t *buf = fake_begin(c, stream, CM_CQL_OP_RESULT);
+
+    cm_cql_add_i32(buf, 2);
+    put_metadata(buf, "id:c default_time_to_live:9", NULL);
+    cm_cql_add_i32(buf, there ? 1 : 0);
+    if (there) {
+        put_cell(buf, "0123456789abcdef", 16);
+        put_cell(buf, "\0\0\0\0", 4);
+    }
+    fake_end(c);
+}
+
+static inline void answer_companion(fake_conn_t *c, int stream)
+{
+    static const char *const cells[] = {
+        "part",     "text",   "seq",     "bigint", "done", "bigint",
+        "first_us", "bigint", "last_us", "bigint", "keys", "blob",
+    };
+    answer_row_texts(c, stream, "column_name:d type:d", has.companion ? 6 : 0, cells,
+                     has.companion ? 12 : 0);
+}
+
 static inline bool answer(fake_conn_t *c, int stream, const char *text, cm_str_t first)
 {
     static const char *const local[] = {"5.0-fake", "fakes", "dc1"};
@@ -99,11 +123,16 @@ static inline bool answer(fake_conn_t *c, int stream, const char *text, cm_str_t
         if (has.keyspace)
             put_cell(buf, "\0\0\0\0", 4);
         fake_end(c);
+    } else if (strstr(text, "default_time_to_live") != NULL) {
+        answer_ids(c, stream, strstr(text, "_changes'") != NULL ? has.companion : has.table);
+    } else if (strstr(text, "SELECT column_name, type") != NULL) {
+        answer_companion(c, stream);
     } else if (strstr(text, "column_name, kind, type") != NULL) {
         answer_contract(c, stream);
     } else if (strncmp(text, "CREATE", 6) == 0) {
         snprintf(has.changes[has.change_count++ % TEXTS], sizeof has.changes[0], "%s", text);
         has.keyspace |= strncmp(text, "CREATE KEYSPACE", 15) == 0;
+        has.companion |= strstr(text, "_changes\"") != NULL;
         has.table |= strncmp(text, "CREATE TABLE", 12) == 0;
         return false;
     } else if (strstr(text, "token(") != NULL) {

@@ -427,6 +427,37 @@ static void test_ring_changes(void **state)
     rig_close(&rig);
 }
 
+/* Rows of a writer that is held are sent when they are released, and no others. */
+static void test_held(void **state)
+{
+    rig_t rig;
+    account_t account = {0};
+
+    (void)state;
+    rig_open(&rig, 2);
+    rig_connect(&rig);
+    cm_cql_writer_t *writer =
+        open_writer(&rig, &account, (cm_cql_writer_options_t){.batch_rows = 10, .held = true});
+    for (int i = 0; i < 3; i++) {
+        while (cm_cql_writer_added(writer) < (uint64_t)(100 * (i + 1)))
+            add(writer, (int)cm_cql_writer_added(writer));
+        cm_cql_writer_flush(writer);
+    }
+    rig_pass(&rig, 1000, 50);
+    assert_int_equal(0, rig.fake.nodes[0].requests + rig.fake.nodes[1].requests);
+    cm_cql_writer_release(writer, 200);
+    rig_pass(&rig, 1000, 50);
+    assert_int_equal(200, cm_cql_writer_durable(writer));
+    for (int i = 0; i < 300; i++)
+        assert_int_equal(i < 200 ? 1 : 0, rig.fake.seen[i]);
+    cm_cql_writer_release(writer, 100); /* never back */
+    cm_cql_writer_release(writer, 300);
+    rig_settle(&rig);
+    check_all_written(&rig, writer, 300);
+    cm_cql_writer_close(writer);
+    rig_close(&rig);
+}
+
 static void test_close_early(void **state)
 {
     rig_t rig;
@@ -479,6 +510,7 @@ int main(void)
         cmocka_unit_test(test_refused_row_stays),
         cmocka_unit_test(test_window),
         cmocka_unit_test(test_ring_changes),
+        cmocka_unit_test(test_held),
         cmocka_unit_test(test_close_early),
         cmocka_unit_test(test_forgotten_again_and_again),
     };

@@ -1,0 +1,291 @@
+#include "cmd/mirror.h"
+
+#include "base/progress.h"
+#include "cmd/mirror_keys.h"
+#include "store/memory.h"
+#include "store/mirror.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+
+enum {
+    OLD_MS_DAYS = 20, /* entries live longer, but not for ever */
+    SHARE = 4,        /* more than one of so many has changed: reading all is less work */
+    FEW = 10000,      /* events: then that does not matter */
+};
+
+typedef struct reading {
+    cm_app_t *app;
+    cm_cassandra_settings_t settings;
+    cm_store_t *store;   /* Cassandra's */
+    cm_mirror_t *mirror; /* NULL: there is none */
+    cm_changes_facts_t facts;
+    cm_mirror_state_t state;
+    cm_changes_t changes;
+    cm_mirror_keys_t keys;
+    cm_cassandra_read_t *read;
+} reading_t;
+
+static void because(cm_cassandra_read_t *read, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void because(cm_cassandra_read_t *read, const char *format, ...)
+{
+    va_list args;
+
+    if (read->why[0] != '\0')
+        return;
+    va_start(args, format);
+    vsnprintf(read->why, sizeof read->why, format, args);
+    va_end(args);
+    read->full = true;
+}
+
+/* ---- all of it ---- */
+
+static int to_memory(cm_app_t *app, const cm_cassandra_given_t *given, cm_store_t **events,
+                     cm_cassandra_read_t *read)
+{
+    cm_account_t account = {0};
+
+    *events = cm_memory_new();
+    int rc = cm_cassandra_to_memory(app, given, *events, &account);
+    read->rows = (int64_t)account.read;
+    if (rc < 0) {
+        cm_sink_close(&(*events)->sink);
+        *events = NULL;
+    }
+    return rc;
+}
+
+static int fill_page(void *context, const cm_batch_t *batch, cm_err_t *err)
+{
+    return cm_mirror_fill(context, batch, err);
+}
+
+static cm_mirror_state_t state_now(const reading_t *self)
+{
+    cm_mirror_state_t state = {.read_ms = cm_clock_now_ms(self->app->clock)};
+
+    memcpy(state.table, self->facts.table, sizeof state.table);
+    memcpy(state.changes, self->facts.changes, sizeof state.changes);
+    return state;
+}
+
+/* What the writers have noted is looked at first: rows that are settled by then are read. */
+static int read_all(reading_t *self)
+{
+    const cm_mirror_state_t state = state_now(self);
+    cm_err_t *err = &self->app->err;
+    cm_account_t account = {0};
+
+    cm_changes_free(&self->changes);
+    int rc = cm_cassandra_read_changes(self->store, false, &self->changes, err);
+    if (rc == 0)
+        rc = cm_mirror_begin(self->mirror, err);
+    if (rc == 0)
+        rc = cm_cassandra_scan(self->store, fill_page, self->mirror, &account, err);
+    if (rc == 0)
+        rc = cm_mirror_end(self->mirror, &state, &self->changes, err);
+    self->read->rows = (int64_t)account.read;
+    if (rc == 0)
+        cm_cassandra_say_left_out(self->app, &account);
+    return rc;
+}
+
+/* ---- what has changed ---- */
+
+typedef struct taking {
+    cm_mirror_row_t *rows;
+    cm_mirror_key_t *keys;
+    cm_arena_t texts;
+} taking_t;
+
+static int take_row(void *context, size_t place, const cm_event_t *event, int64_t write_us,
+                    cm_err_t *err)
+{
+    taking_t *taking = context;
+    cm_mirror_row_t *row = &taking->rows[place];
+
+    (void)err;
+    taking->keys[place].write_us = write_us;
+    if (event == NULL)
+        return 0;
+    row->present = true;
+    row->event = *event;
+    row->event.row_key = row->key;
+    row->event.user_id = cm_arena_copy(&taking->texts, event->user_id);
+    row->event.url = cm_arena_copy(&taking->texts, event->url);
+    row->event.country = cm_arena_copy(&taking->texts, event->country);
+    row->event.city = cm_arena_copy(&taking->texts, event->city);
+    row->event.browser = cm_arena_copy(&taking->texts, event->browser);
+    row->event.os = cm_arena_copy(&taking->texts, event->os);
+    row->event.device = cm_arena_copy(&taking->texts, event->device);
+    return 0;
+}
+
+static int put_changed(reading_t *self)
+{
+    const cm_mirror_state_t state = state_now(self);
+    const size_t count = self->keys.count;
+    cm_err_t *err = &self->app->err;
+    taking_t taking = {.rows = cm_alloc_zero(count + 1, sizeof *taking.rows),
+                       .keys = self->keys.keys};
+    cm_str_t *keys = cm_alloc((count + 1) * sizeof *keys);
+
+    for (size_t i = 0; i < count; i++)
+        taking.rows[i].key = keys[i] = self->keys.keys[i].key;
+    int rc = cm_cassandra_read_rows(self->store, keys, count, take_row, &taking, err);
+    if (rc == 0)
+        rc = cm_mirror_put(self->mirror, taking.rows, count, &self->read->changed, err);
+    if (rc == 0) {
+        cm_mirror_keys_settle(&self->keys, &self->changes);
+        rc = cm_mirror_end(self->mirror, &state, &self->changes, err);
+    }
+    self->read->rows = (int64_t)count;
+    cm_arena_free(&taking.texts);
+    free(taking.rows);
+    free(keys);
+    return rc;
+}
+
+/* Whether the copy can be brought up to date; else says why not. */
+static bool is_usable(reading_t *self, bool rebuild)
+{
+    const int64_t events = cm_mirror_events(self->mirror);
+    const int64_t days = (cm_clock_now_ms(self->app->clock) - self->state.read_ms) / CM_DAY_MS;
+    cm_cassandra_read_t *read = self->read;
+
+    if (rebuild)
+        because(read, "--rebuild");
+    else if (self->state.table[0] == '\0')
+        because(read, "the data directory has no copy of it yet");
+    else if (strcmp(self->state.table, self->facts.table) != 0)
+        because(read, "the table is another one than the copy in the data directory is of");
+    else if (strcmp(self->state.changes, self->facts.changes) != 0)
+        because(read, "its companion table was made anew");
+    else if (days >= OLD_MS_DAYS || days < 0)
+        because(read, "it was read %lld days ago, and what was noted lives 30 days",
+                (long long)days);
+    else if (cm_mirror_replaced(self->mirror) > events + FEW)
+        because(read, "most of the copy in the data directory was replaced");
+    return read->why[0] == '\0';
+}
+
+static int read_changed(reading_t *self)
+{
+    const int64_t events = cm_mirror_events(self->mirror);
+    cm_err_t *err = &self->app->err;
+
+    int rc = cm_mirror_changes(self->mirror, &self->changes, err);
+    if (rc == 0)
+        rc = cm_cassandra_read_changes(self->store, true, &self->changes, err);
+    if (rc < 0)
+        return rc;
+    cm_mirror_keys_collect(&self->keys, &self->changes);
+    if ((int64_t)self->keys.count > events / SHARE + FEW) {
+        because(self->read, "%zu rows have changed, of %lld", self->keys.count, (long long)events);
+        return read_all(self);
+    }
+    return put_changed(self);
+}
+
+/* ---- the whole ---- */
+
+/* What rules a copy out. */
+static void check_settings(const cm_cassandra_settings_t *settings, cm_cassandra_read_t *read)
+{
+    const cm_cql_consistency_t level = settings->consistency;
+
+    if (!settings->only_writer)
+        because(read, "cassandra.only_writer is not set");
+    else if (settings->ttl_s > 0)
+        because(read, "rows end by themselves (cassandra.ttl), which nobody notes");
+    else if (level != CM_CQL_QUORUM && level != CM_CQL_LOCAL_QUORUM && level != CM_CQL_ALL)
+        because(read, "with cassandra.consistency %s a row may be missed that was written",
+                cm_cql_consistency_name(level));
+}
+
+static void check_facts(const reading_t *self)
+{
+    if (self->facts.table_ttl_s > 0)
+        because(self->read, "rows end by themselves (default_time_to_live), which nobody notes");
+    else if (!self->facts.there)
+        because(self->read, "there is no table %s_changes; `clickmill doctor --fix` makes it",
+                self->settings.table);
+}
+
+static int read_mirrored(reading_t *self, bool rebuild)
+{
+    cm_err_t *err = &self->app->err;
+
+    int rc = cm_mirror_open(self->app->global.data_dir, self->app->clock, &self->mirror, err);
+    if (rc == 0)
+        rc = cm_mirror_state(self->mirror, &self->state, err);
+    if (rc == 0)
+        rc = is_usable(self, rebuild) ? read_changed(self) : read_all(self);
+    if (rc < 0) {
+        cm_mirror_close(self->mirror);
+        self->mirror = NULL;
+    }
+    return rc;
+}
+
+int cm_cassandra_events(cm_app_t *app, const cm_cassandra_given_t *given, bool rebuild,
+                        cm_store_t **events, cm_cassandra_read_t *read)
+{
+    reading_t self = {.app = app, .settings = cm_cassandra_settings_of(app, given), .read = read};
+    const cm_cassandra_options_t options = {.settings = &self.settings, .only_read = true};
+
+    *read = (cm_cassandra_read_t){.full = false};
+    check_settings(&self.settings, read);
+    if (read->full)
+        return to_memory(app, given, events, read);
+    int rc = cm_cassandra_open(&options, &self.store, &app->err);
+    if (rc == 0)
+        rc = cm_cassandra_changes_facts(self.store, &self.facts, &app->err);
+    if (rc == 0)
+        check_facts(&self);
+    bool all = read->full;
+    if (rc == 0 && !all)
+        rc = read_mirrored(&self, rebuild);
+    if (self.store != NULL)
+        cm_sink_close(&self.store->sink);
+    cm_changes_free(&self.changes);
+    cm_mirror_keys_free(&self.keys);
+    if (rc == 0 && all)
+        return to_memory(app, given, events, read);
+    if (rc == 0)
+        *events = cm_mirror_store(self.mirror);
+    return rc;
+}
+
+/* ---- the account ---- */
+
+void cm_cassandra_read_print(cm_app_t *app, const cm_cassandra_read_t *read)
+{
+    cm_buf_t line = CM_BUF_INIT;
+
+    cm_buf_add_text(&line, read->full ? "read all " : "read ");
+    cm_buf_add_grouped(&line, read->rows);
+    if (read->full) {
+        cm_buf_printf(&line, " rows of Cassandra: %s", read->why);
+    } else {
+        cm_buf_add_text(&line,
+                        " rows of Cassandra that were written since the last time, of which ");
+        cm_buf_add_grouped(&line, read->changed);
+        cm_buf_add_text(&line, " were new or other ones");
+    }
+    fprintf(app->messages, "%s\n", line.data);
+    cm_buf_free(&line);
+}
+
+void cm_cassandra_read_add_json(cm_buf_t *json, const cm_cassandra_read_t *read)
+{
+    cm_buf_printf(json, "\"cassandra\":{\"full\":%s,\"rows\":%lld", read->full ? "true" : "false",
+                  (long long)read->rows);
+    if (read->full)
+        cm_buf_printf(json, ",\"why\":\"%s\"}", read->why);
+    else
+        cm_buf_printf(json, ",\"changed\":%lld}", (long long)read->changed);
+}

@@ -1,0 +1,242 @@
+/* `verify`, where the data directory has a copy of Cassandra's table: rows that are not as the
+ * writers have noted are of somebody else. */
+#include "cmd/mirror.h"
+#include "cmd/mirror_keys.h"
+#include "store/memory.h"
+#include "store/mirror.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <xxhash.h>
+
+enum { MOST = 100000 /* rows that differ and are looked at; more are enough to say so */ };
+
+/* An event of the copy, by two hashes of 64 bits. */
+typedef struct known {
+    uint64_t key, content; /* key 0: free */
+    bool seen;             /* the table has it */
+} known_t;
+
+typedef struct comparing {
+    cm_store_t *into;
+    known_t *known;
+    size_t count, slots;
+    cm_str_t *odd; /* row keys of rows that are not as in the copy */
+    size_t odd_count;
+    cm_arena_t texts;
+} comparing_t;
+
+static uint64_t hash_of_key(cm_str_t key)
+{
+    uint64_t hash = XXH3_64bits(key.data, key.len);
+    return hash != 0 ? hash : 1;
+}
+
+static uint64_t hash_of_content(int64_t time, const cm_str_t texts[CM_FIELD_COUNT])
+{
+    uint64_t hash = XXH3_64bits(&time, sizeof time);
+
+    for (int field = 0; field < CM_FIELD_COUNT; field++)
+        hash = XXH3_64bits_withSeed(texts[field].data, texts[field].len, hash + texts[field].len);
+    return hash;
+}
+
+static known_t *slot_of(const comparing_t *self, uint64_t key)
+{
+    size_t at = key & (self->slots - 1);
+
+    while (self->known[at].key != 0 && self->known[at].key != key)
+        at = (at + 1) & (self->slots - 1);
+    return &self->known[at];
+}
+
+static void note_odd(comparing_t *self, cm_str_t key)
+{
+    if (self->odd_count == MOST)
+        return;
+    if (self->odd == NULL)
+        self->odd = cm_alloc(MOST * sizeof *self->odd);
+    self->odd[self->odd_count++] = cm_arena_copy(&self->texts, key);
+}
+
+/* ---- the copy ---- */
+
+typedef struct walk {
+    comparing_t *self;
+    cm_reader_t *reader;
+    cm_columns_t columns;
+    bool unseen; /* the second time: those that the table does not have */
+} walk_t;
+
+static int walk_event(walk_t *walk, uint32_t i, cm_err_t *err)
+{
+    const cm_columns_t *columns = &walk->columns;
+    const cm_key_t *stored = &columns->keys[i];
+    cm_str_t texts[CM_FIELD_COUNT], key;
+    char scratch[CM_UUID_TEXT];
+    uint8_t derived[16];
+
+    for (int field = 0; field < CM_FIELD_COUNT; field++) {
+        int rc = cm_reader_name(walk->reader, (cm_field_t)field, columns->ids[field][i],
+                                &texts[field], err);
+        if (rc < 0)
+            return rc;
+    }
+    if (stored->kind == CM_KEY_DERIVED)
+        cm_row_key_derive(texts[CM_USER], columns->time[i], derived);
+    if (stored->kind != CM_KEY_TEXT)
+        cm_uuid_format(stored->kind == CM_KEY_UUID ? stored->uuid : derived, scratch);
+    key = stored->kind == CM_KEY_TEXT ? stored->text : (cm_str_t){scratch, CM_UUID_TEXT};
+    known_t *known = slot_of(walk->self, hash_of_key(key));
+    if (walk->unseen && !known->seen)
+        note_odd(walk->self, key);
+    if (!walk->unseen)
+        *known = (known_t){hash_of_key(key), hash_of_content(columns->time[i], texts), false};
+    return 0;
+}
+
+static int walk_blocks(walk_t *walk, cm_err_t *err)
+{
+    comparing_t *self = walk->self;
+    const cm_block_ref_t *blocks;
+    size_t count = 0;
+
+    int rc = cm_reader_blocks(walk->reader, &blocks, &count, err);
+    if (rc == 0 && !walk->unseen) {
+        for (size_t b = 0; b < count; b++)
+            self->count += blocks[b].count;
+        for (self->slots = 1024; self->slots < 2 * self->count;)
+            self->slots *= 2;
+        self->known = cm_alloc_zero(self->slots, sizeof *self->known);
+    }
+    for (size_t b = 0; b < count && rc == 0; b++) {
+        rc = cm_reader_read(walk->reader, &blocks[b], CM_READ_HOT | CM_READ_COLD | CM_READ_KEYS,
+                            &walk->columns, err);
+        for (uint32_t i = 0; i < blocks[b].count && rc == 0; i++)
+            rc = walk_event(walk, i, err);
+    }
+    return rc;
+}
+
+static int walk_copy(comparing_t *self, cm_mirror_t *mirror, bool unseen, cm_err_t *err)
+{
+    walk_t walk = {.self = self, .unseen = unseen};
+
+    int rc = cm_store_reader(cm_mirror_store(mirror), &walk.reader, err);
+    if (rc == 0)
+        rc = walk_blocks(&walk, err);
+    cm_columns_free(&walk.columns);
+    cm_reader_close(walk.reader);
+    return rc;
+}
+
+/* ---- the table ---- */
+
+static int take_page(void *context, const cm_batch_t *batch, cm_err_t *err)
+{
+    comparing_t *self = context;
+
+    for (size_t i = 0; i < batch->count; i++) {
+        const cm_event_t *event = &batch->events[i];
+        const cm_str_t texts[CM_FIELD_COUNT] = {
+            [CM_USER] = event->user_id,    [CM_URL] = event->url,
+            [CM_COUNTRY] = event->country, [CM_CITY] = event->city,
+            [CM_BROWSER] = event->browser, [CM_OS] = event->os,
+            [CM_DEVICE] = event->device};
+        known_t *known = slot_of(self, hash_of_key(event->row_key));
+        if (known->key == 0 || known->content != hash_of_content(event->timestamp, texts))
+            note_odd(self, event->row_key);
+        if (known->key != 0)
+            known->seen = true;
+    }
+    return cm_sink_put(&self->into->sink, batch, err);
+}
+
+/* What the writers have noted since the copy was made is none of somebody else's. */
+static int count_strange(const comparing_t *self, cm_store_t *store, cm_mirror_t *mirror,
+                         cm_strange_rows_t *strange, cm_err_t *err)
+{
+    enum { NAMED = sizeof strange->first / sizeof *strange->first };
+    cm_mirror_keys_t keys = {.keys = NULL};
+    cm_changes_t changes = {.writers = NULL};
+
+    int rc = cm_mirror_changes(mirror, &changes, err);
+    if (rc == 0)
+        rc = cm_cassandra_read_changes(store, true, &changes, err);
+    if (rc == 0)
+        cm_mirror_keys_collect(&keys, &changes);
+    for (size_t i = 0; i < self->odd_count && rc == 0; i++) {
+        if (cm_mirror_keys_find(&keys, self->odd[i]) != NULL)
+            continue;
+        if (strange->count < NAMED)
+            snprintf(strange->first[strange->count], sizeof *strange->first, "%.*s",
+                     cm_utf8_head(self->odd[i], sizeof *strange->first - 1), self->odd[i].data);
+        strange->count++;
+    }
+    cm_mirror_keys_free(&keys);
+    cm_changes_free(&changes);
+    return rc;
+}
+
+static int compare(comparing_t *self, cm_store_t *store, cm_mirror_t *mirror, cm_account_t *account,
+                   cm_strange_rows_t *strange, cm_err_t *err)
+{
+    int rc = walk_copy(self, mirror, false, err);
+    if (rc == 0)
+        rc = cm_cassandra_scan(store, take_page, self, account, err);
+    if (rc == 0)
+        rc = cm_sink_commit(&self->into->sink, err);
+    if (rc == 0)
+        rc = walk_copy(self, mirror, true, err);
+    return rc == 0 ? count_strange(self, store, mirror, strange, err) : rc;
+}
+
+/* Whether there is a copy of this table; else `*mirror` is NULL. */
+static int open_copy(cm_app_t *app, cm_store_t *store, cm_mirror_t **mirror)
+{
+    cm_changes_facts_t facts;
+    cm_mirror_state_t state;
+
+    int rc = cm_cassandra_changes_facts(store, &facts, &app->err);
+    if (rc < 0)
+        return rc;
+    *mirror = NULL;
+    if (!facts.there || cm_mirror_open_read(app->global.data_dir, mirror, &app->err) < 0)
+        return 0;
+    rc = cm_mirror_state(*mirror, &state, &app->err);
+    if (rc == 0 && strcmp(state.table, facts.table) == 0 &&
+        strcmp(state.changes, facts.changes) == 0)
+        return 0;
+    cm_mirror_close(*mirror);
+    *mirror = NULL;
+    return rc;
+}
+
+int cm_cassandra_compare(cm_app_t *app, const cm_cassandra_given_t *given, cm_store_t *into,
+                         cm_strange_rows_t *strange, bool *compared)
+{
+    const cm_cassandra_settings_t settings = cm_cassandra_settings_of(app, given);
+    const cm_cassandra_options_t options = {.settings = &settings, .only_read = true};
+    comparing_t self = {.into = into};
+    cm_account_t account = {0};
+    cm_mirror_t *mirror = NULL;
+    cm_store_t *store;
+
+    *strange = (cm_strange_rows_t){.count = 0};
+    int rc = cm_cassandra_open(&options, &store, &app->err);
+    if (rc < 0)
+        return rc;
+    rc = open_copy(app, store, &mirror);
+    *compared = mirror != NULL;
+    if (rc == 0)
+        rc = mirror != NULL ? compare(&self, store, mirror, &account, strange, &app->err)
+                            : cm_cassandra_load(store, into, &account, &app->err);
+    if (rc == 0)
+        cm_cassandra_say_left_out(app, &account);
+    cm_mirror_close(mirror);
+    cm_sink_close(&store->sink);
+    cm_arena_free(&self.texts);
+    free(self.known);
+    free(self.odd);
+    return rc;
+}

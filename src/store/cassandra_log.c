@@ -1,0 +1,228 @@
+#include "store/cassandra_log.h"
+
+#include "cassandra/changes.h"
+#include "cassandra/settle.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+enum {
+    VALUES = 6,
+    ENTRIES = 1024,  /* not acknowledged, at most */
+    AGAIN_S = 86400, /* a writer says once a day that it is there */
+    KEEP = 4096,     /* entries that are settled are forgotten by so many */
+};
+
+/* A row of the companion that is on its way, or whose rows are. */
+typedef struct entry {
+    uint64_t until; /* rows that will have been added: its last one is before that */
+    int64_t seq;    /* -1: it says that the writer is there */
+} entry_t;
+
+struct cm_cassandra_log {
+    cm_cassandra_log_options_t o;
+    cm_cql_writer_t *entries;
+    int64_t writer, seq; /* number of this one, and of its next entry */
+    int64_t settled;     /* entries before that number */
+    int64_t told;        /* what the last entry has said of that */
+    int64_t registered_ns;
+    uint64_t rows;      /* that are acknowledged */
+    uint64_t until;     /* of the last entry */
+    entry_t *queue;     /* in the order of the writer's rows */
+    size_t count, cap;  /* of the queue */
+    size_t acked, done; /* how many of it are acknowledged, and settled */
+    uint64_t first;     /* number of the first one in the writer */
+    cm_buf_t keys;
+};
+
+/* ---- what is acknowledged ---- */
+
+static void settle(cm_cassandra_log_t *log)
+{
+    while (log->done < log->acked && log->queue[log->done].until <= log->rows) {
+        if (log->queue[log->done].seq >= 0)
+            log->settled = log->queue[log->done].seq + 1;
+        log->done++;
+    }
+    if (log->done < KEEP)
+        return;
+    memmove(log->queue, log->queue + log->done, (log->count - log->done) * sizeof *log->queue);
+    log->first += log->done;
+    log->acked -= log->done;
+    log->count -= log->done;
+    log->done = 0;
+}
+
+static void on_durable(void *context, uint64_t durable)
+{
+    cm_cassandra_log_t *log = context;
+
+    while (log->acked < log->count && log->first + log->acked < durable)
+        log->acked++;
+    if (log->acked > 0)
+        cm_cql_writer_release(log->o.rows, log->queue[log->acked - 1].until);
+    settle(log);
+}
+
+static bool on_refused(void *context, uint64_t row, const cm_cql_error_t *error)
+{
+    cm_cassandra_log_t *log = context;
+    return log->o.refused(log->o.context, row, error);
+}
+
+void cm_cassandra_log_done(cm_cassandra_log_t *log, uint64_t rows)
+{
+    log->rows = rows;
+    settle(log);
+}
+
+/* ---- writing ---- */
+
+static int write_row(cm_cassandra_log_t *log, const char *part, int64_t seq,
+                     const cm_cql_value_t rest[VALUES - 2], entry_t entry, cm_err_t *err)
+{
+    cm_cql_value_t values[VALUES] = {cm_cql_text(cm_str(part)), cm_cql_i64(seq)};
+
+    memcpy(values + 2, rest, (VALUES - 2) * sizeof *rest);
+    int rc = cm_cql_writer_add(log->entries, values, VALUES, err);
+    if (rc < 0)
+        return rc;
+    if (log->count == log->cap) {
+        log->cap = log->cap ? log->cap * 2 : KEEP;
+        log->queue = cm_realloc(log->queue, log->cap * sizeof *log->queue);
+    }
+    log->queue[log->count++] = entry;
+    return 0;
+}
+
+/* Says that this writer is there, before its first entry and once a day: rows live longer. */
+static int register_writer(cm_cassandra_log_t *log, cm_err_t *err)
+{
+    const cm_cql_value_t rest[VALUES - 2] = {cm_cql_null(), cm_cql_null(), cm_cql_null(),
+                                             cm_cql_null()};
+    int64_t now = cm_clock_ticks_ns();
+
+    if (log->registered_ns != 0 && now - log->registered_ns < AGAIN_S * INT64_C(1000000000))
+        return 0;
+    int rc = write_row(log, CM_CHANGES_WRITERS, log->writer, rest,
+                       (entry_t){.until = log->until, .seq = -1}, err);
+    if (rc == 0)
+        log->registered_ns = now;
+    return rc;
+}
+
+static int write_entry(cm_cassandra_log_t *log, int64_t first_us, int64_t last_us, uint64_t until,
+                       cm_err_t *err)
+{
+    const cm_cql_value_t rest[VALUES - 2] = {
+        cm_cql_i64(log->settled), cm_cql_i64(first_us), cm_cql_i64(last_us),
+        cm_cql_text((cm_str_t){log->keys.data, log->keys.len})};
+    char part[CM_CHANGES_PART];
+
+    int rc = register_writer(log, err);
+    if (rc < 0)
+        return rc;
+    cm_changes_part(log->writer, log->seq, part);
+    rc = write_row(log, part, log->seq, rest, (entry_t){.until = until, .seq = log->seq}, err);
+    if (rc < 0)
+        return rc;
+    log->told = log->settled;
+    log->until = until;
+    log->seq++;
+    return 0;
+}
+
+int cm_cassandra_log_add(cm_cassandra_log_t *log, const cm_str_t *keys, size_t count,
+                         int64_t first_us, int64_t last_us, uint64_t until, cm_err_t *err)
+{
+    cm_buf_clear(&log->keys);
+    for (size_t i = 0; i < count; i++) {
+        if (keys[i].data != NULL)
+            cm_changes_add_key(&log->keys, keys[i]);
+    }
+    return write_entry(log, first_us, last_us, until, err);
+}
+
+int cm_cassandra_log_tell(cm_cassandra_log_t *log, cm_err_t *err)
+{
+    if (log->told >= log->settled)
+        return 0;
+    cm_buf_clear(&log->keys);
+    int rc = write_entry(log, 0, 0, log->until, err);
+    if (rc == 0)
+        log->told++; /* that entry has no rows: nobody waits for a word about it */
+    return rc;
+}
+
+bool cm_cassandra_log_is_written(const cm_cassandra_log_t *log)
+{
+    return cm_cql_writer_durable(log->entries) == cm_cql_writer_added(log->entries);
+}
+
+/* ---- opening ---- */
+
+static int prepare(cm_cassandra_log_t *log, cm_cql_prepared_t **insert, cm_err_t *err)
+{
+    const cm_cassandra_settings_t *settings = log->o.settings;
+    cm_buf_t text = CM_BUF_INIT;
+
+    cm_buf_add_text(&text, "INSERT INTO ");
+    cm_changes_add_table(&text, settings);
+    cm_buf_printf(&text,
+                  " (part, seq, done, first_us, last_us, keys) VALUES (?, ?, ?, ?, ?, ?) USING "
+                  "TTL %d",
+                  CM_CHANGES_TTL_S);
+    int rc = cm_cassandra_prepare(settings, log->o.session, (cm_str_t){text.data, text.len}, insert,
+                                  "preparing to note what is written", err);
+    cm_buf_free(&text);
+    return rc;
+}
+
+static int draw_number(int64_t *number, cm_err_t *err)
+{
+    if (getrandom(number, sizeof *number, 0) != (ssize_t)sizeof *number)
+        return cm_fail(err, CM_EINTERNAL, "no random number can be had: %s", strerror(errno));
+    *number &= INT64_MAX;
+    return 0;
+}
+
+int cm_cassandra_log_open(const cm_cassandra_log_options_t *options, cm_cassandra_log_t **log,
+                          cm_err_t *err)
+{
+    cm_cassandra_log_t *self = cm_alloc_zero(1, sizeof *self);
+    const cm_cql_writer_options_t writer = {
+        .batch_rows = 1,
+        .max_rows = ENTRIES,
+        .speculative_ms =
+            options->settings->speculative_ms > 0 ? options->settings->speculative_ms : -1,
+        .durable = on_durable,
+        .refused = on_refused,
+        .context = self};
+    cm_cql_prepared_t *insert;
+
+    self->o = *options;
+    int rc = cm_changes_ensure(options->settings, options->session, options->settings->create, NULL,
+                               err);
+    if (rc == 0)
+        rc = draw_number(&self->writer, err);
+    if (rc == 0)
+        rc = prepare(self, &insert, err);
+    if (rc == 0)
+        rc = cm_cql_writer_open(options->session, insert, &writer, &self->entries, err);
+    if (rc < 0)
+        cm_cassandra_log_close(self);
+    else
+        *log = self;
+    return rc;
+}
+
+void cm_cassandra_log_close(cm_cassandra_log_t *log)
+{
+    if (log == NULL)
+        return;
+    cm_cql_writer_close(log->entries);
+    cm_buf_free(&log->keys);
+    free(log->queue);
+    free(log);
+}

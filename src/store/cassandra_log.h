@@ -1,0 +1,45 @@
+/* What a writer notes in the companion of the table (cassandra/changes.h): before rows are sent,
+ * which these are; and when they are acknowledged.
+ *
+ * An entry without its rows does no harm: a reader finds nothing new. A row without an entry would
+ * never be found. So the table's writer is held (cm_cql_writer_options_t), and its rows are
+ * released when their entry is acknowledged, in order. Both go on at the same time; a row waits one
+ * round trip longer, and no row waits for another. An entry is settled when its rows are
+ * acknowledged; the entries that follow say so. One thread: the store's. */
+#ifndef CM_STORE_CASSANDRA_LOG_H
+#define CM_STORE_CASSANDRA_LOG_H
+
+#include "cassandra/client.h"
+
+typedef struct cm_cassandra_log cm_cassandra_log_t;
+
+typedef struct cm_cassandra_log_options {
+    const cm_cassandra_settings_t *settings;
+    cm_cql_t *session;
+    cm_cql_refused_t refused; /* of entries, as of rows */
+    void *context;
+    cm_cql_writer_t *rows; /* held; is released by this */
+} cm_cassandra_log_options_t;
+
+/* Makes the companion where it is missing and the settings allow. */
+int cm_cassandra_log_open(const cm_cassandra_log_options_t *options, cm_cassandra_log_t **log,
+                          cm_err_t *err);
+
+/* Notes rows that will be added next, of the keys that are not NULL; `until` is how many rows will
+ * have been added then. CM_EBUSY: run the session, then again. */
+int cm_cassandra_log_add(cm_cassandra_log_t *log, const cm_str_t *keys, size_t count,
+                         int64_t first_us, int64_t last_us, uint64_t until, cm_err_t *err);
+
+/* So many rows are acknowledged. */
+void cm_cassandra_log_done(cm_cassandra_log_t *log, uint64_t rows);
+
+/* Notes which entries are settled, where that is not said yet. CM_EBUSY as above. */
+int cm_cassandra_log_tell(cm_cassandra_log_t *log, cm_err_t *err);
+
+/* Whether all that was noted is acknowledged. */
+bool cm_cassandra_log_is_written(const cm_cassandra_log_t *log);
+
+/* NULL is fine. */
+void cm_cassandra_log_close(cm_cassandra_log_t *log);
+
+#endif
