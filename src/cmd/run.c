@@ -290,7 +290,7 @@ static int read_own(runner_t *runner)
     atomic_store(app->hurries, true);
     while ((left = cm_cluster_unread(&runner->cluster, &others)) > 0 && runner->source != NULL &&
            now < until && !atomic_load(app->hurry)) {
-        if (left < least)
+        if (left < least || cm_cluster_joins(&runner->cluster))
             quiet_until = now + OWN_QUIET_MS * INT64_C(1000000);
         least = left < least ? left : least;
         if (now >= quiet_until)

@@ -241,6 +241,14 @@ int64_t cm_cluster_unread(cm_cluster_t *cluster, bool *others)
     return unread;
 }
 
+bool cm_cluster_joins(const cm_cluster_t *cluster)
+{
+    cm_kafka_lag_t lag;
+
+    return cluster->waiting_for == NULL && cluster->topic != NULL &&
+           cm_kafka_source_lags(cluster->topic, &lag, 1) == 0;
+}
+
 void cm_cluster_tell_unread(const cm_cluster_t *cluster, int64_t unread, bool others)
 {
     FILE *messages = cluster->app->messages;

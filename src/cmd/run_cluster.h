@@ -69,6 +69,10 @@ void cm_cluster_look(cm_cluster_t *cluster);
  * the group has the partition only `others` becomes true. */
 int64_t cm_cluster_unread(cm_cluster_t *cluster, bool *others);
 
+/* Whether it still waits for its partitions of the topic, from brokers that answer: its group takes
+ * some seconds for that. */
+bool cm_cluster_joins(const cm_cluster_t *cluster);
+
 /* Says what of that was not read in the end, if anything. */
 void cm_cluster_tell_unread(const cm_cluster_t *cluster, int64_t unread, bool others);
 
