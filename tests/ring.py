@@ -110,10 +110,17 @@ class Faults:
 
     def replaced(self):
         """Rows that the dead node alone had with one other are on the new one after the repair."""
-        stack = self.stack
+        stack, t = self.stack, self.ring.t
+
+        def replace():
+            t.equal(stack.replace("cassandra-2"), "cassandra-4")
+            # Clients learn of nodes there; the dead one must not stay.
+            with stack.engine("cassandra-1").connect() as connection:
+                peers = {cell[-1] for cell, in connection.query("SELECT peer FROM system.peers")}
+            t.equal(peers, {3, 4}, "last bytes of the addresses that cassandra-1 knows")
+
         self.one("cassandra-2 is killed", lambda: stack.kill("cassandra-2"), NODE)
-        self.one("cassandra-4 takes its place",
-                 lambda: self.ring.t.equal(stack.replace("cassandra-2"), "cassandra-4"), NODE)
+        self.one("cassandra-4 takes its place", replace, NODE)
         self.one("cassandra-4 is repaired",
                  lambda: stack.nodetool("cassandra-4", "repair", "--full", "clickstream"), AGAIN)
 

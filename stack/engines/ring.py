@@ -84,7 +84,8 @@ class Node(Member, Cassandra):
             # A node shall know the others before it says that it answers; they are near.
             "cassandra.gossip_settle_min_wait_ms": 1000,
             "cassandra.gossip_settle_interval_ms": 500,
-            "cassandra.ring_delay_ms": 3000 if self.replaces else 0,
+            # With 0 a node that was replaced is heard of again, and stays in system.peers.
+            "cassandra.ring_delay_ms": 5000,
             "cassandra.superuser_setup_delay_ms": 0,
             # So long nothing may be heard of the dead one; 60 s otherwise.
             **({"cassandra.replace_address_first_boot": self.replaces,
