@@ -56,8 +56,9 @@ int cm_refresh_end(cm_refreshing_t *refreshing, cm_refreshed_t *out, cm_err_t *e
 /* NULL is fine. */
 void cm_refresh_free(cm_refreshing_t *refreshing);
 
-/* Mills another store (not embedded, read from memory) and puts its answers in the place of those
- * that the embedded store has, until its own are made again. Only what differs is written. */
+/* Mills another store (in memory, or the copy of a table of Cassandra) and puts its answers in the
+ * place of those that the embedded store has, until its own are made again. Only what differs is
+ * written. */
 int cm_refresh_from(cm_store_t *other, cm_store_t *store, const cm_refresh_options_t *options,
                     cm_refreshed_t *out, cm_err_t *err);
 

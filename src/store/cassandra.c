@@ -31,7 +31,9 @@ static const char *find_reason(self_t *self, int64_t now)
     if (now - self->progress_ns < QUIET_MS * INT64_C(1000000))
         return NULL;
     /* The session's last error may be of a node that is down, without which the others would do. */
-    if (cm_cql_state(self->session) == CM_CQL_READY && cm_cql_writer_stall(self->writer, &stall))
+    if (cm_cql_state(self->session) == CM_CQL_READY &&
+        (cm_cql_writer_stall(self->writer, &stall) ||
+         (self->log != NULL && cm_cassandra_log_stall(self->log, &stall))))
         last = &stall;
     if (last == NULL)
         return "it does not answer";

@@ -160,6 +160,11 @@ bool cm_cassandra_log_is_written(const cm_cassandra_log_t *log)
     return cm_cql_writer_durable(log->entries) == cm_cql_writer_added(log->entries);
 }
 
+bool cm_cassandra_log_stall(const cm_cassandra_log_t *log, cm_cql_error_t *why)
+{
+    return cm_cql_writer_stall(log->entries, why);
+}
+
 /* ---- opening ---- */
 
 static int prepare(cm_cassandra_log_t *log, cm_cql_prepared_t **insert, cm_err_t *err)

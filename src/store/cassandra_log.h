@@ -39,6 +39,9 @@ int cm_cassandra_log_tell(cm_cassandra_log_t *log, cm_err_t *err);
 /* Whether all that was noted is acknowledged. */
 bool cm_cassandra_log_is_written(const cm_cassandra_log_t *log);
 
+/* What holds up the first row of the companion that is not acknowledged: cm_cql_writer_stall(). */
+bool cm_cassandra_log_stall(const cm_cassandra_log_t *log, cm_cql_error_t *why);
+
 /* NULL is fine. */
 void cm_cassandra_log_close(cm_cassandra_log_t *log);
 
