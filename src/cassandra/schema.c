@@ -364,8 +364,6 @@ int cm_cassandra_ensure(const cm_cassandra_settings_t *settings, cm_cql_t *sessi
     int rc = cm_cassandra_look(settings, session, &facts, err);
     if (rc < 0)
         return rc;
-    if (settings->create && facts.state == CM_CASSANDRA_READY)
-        return cm_cql_agree(session, err); /* it may have been made a moment ago */
     return settings->create ? cm_cassandra_create(settings, session, &facts, err)
                             : cm_cassandra_complain(settings, &facts, err);
 }
