@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 enum {
-    CHUNK = 8192,     /* events that are forwarded at once */
+    CHUNK = 8192,     /* events that are forwarded at once, at most */
     FORWARD_MS = 100, /* that a commit spends on it */
     AGAIN_MS = 1000,  /* between looks for a server that is away */
     WAIT_STEP_MS = 20,
@@ -35,6 +35,7 @@ struct cm_spool {
     uint64_t sent;      /* acknowledged by the remote since */
     bool (*go_on)(void *context); /* of a drain; NULL: there is none */
     void *go_on_context;
+    size_t chunk;      /* events to forward at once: fewer after a refusal */
     bool torn;         /* of some events nobody knows whether it has taken them */
     atomic_bool known; /* it is running: what is wrong with the remote now may be put right */
     int64_t tried_ns;
@@ -205,7 +206,7 @@ static int take_rows(const cm_spool_t *spool, cm_reader_t *reader, const cm_colu
     char key[CM_UUID_TEXT];
     int rc = 0;
 
-    for (; rc == 0 && row < columns->count && batch->count < CHUNK; row++) {
+    for (; rc == 0 && row < columns->count && batch->count < spool->chunk; row++) {
         cm_event_t *event = cm_batch_slot(batch);
         rc = cm_event_at(reader, columns, row, event, key, err);
         event->row_key = cm_arena_copy(&batch->arena, event->row_key);
@@ -287,7 +288,20 @@ static int forward_chunk(cm_spool_t *spool, cm_err_t *err)
     if (rc == 0)
         rc = put_chunk(spool, reader, err);
     cm_reader_close(reader);
-    return rc < 0 ? rc : settle(spool, false, err);
+    if (rc == 0)
+        rc = settle(spool, false, err);
+    if (rc == 0 && spool->chunk < CHUNK)
+        spool->chunk *= 2;
+    return rc;
+}
+
+/* The server has refused some, and nobody says which: the others have arrived, and come once more.
+ * So one alone goes next, then twice as many each time that goes well. In the end what is refused
+ * stands alone, and it alone is tried again and again. */
+static int refused(cm_spool_t *spool, const cm_err_t *why, cm_err_t *err)
+{
+    spool->chunk = 1;
+    return give_up_remote(spool, why, err);
 }
 
 /* Forwards for a while. A server that is away is no failure: what comes is kept. */
@@ -312,7 +326,9 @@ static int forward(cm_spool_t *spool, cm_err_t *err)
         return rc;
     }
     if (rc < 0)
-        return rc == CM_EAWAY && !spool->torn ? 0 : give_up_remote(spool, &why, err);
+        return rc != CM_EAWAY ? refused(spool, &why, err)
+               : spool->torn  ? give_up_remote(spool, &why, err)
+                              : 0;
     spool->reason[0] = '\0';
     return spool->position < cm_embedded_events(spool->store) ? 0 : empty(spool, err);
 }
@@ -401,6 +417,7 @@ int cm_spool_open(const cm_spool_options_t *options, cm_spool_t **out, cm_err_t 
     spool->options = *options;
     spool->data_dir = cm_strdup(options->data_dir);
     spool->waiter = (cm_waiter_t){wait_for_remote, spool};
+    spool->chunk = CHUNK;
     spool->keeping = true; /* until the server is there, and has what was kept */
     pthread_mutex_init(&spool->lock, NULL);
     int rc = cm_embedded_open(options->data_dir, options->clock, &spool->store, err);

@@ -19,6 +19,8 @@ typedef struct server {
     atomic_int opened;  /* how often */
     bool late;          /* it takes, but answers only when it is no longer so */
     int fail_put, fail; /* codes of the next put and commit; 0: none */
+    int refused;        /* how often a commit was refused because of: */
+    const char *poison; /* a user's name, whose event it never takes, but all others; NULL: none */
     cm_buf_t got;       /* a user's name a line, once it is acknowledged */
     cm_buf_t in_hand;   /* taken, not acknowledged */
     const cm_waiter_t *waiter;
@@ -52,6 +54,14 @@ static int remote_commit(cm_sink_t *sink, cm_err_t *err)
     if (server->late || atomic_load(&server->away)) {
         int rc = server->waiter->wait(server->waiter->context, 0, "no answer");
         return cm_fail(err, rc, "stopped while it does not answer");
+    }
+    char *poison = server->poison != NULL && server->in_hand.len > 0
+                       ? strstr(server->in_hand.data, server->poison)
+                       : NULL;
+    if (poison != NULL) {
+        cm_buf_add(&server->got, server->in_hand.data, (size_t)(poison - server->in_hand.data));
+        server->refused++;
+        return cm_fail(err, CM_EIO, "it does not take %s", server->poison);
     }
     cm_buf_add(&server->got, server->in_hand.data, server->in_hand.len);
     cm_buf_clear(&server->in_hand);
@@ -386,6 +396,34 @@ static void drain_ends_while_the_server_is_silent(void **context)
     assert_counts(state, 0, 0, 5);
 }
 
+/* An event that is never taken stays, and is tried again; those beside it do not arrive again and
+ * again meanwhile. */
+static void one_is_refused(void **context)
+{
+    state_t *state = *context;
+    cm_err_t err;
+
+    atomic_store(&state->server.away, true);
+    open_spool(state);
+    send(state, 3);
+    state->server.poison = "user-2\n";
+    atomic_store(&state->server.away, false);
+    for (int i = 0; i < 2000 && state->server.refused < 5; i++) {
+        assert_ok(cm_sink_commit(cm_spool_sink(state->spool), &err), err);
+        cm_sleep_ms(10);
+    }
+    assert_int_equal(state->server.refused, 5);
+    assert_string_equal(cm_spool_reason(state->spool), "it does not take user-2\n");
+    assert_counts(state, 0, 2, 1);
+    /* All, the first, the other two, the second, and from then on only the third. */
+    assert_int_equal(state->server.got.len, strlen("user-0\nuser-1\nuser-0\nuser-1\nuser-1\n"));
+    assert_memory_equal(state->server.got.data, "user-0\nuser-1\nuser-0\nuser-1\nuser-1\n",
+                        state->server.got.len);
+    state->server.poison = NULL;
+    drain(state);
+    assert_counts(state, 0, 3, 0);
+}
+
 static void full(void **context)
 {
     state_t *state = *context;
@@ -462,6 +500,7 @@ int main(void)
         TEST(drained),
         TEST(drained_in_vain),
         TEST(drain_ends_while_the_server_is_silent),
+        TEST(one_is_refused),
         TEST(full),
         TEST(nothing_can_be_kept),
         TEST(no_room_for_the_mark),
