@@ -337,10 +337,6 @@ static int finish(runner_t *runner)
         if (rc == 0)
             rc = cm_account_check(&account, &app->err);
     }
-    if (rc == 0) {
-        const cm_account_t account = account_of(runner);
-        rc = cm_account_check(&account, &app->err);
-    }
     return rc;
 }
 
