@@ -111,6 +111,7 @@ enum {
     BEFORE = 4,
     AFTER = 8,
     OP = 16,
+    EVENT = 32, /* it is an event, with a fault of its own, whatever else it has */
 };
 
 static const struct {
@@ -118,7 +119,8 @@ static const struct {
     int bit;
 } keys[] = {
     {{"schema", 6}, SCHEMA}, {{"payload", 7}, PAYLOAD}, {{"before", 6}, BEFORE},
-    {{"after", 5}, AFTER},   {{"op", 2}, OP},
+    {{"after", 5}, AFTER},   {{"op", 2}, OP},           {{"user_id", 7}, EVENT},
+    {{"url", 3}, EVENT},
 };
 
 /* The text in quotes that begins at `at`; where it ends. */
@@ -129,8 +131,9 @@ static size_t end_of_text(cm_str_t json, size_t at)
     return at < json.len ? at : json.len;
 }
 
-/* Which keys the object has itself; and from where its payload goes. It need not be valid JSON:
- * then what is found is as good as nothing. */
+/* Which keys the object that begins the text has itself, behind a colon perhaps; and from where its
+ * payload goes. What begins with something else has none. It need not be valid JSON: then what is
+ * found is as good as nothing. */
 static int find_keys(cm_str_t json, cm_str_t *payload)
 {
     int depth = 0, found = 0;
@@ -147,9 +150,11 @@ static int find_keys(cm_str_t json, cm_str_t *payload)
                     *payload = (cm_str_t){json.data + end + 1, json.len - end - 1};
             }
             at = end;
+        } else if (depth == 0 && (c == '[' || c == ',')) {
+            break;
         } else if (c == '{' || c == '[') {
             depth++;
-        } else if ((c == '}' || c == ']') && --depth == 0) {
+        } else if ((c == '}' || c == ']') && --depth <= 0) {
             break;
         } else if (depth == 1) {
             is_key = c == ',' ? true : c == ':' ? false : is_key;
@@ -167,6 +172,8 @@ static bool name_json(cm_str_t value, char *text)
 {
     cm_str_t payload = {NULL, 0}, ignored = {NULL, 0};
     const int found = find_keys(value, &payload);
+    if ((found & EVENT) != 0)
+        return false;
     const bool connect = (found & SCHEMA) != 0 && payload.data != NULL;
     const bool change = is_change(connect ? find_keys(payload, &ignored) : found);
 
