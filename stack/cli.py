@@ -21,6 +21,7 @@ Exit status: 0 done, 1 an engine fails or does not answer, 2 wrong usage or anot
 
 import argparse
 import json
+import signal
 import sys
 
 from .core import PROFILES, Stack
@@ -143,6 +144,8 @@ def main(arguments):
     at = arguments.index("nodetool") + 2 if "nodetool" in arguments else len(arguments)
     options = parser().parse_intermixed_args(arguments[:at])
     options.words += arguments[at:]
+    # As Ctrl-C, so that what a command has begun is taken back.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return act(stack_of(options), options)
     except Trouble as trouble:

@@ -395,6 +395,8 @@ class Stack(Topics):
                      if part not in self.formed(old.whole)]
             new = self.engine(free, old.choice)
             new.replaces, new.slowness = old.host, 5  # it gets all rows first
+            # What one that was killed has left: nobody knows how far it had come.
+            process.end(new.running(), new.patience)
             shutil.rmtree(new.data, ignore_errors=True)
             self.check_ports([new])
             self.check_memory([new])

@@ -4,8 +4,10 @@ start real ones."""
 import contextlib
 import os
 import re
+import signal
 import socket
 import subprocess
+import sys
 
 import ports
 from harness import ROOT
@@ -154,6 +156,43 @@ def test_a_node_that_was_replaced(t):
             "only a node of a ring of Cassandra can be replaced, as cassandra-3")
     t.equal(expect(t, Misuse, stack.nodetool, "kafka-1", "status"),
             "nodetool asks a node of a ring of Cassandra, as cassandra-1")
+
+
+def test_a_replacement_that_was_interrupted(t):
+    stack, had = ring(t), process.available
+    stack.engine("cassandra-2").folders()
+    stack.engine("cassandra-2").save([])
+
+    def launch(new):
+        t.equal([(node.name, node.replaces, node.running()) for node in new],
+                [("cassandra-4", "127.0.0.2", [])], "what one that was killed has left")
+        new[0].folders()
+        new[0].save([])
+        raise SystemExit  # no kind of Exception, as Ctrl-C
+    stack.launch, process.available = launch, lambda: 16 << 30
+    try:
+        with running(stack.engine("cassandra-4")):
+            t.write("ring/cassandra-4/" + os.path.relpath(
+                stack.engine("cassandra-4").data, t.path("ring", "cassandra-4")) + "/row", "")
+            with contextlib.suppress(SystemExit):
+                stack.replace("cassandra-2")
+    finally:
+        process.available = had
+    t.equal((stack.formed("cassandra"), stack.recorded("cassandra-4"),
+             os.path.exists(stack.engine("cassandra-4").data)), (NODES, None, False))
+    t.equal(stack.recorded("cassandra-2").name, "cassandra-2")
+
+
+def test_a_signal_is_an_interruption(t):
+    """SIGTERM too, so that what was begun is taken back."""
+    stack = ring(t)
+    with stack.lock(), subprocess.Popen(
+            [sys.executable, os.path.join(ROOT, "stack", "stack.py"), "--dir", t.path("ring"),
+             "down"], stderr=subprocess.PIPE, text=True) as waiting:
+        t.true("another one is at work" in waiting.stderr.readline(), "it waits for the lock")
+        waiting.send_signal(signal.SIGTERM)
+        t.equal((waiting.stderr.read(), waiting.wait(20)),
+                ("stack: interrupted; make stack-down ends what was started\n", 130))
 
 
 def test_a_name_for_all_members(t):
