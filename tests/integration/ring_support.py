@@ -226,6 +226,9 @@ class Ring:
                         "\n".join(worker.err[-600:] for worker in self.workers)))
             if rates and rates[-1][0] - last > LASTING:
                 return longest
+            silent = time.monotonic() - (rates[-1][0] if rates else since)
+            if silent > limit + WINDOW or not self.meter.thread.is_alive():
+                raise AssertionError("the rate was not measured for %.0f s" % silent)
             self.alive()
             time.sleep(0.2)
 

@@ -22,6 +22,23 @@ def test_an_outage_is_measured(t):
         t.equal(ring_support.Ring.outages(ring, rates, since), wanted, "%d %r" % (since, rates))
 
 
+def test_a_rate_that_nobody_measures_is_none(t):
+    """The wait ends when nothing is measured any more."""
+    for alive, rates, said in ((True, [], "not measured for 1"), (False, [], "not measured for 0"),
+                               (False, [(time.monotonic(), 100)], "not measured for 0")):
+        ring = ring_support.Ring.__new__(ring_support.Ring)
+        ring.rate, ring.alive = 100, lambda: None
+        ring.meter = type("Some", (), {
+            "rates": lambda self, rates=rates: rates,
+            "thread": type("Some", (), {"is_alive": lambda self, alive=alive: alive})()})()
+        try:
+            ring.back(time.monotonic() - (10 if alive else 0), 5)
+            failed = "it waits no longer"
+        except AssertionError as failure:
+            failed = str(failure)
+        t.true(said in failed, failed)
+
+
 @slow
 @alone
 def test_nothing_is_lost(t):
