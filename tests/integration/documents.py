@@ -5,7 +5,6 @@ import base64
 import hashlib
 import http.client
 import json
-import ssl
 import struct
 
 import oracle

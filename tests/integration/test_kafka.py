@@ -4,12 +4,11 @@ for what is said before one is asked."""
 import json
 import os
 import random
-import re
 import signal
 import sqlite3
 import time
 
-from harness import AWAY, OK, USAGE, slow
+from harness import AWAY, INPUT, OK, USAGE, slow
 from kafka_support import client, kafka, start_client
 
 SHAPE = ["--users", "2000", "--urls", "100", "--countries", "20"]
