@@ -9,9 +9,10 @@
 
 enum {
     VALUES = 6,
-    ENTRIES = 1024,  /* not acknowledged, at most */
-    AGAIN_S = 86400, /* a writer says once a day that it is there */
-    KEEP = 4096,     /* entries that are settled are forgotten by so many */
+    ENTRIES = 1024, /* not acknowledged, at most */
+    NUMBER_S =
+        86400,   /* a number is used for so long: its entries live longer than a copy is used */
+    KEEP = 4096, /* entries that are settled are forgotten by so many */
 };
 
 /* A row of the companion that is on its way, or whose rows are. */
@@ -23,16 +24,16 @@ typedef struct entry {
 struct cm_cassandra_log {
     cm_cassandra_log_options_t o;
     cm_cql_writer_t *entries;
-    int64_t writer, seq; /* number of this one, and of its next entry */
-    int64_t settled;     /* entries before that number */
-    int64_t told;        /* what the last entry has said of that */
-    int64_t registered_ns;
-    uint64_t rows;      /* that are acknowledged */
-    uint64_t until;     /* of the last entry */
-    entry_t *queue;     /* in the order of the writer's rows */
-    size_t count, cap;  /* of the queue */
-    size_t acked, done; /* how many of it are acknowledged, and settled */
-    uint64_t first;     /* number of the first one in the writer */
+    int64_t writer, seq;        /* number of this one, -1: none yet; and of its next entry */
+    int64_t settled;            /* entries before that number */
+    int64_t told;               /* what the last entry has said of that */
+    int64_t since_ns, since_us; /* when it took its number, by both clocks */
+    uint64_t rows;              /* that are acknowledged */
+    uint64_t until;             /* of the last entry */
+    entry_t *queue;             /* in the order of the writer's rows */
+    size_t count, cap;          /* of the queue */
+    size_t acked, done;         /* how many of it are acknowledged, and settled */
+    uint64_t first;             /* number of the first one in the writer */
     cm_buf_t keys;
 };
 
@@ -96,33 +97,61 @@ static int write_row(cm_cassandra_log_t *log, const char *part, int64_t seq,
     return 0;
 }
 
-/* Says that this writer is there, before its first entry and once a day: rows live longer. */
-static int register_writer(cm_cassandra_log_t *log, cm_err_t *err)
+static int draw_number(int64_t *number, cm_err_t *err)
+{
+    if (getrandom(number, sizeof *number, 0) != (ssize_t)sizeof *number)
+        return cm_fail(err, CM_EINTERNAL, "no random number can be had: %s", strerror(errno));
+    *number &= INT64_MAX;
+    return 0;
+}
+
+/* Begins with the entries of another number. That those of the old one are settled is said no more:
+ * readers find out by the rows' write times. */
+static void begin_number(cm_cassandra_log_t *log, int64_t number)
+{
+    for (size_t i = log->done; i < log->count; i++)
+        log->queue[i].seq = -1;
+    log->writer = number;
+    log->seq = log->settled = log->told = 0;
+}
+
+/* Says that this writer is there, before its first entry. It goes on under another number after a
+ * day: the first entries of one that is used for longer would end while it is still there, and a
+ * reader that does not know it yet begins with these. */
+static int register_writer(cm_cassandra_log_t *log, int64_t first_us, cm_err_t *err)
 {
     const cm_cql_value_t rest[VALUES - 2] = {cm_cql_null(), cm_cql_null(), cm_cql_null(),
                                              cm_cql_null()};
-    int64_t now = cm_clock_ticks_ns();
+    const int64_t now_ns = cm_clock_ticks_ns();
+    int64_t number;
 
-    if (log->registered_ns != 0 && now - log->registered_ns < AGAIN_S * INT64_C(1000000000))
+    if (log->writer >= 0 && (first_us == 0 || /* an entry without rows */
+                             (now_ns - log->since_ns < NUMBER_S * INT64_C(1000000000) &&
+                              first_us - log->since_us < NUMBER_S * INT64_C(1000000))))
         return 0;
-    int rc = write_row(log, CM_CHANGES_WRITERS, log->writer, rest,
-                       (entry_t){.until = log->until, .seq = -1}, err);
+    int rc = draw_number(&number, err);
     if (rc == 0)
-        log->registered_ns = now;
-    return rc;
+        rc = write_row(log, CM_CHANGES_WRITERS, number, rest,
+                       (entry_t){.until = log->until, .seq = -1}, err);
+    if (rc < 0)
+        return rc;
+    begin_number(log, number);
+    log->since_ns = now_ns;
+    log->since_us = first_us;
+    return 0;
 }
 
 static int write_entry(cm_cassandra_log_t *log, int64_t first_us, int64_t last_us, uint64_t until,
                        cm_err_t *err)
 {
+    char part[CM_CHANGES_PART];
+
+    int rc = register_writer(log, first_us, err);
+    if (rc < 0)
+        return rc;
     const cm_cql_value_t rest[VALUES - 2] = {
         cm_cql_i64(log->settled), cm_cql_i64(first_us), cm_cql_i64(last_us),
         cm_cql_text((cm_str_t){log->keys.data, log->keys.len})};
-    char part[CM_CHANGES_PART];
-
-    int rc = register_writer(log, err);
-    if (rc < 0)
-        return rc;
     cm_changes_part(log->writer, log->seq, part);
     rc = write_row(log, part, log->seq, rest, (entry_t){.until = until, .seq = log->seq}, err);
     if (rc < 0)
@@ -184,14 +213,6 @@ static int prepare(cm_cassandra_log_t *log, cm_cql_prepared_t **insert, cm_err_t
     return rc;
 }
 
-static int draw_number(int64_t *number, cm_err_t *err)
-{
-    if (getrandom(number, sizeof *number, 0) != (ssize_t)sizeof *number)
-        return cm_fail(err, CM_EINTERNAL, "no random number can be had: %s", strerror(errno));
-    *number &= INT64_MAX;
-    return 0;
-}
-
 int cm_cassandra_log_open(const cm_cassandra_log_options_t *options, cm_cassandra_log_t **log,
                           cm_err_t *err)
 {
@@ -207,10 +228,9 @@ int cm_cassandra_log_open(const cm_cassandra_log_options_t *options, cm_cassandr
     cm_cql_prepared_t *insert;
 
     self->o = *options;
+    self->writer = -1;
     int rc = cm_changes_ensure(options->settings, options->session, options->settings->create, NULL,
                                err);
-    if (rc == 0)
-        rc = draw_number(&self->writer, err);
     if (rc == 0)
         rc = prepare(self, &insert, err);
     if (rc == 0)

@@ -170,13 +170,55 @@ static void without_the_setting(void **state)
     cm_sink_close(&store->sink);
 }
 
+static int64_t clock_now(void *self)
+{
+    return *(const int64_t *)self;
+}
+
+/* A writer takes another number after a day, and counts its entries from 0 again: the first ones of
+ * an old number end some day, and who does not know it yet would look for them in vain. */
+static void a_number_a_day(void **state)
+{
+    static noted_t noted;
+    world_t *world = *state;
+    cm_batch_t batch = CM_BATCH_INIT;
+    int64_t now = 1747476303000, numbers[3], entries[3];
+    const cm_clock_t clock = {clock_now, &now};
+    const cm_cassandra_options_t options = {.settings = &world->settings, .clock = &clock};
+    cm_store_t *store = NULL;
+    cm_err_t err = {0};
+
+    memset(&noted, 0, sizeof noted);
+    has.companion = world->settings.only_writer = true;
+    world->fake.wrote = note;
+    world->fake.wrote_context = &noted;
+    assert_ok(cm_cassandra_open(&options, &store, &err), err);
+    for (int i = 0; i < 3; i++, now += i == 1 ? 1000 : INT64_C(86400000)) {
+        fill(&batch, i * EVENTS / 3, EVENTS / 3);
+        noted.entries = 0;
+        assert_ok(cm_sink_put(&store->sink, &batch, &err), err);
+        assert_ok(cm_sink_commit(&store->sink, &err), err);
+        numbers[i] = noted.writer;
+        entries[i] = noted.entries;
+    }
+    assert_null(noted.failure);
+    assert_int_equal(2, noted.registered);
+    assert_true(numbers[0] == numbers[1] && numbers[1] != numbers[2]);
+    /* Two entries of rows and one that says that they are acknowledged; of the first two batches.
+     */
+    assert_int_equal(6, entries[1]);
+    assert_int_equal(3, entries[2]);
+    for (int i = 0; i < EVENTS; i++)
+        assert_true(noted.written[i]);
+    cm_batch_free(&batch);
+    cm_sink_close(&store->sink);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(rows_are_noted_first),
-        TEST(whatever_fails),
-        TEST(the_companion_is_made),
-        TEST(without_the_setting),
+        TEST(rows_are_noted_first), TEST(whatever_fails), TEST(the_companion_is_made),
+        TEST(without_the_setting),  TEST(a_number_a_day),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
