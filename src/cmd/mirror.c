@@ -182,6 +182,12 @@ static int read_changed(reading_t *self)
         rc = cm_cassandra_read_changes(self->store, true, &self->changes, err);
     if (rc < 0)
         return rc;
+    for (size_t i = 0; i < self->changes.writer_count; i++) {
+        if (self->changes.writers[i].lost)
+            because(self->read, "entries of its companion table are gone");
+    }
+    if (self->read->full)
+        return read_all(self);
     cm_mirror_keys_collect(&self->keys, &self->changes);
     if ((int64_t)self->keys.count > events / SHARE + FEW) {
         because(self->read, "%zu rows have changed, of %lld", self->keys.count, (long long)events);

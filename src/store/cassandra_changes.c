@@ -125,27 +125,46 @@ static void take_entry(void *context, const cm_str_t *cells)
         cm_changes_add_entry(reading->changes, &entry);
 }
 
-/* All entries of a writer, partition by partition. */
+static int read_part(const self_t *self, reading_t *reading, cm_err_t *err)
+{
+    const cm_change_writer_t *writer = &reading->writer;
+    asked_t asked = {.row = take_entry, .context = reading};
+    cm_buf_t text = CM_BUF_INIT;
+    char part[CM_CHANGES_PART];
+
+    cm_changes_part(writer->number, writer->next, part);
+    cm_buf_printf(&text, "SELECT seq, done, first_us, last_us%s FROM ",
+                  reading->keys ? ", keys" : "");
+    cm_changes_add_table(&text, self->settings);
+    cm_buf_printf(&text, " WHERE part = '%s' AND seq >= %lld", part, (long long)writer->next);
+    reading->gap = false;
+    int rc = ask(self, text.data, &asked, "reading what was written", err);
+    cm_buf_free(&text);
+    return rc;
+}
+
+/* All entries of a writer, partition by partition. One that is settled is there, or has come
+ * between two pages, else it is lost. */
 static int read_writer(const self_t *self, reading_t *reading, cm_err_t *err)
 {
     cm_change_writer_t *writer = &reading->writer;
-    cm_buf_t text = CM_BUF_INIT;
-    int64_t before;
-    int rc;
+    bool more = true, again = false;
+    int rc = 0;
 
-    do {
-        asked_t asked = {.row = take_entry, .context = reading};
-        char part[CM_CHANGES_PART];
-        before = writer->next;
-        cm_changes_part(writer->number, before, part);
-        cm_buf_clear(&text);
-        cm_buf_printf(&text, "SELECT seq, done, first_us, last_us%s FROM ",
-                      reading->keys ? ", keys" : "");
-        cm_changes_add_table(&text, self->settings);
-        cm_buf_printf(&text, " WHERE part = '%s' AND seq >= %lld", part, (long long)before);
-        rc = ask(self, text.data, &asked, "reading what was written", err);
-    } while (rc == 0 && writer->next > before && writer->next % CM_CHANGES_BUCKET == 0);
-    cm_buf_free(&text);
+    while (more && rc == 0) {
+        const int64_t before = writer->next;
+        rc = read_part(self, reading, err);
+        more = writer->next > before && writer->next % CM_CHANGES_BUCKET == 0;
+        if (writer->settled <= writer->next || rc < 0)
+            continue;
+        if (again) {
+            writer->lost = true;
+            if (!reading->keys)
+                writer->next = writer->settled;
+        }
+        more = !again || !reading->keys;
+        again = !again;
+    }
     return rc;
 }
 

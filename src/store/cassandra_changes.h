@@ -15,6 +15,7 @@ typedef struct cm_change_writer {
     int64_t next;    /* entry that is read next */
     int64_t settled; /* entries before that one are */
     bool there;      /* the companion has it; else all that it wrote was read long ago */
+    bool lost;       /* entries are gone that are settled: somebody has removed them */
 } cm_change_writer_t;
 
 typedef struct cm_change_entry {
@@ -41,7 +42,7 @@ void cm_changes_free(cm_changes_t *changes);
 
 /* Adds the writers that there are and their entries from `next` on, and moves `next` and `settled`.
  * Without `keys` only the latter, of which `next` is then made `settled`: for who reads the whole
- * table afterwards. */
+ * table afterwards, and so may pass over those that are lost. */
 int cm_cassandra_read_changes(cm_store_t *store, bool keys, cm_changes_t *changes, cm_err_t *err);
 
 /* Gets a row by its place in `keys`: NULL when there is none, or when it is no event of the
