@@ -221,7 +221,7 @@ static void check_facts(const reading_t *self)
                 self->settings.table);
 }
 
-static int read_mirrored(reading_t *self, bool rebuild)
+static int open_and_read(reading_t *self, bool rebuild)
 {
     cm_err_t *err = &self->app->err;
 
@@ -235,6 +235,19 @@ static int read_mirrored(reading_t *self, bool rebuild)
         self->mirror = NULL;
     }
     return rc;
+}
+
+/* A copy that is damaged is no loss. */
+static int read_mirrored(reading_t *self, bool rebuild)
+{
+    int rc = open_and_read(self, rebuild);
+
+    if (rc != CM_ECORRUPT)
+        return rc;
+    *self->read = (cm_cassandra_read_t){.full = false};
+    because(self->read, "the copy in the data directory is damaged");
+    rc = cm_mirror_remove(self->app->global.data_dir, &self->app->err);
+    return rc == 0 ? open_and_read(self, rebuild) : rc;
 }
 
 int cm_cassandra_events(cm_app_t *app, const cm_cassandra_given_t *given, bool rebuild,

@@ -138,6 +138,37 @@ int cm_mirror_open(const char *data_dir, const cm_clock_t *clock, cm_mirror_t **
     return rc;
 }
 
+/* Every file of the directory, which has no others in it. */
+static int remove_files(const char *directory, cm_err_t *err)
+{
+    DIR *dir = opendir(directory);
+    char path[4096];
+    int rc = 0;
+
+    if (dir == NULL)
+        return errno == ENOENT
+                   ? 0
+                   : cm_fail(err, CM_EIO, "cannot read %s: %s", directory, strerror(errno));
+    for (struct dirent *at = readdir(dir); at != NULL && rc == 0; at = readdir(dir)) {
+        if (strcmp(at->d_name, ".") == 0 || strcmp(at->d_name, "..") == 0)
+            continue;
+        snprintf(path, sizeof path, "%s/%s", directory, at->d_name);
+        if (unlink(path) < 0)
+            rc = cm_fail(err, CM_EIO, "cannot remove %s: %s", path, strerror(errno));
+    }
+    closedir(dir);
+    return rc;
+}
+
+int cm_mirror_remove(const char *data_dir, cm_err_t *err)
+{
+    cm_mirror_t *mirror = new_mirror(data_dir, NULL);
+
+    int rc = remove_files(mirror->directory, err);
+    cm_mirror_close(mirror);
+    return rc;
+}
+
 int cm_mirror_open_read(const char *data_dir, cm_mirror_t **mirror, cm_err_t *err)
 {
     cm_mirror_t *self = new_mirror(data_dir, NULL);
@@ -259,26 +290,6 @@ int cm_mirror_changes(cm_mirror_t *mirror, cm_changes_t *changes, cm_err_t *err)
 }
 
 /* ---- writing ---- */
-
-/* Every file of the directory, which has no others in it. */
-static int remove_files(const char *directory, cm_err_t *err)
-{
-    DIR *dir = opendir(directory);
-    char path[4096];
-    int rc = 0;
-
-    if (dir == NULL)
-        return cm_fail(err, CM_EIO, "cannot read %s: %s", directory, strerror(errno));
-    for (struct dirent *at = readdir(dir); at != NULL && rc == 0; at = readdir(dir)) {
-        if (strcmp(at->d_name, ".") == 0 || strcmp(at->d_name, "..") == 0)
-            continue;
-        snprintf(path, sizeof path, "%s/%s", directory, at->d_name);
-        if (unlink(path) < 0)
-            rc = cm_fail(err, CM_EIO, "cannot remove %s: %s", path, strerror(errno));
-    }
-    closedir(dir);
-    return rc;
-}
 
 /* The first mark of a transaction opens it (store/embedded.h). */
 static int open_transaction(cm_mirror_t *mirror, cm_err_t *err)

@@ -20,7 +20,11 @@ typedef struct cm_mirror cm_mirror_t;
 int cm_mirror_open(const char *data_dir, const cm_clock_t *clock, cm_mirror_t **mirror,
                    cm_err_t *err);
 
-/* The same without the file being changed, for comparing; CM_EINPUT where there is none. */
+/* Removes what there is of one, which may be damaged: it can always be made anew. */
+int cm_mirror_remove(const char *data_dir, cm_err_t *err);
+
+/* The same as opening, without the file being changed, for comparing; CM_EINPUT where there is
+ * none. */
 int cm_mirror_open_read(const char *data_dir, cm_mirror_t **mirror, cm_err_t *err);
 
 /* What it is a copy of. All empty: of nothing yet. */

@@ -438,6 +438,13 @@ def test_only_writer(t):
     t.equal(only.process()["why"], "entries of its companion table are gone")
     t.equal(only.process(), {"full": False, "rows": 0, "changed": 0})
 
+    # A copy that is damaged is made anew.
+    for size in (0, 100000):
+        with open(t.path("changes", "cassandra", "clickmill.db"), "r+b") as file:
+            file.truncate(size) if size else file.write(bytes(4096))
+        t.equal(only.process()["why"], "the copy in the data directory is damaged")
+    t.equal(only.process(), {"full": False, "rows": 0, "changed": 0})
+
     # What rules it out is said, and all is read.
     for options, why in (
             (["--cassandra-ttl", "1h"], "rows end by themselves (cassandra.ttl), which nobody notes"),
