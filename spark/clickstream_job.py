@@ -19,8 +19,7 @@
     ca           a file of certificates in PEM for Cassandra ("cassandra") and Elasticsearch; "shared"
                  says that all machines see Cassandra's, so that a key store may be put beside it
 
-Documents are written by plain bulk requests of the tasks, which Elasticsearch and OpenSearch of any
-release understand: no connector is needed for them.
+Documents are written by plain bulk requests of the tasks: no connector is needed for them.
 
 Events are shuffled once, by user. Within a user's events, in the order of (timestamp, row_key), the
 neighbours give time spent and sessions, and of an event's copies the one that counts stands last
@@ -43,7 +42,6 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
@@ -75,7 +73,6 @@ RFC_3339 = ("^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]
 
 
 # ---- computing
-
 def checked(raw, unique):
     """The columns that answers follow from; `valid` says whether the event keeps the rules. Unless
     row keys are unique, also how many of the optional fields are `stated`."""
@@ -310,7 +307,6 @@ def windows_of(settings):
 
 
 # ---- reading and writing
-
 LEVEL = "spark.cassandra.input.consistency.level"
 
 
@@ -374,6 +370,12 @@ def cloud_host(cloud_id):
     return "https://%s.%s:%s" % (name, host, port or 443)
 
 
+class Plain(urllib.request.HTTPErrorProcessor):
+    """Takes whatever comes for an answer: a request that is led on loses its body, and would take
+    the password along."""
+    http_response = https_response = lambda self, request, response: response
+
+
 class Server:
     """Elasticsearch or OpenSearch by plain HTTP. Goes to the tasks with all that it needs."""
 
@@ -408,19 +410,14 @@ class Server:
     def ask(self, method, path, body=None, kind="application/json"):
         """Status and answer of the first node that gives one; status 0 where none does."""
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        opener = urllib.request.build_opener(
+            Plain, urllib.request.HTTPSHandler(context=self.trust()))
         for base in self.bases:
             request = urllib.request.Request(
                 base + path, data, {**self.headers, "Content-Type": kind}, method=method)
             try:
-                with urllib.request.urlopen(request, timeout=120,
-                                            context=self.trust()) as answer:
-                    return answer.status, json.loads(answer.read() or b"{}")
-            except urllib.error.HTTPError as refusal:
-                said = refusal.read()
-                try:
-                    return refusal.code, json.loads(said or b"{}")
-                except ValueError:
-                    return refusal.code, {"error": said.decode(errors="replace")}
+                with opener.open(request, timeout=120) as answer:
+                    return answer.status, object_of(answer.read())
             except (OSError, http.client.HTTPException) as error:
                 away = error
         return 0, {"error": "no answer: %s" % away}
@@ -463,11 +460,12 @@ class Server:
         raise Trouble("%s to a bulk request for %s, again and again for %d minutes" % (
             self.words(status, answer), index, sum(BULK_WAITS) // 60))
 
-    @staticmethod
-    def left(index, pairs, answer):
-        """Of documents those that are to be sent again."""
-        if not answer.get("errors"):
+    def left(self, index, pairs, answer):
+        """Of documents those that are to be sent again. A page of a proxy says nothing of them."""
+        if answer.get("errors") is False:
             return []
+        if len(answer.get("items", [])) != len(pairs):
+            raise Trouble("%s to a bulk request for %s" % (self.words(200, {"error": answer}), index))
         left = []
         for pair, item in zip(pairs, answer["items"]):
             result = item["index"]
@@ -477,6 +475,14 @@ class Server:
                 raise Trouble("%s refuses the document %s: %s" % (
                     index, result["_id"], json.dumps(result.get("error"))[:500]))
         return left
+
+
+def object_of(text):
+    try:
+        said = json.loads(text or b"{}")
+    except ValueError:
+        said = text.decode(errors="replace")
+    return said if isinstance(said, dict) else {"error": said}
 
 
 def base_of(host):
@@ -496,7 +502,6 @@ class Elastic:
         self.made, self.epoch = [], None
 
     # ---- layout
-
     def put_templates(self, alias, totals):
         settings = {"number_of_shards": self.given.get("shards", 1)}
         if "replicas" in self.given:
@@ -536,11 +541,8 @@ class Elastic:
         self.marks = not self.given.get("rebuild")  # what is filled anew is checked by its mark
         if self.cells is None:
             self.cells, self.totals = [
-                None if self.swaps else self.behind(self.given[part]) for part in PARTS]
-            for part, totals in PARTS.items():
-                if getattr(self, "totals" if totals else "cells") is None:
-                    name = self.make(self.given[part], totals, not self.swaps)
-                    setattr(self, "totals" if totals else "cells", name)
+                (not self.swaps and self.behind(self.given[part])) or self.make(
+                    self.given[part], totals, not self.swaps) for part, totals in PARTS.items()]
         else:  # by who has made and marked them
             self.epoch = self.epochs().pop()
             return
@@ -560,12 +562,13 @@ class Elastic:
         return removed
 
     def discard(self):
-        """Takes away what was made for a run that has failed, unless somebody else writes it now:
-        no index shall be left that nothing leads to."""
+        """Takes away what was made for a run that has failed, unless somebody else writes it now, or
+        the aliases lead to it already: no index shall be left that nothing leads to."""
         for name in self.made:
             try:
-                found = self.order("GET", "/%s/_mapping" % name)[name]["mappings"]
-                if epoch_of(found) in (None, self.epoch):
+                found = self.order("GET", "/" + name)[name]
+                ours = epoch_of(found["mappings"]) in (None, self.epoch)
+                if ours and not (self.swaps and found["aliases"]):
                     self.order("DELETE", "/" + name)
             except Trouble as trouble:
                 print("the index %s, which was made for this run, stays: %s" % (name, trouble),
@@ -586,7 +589,12 @@ class Elastic:
             actions.append({"add": {"index": name, "alias": self.given[part]}})
             if old is not None:
                 actions.append({"remove_index": {"index": old}})
-        self.order("POST", "/_aliases", {"actions": actions})
+        try:
+            self.order("POST", "/_aliases", {"actions": actions})
+        except Trouble:
+            # It may be done, and only the answer was lost: then it cannot be done again.
+            if [self.behind(self.given[part]) for part in PARTS] != [self.cells, self.totals]:
+                raise
 
     def epochs(self):
         """The marks of the two indices: another one than ours is of who has begun to write since."""
@@ -685,7 +693,6 @@ def fill(spark, elastic, server, sums, seen, windows, now, totals):
 
 
 # ---- running
-
 def trust_store(pem, shared):
     """A key store of Java's (JKS) with the certificates of a PEM file. It goes when we end, and lies
     in the temporary directory; or it stays, beside the PEM file, where all machines see that."""
@@ -701,14 +708,12 @@ def trust_store(pem, shared):
         body += struct.pack(">I", len(der)) + der
     body += hashlib.sha1(TRUST_PASSWORD.encode("utf-16-be") + b"Mighty Aphrodite" + body).digest()
     if shared:
-        path = pem + ".clickmill.jks"
-        with open(path, "wb") as file:
-            file.write(body)
-        return path
-    descriptor, path = tempfile.mkstemp(prefix="clickmill-trust-", suffix=".jks")
-    with open(descriptor, "wb") as file:
+        opened = path = pem + ".clickmill.jks"
+    else:
+        opened, path = tempfile.mkstemp(prefix="clickmill-trust-", suffix=".jks")
+        atexit.register(lambda: os.path.exists(path) and os.unlink(path))
+    with open(opened, "wb") as file:
         file.write(body)
-    atexit.register(lambda: os.path.exists(path) and os.unlink(path))
     return path
 
 

@@ -216,6 +216,76 @@ def test_bulk_requests_of_the_job(t):
     test_answers.NODES["opensearch-2.19"].down()
 
 
+STRANGE = BULK[:BULK.index("host, name =")] + """
+import http.server, threading
+asked, moved, answers = [], [], {}
+class Fake(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        asked.append((self.command, self.path.partition("?")[0], self.headers.get("Authorization")))
+        path = asked[-1][1]
+        status, text = 200, answers.get(path, "{}")
+        if path == "/_aliases":  # done, and the answer is lost; the second time there is no old index
+            status, text = (404, '{"error": "no such index [old]"}') if moved else (503, "")
+            moved.append(json.loads(body))
+        elif path.startswith("/_alias/"):
+            text = json.dumps({"new-" + path[8:] if moved else "old-" + path[8:]: {}})
+        elif path.startswith("/new-"):
+            text = json.dumps({path[1:]: {"aliases": {path[5:]: {}} if moved else {}, "mappings": {}}})
+        elif text.startswith("http"):
+            status = 302
+        self.send_response(status)
+        self.send_header("Location", text if status == 302 else "/")
+        self.end_headers()
+        self.wfile.write(text.encode())
+    do_GET = do_PUT = do_DELETE = do_POST
+def serve():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Fake)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return "http://127.0.0.1:%d" % server.server_port
+host = serve()
+server = job.Server({"elastic": {"hosts": [host]},
+                     "secrets": {"elastic": {"username": "u", "password": "p"}}})
+said = {"host": host}
+def attempt(what, *arguments):
+    try:
+        said[what] = arguments[0](*arguments[1:])
+    except job.Trouble as trouble:
+        said[what] = str(trouble)
+pairs = [b'{"index":{"_id":"0"}}\\n{}\\n']
+answers.update({"/empty/_bulk": "", "/page/_bulk": "<html>", "/list/_bulk": "[]",
+                "/led/_bulk": serve() + "/elsewhere", "/good/_bulk": '{"errors":false}'})
+for name in ("empty", "page", "list", "led", "good"):
+    attempt(name, server.bulk, name, pairs)
+said["elsewhere"] = [path for _, path, _ in asked if path == "/elsewhere"]
+job.time = types.SimpleNamespace(sleep=lambda seconds: None)
+elastic = job.Elastic({"index": "a", "totals": "b"}, server)
+elastic.swaps, elastic.cells, elastic.totals = True, "new-a", "new-b"
+elastic.made = ["new-a", "new-b"]
+attempt("move", elastic.move)
+elastic.discard()
+said["moves"], said["gone"] = len(moved), [path for what, path, _ in asked if what == "DELETE"]
+print(json.dumps(said))
+"""
+
+
+def test_answers_that_are_none(t):
+    """A proxy's page is no word that documents were written, nobody else gets the password, and
+    aliases that were moved though the answer was lost lead on to what was filled."""
+    done = subprocess.run(["python3", "-c", STRANGE, os.path.dirname(JOB)], capture_output=True,
+                          text=True, check=False, timeout=60)
+    t.equal((done.returncode, done.stderr), (0, ""))
+    said = json.loads(done.stdout)
+    for name, text in (("empty", "{}"), ("page", '{"error": "<html>"}'), ("list", '{"error": []}')):
+        t.equal(said[name], "Elasticsearch at %s answers 200 (%s) to a bulk request for %s" % (
+            said["host"], text, name))
+    t.true("answers 302 " in said["led"], said["led"])
+    t.equal((said["good"], said["elsewhere"]), (None, []))
+    t.equal((said["move"], said["moves"], said["gone"]), (None, 2, []), "aliases")
+
+
 def test_spark_without_a_connector(t):
     """Spark 4 has none for Cassandra: said before anything is started, with exit status 2."""
     def submit(name, banner):
