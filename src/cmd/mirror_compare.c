@@ -24,6 +24,7 @@ typedef struct comparing {
     cm_str_t *odd; /* row keys of rows that are not as in the copy */
     size_t odd_count;
     cm_arena_t texts;
+    cm_changes_t changes; /* what the copy knows of the writers, then what they have noted since */
 } comparing_t;
 
 static uint64_t hash_of_key(cm_str_t key)
@@ -118,18 +119,6 @@ static int walk_blocks(walk_t *walk, cm_err_t *err)
     return rc;
 }
 
-static int walk_copy(comparing_t *self, cm_mirror_t *mirror, bool unseen, cm_err_t *err)
-{
-    walk_t walk = {.self = self, .unseen = unseen};
-
-    int rc = cm_store_reader(cm_mirror_store(mirror), &walk.reader, err);
-    if (rc == 0)
-        rc = walk_blocks(&walk, err);
-    cm_columns_free(&walk.columns);
-    cm_reader_close(walk.reader);
-    return rc;
-}
-
 /* ---- the table ---- */
 
 static int take_page(void *context, const cm_batch_t *batch, cm_err_t *err)
@@ -153,18 +142,15 @@ static int take_page(void *context, const cm_batch_t *batch, cm_err_t *err)
 }
 
 /* What the writers have noted since the copy was made is none of somebody else's. */
-static int count_strange(const comparing_t *self, cm_store_t *store, cm_mirror_t *mirror,
-                         cm_strange_rows_t *strange, cm_err_t *err)
+static int count_strange(comparing_t *self, cm_store_t *store, cm_strange_rows_t *strange,
+                         cm_err_t *err)
 {
     enum { NAMED = sizeof strange->first / sizeof *strange->first };
     cm_mirror_keys_t keys = {.keys = NULL};
-    cm_changes_t changes = {.writers = NULL};
 
-    int rc = cm_mirror_changes(mirror, &changes, err);
+    int rc = cm_cassandra_read_changes(store, true, &self->changes, err);
     if (rc == 0)
-        rc = cm_cassandra_read_changes(store, true, &changes, err);
-    if (rc == 0)
-        cm_mirror_keys_collect(&keys, &changes);
+        cm_mirror_keys_collect(&keys, &self->changes);
     for (size_t i = 0; i < self->odd_count && rc == 0; i++) {
         if (cm_mirror_keys_find(&keys, self->odd[i]) != NULL)
             continue;
@@ -174,21 +160,31 @@ static int count_strange(const comparing_t *self, cm_store_t *store, cm_mirror_t
         strange->count++;
     }
     cm_mirror_keys_free(&keys);
-    cm_changes_free(&changes);
     return rc;
 }
 
+/* `process` may bring the copy up to date meanwhile. What it knows of the writers is read first,
+ * and its events once: so what comes in between is in entries that are read at the end. */
 static int compare(comparing_t *self, cm_store_t *store, cm_mirror_t *mirror, cm_account_t *account,
                    cm_strange_rows_t *strange, cm_err_t *err)
 {
-    int rc = walk_copy(self, mirror, false, err);
+    walk_t walk = {.self = self};
+
+    int rc = cm_mirror_changes(mirror, &self->changes, err);
+    if (rc == 0)
+        rc = cm_store_reader(cm_mirror_store(mirror), &walk.reader, err);
+    if (rc == 0)
+        rc = walk_blocks(&walk, err);
     if (rc == 0)
         rc = cm_cassandra_scan(store, take_page, self, account, err);
     if (rc == 0)
         rc = cm_sink_commit(&self->into->sink, err);
+    walk.unseen = true;
     if (rc == 0)
-        rc = walk_copy(self, mirror, true, err);
-    return rc == 0 ? count_strange(self, store, mirror, strange, err) : rc;
+        rc = walk_blocks(&walk, err);
+    cm_columns_free(&walk.columns);
+    cm_reader_close(walk.reader);
+    return rc == 0 ? count_strange(self, store, strange, err) : rc;
 }
 
 /* Whether there is a copy of this table; else `*mirror` is NULL. */
@@ -236,6 +232,7 @@ int cm_cassandra_compare(cm_app_t *app, const cm_cassandra_given_t *given, cm_st
     cm_mirror_close(mirror);
     cm_sink_close(&store->sink);
     cm_arena_free(&self.texts);
+    cm_changes_free(&self.changes);
     free(self.known);
     free(self.odd);
     return rc;

@@ -465,6 +465,35 @@ def test_only_writer(t):
 
 
 @slow
+def test_verify_beside_process(t):
+    """`process` takes in what has changed while `verify` compares: that is nobody else's."""
+    only = OnlyWriter(t, "beside")
+    place, chance = only.place, random.Random(16)
+
+    def send(count):
+        only.send(*({"row_key": "k%d" % chance.randrange(20000), "user_id": "u%d" % number,
+                     "timestamp": 1747476303000 + chance.randrange(10**7), "url": "/a"}
+                    for number in range(count)))
+
+    send(40000)
+    place.ingest(*only.option)
+    only.process()
+    worker = place.start(*only.option)
+    for _ in range(6):
+        send(300)
+        verify = t.start("verify", "--store", "cassandra", "--data", "changes", *place.cassandra,
+                         *only.option)
+        for _ in range(3):
+            t.clickmill("process", "--store", "cassandra", "--data", "changes", *place.cassandra,
+                        *only.option)
+        said = verify.wait().err
+        t.true("another program" not in said, said)
+    worker.stop()
+    only.process()
+    t.true("none differs" in only.verify().err, "what verify says")
+
+
+@slow
 def test_only_writer_killed(t):
     """Two workers are killed in the middle: what has changed is exact at once, and later."""
     only = OnlyWriter(t, "killer")
