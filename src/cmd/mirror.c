@@ -75,16 +75,22 @@ static cm_mirror_state_t state_now(const reading_t *self)
 /* What the writers have noted is looked at first: rows that are settled by then are read. */
 static int read_all(reading_t *self)
 {
-    const cm_mirror_state_t state = state_now(self);
+    cm_mirror_state_t state = state_now(self);
     cm_err_t *err = &self->app->err;
     cm_account_t account = {0};
+    bool end = false;
 
     cm_changes_free(&self->changes);
     int rc = cm_cassandra_read_changes(self->store, false, &self->changes, err);
     if (rc == 0)
         rc = cm_mirror_begin(self->mirror, err);
     if (rc == 0)
-        rc = cm_cassandra_scan(self->store, fill_page, self->mirror, &account, err);
+        rc = cm_cassandra_scan_ends(self->store, fill_page, self->mirror, &account, &end, err);
+    if (end) { /* what was read is right now, and is a copy of nothing afterwards */
+        self->read->why[0] = '\0';
+        because(self->read, "rows end by themselves (they have a TTL), which nobody notes");
+        state = (cm_mirror_state_t){.table = ""};
+    }
     if (rc == 0)
         rc = cm_mirror_end(self->mirror, &state, &self->changes, err);
     self->read->rows = (int64_t)account.read;
@@ -132,17 +138,21 @@ static int put_changed(reading_t *self)
     taking_t taking = {.rows = cm_alloc_zero(count + 1, sizeof *taking.rows),
                        .keys = self->keys.keys};
     cm_str_t *keys = cm_alloc((count + 1) * sizeof *keys);
+    bool end = false;
 
     for (size_t i = 0; i < count; i++)
         taking.rows[i].key = keys[i] = self->keys.keys[i].key;
-    int rc = cm_cassandra_read_rows(self->store, keys, count, take_row, &taking, err);
-    if (rc == 0)
+    int rc = cm_cassandra_read_rows(self->store, keys, count, take_row, &taking, &end, err);
+    if (rc == 0 && end)
+        rc = read_all(self);
+    else if (rc == 0)
         rc = cm_mirror_put(self->mirror, taking.rows, count, &self->read->changed, err);
-    if (rc == 0) {
+    if (rc == 0 && !end) {
         cm_mirror_keys_settle(&self->keys, &self->changes);
         rc = cm_mirror_end(self->mirror, &state, &self->changes, err);
     }
-    self->read->rows = (int64_t)count;
+    if (!end)
+        self->read->rows = (int64_t)count;
     cm_arena_free(&taking.texts);
     free(taking.rows);
     free(keys);

@@ -50,7 +50,11 @@ typedef int (*cm_cassandra_page_t)(void *context, const cm_batch_t *batch, cm_er
 int cm_cassandra_scan(cm_store_t *store, cm_cassandra_page_t page, void *context,
                       cm_account_t *account, cm_err_t *err);
 
-/* The same into another store (store/memory.h), up to its commit. */
+/* The same; `*end` is set where a row ends by itself, by its TTL. */
+int cm_cassandra_scan_ends(cm_store_t *store, cm_cassandra_page_t page, void *context,
+                           cm_account_t *account, bool *end, cm_err_t *err);
+
+/* As cm_cassandra_scan() into another store (store/memory.h), up to its commit. */
 int cm_cassandra_load(cm_store_t *store, cm_store_t *into, cm_account_t *account, cm_err_t *err);
 
 /* The same from opening to closing. */

@@ -217,6 +217,7 @@ struct fetch {
     slot_t slots[IN_FLIGHT];
     slot_t *free;
     size_t done;
+    bool end; /* a row ends by itself */
     int rc;
     cm_err_t *err;
     cm_cql_error_t error;
@@ -242,6 +243,7 @@ static void on_row(void *context, const cm_cql_error_t *error, const cm_cql_resu
     int64_t write_us = 0;
     if (is_event) {
         write_us = cm_cql_get_i64(result->rows->cells[CM_CASSANDRA_COLUMN_COUNT]);
+        fetch->end |= result->rows->cells[CM_CASSANDRA_COLUMN_COUNT + 1].len > 0;
         cm_cassandra_event(result->rows->cells, &event);
         is_event = cm_event_check(&event, true, &why) == 0;
     }
@@ -253,7 +255,7 @@ static int prepare(const self_t *self, cm_cql_prepared_t **select, cm_err_t *err
 {
     cm_buf_t text = CM_BUF_INIT;
 
-    cm_buf_printf(&text, "SELECT %s, WRITETIME(user_id) FROM ", cm_cassandra_columns);
+    cm_buf_printf(&text, "SELECT %s, WRITETIME(user_id), TTL(user_id) FROM ", cm_cassandra_columns);
     cm_cassandra_add_table(&text, self->settings);
     cm_buf_add_text(&text, " WHERE row_key = ?");
     int rc = cm_cassandra_prepare(self->settings, self->session, (cm_str_t){text.data, text.len},
@@ -273,13 +275,15 @@ static int fetch_all(const self_t *self, cm_cql_prepared_t *select, fetch_t *fet
         bool failed = fetch->error.code != CM_CQL_OK || fetch->rc < 0 || stopped(self);
         if (failed && fetch->done == sent)
             break;
-        while (!failed && rc >= 0 && sent < count && fetch->free != NULL) {
+        while (!failed && sent < count && fetch->free != NULL) {
             slot_t *slot = fetch->free;
             const cm_cql_value_t key = cm_cql_text(keys[sent]);
             fetch->free = slot->next_free;
             slot->place = sent;
-            rc = cm_cql_execute(self->session, select, &key, 1, &request, on_row, slot, err);
-            sent += rc == 0;
+            /* A failure ends it when those that are in flight are answered, which have slots. */
+            fetch->rc = cm_cql_execute(self->session, select, &key, 1, &request, on_row, slot, err);
+            failed = fetch->rc < 0;
+            sent += !failed;
         }
         if (rc >= 0)
             rc = cm_cql_run(self->session, RUN_MS, err);
@@ -288,7 +292,7 @@ static int fetch_all(const self_t *self, cm_cql_prepared_t *select, fetch_t *fet
 }
 
 int cm_cassandra_read_rows(cm_store_t *store, const cm_str_t *keys, size_t count,
-                           cm_cassandra_row_t take, void *context, cm_err_t *err)
+                           cm_cassandra_row_t take, void *context, bool *end, cm_err_t *err)
 {
     const self_t *self = (const self_t *)store;
     cm_cql_prepared_t *select;
@@ -309,6 +313,7 @@ int cm_cassandra_read_rows(cm_store_t *store, const cm_str_t *keys, size_t count
         rc = cm_cassandra_fail(self->settings, &fetch->error, "reading rows", err);
     if (rc == 0 && fetch->done < count)
         rc = cm_fail(err, CM_ESTOP, "stopped before all rows were read");
+    *end |= fetch->end;
     free(fetch);
     return rc;
 }

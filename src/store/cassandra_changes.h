@@ -50,9 +50,10 @@ int cm_cassandra_read_changes(cm_store_t *store, bool keys, cm_changes_t *change
 typedef int (*cm_cassandra_row_t)(void *context, size_t place, const cm_event_t *event,
                                   int64_t write_us, cm_err_t *err);
 
-/* Reads the rows of these keys, in any order. */
+/* Reads the rows of these keys, in any order; `*end` is set where one ends by itself, by its TTL.
+ */
 int cm_cassandra_read_rows(cm_store_t *store, const cm_str_t *keys, size_t count,
-                           cm_cassandra_row_t take, void *context, cm_err_t *err);
+                           cm_cassandra_row_t take, void *context, bool *end, cm_err_t *err);
 
 /* cm_changes_look() by the store's session. */
 int cm_cassandra_changes_facts(cm_store_t *store, cm_changes_facts_t *facts, cm_err_t *err);

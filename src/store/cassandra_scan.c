@@ -14,6 +14,8 @@ typedef struct scan {
     cm_cassandra_page_t page;
     void *context;
     cm_account_t *account;
+    int columns; /* of a row: one more than the contract's where `end` is asked for */
+    bool *end;
     cm_batch_t batch;
     cm_err_t *err;
     int rc; /* of the page's taker */
@@ -56,8 +58,11 @@ static int on_page(void *context, cm_cql_rows_t *rows)
     scan_t *scan = context;
 
     cm_batch_clear(&scan->batch);
-    while (rows->column_count == CM_CASSANDRA_COLUMN_COUNT && cm_cql_next(rows))
+    while (rows->column_count == scan->columns && cm_cql_next(rows)) {
         take_row(scan, rows->cells);
+        if (scan->end != NULL && rows->cells[CM_CASSANDRA_COLUMN_COUNT].len > 0)
+            *scan->end = true;
+    }
     scan->rc = scan->page(scan->context, &scan->batch, scan->err);
     cm_account_add(scan->account, &scan->batch.account);
     return scan->rc;
@@ -77,35 +82,52 @@ static bool stopped(const self_t *self)
     return self->settings->stop != NULL && atomic_load(self->settings->stop);
 }
 
-int cm_cassandra_scan(cm_store_t *store, cm_cassandra_page_t page, void *context,
-                      cm_account_t *account, cm_err_t *err)
+static int run_scan(scan_t *scan, const char *columns, cm_err_t *err)
 {
-    self_t *self = (self_t *)store;
-    const cm_cql_scan_options_t options = {.keyspace = self->settings->keyspace,
-                                           .table = self->settings->table,
-                                           .columns = cm_cassandra_columns};
-    scan_t scan = {.self = self,
+    const self_t *self = scan->self;
+    const cm_cql_scan_options_t options = {
+        .keyspace = self->settings->keyspace, .table = self->settings->table, .columns = columns};
+    cm_cql_scan_t *opened = NULL;
+
+    int rc = cm_cql_scan_open(self->session, &options, on_page, on_scanned, scan, &opened, err);
+    while (rc >= 0 && !scan->ended && !stopped(self))
+        rc = cm_cql_run(self->session, RUN_MS, err);
+    cm_cql_scan_close(opened);
+    if (rc < 0)
+        return rc;
+    if (scan->rc < 0)
+        return scan->rc;
+    if (!scan->ended)
+        return cm_fail(err, CM_ESTOP, "stopped before all of the table was read");
+    return scan->error.code != CM_CQL_OK
+               ? cm_cassandra_fail(self->settings, &scan->error, "reading the table", err)
+               : 0;
+}
+
+int cm_cassandra_scan_ends(cm_store_t *store, cm_cassandra_page_t page, void *context,
+                           cm_account_t *account, bool *end, cm_err_t *err)
+{
+    cm_buf_t columns = CM_BUF_INIT;
+    scan_t scan = {.self = (self_t *)store,
                    .page = page,
                    .context = context,
                    .account = account,
+                   .columns = CM_CASSANDRA_COLUMN_COUNT + (end != NULL),
+                   .end = end,
                    .batch = CM_BATCH_INIT,
                    .err = err};
-    cm_cql_scan_t *opened = NULL;
 
-    int rc = cm_cql_scan_open(self->session, &options, on_page, on_scanned, &scan, &opened, err);
-    while (rc >= 0 && !scan.ended && !stopped(self))
-        rc = cm_cql_run(self->session, RUN_MS, err);
-    cm_cql_scan_close(opened);
+    cm_buf_printf(&columns, "%s%s", cm_cassandra_columns, end != NULL ? ", TTL(user_id)" : "");
+    int rc = run_scan(&scan, columns.data, err);
     cm_batch_free(&scan.batch);
-    if (rc < 0)
-        return rc;
-    if (scan.rc < 0)
-        return scan.rc;
-    if (!scan.ended)
-        return cm_fail(err, CM_ESTOP, "stopped before all of the table was read");
-    return scan.error.code != CM_CQL_OK
-               ? cm_cassandra_fail(self->settings, &scan.error, "reading the table", err)
-               : 0;
+    cm_buf_free(&columns);
+    return rc;
+}
+
+int cm_cassandra_scan(cm_store_t *store, cm_cassandra_page_t page, void *context,
+                      cm_account_t *account, cm_err_t *err)
+{
+    return cm_cassandra_scan_ends(store, page, context, account, NULL, err);
 }
 
 /* ---- into another store ---- */
