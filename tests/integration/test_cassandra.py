@@ -517,6 +517,14 @@ def test_only_writer_killed(t):
     t.until(lambda: len(place.stored()) > 1000, "a row of theirs", 60, workers[0])
     for worker in workers:
         worker.kill()
+
+    def is_quiet():
+        """What was on its way comes while the one `process` has read and the other has not."""
+        count = len(place.stored())
+        time.sleep(1)
+        return len(place.stored()) == count
+
+    t.until(is_quiet, "an end of the rows", 60)
     t.true(only.process()["rows"] > 0, "nothing had been written")
     place.ingest(*options)
     only.process()
