@@ -192,9 +192,10 @@ static void end_batch(kafka_source_t *self, rd_kafka_message_t **messages, cm_ba
 {
     for (size_t i = 0; i < self->parts.touched_count; i++) {
         cm_part_t *part = &self->parts.parts[self->parts.touched[i]];
-        if (part->taken > 0)
-            part->proof = cm_proof_of(messages[part->taken - 1]);
-        part->taken = 0;
+        if (part->taken == 0)
+            continue;
+        const cm_proof_t proof = cm_proof_of(messages[part->taken - 1]);
+        cm_part_prove(part, &proof);
     }
     self->batches++;
     cm_parts_mark(&self->parts, self->batches, batch);

@@ -314,10 +314,18 @@ void cm_part_begin_anew(cm_part_t *part)
 
 void cm_part_doubt(cm_part_t *part)
 {
-    if (part->anew || part->next < 0 || part->proof.last < 0)
+    if (part->anew || part->next < 0 || (part->proof.last < 0 && part->taken == 0))
         return;
     part->proving = part->astray = true;
     part->from = part->proof.last;
+}
+
+void cm_part_prove(cm_part_t *part, const cm_proof_t *proof)
+{
+    part->proof = *proof;
+    part->taken = 0;
+    if (part->proving) /* doubted behind the messages of this batch */
+        part->from = proof->last;
 }
 
 int64_t cm_part_end(const cm_part_t *part, const cm_kafka_client_t *client)

@@ -107,6 +107,9 @@ static inline int64_t cm_part_from(const cm_part_t *part)
 void cm_part_begin_anew(cm_part_t *part);
 void cm_part_doubt(cm_part_t *part);
 
+/* At the end of a batch: what the last message that was taken in it proves. */
+void cm_part_prove(cm_part_t *part, const cm_proof_t *proof);
+
 /* How far the broker has last said that the partition goes; -1: not yet. */
 int64_t cm_part_end(const cm_part_t *part, const cm_kafka_client_t *client);
 

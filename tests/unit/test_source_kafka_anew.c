@@ -3,7 +3,7 @@
 #include "kafka_source_support.h"
 #include "store_support.h"
 
-#include "source/kafka_proof.h"
+#include "source/kafka_parts.h"
 
 /* ---- the proof ---- */
 
@@ -82,6 +82,31 @@ static void verdicts(void **state)
     assert_int_equal(cm_proof_judge_end(&proof, 7, 10, 7), CM_PROOF_GO_ON);
     assert_int_equal(cm_proof_judge_end(&proof, 8, 10, 9), CM_PROOF_ANEW);
     assert_int_equal(cm_proof_judge_end(&proof, 8, 10, 10), CM_PROOF_SAME);
+}
+
+/* A batch brings messages of a partition, and behind them the news that its topic is not there:
+ * what is looked for when it is back is the last of these messages, not one of an earlier batch. */
+static void doubt_behind_messages(void **state)
+{
+    static const cm_proof_t earlier[] = {{.last = 10, .hash = 3}, {.last = -1}};
+    const cm_proof_t last = {.last = 49, .hash = 7};
+    cm_kafka_settings_t settings = {.group = "g", .topic = "t"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof earlier / sizeof earlier[0]; i++) {
+        cm_parts_t parts = {0};
+        cm_part_t *part = cm_parts_add(&parts, &settings, 0);
+        part->proof = earlier[i];
+        part->next = 50;
+        part->taken = 39;
+        cm_part_doubt(part);
+        cm_part_prove(part, &last);
+        assert_true(part->proving && part->astray);
+        assert_int_equal(cm_part_from(part), 49);
+        assert_int_equal(part->proof.hash, 7);
+        assert_int_equal(part->taken, 0);
+        cm_parts_free(&parts);
+    }
 }
 
 /* ---- the source ---- */
@@ -314,6 +339,7 @@ int main(void)
         cmocka_unit_test(proof_as_a_text),
         cmocka_unit_test(proof_of_a_message),
         cmocka_unit_test(verdicts),
+        cmocka_unit_test(doubt_behind_messages),
         cmocka_unit_test(made_anew_with_fewer),
         cmocka_unit_test(made_anew_with_as_many),
         cmocka_unit_test(made_anew_with_more),
