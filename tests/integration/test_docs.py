@@ -125,6 +125,7 @@ def read_collect(t, reader):
     page.talk("$ curl -H 'Content-Type: application/json'")
     collecting.interrupt()
     page.settings("# clickmill.yaml\ncollect:", BACKEND_TOKEN="secret")
+    page.passes("read 150 = ", "test_collect_kafka.py has such accounts")
     page.end()
 
 

@@ -117,6 +117,8 @@ def read_cassandra(t, reader):
     reader.type(export)
     rows = reader.type("wc -l < events.jsonl")
     page.run("clickmill process --store cassandra --cassandra-consistency all")
+    page.settings("cassandra:\n  only_writer: true")
+    page.passes("read 3,000 rows of Cassandra", "test_cassandra.py, only_writer, has such accounts")
     page.passes("make stack-up &&", "test_stack.py and README's part here type its two halves")
     page.settings("store: cassandra\ncassandra:\n  hosts: ACCOUNT", COSMOS_KEY="secret")
     page.end()
