@@ -12,6 +12,8 @@ enum {
     OLD_MS_DAYS = 20, /* entries live longer, but not for ever */
     SHARE = 4,        /* more than one of so many has changed: reading all is less work */
     FEW = 10000,      /* events: then that does not matter */
+    ROW_BYTES = 512,  /* of memory, for one that has changed */
+    REPEATS = 4,      /* a row may have been written so often, before it is not worth looking */
 };
 
 typedef struct reading {
@@ -187,11 +189,18 @@ static int read_changed(reading_t *self)
     const int64_t events = cm_mirror_events(self->mirror);
     cm_err_t *err = &self->app->err;
 
+    const int64_t room = self->app->global.memory / ROW_BYTES;
+    const int64_t most = events / SHARE + FEW < room ? events / SHARE + FEW : room;
+
+    self->changes.most = REPEATS * most;
     int rc = cm_mirror_changes(self->mirror, &self->changes, err);
     if (rc == 0)
         rc = cm_cassandra_read_changes(self->store, true, &self->changes, err);
     if (rc < 0)
         return rc;
+    if (self->changes.rows > self->changes.most)
+        because(self->read, "more than %lld rows were written since, for %lld events",
+                (long long)self->changes.most, (long long)events);
     for (size_t i = 0; i < self->changes.writer_count; i++) {
         if (self->changes.writers[i].lost)
             because(self->read, "entries of its companion table are gone");
@@ -199,7 +208,7 @@ static int read_changed(reading_t *self)
     if (self->read->full)
         return read_all(self);
     cm_mirror_keys_collect(&self->keys, &self->changes);
-    if ((int64_t)self->keys.count > events / SHARE + FEW) {
+    if ((int64_t)self->keys.count > most) {
         because(self->read, "%zu rows have changed, of %lld", self->keys.count, (long long)events);
         return read_all(self);
     }

@@ -39,6 +39,7 @@ cm_change_entry_t *cm_changes_add_entry(cm_changes_t *changes, const cm_change_e
     }
     cm_change_entry_t *added = &changes->entries[changes->entry_count++];
     *added = *entry;
+    changes->rows += entry->keys.len > 0 ? entry->last_us - entry->first_us + 1 : 0;
     added->keys = cm_arena_copy(&changes->texts, entry->keys);
     return added;
 }
@@ -125,6 +126,11 @@ static void take_entry(void *context, const cm_str_t *cells)
         cm_changes_add_entry(reading->changes, &entry);
 }
 
+static bool are_too_many(const cm_changes_t *changes)
+{
+    return changes->most > 0 && changes->rows > changes->most;
+}
+
 static int read_part(const self_t *self, reading_t *reading, cm_err_t *err)
 {
     const cm_change_writer_t *writer = &reading->writer;
@@ -151,7 +157,7 @@ static int read_writer(const self_t *self, reading_t *reading, cm_err_t *err)
     bool more = true, again = false;
     int rc = 0;
 
-    while (more && rc == 0) {
+    while (more && rc == 0 && !are_too_many(reading->changes)) {
         const int64_t before = writer->next;
         rc = read_part(self, reading, err);
         more = writer->next > before && writer->next % CM_CHANGES_BUCKET == 0;
@@ -179,7 +185,7 @@ int cm_cassandra_read_changes(cm_store_t *store, bool keys, cm_changes_t *change
     cm_buf_add_text(&text, " WHERE part = '" CM_CHANGES_WRITERS "'");
     int rc = ask(self, text.data, &asked, "reading who writes", err);
     cm_buf_free(&text);
-    for (size_t i = 0; i < changes->writer_count && rc == 0; i++) {
+    for (size_t i = 0; i < changes->writer_count && rc == 0 && !are_too_many(changes); i++) {
         reading_t reading = {.changes = changes, .writer = changes->writers[i], .keys = keys};
         if (changes->writers[i].there)
             rc = read_writer(self, &reading, err);

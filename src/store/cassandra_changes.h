@@ -31,6 +31,8 @@ typedef struct cm_changes {
     cm_change_entry_t *entries;
     size_t entry_count, entry_cap;
     cm_arena_t texts;
+    int64_t rows; /* that the entries stand for, each time that one was written */
+    int64_t most; /* with more of them reading ends, and what was read is of no use; 0: never */
 } cm_changes_t;
 
 cm_change_writer_t *cm_changes_add_writer(cm_changes_t *changes, int64_t number);
@@ -41,6 +43,7 @@ cm_change_entry_t *cm_changes_add_entry(cm_changes_t *changes, const cm_change_e
 void cm_changes_free(cm_changes_t *changes);
 
 /* Adds the writers that there are and their entries from `next` on, and moves `next` and `settled`.
+ * Ends early when there are more than `most` rows.
  * Without `keys` only the latter, of which `next` is then made `settled`: for who reads the whole
  * table afterwards, and so may pass over those that are lost. */
 int cm_cassandra_read_changes(cm_store_t *store, bool keys, cm_changes_t *changes, cm_err_t *err);

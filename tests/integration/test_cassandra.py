@@ -410,6 +410,14 @@ def test_only_writer(t):
         worker.wait(OK)
     t.equal(only.process(), {"full": False, "rows": 3000, "changed": 3000})
 
+    # What has changed is read into memory; more than it takes is too much.
+    for count, why in ((700, "more than 512 rows were written since, for "),
+                       (300, "300 rows have changed, of ")):
+        place.produce(count, count)
+        place.ingest(*only.option)
+        found = only.process("--memory", "64k")
+        t.true(found["full"] and found["why"].startswith(why), found)
+
     # A row of another program is not seen, but found; so is one that it deletes.
     with place.stack.engine("cassandra").connect() as connection:
         connection.query("INSERT INTO only.clickstream_events (row_key, user_id, timestamp, url, "
