@@ -18,8 +18,10 @@ TIMEOUT = 300
 BUSY = "too busy to tell"  # of a test that measures, before the line that says that it is skipped
 # Programs that mostly wait (for a mock Kafka's time-outs): `make check` leaves them out.
 PATIENT = ("sink_kafka", "source_kafka", "source_kafka_faults")
-# Programs with upper limits of less than a second: nothing runs beside them.
-MEASURING = ("elastic_bulk", "elastic_client", "server", "server_live", "source_synthetic")
+# Programs with upper limits of less than a second, or that compare how long turns take: nothing
+# runs beside them.
+MEASURING = ("elastic_bulk", "elastic_client", "serve_turns", "server", "server_live",
+             "source_synthetic")
 
 
 class BuildError(Exception):
