@@ -10,9 +10,9 @@
  *     keys blob                    their row keys
  *
  * A writer, one process's session for a day at most, has a number of chance. Partition `writers`
- * has a row for each, with its number as `seq`. Its entries are numbered from 0 and lie in
- * partitions of CM_CHANGES_BUCKET entries each, `w<number in hexadecimal>.<bucket>`. Every row
- * lives CM_CHANGES_TTL_S. One thread. */
+ * has a row for each, with its number as `seq`, and `done` as of an entry, which is written again
+ * now and then. Its entries are numbered from 0 and lie in partitions of CM_CHANGES_BUCKET entries
+ * each, `w<number in hexadecimal>.<bucket>`. Every row lives CM_CHANGES_TTL_S. One thread. */
 #ifndef CM_CASSANDRA_CHANGES_H
 #define CM_CASSANDRA_CHANGES_H
 

@@ -97,7 +97,12 @@ static int ask(const self_t *self, const char *text, asked_t *asked, const char 
 
 static void take_writer(void *context, const cm_str_t *cells)
 {
-    cm_changes_add_writer(context, cm_cql_get_i64(cells[0]))->there = true;
+    cm_change_writer_t *writer = cm_changes_add_writer(context, cm_cql_get_i64(cells[0]));
+    int64_t settled = cm_cql_get_i64(cells[1]);
+
+    writer->there = true;
+    if (settled > writer->settled)
+        writer->settled = settled;
 }
 
 typedef struct reading {
@@ -180,7 +185,7 @@ int cm_cassandra_read_changes(cm_store_t *store, bool keys, cm_changes_t *change
     asked_t asked = {.row = take_writer, .context = changes};
     cm_buf_t text = CM_BUF_INIT;
 
-    cm_buf_add_text(&text, "SELECT seq FROM ");
+    cm_buf_add_text(&text, "SELECT seq, done FROM ");
     cm_changes_add_table(&text, self->settings);
     cm_buf_add_text(&text, " WHERE part = '" CM_CHANGES_WRITERS "'");
     int rc = ask(self, text.data, &asked, "reading who writes", err);

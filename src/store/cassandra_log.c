@@ -11,8 +11,9 @@ enum {
     VALUES = 6,
     ENTRIES = 1024, /* not acknowledged, at most */
     NUMBER_S =
-        86400,   /* a number is used for so long: its entries live longer than a copy is used */
-    KEEP = 4096, /* entries that are settled are forgotten by so many */
+        86400, /* a number is used for so long: its entries live longer than a copy is used */
+    SAY_NS = 1000000000, /* a writer says so often that it is there */
+    KEEP = 4096,         /* entries that are settled are forgotten by so many */
 };
 
 /* A row of the companion that is on its way, or whose rows are. */
@@ -28,6 +29,7 @@ struct cm_cassandra_log {
     int64_t settled;            /* entries before that number */
     int64_t told;               /* what the last entry has said of that */
     int64_t since_ns, since_us; /* when it took its number, by both clocks */
+    int64_t said_ns;            /* when it last said that it is there */
     uint64_t rows;              /* that are acknowledged */
     uint64_t until;             /* of the last entry */
     entry_t *queue;             /* in the order of the writer's rows */
@@ -124,24 +126,37 @@ static void begin_number(cm_cassandra_log_t *log, int64_t number)
     log->seq = log->settled = log->told = 0;
 }
 
-/* Says that this writer is there, before its first entry. It goes on under another number after a
- * day: the first entries of one that is used for longer would end while it is still there, and a
- * reader that does not know it yet begins with these. */
+/* Says that a writer is there. */
+static int say_there(cm_cassandra_log_t *log, int64_t number, int64_t settled, cm_err_t *err)
+{
+    const cm_cql_value_t rest[VALUES - 2] = {cm_cql_i64(settled), cm_cql_null(), cm_cql_null(),
+                                             cm_cql_null()};
+
+    int rc = write_row(log, CM_CHANGES_WRITERS, number, rest,
+                       (entry_t){.until = log->until, .seq = -1}, err);
+    if (rc == 0)
+        log->said_ns = cm_clock_ticks_ns();
+    return rc;
+}
+
+/* Says that this writer is there, before its first entry, and again and again: somebody may have
+ * emptied the companion or made it anew, and a reader shall see that entries are gone. It goes on
+ * under another number after a day: the first entries of one that is used for longer would end
+ * while it is still there, and a reader that does not know it yet begins with these. */
 static int register_writer(cm_cassandra_log_t *log, int64_t first_us, cm_err_t *err)
 {
-    const cm_cql_value_t rest[VALUES - 2] = {cm_cql_null(), cm_cql_null(), cm_cql_null(),
-                                             cm_cql_null()};
     const int64_t now_ns = cm_clock_ticks_ns();
+    const bool is_empty = first_us == 0; /* it is the last one for a while */
     int64_t number;
 
-    if (log->writer >= 0 && (first_us == 0 || /* an entry without rows */
-                             (now_ns - log->since_ns < NUMBER_S * INT64_C(1000000000) &&
-                              first_us - log->since_us < NUMBER_S * INT64_C(1000000))))
-        return 0;
+    if (log->writer >= 0 && (is_empty || (now_ns - log->since_ns < NUMBER_S * INT64_C(1000000000) &&
+                                          first_us - log->since_us < NUMBER_S * INT64_C(1000000))))
+        return is_empty || now_ns - log->said_ns >= SAY_NS
+                   ? say_there(log, log->writer, log->settled, err)
+                   : 0;
     int rc = draw_number(&number, err);
     if (rc == 0)
-        rc = write_row(log, CM_CHANGES_WRITERS, number, rest,
-                       (entry_t){.until = log->until, .seq = -1}, err);
+        rc = say_there(log, number, 0, err);
     if (rc < 0)
         return rc;
     begin_number(log, number);

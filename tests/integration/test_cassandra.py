@@ -445,6 +445,23 @@ def test_only_writer(t):
     t.equal(only.process()["why"], "entries of its companion table are gone")
     t.equal(only.process(), {"full": False, "rows": 0, "changed": 0})
 
+    # The companion is emptied, and made anew, while a worker is there: it is found again.
+    worker = place.start(*only.option)
+    for number, statement in enumerate(("TRUNCATE only.clickstream_events_changes",
+                                        "DROP TABLE only.clickstream_events_changes", None)):
+        before = len(place.stored())
+        place.produce(100, 21000 + number)
+        t.until(lambda: len(place.stored()) > before + 90, "rows", 60, worker)
+        time.sleep(2)
+        only.process()
+        if statement:
+            with place.stack.engine("cassandra").connect() as connection:
+                connection.query(statement)
+            t.clickmill("doctor", "--fix", "--store", "cassandra", *place.cassandra, *only.option)
+    worker.stop()
+    only.process()
+    t.true("none differs" in only.verify().err, "what verify says")
+
     # A copy that is damaged is made anew.
     for size in (0, 100000):
         with open(t.path("changes", "cassandra", "clickmill.db"), "r+b") as file:
@@ -453,13 +470,17 @@ def test_only_writer(t):
     t.equal(only.process(), {"full": False, "rows": 0, "changed": 0})
 
     # Rows that end are seen, whoever has written them; and that they have ended.
+    process = ["process", "--store", "cassandra", "--json", "--data", "changes", *place.cassandra,
+               *only.option]
+    before = len(place.stored())
     place.produce(10, 17)
-    place.ingest(*only.option, "--cassandra-ttl", "8s")
+    place.ingest(*only.option, "--cassandra-ttl", "15s")
     for _ in range(2):
-        found = only.process()
+        found = t.clickmill(*process).json["cassandra"]
         t.equal((found["full"], found["why"]),
                 (True, "rows end by themselves (they have a TTL), which nobody notes"))
-    t.until(lambda: "no copy" in only.process().get("why", ""), "the end of the rows", 60)
+    t.until(lambda: len(place.stored()) == before, "the end of the rows", 60)
+    t.equal(only.process()["why"], "the data directory has no copy of it yet")
     t.equal(only.process(), {"full": False, "rows": 0, "changed": 0})
 
     # What rules it out is said, and all is read.

@@ -8,7 +8,7 @@ enum { EVENTS = 3000 };
 
 /* What has come, in its order. */
 typedef struct noted {
-    int64_t writer, entries, done, rows, registered;
+    int64_t writer, entries, done, rows, registered, said;
     int64_t times[EVENTS]; /* by number of key: write time as it was noted; 0: it was not */
     bool written[EVENTS];
     const char *failure; /* asserting is for the test's thread */
@@ -31,8 +31,9 @@ static void take_entry(noted_t *noted, const cm_str_t *v)
     cm_str_t rest = v[5], key;
 
     if (cm_str_equal(v[0], CM_STR(CM_CHANGES_WRITERS))) {
+        noted->registered += noted->registered == 0 || noted->writer != seq;
         noted->writer = seq;
-        noted->registered++;
+        noted->said = cm_cql_load_i64(v[2].data);
         return;
     }
     cm_changes_part(noted->writer, seq, part);
@@ -81,6 +82,7 @@ static void check(world_t *world, const noted_t *noted)
     /* The last entry says that all before it is acknowledged. */
     assert_true(noted->entries >= 4);
     assert_int_equal(noted->entries - 1, noted->done);
+    assert_int_equal(noted->done, noted->said); /* so does the writer's own row */
     pthread_mutex_unlock(&world->lock);
 }
 
