@@ -199,7 +199,7 @@ int cm_account_check(const cm_account_t *account, cm_err_t *err)
     if (account->spooled > 0)
         return cm_fail(err, CM_EMISSING,
                        "%llu events are left in the spool; start the same command again when Kafka "
-                       "answers, and it sends them",
+                       "takes them, and it sends them",
                        (unsigned long long)account->spooled);
     return 0;
 }

@@ -177,7 +177,7 @@ static void missing_events(void **state)
     assert_int_equal(sum.spooled, 7);
     assert_int_equal(cm_account_check(&account, &err), CM_EMISSING);
     assert_string_equal(err.text, "7 events are left in the spool; start the same command again "
-                                  "when Kafka answers, and it sends them");
+                                  "when Kafka takes them, and it sends them");
     cm_account_print_as(&app, &account, out, NULL);
     app.global.json = true;
     account.gone = 3;
