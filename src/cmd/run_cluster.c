@@ -223,17 +223,19 @@ int64_t cm_cluster_unread(cm_cluster_t *cluster, bool *others)
     cm_kafka_lag_t lags[PARTITIONS];
     size_t count = 0;
     int64_t unread = 0;
+    bool placed;
 
     *others = false;
     if (cluster->topic == NULL)
         return 0;
     count = cm_kafka_source_lags(cluster->topic, lags, PARTITIONS);
     count = count < PARTITIONS ? count : PARTITIONS;
+    placed = count > 0 || cm_kafka_source_is_placed(cluster->topic);
     for (size_t i = 0; i < cm_kafka_ends_count(&cluster->ends); i++) {
         const int64_t end = cm_kafka_ends_get(&cluster->ends, (int32_t)i);
         const cm_kafka_lag_t *lag = find_lag(lags, count, (int32_t)i);
         const int64_t from = lag != NULL && lag->position > 0 ? lag->position : 0;
-        if (lag == NULL && count > 0)
+        if (lag == NULL && placed)
             *others |= end > 0;
         else if (end > from) /* without any partition it has not joined its group yet */
             unread += end - from;
@@ -246,6 +248,7 @@ bool cm_cluster_joins(const cm_cluster_t *cluster)
     cm_kafka_lag_t lag;
 
     return cluster->waiting_for == NULL && cluster->topic != NULL &&
+           !cm_kafka_source_is_placed(cluster->topic) &&
            cm_kafka_source_lags(cluster->topic, &lag, 1) == 0;
 }
 

@@ -371,6 +371,11 @@ size_t cm_kafka_source_lags(const cm_source_t *source, cm_kafka_lag_t *lags, siz
     return count;
 }
 
+bool cm_kafka_source_is_placed(const cm_source_t *source)
+{
+    return ((const kafka_source_t *)source)->placed;
+}
+
 /* Leaves the group, so that others have the partitions at once; not for longer than a broker that
  * is away may keep us. Who has none has nothing to hand over, and may wait in vain: a broker that
  * has come back holds the answer to who joins until the members of before are missed, and does not

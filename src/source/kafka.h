@@ -69,4 +69,7 @@ typedef struct cm_kafka_lag {
 /* Fills `lags` with at most `max` of the partitions in order; returns how many there are. */
 size_t cm_kafka_source_lags(const cm_source_t *source, cm_kafka_lag_t *lags, size_t max);
 
+/* True when the group has said which partitions are ours: perhaps none, because others have all. */
+bool cm_kafka_source_is_placed(const cm_source_t *source);
+
 #endif

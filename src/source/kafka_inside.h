@@ -30,6 +30,7 @@ typedef struct cm_kafka_source {
     int64_t others_ns; /* when it was last asked how far the rest of the group is */
     bool at_end;       /* auto.offset.reset: where to begin without a position */
     bool joined, paused, closing;
+    bool placed;                              /* the group has said which partitions are ours */
     bool astray;                              /* some of the partitions are */
     rd_kafka_topic_partition_list_t *pending; /* a rebalance to be done by the next next() */
     bool pending_assign;

@@ -87,7 +87,7 @@ static int take_partitions(self_t *self, rd_kafka_topic_partition_list_t *list, 
     rc = cm_kafka_source_assign(self, list, err);
     if (rc < 0)
         return rc;
-    self->joined = true;
+    self->joined = self->placed = true;
     rd_kafka_resume_partitions(self->client.rk, list); /* whatever they were when they went */
     if (cm_kafka_source_is_cooperative(self))          /* librdkafka had paused the others */
         cm_parts_seek(&self->parts, &self->client);
@@ -114,6 +114,7 @@ static int drop_partitions(self_t *self, const rd_kafka_topic_partition_list_t *
     cm_parts_commit(&self->parts, &self->client, false);
     cm_kafka_source_give_back(self, list);
     cm_kafka_source_drop_held(self);
+    self->placed = cm_kafka_source_is_cooperative(self); /* or else new ones come */
     for (int i = 0; i < list->cnt; i++)
         cm_parts_remove(&self->parts, list->elems[i].partition);
     if (cm_kafka_source_is_cooperative(

@@ -459,3 +459,25 @@ def test_run_beside_another_consumer(t):
     t.true(0 < account["accepted"] < account["sent"], account)
     got = json.loads(worker.stop(OK, 60).out)
     t.equal(got["accepted"] + account["accepted"], account["sent"], "of both")
+
+
+@slow
+def test_run_without_a_partition(t):
+    """Another consumer has all partitions: nothing is waited for, and nothing said to be unread."""
+    topic = kafka().topic(partitions=1)
+    # Who has the first name gets the only partition.
+    worker = t.start("ingest", *topic.options, "--data", "other", "--json", "--kafka-property",
+                     "client.id=a")
+    t.until(lambda: ", 1 partitions, lag" in worker.err, "the worker reads", 60, worker)
+    run = Collector(t, "--no-demo", "--sink", "kafka", *topic.options, "--log-level", "info",
+                    "--kafka-property", "client.id=b", command=("run",))
+    t.until(lambda: 'msg="rebalance" taken=0' in run.process.err, "it has joined", 60, run.process)
+    good(t, run.ask([keyed(number) for number in range(70)]), 70)
+    run.process.signal(signal.SIGTERM)
+    with t.pace() as pace:
+        account, result = last_account(t, run.process)
+    pace.check(pace.took, 20, "to end")
+    t.true("another consumer of group" in result.err, result)
+    t.true("could not be read" not in result.err, result)
+    t.equal((account["accepted"], account["sent"]), (0, 70), "account")
+    t.equal(json.loads(worker.stop(OK, 60).out)["accepted"], 70, "of the other")
