@@ -255,13 +255,15 @@ bool cm_cluster_joins(const cm_cluster_t *cluster)
 void cm_cluster_tell_unread(const cm_cluster_t *cluster, int64_t unread, bool others)
 {
     FILE *messages = cluster->app->messages;
+    const char *reason = atomic_load(cluster->app->hurry)  ? "a second signal ended that"
+                         : cluster->waiting_reason != NULL ? cluster->waiting_reason
+                                                           : "it took too long";
 
     if (unread > 0)
         fprintf(messages,
                 "%lld messages of topic %s, up to the last that this run sent, could not be read "
                 "(%s): the answers are without them, and the next start reads them\n",
-                (long long)unread, cluster->kafka.topic,
-                cluster->waiting_reason != NULL ? cluster->waiting_reason : "it took too long");
+                (long long)unread, cluster->kafka.topic, reason);
     if (others)
         fprintf(messages,
                 "another consumer of group %s has some partitions of topic %s: what this run sent "

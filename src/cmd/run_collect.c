@@ -59,13 +59,20 @@ static void join(cm_run_collect_t *run)
 
 int cm_run_collect_stop(cm_run_collect_t *run, cm_sink_t *sink, cm_err_t *err)
 {
+    cm_err_t why;
+
     if (run->spooling.spool == NULL)
         return cm_collecting_finish(&run->collecting, sink, err);
     join(run);
     if (run->rc < 0)
         *err = run->err;
-    return run->rc < 0 ? run->rc
-                       : cm_spooling_drain(&run->spooling, run->collecting.given->drain, err);
+    if (run->rc < 0 && !cm_collecting_passes(run->rc))
+        return run->rc;
+    /* Also when there was no room for the last that came. */
+    int drained = cm_spooling_drain(&run->spooling, run->collecting.given->drain, &why);
+    if (run->rc == 0 && drained < 0)
+        *err = why;
+    return run->rc < 0 ? run->rc : drained;
 }
 
 void cm_run_collect_give_up(cm_run_collect_t *run)
