@@ -16,6 +16,7 @@ enum {
     END_MS = 1000,
     END_SILENT_MS = 3000, /* until librdkafka has given up what was not answered */
     ASK_MS = 200,
+    SETTLE_MS = 1500,
     ASK_OTHERS_NS = 500 * 1000 * 1000,
     ASK_OTHERS_MS = 700,
     WAKE_BYTES = 8 * 1024 * 1024, /* of messages fetched ahead, below which fetching shall go on */
@@ -70,6 +71,8 @@ static void take_message(kafka_source_t *self, const rd_kafka_message_t *message
     if (part == NULL || part->astray || (part->proving && !is_proven(self, part, message)) ||
         message->offset < part->next)
         return;
+    if (part->taken == 0)
+        part->first = place + 1;
     part->taken = place + 1;
     part->next = message->offset + 1;
     part->ended = self->options.until_end && part->end >= 0 && part->next >= part->end;
@@ -194,8 +197,11 @@ static void end_batch(kafka_source_t *self, rd_kafka_message_t **messages, cm_ba
         cm_part_t *part = &self->parts.parts[self->parts.touched[i]];
         if (part->taken == 0)
             continue;
-        const cm_proof_t proof = cm_proof_of(messages[part->taken - 1]);
-        cm_part_prove(part, &proof);
+        const cm_proof_t last = cm_proof_of(messages[part->taken - 1]);
+        cm_proof_t first = CM_PROOF_NONE;
+        if (part->witness.last < 0)
+            first = cm_proof_of(messages[part->first - 1]);
+        cm_part_prove(part, &first, &last);
     }
     self->batches++;
     cm_parts_mark(&self->parts, self->batches, batch);
@@ -277,12 +283,16 @@ static bool others_ended(kafka_source_t *self)
     return ended;
 }
 
+/* What was read is looked at before that is said: it may be that of a topic that was made anew. */
 static bool is_over(kafka_source_t *self)
 {
-    if (self->options.count > 0 && self->left <= 0)
-        return true;
-    return self->options.until_end && self->joined && self->pending == NULL &&
-           cm_parts_ended(&self->parts) && others_ended(self);
+    const bool counted = self->options.count > 0 && self->left <= 0;
+
+    if (!counted && !(self->options.until_end && self->joined && self->pending == NULL &&
+                      cm_parts_ended(&self->parts) && others_ended(self)))
+        return false;
+    cm_kafka_source_settle(self, SETTLE_MS);
+    return counted || cm_parts_ended(&self->parts);
 }
 
 static int kafka_next(cm_source_t *source, cm_batch_t *batch, cm_err_t *err)
@@ -296,6 +306,7 @@ static int kafka_next(cm_source_t *source, cm_batch_t *batch, cm_err_t *err)
         rc = cm_kafka_source_find_again(self, err);
     if (rc < 0)
         return rc;
+    cm_kafka_source_watch(self);
     if (self->held_count > 0) {
         size_t count = self->held_count;
         self->held_count = 0;
@@ -316,7 +327,7 @@ static int kafka_next(cm_source_t *source, cm_batch_t *batch, cm_err_t *err)
         return rc;
     look_for_broker(self);
     keep_fetching(self);
-    return is_over(self) ? 0 : 1;
+    return 1;
 }
 
 static int kafka_acknowledge(cm_source_t *source, uint64_t batches, cm_err_t *err)
@@ -414,6 +425,7 @@ static void kafka_close(cm_source_t *source)
         rd_kafka_queue_destroy(self->queue);
         leave_group(self, silent);
     }
+    cm_kafka_source_close_witness(self);
     if (!cm_kafka_end_within(&self->client, silent ? END_SILENT_MS : END_MS))
         return; /* its threads may call us until the process ends */
     cm_parts_free(&self->parts);

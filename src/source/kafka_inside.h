@@ -1,5 +1,6 @@
 /* What the source's parts share: messages and the door (kafka.c), which partitions it has
- * (kafka_rebalance.c) and where it begins with them (kafka_start.c). */
+ * (kafka_rebalance.c), where it begins with them (kafka_start.c) and whether they are still the
+ * same (kafka_witness.c). */
 #ifndef CM_SOURCE_KAFKA_INSIDE_H
 #define CM_SOURCE_KAFKA_INSIDE_H
 
@@ -8,6 +9,8 @@
 #include "source/kafka_parts.h"
 
 enum { CM_KAFKA_LOOKUP_MS = 1000 }; /* the first time; longer when that fails */
+
+typedef struct cm_kafka_witness cm_kafka_witness_t; /* kafka_witness.c */
 
 typedef struct cm_kafka_source {
     cm_source_t source; /* first */
@@ -23,12 +26,14 @@ typedef struct cm_kafka_source {
     cm_buf_t texts; /* the messages of the last batch, one behind the other */
     cm_parts_t parts;
     uint64_t batches;
-    int64_t left;      /* of options.count */
-    uint64_t gone;     /* messages that were deleted unread, for the next batch's account */
-    int64_t asked_ns;  /* when a broker was last looked for */
-    int64_t woken_ns;  /* when fetching was last set going */
-    int64_t others_ns; /* when it was last asked how far the rest of the group is */
-    bool at_end;       /* auto.offset.reset: where to begin without a position */
+    int64_t left;       /* of options.count */
+    uint64_t gone;      /* messages that were deleted unread, for the next batch's account */
+    int64_t asked_ns;   /* when a broker was last looked for */
+    int64_t woken_ns;   /* when fetching was last set going */
+    int64_t others_ns;  /* when it was last asked how far the rest of the group is */
+    int64_t watched_ns; /* when a round of looking at the witnesses was last due */
+    cm_kafka_witness_t *witness; /* NULL: none was looked at yet */
+    bool at_end;                 /* auto.offset.reset: where to begin without a position */
     bool joined, paused, closing;
     bool placed;                              /* the group has said which partitions are ours */
     bool astray;                              /* some of the partitions are */
@@ -58,6 +63,16 @@ int cm_kafka_source_find_starts(cm_kafka_source_t *self, rd_kafka_topic_partitio
 /* Goes on with partitions that are astray: behind what was deleted, or at the beginning of a topic
  * that was made anew, and says so. Errors as above; tries again like a rebalance. */
 int cm_kafka_source_find_again(cm_kafka_source_t *self, cm_err_t *err);
+
+/* Looks now and then whether the partitions are still those that were read; does not wait. What was
+ * made anew is astray then. Touches the partitions whose witness is another one now: to be called
+ * by next(), before it ends its batch. */
+void cm_kafka_source_watch(cm_kafka_source_t *self);
+
+/* The same now, of all that was taken, and waits for the answers for so long at most. */
+void cm_kafka_source_settle(cm_kafka_source_t *self, int timeout_ms);
+
+void cm_kafka_source_close_witness(cm_kafka_source_t *self);
 
 /* Ends the pause that keep_alive() has begun. */
 void cm_kafka_source_resume(cm_kafka_source_t *self);

@@ -42,7 +42,8 @@ cm_part_t *cm_parts_add(cm_parts_t *parts, const cm_kafka_settings_t *settings, 
                         .end = -1,
                         .proof = CM_PROOF_NONE,
                         .durable = -1,
-                        .durable_proof = CM_PROOF_NONE,
+                        .witness = CM_PROOF_NONE,
+                        .durable_witness = CM_PROOF_NONE,
                         .told = -1,
                         .committed = -1};
     return part;
@@ -96,9 +97,9 @@ void cm_parts_mark(cm_parts_t *parts, uint64_t number, cm_batch_t *batch)
         cm_part_t *part = &parts->parts[parts->touched[i]];
         part->touched = false;
         cm_batch_mark(batch, cm_str(part->name), part->next);
-        cm_batch_mark(batch, cm_str(part->last_name), part->proof.last + 1);
-        cm_batch_mark(batch, cm_str(part->hash_name), (int64_t)part->proof.hash);
-        add_mark(parts, (cm_part_mark_t){number, part->partition, part->next, part->proof});
+        cm_batch_mark(batch, cm_str(part->last_name), part->witness.last + 1);
+        cm_batch_mark(batch, cm_str(part->hash_name), (int64_t)part->witness.hash);
+        add_mark(parts, (cm_part_mark_t){number, part->partition, part->next, part->witness});
     }
     parts->touched_count = 0;
 }
@@ -110,8 +111,11 @@ void cm_parts_acknowledge(cm_parts_t *parts, uint64_t batches)
         const cm_part_mark_t *mark = &parts->marks[parts->marks_done++];
         if (mark->next < 0) /* we do not have the partition any more */
             continue;
-        parts->parts[mark->partition].durable = mark->next;
-        parts->parts[mark->partition].durable_proof = mark->proof;
+        cm_part_t *part = &parts->parts[mark->partition];
+        part->durable = mark->next;
+        if (part->durable_witness.last != mark->witness.last)
+            part->told = part->committed = -1; /* it goes with the offset */
+        part->durable_witness = mark->witness;
     }
 }
 
@@ -184,7 +188,7 @@ bool cm_parts_commit(cm_parts_t *parts, cm_kafka_client_t *client, bool in_backg
         rd_kafka_topic_partition_t *one =
             rd_kafka_topic_partition_list_add(list, client->settings->topic, part->partition);
         one->offset = part->durable;
-        add_proof(one, &part->durable_proof);
+        add_proof(one, &part->durable_witness);
         part->told = part->durable;
     }
     if (list == NULL)
@@ -314,18 +318,21 @@ void cm_part_begin_anew(cm_part_t *part)
 
 void cm_part_doubt(cm_part_t *part)
 {
+    part->unsure = part->witness.last >= 0;
     if (part->anew || part->next < 0 || (part->proof.last < 0 && part->taken == 0))
         return;
     part->proving = part->astray = true;
     part->from = part->proof.last;
 }
 
-void cm_part_prove(cm_part_t *part, const cm_proof_t *proof)
+void cm_part_prove(cm_part_t *part, const cm_proof_t *first, const cm_proof_t *last)
 {
-    part->proof = *proof;
+    if (part->witness.last < 0)
+        part->witness = *first;
+    part->proof = *last;
     part->taken = 0;
     if (part->proving) /* doubted behind the messages of this batch */
-        part->from = proof->last;
+        part->from = last->last;
 }
 
 int64_t cm_part_end(const cm_part_t *part, const cm_kafka_client_t *client)

@@ -9,7 +9,7 @@
 
 typedef struct cm_part {
     char *name;                  /* "kafka:group/topic[3]"; NULL: not had yet */
-    char *last_name, *hash_name; /* the same with "#last" and "#hash": where its proof is kept */
+    char *last_name, *hash_name; /* the same with "#last" and "#hash": where its witness is kept */
     int32_t partition;
     bool ours;
     bool ended;   /* read as far as is asked for */
@@ -18,12 +18,17 @@ typedef struct cm_part {
     bool anew;    /* it is another partition than was read: from its beginning */
     bool proving; /* its first message is to be the proof's; it is fetched from: */
     int64_t from;
-    cm_proof_t proof; /* of what was handed out, or of what was read before */
-    size_t taken;     /* place + 1 of the last message in the batch that is taken; 0: none */
-    int64_t next;     /* offset to hand out next; -1: any */
-    int64_t end;      /* behind the last message when it was assigned; -1: not known */
-    int64_t durable;  /* everything before it is; -1: nothing yet */
-    cm_proof_t durable_proof;
+    cm_proof_t proof;     /* of what was handed out, or of what was read before */
+    size_t taken;         /* place + 1 of the last message in the batch that is taken; 0: none */
+    size_t first;         /* the same of the first one, when there is one */
+    cm_proof_t witness;   /* verified to stand in one log with all up to it; what is kept */
+    cm_proof_t candidate; /* the next witness, when this one is still there */
+    bool checking;        /* that is being looked at */
+    bool unsure;          /* it is to be, although no message came */
+    int64_t next;         /* offset to hand out next; -1: any */
+    int64_t end;          /* behind the last message when it was assigned; -1: not known */
+    int64_t durable;      /* everything before it is; -1: nothing yet */
+    cm_proof_t durable_witness;
     int64_t told;      /* what Kafka was told last; -1: nothing, or it did not hear */
     int64_t committed; /* what it has confirmed last */
 } cm_part_t;
@@ -33,7 +38,7 @@ typedef struct cm_part_mark {
     uint64_t batch;
     int32_t partition;
     int64_t next;
-    cm_proof_t proof;
+    cm_proof_t witness;
 } cm_part_mark_t;
 
 typedef struct cm_parts {
@@ -107,8 +112,9 @@ static inline int64_t cm_part_from(const cm_part_t *part)
 void cm_part_begin_anew(cm_part_t *part);
 void cm_part_doubt(cm_part_t *part);
 
-/* At the end of a batch: what the last message that was taken in it proves. */
-void cm_part_prove(cm_part_t *part, const cm_proof_t *proof);
+/* At the end of a batch: what the last message that was taken in it proves. The first one ever is
+ * also the first witness. */
+void cm_part_prove(cm_part_t *part, const cm_proof_t *first, const cm_proof_t *last);
 
 /* How far the broker has last said that the partition goes; -1: not yet. */
 int64_t cm_part_end(const cm_part_t *part, const cm_kafka_client_t *client);

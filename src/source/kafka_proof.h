@@ -1,8 +1,8 @@
-/* What proves that a partition is still that of the topic that was read: the last message that was
- * taken from it. Its offset and a hash of its time, key and value stand beside the position; when
- * reading begins again, that message is fetched first and compared. A topic that was deleted and
- * made anew has another one there, or none. (Topics have ids, but librdkafka tells them only from
- * 2.3 on, and never with a message.)
+/* What proves that a partition is still that of the topic that was read: a message that was taken
+ * from it. The offset of one (kafka_witness.c says which) and a hash of its time, key and value
+ * stand beside the position; when reading begins again, that message is fetched first and compared.
+ * A topic that was deleted and made anew has another one there, or none. (Topics have ids, but
+ * librdkafka tells them only from 2.3 on, and never with a message.)
  *
  * Pure functions, but for librdkafka's accessors of a message. */
 #ifndef CM_SOURCE_KAFKA_PROOF_H

@@ -89,6 +89,11 @@ static int find_start(self_t *self, cm_part_t *part, const rd_kafka_topic_partit
         *start = begin_of(self);
     if (*start <= part->proof.last) /* of another edition's making: it proves nothing */
         part->proof = CM_PROOF_NONE;
+    part->witness = part->proof;
+    /* Behind an older one came messages that were not looked at: it alone is fetched. */
+    part->unsure = part->witness.last >= 0 && part->witness.last < *start - 1;
+    if (part->unsure)
+        part->proof = CM_PROOF_NONE;
     part->next = *start >= 0 ? *start : -1;
     part->proving = part->proof.last >= 0;
     part->from = part->proof.last;
@@ -117,8 +122,8 @@ static int64_t start_anew(self_t *self, cm_part_t *part, const cm_kafka_range_t 
            "the topic was made anew, and is read from its beginning",
            "partition=%s before=%lld from=%lld to=%lld", part->name, (long long)part->next,
            (long long)range->low, (long long)range->high);
-    part->proof = CM_PROOF_NONE;
-    part->anew = part->proving = false;
+    part->proof = part->witness = CM_PROOF_NONE;
+    part->anew = part->proving = part->checking = part->unsure = false;
     part->end = range->high;
     return range->low;
 }
@@ -146,7 +151,7 @@ static int check_start(self_t *self, cm_part_t *part, int64_t *start, const cm_k
         return try_later(self, range->code, "asking where a partition begins and ends", err);
     if (part->end < 0)
         part->end = range->high;
-    if (part->anew || (*start > range->high && part->proof.last >= 0))
+    if (part->anew || (*start > range->high && part->witness.last >= 0))
         *start = start_anew(self, part, range);
     if (*start > range->high)
         return cm_fail(err, CM_EINPUT,
@@ -213,6 +218,7 @@ int cm_kafka_source_find_starts(self_t *self, rd_kafka_topic_partition_list_t *l
     if (rc < 0)
         return rc;
     no_trouble(self); /* of those that stay unchecked librdkafka will tell */
+    cm_kafka_source_settle(self, LOOKUP_MOST_MS);
     return 0;
 }
 
@@ -234,6 +240,24 @@ static int begin_again(self_t *self, const rd_kafka_topic_partition_list_t *list
     int rc = cm_kafka_source_assign(self, all, err);
     rd_kafka_topic_partition_list_destroy(all);
     return rc;
+}
+
+/* Messages of these that keep_alive() has taken may be behind where they are begun again. */
+static void drop_held(self_t *self, const rd_kafka_topic_partition_list_t *list)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < self->held_count; i++) {
+        rd_kafka_message_t *message = self->held[i];
+        bool drop = false;
+        for (int k = 0; k < list->cnt; k++)
+            drop |= list->elems[k].partition == message->partition;
+        if (drop)
+            rd_kafka_message_destroy(message);
+        else
+            self->held[kept++] = message;
+    }
+    self->held_count = kept;
 }
 
 /* Those that are astray into the list, with where each is to go on. */
@@ -271,8 +295,10 @@ int cm_kafka_source_find_again(self_t *self, cm_err_t *err)
             rd_kafka_topic_partition_list_add(found, one->topic, one->partition)->offset =
                 one->offset;
     }
-    if (rc >= 0 && found->cnt > 0)
+    if (rc >= 0 && found->cnt > 0) {
+        drop_held(self, found);
         rc = begin_again(self, found, err);
+    }
     rd_kafka_topic_partition_list_destroy(list);
     rd_kafka_topic_partition_list_destroy(found);
     free(starts);

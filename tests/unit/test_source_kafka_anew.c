@@ -3,7 +3,7 @@
 #include "kafka_source_support.h"
 #include "store_support.h"
 
-#include "source/kafka_parts.h"
+#include "source/kafka_inside.h"
 
 /* ---- the proof ---- */
 
@@ -100,7 +100,7 @@ static void doubt_behind_messages(void **state)
         part->next = 50;
         part->taken = 39;
         cm_part_doubt(part);
-        cm_part_prove(part, &last);
+        cm_part_prove(part, &earlier[i], &last);
         assert_true(part->proving && part->astray);
         assert_int_equal(cm_part_from(part), 49);
         assert_int_equal(part->proof.hash, 7);
@@ -333,6 +333,130 @@ static void gone_for_a_moment(void **state)
     mock_stop(&mock);
 }
 
+/* Reads until so many were seen and nothing has come for a while, or to the end. */
+static void read_some(cm_source_t *source, seen_t *seen, int events, int quiet_rounds)
+{
+    cm_batch_t batch = CM_BATCH_INIT;
+    cm_err_t err;
+    int more = 1;
+
+    for (int quiet = 0; more > 0 && (total(seen) < events || quiet < quiet_rounds); quiet++) {
+        const int before = total(seen);
+        cm_batch_clear(&batch);
+        more = cm_source_next(source, &batch, &err);
+        if (more < 0)
+            fail_msg("%s", err.text);
+        see(seen, &batch);
+        quiet = total(seen) > before ? -1 : quiet;
+    }
+    cm_batch_free(&batch);
+}
+
+/* All is read of a topic, and partition 1 was made anew meanwhile, without a word from anybody and
+ * longer than it was: another message stands where its first one was. It is found by the clock, or
+ * when the end is to be said; all of the new one is read, and no other partition once more. */
+static void made_anew_silently(bool until_end)
+{
+    enum { EVENTS = 300 };
+    mock_t mock;
+    seen_t seen = seen_new(EVENTS);
+    said_t said;
+
+    start_cluster(&mock, PARTITIONS);
+    put_events(&mock, 0, EVENTS);
+    listen_to(&said, &mock);
+    cm_source_t *source = open_source(&mock, (cm_kafka_source_options_t){.until_end = until_end});
+    cm_kafka_source_t *inside = (cm_kafka_source_t *)source;
+    read_some(source, &seen, EVENTS, 0);
+    assert_int_equal(total(&seen), EVENTS);
+    for (int i = 0; i < PARTITIONS; i++)
+        assert_int_equal(inside->parts.parts[i].witness.last, 0);
+    inside->parts.parts[1].witness.hash ^= 1;
+    inside->watched_ns = until_end ? inside->watched_ns : 1;
+    read_some(source, &seen, EVENTS + EVENTS / PARTITIONS, until_end ? 600 : 0);
+    assert_int_equal(times_anew(&said), 1);
+    for (int i = 0; i < EVENTS; i++)
+        assert_int_equal(seen.times[i], i % PARTITIONS == 1 ? 2 : 1);
+    /* What was looked at is the witness now; and another look finds nothing. */
+    inside->watched_ns = 1;
+    read_some(source, &seen, 0, until_end ? 1 : 20);
+    for (int i = 0; i < PARTITIONS; i++)
+        assert_int_equal(inside->parts.parts[i].witness.last, EVENTS / PARTITIONS - 1);
+    assert_int_equal(total(&seen), EVENTS + EVENTS / PARTITIONS);
+    assert_int_equal(times_anew(&said), 0);
+    cm_source_close(source);
+    free(seen.times);
+    mock_stop(&mock);
+    fclose(said.file);
+}
+
+static void made_anew_silently_while_it_is_followed(void **state)
+{
+    (void)state;
+    made_anew_silently(false);
+}
+
+static void made_anew_silently_before_the_end(void **state)
+{
+    (void)state;
+    made_anew_silently(true);
+}
+
+/* What a store says of each partition. */
+typedef struct kept {
+    int64_t next;
+    cm_proof_t witness[PARTITIONS];
+} kept_t;
+
+static int kept_position(void *context, const char *name, int64_t *position, cm_err_t *err)
+{
+    const kept_t *kept = context;
+    const cm_proof_t *witness = &kept->witness[strchr(name, '[')[1] - '0'];
+
+    (void)err;
+    *position = strstr(name, "#last") != NULL   ? witness->last + 1
+                : strstr(name, "#hash") != NULL ? (int64_t)witness->hash
+                                                : kept->next;
+    return 0;
+}
+
+/* The witness is older than the position: messages between are not read once more when it is still
+ * there, and all of the partition is when it is not. */
+static void begun_behind_an_older_witness(void **state)
+{
+    enum { EVENTS = 300, NEXT = 50 };
+    mock_t mock;
+    seen_t seen = seen_new(EVENTS);
+    kept_t kept = {.next = NEXT};
+    said_t said;
+
+    (void)state;
+    start_cluster(&mock, PARTITIONS);
+    put_events(&mock, 0, EVENTS);
+    listen_to(&said, &mock);
+    cm_source_t *source = open_source(&mock, (cm_kafka_source_options_t){0});
+    read_some(source, &seen, EVENTS, 0);
+    for (int i = 0; i < PARTITIONS; i++)
+        kept.witness[i] = ((cm_kafka_source_t *)source)->parts.parts[i].witness;
+    cm_source_close(source);
+    assert_each_once(&seen);
+    for (int anew = 0; anew < 2; anew++) {
+        seen = seen_new(EVENTS);
+        for (int i = 0; i < PARTITIONS; i++)
+            kept.witness[i].hash ^= (uint64_t)anew;
+        source = open_source(&mock, (cm_kafka_source_options_t){
+                                        .until_end = true, .owner = {&kept, kept_position, NULL}});
+        read_all(source, &seen, false);
+        cm_source_close(source);
+        assert_int_equal(times_anew(&said), anew ? PARTITIONS : 0);
+        for (int i = 0; i < EVENTS; i++)
+            assert_int_equal(seen.times[i], anew || i / PARTITIONS >= NEXT ? 1 : 0);
+        free(seen.times);
+    }
+    mock_stop(&mock);
+    fclose(said.file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -345,6 +469,9 @@ int main(void)
         cmocka_unit_test(made_anew_with_more),
         cmocka_unit_test(made_anew_for_a_group),
         cmocka_unit_test(gone_for_a_moment),
+        cmocka_unit_test(made_anew_silently_while_it_is_followed),
+        cmocka_unit_test(made_anew_silently_before_the_end),
+        cmocka_unit_test(begun_behind_an_older_witness),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
