@@ -288,6 +288,7 @@ static int read_own(runner_t *runner)
     int rc = 0;
 
     atomic_store(app->hurries, true);
+    cm_cluster_read_on(&runner->cluster, true);
     while ((left = cm_cluster_unread(&runner->cluster, &others)) > 0 && runner->source != NULL &&
            now < until && !atomic_load(app->hurry)) {
         if (left < least || cm_cluster_joins(&runner->cluster))
@@ -302,6 +303,7 @@ static int read_own(runner_t *runner)
         show_when_due(runner);
         now = cm_clock_ticks_ns();
     }
+    cm_cluster_read_on(&runner->cluster, false);
     atomic_store(app->hurries, false);
     if (rc == 0)
         rc = cm_pipeline_commit(&runner->pipeline, &app->err);

@@ -218,6 +218,12 @@ static const cm_kafka_lag_t *find_lag(const cm_kafka_lag_t *lags, size_t count, 
     return NULL;
 }
 
+void cm_cluster_read_on(cm_cluster_t *cluster, bool on)
+{
+    if (cluster->topic != NULL)
+        cluster->kafka.stop = on ? cluster->app->hurry : cluster->app->stop;
+}
+
 int64_t cm_cluster_unread(cm_cluster_t *cluster, bool *others)
 {
     cm_kafka_lag_t lags[PARTITIONS];
