@@ -65,8 +65,9 @@ int cm_cluster_check(cm_cluster_t *cluster, cm_err_t *err);
 /* Looks whether a server is away that the run reads from or writes to: `waiting_for`. */
 void cm_cluster_look(cm_cluster_t *cluster);
 
-/* While it is on, only the second signal ends waits for Kafka, so that partitions can be taken after
- * the first. To be called behind cm_cluster_stop(), when no other thread uses the settings. */
+/* While it is on, only the second signal ends waits for Kafka, so that partitions can be taken
+ * after the first. To be called behind cm_cluster_stop(), when no other thread uses the settings.
+ */
 void cm_cluster_read_on(cm_cluster_t *cluster, bool on);
 
 /* Messages that this run has in the topic and has not read from there; where another consumer of
