@@ -118,7 +118,7 @@ static int fail_away(const cm_cassandra_settings_t *settings, const cm_cql_t *se
 
 /* ---- connecting ---- */
 
-static bool stopped(const cm_cassandra_settings_t *settings)
+bool cm_cassandra_stopped(const cm_cassandra_settings_t *settings)
 {
     return settings->stop != NULL && atomic_load(settings->stop);
 }
@@ -172,7 +172,7 @@ static int wait_until_ready(const cm_cassandra_settings_t *settings, cm_cql_t *s
             return cm_cassandra_fail(settings, cm_cql_last_error(session), "connecting", err);
         if (rc != CM_EIO)
             return rc;
-        if (stopped(settings))
+        if (cm_cassandra_stopped(settings))
             return cm_fail(err, CM_ESTOP, "stopped while no Cassandra node at %s answered",
                            settings->hosts);
         if (left <= 0)

@@ -38,6 +38,9 @@ typedef struct cm_cassandra_settings {
 int cm_cassandra_connect(const cm_cassandra_settings_t *settings, cm_cql_t **session,
                          cm_err_t *err);
 
+/* Whether the process shall stop: settings' `stop`. */
+bool cm_cassandra_stopped(const cm_cassandra_settings_t *settings);
+
 /* Turns an error of the client into one of ours with a sentence: "`doing`: ..., then what to do".
  */
 int cm_cassandra_fail(const cm_cassandra_settings_t *settings, const cm_cql_error_t *error,

@@ -58,11 +58,6 @@ static int64_t next_wait_ms(int attempt)
     return wait / 2 + (int64_t)((chance >> 32) % (uint64_t)(wait / 2 + 1));
 }
 
-static bool stopped(const cm_cassandra_settings_t *settings)
-{
-    return settings->stop != NULL && atomic_load(settings->stop);
-}
-
 bool cm_cassandra_settle(cm_cassandra_settling_t *settling, const cm_cassandra_settings_t *settings,
                          cm_cql_t *session)
 {
@@ -74,7 +69,7 @@ bool cm_cassandra_settle(cm_cassandra_settling_t *settling, const cm_cassandra_s
         return false;
     for (; now < until; now = cm_clock_ticks_ns()) {
         int64_t left_ms = (until - now) / 1000000 + 1;
-        if (stopped(settings) ||
+        if (cm_cassandra_stopped(settings) ||
             cm_cql_run(session, left_ms < RUN_MS ? (int)left_ms : RUN_MS, &ignored) < 0)
             return false;
     }
@@ -84,7 +79,7 @@ bool cm_cassandra_settle(cm_cassandra_settling_t *settling, const cm_cassandra_s
 int cm_cassandra_unsettled(const cm_cassandra_settings_t *settings, const cm_cql_error_t *last,
                            const char *doing, cm_err_t *err)
 {
-    if (stopped(settings))
+    if (cm_cassandra_stopped(settings))
         return cm_fail(err, CM_ESTOP, "%s: stopped", doing);
     return cm_fail(err, CM_EAWAY,
                    "%s: the nodes of Cassandra at %s have not come to one schema within %g s "

@@ -54,11 +54,6 @@ void cm_changes_free(cm_changes_t *changes)
 
 /* ---- asking ---- */
 
-static bool stopped(const self_t *self)
-{
-    return self->settings->stop != NULL && atomic_load(self->settings->stop);
-}
-
 typedef struct asked {
     void (*row)(void *context, const cm_str_t *cells);
     void *context;
@@ -90,7 +85,7 @@ static int ask(const self_t *self, const char *text, asked_t *asked, const char 
         return rc;
     if (asked->error.code != CM_CQL_OK)
         return cm_cassandra_fail(self->settings, &asked->error, doing, err);
-    return stopped(self) ? cm_fail(err, CM_ESTOP, "%s: stopped", doing) : 0;
+    return cm_cassandra_stopped(self->settings) ? cm_fail(err, CM_ESTOP, "%s: stopped", doing) : 0;
 }
 
 /* ---- the companion ---- */
@@ -283,7 +278,8 @@ static int fetch_all(const self_t *self, cm_cql_prepared_t *select, fetch_t *fet
     int rc = 0;
 
     while (rc >= 0 && fetch->done < count) {
-        bool failed = fetch->error.code != CM_CQL_OK || fetch->rc < 0 || stopped(self);
+        bool failed =
+            fetch->error.code != CM_CQL_OK || fetch->rc < 0 || cm_cassandra_stopped(self->settings);
         if (failed && fetch->done == sent)
             break;
         while (!failed && sent < count && fetch->free != NULL) {

@@ -77,11 +77,6 @@ static void on_scanned(void *context, const cm_cql_error_t *error)
     scan->ended = true;
 }
 
-static bool stopped(const self_t *self)
-{
-    return self->settings->stop != NULL && atomic_load(self->settings->stop);
-}
-
 static int run_scan(scan_t *scan, const char *columns, cm_err_t *err)
 {
     const self_t *self = scan->self;
@@ -90,7 +85,7 @@ static int run_scan(scan_t *scan, const char *columns, cm_err_t *err)
     cm_cql_scan_t *opened = NULL;
 
     int rc = cm_cql_scan_open(self->session, &options, on_page, on_scanned, scan, &opened, err);
-    while (rc >= 0 && !scan->ended && !stopped(self))
+    while (rc >= 0 && !scan->ended && !cm_cassandra_stopped(self->settings))
         rc = cm_cql_run(self->session, RUN_MS, err);
     cm_cql_scan_close(opened);
     if (rc < 0)
