@@ -16,6 +16,11 @@ static const column_t columns[] = {
 };
 enum { COLUMNS = sizeof columns / sizeof *columns };
 
+bool cm_changes_are_seen(cm_cql_consistency_t level)
+{
+    return level == CM_CQL_QUORUM || level == CM_CQL_LOCAL_QUORUM || level == CM_CQL_ALL;
+}
+
 void cm_changes_part(int64_t writer, int64_t seq, char part[CM_CHANGES_PART])
 {
     snprintf(part, CM_CHANGES_PART, "w%016llx.%lld", (unsigned long long)writer,

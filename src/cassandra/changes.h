@@ -26,6 +26,10 @@ enum {
 
 #define CM_CHANGES_WRITERS "writers"
 
+/* Whether what is acknowledged at this level is met by a read at it. Else nothing is ever settled,
+ * and no copy is kept. */
+bool cm_changes_are_seen(cm_cql_consistency_t level);
+
 /* The partition of a writer's entry. */
 void cm_changes_part(int64_t writer, int64_t seq, char part[CM_CHANGES_PART]);
 

@@ -226,7 +226,7 @@ static void check_settings(const cm_cassandra_settings_t *settings, cm_cassandra
         because(read, "cassandra.only_writer is not set");
     else if (settings->ttl_s > 0)
         because(read, "rows end by themselves (cassandra.ttl), which nobody notes");
-    else if (level != CM_CQL_QUORUM && level != CM_CQL_LOCAL_QUORUM && level != CM_CQL_ALL)
+    else if (!cm_changes_are_seen(level))
         because(read, "with cassandra.consistency %s a row may be missed that was written",
                 cm_cql_consistency_name(level));
 }

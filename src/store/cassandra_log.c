@@ -41,16 +41,10 @@ struct cm_cassandra_log {
 
 /* ---- what is acknowledged ---- */
 
-/* Whether a read at the same level meets what is acknowledged. Else nothing is ever settled: a
- * reader looks at the rows until it has seen them. */
-static bool is_seen(cm_cql_consistency_t level)
-{
-    return level == CM_CQL_QUORUM || level == CM_CQL_LOCAL_QUORUM || level == CM_CQL_ALL;
-}
-
 static void settle(cm_cassandra_log_t *log)
 {
-    const bool seen = is_seen(log->o.settings->consistency);
+    /* Else a reader looks at the rows until it has seen them. */
+    const bool seen = cm_changes_are_seen(log->o.settings->consistency);
 
     while (log->done < log->acked && log->queue[log->done].until <= log->rows) {
         if (seen && log->queue[log->done].seq >= 0)
