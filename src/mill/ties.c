@@ -30,16 +30,7 @@ typedef struct resolving {
 /* The block that holds an ordinal. */
 static const cm_block_ref_t *block_of(const cm_ties_t *ties, int64_t ordinal)
 {
-    size_t low = 0, high = ties->block_count;
-
-    while (high - low > 1) {
-        size_t middle = low + (high - low) / 2;
-        if (ties->blocks[middle].first <= ordinal)
-            low = middle;
-        else
-            high = middle;
-    }
-    return &ties->blocks[low];
+    return &ties->blocks[cm_block_place(ties->blocks, ties->block_count, ordinal)];
 }
 
 static void drop(const cm_ties_t *ties, cm_grain_t *grain)

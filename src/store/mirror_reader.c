@@ -22,21 +22,6 @@ static int blocks(cm_reader_t *reader, const cm_block_ref_t **refs, size_t *coun
     return 0;
 }
 
-/* The place of a block, which may be of another reader that sees the same. */
-static size_t place_of(const reader_t *self, int64_t first)
-{
-    size_t low = 0, high = self->count;
-
-    while (high - low > 1) {
-        size_t middle = low + (high - low) / 2;
-        if (self->refs[middle].first <= first)
-            low = middle;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 /* Moves the event at `from` to `to`. */
 static void move(cm_columns_t *columns, unsigned parts, uint32_t from, uint32_t to)
 {
@@ -56,7 +41,8 @@ static int read(cm_reader_t *reader, const cm_block_ref_t *block, unsigned parts
 {
     const reader_t *self = (const reader_t *)reader;
     const cm_mirror_t *mirror = self->mirror;
-    size_t place = place_of(self, block->first);
+    /* The block may be of another reader that sees the same. */
+    size_t place = cm_block_place(self->refs, self->count, block->first);
     const cm_block_ref_t *inside = self->inside[place];
     size_t next = cm_mirror_replaced_before(mirror, inside->first);
     uint32_t kept = 0;

@@ -32,6 +32,21 @@ typedef struct cm_block_ref {
     int64_t time_min, time_max;
 } cm_block_ref_t;
 
+/* The place, among blocks in order, of the one that holds the ordinal. There is at least one. */
+static inline size_t cm_block_place(const cm_block_ref_t *blocks, size_t count, int64_t ordinal)
+{
+    size_t low = 0, high = count;
+
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+        if (blocks[middle].first <= ordinal)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 typedef enum cm_key_kind {
     CM_KEY_DERIVED, /* UUIDv5 of user and time: nothing is stored */
     CM_KEY_UUID,    /* canonical UUID: 16 bytes */
