@@ -140,27 +140,6 @@ static void with_and_without_ties(void **state)
     }
 }
 
-static void assert_copies(cm_store_t *store, const ref_event_t *events, size_t count, int threads,
-                          int64_t memory)
-{
-    const cm_mill_options_t options = {
-        .reader = store_reader, .context = store, .threads = threads, .memory = memory};
-    uint8_t *copies = NULL;
-    int64_t upto = -1;
-    cm_err_t err;
-
-    assert_ok(cm_mill_copies(&options, &copies, &upto, &err), err);
-    assert_int_equal(upto, count);
-    for (size_t i = 0; i < count; i++) {
-        bool copy = false;
-        for (size_t k = 0; k < i && !copy; k++)
-            copy = strcmp(events[k].key, events[i].key) == 0;
-        if ((copies[i >> 3] >> (i & 7) & 1) != copy)
-            fail_msg("event %zu (%s) %s", i, events[i].key, copy ? "is a copy" : "is none");
-    }
-    free(copies);
-}
-
 static void exactly_the_copies(void **state)
 {
     uint64_t random = 31;

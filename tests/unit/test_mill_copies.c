@@ -174,30 +174,6 @@ static void any_order_any_batches(void **state)
     }
 }
 
-/* What `export` writes: of each key the event that counts, in the order of arrival. */
-static void assert_export(cm_store_t *store, const ref_event_t *events, size_t count, int threads,
-                          int64_t memory)
-{
-    const cm_mill_options_t options = {
-        .reader = store_reader, .context = store, .threads = threads, .memory = memory};
-    uint8_t *copies = NULL;
-    int64_t upto = -1;
-    cm_err_t err;
-
-    assert_ok(cm_mill_copies(&options, &copies, &upto, &err), err);
-    assert_int_equal(upto, count);
-    for (size_t i = 0; i < count; i++) {
-        bool copy = false;
-        for (size_t k = 0; k < count && !copy; k++)
-            copy = k != i && strcmp(events[k].key, events[i].key) == 0 &&
-                   (ref_better(&events[k], &events[i]) ||
-                    (k < i && !ref_better(&events[i], &events[k])));
-        if ((copies[i >> 3] >> (i & 7) & 1) != copy)
-            fail_msg("event %zu (%s) %s", i, events[i].key, copy ? "is a copy" : "is none");
-    }
-    free(copies);
-}
-
 static void the_better_is_exported(void **state)
 {
     uint64_t random = 33;
@@ -225,9 +201,9 @@ static void the_better_is_exported(void **state)
         }
         test_put(store, &batch);
         test_commit(store);
-        assert_export(store, events, distinct + copies, 1, 0);
-        assert_export(store, events, distinct + copies, 3, 0);
-        assert_export(store, events, distinct + copies, 2, 300);
+        assert_copies(store, events, distinct + copies, 1, 0);
+        assert_copies(store, events, distinct + copies, 3, 0);
+        assert_copies(store, events, distinct + copies, 2, 300);
         cm_sink_close(&store->sink);
         cm_batch_free(&batch);
         free(events);
