@@ -225,21 +225,36 @@ static void on_done(void *context, const cm_cql_error_t *error, const cm_cql_res
     query->ended = error != NULL || result->rows == NULL || !result->rows->more;
 }
 
+/* Not to be left before its end, which comes in time: the callback would find nothing. */
+static int run_query(cm_cql_t *session, const char *text, const cm_cql_request_t *request,
+                     query_t *query, cm_err_t *err)
+{
+    int rc = cm_cql_query(session, cm_str(text), NULL, 0, request, on_done, query, err);
+
+    while (rc >= 0 && !query->ended)
+        rc = cm_cql_run(session, ASK_MS, err);
+    return rc;
+}
+
+int cm_cassandra_ask(const cm_cassandra_settings_t *settings, cm_cql_t *session, const char *text,
+                     const cm_cql_request_t *request, cm_cql_done_t done, void *context,
+                     const char *doing, cm_err_t *err)
+{
+    query_t query = {.done = done, .context = context};
+
+    int rc = run_query(session, text, request, &query, err);
+    if (rc < 0)
+        return rc;
+    return query.error.code != CM_CQL_OK ? cm_cassandra_fail(settings, &query.error, doing, err)
+                                         : 0;
+}
+
 int cm_cassandra_query(const cm_cassandra_settings_t *settings, cm_cql_t *session, const char *text,
                        cm_cql_done_t done, void *context, const char *doing, cm_err_t *err)
 {
     const cm_cql_request_t request = {
         .idempotent = true, .consistency = CM_CQL_LOCAL_ONE, .at_control = true};
-    query_t query = {.done = done, .context = context};
-
-    /* Not to be left before its end, which comes in time: the callback would find nothing. */
-    int rc = cm_cql_query(session, cm_str(text), NULL, 0, &request, on_done, &query, err);
-    while (rc >= 0 && !query.ended)
-        rc = cm_cql_run(session, ASK_MS, err);
-    if (rc < 0)
-        return rc;
-    return query.error.code != CM_CQL_OK ? cm_cassandra_fail(settings, &query.error, doing, err)
-                                         : 0;
+    return cm_cassandra_ask(settings, session, text, &request, done, context, doing, err);
 }
 
 int cm_cassandra_code(int rc)
@@ -264,9 +279,7 @@ int cm_cassandra_change(cm_cql_t *session, const char *text, cm_cql_error_t *err
         .idempotent = true, .timeout_ms = CHANGE_MS, .at_control = true};
     query_t query = {0};
 
-    int rc = cm_cql_query(session, cm_str(text), NULL, 0, &request, on_done, &query, err);
-    while (rc >= 0 && !query.ended)
-        rc = cm_cql_run(session, ASK_MS, err);
+    int rc = run_query(session, text, &request, &query, err);
     *error = query.error;
     return rc >= 0 ? cm_cql_agree(session, err) : rc;
 }

@@ -46,7 +46,12 @@ bool cm_cassandra_stopped(const cm_cassandra_settings_t *settings);
 int cm_cassandra_fail(const cm_cassandra_settings_t *settings, const cm_cql_error_t *error,
                       const char *doing, cm_err_t *err);
 
-/* Reads with one statement; `done` gets its rows, and no errors. */
+/* Reads with one statement, page by page, to its end; `done` gets its rows, and no errors. */
+int cm_cassandra_ask(const cm_cassandra_settings_t *settings, cm_cql_t *session, const char *text,
+                     const cm_cql_request_t *request, cm_cql_done_t done, void *context,
+                     const char *doing, cm_err_t *err);
+
+/* The same of the servers' own tables: asks the node that tells of the cluster, at LOCAL_ONE. */
 int cm_cassandra_query(const cm_cassandra_settings_t *settings, cm_cql_t *session, const char *text,
                        cm_cql_done_t done, void *context, const char *doing, cm_err_t *err);
 
