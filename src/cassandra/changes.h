@@ -6,13 +6,17 @@
  *     part text, seq bigint        the primary key: partition and place in it
  *     done bigint                  entries of this writer before that number are settled: their
  *                                  rows are acknowledged
+ *     upto bigint                  of the writer's own row only: entries before that number may be
+ *                                  there, no others
  *     first_us, last_us bigint     write times of its rows: one more for each key
  *     keys blob                    their row keys
  *
  * A writer, one process's session for a day at most, has a number of chance. Partition `writers`
- * has a row for each, with its number as `seq`, and `done` as of an entry, which is written again
- * now and then. Its entries are numbered from 0 and lie in partitions of CM_CHANGES_BUCKET entries
- * each, `w<number in hexadecimal>.<bucket>`. Every row lives CM_CHANGES_TTL_S. One thread. */
+ * has a row of each one's own, with its number as `seq`, which is written again with each entry,
+ * before it, and when rows were acknowledged. So one question says of all writers which have
+ * written something, however many there are, and the others are not asked. Entries are numbered
+ * from 0 and lie in partitions of CM_CHANGES_BUCKET entries each, `w<number in
+ * hexadecimal>.<bucket>`. Every row lives CM_CHANGES_TTL_S. One thread. */
 #ifndef CM_CASSANDRA_CHANGES_H
 #define CM_CASSANDRA_CHANGES_H
 

@@ -235,6 +235,11 @@ static void check_facts(const reading_t *self)
 {
     if (self->facts.table_ttl_s > 0)
         because(self->read, "rows end by themselves (default_time_to_live), which nobody notes");
+    else if (self->facts.difference[0] != '\0')
+        because(self->read,
+                "table %s_changes is not the companion of the events: %s; drop it, and `clickmill "
+                "doctor --fix` makes it",
+                self->settings.table, self->facts.difference);
     else if (!self->facts.there)
         because(self->read, "there is no table %s_changes; `clickmill doctor --fix` makes it",
                 self->settings.table);

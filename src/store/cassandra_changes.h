@@ -14,6 +14,7 @@ typedef struct cm_change_writer {
     int64_t number;
     int64_t next;    /* entry that is read next */
     int64_t settled; /* entries before that one are */
+    int64_t entries; /* there are none from that one on */
     bool there;      /* the companion has it; else all that it wrote was read long ago */
     bool lost;       /* entries are gone that are settled: somebody has removed them */
 } cm_change_writer_t;
@@ -28,6 +29,8 @@ typedef struct cm_change_entry {
 typedef struct cm_changes {
     cm_change_writer_t *writers;
     size_t writer_count, writer_cap;
+    uint32_t *slots; /* hash table of the writers: place + 1 */
+    size_t slot_count;
     cm_change_entry_t *entries;
     size_t entry_count, entry_cap;
     cm_arena_t texts;
@@ -43,9 +46,10 @@ cm_change_entry_t *cm_changes_add_entry(cm_changes_t *changes, const cm_change_e
 void cm_changes_free(cm_changes_t *changes);
 
 /* Adds the writers that there are and their entries from `next` on, and moves `next` and `settled`.
- * Ends early when there are more than `most` rows.
- * Without `keys` only the latter, of which `next` is then made `settled`: for who reads the whole
- * table afterwards, and so may pass over those that are lost. */
+ * Only those writers are asked for entries, several at once, that have announced one from `next`
+ * on. Ends early when there are more than `most` rows.
+ * Without `keys` no entries are read, and `next` is made `settled`: for who reads the whole table
+ * afterwards, and so may pass over those that are lost. */
 int cm_cassandra_read_changes(cm_store_t *store, bool keys, cm_changes_t *changes, cm_err_t *err);
 
 /* Gets a row by its place in `keys`: NULL when there is none, or when it is no event of the

@@ -8,18 +8,17 @@
 #include <sys/random.h>
 
 enum {
-    VALUES = 6,
-    ENTRIES = 1024, /* not acknowledged, at most */
+    VALUES = 8,
+    ENTRIES = 1024, /* rows that are not acknowledged, at most */
     NUMBER_S =
-        86400, /* a number is used for so long: its entries live longer than a copy is used */
-    SAY_NS = 1000000000, /* a writer says so often that it is there */
-    KEEP = 4096,         /* entries that are settled are forgotten by so many */
+        86400,   /* a number is used for so long: its entries live longer than a copy is used */
+    KEEP = 4096, /* entries that are settled are forgotten by so many */
 };
 
 /* A row of the companion that is on its way, or whose rows are. */
 typedef struct entry {
     uint64_t until; /* rows that will have been added: its last one is before that */
-    int64_t seq;    /* -1: it says that the writer is there */
+    int64_t seq;    /* -1: it is the writer's own row */
 } entry_t;
 
 struct cm_cassandra_log {
@@ -27,9 +26,10 @@ struct cm_cassandra_log {
     cm_cql_writer_t *entries;
     int64_t writer, seq;        /* number of this one, -1: none yet; and of its next entry */
     int64_t settled;            /* entries before that number */
-    int64_t told;               /* what the last entry has said of that */
+    int64_t told;               /* what the writer's own row says of that */
+    int64_t announced;          /* entries that the same row says there may be */
     int64_t since_ns, since_us; /* when it took its number, by both clocks */
-    int64_t said_ns;            /* when it last said that it is there */
+    int64_t stamp_us;           /* write time of the last row of the companion */
     uint64_t rows;              /* that are acknowledged */
     uint64_t until;             /* of the last entry */
     entry_t *queue;             /* in the order of the writer's rows */
@@ -85,99 +85,103 @@ void cm_cassandra_log_done(cm_cassandra_log_t *log, uint64_t rows)
 
 /* ---- writing ---- */
 
-static int write_row(cm_cassandra_log_t *log, const char *part, int64_t seq,
-                     const cm_cql_value_t rest[VALUES - 2], entry_t entry, cm_err_t *err)
+static int write_row(cm_cassandra_log_t *log, const cm_cql_value_t values[VALUES], int64_t seq,
+                     cm_err_t *err)
 {
-    cm_cql_value_t values[VALUES] = {cm_cql_text(cm_str(part)), cm_cql_i64(seq)};
-
-    memcpy(values + 2, rest, (VALUES - 2) * sizeof *rest);
     int rc = cm_cql_writer_add(log->entries, values, VALUES, err);
+
     if (rc < 0)
         return rc;
     if (log->count == log->cap) {
         log->cap = log->cap ? log->cap * 2 : KEEP;
         log->queue = cm_realloc(log->queue, log->cap * sizeof *log->queue);
     }
-    log->queue[log->count++] = entry;
+    log->queue[log->count++] = (entry_t){.until = log->until, .seq = seq};
     return 0;
 }
 
-static int draw_number(int64_t *number, cm_err_t *err)
+/* The writer's own row: that it has so many entries at most, and which of them are settled. It is
+ * written over and over, several times at once perhaps: that the last one stays, its write time
+ * says, not the order in which the nodes get them. */
+static int announce(cm_cassandra_log_t *log, int64_t entries, cm_err_t *err)
 {
-    if (getrandom(number, sizeof *number, 0) != (ssize_t)sizeof *number)
-        return cm_fail(err, CM_EINTERNAL, "no random number can be had: %s", strerror(errno));
-    *number &= INT64_MAX;
+    const cm_cql_value_t values[VALUES] = {cm_cql_text(CM_STR(CM_CHANGES_WRITERS)),
+                                           cm_cql_i64(log->writer),
+                                           cm_cql_i64(log->settled),
+                                           cm_cql_i64(entries),
+                                           cm_cql_null(),
+                                           cm_cql_null(),
+                                           cm_cql_null(),
+                                           cm_cql_i64(log->stamp_us + 1)};
+
+    int rc = write_row(log, values, -1, err);
+    if (rc < 0)
+        return rc;
+    log->stamp_us++;
+    log->told = log->settled;
+    log->announced = entries;
     return 0;
 }
 
 /* Begins with the entries of another number. That those of the old one are settled is said no more:
  * readers find out by the rows' write times. */
-static void begin_number(cm_cassandra_log_t *log, int64_t number)
+static int begin_number(cm_cassandra_log_t *log, int64_t now_ns, int64_t now_us, cm_err_t *err)
 {
-    for (size_t i = log->done; i < log->count; i++)
-        log->queue[i].seq = -1;
-    log->writer = number;
-    log->seq = log->settled = log->told = 0;
-}
-
-/* Says that a writer is there. */
-static int say_there(cm_cassandra_log_t *log, int64_t number, int64_t settled, cm_err_t *err)
-{
-    const cm_cql_value_t rest[VALUES - 2] = {cm_cql_i64(settled), cm_cql_null(), cm_cql_null(),
-                                             cm_cql_null()};
-
-    int rc = write_row(log, CM_CHANGES_WRITERS, number, rest,
-                       (entry_t){.until = log->until, .seq = -1}, err);
-    if (rc == 0)
-        log->said_ns = cm_clock_ticks_ns();
-    return rc;
-}
-
-/* Says that this writer is there, before its first entry, and again and again: somebody may have
- * emptied the companion or made it anew, and a reader shall see that entries are gone. It goes on
- * under another number after a day: the first entries of one that is used for longer would end
- * while it is still there, and a reader that does not know it yet begins with these. */
-static int register_writer(cm_cassandra_log_t *log, int64_t first_us, cm_err_t *err)
-{
-    const int64_t now_ns = cm_clock_ticks_ns();
-    const bool is_empty = first_us == 0; /* it is the last one for a while */
     int64_t number;
 
-    if (log->writer >= 0 && (is_empty || (now_ns - log->since_ns < NUMBER_S * INT64_C(1000000000) &&
-                                          first_us - log->since_us < NUMBER_S * INT64_C(1000000))))
-        return is_empty || now_ns - log->said_ns >= SAY_NS
-                   ? say_there(log, log->writer, log->settled, err)
-                   : 0;
-    int rc = draw_number(&number, err);
-    if (rc == 0)
-        rc = say_there(log, number, 0, err);
-    if (rc < 0)
-        return rc;
-    begin_number(log, number);
+    if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number)
+        return cm_fail(err, CM_EINTERNAL, "no random number can be had: %s", strerror(errno));
+    for (size_t i = log->done; i < log->count; i++)
+        log->queue[i].seq = -1;
+    log->writer = number & INT64_MAX;
+    log->seq = log->settled = log->told = log->announced = 0;
     log->since_ns = now_ns;
-    log->since_us = first_us;
+    log->since_us = now_us;
     return 0;
 }
 
+/* A writer goes on under another number after a day: the first entries of one that is used for
+ * longer would end while it is still there, and a reader that does not know it yet begins with
+ * these. */
+static int choose_number(cm_cassandra_log_t *log, int64_t now_us, cm_err_t *err)
+{
+    const int64_t now_ns = cm_clock_ticks_ns();
+
+    if (log->writer >= 0 && now_ns - log->since_ns < NUMBER_S * INT64_C(1000000000) &&
+        now_us - log->since_us < NUMBER_S * INT64_C(1000000))
+        return 0;
+    return begin_number(log, now_ns, now_us, err);
+}
+
+/* The writer's own row is before each entry, and no row of events is sent before both of them are
+ * acknowledged: a reader need not ask for entries that are not announced. */
 static int write_entry(cm_cassandra_log_t *log, int64_t first_us, int64_t last_us, uint64_t until,
                        cm_err_t *err)
 {
     char part[CM_CHANGES_PART];
 
-    int rc = register_writer(log, first_us, err);
+    if (log->stamp_us < first_us)
+        log->stamp_us = first_us;
+    int rc = log->announced <= log->seq ? announce(log, log->seq + 1, err) : 0;
     if (rc < 0)
         return rc;
-    const cm_cql_value_t rest[VALUES - 2] = {
-        cm_cql_i64(log->settled), cm_cql_i64(first_us), cm_cql_i64(last_us),
-        cm_cql_text((cm_str_t){log->keys.data, log->keys.len})};
     cm_changes_part(log->writer, log->seq, part);
-    rc = write_row(log, part, log->seq, rest, (entry_t){.until = until, .seq = log->seq}, err);
-    if (rc < 0)
-        return rc;
-    log->told = log->settled;
+    const cm_cql_value_t values[VALUES] = {cm_cql_text(cm_str(part)),
+                                           cm_cql_i64(log->seq),
+                                           cm_cql_i64(log->settled),
+                                           cm_cql_null(),
+                                           cm_cql_i64(first_us),
+                                           cm_cql_i64(last_us),
+                                           cm_cql_text((cm_str_t){log->keys.data, log->keys.len}),
+                                           cm_cql_i64(log->stamp_us)};
+    const uint64_t before = log->until;
     log->until = until;
-    log->seq++;
-    return 0;
+    rc = write_row(log, values, log->seq, err);
+    if (rc < 0)
+        log->until = before;
+    else
+        log->seq++;
+    return rc;
 }
 
 int cm_cassandra_log_add(cm_cassandra_log_t *log, const cm_str_t *keys, size_t count,
@@ -188,18 +192,13 @@ int cm_cassandra_log_add(cm_cassandra_log_t *log, const cm_str_t *keys, size_t c
         if (keys[i].data != NULL)
             cm_changes_add_key(&log->keys, keys[i]);
     }
-    return write_entry(log, first_us, last_us, until, err);
+    int rc = choose_number(log, first_us, err);
+    return rc == 0 ? write_entry(log, first_us, last_us, until, err) : rc;
 }
 
 int cm_cassandra_log_tell(cm_cassandra_log_t *log, cm_err_t *err)
 {
-    if (log->told >= log->settled)
-        return 0;
-    cm_buf_clear(&log->keys);
-    int rc = write_entry(log, 0, 0, log->until, err);
-    if (rc == 0)
-        log->told++; /* that entry has no rows: nobody waits for a word about it */
-    return rc;
+    return log->told < log->settled ? announce(log, log->seq, err) : 0;
 }
 
 bool cm_cassandra_log_is_written(const cm_cassandra_log_t *log)
@@ -222,8 +221,8 @@ static int prepare(cm_cassandra_log_t *log, cm_cql_prepared_t **insert, cm_err_t
     cm_buf_add_text(&text, "INSERT INTO ");
     cm_changes_add_table(&text, settings);
     cm_buf_printf(&text,
-                  " (part, seq, done, first_us, last_us, keys) VALUES (?, ?, ?, ?, ?, ?) USING "
-                  "TTL %d",
+                  " (part, seq, done, upto, first_us, last_us, keys) VALUES (?, ?, ?, ?, ?, ?, "
+                  "?) USING TIMESTAMP ? AND TTL %d",
                   CM_CHANGES_TTL_S);
     int rc = cm_cassandra_prepare(settings, log->o.session, (cm_str_t){text.data, text.len}, insert,
                                   "preparing to note what is written", err);

@@ -102,11 +102,11 @@ static inline void answer_ids(fake_conn_t *c, int stream, bool there)
 static inline void answer_companion(fake_conn_t *c, int stream)
 {
     static const char *const cells[] = {
-        "part",     "text",   "seq",     "bigint", "done", "bigint",
-        "first_us", "bigint", "last_us", "bigint", "keys", "blob",
+        "part",   "text",     "seq",    "bigint",  "done",   "bigint", "upto",
+        "bigint", "first_us", "bigint", "last_us", "bigint", "keys",   "blob",
     };
-    answer_row_texts(c, stream, "column_name:d type:d", has.companion ? 6 : 0, cells,
-                     has.companion ? 12 : 0);
+    answer_row_texts(c, stream, "column_name:d type:d", has.companion ? 7 : 0, cells,
+                     has.companion ? 14 : 0);
 }
 
 static inline bool answer(fake_conn_t *c, int stream, const char *text, cm_str_t first)
