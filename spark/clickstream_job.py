@@ -20,7 +20,6 @@
                  says that all machines see Cassandra's, so that a key store may be put beside it
 
 Documents are written by plain bulk requests of the tasks: no connector is needed for them.
-
 Events are shuffled once, by user. Within a user's events, in the order of (timestamp, row_key), the
 neighbours give time spent and sessions, and of an event's copies the one that counts stands last
 (docs/contract.md, "Copies"). Then a user's events of a row are put into one, and where the user
@@ -133,11 +132,12 @@ def timeline(events, unique, timeout):
     order = users.orderBy("time_ms", "row_key")
     if not unique:
         # The one that counts stands last among the copies: more is stated in it, or its JSON is
-        # greater. Of those at one url in one country it does not matter which one it is.
-        order = users.orderBy("time_ms", "row_key", "stated", in_json("url"), in_json("country"))
-        names = ("time_ms", "row_key")
+        # greater; of those at one url in one country it does not matter which one it is. A sort looks
+        # at that for copies alone, a window for each row; and a window keeps the order that it finds.
+        events = events.repartition("user_hash", "user_id").sortWithinPartitions(
+            "user_hash", "user_id", "time_ms", "row_key", "stated", in_json("url"), in_json("country"))
         events = events.select("*", *[f.lead(name).over(order).alias("next_" + name)
-                                      for name in names])
+                                      for name in ("time_ms", "row_key")])
         same = (f.col("next_time_ms") == f.col("time_ms")) & (
             f.col("next_row_key") == f.col("row_key"))
         events = events.where(~f.coalesce(same, f.lit(False)))

@@ -619,6 +619,7 @@ def test_the_job_alone(t):
     plan = found["plan"]
     t.equal((plan.count("Exchange "), len(re.findall("Join", plan))), (2, 0),
             "exchanges (of events, of sums) and joins of\n" + plan)
+    t.equal(len(re.findall(r"Sort \[user_hash[^\n]*time_ms", plan)), 1, "sorts of events of\n" + plan)
     t.true(plan.index("HashAggregate") < plan.rindex("Exchange hashpartitioning(user_hash"),
            "the exchange by user is not the first thing\n" + plan)
 
