@@ -37,6 +37,7 @@ typedef struct collect {
     const collect_options_t *options;
     cm_store_t *store;      /* NULL: the sink is Kafka */
     cm_spooling_t spooling; /* then */
+    cm_letters_t letters;   /* then, of what Kafka refuses */
     cm_sink_t *sink;
     cm_collecting_t collecting;
     cm_serving_t serving;
@@ -82,8 +83,9 @@ static int open_sink(collect_t *self)
     int rc;
 
     if (asked->sink == CM_SINK_KAFKA) {
+        cm_letters_open(&self->letters, app, NULL);
         rc = cm_spooling_open(&self->spooling, app, &asked->kafka, asked->collect.spool, NULL,
-                              &app->err);
+                              &self->letters, &app->err);
         if (rc == 0)
             self->sink = cm_spool_sink(self->spooling.spool);
         return rc;
@@ -169,6 +171,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     if (self.store != NULL)
         cm_sink_close(&self.store->sink);
     cm_spooling_close(&self.spooling);
+    cm_letters_close(&self.letters);
     cm_serving_close(&self.serving);
     return rc;
 }
@@ -185,7 +188,10 @@ const cm_command_t cm_command_collect = {
         "everything else.\n"
         "Ctrl-C or SIGTERM stores what has come, answers it and prints the account. With --sink "
         "kafka it first sends what is kept, and waits for Kafka as long as --drain says; a second "
-        "signal ends that at once. Events that are left then are counted as spooled, the exit "
+        "signal ends that at once. Events that Kafka refuses for good, because they are too large "
+        "for "
+        "the topic, become dead letters of DATA. Events that are left then are counted as spooled, "
+        "the exit "
         "status is 13, and the next start with the same data directory sends them. SIGHUP (`kill "
         "-HUP`) reads the certificate again.",
     .options = options,

@@ -5,6 +5,7 @@
 #include "cmd/dead.h"
 #include "cmd/import_held.h"
 #include "cmd/kafka.h"
+#include "cmd/letters.h"
 #include "cmd/load.h"
 #include "cmd/next.h"
 #include "cmd/pipeline.h"
@@ -205,26 +206,31 @@ static int import_to_kafka(cm_app_t *app, const import_command_options_t *asked,
 {
     const cm_kafka_settings_t settings = cm_kafka_settings_of(app, &asked->kafka);
     cm_kafka_patience_t patience;
+    cm_letters_t letters;
     const cm_kafka_sink_options_t kafka = {.settings = &settings,
                                            .waiter = &patience.waiter,
                                            .clock = app->clock,
+                                           .refused = cm_letters_take,
+                                           .refused_context = &letters,
                                            .seal = cm_dead_seal,
                                            .seal_context = into.visitor_key};
 
     cm_kafka_patience_start(&patience, app);
+    cm_letters_open(&letters, app, NULL);
     /* The key of the data directory, so that visitors are the same users wherever events go. */
     int rc = cm_embedded_older_log_keys_of(app->global.data_dir, &into.older_keys, &app->err);
     if (rc == 0)
         rc = cm_embedded_secret_of(app->global.data_dir, into.visitor_key, &app->err);
     if (rc == 0)
         rc = cm_kafka_sink_open(&kafka, &into.sink, &app->err);
-    if (rc < 0)
-        return rc;
-    rc = import_files(app, &asked->import, &into, argc, argv, account);
-    cm_kafka_account_print(app, account, into.sink);
-    if (rc == 0 && atomic_load(app->stop))
-        fprintf(app->messages, "stopped before the end\n");
+    if (rc == 0) {
+        rc = import_files(app, &asked->import, &into, argc, argv, account);
+        cm_kafka_account_print(app, account, into.sink);
+        if (rc == 0 && atomic_load(app->stop))
+            fprintf(app->messages, "stopped before the end\n");
+    }
     cm_sink_close(into.sink);
+    cm_letters_close(&letters);
     return rc;
 }
 
@@ -318,7 +324,9 @@ const cm_command_t cm_command_import = {
         "Where `run` or `collect` holds the data directory, that process stores the events.\n"
         " clickmill import --site https://www.example.com /var/log/nginx/access.log*\n"
         "With --sink kafka events go to Kafka's topic and dead letters to theirs; a file that was "
-        "interrupted is then sent from its beginning again.\n"
+        "interrupted is then sent from its beginning again. Events that Kafka refuses for good "
+        "become "
+        "dead letters of DATA.\n"
         "With --to-answers nothing is kept, dead letters neither: the answers are printed as "
         "`query "
         "--format csv` prints them.",

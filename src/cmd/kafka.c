@@ -43,11 +43,14 @@ cm_kafka_settings_t cm_kafka_settings_of(const cm_app_t *app, const cm_kafka_opt
 
 static void add_json(cm_buf_t *buf, const cm_kafka_report_t *report)
 {
-    cm_buf_printf(buf,
-                  "\"kafka\":{\"acknowledged\":%llu,\"failed\":%llu,\"waiting\":%llu,\"dead\":%llu,"
-                  "\"reason\":",
-                  (unsigned long long)report->acknowledged, (unsigned long long)report->failed,
-                  (unsigned long long)report->waiting, (unsigned long long)report->dead);
+    cm_buf_printf(
+        buf,
+        "\"kafka\":{\"acknowledged\":%llu,\"failed\":%llu,\"waiting\":%llu,\"refused\":%llu,"
+        "\"dead\":%llu,"
+        "\"reason\":",
+        (unsigned long long)report->acknowledged, (unsigned long long)report->failed,
+        (unsigned long long)report->waiting, (unsigned long long)report->refused,
+        (unsigned long long)report->dead);
     if (report->reason[0] != '\0')
         cm_buf_add_json(buf, cm_str(report->reason));
     else
@@ -66,6 +69,11 @@ static void print_report(cm_app_t *app, const cm_kafka_report_t *report)
         cm_buf_add_text(&line, " and ");
         cm_buf_add_grouped(&line, (int64_t)report->dead);
         cm_buf_add_text(&line, " dead letters");
+    }
+    if (report->refused > 0) {
+        cm_buf_add_text(&line, ", refuses ");
+        cm_buf_add_grouped(&line, (int64_t)report->refused);
+        cm_buf_add_text(&line, " (dead letters now: `clickmill dead list` shows them)");
     }
     if (report->failed > 0) {
         cm_buf_add_text(&line, ", failed ");

@@ -166,7 +166,7 @@ void cm_pipeline_free(cm_pipeline_t *pipeline)
 
 static bool has_spool(const cm_account_t *account)
 {
-    return account->resumed > 0 || account->sent > 0 || account->spooled > 0;
+    return account->resumed > 0 || account->sent > 0 || account->dead > 0 || account->spooled > 0;
 }
 
 void cm_account_add_json(cm_buf_t *buf, const cm_account_t *account)
@@ -184,9 +184,9 @@ void cm_account_add_json(cm_buf_t *buf, const cm_account_t *account)
     if (account->gone > 0)
         cm_buf_printf(buf, ",\"gone\":%llu", (unsigned long long)account->gone);
     if (has_spool(account))
-        cm_buf_printf(buf, ",\"resumed\":%llu,\"sent\":%llu,\"spooled\":%llu",
+        cm_buf_printf(buf, ",\"resumed\":%llu,\"sent\":%llu,\"dead\":%llu,\"spooled\":%llu",
                       (unsigned long long)account->resumed, (unsigned long long)account->sent,
-                      (unsigned long long)account->spooled);
+                      (unsigned long long)account->dead, (unsigned long long)account->spooled);
 }
 
 int cm_account_check(const cm_account_t *account, cm_err_t *err)
@@ -227,6 +227,10 @@ static void add_spool(cm_buf_t *line, const cm_account_t *account)
     }
     cm_buf_add_text(line, "; sent to Kafka ");
     cm_buf_add_grouped(line, (int64_t)account->sent);
+    if (account->dead > 0) {
+        cm_buf_add_text(line, " + dead letters ");
+        cm_buf_add_grouped(line, (int64_t)account->dead);
+    }
     cm_buf_add_text(line, " + spooled ");
     cm_buf_add_grouped(line, (int64_t)account->spooled);
 }
@@ -262,6 +266,9 @@ void cm_account_print_as(cm_app_t *app, const cm_account_t *account, FILE *json,
     fprintf(app->messages, "%s\n", line.data);
     if (account->rejected > 0 && dead_list != NULL)
         fprintf(app->messages, "rejected messages are kept: `%s` shows them\n", dead_list);
+    if (account->dead > 0)
+        fprintf(app->messages,
+                "events that Kafka refuses are kept: `clickmill dead list` shows them\n");
     if (account->unknown_fields > 0)
         fprintf(app->messages, "%llu fields that the contract does not know were ignored\n",
                 (unsigned long long)account->unknown_fields);

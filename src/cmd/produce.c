@@ -1,6 +1,7 @@
 /* clickmill produce: synthetic traffic. */
 #include "cmd/commands.h"
 #include "cmd/kafka.h"
+#include "cmd/letters.h"
 #include "cmd/pipeline.h"
 #include "cmd/traffic.h"
 #include "sink/combined.h"
@@ -79,8 +80,12 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     const cm_traffic_options_t *traffic = &produce->traffic;
     const cm_kafka_settings_t settings = cm_kafka_settings_of(app, &produce->kafka);
     cm_kafka_patience_t patience;
-    const cm_kafka_sink_options_t kafka = {
-        .settings = &settings, .waiter = &patience.waiter, .clock = app->clock};
+    cm_letters_t letters;
+    const cm_kafka_sink_options_t kafka = {.settings = &settings,
+                                           .waiter = &patience.waiter,
+                                           .clock = app->clock,
+                                           .refused = cm_letters_take,
+                                           .refused_context = &letters};
     cm_source_t *source = NULL;
     cm_sink_t *sink = NULL;
     cm_pipeline_t pipeline;
@@ -89,6 +94,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     (void)argc;
     (void)argv;
     cm_kafka_patience_start(&patience, app);
+    cm_letters_open(&letters, app, NULL);
     if (produce->format == FORMAT_COMBINED && produce->out == NULL)
         return cm_fail(&app->err, CM_EUSAGE,
                        "--format combined needs --out: the store takes events, not log lines");
@@ -101,6 +107,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
         rc = open_sink(app, produce, &kafka, source, &sink);
     if (rc < 0) {
         cm_source_close(source);
+        cm_letters_close(&letters);
         return rc;
     }
     cm_progress_start(&progress, app->messages, app->terminal, "producing", "events");
@@ -118,6 +125,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     cm_pipeline_free(&pipeline);
     cm_sink_close(sink);
     cm_source_close(source);
+    cm_letters_close(&letters);
     return rc;
 }
 
@@ -134,7 +142,8 @@ const cm_command_t cm_command_produce = {
         "They go among the events of DATA, because that was asked for; --data keeps them apart "
         "from a site's.\n"
         "With --sink kafka each event is a message with the user as its key; the run ends when "
-        "the brokers have acknowledged all, and says which they did not take.\n"
+        "the brokers have acknowledged all, and says which they did not take. Events that are too "
+        "large for the topic become dead letters of DATA.\n"
         "With --out - the account of --json goes to stderr, not among the events.",
     .options = options,
     .options_size = sizeof(produce_options_t),

@@ -225,9 +225,22 @@ static int refresh_when_due(runner_t *runner)
     return rc == 0 ? begin_refresh(runner, false) : rc;
 }
 
+/* Stores what Kafka has refused of what other threads sent. */
+static int take_letters(runner_t *runner)
+{
+    if (runner->cluster.topic == NULL || !cm_letters_wait(&runner->cluster.letters))
+        return 0;
+    int rc = cm_pipeline_commit(&runner->pipeline, &runner->app->err);
+    if (rc == 0)
+        cm_letters_step(&runner->cluster.letters);
+    return rc;
+}
+
 static int step(runner_t *runner)
 {
     int rc = take_events(runner);
+    if (rc == 0)
+        rc = take_letters(runner);
     if (rc == 0)
         rc = take_clicks(runner);
     if (rc == 0)
@@ -318,10 +331,11 @@ static int finish(runner_t *runner)
 
     if (app->terminal)
         cm_progress_line(app->messages, (cm_str_t){"", 0});
-    cm_cluster_stop(&runner->cluster);
     int rc = cm_pipeline_commit(&runner->pipeline, &app->err);
-    if (rc == 0)
+    if (rc == 0) {
+        cm_cluster_stop(&runner->cluster);
         rc = cm_run_collect_stop(&runner->collect, runner->sink, &app->err);
+    }
     if (rc == 0)
         rc = read_own(runner);
     if (rc == 0)
@@ -368,7 +382,7 @@ static int open_way(runner_t *runner)
     runner->pipeline.commit_ms = COMMIT_MS;
     rc = cm_run_collect_open(&runner->collect, app, &runner->collect_given,
                              kafka ? &asked->cluster.kafka : NULL, &runner->cluster.ends,
-                             runner->store, &app->err);
+                             &runner->cluster.letters, runner->store, &app->err);
     if (rc == 0 && asked->index == CM_INDEX_ELASTICSEARCH)
         rc = cm_publishing_start(app, &asked->elastic, runner->store, false, true,
                                  &runner->publishing, &app->err);
@@ -440,6 +454,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     if (rc == 0)
         rc = finish(&runner);
     cm_publishing_stop(runner.publishing);
+    cm_letters_end(&runner.cluster.letters);
     cm_run_collect_give_up(&runner.collect);
     cm_server_stop(runner.server);
     cm_run_collect_close(&runner.collect);

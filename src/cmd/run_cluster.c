@@ -86,6 +86,8 @@ static int start_sending(cm_cluster_t *cluster, cm_err_t *err)
                                              .patient = true,
                                              .waiter = &cluster->produce_waiter,
                                              .clock = cluster->app->clock,
+                                             .refused = cm_letters_take,
+                                             .refused_context = &cluster->letters,
                                              .ends = &cluster->ends};
 
     int rc = cm_kafka_sink_open(&options, &cluster->producer, err);
@@ -175,6 +177,7 @@ int cm_cluster_open(cm_cluster_t *cluster, cm_app_t *app, const cm_cluster_optio
     cluster->dead_waiter = (cm_waiter_t){wait_for_dead, cluster};
     cluster->store_waiter = (cm_waiter_t){wait_for_store, cluster};
     cm_kafka_ends_init(&cluster->ends);
+    cm_letters_open(&cluster->letters, app, &embedded->sink);
     *sink = &embedded->sink;
     if (options->store == CM_STORE_CASSANDRA) {
         rc = cm_app_reach(app, open_remote, cluster, &cluster->retries);
@@ -293,6 +296,8 @@ void cm_cluster_stop(cm_cluster_t *cluster)
 {
     atomic_store(&cluster->leave, true);
     if (cluster->started)
+        cm_letters_serve(&cluster->letters, &cluster->ended);
+    if (cluster->started)
         pthread_join(cluster->thread, NULL);
     cluster->started = false;
 }
@@ -306,8 +311,10 @@ void cm_cluster_close(cm_cluster_t *cluster)
     cm_sink_close(cluster->tee);
     cm_sink_close(cluster->producer);
     cm_sink_close(cluster->dead);
-    if (cluster->app != NULL) /* was opened */
+    if (cluster->app != NULL) { /* was opened */
         cm_kafka_ends_free(&cluster->ends);
+        cm_letters_close(&cluster->letters);
+    }
     cm_enriching_close(&cluster->enriching);
     if (cluster->remote != NULL)
         cm_sink_close(&cluster->remote->sink);

@@ -10,6 +10,7 @@
 #include "cmd/cassandra.h"
 #include "cmd/enrich.h"
 #include "cmd/kafka.h"
+#include "cmd/letters.h"
 #include "cmd/pipeline.h"
 
 #include <pthread.h>
@@ -29,6 +30,7 @@ typedef struct cm_cluster {
     cm_cassandra_settings_t cassandra;
     cm_waiter_t produce_waiter, dead_waiter, store_waiter;
     cm_kafka_ends_t ends; /* of what this run has in the topic, traffic and collected */
+    cm_letters_t letters; /* of what Kafka refuses of it */
     uint64_t retries;     /* to reach a server in the beginning */
     cm_store_t *embedded, *remote;
     cm_source_t *traffic, *topic; /* NULL: none */
@@ -84,7 +86,8 @@ void cm_cluster_tell_unread(const cm_cluster_t *cluster, int64_t unread, bool ot
 /* A sentence of where events go, for the run's first line: ", through ... and into ...". */
 void cm_cluster_describe(const cm_cluster_t *cluster, cm_buf_t *text);
 
-/* Lets the thread send what it has, and waits for its end. */
+/* Lets the thread send what it has, and waits for its end. What was put into the store is committed
+ * before. */
 void cm_cluster_stop(cm_cluster_t *cluster);
 
 /* Closes everything but what the run reads from. */

@@ -18,15 +18,16 @@ static void *send_events(void *context)
 }
 
 int cm_run_collect_open(cm_run_collect_t *run, cm_app_t *app, const cm_collect_given_t *given,
-                        const cm_kafka_options_t *kafka, cm_kafka_ends_t *ends, cm_store_t *store,
-                        cm_err_t *err)
+                        const cm_kafka_options_t *kafka, cm_kafka_ends_t *ends,
+                        cm_letters_t *letters, cm_store_t *store, cm_err_t *err)
 {
     int rc = cm_collecting_open(&run->collecting, app, given, store, err);
 
     if (rc < 0 || kafka == NULL)
         return rc;
+    run->letters = letters;
     run->collecting.store = NULL; /* the events go into the spool, by a thread of their own */
-    rc = cm_spooling_open(&run->spooling, app, kafka, given->spool, ends, err);
+    rc = cm_spooling_open(&run->spooling, app, kafka, given->spool, ends, letters, err);
     if (rc < 0)
         return rc;
     if (pthread_create(&run->thread, NULL, send_events, run) != 0)
@@ -48,10 +49,12 @@ int cm_run_collect_step(cm_run_collect_t *run, cm_sink_t *sink, int wait_ms, cm_
     return run->rc;
 }
 
-/* Ends the thread, if there is one. */
+/* Ends the thread, if there is one; stores the letters that it waits with. */
 static void join(cm_run_collect_t *run)
 {
     atomic_store(&run->stop, true);
+    if (run->started)
+        cm_letters_serve(run->letters, &run->ended);
     if (run->started)
         pthread_join(run->thread, NULL);
     run->started = false;

@@ -10,6 +10,7 @@
 typedef struct cm_run_collect {
     cm_collecting_t collecting;
     cm_spooling_t spooling;
+    cm_letters_t *letters; /* that the thread may wait for */
     /* of the thread that sends to Kafka */
     pthread_t thread;
     bool started;
@@ -18,11 +19,11 @@ typedef struct cm_run_collect {
     cm_err_t err;
 } cm_run_collect_t;
 
-/* `kafka`: where events go, and `ends` notes how far they are there; NULL: the sink that is given
- * to cm_run_collect_step(). */
+/* `kafka`: where events go, and `ends` notes how far they are there, `letters` takes those that
+ * it refuses; NULL: the sink that is given to cm_run_collect_step(). */
 int cm_run_collect_open(cm_run_collect_t *run, cm_app_t *app, const cm_collect_given_t *given,
-                        const cm_kafka_options_t *kafka, cm_kafka_ends_t *ends, cm_store_t *store,
-                        cm_err_t *err);
+                        const cm_kafka_options_t *kafka, cm_kafka_ends_t *ends,
+                        cm_letters_t *letters, cm_store_t *store, cm_err_t *err);
 
 /* Waits up to `wait_ms` for events and puts them. 1: there were some, 0: none. With Kafka returns
  * at once, with the thread's failure if there is one. */

@@ -10,20 +10,42 @@ enum {
     TERMINAL_MS = 500,
 };
 
+/* While they cannot be stored as dead letters, they and what is behind them stay in the spool. */
+static int keep_refused(void *context, const cm_batch_t *batch, cm_err_t *err)
+{
+    cm_spooling_t *spooling = context;
+    cm_err_t why;
+
+    int rc = cm_letters_take(spooling->letters, batch, &why);
+    if (rc == 0) {
+        atomic_fetch_add(&spooling->dead, batch->dead_count);
+        return 0;
+    }
+    if (rc == CM_EDISK) {
+        *err = why;
+        return rc;
+    }
+    return cm_fail(err, CM_EAWAY, "%zu events that Kafka refuses cannot become dead letters: %s",
+                   batch->dead_count, why.text);
+}
+
 static int open_kafka(void *context, const cm_waiter_t *waiter, cm_sink_t **sink, cm_err_t *err)
 {
-    const cm_spooling_t *spooling = context;
+    cm_spooling_t *spooling = context;
     const cm_kafka_sink_options_t options = {.settings = &spooling->kafka,
                                              .patient = true,
                                              .waiter = waiter,
                                              .clock = spooling->app->clock,
+                                             .refused = keep_refused,
+                                             .refused_context = spooling,
+                                             .refused_at_commit = true,
                                              .ends = spooling->ends};
 
     return cm_kafka_sink_open(&options, sink, err);
 }
 
 int cm_spooling_open(cm_spooling_t *spooling, const cm_app_t *app, const cm_kafka_options_t *kafka,
-                     int64_t max_bytes, cm_kafka_ends_t *ends, cm_err_t *err)
+                     int64_t max_bytes, cm_kafka_ends_t *ends, cm_letters_t *letters, cm_err_t *err)
 {
     cm_buf_t directory = CM_BUF_INIT;
 
@@ -36,6 +58,7 @@ int cm_spooling_open(cm_spooling_t *spooling, const cm_app_t *app, const cm_kafk
                                         .start_ms = START_MS};
     spooling->app = app;
     spooling->ends = ends;
+    spooling->letters = letters;
     spooling->kafka = cm_kafka_settings_of(app, kafka);
     /* The program's stop is where the wait for Kafka to take what is kept begins. */
     spooling->kafka.stop = &spooling->leave;
@@ -115,7 +138,8 @@ void cm_spooling_count(const cm_spooling_t *spooling, cm_account_t *account)
         return;
     const cm_spool_counts_t counts = cm_spool_counts(spooling->spool);
     account->resumed = counts.found;
-    account->sent = counts.sent;
+    account->dead = atomic_load(&spooling->dead);
+    account->sent = counts.sent - account->dead;
     account->spooled = counts.kept;
 }
 

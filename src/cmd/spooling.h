@@ -4,6 +4,7 @@
 
 #include "cmd/collecting.h"
 #include "cmd/kafka.h"
+#include "cmd/letters.h"
 #include "store/spool.h"
 
 /* Must not move while it is open. */
@@ -11,17 +12,21 @@ typedef struct cm_spooling {
     const cm_app_t *app;
     cm_kafka_settings_t kafka;
     cm_kafka_ends_t *ends;
-    atomic_bool leave; /* ends every wait for a broker; the program's stop does not */
-    cm_spool_t *spool; /* NULL: not open */
+    cm_letters_t *letters;
+    atomic_uint_fast64_t dead; /* events that became dead letters */
+    atomic_bool leave;         /* ends every wait for a broker; the program's stop does not */
+    cm_spool_t *spool;         /* NULL: not open */
     /* of the drain */
     int64_t until_ns, shown_ns;
 } cm_spooling_t;
 
 /* Opens the spool, with `max_bytes` at most, and looks for Kafka, but does not wait long for it.
- * `ends` notes what Kafka has acknowledged, until this is closed; NULL: nobody asks. The errors of
+ * `ends` notes what Kafka has acknowledged, until this is closed; NULL: nobody asks.
+ * `letters` takes the events that Kafka refuses for good. The errors of
  * cm_embedded_open(), and of cm_kafka_sink_open() but CM_EAWAY. */
 int cm_spooling_open(cm_spooling_t *spooling, const cm_app_t *app, const cm_kafka_options_t *kafka,
-                     int64_t max_bytes, cm_kafka_ends_t *ends, cm_err_t *err);
+                     int64_t max_bytes, cm_kafka_ends_t *ends, cm_letters_t *letters,
+                     cm_err_t *err);
 
 /* While Kafka is away, whoever looks sees it. */
 void cm_spooling_note(cm_spooling_t *spooling, cm_collecting_t *collecting);

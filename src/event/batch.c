@@ -69,6 +69,7 @@ void cm_account_add(cm_account_t *sum, const cm_account_t *more)
     sum->gone += more->gone;
     sum->resumed += more->resumed;
     sum->sent += more->sent;
+    sum->dead += more->dead;
     sum->spooled += more->spooled;
     sum->unknown_fields += more->unknown_fields;
 }

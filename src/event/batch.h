@@ -29,9 +29,11 @@ typedef struct cm_account {
     uint64_t bots;    /* of those skipped: visits of programs */
     uint64_t refused; /* requests that were not read at all, beside the sum */
     uint64_t gone;    /* messages that Kafka deleted before they were read, beside the sum */
-    /* Of a collector's way to Kafka, beside the sum: resumed + accepted = sent + spooled. */
+    /* Of a collector's way to Kafka, beside the sum: resumed + accepted = sent + dead + spooled.
+     */
     uint64_t resumed;        /* events that an earlier process had left in the spool */
     uint64_t sent;           /* acknowledged by the brokers */
+    uint64_t dead;           /* refused by them for good: dead letters now */
     uint64_t spooled;        /* left in the spool */
     uint64_t unknown_fields; /* fields of accepted events that the contract does not know */
 } cm_account_t;

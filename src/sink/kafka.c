@@ -1,4 +1,4 @@
-#include "sink/kafka.h"
+#include "sink/kafka_inside.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,31 +12,14 @@ enum {
     STEP_MS = 500,   /* between looks whether we shall stop, while a transaction takes its time */
     AGAIN_MS = 20,   /* before a step is asked for again */
     ABORT_MS = 1000, /* else the broker does it, or the next one of this name */
-    ORIGIN = 300,
 };
-
-typedef struct kafka_sink {
-    cm_sink_t sink; /* first */
-    cm_kafka_client_t client;
-    cm_kafka_sink_options_t options;
-    rd_kafka_topic_t *topic;
-    cm_buf_t json;
-    uint64_t put, failed; /* events */
-    uint64_t dead_put, dead_failed;
-    bool in_transaction;
-    int room;           /* messages that librdkafka keeps at most */
-    char reason[200];   /* of the first failure */
-    char large[ORIGIN]; /* origin of the largest dead letter that is too large; "": none is */
-    size_t large_len;
-    int64_t heard_ns; /* when brokers last said what became of a message, or there was none */
-} kafka_sink_t;
 
 /* ---- what becomes of a message ---- */
 
 /* Tells a dead letter from an event in the delivery report. */
 static const char dead_mark;
 
-static void note_failure(kafka_sink_t *self, bool dead, rd_kafka_resp_err_t code)
+void cm_kafka_sink_note_failure(cm_kafka_sink_t *self, bool dead, rd_kafka_resp_err_t code)
 {
     if (dead)
         self->dead_failed++;
@@ -47,7 +30,7 @@ static void note_failure(kafka_sink_t *self, bool dead, rd_kafka_resp_err_t code
 }
 
 /* A broker refuses all of what it was sent at once: the largest is to blame. */
-static void note_large(kafka_sink_t *self, const rd_kafka_headers_t *headers, size_t len)
+static void note_large(cm_kafka_sink_t *self, const rd_kafka_headers_t *headers, size_t len)
 {
     const void *origin = "a message";
     size_t size = strlen(origin);
@@ -62,7 +45,7 @@ static void note_large(kafka_sink_t *self, const rd_kafka_headers_t *headers, si
 
 static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
 {
-    kafka_sink_t *self = ((cm_kafka_client_t *)opaque)->owner;
+    cm_kafka_sink_t *self = ((cm_kafka_client_t *)opaque)->owner;
     const bool dead = message->_private == &dead_mark;
     rd_kafka_headers_t *headers = NULL;
 
@@ -76,14 +59,18 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void 
             cm_kafka_ends_note(self->options.ends, message->partition, message->offset);
         return;
     }
-    note_failure(self, dead, message->err);
+    const cm_str_t key = {message->key, message->key_len}, value = {message->payload, message->len};
+    if (!dead &&
+        cm_kafka_refused(self, key, value, message->err, message->_private == &cm_kafka_alone_mark))
+        return;
+    cm_kafka_sink_note_failure(self, dead, message->err);
     if (dead && message->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
         rd_kafka_message_headers(message, &headers);
         note_large(self, headers, message->len);
     }
 }
 
-static int fail_large(const kafka_sink_t *self, cm_err_t *err)
+static int fail_large(const cm_kafka_sink_t *self, cm_err_t *err)
 {
     const cm_kafka_settings_t *settings = self->client.settings;
 
@@ -96,7 +83,7 @@ static int fail_large(const kafka_sink_t *self, cm_err_t *err)
                        : "message.max.bytes below kafka.properties");
 }
 
-static int fail_undelivered(const kafka_sink_t *self, cm_err_t *err)
+static int fail_undelivered(const cm_kafka_sink_t *self, cm_err_t *err)
 {
     const cm_kafka_settings_t *settings = self->client.settings;
     char text[300];
@@ -120,27 +107,27 @@ static int fail_undelivered(const kafka_sink_t *self, cm_err_t *err)
                    settings->dead_topic, settings->brokers, self->reason);
 }
 
-static bool has_failed(const kafka_sink_t *self)
+static bool has_failed(const cm_kafka_sink_t *self)
 {
     return self->failed > 0 || self->dead_failed > 0;
 }
 
 /* Why nothing is acknowledged; NULL while something is. */
-static const char *find_reason(const kafka_sink_t *self)
+static const char *find_reason(const cm_kafka_sink_t *self)
 {
     if (cm_clock_ticks_ns() - self->heard_ns < QUIET_MS * INT64_C(1000000))
         return NULL;
     return self->client.reason[0] != '\0' ? self->client.reason : "no acknowledgement for 2 s";
 }
 
-static void begin_wait(kafka_sink_t *self)
+static void begin_wait(cm_kafka_sink_t *self)
 {
     if (rd_kafka_outq_len(self->client.rk) == 0)
         self->heard_ns = cm_clock_ticks_ns();
 }
 
 /* Lets librdkafka's callbacks run and asks whether to go on waiting. */
-static int wait_a_little(kafka_sink_t *self, int ms)
+int cm_kafka_sink_wait(cm_kafka_sink_t *self, int ms)
 {
     const cm_waiter_t *waiter = self->options.waiter;
 
@@ -150,7 +137,7 @@ static int wait_a_little(kafka_sink_t *self, int ms)
     return waiter->wait(waiter->context, 0, find_reason(self));
 }
 
-static int fail_waiting(const kafka_sink_t *self, int rc, cm_err_t *err)
+static int fail_waiting(const cm_kafka_sink_t *self, int rc, cm_err_t *err)
 {
     cm_kafka_report_t report;
     const char *reason = find_reason(self);
@@ -168,7 +155,7 @@ static int fail_waiting(const kafka_sink_t *self, int rc, cm_err_t *err)
 
 /* ---- put ---- */
 
-static int begin(kafka_sink_t *self, cm_err_t *err)
+static int begin(cm_kafka_sink_t *self, cm_err_t *err)
 {
     if (self->options.transaction == NULL || self->in_transaction)
         return 0;
@@ -183,19 +170,28 @@ static int begin(kafka_sink_t *self, cm_err_t *err)
 }
 
 /* A dead letter was refused: 0 to try it again, 1 when it has failed. */
-static int take_refusal(kafka_sink_t *self, rd_kafka_resp_err_t code,
+static int take_refusal(cm_kafka_sink_t *self, rd_kafka_resp_err_t code,
                         const rd_kafka_headers_t *headers, size_t len)
 {
     if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL)
-        return wait_a_little(self, FULL_MS);
-    note_failure(self, true, code);
+        return cm_kafka_sink_wait(self, FULL_MS);
+    cm_kafka_sink_note_failure(self, true, code);
     if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
         note_large(self, headers, len);
     return 1;
 }
 
+/* librdkafka has refused an event: for itself, not for those beside it. */
+static void take_event_refusal(cm_kafka_sink_t *self, const rd_kafka_message_t *message)
+{
+    const cm_str_t key = {message->key, message->key_len}, value = {message->payload, message->len};
+
+    if (!cm_kafka_refused(self, key, value, message->err, true))
+        cm_kafka_sink_note_failure(self, false, message->err);
+}
+
 /* Gives the chunk's messages to librdkafka; of those that its queue has no room for, once more. */
-static int produce_chunk(kafka_sink_t *self, rd_kafka_message_t *messages, int count)
+static int produce_chunk(cm_kafka_sink_t *self, rd_kafka_message_t *messages, int count)
 {
     int rc = 0;
 
@@ -209,17 +205,17 @@ static int produce_chunk(kafka_sink_t *self, rd_kafka_message_t *messages, int c
             if (messages[i].err == RD_KAFKA_RESP_ERR__QUEUE_FULL)
                 messages[left++] = messages[i];
             else if (messages[i].err != 0)
-                note_failure(self, false, messages[i].err);
+                take_event_refusal(self, &messages[i]);
         }
         count = left;
-        if (count > 0 && (rc = wait_a_little(self, FULL_MS)) < 0)
+        if (count > 0 && (rc = cm_kafka_sink_wait(self, FULL_MS)) < 0)
             return rc;
     }
     return 0;
 }
 
 /* The JSON of a chunk stands in one buffer, which is filled first because it may move. */
-static int put_chunk(kafka_sink_t *self, const cm_event_t *events, int count)
+static int put_chunk(cm_kafka_sink_t *self, const cm_event_t *events, int count)
 {
     rd_kafka_message_t messages[CHUNK];
     size_t ends[CHUNK];
@@ -240,7 +236,7 @@ static int put_chunk(kafka_sink_t *self, const cm_event_t *events, int count)
     }
     /* Room for the whole chunk, so that a user's events stay in order. */
     while (rc >= 0 && rd_kafka_outq_len(self->client.rk) > self->room - CHUNK)
-        rc = wait_a_little(self, FULL_MS);
+        rc = cm_kafka_sink_wait(self, FULL_MS);
     self->put += (uint64_t)count;
     return rc < 0 ? rc : produce_chunk(self, messages, count);
 }
@@ -248,7 +244,7 @@ static int put_chunk(kafka_sink_t *self, const cm_event_t *events, int count)
 int cm_kafka_sink_put_raw(cm_sink_t *sink, const char *topic, cm_str_t key, cm_str_t value,
                           const rd_kafka_headers_t *headers, cm_err_t *err)
 {
-    kafka_sink_t *self = (kafka_sink_t *)sink;
+    cm_kafka_sink_t *self = (cm_kafka_sink_t *)sink;
 
     int rc = begin(self, err);
     if (rc < 0)
@@ -270,7 +266,7 @@ int cm_kafka_sink_put_raw(cm_sink_t *sink, const char *topic, cm_str_t key, cm_s
     return rc < 0 ? fail_waiting(self, rc, err) : 0; /* 1: counted, and reported by put */
 }
 
-static int put_dead(kafka_sink_t *self, const cm_dead_t *dead, cm_err_t *err)
+static int put_dead(cm_kafka_sink_t *self, const cm_dead_t *dead, cm_err_t *err)
 {
     cm_buf_t sealed = CM_BUF_INIT;
     cm_str_t payload = dead->payload;
@@ -296,7 +292,7 @@ static int put_dead(kafka_sink_t *self, const cm_dead_t *dead, cm_err_t *err)
 
 static int kafka_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
 {
-    kafka_sink_t *self = (kafka_sink_t *)sink;
+    cm_kafka_sink_t *self = (cm_kafka_sink_t *)sink;
 
     int rc = batch->count > 0 || batch->dead_count > 0 ? begin(self, err) : 0;
     if (rc < 0)
@@ -312,6 +308,8 @@ static int kafka_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
     for (size_t i = 0; i < batch->dead_count && rc == 0; i++)
         rc = put_dead(self, &batch->dead[i], err);
     rd_kafka_poll(self->client.rk, 0);
+    if (rc == 0 && cm_kafka_refused_many(self))
+        rc = cm_kafka_refused_settle(self, err);
     if (rc == 0 && has_failed(self))
         rc = fail_undelivered(self, err);
     return rc;
@@ -321,7 +319,7 @@ static int kafka_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
 
 /* What a transaction's step takes as long as a broker is silent: it is asked in pieces, so that it
  * is seen when we shall stop. librdkafka goes on with a step that it is asked for again. */
-static rd_kafka_error_t *wait_for_step(kafka_sink_t *self,
+static rd_kafka_error_t *wait_for_step(cm_kafka_sink_t *self,
                                        rd_kafka_error_t *(*step)(rd_kafka_t *rk, int timeout_ms))
 {
     const int64_t until_ns =
@@ -339,7 +337,7 @@ static rd_kafka_error_t *wait_for_step(kafka_sink_t *self,
     }
 }
 
-static int end_transaction(kafka_sink_t *self, cm_err_t *err)
+static int end_transaction(cm_kafka_sink_t *self, cm_err_t *err)
 {
     rd_kafka_error_t *error = wait_for_step(self, rd_kafka_commit_transaction);
 
@@ -352,16 +350,25 @@ static int end_transaction(kafka_sink_t *self, cm_err_t *err)
     return rc;
 }
 
+int cm_kafka_sink_flush(cm_kafka_sink_t *self)
+{
+    int rc = 0;
+
+    while (rc == 0 && rd_kafka_flush(self->client.rk, FLUSH_MS) != 0)
+        rc = cm_kafka_sink_wait(self, 0);
+    return rc;
+}
+
 static int kafka_commit(cm_sink_t *sink, cm_err_t *err)
 {
-    kafka_sink_t *self = (kafka_sink_t *)sink;
+    cm_kafka_sink_t *self = (cm_kafka_sink_t *)sink;
 
     begin_wait(self);
-    while (rd_kafka_flush(self->client.rk, FLUSH_MS) != 0) {
-        int rc = wait_a_little(self, 0);
-        if (rc < 0)
-            return fail_waiting(self, rc, err);
-    }
+    int rc = cm_kafka_sink_flush(self);
+    if (rc < 0)
+        return fail_waiting(self, rc, err);
+    if (!has_failed(self) && (rc = cm_kafka_refused_settle(self, err)) < 0)
+        return rc;
     if (has_failed(self))
         return fail_undelivered(self, err);
     return self->in_transaction ? end_transaction(self, err) : 0;
@@ -369,11 +376,12 @@ static int kafka_commit(cm_sink_t *sink, cm_err_t *err)
 
 void cm_kafka_sink_report(const cm_sink_t *sink, cm_kafka_report_t *report)
 {
-    const kafka_sink_t *self = (const kafka_sink_t *)sink;
-    uint64_t waiting = (uint64_t)rd_kafka_outq_len(self->client.rk);
-    uint64_t settled = self->put - self->failed;
+    const cm_kafka_sink_t *self = (const cm_kafka_sink_t *)sink;
+    uint64_t waiting = (uint64_t)rd_kafka_outq_len(self->client.rk) + cm_kafka_refused_open(self);
+    uint64_t settled = self->put - self->failed - self->refused;
 
     *report = (cm_kafka_report_t){.failed = self->failed,
+                                  .refused = self->refused,
                                   .waiting = waiting < settled ? waiting : settled,
                                   .dead = self->dead_put - self->dead_failed};
     report->acknowledged = settled - report->waiting;
@@ -382,7 +390,7 @@ void cm_kafka_sink_report(const cm_sink_t *sink, cm_kafka_report_t *report)
 
 static void kafka_close(cm_sink_t *sink)
 {
-    kafka_sink_t *self = (kafka_sink_t *)sink;
+    cm_kafka_sink_t *self = (cm_kafka_sink_t *)sink;
 
     if (self->client.rk != NULL && self->in_transaction) {
         rd_kafka_error_t *error = rd_kafka_abort_transaction(self->client.rk, ABORT_MS);
@@ -394,6 +402,7 @@ static void kafka_close(cm_sink_t *sink)
     if (self->topic != NULL)
         rd_kafka_topic_destroy(self->topic);
     cm_buf_free(&self->json);
+    cm_kafka_refused_free(self);
     if (cm_kafka_end_within(&self->client, CM_KAFKA_END_MS))
         free(self);
 }
@@ -415,7 +424,7 @@ static int queue_size(const rd_kafka_conf_t *conf)
 
 /* Memory: 64 MiB of messages at most wait in librdkafka. An event waits at most 20 ms for others to
  * be sent with it; under load batches are full sooner. */
-static int start(kafka_sink_t *self, cm_err_t *err)
+static int start(cm_kafka_sink_t *self, cm_err_t *err)
 {
     const cm_kafka_sink_options_t *options = &self->options;
     const cm_kafka_property_t house[] = {
@@ -445,7 +454,7 @@ static int start(kafka_sink_t *self, cm_err_t *err)
     return cm_kafka_start(&self->client, RD_KAFKA_PRODUCER, conf, options->settings, self, err);
 }
 
-static int start_transactions(kafka_sink_t *self, cm_err_t *err)
+static int start_transactions(cm_kafka_sink_t *self, cm_err_t *err)
 {
     if (self->options.transaction == NULL)
         return 0;
@@ -462,7 +471,7 @@ int cm_kafka_sink_open(const cm_kafka_sink_options_t *options, cm_sink_t **sink,
 {
     static const cm_sink_ops_t ops = {kafka_put, kafka_commit, kafka_close, NULL};
     const cm_kafka_settings_t *settings = options->settings;
-    kafka_sink_t *self = cm_alloc_zero(1, sizeof *self);
+    cm_kafka_sink_t *self = cm_alloc_zero(1, sizeof *self);
 
     self->sink.ops = &ops;
     self->options = *options;

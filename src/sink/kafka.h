@@ -4,11 +4,11 @@
  *
  * Idempotent producer, acks=all, lz4, the partitioner of Java's clients (murmur2). put() hands
  * events to librdkafka, whose queue is bounded: when it is full, put() waits. commit() returns 0
- * when the brokers have acknowledged everything put since the sink was opened; what they did not
- * take is CM_EIO with counts and the first reason, from put() as soon as it is known. Positions are
- * not its business. Brokers that have said nothing of any message for 2 s are away, whatever their
- * connections: the waiter is given a reason from then on. Used by one thread; librdkafka has
- * threads of its own. */
+ * when the brokers have acknowledged everything put since the sink was opened, but for events that
+ * `refused` has taken over; what else they did not take is CM_EIO with counts and the first reason,
+ * from put() as soon as it is known. Positions are not its business. Brokers that have said nothing
+ * of any message for 2 s are away, whatever their connections: the waiter is given a reason from
+ * then on. Used by one thread; librdkafka has threads of its own. */
 #ifndef CM_SINK_KAFKA_H
 #define CM_SINK_KAFKA_H
 
@@ -30,12 +30,20 @@ typedef struct cm_kafka_sink_options {
      * letters go as they came, where they have come out of Kafka. */
     int (*seal)(void *context, cm_str_t payload, cm_buf_t *out, cm_err_t *err);
     void *seal_context;
+    /* Makes dead letters of events that no repetition delivers, such as one that is larger than the
+     * topic allows; 0 when they are durable. Its errors are those of commit(), which may be called
+     * again then. A letter is given once, by put() when they are many, unless `refused_at_commit`:
+     * then by the commit() that returns 0. NULL: such events have failed. */
+    int (*refused)(void *context, const cm_batch_t *letters, cm_err_t *err);
+    void *refused_context;
+    bool refused_at_commit;
     cm_kafka_ends_t *ends; /* where events are noted that are acknowledged; NULL: nowhere */
 } cm_kafka_sink_options_t;
 
 /* What became of the events and dead letters put so far. */
 typedef struct cm_kafka_report {
     uint64_t acknowledged, failed, waiting; /* events */
+    uint64_t refused;                       /* events that became dead letters */
     uint64_t dead;                          /* dead letters acknowledged */
     char reason[200];                       /* of the first failure */
 } cm_kafka_report_t;

@@ -26,6 +26,7 @@ struct cm_spool {
     cm_store_t *store; /* NULL: could not be opened again after it was emptied */
     cm_waiter_t waiter;
     bool impatient;     /* the waiter shall not wait for anything */
+    bool given_up;      /* it has ended a wait */
     cm_sink_t *remote;  /* NULL: not open */
     cm_batch_t pending; /* put to it, and not acknowledged */
     bool keeping;       /* events go to the store */
@@ -61,9 +62,9 @@ static int wait_for_remote(void *context, uint64_t retries, const char *reason)
 
     if (reason != NULL)
         snprintf(spool->reason, sizeof spool->reason, "%s", reason);
-    if (spool->go_on != NULL && !spool->go_on(spool->go_on_context))
-        return CM_EAWAY;
-    return reason != NULL || spool->impatient ? CM_EAWAY : 0;
+    spool->given_up = (spool->go_on != NULL && !spool->go_on(spool->go_on_context)) ||
+                      reason != NULL || spool->impatient;
+    return spool->given_up ? CM_EAWAY : 0;
 }
 
 static void *open_remote(void *context)
@@ -314,6 +315,7 @@ static int forward(cm_spool_t *spool, cm_err_t *err)
     if (spool->reason[0] != '\0' && started - spool->tried_ns < AGAIN_MS * INT64_C(1000000))
         return 0;
     spool->tried_ns = started;
+    spool->given_up = false;
     if (spool->remote == NULL && (rc = take_remote(spool, err)) < 0)
         return rc == CM_EAWAY ? 0 : rc;
     if (spool->in_hand > 0)
@@ -325,6 +327,8 @@ static int forward(cm_spool_t *spool, cm_err_t *err)
         *err = why;
         return rc;
     }
+    if (rc == CM_EAWAY && !spool->given_up) /* it answers, but has a reason of its own */
+        snprintf(spool->reason, sizeof spool->reason, "%s", why.text);
     if (rc < 0)
         return rc != CM_EAWAY ? refused(spool, &why, err)
                : spool->torn  ? give_up_remote(spool, &why, err)

@@ -44,11 +44,11 @@ class Cluster:
     def brokers(self):
         return "127.0.0.1:%d" % self.stack.port("kafka")
 
-    def topic(self, partitions=6):
+    def topic(self, partitions=6, configuration=None):
         """Options that name a topic of a test's own, made with its dead letters'."""
         self.topics += 1
         name = "clicks-%d-%d" % (os.getpid(), self.topics)
-        self.stack.topic_create(name, partitions)
+        self.stack.topic_create(name, partitions, configuration)
         return Topic(self, name)
 
     def close(self):

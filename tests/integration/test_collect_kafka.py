@@ -46,16 +46,17 @@ def send(t, collector, numbers):
             good(t, collector.count(connection.ask(keyed(number))))
 
 
-def ended(t, collector, left=0, resumed=0):
-    """It ends. Its account is what its answers said, and so many are left in the spool of these and of
-    those that an earlier one had left there (None: any number)."""
+def ended(t, collector, left=0, resumed=0, dead=0):
+    """It ends. Its account is what its answers said, and of these and of those that an earlier one had
+    left in the spool (None: any number) so many are left there, and so many became dead letters."""
     result = collector.process.wait(MISSING if left else OK, timeout=60)
     account = t.balanced(json.loads(result.out))
     t.equal([account[name] for name in ("accepted", "rejected", "skipped")],
             [collector.accepted, collector.rejected, collector.skipped], "account")
     resumed = account["resumed"] if resumed is None else resumed
-    t.equal([account.get(name, 0) for name in ("resumed", "sent", "spooled")],
-            [resumed, resumed + collector.accepted - left, left], "the way of events to Kafka")
+    t.equal([account.get(name, 0) for name in ("resumed", "sent", "dead", "spooled")],
+            [resumed, resumed + collector.accepted - dead - left, dead, left],
+            "the way of events to Kafka")
     if left:
         t.says(result, "%d events are left in the spool" % left, "sends them")
     return result
@@ -404,6 +405,103 @@ def test_run_reads_its_own_last_events(t):
     process.signal(signal.SIGINT)
     account, _ = last_account(t, process)
     t.equal(account["accepted"], topic.count(), "accepted, of the messages in the topic")
+
+
+LARGE = (17, 60, 61)  # of a hundred
+
+
+def small_topic(t):
+    """A topic that takes no message, and no batch, of more than 900 bytes."""
+    return kafka().topic(partitions=1, configuration={"max.message.bytes": "900"})
+
+
+def with_large(numbers=range(100)):
+    """Events, of which some are larger than that, however they are packed."""
+    dice = random.Random(5)
+    return [keyed(number, url="https://shop.example/%01000x" % dice.getrandbits(4000))
+            if number in LARGE else keyed(number) for number in numbers]
+
+
+def those_refused(t, topic, entries, data="data"):
+    """Each event lies in the topic once, or where it is too large among the dead letters."""
+    wanted = sorted(value(one) for one in entries if len(value(one)) < 600)
+    got = sorted(message["value"] for message in read(t, topic, len(wanted)))
+    t.equal(got, wanted, "messages")
+    lines = t.clickmill("dead", "list", "--data", data, "--json").out.splitlines()
+    letters = [json.loads(line) for line in lines]
+    t.equal([letter["payload"].encode() for letter in letters],
+            [value(one) for one in entries if len(value(one)) > 600], "dead letters")
+    for letter in letters:
+        t.equal(letter["origin"], topic.name, "origin")
+        t.true(letter["reason"].startswith("Kafka refuses it for topic %s (" % topic.name) and
+               "Broker: Message size too large; raise max.message.bytes of the topic" in
+               letter["reason"], letter["reason"])
+
+
+@slow
+def test_refused_for_good(t):
+    """An event that Kafka never takes becomes a dead letter, and those beside and behind it arrive:
+    straight on, and out of the spool that an earlier process has left."""
+    topic, entries = small_topic(t), with_large()
+    collector = start(t, topic)
+    good(t, collector.ask(entries), 100)
+    result = stop(t, collector, dead=3)
+    those_refused(t, topic, entries)
+    t.true("Kafka refuses events: they are dead letters now" in result.err, result)
+    topic = small_topic(t)
+    collector = Collector(t, "--sink", "kafka", "--brokers", "127.0.0.1:1", "--topic", "clicks",
+                          "--drain", "0s", data="kept")
+    good(t, collector.ask(entries), 100)
+    stop(t, collector, left=100)
+    process = t.start("collect", "--listen", "127.0.0.1:%d" % free_port(), "--data", "kept", "--sink",
+                      "kafka", *topic.options)
+    read(t, topic, 97)
+    result = process.stop(OK)
+    t.true("read 0 = accepted 0 + rejected 0 + skipped 0; resumed from the spool 100; sent to Kafka 97 "
+           "+ dead letters 3 + spooled 0\nevents that Kafka refuses are kept: `clickmill dead list` "
+           "shows them\n" in result.err, result)
+    those_refused(t, topic, entries, "kept")
+
+
+@slow
+def test_refused_while_another_holds_the_directory(t):
+    """The letters go through the process that holds the data directory."""
+    topic, entries = small_topic(t), with_large()
+    worker = t.start("ingest", *topic.options, "--data", "data", "--json")
+    t.until(lambda: "lag" in worker.err, "the worker reads", 30, worker)
+    collector = start(t, topic)
+    good(t, collector.ask(entries), 100)
+    stop(t, collector, dead=3)
+    those_refused(t, topic, entries)
+    t.equal(json.loads(worker.stop(OK, 60).out)["accepted"], 97, "events that were read")
+
+
+@slow
+def test_refused_beside_the_spool(t):
+    """The same rule where no spool is on the way: `import` and `produce`, and `run`."""
+    topic, entries = small_topic(t), with_large()
+    t.write("events.jsonl", "".join(json.dumps(one) + "\n" for one in map(whole, entries)))
+    account = t.clickmill("import", "--sink", "kafka", *topic.options, "--json", "events.jsonl").json
+    t.equal([account["accepted"], account["rejected"], account["kafka"]["acknowledged"],
+             account["kafka"]["refused"], account["kafka"]["failed"], account["kafka"]["waiting"]],
+            [100, 0, 97, 3, 0, 0], "account of import")
+    those_refused(t, topic, entries)
+    tiny = kafka().topic(partitions=1, configuration={"max.message.bytes": "100"})
+    result = t.clickmill("produce", "--sink", "kafka", *tiny.options, "--count", 50, "--data", "none")
+    t.true("Kafka has acknowledged 0 events, refuses 50 (dead letters now: `clickmill dead list` shows "
+           "them)\n" in result.err, result)
+    t.equal(len(t.clickmill("dead", "list", "--data", "none").out.splitlines()), 50, "letters")
+    topic = small_topic(t)
+    run = Collector(t, "--no-demo", "--sink", "kafka", *topic.options, data="ran", command=("run",))
+    good(t, run.ask(entries), 100)
+    t.until(lambda: run.get("/api/summary").json["freshness"].get("events") == 97, "answers", 60,
+            run.process)
+    good(t, run.ask(with_large(range(17, 18))))  # just before it ends
+    run.process.signal(signal.SIGTERM)
+    account, _ = last_account(t, run.process)
+    t.equal([account[name] for name in ("accepted", "resumed", "sent", "dead", "spooled")],
+            [97, 0, 97, 4, 0], "account of run")
+    those_refused(t, topic, entries + with_large(range(17, 18)), "ran")
 
 
 @slow

@@ -169,11 +169,13 @@ static void missing_events(void **state)
     cm_account_print_as(&app, &account, out, NULL);
     account.gone = 0;
     account.resumed = 2;
-    account.sent = 4;
+    account.sent = 3;
+    account.dead = 1;
     account.spooled = 7;
     cm_account_add(&sum, &account);
     assert_int_equal(sum.resumed, 2);
-    assert_int_equal(sum.sent, 4);
+    assert_int_equal(sum.sent, 3);
+    assert_int_equal(sum.dead, 1);
     assert_int_equal(sum.spooled, 7);
     assert_int_equal(cm_account_check(&account, &err), CM_EMISSING);
     assert_string_equal(err.text, "7 events are left in the spool; start the same command again "
@@ -186,10 +188,11 @@ static void missing_events(void **state)
     assert_string_equal(text,
                         "read 10 = accepted 9 + rejected 1 + skipped 0; gone 12,345\n"
                         "read 10 = accepted 9 + rejected 1 + skipped 0; resumed from the spool "
-                        "2; sent to Kafka 4 + spooled 7\n"
+                        "2; sent to Kafka 3 + dead letters 1 + spooled 7\n"
+                        "events that Kafka refuses are kept: `clickmill dead list` shows them\n"
                         "{\"read\":10,\"accepted\":9,\"rejected\":1,\"skipped\":0,"
-                        "\"unknown_fields\":0,\"gone\":3,\"resumed\":2,\"sent\":4,"
-                        "\"spooled\":7}\n");
+                        "\"unknown_fields\":0,\"gone\":3,\"resumed\":2,\"sent\":3,"
+                        "\"dead\":1,\"spooled\":7}\n");
 }
 
 int main(void)

@@ -1,6 +1,6 @@
 /* The sink into a Kafka topic, on mock brokers: what arrives, what is waited for, what is reported
  * when it does not. */
-#include "kafka_mock.h"
+#include "kafka_sink_support.h"
 #include "pace.h"
 
 #include "base/clock.h"
@@ -8,49 +8,6 @@
 #include "sink/divert.h"
 #include "sink/kafka.h"
 #include "store/memory.h"
-
-static int64_t fixed_time(void *self)
-{
-    (void)self;
-    return INT64_C(1767225600123);
-}
-
-static const cm_clock_t fixed_clock = {fixed_time, NULL};
-
-static cm_sink_t *open_sink(const mock_t *mock, cm_kafka_sink_options_t options)
-{
-    cm_sink_t *sink = NULL;
-    cm_err_t err;
-
-    options.settings = &mock->settings;
-    options.clock = &fixed_clock;
-    assert_ok(cm_kafka_sink_open(&options, &sink, &err), err);
-    return sink;
-}
-
-/* Events of ten users, with texts of the batch's arena. */
-static void add_events(cm_batch_t *batch, int from, int count)
-{
-    char text[80];
-
-    for (int i = from; i < from + count; i++) {
-        snprintf(text, sizeof text, "user%d", i % 10);
-        cm_str_t user = cm_arena_copy(&batch->arena, cm_str(text));
-        snprintf(text, sizeof text, "https://x/%d", i);
-        cm_str_t url = cm_arena_copy(&batch->arena, cm_str(text));
-        cm_event_t event = test_event("", 1000 + i, "", "Chile", NULL);
-        event.user_id = user;
-        event.url = url;
-        test_add(batch, event);
-    }
-}
-
-static cm_kafka_report_t report_of(const cm_sink_t *sink)
-{
-    cm_kafka_report_t report;
-    cm_kafka_sink_report(sink, &report);
-    return report;
-}
 
 static void events_arrive(void **state)
 {

@@ -258,6 +258,30 @@ static void away_while_forwarding(void **context)
     assert_all_arrived(state);
 }
 
+/* The client answers, but has a reason of its own not to finish, such as a dead letter that cannot
+ * be stored: it is told, asked again once a second, and nothing is sent twice. */
+static void client_that_is_not_ready(void **context)
+{
+    state_t *state = *context;
+
+    open_spool(state);
+    send(state, 2);
+    state->server.fail = CM_EAWAY;
+    send(state, 3);
+    assert_int_equal(cm_spool_kept(state->spool), 3);
+    assert_string_equal(cm_spool_reason(state->spool), "it has given up");
+    state->server.fail = CM_EAWAY;
+    for (int i = 0; i < 500 && state->server.fail != 0; i++) {
+        send(state, 0);
+        cm_sleep_ms(10);
+    }
+    assert_int_equal(state->server.fail, 0);
+    assert_string_equal(cm_spool_reason(state->spool), "it has given up");
+    drain(state);
+    assert_all_arrived(state);
+    assert_int_equal(atomic_load(&state->server.opened), 1);
+}
+
 /* A put that fails in its middle: nobody knows what was taken, so all is sent by a new client. */
 static void torn_put(void **context)
 {
@@ -496,6 +520,7 @@ int main(void)
         TEST(away_while_forwarding),
         TEST(torn_put),
         TEST(client_that_gives_up),
+        TEST(client_that_is_not_ready),
         TEST(restarted_while_away),
         TEST(drained),
         TEST(drained_in_vain),

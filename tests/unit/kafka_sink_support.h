@@ -1,0 +1,53 @@
+/* What tests of the Kafka sink share: a sink on mock brokers, and events to put. */
+#ifndef CM_TESTS_UNIT_KAFKA_SINK_SUPPORT_H
+#define CM_TESTS_UNIT_KAFKA_SINK_SUPPORT_H
+
+#include "kafka_mock.h"
+
+#include "base/clock.h"
+#include "sink/kafka.h"
+
+static inline int64_t fixed_time(void *self)
+{
+    (void)self;
+    return INT64_C(1767225600123);
+}
+
+static const cm_clock_t fixed_clock = {fixed_time, NULL};
+
+static inline cm_sink_t *open_sink(const mock_t *mock, cm_kafka_sink_options_t options)
+{
+    cm_sink_t *sink = NULL;
+    cm_err_t err;
+
+    options.settings = &mock->settings;
+    options.clock = &fixed_clock;
+    assert_ok(cm_kafka_sink_open(&options, &sink, &err), err);
+    return sink;
+}
+
+/* Events of ten users, with texts of the batch's arena. */
+static inline void add_events(cm_batch_t *batch, int from, int count)
+{
+    char text[80];
+
+    for (int i = from; i < from + count; i++) {
+        snprintf(text, sizeof text, "user%d", i % 10);
+        cm_str_t user = cm_arena_copy(&batch->arena, cm_str(text));
+        snprintf(text, sizeof text, "https://x/%d", i);
+        cm_str_t url = cm_arena_copy(&batch->arena, cm_str(text));
+        cm_event_t event = test_event("", 1000 + i, "", "Chile", NULL);
+        event.user_id = user;
+        event.url = url;
+        test_add(batch, event);
+    }
+}
+
+static inline cm_kafka_report_t report_of(const cm_sink_t *sink)
+{
+    cm_kafka_report_t report;
+    cm_kafka_sink_report(sink, &report);
+    return report;
+}
+
+#endif
