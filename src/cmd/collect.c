@@ -144,8 +144,8 @@ static int end(collect_t *self, int rc)
         rc = rc == 0 ? drained : rc;
     }
     cm_account_t account = cm_collecting_account(&self->collecting);
-    cm_spooling_count(&self->spooling, &account);
-    cm_account_print_as(app, &account, app->out, NULL);
+    cm_spooling_count(&self->spooling, &account, &account);
+    cm_account_print(app, &account, app->out);
     cm_collecting_print_refused(&self->collecting);
     return rc < 0 ? rc : cm_account_check(&account, &app->err);
 }

@@ -357,6 +357,7 @@ cm_account_t cm_collecting_account(const cm_collecting_t *collecting)
 {
     cm_account_t account = collecting->account;
 
+    account.told = account.rejected;
     if (collecting->collector != NULL)
         account.refused = cm_refused_count(cm_collector_refused(collecting->collector));
     return account;

@@ -176,8 +176,8 @@ static int finish(follower_t *self)
     if (rc == 0 && self->publishing != NULL)
         rc = cm_publishing_finish(self->publishing, self->store, true, &app->err);
     self->answers.changed = true; /* nothing new is no news of the whole run */
-    cm_accounts_print(app, &self->pipeline.account, &self->answers, self->refresh_seconds,
-                      self->publishing);
+    cm_accounts_print(app, &self->pipeline.account, "clickmill dead list", &self->answers,
+                      self->refresh_seconds, self->publishing);
     if (rc == 0 && self->publishing != NULL && self->options->until_end &&
         cm_publishing_done(self->publishing).refused > 0)
         rc = cm_fail(&app->err, CM_EIO,

@@ -166,7 +166,8 @@ void cm_pipeline_free(cm_pipeline_t *pipeline)
 
 static bool has_spool(const cm_account_t *account)
 {
-    return account->resumed > 0 || account->sent > 0 || account->dead > 0 || account->spooled > 0;
+    return account->collected > 0 || account->resumed > 0 || account->sent > 0 ||
+           account->dead > 0 || account->spooled > 0;
 }
 
 void cm_account_add_json(cm_buf_t *buf, const cm_account_t *account)
@@ -184,9 +185,12 @@ void cm_account_add_json(cm_buf_t *buf, const cm_account_t *account)
     if (account->gone > 0)
         cm_buf_printf(buf, ",\"gone\":%llu", (unsigned long long)account->gone);
     if (has_spool(account))
-        cm_buf_printf(buf, ",\"resumed\":%llu,\"sent\":%llu,\"dead\":%llu,\"spooled\":%llu",
-                      (unsigned long long)account->resumed, (unsigned long long)account->sent,
-                      (unsigned long long)account->dead, (unsigned long long)account->spooled);
+        cm_buf_printf(buf,
+                      ",\"collected\":%llu,\"resumed\":%llu,\"sent\":%llu,\"dead\":%llu,"
+                      "\"spooled\":%llu",
+                      (unsigned long long)account->collected, (unsigned long long)account->resumed,
+                      (unsigned long long)account->sent, (unsigned long long)account->dead,
+                      (unsigned long long)account->spooled);
 }
 
 int cm_account_check(const cm_account_t *account, cm_err_t *err)
@@ -218,14 +222,16 @@ static void add_missing(cm_buf_t *line, const char *what, uint64_t count)
     cm_buf_add_grouped(line, (int64_t)count);
 }
 
-/* "; resumed from the spool 100; sent to Kafka 150 + spooled 50". */
+/* "; collected 100 + resumed from the spool 100 = sent to Kafka 150 + spooled 50". */
 static void add_spool(cm_buf_t *line, const cm_account_t *account)
 {
+    cm_buf_add_text(line, "; collected ");
+    cm_buf_add_grouped(line, (int64_t)account->collected);
     if (account->resumed > 0) {
-        cm_buf_add_text(line, "; resumed from the spool ");
+        cm_buf_add_text(line, " + resumed from the spool ");
         cm_buf_add_grouped(line, (int64_t)account->resumed);
     }
-    cm_buf_add_text(line, "; sent to Kafka ");
+    cm_buf_add_text(line, " = sent to Kafka ");
     cm_buf_add_grouped(line, (int64_t)account->sent);
     if (account->dead > 0) {
         cm_buf_add_text(line, " + dead letters ");
@@ -264,7 +270,7 @@ void cm_account_print_as(cm_app_t *app, const cm_account_t *account, FILE *json,
     if (has_spool(account))
         add_spool(&line, account);
     fprintf(app->messages, "%s\n", line.data);
-    if (account->rejected > 0 && dead_list != NULL)
+    if (account->rejected > account->told)
         fprintf(app->messages, "rejected messages are kept: `%s` shows them\n", dead_list);
     if (account->dead > 0)
         fprintf(app->messages,

@@ -58,7 +58,7 @@ int cm_account_check(const cm_account_t *account, cm_err_t *err);
  * `json`. */
 void cm_account_print(cm_app_t *app, const cm_account_t *account, FILE *json);
 
-/* The same; `dead_list` is the command that shows the dead letters, NULL where none are kept. */
+/* The same; `dead_list` is the command that shows the dead letters. */
 void cm_account_print_as(cm_app_t *app, const cm_account_t *account, FILE *json,
                          const char *dead_list);
 

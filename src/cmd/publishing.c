@@ -374,8 +374,9 @@ void cm_pushed_print(cm_app_t *app, const cm_pushed_t *pushed, const char *alias
     cm_buf_free(&line);
 }
 
-void cm_accounts_print(cm_app_t *app, const cm_account_t *taken, const cm_refreshed_t *answers,
-                       double seconds, const cm_publishing_t *publishing)
+void cm_accounts_print(cm_app_t *app, const cm_account_t *taken, const char *dead_list,
+                       const cm_refreshed_t *answers, double seconds,
+                       const cm_publishing_t *publishing)
 {
     cm_pushed_t pushed = {0};
     cm_buf_t json = CM_BUF_INIT;
@@ -383,7 +384,7 @@ void cm_accounts_print(cm_app_t *app, const cm_account_t *taken, const cm_refres
     if (publishing != NULL)
         pushed = cm_publishing_done(publishing);
     if (!app->global.json) {
-        cm_account_print(app, taken, app->out);
+        cm_account_print_as(app, taken, app->out, dead_list);
         cm_refreshed_print(app, answers, seconds);
         if (publishing != NULL)
             cm_pushed_print(app, &pushed, publishing->settings.index);

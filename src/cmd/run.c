@@ -118,18 +118,20 @@ static int refresh(runner_t *runner)
     return rc == 0 ? end_refresh(runner) : rc;
 }
 
-/* Of all that is stored here; what is collected into the topic is counted when it comes from there.
- */
+/* Of all that is stored here, and what came over HTTP and was not accepted. What was accepted into
+ * the topic is read when it comes from there, here or by another consumer of the group. */
 static cm_account_t account_of(const runner_t *runner)
 {
-    cm_account_t account = runner->pipeline.account;
-
     const cm_account_t collected = cm_collecting_account(&runner->collect.collecting);
+    cm_account_t account = runner->pipeline.account, here = collected;
 
-    if (runner->collect.spooling.spool == NULL)
-        cm_account_add(&account, &collected);
+    if (runner->collect.spooling.spool != NULL) {
+        here.read -= here.accepted;
+        here.accepted = here.unknown_fields = 0;
+    }
+    cm_account_add(&account, &here);
     account.refused = collected.refused;
-    cm_spooling_count(&runner->collect.spooling, &account);
+    cm_spooling_count(&runner->collect.spooling, &collected, &account);
     return account;
 }
 
@@ -345,8 +347,10 @@ static int finish(runner_t *runner)
         if (runner->publishing != NULL)
             rc = cm_publishing_finish(runner->publishing, runner->store, false, &app->err);
         const cm_account_t account = account_of(runner);
-        cm_accounts_print(app, &account, &runner->refresh.answers, runner->refresh.seconds,
-                          runner->publishing);
+        cm_accounts_print(app, &account,
+                          runner->cluster.topic != NULL ? "clickmill dead list --from kafka"
+                                                        : "clickmill dead list",
+                          &runner->refresh.answers, runner->refresh.seconds, runner->publishing);
         cm_collecting_print_refused(&runner->collect.collecting);
         if (rc == 0)
             rc = cm_cluster_check(&runner->cluster, &app->err); /* traffic that was not sent */

@@ -36,9 +36,10 @@ void cm_spooling_note(cm_spooling_t *spooling, cm_collecting_t *collecting);
  * process. */
 int cm_spooling_drain(cm_spooling_t *spooling, int64_t ms, cm_err_t *err);
 
-/* Writes into the account what went through the spool and what is left in it; nothing where there
- * is none. */
-void cm_spooling_count(const cm_spooling_t *spooling, cm_account_t *account);
+/* Writes into the account what became of the events that were collected, and of those that an
+ * earlier process had left; nothing where there is no spool. */
+void cm_spooling_count(const cm_spooling_t *spooling, const cm_account_t *collected,
+                       cm_account_t *account);
 
 void cm_spooling_close(cm_spooling_t *spooling);
 

@@ -66,8 +66,10 @@ void cm_account_add(cm_account_t *sum, const cm_account_t *more)
     sum->skipped += more->skipped;
     sum->bots += more->bots;
     sum->refused += more->refused;
+    sum->told += more->told;
     sum->gone += more->gone;
     sum->resumed += more->resumed;
+    sum->collected += more->collected;
     sum->sent += more->sent;
     sum->dead += more->dead;
     sum->spooled += more->spooled;

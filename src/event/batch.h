@@ -27,10 +27,12 @@ typedef struct cm_position {
 typedef struct cm_account {
     uint64_t read, accepted, rejected, skipped;
     uint64_t bots;    /* of those skipped: visits of programs */
+    uint64_t told;    /* of those rejected: their senders know it, and nothing is kept */
     uint64_t refused; /* requests that were not read at all, beside the sum */
     uint64_t gone;    /* messages that Kafka deleted before they were read, beside the sum */
-    /* Of a collector's way to Kafka, beside the sum: resumed + accepted = sent + dead + spooled.
+    /* Of a collector's way to Kafka, beside the sum: collected + resumed = sent + dead + spooled.
      */
+    uint64_t collected;      /* events that came over HTTP and were accepted */
     uint64_t resumed;        /* events that an earlier process had left in the spool */
     uint64_t sent;           /* acknowledged by the brokers */
     uint64_t dead;           /* refused by them for good: dead letters now */

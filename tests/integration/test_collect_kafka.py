@@ -14,6 +14,7 @@ from kafka_support import kafka
 from test_collect_senders import on_one_day
 from test_run import free_port
 
+WAY = ("collected", "resumed", "sent", "dead", "spooled")  # of events to Kafka, in an account
 FIELDS = ("row_key", "user_id", "timestamp", "url", "country", "city", "browser", "os", "device")
 
 
@@ -54,8 +55,8 @@ def ended(t, collector, left=0, resumed=0, dead=0):
     t.equal([account[name] for name in ("accepted", "rejected", "skipped")],
             [collector.accepted, collector.rejected, collector.skipped], "account")
     resumed = account["resumed"] if resumed is None else resumed
-    t.equal([account.get(name, 0) for name in ("resumed", "sent", "dead", "spooled")],
-            [resumed, resumed + collector.accepted - dead - left, dead, left],
+    t.equal([account.get(name, 0) for name in WAY],
+            [collector.accepted, resumed, resumed + collector.accepted - dead - left, dead, left],
             "the way of events to Kafka")
     if left:
         t.says(result, "%d events are left in the spool" % left, "sends them")
@@ -114,7 +115,7 @@ def test_nobody_answers(t):
                       "kafka", "--brokers", "127.0.0.1:1", "--topic", "clicks", "--drain", "0s")
     t.until(lambda: "taking events on" in process.err, "it starts", process=process)
     result = process.stop(MISSING)
-    t.true("read 0 = accepted 0 + rejected 0 + skipped 0; resumed from the spool 25; sent to Kafka 0 "
+    t.true("read 0 = accepted 0 + rejected 0 + skipped 0; collected 0 + resumed from the spool 25 = sent to Kafka 0 "
            "+ spooled 25\n" in result.err, result)
 
 
@@ -141,12 +142,17 @@ def test_run_sends_them_to_the_topic(t):
     collector = Collector(t, "--no-demo", "--sink", "kafka", *topic.options, command=("run",))
     send(t, collector, range(20))
     good(t, collector.ask([keyed(number) for number in range(20, 300)]), 280)
-    t.until(lambda: collector.get("/api/summary").json["freshness"]["events"] == 300,
+    bad(t, collector.ask([keyed(300), event(url=...), keyed(301)]), [(2, "url is missing or empty")],
+        2)
+    topic.send([(b"other", value(keyed(400)))])  # another producer's
+    t.until(lambda: collector.get("/api/summary").json["freshness"]["events"] == 303,
             "the answers have them", 30, collector.process)
-    once_and_in_order(t, topic, range(300))
-    account = t.balanced(json.loads(collector.process.stop(OK, timeout=60).out))
-    t.equal([account[name] for name in ("accepted", "rejected", "resumed", "sent", "spooled")],
-            [300, 0, 0, 300, 0], "account")
+    t.equal(sorted(message["value"] for message in topic.read()),
+            sorted(value(keyed(number)) for number in (*range(302), 400)), "messages")
+    result = collector.process.stop(OK, timeout=60)
+    account = t.balanced(json.loads(result.out))
+    t.equal([account[name] for name in ("read", "accepted", "rejected", "skipped", *WAY)],
+            [304, 303, 1, 0, 302, 0, 302, 0, 0], "account")
 
 
 @slow
@@ -384,7 +390,11 @@ def test_run_waits_for_kafka(t):
 def last_account(t, process, status=OK):
     """The account of a `run` that was told to end, and what it said."""
     result = process.wait(status, timeout=90)
-    return t.balanced(json.loads(result.out)), result
+    account = t.balanced(json.loads(result.out))
+    if "collected" in account:
+        t.equal(account["collected"] + account["resumed"],
+                account["sent"] + account["dead"] + account["spooled"], "the way of %s" % account)
+    return account, result
 
 
 @slow
@@ -396,7 +406,7 @@ def test_run_reads_its_own_last_events(t):
     good(t, run.ask([keyed(number) for number in range(700)]), 700)
     run.process.signal(signal.SIGINT)  # before it has its partitions
     account, _ = last_account(t, run.process)
-    t.equal([account[name] for name in ("accepted", "sent", "spooled")], [700, 700, 0], "account")
+    t.equal([account[name] for name in ("accepted", *WAY)], [700, 700, 0, 700, 0, 0], "account")
     t.equal(account["answers"]["events"], 700, "events of the answers")
     topic = new_topic(t)
     process = t.start("run", "--listen", "127.0.0.1:%d" % free_port(), "--data", "made", "--json",
@@ -457,7 +467,8 @@ def test_refused_for_good(t):
                       "kafka", *topic.options)
     read(t, topic, 97)
     result = process.stop(OK)
-    t.true("read 0 = accepted 0 + rejected 0 + skipped 0; resumed from the spool 100; sent to Kafka 97 "
+    t.true("read 0 = accepted 0 + rejected 0 + skipped 0; collected 0 + resumed from the spool 100 = "
+           "sent to Kafka 97 "
            "+ dead letters 3 + spooled 0\nevents that Kafka refuses are kept: `clickmill dead list` "
            "shows them\n" in result.err, result)
     those_refused(t, topic, entries, "kept")
@@ -499,8 +510,8 @@ def test_refused_beside_the_spool(t):
     good(t, run.ask(with_large(range(17, 18))))  # just before it ends
     run.process.signal(signal.SIGTERM)
     account, _ = last_account(t, run.process)
-    t.equal([account[name] for name in ("accepted", "resumed", "sent", "dead", "spooled")],
-            [97, 0, 97, 4, 0], "account of run")
+    t.equal([account[name] for name in ("accepted", *WAY)], [97, 101, 0, 97, 4, 0],
+            "account of run")
     those_refused(t, topic, entries + with_large(range(17, 18)), "ran")
 
 
@@ -523,16 +534,15 @@ def test_run_says_that_kafka_is_away(t):
         account, result = last_account(t, run.process, MISSING)
     finally:
         stack.start("kafka")
-    t.equal([account[name] for name in ("accepted", "resumed", "sent", "spooled")],
-            [100, 0, 100, 50], "account")
+    t.equal([account[name] for name in ("accepted", *WAY)], [100, 150, 0, 100, 0, 50], "account")
     t.says(result, "50 events are left in the spool")
     run = Collector(t, *options, command=("run",))
     t.until(lambda: run.get("/api/summary").json["freshness"].get("events") == 150, "answers", 90,
             run.process)
     run.process.signal(signal.SIGTERM)
     account, _ = last_account(t, run.process)
-    t.equal([account[name] for name in ("accepted", "resumed", "sent", "spooled")],
-            [50, 50, 50, 0], "account of the next one")
+    t.equal([account[name] for name in ("accepted", *WAY)], [50, 0, 50, 50, 0, 0],
+            "account of the next one")
     once_and_in_order(t, topic, range(150))
 
 
@@ -577,5 +587,5 @@ def test_run_without_a_partition(t):
     pace.check(pace.took, 20, "to end")
     t.true("another consumer of group" in result.err, result)
     t.true("could not be read" not in result.err, result)
-    t.equal((account["accepted"], account["sent"]), (0, 70), "account")
+    t.equal([account[name] for name in ("accepted", *WAY)], [0, 70, 0, 70, 0, 0], "account")
     t.equal(json.loads(worker.stop(OK, 60).out)["accepted"], 70, "of the other")

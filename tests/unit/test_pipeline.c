@@ -166,13 +166,16 @@ static void missing_events(void **state)
                         "12345 messages were deleted in Kafka before they were read: the topic "
                         "keeps them too short a time (retention.ms, retention.bytes), or too few "
                         "read it");
-    cm_account_print_as(&app, &account, out, NULL);
+    cm_account_print_as(&app, &account, out, "dead list");
     account.gone = 0;
+    account.collected = 9;
     account.resumed = 2;
     account.sent = 3;
     account.dead = 1;
     account.spooled = 7;
+    account.told = 1; /* its sender knows: there is no letter */
     cm_account_add(&sum, &account);
+    assert_int_equal(sum.collected, 9);
     assert_int_equal(sum.resumed, 2);
     assert_int_equal(sum.sent, 3);
     assert_int_equal(sum.dead, 1);
@@ -180,18 +183,19 @@ static void missing_events(void **state)
     assert_int_equal(cm_account_check(&account, &err), CM_EMISSING);
     assert_string_equal(err.text, "7 events are left in the spool; start the same command again "
                                   "when Kafka takes them, and it sends them");
-    cm_account_print_as(&app, &account, out, NULL);
+    cm_account_print_as(&app, &account, out, "dead list");
     app.global.json = true;
     account.gone = 3;
-    cm_account_print_as(&app, &account, out, NULL);
+    cm_account_print_as(&app, &account, out, "dead list");
     fclose(out);
     assert_string_equal(text,
                         "read 10 = accepted 9 + rejected 1 + skipped 0; gone 12,345\n"
-                        "read 10 = accepted 9 + rejected 1 + skipped 0; resumed from the spool "
-                        "2; sent to Kafka 3 + dead letters 1 + spooled 7\n"
+                        "rejected messages are kept: `dead list` shows them\n"
+                        "read 10 = accepted 9 + rejected 1 + skipped 0; collected 9 + resumed from "
+                        "the spool 2 = sent to Kafka 3 + dead letters 1 + spooled 7\n"
                         "events that Kafka refuses are kept: `clickmill dead list` shows them\n"
                         "{\"read\":10,\"accepted\":9,\"rejected\":1,\"skipped\":0,"
-                        "\"unknown_fields\":0,\"gone\":3,\"resumed\":2,\"sent\":3,"
+                        "\"unknown_fields\":0,\"gone\":3,\"collected\":9,\"resumed\":2,\"sent\":3,"
                         "\"dead\":1,\"spooled\":7}\n");
 }
 
