@@ -297,18 +297,22 @@ static int loop(runner_t *runner)
 static int read_own(runner_t *runner)
 {
     cm_app_t *app = runner->app;
-    int64_t now = cm_clock_ticks_ns(), quiet_until = 0, least = INT64_MAX, left;
+    int64_t now = cm_clock_ticks_ns(), quiet_until = 0, least = INT64_MAX;
     const int64_t until = now + OWN_MS * INT64_C(1000000);
-    bool others = false;
+    cm_unread_t left;
+    bool guessed = false;
     int rc = 0;
 
     atomic_store(app->hurries, true);
     cm_cluster_read_on(&runner->cluster, true);
-    while ((left = cm_cluster_unread(&runner->cluster, &others)) > 0 && runner->source != NULL &&
+    while ((left = cm_cluster_unread(&runner->cluster)).messages > 0 && runner->source != NULL &&
            now < until && !atomic_load(app->hurry)) {
-        if (left < least || cm_cluster_joins(&runner->cluster))
+        if (guessed && !left.at_least) /* there may be more than was known of */
+            least = INT64_MAX;
+        guessed = left.at_least;
+        if (left.messages < least || cm_cluster_joins(&runner->cluster))
             quiet_until = now + OWN_QUIET_MS * INT64_C(1000000);
-        least = left < least ? left : least;
+        least = left.messages < least ? left.messages : least;
         if (now >= quiet_until)
             break;
         rc = take_events(runner);
@@ -322,7 +326,7 @@ static int read_own(runner_t *runner)
     atomic_store(app->hurries, false);
     if (rc == 0)
         rc = cm_pipeline_commit(&runner->pipeline, &app->err);
-    cm_cluster_tell_unread(&runner->cluster, left, others);
+    cm_cluster_tell_unread(&runner->cluster, &left);
     return rc;
 }
 

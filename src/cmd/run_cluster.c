@@ -6,6 +6,8 @@
 #include "store/cassandra.h"
 #include "store/embedded.h"
 
+#include <stdlib.h>
+
 enum {
     GIVE_UP_MS = 5000, /* a server that is away keeps us no longer when we shall stop */
     PARTITIONS = 1024, /* a consumer has fewer; more are not looked at */
@@ -227,27 +229,50 @@ void cm_cluster_read_on(cm_cluster_t *cluster, bool on)
         cluster->kafka.stop = on ? cluster->app->hurry : cluster->app->stop;
 }
 
-int64_t cm_cluster_unread(cm_cluster_t *cluster, bool *others)
+/* Where the next start reads on with a partition of which nothing was read yet: where the store has
+ * its position. */
+static int64_t find_begin(cm_cluster_t *cluster, int32_t partition, bool *at_least)
+{
+    char *name = cm_kafka_position_name(&cluster->kafka, partition, "");
+    int64_t position = 0;
+    cm_err_t err;
+
+    if (cm_embedded_position(cluster->embedded, name, &position, &err) < 0)
+        position = 0;
+    free(name);
+    if (position > 0)
+        return position;
+    *at_least = true;
+    return cm_kafka_ends_begin(&cluster->ends, partition);
+}
+
+cm_unread_t cm_cluster_unread(cm_cluster_t *cluster)
 {
     cm_kafka_lag_t lags[PARTITIONS];
+    cm_unread_t unread = {.messages = 0};
     size_t count = 0;
-    int64_t unread = 0;
     bool placed;
 
-    *others = false;
     if (cluster->topic == NULL)
-        return 0;
+        return unread;
     count = cm_kafka_source_lags(cluster->topic, lags, PARTITIONS);
     count = count < PARTITIONS ? count : PARTITIONS;
     placed = count > 0 || cm_kafka_source_is_placed(cluster->topic);
     for (size_t i = 0; i < cm_kafka_ends_count(&cluster->ends); i++) {
         const int64_t end = cm_kafka_ends_get(&cluster->ends, (int32_t)i);
         const cm_kafka_lag_t *lag = find_lag(lags, count, (int32_t)i);
-        const int64_t from = lag != NULL && lag->position > 0 ? lag->position : 0;
-        if (lag == NULL && placed)
-            *others |= end > 0;
-        else if (end > from) /* without any partition it has not joined its group yet */
-            unread += end - from;
+        if (end == 0)
+            continue;
+        if (lag == NULL && placed) {
+            unread.others = true;
+            continue;
+        }
+        /* Without any partition it has not joined its group yet. */
+        const int64_t from = lag != NULL && lag->position >= 0
+                                 ? lag->position
+                                 : find_begin(cluster, (int32_t)i, &unread.at_least);
+        if (end > from)
+            unread.messages += end - from;
     }
     return unread;
 }
@@ -261,19 +286,20 @@ bool cm_cluster_joins(const cm_cluster_t *cluster)
            cm_kafka_source_lags(cluster->topic, &lag, 1) == 0;
 }
 
-void cm_cluster_tell_unread(const cm_cluster_t *cluster, int64_t unread, bool others)
+void cm_cluster_tell_unread(const cm_cluster_t *cluster, const cm_unread_t *unread)
 {
     FILE *messages = cluster->app->messages;
     const char *reason = atomic_load(cluster->app->hurry)  ? "a second signal ended that"
                          : cluster->waiting_reason != NULL ? cluster->waiting_reason
                                                            : "it took too long";
 
-    if (unread > 0)
+    if (unread->messages > 0)
         fprintf(messages,
-                "%lld messages of topic %s, up to the last that this run sent, could not be read "
+                "%s%lld messages of topic %s, up to the last that this run sent, could not be read "
                 "(%s): the answers are without them, and the next start reads them\n",
-                (long long)unread, cluster->kafka.topic, reason);
-    if (others)
+                unread->at_least ? "at least " : "", (long long)unread->messages,
+                cluster->kafka.topic, reason);
+    if (unread->others)
         fprintf(messages,
                 "another consumer of group %s has some partitions of topic %s: what this run sent "
                 "there is in the answers of that one\n",

@@ -72,16 +72,21 @@ void cm_cluster_look(cm_cluster_t *cluster);
  */
 void cm_cluster_read_on(cm_cluster_t *cluster, bool on);
 
-/* Messages that this run has in the topic and has not read from there; where another consumer of
- * the group has the partition only `others` becomes true. */
-int64_t cm_cluster_unread(cm_cluster_t *cluster, bool *others);
+/* What this run has in the topic and has not read from there. */
+typedef struct cm_unread {
+    int64_t messages; /* from where reading stands up to the last one of this run */
+    bool at_least;    /* it is not known where reading begins: at or before this run's first one */
+    bool others;      /* another consumer of the group has some of the partitions */
+} cm_unread_t;
+
+cm_unread_t cm_cluster_unread(cm_cluster_t *cluster);
 
 /* Whether it still waits for its partitions of the topic, from brokers that answer: its group takes
  * some seconds for that. */
 bool cm_cluster_joins(const cm_cluster_t *cluster);
 
 /* Says what of that was not read in the end, if anything. */
-void cm_cluster_tell_unread(const cm_cluster_t *cluster, int64_t unread, bool others);
+void cm_cluster_tell_unread(const cm_cluster_t *cluster, const cm_unread_t *unread);
 
 /* A sentence of where events go, for the run's first line: ", through ... and into ...". */
 void cm_cluster_describe(const cm_cluster_t *cluster, cm_buf_t *text);

@@ -18,10 +18,13 @@ void cm_kafka_ends_note(cm_kafka_ends_t *ends, int32_t partition, int64_t offset
         return;
     pthread_mutex_lock(&ends->lock);
     if (index >= ends->count) {
+        ends->begins = cm_realloc(ends->begins, (index + 1) * sizeof *ends->begins);
         ends->ends = cm_realloc(ends->ends, (index + 1) * sizeof *ends->ends);
-        while (ends->count <= index)
-            ends->ends[ends->count++] = 0;
+        for (; ends->count <= index; ends->count++)
+            ends->begins[ends->count] = ends->ends[ends->count] = 0;
     }
+    if (ends->ends[index] == 0 || offset < ends->begins[index])
+        ends->begins[index] = offset;
     if (offset >= ends->ends[index])
         ends->ends[index] = offset + 1;
     pthread_mutex_unlock(&ends->lock);
@@ -35,21 +38,32 @@ size_t cm_kafka_ends_count(cm_kafka_ends_t *ends)
     return count;
 }
 
-int64_t cm_kafka_ends_get(cm_kafka_ends_t *ends, int32_t partition)
+static int64_t get(cm_kafka_ends_t *ends, int64_t *const *of, int32_t partition)
 {
-    int64_t end = 0;
+    int64_t offset = 0;
 
     pthread_mutex_lock(&ends->lock);
     if (partition >= 0 && (size_t)partition < ends->count)
-        end = ends->ends[partition];
+        offset = (*of)[partition];
     pthread_mutex_unlock(&ends->lock);
-    return end;
+    return offset;
+}
+
+int64_t cm_kafka_ends_get(cm_kafka_ends_t *ends, int32_t partition)
+{
+    return get(ends, &ends->ends, partition);
+}
+
+int64_t cm_kafka_ends_begin(cm_kafka_ends_t *ends, int32_t partition)
+{
+    return get(ends, &ends->begins, partition);
 }
 
 void cm_kafka_ends_free(cm_kafka_ends_t *ends)
 {
+    free(ends->begins);
     free(ends->ends);
-    ends->ends = NULL;
+    ends->begins = ends->ends = NULL;
     ends->count = 0;
     pthread_mutex_destroy(&ends->lock);
 }

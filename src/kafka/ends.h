@@ -1,5 +1,5 @@
-/* How far each partition of a topic has what brokers have acknowledged to this process: so that it
- * can read its own last events before it ends. Any number of threads. */
+/* From where to where each partition of a topic has what brokers have acknowledged to this process:
+ * so that it can read its own last events before it ends. Any number of threads. */
 #ifndef CM_KAFKA_ENDS_H
 #define CM_KAFKA_ENDS_H
 
@@ -10,7 +10,7 @@
 /* Must not move. */
 typedef struct cm_kafka_ends {
     pthread_mutex_t lock;
-    int64_t *ends; /* by partition number; 0: nothing of ours */
+    int64_t *begins, *ends; /* by partition number; an end of 0: nothing of ours */
     size_t count;
 } cm_kafka_ends_t;
 
@@ -24,6 +24,9 @@ size_t cm_kafka_ends_count(cm_kafka_ends_t *ends);
 
 /* The offset behind the last message of ours; 0: there is none. */
 int64_t cm_kafka_ends_get(cm_kafka_ends_t *ends, int32_t partition);
+
+/* The offset of the first message of ours; 0 when there is none. */
+int64_t cm_kafka_ends_begin(cm_kafka_ends_t *ends, int32_t partition);
 
 void cm_kafka_ends_free(cm_kafka_ends_t *ends);
 

@@ -46,6 +46,11 @@ typedef struct cm_kafka_source_options {
     void *fill_context;
 } cm_kafka_source_options_t;
 
+/* What a store calls the position of a partition: "kafka:group/topic[3]", and `what` behind it. The
+ * caller frees it. */
+char *cm_kafka_position_name(const cm_kafka_settings_t *settings, int32_t partition,
+                             const char *what);
+
 /* Joins the group; makes the topic when it is missing and the settings allow. CM_EAWAY, CM_EUSAGE,
  * CM_EINPUT; CM_ESTOP. */
 int cm_kafka_source_open(const cm_kafka_source_options_t *options, cm_source_t **source,

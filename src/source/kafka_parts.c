@@ -1,6 +1,7 @@
 #include "source/kafka_parts.h"
 
 #include "kafka/ranges.h"
+#include "source/kafka.h"
 
 #include <stdlib.h>
 
@@ -9,7 +10,8 @@ enum {
     SEEK_MS = 500,
 };
 
-static char *name_of(const cm_kafka_settings_t *settings, int32_t partition, const char *what)
+char *cm_kafka_position_name(const cm_kafka_settings_t *settings, int32_t partition,
+                             const char *what)
 {
     cm_buf_t name = CM_BUF_INIT;
 
@@ -29,9 +31,9 @@ cm_part_t *cm_parts_add(cm_parts_t *parts, const cm_kafka_settings_t *settings, 
     }
     cm_part_t *part = &parts->parts[index];
     if (part->name == NULL) {
-        part->name = name_of(settings, partition, "");
-        part->last_name = name_of(settings, partition, "#last");
-        part->hash_name = name_of(settings, partition, "#hash");
+        part->name = cm_kafka_position_name(settings, partition, "");
+        part->last_name = cm_kafka_position_name(settings, partition, "#last");
+        part->hash_name = cm_kafka_position_name(settings, partition, "#hash");
     }
     *part = (cm_part_t){.name = part->name,
                         .last_name = part->last_name,

@@ -589,3 +589,34 @@ def test_run_without_a_partition(t):
     t.true("could not be read" not in result.err, result)
     t.equal([account[name] for name in ("accepted", *WAY)], [0, 70, 0, 70, 0, 0], "account")
     t.equal(json.loads(worker.stop(OK, 60).out)["accepted"], 70, "of the other")
+
+
+@slow
+def test_run_that_ends_before_it_joins(t):
+    """What could not be read is counted from where the data directory stands with each partition; a new
+    one does not know where its reading begins."""
+    topic = kafka().topic(partitions=1)
+    options = ("--no-demo", "--sink", "kafka", *topic.options)
+    run = Collector(t, *options, command=("run",))
+    good(t, run.ask([keyed(number) for number in range(300)]), 300)
+    run.process.signal(signal.SIGINT)
+    account, result = last_account(t, run.process)
+    t.true("could not be read" not in result.err, result)
+    t.equal(account["accepted"], 300, "events that were read")
+    worker = t.start("ingest", *topic.options, "--data", "other", "--resume", "group")
+    t.until(lambda: ", 1 partitions, lag" in worker.err, "the worker reads", 60, worker)
+    worker.signal(signal.SIGSTOP)  # the group waits for it before it gives partitions to others
+    try:
+        for data, first, words in (("data", 300, "50 messages"), ("fresh", 350, "at least 50 messages")):
+            run = Collector(t, *options, data=data, command=("run",))
+            good(t, run.ask([keyed(first + number) for number in range(50)]), 50)
+            run.process.signal(signal.SIGINT)
+            time.sleep(1.1)  # signals closer to each other are one
+            run.process.signal(signal.SIGINT)
+            account, result = last_account(t, run.process)
+            t.equal([account[name] for name in ("accepted", *WAY)], [0, 50, 0, 50, 0, 0], "account")
+            t.true("\n%s of topic %s, up to the last that this run sent, could not be read (a second "
+                   "signal ended that): " % (words, topic.name) in result.err, result)
+    finally:
+        worker.signal(signal.SIGCONT)
+    worker.stop(OK, 60)
