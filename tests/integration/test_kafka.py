@@ -17,8 +17,8 @@ SHAPE = ["--users", "2000", "--urls", "100", "--countries", "20"]
 def produce(t, topic, count, *options):
     account = t.clickmill("produce", "--sink", "kafka", *topic.options, "--count", count, "--json",
                           *SHAPE, *options).json
-    t.equal(account["kafka"], {"acknowledged": count, "failed": 0, "waiting": 0, "dead": 0,
-                               "reason": None}, "what Kafka has acknowledged")
+    t.equal(account["kafka"], {"acknowledged": count, "failed": 0, "waiting": 0,
+                               "refused": 0, "dead": 0, "reason": None}, "what Kafka has acknowledged")
     t.equal(account["accepted"], count, "accepted")
 
 
