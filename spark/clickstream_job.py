@@ -503,9 +503,8 @@ class Elastic:
 
     # ---- layout
     def put_templates(self, alias, totals):
-        settings = {"number_of_shards": self.given.get("shards", 1)}
-        if "replicas" in self.given:
-            settings["number_of_replicas"] = self.given["replicas"]
+        given = {"shards": 1, **self.given}
+        settings = {"number_of_" + n: given[n] for n in ("shards", "replicas") if n in given}
         self.order("PUT", "/_component_template/" + alias, {"template": {
             "settings": settings, "mappings": mapping(totals)}})
         self.order("PUT", "/_index_template/" + alias, {
@@ -515,23 +514,27 @@ class Elastic:
     def behind(self, alias):
         """The index that the alias leads to; None: there is no such alias."""
         status, found = self.patiently("GET", "/_alias/" + alias)
-        if status == 404:
-            return None
-        if status != 200:
+        if status not in (200, 404):
             raise Trouble("Elasticsearch answers %d to a question for the alias %s" % (
                 status, alias))
-        if len(found) != 1:
+        if status == 200 and len(found) != 1:
             raise Trouble("the alias %s leads to %d indices, one is wanted" % (alias, len(found)))
-        return next(iter(found))
+        return next(iter(found)) if status == 200 else None
 
     def make(self, alias, totals, aliased):
         """The next index, ALIAS-000001 and so on."""
         self.put_templates(alias, totals)
         _, found = self.patiently("GET", "/%s-*/_alias?expand_wildcards=all" % alias)
-        numbers = [int(name[len(alias) + 1:]) for name in found
-                   if name.startswith(alias + "-") and name[len(alias) + 1:].isdigit()]
-        name = "%s-%06d" % (alias, max(numbers, default=0) + 1)
-        self.order("PUT", "/" + name, {"aliases": {alias: {}} if aliased else {}})
+        numbers = re.findall("^%s-([0-9]+)$" % re.escape(alias), "\n".join(found), re.M)
+        name = "%s-%06d" % (alias, max(map(int, numbers), default=0) + 1)
+        ours = {"_meta": {"clickmill": {"made": uuid.uuid4().hex}}}
+        try:
+            self.order("PUT", "/" + name, {
+                "mappings": ours, "aliases": {alias: {}} if aliased else {}})
+        except Trouble:  # it may be made, and only the answer was lost: then it has our mark
+            _, found = self.patiently("GET", "/" + name)
+            if found.get(name, {}).get("mappings", {}).get("_meta") != ours["_meta"]:
+                raise
         self.made.append(name)
         return name
 
@@ -539,13 +542,12 @@ class Elastic:
         """The two indices, marked: whoever wrote them before shall see that somebody else has."""
         self.swaps = self.cells is None and bool(self.given.get("rebuild"))
         self.marks = not self.given.get("rebuild")  # what is filled anew is checked by its mark
-        if self.cells is None:
-            self.cells, self.totals = [
-                (not self.swaps and self.behind(self.given[part])) or self.make(
-                    self.given[part], totals, not self.swaps) for part, totals in PARTS.items()]
-        else:  # by who has made and marked them
+        if self.cells is not None:  # by who has made and marked them
             self.epoch = self.epochs().pop()
             return
+        self.cells, self.totals = [
+            (not self.swaps and self.behind(self.given[part])) or self.make(
+                self.given[part], totals, not self.swaps) for part, totals in PARTS.items()]
         self.mark()
 
     def end(self, windows, now, totals):
@@ -555,8 +557,7 @@ class Elastic:
         if self.swaps:
             self.move()
             return 0
-        removed = sum(self.sweep(index, windows, now)
-                      for index in (self.cells, self.totals)[:1 + totals])
+        removed = sum(self.sweep(i, windows, now) for i in (self.cells, self.totals)[:1 + totals])
         if self.marks:
             self.mark()
         return removed
@@ -587,8 +588,7 @@ class Elastic:
         for part, name in (("index", self.cells), ("totals", self.totals)):
             old = self.behind(self.given[part])
             actions.append({"add": {"index": name, "alias": self.given[part]}})
-            if old is not None:
-                actions.append({"remove_index": {"index": old}})
+            actions += [] if old is None else [{"remove_index": {"index": old}}]
         try:
             self.order("POST", "/_aliases", {"actions": actions})
         except Trouble:

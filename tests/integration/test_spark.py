@@ -219,6 +219,7 @@ def test_bulk_requests_of_the_job(t):
 STRANGE = BULK[:BULK.index("host, name =")] + """
 import http.server, threading
 asked, moved, answers = [], [], {}
+made = {"/lost-000001": None, "/theirs-000001": "theirs", "/third-000003": None}
 class Fake(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
@@ -230,6 +231,9 @@ class Fake(http.server.BaseHTTPRequestHandler):
         if path == "/_aliases":  # done, and the answer is lost; the second time there is no old index
             status, text = (404, '{"error": "no such index [old]"}') if moved else (503, "")
             moved.append(json.loads(body))
+        elif path in made:
+            self.make(path, body)
+            return
         elif path.startswith("/_alias/"):
             text = json.dumps({"new-" + path[8:] if moved else "old-" + path[8:]: {}})
         elif path.startswith("/new-"):
@@ -241,6 +245,18 @@ class Fake(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(text.encode())
     do_GET = do_PUT = do_DELETE = do_POST
+    def make(self, path, body):
+        index = made[path]
+        if self.command == "PUT" and index == "theirs":  # somebody else was faster
+            made[path] = {"mappings": {"_meta": {"clickmill": {"made": "0" * 32}}}}
+        elif self.command == "PUT" and index is None:  # made, and the answer is lost
+            made[path] = json.loads(body)
+            return
+        status, text = (400, '{"error": {"type": "resource_already_exists_exception"}}') if (
+            self.command == "PUT") else (200, json.dumps({path[1:]: made[path]}))
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(text.encode())
 def serve():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Fake)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -266,6 +282,12 @@ elastic.swaps, elastic.cells, elastic.totals = True, "new-a", "new-b"
 elastic.made = ["new-a", "new-b"]
 attempt("move", elastic.move)
 elastic.discard()
+answers["/third-*/_alias"] = '{"third-000002": {}, "third-other": {}, "third-1x": {}}'
+makers = {name: job.Elastic({}, server) for name in ("lost", "theirs", "third")}
+for name, maker in makers.items():
+    attempt("make " + name, maker.make, name, False, name != "third")
+    said["made " + name] = maker.made
+said["aliases"] = [made["/lost-000001"]["aliases"], made["/third-000003"]["aliases"]]
 said["moves"], said["gone"] = len(moved), [path for what, path, _ in asked if what == "DELETE"]
 print(json.dumps(said))
 """
@@ -273,7 +295,8 @@ print(json.dumps(said))
 
 def test_answers_that_are_none(t):
     """A proxy's page is no word that documents were written, nobody else gets the password, and
-    aliases that were moved though the answer was lost lead on to what was filled."""
+    aliases that were moved though the answer was lost lead on to what was filled. An index that was
+    made though the answer was lost is ours, but not one that somebody else has made meanwhile."""
     done = subprocess.run(["python3", "-c", STRANGE, os.path.dirname(JOB)], capture_output=True,
                           text=True, check=False, timeout=60)
     t.equal((done.returncode, done.stderr), (0, ""))
@@ -284,6 +307,11 @@ def test_answers_that_are_none(t):
     t.true("answers 302 " in said["led"], said["led"])
     t.equal((said["good"], said["elsewhere"]), (None, []))
     t.equal((said["move"], said["moves"], said["gone"]), (None, 2, []), "aliases")
+    for name, index in (("lost", "lost-000001"), ("third", "third-000003")):
+        t.equal((said["make " + name], said["made " + name]), (index, [index]), name)
+    t.equal(said["aliases"], [{"lost": {}}, {}], "aliases of what was made")
+    t.true("resource_already_exists_exception" in said["make theirs"], said["make theirs"])
+    t.equal(said["made theirs"], [], "what somebody else has made")
 
 
 def test_spark_without_a_connector(t):
