@@ -71,6 +71,11 @@ static void take_message(kafka_source_t *self, const rd_kafka_message_t *message
     if (part == NULL || part->astray || (part->proving && !is_proven(self, part, message)) ||
         message->offset < part->next)
         return;
+    if (cm_part_is_bare(part)) { /* the first one at all: the topic may be another one by now */
+        cm_part_rewind(part);
+        self->astray = true;
+        return;
+    }
     if (part->taken == 0)
         part->first = place + 1;
     part->taken = place + 1;

@@ -313,6 +313,20 @@ bool cm_parts_others_ended(cm_parts_t *parts, const cm_kafka_client_t *client, i
     return ended;
 }
 
+bool cm_part_is_bare(const cm_part_t *part)
+{
+    const int64_t begin = cm_proof_begin(&part->witness);
+
+    return part->taken == 0 && begin >= 0 && part->next > begin;
+}
+
+void cm_part_rewind(cm_part_t *part)
+{
+    part->passed = part->next;
+    part->next = cm_proof_begin(&part->witness);
+    part->astray = true;
+}
+
 void cm_part_begin_anew(cm_part_t *part)
 {
     part->anew = part->astray = true;
@@ -320,6 +334,8 @@ void cm_part_begin_anew(cm_part_t *part)
 
 void cm_part_doubt(cm_part_t *part)
 {
+    if (cm_part_is_bare(part) && !part->anew)
+        cm_part_rewind(part);
     part->unsure = part->witness.last >= 0;
     if (part->anew || part->next < 0 || (part->proof.last < 0 && part->taken == 0))
         return;

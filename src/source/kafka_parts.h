@@ -27,7 +27,9 @@ typedef struct cm_part {
     bool unsure;          /* it is to be, although no message came */
     int64_t next;         /* offset to hand out next; -1: any */
     int64_t end;          /* behind the last message when it was assigned; -1: not known */
-    int64_t durable;      /* everything before it is; -1: nothing yet */
+    int64_t
+        passed; /* before it, and from where reading begins again, no message was taken; else 0 */
+    int64_t durable; /* everything before it is; -1: nothing yet */
     cm_proof_t durable_witness;
     int64_t told;      /* what Kafka was told last; -1: nothing, or it did not hear */
     int64_t committed; /* what it has confirmed last */
@@ -106,6 +108,12 @@ static inline int64_t cm_part_from(const cm_part_t *part)
 {
     return part->proving ? part->from : part->next;
 }
+
+/* Whether the position has moved though no message was ever taken. */
+bool cm_part_is_bare(const cm_part_t *part);
+
+/* Then: has the partition read again from where reading began, by cm_kafka_source_find_again(). */
+void cm_part_rewind(cm_part_t *part);
 
 /* Has the partition begun anew from its beginning, or looked at once more whether it is the one
  * that was read: cm_kafka_source_find_again() does it. */

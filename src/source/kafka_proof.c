@@ -33,7 +33,7 @@ cm_proof_t cm_proof_of(const rd_kafka_message_t *message)
 void cm_proof_format(const cm_proof_t *proof, char text[CM_PROOF_TEXT])
 {
     text[0] = '\0';
-    if (proof->last >= 0)
+    if (proof->last >= 0 || proof->hash > 0)
         snprintf(text, CM_PROOF_TEXT, "%s%" PRId64 ":%016" PRIx64, mark, proof->last, proof->hash);
 }
 
@@ -50,7 +50,7 @@ cm_proof_t cm_proof_parse(cm_str_t text)
     if (strncmp(copy, mark, sizeof mark - 1) != 0 ||
         sscanf(copy + sizeof mark - 1, "%" SCNd64 ":%" SCNx64 "%n", &proof.last, &proof.hash,
                &end) != 2 ||
-        copy[(sizeof mark - 1) + (size_t)end] != '\0' || proof.last < 0)
+        copy[(sizeof mark - 1) + (size_t)end] != '\0' || proof.last < -1 || proof.hash > INT64_MAX)
         return CM_PROOF_NONE;
     return proof;
 }

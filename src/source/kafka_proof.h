@@ -4,6 +4,11 @@
  * A topic that was deleted and made anew has another one there, or none. (Topics have ids, but
  * librdkafka tells them only from 2.3 on, and never with a message.)
  *
+ * A partition of which no message was taken has none, though its position may have moved: over the
+ * messages of transactions that were aborted, which are not handed out. In place of a proof it is
+ * kept then where reading began. From there it is read again when it is begun: of the same topic
+ * that gives nothing twice, and of another one it gives all.
+ *
  * Pure functions, but for librdkafka's accessors of a message. */
 #ifndef CM_SOURCE_KAFKA_PROOF_H
 #define CM_SOURCE_KAFKA_PROOF_H
@@ -14,17 +19,30 @@
 
 typedef struct cm_proof {
     int64_t last;  /* the message's offset; -1: there is no proof */
-    uint64_t hash; /* of 63 bits */
+    uint64_t hash; /* of 63 bits; without a proof: of a partition of which no message was taken, one
+                      more than where reading began; else 0 */
 } cm_proof_t;
 
 #define CM_PROOF_NONE ((cm_proof_t){.last = -1})
+
+/* No message was taken of what was read from `begin` on. */
+static inline cm_proof_t cm_proof_bare(int64_t begin)
+{
+    return (cm_proof_t){-1, (uint64_t)begin + 1};
+}
+
+/* That `begin`; -1 where messages were taken, or it is not known. */
+static inline int64_t cm_proof_begin(const cm_proof_t *proof)
+{
+    return proof->last < 0 ? (int64_t)proof->hash - 1 : -1;
+}
 
 /* The proof that a message makes. */
 cm_proof_t cm_proof_of(const rd_kafka_message_t *message);
 
 enum { CM_PROOF_TEXT = 64 };
 
-/* As a text, for the metadata of a committed offset; "" when there is none. */
+/* As a text, for the metadata of a committed offset; "" for CM_PROOF_NONE. */
 void cm_proof_format(const cm_proof_t *proof, char text[CM_PROOF_TEXT]);
 
 /* Reads such a text; CM_PROOF_NONE when it is something else. */

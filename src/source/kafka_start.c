@@ -87,6 +87,11 @@ static int find_start(self_t *self, cm_part_t *part, const rd_kafka_topic_partit
     *start = stored > committed->offset ? stored : committed->offset;
     if (*start < 0 || (*start == 0 && committed->offset < 0))
         *start = begin_of(self);
+    const int64_t begin = cm_proof_begin(&part->proof);
+    if (begin >= 0) { /* no message before the position was taken */
+        part->passed = *start > 0 ? *start : 0;
+        *start = begin;
+    }
     if (*start <= part->proof.last) /* of another edition's making: it proves nothing */
         part->proof = CM_PROOF_NONE;
     part->witness = part->proof;
@@ -123,6 +128,7 @@ static int64_t start_anew(self_t *self, cm_part_t *part, const cm_kafka_range_t 
            "partition=%s before=%lld from=%lld to=%lld", part->name, (long long)part->next,
            (long long)range->low, (long long)range->high);
     part->proof = part->witness = CM_PROOF_NONE;
+    part->passed = 0;
     part->anew = part->proving = part->checking = part->unsure = false;
     part->end = range->high;
     return range->low;
@@ -139,6 +145,14 @@ static void note_gone(self_t *self, cm_part_t *part, int64_t start, int64_t low)
     cm_parts_touch(&self->parts, part); /* with the position behind them */
 }
 
+/* The position is behind the end of a partition of which it is known what was taken. */
+static bool is_cut(const cm_part_t *part, int64_t start, int64_t high)
+{
+    const int64_t position = part->passed > start ? part->passed : start;
+
+    return position > high && (part->witness.last >= 0 || cm_proof_begin(&part->witness) >= 0);
+}
+
 /* Holds the start against what the partition has, and moves it there. A position behind its end is
  * that of another topic. Where no broker has told it stays unchecked: 1 with the reason, and
  * librdkafka will complain of a start that is wrong. */
@@ -146,13 +160,16 @@ static int check_start(self_t *self, cm_part_t *part, int64_t *start, const cm_k
                        cm_err_t *err)
 {
     const cm_kafka_settings_t *settings = self->client.settings;
+    bool fresh = *start < 0; /* nothing is known of what was read */
 
     if (range->code != 0)
         return try_later(self, range->code, "asking where a partition begins and ends", err);
     if (part->end < 0)
         part->end = range->high;
-    if (part->anew || (*start > range->high && part->witness.last >= 0))
+    if (part->anew || is_cut(part, *start, range->high)) {
         *start = start_anew(self, part, range);
+        fresh = true;
+    }
     if (*start > range->high)
         return cm_fail(err, CM_EINPUT,
                        "%s[%d] at %s ends at offset %lld, but %lld is where group %s had come to: "
@@ -160,11 +177,15 @@ static int check_start(self_t *self, cm_part_t *part, int64_t *start, const cm_k
                        "beginning",
                        settings->topic, (int)part->partition, settings->brokers,
                        (long long)range->high, (long long)*start, settings->group);
-    if (*start >= 0 && *start < range->low)
-        note_gone(self, part, *start, range->low);
+    const int64_t position = part->passed > *start ? part->passed : *start;
+    if (*start >= 0 && position < range->low)
+        note_gone(self, part, position, range->low);
     if (*start < range->low)
         *start = *start == RD_KAFKA_OFFSET_END ? range->high : range->low;
+    if (fresh || cm_proof_begin(&part->witness) >= 0)
+        part->witness = cm_proof_bare(*start);
     part->next = *start;
+    part->passed = 0;
     part->ended = part->next >= part->end;
     if (part->proving && part->from < range->low)
         part->from = range->low; /* retention has taken the proof */

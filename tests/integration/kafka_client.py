@@ -1,6 +1,8 @@
 """A plain Python client of Kafka, run where kafka-python is installed.
 
     kafka_client.py send BROKERS TOPIC < lines of [key, value], base64 or null, into partition 0
+    kafka_client.py abort BROKERS TOPIC N: so many messages of a transaction that is aborted, in
+        partition 0
     kafka_client.py plain BROKERS TOPIC < lines of JSON: json.dumps of each, as simple producers do
     kafka_client.py read BROKERS TOPIC > a JSON line a message
     kafka_client.py remove BROKERS TOPIC
@@ -36,6 +38,17 @@ def send(brokers, topic):
     producer.flush()
     for future in sent:
         future.get(timeout=30)
+
+
+def abort(brokers, topic, count):
+    producer = KafkaProducer(bootstrap_servers=brokers, transactional_id=topic + "-aborted")
+    producer.init_transactions()
+    producer.begin_transaction()
+    for number in range(int(count)):
+        producer.send(topic, value=b"aborted %d" % number, partition=0)
+    producer.flush()
+    producer.abort_transaction()
+    producer.close()
 
 
 def plain(brokers, topic):
@@ -104,5 +117,5 @@ def remove(brokers, topic):
 
 
 if __name__ == "__main__":
-    {"send": send, "plain": plain, "read": read, "events": events,
+    {"send": send, "abort": abort, "plain": plain, "read": read, "events": events,
      "cut": cut, "grow": grow, "remove": remove, "hold": hold}[sys.argv[1]](*sys.argv[2:])

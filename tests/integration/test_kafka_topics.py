@@ -84,6 +84,39 @@ def test_topic_made_anew(t):
          sorted(events_of(t, 500) + events_of(t, 900, "--seed", "7")))
 
 
+@slow
+def test_topic_made_anew_behind_aborted_messages(t):
+    """Of a partition that had only messages of aborted transactions no message proves that it is the
+    same: it is read again from where reading began, so that nothing of another topic is passed over."""
+    cluster = kafka()
+    topics = {data: cluster.topic(1) for data in ("data", "group", "worker")}
+    options = {"data": (), "group": ("--resume", "group")}
+    for topic in topics.values():
+        client("abort", cluster.brokers, topic.name, "5")
+    worker = t.start("ingest", *topics["worker"].options, "--json", "--data", "worker")
+    for data, more in options.items():
+        account = ingest(t, topics[data], *more, data=data)
+        t.equal((account["read"], account.get("gone")), (0, None), "read")
+    t.until(lambda: "1 partitions, lag 0" in worker.err, "it has read that", 60, worker)
+    worker.signal(signal.SIGSTOP)
+    for topic in topics.values():
+        client("remove", cluster.brokers, topic.name)
+    time.sleep(2)  # their files go a moment later
+    for topic in topics.values():
+        cluster.stack.topic_create(topic.name, 1)
+        produce(t, topic, 20)
+    worker.signal(signal.SIGCONT)
+    for data, more in options.items():
+        for wanted in (20, 0):
+            account = ingest(t, topics[data], *more, data=data)
+            t.equal((account["accepted"], account.get("gone")), (wanted, None), "into " + data)
+    t.until(lambda: stored(t, "worker") == 20, "all of the new topic", 60, worker)
+    client("abort", cluster.brokers, topics["worker"].name, "5")
+    produce(t, topics["worker"], 20, "--seed", "7")
+    t.until(lambda: stored(t, "worker") == 40, "what comes then", 60, worker)
+    t.equal(t.balanced(worker.stop().json)["accepted"], 40, "accepted")
+
+
 def made_anew_under_a_worker(t, frozen):
     """Copies of messages may be stored, where some of the new topic came before it was known to be
     another one; export shows each event once."""

@@ -39,6 +39,14 @@ static void proof_as_a_text(void **state)
     proof = CM_PROOF_NONE;
     cm_proof_format(&proof, text);
     assert_string_equal(text, "");
+    assert_int_equal(cm_proof_begin(&proof), -1);
+    proof = cm_proof_bare(41);
+    assert_int_equal(cm_proof_begin(&proof), 41);
+    cm_proof_format(&proof, text);
+    assert_string_equal(text, "clickmill:1:-1:000000000000002a");
+    again = cm_proof_parse(cm_str(text));
+    assert_int_equal(again.last, -1);
+    assert_int_equal(cm_proof_begin(&again), 41);
     for (size_t i = 0; i < sizeof no_proofs / sizeof no_proofs[0]; i++)
         assert_int_equal(cm_proof_parse(cm_str(no_proofs[i])).last, -1);
     assert_int_equal(cm_proof_parse((cm_str_t){NULL, 0}).last, -1);
@@ -457,6 +465,48 @@ static void begun_behind_an_older_witness(void **state)
     fclose(said.file);
 }
 
+/* A position that has moved over aborted messages alone: what is in front of it was never taken,
+ * and is read. Of a position of an earlier edition that is not known, and it is believed. */
+static void begun_behind_no_message(void **state)
+{
+    enum { EVENTS = 300, NEXT = 50 };
+    mock_t mock;
+    kept_t kept = {.next = NEXT};
+    said_t said;
+
+    (void)state;
+    start_cluster(&mock, PARTITIONS);
+    put_events(&mock, 0, EVENTS);
+    listen_to(&said, &mock);
+    for (int bare = 0; bare < 2; bare++) {
+        seen_t seen = seen_new(EVENTS);
+        for (int i = 0; i < PARTITIONS; i++)
+            kept.witness[i] = bare ? cm_proof_bare(i) : CM_PROOF_NONE;
+        cm_source_t *source =
+            open_source(&mock, (cm_kafka_source_options_t){.until_end = true,
+                                                           .owner = {&kept, kept_position, NULL}});
+        read_all(source, &seen, false);
+        for (int i = 0; i < EVENTS; i++)
+            assert_int_equal(seen.times[i],
+                             i / PARTITIONS >= (bare ? i % PARTITIONS : NEXT) ? 1 : 0);
+        assert_int_equal(seen.gone, 0);
+        cm_source_close(source);
+        free(seen.times);
+    }
+    /* The topic is shorter than the position: another one, read from its beginning. */
+    seen_t seen = seen_new(EVENTS);
+    kept.next = EVENTS;
+    cm_source_t *source =
+        open_source(&mock, (cm_kafka_source_options_t){.until_end = true,
+                                                       .owner = {&kept, kept_position, NULL}});
+    read_all(source, &seen, false);
+    assert_int_equal(times_anew(&said), PARTITIONS);
+    cm_source_close(source);
+    assert_each_once(&seen);
+    mock_stop(&mock);
+    fclose(said.file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -472,6 +522,7 @@ int main(void)
         cmocka_unit_test(made_anew_silently_while_it_is_followed),
         cmocka_unit_test(made_anew_silently_before_the_end),
         cmocka_unit_test(begun_behind_an_older_witness),
+        cmocka_unit_test(begun_behind_no_message),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
