@@ -40,7 +40,7 @@ uint64_t cm_spool_kept(const cm_spool_t *spool);
 /* found + (put and committed) = sent + kept, as long as the store can be read and written. */
 typedef struct cm_spool_counts {
     uint64_t found; /* events that an earlier process had left */
-    uint64_t sent;  /* acknowledged by the server */
+    uint64_t sent;  /* acknowledged by the server, or whatever else lets its commit() succeed */
     uint64_t kept;  /* waiting in the store */
 } cm_spool_counts_t;
 

@@ -1,11 +1,11 @@
 """A plain Python client of Kafka, run where kafka-python is installed.
 
     kafka_client.py send BROKERS TOPIC < lines of [key, value], base64 or null, into partition 0
-    kafka_client.py abort BROKERS TOPIC N: so many messages of a transaction that is aborted, in
-        partition 0
+    kafka_client.py abort BROKERS N TOPIC...: so many messages of a transaction that is aborted, in
+        partition 0 of each
     kafka_client.py plain BROKERS TOPIC < lines of JSON: json.dumps of each, as simple producers do
     kafka_client.py read BROKERS TOPIC > a JSON line a message
-    kafka_client.py remove BROKERS TOPIC
+    kafka_client.py remove BROKERS TOPIC...
     kafka_client.py grow BROKERS TOPIC N: so many partitions from now on
     kafka_client.py cut BROKERS TOPIC OFFSET: deletes what stands before it in partition 0
     kafka_client.py events BROKERS TOPIC > json.loads of each value, a line each
@@ -40,12 +40,13 @@ def send(brokers, topic):
         future.get(timeout=30)
 
 
-def abort(brokers, topic, count):
-    producer = KafkaProducer(bootstrap_servers=brokers, transactional_id=topic + "-aborted")
+def abort(brokers, count, *topics):
+    producer = KafkaProducer(bootstrap_servers=brokers, transactional_id=topics[0] + "-aborted")
     producer.init_transactions()
     producer.begin_transaction()
-    for number in range(int(count)):
-        producer.send(topic, value=b"aborted %d" % number, partition=0)
+    for topic in topics:
+        for number in range(int(count)):
+            producer.send(topic, value=b"aborted %d" % number, partition=0)
     producer.flush()
     producer.abort_transaction()
     producer.close()
@@ -112,8 +113,8 @@ def grow(brokers, topic, count):
         {topic: NewPartitions(int(count))})
 
 
-def remove(brokers, topic):
-    KafkaAdminClient(bootstrap_servers=brokers).delete_topics([topic])
+def remove(brokers, *topics):
+    KafkaAdminClient(bootstrap_servers=brokers).delete_topics(list(topics))
 
 
 if __name__ == "__main__":

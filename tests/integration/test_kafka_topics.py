@@ -91,27 +91,26 @@ def test_topic_made_anew_behind_aborted_messages(t):
     cluster = kafka()
     topics = {data: cluster.topic(1) for data in ("data", "group", "worker")}
     options = {"data": (), "group": ("--resume", "group")}
-    for topic in topics.values():
-        client("abort", cluster.brokers, topic.name, "5")
+    names = [topic.name for topic in topics.values()]
+    client("abort", cluster.brokers, "5", *names)
     worker = t.start("ingest", *topics["worker"].options, "--json", "--data", "worker")
     for data, more in options.items():
         account = ingest(t, topics[data], *more, data=data)
         t.equal((account["read"], account.get("gone")), (0, None), "read")
     t.until(lambda: "1 partitions, lag 0" in worker.err, "it has read that", 60, worker)
     worker.signal(signal.SIGSTOP)
-    for topic in topics.values():
-        client("remove", cluster.brokers, topic.name)
+    client("remove", cluster.brokers, *names)
     time.sleep(2)  # their files go a moment later
     for topic in topics.values():
         cluster.stack.topic_create(topic.name, 1)
         produce(t, topic, 20)
     worker.signal(signal.SIGCONT)
     for data, more in options.items():
-        for wanted in (20, 0):
+        for wanted in (20, 0) if data == "group" else (20,):
             account = ingest(t, topics[data], *more, data=data)
             t.equal((account["accepted"], account.get("gone")), (wanted, None), "into " + data)
     t.until(lambda: stored(t, "worker") == 20, "all of the new topic", 60, worker)
-    client("abort", cluster.brokers, topics["worker"].name, "5")
+    client("abort", cluster.brokers, "5", topics["worker"].name)
     produce(t, topics["worker"], 20, "--seed", "7")
     t.until(lambda: stored(t, "worker") == 40, "what comes then", 60, worker)
     t.equal(t.balanced(worker.stop().json)["accepted"], 40, "accepted")
