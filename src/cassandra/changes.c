@@ -11,7 +11,7 @@ typedef struct column {
 } column_t;
 
 static const column_t columns[] = {
-    {"part", "text"},       {"seq", "bigint"},     {"done", "bigint"}, {"upto", "bigint"},
+    {"part", "text"},       {"seq", "bigint"},     {"done", "bigint"}, {"end_seq", "bigint"},
     {"first_us", "bigint"}, {"last_us", "bigint"}, {"keys", "blob"},
 };
 enum { COLUMNS = sizeof columns / sizeof *columns };

@@ -6,7 +6,7 @@
  *     part text, seq bigint        the primary key: partition and place in it
  *     done bigint                  entries of this writer before that number are settled: their
  *                                  rows are acknowledged
- *     upto bigint                  of the writer's own row only: entries before that number may be
+ *     end_seq bigint               of the writer's own row only: entries before that number may be
  *                                  there, no others
  *     first_us, last_us bigint     write times of its rows: one more for each key
  *     keys blob                    their row keys

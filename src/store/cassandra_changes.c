@@ -96,7 +96,7 @@ static int read_writers(const self_t *self, cm_changes_t *changes, cm_err_t *err
     const cm_cql_request_t request = {.idempotent = true, .page_size = WRITER_ROWS};
     cm_buf_t text = CM_BUF_INIT;
 
-    cm_buf_add_text(&text, "SELECT seq, done, upto FROM ");
+    cm_buf_add_text(&text, "SELECT seq, done, end_seq FROM ");
     cm_changes_add_table(&text, self->settings);
     cm_buf_add_text(&text, " WHERE part = '" CM_CHANGES_WRITERS "'");
     int rc = cm_cassandra_ask(self->settings, self->session, text.data, &request, take_writers,

@@ -221,7 +221,7 @@ static int prepare(cm_cassandra_log_t *log, cm_cql_prepared_t **insert, cm_err_t
     cm_buf_add_text(&text, "INSERT INTO ");
     cm_changes_add_table(&text, settings);
     cm_buf_printf(&text,
-                  " (part, seq, done, upto, first_us, last_us, keys) VALUES (?, ?, ?, ?, ?, ?, "
+                  " (part, seq, done, end_seq, first_us, last_us, keys) VALUES (?, ?, ?, ?, ?, ?, "
                   "?) USING TIMESTAMP ? AND TTL %d",
                   CM_CHANGES_TTL_S);
     int rc = cm_cassandra_prepare(settings, log->o.session, (cm_str_t){text.data, text.len}, insert,

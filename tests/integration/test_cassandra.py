@@ -503,7 +503,7 @@ def test_only_writer(t):
             (["--cassandra-table", "other"],
              "there is no table other_changes; `clickmill doctor --fix` makes it"),
             (["--cassandra-table", "old"],
-             "table old_changes is not the companion of the events: there is no column upto bigint; "
+             "table old_changes is not the companion of the events: there is no column end_seq bigint; "
              "drop it, and `clickmill doctor --fix` makes it")):
         if "--cassandra-table" in options:
             t.clickmill("doctor", "--fix", "--store", "cassandra", *place.cassandra, *options)

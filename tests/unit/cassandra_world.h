@@ -102,7 +102,7 @@ static inline void answer_ids(fake_conn_t *c, int stream, bool there)
 static inline void answer_companion(fake_conn_t *c, int stream)
 {
     static const char *const cells[] = {
-        "part",   "text",     "seq",    "bigint",  "done",   "bigint", "upto",
+        "part",   "text",     "seq",    "bigint",  "done",   "bigint", "end_seq",
         "bigint", "first_us", "bigint", "last_us", "bigint", "keys",   "blob",
     };
     answer_row_texts(c, stream, "column_name:d type:d", has.companion ? 7 : 0, cells,

@@ -8,8 +8,8 @@ enum { WRITERS = 1000, KNOWN = CM_CHANGES_BUCKET };
 /* What the fake's companion has. */
 static struct {
     struct {
-        int64_t done, upto; /* -1: it does not say that */
-        int64_t entries;    /* that are there */
+        int64_t done, end_seq; /* -1: it does not say that */
+        int64_t entries;       /* that are there */
     } writers[WRITERS];
     int count, asked;
 } companion;
@@ -30,13 +30,13 @@ static void answer_writers(fake_conn_t *c, int stream)
     cm_buf_t *buf = fake_begin(c, stream, CM_CQL_OP_RESULT);
 
     cm_cql_add_i32(buf, 2);
-    put_metadata(buf, "seq:2 done:2 upto:2", NULL);
+    put_metadata(buf, "seq:2 done:2 end_seq:2", NULL);
     cm_cql_add_i32(buf, companion.count);
     for (int i = 0; i < companion.count; i++) {
         put_i64(buf, number_of(i));
         put_i64(buf, companion.writers[i].done);
-        if (companion.writers[i].upto >= 0)
-            put_i64(buf, companion.writers[i].upto);
+        if (companion.writers[i].end_seq >= 0)
+            put_i64(buf, companion.writers[i].end_seq);
         else
             cm_cql_add_i32(buf, -1);
     }
@@ -75,7 +75,7 @@ static void answer_entries(fake_conn_t *c, int stream, cm_str_t part)
 
 static bool answer_all(fake_conn_t *c, int stream, const char *text, cm_str_t first)
 {
-    if (strstr(text, "SELECT seq, done, upto") != NULL)
+    if (strstr(text, "SELECT seq, done, end_seq") != NULL)
         answer_writers(c, stream);
     else if (strstr(text, "SELECT seq, done, first_us") != NULL)
         answer_entries(c, stream, first);
@@ -84,7 +84,7 @@ static bool answer_all(fake_conn_t *c, int stream, const char *text, cm_str_t fi
     return true;
 }
 
-static void begin(world_t *world, int count, int64_t done, int64_t upto, int64_t entries)
+static void begin(world_t *world, int count, int64_t done, int64_t end_seq, int64_t entries)
 {
     pthread_mutex_lock(&world->lock);
     world->fake.answer = answer_all;
@@ -92,7 +92,7 @@ static void begin(world_t *world, int count, int64_t done, int64_t upto, int64_t
     companion.count = count;
     for (int i = 0; i < count; i++) {
         companion.writers[i].done = done;
-        companion.writers[i].upto = upto;
+        companion.writers[i].end_seq = end_seq;
         companion.writers[i].entries = entries;
     }
     pthread_mutex_unlock(&world->lock);
@@ -138,7 +138,7 @@ static void who_has_nothing_new_is_not_asked(void **state)
     assert_int_equal(0, changes.entry_count);
     check_writers(&changes, KNOWN, KNOWN);
     for (int i = 100; i < 103; i++)
-        companion.writers[i].upto = companion.writers[i].entries = KNOWN + 1;
+        companion.writers[i].end_seq = companion.writers[i].entries = KNOWN + 1;
     assert_int_equal(3, read_with(*state, true, &changes));
     assert_int_equal(3, changes.entry_count);
     for (int i = 0; i < WRITERS; i++)

@@ -160,7 +160,7 @@ static void the_companion_is_made(void **state)
     cm_sink_close(&store->sink);
     assert_int_equal(1, has.change_count);
     assert_string_equal("CREATE TABLE IF NOT EXISTS \"clicks\".\"events_changes\" (part text, seq "
-                        "bigint, done bigint, upto bigint, first_us bigint, last_us bigint, "
+                        "bigint, done bigint, end_seq bigint, first_us bigint, last_us bigint, "
                         "keys blob, PRIMARY KEY (part, seq))",
                         has.changes[0]);
 }
