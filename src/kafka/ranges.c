@@ -6,6 +6,7 @@
 
 enum {
     TRY_MS = 500,    /* for one broker's metadata, before another one is asked */
+    ROUSED = 8,      /* partitions whose leaders are roused, at most */
     SETTLED = -2,    /* the partition's range needs no answer any more */
     NANOS = 1000000, /* a millisecond */
 };
@@ -25,6 +26,19 @@ static int left_ms(int64_t until_ns)
     return left > 0 ? (int)left : 0;
 }
 
+/* librdkafka asks for metadata the broker that it has used last, and chooses at random only among
+ * those that it used within the same second: one that is silent would be asked again and again. A
+ * question to the leaders, whose answers do not matter, makes all of them equal. */
+static void rouse_leaders(const cm_kafka_client_t *client, const char *topic)
+{
+    for (int32_t partition = 0; partition < ROUSED; partition++) {
+        rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+        rd_kafka_topic_partition_list_add(list, topic, partition)->offset = RD_KAFKA_OFFSET_END;
+        rd_kafka_offsets_for_times(client->rk, list, 1);
+        rd_kafka_topic_partition_list_destroy(list);
+    }
+}
+
 rd_kafka_resp_err_t cm_kafka_topic_metadata(const cm_kafka_client_t *client, const char *topic,
                                             const rd_kafka_metadata_t **metadata, int timeout_ms)
 {
@@ -38,6 +52,8 @@ rd_kafka_resp_err_t cm_kafka_topic_metadata(const cm_kafka_client_t *client, con
         int left = left_ms(until_ns);
         int wait = left < TRY_MS ? left : TRY_MS;
         code = rd_kafka_metadata(client->rk, 0, handle, metadata, wait > 1 ? wait : 1);
+        if (code == RD_KAFKA_RESP_ERR__TIMED_OUT)
+            rouse_leaders(client, topic);
     } while (code != 0 && left_ms(until_ns) > 0 && !cm_kafka_stopped(client));
     rd_kafka_topic_destroy(handle);
     return code;
