@@ -26,6 +26,17 @@ static int left_ms(int64_t until_ns)
     return left > 0 ? (int)left : 0;
 }
 
+rd_kafka_resp_err_t cm_kafka_ask_offsets(const cm_kafka_client_t *client,
+                                         rd_kafka_topic_partition_list_t *list, int64_t end, int ms)
+{
+    for (int i = 0; i < list->cnt; i++)
+        list->elems[i].offset = end;
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(client->rk, list, ms > 1 ? ms : 1);
+    for (int i = 0; code == 0 && i < list->cnt; i++)
+        code = list->elems[i].err;
+    return code;
+}
+
 /* librdkafka asks for metadata the broker that it has used last, and chooses at random only among
  * those that it used within the same second: one that is silent would be asked again and again. A
  * question to the leaders, whose answers do not matter, makes all of them equal. */
@@ -33,8 +44,8 @@ static void rouse_leaders(const cm_kafka_client_t *client, const char *topic)
 {
     for (int32_t partition = 0; partition < ROUSED; partition++) {
         rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-        rd_kafka_topic_partition_list_add(list, topic, partition)->offset = RD_KAFKA_OFFSET_END;
-        rd_kafka_offsets_for_times(client->rk, list, 1);
+        rd_kafka_topic_partition_list_add(list, topic, partition);
+        cm_kafka_ask_offsets(client, list, RD_KAFKA_OFFSET_END, 1);
         rd_kafka_topic_partition_list_destroy(list);
     }
 }
@@ -86,19 +97,6 @@ static void find_leaders(asking_t *asking)
         rd_kafka_metadata_destroy(metadata);
 }
 
-/* Asks for the offsets at one end of the list's partitions. */
-static rd_kafka_resp_err_t ask(const asking_t *asking, rd_kafka_topic_partition_list_t *list,
-                               int64_t end, int ms)
-{
-    for (int i = 0; i < list->cnt; i++)
-        list->elems[i].offset = end;
-    rd_kafka_resp_err_t code =
-        rd_kafka_offsets_for_times(asking->client->rk, list, ms > 1 ? ms : 1);
-    for (int i = 0; code == 0 && i < list->cnt; i++)
-        code = list->elems[i].err;
-    return code;
-}
-
 /* Both ends of the partitions [from, to) that `leader` has, all in one question at each end. An
  * empty partition ends where it begins. */
 static rd_kafka_resp_err_t ask_leader(asking_t *asking, int32_t leader, size_t from, size_t to,
@@ -113,9 +111,10 @@ static rd_kafka_resp_err_t ask_leader(asking_t *asking, int32_t leader, size_t f
             rd_kafka_topic_partition_list_add(lows, asking->topic, asking->ranges[i].partition);
     }
     highs = rd_kafka_topic_partition_list_copy(lows);
-    rd_kafka_resp_err_t code = ask(asking, lows, RD_KAFKA_OFFSET_BEGINNING, ms);
+    rd_kafka_resp_err_t code =
+        cm_kafka_ask_offsets(asking->client, lows, RD_KAFKA_OFFSET_BEGINNING, ms);
     if (code == 0)
-        code = ask(asking, highs, RD_KAFKA_OFFSET_END, left_ms(until_ns));
+        code = cm_kafka_ask_offsets(asking->client, highs, RD_KAFKA_OFFSET_END, left_ms(until_ns));
     int at = 0;
     for (size_t i = from; i < to; i++) {
         if (asking->leaders[i] != leader)

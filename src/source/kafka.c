@@ -1,6 +1,7 @@
 #include "source/kafka_inside.h"
 
 #include "base/clock.h"
+#include "kafka/ranges.h"
 #include "source/envelope.h"
 
 #include <stdio.h>
@@ -250,9 +251,7 @@ static void keep_fetching(kafka_source_t *self)
         !cm_parts_behind(&self->parts, &self->client, ahead))
         return;
     rd_kafka_topic_partition_list_t *list = cm_parts_list(&self->parts, self->client.settings);
-    for (int i = 0; i < list->cnt; i++)
-        list->elems[i].offset = RD_KAFKA_OFFSET_END;
-    rd_kafka_offsets_for_times(self->client.rk, list, WAKE_MS);
+    cm_kafka_ask_offsets(&self->client, list, RD_KAFKA_OFFSET_END, WAKE_MS);
     rd_kafka_topic_partition_list_destroy(list);
     self->woken_ns = cm_clock_ticks_ns();
 }

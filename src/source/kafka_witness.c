@@ -199,10 +199,9 @@ static void wake(self_t *self)
     for (size_t i = 0; i < self->parts.count; i++) {
         const cm_part_t *part = &self->parts.parts[i];
         if (part->checking)
-            rd_kafka_topic_partition_list_add(list, self->client.settings->topic, part->partition)
-                ->offset = RD_KAFKA_OFFSET_END;
+            rd_kafka_topic_partition_list_add(list, self->client.settings->topic, part->partition);
     }
-    rd_kafka_offsets_for_times(self->witness->client.rk, list, WAKE_MS);
+    cm_kafka_ask_offsets(&self->witness->client, list, RD_KAFKA_OFFSET_END, WAKE_MS);
     rd_kafka_topic_partition_list_destroy(list);
 }
 
