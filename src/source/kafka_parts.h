@@ -27,8 +27,8 @@ typedef struct cm_part {
     bool unsure;          /* it is to be, although no message came */
     int64_t next;         /* offset to hand out next; -1: any */
     int64_t end;          /* behind the last message when it was assigned; -1: not known */
-    int64_t
-        passed; /* before it, and from where reading begins again, no message was taken; else 0 */
+    /* From where it is read again up to here no message was taken; else 0. */
+    int64_t passed;
     int64_t durable; /* everything before it is; -1: nothing yet */
     cm_proof_t durable_witness;
     int64_t told;      /* what Kafka was told last; -1: nothing, or it did not hear */

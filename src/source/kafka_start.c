@@ -145,12 +145,17 @@ static void note_gone(self_t *self, cm_part_t *part, int64_t start, int64_t low)
     cm_parts_touch(&self->parts, part); /* with the position behind them */
 }
 
+/* How far the partition was read, also where it is read again from an earlier start. */
+static int64_t position_of(const cm_part_t *part, int64_t start)
+{
+    return part->passed > start ? part->passed : start;
+}
+
 /* The position is behind the end of a partition of which it is known what was taken. */
 static bool is_cut(const cm_part_t *part, int64_t start, int64_t high)
 {
-    const int64_t position = part->passed > start ? part->passed : start;
-
-    return position > high && (part->witness.last >= 0 || cm_proof_begin(&part->witness) >= 0);
+    return position_of(part, start) > high &&
+           (part->witness.last >= 0 || cm_proof_begin(&part->witness) >= 0);
 }
 
 /* Holds the start against what the partition has, and moves it there. A position behind its end is
@@ -177,7 +182,7 @@ static int check_start(self_t *self, cm_part_t *part, int64_t *start, const cm_k
                        "beginning",
                        settings->topic, (int)part->partition, settings->brokers,
                        (long long)range->high, (long long)*start, settings->group);
-    const int64_t position = part->passed > *start ? part->passed : *start;
+    const int64_t position = position_of(part, *start);
     if (*start >= 0 && position < range->low)
         note_gone(self, part, position, range->low);
     if (*start < range->low)
