@@ -136,11 +136,9 @@ def timeline(events, unique, timeout):
         # at that for copies alone, a window for each row; and a window keeps the order that it finds.
         events = events.repartition("user_hash", "user_id").sortWithinPartitions(
             "user_hash", "user_id", "time_ms", "row_key", "stated", in_json("url"), in_json("country"))
-        events = events.select("*", *[f.lead(name).over(order).alias("next_" + name)
-                                      for name in ("time_ms", "row_key")])
-        same = (f.col("next_time_ms") == f.col("time_ms")) & (
-            f.col("next_row_key") == f.col("row_key"))
-        events = events.where(~f.coalesce(same, f.lit(False)))
+        copied = (f.lead("time_ms").over(order) == f.col("time_ms")) & (
+            f.lead("row_key").over(order) == f.col("row_key"))
+        events = events.select("*", copied.alias("copied")).where("copied is not true")
     events = events.select("*", f.lag("time_ms").over(order).alias("before_time_ms"),
                            f.lead("time_ms").over(order).alias("after_time_ms"))
     came = f.expr("time_ms div 1000 - before_time_ms div 1000") <= timeout
@@ -514,12 +512,13 @@ class Elastic:
     def behind(self, alias):
         """The index that the alias leads to; None: there is no such alias."""
         status, found = self.patiently("GET", "/_alias/" + alias)
-        if status not in (200, 404):
-            raise Trouble("Elasticsearch answers %d to a question for the alias %s" % (
-                status, alias))
-        if status == 200 and len(found) != 1:
+        if status == 404:
+            return None
+        if status != 200:
+            raise Trouble("Elasticsearch answers %d to a question for the alias %s" % (status, alias))
+        if len(found) != 1:
             raise Trouble("the alias %s leads to %d indices, one is wanted" % (alias, len(found)))
-        return next(iter(found)) if status == 200 else None
+        return next(iter(found))
 
     def make(self, alias, totals, aliased):
         """The next index, ALIAS-000001 and so on."""
@@ -588,7 +587,8 @@ class Elastic:
         for part, name in (("index", self.cells), ("totals", self.totals)):
             old = self.behind(self.given[part])
             actions.append({"add": {"index": name, "alias": self.given[part]}})
-            actions += [] if old is None else [{"remove_index": {"index": old}}]
+            if old is not None:
+                actions.append({"remove_index": {"index": old}})
         try:
             self.order("POST", "/_aliases", {"actions": actions})
         except Trouble:
