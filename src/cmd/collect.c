@@ -144,7 +144,7 @@ static int end(collect_t *self, int rc)
         rc = rc == 0 ? drained : rc;
     }
     cm_account_t account = cm_collecting_account(&self->collecting);
-    cm_spooling_count(&self->spooling, &account, &account);
+    cm_spooling_count(&self->spooling, account.accepted, &account);
     cm_account_print(app, &account, app->out);
     cm_collecting_print_refused(&self->collecting);
     return rc < 0 ? rc : cm_account_check(&account, &app->err);
@@ -189,11 +189,9 @@ const cm_command_t cm_command_collect = {
         "Ctrl-C or SIGTERM stores what has come, answers it and prints the account. With --sink "
         "kafka it first sends what is kept, and waits for Kafka as long as --drain says; a second "
         "signal ends that at once. Events that Kafka refuses for good, because they are too large "
-        "for "
-        "the topic, become dead letters of DATA. Events that are left then are counted as spooled, "
-        "the exit "
-        "status is 13, and the next start with the same data directory sends them. SIGHUP (`kill "
-        "-HUP`) reads the certificate again.",
+        "for the topic, become dead letters of DATA. Events that are left then are counted as "
+        "spooled, the exit status is 13, and the next start with the same data directory sends "
+        "them. SIGHUP (`kill -HUP`) reads the certificate again.",
     .options = options,
     .options_size = sizeof(collect_options_t),
     .renews = true,

@@ -325,8 +325,7 @@ const cm_command_t cm_command_import = {
         " clickmill import --site https://www.example.com /var/log/nginx/access.log*\n"
         "With --sink kafka events go to Kafka's topic and dead letters to theirs; a file that was "
         "interrupted is then sent from its beginning again. Events that Kafka refuses for good "
-        "become "
-        "dead letters of DATA.\n"
+        "become dead letters of DATA.\n"
         "With --to-answers nothing is kept, dead letters neither: the answers are printed as "
         "`query "
         "--format csv` prints them.",

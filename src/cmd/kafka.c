@@ -46,8 +46,7 @@ static void add_json(cm_buf_t *buf, const cm_kafka_report_t *report)
     cm_buf_printf(
         buf,
         "\"kafka\":{\"acknowledged\":%llu,\"failed\":%llu,\"waiting\":%llu,\"refused\":%llu,"
-        "\"dead\":%llu,"
-        "\"reason\":",
+        "\"dead\":%llu,\"reason\":",
         (unsigned long long)report->acknowledged, (unsigned long long)report->failed,
         (unsigned long long)report->waiting, (unsigned long long)report->refused,
         (unsigned long long)report->dead);

@@ -131,7 +131,7 @@ static cm_account_t account_of(const runner_t *runner)
     }
     cm_account_add(&account, &here);
     account.refused = collected.refused;
-    cm_spooling_count(&runner->collect.spooling, &collected, &account);
+    cm_spooling_count(&runner->collect.spooling, collected.accepted, &account);
     return account;
 }
 

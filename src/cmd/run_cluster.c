@@ -321,10 +321,10 @@ void cm_cluster_describe(const cm_cluster_t *cluster, cm_buf_t *text)
 void cm_cluster_stop(cm_cluster_t *cluster)
 {
     atomic_store(&cluster->leave, true);
-    if (cluster->started)
+    if (cluster->started) {
         cm_letters_serve(&cluster->letters, &cluster->ended);
-    if (cluster->started)
         pthread_join(cluster->thread, NULL);
+    }
     cluster->started = false;
 }
 

@@ -53,10 +53,10 @@ int cm_run_collect_step(cm_run_collect_t *run, cm_sink_t *sink, int wait_ms, cm_
 static void join(cm_run_collect_t *run)
 {
     atomic_store(&run->stop, true);
-    if (run->started)
+    if (run->started) {
         cm_letters_serve(run->letters, &run->ended);
-    if (run->started)
         pthread_join(run->thread, NULL);
+    }
     run->started = false;
 }
 

@@ -132,13 +132,12 @@ int cm_spooling_drain(cm_spooling_t *spooling, int64_t ms, cm_err_t *err)
     return rc;
 }
 
-void cm_spooling_count(const cm_spooling_t *spooling, const cm_account_t *collected,
-                       cm_account_t *account)
+void cm_spooling_count(const cm_spooling_t *spooling, uint64_t collected, cm_account_t *account)
 {
     if (spooling->spool == NULL)
         return;
     const cm_spool_counts_t counts = cm_spool_counts(spooling->spool);
-    account->collected = collected->accepted;
+    account->collected = collected;
     account->resumed = counts.found;
     account->dead = atomic_load(&spooling->dead);
     account->sent = counts.sent - account->dead;

@@ -36,10 +36,9 @@ void cm_spooling_note(cm_spooling_t *spooling, cm_collecting_t *collecting);
  * process. */
 int cm_spooling_drain(cm_spooling_t *spooling, int64_t ms, cm_err_t *err);
 
-/* Writes into the account what became of the events that were collected, and of those that an
+/* Writes into the account what became of so many events that were collected, and of those that an
  * earlier process had left; nothing where there is no spool. */
-void cm_spooling_count(const cm_spooling_t *spooling, const cm_account_t *collected,
-                       cm_account_t *account);
+void cm_spooling_count(const cm_spooling_t *spooling, uint64_t collected, cm_account_t *account);
 
 void cm_spooling_close(cm_spooling_t *spooling);
 
