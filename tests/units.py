@@ -20,7 +20,7 @@ BUSY = "too busy to tell"  # of a test that measures, before the line that says 
 PATIENT = ("sink_kafka", "source_kafka", "source_kafka_faults")
 # Programs with upper limits of less than a second, or that compare how long turns take: nothing
 # runs beside them.
-MEASURING = ("elastic_bulk", "elastic_client", "serve_turns", "server", "server_live",
+MEASURING = ("elastic_bulk", "elastic_client", "serve_live", "serve_server", "serve_turns",
              "source_synthetic")
 
 

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include <cmocka.h>
+#include <zstd.h>
 
 #include "temp_file.h"
 

@@ -1,26 +1,10 @@
-/* For unit tests that measure time: a bare loop beside what is measured tells how busy the machine
- * is. A time that is too long fails only where the loop was not slowed down as well; otherwise the
- * test goes on, and says in its end that the machine is too busy to tell. */
-#ifndef CM_TESTS_UNIT_PACE_H
-#define CM_TESTS_UNIT_PACE_H
-
-#include "support.h"
+#include "pace.h"
 
 #include "base/clock.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <time.h>
 
-typedef struct test_pace {
-    pthread_t thread;
-    atomic_bool over;
-    int64_t started_ns;
-    int64_t wall_ns, cpu_ns, worst_ns; /* of the loop; the longest that one turn was held up */
-    bool doubt;
-} test_pace_t;
-
-static inline int64_t test_pace_cpu_ns(void)
+static int64_t test_pace_cpu_ns(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
@@ -28,7 +12,7 @@ static inline int64_t test_pace_cpu_ns(void)
 }
 
 /* Turns of 5 ms of work and 20 ms of rest. */
-static inline void *test_pace_loop(void *context)
+static void *test_pace_loop(void *context)
 {
     test_pace_t *pace = context;
 
@@ -47,15 +31,13 @@ static inline void *test_pace_loop(void *context)
     return NULL;
 }
 
-static inline void test_pace_start(test_pace_t *pace)
+void test_pace_start(test_pace_t *pace)
 {
     *pace = (test_pace_t){.started_ns = cm_clock_ticks_ns()};
     assert_int_equal(pthread_create(&pace->thread, NULL, test_pace_loop, pace), 0);
 }
 
-/* Ends the measurement: `ms` milliseconds should be from `least` to `most`. Also of several times.
- */
-static inline void test_pace_check(test_pace_t *pace, int64_t ms, int64_t least, int64_t most)
+void test_pace_check(test_pace_t *pace, int64_t ms, int64_t least, int64_t most)
 {
     if (!atomic_exchange(&pace->over, true))
         pthread_join(pace->thread, NULL);
@@ -73,17 +55,13 @@ static inline void test_pace_check(test_pace_t *pace, int64_t ms, int64_t least,
                   (long long)ms, (long long)most, stretch);
 }
 
-/* The same for the time since the start. */
-static inline void test_pace_took(test_pace_t *pace, int64_t least, int64_t most)
+void test_pace_took(test_pace_t *pace, int64_t least, int64_t most)
 {
     test_pace_check(pace, (cm_clock_ticks_ns() - pace->started_ns) / 1000000, least, most);
 }
 
-/* The last thing in a test: it is skipped where it could not tell. */
-static inline void test_pace_end(const test_pace_t *pace)
+void test_pace_end(const test_pace_t *pace)
 {
     if (pace->doubt)
         skip();
 }
-
-#endif

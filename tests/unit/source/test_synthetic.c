@@ -1,5 +1,7 @@
 #include "source/synthetic.h"
 
+#include "base/clock.h"
+
 #include "pace.h"
 
 /* An event as far as it can be compared: the texts of a source do not move. */

@@ -1,9 +1,4 @@
-/* Files for tests: written under a directory of their own, plain or compressed. Functions assert
- * that they succeed. Include after cmocka.h. */
-#ifndef CM_TESTS_TEMP_FILE_H
-#define CM_TESTS_TEMP_FILE_H
-
-#include "base/str.h"
+#include "temp_file.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -12,16 +7,16 @@
 #include <zlib.h>
 #include <zstd.h>
 
-static char temp_dir[64];
+char temp_dir[64];
 
-__attribute__((unused)) static int temp_setup(void **state)
+int temp_setup(void **state)
 {
     (void)state;
     snprintf(temp_dir, sizeof temp_dir, "/tmp/clickmill-test-XXXXXX");
     return mkdtemp(temp_dir) == NULL;
 }
 
-__attribute__((unused)) static int temp_teardown(void **state)
+int temp_teardown(void **state)
 {
     char path[512];
     DIR *dir = opendir(temp_dir);
@@ -35,16 +30,14 @@ __attribute__((unused)) static int temp_teardown(void **state)
     return rmdir(temp_dir);
 }
 
-/* A path in the directory; valid until the next call. */
-__attribute__((unused)) static const char *temp_path(const char *name)
+const char *temp_path(const char *name)
 {
     static char path[512];
     snprintf(path, sizeof path, "%s/%s", temp_dir, name);
     return path;
 }
 
-__attribute__((unused)) static const char *temp_write(const char *name, const void *data,
-                                                      size_t len)
+const char *temp_write(const char *name, const void *data, size_t len)
 {
     const char *path = temp_path(name);
     FILE *out = fopen(path, "wb");
@@ -54,8 +47,7 @@ __attribute__((unused)) static const char *temp_write(const char *name, const vo
     return path;
 }
 
-/* Appends one gzip member. */
-__attribute__((unused)) static void add_gzip(cm_buf_t *buf, cm_str_t text)
+void add_gzip(cm_buf_t *buf, cm_str_t text)
 {
     z_stream z = {0};
     assert_int_equal(Z_OK, deflateInit2(&z, 6, Z_DEFLATED, MAX_WBITS + 16, 8, Z_DEFAULT_STRATEGY));
@@ -70,8 +62,7 @@ __attribute__((unused)) static void add_gzip(cm_buf_t *buf, cm_str_t text)
     deflateEnd(&z);
 }
 
-/* Appends one zstd frame. */
-__attribute__((unused)) static void add_zstd(cm_buf_t *buf, cm_str_t text)
+void add_zstd(cm_buf_t *buf, cm_str_t text)
 {
     size_t bound = ZSTD_compressBound(text.len);
     cm_buf_reserve(buf, bound);
@@ -79,5 +70,3 @@ __attribute__((unused)) static void add_zstd(cm_buf_t *buf, cm_str_t text)
     assert_false(ZSTD_isError(len));
     buf->len += len;
 }
-
-#endif
