@@ -6,7 +6,7 @@
 #include "cmd/mirror.h"
 #include "cmd/publishing.h"
 #include "cmd/refresh.h"
-#include "cmd/spark.h"
+#include "pipeline/spark/spark.h"
 
 typedef struct process_options {
     int64_t every; /* ms; 0: once */

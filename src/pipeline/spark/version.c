@@ -1,6 +1,6 @@
-#include "cmd/spark_version.h"
+#include "pipeline/spark/version.h"
 
-#include "cmd/spark_child.h"
+#include "pipeline/spark/child.h"
 
 #include <stdio.h>
 

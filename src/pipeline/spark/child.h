@@ -2,8 +2,8 @@
  *
  * It runs in a process group of its own, which is ended as a whole when we shall stop, and it ends
  * with us. One thread. */
-#ifndef CM_CMD_SPARK_CHILD_H
-#define CM_CMD_SPARK_CHILD_H
+#ifndef CM_PIPELINE_SPARK_CHILD_H
+#define CM_PIPELINE_SPARK_CHILD_H
 
 #include "base/err.h"
 #include "base/str.h"

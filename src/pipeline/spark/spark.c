@@ -1,12 +1,12 @@
-#include "cmd/spark.h"
+#include "pipeline/spark/spark.h"
 
 #include "base/json.h"
 #include "base/progress.h"
 #include "base/secret.h"
 #include "cassandra/schema.h"
 #include "cmd/refresh.h"
-#include "cmd/spark_child.h"
-#include "cmd/spark_version.h"
+#include "pipeline/spark/child.h"
+#include "pipeline/spark/version.h"
 
 #include <stdlib.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
 /* Which Spark there is, and which connector for Cassandra goes with it. */
-#ifndef CM_CMD_SPARK_VERSION_H
-#define CM_CMD_SPARK_VERSION_H
+#ifndef CM_PIPELINE_SPARK_VERSION_H
+#define CM_PIPELINE_SPARK_VERSION_H
 
 #include "cmd/app.h"
 

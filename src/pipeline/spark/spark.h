@@ -2,8 +2,8 @@
  *
  * The job (spark/clickstream_job.py) is part of the program; it is written to a temporary directory
  * together with its settings, which only the user can read, because they hold passwords. */
-#ifndef CM_CMD_SPARK_H
-#define CM_CMD_SPARK_H
+#ifndef CM_PIPELINE_SPARK_H
+#define CM_PIPELINE_SPARK_H
 
 #include "cmd/cassandra.h"
 #include "cmd/elastic.h"

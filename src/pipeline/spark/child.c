@@ -1,4 +1,4 @@
-#include "cmd/spark_child.h"
+#include "pipeline/spark/child.h"
 
 #include "base/clock.h"
 
