@@ -1,5 +1,7 @@
 #include "base/config.h"
 
+#include "base/nearest.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

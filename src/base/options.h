@@ -1,11 +1,14 @@
 /* Options: one table feeds the parser, --help, the manual page, shell completion, the reference
  * and the configuration file.
  *
- * A command keeps its options in a plain struct; each row of its table names a field by offset.
- * Values come, later ones winning, from: the row's default, the configuration file (`key`), the
- * environment (`env`), the command line. They may be set in any order, because every row remembers
- * where its value came from. Texts belong to the cm_option_values_t that parsed them and live as
- * long as it. Not for use by several threads at once. */
+ * A command keeps its options in a plain struct; each row of its table names a field by its offset.
+ * An engine or a part of the program declares its own options as an array of rows for its own
+ * struct, beside its code; the table of a command composes such arrays (CM_OPT_ROWS).
+ *
+ * Values come from the row's default, the configuration file (`key`), the environment (`env`) and
+ * the command line; the later one of this list wins. They may be set in any order, because every
+ * row remembers where its value came from. The strings belong to the cm_option_values_t that parsed
+ * them and live as long as it. Not for use by several threads at once. */
 #ifndef CM_BASE_OPTIONS_H
 #define CM_BASE_OPTIONS_H
 
@@ -23,6 +26,7 @@ typedef enum cm_option_type {
     CM_OPT_SIZE,     /* int64_t bytes; "64k", "512m", "2g" (powers of 1024); a bare number bytes */
     CM_OPT_MAP,      /* cm_option_map_t; "NAME=VALUE", may be given many times; in the file every
                         key below `key` is a name */
+    CM_OPT_ROWS,     /* no value: the table `rows` stands here, for the struct at `offset` */
 } cm_option_type_t;
 
 /* Whether a text may stand on the command line, where everybody on the machine can read it (`ps`):
@@ -47,6 +51,8 @@ typedef struct cm_option {
     const char *env;     /* environment variable; NULL: none */
     cm_secrecy_t secret;
     const char *help; /* one line, no full stop */
+    const struct cm_option
+        *rows; /* CM_OPT_ROWS; `name` then only says in the source what they are */
 } cm_option_t;
 
 /* Where a value came from, the weakest first. */
@@ -73,14 +79,20 @@ typedef struct cm_option_map {
 
 /* What belongs to one parsed command line: owns the option texts. */
 typedef struct cm_option_values {
-    void *target;         /* the command's struct */
-    cm_origin_t *origins; /* per row of the table */
-    void **owned;         /* texts, and pairs of maps */
+    const cm_option_t *table; /* NULL: no options */
+    void *target;             /* the command's struct */
+    cm_origin_t *origins;     /* per row of the table */
+    void **owned;             /* texts, and pairs of maps */
     size_t owned_count;
     cm_lookup_t names; /* of the pairs of its maps */
 } cm_option_values_t;
 
 #define CM_OPTION_VALUES_INIT ((cm_option_values_t){.target = NULL})
+
+/* A table composed of others: every CM_OPT_ROWS is replaced by the rows that it stands for, with
+ * their offsets moved. All functions below want such a table, or one without CM_OPT_ROWS. The
+ * caller frees it; texts stay those of the arrays. NULL for NULL. */
+cm_option_t *cm_options_compose(const cm_option_t *table);
 
 /* Sets every field of `target` to its default. `table` may be NULL: no options. Fails only when a
  * default in the table is wrong. */
@@ -118,7 +130,7 @@ int cm_options_parse(const cm_option_t *const *tables, cm_option_values_t *const
 int cm_options_environment(const cm_option_t *table, cm_option_values_t *values, cm_err_t *err);
 
 /* True when file, environment or command line has set the row whose field is at `offset`. */
-bool cm_options_given(const cm_option_t *table, const cm_option_values_t *values, size_t offset);
+bool cm_options_given(const cm_option_values_t *values, size_t offset);
 
 void cm_options_free(cm_option_values_t *values);
 
@@ -135,10 +147,5 @@ void cm_options_add_facts(cm_buf_t *buf, const cm_option_t *option);
 /* Appends text broken at spaces to at most 80 columns (of ASCII); the cursor stands at `column`,
  * further lines are indented by `indent`. Ends with a newline. */
 void cm_options_add_wrapped(cm_buf_t *buf, const char *text, int column, int indent);
-
-/* The candidate that is nearest to `word` by edit distance (insert, delete, replace, swap of two
- * neighbours: optimal string alignment), NULL when none is near: at most a third of the word may
- * be wrong, one letter always. Of equals the first. Candidates end with NULL. */
-const char *cm_nearest(const char *word, const char *const *candidates);
 
 #endif

@@ -52,7 +52,7 @@ struct cm_command {
     const char *arguments;      /* "FILE...|-", "" for none; none are then accepted */
     const char *summary;        /* one line for the table of commands */
     const char *details;        /* paragraphs for help and manual; NULL: none */
-    const cm_option_t *options; /* NULL: only the global ones */
+    const cm_option_t *options; /* arrays composed by CM_OPT_ROWS; NULL: only the global ones */
     size_t options_size;        /* of the struct that the table fills */
     bool
         renews; /* SIGHUP of another process tells it to look at its files again, and not to stop */
@@ -71,6 +71,11 @@ int cm_app_reach(cm_app_t *app, int (*open)(void *context), void *context, uint6
 
 /* The tables in commands.c. cm_commands ends with NULL. */
 extern const cm_command_t *const cm_commands[];
+
+/* The composed table of the command's options; NULL when it has none, or for NULL. It is made when
+ * it is first asked for and lives as long as the process. By the main thread only. */
+const cm_option_t *cm_command_options(const cm_command_t *command);
+
 extern const cm_option_t cm_global_option_table[];
 
 #endif

@@ -10,6 +10,20 @@ const cm_command_t *const cm_commands[] = {
     &cm_command_enrich, &cm_command_doctor,  &cm_command_help,    NULL,
 };
 
+const cm_option_t *cm_command_options(const cm_command_t *command)
+{
+    static const cm_option_t *composed[sizeof cm_commands / sizeof cm_commands[0]];
+    size_t i = 0;
+
+    while (cm_commands[i] != NULL && cm_commands[i] != command)
+        i++;
+    if (cm_commands[i] == NULL)
+        return NULL;
+    if (composed[i] == NULL)
+        composed[i] = cm_options_compose(command->options);
+    return composed[i];
+}
+
 #define FIELD(name) offsetof(cm_global_options_t, name)
 
 const cm_option_t cm_global_option_table[] = {

@@ -367,7 +367,7 @@ static void check_elastic(doctor_t *doctor)
 
 static bool given(const cm_app_t *app, size_t offset)
 {
-    return cm_options_given(options, app->values, offset);
+    return cm_options_given(app->values, offset);
 }
 
 static void check_geoip(doctor_t *doctor)

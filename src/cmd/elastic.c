@@ -3,10 +3,10 @@
 /* The flag as it was given; where nobody did, the hosts decide. */
 static cm_elastic_gzip_t gzip_of(const cm_app_t *app, bool gzip)
 {
-    const cm_option_t *table = app->command != NULL ? app->command->options : NULL;
+    const cm_option_t *table = app->values != NULL ? app->values->table : NULL;
     const cm_option_t *row = cm_options_by_name(table, "elasticsearch-gzip");
 
-    if (row == NULL || !cm_options_given(table, app->values, row->offset))
+    if (row == NULL || !cm_options_given(app->values, row->offset))
         return CM_ELASTIC_GZIP_AUTO;
     return gzip ? CM_ELASTIC_GZIP_ON : CM_ELASTIC_GZIP_OFF;
 }

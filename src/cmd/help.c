@@ -1,5 +1,7 @@
 #include "cmd/help.h"
 
+#include "base/nearest.h"
+
 #include "cmd/commands.h"
 
 const char cm_help_about[] =
@@ -92,6 +94,8 @@ static void add_paragraphs(cm_buf_t *buf, const char *text)
 
 void cm_help_add_command(cm_buf_t *buf, const cm_command_t *command)
 {
+    const cm_option_t *table = cm_command_options(command);
+
     cm_buf_printf(buf, "Usage: clickmill %s [OPTIONS]%s%s\n\n", command->name,
                   command->arguments[0] != '\0' ? " " : "", command->arguments);
     cm_options_add_wrapped(buf, command->summary, 0, 0);
@@ -99,9 +103,9 @@ void cm_help_add_command(cm_buf_t *buf, const cm_command_t *command)
         cm_buf_add_char(buf, '\n');
         add_paragraphs(buf, command->details);
     }
-    if (command->options != NULL && command->options[0].name != NULL) {
+    if (table != NULL && table[0].name != NULL) {
         cm_buf_add_text(buf, "\nOptions:\n");
-        cm_options_add_help(buf, command->options);
+        cm_options_add_help(buf, table);
     }
     cm_buf_add_text(buf, "\nOptions of every command:\n");
     cm_options_add_help(buf, cm_global_option_table);

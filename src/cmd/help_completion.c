@@ -113,7 +113,7 @@ static void add_bash_command(cm_buf_t *buf, const cm_command_t *command)
     const char *words = argument_words(command, &scratch);
 
     cm_buf_printf(buf, "    %s) options+='", command->name);
-    add_bash_names(buf, command->options);
+    add_bash_names(buf, cm_command_options(command));
     cm_buf_printf(buf, "' words='%s' files=%d ;;\n", words != NULL ? words : "",
                   takes_files(command));
     cm_buf_free(&scratch);
@@ -138,7 +138,7 @@ void cm_help_add_bash(cm_buf_t *buf)
                          "    done\n"
                          "    case $command:$last in\n");
     for (const cm_command_t *const *c = cm_commands; *c != NULL; c++)
-        add_bash_values(buf, (*c)->name, (*c)->options);
+        add_bash_values(buf, (*c)->name, cm_command_options(*c));
     add_bash_values(buf, "*", cm_global_option_table);
     cm_buf_add_text(buf, "    esac\n    options='");
     add_bash_names(buf, cm_global_option_table);
@@ -212,7 +212,7 @@ static void add_zsh_command(cm_buf_t *buf, const cm_command_t *command)
     const char *words = argument_words(command, &scratch);
 
     cm_buf_printf(buf, "    %s)\n        _arguments", command->name);
-    add_zsh_options(buf, command->options);
+    add_zsh_options(buf, cm_command_options(command));
     add_zsh_options(buf, cm_global_option_table);
     if (words != NULL)
         cm_buf_printf(buf, " \\\n            '1:argument:(%s)'", words);
@@ -310,7 +310,7 @@ static void add_fish_command(cm_buf_t *buf, const cm_command_t *command)
     else if (takes_files(command))
         cm_buf_printf(buf, "complete -c clickmill -n '__fish_seen_subcommand_from %s' -F\n",
                       command->name);
-    add_fish_options(buf, command->options, command->name);
+    add_fish_options(buf, cm_command_options(command), command->name);
     cm_buf_free(&scratch);
 }
 

@@ -119,6 +119,8 @@ static void add_title(cm_buf_t *buf, const char *command)
 
 static void add_one(cm_buf_t *buf, const cm_command_t *command)
 {
+    const cm_option_t *table = cm_command_options(command);
+
     add_title(buf, command->name);
     cm_buf_printf(buf, "clickmill\\-%s \\- ", command->name);
     add_line(buf, command->summary);
@@ -128,9 +130,9 @@ static void add_one(cm_buf_t *buf, const cm_command_t *command)
         cm_buf_add_text(buf, ".SH DESCRIPTION\n");
         add_details(buf, command->details);
     }
-    if (command->options != NULL && command->options[0].name != NULL) {
+    if (table != NULL && table[0].name != NULL) {
         cm_buf_add_text(buf, ".SH OPTIONS\n");
-        add_options(buf, command->options);
+        add_options(buf, table);
     }
     cm_buf_add_text(buf, ".SH OPTIONS OF EVERY COMMAND\n");
     add_options(buf, cm_global_option_table);
@@ -156,7 +158,7 @@ static void add_all(cm_buf_t *buf)
         add_synopsis(buf, *c);
         if ((*c)->details != NULL)
             add_details(buf, (*c)->details);
-        add_options(buf, (*c)->options);
+        add_options(buf, cm_command_options(*c));
     }
     cm_buf_add_text(buf, ".SH FILES\n.TP\n.I clickmill.yaml\n"
                          "the configuration, where \\-\\-config names no other\n");

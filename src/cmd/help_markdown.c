@@ -87,7 +87,7 @@ static void add_command(cm_buf_t *buf, const cm_command_t *command)
     cm_buf_printf(buf, "%s\n", command->summary);
     if (command->details != NULL)
         add_details(buf, command->details);
-    add_options(buf, command->options);
+    add_options(buf, cm_command_options(command));
 }
 
 /* The other keys that mean the same. */
@@ -139,7 +139,7 @@ static void add_configuration(cm_buf_t *buf)
              "| key | option | meaning | default |\n|---|---|---|---|\n");
     add_keys(buf, cm_global_option_table, "every command:", &seen);
     for (const cm_command_t *const *c = cm_commands; *c != NULL; c++)
-        add_keys(buf, (*c)->options, (*c)->name, &seen);
+        add_keys(buf, cm_command_options(*c), (*c)->name, &seen);
     cm_buf_free(&seen);
 }
 

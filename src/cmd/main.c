@@ -105,7 +105,7 @@ typedef struct invocation {
 /* Sets both tables' options from argv without the program's name and the command's. */
 static int parse_words(cm_app_t *app, invocation_t *call, int argc, char **argv)
 {
-    const cm_option_t *command_table = call->command != NULL ? call->command->options : NULL;
+    const cm_option_t *command_table = cm_command_options(call->command);
     const cm_option_t *tables[] = {command_table, cm_global_option_table};
     cm_option_values_t *values[] = {&call->values, &call->global_values};
 
@@ -166,7 +166,8 @@ static int apply_config(cm_app_t *app, invocation_t *call)
     tables = cm_alloc((count + 1) * sizeof *tables);
     for (size_t i = 0; i < count; i++) {
         bool running = cm_commands[i] == call->command;
-        tables[i] = (cm_config_table_t){cm_commands[i]->options, running ? &call->values : NULL};
+        tables[i] =
+            (cm_config_table_t){cm_command_options(cm_commands[i]), running ? &call->values : NULL};
     }
     tables[count] = (cm_config_table_t){cm_global_option_table, &call->global_values};
     rc = cm_config_read(&config, path, &app->err);
@@ -185,7 +186,7 @@ static int complete_options(cm_app_t *app, invocation_t *call)
     if (rc == 0)
         rc = cm_options_environment(cm_global_option_table, &call->global_values, &app->err);
     if (rc == 0)
-        rc = cm_options_environment(call->command->options, &call->values, &app->err);
+        rc = cm_options_environment(cm_command_options(call->command), &call->values, &app->err);
     app->log.level = (cm_level_t)app->global.log_level;
     return rc;
 }

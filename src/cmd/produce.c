@@ -99,8 +99,8 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
         return cm_fail(&app->err, CM_EUSAGE,
                        "--format combined needs --out: the store takes events, not log lines");
     bool paced = traffic->count == 0 ||
-                 cm_options_given(options, app->values, offsetof(produce_options_t, traffic.rate));
-    bool seeded = cm_options_given(options, app->values, offsetof(produce_options_t, traffic.seed));
+                 cm_options_given(app->values, offsetof(produce_options_t, traffic.rate));
+    bool seeded = cm_options_given(app->values, offsetof(produce_options_t, traffic.seed));
     int rc = cm_traffic_open(app, traffic, paced ? CM_TRAFFIC_PACED : CM_TRAFFIC_AT_ONCE,
                              traffic->count == 0 && !seeded, &source);
     if (rc == 0)

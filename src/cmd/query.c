@@ -1,5 +1,7 @@
 /* clickmill query: answers on the terminal. */
 #include "cmd/commands.h"
+
+#include "base/nearest.h"
 #include "cmd/elastic.h"
 #include "cmd/next.h"
 #include "cmd/print.h"
@@ -151,7 +153,7 @@ static int read_question(cm_app_t *app, const query_options_t *asked, int argc, 
         return rc;
     query->dimension = cm_question_dimension(listing, query);
     if (listing == CM_LIST_SUMMARY && query->window != CM_WINDOW_ALL &&
-        !cm_options_given(options, app->values, offsetof(query_options_t, sort)))
+        !cm_options_given(app->values, offsetof(query_options_t, sort)))
         query->sort = CM_SORT_WINDOW;
     return 0;
 }
@@ -246,7 +248,7 @@ static void note_daily(cm_app_t *app)
 
 static cm_print_format_t format_of(const cm_app_t *app, const query_options_t *asked)
 {
-    const bool chosen = cm_options_given(options, app->values, offsetof(query_options_t, format));
+    const bool chosen = cm_options_given(app->values, offsetof(query_options_t, format));
 
     if (app->global.json && !chosen)
         return CM_PRINT_JSON;

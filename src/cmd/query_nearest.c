@@ -2,6 +2,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/nearest.h"
 #include "base/terminal.h"
 #include "cmd/next.h"
 #include "enrich/countries.h"

@@ -453,7 +453,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     (void)argc;
     (void)argv;
     cm_run_demo_open(&runner.demo, app, asked->demo,
-                     cm_options_given(options, app->values, offsetof(run_options_t, demo)), engines,
+                     cm_options_given(app->values, offsetof(run_options_t, demo)), engines,
                      &runner.collect_given);
     int rc = start(&runner);
     runner.shown_ns = cm_clock_ticks_ns();

@@ -211,13 +211,13 @@ static void test_applies(void **state)
     assert_int_equal(8080, server.port);
     assert_true(server.open);
     assert_string_equal("n", server.name);
-    assert_true(cm_options_given(server_table, &values, offsetof(server_t, port)));
+    assert_true(cm_options_given(&values, offsetof(server_t, port)));
     cm_options_free(&values);
 
     /* Null and a group without keys leave the defaults. */
     assert_int_equal(0, apply("http:\n  port: ~\ndemo:\n", &server, &values, &err));
     assert_int_equal(80, server.port);
-    assert_false(cm_options_given(server_table, &values, offsetof(server_t, port)));
+    assert_false(cm_options_given(&values, offsetof(server_t, port)));
     cm_options_free(&values);
 }
 

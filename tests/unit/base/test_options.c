@@ -1,5 +1,7 @@
 #include "base/options.h"
 
+#include "base/nearest.h"
+
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -119,7 +121,7 @@ static void test_defaults(void **state)
     assert_int_equal(0, p.sample.format);
     assert_false(p.sample.quick);
     assert_null(p.sample.out);
-    assert_false(cm_options_given(table, &p.values, FIELD(count)));
+    assert_false(cm_options_given(&p.values, FIELD(count)));
     cm_options_free(&p.values);
 }
 
@@ -156,8 +158,8 @@ static void test_every_form(void **state)
     assert_string_equal("b", p.arguments[2]);
     assert_string_equal("--count", p.arguments[3]);
     assert_string_equal("-q", p.arguments[4]);
-    assert_true(cm_options_given(table, &p.values, FIELD(count)));
-    assert_false(cm_options_given(table, &p.values, FIELD(every)));
+    assert_true(cm_options_given(&p.values, FIELD(count)));
+    assert_false(cm_options_given(&p.values, FIELD(every)));
     cm_options_free(&p.values);
 }
 
@@ -175,7 +177,7 @@ static void test_last_one_wins(void **state)
     PARSE(&p, "--no-quick", "--quick", "--no-quick", "--no-quick");
     assert_int_equal(0, p.rc);
     assert_false(p.sample.quick);
-    assert_true(cm_options_given(table, &p.values, FIELD(quick)));
+    assert_true(cm_options_given(&p.values, FIELD(quick)));
     cm_options_free(&p.values);
 }
 
@@ -381,6 +383,77 @@ static void test_wrapping_fills_80_columns(void **state)
     cm_buf_free(&buf);
 }
 
+typedef struct inner {
+    int64_t port;
+    const char *host;
+} inner_t;
+
+typedef struct outer {
+    bool first;
+    inner_t a;
+    struct {
+        double rate;
+        inner_t b;
+    } deep;
+    bool last;
+} outer_t;
+
+/* Arrays stand where they are named, with the offsets of the struct that they are for. */
+static void tables_are_composed(void **state)
+{
+    static const cm_option_t inner_rows[] = {
+        {.name = "port", .type = CM_OPT_INT, .offset = offsetof(inner_t, port), .def = "9"},
+        {.name = "host", .type = CM_OPT_TEXT, .offset = offsetof(inner_t, host)},
+        {.name = NULL},
+    };
+    static const cm_option_t rate_row[] = {
+        {.name = "rate", .type = CM_OPT_REAL},
+        {.name = NULL},
+    };
+    static const cm_option_t middle_rows[] = {
+        {.name = "b", .type = CM_OPT_ROWS, .offset = sizeof(double), .rows = inner_rows},
+        {.name = "rate", .type = CM_OPT_ROWS, .rows = rate_row},
+        {.name = NULL},
+    };
+    static const cm_option_t outer_rows[] = {
+        {.name = "first", .type = CM_OPT_FLAG, .offset = offsetof(outer_t, first)},
+        {.name = "a", .type = CM_OPT_ROWS, .offset = offsetof(outer_t, a), .rows = inner_rows},
+        {.name = "deep",
+         .type = CM_OPT_ROWS,
+         .offset = offsetof(outer_t, deep),
+         .rows = middle_rows},
+        {.name = "last", .type = CM_OPT_FLAG, .offset = offsetof(outer_t, last)},
+        {.name = NULL},
+    };
+    static const struct {
+        const char *name;
+        size_t offset;
+    } want[] = {
+        {"first", offsetof(outer_t, first)},      {"port", offsetof(outer_t, a.port)},
+        {"host", offsetof(outer_t, a.host)},      {"port", offsetof(outer_t, deep.b.port)},
+        {"host", offsetof(outer_t, deep.b.host)}, {"rate", offsetof(outer_t, deep.rate)},
+        {"last", offsetof(outer_t, last)},
+    };
+    enum { COUNT = sizeof want / sizeof want[0] };
+    cm_option_t *flat = cm_options_compose(outer_rows);
+    cm_option_values_t values;
+    outer_t outer = {0};
+    cm_err_t err;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT; i++) {
+        assert_string_equal(want[i].name, flat[i].name);
+        assert_int_equal(want[i].offset, flat[i].offset);
+    }
+    assert_null(flat[COUNT].name);
+    assert_int_equal(0, cm_options_defaults(flat, &outer, &values, &err));
+    assert_int_equal(9, outer.a.port);
+    assert_int_equal(9, outer.deep.b.port);
+    cm_options_free(&values);
+    free(flat);
+    assert_null(cm_options_compose(NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -397,6 +470,7 @@ int main(void)
         cmocka_unit_test(test_nearest),
         cmocka_unit_test(test_help),
         cmocka_unit_test(test_wrapping_fills_80_columns),
+        cmocka_unit_test(tables_are_composed),
     };
     return cmocka_run_group_tests_name("options", tests, NULL, NULL);
 }

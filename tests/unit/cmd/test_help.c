@@ -28,7 +28,7 @@ static void each_option(void (*check)(const cm_option_t *option))
     for (const cm_option_t *o = cm_global_option_table; o->name != NULL; o++)
         check(o);
     for (const cm_command_t *const *c = cm_commands; *c != NULL; c++) {
-        for (const cm_option_t *o = (*c)->options; o != NULL && o->name != NULL; o++)
+        for (const cm_option_t *o = cm_command_options(*c); o != NULL && o->name != NULL; o++)
             check(o);
     }
 }
@@ -58,7 +58,7 @@ static void test_names_are_unique(void **state)
 {
     (void)state;
     for (const cm_command_t *const *c = cm_commands; *c != NULL; c++) {
-        for (const cm_option_t *o = (*c)->options; o != NULL && o->name != NULL; o++) {
+        for (const cm_option_t *o = cm_command_options(*c); o != NULL && o->name != NULL; o++) {
             assert_null(cm_options_by_name(o + 1, o->name));
             if (cm_options_by_name(cm_global_option_table, o->name) != NULL)
                 fail_msg("%s: --%s is a global option too", (*c)->name, o->name);
@@ -76,7 +76,7 @@ static void check_key(const cm_option_t *o)
     if (o->key == NULL)
         return;
     for (const cm_command_t *const *c = cm_commands; *c != NULL; c++) {
-        other = cm_options_by_key((*c)->options, o->key);
+        other = cm_options_by_key(cm_command_options(*c), o->key);
         if (other != NULL &&
             (other->type != o->type || other->min != o->min || other->max != o->max))
             fail_msg("key %s differs between commands", o->key);
@@ -112,7 +112,7 @@ static void check_complete(void (*add)(cm_buf_t *buf), const char *format)
     add(&buf);
     for (const cm_command_t *const *c = cm_commands; *c != NULL; c++) {
         assert_non_null(strstr(buf.data, (*c)->name));
-        for (const cm_option_t *o = (*c)->options; o != NULL && o->name != NULL; o++) {
+        for (const cm_option_t *o = cm_command_options(*c); o != NULL && o->name != NULL; o++) {
             cm_buf_clear(&wanted);
             cm_buf_printf(&wanted, "%s%s", format, o->name);
             if (strstr(buf.data, wanted.data) == NULL)
