@@ -15,10 +15,12 @@ const cm_option_t *cm_command_options(const cm_command_t *command)
     static const cm_option_t *composed[sizeof cm_commands / sizeof cm_commands[0]];
     size_t i = 0;
 
+    if (command == NULL)
+        return NULL;
     while (cm_commands[i] != NULL && cm_commands[i] != command)
         i++;
-    if (cm_commands[i] == NULL)
-        return NULL;
+    if (cm_commands[i] == NULL) /* a test's */
+        return command->options;
     if (composed[i] == NULL)
         composed[i] = cm_options_compose(command->options);
     return composed[i];
