@@ -3,7 +3,7 @@
 #define CM_CMD_CASSANDRA_H
 
 #include "cmd/app.h"
-#include "store/cassandra.h"
+#include "store/cassandra/store.h"
 
 /* Which store: also the position in its row's choices. */
 typedef enum cm_store_choice {

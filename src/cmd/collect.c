@@ -2,7 +2,7 @@
 #include "cmd/commands.h"
 #include "cmd/pipeline.h"
 #include "cmd/spooling.h"
-#include "store/embedded.h"
+#include "store/embedded/store.h"
 
 typedef struct collect_options {
     const char *listen;

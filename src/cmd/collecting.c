@@ -4,7 +4,7 @@
 #include "serve/ours.h"
 #include "serve/proxies.h"
 #include "serve/sites.h"
-#include "store/embedded.h"
+#include "store/embedded/store.h"
 
 #include <stdio.h>
 #include <stdlib.h>

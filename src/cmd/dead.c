@@ -5,8 +5,8 @@
 #include "cmd/commands.h"
 #include "cmd/pipeline.h"
 #include "index/publish.h"
-#include "store/dead.h"
-#include "store/embedded.h"
+#include "store/embedded/dead.h"
+#include "store/embedded/store.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>

@@ -2,9 +2,9 @@
 #include "cmd/dead.h"
 #include "cmd/pipeline.h"
 #include "kafka/dead.h"
-#include "store/embedded.h"
-#include "store/key.h"
-#include "store/seal.h"
+#include "store/embedded/store.h"
+#include "store/embedded/key.h"
+#include "store/embedded/seal.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -9,7 +9,7 @@
 #include "cmd/kafka.h"
 #include "enrich/geo.h"
 #include "kafka/look.h"
-#include "store/embedded.h"
+#include "store/embedded/store.h"
 
 #include <errno.h>
 #include <stdarg.h>

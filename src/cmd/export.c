@@ -3,7 +3,7 @@
 #include "cmd/cassandra.h"
 #include "cmd/commands.h"
 #include "mill/mill.h"
-#include "store/embedded.h"
+#include "store/embedded/store.h"
 #include "store/event_at.h"
 
 #include <stdlib.h>

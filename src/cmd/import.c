@@ -12,7 +12,7 @@
 #include "cmd/print.h"
 #include "cmd/refresh.h"
 #include "index/once.h"
-#include "store/embedded.h"
+#include "store/embedded/store.h"
 #include "store/memory.h"
 
 #include <sys/random.h>

@@ -4,8 +4,8 @@
 #include "cmd/pipeline.h"
 #include "index/embedded.h"
 #include "index/index.h"
-#include "store/embedded.h"
-#include "store/held.h"
+#include "store/embedded/store.h"
+#include "store/embedded/held.h"
 
 enum {
     ANSWERS_MS = 20000, /* that the answers may take */

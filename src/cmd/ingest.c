@@ -3,7 +3,7 @@
 
 #include "cmd/commands.h"
 #include "sink/divert.h"
-#include "store/embedded.h"
+#include "store/embedded/store.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 #include "cmd/letters.h"
 
-#include "store/embedded.h"
-#include "store/held.h"
+#include "store/embedded/store.h"
+#include "store/embedded/held.h"
 
 enum { STEP_MS = 5 };
 

@@ -2,8 +2,8 @@
 
 #include "cmd/pipeline.h"
 #include "source/readahead.h"
-#include "store/embedded.h"
-#include "store/held.h"
+#include "store/embedded/store.h"
+#include "store/embedded/held.h"
 #include "store/load.h"
 #include "store/memory.h"
 

@@ -2,7 +2,7 @@
 #include "base/config.h"
 #include "cmd/commands.h"
 #include "cmd/help.h"
-#include "store/demo.h"
+#include "store/embedded/demo.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,7 +3,7 @@
 #include "base/progress.h"
 #include "cmd/mirror_keys.h"
 #include "store/memory.h"
-#include "store/mirror.h"
+#include "store/cassandra/mirror.h"
 
 #include <stdarg.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* How `process` gets at the events in Cassandra: all of them each time, or where only our own
  * writers write the table (cassandra.only_writer), what has changed, into a copy in the data
- * directory (store/mirror.h). And how `verify` finds rows of other writers. */
+ * directory (store/cassandra/mirror.h). And how `verify` finds rows of other writers. */
 #ifndef CM_CMD_MIRROR_H
 #define CM_CMD_MIRROR_H
 

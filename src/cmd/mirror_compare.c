@@ -3,7 +3,7 @@
 #include "cmd/mirror.h"
 #include "cmd/mirror_keys.h"
 #include "store/memory.h"
-#include "store/mirror.h"
+#include "store/cassandra/mirror.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 #ifndef CM_CMD_MIRROR_KEYS_H
 #define CM_CMD_MIRROR_KEYS_H
 
-#include "store/cassandra_changes.h"
+#include "store/cassandra/changes.h"
 
 typedef struct cm_mirror_key {
     cm_str_t key;     /* slice of its entry */

@@ -6,7 +6,7 @@
 #include "cmd/traffic.h"
 #include "sink/combined.h"
 #include "sink/jsonl.h"
-#include "store/embedded.h"
+#include "store/embedded/store.h"
 
 typedef struct produce_options {
     cm_traffic_options_t traffic;

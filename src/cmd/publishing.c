@@ -1,7 +1,7 @@
 #include "cmd/publishing.h"
 
 #include "base/progress.h"
-#include "store/embedded.h"
+#include "store/embedded/store.h"
 
 #include <pthread.h>
 #include <stdlib.h>

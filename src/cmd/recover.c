@@ -1,6 +1,6 @@
 /* clickmill recover: what is whole of a damaged store, in a new one. */
-#include "store/recover.h"
-#include "store/sound.h"
+#include "store/embedded/recover.h"
+#include "store/embedded/sound.h"
 
 #include "base/progress.h"
 #include "cmd/commands.h"

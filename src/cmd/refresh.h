@@ -5,7 +5,7 @@
 #include "base/progress.h"
 #include "cmd/app.h"
 #include "index/refresh.h"
-#include "store/embedded.h"
+#include "store/embedded/store.h"
 
 /* What `process` keeps where nothing else is said: of the data directory's own events, and of those
  * that are elsewhere, or go elsewhere. Measured: docs/answers.md, "Which windows". */

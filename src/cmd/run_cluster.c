@@ -3,8 +3,8 @@
 #include "sink/divert.h"
 #include "sink/tee.h"
 #include "source/kafka.h"
-#include "store/cassandra.h"
-#include "store/embedded.h"
+#include "store/cassandra/store.h"
+#include "store/embedded/store.h"
 
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 #include "cmd/run_demo.h"
 
-#include "store/demo.h"
+#include "store/embedded/demo.h"
 
 #include <stdlib.h>
 

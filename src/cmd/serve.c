@@ -2,7 +2,7 @@
 #include "cmd/commands.h"
 #include "cmd/elastic.h"
 #include "cmd/serving.h"
-#include "store/demo.h"
+#include "store/embedded/demo.h"
 
 typedef struct serve_options {
     const char *listen, *hosts;

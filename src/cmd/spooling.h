@@ -5,7 +5,7 @@
 #include "cmd/collecting.h"
 #include "cmd/kafka.h"
 #include "cmd/letters.h"
-#include "store/spool.h"
+#include "store/embedded/spool.h"
 
 /* Must not move while it is open. */
 typedef struct cm_spooling {

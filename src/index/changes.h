@@ -11,7 +11,7 @@
 #define CM_INDEX_CHANGES_H
 
 #include "index/index.h"
-#include "store/database.h"
+#include "store/embedded/database.h"
 
 enum { CM_CHANGES_EPOCH = 32 };
 

@@ -2,8 +2,8 @@
 #include "index/checked.h"
 
 #include "base/clock.h"
-#include "store/embedded.h"
-#include "store/setting.h"
+#include "store/embedded/store.h"
+#include "store/embedded/setting.h"
 
 #include <stdio.h>
 #include <stdlib.h>

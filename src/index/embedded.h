@@ -9,7 +9,7 @@
 
 #include "index/index.h"
 #include "mill/mill.h"
-#include "store/database.h"
+#include "store/embedded/database.h"
 
 #include <stdatomic.h>
 

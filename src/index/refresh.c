@@ -1,7 +1,7 @@
 #include "index/refresh.h"
 
 #include "index/checks.h"
-#include "store/embedded.h"
+#include "store/embedded/store.h"
 
 #include <stdlib.h>
 #include <unistd.h>

@@ -15,7 +15,7 @@
 #include "serve/readers.h"
 #include "serve/reply.h"
 #include "serve/tls.h"
-#include "store/demo.h"
+#include "store/embedded/demo.h"
 
 #include <errno.h>
 #include <signal.h>

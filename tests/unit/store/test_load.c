@@ -3,7 +3,7 @@
  * what fails leaves whole regions behind. */
 #include "load_support.h"
 
-#include "store/dead.h"
+#include "store/embedded/dead.h"
 #include "store/memory.h"
 
 #include <unistd.h>

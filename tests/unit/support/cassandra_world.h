@@ -4,7 +4,7 @@
 #define CM_TESTS_UNIT_CASSANDRA_WORLD_H
 
 #include "cql_cluster.h"
-#include "store/cassandra.h"
+#include "store/cassandra/store.h"
 #include "store/memory.h"
 
 #include <pthread.h>

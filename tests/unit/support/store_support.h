@@ -5,7 +5,7 @@
 
 #include "support.h"
 
-#include "store/embedded.h"
+#include "store/embedded/store.h"
 #include "store/event_at.h"
 
 static inline cm_store_t *test_open(const char *directory)

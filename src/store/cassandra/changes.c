@@ -1,0 +1,412 @@
+#include "store/cassandra/changes.h"
+
+#include "cassandra/settle.h"
+#include "store/cassandra/internal.h"
+
+#include <stdlib.h>
+#include <xxhash.h>
+
+enum {
+    RUN_MS = 200,
+    WRITER_ROWS = 5000, /* in a page of the writers' own rows, which are small */
+    PAGE_ROWS = 64,     /* in a page of entries, of which one has some 30 KiB */
+    WRITERS = 16,       /* whose entries are read at once */
+    IN_FLIGHT = 256,    /* rows that are read by their keys */
+};
+
+typedef cm_cassandra_store_t self_t;
+
+/* ---- lists ---- */
+
+static uint32_t *slot_of_writer(const cm_changes_t *changes, int64_t number)
+{
+    size_t at = XXH3_64bits(&number, sizeof number) & (changes->slot_count - 1);
+
+    while (changes->slots[at] != 0 && changes->writers[changes->slots[at] - 1].number != number)
+        at = (at + 1) & (changes->slot_count - 1);
+    return &changes->slots[at];
+}
+
+static void grow_writers(cm_changes_t *changes)
+{
+    changes->writer_cap = changes->writer_cap ? 2 * changes->writer_cap : 16;
+    changes->writers = cm_realloc(changes->writers, changes->writer_cap * sizeof *changes->writers);
+    free(changes->slots);
+    changes->slot_count = 2 * changes->writer_cap;
+    changes->slots = cm_alloc_zero(changes->slot_count, sizeof *changes->slots);
+    for (size_t i = 0; i < changes->writer_count; i++)
+        *slot_of_writer(changes, changes->writers[i].number) = (uint32_t)i + 1;
+}
+
+cm_change_writer_t *cm_changes_add_writer(cm_changes_t *changes, int64_t number)
+{
+    if (changes->writer_count == changes->writer_cap)
+        grow_writers(changes);
+    uint32_t *slot = slot_of_writer(changes, number);
+    if (*slot == 0) {
+        changes->writers[changes->writer_count++] = (cm_change_writer_t){.number = number};
+        *slot = (uint32_t)changes->writer_count;
+    }
+    return &changes->writers[*slot - 1];
+}
+
+cm_change_entry_t *cm_changes_add_entry(cm_changes_t *changes, const cm_change_entry_t *entry)
+{
+    if (changes->entry_count == changes->entry_cap) {
+        changes->entry_cap = changes->entry_cap ? 2 * changes->entry_cap : 64;
+        changes->entries =
+            cm_realloc(changes->entries, changes->entry_cap * sizeof *changes->entries);
+    }
+    cm_change_entry_t *added = &changes->entries[changes->entry_count++];
+    *added = *entry;
+    changes->rows += entry->keys.len > 0 ? entry->last_us - entry->first_us + 1 : 0;
+    added->keys = cm_arena_copy(&changes->texts, entry->keys);
+    return added;
+}
+
+void cm_changes_free(cm_changes_t *changes)
+{
+    free(changes->writers);
+    free(changes->slots);
+    free(changes->entries);
+    cm_arena_free(&changes->texts);
+    *changes = (cm_changes_t){.writers = NULL};
+}
+
+/* ---- who writes ---- */
+
+static void take_writers(void *context, const cm_cql_error_t *error, const cm_cql_result_t *result)
+{
+    (void)error;
+    while (result->rows != NULL && cm_cql_next(result->rows)) {
+        const cm_str_t *cells = result->rows->cells;
+        cm_change_writer_t *writer = cm_changes_add_writer(context, cm_cql_get_i64(cells[0]));
+        const int64_t settled = cm_cql_get_i64(cells[1]);
+
+        writer->there = true;
+        if (settled > writer->settled)
+            writer->settled = settled;
+        /* One of an edition that did not say it is always asked. */
+        writer->entries = cells[2].len == 8 ? cm_cql_get_i64(cells[2]) : INT64_MAX;
+    }
+}
+
+static int read_writers(const self_t *self, cm_changes_t *changes, cm_err_t *err)
+{
+    const cm_cql_request_t request = {.idempotent = true, .page_size = WRITER_ROWS};
+    cm_buf_t text = CM_BUF_INIT;
+
+    cm_buf_add_text(&text, "SELECT seq, done, end_seq FROM ");
+    cm_changes_add_table(&text, self->settings);
+    cm_buf_add_text(&text, " WHERE part = '" CM_CHANGES_WRITERS "'");
+    int rc = cm_cassandra_ask(self->settings, self->session, text.data, &request, take_writers,
+                              changes, "reading who writes", err);
+    cm_buf_free(&text);
+    return rc;
+}
+
+/* ---- what they have written ---- */
+
+/* One writer whose entries are being read, partition by partition. */
+typedef struct asking {
+    cm_changes_t *changes;
+    cm_change_writer_t writer;
+    int64_t from;     /* its `next` when it was asked */
+    bool busy, ended; /* it is asked; it has answered */
+    bool gap;         /* an entry is missing before one that is there */
+    bool again;       /* nothing has come though something is settled: once more */
+    cm_cql_error_t error;
+} asking_t;
+
+typedef struct reading {
+    const self_t *self;
+    cm_changes_t *changes;
+    cm_cql_prepared_t *select;
+    size_t place; /* the writer that is looked at next */
+    int busy;
+    int rc;
+    asking_t asking[WRITERS];
+} reading_t;
+
+/* More of them are not wanted. */
+static bool are_too_many(const cm_changes_t *changes)
+{
+    return changes->most > 0 && changes->rows > changes->most;
+}
+
+static void take_entry(asking_t *asking, const cm_str_t *cells)
+{
+    cm_change_writer_t *writer = &asking->writer;
+    const cm_change_entry_t entry = {.writer = writer->number,
+                                     .seq = cm_cql_get_i64(cells[0]),
+                                     .first_us = cm_cql_get_i64(cells[2]),
+                                     .last_us = cm_cql_get_i64(cells[3]),
+                                     .keys = cells[4]};
+    const int64_t settled = cm_cql_get_i64(cells[1]);
+
+    if (settled > writer->settled)
+        writer->settled = settled;
+    asking->gap |= entry.seq != writer->next;
+    if (!asking->gap)
+        writer->next++;
+    if (!are_too_many(asking->changes))
+        cm_changes_add_entry(asking->changes, &entry);
+}
+
+static void on_entries(void *context, const cm_cql_error_t *error, const cm_cql_result_t *result)
+{
+    asking_t *asking = context;
+
+    if (error != NULL)
+        asking->error = *error;
+    while (error == NULL && result->rows != NULL && cm_cql_next(result->rows))
+        take_entry(asking, result->rows->cells);
+    asking->ended = error != NULL || result->rows == NULL || !result->rows->more;
+}
+
+/* Asks a writer for the entries of the partition that it is at. At the consistency level of the
+ * writes, so that what was acknowledged is seen. */
+static void ask_writer(reading_t *reading, asking_t *asking, cm_err_t *err)
+{
+    const cm_cql_request_t request = {.idempotent = true, .page_size = PAGE_ROWS};
+    char part[CM_CHANGES_PART];
+
+    cm_changes_part(asking->writer.number, asking->writer.next, part);
+    const cm_cql_value_t values[2] = {cm_cql_text(cm_str(part)), cm_cql_i64(asking->writer.next)};
+    asking->from = asking->writer.next;
+    asking->ended = asking->gap = false;
+    reading->rc = cm_cql_execute(reading->self->session, reading->select, values, 2, &request,
+                                 on_entries, asking, err);
+    asking->busy = reading->rc == 0;
+    reading->busy += asking->busy;
+}
+
+/* Whether there is more to be asked of it. An entry that is settled is there, or has come between
+ * two pages, else it is lost. */
+static bool has_more(asking_t *asking)
+{
+    cm_change_writer_t *writer = &asking->writer;
+    const bool moved = writer->next > asking->from;
+
+    if (moved && writer->next % CM_CHANGES_BUCKET == 0 && writer->next < writer->entries)
+        return true;
+    if (writer->settled <= writer->next)
+        return false;
+    writer->lost = !moved && asking->again;
+    asking->again = !moved;
+    return !writer->lost;
+}
+
+/* It has answered. */
+static void take_answer(reading_t *reading, asking_t *asking, bool go_on, cm_err_t *err)
+{
+    const self_t *self = reading->self;
+
+    asking->busy = false;
+    reading->busy--;
+    if (asking->error.code != CM_CQL_OK && reading->rc == 0)
+        reading->rc =
+            cm_cassandra_fail(self->settings, &asking->error, "reading what was written", err);
+    if (reading->rc == 0 && has_more(asking) && go_on)
+        ask_writer(reading, asking, err);
+    if (!asking->busy)
+        *cm_changes_add_writer(reading->changes, asking->writer.number) = asking->writer;
+}
+
+/* Asks the next one that has written something. */
+static void ask_next(reading_t *reading, asking_t *asking, cm_err_t *err)
+{
+    const cm_changes_t *changes = reading->changes;
+
+    while (reading->place < changes->writer_count && !asking->busy && reading->rc == 0) {
+        const cm_change_writer_t *writer = &changes->writers[reading->place++];
+        if (!writer->there || writer->next >= writer->entries)
+            continue;
+        *asking = (asking_t){.changes = reading->changes, .writer = *writer};
+        ask_writer(reading, asking, err);
+    }
+}
+
+/* Several writers at once; after a failure those that are asked are waited for. */
+static int read_all_entries(reading_t *reading, cm_err_t *err)
+{
+    const self_t *self = reading->self;
+    int rc;
+
+    do {
+        const bool go_on = !are_too_many(reading->changes) && !cm_cassandra_stopped(self->settings);
+        for (int i = 0; i < WRITERS; i++) {
+            asking_t *asking = &reading->asking[i];
+            if (asking->busy && asking->ended)
+                take_answer(reading, asking, go_on, err);
+            if (!asking->busy && go_on)
+                ask_next(reading, asking, err);
+        }
+        rc = reading->busy > 0 ? cm_cql_run(self->session, RUN_MS, err) : 0;
+    } while (rc >= 0 && reading->busy > 0);
+    if (rc < 0 || reading->rc < 0)
+        return rc < 0 ? rc : reading->rc;
+    return cm_cassandra_stopped(self->settings)
+               ? cm_fail(err, CM_ESTOP, "reading what was written: stopped")
+               : 0;
+}
+
+static int read_entries(const self_t *self, cm_changes_t *changes, cm_err_t *err)
+{
+    reading_t *reading = cm_alloc_zero(1, sizeof *reading);
+    cm_buf_t text = CM_BUF_INIT;
+
+    reading->self = self;
+    reading->changes = changes;
+    cm_buf_add_text(&text, "SELECT seq, done, first_us, last_us, keys FROM ");
+    cm_changes_add_table(&text, self->settings);
+    cm_buf_add_text(&text, " WHERE part = ? AND seq >= ?");
+    int rc = cm_cassandra_prepare(self->settings, self->session, (cm_str_t){text.data, text.len},
+                                  &reading->select, "preparing to read what was written", err);
+    if (rc == 0)
+        rc = read_all_entries(reading, err);
+    cm_buf_free(&text);
+    free(reading);
+    return rc;
+}
+
+int cm_cassandra_read_changes(cm_store_t *store, bool keys, cm_changes_t *changes, cm_err_t *err)
+{
+    const self_t *self = (const self_t *)store;
+
+    int rc = read_writers(self, changes, err);
+    if (rc == 0 && keys)
+        rc = read_entries(self, changes, err);
+    for (size_t i = 0; i < changes->writer_count && !keys; i++)
+        changes->writers[i].next = changes->writers[i].settled;
+    for (size_t e = 0; e < changes->entry_count; e++) {
+        cm_change_entry_t *entry = &changes->entries[e];
+        entry->settled = entry->seq < cm_changes_add_writer(changes, entry->writer)->settled;
+    }
+    return rc;
+}
+
+int cm_cassandra_changes_facts(cm_store_t *store, cm_changes_facts_t *facts, cm_err_t *err)
+{
+    const self_t *self = (const self_t *)store;
+    return cm_changes_look(self->settings, self->session, facts, err);
+}
+
+/* ---- rows by their keys ---- */
+
+typedef struct fetch fetch_t;
+
+/* One that is in flight. */
+typedef struct slot {
+    fetch_t *fetch;
+    size_t place;
+    struct slot *next_free;
+} slot_t;
+
+struct fetch {
+    cm_cassandra_row_t take;
+    void *context;
+    slot_t slots[IN_FLIGHT];
+    slot_t *free;
+    size_t done;
+    bool end; /* a row ends by itself */
+    int rc;
+    cm_err_t *err;
+    cm_cql_error_t error;
+};
+
+static void on_row(void *context, const cm_cql_error_t *error, const cm_cql_result_t *result)
+{
+    slot_t *slot = context;
+    fetch_t *fetch = slot->fetch;
+    cm_event_t event;
+    cm_err_t why;
+
+    slot->next_free = fetch->free;
+    fetch->free = slot;
+    fetch->done++;
+    if (error != NULL) {
+        fetch->error = *error;
+        return;
+    }
+    if (fetch->rc < 0)
+        return;
+    bool is_event = result->rows != NULL && cm_cql_next(result->rows);
+    int64_t write_us = 0;
+    if (is_event) {
+        write_us = cm_cql_get_i64(result->rows->cells[CM_CASSANDRA_COLUMN_COUNT]);
+        fetch->end |= result->rows->cells[CM_CASSANDRA_COLUMN_COUNT + 1].len > 0;
+        cm_cassandra_event(result->rows->cells, &event);
+        is_event = cm_event_check(&event, true, &why) == 0;
+    }
+    fetch->rc =
+        fetch->take(fetch->context, slot->place, is_event ? &event : NULL, write_us, fetch->err);
+}
+
+static int prepare(const self_t *self, cm_cql_prepared_t **select, cm_err_t *err)
+{
+    cm_buf_t text = CM_BUF_INIT;
+
+    cm_buf_printf(&text, "SELECT %s, WRITETIME(user_id), TTL(user_id) FROM ", cm_cassandra_columns);
+    cm_cassandra_add_table(&text, self->settings);
+    cm_buf_add_text(&text, " WHERE row_key = ?");
+    int rc = cm_cassandra_prepare(self->settings, self->session, (cm_str_t){text.data, text.len},
+                                  select, "preparing to read rows", err);
+    cm_buf_free(&text);
+    return rc;
+}
+
+static int fetch_all(const self_t *self, cm_cql_prepared_t *select, fetch_t *fetch,
+                     const cm_str_t *keys, size_t count, cm_err_t *err)
+{
+    const cm_cql_request_t request = {.idempotent = true};
+    size_t sent = 0;
+    int rc = 0;
+
+    while (rc >= 0 && fetch->done < count) {
+        bool failed =
+            fetch->error.code != CM_CQL_OK || fetch->rc < 0 || cm_cassandra_stopped(self->settings);
+        if (failed && fetch->done == sent)
+            break;
+        while (!failed && sent < count && fetch->free != NULL) {
+            slot_t *slot = fetch->free;
+            const cm_cql_value_t key = cm_cql_text(keys[sent]);
+            fetch->free = slot->next_free;
+            slot->place = sent;
+            /* A failure ends it when those that are in flight are answered, which have slots. */
+            fetch->rc = cm_cql_execute(self->session, select, &key, 1, &request, on_row, slot, err);
+            failed = fetch->rc < 0;
+            sent += !failed;
+        }
+        if (rc >= 0)
+            rc = cm_cql_run(self->session, RUN_MS, err);
+    }
+    return rc < 0 ? rc : 0;
+}
+
+int cm_cassandra_read_rows(cm_store_t *store, const cm_str_t *keys, size_t count,
+                           cm_cassandra_row_t take, void *context, bool *end, cm_err_t *err)
+{
+    const self_t *self = (const self_t *)store;
+    cm_cql_prepared_t *select;
+
+    int rc = count > 0 ? prepare(self, &select, err) : 0;
+    if (rc < 0 || count == 0)
+        return rc;
+    fetch_t *fetch = cm_alloc_zero(1, sizeof *fetch);
+    *fetch = (fetch_t){.take = take, .context = context, .err = err};
+    for (int i = 0; i < IN_FLIGHT; i++) {
+        fetch->slots[i] = (slot_t){.fetch = fetch, .next_free = fetch->free};
+        fetch->free = &fetch->slots[i];
+    }
+    rc = fetch_all(self, select, fetch, keys, count, err);
+    if (rc == 0)
+        rc = fetch->rc;
+    if (rc == 0 && fetch->error.code != CM_CQL_OK)
+        rc = cm_cassandra_fail(self->settings, &fetch->error, "reading rows", err);
+    if (rc == 0 && fetch->done < count)
+        rc = cm_fail(err, CM_ESTOP, "stopped before all rows were read");
+    *end |= fetch->end;
+    free(fetch);
+    return rc;
+}

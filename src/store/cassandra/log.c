@@ -1,0 +1,270 @@
+#include "store/cassandra/log.h"
+
+#include "cassandra/changes.h"
+#include "cassandra/settle.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+enum {
+    VALUES = 8,
+    ENTRIES = 1024, /* rows that are not acknowledged, at most */
+    NUMBER_S =
+        86400,   /* a number is used for so long: its entries live longer than a copy is used */
+    KEEP = 4096, /* entries that are settled are forgotten by so many */
+};
+
+/* A row of the companion that is on its way, or whose rows are. */
+typedef struct entry {
+    uint64_t until; /* rows that will have been added: its last one is before that */
+    int64_t seq;    /* -1: it is the writer's own row */
+} entry_t;
+
+struct cm_cassandra_log {
+    cm_cassandra_log_options_t o;
+    cm_cql_writer_t *entries;
+    int64_t writer, seq;        /* number of this one, -1: none yet; and of its next entry */
+    int64_t settled;            /* entries before that number */
+    int64_t told;               /* what the writer's own row says of that */
+    int64_t announced;          /* entries that the same row says there may be */
+    int64_t since_ns, since_us; /* when it took its number, by both clocks */
+    int64_t stamp_us;           /* write time of the last row of the companion */
+    uint64_t rows;              /* that are acknowledged */
+    uint64_t until;             /* of the last entry */
+    entry_t *queue;             /* in the order of the writer's rows */
+    size_t count, cap;          /* of the queue */
+    size_t acked, done;         /* how many of it are acknowledged, and settled */
+    uint64_t first;             /* number of the first one in the writer */
+    cm_buf_t keys;
+};
+
+/* ---- what is acknowledged ---- */
+
+static void settle(cm_cassandra_log_t *log)
+{
+    /* Else a reader looks at the rows until it has seen them. */
+    const bool seen = cm_changes_are_seen(log->o.settings->consistency);
+
+    while (log->done < log->acked && log->queue[log->done].until <= log->rows) {
+        if (seen && log->queue[log->done].seq >= 0)
+            log->settled = log->queue[log->done].seq + 1;
+        log->done++;
+    }
+    if (log->done < KEEP)
+        return;
+    memmove(log->queue, log->queue + log->done, (log->count - log->done) * sizeof *log->queue);
+    log->first += log->done;
+    log->acked -= log->done;
+    log->count -= log->done;
+    log->done = 0;
+}
+
+static void on_durable(void *context, uint64_t durable)
+{
+    cm_cassandra_log_t *log = context;
+
+    while (log->acked < log->count && log->first + log->acked < durable)
+        log->acked++;
+    if (log->acked > 0)
+        cm_cql_writer_release(log->o.rows, log->queue[log->acked - 1].until);
+    settle(log);
+}
+
+static bool on_refused(void *context, uint64_t row, const cm_cql_error_t *error)
+{
+    cm_cassandra_log_t *log = context;
+    return log->o.refused(log->o.context, row, error);
+}
+
+void cm_cassandra_log_done(cm_cassandra_log_t *log, uint64_t rows)
+{
+    log->rows = rows;
+    settle(log);
+}
+
+/* ---- writing ---- */
+
+static int write_row(cm_cassandra_log_t *log, const cm_cql_value_t values[VALUES], int64_t seq,
+                     cm_err_t *err)
+{
+    int rc = cm_cql_writer_add(log->entries, values, VALUES, err);
+
+    if (rc < 0)
+        return rc;
+    if (log->count == log->cap) {
+        log->cap = log->cap ? log->cap * 2 : KEEP;
+        log->queue = cm_realloc(log->queue, log->cap * sizeof *log->queue);
+    }
+    log->queue[log->count++] = (entry_t){.until = log->until, .seq = seq};
+    return 0;
+}
+
+/* The writer's own row: that it has so many entries at most, and which of them are settled. It is
+ * written over and over, several times at once perhaps: that the last one stays, its write time
+ * says, not the order in which the nodes get them. */
+static int announce(cm_cassandra_log_t *log, int64_t entries, cm_err_t *err)
+{
+    const cm_cql_value_t values[VALUES] = {cm_cql_text(CM_STR(CM_CHANGES_WRITERS)),
+                                           cm_cql_i64(log->writer),
+                                           cm_cql_i64(log->settled),
+                                           cm_cql_i64(entries),
+                                           cm_cql_null(),
+                                           cm_cql_null(),
+                                           cm_cql_null(),
+                                           cm_cql_i64(log->stamp_us + 1)};
+
+    int rc = write_row(log, values, -1, err);
+    if (rc < 0)
+        return rc;
+    log->stamp_us++;
+    log->told = log->settled;
+    log->announced = entries;
+    return 0;
+}
+
+/* Begins with the entries of another number. That those of the old one are settled is said no more:
+ * readers find out by the rows' write times. */
+static int begin_number(cm_cassandra_log_t *log, int64_t now_ns, int64_t now_us, cm_err_t *err)
+{
+    int64_t number;
+
+    if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number)
+        return cm_fail(err, CM_EINTERNAL, "no random number can be had: %s", strerror(errno));
+    for (size_t i = log->done; i < log->count; i++)
+        log->queue[i].seq = -1;
+    log->writer = number & INT64_MAX;
+    log->seq = log->settled = log->told = log->announced = 0;
+    log->since_ns = now_ns;
+    log->since_us = now_us;
+    return 0;
+}
+
+/* A writer goes on under another number after a day: the first entries of one that is used for
+ * longer would end while it is still there, and a reader that does not know it yet begins with
+ * these. */
+static int choose_number(cm_cassandra_log_t *log, int64_t now_us, cm_err_t *err)
+{
+    const int64_t now_ns = cm_clock_ticks_ns();
+
+    if (log->writer >= 0 && now_ns - log->since_ns < NUMBER_S * INT64_C(1000000000) &&
+        now_us - log->since_us < NUMBER_S * INT64_C(1000000))
+        return 0;
+    return begin_number(log, now_ns, now_us, err);
+}
+
+/* The writer's own row is before each entry, and no row of events is sent before both of them are
+ * acknowledged: a reader need not ask for entries that are not announced. */
+static int write_entry(cm_cassandra_log_t *log, int64_t first_us, int64_t last_us, uint64_t until,
+                       cm_err_t *err)
+{
+    char part[CM_CHANGES_PART];
+
+    if (log->stamp_us < first_us)
+        log->stamp_us = first_us;
+    int rc = log->announced <= log->seq ? announce(log, log->seq + 1, err) : 0;
+    if (rc < 0)
+        return rc;
+    cm_changes_part(log->writer, log->seq, part);
+    const cm_cql_value_t values[VALUES] = {cm_cql_text(cm_str(part)),
+                                           cm_cql_i64(log->seq),
+                                           cm_cql_i64(log->settled),
+                                           cm_cql_null(),
+                                           cm_cql_i64(first_us),
+                                           cm_cql_i64(last_us),
+                                           cm_cql_text((cm_str_t){log->keys.data, log->keys.len}),
+                                           cm_cql_i64(log->stamp_us)};
+    const uint64_t before = log->until;
+    log->until = until;
+    rc = write_row(log, values, log->seq, err);
+    if (rc < 0)
+        log->until = before;
+    else
+        log->seq++;
+    return rc;
+}
+
+int cm_cassandra_log_add(cm_cassandra_log_t *log, const cm_str_t *keys, size_t count,
+                         int64_t first_us, int64_t last_us, uint64_t until, cm_err_t *err)
+{
+    cm_buf_clear(&log->keys);
+    for (size_t i = 0; i < count; i++) {
+        if (keys[i].data != NULL)
+            cm_changes_add_key(&log->keys, keys[i]);
+    }
+    int rc = choose_number(log, first_us, err);
+    return rc == 0 ? write_entry(log, first_us, last_us, until, err) : rc;
+}
+
+int cm_cassandra_log_tell(cm_cassandra_log_t *log, cm_err_t *err)
+{
+    return log->told < log->settled ? announce(log, log->seq, err) : 0;
+}
+
+bool cm_cassandra_log_is_written(const cm_cassandra_log_t *log)
+{
+    return cm_cql_writer_durable(log->entries) == cm_cql_writer_added(log->entries);
+}
+
+bool cm_cassandra_log_stall(const cm_cassandra_log_t *log, cm_cql_error_t *why)
+{
+    return cm_cql_writer_stall(log->entries, why);
+}
+
+/* ---- opening ---- */
+
+static int prepare(cm_cassandra_log_t *log, cm_cql_prepared_t **insert, cm_err_t *err)
+{
+    const cm_cassandra_settings_t *settings = log->o.settings;
+    cm_buf_t text = CM_BUF_INIT;
+
+    cm_buf_add_text(&text, "INSERT INTO ");
+    cm_changes_add_table(&text, settings);
+    cm_buf_printf(&text,
+                  " (part, seq, done, end_seq, first_us, last_us, keys) VALUES (?, ?, ?, ?, ?, ?, "
+                  "?) USING TIMESTAMP ? AND TTL %d",
+                  CM_CHANGES_TTL_S);
+    int rc = cm_cassandra_prepare(settings, log->o.session, (cm_str_t){text.data, text.len}, insert,
+                                  "preparing to note what is written", err);
+    cm_buf_free(&text);
+    return rc;
+}
+
+int cm_cassandra_log_open(const cm_cassandra_log_options_t *options, cm_cassandra_log_t **log,
+                          cm_err_t *err)
+{
+    cm_cassandra_log_t *self = cm_alloc_zero(1, sizeof *self);
+    const cm_cql_writer_options_t writer = {
+        .batch_rows = 1,
+        .max_rows = ENTRIES,
+        .speculative_ms =
+            options->settings->speculative_ms > 0 ? options->settings->speculative_ms : -1,
+        .durable = on_durable,
+        .refused = on_refused,
+        .context = self};
+    cm_cql_prepared_t *insert;
+
+    self->o = *options;
+    self->writer = -1;
+    int rc = cm_changes_ensure(options->settings, options->session, options->settings->create, NULL,
+                               err);
+    if (rc == 0)
+        rc = prepare(self, &insert, err);
+    if (rc == 0)
+        rc = cm_cql_writer_open(options->session, insert, &writer, &self->entries, err);
+    if (rc < 0)
+        cm_cassandra_log_close(self);
+    else
+        *log = self;
+    return rc;
+}
+
+void cm_cassandra_log_close(cm_cassandra_log_t *log)
+{
+    if (log == NULL)
+        return;
+    cm_cql_writer_close(log->entries);
+    cm_buf_free(&log->keys);
+    free(log->queue);
+    free(log);
+}

@@ -1,0 +1,36 @@
+/* What the halves of the mirror share: mirror.c (what it knows), mirror_put.c (rows that have
+ * changed), mirror_reader.c (reading without what was replaced). */
+#ifndef CM_STORE_MIRROR_INSIDE_H
+#define CM_STORE_MIRROR_INSIDE_H
+
+#include "store/embedded/database.h"
+#include "store/cassandra/mirror.h"
+
+struct cm_mirror {
+    cm_store_t store; /* first: what the mill gets */
+    char *directory;
+    const cm_clock_t *clock;
+    cm_store_t *inner;      /* the embedded store; NULL: opened for reading */
+    cm_database_t database; /* of one that is opened for reading */
+    int64_t *replaced;      /* ordinals of events that count no more, ascending */
+    size_t replaced_count, replaced_cap;
+    int64_t run; /* number of the transaction to come */
+};
+
+/* The file's connection. */
+const cm_database_t *cm_mirror_database(const cm_mirror_t *mirror);
+
+/* Notes that the event counts no more; to be sorted afterwards. */
+void cm_mirror_replace(cm_mirror_t *mirror, int64_t ordinal);
+void cm_mirror_sort_replaced(cm_mirror_t *mirror);
+
+/* How many of the replaced ones are before the ordinal. */
+size_t cm_mirror_replaced_before(const cm_mirror_t *mirror, int64_t ordinal);
+
+/* A reader of all that was committed, replaced events too. */
+int cm_mirror_inner_reader(const cm_mirror_t *mirror, cm_reader_t **reader, cm_err_t *err);
+
+/* The operation of cm_store_ops_t. */
+int cm_mirror_reader(cm_store_t *store, cm_reader_t **reader, cm_err_t *err);
+
+#endif

@@ -1,0 +1,392 @@
+#include "cassandra/schema.h"
+#include "cassandra/settle.h"
+#include "store/cassandra/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    RUN_MS = 100,
+    ASK_MS = 250,     /* between calls of the waiter; less than CM_WAIT_MS */
+    QUIET_MS = 2000,  /* without an acknowledgement: then the servers are away, not slow */
+    NOTED_ROWS = 900, /* by one entry of the companion, at most */
+    TELL_MS = 1000,   /* between words about what is acknowledged, while nothing else is noted */
+};
+
+typedef cm_cassandra_store_t self_t;
+
+/* ---- waiting ---- */
+
+static int fail_refused(const self_t *self, cm_err_t *err)
+{
+    return cm_cassandra_fail(self->settings, &self->refusal, "storing events", err);
+}
+
+/* Why nothing is acknowledged; NULL while something is. */
+static const char *find_reason(self_t *self, int64_t now)
+{
+    const cm_cql_error_t *last = cm_cql_last_error(self->session);
+    cm_cql_error_t stall;
+
+    if (now - self->progress_ns < QUIET_MS * INT64_C(1000000))
+        return NULL;
+    /* The session's last error may be of a node that is down, without which the others would do. */
+    if (cm_cql_state(self->session) == CM_CQL_READY &&
+        (cm_cql_writer_stall(self->writer, &stall) ||
+         (self->log != NULL && cm_cassandra_log_stall(self->log, &stall))))
+        last = &stall;
+    if (last == NULL)
+        return "it does not answer";
+    snprintf(self->reason, sizeof self->reason, "%s%s%s", last->node, last->node[0] ? ": " : "",
+             last->text);
+    return self->reason;
+}
+
+/* Notes whether rows have been acknowledged, or there are none to be. */
+static void note_progress(self_t *self, int64_t now)
+{
+    uint64_t durable = cm_cql_writer_durable(self->writer);
+
+    if (durable != self->progress || durable == cm_cql_writer_added(self->writer))
+        self->progress_ns = now;
+    self->progress = durable;
+}
+
+static void begin_wait(self_t *self)
+{
+    self->asked_ns = cm_clock_ticks_ns();
+    note_progress(self, self->asked_ns);
+}
+
+/* Lets the client work for a moment, and asks whether to go on waiting. */
+static int wait_a_little(self_t *self, cm_err_t *err)
+{
+    const cm_waiter_t *waiter = self->waiter;
+
+    int rc = cm_cql_run(self->session, RUN_MS, err);
+    if (rc < 0)
+        return rc;
+    if (self->refusal.code != CM_CQL_OK)
+        return fail_refused(self, err);
+    int64_t now = cm_clock_ticks_ns();
+    note_progress(self, now);
+    if (waiter == NULL || now - self->asked_ns < ASK_MS * INT64_C(1000000))
+        return 0;
+    rc = waiter->wait(waiter->context, cm_cassandra_retries(&self->store), find_reason(self, now));
+    self->asked_ns = cm_clock_ticks_ns();
+    if (rc >= 0)
+        return 0;
+    const char *reason = find_reason(self, self->asked_ns);
+    return cm_fail(err, rc,
+                   "gave up waiting for Cassandra at %s (%s): %llu rows are not acknowledged, they "
+                   "may be stored or not",
+                   self->settings->hosts, reason != NULL ? reason : "it is slow",
+                   (unsigned long long)(cm_cql_writer_added(self->writer) -
+                                        cm_cql_writer_durable(self->writer)));
+}
+
+/* ---- writing ---- */
+
+/* The servers will not take the row however often it is sent. A full disk and bugs look the same at
+ * times, and are waited for; so is a node that has not heard yet of a table that was just made. */
+static bool on_refused(void *context, uint64_t row, const cm_cql_error_t *error)
+{
+    self_t *self = context;
+
+    (void)row;
+    if (cm_cassandra_is_unsettled(error) && cm_clock_ticks_ns() < self->settling.until_ns)
+        return false;
+    if (!cm_cql_error_is_passing(error) && self->refusal.code == CM_CQL_OK)
+        self->refusal = *error;
+    return false;
+}
+
+/* The write time of a further row. Rows with equal ones would be merged column by column into a row
+ * that nobody has sent. */
+static int64_t next_write_us(self_t *self)
+{
+    int64_t now = cm_clock_now_us(self->clock);
+
+    self->last_write_us = now > self->last_write_us ? now : self->last_write_us + 1;
+    return self->last_write_us;
+}
+
+static int put_event(self_t *self, const cm_event_t *event, cm_str_t row_key, int64_t write_us,
+                     cm_err_t *err)
+{
+    enum { COUNT = CM_CASSANDRA_COLUMN_COUNT + 1 };
+    const cm_cql_value_t values[COUNT] = {
+        cm_cql_text(row_key),        cm_cql_text(event->user_id), cm_cql_i64(event->timestamp),
+        cm_cql_text(event->url),     cm_cql_text(event->country), cm_cql_text(event->city),
+        cm_cql_text(event->browser), cm_cql_text(event->os),      cm_cql_text(event->device),
+        cm_cql_i64(write_us), /* the row keeps it however often it is sent */
+    };
+    int rc;
+
+    while ((rc = cm_cql_writer_add(self->writer, values, COUNT, err)) == CM_EBUSY) {
+        if ((rc = wait_a_little(self, err)) < 0)
+            return rc;
+    }
+    return rc;
+}
+
+/* Notes the end of a batch. */
+static void end_batch(self_t *self)
+{
+    if (self->end_count == self->end_cap) {
+        self->end_cap = self->end_cap ? self->end_cap * 2 : 64;
+        self->ends = cm_realloc(self->ends, self->end_cap * sizeof *self->ends);
+    }
+    self->ends[self->end_count++] = cm_cql_writer_added(self->writer);
+}
+
+static int put_events(self_t *self, const cm_batch_t *batch, cm_err_t *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < batch->count && rc == 0; i++) {
+        if (self->choice.keys[i].data != NULL)
+            rc = put_event(self, &batch->events[i], self->choice.keys[i], next_write_us(self), err);
+    }
+    return rc;
+}
+
+/* Notes `rows` rows among the events from `i` to `end`, then adds them; their write times follow
+ * each other. */
+static int put_noted_part(self_t *self, const cm_batch_t *batch, size_t i, size_t end, size_t rows,
+                          cm_err_t *err)
+{
+    int64_t first_us = next_write_us(self), last_us = first_us + (int64_t)rows - 1, at = first_us;
+    uint64_t until = cm_cql_writer_added(self->writer) + rows;
+    int rc;
+
+    self->last_write_us = last_us;
+    while ((rc = cm_cassandra_log_add(self->log, self->choice.keys + i, end - i, first_us, last_us,
+                                      until, err)) == CM_EBUSY) {
+        if ((rc = wait_a_little(self, err)) < 0)
+            return rc;
+    }
+    for (; i < end && rc == 0; i++) {
+        if (self->choice.keys[i].data != NULL)
+            rc = put_event(self, &batch->events[i], self->choice.keys[i], at++, err);
+    }
+    return rc;
+}
+
+/* The same, each noted in the companion before it is sent. */
+static int put_noted(self_t *self, const cm_batch_t *batch, cm_err_t *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0, end; i < batch->count && rc == 0; i = end) {
+        size_t rows = 0;
+        for (end = i; end < batch->count && rows < NOTED_ROWS; end++)
+            rows += self->choice.keys[end].data != NULL;
+        if (rows > 0)
+            rc = put_noted_part(self, batch, i, end, rows, err);
+    }
+    return rc;
+}
+
+static int cassandra_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
+{
+    self_t *self = (self_t *)sink;
+
+    begin_wait(self);
+    cm_choose(&self->choice, batch);
+    int rc = self->log != NULL ? put_noted(self, batch, err) : put_events(self, batch, err);
+    if (rc < 0)
+        return rc;
+    end_batch(self);
+    cm_cql_writer_flush(self->writer); /* who knows when we are called again */
+    rc = cm_cql_run(self->session, 0, err);
+    return rc < 0 ? rc : self->refusal.code != CM_CQL_OK ? fail_refused(self, err) : 0;
+}
+
+static void count_durable(self_t *self)
+{
+    uint64_t rows = cm_cql_writer_durable(self->writer);
+    size_t done = 0;
+
+    while (done < self->end_count && self->ends[done] <= rows)
+        done++;
+    if (done == 0)
+        return;
+    self->durable += done;
+    self->end_count -= done;
+    memmove(self->ends, self->ends + done, self->end_count * sizeof *self->ends);
+}
+
+/* While nothing is put nobody would know that what was is acknowledged. */
+static int tell_now_and_then(self_t *self, cm_err_t *err)
+{
+    int64_t now = cm_clock_ticks_ns();
+
+    if (self->log == NULL || now - self->told_ns < TELL_MS * INT64_C(1000000))
+        return 0;
+    self->told_ns = now;
+    int rc = cm_cassandra_log_tell(self->log, err);
+    return rc == CM_EBUSY ? 0 : rc;
+}
+
+/* Until the companion has it, so that a reader need not look at these rows again. */
+static int tell_all(self_t *self, cm_err_t *err)
+{
+    int rc;
+
+    while ((rc = cm_cassandra_log_tell(self->log, err)) == CM_EBUSY ||
+           (rc == 0 && !cm_cassandra_log_is_written(self->log))) {
+        if ((rc = wait_a_little(self, err)) < 0)
+            return rc;
+    }
+    return rc;
+}
+
+static int cassandra_durable(cm_sink_t *sink, uint64_t *batches, cm_err_t *err)
+{
+    self_t *self = (self_t *)sink;
+
+    int rc = cm_cql_run(self->session, 0, err);
+    if (rc < 0)
+        return rc;
+    if (self->refusal.code != CM_CQL_OK)
+        return fail_refused(self, err);
+    note_progress(self, cm_clock_ticks_ns());
+    count_durable(self);
+    *batches = self->durable;
+    return tell_now_and_then(self, err);
+}
+
+static int cassandra_commit(cm_sink_t *sink, cm_err_t *err)
+{
+    self_t *self = (self_t *)sink;
+    int rc = 0;
+
+    begin_wait(self);
+    cm_cql_writer_flush(self->writer);
+    while (rc == 0 && cm_cql_writer_durable(self->writer) < cm_cql_writer_added(self->writer))
+        rc = wait_a_little(self, err);
+    count_durable(self);
+    return rc == 0 && self->log != NULL ? tell_all(self, err) : rc;
+}
+
+const char *cm_cassandra_trouble(cm_store_t *store)
+{
+    self_t *self = (self_t *)store;
+
+    if (self->writer == NULL)
+        return NULL;
+    return find_reason(self, cm_clock_ticks_ns());
+}
+
+uint64_t cm_cassandra_retries(const cm_store_t *store)
+{
+    const self_t *self = (const self_t *)store;
+    cm_cql_writer_stats_t stats = {0};
+
+    if (self->writer != NULL)
+        cm_cql_writer_stats(self->writer, &stats);
+    return stats.retries;
+}
+
+static void cassandra_close(cm_sink_t *sink)
+{
+    self_t *self = (self_t *)sink;
+
+    if (self->memory != NULL)
+        cm_sink_close(&self->memory->sink);
+    cm_cassandra_log_close(self->log);
+    cm_cql_writer_close(self->writer);
+    cm_cql_close(self->session);
+    cm_choice_free(&self->choice);
+    free(self->ends);
+    free(self);
+}
+
+/* ---- opening ---- */
+
+static int prepare(self_t *self, cm_cql_prepared_t **insert, cm_err_t *err)
+{
+    const cm_cassandra_settings_t *settings = self->settings;
+    cm_buf_t text = CM_BUF_INIT;
+
+    cm_buf_add_text(&text, "INSERT INTO ");
+    cm_cassandra_add_table(&text, settings);
+    cm_buf_printf(&text, " (%s) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?",
+                  cm_cassandra_columns);
+    if (settings->ttl_s > 0)
+        cm_buf_printf(&text, " AND TTL %lld", (long long)settings->ttl_s);
+    int rc = cm_cassandra_prepare(settings, self->session, (cm_str_t){text.data, text.len}, insert,
+                                  "preparing to store events", err);
+    cm_buf_free(&text);
+    return rc;
+}
+
+static void on_rows_durable(void *context, uint64_t durable)
+{
+    self_t *self = context;
+
+    if (self->log != NULL)
+        cm_cassandra_log_done(self->log, durable);
+}
+
+static int open_log(self_t *self, cm_err_t *err)
+{
+    const cm_cassandra_log_options_t options = {.settings = self->settings,
+                                                .session = self->session,
+                                                .refused = on_refused,
+                                                .context = self,
+                                                .rows = self->writer};
+    return cm_cassandra_log_open(&options, &self->log, err);
+}
+
+static int open_writer(self_t *self, cm_err_t *err)
+{
+    const cm_cql_writer_options_t options = {
+        .batch_bytes = self->settings->batch_bytes,
+        .max_rows = self->settings->in_flight,
+        .speculative_ms = self->settings->speculative_ms > 0 ? self->settings->speculative_ms : -1,
+        .held = self->settings->only_writer,
+        .durable = on_rows_durable,
+        .refused = on_refused,
+        .context = self};
+    cm_cql_prepared_t *insert;
+
+    int rc = cm_cassandra_ensure(self->settings, self->session, err);
+    self->settling = cm_cassandra_settling_begin(self->settings);
+    if (rc == 0)
+        rc = prepare(self, &insert, err);
+    if (rc == 0)
+        rc = cm_cql_writer_open(self->session, insert, &options, &self->writer, err);
+    return rc == 0 && self->settings->only_writer ? open_log(self, err) : rc;
+}
+
+/* A table that is only read must be there; nobody makes it to find it empty. */
+static int check_table(self_t *self, cm_err_t *err)
+{
+    cm_cassandra_facts_t facts;
+
+    int rc = cm_cassandra_look(self->settings, self->session, &facts, err);
+    return rc == 0 ? cm_cassandra_complain(self->settings, &facts, err) : rc;
+}
+
+int cm_cassandra_open(const cm_cassandra_options_t *options, cm_store_t **store, cm_err_t *err)
+{
+    static const cm_sink_ops_t sink_ops = {cassandra_put, cassandra_commit, cassandra_close,
+                                           cassandra_durable};
+    static const cm_store_ops_t store_ops = {cm_cassandra_reader};
+    self_t *self = cm_alloc_zero(1, sizeof *self);
+
+    self->store = (cm_store_t){{&sink_ops}, &store_ops};
+    self->settings = options->settings;
+    self->waiter = options->waiter;
+    self->clock = options->clock;
+    int rc = cm_cassandra_connect(self->settings, &self->session, err);
+    if (rc == 0)
+        rc = options->only_read ? check_table(self, err) : open_writer(self, err);
+    if (rc < 0)
+        cassandra_close(&self->store.sink);
+    else
+        *store = &self->store;
+    return rc;
+}

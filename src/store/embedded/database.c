@@ -1,0 +1,654 @@
+#include "store/embedded/database.h"
+
+#include "base/clock.h"
+#include "base/process.h"
+#include "base/str.h"
+#include "store/embedded/setting.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    APPLICATION_ID = 0x434C4B4D, /* "CLKM" */
+    VERSION = 1,
+    BUSY_MS = 5000, /* a reader may have to wait while the writer recovers the log */
+    LOCK_WAIT_MS = 2000,
+    LOCK_STEP_MS = 50,
+    HOLDER_TEXT = 32,
+};
+
+/* Instead of a process id in the file `lock`: the store was closed. */
+static const char closed[] = "0";
+
+static const char schema[] =
+    "CREATE TABLE block (\n"
+    "    first INTEGER PRIMARY KEY,\n" /* ordinal of its first event */
+    "    count INTEGER NOT NULL,\n"
+    "    time_min INTEGER NOT NULL,\n"
+    "    time_max INTEGER NOT NULL,\n"
+    "    keys_derived INTEGER NOT NULL,\n" /* 1: no event has a row key of its own */
+    "    hot BLOB NOT NULL,\n"
+    "    cold BLOB NOT NULL,\n"
+    "    keys BLOB NOT NULL);\n"
+    "CREATE TABLE dictionary (\n"
+    "    field INTEGER NOT NULL,\n"
+    "    first INTEGER NOT NULL,\n" /* id of its first text */
+    "    count INTEGER NOT NULL,\n"
+    "    texts BLOB NOT NULL,\n"
+    "    PRIMARY KEY (field, first)) WITHOUT ROWID;\n"
+    "CREATE TABLE source (\n"
+    "    name TEXT PRIMARY KEY,\n"
+    "    position INTEGER NOT NULL) WITHOUT ROWID;\n"
+    "CREATE TABLE dead (\n"
+    "    id INTEGER PRIMARY KEY AUTOINCREMENT,\n"
+    "    time INTEGER NOT NULL,\n"
+    "    origin TEXT NOT NULL,\n"
+    "    reason TEXT NOT NULL,\n"
+    "    payload BLOB NOT NULL);\n" CM_SETTING_TABLE CM_SETTING_NEW_STORE;
+
+int cm_database_has(const cm_database_t *database, const char *table, bool *has, cm_err_t *err)
+{
+    sqlite3_stmt *select;
+
+    *has = false;
+    int rc =
+        cm_database_prepare(database, "SELECT 1 FROM sqlite_master WHERE name = ?", &select, err);
+    if (rc < 0)
+        return rc;
+    sqlite3_bind_text(select, 1, table, -1, SQLITE_STATIC);
+    int step = sqlite3_step(select);
+    *has = step == SQLITE_ROW;
+    if (step != SQLITE_ROW && step != SQLITE_DONE)
+        rc = cm_database_fail(database, "reading the store", err);
+    sqlite3_finalize(select);
+    return rc;
+}
+
+/* Whether SQLite's last error is for want of memory, for which it has several names. */
+static bool is_memory(sqlite3 *db)
+{
+    const int code = sqlite3_extended_errcode(db);
+
+    return code == SQLITE_NOMEM || code == SQLITE_IOERR_NOMEM ||
+           ((code == SQLITE_IOERR_SHMMAP || code == SQLITE_IOERR_MMAP ||
+             code == SQLITE_IOERR_SHMOPEN || code == SQLITE_CANTOPEN) &&
+            sqlite3_system_errno(db) == ENOMEM);
+}
+
+int cm_database_fail(const cm_database_t *database, const char *doing, cm_err_t *err)
+{
+    int code = sqlite3_errcode(database->db);
+    const char *text = sqlite3_errmsg(database->db);
+    const char *path = database->path;
+
+    if (database->wal != NULL && cm_wal_note(database->wal))
+        return cm_fail(err, CM_EIO,
+                       "%s: a sync of %s failed; what it was for is not stored: send it or run it "
+                       "again, and check the disk",
+                       doing, path);
+    if (is_memory(database->db))
+        return cm_fail_memory(err);
+    switch (code & 0xFF) {
+    case SQLITE_FULL:
+        return cm_fail(err, CM_EIO,
+                       "%s: no space left for %s; free some space and run it again, nothing that "
+                       "was committed is lost",
+                       doing, path);
+    case SQLITE_IOERR:
+    case SQLITE_CANTOPEN:
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+        return cm_fail(err, CM_EIO, "%s: cannot use %s (%s); check its permissions and its disk",
+                       doing, path, text);
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return cm_fail(err, CM_ECORRUPT,
+                       "%s: %s is damaged or not a Clickmill database (%s); restore it from a copy "
+                       "or save what is whole with `clickmill recover --to DIR`",
+                       doing, path, text);
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return cm_fail(err, CM_EBUSY, "%s: %s is being used by another program; try again", doing,
+                       path);
+    default:
+        return cm_fail(err, CM_EINTERNAL, "%s: SQLite says for %s: %s", doing, path, text);
+    }
+}
+
+int cm_database_exec(const cm_database_t *database, const char *sql, const char *doing,
+                     cm_err_t *err)
+{
+    if (sqlite3_exec(database->db, sql, NULL, NULL, NULL) != SQLITE_OK)
+        return cm_database_fail(database, doing, err);
+    return 0;
+}
+
+int cm_database_prepare(const cm_database_t *database, const char *sql, sqlite3_stmt **statement,
+                        cm_err_t *err)
+{
+    if (sqlite3_prepare_v2(database->db, sql, -1, statement, NULL) != SQLITE_OK)
+        return cm_database_fail(database, "preparing a statement", err);
+    return 0;
+}
+
+int cm_database_step(const cm_database_t *database, sqlite3_stmt *statement, const char *doing,
+                     cm_err_t *err)
+{
+    int rc = sqlite3_step(statement) == SQLITE_DONE ? 0 : cm_database_fail(database, doing, err);
+    sqlite3_reset(statement);
+    return rc;
+}
+
+int cm_database_int(const cm_database_t *database, const char *sql, int64_t fallback,
+                    int64_t *value, cm_err_t *err)
+{
+    sqlite3_stmt *statement;
+    int rc = cm_database_prepare(database, sql, &statement, err);
+    if (rc < 0)
+        return rc;
+    int step = sqlite3_step(statement);
+    *value = fallback;
+    if (step == SQLITE_ROW && sqlite3_column_type(statement, 0) != SQLITE_NULL)
+        *value = sqlite3_column_int64(statement, 0);
+    else if (step != SQLITE_ROW && step != SQLITE_DONE)
+        rc = cm_database_fail(database, "reading the store", err);
+    sqlite3_finalize(statement);
+    return rc;
+}
+
+/* SQLite tries the same without looking at how it went. A file system that cannot sync a directory
+ * says EINVAL, and one that may not be listed cannot be opened. */
+int cm_database_sync_directory(const char *path, cm_err_t *err)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool good = fd >= 0 ? fsync(fd) == 0 || errno == EINVAL : errno == EACCES;
+    int rc = good ? 0
+                  : cm_fail(err, CM_EIO, "cannot sync the directory %s (%s); check its disk", path,
+                            strerror(errno));
+
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
+/* The directory that was made last is one more name in the directory above it. */
+static int sync_parent(const char *path, cm_err_t *err)
+{
+    cm_buf_t parent = CM_BUF_INIT;
+
+    cm_buf_printf(&parent, "%s/..", path);
+    int rc = cm_database_sync_directory(parent.data, err);
+    cm_buf_free(&parent);
+    return rc;
+}
+
+/* mkdir -p; the last one for us alone */
+static int make_directories(const char *path, cm_err_t *err)
+{
+    char *copy = cm_strdup(path);
+    int rc = 0;
+
+    if (path[0] == '\0')
+        rc = cm_fail(err, CM_EUSAGE, "the data directory has no name; give one with --data");
+    for (char *at = copy + 1; rc == 0; at++) {
+        if (*at != '/' && *at != '\0')
+            continue;
+        char end = *at;
+        *at = '\0';
+        if (mkdir(copy, end == '\0' ? 0700 : 0777) == 0)
+            rc = sync_parent(copy, err);
+        else if (errno != EEXIST)
+            rc = cm_fail(err, CM_EIO,
+                         "cannot make the data directory %s (%s); choose another with --data", path,
+                         strerror(errno));
+        *at = end;
+        if (end == '\0')
+            break;
+    }
+    free(copy);
+    return rc;
+}
+
+/* Takes the lock, or waits a little for one who holds it for a moment only, as `process --every`
+ * does. */
+static bool lock_file(int fd)
+{
+    for (int waited = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; waited += LOCK_STEP_MS) {
+        if (errno != EWOULDBLOCK || waited >= LOCK_WAIT_MS)
+            return false;
+        cm_sleep_ms(LOCK_STEP_MS);
+    }
+    return true;
+}
+
+static int fail_held(const char *data_dir, const char *holder, cm_err_t *err)
+{
+    char text[CM_PROCESS_TEXT];
+    const char *command = cm_process_command(strtol(holder, NULL, 10), text);
+
+    return cm_fail(err, CM_EBUSY,
+                   "the data directory %s is in use by process %s; stop it%s%s%s or choose another "
+                   "directory with --data",
+                   data_dir, holder[0] ? holder : "unknown", command[0] ? " (`" : "", command,
+                   command[0] ? "`)" : "");
+}
+
+/* What the file has: the process that holds the lock, or held it last, or `closed`. */
+static void read_holder(int fd, char holder[HOLDER_TEXT])
+{
+    ssize_t got = pread(fd, holder, HOLDER_TEXT - 1, 0);
+    holder[got > 0 ? got : 0] = '\0';
+    holder[strcspn(holder, "\n")] = '\0';
+}
+
+static bool write_holder(int fd, const char *holder)
+{
+    char line[HOLDER_TEXT + 1];
+    int len = snprintf(line, sizeof line, "%s\n", holder);
+
+    return ftruncate(fd, 0) == 0 && pwrite(fd, line, (size_t)len, 0) == len;
+}
+
+void cm_database_give(int fd, const char *neighbour)
+{
+    struct stat info;
+
+    if (geteuid() == 0 && stat(neighbour, &info) == 0 && info.st_uid != 0 &&
+        fchown(fd, info.st_uid, info.st_gid) < 0)
+        return; /* a file system that has no owners, for example */
+}
+
+/* The lock is the kernel's: it goes with the process, however that ends. `was_closed`: whoever had
+ * it last has closed the store. */
+static int take_lock(const char *data_dir, int *fd, bool *was_closed, cm_err_t *err)
+{
+    cm_buf_t path = CM_BUF_INIT;
+    char holder[HOLDER_TEXT];
+    int rc = 0;
+
+    cm_buf_printf(&path, "%s/lock", data_dir);
+    *fd = open(path.data, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (*fd >= 0)
+        cm_database_give(*fd, data_dir);
+    else if (errno == EEXIST)
+        *fd = open(path.data, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (*fd < 0) {
+        rc = cm_fail(err, CM_EIO,
+                     "cannot write to the data directory %s (%s); choose another with "
+                     "--data",
+                     data_dir, strerror(errno));
+    } else if (!lock_file(*fd)) {
+        read_holder(*fd, holder);
+        rc = fail_held(data_dir, strcmp(holder, closed) != 0 ? holder : "", err);
+        close(*fd);
+        *fd = -1;
+    } else {
+        read_holder(*fd, holder);
+        *was_closed = strcmp(holder, closed) == 0;
+        snprintf(holder, sizeof holder, "%ld", (long)getpid());
+        /* After a loss of power the file shall not say that this one has closed the store. */
+        if (!write_holder(*fd, holder) || (*was_closed && fdatasync(*fd) < 0))
+            rc = cm_fail(err, CM_EIO, "cannot write %s (%s); free some space", path.data,
+                         strerror(errno));
+    }
+    cm_buf_free(&path);
+    return rc;
+}
+
+/* Takes the lock of the database file itself, or waits as for the other. */
+static int claim_file(cm_claim_t *claim, cm_err_t *err)
+{
+    int rc;
+
+    for (int waited = 0; (rc = cm_claim_lock(claim, err)) == CM_EBUSY && waited < LOCK_WAIT_MS;
+         waited += LOCK_STEP_MS)
+        cm_sleep_ms(LOCK_STEP_MS);
+    return rc;
+}
+
+static int check_version(const cm_database_t *database, bool *empty, cm_err_t *err)
+{
+    int64_t id, version, tables;
+    int rc = cm_database_int(database, "PRAGMA application_id", 0, &id, err);
+    if (rc < 0 || (rc = cm_database_int(database, "PRAGMA user_version", 0, &version, err)) < 0 ||
+        (rc = cm_database_int(database, "SELECT count(*) FROM sqlite_master", 0, &tables, err)) < 0)
+        return rc;
+    *empty = tables == 0;
+    if (*empty)
+        return 0;
+    if (id != APPLICATION_ID)
+        return cm_fail(err, CM_ECORRUPT,
+                       "%s is a database of some other program; choose another directory with "
+                       "--data",
+                       database->path);
+    if (version > VERSION)
+        return cm_fail(err, CM_EVERSION,
+                       "%s was written by a newer Clickmill (format %lld, this one knows %d); "
+                       "install that version",
+                       database->path, (long long)version, VERSION);
+    return 0;
+}
+
+static int open_file(const char *data_dir, int flags, cm_database_t *database, cm_err_t *err)
+{
+    cm_buf_t path = CM_BUF_INIT;
+
+    cm_buf_printf(&path, "%s/clickmill.db", data_dir);
+    database->path = path.data;
+    if (sqlite3_open_v2(database->path, &database->db, flags | SQLITE_OPEN_NOMUTEX, NULL) !=
+        SQLITE_OK)
+        return cm_database_fail(database, "opening the store", err);
+    database->claim = cm_claim_new(database->path);
+    sqlite3_busy_timeout(database->db, BUSY_MS);
+    return 0;
+}
+
+static int create_tables(const cm_database_t *database, cm_err_t *err)
+{
+    static const char doing[] = "creating the store";
+    char sql[200];
+
+    snprintf(sql, sizeof sql, "PRAGMA application_id = %d; PRAGMA user_version = %d;",
+             APPLICATION_ID, VERSION);
+    int rc = cm_database_exec(database, "BEGIN", doing, err);
+    if (rc == 0)
+        rc = cm_database_exec(database, schema, doing, err);
+    if (rc == 0)
+        rc = cm_database_exec(database, sql, doing, err);
+    return rc < 0 ? rc : cm_database_exec(database, "COMMIT", doing, err);
+}
+
+/* ---- who may read ---- */
+
+/* Takes all rights of others away from a file of ours. Somebody else's we cannot change. */
+static void close_to_others(int directory, const char *name)
+{
+    struct stat info;
+
+    if (fstatat(directory, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && info.st_uid == geteuid() &&
+        (S_ISREG(info.st_mode) || S_ISDIR(info.st_mode)) && (info.st_mode & 077) != 0 &&
+        fchmodat(directory, name, info.st_mode & 0700, 0) < 0)
+        return; /* on a file system without rights, for example */
+}
+
+/* Whether a data directory has files of this name. */
+static bool is_ours(const char *name)
+{
+    static const char *const names[] = {".",
+                                        "..",
+                                        "clickmill.db",
+                                        "lock",
+                                        "clickmill.db-wal",
+                                        "clickmill.db-shm",
+                                        "demo",
+                                        "spool",
+                                        "clickmill.db-journal",
+                                        "synthetic",
+                                        "secret.key",
+                                        "secret.key.new",
+                                        "visitors.key",
+                                        "clickmill.sock"};
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What an earlier edition has made readable for everybody. A directory in which there is also
+ * something else (`--data .`) keeps its own rights: it may be open for good reasons. */
+static void close_directory(const char *data_dir)
+{
+    static const char *const files[] = {"clickmill.db", "clickmill.db-wal", "clickmill.db-shm",
+                                        "lock", "spool"};
+    DIR *directory = opendir(data_dir);
+    bool alone = true;
+
+    if (directory == NULL)
+        return;
+    for (const struct dirent *entry; (entry = readdir(directory)) != NULL;)
+        alone &= is_ours(entry->d_name);
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        close_to_others(dirfd(directory), files[i]);
+    if (alone)
+        close_to_others(dirfd(directory), ".");
+    closedir(directory);
+}
+
+/* SQLite gives its log the rights that the database has. A file that is there is not opened:
+ * closing it would take the locks away that SQLite has on it in this process. */
+static int make_file(const char *data_dir, cm_err_t *err)
+{
+    cm_buf_t path = CM_BUF_INIT;
+    int rc = 0;
+
+    cm_buf_printf(&path, "%s/clickmill.db", data_dir);
+    int fd = open(path.data, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd >= 0) {
+        cm_database_give(fd, data_dir);
+        close(fd);
+    } else if (errno != EEXIST) {
+        rc = cm_fail(err, CM_EIO, "opening the store: cannot use %s (%s); check its permissions",
+                     path.data, strerror(errno));
+    }
+    cm_buf_free(&path);
+    close_directory(data_dir);
+    return rc;
+}
+
+static int64_t log_size(const char *path)
+{
+    struct stat info;
+    cm_buf_t log = CM_BUF_INIT;
+
+    cm_buf_printf(&log, "%s-wal", path);
+    int64_t size = stat(log.data, &info) == 0 ? (int64_t)info.st_size : 0;
+    cm_buf_free(&log);
+    return size;
+}
+
+int cm_database_open_write(const char *data_dir, cm_database_t *database, cm_err_t *err)
+{
+    bool empty = false, was_closed = false;
+
+    *database = (cm_database_t){.lock_fd = -1};
+    int rc = make_directories(data_dir, err);
+    if (rc < 0 || (rc = take_lock(data_dir, &database->lock_fd, &was_closed, err)) < 0)
+        goto fail;
+    rc = make_file(data_dir, err);
+    if (rc == 0)
+        rc = open_file(data_dir, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, database, err);
+    /* Who ends in order leaves no log, unless somebody is just reading. */
+    database->crashed = !was_closed && rc == 0 && log_size(database->path) > 0;
+    if (rc == 0)
+        rc = claim_file(database->claim, err);
+    /* First of all look whose file it is: the pragmas behind it write. Page size: blobs of some
+     * hundred KiB want few overflow pages, a quiet site small commits. */
+    if (rc < 0 || (rc = check_version(database, &empty, err)) < 0 ||
+        (rc = cm_database_exec(database,
+                               "PRAGMA page_size = 16384; PRAGMA journal_mode = WAL; PRAGMA "
+                               "synchronous = FULL; PRAGMA cache_size = -65536",
+                               "opening the store", err)) < 0 ||
+        (rc = cm_wal_open(database->db, database->path, database->crashed, &database->wal, err)) <
+            0 ||
+        (empty && (rc = create_tables(database, err)) < 0) ||
+        (rc = cm_database_sync_directory(data_dir, err)) < 0)
+        goto fail;
+    cm_claim_settle(database->claim);
+    return 0;
+
+fail:
+    cm_database_close(database);
+    return rc;
+}
+
+int cm_database_check(const cm_database_t *database, cm_err_t *err)
+{
+    int rc = cm_wal_prove(database->wal, err);
+    return rc < 0 ? rc : cm_claim_check(database->claim, err);
+}
+
+/* ---- a directory that cannot be written ---- */
+
+/* Also one whose owner has taken all rights to write away, which stop root from nothing. */
+static bool is_read_only(const char *data_dir)
+{
+    struct stat info;
+
+    if (stat(data_dir, &info) < 0 || !S_ISDIR(info.st_mode))
+        return false;
+    return (info.st_mode & (S_IWUSR | S_IWGRP | S_IWOTH)) == 0 ||
+           faccessat(AT_FDCWD, data_dir, W_OK, AT_EACCESS) < 0;
+}
+
+bool cm_database_keep_out(const char *data_dir, int *fd)
+{
+    cm_buf_t path = CM_BUF_INIT;
+
+    cm_buf_printf(&path, "%s/lock", data_dir);
+    *fd = open(path.data, O_RDONLY | O_CLOEXEC);
+    cm_buf_free(&path);
+    if (*fd < 0 || flock(*fd, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+        return true;
+    close(*fd);
+    *fd = -1;
+    return false;
+}
+
+static bool has_writer(const char *data_dir)
+{
+    int fd;
+    bool held = !cm_database_keep_out(data_dir, &fd);
+
+    if (fd >= 0)
+        close(fd);
+    return held;
+}
+
+static struct cm_database_state look_at(const char *path)
+{
+    struct cm_database_state state = {.log_size = log_size(path)};
+    struct stat info;
+
+    if (stat(path, &info) == 0) {
+        state.inode = (int64_t)info.st_ino;
+        state.size = (int64_t)info.st_size;
+        state.changed_ns = (int64_t)info.st_mtim.tv_sec * 1000000000 + info.st_mtim.tv_nsec;
+    }
+    return state;
+}
+
+bool cm_database_is_fresh(const cm_database_t *database)
+{
+    if (!database->frozen)
+        return true;
+    const struct cm_database_state now = look_at(database->path), then = database->state;
+    return now.inode == then.inode && now.size == then.size && now.changed_ns == then.changed_ns &&
+           now.log_size == then.log_size;
+}
+
+int cm_database_check_fresh(const cm_database_t *database, cm_err_t *err)
+{
+    if (cm_database_is_fresh(database))
+        return 0;
+    return cm_fail(err, CM_EBUSY,
+                   "%s was written by another process while it was read in a directory that cannot "
+                   "be written; run it again",
+                   database->path);
+}
+
+/* SQLite's log mode wants to share memory in a file beside the database, also for readers. Where
+ * none can be made: without a log the database is all there is, and constant. With one, which a
+ * process that has crashed has left, its index is made in our own memory, which SQLite does for
+ * whoever has the database for himself; the locks that this would take are left out, because a file
+ * that is open for reading only cannot have them. */
+static int open_frozen(const char *data_dir, cm_database_t *database, cm_err_t *err)
+{
+    cm_buf_t path = CM_BUF_INIT, uri = CM_BUF_INIT;
+
+    cm_buf_printf(&path, "%s/clickmill.db", data_dir);
+    database->path = path.data;
+    database->frozen = true;
+    database->state = look_at(path.data);
+    cm_buf_add_text(&uri, "file:");
+    for (const char *at = path.data; *at != '\0'; at++)
+        cm_buf_printf(&uri, strchr("?#%", *at) != NULL ? "%%%02X" : "%c", (unsigned char)*at);
+    const bool log = database->state.log_size > 0;
+    cm_buf_add_text(&uri, log ? "?vfs=unix-none" : "?immutable=1");
+    int code = sqlite3_open_v2(uri.data, &database->db,
+                               SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
+    cm_buf_free(&uri);
+    if (code != SQLITE_OK)
+        return cm_database_fail(database, "opening the store", err);
+    sqlite3_db_config(database->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    return log ? cm_database_exec(database, "PRAGMA locking_mode = EXCLUSIVE", "opening the store",
+                                  err)
+               : 0;
+}
+
+int cm_database_open_read(const char *data_dir, cm_database_t *database, cm_err_t *err)
+{
+    bool empty = false;
+
+    *database = (cm_database_t){.lock_fd = -1};
+    int rc = is_read_only(data_dir) && !has_writer(data_dir)
+                 ? open_frozen(data_dir, database, err)
+                 : open_file(data_dir, SQLITE_OPEN_READONLY, database, err);
+    if (rc < 0 && access(database->path, F_OK) < 0 && errno == ENOENT)
+        rc = cm_fail(err, CM_EINPUT,
+                     "there are no events in %s yet; `clickmill import`, `produce` or `run` put "
+                     "some there, --data names another directory",
+                     data_dir);
+    if (rc == 0)
+        rc = check_version(database, &empty, err);
+    if (rc == 0 && empty)
+        rc = cm_fail(err, CM_EINPUT,
+                     "there are no events in %s yet; another Clickmill is just "
+                     "creating it",
+                     data_dir);
+    if (rc < 0)
+        cm_database_close(database);
+    return rc;
+}
+
+int cm_database_open_aside(const char *data_dir, cm_database_t *database, cm_err_t *err)
+{
+    bool empty = false;
+
+    *database = (cm_database_t){.lock_fd = -1};
+    int rc = open_frozen(data_dir, database, err);
+    if (rc == 0)
+        rc = check_version(database, &empty, err);
+    if (rc < 0)
+        cm_database_close(database);
+    return rc;
+}
+
+int64_t cm_database_size(const cm_database_t *database)
+{
+    struct stat file;
+
+    return (stat(database->path, &file) == 0 ? (int64_t)file.st_size : 0) +
+           log_size(database->path);
+}
+
+void cm_database_close(cm_database_t *database)
+{
+    const bool proven = database->wal != NULL && cm_wal_free(database->wal);
+
+    sqlite3_close(database->db);
+    if (proven)
+        write_holder(database->lock_fd, closed);
+    cm_claim_free(database->claim);
+    free(database->path);
+    if (database->lock_fd >= 0)
+        close(database->lock_fd);
+    *database = (cm_database_t){.lock_fd = -1};
+}

@@ -1,0 +1,95 @@
+/* The one SQLite file of a data directory, and the lock that makes its owner the only writer.
+ *
+ * Tables and their meaning: docs/store.md. WAL mode with synchronous=FULL: what is committed
+ * survives a loss of power, and readers never wait for the writer. A connection belongs to one
+ * thread. */
+#ifndef CM_STORE_DATABASE_H
+#define CM_STORE_DATABASE_H
+
+#include "store/embedded/claim.h"
+#include "store/embedded/wal.h"
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct cm_database {
+    sqlite3 *db;
+    char *path;    /* of the file */
+    int lock_fd;   /* -1: opened for reading */
+    cm_wal_t *wal; /* NULL: the same */
+    cm_claim_t *claim;
+    bool crashed; /* the writer before has not ended in order */
+    /* Opened in a directory that cannot be written: SQLite neither locks the file nor sees what
+     * another process writes there, so that we have to look. */
+    bool frozen;
+    struct cm_database_state {
+        int64_t inode, size, changed_ns, log_size;
+    } state; /* when it was opened */
+} cm_database_t;
+
+/* Opens the data directory for writing: creates it and the file where missing, takes the lock. The
+ * only writer may hold several handles through cm_database_open_read(). CM_EBUSY when another
+ * process holds it, CM_EVERSION, CM_ECORRUPT, CM_EIO. */
+int cm_database_open_write(const char *data_dir, cm_database_t *database, cm_err_t *err);
+
+/* Before and after each transaction of a writer: what was not proven to be on the disk is written
+ * anew (wal.h), and the files are still where they were opened (claim.h). CM_EDISK, CM_EIO. */
+int cm_database_check(const cm_database_t *database, cm_err_t *err);
+
+/* Opens for reading only, beside a writer. CM_EINPUT when there is no database yet. A directory
+ * that cannot be written is left as it is; what a process that has crashed has left in its log is
+ * read there as well. */
+int cm_database_open_read(const char *data_dir, cm_database_t *database, cm_err_t *err);
+
+/* The same for a store that nobody is writing, perhaps a damaged one: as in a directory that cannot
+ * be written nothing is made or changed, whatever its rights are. CM_ECORRUPT. */
+int cm_database_open_aside(const char *data_dir, cm_database_t *database, cm_err_t *err);
+
+/* Keeps writers out, also of other mounts and users, until `*fd` is closed by the caller; -1 where
+ * there is no file `lock`. Nothing is written. False when a writer is there. */
+bool cm_database_keep_out(const char *data_dir, int *fd);
+
+/* False when a frozen database was written by another process since it was opened: what was read
+ * of it may be wrong. It has to be opened again. */
+bool cm_database_is_fresh(const cm_database_t *database);
+
+/* CM_EBUSY when it is not fresh. */
+int cm_database_check_fresh(const cm_database_t *database, cm_err_t *err);
+
+/* Bytes that it takes on the disk, with what is not yet merged into it. */
+int64_t cm_database_size(const cm_database_t *database);
+
+void cm_database_close(cm_database_t *database);
+
+/* Makes the names in a directory durable. CM_EIO. */
+int cm_database_sync_directory(const char *path, cm_err_t *err);
+
+/* For root, who has made a file in a directory of somebody else: gives it the owner that
+ * `neighbour`, a file or directory of the store, has, as SQLite does with its own files. Nobody
+ * else could open it again. */
+void cm_database_give(int fd, const char *neighbour);
+
+/* Turns SQLite's last error into a code and a sentence that begins with `doing`. */
+int cm_database_fail(const cm_database_t *database, const char *doing, cm_err_t *err);
+
+/* Runs statements without results. */
+int cm_database_exec(const cm_database_t *database, const char *sql, const char *doing,
+                     cm_err_t *err);
+
+/* Prepares a statement; the caller finalizes it. */
+int cm_database_prepare(const cm_database_t *database, const char *sql, sqlite3_stmt **statement,
+                        cm_err_t *err);
+
+/* Runs a statement that gives no row, and resets it. */
+int cm_database_step(const cm_database_t *database, sqlite3_stmt *statement, const char *doing,
+                     cm_err_t *err);
+
+/* The value of a query for one integer; `fallback` when it gives no row or NULL. */
+int cm_database_int(const cm_database_t *database, const char *sql, int64_t fallback,
+                    int64_t *value, cm_err_t *err);
+
+/* Whether the file has a table or view of this name. */
+int cm_database_has(const cm_database_t *database, const char *table, bool *has, cm_err_t *err);
+
+#endif

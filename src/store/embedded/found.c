@@ -1,0 +1,279 @@
+#include "store/embedded/found.h"
+
+#include "base/clock.h"
+#include "store/block.h"
+
+#include <stdlib.h>
+
+/* ---- what a record looks like ---- */
+
+/* Types of columns: n null, i integer, b blob, t text; a lost blob or text is either. */
+static bool looks(const cm_raw_record_t *record, bool table, const char *types)
+{
+    if (record->table != table || record->count != (int)strlen(types))
+        return false;
+    for (int i = 0; i < record->count; i++) {
+        const cm_raw_type_t type = record->values[i].type;
+        const bool ok = types[i] == 'n'   ? type == CM_RAW_NULL
+                        : types[i] == 'i' ? type == CM_RAW_INT
+                        : types[i] == 'b' ? type == CM_RAW_BLOB || type == CM_RAW_LOST
+                                          : type == CM_RAW_TEXT || type == CM_RAW_LOST;
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+static bool whole(const cm_raw_value_t *value)
+{
+    return value->type == CM_RAW_BLOB && cm_block_is_whole(value->bytes);
+}
+
+static void take_block(cm_found_t *found, cm_raw_view_t view, const cm_raw_record_t *record)
+{
+    const cm_raw_value_t *values = record->values;
+    const int64_t count = values[1].number;
+
+    if (record->rowid < 0 || count < 1 || count > CM_BLOCK_EVENTS || values[2].number < 0 ||
+        values[3].number >= CM_TIME_END || values[2].number > values[3].number ||
+        (uint64_t)values[4].number > 1)
+        return;
+    if (found->count == found->cap) {
+        found->cap = found->cap ? found->cap * 2 : 256;
+        found->blocks = cm_realloc(found->blocks, found->cap * sizeof *found->blocks);
+    }
+    found->blocks[found->count++] = (cm_found_block_t){.first = record->rowid,
+                                                       .count = (uint32_t)count,
+                                                       .hot = whole(&values[5]),
+                                                       .cold = whole(&values[6]),
+                                                       .keys = whole(&values[7]),
+                                                       .keys_derived = values[4].number == 1,
+                                                       .view = view,
+                                                       .page = record->page,
+                                                       .cell = record->cell};
+}
+
+typedef struct filling {
+    cm_found_segment_t *segment;
+    uint32_t at;
+} filling_t;
+
+static void take_text(void *context, cm_str_t text)
+{
+    filling_t *filling = context;
+    filling->segment->texts[filling->at++] = cm_arena_copy(&filling->segment->arena, text);
+}
+
+static void forget_texts(cm_found_segment_t *segment)
+{
+    free(segment->texts);
+    segment->texts = NULL;
+    cm_arena_free(&segment->arena);
+}
+
+static void take_segment(cm_found_t *found, const cm_raw_record_t *record)
+{
+    const cm_raw_value_t *values = record->values;
+    const int64_t field = values[0].number, first = values[1].number, count = values[2].number;
+
+    if (field < 0 || field >= CM_FIELD_COUNT || first < 0 || first > UINT32_MAX || count < 1 ||
+        count > UINT32_MAX - first)
+        return;
+    cm_found_segments_t *of = &found->segments[field];
+    if (of->count == of->cap) {
+        of->cap = of->cap ? of->cap * 2 : 16;
+        of->items = cm_realloc(of->items, of->cap * sizeof *of->items);
+    }
+    cm_found_segment_t *segment = &of->items[of->count++];
+    *segment = (cm_found_segment_t){.first = first, .count = (uint32_t)count};
+    /* Two bytes a text at least are in a stream whose length is checked. */
+    if (!whole(&values[3]) || count > (int64_t)CM_BLOCK_EVENTS * 16)
+        return;
+    segment->texts = cm_alloc_zero(segment->count, sizeof *segment->texts);
+    filling_t filling = {.segment = segment};
+    if (cm_segment_decode(values[3].bytes, segment->count, take_text, &filling, NULL) < 0)
+        forget_texts(segment);
+}
+
+/* Windows are of different age: the least of them is surely there. */
+static void take_covered(cm_found_t *found, const cm_raw_record_t *record)
+{
+    const cm_raw_value_t *values = record->values;
+    const cm_str_t window = values[0].bytes;
+
+    /* The session timeout is negative where another store's events are meant. */
+    if ((cm_str_equal(window, CM_STR("all")) || cm_str_equal(window, CM_STR("day")) ||
+         cm_str_equal(window, CM_STR("hour"))) &&
+        values[4].number > 0 && values[1].number > 0 &&
+        (found->upto == 0 || values[1].number < found->upto))
+        found->upto = values[1].number;
+}
+
+void cm_found_take(cm_found_t *found, cm_raw_view_t view, const cm_raw_record_t *record)
+{
+    if (looks(record, true, "niiiibbb"))
+        take_block(found, view, record);
+    else if (looks(record, false, "iiib"))
+        take_segment(found, record);
+    else if (looks(record, false, "tiiiii") && view == CM_RAW_COMMITTED)
+        take_covered(found, record);
+}
+
+/* ---- bringing in order ---- */
+
+/* By ordinal, the largest first; of the same, the one that is best. */
+static int by_first(const void *a, const void *b)
+{
+    const cm_found_block_t *x = a, *y = b;
+    if (x->first != y->first)
+        return x->first < y->first ? -1 : 1;
+    if (x->count != y->count)
+        return x->count > y->count ? -1 : 1;
+    return (y->hot + y->cold + y->keys) - (x->hot + x->cold + x->keys);
+}
+
+static int by_id(const void *a, const void *b)
+{
+    const cm_found_segment_t *x = a, *y = b;
+    if (x->first != y->first)
+        return x->first < y->first ? -1 : 1;
+    return (x->count < y->count) - (x->count > y->count);
+}
+
+static void doubt(cm_found_segments_t *of, int64_t from, int64_t to)
+{
+    if (of->doubts == of->doubt_cap) {
+        of->doubt_cap = of->doubt_cap ? of->doubt_cap * 2 : 8;
+        of->doubt = cm_realloc(of->doubt, of->doubt_cap * sizeof *of->doubt);
+    }
+    of->doubt[of->doubts][0] = from;
+    of->doubt[of->doubts++][1] = to;
+}
+
+/* Two segments that say different things of an id: the place of a segment has no checksum, so that
+ * nobody knows which of them is where it belongs, and no text of either is to be believed. */
+static void compare_texts(cm_found_segments_t *of, const cm_found_segment_t *kept,
+                          const cm_found_segment_t *other)
+{
+    const int64_t kept_end = kept->first + kept->count, other_end = other->first + other->count;
+    const int64_t end = kept_end < other_end ? kept_end : other_end;
+
+    for (int64_t id = other->first; id < end; id++) {
+        if (!cm_str_equal(kept->texts[id - kept->first], other->texts[id - other->first])) {
+            doubt(of, kept->first, kept_end > other_end ? kept_end : other_end);
+            return;
+        }
+    }
+}
+
+/* Leaves whole segments, none of which is within another. */
+static void settle_segments(cm_found_segments_t *of)
+{
+    size_t kept = 0;
+    int64_t whole_end = 0, sum = 0;
+
+    if (of->count > 1)
+        qsort(of->items, of->count, sizeof *of->items, by_id);
+    for (size_t i = 0; i < of->count; i++) {
+        cm_found_segment_t segment = of->items[i];
+        if (segment.texts == NULL) { /* it has been there; a place far off is damage, too */
+            sum += segment.count;
+            of->end = segment.first <= whole_end + sum && segment.first + segment.count > of->end
+                          ? segment.first + segment.count
+                          : of->end;
+            continue;
+        }
+        cm_found_segment_t *last = kept > 0 ? &of->items[kept - 1] : NULL;
+        const int64_t last_end = last != NULL ? last->first + last->count : 0;
+        if (last != NULL && segment.first < last_end)
+            compare_texts(of, last, &segment);
+        if (last != NULL && segment.first + segment.count <= last_end) {
+            forget_texts(&segment);
+            continue;
+        }
+        of->items[kept++] = segment;
+        whole_end = segment.first + segment.count;
+        of->end = whole_end > of->end ? whole_end : of->end;
+    }
+    of->count = kept;
+}
+
+void cm_found_settle(cm_found_t *found)
+{
+    if (found->count > 1)
+        qsort(found->blocks, found->count, sizeof *found->blocks, by_first);
+    for (int field = 0; field < CM_FIELD_COUNT; field++)
+        settle_segments(&found->segments[field]);
+}
+
+bool cm_found_text(const cm_found_t *found, cm_field_t field, uint32_t id, cm_str_t *text)
+{
+    const cm_found_segments_t *of = &found->segments[field];
+    size_t low = 0, high = of->count;
+
+    for (size_t i = 0; i < of->doubts; i++) {
+        if (id >= of->doubt[i][0] && id < of->doubt[i][1])
+            return false;
+    }
+    while (low < high) { /* the last one that begins at the id or before */
+        const size_t middle = low + (high - low) / 2;
+        if (of->items[middle].first <= (int64_t)id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == 0)
+        return false;
+    const cm_found_segment_t *segment = &of->items[low - 1];
+    if (id - segment->first >= segment->count)
+        return false;
+    *text = segment->texts[id - segment->first];
+    return true;
+}
+
+void cm_found_count_texts(const cm_found_t *found, int64_t *texts, int64_t *lost)
+{
+    *texts = *lost = 0;
+    for (int field = 0; field < CM_FIELD_COUNT; field++) {
+        const cm_found_segments_t *of = &found->segments[field];
+        int64_t there = 0, end = 0;
+        for (size_t i = 0; i < of->count; i++) {
+            const int64_t first = of->items[i].first > end ? of->items[i].first : end;
+            end = of->items[i].first + of->items[i].count;
+            there += end - first;
+        }
+        for (size_t i = 0; i < of->doubts; i++)
+            there -= of->doubt[i][1] - of->doubt[i][0];
+        there = there > 0 ? there : 0;
+        *texts += there;
+        *lost += of->end - there;
+    }
+}
+
+int64_t cm_found_end(const cm_found_t *found)
+{
+    int64_t end = 0, sum = 0;
+
+    /* Blocks are in order; one that is damaged and far off has lost its place, too. */
+    for (size_t i = 0; i < found->count; i++) {
+        const cm_found_block_t *block = &found->blocks[i];
+        sum += cm_found_is_whole(block) ? 0 : block->count;
+        if (block->first + block->count > end &&
+            (cm_found_is_whole(block) || block->first <= end + sum))
+            end = block->first + block->count;
+    }
+    return found->upto > end ? found->upto : end;
+}
+
+void cm_found_free(cm_found_t *found)
+{
+    for (int field = 0; field < CM_FIELD_COUNT; field++) {
+        cm_found_segments_t *of = &found->segments[field];
+        for (size_t i = 0; i < of->count; i++)
+            forget_texts(&of->items[i]);
+        free(of->items);
+        free(of->doubt);
+    }
+    free(found->blocks);
+    *found = (cm_found_t){0};
+}

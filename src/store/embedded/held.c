@@ -1,0 +1,307 @@
+#include "store/embedded/held.h"
+
+#include "base/clock.h"
+#include "store/embedded/frame.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    LOOK_MS = 100,      /* how often `stop` is looked at */
+    LONG_MS = 3000,     /* a wait that is told */
+    GIVE_UP_MS = 10000, /* of a wait, once we shall stop */
+    PIECE = 4096,       /* answers are small */
+};
+
+typedef struct held {
+    cm_sink_t sink; /* first */
+    char *data_dir;
+    const atomic_bool *stop;
+    FILE *messages;
+    int fd;
+    long pid;
+    cm_frame_welcome_t welcome;
+    cm_buf_t out, in;
+    size_t sent;  /* bytes of `out` */
+    size_t taken; /* bytes of `in` */
+} held_t;
+
+/* ---- waiting ---- */
+
+typedef struct wait {
+    int64_t began_ns, stop_ns;
+    bool told;
+} held_wait_t;
+
+static int fail_ended(const held_t *self, cm_err_t *err)
+{
+    return cm_fail(err, CM_EAWAY,
+                   "process %ld, which holds %s, has ended before all was stored; run it again to "
+                   "go on from there",
+                   self->pid, self->data_dir);
+}
+
+/* Waits a little for one of the events. 0, or CM_EBUSY when it is no use to wait any longer. */
+static int wait_for(held_t *self, short events, held_wait_t *wait, cm_err_t *err)
+{
+    struct pollfd poll_fd = {.fd = self->fd, .events = events};
+
+    if (poll(&poll_fd, 1, LOOK_MS) > 0)
+        return 0;
+    int64_t now = cm_clock_ticks_ns();
+    if (wait->began_ns == 0)
+        wait->began_ns = now;
+    if (wait->stop_ns == 0 && atomic_load(self->stop))
+        wait->stop_ns = now;
+    if (wait->stop_ns > 0 && now - wait->stop_ns > GIVE_UP_MS * INT64_C(1000000))
+        return cm_fail(err, CM_EBUSY,
+                       "process %ld, which holds %s, does not answer; what it has not stored is "
+                       "read again by the next import",
+                       self->pid, self->data_dir);
+    if (!wait->told && now - wait->began_ns > LONG_MS * INT64_C(1000000)) {
+        fprintf(self->messages, "waiting for process %ld, which holds %s\n", self->pid,
+                self->data_dir);
+        wait->told = true;
+    }
+    return 0;
+}
+
+/* ---- answers ---- */
+
+static int fail_as_told(const held_t *self, cm_str_t body, cm_err_t *err)
+{
+    uint32_t code = 0;
+
+    if (body.len < sizeof code)
+        return fail_ended(self, err);
+    memcpy(&code, body.data, sizeof code);
+    if (code == (uint32_t)-CM_EAWAY)
+        return fail_ended(self, err);
+    if (code == 0 || code > (uint32_t)-CM_EAWAY)
+        code = (uint32_t)-CM_EINTERNAL;
+    return cm_fail(err, -(int)code, "%.*s", (int)(body.len - sizeof code), body.data + sizeof code);
+}
+
+/* Reads what is there, without waiting. 1: something, 0: nothing yet. */
+static int receive(held_t *self, cm_err_t *err)
+{
+    cm_buf_reserve(&self->in, PIECE);
+    ssize_t got = recv(self->fd, self->in.data + self->in.len, PIECE, MSG_DONTWAIT);
+    if (got > 0) {
+        self->in.len += (size_t)got;
+        return 1;
+    }
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    return fail_ended(self, err);
+}
+
+/* The next answer, if it is whole: 1, with `*frame` until the next call; 0: not yet. */
+static int next_answer(held_t *self, cm_frame_t *frame, cm_err_t *err)
+{
+    cm_str_t rest = {self->in.data, self->in.len};
+
+    if (self->taken > 0) {
+        memmove(self->in.data, self->in.data + self->taken, self->in.len - self->taken);
+        self->in.len -= self->taken;
+        self->taken = 0;
+        rest.len = self->in.len;
+    }
+    int64_t len = cm_frame_length(rest);
+    if (len < 0)
+        return cm_fail(err, CM_EINTERNAL, "what holds %s is no Clickmill", self->data_dir);
+    if (len == 0 || (size_t)len > rest.len)
+        return 0;
+    self->taken = (size_t)len;
+    *frame = cm_frame_of((cm_str_t){rest.data, (size_t)len});
+    return frame->kind == CM_FRAME_FAIL ? fail_as_told(self, frame->body, err) : 1;
+}
+
+/* Waits for the answer of that kind. */
+static int await(held_t *self, cm_frame_kind_t kind, size_t len, cm_frame_t *frame, cm_err_t *err)
+{
+    held_wait_t wait = {0};
+    int rc;
+
+    while ((rc = next_answer(self, frame, err)) == 0) {
+        rc = receive(self, err);
+        if (rc == 0)
+            rc = wait_for(self, POLLIN, &wait, err);
+        if (rc < 0)
+            return rc;
+    }
+    if (rc < 0)
+        return rc;
+    if (frame->kind != kind || frame->body.len != len)
+        return cm_fail(err, CM_EINTERNAL, "what holds %s gives an unknown answer", self->data_dir);
+    return 0;
+}
+
+/* ---- questions ---- */
+
+/* Whether the holder has said why it takes nothing more; the failure that it has told. */
+static int told_failure(held_t *self, cm_err_t *err)
+{
+    cm_frame_t frame;
+    cm_err_t ended;
+    int rc = 0;
+
+    while (rc == 0 && receive(self, &ended) > 0)
+        rc = next_answer(self, &frame, err);
+    return rc < 0 ? rc : fail_ended(self, err);
+}
+
+/* Sends what is in `out`. */
+static int send_out(held_t *self, cm_err_t *err)
+{
+    held_wait_t wait = {0};
+    int rc = 0;
+
+    while (rc == 0 && self->sent < self->out.len) {
+        ssize_t done = send(self->fd, self->out.data + self->sent, self->out.len - self->sent,
+                            MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (done > 0) {
+            self->sent += (size_t)done;
+            wait = (held_wait_t){0};
+        } else if (done < 0 && errno != EAGAIN && errno != EINTR) {
+            rc = told_failure(self, err);
+        } else {
+            rc = wait_for(self, POLLOUT, &wait, err);
+        }
+    }
+    cm_buf_clear(&self->out);
+    self->sent = 0;
+    return rc;
+}
+
+static int held_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
+{
+    held_t *self = (held_t *)sink;
+
+    if (batch->count == 0 && batch->dead_count == 0 && batch->position_count == 0)
+        return 0;
+    cm_frame_add_batch(&self->out, batch);
+    return send_out(self, err);
+}
+
+static int held_commit(cm_sink_t *sink, cm_err_t *err)
+{
+    held_t *self = (held_t *)sink;
+    cm_frame_t frame;
+
+    cm_frame_add(&self->out, CM_FRAME_COMMIT, NULL, 0);
+    int rc = send_out(self, err);
+    return rc == 0 ? await(self, CM_FRAME_DONE, 0, &frame, err) : rc;
+}
+
+int cm_held_position(cm_sink_t *sink, const char *source, int64_t *position, cm_err_t *err)
+{
+    held_t *self = (held_t *)sink;
+    cm_frame_t frame;
+
+    cm_frame_add(&self->out, CM_FRAME_POSITION, source, strlen(source));
+    int rc = send_out(self, err);
+    if (rc == 0)
+        rc = await(self, CM_FRAME_AT, sizeof *position, &frame, err);
+    if (rc == 0)
+        memcpy(position, frame.body.data, sizeof *position);
+    return rc;
+}
+
+int cm_held_tell_older(cm_sink_t *sink, cm_err_t *err)
+{
+    held_t *self = (held_t *)sink;
+
+    cm_frame_add(&self->out, CM_FRAME_OLDER, NULL, 0);
+    self->welcome.older_told = 1;
+    return send_out(self, err);
+}
+
+static void held_close(cm_sink_t *sink)
+{
+    held_t *self = (held_t *)sink;
+
+    close(self->fd);
+    cm_buf_free(&self->out);
+    cm_buf_free(&self->in);
+    free(self->data_dir);
+    explicit_bzero(&self->welcome, sizeof self->welcome);
+    free(self);
+}
+
+/* ---- opening ---- */
+
+static int greet(held_t *self, cm_err_t *err)
+{
+    const uint32_t version = CM_FRAME_VERSION;
+    cm_frame_t frame;
+
+    cm_frame_add(&self->out, CM_FRAME_HELLO, &version, sizeof version);
+    int rc = send_out(self, err);
+    if (rc == 0)
+        rc = await(self, CM_FRAME_WELCOME, sizeof self->welcome, &frame, err);
+    if (rc == 0)
+        memcpy(&self->welcome, frame.body.data, sizeof self->welcome);
+    return rc;
+}
+
+int cm_held_open(const char *data_dir, const atomic_bool *stop, FILE *messages, cm_sink_t **sink,
+                 cm_err_t *err)
+{
+    static const cm_sink_ops_t ops = {held_put, held_commit, held_close, NULL};
+    struct ucred peer = {.pid = 0};
+    socklen_t len = sizeof peer;
+
+    *sink = NULL;
+    int fd = cm_frame_socket(data_dir, false);
+    if (fd < 0 && (errno == EACCES || errno == EPERM))
+        return cm_fail(err, CM_EBUSY,
+                       "the data directory %s is held by a process of another user; only that "
+                       "user, or root, may import while it runs",
+                       data_dir);
+    if (fd < 0)
+        return 0;
+    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len);
+    held_t *self = cm_alloc_zero(1, sizeof *self);
+    self->sink.ops = &ops;
+    self->data_dir = cm_strdup(data_dir);
+    self->stop = stop;
+    self->messages = messages;
+    self->fd = fd;
+    self->pid = (long)peer.pid;
+    int rc = greet(self, err);
+    if (rc < 0) {
+        held_close(&self->sink);
+        return rc == CM_EAWAY ? 0 : rc; /* it has just ended: the directory is free */
+    }
+    *sink = &self->sink;
+    return 0;
+}
+
+const uint8_t *cm_held_secret(const cm_sink_t *sink)
+{
+    return ((const held_t *)sink)->welcome.secret;
+}
+
+bool cm_held_answers(const cm_sink_t *sink)
+{
+    return ((const held_t *)sink)->welcome.answers != 0;
+}
+
+bool cm_held_older_log_keys(const cm_sink_t *sink)
+{
+    return ((const held_t *)sink)->welcome.older_keys != 0;
+}
+
+bool cm_held_older_told(const cm_sink_t *sink)
+{
+    return ((const held_t *)sink)->welcome.older_told != 0;
+}
+
+long cm_held_process(const cm_sink_t *sink)
+{
+    return ((const held_t *)sink)->pid;
+}

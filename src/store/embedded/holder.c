@@ -1,0 +1,461 @@
+#include "store/embedded/holder.h"
+
+#include "base/clock.h"
+#include "base/process.h"
+#include "store/embedded/frame.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    SENDERS = 32,            /* at once; others wait in the kernel's queue */
+    WAITING_MAX = 16 << 20,  /* bytes of a sender that wait to be put */
+    PIECE = 256 << 10,       /* bytes of a read */
+    TURN_NS = 200 * 1000000, /* of a take: who sends over HTTP waits for it */
+};
+
+typedef struct sender {
+    int fd; /* -1: the place is free */
+    pid_t pid;
+    cm_buf_t in;  /* what has come; a whole frame or more, or the beginning of one */
+    size_t put;   /* bytes of `in` that are done */
+    bool ended;   /* no more comes */
+    bool over;    /* the store's thread takes nothing more from it: its place is to be freed */
+    bool greeted; /* the versions agree */
+    bool dirty;   /* put since the last commit */
+    int asked;    /* the kind of frame that waits for the next commit; 0: none */
+    char *source; /* whose position it has asked for */
+} sender_t;
+
+struct cm_holder {
+    cm_holder_store_t store;
+    bool answers;
+    char *path;
+    int listen_fd, wake_fd;
+    pthread_t thread;
+    cm_batch_t batch;
+    pthread_mutex_t lock; /* guards: */
+    bool closing;
+    sender_t senders[SENDERS];
+};
+
+/* ---- the thread that reads ---- */
+
+static void free_sender(sender_t *sender)
+{
+    close(sender->fd);
+    cm_buf_free(&sender->in);
+    free(sender->source);
+    *sender = (sender_t){.fd = -1};
+}
+
+static void reply(sender_t *sender, const cm_buf_t *frame)
+{
+    /* Little, and the other side waits for it: there is room, or nobody there. */
+    if (send(sender->fd, frame->data, frame->len, MSG_NOSIGNAL | MSG_DONTWAIT) !=
+        (ssize_t)frame->len)
+        sender->over = true;
+}
+
+/* Says why, and takes nothing more. */
+static void dismiss(sender_t *sender, int code, const char *text)
+{
+    cm_buf_t frame = CM_BUF_INIT;
+
+    cm_frame_add_fail(&frame, code, text);
+    reply(sender, &frame);
+    cm_buf_free(&frame);
+    shutdown(sender->fd, SHUT_WR);
+    sender->over = true;
+    sender->dirty = false;
+}
+
+/* The mode of the socket keeps other users out already, but for root, who may. */
+static bool same_user(int fd, pid_t *pid)
+{
+    struct ucred peer;
+    socklen_t len = sizeof peer;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+        return false;
+    *pid = peer.pid;
+    return peer.uid == geteuid() || peer.uid == 0;
+}
+
+static void accept_sender(cm_holder_t *holder)
+{
+    sender_t *place = NULL;
+    pid_t pid = 0;
+
+    for (int i = 0; i < SENDERS && place == NULL; i++) {
+        if (holder->senders[i].fd < 0)
+            place = &holder->senders[i];
+    }
+    int fd = accept4(holder->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0)
+        return;
+    *place = (sender_t){.fd = fd};
+    if (!same_user(fd, &pid)) {
+        dismiss(place, CM_EBUSY,
+                "the data directory is held by a process of another user; only that user, or "
+                "root, may import while it runs");
+        free_sender(place);
+    }
+    place->pid = pid;
+}
+
+/* Reads a piece. */
+static void read_piece(sender_t *sender)
+{
+    cm_buf_reserve(&sender->in, PIECE);
+    ssize_t got = recv(sender->fd, sender->in.data + sender->in.len, PIECE, MSG_DONTWAIT);
+    if (got > 0)
+        sender->in.len += (size_t)got;
+    else if (got == 0 || (errno != EAGAIN && errno != EINTR))
+        sender->ended = true;
+}
+
+static cm_str_t waiting_of(const sender_t *sender)
+{
+    if (sender->in.len == sender->put)
+        return CM_STR("");
+    return (cm_str_t){sender->in.data + sender->put, sender->in.len - sender->put};
+}
+
+/* A frame that is larger than what may wait is read to its end all the same. */
+static bool has_room(const sender_t *sender)
+{
+    cm_str_t waiting = waiting_of(sender);
+    int64_t next = cm_frame_length(waiting);
+
+    return waiting.len < WAITING_MAX || (next > 0 && (size_t)next > waiting.len);
+}
+
+static int fill_polls(cm_holder_t *holder, struct pollfd *polls, sender_t **polled)
+{
+    bool place = false;
+    int count = 0;
+
+    polls[count] = (struct pollfd){.fd = holder->wake_fd, .events = POLLIN};
+    polled[count++] = NULL;
+    for (int i = 0; i < SENDERS; i++) {
+        sender_t *sender = &holder->senders[i];
+        if (sender->fd >= 0 && sender->over)
+            free_sender(sender);
+        place |= sender->fd < 0;
+        if (sender->fd < 0 || sender->ended || !has_room(sender))
+            continue;
+        polls[count] = (struct pollfd){.fd = sender->fd, .events = POLLIN};
+        polled[count++] = sender;
+    }
+    if (place) {
+        polls[count] = (struct pollfd){.fd = holder->listen_fd, .events = POLLIN};
+        polled[count++] = NULL;
+    }
+    return count;
+}
+
+static void *listen_on(void *context)
+{
+    cm_holder_t *holder = context;
+    struct pollfd polls[SENDERS + 2];
+    sender_t *polled[SENDERS + 2];
+    uint64_t woken;
+
+    pthread_mutex_lock(&holder->lock);
+    while (!holder->closing) {
+        int count = fill_polls(holder, polls, polled);
+        pthread_mutex_unlock(&holder->lock);
+        int ready = poll(polls, (nfds_t)count, -1);
+        pthread_mutex_lock(&holder->lock);
+        for (int i = 0; ready > 0 && i < count; i++) {
+            if (polls[i].revents == 0)
+                continue;
+            if (polled[i] != NULL)
+                read_piece(polled[i]);
+            else if (polls[i].fd == holder->listen_fd)
+                accept_sender(holder);
+            else if (read(holder->wake_fd, &woken, sizeof woken) < 0)
+                continue;
+        }
+    }
+    pthread_mutex_unlock(&holder->lock);
+    return NULL;
+}
+
+static void wake(cm_holder_t *holder)
+{
+    const uint64_t one = 1;
+
+    if (write(holder->wake_fd, &one, sizeof one) < 0)
+        return; /* it is awake: the counter is full */
+}
+
+/* ---- opening and closing ---- */
+
+static int start_thread(cm_holder_t *holder, cm_err_t *err)
+{
+    holder->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (holder->wake_fd < 0)
+        return cm_fail(err, CM_EINTERNAL, "cannot start a thread: %s", strerror(errno));
+    if (cm_process_start(&holder->thread, listen_on, holder))
+        return 0;
+    close(holder->wake_fd);
+    return cm_fail_thread(err);
+}
+
+int cm_holder_open(const char *data_dir, const cm_holder_store_t *store, bool answers,
+                   cm_holder_t **out, cm_err_t *err)
+{
+    cm_buf_t path = CM_BUF_INIT;
+    int fd = cm_frame_socket(data_dir, true);
+
+    if (fd < 0)
+        return cm_fail(err, CM_EIO, "%s can have no socket: %s", data_dir, strerror(errno));
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    cm_holder_t *holder = cm_alloc_zero(1, sizeof *holder);
+    holder->store = *store;
+    holder->answers = answers;
+    holder->listen_fd = fd;
+    holder->batch = CM_BATCH_INIT;
+    for (int i = 0; i < SENDERS; i++)
+        holder->senders[i].fd = -1;
+    pthread_mutex_init(&holder->lock, NULL);
+    cm_buf_printf(&path, "%s/" CM_FRAME_SOCKET, data_dir);
+    holder->path = path.data;
+    int rc = start_thread(holder, err);
+    if (rc < 0) {
+        close(fd);
+        pthread_mutex_destroy(&holder->lock);
+        free(holder->path);
+        free(holder);
+        return rc;
+    }
+    *out = holder;
+    return 0;
+}
+
+void cm_holder_close(cm_holder_t *holder)
+{
+    if (holder == NULL)
+        return;
+    pthread_mutex_lock(&holder->lock);
+    holder->closing = true;
+    pthread_mutex_unlock(&holder->lock);
+    wake(holder);
+    pthread_join(holder->thread, NULL);
+    unlink(holder->path);
+    for (int i = 0; i < SENDERS; i++) {
+        if (holder->senders[i].fd < 0)
+            continue;
+        dismiss(&holder->senders[i], CM_EAWAY, "the process that holds the data directory ends");
+        free_sender(&holder->senders[i]);
+    }
+    close(holder->listen_fd);
+    close(holder->wake_fd);
+    cm_batch_free(&holder->batch);
+    pthread_mutex_destroy(&holder->lock);
+    free(holder->path);
+    free(holder);
+}
+
+/* ---- the store's thread ---- */
+
+/* The next frame of a sender, copied, so that its buffer may move; false when there is none. */
+static bool next_frame(sender_t *sender, cm_buf_t *frame)
+{
+    cm_str_t waiting = waiting_of(sender);
+    bool more = false;
+
+    if (sender->fd < 0 || sender->over || sender->asked != 0)
+        return false;
+    int64_t len = cm_frame_length(waiting);
+    if (len > 0 && (size_t)len <= waiting.len) {
+        cm_buf_clear(frame);
+        cm_buf_add(frame, waiting.data, (size_t)len);
+        sender->put += (size_t)len;
+        more = true;
+    } else if (len < 0) {
+        dismiss(sender, CM_EINTERNAL, "the holder of the data directory got no frame");
+    } else if (sender->ended) {
+        sender->over = true; /* what is not whole was never acknowledged */
+    }
+    if (sender->put > 0 && (sender->put == sender->in.len || sender->put > WAITING_MAX / 2)) {
+        memmove(sender->in.data, sender->in.data + sender->put, sender->in.len - sender->put);
+        sender->in.len -= sender->put;
+        sender->put = 0;
+    }
+    return more;
+}
+
+static void take_hello(sender_t *sender, cm_str_t body)
+{
+    uint32_t version = 0;
+
+    if (body.len == sizeof version)
+        memcpy(&version, body.data, sizeof version);
+    sender->greeted = version == CM_FRAME_VERSION;
+    sender->asked = CM_FRAME_HELLO;
+    if (!sender->greeted)
+        dismiss(sender, CM_EBUSY,
+                "the data directory is held by another version of Clickmill; use that one, or "
+                "stop it");
+}
+
+/* Two who read the same file would each say how far it is read. */
+static void take_question(cm_holder_t *holder, sender_t *sender, cm_str_t name)
+{
+    char text[200];
+
+    free(sender->source);
+    sender->source = cm_alloc(name.len + 1);
+    memcpy(sender->source, name.data, name.len);
+    sender->source[name.len] = '\0';
+    sender->asked = CM_FRAME_POSITION;
+    for (int i = 0; i < SENDERS; i++) {
+        const sender_t *other = &holder->senders[i];
+        if (other == sender || other->fd < 0 || other->over || other->source == NULL ||
+            strcmp(other->source, sender->source) != 0)
+            continue;
+        snprintf(text, sizeof text, "process %ld is importing the same file; wait for its end",
+                 (long)other->pid);
+        dismiss(sender, CM_EBUSY, text);
+        return;
+    }
+}
+
+static int put_batch(cm_holder_t *holder, cm_err_t *err)
+{
+    pthread_mutex_unlock(&holder->lock);
+    int rc = holder->store.put(holder->store.context, &holder->batch, err);
+    pthread_mutex_lock(&holder->lock);
+    return rc;
+}
+
+static int take_frame(cm_holder_t *holder, sender_t *sender, cm_frame_t frame, cm_err_t *err)
+{
+    if (frame.kind == CM_FRAME_HELLO) {
+        take_hello(sender, frame.body);
+    } else if (!sender->greeted) {
+        dismiss(sender, CM_EINTERNAL, "the holder of the data directory got no greeting");
+    } else if (frame.kind == CM_FRAME_POSITION) {
+        take_question(holder, sender, frame.body);
+    } else if (frame.kind == CM_FRAME_COMMIT) {
+        sender->asked = CM_FRAME_COMMIT;
+    } else if (frame.kind == CM_FRAME_OLDER) {
+        return holder->store.tell_older(holder->store.context, err);
+    } else if (frame.kind == CM_FRAME_BATCH) {
+        cm_batch_clear(&holder->batch);
+        if (cm_frame_read_batch(frame.body, &holder->batch)) {
+            sender->dirty = true;
+            return put_batch(holder, err);
+        }
+        dismiss(sender, CM_EINTERNAL, "the holder of the data directory got no batch");
+    }
+    return 0;
+}
+
+int cm_holder_take(cm_holder_t *holder, cm_err_t *err)
+{
+    const int64_t until = cm_clock_ticks_ns() + TURN_NS;
+    cm_buf_t frame = CM_BUF_INIT;
+    bool more = true, some = false;
+    int rc = 0;
+
+    pthread_mutex_lock(&holder->lock);
+    while (rc == 0 && more && cm_clock_ticks_ns() < until) {
+        more = false;
+        for (int i = 0; rc == 0 && i < SENDERS; i++) {
+            sender_t *sender = &holder->senders[i];
+            if (!next_frame(sender, &frame))
+                continue;
+            more = some = true;
+            rc = take_frame(holder, sender, cm_frame_of((cm_str_t){frame.data, frame.len}), err);
+        }
+    }
+    for (int i = 0; i < SENDERS && !some; i++)
+        some = holder->senders[i].fd >= 0 && holder->senders[i].over;
+    pthread_mutex_unlock(&holder->lock);
+    cm_buf_free(&frame);
+    if (some)
+        wake(holder); /* there is room again, or a place to be freed */
+    return rc;
+}
+
+/* Appends the answer to what a sender has asked. */
+static int answer(cm_holder_t *holder, const sender_t *sender, cm_buf_t *frame, cm_err_t *err)
+{
+    cm_frame_welcome_t welcome = {.version = CM_FRAME_VERSION, .answers = holder->answers};
+    cm_holder_keys_t keys = {{0}, false, false};
+    const cm_holder_store_t *store = &holder->store;
+    int64_t position = 0;
+    int rc = 0;
+
+    switch (sender->asked) {
+    case CM_FRAME_HELLO:
+        rc = store->keys(store->context, &keys, err);
+        memcpy(welcome.secret, keys.secret, sizeof welcome.secret);
+        welcome.older_keys = keys.older;
+        welcome.older_told = keys.older_told;
+        cm_frame_add(frame, CM_FRAME_WELCOME, &welcome, sizeof welcome);
+        explicit_bzero(&welcome, sizeof welcome);
+        explicit_bzero(&keys, sizeof keys);
+        break;
+    case CM_FRAME_POSITION:
+        if (sender->source[0] != '\0')
+            rc = store->position(store->context, sender->source, &position, err);
+        cm_frame_add(frame, CM_FRAME_AT, &position, sizeof position);
+        break;
+    default:
+        cm_frame_add(frame, CM_FRAME_DONE, NULL, 0);
+    }
+    return rc;
+}
+
+void cm_holder_answer(cm_holder_t *holder)
+{
+    cm_buf_t frame = CM_BUF_INIT;
+    cm_err_t err;
+
+    pthread_mutex_lock(&holder->lock);
+    for (int i = 0; i < SENDERS; i++) {
+        sender_t *sender = &holder->senders[i];
+        sender->dirty = false;
+        if (sender->fd < 0 || sender->over || sender->asked == 0)
+            continue;
+        cm_buf_clear(&frame);
+        pthread_mutex_unlock(&holder->lock); /* only this thread lets a sender go */
+        int rc = answer(holder, sender, &frame, &err);
+        pthread_mutex_lock(&holder->lock);
+        if (rc < 0)
+            dismiss(sender, rc, err.text);
+        else
+            reply(sender, &frame);
+        sender->asked = 0;
+    }
+    pthread_mutex_unlock(&holder->lock);
+    if (frame.data != NULL)
+        explicit_bzero(frame.data, frame.len);
+    cm_buf_free(&frame);
+}
+
+void cm_holder_lose(cm_holder_t *holder, const cm_err_t *why)
+{
+    pthread_mutex_lock(&holder->lock);
+    for (int i = 0; i < SENDERS; i++) {
+        sender_t *sender = &holder->senders[i];
+        if (sender->fd >= 0 && sender->dirty && !sender->over)
+            dismiss(sender, why != NULL && why->code != CM_EDISK ? why->code : CM_EIO,
+                    why != NULL ? why->text
+                                : "the process that holds the data directory cannot write");
+        sender->dirty = false; /* who has put nothing is answered after the next commit */
+    }
+    pthread_mutex_unlock(&holder->lock);
+}

@@ -1,0 +1,75 @@
+/* Merging small blocks, so that a quiet site's file stays small and quick to read.
+ *
+ * A commit of a quiet site holds a handful of events. Blocks are put into tiers by size (each 16
+ * times the one before); when a tier has 16 blocks at the end of the store, they become one, and so
+ * do large ones of which no more fit into a block. Every event is rewritten about once a tier, four
+ * or five times in its life, and the number of small blocks stays below 16 a tier. The same holds
+ * for dictionary segments. A merge is a transaction of its own and changes no ordinal and no id. */
+#ifndef CM_STORE_MERGE_H
+#define CM_STORE_MERGE_H
+
+#include "store/builder.h"
+#include "store/embedded/database.h"
+#include "store/store.h"
+
+#define CM_MERGE_INSERT_BLOCK                                                                      \
+    "INSERT INTO block (first, count, time_min, time_max, keys_derived, hot, cold, keys) "         \
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+#define CM_MERGE_INSERT_TEXTS                                                                      \
+    "INSERT INTO dictionary (field, first, count, texts) VALUES (?, ?, ?, ?)"
+
+/* The sizes of consecutive pieces, blocks or segments, oldest first. */
+typedef struct cm_pieces {
+    int64_t *firsts;
+    uint32_t *counts;
+    size_t count, cap;
+} cm_pieces_t;
+
+void cm_pieces_add(cm_pieces_t *pieces, int64_t first, uint32_t count);
+void cm_pieces_free(cm_pieces_t *pieces);
+
+/* How many pieces at the end shall become one; 0: none. A merged block never exceeds `limit`.
+ *
+ * Those that have not left a tier do when there are 16 of them; or, where they are large, when no
+ * more fit into one. But none is written again for the sake of less than twice its own size. */
+size_t cm_pieces_due(const cm_pieces_t *pieces, uint32_t limit);
+
+/* Makes one of the last `run`. */
+void cm_pieces_join(cm_pieces_t *pieces, size_t run);
+
+typedef struct cm_merge {
+    cm_pieces_t blocks;
+    cm_pieces_t segments[CM_FIELD_COUNT];
+    bool unknown; /* a merge has failed: what the file has must be read again */
+} cm_merge_t;
+
+/* Reads where the blocks and segments are. CM_ECORRUPT when one is missing in between. */
+int cm_merge_load(cm_merge_t *merge, const cm_database_t *database, cm_err_t *err);
+
+/* Notes what the transaction inserts. */
+void cm_merge_add_block(cm_merge_t *merge, int64_t first, uint32_t count);
+void cm_merge_add_texts(cm_merge_t *merge, int field, uint32_t first, uint32_t count);
+
+/* Takes notes back, of a transaction that is rolled back: all from these on. */
+void cm_merge_take_back(cm_merge_t *merge, int64_t events, const uint32_t texts[CM_FIELD_COUNT]);
+
+/* Events in all blocks, and texts in all segments of a dictionary. */
+int64_t cm_merge_events(const cm_merge_t *merge);
+int64_t cm_merge_texts(const cm_merge_t *merge, int field);
+
+/* After a commit: merges what has become due. */
+int cm_merge_run(cm_merge_t *merge, const cm_database_t *database,
+                 const cm_dict_t dicts[CM_FIELD_COUNT], cm_err_t *err);
+
+/* Inserts an encoded block, with CM_MERGE_INSERT_BLOCK; columns.first says where it begins. */
+int cm_merge_insert(const cm_database_t *database, sqlite3_stmt *insert,
+                    const cm_builder_t *builder, cm_err_t *err);
+
+/* Inserts the texts [from, to) of a dictionary as one segment, with CM_MERGE_INSERT_TEXTS. */
+int cm_merge_insert_texts(const cm_database_t *database, sqlite3_stmt *insert,
+                          const cm_dict_t *dict, int field, uint32_t from, uint32_t to,
+                          cm_err_t *err);
+
+void cm_merge_free(cm_merge_t *merge);
+
+#endif

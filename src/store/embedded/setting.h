@@ -1,0 +1,34 @@
+/* What a data directory has decided for good: short texts by name, in the table `setting`. A
+ * directory of an earlier edition has no such table until something is set. */
+#ifndef CM_STORE_SETTING_H
+#define CM_STORE_SETTING_H
+
+#include "store/embedded/database.h"
+
+enum { CM_SETTING_TEXT = 32 };
+
+/* How row keys of access logs are made: "site", or as the first edition did, "request". */
+#define CM_SETTING_LOG_KEYS "log_row_key"
+/* "1": it was said that this directory keeps the older way. */
+#define CM_SETTING_LOG_KEYS_SAID "log_row_key_said"
+
+/* Not empty: a writer has crashed, and the answers were not checked since. */
+#define CM_SETTING_CRASHED "crashed"
+
+/* Before a window's name: what is known of the copies that its answers cover, "equal" or "differ"
+ * (index/embedded.h); answers of an earlier edition have none. */
+#define CM_SETTING_COPIES "copies_"
+
+/* Made with the tables of a new directory. */
+#define CM_SETTING_TABLE                                                                           \
+    "CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT "     \
+    "ROWID;\n"
+#define CM_SETTING_NEW_STORE "INSERT INTO setting VALUES ('" CM_SETTING_LOG_KEYS "', 'site');\n"
+
+/* The text, empty when it was not set. */
+int cm_setting_get(const cm_database_t *database, const char *name, char value[CM_SETTING_TEXT],
+                   cm_err_t *err);
+int cm_setting_set(const cm_database_t *database, const char *name, const char *value,
+                   cm_err_t *err);
+
+#endif

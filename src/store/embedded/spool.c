@@ -1,0 +1,480 @@
+#include "store/embedded/spool.h"
+
+#include "store/embedded/store.h"
+#include "store/event_at.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+    CHUNK = 8192,     /* events that are forwarded at once, at most */
+    FORWARD_MS = 100, /* that a commit spends on it */
+    AGAIN_MS = 1000,  /* between looks for a server that is away */
+    WAIT_STEP_MS = 20,
+};
+
+/* The position in the store's table of sources: events up to it are forwarded. */
+static const char forwarded[] = "spool";
+
+struct cm_spool {
+    cm_sink_t sink; /* first */
+    cm_spool_options_t options;
+    char *data_dir;
+    cm_store_t *store; /* NULL: could not be opened again after it was emptied */
+    cm_waiter_t waiter;
+    bool impatient;     /* the waiter shall not wait for anything */
+    bool given_up;      /* it has ended a wait */
+    cm_sink_t *remote;  /* NULL: not open */
+    cm_batch_t pending; /* put to it, and not acknowledged */
+    bool keeping;       /* events go to the store */
+    int64_t position;   /* in the store, of the first that is not forwarded */
+    int64_t in_hand;    /* events from there on that the remote has taken, and not acknowledged */
+    uint64_t found;     /* that were kept when it was opened */
+    uint64_t sent;      /* acknowledged by the remote since */
+    bool (*go_on)(void *context); /* of a drain; NULL: there is none */
+    void *go_on_context;
+    size_t chunk;      /* events to forward at once: fewer after a refusal */
+    bool torn;         /* of some events nobody knows whether it has taken them */
+    atomic_bool known; /* it is running: what is wrong with the remote now may be put right */
+    int64_t tried_ns;
+    char reason[300];
+    /* The thread that opens. */
+    pthread_t thread;
+    bool started;
+    atomic_bool stop, opened; /* opened: it has ended, and these are its result: */
+    cm_sink_t *opened_sink;
+    int opened_rc;
+    cm_err_t opened_err;
+    pthread_mutex_t lock; /* guards: */
+    char away[300];       /* what the last try said */
+};
+
+/* ---- the server ---- */
+
+/* Called while the server's sink waits. */
+static int wait_for_remote(void *context, uint64_t retries, const char *reason)
+{
+    cm_spool_t *spool = context;
+    (void)retries;
+
+    if (reason != NULL)
+        snprintf(spool->reason, sizeof spool->reason, "%s", reason);
+    spool->given_up = (spool->go_on != NULL && !spool->go_on(spool->go_on_context)) ||
+                      reason != NULL || spool->impatient;
+    return spool->given_up ? CM_EAWAY : 0;
+}
+
+static void *open_remote(void *context)
+{
+    cm_spool_t *spool = context;
+    cm_err_t *err = &spool->opened_err;
+    int rc;
+
+    while ((rc = spool->options.open(spool->options.context, &spool->waiter, &spool->opened_sink,
+                                     err)) < 0 &&
+           (rc == CM_EAWAY || atomic_load(&spool->known)) && !atomic_load(&spool->stop)) {
+        pthread_mutex_lock(&spool->lock);
+        snprintf(spool->away, sizeof spool->away, "%s", err->text);
+        pthread_mutex_unlock(&spool->lock);
+        for (int ms = 0; ms < AGAIN_MS && !atomic_load(&spool->stop); ms += WAIT_STEP_MS)
+            cm_sleep_ms(WAIT_STEP_MS);
+    }
+    spool->opened_rc = rc;
+    atomic_store(&spool->opened, true);
+    return NULL;
+}
+
+static int start_opening(cm_spool_t *spool, cm_err_t *err)
+{
+    atomic_store(&spool->opened, false);
+    spool->opened_sink = NULL;
+    if (pthread_create(&spool->thread, NULL, open_remote, spool) != 0)
+        return cm_fail_thread(err);
+    spool->started = true;
+    return 0;
+}
+
+/* Takes over what the thread has opened. CM_EAWAY while it is still trying. */
+static int take_remote(cm_spool_t *spool, cm_err_t *err)
+{
+    if (!atomic_load(&spool->opened)) {
+        pthread_mutex_lock(&spool->lock);
+        snprintf(spool->reason, sizeof spool->reason, "%s", spool->away);
+        pthread_mutex_unlock(&spool->lock);
+        return CM_EAWAY;
+    }
+    if (spool->started)
+        pthread_join(spool->thread, NULL);
+    spool->started = false;
+    if (spool->opened_rc < 0) {
+        *err = spool->opened_err;
+        return spool->opened_rc;
+    }
+    spool->remote = spool->opened_sink;
+    spool->opened_sink = NULL;
+    spool->torn = false;
+    return 0;
+}
+
+/* The sink is of no use any more: what it had in hand is sent again by a new one. */
+static int give_up_remote(cm_spool_t *spool, const cm_err_t *why, cm_err_t *err)
+{
+    snprintf(spool->reason, sizeof spool->reason, "%s", why->text);
+    cm_sink_close(spool->remote);
+    spool->remote = NULL;
+    spool->in_hand = 0;
+    return start_opening(spool, err);
+}
+
+/* ---- keeping ---- */
+
+static int check_room(const cm_spool_t *spool, cm_err_t *err)
+{
+    const cm_database_t *database = cm_embedded_database(spool->store);
+    int64_t bytes;
+
+    /* The file's size tells less: what was written last is elsewhere. */
+    int rc = cm_database_int(
+        database, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size", 0,
+        &bytes, err);
+    if (rc < 0 || bytes < spool->options.max_bytes)
+        return rc;
+    return cm_fail(
+        err, CM_EIO,
+        "the spool in %s is full (%lld MB are kept); it empties when the server is back, "
+        "collect.spool says how large it may be",
+        spool->data_dir, (long long)(bytes >> 20));
+}
+
+static int keep(cm_spool_t *spool, const cm_batch_t *batch, cm_err_t *err)
+{
+    int rc = 0;
+
+    if (spool->store == NULL)
+        rc = cm_embedded_open(spool->data_dir, spool->options.clock, &spool->store, err);
+    if (rc == 0)
+        rc = check_room(spool, err);
+    return rc < 0 ? rc : cm_sink_put(&spool->store->sink, batch, err);
+}
+
+/* The server does not answer: what it has not acknowledged is kept, though it may have it. */
+static int begin_keeping(cm_spool_t *spool, const cm_err_t *why, cm_err_t *err)
+{
+    const int64_t count = (int64_t)spool->pending.count;
+
+    if (spool->reason[0] == '\0')
+        snprintf(spool->reason, sizeof spool->reason, "%s", why->text);
+    int rc = keep(spool, &spool->pending, err);
+    if (rc == 0)
+        rc = cm_sink_commit(&spool->store->sink, err);
+    cm_batch_clear(&spool->pending); /* or else their senders are told, and send them again */
+    if (rc < 0)
+        return rc;
+    spool->keeping = true;
+    spool->in_hand = count;
+    spool->tried_ns = cm_clock_ticks_ns();
+    return why->code == CM_EAWAY && !spool->torn ? 0 : give_up_remote(spool, why, err);
+}
+
+/* ---- forwarding ---- */
+
+static int advance(cm_spool_t *spool, int64_t count, cm_err_t *err)
+{
+    cm_batch_t mark = CM_BATCH_INIT;
+
+    cm_batch_mark(&mark, cm_str(forwarded), spool->position + count);
+    int rc = cm_sink_put(&spool->store->sink, &mark, err);
+    if (rc == 0)
+        rc = cm_sink_commit(&spool->store->sink, err);
+    cm_batch_free(&mark);
+    if (rc < 0 && rc != CM_EIO && rc != CM_EBUSY)
+        return rc;
+    /* The server has them, whether or not there is room to say so. */
+    spool->position += count;
+    spool->sent += (uint64_t)count;
+    spool->in_hand = 0;
+    return 0;
+}
+
+/* Fills the batch with what the block has from the position on. */
+static int take_rows(const cm_spool_t *spool, cm_reader_t *reader, const cm_columns_t *columns,
+                     cm_batch_t *batch, cm_err_t *err)
+{
+    uint32_t row = (uint32_t)(spool->position - columns->first);
+    char key[CM_UUID_TEXT];
+    int rc = 0;
+
+    for (; rc == 0 && row < columns->count && batch->count < spool->chunk; row++) {
+        cm_event_t *event = cm_batch_slot(batch);
+        rc = cm_event_at(reader, columns, row, event, key, err);
+        event->row_key = cm_arena_copy(&batch->arena, event->row_key);
+        cm_batch_accept(batch);
+    }
+    return rc;
+}
+
+/* Puts the next events, which all are of one block: the texts live as long as its columns. */
+static int put_chunk(cm_spool_t *spool, cm_reader_t *reader, cm_err_t *err)
+{
+    const cm_block_ref_t *block;
+    cm_columns_t columns = {0};
+    cm_batch_t batch = CM_BATCH_INIT;
+    size_t count;
+
+    int rc = cm_reader_blocks(reader, &block, &count, err);
+    if (rc < 0)
+        return rc;
+    while (block->first + block->count <= spool->position)
+        block++; /* there are events from the position on */
+    rc = cm_reader_read(reader, block, CM_READ_HOT | CM_READ_COLD | CM_READ_KEYS, &columns, err);
+    if (rc == 0)
+        rc = take_rows(spool, reader, &columns, &batch, err);
+    if (rc == 0) {
+        rc = cm_sink_put(spool->remote, &batch, err);
+        spool->torn = rc < 0;
+        spool->in_hand = (int64_t)batch.count;
+    }
+    cm_batch_free(&batch);
+    cm_columns_free(&columns);
+    return rc;
+}
+
+/* The database, and what somebody who reads it has kept of its log. */
+static void unlink_all(const char *path)
+{
+    static const char *const endings[] = {"", "-wal", "-shm"};
+    cm_buf_t name = CM_BUF_INIT;
+
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+        cm_buf_clear(&name);
+        cm_buf_printf(&name, "%s%s", path, endings[i]);
+        unlink(name.data);
+    }
+    cm_buf_free(&name);
+}
+
+/* All is forwarded: the store begins anew, so that it does not grow for ever. */
+static int empty(cm_spool_t *spool, cm_err_t *err)
+{
+    char *path = cm_strdup(cm_embedded_database(spool->store)->path);
+
+    cm_sink_close(&spool->store->sink);
+    spool->store = NULL;
+    unlink_all(path);
+    free(path);
+    int rc = cm_embedded_open(spool->data_dir, spool->options.clock, &spool->store, err);
+    spool->position = spool->in_hand = 0;
+    spool->keeping = false;
+    spool->reason[0] = '\0';
+    return rc;
+}
+
+/* Waits for what the server has in hand, or only looks. */
+static int settle(cm_spool_t *spool, bool look, cm_err_t *err)
+{
+    spool->impatient = look;
+    int rc = cm_sink_commit(spool->remote, err);
+    spool->impatient = false;
+    return rc < 0 ? rc : advance(spool, spool->in_hand, err);
+}
+
+static int forward_chunk(cm_spool_t *spool, cm_err_t *err)
+{
+    cm_reader_t *reader = NULL;
+
+    int rc = cm_store_reader(spool->store, &reader, err);
+    if (rc == 0)
+        rc = put_chunk(spool, reader, err);
+    cm_reader_close(reader);
+    if (rc == 0)
+        rc = settle(spool, false, err);
+    if (rc == 0 && spool->chunk < CHUNK)
+        spool->chunk *= 2;
+    return rc;
+}
+
+/* The server has refused some, and nobody says which: the others have arrived, and come once more.
+ * So one alone goes next, then twice as many each time that goes well. In the end what is refused
+ * stands alone, and it alone is tried again and again. */
+static int refused(cm_spool_t *spool, const cm_err_t *why, cm_err_t *err)
+{
+    spool->chunk = 1;
+    return give_up_remote(spool, why, err);
+}
+
+/* Forwards for a while. A server that is away is no failure: what comes is kept. */
+static int forward(cm_spool_t *spool, cm_err_t *err)
+{
+    int64_t started = cm_clock_ticks_ns();
+    cm_err_t why;
+    int rc = 0;
+
+    if (spool->reason[0] != '\0' && started - spool->tried_ns < AGAIN_MS * INT64_C(1000000))
+        return 0;
+    spool->tried_ns = started;
+    spool->given_up = false;
+    if (spool->remote == NULL && (rc = take_remote(spool, err)) < 0)
+        return rc == CM_EAWAY ? 0 : rc;
+    if (spool->in_hand > 0)
+        rc = settle(spool, true, &why);
+    while (rc == 0 && spool->position < cm_embedded_events(spool->store) &&
+           cm_clock_ticks_ns() - started < FORWARD_MS * INT64_C(1000000))
+        rc = forward_chunk(spool, &why);
+    if (rc == CM_EDISK) {
+        *err = why;
+        return rc;
+    }
+    if (rc == CM_EAWAY && !spool->given_up) /* it answers, but has a reason of its own */
+        snprintf(spool->reason, sizeof spool->reason, "%s", why.text);
+    if (rc < 0)
+        return rc != CM_EAWAY ? refused(spool, &why, err)
+               : spool->torn  ? give_up_remote(spool, &why, err)
+                              : 0;
+    spool->reason[0] = '\0';
+    return spool->position < cm_embedded_events(spool->store) ? 0 : empty(spool, err);
+}
+
+/* ---- the sink ---- */
+
+/* What is kept is durable, whatever becomes of forwarding: what is wrong with that is only told.
+ * But a disk that fails will fail what comes, too. */
+static int forward_some(cm_spool_t *spool, cm_err_t *err)
+{
+    cm_err_t why;
+
+    int rc = forward(spool, &why);
+    if (rc == 0)
+        return 0;
+    snprintf(spool->reason, sizeof spool->reason, "%s", why.text);
+    if (rc == CM_EDISK) {
+        *err = why;
+        return rc;
+    }
+    if (spool->remote == NULL && !spool->started)
+        start_opening(spool, &why);
+    return 0;
+}
+
+static int spool_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
+{
+    cm_spool_t *spool = (cm_spool_t *)sink;
+    cm_err_t why;
+    int rc;
+
+    if (spool->keeping) {
+        rc = keep(spool, batch, err);
+        /* It must empty though nothing more goes into it. */
+        return rc < 0 && rc != CM_EDISK && forward_some(spool, err) < 0 ? CM_EDISK : rc;
+    }
+    cm_batch_copy(&spool->pending, batch);
+    rc = cm_sink_put(spool->remote, batch, &why);
+    spool->torn = rc < 0;
+    return rc < 0 ? begin_keeping(spool, &why, err) : 0;
+}
+
+static int spool_commit(cm_sink_t *sink, cm_err_t *err)
+{
+    cm_spool_t *spool = (cm_spool_t *)sink;
+    cm_err_t why;
+    int rc = 0;
+
+    if (!spool->keeping && spool->pending.count > 0) {
+        rc = cm_sink_commit(spool->remote, &why);
+        if (rc < 0)
+            return begin_keeping(spool, &why, err);
+        spool->sent += spool->pending.count;
+        cm_batch_clear(&spool->pending);
+    }
+    if (!spool->keeping)
+        return 0;
+    if (spool->store != NULL)
+        rc = cm_sink_commit(&spool->store->sink, err);
+    return rc < 0 ? rc : forward_some(spool, err);
+}
+
+static void spool_close(cm_sink_t *sink)
+{
+    cm_spool_t *spool = (cm_spool_t *)sink;
+
+    atomic_store(&spool->stop, true);
+    if (spool->started)
+        pthread_join(spool->thread, NULL);
+    cm_sink_close(spool->opened_sink);
+    cm_sink_close(spool->remote);
+    if (spool->store != NULL)
+        cm_sink_close(&spool->store->sink);
+    cm_batch_free(&spool->pending);
+    pthread_mutex_destroy(&spool->lock);
+    free(spool->data_dir);
+    free(spool);
+}
+
+int cm_spool_open(const cm_spool_options_t *options, cm_spool_t **out, cm_err_t *err)
+{
+    static const cm_sink_ops_t ops = {spool_put, spool_commit, spool_close, NULL};
+    cm_spool_t *spool = cm_alloc_zero(1, sizeof *spool);
+
+    spool->sink.ops = &ops;
+    spool->options = *options;
+    spool->data_dir = cm_strdup(options->data_dir);
+    spool->waiter = (cm_waiter_t){wait_for_remote, spool};
+    spool->chunk = CHUNK;
+    spool->keeping = true; /* until the server is there, and has what was kept */
+    pthread_mutex_init(&spool->lock, NULL);
+    int rc = cm_embedded_open(options->data_dir, options->clock, &spool->store, err);
+    if (rc == 0)
+        rc = cm_embedded_position(spool->store, forwarded, &spool->position, err);
+    if (rc == 0) {
+        spool->found = cm_spool_kept(spool);
+        rc = start_opening(spool, err);
+    }
+    for (int ms = 0; rc == 0 && ms < options->start_ms && !atomic_load(&spool->opened);
+         ms += WAIT_STEP_MS)
+        cm_sleep_ms(WAIT_STEP_MS);
+    atomic_store(&spool->known, true);
+    if (rc == 0)
+        rc = forward(spool, err); /* a server that refuses at once is a wrong setting */
+    if (rc < 0)
+        spool_close(&spool->sink);
+    else
+        *out = spool;
+    return rc;
+}
+
+cm_sink_t *cm_spool_sink(cm_spool_t *spool)
+{
+    return &spool->sink;
+}
+
+uint64_t cm_spool_kept(const cm_spool_t *spool)
+{
+    return spool->keeping ? (uint64_t)(cm_embedded_events(spool->store) - spool->position) : 0;
+}
+
+cm_spool_counts_t cm_spool_counts(const cm_spool_t *spool)
+{
+    return (cm_spool_counts_t){spool->found, spool->sent, cm_spool_kept(spool)};
+}
+
+int cm_spool_drain(cm_spool_t *spool, bool (*go_on)(void *context), void *context, cm_err_t *err)
+{
+    int rc = 0;
+
+    spool->go_on = go_on;
+    spool->go_on_context = context;
+    while (rc == 0 && cm_spool_kept(spool) > 0 && go_on(context)) {
+        rc = cm_sink_commit(&spool->sink, err);
+        if (spool->reason[0] != '\0')
+            cm_sleep_ms(WAIT_STEP_MS);
+    }
+    spool->go_on = NULL;
+    return rc;
+}
+
+const char *cm_spool_reason(const cm_spool_t *spool)
+{
+    return spool->keeping ? spool->reason : "";
+}

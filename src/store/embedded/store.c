@@ -1,0 +1,659 @@
+#include "store/embedded/store.h"
+
+#include "store/block.h"
+#include "store/dict.h"
+#include "store/embedded/ends.h"
+#include "store/embedded/holder.h"
+#include "store/embedded/key.h"
+#include "store/embedded/merge.h"
+#include "store/embedded/seal.h"
+#include "store/embedded/setting.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+typedef struct cm_embedded {
+    cm_store_t store; /* first */
+    cm_database_t database;
+    const cm_clock_t *clock;
+    char *data_dir;
+    pthread_mutex_t dict_lock; /* resolve() adds texts while another thread writes */
+    cm_dict_t dicts[CM_FIELD_COUNT];
+    uint32_t dict_committed[CM_FIELD_COUNT]; /* texts that are in the file */
+    bool dicts_loaded;                       /* they are read when the first text is looked up */
+    cm_builder_t pending;                    /* events not yet in a block */
+    cm_merge_t merge;
+    cm_holder_t *holder;    /* NULL: events of other processes are not taken */
+    uint8_t secret[CM_KEY]; /* the directory's key, once it was asked for */
+    bool has_secret;
+    int64_t committed, written; /* events in committed blocks, and with the open transaction's */
+    bool in_transaction;
+    bool second_writer; /* has written here: that ends this one */
+    sqlite3_stmt *begin, *commit, *select_ends, *insert_block, *insert_texts, *insert_dead,
+        *set_source, *drop_source;
+} cm_embedded_t;
+
+/* That the file ends where this process has ended it. */
+static int check_ends(cm_embedded_t *self, cm_err_t *err)
+{
+    cm_ends_t ends = {.events = self->committed};
+
+    pthread_mutex_lock(&self->dict_lock);
+    for (int field = 0; field < CM_FIELD_COUNT; field++)
+        ends.texts[field] = self->dict_committed[field];
+    pthread_mutex_unlock(&self->dict_lock);
+    return cm_ends_check(&self->database, self->select_ends, &ends, err);
+}
+
+static int begin(cm_embedded_t *self, cm_err_t *err)
+{
+    if (self->in_transaction)
+        return 0;
+    int rc = cm_database_check(&self->database, err);
+    if (rc < 0 ||
+        (rc = cm_database_step(&self->database, self->begin, "writing the store", err)) < 0)
+        return rc;
+    rc = check_ends(self, err);
+    self->second_writer |= rc == CM_EBUSY;
+    if (rc < 0)
+        cm_database_exec(&self->database, "ROLLBACK", "taking back a transaction", NULL);
+    self->in_transaction = rc == 0;
+    return rc;
+}
+
+/* ---- dictionaries ---- */
+
+static void take_text(void *context, cm_str_t text)
+{
+    cm_dict_put(context, text);
+}
+
+static int load_dictionaries(cm_embedded_t *self, cm_err_t *err)
+{
+    sqlite3_stmt *select;
+    int step, rc = cm_database_prepare(
+                  &self->database,
+                  "SELECT field, first, count, texts FROM dictionary ORDER BY field, first",
+                  &select, err);
+    if (rc < 0)
+        return rc;
+    while (rc == 0 && (step = sqlite3_step(select)) == SQLITE_ROW) {
+        cm_err_t why;
+        unsigned field = (unsigned)sqlite3_column_int(select, 0);
+        int64_t first = sqlite3_column_int64(select, 1);
+        uint32_t count = (uint32_t)sqlite3_column_int64(select, 2);
+        cm_str_t blob = {sqlite3_column_blob(select, 3), (size_t)sqlite3_column_bytes(select, 3)};
+        rc = field < CM_FIELD_COUNT && first == self->dicts[field].count
+                 ? cm_segment_decode(blob, count, take_text, &self->dicts[field], &why)
+                 : cm_fail(&why, CM_ECORRUPT, "its place is wrong");
+        if (rc == 0 && self->dicts[field].count != first + count)
+            rc = cm_fail(&why, CM_ECORRUPT, "it has a text twice");
+        if (rc < 0)
+            cm_fail(err, rc,
+                    "texts %lld of dictionary %u in %s are damaged: %s; restore the file from a "
+                    "copy or save what is whole with `clickmill recover --to DIR`",
+                    (long long)first, field, self->database.path, why.text);
+    }
+    if (rc == 0 && step != SQLITE_DONE)
+        rc = cm_database_fail(&self->database, "reading the dictionaries", err);
+    sqlite3_finalize(select);
+    for (int field = 0; field < CM_FIELD_COUNT; field++) {
+        if (rc < 0) /* another try begins anew */
+            cm_dict_truncate(&self->dicts[field], 0);
+        else
+            self->dict_committed[field] = self->dicts[field].count;
+    }
+    return rc;
+}
+
+/* ---- put ---- */
+
+/* Reads the dictionaries: only a writer needs them, and a big store has millions of texts. */
+static int need_dictionaries(cm_embedded_t *self, cm_err_t *err)
+{
+    int rc = self->dicts_loaded ? 0 : load_dictionaries(self, err);
+    self->dicts_loaded |= rc == 0;
+    return rc;
+}
+
+int cm_embedded_resolve(cm_store_t *store, cm_builder_t *builder, cm_err_t *err)
+{
+    cm_embedded_t *self = (cm_embedded_t *)store;
+
+    pthread_mutex_lock(&self->dict_lock);
+    int rc = need_dictionaries(self, err);
+    if (rc == 0)
+        cm_builder_resolve(builder, self->dicts);
+    pthread_mutex_unlock(&self->dict_lock);
+    return rc;
+}
+
+/* Writes an encoded block into the open transaction. */
+static int insert_block(cm_embedded_t *self, cm_builder_t *builder, cm_err_t *err)
+{
+    int rc = begin(self, err);
+    if (rc < 0 || builder->columns.count == 0)
+        return rc;
+    builder->columns.first = self->written;
+    rc = cm_merge_insert(&self->database, self->insert_block, builder, err);
+    if (rc < 0)
+        return rc;
+    cm_merge_add_block(&self->merge, self->written, builder->columns.count);
+    self->written += builder->columns.count;
+    return 0;
+}
+
+/* Writes the pending events as one block into the open transaction. */
+static int write_block(cm_embedded_t *self, cm_err_t *err)
+{
+    int rc = cm_embedded_resolve(&self->store, &self->pending, err);
+    if (rc < 0)
+        return rc;
+    cm_builder_encode(&self->pending);
+    rc = insert_block(self, &self->pending, err);
+    if (rc == 0)
+        cm_builder_clear(&self->pending);
+    return rc;
+}
+
+static int put_dead(cm_embedded_t *self, const cm_dead_t *dead, cm_err_t *err)
+{
+    sqlite3_stmt *insert = self->insert_dead;
+    cm_str_t payload = dead->payload;
+    cm_buf_t sealed = CM_BUF_INIT;
+    uint8_t secret[CM_SEAL_KEY];
+
+    int rc = begin(self, err);
+    if (rc == 0 && dead->personal) {
+        rc = cm_embedded_secret(&self->store, secret, err);
+        if (rc == 0)
+            rc = cm_seal(secret, payload, &sealed, err);
+        payload = (cm_str_t){sealed.data, sealed.len};
+    }
+    if (rc < 0)
+        goto done;
+    sqlite3_bind_int64(insert, 1, cm_clock_now_ms(self->clock));
+    sqlite3_bind_text(insert, 2, dead->origin.data, (int)dead->origin.len, SQLITE_STATIC);
+    sqlite3_bind_text(insert, 3, dead->reason.data, (int)dead->reason.len, SQLITE_STATIC);
+    /* A message without a value is kept as one of no bytes. */
+    sqlite3_bind_blob(insert, 4, payload.data != NULL ? payload.data : "", (int)payload.len,
+                      SQLITE_STATIC);
+    rc = cm_database_step(&self->database, insert, "writing a dead letter", err);
+done:
+    cm_buf_free(&sealed);
+    return rc;
+}
+
+static int put_position(cm_embedded_t *self, const cm_position_t *at, cm_err_t *err)
+{
+    sqlite3_stmt *statement = at->position < 0 ? self->drop_source : self->set_source;
+
+    int rc = begin(self, err);
+    if (rc < 0)
+        return rc;
+    sqlite3_bind_text(statement, 1, at->source.data, (int)at->source.len, SQLITE_STATIC);
+    if (at->position >= 0)
+        sqlite3_bind_int64(statement, 2, at->position);
+    return cm_database_step(&self->database, statement, "writing a source's position", err);
+}
+
+/* After a failure SQLite may have rolled back by itself, or not: what is left of the transaction
+ * must never be committed, so it goes as a whole. Returns `rc`, or CM_EDISK. */
+static int give_up(cm_embedded_t *self, int rc, cm_err_t *err)
+{
+    if (self->holder != NULL)
+        cm_holder_lose(self->holder, err);
+    cm_embedded_rollback(&self->store, NULL);
+    int proven = cm_wal_prove(self->database.wal, err);
+    return proven < 0 ? proven : rc;
+}
+
+/* Dead letters and positions. */
+static int put_rest(cm_embedded_t *self, const cm_batch_t *batch, cm_err_t *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < batch->dead_count && rc == 0; i++)
+        rc = put_dead(self, &batch->dead[i], err);
+    for (size_t i = 0; i < batch->position_count && rc == 0; i++) {
+        if (batch->positions[i].source.len > 0)
+            rc = put_position(self, &batch->positions[i], err);
+    }
+    return rc;
+}
+
+static int embedded_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
+{
+    cm_embedded_t *self = (cm_embedded_t *)sink;
+    int rc = 0;
+
+    for (size_t i = 0, more; i < batch->count && rc == 0; i += more) {
+        more = CM_BLOCK_EVENTS - self->pending.columns.count;
+        more = batch->count - i < more ? batch->count - i : more;
+        cm_builder_add(&self->pending, batch->events + i, (uint32_t)more);
+        if (self->pending.columns.count == CM_BLOCK_EVENTS)
+            rc = write_block(self, err);
+    }
+    if (rc == 0)
+        rc = put_rest(self, batch, err);
+    return rc < 0 ? give_up(self, rc, err) : 0;
+}
+
+int cm_embedded_append(cm_store_t *store, cm_builder_t *builder, const cm_batch_t *rest,
+                       cm_err_t *err)
+{
+    cm_embedded_t *self = (cm_embedded_t *)store;
+
+    int rc = builder->columns.count > 0 ? insert_block(self, builder, err) : 0;
+    if (rc == 0)
+        rc = put_rest(self, rest, err);
+    return rc < 0 ? give_up(self, rc, err) : 0;
+}
+
+/* ---- commit ---- */
+
+/* Writes the new texts, those of events that are yet to come too; `written` tells how many there
+ * are then. */
+static int write_texts(cm_embedded_t *self, uint32_t written[CM_FIELD_COUNT], cm_err_t *err)
+{
+    int rc = 0;
+
+    pthread_mutex_lock(&self->dict_lock);
+    for (int field = 0; rc == 0 && field < CM_FIELD_COUNT; field++) {
+        const cm_dict_t *dict = &self->dicts[field];
+        uint32_t to;
+        for (uint32_t from = self->dict_committed[field]; rc == 0 && from < dict->count;
+             from = to) {
+            /* A segment is one blob, and SQLite's blobs end at a billion bytes. */
+            to = dict->count - from > CM_BLOCK_EVENTS ? from + CM_BLOCK_EVENTS : dict->count;
+            rc = cm_merge_insert_texts(&self->database, self->insert_texts, dict, field, from, to,
+                                       err);
+            if (rc == 0)
+                cm_merge_add_texts(&self->merge, field, from, to - from);
+        }
+        written[field] =
+            dict->count > self->dict_committed[field] ? dict->count : self->dict_committed[field];
+    }
+    pthread_mutex_unlock(&self->dict_lock);
+    return rc;
+}
+
+/* The events are durable. A merge that has no room is made another time; one that finds damage is
+ * news that cannot wait, and so is a disk that fails. */
+static int merge(cm_embedded_t *self, cm_err_t *err)
+{
+    pthread_mutex_lock(&self->dict_lock);
+    int rc = cm_merge_run(&self->merge, &self->database, self->dicts, err);
+    pthread_mutex_unlock(&self->dict_lock);
+    return rc == CM_EIO || rc == CM_EBUSY ? cm_wal_prove(self->database.wal, err) : rc;
+}
+
+/* After a commit, or where there is nothing to commit: that what is committed can be found again.
+ * What was committed into a file that is gone is not acknowledged. */
+static int check_safe(cm_embedded_t *self, cm_err_t *err)
+{
+    int rc = cm_database_check(&self->database, err);
+    if (rc == 0 && self->second_writer)
+        rc = cm_ends_fail(&self->database, err);
+    if (rc < 0 && self->holder != NULL)
+        cm_holder_lose(self->holder, err);
+    return rc;
+}
+
+static int commit_all(cm_embedded_t *self, cm_err_t *err)
+{
+    int rc = self->pending.columns.count > 0 ? write_block(self, err) : 0;
+    if (rc == 0 && !self->in_transaction)
+        return check_safe(self, err);
+    bool grown = self->written > self->committed;
+    uint32_t texts[CM_FIELD_COUNT];
+    if (rc < 0 || (rc = write_texts(self, texts, err)) < 0 ||
+        (rc = cm_database_step(&self->database, self->commit, "committing events", err)) < 0)
+        return give_up(self, rc, err);
+    self->in_transaction = false;
+    self->committed = self->written;
+    memcpy(self->dict_committed, texts, sizeof texts);
+    rc = check_safe(self, err);
+    return rc == 0 && grown ? merge(self, err) : rc;
+}
+
+/* With what other processes have sent. */
+static int embedded_commit(cm_sink_t *sink, cm_err_t *err)
+{
+    cm_embedded_t *self = (cm_embedded_t *)sink;
+
+    if (self->holder == NULL)
+        return commit_all(self, err);
+    int rc = cm_holder_take(self->holder, err);
+    if (rc == 0)
+        rc = commit_all(self, err);
+    if (rc == 0)
+        cm_holder_answer(self->holder);
+    return rc;
+}
+
+int cm_embedded_rollback(cm_store_t *store, cm_err_t *err)
+{
+    cm_embedded_t *self = (cm_embedded_t *)store;
+    int rc = 0;
+
+    if (self->holder != NULL)
+        cm_holder_lose(self->holder, NULL);
+
+    /* A full disk has made SQLite roll back by itself. */
+    if (self->in_transaction && !sqlite3_get_autocommit(self->database.db))
+        rc = cm_database_exec(&self->database, "ROLLBACK", "taking back a transaction", err);
+    self->in_transaction = false;
+    self->written = self->committed;
+    if (self->dicts_loaded) /* else nothing has been written */
+        cm_merge_take_back(&self->merge, self->committed, self->dict_committed);
+    cm_builder_clear(&self->pending);
+    pthread_mutex_lock(&self->dict_lock);
+    for (int field = 0; field < CM_FIELD_COUNT; field++)
+        cm_dict_truncate(&self->dicts[field], self->dict_committed[field]);
+    pthread_mutex_unlock(&self->dict_lock);
+    return rc;
+}
+
+static void embedded_close(cm_sink_t *sink)
+{
+    cm_embedded_t *self = (cm_embedded_t *)sink;
+
+    cm_holder_close(self->holder);
+    sqlite3_finalize(self->begin);
+    sqlite3_finalize(self->commit);
+    sqlite3_finalize(self->select_ends);
+    sqlite3_finalize(self->insert_block);
+    sqlite3_finalize(self->insert_texts);
+    sqlite3_finalize(self->insert_dead);
+    sqlite3_finalize(self->set_source);
+    sqlite3_finalize(self->drop_source);
+    cm_merge_free(&self->merge);
+    cm_database_close(&self->database); /* rolls back what is open */
+    for (int field = 0; field < CM_FIELD_COUNT; field++)
+        cm_dict_free(&self->dicts[field]);
+    cm_builder_free(&self->pending);
+    pthread_mutex_destroy(&self->dict_lock);
+    explicit_bzero(self->secret, sizeof self->secret);
+    free(self->data_dir);
+    free(self);
+}
+
+static int embedded_reader(cm_store_t *store, cm_reader_t **reader, cm_err_t *err)
+{
+    return cm_embedded_open_reader(((cm_embedded_t *)store)->data_dir, reader, err);
+}
+
+/* ---- open ---- */
+
+static int prepare_statements(cm_embedded_t *self, cm_err_t *err)
+{
+    const struct {
+        sqlite3_stmt **statement;
+        const char *sql;
+    } all[] = {
+        {&self->begin, "BEGIN IMMEDIATE"},
+        {&self->commit, "COMMIT"},
+        {&self->insert_block, CM_MERGE_INSERT_BLOCK},
+        {&self->insert_texts, CM_MERGE_INSERT_TEXTS},
+        {&self->insert_dead,
+         "INSERT INTO dead (time, origin, reason, payload) VALUES (?, ?, ?, ?)"},
+        {&self->set_source, "INSERT INTO source (name, position) VALUES (?, ?) ON CONFLICT (name) "
+                            "DO UPDATE SET position = excluded.position"},
+        {&self->drop_source, "DELETE FROM source WHERE name = ?"},
+    };
+    int rc = 0;
+    for (size_t i = 0; i < sizeof all / sizeof all[0] && rc == 0; i++)
+        rc = cm_database_prepare(&self->database, all[i].sql, all[i].statement, err);
+    return rc < 0 ? rc : cm_ends_prepare(&self->database, &self->select_ends, err);
+}
+
+int cm_embedded_open(const char *data_dir, const cm_clock_t *clock, cm_store_t **store,
+                     cm_err_t *err)
+{
+    static const cm_sink_ops_t sink_ops = {embedded_put, embedded_commit, embedded_close, NULL};
+    static const cm_store_ops_t store_ops = {embedded_reader};
+    cm_database_t database;
+
+    int rc = cm_database_open_write(data_dir, &database, err);
+    if (rc < 0)
+        return rc;
+    cm_embedded_t *self = cm_alloc_zero(1, sizeof *self);
+    self->store = (cm_store_t){{&sink_ops}, &store_ops};
+    self->database = database;
+    self->clock = clock;
+    self->data_dir = cm_strdup(data_dir);
+    pthread_mutex_init(&self->dict_lock, NULL);
+    if ((rc = prepare_statements(self, err)) < 0 ||
+        (rc = cm_merge_load(&self->merge, &self->database, err)) < 0) {
+        embedded_close(&self->store.sink);
+        return rc;
+    }
+    self->committed = self->written = cm_merge_events(&self->merge);
+    for (int field = 0; field < CM_FIELD_COUNT; field++)
+        self->dict_committed[field] = (uint32_t)cm_merge_texts(&self->merge, field);
+    /* For the answers (index/embedded.h), should they be looked at in another run only. */
+    if ((database.crashed &&
+         (rc = cm_setting_set(&self->database, CM_SETTING_CRASHED, "1", err)) < 0) ||
+        (rc = cm_key_move(&self->database, err)) < 0) {
+        embedded_close(&self->store.sink);
+        return rc;
+    }
+    *store = &self->store;
+    return 0;
+}
+
+cm_database_t *cm_embedded_database(cm_store_t *store)
+{
+    return &((cm_embedded_t *)store)->database;
+}
+
+int64_t cm_embedded_events(const cm_store_t *store)
+{
+    return ((const cm_embedded_t *)store)->committed;
+}
+
+uint32_t cm_embedded_pending(const cm_store_t *store)
+{
+    const cm_embedded_t *self = (const cm_embedded_t *)store;
+    return self->pending.columns.count + (uint32_t)(self->written - self->committed);
+}
+
+/* ---- sources, secrets, dead letters ---- */
+
+int cm_embedded_position(cm_store_t *store, const char *source, int64_t *position, cm_err_t *err)
+{
+    cm_embedded_t *self = (cm_embedded_t *)store;
+    sqlite3_stmt *select;
+
+    int rc = cm_database_prepare(&self->database, "SELECT position FROM source WHERE name = ?",
+                                 &select, err);
+    if (rc < 0)
+        return rc;
+    sqlite3_bind_text(select, 1, source, -1, SQLITE_STATIC);
+    int step = sqlite3_step(select);
+    *position = step == SQLITE_ROW ? sqlite3_column_int64(select, 0) : 0;
+    if (step != SQLITE_ROW && step != SQLITE_DONE)
+        rc = cm_database_fail(&self->database, "reading a source's position", err);
+    sqlite3_finalize(select);
+    return rc;
+}
+
+int cm_embedded_secret(cm_store_t *store, uint8_t secret[CM_KEY], cm_err_t *err)
+{
+    cm_embedded_t *self = (cm_embedded_t *)store;
+
+    int rc =
+        self->has_secret ? 0 : cm_key_read(&self->database, self->secret, &self->has_secret, err);
+    if (rc == 0 && !self->has_secret) {
+        rc = cm_key_make(&self->database, self->secret, err);
+        self->has_secret = rc == 0;
+    }
+    if (rc == 0)
+        memcpy(secret, self->secret, CM_KEY);
+    return rc;
+}
+
+int cm_embedded_secret_of(const char *data_dir, uint8_t secret[32], cm_err_t *err)
+{
+    cm_database_t database;
+    cm_store_t *store;
+    bool found = false;
+
+    if (cm_database_open_read(data_dir, &database, err) == 0) {
+        int rc = cm_key_read(&database, secret, &found, err);
+        cm_database_close(&database);
+        if (rc < 0 || found)
+            return rc;
+    }
+    int rc = cm_embedded_open(data_dir, NULL, &store, err);
+    if (rc < 0)
+        return rc;
+    rc = cm_embedded_secret(store, secret, err);
+    cm_sink_close(&store->sink);
+    return rc;
+}
+
+/* Made when it is first needed, so that a data directory without such ids stays as it was. */
+int cm_embedded_set_daily(cm_store_t *store, cm_err_t *err)
+{
+    cm_embedded_t *self = (cm_embedded_t *)store;
+
+    int rc = begin(self, err);
+    if (rc == 0)
+        rc = cm_database_exec(&self->database,
+                              "CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value "
+                              "NOT NULL) WITHOUT ROWID; "
+                              "INSERT OR REPLACE INTO setting VALUES ('visitors', 'daily')",
+                              "recording that visitors are daily", err);
+    return rc < 0 ? give_up(self, rc, err) : 0;
+}
+
+int cm_embedded_counts_days(const cm_database_t *database, bool declared, bool *counts_days,
+                            cm_err_t *err)
+{
+    bool recorded = false;
+    int64_t daily = declared, days = 0;
+
+    *counts_days = false;
+    int rc = declared ? 0 : cm_database_has(database, "setting", &recorded, err);
+    if (rc == 0 && recorded)
+        rc =
+            cm_database_int(database, "SELECT value = 'daily' FROM setting WHERE name = 'visitors'",
+                            0, &daily, err);
+    if (rc == 0 && daily != 0)
+        rc = cm_database_int(database,
+                             "SELECT max(time_max) / 86400000 > min(time_min) / 86400000 "
+                             "FROM block",
+                             0, &days, err);
+    *counts_days = days != 0;
+    return rc;
+}
+
+/* Whether the directory has decided how row keys are made, or else has a key of its visitors. */
+static int read_log_keys(const cm_database_t *database, bool *recorded, bool *older, cm_err_t *err)
+{
+    char value[CM_SETTING_TEXT];
+    uint8_t secret[CM_KEY];
+
+    int rc = cm_setting_get(database, CM_SETTING_LOG_KEYS, value, err);
+    *recorded = value[0] != '\0';
+    *older = strcmp(value, "request") == 0;
+    return rc < 0 || *recorded ? rc : cm_key_read(database, secret, older, err);
+}
+
+int cm_embedded_older_log_keys(cm_store_t *store, bool *older, cm_err_t *err)
+{
+    const cm_database_t *database = cm_embedded_database(store);
+    bool recorded;
+
+    int rc = read_log_keys(database, &recorded, older, err);
+    if (rc < 0 || recorded)
+        return rc;
+    return cm_setting_set(database, CM_SETTING_LOG_KEYS, *older ? "request" : "site", err);
+}
+
+int cm_embedded_older_told(cm_store_t *store, bool *told, cm_err_t *err)
+{
+    char value[CM_SETTING_TEXT];
+
+    int rc = cm_setting_get(cm_embedded_database(store), CM_SETTING_LOG_KEYS_SAID, value, err);
+    *told = value[0] != '\0';
+    return rc;
+}
+
+int cm_embedded_tell_older(cm_store_t *store, cm_err_t *err)
+{
+    return cm_setting_set(cm_embedded_database(store), CM_SETTING_LOG_KEYS_SAID, "1", err);
+}
+
+int cm_embedded_older_log_keys_of(const char *data_dir, bool *older, cm_err_t *err)
+{
+    cm_database_t database;
+    cm_store_t *store;
+    bool recorded = false;
+
+    if (cm_database_open_read(data_dir, &database, err) == 0) {
+        int rc = read_log_keys(&database, &recorded, older, err);
+        cm_database_close(&database);
+        if (rc < 0 || recorded || *older)
+            return rc;
+    }
+    int rc = cm_embedded_open(data_dir, NULL, &store, err);
+    if (rc < 0)
+        return rc;
+    rc = cm_embedded_older_log_keys(store, older, err);
+    cm_sink_close(&store->sink);
+    return rc;
+}
+
+/* ---- other processes ---- */
+
+static int put_for(void *context, const cm_batch_t *batch, cm_err_t *err)
+{
+    return embedded_put(context, batch, err);
+}
+
+static int position_for(void *context, const char *source, int64_t *position, cm_err_t *err)
+{
+    return cm_embedded_position(context, source, position, err);
+}
+
+static int keys_for(void *context, cm_holder_keys_t *keys, cm_err_t *err)
+{
+    int rc = cm_embedded_older_log_keys(context, &keys->older, err);
+    if (rc == 0)
+        rc = cm_embedded_older_told(context, &keys->older_told, err);
+    return rc == 0 ? cm_embedded_secret(context, keys->secret, err) : rc;
+}
+
+static int tell_older_for(void *context, cm_err_t *err)
+{
+    return cm_embedded_tell_older(context, err);
+}
+
+void cm_embedded_invite(cm_store_t *store, bool answers, const cm_log_t *log)
+{
+    cm_embedded_t *self = (cm_embedded_t *)store;
+    const cm_holder_store_t of_ours = {self, put_for, position_for, keys_for, tell_older_for};
+    cm_err_t err;
+
+    if (cm_holder_open(self->data_dir, &of_ours, answers, &self->holder, &err) < 0)
+        cm_log(log, CM_LOG_INFO, "no import while this runs", "reason=\"%s\"", err.text);
+}
+
+int cm_embedded_forget_dead(cm_store_t *store, int64_t id, cm_err_t *err)
+{
+    cm_embedded_t *self = (cm_embedded_t *)store;
+    sqlite3_stmt *remove;
+
+    int rc = begin(self, err);
+    if (rc < 0 || (rc = cm_database_prepare(&self->database, "DELETE FROM dead WHERE id = ?",
+                                            &remove, err)) < 0)
+        return rc;
+    sqlite3_bind_int64(remove, 1, id);
+    rc = cm_database_step(&self->database, remove, "removing a dead letter", err);
+    sqlite3_finalize(remove);
+    return rc;
+}

@@ -1,0 +1,271 @@
+#include "store/embedded/wal.h"
+
+#include "base/clock.h"
+#include "base/str.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+    CHECKPOINT_FRAMES = 1000,
+    /* The log (https://sqlite.org/fileformat2.html#walformat): */
+    HEADER = 32,
+    PAGE_SIZE_AT = 8,
+    SALTS_AT = 16,
+    SALTS = 8,
+    FRAME_HEADER = 24,
+    FRAME_SALTS_AT = 8,
+    /* Its index (https://sqlite.org/walformat.html), in 32-bit numbers: */
+    INDEX_SIZE = 32768,
+    INDEX_LAST_FRAME = 4,
+    INDEX_COPIED = 24,
+    CHECKPOINT_LOCK = 1,
+    LOCK_WAIT_MS = 2000,
+    LOCK_STEP_MS = 20,
+};
+
+struct cm_wal {
+    sqlite3 *db;
+    const char *path; /* of the database */
+    bool failed;      /* a sync has, and what it was for is not yet written anew */
+    bool lost;        /* that has failed too */
+};
+
+static int fail(const cm_wal_t *wal, const char *doing, cm_err_t *err)
+{
+    return cm_fail(err, CM_EIO, "cannot %s the log of %s (%s); check its disk", doing, wal->path,
+                   strerror(errno));
+}
+
+/* ---- the log's file ---- */
+
+/* SQLite holds no locks on the log, so that it may be opened and closed beside it. */
+static int open_log(const cm_wal_t *wal, cm_err_t *err)
+{
+    cm_buf_t path = CM_BUF_INIT;
+
+    cm_buf_printf(&path, "%s-wal", wal->path);
+    int fd = open(path.data, O_RDWR | O_CLOEXEC);
+    cm_buf_free(&path);
+    return fd < 0 ? fail(wal, "open", err) : fd;
+}
+
+/* The bytes of a frame; 0 when the file has no header of a log. */
+static size_t frame_size(const uint8_t header[HEADER])
+{
+    uint32_t page;
+
+    memcpy(&page, header + PAGE_SIZE_AT, sizeof page);
+    page = be32toh(page);
+    return page >= 512 && page <= 65536 ? FRAME_HEADER + (size_t)page : 0;
+}
+
+static bool write_all(int fd, const uint8_t *bytes, size_t len, off_t at)
+{
+    errno = ENOSPC; /* what a short write means */
+    return pwrite(fd, bytes, len, at) == (ssize_t)len;
+}
+
+/* Writes the log's frames once more, as they are: those with the salts of the header, since others
+ * are of an older round. */
+static int write_frames(const cm_wal_t *wal, int fd, cm_err_t *err)
+{
+    uint8_t header[HEADER];
+    off_t at = HEADER;
+
+    if (pread(fd, header, HEADER, 0) != HEADER)
+        return 0; /* no commit was ever written to it */
+    const size_t size = frame_size(header);
+    if (size == 0)
+        return 0;
+    uint8_t *frame = cm_alloc(size);
+    bool good = write_all(fd, header, HEADER, 0);
+    while (good && pread(fd, frame, size, at) == (ssize_t)size &&
+           memcmp(frame + FRAME_SALTS_AT, header + SALTS_AT, SALTS) == 0) {
+        good = write_all(fd, frame, size, at);
+        at += (off_t)size;
+    }
+    good = good && fdatasync(fd) == 0;
+    int rc = good ? 0 : fail(wal, "write", err);
+    free(frame);
+    return rc;
+}
+
+/* Makes the frames behind the last commit's void: those of a commit that has failed, which nobody
+ * was told of. A crash would else find them whole, and more might be written behind them. */
+static int void_frames(const cm_wal_t *wal, uint32_t last, cm_err_t *err)
+{
+    static const uint8_t nothing[FRAME_HEADER];
+    uint8_t header[HEADER];
+    size_t size = 0;
+
+    int fd = open_log(wal, err);
+    if (fd < 0)
+        return fd;
+    if (pread(fd, header, HEADER, 0) == HEADER)
+        size = frame_size(header);
+    bool good = size == 0 || write_all(fd, nothing, FRAME_HEADER, HEADER + (off_t)(last * size));
+    good = good && fdatasync(fd) == 0;
+    int rc = good ? 0 : fail(wal, "write", err);
+    close(fd);
+    return rc;
+}
+
+/* ---- the log's index ---- */
+
+/* The index as SQLite has it in memory, which all who have the database open share. */
+static volatile uint32_t *map_index(const cm_wal_t *wal, sqlite3_file **file)
+{
+    void volatile *index = NULL;
+
+    *file = NULL;
+    sqlite3_file_control(wal->db, "main", SQLITE_FCNTL_FILE_POINTER, file);
+    if (*file == NULL || (*file)->pMethods == NULL || (*file)->pMethods->iVersion < 2 ||
+        (*file)->pMethods->xShmMap(*file, 0, INDEX_SIZE, 0, &index) != SQLITE_OK)
+        return NULL;
+    return index;
+}
+
+/* Says that no frame of the log has been copied into the database, so that the next checkpoint
+ * copies all of them again. SQLite counts frames as copied that it has not synced, when somebody
+ * reads an older state meanwhile; it would not copy them again after a sync that has failed. */
+static int forget_copies(const cm_wal_t *wal, uint32_t *last, cm_err_t *err)
+{
+    const int lock = SQLITE_SHM_LOCK | SQLITE_SHM_EXCLUSIVE;
+    const int unlock = SQLITE_SHM_UNLOCK | SQLITE_SHM_EXCLUSIVE;
+    sqlite3_file *file;
+    volatile uint32_t *index = map_index(wal, &file);
+
+    if (index == NULL)
+        return cm_fail(err, CM_EIO, "cannot read the log's index of %s; check its disk", wal->path);
+    for (int waited = 0; file->pMethods->xShmLock(file, CHECKPOINT_LOCK, 1, lock) != SQLITE_OK;
+         waited += LOCK_STEP_MS) {
+        if (waited >= LOCK_WAIT_MS)
+            return cm_fail(err, CM_EIO, "another program holds %s; stop it", wal->path);
+        cm_sleep_ms(LOCK_STEP_MS);
+    }
+    file->pMethods->xShmBarrier(file);
+    index[INDEX_COPIED] = 0;
+    *last = index[INDEX_LAST_FRAME];
+    file->pMethods->xShmBarrier(file);
+    file->pMethods->xShmLock(file, CHECKPOINT_LOCK, 1, unlock);
+    return 0;
+}
+
+/* ---- syncs that fail ---- */
+
+bool cm_wal_note(cm_wal_t *wal)
+{
+    const int code = sqlite3_extended_errcode(wal->db);
+
+    if (code != SQLITE_IOERR_FSYNC && code != SQLITE_IOERR_DIR_FSYNC)
+        return false;
+    wal->failed = true;
+    return true;
+}
+
+static int checkpoint(cm_wal_t *wal)
+{
+    int code = sqlite3_wal_checkpoint_v2(wal->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+
+    if (code != SQLITE_OK)
+        cm_wal_note(wal);
+    return code;
+}
+
+/* After each commit. SQLite's own does the same and forgets how it went. */
+static int after_commit(void *context, sqlite3 *db, const char *name, int frames)
+{
+    (void)db;
+    (void)name;
+    if (frames >= CHECKPOINT_FRAMES)
+        checkpoint(context);
+    return SQLITE_OK; /* the commit is whole, whatever becomes of the copy */
+}
+
+/* The frames of all commits that have succeeded are proven, each by its own sync. What is not, are
+ * the copies of their pages in the database, and the frames of the commit that has failed. */
+static int write_anew(cm_wal_t *wal, cm_err_t *err)
+{
+    uint32_t last;
+
+    int rc = forget_copies(wal, &last, err);
+    if (rc < 0)
+        return rc;
+    const int code = checkpoint(wal);
+    /* While the database is in use the copies are made after a later commit. */
+    if (code != SQLITE_OK && code != SQLITE_BUSY && code != SQLITE_LOCKED)
+        return cm_fail(err, CM_EIO, "cannot write %s anew (%s)", wal->path,
+                       sqlite3_errmsg(wal->db));
+    return void_frames(wal, last, err);
+}
+
+int cm_wal_prove(cm_wal_t *wal, cm_err_t *err)
+{
+    cm_err_t why = {.text = "it has failed before"};
+
+    if (!wal->failed)
+        return 0;
+    if (!wal->lost && write_anew(wal, &why) == 0) {
+        wal->failed = false;
+        return 0;
+    }
+    wal->lost = true;
+    return cm_fail(err, CM_EDISK,
+                   "the disk below %s keeps failing: a sync of what was written failed, and so did "
+                   "writing it anew (%s); what was acknowledged is kept, check the disk and start "
+                   "again",
+                   wal->path, why.text);
+}
+
+/* ---- open and close ---- */
+
+/* Within a write transaction, so that no other program appends meanwhile. */
+static int take_over(cm_wal_t *wal, cm_err_t *err)
+{
+    uint32_t last;
+    int fd = open_log(wal, err);
+
+    if (fd < 0)
+        return fd;
+    int rc = write_frames(wal, fd, err);
+    close(fd);
+    return rc < 0 ? rc : forget_copies(wal, &last, err);
+}
+
+int cm_wal_open(sqlite3 *db, const char *path, bool crashed, cm_wal_t **out, cm_err_t *err)
+{
+    cm_wal_t *wal = cm_alloc_zero(1, sizeof *wal);
+    int rc = 0;
+
+    *wal = (cm_wal_t){.db = db, .path = path};
+    if (crashed) {
+        if (sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
+            rc = cm_fail(err, CM_EBUSY, "%s is being used by another program (%s); try again", path,
+                         sqlite3_errmsg(db));
+        if (rc == 0)
+            rc = take_over(wal, err);
+        sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+    }
+    if (rc < 0) {
+        free(wal);
+        return rc;
+    }
+    sqlite3_wal_hook(db, after_commit, wal);
+    *out = wal;
+    return 0;
+}
+
+bool cm_wal_free(cm_wal_t *wal)
+{
+    const bool proven = !wal->failed;
+
+    if (!proven)
+        sqlite3_db_config(wal->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    sqlite3_wal_hook(wal->db, NULL, NULL);
+    free(wal);
+    return proven;
+}
