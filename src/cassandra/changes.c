@@ -16,15 +16,15 @@ static const column_t columns[] = {
 };
 enum { COLUMNS = sizeof columns / sizeof *columns };
 
-bool cm_changes_are_seen(cm_cql_consistency_t level)
+bool cm_cassandra_changes_are_seen(cm_cql_consistency_t level)
 {
     return level == CM_CQL_QUORUM || level == CM_CQL_LOCAL_QUORUM || level == CM_CQL_ALL;
 }
 
-void cm_changes_part(int64_t writer, int64_t seq, char part[CM_CHANGES_PART])
+void cm_cassandra_changes_part(int64_t writer, int64_t seq, char part[CM_CASSANDRA_CHANGES_PART])
 {
-    snprintf(part, CM_CHANGES_PART, "w%016llx.%lld", (unsigned long long)writer,
-             (long long)(seq / CM_CHANGES_BUCKET));
+    snprintf(part, CM_CASSANDRA_CHANGES_PART, "w%016llx.%lld", (unsigned long long)writer,
+             (long long)(seq / CM_CASSANDRA_CHANGES_BUCKET));
 }
 
 static void name_of(const cm_cassandra_settings_t *settings, cm_buf_t *name)
@@ -34,7 +34,7 @@ static void name_of(const cm_cassandra_settings_t *settings, cm_buf_t *name)
     cm_buf_add_char(name, '\0');
 }
 
-void cm_changes_add_table(cm_buf_t *text, const cm_cassandra_settings_t *settings)
+void cm_cassandra_changes_add_table(cm_buf_t *text, const cm_cassandra_settings_t *settings)
 {
     cm_buf_t name = CM_BUF_INIT;
 
@@ -47,14 +47,14 @@ void cm_changes_add_table(cm_buf_t *text, const cm_cassandra_settings_t *setting
 
 /* ---- keys: a length of two bytes, little-endian, and the text ---- */
 
-void cm_changes_add_key(cm_buf_t *keys, cm_str_t key)
+void cm_cassandra_changes_add_key(cm_buf_t *keys, cm_str_t key)
 {
     cm_buf_add_char(keys, (char)(key.len & 0xff));
     cm_buf_add_char(keys, (char)(key.len >> 8 & 0xff));
     cm_buf_add_str(keys, key);
 }
 
-bool cm_changes_next_key(cm_str_t *rest, cm_str_t *key)
+bool cm_cassandra_changes_next_key(cm_str_t *rest, cm_str_t *key)
 {
     if (rest->len < 2)
         return false;
@@ -99,7 +99,7 @@ static void on_table(void *context, const cm_cql_error_t *error, const cm_cql_re
 }
 
 typedef struct found {
-    cm_changes_facts_t *facts;
+    cm_cassandra_changes_facts_t *facts;
     unsigned seen; /* a bit for each of `columns` */
 } found_t;
 
@@ -126,28 +126,28 @@ static int look_at(const cm_cassandra_settings_t *settings, cm_cql_t *session, b
     *about = (about_t){.id = ""};
     cm_buf_add_text(&text, "SELECT id, default_time_to_live FROM system_schema.tables");
     add_where(&text, settings, companion);
-    int rc = cm_cassandra_query(settings, session, text.data, on_table, about,
-                                "looking for the table's id", err);
+    int rc = cm_cassandra_select_system(settings, session, text.data, on_table, about,
+                                        "looking for the table's id", err);
     cm_buf_free(&text);
     return rc;
 }
 
-int cm_changes_look(const cm_cassandra_settings_t *settings, cm_cql_t *session,
-                    cm_changes_facts_t *facts, cm_err_t *err)
+int cm_cassandra_changes_probe(const cm_cassandra_settings_t *settings, cm_cql_t *session,
+                               cm_cassandra_changes_facts_t *facts, cm_err_t *err)
 {
     found_t found = {.facts = facts};
     cm_buf_t text = CM_BUF_INIT;
     about_t table, changes;
 
-    *facts = (cm_changes_facts_t){.there = false};
+    *facts = (cm_cassandra_changes_facts_t){.there = false};
     int rc = look_at(settings, session, false, &table, err);
     if (rc == 0)
         rc = look_at(settings, session, true, &changes, err);
     cm_buf_add_text(&text, "SELECT column_name, type FROM system_schema.columns");
     add_where(&text, settings, true);
     if (rc == 0)
-        rc = cm_cassandra_query(settings, session, text.data, on_column, &found,
-                                "looking for the companion table", err);
+        rc = cm_cassandra_select_system(settings, session, text.data, on_column, &found,
+                                        "looking for the companion table", err);
     cm_buf_free(&text);
     if (rc < 0)
         return rc;
@@ -171,7 +171,7 @@ static int create(const cm_cassandra_settings_t *settings, cm_cql_t *session, cm
     cm_buf_t text = CM_BUF_INIT;
 
     cm_buf_add_text(&text, "CREATE TABLE IF NOT EXISTS ");
-    cm_changes_add_table(&text, settings);
+    cm_cassandra_changes_add_table(&text, settings);
     cm_buf_add_text(&text, " (");
     for (int i = 0; i < COLUMNS; i++)
         cm_buf_printf(&text, "%s %s, ", columns[i].name, columns[i].type);
@@ -181,8 +181,8 @@ static int create(const cm_cassandra_settings_t *settings, cm_cql_t *session, cm
     return rc;
 }
 
-static int complain(const cm_cassandra_settings_t *settings, const cm_changes_facts_t *facts,
-                    cm_err_t *err)
+static int complain(const cm_cassandra_settings_t *settings,
+                    const cm_cassandra_changes_facts_t *facts, cm_err_t *err)
 {
     if (facts->there)
         return 0;
@@ -199,22 +199,22 @@ static int complain(const cm_cassandra_settings_t *settings, const cm_changes_fa
                    settings->keyspace, settings->table, suffix, settings->hosts);
 }
 
-int cm_changes_ensure(const cm_cassandra_settings_t *settings, cm_cql_t *session, bool make,
-                      bool *made, cm_err_t *err)
+int cm_cassandra_changes_ensure(const cm_cassandra_settings_t *settings, cm_cql_t *session,
+                                bool make, bool *made, cm_err_t *err)
 {
     cm_cassandra_settling_t settling = cm_cassandra_settling_begin(settings);
-    cm_changes_facts_t facts;
+    cm_cassandra_changes_facts_t facts;
     bool missing = false;
 
-    int rc = cm_changes_look(settings, session, &facts, err);
+    int rc = cm_cassandra_changes_probe(settings, session, &facts, err);
     while (rc == 0 && make && !facts.there && facts.difference[0] == '\0') {
         cm_cql_error_t error = {.code = CM_CQL_OK};
         missing = true;
         rc = create(settings, session, &error, err);
         if (rc == 0 && error.code != CM_CQL_OK && !cm_cassandra_is_unsettled(&error))
-            return cm_cassandra_say(settings, &error, "making the companion table", err);
+            return cm_cassandra_server_error(settings, &error, "making the companion table", err);
         if (rc == 0)
-            rc = cm_changes_look(settings, session, &facts, err);
+            rc = cm_cassandra_changes_probe(settings, session, &facts, err);
         if (rc == 0 && !facts.there && !cm_cassandra_settle(&settling, settings, session))
             return cm_cassandra_unsettled(settings, &error, "making the companion table", err);
     }

@@ -236,9 +236,9 @@ static int run_query(cm_cql_t *session, const char *text, const cm_cql_request_t
     return rc;
 }
 
-int cm_cassandra_ask(const cm_cassandra_settings_t *settings, cm_cql_t *session, const char *text,
-                     const cm_cql_request_t *request, cm_cql_done_t done, void *context,
-                     const char *doing, cm_err_t *err)
+int cm_cassandra_select(const cm_cassandra_settings_t *settings, cm_cql_t *session,
+                        const char *text, const cm_cql_request_t *request, cm_cql_done_t done,
+                        void *context, const char *doing, cm_err_t *err)
 {
     query_t query = {.done = done, .context = context};
 
@@ -249,12 +249,13 @@ int cm_cassandra_ask(const cm_cassandra_settings_t *settings, cm_cql_t *session,
                                          : 0;
 }
 
-int cm_cassandra_query(const cm_cassandra_settings_t *settings, cm_cql_t *session, const char *text,
-                       cm_cql_done_t done, void *context, const char *doing, cm_err_t *err)
+int cm_cassandra_select_system(const cm_cassandra_settings_t *settings, cm_cql_t *session,
+                               const char *text, cm_cql_done_t done, void *context,
+                               const char *doing, cm_err_t *err)
 {
     const cm_cql_request_t request = {
         .idempotent = true, .consistency = CM_CQL_LOCAL_ONE, .at_control = true};
-    return cm_cassandra_ask(settings, session, text, &request, done, context, doing, err);
+    return cm_cassandra_select(settings, session, text, &request, done, context, doing, err);
 }
 
 int cm_cassandra_code(int rc)
@@ -262,8 +263,8 @@ int cm_cassandra_code(int rc)
     return rc == CM_EIO ? CM_EAWAY : rc == CM_ECORRUPT ? CM_EIO : rc;
 }
 
-int cm_cassandra_say(const cm_cassandra_settings_t *settings, const cm_cql_error_t *error,
-                     const char *doing, cm_err_t *err)
+int cm_cassandra_server_error(const cm_cassandra_settings_t *settings, const cm_cql_error_t *error,
+                              const char *doing, cm_err_t *err)
 {
     cm_err_t why;
     int rc = cm_cassandra_code(cm_cql_error_to_err(error, &why));

@@ -47,21 +47,22 @@ int cm_cassandra_fail(const cm_cassandra_settings_t *settings, const cm_cql_erro
                       const char *doing, cm_err_t *err);
 
 /* Reads with one statement, page by page, to its end; `done` gets its rows, and no errors. */
-int cm_cassandra_ask(const cm_cassandra_settings_t *settings, cm_cql_t *session, const char *text,
-                     const cm_cql_request_t *request, cm_cql_done_t done, void *context,
-                     const char *doing, cm_err_t *err);
+int cm_cassandra_select(const cm_cassandra_settings_t *settings, cm_cql_t *session,
+                        const char *text, const cm_cql_request_t *request, cm_cql_done_t done,
+                        void *context, const char *doing, cm_err_t *err);
 
 /* The same of the servers' own tables: asks the node that tells of the cluster, at LOCAL_ONE. */
-int cm_cassandra_query(const cm_cassandra_settings_t *settings, cm_cql_t *session, const char *text,
-                       cm_cql_done_t done, void *context, const char *doing, cm_err_t *err);
+int cm_cassandra_select_system(const cm_cassandra_settings_t *settings, cm_cql_t *session,
+                               const char *text, cm_cql_done_t done, void *context,
+                               const char *doing, cm_err_t *err);
 
 /* Exit code for what a function of cql.h that waits has returned: nobody answers, or nonsense. */
 int cm_cassandra_code(int rc);
 
 /* Turns an error of the client into "`doing`: Cassandra at HOSTS says: ..." and our code; 0 where
  * there is none. */
-int cm_cassandra_say(const cm_cassandra_settings_t *settings, const cm_cql_error_t *error,
-                     const char *doing, cm_err_t *err);
+int cm_cassandra_server_error(const cm_cassandra_settings_t *settings, const cm_cql_error_t *error,
+                              const char *doing, cm_err_t *err);
 
 /* Changes the schema, and waits until all nodes know that (10 s at most). What the servers say is
  * in `error`; negative only when the client itself fails. */

@@ -170,8 +170,8 @@ static int look_at_keyspace(const cm_cassandra_settings_t *settings, cm_cql_t *s
     cm_buf_add_text(&text,
                     "SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = ");
     cm_cassandra_add_quoted(&text, settings->keyspace);
-    int rc = cm_cassandra_query(settings, session, text.data, on_keyspace, facts,
-                                "looking for the keyspace", err);
+    int rc = cm_cassandra_select_system(settings, session, text.data, on_keyspace, facts,
+                                        "looking for the keyspace", err);
     cm_buf_clear(&text);
     cm_buf_add_text(&text, "SELECT column_name, kind, type FROM system_schema.columns "
                            "WHERE keyspace_name = ");
@@ -179,8 +179,8 @@ static int look_at_keyspace(const cm_cassandra_settings_t *settings, cm_cql_t *s
     cm_buf_add_text(&text, " AND table_name = ");
     cm_cassandra_add_quoted(&text, settings->table);
     if (rc == 0 && facts->state != CM_CASSANDRA_NO_KEYSPACE)
-        rc = cm_cassandra_query(settings, session, text.data, on_columns, &found,
-                                "looking for the table", err);
+        rc = cm_cassandra_select_system(settings, session, text.data, on_columns, &found,
+                                        "looking for the table", err);
     cm_buf_free(&text);
     for (int i = 0; found.any && i < CM_CASSANDRA_COLUMN_COUNT; i++) {
         if (!found.there[i])
@@ -191,19 +191,19 @@ static int look_at_keyspace(const cm_cassandra_settings_t *settings, cm_cql_t *s
     return rc;
 }
 
-int cm_cassandra_look(const cm_cassandra_settings_t *settings, cm_cql_t *session,
-                      cm_cassandra_facts_t *facts, cm_err_t *err)
+int cm_cassandra_probe(const cm_cassandra_settings_t *settings, cm_cql_t *session,
+                       cm_cassandra_facts_t *facts, cm_err_t *err)
 {
     cm_cql_stats_t stats;
 
     cm_cql_stats(session, &stats);
     *facts = (cm_cassandra_facts_t){.state = CM_CASSANDRA_NO_KEYSPACE, .protocol = stats.version};
-    int rc = cm_cassandra_query(
+    int rc = cm_cassandra_select_system(
         settings, session, "SELECT release_version, cluster_name, data_center FROM system.local",
         on_local, facts, "asking for the version", err);
     if (rc == 0)
-        rc = cm_cassandra_query(settings, session, "SELECT data_center FROM system.peers", on_peers,
-                                facts, "asking for the other nodes", err);
+        rc = cm_cassandra_select_system(settings, session, "SELECT data_center FROM system.peers",
+                                        on_peers, facts, "asking for the other nodes", err);
     return rc == 0 ? look_at_keyspace(settings, session, facts, err) : rc;
 }
 
@@ -323,19 +323,19 @@ int cm_cassandra_create(const cm_cassandra_settings_t *settings, cm_cql_t *sessi
         const char *doing;
         int rc = create_next(settings, session, facts, &doing, &error, err);
         if (rc == 0 && error.code != CM_CQL_OK && !cm_cassandra_is_unsettled(&error))
-            return cm_cassandra_say(settings, &error, doing, err);
+            return cm_cassandra_server_error(settings, &error, doing, err);
         if (rc == 0)
-            rc = cm_cassandra_look(settings, session, facts, err);
+            rc = cm_cassandra_probe(settings, session, facts, err);
         if (rc < 0)
             return rc;
         if (facts->state == before && !cm_cassandra_settle(&settling, settings, session))
             return cm_cassandra_unsettled(settings, &error, doing, err);
     }
-    return cm_cassandra_complain(settings, facts, err);
+    return cm_cassandra_explain_state(settings, facts, err);
 }
 
-int cm_cassandra_complain(const cm_cassandra_settings_t *settings,
-                          const cm_cassandra_facts_t *facts, cm_err_t *err)
+int cm_cassandra_explain_state(const cm_cassandra_settings_t *settings,
+                               const cm_cassandra_facts_t *facts, cm_err_t *err)
 {
     static const char advice[] = "make it with `clickmill doctor --fix`, or let cassandra.create "
                                  "do it";
@@ -361,9 +361,9 @@ int cm_cassandra_ensure(const cm_cassandra_settings_t *settings, cm_cql_t *sessi
 {
     cm_cassandra_facts_t facts;
 
-    int rc = cm_cassandra_look(settings, session, &facts, err);
+    int rc = cm_cassandra_probe(settings, session, &facts, err);
     if (rc < 0)
         return rc;
     return settings->create ? cm_cassandra_create(settings, session, &facts, err)
-                            : cm_cassandra_complain(settings, &facts, err);
+                            : cm_cassandra_explain_state(settings, &facts, err);
 }

@@ -31,8 +31,8 @@ typedef struct cm_cassandra_facts {
 } cm_cassandra_facts_t;
 
 /* Asks for all of it. */
-int cm_cassandra_look(const cm_cassandra_settings_t *settings, cm_cql_t *session,
-                      cm_cassandra_facts_t *facts, cm_err_t *err);
+int cm_cassandra_probe(const cm_cassandra_settings_t *settings, cm_cql_t *session,
+                       cm_cassandra_facts_t *facts, cm_err_t *err);
 
 /* Makes what the facts say is missing, and brings them up to date. Others may make the same at the
  * same time: what that leads to is tried again (settle.h). CM_EUSAGE where the replication makes no
@@ -44,7 +44,7 @@ int cm_cassandra_create(const cm_cassandra_settings_t *settings, cm_cql_t *sessi
 int cm_cassandra_ensure(const cm_cassandra_settings_t *settings, cm_cql_t *session, cm_err_t *err);
 
 /* A sentence about the state; 0 where all is well. */
-int cm_cassandra_complain(const cm_cassandra_settings_t *settings,
-                          const cm_cassandra_facts_t *facts, cm_err_t *err);
+int cm_cassandra_explain_state(const cm_cassandra_settings_t *settings,
+                               const cm_cassandra_facts_t *facts, cm_err_t *err);
 
 #endif

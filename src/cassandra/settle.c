@@ -129,7 +129,7 @@ int cm_cassandra_prepare(const cm_cassandra_settings_t *settings, cm_cql_t *sess
         if (preparing.error.code == CM_CQL_OK)
             return 0;
         if (!cm_cassandra_is_unsettled(&preparing.error))
-            return cm_cassandra_say(settings, &preparing.error, doing, err);
+            return cm_cassandra_server_error(settings, &preparing.error, doing, err);
         if (!cm_cassandra_settle(&settling, settings, session))
             return cm_cassandra_unsettled(settings, &preparing.error, doing, err);
     }

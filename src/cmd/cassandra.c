@@ -50,7 +50,7 @@ int cm_cassandra_to_memory(cm_app_t *app, const cm_cassandra_given_t *given, cm_
 {
     const cm_cassandra_settings_t settings = cm_cassandra_settings_of(app, given);
 
-    int rc = cm_cassandra_load_all(&settings, into, account, &app->err);
+    int rc = cm_store_cassandra_load_all(&settings, into, account, &app->err);
     if (rc == 0)
         cm_cassandra_say_left_out(app, account);
     return rc;

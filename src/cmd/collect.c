@@ -90,10 +90,10 @@ static int open_sink(collect_t *self)
             self->sink = cm_spool_sink(self->spooling.spool);
         return rc;
     }
-    rc = cm_embedded_open(app->global.data_dir, app->clock, &self->store, &app->err);
+    rc = cm_store_embedded_open(app->global.data_dir, app->clock, &self->store, &app->err);
     if (rc < 0)
         return rc;
-    cm_embedded_invite(self->store, false, &app->log);
+    cm_store_embedded_invite(self->store, false, &app->log);
     self->sink = &self->store->sink;
     return 0;
 }

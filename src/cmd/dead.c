@@ -96,7 +96,7 @@ typedef struct printer {
     bool printed;
 } printer_t;
 
-static int print_letter(void *context, const cm_dead_letter_t *letter)
+static int print_letter(void *context, const cm_store_letter_t *letter)
 {
     printer_t *printer = context;
     char id[24], when[CM_TIME_TEXT];
@@ -119,7 +119,7 @@ static int print_letters(cm_app_t *app, bool whole, int64_t id, int64_t limit)
     int rc = cm_database_open_read(app->global.data_dir, &database, &app->err);
     if (rc < 0)
         return rc;
-    rc = cm_dead_each(&database, id, limit, print_letter, &printer, &app->err);
+    rc = cm_store_embedded_each_letter(&database, id, limit, print_letter, &printer, &app->err);
     cm_database_close(&database);
     if (rc == 0 && !whole && !printer.printed)
         fprintf(app->messages, "there are no dead letters in %s\n", app->global.data_dir);
@@ -176,11 +176,11 @@ static int replay_document(replay_t *replay, int64_t id)
     /* First: should we end before the letters are gone, no more than a comparison is lost. That is
      * a transaction of its own. */
     if (replay->documents++ == 0 && (rc = commit(replay)) == 0)
-        rc = cm_changes_forget(cm_embedded_database(replay->store), err);
-    return rc == 0 ? cm_embedded_forget_dead(replay->store, id, err) : rc;
+        rc = cm_changes_forget(cm_store_embedded_database(replay->store), err);
+    return rc == 0 ? cm_store_embedded_forget_dead(replay->store, id, err) : rc;
 }
 
-static int collect_id(void *context, const cm_dead_letter_t *letter)
+static int collect_id(void *context, const cm_store_letter_t *letter)
 {
     replay_t *replay = context;
     if (replay->count == replay->cap) {
@@ -289,7 +289,7 @@ static int replay_message(replay_t *replay, int64_t id, const char *path)
                            &replay->store->sink, &account);
     /* Event in and letter out are one transaction. */
     if (rc == 0 && account.accepted > 0)
-        rc = cm_embedded_forget_dead(replay->store, id, &replay->app->err);
+        rc = cm_store_embedded_forget_dead(replay->store, id, &replay->app->err);
     if (rc == 0)
         cm_account_add(&replay->waiting, &account);
     return rc;
@@ -302,7 +302,7 @@ typedef struct writer {
     cm_err_t *err;
 } writer_t;
 
-static int write_message(void *context, const cm_dead_letter_t *letter)
+static int write_message(void *context, const cm_store_letter_t *letter)
 {
     static const cm_str_t prefix = {CM_PUBLISH_ORIGIN, sizeof CM_PUBLISH_ORIGIN - 1};
     writer_t *writer = context;
@@ -315,14 +315,15 @@ static int write_message(void *context, const cm_dead_letter_t *letter)
 
 static int replay_all(replay_t *replay)
 {
-    const cm_database_t *database = cm_embedded_database(replay->store);
+    const cm_database_t *database = cm_store_embedded_database(replay->store);
     writer_t writer = {.err = &replay->app->err};
 
     int rc = cm_dead_file_open(&writer.file, &replay->app->err);
     if (rc < 0)
         return rc;
     for (size_t i = 0; rc == 0 && i < replay->count && !atomic_load(replay->app->stop); i++) {
-        rc = cm_dead_each(database, replay->ids[i], 1, write_message, &writer, &replay->app->err);
+        rc = cm_store_embedded_each_letter(database, replay->ids[i], 1, write_message, &writer,
+                                           &replay->app->err);
         if (rc == 0)
             rc = writer.document ? replay_document(replay, replay->ids[i])
                                  : replay_message(replay, replay->ids[i], writer.file.path);
@@ -343,16 +344,16 @@ static int replay_all(replay_t *replay)
 
 static int collect(replay_t *replay, int argc, char **argv)
 {
-    const cm_database_t *database = cm_embedded_database(replay->store);
+    const cm_database_t *database = cm_store_embedded_database(replay->store);
     cm_err_t *err = &replay->app->err;
     int64_t id;
 
     if (argc == 0)
-        return cm_dead_each(database, 0, 0, collect_id, replay, err);
+        return cm_store_embedded_each_letter(database, 0, 0, collect_id, replay, err);
     for (int i = 0; i < argc; i++) {
         int rc = parse_id(replay->app, argv[i], &id);
         if (rc == 0)
-            rc = cm_dead_each(database, id, 1, collect_id, replay, err);
+            rc = cm_store_embedded_each_letter(database, id, 1, collect_id, replay, err);
         if (rc < 0)
             return rc;
     }
@@ -363,7 +364,7 @@ static int replay_letters(cm_app_t *app, const cm_dead_options_t *asked, int arg
 {
     replay_t replay = {.app = app, .options = asked};
 
-    int rc = cm_embedded_open(app->global.data_dir, app->clock, &replay.store, &app->err);
+    int rc = cm_store_embedded_open(app->global.data_dir, app->clock, &replay.store, &app->err);
     if (rc < 0)
         return rc;
     cm_enriching_open(&replay.visitors.enriching, app, &asked->import.enrich, asked->import.all);
@@ -371,9 +372,9 @@ static int replay_letters(cm_app_t *app, const cm_dead_options_t *asked, int arg
     if (rc == 0)
         rc = cm_enrichment_start(replay.visitors.enriching.enrichment, &app->err);
     if (rc == 0)
-        rc = cm_embedded_older_log_keys(replay.store, &replay.visitors.older_keys, &app->err);
+        rc = cm_store_embedded_older_log_keys(replay.store, &replay.visitors.older_keys, &app->err);
     if (rc == 0)
-        rc = cm_embedded_secret(replay.store, replay.visitors.key, &app->err);
+        rc = cm_store_embedded_secret(replay.store, replay.visitors.key, &app->err);
     if (rc == 0)
         rc = collect(&replay, argc, argv);
     if (rc == 0)

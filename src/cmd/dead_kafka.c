@@ -2,9 +2,9 @@
 #include "cmd/dead.h"
 #include "cmd/pipeline.h"
 #include "kafka/dead.h"
-#include "store/embedded/store.h"
 #include "store/embedded/key.h"
 #include "store/embedded/seal.h"
+#include "store/embedded/store.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 
 int cm_dead_seal(void *key, cm_str_t payload, cm_buf_t *out, cm_err_t *err)
 {
-    return cm_seal(key, payload, out, err);
+    return cm_seal_text(key, payload, out, err);
 }
 
 /* The payload as it came: sealed ones are opened into `plain`, where the key is that of the data
@@ -20,7 +20,7 @@ int cm_dead_seal(void *key, cm_str_t payload, cm_buf_t *out, cm_err_t *err)
 static cm_str_t open_payload(const uint8_t *key, cm_str_t payload, cm_buf_t *plain)
 {
     cm_buf_clear(plain);
-    if (key == NULL || !cm_unseal(key, payload, plain))
+    if (key == NULL || !cm_seal_open(key, payload, plain))
         return payload;
     return (cm_str_t){plain->data, plain->len};
 }
@@ -165,10 +165,10 @@ int cm_dead_kafka_replay(cm_app_t *app, const cm_dead_options_t *options, int ar
     if (rc == 0)
         rc = cm_enrichment_start(replay.visitors.enriching.enrichment, &app->err);
     if (rc == 0)
-        rc = cm_embedded_older_log_keys_of(app->global.data_dir, &replay.visitors.older_keys,
-                                           &app->err);
+        rc = cm_store_embedded_older_log_keys_of(app->global.data_dir, &replay.visitors.older_keys,
+                                                 &app->err);
     if (rc == 0)
-        rc = cm_embedded_secret_of(app->global.data_dir, replay.visitors.key, &app->err);
+        rc = cm_store_embedded_secret_of(app->global.data_dir, replay.visitors.key, &app->err);
     if (rc == 0)
         rc = cm_kafka_sink_open(&sink, &replay.sink, &app->err);
     if (rc == 0)

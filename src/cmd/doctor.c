@@ -149,7 +149,7 @@ static void check_data(doctor_t *doctor)
     size_t count;
     cm_err_t err;
 
-    int rc = cm_embedded_open_reader(directory, &reader, &err);
+    int rc = cm_store_embedded_open_reader(directory, &reader, &err);
     if (rc == CM_EINPUT) {
         check_new_directory(doctor, directory);
         return;
@@ -244,7 +244,7 @@ static int examine_changes(doctor_t *doctor, const cm_cassandra_settings_t *sett
 {
     bool made;
 
-    int rc = cm_changes_ensure(settings, session, doctor->asked->fix, &made, err);
+    int rc = cm_cassandra_changes_ensure(settings, session, doctor->asked->fix, &made, err);
     if (rc == 0)
         say(doctor, made ? FIXED : RIGHT, "cassandra",
             "table %s.%s_changes notes what is written (cassandra.only_writer)", settings->keyspace,
@@ -258,7 +258,7 @@ static int examine(doctor_t *doctor, const cm_cassandra_settings_t *settings, cm
 {
     cm_cassandra_facts_t before, now;
 
-    int rc = cm_cassandra_look(settings, session, &before, err);
+    int rc = cm_cassandra_probe(settings, session, &before, err);
     if (rc < 0)
         return rc;
     say_cluster(doctor, settings, &before);
@@ -266,7 +266,7 @@ static int examine(doctor_t *doctor, const cm_cassandra_settings_t *settings, cm
     if (doctor->asked->fix && before.state != CM_CASSANDRA_READY)
         rc = cm_cassandra_create(settings, session, &now, err);
     if (rc == 0)
-        rc = cm_cassandra_complain(settings, &now, err);
+        rc = cm_cassandra_explain_state(settings, &now, err);
     if (rc < 0)
         return rc;
     say(doctor, before.state == CM_CASSANDRA_READY ? RIGHT : FIXED, "cassandra",

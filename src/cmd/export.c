@@ -63,7 +63,7 @@ static int add_event(cm_app_t *app, format_t format, const cm_event_t *event, cm
 
 static int open_reader(void *context, cm_reader_t **reader, cm_err_t *err)
 {
-    return cm_embedded_open_reader(context, reader, err);
+    return cm_store_embedded_open_reader(context, reader, err);
 }
 
 static int export_block(cm_app_t *app, cm_reader_t *reader, const cm_columns_t *columns,
@@ -76,7 +76,7 @@ static int export_block(cm_app_t *app, cm_reader_t *reader, const cm_columns_t *
         int64_t ordinal = columns->first + row;
         if (copies[ordinal >> 3] >> (ordinal & 7) & 1)
             continue;
-        int rc = cm_event_at(reader, columns, row, &event, key, &app->err);
+        int rc = cm_store_event_at(reader, columns, row, &event, key, &app->err);
         if (rc == 0)
             rc = add_event(app, format, &event, buf);
         if (rc < 0)
@@ -133,7 +133,7 @@ static int export_embedded(cm_app_t *app, const export_options_t *asked)
     /* The reader comes second, so that it sees at least what the copies were looked for in. */
     int rc = cm_mill_copies(&mill, &copies, &upto, &app->err);
     if (rc == 0)
-        rc = cm_embedded_open_reader(app->global.data_dir, &reader, &app->err);
+        rc = cm_store_embedded_open_reader(app->global.data_dir, &reader, &app->err);
     if (rc == 0)
         rc = export_events(app, reader, copies, upto, format_of(asked));
     cm_reader_close(reader);
@@ -172,19 +172,19 @@ static int export_page(void *context, const cm_batch_t *batch, cm_err_t *err)
 static int export_cassandra(cm_app_t *app, const export_options_t *asked)
 {
     const cm_cassandra_settings_t settings = cm_cassandra_settings_of(app, &asked->cassandra);
-    const cm_cassandra_options_t cassandra = {.settings = &settings, .only_read = true};
+    const cm_store_cassandra_options_t cassandra = {.settings = &settings, .only_read = true};
     scanning_t scanning = {.app = app, .format = format_of(asked), .buf = CM_BUF_INIT};
     cm_account_t account = {0};
     cm_store_t *store;
 
-    int rc = cm_cassandra_open(&cassandra, &store, &app->err);
+    int rc = cm_store_cassandra_open(&cassandra, &store, &app->err);
     if (rc < 0)
         return rc;
     cm_progress_start(&scanning.progress, app->terminal ? app->messages : NULL, app->terminal,
                       "exporting", "events");
     if (asked->format == FORMAT_CSV)
         cm_buf_add_text(&scanning.buf, cm_event_csv_header);
-    rc = cm_cassandra_scan(store, export_page, &scanning, &account, &app->err);
+    rc = cm_store_cassandra_scan(store, export_page, &scanning, &account, &app->err);
     cm_progress_end(&scanning.progress);
     if (rc == 0)
         rc = cm_app_write(app, &scanning.buf);

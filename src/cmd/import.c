@@ -218,9 +218,9 @@ static int import_to_kafka(cm_app_t *app, const import_command_options_t *asked,
     cm_kafka_patience_start(&patience, app);
     cm_letters_open(&letters, app, NULL);
     /* The key of the data directory, so that visitors are the same users wherever events go. */
-    int rc = cm_embedded_older_log_keys_of(app->global.data_dir, &into.older_keys, &app->err);
+    int rc = cm_store_embedded_older_log_keys_of(app->global.data_dir, &into.older_keys, &app->err);
     if (rc == 0)
-        rc = cm_embedded_secret_of(app->global.data_dir, into.visitor_key, &app->err);
+        rc = cm_store_embedded_secret_of(app->global.data_dir, into.visitor_key, &app->err);
     if (rc == 0)
         rc = cm_kafka_sink_open(&kafka, &into.sink, &app->err);
     if (rc == 0) {

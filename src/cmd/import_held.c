@@ -4,8 +4,8 @@
 #include "cmd/pipeline.h"
 #include "index/embedded.h"
 #include "index/index.h"
-#include "store/embedded/store.h"
 #include "store/embedded/held.h"
+#include "store/embedded/store.h"
 
 enum {
     ANSWERS_MS = 20000, /* that the answers may take */
@@ -27,11 +27,11 @@ int cm_import_open(cm_app_t *app, cm_load_into_t *into)
             into->older_keys = cm_held_older_log_keys(into->held);
             return 0;
         }
-        rc = cm_embedded_open(data_dir, app->clock, &into->embedded, &app->err);
+        rc = cm_store_embedded_open(data_dir, app->clock, &into->embedded, &app->err);
     }
     if (rc == 0)
-        rc = cm_embedded_older_log_keys(into->embedded, &into->older_keys, &app->err);
-    return rc == 0 ? cm_embedded_secret(into->embedded, into->visitor_key, &app->err) : rc;
+        rc = cm_store_embedded_older_log_keys(into->embedded, &into->older_keys, &app->err);
+    return rc == 0 ? cm_store_embedded_secret(into->embedded, into->visitor_key, &app->err) : rc;
 }
 
 /* Events that are stored, and those that the answers cover. */

@@ -56,7 +56,7 @@ enum {
 static int store_position(void *context, const char *name, int64_t *position, cm_err_t *err)
 {
     cm_ingest_t *self = context;
-    return cm_embedded_position(self->store, name, position, err);
+    return cm_store_embedded_position(self->store, name, position, err);
 }
 
 static int drain(void *context, cm_err_t *err)
@@ -104,22 +104,22 @@ static int open_embedded(cm_ingest_t *self)
     cm_app_t *app = self->app;
     uint8_t secret[32];
 
-    int rc = cm_embedded_open(app->global.data_dir, app->clock, &self->store, &app->err);
+    int rc = cm_store_embedded_open(app->global.data_dir, app->clock, &self->store, &app->err);
     if (rc == 0)
-        cm_embedded_invite(self->store, false, &app->log);
+        cm_store_embedded_invite(self->store, false, &app->log);
     /* Made now, for an import into Kafka beside us that shall find it. */
-    return rc == 0 ? cm_embedded_secret(self->store, secret, &app->err) : rc;
+    return rc == 0 ? cm_store_embedded_secret(self->store, secret, &app->err) : rc;
 }
 
 static int open_store(void *context)
 {
     cm_ingest_t *self = context;
-    const cm_cassandra_options_t cassandra = {
+    const cm_store_cassandra_options_t cassandra = {
         .settings = &self->cassandra, .waiter = &self->store_waiter, .clock = self->app->clock};
 
     if (self->options->store == CM_STORE_EMBEDDED)
         return open_embedded(self);
-    return cm_cassandra_open(&cassandra, &self->store, &self->app->err);
+    return cm_store_cassandra_open(&cassandra, &self->store, &self->app->err);
 }
 
 /* Source and dead letters, with the store between: all that needs Kafka. */
@@ -189,7 +189,7 @@ static void look_for_trouble(cm_ingest_t *self)
     const char *kafka = cm_kafka_source_trouble(self->source), *store = NULL;
 
     if (self->options->store == CM_STORE_CASSANDRA)
-        store = cm_cassandra_trouble(self->store);
+        store = cm_store_cassandra_trouble(self->store);
     self->waiting_for = kafka != NULL ? "Kafka" : store != NULL ? "Cassandra" : NULL;
     self->waiting_reason = kafka != NULL ? kafka : store;
 }

@@ -1,7 +1,7 @@
 #include "cmd/letters.h"
 
-#include "store/embedded/store.h"
 #include "store/embedded/held.h"
+#include "store/embedded/store.h"
 
 enum { STEP_MS = 5 };
 
@@ -28,7 +28,7 @@ static int store_outside(const cm_letters_t *letters, const cm_batch_t *batch, c
 
     int rc = cm_held_open(app->global.data_dir, app->stop, app->messages, &held, err);
     if (rc == 0 && held == NULL)
-        rc = cm_embedded_open(app->global.data_dir, app->clock, &store, err);
+        rc = cm_store_embedded_open(app->global.data_dir, app->clock, &store, err);
     if (rc == 0)
         rc = store_into(held != NULL ? held : &store->sink, batch, err);
     cm_sink_close(held);

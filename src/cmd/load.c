@@ -2,8 +2,8 @@
 
 #include "cmd/pipeline.h"
 #include "source/readahead.h"
-#include "store/embedded/store.h"
 #include "store/embedded/held.h"
+#include "store/embedded/store.h"
 #include "store/load.h"
 #include "store/memory.h"
 
@@ -26,7 +26,7 @@ typedef struct loading {
 static int resolve(void *context, cm_builder_t *builder, cm_err_t *err)
 {
     const cm_load_into_t *into = ((loading_t *)context)->into;
-    return into->embedded != NULL ? cm_embedded_resolve(into->embedded, builder, err)
+    return into->embedded != NULL ? cm_store_embedded_resolve(into->embedded, builder, err)
                                   : cm_memory_resolve(into->memory, builder, err);
 }
 
@@ -50,7 +50,7 @@ static int append(void *context, cm_builder_t *builder, const cm_batch_t *rest, 
     loading_t *loading = context;
     const cm_load_into_t *into = loading->into;
 
-    int rc = into->embedded != NULL ? cm_embedded_append(into->embedded, builder, rest, err)
+    int rc = into->embedded != NULL ? cm_store_embedded_append(into->embedded, builder, rest, err)
                                     : cm_memory_append(into->memory, builder, err);
     if (rc < 0 || rest->position_count == 0) /* not the last block of a region */
         return rc;
@@ -141,7 +141,7 @@ static int find_position(cm_app_t *app, const cm_load_into_t *into, const char *
         return 0;
     int rc = into->held != NULL
                  ? cm_held_position(into->held, identity, position, &app->err)
-                 : cm_embedded_position(into->embedded, identity, position, &app->err);
+                 : cm_store_embedded_position(into->embedded, identity, position, &app->err);
     if (rc == 0 && *position > 0)
         fprintf(app->messages, "%s: an earlier import was interrupted, going on at byte %lld\n",
                 path, (long long)*position);
@@ -153,7 +153,8 @@ static int say_older_keys(cm_app_t *app, const cm_load_into_t *into)
 {
     bool told = into->held != NULL && cm_held_older_told(into->held);
 
-    int rc = into->held != NULL ? 0 : cm_embedded_older_told(into->embedded, &told, &app->err);
+    int rc =
+        into->held != NULL ? 0 : cm_store_embedded_older_told(into->embedded, &told, &app->err);
     if (rc < 0 || told)
         return rc;
     fprintf(app->messages,
@@ -162,7 +163,7 @@ static int say_older_keys(cm_app_t *app, const cm_load_into_t *into)
             "once too; to count both, import all logs into a new directory (--data DIR)\n",
             app->global.data_dir);
     return into->held != NULL ? cm_held_tell_older(into->held, &app->err)
-                              : cm_embedded_tell_older(into->embedded, &app->err);
+                              : cm_store_embedded_tell_older(into->embedded, &app->err);
 }
 
 int cm_load_file(cm_app_t *app, const cm_import_options_t *import, const cm_load_into_t *into,

@@ -2,8 +2,8 @@
 
 #include "base/progress.h"
 #include "cmd/mirror_keys.h"
-#include "store/memory.h"
 #include "store/cassandra/mirror.h"
+#include "store/memory.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -21,9 +21,9 @@ typedef struct reading {
     cm_cassandra_settings_t settings;
     cm_store_t *store;   /* Cassandra's */
     cm_mirror_t *mirror; /* NULL: there is none */
-    cm_changes_facts_t facts;
+    cm_cassandra_changes_facts_t facts;
     cm_mirror_state_t state;
-    cm_changes_t changes;
+    cm_store_changes_t changes;
     cm_mirror_keys_t keys;
     cm_cassandra_read_t *read;
 } reading_t;
@@ -82,12 +82,13 @@ static int read_all(reading_t *self)
     cm_account_t account = {0};
     bool end = false;
 
-    cm_changes_free(&self->changes);
-    int rc = cm_cassandra_read_changes(self->store, false, &self->changes, err);
+    cm_store_changes_free(&self->changes);
+    int rc = cm_store_cassandra_read_changes(self->store, false, &self->changes, err);
     if (rc == 0)
         rc = cm_mirror_begin(self->mirror, err);
     if (rc == 0)
-        rc = cm_cassandra_scan_ends(self->store, fill_page, self->mirror, &account, &end, err);
+        rc =
+            cm_store_cassandra_scan_ends(self->store, fill_page, self->mirror, &account, &end, err);
     if (end) { /* what was read is right now, and is a copy of nothing afterwards */
         self->read->why[0] = '\0';
         because(self->read, "rows end by themselves (they have a TTL), which nobody notes");
@@ -144,7 +145,7 @@ static int put_changed(reading_t *self)
 
     for (size_t i = 0; i < count; i++)
         taking.rows[i].key = keys[i] = self->keys.keys[i].key;
-    int rc = cm_cassandra_read_rows(self->store, keys, count, take_row, &taking, &end, err);
+    int rc = cm_store_cassandra_read_rows(self->store, keys, count, take_row, &taking, &end, err);
     if (rc == 0 && end)
         rc = read_all(self);
     else if (rc == 0)
@@ -195,7 +196,7 @@ static int read_changed(reading_t *self)
     self->changes.most = REPEATS * most;
     int rc = cm_mirror_changes(self->mirror, &self->changes, err);
     if (rc == 0)
-        rc = cm_cassandra_read_changes(self->store, true, &self->changes, err);
+        rc = cm_store_cassandra_read_changes(self->store, true, &self->changes, err);
     if (rc < 0)
         return rc;
     if (self->changes.rows > self->changes.most)
@@ -226,7 +227,7 @@ static void check_settings(const cm_cassandra_settings_t *settings, cm_cassandra
         because(read, "cassandra.only_writer is not set");
     else if (settings->ttl_s > 0)
         because(read, "rows end by themselves (cassandra.ttl), which nobody notes");
-    else if (!cm_changes_are_seen(level))
+    else if (!cm_cassandra_changes_are_seen(level))
         because(read, "with cassandra.consistency %s a row may be missed that was written",
                 cm_cql_consistency_name(level));
 }
@@ -278,15 +279,15 @@ int cm_cassandra_events(cm_app_t *app, const cm_cassandra_given_t *given, bool r
                         cm_store_t **events, cm_cassandra_read_t *read)
 {
     reading_t self = {.app = app, .settings = cm_cassandra_settings_of(app, given), .read = read};
-    const cm_cassandra_options_t options = {.settings = &self.settings, .only_read = true};
+    const cm_store_cassandra_options_t options = {.settings = &self.settings, .only_read = true};
 
     *read = (cm_cassandra_read_t){.full = false};
     check_settings(&self.settings, read);
     if (read->full)
         return to_memory(app, given, events, read);
-    int rc = cm_cassandra_open(&options, &self.store, &app->err);
+    int rc = cm_store_cassandra_open(&options, &self.store, &app->err);
     if (rc == 0)
-        rc = cm_cassandra_changes_facts(self.store, &self.facts, &app->err);
+        rc = cm_store_cassandra_facts(self.store, &self.facts, &app->err);
     if (rc == 0)
         check_facts(&self);
     bool all = read->full;
@@ -294,7 +295,7 @@ int cm_cassandra_events(cm_app_t *app, const cm_cassandra_given_t *given, bool r
         rc = read_mirrored(&self, rebuild);
     if (self.store != NULL)
         cm_sink_close(&self.store->sink);
-    cm_changes_free(&self.changes);
+    cm_store_changes_free(&self.changes);
     cm_mirror_keys_free(&self.keys);
     if (rc == 0 && all)
         return to_memory(app, given, events, read);

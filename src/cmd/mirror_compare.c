@@ -2,8 +2,8 @@
  * writers have noted are of somebody else. */
 #include "cmd/mirror.h"
 #include "cmd/mirror_keys.h"
-#include "store/memory.h"
 #include "store/cassandra/mirror.h"
+#include "store/memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +24,8 @@ typedef struct comparing {
     cm_str_t *odd; /* row keys of rows that are not as in the copy */
     size_t odd_count;
     cm_arena_t texts;
-    cm_changes_t changes; /* what the copy knows of the writers, then what they have noted since */
+    cm_store_changes_t
+        changes; /* what the copy knows of the writers, then what they have noted since */
 } comparing_t;
 
 static uint64_t hash_of_key(cm_str_t key)
@@ -78,8 +79,8 @@ static int walk_event(walk_t *walk, uint32_t i, cm_err_t *err)
     uint8_t derived[16];
 
     for (int field = 0; field < CM_FIELD_COUNT; field++) {
-        int rc = cm_reader_name(walk->reader, (cm_field_t)field, columns->ids[field][i],
-                                &texts[field], err);
+        int rc = cm_reader_string(walk->reader, (cm_field_t)field, columns->ids[field][i],
+                                  &texts[field], err);
         if (rc < 0)
             return rc;
     }
@@ -148,7 +149,7 @@ static int count_strange(comparing_t *self, cm_store_t *store, cm_strange_rows_t
     enum { NAMED = sizeof strange->first / sizeof *strange->first };
     cm_mirror_keys_t keys = {.keys = NULL};
 
-    int rc = cm_cassandra_read_changes(store, true, &self->changes, err);
+    int rc = cm_store_cassandra_read_changes(store, true, &self->changes, err);
     if (rc == 0)
         cm_mirror_keys_collect(&keys, &self->changes);
     for (size_t i = 0; i < self->odd_count && rc == 0; i++) {
@@ -176,7 +177,7 @@ static int compare(comparing_t *self, cm_store_t *store, cm_mirror_t *mirror, cm
     if (rc == 0)
         rc = walk_blocks(&walk, err);
     if (rc == 0)
-        rc = cm_cassandra_scan(store, take_page, self, account, err);
+        rc = cm_store_cassandra_scan(store, take_page, self, account, err);
     if (rc == 0)
         rc = cm_sink_commit(&self->into->sink, err);
     walk.unseen = true;
@@ -190,10 +191,10 @@ static int compare(comparing_t *self, cm_store_t *store, cm_mirror_t *mirror, cm
 /* Whether there is a copy of this table; else `*mirror` is NULL. */
 static int open_copy(cm_app_t *app, cm_store_t *store, cm_mirror_t **mirror)
 {
-    cm_changes_facts_t facts;
+    cm_cassandra_changes_facts_t facts;
     cm_mirror_state_t state;
 
-    int rc = cm_cassandra_changes_facts(store, &facts, &app->err);
+    int rc = cm_store_cassandra_facts(store, &facts, &app->err);
     if (rc < 0)
         return rc;
     *mirror = NULL;
@@ -212,27 +213,27 @@ int cm_cassandra_compare(cm_app_t *app, const cm_cassandra_given_t *given, cm_st
                          cm_strange_rows_t *strange, bool *compared)
 {
     const cm_cassandra_settings_t settings = cm_cassandra_settings_of(app, given);
-    const cm_cassandra_options_t options = {.settings = &settings, .only_read = true};
+    const cm_store_cassandra_options_t options = {.settings = &settings, .only_read = true};
     comparing_t self = {.into = into};
     cm_account_t account = {0};
     cm_mirror_t *mirror = NULL;
     cm_store_t *store;
 
     *strange = (cm_strange_rows_t){.count = 0};
-    int rc = cm_cassandra_open(&options, &store, &app->err);
+    int rc = cm_store_cassandra_open(&options, &store, &app->err);
     if (rc < 0)
         return rc;
     rc = open_copy(app, store, &mirror);
     *compared = mirror != NULL;
     if (rc == 0)
         rc = mirror != NULL ? compare(&self, store, mirror, &account, strange, &app->err)
-                            : cm_cassandra_load(store, into, &account, &app->err);
+                            : cm_store_cassandra_load(store, into, &account, &app->err);
     if (rc == 0)
         cm_cassandra_say_left_out(app, &account);
     cm_mirror_close(mirror);
     cm_sink_close(&store->sink);
     cm_arena_free(&self.texts);
-    cm_changes_free(&self.changes);
+    cm_store_changes_free(&self.changes);
     free(self.known);
     free(self.odd);
     return rc;

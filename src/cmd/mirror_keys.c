@@ -40,24 +40,24 @@ static void add(cm_mirror_keys_t *keys, cm_str_t key)
     }
 }
 
-void cm_mirror_keys_collect(cm_mirror_keys_t *keys, const cm_changes_t *changes)
+void cm_mirror_keys_collect(cm_mirror_keys_t *keys, const cm_store_changes_t *changes)
 {
     for (size_t i = 0; i < changes->entry_count; i++) {
-        const cm_change_entry_t *entry = &changes->entries[i];
+        const cm_store_change_entry_t *entry = &changes->entries[i];
         cm_str_t rest = entry->keys, key;
-        while (cm_changes_next_key(&rest, &key))
+        while (cm_cassandra_changes_next_key(&rest, &key))
             add(keys, key);
     }
 }
 
-void cm_mirror_keys_settle(const cm_mirror_keys_t *keys, cm_changes_t *changes)
+void cm_mirror_keys_settle(const cm_mirror_keys_t *keys, cm_store_changes_t *changes)
 {
     for (size_t i = 0; i < changes->entry_count; i++) {
-        cm_change_entry_t *entry = &changes->entries[i];
+        cm_store_change_entry_t *entry = &changes->entries[i];
         cm_str_t rest = entry->keys, key;
         int64_t write_us = entry->first_us;
         bool all = true;
-        for (; all && cm_changes_next_key(&rest, &key); write_us++) {
+        for (; all && cm_cassandra_changes_next_key(&rest, &key); write_us++) {
             const cm_mirror_key_t *found = cm_mirror_keys_find(keys, key);
             all = found != NULL && found->write_us >= write_us;
         }

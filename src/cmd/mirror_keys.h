@@ -18,7 +18,7 @@ typedef struct cm_mirror_keys {
 } cm_mirror_keys_t;
 
 /* Takes the keys of all entries. */
-void cm_mirror_keys_collect(cm_mirror_keys_t *keys, const cm_changes_t *changes);
+void cm_mirror_keys_collect(cm_mirror_keys_t *keys, const cm_store_changes_t *changes);
 
 /* NULL: it is none of them. */
 cm_mirror_key_t *cm_mirror_keys_find(const cm_mirror_keys_t *keys, cm_str_t key);
@@ -27,7 +27,7 @@ cm_mirror_key_t *cm_mirror_keys_find(const cm_mirror_keys_t *keys, cm_str_t key)
  * those of which each row was read as that entry has written it, or as it was written later. What
  * may still come of such an entry changes nothing. The n-th row of an entry has its first write
  * time and n more. */
-void cm_mirror_keys_settle(const cm_mirror_keys_t *keys, cm_changes_t *changes);
+void cm_mirror_keys_settle(const cm_mirror_keys_t *keys, cm_store_changes_t *changes);
 
 void cm_mirror_keys_free(cm_mirror_keys_t *keys);
 

@@ -179,7 +179,7 @@ static int process_by_spark(cm_app_t *app, const process_options_t *process, uns
     cm_store_t *store; /* its lock keeps a second run of a schedule away */
     cm_spark_account_t done;
 
-    int rc = cm_embedded_open(app->global.data_dir, app->clock, &store, &app->err);
+    int rc = cm_store_embedded_open(app->global.data_dir, app->clock, &store, &app->err);
     if (rc < 0)
         return rc;
     rc = cm_spark_process(app, &spark, &done);
@@ -205,11 +205,11 @@ static int process_once(cm_app_t *app, const process_options_t *process, unsigne
         return process_by_spark(app, process, windows, first);
     /* The copy of the table is in the data directory: nobody else may be writing it. */
     if (process->cassandra.only_writer)
-        rc = cm_embedded_open(app->global.data_dir, app->clock, &store, &app->err);
+        rc = cm_store_embedded_open(app->global.data_dir, app->clock, &store, &app->err);
     if (rc == 0 && process->store == CM_STORE_CASSANDRA)
         rc = cm_cassandra_events(app, &process->cassandra, rebuild, &other, &read);
     if (rc == 0 && store == NULL)
-        rc = cm_embedded_open(app->global.data_dir, app->clock, &store, &app->err);
+        rc = cm_store_embedded_open(app->global.data_dir, app->clock, &store, &app->err);
     if (rc == 0)
         rc = refresh(app, store, other, other != NULL ? &read : NULL, process, windows, first);
     if (store != NULL)

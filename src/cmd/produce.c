@@ -50,7 +50,7 @@ static int open_sink(cm_app_t *app, const produce_options_t *produce,
         return cm_jsonl_open(produce->out, sink, &app->err);
     if (produce->sink == CM_SINK_KAFKA)
         return cm_kafka_sink_open(kafka, sink, &app->err);
-    int rc = cm_embedded_open(app->global.data_dir, app->clock, &store, &app->err);
+    int rc = cm_store_embedded_open(app->global.data_dir, app->clock, &store, &app->err);
     if (rc == 0)
         *sink = &store->sink;
     return rc;

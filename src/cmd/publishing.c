@@ -148,7 +148,7 @@ static int start(cm_publishing_t *self, cm_store_t *store, cm_err_t *err)
                                             .waiter = &self->waiter,
                                             .progress = note_progress,
                                             .context = self};
-    const cm_database_t *database = cm_embedded_database(store);
+    const cm_database_t *database = cm_store_embedded_database(store);
 
     int rc = cm_changes_prepare(database, err);
     if (rc == 0)
@@ -227,7 +227,7 @@ static bool take_results(cm_publishing_t *self, cm_published_t *published, cm_ba
 
 int cm_publishing_collect(cm_publishing_t *self, cm_store_t *store, cm_err_t *err)
 {
-    const cm_database_t *database = cm_embedded_database(store);
+    const cm_database_t *database = cm_store_embedded_database(store);
     cm_published_t published, before;
     cm_batch_t letters;
     int rc = 0;

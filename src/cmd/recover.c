@@ -73,7 +73,7 @@ static void print_json(const printing_t *printing, const cm_recovered_t *done)
             (long long)done->events, (long long)done->blocks, (long long)done->texts,
             (long long)done->dead, (long long)done->positions, (long long)done->settings,
             done->key ? "true" : "false", (long long)done->lost_events,
-            (long long)done->lost_blocks, (long long)done->lost_texts, (long long)done->nameless,
+            (long long)done->lost_blocks, (long long)done->lost_strings, (long long)done->nameless,
             (long long)done->partial, (long long)done->lost_dead, done->lost_key ? "true" : "false",
             done->broken_log ? "true" : "false", unsound.len > 0 ? unsound.data : "",
             printing->lost.len > 0 ? printing->lost.data : "");
@@ -115,7 +115,7 @@ static void print_account(cm_app_t *app, const char *to, const cm_recovered_t *d
     cm_buf_printf(&line, " of sources, %s visitors' key\n", done->key ? "the" : "no");
     add_count(&line, "lost: ", done->lost_events, "event");
     add_count(&line, " in ", done->lost_blocks, "damaged block");
-    add_count(&line, ", ", done->lost_texts, "text");
+    add_count(&line, ", ", done->lost_strings, "text");
     add_count(&line, ", ", done->lost_dead, "dead letter");
     cm_buf_add_char(&line, '\n');
     if (done->nameless > 0) {
@@ -140,7 +140,7 @@ static int judge(cm_app_t *app, const char *to, const cm_recovered_t *done)
 {
     const int64_t lost = done->lost_events + done->nameless;
 
-    if (lost + done->lost_texts + done->lost_dead + done->partial > 0)
+    if (lost + done->lost_strings + done->lost_dead + done->partial > 0)
         return cm_fail(&app->err, CM_ECORRUPT,
                        "%lld events of %s are lost, the rest is in %s; what is lost can be "
                        "imported again from where it came",

@@ -31,7 +31,7 @@ void cm_refresh_options(const cm_app_t *app, unsigned windows, cm_refresh_option
 int cm_windows_add_kept(cm_store_t *store, bool rebuild, unsigned *windows, bool *foreign,
                         cm_err_t *err)
 {
-    const cm_database_t *database = cm_embedded_database(store);
+    const cm_database_t *database = cm_store_embedded_database(store);
 
     *foreign = false;
     int rc = cm_embedded_index_prepare(database, err);

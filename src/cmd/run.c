@@ -371,9 +371,9 @@ static int open_way(runner_t *runner)
     const bool kafka = asked->cluster.sink == CM_SINK_KAFKA;
     cm_app_t *app = runner->app;
 
-    int rc = cm_embedded_open(app->global.data_dir, app->clock, &runner->store, &app->err);
+    int rc = cm_store_embedded_open(app->global.data_dir, app->clock, &runner->store, &app->err);
     if (rc == 0) {
-        cm_embedded_invite(runner->store, true, &app->log);
+        cm_store_embedded_invite(runner->store, true, &app->log);
         rc = cm_run_demo_mark(&runner->demo, app);
     }
     if (rc == 0 && runner->demo.on)

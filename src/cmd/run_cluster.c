@@ -111,7 +111,7 @@ static int start_sending(cm_cluster_t *cluster, cm_err_t *err)
 static int store_position(void *context, const char *name, int64_t *position, cm_err_t *err)
 {
     cm_cluster_t *cluster = context;
-    return cm_embedded_position(cluster->embedded, name, position, err);
+    return cm_store_embedded_position(cluster->embedded, name, position, err);
 }
 
 static int drain(void *context, cm_err_t *err)
@@ -155,11 +155,11 @@ static int open_remote(void *context)
 {
     cm_cluster_t *cluster = context;
     cm_err_t *err = &cluster->app->err;
-    const cm_cassandra_options_t options = {.settings = &cluster->cassandra,
-                                            .waiter = &cluster->store_waiter,
-                                            .clock = cluster->app->clock};
+    const cm_store_cassandra_options_t options = {.settings = &cluster->cassandra,
+                                                  .waiter = &cluster->store_waiter,
+                                                  .clock = cluster->app->clock};
 
-    int rc = cm_cassandra_open(&options, &cluster->remote, err);
+    int rc = cm_store_cassandra_open(&options, &cluster->remote, err);
     if (rc == 0)
         cluster->tee = cm_tee_open(&cluster->remote->sink, &cluster->embedded->sink);
     return rc;
@@ -209,7 +209,7 @@ void cm_cluster_look(cm_cluster_t *cluster)
     if (cluster->topic != NULL)
         kafka = cm_kafka_source_trouble(cluster->topic);
     if (cluster->remote != NULL)
-        store = cm_cassandra_trouble(cluster->remote);
+        store = cm_store_cassandra_trouble(cluster->remote);
     cluster->waiting_for = kafka != NULL ? "Kafka" : store != NULL ? "Cassandra" : NULL;
     cluster->waiting_reason = kafka != NULL ? kafka : store;
 }
@@ -237,7 +237,7 @@ static int64_t find_begin(cm_cluster_t *cluster, int32_t partition, bool *at_lea
     int64_t position = 0;
     cm_err_t err;
 
-    if (cm_embedded_position(cluster->embedded, name, &position, &err) < 0)
+    if (cm_store_embedded_position(cluster->embedded, name, &position, &err) < 0)
         position = 0;
     free(name);
     if (position > 0)

@@ -157,8 +157,9 @@ static int64_t timeout_of(verification_t *self, cm_window_t window)
 static int open_reader(void *context, cm_reader_t **reader, cm_err_t *err)
 {
     verification_t *self = context;
-    return self->memory != NULL ? cm_store_reader(self->memory, reader, err)
-                                : cm_embedded_open_reader(self->app->global.data_dir, reader, err);
+    return self->memory != NULL
+               ? cm_store_reader(self->memory, reader, err)
+               : cm_store_embedded_open_reader(self->app->global.data_dir, reader, err);
 }
 
 static int64_t events_of(cm_reader_t *reader)

@@ -13,12 +13,12 @@
 #include "index/index.h"
 #include "store/embedded/database.h"
 
-enum { CM_CHANGES_EPOCH = 32 };
+enum { CM_CASSANDRA_CHANGES_EPOCH = 32 };
 
 /* How far a copy is. All zero: nothing is known of one. */
 typedef struct cm_published {
-    char epoch[CM_CHANGES_EPOCH + 1]; /* who wrote it last: see index/elasticsearch.h */
-    int64_t upto;                     /* it has the changes up to this `updated_at`, ms */
+    char epoch[CM_CASSANDRA_CHANGES_EPOCH + 1]; /* who wrote it last: see index/elasticsearch.h */
+    int64_t upto;                               /* it has the changes up to this `updated_at`, ms */
 } cm_published_t;
 
 /* Makes the tables and the index over updated_at; from now on vanished rows are remembered. */

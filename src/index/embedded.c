@@ -2,8 +2,8 @@
 #include "index/checked.h"
 
 #include "base/clock.h"
-#include "store/embedded/store.h"
 #include "store/embedded/setting.h"
+#include "store/embedded/store.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -437,7 +437,8 @@ static int read_daily(const embedded_index_t *self, cm_window_t window, cm_fresh
         out->daily_visitors = self->index.daily;
         return 0;
     }
-    return cm_embedded_counts_days(&self->database, self->index.daily, &out->daily_visitors, err);
+    return cm_store_embedded_counts_days(&self->database, self->index.daily, &out->daily_visitors,
+                                         err);
 }
 
 static int embedded_freshness(cm_index_t *index, cm_window_t window, cm_freshness_t *out,

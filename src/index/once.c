@@ -9,9 +9,9 @@ static int give_row(const cm_cell_t *cell, cm_reader_t *reader, cm_answer_fn row
 {
     cm_answer_t answer = {.numbers = cell->numbers};
 
-    int rc = cm_reader_name(reader, CM_URL, cell->key.url, &answer.url, err);
+    int rc = cm_reader_string(reader, CM_URL, cell->key.url, &answer.url, err);
     if (rc == 0)
-        rc = cm_reader_name(reader, CM_COUNTRY, cell->key.country, &answer.country, err);
+        rc = cm_reader_string(reader, CM_COUNTRY, cell->key.country, &answer.country, err);
     return rc < 0 ? rc : row(context, &answer);
 }
 

@@ -52,7 +52,7 @@ static int order_texts(cm_reader_t *reader, cm_field_t field, uint32_t **ids, ui
                        cm_err_t *err)
 {
     *ids = NULL;
-    int rc = cm_reader_names(reader, field, count, err);
+    int rc = cm_reader_string_count(reader, field, count, err);
     if (rc < 0)
         return rc;
     text_t *texts = malloc(((size_t)*count + 1) * sizeof *texts);
@@ -61,7 +61,7 @@ static int order_texts(cm_reader_t *reader, cm_field_t field, uint32_t **ids, ui
         rc = cm_fail_memory(err);
     for (uint32_t id = 0; rc == 0 && id < *count; id++) {
         texts[id].id = id;
-        rc = cm_reader_name(reader, field, id, &texts[id].rest, err);
+        rc = cm_reader_string(reader, field, id, &texts[id].rest, err);
     }
     if (rc == 0) {
         size_t common = common_prefix(texts, *count);

@@ -78,7 +78,8 @@ static int account(cm_store_t *store, const cm_refresh_options_t *options, cm_re
         cm_covered_t covered;
         if (!(options->windows & 1u << w))
             continue;
-        rc = cm_embedded_index_covered(cm_embedded_database(store), (cm_window_t)w, &covered, err);
+        rc = cm_embedded_index_covered(cm_store_embedded_database(store), (cm_window_t)w, &covered,
+                                       err);
         out->events = covered.events;
         out->duplicates = covered.upto - covered.events;
         out->cells += covered.cells;
@@ -119,7 +120,7 @@ static int threads_of(const cm_refresh_options_t *options)
 
 static int find_parts(cm_refreshing_t *self, cm_err_t *err)
 {
-    const cm_database_t *database = cm_embedded_database(self->store);
+    const cm_database_t *database = cm_store_embedded_database(self->store);
     int rc = 0;
 
     for (int w = 0; rc == 0 && w < CM_WINDOW_COUNT; w++) {
@@ -179,8 +180,8 @@ int cm_refresh_begin(cm_store_t *store, const cm_refresh_options_t *options, cm_
     self->store = store;
     self->options = *options;
     self->options.threads = threads_of(options);
-    self->accepted = cm_embedded_events(store);
-    int rc = prepare(cm_embedded_database(store), options, err);
+    self->accepted = cm_store_embedded_events(store);
+    int rc = prepare(cm_store_embedded_database(store), options, err);
     if (rc == 0)
         rc = find_parts(self, err);
     limit_parts(self);
@@ -231,7 +232,7 @@ int cm_refresh_end(cm_refreshing_t *self, cm_refreshed_t *out, cm_err_t *err)
     for (int i = 0; rc == 0 && i < self->count; i++) {
         const part_t *part = &self->parts[i];
         bool differs = false;
-        rc = apply(cm_embedded_database(self->store), part->readers[part->reader_count - 1],
+        rc = apply(cm_store_embedded_database(self->store), part->readers[part->reader_count - 1],
                    &part->result,
                    &(cm_apply_options_t){.windows = part->windows,
                                          .replace = part->replace,
@@ -265,7 +266,7 @@ int cm_refresh(cm_store_t *store, const cm_refresh_options_t *options, cm_refres
 {
     cm_refreshing_t *refreshing = NULL;
 
-    *out = (cm_refreshed_t){.accepted = cm_embedded_events(store)};
+    *out = (cm_refreshed_t){.accepted = cm_store_embedded_events(store)};
     int rc = cm_refresh_begin(store, options, &refreshing, err);
     if (rc == 0)
         rc = cm_refresh_mill(refreshing, err);
@@ -278,7 +279,7 @@ int cm_refresh(cm_store_t *store, const cm_refresh_options_t *options, cm_refres
 int cm_refresh_from(cm_store_t *other, cm_store_t *store, const cm_refresh_options_t *options,
                     cm_refreshed_t *out, cm_err_t *err)
 {
-    const cm_database_t *database = cm_embedded_database(store);
+    const cm_database_t *database = cm_store_embedded_database(store);
     const cm_mill_options_t mill = {.session_timeout = options->session_timeout,
                                     .windows = options->windows,
                                     .memory = options->memory,

@@ -52,14 +52,14 @@ static int add_texts(const cm_writing_t *writing, const kind_t *kind, cm_err_t *
     uint32_t count;
     int64_t id;
 
-    int rc = cm_reader_names(writing->reader, kind->field, &count, err);
+    int rc = cm_reader_string_count(writing->reader, kind->field, &count, err);
     if (rc == 0)
         rc = cm_database_int(database, kind->next, 0, &id, err);
     if (rc == 0)
         rc = cm_database_prepare(database, kind->insert, &insert, err);
     for (; rc == 0 && id < count; id++) {
         cm_str_t text;
-        rc = cm_reader_name(writing->reader, kind->field, (uint32_t)id, &text, err);
+        rc = cm_reader_string(writing->reader, kind->field, (uint32_t)id, &text, err);
         if (rc == 0)
             rc = insert_text(writing, insert, id, text, err);
     }
@@ -139,7 +139,7 @@ static int match_texts(cm_writing_t *writing, cm_text_kind_t which, cm_err_t *er
     uint32_t count, place;
     int64_t next;
 
-    int rc = cm_reader_names(writing->reader, kind->field, &count, err);
+    int rc = cm_reader_string_count(writing->reader, kind->field, &count, err);
     if (rc == 0)
         rc = each_text(writing, kind, know, &known, err);
     if (rc == 0)
@@ -150,7 +150,7 @@ static int match_texts(cm_writing_t *writing, cm_text_kind_t which, cm_err_t *er
         rc = cm_fail_memory(err);
     for (uint32_t id = 0; rc == 0 && id < count; id++) {
         cm_str_t text;
-        if ((rc = cm_reader_name(writing->reader, kind->field, id, &text, err)) < 0)
+        if ((rc = cm_reader_string(writing->reader, kind->field, id, &text, err)) < 0)
             break;
         bool found = cm_dict_find(&known.texts, text, &place);
         writing->ids[which][id] = (uint32_t)(found ? known.ids[place] : next);
@@ -197,7 +197,7 @@ static int mend_text(void *context, int64_t id, cm_str_t text, bool whole, cm_er
 
     if (id < 0 || id >= moving->count)
         return 0;
-    int rc = cm_reader_name(moving->writing->reader, moving->field, (uint32_t)id, &name, err);
+    int rc = cm_reader_string(moving->writing->reader, moving->field, (uint32_t)id, &name, err);
     if (rc < 0 || (whole && cm_str_equal(name, text)))
         return rc;
     sqlite3_bind_int64(moving->statement, 1, id);
@@ -212,7 +212,7 @@ int cm_texts_mend(const cm_writing_t *writing, cm_err_t *err)
 
     for (int k = 0; rc == 0 && k < CM_TEXT_KINDS; k++) {
         moving_t moving = {.writing = writing, .field = kinds[k].field};
-        rc = cm_reader_names(writing->reader, kinds[k].field, &moving.count, err);
+        rc = cm_reader_string_count(writing->reader, kinds[k].field, &moving.count, err);
         if (rc == 0)
             rc = cm_database_prepare(writing->database, kinds[k].mend, &moving.statement, err);
         if (rc == 0)
@@ -241,9 +241,9 @@ static int list_moves(const cm_writing_t *writing, const kind_t *kind, cm_err_t 
     moving_t moving = {.writing = writing, .names = CM_DICT_INIT};
     cm_str_t name;
 
-    int rc = cm_reader_names(writing->reader, kind->field, &moving.count, err);
+    int rc = cm_reader_string_count(writing->reader, kind->field, &moving.count, err);
     for (uint32_t id = 0; rc == 0 && id < moving.count; id++) {
-        if ((rc = cm_reader_name(writing->reader, kind->field, id, &name, err)) == 0)
+        if ((rc = cm_reader_string(writing->reader, kind->field, id, &name, err)) == 0)
             cm_dict_put(&moving.names, name);
     }
     if (rc == 0)

@@ -25,9 +25,9 @@ static int learn_texts(cm_reader_t *reader, cm_field_t field, cm_dict_t *dict, c
     uint32_t count;
     cm_str_t text;
 
-    int rc = cm_reader_names(reader, field, &count, err);
+    int rc = cm_reader_string_count(reader, field, &count, err);
     for (uint32_t id = 0; rc == 0 && id < count; id++) {
-        if ((rc = cm_reader_name(reader, field, id, &text, err)) == 0)
+        if ((rc = cm_reader_string(reader, field, id, &text, err)) == 0)
             cm_dict_put(dict, text);
     }
     return rc;

@@ -602,11 +602,11 @@ static int survey(mill_t *mill, cm_err_t *err)
 
     int rc = cm_reader_blocks(reader, &mill->blocks, &mill->block_count, err);
     if (rc == 0)
-        rc = cm_reader_names(reader, CM_USER, &mill->spread.users, err);
+        rc = cm_reader_string_count(reader, CM_USER, &mill->spread.users, err);
     if (rc == 0)
-        rc = cm_reader_names(reader, CM_URL, &mill->urls, err);
+        rc = cm_reader_string_count(reader, CM_URL, &mill->urls, err);
     if (rc == 0)
-        rc = cm_reader_names(reader, CM_COUNTRY, &countries, err);
+        rc = cm_reader_string_count(reader, CM_COUNTRY, &countries, err);
     if (rc == 0 && mill->block_count > 0) {
         const cm_block_ref_t *last = &mill->blocks[mill->block_count - 1];
         mill->upto = last->first + last->count;

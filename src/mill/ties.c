@@ -155,8 +155,8 @@ static int derive_mixed(const resolving_t *all, cm_err_t *err)
             continue;
         cm_str_t user;
         uint8_t uuid[16];
-        int rc =
-            cm_reader_name(all->reader, CM_USER, all->ties->runs[tied[from].run].user, &user, err);
+        int rc = cm_reader_string(all->reader, CM_USER, all->ties->runs[tied[from].run].user, &user,
+                                  err);
         if (rc < 0)
             return rc;
         cm_row_key_derive(user, cm_grain_time(&tied[from].grain), uuid);
@@ -277,7 +277,7 @@ static int read_event(const resolving_t *all, size_t at, cm_event_t *event, cm_e
 
     *event = (cm_event_t){0};
     for (size_t i = 0; rc == 0 && i < sizeof texts / sizeof texts[0]; i++)
-        rc = cm_reader_name(all->reader, texts[i].field, texts[i].id, texts[i].text, err);
+        rc = cm_reader_string(all->reader, texts[i].field, texts[i].id, texts[i].text, err);
     return rc;
 }
 

@@ -399,8 +399,9 @@ static int read_keys(part_reader_t *reader)
         return rc;
     if (stream.size != bytes)
         return corrupt(reader->err, "row keys are missing");
-    cm_arena_reset(&columns->key_texts);
-    cm_str_t all = cm_arena_copy(&columns->key_texts, (cm_str_t){(const char *)stream.raw, bytes});
+    cm_arena_reset(&columns->key_strings);
+    cm_str_t all =
+        cm_arena_copy(&columns->key_strings, (cm_str_t){(const char *)stream.raw, bytes});
     at = 0;
     for (uint32_t i = 0; i < columns->count; i++) {
         if (columns->keys[i].kind == CM_KEY_TEXT) {
@@ -463,7 +464,7 @@ void cm_columns_free(cm_columns_t *columns)
         free(columns->ids[field]);
     free(columns->keys);
     free(columns->scratch);
-    cm_arena_free(&columns->key_texts);
+    cm_arena_free(&columns->key_strings);
     *columns = (cm_columns_t){0};
 }
 

@@ -21,7 +21,7 @@ static void add_key(cm_builder_t *builder, const cm_event_t *event, cm_key_t *ke
             key->kind = CM_KEY_DERIVED;
     } else {
         key->kind = CM_KEY_TEXT;
-        key->text = cm_arena_copy(&builder->columns.key_texts, event->row_key);
+        key->text = cm_arena_copy(&builder->columns.key_strings, event->row_key);
     }
 }
 
@@ -48,7 +48,7 @@ static void add_users(cm_builder_t *builder, const cm_event_t *events, uint32_t 
     }
     for (uint32_t i = 0; i < count; i++) {
         builder->user_hashes[row + i] = cm_dict_hash(events[i].user_id);
-        builder->users[row + i] = cm_arena_copy(&builder->user_texts, events[i].user_id);
+        builder->users[row + i] = cm_arena_copy(&builder->user_strings, events[i].user_id);
     }
 }
 
@@ -168,8 +168,8 @@ void cm_builder_encode(cm_builder_t *builder)
 void cm_builder_clear(cm_builder_t *builder)
 {
     builder->columns.count = 0;
-    cm_arena_reset(&builder->columns.key_texts);
-    cm_arena_reset(&builder->user_texts);
+    cm_arena_reset(&builder->columns.key_strings);
+    cm_arena_reset(&builder->user_strings);
     for (int field = 0; field < CM_FIELD_COUNT; field++)
         cm_dict_clear(&builder->dicts[field]);
 }
@@ -177,7 +177,7 @@ void cm_builder_clear(cm_builder_t *builder)
 void cm_builder_free(cm_builder_t *builder)
 {
     cm_columns_free(&builder->columns);
-    cm_arena_free(&builder->user_texts);
+    cm_arena_free(&builder->user_strings);
     free(builder->users);
     free(builder->user_hashes);
     free(builder->stated);

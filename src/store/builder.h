@@ -16,7 +16,7 @@ typedef struct cm_builder {
     cm_columns_t columns; /* ids are the block's own until resolved */
     cm_str_t *users;      /* text of each event's user, until resolved */
     uint32_t *user_hashes;
-    cm_arena_t user_texts;
+    cm_arena_t user_strings;
     cm_dict_t dicts[CM_FIELD_COUNT];  /* the block's other texts */
     uint32_t *global[CM_FIELD_COUNT]; /* scratch of resolve(): the store's id of each text */
     uint32_t global_cap[CM_FIELD_COUNT];

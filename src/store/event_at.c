@@ -1,7 +1,7 @@
 #include "store/event_at.h"
 
-int cm_event_at(cm_reader_t *reader, const cm_columns_t *columns, uint32_t row, cm_event_t *event,
-                char key[CM_UUID_TEXT], cm_err_t *err)
+int cm_store_event_at(cm_reader_t *reader, const cm_columns_t *columns, uint32_t row,
+                      cm_event_t *event, char key[CM_UUID_TEXT], cm_err_t *err)
 {
     cm_str_t *const texts[CM_FIELD_COUNT] = {
         [CM_USER] = &event->user_id, [CM_URL] = &event->url,         [CM_COUNTRY] = &event->country,
@@ -10,7 +10,8 @@ int cm_event_at(cm_reader_t *reader, const cm_columns_t *columns, uint32_t row, 
     int rc = 0;
 
     for (int field = 0; rc == 0 && field < CM_FIELD_COUNT; field++)
-        rc = cm_reader_name(reader, (cm_field_t)field, columns->ids[field][row], texts[field], err);
+        rc = cm_reader_string(reader, (cm_field_t)field, columns->ids[field][row], texts[field],
+                              err);
     event->timestamp = columns->time[row];
     event->row_key = (cm_str_t){NULL, 0};
     if (columns->keys[row].kind == CM_KEY_TEXT) {

@@ -6,7 +6,7 @@
 
 /* The event of a row; its texts live as long as the reader, the columns and `key`, which holds the
  * text of a row key that is stored as a UUID. */
-int cm_event_at(cm_reader_t *reader, const cm_columns_t *columns, uint32_t row, cm_event_t *event,
-                char key[CM_UUID_TEXT], cm_err_t *err);
+int cm_store_event_at(cm_reader_t *reader, const cm_columns_t *columns, uint32_t row,
+                      cm_event_t *event, char key[CM_UUID_TEXT], cm_err_t *err);
 
 #endif

@@ -13,7 +13,7 @@
 /* A new, empty store; its sink counts dead letters but does not keep them. */
 cm_store_t *cm_memory_new(void);
 
-/* As cm_embedded_resolve() and cm_embedded_append(), for store/load.h. */
+/* As cm_store_embedded_resolve() and cm_store_embedded_append(), for store/load.h. */
 int cm_memory_resolve(cm_store_t *store, cm_builder_t *builder, cm_err_t *err);
 int cm_memory_append(cm_store_t *store, cm_builder_t *builder, cm_err_t *err);
 

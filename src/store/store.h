@@ -77,7 +77,7 @@ typedef struct cm_columns {
     int64_t *time;                 /* ms */
     uint32_t *ids[CM_FIELD_COUNT]; /* dictionary ids */
     cm_key_t *keys;
-    cm_arena_t key_texts;
+    cm_arena_t key_strings;
     uint8_t *scratch;
     size_t scratch_size;
 } cm_columns_t;
@@ -136,14 +136,14 @@ static inline int cm_reader_read(cm_reader_t *reader, const cm_block_ref_t *bloc
     return reader->ops->read(reader, block, parts, columns, err);
 }
 
-static inline int cm_reader_names(cm_reader_t *reader, cm_field_t field, uint32_t *count,
-                                  cm_err_t *err)
+static inline int cm_reader_string_count(cm_reader_t *reader, cm_field_t field, uint32_t *count,
+                                         cm_err_t *err)
 {
     return reader->ops->names(reader, field, count, err);
 }
 
-static inline int cm_reader_name(cm_reader_t *reader, cm_field_t field, uint32_t id, cm_str_t *text,
-                                 cm_err_t *err)
+static inline int cm_reader_string(cm_reader_t *reader, cm_field_t field, uint32_t id,
+                                   cm_str_t *text, cm_err_t *err)
 {
     return reader->ops->name(reader, field, id, text, err);
 }

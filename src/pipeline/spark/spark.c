@@ -376,10 +376,10 @@ static int check_settings(const cm_cassandra_given_t *given, cm_err_t *err)
 static int check_cassandra(cm_app_t *app, const cm_cassandra_given_t *given)
 {
     const cm_cassandra_settings_t settings = cm_cassandra_settings_of(app, given);
-    const cm_cassandra_options_t options = {.settings = &settings, .only_read = true};
+    const cm_store_cassandra_options_t options = {.settings = &settings, .only_read = true};
     cm_store_t *store;
 
-    int rc = cm_cassandra_open(&options, &store, &app->err);
+    int rc = cm_store_cassandra_open(&options, &store, &app->err);
     if (rc == 0)
         cm_sink_close(&store->sink);
     return rc;

@@ -14,11 +14,11 @@ enum {
     IN_FLIGHT = 256,    /* rows that are read by their keys */
 };
 
-typedef cm_cassandra_store_t self_t;
+typedef cm_store_cassandra_t self_t;
 
 /* ---- lists ---- */
 
-static uint32_t *slot_of_writer(const cm_changes_t *changes, int64_t number)
+static uint32_t *slot_of_writer(const cm_store_changes_t *changes, int64_t number)
 {
     size_t at = XXH3_64bits(&number, sizeof number) & (changes->slot_count - 1);
 
@@ -27,7 +27,7 @@ static uint32_t *slot_of_writer(const cm_changes_t *changes, int64_t number)
     return &changes->slots[at];
 }
 
-static void grow_writers(cm_changes_t *changes)
+static void grow_writers(cm_store_changes_t *changes)
 {
     changes->writer_cap = changes->writer_cap ? 2 * changes->writer_cap : 16;
     changes->writers = cm_realloc(changes->writers, changes->writer_cap * sizeof *changes->writers);
@@ -38,39 +38,40 @@ static void grow_writers(cm_changes_t *changes)
         *slot_of_writer(changes, changes->writers[i].number) = (uint32_t)i + 1;
 }
 
-cm_change_writer_t *cm_changes_add_writer(cm_changes_t *changes, int64_t number)
+cm_store_change_writer_t *cm_store_changes_add_writer(cm_store_changes_t *changes, int64_t number)
 {
     if (changes->writer_count == changes->writer_cap)
         grow_writers(changes);
     uint32_t *slot = slot_of_writer(changes, number);
     if (*slot == 0) {
-        changes->writers[changes->writer_count++] = (cm_change_writer_t){.number = number};
+        changes->writers[changes->writer_count++] = (cm_store_change_writer_t){.number = number};
         *slot = (uint32_t)changes->writer_count;
     }
     return &changes->writers[*slot - 1];
 }
 
-cm_change_entry_t *cm_changes_add_entry(cm_changes_t *changes, const cm_change_entry_t *entry)
+cm_store_change_entry_t *cm_store_changes_add_entry(cm_store_changes_t *changes,
+                                                    const cm_store_change_entry_t *entry)
 {
     if (changes->entry_count == changes->entry_cap) {
         changes->entry_cap = changes->entry_cap ? 2 * changes->entry_cap : 64;
         changes->entries =
             cm_realloc(changes->entries, changes->entry_cap * sizeof *changes->entries);
     }
-    cm_change_entry_t *added = &changes->entries[changes->entry_count++];
+    cm_store_change_entry_t *added = &changes->entries[changes->entry_count++];
     *added = *entry;
     changes->rows += entry->keys.len > 0 ? entry->last_us - entry->first_us + 1 : 0;
     added->keys = cm_arena_copy(&changes->texts, entry->keys);
     return added;
 }
 
-void cm_changes_free(cm_changes_t *changes)
+void cm_store_changes_free(cm_store_changes_t *changes)
 {
     free(changes->writers);
     free(changes->slots);
     free(changes->entries);
     cm_arena_free(&changes->texts);
-    *changes = (cm_changes_t){.writers = NULL};
+    *changes = (cm_store_changes_t){.writers = NULL};
 }
 
 /* ---- who writes ---- */
@@ -80,7 +81,8 @@ static void take_writers(void *context, const cm_cql_error_t *error, const cm_cq
     (void)error;
     while (result->rows != NULL && cm_cql_next(result->rows)) {
         const cm_str_t *cells = result->rows->cells;
-        cm_change_writer_t *writer = cm_changes_add_writer(context, cm_cql_get_i64(cells[0]));
+        cm_store_change_writer_t *writer =
+            cm_store_changes_add_writer(context, cm_cql_get_i64(cells[0]));
         const int64_t settled = cm_cql_get_i64(cells[1]);
 
         writer->there = true;
@@ -91,16 +93,16 @@ static void take_writers(void *context, const cm_cql_error_t *error, const cm_cq
     }
 }
 
-static int read_writers(const self_t *self, cm_changes_t *changes, cm_err_t *err)
+static int read_writers(const self_t *self, cm_store_changes_t *changes, cm_err_t *err)
 {
     const cm_cql_request_t request = {.idempotent = true, .page_size = WRITER_ROWS};
     cm_buf_t text = CM_BUF_INIT;
 
     cm_buf_add_text(&text, "SELECT seq, done, end_seq FROM ");
-    cm_changes_add_table(&text, self->settings);
-    cm_buf_add_text(&text, " WHERE part = '" CM_CHANGES_WRITERS "'");
-    int rc = cm_cassandra_ask(self->settings, self->session, text.data, &request, take_writers,
-                              changes, "reading who writes", err);
+    cm_cassandra_changes_add_table(&text, self->settings);
+    cm_buf_add_text(&text, " WHERE part = '" CM_CASSANDRA_CHANGES_WRITERS "'");
+    int rc = cm_cassandra_select(self->settings, self->session, text.data, &request, take_writers,
+                                 changes, "reading who writes", err);
     cm_buf_free(&text);
     return rc;
 }
@@ -109,8 +111,8 @@ static int read_writers(const self_t *self, cm_changes_t *changes, cm_err_t *err
 
 /* One writer whose entries are being read, partition by partition. */
 typedef struct asking {
-    cm_changes_t *changes;
-    cm_change_writer_t writer;
+    cm_store_changes_t *changes;
+    cm_store_change_writer_t writer;
     int64_t from;     /* its `next` when it was asked */
     bool busy, ended; /* it is asked; it has answered */
     bool gap;         /* an entry is missing before one that is there */
@@ -120,7 +122,7 @@ typedef struct asking {
 
 typedef struct reading {
     const self_t *self;
-    cm_changes_t *changes;
+    cm_store_changes_t *changes;
     cm_cql_prepared_t *select;
     size_t place; /* the writer that is looked at next */
     int busy;
@@ -129,19 +131,19 @@ typedef struct reading {
 } reading_t;
 
 /* More of them are not wanted. */
-static bool are_too_many(const cm_changes_t *changes)
+static bool are_too_many(const cm_store_changes_t *changes)
 {
     return changes->most > 0 && changes->rows > changes->most;
 }
 
 static void take_entry(asking_t *asking, const cm_str_t *cells)
 {
-    cm_change_writer_t *writer = &asking->writer;
-    const cm_change_entry_t entry = {.writer = writer->number,
-                                     .seq = cm_cql_get_i64(cells[0]),
-                                     .first_us = cm_cql_get_i64(cells[2]),
-                                     .last_us = cm_cql_get_i64(cells[3]),
-                                     .keys = cells[4]};
+    cm_store_change_writer_t *writer = &asking->writer;
+    const cm_store_change_entry_t entry = {.writer = writer->number,
+                                           .seq = cm_cql_get_i64(cells[0]),
+                                           .first_us = cm_cql_get_i64(cells[2]),
+                                           .last_us = cm_cql_get_i64(cells[3]),
+                                           .keys = cells[4]};
     const int64_t settled = cm_cql_get_i64(cells[1]);
 
     if (settled > writer->settled)
@@ -150,7 +152,7 @@ static void take_entry(asking_t *asking, const cm_str_t *cells)
     if (!asking->gap)
         writer->next++;
     if (!are_too_many(asking->changes))
-        cm_changes_add_entry(asking->changes, &entry);
+        cm_store_changes_add_entry(asking->changes, &entry);
 }
 
 static void on_entries(void *context, const cm_cql_error_t *error, const cm_cql_result_t *result)
@@ -169,9 +171,9 @@ static void on_entries(void *context, const cm_cql_error_t *error, const cm_cql_
 static void ask_writer(reading_t *reading, asking_t *asking, cm_err_t *err)
 {
     const cm_cql_request_t request = {.idempotent = true, .page_size = PAGE_ROWS};
-    char part[CM_CHANGES_PART];
+    char part[CM_CASSANDRA_CHANGES_PART];
 
-    cm_changes_part(asking->writer.number, asking->writer.next, part);
+    cm_cassandra_changes_part(asking->writer.number, asking->writer.next, part);
     const cm_cql_value_t values[2] = {cm_cql_text(cm_str(part)), cm_cql_i64(asking->writer.next)};
     asking->from = asking->writer.next;
     asking->ended = asking->gap = false;
@@ -185,10 +187,10 @@ static void ask_writer(reading_t *reading, asking_t *asking, cm_err_t *err)
  * two pages, else it is lost. */
 static bool has_more(asking_t *asking)
 {
-    cm_change_writer_t *writer = &asking->writer;
+    cm_store_change_writer_t *writer = &asking->writer;
     const bool moved = writer->next > asking->from;
 
-    if (moved && writer->next % CM_CHANGES_BUCKET == 0 && writer->next < writer->entries)
+    if (moved && writer->next % CM_CASSANDRA_CHANGES_BUCKET == 0 && writer->next < writer->entries)
         return true;
     if (writer->settled <= writer->next)
         return false;
@@ -210,16 +212,16 @@ static void take_answer(reading_t *reading, asking_t *asking, bool go_on, cm_err
     if (reading->rc == 0 && has_more(asking) && go_on)
         ask_writer(reading, asking, err);
     if (!asking->busy)
-        *cm_changes_add_writer(reading->changes, asking->writer.number) = asking->writer;
+        *cm_store_changes_add_writer(reading->changes, asking->writer.number) = asking->writer;
 }
 
 /* Asks the next one that has written something. */
 static void ask_next(reading_t *reading, asking_t *asking, cm_err_t *err)
 {
-    const cm_changes_t *changes = reading->changes;
+    const cm_store_changes_t *changes = reading->changes;
 
     while (reading->place < changes->writer_count && !asking->busy && reading->rc == 0) {
-        const cm_change_writer_t *writer = &changes->writers[reading->place++];
+        const cm_store_change_writer_t *writer = &changes->writers[reading->place++];
         if (!writer->there || writer->next >= writer->entries)
             continue;
         *asking = (asking_t){.changes = reading->changes, .writer = *writer};
@@ -251,7 +253,7 @@ static int read_all_entries(reading_t *reading, cm_err_t *err)
                : 0;
 }
 
-static int read_entries(const self_t *self, cm_changes_t *changes, cm_err_t *err)
+static int read_entries(const self_t *self, cm_store_changes_t *changes, cm_err_t *err)
 {
     reading_t *reading = cm_alloc_zero(1, sizeof *reading);
     cm_buf_t text = CM_BUF_INIT;
@@ -259,7 +261,7 @@ static int read_entries(const self_t *self, cm_changes_t *changes, cm_err_t *err
     reading->self = self;
     reading->changes = changes;
     cm_buf_add_text(&text, "SELECT seq, done, first_us, last_us, keys FROM ");
-    cm_changes_add_table(&text, self->settings);
+    cm_cassandra_changes_add_table(&text, self->settings);
     cm_buf_add_text(&text, " WHERE part = ? AND seq >= ?");
     int rc = cm_cassandra_prepare(self->settings, self->session, (cm_str_t){text.data, text.len},
                                   &reading->select, "preparing to read what was written", err);
@@ -270,7 +272,8 @@ static int read_entries(const self_t *self, cm_changes_t *changes, cm_err_t *err
     return rc;
 }
 
-int cm_cassandra_read_changes(cm_store_t *store, bool keys, cm_changes_t *changes, cm_err_t *err)
+int cm_store_cassandra_read_changes(cm_store_t *store, bool keys, cm_store_changes_t *changes,
+                                    cm_err_t *err)
 {
     const self_t *self = (const self_t *)store;
 
@@ -280,16 +283,16 @@ int cm_cassandra_read_changes(cm_store_t *store, bool keys, cm_changes_t *change
     for (size_t i = 0; i < changes->writer_count && !keys; i++)
         changes->writers[i].next = changes->writers[i].settled;
     for (size_t e = 0; e < changes->entry_count; e++) {
-        cm_change_entry_t *entry = &changes->entries[e];
-        entry->settled = entry->seq < cm_changes_add_writer(changes, entry->writer)->settled;
+        cm_store_change_entry_t *entry = &changes->entries[e];
+        entry->settled = entry->seq < cm_store_changes_add_writer(changes, entry->writer)->settled;
     }
     return rc;
 }
 
-int cm_cassandra_changes_facts(cm_store_t *store, cm_changes_facts_t *facts, cm_err_t *err)
+int cm_store_cassandra_facts(cm_store_t *store, cm_cassandra_changes_facts_t *facts, cm_err_t *err)
 {
     const self_t *self = (const self_t *)store;
-    return cm_changes_look(self->settings, self->session, facts, err);
+    return cm_cassandra_changes_probe(self->settings, self->session, facts, err);
 }
 
 /* ---- rows by their keys ---- */
@@ -304,7 +307,7 @@ typedef struct slot {
 } slot_t;
 
 struct fetch {
-    cm_cassandra_row_t take;
+    cm_store_cassandra_row_t take;
     void *context;
     slot_t slots[IN_FLIGHT];
     slot_t *free;
@@ -336,7 +339,7 @@ static void on_row(void *context, const cm_cql_error_t *error, const cm_cql_resu
     if (is_event) {
         write_us = cm_cql_get_i64(result->rows->cells[CM_CASSANDRA_COLUMN_COUNT]);
         fetch->end |= result->rows->cells[CM_CASSANDRA_COLUMN_COUNT + 1].len > 0;
-        cm_cassandra_event(result->rows->cells, &event);
+        cm_store_cassandra_event(result->rows->cells, &event);
         is_event = cm_event_check(&event, true, &why) == 0;
     }
     fetch->rc =
@@ -384,8 +387,9 @@ static int fetch_all(const self_t *self, cm_cql_prepared_t *select, fetch_t *fet
     return rc < 0 ? rc : 0;
 }
 
-int cm_cassandra_read_rows(cm_store_t *store, const cm_str_t *keys, size_t count,
-                           cm_cassandra_row_t take, void *context, bool *end, cm_err_t *err)
+int cm_store_cassandra_read_rows(cm_store_t *store, const cm_str_t *keys, size_t count,
+                                 cm_store_cassandra_row_t take, void *context, bool *end,
+                                 cm_err_t *err)
 {
     const self_t *self = (const self_t *)store;
     cm_cql_prepared_t *select;

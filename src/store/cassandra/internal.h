@@ -1,24 +1,24 @@
 /* What the two halves of the store on Cassandra share: writing (cassandra.c) and reading
  * (cassandra_scan.c). */
-#ifndef CM_STORE_CASSANDRA_INSIDE_H
-#define CM_STORE_CASSANDRA_INSIDE_H
+#ifndef CM_STORE_CASSANDRA_INTERNAL_H
+#define CM_STORE_CASSANDRA_INTERNAL_H
 
 #include "cassandra/settle.h"
 #include "event/choice.h"
-#include "store/cassandra/store.h"
 #include "store/cassandra/log.h"
+#include "store/cassandra/store.h"
 
-typedef struct cm_cassandra_store {
+typedef struct cm_store_cassandra {
     cm_store_t store; /* first */
     const cm_cassandra_settings_t *settings;
     const cm_waiter_t *waiter;
     const cm_clock_t *clock;
     cm_cql_t *session;
-    cm_cql_writer_t *writer; /* NULL: only read */
-    cm_cassandra_log_t *log; /* what is written is noted there first; NULL: it is not */
-    int64_t told_ns;         /* when it was last said there what is acknowledged */
-    cm_choice_t choice;      /* of the batch at hand */
-    int64_t last_write_us;   /* write time of the last row */
+    cm_cql_writer_t *writer;       /* NULL: only read */
+    cm_store_cassandra_log_t *log; /* what is written is noted there first; NULL: it is not */
+    int64_t told_ns;               /* when it was last said there what is acknowledged */
+    cm_choice_t choice;            /* of the batch at hand */
+    int64_t last_write_us;         /* write time of the last row */
     /* How many rows were added when each of the batches was put that are not known to be durable.
      */
     uint64_t *ends;
@@ -34,12 +34,12 @@ typedef struct cm_cassandra_store {
     /* what readers have */
     cm_store_t *memory;
     int readers;
-} cm_cassandra_store_t;
+} cm_store_cassandra_t;
 
 /* The operation of cm_store_ops_t. */
-int cm_cassandra_reader(cm_store_t *store, cm_reader_t **reader, cm_err_t *err);
+int cm_store_cassandra_reader(cm_store_t *store, cm_reader_t **reader, cm_err_t *err);
 
 /* The cells of a row in the order of cm_cassandra_columns, as slices; not checked. */
-void cm_cassandra_event(const cm_str_t *cells, cm_event_t *event);
+void cm_store_cassandra_event(const cm_str_t *cells, cm_event_t *event);
 
 #endif

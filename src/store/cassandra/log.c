@@ -21,8 +21,8 @@ typedef struct entry {
     int64_t seq;    /* -1: it is the writer's own row */
 } entry_t;
 
-struct cm_cassandra_log {
-    cm_cassandra_log_options_t o;
+struct cm_store_cassandra_log {
+    cm_store_cassandra_log_options_t o;
     cm_cql_writer_t *entries;
     int64_t writer, seq;        /* number of this one, -1: none yet; and of its next entry */
     int64_t settled;            /* entries before that number */
@@ -41,10 +41,10 @@ struct cm_cassandra_log {
 
 /* ---- what is acknowledged ---- */
 
-static void settle(cm_cassandra_log_t *log)
+static void settle(cm_store_cassandra_log_t *log)
 {
     /* Else a reader looks at the rows until it has seen them. */
-    const bool seen = cm_changes_are_seen(log->o.settings->consistency);
+    const bool seen = cm_cassandra_changes_are_seen(log->o.settings->consistency);
 
     while (log->done < log->acked && log->queue[log->done].until <= log->rows) {
         if (seen && log->queue[log->done].seq >= 0)
@@ -62,7 +62,7 @@ static void settle(cm_cassandra_log_t *log)
 
 static void on_durable(void *context, uint64_t durable)
 {
-    cm_cassandra_log_t *log = context;
+    cm_store_cassandra_log_t *log = context;
 
     while (log->acked < log->count && log->first + log->acked < durable)
         log->acked++;
@@ -73,11 +73,11 @@ static void on_durable(void *context, uint64_t durable)
 
 static bool on_refused(void *context, uint64_t row, const cm_cql_error_t *error)
 {
-    cm_cassandra_log_t *log = context;
+    cm_store_cassandra_log_t *log = context;
     return log->o.refused(log->o.context, row, error);
 }
 
-void cm_cassandra_log_done(cm_cassandra_log_t *log, uint64_t rows)
+void cm_store_cassandra_log_done(cm_store_cassandra_log_t *log, uint64_t rows)
 {
     log->rows = rows;
     settle(log);
@@ -85,8 +85,8 @@ void cm_cassandra_log_done(cm_cassandra_log_t *log, uint64_t rows)
 
 /* ---- writing ---- */
 
-static int write_row(cm_cassandra_log_t *log, const cm_cql_value_t values[VALUES], int64_t seq,
-                     cm_err_t *err)
+static int write_row(cm_store_cassandra_log_t *log, const cm_cql_value_t values[VALUES],
+                     int64_t seq, cm_err_t *err)
 {
     int rc = cm_cql_writer_add(log->entries, values, VALUES, err);
 
@@ -103,9 +103,9 @@ static int write_row(cm_cassandra_log_t *log, const cm_cql_value_t values[VALUES
 /* The writer's own row: that it has so many entries at most, and which of them are settled. It is
  * written over and over, several times at once perhaps: that the last one stays, its write time
  * says, not the order in which the nodes get them. */
-static int announce(cm_cassandra_log_t *log, int64_t entries, cm_err_t *err)
+static int announce(cm_store_cassandra_log_t *log, int64_t entries, cm_err_t *err)
 {
-    const cm_cql_value_t values[VALUES] = {cm_cql_text(CM_STR(CM_CHANGES_WRITERS)),
+    const cm_cql_value_t values[VALUES] = {cm_cql_text(CM_STR(CM_CASSANDRA_CHANGES_WRITERS)),
                                            cm_cql_i64(log->writer),
                                            cm_cql_i64(log->settled),
                                            cm_cql_i64(entries),
@@ -125,7 +125,8 @@ static int announce(cm_cassandra_log_t *log, int64_t entries, cm_err_t *err)
 
 /* Begins with the entries of another number. That those of the old one are settled is said no more:
  * readers find out by the rows' write times. */
-static int begin_number(cm_cassandra_log_t *log, int64_t now_ns, int64_t now_us, cm_err_t *err)
+static int begin_number(cm_store_cassandra_log_t *log, int64_t now_ns, int64_t now_us,
+                        cm_err_t *err)
 {
     int64_t number;
 
@@ -143,7 +144,7 @@ static int begin_number(cm_cassandra_log_t *log, int64_t now_ns, int64_t now_us,
 /* A writer goes on under another number after a day: the first entries of one that is used for
  * longer would end while it is still there, and a reader that does not know it yet begins with
  * these. */
-static int choose_number(cm_cassandra_log_t *log, int64_t now_us, cm_err_t *err)
+static int choose_number(cm_store_cassandra_log_t *log, int64_t now_us, cm_err_t *err)
 {
     const int64_t now_ns = cm_clock_ticks_ns();
 
@@ -155,17 +156,17 @@ static int choose_number(cm_cassandra_log_t *log, int64_t now_us, cm_err_t *err)
 
 /* The writer's own row is before each entry, and no row of events is sent before both of them are
  * acknowledged: a reader need not ask for entries that are not announced. */
-static int write_entry(cm_cassandra_log_t *log, int64_t first_us, int64_t last_us, uint64_t until,
-                       cm_err_t *err)
+static int write_entry(cm_store_cassandra_log_t *log, int64_t first_us, int64_t last_us,
+                       uint64_t until, cm_err_t *err)
 {
-    char part[CM_CHANGES_PART];
+    char part[CM_CASSANDRA_CHANGES_PART];
 
     if (log->stamp_us < first_us)
         log->stamp_us = first_us;
     int rc = log->announced <= log->seq ? announce(log, log->seq + 1, err) : 0;
     if (rc < 0)
         return rc;
-    cm_changes_part(log->writer, log->seq, part);
+    cm_cassandra_changes_part(log->writer, log->seq, part);
     const cm_cql_value_t values[VALUES] = {cm_cql_text(cm_str(part)),
                                            cm_cql_i64(log->seq),
                                            cm_cql_i64(log->settled),
@@ -184,56 +185,56 @@ static int write_entry(cm_cassandra_log_t *log, int64_t first_us, int64_t last_u
     return rc;
 }
 
-int cm_cassandra_log_add(cm_cassandra_log_t *log, const cm_str_t *keys, size_t count,
-                         int64_t first_us, int64_t last_us, uint64_t until, cm_err_t *err)
+int cm_store_cassandra_log_add(cm_store_cassandra_log_t *log, const cm_str_t *keys, size_t count,
+                               int64_t first_us, int64_t last_us, uint64_t until, cm_err_t *err)
 {
     cm_buf_clear(&log->keys);
     for (size_t i = 0; i < count; i++) {
         if (keys[i].data != NULL)
-            cm_changes_add_key(&log->keys, keys[i]);
+            cm_cassandra_changes_add_key(&log->keys, keys[i]);
     }
     int rc = choose_number(log, first_us, err);
     return rc == 0 ? write_entry(log, first_us, last_us, until, err) : rc;
 }
 
-int cm_cassandra_log_tell(cm_cassandra_log_t *log, cm_err_t *err)
+int cm_store_cassandra_log_tell(cm_store_cassandra_log_t *log, cm_err_t *err)
 {
     return log->told < log->settled ? announce(log, log->seq, err) : 0;
 }
 
-bool cm_cassandra_log_is_written(const cm_cassandra_log_t *log)
+bool cm_store_cassandra_log_is_written(const cm_store_cassandra_log_t *log)
 {
     return cm_cql_writer_durable(log->entries) == cm_cql_writer_added(log->entries);
 }
 
-bool cm_cassandra_log_stall(const cm_cassandra_log_t *log, cm_cql_error_t *why)
+bool cm_store_cassandra_log_stall(const cm_store_cassandra_log_t *log, cm_cql_error_t *why)
 {
     return cm_cql_writer_stall(log->entries, why);
 }
 
 /* ---- opening ---- */
 
-static int prepare(cm_cassandra_log_t *log, cm_cql_prepared_t **insert, cm_err_t *err)
+static int prepare(cm_store_cassandra_log_t *log, cm_cql_prepared_t **insert, cm_err_t *err)
 {
     const cm_cassandra_settings_t *settings = log->o.settings;
     cm_buf_t text = CM_BUF_INIT;
 
     cm_buf_add_text(&text, "INSERT INTO ");
-    cm_changes_add_table(&text, settings);
+    cm_cassandra_changes_add_table(&text, settings);
     cm_buf_printf(&text,
                   " (part, seq, done, end_seq, first_us, last_us, keys) VALUES (?, ?, ?, ?, ?, ?, "
                   "?) USING TIMESTAMP ? AND TTL %d",
-                  CM_CHANGES_TTL_S);
+                  CM_CASSANDRA_CHANGES_TTL_S);
     int rc = cm_cassandra_prepare(settings, log->o.session, (cm_str_t){text.data, text.len}, insert,
                                   "preparing to note what is written", err);
     cm_buf_free(&text);
     return rc;
 }
 
-int cm_cassandra_log_open(const cm_cassandra_log_options_t *options, cm_cassandra_log_t **log,
-                          cm_err_t *err)
+int cm_store_cassandra_log_open(const cm_store_cassandra_log_options_t *options,
+                                cm_store_cassandra_log_t **log, cm_err_t *err)
 {
-    cm_cassandra_log_t *self = cm_alloc_zero(1, sizeof *self);
+    cm_store_cassandra_log_t *self = cm_alloc_zero(1, sizeof *self);
     const cm_cql_writer_options_t writer = {
         .batch_rows = 1,
         .max_rows = ENTRIES,
@@ -246,20 +247,20 @@ int cm_cassandra_log_open(const cm_cassandra_log_options_t *options, cm_cassandr
 
     self->o = *options;
     self->writer = -1;
-    int rc = cm_changes_ensure(options->settings, options->session, options->settings->create, NULL,
-                               err);
+    int rc = cm_cassandra_changes_ensure(options->settings, options->session,
+                                         options->settings->create, NULL, err);
     if (rc == 0)
         rc = prepare(self, &insert, err);
     if (rc == 0)
         rc = cm_cql_writer_open(options->session, insert, &writer, &self->entries, err);
     if (rc < 0)
-        cm_cassandra_log_close(self);
+        cm_store_cassandra_log_close(self);
     else
         *log = self;
     return rc;
 }
 
-void cm_cassandra_log_close(cm_cassandra_log_t *log)
+void cm_store_cassandra_log_close(cm_store_cassandra_log_t *log)
 {
     if (log == NULL)
         return;

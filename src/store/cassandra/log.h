@@ -11,38 +11,38 @@
 
 #include "cassandra/client.h"
 
-typedef struct cm_cassandra_log cm_cassandra_log_t;
+typedef struct cm_store_cassandra_log cm_store_cassandra_log_t;
 
-typedef struct cm_cassandra_log_options {
+typedef struct cm_store_cassandra_log_options {
     const cm_cassandra_settings_t *settings;
     cm_cql_t *session;
     cm_cql_refused_t refused; /* of entries, as of rows */
     void *context;
     cm_cql_writer_t *rows; /* held; is released by this */
-} cm_cassandra_log_options_t;
+} cm_store_cassandra_log_options_t;
 
 /* Makes the companion where it is missing and the settings allow. */
-int cm_cassandra_log_open(const cm_cassandra_log_options_t *options, cm_cassandra_log_t **log,
-                          cm_err_t *err);
+int cm_store_cassandra_log_open(const cm_store_cassandra_log_options_t *options,
+                                cm_store_cassandra_log_t **log, cm_err_t *err);
 
 /* Notes rows that will be added next, of the keys that are not NULL; `until` is how many rows will
  * have been added then. CM_EBUSY: run the session, then again. */
-int cm_cassandra_log_add(cm_cassandra_log_t *log, const cm_str_t *keys, size_t count,
-                         int64_t first_us, int64_t last_us, uint64_t until, cm_err_t *err);
+int cm_store_cassandra_log_add(cm_store_cassandra_log_t *log, const cm_str_t *keys, size_t count,
+                               int64_t first_us, int64_t last_us, uint64_t until, cm_err_t *err);
 
 /* So many rows are acknowledged. */
-void cm_cassandra_log_done(cm_cassandra_log_t *log, uint64_t rows);
+void cm_store_cassandra_log_done(cm_store_cassandra_log_t *log, uint64_t rows);
 
 /* Notes which entries are settled, where that is not said yet. CM_EBUSY as above. */
-int cm_cassandra_log_tell(cm_cassandra_log_t *log, cm_err_t *err);
+int cm_store_cassandra_log_tell(cm_store_cassandra_log_t *log, cm_err_t *err);
 
 /* Whether all that was noted is acknowledged. */
-bool cm_cassandra_log_is_written(const cm_cassandra_log_t *log);
+bool cm_store_cassandra_log_is_written(const cm_store_cassandra_log_t *log);
 
 /* What holds up the first row of the companion that is not acknowledged: cm_cql_writer_stall(). */
-bool cm_cassandra_log_stall(const cm_cassandra_log_t *log, cm_cql_error_t *why);
+bool cm_store_cassandra_log_stall(const cm_store_cassandra_log_t *log, cm_cql_error_t *why);
 
 /* NULL is fine. */
-void cm_cassandra_log_close(cm_cassandra_log_t *log);
+void cm_store_cassandra_log_close(cm_store_cassandra_log_t *log);
 
 #endif

@@ -1,7 +1,7 @@
 #include "store/cassandra/mirror.h"
 
-#include "store/embedded/store.h"
 #include "store/cassandra/mirror_internal.h"
+#include "store/embedded/store.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -21,7 +21,7 @@ static const char tables[] =
 
 const cm_database_t *cm_mirror_database(const cm_mirror_t *mirror)
 {
-    return mirror->inner != NULL ? cm_embedded_database(mirror->inner) : &mirror->database;
+    return mirror->inner != NULL ? cm_store_embedded_database(mirror->inner) : &mirror->database;
 }
 
 /* ---- what was replaced ---- */
@@ -117,7 +117,7 @@ static cm_mirror_t *new_mirror(const char *data_dir, const cm_clock_t *clock)
 
 static int open_inner(cm_mirror_t *mirror, cm_err_t *err)
 {
-    int rc = cm_embedded_open(mirror->directory, mirror->clock, &mirror->inner, err);
+    int rc = cm_store_embedded_open(mirror->directory, mirror->clock, &mirror->inner, err);
     if (rc == 0)
         rc = cm_database_exec(cm_mirror_database(mirror), tables, "making the copy's tables", err);
     if (rc == 0)
@@ -187,7 +187,7 @@ int cm_mirror_open_read(const char *data_dir, cm_mirror_t **mirror, cm_err_t *er
 
 int cm_mirror_inner_reader(const cm_mirror_t *mirror, cm_reader_t **reader, cm_err_t *err)
 {
-    return cm_embedded_open_reader(mirror->directory, reader, err);
+    return cm_store_embedded_open_reader(mirror->directory, reader, err);
 }
 
 cm_store_t *cm_mirror_store(cm_mirror_t *mirror)
@@ -197,7 +197,7 @@ cm_store_t *cm_mirror_store(cm_mirror_t *mirror)
 
 int64_t cm_mirror_events(const cm_mirror_t *mirror)
 {
-    return cm_embedded_events(mirror->inner) - (int64_t)mirror->replaced_count;
+    return cm_store_embedded_events(mirror->inner) - (int64_t)mirror->replaced_count;
 }
 
 int64_t cm_mirror_replaced(const cm_mirror_t *mirror)
@@ -240,7 +240,7 @@ int cm_mirror_state(cm_mirror_t *mirror, cm_mirror_state_t *state, cm_err_t *err
     return rc;
 }
 
-static int load_writers(const cm_database_t *database, cm_changes_t *changes, cm_err_t *err)
+static int load_writers(const cm_database_t *database, cm_store_changes_t *changes, cm_err_t *err)
 {
     sqlite3_stmt *select;
     int step;
@@ -250,8 +250,8 @@ static int load_writers(const cm_database_t *database, cm_changes_t *changes, cm
     if (rc < 0)
         return rc;
     while ((step = sqlite3_step(select)) == SQLITE_ROW) {
-        cm_change_writer_t *writer =
-            cm_changes_add_writer(changes, sqlite3_column_int64(select, 0));
+        cm_store_change_writer_t *writer =
+            cm_store_changes_add_writer(changes, sqlite3_column_int64(select, 0));
         writer->next = sqlite3_column_int64(select, 1);
         writer->settled = sqlite3_column_int64(select, 2);
     }
@@ -261,7 +261,7 @@ static int load_writers(const cm_database_t *database, cm_changes_t *changes, cm
     return rc;
 }
 
-int cm_mirror_changes(cm_mirror_t *mirror, cm_changes_t *changes, cm_err_t *err)
+int cm_mirror_changes(cm_mirror_t *mirror, cm_store_changes_t *changes, cm_err_t *err)
 {
     const cm_database_t *database = cm_mirror_database(mirror);
     sqlite3_stmt *select;
@@ -275,13 +275,13 @@ int cm_mirror_changes(cm_mirror_t *mirror, cm_changes_t *changes, cm_err_t *err)
     if (rc < 0)
         return rc;
     while ((step = sqlite3_step(select)) == SQLITE_ROW) {
-        const cm_change_entry_t entry = {
+        const cm_store_change_entry_t entry = {
             .writer = sqlite3_column_int64(select, 0),
             .seq = sqlite3_column_int64(select, 1),
             .first_us = sqlite3_column_int64(select, 2),
             .last_us = sqlite3_column_int64(select, 3),
             .keys = {sqlite3_column_blob(select, 4), (size_t)sqlite3_column_bytes(select, 4)}};
-        cm_changes_add_entry(changes, &entry);
+        cm_store_changes_add_entry(changes, &entry);
     }
     if (step != SQLITE_DONE)
         rc = cm_database_fail(database, "reading what is not settled", err);
@@ -304,7 +304,7 @@ static int open_transaction(cm_mirror_t *mirror, cm_err_t *err)
 
 int cm_mirror_begin(cm_mirror_t *mirror, cm_err_t *err)
 {
-    if (cm_embedded_events(mirror->inner) > 0 || mirror->replaced_count > 0) {
+    if (cm_store_embedded_events(mirror->inner) > 0 || mirror->replaced_count > 0) {
         cm_sink_close(&mirror->inner->sink);
         mirror->inner = NULL;
         mirror->replaced_count = 0;
@@ -336,7 +336,8 @@ static int write_state(const cm_mirror_t *mirror, const cm_mirror_state_t *state
     return rc;
 }
 
-static int write_writers(const cm_database_t *database, const cm_changes_t *changes, cm_err_t *err)
+static int write_writers(const cm_database_t *database, const cm_store_changes_t *changes,
+                         cm_err_t *err)
 {
     sqlite3_stmt *insert;
 
@@ -354,14 +355,15 @@ static int write_writers(const cm_database_t *database, const cm_changes_t *chan
     return rc;
 }
 
-static int write_entries(const cm_database_t *database, const cm_changes_t *changes, cm_err_t *err)
+static int write_entries(const cm_database_t *database, const cm_store_changes_t *changes,
+                         cm_err_t *err)
 {
     sqlite3_stmt *insert;
 
     int rc = cm_database_prepare(
         database, "INSERT OR REPLACE INTO mirror_entry VALUES (?, ?, ?, ?, ?)", &insert, err);
     for (size_t i = 0; i < changes->entry_count && rc == 0; i++) {
-        const cm_change_entry_t *entry = &changes->entries[i];
+        const cm_store_change_entry_t *entry = &changes->entries[i];
         if (entry->settled)
             continue;
         sqlite3_bind_int64(insert, 1, entry->writer);
@@ -376,8 +378,8 @@ static int write_entries(const cm_database_t *database, const cm_changes_t *chan
     return rc;
 }
 
-int cm_mirror_end(cm_mirror_t *mirror, const cm_mirror_state_t *state, const cm_changes_t *changes,
-                  cm_err_t *err)
+int cm_mirror_end(cm_mirror_t *mirror, const cm_mirror_state_t *state,
+                  const cm_store_changes_t *changes, cm_err_t *err)
 {
     const cm_database_t *database = cm_mirror_database(mirror);
 

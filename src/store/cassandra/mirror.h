@@ -7,8 +7,8 @@
  * and which events have been replaced. A store only grows: an event that was overwritten or deleted
  * stays in it and is passed over. All that one reading brings is one transaction. Events are those
  * of the contract; rows that are none are not in it. One thread, but for its readers. */
-#ifndef CM_STORE_MIRROR_H
-#define CM_STORE_MIRROR_H
+#ifndef CM_STORE_CASSANDRA_MIRROR_H
+#define CM_STORE_CASSANDRA_MIRROR_H
 
 #include "base/clock.h"
 #include "store/cassandra/changes.h"
@@ -40,7 +40,7 @@ int64_t cm_mirror_events(const cm_mirror_t *mirror);
 int64_t cm_mirror_replaced(const cm_mirror_t *mirror);
 
 /* Adds what it knows of the writers, and the entries that were not settled. */
-int cm_mirror_changes(cm_mirror_t *mirror, cm_changes_t *changes, cm_err_t *err);
+int cm_mirror_changes(cm_mirror_t *mirror, cm_store_changes_t *changes, cm_err_t *err);
 
 /* Throws away all of it and begins anew; then takes all events. */
 int cm_mirror_begin(cm_mirror_t *mirror, cm_err_t *err);
@@ -60,8 +60,8 @@ int cm_mirror_put(cm_mirror_t *mirror, const cm_mirror_row_t *rows, size_t count
 
 /* Commits, with what is known of the writers now; entries of `changes` that are not settled are
  * kept. */
-int cm_mirror_end(cm_mirror_t *mirror, const cm_mirror_state_t *state, const cm_changes_t *changes,
-                  cm_err_t *err);
+int cm_mirror_end(cm_mirror_t *mirror, const cm_mirror_state_t *state,
+                  const cm_store_changes_t *changes, cm_err_t *err);
 
 /* A store for the mill: closing it closes the mirror. */
 cm_store_t *cm_mirror_store(cm_mirror_t *mirror);

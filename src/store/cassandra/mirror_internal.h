@@ -1,10 +1,10 @@
 /* What the halves of the mirror share: mirror.c (what it knows), mirror_put.c (rows that have
  * changed), mirror_reader.c (reading without what was replaced). */
-#ifndef CM_STORE_MIRROR_INSIDE_H
-#define CM_STORE_MIRROR_INSIDE_H
+#ifndef CM_STORE_CASSANDRA_MIRROR_INTERNAL_H
+#define CM_STORE_CASSANDRA_MIRROR_INTERNAL_H
 
-#include "store/embedded/database.h"
 #include "store/cassandra/mirror.h"
+#include "store/embedded/database.h"
 
 struct cm_mirror {
     cm_store_t store; /* first: what the mill gets */

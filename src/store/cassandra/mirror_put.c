@@ -77,7 +77,7 @@ static void prepare(search_t *search)
 static int user_of(const search_t *search, const cm_columns_t *columns, uint32_t i, cm_str_t *user,
                    cm_err_t *err)
 {
-    return cm_reader_name(search->reader, CM_USER, columns->ids[CM_USER][i], user, err);
+    return cm_reader_string(search->reader, CM_USER, columns->ids[CM_USER][i], user, err);
 }
 
 /* The text of the event's row key. A key that follows from user and time is only made where it may
@@ -122,7 +122,8 @@ static int is_equal(const search_t *search, const cm_columns_t *columns, uint32_
     *equal = columns->time[i] == event->timestamp;
     for (int field = 0; field < CM_FIELD_COUNT && rc == 0 && *equal; field++) {
         cm_str_t text;
-        rc = cm_reader_name(search->reader, (cm_field_t)field, columns->ids[field][i], &text, err);
+        rc =
+            cm_reader_string(search->reader, (cm_field_t)field, columns->ids[field][i], &text, err);
         *equal = rc == 0 && cm_str_equal(text, wanted[field]);
     }
     return rc;

@@ -66,12 +66,12 @@ static int read(cm_reader_t *reader, const cm_block_ref_t *block, unsigned parts
 
 static int names(cm_reader_t *reader, cm_field_t field, uint32_t *count, cm_err_t *err)
 {
-    return cm_reader_names(((reader_t *)reader)->inner, field, count, err);
+    return cm_reader_string_count(((reader_t *)reader)->inner, field, count, err);
 }
 
 static int name(cm_reader_t *reader, cm_field_t field, uint32_t id, cm_str_t *text, cm_err_t *err)
 {
-    return cm_reader_name(((reader_t *)reader)->inner, field, id, text, err);
+    return cm_reader_string(((reader_t *)reader)->inner, field, id, text, err);
 }
 
 static void reader_close(cm_reader_t *reader)

@@ -7,11 +7,11 @@
 
 enum { RUN_MS = 200 };
 
-typedef cm_cassandra_store_t self_t;
+typedef cm_store_cassandra_t self_t;
 
 typedef struct scan {
     const self_t *self;
-    cm_cassandra_page_t page;
+    cm_store_cassandra_page_t page;
     void *context;
     cm_account_t *account;
     int columns; /* of a row: one more than the contract's where `end` is asked for */
@@ -23,7 +23,7 @@ typedef struct scan {
     cm_cql_error_t error;
 } scan_t;
 
-void cm_cassandra_event(const cm_str_t *cells, cm_event_t *event)
+void cm_store_cassandra_event(const cm_str_t *cells, cm_event_t *event)
 {
     *event = (cm_event_t){.row_key = cells[0],
                           .user_id = cells[1],
@@ -43,7 +43,7 @@ static void take_row(scan_t *scan, const cm_str_t *cells)
     char origin[300];
     cm_err_t why;
 
-    cm_cassandra_event(cells, event);
+    cm_store_cassandra_event(cells, event);
     if (cm_event_check(event, true, &why) == 0) {
         cm_batch_accept(&scan->batch);
         return;
@@ -99,8 +99,8 @@ static int run_scan(scan_t *scan, const char *columns, cm_err_t *err)
                : 0;
 }
 
-int cm_cassandra_scan_ends(cm_store_t *store, cm_cassandra_page_t page, void *context,
-                           cm_account_t *account, bool *end, cm_err_t *err)
+int cm_store_cassandra_scan_ends(cm_store_t *store, cm_store_cassandra_page_t page, void *context,
+                                 cm_account_t *account, bool *end, cm_err_t *err)
 {
     cm_buf_t columns = CM_BUF_INIT;
     scan_t scan = {.self = (self_t *)store,
@@ -119,10 +119,10 @@ int cm_cassandra_scan_ends(cm_store_t *store, cm_cassandra_page_t page, void *co
     return rc;
 }
 
-int cm_cassandra_scan(cm_store_t *store, cm_cassandra_page_t page, void *context,
-                      cm_account_t *account, cm_err_t *err)
+int cm_store_cassandra_scan(cm_store_t *store, cm_store_cassandra_page_t page, void *context,
+                            cm_account_t *account, cm_err_t *err)
 {
-    return cm_cassandra_scan_ends(store, page, context, account, NULL, err);
+    return cm_store_cassandra_scan_ends(store, page, context, account, NULL, err);
 }
 
 /* ---- into another store ---- */
@@ -133,22 +133,23 @@ static int put_page(void *context, const cm_batch_t *batch, cm_err_t *err)
     return cm_sink_put(&into->sink, batch, err);
 }
 
-int cm_cassandra_load(cm_store_t *store, cm_store_t *into, cm_account_t *account, cm_err_t *err)
+int cm_store_cassandra_load(cm_store_t *store, cm_store_t *into, cm_account_t *account,
+                            cm_err_t *err)
 {
-    int rc = cm_cassandra_scan(store, put_page, into, account, err);
+    int rc = cm_store_cassandra_scan(store, put_page, into, account, err);
     return rc == 0 ? cm_sink_commit(&into->sink, err) : rc;
 }
 
-int cm_cassandra_load_all(const cm_cassandra_settings_t *settings, cm_store_t *into,
-                          cm_account_t *account, cm_err_t *err)
+int cm_store_cassandra_load_all(const cm_cassandra_settings_t *settings, cm_store_t *into,
+                                cm_account_t *account, cm_err_t *err)
 {
-    const cm_cassandra_options_t options = {.settings = settings, .only_read = true};
+    const cm_store_cassandra_options_t options = {.settings = settings, .only_read = true};
     cm_store_t *store;
 
-    int rc = cm_cassandra_open(&options, &store, err);
+    int rc = cm_store_cassandra_open(&options, &store, err);
     if (rc < 0)
         return rc;
-    rc = cm_cassandra_load(store, into, account, err);
+    rc = cm_store_cassandra_load(store, into, account, err);
     cm_sink_close(&store->sink);
     return rc;
 }
@@ -176,13 +177,13 @@ static int reader_read(cm_reader_t *reader, const cm_block_ref_t *block, unsigne
 
 static int reader_names(cm_reader_t *reader, cm_field_t field, uint32_t *count, cm_err_t *err)
 {
-    return cm_reader_names(((reader_t *)reader)->inner, field, count, err);
+    return cm_reader_string_count(((reader_t *)reader)->inner, field, count, err);
 }
 
 static int reader_name(cm_reader_t *reader, cm_field_t field, uint32_t id, cm_str_t *text,
                        cm_err_t *err)
 {
-    return cm_reader_name(((reader_t *)reader)->inner, field, id, text, err);
+    return cm_reader_string(((reader_t *)reader)->inner, field, id, text, err);
 }
 
 static void release(self_t *self)
@@ -203,7 +204,7 @@ static void reader_close(cm_reader_t *reader)
     free(opened);
 }
 
-int cm_cassandra_reader(cm_store_t *store, cm_reader_t **reader, cm_err_t *err)
+int cm_store_cassandra_reader(cm_store_t *store, cm_reader_t **reader, cm_err_t *err)
 {
     static const cm_reader_ops_t ops = {reader_blocks, reader_read, reader_names, reader_name,
                                         reader_close};
@@ -214,7 +215,7 @@ int cm_cassandra_reader(cm_store_t *store, cm_reader_t **reader, cm_err_t *err)
 
     if (self->memory == NULL) {
         self->memory = cm_memory_new();
-        rc = cm_cassandra_load(store, self->memory, &account, err);
+        rc = cm_store_cassandra_load(store, self->memory, &account, err);
     }
     if (rc == 0)
         rc = cm_store_reader(self->memory, &inner, err);

@@ -13,7 +13,7 @@ enum {
     TELL_MS = 1000,   /* between words about what is acknowledged, while nothing else is noted */
 };
 
-typedef cm_cassandra_store_t self_t;
+typedef cm_store_cassandra_t self_t;
 
 /* ---- waiting ---- */
 
@@ -33,7 +33,7 @@ static const char *find_reason(self_t *self, int64_t now)
     /* The session's last error may be of a node that is down, without which the others would do. */
     if (cm_cql_state(self->session) == CM_CQL_READY &&
         (cm_cql_writer_stall(self->writer, &stall) ||
-         (self->log != NULL && cm_cassandra_log_stall(self->log, &stall))))
+         (self->log != NULL && cm_store_cassandra_log_stall(self->log, &stall))))
         last = &stall;
     if (last == NULL)
         return "it does not answer";
@@ -72,7 +72,8 @@ static int wait_a_little(self_t *self, cm_err_t *err)
     note_progress(self, now);
     if (waiter == NULL || now - self->asked_ns < ASK_MS * INT64_C(1000000))
         return 0;
-    rc = waiter->wait(waiter->context, cm_cassandra_retries(&self->store), find_reason(self, now));
+    rc = waiter->wait(waiter->context, cm_store_cassandra_retries(&self->store),
+                      find_reason(self, now));
     self->asked_ns = cm_clock_ticks_ns();
     if (rc >= 0)
         return 0;
@@ -161,8 +162,8 @@ static int put_noted_part(self_t *self, const cm_batch_t *batch, size_t i, size_
     int rc;
 
     self->last_write_us = last_us;
-    while ((rc = cm_cassandra_log_add(self->log, self->choice.keys + i, end - i, first_us, last_us,
-                                      until, err)) == CM_EBUSY) {
+    while ((rc = cm_store_cassandra_log_add(self->log, self->choice.keys + i, end - i, first_us,
+                                            last_us, until, err)) == CM_EBUSY) {
         if ((rc = wait_a_little(self, err)) < 0)
             return rc;
     }
@@ -225,7 +226,7 @@ static int tell_now_and_then(self_t *self, cm_err_t *err)
     if (self->log == NULL || now - self->told_ns < TELL_MS * INT64_C(1000000))
         return 0;
     self->told_ns = now;
-    int rc = cm_cassandra_log_tell(self->log, err);
+    int rc = cm_store_cassandra_log_tell(self->log, err);
     return rc == CM_EBUSY ? 0 : rc;
 }
 
@@ -234,8 +235,8 @@ static int tell_all(self_t *self, cm_err_t *err)
 {
     int rc;
 
-    while ((rc = cm_cassandra_log_tell(self->log, err)) == CM_EBUSY ||
-           (rc == 0 && !cm_cassandra_log_is_written(self->log))) {
+    while ((rc = cm_store_cassandra_log_tell(self->log, err)) == CM_EBUSY ||
+           (rc == 0 && !cm_store_cassandra_log_is_written(self->log))) {
         if ((rc = wait_a_little(self, err)) < 0)
             return rc;
     }
@@ -270,7 +271,7 @@ static int cassandra_commit(cm_sink_t *sink, cm_err_t *err)
     return rc == 0 && self->log != NULL ? tell_all(self, err) : rc;
 }
 
-const char *cm_cassandra_trouble(cm_store_t *store)
+const char *cm_store_cassandra_trouble(cm_store_t *store)
 {
     self_t *self = (self_t *)store;
 
@@ -279,7 +280,7 @@ const char *cm_cassandra_trouble(cm_store_t *store)
     return find_reason(self, cm_clock_ticks_ns());
 }
 
-uint64_t cm_cassandra_retries(const cm_store_t *store)
+uint64_t cm_store_cassandra_retries(const cm_store_t *store)
 {
     const self_t *self = (const self_t *)store;
     cm_cql_writer_stats_t stats = {0};
@@ -295,7 +296,7 @@ static void cassandra_close(cm_sink_t *sink)
 
     if (self->memory != NULL)
         cm_sink_close(&self->memory->sink);
-    cm_cassandra_log_close(self->log);
+    cm_store_cassandra_log_close(self->log);
     cm_cql_writer_close(self->writer);
     cm_cql_close(self->session);
     cm_choice_free(&self->choice);
@@ -327,17 +328,17 @@ static void on_rows_durable(void *context, uint64_t durable)
     self_t *self = context;
 
     if (self->log != NULL)
-        cm_cassandra_log_done(self->log, durable);
+        cm_store_cassandra_log_done(self->log, durable);
 }
 
 static int open_log(self_t *self, cm_err_t *err)
 {
-    const cm_cassandra_log_options_t options = {.settings = self->settings,
-                                                .session = self->session,
-                                                .refused = on_refused,
-                                                .context = self,
-                                                .rows = self->writer};
-    return cm_cassandra_log_open(&options, &self->log, err);
+    const cm_store_cassandra_log_options_t options = {.settings = self->settings,
+                                                      .session = self->session,
+                                                      .refused = on_refused,
+                                                      .context = self,
+                                                      .rows = self->writer};
+    return cm_store_cassandra_log_open(&options, &self->log, err);
 }
 
 static int open_writer(self_t *self, cm_err_t *err)
@@ -366,15 +367,16 @@ static int check_table(self_t *self, cm_err_t *err)
 {
     cm_cassandra_facts_t facts;
 
-    int rc = cm_cassandra_look(self->settings, self->session, &facts, err);
-    return rc == 0 ? cm_cassandra_complain(self->settings, &facts, err) : rc;
+    int rc = cm_cassandra_probe(self->settings, self->session, &facts, err);
+    return rc == 0 ? cm_cassandra_explain_state(self->settings, &facts, err) : rc;
 }
 
-int cm_cassandra_open(const cm_cassandra_options_t *options, cm_store_t **store, cm_err_t *err)
+int cm_store_cassandra_open(const cm_store_cassandra_options_t *options, cm_store_t **store,
+                            cm_err_t *err)
 {
     static const cm_sink_ops_t sink_ops = {cassandra_put, cassandra_commit, cassandra_close,
                                            cassandra_durable};
-    static const cm_store_ops_t store_ops = {cm_cassandra_reader};
+    static const cm_store_ops_t store_ops = {cm_store_cassandra_reader};
     self_t *self = cm_alloc_zero(1, sizeof *self);
 
     self->store = (cm_store_t){{&sink_ops}, &store_ops};

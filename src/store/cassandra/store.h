@@ -16,49 +16,51 @@
  * A reader reads the whole table by token ranges into memory, with what the mill looks at; further
  * readers share that until the last of them is closed. No row can be there twice. Used by one
  * thread; its readers by several, while none is opened or closed. */
-#ifndef CM_STORE_CASSANDRA_H
-#define CM_STORE_CASSANDRA_H
+#ifndef CM_STORE_CASSANDRA_STORE_H
+#define CM_STORE_CASSANDRA_STORE_H
 
 #include "base/clock.h"
 #include "cassandra/client.h"
 #include "store/store.h"
 
-typedef struct cm_cassandra_options {
+typedef struct cm_store_cassandra_options {
     const cm_cassandra_settings_t *settings;
     const cm_waiter_t *waiter; /* NULL: waits for ever */
     bool only_read;            /* nothing will be put; nothing is made */
     const cm_clock_t *clock;   /* of the write times; NULL: the real one */
-} cm_cassandra_options_t;
+} cm_store_cassandra_options_t;
 
 /* Connects, and looks whether the table is there (or makes it). CM_EAWAY, CM_EUSAGE, CM_EINPUT;
  * CM_ESTOP. */
-int cm_cassandra_open(const cm_cassandra_options_t *options, cm_store_t **store, cm_err_t *err);
+int cm_store_cassandra_open(const cm_store_cassandra_options_t *options, cm_store_t **store,
+                            cm_err_t *err);
 
 /* Why nothing of what was put is acknowledged; NULL when something is, or all. Lives until the next
  * call. */
-const char *cm_cassandra_trouble(cm_store_t *store);
+const char *cm_store_cassandra_trouble(cm_store_t *store);
 
 /* Attempts that failed since it was opened. */
-uint64_t cm_cassandra_retries(const cm_store_t *store);
+uint64_t cm_store_cassandra_retries(const cm_store_t *store);
 
 /* Gets some of the events, in no order; rows of other programs that break a rule of the contract
  * are dead letters of the batch. Lives until it returns; negative: the scan ends with that code. */
-typedef int (*cm_cassandra_page_t)(void *context, const cm_batch_t *batch, cm_err_t *err);
+typedef int (*cm_store_cassandra_page_t)(void *context, const cm_batch_t *batch, cm_err_t *err);
 
 /* Reads every row of the table once and adds them to `account`. CM_EAWAY when a part of it cannot
  * be read even after many attempts. */
-int cm_cassandra_scan(cm_store_t *store, cm_cassandra_page_t page, void *context,
-                      cm_account_t *account, cm_err_t *err);
+int cm_store_cassandra_scan(cm_store_t *store, cm_store_cassandra_page_t page, void *context,
+                            cm_account_t *account, cm_err_t *err);
 
 /* The same; `*end` is set where a row ends by itself, by its TTL. */
-int cm_cassandra_scan_ends(cm_store_t *store, cm_cassandra_page_t page, void *context,
-                           cm_account_t *account, bool *end, cm_err_t *err);
+int cm_store_cassandra_scan_ends(cm_store_t *store, cm_store_cassandra_page_t page, void *context,
+                                 cm_account_t *account, bool *end, cm_err_t *err);
 
-/* As cm_cassandra_scan() into another store (store/memory.h), up to its commit. */
-int cm_cassandra_load(cm_store_t *store, cm_store_t *into, cm_account_t *account, cm_err_t *err);
+/* As cm_store_cassandra_scan() into another store (store/memory.h), up to its commit. */
+int cm_store_cassandra_load(cm_store_t *store, cm_store_t *into, cm_account_t *account,
+                            cm_err_t *err);
 
 /* The same from opening to closing. */
-int cm_cassandra_load_all(const cm_cassandra_settings_t *settings, cm_store_t *into,
-                          cm_account_t *account, cm_err_t *err);
+int cm_store_cassandra_load_all(const cm_cassandra_settings_t *settings, cm_store_t *into,
+                                cm_account_t *account, cm_err_t *err);
 
 #endif

@@ -7,8 +7,8 @@
  * needs is closed with the last of them. The lock is of an open file (OFD), which does not go that
  * way itself, on one byte behind those that SQLite locks: over NFS a lock of the whole file, as
  * flock() takes it, would keep SQLite out. All functions may be called by several threads. */
-#ifndef CM_STORE_CLAIM_H
-#define CM_STORE_CLAIM_H
+#ifndef CM_STORE_EMBEDDED_CLAIM_H
+#define CM_STORE_EMBEDDED_CLAIM_H
 
 #include "base/err.h"
 

@@ -3,8 +3,8 @@
  * Tables and their meaning: docs/store.md. WAL mode with synchronous=FULL: what is committed
  * survives a loss of power, and readers never wait for the writer. A connection belongs to one
  * thread. */
-#ifndef CM_STORE_DATABASE_H
-#define CM_STORE_DATABASE_H
+#ifndef CM_STORE_EMBEDDED_DATABASE_H
+#define CM_STORE_EMBEDDED_DATABASE_H
 
 #include "store/embedded/claim.h"
 #include "store/embedded/wal.h"

@@ -16,17 +16,17 @@ static int open_payload(const cm_database_t *database, cm_buf_t *plain, cm_str_t
     uint8_t secret[CM_KEY];
     bool found;
 
-    if (!cm_is_sealed(*payload))
+    if (!cm_seal_is_sealed(*payload))
         return 0;
     int rc = cm_key_read(database, secret, &found, err);
     cm_buf_clear(plain);
-    if (rc == 0 && found && cm_unseal(secret, *payload, plain))
+    if (rc == 0 && found && cm_seal_open(secret, *payload, plain))
         *payload = (cm_str_t){plain->data, plain->len};
     return rc;
 }
 
-int cm_dead_each(const cm_database_t *database, int64_t id, int64_t limit, cm_dead_fn take,
-                 void *context, cm_err_t *err)
+int cm_store_embedded_each_letter(const cm_database_t *database, int64_t id, int64_t limit,
+                                  cm_store_letter_fn take, void *context, cm_err_t *err)
 {
     sqlite3_stmt *select;
     cm_buf_t plain = CM_BUF_INIT;
@@ -42,11 +42,11 @@ int cm_dead_each(const cm_database_t *database, int64_t id, int64_t limit, cm_de
     sqlite3_bind_int64(select, 1, id);
     sqlite3_bind_int64(select, 2, limit > 0 ? limit : -1);
     while (rc == 0 && (step = sqlite3_step(select)) == SQLITE_ROW) {
-        cm_dead_letter_t letter = {.id = sqlite3_column_int64(select, 0),
-                                   .time = sqlite3_column_int64(select, 1),
-                                   .origin = column(select, 2),
-                                   .reason = column(select, 3),
-                                   .payload = column(select, 4)};
+        cm_store_letter_t letter = {.id = sqlite3_column_int64(select, 0),
+                                    .time = sqlite3_column_int64(select, 1),
+                                    .origin = column(select, 2),
+                                    .reason = column(select, 3),
+                                    .payload = column(select, 4)};
         found++;
         rc = open_payload(database, &plain, &letter.payload, err);
         if (rc == 0)

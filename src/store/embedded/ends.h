@@ -4,8 +4,8 @@
  * A writer knows these numbers and appends at them. Should there be a second writer though no lock
  * has allowed it (an older version, a file system without locks), each transaction that begins with
  * this check leaves alone what the other has written. */
-#ifndef CM_STORE_ENDS_H
-#define CM_STORE_ENDS_H
+#ifndef CM_STORE_EMBEDDED_ENDS_H
+#define CM_STORE_EMBEDDED_ENDS_H
 
 #include "store/embedded/database.h"
 #include "store/store.h"

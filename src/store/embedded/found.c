@@ -206,7 +206,7 @@ void cm_found_settle(cm_found_t *found)
         settle_segments(&found->segments[field]);
 }
 
-bool cm_found_text(const cm_found_t *found, cm_field_t field, uint32_t id, cm_str_t *text)
+bool cm_found_string(const cm_found_t *found, cm_field_t field, uint32_t id, cm_str_t *text)
 {
     const cm_found_segments_t *of = &found->segments[field];
     size_t low = 0, high = of->count;
@@ -231,7 +231,7 @@ bool cm_found_text(const cm_found_t *found, cm_field_t field, uint32_t id, cm_st
     return true;
 }
 
-void cm_found_count_texts(const cm_found_t *found, int64_t *texts, int64_t *lost)
+void cm_found_count_strings(const cm_found_t *found, int64_t *texts, int64_t *lost)
 {
     *texts = *lost = 0;
     for (int field = 0; field < CM_FIELD_COUNT; field++) {

@@ -1,7 +1,7 @@
 /* What `recover` has found of a damaged store: blocks, segments of dictionaries, and the rest, by
  * what they look like. Owned by cm_found_t; one thread. */
-#ifndef CM_STORE_FOUND_H
-#define CM_STORE_FOUND_H
+#ifndef CM_STORE_EMBEDDED_FOUND_H
+#define CM_STORE_EMBEDDED_FOUND_H
 
 #include "store/embedded/raw.h"
 #include "store/store.h"
@@ -53,10 +53,10 @@ void cm_found_take(cm_found_t *found, cm_raw_view_t view, const cm_raw_record_t 
 void cm_found_settle(cm_found_t *found);
 
 /* The text of an id; false when it is lost. */
-bool cm_found_text(const cm_found_t *found, cm_field_t field, uint32_t id, cm_str_t *text);
+bool cm_found_string(const cm_found_t *found, cm_field_t field, uint32_t id, cm_str_t *text);
 
 /* Texts that are there, and those that are lost. */
-void cm_found_count_texts(const cm_found_t *found, int64_t *texts, int64_t *lost);
+void cm_found_count_strings(const cm_found_t *found, int64_t *texts, int64_t *lost);
 
 /* Ordinals there were, as far as can be seen. */
 int64_t cm_found_end(const cm_found_t *found);

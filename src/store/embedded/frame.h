@@ -4,8 +4,8 @@
  * A frame is its length behind the head (4 bytes), its kind (1 byte), and that many bytes; numbers
  * are those of this machine. The writer begins with HELLO. Batches are not answered; a commit is,
  * when all batches before it are durable. FAIL may come at any time and ends the conversation. */
-#ifndef CM_STORE_FRAME_H
-#define CM_STORE_FRAME_H
+#ifndef CM_STORE_EMBEDDED_FRAME_H
+#define CM_STORE_EMBEDDED_FRAME_H
 
 #include "event/batch.h"
 
@@ -31,7 +31,7 @@ typedef enum cm_frame_kind {
 typedef struct cm_frame_welcome {
     uint32_t version;
     uint8_t answers;    /* 1: the holder keeps them up to date */
-    uint8_t older_keys; /* 1: see cm_embedded_older_log_keys() */
+    uint8_t older_keys; /* 1: see cm_store_embedded_older_log_keys() */
     uint8_t older_told; /* 1: the user knows what that means */
     uint8_t unused;
     uint8_t secret[32]; /* the visitors' key */

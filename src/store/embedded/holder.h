@@ -5,8 +5,8 @@
  * limit. The thread that owns the store puts it, in cm_holder_take(), and answers, in
  * cm_holder_answer(), around each of its own commits: events and the position of their source are
  * of one transaction, as if the other process had written them itself. */
-#ifndef CM_STORE_HOLDER_H
-#define CM_STORE_HOLDER_H
+#ifndef CM_STORE_EMBEDDED_HOLDER_H
+#define CM_STORE_EMBEDDED_HOLDER_H
 
 #include "event/batch.h"
 
@@ -17,7 +17,7 @@ typedef struct cm_holder cm_holder_t;
 /* What those who send have to know of the directory. */
 typedef struct cm_holder_keys {
     uint8_t secret[32];     /* the visitors' key */
-    bool older, older_told; /* see cm_embedded_older_log_keys() */
+    bool older, older_told; /* see cm_store_embedded_older_log_keys() */
 } cm_holder_keys_t;
 
 /* What the holder does with the store; all called by the thread that owns it. */

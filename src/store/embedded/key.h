@@ -4,8 +4,8 @@
  *
  * File `secret.key` of the data directory, readable by its owner alone: "cm-key-1" and the bytes.
  * Earlier editions had it in the database, table `secret`. */
-#ifndef CM_STORE_KEY_H
-#define CM_STORE_KEY_H
+#ifndef CM_STORE_EMBEDDED_KEY_H
+#define CM_STORE_EMBEDDED_KEY_H
 
 #include "store/embedded/database.h"
 

@@ -114,7 +114,7 @@ void cm_merge_add_block(cm_merge_t *merge, int64_t first, uint32_t count)
     cm_pieces_add(&merge->blocks, first, count);
 }
 
-void cm_merge_add_texts(cm_merge_t *merge, int field, uint32_t first, uint32_t count)
+void cm_merge_add_strings(cm_merge_t *merge, int field, uint32_t first, uint32_t count)
 {
     cm_pieces_add(&merge->segments[field], first, count);
 }
@@ -137,7 +137,7 @@ int64_t cm_merge_events(const cm_merge_t *merge)
     return pieces_end(&merge->blocks);
 }
 
-int64_t cm_merge_texts(const cm_merge_t *merge, int field)
+int64_t cm_merge_strings(const cm_merge_t *merge, int field)
 {
     return pieces_end(&merge->segments[field]);
 }
@@ -162,9 +162,9 @@ int cm_merge_insert(const cm_database_t *database, sqlite3_stmt *insert,
     return cm_database_step(database, insert, "writing events", err);
 }
 
-int cm_merge_insert_texts(const cm_database_t *database, sqlite3_stmt *insert,
-                          const cm_dict_t *dict, int field, uint32_t from, uint32_t to,
-                          cm_err_t *err)
+int cm_merge_insert_strings(const cm_database_t *database, sqlite3_stmt *insert,
+                            const cm_dict_t *dict, int field, uint32_t from, uint32_t to,
+                            cm_err_t *err)
 {
     cm_buf_t blob = CM_BUF_INIT;
     cm_str_t *texts = cm_alloc((to - from) * sizeof *texts);
@@ -193,7 +193,7 @@ static void append_columns(cm_columns_t *to, const cm_columns_t *from)
     for (uint32_t i = 0; i < from->count; i++) {
         cm_key_t key = from->keys[i];
         if (key.kind == CM_KEY_TEXT)
-            key.text = cm_arena_copy(&to->key_texts, key.text);
+            key.text = cm_arena_copy(&to->key_strings, key.text);
         to->keys[at + i] = key;
     }
     to->count += from->count;
@@ -253,9 +253,9 @@ static int replace_segments(const cm_pieces_t *pieces, size_t run, const cm_data
     int rc = check_run(database, rows, run, err);
     if (rc == 0)
         rc = cm_database_exec(database, sql, "merging texts", err);
-    if (rc == 0 && (rc = cm_database_prepare(database, CM_MERGE_INSERT_TEXTS, &insert, err)) == 0)
-        rc = cm_merge_insert_texts(database, insert, dict, field, (uint32_t)first,
-                                   (uint32_t)pieces_end(pieces), err);
+    if (rc == 0 && (rc = cm_database_prepare(database, CM_MERGE_INSERT_STRINGS, &insert, err)) == 0)
+        rc = cm_merge_insert_strings(database, insert, dict, field, (uint32_t)first,
+                                     (uint32_t)pieces_end(pieces), err);
     sqlite3_finalize(insert);
     return rc;
 }
@@ -294,7 +294,7 @@ static int check_ends(const cm_merge_t *merge, const cm_database_t *database, cm
     sqlite3_stmt *select = NULL;
 
     for (int field = 0; field < CM_FIELD_COUNT; field++)
-        ends.texts[field] = cm_merge_texts(merge, field);
+        ends.texts[field] = cm_merge_strings(merge, field);
     int rc = cm_ends_prepare(database, &select, err);
     if (rc == 0)
         rc = cm_ends_check(database, select, &ends, err);

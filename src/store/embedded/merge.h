@@ -5,8 +5,8 @@
  * do large ones of which no more fit into a block. Every event is rewritten about once a tier, four
  * or five times in its life, and the number of small blocks stays below 16 a tier. The same holds
  * for dictionary segments. A merge is a transaction of its own and changes no ordinal and no id. */
-#ifndef CM_STORE_MERGE_H
-#define CM_STORE_MERGE_H
+#ifndef CM_STORE_EMBEDDED_MERGE_H
+#define CM_STORE_EMBEDDED_MERGE_H
 
 #include "store/builder.h"
 #include "store/embedded/database.h"
@@ -15,7 +15,7 @@
 #define CM_MERGE_INSERT_BLOCK                                                                      \
     "INSERT INTO block (first, count, time_min, time_max, keys_derived, hot, cold, keys) "         \
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-#define CM_MERGE_INSERT_TEXTS                                                                      \
+#define CM_MERGE_INSERT_STRINGS                                                                    \
     "INSERT INTO dictionary (field, first, count, texts) VALUES (?, ?, ?, ?)"
 
 /* The sizes of consecutive pieces, blocks or segments, oldest first. */
@@ -48,14 +48,14 @@ int cm_merge_load(cm_merge_t *merge, const cm_database_t *database, cm_err_t *er
 
 /* Notes what the transaction inserts. */
 void cm_merge_add_block(cm_merge_t *merge, int64_t first, uint32_t count);
-void cm_merge_add_texts(cm_merge_t *merge, int field, uint32_t first, uint32_t count);
+void cm_merge_add_strings(cm_merge_t *merge, int field, uint32_t first, uint32_t count);
 
 /* Takes notes back, of a transaction that is rolled back: all from these on. */
 void cm_merge_take_back(cm_merge_t *merge, int64_t events, const uint32_t texts[CM_FIELD_COUNT]);
 
 /* Events in all blocks, and texts in all segments of a dictionary. */
 int64_t cm_merge_events(const cm_merge_t *merge);
-int64_t cm_merge_texts(const cm_merge_t *merge, int field);
+int64_t cm_merge_strings(const cm_merge_t *merge, int field);
 
 /* After a commit: merges what has become due. */
 int cm_merge_run(cm_merge_t *merge, const cm_database_t *database,
@@ -65,10 +65,10 @@ int cm_merge_run(cm_merge_t *merge, const cm_database_t *database,
 int cm_merge_insert(const cm_database_t *database, sqlite3_stmt *insert,
                     const cm_builder_t *builder, cm_err_t *err);
 
-/* Inserts the texts [from, to) of a dictionary as one segment, with CM_MERGE_INSERT_TEXTS. */
-int cm_merge_insert_texts(const cm_database_t *database, sqlite3_stmt *insert,
-                          const cm_dict_t *dict, int field, uint32_t from, uint32_t to,
-                          cm_err_t *err);
+/* Inserts the texts [from, to) of a dictionary as one segment, with CM_MERGE_INSERT_STRINGS. */
+int cm_merge_insert_strings(const cm_database_t *database, sqlite3_stmt *insert,
+                            const cm_dict_t *dict, int field, uint32_t from, uint32_t to,
+                            cm_err_t *err);
 
 void cm_merge_free(cm_merge_t *merge);
 

@@ -6,8 +6,8 @@
  * number. Pages of the write-ahead log stand in the place of the file's own: those of the
  * transactions that SQLite would find, and, where the log is damaged, those behind the damage as a
  * second view. The files are only read. One thread. File format: sqlite.org/fileformat2.html. */
-#ifndef CM_STORE_RAW_H
-#define CM_STORE_RAW_H
+#ifndef CM_STORE_EMBEDDED_RAW_H
+#define CM_STORE_EMBEDDED_RAW_H
 
 #include "base/err.h"
 #include "base/str.h"

@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-typedef struct cm_embedded_reader {
+typedef struct cm_store_embedded_reader {
     cm_reader_t reader; /* first */
     cm_database_t own;  /* closed with the reader; path NULL when the connection is borrowed */
     const cm_database_t *database;
@@ -19,9 +19,9 @@ typedef struct cm_embedded_reader {
         cm_str_t *texts; /* by id; data NULL: not read yet */
         cm_arena_t arena;
     } names[CM_FIELD_COUNT];
-} cm_embedded_reader_t;
+} cm_store_embedded_reader_t;
 
-static int load_blocks(cm_embedded_reader_t *self, cm_err_t *err)
+static int load_blocks(cm_store_embedded_reader_t *self, cm_err_t *err)
 {
     sqlite3_stmt *select;
     size_t cap = 0;
@@ -60,7 +60,7 @@ static int load_blocks(cm_embedded_reader_t *self, cm_err_t *err)
     return rc;
 }
 
-static int load_name_counts(cm_embedded_reader_t *self, cm_err_t *err)
+static int load_name_counts(cm_store_embedded_reader_t *self, cm_err_t *err)
 {
     sqlite3_stmt *select;
     int step, rc = cm_database_prepare(
@@ -82,14 +82,14 @@ static int load_name_counts(cm_embedded_reader_t *self, cm_err_t *err)
 static int reader_blocks(cm_reader_t *reader, const cm_block_ref_t **blocks, size_t *count,
                          cm_err_t *err)
 {
-    cm_embedded_reader_t *self = (cm_embedded_reader_t *)reader;
+    cm_store_embedded_reader_t *self = (cm_store_embedded_reader_t *)reader;
     (void)err;
     *blocks = self->blocks;
     *count = self->block_count;
     return 0;
 }
 
-static int read_part(cm_embedded_reader_t *self, sqlite3_stmt *select, unsigned part,
+static int read_part(cm_store_embedded_reader_t *self, sqlite3_stmt *select, unsigned part,
                      const cm_block_ref_t *block, cm_columns_t *columns, cm_err_t *err)
 {
     cm_err_t why;
@@ -115,7 +115,7 @@ static int read_part(cm_embedded_reader_t *self, sqlite3_stmt *select, unsigned 
 static int reader_read(cm_reader_t *reader, const cm_block_ref_t *block, unsigned parts,
                        cm_columns_t *columns, cm_err_t *err)
 {
-    cm_embedded_reader_t *self = (cm_embedded_reader_t *)reader;
+    cm_store_embedded_reader_t *self = (cm_store_embedded_reader_t *)reader;
     int rc = 0;
 
     columns->first = block->first;
@@ -131,7 +131,7 @@ static int reader_read(cm_reader_t *reader, const cm_block_ref_t *block, unsigne
 static int reader_names(cm_reader_t *reader, cm_field_t field, uint32_t *count, cm_err_t *err)
 {
     (void)err;
-    *count = ((cm_embedded_reader_t *)reader)->name_counts[field];
+    *count = ((cm_store_embedded_reader_t *)reader)->name_counts[field];
     return 0;
 }
 
@@ -147,7 +147,8 @@ static void take_name(void *context, cm_str_t text)
 }
 
 /* Decodes the segment that holds the id. */
-static int load_names(cm_embedded_reader_t *self, cm_field_t field, uint32_t id, cm_err_t *err)
+static int load_names(cm_store_embedded_reader_t *self, cm_field_t field, uint32_t id,
+                      cm_err_t *err)
 {
     struct names *names = &self->names[field];
     sqlite3_stmt *select = self->select_texts;
@@ -182,7 +183,7 @@ static int load_names(cm_embedded_reader_t *self, cm_field_t field, uint32_t id,
 static int reader_name(cm_reader_t *reader, cm_field_t field, uint32_t id, cm_str_t *text,
                        cm_err_t *err)
 {
-    cm_embedded_reader_t *self = (cm_embedded_reader_t *)reader;
+    cm_store_embedded_reader_t *self = (cm_store_embedded_reader_t *)reader;
 
     if (id >= self->name_counts[field])
         return cm_fail(err, CM_EINTERNAL, "text %u of dictionary %d was asked for, there are %u",
@@ -198,7 +199,7 @@ static int reader_name(cm_reader_t *reader, cm_field_t field, uint32_t id, cm_st
 
 static void reader_close(cm_reader_t *reader)
 {
-    cm_embedded_reader_t *self = (cm_embedded_reader_t *)reader;
+    cm_store_embedded_reader_t *self = (cm_store_embedded_reader_t *)reader;
 
     sqlite3_finalize(self->select_hot);
     sqlite3_finalize(self->select_cold);
@@ -214,7 +215,7 @@ static void reader_close(cm_reader_t *reader)
     free(self);
 }
 
-static int reader_start(cm_embedded_reader_t *self, cm_err_t *err)
+static int reader_start(cm_store_embedded_reader_t *self, cm_err_t *err)
 {
     const struct {
         sqlite3_stmt **statement;
@@ -234,18 +235,18 @@ static int reader_start(cm_embedded_reader_t *self, cm_err_t *err)
     return rc < 0 ? rc : load_name_counts(self, err);
 }
 
-static cm_embedded_reader_t *reader_new(void)
+static cm_store_embedded_reader_t *reader_new(void)
 {
     static const cm_reader_ops_t ops = {reader_blocks, reader_read, reader_names, reader_name,
                                         reader_close};
-    cm_embedded_reader_t *self = cm_alloc_zero(1, sizeof *self);
+    cm_store_embedded_reader_t *self = cm_alloc_zero(1, sizeof *self);
     self->reader.ops = &ops;
     return self;
 }
 
 int cm_reader_open_on(const cm_database_t *database, cm_reader_t **reader, cm_err_t *err)
 {
-    cm_embedded_reader_t *self = reader_new();
+    cm_store_embedded_reader_t *self = reader_new();
     self->database = database;
     int rc = reader_start(self, err);
     if (rc < 0)
@@ -255,9 +256,9 @@ int cm_reader_open_on(const cm_database_t *database, cm_reader_t **reader, cm_er
     return rc;
 }
 
-int cm_embedded_open_reader(const char *data_dir, cm_reader_t **reader, cm_err_t *err)
+int cm_store_embedded_open_reader(const char *data_dir, cm_reader_t **reader, cm_err_t *err)
 {
-    cm_embedded_reader_t *self = reader_new();
+    cm_store_embedded_reader_t *self = reader_new();
     int rc = cm_database_open_read(data_dir, &self->own, err);
 
     self->database = &self->own;

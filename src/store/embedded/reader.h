@@ -1,6 +1,6 @@
 /* Reading blocks of the embedded store, on a connection of its own or on the writer's. */
-#ifndef CM_STORE_READER_H
-#define CM_STORE_READER_H
+#ifndef CM_STORE_EMBEDDED_READER_H
+#define CM_STORE_EMBEDDED_READER_H
 
 #include "store/embedded/database.h"
 #include "store/store.h"

@@ -1,11 +1,11 @@
 #include "store/embedded/recover.h"
 
 #include "store/block.h"
-#include "store/embedded/store.h"
 #include "store/embedded/found.h"
 #include "store/embedded/key.h"
 #include "store/embedded/setting.h"
 #include "store/embedded/sound.h"
+#include "store/embedded/store.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -59,7 +59,7 @@ static bool looks_dead(const cm_raw_record_t *record)
 
 static int save_dead(recovering_t *self, const cm_raw_record_t *record)
 {
-    const cm_database_t *database = cm_embedded_database(self->store);
+    const cm_database_t *database = cm_store_embedded_database(self->store);
     const cm_raw_value_t *values = record->values;
     sqlite3_stmt *insert;
 
@@ -86,7 +86,7 @@ static int save_dead(recovering_t *self, const cm_raw_record_t *record)
 
 static int save_position(recovering_t *self, const cm_raw_record_t *record)
 {
-    const cm_database_t *database = cm_embedded_database(self->store);
+    const cm_database_t *database = cm_store_embedded_database(self->store);
     const cm_str_t name = record->values[0].bytes;
     sqlite3_stmt *insert;
 
@@ -112,7 +112,7 @@ static int save_setting(recovering_t *self, cm_str_t name, cm_str_t value)
         if (!cm_str_equal(name, cm_str(names[i])) || value.len >= sizeof text)
             continue;
         snprintf(text, sizeof text, "%.*s", (int)value.len, value.data);
-        rc = cm_setting_set(cm_embedded_database(self->store), names[i], text, self->err);
+        rc = cm_setting_set(cm_store_embedded_database(self->store), names[i], text, self->err);
         self->out->settings++;
     }
     return rc;
@@ -143,7 +143,7 @@ static int take_rest(void *context, const cm_raw_record_t *record)
 static int save_rest(recovering_t *self)
 {
     static const char doing[] = "saving dead letters";
-    const cm_database_t *database = cm_embedded_database(self->store);
+    const cm_database_t *database = cm_store_embedded_database(self->store);
 
     int rc = cm_database_exec(database, "BEGIN", doing, self->err);
     if (rc == 0)
@@ -167,7 +167,7 @@ static bool event_at(const cm_found_t *found, const cm_columns_t *columns, uint3
     for (int field = 0; field < CM_FIELD_COUNT; field++) {
         if (field >= CM_CITY && !cold)
             continue;
-        if (cm_found_text(found, (cm_field_t)field, columns->ids[field][row], texts[field]))
+        if (cm_found_string(found, (cm_field_t)field, columns->ids[field][row], texts[field]))
             continue;
         if (field == CM_USER || field == CM_URL)
             return false;
@@ -373,7 +373,7 @@ static int save_key(recovering_t *self)
     }
     self->out->lost_key = rc < 0;
     self->out->key = found;
-    rc = found ? cm_key_write(cm_embedded_database(self->store), key, self->err) : 0;
+    rc = found ? cm_key_write(cm_store_embedded_database(self->store), key, self->err) : 0;
     explicit_bzero(key, sizeof key);
     return rc;
 }
@@ -439,7 +439,7 @@ static int find(recovering_t *self)
                              ? (1u << CM_SOUND_TABLES) - 1
                              : cm_sound_check(self->options->data_dir, self->options->stop);
     cm_found_settle(&self->found);
-    cm_found_count_texts(&self->found, &self->out->texts, &self->out->lost_texts);
+    cm_found_count_strings(&self->found, &self->out->texts, &self->out->lost_strings);
     return rc < 0 ? rc : check_stop(self);
 }
 
@@ -453,7 +453,7 @@ int cm_recover(const cm_recover_options_t *options, cm_recovered_t *out, cm_err_
     if (rc == 0)
         rc = find(&self);
     if (rc == 0)
-        rc = cm_embedded_open(options->to, options->clock, &self.store, err);
+        rc = cm_store_embedded_open(options->to, options->clock, &self.store, err);
     if (rc == 0)
         rc = save_rest(&self);
     if (rc == 0)

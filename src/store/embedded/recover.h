@@ -1,13 +1,13 @@
 /* Saving what is whole of a damaged store into a new one.
  *
  * Blocks of events and segments of dictionaries have checksums of their own: those that match are
- * whole, wherever they stand in the file (store/embedded/raw.h). Events come into the new store in the order
- * in which they have arrived. An event whose user or URL is lost is lost; one that has lost another
- * text keeps the rest. Dead letters, positions of sources, and settings have no checksums and are
- * taken where a page can still be read, so that it is told where not all pages can. Answers are not
- * saved: they follow from the events. The damaged store is only read. */
-#ifndef CM_STORE_RECOVER_H
-#define CM_STORE_RECOVER_H
+ * whole, wherever they stand in the file (store/embedded/raw.h). Events come into the new store in
+ * the order in which they have arrived. An event whose user or URL is lost is lost; one that has
+ * lost another text keeps the rest. Dead letters, positions of sources, and settings have no
+ * checksums and are taken where a page can still be read, so that it is told where not all pages
+ * can. Answers are not saved: they follow from the events. The damaged store is only read. */
+#ifndef CM_STORE_EMBEDDED_RECOVER_H
+#define CM_STORE_EMBEDDED_RECOVER_H
 
 #include "base/clock.h"
 #include "base/err.h"
@@ -26,13 +26,13 @@ typedef struct cm_recover_options {
 } cm_recover_options_t;
 
 typedef struct cm_recovered {
-    int64_t events, blocks;    /* saved */
-    int64_t lost_events;       /* in blocks that are damaged or gone */
-    int64_t lost_blocks;       /* of which something is left to see */
-    int64_t nameless;          /* events whose user or URL is lost */
-    int64_t partial;           /* events that have lost another text */
-    int64_t texts, lost_texts; /* of the dictionaries */
-    int64_t dead, lost_dead;   /* dead letters */
+    int64_t events, blocks;      /* saved */
+    int64_t lost_events;         /* in blocks that are damaged or gone */
+    int64_t lost_blocks;         /* of which something is left to see */
+    int64_t nameless;            /* events whose user or URL is lost */
+    int64_t partial;             /* events that have lost another text */
+    int64_t texts, lost_strings; /* of the dictionaries */
+    int64_t dead, lost_dead;     /* dead letters */
     int64_t positions, settings;
     bool key;         /* of visitors and sealed dead letters */
     bool lost_key;    /* there is a file that should have it */

@@ -29,7 +29,7 @@ static void start(struct chacha_poly1305_ctx *context, const uint8_t secret[CM_S
     chacha_poly1305_set_nonce(context, nonce);
 }
 
-int cm_seal(const uint8_t secret[CM_SEAL_KEY], cm_str_t plain, cm_buf_t *out, cm_err_t *err)
+int cm_seal_text(const uint8_t secret[CM_SEAL_KEY], cm_str_t plain, cm_buf_t *out, cm_err_t *err)
 {
     struct chacha_poly1305_ctx context;
     uint8_t nonce[NONCE];
@@ -49,18 +49,18 @@ int cm_seal(const uint8_t secret[CM_SEAL_KEY], cm_str_t plain, cm_buf_t *out, cm
     return 0;
 }
 
-bool cm_is_sealed(cm_str_t text)
+bool cm_seal_is_sealed(cm_str_t text)
 {
     return text.len >= HEAD && memcmp(text.data, mark, MARK) == 0;
 }
 
-bool cm_unseal(const uint8_t secret[CM_SEAL_KEY], cm_str_t sealed, cm_buf_t *out)
+bool cm_seal_open(const uint8_t secret[CM_SEAL_KEY], cm_str_t sealed, cm_buf_t *out)
 {
     const uint8_t *at = (const uint8_t *)sealed.data;
     struct chacha_poly1305_ctx context;
     uint8_t tag[TAG];
 
-    if (!cm_is_sealed(sealed))
+    if (!cm_seal_is_sealed(sealed))
         return false;
     const size_t len = sealed.len - HEAD;
     cm_buf_reserve(out, len + 1);

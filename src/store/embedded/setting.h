@@ -1,7 +1,7 @@
 /* What a data directory has decided for good: short texts by name, in the table `setting`. A
  * directory of an earlier edition has no such table until something is set. */
-#ifndef CM_STORE_SETTING_H
-#define CM_STORE_SETTING_H
+#ifndef CM_STORE_EMBEDDED_SETTING_H
+#define CM_STORE_EMBEDDED_SETTING_H
 
 #include "store/embedded/database.h"
 

@@ -1,7 +1,7 @@
 /* Whether SQLite can read all of a store's tables. Records that have no checksum leave no other
  * trace when their page is gone, and neither does the end of a table. */
-#ifndef CM_STORE_SOUND_H
-#define CM_STORE_SOUND_H
+#ifndef CM_STORE_EMBEDDED_SOUND_H
+#define CM_STORE_EMBEDDED_SOUND_H
 
 #include <stdatomic.h>
 

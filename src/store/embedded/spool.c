@@ -133,7 +133,7 @@ static int give_up_remote(cm_spool_t *spool, const cm_err_t *why, cm_err_t *err)
 
 static int check_room(const cm_spool_t *spool, cm_err_t *err)
 {
-    const cm_database_t *database = cm_embedded_database(spool->store);
+    const cm_database_t *database = cm_store_embedded_database(spool->store);
     int64_t bytes;
 
     /* The file's size tells less: what was written last is elsewhere. */
@@ -154,7 +154,7 @@ static int keep(cm_spool_t *spool, const cm_batch_t *batch, cm_err_t *err)
     int rc = 0;
 
     if (spool->store == NULL)
-        rc = cm_embedded_open(spool->data_dir, spool->options.clock, &spool->store, err);
+        rc = cm_store_embedded_open(spool->data_dir, spool->options.clock, &spool->store, err);
     if (rc == 0)
         rc = check_room(spool, err);
     return rc < 0 ? rc : cm_sink_put(&spool->store->sink, batch, err);
@@ -209,7 +209,7 @@ static int take_rows(const cm_spool_t *spool, cm_reader_t *reader, const cm_colu
 
     for (; rc == 0 && row < columns->count && batch->count < spool->chunk; row++) {
         cm_event_t *event = cm_batch_slot(batch);
-        rc = cm_event_at(reader, columns, row, event, key, err);
+        rc = cm_store_event_at(reader, columns, row, event, key, err);
         event->row_key = cm_arena_copy(&batch->arena, event->row_key);
         cm_batch_accept(batch);
     }
@@ -259,13 +259,13 @@ static void unlink_all(const char *path)
 /* All is forwarded: the store begins anew, so that it does not grow for ever. */
 static int empty(cm_spool_t *spool, cm_err_t *err)
 {
-    char *path = cm_strdup(cm_embedded_database(spool->store)->path);
+    char *path = cm_strdup(cm_store_embedded_database(spool->store)->path);
 
     cm_sink_close(&spool->store->sink);
     spool->store = NULL;
     unlink_all(path);
     free(path);
-    int rc = cm_embedded_open(spool->data_dir, spool->options.clock, &spool->store, err);
+    int rc = cm_store_embedded_open(spool->data_dir, spool->options.clock, &spool->store, err);
     spool->position = spool->in_hand = 0;
     spool->keeping = false;
     spool->reason[0] = '\0';
@@ -320,7 +320,7 @@ static int forward(cm_spool_t *spool, cm_err_t *err)
         return rc == CM_EAWAY ? 0 : rc;
     if (spool->in_hand > 0)
         rc = settle(spool, true, &why);
-    while (rc == 0 && spool->position < cm_embedded_events(spool->store) &&
+    while (rc == 0 && spool->position < cm_store_embedded_events(spool->store) &&
            cm_clock_ticks_ns() - started < FORWARD_MS * INT64_C(1000000))
         rc = forward_chunk(spool, &why);
     if (rc == CM_EDISK) {
@@ -334,7 +334,7 @@ static int forward(cm_spool_t *spool, cm_err_t *err)
                : spool->torn  ? give_up_remote(spool, &why, err)
                               : 0;
     spool->reason[0] = '\0';
-    return spool->position < cm_embedded_events(spool->store) ? 0 : empty(spool, err);
+    return spool->position < cm_store_embedded_events(spool->store) ? 0 : empty(spool, err);
 }
 
 /* ---- the sink ---- */
@@ -424,9 +424,9 @@ int cm_spool_open(const cm_spool_options_t *options, cm_spool_t **out, cm_err_t 
     spool->chunk = CHUNK;
     spool->keeping = true; /* until the server is there, and has what was kept */
     pthread_mutex_init(&spool->lock, NULL);
-    int rc = cm_embedded_open(options->data_dir, options->clock, &spool->store, err);
+    int rc = cm_store_embedded_open(options->data_dir, options->clock, &spool->store, err);
     if (rc == 0)
-        rc = cm_embedded_position(spool->store, forwarded, &spool->position, err);
+        rc = cm_store_embedded_position(spool->store, forwarded, &spool->position, err);
     if (rc == 0) {
         spool->found = cm_spool_kept(spool);
         rc = start_opening(spool, err);
@@ -451,7 +451,8 @@ cm_sink_t *cm_spool_sink(cm_spool_t *spool)
 
 uint64_t cm_spool_kept(const cm_spool_t *spool)
 {
-    return spool->keeping ? (uint64_t)(cm_embedded_events(spool->store) - spool->position) : 0;
+    return spool->keeping ? (uint64_t)(cm_store_embedded_events(spool->store) - spool->position)
+                          : 0;
 }
 
 cm_spool_counts_t cm_spool_counts(const cm_spool_t *spool)

@@ -9,8 +9,8 @@
  *
  * The server's sink is opened by a thread of its own, as long as it takes. Otherwise used by one
  * thread. */
-#ifndef CM_STORE_SPOOL_H
-#define CM_STORE_SPOOL_H
+#ifndef CM_STORE_EMBEDDED_SPOOL_H
+#define CM_STORE_EMBEDDED_SPOOL_H
 
 #include "base/clock.h"
 #include "sink/sink.h"

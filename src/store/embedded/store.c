@@ -32,10 +32,10 @@ typedef struct cm_embedded {
     bool second_writer; /* has written here: that ends this one */
     sqlite3_stmt *begin, *commit, *select_ends, *insert_block, *insert_texts, *insert_dead,
         *set_source, *drop_source;
-} cm_embedded_t;
+} cm_store_embedded_t;
 
 /* That the file ends where this process has ended it. */
-static int check_ends(cm_embedded_t *self, cm_err_t *err)
+static int check_ends(cm_store_embedded_t *self, cm_err_t *err)
 {
     cm_ends_t ends = {.events = self->committed};
 
@@ -46,7 +46,7 @@ static int check_ends(cm_embedded_t *self, cm_err_t *err)
     return cm_ends_check(&self->database, self->select_ends, &ends, err);
 }
 
-static int begin(cm_embedded_t *self, cm_err_t *err)
+static int begin(cm_store_embedded_t *self, cm_err_t *err)
 {
     if (self->in_transaction)
         return 0;
@@ -69,7 +69,7 @@ static void take_text(void *context, cm_str_t text)
     cm_dict_put(context, text);
 }
 
-static int load_dictionaries(cm_embedded_t *self, cm_err_t *err)
+static int load_dictionaries(cm_store_embedded_t *self, cm_err_t *err)
 {
     sqlite3_stmt *select;
     int step, rc = cm_database_prepare(
@@ -110,16 +110,16 @@ static int load_dictionaries(cm_embedded_t *self, cm_err_t *err)
 /* ---- put ---- */
 
 /* Reads the dictionaries: only a writer needs them, and a big store has millions of texts. */
-static int need_dictionaries(cm_embedded_t *self, cm_err_t *err)
+static int need_dictionaries(cm_store_embedded_t *self, cm_err_t *err)
 {
     int rc = self->dicts_loaded ? 0 : load_dictionaries(self, err);
     self->dicts_loaded |= rc == 0;
     return rc;
 }
 
-int cm_embedded_resolve(cm_store_t *store, cm_builder_t *builder, cm_err_t *err)
+int cm_store_embedded_resolve(cm_store_t *store, cm_builder_t *builder, cm_err_t *err)
 {
-    cm_embedded_t *self = (cm_embedded_t *)store;
+    cm_store_embedded_t *self = (cm_store_embedded_t *)store;
 
     pthread_mutex_lock(&self->dict_lock);
     int rc = need_dictionaries(self, err);
@@ -130,7 +130,7 @@ int cm_embedded_resolve(cm_store_t *store, cm_builder_t *builder, cm_err_t *err)
 }
 
 /* Writes an encoded block into the open transaction. */
-static int insert_block(cm_embedded_t *self, cm_builder_t *builder, cm_err_t *err)
+static int insert_block(cm_store_embedded_t *self, cm_builder_t *builder, cm_err_t *err)
 {
     int rc = begin(self, err);
     if (rc < 0 || builder->columns.count == 0)
@@ -145,9 +145,9 @@ static int insert_block(cm_embedded_t *self, cm_builder_t *builder, cm_err_t *er
 }
 
 /* Writes the pending events as one block into the open transaction. */
-static int write_block(cm_embedded_t *self, cm_err_t *err)
+static int write_block(cm_store_embedded_t *self, cm_err_t *err)
 {
-    int rc = cm_embedded_resolve(&self->store, &self->pending, err);
+    int rc = cm_store_embedded_resolve(&self->store, &self->pending, err);
     if (rc < 0)
         return rc;
     cm_builder_encode(&self->pending);
@@ -157,7 +157,7 @@ static int write_block(cm_embedded_t *self, cm_err_t *err)
     return rc;
 }
 
-static int put_dead(cm_embedded_t *self, const cm_dead_t *dead, cm_err_t *err)
+static int put_dead(cm_store_embedded_t *self, const cm_dead_t *dead, cm_err_t *err)
 {
     sqlite3_stmt *insert = self->insert_dead;
     cm_str_t payload = dead->payload;
@@ -166,9 +166,9 @@ static int put_dead(cm_embedded_t *self, const cm_dead_t *dead, cm_err_t *err)
 
     int rc = begin(self, err);
     if (rc == 0 && dead->personal) {
-        rc = cm_embedded_secret(&self->store, secret, err);
+        rc = cm_store_embedded_secret(&self->store, secret, err);
         if (rc == 0)
-            rc = cm_seal(secret, payload, &sealed, err);
+            rc = cm_seal_text(secret, payload, &sealed, err);
         payload = (cm_str_t){sealed.data, sealed.len};
     }
     if (rc < 0)
@@ -185,7 +185,7 @@ done:
     return rc;
 }
 
-static int put_position(cm_embedded_t *self, const cm_position_t *at, cm_err_t *err)
+static int put_position(cm_store_embedded_t *self, const cm_position_t *at, cm_err_t *err)
 {
     sqlite3_stmt *statement = at->position < 0 ? self->drop_source : self->set_source;
 
@@ -200,17 +200,17 @@ static int put_position(cm_embedded_t *self, const cm_position_t *at, cm_err_t *
 
 /* After a failure SQLite may have rolled back by itself, or not: what is left of the transaction
  * must never be committed, so it goes as a whole. Returns `rc`, or CM_EDISK. */
-static int give_up(cm_embedded_t *self, int rc, cm_err_t *err)
+static int give_up(cm_store_embedded_t *self, int rc, cm_err_t *err)
 {
     if (self->holder != NULL)
         cm_holder_lose(self->holder, err);
-    cm_embedded_rollback(&self->store, NULL);
+    cm_store_embedded_rollback(&self->store, NULL);
     int proven = cm_wal_prove(self->database.wal, err);
     return proven < 0 ? proven : rc;
 }
 
 /* Dead letters and positions. */
-static int put_rest(cm_embedded_t *self, const cm_batch_t *batch, cm_err_t *err)
+static int put_rest(cm_store_embedded_t *self, const cm_batch_t *batch, cm_err_t *err)
 {
     int rc = 0;
 
@@ -225,7 +225,7 @@ static int put_rest(cm_embedded_t *self, const cm_batch_t *batch, cm_err_t *err)
 
 static int embedded_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
 {
-    cm_embedded_t *self = (cm_embedded_t *)sink;
+    cm_store_embedded_t *self = (cm_store_embedded_t *)sink;
     int rc = 0;
 
     for (size_t i = 0, more; i < batch->count && rc == 0; i += more) {
@@ -240,10 +240,10 @@ static int embedded_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
     return rc < 0 ? give_up(self, rc, err) : 0;
 }
 
-int cm_embedded_append(cm_store_t *store, cm_builder_t *builder, const cm_batch_t *rest,
-                       cm_err_t *err)
+int cm_store_embedded_append(cm_store_t *store, cm_builder_t *builder, const cm_batch_t *rest,
+                             cm_err_t *err)
 {
-    cm_embedded_t *self = (cm_embedded_t *)store;
+    cm_store_embedded_t *self = (cm_store_embedded_t *)store;
 
     int rc = builder->columns.count > 0 ? insert_block(self, builder, err) : 0;
     if (rc == 0)
@@ -255,7 +255,7 @@ int cm_embedded_append(cm_store_t *store, cm_builder_t *builder, const cm_batch_
 
 /* Writes the new texts, those of events that are yet to come too; `written` tells how many there
  * are then. */
-static int write_texts(cm_embedded_t *self, uint32_t written[CM_FIELD_COUNT], cm_err_t *err)
+static int write_texts(cm_store_embedded_t *self, uint32_t written[CM_FIELD_COUNT], cm_err_t *err)
 {
     int rc = 0;
 
@@ -267,10 +267,10 @@ static int write_texts(cm_embedded_t *self, uint32_t written[CM_FIELD_COUNT], cm
              from = to) {
             /* A segment is one blob, and SQLite's blobs end at a billion bytes. */
             to = dict->count - from > CM_BLOCK_EVENTS ? from + CM_BLOCK_EVENTS : dict->count;
-            rc = cm_merge_insert_texts(&self->database, self->insert_texts, dict, field, from, to,
-                                       err);
+            rc = cm_merge_insert_strings(&self->database, self->insert_texts, dict, field, from, to,
+                                         err);
             if (rc == 0)
-                cm_merge_add_texts(&self->merge, field, from, to - from);
+                cm_merge_add_strings(&self->merge, field, from, to - from);
         }
         written[field] =
             dict->count > self->dict_committed[field] ? dict->count : self->dict_committed[field];
@@ -281,7 +281,7 @@ static int write_texts(cm_embedded_t *self, uint32_t written[CM_FIELD_COUNT], cm
 
 /* The events are durable. A merge that has no room is made another time; one that finds damage is
  * news that cannot wait, and so is a disk that fails. */
-static int merge(cm_embedded_t *self, cm_err_t *err)
+static int merge(cm_store_embedded_t *self, cm_err_t *err)
 {
     pthread_mutex_lock(&self->dict_lock);
     int rc = cm_merge_run(&self->merge, &self->database, self->dicts, err);
@@ -291,7 +291,7 @@ static int merge(cm_embedded_t *self, cm_err_t *err)
 
 /* After a commit, or where there is nothing to commit: that what is committed can be found again.
  * What was committed into a file that is gone is not acknowledged. */
-static int check_safe(cm_embedded_t *self, cm_err_t *err)
+static int check_safe(cm_store_embedded_t *self, cm_err_t *err)
 {
     int rc = cm_database_check(&self->database, err);
     if (rc == 0 && self->second_writer)
@@ -301,7 +301,7 @@ static int check_safe(cm_embedded_t *self, cm_err_t *err)
     return rc;
 }
 
-static int commit_all(cm_embedded_t *self, cm_err_t *err)
+static int commit_all(cm_store_embedded_t *self, cm_err_t *err)
 {
     int rc = self->pending.columns.count > 0 ? write_block(self, err) : 0;
     if (rc == 0 && !self->in_transaction)
@@ -321,7 +321,7 @@ static int commit_all(cm_embedded_t *self, cm_err_t *err)
 /* With what other processes have sent. */
 static int embedded_commit(cm_sink_t *sink, cm_err_t *err)
 {
-    cm_embedded_t *self = (cm_embedded_t *)sink;
+    cm_store_embedded_t *self = (cm_store_embedded_t *)sink;
 
     if (self->holder == NULL)
         return commit_all(self, err);
@@ -333,9 +333,9 @@ static int embedded_commit(cm_sink_t *sink, cm_err_t *err)
     return rc;
 }
 
-int cm_embedded_rollback(cm_store_t *store, cm_err_t *err)
+int cm_store_embedded_rollback(cm_store_t *store, cm_err_t *err)
 {
-    cm_embedded_t *self = (cm_embedded_t *)store;
+    cm_store_embedded_t *self = (cm_store_embedded_t *)store;
     int rc = 0;
 
     if (self->holder != NULL)
@@ -358,7 +358,7 @@ int cm_embedded_rollback(cm_store_t *store, cm_err_t *err)
 
 static void embedded_close(cm_sink_t *sink)
 {
-    cm_embedded_t *self = (cm_embedded_t *)sink;
+    cm_store_embedded_t *self = (cm_store_embedded_t *)sink;
 
     cm_holder_close(self->holder);
     sqlite3_finalize(self->begin);
@@ -382,12 +382,12 @@ static void embedded_close(cm_sink_t *sink)
 
 static int embedded_reader(cm_store_t *store, cm_reader_t **reader, cm_err_t *err)
 {
-    return cm_embedded_open_reader(((cm_embedded_t *)store)->data_dir, reader, err);
+    return cm_store_embedded_open_reader(((cm_store_embedded_t *)store)->data_dir, reader, err);
 }
 
 /* ---- open ---- */
 
-static int prepare_statements(cm_embedded_t *self, cm_err_t *err)
+static int prepare_statements(cm_store_embedded_t *self, cm_err_t *err)
 {
     const struct {
         sqlite3_stmt **statement;
@@ -396,7 +396,7 @@ static int prepare_statements(cm_embedded_t *self, cm_err_t *err)
         {&self->begin, "BEGIN IMMEDIATE"},
         {&self->commit, "COMMIT"},
         {&self->insert_block, CM_MERGE_INSERT_BLOCK},
-        {&self->insert_texts, CM_MERGE_INSERT_TEXTS},
+        {&self->insert_texts, CM_MERGE_INSERT_STRINGS},
         {&self->insert_dead,
          "INSERT INTO dead (time, origin, reason, payload) VALUES (?, ?, ?, ?)"},
         {&self->set_source, "INSERT INTO source (name, position) VALUES (?, ?) ON CONFLICT (name) "
@@ -409,8 +409,8 @@ static int prepare_statements(cm_embedded_t *self, cm_err_t *err)
     return rc < 0 ? rc : cm_ends_prepare(&self->database, &self->select_ends, err);
 }
 
-int cm_embedded_open(const char *data_dir, const cm_clock_t *clock, cm_store_t **store,
-                     cm_err_t *err)
+int cm_store_embedded_open(const char *data_dir, const cm_clock_t *clock, cm_store_t **store,
+                           cm_err_t *err)
 {
     static const cm_sink_ops_t sink_ops = {embedded_put, embedded_commit, embedded_close, NULL};
     static const cm_store_ops_t store_ops = {embedded_reader};
@@ -419,7 +419,7 @@ int cm_embedded_open(const char *data_dir, const cm_clock_t *clock, cm_store_t *
     int rc = cm_database_open_write(data_dir, &database, err);
     if (rc < 0)
         return rc;
-    cm_embedded_t *self = cm_alloc_zero(1, sizeof *self);
+    cm_store_embedded_t *self = cm_alloc_zero(1, sizeof *self);
     self->store = (cm_store_t){{&sink_ops}, &store_ops};
     self->database = database;
     self->clock = clock;
@@ -432,7 +432,7 @@ int cm_embedded_open(const char *data_dir, const cm_clock_t *clock, cm_store_t *
     }
     self->committed = self->written = cm_merge_events(&self->merge);
     for (int field = 0; field < CM_FIELD_COUNT; field++)
-        self->dict_committed[field] = (uint32_t)cm_merge_texts(&self->merge, field);
+        self->dict_committed[field] = (uint32_t)cm_merge_strings(&self->merge, field);
     /* For the answers (index/embedded.h), should they be looked at in another run only. */
     if ((database.crashed &&
          (rc = cm_setting_set(&self->database, CM_SETTING_CRASHED, "1", err)) < 0) ||
@@ -444,27 +444,28 @@ int cm_embedded_open(const char *data_dir, const cm_clock_t *clock, cm_store_t *
     return 0;
 }
 
-cm_database_t *cm_embedded_database(cm_store_t *store)
+cm_database_t *cm_store_embedded_database(cm_store_t *store)
 {
-    return &((cm_embedded_t *)store)->database;
+    return &((cm_store_embedded_t *)store)->database;
 }
 
-int64_t cm_embedded_events(const cm_store_t *store)
+int64_t cm_store_embedded_events(const cm_store_t *store)
 {
-    return ((const cm_embedded_t *)store)->committed;
+    return ((const cm_store_embedded_t *)store)->committed;
 }
 
-uint32_t cm_embedded_pending(const cm_store_t *store)
+uint32_t cm_store_embedded_pending(const cm_store_t *store)
 {
-    const cm_embedded_t *self = (const cm_embedded_t *)store;
+    const cm_store_embedded_t *self = (const cm_store_embedded_t *)store;
     return self->pending.columns.count + (uint32_t)(self->written - self->committed);
 }
 
 /* ---- sources, secrets, dead letters ---- */
 
-int cm_embedded_position(cm_store_t *store, const char *source, int64_t *position, cm_err_t *err)
+int cm_store_embedded_position(cm_store_t *store, const char *source, int64_t *position,
+                               cm_err_t *err)
 {
-    cm_embedded_t *self = (cm_embedded_t *)store;
+    cm_store_embedded_t *self = (cm_store_embedded_t *)store;
     sqlite3_stmt *select;
 
     int rc = cm_database_prepare(&self->database, "SELECT position FROM source WHERE name = ?",
@@ -480,9 +481,9 @@ int cm_embedded_position(cm_store_t *store, const char *source, int64_t *positio
     return rc;
 }
 
-int cm_embedded_secret(cm_store_t *store, uint8_t secret[CM_KEY], cm_err_t *err)
+int cm_store_embedded_secret(cm_store_t *store, uint8_t secret[CM_KEY], cm_err_t *err)
 {
-    cm_embedded_t *self = (cm_embedded_t *)store;
+    cm_store_embedded_t *self = (cm_store_embedded_t *)store;
 
     int rc =
         self->has_secret ? 0 : cm_key_read(&self->database, self->secret, &self->has_secret, err);
@@ -495,7 +496,7 @@ int cm_embedded_secret(cm_store_t *store, uint8_t secret[CM_KEY], cm_err_t *err)
     return rc;
 }
 
-int cm_embedded_secret_of(const char *data_dir, uint8_t secret[32], cm_err_t *err)
+int cm_store_embedded_secret_of(const char *data_dir, uint8_t secret[32], cm_err_t *err)
 {
     cm_database_t database;
     cm_store_t *store;
@@ -507,18 +508,18 @@ int cm_embedded_secret_of(const char *data_dir, uint8_t secret[32], cm_err_t *er
         if (rc < 0 || found)
             return rc;
     }
-    int rc = cm_embedded_open(data_dir, NULL, &store, err);
+    int rc = cm_store_embedded_open(data_dir, NULL, &store, err);
     if (rc < 0)
         return rc;
-    rc = cm_embedded_secret(store, secret, err);
+    rc = cm_store_embedded_secret(store, secret, err);
     cm_sink_close(&store->sink);
     return rc;
 }
 
 /* Made when it is first needed, so that a data directory without such ids stays as it was. */
-int cm_embedded_set_daily(cm_store_t *store, cm_err_t *err)
+int cm_store_embedded_set_daily(cm_store_t *store, cm_err_t *err)
 {
-    cm_embedded_t *self = (cm_embedded_t *)store;
+    cm_store_embedded_t *self = (cm_store_embedded_t *)store;
 
     int rc = begin(self, err);
     if (rc == 0)
@@ -530,8 +531,8 @@ int cm_embedded_set_daily(cm_store_t *store, cm_err_t *err)
     return rc < 0 ? give_up(self, rc, err) : 0;
 }
 
-int cm_embedded_counts_days(const cm_database_t *database, bool declared, bool *counts_days,
-                            cm_err_t *err)
+int cm_store_embedded_counts_days(const cm_database_t *database, bool declared, bool *counts_days,
+                                  cm_err_t *err)
 {
     bool recorded = false;
     int64_t daily = declared, days = 0;
@@ -563,9 +564,9 @@ static int read_log_keys(const cm_database_t *database, bool *recorded, bool *ol
     return rc < 0 || *recorded ? rc : cm_key_read(database, secret, older, err);
 }
 
-int cm_embedded_older_log_keys(cm_store_t *store, bool *older, cm_err_t *err)
+int cm_store_embedded_older_log_keys(cm_store_t *store, bool *older, cm_err_t *err)
 {
-    const cm_database_t *database = cm_embedded_database(store);
+    const cm_database_t *database = cm_store_embedded_database(store);
     bool recorded;
 
     int rc = read_log_keys(database, &recorded, older, err);
@@ -574,21 +575,22 @@ int cm_embedded_older_log_keys(cm_store_t *store, bool *older, cm_err_t *err)
     return cm_setting_set(database, CM_SETTING_LOG_KEYS, *older ? "request" : "site", err);
 }
 
-int cm_embedded_older_told(cm_store_t *store, bool *told, cm_err_t *err)
+int cm_store_embedded_older_told(cm_store_t *store, bool *told, cm_err_t *err)
 {
     char value[CM_SETTING_TEXT];
 
-    int rc = cm_setting_get(cm_embedded_database(store), CM_SETTING_LOG_KEYS_SAID, value, err);
+    int rc =
+        cm_setting_get(cm_store_embedded_database(store), CM_SETTING_LOG_KEYS_SAID, value, err);
     *told = value[0] != '\0';
     return rc;
 }
 
-int cm_embedded_tell_older(cm_store_t *store, cm_err_t *err)
+int cm_store_embedded_tell_older(cm_store_t *store, cm_err_t *err)
 {
-    return cm_setting_set(cm_embedded_database(store), CM_SETTING_LOG_KEYS_SAID, "1", err);
+    return cm_setting_set(cm_store_embedded_database(store), CM_SETTING_LOG_KEYS_SAID, "1", err);
 }
 
-int cm_embedded_older_log_keys_of(const char *data_dir, bool *older, cm_err_t *err)
+int cm_store_embedded_older_log_keys_of(const char *data_dir, bool *older, cm_err_t *err)
 {
     cm_database_t database;
     cm_store_t *store;
@@ -600,10 +602,10 @@ int cm_embedded_older_log_keys_of(const char *data_dir, bool *older, cm_err_t *e
         if (rc < 0 || recorded || *older)
             return rc;
     }
-    int rc = cm_embedded_open(data_dir, NULL, &store, err);
+    int rc = cm_store_embedded_open(data_dir, NULL, &store, err);
     if (rc < 0)
         return rc;
-    rc = cm_embedded_older_log_keys(store, older, err);
+    rc = cm_store_embedded_older_log_keys(store, older, err);
     cm_sink_close(&store->sink);
     return rc;
 }
@@ -617,25 +619,25 @@ static int put_for(void *context, const cm_batch_t *batch, cm_err_t *err)
 
 static int position_for(void *context, const char *source, int64_t *position, cm_err_t *err)
 {
-    return cm_embedded_position(context, source, position, err);
+    return cm_store_embedded_position(context, source, position, err);
 }
 
 static int keys_for(void *context, cm_holder_keys_t *keys, cm_err_t *err)
 {
-    int rc = cm_embedded_older_log_keys(context, &keys->older, err);
+    int rc = cm_store_embedded_older_log_keys(context, &keys->older, err);
     if (rc == 0)
-        rc = cm_embedded_older_told(context, &keys->older_told, err);
-    return rc == 0 ? cm_embedded_secret(context, keys->secret, err) : rc;
+        rc = cm_store_embedded_older_told(context, &keys->older_told, err);
+    return rc == 0 ? cm_store_embedded_secret(context, keys->secret, err) : rc;
 }
 
 static int tell_older_for(void *context, cm_err_t *err)
 {
-    return cm_embedded_tell_older(context, err);
+    return cm_store_embedded_tell_older(context, err);
 }
 
-void cm_embedded_invite(cm_store_t *store, bool answers, const cm_log_t *log)
+void cm_store_embedded_invite(cm_store_t *store, bool answers, const cm_log_t *log)
 {
-    cm_embedded_t *self = (cm_embedded_t *)store;
+    cm_store_embedded_t *self = (cm_store_embedded_t *)store;
     const cm_holder_store_t of_ours = {self, put_for, position_for, keys_for, tell_older_for};
     cm_err_t err;
 
@@ -643,9 +645,9 @@ void cm_embedded_invite(cm_store_t *store, bool answers, const cm_log_t *log)
         cm_log(log, CM_LOG_INFO, "no import while this runs", "reason=\"%s\"", err.text);
 }
 
-int cm_embedded_forget_dead(cm_store_t *store, int64_t id, cm_err_t *err)
+int cm_store_embedded_forget_dead(cm_store_t *store, int64_t id, cm_err_t *err)
 {
-    cm_embedded_t *self = (cm_embedded_t *)store;
+    cm_store_embedded_t *self = (cm_store_embedded_t *)store;
     sqlite3_stmt *remove;
 
     int rc = begin(self, err);

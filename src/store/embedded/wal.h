@@ -4,8 +4,8 @@
  * succeeds says nothing about what the first was for. So whatever a failed sync was to write is
  * written anew. SQLite does that for the frames of the commit alone; docs/store.md says what is
  * done about the rest. Used by the writer's thread. */
-#ifndef CM_STORE_WAL_H
-#define CM_STORE_WAL_H
+#ifndef CM_STORE_EMBEDDED_WAL_H
+#define CM_STORE_EMBEDDED_WAL_H
 
 #include "base/err.h"
 

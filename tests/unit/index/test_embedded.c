@@ -102,7 +102,7 @@ static void before_anything(void **state)
 static void nothing_new_writes_nothing(void **state)
 {
     site_t *site = *state;
-    sqlite3 *db = cm_embedded_database(site->store)->db;
+    sqlite3 *db = cm_store_embedded_database(site->store)->db;
 
     site->now = 500;
     cm_refreshed_t done = refresh(site, ALL_WINDOWS); /* of an empty store */
@@ -170,7 +170,7 @@ static void another_timeout_recomputes(void **state)
     assert_answer(site, (cm_query_t){0}, take_short, "/|X|2@3000 ");
     /* A rebuild brings back what somebody has spoiled. */
     cm_err_t err;
-    assert_ok(cm_database_exec(cm_embedded_database(site->store),
+    assert_ok(cm_database_exec(cm_store_embedded_database(site->store),
                                "UPDATE cell SET clicks = 99; UPDATE page SET url = '/y'; "
                                "INSERT INTO total VALUES (0, 0, 0, 7, 1, 1, 1, 1, 1, 1, 1, 1, 1)",
                                "test", &err),
@@ -228,7 +228,7 @@ static void damaged_names(void **state)
               "Y");
     }
     commit(site);
-    cm_database_t *database = cm_embedded_database(site->store);
+    cm_database_t *database = cm_store_embedded_database(site->store);
     assert_ok(cm_database_exec(database,
                                "UPDATE dictionary SET texts = x'00' WHERE field = 2 AND first > 0",
                                "test", &err),
@@ -260,7 +260,7 @@ static void older_answers_go_whole(void **state)
     click(site, "u", 1, "/", "X");
     commit(site);
     refresh(site, ALL_WINDOWS);
-    const cm_database_t *database = cm_embedded_database(site->store);
+    const cm_database_t *database = cm_store_embedded_database(site->store);
     assert_ok(cm_database_exec(database, older, "test", &err), err);
     sqlite3_set_authorizer(database->db, deny_covered, NULL);
     assert_true(cm_refresh(site->store, &options, &refreshed, &err) < 0);
@@ -303,7 +303,7 @@ static void what_has_changed_is_checked_again(void **state)
     const cm_query_t query = {.window = CM_WINDOW_DAY},
                      early = {.window = CM_WINDOW_DAY, .to = 2 * CM_DAY_MS};
     site_t *site = *state;
-    const cm_database_t *database = cm_embedded_database(site->store);
+    const cm_database_t *database = cm_store_embedded_database(site->store);
     cm_index_t *index = ask_for_days(site, 20);
     cm_err_t err;
     int rows = 0;
@@ -339,7 +339,7 @@ static void a_checksum_that_is_gone(void **state)
     cm_err_t err;
     int rows = 0;
 
-    assert_ok(cm_database_exec(cm_embedded_database(site->store),
+    assert_ok(cm_database_exec(cm_store_embedded_database(site->store),
                                "DELETE FROM checksum WHERE window = 1 AND start = 48", "test",
                                &err),
               err);
@@ -358,7 +358,7 @@ static void a_row_where_there_is_none(void **state)
     int rows = 0;
 
     assert_ok(cm_index_query(index, &query, count_rows, &rows, &err), err);
-    assert_ok(cm_database_exec(cm_embedded_database(site->store),
+    assert_ok(cm_database_exec(cm_store_embedded_database(site->store),
                                "INSERT INTO cell VALUES (0, 7, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1)",
                                "test", &err),
               err);
@@ -581,7 +581,7 @@ static void averages_to_the_last_bit(void **state)
     commit(site);
     refresh(site, ALL_WINDOWS);
     assert_answer(site, (cm_query_t){0}, take_average, "");
-    assert_ok(cm_database_prepare(cm_embedded_database(site->store),
+    assert_ok(cm_database_prepare(cm_store_embedded_database(site->store),
                                   "SELECT average_time_spent, time_spent_sum, time_spent_count "
                                   "FROM answer WHERE window = 'all' AND time_spent_count > 0",
                                   &select, &err),

@@ -526,7 +526,7 @@ static void broker_goes_and_comes(void **state)
 
 static int store_position(void *context, const char *name, int64_t *position, cm_err_t *err)
 {
-    return cm_embedded_position(context, name, position, err);
+    return cm_store_embedded_position(context, name, position, err);
 }
 
 /* Runs that end at a bad moment, again and again: before the commit, between the store's commit and
@@ -570,12 +570,12 @@ static void each_message_once(void **state)
     }
     assert_true(runs > 3);
     cm_store_t *store = test_open(directory);
-    assert_int_equal(cm_embedded_events(store), EVENTS);
+    assert_int_equal(cm_store_embedded_events(store), EVENTS);
     int64_t position, sum = 0;
     for (int i = 0; i < PARTITIONS; i++) {
         char name[40];
         snprintf(name, sizeof name, "kafka:g/t[%d]", i);
-        assert_ok(cm_embedded_position(store, name, &position, &err), err);
+        assert_ok(cm_store_embedded_position(store, name, &position, &err), err);
         sum += position;
     }
     assert_int_equal(sum, EVENTS);

@@ -121,7 +121,7 @@ static void doubt_behind_messages(void **state)
 
 static int store_position(void *context, const char *name, int64_t *position, cm_err_t *err)
 {
-    return cm_embedded_position(context, name, position, err);
+    return cm_store_embedded_position(context, name, position, err);
 }
 
 /* What a worker says is kept in a file. */
@@ -184,7 +184,7 @@ static uint64_t ingest(const mock_t *mock, const char *directory, bool crash)
 static int64_t events_of(const char *directory)
 {
     cm_store_t *store = test_open(directory);
-    int64_t events = cm_embedded_events(store);
+    int64_t events = cm_store_embedded_events(store);
 
     cm_sink_close(&store->sink);
     return events;

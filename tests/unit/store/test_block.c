@@ -36,7 +36,7 @@ static void fill(cm_columns_t *columns, uint32_t count, int width, uint64_t *ran
             size_t len = 1 + test_random(random) % CM_ROW_KEY_MAX;
             for (size_t b = 0; b < len; b++)
                 text[b] = (char)test_random(random);
-            key->text = cm_arena_copy(&columns->key_texts, (cm_str_t){text, len});
+            key->text = cm_arena_copy(&columns->key_strings, (cm_str_t){text, len});
         }
     }
 }
@@ -303,7 +303,7 @@ static void forgeries(void **state)
         int rc = cm_block_decode((cm_str_t){bytes, blob.len}, part, count, texts, &out, &err);
         free(bytes);
         cm_buf_free(&blob);
-        cm_arena_reset(&in.key_texts);
+        cm_arena_reset(&in.key_strings);
         if (rc < 0) {
             assert_int_equal(rc, CM_ECORRUPT);
             refused++;

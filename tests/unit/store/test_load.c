@@ -437,16 +437,16 @@ static void no_such_file(void **state)
 
 static int embedded_resolve(void *context, cm_builder_t *builder, cm_err_t *err)
 {
-    return cm_embedded_resolve(context, builder, err);
+    return cm_store_embedded_resolve(context, builder, err);
 }
 
 static int embedded_append(void *context, cm_builder_t *builder, const cm_batch_t *rest,
                            cm_err_t *err)
 {
-    return cm_embedded_append(context, builder, rest, err);
+    return cm_store_embedded_append(context, builder, rest, err);
 }
 
-static int add_letter(void *context, const cm_dead_letter_t *letter)
+static int add_letter(void *context, const cm_store_letter_t *letter)
 {
     cm_buf_t *out = context;
     cm_buf_add_str(out, letter->origin);
@@ -465,7 +465,9 @@ static void take_contents(cm_store_t *store, const char *directory, cm_buf_t *co
     cm_err_t err;
 
     *dead = CM_BUF_INIT;
-    assert_ok(cm_dead_each(cm_embedded_database(store), 0, 0, add_letter, dead, &err), err);
+    assert_ok(cm_store_embedded_each_letter(cm_store_embedded_database(store), 0, 0, add_letter,
+                                            dead, &err),
+              err);
     cm_sink_close(&store->sink);
     *contents = test_contents(directory);
 }
@@ -495,7 +497,7 @@ static void into_the_embedded_store(void **state)
             .path = path, .source = "s", .region = regions[i], .threads = 1 + (int)i % THREADS};
         assert_ok(cm_load_jsonl(&options, &target, &err), err);
         test_commit(store);
-        assert_ok(cm_embedded_position(store, "s", &position, &err), err);
+        assert_ok(cm_store_embedded_position(store, "s", &position, &err), err);
         assert_int_equal(position, 0); /* complete: forgotten */
         take_contents(store, directory, &got_events, &got_dead);
         load_assert_bytes(&got_events, events.data, events.len, "events of the embedded store");
@@ -546,9 +548,9 @@ static cm_buf_t memory_contents(cm_store_t *store)
                           (long long)columns.time[row], key->kind);
             for (int field = CM_USER; field <= CM_COUNTRY; field++) {
                 cm_str_t text;
-                assert_ok(
-                    cm_reader_name(reader, (cm_field_t)field, columns.ids[field][row], &text, &err),
-                    err);
+                assert_ok(cm_reader_string(reader, (cm_field_t)field, columns.ids[field][row],
+                                           &text, &err),
+                          err);
                 cm_buf_add_json(&out, text);
             }
             if (key->kind == CM_KEY_TEXT)

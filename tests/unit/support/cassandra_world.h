@@ -200,22 +200,23 @@ static inline int teardown(void **state)
 
 static inline cm_store_t *open_store(world_t *world, const cm_waiter_t *waiter)
 {
-    const cm_cassandra_options_t options = {.settings = &world->settings, .waiter = waiter};
+    const cm_store_cassandra_options_t options = {.settings = &world->settings, .waiter = waiter};
     cm_store_t *store = NULL;
     cm_err_t err = {0};
 
-    assert_ok(cm_cassandra_open(&options, &store, &err), err);
+    assert_ok(cm_store_cassandra_open(&options, &store, &err), err);
     return store;
 }
 
 /* Expects that opening fails with this code and a sentence with these words. */
 static inline void refuse(world_t *world, bool only_read, int code, const char *words)
 {
-    const cm_cassandra_options_t options = {.settings = &world->settings, .only_read = only_read};
+    const cm_store_cassandra_options_t options = {.settings = &world->settings,
+                                                  .only_read = only_read};
     cm_store_t *store = NULL;
     cm_err_t err = {0};
 
-    assert_int_equal(code, cm_cassandra_open(&options, &store, &err));
+    assert_int_equal(code, cm_store_cassandra_open(&options, &store, &err));
     if (strstr(err.text, words) == NULL)
         fail_msg("\"%s\" does not say \"%s\"", err.text, words);
 }

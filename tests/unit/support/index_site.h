@@ -32,7 +32,7 @@ static inline int set_up(void **state)
     site->now = 1000;
     site->clock = (cm_clock_t){now_of, site};
     site->store = test_open(site->directory);
-    site->database = cm_embedded_database(site->store);
+    site->database = cm_store_embedded_database(site->store);
     site->batch = CM_BATCH_INIT;
     *state = site;
     return 0;

@@ -32,8 +32,9 @@ static inline ref_event_t *make_events(int users, size_t distinct, size_t copies
 static inline void quick_commits(cm_store_t *store)
 {
     cm_err_t err;
-    assert_ok(cm_database_exec(cm_embedded_database(store), "PRAGMA synchronous = OFF", "t", &err),
-              err);
+    assert_ok(
+        cm_database_exec(cm_store_embedded_database(store), "PRAGMA synchronous = OFF", "t", &err),
+        err);
 }
 
 static inline cm_refresh_options_t any_options(int64_t timeout, unsigned windows, uint64_t *random)

@@ -12,7 +12,7 @@ static inline cm_store_t *test_open(const char *directory)
 {
     cm_store_t *store = NULL;
     cm_err_t err;
-    assert_ok(cm_embedded_open(directory, NULL, &store, &err), err);
+    assert_ok(cm_store_embedded_open(directory, NULL, &store, &err), err);
     return store;
 }
 
@@ -56,7 +56,7 @@ static inline int test_dump(cm_reader_t *reader, cm_buf_t *out, cm_err_t *err)
         for (uint32_t row = 0; rc == 0 && row < columns.count; row++) {
             char key[CM_UUID_TEXT];
             cm_event_t event;
-            rc = cm_event_at(reader, &columns, row, &event, key, err);
+            rc = cm_store_event_at(reader, &columns, row, &event, key, err);
             assert_true(columns.keys[row].kind == CM_KEY_DERIVED || !blocks[b].all_keys_derived);
             cm_buf_printf(out, "%lld:", (long long)columns.first + row);
             if (rc == 0)
@@ -74,7 +74,7 @@ static inline cm_buf_t test_contents(const char *directory)
     cm_reader_t *reader;
     cm_err_t err;
 
-    assert_ok(cm_embedded_open_reader(directory, &reader, &err), err);
+    assert_ok(cm_store_embedded_open_reader(directory, &reader, &err), err);
     assert_ok(test_dump(reader, &out, &err), err);
     cm_reader_close(reader);
     cm_buf_add(&out, NULL, 0);
@@ -95,7 +95,7 @@ static inline size_t test_block_count(const char *directory)
     cm_err_t err;
     size_t count;
 
-    assert_ok(cm_embedded_open_reader(directory, &reader, &err), err);
+    assert_ok(cm_store_embedded_open_reader(directory, &reader, &err), err);
     assert_ok(cm_reader_blocks(reader, &blocks, &count, &err), err);
     cm_reader_close(reader);
     return count;

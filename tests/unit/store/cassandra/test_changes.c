@@ -3,7 +3,7 @@
 #include "cassandra_world.h"
 #include "store/cassandra/changes.h"
 
-enum { WRITERS = 1000, KNOWN = CM_CHANGES_BUCKET };
+enum { WRITERS = 1000, KNOWN = CM_CASSANDRA_CHANGES_BUCKET };
 
 /* What the fake's companion has. */
 static struct {
@@ -48,14 +48,15 @@ static void answer_entries(fake_conn_t *c, int stream, cm_str_t part)
 {
     unsigned long long number = 0;
     long long bucket = 0;
-    char text[CM_CHANGES_PART];
+    char text[CM_CASSANDRA_CHANGES_PART];
     int writer = 0;
 
     snprintf(text, sizeof text, "%.*s", (int)part.len, part.data);
     sscanf(text, "w%16llx.%lld", &number, &bucket);
     while (writer < WRITERS - 1 && number_of(writer) != (int64_t)number)
         writer++;
-    const int64_t first = bucket * CM_CHANGES_BUCKET, last = first + CM_CHANGES_BUCKET;
+    const int64_t first = bucket * CM_CASSANDRA_CHANGES_BUCKET,
+                  last = first + CM_CASSANDRA_CHANGES_BUCKET;
     int64_t end = companion.writers[writer].entries;
     end = end < first ? first : end > last ? last : end;
     cm_buf_t *buf = fake_begin(c, stream, CM_CQL_OP_RESULT);
@@ -99,27 +100,27 @@ static void begin(world_t *world, int count, int64_t done, int64_t end_seq, int6
 }
 
 /* Returns how many questions it took beside the one that says who writes. */
-static int read_with(world_t *world, bool keys, cm_changes_t *changes)
+static int read_with(world_t *world, bool keys, cm_store_changes_t *changes)
 {
-    const cm_cassandra_options_t options = {.settings = &world->settings, .only_read = true};
+    const cm_store_cassandra_options_t options = {.settings = &world->settings, .only_read = true};
     cm_store_t *store = NULL;
     cm_err_t err = {0};
 
-    assert_ok(cm_cassandra_open(&options, &store, &err), err);
-    assert_ok(cm_cassandra_read_changes(store, keys, changes, &err), err);
+    assert_ok(cm_store_cassandra_open(&options, &store, &err), err);
+    assert_ok(cm_store_cassandra_read_changes(store, keys, changes, &err), err);
     cm_sink_close(&store->sink);
     assert_int_equal(companion.count, changes->writer_count);
     return companion.asked;
 }
 
 /* Each as it is known: all before `next` is read. */
-static void know_all(cm_changes_t *changes, int64_t next)
+static void know_all(cm_store_changes_t *changes, int64_t next)
 {
     for (int i = 0; i < companion.count; i++)
-        cm_changes_add_writer(changes, number_of(i))->next = next;
+        cm_store_changes_add_writer(changes, number_of(i))->next = next;
 }
 
-static void check_writers(const cm_changes_t *changes, int64_t next, int64_t settled)
+static void check_writers(const cm_store_changes_t *changes, int64_t next, int64_t settled)
 {
     for (size_t i = 0; i < changes->writer_count; i++) {
         assert_int_equal(next, changes->writers[i].next);
@@ -130,7 +131,7 @@ static void check_writers(const cm_changes_t *changes, int64_t next, int64_t set
 
 static void who_has_nothing_new_is_not_asked(void **state)
 {
-    cm_changes_t changes = {0};
+    cm_store_changes_t changes = {0};
 
     begin(*state, WRITERS, KNOWN, KNOWN, KNOWN);
     know_all(&changes, KNOWN);
@@ -143,13 +144,13 @@ static void who_has_nothing_new_is_not_asked(void **state)
     assert_int_equal(3, changes.entry_count);
     for (int i = 0; i < WRITERS; i++)
         assert_int_equal(KNOWN + (i >= 100 && i < 103),
-                         cm_changes_add_writer(&changes, number_of(i))->next);
-    cm_changes_free(&changes);
+                         cm_store_changes_add_writer(&changes, number_of(i))->next);
+    cm_store_changes_free(&changes);
 }
 
 static void who_is_new_is_asked_once(void **state)
 {
-    cm_changes_t changes = {0};
+    cm_store_changes_t changes = {0};
 
     begin(*state, WRITERS, 1, 1, 1);
     assert_int_equal(WRITERS, read_with(*state, true, &changes));
@@ -157,37 +158,37 @@ static void who_is_new_is_asked_once(void **state)
     check_writers(&changes, 1, 1);
     for (size_t i = 0; i < changes.entry_count; i++)
         assert_true(changes.entries[i].settled);
-    cm_changes_free(&changes);
+    cm_store_changes_free(&changes);
 }
 
 /* Whoever reads the whole table afterwards needs no entries. */
 static void nobody_is_asked_without_keys(void **state)
 {
-    cm_changes_t changes = {0};
+    cm_store_changes_t changes = {0};
 
     begin(*state, WRITERS, 2, 5, 5);
     assert_int_equal(0, read_with(*state, false, &changes));
     check_writers(&changes, 2, 2);
-    cm_changes_free(&changes);
+    cm_store_changes_free(&changes);
 }
 
 /* All of them settled, so that those of later partitions are known to be there. */
 static void several_partitions(void **state)
 {
-    const int64_t many = 2 * CM_CHANGES_BUCKET + 88;
-    cm_changes_t changes = {0};
+    const int64_t many = 2 * CM_CASSANDRA_CHANGES_BUCKET + 88;
+    cm_store_changes_t changes = {0};
 
     begin(*state, 20, many, many, many);
     assert_int_equal(20 * 3, read_with(*state, true, &changes));
     assert_int_equal(20 * many, changes.entry_count);
     check_writers(&changes, many, many);
-    cm_changes_free(&changes);
+    cm_store_changes_free(&changes);
 }
 
 /* It is announced, and not there yet: perhaps it never comes. */
 static void an_entry_that_is_on_its_way(void **state)
 {
-    cm_changes_t changes = {0};
+    cm_store_changes_t changes = {0};
 
     begin(*state, 1, 0, 1, 0);
     for (int asked = 1; asked < 3; asked++) {
@@ -198,32 +199,32 @@ static void an_entry_that_is_on_its_way(void **state)
     assert_int_equal(3, read_with(*state, true, &changes));
     check_writers(&changes, 1, 0);
     assert_int_equal(1, changes.entry_count);
-    cm_changes_free(&changes);
+    cm_store_changes_free(&changes);
 }
 
 /* Looked for twice: it might have come between two pages. */
 static void an_entry_that_was_removed(void **state)
 {
-    cm_changes_t changes = {0};
+    cm_store_changes_t changes = {0};
 
     begin(*state, 2, 5, 5, 5);
     companion.writers[1].entries = 0;
     assert_int_equal(3, read_with(*state, true, &changes));
     assert_false(changes.writers[0].lost);
     assert_true(changes.writers[1].lost);
-    cm_changes_free(&changes);
+    cm_store_changes_free(&changes);
 }
 
 static void who_does_not_say_it_is_asked(void **state)
 {
-    cm_changes_t changes = {0};
+    cm_store_changes_t changes = {0};
 
     begin(*state, 2, 0, -1, 0);
     assert_int_equal(2, read_with(*state, true, &changes));
     companion.writers[1].entries = 1;
     assert_int_equal(4, read_with(*state, true, &changes));
     assert_int_equal(1, changes.entry_count);
-    cm_changes_free(&changes);
+    cm_store_changes_free(&changes);
 }
 
 int main(void)

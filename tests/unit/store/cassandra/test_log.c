@@ -46,20 +46,20 @@ static void take_own_row(noted_t *noted, int64_t number, const cm_str_t *v)
 
 static void take_entry(noted_t *noted, const cm_str_t *v)
 {
-    char part[CM_CHANGES_PART];
+    char part[CM_CASSANDRA_CHANGES_PART];
     int64_t seq = cm_cql_load_i64(v[1].data), time;
     cm_str_t rest = v[6], key;
 
-    if (cm_str_equal(v[0], CM_STR(CM_CHANGES_WRITERS))) {
+    if (cm_str_equal(v[0], CM_STR(CM_CASSANDRA_CHANGES_WRITERS))) {
         take_own_row(noted, seq, v);
         return;
     }
-    cm_changes_part(noted->writer, seq, part);
+    cm_cassandra_changes_part(noted->writer, seq, part);
     if (noted->registered > 0 && !cm_str_equal(v[0], cm_str(part)))
         noted->failure = "an entry of somebody else";
     if (seq + 1 > noted->entries)
         noted->entries = seq + 1;
-    for (time = cm_cql_load_i64(v[4].data); cm_changes_next_key(&rest, &key); time++) {
+    for (time = cm_cql_load_i64(v[4].data); cm_cassandra_changes_next_key(&rest, &key); time++) {
         if (number_of(key) < 0)
             noted->failure = "a key of no event";
         else
@@ -233,7 +233,7 @@ static void a_number_a_day(void **state)
     cm_batch_t batch = CM_BATCH_INIT;
     int64_t now = 1747476303000, numbers[3], entries[3];
     const cm_clock_t clock = {clock_now, &now};
-    const cm_cassandra_options_t options = {.settings = &world->settings, .clock = &clock};
+    const cm_store_cassandra_options_t options = {.settings = &world->settings, .clock = &clock};
     cm_store_t *store = NULL;
     cm_err_t err = {0};
 
@@ -241,7 +241,7 @@ static void a_number_a_day(void **state)
     has.companion = world->settings.only_writer = true;
     world->fake.wrote = note;
     world->fake.wrote_context = &noted;
-    assert_ok(cm_cassandra_open(&options, &store, &err), err);
+    assert_ok(cm_store_cassandra_open(&options, &store, &err), err);
     for (int i = 0; i < 3; i++, now += i == 1 ? 1000 : INT64_C(86400000)) {
         fill(&batch, i * EVENTS / 3, EVENTS / 3);
         noted.entries = 0;

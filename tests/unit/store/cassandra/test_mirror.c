@@ -61,7 +61,7 @@ static cm_event_t event_of(const row_t *row)
 static void fill(cm_mirror_t *mirror, const model_t *model)
 {
     const cm_mirror_state_t state = {.table = "t", .changes = "c", .read_ms = 5};
-    const cm_changes_t changes = {.writers = NULL};
+    const cm_store_changes_t changes = {.writers = NULL};
     cm_batch_t batch = CM_BATCH_INIT;
     cm_err_t err;
 
@@ -99,7 +99,7 @@ static void check(cm_mirror_t *mirror, const model_t *model)
             char key[CM_UUID_TEXT], derived[CM_UUID_TEXT];
             cm_event_t event;
             int at = 0;
-            assert_ok(cm_event_at(reader, &columns, i, &event, key, &err), err);
+            assert_ok(cm_store_event_at(reader, &columns, i, &event, key, &err), err);
             cm_str_t row_key = cm_event_row_key(&event, derived);
             while (at < ROWS && !cm_str_equal(row_key, cm_str(model->rows[at].key)))
                 at++;
@@ -149,7 +149,7 @@ static bool change(model_t *model, row_t *row)
 static void round_of_changes(cm_mirror_t *mirror, model_t *model, uint32_t share)
 {
     const cm_mirror_state_t state = {.table = "t", .changes = "c", .read_ms = 6};
-    const cm_changes_t changes = {.writers = NULL};
+    const cm_store_changes_t changes = {.writers = NULL};
     static cm_mirror_row_t rows[ROWS];
     int64_t changed, wanted = 0;
     size_t count = 0;
@@ -234,27 +234,28 @@ static void writers_and_entries(void **state)
 {
     const cm_mirror_state_t of = {.table = "t", .changes = "c"};
     char *directory = test_directory();
-    cm_changes_t changes = {.writers = NULL}, back = {.writers = NULL};
+    cm_store_changes_t changes = {.writers = NULL}, back = {.writers = NULL};
     cm_buf_t keys = CM_BUF_INIT;
     cm_mirror_t *mirror;
     cm_str_t rest, key;
     cm_err_t err;
 
     (void)state;
-    cm_changes_add_key(&keys, CM_STR("one"));
-    cm_changes_add_key(&keys, CM_STR(""));
-    cm_changes_add_key(&keys, CM_STR("three"));
-    *cm_changes_add_writer(&changes, 77) =
-        (cm_change_writer_t){.number = 77, .next = 5, .settled = 3, .there = true};
-    *cm_changes_add_writer(&changes, 78) = (cm_change_writer_t){.number = 78, .next = 9};
+    cm_cassandra_changes_add_key(&keys, CM_STR("one"));
+    cm_cassandra_changes_add_key(&keys, CM_STR(""));
+    cm_cassandra_changes_add_key(&keys, CM_STR("three"));
+    *cm_store_changes_add_writer(&changes, 77) =
+        (cm_store_change_writer_t){.number = 77, .next = 5, .settled = 3, .there = true};
+    *cm_store_changes_add_writer(&changes, 78) =
+        (cm_store_change_writer_t){.number = 78, .next = 9};
     for (int i = 3; i < 5; i++) {
-        const cm_change_entry_t entry = {.writer = 77,
-                                         .seq = i,
-                                         .first_us = 100 * i,
-                                         .last_us = 100 * i + 2,
-                                         .keys = {keys.data, keys.len},
-                                         .settled = i == 3};
-        cm_changes_add_entry(&changes, &entry);
+        const cm_store_change_entry_t entry = {.writer = 77,
+                                               .seq = i,
+                                               .first_us = 100 * i,
+                                               .last_us = 100 * i + 2,
+                                               .keys = {keys.data, keys.len},
+                                               .settled = i == 3};
+        cm_store_changes_add_entry(&changes, &entry);
     }
     assert_ok(cm_mirror_open(directory, NULL, &mirror, &err), err);
     assert_ok(cm_mirror_begin(mirror, &err), err);
@@ -271,15 +272,15 @@ static void writers_and_entries(void **state)
     assert_int_equal(400, back.entries[0].first_us);
     assert_int_equal(402, back.entries[0].last_us);
     rest = back.entries[0].keys;
-    assert_true(cm_changes_next_key(&rest, &key) && cm_str_equal(key, CM_STR("one")));
-    assert_true(cm_changes_next_key(&rest, &key) && key.len == 0);
-    assert_true(cm_changes_next_key(&rest, &key) && cm_str_equal(key, CM_STR("three")));
-    assert_false(cm_changes_next_key(&rest, &key));
+    assert_true(cm_cassandra_changes_next_key(&rest, &key) && cm_str_equal(key, CM_STR("one")));
+    assert_true(cm_cassandra_changes_next_key(&rest, &key) && key.len == 0);
+    assert_true(cm_cassandra_changes_next_key(&rest, &key) && cm_str_equal(key, CM_STR("three")));
+    assert_false(cm_cassandra_changes_next_key(&rest, &key));
     rest = (cm_str_t){"\5\0ab", 4}; /* damaged */
-    assert_false(cm_changes_next_key(&rest, &key));
+    assert_false(cm_cassandra_changes_next_key(&rest, &key));
     cm_mirror_close(mirror);
-    cm_changes_free(&changes);
-    cm_changes_free(&back);
+    cm_store_changes_free(&changes);
+    cm_store_changes_free(&back);
     cm_buf_free(&keys);
     test_remove(directory);
 }

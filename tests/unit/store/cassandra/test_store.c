@@ -22,7 +22,7 @@ static void durable_in_order(void **state)
     assert_int_equal(10, durable);
     check_seen(world, 500, 1, 1);
     assert_int_equal(0, world->fake.seen[550]);
-    assert_int_equal(0, cm_cassandra_retries(store));
+    assert_int_equal(0, cm_store_cassandra_retries(store));
     cm_batch_free(&batch);
     cm_sink_close(&store->sink);
 }
@@ -108,7 +108,7 @@ static int64_t read_writes_clock(void *self)
 static cm_store_t *open_noted(world_t *world, writes_t *writes, cm_clock_t *clock)
 {
     *clock = (cm_clock_t){read_writes_clock, writes};
-    const cm_cassandra_options_t options = {.settings = &world->settings, .clock = clock};
+    const cm_store_cassandra_options_t options = {.settings = &world->settings, .clock = clock};
     cm_store_t *store = NULL;
     cm_err_t err = {0};
 
@@ -116,7 +116,7 @@ static cm_store_t *open_noted(world_t *world, writes_t *writes, cm_clock_t *cloc
     writes->now_ms = 1700000000000;
     world->fake.wrote = note_write;
     world->fake.wrote_context = writes;
-    assert_ok(cm_cassandra_open(&options, &store, &err), err);
+    assert_ok(cm_store_cassandra_open(&options, &store, &err), err);
     return store;
 }
 
@@ -236,7 +236,7 @@ static void a_retry_keeps_its_write_time(void **state)
     pthread_mutex_unlock(&world->lock);
     fill(&batch, 0, 40);
     put_and_commit(store, &batch);
-    assert_true(cm_cassandra_retries(store) > 0);
+    assert_true(cm_store_cassandra_retries(store) > 0);
     assert_true(writes.count > 40);
     memset(first, 0, sizeof first);
     for (int i = 0; i < writes.count; i++) {
@@ -401,7 +401,7 @@ static void overload_is_waited_for(void **state)
     assert_ok(cm_sink_put(&store->sink, &batch, &err), err);
     assert_ok(cm_sink_commit(&store->sink, &err), err);
     check_seen(world, 60, 1, 1);
-    assert_int_equal(3, cm_cassandra_retries(store));
+    assert_int_equal(3, cm_store_cassandra_retries(store));
     cm_batch_free(&batch);
     cm_sink_close(&store->sink);
 }
@@ -444,7 +444,7 @@ static void every_row_once(void **state)
     pages_t pages = {0};
     cm_err_t err = {0};
 
-    assert_ok(cm_cassandra_scan(store, take_page, &pages, &account, &err), err);
+    assert_ok(cm_store_cassandra_scan(store, take_page, &pages, &account, &err), err);
     assert_int_equal(4, pages.count);
     assert_int_equal(4006, pages.times);
     assert_int_equal(1, pages.dead);
@@ -454,7 +454,7 @@ static void every_row_once(void **state)
     assert_int_equal(4, account.accepted);
     assert_int_equal(1, account.rejected);
     pages = (pages_t){.stop_after = 1};
-    assert_int_equal(CM_EIO, cm_cassandra_scan(store, take_page, &pages, &account, &err));
+    assert_int_equal(CM_EIO, cm_store_cassandra_scan(store, take_page, &pages, &account, &err));
     assert_string_equal("enough", err.text);
     cm_sink_close(&store->sink);
 }
@@ -479,7 +479,7 @@ static void readers_share_one_scan(void **state)
     cm_reader_close(one);
     assert_ok(cm_reader_read(two, &blocks[0], CM_READ_HOT | CM_READ_KEYS, &columns, &err), err);
     assert_int_equal(1000, columns.time[0]);
-    assert_ok(cm_reader_name(two, CM_URL, columns.ids[CM_URL][3], &text, &err), err);
+    assert_ok(cm_reader_string(two, CM_URL, columns.ids[CM_URL][3], &text, &err), err);
     assert_true(cm_str_equal(text, CM_STR("/page")));
     assert_int_equal(CM_KEY_TEXT, columns.keys[0].kind);
     cm_reader_close(two);

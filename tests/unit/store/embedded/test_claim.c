@@ -71,21 +71,21 @@ static void lock_file_deleted(void **state)
     path_in(lock, directory, "lock", "");
     for (int round = 0; round < 2; round++) {
         assert_int_equal(unlink(lock), 0);
-        assert_int_equal(cm_embedded_open(directory, NULL, &second, &err), CM_EBUSY);
+        assert_int_equal(cm_store_embedded_open(directory, NULL, &second, &err), CM_EBUSY);
         assert_non_null(strstr(err.text, "which the file `lock` beside it does not name; stop"));
         assert_non_null(strstr(err.text, path));
         /* Neither that nor a reader that goes has cost this process its locks. */
-        assert_ok(cm_embedded_open_reader(directory, &reader, &err), err);
+        assert_ok(cm_store_embedded_open_reader(directory, &reader, &err), err);
         cm_reader_close(reader);
         assert_true(holds_sqlite_lock(path));
         assert_ok(put_and_commit(store, &err), err);
     }
     /* Also the reader's locks stay when the writer goes. */
-    assert_ok(cm_embedded_open_reader(directory, &reader, &err), err);
+    assert_ok(cm_store_embedded_open_reader(directory, &reader, &err), err);
     cm_sink_close(&store->sink);
     assert_true(holds_sqlite_lock(path));
     store = test_open(directory); /* the lock has gone with its holder */
-    assert_int_equal(cm_embedded_events(store), 3);
+    assert_int_equal(cm_store_embedded_events(store), 3);
     cm_reader_close(reader);
     cm_sink_close(&store->sink);
     assert_false(holds_sqlite_lock(path));
@@ -114,7 +114,7 @@ static void files_go(void **state)
         assert_int_equal(put_and_commit(store, &err), CM_EIO); /* it is another file */
         assert_int_equal(rename(away, path), 0);
         assert_ok(put_and_commit(store, &err), err);
-        assert_int_equal(cm_embedded_events(store), 2 + (int64_t)i);
+        assert_int_equal(cm_store_embedded_events(store), 2 + (int64_t)i);
     }
     snprintf(away, sizeof away, "%s-away", directory);
     assert_int_equal(rename(directory, away), 0);
@@ -123,7 +123,7 @@ static void files_go(void **state)
     assert_int_equal(put_and_commit(store, &err), CM_EIO);
     assert_int_equal(rename(away, directory), 0); /* over the empty one */
     assert_ok(put_and_commit(store, &err), err);
-    assert_int_equal(cm_embedded_events(store), 5);
+    assert_int_equal(cm_store_embedded_events(store), 5);
     cm_sink_close(&store->sink);
     test_remove(directory);
 }
@@ -150,7 +150,7 @@ static void tables_grow(void **state)
             assert_non_null(strstr(err.text, "another process has written to "));
             assert_int_equal(cm_sink_commit(&store->sink, &err), CM_EBUSY); /* of nothing */
         }
-        const cm_database_t *database = cm_embedded_database(store);
+        const cm_database_t *database = cm_store_embedded_database(store);
         assert_ok(cm_database_int(database, "SELECT count(*) FROM block", -1, &blocks, &err), err);
         assert_ok(cm_database_int(database, "SELECT count(*) FROM dictionary WHERE field = 6", -1,
                                   &segments, &err),

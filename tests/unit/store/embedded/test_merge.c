@@ -32,8 +32,8 @@ static size_t segment_count(cm_store_t *store)
 {
     int64_t count;
     cm_err_t err;
-    assert_ok(cm_database_int(cm_embedded_database(store), "SELECT count(*) FROM dictionary", -1,
-                              &count, &err),
+    assert_ok(cm_database_int(cm_store_embedded_database(store), "SELECT count(*) FROM dictionary",
+                              -1, &count, &err),
               err);
     return (size_t)count;
 }
@@ -50,14 +50,15 @@ static size_t commit_all(uint32_t commits, uint32_t (*size)(uint32_t commit), ui
     cm_err_t err;
 
     /* What is tested are the merges, not how safe each of thousands of commits is. */
-    assert_ok(cm_database_exec(cm_embedded_database(store), "PRAGMA synchronous = OFF", "t", &err),
-              err);
+    assert_ok(
+        cm_database_exec(cm_store_embedded_database(store), "PRAGMA synchronous = OFF", "t", &err),
+        err);
     for (uint32_t commit = 0; commit < commits; commit++) {
         int64_t first = next;
         if (reopen_every > 0 && commit % reopen_every == reopen_every - 1) {
             cm_sink_close(&store->sink);
             store = test_open(directory);
-            assert_int_equal(cm_embedded_events(store), next);
+            assert_int_equal(cm_store_embedded_events(store), next);
         }
         cm_batch_clear(&batch);
         add_events(&batch, size(commit), &next, &random);
@@ -65,7 +66,7 @@ static size_t commit_all(uint32_t commits, uint32_t (*size)(uint32_t commit), ui
             test_expect(&expected, &batch.events[i], first + (int64_t)i);
         test_put(store, &batch);
         test_commit(store);
-        assert_int_equal(cm_embedded_events(store), next);
+        assert_int_equal(cm_store_embedded_events(store), next);
     }
     assert_true(segment_count(store) < 7 * 80);
     cm_sink_close(&store->sink);
@@ -239,7 +240,7 @@ static void merged_by_another(void **state)
         test_put(store, &batch);
         test_commit(store);
     }
-    assert_int_equal(cm_embedded_events(store), 17);
+    assert_int_equal(cm_store_embedded_events(store), 17);
     cm_sink_close(&store->sink);
     assert_int_equal(test_block_count(directory), 3);
     cm_buf_t got = test_contents(directory);

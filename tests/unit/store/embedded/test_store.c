@@ -20,7 +20,7 @@ static int64_t count_of(cm_store_t *store, const char *table)
     int64_t count = -1;
     cm_err_t err;
     snprintf(sql, sizeof sql, "SELECT count(*) FROM %s", table);
-    assert_ok(cm_database_int(cm_embedded_database(store), sql, -1, &count, &err), err);
+    assert_ok(cm_database_int(cm_store_embedded_database(store), sql, -1, &count, &err), err);
     return count;
 }
 
@@ -28,7 +28,7 @@ static int64_t position_of(cm_store_t *store, const char *source)
 {
     int64_t position = -7;
     cm_err_t err;
-    assert_ok(cm_embedded_position(store, source, &position, &err), err);
+    assert_ok(cm_store_embedded_position(store, source, &position, &err), err);
     return position;
 }
 
@@ -67,14 +67,14 @@ static void put_and_reopen(void **state)
     three_events(&batch);
     for (int64_t round = 0; round < 3; round++) {
         cm_store_t *store = test_open(nested);
-        assert_int_equal(cm_embedded_events(store), round * 3);
+        assert_int_equal(cm_store_embedded_events(store), round * 3);
         test_put(store, &batch);
-        assert_int_equal(cm_embedded_pending(store), 3);
-        assert_int_equal(cm_embedded_events(store), round * 3);
+        assert_int_equal(cm_store_embedded_pending(store), 3);
+        assert_int_equal(cm_store_embedded_events(store), round * 3);
         test_commit(store);
         test_commit(store); /* nothing to do */
-        assert_int_equal(cm_embedded_pending(store), 0);
-        assert_int_equal(cm_embedded_events(store), round * 3 + 3);
+        assert_int_equal(cm_store_embedded_pending(store), 0);
+        assert_int_equal(cm_store_embedded_events(store), round * 3 + 3);
         cm_sink_close(&store->sink);
         for (int i = 0; i < 3; i++)
             test_expect(&expected, &batch.events[i], round * 3 + i);
@@ -147,12 +147,12 @@ static void built_elsewhere(void **state)
             test_expect(&expected, &event, round * 4 + i);
             cm_builder_add(builder, &event, 1);
         }
-        assert_ok(cm_embedded_resolve(store, builder, &err), err);
+        assert_ok(cm_store_embedded_resolve(store, builder, &err), err);
         cm_builder_encode(builder);
         assert_false(builder->all_keys_derived);
         test_mark(&rest, "s", round + 1);
-        assert_ok(cm_embedded_append(store, builder, &rest, &err), err);
-        assert_int_equal(cm_embedded_pending(store), 3);
+        assert_ok(cm_store_embedded_append(store, builder, &rest, &err), err);
+        assert_int_equal(cm_store_embedded_pending(store), 3);
         test_commit(store);
         batch.count = 1;
         test_put(store, &batch);
@@ -191,7 +191,7 @@ static void uncommitted_is_lost(void **state)
     test_put(store, &batch);
     cm_sink_close(&store->sink);
     store = test_open(directory);
-    assert_int_equal(cm_embedded_events(store), 3);
+    assert_int_equal(cm_store_embedded_events(store), 3);
     assert_int_equal(position_of(store, "log"), 10);
     assert_int_equal(count_of(store, "dead"), 1);
     assert_int_equal(count_of(store, "dictionary WHERE field = 3"), 1);
@@ -210,7 +210,7 @@ static void positions(void **state)
     assert_int_equal(position_of(store, "a"), 0);
     test_mark(&batch, "a'; DROP TABLE source; --", INT64_MAX);
     test_put(store, &batch);
-    assert_int_equal(cm_embedded_pending(store), 0);
+    assert_int_equal(cm_store_embedded_pending(store), 0);
     test_commit(store); /* a position alone is worth a commit */
     test_mark(&batch, "b", 5);
     test_put(store, &batch);
@@ -250,12 +250,12 @@ static void dead_letters(void **state)
     cm_err_t err;
 
     (void)state;
-    assert_ok(cm_embedded_open(directory, &clock, &store, &err), err);
+    assert_ok(cm_store_embedded_open(directory, &clock, &store, &err), err);
     cm_batch_reject(&batch, CM_STR("by\0tes \xFF"), "not valid", "log:7");
     cm_batch_reject(&batch, (cm_str_t){NULL, 0}, "", "");
     test_put(store, &batch);
     test_commit(store);
-    assert_ok(cm_database_prepare(cm_embedded_database(store),
+    assert_ok(cm_database_prepare(cm_store_embedded_database(store),
                                   "SELECT id, time, origin, reason, payload FROM dead ORDER BY id",
                                   &select, &err),
               err);
@@ -272,10 +272,10 @@ static void dead_letters(void **state)
     sqlite3_finalize(select);
 
     /* Forgetting one belongs to the transaction of what replaces it. */
-    assert_ok(cm_embedded_forget_dead(store, 1, &err), err);
-    assert_ok(cm_embedded_rollback(store, &err), err);
+    assert_ok(cm_store_embedded_forget_dead(store, 1, &err), err);
+    assert_ok(cm_store_embedded_rollback(store, &err), err);
     assert_int_equal(count_of(store, "dead"), 2);
-    assert_ok(cm_embedded_forget_dead(store, 1, &err), err);
+    assert_ok(cm_store_embedded_forget_dead(store, 1, &err), err);
     test_commit(store);
     assert_int_equal(count_of(store, "dead"), 1);
     cm_batch_clear(&batch);
@@ -297,13 +297,13 @@ static void secret_is_stable(void **state)
 
     (void)state;
     cm_store_t *store = test_open(directory);
-    assert_ok(cm_embedded_secret(store, first, &err), err);
+    assert_ok(cm_store_embedded_secret(store, first, &err), err);
     cm_sink_close(&store->sink);
     store = test_open(directory);
-    assert_ok(cm_embedded_secret(store, again, &err), err);
+    assert_ok(cm_store_embedded_secret(store, again, &err), err);
     cm_sink_close(&store->sink);
     store = test_open(other);
-    assert_ok(cm_embedded_secret(store, elsewhere, &err), err);
+    assert_ok(cm_store_embedded_secret(store, elsewhere, &err), err);
     cm_sink_close(&store->sink);
     assert_memory_equal(first, again, 32);
     assert_memory_not_equal(first, zeros, 32);
@@ -320,21 +320,21 @@ static void rollback(void **state)
     cm_err_t err;
 
     (void)state;
-    assert_ok(cm_embedded_rollback(store, &err), err); /* nothing to take back */
+    assert_ok(cm_store_embedded_rollback(store, &err), err); /* nothing to take back */
     test_add(&batch, test_event("kept", 1, "/kept", "X", "key 1"));
     test_put(store, &batch);
     test_commit(store);
     batch.events[0] = test_event("gone", 2, "/gone", "Y", "key 2");
     test_mark(&batch, "s", 3);
     test_put(store, &batch);
-    assert_ok(cm_embedded_rollback(store, &err), err);
-    assert_int_equal(cm_embedded_pending(store), 0);
+    assert_ok(cm_store_embedded_rollback(store, &err), err);
+    assert_int_equal(cm_store_embedded_pending(store), 0);
     test_commit(store);
     batch.position_count = 0;
     batch.events[0] = test_event("next", 3, "/next", "X", "key 3");
     test_put(store, &batch);
     test_commit(store);
-    assert_int_equal(cm_embedded_events(store), 2);
+    assert_int_equal(cm_store_embedded_events(store), 2);
     assert_int_equal(position_of(store, "s"), 0);
     assert_int_equal(count_of(store, "dictionary WHERE field = 1 AND first + count = 2"), 1);
     cm_sink_close(&store->sink);
@@ -352,7 +352,7 @@ static void full_disk(void **state)
     char *directory = test_directory();
     cm_store_t *store = test_open(directory);
     cm_batch_t batch = CM_BATCH_INIT;
-    cm_database_t *database = cm_embedded_database(store);
+    cm_database_t *database = cm_store_embedded_database(store);
     int64_t pages, ignored;
     uint64_t random = 4;
     char key[40], sql[60];
@@ -383,17 +383,17 @@ static void full_disk(void **state)
     }
     assert_int_equal(rc, CM_EIO);
     assert_non_null(strstr(err.text, "no space left for "));
-    assert_int_equal(cm_embedded_pending(store), 0);
-    assert_int_equal(cm_embedded_events(store), 1);
+    assert_int_equal(cm_store_embedded_pending(store), 0);
+    assert_int_equal(cm_store_embedded_events(store), 1);
     test_commit(store); /* as a pipeline does on its way out */
     assert_ok(cm_database_int(database, "PRAGMA max_page_count = 1000000", 0, &ignored, &err), err);
     test_put(store, &batch);
     test_commit(store);
-    assert_int_equal(cm_embedded_events(store), 1 + 4096);
+    assert_int_equal(cm_store_embedded_events(store), 1 + 4096);
     assert_int_equal(count_of(store, "dead"), 4096);
     cm_sink_close(&store->sink);
     store = test_open(directory);
-    assert_int_equal(cm_embedded_events(store), 1 + 4096);
+    assert_int_equal(cm_store_embedded_events(store), 1 + 4096);
     assert_int_equal(position_of(store, "s"), 3);
     cm_sink_close(&store->sink);
     cm_batch_free(&batch);
@@ -415,15 +415,16 @@ static void second_writer(void **state)
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        int rc = cm_embedded_open(directory, NULL, &second, &err);
+        int rc = cm_store_embedded_open(directory, NULL, &second, &err);
         _exit(rc != CM_EBUSY ? 1 : strstr(err.text, expected) == NULL ? 2 : 0);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
-    assert_int_equal(cm_embedded_open(directory, NULL, &second, &err), CM_EBUSY);
+    assert_int_equal(cm_store_embedded_open(directory, NULL, &second, &err), CM_EBUSY);
     assert_non_null(strstr(err.text, expected));
     assert_non_null(strstr(err.text, directory));
-    assert_ok(cm_embedded_open_reader(directory, &reader, &err), err); /* readers are welcome */
+    assert_ok(cm_store_embedded_open_reader(directory, &reader, &err),
+              err); /* readers are welcome */
     cm_reader_close(reader);
     cm_sink_close(&store->sink);
     store = test_open(directory); /* and the lock goes with its holder */
@@ -437,10 +438,10 @@ static void assert_no_open(const char *directory, int code, const char *words)
     cm_reader_t *reader;
     cm_err_t err;
 
-    assert_int_equal(cm_embedded_open(directory, NULL, &store, &err), code);
+    assert_int_equal(cm_store_embedded_open(directory, NULL, &store, &err), code);
     if (strstr(err.text, words) == NULL || strstr(err.text, directory) == NULL)
         fail_msg("\"%s\" does not say \"%s\"", err.text, words);
-    assert_int_equal(cm_embedded_open_reader(directory, &reader, &err), code);
+    assert_int_equal(cm_store_embedded_open_reader(directory, &reader, &err), code);
     if (strstr(err.text, words) == NULL)
         fail_msg("\"%s\" does not say \"%s\"", err.text, words);
 }
@@ -453,7 +454,7 @@ static void wrong_databases(void **state)
     cm_err_t err;
 
     (void)state;
-    assert_int_equal(cm_embedded_open_reader(directory, &reader, &err), CM_EINPUT);
+    assert_int_equal(cm_store_embedded_open_reader(directory, &reader, &err), CM_EINPUT);
     assert_non_null(strstr(err.text, "there are no events in "));
 
     snprintf(path, sizeof path, "%s/clickmill.db", directory);
@@ -487,14 +488,14 @@ static void wrong_directories(void **state)
     cm_err_t err;
 
     (void)state;
-    assert_int_equal(cm_embedded_open("", NULL, &store, &err), CM_EUSAGE);
+    assert_int_equal(cm_store_embedded_open("", NULL, &store, &err), CM_EUSAGE);
     snprintf(path, sizeof path, "%s/file", directory);
     close(open(path, O_WRONLY | O_CREAT, 0666));
-    assert_int_equal(cm_embedded_open(path, NULL, &store, &err), CM_EIO);
+    assert_int_equal(cm_store_embedded_open(path, NULL, &store, &err), CM_EIO);
     assert_non_null(strstr(err.text, path));
     assert_non_null(strstr(err.text, "--data"));
     snprintf(path, sizeof path, "%s/file/below", directory);
-    assert_int_equal(cm_embedded_open(path, NULL, &store, &err), CM_EIO);
+    assert_int_equal(cm_store_embedded_open(path, NULL, &store, &err), CM_EIO);
     assert_non_null(strstr(err.text, path));
     test_remove(directory);
 }
@@ -525,7 +526,7 @@ static void assert_damage(const char *sql, const char *words)
     cm_err_t err = {0};
 
     test_sql(directory, sql);
-    int rc = cm_embedded_open_reader(directory, &reader, &err);
+    int rc = cm_store_embedded_open_reader(directory, &reader, &err);
     if (rc == 0) {
         rc = test_dump(reader, &dump, &err);
         cm_reader_close(reader);
@@ -599,12 +600,12 @@ static void damaged_for_the_writer(void **state)
         test_sql(directory, cases[i].sql);
         for (int again = 0; again < 2; again++) {
             store = NULL;
-            int rc = cm_embedded_open(directory, NULL, &store, &err);
+            int rc = cm_store_embedded_open(directory, NULL, &store, &err);
             for (int k = 0; store != NULL && k < 2; k++) {
                 assert_ok(cm_sink_put(&store->sink, &batch, &err), err);
                 rc = cm_sink_commit(&store->sink, &err);
-                assert_int_equal(cm_embedded_pending(store), 0);
-                assert_int_equal(cm_embedded_events(store), 6);
+                assert_int_equal(cm_store_embedded_pending(store), 0);
+                assert_int_equal(cm_store_embedded_events(store), 6);
             }
             assert_int_equal(rc, CM_ECORRUPT);
             if (strstr(err.text, cases[i].words) == NULL)
@@ -640,7 +641,7 @@ static void snapshot(void **state)
     assert_ok(test_dump(reader, &after, &err), err);
     assert_string_equal(before.data, after.data);
     cm_str_t text;
-    assert_int_equal(cm_reader_name(reader, CM_USER, 3, &text, &err), CM_EINTERNAL);
+    assert_int_equal(cm_reader_string(reader, CM_USER, 3, &text, &err), CM_EINTERNAL);
     cm_reader_close(reader);
     cm_sink_close(&store->sink);
     cm_buf_free(&before);
