@@ -1,41 +1,5 @@
 #include "cmd/cassandra.h"
 
-/* In the order of the row's choices. */
-static const cm_cql_consistency_t consistencies[] = {
-    CM_CQL_ONE, CM_CQL_TWO,          CM_CQL_THREE,     CM_CQL_QUORUM,
-    CM_CQL_ALL, CM_CQL_LOCAL_QUORUM, CM_CQL_LOCAL_ONE,
-};
-
-cm_cassandra_settings_t cm_cassandra_settings_of(const cm_app_t *app,
-                                                 const cm_cassandra_given_t *given)
-{
-    return (cm_cassandra_settings_t){.hosts = given->hosts,
-                                     .port = (int)given->port,
-                                     .local_dc = given->local_dc,
-                                     .keyspace = given->keyspace,
-                                     .table = given->table,
-                                     .username = given->username,
-                                     .password = given->password,
-                                     .consistency = consistencies[given->consistency],
-                                     .tls = {.enabled = given->tls,
-                                             .ca_file = given->ca,
-                                             .cert_file = given->cert,
-                                             .key_file = given->key,
-                                             .host_name = given->host_name,
-                                             .insecure = given->insecure},
-                                     .only_writer = given->only_writer,
-                                     .create = given->create,
-                                     .replication = given->replication,
-                                     .ttl_s = given->ttl / 1000,
-                                     .connections = (int)given->connections,
-                                     .in_flight = (int)given->in_flight,
-                                     .batch_bytes = (size_t)given->batch_bytes,
-                                     .speculative_ms = (int)given->speculative,
-                                     .timeout_ms = given->timeout,
-                                     .log = &app->log,
-                                     .stop = app->stop};
-}
-
 void cm_cassandra_say_left_out(cm_app_t *app, const cm_account_t *account)
 {
     if (account->rejected > 0)
@@ -45,10 +9,10 @@ void cm_cassandra_say_left_out(cm_app_t *app, const cm_account_t *account)
                 (unsigned long long)account->rejected);
 }
 
-int cm_cassandra_to_memory(cm_app_t *app, const cm_cassandra_given_t *given, cm_store_t *into,
+int cm_cassandra_to_memory(cm_app_t *app, const cm_cassandra_options_t *given, cm_store_t *into,
                            cm_account_t *account)
 {
-    const cm_cassandra_settings_t settings = cm_cassandra_settings_of(app, given);
+    const cm_cassandra_settings_t settings = cm_cassandra_settings_of(given, &app->log, app->stop);
 
     int rc = cm_store_cassandra_load_all(&settings, into, account, &app->err);
     if (rc == 0)

@@ -28,7 +28,14 @@ static const cm_option_t options[] = {
      .help = "where events are taken"},
     CM_SINK_ROW(collect_options_t, sink),
     CM_COLLECT_ROWS(collect_options_t, collect),
-    CM_KAFKA_ROWS(collect_options_t, kafka),
+    {.name = "group",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(collect_options_t, kafka),
+     .rows = cm_kafka_group_option},
+    {.name = "kafka",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(collect_options_t, kafka),
+     .rows = cm_kafka_option_rows},
     {.name = NULL},
 };
 

@@ -33,7 +33,14 @@ static const cm_option_t options[] = {
      .choices = "store|kafka",
      .help = "where the letters are: in the embedded store, or in Kafka's topic"},
     CM_IMPORT_ROWS(cm_dead_options_t, import),
-    CM_KAFKA_ROWS(cm_dead_options_t, kafka),
+    {.name = "group",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(cm_dead_options_t, kafka),
+     .rows = cm_kafka_group_option},
+    {.name = "kafka",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(cm_dead_options_t, kafka),
+     .rows = cm_kafka_option_rows},
     {.name = NULL},
 };
 

@@ -52,7 +52,8 @@ static int print_letter(void *context, const cm_kafka_letter_t *letter)
 
 int cm_dead_kafka_print(cm_app_t *app, const cm_dead_options_t *options, bool whole, const char *id)
 {
-    const cm_kafka_settings_t settings = cm_kafka_settings_of(app, &options->kafka);
+    const cm_kafka_settings_t settings =
+        cm_kafka_settings_of(&options->kafka, &app->log, app->stop);
     printer_t printer = {.app = app, .whole = whole};
 
     int rc = cm_key_of(app->global.data_dir, printer.key, &printer.has_key, &app->err);
@@ -149,7 +150,8 @@ static int settle(replay_t *replay, const cm_kafka_sink_options_t *sink)
 
 int cm_dead_kafka_replay(cm_app_t *app, const cm_dead_options_t *options, int argc, char **argv)
 {
-    const cm_kafka_settings_t settings = cm_kafka_settings_of(app, &options->kafka);
+    const cm_kafka_settings_t settings =
+        cm_kafka_settings_of(&options->kafka, &app->log, app->stop);
     replay_t replay = {.app = app, .options = options, .settings = &settings};
     cm_buf_t name = CM_BUF_INIT;
 

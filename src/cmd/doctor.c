@@ -22,8 +22,8 @@ typedef struct doctor_options {
     int store; /* cm_store_choice_t */
     int index; /* cm_index_choice_t */
     cm_kafka_options_t kafka;
-    cm_cassandra_given_t cassandra;
-    cm_elastic_given_t elastic;
+    cm_cassandra_options_t cassandra;
+    cm_elastic_options_t elastic;
     cm_collect_given_t collect;
 } doctor_options_t;
 
@@ -35,9 +35,22 @@ static const cm_option_t options[] = {
     CM_SINK_ROW(doctor_options_t, sink),
     CM_STORE_ROW(doctor_options_t, store),
     CM_INDEX_ROW(doctor_options_t, index),
-    CM_KAFKA_ROWS(doctor_options_t, kafka),
-    CM_CASSANDRA_ROWS(doctor_options_t, cassandra),
-    CM_ELASTIC_ROWS(doctor_options_t, elastic),
+    {.name = "group",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(doctor_options_t, kafka),
+     .rows = cm_kafka_group_option},
+    {.name = "kafka",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(doctor_options_t, kafka),
+     .rows = cm_kafka_option_rows},
+    {.name = "cassandra",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(doctor_options_t, cassandra),
+     .rows = cm_cassandra_option_rows},
+    {.name = "elasticsearch",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(doctor_options_t, elastic),
+     .rows = cm_elastic_option_rows},
     CM_COLLECT_ROWS(doctor_options_t, collect),
     {.name = NULL},
 };
@@ -199,7 +212,8 @@ static void check_topic(doctor_t *doctor, const char *name, const cm_kafka_topic
 
 static void check_kafka(doctor_t *doctor)
 {
-    cm_kafka_settings_t settings = cm_kafka_settings_of(doctor->app, &doctor->asked->kafka);
+    cm_kafka_settings_t settings =
+        cm_kafka_settings_of(&doctor->asked->kafka, &doctor->app->log, doctor->app->stop);
     cm_kafka_facts_t before, now;
     cm_err_t err;
 
@@ -278,7 +292,7 @@ static int examine(doctor_t *doctor, const cm_cassandra_settings_t *settings, cm
 static void check_cassandra(doctor_t *doctor)
 {
     cm_cassandra_settings_t settings =
-        cm_cassandra_settings_of(doctor->app, &doctor->asked->cassandra);
+        cm_cassandra_settings_of(&doctor->asked->cassandra, &doctor->app->log, doctor->app->stop);
     cm_cql_t *session = NULL;
     cm_err_t err;
 
@@ -351,7 +365,8 @@ static int examine_elastic(doctor_t *doctor, const cm_elastic_settings_t *settin
 
 static void check_elastic(doctor_t *doctor)
 {
-    cm_elastic_settings_t settings = cm_elastic_settings_of(doctor->app, &doctor->asked->elastic);
+    cm_elastic_settings_t settings = cm_elastic_settings_of(
+        &doctor->asked->elastic, doctor->app->values, &doctor->app->log, doctor->app->stop);
     cm_elastic_t *client = NULL;
     cm_err_t err;
 

@@ -12,7 +12,7 @@ typedef struct export_options {
     int format;
     bool safe;
     int store; /* cm_store_choice_t */
-    cm_cassandra_given_t cassandra;
+    cm_cassandra_options_t cassandra;
 } export_options_t;
 
 /* The choices of --format, and what --safe makes of the last one. */
@@ -37,7 +37,10 @@ static const cm_option_t options[] = {
      .offset = offsetof(export_options_t, safe),
      .help = "with --format csv: a ' before a text that a spreadsheet would take for a formula"},
     CM_STORE_ROW(export_options_t, store),
-    CM_CASSANDRA_ROWS(export_options_t, cassandra),
+    {.name = "cassandra",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(export_options_t, cassandra),
+     .rows = cm_cassandra_option_rows},
     {.name = NULL},
 };
 
@@ -171,7 +174,8 @@ static int export_page(void *context, const cm_batch_t *batch, cm_err_t *err)
 
 static int export_cassandra(cm_app_t *app, const export_options_t *asked)
 {
-    const cm_cassandra_settings_t settings = cm_cassandra_settings_of(app, &asked->cassandra);
+    const cm_cassandra_settings_t settings =
+        cm_cassandra_settings_of(&asked->cassandra, &app->log, app->stop);
     const cm_store_cassandra_options_t cassandra = {.settings = &settings, .only_read = true};
     scanning_t scanning = {.app = app, .format = format_of(asked), .buf = CM_BUF_INIT};
     cm_account_t account = {0};

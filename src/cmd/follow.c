@@ -189,7 +189,7 @@ int cm_follow(cm_app_t *app, const cm_follow_options_t *options)
 {
     follower_t self = {.app = app, .options = options, .rebuild = options->rebuild};
 
-    self.settings = cm_kafka_settings_of(app, options->kafka);
+    self.settings = cm_kafka_settings_of(options->kafka, &app->log, app->stop);
     int rc = open_all(&self);
     self.shown_ns = cm_clock_ticks_ns();
     if (rc == 0)

@@ -17,7 +17,7 @@ typedef struct cm_follow_options {
     bool rebuild;   /* all answers are made again, once */
     bool until_end; /* of the topic, as it was in the beginning */
     int index;      /* cm_index_choice_t */
-    const cm_elastic_given_t *elastic;
+    const cm_elastic_options_t *elastic;
     const cm_kafka_options_t *kafka;
     const cm_times_given_t *times;
     const char *geoip; /* see cmd/enrich.h */

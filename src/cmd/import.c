@@ -49,7 +49,14 @@ static const cm_option_t options[] = {
      .key = "import.threads",
      .help = "threads that read a plain JSONL file; 0 means one more than processors"},
     CM_SINK_ROW(import_command_options_t, sink),
-    CM_KAFKA_ROWS(import_command_options_t, kafka),
+    {.name = "group",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(import_command_options_t, kafka),
+     .rows = cm_kafka_group_option},
+    {.name = "kafka",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(import_command_options_t, kafka),
+     .rows = cm_kafka_option_rows},
     {.name = NULL},
 };
 
@@ -204,7 +211,7 @@ static int import_to_store(cm_app_t *app, const import_command_options_t *asked,
 static int import_to_kafka(cm_app_t *app, const import_command_options_t *asked,
                            cm_load_into_t into, int argc, char **argv, cm_account_t *account)
 {
-    const cm_kafka_settings_t settings = cm_kafka_settings_of(app, &asked->kafka);
+    const cm_kafka_settings_t settings = cm_kafka_settings_of(&asked->kafka, &app->log, app->stop);
     cm_kafka_patience_t patience;
     cm_letters_t letters;
     const cm_kafka_sink_options_t kafka = {.settings = &settings,

@@ -40,9 +40,22 @@ static const cm_option_t options[] = {
      .help = "where dead letters go: their topic, or the embedded store"},
     CM_TIMES_ROWS(cm_ingest_options_t, times, "ingest"),
     CM_GEOIP_ROW(cm_ingest_options_t, geoip),
-    CM_KAFKA_ROWS(cm_ingest_options_t, kafka),
-    CM_TOMBSTONES_ROW(cm_ingest_options_t, kafka),
-    CM_CASSANDRA_ROWS(cm_ingest_options_t, cassandra),
+    {.name = "group",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(cm_ingest_options_t, kafka),
+     .rows = cm_kafka_group_option},
+    {.name = "kafka",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(cm_ingest_options_t, kafka),
+     .rows = cm_kafka_option_rows},
+    {.name = "tombstones",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(cm_ingest_options_t, kafka),
+     .rows = cm_kafka_tombstones_option},
+    {.name = "cassandra",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(cm_ingest_options_t, cassandra),
+     .rows = cm_cassandra_option_rows},
     {.name = NULL},
 };
 
@@ -215,8 +228,8 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     (void)argv;
     if (self.options->dead_to == CM_DEAD_TO_STORE && self.options->store != CM_STORE_EMBEDDED)
         return cm_fail(&app->err, CM_EUSAGE, "--dead-to store wants --store embedded");
-    self.settings = cm_kafka_settings_of(app, &self.options->kafka);
-    self.cassandra = cm_cassandra_settings_of(app, &self.options->cassandra);
+    self.settings = cm_kafka_settings_of(&self.options->kafka, &app->log, app->stop);
+    self.cassandra = cm_cassandra_settings_of(&self.options->cassandra, &app->log, app->stop);
     self.dead_waiter = (cm_waiter_t){wait_for_dead, &self};
     self.store_waiter = (cm_waiter_t){wait_for_store, &self};
     int rc = open_all(&self);

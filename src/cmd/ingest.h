@@ -21,7 +21,7 @@ typedef struct cm_ingest_options {
     const char *geoip;
     cm_times_given_t times;
     cm_kafka_options_t kafka;
-    cm_cassandra_given_t cassandra;
+    cm_cassandra_options_t cassandra;
 } cm_ingest_options_t;
 
 typedef struct cm_ingest {

@@ -25,22 +25,6 @@ void cm_kafka_patience_start(cm_kafka_patience_t *patience, const cm_app_t *app)
     *patience = (cm_kafka_patience_t){.waiter = {be_patient, patience}, .stop = app->stop};
 }
 
-cm_kafka_settings_t cm_kafka_settings_of(const cm_app_t *app, const cm_kafka_options_t *options)
-{
-    return (cm_kafka_settings_t){.brokers = options->brokers,
-                                 .properties = &options->properties,
-                                 .topic = options->topic,
-                                 .dead_topic = options->dead_topic,
-                                 .group = options->group,
-                                 .timeout_ms = options->timeout,
-                                 .create = options->create,
-                                 .partitions = (int)options->partitions,
-                                 .replication = (int)options->replication,
-                                 .skip_tombstones = options->tombstones == CM_TOMBSTONES_SKIP,
-                                 .log = &app->log,
-                                 .stop = app->stop};
-}
-
 static void add_json(cm_buf_t *buf, const cm_kafka_report_t *report)
 {
     cm_buf_printf(

@@ -45,7 +45,7 @@ static void because(cm_cassandra_read_t *read, const char *format, ...)
 
 /* ---- all of it ---- */
 
-static int to_memory(cm_app_t *app, const cm_cassandra_given_t *given, cm_store_t **events,
+static int to_memory(cm_app_t *app, const cm_cassandra_options_t *given, cm_store_t **events,
                      cm_cassandra_read_t *read)
 {
     cm_account_t account = {0};
@@ -275,10 +275,12 @@ static int read_mirrored(reading_t *self, bool rebuild)
     return rc == 0 ? open_and_read(self, rebuild) : rc;
 }
 
-int cm_cassandra_events(cm_app_t *app, const cm_cassandra_given_t *given, bool rebuild,
+int cm_cassandra_events(cm_app_t *app, const cm_cassandra_options_t *given, bool rebuild,
                         cm_store_t **events, cm_cassandra_read_t *read)
 {
-    reading_t self = {.app = app, .settings = cm_cassandra_settings_of(app, given), .read = read};
+    reading_t self = {.app = app,
+                      .settings = cm_cassandra_settings_of(given, &app->log, app->stop),
+                      .read = read};
     const cm_store_cassandra_options_t options = {.settings = &self.settings, .only_read = true};
 
     *read = (cm_cassandra_read_t){.full = false};

@@ -16,7 +16,7 @@ typedef struct cm_cassandra_read {
 
 /* All events that are in Cassandra now, as a store for the mill. The caller closes `*events`. The
  * data directory's own store is open, so that no other process does the same. */
-int cm_cassandra_events(cm_app_t *app, const cm_cassandra_given_t *given, bool rebuild,
+int cm_cassandra_events(cm_app_t *app, const cm_cassandra_options_t *given, bool rebuild,
                         cm_store_t **events, cm_cassandra_read_t *read);
 
 void cm_cassandra_read_print(cm_app_t *app, const cm_cassandra_read_t *read);
@@ -33,7 +33,7 @@ typedef struct cm_strange_rows {
 /* All of the table into a store in memory, as cm_cassandra_to_memory(); where there is a copy in
  * the data directory, the rows are compared with it meanwhile, and those that differ though no
  * writer has noted that are counted. `*compared` is false where there is none to compare with. */
-int cm_cassandra_compare(cm_app_t *app, const cm_cassandra_given_t *given, cm_store_t *into,
+int cm_cassandra_compare(cm_app_t *app, const cm_cassandra_options_t *given, cm_store_t *into,
                          cm_strange_rows_t *strange, bool *compared);
 
 #endif

@@ -209,10 +209,10 @@ static int open_copy(cm_app_t *app, cm_store_t *store, cm_mirror_t **mirror)
     return rc;
 }
 
-int cm_cassandra_compare(cm_app_t *app, const cm_cassandra_given_t *given, cm_store_t *into,
+int cm_cassandra_compare(cm_app_t *app, const cm_cassandra_options_t *given, cm_store_t *into,
                          cm_strange_rows_t *strange, bool *compared)
 {
-    const cm_cassandra_settings_t settings = cm_cassandra_settings_of(app, given);
+    const cm_cassandra_settings_t settings = cm_cassandra_settings_of(given, &app->log, app->stop);
     const cm_store_cassandra_options_t options = {.settings = &settings, .only_read = true};
     comparing_t self = {.into = into};
     cm_account_t account = {0};

@@ -16,8 +16,8 @@ typedef struct process_options {
     bool follow, until_end;
     int store; /* cm_store_choice_t */
     int index; /* cm_index_choice_t */
-    cm_cassandra_given_t cassandra;
-    cm_elastic_given_t elastic;
+    cm_cassandra_options_t cassandra;
+    cm_elastic_options_t elastic;
     cm_kafka_options_t kafka;
     int engine;
     const char *geoip;
@@ -71,11 +71,26 @@ static const cm_option_t options[] = {
      .help = "what computes: this process, or Spark, from Cassandra into Elasticsearch"},
     CM_STORE_ROW(process_options_t, store),
     CM_INDEX_ROW(process_options_t, index),
-    CM_CASSANDRA_ROWS(process_options_t, cassandra),
-    CM_ELASTIC_ROWS(process_options_t, elastic),
-    CM_GROUP_ROW(process_options_t, kafka, "process.group", "clickmill-process"),
-    CM_KAFKA_ROWS_BUT_GROUP(process_options_t, kafka),
-    CM_TOMBSTONES_ROW(process_options_t, kafka),
+    {.name = "cassandra",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(process_options_t, cassandra),
+     .rows = cm_cassandra_option_rows},
+    {.name = "elasticsearch",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(process_options_t, elastic),
+     .rows = cm_elastic_option_rows},
+    {.name = "group",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(process_options_t, kafka),
+     .rows = cm_kafka_follow_group_option},
+    {.name = "kafka",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(process_options_t, kafka),
+     .rows = cm_kafka_option_rows},
+    {.name = "tombstones",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(process_options_t, kafka),
+     .rows = cm_kafka_tombstones_option},
     CM_TIMES_ROWS(process_options_t, times, "ingest"),
     CM_GEOIP_ROW(process_options_t, geoip),
     CM_SPARK_ROWS(process_options_t, spark),

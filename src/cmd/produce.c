@@ -34,7 +34,14 @@ static const cm_option_t options[] = {
      .choices = "jsonl|combined",
      .help = "with --out: JSON lines, or a web server's access log"},
     CM_SINK_ROW(produce_options_t, sink),
-    CM_KAFKA_ROWS(produce_options_t, kafka),
+    {.name = "group",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(produce_options_t, kafka),
+     .rows = cm_kafka_group_option},
+    {.name = "kafka",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(produce_options_t, kafka),
+     .rows = cm_kafka_option_rows},
     {.name = NULL},
 };
 
@@ -78,7 +85,8 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
 {
     const produce_options_t *produce = given;
     const cm_traffic_options_t *traffic = &produce->traffic;
-    const cm_kafka_settings_t settings = cm_kafka_settings_of(app, &produce->kafka);
+    const cm_kafka_settings_t settings =
+        cm_kafka_settings_of(&produce->kafka, &app->log, app->stop);
     cm_kafka_patience_t patience;
     cm_letters_t letters;
     const cm_kafka_sink_options_t kafka = {.settings = &settings,

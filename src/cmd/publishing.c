@@ -172,13 +172,13 @@ static void free_all(cm_publishing_t *self)
     free(self);
 }
 
-int cm_publishing_start(cm_app_t *app, const cm_elastic_given_t *given, cm_store_t *store,
+int cm_publishing_start(cm_app_t *app, const cm_elastic_options_t *given, cm_store_t *store,
                         bool rebuild, bool patient, cm_publishing_t **publishing, cm_err_t *err)
 {
     cm_publishing_t *self = cm_alloc_zero(1, sizeof *self);
 
     self->app = app;
-    self->settings = cm_elastic_settings_of(app, given);
+    self->settings = cm_elastic_settings_of(given, app->values, &app->log, app->stop);
     self->settings.stop = &self->leave;
     self->waiter = (cm_waiter_t){wait_for_server, self};
     self->rebuild = rebuild;

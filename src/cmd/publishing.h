@@ -21,7 +21,7 @@ typedef struct cm_publishing cm_publishing_t;
  * `rebuild` the first push makes new indices. A push that fails because the index vanished or
  * moved, or the server was away, is tried again, after growing waits: without end where `patient`,
  * else some times. Borrows the app and the options. */
-int cm_publishing_start(cm_app_t *app, const cm_elastic_given_t *given, cm_store_t *store,
+int cm_publishing_start(cm_app_t *app, const cm_elastic_options_t *given, cm_store_t *store,
                         bool rebuild, bool patient, cm_publishing_t **publishing, cm_err_t *err);
 
 /* The answers may have changed: a push begins, or follows the one at work. */

@@ -17,7 +17,7 @@ typedef struct query_options {
     int64_t limit;
     bool reverse;
     int index; /* cm_index_choice_t */
-    cm_elastic_given_t elastic;
+    cm_elastic_options_t elastic;
 } query_options_t;
 
 static const cm_option_t options[] = {
@@ -82,7 +82,10 @@ static const cm_option_t options[] = {
      .offset = offsetof(query_options_t, safe),
      .help = "with --format csv: a ' before a text that a spreadsheet would take for a formula"},
     CM_INDEX_ROW(query_options_t, index),
-    CM_ELASTIC_ROWS(query_options_t, elastic),
+    {.name = "elasticsearch",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(query_options_t, elastic),
+     .rows = cm_elastic_option_rows},
     {.name = NULL},
 };
 
@@ -280,7 +283,8 @@ static int answer(cm_app_t *app, const query_options_t *asked, cm_index_t *index
 static int run(cm_app_t *app, const void *given, int argc, char **argv)
 {
     const query_options_t *asked = given;
-    const cm_elastic_settings_t elastic = cm_elastic_settings_of(app, &asked->elastic);
+    const cm_elastic_settings_t elastic =
+        cm_elastic_settings_of(&asked->elastic, app->values, &app->log, app->stop);
     cm_index_t *index = NULL;
     cm_query_t query;
 

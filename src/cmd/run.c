@@ -16,7 +16,7 @@ typedef struct run_options {
     int index; /* cm_index_choice_t */
     cm_traffic_options_t traffic;
     cm_cluster_options_t cluster;
-    cm_elastic_given_t elastic;
+    cm_elastic_options_t elastic;
     cm_collect_given_t collect;
     cm_reading_given_t reading;
 } run_options_t;
@@ -65,10 +65,26 @@ static const cm_option_t options[] = {
     CM_INDEX_ROW(run_options_t, index),
     CM_COLLECT_ROWS(run_options_t, collect),
     CM_READING_ROWS(run_options_t, reading),
-    CM_KAFKA_ROWS(run_options_t, cluster.kafka),
-    CM_TOMBSTONES_ROW(run_options_t, cluster.kafka),
-    CM_CASSANDRA_ROWS(run_options_t, cluster.cassandra),
-    CM_ELASTIC_ROWS(run_options_t, elastic),
+    {.name = "group",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(run_options_t, cluster.kafka),
+     .rows = cm_kafka_group_option},
+    {.name = "kafka",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(run_options_t, cluster.kafka),
+     .rows = cm_kafka_option_rows},
+    {.name = "tombstones",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(run_options_t, cluster.kafka),
+     .rows = cm_kafka_tombstones_option},
+    {.name = "cassandra",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(run_options_t, cluster.cassandra),
+     .rows = cm_cassandra_option_rows},
+    {.name = "elasticsearch",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(run_options_t, elastic),
+     .rows = cm_elastic_option_rows},
     {.name = NULL},
 };
 

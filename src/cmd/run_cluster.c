@@ -173,8 +173,8 @@ int cm_cluster_open(cm_cluster_t *cluster, cm_app_t *app, const cm_cluster_optio
 
     *cluster = (cm_cluster_t){
         .app = app, .options = options, .embedded = embedded, .receiving = receiving};
-    cluster->kafka = cm_kafka_settings_of(app, &options->kafka);
-    cluster->cassandra = cm_cassandra_settings_of(app, &options->cassandra);
+    cluster->kafka = cm_kafka_settings_of(&options->kafka, &app->log, app->stop);
+    cluster->cassandra = cm_cassandra_settings_of(&options->cassandra, &app->log, app->stop);
     cluster->produce_waiter = (cm_waiter_t){wait_to_send, cluster};
     cluster->dead_waiter = (cm_waiter_t){wait_for_dead, cluster};
     cluster->store_waiter = (cm_waiter_t){wait_for_store, cluster};

@@ -19,7 +19,7 @@ typedef struct cm_cluster_options {
     int sink;  /* cm_sink_choice_t */
     int store; /* cm_store_choice_t */
     cm_kafka_options_t kafka;
-    cm_cassandra_given_t cassandra;
+    cm_cassandra_options_t cassandra;
 } cm_cluster_options_t;
 
 /* Must not move while it is open. */

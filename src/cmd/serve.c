@@ -7,7 +7,7 @@
 typedef struct serve_options {
     const char *listen, *hosts;
     int index; /* cm_index_choice_t */
-    cm_elastic_given_t elastic;
+    cm_elastic_options_t elastic;
     cm_reading_given_t reading;
     cm_tls_given_t tls;
 } serve_options_t;
@@ -29,7 +29,10 @@ static const cm_option_t options[] = {
      .key = "http.hosts",
      .help = "further names that this server is called by, such as that of a proxy in front"},
     CM_INDEX_ROW(serve_options_t, index),
-    CM_ELASTIC_ROWS(serve_options_t, elastic),
+    {.name = "elasticsearch",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(serve_options_t, elastic),
+     .rows = cm_elastic_option_rows},
     CM_READING_ROWS(serve_options_t, reading),
     CM_TLS_ROWS(serve_options_t, tls),
     {.name = NULL},
@@ -77,7 +80,9 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
 {
     const serve_options_t *serve = given;
     answers_t answers = {
-        .app = app, .index = serve->index, .elastic = cm_elastic_settings_of(app, &serve->elastic)};
+        .app = app,
+        .index = serve->index,
+        .elastic = cm_elastic_settings_of(&serve->elastic, app->values, &app->log, app->stop)};
     cm_server_options_t server_options = {.listen = serve->listen,
                                           .hosts = serve->hosts,
                                           .open_index = open_answers,

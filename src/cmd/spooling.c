@@ -59,7 +59,7 @@ int cm_spooling_open(cm_spooling_t *spooling, const cm_app_t *app, const cm_kafk
     spooling->app = app;
     spooling->ends = ends;
     spooling->letters = letters;
-    spooling->kafka = cm_kafka_settings_of(app, kafka);
+    spooling->kafka = cm_kafka_settings_of(kafka, &app->log, app->stop);
     /* The program's stop is where the wait for Kafka to take what is kept begins. */
     spooling->kafka.stop = &spooling->leave;
     /* From now on: the second signal may come while the last events are stored. */

@@ -13,8 +13,8 @@ typedef struct verify_options {
     int64_t limit;
     int store; /* cm_store_choice_t */
     int index; /* cm_index_choice_t */
-    cm_cassandra_given_t cassandra;
-    cm_elastic_given_t elastic;
+    cm_cassandra_options_t cassandra;
+    cm_elastic_options_t elastic;
 } verify_options_t;
 
 static const cm_option_t options[] = {
@@ -32,8 +32,14 @@ static const cm_option_t options[] = {
      .help = "rows that differ shown at most; 0, the default, means all"},
     CM_STORE_ROW(verify_options_t, store),
     CM_INDEX_ROW(verify_options_t, index),
-    CM_CASSANDRA_ROWS(verify_options_t, cassandra),
-    CM_ELASTIC_ROWS(verify_options_t, elastic),
+    {.name = "cassandra",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(verify_options_t, cassandra),
+     .rows = cm_cassandra_option_rows},
+    {.name = "elasticsearch",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(verify_options_t, elastic),
+     .rows = cm_elastic_option_rows},
     {.name = NULL},
 };
 
@@ -289,7 +295,7 @@ static int check_store(const verification_t *self)
 /* Where only our own writers may write, rows of others are named. */
 static int read_and_compare(verification_t *self)
 {
-    const cm_cassandra_given_t *given = &self->given->cassandra;
+    const cm_cassandra_options_t *given = &self->given->cassandra;
     cm_strange_rows_t *strange = &self->strange;
     cm_app_t *app = self->app;
     bool compared;
@@ -313,7 +319,8 @@ static int prepare(verification_t *self)
     cm_app_t *app = self->app;
     cm_account_t account = {0};
 
-    self->elastic = cm_elastic_settings_of(app, &self->given->elastic);
+    self->elastic =
+        cm_elastic_settings_of(&self->given->elastic, app->values, &app->log, app->stop);
     int rc = cm_index_open_chosen(app, self->given->index, &self->elastic, &self->index, &app->err);
     if (rc == 0) {
         self->index->unchecked = true;

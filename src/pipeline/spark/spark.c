@@ -47,7 +47,7 @@ static const char *const consistencies[] = {
     "ONE", "TWO", "THREE", "QUORUM", "ALL", "LOCAL_QUORUM", "LOCAL_ONE",
 };
 
-static void add_cassandra(cm_buf_t *json, const cm_cassandra_given_t *given)
+static void add_cassandra(cm_buf_t *json, const cm_cassandra_options_t *given)
 {
     char port[16];
 
@@ -64,7 +64,7 @@ static void add_cassandra(cm_buf_t *json, const cm_cassandra_given_t *given)
         add(json, "spark.cassandra.connection.ssl.enabled", CM_STR("true"));
 }
 
-static void add_elastic(cm_buf_t *json, const cm_elastic_given_t *given, const char *host)
+static void add_elastic(cm_buf_t *json, const cm_elastic_options_t *given, const char *host)
 {
     const char *from = given->cloud_id != NULL ? host : given->hosts;
     bool first = true;
@@ -85,7 +85,7 @@ static void add_elastic(cm_buf_t *json, const cm_elastic_given_t *given, const c
 static int add_secrets(cm_buf_t *json, const cm_spark_options_t *options,
                        const cm_elastic_settings_t *settings, cm_err_t *err)
 {
-    const cm_cassandra_given_t *cassandra = options->cassandra;
+    const cm_cassandra_options_t *cassandra = options->cassandra;
     const cm_option_map_t *map = &options->spark->properties;
     cm_buf_t user = CM_BUF_INIT, password = CM_BUF_INIT, authorization = CM_BUF_INIT;
 
@@ -355,7 +355,7 @@ static int run_job(cm_app_t *app, const cm_spark_options_t *options, const found
 /* ---- all of it ---- */
 
 /* What the connectors have not, but we have: better said than left out in silence. */
-static int check_settings(const cm_cassandra_given_t *given, cm_err_t *err)
+static int check_settings(const cm_cassandra_options_t *given, cm_err_t *err)
 {
     if (given->cert != NULL || given->key != NULL)
         return cm_fail(err, CM_EUSAGE,
@@ -373,9 +373,9 @@ static int check_settings(const cm_cassandra_given_t *given, cm_err_t *err)
 
 /* What is wrong with Cassandra is found out before Spark has been started for it, and said as
  * elsewhere. */
-static int check_cassandra(cm_app_t *app, const cm_cassandra_given_t *given)
+static int check_cassandra(cm_app_t *app, const cm_cassandra_options_t *given)
 {
-    const cm_cassandra_settings_t settings = cm_cassandra_settings_of(app, given);
+    const cm_cassandra_settings_t settings = cm_cassandra_settings_of(given, &app->log, app->stop);
     const cm_store_cassandra_options_t options = {.settings = &settings, .only_read = true};
     cm_store_t *store;
 
@@ -442,7 +442,8 @@ static void discard(cm_app_t *app, const cm_elastic_settings_t *settings, target
 
 int cm_spark_process(cm_app_t *app, const cm_spark_options_t *options, cm_spark_account_t *done)
 {
-    const cm_elastic_settings_t settings = cm_elastic_settings_of(app, options->elastic);
+    const cm_elastic_settings_t settings =
+        cm_elastic_settings_of(options->elastic, app->values, &app->log, app->stop);
     found_t found = {.submit = CM_BUF_INIT};
     cm_buf_t json = CM_BUF_INIT;
     cm_elastic_t *client = NULL;

@@ -46,8 +46,8 @@ typedef struct cm_spark_given {
 
 typedef struct cm_spark_options {
     const cm_spark_given_t *spark;
-    const cm_cassandra_given_t *cassandra;
-    const cm_elastic_given_t *elastic;
+    const cm_cassandra_options_t *cassandra;
+    const cm_elastic_options_t *elastic;
     unsigned windows;
     bool rebuild; /* fill new indices and move the aliases */
 } cm_spark_options_t;
