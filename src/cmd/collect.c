@@ -1,7 +1,7 @@
 /* clickmill collect: events from browsers and servers over HTTP. */
 #include "cmd/commands.h"
-#include "cmd/pipeline.h"
-#include "cmd/spooling.h"
+#include "pipeline/pipeline.h"
+#include "pipeline/spooling.h"
 #include "store/embedded/store.h"
 
 typedef struct collect_options {

@@ -3,8 +3,8 @@
 
 #include "base/terminal.h"
 #include "cmd/commands.h"
-#include "cmd/pipeline.h"
 #include "index/publish.h"
+#include "pipeline/pipeline.h"
 #include "store/embedded/dead.h"
 #include "store/embedded/store.h"
 

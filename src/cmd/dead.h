@@ -3,8 +3,8 @@
 #ifndef CM_CMD_DEAD_H
 #define CM_CMD_DEAD_H
 
-#include "cmd/import.h"
 #include "cmd/kafka.h"
+#include "source/file_options.h"
 
 enum { CM_DEAD_FROM_STORE, CM_DEAD_FROM_KAFKA };
 

@@ -1,7 +1,7 @@
 /* clickmill dead --from kafka: dead letters in their topic. */
 #include "cmd/dead.h"
-#include "cmd/pipeline.h"
 #include "kafka/dead.h"
+#include "pipeline/pipeline.h"
 #include "store/embedded/key.h"
 #include "store/embedded/seal.h"
 #include "store/embedded/store.h"

@@ -3,12 +3,12 @@
 #include "cassandra/changes.h"
 #include "cassandra/schema.h"
 #include "cmd/cassandra.h"
-#include "cmd/collecting.h"
 #include "cmd/commands.h"
 #include "cmd/elastic.h"
 #include "cmd/kafka.h"
 #include "enrich/geo.h"
 #include "kafka/look.h"
+#include "serve/collecting.h"
 #include "store/embedded/store.h"
 
 #include <errno.h>

@@ -1,9 +1,9 @@
 #include "cmd/follow.h"
 
-#include "cmd/enrich.h"
 #include "cmd/ingest.h"
 #include "cmd/publishing.h"
-#include "cmd/refresh.h"
+#include "enrich/enriching.h"
+#include "pipeline/windows.h"
 
 enum {
     COMMIT_MS = 200, /* how long a click may wait for its commit */

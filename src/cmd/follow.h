@@ -8,7 +8,7 @@
 
 #include "cmd/elastic.h"
 #include "cmd/kafka.h"
-#include "cmd/times.h"
+#include "event/times_options.h"
 
 typedef struct cm_follow_options {
     unsigned windows;

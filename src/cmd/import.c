@@ -1,17 +1,17 @@
 /* clickmill import: files of events and access logs -> store, or straight to answers. */
-#include "cmd/import.h"
+#include "source/file_options.h"
 
 #include "cmd/commands.h"
 #include "cmd/dead.h"
 #include "cmd/import_held.h"
 #include "cmd/kafka.h"
-#include "cmd/letters.h"
 #include "cmd/load.h"
 #include "cmd/next.h"
-#include "cmd/pipeline.h"
 #include "cmd/print.h"
-#include "cmd/refresh.h"
 #include "index/once.h"
+#include "pipeline/letters.h"
+#include "pipeline/pipeline.h"
+#include "pipeline/windows.h"
 #include "store/embedded/store.h"
 #include "store/memory.h"
 

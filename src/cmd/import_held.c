@@ -1,9 +1,9 @@
 #include "cmd/import_held.h"
 
 #include "cmd/next.h"
-#include "cmd/pipeline.h"
 #include "index/embedded.h"
 #include "index/index.h"
+#include "pipeline/pipeline.h"
 #include "store/embedded/held.h"
 #include "store/embedded/store.h"
 

@@ -3,10 +3,10 @@
 #define CM_CMD_INGEST_H
 
 #include "cmd/cassandra.h"
-#include "cmd/enrich.h"
 #include "cmd/kafka.h"
-#include "cmd/pipeline.h"
-#include "cmd/times.h"
+#include "enrich/enriching.h"
+#include "event/times_options.h"
+#include "pipeline/pipeline.h"
 #include "source/kafka.h"
 #include "store/store.h"
 

@@ -1,7 +1,7 @@
 #include "cmd/kafka.h"
 
 #include "base/progress.h"
-#include "cmd/pipeline.h"
+#include "pipeline/pipeline.h"
 
 enum { GIVE_UP_MS = 5000 };
 

@@ -1,6 +1,6 @@
 #include "cmd/load.h"
 
-#include "cmd/pipeline.h"
+#include "pipeline/pipeline.h"
 #include "source/readahead.h"
 #include "store/embedded/held.h"
 #include "store/embedded/store.h"

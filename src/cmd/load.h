@@ -3,8 +3,8 @@
 #define CM_CMD_LOAD_H
 
 #include "cmd/app.h"
-#include "cmd/import.h"
 #include "event/batch.h"
+#include "source/file_options.h"
 #include "store/store.h"
 
 /* Where a file goes. */

@@ -1,7 +1,7 @@
 /* The program: finds the command, fills its options, runs it, says what went wrong. */
 #include "base/config.h"
 #include "cmd/commands.h"
-#include "cmd/help.h"
+#include "settings/help.h"
 #include "store/embedded/demo.h"
 
 #include <errno.h>

@@ -1,12 +1,12 @@
 /* clickmill process: raw events -> answers. */
 #include "cmd/cassandra.h"
 #include "cmd/commands.h"
-#include "cmd/enrich.h"
 #include "cmd/follow.h"
 #include "cmd/mirror.h"
 #include "cmd/publishing.h"
-#include "cmd/refresh.h"
+#include "enrich/enriching.h"
 #include "pipeline/spark/spark.h"
+#include "pipeline/windows.h"
 
 typedef struct process_options {
     int64_t every; /* ms; 0: once */

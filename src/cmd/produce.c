@@ -1,11 +1,11 @@
 /* clickmill produce: synthetic traffic. */
 #include "cmd/commands.h"
 #include "cmd/kafka.h"
-#include "cmd/letters.h"
-#include "cmd/pipeline.h"
-#include "cmd/traffic.h"
+#include "pipeline/letters.h"
+#include "pipeline/pipeline.h"
 #include "sink/combined.h"
 #include "sink/jsonl.h"
+#include "source/traffic.h"
 #include "store/embedded/store.h"
 
 typedef struct produce_options {

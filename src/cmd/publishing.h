@@ -10,9 +10,9 @@
 
 #include "cmd/app.h"
 #include "cmd/elastic.h"
-#include "cmd/pipeline.h"
-#include "cmd/refresh.h"
 #include "index/publish.h"
+#include "pipeline/pipeline.h"
+#include "pipeline/windows.h"
 #include "store/store.h"
 
 typedef struct cm_publishing cm_publishing_t;

@@ -1,13 +1,13 @@
 /* clickmill run: the whole pipeline on this machine. */
 #include "cmd/commands.h"
-#include "cmd/pipeline.h"
 #include "cmd/publishing.h"
 #include "cmd/run_cluster.h"
 #include "cmd/run_collect.h"
 #include "cmd/run_demo.h"
-#include "cmd/run_refresh.h"
-#include "cmd/traffic.h"
+#include "pipeline/pipeline.h"
+#include "pipeline/upkeep.h"
 #include "serve/server.h"
+#include "source/traffic.h"
 
 typedef struct run_options {
     const char *listen;
@@ -103,7 +103,7 @@ typedef struct runner {
     cm_serving_t serving;
     cm_server_t *server;
     cm_publishing_t *publishing; /* NULL: the embedded index is all there is */
-    cm_run_refresh_t refresh;
+    cm_upkeep_t refresh;
     bool clicked; /* since the last refresh has begun, by somebody real */
     int64_t refreshed_ns, shown_ns;
     uint64_t shown_accepted;
@@ -113,12 +113,12 @@ typedef struct runner {
 static int begin_refresh(runner_t *runner, bool whole)
 {
     runner->clicked = false;
-    return cm_run_refresh_begin(&runner->refresh, whole, &runner->app->err);
+    return cm_upkeep_begin(&runner->refresh, whole, &runner->app->err);
 }
 
 static int end_refresh(runner_t *runner)
 {
-    int rc = cm_run_refresh_end(&runner->refresh, &runner->app->err);
+    int rc = cm_upkeep_end(&runner->refresh, &runner->app->err);
     runner->refreshed_ns = cm_clock_ticks_ns();
     if (rc == 0 && runner->publishing != NULL)
         cm_publishing_wake(runner->publishing);
@@ -128,7 +128,7 @@ static int end_refresh(runner_t *runner)
 /* At the beginning and the end, when there is nothing else to do. */
 static int refresh(runner_t *runner)
 {
-    int rc = cm_run_refresh_busy(&runner->refresh) ? end_refresh(runner) : 0;
+    int rc = cm_upkeep_busy(&runner->refresh) ? end_refresh(runner) : 0;
     if (rc == 0)
         rc = begin_refresh(runner, true);
     return rc == 0 ? end_refresh(runner) : rc;
@@ -230,10 +230,10 @@ static bool refresh_due(const runner_t *runner)
 
 static int refresh_when_due(runner_t *runner)
 {
-    const bool busy = cm_run_refresh_busy(&runner->refresh);
+    const bool busy = cm_upkeep_busy(&runner->refresh);
     cm_err_t *err = &runner->app->err;
 
-    if (busy ? !cm_run_refresh_ready(&runner->refresh) : !refresh_due(runner))
+    if (busy ? !cm_upkeep_ready(&runner->refresh) : !refresh_due(runner))
         return 0;
     int rc = cm_pipeline_commit(&runner->pipeline, err);
     if (rc == 0 && busy)
@@ -441,7 +441,7 @@ static int start(runner_t *runner)
                              &runner->options->collect.tls, &app->err);
     if (rc == 0)
         rc = open_way(runner);
-    cm_run_refresh_open(&runner->refresh, app, runner->store, WINDOWS);
+    cm_upkeep_open(&runner->refresh, app, runner->store, WINDOWS);
     if (rc == 0)
         rc = refresh(runner); /* what an earlier run has left */
     if (rc < 0)
@@ -482,7 +482,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     cm_run_collect_give_up(&runner.collect);
     cm_server_stop(runner.server);
     cm_run_collect_close(&runner.collect);
-    cm_run_refresh_close(&runner.refresh);
+    cm_upkeep_close(&runner.refresh);
     cm_pipeline_free(&runner.pipeline);
     cm_source_close(runner.source);
     cm_cluster_close(&runner.cluster);

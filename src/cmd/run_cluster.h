@@ -8,10 +8,10 @@
 #define CM_CMD_RUN_CLUSTER_H
 
 #include "cmd/cassandra.h"
-#include "cmd/enrich.h"
 #include "cmd/kafka.h"
-#include "cmd/letters.h"
-#include "cmd/pipeline.h"
+#include "enrich/enriching.h"
+#include "pipeline/letters.h"
+#include "pipeline/pipeline.h"
 
 #include <pthread.h>
 

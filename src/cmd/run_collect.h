@@ -4,7 +4,7 @@
 #ifndef CM_CMD_RUN_COLLECT_H
 #define CM_CMD_RUN_COLLECT_H
 
-#include "cmd/spooling.h"
+#include "pipeline/spooling.h"
 
 /* Must not move while it is open. */
 typedef struct cm_run_collect {

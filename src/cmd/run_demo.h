@@ -7,7 +7,7 @@
 #define CM_CMD_RUN_DEMO_H
 
 #include "cmd/app.h"
-#include "cmd/collecting.h"
+#include "serve/collecting.h"
 
 typedef struct cm_run_demo {
     bool on;

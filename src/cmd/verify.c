@@ -4,8 +4,8 @@
 #include "cmd/commands.h"
 #include "cmd/elastic.h"
 #include "cmd/mirror.h"
-#include "cmd/refresh.h"
 #include "cmd/verify_print.h"
+#include "pipeline/windows.h"
 #include "store/memory.h"
 
 typedef struct verify_options {

@@ -4,9 +4,9 @@
 #include "base/progress.h"
 #include "base/secret.h"
 #include "cassandra/schema.h"
-#include "cmd/refresh.h"
 #include "pipeline/spark/child.h"
 #include "pipeline/spark/version.h"
+#include "pipeline/windows.h"
 
 #include <stdlib.h>
 #include <unistd.h>

@@ -1,5 +1,5 @@
 /* The reference in Markdown: docs/reference.md is this output. */
-#include "cmd/help.h"
+#include "settings/help.h"
 
 /* Text in a table's cell, where a bar would end it. */
 static void add_cell(cm_buf_t *buf, const char *text)

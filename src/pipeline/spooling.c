@@ -1,4 +1,4 @@
-#include "cmd/spooling.h"
+#include "pipeline/spooling.h"
 
 #include "base/progress.h"
 

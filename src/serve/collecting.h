@@ -2,11 +2,11 @@
  *
  * cm_collecting_open() makes what the HTTP server needs, cm_collecting_step() stores what has come
  * and lets it be answered. Used by one thread; the server's threads are its own business. */
-#ifndef CM_CMD_COLLECTING_H
-#define CM_CMD_COLLECTING_H
+#ifndef CM_SERVE_COLLECTING_H
+#define CM_SERVE_COLLECTING_H
 
-#include "cmd/enrich.h"
 #include "cmd/serving.h"
+#include "enrich/enriching.h"
 #include "store/store.h"
 
 #include <math.h>

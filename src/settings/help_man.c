@@ -1,5 +1,5 @@
 /* The manual page, in the macros of man(7). */
-#include "cmd/help.h"
+#include "settings/help.h"
 
 #include <ctype.h>
 

@@ -3,8 +3,8 @@
  *
  * The thread mills; what it has found is written by the thread that owns the store, which also
  * calls all of these. */
-#ifndef CM_CMD_RUN_REFRESH_H
-#define CM_CMD_RUN_REFRESH_H
+#ifndef CM_PIPELINE_UPKEEP_H
+#define CM_PIPELINE_UPKEEP_H
 
 #include "cmd/app.h"
 #include "index/refresh.h"
@@ -28,26 +28,25 @@ typedef struct cm_run_refresh {
     double milled_seconds;
     cm_err_t err;
     atomic_bool ended;
-} cm_run_refresh_t;
+} cm_upkeep_t;
 
 /* Borrows the store. */
-void cm_run_refresh_open(cm_run_refresh_t *self, const cm_app_t *app, cm_store_t *store,
-                         unsigned windows);
+void cm_upkeep_open(cm_upkeep_t *self, const cm_app_t *app, cm_store_t *store, unsigned windows);
 
 /* Whether the thread is at work, or what it has found is not written yet. */
-bool cm_run_refresh_busy(const cm_run_refresh_t *self);
+bool cm_upkeep_busy(const cm_upkeep_t *self);
 
-/* Whether cm_run_refresh_end() will not have to wait. */
-bool cm_run_refresh_ready(const cm_run_refresh_t *self);
+/* Whether cm_upkeep_end() will not have to wait. */
+bool cm_upkeep_ready(const cm_upkeep_t *self);
 
 /* Sets the thread to work; it is not busy, and the store has nothing uncommitted. `whole`: all new
  * events are covered then; else as many as can be written without making senders wait. */
-int cm_run_refresh_begin(cm_run_refresh_t *self, bool whole, cm_err_t *err);
+int cm_upkeep_begin(cm_upkeep_t *self, bool whole, cm_err_t *err);
 
 /* Waits for the thread and writes what it has found; the store has nothing uncommitted. */
-int cm_run_refresh_end(cm_run_refresh_t *self, cm_err_t *err);
+int cm_upkeep_end(cm_upkeep_t *self, cm_err_t *err);
 
 /* Gives up what is at work. */
-void cm_run_refresh_close(cm_run_refresh_t *self);
+void cm_upkeep_close(cm_upkeep_t *self);
 
 #endif

@@ -1,7 +1,7 @@
-#include "cmd/run_refresh.h"
+#include "pipeline/upkeep.h"
 
 #include "base/process.h"
-#include "cmd/refresh.h"
+#include "pipeline/windows.h"
 
 enum {
     FIRST_MOST = 30000, /* events whose answers are written at a time, until it is known how long */
@@ -15,8 +15,7 @@ static double seconds_since(int64_t ns)
     return (double)(cm_clock_ticks_ns() - ns) / 1e9;
 }
 
-void cm_run_refresh_open(cm_run_refresh_t *self, const cm_app_t *app, cm_store_t *store,
-                         unsigned windows)
+void cm_upkeep_open(cm_upkeep_t *self, const cm_app_t *app, cm_store_t *store, unsigned windows)
 {
     self->store = store;
     self->log = &app->log;
@@ -26,7 +25,7 @@ void cm_run_refresh_open(cm_run_refresh_t *self, const cm_app_t *app, cm_store_t
 
 static void *mill(void *context)
 {
-    cm_run_refresh_t *self = context;
+    cm_upkeep_t *self = context;
     const int64_t started = cm_clock_ticks_ns();
 
     cm_process_step_back(CM_STEP_BACK); /* and so do the threads that it starts */
@@ -36,18 +35,18 @@ static void *mill(void *context)
     return NULL;
 }
 
-bool cm_run_refresh_busy(const cm_run_refresh_t *self)
+bool cm_upkeep_busy(const cm_upkeep_t *self)
 {
     return self->refreshing != NULL;
 }
 
-bool cm_run_refresh_ready(const cm_run_refresh_t *self)
+bool cm_upkeep_ready(const cm_upkeep_t *self)
 {
     return self->refreshing != NULL && atomic_load(&self->ended);
 }
 
 /* Damaged answers hold no sender up: they are made anew, once. Damaged events would fail again. */
-static bool make_anew(cm_run_refresh_t *self, int rc, const cm_err_t *err)
+static bool make_anew(cm_upkeep_t *self, int rc, const cm_err_t *err)
 {
     if (rc != CM_ECORRUPT || self->options.rebuild)
         return false;
@@ -56,7 +55,7 @@ static bool make_anew(cm_run_refresh_t *self, int rc, const cm_err_t *err)
     return true;
 }
 
-int cm_run_refresh_begin(cm_run_refresh_t *self, bool whole, cm_err_t *err)
+int cm_upkeep_begin(cm_upkeep_t *self, bool whole, cm_err_t *err)
 {
     const int64_t started = cm_clock_ticks_ns();
 
@@ -76,7 +75,7 @@ int cm_run_refresh_begin(cm_run_refresh_t *self, bool whole, cm_err_t *err)
 }
 
 /* Where as many events as there may be were covered: how many there may be the next time. */
-static void learn(cm_run_refresh_t *self, double seconds)
+static void learn(cm_upkeep_t *self, double seconds)
 {
     const double right = (double)self->most * WRITING_SECONDS / (seconds > 0 ? seconds : 1e-9);
     const double most = 2.0 * (double)self->most;
@@ -85,7 +84,7 @@ static void learn(cm_run_refresh_t *self, double seconds)
         self->most = (int64_t)(right < LEAST_MOST ? LEAST_MOST : right < most ? right : most);
 }
 
-int cm_run_refresh_end(cm_run_refresh_t *self, cm_err_t *err)
+int cm_upkeep_end(cm_upkeep_t *self, cm_err_t *err)
 {
     pthread_join(self->thread, NULL);
     const int64_t started = cm_clock_ticks_ns();
@@ -110,7 +109,7 @@ int cm_run_refresh_end(cm_run_refresh_t *self, cm_err_t *err)
     return rc;
 }
 
-void cm_run_refresh_close(cm_run_refresh_t *self)
+void cm_upkeep_close(cm_upkeep_t *self)
 {
     if (self->refreshing == NULL)
         return;

@@ -1,4 +1,4 @@
-#include "cmd/collecting.h"
+#include "serve/collecting.h"
 
 #include "base/secret.h"
 #include "serve/ours.h"

@@ -2,8 +2,8 @@
  *
  * Every function appends to the caller's buffer; the text depends on nothing but the tables, so it
  * is the same on every machine. */
-#ifndef CM_CMD_HELP_H
-#define CM_CMD_HELP_H
+#ifndef CM_SETTINGS_HELP_H
+#define CM_SETTINGS_HELP_H
 
 #include "cmd/app.h"
 

@@ -1,6 +1,6 @@
 /* The tables of all commands are sound, and every form of help is made of them. */
 #include "cmd/commands.h"
-#include "cmd/help.h"
+#include "settings/help.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

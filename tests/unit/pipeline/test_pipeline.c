@@ -1,5 +1,5 @@
 /* The loop from source to sink: what is acknowledged, and when. */
-#include "cmd/pipeline.h"
+#include "pipeline/pipeline.h"
 #include "support.h"
 
 /* A source of batches of one event, that remembers what was acknowledged. */

@@ -1,6 +1,6 @@
 /* What the commands that make answers share: process and run. */
-#ifndef CM_CMD_REFRESH_H
-#define CM_CMD_REFRESH_H
+#ifndef CM_PIPELINE_WINDOWS_H
+#define CM_PIPELINE_WINDOWS_H
 
 #include "base/progress.h"
 #include "cmd/app.h"

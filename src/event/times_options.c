@@ -1,4 +1,4 @@
-#include "cmd/times.h"
+#include "event/times_options.h"
 
 int cm_times_open(const cm_times_given_t *given, cm_times_t *times, cm_err_t *err)
 {

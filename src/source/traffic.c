@@ -1,4 +1,4 @@
-#include "cmd/traffic.h"
+#include "source/traffic.h"
 
 /* 2026-01-01T00:00:00Z */
 #define FIXED_START INT64_C(1767225600000)

@@ -1,4 +1,4 @@
-#include "cmd/help.h"
+#include "settings/help.h"
 
 #include "base/nearest.h"
 

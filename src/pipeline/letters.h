@@ -3,8 +3,8 @@
  * A command that does not have the directory's store open opens it for each call, or hands the
  * letters to the process that holds it (store/embedded/held.h). `run` has it open, for one thread:
  * the others wait until that one has stored their letters. */
-#ifndef CM_CMD_LETTERS_H
-#define CM_CMD_LETTERS_H
+#ifndef CM_PIPELINE_LETTERS_H
+#define CM_PIPELINE_LETTERS_H
 
 #include "cmd/app.h"
 #include "event/batch.h"

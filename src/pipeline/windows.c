@@ -1,4 +1,4 @@
-#include "cmd/refresh.h"
+#include "pipeline/windows.h"
 
 #include "index/embedded.h"
 

@@ -1,6 +1,6 @@
 /* Completion scripts. They name every command and option outright, so that a key press starts no
  * process. */
-#include "cmd/help.h"
+#include "settings/help.h"
 
 /* How a value is completed. */
 typedef enum value_kind {

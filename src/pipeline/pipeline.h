@@ -2,8 +2,8 @@
  *
  * An event is acknowledged, to its source as well, only when it is durable: by a commit, or where
  * the sink says so between commits. A stop or a failing source still commits what came before. */
-#ifndef CM_CMD_PIPELINE_H
-#define CM_CMD_PIPELINE_H
+#ifndef CM_PIPELINE_PIPELINE_H
+#define CM_PIPELINE_PIPELINE_H
 
 #include "base/progress.h"
 #include "cmd/app.h"

@@ -1,4 +1,4 @@
-#include "cmd/letters.h"
+#include "pipeline/letters.h"
 
 #include "store/embedded/held.h"
 #include "store/embedded/store.h"

@@ -1,10 +1,10 @@
 /* The way of collected events to Kafka: through a spool below the data directory. */
-#ifndef CM_CMD_SPOOLING_H
-#define CM_CMD_SPOOLING_H
+#ifndef CM_PIPELINE_SPOOLING_H
+#define CM_PIPELINE_SPOOLING_H
 
-#include "cmd/collecting.h"
 #include "cmd/kafka.h"
-#include "cmd/letters.h"
+#include "pipeline/letters.h"
+#include "serve/collecting.h"
 #include "store/embedded/spool.h"
 
 /* Must not move while it is open. */

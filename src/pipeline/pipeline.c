@@ -1,4 +1,4 @@
-#include "cmd/pipeline.h"
+#include "pipeline/pipeline.h"
 
 #include "store/block.h"
 

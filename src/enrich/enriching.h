@@ -1,6 +1,6 @@
 /* Options that say what events learn from addresses and user agents. */
-#ifndef CM_CMD_ENRICH_H
-#define CM_CMD_ENRICH_H
+#ifndef CM_ENRICH_ENRICHING_H
+#define CM_ENRICH_ENRICHING_H
 
 #include "cmd/app.h"
 #include "enrich/enricher.h"

@@ -1,6 +1,6 @@
 /* Options that say how timestamps are read, shared by the commands that read events of others. */
-#ifndef CM_CMD_TIMES_H
-#define CM_CMD_TIMES_H
+#ifndef CM_EVENT_TIMES_OPTIONS_H
+#define CM_EVENT_TIMES_OPTIONS_H
 
 #include "base/options.h"
 #include "event/times.h"

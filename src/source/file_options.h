@@ -1,9 +1,9 @@
 /* Options that say how files are read, shared by `import` and `dead replay`. */
-#ifndef CM_CMD_IMPORT_H
-#define CM_CMD_IMPORT_H
+#ifndef CM_SOURCE_FILE_OPTIONS_H
+#define CM_SOURCE_FILE_OPTIONS_H
 
-#include "cmd/enrich.h"
-#include "cmd/times.h"
+#include "enrich/enriching.h"
+#include "event/times_options.h"
 #include "source/file.h"
 #include "source/visitor.h"
 
