@@ -1,6 +1,6 @@
 /* Batches that their node does not answer, against the fake cluster: they go to another replica as
  * well, the first good answer counts, and nothing is lost, counted twice or left behind. */
-#include "cql_cluster.h"
+#include "cql_rig.h"
 
 enum { DELAY_MS = 500 };
 
@@ -334,7 +334,7 @@ static void what_holds_it_up(void **state)
     (void)state;
     begin(&t, 2, (cm_cql_writer_options_t){.batch_rows = 10});
     assert_false(cm_cql_writer_stall(t.writer, &why));
-    fake_stop(&t.rig.fake.nodes[0]);
+    cql_fake_stop(&t.rig.fake.nodes[0]);
     rig_settle(&t.rig);
     set_fault(&t, 1, SILENCE, 0, -1);
     add_all(&t, 20);

@@ -1,7 +1,9 @@
 /* Every fault that a node can show, met by requests that may be sent again and by such that may
  * not.
  */
-#include "cql_cluster.h"
+#include "cql_rig.h"
+
+#include <sys/socket.h>
 
 static cm_cql_stats_t stats(const rig_t *rig)
 {
@@ -241,10 +243,10 @@ static void test_last_error_is_forgotten(void **state)
     (void)state;
     open_rig(&rig, 5, false, 1);
     assert_null(cm_cql_last_error(rig.session));
-    fake_stop(&rig.fake.nodes[0]);
+    cql_fake_stop(&rig.fake.nodes[0]);
     rig_pass(&rig, 1000, 50);
     assert_int_equal(CM_CQL_LOST, cm_cql_last_error(rig.session)->code);
-    fake_start(&rig.fake.nodes[0]);
+    cql_fake_start(&rig.fake.nodes[0]);
     rig_pass(&rig, 2000, 50);
     assert_int_equal(CM_CQL_READY, cm_cql_state(rig.session));
     assert_null(cm_cql_last_error(rig.session));
@@ -376,7 +378,7 @@ static void test_tls_hint(void **state)
     rig_open(&rig, 1);
     assert_ok(cm_cql_open(&rig.options, &rig.session, &err), err);
     assert_true(cm_cql_run(rig.session, 0, &err) >= 0);
-    fake_accept(&rig.fake.nodes[0]);
+    cql_fake_accept(&rig.fake.nodes[0]);
     assert_int_equal(7, send(rig.fake.nodes[0].conns[0].fd, "\x15\x03\x01\x00\x02\x02\x46", 7, 0));
     rig.fake.nodes[0].hangs_up = true;
     for (int i = 0; i < 3; i++)

@@ -1,5 +1,5 @@
 /* Scans: every row once, in ranges and pages, whatever the nodes do. */
-#include "cql_cluster.h"
+#include "cql_rig.h"
 
 typedef struct reading {
     int64_t rows;
@@ -137,10 +137,10 @@ static void test_outage(void **state)
         begin(&rig, &reading, (cm_cql_scan_options_t){.ranges = 16, .parallel = 4});
     while (rig.fake.nodes[0].fault_count == 4)
         rig_pass(&rig, 10, 10);
-    fake_stop(&rig.fake.nodes[0]);
+    cql_fake_stop(&rig.fake.nodes[0]);
     rig_pass(&rig, 5000, 100);
     assert_int_equal(0, reading.ended);
-    fake_start(&rig.fake.nodes[0]);
+    cql_fake_start(&rig.fake.nodes[0]);
     rig_pass(&rig, 15000, 100);
     check_complete(&rig, &reading);
     cm_cql_scan_close(scan);

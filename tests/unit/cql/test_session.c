@@ -1,7 +1,7 @@
 /* A session against the fake cluster: handshake, topology, routing, requests, life and death of
  * nodes.
  */
-#include "cql_cluster.h"
+#include "cql_rig.h"
 
 static cm_cql_stats_t stats(const rig_t *rig)
 {
@@ -40,7 +40,7 @@ static void check_exchange(int version, bool lz4, size_t chunk)
     assert_int_equal(1000, read.rows);
     assert_int_equal(999 * 1000 / 2, read.sum);
     for (int i = 0; i < FAKE_CONNS; i++) {
-        fake_conn_t *c = &rig.fake.nodes[0].conns[i];
+        cql_fake_conn_t *c = &rig.fake.nodes[0].conns[i];
         if (c->fd >= 0)
             assert_int_equal(lz4, c->lz4);
     }
@@ -252,8 +252,8 @@ static void test_local_data_centre_first(void **state)
     assert_true(rig.fake.nodes[2].rows > 20);
     assert_int_equal(100, rig.fake.nodes[0].rows + rig.fake.nodes[2].rows);
 
-    fake_stop(&rig.fake.nodes[0]); /* the whole of the local data centre goes */
-    fake_stop(&rig.fake.nodes[2]);
+    cql_fake_stop(&rig.fake.nodes[0]); /* the whole of the local data centre goes */
+    cql_fake_stop(&rig.fake.nodes[2]);
     rig_settle(&rig);
     for (int i = 100; i < 110; i++)
         rig_insert(&rig, prepared, i, true, &outcome);
@@ -276,7 +276,7 @@ static void test_local_only(void **state)
     rig.options.request_timeout_ms = 1000;
     rig_connect(&rig);
     cm_cql_prepared_t *prepared = rig_prepare(&rig, INSERT);
-    fake_stop(&rig.fake.nodes[0]);
+    cql_fake_stop(&rig.fake.nodes[0]);
     rig_settle(&rig);
     assert_int_equal(CM_CQL_DOWN, cm_cql_state(rig.session));
     rig_insert(&rig, prepared, 1, true, &outcome);
@@ -318,7 +318,7 @@ static void test_node_joins(void **state)
     rig_connect(&rig);
     assert_int_equal(2, stats(&rig).nodes);
     rig.fake.nodes[2].present = true;
-    fake_event(&rig.fake, "TOPOLOGY_CHANGE", "NEW_NODE", &rig.fake.nodes[2]);
+    cql_fake_event(&rig.fake, "TOPOLOGY_CHANGE", "NEW_NODE", &rig.fake.nodes[2]);
     rig_settle(&rig);
     assert_int_equal(1, stats(&rig).events);
     assert_int_equal(2, stats(&rig).nodes); /* a second of grace */
@@ -345,7 +345,7 @@ static void test_node_leaves(void **state)
     rig_settle(&rig);
     assert_true(outcome.calls < 30);
     int answered = outcome.calls;
-    fake_event(&rig.fake, "TOPOLOGY_CHANGE", "REMOVED_NODE", &rig.fake.nodes[1]);
+    cql_fake_event(&rig.fake, "TOPOLOGY_CHANGE", "REMOVED_NODE", &rig.fake.nodes[1]);
     rig_pass(&rig, 1100, 100);
     assert_int_equal(2, stats(&rig).nodes);
     assert_int_equal(answered, outcome.calls);
@@ -402,14 +402,14 @@ static void test_node_restarts(void **state)
     for (int i = 0; i < 20; i++)
         rig_insert(&rig, prepared, i, true, &outcome);
     rig_settle(&rig);
-    fake_stop(&rig.fake.nodes[1]);
+    cql_fake_stop(&rig.fake.nodes[1]);
     rig_settle(&rig);
     assert_int_equal(1, stats(&rig).nodes_up);
     for (int i = 20; i < 40; i++)
         rig_insert(&rig, prepared, i, true, &outcome);
     rig_settle(&rig);
     assert_int_equal(40, outcome.calls);
-    fake_start(&rig.fake.nodes[1]);
+    cql_fake_start(&rig.fake.nodes[1]);
     rig_pass(&rig, 2200, 50);
     assert_int_equal(2, stats(&rig).nodes_up);
     assert_int_equal(6, stats(&rig).connections);
@@ -436,11 +436,11 @@ static void test_control_moves(void **state)
     rig.fake.nodes[2].present = false;
     rig_connect(&rig);
     rig.fake.nodes[0].present = false;
-    fake_stop(&rig.fake.nodes[0]);
+    cql_fake_stop(&rig.fake.nodes[0]);
     rig_pass(&rig, 3000, 50);
     assert_int_equal(1, stats(&rig).nodes); /* node 1 alone names itself */
     rig.fake.nodes[2].present = true;
-    fake_event(&rig.fake, "STATUS_CHANGE", "UP", &rig.fake.nodes[2]);
+    cql_fake_event(&rig.fake, "STATUS_CHANGE", "UP", &rig.fake.nodes[2]);
     rig_pass(&rig, 2000, 50);
     assert_int_equal(2, stats(&rig).nodes_up);
     rig_close(&rig);
@@ -494,13 +494,13 @@ static void test_requests_wait_for_a_node(void **state)
     rig.options.reconnect_max_ms = 1000;
     rig_connect(&rig);
     cm_cql_prepared_t *prepared = rig_prepare(&rig, INSERT);
-    fake_stop(&rig.fake.nodes[0]);
+    cql_fake_stop(&rig.fake.nodes[0]);
     rig_settle(&rig);
     assert_int_equal(CM_CQL_DOWN, cm_cql_state(rig.session));
     rig_insert(&rig, prepared, 3, false, &outcome);
     rig_pass(&rig, 2000, 100);
     assert_int_equal(0, outcome.calls);
-    fake_start(&rig.fake.nodes[0]);
+    cql_fake_start(&rig.fake.nodes[0]);
     rig_pass(&rig, 2000, 100);
     assert_int_equal(CM_CQL_READY, cm_cql_state(rig.session));
     assert_int_equal(1, outcome.calls);
@@ -608,7 +608,7 @@ static void test_close_cancels(void **state)
     cm_cql_close(rig.session);
     assert_int_equal(5, outcome.calls);
     assert_int_equal(CM_CQL_CANCELLED, outcome.error.code);
-    fake_shut(&rig.fake);
+    cql_fake_shut(&rig.fake);
 }
 
 static void run_inside(void *context, const cm_cql_error_t *error, const cm_cql_result_t *result)

@@ -1,7 +1,9 @@
 /* TLS: right and wrong certificate authorities and names, the client's own certificate, plain bytes
  * on either side. The certificates are made here, by OpenSSL. */
 #include "certificates.h"
-#include "cql_cluster.h"
+#include "cql_rig.h"
+
+#include <sys/socket.h>
 
 static char *directory;
 static pair_t ca, other_ca, node, foreign, client, stranger;
@@ -143,7 +145,7 @@ static void test_damaged_record(void **state)
     rig_insert(&rig, prepared, 3, true, &outcome);
     rig_settle(&rig);
     for (int i = 0; i < FAKE_CONNS; i++) {
-        fake_conn_t *c = &rig.fake.nodes[0].conns[i];
+        cql_fake_conn_t *c = &rig.fake.nodes[0].conns[i];
         if (c->fd >= 0)
             assert_int_equal(16, send(c->fd, "\x17\x03\x03\x00\x0bno TLS at all", 16, 0));
     }

@@ -1,6 +1,6 @@
 /* The writer and the scan against the fake cluster: nothing lost, nothing acknowledged too early,
  * whatever the nodes do. */
-#include "cql_cluster.h"
+#include "cql_rig.h"
 
 typedef struct account {
     rig_t *rig;
@@ -103,7 +103,7 @@ static void test_batches_by_replica(void **state)
         assert_int_equal(0, stats.retries);
         assert_in_range(stats.batches, 60, 63); /* full ones but for the last of each node */
         for (int i = 0; i < 3; i++) {
-            const fake_node_t *node = &rig.fake.nodes[i];
+            const cql_fake_node_t *node = &rig.fake.nodes[i];
             for (int n = 0; n < 3000; n++)
                 assert_int_equal(1, rig.fake.seen[n]);
             assert_in_range(node->rows, 700, 1300);
@@ -125,7 +125,7 @@ static void test_rows_at_their_nodes(void **state)
     rig_connect(&rig);
     cm_cql_writer_t *writer =
         open_writer(&rig, &account, (cm_cql_writer_options_t){.batch_rows = 10});
-    fake_stop(&rig.fake.nodes[1]);
+    cql_fake_stop(&rig.fake.nodes[1]);
     int expected = 0; /* of node 0, were node 1 there */
     for (int i = 0; i < 500; i++) {
         char key[32];
@@ -141,7 +141,7 @@ static void test_rows_at_their_nodes(void **state)
         }
         expected += owner == 0;
     }
-    fake_start(&rig.fake.nodes[1]);
+    cql_fake_start(&rig.fake.nodes[1]);
     rig_pass(&rig, 2000, 50);
     add_all(&rig, writer, 500);
     rig_settle(&rig);
@@ -306,7 +306,7 @@ static void test_outage(void **state)
         &rig, &account,
         (cm_cql_writer_options_t){.batch_rows = 10, .max_rows = 1000, .retry_max_ms = 1000});
     add_all(&rig, writer, 500);
-    fake_stop(&rig.fake.nodes[0]);
+    cql_fake_stop(&rig.fake.nodes[0]);
     rig_settle(&rig);
     while (cm_cql_writer_added(writer) < 800)
         assert_int_equal(0, add(writer, (int)cm_cql_writer_added(writer)));
@@ -314,7 +314,7 @@ static void test_outage(void **state)
     assert_true(cm_cql_writer_durable(writer) < 800);
     assert_int_equal(CM_EIO, cm_cql_writer_drain(writer, 0, &err));
     assert_non_null(strstr(err.text, "rows are not written within 0 ms; "));
-    fake_start(&rig.fake.nodes[0]);
+    cql_fake_start(&rig.fake.nodes[0]);
     rig_pass(&rig, 6000, 50);
     check_all_written(&rig, writer, 800);
     cm_cql_writer_close(writer);
@@ -413,10 +413,10 @@ static void test_ring_changes(void **state)
     cm_cql_writer_t *writer =
         open_writer(&rig, &account, (cm_cql_writer_options_t){.batch_rows = 10, .max_rows = 256});
     add_all(&rig, writer, 1000);
-    fake_stop(&rig.fake.nodes[1]);
+    cql_fake_stop(&rig.fake.nodes[1]);
     rig.fake.nodes[1].present = false;
     rig.fake.nodes[2].present = true;
-    fake_event(&rig.fake, "TOPOLOGY_CHANGE", "NEW_NODE", &rig.fake.nodes[2]);
+    cql_fake_event(&rig.fake, "TOPOLOGY_CHANGE", "NEW_NODE", &rig.fake.nodes[2]);
     add_all(&rig, writer, 2000);
     rig_pass(&rig, 3000, 50);
     add_all(&rig, writer, 4000);

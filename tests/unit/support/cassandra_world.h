@@ -3,7 +3,7 @@
 #ifndef CM_TESTS_UNIT_CASSANDRA_WORLD_H
 #define CM_TESTS_UNIT_CASSANDRA_WORLD_H
 
-#include "cql_cluster.h"
+#include "cql_rig.h"
 #include "store/cassandra/store.h"
 #include "store/memory.h"
 
@@ -22,7 +22,7 @@ static struct {
 
 /* The cluster and who pumps it. */
 typedef struct world {
-    fake_t fake;
+    cql_fake_t fake;
     pthread_mutex_t lock;
     pthread_t thread;
     bool over;
@@ -30,20 +30,20 @@ typedef struct world {
     cm_cassandra_settings_t settings;
 } world_t;
 
-static inline void answer_row_texts(fake_conn_t *c, int stream, const char *columns, int rows,
+static inline void answer_row_texts(cql_fake_conn_t *c, int stream, const char *columns, int rows,
                                     const char *const *cells, int count)
 {
-    cm_buf_t *buf = fake_begin(c, stream, CM_CQL_OP_RESULT);
+    cm_buf_t *buf = cql_fake_begin(c, stream, CM_CQL_OP_RESULT);
 
     cm_cql_add_i32(buf, 2);
-    put_metadata(buf, columns, NULL);
+    cql_put_metadata(buf, columns, NULL);
     cm_cql_add_i32(buf, rows);
     for (int i = 0; i < count; i++)
-        put_cell_text(buf, cells[i]);
-    fake_end(c);
+        cql_put_cell_text(buf, cells[i]);
+    cql_fake_end(c);
 }
 
-static inline void answer_contract(fake_conn_t *c, int stream)
+static inline void answer_contract(cql_fake_conn_t *c, int stream)
 {
     const char *const cells[] = {
         "row_key",   "partition_key", has.column_type, "user_id", "regular", "text",
@@ -57,49 +57,49 @@ static inline void answer_contract(fake_conn_t *c, int stream)
 }
 
 /* Five rows in the first of the ranges; the last one has no user. */
-static inline void answer_scan(fake_conn_t *c, int stream, bool first)
+static inline void answer_scan(cql_fake_conn_t *c, int stream, bool first)
 {
-    cm_buf_t *buf = fake_begin(c, stream, CM_CQL_OP_RESULT);
+    cm_buf_t *buf = cql_fake_begin(c, stream, CM_CQL_OP_RESULT);
 
     has.scans += first;
     cm_cql_add_i32(buf, 2);
-    put_metadata(buf,
-                 "row_key:d user_id:d timestamp:b url:d country:d city:d browser:d os:d device:d",
-                 NULL);
+    cql_put_metadata(
+        buf, "row_key:d user_id:d timestamp:b url:d country:d city:d browser:d os:d device:d",
+        NULL);
     cm_cql_add_i32(buf, first ? 5 : 0);
     for (int i = 0; first && i < 5; i++) {
         char key[16], user[16];
         uint64_t time = __builtin_bswap64((uint64_t)(1000 + i));
         snprintf(key, sizeof key, "key-%d", i);
         snprintf(user, sizeof user, "u%d", i % 2);
-        put_cell_text(buf, key);
+        cql_put_cell_text(buf, key);
         if (i < 4)
-            put_cell_text(buf, user);
+            cql_put_cell_text(buf, user);
         else
             cm_cql_add_i32(buf, -1);
-        put_cell(buf, &time, 8);
-        put_cell_text(buf, "/page");
+        cql_put_cell(buf, &time, 8);
+        cql_put_cell_text(buf, "/page");
         for (int text = 0; text < 5; text++)
-            put_cell_text(buf, text == 0 ? "Chile" : "x");
+            cql_put_cell_text(buf, text == 0 ? "Chile" : "x");
     }
-    fake_end(c);
+    cql_fake_end(c);
 }
 
-static inline void answer_ids(fake_conn_t *c, int stream, bool there)
+static inline void answer_ids(cql_fake_conn_t *c, int stream, bool there)
 {
-    cm_buf_t *buf = fake_begin(c, stream, CM_CQL_OP_RESULT);
+    cm_buf_t *buf = cql_fake_begin(c, stream, CM_CQL_OP_RESULT);
 
     cm_cql_add_i32(buf, 2);
-    put_metadata(buf, "id:c default_time_to_live:9", NULL);
+    cql_put_metadata(buf, "id:c default_time_to_live:9", NULL);
     cm_cql_add_i32(buf, there ? 1 : 0);
     if (there) {
-        put_cell(buf, "0123456789abcdef", 16);
-        put_cell(buf, "\0\0\0\0", 4);
+        cql_put_cell(buf, "0123456789abcdef", 16);
+        cql_put_cell(buf, "\0\0\0\0", 4);
     }
-    fake_end(c);
+    cql_fake_end(c);
 }
 
-static inline void answer_companion(fake_conn_t *c, int stream)
+static inline void answer_companion(cql_fake_conn_t *c, int stream)
 {
     static const char *const cells[] = {
         "part",   "text",     "seq",    "bigint",  "done",   "bigint", "end_seq",
@@ -109,20 +109,20 @@ static inline void answer_companion(fake_conn_t *c, int stream)
                      has.companion ? 14 : 0);
 }
 
-static inline bool answer(fake_conn_t *c, int stream, const char *text, cm_str_t first)
+static inline bool answer(cql_fake_conn_t *c, int stream, const char *text, cm_str_t first)
 {
     static const char *const local[] = {"5.0-fake", "fakes", "dc1"};
 
     if (strstr(text, "release_version") != NULL) {
         answer_row_texts(c, stream, "release_version:d cluster_name:d data_center:d", 1, local, 3);
     } else if (strstr(text, "SELECT replication") != NULL) {
-        cm_buf_t *buf = fake_begin(c, stream, CM_CQL_OP_RESULT);
+        cm_buf_t *buf = cql_fake_begin(c, stream, CM_CQL_OP_RESULT);
         cm_cql_add_i32(buf, 2);
-        put_metadata(buf, "replication:21", NULL);
+        cql_put_metadata(buf, "replication:21", NULL);
         cm_cql_add_i32(buf, has.keyspace ? 1 : 0);
         if (has.keyspace)
-            put_cell(buf, "\0\0\0\0", 4);
-        fake_end(c);
+            cql_put_cell(buf, "\0\0\0\0", 4);
+        cql_fake_end(c);
     } else if (strstr(text, "default_time_to_live") != NULL) {
         answer_ids(c, stream, strstr(text, "_changes'") != NULL ? has.companion : has.table);
     } else if (strstr(text, "SELECT column_name, type") != NULL) {
@@ -150,7 +150,7 @@ static inline void *pump(void *context)
 
     while (!over) {
         pthread_mutex_lock(&world->lock);
-        int moved = fake_pump(&world->fake);
+        int moved = cql_fake_pump(&world->fake);
         over = world->over;
         pthread_mutex_unlock(&world->lock);
         if (moved == 0)
@@ -167,7 +167,7 @@ static inline int setup(void **state)
     memset(&has, 0, sizeof has);
     has.keyspace = has.table = true;
     has.column_type = "text";
-    fake_open(&world.fake, 1);
+    cql_fake_open(&world.fake, 1);
     world.fake.answer = answer;
     snprintf(world.hosts, sizeof world.hosts, "127.0.0.1:%d", world.fake.nodes[0].port);
     world.settings = (cm_cassandra_settings_t){.hosts = world.hosts,
@@ -193,7 +193,7 @@ static inline int teardown(void **state)
     world->over = true;
     pthread_mutex_unlock(&world->lock);
     pthread_join(world->thread, NULL);
-    fake_shut(&world->fake);
+    cql_fake_shut(&world->fake);
     pthread_mutex_destroy(&world->lock);
     return 0;
 }

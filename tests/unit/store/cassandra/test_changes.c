@@ -22,15 +22,15 @@ static int64_t number_of(int place)
 static void put_i64(cm_buf_t *buf, int64_t value)
 {
     uint64_t big = __builtin_bswap64((uint64_t)value);
-    put_cell(buf, &big, sizeof big);
+    cql_put_cell(buf, &big, sizeof big);
 }
 
-static void answer_writers(fake_conn_t *c, int stream)
+static void answer_writers(cql_fake_conn_t *c, int stream)
 {
-    cm_buf_t *buf = fake_begin(c, stream, CM_CQL_OP_RESULT);
+    cm_buf_t *buf = cql_fake_begin(c, stream, CM_CQL_OP_RESULT);
 
     cm_cql_add_i32(buf, 2);
-    put_metadata(buf, "seq:2 done:2 end_seq:2", NULL);
+    cql_put_metadata(buf, "seq:2 done:2 end_seq:2", NULL);
     cm_cql_add_i32(buf, companion.count);
     for (int i = 0; i < companion.count; i++) {
         put_i64(buf, number_of(i));
@@ -40,11 +40,11 @@ static void answer_writers(fake_conn_t *c, int stream)
         else
             cm_cql_add_i32(buf, -1);
     }
-    fake_end(c);
+    cql_fake_end(c);
 }
 
 /* Entries of a partition, of one key each; readers begin with the first one of it. */
-static void answer_entries(fake_conn_t *c, int stream, cm_str_t part)
+static void answer_entries(cql_fake_conn_t *c, int stream, cm_str_t part)
 {
     unsigned long long number = 0;
     long long bucket = 0;
@@ -59,22 +59,22 @@ static void answer_entries(fake_conn_t *c, int stream, cm_str_t part)
                   last = first + CM_CASSANDRA_CHANGES_BUCKET;
     int64_t end = companion.writers[writer].entries;
     end = end < first ? first : end > last ? last : end;
-    cm_buf_t *buf = fake_begin(c, stream, CM_CQL_OP_RESULT);
+    cm_buf_t *buf = cql_fake_begin(c, stream, CM_CQL_OP_RESULT);
     cm_cql_add_i32(buf, 2);
-    put_metadata(buf, "seq:2 done:2 first_us:2 last_us:2 keys:3", NULL);
+    cql_put_metadata(buf, "seq:2 done:2 first_us:2 last_us:2 keys:3", NULL);
     cm_cql_add_i32(buf, (int)(end - first));
     for (int64_t seq = first; seq < end; seq++) {
         put_i64(buf, seq);
         put_i64(buf, 0);
         put_i64(buf, 1000 + seq);
         put_i64(buf, 1000 + seq);
-        put_cell(buf, "\1\0k", 3);
+        cql_put_cell(buf, "\1\0k", 3);
     }
-    fake_end(c);
+    cql_fake_end(c);
     companion.asked++;
 }
 
-static bool answer_all(fake_conn_t *c, int stream, const char *text, cm_str_t first)
+static bool answer_all(cql_fake_conn_t *c, int stream, const char *text, cm_str_t first)
 {
     if (strstr(text, "SELECT seq, done, end_seq") != NULL)
         answer_writers(c, stream);

@@ -291,7 +291,7 @@ static int watch(void *context, uint64_t retries, const char *reason)
     snprintf(watcher->reason, sizeof watcher->reason, "%s", reason);
     if (watcher->start_after > 0 && watcher->reasons == watcher->start_after) {
         pthread_mutex_lock(&watcher->world->lock);
-        fake_start(&watcher->world->fake.nodes[0]);
+        cql_fake_start(&watcher->world->fake.nodes[0]);
         pthread_mutex_unlock(&watcher->world->lock);
     }
     return watcher->give_up_after > 0 && watcher->reasons >= watcher->give_up_after ? CM_ESTOP : 0;
@@ -308,7 +308,7 @@ static void it_goes_on_by_itself(void **state)
     uint64_t durable;
 
     pthread_mutex_lock(&world->lock);
-    fake_stop(&world->fake.nodes[0]);
+    cql_fake_stop(&world->fake.nodes[0]);
     pthread_mutex_unlock(&world->lock);
     for (int i = 0; i < 3; i++) { /* more than may be in flight */
         fill(&batch, i * 100, 100);
@@ -362,15 +362,15 @@ static void the_slow_node_is_named(void **state)
     cm_err_t err = {0};
 
     pthread_mutex_lock(&world->lock);
-    fake_shut(&world->fake);
-    fake_open(&world->fake, 2);
+    cql_fake_shut(&world->fake);
+    cql_fake_open(&world->fake, 2);
     world->fake.answer = answer;
     snprintf(world->hosts, sizeof world->hosts, "127.0.0.1:%d,127.0.0.2:%d",
              world->fake.nodes[0].port, world->fake.nodes[1].port);
     pthread_mutex_unlock(&world->lock);
     cm_store_t *store = open_store(world, &waiter);
     pthread_mutex_lock(&world->lock);
-    fake_stop(&world->fake.nodes[0]);
+    cql_fake_stop(&world->fake.nodes[0]);
     world->fake.nodes[1].fault = SILENCE;
     world->fake.nodes[1].fault_count = -1;
     snprintf(slow, sizeof slow, "127.0.0.2:%d: no answer for 2.", world->fake.nodes[1].port);

@@ -196,7 +196,7 @@ static void nobody_answers(void **state)
 
     world->settings.timeout_ms = 300;
     pthread_mutex_lock(&world->lock);
-    fake_stop(&world->fake.nodes[0]);
+    cql_fake_stop(&world->fake.nodes[0]);
     pthread_mutex_unlock(&world->lock);
     refuse(world, false, CM_EAWAY, "no Cassandra node at 127.0.0.1");
     refuse(world, false, CM_EAWAY, "within 0.3 s");
