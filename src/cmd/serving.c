@@ -1,7 +1,7 @@
 #include "cmd/serving.h"
 
 #include "base/secret.h"
-#include "serve/readers.h"
+#include "serve/read_access.h"
 
 #include <errno.h>
 
@@ -72,7 +72,7 @@ void cm_serving_fill(const cm_serving_t *serving, cm_server_options_t *options)
 void cm_serving_tell(const cm_serving_t *serving, const cm_server_t *server)
 {
     if (cm_server_closed(server))
-        fprintf(serving->app->messages, "%s\n", cm_readers_closed);
+        fprintf(serving->app->messages, "%s\n", cm_read_access_closed);
 }
 
 void cm_serving_step(cm_serving_t *serving, cm_server_t *server)

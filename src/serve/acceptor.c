@@ -17,7 +17,7 @@ enum {
     LOOK_MS = 1000,
     PATIENCE_MS = 1000, /* with the silent, when there is no room */
     EVENTS = 64,
-    PEEK = CM_ACCEPTOR_TIGHT_HEAD + 512,
+    PEEK = CM_ACCEPTOR_SMALL_HEAD + 512,
 };
 
 /* A connection that has not sent anything yet; what is waited for otherwise has one too. */
@@ -76,7 +76,7 @@ static bool is_ordinary(const char *text, size_t len)
 {
     const char *end = memmem(text, len, "\r\n\r\n", 4);
 
-    return end != NULL && end - text <= CM_ACCEPTOR_TIGHT_HEAD && len < PEEK;
+    return end != NULL && end - text <= CM_ACCEPTOR_SMALL_HEAD && len < PEEK;
 }
 
 static void look_at(cm_acceptor_t *acceptor, arrival_t *arrival)
@@ -149,7 +149,7 @@ static bool accept_one(cm_acceptor_t *acceptor)
                          SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (arrival.fd >= 0) {
         int before = atomic_fetch_add(&acceptor->open, 1);
-        if (acceptor->options.tight[0] == NULL || before < CM_ACCEPTOR_ROOMY)
+        if (acceptor->options.tight[0] == NULL || before < CM_ACCEPTOR_LARGE)
             hand_over(acceptor, &arrival, acceptor->options.roomy);
         else
             keep(acceptor, &arrival);

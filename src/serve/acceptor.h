@@ -13,8 +13,8 @@
 
 enum {
     CM_ACCEPTOR_LOOPS = 16,
-    CM_ACCEPTOR_ROOMY = 128,       /* connections that are roomy whatever they send */
-    CM_ACCEPTOR_TIGHT_HEAD = 1024, /* bytes of the head of an ordinary request */
+    CM_ACCEPTOR_LARGE = 128,       /* connections that are roomy whatever they send */
+    CM_ACCEPTOR_SMALL_HEAD = 1024, /* bytes of the head of an ordinary request */
 };
 
 typedef struct cm_acceptor cm_acceptor_t;

@@ -5,13 +5,13 @@
 #include "serve/params.h"
 #include "serve/reply.h"
 
-struct cm_endpoint {
+struct cm_api_endpoint {
     const char *path;
     cm_listing_t listing;
     bool windows; /* it lists windows in the order of time */
 };
 
-static const cm_endpoint_t endpoints[] = {
+static const cm_api_endpoint_t endpoints[] = {
     {"/api/answers", CM_LIST_ANSWERS, false},     {"/api/pages", CM_LIST_PAGES, false},
     {"/api/countries", CM_LIST_COUNTRIES, false}, {"/api/summary", CM_LIST_SUMMARY, false},
     {"/api/series", CM_LIST_SUMMARY, true},
@@ -23,7 +23,7 @@ enum {
     QUESTION_SECONDS = 1,
 };
 
-const cm_endpoint_t *cm_api_find(const char *path)
+const cm_api_endpoint_t *cm_api_find(const char *path)
 {
     for (size_t i = 0; i < sizeof endpoints / sizeof endpoints[0]; i++) {
         if (strcmp(endpoints[i].path, path) == 0)
@@ -32,7 +32,7 @@ const cm_endpoint_t *cm_api_find(const char *path)
     return NULL;
 }
 
-static void init_params(const cm_endpoint_t *endpoint, cm_params_t *params)
+static void init_params(const cm_api_endpoint_t *endpoint, cm_params_t *params)
 {
     cm_params_init(params);
     if (endpoint->windows) {
@@ -42,7 +42,7 @@ static void init_params(const cm_endpoint_t *endpoint, cm_params_t *params)
     }
 }
 
-static int finish_params(const cm_endpoint_t *endpoint, cm_params_t *params, cm_err_t *err)
+static int finish_params(const cm_api_endpoint_t *endpoint, cm_params_t *params, cm_err_t *err)
 {
     cm_query_t *query = &params->query;
 
@@ -128,20 +128,21 @@ int cm_api_add_rows(cm_index_t *index, const cm_params_t *params, cm_buf_t *body
 }
 
 /* Borrows a handle; NULL, and no error, when there is no index yet. */
-static int take_handle(cm_handles_t *handles, cm_index_t **index, cm_err_t *err)
+static int take_handle(cm_handle_pool_t *handles, cm_index_t **index, cm_err_t *err)
 {
     *index = NULL;
-    int rc = cm_handles_take(handles, index, err);
+    int rc = cm_handle_pool_take(handles, index, err);
     return rc == CM_EINPUT ? 0 : rc;
 }
 
-static void give_handle(cm_handles_t *handles, cm_index_t *index, int rc)
+static void give_handle(cm_handle_pool_t *handles, cm_index_t *index, int rc)
 {
     if (index != NULL)
-        cm_handles_give(handles, index, rc >= 0);
+        cm_handle_pool_give(handles, index, rc >= 0);
 }
 
-int cm_api_answer(cm_handles_t *handles, const cm_params_t *params, cm_buf_t *body, cm_err_t *err)
+int cm_api_answer(cm_handle_pool_t *handles, const cm_params_t *params, cm_buf_t *body,
+                  cm_err_t *err)
 {
     cm_index_t *index;
 
@@ -157,9 +158,9 @@ int cm_api_answer(cm_handles_t *handles, const cm_params_t *params, cm_buf_t *bo
     return rc;
 }
 
-int cm_api_add_summary(cm_handles_t *handles, cm_buf_t *body, cm_err_t *err)
+int cm_api_add_summary(cm_handle_pool_t *handles, cm_buf_t *body, cm_err_t *err)
 {
-    const cm_endpoint_t *endpoint = &endpoints[ENDPOINT_SUMMARY];
+    const cm_api_endpoint_t *endpoint = &endpoints[ENDPOINT_SUMMARY];
     cm_params_t params;
 
     init_params(endpoint, &params);
@@ -167,7 +168,7 @@ int cm_api_add_summary(cm_handles_t *handles, cm_buf_t *body, cm_err_t *err)
     return rc < 0 ? rc : cm_api_answer(handles, &params, body, err);
 }
 
-int cm_api_freshness(cm_handles_t *handles, cm_window_t window, cm_freshness_t *freshness,
+int cm_api_freshness(cm_handle_pool_t *handles, cm_window_t window, cm_freshness_t *freshness,
                      cm_err_t *err)
 {
     cm_index_t *index;
@@ -204,7 +205,7 @@ static enum MHD_Result read_param(void *context, enum MHD_ValueKind kind, const 
 }
 
 /* True when it has replied, with `*result`, because the request is bad. */
-static bool refuse_params(const cm_endpoint_t *endpoint, struct MHD_Connection *connection,
+static bool refuse_params(const cm_api_endpoint_t *endpoint, struct MHD_Connection *connection,
                           reading_t *reading, enum MHD_Result *result)
 {
     init_params(endpoint, &reading->params);
@@ -216,7 +217,7 @@ static bool refuse_params(const cm_endpoint_t *endpoint, struct MHD_Connection *
     return reading->rc < 0;
 }
 
-enum MHD_Result cm_api_reply(const cm_endpoint_t *endpoint, struct MHD_Connection *connection,
+enum MHD_Result cm_api_reply(const cm_api_endpoint_t *endpoint, struct MHD_Connection *connection,
                              const cm_api_request_t *request)
 {
     reading_t reading = {.rc = 0};
@@ -225,7 +226,7 @@ enum MHD_Result cm_api_reply(const cm_endpoint_t *endpoint, struct MHD_Connectio
     if (*request->download != NULL)
         return cm_download_reply(*request->download, connection, request->head);
     if (*request->question != NULL)
-        return cm_question_reply(*request->question, connection);
+        return cm_api_query_reply(*request->question, connection);
     if (refuse_params(endpoint, connection, &reading, &result))
         return result;
     if (reading.params.query.limit == 0) {
@@ -238,7 +239,7 @@ enum MHD_Result cm_api_reply(const cm_endpoint_t *endpoint, struct MHD_Connectio
                                     DOWNLOAD_SECONDS);
     }
     *request->question =
-        cm_question_ask(request->questions, &reading.params, connection, request->loop);
+        cm_api_query_start(request->questions, &reading.params, connection, request->loop);
     return *request->question != NULL
                ? MHD_YES
                : cm_reply_later(connection, MHD_HTTP_SERVICE_UNAVAILABLE,

@@ -6,23 +6,23 @@
 #define CM_SERVE_API_H
 
 #include "base/log.h"
+#include "serve/api_queue.h"
 #include "serve/download.h"
-#include "serve/handles.h"
+#include "serve/handle_pool.h"
 #include "serve/params.h"
-#include "serve/questions.h"
 
 #include <microhttpd.h>
 
-typedef struct cm_endpoint cm_endpoint_t;
+typedef struct cm_api_endpoint cm_api_endpoint_t;
 
 /* The endpoint of a request path, or NULL. */
-const cm_endpoint_t *cm_api_find(const char *path);
+const cm_api_endpoint_t *cm_api_find(const char *path);
 
 /* Who answers a request, and what it has asked them: NULL at first, released by the caller when the
  * request ends. */
 typedef struct cm_api_request {
-    cm_questions_t *questions;
-    cm_question_t **question;
+    cm_api_queue_t *questions;
+    cm_api_query_t **question;
     cm_downloads_t *downloads; /* for all rows */
     cm_download_t **download;
     cm_loop_t *loop; /* of the connection */
@@ -31,7 +31,7 @@ typedef struct cm_api_request {
 
 /* Answers a GET or HEAD of an endpoint. The connection is suspended meanwhile, and the reply is
  * given by a second call, when it was let on. */
-enum MHD_Result cm_api_reply(const cm_endpoint_t *endpoint, struct MHD_Connection *connection,
+enum MHD_Result cm_api_reply(const cm_api_endpoint_t *endpoint, struct MHD_Connection *connection,
                              const cm_api_request_t *request);
 
 /* Called after each row was added. Non-zero ends the question and is returned by it. */
@@ -43,13 +43,14 @@ int cm_api_add_rows(cm_index_t *index, const cm_params_t *params, cm_buf_t *body
                     cm_api_row_fn after, void *context, cm_err_t *err);
 
 /* The same by a handle that is borrowed meanwhile. */
-int cm_api_answer(cm_handles_t *handles, const cm_params_t *params, cm_buf_t *body, cm_err_t *err);
+int cm_api_answer(cm_handle_pool_t *handles, const cm_params_t *params, cm_buf_t *body,
+                  cm_err_t *err);
 
 /* How far the answers of a window are; all zero when there are none yet. */
-int cm_api_freshness(cm_handles_t *handles, cm_window_t window, cm_freshness_t *freshness,
+int cm_api_freshness(cm_handle_pool_t *handles, cm_window_t window, cm_freshness_t *freshness,
                      cm_err_t *err);
 
 /* Appends what /api/summary answers without parameters. */
-int cm_api_add_summary(cm_handles_t *handles, cm_buf_t *body, cm_err_t *err);
+int cm_api_add_summary(cm_handle_pool_t *handles, cm_buf_t *body, cm_err_t *err);
 
 #endif

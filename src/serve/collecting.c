@@ -1,7 +1,7 @@
 #include "serve/collecting.h"
 
 #include "base/secret.h"
-#include "serve/ours.h"
+#include "serve/own_names.h"
 #include "serve/proxies.h"
 #include "serve/sites.h"
 #include "store/embedded/store.h"
@@ -101,11 +101,11 @@ int cm_collecting_check(cm_app_t *app, const cm_collect_given_t *given, cm_err_t
     cm_serving_t serving = {.app = NULL};
     cm_sites_t *sites = NULL;
     cm_proxies_t *proxies = NULL;
-    cm_ours_t *ours = NULL;
+    cm_own_names_t *ours = NULL;
 
     int rc = cm_sites_new(given->sites, &sites, err);
     if (rc == 0)
-        rc = cm_ours_new(given->hosts, sites, &ours, err);
+        rc = cm_own_names_new(given->hosts, sites, &ours, err);
     if (rc == 0)
         rc = cm_proxies_new(given->proxies, &proxies, err);
     if (rc == 0)
@@ -113,7 +113,7 @@ int cm_collecting_check(cm_app_t *app, const cm_collect_given_t *given, cm_err_t
     if (rc == 0)
         rc = cm_serving_open(&serving, app, NULL, &given->tls, err);
     cm_serving_close(&serving);
-    cm_ours_free(ours);
+    cm_own_names_free(ours);
     cm_sites_free(sites);
     cm_proxies_free(proxies);
     free_secrets(&collecting);

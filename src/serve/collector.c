@@ -1,5 +1,6 @@
 #include "base/clock.h"
-#include "serve/collect_inside.h"
+#include "serve/collector_inside.h"
+#include "serve/head.h"
 #include "serve/reply.h"
 
 #include <stdio.h>
@@ -24,7 +25,7 @@ static int start_threads(cm_collector_t *collector, cm_err_t *err)
 {
     const cm_collector_options_t *options = &collector->options;
     const size_t share = options->max_coming / SHARES;
-    const cm_bodies_options_t bodies = {
+    const cm_uploads_options_t bodies = {
         .max_bytes = options->max_coming,
         .max_each = share > options->max_body ? share : options->max_body,
         .most = BODIES_EACH,
@@ -32,10 +33,10 @@ static int start_threads(cm_collector_t *collector, cm_err_t *err)
         .tls = options->tls,
     };
 
-    int rc = cm_bodies_start(&bodies, &collector->bodies, err);
+    int rc = cm_uploads_start(&bodies, &collector->bodies, err);
     if (rc == 0)
-        rc = cm_turns_start(options->readers > 0 ? options->readers : 1, cm_collect_turn,
-                            cm_collect_drop, &collector->turns, err);
+        rc = cm_fair_queue_start(options->readers > 0 ? options->readers : 1, cm_collector_job,
+                                 cm_collector_drop, &collector->turns, err);
     return rc;
 }
 
@@ -57,7 +58,7 @@ int cm_collector_new(const cm_collector_options_t *options, cm_collector_t **out
     collector->rules.rate = cm_rate_new(&options->rate);
     int rc = cm_sites_new(options->sites, &collector->rules.sites, err);
     if (rc == 0)
-        rc = cm_ours_new(options->hosts, collector->rules.sites, &collector->rules.ours, err);
+        rc = cm_own_names_new(options->hosts, collector->rules.sites, &collector->rules.ours, err);
     if (rc == 0)
         rc = cm_proxies_new(options->proxies, &collector->rules.proxies, err);
     if (rc == 0)
@@ -75,13 +76,13 @@ void cm_collector_free(cm_collector_t *collector)
     if (collector == NULL)
         return;
     cm_collector_give_up(collector);
-    cm_turns_free(collector->turns);
-    cm_bodies_stop(collector->bodies);
+    cm_fair_queue_free(collector->turns);
+    cm_uploads_stop(collector->bodies);
     cm_collector_forget(collector);
     cm_refused_free(collector->refused);
     cm_rate_free(collector->rules.rate);
     cm_proxies_free(collector->rules.proxies);
-    cm_ours_free(collector->rules.ours);
+    cm_own_names_free(collector->rules.ours);
     cm_sites_free(collector->rules.sites);
     pthread_mutex_destroy(&collector->lock);
     free(collector);
@@ -90,7 +91,7 @@ void cm_collector_free(cm_collector_t *collector)
 void cm_collector_give_up(cm_collector_t *collector)
 {
     if (collector->turns != NULL)
-        cm_turns_stop(collector->turns);
+        cm_fair_queue_stop(collector->turns);
 }
 
 void cm_collector_listens(cm_collector_t *collector, bool loopback)
@@ -98,7 +99,7 @@ void cm_collector_listens(cm_collector_t *collector, bool loopback)
     collector->rules.loopback = loopback;
 }
 
-cm_refused_t *cm_collector_refused(cm_collector_t *collector)
+cm_refused_requests_t *cm_collector_refused(cm_collector_t *collector)
 {
     return collector->refused;
 }
@@ -113,7 +114,7 @@ bool cm_collector_knows(const char *path)
 
 /* The headers that let a page of another origin read the answer (the Fetch standard, "CORS
  * protocol"). sendBeacon sends with credentials, whether there are any or not. */
-static void add_cors(const cm_collect_request_t *request, struct MHD_Response *response)
+static void add_cors(const cm_collector_request_t *request, struct MHD_Response *response)
 {
     MHD_add_response_header(response, "Vary", "Origin");
     if (request->sender.origin == NULL)
@@ -122,7 +123,7 @@ static void add_cors(const cm_collect_request_t *request, struct MHD_Response *r
     MHD_add_response_header(response, "Access-Control-Allow-Credentials", "true");
 }
 
-static void add_cookie(const cm_collect_request_t *request, struct MHD_Response *response)
+static void add_cookie(const cm_collector_request_t *request, struct MHD_Response *response)
 {
     char text[200];
 
@@ -136,7 +137,7 @@ static void add_cookie(const cm_collect_request_t *request, struct MHD_Response 
     MHD_add_response_header(response, "Set-Cookie", text);
 }
 
-static enum MHD_Result send_response(cm_collect_request_t *request, unsigned status,
+static enum MHD_Result send_response(cm_collector_request_t *request, unsigned status,
                                      struct MHD_Response *response)
 {
     if (response == NULL)
@@ -162,8 +163,8 @@ static struct MHD_Response *json_response(cm_buf_t *body)
 }
 
 /* {"error": sentence}; a header's name NULL: none. */
-static enum MHD_Result refuse(cm_collect_request_t *request, unsigned status, const char *sentence,
-                              const char *name, const char *value)
+static enum MHD_Result refuse(cm_collector_request_t *request, unsigned status,
+                              const char *sentence, const char *name, const char *value)
 {
     cm_buf_t body = CM_BUF_INIT;
 
@@ -174,7 +175,7 @@ static enum MHD_Result refuse(cm_collect_request_t *request, unsigned status, co
     return send_response(request, status, response);
 }
 
-static enum MHD_Result refuse_later(cm_collect_request_t *request, unsigned status, int seconds,
+static enum MHD_Result refuse_later(cm_collector_request_t *request, unsigned status, int seconds,
                                     const char *sentence)
 {
     char text[16];
@@ -183,7 +184,7 @@ static enum MHD_Result refuse_later(cm_collect_request_t *request, unsigned stat
     return refuse(request, status, sentence, "Retry-After", text);
 }
 
-static enum MHD_Result reply_pixel(cm_collect_request_t *request)
+static enum MHD_Result reply_pixel(cm_collector_request_t *request)
 {
     struct MHD_Response *response =
         MHD_create_response_from_buffer(sizeof gif, (void *)(uintptr_t)gif, MHD_RESPMEM_PERSISTENT);
@@ -198,7 +199,7 @@ static enum MHD_Result reply_pixel(cm_collect_request_t *request)
 }
 
 /* What became of the events, which are durable. */
-static enum MHD_Result reply_result(cm_collect_request_t *request)
+static enum MHD_Result reply_result(cm_collector_request_t *request)
 {
     cm_posted_result_t *result = &request->result;
     cm_buf_t body = CM_BUF_INIT;
@@ -221,7 +222,7 @@ static enum MHD_Result reply_result(cm_collect_request_t *request)
                          response);
 }
 
-static enum MHD_Result reply_ready(cm_collect_request_t *request)
+static enum MHD_Result reply_ready(cm_collector_request_t *request)
 {
     const cm_collector_options_t *options = &request->collector->options;
     cm_buf_t said = CM_BUF_INIT, body = CM_BUF_INIT;
@@ -240,7 +241,7 @@ static enum MHD_Result reply_ready(cm_collect_request_t *request)
 
 /* ---- who sends ---- */
 
-static void note_refused(cm_collect_request_t *request, cm_refusal_t why, cm_str_t origin)
+static void note_refused(cm_collector_request_t *request, cm_refusal_t why, cm_str_t origin)
 {
     const cm_collector_t *collector = request->collector;
 
@@ -248,7 +249,7 @@ static void note_refused(cm_collect_request_t *request, cm_refusal_t why, cm_str
                     cm_clock_now_ms(collector->options.shared->clock));
 }
 
-static enum MHD_Result refuse_for_demo(cm_collect_request_t *request, cm_str_t origin)
+static enum MHD_Result refuse_for_demo(cm_collector_request_t *request, cm_str_t origin)
 {
     note_refused(request, CM_REFUSED_DEMO, origin);
     return refuse(request, MHD_HTTP_FORBIDDEN,
@@ -257,7 +258,7 @@ static enum MHD_Result refuse_for_demo(cm_collect_request_t *request, cm_str_t o
                   NULL, NULL);
 }
 
-static enum MHD_Result refuse_token(cm_collect_request_t *request, bool given)
+static enum MHD_Result refuse_token(cm_collector_request_t *request, bool given)
 {
     if (request->collector->rules.demo)
         return refuse_for_demo(request, CM_STR(""));
@@ -269,7 +270,7 @@ static enum MHD_Result refuse_token(cm_collect_request_t *request, bool given)
                   "WWW-Authenticate", "Bearer");
 }
 
-static enum MHD_Result refuse_site(cm_collect_request_t *request, cm_str_t origin)
+static enum MHD_Result refuse_site(cm_collector_request_t *request, cm_str_t origin)
 {
     char text[200];
 
@@ -281,14 +282,14 @@ static enum MHD_Result refuse_site(cm_collect_request_t *request, cm_str_t origi
     return refuse(request, MHD_HTTP_FORBIDDEN, text, NULL, NULL);
 }
 
-static enum MHD_Result refuse_rate(cm_collect_request_t *request, int seconds)
+static enum MHD_Result refuse_rate(cm_collector_request_t *request, int seconds)
 {
     note_refused(request, CM_REFUSED_RATE, cm_str(request->sender.origin));
     return refuse_later(request, MHD_HTTP_TOO_MANY_REQUESTS, seconds,
                         "too many requests, events or bytes from this address");
 }
 
-static bool within_rate(cm_collect_request_t *request, enum MHD_Result *result)
+static bool within_rate(cm_collector_request_t *request, enum MHD_Result *result)
 {
     const int seconds = cm_sender_wait(&request->collector->rules, &request->sender);
 
@@ -297,10 +298,10 @@ static bool within_rate(cm_collect_request_t *request, enum MHD_Result *result)
     return seconds == 0;
 }
 
-static enum MHD_Result refuse_locked(cm_collect_request_t *request)
+static enum MHD_Result refuse_locked(cm_collector_request_t *request)
 {
     const int seconds = cm_rate_locked(request->collector->rules.rate,
-                                       cm_sender_who(&request->sender), cm_clock_ticks_ns());
+                                       cm_sender_limit_key(&request->sender), cm_clock_ticks_ns());
 
     note_refused(request, CM_REFUSED_TOKEN, CM_STR(""));
     return refuse_later(request, MHD_HTTP_TOO_MANY_REQUESTS, seconds > 0 ? seconds : 1,
@@ -308,7 +309,7 @@ static enum MHD_Result refuse_locked(cm_collect_request_t *request)
 }
 
 /* Where the store has all that it may hold, nothing more is taken. */
-static bool has_room(cm_collect_request_t *request, enum MHD_Result *result)
+static bool has_room(cm_collector_request_t *request, enum MHD_Result *result)
 {
     const cm_collector_options_t *options = &request->collector->options;
 
@@ -320,25 +321,25 @@ static bool has_room(cm_collect_request_t *request, enum MHD_Result *result)
 }
 
 /* Finds out who sends, and whether he may now; replies where he may not (then `*result` is set). */
-static bool admit(cm_collect_request_t *request, enum MHD_Result *result)
+static bool admit(cm_collector_request_t *request, enum MHD_Result *result)
 {
     cm_sender_t *sender = &request->sender;
 
-    cm_sender_find(&request->collector->rules, request->connection, sender);
+    cm_sender_locate(&request->collector->rules, request->connection, sender);
     switch (cm_sender_admit(&request->collector->rules, request->connection, sender)) {
-    case CM_NO_SITE:
+    case CM_SENDER_NO_SITE:
         *result = refuse_site(request, cm_str(sender->origin));
         return false;
-    case CM_NO_TOKEN:
+    case CM_SENDER_NO_TOKEN:
         *result = refuse_token(request, false);
         return false;
-    case CM_WRONG_TOKEN:
+    case CM_SENDER_WRONG_TOKEN:
         *result = refuse_token(request, true);
         return false;
-    case CM_LOCKED:
+    case CM_SENDER_LOCKED:
         *result = refuse_locked(request);
         return false;
-    case CM_ADMITTED:
+    case CM_SENDER_ADMITTED:
         break;
     }
     return within_rate(request, result) && has_room(request, result);
@@ -346,19 +347,19 @@ static bool admit(cm_collect_request_t *request, enum MHD_Result *result)
 
 /* ---- a request's events ---- */
 
-static enum MHD_Result refuse_lost(cm_collect_request_t *request)
+static enum MHD_Result refuse_lost(cm_collector_request_t *request)
 {
     return refuse_later(request, MHD_HTTP_SERVICE_UNAVAILABLE, FULL_SECONDS,
                         "too much waits to be stored, or it cannot be stored; send it again");
 }
 
-static enum MHD_Result refuse_size(cm_collect_request_t *request)
+static enum MHD_Result refuse_size(cm_collector_request_t *request)
 {
     return refuse(request, MHD_HTTP_CONTENT_TOO_LARGE,
                   "the body is larger than collect.max_body allows", NULL, NULL);
 }
 
-static enum MHD_Result refuse_urls(cm_collect_request_t *request)
+static enum MHD_Result refuse_urls(cm_collector_request_t *request)
 {
     if (request->collector->rules.demo)
         return refuse_for_demo(request, cm_str(request->sender.origin));
@@ -367,51 +368,52 @@ static enum MHD_Result refuse_urls(cm_collect_request_t *request)
 }
 
 /* Replies to what is read, or hands its events over. */
-static enum MHD_Result settle_outcome(cm_collect_request_t *request)
+static enum MHD_Result settle_outcome(cm_collector_request_t *request)
 {
     enum MHD_Result result = MHD_YES;
 
     switch (request->outcome) {
-    case CM_OUTCOME_NO_EVENTS:
+    case CM_COLLECTOR_OUTCOME_NO_EVENTS:
         result = request->pixel && request->result.rejected == 0 ? reply_pixel(request)
                                                                  : reply_result(request);
         break;
-    case CM_OUTCOME_TOO_LARGE:
+    case CM_COLLECTOR_OUTCOME_TOO_LARGE:
         result = refuse_size(request);
         break;
-    case CM_OUTCOME_NO_BODY:
+    case CM_COLLECTOR_OUTCOME_NO_BODY:
         result = refuse(request, MHD_HTTP_BAD_REQUEST, request->why, NULL, NULL);
         break;
-    case CM_OUTCOME_OWES:
+    case CM_COLLECTOR_OUTCOME_OWES:
         result = refuse_rate(request, request->seconds);
         break;
-    case CM_OUTCOME_FOREIGN:
+    case CM_COLLECTOR_OUTCOME_FOREIGN:
         result = refuse_urls(request);
         break;
-    case CM_OUTCOME_LOST:
+    case CM_COLLECTOR_OUTCOME_LOST:
         result = refuse_lost(request);
         break;
-    case CM_OUTCOME_EVENTS:
+    case CM_COLLECTOR_OUTCOME_EVENTS:
         break;
     }
     return result;
 }
 
 /* What was read on this thread. */
-static enum MHD_Result settle_at_once(cm_collect_request_t *request)
+static enum MHD_Result settle_at_once(cm_collector_request_t *request)
 {
-    if (request->outcome == CM_OUTCOME_EVENTS || request->outcome == CM_OUTCOME_NO_EVENTS)
-        cm_collect_store(request);
+    if (request->outcome == CM_COLLECTOR_OUTCOME_EVENTS ||
+        request->outcome == CM_COLLECTOR_OUTCOME_NO_EVENTS)
+        cm_collector_store(request);
     const enum MHD_Result result = settle_outcome(request);
-    cm_collect_let_go(request->collector, &request->held);
+    cm_collector_release(request->collector, &request->held);
     return result;
 }
 
-static enum MHD_Result settle(cm_collect_request_t *request, cm_collect_stage_t stage)
+static enum MHD_Result settle(cm_collector_request_t *request, cm_collector_stage_t stage)
 {
-    if (stage == CM_COLLECT_READ)
+    if (stage == CM_COLLECTOR_STAGE_READ)
         return settle_outcome(request);
-    if (stage == CM_COLLECT_LOST)
+    if (stage == CM_COLLECTOR_STAGE_LOST)
         return refuse_lost(request);
     return request->pixel ? reply_pixel(request) : reply_result(request);
 }
@@ -423,18 +425,18 @@ void cm_collector_ring(cm_collector_t *collector)
         cm_inbox_ring(collector->options.inbox);
 }
 
-static enum MHD_Result read_body(cm_collect_request_t *request)
+static enum MHD_Result read_body(cm_collector_request_t *request)
 {
     if (request->held.is_coming &&
-        !cm_bodies_whole(request->collector->bodies, &request->held.coming))
+        !cm_uploads_complete(request->collector->bodies, &request->held.coming))
         return MHD_NO; /* its answer is on its way */
-    if (request->room == CM_ROOM_NONE)
+    if (request->room == CM_UPLOAD_TOTAL_LIMIT)
         return refuse_lost(request);
-    if (request->room == CM_ROOM_OF_OTHER_ONES)
+    if (request->room == CM_UPLOAD_ADDRESS_LIMIT)
         return refuse_later(request, MHD_HTTP_TOO_MANY_REQUESTS, FULL_SECONDS,
                             "too many unfinished bodies from this address");
-    cm_collect_read(request);
-    if (atomic_load(&request->stage) != CM_COLLECT_COMING) /* another thread reads it */
+    cm_collector_read(request);
+    if (atomic_load(&request->stage) != CM_COLLECTOR_STAGE_COMING) /* another thread reads it */
         return MHD_YES;
     return settle_at_once(request);
 }
@@ -447,7 +449,7 @@ static bool type_is(cm_str_t type, const char *name)
 }
 
 /* Content-Type and Content-Encoding; replies where they are others. */
-static bool accept_type(cm_collect_request_t *request, enum MHD_Result *result)
+static bool accept_type(cm_collector_request_t *request, enum MHD_Result *result)
 {
     const char *type = cm_sender_header(request->connection, "Content-Type");
     cm_str_t coding =
@@ -469,7 +471,7 @@ static bool accept_type(cm_collect_request_t *request, enum MHD_Result *result)
     return false;
 }
 
-static bool accept_length(cm_collect_request_t *request, enum MHD_Result *result)
+static bool accept_length(cm_collector_request_t *request, enum MHD_Result *result)
 {
     cm_str_t text = cm_str(cm_sender_header(request->connection, "Content-Length"));
 
@@ -482,19 +484,20 @@ static bool accept_length(cm_collect_request_t *request, enum MHD_Result *result
 }
 
 /* From here on its body is waited for. */
-static void await_body(cm_collect_request_t *request)
+static void await_body(cm_collector_request_t *request)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 
-    if (!cm_request_has_body(request->connection))
+    if (!cm_head_has_body(request->connection))
         return;
     request->held.is_coming = true;
-    cm_bodies_begin(request->collector->bodies, &request->held.coming,
-                    cm_sender_who(&request->sender), info->connect_fd, request->sender.trusted);
+    cm_uploads_begin(request->collector->bodies, &request->held.coming,
+                     cm_sender_limit_key(&request->sender), info->connect_fd,
+                     request->sender.trusted);
 }
 
-static enum MHD_Result reply_preflight(cm_collect_request_t *request)
+static enum MHD_Result reply_preflight(cm_collector_request_t *request)
 {
     const char *origin = cm_sender_header(request->connection, "Origin");
     struct MHD_Response *response =
@@ -517,7 +520,7 @@ static enum MHD_Result reply_preflight(cm_collect_request_t *request)
 }
 
 /* Its head: everything that can be refused before the body comes. */
-static enum MHD_Result begin_events(cm_collect_request_t *request)
+static enum MHD_Result begin_events(cm_collector_request_t *request)
 {
     enum MHD_Result result = MHD_YES;
 
@@ -529,7 +532,7 @@ static enum MHD_Result begin_events(cm_collect_request_t *request)
     return result;
 }
 
-static enum MHD_Result finish_events(cm_collect_request_t *request, const char *method)
+static enum MHD_Result finish_events(cm_collector_request_t *request, const char *method)
 {
     if (strcmp(method, "POST") == 0)
         return read_body(request);
@@ -541,25 +544,25 @@ static enum MHD_Result finish_events(cm_collect_request_t *request, const char *
 
 /* ---- GET /pixel.gif ---- */
 
-static bool wants_privacy(const cm_collect_request_t *request)
+static bool wants_privacy(const cm_collector_request_t *request)
 {
     return cm_str_equal(cm_str(cm_sender_header(request->connection, "DNT")), CM_STR("1")) ||
            cm_str_equal(cm_str(cm_sender_header(request->connection, "Sec-GPC")), CM_STR("1"));
 }
 
-static cm_str_t argument(const cm_collect_request_t *request, const char *name)
+static cm_str_t argument(const cm_collector_request_t *request, const char *name)
 {
     return cm_str(MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name));
 }
 
-static enum MHD_Result take_pixel(cm_collect_request_t *request, const char *method)
+static enum MHD_Result take_pixel(cm_collector_request_t *request, const char *method)
 {
     enum MHD_Result result = MHD_YES;
     cm_str_t referrer = cm_str(cm_sender_header(request->connection, "Referer")),
              url = argument(request, "url");
 
     request->pixel = request->sender.page = true;
-    if (!cm_request_is_question(method))
+    if (!cm_head_only_reads(method))
         return refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "an image is asked for with GET",
                       "Allow", "GET, HEAD");
     if (strcmp(method, "HEAD") == 0 || wants_privacy(request))
@@ -575,23 +578,23 @@ static enum MHD_Result take_pixel(cm_collect_request_t *request, const char *met
         !(referrer.len > 0 ? cm_sender_site(&request->collector->rules, request->connection, origin)
                            : cm_sites_allow(request->collector->rules.sites, origin)))
         return refuse_site(request, origin);
-    cm_sender_find(&request->collector->rules, request->connection, &request->sender);
+    cm_sender_locate(&request->collector->rules, request->connection, &request->sender);
     if (!within_rate(request, &result) || !has_room(request, &result))
         return result;
     cm_sender_visitor(&request->collector->rules, request->connection, &request->sender);
-    cm_collect_read_pixel(request, url, argument(request, "user_id"));
+    cm_collector_read_pixel(request, url, argument(request, "user_id"));
     return settle_at_once(request);
 }
 
 /* ---- the handler ---- */
 
-static enum MHD_Result finish(cm_collect_request_t *request, const char *path, const char *method)
+static enum MHD_Result finish(cm_collector_request_t *request, const char *path, const char *method)
 {
     if (strcmp(path, "/v1/events") == 0)
         return finish_events(request, method);
     if (strcmp(path, "/pixel.gif") == 0)
         return take_pixel(request, method);
-    if (!cm_request_is_question(method))
+    if (!cm_head_only_reads(method))
         return refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "use GET or HEAD", "Allow",
                       "GET, HEAD");
     return reply_ready(request);
@@ -600,7 +603,7 @@ static enum MHD_Result finish(cm_collect_request_t *request, const char *path, c
 /* Whether there will be room for the head of an answer, without which nothing may be stored: the
  * sender would send it again. libmicrohttpd keeps the request's head, a copy of its cookies and a
  * node for each of its fields in the same memory. */
-static bool accept_head(cm_collect_request_t *request, enum MHD_Result *result)
+static bool accept_head(cm_collector_request_t *request, enum MHD_Result *result)
 {
     enum { FIELD = 64, ANSWER = 700 };
     struct MHD_Connection *connection = request->connection;
@@ -621,7 +624,7 @@ static bool accept_head(cm_collect_request_t *request, enum MHD_Result *result)
     return false;
 }
 
-static enum MHD_Result begin(cm_collect_request_t *request, const char *path, const char *method)
+static enum MHD_Result begin(cm_collector_request_t *request, const char *path, const char *method)
 {
     const bool events = strcmp(path, "/v1/events") == 0;
     enum MHD_Result result = MHD_YES;
@@ -630,23 +633,23 @@ static enum MHD_Result begin(cm_collect_request_t *request, const char *path, co
         return result;
     if (events && strcmp(method, "POST") == 0)
         return begin_events(request);
-    if (!cm_request_has_body(request->connection))
+    if (!cm_head_has_body(request->connection))
         return MHD_YES;
-    return events || !cm_request_is_question(method)
-               ? finish(request, path, method)
-               : refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "such a request has no body", NULL,
-                        NULL);
+    return events || !cm_head_only_reads(method) ? finish(request, path, method)
+                                                 : refuse(request, MHD_HTTP_CONTENT_TOO_LARGE,
+                                                          "such a request has no body", NULL, NULL);
 }
 
 /* Keeps a piece of the body, where there is room for it. */
-static void take_piece(cm_collect_request_t *request, const char *data, size_t len)
+static void take_piece(cm_collector_request_t *request, const char *data, size_t len)
 {
     cm_body_t *body = &request->held.body;
     const bool last = request->length >= 0 && body->came + len >= (uint64_t)request->length;
 
-    if (request->room == CM_ROOM && request->held.is_coming)
-        request->room = cm_bodies_add(request->collector->bodies, &request->held.coming, len, last);
-    if (request->room == CM_ROOM) {
+    if (request->room == CM_UPLOAD_FITS && request->held.is_coming)
+        request->room =
+            cm_uploads_add(request->collector->bodies, &request->held.coming, len, last);
+    if (request->room == CM_UPLOAD_FITS) {
         cm_body_add(body, data, len);
     } else {
         cm_body_free(body);
@@ -657,9 +660,9 @@ static void take_piece(cm_collect_request_t *request, const char *data, size_t l
 enum MHD_Result cm_collector_handle(cm_collector_t *collector, struct MHD_Connection *connection,
                                     cm_loop_t *loop, size_t memory, const char *path,
                                     const char *method, const char *upload, size_t *upload_len,
-                                    cm_collect_request_t **out)
+                                    cm_collector_request_t **out)
 {
-    cm_collect_request_t *request = *out;
+    cm_collector_request_t *request = *out;
 
     if (request == NULL) {
         request = *out = cm_alloc_zero(1, sizeof *request);
@@ -676,17 +679,18 @@ enum MHD_Result cm_collector_handle(cm_collector_t *collector, struct MHD_Connec
         *upload_len = 0;
         return request->held.body.came <= request->held.body.max * DISCARD ? MHD_YES : MHD_NO;
     }
-    const cm_collect_stage_t stage = atomic_load(&request->stage);
-    if (stage == CM_COLLECT_RESTING) /* not yet */
+    const cm_collector_stage_t stage = atomic_load(&request->stage);
+    if (stage == CM_COLLECTOR_STAGE_RESTING) /* not yet */
         return MHD_YES;
-    return stage == CM_COLLECT_COMING ? finish(request, path, method) : settle(request, stage);
+    return stage == CM_COLLECTOR_STAGE_COMING ? finish(request, path, method)
+                                              : settle(request, stage);
 }
 
-void cm_collect_request_free(cm_collect_request_t *request)
+void cm_collector_request_free(cm_collector_request_t *request)
 {
     if (request == NULL)
         return;
-    cm_collect_let_go(request->collector, &request->held);
+    cm_collector_release(request->collector, &request->held);
     cm_buf_free(&request->result.errors);
     free(request->why);
     free(request);

@@ -8,7 +8,7 @@
 #define CM_SERVE_COLLECTOR_H
 
 #include "serve/loop.h"
-#include "serve/refused.h"
+#include "serve/refused_requests.h"
 #include "serve/sender.h"
 #include "source/inbox.h"
 #include "source/posted.h"
@@ -40,7 +40,7 @@ typedef struct cm_collector_options {
 } cm_collector_options_t;
 
 typedef struct cm_collector cm_collector_t;
-typedef struct cm_collect_request cm_collect_request_t;
+typedef struct cm_collector_request cm_collector_request_t;
 
 /* CM_EUSAGE. */
 int cm_collector_new(const cm_collector_options_t *options, cm_collector_t **collector,
@@ -59,7 +59,7 @@ void cm_collector_listens(cm_collector_t *collector, bool loopback);
 void cm_collector_forget(cm_collector_t *collector);
 
 /* What was refused, for any thread. */
-cm_refused_t *cm_collector_refused(cm_collector_t *collector);
+cm_refused_requests_t *cm_collector_refused(cm_collector_t *collector);
 
 /* Whether a path is the collector's. */
 bool cm_collector_knows(const char *path);
@@ -70,8 +70,8 @@ bool cm_collector_knows(const char *path);
 enum MHD_Result cm_collector_handle(cm_collector_t *collector, struct MHD_Connection *connection,
                                     cm_loop_t *loop, size_t memory, const char *path,
                                     const char *method, const char *upload, size_t *upload_len,
-                                    cm_collect_request_t **request);
-void cm_collect_request_free(cm_collect_request_t *request);
+                                    cm_collector_request_t **request);
+void cm_collector_request_free(cm_collector_request_t *request);
 
 /* At the end of a round of a loop: whoever stores is told that there is something. Later is better
  * than at once, because what comes in a round is then stored as one group. */

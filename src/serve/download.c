@@ -42,7 +42,7 @@ struct cm_download {
 };
 
 struct cm_downloads {
-    cm_handles_t *handles;
+    cm_handle_pool_t *handles;
     const cm_log_t *log;
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t idle;
@@ -56,7 +56,7 @@ bool cm_download_too_slow(uint64_t bytes, int64_t ms)
     return ms > CM_DOWNLOAD_GRACE_MS && bytes < (uint64_t)ms / 1000 * CM_DOWNLOAD_RATE;
 }
 
-cm_downloads_t *cm_downloads_new(cm_handles_t *handles, const cm_log_t *log)
+cm_downloads_t *cm_downloads_new(cm_handle_pool_t *handles, const cm_log_t *log)
 {
     cm_downloads_t *downloads = cm_alloc_zero(1, sizeof *downloads);
 
@@ -227,7 +227,7 @@ static int after_row(void *context, cm_err_t *err)
 
 static int read_rows(cm_download_t *download, cm_err_t *err)
 {
-    cm_handles_t *handles = download->downloads->handles;
+    cm_handle_pool_t *handles = download->downloads->handles;
     cm_index_t *index = NULL;
     bool held;
 

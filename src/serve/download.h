@@ -13,7 +13,7 @@
 #define CM_SERVE_DOWNLOAD_H
 
 #include "base/log.h"
-#include "serve/handles.h"
+#include "serve/handle_pool.h"
 #include "serve/loop.h"
 #include "serve/params.h"
 
@@ -31,7 +31,7 @@ typedef struct cm_downloads cm_downloads_t;
 typedef struct cm_download cm_download_t;
 
 /* `handles` and `log` must outlive it. */
-cm_downloads_t *cm_downloads_new(cm_handles_t *handles, const cm_log_t *log);
+cm_downloads_t *cm_downloads_new(cm_handle_pool_t *handles, const cm_log_t *log);
 
 /* Ends all downloads, and waits for their threads. Their connections are let on. */
 void cm_downloads_stop(cm_downloads_t *downloads);

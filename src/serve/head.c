@@ -79,3 +79,17 @@ int cm_head_strictness(void)
 {
     return strncmp(MHD_get_version(), "0.", 2) == 0 ? 0 : 1;
 }
+
+bool cm_head_only_reads(const char *method)
+{
+    return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+}
+
+bool cm_head_has_body(struct MHD_Connection *connection)
+{
+    const char *length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length");
+    const char *coding =
+        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Transfer-Encoding");
+
+    return coding != NULL || (length != NULL && strcmp(length, "0") != 0);
+}

@@ -8,6 +8,7 @@
 #define CM_SERVE_HEAD_H
 
 #include <microhttpd.h>
+#include <stdbool.h>
 
 /* NULL when the head is in order; else a sentence that says what is not, a constant. `version` is
  * that of the request, "HTTP/1.1". */
@@ -16,5 +17,11 @@ const char *cm_head_fault(struct MHD_Connection *connection, const char *version
 /* How strict libmicrohttpd shall be (MHD_OPTION_STRICT_FOR_CLIENT). 1.0 makes another target of a
  * request line with too many blanks, unless it is strict; 0.9 that is strict spoils its answers. */
 int cm_head_strictness(void);
+
+/* Whether a method only reads: GET or HEAD. */
+bool cm_head_only_reads(const char *method);
+
+/* Whether the head of the request announces a body. */
+bool cm_head_has_body(struct MHD_Connection *connection);
 
 #endif

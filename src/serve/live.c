@@ -26,7 +26,7 @@ struct stream {
 };
 
 struct cm_live {
-    cm_handles_t *handles;
+    cm_handle_pool_t *handles;
     const cm_log_t *log;
     pthread_t thread;
     pthread_mutex_t lock; /* guards all below */
@@ -270,7 +270,7 @@ static void *watch(void *context)
     return NULL;
 }
 
-int cm_live_start(cm_handles_t *handles, const cm_log_t *log, cm_live_t **out, cm_err_t *err)
+int cm_live_start(cm_handle_pool_t *handles, const cm_log_t *log, cm_live_t **out, cm_err_t *err)
 {
     cm_live_t *live = cm_alloc_zero(1, sizeof *live);
 

@@ -7,7 +7,7 @@
 #define CM_SERVE_LIVE_H
 
 #include "base/log.h"
-#include "serve/handles.h"
+#include "serve/handle_pool.h"
 #include "serve/loop.h"
 
 #include <microhttpd.h>
@@ -21,7 +21,7 @@ enum {
 typedef struct cm_live cm_live_t;
 
 /* Starts the thread; `handles` and `log` must outlive the object. */
-int cm_live_start(cm_handles_t *handles, const cm_log_t *log, cm_live_t **live, cm_err_t *err);
+int cm_live_start(cm_handle_pool_t *handles, const cm_log_t *log, cm_live_t **live, cm_err_t *err);
 
 /* Answers a request with a stream (`head`: with its headers only), or 503 when there are too many.
  */

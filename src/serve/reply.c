@@ -164,17 +164,3 @@ enum MHD_Result cm_reply_redirect(struct MHD_Connection *connection, const char 
     MHD_destroy_response(response);
     return result;
 }
-
-bool cm_request_is_question(const char *method)
-{
-    return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
-}
-
-bool cm_request_has_body(struct MHD_Connection *connection)
-{
-    const char *length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length");
-    const char *coding =
-        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Transfer-Encoding");
-
-    return coding != NULL || (length != NULL && strcmp(length, "0") != 0);
-}

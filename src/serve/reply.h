@@ -51,10 +51,4 @@ enum MHD_Result cm_reply_redirect(struct MHD_Connection *connection, const char 
 /* Appends {"error": sentence}, as every refusal has it, and a newline. */
 void cm_reply_add_error(cm_buf_t *body, const char *sentence);
 
-/* True for the methods that only ask. */
-bool cm_request_is_question(const char *method);
-
-/* True when the request's head announces a body. */
-bool cm_request_has_body(struct MHD_Connection *connection);
-
 #endif

@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "base/put.h"
-#include "serve/hosts.h"
+#include "serve/authority.h"
 #include "source/posted.h"
 
 #include <nettle/memops.h>
@@ -37,7 +37,7 @@ static bool same_origin(const cm_sender_rules_t *rules, struct MHD_Connection *c
         !cm_str_equal_nocase((cm_str_t){origin.data + origin.len - host.len, host.len}, host))
         return false;
     /* A stranger's name that leads to this machine is no name of ours (DNS rebinding). */
-    return cm_ours_has(rules->ours, cm_host_name(host));
+    return cm_own_names_has(rules->ours, cm_authority_host(host));
 }
 
 bool cm_sender_site(const cm_sender_rules_t *rules, struct MHD_Connection *connection,
@@ -94,21 +94,21 @@ static bool token_known(const cm_sender_rules_t *rules, const char *authorizatio
 /* Who guesses tokens has a few guesses only, and then not even a right one is told from a wrong
  * one.
  */
-static cm_verdict_t admit_token(const cm_sender_rules_t *rules, const char *authorization,
-                                cm_sender_t *sender)
+static cm_sender_verdict_t admit_token(const cm_sender_rules_t *rules, const char *authorization,
+                                       cm_sender_t *sender)
 {
     const int64_t now_ns = cm_clock_ticks_ns();
 
-    if (cm_rate_locked(rules->rate, cm_sender_who(sender), now_ns) > 0)
-        return CM_LOCKED;
+    if (cm_rate_locked(rules->rate, cm_sender_limit_key(sender), now_ns) > 0)
+        return CM_SENDER_LOCKED;
     sender->trusted = token_known(rules, authorization);
     if (!sender->trusted)
-        cm_rate_fail(rules->rate, cm_sender_who(sender), now_ns);
-    return sender->trusted ? CM_ADMITTED : CM_WRONG_TOKEN;
+        cm_rate_fail(rules->rate, cm_sender_limit_key(sender), now_ns);
+    return sender->trusted ? CM_SENDER_ADMITTED : CM_SENDER_WRONG_TOKEN;
 }
 
-cm_verdict_t cm_sender_admit(const cm_sender_rules_t *rules, struct MHD_Connection *connection,
-                             cm_sender_t *sender)
+cm_sender_verdict_t cm_sender_admit(const cm_sender_rules_t *rules,
+                                    struct MHD_Connection *connection, cm_sender_t *sender)
 {
     const char *authorization = cm_sender_header(connection, "Authorization");
 
@@ -117,15 +117,15 @@ cm_verdict_t cm_sender_admit(const cm_sender_rules_t *rules, struct MHD_Connecti
     sender->own = sender->page && same_origin(rules, connection, cm_str(sender->origin));
     if (sender->page && !sender->own &&
         (rules->demo || !cm_sites_allow(rules->sites, cm_str(sender->origin))))
-        return CM_NO_SITE;
+        return CM_SENDER_NO_SITE;
     if (rules->demo && !sender->page)
-        return CM_NO_TOKEN;
+        return CM_SENDER_NO_TOKEN;
     if (authorization != NULL)
         return admit_token(rules, authorization, sender);
     if (sender->page ||
         (rules->token_count == 0 && rules->loopback && !cm_proxies_any(rules->proxies)))
-        return CM_ADMITTED;
-    return CM_NO_TOKEN;
+        return CM_SENDER_ADMITTED;
+    return CM_SENDER_NO_TOKEN;
 }
 
 /* ---- addresses ---- */
@@ -145,8 +145,8 @@ static enum MHD_Result add_forwarded(void *context, enum MHD_ValueKind kind, con
     return MHD_YES;
 }
 
-void cm_sender_find(const cm_sender_rules_t *rules, struct MHD_Connection *connection,
-                    cm_sender_t *sender)
+void cm_sender_locate(const cm_sender_rules_t *rules, struct MHD_Connection *connection,
+                      cm_sender_t *sender)
 {
     cm_buf_t forwarded = CM_BUF_INIT;
     bool loopback;
@@ -160,12 +160,12 @@ void cm_sender_find(const cm_sender_rules_t *rules, struct MHD_Connection *conne
     sender->direct = direct && loopback;
 }
 
-cm_str_t cm_sender_who(const cm_sender_t *sender)
+cm_str_t cm_sender_limit_key(const cm_sender_t *sender)
 {
     return cm_address_who(&sender->bytes);
 }
 
-uint64_t cm_sender_number(const cm_sender_t *sender)
+uint64_t cm_sender_hash(const cm_sender_t *sender)
 {
     const bool v4 = cm_address_is_v4(&sender->bytes);
     uint64_t number;
@@ -179,8 +179,8 @@ bool cm_sender_local(const cm_sender_rules_t *rules, struct MHD_Connection *conn
     cm_str_t host = cm_str(cm_sender_header(connection, "Host"));
     cm_sender_t sender;
 
-    cm_sender_find(rules, connection, &sender);
-    return sender.direct && (host.len == 0 || cm_host_is_local(cm_host_name(host)));
+    cm_sender_locate(rules, connection, &sender);
+    return sender.direct && (host.len == 0 || cm_authority_is_local(cm_authority_host(host)));
 }
 
 bool cm_sender_limited(const cm_sender_t *sender)
@@ -192,7 +192,7 @@ int cm_sender_wait(const cm_sender_rules_t *rules, const cm_sender_t *sender)
 {
     if (!cm_sender_limited(sender))
         return 0;
-    return cm_rate_take(rules->rate, cm_sender_who(sender), cm_clock_ticks_ns());
+    return cm_rate_take(rules->rate, cm_sender_limit_key(sender), cm_clock_ticks_ns());
 }
 
 /* ---- cookies ---- */

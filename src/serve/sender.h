@@ -5,7 +5,7 @@
 #ifndef CM_SERVE_SENDER_H
 #define CM_SERVE_SENDER_H
 
-#include "serve/ours.h"
+#include "serve/own_names.h"
 #include "serve/proxies.h"
 #include "serve/rate.h"
 #include "serve/sites.h"
@@ -21,7 +21,7 @@ typedef struct cm_sender_token {
 typedef struct cm_sender_rules {
     cm_sites_t *sites;
     cm_proxies_t *proxies;
-    cm_ours_t *ours;
+    cm_own_names_t *ours;
     cm_rate_t *rate;
     const cm_sender_token_t *tokens;
     size_t token_count;
@@ -44,13 +44,14 @@ typedef struct cm_sender {
     bool new_visitor;                  /* the cookie is to be set */
 } cm_sender_t;
 
-typedef enum cm_verdict {
-    CM_ADMITTED,
-    CM_NO_SITE,  /* the page's site may not send */
-    CM_NO_TOKEN, /* it comes from no page, and has no token */
-    CM_WRONG_TOKEN,
-    CM_LOCKED, /* too many wrong tokens came from the address: none is looked at for a while */
-} cm_verdict_t;
+typedef enum cm_sender_verdict {
+    CM_SENDER_ADMITTED,
+    CM_SENDER_NO_SITE,  /* the page's site may not send */
+    CM_SENDER_NO_TOKEN, /* it comes from no page, and has no token */
+    CM_SENDER_WRONG_TOKEN,
+    CM_SENDER_LOCKED, /* too many wrong tokens came from the address: none is looked at for a while
+                       */
+} cm_sender_verdict_t;
 
 /* A header of the request, NULL when it has none. */
 const char *cm_sender_header(struct MHD_Connection *connection, const char *name);
@@ -64,17 +65,17 @@ bool cm_sender_site(const cm_sender_rules_t *rules, struct MHD_Connection *conne
 bool cm_sender_takes(const cm_sender_rules_t *rules, const cm_sender_t *sender, cm_str_t url);
 
 /* Fills `address`, `bytes` and `direct`: before the functions below. */
-void cm_sender_find(const cm_sender_rules_t *rules, struct MHD_Connection *connection,
-                    cm_sender_t *sender);
+void cm_sender_locate(const cm_sender_rules_t *rules, struct MHD_Connection *connection,
+                      cm_sender_t *sender);
 
 /* Whose limits are the sender's: his address, or as a customer has a whole /64 of IPv6, that. As
  * long as the sender. */
-cm_str_t cm_sender_who(const cm_sender_t *sender);
-uint64_t cm_sender_number(const cm_sender_t *sender);
+cm_str_t cm_sender_limit_key(const cm_sender_t *sender);
+uint64_t cm_sender_hash(const cm_sender_t *sender);
 
 /* Fills `own`, `page`, `trusted` and `origin`. */
-cm_verdict_t cm_sender_admit(const cm_sender_rules_t *rules, struct MHD_Connection *connection,
-                             cm_sender_t *sender);
+cm_sender_verdict_t cm_sender_admit(const cm_sender_rules_t *rules,
+                                    struct MHD_Connection *connection, cm_sender_t *sender);
 
 /* Whether what the sender may send is limited: servers with a token and senders on this machine
  * may always. */

@@ -4,15 +4,15 @@
 #include "serve/acceptor.h"
 #include "serve/api.h"
 #include "serve/assets.h"
+#include "serve/authority.h"
 #include "serve/download.h"
-#include "serve/handles.h"
+#include "serve/handle_pool.h"
 #include "serve/head.h"
-#include "serve/hosts.h"
+#include "serve/idle.h"
 #include "serve/listen.h"
 #include "serve/live.h"
 #include "serve/loop.h"
-#include "serve/patience.h"
-#include "serve/readers.h"
+#include "serve/read_access.h"
 #include "serve/reply.h"
 #include "serve/tls.h"
 #include "store/embedded/demo.h"
@@ -48,7 +48,7 @@ struct cm_server {
         tight[LOOPS_MAX]; /* the latter have no loops when they are not needed */
     cm_live_t *live;
     cm_downloads_t *downloads;
-    cm_questions_t *questions;
+    cm_api_queue_t *questions;
     cm_log_t log;
     cm_listen_t listen;
     char *data_dir;
@@ -59,11 +59,11 @@ struct cm_server {
     bool shop;                 /* the demo shop is served */
     bool answers;              /* the dashboard and its API are served */
     cm_collector_t *collector; /* NULL: no events are taken; borrowed */
-    cm_readers_t *readers;
+    cm_read_access_t *readers;
     cm_tls_t *tls; /* NULL: without */
-    cm_patience_t *patience;
+    cm_idle_t *patience;
     cm_acceptor_t *acceptor;
-    cm_handles_t handles;
+    cm_handle_pool_t handles;
     pthread_mutex_t lock; /* guards `active` */
     pthread_cond_t idle;
     int active; /* requests that were begun and whose answers are not yet sent */
@@ -73,9 +73,9 @@ struct cm_server {
 typedef struct request {
     bool too_long; /* its target */
     bool odd;      /* its path has a NUL, behind which nobody would look */
-    cm_collect_request_t *collect;
+    cm_collector_request_t *collect;
     cm_download_t *download;
-    cm_question_t *question;
+    cm_api_query_t *question;
 } request_t;
 
 /* What it points at before that, so that a request whose head never ends well costs no memory:
@@ -98,7 +98,7 @@ static void *note_target(void *context, const char *target, struct MHD_Connectio
     return nul != NULL && nul < target + strcspn(target, "?") ? &odd_target : &plain_target;
 }
 
-static cm_guest_t *guest_of(struct MHD_Connection *connection)
+static cm_idle_connection_t *guest_of(struct MHD_Connection *connection)
 {
     return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 }
@@ -109,11 +109,11 @@ static void note_connection(void *context, struct MHD_Connection *connection, vo
     cm_server_t *server = context;
 
     if (code == MHD_CONNECTION_NOTIFY_STARTED)
-        *guest = cm_patience_open(
+        *guest = cm_idle_open(
             server->patience,
             MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd);
     else
-        cm_patience_close(server->patience, *guest);
+        cm_idle_close(server->patience, *guest);
     if (code == MHD_CONNECTION_NOTIFY_CLOSED)
         cm_acceptor_left(server->acceptor);
 }
@@ -135,9 +135,9 @@ static void log_library(void *context, const char *format, va_list args)
 static bool host_allowed(const cm_server_t *server, struct MHD_Connection *connection)
 {
     const char *header = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Host");
-    cm_str_t name = cm_host_name(cm_str_trim(cm_str(header)));
+    cm_str_t name = cm_authority_host(cm_str_trim(cm_str(header)));
 
-    if (!server->listen.loopback || header == NULL || cm_host_is_local(name))
+    if (!server->listen.loopback || header == NULL || cm_authority_is_local(name))
         return true;
     cm_str_t rest = cm_str(server->hosts), one;
     while (cm_str_next(&rest, &one)) {
@@ -195,7 +195,7 @@ static bool refuse(cm_server_t *server, struct MHD_Connection *connection, const
                    const char *method, bool too_long, enum MHD_Result *result)
 {
     const int reader =
-        for_readers(path) ? cm_readers_admit(server->readers, connection) : CM_READER_MAY;
+        for_readers(path) ? cm_read_access_check(server->readers, connection) : CM_READ_ALLOWED;
 
     if (!for_strangers(path) && !host_allowed(server, connection)) {
         *result = cm_reply_error(connection, MHD_HTTP_FORBIDDEN,
@@ -206,11 +206,11 @@ static bool refuse(cm_server_t *server, struct MHD_Connection *connection, const
                                  "the request's address is longer than 8192 bytes");
     } else if (!path_known(server, path)) {
         *result = cm_reply_error(connection, MHD_HTTP_NOT_FOUND, what_is_here(server));
-    } else if (reader != CM_READER_MAY) {
-        *result = cm_readers_refuse(server->readers, reader, connection);
-    } else if (!cm_request_is_question(method)) {
+    } else if (reader != CM_READ_ALLOWED) {
+        *result = cm_read_access_refuse(server->readers, reader, connection);
+    } else if (!cm_head_only_reads(method)) {
         *result = cm_reply_method(connection);
-    } else if (cm_request_has_body(connection)) {
+    } else if (cm_head_has_body(connection)) {
         *result = cm_reply_error(connection, MHD_HTTP_CONTENT_TOO_LARGE,
                                  "a request to this server has no body");
     } else {
@@ -262,7 +262,7 @@ static enum MHD_Result route(const room_t *room, struct MHD_Connection *connecti
                              const char *path, const char *method, request_t *request)
 {
     cm_server_t *server = room->server;
-    const cm_endpoint_t *endpoint = cm_api_find(path);
+    const cm_api_endpoint_t *endpoint = cm_api_find(path);
     const bool head = strcmp(method, "HEAD") == 0;
 
     if (endpoint != NULL)
@@ -319,13 +319,13 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
         return cm_reply_last(connection, MHD_HTTP_BAD_REQUEST, fault);
     if (server->collector != NULL && !request->too_long && cm_collector_knows(path)) {
         if (!first && *upload_len == 0) /* it is whole, and waits for us */
-            cm_patience_busy(guest_of(connection));
+            cm_idle_pause(guest_of(connection));
         result = cm_collector_handle(server->collector, connection, room->loop, room->memory, path,
                                      method, upload, upload_len, &request->collect);
-    } else if (first && !cm_request_has_body(connection)) {
+    } else if (first && !cm_head_has_body(connection)) {
         return MHD_YES;
     } else if (!refuse(server, connection, path, method, request->too_long, &result)) {
-        cm_patience_busy(guest_of(connection));
+        cm_idle_pause(guest_of(connection));
         result = route(room, connection, path, method, request);
     }
     return result;
@@ -341,10 +341,10 @@ static void complete(void *context, struct MHD_Connection *connection, void **of
     *of_request = NULL;
     if (request == NULL || !is_begun(request))
         return;
-    cm_patience_idle(guest_of(connection));
-    cm_collect_request_free(request->collect);
+    cm_idle_restart(guest_of(connection));
+    cm_collector_request_free(request->collect);
     cm_download_release(request->download);
-    cm_question_release(request->question);
+    cm_api_query_release(request->question);
     free(request);
     pthread_mutex_lock(&server->lock);
     if (--server->active == 0)
@@ -377,9 +377,9 @@ static cm_server_t *create(const cm_server_options_t *options, const cm_log_t *l
     server->daily = options->daily;
     server->hosts = cm_strdup(options->hosts != NULL ? options->hosts : "");
     if (options->open_index != NULL)
-        cm_handles_init(&server->handles, options->open_index, options->open_context);
+        cm_handle_pool_init(&server->handles, options->open_index, options->open_context);
     else
-        cm_handles_init(&server->handles, open_embedded, server);
+        cm_handle_pool_init(&server->handles, open_embedded, server);
     server->downloads = cm_downloads_new(&server->handles, &server->log);
     pthread_mutex_init(&server->lock, NULL);
     cm_clock_cond_init(&server->idle);
@@ -390,14 +390,14 @@ static void destroy(cm_server_t *server)
 {
     cm_live_free(server->live);
     cm_downloads_free(server->downloads);
-    cm_questions_free(server->questions);
-    cm_readers_free(server->readers);
+    cm_api_queue_free(server->questions);
+    cm_read_access_free(server->readers);
     cm_tls_free(server->tls);
-    cm_patience_stop(server->patience);
+    cm_idle_stop(server->patience);
     cm_acceptor_free(server->acceptor);
     if (server->listen.fd >= 0)
         close(server->listen.fd);
-    cm_handles_free(&server->handles);
+    cm_handle_pool_free(&server->handles);
     pthread_cond_destroy(&server->idle);
     pthread_mutex_destroy(&server->lock);
     free(server->hosts);
@@ -476,7 +476,7 @@ static int start_loops(cm_server_t *server, const cm_server_options_t *options, 
 
     if (count > LOOPS_MAX)
         count = LOOPS_MAX;
-    int rc = cm_patience_start(idle, &server->patience, err);
+    int rc = cm_idle_start(idle, &server->patience, err);
     for (int i = 0; rc == 0 && i < count; i++) {
         server->roomy[i].memory = ROOMY;
         server->tight[i].memory = TIGHT;
@@ -498,10 +498,10 @@ static int start_answering(cm_server_t *server, const cm_server_options_t *optio
 {
     const long processors = sysconf(_SC_NPROCESSORS_ONLN);
     const int threads = processors < QUESTION_THREADS           ? QUESTION_THREADS
-                        : processors > CM_QUESTIONS_THREADS_MAX ? CM_QUESTIONS_THREADS_MAX
+                        : processors > CM_API_QUEUE_THREADS_MAX ? CM_API_QUEUE_THREADS_MAX
                                                                 : (int)processors;
 
-    int rc = cm_questions_start(&server->handles, &server->log, threads,
+    int rc = cm_api_queue_start(&server->handles, &server->log, threads,
                                 options->question_ms > 0 ? options->question_ms : QUESTION_MS,
                                 &server->questions, err);
     return rc < 0 ? rc : cm_live_start(&server->handles, &server->log, &server->live, err);
@@ -518,8 +518,8 @@ int cm_server_start(const cm_server_options_t *options, const cm_log_t *log, cm_
         rc = cm_tls_new(options->tls_cert, options->tls_key, &server->tls, err);
     if (rc < 0)
         goto failed;
-    server->readers = cm_readers_new(options->read_token, options->read_password,
-                                     options->read_public || server->listen.loopback);
+    server->readers = cm_read_access_new(options->read_token, options->read_password,
+                                         options->read_public || server->listen.loopback);
     if (server->collector != NULL)
         cm_collector_listens(server->collector, server->listen.loopback);
     /* Threads inherit the mask: signals are the business of the thread that starts the server. */
@@ -532,7 +532,7 @@ int cm_server_start(const cm_server_options_t *options, const cm_log_t *log, cm_
     if (rc < 0 && server->live != NULL)
         cm_live_stop(server->live);
     if (rc < 0)
-        cm_questions_stop(server->questions);
+        cm_api_queue_stop(server->questions);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (rc < 0)
         goto failed;
@@ -556,7 +556,7 @@ const char *cm_server_address(const cm_server_t *server)
 
 bool cm_server_closed(const cm_server_t *server)
 {
-    return server->answers && cm_readers_none(server->readers);
+    return server->answers && cm_read_access_none(server->readers);
 }
 
 int cm_server_renew_tls(cm_server_t *server, const char *cert, const char *key, cm_err_t *err)
@@ -582,7 +582,7 @@ void cm_server_stop(cm_server_t *server)
     if (server->live != NULL)
         cm_live_stop(server->live);
     wait_until_idle(server);
-    cm_questions_stop(server->questions);
+    cm_api_queue_stop(server->questions);
     cm_downloads_stop(server->downloads);
     stop_loops(server);
     destroy(server);

@@ -58,7 +58,8 @@ uint16_t cm_server_port(const cm_server_t *server);
 /* Address and port that are listened on, as they stand in a URL; as long as the server lives. */
 const char *cm_server_address(const cm_server_t *server);
 
-/* Whether there are answers that nobody may read: cm_readers_closed says what to do about it. */
+/* Whether there are answers that nobody may read: cm_read_access_closed says what to do about it.
+ */
 bool cm_server_closed(const cm_server_t *server);
 
 /* Shows this certificate from the next connection on. The server was started with one. CM_EUSAGE:

@@ -1,7 +1,7 @@
 #include "serve/sites.h"
 
 #include "base/host.h"
-#include "serve/hosts.h"
+#include "serve/authority.h"
 #include "source/posted.h"
 
 #include <stdlib.h>
@@ -36,7 +36,7 @@ cm_str_t cm_sites_origin(cm_str_t url)
 
 static cm_str_t origin_name(cm_str_t origin)
 {
-    return cm_host_name(cm_posted_host(origin));
+    return cm_authority_host(cm_posted_host(origin));
 }
 
 static bool is_name(cm_str_t host)
@@ -76,7 +76,7 @@ static void add_normal(cm_buf_t *buf, cm_str_t text)
     cm_str_t host = has_scheme(text) ? cm_posted_host(text) : text;
     if (host.len > 2 && memcmp(host.data, "*.", 2) == 0)
         host = (cm_str_t){host.data + 2, host.len - 2};
-    cm_str_t name = cm_host_name(host);
+    cm_str_t name = cm_authority_host(host);
     const char *rest = name.data + name.len;
     const size_t from = buf->len;
 
@@ -110,7 +110,7 @@ static bool parse(cm_str_t text, site_t *site)
         site->host = (cm_str_t){text.data + 2, text.len - 2};
         return is_name(site->host);
     }
-    cm_str_t name = cm_host_name(text);
+    cm_str_t name = cm_authority_host(text);
     site->port = name.len < text.len;
     return is_name(name) && is_port((cm_str_t){text.data + name.len, text.len - name.len});
 }
@@ -186,7 +186,7 @@ static bool is_below(const site_t *site, cm_str_t name)
 /* The name alone. */
 static cm_str_t name_of(const site_t *site)
 {
-    return cm_host_name(site->whole ? cm_posted_host(site->host) : site->host);
+    return cm_authority_host(site->whole ? cm_posted_host(site->host) : site->host);
 }
 
 bool cm_sites_has_host(const cm_sites_t *sites, cm_str_t host)
@@ -198,7 +198,7 @@ bool cm_sites_has_host(const cm_sites_t *sites, cm_str_t host)
         memchr(host.data, '@', host.len) != NULL) /* whose host that is, is unsure */
         return false;
     add_normal(&normal, host);
-    cm_str_t name = cm_host_name((cm_str_t){normal.data, normal.len});
+    cm_str_t name = cm_authority_host((cm_str_t){normal.data, normal.len});
     for (size_t i = 0; i < sites->count && !has; i++) {
         const site_t *site = &sites->all[i];
         has = site->all ||

@@ -459,7 +459,7 @@ def test_heads_of_two_meanings(t):
                     answer = connection.answer()
                     name = "%s %s with %s" % (method.decode(), path, what)
                     t.equal(answer.status, 400, "%s: %s" % (name, answer))
-                    # The empty body is libmicrohttpd 0.9's: see src/serve/refusals.c.
+                    # The empty body is libmicrohttpd 0.9's: see src/serve/library_errors.c.
                     t.true(answer.body == b"" or list(answer.json) == ["error"], name)
                     try:
                         connection.more()

@@ -2,7 +2,7 @@
 #include "support.h"
 
 #include "base/lookup.h"
-#include "serve/hosts.h"
+#include "serve/authority.h"
 #include "source/page_url.h"
 
 #include <stdio.h>
@@ -63,8 +63,8 @@ static void urls_without_a_host(void **state)
 static void an_absent_host_has_no_name(void **state)
 {
     (void)state;
-    assert_int_equal(cm_host_name(cm_str(NULL)).len, 0);
-    assert_string_equal(cm_host_name(cm_str(NULL)).data, "");
+    assert_int_equal(cm_authority_host(cm_str(NULL)).len, 0);
+    assert_string_equal(cm_authority_host(cm_str(NULL)).data, "");
 }
 
 static void every_key_is_found(void **state)

@@ -1,4 +1,4 @@
-#include "serve/patience.h"
+#include "serve/idle.h"
 
 #include "base/clock.h"
 
@@ -8,26 +8,26 @@
 #include <sys/socket.h>
 #include <time.h>
 
-struct cm_guest {
+struct cm_idle_connection {
     int fd;
     _Atomic int64_t since_ns; /* of its last answer; BUSY */
-    cm_guest_t *before, *after;
+    cm_idle_connection_t *before, *after;
 };
 
 enum { BUSY = -1 };
 
-struct cm_patience {
+struct cm_idle {
     int64_t limit_ns;
     pthread_t thread;
     pthread_mutex_t lock; /* guards all below; a socket is not closed while it is held */
     pthread_cond_t stopping;
     bool stop;
-    cm_guest_t *guests;
+    cm_idle_connection_t *guests;
 };
 
-cm_guest_t *cm_patience_open(cm_patience_t *patience, int fd)
+cm_idle_connection_t *cm_idle_open(cm_idle_t *patience, int fd)
 {
-    cm_guest_t *guest = cm_alloc_zero(1, sizeof *guest);
+    cm_idle_connection_t *guest = cm_alloc_zero(1, sizeof *guest);
 
     guest->fd = fd;
     guest->since_ns = cm_clock_ticks_ns();
@@ -40,17 +40,17 @@ cm_guest_t *cm_patience_open(cm_patience_t *patience, int fd)
     return guest;
 }
 
-void cm_patience_busy(cm_guest_t *guest)
+void cm_idle_pause(cm_idle_connection_t *guest)
 {
     atomic_store_explicit(&guest->since_ns, BUSY, memory_order_relaxed);
 }
 
-void cm_patience_idle(cm_guest_t *guest)
+void cm_idle_restart(cm_idle_connection_t *guest)
 {
     atomic_store_explicit(&guest->since_ns, cm_clock_ticks_ns(), memory_order_relaxed);
 }
 
-void cm_patience_close(cm_patience_t *patience, cm_guest_t *guest)
+void cm_idle_close(cm_idle_t *patience, cm_idle_connection_t *guest)
 {
     pthread_mutex_lock(&patience->lock);
     if (guest->after != NULL)
@@ -66,12 +66,12 @@ void cm_patience_close(cm_patience_t *patience, cm_guest_t *guest)
 /* Once a second. The server finds the socket at its end and closes it. */
 static void *watch(void *context)
 {
-    cm_patience_t *patience = context;
+    cm_idle_t *patience = context;
 
     pthread_mutex_lock(&patience->lock);
     while (!patience->stop) {
         int64_t now = cm_clock_ticks_ns();
-        for (cm_guest_t *guest = patience->guests; guest != NULL; guest = guest->after) {
+        for (cm_idle_connection_t *guest = patience->guests; guest != NULL; guest = guest->after) {
             int64_t since = atomic_load_explicit(&guest->since_ns, memory_order_relaxed);
             if (since != BUSY && now - since > patience->limit_ns)
                 shutdown(guest->fd, SHUT_RDWR);
@@ -83,9 +83,9 @@ static void *watch(void *context)
     return NULL;
 }
 
-int cm_patience_start(int seconds, cm_patience_t **out, cm_err_t *err)
+int cm_idle_start(int seconds, cm_idle_t **out, cm_err_t *err)
 {
-    cm_patience_t *patience = cm_alloc_zero(1, sizeof *patience);
+    cm_idle_t *patience = cm_alloc_zero(1, sizeof *patience);
 
     patience->limit_ns = seconds * INT64_C(1000000000);
     pthread_mutex_init(&patience->lock, NULL);
@@ -100,7 +100,7 @@ int cm_patience_start(int seconds, cm_patience_t **out, cm_err_t *err)
     return 0;
 }
 
-void cm_patience_stop(cm_patience_t *patience)
+void cm_idle_stop(cm_idle_t *patience)
 {
     if (patience == NULL)
         return;

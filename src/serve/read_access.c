@@ -1,4 +1,4 @@
-#include "serve/readers.h"
+#include "serve/read_access.h"
 
 #include "base/address.h"
 #include "base/clock.h"
@@ -17,13 +17,13 @@ typedef struct secret {
     uint8_t digest[SHA256_DIGEST_SIZE];
 } secret_t;
 
-struct cm_readers {
+struct cm_read_access {
     secret_t token, password;
     bool open;
     cm_rate_t *guesses; /* NULL: there is nothing to be guessed */
 };
 
-const char cm_readers_closed[] =
+const char cm_read_access_closed[] =
     "nobody may read the dashboard and the answers on this address; set http.password (for "
     "browsers) or http.read_token (for programs), or http.public: true to show them to everybody";
 
@@ -56,17 +56,17 @@ static bool is_right(const secret_t *secret, cm_str_t given)
     return memeql_sec(secret->digest, of_given, sizeof of_given) != 0;
 }
 
-cm_readers_t *cm_readers_new(const char *token, const char *password, bool open)
+cm_read_access_t *cm_read_access_new(const char *token, const char *password, bool open)
 {
-    cm_readers_t *readers = cm_alloc(sizeof *readers);
+    cm_read_access_t *readers = cm_alloc(sizeof *readers);
     const bool any = token != NULL || password != NULL;
 
-    *readers = (cm_readers_t){secret_of(token), secret_of(password), open && !any,
-                              any ? cm_rate_new(&(cm_rate_limits_t){0}) : NULL};
+    *readers = (cm_read_access_t){secret_of(token), secret_of(password), open && !any,
+                                  any ? cm_rate_new(&(cm_rate_limits_t){0}) : NULL};
     return readers;
 }
 
-void cm_readers_free(cm_readers_t *readers)
+void cm_read_access_free(cm_read_access_t *readers)
 {
     if (readers == NULL)
         return;
@@ -74,7 +74,7 @@ void cm_readers_free(cm_readers_t *readers)
     free(readers);
 }
 
-bool cm_readers_none(const cm_readers_t *readers)
+bool cm_read_access_none(const cm_read_access_t *readers)
 {
     return !readers->open && !readers->token.there && !readers->password.there;
 }
@@ -91,7 +91,7 @@ static bool credentials(cm_str_t header, cm_str_t scheme, cm_str_t *given)
 }
 
 /* User name and password, of which only the latter counts (RFC 7617). */
-static bool password_is_right(const cm_readers_t *readers, cm_str_t encoded)
+static bool password_is_right(const cm_read_access_t *readers, cm_str_t encoded)
 {
     struct base64_decode_ctx decoding;
     uint8_t text[GIVEN_MAX];
@@ -108,7 +108,7 @@ static bool password_is_right(const cm_readers_t *readers, cm_str_t encoded)
                     (cm_str_t){(const char *)colon + 1, (size_t)(text + len - colon - 1)});
 }
 
-static bool is_right_header(const cm_readers_t *readers, cm_str_t header)
+static bool is_right_header(const cm_read_access_t *readers, cm_str_t header)
 {
     cm_str_t given;
 
@@ -117,7 +117,7 @@ static bool is_right_header(const cm_readers_t *readers, cm_str_t header)
     return credentials(header, CM_STR("Basic"), &given) && password_is_right(readers, given);
 }
 
-int cm_readers_admit(const cm_readers_t *readers, struct MHD_Connection *connection)
+int cm_read_access_check(const cm_read_access_t *readers, struct MHD_Connection *connection)
 {
     const cm_str_t header = cm_str_trim(
         cm_str(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Authorization")));
@@ -125,9 +125,9 @@ int cm_readers_admit(const cm_readers_t *readers, struct MHD_Connection *connect
     cm_address_t address;
 
     if (readers->open)
-        return CM_READER_MAY;
-    if (header.len == 0 || cm_readers_none(readers))
-        return CM_READER_MAY_NOT;
+        return CM_READ_ALLOWED;
+    if (header.len == 0 || cm_read_access_none(readers))
+        return CM_READ_DENIED;
     cm_address_of_socket(
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr,
         &address);
@@ -137,14 +137,14 @@ int cm_readers_admit(const cm_readers_t *readers, struct MHD_Connection *connect
     if (locked > 0)
         return locked;
     if (is_right_header(readers, header))
-        return CM_READER_MAY;
+        return CM_READ_ALLOWED;
     if (counted)
         cm_rate_fail(readers->guesses, who, now_ns);
-    return CM_READER_MAY_NOT;
+    return CM_READ_DENIED;
 }
 
-enum MHD_Result cm_readers_refuse(const cm_readers_t *readers, int verdict,
-                                  struct MHD_Connection *connection)
+enum MHD_Result cm_read_access_refuse(const cm_read_access_t *readers, int verdict,
+                                      struct MHD_Connection *connection)
 {
     static const char bearer[] = "Bearer realm=\"clickmill\"";
     /* A browser asks its user for a password only where there is one; else it shows the sentence.
@@ -158,8 +158,8 @@ enum MHD_Result cm_readers_refuse(const cm_readers_t *readers, int verdict,
                               "too many wrong passwords or tokens came from this address; try "
                               "again later",
                               verdict);
-    if (cm_readers_none(readers))
-        return cm_reply_challenge(connection, cm_readers_closed, challenges);
+    if (cm_read_access_none(readers))
+        return cm_reply_challenge(connection, cm_read_access_closed, challenges);
     return cm_reply_challenge(
         connection,
         readers->password.there && readers->token.there

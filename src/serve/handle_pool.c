@@ -1,6 +1,6 @@
-#include "serve/handles.h"
+#include "serve/handle_pool.h"
 
-void cm_handles_init(cm_handles_t *handles, cm_server_open_fn open, void *context)
+void cm_handle_pool_init(cm_handle_pool_t *handles, cm_server_open_fn open, void *context)
 {
     handles->open = open;
     handles->context = context;
@@ -8,7 +8,7 @@ void cm_handles_init(cm_handles_t *handles, cm_server_open_fn open, void *contex
     pthread_mutex_init(&handles->lock, NULL);
 }
 
-int cm_handles_take(cm_handles_t *handles, cm_index_t **index, cm_err_t *err)
+int cm_handle_pool_take(cm_handle_pool_t *handles, cm_index_t **index, cm_err_t *err)
 {
     cm_index_t *kept = NULL;
 
@@ -23,10 +23,10 @@ int cm_handles_take(cm_handles_t *handles, cm_index_t **index, cm_err_t *err)
     return 0;
 }
 
-void cm_handles_give(cm_handles_t *handles, cm_index_t *index, bool healthy)
+void cm_handle_pool_give(cm_handle_pool_t *handles, cm_index_t *index, bool healthy)
 {
     pthread_mutex_lock(&handles->lock);
-    if (healthy && handles->count < CM_HANDLES_KEPT) {
+    if (healthy && handles->count < CM_HANDLE_POOL_KEPT) {
         handles->kept[handles->count++] = index;
         index = NULL;
     }
@@ -34,7 +34,7 @@ void cm_handles_give(cm_handles_t *handles, cm_index_t *index, bool healthy)
     cm_index_close(index);
 }
 
-void cm_handles_free(cm_handles_t *handles)
+void cm_handle_pool_free(cm_handle_pool_t *handles)
 {
     for (int i = 0; i < handles->count; i++)
         cm_index_close(handles->kept[i]);

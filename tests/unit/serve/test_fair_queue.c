@@ -2,15 +2,15 @@
 #include "support.h"
 
 #include "base/clock.h"
-#include "serve/turns.h"
+#include "serve/fair_queue.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 typedef struct job {
-    cm_turn_t turn; /* first */
-    int turns;      /* that it needs */
+    cm_fair_job_t turn; /* first */
+    int turns;          /* that it needs */
     int number;
     bool dropped;
 } job_t;
@@ -20,7 +20,7 @@ static int ended[300], ended_count;
 static atomic_int begun, begun_most, dropped;
 static atomic_bool held; /* the first job waits for the others */
 
-static bool go(cm_turn_t *turn, int64_t until_ns)
+static bool go(cm_fair_job_t *turn, int64_t until_ns)
 {
     job_t *job = (job_t *)turn;
     (void)until_ns;
@@ -43,13 +43,13 @@ static bool go(cm_turn_t *turn, int64_t until_ns)
     return true;
 }
 
-static void drop(cm_turn_t *turn)
+static void drop(cm_fair_job_t *turn)
 {
     (void)turn;
     atomic_fetch_add(&dropped, 1);
 }
 
-static void start(int threads, cm_turns_t **turns)
+static void start(int threads, cm_fair_queue_t **turns)
 {
     cm_err_t err;
 
@@ -57,7 +57,7 @@ static void start(int threads, cm_turns_t **turns)
     atomic_store(&begun, 0);
     atomic_store(&begun_most, 0);
     atomic_store(&dropped, 0);
-    assert_int_equal(cm_turns_start(threads, go, drop, turns, &err), 0);
+    assert_int_equal(cm_fair_queue_start(threads, go, drop, turns, &err), 0);
 }
 
 static int count_ended(void)
@@ -79,7 +79,7 @@ static void wait_for(int count)
 static void who_has_many_does_not_keep_others(void **state)
 {
     job_t jobs[101];
-    cm_turns_t *turns;
+    cm_fair_queue_t *turns;
     int at = -1;
 
     (void)state;
@@ -87,7 +87,7 @@ static void who_has_many_does_not_keep_others(void **state)
     start(1, &turns);
     for (int i = 0; i < 101; i++) {
         jobs[i] = (job_t){.turns = 3, .number = i};
-        cm_turns_add(turns, &jobs[i].turn, i < 100 ? 7 : 8);
+        cm_fair_queue_add(turns, &jobs[i].turn, i < 100 ? 7 : 8);
     }
     atomic_store(&held, false);
     wait_for(101);
@@ -98,45 +98,45 @@ static void who_has_many_does_not_keep_others(void **state)
     if (at > 3)
         fail_msg("it was the %dth of 101 to end", at + 1);
     assert_int_equal(atomic_load(&dropped), 0);
-    cm_turns_stop(turns);
-    cm_turns_free(turns);
+    cm_fair_queue_stop(turns);
+    cm_fair_queue_free(turns);
 }
 
 /* A job that is begun needs memory: of many addresses only a few have one. */
 static void few_are_begun(void **state)
 {
     job_t jobs[60];
-    cm_turns_t *turns;
+    cm_fair_queue_t *turns;
 
     (void)state;
     start(2, &turns);
     for (int i = 0; i < 60; i++) {
         jobs[i] = (job_t){.turns = 4, .number = i};
-        cm_turns_add(turns, &jobs[i].turn, (uint64_t)i);
+        cm_fair_queue_add(turns, &jobs[i].turn, (uint64_t)i);
     }
     wait_for(60);
     assert_in_range(atomic_load(&begun_most), 2, 8);
-    cm_turns_stop(turns);
-    cm_turns_free(turns);
+    cm_fair_queue_stop(turns);
+    cm_fair_queue_free(turns);
 }
 
 static void what_is_not_done_is_dropped(void **state)
 {
     job_t jobs[10], late = {.turns = 1};
-    cm_turns_t *turns;
+    cm_fair_queue_t *turns;
 
     (void)state;
     start(1, &turns);
     for (int i = 0; i < 10; i++) {
         jobs[i] = (job_t){.turns = 1000000, .number = i};
-        cm_turns_add(turns, &jobs[i].turn, (uint64_t)i);
+        cm_fair_queue_add(turns, &jobs[i].turn, (uint64_t)i);
     }
-    cm_turns_stop(turns);
+    cm_fair_queue_stop(turns);
     assert_int_equal(atomic_load(&dropped), 10);
-    cm_turns_add(turns, &late.turn, 1);
+    cm_fair_queue_add(turns, &late.turn, 1);
     assert_int_equal(atomic_load(&dropped), 11);
     assert_int_equal(count_ended(), 0);
-    cm_turns_free(turns);
+    cm_fair_queue_free(turns);
 }
 
 int main(void)

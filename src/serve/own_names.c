@@ -1,8 +1,8 @@
-#include "serve/ours.h"
+#include "serve/own_names.h"
 
 #include "base/address.h"
 #include "base/host.h"
-#include "serve/hosts.h"
+#include "serve/authority.h"
 
 #include <ifaddrs.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 
 enum { NAME_MAX_BYTES = 256 };
 
-struct cm_ours {
+struct cm_own_names {
     const cm_sites_t *sites;
     char *hosts; /* normal names, each with a comma behind it */
     char machine[NAME_MAX_BYTES];
@@ -28,7 +28,8 @@ static bool is_name(cm_str_t name)
     return name.len > 0 && name.data[0] != '.';
 }
 
-int cm_ours_new(const char *hosts, const cm_sites_t *sites, cm_ours_t **out, cm_err_t *err)
+int cm_own_names_new(const char *hosts, const cm_sites_t *sites, cm_own_names_t **out,
+                     cm_err_t *err)
 {
     cm_str_t rest = cm_str(hosts), entry;
     cm_buf_t names = CM_BUF_INIT;
@@ -46,7 +47,7 @@ int cm_ours_new(const char *hosts, const cm_sites_t *sites, cm_ours_t **out, cm_
         cm_host_add(&names, entry);
         cm_buf_add_char(&names, ',');
     }
-    cm_ours_t *ours = cm_alloc_zero(1, sizeof *ours);
+    cm_own_names_t *ours = cm_alloc_zero(1, sizeof *ours);
     ours->sites = sites;
     ours->hosts = names.data;
     if (gethostname(ours->machine, sizeof ours->machine - 1) < 0)
@@ -55,7 +56,7 @@ int cm_ours_new(const char *hosts, const cm_sites_t *sites, cm_ours_t **out, cm_
     return 0;
 }
 
-void cm_ours_free(cm_ours_t *ours)
+void cm_own_names_free(cm_own_names_t *ours)
 {
     if (ours == NULL)
         return;
@@ -63,7 +64,7 @@ void cm_ours_free(cm_ours_t *ours)
     free(ours);
 }
 
-static bool is_listed(const cm_ours_t *ours, cm_str_t name)
+static bool is_listed(const cm_own_names_t *ours, cm_str_t name)
 {
     cm_str_t rest = cm_str(ours->hosts), entry;
     cm_buf_t normal = CM_BUF_INIT;
@@ -77,7 +78,7 @@ static bool is_listed(const cm_ours_t *ours, cm_str_t name)
 }
 
 /* "host.example" or its first label alone. */
-static bool is_machine(const cm_ours_t *ours, cm_str_t name)
+static bool is_machine(const cm_own_names_t *ours, cm_str_t name)
 {
     cm_str_t machine = cm_str(ours->machine);
     cm_str_t label = {machine.data, strcspn(machine.data, ".")};
@@ -112,8 +113,8 @@ static bool is_own_address(cm_str_t name)
     return own;
 }
 
-bool cm_ours_has(const cm_ours_t *ours, cm_str_t name)
+bool cm_own_names_has(const cm_own_names_t *ours, cm_str_t name)
 {
-    return cm_host_is_local(name) || is_machine(ours, name) || is_listed(ours, name) ||
+    return cm_authority_is_local(name) || is_machine(ours, name) || is_listed(ours, name) ||
            cm_sites_has_host(ours->sites, name) || is_own_address(name);
 }

@@ -1,6 +1,6 @@
-#include "serve/hosts.h"
+#include "serve/authority.h"
 
-cm_str_t cm_host_name(cm_str_t host)
+cm_str_t cm_authority_host(cm_str_t host)
 {
     if (host.len == 0) /* whose data may be NULL, which is nothing for memchr() */
         return CM_STR("");
@@ -10,7 +10,7 @@ cm_str_t cm_host_name(cm_str_t host)
     return (cm_str_t){host.data, (size_t)(end - host.data) + (*end == ']')};
 }
 
-bool cm_host_is_local(cm_str_t name)
+bool cm_authority_is_local(cm_str_t name)
 {
     return cm_str_equal_nocase(name, CM_STR("localhost")) ||
            cm_str_equal(name, CM_STR("127.0.0.1")) || cm_str_equal(name, CM_STR("[::1]"));

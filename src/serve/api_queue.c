@@ -1,4 +1,4 @@
-#include "serve/questions.h"
+#include "serve/api_queue.h"
 
 #include "base/clock.h"
 #include "base/process.h"
@@ -21,33 +21,33 @@ typedef enum phase {
 
 /* What is asked, by one or several. */
 typedef struct job {
-    cm_questions_t *questions;
+    cm_api_queue_t *questions;
     cm_params_t params;
     char *url, *country;
     int64_t until_ns;
     /* Guarded by the lock; the body is constant once it is there. */
     phase_t phase;
     int references; /* the queue or a thread, each question, and what is kept */
-    cm_question_t *askers;
+    cm_api_query_t *askers;
     struct job *next; /* in the queue, then of those that threads are at */
     cm_buf_t body;
     cm_freshness_t freshness; /* the body is at least as fresh */
     int64_t answered_ns;
 } job_t;
 
-struct cm_question {
+struct cm_api_query {
     job_t *job;
     struct MHD_Connection *connection;
     cm_loop_t *loop;
     bool suspended;
-    cm_question_t *next, *before;
+    cm_api_query_t *next, *before;
 };
 
-struct cm_questions {
-    cm_handles_t *handles;
+struct cm_api_queue {
+    cm_handle_pool_t *handles;
     const cm_log_t *log;
     int64_t limit_ns;
-    pthread_t threads[CM_QUESTIONS_THREADS_MAX];
+    pthread_t threads[CM_API_QUEUE_THREADS_MAX];
     int thread_count;
     atomic_bool stopping;
     pthread_mutex_t lock; /* guards all below */
@@ -55,7 +55,7 @@ struct cm_questions {
     job_t *first; /* the queue */
     int waiting;
     job_t *asked; /* those that threads are at */
-    job_t *kept[CM_QUESTIONS_KEPT];
+    job_t *kept[CM_API_QUEUE_KEPT];
     unsigned turn; /* whose place is taken next */
 };
 
@@ -93,7 +93,7 @@ static bool gives_up(void *context)
            cm_clock_ticks_ns() > job->until_ns;
 }
 
-static job_t *new_job(cm_questions_t *questions, const cm_params_t *params)
+static job_t *new_job(cm_api_queue_t *questions, const cm_params_t *params)
 {
     job_t *job = cm_alloc_zero(1, sizeof *job);
     cm_query_t *query = &job->params.query;
@@ -125,7 +125,7 @@ static void drop(job_t *job)
 /* The lock is held. */
 static void let_on(job_t *job)
 {
-    for (cm_question_t *at = job->askers; at != NULL; at = at->next) {
+    for (cm_api_query_t *at = job->askers; at != NULL; at = at->next) {
         if (at->suspended) {
             at->suspended = false;
             cm_loop_resume(at->loop, at->connection);
@@ -154,12 +154,12 @@ static void unlink_job(job_t **list, const job_t *job)
 /* Takes an answer that was made of the same answers, if there is one. */
 static bool recall(job_t *job)
 {
-    cm_questions_t *questions = job->questions;
+    cm_api_queue_t *questions = job->questions;
     bool found = false;
 
     pthread_mutex_lock(&questions->lock);
-    const int64_t oldest = cm_clock_ticks_ns() - CM_QUESTIONS_KEPT_MS * INT64_C(1000000);
-    for (int i = 0; i < CM_QUESTIONS_KEPT && !found; i++) {
+    const int64_t oldest = cm_clock_ticks_ns() - CM_API_QUEUE_KEPT_MS * INT64_C(1000000);
+    for (int i = 0; i < CM_API_QUEUE_KEPT && !found; i++) {
         const job_t *kept = questions->kept[i];
         found = kept != NULL && kept->answered_ns > oldest &&
                 same_params(&kept->params, &job->params) &&
@@ -174,18 +174,18 @@ static bool recall(job_t *job)
 /* The lock is held. An older answer to the same makes room first. */
 static void keep(job_t *job)
 {
-    cm_questions_t *questions = job->questions;
+    cm_api_queue_t *questions = job->questions;
     job_t **place = NULL;
 
-    if (job->body.len > CM_QUESTIONS_KEPT_BYTES)
+    if (job->body.len > CM_API_QUEUE_KEPT_BYTES)
         return;
-    for (int i = 0; i < CM_QUESTIONS_KEPT && place == NULL; i++) {
+    for (int i = 0; i < CM_API_QUEUE_KEPT && place == NULL; i++) {
         job_t *kept = questions->kept[i];
         if (kept != NULL && same_params(&kept->params, &job->params))
             place = &questions->kept[i];
     }
     if (place == NULL)
-        place = &questions->kept[questions->turn++ % CM_QUESTIONS_KEPT];
+        place = &questions->kept[questions->turn++ % CM_API_QUEUE_KEPT];
     if (*place != NULL)
         drop(*place);
     *place = job;
@@ -195,7 +195,7 @@ static void keep(job_t *job)
 
 static void answer(job_t *job)
 {
-    cm_questions_t *questions = job->questions;
+    cm_api_queue_t *questions = job->questions;
     bool recalled = false;
     cm_err_t err = {.text = ""};
     int rc = gives_up(job) ? CM_ESTOP : 0;
@@ -222,7 +222,7 @@ static void answer(job_t *job)
 
 /* The lock is held. What is being answered is not answered twice at once: who has come since shares
  * one answer after it. NULL: there is nothing to do. */
-static job_t *take(cm_questions_t *questions)
+static job_t *take(cm_api_queue_t *questions)
 {
     job_t *job = questions->first;
 
@@ -240,7 +240,7 @@ static job_t *take(cm_questions_t *questions)
 
 static void *work(void *context)
 {
-    cm_questions_t *questions = context;
+    cm_api_queue_t *questions = context;
 
     cm_process_step_back(CM_STEP_BACK);
     pthread_mutex_lock(&questions->lock);
@@ -261,11 +261,11 @@ static void *work(void *context)
 /* ---- the request ---- */
 
 /* The lock is held. */
-static job_t *queue_job(cm_questions_t *questions, const cm_params_t *params)
+static job_t *queue_job(cm_api_queue_t *questions, const cm_params_t *params)
 {
     job_t **last = &questions->first;
 
-    if (questions->waiting >= CM_QUESTIONS_WAITING)
+    if (questions->waiting >= CM_API_QUEUE_WAITING)
         return NULL;
     while (*last != NULL)
         last = &(*last)->next;
@@ -275,10 +275,10 @@ static job_t *queue_job(cm_questions_t *questions, const cm_params_t *params)
     return *last;
 }
 
-cm_question_t *cm_question_ask(cm_questions_t *questions, const cm_params_t *params,
-                               struct MHD_Connection *connection, cm_loop_t *loop)
+cm_api_query_t *cm_api_query_start(cm_api_queue_t *questions, const cm_params_t *params,
+                                   struct MHD_Connection *connection, cm_loop_t *loop)
 {
-    cm_question_t *question = NULL;
+    cm_api_query_t *question = NULL;
 
     pthread_mutex_lock(&questions->lock);
     /* One that is being answered may be of answers that were there before this request has come. */
@@ -287,11 +287,11 @@ cm_question_t *cm_question_ask(cm_questions_t *questions, const cm_params_t *par
         job = queue_job(questions, params);
     if (job != NULL) {
         question = cm_alloc_zero(1, sizeof *question);
-        *question = (cm_question_t){.job = job,
-                                    .connection = connection,
-                                    .loop = loop,
-                                    .suspended = true,
-                                    .next = job->askers};
+        *question = (cm_api_query_t){.job = job,
+                                     .connection = connection,
+                                     .loop = loop,
+                                     .suspended = true,
+                                     .next = job->askers};
         if (question->next != NULL)
             question->next->before = question;
         job->askers = question;
@@ -302,11 +302,11 @@ cm_question_t *cm_question_ask(cm_questions_t *questions, const cm_params_t *par
     return question;
 }
 
-void cm_question_release(cm_question_t *question)
+void cm_api_query_release(cm_api_query_t *question)
 {
     if (question == NULL)
         return;
-    cm_questions_t *questions = question->job->questions;
+    cm_api_queue_t *questions = question->job->questions;
     pthread_mutex_lock(&questions->lock);
     if (question->next != NULL)
         question->next->before = question->before;
@@ -316,10 +316,10 @@ void cm_question_release(cm_question_t *question)
     free(question);
 }
 
-enum MHD_Result cm_question_reply(cm_question_t *question, struct MHD_Connection *connection)
+enum MHD_Result cm_api_query_reply(cm_api_query_t *question, struct MHD_Connection *connection)
 {
     job_t *job = question->job;
-    cm_questions_t *questions = job->questions;
+    cm_api_queue_t *questions = job->questions;
     cm_buf_t body = CM_BUF_INIT;
 
     pthread_mutex_lock(&questions->lock);
@@ -344,10 +344,10 @@ enum MHD_Result cm_question_reply(cm_question_t *question, struct MHD_Connection
 
 /* ---- beginning and end ---- */
 
-int cm_questions_start(cm_handles_t *handles, const cm_log_t *log, int threads, int64_t limit_ms,
-                       cm_questions_t **out, cm_err_t *err)
+int cm_api_queue_start(cm_handle_pool_t *handles, const cm_log_t *log, int threads,
+                       int64_t limit_ms, cm_api_queue_t **out, cm_err_t *err)
 {
-    cm_questions_t *questions = cm_alloc_zero(1, sizeof *questions);
+    cm_api_queue_t *questions = cm_alloc_zero(1, sizeof *questions);
 
     questions->handles = handles;
     questions->log = log;
@@ -361,12 +361,12 @@ int cm_questions_start(cm_handles_t *handles, const cm_log_t *log, int threads, 
         *out = questions;
         return 0;
     }
-    cm_questions_stop(questions);
-    cm_questions_free(questions);
+    cm_api_queue_stop(questions);
+    cm_api_queue_free(questions);
     return cm_fail_thread(err);
 }
 
-void cm_questions_stop(cm_questions_t *questions)
+void cm_api_queue_stop(cm_api_queue_t *questions)
 {
     if (questions == NULL)
         return;
@@ -383,7 +383,7 @@ void cm_questions_stop(cm_questions_t *questions)
         let_on(job);
         drop(job);
     }
-    for (int i = 0; i < CM_QUESTIONS_KEPT; i++) {
+    for (int i = 0; i < CM_API_QUEUE_KEPT; i++) {
         if (questions->kept[i] != NULL)
             drop(questions->kept[i]);
         questions->kept[i] = NULL;
@@ -391,7 +391,7 @@ void cm_questions_stop(cm_questions_t *questions)
     pthread_mutex_unlock(&questions->lock);
 }
 
-void cm_questions_free(cm_questions_t *questions)
+void cm_api_queue_free(cm_api_queue_t *questions)
 {
     if (questions == NULL)
         return;

@@ -1,4 +1,4 @@
-#include "serve/bodies.h"
+#include "serve/uploads.h"
 
 #include "base/clock.h"
 #include "base/process.h"
@@ -20,21 +20,21 @@ enum {
 #define MS INT64_C(1000000)
 
 /* An address that has bodies. */
-typedef struct cm_owner {
+typedef struct cm_upload_owner {
     uint64_t hash;
     size_t listed;                /* bodies, with those that have no bytes yet */
     size_t count, bytes;          /* of those below */
-    cm_coming_t *oldest, *newest; /* that have bytes and are not whole */
-    struct cm_owner *next;        /* at the same place */
-} cm_owner_t;
+    cm_upload_t *oldest, *newest; /* that have bytes and are not whole */
+    struct cm_upload_owner *next; /* at the same place */
+} cm_upload_owner_t;
 
 typedef struct answer {
     char text[400];
     size_t len;
 } answer_t;
 
-struct cm_bodies {
-    cm_bodies_options_t options;
+struct cm_uploads {
+    cm_uploads_options_t options;
     uint64_t seed;
     answer_t too_slow, too_many;
     pthread_t thread;
@@ -42,16 +42,16 @@ struct cm_bodies {
     pthread_cond_t stopping;
     bool stop;
     size_t bytes; /* of all that are listed */
-    cm_coming_t *oldest, *newest;
-    cm_owner_t *owners[PLACES];
+    cm_upload_t *oldest, *newest;
+    cm_upload_owner_t *owners[PLACES];
 };
 
 /* ---- owners ---- */
 
-static cm_owner_t *owner_of(cm_bodies_t *bodies, cm_str_t address)
+static cm_upload_owner_t *owner_of(cm_uploads_t *bodies, cm_str_t address)
 {
     const uint64_t hash = XXH3_64bits_withSeed(address.data, address.len, bodies->seed);
-    cm_owner_t **place = &bodies->owners[hash % PLACES], *owner = *place;
+    cm_upload_owner_t **place = &bodies->owners[hash % PLACES], *owner = *place;
 
     while (owner != NULL && owner->hash != hash)
         owner = owner->next;
@@ -64,9 +64,9 @@ static cm_owner_t *owner_of(cm_bodies_t *bodies, cm_str_t address)
     return owner;
 }
 
-static void release_owner(cm_bodies_t *bodies, cm_owner_t *owner)
+static void release_owner(cm_uploads_t *bodies, cm_upload_owner_t *owner)
 {
-    cm_owner_t **at = &bodies->owners[owner->hash % PLACES];
+    cm_upload_owner_t **at = &bodies->owners[owner->hash % PLACES];
 
     if (--owner->listed > 0)
         return;
@@ -76,9 +76,9 @@ static void release_owner(cm_bodies_t *bodies, cm_owner_t *owner)
     free(owner);
 }
 
-static void add_to_owner(cm_coming_t *coming)
+static void add_to_owner(cm_upload_t *coming)
 {
-    cm_owner_t *owner = coming->owner;
+    cm_upload_owner_t *owner = coming->owner;
 
     coming->owner_before = owner->newest;
     coming->owner_after = NULL;
@@ -91,9 +91,9 @@ static void add_to_owner(cm_coming_t *coming)
 }
 
 /* Of one that has bytes and is not whole. */
-static void remove_from_owner(cm_coming_t *coming)
+static void remove_from_owner(cm_upload_t *coming)
 {
-    cm_owner_t *owner = coming->owner;
+    cm_upload_owner_t *owner = coming->owner;
 
     if (coming->owner_before != NULL)
         coming->owner_before->owner_after = coming->owner_after;
@@ -108,7 +108,7 @@ static void remove_from_owner(cm_coming_t *coming)
 
 /* ---- the list ---- */
 
-static void enlist(cm_bodies_t *bodies, cm_coming_t *coming)
+static void enlist(cm_uploads_t *bodies, cm_upload_t *coming)
 {
     coming->before = bodies->newest;
     coming->after = NULL;
@@ -119,7 +119,7 @@ static void enlist(cm_bodies_t *bodies, cm_coming_t *coming)
     bodies->newest = coming;
 }
 
-static void unlist(cm_bodies_t *bodies, cm_coming_t *coming)
+static void unlist(cm_uploads_t *bodies, cm_upload_t *coming)
 {
     if (coming->before != NULL)
         coming->before->after = coming->after;
@@ -132,14 +132,14 @@ static void unlist(cm_bodies_t *bodies, cm_coming_t *coming)
 }
 
 /* It comes no more: whole, given up or ended. Its bytes may go on to count. */
-static void stop_coming(cm_bodies_t *bodies, cm_coming_t *coming)
+static void stop_coming(cm_uploads_t *bodies, cm_upload_t *coming)
 {
     unlist(bodies, coming);
     if (coming->bytes > 0)
         remove_from_owner(coming);
 }
 
-static void forget(cm_bodies_t *bodies, cm_coming_t *coming)
+static void forget(cm_uploads_t *bodies, cm_upload_t *coming)
 {
     coming->owner->bytes -= coming->bytes;
     bodies->bytes -= coming->bytes;
@@ -160,7 +160,7 @@ static void write_answer(answer_t *answer, const char *status, const char *sente
         status, around + (int)strlen(sentence), sentence);
 }
 
-static void give_up(cm_bodies_t *bodies, cm_coming_t *coming, const answer_t *answer)
+static void give_up(cm_uploads_t *bodies, cm_upload_t *coming, const answer_t *answer)
 {
     stop_coming(bodies, coming);
     forget(bodies, coming);
@@ -173,9 +173,9 @@ static void give_up(cm_bodies_t *bodies, cm_coming_t *coming, const answer_t *an
 /* ---- room ---- */
 
 /* Gives up the longest-coming body of an owner. False: it has none that has had its second. */
-static bool make_room(cm_bodies_t *bodies, cm_owner_t *owner, const cm_coming_t *asking)
+static bool make_room(cm_uploads_t *bodies, cm_upload_owner_t *owner, const cm_upload_t *asking)
 {
-    cm_coming_t *oldest = owner->oldest;
+    cm_upload_t *oldest = owner->oldest;
 
     if (oldest == asking && oldest != NULL)
         oldest = oldest->owner_after;
@@ -186,12 +186,12 @@ static bool make_room(cm_bodies_t *bodies, cm_owner_t *owner, const cm_coming_t 
 }
 
 /* The address that has most bytes of bodies which may be given up. */
-static cm_owner_t *largest_owner(cm_bodies_t *bodies, const cm_coming_t *asking)
+static cm_upload_owner_t *largest_owner(cm_uploads_t *bodies, const cm_upload_t *asking)
 {
-    cm_owner_t *largest = NULL;
+    cm_upload_owner_t *largest = NULL;
 
     for (int i = 0; i < PLACES; i++) {
-        for (cm_owner_t *owner = bodies->owners[i]; owner != NULL; owner = owner->next) {
+        for (cm_upload_owner_t *owner = bodies->owners[i]; owner != NULL; owner = owner->next) {
             if (owner->count > (owner == asking->owner) &&
                 (largest == NULL || owner->bytes > largest->bytes))
                 largest = owner;
@@ -200,33 +200,34 @@ static cm_owner_t *largest_owner(cm_bodies_t *bodies, const cm_coming_t *asking)
     return largest;
 }
 
-static bool is_too_much(const cm_bodies_t *bodies, const cm_coming_t *coming, bool last)
+static bool is_too_much(const cm_uploads_t *bodies, const cm_upload_t *coming, bool last)
 {
-    const cm_owner_t *owner = coming->owner;
+    const cm_upload_owner_t *owner = coming->owner;
 
     return !coming->free && !last &&
            (owner->count > (size_t)bodies->options.most || owner->bytes > bodies->options.max_each);
 }
 
-static cm_room_t find_room(cm_bodies_t *bodies, cm_coming_t *coming, bool last)
+static cm_upload_room_t find_room(cm_uploads_t *bodies, cm_upload_t *coming, bool last)
 {
     while (is_too_much(bodies, coming, last)) {
         if (!make_room(bodies, coming->owner, coming))
-            return CM_ROOM_OF_OTHER_ONES;
+            return CM_UPLOAD_ADDRESS_LIMIT;
     }
     while (bodies->bytes > bodies->options.max_bytes) {
-        cm_owner_t *largest = largest_owner(bodies, coming);
+        cm_upload_owner_t *largest = largest_owner(bodies, coming);
         if (largest == NULL || !make_room(bodies, largest, coming))
-            return CM_ROOM_NONE;
+            return CM_UPLOAD_TOTAL_LIMIT;
     }
-    return CM_ROOM;
+    return CM_UPLOAD_FITS;
 }
 
 /* ---- from begin to end ---- */
 
-void cm_bodies_begin(cm_bodies_t *bodies, cm_coming_t *coming, cm_str_t address, int fd, bool free)
+void cm_uploads_begin(cm_uploads_t *bodies, cm_upload_t *coming, cm_str_t address, int fd,
+                      bool free)
 {
-    *coming = (cm_coming_t){.fd = fd, .free = free};
+    *coming = (cm_upload_t){.fd = fd, .free = free};
     pthread_mutex_lock(&bodies->lock);
     coming->since_ns = cm_clock_ticks_ns();
     coming->owner = owner_of(bodies, address);
@@ -235,7 +236,7 @@ void cm_bodies_begin(cm_bodies_t *bodies, cm_coming_t *coming, cm_str_t address,
     pthread_mutex_unlock(&bodies->lock);
 }
 
-static void count(cm_bodies_t *bodies, cm_coming_t *coming, size_t len)
+static void count(cm_uploads_t *bodies, cm_upload_t *coming, size_t len)
 {
     if (coming->bytes == 0)
         add_to_owner(coming);
@@ -245,7 +246,7 @@ static void count(cm_bodies_t *bodies, cm_coming_t *coming, size_t len)
 }
 
 /* What had no room is not kept, and takes none: it waits for its answer as if it had not begun. */
-static void uncount(cm_bodies_t *bodies, cm_coming_t *coming)
+static void uncount(cm_uploads_t *bodies, cm_upload_t *coming)
 {
     remove_from_owner(coming);
     coming->owner->bytes -= coming->bytes;
@@ -253,22 +254,22 @@ static void uncount(cm_bodies_t *bodies, cm_coming_t *coming)
     coming->bytes = 0;
 }
 
-cm_room_t cm_bodies_add(cm_bodies_t *bodies, cm_coming_t *coming, size_t len, bool last)
+cm_upload_room_t cm_uploads_add(cm_uploads_t *bodies, cm_upload_t *coming, size_t len, bool last)
 {
-    cm_room_t room = CM_ROOM;
+    cm_upload_room_t room = CM_UPLOAD_FITS;
 
     pthread_mutex_lock(&bodies->lock);
     if (!coming->given_up && len > 0) {
         count(bodies, coming, len);
         room = find_room(bodies, coming, last);
-        if (room != CM_ROOM)
+        if (room != CM_UPLOAD_FITS)
             uncount(bodies, coming);
     }
     pthread_mutex_unlock(&bodies->lock);
     return room;
 }
 
-bool cm_bodies_whole(cm_bodies_t *bodies, cm_coming_t *coming)
+bool cm_uploads_complete(cm_uploads_t *bodies, cm_upload_t *coming)
 {
     pthread_mutex_lock(&bodies->lock);
     const bool there = !coming->given_up;
@@ -279,7 +280,7 @@ bool cm_bodies_whole(cm_bodies_t *bodies, cm_coming_t *coming)
     return there;
 }
 
-void cm_bodies_end(cm_bodies_t *bodies, cm_coming_t *coming)
+void cm_uploads_end(cm_uploads_t *bodies, cm_upload_t *coming)
 {
     pthread_mutex_lock(&bodies->lock);
     if (coming->owner != NULL) {
@@ -294,7 +295,7 @@ void cm_bodies_end(cm_bodies_t *bodies, cm_coming_t *coming)
 
 static void *watch(void *context)
 {
-    cm_bodies_t *bodies = context;
+    cm_uploads_t *bodies = context;
     const int64_t limit_ns = bodies->options.timeout_ms * MS;
 
     pthread_mutex_lock(&bodies->lock);
@@ -309,9 +310,9 @@ static void *watch(void *context)
     return NULL;
 }
 
-int cm_bodies_start(const cm_bodies_options_t *options, cm_bodies_t **out, cm_err_t *err)
+int cm_uploads_start(const cm_uploads_options_t *options, cm_uploads_t **out, cm_err_t *err)
 {
-    cm_bodies_t *bodies = cm_alloc_zero(1, sizeof *bodies);
+    cm_uploads_t *bodies = cm_alloc_zero(1, sizeof *bodies);
 
     bodies->options = *options;
     write_answer(&bodies->too_slow, "408 Request Timeout",
@@ -332,7 +333,7 @@ int cm_bodies_start(const cm_bodies_options_t *options, cm_bodies_t **out, cm_er
     return cm_fail_thread(err);
 }
 
-void cm_bodies_stop(cm_bodies_t *bodies)
+void cm_uploads_stop(cm_uploads_t *bodies)
 {
     if (bodies == NULL)
         return;

@@ -1,4 +1,4 @@
-#include "serve/turns.h"
+#include "serve/fair_queue.h"
 
 #include "base/clock.h"
 #include "base/process.h"
@@ -13,33 +13,33 @@ enum {
 };
 
 /* An address that has jobs; the first one's turn is next. */
-typedef struct cm_turn_owner {
+typedef struct cm_fair_owner {
     uint64_t hash;
     int64_t used_ns; /* the least has the next turn */
     bool busy;       /* a thread is at its first job */
-    cm_turn_t *first, *last;
-    struct cm_turn_owner *next;
-} cm_turn_owner_t;
+    cm_fair_job_t *first, *last;
+    struct cm_fair_owner *next;
+} cm_fair_owner_t;
 
-struct cm_turns {
-    cm_turn_fn go;
-    cm_turn_drop_fn drop;
+struct cm_fair_queue {
+    cm_fair_job_fn go;
+    cm_fair_drop_fn drop;
     pthread_t threads[THREADS_MAX];
     int thread_count, begun_max;
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t added;
     bool stop;
     int begun;
-    cm_turn_owner_t *owners;
+    cm_fair_owner_t *owners;
 };
 
 /* ---- owners ---- */
 
 /* A new one begins where the others stand, so that it has no more turns than they. */
-static cm_turn_owner_t *owner_of(cm_turns_t *turns, uint64_t hash)
+static cm_fair_owner_t *owner_of(cm_fair_queue_t *turns, uint64_t hash)
 {
     int64_t least = INT64_MAX;
-    cm_turn_owner_t **at = &turns->owners;
+    cm_fair_owner_t **at = &turns->owners;
 
     for (; *at != NULL; at = &(*at)->next) {
         if ((*at)->hash == hash)
@@ -53,9 +53,9 @@ static cm_turn_owner_t *owner_of(cm_turns_t *turns, uint64_t hash)
     return *at;
 }
 
-static void remove_owner(cm_turns_t *turns, cm_turn_owner_t *owner)
+static void remove_owner(cm_fair_queue_t *turns, cm_fair_owner_t *owner)
 {
-    cm_turn_owner_t **at = &turns->owners;
+    cm_fair_owner_t **at = &turns->owners;
 
     while (*at != owner)
         at = &(*at)->next;
@@ -64,12 +64,12 @@ static void remove_owner(cm_turns_t *turns, cm_turn_owner_t *owner)
 }
 
 /* Whose turn it is; NULL when no thread is needed. */
-static cm_turn_owner_t *next_owner(const cm_turns_t *turns)
+static cm_fair_owner_t *next_owner(const cm_fair_queue_t *turns)
 {
     const bool full = turns->begun >= turns->begun_max;
-    cm_turn_owner_t *next = NULL;
+    cm_fair_owner_t *next = NULL;
 
-    for (cm_turn_owner_t *owner = turns->owners; owner != NULL; owner = owner->next) {
+    for (cm_fair_owner_t *owner = turns->owners; owner != NULL; owner = owner->next) {
         if (!owner->busy && owner->first != NULL && (!full || owner->first->begun) &&
             (next == NULL || owner->used_ns < next->used_ns))
             next = owner;
@@ -79,7 +79,7 @@ static cm_turn_owner_t *next_owner(const cm_turns_t *turns)
 
 /* ---- threads ---- */
 
-static void push_first(cm_turn_owner_t *owner, cm_turn_t *job)
+static void push_first(cm_fair_owner_t *owner, cm_fair_job_t *job)
 {
     job->next = owner->first;
     owner->first = job;
@@ -87,9 +87,9 @@ static void push_first(cm_turn_owner_t *owner, cm_turn_t *job)
         owner->last = job;
 }
 
-static cm_turn_t *pop_first(cm_turn_owner_t *owner)
+static cm_fair_job_t *pop_first(cm_fair_owner_t *owner)
 {
-    cm_turn_t *job = owner->first;
+    cm_fair_job_t *job = owner->first;
 
     owner->first = job->next;
     if (owner->first == NULL)
@@ -98,16 +98,16 @@ static cm_turn_t *pop_first(cm_turn_owner_t *owner)
 }
 
 /* Holds the lock before and after, and not while it works. */
-static void take_turn(cm_turns_t *turns, cm_turn_owner_t *owner)
+static void take_turn(cm_fair_queue_t *turns, cm_fair_owner_t *owner)
 {
-    cm_turn_t *job = pop_first(owner);
+    cm_fair_job_t *job = pop_first(owner);
 
     owner->busy = true;
     turns->begun += !job->begun;
     job->begun = true;
     pthread_mutex_unlock(&turns->lock);
     const int64_t begin_ns = cm_clock_ticks_ns();
-    const bool done = turns->go(job, begin_ns + CM_TURN_MS * INT64_C(1000000));
+    const bool done = turns->go(job, begin_ns + CM_FAIR_SLICE_MS * INT64_C(1000000));
     const int64_t used_ns = cm_clock_ticks_ns() - begin_ns;
     pthread_mutex_lock(&turns->lock);
     owner->busy = false;
@@ -122,12 +122,12 @@ static void take_turn(cm_turns_t *turns, cm_turn_owner_t *owner)
 
 static void *work(void *context)
 {
-    cm_turns_t *turns = context;
+    cm_fair_queue_t *turns = context;
 
     cm_process_step_back(NICE);
     pthread_mutex_lock(&turns->lock);
     while (!turns->stop) {
-        cm_turn_owner_t *owner = next_owner(turns);
+        cm_fair_owner_t *owner = next_owner(turns);
         if (owner != NULL)
             take_turn(turns, owner);
         else
@@ -137,10 +137,10 @@ static void *work(void *context)
     return NULL;
 }
 
-int cm_turns_start(int threads, cm_turn_fn go, cm_turn_drop_fn drop, cm_turns_t **out,
-                   cm_err_t *err)
+int cm_fair_queue_start(int threads, cm_fair_job_fn go, cm_fair_drop_fn drop, cm_fair_queue_t **out,
+                        cm_err_t *err)
 {
-    cm_turns_t *turns = cm_alloc_zero(1, sizeof *turns);
+    cm_fair_queue_t *turns = cm_alloc_zero(1, sizeof *turns);
     bool started = true;
 
     turns->go = go;
@@ -156,18 +156,18 @@ int cm_turns_start(int threads, cm_turn_fn go, cm_turn_drop_fn drop, cm_turns_t 
         *out = turns;
         return 0;
     }
-    cm_turns_stop(turns);
-    cm_turns_free(turns);
+    cm_fair_queue_stop(turns);
+    cm_fair_queue_free(turns);
     return cm_fail_thread(err);
 }
 
-void cm_turns_add(cm_turns_t *turns, cm_turn_t *job, uint64_t hash)
+void cm_fair_queue_add(cm_fair_queue_t *turns, cm_fair_job_t *job, uint64_t hash)
 {
-    *job = (cm_turn_t){.next = NULL};
+    *job = (cm_fair_job_t){.next = NULL};
     pthread_mutex_lock(&turns->lock);
     const bool stopped = turns->stop;
     if (!stopped) {
-        cm_turn_owner_t *owner = owner_of(turns, hash);
+        cm_fair_owner_t *owner = owner_of(turns, hash);
         if (owner->last != NULL)
             owner->last->next = job;
         else
@@ -180,7 +180,7 @@ void cm_turns_add(cm_turns_t *turns, cm_turn_t *job, uint64_t hash)
         turns->drop(job);
 }
 
-void cm_turns_stop(cm_turns_t *turns)
+void cm_fair_queue_stop(cm_fair_queue_t *turns)
 {
     pthread_mutex_lock(&turns->lock);
     turns->stop = true;
@@ -190,14 +190,14 @@ void cm_turns_stop(cm_turns_t *turns)
         pthread_join(turns->threads[i], NULL);
     turns->thread_count = 0;
     while (turns->owners != NULL) {
-        cm_turn_owner_t *owner = turns->owners;
+        cm_fair_owner_t *owner = turns->owners;
         while (owner->first != NULL)
             turns->drop(pop_first(owner));
         remove_owner(turns, owner);
     }
 }
 
-void cm_turns_free(cm_turns_t *turns)
+void cm_fair_queue_free(cm_fair_queue_t *turns)
 {
     if (turns == NULL)
         return;

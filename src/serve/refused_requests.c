@@ -1,4 +1,4 @@
-#include "serve/refused.h"
+#include "serve/refused_requests.h"
 
 #include "base/clock.h"
 #include "base/progress.h"
@@ -13,7 +13,7 @@ typedef struct entry {
     int64_t last_ms;
 } entry_t;
 
-struct cm_refused {
+struct cm_refused_requests {
     char *sites;
     bool demo;
     pthread_mutex_t lock; /* guards: */
@@ -21,9 +21,9 @@ struct cm_refused {
     uint64_t others; /* of origins that have no place any more */
 };
 
-cm_refused_t *cm_refused_new(const char *sites, bool demo)
+cm_refused_requests_t *cm_refused_new(const char *sites, bool demo)
 {
-    cm_refused_t *refused = cm_alloc_zero(1, sizeof *refused);
+    cm_refused_requests_t *refused = cm_alloc_zero(1, sizeof *refused);
 
     /* A list that a shell would read in another way is left to its owner. */
     refused->sites = cm_strdup(sites != NULL && strchr(sites, '\'') == NULL ? sites : "");
@@ -32,7 +32,7 @@ cm_refused_t *cm_refused_new(const char *sites, bool demo)
     return refused;
 }
 
-void cm_refused_free(cm_refused_t *refused)
+void cm_refused_free(cm_refused_requests_t *refused)
 {
     if (refused == NULL)
         return;
@@ -57,7 +57,7 @@ static void set_origin(entry_t *entry, cm_str_t origin)
 }
 
 /* The entry's place: its own, or a free one, or that of the fewest and longest ago. */
-static entry_t *place_for(cm_refused_t *refused, const entry_t *wanted)
+static entry_t *place_for(cm_refused_requests_t *refused, const entry_t *wanted)
 {
     entry_t *place = &refused->entries[0];
 
@@ -75,7 +75,8 @@ static entry_t *place_for(cm_refused_t *refused, const entry_t *wanted)
     return place;
 }
 
-void cm_refused_note(cm_refused_t *refused, cm_refusal_t why, cm_str_t origin, int64_t now_ms)
+void cm_refused_note(cm_refused_requests_t *refused, cm_refusal_t why, cm_str_t origin,
+                     int64_t now_ms)
 {
     entry_t wanted = {.why = why};
 
@@ -87,7 +88,7 @@ void cm_refused_note(cm_refused_t *refused, cm_refusal_t why, cm_str_t origin, i
     pthread_mutex_unlock(&refused->lock);
 }
 
-static uint64_t count(const cm_refused_t *refused)
+static uint64_t count(const cm_refused_requests_t *refused)
 {
     uint64_t sum = refused->others;
 
@@ -96,7 +97,7 @@ static uint64_t count(const cm_refused_t *refused)
     return sum;
 }
 
-uint64_t cm_refused_count(cm_refused_t *refused)
+uint64_t cm_refused_count(cm_refused_requests_t *refused)
 {
     pthread_mutex_lock(&refused->lock);
     uint64_t sum = count(refused);
@@ -114,7 +115,7 @@ static int later(const void *a, const void *b)
 }
 
 /* A copy of what is in the table, the latest first. Returns how many entries that are. */
-static int copy_entries(cm_refused_t *refused, entry_t entries[CM_REFUSED_ORIGINS],
+static int copy_entries(cm_refused_requests_t *refused, entry_t entries[CM_REFUSED_ORIGINS],
                         uint64_t *others)
 {
     int filled = 0;
@@ -160,7 +161,7 @@ static cm_str_t site_of(const char *origin)
 }
 
 /* The option that lets the entry's requests in; nothing where no option does. */
-static void add_option(const cm_refused_t *refused, const entry_t *entry, cm_buf_t *text)
+static void add_option(const cm_refused_requests_t *refused, const entry_t *entry, cm_buf_t *text)
 {
     cm_str_t site = site_of(entry->origin);
     const bool page = entry->origin[0] != '\0';
@@ -193,7 +194,8 @@ static const char *reason_of(const entry_t *entry)
     return reasons[entry->why];
 }
 
-static void add_entry_json(const cm_refused_t *refused, const entry_t *entry, cm_buf_t *json)
+static void add_entry_json(const cm_refused_requests_t *refused, const entry_t *entry,
+                           cm_buf_t *json)
 {
     char when[CM_TIME_TEXT];
     cm_buf_t option = CM_BUF_INIT;
@@ -215,7 +217,7 @@ static void add_entry_json(const cm_refused_t *refused, const entry_t *entry, cm
     cm_buf_free(&option);
 }
 
-void cm_refused_add_json(cm_refused_t *refused, cm_buf_t *json)
+void cm_refused_add_json(cm_refused_requests_t *refused, cm_buf_t *json)
 {
     entry_t entries[CM_REFUSED_ORIGINS];
     uint64_t others;
@@ -232,7 +234,7 @@ void cm_refused_add_json(cm_refused_t *refused, cm_buf_t *json)
 }
 
 /* "http://localhost:3000 (--sites localhost:3000 lets it in)" */
-static void add_origin(const cm_refused_t *refused, const entry_t *entry, cm_buf_t *text)
+static void add_origin(const cm_refused_requests_t *refused, const entry_t *entry, cm_buf_t *text)
 {
     cm_buf_t option = CM_BUF_INIT;
 
@@ -252,7 +254,7 @@ static void add_requests(cm_buf_t *text, uint64_t requests)
     cm_buf_add_text(text, requests == 1 ? " request" : " requests");
 }
 
-void cm_refused_add_status(cm_refused_t *refused, cm_buf_t *line)
+void cm_refused_add_status(cm_refused_requests_t *refused, cm_buf_t *line)
 {
     entry_t entries[CM_REFUSED_ORIGINS];
     uint64_t others;
@@ -267,7 +269,7 @@ void cm_refused_add_status(cm_refused_t *refused, cm_buf_t *line)
     add_origin(refused, &entries[0], line);
 }
 
-void cm_refused_add_lines(cm_refused_t *refused, cm_buf_t *lines)
+void cm_refused_add_lines(cm_refused_requests_t *refused, cm_buf_t *lines)
 {
     entry_t entries[CM_REFUSED_ORIGINS];
     uint64_t others;
