@@ -3,7 +3,7 @@
 
 #include "base/terminal.h"
 #include "cmd/commands.h"
-#include "index/publish.h"
+#include "index/mirror.h"
 #include "pipeline/pipeline.h"
 #include "store/embedded/dead.h"
 #include "store/embedded/store.h"

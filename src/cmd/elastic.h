@@ -5,7 +5,7 @@
 
 #include "cmd/app.h"
 #include "elastic/options.h"
-#include "index/elasticsearch.h"
+#include "index/elasticsearch/elasticsearch.h"
 
 /* Which index: also the position in its row's choices. */
 typedef enum cm_index_choice {

@@ -8,7 +8,7 @@
 #include "cmd/load.h"
 #include "cmd/next.h"
 #include "cmd/print.h"
-#include "index/once.h"
+#include "index/store_query.h"
 #include "pipeline/letters.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/windows.h"

@@ -1,7 +1,7 @@
 #include "cmd/import_held.h"
 
 #include "cmd/next.h"
-#include "index/embedded.h"
+#include "index/embedded/embedded.h"
 #include "index/index.h"
 #include "pipeline/pipeline.h"
 #include "store/embedded/held.h"

@@ -10,7 +10,7 @@
 
 #include "cmd/app.h"
 #include "cmd/elastic.h"
-#include "index/publish.h"
+#include "index/mirror.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/windows.h"
 #include "store/store.h"

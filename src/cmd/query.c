@@ -6,7 +6,7 @@
 #include "cmd/next.h"
 #include "cmd/print.h"
 #include "cmd/query_nearest.h"
-#include "index/question.h"
+#include "index/listing.h"
 
 #include <unistd.h>
 

@@ -1,5 +1,5 @@
 /* Names of windows and sort orders, and an answer as CSV and JSON. */
-#include "index/member.h"
+#include "index/json_members.h"
 
 #include "base/clock.h"
 

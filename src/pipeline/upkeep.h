@@ -7,7 +7,7 @@
 #define CM_PIPELINE_UPKEEP_H
 
 #include "cmd/app.h"
-#include "index/refresh.h"
+#include "index/embedded/refresh.h"
 
 #include <pthread.h>
 

@@ -1,6 +1,6 @@
 #include "pipeline/windows.h"
 
-#include "index/embedded.h"
+#include "index/embedded/embedded.h"
 
 int cm_windows_parse(const char *text, unsigned *windows, cm_err_t *err)
 {

@@ -4,7 +4,7 @@
 
 #include "base/progress.h"
 #include "cmd/app.h"
-#include "index/refresh.h"
+#include "index/embedded/refresh.h"
 #include "store/embedded/store.h"
 
 /* What `process` keeps where nothing else is said: of the data directory's own events, and of those

@@ -1,7 +1,7 @@
 #include "serve/api.h"
 
 #include "base/clock.h"
-#include "index/question.h"
+#include "index/listing.h"
 #include "serve/params.h"
 #include "serve/reply.h"
 

@@ -1,7 +1,7 @@
 #include "serve/params.h"
 
 #include "event/event.h"
-#include "index/question.h"
+#include "index/listing.h"
 
 typedef int (*setter_t)(cm_params_t *params, cm_str_t value, cm_err_t *err);
 

@@ -1,7 +1,7 @@
 /* What a server answers to _search: whatever it is, each document is handed out as an answer that
  * keeps the layout, or as none; and an answer written as a document and read again is the same. */
 #include "fuzz.h"
-#include "index/document_json.h"
+#include "index/elasticsearch/document_json.h"
 
 typedef struct seen {
     size_t count;

@@ -6,7 +6,7 @@
  *
  * Prints the names of both indices and the epoch, or each document; the exit status is the error's,
  * its sentence goes to stderr. */
-#include "index/elasticsearch.h"
+#include "index/elasticsearch/elasticsearch.h"
 
 #include <stdio.h>
 

@@ -7,7 +7,7 @@
 
 #include "cmd/cassandra.h"
 #include "cmd/elastic.h"
-#include "index/refresh.h"
+#include "index/embedded/refresh.h"
 
 typedef struct cm_spark_given {
     const char *submit, *master, *packages;

@@ -16,7 +16,7 @@ enum { CM_SETTING_TEXT = 32 };
 #define CM_SETTING_CRASHED "crashed"
 
 /* Before a window's name: what is known of the copies that its answers cover, "equal" or "differ"
- * (index/embedded.h); answers of an earlier edition have none. */
+ * (index/embedded/embedded.h); answers of an earlier edition have none. */
 #define CM_SETTING_COPIES "copies_"
 
 /* Made with the tables of a new directory. */

@@ -433,7 +433,7 @@ int cm_store_embedded_open(const char *data_dir, const cm_clock_t *clock, cm_sto
     self->committed = self->written = cm_merge_events(&self->merge);
     for (int field = 0; field < CM_FIELD_COUNT; field++)
         self->dict_committed[field] = (uint32_t)cm_merge_strings(&self->merge, field);
-    /* For the answers (index/embedded.h), should they be looked at in another run only. */
+    /* For the answers (index/embedded/embedded.h), should they be looked at in another run only. */
     if ((database.crashed &&
          (rc = cm_setting_set(&self->database, CM_SETTING_CRASHED, "1", err)) < 0) ||
         (rc = cm_key_move(&self->database, err)) < 0) {

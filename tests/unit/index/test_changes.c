@@ -3,10 +3,10 @@
  * all the same. */
 #include "index_site.h"
 
-#include "index/changes.h"
-#include "index/document.h"
-#include "index/embedded.h"
-#include "index/refresh.h"
+#include "index/embedded/changes.h"
+#include "index/elasticsearch/document.h"
+#include "index/embedded/embedded.h"
+#include "index/embedded/refresh.h"
 #include "store/memory.h"
 
 static cm_refresh_options_t options_of(const site_t *site, unsigned windows)

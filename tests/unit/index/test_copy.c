@@ -1,5 +1,5 @@
-/* index/copy.h: what a copy of the index lacks, and what it has too much. */
-#include "index/copy.h"
+/* index/elasticsearch/copy.h: what a copy of the index lacks, and what it has too much. */
+#include "index/elasticsearch/copy.h"
 
 #include "support.h"
 

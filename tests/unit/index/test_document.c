@@ -1,7 +1,7 @@
 /* Answers as documents: exact ids and JSON, and what is read back of documents of any kind. */
 #include "support.h"
 
-#include "index/document_json.h"
+#include "index/elasticsearch/document_json.h"
 
 #include <float.h>
 

@@ -1,8 +1,8 @@
 /* Refreshing and asking: what is written when, in which order it comes back, and how it reads. */
 #include "index_site.h"
 
-#include "index/embedded.h"
-#include "index/refresh.h"
+#include "index/embedded/embedded.h"
+#include "index/embedded/refresh.h"
 
 #include <math.h>
 

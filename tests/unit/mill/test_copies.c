@@ -2,7 +2,7 @@
  * came, in whatever store, at once or bit by bit. */
 #include "mill_runs.h"
 
-#include "index/once.h"
+#include "index/store_query.h"
 #include "store/memory.h"
 
 enum { SHARED = 10000, EVENTS = 5 * SHARED / 2 };

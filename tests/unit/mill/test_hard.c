@@ -3,7 +3,7 @@
  * with numbers that follow from how the events were made. */
 #include "mill_reference.h"
 
-#include "index/once.h"
+#include "index/store_query.h"
 #include "mill/mill.h"
 #include "store/memory.h"
 

@@ -3,8 +3,8 @@
 #include "load_support.h"
 #include "mill_reference.h"
 
-#include "index/once.h"
-#include "index/refresh.h"
+#include "index/store_query.h"
+#include "index/embedded/refresh.h"
 #include "store/memory.h"
 
 static int memory_resolve(void *context, cm_builder_t *builder, cm_err_t *err)

@@ -4,7 +4,7 @@
 
 #include "mill_reference.h"
 
-#include "index/refresh.h"
+#include "index/embedded/refresh.h"
 #include "mill/mill.h"
 
 enum { ALL_WINDOWS = (1 << CM_WINDOW_COUNT) - 1 };

@@ -1,0 +1,47 @@
+/* Reading what Elasticsearch answers: the C face of document_json.cc (simdjson). */
+#ifndef CM_INDEX_DOCUMENT_JSON_H
+#define CM_INDEX_DOCUMENT_JSON_H
+
+#include "index/elasticsearch/document.h"
+
+/* What `dimension` says in a document; NULL for cells, which have none. */
+extern const char *const cm_document_dimensions[CM_DIMENSION_COUNT];
+
+/* One page of hits. */
+typedef struct cm_documents_page {
+    size_t count;  /* hits */
+    int64_t total; /* of the whole search; -1: not counted */
+} cm_documents_page_t;
+
+/* cm_documents_each() that also says how many hits there are in all. CM_EAWAY when a part of the
+ * index did not answer: what there is, is not all. */
+int cm_documents_page(cm_str_t json, cm_document_fn take, void *context, cm_buf_t *scroll_id,
+                      cm_documents_page_t *page, cm_err_t *err);
+
+/* Reads the answer of GET INDEX/_doc/freshness:...; a document that is not there is one that is not
+ * `present`. CM_EIO when it is no such answer. */
+int cm_document_read_freshness(cm_str_t json, cm_freshness_t *freshness, cm_err_t *err);
+
+/* One index of an answer of GET NAME/_mapping or NAME/_alias. */
+typedef struct cm_index_seen {
+    cm_str_t name;
+    cm_str_t epoch;  /* of `_meta`; empty: none */
+    size_t aliases;  /* how many lead to it (only _alias says so) */
+    const void *map; /* for cm_index_seen_field() */
+} cm_index_seen_t;
+
+/* Non-zero ends the walk. */
+typedef int (*cm_index_seen_fn)(void *context, const cm_index_seen_t *seen);
+
+/* Walks the indices of such an answer. CM_EIO when it is none. */
+int cm_indices_each(cm_str_t json, cm_index_seen_fn take, void *context, cm_err_t *err);
+
+/* The member `what` ("type", "format", "path") of a field in the index's mapping; empty: it has
+ * none. Lives until the walk goes on. */
+cm_str_t cm_index_seen_field(const cm_index_seen_t *seen, const char *field, const char *what);
+
+/* Copies the text at the path of names (ending with NULL); false when there is none or it is
+ * longer. */
+bool cm_json_text_at(cm_str_t json, const char *const *path, char *out, size_t size);
+
+#endif

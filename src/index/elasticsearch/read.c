@@ -1,0 +1,443 @@
+/* The index's door for reading. Nothing here waits for a server that is away: who looks at a page
+ * shall know soon. */
+#include "base/clock.h"
+#include "index/elasticsearch/request.h"
+
+#include <stdlib.h>
+
+enum {
+    UNAVAILABLE = 503,
+    MOVING_MS = 50,
+    ATTEMPTS = 4,
+    PAGE = 5000,    /* rows of one answer where there are many */
+    WINDOW = 10000, /* rows that a search without a scroll can reach (index.max_result_window) */
+    /* The server makes a deterministic automaton of a pattern, and refuses to when that takes many
+     * states. Of one that is within these bounds, counted from its first * or ?, it surely can. */
+    TAIL_BYTES = 60,
+    TAIL_STARS = 4,
+    TAIL_ANY = 3,
+    PREFIX_BYTES = 400,
+};
+
+typedef struct elastic_index {
+    cm_index_t index; /* first */
+    const cm_elastic_settings_t *settings;
+    cm_elastic_t *client;
+} elastic_index_t;
+
+static cm_talk_t impatient(const elastic_index_t *self, cm_err_t *err)
+{
+    return (cm_talk_t){.client = self->client, .settings = self->settings, .err = err};
+}
+
+/* Whether a question failed as it does while the alias moves and the index behind it goes: then it
+ * is worth asking again. */
+static bool was_moving(const cm_talk_t *talk, int rc, int attempt)
+{
+    if (rc >= 0 || attempt >= ATTEMPTS ||
+        (talk->reply.status != CM_TALK_MISSING && talk->reply.status != UNAVAILABLE))
+        return false;
+    cm_sleep_ms((int64_t)attempt * MOVING_MS);
+    return true;
+}
+
+static int fail_empty(const elastic_index_t *self, cm_err_t *err)
+{
+    return cm_fail(err, CM_EINPUT,
+                   "there are no answers yet in %s at %s: run `clickmill process --index "
+                   "elasticsearch`",
+                   self->settings->index, cm_elastic_host(self->client));
+}
+
+/* ---- a query as JSON ---- */
+
+static void add_term(cm_buf_t *body, const char *field, const char *value)
+{
+    cm_buf_printf(body, ",{\"term\":{\"%s\":", field);
+    cm_buf_add_json(body, cm_str(value));
+    cm_buf_add_text(body, "}}");
+}
+
+/* Whether the server gets only what the pattern begins with, and we look at each row. */
+static bool is_hard(const char *pattern)
+{
+    size_t prefix = strcspn(pattern, "*?"), stars = 0, any = 0;
+
+    for (const char *at = pattern + prefix; *at != '\0'; at++) {
+        stars += *at == '*';
+        any += *at == '?';
+    }
+    return pattern[prefix] != '\0' &&
+           (prefix > PREFIX_BYTES || strlen(pattern + prefix) > TAIL_BYTES || stars > TAIL_STARS ||
+            any > TAIL_ANY);
+}
+
+static void add_prefix(cm_buf_t *body, const char *pattern)
+{
+    cm_str_t prefix = {pattern, strcspn(pattern, "*?")};
+
+    prefix.len = (size_t)cm_utf8_head(prefix, PREFIX_BYTES);
+    if (prefix.len == 0)
+        return;
+    cm_buf_add_text(body, ",{\"prefix\":{\"url\":{\"value\":");
+    cm_buf_add_json(body, prefix);
+    cm_buf_add_text(body, "}}}");
+}
+
+/* Ours have * and ?; in theirs a backslash escapes. */
+static void add_pattern(cm_buf_t *body, const char *pattern)
+{
+    cm_buf_t escaped = CM_BUF_INIT;
+
+    if (strpbrk(pattern, "*?") == NULL) {
+        add_term(body, "url", pattern);
+        return;
+    }
+    if (is_hard(pattern)) {
+        add_prefix(body, pattern);
+        return;
+    }
+    for (const char *at = pattern; *at != '\0'; at++) {
+        if (*at == '\\')
+            cm_buf_add_char(&escaped, '\\');
+        cm_buf_add_char(&escaped, *at);
+    }
+    cm_buf_add_text(body, ",{\"wildcard\":{\"url\":{\"value\":");
+    cm_buf_add_json(body, (cm_str_t){escaped.data, escaped.len});
+    cm_buf_add_text(body, "}}}");
+    cm_buf_free(&escaped);
+}
+
+static size_t character(const char *at)
+{
+    size_t len = 1;
+    while (((unsigned char)at[len] & 0xC0) == 0x80)
+        len++;
+    return len;
+}
+
+/* Whether the text, which is UTF-8 and ends with a NUL, matches a pattern: after a * the shortest
+ * run that does, and one character more whenever it turns out to be too short. */
+static bool matches(const char *pattern, const char *text)
+{
+    const char *star = NULL, *retry = NULL;
+
+    while (*text != '\0') {
+        if (*pattern == '*') {
+            star = ++pattern;
+            retry = text;
+        } else if (*pattern == '?') {
+            pattern++;
+            text += character(text);
+        } else if (*pattern == *text) {
+            pattern++;
+            text++;
+        } else if (star != NULL) {
+            pattern = star;
+            text = retry += character(retry);
+        } else {
+            return false;
+        }
+    }
+    return pattern[strspn(pattern, "*")] == '\0';
+}
+
+static void add_range(cm_buf_t *body, const cm_query_t *query)
+{
+    if (query->window == CM_WINDOW_ALL || (query->from <= 0 && query->to <= 0))
+        return;
+    cm_buf_add_text(body, ",{\"range\":{\"window_start\":{");
+    if (query->from > 0)
+        cm_buf_printf(body, "\"gte\":%lld%s", (long long)query->from, query->to > 0 ? "," : "");
+    if (query->to > 0)
+        cm_buf_printf(body, "\"lt\":%lld", (long long)query->to);
+    cm_buf_add_text(body, "}}}");
+}
+
+static void add_filter(cm_buf_t *body, const cm_query_t *query)
+{
+    const char *dimension = cm_document_dimensions[query->dimension];
+
+    cm_buf_printf(body, "\"query\":{\"bool\":{\"filter\":[{\"term\":{\"window\":\"%s\"}}",
+                  cm_window_names[query->window]);
+    if (dimension != NULL)
+        add_term(body, "dimension", dimension);
+    add_range(body, query);
+    if (query->url != NULL)
+        add_pattern(body, query->url);
+    if (query->country != NULL)
+        add_term(body, "country", query->country);
+    cm_buf_add_text(body, "]}}");
+}
+
+/* Keywords sort by their bytes. Numbers that are missing come last, whichever way round. */
+static void add_sort(cm_buf_t *body, const cm_query_t *query)
+{
+    bool text = query->sort >= CM_SORT_URL;
+
+    if (query->unsorted) {
+        cm_buf_add_text(body, "\"sort\":[\"_doc\"]");
+        return;
+    }
+    const char *field = query->sort == CM_SORT_WINDOW ? "window_start" : cm_sort_names[query->sort];
+
+    cm_buf_printf(body, "\"sort\":[{\"%s\":{\"order\":\"%s\",\"missing\":\"_last\"}}", field,
+                  text == query->reverse ? "desc" : "asc");
+    cm_buf_add_text(body, ",{\"url\":\"asc\"},{\"country\":\"asc\"},{\"window_start\":\"asc\"}]");
+}
+
+/* ---- its rows ---- */
+
+typedef struct taking {
+    const char *alias;
+    const cm_query_t *query;
+    cm_answer_fn row;
+    void *context;
+    cm_err_t *err;
+    bool begun;          /* row() was called */
+    int64_t skip, left;  /* rows to leave out first, and then to hand out; left < 0: all */
+    const char *pattern; /* that rows must match; NULL: the server has seen to it */
+    cm_buf_t url;
+    int rc; /* of row() */
+} taking_t;
+
+enum { ENOUGH = 1 };
+
+static int take_row(void *context, cm_str_t id, const cm_answer_t *answer)
+{
+    taking_t *taking = context;
+
+    if (answer == NULL && taking->query->foreign != NULL) {
+        taking->begun = true;
+        return taking->rc = taking->query->foreign(taking->context, taking->alias, id);
+    }
+    /* Who checks the index wants to see what is wrong with it. */
+    if (answer == NULL || !(taking->query->unsorted || cm_answer_exact(answer)))
+        return cm_fail(taking->err, CM_EIO,
+                       "the document %.*s in the index of %s is none of Clickmill's answers: run "
+                       "`clickmill process --index elasticsearch --rebuild`",
+                       cm_utf8_head(id, 100), id.data, taking->alias);
+    if (taking->pattern != NULL) {
+        cm_buf_clear(&taking->url);
+        cm_buf_add_str(&taking->url, answer->url);
+        if (!matches(taking->pattern, taking->url.data))
+            return 0;
+    }
+    if (taking->skip > 0) {
+        taking->skip--;
+        return 0;
+    }
+    if (taking->left == 0)
+        return ENOUGH;
+    if (taking->left > 0)
+        taking->left--;
+    taking->begun = true;
+    taking->rc = taking->row(taking->context, answer);
+    return taking->rc != 0 ? taking->rc : taking->left == 0 ? ENOUGH : 0;
+}
+
+/* Few rows: one search. */
+static int search(cm_talk_t *talk, const char *alias, const cm_query_t *query, cm_buf_t *body,
+                  taking_t *taking)
+{
+    cm_documents_page_t page;
+
+    cm_buf_printf(body, ",\"track_total_hits\":false,\"from\":%lld,\"size\":%lld}",
+                  (long long)query->offset, (long long)query->limit);
+    int rc = cm_talk(talk, CM_TALK_NOTHING_ELSE, "reading answers", "POST",
+                     (cm_str_t){body->data, body->len},
+                     "/%s/_search?allow_partial_search_results=false", alias);
+    if (rc == 0)
+        rc = cm_documents_page(talk->reply.body, take_row, taking, NULL, &page, talk->err);
+    return rc;
+}
+
+static int scroll(cm_talk_t *talk, const char *alias, const cm_query_t *query, cm_buf_t *body,
+                  taking_t *taking)
+{
+    taking->skip = query->offset;
+    cm_buf_printf(body, ",\"size\":%d}", PAGE);
+    return cm_talk_scroll(talk, "reading answers", alias, (cm_str_t){body->data, body->len},
+                          take_row, taking);
+}
+
+/* A text that is no UTF-8 is no text of an answer, and cannot be asked for in JSON. */
+static bool can_match(const cm_query_t *query)
+{
+    return (query->url == NULL || cm_utf8_valid(query->url, strlen(query->url))) &&
+           (query->country == NULL || cm_utf8_valid(query->country, strlen(query->country)));
+}
+
+static int ask(cm_talk_t *talk, const char *alias, const cm_query_t *query, taking_t *taking)
+{
+    cm_buf_t body = CM_BUF_INIT;
+
+    cm_buf_add_char(&body, '{');
+    add_filter(&body, query);
+    cm_buf_add_char(&body, ',');
+    add_sort(&body, query);
+    bool few = taking->pattern == NULL && query->limit > 0 && query->limit <= WINDOW &&
+               query->offset <= WINDOW - query->limit;
+    int rc =
+        few ? search(talk, alias, query, &body, taking) : scroll(talk, alias, query, &body, taking);
+    cm_buf_free(&body);
+    return rc;
+}
+
+static int elastic_query(cm_index_t *index, const cm_query_t *query, cm_answer_fn row,
+                         void *context, cm_err_t *err)
+{
+    elastic_index_t *self = (elastic_index_t *)index;
+    const char *alias = cm_elastic_alias(
+        self->settings, query->dimension == CM_PER_CELL ? CM_PART_CELLS : CM_PART_TOTALS);
+    taking_t taking = {.alias = alias,
+                       .query = query,
+                       .row = row,
+                       .context = context,
+                       .err = err,
+                       .left = query->limit > 0 ? query->limit : -1,
+                       .pattern = query->url != NULL && is_hard(query->url) ? query->url : NULL};
+    cm_talk_t talk = impatient(self, err);
+
+    if (!can_match(query))
+        return 0;
+    int attempt = 1, rc;
+    do {
+        rc = ask(&talk, alias, query, &taking);
+    } while (!taking.begun && was_moving(&talk, rc, attempt++));
+    cm_buf_free(&taking.url);
+    if (taking.rc != 0)
+        return taking.rc;
+    if (rc == CM_EINPUT)
+        return fail_empty(self, err);
+    return rc == ENOUGH ? 0 : rc;
+}
+
+/* ---- documents that are no rows ---- */
+
+typedef struct strangers {
+    const char *alias;
+    cm_foreign_fn take;
+    void *context;
+    int rc; /* of take() */
+} strangers_t;
+
+static int take_stranger(void *context, cm_str_t id, const cm_answer_t *answer)
+{
+    strangers_t *strangers = context;
+
+    (void)answer;
+    return strangers->rc = strangers->take(strangers->context, strangers->alias, id);
+}
+
+static void add_names(cm_buf_t *body, const char *field, const char *const *names, size_t count)
+{
+    cm_buf_printf(body, "{\"terms\":{\"%s\":[", field);
+    for (size_t i = 0; i < count; i++)
+        cm_buf_printf(body, "%s\"%s\"", i > 0 ? "," : "", names[i]);
+    cm_buf_add_text(body, "]}}");
+}
+
+/* All but what has one of our windows and, among totals, one of our dimensions. */
+static void add_strangers(cm_buf_t *body, cm_elastic_part_t part)
+{
+    static const char *const dimensions[] = {"url", "country", "site", "freshness"};
+
+    cm_buf_add_text(body, "{\"query\":{\"bool\":{\"must_not\":{\"bool\":{\"filter\":[");
+    add_names(body, "window", cm_window_names, CM_WINDOW_COUNT);
+    if (part == CM_PART_TOTALS) {
+        cm_buf_add_char(body, ',');
+        add_names(body, "dimension", dimensions, sizeof dimensions / sizeof *dimensions);
+    }
+    cm_buf_printf(body, "]}}}},\"sort\":[\"_doc\"],\"size\":%d}", PAGE);
+}
+
+static int elastic_foreign(cm_index_t *index, cm_foreign_fn take, void *context, cm_err_t *err)
+{
+    elastic_index_t *self = (elastic_index_t *)index;
+    cm_talk_t talk = impatient(self, err);
+    cm_buf_t body = CM_BUF_INIT;
+    int rc = 0;
+
+    for (int part = 0; rc == 0 && part < CM_PART_COUNT; part++) {
+        strangers_t strangers = {.alias = cm_elastic_alias(self->settings, (cm_elastic_part_t)part),
+                                 .take = take,
+                                 .context = context};
+        cm_buf_clear(&body);
+        add_strangers(&body, (cm_elastic_part_t)part);
+        rc = cm_talk_scroll(&talk, "looking for what others wrote", strangers.alias,
+                            (cm_str_t){body.data, body.len}, take_stranger, &strangers);
+        if (rc == CM_EINPUT && strangers.rc == 0)
+            rc = fail_empty(self, err);
+    }
+    cm_buf_free(&body);
+    return rc;
+}
+
+/* Without the document 404, too, but with no error. */
+static int get_freshness(cm_talk_t *talk, cm_window_t window)
+{
+    static const char *const error_at[] = {"error", "type", NULL};
+    char type[64];
+
+    int rc = cm_talk(talk, CM_TALK_MISSING, "reading how fresh the answers are", "GET", CM_STR(""),
+                     "/%s/_doc/freshness:%s", talk->settings->totals, cm_window_names[window]);
+    if (rc == 0 && talk->reply.status == CM_TALK_MISSING &&
+        cm_json_text_at(talk->reply.body, error_at, type, sizeof type))
+        return CM_EINPUT;
+    return rc;
+}
+
+static int elastic_freshness(cm_index_t *index, cm_window_t window, cm_freshness_t *out,
+                             cm_err_t *err)
+{
+    elastic_index_t *self = (elastic_index_t *)index;
+    cm_talk_t talk = impatient(self, err);
+
+    *out = (cm_freshness_t){0};
+    int attempt = 1, rc;
+    do {
+        rc = get_freshness(&talk, window);
+    } while (was_moving(&talk, rc, attempt++));
+    if (rc == CM_EINPUT)
+        return fail_empty(self, err);
+    if (rc == 0)
+        rc = cm_document_read_freshness(talk.reply.body, out, err);
+    if (rc == CM_EIO && index->unchecked) /* somebody else's: it says nothing */
+        rc = 0;
+    out->daily_visitors = index->daily && window == CM_WINDOW_ALL;
+    return rc;
+}
+
+static void elastic_close(cm_index_t *index)
+{
+    elastic_index_t *self = (elastic_index_t *)index;
+    cm_elastic_close(self->client);
+    free(self);
+}
+
+int cm_index_open_elasticsearch(const cm_elastic_settings_t *settings, cm_index_t **index,
+                                cm_err_t *err)
+{
+    static const cm_index_ops_t ops = {.query = elastic_query,
+                                       .freshness = elastic_freshness,
+                                       .close = elastic_close,
+                                       .foreign = elastic_foreign};
+    elastic_index_t *self = cm_alloc_zero(1, sizeof *self);
+    cm_elastic_indices_t indices;
+
+    self->index.ops = &ops;
+    self->settings = settings;
+    int rc = cm_elastic_open(settings, &self->client, err);
+    if (rc == 0) {
+        cm_talk_t talk = impatient(self, err);
+        rc = cm_talk_find(&talk, &indices);
+    }
+    if (rc == 0 && (indices.cells[0] == '\0' || indices.totals[0] == '\0'))
+        rc = fail_empty(self, err);
+    if (rc < 0)
+        elastic_close(&self->index);
+    else
+        *index = &self->index;
+    return rc;
+}

@@ -1,0 +1,158 @@
+#include "index/elasticsearch/request.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { PATH_BYTES = 1024 };
+
+/* How long the server keeps a search for us between two pages: also as long as who reads its rows
+ * may pause. */
+#define KEEP "5m"
+
+int cm_talk(cm_talk_t *talk, int allowed, const char *doing, const char *method, cm_str_t body,
+            const char *path, ...)
+{
+    cm_elastic_settings_t unknown = {.hosts = NULL};
+    char target[PATH_BYTES];
+    va_list args;
+
+    talk->reply = (cm_elastic_reply_t){.status = 0};
+    va_start(args, path);
+    int len = vsnprintf(target, sizeof target, path, args);
+    va_end(args);
+    if (len >= (int)sizeof target)
+        return cm_fail(talk->err, CM_EINTERNAL, "%s: the names are too long", doing);
+    int rc = talk->patient
+                 ? cm_elastic_ask(talk->client, method, target, body, talk->waiter, &talk->reply,
+                                  talk->err)
+                 : cm_elastic_request(talk->client, method, target, body, &talk->reply, talk->err);
+    if (rc < 0 || talk->reply.status < 300 || talk->reply.status == allowed)
+        return rc;
+    unknown.hosts = cm_elastic_host(talk->client);
+    return cm_elastic_fail(talk->settings ? talk->settings : &unknown, &talk->reply, doing,
+                           talk->err);
+}
+
+/* ---- aliases ---- */
+
+/* What one alias leads to. */
+typedef struct found {
+    const char *alias;
+    char name[CM_INDEX_NAME], epoch[CM_EPOCH + 1];
+    int count;
+    bool index; /* an index has the alias' name */
+} found_t;
+
+static int take_found(void *context, const cm_index_seen_t *seen)
+{
+    found_t *found = context;
+
+    found->count++;
+    found->index |= cm_str_equal(seen->name, cm_str(found->alias));
+    snprintf(found->name, sizeof found->name, "%.*s", (int)seen->name.len, seen->name.data);
+    if (seen->epoch.len == CM_EPOCH)
+        snprintf(found->epoch, sizeof found->epoch, "%.*s", CM_EPOCH, seen->epoch.data);
+    return 0;
+}
+
+static int find_part(cm_talk_t *talk, found_t *found)
+{
+    int rc = cm_talk(talk, CM_TALK_MISSING, "looking for the index", "GET", CM_STR(""),
+                     "/%s/_mapping", found->alias);
+    if (rc < 0 || talk->reply.status == CM_TALK_MISSING)
+        return rc;
+    rc = cm_indices_each(talk->reply.body, take_found, found, talk->err);
+    if (rc == 0 && found->index)
+        return cm_fail(talk->err, CM_EUSAGE,
+                       "an index %s stands where the alias of that name shall be: `clickmill "
+                       "process --index elasticsearch --rebuild` replaces it; or name another "
+                       "one with --elasticsearch-index or --elasticsearch-totals",
+                       found->alias);
+    if (rc == 0 && found->count > 1)
+        return cm_fail(talk->err, CM_EUSAGE,
+                       "the alias %s leads to %d indices, such as %s, and shall lead to one: take "
+                       "the others away from it, or let `clickmill process --index elasticsearch "
+                       "--rebuild` make a new one",
+                       found->alias, found->count, found->name);
+    return rc;
+}
+
+int cm_talk_find(cm_talk_t *talk, cm_elastic_indices_t *indices)
+{
+    found_t found[CM_PART_COUNT] = {{0}};
+
+    *indices = (cm_elastic_indices_t){0};
+    int rc = cm_elastic_check_names(talk->settings, talk->err);
+    for (int part = 0; rc == 0 && part < CM_PART_COUNT; part++) {
+        found[part].alias = cm_elastic_alias(talk->settings, (cm_elastic_part_t)part);
+        rc = find_part(talk, &found[part]);
+        if (rc == 0)
+            memcpy(cm_elastic_part(indices, (cm_elastic_part_t)part), found[part].name,
+                   sizeof found[part].name);
+    }
+    if (rc == 0 && strcmp(found[CM_PART_CELLS].epoch, found[CM_PART_TOTALS].epoch) == 0)
+        memcpy(indices->epoch, found[CM_PART_CELLS].epoch, sizeof indices->epoch);
+    return rc;
+}
+
+/* ---- scrolls ---- */
+
+static void add_scroll_id(cm_buf_t *body, const cm_buf_t *id, bool keep)
+{
+    cm_buf_clear(body);
+    cm_buf_add_text(body, keep ? "{\"scroll\":\"" KEEP "\",\"scroll_id\":" : "{\"scroll_id\":");
+    cm_buf_add_json(body, (cm_str_t){id->data, id->len});
+    cm_buf_add_char(body, '}');
+}
+
+/* Frees what the server keeps; it forgets it by itself, too. */
+static void end_scroll(const cm_talk_t *talk, const cm_buf_t *id, cm_buf_t *body)
+{
+    cm_elastic_reply_t reply;
+    cm_err_t ignored;
+
+    if (id->len == 0)
+        return;
+    add_scroll_id(body, id, false);
+    cm_elastic_request(talk->client, "DELETE", "/_search/scroll", (cm_str_t){body->data, body->len},
+                       &reply, &ignored);
+}
+
+int cm_talk_scroll(cm_talk_t *talk, const char *doing, const char *index, cm_str_t body,
+                   cm_document_fn take, void *context)
+{
+    cm_buf_t id = CM_BUF_INIT, next = CM_BUF_INIT;
+    cm_documents_page_t page = {.count = 0};
+    int64_t walked = 0, total = 0;
+
+    int rc = cm_talk(talk, CM_TALK_NOTHING_ELSE, doing, "POST", body,
+                     "/%s/_search?scroll=" KEEP "&allow_partial_search_results=false", index);
+    if (rc == 0)
+        rc = cm_documents_page(talk->reply.body, take, context, &id, &page, talk->err);
+    total = page.total;
+    walked = (int64_t)page.count;
+    while (rc == 0 && walked < total && page.count > 0) {
+        add_scroll_id(&next, &id, true);
+        rc = cm_talk(talk, CM_TALK_MISSING, doing, "POST", (cm_str_t){next.data, next.len},
+                     "/_search/scroll");
+        if (rc == 0 && talk->reply.status == CM_TALK_MISSING)
+            rc = cm_fail(talk->err, CM_EAWAY,
+                         "%s: after %lld rows of %lld the server has let go of them, because the "
+                         "index was replaced, or its reader paused for longer than " KEEP
+                         "; try again",
+                         doing, (long long)walked, (long long)total);
+        if (rc == 0)
+            rc = cm_documents_page(talk->reply.body, take, context, &id, &page, talk->err);
+        walked += (int64_t)page.count;
+    }
+    /* A page that was asked for twice, because its answer was lost, is skipped by the server. */
+    if (rc == 0 && walked != total)
+        rc = cm_fail(talk->err, CM_EAWAY,
+                     "%s: %lld of %lld rows came, the others were lost on the way; try again",
+                     doing, (long long)walked, (long long)total);
+    end_scroll(talk, &id, &next);
+    cm_buf_free(&id);
+    cm_buf_free(&next);
+    return rc;
+}

@@ -1,0 +1,313 @@
+#include "index/embedded/refresh.h"
+
+#include "index/embedded/checks.h"
+#include "store/embedded/store.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Damage does not hinder a rebuild. */
+static int prepare(const cm_database_t *database, const cm_refresh_options_t *options,
+                   cm_err_t *err)
+{
+    int rc = cm_embedded_index_prepare(database, err);
+    return rc == CM_ECORRUPT && options->rebuild ? cm_embedded_index_forget(database, err) : rc;
+}
+
+/* Where answers are made anew because they are damaged, it may be that SQLite cannot write over
+ * them, or that something of them stays: then they are forgotten, and written once more. */
+static int apply(const cm_database_t *database, cm_reader_t *names, const cm_mill_result_t *result,
+                 const cm_apply_options_t *given, bool rebuild, bool *changed, cm_err_t *err)
+{
+    cm_apply_options_t options = *given;
+    bool emptied = false;
+
+    options.emptied = &emptied;
+    int rc = cm_embedded_index_apply(database, names, result, &options, changed, err);
+    /* Only rows that differ were written: what is left is looked at, and indexes made anew. */
+    if (rc == 0 && rebuild && !emptied)
+        rc = cm_database_exec(database, "REINDEX total; REINDEX cell", "writing answers", err);
+    if (rc == 0 && rebuild && !emptied)
+        rc = cm_check_all(database, err);
+    if (rc != CM_ECORRUPT || !rebuild)
+        return rc;
+    rc = cm_embedded_index_forget(database, err);
+    if (rc == 0)
+        rc = cm_embedded_index_apply(database, names, result, &options, changed, err);
+    if (rc == 0) /* gives back what is forgotten; where there is no room for it, another time */
+        cm_database_exec(database, "VACUUM", "giving back damaged pages", NULL);
+    return rc;
+}
+
+/* Windows that stand at the same event are milled in one go. */
+typedef struct part {
+    unsigned windows;
+    int64_t since;
+    bool replace;
+    bool differ;           /* copies before `since` do */
+    cm_reader_t **readers; /* of one moment: the mill's threads take them, the last is for names */
+    int reader_count, taken;
+    cm_mill_result_t result;
+} part_t;
+
+struct cm_refreshing {
+    cm_store_t *store;
+    cm_refresh_options_t options;
+    int64_t accepted;
+    int64_t until; /* what is added ends before this event; 0: no limit */
+    part_t parts[CM_WINDOW_COUNT];
+    int count;
+};
+
+/* What is to be done for a window: from which event on; -1 when nothing. */
+static int64_t since_of(const cm_covered_t *covered, cm_copies_known_t copies,
+                        const cm_refresh_options_t *options, int64_t accepted, bool *replace)
+{
+    *replace = options->rebuild || covered->session_timeout != options->session_timeout ||
+               covered->upto > accepted || copies == CM_COPIES_UNKNOWN;
+    if (*replace)
+        return 0;
+    return covered->upto == accepted ? -1 : covered->upto;
+}
+
+static int account(cm_store_t *store, const cm_refresh_options_t *options, cm_refreshed_t *out,
+                   cm_err_t *err)
+{
+    int rc = 0;
+    for (int w = 0; rc == 0 && w < CM_WINDOW_COUNT; w++) {
+        cm_covered_t covered;
+        if (!(options->windows & 1u << w))
+            continue;
+        rc = cm_embedded_index_covered(cm_store_embedded_database(store), (cm_window_t)w, &covered,
+                                       err);
+        out->events = covered.events;
+        out->duplicates = covered.upto - covered.events;
+        out->cells += covered.cells;
+    }
+    return rc;
+}
+
+/* Readers that see the same blocks: while the writer writes, later ones would see others. */
+static int open_readers(cm_refreshing_t *self, part_t *part, cm_err_t *err)
+{
+    int rc = 0;
+
+    part->readers = cm_alloc_zero((size_t)self->options.threads + 1, sizeof *part->readers);
+    while (rc == 0 && part->reader_count <= self->options.threads) {
+        rc = cm_store_reader(self->store, &part->readers[part->reader_count], err);
+        part->reader_count += rc == 0;
+    }
+    return rc;
+}
+
+static int take_reader(void *context, cm_reader_t **reader, cm_err_t *err)
+{
+    part_t *part = context;
+
+    if (part->taken + 1 >= part->reader_count)
+        return cm_fail(err, CM_EINTERNAL, "the mill wants more readers than it has threads");
+    *reader = part->readers[part->taken++];
+    return 0;
+}
+
+static int threads_of(const cm_refresh_options_t *options)
+{
+    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    const long threads = options->threads > 0 ? options->threads : processors;
+
+    return threads < 1 ? 1 : threads > CM_MILL_THREADS_MAX ? CM_MILL_THREADS_MAX : (int)threads;
+}
+
+static int find_parts(cm_refreshing_t *self, cm_err_t *err)
+{
+    const cm_database_t *database = cm_store_embedded_database(self->store);
+    int rc = 0;
+
+    for (int w = 0; rc == 0 && w < CM_WINDOW_COUNT; w++) {
+        cm_covered_t covered = {0}; /* whatever there is, a rebuild does not look at it */
+        cm_copies_known_t copies = CM_COPIES_UNKNOWN;
+        bool replace;
+        int at = 0;
+        if (!(self->options.windows & 1u << w))
+            continue;
+        if (!self->options.rebuild && (rc = cm_check_covered(database, (cm_window_t)w, err)) == 0)
+            rc = cm_embedded_index_covered(database, (cm_window_t)w, &covered, err);
+        if (rc == 0 && !self->options.rebuild)
+            rc = cm_embedded_index_copies(database, (cm_window_t)w, &copies, err);
+        if (rc < 0)
+            break;
+        const int64_t since = since_of(&covered, copies, &self->options, self->accepted, &replace);
+        if (since < 0)
+            continue;
+        while (at < self->count &&
+               (self->parts[at].since != since || self->parts[at].replace != replace))
+            at++;
+        self->count += at == self->count;
+        self->parts[at].since = since;
+        self->parts[at].replace = replace;
+        self->parts[at].differ |= copies == CM_COPIES_DIFFER;
+        self->parts[at].windows |= 1u << w;
+    }
+    return rc;
+}
+
+/* Of several windows the one that is furthest behind comes first. */
+static void limit_parts(cm_refreshing_t *self)
+{
+    const int64_t most = self->options.most;
+    int64_t least = INT64_MAX;
+    int count = 0;
+
+    for (int i = 0; i < self->count; i++) {
+        if (!self->parts[i].replace && self->parts[i].since < least)
+            least = self->parts[i].since;
+    }
+    if (most <= 0 || least == INT64_MAX || self->accepted - least <= most)
+        return;
+    self->until = least + most;
+    for (int i = 0; i < self->count; i++) {
+        if (self->parts[i].replace || self->parts[i].since < self->until)
+            self->parts[count++] = self->parts[i];
+    }
+    self->count = count;
+}
+
+int cm_refresh_begin(cm_store_t *store, const cm_refresh_options_t *options, cm_refreshing_t **out,
+                     cm_err_t *err)
+{
+    cm_refreshing_t *self = cm_alloc_zero(1, sizeof *self);
+
+    self->store = store;
+    self->options = *options;
+    self->options.threads = threads_of(options);
+    self->accepted = cm_store_embedded_events(store);
+    int rc = prepare(cm_store_embedded_database(store), options, err);
+    if (rc == 0)
+        rc = find_parts(self, err);
+    limit_parts(self);
+    for (int i = 0; rc == 0 && i < self->count; i++)
+        rc = open_readers(self, &self->parts[i], err);
+    if (rc < 0)
+        cm_refresh_free(self);
+    else
+        *out = self;
+    return rc;
+}
+
+bool cm_refresh_leaves(const cm_refreshing_t *self)
+{
+    return self->until > 0;
+}
+
+int cm_refresh_mill(cm_refreshing_t *self, cm_err_t *err)
+{
+    const cm_refresh_options_t *options = &self->options;
+    int rc = 0;
+
+    for (int i = 0; rc == 0 && i < self->count; i++) {
+        part_t *part = &self->parts[i];
+        const cm_mill_options_t mill = {.session_timeout = options->session_timeout,
+                                        .windows = part->windows,
+                                        .since = part->since,
+                                        .differ = part->differ,
+                                        .until = part->replace ? 0 : self->until,
+                                        .memory = options->memory,
+                                        .threads = options->threads,
+                                        .stop = options->stop,
+                                        .reader = take_reader,
+                                        .context = part,
+                                        .progress = options->progress,
+                                        .progress_context = options->progress_context};
+        rc = cm_mill(&mill, &part->result, err);
+    }
+    return rc;
+}
+
+int cm_refresh_end(cm_refreshing_t *self, cm_refreshed_t *out, cm_err_t *err)
+{
+    const cm_refresh_options_t *options = &self->options;
+    int rc = 0;
+
+    *out = (cm_refreshed_t){.accepted = self->accepted};
+    for (int i = 0; rc == 0 && i < self->count; i++) {
+        const part_t *part = &self->parts[i];
+        bool differs = false;
+        rc = apply(cm_store_embedded_database(self->store), part->readers[part->reader_count - 1],
+                   &part->result,
+                   &(cm_apply_options_t){.windows = part->windows,
+                                         .replace = part->replace,
+                                         .differ = part->differ,
+                                         .session_timeout = options->session_timeout,
+                                         .now = cm_clock_now_ms(options->clock),
+                                         .stop = options->stop},
+                   options->rebuild, &differs, err);
+        /* Events that are copies are something new, too. */
+        out->changed |= differs || !part->replace;
+    }
+    return rc < 0 ? rc : account(self->store, options, out, err);
+}
+
+void cm_refresh_free(cm_refreshing_t *self)
+{
+    if (self == NULL)
+        return;
+    for (int i = 0; i < self->count; i++) {
+        part_t *part = &self->parts[i];
+        for (int at = part->taken; at < part->reader_count; at++)
+            cm_reader_close(part->readers[at]);
+        free(part->readers);
+        cm_mill_result_free(&part->result);
+    }
+    free(self);
+}
+
+int cm_refresh(cm_store_t *store, const cm_refresh_options_t *options, cm_refreshed_t *out,
+               cm_err_t *err)
+{
+    cm_refreshing_t *refreshing = NULL;
+
+    *out = (cm_refreshed_t){.accepted = cm_store_embedded_events(store)};
+    int rc = cm_refresh_begin(store, options, &refreshing, err);
+    if (rc == 0)
+        rc = cm_refresh_mill(refreshing, err);
+    if (rc == 0)
+        rc = cm_refresh_end(refreshing, out, err);
+    cm_refresh_free(refreshing);
+    return rc;
+}
+
+int cm_refresh_from(cm_store_t *other, cm_store_t *store, const cm_refresh_options_t *options,
+                    cm_refreshed_t *out, cm_err_t *err)
+{
+    const cm_database_t *database = cm_store_embedded_database(store);
+    const cm_mill_options_t mill = {.session_timeout = options->session_timeout,
+                                    .windows = options->windows,
+                                    .memory = options->memory,
+                                    .threads = options->threads,
+                                    .stop = options->stop,
+                                    .reader = cm_store_reader_of,
+                                    .context = other,
+                                    .progress = options->progress,
+                                    .progress_context = options->progress_context};
+    cm_mill_result_t result;
+    cm_reader_t *names = NULL;
+
+    *out = (cm_refreshed_t){0};
+    int rc = prepare(database, options, err);
+    if (rc < 0)
+        return rc;
+    rc = cm_mill(&mill, &result, err);
+    if (rc == 0)
+        rc = cm_store_reader(other, &names, err);
+    if (rc == 0)
+        rc = apply(database, names, &result,
+                   &(cm_apply_options_t){.windows = options->windows,
+                                         .session_timeout = -options->session_timeout,
+                                         .now = cm_clock_now_ms(options->clock),
+                                         .stop = options->stop},
+                   options->rebuild, &out->changed, err);
+    out->accepted = result.upto;
+    cm_reader_close(names);
+    cm_mill_result_free(&result);
+    return rc < 0 ? rc : account(store, options, out, err);
+}
