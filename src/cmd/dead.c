@@ -183,7 +183,7 @@ static int replay_document(replay_t *replay, int64_t id)
     /* First: should we end before the letters are gone, no more than a comparison is lost. That is
      * a transaction of its own. */
     if (replay->documents++ == 0 && (rc = commit(replay)) == 0)
-        rc = cm_changes_forget(cm_store_embedded_database(replay->store), err);
+        rc = cm_index_changes_forget(cm_store_embedded_database(replay->store), err);
     return rc == 0 ? cm_store_embedded_forget_dead(replay->store, id, err) : rc;
 }
 
@@ -311,7 +311,7 @@ typedef struct writer {
 
 static int write_message(void *context, const cm_store_letter_t *letter)
 {
-    static const cm_str_t prefix = {CM_PUBLISH_ORIGIN, sizeof CM_PUBLISH_ORIGIN - 1};
+    static const cm_str_t prefix = {CM_INDEX_MIRROR_ORIGIN, sizeof CM_INDEX_MIRROR_ORIGIN - 1};
     writer_t *writer = context;
 
     writer->document = letter->origin.len > prefix.len &&

@@ -319,7 +319,8 @@ static void say_elastic(doctor_t *doctor, const cm_elastic_settings_t *settings,
 }
 
 static void say_indices(doctor_t *doctor, const cm_elastic_settings_t *settings,
-                        const cm_elastic_facts_t *before, const cm_elastic_facts_t *now)
+                        const cm_index_elasticsearch_facts_t *before,
+                        const cm_index_elasticsearch_facts_t *now)
 {
     bool was = before->indices.cells[0] != '\0' && before->indices.totals[0] != '\0';
     bool is = now->indices.cells[0] != '\0' && now->indices.totals[0] != '\0';
@@ -340,19 +341,19 @@ static void say_indices(doctor_t *doctor, const cm_elastic_settings_t *settings,
 static int examine_elastic(doctor_t *doctor, const cm_elastic_settings_t *settings,
                            cm_elastic_t *client, cm_err_t *err)
 {
-    cm_elastic_facts_t before, now;
+    cm_index_elasticsearch_facts_t before, now;
 
-    int rc = cm_elastic_look(client, settings, &before, err);
+    int rc = cm_index_elasticsearch_probe(client, settings, &before, err);
     if (before.about.name[0] != '\0')
         say_elastic(doctor, settings, client, &before.about);
     now = before;
     if (rc == 0 && doctor->asked->fix) {
-        rc = cm_elastic_prepare(client, settings, NULL, &now.indices, err);
+        rc = cm_index_elasticsearch_prepare(client, settings, NULL, &now.indices, err);
         if (rc == 0)
-            rc = cm_elastic_look(client, settings, &now, err);
+            rc = cm_index_elasticsearch_probe(client, settings, &now, err);
     }
     if (rc == 0)
-        rc = cm_elastic_check_mapping(client, settings, &now.indices, err);
+        rc = cm_index_elasticsearch_check_mapping(client, settings, &now.indices, err);
     if (rc == 0 && strcmp(now.health, "red") == 0)
         rc = cm_fail(err, CM_EAWAY,
                      "the health of %s is red: some of its shards are nowhere; are all nodes "

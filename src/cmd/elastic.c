@@ -4,8 +4,8 @@ int cm_index_open_chosen(const cm_app_t *app, int choice, const cm_elastic_setti
                          cm_index_t **index, cm_err_t *err)
 {
     int rc = choice == CM_INDEX_ELASTICSEARCH
-                 ? cm_index_open_elasticsearch(settings, index, err)
-                 : cm_index_open_embedded(app->global.data_dir, index, err);
+                 ? cm_index_elasticsearch_open(settings, index, err)
+                 : cm_index_embedded_open(app->global.data_dir, index, err);
     if (rc == 0)
         (*index)->daily = app->global.visitors == CM_VISITORS_DAILY;
     return rc;

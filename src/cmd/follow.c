@@ -21,7 +21,7 @@ typedef struct follower {
     cm_enriching_t enriching; /* as `ingest` does, so that both give the same answers */
     cm_pipeline_t pipeline;
     cm_publishing_t *publishing; /* NULL: the embedded index is all there is */
-    cm_refreshed_t answers;
+    cm_index_refreshed_t answers;
     bool rebuild;           /* not done yet */
     int64_t refreshed_ns;   /* when the last refresh began */
     double refresh_seconds; /* of the last one that had something to do */
@@ -89,14 +89,14 @@ static int open_all(follower_t *self)
 
 static int refresh(follower_t *self)
 {
-    cm_refresh_options_t options;
+    cm_index_refresh_options_t options;
     cm_app_t *app = self->app;
 
     cm_refresh_options(app, self->options->windows, &options);
     options.threads = self->options->threads;
     options.rebuild = self->rebuild;
     self->refreshed_ns = cm_clock_ticks_ns();
-    int rc = cm_refresh(self->store, &options, &self->answers, &app->err);
+    int rc = cm_index_refresh(self->store, &options, &self->answers, &app->err);
     if (rc < 0)
         return rc;
     self->rebuild = false;

@@ -95,7 +95,7 @@ static int import_files(cm_app_t *app, const cm_import_options_t *import,
 /* What processing in the end has come to. */
 typedef struct processed {
     bool done;
-    cm_refreshed_t answers;
+    cm_index_refreshed_t answers;
     double seconds;
 } processed_t;
 
@@ -103,7 +103,7 @@ typedef struct processed {
 static int process_imported(cm_app_t *app, const import_command_options_t *asked, cm_store_t *store,
                             processed_t *processed, cm_err_t *err)
 {
-    cm_refresh_options_t refresh;
+    cm_index_refresh_options_t refresh;
     bool foreign = false;
     unsigned windows, kept = 0;
 
@@ -244,9 +244,9 @@ static int import_to_kafka(cm_app_t *app, const import_command_options_t *asked,
 static int import_to_answers(cm_app_t *app, const import_command_options_t *asked,
                              cm_load_into_t into, int argc, char **argv, cm_account_t *account)
 {
-    const cm_once_options_t once = {.session_timeout = app->global.session_timeout,
-                                    .memory = app->global.memory,
-                                    .threads = (int)asked->threads};
+    const cm_index_store_query_t once = {.session_timeout = app->global.session_timeout,
+                                         .memory = app->global.memory,
+                                         .threads = (int)asked->threads};
     cm_printer_t printer;
 
     into.memory = cm_memory_new();
@@ -259,9 +259,9 @@ static int import_to_answers(cm_app_t *app, const import_command_options_t *aske
     if (rc == 0 && atomic_load(app->stop))
         rc = cm_fail(&app->err, CM_EINPUT, "stopped before the end: answers of a part are none");
     if (rc == 0) {
-        const cm_query_t all = {.dimension = CM_PER_CELL, .window = CM_WINDOW_ALL};
+        const cm_index_query_t all = {.dimension = CM_PER_CELL, .window = CM_WINDOW_ALL};
         cm_printer_start(&printer, app, CM_PRINT_CSV, &all, false);
-        rc = cm_answers_once(into.memory, &once, cm_printer_row, &printer, &app->err);
+        rc = cm_index_query_store(into.memory, &once, cm_printer_row, &printer, &app->err);
         rc = cm_printer_end(&printer, rc);
     }
     cm_account_print(app, account, app->messages);

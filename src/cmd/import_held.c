@@ -40,7 +40,7 @@ static bool freshness(const char *data_dir, cm_freshness_t *fresh)
     cm_index_t *index;
     cm_err_t err;
 
-    if (cm_index_open_embedded(data_dir, &index, &err) < 0)
+    if (cm_index_embedded_open(data_dir, &index, &err) < 0)
         return false;
     int rc = cm_index_freshness(index, CM_WINDOW_ALL, fresh, &err);
     cm_index_close(index);

@@ -15,7 +15,7 @@ static size_t terminal_width(const cm_app_t *app)
 }
 
 void cm_printer_start(cm_printer_t *printer, cm_app_t *app, cm_print_format_t format,
-                      const cm_query_t *query, bool daily)
+                      const cm_index_query_t *query, bool daily)
 {
     *printer = (cm_printer_t){.app = app,
                               .format = format,

@@ -24,7 +24,7 @@ typedef struct cm_printer {
 /* Begins the output; its header, where it has one. `query`: what is asked for; `daily`: its users
  * are daily visitors. On a terminal a table fits into its width. */
 void cm_printer_start(cm_printer_t *printer, cm_app_t *app, cm_print_format_t format,
-                      const cm_query_t *query, bool daily);
+                      const cm_index_query_t *query, bool daily);
 
 /* A cm_answer_fn whose context is the printer. */
 int cm_printer_row(void *context, const cm_answer_t *answer);

@@ -99,7 +99,7 @@ static const cm_option_t options[] = {
 
 /* Sends what changed, and says in the end what was sent. */
 static int publish(cm_app_t *app, cm_store_t *store, const process_options_t *process, bool rebuild,
-                   cm_pushed_t *pushed)
+                   cm_index_mirrored_t *pushed)
 {
     cm_publishing_t *publishing;
 
@@ -116,8 +116,8 @@ static int publish(cm_app_t *app, cm_store_t *store, const process_options_t *pr
 
 /* `pushed` is NULL where there is only the embedded index, `read` where events are here. */
 static void print_account(cm_app_t *app, const process_options_t *process,
-                          const cm_refreshed_t *done, double seconds, const cm_pushed_t *pushed,
-                          const cm_cassandra_read_t *read)
+                          const cm_index_refreshed_t *done, double seconds,
+                          const cm_index_mirrored_t *pushed, const cm_cassandra_read_t *read)
 {
     cm_buf_t json = CM_BUF_INIT;
 
@@ -152,9 +152,9 @@ static int refresh(cm_app_t *app, cm_store_t *store, cm_store_t *other,
 {
     const bool copied = process->index == CM_INDEX_ELASTICSEARCH;
     const bool rebuild = process->rebuild && first;
-    cm_refresh_options_t refresh;
-    cm_pushed_t pushed = {0};
-    cm_refreshed_t done;
+    cm_index_refresh_options_t refresh;
+    cm_index_mirrored_t pushed = {0};
+    cm_index_refreshed_t done;
     bool foreign;
     double seconds;
 

@@ -19,7 +19,7 @@ struct cm_publishing {
     cm_app_t *app;
     cm_elastic_settings_t settings;
     cm_waiter_t waiter;
-    cm_publisher_t *publisher;
+    cm_index_mirror_t *publisher;
     cm_buf_t name;
     pthread_t thread;
     atomic_bool leave; /* also what the client's requests look at */
@@ -30,9 +30,9 @@ struct cm_publishing {
     int failures; /* pushes in a row that failed and are tried again */
     int rc;       /* of the push that ended the thread */
     cm_err_t err;
-    cm_published_t published; /* by the last push that succeeded */
+    cm_index_checkpoint_t published; /* by the last push that succeeded */
     cm_batch_t letters;
-    cm_pushed_t pushed;
+    cm_index_mirrored_t pushed;
     double share;
     uint64_t documents;       /* of the push at work */
     char reason[CM_ERR_TEXT]; /* why the server is waited for; empty: it is not */
@@ -72,8 +72,8 @@ static bool passes(const cm_publishing_t *self, int rc)
 /* One push, with the lock held before and after, but not meanwhile. */
 static void push(cm_publishing_t *self)
 {
-    cm_published_t published = self->published;
-    cm_pushed_t pushed = self->pushed;
+    cm_index_checkpoint_t published = self->published;
+    cm_index_mirrored_t pushed = self->pushed;
     bool rebuild = self->rebuild;
     cm_err_t err = {0};
 
@@ -81,13 +81,13 @@ static void push(cm_publishing_t *self)
     self->working = true;
     self->share = 0;
     pthread_mutex_unlock(&self->lock);
-    int rc = cm_publisher_push(self->publisher, rebuild, &published, &pushed, &err);
+    int rc = cm_index_mirror_push(self->publisher, rebuild, &published, &pushed, &err);
     pthread_mutex_lock(&self->lock);
     self->working = false;
     self->reason[0] = '\0';
     self->pushed = pushed;
     self->collectable = true;
-    cm_publisher_letters(self->publisher, &self->letters);
+    cm_index_mirror_letters(self->publisher, &self->letters);
     if (rc == 0) {
         self->published = published;
         self->rebuild = false;
@@ -143,23 +143,23 @@ static void *work(void *context)
 
 static int start(cm_publishing_t *self, cm_store_t *store, cm_err_t *err)
 {
-    const cm_publisher_options_t options = {.data_dir = self->app->global.data_dir,
-                                            .settings = &self->settings,
-                                            .waiter = &self->waiter,
-                                            .progress = note_progress,
-                                            .context = self};
+    const cm_index_mirror_options_t options = {.data_dir = self->app->global.data_dir,
+                                               .settings = &self->settings,
+                                               .waiter = &self->waiter,
+                                               .progress = note_progress,
+                                               .context = self};
     const cm_database_t *database = cm_store_embedded_database(store);
 
-    int rc = cm_changes_prepare(database, err);
+    int rc = cm_index_changes_prepare(database, err);
     if (rc == 0)
-        rc = cm_changes_published(database, self->name.data, &self->published, err);
+        rc = cm_index_changes_checkpoint(database, self->name.data, &self->published, err);
     if (rc == 0)
-        rc = cm_publisher_open(&options, &self->publisher, err);
+        rc = cm_index_mirror_open(&options, &self->publisher, err);
     if (rc < 0)
         return rc;
     if (pthread_create(&self->thread, NULL, work, self) == 0)
         return 0;
-    cm_publisher_close(self->publisher);
+    cm_index_mirror_close(self->publisher);
     return cm_fail_thread(err);
 }
 
@@ -185,7 +185,7 @@ int cm_publishing_start(cm_app_t *app, const cm_elastic_options_t *given, cm_sto
     self->patient = patient;
     pthread_mutex_init(&self->lock, NULL);
     pthread_cond_init(&self->woken, NULL);
-    cm_publish_name(&self->settings, &self->name);
+    cm_index_mirror_name(&self->settings, &self->name);
     int rc = start(self, store, err);
     if (rc < 0)
         free_all(self);
@@ -213,7 +213,8 @@ bool cm_publishing_idle(const cm_publishing_t *publishing)
 }
 
 /* Takes what the thread has left for the store. */
-static bool take_results(cm_publishing_t *self, cm_published_t *published, cm_batch_t *letters)
+static bool take_results(cm_publishing_t *self, cm_index_checkpoint_t *published,
+                         cm_batch_t *letters)
 {
     pthread_mutex_lock(&self->lock);
     bool some = self->collectable;
@@ -228,18 +229,19 @@ static bool take_results(cm_publishing_t *self, cm_published_t *published, cm_ba
 int cm_publishing_collect(cm_publishing_t *self, cm_store_t *store, cm_err_t *err)
 {
     const cm_database_t *database = cm_store_embedded_database(store);
-    cm_published_t published, before;
+    cm_index_checkpoint_t published, before;
     cm_batch_t letters;
     int rc = 0;
 
     if (take_results(self, &published, &letters)) {
-        rc = cm_changes_published(database, self->name.data, &before, err);
-        bool moved = published.upto != before.upto || strcmp(published.epoch, before.epoch) != 0;
+        rc = cm_index_changes_checkpoint(database, self->name.data, &before, err);
+        bool moved =
+            published.watermark != before.watermark || strcmp(published.epoch, before.epoch) != 0;
         if (rc == 0 && letters.dead_count > 0 &&
             (rc = cm_sink_put(&store->sink, &letters, err)) == 0)
             rc = cm_sink_commit(&store->sink, err);
         if (rc == 0 && moved)
-            rc = cm_changes_set_published(database, self->name.data, &published, err);
+            rc = cm_index_changes_set_checkpoint(database, self->name.data, &published, err);
     }
     cm_batch_free(&letters);
     if (rc < 0)
@@ -311,12 +313,12 @@ int cm_publishing_finish(cm_publishing_t *self, cm_store_t *store, bool bar, cm_
     return rc;
 }
 
-cm_pushed_t cm_publishing_done(const cm_publishing_t *publishing)
+cm_index_mirrored_t cm_publishing_done(const cm_publishing_t *publishing)
 {
     cm_publishing_t *self = (cm_publishing_t *)publishing;
 
     pthread_mutex_lock(&self->lock);
-    cm_pushed_t pushed = self->pushed;
+    cm_index_mirrored_t pushed = self->pushed;
     pthread_mutex_unlock(&self->lock);
     return pushed;
 }
@@ -333,7 +335,7 @@ bool cm_publishing_trouble(const cm_publishing_t *publishing, char *reason, size
 
 void cm_publishing_add_status(const cm_publishing_t *self, cm_buf_t *line)
 {
-    const cm_pushed_t pushed = cm_publishing_done(self);
+    const cm_index_mirrored_t pushed = cm_publishing_done(self);
     char reason[CM_ERR_TEXT];
 
     cm_buf_add_text(line, ", ");
@@ -345,7 +347,7 @@ void cm_publishing_add_status(const cm_publishing_t *self, cm_buf_t *line)
         cm_buf_printf(line, "; waiting for Elasticsearch: %s", reason);
 }
 
-void cm_pushed_add_json(cm_buf_t *buf, const cm_pushed_t *pushed)
+void cm_pushed_add_json(cm_buf_t *buf, const cm_index_mirrored_t *pushed)
 {
     cm_buf_printf(buf,
                   "\"index\":{\"sent\":%llu,\"removed\":%llu,\"refused\":%llu,\"retries\":%llu,"
@@ -356,7 +358,7 @@ void cm_pushed_add_json(cm_buf_t *buf, const cm_pushed_t *pushed)
                   (unsigned long long)pushed->wire_bytes);
 }
 
-void cm_pushed_print(cm_app_t *app, const cm_pushed_t *pushed, const char *alias)
+void cm_pushed_print(cm_app_t *app, const cm_index_mirrored_t *pushed, const char *alias)
 {
     cm_buf_t line = CM_BUF_INIT;
 
@@ -375,10 +377,10 @@ void cm_pushed_print(cm_app_t *app, const cm_pushed_t *pushed, const char *alias
 }
 
 void cm_accounts_print(cm_app_t *app, const cm_account_t *taken, const char *dead_list,
-                       const cm_refreshed_t *answers, double seconds,
+                       const cm_index_refreshed_t *answers, double seconds,
                        const cm_publishing_t *publishing)
 {
-    cm_pushed_t pushed = {0};
+    cm_index_mirrored_t pushed = {0};
     cm_buf_t json = CM_BUF_INIT;
 
     if (publishing != NULL)
@@ -408,6 +410,6 @@ void cm_publishing_stop(cm_publishing_t *self)
         return;
     leave(self);
     pthread_join(self->thread, NULL);
-    cm_publisher_close(self->publisher);
+    cm_index_mirror_close(self->publisher);
     free_all(self);
 }

@@ -40,7 +40,7 @@ int cm_publishing_collect(cm_publishing_t *publishing, cm_store_t *store, cm_err
 int cm_publishing_finish(cm_publishing_t *publishing, cm_store_t *store, bool bar, cm_err_t *err);
 
 /* All that was pushed so far. */
-cm_pushed_t cm_publishing_done(const cm_publishing_t *publishing);
+cm_index_mirrored_t cm_publishing_done(const cm_publishing_t *publishing);
 
 /* Why Elasticsearch is being waited for, into `reason` of `size` bytes; false when it is not. */
 bool cm_publishing_trouble(const cm_publishing_t *publishing, char *reason, size_t size);
@@ -49,13 +49,13 @@ bool cm_publishing_trouble(const cm_publishing_t *publishing, char *reason, size
 void cm_publishing_add_status(const cm_publishing_t *publishing, cm_buf_t *line);
 
 /* The account of what was pushed: a sentence, or a member of a JSON object without braces. */
-void cm_pushed_print(cm_app_t *app, const cm_pushed_t *pushed, const char *alias);
-void cm_pushed_add_json(cm_buf_t *buf, const cm_pushed_t *pushed);
+void cm_pushed_print(cm_app_t *app, const cm_index_mirrored_t *pushed, const char *alias);
+void cm_pushed_add_json(cm_buf_t *buf, const cm_index_mirrored_t *pushed);
 
 /* What a run has taken in, what the whole store says, and what was pushed (`publishing` NULL:
  * nothing): sentences, or one JSON object. `dead_list` as for cm_account_print_as(). */
 void cm_accounts_print(cm_app_t *app, const cm_account_t *taken, const char *dead_list,
-                       const cm_refreshed_t *answers, double seconds,
+                       const cm_index_refreshed_t *answers, double seconds,
                        const cm_publishing_t *publishing);
 
 /* Ends the thread; a push at work is given up. NULL is fine. */

@@ -122,39 +122,40 @@ static int read_listing(cm_app_t *app, int argc, char **argv, cm_listing_t *list
     return rc;
 }
 
-static int read_span(cm_app_t *app, const query_options_t *asked, cm_query_t *query)
+static int read_span(cm_app_t *app, const query_options_t *asked, cm_index_query_t *query)
 {
-    static const cm_span_words_t words = {"--from", "--to", "--window day or --window hour"};
+    static const cm_listing_span_words_t words = {"--from", "--to",
+                                                  "--window day or --window hour"};
     int rc = 0;
 
     if (asked->from != NULL)
-        rc = cm_question_time("--from", cm_str(asked->from), &query->from, &app->err);
+        rc = cm_listing_parse_time("--from", cm_str(asked->from), &query->from, &app->err);
     if (rc == 0 && asked->to != NULL)
-        rc = cm_question_time("--to", cm_str(asked->to), &query->to, &app->err);
+        rc = cm_listing_parse_time("--to", cm_str(asked->to), &query->to, &app->err);
     return rc < 0 ? rc
-                  : cm_question_check_span(query, asked->from != NULL, asked->to != NULL, &words,
-                                           &app->err);
+                  : cm_listing_check_span(query, asked->from != NULL, asked->to != NULL, &words,
+                                          &app->err);
 }
 
 static int read_question(cm_app_t *app, const query_options_t *asked, int argc, char **argv,
-                         cm_query_t *query)
+                         cm_index_query_t *query)
 {
     cm_listing_t listing;
 
-    *query = (cm_query_t){.window = (cm_window_t)asked->window,
-                          .url = asked->url,
-                          .country = asked->country,
-                          .sort = asked->sort < CM_SORT_COUNT
-                                      ? (cm_sort_t)asked->sort
-                                      : heading_sorts[asked->sort - CM_SORT_COUNT],
-                          .reverse = asked->reverse,
-                          .limit = asked->limit};
+    *query = (cm_index_query_t){.window = (cm_window_t)asked->window,
+                                .url = asked->url,
+                                .country = asked->country,
+                                .sort = asked->sort < CM_SORT_COUNT
+                                            ? (cm_sort_t)asked->sort
+                                            : heading_sorts[asked->sort - CM_SORT_COUNT],
+                                .reverse = asked->reverse,
+                                .limit = asked->limit};
     int rc = read_listing(app, argc, argv, &listing);
     if (rc == 0)
         rc = read_span(app, asked, query);
     if (rc < 0)
         return rc;
-    query->dimension = cm_question_dimension(listing, query);
+    query->dimension = cm_listing_dimension(listing, query);
     if (listing == CM_LIST_SUMMARY && query->window != CM_WINDOW_ALL &&
         !cm_options_given(app->values, offsetof(query_options_t, sort)))
         query->sort = CM_SORT_WINDOW;
@@ -222,7 +223,7 @@ static int note_freshness(cm_app_t *app, const query_options_t *asked, cm_index_
     int rc = freshness->present ? 0 : any_present(index, &any, &app->err);
     cm_next_add(&next, app, here && accepted == 0 ? "import FILE..." : "process");
     if (any && asked->window != CM_WINDOW_ALL)
-        cm_buf_printf(&next, " --window %s", cm_window_names[asked->window]);
+        cm_buf_printf(&next, " --window %s", cm_index_window_names[asked->window]);
     if (!here)
         cm_buf_add_text(&next, " --index elasticsearch");
     if (here && accepted == 0) {
@@ -234,7 +235,7 @@ static int note_freshness(cm_app_t *app, const query_options_t *asked, cm_index_
                 are(accepted), next.data);
     } else if (!freshness->present) {
         fprintf(app->messages, "there are no answers for window %s yet: run `%s`\n",
-                cm_window_names[asked->window], next.data);
+                cm_index_window_names[asked->window], next.data);
     } else if (behind > 0) {
         fprintf(app->messages, "%lld %s newer than these answers: run `%s`\n", behind, are(behind),
                 next.data);
@@ -259,7 +260,7 @@ static cm_print_format_t format_of(const cm_app_t *app, const query_options_t *a
 }
 
 static int answer(cm_app_t *app, const query_options_t *asked, cm_index_t *index,
-                  const cm_query_t *query)
+                  const cm_index_query_t *query)
 {
     cm_freshness_t freshness;
     cm_printer_t printer;
@@ -286,7 +287,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     const cm_elastic_settings_t elastic =
         cm_elastic_settings_of(&asked->elastic, app->values, &app->log, app->stop);
     cm_index_t *index = NULL;
-    cm_query_t query;
+    cm_index_query_t query;
 
     int rc = read_question(app, asked, argc, argv, &query);
     if (rc == 0 && asked->safe && asked->format != CM_PRINT_CSV)

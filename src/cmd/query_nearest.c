@@ -190,10 +190,10 @@ static void found_free(found_t *found)
 /* What there is of one kind, those with most clicks first. */
 static int find_names(cm_app_t *app, cm_index_t *index, cm_window_t window, found_t *found)
 {
-    const cm_query_t all = {.dimension = found->urls ? CM_PER_URL : CM_PER_COUNTRY,
-                            .window = window,
-                            .sort = CM_SORT_CLICKS,
-                            .limit = NAMES_MOST};
+    const cm_index_query_t all = {.dimension = found->urls ? CM_PER_URL : CM_PER_COUNTRY,
+                                  .window = window,
+                                  .sort = CM_SORT_CLICKS,
+                                  .limit = NAMES_MOST};
 
     return cm_index_query(index, &all, take, found, &app->err);
 }
@@ -202,11 +202,11 @@ static int find_names(cm_app_t *app, cm_index_t *index, cm_window_t window, foun
 static int has_any(cm_app_t *app, cm_index_t *index, cm_window_t window, const char *url,
                    const char *country, bool *has)
 {
-    const cm_query_t one = {.dimension = url != NULL ? CM_PER_URL : CM_PER_COUNTRY,
-                            .window = window,
-                            .url = url,
-                            .country = country,
-                            .limit = 1};
+    const cm_index_query_t one = {.dimension = url != NULL ? CM_PER_URL : CM_PER_COUNTRY,
+                                  .window = window,
+                                  .url = url,
+                                  .country = country,
+                                  .limit = 1};
     found_t found = {.urls = true};
 
     int rc = cm_index_query(index, &one, take, &found, &app->err);
@@ -248,14 +248,14 @@ static int add_nearest(cm_app_t *app, cm_index_t *index, cm_window_t window, con
 }
 
 /* A span in which there is nothing of what is asked for, which there is at another time. */
-static int add_span(cm_app_t *app, cm_index_t *index, const cm_query_t *query, cm_buf_t *line)
+static int add_span(cm_app_t *app, cm_index_t *index, const cm_index_query_t *query, cm_buf_t *line)
 {
-    cm_query_t windows = {.dimension = CM_PER_NOTHING,
-                          .window = query->window,
-                          .from = query->from,
-                          .to = query->to,
-                          .sort = CM_SORT_WINDOW,
-                          .limit = 1};
+    cm_index_query_t windows = {.dimension = CM_PER_NOTHING,
+                                .window = query->window,
+                                .from = query->from,
+                                .to = query->to,
+                                .sort = CM_SORT_WINDOW,
+                                .limit = 1};
     char first[CM_TIME_TEXT], last[CM_TIME_TEXT];
     found_t inside = {0}, oldest = {0}, newest = {0};
 
@@ -271,7 +271,7 @@ static int add_span(cm_app_t *app, cm_index_t *index, const cm_query_t *query, c
     else
         cm_buf_printf(line,
                       "no clicks are in this span; the first %s begins at %s, the last one at %s",
-                      cm_window_names[query->window], cm_time_format(oldest.first, first),
+                      cm_index_window_names[query->window], cm_time_format(oldest.first, first),
                       cm_time_format(newest.first, last));
     found_free(&inside);
     found_free(&oldest);
@@ -279,7 +279,8 @@ static int add_span(cm_app_t *app, cm_index_t *index, const cm_query_t *query, c
     return rc;
 }
 
-static int add_reason(cm_app_t *app, cm_index_t *index, const cm_query_t *query, cm_buf_t *line)
+static int add_reason(cm_app_t *app, cm_index_t *index, const cm_index_query_t *query,
+                      cm_buf_t *line)
 {
     cm_freshness_t all;
     bool url = true, country = true;
@@ -302,7 +303,7 @@ static int add_reason(cm_app_t *app, cm_index_t *index, const cm_query_t *query,
     return 0;
 }
 
-int cm_query_say_nothing(cm_app_t *app, cm_index_t *index, const cm_query_t *query)
+int cm_query_say_nothing(cm_app_t *app, cm_index_t *index, const cm_index_query_t *query)
 {
     cm_buf_t line = CM_BUF_INIT;
 

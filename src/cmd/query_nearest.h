@@ -6,7 +6,7 @@
 #include "index/index.h"
 
 /* Prints one line. The index has answers, and none for the query. */
-int cm_query_say_nothing(cm_app_t *app, cm_index_t *index, const cm_query_t *query);
+int cm_query_say_nothing(cm_app_t *app, cm_index_t *index, const cm_index_query_t *query);
 
 /* The one of `count` names that is meant by a word, the likeliest: the same but for upper and lower
  * case; a country's code or initials (`countries`); one that has the word in it, at its end first;

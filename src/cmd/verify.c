@@ -57,7 +57,7 @@ typedef struct verification {
     unsigned windows;
     cm_progress_t progress;
     cm_verify_printer_t printer;
-    cm_verified_t done;
+    cm_index_verified_t done;
     int64_t newer; /* events that the answers of some window do not cover */
 } verification_t;
 
@@ -90,7 +90,7 @@ static int skip_foreign(void *context, const char *alias, cm_str_t id)
  * be of all events. */
 static int look(verification_t *self, cm_window_t window)
 {
-    const cm_query_t query = {.window = window, .unsorted = true, .foreign = skip_foreign};
+    const cm_index_query_t query = {.window = window, .unsorted = true, .foreign = skip_foreign};
     cm_freshness_t *fresh = &self->fresh[window];
 
     int rc = cm_index_freshness(self->index, window, fresh, &self->app->err);
@@ -114,7 +114,7 @@ static int choose_windows(verification_t *self)
         if (rc == 0 && asked & 1u << w && !self->fresh[w].present)
             rc = cm_fail(&app->err, CM_EINPUT,
                          "there are no answers for the window %s yet: run `clickmill process%s`",
-                         cm_window_names[w], label_of((cm_window_t)w));
+                         cm_index_window_names[w], label_of((cm_window_t)w));
         self->windows |= self->fresh[w].present ? 1u << w : 0;
     }
     if (rc == 0 && self->windows == 0)
@@ -148,7 +148,7 @@ static int64_t timeout_of(verification_t *self, cm_window_t window)
     if (own == 0 || made_with == asked)
         return asked;
     cm_buf_printf(&line, "the answers of the window %s were made with --session-timeout ",
-                  cm_window_names[window]);
+                  cm_index_window_names[window]);
     add_duration(&line, made_with);
     cm_buf_add_text(&line, ", not ");
     add_duration(&line, asked);
@@ -184,7 +184,7 @@ static void start_progress(verification_t *self, const char *label, const char *
                       self->app->terminal, label, unit);
 }
 
-static int found(void *context, const cm_discrepancy_t *discrepancy)
+static int found(void *context, const cm_index_discrepancy_t *discrepancy)
 {
     verification_t *self = context;
 
@@ -201,13 +201,15 @@ static int show_rows(void *context, int64_t rows)
 }
 
 /* Recomputes and compares windows that cover the same events. */
-static int verify_windows(verification_t *self, unsigned windows, int64_t timeout, int64_t upto)
+static int verify_windows(verification_t *self, unsigned windows, int64_t timeout,
+                          int64_t end_ordinal)
 {
     cm_app_t *app = self->app;
     /* Beside a writer only one reader is sure to see the same blocks all the time. */
     const cm_mill_options_t mill = {.session_timeout = timeout,
                                     .windows = windows,
-                                    .until = self->memory != NULL || upto < 0 ? 0 : upto,
+                                    .until =
+                                        self->memory != NULL || end_ordinal < 0 ? 0 : end_ordinal,
                                     .memory = app->global.memory,
                                     .threads = self->memory != NULL ? 0 : 1,
                                     .stop = app->stop,
@@ -220,24 +222,24 @@ static int verify_windows(verification_t *self, unsigned windows, int64_t timeou
     int rc = 0;
 
     start_progress(self, "recomputing", "events");
-    if (upto != 0 || self->memory != NULL) /* until 0 means all */
+    if (end_ordinal != 0 || self->memory != NULL) /* until 0 means all */
         rc = cm_mill(&mill, &result, &app->err);
     cm_progress_end(&self->progress);
     start_progress(self, "comparing", "rows");
     if (rc == 0)
         rc = open_reader(self, &names, &app->err);
     if (rc == 0) {
-        const int64_t newer = events_of(names) - upto;
-        if (self->memory == NULL && upto >= 0 && newer > self->newer)
+        const int64_t newer = events_of(names) - end_ordinal;
+        if (self->memory == NULL && end_ordinal >= 0 && newer > self->newer)
             self->newer = newer;
-        rc = cm_verify(&(cm_verify_options_t){.index = self->index,
-                                              .result = &result,
-                                              .reader = names,
-                                              .windows = windows,
-                                              .found = found,
-                                              .progress = show_rows,
-                                              .context = self},
-                       &self->done, &app->err);
+        rc = cm_index_verify(&(cm_index_verify_options_t){.index = self->index,
+                                                          .result = &result,
+                                                          .reader = names,
+                                                          .windows = windows,
+                                                          .found = found,
+                                                          .progress = show_rows,
+                                                          .context = self},
+                             &self->done, &app->err);
     }
     cm_progress_end(&self->progress);
     cm_reader_close(names);
@@ -258,21 +260,21 @@ static int verify_all(verification_t *self)
             timeouts[w] = timeout_of(self, (cm_window_t)w);
     }
     for (int w = 0; rc == 0 && w < CM_WINDOW_COUNT; w++) {
-        const int64_t upto = self->fresh[w].processed;
+        const int64_t end_ordinal = self->fresh[w].processed;
         unsigned together = 0;
         if (!(left & 1u << w))
             continue;
         for (int other = w; other < CM_WINDOW_COUNT; other++) {
             if (left & 1u << other && timeouts[other] == timeouts[w] &&
-                (self->memory != NULL || self->fresh[other].processed == upto))
+                (self->memory != NULL || self->fresh[other].processed == end_ordinal))
                 together |= 1u << other;
         }
         left &= ~together;
-        rc = verify_windows(self, together, timeouts[w], upto);
+        rc = verify_windows(self, together, timeouts[w], end_ordinal);
     }
     if (rc == 0)
-        rc = cm_verify_foreign(
-            &(cm_verify_options_t){.index = self->index, .found = found, .context = self},
+        rc = cm_index_verify_foreign(
+            &(cm_index_verify_options_t){.index = self->index, .found = found, .context = self},
             &self->done, &self->app->err);
     return rc;
 }
@@ -377,8 +379,8 @@ static void add_part(cm_buf_t *line, int64_t count, const char *what, bool *firs
 
 static int print_account(const verification_t *self, double seconds)
 {
-    const cm_verified_t *done = &self->done;
-    const int64_t wrong = cm_verified_wrong(done);
+    const cm_index_verified_t *done = &self->done;
+    const int64_t wrong = cm_index_verified_wrong(done);
     cm_app_t *app = self->app;
     cm_buf_t line = CM_BUF_INIT;
     bool first = true;
@@ -447,7 +449,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
                      "as others write, leave cassandra.only_writer out",
                      (long long)self.strange.count, self.strange.count == 1 ? "" : "s",
                      self.given->index == CM_INDEX_ELASTICSEARCH ? " --index elasticsearch" : "");
-    if (rc == 0 && cm_verified_wrong(&self.done) > 0)
+    if (rc == 0 && cm_index_verified_wrong(&self.done) > 0)
         rc = cm_fail(&app->err, CM_EDIFFER,
                      "the answers are not those that follow from the events; `clickmill process "
                      "--rebuild%s%s` makes them anew",

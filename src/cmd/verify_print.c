@@ -42,7 +42,7 @@ static cm_stored_average_t stored_of(const cm_answer_t *answer, int field)
 }
 
 /* Averages count only where they are stored: otherwise their integers say it. */
-static bool differs(const cm_discrepancy_t *d, int field)
+static bool differs(const cm_index_discrepancy_t *d, int field)
 {
     if (field < INTEGERS)
         return integer_of(&d->index->numbers, field) != integer_of(&d->events->numbers, field);
@@ -123,7 +123,7 @@ static void name_row(cm_verify_printer_t *printer, const cm_answer_t *answer, cm
     char start[CM_TIME_TEXT];
     cm_buf_t text = CM_BUF_INIT;
 
-    cm_buf_add_text(&text, cm_window_names[answer->window]);
+    cm_buf_add_text(&text, cm_index_window_names[answer->window]);
     if (answer->window != CM_WINDOW_ALL)
         cm_buf_printf(&text, " %s", cm_time_format(answer->window_start, start));
     line[COLUMN_WINDOW] = keep(printer, &text);
@@ -145,7 +145,7 @@ static cm_str_t clicks_of(cm_verify_printer_t *printer, const cm_answer_t *answe
     return kept;
 }
 
-static void add_row_line(cm_verify_printer_t *printer, const cm_discrepancy_t *d)
+static void add_row_line(cm_verify_printer_t *printer, const cm_index_discrepancy_t *d)
 {
     cm_str_t *line = printer->lines[printer->line_count++];
 
@@ -160,7 +160,7 @@ static void add_row_line(cm_verify_printer_t *printer, const cm_discrepancy_t *d
 }
 
 /* A document has no columns of its own. */
-static void add_document_line(cm_verify_printer_t *printer, const cm_discrepancy_t *d)
+static void add_document_line(cm_verify_printer_t *printer, const cm_index_discrepancy_t *d)
 {
     cm_str_t *line = printer->lines[printer->line_count++];
     cm_buf_t text = CM_BUF_INIT;
@@ -175,7 +175,7 @@ static void add_document_line(cm_verify_printer_t *printer, const cm_discrepancy
     cm_buf_free(&text);
 }
 
-static void add_field_line(cm_verify_printer_t *printer, const cm_discrepancy_t *d, int field)
+static void add_field_line(cm_verify_printer_t *printer, const cm_index_discrepancy_t *d, int field)
 {
     cm_str_t *line = printer->lines[printer->line_count++];
     cm_buf_t there = CM_BUF_INIT, wanted = CM_BUF_INIT;
@@ -195,7 +195,7 @@ static void add_field_line(cm_verify_printer_t *printer, const cm_discrepancy_t 
     cm_buf_free(&wanted);
 }
 
-static int add_lines(cm_verify_printer_t *printer, const cm_discrepancy_t *d)
+static int add_lines(cm_verify_printer_t *printer, const cm_index_discrepancy_t *d)
 {
     if (d->alias != NULL) {
         add_document_line(printer, d);
@@ -213,7 +213,7 @@ static int add_lines(cm_verify_printer_t *printer, const cm_discrepancy_t *d)
 /* ---- JSON ---- */
 
 /* One side: the fields that differ, or all where the other side has no such row. */
-static void add_side(cm_buf_t *out, const cm_discrepancy_t *d, bool index)
+static void add_side(cm_buf_t *out, const cm_index_discrepancy_t *d, bool index)
 {
     const cm_answer_t *answer = index ? d->index : d->events;
     const bool all = d->index == NULL || d->events == NULL || d->twice;
@@ -238,7 +238,7 @@ static void add_side(cm_buf_t *out, const cm_discrepancy_t *d, bool index)
     cm_buf_add_char(out, '}');
 }
 
-static void add_document_object(cm_buf_t *out, const cm_discrepancy_t *d)
+static void add_document_object(cm_buf_t *out, const cm_index_discrepancy_t *d)
 {
     cm_buf_add_text(out, "{\"foreign\":true,\"alias\":");
     cm_buf_add_json(out, cm_str(d->alias));
@@ -247,13 +247,13 @@ static void add_document_object(cm_buf_t *out, const cm_discrepancy_t *d)
     cm_buf_add_text(out, "}\n");
 }
 
-static void add_row_object(cm_buf_t *out, const cm_discrepancy_t *d)
+static void add_row_object(cm_buf_t *out, const cm_index_discrepancy_t *d)
 {
     static const char *const dimensions[CM_DIMENSION_COUNT] = {"cell", "url", "country", "site"};
     const cm_answer_t *answer = d->index != NULL ? d->index : d->events;
     char start[CM_TIME_TEXT];
 
-    cm_buf_printf(out, "{\"window\":\"%s\"", cm_window_names[answer->window]);
+    cm_buf_printf(out, "{\"window\":\"%s\"", cm_index_window_names[answer->window]);
     if (answer->window != CM_WINDOW_ALL)
         cm_buf_printf(out, ",\"window_start\":\"%s\"", cm_time_format(answer->window_start, start));
     cm_buf_printf(out, ",\"dimension\":\"%s\"", dimensions[answer->dimension]);
@@ -272,7 +272,7 @@ static void add_row_object(cm_buf_t *out, const cm_discrepancy_t *d)
     cm_buf_add_text(out, "}\n");
 }
 
-static int add_object(cm_verify_printer_t *printer, const cm_discrepancy_t *d)
+static int add_object(cm_verify_printer_t *printer, const cm_index_discrepancy_t *d)
 {
     if (d->alias != NULL)
         add_document_object(&printer->out, d);
@@ -291,7 +291,7 @@ void cm_verify_printer_start(cm_verify_printer_t *printer, cm_app_t *app, int64_
                                      .lines = cm_alloc(CM_VERIFY_LINES * sizeof *printer->lines)};
 }
 
-int cm_verify_printer_add(cm_verify_printer_t *printer, const cm_discrepancy_t *discrepancy)
+int cm_verify_printer_add(cm_verify_printer_t *printer, const cm_index_discrepancy_t *discrepancy)
 {
     if (printer->rows++ >= printer->limit && printer->limit > 0)
         return 0;

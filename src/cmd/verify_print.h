@@ -24,7 +24,7 @@ typedef struct cm_verify_printer {
 void cm_verify_printer_start(cm_verify_printer_t *printer, cm_app_t *app, int64_t limit);
 
 /* Adds a row that differs. CM_EIO, CM_ESTOP. */
-int cm_verify_printer_add(cm_verify_printer_t *printer, const cm_discrepancy_t *discrepancy);
+int cm_verify_printer_add(cm_verify_printer_t *printer, const cm_index_discrepancy_t *discrepancy);
 
 /* Prints what waits and frees the printer. `rc` is what happened meanwhile; returns it, or the
  * failure to write. */

@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 
-const char *const cm_window_names[CM_WINDOW_COUNT] = {"all", "day", "hour"};
+const char *const cm_index_window_names[CM_WINDOW_COUNT] = {"all", "day", "hour"};
 
 const char *const cm_sort_names[CM_SORT_COUNT] = {
     [CM_SORT_CLICKS] = "clicks",
@@ -30,10 +30,10 @@ static bool find_name(const char *text, const char *const *names, int count, int
     return false;
 }
 
-bool cm_window_parse(const char *text, cm_window_t *window)
+bool cm_index_window_parse(const char *text, cm_window_t *window)
 {
     int found;
-    if (!find_name(text, cm_window_names, CM_WINDOW_COUNT, &found))
+    if (!find_name(text, cm_index_window_names, CM_WINDOW_COUNT, &found))
         return false;
     *window = (cm_window_t)found;
     return true;
@@ -125,19 +125,19 @@ static void json_name(cm_buf_t *buf, const char *name)
     cm_buf_add_text(buf, "\":");
 }
 
-void cm_member_text(cm_buf_t *buf, const char *name, cm_str_t text)
+void cm_index_json_text(cm_buf_t *buf, const char *name, cm_str_t text)
 {
     json_name(buf, name);
     cm_buf_add_json(buf, text);
 }
 
-void cm_member_number(cm_buf_t *buf, const char *name, int64_t value)
+void cm_index_json_number(cm_buf_t *buf, const char *name, int64_t value)
 {
     json_name(buf, name);
     cm_buf_add_i64(buf, value);
 }
 
-void cm_member_average(cm_buf_t *buf, const char *name, int64_t sum, int64_t count)
+void cm_index_json_average(cm_buf_t *buf, const char *name, int64_t sum, int64_t count)
 {
     json_name(buf, name);
     if (count != 0)
@@ -153,20 +153,21 @@ void cm_answer_add_json(cm_buf_t *buf, const cm_answer_t *answer)
 
     cm_buf_add_char(buf, '{');
     if (answer->window != CM_WINDOW_ALL) {
-        cm_member_text(buf, "window", cm_str(cm_window_names[answer->window]));
-        cm_member_text(buf, "window_start", cm_str(cm_time_format(answer->window_start, start)));
+        cm_index_json_text(buf, "window", cm_str(cm_index_window_names[answer->window]));
+        cm_index_json_text(buf, "window_start",
+                           cm_str(cm_time_format(answer->window_start, start)));
     }
     if (answer->dimension == CM_PER_CELL || answer->dimension == CM_PER_URL)
-        cm_member_text(buf, "url", answer->url);
+        cm_index_json_text(buf, "url", answer->url);
     if (answer->dimension == CM_PER_CELL || answer->dimension == CM_PER_COUNTRY)
-        cm_member_text(buf, "country", answer->country);
-    cm_member_number(buf, "clicks", n->clicks);
-    cm_member_number(buf, "unique_user_count", n->users);
-    cm_member_average(buf, "average_time_spent", n->time_spent_sum, n->time_spent_count);
-    cm_member_number(buf, "time_spent_sum", n->time_spent_sum);
-    cm_member_number(buf, "time_spent_count", n->time_spent_count);
-    cm_member_average(buf, "average_time_on_page", n->page_time_sum, n->page_time_count);
-    cm_member_number(buf, "entrances", n->entrances);
-    cm_member_number(buf, "exits", n->exits);
+        cm_index_json_text(buf, "country", answer->country);
+    cm_index_json_number(buf, "clicks", n->clicks);
+    cm_index_json_number(buf, "unique_user_count", n->users);
+    cm_index_json_average(buf, "average_time_spent", n->time_spent_sum, n->time_spent_count);
+    cm_index_json_number(buf, "time_spent_sum", n->time_spent_sum);
+    cm_index_json_number(buf, "time_spent_count", n->time_spent_count);
+    cm_index_json_average(buf, "average_time_on_page", n->page_time_sum, n->page_time_count);
+    cm_index_json_number(buf, "entrances", n->entrances);
+    cm_index_json_number(buf, "exits", n->exits);
     cm_buf_add_char(buf, '}');
 }

@@ -50,7 +50,7 @@ typedef enum cm_sort {
  * returns. Non-zero ends the query. */
 typedef int (*cm_foreign_fn)(void *context, const char *alias, cm_str_t id);
 
-typedef struct cm_query {
+typedef struct cm_index_query {
     cm_dimension_t dimension;
     cm_window_t window;
     int64_t from, to;    /* window starts in [from, to); to = 0: no upper end */
@@ -68,7 +68,7 @@ typedef struct cm_query {
     /* Called, with the query's context, for a document among the rows that is no answer. NULL: such
      * a document fails the query. */
     cm_foreign_fn foreign;
-} cm_query_t;
+} cm_index_query_t;
 
 /* Called once a row; the answer's texts live until it returns. Non-zero stops the query and is
  * returned by it. */
@@ -94,7 +94,7 @@ typedef struct cm_freshness {
 typedef struct cm_index cm_index_t;
 
 typedef struct cm_index_ops {
-    int (*query)(cm_index_t *index, const cm_query_t *query, cm_answer_fn row, void *context,
+    int (*query)(cm_index_t *index, const cm_index_query_t *query, cm_answer_fn row, void *context,
                  cm_err_t *err);
     int (*freshness)(cm_index_t *index, cm_window_t window, cm_freshness_t *out, cm_err_t *err);
     void (*close)(cm_index_t *index);
@@ -112,16 +112,16 @@ struct cm_index {
 };
 
 /* What `visitors` is called in JSON: "daily" or "users". */
-static inline const char *cm_visitors_name(const cm_freshness_t *freshness)
+static inline const char *cm_freshness_visitors(const cm_freshness_t *freshness)
 {
     return freshness->daily_visitors ? "daily" : "users";
 }
 
 /* Opens the embedded index of a data directory for reading, while another process or thread may
  * write it. CM_EINPUT when there is none yet. */
-int cm_index_open_embedded(const char *data_dir, cm_index_t **index, cm_err_t *err);
+int cm_index_embedded_open(const char *data_dir, cm_index_t **index, cm_err_t *err);
 
-static inline int cm_index_query(cm_index_t *index, const cm_query_t *query, cm_answer_fn row,
+static inline int cm_index_query(cm_index_t *index, const cm_index_query_t *query, cm_answer_fn row,
                                  void *context, cm_err_t *err)
 {
     return index->ops->query(index, query, row, context, err);
@@ -155,9 +155,9 @@ static inline void cm_index_close(cm_index_t *index)
 }
 
 /* Names as the user writes and reads them. */
-extern const char *const cm_window_names[CM_WINDOW_COUNT]; /* all day hour */
-extern const char *const cm_sort_names[CM_SORT_COUNT];     /* clicks unique_user_count ... */
-bool cm_window_parse(const char *text, cm_window_t *window);
+extern const char *const cm_index_window_names[CM_WINDOW_COUNT]; /* all day hour */
+extern const char *const cm_sort_names[CM_SORT_COUNT];           /* clicks unique_user_count ... */
+bool cm_index_window_parse(const char *text, cm_window_t *window);
 bool cm_sort_parse(const char *text, cm_sort_t *sort);
 
 /* The contract's average of a sum; `count` is not 0. */

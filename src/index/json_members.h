@@ -6,10 +6,10 @@
 
 #include "index/index.h"
 
-void cm_member_text(cm_buf_t *buf, const char *name, cm_str_t text);
-void cm_member_number(cm_buf_t *buf, const char *name, int64_t value);
+void cm_index_json_text(cm_buf_t *buf, const char *name, cm_str_t text);
+void cm_index_json_number(cm_buf_t *buf, const char *name, int64_t value);
 
 /* null when the count is 0. */
-void cm_member_average(cm_buf_t *buf, const char *name, int64_t sum, int64_t count);
+void cm_index_json_average(cm_buf_t *buf, const char *name, int64_t sum, int64_t count);
 
 #endif

@@ -7,7 +7,7 @@
 const char *const cm_listing_names[CM_LISTING_COUNT + 1] = {"answers", "pages", "countries",
                                                             "summary", NULL};
 
-cm_dimension_t cm_question_dimension(cm_listing_t listing, const cm_query_t *query)
+cm_dimension_t cm_listing_dimension(cm_listing_t listing, const cm_index_query_t *query)
 {
     static const cm_dimension_t dimensions[2][2] = {
         {CM_PER_NOTHING, CM_PER_COUNTRY},
@@ -20,7 +20,7 @@ cm_dimension_t cm_question_dimension(cm_listing_t listing, const cm_query_t *que
     return dimensions[url][country];
 }
 
-int cm_question_time(const char *name, cm_str_t text, int64_t *ms, cm_err_t *err)
+int cm_listing_parse_time(const char *name, cm_str_t text, int64_t *ms, cm_err_t *err)
 {
     enum { DATE = 10 }; /* bytes of 2015-05-17 */
     char moment[CM_TIME_TEXT];
@@ -37,8 +37,8 @@ int cm_question_time(const char *name, cm_str_t text, int64_t *ms, cm_err_t *err
     return 0;
 }
 
-int cm_question_check_span(const cm_query_t *query, bool from, bool to,
-                           const cm_span_words_t *words, cm_err_t *err)
+int cm_listing_check_span(const cm_index_query_t *query, bool from, bool to,
+                          const cm_listing_span_words_t *words, cm_err_t *err)
 {
     if ((from || to) && query->window == CM_WINDOW_ALL)
         return cm_fail(err, CM_EUSAGE, "%s needs %s", from ? words->from : words->to,

@@ -20,20 +20,20 @@ extern const char *const cm_listing_names[CM_LISTING_COUNT + 1]; /* answers page
 /* Which rows the index is asked for: a dimension that is listed, or that a filter fixes, is part of
  * them. So the pages of one country have the exact numbers of its visitors a page, which no sum
  * over other rows could give. */
-cm_dimension_t cm_question_dimension(cm_listing_t listing, const cm_query_t *query);
+cm_dimension_t cm_listing_dimension(cm_listing_t listing, const cm_index_query_t *query);
 
 /* Reads an end of a span of time: RFC 3339, or a date, which is its first moment (UTC). `name` is
  * what the caller calls it. CM_EUSAGE. */
-int cm_question_time(const char *name, cm_str_t text, int64_t *ms, cm_err_t *err);
+int cm_listing_parse_time(const char *name, cm_str_t text, int64_t *ms, cm_err_t *err);
 
 /* How the caller's users write the parts of a span. */
-typedef struct cm_span_words {
+typedef struct cm_listing_span_words {
     const char *from, *to;
     const char *windows; /* "window=day or window=hour" */
-} cm_span_words_t;
+} cm_listing_span_words_t;
 
 /* Checks the span of a query whose ends are given or not. CM_EUSAGE. */
-int cm_question_check_span(const cm_query_t *query, bool from, bool to,
-                           const cm_span_words_t *words, cm_err_t *err);
+int cm_listing_check_span(const cm_index_query_t *query, bool from, bool to,
+                          const cm_listing_span_words_t *words, cm_err_t *err);
 
 #endif

@@ -9,8 +9,8 @@
 
 enum { PROGRESS_ROWS = 1024 };
 
-struct cm_publisher {
-    cm_publisher_options_t options;
+struct cm_index_mirror {
+    cm_index_mirror_options_t options;
     cm_elastic_t *client;
     cm_elastic_bulk_t *bulk;
     cm_batch_t letters;
@@ -20,19 +20,19 @@ struct cm_publisher {
     bool fresh_known;
     /* of a push */
     cm_database_t database;
-    cm_elastic_indices_t target;
+    cm_index_elasticsearch_indices_t target;
     cm_copy_t *copy; /* what the copy had, while everything is compared; or NULL */
     int64_t rows, done;
     uint64_t refused;
     cm_err_t *err;
 };
 
-static const cm_elastic_settings_t *settings_of(const cm_publisher_t *self)
+static const cm_elastic_settings_t *settings_of(const cm_index_mirror_t *self)
 {
     return self->options.settings;
 }
 
-void cm_publish_name(const cm_elastic_settings_t *settings, cm_buf_t *name)
+void cm_index_mirror_name(const cm_elastic_settings_t *settings, cm_buf_t *name)
 {
     cm_buf_printf(name, "elasticsearch:%s/%s",
                   settings->cloud_id != NULL ? settings->cloud_id : settings->hosts,
@@ -44,14 +44,14 @@ void cm_publish_name(const cm_elastic_settings_t *settings, cm_buf_t *name)
 static int refuse(void *context, cm_str_t index, cm_str_t id, cm_str_t document, cm_str_t reason,
                   cm_err_t *err)
 {
-    cm_publisher_t *self = context;
+    cm_index_mirror_t *self = context;
     char origin[CM_INDEX_NAME + 100], why[500];
 
-    snprintf(origin, sizeof origin, CM_PUBLISH_ORIGIN "%.*s/%.*s", (int)index.len, index.data,
+    snprintf(origin, sizeof origin, CM_INDEX_MIRROR_ORIGIN "%.*s/%.*s", (int)index.len, index.data,
              (int)id.len, id.data);
     snprintf(why, sizeof why, "%.*s", cm_utf8_head(reason, sizeof why - 1), reason.data);
     cm_batch_reject(&self->letters, document, why, origin);
-    if (++self->refused < CM_PUBLISH_REFUSED_MAX)
+    if (++self->refused < CM_INDEX_REFUSED_MAX)
         return 0;
     return cm_fail(
         err, CM_EIO,
@@ -61,7 +61,7 @@ static int refuse(void *context, cm_str_t index, cm_str_t id, cm_str_t document,
         cm_elastic_host(self->client), why);
 }
 
-void cm_publisher_letters(cm_publisher_t *self, cm_batch_t *letters)
+void cm_index_mirror_letters(cm_index_mirror_t *self, cm_batch_t *letters)
 {
     cm_batch_copy(letters, &self->letters);
     cm_batch_clear(&self->letters);
@@ -69,12 +69,12 @@ void cm_publisher_letters(cm_publisher_t *self, cm_batch_t *letters)
 
 /* ---- rows ---- */
 
-static cm_str_t index_of(const cm_publisher_t *self, const cm_answer_t *answer)
+static cm_str_t index_of(const cm_index_mirror_t *self, const cm_answer_t *answer)
 {
     return cm_str(answer->dimension == CM_PER_CELL ? self->target.cells : self->target.totals);
 }
 
-static void show(cm_publisher_t *self)
+static void show(cm_index_mirror_t *self)
 {
     if (self->options.progress == NULL)
         return;
@@ -84,7 +84,7 @@ static void show(cm_publisher_t *self)
 
 static int send_row(void *context, const cm_answer_t *answer)
 {
-    cm_publisher_t *self = context;
+    cm_index_mirror_t *self = context;
     char id[CM_DOCUMENT_ID];
 
     if (self->done++ % PROGRESS_ROWS == 0)
@@ -100,7 +100,7 @@ static int send_row(void *context, const cm_answer_t *answer)
 
 static int remove_row(void *context, const cm_answer_t *answer)
 {
-    cm_publisher_t *self = context;
+    cm_index_mirror_t *self = context;
     char id[CM_DOCUMENT_ID];
 
     cm_document_id(answer, id);
@@ -125,12 +125,12 @@ static int read_freshness(cm_index_t *index, cm_freshness_t fresh[CM_WINDOW_COUN
     return rc;
 }
 
-static int local_freshness(const cm_publisher_t *self, cm_freshness_t fresh[CM_WINDOW_COUNT],
+static int local_freshness(const cm_index_mirror_t *self, cm_freshness_t fresh[CM_WINDOW_COUNT],
                            cm_err_t *err)
 {
     cm_index_t *index;
 
-    int rc = cm_index_open_embedded(self->options.data_dir, &index, err);
+    int rc = cm_index_embedded_open(self->options.data_dir, &index, err);
     if (rc < 0)
         return rc;
     rc = read_freshness(index, fresh, err);
@@ -140,19 +140,19 @@ static int local_freshness(const cm_publisher_t *self, cm_freshness_t fresh[CM_W
 
 /* What the copy says of itself, asked once. Who reads does not wait for a server; without an answer
  * the freshness is sent, which does. */
-static void learn_freshness(cm_publisher_t *self)
+static void learn_freshness(cm_index_mirror_t *self)
 {
     cm_index_t *index;
     cm_err_t why;
 
-    if (self->fresh_known || cm_index_open_elasticsearch(settings_of(self), &index, &why) < 0)
+    if (self->fresh_known || cm_index_elasticsearch_open(settings_of(self), &index, &why) < 0)
         return;
     self->fresh_known = read_freshness(index, self->fresh, &why) == 0;
     cm_index_close(index);
 }
 
 /* Comes last, when the rows that it is about can be seen. */
-static int send_freshness(cm_publisher_t *self, const cm_freshness_t fresh[CM_WINDOW_COUNT],
+static int send_freshness(cm_index_mirror_t *self, const cm_freshness_t fresh[CM_WINDOW_COUNT],
                           cm_err_t *err)
 {
     char id[40];
@@ -161,7 +161,7 @@ static int send_freshness(cm_publisher_t *self, const cm_freshness_t fresh[CM_WI
     for (int w = 0; rc == 0 && w < CM_WINDOW_COUNT; w++) {
         if (!fresh[w].present || (self->fresh_known && same_freshness(&fresh[w], &self->fresh[w])))
             continue;
-        snprintf(id, sizeof id, "freshness:%s", cm_window_names[w]);
+        snprintf(id, sizeof id, "freshness:%s", cm_index_window_names[w]);
         cm_buf_clear(&self->document);
         cm_document_add_freshness(&self->document, (cm_window_t)w, &fresh[w]);
         rc = cm_elastic_bulk_put(self->bulk, cm_str(self->target.totals), cm_str(id),
@@ -179,24 +179,25 @@ static int send_freshness(cm_publisher_t *self, const cm_freshness_t fresh[CM_WI
 /* ---- a push ---- */
 
 /* From now on the indices are ours: whoever wrote them before will notice. */
-static int take(cm_publisher_t *self, cm_published_t *published, cm_err_t *err)
+static int take(cm_index_mirror_t *self, cm_index_checkpoint_t *published, cm_err_t *err)
 {
-    int rc = cm_elastic_new_epoch(published->epoch, err);
-    published->upto = 0;
+    int rc = cm_index_elasticsearch_new_epoch(published->epoch, err);
+    published->watermark = 0;
     self->fresh_known = false;
     return rc < 0 ? rc
-                  : cm_elastic_set_epoch(self->client, settings_of(self), self->options.waiter,
-                                         &self->target, published->epoch, err);
+                  : cm_index_elasticsearch_set_epoch(self->client, settings_of(self),
+                                                     self->options.waiter, &self->target,
+                                                     published->epoch, err);
 }
 
 static int remember(void *context, cm_str_t id, const cm_answer_t *answer)
 {
-    cm_publisher_t *self = context;
+    cm_index_mirror_t *self = context;
     return cm_copy_add(self->copy, id, answer) < 0 ? cm_fail_memory(self->err) : 0;
 }
 
 /* Reads what the copy has of the windows that we have. */
-static int read_copy(cm_publisher_t *self, const cm_freshness_t fresh[CM_WINDOW_COUNT],
+static int read_copy(cm_index_mirror_t *self, const cm_freshness_t fresh[CM_WINDOW_COUNT],
                      cm_err_t *err)
 {
     const char *const names[] = {self->target.cells, self->target.totals};
@@ -206,31 +207,31 @@ static int read_copy(cm_publisher_t *self, const cm_freshness_t fresh[CM_WINDOW_
     for (int w = 0; w < CM_WINDOW_COUNT; w++)
         windows |= fresh[w].present ? 1u << w : 0;
     self->copy = cm_copy_new(windows);
-    rc = cm_elastic_refresh(self->client, self->options.waiter, &self->target, err);
+    rc = cm_index_elasticsearch_refresh(self->client, self->options.waiter, &self->target, err);
     for (int i = 0; rc == 0 && i < 2; i++) {
         cm_copy_begin(self->copy, i);
-        rc = cm_elastic_each(self->client, settings_of(self), self->options.waiter, names[i],
-                             remember, self, err);
+        rc = cm_index_elasticsearch_each(self->client, settings_of(self), self->options.waiter,
+                                         names[i], remember, self, err);
     }
     return rc;
 }
 
 static int remove_foreign(void *context, int part, cm_str_t id)
 {
-    cm_publisher_t *self = context;
+    cm_index_mirror_t *self = context;
     return cm_elastic_bulk_remove(
         self->bulk, cm_str(part == 0 ? self->target.cells : self->target.totals), id, self->err);
 }
 
-/* Rows up to `upto` that the copy lacks, and what it has too much. */
-static int send_rows(cm_publisher_t *self, int64_t since, int64_t upto, cm_err_t *err)
+/* Rows up to `watermark` that the copy lacks, and what it has too much. */
+static int send_rows(cm_index_mirror_t *self, int64_t since, int64_t watermark, cm_err_t *err)
 {
     self->done = 0;
-    int rc = cm_changes_count(&self->database, since, upto, &self->rows, err);
+    int rc = cm_index_changes_count(&self->database, since, watermark, &self->rows, err);
     if (rc == 0 && since > 0)
-        rc = cm_changes_retired(&self->database, since, upto, remove_row, self, err);
+        rc = cm_index_changes_tombstones(&self->database, since, watermark, remove_row, self, err);
     if (rc == 0)
-        rc = cm_changes_each(&self->database, since, upto, send_row, self, err);
+        rc = cm_index_changes_each(&self->database, since, watermark, send_row, self, err);
     if (rc == 0 && self->copy != NULL)
         rc = cm_copy_rest(self->copy, remove_foreign, self);
     if (rc == 0)
@@ -241,13 +242,13 @@ static int send_rows(cm_publisher_t *self, int64_t since, int64_t upto, cm_err_t
 
 /* Whether the copy has changes that we know nothing of, although they are of our epoch: the data
  * directory is an older copy of itself, from a backup. */
-static bool ran_ahead(cm_publisher_t *self, const cm_published_t *published)
+static bool ran_ahead(cm_index_mirror_t *self, const cm_index_checkpoint_t *published)
 {
     if (self->fresh_known) /* it was looked at before */
         return false;
     learn_freshness(self);
     for (int w = 0; self->fresh_known && w < CM_WINDOW_COUNT; w++) {
-        if (self->fresh[w].present && self->fresh[w].updated_at > published->upto)
+        if (self->fresh[w].present && self->fresh[w].updated_at > published->watermark)
             return true;
     }
     return false;
@@ -256,13 +257,14 @@ static bool ran_ahead(cm_publisher_t *self, const cm_published_t *published)
 /* Whether the indices are still the aliases' and ours. Who has taken them over, or moved an alias,
  * while we were writing does not know of all that we wrote, nor we of what he did: they get an
  * epoch that is nobody's, so that everybody compares. */
-static int check_overtaken(cm_publisher_t *self, const cm_published_t *published, bool *overtaken,
-                           cm_err_t *err)
+static int check_overtaken(cm_index_mirror_t *self, const cm_index_checkpoint_t *published,
+                           bool *overtaken, cm_err_t *err)
 {
-    cm_elastic_indices_t now;
+    cm_index_elasticsearch_indices_t now;
     char nobody[CM_EPOCH + 1];
 
-    int rc = cm_elastic_find(self->client, settings_of(self), self->options.waiter, &now, err);
+    int rc = cm_index_elasticsearch_find(self->client, settings_of(self), self->options.waiter,
+                                         &now, err);
     if (rc < 0)
         return rc;
     *overtaken = strcmp(now.cells, self->target.cells) != 0 ||
@@ -270,15 +272,15 @@ static int check_overtaken(cm_publisher_t *self, const cm_published_t *published
                  strcmp(now.epoch, published->epoch) != 0;
     if (!*overtaken || now.cells[0] == '\0' || now.totals[0] == '\0')
         return 0;
-    rc = cm_elastic_new_epoch(nobody, err);
+    rc = cm_index_elasticsearch_new_epoch(nobody, err);
     return rc < 0 ? rc
-                  : cm_elastic_set_epoch(self->client, settings_of(self), self->options.waiter,
-                                         &now, nobody, err);
+                  : cm_index_elasticsearch_set_epoch(self->client, settings_of(self),
+                                                     self->options.waiter, &now, nobody, err);
 }
 
 /* Where to write, and whether what is there must be compared first. */
-static int find_target(cm_publisher_t *self, bool rebuild, cm_published_t *published, bool *compare,
-                       cm_err_t *err)
+static int find_target(cm_index_mirror_t *self, bool rebuild, cm_index_checkpoint_t *published,
+                       bool *compare, cm_err_t *err)
 {
     const cm_elastic_settings_t *settings = settings_of(self);
     const cm_waiter_t *waiter = self->options.waiter;
@@ -286,13 +288,13 @@ static int find_target(cm_publisher_t *self, bool rebuild, cm_published_t *publi
 
     *compare = false;
     if (rebuild) {
-        rc = cm_elastic_make_next(self->client, settings, waiter, &self->target, err);
+        rc = cm_index_elasticsearch_make_next(self->client, settings, waiter, &self->target, err);
         return rc < 0 ? rc : take(self, published, err);
     }
-    rc = cm_elastic_find(self->client, settings, waiter, &self->target, err);
+    rc = cm_index_elasticsearch_find(self->client, settings, waiter, &self->target, err);
     const bool none = self->target.cells[0] == '\0' && self->target.totals[0] == '\0';
     if (rc == 0 && (self->target.cells[0] == '\0' || self->target.totals[0] == '\0'))
-        rc = cm_elastic_prepare(self->client, settings, waiter, &self->target, err);
+        rc = cm_index_elasticsearch_prepare(self->client, settings, waiter, &self->target, err);
     if (rc < 0)
         return rc;
     if (published->epoch[0] != '\0' && strcmp(published->epoch, self->target.epoch) == 0 &&
@@ -302,7 +304,7 @@ static int find_target(cm_publisher_t *self, bool rebuild, cm_published_t *publi
     return take(self, published, err);
 }
 
-static void add_counts(cm_publisher_t *self, cm_pushed_t *pushed)
+static void add_counts(cm_index_mirror_t *self, cm_index_mirrored_t *pushed)
 {
     const cm_elastic_bulk_counts_t counts = cm_elastic_bulk_counts(self->bulk);
 
@@ -316,16 +318,16 @@ static void add_counts(cm_publisher_t *self, cm_pushed_t *pushed)
 
 /* With the bulk open. The freshness is read before the rows, so that it promises nothing that they
  * do not keep. */
-static int push_with(cm_publisher_t *self, bool rebuild, cm_published_t *published,
-                     cm_pushed_t *pushed, cm_err_t *err)
+static int push_with(cm_index_mirror_t *self, bool rebuild, cm_index_checkpoint_t *published,
+                     cm_index_mirrored_t *pushed, cm_err_t *err)
 {
     cm_freshness_t fresh[CM_WINDOW_COUNT];
     bool compare = false, overtaken = false;
-    int64_t upto;
+    int64_t watermark;
 
     int rc = local_freshness(self, fresh, err);
     if (rc == 0)
-        rc = cm_changes_latest(&self->database, &upto, err);
+        rc = cm_index_changes_latest(&self->database, &watermark, err);
     if (rc == 0)
         rc = find_target(self, rebuild, published, &compare, err);
     if (rc == 0 && compare) {
@@ -334,18 +336,18 @@ static int push_with(cm_publisher_t *self, bool rebuild, cm_published_t *publish
     }
     if (rc < 0)
         return rc;
-    bool changed = upto > published->upto || compare;
+    bool changed = watermark > published->watermark || compare;
     if (changed)
-        rc = send_rows(self, published->upto, upto, err);
+        rc = send_rows(self, published->watermark, watermark, err);
     if (rc == 0 && changed && !rebuild)
-        rc = cm_elastic_refresh(self->client, self->options.waiter, &self->target, err);
+        rc = cm_index_elasticsearch_refresh(self->client, self->options.waiter, &self->target, err);
     if (rc == 0 && !rebuild)
         learn_freshness(self);
     if (rc == 0)
         rc = send_freshness(self, fresh, err);
     if (rc == 0 && rebuild)
-        rc = cm_elastic_swap(self->client, settings_of(self), self->options.waiter, &self->target,
-                             err);
+        rc = cm_index_elasticsearch_swap(self->client, settings_of(self), self->options.waiter,
+                                         &self->target, err);
     const bool wrote = changed || cm_elastic_bulk_counts(self->bulk).bodies > 0;
     if (rc == 0 && wrote)
         rc = check_overtaken(self, published, &overtaken, err);
@@ -355,18 +357,18 @@ static int push_with(cm_publisher_t *self, bool rebuild, cm_published_t *publish
                      "everything",
                      settings_of(self)->index);
     if (rc == 0)
-        published->upto = upto;
+        published->watermark = watermark;
     return rc;
 }
 
-int cm_publisher_push(cm_publisher_t *self, bool rebuild, cm_published_t *published,
-                      cm_pushed_t *pushed, cm_err_t *err)
+int cm_index_mirror_push(cm_index_mirror_t *self, bool rebuild, cm_index_checkpoint_t *published,
+                         cm_index_mirrored_t *pushed, cm_err_t *err)
 {
     const cm_elastic_bulk_options_t bulk = {.settings = settings_of(self),
                                             .waiter = self->options.waiter,
                                             .refused = refuse,
                                             .context = self};
-    cm_published_t now = *published;
+    cm_index_checkpoint_t now = *published;
 
     int rc = cm_database_open_read(self->options.data_dir, &self->database, err);
     if (rc < 0)
@@ -390,10 +392,10 @@ int cm_publisher_push(cm_publisher_t *self, bool rebuild, cm_published_t *publis
     return rc;
 }
 
-int cm_publisher_open(const cm_publisher_options_t *options, cm_publisher_t **publisher,
-                      cm_err_t *err)
+int cm_index_mirror_open(const cm_index_mirror_options_t *options, cm_index_mirror_t **publisher,
+                         cm_err_t *err)
 {
-    cm_publisher_t *self = cm_alloc_zero(1, sizeof *self);
+    cm_index_mirror_t *self = cm_alloc_zero(1, sizeof *self);
 
     self->options = *options;
     int rc = cm_elastic_open(options->settings, &self->client, err);
@@ -404,7 +406,7 @@ int cm_publisher_open(const cm_publisher_options_t *options, cm_publisher_t **pu
     return rc;
 }
 
-void cm_publisher_close(cm_publisher_t *self)
+void cm_index_mirror_close(cm_index_mirror_t *self)
 {
     if (self == NULL)
         return;

@@ -15,8 +15,8 @@ static int give_row(const cm_cell_t *cell, cm_reader_t *reader, cm_answer_fn row
     return rc < 0 ? rc : row(context, &answer);
 }
 
-int cm_answers_once(cm_store_t *store, const cm_once_options_t *options, cm_answer_fn row,
-                    void *context, cm_err_t *err)
+int cm_index_query_store(cm_store_t *store, const cm_index_store_query_t *options, cm_answer_fn row,
+                         void *context, cm_err_t *err)
 {
     const cm_mill_options_t mill = {.session_timeout = options->session_timeout,
                                     .windows = 1u << CM_WINDOW_ALL,

@@ -8,8 +8,8 @@
 enum { PROGRESS_ROWS = 4096 };
 
 typedef struct verifying {
-    const cm_verify_options_t *options;
-    cm_verified_t *out;
+    const cm_index_verify_options_t *options;
+    cm_index_verified_t *out;
     cm_dict_t urls, countries; /* by the reader's ids */
     uint8_t *seen;             /* a bit a cell of the result */
     size_t last;               /* place of the cell that was found last */
@@ -121,9 +121,9 @@ static void count_row(verifying_t *self)
 static int take_row(void *context, const cm_answer_t *answer)
 {
     verifying_t *self = context;
-    const cm_verify_options_t *options = self->options;
+    const cm_index_verify_options_t *options = self->options;
     const cm_mill_result_t *result = options->result;
-    cm_discrepancy_t discrepancy = {.index = answer};
+    cm_index_discrepancy_t discrepancy = {.index = answer};
     size_t found = result->count;
     cm_answer_t wanted;
     cm_cell_key_t key;
@@ -159,10 +159,11 @@ static int take_foreign(void *context, const char *alias, cm_str_t id)
 
     self->out->foreign++;
     return self->options->found(self->options->context,
-                                &(cm_discrepancy_t){.alias = alias, .document = id});
+                                &(cm_index_discrepancy_t){.alias = alias, .document = id});
 }
 
-int cm_verify_foreign(const cm_verify_options_t *options, cm_verified_t *verified, cm_err_t *err)
+int cm_index_verify_foreign(const cm_index_verify_options_t *options, cm_index_verified_t *verified,
+                            cm_err_t *err)
 {
     verifying_t self = {.options = options, .out = verified};
     return cm_index_foreign(options->index, take_foreign, &self, err);
@@ -210,7 +211,7 @@ static int report_missing(verifying_t *self, cm_err_t *err)
         count_row(self);
         self->out->missing++;
         rc = self->options->found(self->options->context,
-                                  &(cm_discrepancy_t){.events = &missing[i]});
+                                  &(cm_index_discrepancy_t){.events = &missing[i]});
     }
     free(missing);
     return rc;
@@ -220,16 +221,17 @@ static int report_missing(verifying_t *self, cm_err_t *err)
 
 static int verify_part(verifying_t *self, cm_err_t *err)
 {
-    const cm_query_t query = {.dimension = self->dimension,
-                              .window = self->window,
-                              .unsorted = true,
-                              .foreign = take_foreign};
+    const cm_index_query_t query = {.dimension = self->dimension,
+                                    .window = self->window,
+                                    .unsorted = true,
+                                    .foreign = take_foreign};
 
     int rc = cm_index_query(self->options->index, &query, take_row, self, err);
     return rc != 0 ? rc : report_missing(self, err);
 }
 
-int cm_verify(const cm_verify_options_t *options, cm_verified_t *verified, cm_err_t *err)
+int cm_index_verify(const cm_index_verify_options_t *options, cm_index_verified_t *verified,
+                    cm_err_t *err)
 {
     verifying_t self = {.options = options, .out = verified};
 

@@ -10,47 +10,49 @@
 #include "store/store.h"
 
 /* A row that is not as it shall be, or a document that is no row. */
-typedef struct cm_discrepancy {
+typedef struct cm_index_discrepancy {
     const cm_answer_t *index;  /* what the index has; NULL: nothing, where it should */
     const cm_answer_t *events; /* what follows from the events; NULL: nothing */
     bool twice;                /* the index has the row more than once */
     /* A document that another program wrote and that is no answer; then both rows are NULL. */
     const char *alias; /* of the index that has it; NULL: it is a row */
     cm_str_t document; /* its id */
-} cm_discrepancy_t;
+} cm_index_discrepancy_t;
 
-typedef struct cm_verify_options {
+typedef struct cm_index_verify_options {
     cm_index_t *index;
     const cm_mill_result_t *result; /* of all events, for these windows at least */
     cm_reader_t *reader;            /* has the result's texts */
     unsigned windows;               /* bit 1 << cm_window_t each */
     /* Called for each row that differs; its texts live until it returns. Non-zero ends it. */
-    int (*found)(void *context, const cm_discrepancy_t *discrepancy);
+    int (*found)(void *context, const cm_index_discrepancy_t *discrepancy);
     /* Called now and then with the rows of the index so far; may be NULL. Non-zero ends it. */
     int (*progress)(void *context, int64_t rows);
     void *context;
-} cm_verify_options_t;
+} cm_index_verify_options_t;
 
 /* Rows that were compared: those of the index and those that it lacks. */
-typedef struct cm_verified {
+typedef struct cm_index_verified {
     int64_t cells, totals;               /* the contract's; per url, country and site */
     int64_t differ, missing, unexpected; /* differ: with other numbers */
     int64_t foreign;                     /* documents that are no rows */
-} cm_verified_t;
+} cm_index_verified_t;
 
 /* All that is not as it shall be. */
-static inline int64_t cm_verified_wrong(const cm_verified_t *verified)
+static inline int64_t cm_index_verified_wrong(const cm_index_verified_t *verified)
 {
     return verified->differ + verified->missing + verified->unexpected + verified->foreign;
 }
 
 /* Adds to `verified`. The order is that of windows and dimensions, in each of them first the rows
  * of the index as it gives them, then those that it lacks, by url, country and window. A document
- * of no window and dimension is left to cm_verify_foreign(). */
-int cm_verify(const cm_verify_options_t *options, cm_verified_t *verified, cm_err_t *err);
+ * of no window and dimension is left to cm_index_verify_foreign(). */
+int cm_index_verify(const cm_index_verify_options_t *options, cm_index_verified_t *verified,
+                    cm_err_t *err);
 
 /* The documents of no window or dimension: they are to be looked for once, whatever the windows.
  * Needs of the options only the index, `found` and `context`. */
-int cm_verify_foreign(const cm_verify_options_t *options, cm_verified_t *verified, cm_err_t *err);
+int cm_index_verify_foreign(const cm_index_verify_options_t *options, cm_index_verified_t *verified,
+                            cm_err_t *err);
 
 #endif

@@ -29,7 +29,7 @@ static void *mill(void *context)
     const int64_t started = cm_clock_ticks_ns();
 
     cm_process_step_back(CM_STEP_BACK); /* and so do the threads that it starts */
-    self->rc = cm_refresh_mill(self->refreshing, &self->err);
+    self->rc = cm_index_refresh_mill(self->refreshing, &self->err);
     self->milled_seconds = seconds_since(started);
     atomic_store(&self->ended, true);
     return NULL;
@@ -60,16 +60,16 @@ int cm_upkeep_begin(cm_upkeep_t *self, bool whole, cm_err_t *err)
     const int64_t started = cm_clock_ticks_ns();
 
     self->options.most = whole ? 0 : self->most;
-    int rc = cm_refresh_begin(self->store, &self->options, &self->refreshing, err);
+    int rc = cm_index_refresh_begin(self->store, &self->options, &self->refreshing, err);
     if (make_anew(self, rc, err))
-        rc = cm_refresh_begin(self->store, &self->options, &self->refreshing, err);
+        rc = cm_index_refresh_begin(self->store, &self->options, &self->refreshing, err);
     if (rc < 0)
         return rc;
     self->begun_seconds = seconds_since(started);
     atomic_store(&self->ended, false);
     if (pthread_create(&self->thread, NULL, mill, self) == 0)
         return 0;
-    cm_refresh_free(self->refreshing);
+    cm_index_refresh_free(self->refreshing);
     self->refreshing = NULL;
     return cm_fail_thread(err);
 }
@@ -89,11 +89,11 @@ int cm_upkeep_end(cm_upkeep_t *self, cm_err_t *err)
     pthread_join(self->thread, NULL);
     const int64_t started = cm_clock_ticks_ns();
     int rc = self->rc;
-    self->more = cm_refresh_leaves(self->refreshing);
+    self->more = cm_index_refresh_leaves(self->refreshing);
     if (rc < 0)
         *err = self->err;
     else
-        rc = cm_refresh_end(self->refreshing, &self->answers, err);
+        rc = cm_index_refresh_end(self->refreshing, &self->answers, err);
     if (rc == 0)
         self->options.rebuild = false;
     if (self->rc == 0 && make_anew(self, rc, err)) {
@@ -102,7 +102,7 @@ int cm_upkeep_end(cm_upkeep_t *self, cm_err_t *err)
     }
     if (rc == 0)
         learn(self, seconds_since(started));
-    cm_refresh_free(self->refreshing);
+    cm_index_refresh_free(self->refreshing);
     self->refreshing = NULL;
     if (rc == 0 && self->answers.changed)
         self->seconds = self->begun_seconds + self->milled_seconds + seconds_since(started);
@@ -114,6 +114,6 @@ void cm_upkeep_close(cm_upkeep_t *self)
     if (self->refreshing == NULL)
         return;
     pthread_join(self->thread, NULL);
-    cm_refresh_free(self->refreshing);
+    cm_index_refresh_free(self->refreshing);
     self->refreshing = NULL;
 }

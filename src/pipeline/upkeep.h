@@ -15,14 +15,14 @@
 typedef struct cm_run_refresh {
     cm_store_t *store;
     const cm_log_t *log;
-    cm_refresh_options_t options;
-    cm_refreshed_t answers; /* as they were written last */
-    bool more;              /* there are events that these do not cover */
-    double seconds;         /* that the last ones took which were new */
-    int64_t most;           /* events that are covered at a time */
+    cm_index_refresh_options_t options;
+    cm_index_refreshed_t answers; /* as they were written last */
+    bool more;                    /* there are events that these do not cover */
+    double seconds;               /* that the last ones took which were new */
+    int64_t most;                 /* events that are covered at a time */
     /* of what is at work: */
-    cm_refreshing_t *refreshing; /* NULL: nothing */
-    double begun_seconds;        /* what beginning took */
+    cm_index_refreshing_t *refreshing; /* NULL: nothing */
+    double begun_seconds;              /* what beginning took */
     pthread_t thread;
     int rc; /* of the thread, and what it took, once it has ended: */
     double milled_seconds;

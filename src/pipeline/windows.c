@@ -11,7 +11,7 @@ int cm_windows_parse(const char *text, unsigned *windows, cm_err_t *err)
         size_t len = strcspn(text, ",");
         cm_window_t window;
         snprintf(name, sizeof name, "%.*s", (int)(len < sizeof name ? len : sizeof name - 1), text);
-        if (!cm_window_parse(name, &window))
+        if (!cm_index_window_parse(name, &window))
             return cm_fail(err, CM_EUSAGE, "--window takes all, day or hour, not \"%.40s\"", text);
         *windows |= 1u << window;
         if (text[len] == '\0')
@@ -20,12 +20,12 @@ int cm_windows_parse(const char *text, unsigned *windows, cm_err_t *err)
     }
 }
 
-void cm_refresh_options(const cm_app_t *app, unsigned windows, cm_refresh_options_t *options)
+void cm_refresh_options(const cm_app_t *app, unsigned windows, cm_index_refresh_options_t *options)
 {
-    *options = (cm_refresh_options_t){.windows = windows,
-                                      .session_timeout = app->global.session_timeout,
-                                      .memory = app->global.memory,
-                                      .clock = app->clock};
+    *options = (cm_index_refresh_options_t){.windows = windows,
+                                            .session_timeout = app->global.session_timeout,
+                                            .memory = app->global.memory,
+                                            .clock = app->clock};
 }
 
 int cm_windows_add_kept(cm_store_t *store, bool rebuild, unsigned *windows, bool *foreign,
@@ -34,17 +34,17 @@ int cm_windows_add_kept(cm_store_t *store, bool rebuild, unsigned *windows, bool
     const cm_database_t *database = cm_store_embedded_database(store);
 
     *foreign = false;
-    int rc = cm_embedded_index_prepare(database, err);
+    int rc = cm_index_embedded_prepare(database, err);
     const bool damaged = rebuild && rc == CM_ECORRUPT;
     for (int window = 0; (rc == 0 || damaged) && window < CM_WINDOW_COUNT; window++) {
-        cm_covered_t covered;
-        rc = cm_embedded_index_covered(database, (cm_window_t)window, &covered, err);
+        cm_index_coverage_t covered;
+        rc = cm_index_embedded_coverage(database, (cm_window_t)window, &covered, err);
         *foreign |= rc == 0 && covered.session_timeout < 0;
         if (rc == 0 && covered.session_timeout > 0)
             *windows |= 1u << window;
     }
     /* What can still be read of it is enough: all is made anew. */
-    return damaged || (rebuild && rc == CM_ECORRUPT) ? cm_embedded_index_forget(database, err) : rc;
+    return damaged || (rebuild && rc == CM_ECORRUPT) ? cm_index_embedded_forget(database, err) : rc;
 }
 
 void cm_refresh_progress(void *context, double share)
@@ -53,8 +53,8 @@ void cm_refresh_progress(void *context, double share)
 }
 
 int cm_refresh_shown(cm_app_t *app, cm_store_t *store, cm_store_t *other,
-                     cm_refresh_options_t *options, cm_refreshed_t *done, double *seconds,
-                     cm_err_t *err)
+                     cm_index_refresh_options_t *options, cm_index_refreshed_t *done,
+                     double *seconds, cm_err_t *err)
 {
     const int64_t started = cm_clock_ticks_ns();
     cm_progress_t progress;
@@ -64,14 +64,14 @@ int cm_refresh_shown(cm_app_t *app, cm_store_t *store, cm_store_t *other,
     options->stop = app->stop;
     options->progress = cm_refresh_progress;
     options->progress_context = &progress;
-    int rc = other != NULL ? cm_refresh_from(other, store, options, done, err)
-                           : cm_refresh(store, options, done, err);
+    int rc = other != NULL ? cm_index_refresh_from(other, store, options, done, err)
+                           : cm_index_refresh(store, options, done, err);
     *seconds = (double)(cm_clock_ticks_ns() - started) / 1e9;
     cm_progress_end(&progress);
     return rc;
 }
 
-void cm_refreshed_add_json(cm_buf_t *buf, const cm_refreshed_t *done, double seconds)
+void cm_refreshed_add_json(cm_buf_t *buf, const cm_index_refreshed_t *done, double seconds)
 {
     cm_buf_printf(buf,
                   "{\"accepted\":%lld,\"events\":%lld,\"duplicates\":%lld,\"cells\":%lld,"
@@ -80,7 +80,7 @@ void cm_refreshed_add_json(cm_buf_t *buf, const cm_refreshed_t *done, double sec
                   (long long)done->cells, seconds);
 }
 
-void cm_refreshed_print(cm_app_t *app, const cm_refreshed_t *done, double seconds)
+void cm_refreshed_print(cm_app_t *app, const cm_index_refreshed_t *done, double seconds)
 {
     cm_buf_t line = CM_BUF_INIT;
 

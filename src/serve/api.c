@@ -44,11 +44,11 @@ static void init_params(const cm_api_endpoint_t *endpoint, cm_params_t *params)
 
 static int finish_params(const cm_api_endpoint_t *endpoint, cm_params_t *params, cm_err_t *err)
 {
-    cm_query_t *query = &params->query;
+    cm_index_query_t *query = &params->query;
 
     if (endpoint->windows && query->window == CM_WINDOW_ALL)
         return cm_fail(err, CM_EUSAGE, "window must be day or hour for a series");
-    query->dimension = cm_question_dimension(endpoint->listing, query);
+    query->dimension = cm_listing_dimension(endpoint->listing, query);
     return cm_params_check(params, err);
 }
 
@@ -98,7 +98,7 @@ static int add_row(void *context, const cm_answer_t *answer)
 int cm_api_add_rows(cm_index_t *index, const cm_params_t *params, cm_buf_t *body,
                     cm_api_row_fn after, void *context, cm_err_t *err)
 {
-    const cm_query_t *query = &params->query;
+    const cm_index_query_t *query = &params->query;
     cm_freshness_t freshness = {0};
     rows_t rows = {.body = body,
                    .csv = params->csv,
@@ -116,7 +116,7 @@ int cm_api_add_rows(cm_index_t *index, const cm_params_t *params, cm_buf_t *body
         cm_answer_add_csv_header(body, query->window);
     else
         cm_buf_printf(body, "{\"window\":\"%s\",\"visitors\":\"%s\",\"rows\":[",
-                      cm_window_names[query->window], cm_visitors_name(&freshness));
+                      cm_index_window_names[query->window], cm_freshness_visitors(&freshness));
     if (freshness.present)
         rc = cm_index_query(index, query, add_row, &rows, err);
     if (rc < 0 || params->csv)

@@ -68,7 +68,7 @@ static bool same_text(const char *a, const char *b)
 
 static bool same_params(const cm_params_t *a, const cm_params_t *b)
 {
-    const cm_query_t *x = &a->query, *y = &b->query;
+    const cm_index_query_t *x = &a->query, *y = &b->query;
 
     return a->csv == b->csv && a->safe == b->safe && x->dimension == y->dimension &&
            x->window == y->window && x->from == y->from && x->to == y->to && x->sort == y->sort &&
@@ -96,7 +96,7 @@ static bool gives_up(void *context)
 static job_t *new_job(cm_api_queue_t *questions, const cm_params_t *params)
 {
     job_t *job = cm_alloc_zero(1, sizeof *job);
-    cm_query_t *query = &job->params.query;
+    cm_index_query_t *query = &job->params.query;
 
     job->questions = questions;
     job->params = *params;

@@ -278,7 +278,7 @@ static void *work(void *context)
 static cm_download_t *create(cm_downloads_t *downloads, const cm_params_t *params)
 {
     cm_download_t *download = cm_alloc_zero(1, sizeof *download);
-    cm_query_t *query = &download->params.query;
+    cm_index_query_t *query = &download->params.query;
 
     download->downloads = downloads;
     download->fd = -1;

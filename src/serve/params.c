@@ -26,8 +26,8 @@ static int fail_choice(const char *name, const char *const *names, int count, cm
 
 static int set_window(cm_params_t *params, cm_str_t value, cm_err_t *err)
 {
-    if (!cm_window_parse(value.data, &params->query.window))
-        return fail_choice("window", cm_window_names, CM_WINDOW_COUNT, err);
+    if (!cm_index_window_parse(value.data, &params->query.window))
+        return fail_choice("window", cm_index_window_names, CM_WINDOW_COUNT, err);
     return 0;
 }
 
@@ -98,12 +98,12 @@ static int set_offset(cm_params_t *params, cm_str_t value, cm_err_t *err)
 
 static int set_from(cm_params_t *params, cm_str_t value, cm_err_t *err)
 {
-    return cm_question_time("from", value, &params->query.from, err);
+    return cm_listing_parse_time("from", value, &params->query.from, err);
 }
 
 static int set_to(cm_params_t *params, cm_str_t value, cm_err_t *err)
 {
-    return cm_question_time("to", value, &params->query.to, err);
+    return cm_listing_parse_time("to", value, &params->query.to, err);
 }
 
 static int set_format(cm_params_t *params, cm_str_t value, cm_err_t *err)
@@ -163,13 +163,13 @@ int cm_params_set(cm_params_t *params, cm_str_t name, cm_str_t value, cm_err_t *
 
 int cm_params_check(cm_params_t *params, cm_err_t *err)
 {
-    static const cm_span_words_t words = {"from", "to", "window=day or window=hour"};
-    cm_query_t *query = &params->query;
+    static const cm_listing_span_words_t words = {"from", "to", "window=day or window=hour"};
+    cm_index_query_t *query = &params->query;
     bool from = params->given & 1u << PARAM_FROM, to = params->given & 1u << PARAM_TO;
 
     if (params->safe && !params->csv)
         return cm_fail(err, CM_EUSAGE, "safe needs format=csv");
-    int rc = cm_question_check_span(query, from, to, &words, err);
+    int rc = cm_listing_check_span(query, from, to, &words, err);
     if (rc == 0 && params->csv && !(params->given & 1u << PARAM_LIMIT))
         query->limit = 0;
     return rc;

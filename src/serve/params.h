@@ -14,10 +14,10 @@ enum {
 };
 
 typedef struct cm_params {
-    cm_query_t query; /* all but the dimension */
-    bool csv;         /* format=csv */
-    bool safe;        /* safe=1: no text of it is a formula */
-    unsigned given;   /* one bit a parameter */
+    cm_index_query_t query; /* all but the dimension */
+    bool csv;               /* format=csv */
+    bool safe;              /* safe=1: no text of it is a formula */
+    unsigned given;         /* one bit a parameter */
 } cm_params_t;
 
 /* The defaults: all time, clicks first, CM_PARAMS_LIMIT rows, JSON. */

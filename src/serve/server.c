@@ -356,7 +356,7 @@ static int open_embedded(void *context, cm_index_t **index, cm_err_t *err)
 {
     const cm_server_t *server = context;
 
-    int rc = cm_index_open_embedded(server->data_dir, index, err);
+    int rc = cm_index_embedded_open(server->data_dir, index, err);
     if (rc == 0)
         (*index)->daily = server->daily;
     return rc;

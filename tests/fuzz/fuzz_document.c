@@ -94,10 +94,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     rc = cm_document_read_freshness(text, &freshness, &err);
     if (rc < 0)
         fuzz_check_refusal(rc, CM_EIO, &err);
-    rc = cm_indices_each(text, take_index, NULL, &err);
+    rc = cm_index_seen_each(text, take_index, NULL, &err);
     if (rc < 0)
         fuzz_check_refusal(rc, CM_EIO, &err);
-    if (cm_json_text_at(text, path, type, sizeof type))
+    if (cm_document_text_at(text, path, type, sizeof type))
         FUZZ_CHECK(cm_utf8_valid(type, strlen(type)));
     cm_buf_free(&scroll);
     free(copy);

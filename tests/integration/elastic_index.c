@@ -35,25 +35,27 @@ static int print_document(void *context, cm_str_t id, const cm_answer_t *answer)
 static int act(const cm_elastic_settings_t *settings, cm_elastic_t *client, const asked_t *asked,
                cm_err_t *err)
 {
-    cm_elastic_indices_t indices = {0};
+    cm_index_elasticsearch_indices_t indices = {0};
     int rc = 0;
 
     if (strcmp(asked->what, "each") == 0)
-        return cm_elastic_each(client, settings, NULL, asked->names[0], print_document, NULL, err);
+        return cm_index_elasticsearch_each(client, settings, NULL, asked->names[0], print_document,
+                                           NULL, err);
     if (asked->count >= 2) {
         snprintf(indices.cells, sizeof indices.cells, "%s", asked->names[0]);
         snprintf(indices.totals, sizeof indices.totals, "%s", asked->names[1]);
     }
     if (strcmp(asked->what, "swap") == 0)
-        rc = cm_elastic_swap(client, settings, NULL, &indices, err);
+        rc = cm_index_elasticsearch_swap(client, settings, NULL, &indices, err);
     else if (strcmp(asked->what, "epoch") == 0)
-        rc = cm_elastic_set_epoch(client, settings, NULL, &indices, asked->names[2], err);
+        rc = cm_index_elasticsearch_set_epoch(client, settings, NULL, &indices, asked->names[2],
+                                              err);
     if (strcmp(asked->what, "next") == 0)
-        rc = cm_elastic_make_next(client, settings, NULL, &indices, err);
+        rc = cm_index_elasticsearch_make_next(client, settings, NULL, &indices, err);
     else if (rc == 0)
-        rc = cm_elastic_find(client, settings, NULL, &indices, err);
+        rc = cm_index_elasticsearch_find(client, settings, NULL, &indices, err);
     if (rc == 0 && strcmp(asked->what, "prepare") == 0)
-        rc = cm_elastic_prepare(client, settings, NULL, &indices, err);
+        rc = cm_index_elasticsearch_prepare(client, settings, NULL, &indices, err);
     if (rc == 0)
         printf("%s %s %s\n", indices.cells, indices.totals, indices.epoch);
     return rc;

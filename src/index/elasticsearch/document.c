@@ -30,7 +30,7 @@ void cm_document_id(const cm_answer_t *answer, char id[CM_DOCUMENT_ID])
 {
     static const char digits[] = "0123456789abcdef";
     const cm_str_t none = CM_STR("");
-    const char *window = cm_window_names[answer->window];
+    const char *window = cm_index_window_names[answer->window];
     uint8_t digest[SHA1_DIGEST_SIZE];
     char start[1 + CM_PUT_U64 + 1];
     struct sha1_ctx hash;
@@ -56,7 +56,7 @@ void cm_document_id(const cm_answer_t *answer, char id[CM_DOCUMENT_ID])
 static void add_average(cm_buf_t *buf, const char *name, int64_t sum, int64_t count)
 {
     if (count != 0)
-        cm_member_average(buf, name, sum, count);
+        cm_index_json_average(buf, name, sum, count);
 }
 
 void cm_document_add(cm_buf_t *buf, const cm_answer_t *answer)
@@ -65,42 +65,42 @@ void cm_document_add(cm_buf_t *buf, const cm_answer_t *answer)
 
     cm_buf_add_char(buf, '{');
     if (answer->dimension != CM_PER_CELL)
-        cm_member_text(buf, "dimension", cm_str(cm_document_dimensions[answer->dimension]));
+        cm_index_json_text(buf, "dimension", cm_str(cm_document_dimensions[answer->dimension]));
     if (has_url(answer->dimension))
-        cm_member_text(buf, "url", answer->url);
+        cm_index_json_text(buf, "url", answer->url);
     if (has_country(answer->dimension))
-        cm_member_text(buf, "country", answer->country);
-    cm_member_text(buf, "window", cm_str(cm_window_names[answer->window]));
+        cm_index_json_text(buf, "country", answer->country);
+    cm_index_json_text(buf, "window", cm_str(cm_index_window_names[answer->window]));
     if (answer->window != CM_WINDOW_ALL)
-        cm_member_number(buf, "window_start", answer->window_start);
-    cm_member_number(buf, "clicks", n->clicks);
-    cm_member_number(buf, "unique_user_count", n->users);
+        cm_index_json_number(buf, "window_start", answer->window_start);
+    cm_index_json_number(buf, "clicks", n->clicks);
+    cm_index_json_number(buf, "unique_user_count", n->users);
     add_average(buf, "average_time_spent", n->time_spent_sum, n->time_spent_count);
-    cm_member_number(buf, "time_spent_sum", n->time_spent_sum);
-    cm_member_number(buf, "time_spent_count", n->time_spent_count);
+    cm_index_json_number(buf, "time_spent_sum", n->time_spent_sum);
+    cm_index_json_number(buf, "time_spent_count", n->time_spent_count);
     add_average(buf, "average_time_on_page", n->page_time_sum, n->page_time_count);
-    cm_member_number(buf, "time_on_page_sum", n->page_time_sum);
-    cm_member_number(buf, "time_on_page_count", n->page_time_count);
-    cm_member_number(buf, "entrances", n->entrances);
-    cm_member_number(buf, "exits", n->exits);
-    cm_member_number(buf, "updated_at", answer->updated_at);
+    cm_index_json_number(buf, "time_on_page_sum", n->page_time_sum);
+    cm_index_json_number(buf, "time_on_page_count", n->page_time_count);
+    cm_index_json_number(buf, "entrances", n->entrances);
+    cm_index_json_number(buf, "exits", n->exits);
+    cm_index_json_number(buf, "updated_at", answer->updated_at);
     cm_buf_add_char(buf, '}');
 }
 
 void cm_document_add_freshness(cm_buf_t *buf, cm_window_t window, const cm_freshness_t *freshness)
 {
     cm_buf_add_char(buf, '{');
-    cm_member_text(buf, "dimension", CM_STR("freshness"));
-    cm_member_text(buf, "window", cm_str(cm_window_names[window]));
-    cm_member_number(buf, "accepted", freshness->accepted);
-    cm_member_number(buf, "processed", freshness->processed);
-    cm_member_number(buf, "events", freshness->events);
-    cm_member_number(buf, "duplicates", freshness->duplicates);
-    cm_member_number(buf, "cells", freshness->cells);
-    cm_member_number(buf, "dead", freshness->dead);
-    cm_member_number(buf, "updated_at", freshness->updated_at);
+    cm_index_json_text(buf, "dimension", CM_STR("freshness"));
+    cm_index_json_text(buf, "window", cm_str(cm_index_window_names[window]));
+    cm_index_json_number(buf, "accepted", freshness->accepted);
+    cm_index_json_number(buf, "processed", freshness->processed);
+    cm_index_json_number(buf, "events", freshness->events);
+    cm_index_json_number(buf, "duplicates", freshness->duplicates);
+    cm_index_json_number(buf, "cells", freshness->cells);
+    cm_index_json_number(buf, "dead", freshness->dead);
+    cm_index_json_number(buf, "updated_at", freshness->updated_at);
     if (freshness->session_timeout != 0)
-        cm_member_number(buf, "session_timeout", freshness->session_timeout);
+        cm_index_json_number(buf, "session_timeout", freshness->session_timeout);
     cm_buf_add_char(buf, '}');
 }
 

@@ -117,7 +117,7 @@ bool read_window(dom::object source, cm_answer_t *answer)
     if (!text_of(source, "window", &name))
         return false;
     for (int i = 0; i < CM_WINDOW_COUNT; i++) {
-        if (!cm_str_equal(name, cm_str(cm_window_names[i])))
+        if (!cm_str_equal(name, cm_str(cm_index_window_names[i])))
             continue;
         answer->window = static_cast<cm_window_t>(i);
         answer->window_start = 0;
@@ -231,7 +231,8 @@ extern "C" int cm_document_read_freshness(cm_str_t json, cm_freshness_t *f, cm_e
 
 // ---- indices ----
 
-extern "C" int cm_indices_each(cm_str_t json, cm_index_seen_fn take, void *context, cm_err_t *err)
+extern "C" int cm_index_seen_each(cm_str_t json, cm_index_seen_fn take, void *context,
+                                  cm_err_t *err)
 {
     dom::parser parser;
     dom::object root, index, aliases, mappings;
@@ -267,7 +268,7 @@ extern "C" cm_str_t cm_index_seen_field(const cm_index_seen_t *seen, const char 
     return CM_STR("");
 }
 
-extern "C" bool cm_json_text_at(cm_str_t json, const char *const *path, char *out, size_t size)
+extern "C" bool cm_document_text_at(cm_str_t json, const char *const *path, char *out, size_t size)
 {
     dom::parser parser;
     dom::element at;

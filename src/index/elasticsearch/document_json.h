@@ -34,7 +34,7 @@ typedef struct cm_index_seen {
 typedef int (*cm_index_seen_fn)(void *context, const cm_index_seen_t *seen);
 
 /* Walks the indices of such an answer. CM_EIO when it is none. */
-int cm_indices_each(cm_str_t json, cm_index_seen_fn take, void *context, cm_err_t *err);
+int cm_index_seen_each(cm_str_t json, cm_index_seen_fn take, void *context, cm_err_t *err);
 
 /* The member `what` ("type", "format", "path") of a field in the index's mapping; empty: it has
  * none. Lives until the walk goes on. */
@@ -42,6 +42,6 @@ cm_str_t cm_index_seen_field(const cm_index_seen_t *seen, const char *field, con
 
 /* Copies the text at the path of names (ending with NULL); false when there is none or it is
  * longer. */
-bool cm_json_text_at(cm_str_t json, const char *const *path, char *out, size_t size);
+bool cm_document_text_at(cm_str_t json, const char *const *path, char *out, size_t size);
 
 #endif

@@ -16,72 +16,79 @@
 enum { CM_INDEX_NAME = 256, CM_EPOCH = 32 };
 
 /* What the two aliases lead to. */
-typedef struct cm_elastic_indices {
+typedef struct cm_index_elasticsearch_indices {
     char cells[CM_INDEX_NAME], totals[CM_INDEX_NAME]; /* names of indices; empty: none yet */
     char epoch[CM_EPOCH + 1]; /* of cells, where both have the same; empty: none */
-} cm_elastic_indices_t;
+} cm_index_elasticsearch_indices_t;
 
 /* Looks where the aliases lead to. CM_EUSAGE, with what to do, when one leads to several indices or
  * an index stands where an alias shall be. */
-int cm_elastic_find(cm_elastic_t *client, const cm_elastic_settings_t *settings,
-                    const cm_waiter_t *waiter, cm_elastic_indices_t *indices, cm_err_t *err);
+int cm_index_elasticsearch_find(cm_elastic_t *client, const cm_elastic_settings_t *settings,
+                                const cm_waiter_t *waiter,
+                                cm_index_elasticsearch_indices_t *indices, cm_err_t *err);
 
 /* Brings the templates up to date, and where `indices` are empty makes them with their aliases. */
-int cm_elastic_prepare(cm_elastic_t *client, const cm_elastic_settings_t *settings,
-                       const cm_waiter_t *waiter, cm_elastic_indices_t *indices, cm_err_t *err);
+int cm_index_elasticsearch_prepare(cm_elastic_t *client, const cm_elastic_settings_t *settings,
+                                   const cm_waiter_t *waiter,
+                                   cm_index_elasticsearch_indices_t *indices, cm_err_t *err);
 
 /* Makes the two next indices, without aliases, to be filled. Those that an earlier rebuild has left
  * behind unfinished are deleted. */
-int cm_elastic_make_next(cm_elastic_t *client, const cm_elastic_settings_t *settings,
-                         const cm_waiter_t *waiter, cm_elastic_indices_t *next, cm_err_t *err);
+int cm_index_elasticsearch_make_next(cm_elastic_t *client, const cm_elastic_settings_t *settings,
+                                     const cm_waiter_t *waiter,
+                                     cm_index_elasticsearch_indices_t *next, cm_err_t *err);
 
 /* Makes what was written visible, moves both aliases to `next` in one step, and deletes what they
  * led to before; an index in the place of an alias, too. CM_EBUSY when `next` is no longer of its
  * epoch, because somebody else has begun a rebuild. */
-int cm_elastic_swap(cm_elastic_t *client, const cm_elastic_settings_t *settings,
-                    const cm_waiter_t *waiter, const cm_elastic_indices_t *next, cm_err_t *err);
+int cm_index_elasticsearch_swap(cm_elastic_t *client, const cm_elastic_settings_t *settings,
+                                const cm_waiter_t *waiter,
+                                const cm_index_elasticsearch_indices_t *next, cm_err_t *err);
 
 /* Deletes the indices that are named, where they still have the epoch of `made` or none at all:
  * else somebody else writes them now. One that is not there is none to delete. */
-int cm_elastic_discard(cm_elastic_t *client, const cm_elastic_settings_t *settings,
-                       const cm_elastic_indices_t *made, cm_err_t *err);
+int cm_index_elasticsearch_discard(cm_elastic_t *client, const cm_elastic_settings_t *settings,
+                                   const cm_index_elasticsearch_indices_t *made, cm_err_t *err);
 
 /* Writes the epoch into both indices' `_meta`. */
-int cm_elastic_set_epoch(cm_elastic_t *client, const cm_elastic_settings_t *settings,
-                         const cm_waiter_t *waiter, cm_elastic_indices_t *indices,
-                         const char *epoch, cm_err_t *err);
+int cm_index_elasticsearch_set_epoch(cm_elastic_t *client, const cm_elastic_settings_t *settings,
+                                     const cm_waiter_t *waiter,
+                                     cm_index_elasticsearch_indices_t *indices, const char *epoch,
+                                     cm_err_t *err);
 
 /* An epoch that nobody else has. */
-int cm_elastic_new_epoch(char epoch[CM_EPOCH + 1], cm_err_t *err);
+int cm_index_elasticsearch_new_epoch(char epoch[CM_EPOCH + 1], cm_err_t *err);
 
 /* Makes what was written visible to searches. */
-int cm_elastic_refresh(cm_elastic_t *client, const cm_waiter_t *waiter,
-                       const cm_elastic_indices_t *indices, cm_err_t *err);
+int cm_index_elasticsearch_refresh(cm_elastic_t *client, const cm_waiter_t *waiter,
+                                   const cm_index_elasticsearch_indices_t *indices, cm_err_t *err);
 
 /* Walks all documents of an index in no order (a scroll); documents of freshness are left out. */
-int cm_elastic_each(cm_elastic_t *client, const cm_elastic_settings_t *settings,
-                    const cm_waiter_t *waiter, const char *index, cm_document_fn take,
-                    void *context, cm_err_t *err);
+int cm_index_elasticsearch_each(cm_elastic_t *client, const cm_elastic_settings_t *settings,
+                                const cm_waiter_t *waiter, const char *index, cm_document_fn take,
+                                void *context, cm_err_t *err);
 
 /* What `doctor` looks at. */
-typedef struct cm_elastic_facts {
+typedef struct cm_index_elasticsearch_facts {
     cm_elastic_about_t about;
-    cm_elastic_indices_t indices;
+    cm_index_elasticsearch_indices_t indices;
     char health[16]; /* "green", "yellow", "red": of the indices, of the cluster without any */
-} cm_elastic_facts_t;
+} cm_index_elasticsearch_facts_t;
 
-/* Looks, and waits for no server that is away. Errors are those of cm_elastic_find(); then all but
- * `indices` may be there. */
-int cm_elastic_look(cm_elastic_t *client, const cm_elastic_settings_t *settings,
-                    cm_elastic_facts_t *facts, cm_err_t *err);
+/* Looks, and waits for no server that is away. Errors are those of cm_index_elasticsearch_find();
+ * then all but `indices` may be there. */
+int cm_index_elasticsearch_probe(cm_elastic_t *client, const cm_elastic_settings_t *settings,
+                                 cm_index_elasticsearch_facts_t *facts, cm_err_t *err);
 
 /* Whether the mappings are what they shall be. CM_EUSAGE says which fields are not. */
-int cm_elastic_check_mapping(cm_elastic_t *client, const cm_elastic_settings_t *settings,
-                             const cm_elastic_indices_t *indices, cm_err_t *err);
+int cm_index_elasticsearch_check_mapping(cm_elastic_t *client,
+                                         const cm_elastic_settings_t *settings,
+                                         const cm_index_elasticsearch_indices_t *indices,
+                                         cm_err_t *err);
 
 /* Opens the index for reading; `settings` must outlive it. A server that is away is not
  * waited for: CM_EAWAY. CM_EINPUT when the aliases are not there yet, or no longer. */
-int cm_index_open_elasticsearch(const cm_elastic_settings_t *settings, cm_index_t **index,
+int cm_index_elasticsearch_open(const cm_elastic_settings_t *settings, cm_index_t **index,
                                 cm_err_t *err);
 
 #endif

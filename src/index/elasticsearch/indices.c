@@ -12,18 +12,19 @@ enum {
     LAST_MS = 1000, /* for searches that know where the alias leads, and have not begun yet */
 };
 
-static cm_talk_t patient(cm_elastic_t *client, const cm_elastic_settings_t *settings,
-                         const cm_waiter_t *waiter, cm_err_t *err)
+static cm_index_request_t patient(cm_elastic_t *client, const cm_elastic_settings_t *settings,
+                                  const cm_waiter_t *waiter, cm_err_t *err)
 {
-    return (cm_talk_t){
+    return (cm_index_request_t){
         .client = client, .settings = settings, .patient = true, .waiter = waiter, .err = err};
 }
 
-int cm_elastic_find(cm_elastic_t *client, const cm_elastic_settings_t *settings,
-                    const cm_waiter_t *waiter, cm_elastic_indices_t *indices, cm_err_t *err)
+int cm_index_elasticsearch_find(cm_elastic_t *client, const cm_elastic_settings_t *settings,
+                                const cm_waiter_t *waiter,
+                                cm_index_elasticsearch_indices_t *indices, cm_err_t *err)
 {
-    cm_talk_t talk = patient(client, settings, waiter, err);
-    return cm_talk_find(&talk, indices);
+    cm_index_request_t talk = patient(client, settings, waiter, err);
+    return cm_index_request_find(&talk, indices);
 }
 
 /* ---- numbered indices ---- */
@@ -66,35 +67,35 @@ static int take_numbered(void *context, const cm_index_seen_t *seen)
     return 0;
 }
 
-static int list(cm_talk_t *talk, numbered_t *numbered)
+static int list(cm_index_request_t *talk, numbered_t *numbered)
 {
-    int rc = cm_talk(talk, CM_TALK_MISSING, "listing indices", "GET", CM_STR(""),
-                     "/%s-*/_alias?expand_wildcards=all", numbered->alias);
-    if (rc < 0 || talk->reply.status == CM_TALK_MISSING)
+    int rc = cm_index_request(talk, CM_REQUEST_MISSING, "listing indices", "GET", CM_STR(""),
+                              "/%s-*/_alias?expand_wildcards=all", numbered->alias);
+    if (rc < 0 || talk->reply.status == CM_REQUEST_MISSING)
         return rc;
-    return cm_indices_each(talk->reply.body, take_numbered, numbered, talk->err);
+    return cm_index_seen_each(talk->reply.body, take_numbered, numbered, talk->err);
 }
 
 /* Makes ALIAS-NUMBER; `*made` is false when somebody else has it already. */
-static int make(cm_talk_t *talk, cm_elastic_part_t part, long number, bool aliased, char *name,
-                bool *made)
+static int make(cm_index_request_t *talk, cm_index_elasticsearch_part_t part, long number,
+                bool aliased, char *name, bool *made)
 {
     static const char *const type_at[] = {"error", "type", NULL};
-    const char *alias = cm_elastic_alias(talk->settings, part);
+    const char *alias = cm_index_elasticsearch_alias(talk->settings, part);
     cm_buf_t body = CM_BUF_INIT;
     char doing[CM_INDEX_NAME + 32], type[64];
 
     snprintf(name, CM_INDEX_NAME, "%s-%0*ld", alias, DIGITS, number);
     snprintf(doing, sizeof doing, "making the index %s", name);
-    cm_elastic_add_index(&body, part, aliased ? alias : NULL);
+    cm_index_elasticsearch_add_index(&body, part, aliased ? alias : NULL);
     /* Its shards are not waited for long: who writes to it waits for them, and says so. */
-    int rc = cm_talk(talk, CM_TALK_REFUSED, doing, "PUT", (cm_str_t){body.data, body.len},
-                     "/%s?timeout=2s", name);
+    int rc = cm_index_request(talk, CM_REQUEST_REFUSED, doing, "PUT",
+                              (cm_str_t){body.data, body.len}, "/%s?timeout=2s", name);
     cm_buf_free(&body);
     *made = rc == 0 && talk->reply.status < 300;
     if (rc < 0 || *made)
         return rc;
-    if (cm_json_text_at(talk->reply.body, type_at, type, sizeof type) &&
+    if (cm_document_text_at(talk->reply.body, type_at, type, sizeof type) &&
         strcmp(type, "resource_already_exists_exception") == 0)
         return 0;
     return cm_elastic_fail(talk->settings, &talk->reply, doing, talk->err);
@@ -102,23 +103,26 @@ static int make(cm_talk_t *talk, cm_elastic_part_t part, long number, bool alias
 
 /* ---- preparing ---- */
 
-static int put_templates(cm_talk_t *talk)
+static int put_templates(cm_index_request_t *talk)
 {
     cm_buf_t body = CM_BUF_INIT;
 
-    int rc = cm_elastic_check_names(talk->settings, talk->err);
+    int rc = cm_index_elasticsearch_check_names(talk->settings, talk->err);
     for (int part = 0; rc == 0 && part < CM_PART_COUNT; part++) {
-        const char *alias = cm_elastic_alias(talk->settings, (cm_elastic_part_t)part);
+        const char *alias =
+            cm_index_elasticsearch_alias(talk->settings, (cm_index_elasticsearch_part_t)part);
         cm_buf_clear(&body);
-        cm_elastic_add_component(&body, talk->settings, (cm_elastic_part_t)part);
-        rc = cm_talk(talk, CM_TALK_NOTHING_ELSE, "writing the index's template", "PUT",
-                     (cm_str_t){body.data, body.len}, "/_component_template/%s", alias);
+        cm_index_elasticsearch_add_component(&body, talk->settings,
+                                             (cm_index_elasticsearch_part_t)part);
+        rc = cm_index_request(talk, CM_REQUEST_SUCCESS, "writing the index's template", "PUT",
+                              (cm_str_t){body.data, body.len}, "/_component_template/%s", alias);
         if (rc < 0)
             break;
         cm_buf_clear(&body);
-        cm_elastic_add_template(&body, talk->settings, (cm_elastic_part_t)part);
-        rc = cm_talk(talk, CM_TALK_NOTHING_ELSE, "writing the index's template", "PUT",
-                     (cm_str_t){body.data, body.len}, "/_index_template/%s", alias);
+        cm_index_elasticsearch_add_template(&body, talk->settings,
+                                            (cm_index_elasticsearch_part_t)part);
+        rc = cm_index_request(talk, CM_REQUEST_SUCCESS, "writing the index's template", "PUT",
+                              (cm_str_t){body.data, body.len}, "/_index_template/%s", alias);
     }
     cm_buf_free(&body);
     return rc;
@@ -126,33 +130,37 @@ static int put_templates(cm_talk_t *talk)
 
 /* The numbers are read before the aliases: whoever makes an index meanwhile takes the number that
  * we would take, so that no alias gets two. `*again`: somebody was faster, look again. */
-static int make_missing(cm_talk_t *talk, cm_elastic_indices_t *indices, bool *again)
+static int make_missing(cm_index_request_t *talk, cm_index_elasticsearch_indices_t *indices,
+                        bool *again)
 {
     numbered_t numbered[CM_PART_COUNT] = {{0}};
     int rc = 0;
 
     *again = false;
     for (int part = 0; rc == 0 && part < CM_PART_COUNT; part++) {
-        numbered[part].alias = cm_elastic_alias(talk->settings, (cm_elastic_part_t)part);
+        numbered[part].alias =
+            cm_index_elasticsearch_alias(talk->settings, (cm_index_elasticsearch_part_t)part);
         rc = list(talk, &numbered[part]);
         cm_buf_free(&numbered[part].unused);
     }
     if (rc == 0)
-        rc = cm_talk_find(talk, indices);
+        rc = cm_index_request_find(talk, indices);
     for (int part = 0; rc == 0 && part < CM_PART_COUNT; part++) {
-        char *name = cm_elastic_part(indices, (cm_elastic_part_t)part);
+        char *name = cm_index_elasticsearch_part(indices, (cm_index_elasticsearch_part_t)part);
         bool made = true;
         if (name[0] == '\0')
-            rc = make(talk, (cm_elastic_part_t)part, numbered[part].highest + 1, true, name, &made);
+            rc = make(talk, (cm_index_elasticsearch_part_t)part, numbered[part].highest + 1, true,
+                      name, &made);
         *again |= !made;
     }
     return rc;
 }
 
-int cm_elastic_prepare(cm_elastic_t *client, const cm_elastic_settings_t *settings,
-                       const cm_waiter_t *waiter, cm_elastic_indices_t *indices, cm_err_t *err)
+int cm_index_elasticsearch_prepare(cm_elastic_t *client, const cm_elastic_settings_t *settings,
+                                   const cm_waiter_t *waiter,
+                                   cm_index_elasticsearch_indices_t *indices, cm_err_t *err)
 {
-    cm_talk_t talk = patient(client, settings, waiter, err);
+    cm_index_request_t talk = patient(client, settings, waiter, err);
     bool again = indices->cells[0] == '\0' || indices->totals[0] == '\0';
 
     int rc = put_templates(&talk);
@@ -166,26 +174,28 @@ int cm_elastic_prepare(cm_elastic_t *client, const cm_elastic_settings_t *settin
 
 /* ---- rebuilding ---- */
 
-static int delete_all(cm_talk_t *talk, const cm_buf_t *names)
+static int delete_all(cm_index_request_t *talk, const cm_buf_t *names)
 {
     int rc = 0;
 
     for (size_t at = 0; rc == 0 && at < names->len; at += strlen(names->data + at) + 1)
-        rc = cm_talk(talk, CM_TALK_MISSING, "deleting an index of before", "DELETE", CM_STR(""),
-                     "/%s", names->data + at);
+        rc = cm_index_request(talk, CM_REQUEST_MISSING, "deleting an index of before", "DELETE",
+                              CM_STR(""), "/%s", names->data + at);
     return rc;
 }
 
-int cm_elastic_make_next(cm_elastic_t *client, const cm_elastic_settings_t *settings,
-                         const cm_waiter_t *waiter, cm_elastic_indices_t *next, cm_err_t *err)
+int cm_index_elasticsearch_make_next(cm_elastic_t *client, const cm_elastic_settings_t *settings,
+                                     const cm_waiter_t *waiter,
+                                     cm_index_elasticsearch_indices_t *next, cm_err_t *err)
 {
-    cm_talk_t talk = patient(client, settings, waiter, err);
+    cm_index_request_t talk = patient(client, settings, waiter, err);
     long number = 0;
 
-    *next = (cm_elastic_indices_t){0};
+    *next = (cm_index_elasticsearch_indices_t){0};
     int rc = put_templates(&talk);
     for (int part = 0; rc == 0 && part < CM_PART_COUNT; part++) {
-        numbered_t numbered = {.alias = cm_elastic_alias(settings, (cm_elastic_part_t)part)};
+        numbered_t numbered = {
+            .alias = cm_index_elasticsearch_alias(settings, (cm_index_elasticsearch_part_t)part)};
         rc = list(&talk, &numbered);
         if (rc == 0)
             rc = delete_all(&talk, &numbered.unused);
@@ -194,10 +204,10 @@ int cm_elastic_make_next(cm_elastic_t *client, const cm_elastic_settings_t *sett
         cm_buf_free(&numbered.unused);
     }
     for (int part = 0; rc == 0 && part < CM_PART_COUNT; part++) {
-        char *name = cm_elastic_part(next, (cm_elastic_part_t)part);
+        char *name = cm_index_elasticsearch_part(next, (cm_index_elasticsearch_part_t)part);
         bool made = false;
         for (int i = 1; rc == 0 && !made && i <= TRIES; i++)
-            rc = make(&talk, (cm_elastic_part_t)part, number + i, false, name, &made);
+            rc = make(&talk, (cm_index_elasticsearch_part_t)part, number + i, false, name, &made);
         if (rc == 0 && !made)
             rc = cm_fail(err, CM_EBUSY, "somebody else makes indices of the alias %s",
                          settings->index);
@@ -236,23 +246,25 @@ static int leave(void *context, const cm_index_seen_t *seen)
     return 0;
 }
 
-static int add_actions(cm_talk_t *talk, const cm_elastic_indices_t *next, cm_buf_t *actions,
-                       cm_buf_t *old)
+static int add_actions(cm_index_request_t *talk, const cm_index_elasticsearch_indices_t *next,
+                       cm_buf_t *actions, cm_buf_t *old)
 {
-    cm_elastic_indices_t names = *next;
+    cm_index_elasticsearch_indices_t names = *next;
     int rc = 0;
 
     cm_buf_clear(actions);
     cm_buf_add_text(actions, "{\"actions\":[");
     for (int part = 0; rc == 0 && part < CM_PART_COUNT; part++) {
-        moving_t moving = {.alias = cm_elastic_alias(talk->settings, (cm_elastic_part_t)part),
-                           .next = cm_elastic_part(&names, (cm_elastic_part_t)part),
-                           .actions = actions,
-                           .old = old};
-        rc = cm_talk(talk, CM_TALK_MISSING, "looking for the index", "GET", CM_STR(""),
-                     "/%s/_mapping", moving.alias);
-        if (rc == 0 && talk->reply.status != CM_TALK_MISSING)
-            rc = cm_indices_each(talk->reply.body, leave, &moving, talk->err);
+        moving_t moving = {
+            .alias =
+                cm_index_elasticsearch_alias(talk->settings, (cm_index_elasticsearch_part_t)part),
+            .next = cm_index_elasticsearch_part(&names, (cm_index_elasticsearch_part_t)part),
+            .actions = actions,
+            .old = old};
+        rc = cm_index_request(talk, CM_REQUEST_MISSING, "looking for the index", "GET", CM_STR(""),
+                              "/%s/_mapping", moving.alias);
+        if (rc == 0 && talk->reply.status != CM_REQUEST_MISSING)
+            rc = cm_index_seen_each(talk->reply.body, leave, &moving, talk->err);
         cm_buf_printf(actions, "{\"add\":{\"index\":\"%s\",\"alias\":\"%s\"}}%s", moving.next,
                       moving.alias, part + 1 < CM_PART_COUNT ? "," : "]}");
     }
@@ -261,20 +273,20 @@ static int add_actions(cm_talk_t *talk, const cm_elastic_indices_t *next, cm_buf
 
 static int same_epoch(void *context, const cm_index_seen_t *seen)
 {
-    const cm_elastic_indices_t *next = context;
+    const cm_index_elasticsearch_indices_t *next = context;
     return cm_str_equal(seen->epoch, cm_str(next->epoch)) ? 0 : 1;
 }
 
 /* Two that rebuild at once take each other's indices for left over and delete them; what is written
  * afterwards makes new ones, which hold a part and do not have our epoch. */
-static int check_epoch(cm_talk_t *talk, const cm_elastic_indices_t *next)
+static int check_epoch(cm_index_request_t *talk, const cm_index_elasticsearch_indices_t *next)
 {
-    cm_elastic_indices_t wanted = *next;
+    cm_index_elasticsearch_indices_t wanted = *next;
 
-    int rc = cm_talk(talk, CM_TALK_NOTHING_ELSE, "looking for the index", "GET", CM_STR(""),
-                     "/%s,%s/_mapping", next->cells, next->totals);
+    int rc = cm_index_request(talk, CM_REQUEST_SUCCESS, "looking for the index", "GET", CM_STR(""),
+                              "/%s,%s/_mapping", next->cells, next->totals);
     if (rc == 0)
-        rc = cm_indices_each(talk->reply.body, same_epoch, &wanted, talk->err);
+        rc = cm_index_seen_each(talk->reply.body, same_epoch, &wanted, talk->err);
     return rc <= 0 ? rc
                    : cm_fail(talk->err, CM_EBUSY,
                              "somebody else has begun to rebuild %s meanwhile; try again when that "
@@ -282,14 +294,15 @@ static int check_epoch(cm_talk_t *talk, const cm_elastic_indices_t *next)
                              talk->settings->index);
 }
 
-int cm_elastic_swap(cm_elastic_t *client, const cm_elastic_settings_t *settings,
-                    const cm_waiter_t *waiter, const cm_elastic_indices_t *next, cm_err_t *err)
+int cm_index_elasticsearch_swap(cm_elastic_t *client, const cm_elastic_settings_t *settings,
+                                const cm_waiter_t *waiter,
+                                const cm_index_elasticsearch_indices_t *next, cm_err_t *err)
 {
-    cm_talk_t talk = patient(client, settings, waiter, err);
+    cm_index_request_t talk = patient(client, settings, waiter, err);
     cm_buf_t actions = CM_BUF_INIT, old = CM_BUF_INIT;
     bool done = false;
 
-    int rc = cm_elastic_refresh(client, waiter, next, err);
+    int rc = cm_index_elasticsearch_refresh(client, waiter, next, err);
     if (rc == 0)
         rc = check_epoch(&talk, next);
     /* 404: what the alias shall leave it has left already, for example because the answer to the
@@ -297,9 +310,9 @@ int cm_elastic_swap(cm_elastic_t *client, const cm_elastic_settings_t *settings,
     for (int i = 1; rc == 0 && !done && i <= TRIES; i++) {
         rc = add_actions(&talk, next, &actions, &old);
         if (rc == 0)
-            rc = cm_talk(&talk, i < TRIES ? CM_TALK_MISSING : CM_TALK_NOTHING_ELSE,
-                         "moving the aliases", "POST", (cm_str_t){actions.data, actions.len},
-                         "/_aliases");
+            rc = cm_index_request(&talk, i < TRIES ? CM_REQUEST_MISSING : CM_REQUEST_SUCCESS,
+                                  "moving the aliases", "POST",
+                                  (cm_str_t){actions.data, actions.len}, "/_aliases");
         done = rc == 0 && talk.reply.status < 300;
     }
     if (rc == 0 && old.len > 0) {
@@ -315,53 +328,54 @@ int cm_elastic_swap(cm_elastic_t *client, const cm_elastic_settings_t *settings,
 
 static int ours_or_unmarked(void *context, const cm_index_seen_t *seen)
 {
-    const cm_elastic_indices_t *made = context;
+    const cm_index_elasticsearch_indices_t *made = context;
     return seen->epoch.len == 0 || cm_str_equal(seen->epoch, cm_str(made->epoch)) ? 0 : 1;
 }
 
-int cm_elastic_discard(cm_elastic_t *client, const cm_elastic_settings_t *settings,
-                       const cm_elastic_indices_t *made, cm_err_t *err)
+int cm_index_elasticsearch_discard(cm_elastic_t *client, const cm_elastic_settings_t *settings,
+                                   const cm_index_elasticsearch_indices_t *made, cm_err_t *err)
 {
-    cm_talk_t talk = {.client = client, .settings = settings, .err = err};
-    cm_elastic_indices_t names = *made;
+    cm_index_request_t talk = {.client = client, .settings = settings, .err = err};
+    cm_index_elasticsearch_indices_t names = *made;
     int rc = 0;
 
     for (int part = 0; rc >= 0 && part < CM_PART_COUNT; part++) {
-        const char *name = cm_elastic_part(&names, (cm_elastic_part_t)part);
+        const char *name = cm_index_elasticsearch_part(&names, (cm_index_elasticsearch_part_t)part);
         if (name[0] == '\0')
             continue;
-        rc = cm_talk(&talk, CM_TALK_MISSING, "looking for the index", "GET", CM_STR(""),
-                     "/%s/_mapping", name);
-        if (rc < 0 || talk.reply.status == CM_TALK_MISSING)
+        rc = cm_index_request(&talk, CM_REQUEST_MISSING, "looking for the index", "GET", CM_STR(""),
+                              "/%s/_mapping", name);
+        if (rc < 0 || talk.reply.status == CM_REQUEST_MISSING)
             continue;
-        rc = cm_indices_each(talk.reply.body, ours_or_unmarked, &names, err);
+        rc = cm_index_seen_each(talk.reply.body, ours_or_unmarked, &names, err);
         if (rc == 0)
-            rc = cm_talk(&talk, CM_TALK_MISSING, "deleting the index", "DELETE", CM_STR(""), "/%s",
-                         name);
+            rc = cm_index_request(&talk, CM_REQUEST_MISSING, "deleting the index", "DELETE",
+                                  CM_STR(""), "/%s", name);
     }
     return rc < 0 ? rc : 0;
 }
 
 /* ---- the rest ---- */
 
-int cm_elastic_set_epoch(cm_elastic_t *client, const cm_elastic_settings_t *settings,
-                         const cm_waiter_t *waiter, cm_elastic_indices_t *indices,
-                         const char *epoch, cm_err_t *err)
+int cm_index_elasticsearch_set_epoch(cm_elastic_t *client, const cm_elastic_settings_t *settings,
+                                     const cm_waiter_t *waiter,
+                                     cm_index_elasticsearch_indices_t *indices, const char *epoch,
+                                     cm_err_t *err)
 {
-    cm_talk_t talk = patient(client, settings, waiter, err);
+    cm_index_request_t talk = patient(client, settings, waiter, err);
     char body[CM_EPOCH + 64];
 
     int len = snprintf(body, sizeof body, "{\"_meta\":{\"clickmill\":{\"epoch\":\"%.*s\"}}}",
                        CM_EPOCH, epoch);
-    int rc =
-        cm_talk(&talk, CM_TALK_NOTHING_ELSE, "marking the index as ours", "PUT",
-                (cm_str_t){body, (size_t)len}, "/%s,%s/_mapping", indices->cells, indices->totals);
+    int rc = cm_index_request(&talk, CM_REQUEST_SUCCESS, "marking the index as ours", "PUT",
+                              (cm_str_t){body, (size_t)len}, "/%s,%s/_mapping", indices->cells,
+                              indices->totals);
     if (rc == 0)
         snprintf(indices->epoch, sizeof indices->epoch, "%s", epoch);
     return rc;
 }
 
-int cm_elastic_new_epoch(char epoch[CM_EPOCH + 1], cm_err_t *err)
+int cm_index_elasticsearch_new_epoch(char epoch[CM_EPOCH + 1], cm_err_t *err)
 {
     unsigned char random[CM_EPOCH / 2];
 
@@ -372,27 +386,27 @@ int cm_elastic_new_epoch(char epoch[CM_EPOCH + 1], cm_err_t *err)
     return 0;
 }
 
-int cm_elastic_refresh(cm_elastic_t *client, const cm_waiter_t *waiter,
-                       const cm_elastic_indices_t *indices, cm_err_t *err)
+int cm_index_elasticsearch_refresh(cm_elastic_t *client, const cm_waiter_t *waiter,
+                                   const cm_index_elasticsearch_indices_t *indices, cm_err_t *err)
 {
-    cm_talk_t talk = patient(client, NULL, waiter, err);
-    return cm_talk(&talk, CM_TALK_NOTHING_ELSE, "making answers visible", "POST", CM_STR(""),
-                   "/%s,%s/_refresh", indices->cells, indices->totals);
+    cm_index_request_t talk = patient(client, NULL, waiter, err);
+    return cm_index_request(&talk, CM_REQUEST_SUCCESS, "making answers visible", "POST", CM_STR(""),
+                            "/%s,%s/_refresh", indices->cells, indices->totals);
 }
 
-int cm_elastic_each(cm_elastic_t *client, const cm_elastic_settings_t *settings,
-                    const cm_waiter_t *waiter, const char *index, cm_document_fn take,
-                    void *context, cm_err_t *err)
+int cm_index_elasticsearch_each(cm_elastic_t *client, const cm_elastic_settings_t *settings,
+                                const cm_waiter_t *waiter, const char *index, cm_document_fn take,
+                                void *context, cm_err_t *err)
 {
-    cm_talk_t talk = patient(client, settings, waiter, err);
+    cm_index_request_t talk = patient(client, settings, waiter, err);
     cm_buf_t body = CM_BUF_INIT;
 
     cm_buf_printf(&body,
                   "{\"size\":%d,\"sort\":[\"_doc\"],\"query\":{\"bool\":{\"must_not\":"
                   "{\"term\":{\"dimension\":\"freshness\"}}}}}",
                   PAGE);
-    int rc = cm_talk_scroll(&talk, "reading the index", index, (cm_str_t){body.data, body.len},
-                            take, context);
+    int rc = cm_index_request_scroll(&talk, "reading the index", index,
+                                     (cm_str_t){body.data, body.len}, take, context);
     cm_buf_free(&body);
     return rc;
 }

@@ -60,7 +60,7 @@ static bool covers(const char *name, const char *other)
     return strncmp(name, other, len) == 0 && (other[len] == '-' || other[len] == '\0');
 }
 
-int cm_elastic_check_names(const cm_elastic_settings_t *settings, cm_err_t *err)
+int cm_index_elasticsearch_check_names(const cm_elastic_settings_t *settings, cm_err_t *err)
 {
     int rc = check_name("elasticsearch.index", settings->index, err);
     if (rc == 0)
@@ -75,19 +75,21 @@ int cm_elastic_check_names(const cm_elastic_settings_t *settings, cm_err_t *err)
     return rc;
 }
 
-const char *cm_elastic_alias(const cm_elastic_settings_t *settings, cm_elastic_part_t part)
+const char *cm_index_elasticsearch_alias(const cm_elastic_settings_t *settings,
+                                         cm_index_elasticsearch_part_t part)
 {
     return part == CM_PART_CELLS ? settings->index : settings->totals;
 }
 
-char *cm_elastic_part(cm_elastic_indices_t *indices, cm_elastic_part_t part)
+char *cm_index_elasticsearch_part(cm_index_elasticsearch_indices_t *indices,
+                                  cm_index_elasticsearch_part_t part)
 {
     return part == CM_PART_CELLS ? indices->cells : indices->totals;
 }
 
 /* ---- bodies ---- */
 
-static void add_mapping(cm_buf_t *body, cm_elastic_part_t part)
+static void add_mapping(cm_buf_t *body, cm_index_elasticsearch_part_t part)
 {
     cm_buf_add_text(body, "{\"dynamic\":false,\"properties\":{");
     for (int i = 0; i < FIELDS; i++) {
@@ -101,8 +103,8 @@ static void add_mapping(cm_buf_t *body, cm_elastic_part_t part)
     cm_buf_add_text(body, "\"URL\":{\"type\":\"alias\",\"path\":\"url\"}}}");
 }
 
-void cm_elastic_add_component(cm_buf_t *body, const cm_elastic_settings_t *settings,
-                              cm_elastic_part_t part)
+void cm_index_elasticsearch_add_component(cm_buf_t *body, const cm_elastic_settings_t *settings,
+                                          cm_index_elasticsearch_part_t part)
 {
     cm_buf_printf(body, "{\"template\":{\"settings\":{\"number_of_shards\":%d",
                   settings->shards > 0 ? settings->shards : 1);
@@ -113,16 +115,17 @@ void cm_elastic_add_component(cm_buf_t *body, const cm_elastic_settings_t *setti
     cm_buf_add_text(body, "}}");
 }
 
-void cm_elastic_add_template(cm_buf_t *body, const cm_elastic_settings_t *settings,
-                             cm_elastic_part_t part)
+void cm_index_elasticsearch_add_template(cm_buf_t *body, const cm_elastic_settings_t *settings,
+                                         cm_index_elasticsearch_part_t part)
 {
-    const char *alias = cm_elastic_alias(settings, part);
+    const char *alias = cm_index_elasticsearch_alias(settings, part);
 
     cm_buf_printf(body, "{\"index_patterns\":[\"%s-*\"],\"priority\":%d,\"composed_of\":[\"%s\"]}",
                   alias, PRIORITY, alias);
 }
 
-void cm_elastic_add_index(cm_buf_t *body, cm_elastic_part_t part, const char *alias)
+void cm_index_elasticsearch_add_index(cm_buf_t *body, cm_index_elasticsearch_part_t part,
+                                      const char *alias)
 {
     cm_buf_add_text(body, "{\"mappings\":");
     add_mapping(body, part);
@@ -147,7 +150,8 @@ static void tell(cm_buf_t *sentence, int number, const char *field, cm_str_t got
                       got.data, wanted);
 }
 
-int cm_elastic_compare(const cm_index_seen_t *seen, cm_elastic_part_t part, cm_buf_t *sentence)
+int cm_index_elasticsearch_compare(const cm_index_seen_t *seen, cm_index_elasticsearch_part_t part,
+                                   cm_buf_t *sentence)
 {
     int wrong = 0;
 

@@ -6,31 +6,39 @@
 #include "index/elasticsearch/elasticsearch.h"
 
 /* The two aliases, and what differs between them. */
-typedef enum cm_elastic_part { CM_PART_CELLS, CM_PART_TOTALS, CM_PART_COUNT } cm_elastic_part_t;
+typedef enum cm_index_elasticsearch_part {
+    CM_PART_CELLS,
+    CM_PART_TOTALS,
+    CM_PART_COUNT
+} cm_index_elasticsearch_part_t;
 
 /* Checks the names of the aliases: that they can be names of indices, and that the patterns of
  * their templates do not overlap. CM_EUSAGE. */
-int cm_elastic_check_names(const cm_elastic_settings_t *settings, cm_err_t *err);
+int cm_index_elasticsearch_check_names(const cm_elastic_settings_t *settings, cm_err_t *err);
 
-const char *cm_elastic_alias(const cm_elastic_settings_t *settings, cm_elastic_part_t part);
+const char *cm_index_elasticsearch_alias(const cm_elastic_settings_t *settings,
+                                         cm_index_elasticsearch_part_t part);
 
 /* The member `part` of the names of indices. */
-char *cm_elastic_part(cm_elastic_indices_t *indices, cm_elastic_part_t part);
+char *cm_index_elasticsearch_part(cm_index_elasticsearch_indices_t *indices,
+                                  cm_index_elasticsearch_part_t part);
 
 /* The body of PUT _component_template/ALIAS. */
-void cm_elastic_add_component(cm_buf_t *body, const cm_elastic_settings_t *settings,
-                              cm_elastic_part_t part);
+void cm_index_elasticsearch_add_component(cm_buf_t *body, const cm_elastic_settings_t *settings,
+                                          cm_index_elasticsearch_part_t part);
 
 /* The body of PUT _index_template/ALIAS. */
-void cm_elastic_add_template(cm_buf_t *body, const cm_elastic_settings_t *settings,
-                             cm_elastic_part_t part);
+void cm_index_elasticsearch_add_template(cm_buf_t *body, const cm_elastic_settings_t *settings,
+                                         cm_index_elasticsearch_part_t part);
 
 /* The body that makes an index: its mapping stands there too, so that it is right whatever other
  * templates say. `alias` may be NULL. */
-void cm_elastic_add_index(cm_buf_t *body, cm_elastic_part_t part, const char *alias);
+void cm_index_elasticsearch_add_index(cm_buf_t *body, cm_index_elasticsearch_part_t part,
+                                      const char *alias);
 
 /* Compares an index's mapping with the layout; appends one sentence about the first fields that
  * differ. Returns how many do. */
-int cm_elastic_compare(const cm_index_seen_t *seen, cm_elastic_part_t part, cm_buf_t *sentence);
+int cm_index_elasticsearch_compare(const cm_index_seen_t *seen, cm_index_elasticsearch_part_t part,
+                                   cm_buf_t *sentence);
 
 #endif

@@ -25,17 +25,17 @@ typedef struct elastic_index {
     cm_elastic_t *client;
 } elastic_index_t;
 
-static cm_talk_t impatient(const elastic_index_t *self, cm_err_t *err)
+static cm_index_request_t impatient(const elastic_index_t *self, cm_err_t *err)
 {
-    return (cm_talk_t){.client = self->client, .settings = self->settings, .err = err};
+    return (cm_index_request_t){.client = self->client, .settings = self->settings, .err = err};
 }
 
 /* Whether a question failed as it does while the alias moves and the index behind it goes: then it
  * is worth asking again. */
-static bool was_moving(const cm_talk_t *talk, int rc, int attempt)
+static bool was_moving(const cm_index_request_t *talk, int rc, int attempt)
 {
     if (rc >= 0 || attempt >= ATTEMPTS ||
-        (talk->reply.status != CM_TALK_MISSING && talk->reply.status != UNAVAILABLE))
+        (talk->reply.status != CM_REQUEST_MISSING && talk->reply.status != UNAVAILABLE))
         return false;
     cm_sleep_ms((int64_t)attempt * MOVING_MS);
     return true;
@@ -142,7 +142,7 @@ static bool matches(const char *pattern, const char *text)
     return pattern[strspn(pattern, "*")] == '\0';
 }
 
-static void add_range(cm_buf_t *body, const cm_query_t *query)
+static void add_range(cm_buf_t *body, const cm_index_query_t *query)
 {
     if (query->window == CM_WINDOW_ALL || (query->from <= 0 && query->to <= 0))
         return;
@@ -154,12 +154,12 @@ static void add_range(cm_buf_t *body, const cm_query_t *query)
     cm_buf_add_text(body, "}}}");
 }
 
-static void add_filter(cm_buf_t *body, const cm_query_t *query)
+static void add_filter(cm_buf_t *body, const cm_index_query_t *query)
 {
     const char *dimension = cm_document_dimensions[query->dimension];
 
     cm_buf_printf(body, "\"query\":{\"bool\":{\"filter\":[{\"term\":{\"window\":\"%s\"}}",
-                  cm_window_names[query->window]);
+                  cm_index_window_names[query->window]);
     if (dimension != NULL)
         add_term(body, "dimension", dimension);
     add_range(body, query);
@@ -171,7 +171,7 @@ static void add_filter(cm_buf_t *body, const cm_query_t *query)
 }
 
 /* Keywords sort by their bytes. Numbers that are missing come last, whichever way round. */
-static void add_sort(cm_buf_t *body, const cm_query_t *query)
+static void add_sort(cm_buf_t *body, const cm_index_query_t *query)
 {
     bool text = query->sort >= CM_SORT_URL;
 
@@ -190,7 +190,7 @@ static void add_sort(cm_buf_t *body, const cm_query_t *query)
 
 typedef struct taking {
     const char *alias;
-    const cm_query_t *query;
+    const cm_index_query_t *query;
     cm_answer_fn row;
     void *context;
     cm_err_t *err;
@@ -237,38 +237,39 @@ static int take_row(void *context, cm_str_t id, const cm_answer_t *answer)
 }
 
 /* Few rows: one search. */
-static int search(cm_talk_t *talk, const char *alias, const cm_query_t *query, cm_buf_t *body,
-                  taking_t *taking)
+static int search(cm_index_request_t *talk, const char *alias, const cm_index_query_t *query,
+                  cm_buf_t *body, taking_t *taking)
 {
     cm_documents_page_t page;
 
     cm_buf_printf(body, ",\"track_total_hits\":false,\"from\":%lld,\"size\":%lld}",
                   (long long)query->offset, (long long)query->limit);
-    int rc = cm_talk(talk, CM_TALK_NOTHING_ELSE, "reading answers", "POST",
-                     (cm_str_t){body->data, body->len},
-                     "/%s/_search?allow_partial_search_results=false", alias);
+    int rc = cm_index_request(talk, CM_REQUEST_SUCCESS, "reading answers", "POST",
+                              (cm_str_t){body->data, body->len},
+                              "/%s/_search?allow_partial_search_results=false", alias);
     if (rc == 0)
         rc = cm_documents_page(talk->reply.body, take_row, taking, NULL, &page, talk->err);
     return rc;
 }
 
-static int scroll(cm_talk_t *talk, const char *alias, const cm_query_t *query, cm_buf_t *body,
-                  taking_t *taking)
+static int scroll(cm_index_request_t *talk, const char *alias, const cm_index_query_t *query,
+                  cm_buf_t *body, taking_t *taking)
 {
     taking->skip = query->offset;
     cm_buf_printf(body, ",\"size\":%d}", PAGE);
-    return cm_talk_scroll(talk, "reading answers", alias, (cm_str_t){body->data, body->len},
-                          take_row, taking);
+    return cm_index_request_scroll(talk, "reading answers", alias,
+                                   (cm_str_t){body->data, body->len}, take_row, taking);
 }
 
 /* A text that is no UTF-8 is no text of an answer, and cannot be asked for in JSON. */
-static bool can_match(const cm_query_t *query)
+static bool can_match(const cm_index_query_t *query)
 {
     return (query->url == NULL || cm_utf8_valid(query->url, strlen(query->url))) &&
            (query->country == NULL || cm_utf8_valid(query->country, strlen(query->country)));
 }
 
-static int ask(cm_talk_t *talk, const char *alias, const cm_query_t *query, taking_t *taking)
+static int ask(cm_index_request_t *talk, const char *alias, const cm_index_query_t *query,
+               taking_t *taking)
 {
     cm_buf_t body = CM_BUF_INIT;
 
@@ -284,11 +285,11 @@ static int ask(cm_talk_t *talk, const char *alias, const cm_query_t *query, taki
     return rc;
 }
 
-static int elastic_query(cm_index_t *index, const cm_query_t *query, cm_answer_fn row,
+static int elastic_query(cm_index_t *index, const cm_index_query_t *query, cm_answer_fn row,
                          void *context, cm_err_t *err)
 {
     elastic_index_t *self = (elastic_index_t *)index;
-    const char *alias = cm_elastic_alias(
+    const char *alias = cm_index_elasticsearch_alias(
         self->settings, query->dimension == CM_PER_CELL ? CM_PART_CELLS : CM_PART_TOTALS);
     taking_t taking = {.alias = alias,
                        .query = query,
@@ -297,7 +298,7 @@ static int elastic_query(cm_index_t *index, const cm_query_t *query, cm_answer_f
                        .err = err,
                        .left = query->limit > 0 ? query->limit : -1,
                        .pattern = query->url != NULL && is_hard(query->url) ? query->url : NULL};
-    cm_talk_t talk = impatient(self, err);
+    cm_index_request_t talk = impatient(self, err);
 
     if (!can_match(query))
         return 0;
@@ -339,12 +340,12 @@ static void add_names(cm_buf_t *body, const char *field, const char *const *name
 }
 
 /* All but what has one of our windows and, among totals, one of our dimensions. */
-static void add_strangers(cm_buf_t *body, cm_elastic_part_t part)
+static void add_strangers(cm_buf_t *body, cm_index_elasticsearch_part_t part)
 {
     static const char *const dimensions[] = {"url", "country", "site", "freshness"};
 
     cm_buf_add_text(body, "{\"query\":{\"bool\":{\"must_not\":{\"bool\":{\"filter\":[");
-    add_names(body, "window", cm_window_names, CM_WINDOW_COUNT);
+    add_names(body, "window", cm_index_window_names, CM_WINDOW_COUNT);
     if (part == CM_PART_TOTALS) {
         cm_buf_add_char(body, ',');
         add_names(body, "dimension", dimensions, sizeof dimensions / sizeof *dimensions);
@@ -355,18 +356,19 @@ static void add_strangers(cm_buf_t *body, cm_elastic_part_t part)
 static int elastic_foreign(cm_index_t *index, cm_foreign_fn take, void *context, cm_err_t *err)
 {
     elastic_index_t *self = (elastic_index_t *)index;
-    cm_talk_t talk = impatient(self, err);
+    cm_index_request_t talk = impatient(self, err);
     cm_buf_t body = CM_BUF_INIT;
     int rc = 0;
 
     for (int part = 0; rc == 0 && part < CM_PART_COUNT; part++) {
-        strangers_t strangers = {.alias = cm_elastic_alias(self->settings, (cm_elastic_part_t)part),
+        strangers_t strangers = {.alias = cm_index_elasticsearch_alias(
+                                     self->settings, (cm_index_elasticsearch_part_t)part),
                                  .take = take,
                                  .context = context};
         cm_buf_clear(&body);
-        add_strangers(&body, (cm_elastic_part_t)part);
-        rc = cm_talk_scroll(&talk, "looking for what others wrote", strangers.alias,
-                            (cm_str_t){body.data, body.len}, take_stranger, &strangers);
+        add_strangers(&body, (cm_index_elasticsearch_part_t)part);
+        rc = cm_index_request_scroll(&talk, "looking for what others wrote", strangers.alias,
+                                     (cm_str_t){body.data, body.len}, take_stranger, &strangers);
         if (rc == CM_EINPUT && strangers.rc == 0)
             rc = fail_empty(self, err);
     }
@@ -375,15 +377,16 @@ static int elastic_foreign(cm_index_t *index, cm_foreign_fn take, void *context,
 }
 
 /* Without the document 404, too, but with no error. */
-static int get_freshness(cm_talk_t *talk, cm_window_t window)
+static int get_freshness(cm_index_request_t *talk, cm_window_t window)
 {
     static const char *const error_at[] = {"error", "type", NULL};
     char type[64];
 
-    int rc = cm_talk(talk, CM_TALK_MISSING, "reading how fresh the answers are", "GET", CM_STR(""),
-                     "/%s/_doc/freshness:%s", talk->settings->totals, cm_window_names[window]);
-    if (rc == 0 && talk->reply.status == CM_TALK_MISSING &&
-        cm_json_text_at(talk->reply.body, error_at, type, sizeof type))
+    int rc = cm_index_request(talk, CM_REQUEST_MISSING, "reading how fresh the answers are", "GET",
+                              CM_STR(""), "/%s/_doc/freshness:%s", talk->settings->totals,
+                              cm_index_window_names[window]);
+    if (rc == 0 && talk->reply.status == CM_REQUEST_MISSING &&
+        cm_document_text_at(talk->reply.body, error_at, type, sizeof type))
         return CM_EINPUT;
     return rc;
 }
@@ -392,7 +395,7 @@ static int elastic_freshness(cm_index_t *index, cm_window_t window, cm_freshness
                              cm_err_t *err)
 {
     elastic_index_t *self = (elastic_index_t *)index;
-    cm_talk_t talk = impatient(self, err);
+    cm_index_request_t talk = impatient(self, err);
 
     *out = (cm_freshness_t){0};
     int attempt = 1, rc;
@@ -416,7 +419,7 @@ static void elastic_close(cm_index_t *index)
     free(self);
 }
 
-int cm_index_open_elasticsearch(const cm_elastic_settings_t *settings, cm_index_t **index,
+int cm_index_elasticsearch_open(const cm_elastic_settings_t *settings, cm_index_t **index,
                                 cm_err_t *err)
 {
     static const cm_index_ops_t ops = {.query = elastic_query,
@@ -424,14 +427,14 @@ int cm_index_open_elasticsearch(const cm_elastic_settings_t *settings, cm_index_
                                        .close = elastic_close,
                                        .foreign = elastic_foreign};
     elastic_index_t *self = cm_alloc_zero(1, sizeof *self);
-    cm_elastic_indices_t indices;
+    cm_index_elasticsearch_indices_t indices;
 
     self->index.ops = &ops;
     self->settings = settings;
     int rc = cm_elastic_open(settings, &self->client, err);
     if (rc == 0) {
-        cm_talk_t talk = impatient(self, err);
-        rc = cm_talk_find(&talk, &indices);
+        cm_index_request_t talk = impatient(self, err);
+        rc = cm_index_request_find(&talk, &indices);
     }
     if (rc == 0 && (indices.cells[0] == '\0' || indices.totals[0] == '\0'))
         rc = fail_empty(self, err);

@@ -10,8 +10,8 @@ enum { PATH_BYTES = 1024 };
  * may pause. */
 #define KEEP "5m"
 
-int cm_talk(cm_talk_t *talk, int allowed, const char *doing, const char *method, cm_str_t body,
-            const char *path, ...)
+int cm_index_request(cm_index_request_t *talk, int allowed, const char *doing, const char *method,
+                     cm_str_t body, const char *path, ...)
 {
     cm_elastic_settings_t unknown = {.hosts = NULL};
     char target[PATH_BYTES];
@@ -56,13 +56,13 @@ static int take_found(void *context, const cm_index_seen_t *seen)
     return 0;
 }
 
-static int find_part(cm_talk_t *talk, found_t *found)
+static int find_part(cm_index_request_t *talk, found_t *found)
 {
-    int rc = cm_talk(talk, CM_TALK_MISSING, "looking for the index", "GET", CM_STR(""),
-                     "/%s/_mapping", found->alias);
-    if (rc < 0 || talk->reply.status == CM_TALK_MISSING)
+    int rc = cm_index_request(talk, CM_REQUEST_MISSING, "looking for the index", "GET", CM_STR(""),
+                              "/%s/_mapping", found->alias);
+    if (rc < 0 || talk->reply.status == CM_REQUEST_MISSING)
         return rc;
-    rc = cm_indices_each(talk->reply.body, take_found, found, talk->err);
+    rc = cm_index_seen_each(talk->reply.body, take_found, found, talk->err);
     if (rc == 0 && found->index)
         return cm_fail(talk->err, CM_EUSAGE,
                        "an index %s stands where the alias of that name shall be: `clickmill "
@@ -78,18 +78,19 @@ static int find_part(cm_talk_t *talk, found_t *found)
     return rc;
 }
 
-int cm_talk_find(cm_talk_t *talk, cm_elastic_indices_t *indices)
+int cm_index_request_find(cm_index_request_t *talk, cm_index_elasticsearch_indices_t *indices)
 {
     found_t found[CM_PART_COUNT] = {{0}};
 
-    *indices = (cm_elastic_indices_t){0};
-    int rc = cm_elastic_check_names(talk->settings, talk->err);
+    *indices = (cm_index_elasticsearch_indices_t){0};
+    int rc = cm_index_elasticsearch_check_names(talk->settings, talk->err);
     for (int part = 0; rc == 0 && part < CM_PART_COUNT; part++) {
-        found[part].alias = cm_elastic_alias(talk->settings, (cm_elastic_part_t)part);
+        found[part].alias =
+            cm_index_elasticsearch_alias(talk->settings, (cm_index_elasticsearch_part_t)part);
         rc = find_part(talk, &found[part]);
         if (rc == 0)
-            memcpy(cm_elastic_part(indices, (cm_elastic_part_t)part), found[part].name,
-                   sizeof found[part].name);
+            memcpy(cm_index_elasticsearch_part(indices, (cm_index_elasticsearch_part_t)part),
+                   found[part].name, sizeof found[part].name);
     }
     if (rc == 0 && strcmp(found[CM_PART_CELLS].epoch, found[CM_PART_TOTALS].epoch) == 0)
         memcpy(indices->epoch, found[CM_PART_CELLS].epoch, sizeof indices->epoch);
@@ -107,7 +108,7 @@ static void add_scroll_id(cm_buf_t *body, const cm_buf_t *id, bool keep)
 }
 
 /* Frees what the server keeps; it forgets it by itself, too. */
-static void end_scroll(const cm_talk_t *talk, const cm_buf_t *id, cm_buf_t *body)
+static void end_scroll(const cm_index_request_t *talk, const cm_buf_t *id, cm_buf_t *body)
 {
     cm_elastic_reply_t reply;
     cm_err_t ignored;
@@ -119,24 +120,25 @@ static void end_scroll(const cm_talk_t *talk, const cm_buf_t *id, cm_buf_t *body
                        &reply, &ignored);
 }
 
-int cm_talk_scroll(cm_talk_t *talk, const char *doing, const char *index, cm_str_t body,
-                   cm_document_fn take, void *context)
+int cm_index_request_scroll(cm_index_request_t *talk, const char *doing, const char *index,
+                            cm_str_t body, cm_document_fn take, void *context)
 {
     cm_buf_t id = CM_BUF_INIT, next = CM_BUF_INIT;
     cm_documents_page_t page = {.count = 0};
     int64_t walked = 0, total = 0;
 
-    int rc = cm_talk(talk, CM_TALK_NOTHING_ELSE, doing, "POST", body,
-                     "/%s/_search?scroll=" KEEP "&allow_partial_search_results=false", index);
+    int rc =
+        cm_index_request(talk, CM_REQUEST_SUCCESS, doing, "POST", body,
+                         "/%s/_search?scroll=" KEEP "&allow_partial_search_results=false", index);
     if (rc == 0)
         rc = cm_documents_page(talk->reply.body, take, context, &id, &page, talk->err);
     total = page.total;
     walked = (int64_t)page.count;
     while (rc == 0 && walked < total && page.count > 0) {
         add_scroll_id(&next, &id, true);
-        rc = cm_talk(talk, CM_TALK_MISSING, doing, "POST", (cm_str_t){next.data, next.len},
-                     "/_search/scroll");
-        if (rc == 0 && talk->reply.status == CM_TALK_MISSING)
+        rc = cm_index_request(talk, CM_REQUEST_MISSING, doing, "POST",
+                              (cm_str_t){next.data, next.len}, "/_search/scroll");
+        if (rc == 0 && talk->reply.status == CM_REQUEST_MISSING)
             rc = cm_fail(talk->err, CM_EAWAY,
                          "%s: after %lld rows of %lld the server has let go of them, because the "
                          "index was replaced, or its reader paused for longer than " KEEP

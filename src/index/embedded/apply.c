@@ -40,7 +40,7 @@ static int write_changes(cm_writing_t *writing, bool fresh, cm_err_t *err)
         const cm_cell_t *cell = result->cells[i];
         if (i + AHEAD < result->count) /* the order of urls is not that of memory */
             __builtin_prefetch(result->cells[i + AHEAD]);
-        bool total = cm_cell_is_total(cell);
+        bool total = cm_index_cell_is_total(cell);
         int more;
         if (cm_numbers_zero(&cell->numbers))
             continue;
@@ -77,10 +77,10 @@ static int empty_windows(const cm_database_t *database, unsigned windows, bool a
         snprintf(sql, sizeof sql,
                  "DELETE FROM cell WHERE window = %d; DELETE FROM total WHERE window = %d; "
                  "DELETE FROM covered WHERE window = '%s'",
-                 window, window, cm_window_names[window]);
+                 window, window, cm_index_window_names[window]);
         rc = cm_database_exec(database, sql, "emptying the answers", err);
     }
-    return rc < 0 ? rc : cm_check_forget(database, windows, 0, CM_CHECK_COVERED, err);
+    return rc < 0 ? rc : cm_check_forget(database, windows, 0, CM_CHECK_COVERAGE, err);
 }
 
 /* Empties what is to be written anew. Answers of another store have other ids: all of them go. */
@@ -93,9 +93,9 @@ static int make_way(cm_writing_t *writing, cm_err_t *err)
         cm_database_int(writing->database, "SELECT count(*) FROM covered WHERE session_timeout < 0",
                         0, &foreign, err);
     for (int window = 0; rc == 0 && window < CM_WINDOW_COUNT; window++) {
-        cm_covered_t covered = {0};
+        cm_index_coverage_t covered = {0};
         if (!(writing->windows & 1u << window))
-            rc = cm_embedded_index_covered(writing->database, (cm_window_t)window, &covered, err);
+            rc = cm_index_embedded_coverage(writing->database, (cm_window_t)window, &covered, err);
         alone &= covered.cells == 0;
     }
     writing->emptied = alone || foreign > 0;
@@ -106,7 +106,7 @@ static int write_in_bulk(cm_writing_t *writing, bool replace, cm_err_t *err)
 {
     int rc = replace ? make_way(writing, err) : 0;
     if (rc == 0)
-        rc = cm_texts_add(writing, err);
+        rc = cm_strings_add(writing, err);
     return rc < 0 ? rc : write_changes(writing, replace, err);
 }
 
@@ -120,10 +120,10 @@ static int part_from_others(cm_writing_t *writing, bool foreign, cm_err_t *err)
     int rc = 0;
 
     for (int window = 0; rc == 0 && window < CM_WINDOW_COUNT; window++) {
-        cm_covered_t covered;
+        cm_index_coverage_t covered;
         if (writing->windows & 1u << window)
             continue;
-        rc = cm_embedded_index_covered(writing->database, (cm_window_t)window, &covered, err);
+        rc = cm_index_embedded_coverage(writing->database, (cm_window_t)window, &covered, err);
         if (rc < 0 || covered.session_timeout == 0 || (covered.session_timeout < 0) == foreign)
             continue;
         snprintf(sql, sizeof sql, "gone.window = %d", window);
@@ -131,11 +131,11 @@ static int part_from_others(cm_writing_t *writing, bool foreign, cm_err_t *err)
         if (rc == 0)
             rc = cm_rows_remove_where(writing, "total", sql, err);
         snprintf(sql, sizeof sql, "DELETE FROM covered WHERE window = '%s'",
-                 cm_window_names[window]);
+                 cm_index_window_names[window]);
         if (rc == 0)
             rc = cm_database_exec(writing->database, sql, "writing answers", err);
         if (rc == 0)
-            rc = cm_check_forget(writing->database, 1u << window, 0, CM_CHECK_COVERED, err);
+            rc = cm_check_forget(writing->database, 1u << window, 0, CM_CHECK_COVERAGE, err);
     }
     return rc;
 }
@@ -150,15 +150,15 @@ static int write_difference(cm_writing_t *writing, bool foreign, cm_err_t *err)
     if (rc == 0)
         rc = part_from_others(writing, foreign, err);
     if (rc == 0 && foreign)
-        rc = cm_texts_match(writing, err);
+        rc = cm_strings_match(writing, err);
     if (rc == 0 && !foreign) {
-        rc = others > 0 ? cm_texts_renumber(writing, err) : cm_texts_mend(writing, err);
+        rc = others > 0 ? cm_strings_renumber(writing, err) : cm_strings_repair(writing, err);
         if (rc == 0)
-            rc = cm_texts_add(writing, err);
+            rc = cm_strings_add(writing, err);
     }
     if (rc == 0)
         rc = cm_difference_write(writing, err);
-    return rc == 0 && foreign && writing->removed ? cm_texts_prune(writing, err) : rc;
+    return rc == 0 && foreign && writing->removed ? cm_strings_prune(writing, err) : rc;
 }
 
 /* ---- the transaction ---- */
@@ -191,28 +191,29 @@ static int write_covered(const cm_writing_t *writing, cm_window_t window, bool w
     const cm_mill_result_t *result = writing->result;
     const bool changed = writing->changed[window] || writing->removed;
     const char *plus_events = whole ? "" : "events + ", *plus_cells = whole ? "" : "cells + ";
-    cm_covered_t before;
+    cm_index_coverage_t before;
     char sql[500];
 
-    int rc = cm_embedded_index_covered(writing->database, window, &before, err);
+    int rc = cm_index_embedded_coverage(writing->database, window, &before, err);
     if (rc < 0)
         return rc;
-    if (whole && !changed && before.upto == result->upto && before.events == result->events &&
-        before.session_timeout == session_timeout && before.cells == writing->cells[window])
+    if (whole && !changed && before.end_ordinal == result->upto &&
+        before.events == result->events && before.session_timeout == session_timeout &&
+        before.cells == writing->cells[window])
         return 0;
     snprintf(sql, sizeof sql,
              "INSERT INTO covered VALUES ('%s', %lld, %lld, %lld, %lld, %lld) ON CONFLICT (window) "
              "DO UPDATE SET upto = excluded.upto, events = %sexcluded.events, cells = "
              "%sexcluded.cells, session_timeout = excluded.session_timeout, updated_at = "
              "%supdated_at",
-             cm_window_names[window], (long long)result->upto, (long long)result->events,
+             cm_index_window_names[window], (long long)result->upto, (long long)result->events,
              (long long)writing->cells[window], (long long)session_timeout, (long long)writing->now,
              plus_events, plus_cells, changed ? "excluded." : "");
     rc = cm_database_exec(writing->database, sql, "writing answers", err);
-    return rc < 0 ? rc : cm_check_seal_covered(writing->database, window, err);
+    return rc < 0 ? rc : cm_check_seal_coverage(writing->database, window, err);
 }
 
-int cm_embedded_index_apply(const cm_database_t *database, cm_reader_t *reader,
+int cm_index_embedded_apply(const cm_database_t *database, cm_reader_t *reader,
                             const cm_mill_result_t *result, const cm_apply_options_t *options,
                             bool *changed, cm_err_t *err)
 {
@@ -240,7 +241,7 @@ int cm_embedded_index_apply(const cm_database_t *database, cm_reader_t *reader,
                                err);
         if (rc == 0 && options->windows & 1u << window)
             rc =
-                cm_embedded_index_note_copies(database, (cm_window_t)window,
+                cm_index_embedded_note_copies(database, (cm_window_t)window,
                                               result->differ || (!replace && options->differ), err);
     }
     if (rc == 0)
@@ -248,7 +249,7 @@ int cm_embedded_index_apply(const cm_database_t *database, cm_reader_t *reader,
     if (rc < 0)
         cm_database_exec(database, "ROLLBACK", "writing answers", NULL);
     sqlite3_finalize(writing.add_checks);
-    for (int kind = 0; kind < CM_TEXT_KINDS; kind++)
+    for (int kind = 0; kind < CM_STRING_KINDS; kind++)
         free(writing.ids[kind]);
     return rc;
 }

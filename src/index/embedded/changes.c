@@ -46,7 +46,7 @@ static int run(const cm_database_t *database, const char *sql, bool sealed, cons
     if (rc == 0)
         rc = cm_database_exec(database, sql, doing, err);
     for (int window = 0; rc == 0 && sealed && window < CM_WINDOW_COUNT; window++)
-        rc = cm_check_seal_covered(database, (cm_window_t)window, err);
+        rc = cm_check_seal_coverage(database, (cm_window_t)window, err);
     if (rc == 0)
         rc = cm_database_exec(database, "COMMIT", doing, err);
     if (rc < 0)
@@ -54,11 +54,11 @@ static int run(const cm_database_t *database, const char *sql, bool sealed, cons
     return rc;
 }
 
-int cm_changes_prepare(const cm_database_t *database, cm_err_t *err)
+int cm_index_changes_prepare(const cm_database_t *database, cm_err_t *err)
 {
     bool there = false;
 
-    int rc = cm_embedded_index_prepare(database, err);
+    int rc = cm_index_embedded_prepare(database, err);
     if (rc == 0)
         rc = has_tables(database, &there, err);
     return rc < 0 || there ? rc : run(database, schema, true, WRITING, err);
@@ -66,12 +66,12 @@ int cm_changes_prepare(const cm_database_t *database, cm_err_t *err)
 
 /* ---- copies ---- */
 
-int cm_changes_published(const cm_database_t *database, const char *copy, cm_published_t *published,
-                         cm_err_t *err)
+int cm_index_changes_checkpoint(const cm_database_t *database, const char *copy,
+                                cm_index_checkpoint_t *published, cm_err_t *err)
 {
     sqlite3_stmt *select;
 
-    *published = (cm_published_t){0};
+    *published = (cm_index_checkpoint_t){0};
     int rc = cm_database_prepare(database, "SELECT epoch, upto FROM published WHERE copy = ?",
                                  &select, err);
     if (rc < 0)
@@ -83,7 +83,7 @@ int cm_changes_published(const cm_database_t *database, const char *copy, cm_pub
         size_t len = (size_t)sqlite3_column_bytes(select, 0);
         if (len < sizeof published->epoch) { /* else it is none of ours */
             memcpy(published->epoch, epoch, len);
-            published->upto = sqlite3_column_int64(select, 1);
+            published->watermark = sqlite3_column_int64(select, 1);
         }
     } else if (step != SQLITE_DONE) {
         rc = cm_database_fail(database, READING, err);
@@ -92,8 +92,8 @@ int cm_changes_published(const cm_database_t *database, const char *copy, cm_pub
     return rc;
 }
 
-int cm_changes_set_published(const cm_database_t *database, const char *copy,
-                             const cm_published_t *published, cm_err_t *err)
+int cm_index_changes_set_checkpoint(const cm_database_t *database, const char *copy,
+                                    const cm_index_checkpoint_t *published, cm_err_t *err)
 {
     sqlite3_stmt *insert = NULL;
 
@@ -104,7 +104,7 @@ int cm_changes_set_published(const cm_database_t *database, const char *copy,
     if (rc == 0) {
         sqlite3_bind_text(insert, 1, copy, -1, SQLITE_STATIC);
         sqlite3_bind_text(insert, 2, published->epoch, -1, SQLITE_STATIC);
-        sqlite3_bind_int64(insert, 3, published->upto);
+        sqlite3_bind_int64(insert, 3, published->watermark);
         rc = cm_database_step(database, insert, WRITING, err);
     }
     sqlite3_finalize(insert);
@@ -118,7 +118,7 @@ int cm_changes_set_published(const cm_database_t *database, const char *copy,
     return rc;
 }
 
-int cm_changes_forget(const cm_database_t *database, cm_err_t *err)
+int cm_index_changes_forget(const cm_database_t *database, cm_err_t *err)
 {
     bool there = false;
 
@@ -128,21 +128,21 @@ int cm_changes_forget(const cm_database_t *database, cm_err_t *err)
 
 /* ---- how much ---- */
 
-int cm_changes_latest(const cm_database_t *database, int64_t *latest, cm_err_t *err)
+int cm_index_changes_latest(const cm_database_t *database, int64_t *latest, cm_err_t *err)
 {
     return cm_database_int(database, "SELECT max(updated_at) FROM covered", 0, latest, err);
 }
 
-int cm_changes_count(const cm_database_t *database, int64_t since, int64_t upto, int64_t *count,
-                     cm_err_t *err)
+int cm_index_changes_count(const cm_database_t *database, int64_t since, int64_t watermark,
+                           int64_t *count, cm_err_t *err)
 {
     cm_buf_t sql = CM_BUF_INIT;
     const char *where = "WHERE updated_at > %lld AND updated_at <= %lld)";
 
     cm_buf_add_text(&sql, "SELECT (SELECT count(*) FROM cell ");
-    cm_buf_printf(&sql, where, (long long)since, (long long)upto);
+    cm_buf_printf(&sql, where, (long long)since, (long long)watermark);
     cm_buf_add_text(&sql, " + (SELECT count(*) FROM total ");
-    cm_buf_printf(&sql, where, (long long)since, (long long)upto);
+    cm_buf_printf(&sql, where, (long long)since, (long long)watermark);
     int rc = cm_database_int(database, sql.data, 0, count, err);
     cm_buf_free(&sql);
     return rc;
@@ -153,9 +153,9 @@ int cm_changes_count(const cm_database_t *database, int64_t since, int64_t upto,
 /* Where a page ends. */
 typedef struct mark {
     int64_t updated_at;
-    cm_place_t place;      /* of a row that is there */
-    int64_t window, start; /* of one that has retired, */
-    cm_str_t url, country; /* with its texts in `texts` */
+    cm_index_place_t place; /* of a row that is there */
+    int64_t window, start;  /* of one that has retired, */
+    cm_str_t url, country;  /* with its texts in `texts` */
     cm_buf_t texts;
 } mark_t;
 
@@ -196,10 +196,10 @@ static cm_dimension_t dimension_of(bool all_urls, bool all_countries)
 
 /* What the mark says already is not for the planner to choose by (+): it must find the place of the
  * mark, not everything since. */
-#define ROWS(table, columns, marks, upto)                                                          \
+#define ROWS(table, columns, marks, watermark)                                                     \
     "SELECT window, start, " table ".url, " table                                                  \
     ".country, updated_at, page.url, country.name, " CM_NUMBER_COLUMNS                             \
-    CM_FROM(table) "WHERE +updated_at > ?6 AND " upto "updated_at <= ?7 AND (" columns             \
+    CM_FROM(table) "WHERE +updated_at > ?6 AND " watermark "updated_at <= ?7 AND (" columns        \
                    ") > (" marks ") ORDER BY " columns " LIMIT ?8"
 #define PLACE(table) "window, start, " table ".url, " table ".country"
 /* Through the index. */
@@ -222,10 +222,10 @@ static void take_row(sqlite3_stmt *select, page_t *page, cm_answer_t *answer)
     int64_t *numbers[] = {&n->clicks,           &n->users,         &n->time_spent_sum,
                           &n->time_spent_count, &n->page_time_sum, &n->page_time_count,
                           &n->entrances,        &n->exits};
-    cm_place_t *place = &page->mark.place;
+    cm_index_place_t *place = &page->mark.place;
 
-    *place = (cm_place_t){sqlite3_column_int64(select, 0), sqlite3_column_int64(select, 1),
-                          sqlite3_column_int64(select, 2), sqlite3_column_int64(select, 3)};
+    *place = (cm_index_place_t){sqlite3_column_int64(select, 0), sqlite3_column_int64(select, 1),
+                                sqlite3_column_int64(select, 2), sqlite3_column_int64(select, 3)};
     set_window(answer, place->window, place->start);
     answer->dimension = dimension_of(place->url < 0, place->country < 0);
     answer->updated_at = page->mark.updated_at = sqlite3_column_int64(select, 4);
@@ -260,7 +260,7 @@ static void take_retired(sqlite3_stmt *select, page_t *page, cm_answer_t *answer
 
 /* Reads the next page and lets the database go. */
 static int read_page(const cm_database_t *database, const reading_t *reading, int64_t since,
-                     int64_t upto, page_t *page, cm_err_t *err)
+                     int64_t watermark, page_t *page, cm_err_t *err)
 {
     sqlite3_stmt *select;
     int step = SQLITE_DONE;
@@ -270,7 +270,7 @@ static int read_page(const cm_database_t *database, const reading_t *reading, in
         return rc;
     reading->from(select, &page->mark);
     sqlite3_bind_int64(select, 6, since);
-    sqlite3_bind_int64(select, 7, upto);
+    sqlite3_bind_int64(select, 7, watermark);
     sqlite3_bind_int(select, 8, PAGE);
     cm_arena_reset(&page->texts);
     page->count = 0;
@@ -299,7 +299,7 @@ static void set_mark(page_t *page)
 }
 
 static int each(const cm_database_t *database, const reading_t *reading, int64_t since,
-                int64_t upto, cm_answer_fn row, void *context, cm_err_t *err)
+                int64_t watermark, cm_answer_fn row, void *context, cm_err_t *err)
 {
     page_t page = {.rows = cm_alloc(PAGE * sizeof *page.rows), .mark = {.window = INT64_MIN}};
     int rc;
@@ -307,7 +307,7 @@ static int each(const cm_database_t *database, const reading_t *reading, int64_t
     page.mark.updated_at = since + 1; /* before all rows that are wanted */
     page.mark.place.window = INT64_MIN;
     do {
-        rc = read_page(database, reading, since, upto, &page, err);
+        rc = read_page(database, reading, since, watermark, &page, err);
         for (int i = 0; rc == 0 && i < page.count; i++)
             rc = row(context, &page.rows[i]);
         if (rc == 0 && page.count > 0)
@@ -319,8 +319,8 @@ static int each(const cm_database_t *database, const reading_t *reading, int64_t
     return rc;
 }
 
-int cm_changes_each(const cm_database_t *database, int64_t since, int64_t upto, cm_answer_fn row,
-                    void *context, cm_err_t *err)
+int cm_index_changes_each(const cm_database_t *database, int64_t since, int64_t watermark,
+                          cm_answer_fn row, void *context, cm_err_t *err)
 {
     static const reading_t readings[2][2] = {
         {{BY_PLACE("cell"), from_place, take_row}, {BY_PLACE("total"), from_place, take_row}},
@@ -328,17 +328,17 @@ int cm_changes_each(const cm_database_t *database, int64_t since, int64_t upto, 
     int rc = 0;
 
     for (int table = 0; rc == 0 && table < 2; table++)
-        rc = each(database, &readings[since > 0][table], since, upto, row, context, err);
+        rc = each(database, &readings[since > 0][table], since, watermark, row, context, err);
     return rc;
 }
 
-int cm_changes_retired(const cm_database_t *database, int64_t since, int64_t upto, cm_answer_fn row,
-                       void *context, cm_err_t *err)
+int cm_index_changes_tombstones(const cm_database_t *database, int64_t since, int64_t watermark,
+                                cm_answer_fn row, void *context, cm_err_t *err)
 {
     static const reading_t reading = {
         "SELECT window, start, url, country, updated_at FROM retired WHERE updated_at > ?6 AND "
         "updated_at <= ?7 AND (window, start, url, country) > (?1, ?2, ?3, ?4) "
         "ORDER BY window, start, url, country LIMIT ?8",
         from_retired, take_retired};
-    return each(database, &reading, since, upto, row, context, err);
+    return each(database, &reading, since, watermark, row, context, err);
 }

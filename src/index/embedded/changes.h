@@ -16,41 +16,42 @@
 enum { CM_CASSANDRA_CHANGES_EPOCH = 32 };
 
 /* How far a copy is. All zero: nothing is known of one. */
-typedef struct cm_published {
-    char epoch[CM_CASSANDRA_CHANGES_EPOCH + 1]; /* who wrote it last: see index/elasticsearch/elasticsearch.h */
-    int64_t upto;                               /* it has the changes up to this `updated_at`, ms */
-} cm_published_t;
+typedef struct cm_index_checkpoint {
+    char epoch[CM_CASSANDRA_CHANGES_EPOCH +
+               1];     /* who wrote it last: see index/elasticsearch/elasticsearch.h */
+    int64_t watermark; /* it has the changes up to this `updated_at`, ms */
+} cm_index_checkpoint_t;
 
 /* Makes the tables and the index over updated_at; from now on vanished rows are remembered. */
-int cm_changes_prepare(const cm_database_t *database, cm_err_t *err);
+int cm_index_changes_prepare(const cm_database_t *database, cm_err_t *err);
 
 /* `copy` names it: the alias and where it is. */
-int cm_changes_published(const cm_database_t *database, const char *copy, cm_published_t *published,
-                         cm_err_t *err);
+int cm_index_changes_checkpoint(const cm_database_t *database, const char *copy,
+                                cm_index_checkpoint_t *published, cm_err_t *err);
 
 /* Also forgets what has retired and no copy lacks any more. */
-int cm_changes_set_published(const cm_database_t *database, const char *copy,
-                             const cm_published_t *published, cm_err_t *err);
+int cm_index_changes_set_checkpoint(const cm_database_t *database, const char *copy,
+                                    const cm_index_checkpoint_t *published, cm_err_t *err);
 
 /* Forgets how far any copy is: the next push compares everything. */
-int cm_changes_forget(const cm_database_t *database, cm_err_t *err);
+int cm_index_changes_forget(const cm_database_t *database, cm_err_t *err);
 
 /* The `updated_at` of the latest change; 0: there are no answers. */
-int cm_changes_latest(const cm_database_t *database, int64_t *latest, cm_err_t *err);
+int cm_index_changes_latest(const cm_database_t *database, int64_t *latest, cm_err_t *err);
 
-/* How many rows changed in (since, upto]. */
-int cm_changes_count(const cm_database_t *database, int64_t since, int64_t upto, int64_t *count,
-                     cm_err_t *err);
+/* How many rows changed in (since, watermark]. */
+int cm_index_changes_count(const cm_database_t *database, int64_t since, int64_t watermark,
+                           int64_t *count, cm_err_t *err);
 
-/* Calls `row` for every row of every dimension and window with updated_at in (since, upto], in no
- * order; with `since` 0 for all. Reads page by page: nothing is held while `row` runs, and a row
+/* Calls `row` for every row of every dimension and window with updated_at in (since, watermark], in
+ * no order; with `since` 0 for all. Reads page by page: nothing is held while `row` runs, and a row
  * that changes meanwhile has a later updated_at, so that it may be left out or come as it is now.
  */
-int cm_changes_each(const cm_database_t *database, int64_t since, int64_t upto, cm_answer_fn row,
-                    void *context, cm_err_t *err);
+int cm_index_changes_each(const cm_database_t *database, int64_t since, int64_t watermark,
+                          cm_answer_fn row, void *context, cm_err_t *err);
 
 /* The same for rows that vanished; their numbers are zero. A row that is there again is none. */
-int cm_changes_retired(const cm_database_t *database, int64_t since, int64_t upto, cm_answer_fn row,
-                       void *context, cm_err_t *err);
+int cm_index_changes_tombstones(const cm_database_t *database, int64_t since, int64_t watermark,
+                                cm_answer_fn row, void *context, cm_err_t *err);
 
 #endif

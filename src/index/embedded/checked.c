@@ -73,8 +73,8 @@ static int find_changed(const cm_checked_t *checked, const cm_database_t *databa
     return rc;
 }
 
-int cm_checked_look(cm_checked_t *checked, const cm_database_t *database, cm_window_t window,
-                    cm_dimension_t dimension, int64_t from, int64_t to, bool *fresh, cm_err_t *err)
+int cm_checked_fresh(cm_checked_t *checked, const cm_database_t *database, cm_window_t window,
+                     cm_dimension_t dimension, int64_t from, int64_t to, bool *fresh, cm_err_t *err)
 {
     changed_t changed = {.count = 0};
 

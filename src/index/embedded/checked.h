@@ -1,7 +1,7 @@
 /* What a reader that answers many questions has checked already, so that each of them need not add
- * up all rows again: groups of rows (index/embedded/checks.h) whose checksum is still that with which they
- * were checked, for a minute. Of the others few are checked by themselves; where there are many,
- * the question checks all that it visits. One thread. */
+ * up all rows again: groups of rows (index/embedded/checks.h) whose checksum is still that with
+ * which they were checked, for a minute. Of the others few are checked by themselves; where there
+ * are many, the question checks all that it visits. One thread. */
 #ifndef CM_INDEX_CHECKED_H
 #define CM_INDEX_CHECKED_H
 
@@ -20,8 +20,9 @@ typedef struct cm_checked {
 
 /* Whether the rows of all starts in [from, to] need no check by the question (`*fresh`). Checks
  * those few that have changed, in the question's transaction. CM_ECORRUPT. */
-int cm_checked_look(cm_checked_t *checked, const cm_database_t *database, cm_window_t window,
-                    cm_dimension_t dimension, int64_t from, int64_t to, bool *fresh, cm_err_t *err);
+int cm_checked_fresh(cm_checked_t *checked, const cm_database_t *database, cm_window_t window,
+                     cm_dimension_t dimension, int64_t from, int64_t to, bool *fresh,
+                     cm_err_t *err);
 
 /* Notes what a question has seen and compared: all groups with a start in [from, to]. */
 void cm_checked_note(cm_checked_t *checked, const cm_check_scan_t *scan, int64_t from, int64_t to);

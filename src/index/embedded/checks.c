@@ -293,7 +293,7 @@ static int compare(const cm_database_t *database, cm_check_scan_t *scan, cm_wind
             break;
         at++;
     }
-    snprintf(what, sizeof what, "window %s, checksum", cm_window_names[window]);
+    snprintf(what, sizeof what, "window %s, checksum", cm_index_window_names[window]);
     if (step != SQLITE_ROW && step != SQLITE_DONE)
         rc = cm_check_fail_sqlite(database, READING, err);
     else if (step == SQLITE_ROW || at < scan->count || scan->bad_text)
@@ -322,7 +322,7 @@ static int hash_covered(const cm_database_t *database, cm_window_t window, int64
         &select, err);
     if (rc < 0)
         return rc;
-    sqlite3_bind_text(select, 1, cm_window_names[window], -1, SQLITE_STATIC);
+    sqlite3_bind_text(select, 1, cm_index_window_names[window], -1, SQLITE_STATIC);
     const int step = sqlite3_step(select);
     for (int i = 0; i < 5; i++)
         values[i] = step == SQLITE_ROW ? sqlite3_column_int64(select, i) : 0;
@@ -335,7 +335,7 @@ static int hash_covered(const cm_database_t *database, cm_window_t window, int64
     return rc;
 }
 
-int cm_check_covered(const cm_database_t *database, cm_window_t window, cm_err_t *err)
+int cm_check_coverage(const cm_database_t *database, cm_window_t window, cm_err_t *err)
 {
     int64_t hash, noted;
     char text[120];
@@ -344,13 +344,13 @@ int cm_check_covered(const cm_database_t *database, cm_window_t window, cm_err_t
     if (rc < 0)
         return rc;
     snprintf(text, sizeof text, "SELECT sum FROM checksum WHERE window = %d AND dimension = %d",
-             (int)window, CM_CHECK_COVERED);
+             (int)window, CM_CHECK_COVERAGE);
     rc = cm_database_int(database, text, 0, &noted, err);
     if (rc < 0 && rc != CM_ECORRUPT)
         return rc;
     if (rc == 0 && noted == hash)
         return 0;
-    snprintf(text, sizeof text, "what they cover of window %s", cm_window_names[window]);
+    snprintf(text, sizeof text, "what they cover of window %s", cm_index_window_names[window]);
     return cm_check_fail(database, text, err);
 }
 
@@ -423,7 +423,7 @@ int cm_check_all(const cm_database_t *database, cm_err_t *err)
                          INT64_MAX, err);
         cm_check_scan_free(&scan);
         if (rc == 0)
-            rc = cm_check_covered(database, (cm_window_t)window, err);
+            rc = cm_check_coverage(database, (cm_window_t)window, err);
     }
     if (rc == 0)
         rc =
@@ -477,7 +477,7 @@ static int flush(cm_writing_t *writing, cm_check_waiting_t *waiting, cm_err_t *e
 
 int cm_check_add(cm_writing_t *writing, const cm_cell_t *cell, int rows, cm_err_t *err)
 {
-    const cm_place_t place = cm_place_of(writing, cell);
+    const cm_index_place_t place = cm_index_place_of(writing, cell);
     const cm_dimension_t dimension = dimension_of(place.url, place.country);
     cm_check_waiting_t *waiting = &writing->checks[dimension];
     cm_check_group_t *group = &waiting->group;
@@ -531,7 +531,7 @@ int cm_check_forget(const cm_database_t *database, unsigned windows, int first, 
     return rc;
 }
 
-int cm_check_seal_covered(const cm_database_t *database, cm_window_t window, cm_err_t *err)
+int cm_check_seal_coverage(const cm_database_t *database, cm_window_t window, cm_err_t *err)
 {
     char sql[120];
     int64_t hash;
@@ -540,7 +540,7 @@ int cm_check_seal_covered(const cm_database_t *database, cm_window_t window, cm_
     if (rc < 0)
         return rc;
     snprintf(sql, sizeof sql, "INSERT OR REPLACE INTO checksum VALUES (%d, %d, 0, 1, %lld)",
-             (int)window, CM_CHECK_COVERED, (long long)hash);
+             (int)window, CM_CHECK_COVERAGE, (long long)hash);
     return cm_database_exec(database, sql, CHECKING, err);
 }
 
@@ -558,7 +558,7 @@ static int make_window(const cm_database_t *database, cm_window_t window, sqlite
     cm_check_scan_free(&scan);
     if (rc == 0)
         rc = hash_covered(database, window, &hash, err);
-    return rc == 0 && hash != 0 ? cm_check_seal_covered(database, window, err) : rc;
+    return rc == 0 && hash != 0 ? cm_check_seal_coverage(database, window, err) : rc;
 }
 
 static int make(const cm_database_t *database, cm_err_t *err)

@@ -7,7 +7,7 @@
  *
  * with constants a and a factor c that is mixed from the ids. It is linear in the numbers: changes
  * are added without reading the row, and what was wrong before them stays wrong. The row of a
- * window with dimension CM_CHECK_COVERED holds a hash of what `covered` says of it. Texts have
+ * window with dimension CM_CHECK_COVERAGE holds a hash of what `covered` says of it. Texts have
  * their own hash beside them, column `sum` of `page` and `country`.
  *
  * A query visits all rows of the windows it asks for, so that it adds up what it sees and compares.
@@ -19,7 +19,7 @@
 #include "index/embedded/tables.h"
 
 /* In the column `dimension` of the table, beside those of cm_dimension_t. */
-enum { CM_CHECK_COVERED = CM_DIMENSION_COUNT };
+enum { CM_CHECK_COVERAGE = CM_DIMENSION_COUNT };
 
 #define CM_CHECK_TABLE                                                                             \
     "CREATE TABLE IF NOT EXISTS checksum (\n"                                                      \
@@ -75,7 +75,7 @@ void cm_check_scan_free(cm_check_scan_t *scan);
 
 /* Checks what `covered` says of the window against its hash; a row that is not there must have
  * none. Outside of a transaction a writer may come between: then it is to be asked in one. */
-int cm_check_covered(const cm_database_t *database, cm_window_t window, cm_err_t *err);
+int cm_check_coverage(const cm_database_t *database, cm_window_t window, cm_err_t *err);
 
 /* Reads all answers and checks them. */
 int cm_check_all(const cm_database_t *database, cm_err_t *err);
@@ -101,7 +101,7 @@ int cm_check_forget(const cm_database_t *database, unsigned windows, int first, 
                     cm_err_t *err);
 
 /* Notes the hash of what `covered` now says of the window. */
-int cm_check_seal_covered(const cm_database_t *database, cm_window_t window, cm_err_t *err);
+int cm_check_seal_coverage(const cm_database_t *database, cm_window_t window, cm_err_t *err);
 
 /* Makes all checksums from what is there, in a transaction of its own: for a directory of an
  * earlier edition. */

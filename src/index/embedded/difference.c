@@ -25,7 +25,7 @@ typedef struct difference {
     const char *table;
     entry_t *entries;
     size_t count;
-    cm_place_t *gone; /* rows that shall not be there */
+    cm_index_place_t *gone; /* rows that shall not be there */
     size_t gone_count, gone_cap;
 } difference_t;
 
@@ -47,7 +47,7 @@ static int collect(difference_t *self, bool totals, cm_err_t *err)
     bool sorted = true;
 
     for (size_t i = 0; i < result->count; i++)
-        self->count += cm_cell_is_total(result->cells[i]) == totals;
+        self->count += cm_index_cell_is_total(result->cells[i]) == totals;
     self->entries = malloc((self->count + 1) * sizeof *self->entries);
     if (self->entries == NULL)
         return cm_fail_memory(err);
@@ -56,9 +56,9 @@ static int collect(difference_t *self, bool totals, cm_err_t *err)
         const cm_cell_t *cell = result->cells[i];
         if (i + AHEAD < result->count)
             __builtin_prefetch(result->cells[i + AHEAD]);
-        if (cm_cell_is_total(cell) != totals || cm_numbers_zero(&cell->numbers))
+        if (cm_index_cell_is_total(cell) != totals || cm_numbers_zero(&cell->numbers))
             continue;
-        const cm_place_t place = cm_place_of(self->writing, cell);
+        const cm_index_place_t place = cm_index_place_of(self->writing, cell);
         entry_t *entry = &self->entries[self->count++];
         *entry = (entry_t){.window = cell->key.window,
                            .url = (uint32_t)(place.url + 1),
@@ -77,9 +77,9 @@ static int collect(difference_t *self, bool totals, cm_err_t *err)
 /* ---- what is there ---- */
 
 /* <0: the entry comes before the row. */
-static int compare(const difference_t *self, const entry_t *entry, const cm_place_t *row)
+static int compare(const difference_t *self, const entry_t *entry, const cm_index_place_t *row)
 {
-    const cm_place_t place = cm_place_of(self->writing, entry->cell);
+    const cm_index_place_t place = cm_index_place_of(self->writing, entry->cell);
     const int64_t wanted[] = {place.window, place.start, place.url, place.country};
     const int64_t there[] = {row->window, row->start, row->url, row->country};
 
@@ -103,7 +103,7 @@ static bool same_numbers(sqlite3_stmt *select, const cm_numbers_t *n)
     return true;
 }
 
-static void add_gone(difference_t *self, const cm_place_t *row)
+static void add_gone(difference_t *self, const cm_index_place_t *row)
 {
     if (self->gone_count == self->gone_cap) {
         self->gone_cap = self->gone_cap ? self->gone_cap * 2 : 256;
@@ -119,7 +119,7 @@ static int walk(difference_t *self, sqlite3_stmt *select, cm_err_t *err)
     int step, order, rc = 0;
 
     while (rc == 0 && (step = sqlite3_step(select)) == SQLITE_ROW) {
-        const cm_place_t row = {
+        const cm_index_place_t row = {
             .window = sqlite3_column_int64(select, 0),
             .start = sqlite3_column_int64(select, 1),
             .url = sqlite3_column_int64(select, 2),

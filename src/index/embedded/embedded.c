@@ -1,5 +1,5 @@
-#include "index/embedded/select.h"
 #include "index/embedded/checked.h"
+#include "index/embedded/select.h"
 
 #include "base/clock.h"
 #include "store/embedded/setting.h"
@@ -66,7 +66,7 @@ static const char schema[] =
     "    events INTEGER NOT NULL,\n"
     "    cells INTEGER NOT NULL,\n"
     "    session_timeout INTEGER NOT NULL,\n"
-    "    updated_at INTEGER NOT NULL) WITHOUT ROWID;\n" CM_CHECK_TABLE CM_ASK_INDEXES;
+    "    updated_at INTEGER NOT NULL) WITHOUT ROWID;\n" CM_CHECK_TABLE CM_SELECT_INDEXES;
 /* clang-format on */
 
 /* Drops the older form, whole or not at all: `covered` alone would say that nothing is to be done.
@@ -113,7 +113,7 @@ static int check_after_crash(const cm_database_t *database, cm_err_t *err)
     return rc < 0 ? rc : cm_setting_set(database, CM_SETTING_CRASHED, "", err);
 }
 
-int cm_embedded_index_prepare(const cm_database_t *database, cm_err_t *err)
+int cm_index_embedded_prepare(const cm_database_t *database, cm_err_t *err)
 {
     int64_t older = 0;
 
@@ -128,7 +128,7 @@ int cm_embedded_index_prepare(const cm_database_t *database, cm_err_t *err)
     return rc < 0 ? rc : check_after_crash(database, err);
 }
 
-int cm_embedded_index_forget(const cm_database_t *database, cm_err_t *err)
+int cm_index_embedded_forget(const cm_database_t *database, cm_err_t *err)
 {
     /* What cannot be read cannot be dropped either: only the schema forgets it, and VACUUM gives
      * its pages back. */
@@ -153,20 +153,20 @@ int cm_embedded_index_forget(const cm_database_t *database, cm_err_t *err)
     cm_database_exec(database, "PRAGMA writable_schema = RESET", doing, NULL);
     if (rc == 0)
         rc = cm_setting_set(database, CM_SETTING_CRASHED, "", err);
-    return rc < 0 ? rc : cm_embedded_index_prepare(database, err);
+    return rc < 0 ? rc : cm_index_embedded_prepare(database, err);
 }
 
 /* The names of the setting and of its values. */
 static void name_copies(cm_window_t window, char name[CM_SETTING_TEXT])
 {
-    snprintf(name, CM_SETTING_TEXT, CM_SETTING_COPIES "%s", cm_window_names[window]);
+    snprintf(name, CM_SETTING_TEXT, CM_SETTING_COPIES "%s", cm_index_window_names[window]);
 }
 
 static const char *const copies_names[] = {
     [CM_COPIES_UNKNOWN] = "", [CM_COPIES_EQUAL] = "equal", [CM_COPIES_DIFFER] = "differ"};
 
-int cm_embedded_index_copies(const cm_database_t *database, cm_window_t window,
-                             cm_copies_known_t *copies, cm_err_t *err)
+int cm_index_embedded_copies(const cm_database_t *database, cm_window_t window,
+                             cm_index_copies_t *copies, cm_err_t *err)
 {
     char name[CM_SETTING_TEXT], value[CM_SETTING_TEXT];
 
@@ -175,39 +175,39 @@ int cm_embedded_index_copies(const cm_database_t *database, cm_window_t window,
     int rc = cm_setting_get(database, name, value, err);
     for (int i = CM_COPIES_EQUAL; rc == 0 && i <= CM_COPIES_DIFFER; i++) {
         if (strcmp(value, copies_names[i]) == 0)
-            *copies = (cm_copies_known_t)i;
+            *copies = (cm_index_copies_t)i;
     }
     return rc;
 }
 
-int cm_embedded_index_note_copies(const cm_database_t *database, cm_window_t window, bool differ,
+int cm_index_embedded_note_copies(const cm_database_t *database, cm_window_t window, bool differ,
                                   cm_err_t *err)
 {
-    const cm_copies_known_t copies = differ ? CM_COPIES_DIFFER : CM_COPIES_EQUAL;
-    cm_copies_known_t before;
+    const cm_index_copies_t copies = differ ? CM_COPIES_DIFFER : CM_COPIES_EQUAL;
+    cm_index_copies_t before;
     char name[CM_SETTING_TEXT];
 
     name_copies(window, name);
-    int rc = cm_embedded_index_copies(database, window, &before, err);
+    int rc = cm_index_embedded_copies(database, window, &before, err);
     return rc < 0 || before == copies ? rc
                                       : cm_setting_set(database, name, copies_names[copies], err);
 }
 
-int cm_embedded_index_covered(const cm_database_t *database, cm_window_t window,
-                              cm_covered_t *covered, cm_err_t *err)
+int cm_index_embedded_coverage(const cm_database_t *database, cm_window_t window,
+                               cm_index_coverage_t *covered, cm_err_t *err)
 {
     sqlite3_stmt *select;
 
-    *covered = (cm_covered_t){0};
+    *covered = (cm_index_coverage_t){0};
     int rc = cm_database_prepare(
         database, "SELECT upto, events, session_timeout, cells FROM covered WHERE window = ?",
         &select, err);
     if (rc < 0)
         return rc;
-    sqlite3_bind_text(select, 1, cm_window_names[window], -1, SQLITE_STATIC);
+    sqlite3_bind_text(select, 1, cm_index_window_names[window], -1, SQLITE_STATIC);
     int step = sqlite3_step(select);
     if (step == SQLITE_ROW) {
-        covered->upto = sqlite3_column_int64(select, 0);
+        covered->end_ordinal = sqlite3_column_int64(select, 0);
         covered->events = sqlite3_column_int64(select, 1);
         covered->session_timeout = sqlite3_column_int64(select, 2);
         covered->cells = sqlite3_column_int64(select, 3);
@@ -236,7 +236,7 @@ static cm_str_t column_text(sqlite3_stmt *select, int at)
                       (size_t)sqlite3_column_bytes(select, at)};
 }
 
-static void read_answer(sqlite3_stmt *select, const cm_query_t *query, cm_answer_t *answer)
+static void read_answer(sqlite3_stmt *select, const cm_index_query_t *query, cm_answer_t *answer)
 {
     int64_t *numbers[] = {&answer->numbers.clicks,         &answer->numbers.users,
                           &answer->numbers.time_spent_sum, &answer->numbers.time_spent_count,
@@ -265,7 +265,7 @@ static int freshen(embedded_index_t *self, cm_err_t *err)
         return rc;
     cm_database_close(&self->database);
     self->database = fresh;
-    return cm_ask_register(&self->database, err);
+    return cm_index_select_register(&self->database, err);
 }
 
 /* Which answers there are: "older" ones also where they shall be read as they are. */
@@ -279,22 +279,22 @@ static int look_at_tables(const embedded_index_t *self, cm_check_state_t *state,
 
 static int look_at_asker(void *context)
 {
-    const cm_query_t *query = context;
+    const cm_index_query_t *query = context;
 
     return query->gives_up(query->gives_up_context);
 }
 
-static cm_checked_t *checked_of(embedded_index_t *self, const cm_query_t *query)
+static cm_checked_t *checked_of(embedded_index_t *self, const cm_index_query_t *query)
 {
     return &self->checked[query->window][query->dimension];
 }
 
 /* Gives the rows to `row`. Those that are sorted have all been seen when the first one comes, so
  * that nothing is given of what is damaged. */
-static int give_rows(embedded_index_t *self, cm_ask_t *ask, bool checked, sqlite3_stmt *select,
-                     cm_answer_fn row, void *context, cm_err_t *err)
+static int give_rows(embedded_index_t *self, cm_index_select_t *ask, bool checked,
+                     sqlite3_stmt *select, cm_answer_fn row, void *context, cm_err_t *err)
 {
-    const cm_query_t *query = ask->query;
+    const cm_index_query_t *query = ask->query;
     bool check = checked && !(query->unsorted && query->limit > 0);
     int step, rc = 0;
 
@@ -305,7 +305,7 @@ static int give_rows(embedded_index_t *self, cm_ask_t *ask, bool checked, sqlite
         if (step != SQLITE_ROW && step != SQLITE_DONE)
             return cm_check_fail_sqlite(&self->database, "reading the answers", err);
         if (check && (step == SQLITE_DONE || !query->unsorted)) {
-            rc = cm_ask_compare(ask, &self->database, checked_of(self, query), err);
+            rc = cm_index_select_compare(ask, &self->database, checked_of(self, query), err);
             check = false;
         }
         if (rc == 0 && step == SQLITE_ROW) {
@@ -319,16 +319,16 @@ static int give_rows(embedded_index_t *self, cm_ask_t *ask, bool checked, sqlite
 
 /* Prepares the question and gives its rows; while it waits for them, it is asked whether anybody
  * waits for it. */
-static int ask_and_give(embedded_index_t *self, cm_ask_t *ask, bool checked, cm_answer_fn row,
-                        void *context, cm_err_t *err)
+static int ask_and_give(embedded_index_t *self, cm_index_select_t *ask, bool checked,
+                        cm_answer_fn row, void *context, cm_err_t *err)
 {
-    const cm_query_t *query = ask->query;
+    const cm_index_query_t *query = ask->query;
     sqlite3 *db = self->database.db;
     sqlite3_stmt *select = NULL;
 
     int rc = cm_database_prepare(&self->database, ask->sql.data, &select, err);
     if (rc == 0) {
-        cm_ask_bind(ask, select);
+        cm_index_select_bind(ask, select);
         if (query->gives_up != NULL)
             sqlite3_progress_handler(db, LOOK_EVERY, look_at_asker, (void *)(uintptr_t)query);
         rc = give_rows(self, ask, checked, select, row, context, err);
@@ -339,30 +339,30 @@ static int ask_and_give(embedded_index_t *self, cm_ask_t *ask, bool checked, cm_
 }
 
 /* Runs the query; `checked` in a transaction, so that rows and checksums are of one moment. */
-static int run_query(embedded_index_t *self, const cm_query_t *query, bool checked,
+static int run_query(embedded_index_t *self, const cm_index_query_t *query, bool checked,
                      cm_answer_fn row, void *context, cm_err_t *err)
 {
     static const char doing[] = "reading the answers";
     const bool begin = checked && sqlite3_get_autocommit(self->database.db);
     bool indexed = false, fresh = false;
-    cm_ask_t ask;
+    cm_index_select_t ask;
 
     int rc = begin ? cm_database_exec(&self->database, "BEGIN", doing, err) : 0;
     if (rc == 0)
         rc = cm_database_has(&self->database, CM_TOTAL_COUNTRY, &indexed, err);
     if (rc == 0 && checked)
-        rc = cm_ask_look(query, &self->database, checked_of(self, query), &fresh, err);
+        rc = cm_index_select_fresh(query, &self->database, checked_of(self, query), &fresh, err);
     checked &= !fresh;
-    cm_ask_build(&ask, query, checked, indexed);
+    cm_index_select_build(&ask, query, checked, indexed);
     if (rc == 0)
         rc = ask_and_give(self, &ask, checked, row, context, err);
     if (begin)
         cm_database_exec(&self->database, "COMMIT", doing, NULL);
-    cm_ask_free(&ask);
+    cm_index_select_free(&ask);
     return rc;
 }
 
-static int embedded_query(cm_index_t *index, const cm_query_t *query, cm_answer_fn row,
+static int embedded_query(cm_index_t *index, const cm_index_query_t *query, cm_answer_fn row,
                           void *context, cm_err_t *err)
 {
     embedded_index_t *self = (embedded_index_t *)index;
@@ -393,7 +393,7 @@ static int read_covered(const cm_database_t *database, cm_window_t window, cm_fr
         &select, err);
     if (rc < 0)
         return rc;
-    sqlite3_bind_text(select, 1, cm_window_names[window], -1, SQLITE_STATIC);
+    sqlite3_bind_text(select, 1, cm_index_window_names[window], -1, SQLITE_STATIC);
     int step = sqlite3_step(select);
     if (step == SQLITE_ROW) {
         out->present = true;
@@ -418,7 +418,7 @@ static int read_covered_checked(const cm_database_t *database, cm_window_t windo
 
     int rc = begin ? cm_database_exec(database, "BEGIN", "reading the answers", err) : 0;
     if (rc == 0)
-        rc = cm_check_covered(database, window, err);
+        rc = cm_check_coverage(database, window, err);
     if (rc == 0)
         rc = read_covered(database, window, out, err);
     if (begin)
@@ -492,7 +492,7 @@ static void embedded_close(cm_index_t *index)
     free(self);
 }
 
-int cm_index_open_embedded(const char *data_dir, cm_index_t **index, cm_err_t *err)
+int cm_index_embedded_open(const char *data_dir, cm_index_t **index, cm_err_t *err)
 {
     static const cm_index_ops_t ops = {.query = embedded_query,
                                        .freshness = embedded_freshness,
@@ -502,7 +502,7 @@ int cm_index_open_embedded(const char *data_dir, cm_index_t **index, cm_err_t *e
 
     self->index.ops = &ops;
     int rc = cm_database_open_read(data_dir, &self->database, err);
-    if (rc == 0 && (rc = cm_ask_register(&self->database, err)) < 0)
+    if (rc == 0 && (rc = cm_index_select_register(&self->database, err)) < 0)
         cm_database_close(&self->database);
     if (rc < 0) {
         free(self);

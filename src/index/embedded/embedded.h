@@ -3,7 +3,7 @@
  * Table `answer` has the contract's cells, table `rollup` the same columns per url (country NULL),
  * per country (url NULL) and in total (both NULL). Averages are generated columns, so that they can
  * never disagree with their sums. Writing goes through the store's connection and its transaction;
- * reading (cm_index_open_embedded) has a connection of its own. */
+ * reading (cm_index_embedded_open) has a connection of its own. */
 #ifndef CM_INDEX_EMBEDDED_H
 #define CM_INDEX_EMBEDDED_H
 
@@ -14,41 +14,41 @@
 #include <stdatomic.h>
 
 /* What is known of the copies of an event among those that the answers of a window cover. */
-typedef enum cm_copies_known {
+typedef enum cm_index_copies {
     CM_COPIES_UNKNOWN, /* an earlier edition has chosen among them in another way, or nothing is
                         * covered: the answers are made anew */
     CM_COPIES_EQUAL,   /* none differ in url or country */
     CM_COPIES_DIFFER,  /* some do */
-} cm_copies_known_t;
+} cm_index_copies_t;
 
 /* What the answers of a window cover. */
-typedef struct cm_covered {
-    int64_t upto;            /* events of the store, copies included */
+typedef struct cm_index_coverage {
+    int64_t end_ordinal;     /* events of the store, copies included */
     int64_t events;          /* distinct ones among them */
     int64_t session_timeout; /* ms, with which they were computed; negative: of the events of
                                 another store than this file's */
     int64_t cells;           /* rows of table answer */
-} cm_covered_t;
+} cm_index_coverage_t;
 
 /* Makes the tables where they are missing. After a crash it checks all answers. CM_ECORRUPT with
  * what to do when they are damaged. */
-int cm_embedded_index_prepare(const cm_database_t *database, cm_err_t *err);
+int cm_index_embedded_prepare(const cm_database_t *database, cm_err_t *err);
 
 /* Forgets the answers, also where SQLite cannot read them any more, and how far copies of them are;
  * makes empty tables. */
-int cm_embedded_index_forget(const cm_database_t *database, cm_err_t *err);
+int cm_index_embedded_forget(const cm_database_t *database, cm_err_t *err);
 
 /* What is known of the copies that a window covers. */
-int cm_embedded_index_copies(const cm_database_t *database, cm_window_t window,
-                             cm_copies_known_t *copies, cm_err_t *err);
+int cm_index_embedded_copies(const cm_database_t *database, cm_window_t window,
+                             cm_index_copies_t *copies, cm_err_t *err);
 
 /* Notes it. */
-int cm_embedded_index_note_copies(const cm_database_t *database, cm_window_t window, bool differ,
+int cm_index_embedded_note_copies(const cm_database_t *database, cm_window_t window, bool differ,
                                   cm_err_t *err);
 
 /* What the answers of a window cover; all zero when it was never processed. Unchecked. */
-int cm_embedded_index_covered(const cm_database_t *database, cm_window_t window,
-                              cm_covered_t *covered, cm_err_t *err);
+int cm_index_embedded_coverage(const cm_database_t *database, cm_window_t window,
+                               cm_index_coverage_t *covered, cm_err_t *err);
 
 typedef struct cm_apply_options {
     unsigned windows;        /* bit 1 << cm_window_t each */
@@ -63,11 +63,11 @@ typedef struct cm_apply_options {
 /* Writes what the mill has found for the windows of the mask, in one transaction with their
  * coverage. Answers of another store are always replaced as a whole, whose rows are matched by
  * their texts, and never stand beside those of the file's events: where one kind comes, the other
- * goes. Of answers of another store, and where answers are published (index/embedded/changes.h), only rows
- * that differ are written; otherwise replaced windows are made anew.
- * Names come from `reader`. `*changed` says whether any row was written. CM_ESTOP, with nothing
- * changed, when `stop` becomes true. */
-int cm_embedded_index_apply(const cm_database_t *database, cm_reader_t *reader,
+ * goes. Of answers of another store, and where answers are published (index/embedded/changes.h),
+ * only rows that differ are written; otherwise replaced windows are made anew. Names come from
+ * `reader`. `*changed` says whether any row was written. CM_ESTOP, with nothing changed, when
+ * `stop` becomes true. */
+int cm_index_embedded_apply(const cm_database_t *database, cm_reader_t *reader,
                             const cm_mill_result_t *result, const cm_apply_options_t *options,
                             bool *changed, cm_err_t *err);
 

@@ -7,11 +7,11 @@
 #include <unistd.h>
 
 /* Damage does not hinder a rebuild. */
-static int prepare(const cm_database_t *database, const cm_refresh_options_t *options,
+static int prepare(const cm_database_t *database, const cm_index_refresh_options_t *options,
                    cm_err_t *err)
 {
-    int rc = cm_embedded_index_prepare(database, err);
-    return rc == CM_ECORRUPT && options->rebuild ? cm_embedded_index_forget(database, err) : rc;
+    int rc = cm_index_embedded_prepare(database, err);
+    return rc == CM_ECORRUPT && options->rebuild ? cm_index_embedded_forget(database, err) : rc;
 }
 
 /* Where answers are made anew because they are damaged, it may be that SQLite cannot write over
@@ -23,7 +23,7 @@ static int apply(const cm_database_t *database, cm_reader_t *names, const cm_mil
     bool emptied = false;
 
     options.emptied = &emptied;
-    int rc = cm_embedded_index_apply(database, names, result, &options, changed, err);
+    int rc = cm_index_embedded_apply(database, names, result, &options, changed, err);
     /* Only rows that differ were written: what is left is looked at, and indexes made anew. */
     if (rc == 0 && rebuild && !emptied)
         rc = cm_database_exec(database, "REINDEX total; REINDEX cell", "writing answers", err);
@@ -31,9 +31,9 @@ static int apply(const cm_database_t *database, cm_reader_t *names, const cm_mil
         rc = cm_check_all(database, err);
     if (rc != CM_ECORRUPT || !rebuild)
         return rc;
-    rc = cm_embedded_index_forget(database, err);
+    rc = cm_index_embedded_forget(database, err);
     if (rc == 0)
-        rc = cm_embedded_index_apply(database, names, result, &options, changed, err);
+        rc = cm_index_embedded_apply(database, names, result, &options, changed, err);
     if (rc == 0) /* gives back what is forgotten; where there is no room for it, another time */
         cm_database_exec(database, "VACUUM", "giving back damaged pages", NULL);
     return rc;
@@ -50,9 +50,9 @@ typedef struct part {
     cm_mill_result_t result;
 } part_t;
 
-struct cm_refreshing {
+struct cm_index_refreshing {
     cm_store_t *store;
-    cm_refresh_options_t options;
+    cm_index_refresh_options_t options;
     int64_t accepted;
     int64_t until; /* what is added ends before this event; 0: no limit */
     part_t parts[CM_WINDOW_COUNT];
@@ -60,35 +60,35 @@ struct cm_refreshing {
 };
 
 /* What is to be done for a window: from which event on; -1 when nothing. */
-static int64_t since_of(const cm_covered_t *covered, cm_copies_known_t copies,
-                        const cm_refresh_options_t *options, int64_t accepted, bool *replace)
+static int64_t since_of(const cm_index_coverage_t *covered, cm_index_copies_t copies,
+                        const cm_index_refresh_options_t *options, int64_t accepted, bool *replace)
 {
     *replace = options->rebuild || covered->session_timeout != options->session_timeout ||
-               covered->upto > accepted || copies == CM_COPIES_UNKNOWN;
+               covered->end_ordinal > accepted || copies == CM_COPIES_UNKNOWN;
     if (*replace)
         return 0;
-    return covered->upto == accepted ? -1 : covered->upto;
+    return covered->end_ordinal == accepted ? -1 : covered->end_ordinal;
 }
 
-static int account(cm_store_t *store, const cm_refresh_options_t *options, cm_refreshed_t *out,
-                   cm_err_t *err)
+static int account(cm_store_t *store, const cm_index_refresh_options_t *options,
+                   cm_index_refreshed_t *out, cm_err_t *err)
 {
     int rc = 0;
     for (int w = 0; rc == 0 && w < CM_WINDOW_COUNT; w++) {
-        cm_covered_t covered;
+        cm_index_coverage_t covered;
         if (!(options->windows & 1u << w))
             continue;
-        rc = cm_embedded_index_covered(cm_store_embedded_database(store), (cm_window_t)w, &covered,
-                                       err);
+        rc = cm_index_embedded_coverage(cm_store_embedded_database(store), (cm_window_t)w, &covered,
+                                        err);
         out->events = covered.events;
-        out->duplicates = covered.upto - covered.events;
+        out->duplicates = covered.end_ordinal - covered.events;
         out->cells += covered.cells;
     }
     return rc;
 }
 
 /* Readers that see the same blocks: while the writer writes, later ones would see others. */
-static int open_readers(cm_refreshing_t *self, part_t *part, cm_err_t *err)
+static int open_readers(cm_index_refreshing_t *self, part_t *part, cm_err_t *err)
 {
     int rc = 0;
 
@@ -110,7 +110,7 @@ static int take_reader(void *context, cm_reader_t **reader, cm_err_t *err)
     return 0;
 }
 
-static int threads_of(const cm_refresh_options_t *options)
+static int threads_of(const cm_index_refresh_options_t *options)
 {
     const long processors = sysconf(_SC_NPROCESSORS_ONLN);
     const long threads = options->threads > 0 ? options->threads : processors;
@@ -118,22 +118,22 @@ static int threads_of(const cm_refresh_options_t *options)
     return threads < 1 ? 1 : threads > CM_MILL_THREADS_MAX ? CM_MILL_THREADS_MAX : (int)threads;
 }
 
-static int find_parts(cm_refreshing_t *self, cm_err_t *err)
+static int find_parts(cm_index_refreshing_t *self, cm_err_t *err)
 {
     const cm_database_t *database = cm_store_embedded_database(self->store);
     int rc = 0;
 
     for (int w = 0; rc == 0 && w < CM_WINDOW_COUNT; w++) {
-        cm_covered_t covered = {0}; /* whatever there is, a rebuild does not look at it */
-        cm_copies_known_t copies = CM_COPIES_UNKNOWN;
+        cm_index_coverage_t covered = {0}; /* whatever there is, a rebuild does not look at it */
+        cm_index_copies_t copies = CM_COPIES_UNKNOWN;
         bool replace;
         int at = 0;
         if (!(self->options.windows & 1u << w))
             continue;
-        if (!self->options.rebuild && (rc = cm_check_covered(database, (cm_window_t)w, err)) == 0)
-            rc = cm_embedded_index_covered(database, (cm_window_t)w, &covered, err);
+        if (!self->options.rebuild && (rc = cm_check_coverage(database, (cm_window_t)w, err)) == 0)
+            rc = cm_index_embedded_coverage(database, (cm_window_t)w, &covered, err);
         if (rc == 0 && !self->options.rebuild)
-            rc = cm_embedded_index_copies(database, (cm_window_t)w, &copies, err);
+            rc = cm_index_embedded_copies(database, (cm_window_t)w, &copies, err);
         if (rc < 0)
             break;
         const int64_t since = since_of(&covered, copies, &self->options, self->accepted, &replace);
@@ -152,7 +152,7 @@ static int find_parts(cm_refreshing_t *self, cm_err_t *err)
 }
 
 /* Of several windows the one that is furthest behind comes first. */
-static void limit_parts(cm_refreshing_t *self)
+static void limit_parts(cm_index_refreshing_t *self)
 {
     const int64_t most = self->options.most;
     int64_t least = INT64_MAX;
@@ -172,10 +172,10 @@ static void limit_parts(cm_refreshing_t *self)
     self->count = count;
 }
 
-int cm_refresh_begin(cm_store_t *store, const cm_refresh_options_t *options, cm_refreshing_t **out,
-                     cm_err_t *err)
+int cm_index_refresh_begin(cm_store_t *store, const cm_index_refresh_options_t *options,
+                           cm_index_refreshing_t **out, cm_err_t *err)
 {
-    cm_refreshing_t *self = cm_alloc_zero(1, sizeof *self);
+    cm_index_refreshing_t *self = cm_alloc_zero(1, sizeof *self);
 
     self->store = store;
     self->options = *options;
@@ -188,20 +188,20 @@ int cm_refresh_begin(cm_store_t *store, const cm_refresh_options_t *options, cm_
     for (int i = 0; rc == 0 && i < self->count; i++)
         rc = open_readers(self, &self->parts[i], err);
     if (rc < 0)
-        cm_refresh_free(self);
+        cm_index_refresh_free(self);
     else
         *out = self;
     return rc;
 }
 
-bool cm_refresh_leaves(const cm_refreshing_t *self)
+bool cm_index_refresh_leaves(const cm_index_refreshing_t *self)
 {
     return self->until > 0;
 }
 
-int cm_refresh_mill(cm_refreshing_t *self, cm_err_t *err)
+int cm_index_refresh_mill(cm_index_refreshing_t *self, cm_err_t *err)
 {
-    const cm_refresh_options_t *options = &self->options;
+    const cm_index_refresh_options_t *options = &self->options;
     int rc = 0;
 
     for (int i = 0; rc == 0 && i < self->count; i++) {
@@ -223,12 +223,12 @@ int cm_refresh_mill(cm_refreshing_t *self, cm_err_t *err)
     return rc;
 }
 
-int cm_refresh_end(cm_refreshing_t *self, cm_refreshed_t *out, cm_err_t *err)
+int cm_index_refresh_end(cm_index_refreshing_t *self, cm_index_refreshed_t *out, cm_err_t *err)
 {
-    const cm_refresh_options_t *options = &self->options;
+    const cm_index_refresh_options_t *options = &self->options;
     int rc = 0;
 
-    *out = (cm_refreshed_t){.accepted = self->accepted};
+    *out = (cm_index_refreshed_t){.accepted = self->accepted};
     for (int i = 0; rc == 0 && i < self->count; i++) {
         const part_t *part = &self->parts[i];
         bool differs = false;
@@ -247,7 +247,7 @@ int cm_refresh_end(cm_refreshing_t *self, cm_refreshed_t *out, cm_err_t *err)
     return rc < 0 ? rc : account(self->store, options, out, err);
 }
 
-void cm_refresh_free(cm_refreshing_t *self)
+void cm_index_refresh_free(cm_index_refreshing_t *self)
 {
     if (self == NULL)
         return;
@@ -261,23 +261,24 @@ void cm_refresh_free(cm_refreshing_t *self)
     free(self);
 }
 
-int cm_refresh(cm_store_t *store, const cm_refresh_options_t *options, cm_refreshed_t *out,
-               cm_err_t *err)
+int cm_index_refresh(cm_store_t *store, const cm_index_refresh_options_t *options,
+                     cm_index_refreshed_t *out, cm_err_t *err)
 {
-    cm_refreshing_t *refreshing = NULL;
+    cm_index_refreshing_t *refreshing = NULL;
 
-    *out = (cm_refreshed_t){.accepted = cm_store_embedded_events(store)};
-    int rc = cm_refresh_begin(store, options, &refreshing, err);
+    *out = (cm_index_refreshed_t){.accepted = cm_store_embedded_events(store)};
+    int rc = cm_index_refresh_begin(store, options, &refreshing, err);
     if (rc == 0)
-        rc = cm_refresh_mill(refreshing, err);
+        rc = cm_index_refresh_mill(refreshing, err);
     if (rc == 0)
-        rc = cm_refresh_end(refreshing, out, err);
-    cm_refresh_free(refreshing);
+        rc = cm_index_refresh_end(refreshing, out, err);
+    cm_index_refresh_free(refreshing);
     return rc;
 }
 
-int cm_refresh_from(cm_store_t *other, cm_store_t *store, const cm_refresh_options_t *options,
-                    cm_refreshed_t *out, cm_err_t *err)
+int cm_index_refresh_from(cm_store_t *other, cm_store_t *store,
+                          const cm_index_refresh_options_t *options, cm_index_refreshed_t *out,
+                          cm_err_t *err)
 {
     const cm_database_t *database = cm_store_embedded_database(store);
     const cm_mill_options_t mill = {.session_timeout = options->session_timeout,
@@ -292,7 +293,7 @@ int cm_refresh_from(cm_store_t *other, cm_store_t *store, const cm_refresh_optio
     cm_mill_result_t result;
     cm_reader_t *names = NULL;
 
-    *out = (cm_refreshed_t){0};
+    *out = (cm_index_refreshed_t){0};
     int rc = prepare(database, options, err);
     if (rc < 0)
         return rc;

@@ -11,7 +11,7 @@
 
 #include <stdatomic.h>
 
-typedef struct cm_refresh_options {
+typedef struct cm_index_refresh_options {
     unsigned windows;        /* bit 1 << cm_window_t each */
     int64_t session_timeout; /* ms */
     int64_t memory;          /* bytes, see mill.h */
@@ -22,44 +22,46 @@ typedef struct cm_refresh_options {
     const atomic_bool *stop; /* gives up with CM_ESTOP, the answers as they were; may be NULL */
     void (*progress)(void *context, double share);
     void *progress_context;
-} cm_refresh_options_t;
+} cm_index_refresh_options_t;
 
 /* The account of the answers: accepted = events + duplicates. */
-typedef struct cm_refreshed {
+typedef struct cm_index_refreshed {
     int64_t accepted, events, duplicates;
     int64_t cells; /* of the windows asked for */
     bool changed;  /* there was something new; where all was computed: any answer differed */
-} cm_refreshed_t;
+} cm_index_refreshed_t;
 
 /* `store` is an embedded store, opened for writing, with nothing uncommitted. */
-int cm_refresh(cm_store_t *store, const cm_refresh_options_t *options, cm_refreshed_t *out,
-               cm_err_t *err);
+int cm_index_refresh(cm_store_t *store, const cm_index_refresh_options_t *options,
+                     cm_index_refreshed_t *out, cm_err_t *err);
 
 /* The same in three steps, of which the long one leaves the store alone: it may be written
  * meanwhile, by its own thread. What comes after the first step is not in the answers. */
-typedef struct cm_refreshing cm_refreshing_t;
+typedef struct cm_index_refreshing cm_index_refreshing_t;
 
 /* Finds out what is to be done. On the store's thread, with nothing uncommitted. The caller frees
  * `*refreshing`, also after a failure of the steps that follow. */
-int cm_refresh_begin(cm_store_t *store, const cm_refresh_options_t *options,
-                     cm_refreshing_t **refreshing, cm_err_t *err);
+int cm_index_refresh_begin(cm_store_t *store, const cm_index_refresh_options_t *options,
+                           cm_index_refreshing_t **refreshing, cm_err_t *err);
 
 /* Whether `most` leaves something for the next time. */
-bool cm_refresh_leaves(const cm_refreshing_t *refreshing);
+bool cm_index_refresh_leaves(const cm_index_refreshing_t *refreshing);
 
 /* Mills. On any thread. */
-int cm_refresh_mill(cm_refreshing_t *refreshing, cm_err_t *err);
+int cm_index_refresh_mill(cm_index_refreshing_t *refreshing, cm_err_t *err);
 
 /* Writes the answers. On the store's thread, with nothing uncommitted. */
-int cm_refresh_end(cm_refreshing_t *refreshing, cm_refreshed_t *out, cm_err_t *err);
+int cm_index_refresh_end(cm_index_refreshing_t *refreshing, cm_index_refreshed_t *out,
+                         cm_err_t *err);
 
 /* NULL is fine. */
-void cm_refresh_free(cm_refreshing_t *refreshing);
+void cm_index_refresh_free(cm_index_refreshing_t *refreshing);
 
 /* Mills another store (in memory, or the copy of a table of Cassandra) and puts its answers in the
  * place of those that the embedded store has, until its own are made again. Only what differs is
  * written. */
-int cm_refresh_from(cm_store_t *other, cm_store_t *store, const cm_refresh_options_t *options,
-                    cm_refreshed_t *out, cm_err_t *err);
+int cm_index_refresh_from(cm_store_t *other, cm_store_t *store,
+                          const cm_index_refresh_options_t *options, cm_index_refreshed_t *out,
+                          cm_err_t *err);
 
 #endif

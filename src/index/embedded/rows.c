@@ -34,22 +34,22 @@ int cm_writing_check_stop(const cm_writing_t *writing, cm_err_t *err)
     return cm_fail(err, CM_ESTOP, "stopped");
 }
 
-static int64_t id_of(const cm_writing_t *writing, cm_text_kind_t kind, uint32_t id)
+static int64_t id_of(const cm_writing_t *writing, cm_string_kind_t kind, uint32_t id)
 {
     if (id == CM_CELL_ALL)
         return CM_ALL_IDS;
     return writing->ids[kind] != NULL ? writing->ids[kind][id] : id;
 }
 
-cm_place_t cm_place_of(const cm_writing_t *writing, const cm_cell_t *cell)
+cm_index_place_t cm_index_place_of(const cm_writing_t *writing, const cm_cell_t *cell)
 {
-    return (cm_place_t){.window = (int64_t)cm_cell_window_kind(cell->key.window),
-                        .start = cm_cell_window_start(cell->key.window) / CM_HOUR_MS,
-                        .url = id_of(writing, CM_TEXT_PAGE, cell->key.url),
-                        .country = id_of(writing, CM_TEXT_COUNTRY, cell->key.country)};
+    return (cm_index_place_t){.window = (int64_t)cm_cell_window_kind(cell->key.window),
+                              .start = cm_cell_window_start(cell->key.window) / CM_HOUR_MS,
+                              .url = id_of(writing, CM_STRING_PAGE, cell->key.url),
+                              .country = id_of(writing, CM_STRING_COUNTRY, cell->key.country)};
 }
 
-static void bind_place(sqlite3_stmt *statement, int at, const cm_place_t *place)
+static void bind_place(sqlite3_stmt *statement, int at, const cm_index_place_t *place)
 {
     sqlite3_bind_int64(statement, at, place->window);
     sqlite3_bind_int64(statement, at + 1, place->start);
@@ -64,7 +64,7 @@ static void bind_row(const cm_writing_t *writing, sqlite3_stmt *statement, int a
     const int64_t numbers[] = {n->clicks,           n->users,         n->time_spent_sum,
                                n->time_spent_count, n->page_time_sum, n->page_time_count,
                                n->entrances,        n->exits,         writing->now};
-    const cm_place_t place = cm_place_of(writing, cell);
+    const cm_index_place_t place = cm_index_place_of(writing, cell);
 
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         sqlite3_bind_int64(statement, at++, numbers[i]);
@@ -147,7 +147,7 @@ int cm_rows_flush(cm_rows_t *rows, cm_err_t *err)
 /* A row that is there again has not vanished. */
 static int bring_back(cm_rows_t *rows, const cm_cell_t *cell, cm_err_t *err)
 {
-    const cm_place_t place = cm_place_of(rows->writing, cell);
+    const cm_index_place_t place = cm_index_place_of(rows->writing, cell);
 
     bind_place(rows->back, 1, &place);
     return cm_database_step(rows->writing->database, rows->back, WRITING, err);
@@ -171,7 +171,7 @@ int cm_rows_update(cm_rows_t *rows, const cm_cell_t *cell, bool *there, cm_err_t
     return rc;
 }
 
-int cm_rows_remove(cm_rows_t *rows, const cm_place_t *place, cm_err_t *err)
+int cm_rows_remove(cm_rows_t *rows, const cm_index_place_t *place, cm_err_t *err)
 {
     cm_writing_t *writing = rows->writing;
     int rc = 0;
@@ -193,7 +193,7 @@ int cm_rows_remove(cm_rows_t *rows, const cm_place_t *place, cm_err_t *err)
 
 int cm_rows_remove_empty(cm_rows_t *rows, const cm_cell_t *cell, bool *gone, cm_err_t *err)
 {
-    const cm_place_t place = cm_place_of(rows->writing, cell);
+    const cm_index_place_t place = cm_index_place_of(rows->writing, cell);
 
     bind_place(rows->empty, 1, &place);
     const int step = sqlite3_step(rows->empty);

@@ -26,7 +26,7 @@ static const char *const indexed_from[CM_DIMENSION_COUNT] = {
 
 /* All time has one window, in whose key urls come next; but who asks for all as it comes (verify)
  * sees rows, too, that should not be there. */
-static void add_times(cm_buf_t *sql, const cm_query_t *query)
+static void add_times(cm_buf_t *sql, const cm_index_query_t *query)
 {
     cm_buf_add_text(sql, " WHERE window = ?1");
     if (query->window == CM_WINDOW_ALL && !query->unsorted)
@@ -39,7 +39,7 @@ static void add_times(cm_buf_t *sql, const cm_query_t *query)
 
 /* Adds the conditions on texts. The row is seen first, whether or not they hold. A text is looked
  * at once, and not for each of its rows. */
-static void add_texts(cm_buf_t *sql, const cm_query_t *query, const char *seen)
+static void add_texts(cm_buf_t *sql, const cm_index_query_t *query, const char *seen)
 {
     const char *table = query->dimension == CM_PER_CELL ? "cell" : "total";
 
@@ -52,7 +52,7 @@ static void add_texts(cm_buf_t *sql, const cm_query_t *query, const char *seen)
     cm_buf_add_text(sql, " END");
 }
 
-static void add_order(cm_buf_t *sql, const cm_query_t *query)
+static void add_order(cm_buf_t *sql, const cm_index_query_t *query)
 {
     static const char *const columns[CM_SORT_COUNT] = {
         [CM_SORT_AVERAGE_TIME_SPENT] = CM_AVERAGE("time_spent_sum", "time_spent_count"),
@@ -70,14 +70,15 @@ static void add_order(cm_buf_t *sql, const cm_query_t *query)
                   column != NULL ? column : cm_sort_names[query->sort], down ? "DESC" : "ASC");
 }
 
-void cm_ask_build(cm_ask_t *ask, const cm_query_t *query, bool checked, bool indexed)
+void cm_index_select_build(cm_index_select_t *ask, const cm_index_query_t *query, bool checked,
+                           bool indexed)
 {
     const place_t *place = &places[query->dimension];
     const bool by_index =
         indexed && query->window != CM_WINDOW_ALL && indexed_from[query->dimension] != NULL;
     cm_buf_t *sql = &ask->sql;
 
-    *ask = (cm_ask_t){.query = query};
+    *ask = (cm_index_select_t){.query = query};
     if (query->url != NULL && !cm_pattern_is_plain(query->url))
         ask->pattern = cm_pattern_new(query->url);
     cm_buf_printf(sql, "SELECT page.url, country.name, start, updated_at, " CM_NUMBER_COLUMNS "%s",
@@ -98,9 +99,9 @@ static int64_t hour_from(int64_t ms)
     return (ms - 1) / CM_HOUR_MS + 1;
 }
 
-void cm_ask_bind(cm_ask_t *ask, sqlite3_stmt *select)
+void cm_index_select_bind(cm_index_select_t *ask, sqlite3_stmt *select)
 {
-    const cm_query_t *query = ask->query;
+    const cm_index_query_t *query = ask->query;
 
     sqlite3_bind_int(select, 1, (int)query->window);
     sqlite3_bind_int64(select, 2, hour_from(query->from));
@@ -116,7 +117,7 @@ void cm_ask_bind(cm_ask_t *ask, sqlite3_stmt *select)
 }
 
 /* The starts of a query, in hours. */
-static void span_of(const cm_query_t *query, int64_t *from, int64_t *to)
+static void span_of(const cm_index_query_t *query, int64_t *from, int64_t *to)
 {
     const bool all = query->window == CM_WINDOW_ALL;
 
@@ -124,20 +125,20 @@ static void span_of(const cm_query_t *query, int64_t *from, int64_t *to)
     *to = all || query->to <= 0 ? INT64_MAX : hour_from(query->to) - 1;
 }
 
-int cm_ask_look(const cm_query_t *query, const cm_database_t *database, cm_checked_t *checked,
-                bool *fresh, cm_err_t *err)
+int cm_index_select_fresh(const cm_index_query_t *query, const cm_database_t *database,
+                          cm_checked_t *checked, bool *fresh, cm_err_t *err)
 {
     int64_t from, to;
 
     span_of(query, &from, &to);
-    return cm_checked_look(checked, database, query->window, query->dimension, from, to, fresh,
-                           err);
+    return cm_checked_fresh(checked, database, query->window, query->dimension, from, to, fresh,
+                            err);
 }
 
-int cm_ask_compare(cm_ask_t *ask, const cm_database_t *database, cm_checked_t *checked,
-                   cm_err_t *err)
+int cm_index_select_compare(cm_index_select_t *ask, const cm_database_t *database,
+                            cm_checked_t *checked, cm_err_t *err)
 {
-    const cm_query_t *query = ask->query;
+    const cm_index_query_t *query = ask->query;
     int64_t from, to;
 
     span_of(query, &from, &to);
@@ -147,7 +148,7 @@ int cm_ask_compare(cm_ask_t *ask, const cm_database_t *database, cm_checked_t *c
     return rc;
 }
 
-void cm_ask_free(cm_ask_t *ask)
+void cm_index_select_free(cm_index_select_t *ask)
 {
     cm_check_scan_free(&ask->scan);
     cm_buf_free(&ask->sql);
@@ -168,7 +169,7 @@ static void answer_matches(sqlite3_context *context, int count, sqlite3_value **
                        pattern != NULL && data != NULL && cm_pattern_matches(pattern, text));
 }
 
-int cm_ask_register(const cm_database_t *database, cm_err_t *err)
+int cm_index_select_register(const cm_database_t *database, cm_err_t *err)
 {
     int rc = cm_check_register(database, err);
 

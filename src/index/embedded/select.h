@@ -14,39 +14,40 @@
 #define CM_TOTAL_SITE    "total_site"
 #define CM_TOTAL_COUNTRY "total_country"
 
-#define CM_ASK_INDEXES                                                                             \
+#define CM_SELECT_INDEXES                                                                          \
     "CREATE INDEX IF NOT EXISTS " CM_TOTAL_SITE " ON total (window, start) "                       \
     "WHERE " CM_ROWS_PER_NOTHING ";\n"                                                             \
     "CREATE INDEX IF NOT EXISTS " CM_TOTAL_COUNTRY " ON total (window, start) "                    \
     "WHERE " CM_ROWS_PER_COUNTRY ";\n"
 
-typedef struct cm_ask {
-    const cm_query_t *query;
+typedef struct cm_index_select {
+    const cm_index_query_t *query;
     cm_buf_t sql;
     cm_pattern_t *pattern; /* NULL: the url is no pattern */
     cm_check_scan_t scan;  /* what the statement has seen */
-} cm_ask_t;
+} cm_index_select_t;
 
 /* Gives the connection the SQL functions of questions and of checks.h; once a connection. */
-int cm_ask_register(const cm_database_t *database, cm_err_t *err);
+int cm_index_select_register(const cm_database_t *database, cm_err_t *err);
 
 /* `checked`: each row of the windows is added to the scan. `indexed`: the file has the indexes.
  * Borrows the query; the caller frees. Rows are url, country, start, updated_at and
  * CM_NUMBER_COLUMNS. */
-void cm_ask_build(cm_ask_t *ask, const cm_query_t *query, bool checked, bool indexed);
+void cm_index_select_build(cm_index_select_t *ask, const cm_index_query_t *query, bool checked,
+                           bool indexed);
 
 /* Binds the parameters; the ask must live, and not move, as long as the statement is used. */
-void cm_ask_bind(cm_ask_t *ask, sqlite3_stmt *select);
+void cm_index_select_bind(cm_index_select_t *ask, sqlite3_stmt *select);
 
 /* Whether the rows of the question need no check, because they were checked before. */
-int cm_ask_look(const cm_query_t *query, const cm_database_t *database, cm_checked_t *checked,
-                bool *fresh, cm_err_t *err);
+int cm_index_select_fresh(const cm_index_query_t *query, const cm_database_t *database,
+                          cm_checked_t *checked, bool *fresh, cm_err_t *err);
 
 /* Compares what was seen with the checksums of the span, and notes that it was checked.
  * CM_ECORRUPT. */
-int cm_ask_compare(cm_ask_t *ask, const cm_database_t *database, cm_checked_t *checked,
-                   cm_err_t *err);
+int cm_index_select_compare(cm_index_select_t *ask, const cm_database_t *database,
+                            cm_checked_t *checked, cm_err_t *err);
 
-void cm_ask_free(cm_ask_t *ask);
+void cm_index_select_free(cm_index_select_t *ask);
 
 #endif

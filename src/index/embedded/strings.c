@@ -28,9 +28,9 @@ typedef struct kind {
             "INSERT INTO moved_" table " VALUES (?, ?)"                                            \
     }
 
-static const kind_t kinds[CM_TEXT_KINDS] = {
-    [CM_TEXT_PAGE] = KIND(CM_URL, "page", "url"),
-    [CM_TEXT_COUNTRY] = KIND(CM_COUNTRY, "country", "name"),
+static const kind_t kinds[CM_STRING_KINDS] = {
+    [CM_STRING_PAGE] = KIND(CM_URL, "page", "url"),
+    [CM_STRING_COUNTRY] = KIND(CM_COUNTRY, "country", "name"),
 };
 
 static int insert_text(const cm_writing_t *writing, sqlite3_stmt *insert, int64_t id, cm_str_t text,
@@ -67,10 +67,10 @@ static int add_texts(const cm_writing_t *writing, const kind_t *kind, cm_err_t *
     return rc;
 }
 
-int cm_texts_add(const cm_writing_t *writing, cm_err_t *err)
+int cm_strings_add(const cm_writing_t *writing, cm_err_t *err)
 {
     int rc = 0;
-    for (int k = 0; rc == 0 && k < CM_TEXT_KINDS; k++)
+    for (int k = 0; rc == 0 && k < CM_STRING_KINDS; k++)
         rc = add_texts(writing, &kinds[k], err);
     return rc;
 }
@@ -130,7 +130,7 @@ static int know(void *context, int64_t id, cm_str_t text, bool whole, cm_err_t *
     return 0;
 }
 
-static int match_texts(cm_writing_t *writing, cm_text_kind_t which, cm_err_t *err)
+static int match_texts(cm_writing_t *writing, cm_string_kind_t which, cm_err_t *err)
 {
     const kind_t *kind = &kinds[which];
     const cm_database_t *database = writing->database;
@@ -163,15 +163,15 @@ static int match_texts(cm_writing_t *writing, cm_text_kind_t which, cm_err_t *er
     return rc;
 }
 
-int cm_texts_match(cm_writing_t *writing, cm_err_t *err)
+int cm_strings_match(cm_writing_t *writing, cm_err_t *err)
 {
     int rc = 0;
-    for (int k = 0; rc == 0 && k < CM_TEXT_KINDS; k++)
-        rc = match_texts(writing, (cm_text_kind_t)k, err);
+    for (int k = 0; rc == 0 && k < CM_STRING_KINDS; k++)
+        rc = match_texts(writing, (cm_string_kind_t)k, err);
     return rc;
 }
 
-int cm_texts_prune(const cm_writing_t *writing, cm_err_t *err)
+int cm_strings_prune(const cm_writing_t *writing, cm_err_t *err)
 {
     /* Every cell has a total of its url and one of its country. */
     return cm_database_exec(writing->database,
@@ -206,11 +206,11 @@ static int mend_text(void *context, int64_t id, cm_str_t text, bool whole, cm_er
     return cm_database_step(moving->writing->database, moving->statement, WRITING, err);
 }
 
-int cm_texts_mend(const cm_writing_t *writing, cm_err_t *err)
+int cm_strings_repair(const cm_writing_t *writing, cm_err_t *err)
 {
     int rc = 0;
 
-    for (int k = 0; rc == 0 && k < CM_TEXT_KINDS; k++) {
+    for (int k = 0; rc == 0 && k < CM_STRING_KINDS; k++) {
         moving_t moving = {.writing = writing, .field = kinds[k].field};
         rc = cm_reader_string_count(writing->reader, kinds[k].field, &moving.count, err);
         if (rc == 0)
@@ -265,13 +265,13 @@ static int list_moves(const cm_writing_t *writing, const kind_t *kind, cm_err_t 
     "INSERT OR IGNORE INTO " table " SELECT * FROM moved ORDER BY window, start, url, country; "   \
     "DROP TABLE moved; "
 
-int cm_texts_renumber(cm_writing_t *writing, cm_err_t *err)
+int cm_strings_renumber(cm_writing_t *writing, cm_err_t *err)
 {
     static const char lost[] = "gone.url NOT IN (SELECT old FROM moved_page) OR "
                                "gone.country NOT IN (SELECT old FROM moved_country)";
     int rc = 0;
 
-    for (int k = 0; rc == 0 && k < CM_TEXT_KINDS; k++)
+    for (int k = 0; rc == 0 && k < CM_STRING_KINDS; k++)
         rc = list_moves(writing, &kinds[k], err);
     if (rc == 0)
         rc = cm_rows_remove_where(writing, "cell", lost, err);
@@ -282,7 +282,7 @@ int cm_texts_renumber(cm_writing_t *writing, cm_err_t *err)
                               MOVE("cell") MOVE("total") "DROP TABLE moved_page; DROP TABLE "
                                                          "moved_country",
                               WRITING, err);
-    for (int k = 0; rc == 0 && k < CM_TEXT_KINDS; k++)
+    for (int k = 0; rc == 0 && k < CM_STRING_KINDS; k++)
         rc = cm_database_exec(writing->database, kinds[k].forget, WRITING, err);
     return rc;
 }

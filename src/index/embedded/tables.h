@@ -30,11 +30,11 @@ enum { CM_NUMBER_COUNT = sizeof(cm_numbers_t) / sizeof(int64_t) };
 enum { CM_ALL_IDS = -1 };
 
 /* The two kinds of texts. */
-typedef enum cm_text_kind {
-    CM_TEXT_PAGE,
-    CM_TEXT_COUNTRY,
-    CM_TEXT_KINDS,
-} cm_text_kind_t;
+typedef enum cm_string_kind {
+    CM_STRING_PAGE,
+    CM_STRING_COUNTRY,
+    CM_STRING_KINDS,
+} cm_string_kind_t;
 
 /* Rows of answers of one window, start and dimension: how many, and their checksum. */
 typedef struct cm_check_group {
@@ -59,7 +59,7 @@ typedef struct cm_writing {
     int64_t now;
     const atomic_bool *stop; /* may be NULL */
     /* Ids in the tables by those of the reader; NULL: they are the same. Owned. */
-    uint32_t *ids[CM_TEXT_KINDS];
+    uint32_t *ids[CM_STRING_KINDS];
     bool publishes; /* vanished rows are remembered */
     bool retired; /* and there were some before, of which one that is made anew is none any more */
     int64_t cells[CM_WINDOW_COUNT]; /* of the contract's: added, or in all where all is written */
@@ -78,31 +78,31 @@ int cm_writing_check_stop(const cm_writing_t *writing, cm_err_t *err);
 
 /* Gives the tables of texts those of the reader that they lack, by the reader's own ids, which
  * those already there have too. */
-int cm_texts_add(const cm_writing_t *writing, cm_err_t *err);
+int cm_strings_add(const cm_writing_t *writing, cm_err_t *err);
 
 /* Finds the reader's texts in the tables, adds what is not there, and sets writing->ids. */
-int cm_texts_match(cm_writing_t *writing, cm_err_t *err);
+int cm_strings_match(cm_writing_t *writing, cm_err_t *err);
 
 /* Where the ids are the reader's: corrects texts that somebody has spoiled. */
-int cm_texts_mend(const cm_writing_t *writing, cm_err_t *err);
+int cm_strings_repair(const cm_writing_t *writing, cm_err_t *err);
 
 /* Where the tables have other ids than the reader, gives all rows the reader's; rows whose texts it
- * does not have vanish. cm_texts_add() comes next. */
-int cm_texts_renumber(cm_writing_t *writing, cm_err_t *err);
+ * does not have vanish. cm_strings_add() comes next. */
+int cm_strings_renumber(cm_writing_t *writing, cm_err_t *err);
 
 /* Forgets texts that no row has any more. */
-int cm_texts_prune(const cm_writing_t *writing, cm_err_t *err);
+int cm_strings_prune(const cm_writing_t *writing, cm_err_t *err);
 
 /* ---- rows.c ---- */
 
 /* Where a row stands: the primary key. */
-typedef struct cm_place {
+typedef struct cm_index_place {
     int64_t window, start, url, country;
-} cm_place_t;
+} cm_index_place_t;
 
-cm_place_t cm_place_of(const cm_writing_t *writing, const cm_cell_t *cell);
+cm_index_place_t cm_index_place_of(const cm_writing_t *writing, const cm_cell_t *cell);
 
-static inline bool cm_cell_is_total(const cm_cell_t *cell)
+static inline bool cm_index_cell_is_total(const cm_cell_t *cell)
 {
     return cell->key.url == CM_CELL_ALL || cell->key.country == CM_CELL_ALL;
 }
@@ -131,7 +131,7 @@ int cm_rows_update(cm_rows_t *rows, const cm_cell_t *cell, bool *there, cm_err_t
 int cm_rows_remove_empty(cm_rows_t *rows, const cm_cell_t *cell, bool *gone, cm_err_t *err);
 
 /* The row vanishes. */
-int cm_rows_remove(cm_rows_t *rows, const cm_place_t *place, cm_err_t *err);
+int cm_rows_remove(cm_rows_t *rows, const cm_index_place_t *place, cm_err_t *err);
 
 /* Writes those that wait. */
 int cm_rows_flush(cm_rows_t *rows, cm_err_t *err);

@@ -116,7 +116,7 @@ static int add_secrets(cm_buf_t *json, const cm_spark_options_t *options,
 }
 
 static void add_output(cm_buf_t *json, const cm_spark_options_t *options,
-                       const cm_elastic_indices_t *indices)
+                       const cm_index_elasticsearch_indices_t *indices)
 {
     cm_buf_add_text(json, "\"output\":{\"elasticsearch\":{");
     add(json, "index", cm_str(options->elastic->index));
@@ -127,8 +127,9 @@ static void add_output(cm_buf_t *json, const cm_spark_options_t *options,
 }
 
 static int make_settings(cm_app_t *app, const cm_spark_options_t *options,
-                         const cm_elastic_settings_t *settings, const cm_elastic_indices_t *indices,
-                         const char *host, cm_buf_t *json)
+                         const cm_elastic_settings_t *settings,
+                         const cm_index_elasticsearch_indices_t *indices, const char *host,
+                         cm_buf_t *json)
 {
     cm_buf_add_text(json, "{\"input\":{\"cassandra\":{");
     add(json, "keyspace", cm_str(options->cassandra->keyspace));
@@ -137,7 +138,7 @@ static int make_settings(cm_app_t *app, const cm_spark_options_t *options,
     for (int w = 0; w < CM_WINDOW_COUNT; w++) {
         if (options->windows & 1u << w)
             cm_buf_printf(json, "%s\"%s\"", json->data[json->len - 1] == '[' ? "" : ",",
-                          cm_window_names[w]);
+                          cm_index_window_names[w]);
     }
     cm_buf_printf(json, "],\"session_timeout\":%lld,",
                   (long long)app->global.session_timeout / 1000);
@@ -387,24 +388,25 @@ static int check_cassandra(cm_app_t *app, const cm_cassandra_options_t *given)
 
 /* The indices that are written, and which of them there were before. */
 typedef struct target {
-    cm_elastic_indices_t indices, made; /* made: names only of those that this run has made */
+    cm_index_elasticsearch_indices_t indices,
+        made; /* made: names only of those that this run has made */
 } target_t;
 
 static int find_indices(cm_app_t *app, const cm_elastic_settings_t *settings, bool rebuild,
                         cm_elastic_t *client, target_t *target)
 {
-    cm_elastic_indices_t *indices = &target->indices, before = {0};
+    cm_index_elasticsearch_indices_t *indices = &target->indices, before = {0};
     char epoch[CM_EPOCH + 1];
     cm_err_t *err = &app->err;
     int rc;
 
     if (rebuild) {
-        rc = cm_elastic_make_next(client, settings, NULL, indices, err);
+        rc = cm_index_elasticsearch_make_next(client, settings, NULL, indices, err);
     } else {
-        rc = cm_elastic_find(client, settings, NULL, indices, err);
+        rc = cm_index_elasticsearch_find(client, settings, NULL, indices, err);
         before = *indices;
         if (rc == 0)
-            rc = cm_elastic_prepare(client, settings, NULL, indices, err);
+            rc = cm_index_elasticsearch_prepare(client, settings, NULL, indices, err);
     }
     target->made = *indices;
     if (before.cells[0] != '\0')
@@ -412,9 +414,9 @@ static int find_indices(cm_app_t *app, const cm_elastic_settings_t *settings, bo
     if (before.totals[0] != '\0')
         target->made.totals[0] = '\0';
     if (rc == 0)
-        rc = cm_elastic_new_epoch(epoch, err);
+        rc = cm_index_elasticsearch_new_epoch(epoch, err);
     if (rc == 0)
-        rc = cm_elastic_set_epoch(client, settings, NULL, indices, epoch, err);
+        rc = cm_index_elasticsearch_set_epoch(client, settings, NULL, indices, epoch, err);
     memcpy(target->made.epoch, indices->epoch, sizeof indices->epoch);
     return rc;
 }
@@ -432,7 +434,7 @@ static void discard(cm_app_t *app, const cm_elastic_settings_t *settings, target
     lasting.stop = NULL;
     int rc = cm_elastic_open(&lasting, &client, &err);
     if (rc == 0)
-        rc = cm_elastic_discard(client, &lasting, &target->made, &err);
+        rc = cm_index_elasticsearch_discard(client, &lasting, &target->made, &err);
     if (rc < 0)
         fprintf(app->messages,
                 "the indices that were made for this job (%s %s) are still there: %s\n",
@@ -464,8 +466,9 @@ int cm_spark_process(cm_app_t *app, const cm_spark_options_t *options, cm_spark_
     if (rc == 0)
         rc = run_job(app, options, &found, &json, done);
     if (rc == 0)
-        rc = options->rebuild ? cm_elastic_swap(client, &settings, NULL, &target.indices, &app->err)
-                              : cm_elastic_refresh(client, NULL, &target.indices, &app->err);
+        rc = options->rebuild
+                 ? cm_index_elasticsearch_swap(client, &settings, NULL, &target.indices, &app->err)
+                 : cm_index_elasticsearch_refresh(client, NULL, &target.indices, &app->err);
     if (rc < 0)
         discard(app, &settings, &target);
     cm_elastic_close(client);

@@ -56,7 +56,7 @@ typedef struct cm_spark_options {
 typedef struct cm_spark_account {
     int64_t read, rejected; /* rows; rejected: no events of the contract */
     int64_t removed;        /* documents that no event leads to any more */
-    cm_refreshed_t answers;
+    cm_index_refreshed_t answers;
 } cm_spark_account_t;
 
 /* Computes the answers from the table in Cassandra and writes them to Elasticsearch. CM_EUSAGE when

@@ -3,50 +3,50 @@
  * all the same. */
 #include "index_site.h"
 
-#include "index/embedded/changes.h"
 #include "index/elasticsearch/document.h"
+#include "index/embedded/changes.h"
 #include "index/embedded/embedded.h"
 #include "index/embedded/refresh.h"
 #include "store/memory.h"
 
-static cm_refresh_options_t options_of(const site_t *site, unsigned windows)
+static cm_index_refresh_options_t options_of(const site_t *site, unsigned windows)
 {
-    return (cm_refresh_options_t){
+    return (cm_index_refresh_options_t){
         .windows = windows, .session_timeout = TIMEOUT, .threads = 1, .clock = &site->clock};
 }
 
-static cm_refreshed_t refresh_with(site_t *site, const cm_refresh_options_t *options)
+static cm_index_refreshed_t refresh_with(site_t *site, const cm_index_refresh_options_t *options)
 {
-    cm_refreshed_t refreshed;
+    cm_index_refreshed_t refreshed;
     cm_err_t err;
-    assert_ok(cm_refresh(site->store, options, &refreshed, &err), err);
+    assert_ok(cm_index_refresh(site->store, options, &refreshed, &err), err);
     return refreshed;
 }
 
-static cm_refreshed_t refresh(site_t *site, unsigned windows)
+static cm_index_refreshed_t refresh(site_t *site, unsigned windows)
 {
-    const cm_refresh_options_t options = options_of(site, windows);
+    const cm_index_refresh_options_t options = options_of(site, windows);
     return refresh_with(site, &options);
 }
 
-static cm_refreshed_t rebuild(site_t *site, unsigned windows)
+static cm_index_refreshed_t rebuild(site_t *site, unsigned windows)
 {
-    cm_refresh_options_t options = options_of(site, windows);
+    cm_index_refresh_options_t options = options_of(site, windows);
     options.rebuild = true;
     return refresh_with(site, &options);
 }
 
 /* The batch's events as another store. */
-static cm_refreshed_t refresh_from(site_t *site, unsigned windows)
+static cm_index_refreshed_t refresh_from(site_t *site, unsigned windows)
 {
-    const cm_refresh_options_t options = options_of(site, windows);
+    const cm_index_refresh_options_t options = options_of(site, windows);
     cm_store_t *other = cm_memory_new();
-    cm_refreshed_t refreshed;
+    cm_index_refreshed_t refreshed;
     cm_err_t err;
 
     test_put(other, &site->batch);
     test_commit(other);
-    assert_ok(cm_refresh_from(other, site->store, &options, &refreshed, &err), err);
+    assert_ok(cm_index_refresh_from(other, site->store, &options, &refreshed, &err), err);
     cm_sink_close(&other->sink);
     cm_batch_clear(&site->batch);
     return refreshed;
@@ -55,7 +55,7 @@ static cm_refreshed_t refresh_from(site_t *site, unsigned windows)
 static void prepare(site_t *site)
 {
     cm_err_t err;
-    assert_ok(cm_changes_prepare(site->database, &err), err);
+    assert_ok(cm_index_changes_prepare(site->database, &err), err);
 }
 
 static int64_t number(site_t *site, const char *sql)
@@ -76,7 +76,7 @@ static int64_t latest(site_t *site)
 {
     int64_t value;
     cm_err_t err;
-    assert_ok(cm_changes_latest(site->database, &value, &err), err);
+    assert_ok(cm_index_changes_latest(site->database, &value, &err), err);
     return value;
 }
 
@@ -86,7 +86,7 @@ static int take_row(void *context, const cm_answer_t *answer)
     cm_buf_t *out = context;
 
     if (answer->window != CM_WINDOW_ALL)
-        cm_buf_printf(out, "%s%lld:", cm_window_names[answer->window],
+        cm_buf_printf(out, "%s%lld:", cm_index_window_names[answer->window],
                       (long long)((answer->window_start - day) / 3600000));
     cm_buf_add_str(out, answer->url);
     cm_buf_add_char(out, '|');
@@ -96,7 +96,7 @@ static int take_row(void *context, const cm_answer_t *answer)
     return 0;
 }
 
-typedef int (*changes_fn)(const cm_database_t *database, int64_t since, int64_t upto,
+typedef int (*changes_fn)(const cm_database_t *database, int64_t since, int64_t watermark,
                           cm_answer_fn row, void *context, cm_err_t *err);
 
 static void assert_rows(site_t *site, changes_fn changes, int64_t since, const char *expected)
@@ -112,12 +112,12 @@ static void assert_rows(site_t *site, changes_fn changes, int64_t since, const c
 
 static void assert_changed(site_t *site, int64_t since, const char *expected)
 {
-    assert_rows(site, cm_changes_each, since, expected);
+    assert_rows(site, cm_index_changes_each, since, expected);
 }
 
 static void assert_retired(site_t *site, int64_t since, const char *expected)
 {
-    assert_rows(site, cm_changes_retired, since, expected);
+    assert_rows(site, cm_index_changes_tombstones, since, expected);
 }
 
 /* ---- when rows change ---- */
@@ -128,7 +128,7 @@ static void time_grows_strictly(void **state)
     static const int64_t clocks[] = {1000, 1000, 400, 1001, 5000};
     static const int64_t expected[] = {1000, 1001, 1002, 1003, 5000};
 
-    assert_int_equal(cm_embedded_index_prepare(site->database, NULL), 0);
+    assert_int_equal(cm_index_embedded_prepare(site->database, NULL), 0);
     assert_int_equal(latest(site), 0);
     for (int i = 0; i < 5; i++) {
         site->now = clocks[i];
@@ -180,11 +180,11 @@ static void rows_in_their_order(void **state)
                    "/a|X|2@2000 hour0:/a|X|2@2000 ||3@2000 |X|2@2000 /a||2@2000 "
                    "hour0:||2@2000 hour0:|X|2@2000 hour0:/a||2@2000 ");
     assert_changed(site, 2000, "");
-    assert_ok(cm_changes_count(site->database, 1000, 2000, &count, &err), err);
+    assert_ok(cm_index_changes_count(site->database, 1000, 2000, &count, &err), err);
     assert_int_equal(count, 8);
-    assert_ok(cm_changes_count(site->database, 0, 1999, &count, &err), err);
+    assert_ok(cm_index_changes_count(site->database, 0, 1999, &count, &err), err);
     assert_int_equal(count, 7);
-    assert_ok(cm_changes_count(site->database, 2000, INT64_MAX, &count, &err), err);
+    assert_ok(cm_index_changes_count(site->database, 2000, INT64_MAX, &count, &err), err);
     assert_int_equal(count, 0);
 }
 
@@ -192,7 +192,7 @@ static void rows_in_their_order(void **state)
 static void rebuild_keeps_times(void **state)
 {
     site_t *site = *state;
-    cm_refresh_options_t other = options_of(site, 1 << CM_WINDOW_ALL);
+    cm_index_refresh_options_t other = options_of(site, 1 << CM_WINDOW_ALL);
 
     prepare(site);
     click(site, "u", day, "/a", "X");
@@ -260,7 +260,7 @@ static void another_store(void **state)
     click(site, "v", day, "/b", "Y");
     click(site, "u", day, "/a", "X");
     click(site, "w", day, "/c", "Z");
-    cm_refreshed_t done = refresh_from(site, 1 << CM_WINDOW_ALL);
+    cm_index_refreshed_t done = refresh_from(site, 1 << CM_WINDOW_ALL);
     assert_false(done.changed);
     assert_int_equal(done.events, 3);
     assert_int_equal(done.cells, 3);
@@ -349,15 +349,15 @@ static void unpublished(void **state)
                    "/own|X|1@1002 hour0:/own|X|1@1002 day0:/own|X|1@1003 "
                    "||1@1002 |X|1@1002 /own||1@1002 hour0:||1@1002 hour0:|X|1@1002 "
                    "hour0:/own||1@1002 day0:||1@1003 day0:|X|1@1003 day0:/own||1@1003 ");
-    assert_ok(cm_changes_forget(site->database, &err), err);
+    assert_ok(cm_index_changes_forget(site->database, &err), err);
 }
 
 static void stopping_changes_nothing(void **state)
 {
     site_t *site = *state;
     atomic_bool stop = true;
-    cm_refresh_options_t options = options_of(site, ALL_WINDOWS);
-    cm_refreshed_t refreshed;
+    cm_index_refresh_options_t options = options_of(site, ALL_WINDOWS);
+    cm_index_refreshed_t refreshed;
     cm_err_t err;
 
     prepare(site);
@@ -369,7 +369,8 @@ static void stopping_changes_nothing(void **state)
     test_put(other, &site->batch);
     test_commit(other);
     options.stop = &stop;
-    assert_int_equal(cm_refresh_from(other, site->store, &options, &refreshed, &err), CM_ESTOP);
+    assert_int_equal(cm_index_refresh_from(other, site->store, &options, &refreshed, &err),
+                     CM_ESTOP);
     cm_sink_close(&other->sink);
     assert_int_equal(latest(site), 1000);
     assert_int_equal(number(site, "SELECT count(*) FROM page"), 1);
@@ -380,36 +381,36 @@ static void stopping_changes_nothing(void **state)
 static void several_copies(void **state)
 {
     site_t *site = *state;
-    cm_published_t published = {.upto = 1};
+    cm_index_checkpoint_t published = {.watermark = 1};
     cm_err_t err;
 
     prepare(site);
     prepare(site); /* again: nothing happens */
-    assert_ok(cm_changes_published(site->database, "a", &published, &err), err);
-    assert_int_equal(published.upto, 0);
+    assert_ok(cm_index_changes_checkpoint(site->database, "a", &published, &err), err);
+    assert_int_equal(published.watermark, 0);
     assert_string_equal(published.epoch, "");
     click(site, "u", day, "/a", "X");
     click(site, "v", day, "/b", "Y");
     refresh_from(site, 1 << CM_WINDOW_ALL);
-    const cm_published_t here = {"0123456789abcdef0123456789abcdef", 1000};
-    assert_ok(cm_changes_set_published(site->database, "a", &here, &err), err);
-    assert_ok(cm_changes_set_published(site->database, "b", &here, &err), err);
+    const cm_index_checkpoint_t here = {"0123456789abcdef0123456789abcdef", 1000};
+    assert_ok(cm_index_changes_set_checkpoint(site->database, "a", &here, &err), err);
+    assert_ok(cm_index_changes_set_checkpoint(site->database, "b", &here, &err), err);
     click(site, "u", day, "/a", "X");
     refresh_from(site, 1 << CM_WINDOW_ALL);
     assert_retired(site, 1000, "|Y|0@1001 /b||0@1001 /b|Y|0@1001 ");
-    const cm_published_t later = {"x", 1001};
-    assert_ok(cm_changes_set_published(site->database, "a", &later, &err), err);
+    const cm_index_checkpoint_t later = {"x", 1001};
+    assert_ok(cm_index_changes_set_checkpoint(site->database, "a", &later, &err), err);
     assert_retired(site, 1000, "|Y|0@1001 /b||0@1001 /b|Y|0@1001 "); /* b lacks it yet */
-    assert_ok(cm_changes_published(site->database, "b", &published, &err), err);
+    assert_ok(cm_index_changes_checkpoint(site->database, "b", &published, &err), err);
     assert_string_equal(published.epoch, here.epoch);
-    assert_int_equal(published.upto, 1000);
-    assert_ok(cm_changes_set_published(site->database, "b", &later, &err), err);
+    assert_int_equal(published.watermark, 1000);
+    assert_ok(cm_index_changes_set_checkpoint(site->database, "b", &later, &err), err);
     assert_retired(site, 1000, "");
-    assert_ok(cm_changes_published(site->database, "a", &published, &err), err);
+    assert_ok(cm_index_changes_checkpoint(site->database, "a", &published, &err), err);
     assert_string_equal(published.epoch, "x");
-    assert_ok(cm_changes_forget(site->database, &err), err);
-    assert_ok(cm_changes_published(site->database, "a", &published, &err), err);
-    assert_int_equal(published.upto, 0);
+    assert_ok(cm_index_changes_forget(site->database, &err), err);
+    assert_ok(cm_index_changes_checkpoint(site->database, "a", &published, &err), err);
+    assert_int_equal(published.watermark, 0);
 }
 
 typedef struct meddling {
@@ -452,25 +453,27 @@ static void page_by_page(void **state)
     refresh(site, 1 << CM_WINDOW_ALL);
     for (int since = 0; since < 1000; since += 500) {
         cm_buf_t got = CM_BUF_INIT;
-        assert_ok(cm_changes_each(site->database, since, 1000, take_row, &got, &err), err);
+        assert_ok(cm_index_changes_each(site->database, since, 1000, take_row, &got, &err), err);
         assert_non_null(strstr(got.data, " /8999|X|1@1000 ||9000@1000 |X|9000@1000 /0||1@1000 "));
-        assert_ok(cm_changes_count(site->database, since, 1000, &count, &err), err);
+        assert_ok(cm_index_changes_count(site->database, since, 1000, &count, &err), err);
         assert_int_equal(count, 9000 + 9002);
         for (size_t i = 0; i < got.len; i++)
             rows += got.data[i] == ' ';
         cm_buf_free(&got);
     }
     assert_int_equal(rows, 2 * (9000 + 9002));
-    assert_ok(cm_changes_each(site->database, 0, 1000, change_meanwhile, &meddling, &err), err);
+    assert_ok(cm_index_changes_each(site->database, 0, 1000, change_meanwhile, &meddling, &err),
+              err);
     assert_in_range(meddling.rows, 9002 + 1, 9002 + 8999);
     rows = 0;
-    assert_int_equal(cm_changes_each(site->database, 0, 1000, stop_at_third, &rows, &err), CM_EIO);
+    assert_int_equal(cm_index_changes_each(site->database, 0, 1000, stop_at_third, &rows, &err),
+                     CM_EIO);
     assert_int_equal(rows, 3);
     rows = 0; /* vanished ones, of which there is more than a page, too */
     click(site, "u", day, "/", "X");
     refresh_from(site, 1 << CM_WINDOW_ALL);
     cm_buf_t gone = CM_BUF_INIT;
-    assert_ok(cm_changes_retired(site->database, 1000, 9000, take_row, &gone, &err), err);
+    assert_ok(cm_index_changes_tombstones(site->database, 1000, 9000, take_row, &gone, &err), err);
     for (size_t i = 0; i < gone.len; i++)
         rows += gone.data[i] == ' ';
     assert_int_equal(rows, 18000);
@@ -486,7 +489,7 @@ typedef struct copy {
         cm_buf_t document;
     } * entries;
     size_t count, cap;
-    int64_t upto;
+    int64_t watermark;
 } copy_t;
 
 static struct copy_entry *copy_find(copy_t *copy, const cm_answer_t *answer,
@@ -550,18 +553,23 @@ static void copy_free(copy_t *copy)
 /* Applies what has changed, and looks whether the copy is the index. */
 static void copy_follow(site_t *site, copy_t *copy, int step)
 {
-    const int64_t upto = latest(site);
+    const int64_t watermark = latest(site);
     copy_t whole = {0};
     cm_err_t err;
 
-    assert_ok(cm_changes_retired(site->database, copy->upto, upto, copy_remove, copy, &err), err);
-    assert_ok(cm_changes_each(site->database, copy->upto, upto, copy_put, copy, &err), err);
-    copy->upto = upto;
+    assert_ok(cm_index_changes_tombstones(site->database, copy->watermark, watermark, copy_remove,
+                                          copy, &err),
+              err);
+    assert_ok(
+        cm_index_changes_each(site->database, copy->watermark, watermark, copy_put, copy, &err),
+        err);
+    copy->watermark = watermark;
     for (int w = 0; w < CM_WINDOW_COUNT; w++) {
         for (int d = 0; d < CM_DIMENSION_COUNT; d++) {
-            const cm_query_t query = {.dimension = (cm_dimension_t)d, .window = (cm_window_t)w};
+            const cm_index_query_t query = {.dimension = (cm_dimension_t)d,
+                                            .window = (cm_window_t)w};
             cm_index_t *index;
-            assert_ok(cm_index_open_embedded(site->directory, &index, &err), err);
+            assert_ok(cm_index_embedded_open(site->directory, &index, &err), err);
             assert_ok(cm_index_query(index, &query, copy_put, &whole, &err), err);
             cm_index_close(index);
         }
@@ -599,7 +607,7 @@ static void copies_follow(void **state)
     prepare(site);
     for (int step = 0; step < 300; step++) {
         const unsigned windows = 1 + (unsigned)(test_random(&random) % ALL_WINDOWS);
-        cm_refresh_options_t options = options_of(site, windows);
+        cm_index_refresh_options_t options = options_of(site, windows);
         site->now += (int64_t)(test_random(&random) % 5) - 2; /* the clock goes back, too */
         click_at_random(site, &random, 6);
         switch (test_random(&random) % 6) {
@@ -624,9 +632,10 @@ static void copies_follow(void **state)
         if (test_random(&random) % 8 == 0)
             copy_follow(site, &copies[1], step);
         for (int i = 0; i < 2; i++) {
-            cm_published_t published = {"e", copies[i].upto};
-            assert_ok(cm_changes_set_published(site->database, i ? "b" : "a", &published, &err),
-                      err);
+            cm_index_checkpoint_t published = {"e", copies[i].watermark};
+            assert_ok(
+                cm_index_changes_set_checkpoint(site->database, i ? "b" : "a", &published, &err),
+                err);
         }
     }
     copy_free(&copies[0]);

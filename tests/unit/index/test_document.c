@@ -349,15 +349,15 @@ static void test_indices(void **state)
     cm_err_t err;
     (void)state;
 
-    assert_ok(cm_indices_each(CM_STR(json), take_index, &text, &err), err);
+    assert_ok(cm_index_seen_each(CM_STR(json), take_index, &text, &err), err);
     assert_string_equal(text.data, "a-000001|e1|0|keyword\nb||2|\nc||0|\n");
-    assert_int_equal(cm_indices_each(CM_STR("[]"), take_index, &text, &err), CM_EIO);
-    assert_int_equal(cm_indices_each(CM_STR("{\"a\":1}"), take_index, &text, &err), CM_EIO);
-    assert_true(cm_json_text_at(CM_STR("{\"error\":{\"type\":\"seven77\"}}"), path, type, 8));
+    assert_int_equal(cm_index_seen_each(CM_STR("[]"), take_index, &text, &err), CM_EIO);
+    assert_int_equal(cm_index_seen_each(CM_STR("{\"a\":1}"), take_index, &text, &err), CM_EIO);
+    assert_true(cm_document_text_at(CM_STR("{\"error\":{\"type\":\"seven77\"}}"), path, type, 8));
     assert_string_equal(type, "seven77");
-    assert_false(cm_json_text_at(CM_STR("{\"error\":{\"type\":\"eight888\"}}"), path, type, 8));
-    assert_false(cm_json_text_at(CM_STR("{\"error\":\"text\"}"), path, type, 8));
-    assert_false(cm_json_text_at(CM_STR("no"), path, type, 8));
+    assert_false(cm_document_text_at(CM_STR("{\"error\":{\"type\":\"eight888\"}}"), path, type, 8));
+    assert_false(cm_document_text_at(CM_STR("{\"error\":\"text\"}"), path, type, 8));
+    assert_false(cm_document_text_at(CM_STR("no"), path, type, 8));
     cm_buf_free(&text);
 }
 

@@ -6,20 +6,20 @@
 
 #include <math.h>
 
-static cm_refreshed_t refresh_with(site_t *site, cm_refresh_options_t options)
+static cm_index_refreshed_t refresh_with(site_t *site, cm_index_refresh_options_t options)
 {
-    cm_refreshed_t refreshed;
+    cm_index_refreshed_t refreshed;
     cm_err_t err;
     options.clock = &site->clock;
     options.threads = 1;
-    assert_ok(cm_refresh(site->store, &options, &refreshed, &err), err);
+    assert_ok(cm_index_refresh(site->store, &options, &refreshed, &err), err);
     return refreshed;
 }
 
-static cm_refreshed_t refresh(site_t *site, unsigned windows)
+static cm_index_refreshed_t refresh(site_t *site, unsigned windows)
 {
-    return refresh_with(site,
-                        (cm_refresh_options_t){.windows = windows, .session_timeout = TIMEOUT});
+    return refresh_with(
+        site, (cm_index_refresh_options_t){.windows = windows, .session_timeout = TIMEOUT});
 }
 
 static int take_csv(void *context, const cm_answer_t *answer)
@@ -53,14 +53,15 @@ static int take_json(void *context, const cm_answer_t *answer)
     return 0;
 }
 
-static void assert_answer(site_t *site, cm_query_t query, cm_answer_fn take, const char *expected)
+static void assert_answer(site_t *site, cm_index_query_t query, cm_answer_fn take,
+                          const char *expected)
 {
     cm_buf_t got = CM_BUF_INIT;
     cm_index_t *index;
     cm_err_t err;
 
     cm_buf_add(&got, NULL, 0);
-    assert_ok(cm_index_open_embedded(site->directory, &index, &err), err);
+    assert_ok(cm_index_embedded_open(site->directory, &index, &err), err);
     assert_ok(cm_index_query(index, &query, take, &got, &err), err);
     cm_index_close(index);
     assert_string_equal(got.data, expected);
@@ -72,7 +73,7 @@ static cm_freshness_t freshness(site_t *site, cm_window_t window)
     cm_freshness_t out;
     cm_index_t *index;
     cm_err_t err;
-    assert_ok(cm_index_open_embedded(site->directory, &index, &err), err);
+    assert_ok(cm_index_embedded_open(site->directory, &index, &err), err);
     assert_ok(cm_index_freshness(index, window, &out, &err), err);
     cm_index_close(index);
     return out;
@@ -86,7 +87,7 @@ static void before_anything(void **state)
     cm_index_t *index;
     cm_err_t err;
 
-    assert_answer(site, (cm_query_t){0}, take_csv, "");
+    assert_answer(site, (cm_index_query_t){0}, take_csv, "");
     assert_false(freshness(site, CM_WINDOW_ALL).present);
     click(site, "u", 1, "/", "X");
     commit(site);
@@ -95,7 +96,7 @@ static void before_anything(void **state)
     assert_int_equal(fresh.accepted, 1);
     assert_int_equal(fresh.processed, 0);
     char *empty = test_directory();
-    assert_int_equal(cm_index_open_embedded(empty, &index, &err), CM_EINPUT);
+    assert_int_equal(cm_index_embedded_open(empty, &index, &err), CM_EINPUT);
     test_remove(empty);
 }
 
@@ -105,7 +106,7 @@ static void nothing_new_writes_nothing(void **state)
     sqlite3 *db = cm_store_embedded_database(site->store)->db;
 
     site->now = 500;
-    cm_refreshed_t done = refresh(site, ALL_WINDOWS); /* of an empty store */
+    cm_index_refreshed_t done = refresh(site, ALL_WINDOWS); /* of an empty store */
     assert_int_equal(done.accepted + done.events + done.duplicates + done.cells, 0);
     assert_true(freshness(site, CM_WINDOW_DAY).present);
     site->now = 1000;
@@ -140,14 +141,16 @@ static void nothing_new_writes_nothing(void **state)
     assert_int_equal(freshness(site, CM_WINDOW_ALL).accepted, 4);
     assert_int_equal(freshness(site, CM_WINDOW_ALL).processed, 3);
     refresh(site, ALL_WINDOWS);
-    assert_answer(site, (cm_query_t){.sort = CM_SORT_URL}, take_short, "/|X|1@1000 /v|X|2@2000 ");
+    assert_answer(site, (cm_index_query_t){.sort = CM_SORT_URL}, take_short,
+                  "/|X|1@1000 /v|X|2@2000 ");
     /* And so does a copy, which changes no number. */
     site->now = 3000;
     click(site, "v", day + 1000, "/v", "X");
     commit(site);
     done = refresh(site, ALL_WINDOWS);
     assert_int_equal(done.duplicates, 2);
-    assert_answer(site, (cm_query_t){.sort = CM_SORT_URL}, take_short, "/|X|1@1000 /v|X|2@2000 ");
+    assert_answer(site, (cm_index_query_t){.sort = CM_SORT_URL}, take_short,
+                  "/|X|1@1000 /v|X|2@2000 ");
 }
 
 static void another_timeout_recomputes(void **state)
@@ -158,16 +161,16 @@ static void another_timeout_recomputes(void **state)
     click(site, "u", 11000, "/", "X");
     commit(site);
     refresh(site, 1 << CM_WINDOW_ALL);
-    assert_answer(site, (cm_query_t){0}, take_csv, "/,X,2,1,10.0,10,1,10.0,1,1\n");
+    assert_answer(site, (cm_index_query_t){0}, take_csv, "/,X,2,1,10.0,10,1,10.0,1,1\n");
     site->now = 2000;
-    refresh_with(site,
-                 (cm_refresh_options_t){.windows = 1 << CM_WINDOW_ALL, .session_timeout = 9999});
-    assert_answer(site, (cm_query_t){0}, take_csv, "/,X,2,1,10.0,10,1,,2,2\n");
+    refresh_with(
+        site, (cm_index_refresh_options_t){.windows = 1 << CM_WINDOW_ALL, .session_timeout = 9999});
+    assert_answer(site, (cm_index_query_t){0}, take_csv, "/,X,2,1,10.0,10,1,,2,2\n");
     site->now = 3000;
-    refresh_with(site, (cm_refresh_options_t){.windows = 1 << CM_WINDOW_ALL,
-                                              .session_timeout = 9999,
-                                              .rebuild = true});
-    assert_answer(site, (cm_query_t){0}, take_short, "/|X|2@3000 ");
+    refresh_with(site, (cm_index_refresh_options_t){.windows = 1 << CM_WINDOW_ALL,
+                                                    .session_timeout = 9999,
+                                                    .rebuild = true});
+    assert_answer(site, (cm_index_query_t){0}, take_short, "/|X|2@3000 ");
     /* A rebuild brings back what somebody has spoiled. */
     cm_err_t err;
     assert_ok(cm_database_exec(cm_store_embedded_database(site->store),
@@ -175,13 +178,13 @@ static void another_timeout_recomputes(void **state)
                                "INSERT INTO total VALUES (0, 0, 0, 7, 1, 1, 1, 1, 1, 1, 1, 1, 1)",
                                "test", &err),
               err);
-    cm_refreshed_t done = refresh_with(site, (cm_refresh_options_t){.windows = 1 << CM_WINDOW_ALL,
-                                                                    .session_timeout = TIMEOUT,
-                                                                    .rebuild = true});
+    cm_index_refreshed_t done = refresh_with(
+        site, (cm_index_refresh_options_t){
+                  .windows = 1 << CM_WINDOW_ALL, .session_timeout = TIMEOUT, .rebuild = true});
     assert_int_equal(done.cells, 1);
     assert_int_equal(done.events, 2);
-    assert_answer(site, (cm_query_t){0}, take_csv, "/,X,2,1,10.0,10,1,10.0,1,1\n");
-    assert_answer(site, (cm_query_t){.dimension = CM_PER_URL}, take_url, "/ ");
+    assert_answer(site, (cm_index_query_t){0}, take_csv, "/,X,2,1,10.0,10,1,10.0,1,1\n");
+    assert_answer(site, (cm_index_query_t){.dimension = CM_PER_URL}, take_url, "/ ");
 }
 
 /* Windows that are processed at other times, and late events that split a gap. */
@@ -194,17 +197,18 @@ static void windows_apart(void **state)
     click(site, "u", day + 3600000, "/", "X");
     commit(site);
     refresh(site, 1 << CM_WINDOW_DAY);
-    assert_answer(site, (cm_query_t){.window = CM_WINDOW_DAY}, take_csv,
+    assert_answer(site, (cm_index_query_t){.window = CM_WINDOW_DAY}, take_csv,
                   "2023-11-15T00:00:00Z,/,X,2,1,3600.0,3600,1,,2,2\n");
     click(site, "u", day + 1800000, "/", "X");
     commit(site);
     refresh(site, 1 << CM_WINDOW_ALL | 1 << CM_WINDOW_DAY);
-    assert_answer(site, (cm_query_t){.window = CM_WINDOW_DAY}, take_csv, rows);
-    assert_answer(site, (cm_query_t){0}, take_csv, rows + sizeof "2023-11-15T00:00:00Z");
-    cm_refreshed_t done = refresh(site, ALL_WINDOWS);
+    assert_answer(site, (cm_index_query_t){.window = CM_WINDOW_DAY}, take_csv, rows);
+    assert_answer(site, (cm_index_query_t){0}, take_csv, rows + sizeof "2023-11-15T00:00:00Z");
+    cm_index_refreshed_t done = refresh(site, ALL_WINDOWS);
     assert_int_equal(done.cells, 1 + 1 + 2);
     assert_int_equal(done.events, 3);
-    assert_answer(site, (cm_query_t){.window = CM_WINDOW_HOUR, .sort = CM_SORT_WINDOW}, take_csv,
+    assert_answer(site, (cm_index_query_t){.window = CM_WINDOW_HOUR, .sort = CM_SORT_WINDOW},
+                  take_csv,
                   "2023-11-15T00:00:00Z,/,X,2,1,1800.0,3600,2,1800.0,1,0\n"
                   "2023-11-15T01:00:00Z,/,X,1,1,,0,0,,0,1\n");
     assert_int_equal(freshness(site, CM_WINDOW_HOUR).cells, 2);
@@ -214,8 +218,8 @@ static void windows_apart(void **state)
 static void damaged_names(void **state)
 {
     site_t *site = *state;
-    cm_refresh_options_t options = {.windows = ALL_WINDOWS, .session_timeout = TIMEOUT};
-    cm_refreshed_t refreshed;
+    cm_index_refresh_options_t options = {.windows = ALL_WINDOWS, .session_timeout = TIMEOUT};
+    cm_index_refreshed_t refreshed;
     cm_err_t err;
 
     click(site, "u", 1, "/", "X");
@@ -233,9 +237,9 @@ static void damaged_names(void **state)
                                "UPDATE dictionary SET texts = x'00' WHERE field = 2 AND first > 0",
                                "test", &err),
               err);
-    assert_int_equal(cm_refresh(site->store, &options, &refreshed, &err), CM_ECORRUPT);
+    assert_int_equal(cm_index_refresh(site->store, &options, &refreshed, &err), CM_ECORRUPT);
     assert_non_null(strstr(err.text, "text 1 of dictionary 2 in "));
-    assert_answer(site, (cm_query_t){0}, take_short, "/|X|1@1000 ");
+    assert_answer(site, (cm_index_query_t){0}, take_short, "/|X|1@1000 ");
 }
 
 static int deny_covered(void *context, int action, const char *table, const char *b, const char *c,
@@ -253,8 +257,8 @@ static void older_answers_go_whole(void **state)
                                 "total; CREATE TABLE answer (url TEXT); CREATE TABLE rollup (url "
                                 "TEXT)";
     site_t *site = *state;
-    cm_refresh_options_t options = {.windows = ALL_WINDOWS, .session_timeout = TIMEOUT};
-    cm_refreshed_t refreshed;
+    cm_index_refresh_options_t options = {.windows = ALL_WINDOWS, .session_timeout = TIMEOUT};
+    cm_index_refreshed_t refreshed;
     cm_err_t err;
 
     click(site, "u", 1, "/", "X");
@@ -263,11 +267,11 @@ static void older_answers_go_whole(void **state)
     const cm_database_t *database = cm_store_embedded_database(site->store);
     assert_ok(cm_database_exec(database, older, "test", &err), err);
     sqlite3_set_authorizer(database->db, deny_covered, NULL);
-    assert_true(cm_refresh(site->store, &options, &refreshed, &err) < 0);
+    assert_true(cm_index_refresh(site->store, &options, &refreshed, &err) < 0);
     sqlite3_set_authorizer(database->db, NULL, NULL);
     refresh(site, ALL_WINDOWS);
-    assert_answer(site, (cm_query_t){0}, take_short, "/|X|1@1000 ");
-    assert_answer(site, (cm_query_t){.dimension = CM_PER_URL}, take_url, "/ ");
+    assert_answer(site, (cm_index_query_t){0}, take_short, "/|X|1@1000 ");
+    assert_answer(site, (cm_index_query_t){.dimension = CM_PER_URL}, take_url, "/ ");
 }
 
 static int count_rows(void *context, const cm_answer_t *answer)
@@ -280,7 +284,7 @@ static int count_rows(void *context, const cm_answer_t *answer)
 /* Days of one page each, and a handle that has asked for all of them. */
 static cm_index_t *ask_for_days(site_t *site, int days)
 {
-    const cm_query_t query = {.window = CM_WINDOW_DAY};
+    const cm_index_query_t query = {.window = CM_WINDOW_DAY};
     cm_index_t *index;
     cm_err_t err;
     int rows = 0;
@@ -289,7 +293,7 @@ static cm_index_t *ask_for_days(site_t *site, int days)
         click(site, "u", i * CM_DAY_MS, "/", "X");
     commit(site);
     refresh(site, ALL_WINDOWS);
-    assert_ok(cm_index_open_embedded(site->directory, &index, &err), err);
+    assert_ok(cm_index_embedded_open(site->directory, &index, &err), err);
     assert_ok(cm_index_query(index, &query, count_rows, &rows, &err), err);
     assert_int_equal(rows, days);
     return index;
@@ -300,8 +304,8 @@ static void what_has_changed_is_checked_again(void **state)
 {
     static const char spoil[] =
         "UPDATE cell SET clicks = clicks + 1 WHERE window = 1 AND start = 48";
-    const cm_query_t query = {.window = CM_WINDOW_DAY},
-                     early = {.window = CM_WINDOW_DAY, .to = 2 * CM_DAY_MS};
+    const cm_index_query_t query = {.window = CM_WINDOW_DAY},
+                           early = {.window = CM_WINDOW_DAY, .to = 2 * CM_DAY_MS};
     site_t *site = *state;
     const cm_database_t *database = cm_store_embedded_database(site->store);
     cm_index_t *index = ask_for_days(site, 20);
@@ -333,7 +337,7 @@ static void what_has_changed_is_checked_again(void **state)
 /* A checksum that vanishes is damage, too, whatever was checked. */
 static void a_checksum_that_is_gone(void **state)
 {
-    const cm_query_t query = {.window = CM_WINDOW_DAY};
+    const cm_index_query_t query = {.window = CM_WINDOW_DAY};
     site_t *site = *state;
     cm_index_t *index = ask_for_days(site, 20);
     cm_err_t err;
@@ -351,7 +355,7 @@ static void a_checksum_that_is_gone(void **state)
 /* A row of all time at some time is none of the answers, also where nothing is checked again. */
 static void a_row_where_there_is_none(void **state)
 {
-    const cm_query_t query = {.window = CM_WINDOW_ALL};
+    const cm_index_query_t query = {.window = CM_WINDOW_ALL};
     site_t *site = *state;
     cm_index_t *index = ask_for_days(site, 2);
     cm_err_t err;
@@ -406,24 +410,24 @@ static void sorted_both_ways(void **state)
     three_cells(site);
     assert_int_equal(sizeof cases / sizeof cases[0], CM_SORT_COUNT);
     for (int i = 0; i < CM_SORT_COUNT; i++) {
-        cm_query_t query = {.sort = cases[i].sort};
+        cm_index_query_t query = {.sort = cases[i].sort};
         assert_answer(site, query, take_url, cases[i].there);
         query.reverse = true;
         assert_answer(site, query, take_url, cases[i].back);
     }
-    assert_answer(site, (cm_query_t){.limit = 2}, take_url, "/a /b ");
-    assert_answer(site, (cm_query_t){.limit = 2, .offset = 1}, take_url, "/b /c ");
-    assert_answer(site, (cm_query_t){.offset = 2}, take_url, "/c ");
-    assert_answer(site, (cm_query_t){.offset = 3}, take_url, "");
-    assert_answer(site, (cm_query_t){.country = "Chile"}, take_url, "/b ");
-    assert_answer(site, (cm_query_t){.country = "chile"}, take_url, "");
-    assert_answer(site, (cm_query_t){.country = "C*"}, take_url, "");
-    assert_answer(site, (cm_query_t){.country = ""}, take_url, "");
-    assert_answer(site, (cm_query_t){.dimension = CM_PER_URL, .url = "/a"}, take_csv,
+    assert_answer(site, (cm_index_query_t){.limit = 2}, take_url, "/a /b ");
+    assert_answer(site, (cm_index_query_t){.limit = 2, .offset = 1}, take_url, "/b /c ");
+    assert_answer(site, (cm_index_query_t){.offset = 2}, take_url, "/c ");
+    assert_answer(site, (cm_index_query_t){.offset = 3}, take_url, "");
+    assert_answer(site, (cm_index_query_t){.country = "Chile"}, take_url, "/b ");
+    assert_answer(site, (cm_index_query_t){.country = "chile"}, take_url, "");
+    assert_answer(site, (cm_index_query_t){.country = "C*"}, take_url, "");
+    assert_answer(site, (cm_index_query_t){.country = ""}, take_url, "");
+    assert_answer(site, (cm_index_query_t){.dimension = CM_PER_URL, .url = "/a"}, take_csv,
                   "/a,,3,1,1.3333333333333333,4,3,1.3333333333333333,1,0\n");
-    assert_answer(site, (cm_query_t){.dimension = CM_PER_COUNTRY, .country = "Oman"}, take_csv,
-                  ",Oman,1,1,,0,0,,0,1\n");
-    assert_answer(site, (cm_query_t){.dimension = CM_PER_NOTHING}, take_csv,
+    assert_answer(site, (cm_index_query_t){.dimension = CM_PER_COUNTRY, .country = "Oman"},
+                  take_csv, ",Oman,1,1,,0,0,,0,1\n");
+    assert_answer(site, (cm_index_query_t){.dimension = CM_PER_NOTHING}, take_csv,
                   ",,6,2,26.0,104,4,26.0,2,2\n");
 }
 
@@ -454,8 +458,8 @@ static void url_patterns(void **state)
     commit(site);
     refresh(site, 1 << CM_WINDOW_ALL);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-        assert_answer(site, (cm_query_t){.url = cases[i].pattern, .sort = CM_SORT_URL}, take_url,
-                      cases[i].urls);
+        assert_answer(site, (cm_index_query_t){.url = cases[i].pattern, .sort = CM_SORT_URL},
+                      take_url, cases[i].urls);
 }
 
 static void from_and_to(void **state)
@@ -469,7 +473,7 @@ static void from_and_to(void **state)
     click(site, "u", day + 2 * hour, "/two", "X");
     commit(site);
     refresh(site, ALL_WINDOWS);
-    cm_query_t query = {.window = CM_WINDOW_HOUR, .sort = CM_SORT_WINDOW};
+    cm_index_query_t query = {.window = CM_WINDOW_HOUR, .sort = CM_SORT_WINDOW};
     assert_answer(site, query, take_url, "/before /zero /one /two ");
     query.reverse = true;
     assert_answer(site, query, take_url, "/two /one /zero /before ");
@@ -502,8 +506,8 @@ static void stopped_by_the_caller(void **state)
     int rows = 0;
 
     three_cells(site);
-    assert_ok(cm_index_open_embedded(site->directory, &index, &err), err);
-    assert_int_equal(cm_index_query(index, &(cm_query_t){0}, stop_at_second, &rows, &err),
+    assert_ok(cm_index_embedded_open(site->directory, &index, &err), err);
+    assert_int_equal(cm_index_query(index, &(cm_index_query_t){0}, stop_at_second, &rows, &err),
                      CM_ESTOP);
     assert_int_equal(rows, 2);
     cm_index_close(index);
@@ -523,18 +527,18 @@ static void as_csv_and_json(void **state)
     click(site, "v", day, "/n", "Y");
     commit(site);
     refresh(site, ALL_WINDOWS);
-    assert_answer(site, (cm_query_t){.sort = CM_SORT_URL}, take_csv,
+    assert_answer(site, (cm_index_query_t){.sort = CM_SORT_URL}, take_csv,
                   "\"/,\"\"\",X,3,1,1.5,3,2,1.5,1,1\n/n,Y,1,1,,0,0,,1,1\n");
-    assert_answer(site, (cm_query_t){.limit = 1}, take_json,
+    assert_answer(site, (cm_index_query_t){.limit = 1}, take_json,
                   "{\"url\":\"/,\\\"\",\"country\":\"X\",\"clicks\":3,\"unique_user_count\":1,"
                   "\"average_time_spent\":1.5,\"time_spent_sum\":3,\"time_spent_count\":2,"
                   "\"average_time_on_page\":1.5,\"entrances\":1,\"exits\":1}");
-    assert_answer(site, (cm_query_t){.window = CM_WINDOW_HOUR, .country = "Y"}, take_json,
+    assert_answer(site, (cm_index_query_t){.window = CM_WINDOW_HOUR, .country = "Y"}, take_json,
                   "{\"window\":\"hour\",\"window_start\":\"2023-11-15T00:00:00Z\",\"url\":\"/n\","
                   "\"country\":\"Y\",\"clicks\":1,\"unique_user_count\":1,\"average_time_spent\":"
                   "null,\"time_spent_sum\":0,\"time_spent_count\":0,\"average_time_on_page\":null,"
                   "\"entrances\":1,\"exits\":1}");
-    assert_answer(site, (cm_query_t){.dimension = CM_PER_NOTHING}, take_json,
+    assert_answer(site, (cm_index_query_t){.dimension = CM_PER_NOTHING}, take_json,
                   "{\"clicks\":4,\"unique_user_count\":2,\"average_time_spent\":1.5,"
                   "\"time_spent_sum\":3,\"time_spent_count\":2,\"average_time_on_page\":1.5,"
                   "\"entrances\":2,\"exits\":2}");
@@ -580,7 +584,7 @@ static void averages_to_the_last_bit(void **state)
     }
     commit(site);
     refresh(site, ALL_WINDOWS);
-    assert_answer(site, (cm_query_t){0}, take_average, "");
+    assert_answer(site, (cm_index_query_t){0}, take_average, "");
     assert_ok(cm_database_prepare(cm_store_embedded_database(site->store),
                                   "SELECT average_time_spent, time_spent_sum, time_spent_count "
                                   "FROM answer WHERE window = 'all' AND time_spent_count > 0",
@@ -603,16 +607,16 @@ static void names(void **state)
 
     (void)state;
     for (int i = 0; i < CM_WINDOW_COUNT; i++) {
-        assert_true(cm_window_parse(cm_window_names[i], &window));
+        assert_true(cm_index_window_parse(cm_index_window_names[i], &window));
         assert_int_equal(window, i);
     }
     for (int i = 0; i < CM_SORT_COUNT; i++) {
         assert_true(cm_sort_parse(cm_sort_names[i], &sort));
         assert_int_equal(sort, i);
     }
-    assert_string_equal(cm_window_names[CM_WINDOW_HOUR], "hour");
-    assert_false(cm_window_parse("week", &window));
-    assert_false(cm_window_parse("", &window));
+    assert_string_equal(cm_index_window_names[CM_WINDOW_HOUR], "hour");
+    assert_false(cm_index_window_parse("week", &window));
+    assert_false(cm_index_window_parse("", &window));
     assert_false(cm_sort_parse("Clicks", &sort));
 }
 

@@ -2,8 +2,8 @@
  * that are not asked for, and that they end when nobody waits. */
 #include "index_site.h"
 
-#include "index/embedded/select.h"
 #include "index/embedded/refresh.h"
+#include "index/embedded/select.h"
 
 enum { HOURS = 300, PAGES = 60, FEW = 4, MANY = 40 };
 
@@ -11,7 +11,7 @@ enum { HOURS = 300, PAGES = 60, FEW = 4, MANY = 40 };
 static void fill(site_t *site)
 {
     char urls[PAGES][8];
-    cm_refreshed_t refreshed;
+    cm_index_refreshed_t refreshed;
     cm_err_t err;
 
     for (int page = 0; page < PAGES; page++)
@@ -22,9 +22,9 @@ static void fill(site_t *site)
                   page % 2 ? "Peru" : "Chad");
         commit(site);
     }
-    const cm_refresh_options_t options = {
+    const cm_index_refresh_options_t options = {
         .windows = ALL_WINDOWS, .session_timeout = TIMEOUT, .clock = &site->clock, .threads = 1};
-    assert_ok(cm_refresh(site->store, &options, &refreshed, &err), err);
+    assert_ok(cm_index_refresh(site->store, &options, &refreshed, &err), err);
     assert_int_equal(refreshed.events, HOURS * PAGES);
 }
 
@@ -50,21 +50,21 @@ static int take(void *context, const cm_answer_t *answer)
     return 0;
 }
 
-static int ask(site_t *site, cm_query_t query, bool unchecked, asked_t *asked)
+static int ask(site_t *site, cm_index_query_t query, bool unchecked, asked_t *asked)
 {
     cm_index_t *index;
     cm_err_t err;
 
     query.gives_up = gives_up;
     query.gives_up_context = asked;
-    assert_ok(cm_index_open_embedded(site->directory, &index, &err), err);
+    assert_ok(cm_index_embedded_open(site->directory, &index, &err), err);
     index->unchecked = unchecked;
     int rc = cm_index_query(index, &query, take, asked, &err);
     cm_index_close(index);
     return rc;
 }
 
-static void expect(site_t *site, cm_query_t query, int looks, int64_t rows, int64_t clicks)
+static void expect(site_t *site, cm_index_query_t query, int looks, int64_t rows, int64_t clicks)
 {
     for (int unchecked = 0; unchecked < 2; unchecked++) {
         asked_t asked = {.most = 1 << 30};
@@ -80,7 +80,7 @@ static void test_steps(void **state)
 {
     site_t *site = *state;
     const int64_t hour = day + 7 * CM_HOUR_MS;
-    cm_query_t query = {.dimension = CM_PER_URL, .window = CM_WINDOW_HOUR, .limit = 100000};
+    cm_index_query_t query = {.dimension = CM_PER_URL, .window = CM_WINDOW_HOUR, .limit = 100000};
 
     fill(site);
     /* That the measure measures: all rows of pages, which are sorted. */
@@ -89,7 +89,8 @@ static void test_steps(void **state)
     assert_int_equal(asked.rows, HOURS * PAGES);
     assert_true(asked.looks > MANY);
 
-    query = (cm_query_t){.dimension = CM_PER_NOTHING, .window = CM_WINDOW_HOUR, .limit = 100000};
+    query =
+        (cm_index_query_t){.dimension = CM_PER_NOTHING, .window = CM_WINDOW_HOUR, .limit = 100000};
     expect(site, query, FEW, HOURS, HOURS * PAGES);
     query.sort = CM_SORT_WINDOW;
     query.limit = 1;
@@ -116,7 +117,7 @@ static void test_steps(void **state)
     expect(site, query, FEW, 1, 1);
     query.url = "*/?";
     expect(site, query, FEW, 10, 10);
-    query = (cm_query_t){.dimension = CM_PER_COUNTRY, .window = CM_WINDOW_ALL, .limit = 100};
+    query = (cm_index_query_t){.dimension = CM_PER_COUNTRY, .window = CM_WINDOW_ALL, .limit = 100};
     expect(site, query, FEW, 2, HOURS * PAGES);
 }
 
@@ -126,7 +127,7 @@ static void test_nobody_waits(void **state)
     asked_t asked = {.most = 3};
 
     fill(site);
-    const cm_query_t query = {.dimension = CM_PER_CELL, .window = CM_WINDOW_HOUR};
+    const cm_index_query_t query = {.dimension = CM_PER_CELL, .window = CM_WINDOW_HOUR};
     assert_int_equal(ask(site, query, false, &asked), CM_ESTOP);
     assert_int_equal(asked.rows, 0);
     assert_int_equal(asked.looks, 4);

@@ -65,7 +65,7 @@ static cm_buf_t sorted_lines(const cm_buf_t *text)
 static void assert_in_memory(const ref_event_t *events, int threads, int64_t memory,
                              const ref_answers_t *expected)
 {
-    const cm_once_options_t options = {
+    const cm_index_store_query_t options = {
         .session_timeout = 1800000, .memory = memory, .threads = threads};
     cm_store_t *store = cm_memory_new();
     cm_batch_t batch = CM_BATCH_INIT;
@@ -80,7 +80,7 @@ static void assert_in_memory(const ref_event_t *events, int threads, int64_t mem
         test_commit(store);
     }
     cm_buf_add(&got, "", 0);
-    assert_ok(cm_answers_once(store, &options, ref_take_csv, &got, &err), err);
+    assert_ok(cm_index_query_store(store, &options, ref_take_csv, &got, &err), err);
     cm_buf_t x = sorted_lines(&got), y = sorted_lines(&wanted);
     assert_string_equal(x.data, y.data);
     cm_buf_free(&x);
@@ -127,7 +127,7 @@ static void shared_keys_bit_by_bit(void **state)
         char *directory = test_directory();
         cm_store_t *store = test_open(directory);
         cm_batch_t batch = CM_BATCH_INIT;
-        cm_refreshed_t refreshed;
+        cm_index_refreshed_t refreshed;
         cm_err_t err;
         quick_commits(store);
         /* The last part is small, so that its update may be trimmed. */
@@ -141,8 +141,8 @@ static void shared_keys_bit_by_bit(void **state)
             test_commit(store);
             if (at > 0 && at < EVENTS - 300 && test_random(&random) % 4 != 0)
                 continue;
-            cm_refresh_options_t options = any_options(1800000, ALL_WINDOWS, &random);
-            assert_ok(cm_refresh(store, &options, &refreshed, &err), err);
+            cm_index_refresh_options_t options = any_options(1800000, ALL_WINDOWS, &random);
+            assert_ok(cm_index_refresh(store, &options, &refreshed, &err), err);
             ref_answers_t expected = ref_compute(events, at + size, 1800000);
             assert_int_equal(refreshed.events, expected.events);
             ref_assert_index(directory, &expected, ALL_WINDOWS);

@@ -67,7 +67,7 @@ static void assert_once(cm_store_t *store, const ref_event_t *events, size_t cou
     ref_csv(&answers, CM_WINDOW_ALL, CM_PER_CELL, &csv, &cells);
     cm_buf_t expected = sorted_lines(&csv);
     for (int i = 0; i < memory_count * 3; i++) {
-        const cm_once_options_t options = {
+        const cm_index_store_query_t options = {
             .session_timeout = TIMEOUT, .memory = memories[i / 3], .threads = 1 + i % 3};
         const cm_mill_options_t mill = {.session_timeout = TIMEOUT,
                                         .windows = 1u << CM_WINDOW_ALL,
@@ -77,7 +77,7 @@ static void assert_once(cm_store_t *store, const ref_event_t *events, size_t cou
                                         .context = store};
         cm_mill_result_t result;
         cm_buf_t got = CM_BUF_INIT;
-        assert_ok(cm_answers_once(store, &options, ref_take_csv, &got, &err), err);
+        assert_ok(cm_index_query_store(store, &options, ref_take_csv, &got, &err), err);
         got = sorted_lines(&got);
         assert_string_equal(got.data, expected.data);
         cm_buf_free(&got);

@@ -55,7 +55,7 @@ static void many_events(void **state)
     char *directory = test_directory();
     cm_store_t *store = test_open(directory);
     cm_batch_t batch = CM_BATCH_INIT;
-    cm_refreshed_t refreshed;
+    cm_index_refreshed_t refreshed;
     cm_err_t err;
 
     (void)state;
@@ -68,12 +68,12 @@ static void many_events(void **state)
         test_commit(store);
     }
     for (int threads = 1; threads <= 3; threads++) {
-        cm_refresh_options_t options = {.windows = ALL_WINDOWS,
-                                        .session_timeout = 1800000,
-                                        .threads = threads,
-                                        .memory = threads == 3 ? 2000000 : 0,
-                                        .rebuild = true};
-        assert_ok(cm_refresh(store, &options, &refreshed, &err), err);
+        cm_index_refresh_options_t options = {.windows = ALL_WINDOWS,
+                                              .session_timeout = 1800000,
+                                              .threads = threads,
+                                              .memory = threads == 3 ? 2000000 : 0,
+                                              .rebuild = true};
+        assert_ok(cm_index_refresh(store, &options, &refreshed, &err), err);
         assert_int_equal(refreshed.events, expected.events);
         ref_assert_index(directory, &expected, ALL_WINDOWS);
     }
@@ -115,7 +115,7 @@ static void with_and_without_ties(void **state)
         char *directory = test_directory();
         cm_store_t *store = test_open(directory);
         cm_batch_t batch = CM_BATCH_INIT;
-        cm_refreshed_t refreshed;
+        cm_index_refreshed_t refreshed;
         cm_err_t err;
         for (size_t at = 0; at < count; at += count / 2) {
             cm_batch_clear(&batch);
@@ -123,11 +123,11 @@ static void with_and_without_ties(void **state)
                 ref_add(&batch, &events[at + i]);
             test_put(store, &batch);
             test_commit(store);
-            cm_refresh_options_t options = {.windows = ALL_WINDOWS,
-                                            .session_timeout = 1800000,
-                                            .threads = 2 + all_derived,
-                                            .memory = at > 0 ? 1000000 : 0};
-            assert_ok(cm_refresh(store, &options, &refreshed, &err), err);
+            cm_index_refresh_options_t options = {.windows = ALL_WINDOWS,
+                                                  .session_timeout = 1800000,
+                                                  .threads = 2 + all_derived,
+                                                  .memory = at > 0 ? 1000000 : 0};
+            assert_ok(cm_index_refresh(store, &options, &refreshed, &err), err);
             ref_answers_t expected = ref_compute(events, at + count / 2, 1800000);
             assert_int_equal(refreshed.events, expected.events);
             ref_assert_index(directory, &expected, ALL_WINDOWS);

@@ -139,7 +139,7 @@ static void test_csv(void **context)
 static void test_query(void **context)
 {
     const state_t *state = *context;
-    const cm_query_t *asked = &state->fake->asked;
+    const cm_index_query_t *asked = &state->fake->asked;
 
     expect_rows(state->port, "/api/answers", "all", 3, (size_t[]){0, 1, 2});
     assert_int_equal(asked->dimension, CM_PER_CELL);

@@ -3,8 +3,8 @@
 #include "load_support.h"
 #include "mill_reference.h"
 
-#include "index/store_query.h"
 #include "index/embedded/refresh.h"
+#include "index/store_query.h"
 #include "store/memory.h"
 
 static int memory_resolve(void *context, cm_builder_t *builder, cm_err_t *err)
@@ -22,13 +22,13 @@ static int memory_append(void *context, cm_builder_t *builder, const cm_batch_t 
 /* The answers of a store in memory, as `import --to-answers` prints them; closes the store. */
 static cm_buf_t answers_of(cm_store_t *store, int64_t memory, int threads)
 {
-    const cm_once_options_t options = {
+    const cm_index_store_query_t options = {
         .session_timeout = 1800000, .memory = memory, .threads = threads};
     cm_buf_t csv = CM_BUF_INIT;
     cm_err_t err;
 
     cm_buf_add(&csv, "", 0);
-    assert_ok(cm_answers_once(store, &options, ref_take_csv, &csv, &err), err);
+    assert_ok(cm_index_query_store(store, &options, ref_take_csv, &csv, &err), err);
     cm_sink_close(&store->sink);
     return csv;
 }
@@ -36,22 +36,22 @@ static cm_buf_t answers_of(cm_store_t *store, int64_t memory, int threads)
 /* The same from the embedded store: put, refreshed and queried. */
 static cm_buf_t embedded_answers(const cm_batch_t *batch)
 {
-    const cm_refresh_options_t options = {
+    const cm_index_refresh_options_t options = {
         .windows = 1u << CM_WINDOW_ALL, .session_timeout = 1800000, .threads = 2};
-    const cm_query_t query = {.window = CM_WINDOW_ALL};
+    const cm_index_query_t query = {.window = CM_WINDOW_ALL};
     char *directory = test_directory();
     cm_store_t *store = test_open(directory);
     cm_buf_t csv = CM_BUF_INIT;
-    cm_refreshed_t refreshed;
+    cm_index_refreshed_t refreshed;
     cm_index_t *index;
     cm_err_t err;
 
     cm_buf_add(&csv, "", 0);
     test_put(store, batch);
     test_commit(store);
-    assert_ok(cm_refresh(store, &options, &refreshed, &err), err);
+    assert_ok(cm_index_refresh(store, &options, &refreshed, &err), err);
     cm_sink_close(&store->sink);
-    assert_ok(cm_index_open_embedded(directory, &index, &err), err);
+    assert_ok(cm_index_embedded_open(directory, &index, &err), err);
     assert_ok(cm_index_query(index, &query, ref_take_csv, &csv, &err), err);
     cm_index_close(index);
     test_remove(directory);
@@ -321,7 +321,7 @@ static int stop_at_second(void *context, const cm_answer_t *answer)
 /* By clicks, then url and country; what the callback returns ends the walk. */
 static void order_and_end(void **state)
 {
-    static const cm_once_options_t options = {.session_timeout = 1000, .threads = 1};
+    static const cm_index_store_query_t options = {.session_timeout = 1000, .threads = 1};
     cm_batch_t batch = CM_BATCH_INIT;
     int calls = 0;
     cm_err_t err;
@@ -333,7 +333,7 @@ static void order_and_end(void **state)
     test_add(&batch, test_event("u", 4, "/c", "X", NULL));
     test_add(&batch, test_event("v", 5, "/c", "X", NULL));
     cm_store_t *store = put_into_memory(&batch, false);
-    assert_int_equal(cm_answers_once(store, &options, stop_at_second, &calls, &err), 77);
+    assert_int_equal(cm_index_query_store(store, &options, stop_at_second, &calls, &err), 77);
     assert_int_equal(calls, 2);
     cm_buf_t csv = answers_of(store, 0, 1);
     assert_string_equal(csv.data, "/c,X,2,2,,0,0,,0,2\n"

@@ -308,11 +308,11 @@ static inline int64_t ref_assert_index(const char *directory, const ref_answers_
     int64_t cells = 0, rollups = 0;
     cm_err_t err;
 
-    assert_ok(cm_index_open_embedded(directory, &index, &err), err);
+    assert_ok(cm_index_embedded_open(directory, &index, &err), err);
     for (int i = 0; i < CM_WINDOW_COUNT * CM_DIMENSION_COUNT; i++) {
-        const cm_query_t query = {.window = (cm_window_t)(i / CM_DIMENSION_COUNT),
-                                  .dimension = (cm_dimension_t)(i % CM_DIMENSION_COUNT),
-                                  .sort = CM_SORT_URL};
+        const cm_index_query_t query = {.window = (cm_window_t)(i / CM_DIMENSION_COUNT),
+                                        .dimension = (cm_dimension_t)(i % CM_DIMENSION_COUNT),
+                                        .sort = CM_SORT_URL};
         cm_buf_t got = CM_BUF_INIT, expected = CM_BUF_INIT;
         if (!(windows & 1u << query.window))
             continue;

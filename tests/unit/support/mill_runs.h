@@ -37,13 +37,14 @@ static inline void quick_commits(cm_store_t *store)
         err);
 }
 
-static inline cm_refresh_options_t any_options(int64_t timeout, unsigned windows, uint64_t *random)
+static inline cm_index_refresh_options_t any_options(int64_t timeout, unsigned windows,
+                                                     uint64_t *random)
 {
     static const int64_t memories[] = {0, 1, 500, 2000, 10000, 1 << 30};
-    return (cm_refresh_options_t){.windows = windows,
-                                  .session_timeout = timeout,
-                                  .memory = memories[test_random(random) % 6],
-                                  .threads = 1 + (int)(test_random(random) % 3)};
+    return (cm_index_refresh_options_t){.windows = windows,
+                                        .session_timeout = timeout,
+                                        .memory = memories[test_random(random) % 6],
+                                        .threads = 1 + (int)(test_random(random) % 3)};
 }
 
 /* Puts the events in batches of any size, refreshing now and then when `often`, and compares. */
@@ -53,7 +54,7 @@ static inline void run_through(const ref_event_t *events, size_t count, int64_t 
     char *directory = test_directory();
     cm_store_t *store = test_open(directory);
     cm_batch_t batch = CM_BATCH_INIT;
-    cm_refreshed_t refreshed;
+    cm_index_refreshed_t refreshed;
     cm_err_t err;
 
     quick_commits(store);
@@ -68,12 +69,12 @@ static inline void run_through(const ref_event_t *events, size_t count, int64_t 
         test_commit(store);
         if (often && test_random(random) % 2 == 0) {
             unsigned windows = (unsigned)(test_random(random) % (ALL_WINDOWS + 1));
-            cm_refresh_options_t options = any_options(timeout, windows, random);
-            assert_ok(cm_refresh(store, &options, &refreshed, &err), err);
+            cm_index_refresh_options_t options = any_options(timeout, windows, random);
+            assert_ok(cm_index_refresh(store, &options, &refreshed, &err), err);
         }
     }
-    cm_refresh_options_t options = any_options(timeout, ALL_WINDOWS, random);
-    assert_ok(cm_refresh(store, &options, &refreshed, &err), err);
+    cm_index_refresh_options_t options = any_options(timeout, ALL_WINDOWS, random);
+    assert_ok(cm_index_refresh(store, &options, &refreshed, &err), err);
     cm_sink_close(&store->sink);
     ref_answers_t expected = ref_compute(events, count, timeout);
     int64_t cells = ref_assert_index(directory, &expected, ALL_WINDOWS);

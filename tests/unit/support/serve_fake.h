@@ -28,8 +28,8 @@
 typedef struct fake {
     const cm_answer_t *rows;
     size_t row_count;
-    pthread_mutex_t lock; /* guards the three below */
-    cm_query_t asked;     /* the last query, its texts copied here: */
+    pthread_mutex_t lock;   /* guards the three below */
+    cm_index_query_t asked; /* the last query, its texts copied here: */
     char url[CM_ERR_TEXT], country[CM_ERR_TEXT];
     atomic_llong updated_at; /* 0: not present */
     atomic_int open_rc, query_rc, freshness_rc;
@@ -45,7 +45,7 @@ typedef struct fake_index {
     atomic_flag busy; /* a handle is used by one thread at a time */
 } fake_index_t;
 
-static inline void fake_note(fake_t *fake, const cm_query_t *query)
+static inline void fake_note(fake_t *fake, const cm_index_query_t *query)
 {
     pthread_mutex_lock(&fake->lock);
     fake->asked = *query;
@@ -61,7 +61,7 @@ static inline void fake_note(fake_t *fake, const cm_query_t *query)
 }
 
 /* No texts of the canned rows have a NUL missing: they are literals. */
-static inline bool fake_wants(const cm_query_t *query, const cm_answer_t *row)
+static inline bool fake_wants(const cm_index_query_t *query, const cm_answer_t *row)
 {
     return row->dimension == query->dimension && row->window == query->window &&
            (query->url == NULL || fnmatch(query->url, row->url.data, 0) == 0) &&
@@ -69,7 +69,7 @@ static inline bool fake_wants(const cm_query_t *query, const cm_answer_t *row)
            row->window_start >= query->from && (query->to == 0 || row->window_start < query->to);
 }
 
-static inline int fake_query(cm_index_t *index, const cm_query_t *query, cm_answer_fn row,
+static inline int fake_query(cm_index_t *index, const cm_index_query_t *query, cm_answer_fn row,
                              void *context, cm_err_t *err)
 {
     fake_index_t *self = (fake_index_t *)index;
