@@ -374,7 +374,8 @@ static int replay_letters(cm_app_t *app, const cm_dead_options_t *asked, int arg
     int rc = cm_store_embedded_open(app->global.data_dir, app->clock, &replay.store, &app->err);
     if (rc < 0)
         return rc;
-    cm_enriching_open(&replay.visitors.enriching, app, &asked->import.enrich, asked->import.all);
+    cm_enriching_open(&replay.visitors.enriching, &asked->import.enrich, asked->import.all,
+                      &app->log);
     rc = cm_times_open(&asked->import.times, &replay.visitors.times, &app->err);
     if (rc == 0)
         rc = cm_enrichment_start(replay.visitors.enriching.enrichment, &app->err);

@@ -159,8 +159,8 @@ int cm_dead_kafka_replay(cm_app_t *app, const cm_dead_options_t *options, int ar
     /* Of two who replay at once, the name lets only the later one go on. */
     const cm_kafka_sink_options_t sink = {
         .settings = &settings, .clock = app->clock, .transaction = name.data};
-    cm_enriching_open(&replay.visitors.enriching, app, &options->import.enrich,
-                      options->import.all);
+    cm_enriching_open(&replay.visitors.enriching, &options->import.enrich, options->import.all,
+                      &app->log);
     int rc = cm_dead_file_open(&replay.file, &app->err);
     if (rc == 0)
         rc = cm_times_open(&options->import.times, &replay.visitors.times, &app->err);

@@ -19,34 +19,6 @@ static const cm_option_t options[] = {
     {.name = NULL},
 };
 
-void cm_enriching_open(cm_enriching_t *enriching, const cm_app_t *app,
-                       const cm_enrich_given_t *given, bool all)
-{
-    const cm_enrich_options_t wanted = {
-        .geoip = given->geoip,
-        .keep_bots = given->bots == CM_BOTS_KEEP || (given->bots == CM_BOTS_AUTO && all),
-        .keep_urls = !given->clean_urls,
-        .drop_query = given->url_query == 1,
-        .log = &app->log,
-    };
-
-    enriching->enrichment = cm_enrichment_new(&wanted);
-    enriching->enricher = cm_enricher_new(enriching->enrichment);
-    enriching->variant = cm_enrich_variant(&wanted);
-}
-
-int cm_enriching_open_geoip(cm_enriching_t *enriching, cm_app_t *app, const char *geoip)
-{
-    cm_enriching_open(enriching, app, &(cm_enrich_given_t){.geoip = geoip}, true);
-    return geoip != NULL ? cm_enrichment_start(enriching->enrichment, &app->err) : 0;
-}
-
-void cm_enriching_close(cm_enriching_t *enriching)
-{
-    cm_enricher_free(enriching->enricher);
-    cm_enrichment_free(enriching->enrichment);
-}
-
 /* What is asked, and what answers it. */
 typedef struct teller {
     cm_ua_rules_t *rules;

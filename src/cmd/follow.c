@@ -65,7 +65,7 @@ static int open_all(follower_t *self)
 
     int rc = cm_times_open(self->options->times, &self->times, &app->err);
     if (rc == 0)
-        rc = cm_enriching_open_geoip(&self->enriching, app, self->options->geoip);
+        rc = cm_enriching_open_geoip(&self->enriching, self->options->geoip, &app->log, &app->err);
     if (rc == 0)
         rc = cm_store_embedded_open(app->global.data_dir, app->clock, &self->store, &app->err);
     if (rc == 0)

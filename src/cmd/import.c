@@ -301,7 +301,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
         rc = cm_times_open(&asked->import.times, &into.times, &app->err);
     if (rc < 0)
         return rc;
-    cm_enriching_open(&into.enriching, app, &asked->import.enrich, asked->import.all);
+    cm_enriching_open(&into.enriching, &asked->import.enrich, asked->import.all, &app->log);
     rc = import_all(app, asked, into, argc, argv);
     cm_enriching_close(&into.enriching);
     cm_times_close(&into.times);

@@ -168,7 +168,8 @@ static int open_all(cm_ingest_t *self)
 {
     int rc = cm_times_open(&self->options->times, &self->times, &self->app->err);
     if (rc == 0)
-        rc = cm_enriching_open_geoip(&self->enriching, self->app, self->options->geoip);
+        rc = cm_enriching_open_geoip(&self->enriching, self->options->geoip, &self->app->log,
+                                     &self->app->err);
     if (rc == 0)
         rc = cm_app_reach(self->app, open_store, self, &self->retries);
     if (rc == 0)

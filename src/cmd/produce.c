@@ -109,8 +109,9 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     bool paced = traffic->count == 0 ||
                  cm_options_given(app->values, offsetof(produce_options_t, traffic.rate));
     bool seeded = cm_options_given(app->values, offsetof(produce_options_t, traffic.seed));
-    int rc = cm_traffic_open(app, traffic, paced ? CM_TRAFFIC_PACED : CM_TRAFFIC_AT_ONCE,
-                             traffic->count == 0 && !seeded, &source);
+    int rc =
+        cm_traffic_open(traffic, paced ? CM_TRAFFIC_PACED : CM_TRAFFIC_AT_ONCE,
+                        traffic->count == 0 && !seeded, app->clock, app->stop, &source, &app->err);
     if (rc == 0)
         rc = open_sink(app, produce, &kafka, source, &sink);
     if (rc < 0) {

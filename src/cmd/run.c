@@ -393,8 +393,8 @@ static int open_way(runner_t *runner)
         rc = cm_run_demo_mark(&runner->demo, app);
     }
     if (rc == 0 && runner->demo.on)
-        rc = cm_traffic_open(app, &asked->traffic, kafka ? CM_TRAFFIC_PACED : CM_TRAFFIC_DUE, true,
-                             &runner->source);
+        rc = cm_traffic_open(&asked->traffic, kafka ? CM_TRAFFIC_PACED : CM_TRAFFIC_DUE, true,
+                             app->clock, app->stop, &runner->source, &app->err);
     if (rc == 0)
         rc = cm_cluster_open(&runner->cluster, app, &asked->cluster, asked->collect.enrich.geoip,
                              runner->store, &runner->pipeline, &runner->source, &runner->sink);

@@ -189,7 +189,7 @@ int cm_cluster_open(cm_cluster_t *cluster, cm_app_t *app, const cm_cluster_optio
         return rc;
     cluster->traffic = *traffic;
     *traffic = NULL;
-    rc = cm_enriching_open_geoip(&cluster->enriching, app, geoip);
+    rc = cm_enriching_open_geoip(&cluster->enriching, geoip, &app->log, &app->err);
     if (rc == 0)
         rc = cm_app_reach(app, open_kafka, cluster, &cluster->retries);
     *traffic = cluster->topic; /* who reads from it closes it */

@@ -2,7 +2,7 @@
 #ifndef CM_ENRICH_ENRICHING_H
 #define CM_ENRICH_ENRICHING_H
 
-#include "cmd/app.h"
+#include "base/options.h"
 #include "enrich/enricher.h"
 
 /* In the order of the choices of --bots. */
@@ -59,10 +59,12 @@ typedef struct cm_enriching {
 
 /* Makes ready what was given; `all`: everything is asked for. Opens nothing yet, and cannot fail.
  */
-void cm_enriching_open(cm_enriching_t *enriching, const cm_app_t *app,
-                       const cm_enrich_given_t *given, bool all);
+void cm_enriching_open(cm_enriching_t *enriching, const cm_enrich_given_t *given, bool all,
+                       const cm_log_t *log);
+
 /* The same for messages of a topic. A database that is named is opened now: CM_EINPUT. */
-int cm_enriching_open_geoip(cm_enriching_t *enriching, cm_app_t *app, const char *geoip);
+int cm_enriching_open_geoip(cm_enriching_t *enriching, const char *geoip, const cm_log_t *log,
+                            cm_err_t *err);
 
 void cm_enriching_close(cm_enriching_t *enriching);
 

@@ -189,7 +189,7 @@ int cm_collecting_open(cm_collecting_t *collecting, cm_app_t *app, const cm_coll
         (cm_collecting_t){.app = app, .given = given, .store = store, .batch = CM_BATCH_INIT};
     pthread_mutex_init(&collecting->lock, NULL);
     raise_file_limit(collecting);
-    cm_enriching_open(&collecting->enriching, app, &given->enrich, false);
+    cm_enriching_open(&collecting->enriching, &given->enrich, false, &app->log);
     collecting->shared.enrichment = collecting->enriching.enrichment;
     collecting->shared.clock = app->clock;
     collecting->shared.copies = cm_copies_new();

@@ -2,7 +2,8 @@
 #ifndef CM_SOURCE_TRAFFIC_H
 #define CM_SOURCE_TRAFFIC_H
 
-#include "cmd/app.h"
+#include "base/clock.h"
+#include "base/options.h"
 #include "source/synthetic.h"
 
 typedef struct cm_traffic_options {
@@ -97,8 +98,9 @@ typedef enum cm_traffic_pace {
 } cm_traffic_pace_t;
 
 /* Opens the source. `from_now`: it starts now unless --start says otherwise; else 2026-01-01, so
- * that the same seed gives the same bytes. */
-int cm_traffic_open(cm_app_t *app, const cm_traffic_options_t *options, cm_traffic_pace_t pace,
-                    bool from_now, cm_source_t **source);
+ * that the same seed gives the same bytes. `stop` ends a wait for the next event. CM_EUSAGE. */
+int cm_traffic_open(const cm_traffic_options_t *options, cm_traffic_pace_t pace, bool from_now,
+                    const cm_clock_t *clock, const atomic_bool *stop, cm_source_t **source,
+                    cm_err_t *err);
 
 #endif
