@@ -109,7 +109,7 @@ static int measure_addresses(const char *path, cm_err_t *err)
     static const cm_log_t log = {CM_LOG_WARN, 2};
     char(*texts)[ADDRESS_TEXT] = cm_alloc((size_t)ADDRESSES * sizeof *texts);
     cm_geo_t *geo = NULL;
-    cm_place_t place;
+    cm_geo_place_t place;
     double ns[ROUNDS];
     uint64_t seed = 2;
     int found = 0;

@@ -137,7 +137,7 @@ void cm_buf_add_csv(cm_buf_t *buf, cm_str_t s);
 void cm_buf_add_safe_csv(cm_buf_t *buf, cm_str_t s);
 
 /* Either of them. */
-typedef void (*cm_csv_fn)(cm_buf_t *buf, cm_str_t s);
+typedef void (*cm_buf_csv_fn)(cm_buf_t *buf, cm_str_t s);
 
 /* Forgets the contents, keeps the memory. */
 void cm_buf_clear(cm_buf_t *buf);

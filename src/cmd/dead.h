@@ -20,7 +20,7 @@ typedef struct cm_dead_options {
 typedef struct cm_dead_visitors {
     uint8_t key[CM_VISITOR_KEY];
     cm_enriching_t enriching;
-    cm_times_t times;
+    cm_timestamp_format_t times;
     bool older_keys; /* see source/visits.h */
 } cm_dead_visitors_t;
 

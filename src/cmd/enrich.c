@@ -59,7 +59,7 @@ static void tell_agent(teller_t *teller, cm_str_t agent)
 
 static int tell_address(teller_t *teller, cm_str_t address, cm_err_t *err)
 {
-    cm_place_t place = {CM_STR(""), CM_STR(""), CM_STR("")};
+    cm_geo_place_t place = {CM_STR(""), CM_STR(""), CM_STR("")};
 
     int rc =
         teller->reader != NULL ? cm_geo_find(teller->reader, cm_str_trim(address), &place, err) : 0;

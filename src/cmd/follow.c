@@ -17,7 +17,7 @@ typedef struct follower {
     cm_kafka_settings_t settings;
     cm_store_t *store;
     cm_source_t *source;
-    cm_times_t times;
+    cm_timestamp_format_t times;
     cm_enriching_t enriching; /* as `ingest` does, so that both give the same answers */
     cm_pipeline_t pipeline;
     cm_publishing_t *publishing; /* NULL: the embedded index is all there is */

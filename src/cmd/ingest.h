@@ -31,7 +31,7 @@ typedef struct cm_ingest {
     cm_cassandra_settings_t cassandra;
     cm_waiter_t dead_waiter, store_waiter;
     cm_enriching_t enriching; /* of messages that say more than the contract asks */
-    cm_times_t times;
+    cm_timestamp_format_t times;
     cm_store_t *store;
     cm_sink_t *dead;   /* topic of the dead letters; NULL: they go into the store */
     cm_sink_t *divert; /* parts the two; NULL where there is nothing to part */

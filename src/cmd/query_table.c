@@ -37,7 +37,7 @@ static void add_seconds(cm_buf_t *text, int64_t sum, int64_t count)
 
 void cm_query_table_add(cm_query_table_t *table, const cm_answer_t *answer)
 {
-    const cm_numbers_t *n = &answer->numbers;
+    const cm_measures_t *n = &answer->measures;
     const int64_t plain[] = {n->clicks, n->users}, sessions[] = {n->entrances, n->exits};
     char start[CM_TIME_TEXT];
     cm_buf_t text = CM_BUF_INIT;

@@ -19,7 +19,7 @@ static const char *const field_names[FIELDS] = {"clicks",
                                                 "average_time_spent",
                                                 "average_time_on_page"};
 
-static int64_t integer_of(const cm_numbers_t *n, int field)
+static int64_t integer_of(const cm_measures_t *n, int field)
 {
     const int64_t integers[INTEGERS] = {n->clicks,           n->users,         n->time_spent_sum,
                                         n->time_spent_count, n->page_time_sum, n->page_time_count,
@@ -27,7 +27,7 @@ static int64_t integer_of(const cm_numbers_t *n, int field)
     return integers[field];
 }
 
-static cm_stored_average_t average_of(const cm_numbers_t *n, int field)
+static cm_stored_average_t average_of(const cm_measures_t *n, int field)
 {
     const int64_t count = field == INTEGERS ? n->time_spent_count : n->page_time_count;
     const int64_t sum = field == INTEGERS ? n->time_spent_sum : n->page_time_sum;
@@ -38,15 +38,15 @@ static cm_stored_average_t average_of(const cm_numbers_t *n, int field)
 static cm_stored_average_t stored_of(const cm_answer_t *answer, int field)
 {
     return answer->stored != NULL ? answer->stored[field - INTEGERS]
-                                  : average_of(&answer->numbers, field);
+                                  : average_of(&answer->measures, field);
 }
 
 /* Averages count only where they are stored: otherwise their integers say it. */
 static bool differs(const cm_index_discrepancy_t *d, int field)
 {
     if (field < INTEGERS)
-        return integer_of(&d->index->numbers, field) != integer_of(&d->events->numbers, field);
-    const cm_stored_average_t wanted = average_of(&d->events->numbers, field);
+        return integer_of(&d->index->measures, field) != integer_of(&d->events->measures, field);
+    const cm_stored_average_t wanted = average_of(&d->events->measures, field);
     const cm_stored_average_t there = stored_of(d->index, field);
     return d->index->stored != NULL &&
            (wanted.there != there.there || (wanted.there && wanted.value != there.value));
@@ -138,8 +138,8 @@ static cm_str_t clicks_of(cm_verify_printer_t *printer, const cm_answer_t *answe
 {
     cm_buf_t text = CM_BUF_INIT;
 
-    cm_buf_printf(&text, "%lld click%s", (long long)answer->numbers.clicks,
-                  answer->numbers.clicks == 1 ? "" : "s");
+    cm_buf_printf(&text, "%lld click%s", (long long)answer->measures.clicks,
+                  answer->measures.clicks == 1 ? "" : "s");
     cm_str_t kept = keep(printer, &text);
     cm_buf_free(&text);
     return kept;
@@ -183,11 +183,11 @@ static void add_field_line(cm_verify_printer_t *printer, const cm_index_discrepa
     name_row(printer, d->index, line);
     line[COLUMN_FIELD] = cm_str(field_names[field]);
     if (field < INTEGERS) {
-        cm_buf_add_i64(&there, integer_of(&d->index->numbers, field));
-        cm_buf_add_i64(&wanted, integer_of(&d->events->numbers, field));
+        cm_buf_add_i64(&there, integer_of(&d->index->measures, field));
+        cm_buf_add_i64(&wanted, integer_of(&d->events->measures, field));
     } else {
         add_average(&there, stored_of(d->index, field), "-");
-        add_average(&wanted, average_of(&d->events->numbers, field), "-");
+        add_average(&wanted, average_of(&d->events->measures, field), "-");
     }
     line[COLUMN_INDEX] = keep(printer, &there);
     line[COLUMN_EVENTS] = keep(printer, &wanted);
@@ -229,9 +229,10 @@ static void add_side(cm_buf_t *out, const cm_index_discrepancy_t *d, bool index)
             continue;
         cm_buf_printf(out, "%c\"%s\":", between, field_names[field]);
         if (field < INTEGERS)
-            cm_buf_add_i64(out, integer_of(&answer->numbers, field));
+            cm_buf_add_i64(out, integer_of(&answer->measures, field));
         else
-            add_average(out, index ? stored_of(answer, field) : average_of(&answer->numbers, field),
+            add_average(out,
+                        index ? stored_of(answer, field) : average_of(&answer->measures, field),
                         "null");
         between = ',';
     }

@@ -7,16 +7,16 @@
 
 /* What is known of the visitor behind an event. Slices of the source's memory, valid during the
  * call. Never stored and never logged: the address identifies a person. */
-typedef struct cm_visit {
+typedef struct cm_enrich_visit {
     cm_str_t address; /* IPv4, IPv6 or a host name */
     cm_str_t agent;   /* as logged, escapes included; empty when not known */
     cm_str_t referrer;
-} cm_visit_t;
+} cm_enrich_visit_t;
 
 /* Fills country, city, browser, os and device where it can, with texts that live as long as
  * `arena`; what stays empty becomes "Unknown". False leaves the event out (a bot): it is counted
  * as skipped. */
-typedef bool (*cm_enrich_fn)(void *context, const cm_visit_t *visit, cm_arena_t *arena,
+typedef bool (*cm_enrich_fn)(void *context, const cm_enrich_visit_t *visit, cm_arena_t *arena,
                              cm_event_t *event);
 
 #endif

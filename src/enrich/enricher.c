@@ -129,7 +129,7 @@ static void fill_place(cm_enricher_t *enricher, cm_str_t address, cm_arena_t *ar
                        cm_event_t *event)
 {
     cm_geo_t *geo = atomic_load_explicit(&enricher->enrichment->geo, memory_order_acquire);
-    cm_place_t place;
+    cm_geo_place_t place;
     cm_err_t err;
 
     if (geo == NULL || (event->country.len > 0 && event->city.len > 0))
@@ -154,7 +154,8 @@ static void fill_agent(const cm_ua_t *ua, cm_arena_t *arena, cm_event_t *event)
     fill(&event->device, ua->device.family, arena);
 }
 
-bool cm_enricher_visit(void *context, const cm_visit_t *visit, cm_arena_t *arena, cm_event_t *event)
+bool cm_enricher_visit(void *context, const cm_enrich_visit_t *visit, cm_arena_t *arena,
+                       cm_event_t *event)
 {
     cm_enricher_t *enricher = context;
     const cm_enrich_options_t *options = &enricher->enrichment->options;

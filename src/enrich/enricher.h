@@ -34,11 +34,11 @@ void cm_enricher_free(cm_enricher_t *enricher);
 
 /* A cm_enrich_fn whose context is a cm_enricher_t of a started enrichment: fills the fields that
  * are empty, cleans the URL, and says false to bots unless they are kept. */
-bool cm_enricher_visit(void *enricher, const cm_visit_t *visit, cm_arena_t *arena,
+bool cm_enricher_visit(void *enricher, const cm_enrich_visit_t *visit, cm_arena_t *arena,
                        cm_event_t *event);
 
-/* A cm_json_fill_fn whose context is a cm_enricher_t; starts the enrichment when that is needed.
- * Fills the fields that are empty and leaves no event out. */
+/* A cm_event_json_fill_fn whose context is a cm_enricher_t; starts the enrichment when that is
+ * needed. Fills the fields that are empty and leaves no event out. */
 void cm_enricher_fill(void *enricher, cm_str_t address, cm_str_t agent, cm_arena_t *arena,
                       cm_event_t *event);
 

@@ -216,7 +216,7 @@ static int check_record(MMDB_entry_s *entry)
 }
 
 /* Decodes a record as MaxMind and DB-IP lay it out, or a flat one. */
-static int decode(MMDB_entry_s *entry, cm_place_t *place)
+static int decode(MMDB_entry_s *entry, cm_geo_place_t *place)
 {
     static const char *const
         country[] = {"country", "names", "en", NULL},
@@ -247,7 +247,7 @@ static int decode(MMDB_entry_s *entry, cm_place_t *place)
     return status;
 }
 
-static void keep(record_t *record, uint32_t key, const cm_place_t *place)
+static void keep(record_t *record, uint32_t key, const cm_geo_place_t *place)
 {
     size_t need = place->country.len + place->city.len + place->iso_code.len;
 
@@ -266,11 +266,11 @@ static void keep(record_t *record, uint32_t key, const cm_place_t *place)
            place->iso_code.len);
 }
 
-static cm_place_t place_of(const record_t *record)
+static cm_geo_place_t place_of(const record_t *record)
 {
     const char *text = record->text;
 
-    return (cm_place_t){
+    return (cm_geo_place_t){
         .country = {text, record->country},
         .city = {text + record->country, record->city},
         .iso_code = {text + record->country + record->city, record->iso_code},
@@ -310,12 +310,12 @@ static int fail_broken(const cm_geo_t *geo, int status, cm_err_t *err)
                    geo->path != NULL ? geo->path : "(built in)", MMDB_strerror(status));
 }
 
-int cm_geo_find(cm_geo_reader_t *reader, cm_str_t address, cm_place_t *place, cm_err_t *err)
+int cm_geo_find(cm_geo_reader_t *reader, cm_str_t address, cm_geo_place_t *place, cm_err_t *err)
 {
     socket_address_t socket_address;
     int status;
 
-    *place = (cm_place_t){CM_STR(""), CM_STR(""), CM_STR("")};
+    *place = (cm_geo_place_t){CM_STR(""), CM_STR(""), CM_STR("")};
     if (!take_public(address, &socket_address))
         return 0;
     MMDB_s *mmdb = newest(reader);
@@ -330,7 +330,7 @@ int cm_geo_find(cm_geo_reader_t *reader, cm_str_t address, cm_place_t *place, cm
     if (record->key != key) {
         status = decode(&found.entry, place);
         if (status != MMDB_SUCCESS) {
-            *place = (cm_place_t){CM_STR(""), CM_STR(""), CM_STR("")};
+            *place = (cm_geo_place_t){CM_STR(""), CM_STR(""), CM_STR("")};
             return fail_broken(reader->geo, status, err);
         }
         keep(record, key, place);

@@ -18,11 +18,11 @@ typedef struct cm_geo cm_geo_t;
 typedef struct cm_geo_reader cm_geo_reader_t;
 
 /* Absent parts are empty. */
-typedef struct cm_place {
+typedef struct cm_geo_place {
     cm_str_t country; /* in English, "Germany" */
     cm_str_t city;
     cm_str_t iso_code; /* "DE" */
-} cm_place_t;
+} cm_geo_place_t;
 
 /* Opens the file; NULL is the built-in database. `log` outlives it. CM_EINPUT when the file cannot
  * be read or is no such database. */
@@ -38,7 +38,7 @@ void cm_geo_reader_free(cm_geo_reader_t *reader);
  * 1; 0 and an empty place when the database does not say, the address is private (10.0.0.0/8,
  * fc00::/7 and the like), or the text is none. CM_EINPUT and an empty place
  * when the database is broken there. The texts live until the next call with this reader. */
-int cm_geo_find(cm_geo_reader_t *reader, cm_str_t address, cm_place_t *place, cm_err_t *err);
+int cm_geo_find(cm_geo_reader_t *reader, cm_str_t address, cm_geo_place_t *place, cm_err_t *err);
 
 /* Looks now whether the file has changed. */
 void cm_geo_refresh(cm_geo_t *geo);

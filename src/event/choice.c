@@ -120,7 +120,7 @@ static uint32_t *find_slot(const cm_choice_t *choice, cm_str_t key)
     return &choice->slots[at];
 }
 
-void cm_choose(cm_choice_t *choice, const cm_batch_t *batch)
+void cm_choice_make(cm_choice_t *choice, const cm_batch_t *batch)
 {
     make_room(choice, batch->count);
     for (size_t i = 0; i < batch->count; i++) {

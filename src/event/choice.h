@@ -35,7 +35,7 @@ typedef struct cm_choice {
 } cm_choice_t;
 
 /* Chooses among the events of the batch, of which the keys are slices. */
-void cm_choose(cm_choice_t *choice, const cm_batch_t *batch);
+void cm_choice_make(cm_choice_t *choice, const cm_batch_t *batch);
 
 void cm_choice_free(cm_choice_t *choice);
 

@@ -248,7 +248,7 @@ void cm_event_add_json(cm_buf_t *buf, const cm_event_t *event)
 
 const char cm_event_csv_header[] = "row_key,user_id,timestamp,url,country,city,browser,os,device\n";
 
-static void add_csv(cm_buf_t *buf, const cm_event_t *event, cm_csv_fn add_text)
+static void add_csv(cm_buf_t *buf, const cm_event_t *event, cm_buf_csv_fn add_text)
 {
     char scratch[CM_UUID_TEXT];
     const cm_str_t tail[] = {event->url,     event->country, event->city,

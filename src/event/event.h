@@ -9,7 +9,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/str.h"
-#include "event/times.h"
+#include "event/timestamp.h"
 
 typedef struct cm_event {
     int64_t timestamp; /* ms since the epoch, UTC; 0 < timestamp < CM_TIME_END */

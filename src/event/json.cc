@@ -18,38 +18,40 @@ extern "C" {
 using simdjson::SUCCESS;
 namespace dom = simdjson::dom;
 
-static_assert(CM_JSON_PADDING >= simdjson::SIMDJSON_PADDING,
+static_assert(CM_EVENT_JSON_PADDING >= simdjson::SIMDJSON_PADDING,
               "padding of event/json.h is too small");
 
-struct cm_json {
+struct cm_event_json {
     dom::parser parser;
     cm_shape_t shape;
-    cm_times_t times;
-    unsigned misses;      // lines that did not fit the shape since it was learnt
-    cm_json_fill_fn fill; // nullptr: none
+    cm_timestamp_format_t times;
+    unsigned misses;            // lines that did not fit the shape since it was learnt
+    cm_event_json_fill_fn fill; // nullptr: none
     void *fill_context;
 };
 
-extern "C" cm_json_t *cm_json_new(void)
+extern "C" cm_event_json_t *cm_event_json_new(void)
 {
-    auto *json = new (std::nothrow) cm_json();
+    auto *json = new (std::nothrow) cm_event_json();
     if (json == nullptr)
         cm_out_of_memory();
     return json;
 }
 
-extern "C" void cm_json_set_fill(cm_json_t *json, cm_json_fill_fn fill, void *context)
+extern "C" void cm_event_json_set_fill(cm_event_json_t *json, cm_event_json_fill_fn fill,
+                                       void *context)
 {
     json->fill = fill;
     json->fill_context = context;
 }
 
-extern "C" void cm_json_set_times(cm_json_t *json, const cm_times_t *times)
+extern "C" void cm_event_json_set_timestamps(cm_event_json_t *json,
+                                             const cm_timestamp_format_t *times)
 {
     json->times = *times;
 }
 
-extern "C" void cm_json_free(cm_json_t *json)
+extern "C" void cm_event_json_free(cm_event_json_t *json)
 {
     delete json;
 }
@@ -69,7 +71,8 @@ const field_rule fields[] = {
     {"os", &cm_event_t::os},           {"device", &cm_event_t::device},
 };
 
-int take_timestamp(dom::element value, const cm_times_t *times, int64_t *ms, cm_err_t *err)
+int take_timestamp(dom::element value, const cm_timestamp_format_t *times, int64_t *ms,
+                   cm_err_t *err)
 {
     std::string_view text;
     double real;
@@ -83,7 +86,8 @@ int take_timestamp(dom::element value, const cm_times_t *times, int64_t *ms, cm_
         char digits[32];
         const char *end = std::to_chars(digits, digits + sizeof digits, real).ptr;
         const cm_str_t written = {digits, static_cast<size_t>(end - digits)};
-        if (times->unit != CM_TIME_AUTO || (real >= CM_SECONDS_FIRST && real < CM_SECONDS_LAST + 1))
+        if (times->unit != CM_TIMESTAMP_AUTO ||
+            (real >= CM_SECONDS_FIRST && real < CM_SECONDS_LAST + 1))
             return cm_timestamp_parse(written, times, ms, err);
     }
     return cm_fail(err, CM_EREJECT, "timestamp is neither an integer of milliseconds nor RFC 3339");
@@ -105,7 +109,7 @@ int take_text(const field_rule &rule, dom::element value, cm_arena_t *arena, cm_
 }
 
 // True when the field tells of the visitor.
-bool take_visitor(dom::key_value_pair field, cm_json_visitor_t *seen)
+bool take_visitor(dom::key_value_pair field, cm_event_json_visitor_t *seen)
 {
     std::string_view text;
     bool address = field.key == "ip" || field.key == "address";
@@ -117,8 +121,8 @@ bool take_visitor(dom::key_value_pair field, cm_json_visitor_t *seen)
     return true;
 }
 
-int take_field(dom::key_value_pair field, const cm_times_t *times, cm_arena_t *arena,
-               cm_event_t *event, bool *has_time, cm_json_visitor_t *seen, uint64_t *unknown,
+int take_field(dom::key_value_pair field, const cm_timestamp_format_t *times, cm_arena_t *arena,
+               cm_event_t *event, bool *has_time, cm_event_json_visitor_t *seen, uint64_t *unknown,
                cm_err_t *err)
 {
     if (field.key == "timestamp") {
@@ -169,9 +173,9 @@ const char *words_of(simdjson::error_code code)
 enum { MISSES = 8 };
 
 // The text once more, without the large numbers in fields that nobody asks for.
-bool parse_mended(cm_json_t *json, cm_str_t text, dom::element *root)
+bool parse_mended(cm_event_json_t *json, cm_str_t text, dom::element *root)
 {
-    std::unique_ptr<char[]> copy(new (std::nothrow) char[text.len + CM_JSON_PADDING]());
+    std::unique_ptr<char[]> copy(new (std::nothrow) char[text.len + CM_EVENT_JSON_PADDING]());
     if (copy == nullptr)
         return false;
     memcpy(copy.get(), text.data, text.len);
@@ -180,7 +184,7 @@ bool parse_mended(cm_json_t *json, cm_str_t text, dom::element *root)
 }
 
 // What the parser says of a fault is said of the text as it came.
-simdjson::error_code parse_text(cm_json_t *json, cm_str_t text, dom::element *root)
+simdjson::error_code parse_text(cm_event_json_t *json, cm_str_t text, dom::element *root)
 {
     // Newer versions pass over a byte order mark, older do not; files have lost theirs before.
     if (text.len >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0)
@@ -196,8 +200,8 @@ simdjson::error_code parse_text(cm_json_t *json, cm_str_t text, dom::element *ro
 
 // Everything that JSON allows: fills `event` with what is there. `seen` is nullptr when nobody asks
 // for the visitor.
-int parse_object(cm_json_t *json, cm_str_t text, cm_arena_t *arena, cm_event_t *event,
-                 bool *has_time, cm_json_visitor_t *seen, uint64_t *unknown, cm_err_t *err)
+int parse_object(cm_event_json_t *json, cm_str_t text, cm_arena_t *arena, cm_event_t *event,
+                 bool *has_time, cm_event_json_visitor_t *seen, uint64_t *unknown, cm_err_t *err)
 {
     dom::element root;
     dom::object object;
@@ -220,12 +224,12 @@ int parse_object(cm_json_t *json, cm_str_t text, cm_arena_t *arena, cm_event_t *
 }
 
 // The full parser: everything that JSON and the contract allow.
-int parse_fully(cm_json_t *json, cm_str_t text, cm_arena_t *arena, cm_event_t *event,
+int parse_fully(cm_event_json_t *json, cm_str_t text, cm_arena_t *arena, cm_event_t *event,
                 uint64_t *unknown, cm_err_t *err)
 {
     bool has_time = false;
     uint64_t strange = 0;
-    cm_json_visitor_t seen = {};
+    cm_event_json_visitor_t seen = {};
 
     int rc = parse_object(json, text, arena, event, &has_time, json->fill ? &seen : nullptr,
                           &strange, err);
@@ -244,11 +248,11 @@ int parse_fully(cm_json_t *json, cm_str_t text, cm_arena_t *arena, cm_event_t *e
 
 } // namespace
 
-extern "C" int cm_json_parse_event(cm_json_t *json, cm_str_t text, cm_arena_t *arena,
+extern "C" int cm_event_json_parse(cm_event_json_t *json, cm_str_t text, cm_arena_t *arena,
                                    cm_event_t *event, uint64_t *unknown, cm_err_t *err)
 {
     // The shape takes numbers for milliseconds.
-    const bool fast = json->times.unit == CM_TIME_AUTO || json->times.unit == CM_TIME_MS;
+    const bool fast = json->times.unit == CM_TIMESTAMP_AUTO || json->times.unit == CM_TIMESTAMP_MS;
     if (fast && cm_shape_read(&json->shape, text, event))
         return 0;
     int rc = parse_fully(json, text, arena, event, unknown, err);
@@ -259,14 +263,14 @@ extern "C" int cm_json_parse_event(cm_json_t *json, cm_str_t text, cm_arena_t *a
     return rc;
 }
 
-extern "C" int cm_json_parse_partial(cm_json_t *json, cm_str_t text, cm_arena_t *arena,
-                                     cm_event_t *event, cm_json_visitor_t *visitor,
-                                     uint64_t *unknown, cm_err_t *err)
+extern "C" int cm_event_json_parse_partial(cm_event_json_t *json, cm_str_t text, cm_arena_t *arena,
+                                           cm_event_t *event, cm_event_json_visitor_t *visitor,
+                                           uint64_t *unknown, cm_err_t *err)
 {
     bool has_time = false;
     uint64_t strange = 0;
 
-    *visitor = cm_json_visitor_t{};
+    *visitor = cm_event_json_visitor_t{};
     int rc = parse_object(json, text, arena, event, &has_time, visitor, &strange, err);
     if (rc == 0 && has_time)
         rc = cm_timestamp_check(event->timestamp, err);

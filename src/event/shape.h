@@ -28,12 +28,12 @@ typedef struct cm_shape {
 } cm_shape_t;
 
 /* Learns from a line that the full parser has accepted. Forgets what it knew when the line is not
- * of the simple kind. The line needs CM_JSON_PADDING readable bytes behind it. */
+ * of the simple kind. The line needs CM_EVENT_JSON_PADDING readable bytes behind it. */
 void cm_shape_learn(cm_shape_t *shape, cm_str_t line);
 
 /* True when the line fits and is a valid event: `event` is filled, completed and checked, its texts
- * are slices of the line. False: ask the full parser. The line needs CM_JSON_PADDING readable bytes
- * behind it. */
+ * are slices of the line. False: ask the full parser. The line needs CM_EVENT_JSON_PADDING readable
+ * bytes behind it. */
 bool cm_shape_read(const cm_shape_t *shape, cm_str_t line, cm_event_t *event);
 
 #endif

@@ -3,10 +3,10 @@
 #define CM_EVENT_TIMES_OPTIONS_H
 
 #include "base/options.h"
-#include "event/times.h"
+#include "event/timestamp.h"
 
 typedef struct cm_times_given {
-    int unit; /* cm_time_unit_t */
+    int unit; /* cm_timestamp_unit_t */
     const char *tz;
 } cm_times_given_t;
 
@@ -30,7 +30,7 @@ typedef struct cm_times_given {
     }
 
 /* Makes ready what was given; to be closed. CM_EUSAGE when there is no such zone. */
-int cm_times_open(const cm_times_given_t *given, cm_times_t *times, cm_err_t *err);
-void cm_times_close(cm_times_t *times);
+int cm_times_open(const cm_times_given_t *given, cm_timestamp_format_t *times, cm_err_t *err);
+void cm_times_close(cm_timestamp_format_t *times);
 
 #endif

@@ -55,7 +55,7 @@ bool cm_average_follows(const cm_stored_average_t *stored, int64_t sum, int64_t 
 
 bool cm_answer_exact(const cm_answer_t *answer)
 {
-    const cm_numbers_t *n = &answer->numbers;
+    const cm_measures_t *n = &answer->measures;
 
     return answer->stored == NULL ||
            (cm_average_follows(&answer->stored[0], n->time_spent_sum, n->time_spent_count) &&
@@ -83,9 +83,9 @@ static void csv_number(cm_buf_t *buf, int64_t value)
     cm_buf_add_i64(buf, value);
 }
 
-static void add_csv(cm_buf_t *buf, const cm_answer_t *answer, cm_csv_fn add_text)
+static void add_csv(cm_buf_t *buf, const cm_answer_t *answer, cm_buf_csv_fn add_text)
 {
-    const cm_numbers_t *n = &answer->numbers;
+    const cm_measures_t *n = &answer->measures;
     char start[CM_TIME_TEXT];
 
     if (answer->window != CM_WINDOW_ALL) {
@@ -148,7 +148,7 @@ void cm_index_json_average(cm_buf_t *buf, const char *name, int64_t sum, int64_t
 
 void cm_answer_add_json(cm_buf_t *buf, const cm_answer_t *answer)
 {
-    const cm_numbers_t *n = &answer->numbers;
+    const cm_measures_t *n = &answer->measures;
     char start[CM_TIME_TEXT];
 
     cm_buf_add_char(buf, '{');

@@ -9,7 +9,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
-#include "mill/numbers.h"
+#include "mill/measures.h"
 
 /* An average as an index has it written down. */
 typedef struct cm_stored_average {
@@ -23,7 +23,7 @@ typedef struct cm_answer {
     int64_t window_start; /* ms; 0 for CM_WINDOW_ALL */
     cm_str_t url;
     cm_str_t country;
-    cm_numbers_t numbers;
+    cm_measures_t measures;
     int64_t updated_at; /* ms; when this row last changed */
     /* Time spent and time on page, of an index that keeps them; NULL: they follow from the numbers.
      */

@@ -153,11 +153,11 @@ static entry_t *sort_clicks(entry_t *entries, entry_t *spare, size_t count)
     uint64_t most = 0;
 
     for (size_t i = 0; i < count; i++) {
-        uint64_t clicks = (uint64_t)entries[i].cell->numbers.clicks;
+        uint64_t clicks = (uint64_t)entries[i].cell->measures.clicks;
         most = clicks > most ? clicks : most;
     }
     for (size_t i = 0; i < count; i++)
-        entries[i].number = most - (uint64_t)entries[i].cell->numbers.clicks;
+        entries[i].number = most - (uint64_t)entries[i].cell->measures.clicks;
     return sort_digits(entries, spare, count, most);
 }
 

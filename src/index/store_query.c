@@ -7,7 +7,7 @@
 static int give_row(const cm_cell_t *cell, cm_reader_t *reader, cm_answer_fn row, void *context,
                     cm_err_t *err)
 {
-    cm_answer_t answer = {.numbers = cell->numbers};
+    cm_answer_t answer = {.measures = cell->measures};
 
     int rc = cm_reader_string(reader, CM_URL, cell->key.url, &answer.url, err);
     if (rc == 0)

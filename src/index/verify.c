@@ -45,7 +45,7 @@ static cm_answer_t answer_of(const verifying_t *self, const cm_cell_t *cell)
     cm_answer_t answer = {.dimension = dimension_of(cell),
                           .window = cm_cell_window_kind(cell->key.window),
                           .window_start = cm_cell_window_start(cell->key.window),
-                          .numbers = cell->numbers};
+                          .measures = cell->measures};
 
     if (cell->key.url != CM_CELL_ALL)
         answer.url = cm_dict_text(&self->urls, cell->key.url);
@@ -66,7 +66,7 @@ static int compare_keys(const cm_cell_key_t *a, const cm_cell_key_t *b)
 static bool is_at(const cm_mill_result_t *result, size_t at, const cm_cell_key_t *key)
 {
     return at < result->count && compare_keys(&result->cells[at]->key, key) == 0 &&
-           !cm_numbers_zero(&result->cells[at]->numbers);
+           !cm_measures_are_zero(&result->cells[at]->measures);
 }
 
 /* The place of the cell in the result; its count when it is not there. Most rows of the embedded
@@ -105,9 +105,9 @@ static bool key_of(const verifying_t *self, const cm_answer_t *answer, cm_cell_k
 
 /* ---- rows of the index ---- */
 
-static bool same_answer(const cm_answer_t *answer, const cm_numbers_t *n)
+static bool same_answer(const cm_answer_t *answer, const cm_measures_t *n)
 {
-    return memcmp(&answer->numbers, n, sizeof *n) == 0 && cm_answer_exact(answer);
+    return memcmp(&answer->measures, n, sizeof *n) == 0 && cm_answer_exact(answer);
 }
 
 static void count_row(verifying_t *self)
@@ -141,7 +141,7 @@ static int take_row(void *context, const cm_answer_t *answer)
         discrepancy.events = &wanted;
         discrepancy.twice = self->seen[found / 8] & 1u << found % 8;
         self->seen[found / 8] |= (uint8_t)(1u << found % 8);
-        if (!discrepancy.twice && same_answer(answer, &wanted.numbers))
+        if (!discrepancy.twice && same_answer(answer, &wanted.measures))
             return 0;
     }
     if (discrepancy.events == NULL || discrepancy.twice)
@@ -186,7 +186,7 @@ static bool is_missing(const verifying_t *self, size_t at)
     const cm_cell_t *cell = self->options->result->cells[at];
     return !(self->seen[at / 8] & 1u << at % 8) &&
            cm_cell_window_kind(cell->key.window) == self->window &&
-           dimension_of(cell) == self->dimension && !cm_numbers_zero(&cell->numbers);
+           dimension_of(cell) == self->dimension && !cm_measures_are_zero(&cell->measures);
 }
 
 static int report_missing(verifying_t *self, cm_err_t *err)

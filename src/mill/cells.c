@@ -65,9 +65,10 @@ uint32_t cm_cells_find(cm_cells_t *cells, cm_cell_key_t key)
 
 /* ---- from shares ---- */
 
-static inline void add_share(cm_numbers_t *n, const cm_share_t *share, int64_t timeout, int sign)
+static inline void add_share(cm_measures_t *n, const cm_contribution_t *share, int64_t timeout,
+                             int sign)
 {
-    bool has_next = (share->what & CM_SHARE_HAS_NEXT) != 0;
+    bool has_next = (share->what & CM_CONTRIBUTION_HAS_NEXT) != 0;
     bool stays = has_next && share->spent <= timeout;
 
     n->clicks += sign;
@@ -75,7 +76,7 @@ static inline void add_share(cm_numbers_t *n, const cm_share_t *share, int64_t t
     n->time_spent_count += sign * has_next;
     n->page_time_sum += stays ? sign * (int64_t)share->spent : 0;
     n->page_time_count += sign * stays;
-    n->entrances += (share->what & CM_SHARE_ENTRANCE) != 0 ? sign : 0;
+    n->entrances += (share->what & CM_CONTRIBUTION_ENTRANCE) != 0 ? sign : 0;
     n->exits += sign * !stays;
 }
 
@@ -95,15 +96,15 @@ static void count_user(cm_cells_t *cells, cm_cells_t *wide, uint32_t found, unsi
 {
     const cm_cell_key_t key = cells->list[found].key;
 
-    if (new &CM_SHARE_NEW_CELL)
-        cells->list[found].numbers.users += sign;
-    if (new &CM_SHARE_NEW_URL)
-        get_up(cells, found)->numbers.users += sign;
-    if (new &CM_SHARE_NEW_COUNTRY)
-        cm_cells_get(wide, (cm_cell_key_t){CM_CELL_ALL, key.country, key.window})->numbers.users +=
+    if (new &CM_CONTRIBUTION_NEW_CELL)
+        cells->list[found].measures.users += sign;
+    if (new &CM_CONTRIBUTION_NEW_URL)
+        get_up(cells, found)->measures.users += sign;
+    if (new &CM_CONTRIBUTION_NEW_COUNTRY)
+        cm_cells_get(wide, (cm_cell_key_t){CM_CELL_ALL, key.country, key.window})->measures.users +=
             sign;
-    if (new &CM_SHARE_NEW_SITE)
-        cm_cells_get(wide, (cm_cell_key_t){CM_CELL_ALL, CM_CELL_ALL, key.window})->numbers.users +=
+    if (new &CM_CONTRIBUTION_NEW_SITE)
+        cm_cells_get(wide, (cm_cell_key_t){CM_CELL_ALL, CM_CELL_ALL, key.window})->measures.users +=
             sign;
 }
 
@@ -111,7 +112,7 @@ static void count_user(cm_cells_t *cells, cm_cells_t *wide, uint32_t found, unsi
 static inline uint32_t find_all_time(cm_cells_t *cells, uint64_t place,
                                      const cm_gathering_t *gathering)
 {
-    const cm_grain_shape_t *shape = gathering->shape;
+    const cm_packed_layout_t *shape = gathering->shape;
     uint32_t url = cm_place_url(place, shape), country = cm_place_country(place, shape);
     uint32_t *at = NULL;
 
@@ -127,11 +128,11 @@ static inline uint32_t find_all_time(cm_cells_t *cells, uint64_t place,
     return found;
 }
 
-static void gather_share(cm_cells_t *cells, cm_cells_t *wide, const cm_share_t *share,
+static void gather_share(cm_cells_t *cells, cm_cells_t *wide, const cm_contribution_t *share,
                          const cm_gathering_t *gathering)
 {
-    uint64_t place = share->what >> CM_SHARE_FLAG_BITS;
-    int sign = share->what & CM_SHARE_NEGATIVE ? -1 : 1;
+    uint64_t place = share->what >> CM_CONTRIBUTION_FLAG_BITS;
+    int sign = share->what & CM_CONTRIBUTION_NEGATIVE ? -1 : 1;
 
     for (int w = 0; w < CM_WINDOW_COUNT; w++) {
         uint32_t found;
@@ -144,8 +145,8 @@ static void gather_share(cm_cells_t *cells, cm_cells_t *wide, const cm_share_t *
                                   (cm_cell_key_t){cm_place_url(place, gathering->shape),
                                                   cm_place_country(place, gathering->shape),
                                                   cm_cell_window_at((cm_window_t)w, share->hour)});
-        add_share(&cells->list[found].numbers, share, gathering->session_timeout_s, sign);
-        unsigned new = share->what >> cm_share_new_shift((unsigned)w) & CM_SHARE_NEW;
+        add_share(&cells->list[found].measures, share, gathering->session_timeout_s, sign);
+        unsigned new = share->what >> cm_contribution_new_shift((unsigned)w) & CM_CONTRIBUTION_NEW;
         if (new != 0)
             count_user(cells, wide, found, new, sign);
     }
@@ -165,7 +166,7 @@ typedef struct tally {
 static void add_tally(cm_cells_t *cells, cm_cells_t *wide, cm_cell_key_t key, const tally_t *tally)
 {
     uint32_t found = cm_cells_find(cells, key);
-    cm_numbers_t *n = &cells->list[found].numbers;
+    cm_measures_t *n = &cells->list[found].measures;
 
     n->time_spent_sum += tally->spent_sum;
     n->page_time_sum += tally->stay_sum;
@@ -179,40 +180,40 @@ static void add_tally(cm_cells_t *cells, cm_cells_t *wide, cm_cell_key_t key, co
         n->entrances += kind & TALLY_ENTRANCE ? count : 0;
     }
     if (tally->url_users > 0)
-        get_up(cells, found)->numbers.users += tally->url_users;
+        get_up(cells, found)->measures.users += tally->url_users;
     if (tally->country_users > 0)
-        cm_cells_get(wide, (cm_cell_key_t){CM_CELL_ALL, key.country, key.window})->numbers.users +=
+        cm_cells_get(wide, (cm_cell_key_t){CM_CELL_ALL, key.country, key.window})->measures.users +=
             tally->country_users;
     if (tally->site_users > 0)
-        cm_cells_get(wide, (cm_cell_key_t){CM_CELL_ALL, CM_CELL_ALL, key.window})->numbers.users +=
+        cm_cells_get(wide, (cm_cell_key_t){CM_CELL_ALL, CM_CELL_ALL, key.window})->measures.users +=
             tally->site_users;
 }
 
 static void tally_chunk(tally_t *tallies, const uint64_t *packed, size_t count,
                         const cm_gathering_t *gathering)
 {
-    const cm_packing_t packing = *gathering->packing;
-    const cm_grain_shape_t shape = *gathering->shape;
+    const cm_compact_layout_t packing = *gathering->packing;
+    const cm_packed_layout_t shape = *gathering->shape;
     const unsigned region_shift = gathering->region_shift;
     const uint32_t timeout = gathering->session_timeout_s < UINT32_MAX
                                  ? (uint32_t)gathering->session_timeout_s
                                  : UINT32_MAX;
 
     for (size_t i = 0; i < count; i++) {
-        const cm_share_t share = cm_share_unpack(&packing, packed[i]);
-        uint64_t place = share.what >> CM_SHARE_FLAG_BITS;
+        const cm_contribution_t share = cm_compact_contribution_expand(&packing, packed[i]);
+        uint64_t place = share.what >> CM_CONTRIBUTION_FLAG_BITS;
         tally_t *tally = &tallies[cm_place(cm_place_url(place, &shape) >> region_shift,
                                            cm_place_country(place, &shape), &shape)];
         const unsigned flags = (unsigned)share.what;
-        unsigned has_next = (flags & CM_SHARE_HAS_NEXT) != 0;
+        unsigned has_next = (flags & CM_CONTRIBUTION_HAS_NEXT) != 0;
         unsigned stays = has_next & (share.spent <= timeout);
         tally->spent_sum += share.spent;
         tally->stay_sum += share.spent & (0 - (uint32_t)stays);
-        tally->kinds[has_next | stays << 1 | ((flags & CM_SHARE_ENTRANCE) != 0) << 2]++;
-        tally->users += (flags & CM_SHARE_NEW_CELL) != 0;
-        tally->url_users += (flags & CM_SHARE_NEW_URL) != 0;
-        tally->country_users += (flags & CM_SHARE_NEW_COUNTRY) != 0;
-        tally->site_users += (flags & CM_SHARE_NEW_SITE) != 0;
+        tally->kinds[has_next | stays << 1 | ((flags & CM_CONTRIBUTION_ENTRANCE) != 0) << 2]++;
+        tally->users += (flags & CM_CONTRIBUTION_NEW_CELL) != 0;
+        tally->url_users += (flags & CM_CONTRIBUTION_NEW_URL) != 0;
+        tally->country_users += (flags & CM_CONTRIBUTION_NEW_COUNTRY) != 0;
+        tally->site_users += (flags & CM_CONTRIBUTION_NEW_SITE) != 0;
     }
 }
 
@@ -241,7 +242,7 @@ static void add_tallies(cm_cells_t *cells, cm_cells_t *wide, tally_t *tallies, u
 }
 
 /* False when tallies would not pay, or there is no memory for them. */
-static bool gather_packed(cm_cells_t *cells, cm_cells_t *wide, const cm_heap_t *heap,
+static bool gather_packed(cm_cells_t *cells, cm_cells_t *wide, const cm_chunk_list_t *heap,
                           const cm_gathering_t *gathering)
 {
     const size_t size = gathering->direct * sizeof(tally_t);
@@ -255,7 +256,8 @@ static bool gather_packed(cm_cells_t *cells, cm_cells_t *wide, const cm_heap_t *
         return false;
     memset(tallies, 0, size);
     const uint64_t *first = (const uint64_t *)(const void *)heap->first->bytes;
-    const uint64_t place = cm_share_unpack(gathering->packing, *first).what >> CM_SHARE_FLAG_BITS;
+    const uint64_t place = cm_compact_contribution_expand(gathering->packing, *first).what >>
+                           CM_CONTRIBUTION_FLAG_BITS;
     const uint32_t low =
         cm_place_url(place, gathering->shape) & ((1u << gathering->region_shift) - 1);
     for (const cm_chunk_t *chunk = heap->first; chunk != NULL; chunk = chunk->next) {
@@ -271,7 +273,7 @@ static bool gather_packed(cm_cells_t *cells, cm_cells_t *wide, const cm_heap_t *
     return true;
 }
 
-void cm_cells_gather(cm_cells_t *cells, cm_cells_t *wide, const cm_heap_t *heap,
+void cm_cells_gather(cm_cells_t *cells, cm_cells_t *wide, const cm_chunk_list_t *heap,
                      const cm_gathering_t *gathering)
 {
     if (gather_packed(cells, wide, heap, gathering))
@@ -282,11 +284,12 @@ void cm_cells_gather(cm_cells_t *cells, cm_cells_t *wide, const cm_heap_t *heap,
         if (gathering->packing->on) {
             const uint64_t *packed = (const uint64_t *)(const void *)chunk->bytes;
             for (size_t i = 0; i < chunk->used / sizeof *packed; i++) {
-                const cm_share_t share = cm_share_unpack(gathering->packing, packed[i]);
+                const cm_contribution_t share =
+                    cm_compact_contribution_expand(gathering->packing, packed[i]);
                 gather_share(cells, wide, &share, gathering);
             }
         } else {
-            const cm_share_t *shares = (const cm_share_t *)(const void *)chunk->bytes;
+            const cm_contribution_t *shares = (const cm_contribution_t *)(const void *)chunk->bytes;
             for (size_t i = 0; i < chunk->used / sizeof *shares; i++)
                 gather_share(cells, wide, &shares[i], gathering);
         }
@@ -296,7 +299,7 @@ void cm_cells_gather(cm_cells_t *cells, cm_cells_t *wide, const cm_heap_t *heap,
 /* ---- sums ---- */
 
 /* Adds everything but the users. */
-static void add_sums(cm_numbers_t *to, const cm_numbers_t *from)
+static void add_sums(cm_measures_t *to, const cm_measures_t *from)
 {
     to->clicks += from->clicks;
     to->time_spent_sum += from->time_spent_sum;
@@ -311,8 +314,8 @@ void cm_cells_add(cm_cells_t *cells, const cm_cells_t *more)
 {
     for (uint32_t i = 0; i < more->count; i++) {
         cm_cell_t *cell = cm_cells_get(cells, more->list[i].key);
-        add_sums(&cell->numbers, &more->list[i].numbers);
-        cell->numbers.users += more->list[i].numbers.users;
+        add_sums(&cell->measures, &more->list[i].measures);
+        cell->measures.users += more->list[i].measures.users;
     }
 }
 
@@ -328,13 +331,13 @@ void cm_cells_roll_up(cm_cells_t *cells, cm_cells_t *wide)
         uint32_t up = from.up;
         if (up == 0)
             up = cm_cells_find(cells, (cm_cell_key_t){key.url, CM_CELL_ALL, key.window}) + 1;
-        add_sums(&cells->list[up - 1].numbers, &from.numbers);
+        add_sums(&cells->list[up - 1].measures, &from.measures);
         add_sums(
-            &cm_cells_get(wide, (cm_cell_key_t){CM_CELL_ALL, key.country, key.window})->numbers,
-            &from.numbers);
+            &cm_cells_get(wide, (cm_cell_key_t){CM_CELL_ALL, key.country, key.window})->measures,
+            &from.measures);
         add_sums(
-            &cm_cells_get(wide, (cm_cell_key_t){CM_CELL_ALL, CM_CELL_ALL, key.window})->numbers,
-            &from.numbers);
+            &cm_cells_get(wide, (cm_cell_key_t){CM_CELL_ALL, CM_CELL_ALL, key.window})->measures,
+            &from.measures);
     }
 }
 
@@ -367,7 +370,7 @@ void cm_cells_free(cm_cells_t *cells)
     *cells = (cm_cells_t){0};
 }
 
-bool cm_numbers_zero(const cm_numbers_t *n)
+bool cm_measures_are_zero(const cm_measures_t *n)
 {
     return (n->clicks | n->users | n->time_spent_sum | n->time_spent_count | n->page_time_sum |
             n->page_time_count | n->entrances | n->exits) == 0;

@@ -4,13 +4,13 @@
  * from the shares of all timelines, while they are in its cache. Beside the cells of the contract a
  * region has those of its urls with all countries together; the cells of a country and of the whole
  * site (both with all urls) cannot belong to a region and are kept by each thread. A user is
- * counted where a share says that the user is new (grain.h), all other numbers of the wider cells
+ * counted where a share says that the user is new (packed.h), all other numbers of the wider cells
  * are sums over the contract's cells, made at the end. Not for several threads. */
 #ifndef CM_MILL_CELLS_H
 #define CM_MILL_CELLS_H
 
-#include "mill/grain.h"
-#include "mill/numbers.h"
+#include "mill/measures.h"
+#include "mill/packed.h"
 
 /* In the place of a url or a country: all of them. */
 #define CM_CELL_ALL UINT32_MAX
@@ -23,7 +23,7 @@ typedef struct cm_cell_key {
 typedef struct cm_cell {
     cm_cell_key_t key;
     uint32_t up; /* place in the list + 1 of the cell of the url with all countries; 0: none yet */
-    cm_numbers_t numbers;
+    cm_measures_t measures;
 } cm_cell_t;
 
 /* All zero is an empty table. */
@@ -39,8 +39,8 @@ typedef struct cm_cells {
 
 /* What turns shares into cells. */
 typedef struct cm_gathering {
-    const cm_grain_shape_t *shape;
-    const cm_packing_t *packing;
+    const cm_packed_layout_t *shape;
+    const cm_compact_layout_t *packing;
     unsigned windows;
     int64_t session_timeout_s; /* whole seconds */
     unsigned region_shift;     /* of urls: logarithm of the number of regions */
@@ -84,7 +84,7 @@ static inline cm_cell_t *cm_cells_get(cm_cells_t *cells, cm_cell_key_t key)
 
 /* Adds the shares of a closed heap to the cells of their region and, where all urls are meant, to
  * `wide`. */
-void cm_cells_gather(cm_cells_t *cells, cm_cells_t *wide, const cm_heap_t *heap,
+void cm_cells_gather(cm_cells_t *cells, cm_cells_t *wide, const cm_chunk_list_t *heap,
                      const cm_gathering_t *gathering);
 
 /* Makes the sums of the wider cells; once, when everything is gathered. */
@@ -99,6 +99,6 @@ void cm_cells_sort(cm_cells_t *cells);
 void cm_cells_free(cm_cells_t *cells);
 
 /* True when every number is 0: nothing changes. */
-bool cm_numbers_zero(const cm_numbers_t *numbers);
+bool cm_measures_are_zero(const cm_measures_t *numbers);
 
 #endif

@@ -3,7 +3,8 @@
 
 #include <stdlib.h>
 
-int cm_mill_copies(const cm_mill_options_t *options, uint8_t **copies, int64_t *upto, cm_err_t *err)
+int cm_mill_copies(const cm_mill_options_t *options, uint8_t **copies, int64_t *end_ordinal,
+                   cm_err_t *err)
 {
     cm_mill_options_t marking = *options;
     const cm_block_ref_t *blocks;
@@ -12,21 +13,22 @@ int cm_mill_copies(const cm_mill_options_t *options, uint8_t **copies, int64_t *
     size_t count;
 
     *copies = NULL;
-    *upto = 0;
+    *end_ordinal = 0;
     int rc = options->reader(options->context, &reader, err);
     if (rc < 0)
         return rc;
     if ((rc = cm_reader_blocks(reader, &blocks, &count, err)) == 0 && count > 0)
-        *upto = blocks[count - 1].first + blocks[count - 1].count;
+        *end_ordinal = blocks[count - 1].first + blocks[count - 1].count;
     cm_reader_close(reader);
     if (rc < 0)
         return rc;
-    marking.copies = calloc((size_t)*upto / 8 + 1, 1);
+    marking.copies = calloc((size_t)*end_ordinal / 8 + 1, 1);
     if (marking.copies == NULL)
         return cm_fail_memory(err);
     marking.since = 0;
-    marking.until = *upto; /* and 0 would mean the end, where a writer may just have put some */
-    if (*upto > 0 && (rc = cm_mill(&marking, &result, err)) == 0)
+    marking.until =
+        *end_ordinal; /* and 0 would mean the end, where a writer may just have put some */
+    if (*end_ordinal > 0 && (rc = cm_mill(&marking, &result, err)) == 0)
         cm_mill_result_free(&result);
     if (rc < 0)
         free((void *)marking.copies);

@@ -20,7 +20,7 @@ enum {
      * tables are to stay small. */
     TRIM_SHARE = 8,
     TRIM_MAX = 4 * 1024 * 1024,
-    USER_BITS = 64 - CM_GRAIN_TIME_BITS,
+    USER_BITS = 64 - CM_PACKED_TIME_BITS,
     /* Memory an event needs while it is in hand: its grain, and some for the chunks that are not
      * full and for ties. */
     BYTES_PER_EVENT = 24,
@@ -32,7 +32,7 @@ typedef struct worker {
     mill_t *mill;
     cm_reader_t *reader;
     size_t block_from, block_to;
-    cm_heap_t *heaps; /* grains, one a partition */
+    cm_chunk_list_t *heaps; /* grains, one a partition */
     int64_t scattered;
     cm_trimmer_t *trimmer; /* NULL: nothing is trimmed */
     uint32_t *selected;    /* of a block */
@@ -50,12 +50,12 @@ struct mill {
     const cm_mill_options_t *options;
     const cm_block_ref_t *blocks;
     size_t block_count;
-    int64_t upto;
+    int64_t end_ordinal;
     uint32_t urls;     /* ids are below it */
     uint8_t *affected; /* a bit a user: has new events; NULL: everybody */
     cm_trim_t *trim;   /* NULL: not trimmed */
     int64_t fits;      /* events that may be in hand at once */
-    cm_grain_shape_t shape;
+    cm_packed_layout_t shape;
     cm_gathering_t gathering;
     cm_cells_t *regions;
     uint32_t region_count; /* a power of two */
@@ -78,36 +78,37 @@ static bool is_affected(const mill_t *mill, uint32_t user)
 static int add_grain(worker_t *worker, uint32_t number, uint64_t time, uint64_t load)
 {
     const cm_spread_t *spread = &worker->mill->spread;
-    cm_grain_t *grain =
-        cm_heap_add(&worker->heaps[number & (spread->count - 1)], &worker->slabs, sizeof *grain);
+    cm_packed_event_t *grain = cm_chunk_list_add(&worker->heaps[number & (spread->count - 1)],
+                                                 &worker->slabs, sizeof *grain);
 
     if (grain == NULL)
         return cm_fail_memory(&worker->err);
-    *grain = (cm_grain_t){(uint64_t)(number >> spread->shift) << CM_GRAIN_TIME_BITS | time, load};
+    *grain = (cm_packed_event_t){(uint64_t)(number >> spread->shift) << CM_PACKED_TIME_BITS | time,
+                                 load};
     return 0;
 }
 
 static int scatter_event(worker_t *worker, const cm_columns_t *columns, uint32_t i, uint32_t number)
 {
-    const cm_grain_shape_t *shape = &worker->mill->shape;
+    const cm_packed_layout_t *shape = &worker->mill->shape;
     const cm_spread_t *spread = &worker->mill->spread;
     uint64_t place = cm_place(columns->ids[CM_URL][i], columns->ids[CM_COUNTRY][i], shape);
 
     if (!spread->packing.on)
         return add_grain(worker, number, (uint64_t)columns->time[i],
                          place << shape->ordinal_bits | (uint64_t)(columns->first + i));
-    uint64_t *packed =
-        cm_heap_add(&worker->heaps[number & (spread->count - 1)], &worker->slabs, sizeof *packed);
+    uint64_t *packed = cm_chunk_list_add(&worker->heaps[number & (spread->count - 1)],
+                                         &worker->slabs, sizeof *packed);
     if (packed == NULL)
         return cm_fail_memory(&worker->err);
-    *packed = cm_grain_pack(&spread->packing, number >> spread->shift, columns->time[i], place);
+    *packed = cm_compact_event(&spread->packing, number >> spread->shift, columns->time[i], place);
     return 0;
 }
 
 /* How many of the block's events belong to the run. */
 static uint32_t count_in(const mill_t *mill, const cm_columns_t *columns)
 {
-    int64_t left = mill->upto - columns->first;
+    int64_t left = mill->end_ordinal - columns->first;
     return left < columns->count ? (uint32_t)left : columns->count;
 }
 
@@ -115,7 +116,7 @@ static uint32_t count_in(const mill_t *mill, const cm_columns_t *columns)
  * neighbours. */
 static int check_times(worker_t *worker, const cm_columns_t *columns)
 {
-    const cm_packing_t *packing = &worker->mill->spread.packing;
+    const cm_compact_layout_t *packing = &worker->mill->spread.packing;
     uint64_t beyond = 0;
 
     if (!packing->on)
@@ -135,21 +136,22 @@ static int check_times(worker_t *worker, const cm_columns_t *columns)
  * the time. */
 static int scatter_packed(worker_t *worker, const cm_columns_t *columns, uint32_t count)
 {
-    const cm_packing_t packing = worker->mill->spread.packing;
-    const cm_grain_shape_t shape = worker->mill->shape;
+    const cm_compact_layout_t packing = worker->mill->spread.packing;
+    const cm_packed_layout_t shape = worker->mill->shape;
     const unsigned shift = worker->mill->spread.shift;
     const uint32_t mask = worker->mill->spread.count - 1;
     const uint32_t *users = columns->ids[CM_USER], *urls = columns->ids[CM_URL];
     const uint32_t *countries = columns->ids[CM_COUNTRY];
     const int64_t *times = columns->time;
-    cm_heap_t *heaps = worker->heaps;
+    cm_chunk_list_t *heaps = worker->heaps;
 
     for (uint32_t i = 0; i < count; i++) {
-        uint64_t *packed = cm_heap_add(&heaps[users[i] & mask], &worker->slabs, sizeof *packed);
+        uint64_t *packed =
+            cm_chunk_list_add(&heaps[users[i] & mask], &worker->slabs, sizeof *packed);
         if (packed == NULL)
             return cm_fail_memory(&worker->err);
-        *packed = cm_grain_pack(&packing, users[i] >> shift, times[i],
-                                cm_place(urls[i], countries[i], &shape));
+        *packed = cm_compact_event(&packing, users[i] >> shift, times[i],
+                                   cm_place(urls[i], countries[i], &shape));
     }
     return 0;
 }
@@ -196,7 +198,7 @@ static int scatter_trimmed(worker_t *worker, const cm_columns_t *columns)
     return rc;
 }
 
-static int take_neighbour(void *context, uint32_t user, const cm_grain_t *grain)
+static int take_neighbour(void *context, uint32_t user, const cm_packed_event_t *grain)
 {
     return add_grain(context, user, grain->key, grain->load);
 }
@@ -257,7 +259,7 @@ static bool look_for_doubt(worker_t *worker)
 static void order_phase(worker_t *worker)
 {
     mill_t *mill = worker->mill;
-    cm_heap_t *heaps[CM_MILL_THREADS_MAX];
+    cm_chunk_list_t *heaps[CM_MILL_THREADS_MAX];
     uint32_t p;
 
     while (worker->rc == 0 && !atomic_load(&mill->again) &&
@@ -305,10 +307,10 @@ static void gather_phase(worker_t *worker)
 
     while ((r = atomic_fetch_add(&mill->next, 1)) < mill->region_count) {
         for (int i = 0; i < mill->worker_count; i++) {
-            cm_heap_t *heap = &mill->workers[i].timeline.heaps[r];
-            cm_heap_close(heap);
+            cm_chunk_list_t *heap = &mill->workers[i].timeline.heaps[r];
+            cm_chunk_list_close(heap);
             cm_cells_gather(&mill->regions[r], &worker->wide, heap, &mill->gathering);
-            cm_heap_release(heap, &worker->slabs);
+            cm_chunk_list_release(heap, &worker->slabs);
         }
     }
 }
@@ -385,19 +387,19 @@ static void report(const mill_t *mill, double share)
 /* Marks the users that have events from `since` on, and learns what trimming must know. */
 static int find_affected(mill_t *mill, cm_err_t *err)
 {
-    const int64_t since = mill->options->since, fresh = mill->upto - since;
+    const int64_t since = mill->options->since, fresh = mill->end_ordinal - since;
     cm_columns_t columns = {0};
     int rc = 0;
 
     mill->affected = calloc(mill->spread.users / 8 + 1, 1);
     if (mill->affected == NULL)
         return cm_fail_memory(err);
-    if (!mill->options->differ && fresh <= TRIM_MAX && fresh <= mill->upto / TRIM_SHARE &&
+    if (!mill->options->differ && fresh <= TRIM_MAX && fresh <= mill->end_ordinal / TRIM_SHARE &&
         fresh <= mill->fits)
         mill->trim = cm_trim_new(mill->spread.users, mill->options->windows, &mill->shape);
     for (size_t b = 0; rc == 0 && b < mill->block_count; b++) {
         const cm_block_ref_t *block = &mill->blocks[b];
-        if (block->first + block->count <= since || block->first >= mill->upto)
+        if (block->first + block->count <= since || block->first >= mill->end_ordinal)
             continue;
         rc = cm_reader_read(mill->workers[0].reader, block, CM_READ_HOT, &columns, err);
         if (rc < 0)
@@ -423,7 +425,7 @@ static int64_t expected_events(const mill_t *mill, int64_t wanted)
     if (mill->affected == NULL)
         return wanted;
     if (mill->trim != NULL)
-        return (mill->upto - mill->options->since) * 4;
+        return (mill->end_ordinal - mill->options->since) * 4;
     for (size_t i = 0; i <= mill->spread.users / 8; i++)
         users += (unsigned)__builtin_popcount(mill->affected[i]);
     int64_t expected = wanted / mill->spread.users * (int64_t)users * 4;
@@ -436,7 +438,7 @@ static int count_wanted(mill_t *mill, int64_t *wanted, cm_err_t *err)
     cm_columns_t columns = {0};
     int rc = 0;
 
-    *wanted = mill->trim != NULL ? 0 : mill->upto;
+    *wanted = mill->trim != NULL ? 0 : mill->end_ordinal;
     if (mill->affected == NULL || *wanted <= mill->fits)
         return 0;
     *wanted = 0;
@@ -484,12 +486,12 @@ static void choose_packing(mill_t *mill)
         first = mill->blocks[b].time_min < first ? mill->blocks[b].time_min : first;
         last = mill->blocks[b].time_max > last ? mill->blocks[b].time_max : last;
     }
-    spread->packing = (cm_packing_t){0};
+    spread->packing = (cm_compact_layout_t){0};
     if (mill->plain || !derived || options->since > 0 || options->copies != NULL || first < 0 ||
         last < first || options->windows != 1u << CM_WINDOW_ALL)
         return;
-    spread->packing = cm_packing_for(spread->users / spread->passes >> spread->shift, mill->urls,
-                                     mill->shape.country_bits, first, last);
+    spread->packing = cm_compact_layout_for(spread->users / spread->passes >> spread->shift,
+                                            mill->urls, mill->shape.country_bits, first, last);
 }
 
 /* How a grain's load and a share are divided. */
@@ -501,17 +503,17 @@ static int choose_shape(mill_t *mill, uint32_t urls, uint32_t countries, cm_err_
         url_bits++;
     while (country_bits < 32 && (countries > 0 ? countries - 1 : 0) >> country_bits != 0)
         country_bits++;
-    while ((uint64_t)mill->upto >> ordinal_bits != 0)
+    while ((uint64_t)mill->end_ordinal >> ordinal_bits != 0)
         ordinal_bits++;
-    mill->shape = (cm_grain_shape_t){.ordinal_bits = ordinal_bits,
-                                     .country_bits = country_bits,
-                                     .ordinal_mask = (UINT64_C(1) << ordinal_bits) - 1};
+    mill->shape = (cm_packed_layout_t){.ordinal_bits = ordinal_bits,
+                                       .country_bits = country_bits,
+                                       .ordinal_mask = (UINT64_C(1) << ordinal_bits) - 1};
     if (url_bits + country_bits + ordinal_bits > 64 ||
-        url_bits + country_bits + CM_SHARE_FLAG_BITS > 64)
+        url_bits + country_bits + CM_CONTRIBUTION_FLAG_BITS > 64)
         return cm_fail(err, CM_EINTERNAL,
                        "%lld events with %u urls and %u countries are more than the mill can hold; "
                        "split the data into several directories",
-                       (long long)mill->upto, urls, countries);
+                       (long long)mill->end_ordinal, urls, countries);
     return 0;
 }
 
@@ -564,7 +566,7 @@ static void share_blocks(mill_t *mill)
     size_t b = 0;
     for (int i = 0; i < mill->worker_count; i++) {
         worker_t *worker = &mill->workers[i];
-        int64_t end = mill->upto * (i + 1) / mill->worker_count;
+        int64_t end = mill->end_ordinal * (i + 1) / mill->worker_count;
         worker->block_from = b;
         while (b < mill->block_count && mill->blocks[b].first < end)
             b++;
@@ -609,10 +611,10 @@ static int survey(mill_t *mill, cm_err_t *err)
         rc = cm_reader_string_count(reader, CM_COUNTRY, &countries, err);
     if (rc == 0 && mill->block_count > 0) {
         const cm_block_ref_t *last = &mill->blocks[mill->block_count - 1];
-        mill->upto = last->first + last->count;
+        mill->end_ordinal = last->first + last->count;
     }
-    if (mill->options->until > 0 && mill->upto > mill->options->until)
-        mill->upto = mill->options->until;
+    if (mill->options->until > 0 && mill->end_ordinal > mill->options->until)
+        mill->end_ordinal = mill->options->until;
     return rc < 0 ? rc : choose_shape(mill, mill->urls, countries, err);
 }
 
@@ -628,7 +630,7 @@ static void equip_workers(mill_t *mill)
                             .packing = &mill->spread.packing,
                             .windows = options->windows,
                             .session_timeout_s = options->session_timeout / 1000,
-                            .heaps = cm_alloc_zero(mill->region_count, sizeof(cm_heap_t)),
+                            .heaps = cm_alloc_zero(mill->region_count, sizeof(cm_chunk_list_t)),
                             .region_mask = mill->region_count - 1,
                             .slabs = &worker->slabs};
         worker->ties = (cm_ties_t){.shape = &mill->shape,
@@ -667,7 +669,7 @@ static void gather_in(mill_t *mill)
     for (int i = 0; i < mill->worker_count; i++) {
         worker_t *worker = &mill->workers[i];
         for (uint32_t p = 0; worker->heaps != NULL && p < mill->spread.count; p++)
-            cm_heap_release(&worker->heaps[p], &worker->slabs);
+            cm_chunk_list_release(&worker->heaps[p], &worker->slabs);
         free(worker->heaps);
         cm_trimmer_free(worker->trimmer);
         free(worker->selected);
@@ -698,7 +700,7 @@ static void forget(mill_t *mill)
         worker->ties.count = 0;
         worker->timeline.events = 0;
         for (uint32_t r = 0; r < mill->region_count; r++)
-            cm_heap_release(&worker->timeline.heaps[r], &worker->slabs);
+            cm_chunk_list_release(&worker->timeline.heaps[r], &worker->slabs);
         cm_cells_free(&worker->wide);
     }
     for (uint32_t r = 0; r < mill->region_count; r++)
@@ -733,12 +735,13 @@ static int run(mill_t *mill, cm_err_t *err)
     int rc = make_workers(mill, err);
     if (rc == 0)
         rc = survey(mill, err);
-    if (rc < 0 || mill->upto <= mill->options->since)
+    if (rc < 0 || mill->end_ordinal <= mill->options->since)
         return rc;
     if (mill->options->since > 0 && (rc = find_affected(mill, err)) < 0)
         return rc;
     share_blocks(mill);
-    choose_regions(mill, mill->trim != NULL ? 4 * (mill->upto - mill->options->since) : mill->upto);
+    choose_regions(mill, mill->trim != NULL ? 4 * (mill->end_ordinal - mill->options->since)
+                                            : mill->end_ordinal);
     equip_workers(mill);
     if ((rc = run_passes(mill, err)) == 0 && (rc = run_again(mill, err)) == 0)
         rc = run_phase(mill, finish_phase, err);
@@ -756,7 +759,8 @@ static void take_result(mill_t *mill, cm_mill_result_t *result)
         result->differ |= mill->workers[i].ties.differ;
     }
     cm_cells_sort(wide);
-    result->upto = mill->upto > mill->options->since ? mill->upto : mill->options->since;
+    result->end_ordinal =
+        mill->end_ordinal > mill->options->since ? mill->end_ordinal : mill->options->since;
     cm_result_collect(result, mill->regions, mill->region_count, wide);
     mill->regions = NULL;
 }

@@ -17,7 +17,7 @@
 #define CM_MILL_MILL_H
 
 #include "mill/cells.h"
-#include "mill/numbers.h"
+#include "mill/measures.h"
 #include "store/store.h"
 
 #include <stdatomic.h>
@@ -51,9 +51,9 @@ typedef struct cm_mill_result {
      */
     cm_cell_t **cells;
     size_t count;
-    int64_t upto;   /* events of the store that the answers cover now */
-    int64_t events; /* change of the number of distinct events */
-    bool differ;    /* there are copies of one event at different places (url, country) */
+    int64_t end_ordinal; /* events of the store that the answers cover now */
+    int64_t events;      /* change of the number of distinct events */
+    bool differ;         /* there are copies of one event at different places (url, country) */
     /* what the cells belong to */
     cm_cells_t *tables;
     uint32_t table_count;
@@ -65,9 +65,9 @@ int cm_mill(const cm_mill_options_t *options, cm_mill_result_t *result, cm_err_t
 void cm_mill_result_free(cm_mill_result_t *result);
 
 /* Finds the events that are copies of one that counts in their place. `*copies` gets a bit an event
- * (least significant first) for `*upto` events; the caller frees it. Of the options only reader,
- * memory and threads are used. */
-int cm_mill_copies(const cm_mill_options_t *options, uint8_t **copies, int64_t *upto,
+ * (least significant first) for `*end_ordinal` events; the caller frees it. Of the options only
+ * reader, memory and threads are used. */
+int cm_mill_copies(const cm_mill_options_t *options, uint8_t **copies, int64_t *end_ordinal,
                    cm_err_t *err);
 
 #endif

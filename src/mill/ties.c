@@ -6,7 +6,7 @@
 
 /* A tied grain with its key. A derived key needs its text only beside a key of another kind. */
 typedef struct tied {
-    cm_grain_t grain;
+    cm_packed_event_t grain;
     int64_t ordinal;
     cm_key_t key;
     uint32_t run;
@@ -33,29 +33,30 @@ static const cm_block_ref_t *block_of(const cm_ties_t *ties, int64_t ordinal)
     return &ties->blocks[cm_block_place(ties->blocks, ties->block_count, ordinal)];
 }
 
-static void drop(const cm_ties_t *ties, cm_grain_t *grain)
+static void drop(const cm_ties_t *ties, cm_packed_event_t *grain)
 {
     if (ties->copy != NULL)
-        ties->copy(ties->context, cm_grain_ordinal(grain, ties->shape));
-    grain->load = CM_GRAIN_DROPPED;
+        ties->copy(ties->context, cm_packed_ordinal(grain, ties->shape));
+    grain->load = CM_PACKED_DROPPED;
 }
 
 /* Whether all of them are at one url in one country. */
-static bool at_one_place(const cm_ties_t *ties, const cm_grain_t *grains, size_t count)
+static bool at_one_place(const cm_ties_t *ties, const cm_packed_event_t *grains, size_t count)
 {
     uint64_t differ = 0;
 
     for (size_t i = 1; i < count; i++)
-        differ |= cm_grain_place(&grains[0], ties->shape) ^ cm_grain_place(&grains[i], ties->shape);
+        differ |=
+            cm_packed_place(&grains[0], ties->shape) ^ cm_packed_place(&grains[i], ties->shape);
     return differ == 0;
 }
 
-void cm_ties_add(cm_ties_t *ties, cm_grain_t *grains, size_t count, uint32_t user)
+void cm_ties_add(cm_ties_t *ties, cm_packed_event_t *grains, size_t count, uint32_t user)
 {
     bool derived = true, equal = at_one_place(ties, grains, count);
 
     for (size_t i = 0; i < count && derived; i++)
-        derived = block_of(ties, cm_grain_ordinal(&grains[i], ties->shape))->all_keys_derived;
+        derived = block_of(ties, cm_packed_ordinal(&grains[i], ties->shape))->all_keys_derived;
     ties->differ |= derived && !equal;
     if (derived && equal && ties->copy == NULL) {
         for (size_t i = 1; i < count; i++)
@@ -159,7 +160,7 @@ static int derive_mixed(const resolving_t *all, cm_err_t *err)
                                   err);
         if (rc < 0)
             return rc;
-        cm_row_key_derive(user, cm_grain_time(&tied[from].grain), uuid);
+        cm_row_key_derive(user, cm_packed_time(&tied[from].grain), uuid);
         for (size_t i = from; i < end; i++) {
             if (tied[i].key.kind == CM_KEY_DERIVED)
                 memcpy(tied[i].key.uuid, uuid, sizeof uuid);
@@ -190,7 +191,7 @@ static size_t copies_end(const resolving_t *all, size_t from)
 
 static uint64_t place_of(const resolving_t *all, size_t at)
 {
-    return cm_grain_place(&all->tied[at].grain, all->ties->shape);
+    return cm_packed_place(&all->tied[at].grain, all->ties->shape);
 }
 
 /* Gives a number to all whose texts decide which copy counts: where copies are at different places,
@@ -315,7 +316,7 @@ static int find_best(const resolving_t *all, size_t from, size_t end, int64_t un
 }
 
 /* Writes the copies [from, end) to `grains`, the one that counts first. */
-static int write_copies(const resolving_t *all, size_t from, size_t end, cm_grain_t *grains,
+static int write_copies(const resolving_t *all, size_t from, size_t end, cm_packed_event_t *grains,
                         cm_err_t *err)
 {
     const cm_ties_t *ties = all->ties;
@@ -333,7 +334,7 @@ static int write_copies(const resolving_t *all, size_t from, size_t end, cm_grai
     *grains++ = all->tied[best].grain;
     if (before != end) {
         *grains = all->tied[before].grain;
-        grains++->key |= CM_GRAIN_REPLACED;
+        grains++->key |= CM_PACKED_REPLACED;
     }
     for (size_t i = from; i < end; i++) {
         if (i == best || i == before)
@@ -376,7 +377,7 @@ static int collect(resolving_t *all, cm_err_t *err)
         const cm_tie_t *tie = &ties->runs[run];
         for (size_t i = 0; i < tie->count; i++)
             all->tied[at++] = (tied_t){.grain = tie->grains[i],
-                                       .ordinal = cm_grain_ordinal(&tie->grains[i], ties->shape),
+                                       .ordinal = cm_packed_ordinal(&tie->grains[i], ties->shape),
                                        .run = (uint32_t)run};
     }
     if (all->count > 0)

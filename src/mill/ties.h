@@ -8,18 +8,18 @@
 #ifndef CM_MILL_TIES_H
 #define CM_MILL_TIES_H
 
-#include "mill/grain.h"
+#include "mill/packed.h"
 #include "store/store.h"
 
 /* A run of grains with the same user and time, in order of their ordinals. */
 typedef struct cm_tie {
-    cm_grain_t *grains;
+    cm_packed_event_t *grains;
     size_t count;
     uint32_t user; /* id in the dictionary */
 } cm_tie_t;
 
 typedef struct cm_ties {
-    const cm_grain_shape_t *shape;
+    const cm_packed_layout_t *shape;
     const cm_block_ref_t *blocks; /* of the store */
     size_t block_count;
     int64_t since; /* ordinal of the first new event */
@@ -38,12 +38,12 @@ typedef struct cm_ties {
 
 /* Takes a run: when all its row keys are derived and nothing else need be read, marks the copies at
  * once, else keeps it for cm_ties_resolve(); the grains must stay where they are until then. */
-void cm_ties_add(cm_ties_t *ties, cm_grain_t *grains, size_t count, uint32_t user);
+void cm_ties_add(cm_ties_t *ties, cm_packed_event_t *grains, size_t count, uint32_t user);
 
 /* Puts the grains of every kept run in order of their row keys and marks copies with
- * CM_GRAIN_DROPPED: of equal ones the first in the store stays, of different ones the one that
+ * CM_PACKED_DROPPED: of equal ones the first in the store stays, of different ones the one that
  * counts. Where that is a new one in the place of an older one at another place, the older one
- * comes next with CM_GRAIN_REPLACED. Forgets the runs. */
+ * comes next with CM_PACKED_REPLACED. Forgets the runs. */
 int cm_ties_resolve(cm_ties_t *ties, cm_reader_t *reader, cm_err_t *err);
 
 void cm_ties_free(cm_ties_t *ties);

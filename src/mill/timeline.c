@@ -32,19 +32,19 @@ static inline unsigned new_in_window(walk_t *walk, uint64_t place, uint32_t wind
 {
     cm_timeline_t *timeline = walk->timeline;
     cm_visited_t *visited = &timeline->visited;
-    unsigned new = entered ? CM_SHARE_NEW_SITE : 0;
+    unsigned new = entered ? CM_CONTRIBUTION_NEW_SITE : 0;
 
     if (!walk->travels)
-        return new | (entered ? CM_SHARE_NEW_COUNTRY : 0) |
+        return new | (entered ? CM_CONTRIBUTION_NEW_COUNTRY : 0) |
                (cm_visited_add(visited, cell_key(place), window)
-                    ? CM_SHARE_NEW_CELL | CM_SHARE_NEW_URL
+                    ? CM_CONTRIBUTION_NEW_CELL | CM_CONTRIBUTION_NEW_URL
                     : 0);
     if (cm_visited_add(visited, cell_key(place), window)) {
-        new |= CM_SHARE_NEW_CELL;
+        new |= CM_CONTRIBUTION_NEW_CELL;
         if (cm_visited_add(visited, url_key(cm_place_url(place, timeline->shape)), window))
-            new |= CM_SHARE_NEW_URL;
+            new |= CM_CONTRIBUTION_NEW_URL;
         if (cm_visited_add(visited, country_key(cm_place_country(place, timeline->shape)), window))
-            new |= CM_SHARE_NEW_COUNTRY;
+            new |= CM_CONTRIBUTION_NEW_COUNTRY;
     }
     return new;
 }
@@ -64,17 +64,17 @@ static inline unsigned new_in_windows(walk_t *walk, uint64_t place, bool first)
             continue;
         bool entered = first || walk->windows[w] != at[w];
         walk->windows[w] = at[w];
-        new |= new_in_window(walk, place, at[w], entered) << cm_share_new_shift((unsigned)w);
+        new |= new_in_window(walk, place, at[w], entered) << cm_contribution_new_shift((unsigned)w);
     }
     return new;
 }
 
-static bool travels(const cm_grain_t *grains, size_t count, const cm_grain_shape_t *shape)
+static bool travels(const cm_packed_event_t *grains, size_t count, const cm_packed_layout_t *shape)
 {
     uint64_t differ = 0;
 
     for (size_t i = 1; i < count; i++)
-        differ |= cm_grain_place(&grains[0], shape) ^ cm_grain_place(&grains[i], shape);
+        differ |= cm_packed_place(&grains[0], shape) ^ cm_packed_place(&grains[i], shape);
     return cm_place_country(differ, shape) != 0;
 }
 
@@ -82,44 +82,45 @@ static bool travels(const cm_grain_t *grains, size_t count, const cm_grain_shape
 static inline bool add_share(cm_timeline_t *timeline, uint64_t place, unsigned flags,
                              uint32_t spent, uint32_t hour)
 {
-    const cm_packing_t *packing = timeline->packing;
+    const cm_compact_layout_t *packing = timeline->packing;
     uint32_t url = cm_place_url(place, timeline->shape);
-    cm_heap_t *heap = &timeline->heaps[url & timeline->region_mask];
+    cm_chunk_list_t *heap = &timeline->heaps[url & timeline->region_mask];
 
     if (packing->on) {
-        uint64_t *packed = cm_heap_add(heap, timeline->slabs, sizeof *packed);
+        uint64_t *packed = cm_chunk_list_add(heap, timeline->slabs, sizeof *packed);
         if (packed != NULL)
-            *packed = cm_share_pack(packing, place, flags, spent);
+            *packed = cm_compact_contribution(packing, place, flags, spent);
         return packed != NULL;
     }
-    cm_share_t *share = cm_heap_add(heap, timeline->slabs, sizeof *share);
+    cm_contribution_t *share = cm_chunk_list_add(heap, timeline->slabs, sizeof *share);
     if (share != NULL)
-        *share = (cm_share_t){place << CM_SHARE_FLAG_BITS | flags, spent, hour};
+        *share = (cm_contribution_t){place << CM_CONTRIBUTION_FLAG_BITS | flags, spent, hour};
     return share != NULL;
 }
 
-int cm_timeline_add(cm_timeline_t *timeline, const cm_grain_t *grains, size_t count, int sign)
+int cm_timeline_add(cm_timeline_t *timeline, const cm_packed_event_t *grains, size_t count,
+                    int sign)
 {
-    const unsigned negative = sign < 0 ? CM_SHARE_NEGATIVE : 0;
+    const unsigned negative = sign < 0 ? CM_CONTRIBUTION_NEGATIVE : 0;
     walk_t walk = {.timeline = timeline, .travels = travels(grains, count, timeline->shape)};
     int64_t timeout = timeline->session_timeout_s;
     int64_t gap_before = INT64_MAX; /* the first event begins a session */
     /* Whole seconds of the clock, not of the difference: 10.9 s to 11.1 s is one second. */
-    int64_t second = count > 0 ? cm_grain_time(&grains[0]) / 1000 : 0;
+    int64_t second = count > 0 ? cm_packed_time(&grains[0]) / 1000 : 0;
     const bool only_all = timeline->windows == 1u << CM_WINDOW_ALL;
 
     cm_visited_begin(&timeline->visited);
     timeline->events += sign * (int64_t)count;
     for (size_t i = 0; i < count; i++) {
         bool last = i + 1 == count;
-        int64_t next = last ? second : cm_grain_time(&grains[i + 1]) / 1000;
-        uint64_t place = cm_grain_place(&grains[i], timeline->shape);
-        unsigned flags = negative | (last ? 0 : CM_SHARE_HAS_NEXT) |
-                         (gap_before > timeout ? CM_SHARE_ENTRANCE : 0);
+        int64_t next = last ? second : cm_packed_time(&grains[i + 1]) / 1000;
+        uint64_t place = cm_packed_place(&grains[i], timeline->shape);
+        unsigned flags = negative | (last ? 0 : CM_CONTRIBUTION_HAS_NEXT) |
+                         (gap_before > timeout ? CM_CONTRIBUTION_ENTRANCE : 0);
         if (only_all) {
             flags |= new_in_window(&walk, place, cm_cell_window_at(CM_WINDOW_ALL, 0), i == 0);
         } else {
-            walk.hour = (uint32_t)(cm_grain_time(&grains[i]) / HOUR_MS);
+            walk.hour = (uint32_t)(cm_packed_time(&grains[i]) / HOUR_MS);
             flags |= new_in_windows(&walk, place, i == 0);
         }
         gap_before = next - second;

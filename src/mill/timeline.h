@@ -3,16 +3,16 @@
 #define CM_MILL_TIMELINE_H
 
 #include "mill/cells.h"
-#include "mill/grain.h"
+#include "mill/packed.h"
 #include "mill/visited.h"
 
 /* Where the shares go: a heap for each region, which is a part of the urls (cells.h). */
 typedef struct cm_timeline {
-    const cm_grain_shape_t *shape;
-    const cm_packing_t *packing;
+    const cm_packed_layout_t *shape;
+    const cm_compact_layout_t *packing;
     unsigned windows;
     int64_t session_timeout_s; /* whole seconds */
-    cm_heap_t *heaps;          /* by url & region_mask */
+    cm_chunk_list_t *heaps;    /* by url & region_mask */
     uint32_t region_mask;
     cm_slabs_t *slabs; /* for the heaps */
     cm_visited_t visited;
@@ -21,6 +21,7 @@ typedef struct cm_timeline {
 
 /* Adds (sign = 1) or takes away (sign = -1) what the user's events give. `grains` are one user's,
  * in order of (time, row key), without copies. CM_ENOMEM, without a sentence. */
-int cm_timeline_add(cm_timeline_t *timeline, const cm_grain_t *grains, size_t count, int sign);
+int cm_timeline_add(cm_timeline_t *timeline, const cm_packed_event_t *grains, size_t count,
+                    int sign);
 
 #endif

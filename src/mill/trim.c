@@ -27,7 +27,7 @@ typedef struct newcomer {
 } newcomer_t;
 
 struct cm_trim {
-    const cm_grain_shape_t *shape;
+    const cm_packed_layout_t *shape;
     unsigned windows;
     uint32_t users;
     uint32_t *newcomer_of; /* by user: place in newcomers + 1; 0: no new events */
@@ -171,7 +171,7 @@ static bool witness(cm_trimmer_t *trimmer, watch_t *watch, uint32_t user, cm_cel
 
 /* ---- learning ---- */
 
-cm_trim_t *cm_trim_new(uint32_t users, unsigned windows, const cm_grain_shape_t *shape)
+cm_trim_t *cm_trim_new(uint32_t users, unsigned windows, const cm_packed_layout_t *shape)
 {
     cm_trim_t *trim = cm_alloc_zero(1, sizeof *trim);
 
@@ -327,7 +327,7 @@ static void keep_twin(cm_trimmer_t *trimmer, uint32_t newcomer, near_t event)
 /* Whether the old event must be kept; takes down a neighbour. */
 static bool keeps(cm_trimmer_t *trimmer, watch_t *watch, const cm_columns_t *columns, uint32_t i)
 {
-    const cm_grain_shape_t *shape = trimmer->trim->shape;
+    const cm_packed_layout_t *shape = trimmer->trim->shape;
     int64_t time = columns->time[i];
 
     if ((time >= watch->from && time <= watch->to) ||
@@ -390,14 +390,15 @@ uint32_t cm_trimmer_select(cm_trimmer_t *trimmer, const cm_columns_t *columns, u
 }
 
 static int give(const cm_trimmer_t *trimmer, uint32_t newcomer, near_t event,
-                int (*take)(void *context, uint32_t user, const cm_grain_t *grain), void *context)
+                int (*take)(void *context, uint32_t user, const cm_packed_event_t *grain),
+                void *context)
 {
-    const cm_grain_t grain = {(uint64_t)event.time, event.load};
+    const cm_packed_event_t grain = {(uint64_t)event.time, event.load};
     return event.time == 0 ? 0 : take(context, trimmer->trim->newcomers[newcomer - 1].user, &grain);
 }
 
 int cm_trimmer_neighbours(const cm_trimmer_t *trimmer,
-                          int (*take)(void *context, uint32_t user, const cm_grain_t *grain),
+                          int (*take)(void *context, uint32_t user, const cm_packed_event_t *grain),
                           void *context)
 {
     int rc = 0;

@@ -26,7 +26,7 @@ typedef struct cm_trim cm_trim_t;
 typedef struct cm_trimmer cm_trimmer_t;
 
 /* `users`: ids are below it. */
-cm_trim_t *cm_trim_new(uint32_t users, unsigned windows, const cm_grain_shape_t *shape);
+cm_trim_t *cm_trim_new(uint32_t users, unsigned windows, const cm_packed_layout_t *shape);
 
 /* Learns the new events of a block, those from `from` on. */
 void cm_trim_learn(cm_trim_t *trim, const cm_columns_t *columns, uint32_t from);
@@ -45,7 +45,7 @@ uint32_t cm_trimmer_select(cm_trimmer_t *trimmer, const cm_columns_t *columns, u
 
 /* Calls `take` for each neighbour that was not kept; `grain` has the time as its key. */
 int cm_trimmer_neighbours(const cm_trimmer_t *trimmer,
-                          int (*take)(void *context, uint32_t user, const cm_grain_t *grain),
+                          int (*take)(void *context, uint32_t user, const cm_packed_event_t *grain),
                           void *context);
 
 void cm_trimmer_free(cm_trimmer_t *trimmer);

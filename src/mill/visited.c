@@ -21,7 +21,7 @@ void cm_visited_begin(cm_visited_t *visited)
 
 void cm_visited_grow(cm_visited_t *visited)
 {
-    cm_visit_t *old = visited->slots;
+    cm_visited_slot_t *old = visited->slots;
     size_t slots = visited->mask + 1;
 
     visited->mask = 2 * slots - 1;

@@ -10,15 +10,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef struct cm_visit {
+typedef struct cm_visited_slot {
     uint64_t key;
     uint32_t window;
     uint32_t stamp;
-} cm_visit_t;
+} cm_visited_slot_t;
 
 /* All zero is an empty set; call cm_visited_begin() before the first cm_visited_add(). */
 typedef struct cm_visited {
-    cm_visit_t *slots;
+    cm_visited_slot_t *slots;
     size_t mask;
     uint32_t stamp;
     size_t count; /* of this stamp */
@@ -42,7 +42,7 @@ static inline bool cm_visited_add(cm_visited_t *visited, uint64_t key, uint32_t 
             return false;
         slot = (slot + 1) & visited->mask;
     }
-    visited->slots[slot] = (cm_visit_t){key, window, visited->stamp};
+    visited->slots[slot] = (cm_visited_slot_t){key, window, visited->stamp};
     if (++visited->count > visited->mask / 2)
         cm_visited_grow(visited);
     return true;

@@ -160,7 +160,7 @@ static bool unpack(cm_collector_request_t *request)
     if (request->unpacked)
         return true;
     request->unpacked = true;
-    const int rc = cm_body_end(body, request->gzip, CM_JSON_PADDING, &err);
+    const int rc = cm_body_end(body, request->gzip, CM_EVENT_JSON_PADDING, &err);
     if (body->too_large)
         request->outcome = CM_COLLECTOR_OUTCOME_TOO_LARGE;
     else if (rc < 0)

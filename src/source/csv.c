@@ -182,7 +182,8 @@ static void arrange(const cm_csv_columns_t *columns, const cm_csv_record_t *reco
 }
 
 int cm_csv_event(const cm_csv_columns_t *columns, const cm_csv_record_t *record,
-                 const cm_times_t *times, cm_arena_t *arena, cm_event_t *event, cm_err_t *err)
+                 const cm_timestamp_format_t *times, cm_arena_t *arena, cm_event_t *event,
+                 cm_err_t *err)
 {
     cm_str_t texts[FIELDS] = {{NULL, 0}};
 

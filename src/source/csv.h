@@ -43,6 +43,7 @@ int cm_csv_header(const cm_csv_record_t *header, cm_csv_columns_t *columns, cm_e
 /* The event of a record, completed and checked; blanks around its values are left aside, as around
  * the names of the header. 0 or CM_EREJECT with the rule that is broken. */
 int cm_csv_event(const cm_csv_columns_t *columns, const cm_csv_record_t *record,
-                 const cm_times_t *times, cm_arena_t *arena, cm_event_t *event, cm_err_t *err);
+                 const cm_timestamp_format_t *times, cm_arena_t *arena, cm_event_t *event,
+                 cm_err_t *err);
 
 #endif

@@ -31,7 +31,7 @@ struct cm_file {
     cm_lines_t lines;
     cm_buf_t scratch;
 
-    cm_json_t *json; /* JSON lines, other JSON */
+    cm_event_json_t *json; /* JSON lines, other JSON */
     cm_values_t values;
 
     cm_csv_columns_t columns; /* CSV */
@@ -74,7 +74,7 @@ static void take_json(cm_file_t *file, const cm_line_t *line, cm_batch_t *batch)
     uint64_t unknown = 0;
     cm_event_t *event = cm_batch_slot(batch);
 
-    if (cm_json_parse_event(file->json, line->text, &batch->arena, event, &unknown, &why) < 0) {
+    if (cm_event_json_parse(file->json, line->text, &batch->arena, event, &unknown, &why) < 0) {
         reject(file, batch, line->text, line->number, why.text);
         return;
     }
@@ -86,7 +86,7 @@ static void take_json(cm_file_t *file, const cm_line_t *line, cm_batch_t *batch)
 static bool enrich(const cm_file_t *file, const cm_access_t *access, cm_arena_t *arena,
                    cm_event_t *event)
 {
-    const cm_visit_t visit = {access->address, access->agent, access->referrer};
+    const cm_enrich_visit_t visit = {access->address, access->agent, access->referrer};
 
     return file->options.enrich == NULL ||
            file->options.enrich(file->options.enrich_context, &visit, arena, event);
@@ -249,7 +249,7 @@ static void file_close(cm_source_t *source)
     cm_file_t *file = (cm_file_t *)source;
 
     close_input(file);
-    cm_json_free(file->json);
+    cm_event_json_free(file->json);
     cm_visits_free(&file->visits);
     cm_buf_free(&file->scratch);
     cm_buf_free(&file->identity);
@@ -435,9 +435,9 @@ int cm_file_open(const cm_file_options_t *options, cm_source_t **source, cm_err_
         return rc;
     }
     if (file->format == CM_FILE_JSONL || file->format == CM_FILE_JSON) {
-        file->json = cm_json_new();
-        cm_json_set_fill(file->json, options->fill, options->fill_context);
-        cm_json_set_times(file->json, &options->times);
+        file->json = cm_event_json_new();
+        cm_event_json_set_fill(file->json, options->fill, options->fill_context);
+        cm_event_json_set_timestamps(file->json, &options->times);
     }
     *source = &file->source;
     return 0;

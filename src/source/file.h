@@ -43,13 +43,13 @@ typedef struct cm_file_options {
     const char *path; /* "-": standard input */
     cm_file_format_t format;
     bool all;
-    cm_times_t times;           /* how timestamps of JSON and CSV are read */
-    const char *site;           /* "https://host" or "host"; NULL: none */
-    bool older_keys;            /* row keys without the site, see visits.h */
-    const uint8_t *visitor_key; /* CM_VISITOR_KEY bytes of a secret */
-    cm_enrich_fn enrich;        /* NULL: none; called for events of access logs */
+    cm_timestamp_format_t times; /* how timestamps of JSON and CSV are read */
+    const char *site;            /* "https://host" or "host"; NULL: none */
+    bool older_keys;             /* row keys without the site, see visits.h */
+    const uint8_t *visitor_key;  /* CM_VISITOR_KEY bytes of a secret */
+    cm_enrich_fn enrich;         /* NULL: none; called for events of access logs */
     void *enrich_context;
-    cm_json_fill_fn fill; /* NULL: none; called for events of JSON lines */
+    cm_event_json_fill_fn fill; /* NULL: none; called for events of JSON lines */
     void *fill_context;
     /* How the enrichment is set: a part of an access log's identity. NULL: none. */
     const char *variant;

@@ -88,7 +88,7 @@ static void take_message(kafka_source_t *self, const rd_kafka_message_t *message
     else if (text.len == 0)
         reject(batch, message, text, self->client.settings->topic,
                message->payload == NULL ? cm_envelope_tombstone : "the message is empty");
-    else if (cm_json_parse_event(self->json, text, &batch->arena, cm_batch_slot(batch),
+    else if (cm_event_json_parse(self->json, text, &batch->arena, cm_batch_slot(batch),
                                  &batch->account.unknown_fields, &why) == 0)
         cm_batch_accept(batch);
     else
@@ -177,7 +177,7 @@ static int take_error(kafka_source_t *self, const rd_kafka_message_t *message, c
 /* Room for all the messages' bytes at once, so that the events' texts stay where they are. */
 static void copy_texts(kafka_source_t *self, rd_kafka_message_t **messages, size_t count)
 {
-    size_t size = CM_JSON_PADDING;
+    size_t size = CM_EVENT_JSON_PADDING;
 
     for (size_t i = 0; i < count; i++)
         size += messages[i]->err == 0 ? messages[i]->len : 0;
@@ -188,7 +188,7 @@ static void copy_texts(kafka_source_t *self, rd_kafka_message_t **messages, size
             memcpy(self->texts.data + self->texts.len, messages[i]->payload, messages[i]->len);
         self->texts.len += messages[i]->err == 0 ? messages[i]->len : 0;
     }
-    memset(self->texts.data + self->texts.len, 0, CM_JSON_PADDING);
+    memset(self->texts.data + self->texts.len, 0, CM_EVENT_JSON_PADDING);
     /* As many as fill a batch by number or by size next time. */
     if (self->texts.len > 0)
         self->average = self->texts.len / count + 1;
@@ -433,7 +433,7 @@ static void kafka_close(cm_source_t *source)
     if (!cm_kafka_end_within(&self->client, silent ? END_SILENT_MS : END_MS))
         return; /* its threads may call us until the process ends */
     cm_parts_free(&self->parts);
-    cm_json_free(self->json);
+    cm_event_json_free(self->json);
     cm_buf_free(&self->texts);
     free(self->held);
     free(self);
@@ -520,10 +520,10 @@ int cm_kafka_source_open(const cm_kafka_source_options_t *options, cm_source_t *
     self->want = FIRST_MESSAGES;
     self->lookup_ms = CM_KAFKA_LOOKUP_MS;
     self->average = BATCH_BYTES / FIRST_MESSAGES;
-    self->json = cm_json_new();
+    self->json = cm_event_json_new();
     if (self->json != NULL) {
-        cm_json_set_fill(self->json, options->fill, options->fill_context);
-        cm_json_set_times(self->json, &options->times);
+        cm_event_json_set_fill(self->json, options->fill, options->fill_context);
+        cm_event_json_set_timestamps(self->json, &options->times);
     }
     int rc = self->json != NULL ? start(self, err) : cm_fail_memory(err);
     if (rc == 0)

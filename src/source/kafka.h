@@ -40,9 +40,9 @@ typedef struct cm_kafka_source_options {
     /* Ends where the partitions ended when they were assigned, and not before the group has
      * committed as much of those that others have. */
     bool until_end;
-    int64_t count;        /* messages at most; 0: all */
-    cm_times_t times;     /* how timestamps are read */
-    cm_json_fill_fn fill; /* NULL: none */
+    int64_t count;               /* messages at most; 0: all */
+    cm_timestamp_format_t times; /* how timestamps are read */
+    cm_event_json_fill_fn fill;  /* NULL: none */
     void *fill_context;
 } cm_kafka_source_options_t;
 

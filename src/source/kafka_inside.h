@@ -22,7 +22,7 @@ typedef struct cm_kafka_source {
     size_t held_count;
     size_t want;    /* messages to ask for */
     size_t average; /* bytes of a message of late */
-    cm_json_t *json;
+    cm_event_json_t *json;
     cm_buf_t texts; /* the messages of the last batch, one behind the other */
     cm_parts_t parts;
     uint64_t batches;

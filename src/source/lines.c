@@ -13,7 +13,7 @@ void cm_lines_init(cm_lines_t *lines, cm_input_t *input)
 {
     *lines = (cm_lines_t){.input = input};
     /* Zeroed, because the padding behind the last line is read before it was ever written. */
-    lines->buffer = cm_alloc_zero(1, CM_LINES_BUFFER + CM_JSON_PADDING);
+    lines->buffer = cm_alloc_zero(1, CM_LINES_BUFFER + CM_EVENT_JSON_PADDING);
 }
 
 void cm_lines_free(cm_lines_t *lines)

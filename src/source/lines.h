@@ -2,7 +2,7 @@
  * line.
  *
  * Slices stay valid until cm_lines_fill() is called while cm_lines_must_move() is true. Every slice
- * has CM_JSON_PADDING readable bytes behind it. A cm_lines_t owns its buffer and borrows the
+ * has CM_EVENT_JSON_PADDING readable bytes behind it. A cm_lines_t owns its buffer and borrows the
  * input; one thread at a time. */
 #ifndef CM_SOURCE_LINES_H
 #define CM_SOURCE_LINES_H

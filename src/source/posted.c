@@ -23,7 +23,7 @@ typedef struct unsettled_list {
 
 struct cm_poster {
     cm_posted_shared_t *shared;
-    cm_json_t *json;
+    cm_event_json_t *json;
     cm_enricher_t *enricher;
     cm_visitor_t visitor;
     int64_t day;    /* of the key in `visitor`; -1: none yet */
@@ -53,7 +53,7 @@ cm_poster_t *cm_poster_new(cm_posted_shared_t *shared)
     cm_poster_t *poster = cm_alloc_zero(1, sizeof *poster);
 
     poster->shared = shared;
-    poster->json = cm_json_new();
+    poster->json = cm_event_json_new();
     poster->enricher = cm_enricher_new(shared->enrichment);
     poster->day = -1;
     if (shared->visitor == CM_VISITOR_ADDRESS_HASH)
@@ -71,7 +71,7 @@ void cm_poster_free(cm_poster_t *poster)
 {
     if (poster == NULL)
         return;
-    cm_json_free(poster->json);
+    cm_event_json_free(poster->json);
     cm_enricher_free(poster->enricher);
     explicit_bzero(&poster->visitor, sizeof poster->visitor);
     cm_buf_free(&poster->known);
@@ -146,7 +146,8 @@ static cm_str_t visitor_of(reading_t *reading, cm_str_t address, cm_str_t agent,
                          (cm_str_t){poster->known_id, sizeof poster->known_id});
 }
 
-static int fill_user(reading_t *reading, const cm_visit_t *visit, cm_event_t *event, cm_err_t *err)
+static int fill_user(reading_t *reading, const cm_enrich_visit_t *visit, cm_event_t *event,
+                     cm_err_t *err)
 {
     if (event->user_id.len > 0)
         return 0;
@@ -274,13 +275,13 @@ static int place_url(reading_t *reading, cm_event_t *event, cm_err_t *err)
 }
 
 /* Completes it. 1: it belongs into the batch, 0: it is left out. */
-static int take_event(reading_t *reading, const cm_json_visitor_t *said, cm_event_t *event,
+static int take_event(reading_t *reading, const cm_event_json_visitor_t *said, cm_event_t *event,
                       cm_err_t *err)
 {
     cm_posted_shared_t *shared = reading->poster->shared;
     const bool page = reading->sender->page;
-    const cm_visit_t visit = {.address = page ? reading->sender->address : said->address,
-                              .agent = cut(page ? reading->sender->agent : said->agent)};
+    const cm_enrich_visit_t visit = {.address = page ? reading->sender->address : said->address,
+                                     .agent = cut(page ? reading->sender->agent : said->agent)};
 
     if (event->url.len == 0)
         return cm_fail(err, CM_EREJECT, "url is missing or empty");
@@ -346,11 +347,11 @@ static void count(reading_t *reading, int taken, const cm_err_t *err)
 static void read_event(reading_t *reading, cm_str_t text)
 {
     cm_event_t *event = cm_batch_slot(reading->batch);
-    cm_json_visitor_t said;
+    cm_event_json_visitor_t said;
     cm_err_t err;
 
-    int rc = cm_json_parse_partial(reading->poster->json, text, &reading->batch->arena, event,
-                                   &said, &reading->batch->account.unknown_fields, &err);
+    int rc = cm_event_json_parse_partial(reading->poster->json, text, &reading->batch->arena, event,
+                                         &said, &reading->batch->account.unknown_fields, &err);
     if (rc == 0)
         rc = take_event(reading, &said, event, &err);
     count(reading, rc, &err);
@@ -576,7 +577,7 @@ int cm_posted_pixel(cm_poster_t *poster, cm_str_t url, cm_str_t user_id,
                          .batch = batch,
                          .result = result,
                          .unsettled = &poster->unsettled};
-    const cm_json_visitor_t nothing = {{NULL, 0}, {NULL, 0}};
+    const cm_event_json_visitor_t nothing = {{NULL, 0}, {NULL, 0}};
     cm_err_t why;
 
     int rc = start(&reading, err);

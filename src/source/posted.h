@@ -59,9 +59,9 @@ cm_poster_t *cm_poster_new(cm_posted_shared_t *shared);
 void cm_poster_free(cm_poster_t *poster);
 
 /* Adds the events of a body to the batch; what is bad among them is told in the result and left
- * out. `lines`: one a line, whatever it looks like. The body needs CM_JSON_PADDING readable bytes
- * behind it, and the events may point into it. CM_EIO when visitors have no key, CM_EREJECT when
- * the body holds no event at all. */
+ * out. `lines`: one a line, whatever it looks like. The body needs CM_EVENT_JSON_PADDING readable
+ * bytes behind it, and the events may point into it. CM_EIO when visitors have no key, CM_EREJECT
+ * when the body holds no event at all. */
 int cm_posted_read(cm_poster_t *poster, cm_str_t body, bool lines, const cm_posted_sender_t *sender,
                    cm_batch_t *batch, cm_posted_result_t *result, cm_err_t *err);
 

@@ -40,7 +40,7 @@ typedef struct load {
 
 typedef struct worker {
     load_t *load;
-    cm_json_t *json;
+    cm_event_json_t *json;
     cm_enricher_t *enricher; /* NULL: none */
     /* Bytes of the file at hand: `length` from `base` on, in a buffer that stays in the cache. */
     char *buffer;
@@ -111,11 +111,11 @@ static void set_up_json(worker_t *worker)
 {
     cm_enrichment_t *enrichment = worker->load->options->enrichment;
 
-    cm_json_set_times(worker->json, &worker->load->options->times);
+    cm_event_json_set_timestamps(worker->json, &worker->load->options->times);
     if (enrichment == NULL)
         return;
     worker->enricher = cm_enricher_new(enrichment);
-    cm_json_set_fill(worker->json, cm_enricher_fill, worker->enricher);
+    cm_event_json_set_fill(worker->json, cm_enricher_fill, worker->enricher);
 }
 
 static void take_line(worker_t *worker, cm_str_t line)
@@ -130,7 +130,7 @@ static void take_line(worker_t *worker, cm_str_t line)
     }
     if (cm_line_blank(line))
         return;
-    if (cm_json_parse_event(worker->json, line, &worker->arena, &worker->group[worker->group_count],
+    if (cm_event_json_parse(worker->json, line, &worker->arena, &worker->group[worker->group_count],
                             &account->unknown_fields, &why) < 0) {
         reject(worker, line, why.text);
         return;
@@ -155,8 +155,8 @@ static int read_more(worker_t *worker, const char *keep, int64_t last)
     worker->length = kept;
     if ((int64_t)want > last - worker->base - (int64_t)kept)
         want = (size_t)(last - worker->base) - kept;
-    if (worker->buffer_size < kept + PIECE + CM_JSON_PADDING) {
-        size_t size = 2 * kept + PIECE + CM_JSON_PADDING;
+    if (worker->buffer_size < kept + PIECE + CM_EVENT_JSON_PADDING) {
+        size_t size = 2 * kept + PIECE + CM_EVENT_JSON_PADDING;
         char *more = realloc(worker->buffer, size);
         if (more == NULL)
             return cm_fail_memory(&worker->err);
@@ -179,7 +179,7 @@ static int read_more(worker_t *worker, const char *keep, int64_t last)
         worker->length += (size_t)got;
         want -= (size_t)got;
     }
-    memset(worker->buffer + worker->length, 0, CM_JSON_PADDING);
+    memset(worker->buffer + worker->length, 0, CM_EVENT_JSON_PADDING);
     return 0;
 }
 
@@ -383,7 +383,7 @@ static void free_worker(worker_t *worker)
     free(worker->dead_lines);
     cm_batch_free(&worker->rest);
     cm_arena_free(&worker->arena);
-    cm_json_free(worker->json);
+    cm_event_json_free(worker->json);
     cm_enricher_free(worker->enricher);
 }
 
@@ -401,7 +401,7 @@ static void run_workers(load_t *load)
         threads = (int)load->regions;
     int started = 0;
     for (int i = 0; i < threads; i++) {
-        workers[i] = (worker_t){.load = load, .json = cm_json_new(), .rest = CM_BATCH_INIT};
+        workers[i] = (worker_t){.load = load, .json = cm_event_json_new(), .rest = CM_BATCH_INIT};
         set_up_json(&workers[i]);
         if (i > 0 && pthread_create(&ids[i], NULL, run_worker, &workers[i]) != 0) {
             free_worker(&workers[i]); /* no more threads to be had: the others do its share */

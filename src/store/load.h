@@ -31,7 +31,7 @@ typedef struct cm_load_options {
     int64_t position;   /* where to begin; 0 is taken for one inside a line or behind the end */
     size_t region;      /* bytes of a region; 0: CM_LOAD_REGION */
     int threads;        /* 0: one more than processors */
-    cm_times_t times;   /* how timestamps are read */
+    cm_timestamp_format_t times; /* how timestamps are read */
     cm_enrichment_t *enrichment; /* fills what events lack; NULL: none */
     const atomic_bool *stop;
     /* Called in order, between regions, with the bytes done and the file's size. */

@@ -59,11 +59,11 @@ static void read_body(const uint8_t *data, size_t size, bool gzip, bool lines, b
             cm_poster_new(shared_of(page ? CM_VISITOR_COOKIE : CM_VISITOR_ADDRESS_HASH));
     cm_body_add(&body, data, size / 2);
     cm_body_add(&body, data + size / 2, size - size / 2);
-    int rc = cm_body_end(&body, gzip, CM_JSON_PADDING, &err);
+    int rc = cm_body_end(&body, gzip, CM_EVENT_JSON_PADDING, &err);
     FUZZ_CHECK(rc == 0 || (gzip && rc == CM_EREJECT));
     if (rc == 0 && !body.too_large) {
         /* Exactly its size and the padding, so that reads beyond are seen. */
-        char *copy = fuzz_copy(body.bytes.data, body.bytes.len, CM_JSON_PADDING, 'x');
+        char *copy = fuzz_copy(body.bytes.data, body.bytes.len, CM_EVENT_JSON_PADDING, 'x');
         rc = cm_posted_read(posters[page], (cm_str_t){copy, body.bytes.len}, lines, &sender, &batch,
                             &result, &err);
         if (rc < 0)

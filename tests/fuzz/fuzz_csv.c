@@ -66,7 +66,7 @@ static void check_written(const cm_csv_record_t *record, cm_arena_t *arena, spli
 static void check_event(const cm_csv_columns_t *columns, const cm_csv_record_t *record,
                         cm_arena_t *arena)
 {
-    static const cm_times_t times = {0};
+    static const cm_timestamp_format_t times = {0};
     cm_event_t event;
     cm_err_t err = {0};
 

@@ -7,12 +7,12 @@
 static int parse(cm_str_t text, char fill, cm_arena_t *arena, cm_event_t *event, uint64_t *unknown,
                  cm_err_t *err)
 {
-    char *line = fuzz_copy(text.data, text.len, CM_JSON_PADDING, fill);
-    cm_json_t *json = cm_json_new();
+    char *line = fuzz_copy(text.data, text.len, CM_EVENT_JSON_PADDING, fill);
+    cm_event_json_t *json = cm_event_json_new();
 
     FUZZ_CHECK(json != NULL);
-    int rc = cm_json_parse_event(json, (cm_str_t){line, text.len}, arena, event, unknown, err);
-    cm_json_free(json);
+    int rc = cm_event_json_parse(json, (cm_str_t){line, text.len}, arena, event, unknown, err);
+    cm_event_json_free(json);
     free(line); /* the first event of a parser lives in the arena alone */
     return rc;
 }

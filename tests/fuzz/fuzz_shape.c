@@ -13,17 +13,17 @@ typedef struct outcome {
     cm_err_t err;
 } outcome_t;
 
-static outcome_t parse(cm_json_t *json, cm_str_t line, cm_arena_t *arena)
+static outcome_t parse(cm_event_json_t *json, cm_str_t line, cm_arena_t *arena)
 {
     outcome_t out = {0};
-    out.rc = cm_json_parse_event(json, line, arena, &out.event, &out.unknown, &out.err);
+    out.rc = cm_event_json_parse(json, line, arena, &out.event, &out.unknown, &out.err);
     return out;
 }
 
-static void check_line(cm_json_t *json, cm_shape_t *shape, cm_str_t line, cm_arena_t *arena)
+static void check_line(cm_event_json_t *json, cm_shape_t *shape, cm_str_t line, cm_arena_t *arena)
 {
     cm_event_t fast;
-    cm_json_t *fresh = cm_json_new();
+    cm_event_json_t *fresh = cm_event_json_new();
 
     FUZZ_CHECK(fresh != NULL);
     outcome_t full = parse(fresh, line, arena), going_on = parse(json, line, arena);
@@ -43,26 +43,26 @@ static void check_line(cm_json_t *json, cm_shape_t *shape, cm_str_t line, cm_are
             FUZZ_CHECK(fuzz_same_event(&full.event, &fast));
         }
     }
-    cm_json_free(fresh);
+    cm_event_json_free(fresh);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     cm_arena_t arena = CM_ARENA_INIT;
     cm_shape_t shape = {0};
-    cm_json_t *json = cm_json_new();
+    cm_event_json_t *json = cm_event_json_new();
 
     FUZZ_CHECK(json != NULL);
     for (size_t at = 0; at < size;) {
         const uint8_t *newline = memchr(data + at, '\n', size - at);
         size_t len = newline ? (size_t)(newline - data) - at : size - at;
         /* Quotes behind the line are what would mislead a reader most. */
-        char *line = fuzz_copy(data + at, len, CM_JSON_PADDING, '"');
+        char *line = fuzz_copy(data + at, len, CM_EVENT_JSON_PADDING, '"');
         check_line(json, &shape, (cm_str_t){line, len}, &arena);
         free(line);
         at += len + 1;
     }
-    cm_json_free(json);
+    cm_event_json_free(json);
     cm_arena_free(&arena);
     return 0;
 }

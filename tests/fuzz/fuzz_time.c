@@ -1,7 +1,7 @@
 /* RFC 3339, against a reader that matches a pattern and counts days one year after the other; and
  * what was read is written and read back. Also the timestamp of an event, which may be a number. */
 #include "base/clock.h"
-#include "event/times.h"
+#include "event/timestamp.h"
 #include "fuzz.h"
 
 static bool matches(cm_str_t text, size_t at, const char *pattern)
@@ -88,7 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char written[CM_TIME_TEXT], *copy = fuzz_copy(data, size, 0, 0);
     cm_str_t text = {copy, size};
     int64_t ms, expected, number, again;
-    static const cm_times_t times = {0};
+    static const cm_timestamp_format_t times = {0};
     cm_err_t err = {0};
 
     bool good = cm_time_parse(text, &ms);

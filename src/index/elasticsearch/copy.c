@@ -96,7 +96,7 @@ static int grow(cm_copy_t *copy)
 /* Never 0. */
 static uint64_t print_of(const cm_answer_t *answer)
 {
-    return XXH3_64bits(&answer->numbers, sizeof answer->numbers) | 1;
+    return XXH3_64bits(&answer->measures, sizeof answer->measures) | 1;
 }
 
 int cm_copy_add(cm_copy_t *copy, cm_str_t id, const cm_answer_t *answer)

@@ -61,7 +61,7 @@ static void add_average(cm_buf_t *buf, const char *name, int64_t sum, int64_t co
 
 void cm_document_add(cm_buf_t *buf, const cm_answer_t *answer)
 {
-    const cm_numbers_t *n = &answer->numbers;
+    const cm_measures_t *n = &answer->measures;
 
     cm_buf_add_char(buf, '{');
     if (answer->dimension != CM_PER_CELL)

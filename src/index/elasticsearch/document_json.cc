@@ -48,7 +48,7 @@ int open_object(dom::parser &parser, cm_str_t json, dom::object &object, cm_err_
 
 // ---- documents ----
 
-bool read_numbers(dom::object source, cm_numbers_t *n)
+bool read_numbers(dom::object source, cm_measures_t *n)
 {
     const struct {
         const char *name;
@@ -135,7 +135,7 @@ bool read_answer(dom::object source, cm_answer_t *answer, cm_stored_average_t st
     const cm_dimension_t d = answer->dimension;
     return read_key(source, "url", d == CM_PER_CELL || d == CM_PER_URL, &answer->url) &&
            read_key(source, "country", d == CM_PER_CELL || d == CM_PER_COUNTRY, &answer->country) &&
-           read_window(source, answer) && read_numbers(source, &answer->numbers) &&
+           read_window(source, answer) && read_numbers(source, &answer->measures) &&
            read_average(source, "average_time_spent", &stored[0]) &&
            read_average(source, "average_time_on_page", &stored[1]) &&
            number_of(source, "updated_at", &answer->updated_at);

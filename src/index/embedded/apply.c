@@ -21,7 +21,7 @@ static int write_change(cm_rows_t *rows, const cm_cell_t *cell, bool fresh, int 
     *more = rc == 0 && !there;
     if (*more == 1)
         return cm_rows_insert(rows, cell, err);
-    if (rc == 0 && cell->numbers.clicks < 0)
+    if (rc == 0 && cell->measures.clicks < 0)
         rc = cm_rows_remove_empty(rows, cell, &gone, err);
     *more = gone ? -1 : 0;
     return rc;
@@ -42,7 +42,7 @@ static int write_changes(cm_writing_t *writing, bool fresh, cm_err_t *err)
             __builtin_prefetch(result->cells[i + AHEAD]);
         bool total = cm_index_cell_is_total(cell);
         int more;
-        if (cm_numbers_zero(&cell->numbers))
+        if (cm_measures_are_zero(&cell->measures))
             continue;
         rc = write_change(total ? &totals : &cells, cell, fresh, &more, err);
         if (!total)
@@ -197,7 +197,7 @@ static int write_covered(const cm_writing_t *writing, cm_window_t window, bool w
     int rc = cm_index_embedded_coverage(writing->database, window, &before, err);
     if (rc < 0)
         return rc;
-    if (whole && !changed && before.end_ordinal == result->upto &&
+    if (whole && !changed && before.end_ordinal == result->end_ordinal &&
         before.events == result->events && before.session_timeout == session_timeout &&
         before.cells == writing->cells[window])
         return 0;
@@ -206,9 +206,10 @@ static int write_covered(const cm_writing_t *writing, cm_window_t window, bool w
              "DO UPDATE SET upto = excluded.upto, events = %sexcluded.events, cells = "
              "%sexcluded.cells, session_timeout = excluded.session_timeout, updated_at = "
              "%supdated_at",
-             cm_index_window_names[window], (long long)result->upto, (long long)result->events,
-             (long long)writing->cells[window], (long long)session_timeout, (long long)writing->now,
-             plus_events, plus_cells, changed ? "excluded." : "");
+             cm_index_window_names[window], (long long)result->end_ordinal,
+             (long long)result->events, (long long)writing->cells[window],
+             (long long)session_timeout, (long long)writing->now, plus_events, plus_cells,
+             changed ? "excluded." : "");
     rc = cm_database_exec(writing->database, sql, "writing answers", err);
     return rc < 0 ? rc : cm_check_seal_coverage(writing->database, window, err);
 }

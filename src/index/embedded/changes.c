@@ -218,7 +218,7 @@ static void from_place(sqlite3_stmt *select, const mark_t *mark)
 
 static void take_row(sqlite3_stmt *select, page_t *page, cm_answer_t *answer)
 {
-    cm_numbers_t *n = &answer->numbers;
+    cm_measures_t *n = &answer->measures;
     int64_t *numbers[] = {&n->clicks,           &n->users,         &n->time_spent_sum,
                           &n->time_spent_count, &n->page_time_sum, &n->page_time_count,
                           &n->entrances,        &n->exits};

@@ -491,7 +491,7 @@ int cm_check_add(cm_writing_t *writing, const cm_cell_t *cell, int rows, cm_err_
         waiting->window = (cm_window_t)place.window;
         waiting->any = true;
     }
-    memcpy(numbers, &cell->numbers, sizeof numbers);
+    memcpy(numbers, &cell->measures, sizeof numbers);
     group->rows += rows;
     group->sum = reduce((unsigned __int128)group->sum +
                         contribution(place.url, place.country, numbers, rows));

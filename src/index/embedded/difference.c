@@ -56,7 +56,7 @@ static int collect(difference_t *self, bool totals, cm_err_t *err)
         const cm_cell_t *cell = result->cells[i];
         if (i + AHEAD < result->count)
             __builtin_prefetch(result->cells[i + AHEAD]);
-        if (cm_index_cell_is_total(cell) != totals || cm_numbers_zero(&cell->numbers))
+        if (cm_index_cell_is_total(cell) != totals || cm_measures_are_zero(&cell->measures))
             continue;
         const cm_index_place_t place = cm_index_place_of(self->writing, cell);
         entry_t *entry = &self->entries[self->count++];
@@ -90,7 +90,7 @@ static int compare(const difference_t *self, const entry_t *entry, const cm_inde
     return 0;
 }
 
-static bool same_numbers(sqlite3_stmt *select, const cm_numbers_t *n)
+static bool same_numbers(sqlite3_stmt *select, const cm_measures_t *n)
 {
     const int64_t numbers[] = {n->clicks,           n->users,         n->time_spent_sum,
                                n->time_spent_count, n->page_time_sum, n->page_time_count,
@@ -133,7 +133,7 @@ static int walk(difference_t *self, sqlite3_stmt *select, cm_err_t *err)
         }
         if (order == 0) {
             entry_t *entry = &self->entries[at++];
-            entry->act = same_numbers(select, &entry->cell->numbers) ? LEAVE : UPDATE;
+            entry->act = same_numbers(select, &entry->cell->measures) ? LEAVE : UPDATE;
         } else {
             add_gone(self, &row);
         }

@@ -238,10 +238,10 @@ static cm_str_t column_text(sqlite3_stmt *select, int at)
 
 static void read_answer(sqlite3_stmt *select, const cm_index_query_t *query, cm_answer_t *answer)
 {
-    int64_t *numbers[] = {&answer->numbers.clicks,         &answer->numbers.users,
-                          &answer->numbers.time_spent_sum, &answer->numbers.time_spent_count,
-                          &answer->numbers.page_time_sum,  &answer->numbers.page_time_count,
-                          &answer->numbers.entrances,      &answer->numbers.exits};
+    int64_t *numbers[] = {&answer->measures.clicks,         &answer->measures.users,
+                          &answer->measures.time_spent_sum, &answer->measures.time_spent_count,
+                          &answer->measures.page_time_sum,  &answer->measures.page_time_count,
+                          &answer->measures.entrances,      &answer->measures.exits};
 
     *answer = (cm_answer_t){.dimension = query->dimension, .window = query->window};
     answer->url = column_text(select, 0);

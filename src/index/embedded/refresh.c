@@ -307,7 +307,7 @@ int cm_index_refresh_from(cm_store_t *other, cm_store_t *store,
                                          .now = cm_clock_now_ms(options->clock),
                                          .stop = options->stop},
                    options->rebuild, &out->changed, err);
-    out->accepted = result.upto;
+    out->accepted = result.end_ordinal;
     cm_reader_close(names);
     cm_mill_result_free(&result);
     return rc < 0 ? rc : account(store, options, out, err);

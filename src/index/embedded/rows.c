@@ -60,7 +60,7 @@ static void bind_place(sqlite3_stmt *statement, int at, const cm_index_place_t *
 static void bind_row(const cm_writing_t *writing, sqlite3_stmt *statement, int at,
                      const cm_cell_t *cell)
 {
-    const cm_numbers_t *n = &cell->numbers;
+    const cm_measures_t *n = &cell->measures;
     const int64_t numbers[] = {n->clicks,           n->users,         n->time_spent_sum,
                                n->time_spent_count, n->page_time_sum, n->page_time_count,
                                n->entrances,        n->exits,         writing->now};

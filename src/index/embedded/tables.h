@@ -7,12 +7,12 @@
 
 #include "index/embedded/embedded.h"
 
-/* The numbers of a row, in the order of cm_numbers_t. */
+/* The numbers of a row, in the order of cm_measures_t. */
 #define CM_NUMBER_COLUMNS                                                                          \
     "clicks, unique_user_count, time_spent_sum, time_spent_count, time_on_page_sum, "              \
     "time_on_page_count, entrances, exits"
 
-enum { CM_NUMBER_COUNT = sizeof(cm_numbers_t) / sizeof(int64_t) };
+enum { CM_NUMBER_COUNT = sizeof(cm_measures_t) / sizeof(int64_t) };
 
 /* Puts the texts to the ids; url and country are NULL where a row has them all. */
 #define CM_FROM(table)                                                                             \

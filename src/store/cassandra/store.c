@@ -194,7 +194,7 @@ static int cassandra_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err
     self_t *self = (self_t *)sink;
 
     begin_wait(self);
-    cm_choose(&self->choice, batch);
+    cm_choice_make(&self->choice, batch);
     int rc = self->log != NULL ? put_noted(self, batch, err) : put_events(self, batch, err);
     if (rc < 0)
         return rc;

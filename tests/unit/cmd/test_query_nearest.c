@@ -71,7 +71,7 @@ static void fill(cm_query_table_t *table)
             .url = i == 0 ? CM_STR("日本日本日本日本日本日本日本日本日本日本日本日本日本日本")
                           : urls[i],
             .country = i == 0 ? CM_STR("日本日本日本日本日本日本日本日本日本") : countries[i],
-            .numbers = {
+            .measures = {
                 .clicks = 123456789012, .users = i, .time_spent_sum = 1, .time_spent_count = i}};
         cm_query_table_add(table, &answer);
     }

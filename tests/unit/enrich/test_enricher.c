@@ -82,7 +82,7 @@ static const char *const america[] = {"8.8.8.8",
 static void finds_addresses(void **state)
 {
     cm_geo_t *geo = NULL;
-    cm_place_t place;
+    cm_geo_place_t place;
     cm_err_t err;
 
     (void)state;
@@ -123,7 +123,7 @@ static void says_what_it_cannot_open(void **state)
 static bool visit(cm_enrich_options_t options, const char *address, const char *agent,
                   cm_event_t *event, cm_arena_t *arena)
 {
-    const cm_visit_t seen = {cm_str(address), cm_str(agent), CM_STR("")};
+    const cm_enrich_visit_t seen = {cm_str(address), cm_str(agent), CM_STR("")};
     cm_err_t err;
 
     options.log = &quiet;

@@ -119,7 +119,7 @@ static void a_batch(void **state)
     cm_batch_t batch = CM_BATCH_INIT;
 
     (void)state;
-    cm_choose(&choice, &batch);
+    cm_choice_make(&choice, &batch);
     assert_int_equal(0, choice.count);
     /* Seven events a key, in a row that differs from key to key; the greatest city counts. */
     for (int i = 0; i < 70000; i++) {
@@ -135,7 +135,7 @@ static void a_batch(void **state)
     }
     for (int again = 0; again < 2; again++) {
         int found = 0;
-        cm_choose(&choice, &batch);
+        cm_choice_make(&choice, &batch);
         assert_int_equal(70000, choice.count);
         assert_int_equal(60000, choice.replaced);
         for (size_t i = 0; i < choice.count; i++) {
@@ -154,7 +154,7 @@ static void a_batch(void **state)
         cm_batch_accept(&batch);
     }
     batch.events[2].row_key = CM_STR("a7c29e0a-3e53-532e-92a6-40a132ffff93");
-    cm_choose(&choice, &batch);
+    cm_choice_make(&choice, &batch);
     assert_int_equal(2, choice.replaced);
     assert_true(cm_str_equal(CM_STR("a7c29e0a-3e53-532e-92a6-40a132ffff93"), choice.keys[0]));
     cm_batch_free(&batch);

@@ -177,7 +177,7 @@ static void as_json_and_csv(void **state)
 
 static void timestamps(void **state)
 {
-    const cm_times_t times = {0};
+    const cm_timestamp_format_t times = {0};
     cm_err_t err;
     int64_t ms;
 

@@ -5,7 +5,7 @@
 #include "support.h"
 
 typedef struct parsed {
-    cm_json_t *json;
+    cm_event_json_t *json;
     cm_arena_t arena;
     cm_event_t event; /* its texts are in the arena or in `memory` */
     char *memory;
@@ -16,7 +16,7 @@ typedef struct parsed {
 static int set_up(void **state)
 {
     parsed_t *parsed = calloc(1, sizeof *parsed);
-    parsed->json = cm_json_new();
+    parsed->json = cm_event_json_new();
     *state = parsed;
     return parsed->json == NULL;
 }
@@ -24,7 +24,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     parsed_t *parsed = *state;
-    cm_json_free(parsed->json);
+    cm_event_json_free(parsed->json);
     cm_arena_free(&parsed->arena);
     free(parsed->memory);
     free(parsed);
@@ -35,14 +35,14 @@ static int tear_down(void **state)
  * the next call, because the event may live in it. */
 static int parse(parsed_t *parsed, cm_str_t text)
 {
-    char *memory = malloc(text.len + CM_JSON_PADDING);
+    char *memory = malloc(text.len + CM_EVENT_JSON_PADDING);
     free(parsed->memory);
     parsed->memory = memory;
     memcpy(memory, text.data, text.len);
-    memset(memory + text.len, '7', CM_JSON_PADDING); /* any value */
+    memset(memory + text.len, '7', CM_EVENT_JSON_PADDING); /* any value */
     parsed->unknown = 0;
     memset(&parsed->err, 0, sizeof parsed->err);
-    return cm_json_parse_event(parsed->json, (cm_str_t){memory, text.len}, &parsed->arena,
+    return cm_event_json_parse(parsed->json, (cm_str_t){memory, text.len}, &parsed->arena,
                                &parsed->event, &parsed->unknown, &parsed->err);
 }
 
@@ -173,38 +173,39 @@ static void seconds(void **state)
 static void units(void **state)
 {
     static const struct {
-        cm_time_unit_t unit;
+        cm_timestamp_unit_t unit;
         const char *time;
         int64_t ms;
     } good[] = {
-        {CM_TIME_S, "1747476303", INT64_C(1747476303000)},
-        {CM_TIME_S, "\"1747476303\"", INT64_C(1747476303000)},
-        {CM_TIME_S, "1747476303.123", INT64_C(1747476303123)},
-        {CM_TIME_S, "1747476303.1239", INT64_C(1747476303123)},
-        {CM_TIME_S, "\"1747476303.5\"", INT64_C(1747476303500)},
-        {CM_TIME_S, "1.747476303e9", INT64_C(1747476303000)},
-        {CM_TIME_S, "\"2025-05-17T10:05:03Z\"", INT64_C(1747476303000)},
-        {CM_TIME_MS, "1747476303", INT64_C(1747476303)},
-        {CM_TIME_MS, "1747476303000", INT64_C(1747476303000)},
-        {CM_TIME_MS, "1747476303000.9", INT64_C(1747476303000)},
-        {CM_TIME_US, "1747476303123456", INT64_C(1747476303123)},
-        {CM_TIME_NS, "1747476303123456789", INT64_C(1747476303123)},
-        {CM_TIME_NS, "1.747476303e18", INT64_C(1747476303000)},
+        {CM_TIMESTAMP_S, "1747476303", INT64_C(1747476303000)},
+        {CM_TIMESTAMP_S, "\"1747476303\"", INT64_C(1747476303000)},
+        {CM_TIMESTAMP_S, "1747476303.123", INT64_C(1747476303123)},
+        {CM_TIMESTAMP_S, "1747476303.1239", INT64_C(1747476303123)},
+        {CM_TIMESTAMP_S, "\"1747476303.5\"", INT64_C(1747476303500)},
+        {CM_TIMESTAMP_S, "1.747476303e9", INT64_C(1747476303000)},
+        {CM_TIMESTAMP_S, "\"2025-05-17T10:05:03Z\"", INT64_C(1747476303000)},
+        {CM_TIMESTAMP_MS, "1747476303", INT64_C(1747476303)},
+        {CM_TIMESTAMP_MS, "1747476303000", INT64_C(1747476303000)},
+        {CM_TIMESTAMP_MS, "1747476303000.9", INT64_C(1747476303000)},
+        {CM_TIMESTAMP_US, "1747476303123456", INT64_C(1747476303123)},
+        {CM_TIMESTAMP_NS, "1747476303123456789", INT64_C(1747476303123)},
+        {CM_TIMESTAMP_NS, "1.747476303e18", INT64_C(1747476303000)},
     };
     static const struct {
-        cm_time_unit_t unit;
+        cm_timestamp_unit_t unit;
         const char *text, *reason;
     } bad[] = {
-        {CM_TIME_S, HEAD "1747476303000}",
+        {CM_TIMESTAMP_S, HEAD "1747476303000}",
          "timestamp 1747476303000 is out of range: seconds between 1970 and 2100 are wanted"},
-        {CM_TIME_S, HEAD "-1}", "timestamp -1 is out of range: seconds"},
-        {CM_TIME_S, HEAD "9223372036854775807}", "timestamp 9223372036854775807 is out of range"},
-        {CM_TIME_NS, HEAD "999999}", "timestamp 999999 is out of range: nanoseconds"},
-        {CM_TIME_S, HEAD "\"x\"}", "timestamp \"x\" is neither"},
-        {CM_TIME_AUTO, HEAD "1747476303123456}",
+        {CM_TIMESTAMP_S, HEAD "-1}", "timestamp -1 is out of range: seconds"},
+        {CM_TIMESTAMP_S, HEAD "9223372036854775807}",
+         "timestamp 9223372036854775807 is out of range"},
+        {CM_TIMESTAMP_NS, HEAD "999999}", "timestamp 999999 is out of range: nanoseconds"},
+        {CM_TIMESTAMP_S, HEAD "\"x\"}", "timestamp \"x\" is neither"},
+        {CM_TIMESTAMP_AUTO, HEAD "1747476303123456}",
          "timestamp 1747476303123456 is out of range: it looks like microseconds, and "
          "milliseconds are wanted (--time-unit us takes them)"},
-        {CM_TIME_AUTO, HEAD "1747476303123456789}",
+        {CM_TIMESTAMP_AUTO, HEAD "1747476303123456789}",
          "timestamp 1747476303123456789 is out of range: it looks like nanoseconds, and "
          "milliseconds are wanted (--time-unit ns takes them)"},
     };
@@ -212,12 +213,13 @@ static void units(void **state)
 
     for (int round = 0; round < 2; round++) { /* also with a shape that could be known by then */
         for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
-            cm_json_set_times(parsed->json, &(cm_times_t){.unit = good[i].unit});
+            cm_event_json_set_timestamps(parsed->json,
+                                         &(cm_timestamp_format_t){.unit = good[i].unit});
             assert_time(parsed, good[i].time, good[i].ms);
         }
     }
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        cm_json_set_times(parsed->json, &(cm_times_t){.unit = bad[i].unit});
+        cm_event_json_set_timestamps(parsed->json, &(cm_timestamp_format_t){.unit = bad[i].unit});
         assert_rejected(parsed, bad[i].text, bad[i].reason);
     }
 }
@@ -499,7 +501,7 @@ static void used_and_fresh(void **state)
     for (int round = 0; round < 6000; round++) {
         int kind = round / 1000 < 4 ? round / 1000 : (int)(test_random(&random) % 4);
         add_line(&line, kind, &random);
-        fresh.json = cm_json_new();
+        fresh.json = cm_event_json_new();
         int rc = parse(&fresh, (cm_str_t){line.data, line.len});
         assert_int_equal(parse(used, (cm_str_t){line.data, line.len}), rc);
         assert_int_equal(used->unknown, fresh.unknown);
@@ -513,7 +515,7 @@ static void used_and_fresh(void **state)
         } else {
             assert_string_equal(used->err.text, fresh.err.text);
         }
-        cm_json_free(fresh.json);
+        cm_event_json_free(fresh.json);
     }
     assert_in_range(accepted, 1000, 5000);
     free(fresh.memory);
@@ -532,8 +534,8 @@ static void line_breaks_inside(void **state)
     char text[200];
 
     for (size_t i = 0; i < sizeof breaks / sizeof breaks[0]; i++) {
-        cm_json_free(parsed->json);
-        parsed->json = cm_json_new();
+        cm_event_json_free(parsed->json);
+        parsed->json = cm_event_json_new();
         for (int round = 0; round < 3; round++) {
             snprintf(text, sizeof text, HEAD "%d%s,\"country\":\"Chile\",\"x\":1}", 5 + round,
                      breaks[i]);
@@ -577,7 +579,7 @@ static void tells_of_the_visitor(void **state)
 
     cm_buf_reserve(&noted, 1);
     for (int with = 1; with >= 0; with--) {
-        cm_json_set_fill(parsed->json, with ? note_visitor : NULL, &noted);
+        cm_event_json_set_fill(parsed->json, with ? note_visitor : NULL, &noted);
         for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
             char text[300];
             snprintf(text, sizeof text, HEAD "5%s}", rows[i].rest);

@@ -91,7 +91,7 @@ static int take_row(void *context, const cm_answer_t *answer)
     cm_buf_add_str(out, answer->url);
     cm_buf_add_char(out, '|');
     cm_buf_add_str(out, answer->country);
-    cm_buf_printf(out, "|%lld@%lld ", (long long)answer->numbers.clicks,
+    cm_buf_printf(out, "|%lld@%lld ", (long long)answer->measures.clicks,
                   (long long)answer->updated_at);
     return 0;
 }

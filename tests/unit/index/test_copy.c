@@ -16,7 +16,7 @@ static cm_answer_t answer_of(int number, cm_dimension_t dimension, cm_window_t w
                          .window_start = window == CM_WINDOW_ALL ? 0 : 3600000,
                          .url = cm_str(url),
                          .country = CM_STR("Peru"),
-                         .numbers = {.clicks = number + 1}};
+                         .measures = {.clicks = number + 1}};
 }
 
 static void add(cm_copy_t *copy, const cm_answer_t *answer)
@@ -61,7 +61,7 @@ static void test_equal_and_changed(void **state)
     assert_false(has(copy, &same)); /* of an empty one */
     add(copy, &same);
     add(copy, &changed);
-    changed.numbers.exits++;
+    changed.measures.exits++;
     assert_true(has(copy, &same));
     assert_false(has(copy, &changed));
     assert_false(has(copy, &missing));

@@ -13,7 +13,7 @@ static cm_answer_t cell(void)
                          .window = CM_WINDOW_ALL,
                          .url = CM_STR("https://example.org/"),
                          .country = CM_STR("Peru"),
-                         .numbers = {7, 3, 100, 3, 10, 4, 2, 1},
+                         .measures = {7, 3, 100, 3, 10, 4, 2, 1},
                          .updated_at = 1700006400123};
 }
 
@@ -81,7 +81,7 @@ static void test_json(void **state)
     answer.dimension = CM_PER_NOTHING;
     answer.window = CM_WINDOW_HOUR;
     answer.window_start = hour;
-    answer.numbers.time_spent_count = answer.numbers.page_time_count = 0;
+    answer.measures.time_spent_count = answer.measures.page_time_count = 0;
     assert_document(&answer,
                     "{\"dimension\":\"site\",\"window\":\"hour\",\"window_start\":1700010000000,"
                     "\"clicks\":7,\"unique_user_count\":3,\"time_spent_sum\":100,"
@@ -89,7 +89,7 @@ static void test_json(void **state)
                     "\"entrances\":2,\"exits\":1,\"updated_at\":1700006400123}");
     answer.dimension = CM_PER_URL;
     answer.url = CM_STR("a\"b\\c\nd\x01\xC3\xBC");
-    answer.numbers = (cm_numbers_t){INT64_MAX, 0, 0, 1, 0, 0, 0, 0};
+    answer.measures = (cm_measures_t){INT64_MAX, 0, 0, 1, 0, 0, 0, 0};
     assert_document(
         &answer,
         "{\"dimension\":\"url\",\"url\":\"a\\\"b\\\\c\\nd\\u0001\xC3\xBC\",\"window\":\"hour\","
@@ -183,8 +183,8 @@ static void test_round_trip(void **state)
             answer.dimension = (cm_dimension_t)dimension;
             answer.window = (cm_window_t)(i % CM_WINDOW_COUNT);
             answer.window_start = answer.window != CM_WINDOW_ALL ? hour : 0;
-            answer.numbers.time_spent_sum = (int64_t)(test_random(&random) >> 2);
-            answer.numbers.time_spent_count = (int64_t)(test_random(&random) >> 40) * (i > 2);
+            answer.measures.time_spent_sum = (int64_t)(test_random(&random) >> 2);
+            answer.measures.time_spent_count = (int64_t)(test_random(&random) >> 40) * (i > 2);
             cm_document_add(&one[made], &answer);
             cm_buf_printf(&wanted, "%zu %s\n", made, one[made].data);
             documents[made] = one[made].data;

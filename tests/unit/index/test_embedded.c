@@ -35,7 +35,7 @@ static int take_short(void *context, const cm_answer_t *answer)
     cm_buf_add_str(out, answer->url);
     cm_buf_add_char(out, '|');
     cm_buf_add_str(out, answer->country);
-    cm_buf_printf(out, "|%lld@%lld ", (long long)answer->numbers.clicks,
+    cm_buf_printf(out, "|%lld@%lld ", (long long)answer->measures.clicks,
                   (long long)answer->updated_at);
     return 0;
 }
@@ -562,7 +562,7 @@ static int take_average(void *context, const cm_answer_t *answer)
         field = strchr(field, ',') + 1;
     double text = strtod(field, NULL);
     double exact =
-        (double)answer->numbers.time_spent_sum / (double)answer->numbers.time_spent_count;
+        (double)answer->measures.time_spent_sum / (double)answer->measures.time_spent_count;
     assert_memory_equal(&text, &exact, sizeof exact);
     cm_buf_free(&csv);
     return 0;

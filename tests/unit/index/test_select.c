@@ -46,7 +46,7 @@ static int take(void *context, const cm_answer_t *answer)
     asked_t *asked = context;
 
     asked->rows++;
-    asked->clicks += answer->numbers.clicks;
+    asked->clicks += answer->measures.clicks;
     return 0;
 }
 

@@ -83,7 +83,7 @@ static void assert_once(cm_store_t *store, const ref_event_t *events, size_t cou
         cm_buf_free(&got);
         assert_ok(cm_mill(&mill, &result, &err), err);
         assert_int_equal(result.events, answers.events);
-        assert_int_equal(result.upto, count);
+        assert_int_equal(result.end_ordinal, count);
         cm_mill_result_free(&result);
     }
     cm_buf_free(&expected);
@@ -182,7 +182,7 @@ static cm_store_t *store_of_users(uint32_t users, uint64_t *random)
     return store;
 }
 
-static void assert_numbers(const cm_mill_result_t *result, cm_numbers_t expected)
+static void assert_numbers(const cm_mill_result_t *result, cm_measures_t expected)
 {
     const cm_cell_t *cell = NULL;
 
@@ -191,7 +191,7 @@ static void assert_numbers(const cm_mill_result_t *result, cm_numbers_t expected
             cell = result->cells[i];
     }
     assert_non_null(cell);
-    assert_memory_equal(&cell->numbers, &expected, sizeof expected);
+    assert_memory_equal(&cell->measures, &expected, sizeof expected);
 }
 
 /* Numbers of users around powers of two, in one pass or in many. */
@@ -216,34 +216,34 @@ static void many_users_many_passes(void **state)
             cm_mill_result_t result;
             assert_ok(cm_mill(&options, &result, &err), err);
             assert_int_equal(result.events, 2 * users);
-            assert_numbers(&result, (cm_numbers_t){.clicks = 2 * users,
-                                                   .users = users,
-                                                   .time_spent_sum = 10 * users,
-                                                   .time_spent_count = users,
-                                                   .page_time_sum = 10 * users,
-                                                   .page_time_count = users,
-                                                   .entrances = users,
-                                                   .exits = users});
+            assert_numbers(&result, (cm_measures_t){.clicks = 2 * users,
+                                                    .users = users,
+                                                    .time_spent_sum = 10 * users,
+                                                    .time_spent_count = users,
+                                                    .page_time_sum = 10 * users,
+                                                    .page_time_count = users,
+                                                    .entrances = users,
+                                                    .exits = users});
             cm_mill_result_free(&result);
             /* The second round alone, as a change: nobody is new. */
             options.since = users;
             assert_ok(cm_mill(&options, &result, &err), err);
             assert_int_equal(result.events, users);
-            assert_numbers(&result, (cm_numbers_t){.clicks = users,
-                                                   .time_spent_sum = 10 * users,
-                                                   .time_spent_count = users,
-                                                   .page_time_sum = 10 * users,
-                                                   .page_time_count = users});
+            assert_numbers(&result, (cm_measures_t){.clicks = users,
+                                                    .time_spent_sum = 10 * users,
+                                                    .time_spent_count = users,
+                                                    .page_time_sum = 10 * users,
+                                                    .page_time_count = users});
             cm_mill_result_free(&result);
             /* The last event alone, as a change: one user is affected. */
             options.since = 2 * users - 1;
             assert_ok(cm_mill(&options, &result, &err), err);
             assert_int_equal(result.events, 1);
-            assert_numbers(&result, (cm_numbers_t){.clicks = 1,
-                                                   .time_spent_sum = 10,
-                                                   .time_spent_count = 1,
-                                                   .page_time_sum = 10,
-                                                   .page_time_count = 1});
+            assert_numbers(&result, (cm_measures_t){.clicks = 1,
+                                                    .time_spent_sum = 10,
+                                                    .time_spent_count = 1,
+                                                    .page_time_sum = 10,
+                                                    .page_time_count = 1});
             cm_mill_result_free(&result);
         }
         cm_sink_close(&store->sink);

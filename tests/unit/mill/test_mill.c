@@ -209,11 +209,11 @@ static void parts_add_up(void **state)
                                      .context = store};
         cm_mill_result_t head, tail, whole;
         assert_ok(cm_mill(&options, &head, &err), err);
-        assert_int_equal(head.upto, cut);
+        assert_int_equal(head.end_ordinal, cut);
         options.until = 0;
         options.since = cut;
         assert_ok(cm_mill(&options, &tail, &err), err);
-        assert_int_equal(tail.upto, count);
+        assert_int_equal(tail.end_ordinal, count);
         options.since = 0;
         assert_ok(cm_mill(&options, &whole, &err), err);
         assert_int_equal(head.events + tail.events, whole.events);
@@ -225,8 +225,8 @@ static void parts_add_up(void **state)
         assert_int_equal(sum.count, whole.count);
         for (size_t i = 0; i < whole.count; i++) {
             const cm_cell_t *cell = whole.cells[i];
-            assert_memory_equal(&cm_cells_get(&sum, cell->key)->numbers, &cell->numbers,
-                                sizeof cell->numbers);
+            assert_memory_equal(&cm_cells_get(&sum, cell->key)->measures, &cell->measures,
+                                sizeof cell->measures);
             assert_true(i == 0 || in_order(&whole.cells[i - 1]->key, &cell->key));
         }
         cm_cells_free(&sum);
@@ -249,7 +249,7 @@ static void failures(void **state)
     cm_batch_t batch = CM_BATCH_INIT;
     cm_mill_result_t result;
     uint8_t *copies;
-    int64_t upto;
+    int64_t end_ordinal;
     cm_err_t err;
 
     (void)state;
@@ -272,7 +272,7 @@ static void failures(void **state)
         assert_int_equal(cm_mill(&options, &result, &err), CM_ECORRUPT);
         assert_null(result.cells);
         assert_non_null(strstr(err.text, "the block of events 100 to 149 in "));
-        assert_int_equal(cm_mill_copies(&options, &copies, &upto, &err), CM_ECORRUPT);
+        assert_int_equal(cm_mill_copies(&options, &copies, &end_ordinal, &err), CM_ECORRUPT);
         assert_null(copies);
     }
     cm_sink_close(&store->sink);

@@ -6,7 +6,7 @@
 
 enum { ALL = 1 << CM_WINDOW_ALL, DAY = 1 << CM_WINDOW_DAY, HOUR = 1 << CM_WINDOW_HOUR };
 
-static const cm_grain_shape_t shape = {.ordinal_bits = 3, .ordinal_mask = 7, .country_bits = 3};
+static const cm_packed_layout_t shape = {.ordinal_bits = 3, .ordinal_mask = 7, .country_bits = 3};
 
 enum { REGIONS = 2 };
 
@@ -14,8 +14,8 @@ enum { REGIONS = 2 };
 typedef struct mill {
     cm_timeline_t timeline;
     cm_gathering_t gathering;
-    cm_packing_t packing;
-    cm_heap_t heaps[REGIONS];
+    cm_compact_layout_t packing;
+    cm_chunk_list_t heaps[REGIONS];
     cm_slabs_t slabs;
     cm_cells_t regions[REGIONS], wide;
 } mill_t;
@@ -39,13 +39,13 @@ static mill_t *mill_of(unsigned windows)
     return mill;
 }
 
-static void add(mill_t *mill, const cm_grain_t *grains, size_t count, int sign)
+static void add(mill_t *mill, const cm_packed_event_t *grains, size_t count, int sign)
 {
     assert_int_equal(cm_timeline_add(&mill->timeline, grains, count, sign), 0);
     for (int r = 0; r < REGIONS; r++) {
-        cm_heap_close(&mill->heaps[r]);
+        cm_chunk_list_close(&mill->heaps[r]);
         cm_cells_gather(&mill->regions[r], &mill->wide, &mill->heaps[r], &mill->gathering);
-        cm_heap_release(&mill->heaps[r], &mill->slabs);
+        cm_chunk_list_release(&mill->heaps[r], &mill->slabs);
     }
 }
 
@@ -70,19 +70,19 @@ static void free_mill(mill_t *mill)
     free(mill);
 }
 
-static cm_grain_t grain_of(int64_t time, uint32_t url, uint32_t country)
+static cm_packed_event_t grain_of(int64_t time, uint32_t url, uint32_t country)
 {
-    return (cm_grain_t){.key = UINT64_C(77) << CM_GRAIN_TIME_BITS | (uint64_t)time,
-                        .load = cm_place(url, country, &shape) << 3 | 5};
+    return (cm_packed_event_t){.key = UINT64_C(77) << CM_PACKED_TIME_BITS | (uint64_t)time,
+                               .load = cm_place(url, country, &shape) << 3 | 5};
 }
 
 static void assert_cell(mill_t *mill, uint32_t url, uint32_t country, uint32_t window,
-                        cm_numbers_t expected)
+                        cm_measures_t expected)
 {
     cm_cells_t *cells = url == CM_CELL_ALL ? &mill->wide : &mill->regions[url % REGIONS];
     size_t before = cells->count;
     const cm_cell_t *cell = cm_cells_get(cells, (cm_cell_key_t){url, country, window});
-    const int64_t *got = (const int64_t *)&cell->numbers, *want = (const int64_t *)&expected;
+    const int64_t *got = (const int64_t *)&cell->measures, *want = (const int64_t *)&expected;
     assert_int_equal(cells->count, before); /* it was there */
     for (size_t i = 0; i < sizeof expected / sizeof *want; i++)
         assert_int_equal(got[i], want[i]);
@@ -97,7 +97,7 @@ static uint32_t window_at(cm_window_t kind, int64_t start)
 static void one_event(void **state)
 {
     mill_t *mill = mill_of(ALL);
-    const cm_grain_t grain = grain_of(1, 3, 4);
+    const cm_packed_event_t grain = grain_of(1, 3, 4);
 
     (void)state;
     add(mill, &grain, 0, 1);
@@ -105,14 +105,14 @@ static void one_event(void **state)
     add(mill, &grain, 1, 1);
     roll_up(mill);
     assert_int_equal(cells_of(mill), 4);
-    assert_int_equal(cm_grain_ordinal(&grain, &shape), 5);
-    assert_int_equal(cm_grain_user(&grain), 77);
+    assert_int_equal(cm_packed_ordinal(&grain, &shape), 5);
+    assert_int_equal(cm_packed_user(&grain), 77);
     assert_int_equal(mill->timeline.events, 1);
     uint32_t all = window_at(CM_WINDOW_ALL, 0);
-    assert_cell(mill, 3, 4, all, (cm_numbers_t){1, 1, 0, 0, 0, 0, 1, 1});
-    assert_cell(mill, 3, CM_CELL_ALL, all, (cm_numbers_t){1, 1, 0, 0, 0, 0, 1, 1});
-    assert_cell(mill, CM_CELL_ALL, 4, all, (cm_numbers_t){1, 1, 0, 0, 0, 0, 1, 1});
-    assert_cell(mill, CM_CELL_ALL, CM_CELL_ALL, all, (cm_numbers_t){1, 1, 0, 0, 0, 0, 1, 1});
+    assert_cell(mill, 3, 4, all, (cm_measures_t){1, 1, 0, 0, 0, 0, 1, 1});
+    assert_cell(mill, 3, CM_CELL_ALL, all, (cm_measures_t){1, 1, 0, 0, 0, 0, 1, 1});
+    assert_cell(mill, CM_CELL_ALL, 4, all, (cm_measures_t){1, 1, 0, 0, 0, 0, 1, 1});
+    assert_cell(mill, CM_CELL_ALL, CM_CELL_ALL, all, (cm_measures_t){1, 1, 0, 0, 0, 0, 1, 1});
     free_mill(mill);
 }
 
@@ -120,16 +120,16 @@ static void one_event(void **state)
 static void assert_gap(int64_t from, int64_t to, int64_t seconds, bool ends)
 {
     mill_t *mill = mill_of(ALL);
-    const cm_grain_t grains[] = {grain_of(from, 0, 0), grain_of(to, 1, 0)};
+    const cm_packed_event_t grains[] = {grain_of(from, 0, 0), grain_of(to, 1, 0)};
     uint32_t all = window_at(CM_WINDOW_ALL, 0);
 
     add(mill, grains, 2, 1);
     roll_up(mill);
     assert_cell(mill, 0, 0, all,
-                (cm_numbers_t){1, 1, seconds, 1, ends ? 0 : seconds, !ends, 1, ends});
-    assert_cell(mill, 1, 0, all, (cm_numbers_t){1, 1, 0, 0, 0, 0, ends, 1});
+                (cm_measures_t){1, 1, seconds, 1, ends ? 0 : seconds, !ends, 1, ends});
+    assert_cell(mill, 1, 0, all, (cm_measures_t){1, 1, 0, 0, 0, 0, ends, 1});
     assert_cell(mill, CM_CELL_ALL, CM_CELL_ALL, all,
-                (cm_numbers_t){2, 1, seconds, 1, ends ? 0 : seconds, !ends, 1 + ends, 1 + ends});
+                (cm_measures_t){2, 1, seconds, 1, ends ? 0 : seconds, !ends, 1 + ends, 1 + ends});
     free_mill(mill);
 }
 
@@ -152,10 +152,10 @@ static void gaps(void **state)
 static void sessions_and_windows(void **state)
 {
     const int64_t day = 19676 * INT64_C(86400000);
-    const cm_grain_t grains[] = {grain_of(day - 1000, 0, 0),  /* before midnight */
-                                 grain_of(day, 0, 1),         /* another country */
-                                 grain_of(day + 60000, 0, 0), /* back */
-                                 grain_of(day + 3 * CM_HOUR_MS, 1, 0)};
+    const cm_packed_event_t grains[] = {grain_of(day - 1000, 0, 0),  /* before midnight */
+                                        grain_of(day, 0, 1),         /* another country */
+                                        grain_of(day + 60000, 0, 0), /* back */
+                                        grain_of(day + 3 * CM_HOUR_MS, 1, 0)};
     mill_t *mill = mill_of(ALL | DAY | HOUR);
 
     (void)state;
@@ -163,24 +163,24 @@ static void sessions_and_windows(void **state)
     roll_up(mill);
     uint32_t all = window_at(CM_WINDOW_ALL, 0), today = window_at(CM_WINDOW_DAY, day);
     uint32_t yesterday = window_at(CM_WINDOW_DAY, day - CM_DAY_MS);
-    assert_cell(mill, 0, 0, all, (cm_numbers_t){2, 1, 1 + 10740, 2, 1, 1, 1, 1});
-    assert_cell(mill, 0, 1, all, (cm_numbers_t){1, 1, 60, 1, 60, 1, 0, 0});
-    assert_cell(mill, 0, CM_CELL_ALL, all, (cm_numbers_t){3, 1, 10801, 3, 61, 2, 1, 1});
-    assert_cell(mill, CM_CELL_ALL, CM_CELL_ALL, all, (cm_numbers_t){4, 1, 10801, 3, 61, 2, 2, 2});
-    assert_cell(mill, 0, 0, yesterday, (cm_numbers_t){1, 1, 1, 1, 1, 1, 1, 0});
-    assert_cell(mill, 0, 0, today, (cm_numbers_t){1, 1, 10740, 1, 0, 0, 0, 1});
-    assert_cell(mill, 1, 0, today, (cm_numbers_t){1, 1, 0, 0, 0, 0, 1, 1});
+    assert_cell(mill, 0, 0, all, (cm_measures_t){2, 1, 1 + 10740, 2, 1, 1, 1, 1});
+    assert_cell(mill, 0, 1, all, (cm_measures_t){1, 1, 60, 1, 60, 1, 0, 0});
+    assert_cell(mill, 0, CM_CELL_ALL, all, (cm_measures_t){3, 1, 10801, 3, 61, 2, 1, 1});
+    assert_cell(mill, CM_CELL_ALL, CM_CELL_ALL, all, (cm_measures_t){4, 1, 10801, 3, 61, 2, 2, 2});
+    assert_cell(mill, 0, 0, yesterday, (cm_measures_t){1, 1, 1, 1, 1, 1, 1, 0});
+    assert_cell(mill, 0, 0, today, (cm_measures_t){1, 1, 10740, 1, 0, 0, 0, 1});
+    assert_cell(mill, 1, 0, today, (cm_measures_t){1, 1, 0, 0, 0, 0, 1, 1});
     assert_cell(mill, 0, CM_CELL_ALL, window_at(CM_WINDOW_HOUR, day),
-                (cm_numbers_t){2, 1, 10800, 2, 60, 1, 0, 1});
+                (cm_measures_t){2, 1, 10800, 2, 60, 1, 0, 1});
     assert_cell(mill, 0, 0, window_at(CM_WINDOW_HOUR, day - CM_HOUR_MS),
-                (cm_numbers_t){1, 1, 1, 1, 1, 1, 1, 0});
+                (cm_measures_t){1, 1, 1, 1, 1, 1, 1, 0});
 
     /* A second user, and the first one taken away again. */
     add(mill, grains, 1, 1);
-    assert_cell(mill, 0, 0, all, (cm_numbers_t){3, 2, 10741, 2, 1, 1, 2, 2});
+    assert_cell(mill, 0, 0, all, (cm_measures_t){3, 2, 10741, 2, 1, 1, 2, 2});
     add(mill, grains, 4, -1);
-    assert_cell(mill, 0, 0, all, (cm_numbers_t){1, 1, 0, 0, 0, 0, 1, 1});
-    assert_cell(mill, 1, 0, all, (cm_numbers_t){0});
+    assert_cell(mill, 0, 0, all, (cm_measures_t){1, 1, 0, 0, 0, 0, 1, 1});
+    assert_cell(mill, 1, 0, all, (cm_measures_t){0});
     assert_int_equal(mill->timeline.events, 1);
     free_mill(mill);
 }
@@ -211,21 +211,21 @@ static void table_of_cells(void **state)
             assert_int_equal(cell->key.url, i % 97);
             assert_int_equal(cell->key.country, i % 89);
             assert_int_equal(cell->key.window, i);
-            assert_int_equal(cell->numbers.clicks, round == 1 ? 0 : (int64_t)i + 1);
+            assert_int_equal(cell->measures.clicks, round == 1 ? 0 : (int64_t)i + 1);
             int64_t number = i;
-            cell->numbers = (cm_numbers_t){number + 1, -number, 3, 4, 5, 6, 7, -number};
+            cell->measures = (cm_measures_t){number + 1, -number, 3, 4, 5, 6, 7, -number};
         }
         assert_int_equal(cells.count, 8000);
     }
-    cm_cells_get(&sum, (cm_cell_key_t){1, 1, 1})->numbers.clicks = 100;
+    cm_cells_get(&sum, (cm_cell_key_t){1, 1, 1})->measures.clicks = 100;
     cm_cells_add(&sum, &cells);
     cm_cells_add(&sum, &cells);
     assert_int_equal(sum.count, 8000);
     for (uint32_t i = 0; i < 8000; i++) {
         const cm_cell_t *cell = &cells.list[i];
         int64_t twice = 2 * ((int64_t)i + 1) + (i == 1 ? 100 : 0), minus = -2 * (int64_t)i;
-        const cm_numbers_t expected = {twice, minus, 6, 8, 10, 12, 14, minus};
-        assert_memory_equal(&cm_cells_get(&sum, cell->key)->numbers, &expected, sizeof expected);
+        const cm_measures_t expected = {twice, minus, 6, 8, 10, 12, 14, minus};
+        assert_memory_equal(&cm_cells_get(&sum, cell->key)->measures, &expected, sizeof expected);
     }
     assert_int_equal(sum.count, 8000);
     cm_cells_sort(&cells);
@@ -242,11 +242,11 @@ static void table_of_cells(void **state)
 /* What is packed comes out as it went in, at the ends of every range. */
 static void packing(void **state)
 {
-    const cm_packing_t packing = {.on = true,
-                                  .time_bits = 34,
-                                  .place_bits = 20,
-                                  .spent_bits = 24,
-                                  .first_time = 1700000000000};
+    const cm_compact_layout_t packing = {.on = true,
+                                         .time_bits = 34,
+                                         .place_bits = 20,
+                                         .spent_bits = 24,
+                                         .first_time = 1700000000000};
     const uint64_t users[] = {0, 1, 1023}, places[] = {0, 5, (1 << 20) - 1};
     const int64_t times[] = {0, 77, (INT64_C(1) << 34) - 1};
 
@@ -254,18 +254,18 @@ static void packing(void **state)
     for (int i = 0; i < 27; i++) {
         uint64_t user = users[i % 3], place = places[i / 3 % 3];
         int64_t time = packing.first_time + times[i / 9];
-        uint64_t packed = cm_grain_pack(&packing, user, time, place);
-        cm_grain_t grain = cm_grain_unpack(&packing, packed, &shape);
-        assert_int_equal(cm_grain_packed_user(&packing, packed), user);
-        assert_int_equal(cm_grain_user(&grain), user);
-        assert_int_equal(cm_grain_time(&grain), time);
-        assert_int_equal(cm_grain_place(&grain, &shape), place);
-        assert_int_equal(cm_grain_ordinal(&grain, &shape), 0);
+        uint64_t packed = cm_compact_event(&packing, user, time, place);
+        cm_packed_event_t grain = cm_compact_event_expand(&packing, packed, &shape);
+        assert_int_equal(cm_compact_event_user(&packing, packed), user);
+        assert_int_equal(cm_packed_user(&grain), user);
+        assert_int_equal(cm_packed_time(&grain), time);
+        assert_int_equal(cm_packed_place(&grain, &shape), place);
+        assert_int_equal(cm_packed_ordinal(&grain, &shape), 0);
         for (unsigned flags = 0; flags < 128; flags++) {
             uint32_t spent = flags % 2 ? (1 << 24) - 1 : flags;
-            cm_share_t share =
-                cm_share_unpack(&packing, cm_share_pack(&packing, place, flags, spent));
-            assert_int_equal(share.what, place << CM_SHARE_FLAG_BITS | flags);
+            cm_contribution_t share = cm_compact_contribution_expand(
+                &packing, cm_compact_contribution(&packing, place, flags, spent));
+            assert_int_equal(share.what, place << CM_CONTRIBUTION_FLAG_BITS | flags);
             assert_int_equal(share.spent, spent);
         }
     }
@@ -281,7 +281,7 @@ static void direct_or_hashed(void **state)
         mill_t *mill = mill_of(ALL);
         mill->gathering.direct = direct ? (100 / REGIONS + 1) << shape.country_bits : 0;
         for (uint32_t i = 0; i < 3000; i++) {
-            const cm_grain_t grain = grain_of(1 + i, i * 7 % 100, i * 5 % 8);
+            const cm_packed_event_t grain = grain_of(1 + i, i * 7 % 100, i * 5 % 8);
             add(mill, &grain, 1, 1);
         }
         roll_up(mill);
@@ -289,7 +289,7 @@ static void direct_or_hashed(void **state)
         assert_int_equal(cells_of(mill), 200 + 100 + 8 + 1); /* i mod 200 says url and country */
         for (uint32_t i = 0; i < 200; i++)
             assert_cell(mill, i * 7 % 100, i * 5 % 8, all,
-                        (cm_numbers_t){15, 15, 0, 0, 0, 0, 15, 15});
+                        (cm_measures_t){15, 15, 0, 0, 0, 0, 15, 15});
         free_mill(mill);
     }
 }
@@ -298,17 +298,18 @@ static void direct_or_hashed(void **state)
 static void rolling_up(void **state)
 {
     cm_cells_t cells = {0}, wide = {0};
-    const cm_numbers_t expected = {18, 0, 27, 36, 45, 54, 63, 72};
+    const cm_measures_t expected = {18, 0, 27, 36, 45, 54, 63, 72};
 
     (void)state;
     for (uint32_t i = 0; i < 9; i++)
-        cm_cells_get(&cells, (cm_cell_key_t){i / 3, i % 3, 0})->numbers =
-            (cm_numbers_t){2, 1, 3, 4, 5, 6, 7, 8};
+        cm_cells_get(&cells, (cm_cell_key_t){i / 3, i % 3, 0})->measures =
+            (cm_measures_t){2, 1, 3, 4, 5, 6, 7, 8};
     cm_cells_roll_up(&cells, &wide);
     assert_int_equal(cells.count, 9 + 3);
     assert_int_equal(wide.count, 3 + 1);
-    assert_memory_equal(&cm_cells_get(&wide, (cm_cell_key_t){CM_CELL_ALL, CM_CELL_ALL, 0})->numbers,
-                        &expected, sizeof expected);
+    assert_memory_equal(
+        &cm_cells_get(&wide, (cm_cell_key_t){CM_CELL_ALL, CM_CELL_ALL, 0})->measures, &expected,
+        sizeof expected);
     cm_cells_free(&cells);
     cm_cells_free(&wide);
 }
@@ -343,10 +344,10 @@ static void gather_users(mill_t *mill, size_t direct)
 {
     uint64_t seed = 4711;
 
-    mill->packing = (cm_packing_t){.on = true, .place_bits = 7, .spent_bits = 22};
+    mill->packing = (cm_compact_layout_t){.on = true, .place_bits = 7, .spent_bits = 22};
     mill->gathering.direct = direct;
     for (int user = 0; user < 500; user++) {
-        cm_grain_t grains[40];
+        cm_packed_event_t grains[40];
         int64_t time = 1700000000000;
         for (int i = 0; i < 40; i++) {
             seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407;
@@ -376,12 +377,12 @@ static void tallied_or_added(void **state)
     for (int table = 0; table < 3; table++) {
         assert_int_equal(in[table]->count, of[table]->count);
         for (uint32_t i = 0; i < of[table]->count; i++)
-            assert_memory_equal(&cm_cells_get(in[table], of[table]->list[i].key)->numbers,
-                                &of[table]->list[i].numbers, sizeof(cm_numbers_t));
+            assert_memory_equal(&cm_cells_get(in[table], of[table]->list[i].key)->measures,
+                                &of[table]->list[i].measures, sizeof(cm_measures_t));
     }
     const cm_cell_key_t site = {CM_CELL_ALL, CM_CELL_ALL, window_at(CM_WINDOW_ALL, 0)};
-    assert_int_equal(cm_cells_get(&tallied->wide, site)->numbers.users, 500);
-    assert_int_equal(cm_cells_get(&tallied->wide, site)->numbers.clicks,
+    assert_int_equal(cm_cells_get(&tallied->wide, site)->measures.users, 500);
+    assert_int_equal(cm_cells_get(&tallied->wide, site)->measures.clicks,
                      500 / 40 * 820 + 20 * 21 / 2);
     free_mill(added);
     free_mill(tallied);
@@ -389,14 +390,14 @@ static void tallied_or_added(void **state)
 
 static void zero_numbers(void **state)
 {
-    cm_numbers_t numbers = {0};
+    cm_measures_t numbers = {0};
     int64_t *each = (int64_t *)&numbers;
 
     (void)state;
-    assert_true(cm_numbers_zero(&numbers));
+    assert_true(cm_measures_are_zero(&numbers));
     for (size_t i = 0; i < sizeof numbers / sizeof *each; i++) {
         each[i] = i % 2 ? -1 : INT64_MIN;
-        assert_false(cm_numbers_zero(&numbers));
+        assert_false(cm_measures_are_zero(&numbers));
         each[i] = 0;
     }
 }

@@ -47,12 +47,12 @@ static void assert_cut(cm_mill_options_t options, int64_t cut, int64_t memory,
     add_tables(&sum, &tail);
     size_t count = sum.count;
     for (size_t i = 0; i < sum.count; i++) /* nothing is left of some, where copies differ */
-        count -= whole->differ && cm_numbers_zero(&sum.list[i].numbers);
+        count -= whole->differ && cm_measures_are_zero(&sum.list[i].measures);
     assert_int_equal(count, whole->count);
     for (size_t i = 0; i < whole->count; i++) {
         const cm_cell_t *cell = whole->cells[i];
-        assert_memory_equal(&cm_cells_get(&sum, cell->key)->numbers, &cell->numbers,
-                            sizeof cell->numbers);
+        assert_memory_equal(&cm_cells_get(&sum, cell->key)->measures, &cell->measures,
+                            sizeof cell->measures);
     }
     cm_cells_free(&sum);
     cm_mill_result_free(&head);
@@ -249,9 +249,9 @@ static void one_millisecond_more(void **state)
     assert_ok(cm_mill(&options, &result, &err), err);
     assert_true(cpu_seconds() - before < 20);
     assert_int_equal(result.events, 1);
-    assert_int_equal(result.cells[0]->numbers.clicks, 1);
-    assert_int_equal(result.cells[0]->numbers.users, 0);
-    assert_int_equal(result.cells[0]->numbers.time_spent_count, 1);
+    assert_int_equal(result.cells[0]->measures.clicks, 1);
+    assert_int_equal(result.cells[0]->measures.users, 0);
+    assert_int_equal(result.cells[0]->measures.time_spent_count, 1);
     cm_mill_result_free(&result);
     cm_sink_close(&store->sink);
     cm_batch_free(&batch);

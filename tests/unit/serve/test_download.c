@@ -31,7 +31,7 @@ static int setup(void **context)
                                        .window = CM_WINDOW_ALL,
                                        .url = cm_str(state->urls[i]),
                                        .country = CM_STR(""),
-                                       .numbers = {MANY - i, 1, 0, 0, 0, 0, 0, 0}};
+                                       .measures = {MANY - i, 1, 0, 0, 0, 0, 0, 0}};
     }
     state->fake = fake_new();
     state->fake->rows = state->rows;

@@ -19,7 +19,7 @@ static char *read_file(const char *path, size_t *size)
     assert_true(fd >= 0);
     assert_int_equal(fstat(fd, &stat), 0);
     *size = (size_t)stat.st_size;
-    char *text = calloc(1, *size + CM_JSON_PADDING);
+    char *text = calloc(1, *size + CM_EVENT_JSON_PADDING);
     assert_int_equal(read(fd, text, *size), *size);
     close(fd);
     return text;
@@ -31,7 +31,7 @@ static void lines_read_back(void **state)
     char *directory = test_directory();
     char path[300];
     cm_batch_t batch = CM_BATCH_INIT;
-    cm_json_t *json = cm_json_new();
+    cm_event_json_t *json = cm_event_json_new();
     cm_arena_t arena = CM_ARENA_INIT;
     cm_sink_t *sink;
     cm_err_t err;
@@ -59,7 +59,7 @@ static void lines_read_back(void **state)
         cm_event_t event;
         end = strchr(line, '\n');
         assert_non_null(end);
-        assert_ok(cm_json_parse_event(json, (cm_str_t){line, (size_t)(end - line)}, &arena, &event,
+        assert_ok(cm_event_json_parse(json, (cm_str_t){line, (size_t)(end - line)}, &arena, &event,
                                       &unknown, &err),
                   err);
         assert_int_equal(unknown, 0);
@@ -75,7 +75,7 @@ static void lines_read_back(void **state)
     free(text);
     cm_sink_close(sink);
     cm_sink_close(NULL);
-    cm_json_free(json);
+    cm_event_json_free(json);
     cm_arena_free(&arena);
     cm_batch_free(&batch);
     test_remove(directory);

@@ -120,7 +120,7 @@ static void expect_str(const char *text, cm_str_t got)
     assert_memory_equal(text, got.data, got.len);
 }
 
-static const cm_times_t as_contracted = {0};
+static const cm_timestamp_format_t as_contracted = {0};
 
 static void makes_events(void **state)
 {

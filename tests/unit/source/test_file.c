@@ -463,7 +463,8 @@ static void takes_every_line_with_all(void **state)
     free_result(&got);
 }
 
-static bool enrich(void *context, const cm_visit_t *visit, cm_arena_t *arena, cm_event_t *event)
+static bool enrich(void *context, const cm_enrich_visit_t *visit, cm_arena_t *arena,
+                   cm_event_t *event)
 {
     int *calls = context;
     (void)arena;

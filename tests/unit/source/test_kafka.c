@@ -63,7 +63,7 @@ static void reads_times_as_it_is_told(void **state)
     cm_batch_clear(&batch);
     more = 1;
     source = open_source(
-        &mock, (cm_kafka_source_options_t){.until_end = true, .times = {.unit = CM_TIME_S}});
+        &mock, (cm_kafka_source_options_t){.until_end = true, .times = {.unit = CM_TIMESTAMP_S}});
     while (more > 0 && batch.count < 1)
         more = cm_source_next(source, &batch, &err);
     assert_int_equal(1, batch.count);

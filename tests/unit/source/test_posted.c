@@ -64,7 +64,7 @@ static int post(state_t *state, const char *text, bool lines, const cm_posted_se
 
     cm_batch_clear(&state->batch);
     cm_buf_free(&state->result.errors);
-    snprintf(body, sizeof body - CM_JSON_PADDING, "%s", text);
+    snprintf(body, sizeof body - CM_EVENT_JSON_PADDING, "%s", text);
     return cm_posted_read(state->poster, cm_str(body), lines, sender, &state->batch, &state->result,
                           err);
 }
@@ -81,7 +81,7 @@ static void assert_same_in_turns(state_t *state, const char *text, bool lines,
     cm_err_t err;
     int rc, turns = 0;
 
-    snprintf(body, sizeof body - CM_JSON_PADDING, "%s", text);
+    snprintf(body, sizeof body - CM_EVENT_JSON_PADDING, "%s", text);
     assert_ok(cm_posting_begin(state->poster, cm_str(body), lines, sender, &batch, &result,
                                &posting, &err),
               err);

@@ -4,7 +4,7 @@
 
 #include "store_support.h"
 
-#include "mill/numbers.h"
+#include "mill/measures.h"
 #include "store/embedded/store.h"
 
 enum { ALL_WINDOWS = (1 << CM_WINDOW_COUNT) - 1, TIMEOUT = 1800000 };

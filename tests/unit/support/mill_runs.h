@@ -94,11 +94,11 @@ static inline void assert_copies(cm_store_t *store, const ref_event_t *events, s
     const cm_mill_options_t options = {
         .reader = store_reader, .context = store, .threads = threads, .memory = memory};
     uint8_t *copies = NULL;
-    int64_t upto = -1;
+    int64_t end_ordinal = -1;
     cm_err_t err;
 
-    assert_ok(cm_mill_copies(&options, &copies, &upto, &err), err);
-    assert_int_equal(upto, count);
+    assert_ok(cm_mill_copies(&options, &copies, &end_ordinal, &err), err);
+    assert_int_equal(end_ordinal, count);
     for (size_t i = 0; i < count; i++) {
         bool copy = false;
         for (size_t k = 0; k < count && !copy; k++)

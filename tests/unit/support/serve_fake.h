@@ -150,7 +150,7 @@ static inline int fake_open(void *context, cm_index_t **index, cm_err_t *err)
 #define ROW(dim, win, start, u, c, ...)                                                            \
     {                                                                                              \
         .dimension = dim, .window = win, .window_start = start, .url = CM_STR(u),                  \
-        .country = CM_STR(c), .numbers = {__VA_ARGS__}, .updated_at = UPDATED_AT                   \
+        .country = CM_STR(c), .measures = {__VA_ARGS__}, .updated_at = UPDATED_AT                  \
     }
 
 static const cm_answer_t fake_rows[] = {

@@ -1,4 +1,4 @@
-#include "event/times.h"
+#include "event/timestamp.h"
 
 #include "base/clock.h"
 
@@ -6,9 +6,9 @@ static const struct {
     const char *name, *option;
     int power; /* of ten, to milliseconds */
 } units[] = {
-    [CM_TIME_AUTO] = {"milliseconds", "ms", 0}, [CM_TIME_S] = {"seconds", "s", 3},
-    [CM_TIME_MS] = {"milliseconds", "ms", 0},   [CM_TIME_US] = {"microseconds", "us", -3},
-    [CM_TIME_NS] = {"nanoseconds", "ns", -6},
+    [CM_TIMESTAMP_AUTO] = {"milliseconds", "ms", 0}, [CM_TIMESTAMP_S] = {"seconds", "s", 3},
+    [CM_TIMESTAMP_MS] = {"milliseconds", "ms", 0},   [CM_TIMESTAMP_US] = {"microseconds", "us", -3},
+    [CM_TIMESTAMP_NS] = {"nanoseconds", "ns", -6},
 };
 
 static bool is_seconds(int64_t number)
@@ -18,7 +18,7 @@ static bool is_seconds(int64_t number)
 
 int cm_timestamp_check(int64_t ms, cm_err_t *err)
 {
-    static const cm_time_unit_t smaller[] = {CM_TIME_US, CM_TIME_NS};
+    static const cm_timestamp_unit_t smaller[] = {CM_TIMESTAMP_US, CM_TIMESTAMP_NS};
 
     if (ms > 0 && ms < CM_TIME_END)
         return 0;
@@ -50,7 +50,7 @@ static int fail_seconds(cm_str_t text, cm_err_t *err)
                    shown_length(text, 40), text.data);
 }
 
-static int fail_range(cm_str_t text, cm_time_unit_t unit, cm_err_t *err)
+static int fail_range(cm_str_t text, cm_timestamp_unit_t unit, cm_err_t *err)
 {
     return cm_fail(err, CM_EREJECT,
                    "timestamp %.*s is out of range: %s between 1970 and 2100 are wanted",
@@ -112,7 +112,7 @@ static bool read_decimal(cm_str_t text, decimal_t *decimal)
 }
 
 /* False when it is not above 0 and below the contract's end. */
-static bool decimal_ms(const decimal_t *decimal, cm_time_unit_t unit, int64_t *ms)
+static bool decimal_ms(const decimal_t *decimal, cm_timestamp_unit_t unit, int64_t *ms)
 {
     int64_t whole = decimal->whole + units[unit].power;
 
@@ -125,24 +125,25 @@ static bool decimal_ms(const decimal_t *decimal, cm_time_unit_t unit, int64_t *m
 }
 
 /* A number of a unit that was named. */
-static int take_decimal(cm_str_t text, const decimal_t *decimal, cm_time_unit_t unit, int64_t *ms,
-                        cm_err_t *err)
+static int take_decimal(cm_str_t text, const decimal_t *decimal, cm_timestamp_unit_t unit,
+                        int64_t *ms, cm_err_t *err)
 {
     return decimal_ms(decimal, unit, ms) ? 0 : fail_range(text, unit, err);
 }
 
-int cm_timestamp_take(int64_t number, const cm_times_t *times, int64_t *ms, cm_err_t *err)
+int cm_timestamp_take(int64_t number, const cm_timestamp_format_t *times, int64_t *ms,
+                      cm_err_t *err)
 {
     cm_buf_t text = CM_BUF_INIT;
     decimal_t decimal;
     int rc;
 
     *ms = number;
-    if (times->unit == CM_TIME_MS || (times->unit == CM_TIME_AUTO && !is_seconds(number)))
+    if (times->unit == CM_TIMESTAMP_MS || (times->unit == CM_TIMESTAMP_AUTO && !is_seconds(number)))
         return 0;
     cm_buf_add_i64(&text, number);
     const cm_str_t digits = {text.data, text.len};
-    if (times->unit == CM_TIME_AUTO)
+    if (times->unit == CM_TIMESTAMP_AUTO)
         rc = fail_seconds(digits, err);
     else
         rc = read_decimal(digits, &decimal) ? take_decimal(digits, &decimal, times->unit, ms, err)
@@ -152,15 +153,16 @@ int cm_timestamp_take(int64_t number, const cm_times_t *times, int64_t *ms, cm_e
 }
 
 /* What is neither a whole number nor RFC 3339 as the contract has it. */
-static int parse_other(cm_str_t text, const cm_times_t *times, int64_t *ms, cm_err_t *err)
+static int parse_other(cm_str_t text, const cm_timestamp_format_t *times, int64_t *ms,
+                       cm_err_t *err)
 {
     decimal_t decimal;
     int64_t local;
 
     if (read_decimal(text, &decimal)) {
-        if (times->unit != CM_TIME_AUTO)
+        if (times->unit != CM_TIMESTAMP_AUTO)
             return take_decimal(text, &decimal, times->unit, ms, err);
-        if (decimal_ms(&decimal, CM_TIME_MS, ms) && is_seconds(*ms))
+        if (decimal_ms(&decimal, CM_TIMESTAMP_MS, ms) && is_seconds(*ms))
             return fail_seconds(text, err);
     }
     if (cm_time_parse_local(text, &local)) {
@@ -177,7 +179,8 @@ static int parse_other(cm_str_t text, const cm_times_t *times, int64_t *ms, cm_e
                    shown_length(text, 40), text.data);
 }
 
-int cm_timestamp_parse(cm_str_t text, const cm_times_t *times, int64_t *ms, cm_err_t *err)
+int cm_timestamp_parse(cm_str_t text, const cm_timestamp_format_t *times, int64_t *ms,
+                       cm_err_t *err)
 {
     int64_t number;
 

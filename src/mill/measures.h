@@ -1,6 +1,6 @@
 /* What an answer is about and its integers: the words that mill, index and API share. */
-#ifndef CM_MILL_NUMBERS_H
-#define CM_MILL_NUMBERS_H
+#ifndef CM_MILL_MEASURES_H
+#define CM_MILL_MEASURES_H
 
 #include <stdint.h>
 
@@ -21,7 +21,7 @@ typedef enum cm_dimension {
 } cm_dimension_t;
 
 /* The integers of an answer. They add up over users, which is what makes them cheap to update. */
-typedef struct cm_numbers {
+typedef struct cm_measures {
     int64_t clicks;
     int64_t users;          /* distinct user_id */
     int64_t time_spent_sum; /* whole seconds */
@@ -30,6 +30,6 @@ typedef struct cm_numbers {
     int64_t page_time_count;
     int64_t entrances;
     int64_t exits;
-} cm_numbers_t;
+} cm_measures_t;
 
 #endif
