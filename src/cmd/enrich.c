@@ -15,7 +15,10 @@ typedef struct enrich_command_options {
 enum { FLUSH_BYTES = 1 << 16 };
 
 static const cm_option_t options[] = {
-    CM_GEOIP_ROW(enrich_command_options_t, geoip),
+    {.name = "geoip",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(enrich_command_options_t, geoip),
+     .rows = cm_enrich_geoip_option},
     {.name = NULL},
 };
 

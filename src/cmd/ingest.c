@@ -8,7 +8,10 @@
 #include <stdlib.h>
 
 static const cm_option_t options[] = {
-    CM_STORE_ROW(cm_ingest_options_t, store),
+    {.name = "store",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(cm_ingest_options_t, store),
+     .rows = cm_store_option},
     {.name = "count",
      .type = CM_OPT_INT,
      .offset = offsetof(cm_ingest_options_t, count),
@@ -38,8 +41,14 @@ static const cm_option_t options[] = {
      .choices = "topic|store",
      .key = "ingest.dead_to",
      .help = "where dead letters go: their topic, or the embedded store"},
-    CM_TIMES_ROWS(cm_ingest_options_t, times, "ingest"),
-    CM_GEOIP_ROW(cm_ingest_options_t, geoip),
+    {.name = "times",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(cm_ingest_options_t, times),
+     .rows = cm_times_ingest_option_rows},
+    {.name = "geoip",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(cm_ingest_options_t, geoip),
+     .rows = cm_enrich_geoip_option},
     {.name = "group",
      .type = CM_OPT_ROWS,
      .offset = offsetof(cm_ingest_options_t, kafka),

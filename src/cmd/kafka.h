@@ -5,19 +5,7 @@
 #include "cmd/app.h"
 #include "kafka/options.h"
 #include "sink/kafka.h"
-
-/* Where events go: cm_sink_choice_t. */
-typedef enum cm_sink_choice {
-    CM_SINK_STORE,
-    CM_SINK_KAFKA,
-} cm_sink_choice_t;
-
-/* The row of an option table for an int that is the member `m` of struct `s`. */
-#define CM_SINK_ROW(s, m)                                                                          \
-    {                                                                                              \
-        .name = "sink", .type = CM_OPT_CHOICE, .offset = offsetof(s, m), .arg = "SINK",            \
-        .def = "store", .choices = "store|kafka", .key = "sink", .help = "where the events go"     \
-    }
+#include "sink/options.h"
 
 /* Ends the wait for a broker that is away when the program has been asked to stop a while ago. */
 typedef struct cm_kafka_patience {

@@ -19,7 +19,10 @@ typedef struct produce_options {
 enum { FORMAT_JSONL, FORMAT_COMBINED };
 
 static const cm_option_t options[] = {
-    CM_TRAFFIC_ROWS(produce_options_t, traffic),
+    {.name = "traffic",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(produce_options_t, traffic),
+     .rows = cm_traffic_option_rows},
     {.name = "out",
      .letter = 'o',
      .type = CM_OPT_TEXT,
@@ -33,7 +36,10 @@ static const cm_option_t options[] = {
      .def = "jsonl",
      .choices = "jsonl|combined",
      .help = "with --out: JSON lines, or a web server's access log"},
-    CM_SINK_ROW(produce_options_t, sink),
+    {.name = "sink",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(produce_options_t, sink),
+     .rows = cm_sink_option},
     {.name = "group",
      .type = CM_OPT_ROWS,
      .offset = offsetof(produce_options_t, kafka),

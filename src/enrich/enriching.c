@@ -1,5 +1,45 @@
 #include "enrich/enriching.h"
 
+const cm_option_t cm_enrich_geoip_option[] = {
+    {.name = "geoip",
+     .type = CM_OPT_TEXT,
+     .arg = "FILE",
+     .key = "enrich.geoip",
+     .help = "MaxMind database (.mmdb) for country and city, or none; default: the built-in "
+             "one, countries only"},
+    {.name = NULL},
+};
+
+const cm_option_t cm_enrich_option_rows[] = {
+    {.name = "geoip",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(cm_enrich_given_t, geoip),
+     .rows = cm_enrich_geoip_option},
+    {.name = "bots",
+     .type = CM_OPT_CHOICE,
+     .offset = offsetof(cm_enrich_given_t, bots),
+     .arg = "WHAT",
+     .def = "auto",
+     .choices = "auto|keep|drop",
+     .key = "enrich.bots",
+     .help = "visits of programs; auto drops them, but keeps them with --all"},
+    {.name = "clean-urls",
+     .type = CM_OPT_FLAG,
+     .offset = offsetof(cm_enrich_given_t, clean_urls),
+     .def = "true",
+     .key = "enrich.clean_urls",
+     .help = "take fragments and campaign parameters (utm_source, gclid, ...) out of URLs"},
+    {.name = "url-query",
+     .type = CM_OPT_CHOICE,
+     .offset = offsetof(cm_enrich_given_t, url_query),
+     .arg = "WHAT",
+     .def = "keep",
+     .choices = "keep|drop",
+     .key = "enrich.url_query",
+     .help = "the part of URLs behind the question mark"},
+    {.name = NULL},
+};
+
 void cm_enriching_open(cm_enriching_t *enriching, const cm_enrich_given_t *given, bool all,
                        const cm_log_t *log)
 {

@@ -19,36 +19,11 @@ typedef struct cm_enrich_given {
     int url_query; /* 0: keep, 1: drop */
 } cm_enrich_given_t;
 
-#define CM_GEOIP_ROW(s, m)                                                                         \
-    {                                                                                              \
-        .name = "geoip", .type = CM_OPT_TEXT, .offset = offsetof(s, m), .arg = "FILE",             \
-        .key = "enrich.geoip",                                                                     \
-        .help = "MaxMind database (.mmdb) for country and city, or none; default: the built-in "   \
-                "one, countries only"                                                              \
-    }
+/* For a const char *: the database alone. */
+extern const cm_option_t cm_enrich_geoip_option[];
 
-/* The rows of an option table for a cm_enrich_given_t that is the member `m` of struct `s`. */
-#define CM_ENRICH_ROWS(s, m)                                                                       \
-    CM_GEOIP_ROW(s, m.geoip),                                                                      \
-        {.name = "bots",                                                                           \
-         .type = CM_OPT_CHOICE,                                                                    \
-         .offset = offsetof(s, m.bots),                                                            \
-         .arg = "WHAT",                                                                            \
-         .def = "auto",                                                                            \
-         .choices = "auto|keep|drop",                                                              \
-         .key = "enrich.bots",                                                                     \
-         .help = "visits of programs; auto drops them, but keeps them with --all"},                \
-        {.name = "clean-urls",                                                                     \
-         .type = CM_OPT_FLAG,                                                                      \
-         .offset = offsetof(s, m.clean_urls),                                                      \
-         .def = "true",                                                                            \
-         .key = "enrich.clean_urls",                                                               \
-         .help = "take fragments and campaign parameters (utm_source, gclid, ...) out of URLs"},   \
-    {                                                                                              \
-        .name = "url-query", .type = CM_OPT_CHOICE, .offset = offsetof(s, m.url_query),            \
-        .arg = "WHAT", .def = "keep", .choices = "keep|drop", .key = "enrich.url_query",           \
-        .help = "the part of URLs behind the question mark"                                        \
-    }
+/* For a cm_enrich_given_t. */
+extern const cm_option_t cm_enrich_option_rows[];
 
 /* The enrichment of one thread that reads files. */
 typedef struct cm_enriching {

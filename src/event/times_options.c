@@ -1,5 +1,45 @@
 #include "event/times_options.h"
 
+const cm_option_t cm_times_import_option_rows[] = {
+    {.name = "time-unit",
+     .type = CM_OPT_CHOICE,
+     .offset = offsetof(cm_times_given_t, unit),
+     .arg = "UNIT",
+     .def = "auto",
+     .choices = "auto|s|ms|us|ns",
+     .key = "import.time_unit",
+     .help = "what timestamps that are numbers count; auto: milliseconds, and what looks like "
+             "seconds is rejected"},
+    {.name = "tz",
+     .type = CM_OPT_TEXT,
+     .offset = offsetof(cm_times_given_t, tz),
+     .arg = "ZONE",
+     .key = "import.tz",
+     .help = "time zone of timestamps that are texts without one, such as Europe/Berlin or "
+             "UTC; without it they are rejected"},
+    {.name = NULL},
+};
+
+const cm_option_t cm_times_ingest_option_rows[] = {
+    {.name = "time-unit",
+     .type = CM_OPT_CHOICE,
+     .offset = offsetof(cm_times_given_t, unit),
+     .arg = "UNIT",
+     .def = "auto",
+     .choices = "auto|s|ms|us|ns",
+     .key = "ingest.time_unit",
+     .help = "what timestamps that are numbers count; auto: milliseconds, and what looks like "
+             "seconds is rejected"},
+    {.name = "tz",
+     .type = CM_OPT_TEXT,
+     .offset = offsetof(cm_times_given_t, tz),
+     .arg = "ZONE",
+     .key = "ingest.tz",
+     .help = "time zone of timestamps that are texts without one, such as Europe/Berlin or "
+             "UTC; without it they are rejected"},
+    {.name = NULL},
+};
+
 int cm_times_open(const cm_times_given_t *given, cm_timestamp_format_t *times, cm_err_t *err)
 {
     cm_zone_t *zone = NULL;

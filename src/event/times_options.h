@@ -10,24 +10,9 @@ typedef struct cm_times_given {
     const char *tz;
 } cm_times_given_t;
 
-/* The rows of an option table for a cm_times_given_t that is the member `m` of struct `s`;
- * `section` is where the configuration has them. */
-#define CM_TIMES_ROWS(s, m, section)                                                               \
-    {.name = "time-unit",                                                                          \
-     .type = CM_OPT_CHOICE,                                                                        \
-     .offset = offsetof(s, m.unit),                                                                \
-     .arg = "UNIT",                                                                                \
-     .def = "auto",                                                                                \
-     .choices = "auto|s|ms|us|ns",                                                                 \
-     .key = section ".time_unit",                                                                  \
-     .help = "what timestamps that are numbers count; auto: milliseconds, and what looks like "    \
-             "seconds is rejected"},                                                               \
-    {                                                                                              \
-        .name = "tz", .type = CM_OPT_TEXT, .offset = offsetof(s, m.tz), .arg = "ZONE",             \
-        .key = section ".tz",                                                                      \
-        .help = "time zone of timestamps that are texts without one, such as Europe/Berlin or "    \
-                "UTC; without it they are rejected"                                                \
-    }
+/* For a cm_times_given_t: with the keys of `import`, and with those of `ingest`. */
+extern const cm_option_t cm_times_import_option_rows[];
+extern const cm_option_t cm_times_ingest_option_rows[];
 
 /* Makes ready what was given; to be closed. CM_EUSAGE when there is no such zone. */
 int cm_times_open(const cm_times_given_t *given, cm_timestamp_format_t *times, cm_err_t *err);

@@ -2,6 +2,17 @@
 
 #include "index/embedded/embedded.h"
 
+const cm_option_t cm_windows_option[] = {
+    {.name = "window",
+     .type = CM_OPT_TEXT,
+     .arg = "all|day|hour",
+     .key = "process.window",
+     .help = "answers over all time, per day or per hour (UTC); several with commas. Where it "
+             "is not given: " CM_WINDOWS_HERE " and what is there already; of Cassandra's "
+             "events, and into Elasticsearch, " CM_WINDOWS_ELSEWHERE},
+    {.name = NULL},
+};
+
 int cm_windows_parse(const char *text, unsigned *windows, cm_err_t *err)
 {
     char name[16];

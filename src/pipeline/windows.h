@@ -12,15 +12,8 @@
 #define CM_WINDOWS_HERE      "all,day"
 #define CM_WINDOWS_ELSEWHERE "all"
 
-/* The row of an option table for a text that is the member `m` of struct `s`; NULL: not given. */
-#define CM_WINDOWS_ROW(s, m)                                                                       \
-    {                                                                                              \
-        .name = "window", .type = CM_OPT_TEXT, .offset = offsetof(s, m), .arg = "all|day|hour",    \
-        .key = "process.window",                                                                   \
-        .help = "answers over all time, per day or per hour (UTC); several with commas. Where it " \
-                "is not given: " CM_WINDOWS_HERE " and what is there already; of Cassandra's "     \
-                "events, and into Elasticsearch, " CM_WINDOWS_ELSEWHERE                            \
-    }
+/* For a const char *; NULL: not given. */
+extern const cm_option_t cm_windows_option[];
 
 /* "all", "day,hour": a bit 1 << cm_window_t each. CM_EUSAGE. */
 int cm_windows_parse(const char *text, unsigned *windows, cm_err_t *err);

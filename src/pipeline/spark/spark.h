@@ -14,35 +14,8 @@ typedef struct cm_spark_given {
     cm_option_map_t properties;
 } cm_spark_given_t;
 
-/* The rows of an option table for a cm_spark_given_t that is the member `m` of struct `s`. */
-#define CM_SPARK_ROWS(s, m)                                                                        \
-    {.name = "spark-submit",                                                                       \
-     .type = CM_OPT_TEXT,                                                                          \
-     .offset = offsetof(s, m.submit),                                                              \
-     .arg = "PROGRAM",                                                                             \
-     .key = "spark.submit",                                                                        \
-     .env = "CLICKMILL_SPARK_SUBMIT",                                                              \
-     .help = "what runs Spark jobs; else $SPARK_HOME/bin/spark-submit, or spark-submit in PATH"},  \
-        {.name = "spark-master",                                                                   \
-         .type = CM_OPT_TEXT,                                                                      \
-         .offset = offsetof(s, m.master),                                                          \
-         .arg = "MASTER",                                                                          \
-         .key = "spark.master",                                                                    \
-         .help = "local[2], spark://HOST:7077, yarn, ...; else what spark-submit is set to"},      \
-        {.name = "spark-packages",                                                                 \
-         .type = CM_OPT_TEXT,                                                                      \
-         .offset = offsetof(s, m.packages),                                                        \
-         .arg = "GROUP:NAME:VERSION,...",                                                          \
-         .key = "spark.packages",                                                                  \
-         .help =                                                                                   \
-             "connectors that spark-submit downloads once; else Cassandra's for Spark 3.5; none: " \
-             "it has them"},                                                                       \
-    {                                                                                              \
-        .name = "spark-property", .type = CM_OPT_MAP, .offset = offsetof(s, m.properties),         \
-        .arg = "NAME=VALUE", .secret = CM_SECRET_BY_NAME, .key = "spark.properties",               \
-        .help = "any property of Spark or of the connectors, once each; in a value ${NAME} is an " \
-                "environment variable, and file:PATH what a file holds"                            \
-    }
+/* For a cm_spark_given_t. */
+extern const cm_option_t cm_spark_option_rows[];
 
 typedef struct cm_spark_options {
     const cm_spark_given_t *spark;
