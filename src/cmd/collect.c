@@ -53,7 +53,7 @@ typedef struct collect {
     cm_letters_t letters;   /* then, of what Kafka refuses */
     cm_sink_t *sink;
     cm_collecting_t collecting;
-    cm_serving_t serving;
+    cm_credentials_t credentials;
     cm_server_t *server;
     int64_t shown_ns;
     uint64_t shown_accepted, shown_refused;
@@ -119,13 +119,13 @@ static int start(collect_t *self)
 
     int rc = open_sink(self);
     if (rc == 0)
-        rc = cm_serving_open(&self->serving, app, NULL, &asked->collect.tls, &app->err);
+        rc = cm_credentials_read(&self->credentials, NULL, &asked->collect.tls, &app->err);
     if (rc == 0)
         rc = cm_collecting_open(&self->collecting, app, &asked->collect, self->store, &app->err);
     if (rc < 0)
         return rc;
     cm_collecting_serve(&self->collecting, &server);
-    cm_serving_fill(&self->serving, &server);
+    cm_credentials_fill(&self->credentials, &server);
     rc = cm_server_start(&server, &app->log, &self->server, &app->err);
     if (rc == 0)
         fprintf(app->messages, "taking events on %s://%s\n",
@@ -138,7 +138,8 @@ static void tick(void *context)
 {
     collect_t *self = context;
 
-    cm_serving_step(&self->serving, self->server);
+    cm_credentials_renew(&self->credentials, self->server, atomic_load(self->app->hangups),
+                         &self->app->log);
     cm_spooling_note(&self->spooling, &self->collecting);
     show_status(self);
 }
@@ -185,7 +186,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
         cm_sink_close(&self.store->sink);
     cm_spooling_close(&self.spooling);
     cm_letters_close(&self.letters);
-    cm_serving_close(&self.serving);
+    cm_credentials_free(&self.credentials);
     return rc;
 }
 

@@ -118,7 +118,7 @@ typedef struct runner {
     cm_collect_given_t collect_given; /* with the rules of the demonstration */
     cm_run_collect_t collect;
     cm_pipeline_t pipeline;
-    cm_serving_t serving;
+    cm_credentials_t credentials;
     cm_server_t *server;
     cm_publishing_t *publishing; /* NULL: the embedded index is all there is */
     cm_upkeep_t refresh;
@@ -322,7 +322,8 @@ static int loop(runner_t *runner)
         cm_cluster_look(&runner->cluster);
         if (rc == 0)
             show_when_due(runner);
-        cm_serving_step(&runner->serving, runner->server);
+        cm_credentials_renew(&runner->credentials, runner->server,
+                             atomic_load(runner->app->hangups), &runner->app->log);
     }
     return rc;
 }
@@ -455,8 +456,8 @@ static int start(runner_t *runner)
                                   .data_dir = app->global.data_dir,
                                   .daily = app->global.visitors == CM_VISITORS_DAILY};
 
-    int rc = cm_serving_open(&runner->serving, app, &runner->options->reading,
-                             &runner->options->collect.tls, &app->err);
+    int rc = cm_credentials_read(&runner->credentials, &runner->options->reading,
+                                 &runner->options->collect.tls, &app->err);
     if (rc == 0)
         rc = open_way(runner);
     cm_upkeep_open(&runner->refresh, app, runner->store, WINDOWS);
@@ -465,13 +466,14 @@ static int start(runner_t *runner)
     if (rc < 0)
         return rc;
     cm_collecting_serve(&runner->collect.collecting, &server);
-    cm_serving_fill(&runner->serving, &server);
+    cm_credentials_fill(&runner->credentials, &server);
     server.synthetic = runner->demo.marked;
     server.demo_of = runner->app->global.data_dir;
     rc = cm_server_start(&server, &app->log, &runner->server, &app->err);
     if (rc == 0) {
         say_hello(runner);
-        cm_serving_tell(&runner->serving, runner->server);
+        if (cm_server_closed(runner->server) != NULL)
+            fprintf(app->messages, "%s\n", cm_server_closed(runner->server));
     }
     return rc;
 }
@@ -507,7 +509,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     if (runner.store != NULL)
         cm_sink_close(&runner.store->sink);
     cm_run_demo_close(&runner.demo);
-    cm_serving_close(&runner.serving);
+    cm_credentials_free(&runner.credentials);
     return rc;
 }
 

@@ -1,7 +1,7 @@
 /* clickmill serve: the dashboard and the API over answers that something else keeps up to date. */
 #include "cmd/commands.h"
 #include "cmd/elastic.h"
-#include "cmd/serving.h"
+#include "serve/credentials.h"
 #include "store/embedded/demo.h"
 
 typedef struct serve_options {
@@ -76,13 +76,13 @@ static int look_at_answers(answers_t *answers, cm_app_t *app)
     return rc == CM_EAWAY || rc == CM_EINPUT ? 0 : rc;
 }
 
-static void tell(const cm_app_t *app, const serve_options_t *serve, const cm_serving_t *serving,
-                 const cm_server_t *server)
+static void tell(const cm_app_t *app, const serve_options_t *serve, const cm_server_t *server)
 {
     fprintf(app->messages, "serving %s on %s://%s\n",
             serve->index == CM_INDEX_ELASTICSEARCH ? serve->elastic.index : app->global.data_dir,
             serve->tls.cert != NULL ? "https" : "http", cm_server_address(server));
-    cm_serving_tell(serving, server);
+    if (cm_server_closed(server) != NULL)
+        fprintf(app->messages, "%s\n", cm_server_closed(server));
 }
 
 static int run(cm_app_t *app, const void *given, int argc, char **argv)
@@ -99,27 +99,27 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
                                           .synthetic = serve->index == CM_INDEX_EMBEDDED &&
                                                        cm_demo_marked(app->global.data_dir),
                                           .demo_of = app->global.data_dir};
-    cm_serving_t serving;
+    cm_credentials_t credentials;
     cm_server_t *server = NULL;
 
     (void)argc;
     (void)argv;
     if (answers.elastic.timeout_ms > PAGE_VIEW_MS)
         answers.elastic.timeout_ms = PAGE_VIEW_MS;
-    int rc = cm_serving_open(&serving, app, &serve->reading, &serve->tls, &app->err);
+    int rc = cm_credentials_read(&credentials, &serve->reading, &serve->tls, &app->err);
     if (rc == 0)
         rc = look_at_answers(&answers, app);
-    cm_serving_fill(&serving, &server_options);
+    cm_credentials_fill(&credentials, &server_options);
     if (rc == 0)
         rc = cm_server_start(&server_options, &app->log, &server, &app->err);
     if (rc == 0)
-        tell(app, serve, &serving, server);
+        tell(app, serve, server);
     while (rc == 0 && !atomic_load(app->stop)) {
-        cm_serving_step(&serving, server);
+        cm_credentials_renew(&credentials, server, atomic_load(app->hangups), &app->log);
         cm_sleep_ms(200);
     }
     cm_server_stop(server);
-    cm_serving_close(&serving);
+    cm_credentials_free(&credentials);
     return rc;
 }
 

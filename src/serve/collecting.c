@@ -98,7 +98,7 @@ static int open_visitors(cm_collecting_t *collecting, cm_store_t *store, cm_err_
 int cm_collecting_check(cm_app_t *app, const cm_collect_given_t *given, cm_err_t *err)
 {
     cm_collecting_t collecting = {.app = app, .given = given};
-    cm_serving_t serving = {.app = NULL};
+    cm_credentials_t credentials = {.hangups = 0};
     cm_sites_t *sites = NULL;
     cm_proxies_t *proxies = NULL;
     cm_own_names_t *ours = NULL;
@@ -111,8 +111,8 @@ int cm_collecting_check(cm_app_t *app, const cm_collect_given_t *given, cm_err_t
     if (rc == 0)
         rc = read_tokens(&collecting, err);
     if (rc == 0)
-        rc = cm_serving_open(&serving, app, NULL, &given->tls, err);
-    cm_serving_close(&serving);
+        rc = cm_credentials_read(&credentials, NULL, &given->tls, err);
+    cm_credentials_free(&credentials);
     cm_own_names_free(ours);
     cm_sites_free(sites);
     cm_proxies_free(proxies);

@@ -5,12 +5,11 @@
 #ifndef CM_SERVE_COLLECTING_H
 #define CM_SERVE_COLLECTING_H
 
-#include "cmd/serving.h"
+#include "cmd/app.h"
 #include "enrich/enriching.h"
-#include "serve/options.h"
+#include "serve/credentials.h"
 #include "store/store.h"
 
-#include <math.h>
 #include <pthread.h>
 
 /* Must not move while it is open. */

@@ -554,9 +554,9 @@ const char *cm_server_address(const cm_server_t *server)
     return server->listen.address;
 }
 
-bool cm_server_closed(const cm_server_t *server)
+const char *cm_server_closed(const cm_server_t *server)
 {
-    return server->answers && cm_read_access_none(server->readers);
+    return server->answers && cm_read_access_none(server->readers) ? cm_read_access_closed : NULL;
 }
 
 int cm_server_renew_tls(cm_server_t *server, const char *cert, const char *key, cm_err_t *err)

@@ -58,9 +58,9 @@ uint16_t cm_server_port(const cm_server_t *server);
 /* Address and port that are listened on, as they stand in a URL; as long as the server lives. */
 const char *cm_server_address(const cm_server_t *server);
 
-/* Whether there are answers that nobody may read: cm_read_access_closed says what to do about it.
+/* NULL, or where no client may read the answers: a constant sentence that says what to do about it.
  */
-bool cm_server_closed(const cm_server_t *server);
+const char *cm_server_closed(const cm_server_t *server);
 
 /* Shows this certificate from the next connection on. The server was started with one. CM_EUSAGE:
  * it goes on with the one it has. */
