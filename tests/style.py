@@ -108,6 +108,62 @@ def check_leftovers(_):
               for number, line in enumerate(read(path).splitlines(), 1)
               if LEFTOVER.search(line)])
 
+# ---- rooms ----
+
+# The order of the rooms (docs/architecture.md): a room includes headers of itself and of the rooms
+# before it.
+ROOMS = ("base", "event", "cql", "kafka", "cassandra", "elastic", "enrich", "source", "sink",
+         "store", "mill", "index", "pipeline", "settings", "serve", "cmd")
+INCLUDE = re.compile(r'^#include "([\w/]+)/[\w]+\.h(?:pp)?"', re.M)
+TYPE = re.compile(r"^(?:typedef [^;{}]*?\b|\} *)(cm_\w+_t);", re.M)
+FUNCTION = re.compile(r"^(?!static|typedef|#|return\b|else\b)\w[\w *]*?\b\*?(cm_[a-z0-9]+)_?\w*\(", re.M)
+
+
+def room_of(path):
+    return path.split("/")[1]
+
+
+def check_room_order(_):
+    problems = []
+    for path in files(CODE):
+        if not path.startswith("src/"):
+            continue
+        own = room_of(path)
+        if own not in ROOMS:
+            problems.append("%s: src/%s is no room of the list in tests/style.py" % (path, own))
+            continue
+        for found in INCLUDE.finditer(read(path)):
+            other = found.group(1).split("/")[0]
+            if other in ROOMS and ROOMS.index(other) > ROOMS.index(own):
+                problems.append("%s: %s/ includes a header of %s/, which comes after it" % (
+                    path, own, other))
+    complain(problems)
+
+
+def check_types(_):
+    """A second definition of a type breaks the one-definition rule where C++ sees both."""
+    places = {}
+    for path in files(CODE):
+        if path.startswith("src/"):
+            for name in TYPE.findall(without_comments_and_texts(read(path))):
+                places.setdefault(name, []).append(path)
+    complain(["%s is defined %d times: %s" % (name, len(paths), ", ".join(paths))
+              for name, paths in sorted(places.items()) if len(paths) > 1])
+
+
+def check_prefixes(_):
+    """The word behind cm_ names a room, or a part of one room."""
+    rooms = {}
+    for path in files((".h",)):
+        if path.startswith("src/"):
+            code = without_comments_and_texts(read(path))
+            for name in FUNCTION.findall(code) + [n[:-2] for n in TYPE.findall(code)]:
+                prefix = "_".join(name.split("_")[:2])
+                rooms.setdefault(prefix, {}).setdefault(room_of(path), []).append(path)
+    complain(["%s_ stands in %d rooms: %s" % (
+        prefix, len(places), ", ".join(sorted({p for paths in places.values() for p in paths})))
+              for prefix, places in sorted(rooms.items()) if len(places) > 1])
+
 
 def tests():
     yield "style/clang-format", check_format
@@ -115,3 +171,6 @@ def tests():
     yield "style/function-sizes", check_function_sizes
     yield "style/banned-calls", check_banned_calls
     yield "style/leftovers", check_leftovers
+    yield "style/room-order", check_room_order
+    yield "style/types", check_types
+    yield "style/prefixes", check_prefixes
