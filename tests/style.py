@@ -165,6 +165,61 @@ def check_prefixes(_):
               for prefix, places in sorted(rooms.items()) if len(places) > 1])
 
 
+# ---- words ----
+
+BAD_WORDS = os.path.join("tests", "badwords.txt")
+
+
+def bad_words(text):
+    """The entries of the list: a pattern and its replacement each."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        parts = re.split(r"\t|  +", line.strip(), maxsplit=1)
+        if len(parts) != 2:
+            raise AssertionError("%s:%d: wants a pattern and a replacement" % (BAD_WORDS, number))
+        yield re.compile(r"(?<![\w-])(?:%s)(?![\w-])" % parts[0], re.I), parts[1]
+
+
+def documents():
+    """Markdown at the root and in docs/."""
+    for directory in ("", "docs"):
+        for name in sorted(os.listdir(os.path.join(ROOT, directory))):
+            if name.endswith(".md"):
+                yield os.path.join(directory, name)
+
+
+def found_bad_words(text, words):
+    """(line number, word, replacement); a phrase may go over the end of a line and its comment sign."""
+    joined = re.sub(r"\n[ \t]*(?:\*|#|//|\")?[ \t]*", lambda m: "\n" + " " * (len(m.group()) - 1), text)
+    flat = re.sub(r"\s", " ", joined)
+    squeezed, places = [], []
+    for place, char in enumerate(flat):
+        if char != " " or not squeezed or squeezed[-1] != " ":
+            squeezed.append(char)
+            places.append(place)
+    line = "".join(squeezed)
+    for pattern, instead in words:
+        for match in pattern.finditer(line):
+            yield text.count("\n", 0, places[match.start()]) + 1, match.group(), instead
+
+
+def check_bad_words(_):
+    words = list(bad_words(read(BAD_WORDS)))
+    complain(["%s:%d: \"%s\": write %s" % (path, number, word, instead)
+              for path in [*files(SOURCES), *documents()]
+              for number, word, instead in sorted(found_bad_words(read(path), words))])
+
+
+def check_bad_words_themselves(_):
+    """The check finds what it is for: case, whole words, phrases over two lines of a comment."""
+    words = list(bad_words("nob" "ody  name it\nin the pl" "ace of  instead of\n"))
+    text = "/* Nob" "ody, and some" "thing in the\n * pl" "ace of it. nob" "odys */"
+    found = [(number, word) for number, word, _ in found_bad_words(text, words)]
+    if found != [(1, "Nob" "ody"), (1, "in the pl" "ace of")]:
+        raise AssertionError("found %r" % (found,))
+
+
 def tests():
     yield "style/clang-format", check_format
     yield "style/file-sizes", check_file_sizes
@@ -174,3 +229,5 @@ def tests():
     yield "style/room-order", check_room_order
     yield "style/types", check_types
     yield "style/prefixes", check_prefixes
+    yield "style/bad-words", check_bad_words
+    yield "style/bad-words-are-found", check_bad_words_themselves
