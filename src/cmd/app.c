@@ -2,12 +2,6 @@
 
 #include <errno.h>
 
-enum {
-    AWAY_MS = 1000, /* before the first new try to reach a server; then doubled up to: */
-    AWAY_MOST_MS = 30000,
-    NAP_MS = 200, /* between looks whether we shall stop */
-};
-
 int cm_app_write(cm_app_t *app, cm_buf_t *buf)
 {
     errno = 0;
@@ -21,18 +15,57 @@ int cm_app_write(cm_app_t *app, cm_buf_t *buf)
                    strerror(errno));
 }
 
-int cm_app_reach(cm_app_t *app, int (*open)(void *context), void *context, uint64_t *retries)
+cm_pipeline_env_t cm_app_env(const cm_app_t *app)
 {
-    int64_t wait = AWAY_MS;
-    int rc;
+    return (cm_pipeline_env_t){.log = &app->log,
+                               .clock = app->clock,
+                               .messages = app->messages,
+                               .terminal = app->terminal,
+                               .stop = app->stop,
+                               .hurry = app->hurry,
+                               .hurries = app->hurries};
+}
 
-    while ((rc = open(context)) == CM_EAWAY && !atomic_load(app->stop)) {
-        fprintf(app->messages, "%s; trying again\n", app->err.text);
-        ++*retries;
-        /* A signal may come between the look and the sleep, and not wake it. */
-        for (int64_t slept = 0; slept < wait && !atomic_load(app->stop); slept += NAP_MS)
-            cm_sleep_ms(NAP_MS);
-        wait = wait * 2 < AWAY_MOST_MS ? wait * 2 : AWAY_MOST_MS;
+cm_index_refresh_options_t cm_app_refresh_options(const cm_app_t *app, unsigned windows)
+{
+    return (cm_index_refresh_options_t){.windows = windows,
+                                        .session_timeout = app->global.session_timeout,
+                                        .memory = app->global.memory,
+                                        .clock = app->clock};
+}
+
+void cm_app_print_account(cm_app_t *app, const cm_account_t *account, FILE *json)
+{
+    cm_app_print_account_as(app, account, json, "clickmill dead list");
+}
+
+void cm_app_print_account_as(cm_app_t *app, const cm_account_t *account, FILE *json,
+                             const char *dead_list)
+{
+    cm_buf_t text = CM_BUF_INIT;
+
+    if (app->global.json) {
+        cm_buf_add_char(&text, '{');
+        cm_accounts_add_json(&text, account);
+        cm_buf_add_text(&text, "}\n");
+    } else {
+        cm_accounts_add_lines(&text, account, dead_list);
     }
-    return rc == CM_EAWAY && atomic_load(app->stop) ? CM_ESTOP : rc;
+    fputs(text.data, app->global.json ? json : app->messages);
+    cm_buf_free(&text);
+}
+
+void cm_app_print_answers(cm_app_t *app, const cm_index_refreshed_t *done, double seconds)
+{
+    cm_buf_t text = CM_BUF_INIT;
+
+    if (app->global.json) {
+        cm_accounts_add_answers_json(&text, done, seconds);
+        fprintf(app->out, "%s\n", text.data);
+        fflush(app->out);
+    } else {
+        cm_accounts_add_answers_line(&text, done, seconds);
+        fputs(text.data, app->messages);
+    }
+    cm_buf_free(&text);
 }

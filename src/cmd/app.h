@@ -6,6 +6,8 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/options.h"
+#include "pipeline/accounts.h"
+#include "pipeline/env.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -64,10 +66,20 @@ struct cm_command {
  * when the reader of a pipe has left. */
 int cm_app_write(cm_app_t *app, cm_buf_t *buf);
 
-/* Calls `open` until it no longer returns CM_EAWAY, with growing waits and a line each time: a
- * server that is away at the start is waited for like one that goes away later. `retries` counts.
- * CM_ESTOP when the program shall stop. */
-int cm_app_reach(cm_app_t *app, int (*open)(void *context), void *context, uint64_t *retries);
+/* The surroundings that a pipeline needs; they borrow from the app. */
+cm_pipeline_env_t cm_app_env(const cm_app_t *app);
+
+/* How answers are refreshed, by the app's global options. */
+cm_index_refresh_options_t cm_app_refresh_options(const cm_app_t *app, unsigned windows);
+
+/* Prints the account of a run: sentences, or where --json asks one object to `json`. `dead_list` is
+ * the command that lists the dead letters; without it that of the store. */
+void cm_app_print_account(cm_app_t *app, const cm_account_t *account, FILE *json);
+void cm_app_print_account_as(cm_app_t *app, const cm_account_t *account, FILE *json,
+                             const char *dead_list);
+
+/* Prints the account of the answers, in one of the same two forms. */
+void cm_app_print_answers(cm_app_t *app, const cm_index_refreshed_t *done, double seconds);
 
 /* The tables in commands.c. cm_commands ends with NULL. */
 extern const cm_command_t *const cm_commands[];

@@ -1,7 +1,9 @@
 /* clickmill collect: events from browsers and servers over HTTP. */
 #include "cmd/commands.h"
+#include "cmd/kafka.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/spooling.h"
+#include "serve/collecting.h"
 #include "store/embedded/store.h"
 
 typedef struct collect_options {
@@ -93,12 +95,14 @@ static int open_sink(collect_t *self)
 {
     const collect_options_t *asked = self->options;
     cm_app_t *app = self->app;
+    const cm_pipeline_env_t env = cm_app_env(app);
     int rc;
 
     if (asked->sink == CM_SINK_KAFKA) {
-        cm_letters_open(&self->letters, app, NULL);
-        rc = cm_spooling_open(&self->spooling, app, &asked->kafka, asked->collect.spool, NULL,
-                              &self->letters, &app->err);
+        const cm_kafka_settings_t kafka = cm_kafka_settings_of(&asked->kafka, &app->log, app->stop);
+        cm_letters_open(&self->letters, &env, app->global.data_dir, NULL);
+        rc = cm_spooling_open(&self->spooling, &env, app->global.data_dir, &kafka,
+                              asked->collect.spool, NULL, &self->letters, &app->err);
         if (rc == 0)
             self->sink = cm_spool_sink(self->spooling.spool);
         return rc;
@@ -137,10 +141,12 @@ static int start(collect_t *self)
 static void tick(void *context)
 {
     collect_t *self = context;
+    char notice[400];
 
     cm_credentials_renew(&self->credentials, self->server, atomic_load(self->app->hangups),
                          &self->app->log);
-    cm_spooling_note(&self->spooling, &self->collecting);
+    if (cm_spooling_describe(&self->spooling, notice, sizeof notice))
+        cm_collecting_notice(&self->collecting, notice);
     show_status(self);
 }
 
@@ -159,9 +165,9 @@ static int end(collect_t *self, int rc)
     }
     cm_account_t account = cm_collecting_account(&self->collecting);
     cm_spooling_count(&self->spooling, account.accepted, &account);
-    cm_account_print(app, &account, app->out);
+    cm_app_print_account(app, &account, app->out);
     cm_collecting_print_refused(&self->collecting);
-    return rc < 0 ? rc : cm_account_check(&account, &app->err);
+    return rc < 0 ? rc : cm_accounts_check(&account, &app->err);
 }
 
 static int run(cm_app_t *app, const void *given, int argc, char **argv)

@@ -394,7 +394,7 @@ static int replay_letters(cm_app_t *app, const cm_dead_options_t *asked, int arg
     if (rc == 0 && asked->with != NULL)
         rc = commit(&replay);
     if (rc == 0)
-        cm_account_print(app, &replay.account, app->out);
+        cm_app_print_account(app, &replay.account, app->out);
     cm_enriching_close(&replay.visitors.enriching);
     cm_times_close(&replay.visitors.times);
     cm_sink_close(&replay.store->sink);

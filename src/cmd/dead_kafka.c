@@ -178,7 +178,7 @@ int cm_dead_kafka_replay(cm_app_t *app, const cm_dead_options_t *options, int ar
     if (rc == 0 && replay.account.accepted > 0)
         rc = settle(&replay, &sink);
     if (rc == 0)
-        cm_account_print_as(app, &replay.account, app->out, "clickmill dead list --from kafka");
+        cm_app_print_account_as(app, &replay.account, app->out, "clickmill dead list --from kafka");
     cm_sink_close(replay.sink);
     if (replay.file.fd >= 0)
         close(replay.file.fd);

@@ -62,6 +62,7 @@ static int open_topic(void *context)
 static int open_all(follower_t *self)
 {
     cm_app_t *app = self->app;
+    const cm_pipeline_env_t env = cm_app_env(app);
 
     int rc = cm_times_open(self->options->times, &self->times, &app->err);
     if (rc == 0)
@@ -69,14 +70,14 @@ static int open_all(follower_t *self)
     if (rc == 0)
         rc = cm_store_embedded_open(app->global.data_dir, app->clock, &self->store, &app->err);
     if (rc == 0)
-        rc = cm_app_reach(app, open_topic, self, &self->retries);
+        rc = cm_pipeline_reach(&env, open_topic, self, &self->retries, &app->err);
     if (rc == 0 && self->options->index == CM_INDEX_ELASTICSEARCH)
         rc = cm_publishing_start(app, self->options->elastic, self->store, self->options->rebuild,
                                  true, &self->publishing, &app->err);
     if (rc < 0)
         return rc;
     cm_store_embedded_invite(self->store, true, &app->log);
-    cm_pipeline_start(&self->pipeline, app, self->source, &self->store->sink);
+    cm_pipeline_start(&self->pipeline, &env, self->source, &self->store->sink);
     self->pipeline.commit_ms = COMMIT_MS;
     fprintf(app->messages, "following topic %s at %s as group %s into %s%s%s\n",
             self->settings.topic, self->settings.brokers, self->settings.group,
@@ -89,10 +90,9 @@ static int open_all(follower_t *self)
 
 static int refresh(follower_t *self)
 {
-    cm_index_refresh_options_t options;
     cm_app_t *app = self->app;
+    cm_index_refresh_options_t options = cm_app_refresh_options(app, self->options->windows);
 
-    cm_refresh_options(app, self->options->windows, &options);
     options.threads = self->options->threads;
     options.rebuild = self->rebuild;
     self->refreshed_ns = cm_clock_ticks_ns();
@@ -176,13 +176,13 @@ static int finish(follower_t *self)
     if (rc == 0 && self->publishing != NULL)
         rc = cm_publishing_finish(self->publishing, self->store, true, &app->err);
     self->answers.changed = true; /* nothing new is no news of the whole run */
-    cm_accounts_print(app, &self->pipeline.account, "clickmill dead list", &self->answers,
-                      self->refresh_seconds, self->publishing);
+    cm_publishing_print_accounts(app, &self->pipeline.account, "clickmill dead list",
+                                 &self->answers, self->refresh_seconds, self->publishing);
     if (rc == 0 && self->publishing != NULL && self->options->until_end &&
         cm_publishing_done(self->publishing).refused > 0)
         rc = cm_fail(&app->err, CM_EIO,
                      "Elasticsearch refused documents; `clickmill dead list` says why");
-    return rc == 0 ? cm_account_check(&self->pipeline.account, &app->err) : rc;
+    return rc == 0 ? cm_accounts_check(&self->pipeline.account, &app->err) : rc;
 }
 
 int cm_follow(cm_app_t *app, const cm_follow_options_t *options)

@@ -11,6 +11,7 @@
 #include "index/store_query.h"
 #include "pipeline/letters.h"
 #include "pipeline/pipeline.h"
+#include "pipeline/upkeep.h"
 #include "pipeline/windows.h"
 #include "store/embedded/store.h"
 #include "store/memory.h"
@@ -112,7 +113,6 @@ typedef struct processed {
 static int process_imported(cm_app_t *app, const import_command_options_t *asked, cm_store_t *store,
                             processed_t *processed, cm_err_t *err)
 {
-    cm_index_refresh_options_t refresh;
     bool foreign = false;
     unsigned windows, kept = 0;
 
@@ -126,9 +126,11 @@ static int process_imported(cm_app_t *app, const import_command_options_t *asked
         return 0;
     }
     if (rc == 0) {
-        cm_refresh_options(app, asked->windows != NULL ? windows : windows | kept, &refresh);
-        rc = cm_refresh_shown(app, store, NULL, &refresh, &processed->answers, &processed->seconds,
-                              err);
+        const cm_index_refresh_options_t refresh =
+            cm_app_refresh_options(app, asked->windows != NULL ? windows : windows | kept);
+        const cm_pipeline_env_t env = cm_app_env(app);
+        rc = cm_upkeep_once(&env, store, NULL, &refresh, &processed->answers, &processed->seconds,
+                            err);
     }
     processed->done = rc == 0;
     return rc;
@@ -152,10 +154,10 @@ static void print_json(cm_app_t *app, const cm_account_t *account, const process
     cm_buf_t json = CM_BUF_INIT;
 
     cm_buf_add_char(&json, '{');
-    cm_account_add_json(&json, account);
+    cm_accounts_add_json(&json, account);
     if (processed->done) {
         cm_buf_add_text(&json, ",\"answers\":");
-        cm_refreshed_add_json(&json, &processed->answers, processed->seconds);
+        cm_accounts_add_answers_json(&json, &processed->answers, processed->seconds);
     }
     fprintf(app->out, "%s}\n", json.data);
     cm_buf_free(&json);
@@ -188,13 +190,13 @@ static int finish_import(cm_app_t *app, const import_command_options_t *asked, c
     int failed = 0;
 
     if (!app->global.json && (rc == 0 || account->read > 0)) /* else the failure says it all */
-        cm_account_print(app, account, app->out);
+        cm_app_print_account(app, account, app->out);
     if (asked->process && whole && !stopped && (rc == 0 || account->accepted > 0))
         failed = process_imported(app, asked, store, &processed, &err);
     if (app->global.json)
         print_json(app, account, &processed);
     else if (processed.done && (processed.answers.changed || account->accepted > 0))
-        cm_refreshed_print(app, &processed.answers, processed.seconds);
+        cm_app_print_answers(app, &processed.answers, processed.seconds);
     if (failed < 0)
         return fail_processing(app, rc, &err);
     if (stopped && (rc == 0 || rc == CM_ESTOP))
@@ -221,6 +223,7 @@ static int import_to_kafka(cm_app_t *app, const import_command_options_t *asked,
                            cm_load_into_t into, int argc, char **argv, cm_account_t *account)
 {
     const cm_kafka_settings_t settings = cm_kafka_settings_of(&asked->kafka, &app->log, app->stop);
+    const cm_pipeline_env_t env = cm_app_env(app);
     cm_kafka_patience_t patience;
     cm_letters_t letters;
     const cm_kafka_sink_options_t kafka = {.settings = &settings,
@@ -232,7 +235,7 @@ static int import_to_kafka(cm_app_t *app, const import_command_options_t *asked,
                                            .seal_context = into.visitor_key};
 
     cm_kafka_patience_start(&patience, app);
-    cm_letters_open(&letters, app, NULL);
+    cm_letters_open(&letters, &env, app->global.data_dir, NULL);
     /* The key of the data directory, so that visitors are the same users wherever events go. */
     int rc = cm_store_embedded_older_log_keys_of(app->global.data_dir, &into.older_keys, &app->err);
     if (rc == 0)
@@ -273,7 +276,7 @@ static int import_to_answers(cm_app_t *app, const import_command_options_t *aske
         rc = cm_index_query_store(into.memory, &once, cm_printer_row, &printer, &app->err);
         rc = cm_printer_end(&printer, rc);
     }
-    cm_account_print(app, account, app->messages);
+    cm_app_print_account(app, account, app->messages);
     cm_sink_close(&into.memory->sink);
     return rc;
 }

@@ -89,7 +89,7 @@ int cm_import_end_held(cm_app_t *app, const cm_load_into_t *into, const cm_accou
                        bool process, int rc)
 {
     if (app->global.json || rc == 0 || account->read > 0)
-        cm_account_print(app, account, app->out);
+        cm_app_print_account(app, account, app->out);
     if (atomic_load(app->stop) && (rc == 0 || rc == CM_ESTOP))
         fprintf(app->messages, "stopped before the end; run it again to go on from there\n");
     else if (rc == 0 || (rc == CM_EINPUT && account->accepted > 0))

@@ -175,19 +175,20 @@ static int open_kafka(void *context)
 
 static int open_all(cm_ingest_t *self)
 {
+    const cm_pipeline_env_t env = cm_app_env(self->app);
     int rc = cm_times_open(&self->options->times, &self->times, &self->app->err);
     if (rc == 0)
         rc = cm_enriching_open_geoip(&self->enriching, self->options->geoip, &self->app->log,
                                      &self->app->err);
     if (rc == 0)
-        rc = cm_app_reach(self->app, open_store, self, &self->retries);
+        rc = cm_pipeline_reach(&env, open_store, self, &self->retries, &self->app->err);
     if (rc == 0)
-        rc = cm_app_reach(self->app, open_kafka, self, &self->retries);
+        rc = cm_pipeline_reach(&env, open_kafka, self, &self->retries, &self->app->err);
     if (rc < 0)
         return rc;
     if (self->dead != NULL)
         self->divert = cm_divert_open(&self->store->sink, self->dead);
-    cm_pipeline_start(&self->pipeline, self->app, self->source,
+    cm_pipeline_start(&self->pipeline, &env, self->source,
                       self->divert != NULL ? self->divert : &self->store->sink);
     self->pipeline.commit_ms = COMMIT_MS;
     return 0;
@@ -250,7 +251,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
         if (rc == 0)
             rc = cm_enrichment_check(self.enriching.enrichment, &app->err);
         if (rc == 0)
-            rc = cm_account_check(&self.pipeline.account, &app->err);
+            rc = cm_accounts_check(&self.pipeline.account, &app->err);
     }
     close_all(&self);
     return rc;

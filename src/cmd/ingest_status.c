@@ -134,7 +134,7 @@ static void add_json(cm_buf_t *json, const cm_ingest_t *self, double seconds)
     size_t count = cm_kafka_source_lags(self->source, lags, PARTITIONS);
 
     cm_buf_add_char(json, '{');
-    cm_account_add_json(json, &self->pipeline.account);
+    cm_accounts_add_json(json, &self->pipeline.account);
     cm_buf_printf(json, ",\"seconds\":%.3f,\"retries\":%llu,\"topic\":", seconds,
                   (unsigned long long)retries_of(self));
     cm_buf_add_json(json, cm_str(self->settings.topic));
@@ -165,9 +165,9 @@ void cm_ingest_print_account(cm_ingest_t *self)
         add_json(&text, self, seconds);
         fputs(text.data, app->out);
     } else {
-        cm_account_print_as(app, &self->pipeline.account, app->out,
-                            self->dead != NULL ? "clickmill dead list --from kafka"
-                                               : "clickmill dead list");
+        cm_app_print_account_as(app, &self->pipeline.account, app->out,
+                                self->dead != NULL ? "clickmill dead list --from kafka"
+                                                   : "clickmill dead list");
         cm_buf_printf(&text, "%.1f s", seconds);
         add_lag(&text, self->source);
         fprintf(app->messages, "%s, %llu retries\n", text.data,

@@ -79,13 +79,13 @@ void cm_kafka_account_print(cm_app_t *app, const cm_account_t *account, const cm
     cm_kafka_sink_report(sink, &report);
     if (app->global.json) {
         cm_buf_add_char(&json, '{');
-        cm_account_add_json(&json, account);
+        cm_accounts_add_json(&json, account);
         cm_buf_add_char(&json, ',');
         add_json(&json, &report);
         fprintf(app->out, "%s}\n", json.data);
         cm_buf_free(&json);
         return;
     }
-    cm_account_print_as(app, account, app->out, "clickmill dead list --from kafka");
+    cm_app_print_account_as(app, account, app->out, "clickmill dead list --from kafka");
     print_report(app, &report);
 }

@@ -112,13 +112,14 @@ static int load_source(cm_app_t *app, const cm_load_into_t *into, cm_source_t *s
     cm_sink_t *other = into->held != NULL ? into->held : into->sink;
     cm_sink_t *sink = store != NULL ? &store->sink : other;
     cm_source_t *ahead = NULL;
+    const cm_pipeline_env_t env = cm_app_env(app);
     cm_pipeline_t pipeline;
     cm_progress_t progress;
 
     if (into->threads != 1 && cm_readahead_open(source, &ahead, &app->err) < 0)
         return app->err.code;
     cm_progress_start(&progress, app->messages, app->terminal, path, "lines");
-    cm_pipeline_start(&pipeline, app, ahead != NULL ? ahead : source, sink);
+    cm_pipeline_start(&pipeline, &env, ahead != NULL ? ahead : source, sink);
     pipeline.progress = &progress;
     if (sink == into->sink) {
         pipeline.commit_ms = 0;

@@ -6,6 +6,7 @@
 #include "cmd/publishing.h"
 #include "enrich/enriching.h"
 #include "pipeline/spark/spark.h"
+#include "pipeline/upkeep.h"
 #include "pipeline/windows.h"
 
 typedef struct process_options {
@@ -142,12 +143,12 @@ static void print_account(cm_app_t *app, const process_options_t *process,
     if (!app->global.json) {
         if (read != NULL)
             cm_cassandra_read_print(app, read);
-        cm_refreshed_print(app, done, seconds);
+        cm_app_print_answers(app, done, seconds);
         if (pushed != NULL)
             cm_pushed_print(app, pushed, process->elastic.index);
         return;
     }
-    cm_refreshed_add_json(&json, done, seconds);
+    cm_accounts_add_answers_json(&json, done, seconds);
     if (pushed != NULL) {
         json.data[json.len - 1] = ','; /* into the object */
         cm_pushed_add_json(&json, pushed);
@@ -169,8 +170,8 @@ static int refresh(cm_app_t *app, cm_store_t *store, cm_store_t *other,
                    unsigned windows, bool first)
 {
     const bool copied = process->index == CM_INDEX_ELASTICSEARCH;
+    const cm_pipeline_env_t env = cm_app_env(app);
     const bool rebuild = process->rebuild && first;
-    cm_index_refresh_options_t refresh;
     cm_index_mirrored_t pushed = {0};
     cm_index_refreshed_t done;
     bool foreign;
@@ -181,10 +182,10 @@ static int refresh(cm_app_t *app, cm_store_t *store, cm_store_t *other,
                  : 0;
     if (rc < 0)
         return rc;
-    cm_refresh_options(app, windows, &refresh);
+    cm_index_refresh_options_t refresh = cm_app_refresh_options(app, windows);
     refresh.rebuild = rebuild;
     refresh.threads = (int)process->threads;
-    rc = cm_refresh_shown(app, store, other, &refresh, &done, &seconds, &app->err);
+    rc = cm_upkeep_once(&env, store, other, &refresh, &done, &seconds, &app->err);
     if (rc == CM_ESTOP)
         fprintf(app->messages, "stopped; the answers are as they were\n");
     if (rc < 0)

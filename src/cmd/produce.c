@@ -84,7 +84,7 @@ static void print_account(cm_app_t *app, const produce_options_t *produce,
     if (goes_to_kafka(produce))
         cm_kafka_account_print(app, &all, pipeline->sink);
     else
-        cm_account_print(app, &pipeline->account, stdout_taken ? app->messages : app->out);
+        cm_app_print_account(app, &pipeline->account, stdout_taken ? app->messages : app->out);
 }
 
 static int run(cm_app_t *app, const void *given, int argc, char **argv)
@@ -93,6 +93,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     const cm_traffic_options_t *traffic = &produce->traffic;
     const cm_kafka_settings_t settings =
         cm_kafka_settings_of(&produce->kafka, &app->log, app->stop);
+    const cm_pipeline_env_t env = cm_app_env(app);
     cm_kafka_patience_t patience;
     cm_letters_t letters;
     const cm_kafka_sink_options_t kafka = {.settings = &settings,
@@ -108,7 +109,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     (void)argc;
     (void)argv;
     cm_kafka_patience_start(&patience, app);
-    cm_letters_open(&letters, app, NULL);
+    cm_letters_open(&letters, &env, app->global.data_dir, NULL);
     if (produce->format == FORMAT_COMBINED && produce->out == NULL)
         return cm_fail(&app->err, CM_EUSAGE,
                        "--format combined needs --out: the store takes events, not log lines");
@@ -126,7 +127,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
         return rc;
     }
     cm_progress_start(&progress, app->messages, app->terminal, "producing", "events");
-    cm_pipeline_start(&pipeline, app, source, sink);
+    cm_pipeline_start(&pipeline, &env, source, sink);
     pipeline.progress = &progress;
     if (goes_to_kafka(produce)) { /* its queue empties by itself, and is best never empty */
         pipeline.commit_ms = 0;

@@ -376,9 +376,9 @@ void cm_pushed_print(cm_app_t *app, const cm_index_mirrored_t *pushed, const cha
     cm_buf_free(&line);
 }
 
-void cm_accounts_print(cm_app_t *app, const cm_account_t *taken, const char *dead_list,
-                       const cm_index_refreshed_t *answers, double seconds,
-                       const cm_publishing_t *publishing)
+void cm_publishing_print_accounts(cm_app_t *app, const cm_account_t *taken, const char *dead_list,
+                                  const cm_index_refreshed_t *answers, double seconds,
+                                  const cm_publishing_t *publishing)
 {
     cm_index_mirrored_t pushed = {0};
     cm_buf_t json = CM_BUF_INIT;
@@ -386,16 +386,16 @@ void cm_accounts_print(cm_app_t *app, const cm_account_t *taken, const char *dea
     if (publishing != NULL)
         pushed = cm_publishing_done(publishing);
     if (!app->global.json) {
-        cm_account_print_as(app, taken, app->out, dead_list);
-        cm_refreshed_print(app, answers, seconds);
+        cm_app_print_account_as(app, taken, app->out, dead_list);
+        cm_app_print_answers(app, answers, seconds);
         if (publishing != NULL)
             cm_pushed_print(app, &pushed, publishing->settings.index);
         return;
     }
     cm_buf_add_char(&json, '{');
-    cm_account_add_json(&json, taken);
+    cm_accounts_add_json(&json, taken);
     cm_buf_add_text(&json, ",\"answers\":");
-    cm_refreshed_add_json(&json, answers, seconds);
+    cm_accounts_add_answers_json(&json, answers, seconds);
     if (publishing != NULL) {
         cm_buf_add_char(&json, ',');
         cm_pushed_add_json(&json, &pushed);

@@ -53,10 +53,10 @@ void cm_pushed_print(cm_app_t *app, const cm_index_mirrored_t *pushed, const cha
 void cm_pushed_add_json(cm_buf_t *buf, const cm_index_mirrored_t *pushed);
 
 /* What a run has taken in, what the whole store says, and what was pushed (`publishing` NULL:
- * nothing): sentences, or one JSON object. `dead_list` as for cm_account_print_as(). */
-void cm_accounts_print(cm_app_t *app, const cm_account_t *taken, const char *dead_list,
-                       const cm_index_refreshed_t *answers, double seconds,
-                       const cm_publishing_t *publishing);
+ * nothing): sentences, or one JSON object. `dead_list` as for cm_app_print_account_as(). */
+void cm_publishing_print_accounts(cm_app_t *app, const cm_account_t *taken, const char *dead_list,
+                                  const cm_index_refreshed_t *answers, double seconds,
+                                  const cm_publishing_t *publishing);
 
 /* Ends the thread; a push at work is given up. NULL is fine. */
 void cm_publishing_stop(cm_publishing_t *publishing);

@@ -386,15 +386,16 @@ static int finish(runner_t *runner)
         if (runner->publishing != NULL)
             rc = cm_publishing_finish(runner->publishing, runner->store, false, &app->err);
         const cm_account_t account = account_of(runner);
-        cm_accounts_print(app, &account,
-                          runner->cluster.topic != NULL ? "clickmill dead list --from kafka"
-                                                        : "clickmill dead list",
-                          &runner->refresh.answers, runner->refresh.seconds, runner->publishing);
+        cm_publishing_print_accounts(
+            app, &account,
+            runner->cluster.topic != NULL ? "clickmill dead list --from kafka"
+                                          : "clickmill dead list",
+            &runner->refresh.answers, runner->refresh.seconds, runner->publishing);
         cm_collecting_print_refused(&runner->collect.collecting);
         if (rc == 0)
             rc = cm_cluster_check(&runner->cluster, &app->err); /* traffic that was not sent */
         if (rc == 0)
-            rc = cm_account_check(&account, &app->err);
+            rc = cm_accounts_check(&account, &app->err);
     }
     return rc;
 }
@@ -405,6 +406,7 @@ static int open_way(runner_t *runner)
     const run_options_t *asked = runner->options;
     const bool kafka = asked->cluster.sink == CM_SINK_KAFKA;
     cm_app_t *app = runner->app;
+    const cm_pipeline_env_t env = cm_app_env(app);
 
     int rc = cm_store_embedded_open(app->global.data_dir, app->clock, &runner->store, &app->err);
     if (rc == 0) {
@@ -421,7 +423,7 @@ static int open_way(runner_t *runner)
         return rc;
     runner->cluster.show = show_waiting;
     runner->cluster.show_context = runner;
-    cm_pipeline_start(&runner->pipeline, app, runner->source, runner->sink);
+    cm_pipeline_start(&runner->pipeline, &env, runner->source, runner->sink);
     runner->pipeline.commit_ms = COMMIT_MS;
     rc = cm_run_collect_open(&runner->collect, app, &runner->collect_given,
                              kafka ? &asked->cluster.kafka : NULL, &runner->cluster.ends,
@@ -452,6 +454,7 @@ static void say_hello(const runner_t *runner)
 static int start(runner_t *runner)
 {
     cm_app_t *app = runner->app;
+    const cm_index_refresh_options_t refreshing = cm_app_refresh_options(app, WINDOWS);
     cm_server_options_t server = {.listen = runner->options->listen,
                                   .data_dir = app->global.data_dir,
                                   .daily = app->global.visitors == CM_VISITORS_DAILY};
@@ -460,7 +463,7 @@ static int start(runner_t *runner)
                                  &runner->options->collect.tls, &app->err);
     if (rc == 0)
         rc = open_way(runner);
-    cm_upkeep_open(&runner->refresh, app, runner->store, WINDOWS);
+    cm_upkeep_open(&runner->refresh, runner->store, &refreshing, &app->log);
     if (rc == 0)
         rc = refresh(runner); /* what an earlier run has left */
     if (rc < 0)

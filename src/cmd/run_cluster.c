@@ -84,6 +84,7 @@ int cm_cluster_check(cm_cluster_t *cluster, cm_err_t *err)
 
 static int start_sending(cm_cluster_t *cluster, cm_err_t *err)
 {
+    cm_pipeline_env_t env = cm_app_env(cluster->app);
     const cm_kafka_sink_options_t options = {.settings = &cluster->kafka,
                                              .patient = true,
                                              .waiter = &cluster->produce_waiter,
@@ -95,9 +96,8 @@ static int start_sending(cm_cluster_t *cluster, cm_err_t *err)
     int rc = cm_kafka_sink_open(&options, &cluster->producer, err);
     if (rc < 0)
         return rc;
-    cluster->sender = *cluster->app;
-    cluster->sender.stop = &cluster->leave;
-    cm_pipeline_start(&cluster->sending, &cluster->sender, cluster->traffic, cluster->producer);
+    env.stop = &cluster->leave;
+    cm_pipeline_start(&cluster->sending, &env, cluster->traffic, cluster->producer);
     cluster->sending.commit_ms = 0; /* its queue empties by itself */
     cluster->sending.commit_events = 0;
     if (pthread_create(&cluster->thread, NULL, send_traffic, cluster) != 0)
@@ -169,6 +169,7 @@ int cm_cluster_open(cm_cluster_t *cluster, cm_app_t *app, const cm_cluster_optio
                     const char *geoip, cm_store_t *embedded, cm_pipeline_t *receiving,
                     cm_source_t **traffic, cm_sink_t **sink)
 {
+    const cm_pipeline_env_t env = cm_app_env(app);
     int rc = 0;
 
     *cluster = (cm_cluster_t){
@@ -179,10 +180,10 @@ int cm_cluster_open(cm_cluster_t *cluster, cm_app_t *app, const cm_cluster_optio
     cluster->dead_waiter = (cm_waiter_t){wait_for_dead, cluster};
     cluster->store_waiter = (cm_waiter_t){wait_for_store, cluster};
     cm_kafka_ends_init(&cluster->ends);
-    cm_letters_open(&cluster->letters, app, &embedded->sink);
+    cm_letters_open(&cluster->letters, &env, app->global.data_dir, &embedded->sink);
     *sink = &embedded->sink;
     if (options->store == CM_STORE_CASSANDRA) {
-        rc = cm_app_reach(app, open_remote, cluster, &cluster->retries);
+        rc = cm_pipeline_reach(&env, open_remote, cluster, &cluster->retries, &app->err);
         *sink = cluster->tee;
     }
     if (rc < 0 || options->sink != CM_SINK_KAFKA)
@@ -191,7 +192,7 @@ int cm_cluster_open(cm_cluster_t *cluster, cm_app_t *app, const cm_cluster_optio
     *traffic = NULL;
     rc = cm_enriching_open_geoip(&cluster->enriching, geoip, &app->log, &app->err);
     if (rc == 0)
-        rc = cm_app_reach(app, open_kafka, cluster, &cluster->retries);
+        rc = cm_pipeline_reach(&env, open_kafka, cluster, &cluster->retries, &app->err);
     *traffic = cluster->topic; /* who reads from it closes it */
     if (rc < 0)
         return rc;

@@ -40,8 +40,7 @@ typedef struct cm_cluster {
     /* of the thread that sends */
     pthread_t thread;
     bool started;
-    cm_app_t sender; /* as the run's app, but told to stop on its own: */
-    atomic_bool leave;
+    atomic_bool leave; /* tells it to stop */
     cm_pipeline_t sending;
     atomic_bool ended; /* it is about to; then these are its result: */
     int rc;

@@ -3,8 +3,10 @@
 static void tick(void *context)
 {
     cm_run_collect_t *run = context;
+    char notice[400];
 
-    cm_spooling_note(&run->spooling, &run->collecting);
+    if (cm_spooling_describe(&run->spooling, notice, sizeof notice))
+        cm_collecting_notice(&run->collecting, notice);
 }
 
 static void *send_events(void *context)
@@ -25,9 +27,12 @@ int cm_run_collect_open(cm_run_collect_t *run, cm_app_t *app, const cm_collect_g
 
     if (rc < 0 || kafka == NULL)
         return rc;
+    const cm_kafka_settings_t settings = cm_kafka_settings_of(kafka, &app->log, app->stop);
+    const cm_pipeline_env_t env = cm_app_env(app);
     run->letters = letters;
     run->collecting.store = NULL; /* the events go into the spool, by a thread of their own */
-    rc = cm_spooling_open(&run->spooling, app, kafka, given->spool, ends, letters, err);
+    rc = cm_spooling_open(&run->spooling, &env, app->global.data_dir, &settings, given->spool, ends,
+                          letters, err);
     if (rc < 0)
         return rc;
     if (pthread_create(&run->thread, NULL, send_events, run) != 0)

@@ -4,7 +4,9 @@
 #ifndef CM_CMD_RUN_COLLECT_H
 #define CM_CMD_RUN_COLLECT_H
 
+#include "cmd/kafka.h"
 #include "pipeline/spooling.h"
+#include "serve/collecting.h"
 
 /* Must not move while it is open. */
 typedef struct cm_run_collect {

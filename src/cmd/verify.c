@@ -5,6 +5,7 @@
 #include "cmd/elastic.h"
 #include "cmd/mirror.h"
 #include "cmd/verify_print.h"
+#include "pipeline/upkeep.h"
 #include "pipeline/windows.h"
 #include "store/memory.h"
 
@@ -221,7 +222,7 @@ static int verify_windows(verification_t *self, unsigned windows, int64_t timeou
                                     .stop = app->stop,
                                     .reader = open_reader,
                                     .context = self,
-                                    .progress = cm_refresh_progress,
+                                    .progress = cm_upkeep_progress,
                                     .progress_context = &self->progress};
     cm_mill_result_t result = {0};
     cm_reader_t *names = NULL;

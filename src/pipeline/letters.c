@@ -5,9 +5,11 @@
 
 enum { STEP_MS = 5 };
 
-void cm_letters_open(cm_letters_t *letters, const cm_app_t *app, cm_sink_t *store)
+void cm_letters_open(cm_letters_t *letters, const cm_pipeline_env_t *env, const char *data_dir,
+                     cm_sink_t *store)
 {
-    *letters = (cm_letters_t){.app = app, .store = store, .owner = pthread_self()};
+    *letters =
+        (cm_letters_t){.env = *env, .data_dir = data_dir, .store = store, .owner = pthread_self()};
     pthread_mutex_init(&letters->turn, NULL);
     pthread_mutex_init(&letters->lock, NULL);
     pthread_cond_init(&letters->changed, NULL);
@@ -22,13 +24,13 @@ static int store_into(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
 /* Into the directory, or by way of the process that holds it. */
 static int store_outside(const cm_letters_t *letters, const cm_batch_t *batch, cm_err_t *err)
 {
-    const cm_app_t *app = letters->app;
+    const cm_pipeline_env_t *env = &letters->env;
     cm_store_t *store = NULL;
     cm_sink_t *held = NULL;
 
-    int rc = cm_held_open(app->global.data_dir, app->stop, app->messages, &held, err);
+    int rc = cm_held_open(letters->data_dir, env->stop, env->messages, &held, err);
     if (rc == 0 && held == NULL)
-        rc = cm_store_embedded_open(app->global.data_dir, app->clock, &store, err);
+        rc = cm_store_embedded_open(letters->data_dir, env->clock, &store, err);
     if (rc == 0)
         rc = store_into(held != NULL ? held : &store->sink, batch, err);
     cm_sink_close(held);
@@ -64,7 +66,7 @@ int cm_letters_take(void *context, const cm_batch_t *batch, cm_err_t *err)
                  ? store_into(letters->store, batch, err)
                  : hand_over(letters, batch, err);
     if (rc == 0 && batch->dead_count > 0)
-        cm_log(&letters->app->log, CM_LOG_WARN, "Kafka refuses events: they are dead letters now",
+        cm_log(letters->env.log, CM_LOG_WARN, "Kafka refuses events: they are dead letters now",
                "events=%zu reason=\"%.*s\"", batch->dead_count, (int)batch->dead[0].reason.len,
                batch->dead[0].reason.data);
     return rc;
@@ -99,7 +101,7 @@ void cm_letters_serve(cm_letters_t *letters, const atomic_bool *ended)
 
 void cm_letters_end(cm_letters_t *letters)
 {
-    if (letters->app == NULL) /* was not opened */
+    if (letters->data_dir == NULL) /* was not opened */
         return;
     pthread_mutex_lock(&letters->lock);
     letters->closed = true;
@@ -109,7 +111,7 @@ void cm_letters_end(cm_letters_t *letters)
 
 void cm_letters_close(cm_letters_t *letters)
 {
-    if (letters->app == NULL)
+    if (letters->data_dir == NULL)
         return;
     pthread_cond_destroy(&letters->changed);
     pthread_mutex_destroy(&letters->lock);

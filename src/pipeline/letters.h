@@ -6,8 +6,8 @@
 #ifndef CM_PIPELINE_LETTERS_H
 #define CM_PIPELINE_LETTERS_H
 
-#include "cmd/app.h"
 #include "event/batch.h"
+#include "pipeline/env.h"
 #include "sink/sink.h"
 
 #include <pthread.h>
@@ -15,7 +15,8 @@
 
 /* Must not move while it is open. */
 typedef struct cm_letters {
-    const cm_app_t *app;
+    cm_pipeline_env_t env;
+    const char *data_dir; /* NULL: not open */
     cm_sink_t *store; /* the directory's, of the thread that has called open; NULL: not open here */
     pthread_t owner;
     pthread_mutex_t turn;    /* held by the thread that hands letters over */
@@ -27,8 +28,9 @@ typedef struct cm_letters {
     cm_err_t err;
 } cm_letters_t;
 
-/* `store`: the data directory's, where this thread has it open. */
-void cm_letters_open(cm_letters_t *letters, const cm_app_t *app, cm_sink_t *store);
+/* `store`: the sink of the data directory's store, where this thread has it open. */
+void cm_letters_open(cm_letters_t *letters, const cm_pipeline_env_t *env, const char *data_dir,
+                     cm_sink_t *store);
 
 /* Stores a batch's dead letters: for cm_kafka_sink_options_t, on any thread. On another one than
  * that of the store it waits for cm_letters_step(). CM_EBUSY when another process holds the

@@ -6,12 +6,12 @@
 #define CM_PIPELINE_PIPELINE_H
 
 #include "base/progress.h"
-#include "cmd/app.h"
+#include "pipeline/env.h"
 #include "sink/sink.h"
 #include "source/source.h"
 
 typedef struct cm_pipeline {
-    cm_app_t *app;
+    cm_pipeline_env_t env;
     cm_source_t *source;
     cm_sink_t *sink;
     int64_t commit_ms;       /* at most that long between commits; 0: only at the end */
@@ -28,7 +28,7 @@ typedef struct cm_pipeline {
     int64_t committed_ns;
 } cm_pipeline_t;
 
-void cm_pipeline_start(cm_pipeline_t *pipeline, cm_app_t *app, cm_source_t *source,
+void cm_pipeline_start(cm_pipeline_t *pipeline, const cm_pipeline_env_t *env, cm_source_t *source,
                        cm_sink_t *sink);
 
 /* One batch: 1 there may be more, 0 the source has ended, negative CM_E*. Commits when due. */
@@ -43,23 +43,9 @@ void cm_pipeline_lose(cm_pipeline_t *pipeline);
 /* Everything that was read, whatever became of it. */
 cm_account_t cm_pipeline_all(const cm_pipeline_t *pipeline);
 
-/* All of the source, or until the app is told to stop; commits in the end whatever happens. */
+/* All of the source, or until the pipeline is told to stop; commits in the end whatever happens. */
 int cm_pipeline_run(cm_pipeline_t *pipeline, cm_err_t *err);
 
 void cm_pipeline_free(cm_pipeline_t *pipeline);
-
-/* Appends the account's fields as JSON, without braces. */
-void cm_account_add_json(cm_buf_t *buf, const cm_account_t *account);
-
-/* CM_EMISSING with a sentence when events are gone or left in the spool. */
-int cm_account_check(const cm_account_t *account, cm_err_t *err);
-
-/* Prints `read = accepted + rejected + skipped` as a sentence, or where --json asks as JSON to
- * `json`. */
-void cm_account_print(cm_app_t *app, const cm_account_t *account, FILE *json);
-
-/* The same; `dead_list` is the command that shows the dead letters. */
-void cm_account_print_as(cm_app_t *app, const cm_account_t *account, FILE *json,
-                         const char *dead_list);
 
 #endif

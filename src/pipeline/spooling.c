@@ -35,7 +35,7 @@ static int open_kafka(void *context, const cm_waiter_t *waiter, cm_sink_t **sink
     const cm_kafka_sink_options_t options = {.settings = &spooling->kafka,
                                              .patient = true,
                                              .waiter = waiter,
-                                             .clock = spooling->app->clock,
+                                             .clock = spooling->env.clock,
                                              .refused = keep_refused,
                                              .refused_context = spooling,
                                              .refused_at_commit = true,
@@ -44,50 +44,49 @@ static int open_kafka(void *context, const cm_waiter_t *waiter, cm_sink_t **sink
     return cm_kafka_sink_open(&options, sink, err);
 }
 
-int cm_spooling_open(cm_spooling_t *spooling, const cm_app_t *app, const cm_kafka_options_t *kafka,
-                     int64_t max_bytes, cm_kafka_ends_t *ends, cm_letters_t *letters, cm_err_t *err)
+int cm_spooling_open(cm_spooling_t *spooling, const cm_pipeline_env_t *env, const char *data_dir,
+                     const cm_kafka_settings_t *kafka, int64_t max_bytes, cm_kafka_ends_t *ends,
+                     cm_letters_t *letters, cm_err_t *err)
 {
     cm_buf_t directory = CM_BUF_INIT;
 
-    cm_buf_printf(&directory, "%s/spool", app->global.data_dir);
+    cm_buf_printf(&directory, "%s/spool", data_dir);
     const cm_spool_options_t options = {.data_dir = directory.data,
-                                        .clock = app->clock,
+                                        .clock = env->clock,
                                         .max_bytes = max_bytes,
                                         .open = open_kafka,
                                         .context = spooling,
                                         .start_ms = START_MS};
-    spooling->app = app;
+    spooling->env = *env;
     spooling->ends = ends;
     spooling->letters = letters;
-    spooling->kafka = cm_kafka_settings_of(kafka, &app->log, app->stop);
+    spooling->kafka = *kafka;
     /* The program's stop is where the wait for Kafka to take what is kept begins. */
     spooling->kafka.stop = &spooling->leave;
     /* From now on: the second signal may come while the last events are stored. */
-    if (app->hurries != NULL)
-        atomic_store(app->hurries, true);
+    cm_pipeline_set_hurries(env, true);
     int rc = cm_spool_open(&options, &spooling->spool, err);
     cm_buf_free(&directory);
     return rc;
 }
 
-void cm_spooling_note(cm_spooling_t *spooling, cm_collecting_t *collecting)
+bool cm_spooling_describe(const cm_spooling_t *spooling, char *text, size_t size)
 {
-    char text[400] = "";
-
+    text[0] = '\0';
     if (spooling->spool == NULL)
-        return;
+        return false;
     uint64_t kept = cm_spool_kept(spooling->spool);
     const char *reason = cm_spool_reason(spooling->spool);
     if (kept > 0 || reason[0] != '\0')
-        snprintf(text, sizeof text, "%llu events are kept until Kafka has them%s%s",
+        snprintf(text, size, "%llu events are kept until Kafka has them%s%s",
                  (unsigned long long)kept, reason[0] != '\0' ? ": " : "", reason);
-    cm_collecting_notice(collecting, text);
+    return true;
 }
 
 static void show_drain(cm_spooling_t *spooling, int64_t now_ns)
 {
-    const cm_app_t *app = spooling->app;
-    const int64_t show_ms = app->terminal ? TERMINAL_MS : LINE_MS;
+    const cm_pipeline_env_t *env = &spooling->env;
+    const int64_t show_ms = env->terminal ? TERMINAL_MS : LINE_MS;
     const char *reason = cm_spool_reason(spooling->spool);
     cm_buf_t line = CM_BUF_INIT;
 
@@ -98,7 +97,7 @@ static void show_drain(cm_spooling_t *spooling, int64_t now_ns)
     cm_buf_add_grouped(&line, (int64_t)cm_spool_kept(spooling->spool));
     cm_buf_printf(&line, " events from the spool%s%s; Ctrl-C leaves them for the next start",
                   reason[0] != '\0' ? ": " : "", reason);
-    cm_progress_tell(app->messages, app->terminal, &line);
+    cm_progress_tell(env->messages, env->terminal, &line);
     cm_buf_free(&line);
     spooling->shown_ns = now_ns;
 }
@@ -106,10 +105,10 @@ static void show_drain(cm_spooling_t *spooling, int64_t now_ns)
 static bool may_drain(void *context)
 {
     cm_spooling_t *spooling = context;
-    const cm_app_t *app = spooling->app;
-    const int64_t now = cm_clock_ticks_ns();
+    const cm_pipeline_env_t *env = &spooling->env;
+    const int64_t now = cm_pipeline_ticks_ns(env);
 
-    if (now >= spooling->until_ns || (app->hurry != NULL && atomic_load(app->hurry)))
+    if (now >= spooling->until_ns || cm_pipeline_hurries(env))
         return false;
     show_drain(spooling, now);
     return true;
@@ -117,17 +116,16 @@ static bool may_drain(void *context)
 
 int cm_spooling_drain(cm_spooling_t *spooling, int64_t ms, cm_err_t *err)
 {
-    const cm_app_t *app = spooling->app;
+    const cm_pipeline_env_t *env = &spooling->env;
     int rc = 0;
 
     if (spooling->spool == NULL)
         return 0;
-    spooling->until_ns = cm_clock_ticks_ns() + ms * INT64_C(1000000);
+    spooling->until_ns = cm_pipeline_ticks_ns(env) + ms * INT64_C(1000000);
     rc = cm_spool_drain(spooling->spool, may_drain, spooling, err);
-    if (app->hurries != NULL)
-        atomic_store(app->hurries, false);
-    if (spooling->shown_ns != 0 && app->terminal)
-        cm_progress_line(app->messages, (cm_str_t){"", 0});
+    cm_pipeline_set_hurries(env, false);
+    if (spooling->shown_ns != 0)
+        cm_pipeline_end_line(env);
     atomic_store(&spooling->leave, true);
     return rc;
 }

@@ -2,14 +2,13 @@
 #ifndef CM_PIPELINE_SPOOLING_H
 #define CM_PIPELINE_SPOOLING_H
 
-#include "cmd/kafka.h"
 #include "pipeline/letters.h"
-#include "serve/collecting.h"
+#include "sink/kafka.h"
 #include "store/embedded/spool.h"
 
 /* Must not move while it is open. */
 typedef struct cm_spooling {
-    const cm_app_t *app;
+    cm_pipeline_env_t env;
     cm_kafka_settings_t kafka;
     cm_kafka_ends_t *ends;
     cm_letters_t *letters;
@@ -24,12 +23,13 @@ typedef struct cm_spooling {
  * `ends` notes what Kafka has acknowledged, until this is closed; NULL: nobody asks.
  * `letters` takes the events that Kafka refuses for good. The errors of
  * cm_store_embedded_open(), and of cm_kafka_sink_open() but CM_EAWAY. */
-int cm_spooling_open(cm_spooling_t *spooling, const cm_app_t *app, const cm_kafka_options_t *kafka,
-                     int64_t max_bytes, cm_kafka_ends_t *ends, cm_letters_t *letters,
-                     cm_err_t *err);
+int cm_spooling_open(cm_spooling_t *spooling, const cm_pipeline_env_t *env, const char *data_dir,
+                     const cm_kafka_settings_t *kafka, int64_t max_bytes, cm_kafka_ends_t *ends,
+                     cm_letters_t *letters, cm_err_t *err);
 
-/* While Kafka is away, whoever looks sees it. */
-void cm_spooling_note(cm_spooling_t *spooling, cm_collecting_t *collecting);
+/* Writes into `text` of `size` bytes how many events wait for Kafka, and why; "" when none does.
+ * False when there is no spool. */
+bool cm_spooling_describe(const cm_spooling_t *spooling, char *text, size_t size);
 
 /* At the end, when nothing more is put: sends what is kept, and waits for Kafka up to `ms`, or
  * until the program is told once more to stop. Says so. What is left then is sent by the next

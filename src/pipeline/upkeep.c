@@ -1,7 +1,7 @@
 #include "pipeline/upkeep.h"
 
 #include "base/process.h"
-#include "pipeline/windows.h"
+#include "base/progress.h"
 
 enum {
     FIRST_MOST = 30000, /* events whose answers are written at a time, until it is known how long */
@@ -15,12 +15,13 @@ static double seconds_since(int64_t ns)
     return (double)(cm_clock_ticks_ns() - ns) / 1e9;
 }
 
-void cm_upkeep_open(cm_upkeep_t *self, const cm_app_t *app, cm_store_t *store, unsigned windows)
+void cm_upkeep_open(cm_upkeep_t *self, cm_store_t *store, const cm_index_refresh_options_t *options,
+                    const cm_log_t *log)
 {
     self->store = store;
-    self->log = &app->log;
+    self->log = log;
     self->most = FIRST_MOST;
-    cm_refresh_options(app, windows, &self->options);
+    self->options = *options;
 }
 
 static void *mill(void *context)
@@ -116,4 +117,29 @@ void cm_upkeep_close(cm_upkeep_t *self)
     pthread_join(self->thread, NULL);
     cm_index_refresh_free(self->refreshing);
     self->refreshing = NULL;
+}
+
+void cm_upkeep_progress(void *context, double share)
+{
+    cm_progress_show(context, share, 0);
+}
+
+int cm_upkeep_once(const cm_pipeline_env_t *env, cm_store_t *store, cm_store_t *other,
+                   const cm_index_refresh_options_t *options, cm_index_refreshed_t *done,
+                   double *seconds, cm_err_t *err)
+{
+    const int64_t started = cm_pipeline_ticks_ns(env);
+    cm_index_refresh_options_t shown = *options;
+    cm_progress_t progress;
+
+    cm_progress_start(&progress, env->terminal ? env->messages : NULL, env->terminal, "processing",
+                      "events");
+    shown.stop = env->stop;
+    shown.progress = cm_upkeep_progress;
+    shown.progress_context = &progress;
+    int rc = other != NULL ? cm_index_refresh_from(other, store, &shown, done, err)
+                           : cm_index_refresh(store, &shown, done, err);
+    *seconds = (double)(cm_pipeline_ticks_ns(env) - started) / 1e9;
+    cm_progress_end(&progress);
+    return rc;
 }

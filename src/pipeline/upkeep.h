@@ -6,13 +6,13 @@
 #ifndef CM_PIPELINE_UPKEEP_H
 #define CM_PIPELINE_UPKEEP_H
 
-#include "cmd/app.h"
 #include "index/embedded/refresh.h"
+#include "pipeline/env.h"
 
 #include <pthread.h>
 
 /* Must not move while it is at work. */
-typedef struct cm_run_refresh {
+typedef struct cm_upkeep {
     cm_store_t *store;
     const cm_log_t *log;
     cm_index_refresh_options_t options;
@@ -30,8 +30,9 @@ typedef struct cm_run_refresh {
     atomic_bool ended;
 } cm_upkeep_t;
 
-/* Borrows the store. */
-void cm_upkeep_open(cm_upkeep_t *self, const cm_app_t *app, cm_store_t *store, unsigned windows);
+/* Borrows the store and the log. */
+void cm_upkeep_open(cm_upkeep_t *self, cm_store_t *store, const cm_index_refresh_options_t *options,
+                    const cm_log_t *log);
 
 /* Whether the thread is at work, or what it has found is not written yet. */
 bool cm_upkeep_busy(const cm_upkeep_t *self);
@@ -48,5 +49,15 @@ int cm_upkeep_end(cm_upkeep_t *self, cm_err_t *err);
 
 /* Gives up what is at work. */
 void cm_upkeep_close(cm_upkeep_t *self);
+
+/* A progress callback whose context is a cm_progress_t. */
+void cm_upkeep_progress(void *context, double share);
+
+/* Refreshes the answers of `store` once, by this thread, with progress on a terminal; from the
+ * events of `other` where that is not NULL. `*seconds`: how long it took. CM_ESTOP when the
+ * pipeline is told to stop: the answers are then as they were. */
+int cm_upkeep_once(const cm_pipeline_env_t *env, cm_store_t *store, cm_store_t *other,
+                   const cm_index_refresh_options_t *options, cm_index_refreshed_t *done,
+                   double *seconds, cm_err_t *err);
 
 #endif

@@ -4,9 +4,9 @@
 #include "base/progress.h"
 #include "base/secret.h"
 #include "cassandra/schema.h"
+#include "pipeline/accounts.h"
 #include "pipeline/spark/child.h"
 #include "pipeline/spark/version.h"
-#include "pipeline/windows.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -482,13 +482,13 @@ void cm_spark_print(cm_app_t *app, const cm_spark_account_t *done, double second
     cm_buf_t json = CM_BUF_INIT;
 
     if (!app->global.json) {
-        cm_refreshed_print(app, &done->answers, seconds);
+        cm_app_print_answers(app, &done->answers, seconds);
         if (done->removed > 0)
             fprintf(app->messages, "%lld documents that no event leads to any more were removed\n",
                     (long long)done->removed);
         return;
     }
-    cm_refreshed_add_json(&json, &done->answers, seconds);
+    cm_accounts_add_answers_json(&json, &done->answers, seconds);
     json.data[json.len - 1] = ','; /* into the object */
     cm_buf_printf(&json, "\"read\":%lld,\"rejected\":%lld,\"removed\":%lld}", (long long)done->read,
                   (long long)done->rejected, (long long)done->removed);

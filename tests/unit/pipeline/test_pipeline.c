@@ -69,8 +69,8 @@ static const cm_sink_ops_t durable_ops = {taker_put, taker_commit, NULL, taker_d
 static void start(cm_pipeline_t *pipeline, giver_t *source, taker_t *sink)
 {
     static atomic_bool stop = false;
-    static cm_app_t app = {.stop = &stop};
-    cm_pipeline_start(pipeline, &app, &source->source, &sink->sink);
+    const cm_pipeline_env_t env = {.stop = &stop};
+    cm_pipeline_start(pipeline, &env, &source->source, &sink->sink);
 }
 
 static void acknowledged_by_commits(void **state)
@@ -147,65 +147,12 @@ static void only_at_the_end(void **state)
     cm_pipeline_free(&pipeline);
 }
 
-/* What is gone or left stands beside the sum, in words and in JSON, and is no success. */
-static void missing_events(void **state)
-{
-    char text[4000] = "";
-    FILE *out = fmemopen(text, sizeof text, "w");
-    cm_app_t app = {.messages = out, .out = out};
-    cm_account_t account = {.read = 10, .accepted = 9, .rejected = 1}, sum = {.gone = 1};
-    cm_err_t err;
-
-    (void)state;
-    assert_int_equal(cm_account_check(&account, &err), 0);
-    account.gone = 12345;
-    cm_account_add(&sum, &account);
-    assert_int_equal(sum.gone, 12346);
-    assert_int_equal(cm_account_check(&account, &err), CM_EMISSING);
-    assert_string_equal(err.text,
-                        "12345 messages were deleted in Kafka before they were read: the topic "
-                        "keeps them too short a time (retention.ms, retention.bytes), or too few "
-                        "read it");
-    cm_account_print_as(&app, &account, out, "dead list");
-    account.gone = 0;
-    account.collected = 9;
-    account.resumed = 2;
-    account.sent = 3;
-    account.dead = 1;
-    account.spooled = 7;
-    account.told = 1; /* its sender knows: there is no letter */
-    cm_account_add(&sum, &account);
-    assert_int_equal(sum.collected, 9);
-    assert_int_equal(sum.resumed, 2);
-    assert_int_equal(sum.sent, 3);
-    assert_int_equal(sum.dead, 1);
-    assert_int_equal(sum.spooled, 7);
-    assert_int_equal(cm_account_check(&account, &err), CM_EMISSING);
-    assert_string_equal(err.text, "7 events are left in the spool; start the same command again "
-                                  "when Kafka takes them, and it sends them");
-    cm_account_print_as(&app, &account, out, "dead list");
-    app.global.json = true;
-    account.gone = 3;
-    cm_account_print_as(&app, &account, out, "dead list");
-    fclose(out);
-    assert_string_equal(text,
-                        "read 10 = accepted 9 + rejected 1 + skipped 0; gone 12,345\n"
-                        "rejected messages are kept: `dead list` shows them\n"
-                        "read 10 = accepted 9 + rejected 1 + skipped 0; collected 9 + resumed from "
-                        "the spool 2 = sent to Kafka 3 + dead letters 1 + spooled 7\n"
-                        "events that Kafka refuses are kept: `clickmill dead list` shows them\n"
-                        "{\"read\":10,\"accepted\":9,\"rejected\":1,\"skipped\":0,"
-                        "\"unknown_fields\":0,\"gone\":3,\"collected\":9,\"resumed\":2,\"sent\":3,"
-                        "\"dead\":1,\"spooled\":7}\n");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(acknowledged_by_commits),
         cmocka_unit_test(acknowledged_between_commits),
         cmocka_unit_test(only_at_the_end),
-        cmocka_unit_test(missing_events),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

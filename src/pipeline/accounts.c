@@ -1,0 +1,126 @@
+#include "pipeline/accounts.h"
+
+#include "base/progress.h"
+
+static bool has_spool(const cm_account_t *account)
+{
+    return account->collected > 0 || account->resumed > 0 || account->sent > 0 ||
+           account->dead > 0 || account->spooled > 0;
+}
+
+void cm_accounts_add_json(cm_buf_t *buf, const cm_account_t *account)
+{
+    cm_buf_printf(buf,
+                  "\"read\":%llu,\"accepted\":%llu,\"rejected\":%llu,\"skipped\":%llu,"
+                  "\"unknown_fields\":%llu",
+                  (unsigned long long)account->read, (unsigned long long)account->accepted,
+                  (unsigned long long)account->rejected, (unsigned long long)account->skipped,
+                  (unsigned long long)account->unknown_fields);
+    if (account->bots > 0)
+        cm_buf_printf(buf, ",\"bots\":%llu", (unsigned long long)account->bots);
+    if (account->refused > 0)
+        cm_buf_printf(buf, ",\"refused\":%llu", (unsigned long long)account->refused);
+    if (account->gone > 0)
+        cm_buf_printf(buf, ",\"gone\":%llu", (unsigned long long)account->gone);
+    if (has_spool(account))
+        cm_buf_printf(buf,
+                      ",\"collected\":%llu,\"resumed\":%llu,\"sent\":%llu,\"dead\":%llu,"
+                      "\"spooled\":%llu",
+                      (unsigned long long)account->collected, (unsigned long long)account->resumed,
+                      (unsigned long long)account->sent, (unsigned long long)account->dead,
+                      (unsigned long long)account->spooled);
+}
+
+int cm_accounts_check(const cm_account_t *account, cm_err_t *err)
+{
+    if (account->gone > 0)
+        return cm_fail(err, CM_EMISSING,
+                       "%llu messages were deleted in Kafka before they were read: the topic keeps "
+                       "them too short a time (retention.ms, retention.bytes), or too few read it",
+                       (unsigned long long)account->gone);
+    if (account->spooled > 0)
+        return cm_fail(err, CM_EMISSING,
+                       "%llu events are left in the spool; start the same command again when Kafka "
+                       "takes them, and it sends them",
+                       (unsigned long long)account->spooled);
+    return 0;
+}
+
+/* "; gone 12": what stands beside the sum. */
+static void add_missing(cm_buf_t *line, const char *what, uint64_t count)
+{
+    if (count == 0)
+        return;
+    cm_buf_printf(line, "; %s ", what);
+    cm_buf_add_grouped(line, (int64_t)count);
+}
+
+/* "; collected 100 + resumed from the spool 100 = sent to Kafka 150 + spooled 50". */
+static void add_spool(cm_buf_t *line, const cm_account_t *account)
+{
+    cm_buf_add_text(line, "; collected ");
+    cm_buf_add_grouped(line, (int64_t)account->collected);
+    if (account->resumed > 0) {
+        cm_buf_add_text(line, " + resumed from the spool ");
+        cm_buf_add_grouped(line, (int64_t)account->resumed);
+    }
+    cm_buf_add_text(line, " = sent to Kafka ");
+    cm_buf_add_grouped(line, (int64_t)account->sent);
+    if (account->dead > 0) {
+        cm_buf_add_text(line, " + dead letters ");
+        cm_buf_add_grouped(line, (int64_t)account->dead);
+    }
+    cm_buf_add_text(line, " + spooled ");
+    cm_buf_add_grouped(line, (int64_t)account->spooled);
+}
+
+void cm_accounts_add_lines(cm_buf_t *buf, const cm_account_t *account, const char *dead_list)
+{
+    cm_buf_add_text(buf, "read ");
+    cm_buf_add_grouped(buf, (int64_t)account->read);
+    cm_buf_add_text(buf, " = accepted ");
+    cm_buf_add_grouped(buf, (int64_t)account->accepted);
+    cm_buf_add_text(buf, " + rejected ");
+    cm_buf_add_grouped(buf, (int64_t)account->rejected);
+    cm_buf_add_text(buf, " + skipped ");
+    cm_buf_add_grouped(buf, (int64_t)account->skipped);
+    if (account->bots > 0) {
+        cm_buf_add_text(buf, " (");
+        cm_buf_add_grouped(buf, (int64_t)account->bots);
+        cm_buf_add_text(buf, account->bots == 1 ? " of them by a bot)" : " of them by bots)");
+    }
+    add_missing(buf, "gone", account->gone);
+    if (has_spool(account))
+        add_spool(buf, account);
+    cm_buf_add_char(buf, '\n');
+    if (account->rejected > account->told)
+        cm_buf_printf(buf, "rejected messages are kept: `%s` shows them\n", dead_list);
+    if (account->dead > 0)
+        cm_buf_add_text(buf,
+                        "events that Kafka refuses are kept: `clickmill dead list` shows them\n");
+    if (account->unknown_fields > 0)
+        cm_buf_printf(buf, "%llu fields that the contract does not know were ignored\n",
+                      (unsigned long long)account->unknown_fields);
+}
+
+void cm_accounts_add_answers_json(cm_buf_t *buf, const cm_index_refreshed_t *done, double seconds)
+{
+    cm_buf_printf(buf,
+                  "{\"accepted\":%lld,\"events\":%lld,\"duplicates\":%lld,\"cells\":%lld,"
+                  "\"seconds\":%.6f}",
+                  (long long)done->accepted, (long long)done->events, (long long)done->duplicates,
+                  (long long)done->cells, seconds);
+}
+
+void cm_accounts_add_answers_line(cm_buf_t *buf, const cm_index_refreshed_t *done, double seconds)
+{
+    cm_buf_add_text(buf, "accepted ");
+    cm_buf_add_grouped(buf, done->accepted);
+    cm_buf_add_text(buf, " = events ");
+    cm_buf_add_grouped(buf, done->events);
+    cm_buf_add_text(buf, " + duplicates ");
+    cm_buf_add_grouped(buf, done->duplicates);
+    cm_buf_add_text(buf, "; ");
+    cm_buf_add_grouped(buf, done->cells);
+    cm_buf_printf(buf, " cells in %.3f s%s\n", seconds, done->changed ? "" : " (nothing new)");
+}
