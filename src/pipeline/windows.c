@@ -1,5 +1,7 @@
 #include "pipeline/windows.h"
 
+#include <stdio.h>
+
 #include "index/embedded/embedded.h"
 
 const cm_option_t cm_windows_option[] = {
