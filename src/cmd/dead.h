@@ -21,7 +21,7 @@ typedef struct cm_dead_visitors {
     uint8_t key[CM_VISITOR_KEY];
     cm_enriching_t enriching;
     cm_timestamp_format_t times;
-    bool older_keys; /* see source/visits.h */
+    bool older_keys; /* see source/file/accesslog_builder.h */
 } cm_dead_visitors_t;
 
 /* A letter as it is shown. */

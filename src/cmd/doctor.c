@@ -7,7 +7,7 @@
 #include "cmd/elastic.h"
 #include "cmd/kafka.h"
 #include "enrich/geo.h"
-#include "kafka/look.h"
+#include "kafka/probe.h"
 #include "serve/collecting.h"
 #include "store/embedded/store.h"
 

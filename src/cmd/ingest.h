@@ -7,7 +7,7 @@
 #include "enrich/enriching.h"
 #include "event/times_options.h"
 #include "pipeline/pipeline.h"
-#include "source/kafka.h"
+#include "source/kafka/source.h"
 #include "store/store.h"
 
 enum { CM_RESUME_STORE, CM_RESUME_GROUP };

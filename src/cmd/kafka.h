@@ -4,7 +4,7 @@
 
 #include "cmd/app.h"
 #include "kafka/options.h"
-#include "sink/kafka.h"
+#include "sink/kafka/sink.h"
 #include "sink/options.h"
 
 /* Ends the wait for a broker that is away when the program has been asked to stop a while ago. */

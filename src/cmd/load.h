@@ -16,7 +16,7 @@ typedef struct cm_load_into {
     cm_sink_t *sink; /* that keeps no positions, and needs a commit only at the end */
     uint8_t visitor_key[CM_VISITOR_KEY];
     cm_timestamp_format_t times; /* how timestamps of events are read */
-    bool older_keys;             /* of lines of access logs, see source/visits.h */
+    bool older_keys;             /* of lines of access logs, see source/file/accesslog_builder.h */
     cm_enriching_t enriching;    /* of access logs; the first of them starts it */
     int threads;                 /* 0: one per processor */
 } cm_load_into_t;

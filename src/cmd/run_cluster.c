@@ -2,7 +2,7 @@
 
 #include "sink/divert.h"
 #include "sink/tee.h"
-#include "source/kafka.h"
+#include "source/kafka/source.h"
 #include "store/cassandra/store.h"
 #include "store/embedded/store.h"
 

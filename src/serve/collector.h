@@ -10,8 +10,8 @@
 #include "serve/loop.h"
 #include "serve/refused_requests.h"
 #include "serve/sender.h"
-#include "source/inbox.h"
-#include "source/posted.h"
+#include "source/http/inbox.h"
+#include "source/http/posted.h"
 
 #include <microhttpd.h>
 

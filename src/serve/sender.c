@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/put.h"
 #include "serve/authority.h"
-#include "source/posted.h"
+#include "source/http/posted.h"
 
 #include <nettle/memops.h>
 #include <sys/random.h>

@@ -2,7 +2,7 @@
 
 #include "base/host.h"
 #include "serve/authority.h"
-#include "source/posted.h"
+#include "source/http/posted.h"
 
 #include <stdlib.h>
 

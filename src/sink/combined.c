@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/put.h"
 #include "sink/output.h"
-#include "source/synthetic.h"
+#include "source/synthetic/synthetic.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 
 #include "enrich/enriching.h"
 #include "event/times_options.h"
-#include "source/file.h"
+#include "source/file/file.h"
 #include "source/visitor.h"
 
 typedef struct cm_import_options {

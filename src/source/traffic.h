@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "base/options.h"
-#include "source/synthetic.h"
+#include "source/synthetic/synthetic.h"
 
 typedef struct cm_traffic_options {
     int64_t count;

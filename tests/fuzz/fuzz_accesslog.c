@@ -1,8 +1,8 @@
 /* One line of an access log, as combined and as common: what comes out are parts of the line. */
 #include "base/clock.h"
 #include "fuzz.h"
-#include "source/accesslog.h"
-#include "source/foreign.h"
+#include "source/file/accesslog.h"
+#include "source/file/format_unsupported.h"
 
 static void check_parts(const cm_access_t *access, cm_str_t line)
 {

@@ -3,7 +3,7 @@
  */
 #include "fuzz.h"
 #include "serve/body.h"
-#include "source/posted.h"
+#include "source/http/posted.h"
 
 enum { MAX_BODY = 64 * 1024 };
 

@@ -1,7 +1,7 @@
 /* CSV: a header and records. Records are the same however the text is cut, fields written out and
  * split again are the same, and what becomes an event keeps the contract. */
 #include "fuzz.h"
-#include "source/csv.h"
+#include "source/file/csv.h"
 
 /* What a record was split into. */
 typedef struct split {

@@ -2,7 +2,7 @@
  * the input names: the account is right, every accepted event keeps the contract, and a line that
  * gives none becomes a dead letter with a reason and a place. */
 #include "fuzz.h"
-#include "source/file.h"
+#include "source/file/file.h"
 #include "source/visitor.h"
 
 #include <sys/mman.h>

@@ -4,9 +4,9 @@
 #include "pace.h"
 
 #include "kafka/dead.h"
-#include "kafka/look.h"
+#include "kafka/probe.h"
 #include "kafka/ranges.h"
-#include "sink/kafka.h"
+#include "sink/kafka/sink.h"
 
 #include <pthread.h>
 

@@ -3,7 +3,7 @@
 #include "support.h"
 
 #include "serve/rate.h"
-#include "source/inbox.h"
+#include "source/http/inbox.h"
 
 #include <pthread.h>
 

@@ -3,7 +3,7 @@
 #include "event/json.h"
 #include "sink/combined.h"
 #include "sink/jsonl.h"
-#include "source/synthetic.h"
+#include "source/synthetic/synthetic.h"
 #include "support.h"
 
 #include <fcntl.h>

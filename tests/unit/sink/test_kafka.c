@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "kafka/dead.h"
 #include "sink/divert.h"
-#include "sink/kafka.h"
+#include "sink/kafka/sink.h"
 #include "store/memory.h"
 
 static void events_arrive(void **state)

@@ -1,4 +1,4 @@
-#include "source/accesslog.h"
+#include "source/file/accesslog.h"
 
 #include "base/clock.h"
 

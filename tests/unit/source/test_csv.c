@@ -1,4 +1,4 @@
-#include "source/csv.h"
+#include "source/file/csv.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

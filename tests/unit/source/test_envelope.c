@@ -1,7 +1,7 @@
 /* Messages of other makers are named, with what to do. */
 #include "support.h"
 
-#include "source/envelope.h"
+#include "source/kafka/envelope.h"
 
 #define AVRO                                                                                       \
     "Avro in the wire format of a schema registry (schema 17); write plain JSON, or "              \

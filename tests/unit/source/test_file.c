@@ -1,4 +1,4 @@
-#include "source/file.h"
+#include "source/file/file.h"
 
 #include "source/visitor.h"
 

@@ -1,5 +1,5 @@
 /* Which format a file has, and which files are refused before anything of them is read. */
-#include "source/file.h"
+#include "source/file/file.h"
 #include "source/visitor.h"
 
 #include <setjmp.h>

@@ -3,7 +3,7 @@
 #include "kafka_source_support.h"
 #include "store_support.h"
 
-#include "source/kafka_inside.h"
+#include "source/kafka/internal.h"
 
 /* ---- the proof ---- */
 

@@ -1,5 +1,5 @@
 /* The times of a page's events, moved together. */
-#include "source/page_clock.h"
+#include "source/http/page_clock.h"
 
 #include "base/clock.h"
 #include "support.h"

@@ -3,7 +3,7 @@
 
 #include "base/lookup.h"
 #include "serve/authority.h"
-#include "source/page_url.h"
+#include "source/http/page_url.h"
 
 #include <stdio.h>
 

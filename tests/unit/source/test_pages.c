@@ -1,4 +1,4 @@
-#include "source/pages.h"
+#include "source/synthetic/pages.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

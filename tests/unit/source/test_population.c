@@ -1,7 +1,7 @@
 #include "enrich/countries.h"
-#include "source/population.h"
+#include "source/synthetic/population.h"
 
-#include "source/words.h"
+#include "source/synthetic/words.h"
 
 #include <arpa/inet.h>
 #include <setjmp.h>

@@ -2,7 +2,7 @@
  */
 #include "support.h"
 
-#include "source/posted.h"
+#include "source/http/posted.h"
 
 static int64_t now = INT64_C(1772359200000); /* 2026-03-01T10:00:00Z */
 

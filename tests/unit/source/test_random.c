@@ -1,4 +1,4 @@
-#include "source/random.h"
+#include "source/synthetic/random.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

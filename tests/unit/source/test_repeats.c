@@ -1,4 +1,4 @@
-#include "source/repeats.h"
+#include "source/file/repeats.h"
 #include "source/visitor.h"
 
 #include <setjmp.h>

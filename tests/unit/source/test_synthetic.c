@@ -1,4 +1,4 @@
-#include "source/synthetic.h"
+#include "source/synthetic/synthetic.h"
 
 #include "base/clock.h"
 

@@ -1,5 +1,5 @@
 #include "enrich/countries.h"
-#include "source/words.h"
+#include "source/synthetic/words.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -5,7 +5,7 @@
 #include "kafka_mock.h"
 
 #include "base/clock.h"
-#include "sink/kafka.h"
+#include "sink/kafka/sink.h"
 
 static inline int64_t fixed_time(void *self)
 {

@@ -5,7 +5,7 @@
 
 #include "kafka_mock.h"
 
-#include "source/kafka.h"
+#include "source/kafka/source.h"
 
 enum { PARTITIONS = 3 };
 

@@ -5,7 +5,7 @@
 
 #include "store_support.h"
 
-#include "source/file.h"
+#include "source/file/file.h"
 #include "source/lines.h"
 #include "source/visitor.h"
 #include "store/load.h"

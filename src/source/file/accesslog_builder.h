@@ -1,0 +1,67 @@
+/* What an event is made of that comes from a line of an access log: user, URL and row key.
+ *
+ * User: the authenticated name, else cm_visitor_id(). URL: as logged, with the site before it where
+ * it begins with a slash; where the request is no request, the text as logged. The site is the
+ * virtual host of the line, or else what was given.
+ *
+ * Row key: the UUIDv5 of "{user}_{ms}_{request}_{k}", or where there is a site of
+ * "{user}_{ms}_{host}_{request}_{k}", where k counts the earlier lines with the same user, time,
+ * host and request. The older form, which data directories of an earlier edition keep, leaves the
+ * host out everywhere.
+ *
+ * Owns its tables; one thread at a time. */
+#ifndef CM_SOURCE_FILE_ACCESSLOG_BUILDER_H
+#define CM_SOURCE_FILE_ACCESSLOG_BUILDER_H
+
+#include "base/arena.h"
+#include "event/event.h"
+#include "source/file/accesslog.h"
+#include "source/file/repeats.h"
+#include "source/file/visitor_cache.h"
+
+/* "https://www.example.com" with or without a path, and the host in it. */
+typedef struct cm_site {
+    cm_buf_t url;  /* without a slash at its end; empty: none */
+    cm_buf_t host; /* in lower case, with a port that is not the scheme's */
+} cm_site_t;
+
+typedef struct cm_visits {
+    cm_visitors_t visitors;
+    cm_repeats_t repeats;
+    uint64_t seed;
+    bool older_keys;
+    cm_site_t given;
+    cm_site_t line;       /* of the virtual host that was met last: */
+    cm_buf_t line_logged; /* as logged */
+    cm_buf_t name;        /* of a row key */
+} cm_visits_t;
+
+/* A line and what it is counted as; lives until the next call. */
+typedef struct cm_visit_line {
+    const cm_access_t *access;
+    const cm_site_t *site;
+    uint64_t visitor; /* a hash of the user, or of address and agent */
+    uint32_t k;
+} cm_visit_line_t;
+
+/* `site`: NULL and "" for none; without a scheme it is given https. CM_EUSAGE when there is no
+ * host in it; nothing is to be freed then. */
+int cm_visits_init(cm_visits_t *visits, const char *site, bool older_keys,
+                   const uint8_t key[CM_VISITOR_KEY], cm_err_t *err);
+void cm_visits_free(cm_visits_t *visits);
+
+/* Forgets which lines there were. */
+void cm_visits_restart(cm_visits_t *visits);
+
+/* Counts a line, also one that becomes no event. */
+void cm_visits_count(cm_visits_t *visits, const cm_access_t *access, cm_visit_line_t *line);
+
+/* Fills timestamp, user and URL. Texts live as long as the arena or the line. */
+void cm_visits_event(cm_visits_t *visits, const cm_visit_line_t *line, cm_arena_t *arena,
+                     cm_event_t *event);
+
+/* The row key of an event made of this line. */
+cm_str_t cm_visits_row_key(cm_visits_t *visits, const cm_visit_line_t *line,
+                           const cm_event_t *event, cm_arena_t *arena);
+
+#endif

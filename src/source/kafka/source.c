@@ -1,0 +1,539 @@
+#include "source/kafka/internal.h"
+
+#include "base/clock.h"
+#include "kafka/ranges.h"
+#include "source/kafka/envelope.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    POLL_MS = 100,                     /* next() waits that long for a full batch */
+    BATCH_BYTES = 4 * 1024 * 1024,     /* of messages, about, where they are large */
+    FIRST_MESSAGES = 64,               /* before their size is known */
+    ASK_AGAIN_NS = 2000 * 1000 * 1000, /* between looks whether a broker is back */
+    LEAVE_MS = 1500,
+    LEAVE_SOON_MS = 500,
+    END_MS = 1000,
+    END_SILENT_MS = 3000, /* until librdkafka has given up what was not answered */
+    ASK_MS = 200,
+    SETTLE_MS = 1500,
+    ASK_OTHERS_NS = 500 * 1000 * 1000,
+    ASK_OTHERS_MS = 700,
+    WAKE_BYTES = 8 * 1024 * 1024, /* of messages fetched ahead, below which fetching shall go on */
+    WAKE_NS = 10 * 1000 * 1000,
+    WAKE_MS = 100,
+};
+
+typedef cm_kafka_source_t kafka_source_t;
+
+/* ---- messages ---- */
+
+static void reject(cm_batch_t *batch, const rd_kafka_message_t *message, cm_str_t text,
+                   const char *topic, const char *why)
+{
+    char origin[300];
+
+    snprintf(origin, sizeof origin, "%s[%d]@%lld", topic, (int)message->partition,
+             (long long)message->offset);
+    cm_batch_reject(batch, text, why, origin);
+    cm_dead_t *dead = &batch->dead[batch->dead_count - 1];
+    if (message->payload == NULL) /* a tombstone; not the same as a message of no bytes */
+        dead->payload.data = NULL;
+    dead->key = (cm_str_t){NULL, 0};
+    if (message->key != NULL)
+        dead->key = cm_arena_copy(&batch->arena, (cm_str_t){message->key, message->key_len});
+}
+
+/* The partition's first message since it was begun shows whether it is the one that was read. True
+ * when the message is to be handed out. */
+static bool is_proven(kafka_source_t *self, cm_part_t *part, const rd_kafka_message_t *message)
+{
+    cm_proof_verdict_t verdict = cm_proof_judge(&part->proof, part->from, part->next, message);
+
+    part->proving = false;
+    if (verdict == CM_PROOF_ANEW) {
+        cm_part_begin_anew(part);
+        self->astray = true;
+    }
+    return verdict == CM_PROOF_GO_ON;
+}
+
+/* `text` is the message's copy, with padding behind; `place` is that of the message in its batch.
+ */
+static void take_message(kafka_source_t *self, const rd_kafka_message_t *message, size_t place,
+                         cm_str_t text, cm_batch_t *batch)
+{
+    cm_part_t *part = cm_parts_find(&self->parts, message->partition);
+    char envelope[CM_ENVELOPE_TEXT];
+    cm_err_t why;
+
+    /* From before a rebalance or a seek: whoever has the partition reads it. */
+    if (part == NULL || part->astray || (part->proving && !is_proven(self, part, message)) ||
+        message->offset < part->next)
+        return;
+    if (cm_part_is_bare(part)) { /* the first one at all: the topic may be another one by now */
+        cm_part_rewind(part);
+        self->astray = true;
+        return;
+    }
+    if (part->taken == 0)
+        part->first = place + 1;
+    part->taken = place + 1;
+    part->next = message->offset + 1;
+    part->ended = self->options.until_end && part->end >= 0 && part->next >= part->end;
+    cm_parts_touch(&self->parts, part);
+    if (message->payload == NULL && self->options.settings->skip_tombstones)
+        cm_batch_skip(batch);
+    else if (text.len == 0)
+        reject(batch, message, text, self->client.settings->topic,
+               message->payload == NULL ? cm_envelope_tombstone : "the message is empty");
+    else if (cm_event_json_parse(self->json, text, &batch->arena, cm_batch_slot(batch),
+                                 &batch->account.unknown_fields, &why) == 0)
+        cm_batch_accept(batch);
+    else
+        reject(batch, message, text, self->client.settings->topic,
+               cm_envelope_name(text, envelope) ? envelope : why.text);
+    if (self->options.count > 0)
+        self->left--;
+}
+
+/* A partition is read to `end`, for now. */
+static void take_end(kafka_source_t *self, cm_part_t *part, int64_t end)
+{
+    if (part == NULL || part->astray)
+        return;
+    if (part->proving) {
+        cm_proof_verdict_t verdict = cm_proof_judge_end(&part->proof, part->from, part->next, end);
+        part->proving = verdict == CM_PROOF_GO_ON;
+        if (verdict == CM_PROOF_ANEW)
+            cm_part_begin_anew(part);
+        if (verdict != CM_PROOF_SAME) {
+            part->astray = self->astray = true;
+            return;
+        }
+    }
+    part->ended = true; /* what is before it is handed out, or no message */
+    if (end > part->next && part->next >= 0)
+        cm_parts_touch(&self->parts, part); /* so that the group learns of it */
+    part->next = end > part->next ? end : part->next;
+}
+
+/* The topic, or one of its partitions, is not there at the moment, and may be another one when it
+ * is there again. */
+static void doubt(kafka_source_t *self, int32_t partition)
+{
+    for (size_t i = 0; i < self->parts.count; i++) {
+        cm_part_t *part = &self->parts.parts[i];
+        if (!part->ours || (partition >= 0 && part->partition != partition))
+            continue;
+        cm_part_doubt(part);
+        self->astray |= part->astray;
+    }
+}
+
+/* What came in a message's place. Most errors pass by themselves. */
+static int take_error(kafka_source_t *self, const rd_kafka_message_t *message, cm_err_t *err)
+{
+    cm_kafka_client_t *client = &self->client;
+    const char *text = rd_kafka_message_errstr(message);
+    cm_part_t *part;
+
+    switch (message->err) {
+    case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+        take_end(self, cm_parts_find(&self->parts, message->partition), message->offset);
+        cm_kafka_answered(client);
+        return 0;
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+        return cm_kafka_fail(client, message->err, "reading the topic", err);
+    case RD_KAFKA_RESP_ERR__FATAL:
+        return cm_fail(err, CM_EINTERNAL, "the consumer of topic %s has given up: %s",
+                       client->settings->topic, text);
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET: /* deleted, or cut off, or another topic */
+        part = cm_parts_find(&self->parts, message->partition);
+        cm_log(client->settings->log, CM_LOG_INFO, "an offset is not there",
+               "partition=%d text=\"%s\"", (int)message->partition, text);
+        if (part != NULL) {
+            cm_part_doubt(part);
+            part->astray = self->astray = true;
+        }
+        return 0;
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+        doubt(self, message->partition);
+        cm_log(client->settings->log, CM_LOG_WARN, "the topic is not there at the moment",
+               "topic=%s partition=%d reason=\"%s\"", client->settings->topic,
+               (int)message->partition, text);
+        return 0;
+    default:
+        cm_log(client->settings->log, CM_LOG_WARN, "the topic cannot be read at the moment",
+               "topic=%s reason=\"%s\"", client->settings->topic, text);
+        return 0;
+    }
+}
+
+/* Room for all the messages' bytes at once, so that the events' texts stay where they are. */
+static void copy_texts(kafka_source_t *self, rd_kafka_message_t **messages, size_t count)
+{
+    size_t size = CM_EVENT_JSON_PADDING;
+
+    for (size_t i = 0; i < count; i++)
+        size += messages[i]->err == 0 ? messages[i]->len : 0;
+    cm_buf_clear(&self->texts);
+    cm_buf_reserve(&self->texts, size);
+    for (size_t i = 0; i < count; i++) {
+        if (messages[i]->err == 0 && messages[i]->len > 0)
+            memcpy(self->texts.data + self->texts.len, messages[i]->payload, messages[i]->len);
+        self->texts.len += messages[i]->err == 0 ? messages[i]->len : 0;
+    }
+    memset(self->texts.data + self->texts.len, 0, CM_EVENT_JSON_PADDING);
+    /* As many as fill a batch by number or by size next time. */
+    if (self->texts.len > 0)
+        self->average = self->texts.len / count + 1;
+    self->want = BATCH_BYTES / self->average;
+    self->want = self->want < 1 ? 1 : self->want > CM_BATCH_EVENTS ? CM_BATCH_EVENTS : self->want;
+}
+
+/* The batch ends here: what proves its positions is known, and what is gone is in its account. */
+static void end_batch(kafka_source_t *self, rd_kafka_message_t **messages, cm_batch_t *batch)
+{
+    for (size_t i = 0; i < self->parts.touched_count; i++) {
+        cm_part_t *part = &self->parts.parts[self->parts.touched[i]];
+        if (part->taken == 0)
+            continue;
+        const cm_proof_t last = cm_proof_of(messages[part->taken - 1]);
+        cm_proof_t first = CM_PROOF_NONE;
+        if (part->witness.last < 0)
+            first = cm_proof_of(messages[part->first - 1]);
+        cm_part_prove(part, &first, &last);
+    }
+    self->batches++;
+    cm_parts_mark(&self->parts, self->batches, batch);
+    batch->account.gone += self->gone;
+    self->gone = 0;
+}
+
+static int take_messages(kafka_source_t *self, rd_kafka_message_t **messages, size_t count,
+                         cm_batch_t *batch, cm_err_t *err)
+{
+    const char *at;
+    int rc = 0;
+
+    copy_texts(self, messages, count);
+    at = self->texts.data;
+    for (size_t i = 0; i < count; i++) {
+        const rd_kafka_message_t *message = messages[i];
+        if (message->err == 0)
+            take_message(self, message, i, (cm_str_t){at, message->len}, batch);
+        else if (rc == 0)
+            rc = take_error(self, message, err);
+        at += message->err == 0 ? message->len : 0;
+    }
+    end_batch(self, messages, batch);
+    for (size_t i = 0; i < count; i++)
+        rd_kafka_message_destroy(messages[i]);
+    return rc;
+}
+
+/* ---- the source ---- */
+
+/* librdkafka stops fetching when its queue is full, and before 2.2 it looks no more than once a
+ * second whether it is full still: unless something else is to be sent to the broker. So when what
+ * was fetched ahead runs low, the partitions' ends are asked for. */
+static void keep_fetching(kafka_source_t *self)
+{
+    int64_t now = cm_clock_ticks_ns();
+    size_t ahead = rd_kafka_queue_length(self->queue);
+
+    if (ahead * self->average > WAKE_BYTES || now - self->woken_ns < WAKE_NS ||
+        !cm_parts_behind(&self->parts, &self->client, ahead))
+        return;
+    rd_kafka_topic_partition_list_t *list = cm_parts_list(&self->parts, self->client.settings);
+    cm_kafka_ask_offsets(&self->client, list, RD_KAFKA_OFFSET_END, WAKE_MS);
+    rd_kafka_topic_partition_list_destroy(list);
+    self->woken_ns = cm_clock_ticks_ns();
+}
+
+/* Asks whether somebody answers: a quiet topic would not tell, and librdkafka says that all brokers
+ * are down only when it has been connected to every one of them. */
+static void look_for_broker(kafka_source_t *self)
+{
+    const rd_kafka_metadata_t *metadata;
+
+    int64_t now = cm_clock_ticks_ns();
+    if ((!self->client.all_down && !self->client.lost) || now - self->asked_ns < ASK_AGAIN_NS)
+        return;
+    if (rd_kafka_metadata(self->client.rk, 0, NULL, &metadata, ASK_MS) == 0) {
+        rd_kafka_metadata_destroy(metadata);
+        cm_kafka_answered(&self->client);
+    } else {
+        self->client.all_down = true;
+    }
+    self->asked_ns = cm_clock_ticks_ns();
+}
+
+/* Ours are read; but another consumer that died in the middle of its own leaves them to us only
+ * when its session is over. So the group as a whole must have come to the end. */
+static bool others_ended(kafka_source_t *self)
+{
+    int64_t now = cm_clock_ticks_ns();
+
+    if (now - self->others_ns < ASK_OTHERS_NS)
+        return false;
+    bool ended = cm_parts_others_ended(&self->parts, &self->client, ASK_OTHERS_MS);
+    self->others_ns = cm_clock_ticks_ns();
+    return ended;
+}
+
+/* What was read is looked at before that is said: it may be that of a topic that was made anew. */
+static bool is_over(kafka_source_t *self)
+{
+    const bool counted = self->options.count > 0 && self->left <= 0;
+
+    if (!counted && !(self->options.until_end && self->joined && self->pending == NULL &&
+                      cm_parts_ended(&self->parts) && others_ended(self)))
+        return false;
+    cm_kafka_source_settle(self, SETTLE_MS);
+    return counted || cm_parts_ended(&self->parts);
+}
+
+static int kafka_next(cm_source_t *source, cm_batch_t *batch, cm_err_t *err)
+{
+    kafka_source_t *self = (kafka_source_t *)source;
+    size_t want = self->want;
+
+    cm_kafka_source_resume(self);
+    int rc = cm_kafka_source_rebalance(self, err);
+    if (rc == 0)
+        rc = cm_kafka_source_find_again(self, err);
+    if (rc < 0)
+        return rc;
+    cm_kafka_source_watch(self);
+    if (self->held_count > 0) {
+        size_t count = self->held_count;
+        self->held_count = 0;
+        rc = take_messages(self, self->held, count, batch, err);
+        return rc < 0 ? rc : 1;
+    }
+    if (is_over(self)) {
+        end_batch(self, NULL, batch); /* an empty one */
+        return 0;
+    }
+    if (self->options.count > 0 && (int64_t)want > self->left)
+        want = (size_t)self->left;
+    ssize_t got = rd_kafka_consume_batch_queue(self->queue, POLL_MS, self->messages, want);
+    if (got > 0 && (self->client.all_down || self->client.lost))
+        cm_kafka_answered(&self->client);
+    rc = take_messages(self, self->messages, got > 0 ? (size_t)got : 0, batch, err);
+    if (rc < 0)
+        return rc;
+    look_for_broker(self);
+    keep_fetching(self);
+    return 1;
+}
+
+static int kafka_acknowledge(cm_source_t *source, uint64_t batches, cm_err_t *err)
+{
+    kafka_source_t *self = (kafka_source_t *)source;
+
+    (void)err;
+    cm_parts_acknowledge(&self->parts, batches);
+    cm_parts_commit(&self->parts, &self->client, true);
+    return 0;
+}
+
+void cm_kafka_source_keep_alive(cm_source_t *source)
+{
+    kafka_source_t *self = (kafka_source_t *)source;
+
+    if (!self->paused) {
+        rd_kafka_topic_partition_list_t *list = cm_parts_list(&self->parts, self->client.settings);
+        rd_kafka_pause_partitions(self->client.rk, list);
+        rd_kafka_topic_partition_list_destroy(list);
+        self->paused = true;
+    }
+    rd_kafka_message_t *message = rd_kafka_consumer_poll(self->client.rk, 0);
+    if (message == NULL)
+        return;
+    self->held = cm_realloc(self->held, (self->held_count + 1) * sizeof *self->held);
+    self->held[self->held_count++] = message;
+}
+
+const char *cm_kafka_source_trouble(const cm_source_t *source)
+{
+    const cm_kafka_client_t *client = &((const kafka_source_t *)source)->client;
+    const char *trouble = ((const kafka_source_t *)source)->trouble;
+
+    return trouble[0] != '\0' ? trouble : client->all_down ? client->reason : NULL;
+}
+
+size_t cm_kafka_source_lags(const cm_source_t *source, cm_kafka_lag_t *lags, size_t max)
+{
+    const kafka_source_t *self = (const kafka_source_t *)source;
+    size_t count = 0;
+
+    for (size_t i = 0; i < self->parts.count; i++) {
+        const cm_part_t *part = &self->parts.parts[i];
+        if (!part->ours)
+            continue;
+        if (count < max)
+            lags[count] =
+                (cm_kafka_lag_t){part->partition, part->next, cm_part_end(part, &self->client)};
+        count++;
+    }
+    return count;
+}
+
+bool cm_kafka_source_is_placed(const cm_source_t *source)
+{
+    return ((const kafka_source_t *)source)->placed;
+}
+
+/* Leaves the group, so that others have the partitions at once; not for longer than a broker that
+ * is away may keep us. Who has none has nothing to hand over, and may wait in vain: a broker that
+ * has come back holds the answer to who joins until the members of before are missed, and does not
+ * read meanwhile that we leave. */
+static void leave_group(kafka_source_t *self, bool silent)
+{
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(self->client.rk);
+    const int64_t ms = silent || !cm_parts_any(&self->parts) ? LEAVE_SOON_MS : LEAVE_MS;
+    const int64_t started = cm_clock_ticks_ns();
+
+    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(self->client.rk, queue);
+    if (error != NULL)
+        rd_kafka_error_destroy(error);
+    while (!rd_kafka_consumer_closed(self->client.rk) &&
+           cm_clock_ticks_ns() - started < ms * INT64_C(1000000)) {
+        rd_kafka_event_t *event = rd_kafka_queue_poll(queue, POLL_MS);
+        if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE)
+            cm_kafka_source_give_back(self, rd_kafka_event_topic_partition_list(event));
+        rd_kafka_event_destroy(event); /* NULL is no event */
+    }
+    rd_kafka_queue_destroy(queue);
+}
+
+static void kafka_close(cm_source_t *source)
+{
+    kafka_source_t *self = (kafka_source_t *)source;
+
+    self->closing = true;
+    if (self->client.rk != NULL)
+        cm_kafka_source_give_up_pending(self);
+    cm_kafka_source_drop_held(self);
+    bool silent = self->client.all_down; /* then it would wait long, and in vain */
+    if (self->client.rk != NULL && self->queue != NULL) {
+        if (!silent)
+            silent = !cm_parts_commit(&self->parts, &self->client, false);
+        rd_kafka_queue_destroy(self->queue);
+        leave_group(self, silent);
+    }
+    cm_kafka_source_close_witness(self);
+    if (!cm_kafka_end_within(&self->client, silent ? END_SILENT_MS : END_MS))
+        return; /* its threads may call us until the process ends */
+    cm_parts_free(&self->parts);
+    cm_event_json_free(self->json);
+    cm_buf_free(&self->texts);
+    free(self->held);
+    free(self);
+}
+
+/* ---- open ---- */
+
+/* Where a partition without a position is begun, as the user has it. */
+static bool begins_at_end(rd_kafka_conf_t *conf)
+{
+    rd_kafka_topic_conf_t *topic = rd_kafka_conf_get_default_topic_conf(conf);
+    char value[32] = "";
+    size_t size = sizeof value;
+
+    return topic != NULL &&
+           rd_kafka_topic_conf_get(topic, "auto.offset.reset", value, &size) == RD_KAFKA_CONF_OK &&
+           (strcmp(value, "largest") == 0 || strcmp(value, "latest") == 0 ||
+            strcmp(value, "end") == 0);
+}
+
+/* Memory: 16 MiB of messages at most are fetched ahead. */
+static int start(kafka_source_t *self, cm_err_t *err)
+{
+    const cm_kafka_settings_t *settings = self->options.settings;
+    const cm_kafka_property_t house[] = {
+        {"group.id", settings->group},
+        {"enable.auto.commit", "false"},
+        {"enable.auto.offset.store", "false"},
+        {"auto.offset.reset", "earliest"},
+        {"session.timeout.ms", "10000"},
+        {"enable.partition.eof", "true"},
+        {"queued.max.messages.kbytes", "16384"},
+        {"queued.min.messages", "100000"},
+        {"fetch.message.max.bytes", "524288"},
+        {"fetch.max.bytes", "4194304"},
+        {"fetch.wait.max.ms", "100"},
+        {"fetch.error.backoff.ms", "100"},
+        /* New partitions are seen so soon. Not by producers, whom a broker that has just come back
+         * and knows of no topic could lead to give up on messages. */
+        {"topic.metadata.refresh.interval.ms", "5000"},
+        {NULL, NULL},
+    };
+    rd_kafka_conf_t *conf;
+    char why[200];
+
+    int rc = cm_kafka_conf(settings, house, &conf, err);
+    if (rc < 0)
+        return rc;
+    rd_kafka_conf_set_rebalance_cb(conf, cm_kafka_source_on_rebalance);
+    rd_kafka_conf_set_offset_commit_cb(conf, cm_kafka_source_on_commit);
+    self->at_end = begins_at_end(conf);
+    /* Where to go on when there is nothing at an offset is for us to find, and to say. */
+    if (rd_kafka_conf_set(conf, "auto.offset.reset", "error", why, sizeof why) !=
+        RD_KAFKA_CONF_OK) {
+        rd_kafka_conf_destroy(conf);
+        return cm_fail(err, CM_EINTERNAL, "kafka: %s", why);
+    }
+    return cm_kafka_start(&self->client, RD_KAFKA_CONSUMER, conf, settings, self, err);
+}
+
+static int subscribe(kafka_source_t *self, cm_err_t *err)
+{
+    const char *topic = self->client.settings->topic;
+    rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
+
+    rd_kafka_poll_set_consumer(self->client.rk);
+    self->queue = rd_kafka_queue_get_consumer(self->client.rk);
+    rd_kafka_topic_partition_list_add(topics, topic, RD_KAFKA_PARTITION_UA);
+    rd_kafka_resp_err_t code = rd_kafka_subscribe(self->client.rk, topics);
+    rd_kafka_topic_partition_list_destroy(topics);
+    return code == 0 ? 0 : cm_fail(err, CM_EUSAGE, "topic %s: %s", topic, rd_kafka_err2str(code));
+}
+
+int cm_kafka_source_open(const cm_kafka_source_options_t *options, cm_source_t **source,
+                         cm_err_t *err)
+{
+    static const cm_source_ops_t ops = {kafka_next, NULL, kafka_close, kafka_acknowledge};
+    const cm_kafka_settings_t *settings = options->settings;
+    kafka_source_t *self = cm_alloc_zero(1, sizeof *self);
+
+    self->source.ops = &ops;
+    self->options = *options;
+    self->left = options->count;
+    self->want = FIRST_MESSAGES;
+    self->lookup_ms = CM_KAFKA_LOOKUP_MS;
+    self->average = BATCH_BYTES / FIRST_MESSAGES;
+    self->json = cm_event_json_new();
+    if (self->json != NULL) {
+        cm_event_json_set_fill(self->json, options->fill, options->fill_context);
+        cm_event_json_set_timestamps(self->json, &options->times);
+    }
+    int rc = self->json != NULL ? start(self, err) : cm_fail_memory(err);
+    if (rc == 0)
+        rc =
+            cm_kafka_ensure_topic(&self->client, settings->topic, settings->partitions, false, err);
+    if (rc == 0)
+        rc = subscribe(self, err);
+    if (rc < 0)
+        kafka_close(&self->source);
+    else
+        *source = &self->source;
+    return rc;
+}

@@ -1,0 +1,25 @@
+/* Browsers of the synthetic traffic: browser, operating system and device that belong together,
+ * with the user agent text that such a browser sends. */
+#ifndef CM_SOURCE_SYNTHETIC_AGENTS_H
+#define CM_SOURCE_SYNTHETIC_AGENTS_H
+
+#include "base/arena.h"
+#include "source/synthetic/random.h"
+
+typedef struct cm_agent {
+    cm_str_t browser; /* "Safari" */
+    cm_str_t os;      /* "iOS 17.4" */
+    cm_str_t device;  /* "iPhone" */
+    cm_str_t text;    /* "Mozilla/5.0 (iPhone; ..." */
+} cm_agent_t;
+
+/* How many there are: the index of an agent is below it. */
+uint32_t cm_agents_count(void);
+
+/* All of them, in `arena`. */
+const cm_agent_t *cm_agents_build(cm_arena_t *arena);
+
+/* The index of a random agent, the common ones more often. */
+uint32_t cm_agents_pick(cm_random_t *random);
+
+#endif

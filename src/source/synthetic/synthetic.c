@@ -1,0 +1,386 @@
+#include "source/synthetic/synthetic.h"
+
+#include "base/clock.h"
+#include "source/synthetic/pages.h"
+
+#include <stdlib.h>
+
+enum {
+    THINK_SECONDS = 30,    /* mean time between two pages of a session */
+    SESSION_PAGES = 5,     /* mean pages of a session */
+    USER_RATE_MAX = 100,   /* events per second and user that are still possible */
+    SESSION_RATE = 50,     /* events per second and session that are still comfortable */
+    HELD_MAX = 512,        /* slots for late and repeated events */
+    PACE_MS = 200,         /* how long a paced source may wait */
+    NAP_MS = 20,           /* how often it looks at `stop` */
+    GAP_BITS = 12,         /* binary places of the mean gap in ns */
+    EXPONENTIAL_BITS = 30, /* binary places of cm_random_exponential() */
+    NS_PER_MS = 1000 * 1000,
+};
+
+#define NOBODY   UINT32_MAX
+#define RATE_MIN 1e-6
+#define RATE_MAX 1e8
+
+/* Purposes of random numbers (those of the population have smaller numbers). Lateness has its own,
+ * so that late events are the same events as without lateness. */
+enum { FOR_CLICKS = 101, FOR_DISORDER };
+
+/* An event, small. A free slot of `held` has ms == 0. */
+typedef struct click {
+    int64_t ms;
+    uint32_t user, page;
+} click_t;
+
+typedef struct session {
+    int64_t last_ms; /* of its last click; 0: none yet */
+    uint32_t user;   /* NOBODY before the first session of this slot */
+    bool over;       /* the next click here begins a new session */
+} session_t;
+
+typedef struct synthetic {
+    cm_source_t source;
+    const atomic_bool *stop;
+    cm_population_t population;
+    cm_pages_t pages;
+    cm_random_t clicks, disorder;
+
+    /* Simulated time. Arrivals are a Poisson process; `next_ns` is the next one's time. Where a
+     * millisecond is too full of clicks, `now_ms` runs ahead of it until the process catches up. */
+    uint64_t gap; /* mean ns between arrivals, times 2^GAP_BITS */
+    int64_t start_ms, next_ns, now_ms;
+
+    session_t *sessions;
+    uint32_t session_count;
+    bool *busy; /* per user: in a session */
+
+    uint64_t count, emitted; /* count 0: endless */
+    uint64_t late, repeat;   /* chances, of 2^32 */
+    uint32_t held_count;
+    click_t held[HELD_MAX]; /* [i % HELD_MAX] is due as the i-th emission, see `turn` */
+    uint64_t turn;
+
+    bool paced, no_wait;
+    int64_t pace_start, pace_next; /* ticks in ns; pace_start is 0 before the first next() */
+
+    uint32_t batch_users[CM_BATCH_EVENTS]; /* whose the events of the last batch are */
+} synthetic_t;
+
+/* --- Users and sessions ----------------------------------------------------------------------- */
+
+/* A user outside any session: one of the active ones; where they are all busy, anybody. There is
+ * always one, because there are fewer sessions than users or the caller has just ended one. */
+static uint32_t free_user(synthetic_t *s)
+{
+    uint32_t users = s->population.users, user = 0;
+    for (int i = 0; i < 64; i++) {
+        user = i < 16 ? cm_random_zipf(&s->clicks, users) : cm_random_below(&s->clicks, users);
+        if (!s->busy[user])
+            return user;
+    }
+    while (s->busy[user])
+        user = (user + 1) % users;
+    return user;
+}
+
+/* The session that the next click belongs to. Think times are exponential, which has no memory:
+ * whose turn it is then does not depend on the past, so any session serves, and no queue of times
+ * is needed. Its mean is the number of sessions divided by the rate. A session clicks once in a
+ * millisecond at most, and ends in a later one: so a user's times are strictly increasing. */
+static session_t *next_session(synthetic_t *s)
+{
+    for (;; s->now_ms++) {
+        for (int i = 0; i < 8; i++) {
+            session_t *session = &s->sessions[cm_random_below(&s->clicks, s->session_count)];
+            if (session->last_ms < s->now_ms)
+                return session;
+        }
+    }
+}
+
+/* The next click in the order of time; also draws the time of the one after it. */
+static click_t new_click(synthetic_t *s)
+{
+    int64_t arrival = s->next_ns / NS_PER_MS;
+    if (s->now_ms < arrival)
+        s->now_ms = arrival;
+    unsigned __int128 gap = (unsigned __int128)cm_random_exponential(&s->clicks) * s->gap;
+    s->next_ns += (int64_t)(gap >> (EXPONENTIAL_BITS + GAP_BITS));
+
+    session_t *session = next_session(s);
+    bool entry = session->over;
+    if (entry) {
+        if (session->user != NOBODY)
+            s->busy[session->user] = false;
+        session->user = free_user(s);
+        s->busy[session->user] = true;
+    }
+    session->last_ms = s->now_ms;
+    session->over = cm_random_below(&s->clicks, SESSION_PAGES) == 0;
+    bool home = entry && cm_random_below(&s->clicks, 2) == 0;
+    return (click_t){
+        .ms = s->now_ms,
+        .user = session->user,
+        .page = home ? 0 : cm_random_zipf(&s->clicks, s->pages.count),
+    };
+}
+
+/* --- Late and repeated events ----------------------------------------------------------------- */
+
+/* Holds a click back until some later turn; false when there is no room. */
+static bool hold(synthetic_t *s, click_t click)
+{
+    uint32_t delay = cm_random_below(&s->disorder, HELD_MAX - 1);
+    if (s->held_count == HELD_MAX - 1)
+        return false;
+    /* Never the slot of this turn itself. */
+    while (s->held[(s->turn + 1 + delay) % HELD_MAX].ms != 0)
+        delay = (delay + 1) % (HELD_MAX - 1);
+    s->held[(s->turn + 1 + delay) % HELD_MAX] = click;
+    s->held_count++;
+    return true;
+}
+
+static bool happens(synthetic_t *s, uint64_t chance)
+{
+    return chance > 0 && cm_random_chance(&s->disorder, chance);
+}
+
+/* Emits one click; false when the new one is held back instead. */
+static bool emit(synthetic_t *s, click_t *click)
+{
+    uint64_t room = s->count == 0 ? UINT64_MAX : s->count - s->emitted - s->held_count;
+
+    while (room == 0 && s->held[s->turn % HELD_MAX].ms == 0)
+        s->turn++; /* only held ones are left */
+    click_t *due = &s->held[s->turn % HELD_MAX];
+    if (due->ms != 0) {
+        *click = *due;
+        due->ms = 0;
+        s->held_count--;
+    } else {
+        *click = new_click(s);
+        /* The last place is left to an event that overtakes the held ones. */
+        bool late = happens(s, s->late) && room >= 2 && hold(s, *click);
+        if (happens(s, s->repeat) && room >= 2u + late)
+            hold(s, *click);
+        if (late)
+            return false;
+    }
+    s->turn++;
+    s->emitted++;
+    return true;
+}
+
+/* --- The door --------------------------------------------------------------------------------- */
+
+static bool stopped(const synthetic_t *s)
+{
+    return s->stop != NULL && atomic_load_explicit(s->stop, memory_order_relaxed);
+}
+
+/* Waits for the next moment to emit. Returns the simulated time up to which events are due, ns. */
+static int64_t wait_until_due(synthetic_t *s)
+{
+    int64_t now = cm_clock_ticks_ns();
+    if (s->pace_start == 0)
+        s->pace_start = s->pace_next = now;
+    for (; now < s->pace_next && !s->no_wait && !stopped(s); now = cm_clock_ticks_ns()) {
+        int64_t rest = (s->pace_next - now) / NS_PER_MS + 1;
+        cm_sleep_ms(rest < NAP_MS ? rest : NAP_MS);
+    }
+    return s->start_ms * NS_PER_MS + (now - s->pace_start);
+}
+
+/* When to come back: after 200 ms, or when a batch is full if that is earlier; at once when this
+ * batch was full. */
+static void plan_wait(synthetic_t *s, bool full)
+{
+    int64_t wait = (int64_t)PACE_MS * NS_PER_MS;
+    int64_t fill = (int64_t)((s->gap >> GAP_BITS) * CM_BATCH_EVENTS);
+    if (fill < wait)
+        wait = fill;
+    s->pace_next = cm_clock_ticks_ns() + (full ? 0 : wait);
+}
+
+static void add_event(synthetic_t *s, cm_batch_t *batch, click_t click)
+{
+    const cm_person_t *person = &s->population.people[click.user];
+    const cm_home_t *home = &s->population.homes[person->home];
+    const cm_agent_t *agent = &s->population.agents[person->agent];
+
+    s->batch_users[batch->count] = click.user;
+    *cm_batch_slot(batch) = (cm_event_t){
+        .timestamp = click.ms,
+        .user_id = cm_population_name(&s->population, click.user),
+        .url = cm_pages_url(&s->pages, click.page),
+        .country = home->country,
+        .city = home->city,
+        .browser = agent->browser,
+        .os = agent->os,
+        .device = agent->device,
+    };
+    cm_batch_accept(batch);
+}
+
+static bool at_end(const synthetic_t *s)
+{
+    return s->count != 0 && s->emitted == s->count;
+}
+
+static int synthetic_next(cm_source_t *source, cm_batch_t *batch, cm_err_t *err)
+{
+    synthetic_t *s = (synthetic_t *)source;
+    int64_t due = s->paced && !at_end(s) ? wait_until_due(s) : INT64_MAX;
+    click_t click;
+
+    while (batch->count < CM_BATCH_EVENTS && !at_end(s) && s->next_ns <= due) {
+        if (!emit(s, &click))
+            continue;
+        if (click.ms >= CM_TIME_END)
+            return cm_fail(err, CM_EUSAGE,
+                           "the simulated time reaches the year 2100 after %llu events; begin "
+                           "earlier, or give a higher rate or a lower count",
+                           (unsigned long long)s->emitted - 1);
+        add_event(s, batch, click);
+    }
+    if (s->paced)
+        plan_wait(s, batch->count == CM_BATCH_EVENTS);
+    return at_end(s) ? 0 : 1;
+}
+
+static void synthetic_progress(const cm_source_t *source, uint64_t *done, uint64_t *total)
+{
+    const synthetic_t *s = (const synthetic_t *)source;
+    *done = s->emitted;
+    *total = s->count;
+}
+
+static void synthetic_close(cm_source_t *source)
+{
+    synthetic_t *s = (synthetic_t *)source;
+    free(s->busy);
+    free(s->sessions);
+    cm_pages_free(&s->pages);
+    cm_population_free(&s->population);
+    free(s);
+}
+
+static const cm_source_ops_t synthetic_ops = {
+    .next = synthetic_next,
+    .progress = synthetic_progress,
+    .close = synthetic_close,
+};
+
+/* --- Opening ---------------------------------------------------------------------------------- */
+
+static int check_percent(const char *what, double percent, cm_err_t *err)
+{
+    if (percent >= 0 && percent <= 100)
+        return 0;
+    return cm_fail(err, CM_EUSAGE, "%g percent %s events cannot be; give a number of 0 to 100",
+                   percent, what);
+}
+
+static int check_options(const cm_synthetic_options_t *options, cm_err_t *err)
+{
+    double rate = options->rate;
+
+    if (!(rate >= RATE_MIN && rate <= RATE_MAX))
+        return cm_fail(err, CM_EUSAGE,
+                       "a rate of %g events per second cannot be; give a number of 0.000001 to "
+                       "100000000",
+                       rate);
+    if (rate > (double)options->users * USER_RATE_MAX && options->users > 0)
+        return cm_fail(err, CM_EUSAGE,
+                       "%u users cannot make %g events per second, a user makes %d at most; give "
+                       "more users or a lower rate",
+                       options->users, rate, USER_RATE_MAX);
+    if (options->start_ms <= 0 || options->start_ms >= CM_TIME_END)
+        return cm_fail(err, CM_EUSAGE,
+                       "synthetic events cannot begin at %lld ms since 1970; begin after that and "
+                       "before the year 2100",
+                       (long long)options->start_ms);
+    int code = check_percent("late", options->late_percent, err);
+    return code < 0 ? code : check_percent("repeated", options->repeat_percent, err);
+}
+
+/* As many sessions as give the wanted think time, but at most a quarter of the users, or where the
+ * rate demands it, half of them: somebody must be left to come next. */
+static uint32_t sessions_for(const cm_synthetic_options_t *options, double new_rate)
+{
+    double wanted = new_rate * THINK_SECONDS, quarter = options->users / 4,
+           half = options->users / 2;
+    if (wanted > quarter)
+        wanted = quarter;
+    if (wanted < new_rate / SESSION_RATE)
+        wanted = new_rate / SESSION_RATE;
+    if (wanted > half)
+        wanted = half;
+    return wanted < 1 ? 1 : (uint32_t)wanted;
+}
+
+static uint64_t chance_of(double percent)
+{
+    return (uint64_t)(percent / 100 * 4294967296.0);
+}
+
+int cm_synthetic_open(const cm_synthetic_options_t *options, const atomic_bool *stop,
+                      cm_source_t **source, cm_err_t *err)
+{
+    int code = check_options(options, err);
+    if (code < 0)
+        return code;
+    synthetic_t *s = cm_alloc_zero(1, sizeof *s);
+    s->source.ops = &synthetic_ops;
+    code =
+        cm_population_init(&s->population, options->users, options->countries, options->seed, err);
+    if (code < 0)
+        goto fail;
+    code = cm_pages_init(&s->pages, options->urls, err);
+    if (code < 0)
+        goto fail;
+
+    /* Repeats come on top of new events, and the rate counts both. */
+    double new_rate = options->rate / (1 + options->repeat_percent / 100);
+    s->session_count = sessions_for(options, new_rate);
+    s->sessions = calloc(s->session_count, sizeof *s->sessions);
+    s->busy = calloc(options->users, sizeof *s->busy);
+    if (s->sessions == NULL || s->busy == NULL) {
+        code = cm_fail_memory(err);
+        goto fail;
+    }
+    for (uint32_t i = 0; i < s->session_count; i++)
+        s->sessions[i] = (session_t){.user = NOBODY, .over = true};
+    s->stop = stop;
+    s->clicks = cm_random_seeded(options->seed, FOR_CLICKS);
+    s->disorder = cm_random_seeded(options->seed, FOR_DISORDER);
+    s->gap = (uint64_t)(1e9 / new_rate * (1 << GAP_BITS));
+    s->start_ms = s->now_ms = options->start_ms;
+    s->next_ns = options->start_ms * NS_PER_MS;
+    s->count = options->count;
+    s->late = chance_of(options->late_percent);
+    s->repeat = chance_of(options->repeat_percent);
+    s->paced = options->paced;
+    s->no_wait = options->no_wait;
+    *source = &s->source;
+    return 0;
+
+fail:
+    synthetic_close(&s->source);
+    return code;
+}
+
+cm_str_t cm_synthetic_user_agent(const cm_source_t *source, size_t event)
+{
+    const synthetic_t *s = (const synthetic_t *)source;
+    const cm_person_t *person = &s->population.people[s->batch_users[event]];
+    return s->population.agents[person->agent].text;
+}
+
+cm_str_t cm_synthetic_address(const cm_source_t *source, size_t event,
+                              char text[CM_POPULATION_ADDRESS_MAX])
+{
+    const synthetic_t *s = (const synthetic_t *)source;
+    return cm_population_address(s->batch_users[event], text);
+}
