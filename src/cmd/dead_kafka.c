@@ -35,10 +35,10 @@ typedef struct printer {
     cm_buf_t plain;
 } printer_t;
 
-static int print_letter(void *context, const cm_kafka_letter_t *letter)
+static int print_letter(void *context, const cm_kafka_dead_letter_t *letter)
 {
     printer_t *printer = context;
-    char id[CM_KAFKA_LETTER_ID + 2];
+    char id[CM_KAFKA_DEAD_LETTER_ID + 2];
 
     snprintf(id, sizeof id, printer->app->global.json ? "\"%s\"" : "%s", letter->id);
     const cm_dead_shown_t shown = {.id = id,
@@ -95,13 +95,13 @@ static int mark_replayed(replay_t *replay, const char *id)
     rd_kafka_headers_t *headers = rd_kafka_headers_new(1);
 
     rd_kafka_header_add(headers, CM_KAFKA_REPLAYED, -1, id, -1);
-    int rc = cm_kafka_sink_put_raw(replay->sink, replay->settings->dead_topic, nothing, nothing,
+    int rc = cm_sink_kafka_put_raw(replay->sink, replay->settings->dead_topic, nothing, nothing,
                                    headers, &replay->app->err);
     rd_kafka_headers_destroy(headers);
     return rc;
 }
 
-static int replay_letter(void *context, const cm_kafka_letter_t *letter)
+static int replay_letter(void *context, const cm_kafka_dead_letter_t *letter)
 {
     replay_t *replay = context;
     cm_err_t *err = &replay->app->err;
@@ -141,11 +141,11 @@ static int replay_letters(replay_t *replay, int argc, char **argv)
 
 /* A committed transaction is seen by readers a moment later; a new producer of its name is let in
  * only then. So whoever lists the letters next finds them as we leave them. */
-static int settle(replay_t *replay, const cm_kafka_sink_options_t *sink)
+static int settle(replay_t *replay, const cm_sink_kafka_options_t *sink)
 {
     cm_sink_close(replay->sink);
     replay->sink = NULL;
-    return cm_kafka_sink_open(sink, &replay->sink, &replay->app->err);
+    return cm_sink_kafka_open(sink, &replay->sink, &replay->app->err);
 }
 
 int cm_dead_kafka_replay(cm_app_t *app, const cm_dead_options_t *options, int argc, char **argv)
@@ -157,7 +157,7 @@ int cm_dead_kafka_replay(cm_app_t *app, const cm_dead_options_t *options, int ar
 
     cm_buf_printf(&name, "%s.dead", settings.group);
     /* Of two who replay at once, the name lets only the later one go on. */
-    const cm_kafka_sink_options_t sink = {
+    const cm_sink_kafka_options_t sink = {
         .settings = &settings, .clock = app->clock, .transaction = name.data};
     cm_enriching_open(&replay.visitors.enriching, &options->import.enrich, options->import.all,
                       &app->log);
@@ -172,7 +172,7 @@ int cm_dead_kafka_replay(cm_app_t *app, const cm_dead_options_t *options, int ar
     if (rc == 0)
         rc = cm_store_embedded_secret_of(app->global.data_dir, replay.visitors.key, &app->err);
     if (rc == 0)
-        rc = cm_kafka_sink_open(&sink, &replay.sink, &app->err);
+        rc = cm_sink_kafka_open(&sink, &replay.sink, &app->err);
     if (rc == 0)
         rc = replay_letters(&replay, argc, argv);
     if (rc == 0 && replay.account.accepted > 0)

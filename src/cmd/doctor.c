@@ -230,7 +230,7 @@ static void check_kafka(doctor_t *doctor)
     cm_err_t err;
 
     settings.create = false;
-    int rc = cm_kafka_look(&settings, &before, &err);
+    int rc = cm_kafka_probe(&settings, &before, &err);
     if (rc < 0) {
         complain(doctor, "kafka", rc, err.text);
         return;
@@ -240,7 +240,7 @@ static void check_kafka(doctor_t *doctor)
     now = before;
     settings.create = doctor->asked->fix;
     if (settings.create && (!before.topic.found || !before.dead.found))
-        rc = cm_kafka_look(&settings, &now, &err);
+        rc = cm_kafka_probe(&settings, &now, &err);
     if (rc < 0) {
         complain(doctor, "kafka", rc, err.text);
         return;

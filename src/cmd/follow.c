@@ -49,14 +49,14 @@ static int drain(void *context, cm_err_t *err)
 static int open_topic(void *context)
 {
     follower_t *self = context;
-    const cm_kafka_source_options_t options = {.settings = &self->settings,
+    const cm_source_kafka_options_t options = {.settings = &self->settings,
                                                .owner = {self, store_position, drain},
                                                .until_end = self->options->until_end,
                                                .times = self->times,
                                                .fill = cm_enricher_fill,
                                                .fill_context = self->enriching.enricher};
 
-    return cm_kafka_source_open(&options, &self->source, &self->app->err);
+    return cm_source_kafka_open(&options, &self->source, &self->app->err);
 }
 
 static int open_all(follower_t *self)
@@ -138,7 +138,7 @@ static void show_status(follower_t *self)
     cm_buf_printf(&line, " cells in %.1f ms", self->refresh_seconds * 1000);
     if (self->publishing != NULL)
         cm_publishing_add_status(self->publishing, &line);
-    const char *trouble = cm_kafka_source_trouble(self->source);
+    const char *trouble = cm_source_kafka_trouble(self->source);
     if (trouble != NULL)
         cm_buf_printf(&line, "; waiting for Kafka: %s", trouble);
     cm_progress_tell(self->app->messages, self->app->terminal, &line);

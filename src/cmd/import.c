@@ -226,7 +226,7 @@ static int import_to_kafka(cm_app_t *app, const import_command_options_t *asked,
     const cm_pipeline_env_t env = cm_app_env(app);
     cm_kafka_patience_t patience;
     cm_letters_t letters;
-    const cm_kafka_sink_options_t kafka = {.settings = &settings,
+    const cm_sink_kafka_options_t kafka = {.settings = &settings,
                                            .waiter = &patience.waiter,
                                            .clock = app->clock,
                                            .refused = cm_letters_take,
@@ -241,7 +241,7 @@ static int import_to_kafka(cm_app_t *app, const import_command_options_t *asked,
     if (rc == 0)
         rc = cm_store_embedded_secret_of(app->global.data_dir, into.visitor_key, &app->err);
     if (rc == 0)
-        rc = cm_kafka_sink_open(&kafka, &into.sink, &app->err);
+        rc = cm_sink_kafka_open(&kafka, &into.sink, &app->err);
     if (rc == 0) {
         rc = import_files(app, &asked->import, &into, argc, argv, account);
         cm_kafka_account_print(app, account, into.sink);

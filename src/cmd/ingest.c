@@ -94,7 +94,7 @@ static int wait_for_server(cm_ingest_t *self, const char *what, const char *reas
     int64_t now = cm_clock_ticks_ns();
 
     if (self->source != NULL)
-        cm_kafka_source_keep_alive(self->source);
+        cm_source_kafka_keep_alive(self->source);
     self->waiting_for = reason != NULL ? what : NULL;
     self->waiting_reason = reason;
     cm_ingest_show_status(self);
@@ -150,12 +150,12 @@ static int open_kafka(void *context)
     cm_ingest_t *self = context;
     const cm_ingest_options_t *asked = self->options;
     const bool embedded = asked->store == CM_STORE_EMBEDDED;
-    const cm_kafka_sink_options_t dead = {.settings = &self->settings,
+    const cm_sink_kafka_options_t dead = {.settings = &self->settings,
                                           .dead_only = true,
                                           .patient = true,
                                           .waiter = &self->dead_waiter,
                                           .clock = self->app->clock};
-    const cm_kafka_source_options_t source = {
+    const cm_source_kafka_options_t source = {
         .settings = &self->settings,
         .owner = {self, embedded ? store_position : NULL, drain},
         .or_group = asked->resume == CM_RESUME_GROUP,
@@ -167,9 +167,9 @@ static int open_kafka(void *context)
     int rc = 0;
 
     if (asked->dead_to == CM_DEAD_TO_TOPIC && self->dead == NULL)
-        rc = cm_kafka_sink_open(&dead, &self->dead, &self->app->err);
+        rc = cm_sink_kafka_open(&dead, &self->dead, &self->app->err);
     if (rc == 0)
-        rc = cm_kafka_source_open(&source, &self->source, &self->app->err);
+        rc = cm_source_kafka_open(&source, &self->source, &self->app->err);
     return rc;
 }
 
@@ -210,7 +210,7 @@ static void close_all(cm_ingest_t *self)
 
 static void look_for_trouble(cm_ingest_t *self)
 {
-    const char *kafka = cm_kafka_source_trouble(self->source), *store = NULL;
+    const char *kafka = cm_source_kafka_trouble(self->source), *store = NULL;
 
     if (self->options->store == CM_STORE_CASSANDRA)
         store = cm_store_cassandra_trouble(self->store);

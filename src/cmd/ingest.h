@@ -59,7 +59,7 @@ void cm_ingest_add_reading(cm_buf_t *line, const cm_source_t *source, uint64_t r
 
 /* Appends ", 6 partitions, lag 1,234 (3: 1,000, 0: 234)", the largest first; of partitions whose
  * lag is not known it says that and how many, never that it is 0. Moves the elements of `lags`. */
-void cm_ingest_add_lag(cm_buf_t *line, cm_kafka_lag_t *lags, size_t count);
+void cm_ingest_add_lag(cm_buf_t *line, cm_source_kafka_lag_t *lags, size_t count);
 
 /* The account of the run. */
 void cm_ingest_print_account(cm_ingest_t *self);

@@ -28,18 +28,18 @@ static uint64_t retries_of(const cm_ingest_t *self)
 }
 
 /* A partition that was only just taken, or whose broker does not tell. */
-static bool is_unknown(const cm_kafka_lag_t *lag)
+static bool is_unknown(const cm_source_kafka_lag_t *lag)
 {
     return lag->position < 0 || lag->end < 0;
 }
 
-static int64_t lag_of(const cm_kafka_lag_t *lag)
+static int64_t lag_of(const cm_source_kafka_lag_t *lag)
 {
     return !is_unknown(lag) && lag->end > lag->position ? lag->end - lag->position : 0;
 }
 
 /* Moves the largest lag behind `from` to its place. */
-static void select_largest(cm_kafka_lag_t *lags, size_t count, size_t from)
+static void select_largest(cm_source_kafka_lag_t *lags, size_t count, size_t from)
 {
     size_t largest = from;
 
@@ -47,12 +47,12 @@ static void select_largest(cm_kafka_lag_t *lags, size_t count, size_t from)
         if (lag_of(&lags[i]) > lag_of(&lags[largest]))
             largest = i;
     }
-    cm_kafka_lag_t moved = lags[from];
+    cm_source_kafka_lag_t moved = lags[from];
     lags[from] = lags[largest];
     lags[largest] = moved;
 }
 
-void cm_ingest_add_lag(cm_buf_t *line, cm_kafka_lag_t *lags, size_t count)
+void cm_ingest_add_lag(cm_buf_t *line, cm_source_kafka_lag_t *lags, size_t count)
 {
     int64_t sum = 0;
     size_t unknown = 0;
@@ -89,8 +89,8 @@ void cm_ingest_add_lag(cm_buf_t *line, cm_kafka_lag_t *lags, size_t count)
 
 static void add_lag(cm_buf_t *line, const cm_source_t *source)
 {
-    cm_kafka_lag_t lags[PARTITIONS];
-    size_t count = cm_kafka_source_lags(source, lags, PARTITIONS);
+    cm_source_kafka_lag_t lags[PARTITIONS];
+    size_t count = cm_source_kafka_lags(source, lags, PARTITIONS);
 
     cm_ingest_add_lag(line, lags, count < PARTITIONS ? count : PARTITIONS);
 }
@@ -130,8 +130,8 @@ void cm_ingest_show_status(cm_ingest_t *self)
 
 static void add_json(cm_buf_t *json, const cm_ingest_t *self, double seconds)
 {
-    cm_kafka_lag_t lags[PARTITIONS];
-    size_t count = cm_kafka_source_lags(self->source, lags, PARTITIONS);
+    cm_source_kafka_lag_t lags[PARTITIONS];
+    size_t count = cm_source_kafka_lags(self->source, lags, PARTITIONS);
 
     cm_buf_add_char(json, '{');
     cm_accounts_add_json(json, &self->pipeline.account);

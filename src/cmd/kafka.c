@@ -25,7 +25,7 @@ void cm_kafka_patience_start(cm_kafka_patience_t *patience, const cm_app_t *app)
     *patience = (cm_kafka_patience_t){.waiter = {be_patient, patience}, .stop = app->stop};
 }
 
-static void add_json(cm_buf_t *buf, const cm_kafka_report_t *report)
+static void add_json(cm_buf_t *buf, const cm_sink_kafka_report_t *report)
 {
     cm_buf_printf(
         buf,
@@ -41,7 +41,7 @@ static void add_json(cm_buf_t *buf, const cm_kafka_report_t *report)
     cm_buf_add_char(buf, '}');
 }
 
-static void print_report(cm_app_t *app, const cm_kafka_report_t *report)
+static void print_report(cm_app_t *app, const cm_sink_kafka_report_t *report)
 {
     cm_buf_t line = CM_BUF_INIT;
 
@@ -74,9 +74,9 @@ static void print_report(cm_app_t *app, const cm_kafka_report_t *report)
 void cm_kafka_account_print(cm_app_t *app, const cm_account_t *account, const cm_sink_t *sink)
 {
     cm_buf_t json = CM_BUF_INIT;
-    cm_kafka_report_t report;
+    cm_sink_kafka_report_t report;
 
-    cm_kafka_sink_report(sink, &report);
+    cm_sink_kafka_report(sink, &report);
     if (app->global.json) {
         cm_buf_add_char(&json, '{');
         cm_accounts_add_json(&json, account);

@@ -52,7 +52,7 @@ static const cm_option_t options[] = {
 };
 
 static int open_sink(cm_app_t *app, const produce_options_t *produce,
-                     const cm_kafka_sink_options_t *kafka, const cm_source_t *source,
+                     const cm_sink_kafka_options_t *kafka, const cm_source_t *source,
                      cm_sink_t **sink)
 {
     cm_store_t *store;
@@ -62,7 +62,7 @@ static int open_sink(cm_app_t *app, const produce_options_t *produce,
     if (produce->out != NULL)
         return cm_jsonl_open(produce->out, sink, &app->err);
     if (produce->sink == CM_SINK_KAFKA)
-        return cm_kafka_sink_open(kafka, sink, &app->err);
+        return cm_sink_kafka_open(kafka, sink, &app->err);
     int rc = cm_store_embedded_open(app->global.data_dir, app->clock, &store, &app->err);
     if (rc == 0)
         *sink = &store->sink;
@@ -96,7 +96,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     const cm_pipeline_env_t env = cm_app_env(app);
     cm_kafka_patience_t patience;
     cm_letters_t letters;
-    const cm_kafka_sink_options_t kafka = {.settings = &settings,
+    const cm_sink_kafka_options_t kafka = {.settings = &settings,
                                            .waiter = &patience.waiter,
                                            .clock = app->clock,
                                            .refused = cm_letters_take,

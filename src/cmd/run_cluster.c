@@ -40,7 +40,7 @@ static int wait_to_send(void *context, uint64_t retries, const char *reason)
 static int wait_for_server(cm_cluster_t *cluster, const char *what, const char *reason)
 {
     if (cluster->topic != NULL)
-        cm_kafka_source_keep_alive(cluster->topic);
+        cm_source_kafka_keep_alive(cluster->topic);
     cluster->waiting_for = reason != NULL ? what : NULL;
     cluster->waiting_reason = reason;
     if (cluster->show != NULL)
@@ -85,7 +85,7 @@ int cm_cluster_check(cm_cluster_t *cluster, cm_err_t *err)
 static int start_sending(cm_cluster_t *cluster, cm_err_t *err)
 {
     cm_pipeline_env_t env = cm_app_env(cluster->app);
-    const cm_kafka_sink_options_t options = {.settings = &cluster->kafka,
+    const cm_sink_kafka_options_t options = {.settings = &cluster->kafka,
                                              .patient = true,
                                              .waiter = &cluster->produce_waiter,
                                              .clock = cluster->app->clock,
@@ -93,7 +93,7 @@ static int start_sending(cm_cluster_t *cluster, cm_err_t *err)
                                              .refused_context = &cluster->letters,
                                              .ends = &cluster->ends};
 
-    int rc = cm_kafka_sink_open(&options, &cluster->producer, err);
+    int rc = cm_sink_kafka_open(&options, &cluster->producer, err);
     if (rc < 0)
         return rc;
     env.stop = &cluster->leave;
@@ -123,19 +123,19 @@ static int drain(void *context, cm_err_t *err)
 /* The embedded store's positions count: they are committed last, when Cassandra has its part. */
 static int open_topic(cm_cluster_t *cluster, cm_err_t *err)
 {
-    const cm_kafka_source_options_t options = {.settings = &cluster->kafka,
+    const cm_source_kafka_options_t options = {.settings = &cluster->kafka,
                                                .owner = {cluster, store_position, drain},
                                                .fill = cm_enricher_fill,
                                                .fill_context = cluster->enriching.enricher};
-    const cm_kafka_sink_options_t dead = {.settings = &cluster->kafka,
+    const cm_sink_kafka_options_t dead = {.settings = &cluster->kafka,
                                           .dead_only = true,
                                           .patient = true,
                                           .waiter = &cluster->dead_waiter,
                                           .clock = cluster->app->clock};
 
-    int rc = cluster->dead == NULL ? cm_kafka_sink_open(&dead, &cluster->dead, err) : 0;
+    int rc = cluster->dead == NULL ? cm_sink_kafka_open(&dead, &cluster->dead, err) : 0;
     if (rc == 0)
-        rc = cm_kafka_source_open(&options, &cluster->topic, err);
+        rc = cm_source_kafka_open(&options, &cluster->topic, err);
     return rc;
 }
 
@@ -208,14 +208,15 @@ void cm_cluster_look(cm_cluster_t *cluster)
     const char *kafka = NULL, *store = NULL;
 
     if (cluster->topic != NULL)
-        kafka = cm_kafka_source_trouble(cluster->topic);
+        kafka = cm_source_kafka_trouble(cluster->topic);
     if (cluster->remote != NULL)
         store = cm_store_cassandra_trouble(cluster->remote);
     cluster->waiting_for = kafka != NULL ? "Kafka" : store != NULL ? "Cassandra" : NULL;
     cluster->waiting_reason = kafka != NULL ? kafka : store;
 }
 
-static const cm_kafka_lag_t *find_lag(const cm_kafka_lag_t *lags, size_t count, int32_t partition)
+static const cm_source_kafka_lag_t *find_lag(const cm_source_kafka_lag_t *lags, size_t count,
+                                             int32_t partition)
 {
     for (size_t i = 0; i < count; i++) {
         if (lags[i].partition == partition)
@@ -234,7 +235,7 @@ void cm_cluster_read_on(cm_cluster_t *cluster, bool on)
  * its position. */
 static int64_t find_begin(cm_cluster_t *cluster, int32_t partition, bool *at_least)
 {
-    char *name = cm_kafka_position_name(&cluster->kafka, partition, "");
+    char *name = cm_source_kafka_position_name(&cluster->kafka, partition, "");
     int64_t position = 0;
     cm_err_t err;
 
@@ -249,19 +250,19 @@ static int64_t find_begin(cm_cluster_t *cluster, int32_t partition, bool *at_lea
 
 cm_unread_t cm_cluster_unread(cm_cluster_t *cluster)
 {
-    cm_kafka_lag_t lags[PARTITIONS];
+    cm_source_kafka_lag_t lags[PARTITIONS];
     cm_unread_t unread = {.messages = 0};
     size_t count = 0;
     bool placed;
 
     if (cluster->topic == NULL)
         return unread;
-    count = cm_kafka_source_lags(cluster->topic, lags, PARTITIONS);
+    count = cm_source_kafka_lags(cluster->topic, lags, PARTITIONS);
     count = count < PARTITIONS ? count : PARTITIONS;
-    placed = count > 0 || cm_kafka_source_is_placed(cluster->topic);
+    placed = count > 0 || cm_source_kafka_is_placed(cluster->topic);
     for (size_t i = 0; i < cm_kafka_ends_count(&cluster->ends); i++) {
         const int64_t end = cm_kafka_ends_get(&cluster->ends, (int32_t)i);
-        const cm_kafka_lag_t *lag = find_lag(lags, count, (int32_t)i);
+        const cm_source_kafka_lag_t *lag = find_lag(lags, count, (int32_t)i);
         if (end == 0)
             continue;
         if (lag == NULL && placed) {
@@ -280,11 +281,11 @@ cm_unread_t cm_cluster_unread(cm_cluster_t *cluster)
 
 bool cm_cluster_joins(const cm_cluster_t *cluster)
 {
-    cm_kafka_lag_t lag;
+    cm_source_kafka_lag_t lag;
 
     return cluster->waiting_for == NULL && cluster->topic != NULL &&
-           !cm_kafka_source_is_placed(cluster->topic) &&
-           cm_kafka_source_lags(cluster->topic, &lag, 1) == 0;
+           !cm_source_kafka_is_placed(cluster->topic) &&
+           cm_source_kafka_lags(cluster->topic, &lag, 1) == 0;
 }
 
 void cm_cluster_tell_unread(const cm_cluster_t *cluster, const cm_unread_t *unread)

@@ -11,12 +11,12 @@ enum { POLL_MS = 100, PARTITIONS_MAX = 1000, RANGES_MS = 2000 };
 /* A walk over the topic, or a part of it. */
 typedef struct walk {
     cm_kafka_client_t client;
-    rd_kafka_topic_partition_list_t *all; /* each partition, from its beginning; to: */
-    int64_t ends[PARTITIONS_MAX];         /* by place in `all` */
-    char (*replayed)[CM_KAFKA_LETTER_ID]; /* sorted once they are all known */
+    rd_kafka_topic_partition_list_t *all;      /* each partition, from its beginning; to: */
+    int64_t ends[PARTITIONS_MAX];              /* by place in `all` */
+    char (*replayed)[CM_KAFKA_DEAD_LETTER_ID]; /* sorted once they are all known */
     size_t replayed_count, replayed_cap;
     int64_t limit, found;
-    cm_kafka_letter_fn take;
+    cm_kafka_dead_letter_fn take;
     void *context;
     cm_err_t *err;
 } walk_t;
@@ -37,9 +37,9 @@ static cm_str_t header_of(const rd_kafka_message_t *message, const char *name)
     return (cm_str_t){value, size};
 }
 
-static void name_letter(const rd_kafka_message_t *message, char id[CM_KAFKA_LETTER_ID])
+static void name_letter(const rd_kafka_message_t *message, char id[CM_KAFKA_DEAD_LETTER_ID])
 {
-    snprintf(id, CM_KAFKA_LETTER_ID, "%d@%lld", (int)message->partition,
+    snprintf(id, CM_KAFKA_DEAD_LETTER_ID, "%d@%lld", (int)message->partition,
              (long long)message->offset);
 }
 
@@ -116,7 +116,7 @@ static int note_replayed(walk_t *walk, const rd_kafka_message_t *message)
 {
     cm_str_t id = header_of(message, CM_KAFKA_REPLAYED);
 
-    if (id.len == 0 || id.len >= CM_KAFKA_LETTER_ID)
+    if (id.len == 0 || id.len >= CM_KAFKA_DEAD_LETTER_ID)
         return 0;
     if (walk->replayed_count == walk->replayed_cap) {
         walk->replayed_cap = walk->replayed_cap ? walk->replayed_cap * 2 : 64;
@@ -141,11 +141,11 @@ static bool was_replayed(const walk_t *walk, const char *id)
 
 static int hand_out(walk_t *walk, const rd_kafka_message_t *message)
 {
-    cm_kafka_letter_t letter = {.reason = header_of(message, "reason"),
-                                .origin = header_of(message, "origin"),
-                                .time = header_of(message, "time"),
-                                .key = {message->key, message->key_len},
-                                .payload = {message->payload, message->len}};
+    cm_kafka_dead_letter_t letter = {.reason = header_of(message, "reason"),
+                                     .origin = header_of(message, "origin"),
+                                     .time = header_of(message, "time"),
+                                     .key = {message->key, message->key_len},
+                                     .payload = {message->payload, message->len}};
 
     name_letter(message, letter.id);
     if (header_of(message, CM_KAFKA_REPLAYED).len > 0 || was_replayed(walk, letter.id) ||
@@ -295,7 +295,7 @@ static int read_one(walk_t *walk, const char *id)
 }
 
 int cm_kafka_dead_each(const cm_kafka_settings_t *settings, const char *id, int64_t limit,
-                       cm_kafka_letter_fn take, void *context, cm_err_t *err)
+                       cm_kafka_dead_letter_fn take, void *context, cm_err_t *err)
 {
     walk_t *walk = cm_alloc_zero(1, sizeof *walk);
 

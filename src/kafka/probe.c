@@ -43,7 +43,7 @@ static int look(cm_kafka_client_t *client, cm_kafka_facts_t *facts, cm_err_t *er
     return 0;
 }
 
-int cm_kafka_look(const cm_kafka_settings_t *settings, cm_kafka_facts_t *facts, cm_err_t *err)
+int cm_kafka_probe(const cm_kafka_settings_t *settings, cm_kafka_facts_t *facts, cm_err_t *err)
 {
     const cm_kafka_property_t none[] = {{NULL, NULL}};
     cm_kafka_client_t *client = cm_alloc_zero(1, sizeof *client);

@@ -19,6 +19,6 @@ typedef struct cm_kafka_facts {
 /* Reaches Kafka and looks; makes topics that are missing where settings->create says so. Errors as
  * cm_kafka_reach() and cm_kafka_ensure_topic(); a topic that is not there and shall not be made is
  * none. */
-int cm_kafka_look(const cm_kafka_settings_t *settings, cm_kafka_facts_t *facts, cm_err_t *err);
+int cm_kafka_probe(const cm_kafka_settings_t *settings, cm_kafka_facts_t *facts, cm_err_t *err);
 
 #endif

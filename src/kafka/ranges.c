@@ -26,8 +26,9 @@ static int left_ms(int64_t until_ns)
     return left > 0 ? (int)left : 0;
 }
 
-rd_kafka_resp_err_t cm_kafka_ask_offsets(const cm_kafka_client_t *client,
-                                         rd_kafka_topic_partition_list_t *list, int64_t end, int ms)
+rd_kafka_resp_err_t cm_kafka_query_offsets(const cm_kafka_client_t *client,
+                                           rd_kafka_topic_partition_list_t *list, int64_t end,
+                                           int ms)
 {
     for (int i = 0; i < list->cnt; i++)
         list->elems[i].offset = end;
@@ -45,7 +46,7 @@ static void rouse_leaders(const cm_kafka_client_t *client, const char *topic)
     for (int32_t partition = 0; partition < ROUSED; partition++) {
         rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
         rd_kafka_topic_partition_list_add(list, topic, partition);
-        cm_kafka_ask_offsets(client, list, RD_KAFKA_OFFSET_END, 1);
+        cm_kafka_query_offsets(client, list, RD_KAFKA_OFFSET_END, 1);
         rd_kafka_topic_partition_list_destroy(list);
     }
 }
@@ -112,9 +113,10 @@ static rd_kafka_resp_err_t ask_leader(asking_t *asking, int32_t leader, size_t f
     }
     highs = rd_kafka_topic_partition_list_copy(lows);
     rd_kafka_resp_err_t code =
-        cm_kafka_ask_offsets(asking->client, lows, RD_KAFKA_OFFSET_BEGINNING, ms);
+        cm_kafka_query_offsets(asking->client, lows, RD_KAFKA_OFFSET_BEGINNING, ms);
     if (code == 0)
-        code = cm_kafka_ask_offsets(asking->client, highs, RD_KAFKA_OFFSET_END, left_ms(until_ns));
+        code =
+            cm_kafka_query_offsets(asking->client, highs, RD_KAFKA_OFFSET_END, left_ms(until_ns));
     int at = 0;
     for (size_t i = from; i < to; i++) {
         if (asking->leaders[i] != leader)

@@ -32,7 +32,7 @@ typedef struct cm_letters {
 void cm_letters_open(cm_letters_t *letters, const cm_pipeline_env_t *env, const char *data_dir,
                      cm_sink_t *store);
 
-/* Stores a batch's dead letters: for cm_kafka_sink_options_t, on any thread. On another one than
+/* Stores a batch's dead letters: for cm_sink_kafka_options_t, on any thread. On another one than
  * that of the store it waits for cm_letters_step(). CM_EBUSY when another process holds the
  * directory and takes nothing, or this one is about to end; the errors of the store. */
 int cm_letters_take(void *letters, const cm_batch_t *batch, cm_err_t *err);

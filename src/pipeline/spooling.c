@@ -32,7 +32,7 @@ static int keep_refused(void *context, const cm_batch_t *batch, cm_err_t *err)
 static int open_kafka(void *context, const cm_waiter_t *waiter, cm_sink_t **sink, cm_err_t *err)
 {
     cm_spooling_t *spooling = context;
-    const cm_kafka_sink_options_t options = {.settings = &spooling->kafka,
+    const cm_sink_kafka_options_t options = {.settings = &spooling->kafka,
                                              .patient = true,
                                              .waiter = waiter,
                                              .clock = spooling->env.clock,
@@ -41,7 +41,7 @@ static int open_kafka(void *context, const cm_waiter_t *waiter, cm_sink_t **sink
                                              .refused_at_commit = true,
                                              .ends = spooling->ends};
 
-    return cm_kafka_sink_open(&options, sink, err);
+    return cm_sink_kafka_open(&options, sink, err);
 }
 
 int cm_spooling_open(cm_spooling_t *spooling, const cm_pipeline_env_t *env, const char *data_dir,

@@ -192,7 +192,7 @@ int cm_collecting_open(cm_collecting_t *collecting, cm_app_t *app, const cm_coll
     cm_enriching_open(&collecting->enriching, &given->enrich, false, &app->log);
     collecting->shared.enrichment = collecting->enriching.enrichment;
     collecting->shared.clock = app->clock;
-    collecting->shared.copies = cm_copies_new();
+    collecting->shared.copies = cm_resent_new();
     int64_t queue = given->queue > given->max_body ? given->queue : given->max_body;
     collecting->inbox = cm_inbox_new((size_t)queue, cm_collector_done);
     int rc = cm_enrichment_start(collecting->enriching.enrichment, err);
@@ -397,7 +397,7 @@ void cm_collecting_close(cm_collecting_t *collecting)
     cm_collector_free(collecting->collector);
     cm_source_close(cm_inbox_source(collecting->inbox));
     cm_daily_key_close(collecting->shared.daily);
-    cm_copies_free(collecting->shared.copies);
+    cm_resent_free(collecting->shared.copies);
     explicit_bzero(collecting->shared.address_key, sizeof collecting->shared.address_key);
     cm_enriching_close(&collecting->enriching);
     free_secrets(collecting);

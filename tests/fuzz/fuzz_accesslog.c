@@ -104,7 +104,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     cm_accesslog_is_asset(line);
     cm_accesslog_is_for_programs(line);
-    cm_foreign_name(line);
+    cm_format_unsupported_name(line);
     free(copy);
     return 0;
 }

@@ -15,7 +15,7 @@ enum {
     MANY_BYTES = 16 << 20,
 };
 
-const char cm_kafka_alone_mark = 0;
+const char cm_sink_kafka_alone_mark = 0;
 
 /* Errors that are about the event itself, so that no repetition mends them. All others pass, or are
  * about rights, topic, cluster or clock, which who runs them mends: events wait for that, or fail.
@@ -35,12 +35,12 @@ static bool is_for_good(rd_kafka_resp_err_t code)
 
 /* ---- lists ---- */
 
-static size_t count_of(const cm_refusals_t *list)
+static size_t count_of(const cm_sink_refusals_t *list)
 {
     return list->end - list->first;
 }
 
-static void append(cm_refusals_t *list, cm_refusal_t one)
+static void append(cm_sink_refusals_t *list, cm_sink_refusal_t one)
 {
     if (list->end == list->cap) {
         list->cap = list->cap ? list->cap * 2 : 64;
@@ -51,40 +51,40 @@ static void append(cm_refusals_t *list, cm_refusal_t one)
 }
 
 /* Takes the first out; the caller frees its key. */
-static cm_refusal_t take_first(cm_refusals_t *list)
+static cm_sink_refusal_t take_first(cm_sink_refusals_t *list)
 {
-    const cm_refusal_t one = list->all[list->first++];
+    const cm_sink_refusal_t one = list->all[list->first++];
 
     list->bytes -= one.key_len + one.value_len;
     return one;
 }
 
-static void clear(cm_refusals_t *list)
+static void clear(cm_sink_refusals_t *list)
 {
     while (count_of(list) > 0)
         free(take_first(list).key);
     free(list->all);
-    *list = (cm_refusals_t){.all = NULL};
+    *list = (cm_sink_refusals_t){.all = NULL};
 }
 
 /* Puts `front`, which is empty then, before all others. */
-static void prepend(cm_refusals_t *list, cm_refusals_t *front)
+static void prepend(cm_sink_refusals_t *list, cm_sink_refusals_t *front)
 {
-    cm_refusals_t both = *front;
+    cm_sink_refusals_t both = *front;
 
     while (count_of(list) > 0)
         append(&both, take_first(list));
     free(list->all);
     *list = both;
-    *front = (cm_refusals_t){.all = NULL};
+    *front = (cm_sink_refusals_t){.all = NULL};
 }
 
 /* ---- what becomes of them ---- */
 
-bool cm_kafka_refused(cm_kafka_sink_t *self, cm_str_t key, cm_str_t value, rd_kafka_resp_err_t code,
-                      bool alone)
+bool cm_sink_kafka_refused(cm_sink_kafka_t *self, cm_str_t key, cm_str_t value,
+                           rd_kafka_resp_err_t code, bool alone)
 {
-    cm_refusal_t one = {.key_len = key.len, .value_len = value.len, .code = code};
+    cm_sink_refusal_t one = {.key_len = key.len, .value_len = value.len, .code = code};
 
     if (self->options.refused == NULL || !is_for_good(code))
         return false;
@@ -97,18 +97,18 @@ bool cm_kafka_refused(cm_kafka_sink_t *self, cm_str_t key, cm_str_t value, rd_ka
 }
 
 /* Sends the first again; returns what the waiter does. */
-static int send_first(cm_kafka_sink_t *self, void *opaque)
+static int send_first(cm_sink_kafka_t *self, void *opaque)
 {
-    const cm_refusal_t one = self->again.all[self->again.first];
+    const cm_sink_refusal_t one = self->again.all[self->again.first];
 
     while (rd_kafka_produce(self->topic, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY, one.value,
                             one.value_len, one.key, one.key_len, opaque) < 0) {
         const rd_kafka_resp_err_t code = rd_kafka_last_error();
         if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL) {
-            cm_kafka_sink_note_failure(self, false, code);
+            cm_sink_kafka_note_failure(self, false, code);
             break;
         }
-        int rc = cm_kafka_sink_wait(self, FULL_MS);
+        int rc = cm_sink_kafka_wait(self, FULL_MS);
         if (rc < 0)
             return rc;
     }
@@ -117,7 +117,7 @@ static int send_first(cm_kafka_sink_t *self, void *opaque)
 }
 
 /* How many go together next, after what has become of the last group. */
-static void choose_group(cm_kafka_sink_t *self)
+static void choose_group(cm_sink_kafka_t *self)
 {
     const size_t back = count_of(&self->back);
 
@@ -132,29 +132,30 @@ static void choose_group(cm_kafka_sink_t *self)
 }
 
 /* Until each is acknowledged, or refused alone. */
-static int try_again(cm_kafka_sink_t *self)
+static int try_again(cm_sink_kafka_t *self)
 {
     for (;;) {
         const uint64_t failed = self->failed;
-        int rc = cm_kafka_sink_flush(self);
+        int rc = cm_sink_kafka_flush(self);
         if (rc < 0)
             return rc;
         choose_group(self);
         if (count_of(&self->again) == 0 || failed < self->failed)
             return 0;
         const size_t dead = count_of(&self->alone);
-        void *mark = self->group == 1 ? (void *)&cm_kafka_alone_mark : NULL;
+        void *mark = self->group == 1 ? (void *)&cm_sink_kafka_alone_mark : NULL;
         for (size_t i = 0; i < self->group && count_of(&self->again) > 0; i++) {
             if ((rc = send_first(self, mark)) < 0)
                 return rc;
         }
-        if ((rc = cm_kafka_sink_flush(self)) < 0)
+        if ((rc = cm_sink_kafka_flush(self)) < 0)
             return rc;
         self->grows = count_of(&self->back) == 0 && count_of(&self->alone) == dead;
     }
 }
 
-static void add_letter(const cm_kafka_sink_t *self, cm_batch_t *letters, const cm_refusal_t *one)
+static void add_letter(const cm_sink_kafka_t *self, cm_batch_t *letters,
+                       const cm_sink_refusal_t *one)
 {
     const char *topic = self->client.settings->topic;
     char reason[400];
@@ -169,7 +170,7 @@ static void add_letter(const cm_kafka_sink_t *self, cm_batch_t *letters, const c
     cm_batch_reject(letters, (cm_str_t){one->value, one->value_len}, reason, topic);
 }
 
-int cm_kafka_refused_settle(cm_kafka_sink_t *self, cm_err_t *err)
+int cm_sink_kafka_refused_settle(cm_sink_kafka_t *self, cm_err_t *err)
 {
     cm_batch_t letters = CM_BATCH_INIT;
 
@@ -189,19 +190,19 @@ int cm_kafka_refused_settle(cm_kafka_sink_t *self, cm_err_t *err)
     return 0;
 }
 
-bool cm_kafka_refused_many(const cm_kafka_sink_t *self)
+bool cm_sink_kafka_refused_many(const cm_sink_kafka_t *self)
 {
     return !self->options.refused_at_commit &&
-           (cm_kafka_refused_open(self) > MANY ||
+           (cm_sink_kafka_refused_open(self) > MANY ||
             self->back.bytes + self->again.bytes + self->alone.bytes > MANY_BYTES);
 }
 
-uint64_t cm_kafka_refused_open(const cm_kafka_sink_t *self)
+uint64_t cm_sink_kafka_refused_open(const cm_sink_kafka_t *self)
 {
     return count_of(&self->back) + count_of(&self->again) + count_of(&self->alone);
 }
 
-void cm_kafka_refused_free(cm_kafka_sink_t *self)
+void cm_sink_kafka_refused_free(cm_sink_kafka_t *self)
 {
     clear(&self->back);
     clear(&self->again);

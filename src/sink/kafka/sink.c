@@ -19,7 +19,7 @@ enum {
 /* Tells a dead letter from an event in the delivery report. */
 static const char dead_mark;
 
-void cm_kafka_sink_note_failure(cm_kafka_sink_t *self, bool dead, rd_kafka_resp_err_t code)
+void cm_sink_kafka_note_failure(cm_sink_kafka_t *self, bool dead, rd_kafka_resp_err_t code)
 {
     if (dead)
         self->dead_failed++;
@@ -30,7 +30,7 @@ void cm_kafka_sink_note_failure(cm_kafka_sink_t *self, bool dead, rd_kafka_resp_
 }
 
 /* A broker refuses all of what it was sent at once: the largest is to blame. */
-static void note_large(cm_kafka_sink_t *self, const rd_kafka_headers_t *headers, size_t len)
+static void note_large(cm_sink_kafka_t *self, const rd_kafka_headers_t *headers, size_t len)
 {
     const void *origin = "a message";
     size_t size = strlen(origin);
@@ -45,7 +45,7 @@ static void note_large(cm_kafka_sink_t *self, const rd_kafka_headers_t *headers,
 
 static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
 {
-    cm_kafka_sink_t *self = ((cm_kafka_client_t *)opaque)->owner;
+    cm_sink_kafka_t *self = ((cm_kafka_client_t *)opaque)->owner;
     const bool dead = message->_private == &dead_mark;
     rd_kafka_headers_t *headers = NULL;
 
@@ -60,17 +60,17 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void 
         return;
     }
     const cm_str_t key = {message->key, message->key_len}, value = {message->payload, message->len};
-    if (!dead &&
-        cm_kafka_refused(self, key, value, message->err, message->_private == &cm_kafka_alone_mark))
+    if (!dead && cm_sink_kafka_refused(self, key, value, message->err,
+                                       message->_private == &cm_sink_kafka_alone_mark))
         return;
-    cm_kafka_sink_note_failure(self, dead, message->err);
+    cm_sink_kafka_note_failure(self, dead, message->err);
     if (dead && message->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
         rd_kafka_message_headers(message, &headers);
         note_large(self, headers, message->len);
     }
 }
 
-static int fail_large(const cm_kafka_sink_t *self, cm_err_t *err)
+static int fail_large(const cm_sink_kafka_t *self, cm_err_t *err)
 {
     const cm_kafka_settings_t *settings = self->client.settings;
 
@@ -83,7 +83,7 @@ static int fail_large(const cm_kafka_sink_t *self, cm_err_t *err)
                        : "message.max.bytes below kafka.properties");
 }
 
-static int fail_undelivered(const cm_kafka_sink_t *self, cm_err_t *err)
+static int fail_undelivered(const cm_sink_kafka_t *self, cm_err_t *err)
 {
     const cm_kafka_settings_t *settings = self->client.settings;
     char text[300];
@@ -107,27 +107,27 @@ static int fail_undelivered(const cm_kafka_sink_t *self, cm_err_t *err)
                    settings->dead_topic, settings->brokers, self->reason);
 }
 
-static bool has_failed(const cm_kafka_sink_t *self)
+static bool has_failed(const cm_sink_kafka_t *self)
 {
     return self->failed > 0 || self->dead_failed > 0;
 }
 
 /* Why nothing is acknowledged; NULL while something is. */
-static const char *find_reason(const cm_kafka_sink_t *self)
+static const char *find_reason(const cm_sink_kafka_t *self)
 {
     if (cm_clock_ticks_ns() - self->heard_ns < QUIET_MS * INT64_C(1000000))
         return NULL;
     return self->client.reason[0] != '\0' ? self->client.reason : "no acknowledgement for 2 s";
 }
 
-static void begin_wait(cm_kafka_sink_t *self)
+static void begin_wait(cm_sink_kafka_t *self)
 {
     if (rd_kafka_outq_len(self->client.rk) == 0)
         self->heard_ns = cm_clock_ticks_ns();
 }
 
 /* Lets librdkafka's callbacks run and asks whether to go on waiting. */
-int cm_kafka_sink_wait(cm_kafka_sink_t *self, int ms)
+int cm_sink_kafka_wait(cm_sink_kafka_t *self, int ms)
 {
     const cm_waiter_t *waiter = self->options.waiter;
 
@@ -137,13 +137,13 @@ int cm_kafka_sink_wait(cm_kafka_sink_t *self, int ms)
     return waiter->wait(waiter->context, 0, find_reason(self));
 }
 
-static int fail_waiting(const cm_kafka_sink_t *self, int rc, cm_err_t *err)
+static int fail_waiting(const cm_sink_kafka_t *self, int rc, cm_err_t *err)
 {
-    cm_kafka_report_t report;
+    cm_sink_kafka_report_t report;
     const char *reason = find_reason(self);
     const int waiting = rd_kafka_outq_len(self->client.rk);
 
-    cm_kafka_sink_report(&self->sink, &report);
+    cm_sink_kafka_report(&self->sink, &report);
     return cm_fail(
         err, rc,
         "stopped while no Kafka broker at %s answers (%s): %llu %s are not "
@@ -155,7 +155,7 @@ static int fail_waiting(const cm_kafka_sink_t *self, int rc, cm_err_t *err)
 
 /* ---- put ---- */
 
-static int begin(cm_kafka_sink_t *self, cm_err_t *err)
+static int begin(cm_sink_kafka_t *self, cm_err_t *err)
 {
     if (self->options.transaction == NULL || self->in_transaction)
         return 0;
@@ -170,28 +170,28 @@ static int begin(cm_kafka_sink_t *self, cm_err_t *err)
 }
 
 /* A dead letter was refused: 0 to try it again, 1 when it has failed. */
-static int take_refusal(cm_kafka_sink_t *self, rd_kafka_resp_err_t code,
+static int take_refusal(cm_sink_kafka_t *self, rd_kafka_resp_err_t code,
                         const rd_kafka_headers_t *headers, size_t len)
 {
     if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL)
-        return cm_kafka_sink_wait(self, FULL_MS);
-    cm_kafka_sink_note_failure(self, true, code);
+        return cm_sink_kafka_wait(self, FULL_MS);
+    cm_sink_kafka_note_failure(self, true, code);
     if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
         note_large(self, headers, len);
     return 1;
 }
 
 /* librdkafka has refused an event: for itself, not for those beside it. */
-static void take_event_refusal(cm_kafka_sink_t *self, const rd_kafka_message_t *message)
+static void take_event_refusal(cm_sink_kafka_t *self, const rd_kafka_message_t *message)
 {
     const cm_str_t key = {message->key, message->key_len}, value = {message->payload, message->len};
 
-    if (!cm_kafka_refused(self, key, value, message->err, true))
-        cm_kafka_sink_note_failure(self, false, message->err);
+    if (!cm_sink_kafka_refused(self, key, value, message->err, true))
+        cm_sink_kafka_note_failure(self, false, message->err);
 }
 
 /* Gives the chunk's messages to librdkafka; of those that its queue has no room for, once more. */
-static int produce_chunk(cm_kafka_sink_t *self, rd_kafka_message_t *messages, int count)
+static int produce_chunk(cm_sink_kafka_t *self, rd_kafka_message_t *messages, int count)
 {
     int rc = 0;
 
@@ -208,14 +208,14 @@ static int produce_chunk(cm_kafka_sink_t *self, rd_kafka_message_t *messages, in
                 take_event_refusal(self, &messages[i]);
         }
         count = left;
-        if (count > 0 && (rc = cm_kafka_sink_wait(self, FULL_MS)) < 0)
+        if (count > 0 && (rc = cm_sink_kafka_wait(self, FULL_MS)) < 0)
             return rc;
     }
     return 0;
 }
 
 /* The JSON of a chunk stands in one buffer, which is filled first because it may move. */
-static int put_chunk(cm_kafka_sink_t *self, const cm_event_t *events, int count)
+static int put_chunk(cm_sink_kafka_t *self, const cm_event_t *events, int count)
 {
     rd_kafka_message_t messages[CHUNK];
     size_t ends[CHUNK];
@@ -236,15 +236,15 @@ static int put_chunk(cm_kafka_sink_t *self, const cm_event_t *events, int count)
     }
     /* Room for the whole chunk, so that a user's events stay in order. */
     while (rc >= 0 && rd_kafka_outq_len(self->client.rk) > self->room - CHUNK)
-        rc = cm_kafka_sink_wait(self, FULL_MS);
+        rc = cm_sink_kafka_wait(self, FULL_MS);
     self->put += (uint64_t)count;
     return rc < 0 ? rc : produce_chunk(self, messages, count);
 }
 
-int cm_kafka_sink_put_raw(cm_sink_t *sink, const char *topic, cm_str_t key, cm_str_t value,
+int cm_sink_kafka_put_raw(cm_sink_t *sink, const char *topic, cm_str_t key, cm_str_t value,
                           const rd_kafka_headers_t *headers, cm_err_t *err)
 {
-    cm_kafka_sink_t *self = (cm_kafka_sink_t *)sink;
+    cm_sink_kafka_t *self = (cm_sink_kafka_t *)sink;
 
     int rc = begin(self, err);
     if (rc < 0)
@@ -266,7 +266,7 @@ int cm_kafka_sink_put_raw(cm_sink_t *sink, const char *topic, cm_str_t key, cm_s
     return rc < 0 ? fail_waiting(self, rc, err) : 0; /* 1: counted, and reported by put */
 }
 
-static int put_dead(cm_kafka_sink_t *self, const cm_dead_t *dead, cm_err_t *err)
+static int put_dead(cm_sink_kafka_t *self, const cm_dead_t *dead, cm_err_t *err)
 {
     cm_buf_t sealed = CM_BUF_INIT;
     cm_str_t payload = dead->payload;
@@ -283,7 +283,7 @@ static int put_dead(cm_kafka_sink_t *self, const cm_dead_t *dead, cm_err_t *err)
     rd_kafka_header_add(headers, "reason", -1, dead->reason.data, (ssize_t)dead->reason.len);
     rd_kafka_header_add(headers, "origin", -1, dead->origin.data, (ssize_t)dead->origin.len);
     rd_kafka_header_add(headers, "time", -1, when, -1);
-    int rc = cm_kafka_sink_put_raw(&self->sink, self->client.settings->dead_topic, dead->key,
+    int rc = cm_sink_kafka_put_raw(&self->sink, self->client.settings->dead_topic, dead->key,
                                    payload, headers, err);
     rd_kafka_headers_destroy(headers);
     cm_buf_free(&sealed);
@@ -292,7 +292,7 @@ static int put_dead(cm_kafka_sink_t *self, const cm_dead_t *dead, cm_err_t *err)
 
 static int kafka_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
 {
-    cm_kafka_sink_t *self = (cm_kafka_sink_t *)sink;
+    cm_sink_kafka_t *self = (cm_sink_kafka_t *)sink;
 
     int rc = batch->count > 0 || batch->dead_count > 0 ? begin(self, err) : 0;
     if (rc < 0)
@@ -308,8 +308,8 @@ static int kafka_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
     for (size_t i = 0; i < batch->dead_count && rc == 0; i++)
         rc = put_dead(self, &batch->dead[i], err);
     rd_kafka_poll(self->client.rk, 0);
-    if (rc == 0 && cm_kafka_refused_many(self))
-        rc = cm_kafka_refused_settle(self, err);
+    if (rc == 0 && cm_sink_kafka_refused_many(self))
+        rc = cm_sink_kafka_refused_settle(self, err);
     if (rc == 0 && has_failed(self))
         rc = fail_undelivered(self, err);
     return rc;
@@ -319,7 +319,7 @@ static int kafka_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
 
 /* What a transaction's step takes as long as a broker is silent: it is asked in pieces, so that it
  * is seen when we shall stop. librdkafka goes on with a step that it is asked for again. */
-static rd_kafka_error_t *wait_for_step(cm_kafka_sink_t *self,
+static rd_kafka_error_t *wait_for_step(cm_sink_kafka_t *self,
                                        rd_kafka_error_t *(*step)(rd_kafka_t *rk, int timeout_ms))
 {
     const int64_t until_ns =
@@ -337,7 +337,7 @@ static rd_kafka_error_t *wait_for_step(cm_kafka_sink_t *self,
     }
 }
 
-static int end_transaction(cm_kafka_sink_t *self, cm_err_t *err)
+static int end_transaction(cm_sink_kafka_t *self, cm_err_t *err)
 {
     rd_kafka_error_t *error = wait_for_step(self, rd_kafka_commit_transaction);
 
@@ -350,47 +350,48 @@ static int end_transaction(cm_kafka_sink_t *self, cm_err_t *err)
     return rc;
 }
 
-int cm_kafka_sink_flush(cm_kafka_sink_t *self)
+int cm_sink_kafka_flush(cm_sink_kafka_t *self)
 {
     int rc = 0;
 
     while (rc == 0 && rd_kafka_flush(self->client.rk, FLUSH_MS) != 0)
-        rc = cm_kafka_sink_wait(self, 0);
+        rc = cm_sink_kafka_wait(self, 0);
     return rc;
 }
 
 static int kafka_commit(cm_sink_t *sink, cm_err_t *err)
 {
-    cm_kafka_sink_t *self = (cm_kafka_sink_t *)sink;
+    cm_sink_kafka_t *self = (cm_sink_kafka_t *)sink;
 
     begin_wait(self);
-    int rc = cm_kafka_sink_flush(self);
+    int rc = cm_sink_kafka_flush(self);
     if (rc < 0)
         return fail_waiting(self, rc, err);
-    if (!has_failed(self) && (rc = cm_kafka_refused_settle(self, err)) < 0)
+    if (!has_failed(self) && (rc = cm_sink_kafka_refused_settle(self, err)) < 0)
         return rc;
     if (has_failed(self))
         return fail_undelivered(self, err);
     return self->in_transaction ? end_transaction(self, err) : 0;
 }
 
-void cm_kafka_sink_report(const cm_sink_t *sink, cm_kafka_report_t *report)
+void cm_sink_kafka_report(const cm_sink_t *sink, cm_sink_kafka_report_t *report)
 {
-    const cm_kafka_sink_t *self = (const cm_kafka_sink_t *)sink;
-    uint64_t waiting = (uint64_t)rd_kafka_outq_len(self->client.rk) + cm_kafka_refused_open(self);
+    const cm_sink_kafka_t *self = (const cm_sink_kafka_t *)sink;
+    uint64_t waiting =
+        (uint64_t)rd_kafka_outq_len(self->client.rk) + cm_sink_kafka_refused_open(self);
     uint64_t settled = self->put - self->failed - self->refused;
 
-    *report = (cm_kafka_report_t){.failed = self->failed,
-                                  .refused = self->refused,
-                                  .waiting = waiting < settled ? waiting : settled,
-                                  .dead = self->dead_put - self->dead_failed};
+    *report = (cm_sink_kafka_report_t){.failed = self->failed,
+                                       .refused = self->refused,
+                                       .waiting = waiting < settled ? waiting : settled,
+                                       .dead = self->dead_put - self->dead_failed};
     report->acknowledged = settled - report->waiting;
     snprintf(report->reason, sizeof report->reason, "%s", self->reason);
 }
 
 static void kafka_close(cm_sink_t *sink)
 {
-    cm_kafka_sink_t *self = (cm_kafka_sink_t *)sink;
+    cm_sink_kafka_t *self = (cm_sink_kafka_t *)sink;
 
     if (self->client.rk != NULL && self->in_transaction) {
         rd_kafka_error_t *error = rd_kafka_abort_transaction(self->client.rk, ABORT_MS);
@@ -402,7 +403,7 @@ static void kafka_close(cm_sink_t *sink)
     if (self->topic != NULL)
         rd_kafka_topic_destroy(self->topic);
     cm_buf_free(&self->json);
-    cm_kafka_refused_free(self);
+    cm_sink_kafka_refused_free(self);
     if (cm_kafka_end_within(&self->client, CM_KAFKA_END_MS))
         free(self);
 }
@@ -424,9 +425,9 @@ static int queue_size(const rd_kafka_conf_t *conf)
 
 /* Memory: 64 MiB of messages at most wait in librdkafka. An event waits at most 20 ms for others to
  * be sent with it; under load batches are full sooner. */
-static int start(cm_kafka_sink_t *self, cm_err_t *err)
+static int start(cm_sink_kafka_t *self, cm_err_t *err)
 {
-    const cm_kafka_sink_options_t *options = &self->options;
+    const cm_sink_kafka_options_t *options = &self->options;
     const cm_kafka_property_t house[] = {
         {"enable.idempotence", "true"},
         {"acks", "all"},
@@ -454,7 +455,7 @@ static int start(cm_kafka_sink_t *self, cm_err_t *err)
     return cm_kafka_start(&self->client, RD_KAFKA_PRODUCER, conf, options->settings, self, err);
 }
 
-static int start_transactions(cm_kafka_sink_t *self, cm_err_t *err)
+static int start_transactions(cm_sink_kafka_t *self, cm_err_t *err)
 {
     if (self->options.transaction == NULL)
         return 0;
@@ -467,11 +468,11 @@ static int start_transactions(cm_kafka_sink_t *self, cm_err_t *err)
     return rc;
 }
 
-int cm_kafka_sink_open(const cm_kafka_sink_options_t *options, cm_sink_t **sink, cm_err_t *err)
+int cm_sink_kafka_open(const cm_sink_kafka_options_t *options, cm_sink_t **sink, cm_err_t *err)
 {
     static const cm_sink_ops_t ops = {kafka_put, kafka_commit, kafka_close, NULL};
     const cm_kafka_settings_t *settings = options->settings;
-    cm_kafka_sink_t *self = cm_alloc_zero(1, sizeof *self);
+    cm_sink_kafka_t *self = cm_alloc_zero(1, sizeof *self);
 
     self->sink.ops = &ops;
     self->options = *options;

@@ -17,7 +17,7 @@
 #include "kafka/ends.h"
 #include "sink/sink.h"
 
-typedef struct cm_kafka_sink_options {
+typedef struct cm_sink_kafka_options {
     const cm_kafka_settings_t *settings; /* with the topics */
     bool dead_only;                      /* takes dead letters, no events */
     bool patient;                        /* never gives up on a message while the broker is away */
@@ -38,23 +38,23 @@ typedef struct cm_kafka_sink_options {
     void *refused_context;
     bool refused_at_commit;
     cm_kafka_ends_t *ends; /* where events are noted that are acknowledged; NULL: nowhere */
-} cm_kafka_sink_options_t;
+} cm_sink_kafka_options_t;
 
 /* What became of the events and dead letters put so far. */
-typedef struct cm_kafka_report {
+typedef struct cm_sink_kafka_report {
     uint64_t acknowledged, failed, waiting; /* events */
     uint64_t refused;                       /* events that became dead letters */
     uint64_t dead;                          /* dead letters acknowledged */
     char reason[200];                       /* of the first failure */
-} cm_kafka_report_t;
+} cm_sink_kafka_report_t;
 
 /* Connects and makes sure that the topics are there. CM_EAWAY, CM_EUSAGE, CM_EINPUT; CM_ESTOP. */
-int cm_kafka_sink_open(const cm_kafka_sink_options_t *options, cm_sink_t **sink, cm_err_t *err);
+int cm_sink_kafka_open(const cm_sink_kafka_options_t *options, cm_sink_t **sink, cm_err_t *err);
 
 /* Puts a dead letter with further headers of the caller's; `headers` may be NULL and is copied. */
-int cm_kafka_sink_put_raw(cm_sink_t *sink, const char *topic, cm_str_t key, cm_str_t value,
+int cm_sink_kafka_put_raw(cm_sink_t *sink, const char *topic, cm_str_t key, cm_str_t value,
                           const rd_kafka_headers_t *headers, cm_err_t *err);
 
-void cm_kafka_sink_report(const cm_sink_t *sink, cm_kafka_report_t *report);
+void cm_sink_kafka_report(const cm_sink_t *sink, cm_sink_kafka_report_t *report);
 
 #endif

@@ -221,7 +221,7 @@ static int take_head(cm_str_t *rest, cm_access_t *access, cm_err_t *err)
         return 0;
     *rest = line;
     if (find_time(rest, &head, &access->time))
-        return cm_columns_parse(head, access, err);
+        return cm_accesslog_parse_columns(head, access, err);
     if (line.len > 0 && memmem(line.data, line.len, " [", 2) != NULL)
         return malformed(err, "the time is not like [17/May/2015:10:05:03 +0000]");
     return malformed(err, "it does not begin with address, identity, user and [time]");

@@ -97,7 +97,7 @@ static int set_given(cm_site_t *site, const char *text, cm_err_t *err)
 
 /* The site of a virtual host: port 443 and 8443 speak https, other ports http; without a port it
  * is https, as for --site. */
-static void set_logged(cm_visits_t *visits, cm_str_t logged)
+static void set_logged(cm_accesslog_builder_t *visits, cm_str_t logged)
 {
     cm_site_t *site = &visits->line;
     cm_str_t host = logged, port = cut_port(&host);
@@ -113,7 +113,7 @@ static void set_logged(cm_visits_t *visits, cm_str_t logged)
 }
 
 /* Whether it is the host that was given, whatever the port: behind a proxy the port is another. */
-static bool is_given(const cm_visits_t *visits, cm_str_t logged)
+static bool is_given(const cm_accesslog_builder_t *visits, cm_str_t logged)
 {
     cm_str_t given = str_of(&visits->given.host);
 
@@ -122,7 +122,7 @@ static bool is_given(const cm_visits_t *visits, cm_str_t logged)
     return given.len > 0 && cm_str_equal_nocase(given, logged);
 }
 
-static const cm_site_t *site_of(cm_visits_t *visits, const cm_access_t *access)
+static const cm_site_t *site_of(cm_accesslog_builder_t *visits, const cm_access_t *access)
 {
     if (access->host.len == 0 || is_given(visits, access->host))
         return &visits->given;
@@ -133,27 +133,27 @@ static const cm_site_t *site_of(cm_visits_t *visits, const cm_access_t *access)
 
 /* ---- visits ---- */
 
-int cm_visits_init(cm_visits_t *visits, const char *site, bool older_keys,
-                   const uint8_t key[CM_VISITOR_KEY], cm_err_t *err)
+int cm_accesslog_builder_init(cm_accesslog_builder_t *visits, const char *site, bool older_keys,
+                              const uint8_t key[CM_VISITOR_KEY], cm_err_t *err)
 {
-    *visits = (cm_visits_t){.older_keys = older_keys};
+    *visits = (cm_accesslog_builder_t){.older_keys = older_keys};
     int rc = set_given(&visits->given, site, err);
     if (rc < 0)
         return rc;
-    cm_visitors_init(&visits->visitors, key);
+    cm_visitor_cache_init(&visits->visitors, key);
     memcpy(&visits->seed, key, sizeof visits->seed);
     return 0;
 }
 
-void cm_visits_restart(cm_visits_t *visits)
+void cm_accesslog_builder_restart(cm_accesslog_builder_t *visits)
 {
     cm_repeats_free(&visits->repeats);
 }
 
-void cm_visits_free(cm_visits_t *visits)
+void cm_accesslog_builder_free(cm_accesslog_builder_t *visits)
 {
     cm_repeats_free(&visits->repeats);
-    cm_visitors_free(&visits->visitors);
+    cm_visitor_cache_free(&visits->visitors);
     free_site(&visits->given);
     free_site(&visits->line);
     cm_buf_free(&visits->line_logged);
@@ -162,7 +162,7 @@ void cm_visits_free(cm_visits_t *visits)
 
 /* A hash of whose line it is: of the user, or of address and agent. The seed is secret, so nobody
  * can write lines that all fall on one slot of a table. */
-static uint64_t hash_visitor(const cm_visits_t *visits, const cm_access_t *access)
+static uint64_t hash_visitor(const cm_accesslog_builder_t *visits, const cm_access_t *access)
 {
     cm_str_t user = access->user, address = access->address, agent = access->agent;
 
@@ -174,14 +174,15 @@ static uint64_t hash_visitor(const cm_visits_t *visits, const cm_access_t *acces
 }
 
 /* The host that is a part of the row key; empty for none. */
-static cm_str_t key_host(const cm_visits_t *visits, const cm_visit_line_t *line)
+static cm_str_t key_host(const cm_accesslog_builder_t *visits, const cm_accesslog_line_t *line)
 {
     return visits->older_keys ? (cm_str_t){"", 0} : str_of(&line->site->host);
 }
 
-void cm_visits_count(cm_visits_t *visits, const cm_access_t *access, cm_visit_line_t *line)
+void cm_accesslog_builder_count(cm_accesslog_builder_t *visits, const cm_access_t *access,
+                                cm_accesslog_line_t *line)
 {
-    *line = (cm_visit_line_t){
+    *line = (cm_accesslog_line_t){
         .access = access, .site = site_of(visits, access), .visitor = hash_visitor(visits, access)};
     /* A time that no event can have gets no row key either. */
     if (access->time <= 0 || access->time >= CM_TIME_END)
@@ -193,18 +194,19 @@ void cm_visits_count(cm_visits_t *visits, const cm_access_t *access, cm_visit_li
     line->k = cm_repeats_count(&visits->repeats, hash, (uint32_t)(access->time / 1000));
 }
 
-static cm_str_t user_of(cm_visits_t *visits, const cm_visit_line_t *line, cm_arena_t *arena)
+static cm_str_t user_of(cm_accesslog_builder_t *visits, const cm_accesslog_line_t *line,
+                        cm_arena_t *arena)
 {
     const cm_access_t *access = line->access;
 
     if (access->user.len > 0)
         return access->user;
     const char *id =
-        cm_visitors_id(&visits->visitors, line->visitor, access->address, access->agent);
+        cm_visitor_cache_id(&visits->visitors, line->visitor, access->address, access->agent);
     return cm_arena_copy(arena, (cm_str_t){id, CM_VISITOR_TEXT});
 }
 
-static cm_str_t url_of(const cm_visit_line_t *line, cm_arena_t *arena)
+static cm_str_t url_of(const cm_accesslog_line_t *line, cm_arena_t *arena)
 {
     const cm_access_t *access = line->access;
     cm_str_t url = access->method.len > 0 ? access->url : access->request;
@@ -218,8 +220,8 @@ static cm_str_t url_of(const cm_visit_line_t *line, cm_arena_t *arena)
     return (cm_str_t){text, site.len + url.len};
 }
 
-void cm_visits_event(cm_visits_t *visits, const cm_visit_line_t *line, cm_arena_t *arena,
-                     cm_event_t *event)
+void cm_accesslog_builder_event(cm_accesslog_builder_t *visits, const cm_accesslog_line_t *line,
+                                cm_arena_t *arena, cm_event_t *event)
 {
     *event = (cm_event_t){
         .timestamp = line->access->time,
@@ -228,8 +230,9 @@ void cm_visits_event(cm_visits_t *visits, const cm_visit_line_t *line, cm_arena_
     };
 }
 
-cm_str_t cm_visits_row_key(cm_visits_t *visits, const cm_visit_line_t *line,
-                           const cm_event_t *event, cm_arena_t *arena)
+cm_str_t cm_accesslog_builder_row_key(cm_accesslog_builder_t *visits,
+                                      const cm_accesslog_line_t *line, const cm_event_t *event,
+                                      cm_arena_t *arena)
 {
     cm_str_t request = line->access->request, host = key_host(visits, line);
     cm_buf_t *name = &visits->name;

@@ -25,8 +25,8 @@ typedef struct cm_site {
     cm_buf_t host; /* in lower case, with a port that is not the scheme's */
 } cm_site_t;
 
-typedef struct cm_visits {
-    cm_visitors_t visitors;
+typedef struct cm_accesslog_builder {
+    cm_visitor_cache_t visitors;
     cm_repeats_t repeats;
     uint64_t seed;
     bool older_keys;
@@ -34,34 +34,36 @@ typedef struct cm_visits {
     cm_site_t line;       /* of the virtual host that was met last: */
     cm_buf_t line_logged; /* as logged */
     cm_buf_t name;        /* of a row key */
-} cm_visits_t;
+} cm_accesslog_builder_t;
 
 /* A line and what it is counted as; lives until the next call. */
-typedef struct cm_visit_line {
+typedef struct cm_accesslog_line {
     const cm_access_t *access;
     const cm_site_t *site;
     uint64_t visitor; /* a hash of the user, or of address and agent */
     uint32_t k;
-} cm_visit_line_t;
+} cm_accesslog_line_t;
 
 /* `site`: NULL and "" for none; without a scheme it is given https. CM_EUSAGE when there is no
  * host in it; nothing is to be freed then. */
-int cm_visits_init(cm_visits_t *visits, const char *site, bool older_keys,
-                   const uint8_t key[CM_VISITOR_KEY], cm_err_t *err);
-void cm_visits_free(cm_visits_t *visits);
+int cm_accesslog_builder_init(cm_accesslog_builder_t *visits, const char *site, bool older_keys,
+                              const uint8_t key[CM_VISITOR_KEY], cm_err_t *err);
+void cm_accesslog_builder_free(cm_accesslog_builder_t *visits);
 
 /* Forgets which lines there were. */
-void cm_visits_restart(cm_visits_t *visits);
+void cm_accesslog_builder_restart(cm_accesslog_builder_t *visits);
 
 /* Counts a line, also one that becomes no event. */
-void cm_visits_count(cm_visits_t *visits, const cm_access_t *access, cm_visit_line_t *line);
+void cm_accesslog_builder_count(cm_accesslog_builder_t *visits, const cm_access_t *access,
+                                cm_accesslog_line_t *line);
 
 /* Fills timestamp, user and URL. Texts live as long as the arena or the line. */
-void cm_visits_event(cm_visits_t *visits, const cm_visit_line_t *line, cm_arena_t *arena,
-                     cm_event_t *event);
+void cm_accesslog_builder_event(cm_accesslog_builder_t *visits, const cm_accesslog_line_t *line,
+                                cm_arena_t *arena, cm_event_t *event);
 
 /* The row key of an event made of this line. */
-cm_str_t cm_visits_row_key(cm_visits_t *visits, const cm_visit_line_t *line,
-                           const cm_event_t *event, cm_arena_t *arena);
+cm_str_t cm_accesslog_builder_row_key(cm_accesslog_builder_t *visits,
+                                      const cm_accesslog_line_t *line, const cm_event_t *event,
+                                      cm_arena_t *arena);
 
 #endif

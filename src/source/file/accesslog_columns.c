@@ -401,13 +401,13 @@ static int fill_user(const columns_t *columns, cm_access_t *access, cm_err_t *er
     return 0;
 }
 
-int cm_columns_parse(cm_str_t head, cm_access_t *access, cm_err_t *err)
+int cm_accesslog_parse_columns(cm_str_t head, cm_access_t *access, cm_err_t *err)
 {
     columns_t columns;
     const column_t *machine;
 
     access->host = (cm_str_t){"", 0};
-    int rc = split(cm_columns_skip_prefix(head), &columns, err);
+    int rc = split(cm_accesslog_skip_prefix(head), &columns, err);
     if (rc < 0)
         return rc;
     find_server(&columns);

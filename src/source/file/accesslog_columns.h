@@ -22,11 +22,11 @@
 
 /* Fills address, user and host of `access` from what stands before the bracket of the time. 0, or
  * CM_EREJECT with what is wrong (without anything of the line's contents). */
-int cm_columns_parse(cm_str_t head, cm_access_t *access, cm_err_t *err);
+int cm_accesslog_parse_columns(cm_str_t head, cm_access_t *access, cm_err_t *err);
 
 /* The text without what programs that carry lines put in front of them: a time with the name of a
  * machine and a program (RFC 3164 and 5424, journald, docker, Kubernetes), or only some of these.
  */
-cm_str_t cm_columns_skip_prefix(cm_str_t head);
+cm_str_t cm_accesslog_skip_prefix(cm_str_t head);
 
 #endif

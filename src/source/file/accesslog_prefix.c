@@ -179,7 +179,7 @@ static cm_str_t skip_stream(cm_str_t text)
     return begins_like(rest, "F ") || begins_like(rest, "P ") ? behind(rest, 1) : rest;
 }
 
-cm_str_t cm_columns_skip_prefix(cm_str_t head)
+cm_str_t cm_accesslog_skip_prefix(cm_str_t head)
 {
     cm_str_t rest = skip_priority(behind(head, 0));
     cm_str_t word = first_word(rest), next = behind(rest, word.len);

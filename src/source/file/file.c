@@ -37,8 +37,8 @@ struct cm_file {
     cm_csv_columns_t columns; /* CSV */
     cm_csv_record_t record;
 
-    cm_visits_t visits; /* access logs */
-    bool hosts;         /* some of the first lines name their virtual host */
+    cm_accesslog_builder_t visits; /* access logs */
+    bool hosts;                    /* some of the first lines name their virtual host */
 };
 
 static const char *const format_names[] = {"auto", "jsonl", "csv", "combined", "common", "json"};
@@ -95,20 +95,20 @@ static bool enrich(const cm_file_t *file, const cm_access_t *access, cm_arena_t 
 static void take_access(cm_file_t *file, const cm_line_t *line, cm_batch_t *batch)
 {
     cm_access_t access;
-    cm_visit_line_t visit;
+    cm_accesslog_line_t visit;
     cm_err_t why;
 
     if (cm_accesslog_parse(line->text, file->format == CM_FILE_COMMON, &access, &why) < 0) {
         reject(file, batch, line->text, line->number, why.text);
         return;
     }
-    cm_visits_count(&file->visits, &access, &visit);
+    cm_accesslog_builder_count(&file->visits, &access, &visit);
     if (!file->options.all && !cm_accesslog_is_page_view(&access)) {
         cm_batch_skip(batch);
         return;
     }
     cm_event_t *event = cm_batch_slot(batch);
-    cm_visits_event(&file->visits, &visit, &batch->arena, event);
+    cm_accesslog_builder_event(&file->visits, &visit, &batch->arena, event);
     if (!enrich(file, &access, &batch->arena, event)) {
         cm_batch_skip(batch);
         batch->account.bots++;
@@ -119,7 +119,7 @@ static void take_access(cm_file_t *file, const cm_line_t *line, cm_batch_t *batc
         reject(file, batch, line->text, line->number, why.text);
         return;
     }
-    event->row_key = cm_visits_row_key(&file->visits, &visit, event, &batch->arena);
+    event->row_key = cm_accesslog_builder_row_key(&file->visits, &visit, event, &batch->arena);
     cm_batch_accept(batch);
 }
 
@@ -240,7 +240,7 @@ static void close_input(cm_file_t *file)
     cm_input_close(file->input);
     cm_lines_free(&file->lines);
     file->values = (cm_values_t){0};
-    cm_visits_restart(&file->visits);
+    cm_accesslog_builder_restart(&file->visits);
     file->input = NULL;
 }
 
@@ -250,7 +250,7 @@ static void file_close(cm_source_t *source)
 
     close_input(file);
     cm_event_json_free(file->json);
-    cm_visits_free(&file->visits);
+    cm_accesslog_builder_free(&file->visits);
     cm_buf_free(&file->scratch);
     cm_buf_free(&file->identity);
     free(file);
@@ -423,8 +423,8 @@ int cm_file_open(const cm_file_options_t *options, cm_source_t **source, cm_err_
 
     file->source.ops = &ops;
     file->options = *options;
-    int rc = cm_visits_init(&file->visits, options->site, options->older_keys, options->visitor_key,
-                            err);
+    int rc = cm_accesslog_builder_init(&file->visits, options->site, options->older_keys,
+                                       options->visitor_key, err);
     if (rc < 0) {
         free(file);
         return rc;
@@ -475,11 +475,11 @@ bool cm_file_seekable(const cm_source_t *source)
 static void pass_line(cm_file_t *file, const cm_line_t *line)
 {
     cm_access_t access;
-    cm_visit_line_t visit;
+    cm_accesslog_line_t visit;
 
     if (is_access_log(file) && !line->too_long && !cm_line_blank(line->text) &&
         cm_accesslog_parse(line->text, file->format == CM_FILE_COMMON, &access, NULL) == 0)
-        cm_visits_count(&file->visits, &access, &visit);
+        cm_accesslog_builder_count(&file->visits, &access, &visit);
 }
 
 /* Passes over the lines before `position`. 1: it is the end of a line; 0: it is not; CM_ESTOP. */

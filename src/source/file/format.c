@@ -55,7 +55,7 @@ static void vote(votes_t *votes, unsigned *count, int kind)
 static void look_at(cm_str_t line, votes_t *votes, cm_format_found_t *found)
 {
     cm_access_t access;
-    const char *foreign = cm_foreign_name(line);
+    const char *foreign = cm_format_unsupported_name(line);
     cm_err_t *why = found->lines == 0 ? &found->why : NULL;
 
     if (foreign != NULL) {
@@ -83,7 +83,8 @@ static bool find_json(cm_str_t line, cm_str_t text, cm_format_found_t *found)
     cm_str_t all = {line.data, (size_t)(text.data + text.len - line.data)};
     const char *object = memchr(all.data, '{', all.len);
     if (object != NULL)
-        found->foreign = cm_foreign_name((cm_str_t){object, all.len - (size_t)(object - all.data)});
+        found->foreign =
+            cm_format_unsupported_name((cm_str_t){object, all.len - (size_t)(object - all.data)});
     found->format = found->foreign != NULL ? CM_FILE_AUTO : CM_FILE_JSON;
     found->json = found->foreign == NULL;
     return true;

@@ -210,7 +210,7 @@ static const char *w3c_name(cm_str_t line)
     return NULL;
 }
 
-const char *cm_foreign_name(cm_str_t line)
+const char *cm_format_unsupported_name(cm_str_t line)
 {
     const char *name;
 

@@ -8,6 +8,6 @@
 /* What kind of log the line is from, as a noun with its article ("an access log of IIS"): a
  * constant; NULL when it is of none that is known here. Lines that are events (with a user_id) or
  * access log lines that can be read are none. */
-const char *cm_foreign_name(cm_str_t line);
+const char *cm_format_unsupported_name(cm_str_t line);
 
 #endif

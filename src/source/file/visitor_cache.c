@@ -2,30 +2,32 @@
 
 #include <stdlib.h>
 
-void cm_visitors_init(cm_visitors_t *visitors, const uint8_t key[CM_VISITOR_KEY])
+void cm_visitor_cache_init(cm_visitor_cache_t *visitors, const uint8_t key[CM_VISITOR_KEY])
 {
     cm_visitor_init(&visitors->visitor, key);
-    visitors->slots = cm_alloc_zero(CM_VISITORS_SLOTS, sizeof *visitors->slots);
+    visitors->slots = cm_alloc_zero(CM_VISITOR_CACHE_SLOTS, sizeof *visitors->slots);
 }
 
-void cm_visitors_free(cm_visitors_t *visitors)
+void cm_visitor_cache_free(cm_visitor_cache_t *visitors)
 {
     free(visitors->slots);
     visitors->slots = NULL;
 }
 
-static bool holds(const cm_visitors_slot_t *slot, uint32_t hash, cm_str_t address, cm_str_t agent)
+static bool holds(const cm_visitor_cache_slot_t *slot, uint32_t hash, cm_str_t address,
+                  cm_str_t agent)
 {
     return slot->hash == hash && cm_str_equal((cm_str_t){slot->text, slot->address_len}, address) &&
            cm_str_equal((cm_str_t){slot->text + slot->address_len, slot->agent_len}, agent);
 }
 
-const char *cm_visitors_id(cm_visitors_t *visitors, uint64_t hash, cm_str_t address, cm_str_t agent)
+const char *cm_visitor_cache_id(cm_visitor_cache_t *visitors, uint64_t hash, cm_str_t address,
+                                cm_str_t agent)
 {
-    cm_visitors_slot_t *slot = &visitors->slots[hash % CM_VISITORS_SLOTS];
+    cm_visitor_cache_slot_t *slot = &visitors->slots[hash % CM_VISITOR_CACHE_SLOTS];
 
     /* Nobody at all would look like a free slot. */
-    if (address.len == 0 || address.len + agent.len > CM_VISITORS_TEXT_MAX) {
+    if (address.len == 0 || address.len + agent.len > CM_VISITOR_CACHE_TEXT_MAX) {
         cm_visitor_id(&visitors->visitor, address, agent, visitors->id);
         return visitors->id;
     }

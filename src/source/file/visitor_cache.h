@@ -11,31 +11,31 @@
 #include "source/visitor.h"
 
 enum {
-    CM_VISITORS_SLOTS = 8192, /* of 320 bytes: 2.5 MiB at most, taken as they fill */
-    CM_VISITORS_TEXT_MAX =
+    CM_VISITOR_CACHE_SLOTS = 8192, /* of 320 bytes: 2.5 MiB at most, taken as they fill */
+    CM_VISITOR_CACHE_TEXT_MAX =
         276, /* bytes of address and agent together; longer ones are hashed anew */
 };
 
-typedef struct cm_visitors_slot {
+typedef struct cm_visitor_cache_slot {
     char id[CM_VISITOR_TEXT];
     uint32_t hash; /* the upper half: spares most of the comparisons that would fail */
     uint32_t address_len;
-    uint32_t agent_len;              /* both lengths 0: the slot is free */
-    char text[CM_VISITORS_TEXT_MAX]; /* the address, then the agent */
-} cm_visitors_slot_t;
+    uint32_t agent_len;                   /* both lengths 0: the slot is free */
+    char text[CM_VISITOR_CACHE_TEXT_MAX]; /* the address, then the agent */
+} cm_visitor_cache_slot_t;
 
-typedef struct cm_visitors {
+typedef struct cm_visitor_cache {
     cm_visitor_t visitor;
-    cm_visitors_slot_t *slots;
+    cm_visitor_cache_slot_t *slots;
     char id[CM_VISITOR_TEXT]; /* of one that has no slot */
-} cm_visitors_t;
+} cm_visitor_cache_t;
 
-void cm_visitors_init(cm_visitors_t *visitors, const uint8_t key[CM_VISITOR_KEY]);
-void cm_visitors_free(cm_visitors_t *visitors);
+void cm_visitor_cache_init(cm_visitor_cache_t *visitors, const uint8_t key[CM_VISITOR_KEY]);
+void cm_visitor_cache_free(cm_visitor_cache_t *visitors);
 
 /* The CM_VISITOR_TEXT bytes of cm_visitor_id() for this address and agent, valid until the next
  * call. `hash` is any hash of the two, the same for the same two. */
-const char *cm_visitors_id(cm_visitors_t *visitors, uint64_t hash, cm_str_t address,
-                           cm_str_t agent);
+const char *cm_visitor_cache_id(cm_visitor_cache_t *visitors, uint64_t hash, cm_str_t address,
+                                cm_str_t agent);
 
 #endif

@@ -167,14 +167,14 @@ static int fill_user(reading_t *reading, const cm_enrich_visit_t *visit, cm_even
 /* A page sends an event again when it has seen no answer; what we add to it must be the same. */
 static void fill_copy(reading_t *reading, bool named, cm_event_t *event)
 {
-    cm_copies_t *copies = reading->poster->shared->copies;
-    char user[CM_COPIES_USER] = "";
+    cm_resent_t *copies = reading->poster->shared->copies;
+    char user[CM_RESENT_USER] = "";
 
     if (copies == NULL || !reading->sender->page || event->row_key.len == 0)
         return;
     if (!named && event->user_id.len == sizeof user)
         memcpy(user, event->user_id.data, sizeof user);
-    if (cm_copies_find(copies, event->row_key, &event->timestamp, user) && !named &&
+    if (cm_resent_find(copies, event->row_key, &event->timestamp, user) && !named &&
         user[0] != '\0')
         event->user_id = cm_arena_copy(&reading->batch->arena, (cm_str_t){user, sizeof user});
 }

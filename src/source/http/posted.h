@@ -29,7 +29,7 @@ typedef struct cm_posted_shared {
     cm_daily_key_t *daily;               /* with CM_VISITOR_DAILY */
     atomic_bool daily_given;             /* an accepted event has got a daily id */
     uint8_t address_key[CM_VISITOR_KEY]; /* with CM_VISITOR_ADDRESS_HASH */
-    cm_copies_t *copies;                 /* of events of pages; NULL: none are looked for */
+    cm_resent_t *copies;                 /* of events of pages; NULL: none are looked for */
 } cm_posted_shared_t;
 
 /* Who sends. */

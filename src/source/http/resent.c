@@ -11,19 +11,19 @@ typedef struct copy {
     XXH128_hash_t hash; /* of the row key; both 0: none */
     uint64_t turn;      /* when it came */
     int64_t time;
-    char user[CM_COPIES_USER];
+    char user[CM_RESENT_USER];
 } copy_t;
 
-struct cm_copies {
+struct cm_resent {
     uint64_t seed;
     pthread_mutex_t lock; /* guards: */
     uint64_t turn;
     copy_t all[SETS][WAYS];
 };
 
-cm_copies_t *cm_copies_new(void)
+cm_resent_t *cm_resent_new(void)
 {
-    cm_copies_t *copies = cm_alloc_zero(1, sizeof *copies);
+    cm_resent_t *copies = cm_alloc_zero(1, sizeof *copies);
 
     if (getrandom(&copies->seed, sizeof copies->seed, 0) != sizeof copies->seed)
         copies->seed = (uint64_t)(uintptr_t)copies;
@@ -31,7 +31,7 @@ cm_copies_t *cm_copies_new(void)
     return copies;
 }
 
-void cm_copies_free(cm_copies_t *copies)
+void cm_resent_free(cm_resent_t *copies)
 {
     if (copies == NULL)
         return;
@@ -40,7 +40,7 @@ void cm_copies_free(cm_copies_t *copies)
 }
 
 /* The entry of the hash, or the one that is to give its place away. */
-static copy_t *find(cm_copies_t *copies, XXH128_hash_t hash)
+static copy_t *find(cm_resent_t *copies, XXH128_hash_t hash)
 {
     copy_t *set = copies->all[hash.low64 % SETS], *oldest = set;
 
@@ -53,7 +53,7 @@ static copy_t *find(cm_copies_t *copies, XXH128_hash_t hash)
     return oldest;
 }
 
-bool cm_copies_find(cm_copies_t *copies, cm_str_t row_key, int64_t *time, char user[CM_COPIES_USER])
+bool cm_resent_find(cm_resent_t *copies, cm_str_t row_key, int64_t *time, char user[CM_RESENT_USER])
 {
     XXH128_hash_t hash = XXH3_128bits_withSeed(row_key.data, row_key.len, copies->seed);
 
@@ -62,10 +62,10 @@ bool cm_copies_find(cm_copies_t *copies, cm_str_t row_key, int64_t *time, char u
     bool known = XXH128_isEqual(copy->hash, hash);
     if (known) {
         *time = copy->time;
-        memcpy(user, copy->user, CM_COPIES_USER);
+        memcpy(user, copy->user, CM_RESENT_USER);
     } else {
         *copy = (copy_t){.hash = hash, .turn = ++copies->turn, .time = *time};
-        memcpy(copy->user, user, CM_COPIES_USER);
+        memcpy(copy->user, user, CM_RESENT_USER);
     }
     pthread_mutex_unlock(&copies->lock);
     return known;

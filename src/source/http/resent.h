@@ -9,17 +9,17 @@
 
 #include "base/str.h"
 
-typedef struct cm_copies cm_copies_t;
+typedef struct cm_resent cm_resent_t;
 
-enum { CM_COPIES_USER = 32 }; /* hexadecimal digits of a user that the collector has named */
+enum { CM_RESENT_USER = 32 }; /* hexadecimal digits of a user that the collector has named */
 
 /* Never NULL. */
-cm_copies_t *cm_copies_new(void);
-void cm_copies_free(cm_copies_t *copies);
+cm_resent_t *cm_resent_new(void);
+void cm_resent_free(cm_resent_t *copies);
 
 /* When an event with this row key is remembered, true: `*time` and `user` become its own. Else
  * remembers them as they are. */
-bool cm_copies_find(cm_copies_t *copies, cm_str_t row_key, int64_t *time,
-                    char user[CM_COPIES_USER]);
+bool cm_resent_find(cm_resent_t *copies, cm_str_t row_key, int64_t *time,
+                    char user[CM_RESENT_USER]);
 
 #endif

@@ -8,14 +8,14 @@
 #include "source/kafka/parts.h"
 #include "source/kafka/source.h"
 
-enum { CM_KAFKA_LOOKUP_MS = 1000 }; /* the first time; longer when that fails */
+enum { CM_SOURCE_KAFKA_LOOKUP_MS = 1000 }; /* the first time; longer when that fails */
 
-typedef struct cm_kafka_witness cm_kafka_witness_t; /* witness.c */
+typedef struct cm_source_kafka_witness cm_source_kafka_witness_t; /* witness.c */
 
-typedef struct cm_kafka_source {
+typedef struct cm_source_kafka {
     cm_source_t source; /* first */
     cm_kafka_client_t client;
-    cm_kafka_source_options_t options;
+    cm_source_kafka_options_t options;
     rd_kafka_queue_t *queue;
     rd_kafka_message_t *messages[CM_BATCH_EVENTS];
     rd_kafka_message_t **held; /* taken by keep_alive(), not yet handed out */
@@ -24,7 +24,7 @@ typedef struct cm_kafka_source {
     size_t average; /* bytes of a message of late */
     cm_event_json_t *json;
     cm_buf_t texts; /* the messages of the last batch, one behind the other */
-    cm_parts_t parts;
+    cm_source_kafka_parts_t parts;
     uint64_t batches;
     int64_t left;       /* of options.count */
     uint64_t gone;      /* messages that were deleted unread, for the next batch's account */
@@ -32,8 +32,8 @@ typedef struct cm_kafka_source {
     int64_t woken_ns;   /* when fetching was last set going */
     int64_t others_ns;  /* when it was last asked how far the rest of the group is */
     int64_t watched_ns; /* when a round of looking at the witnesses was last due */
-    cm_kafka_witness_t *witness; /* NULL: none was looked at yet */
-    bool at_end;                 /* auto.offset.reset: where to begin without a position */
+    cm_source_kafka_witness_t *witness; /* NULL: none was looked at yet */
+    bool at_end;                        /* auto.offset.reset: where to begin without a position */
     bool joined, paused, closing;
     bool placed;                              /* the group has said which partitions are ours */
     bool astray;                              /* some of the partitions are */
@@ -42,55 +42,55 @@ typedef struct cm_kafka_source {
     int lookup_ms;             /* for the next look-up */
     int64_t looked_ns;         /* when a look-up last failed */
     char trouble[CM_ERR_TEXT]; /* why partitions cannot be read yet; "": they can */
-} cm_kafka_source_t;
+} cm_source_kafka_t;
 
 /* librdkafka's callbacks. A rebalance is only noted. */
-void cm_kafka_source_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
+void cm_source_kafka_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
                                   rd_kafka_topic_partition_list_t *list, void *opaque);
-void cm_kafka_source_on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code,
+void cm_source_kafka_on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code,
                                rd_kafka_topic_partition_list_t *list, void *opaque);
 
 /* Does the rebalance that was noted, if there is one. While brokers do not tell what must be known
  * for it, it stays noted, `trouble` says why, and the next call tries again. */
-int cm_kafka_source_rebalance(cm_kafka_source_t *self, cm_err_t *err);
+int cm_source_kafka_rebalance(cm_source_kafka_t *self, cm_err_t *err);
 
 /* Finds where to go on with the partitions of the list, which are new, and puts in the offsets to
  * fetch from. 1: brokers do not tell now. CM_EINPUT when the topic is another one, and that it was
  * ever the same cannot be proven. */
-int cm_kafka_source_find_starts(cm_kafka_source_t *self, rd_kafka_topic_partition_list_t *list,
+int cm_source_kafka_find_starts(cm_source_kafka_t *self, rd_kafka_topic_partition_list_t *list,
                                 cm_err_t *err);
 
 /* Goes on with partitions that are astray: behind what was deleted, or at the beginning of a topic
  * that was made anew, and says so. Errors as above; tries again like a rebalance. */
-int cm_kafka_source_find_again(cm_kafka_source_t *self, cm_err_t *err);
+int cm_source_kafka_find_again(cm_source_kafka_t *self, cm_err_t *err);
 
 /* Looks now and then whether the partitions are still those that were read; does not wait. What was
  * made anew is astray then. Touches the partitions whose witness is another one now: to be called
  * by next(), before it ends its batch. */
-void cm_kafka_source_watch(cm_kafka_source_t *self);
+void cm_source_kafka_watch(cm_source_kafka_t *self);
 
 /* The same now, of all that was taken, and waits for the answers for so long at most. */
-void cm_kafka_source_settle(cm_kafka_source_t *self, int timeout_ms);
+void cm_source_kafka_settle(cm_source_kafka_t *self, int timeout_ms);
 
-void cm_kafka_source_close_witness(cm_kafka_source_t *self);
+void cm_source_kafka_close_witness(cm_source_kafka_t *self);
 
 /* Ends the pause that keep_alive() has begun. */
-void cm_kafka_source_resume(cm_kafka_source_t *self);
+void cm_source_kafka_resume(cm_source_kafka_t *self);
 
 /* Before the end: librdkafka wants an answer to a rebalance that was not done. */
-void cm_kafka_source_give_up_pending(cm_kafka_source_t *self);
+void cm_source_kafka_give_up_pending(cm_source_kafka_t *self);
 
 /* Answers librdkafka that partitions are given back. */
-void cm_kafka_source_give_back(const cm_kafka_source_t *self,
+void cm_source_kafka_give_back(const cm_source_kafka_t *self,
                                const rd_kafka_topic_partition_list_t *list);
 
 /* Has librdkafka fetch these from the list's offsets: they are new to it. */
-int cm_kafka_source_assign(cm_kafka_source_t *self, const rd_kafka_topic_partition_list_t *list,
+int cm_source_kafka_assign(cm_source_kafka_t *self, const rd_kafka_topic_partition_list_t *list,
                            cm_err_t *err);
 
-bool cm_kafka_source_is_cooperative(const cm_kafka_source_t *self);
+bool cm_source_kafka_is_cooperative(const cm_source_kafka_t *self);
 
 /* Forgets what keep_alive() has taken. */
-void cm_kafka_source_drop_held(cm_kafka_source_t *self);
+void cm_source_kafka_drop_held(cm_source_kafka_t *self);
 
 #endif

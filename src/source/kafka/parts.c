@@ -10,8 +10,8 @@ enum {
     SEEK_MS = 500,
 };
 
-char *cm_kafka_position_name(const cm_kafka_settings_t *settings, int32_t partition,
-                             const char *what)
+char *cm_source_kafka_position_name(const cm_kafka_settings_t *settings, int32_t partition,
+                                    const char *what)
 {
     cm_buf_t name = CM_BUF_INIT;
 
@@ -20,7 +20,9 @@ char *cm_kafka_position_name(const cm_kafka_settings_t *settings, int32_t partit
     return name.data;
 }
 
-cm_part_t *cm_parts_add(cm_parts_t *parts, const cm_kafka_settings_t *settings, int32_t partition)
+cm_source_kafka_part_t *cm_source_kafka_parts_add(cm_source_kafka_parts_t *parts,
+                                                  const cm_kafka_settings_t *settings,
+                                                  int32_t partition)
 {
     size_t index = (size_t)partition;
 
@@ -29,31 +31,31 @@ cm_part_t *cm_parts_add(cm_parts_t *parts, const cm_kafka_settings_t *settings, 
         memset(parts->parts + parts->count, 0, (index + 1 - parts->count) * sizeof *parts->parts);
         parts->count = index + 1;
     }
-    cm_part_t *part = &parts->parts[index];
+    cm_source_kafka_part_t *part = &parts->parts[index];
     if (part->name == NULL) {
-        part->name = cm_kafka_position_name(settings, partition, "");
-        part->last_name = cm_kafka_position_name(settings, partition, "#last");
-        part->hash_name = cm_kafka_position_name(settings, partition, "#hash");
+        part->name = cm_source_kafka_position_name(settings, partition, "");
+        part->last_name = cm_source_kafka_position_name(settings, partition, "#last");
+        part->hash_name = cm_source_kafka_position_name(settings, partition, "#hash");
     }
-    *part = (cm_part_t){.name = part->name,
-                        .last_name = part->last_name,
-                        .hash_name = part->hash_name,
-                        .partition = partition,
-                        .ours = true,
-                        .next = -1,
-                        .end = -1,
-                        .proof = CM_PROOF_NONE,
-                        .durable = -1,
-                        .witness = CM_PROOF_NONE,
-                        .durable_witness = CM_PROOF_NONE,
-                        .told = -1,
-                        .committed = -1};
+    *part = (cm_source_kafka_part_t){.name = part->name,
+                                     .last_name = part->last_name,
+                                     .hash_name = part->hash_name,
+                                     .partition = partition,
+                                     .ours = true,
+                                     .next = -1,
+                                     .end = -1,
+                                     .proof = CM_SOURCE_KAFKA_PROOF_NONE,
+                                     .durable = -1,
+                                     .witness = CM_SOURCE_KAFKA_PROOF_NONE,
+                                     .durable_witness = CM_SOURCE_KAFKA_PROOF_NONE,
+                                     .told = -1,
+                                     .committed = -1};
     return part;
 }
 
-void cm_parts_remove(cm_parts_t *parts, int32_t partition)
+void cm_source_kafka_parts_remove(cm_source_kafka_parts_t *parts, int32_t partition)
 {
-    cm_part_t *part = cm_parts_find(parts, partition);
+    cm_source_kafka_part_t *part = cm_source_kafka_parts_find(parts, partition);
 
     if (part == NULL)
         return;
@@ -64,7 +66,7 @@ void cm_parts_remove(cm_parts_t *parts, int32_t partition)
     }
 }
 
-void cm_parts_touch(cm_parts_t *parts, cm_part_t *part)
+void cm_source_kafka_parts_touch(cm_source_kafka_parts_t *parts, cm_source_kafka_part_t *part)
 {
     if (part->touched)
         return;
@@ -76,7 +78,7 @@ void cm_parts_touch(cm_parts_t *parts, cm_part_t *part)
     parts->touched[parts->touched_count++] = part->partition;
 }
 
-static void add_mark(cm_parts_t *parts, cm_part_mark_t mark)
+static void add_mark(cm_source_kafka_parts_t *parts, cm_source_kafka_part_mark_t mark)
 {
     if (parts->marks_done == parts->mark_count)
         parts->marks_done = parts->mark_count = 0;
@@ -93,27 +95,28 @@ static void add_mark(cm_parts_t *parts, cm_part_mark_t mark)
     parts->marks[parts->mark_count++] = mark;
 }
 
-void cm_parts_mark(cm_parts_t *parts, uint64_t number, cm_batch_t *batch)
+void cm_source_kafka_parts_mark(cm_source_kafka_parts_t *parts, uint64_t number, cm_batch_t *batch)
 {
     for (size_t i = 0; i < parts->touched_count; i++) {
-        cm_part_t *part = &parts->parts[parts->touched[i]];
+        cm_source_kafka_part_t *part = &parts->parts[parts->touched[i]];
         part->touched = false;
         cm_batch_mark(batch, cm_str(part->name), part->next);
         cm_batch_mark(batch, cm_str(part->last_name), part->witness.last + 1);
         cm_batch_mark(batch, cm_str(part->hash_name), (int64_t)part->witness.hash);
-        add_mark(parts, (cm_part_mark_t){number, part->partition, part->next, part->witness});
+        add_mark(parts,
+                 (cm_source_kafka_part_mark_t){number, part->partition, part->next, part->witness});
     }
     parts->touched_count = 0;
 }
 
-void cm_parts_acknowledge(cm_parts_t *parts, uint64_t batches)
+void cm_source_kafka_parts_acknowledge(cm_source_kafka_parts_t *parts, uint64_t batches)
 {
     while (parts->marks_done < parts->mark_count &&
            parts->marks[parts->marks_done].batch <= batches) {
-        const cm_part_mark_t *mark = &parts->marks[parts->marks_done++];
+        const cm_source_kafka_part_mark_t *mark = &parts->marks[parts->marks_done++];
         if (mark->next < 0) /* we do not have the partition any more */
             continue;
-        cm_part_t *part = &parts->parts[mark->partition];
+        cm_source_kafka_part_t *part = &parts->parts[mark->partition];
         part->durable = mark->next;
         if (part->durable_witness.last != mark->witness.last)
             part->told = part->committed = -1; /* it goes with the offset */
@@ -121,14 +124,15 @@ void cm_parts_acknowledge(cm_parts_t *parts, uint64_t batches)
     }
 }
 
-void cm_parts_committed(cm_parts_t *parts, const cm_kafka_client_t *client,
-                        rd_kafka_resp_err_t code, const rd_kafka_topic_partition_list_t *list)
+void cm_source_kafka_parts_committed(cm_source_kafka_parts_t *parts,
+                                     const cm_kafka_client_t *client, rd_kafka_resp_err_t code,
+                                     const rd_kafka_topic_partition_list_t *list)
 {
     rd_kafka_resp_err_t first = code;
 
     for (int i = 0; list != NULL && i < list->cnt; i++) {
         const rd_kafka_topic_partition_t *one = &list->elems[i];
-        cm_part_t *part = cm_parts_find(parts, one->partition);
+        cm_source_kafka_part_t *part = cm_source_kafka_parts_find(parts, one->partition);
         if (first == 0)
             first = one->err;
         if (part == NULL)
@@ -145,7 +149,7 @@ void cm_parts_committed(cm_parts_t *parts, const cm_kafka_client_t *client,
 }
 
 /* Waits for the answer. rd_kafka_commit() would do so for as long as a broker keeps silent. */
-static bool commit_now(cm_parts_t *parts, cm_kafka_client_t *client,
+static bool commit_now(cm_source_kafka_parts_t *parts, cm_kafka_client_t *client,
                        const rd_kafka_topic_partition_list_t *list)
 {
     rd_kafka_queue_t *queue = rd_kafka_queue_new(client->rk);
@@ -153,10 +157,11 @@ static bool commit_now(cm_parts_t *parts, cm_kafka_client_t *client,
     rd_kafka_event_t *event = code == 0 ? rd_kafka_queue_poll(queue, COMMIT_MS) : NULL;
 
     if (event == NULL)
-        cm_parts_committed(parts, client, code != 0 ? code : RD_KAFKA_RESP_ERR__TIMED_OUT, list);
+        cm_source_kafka_parts_committed(parts, client,
+                                        code != 0 ? code : RD_KAFKA_RESP_ERR__TIMED_OUT, list);
     else
-        cm_parts_committed(parts, client, rd_kafka_event_error(event),
-                           rd_kafka_event_topic_partition_list(event));
+        cm_source_kafka_parts_committed(parts, client, rd_kafka_event_error(event),
+                                        rd_kafka_event_topic_partition_list(event));
     if (event != NULL)
         rd_kafka_event_destroy(event);
     rd_kafka_queue_destroy(queue);
@@ -164,23 +169,24 @@ static bool commit_now(cm_parts_t *parts, cm_kafka_client_t *client,
 }
 
 /* librdkafka frees it with the list. */
-static void add_proof(rd_kafka_topic_partition_t *one, const cm_proof_t *proof)
+static void add_proof(rd_kafka_topic_partition_t *one, const cm_source_kafka_proof_t *proof)
 {
-    char text[CM_PROOF_TEXT];
+    char text[CM_SOURCE_KAFKA_PROOF_TEXT];
 
-    cm_proof_format(proof, text);
+    cm_source_kafka_proof_format(proof, text);
     if (text[0] == '\0')
         return;
     one->metadata = strdup(text);
     one->metadata_size = one->metadata != NULL ? strlen(text) : 0;
 }
 
-bool cm_parts_commit(cm_parts_t *parts, cm_kafka_client_t *client, bool in_background)
+bool cm_source_kafka_parts_commit(cm_source_kafka_parts_t *parts, cm_kafka_client_t *client,
+                                  bool in_background)
 {
     rd_kafka_topic_partition_list_t *list = NULL;
 
     for (size_t i = 0; i < parts->count; i++) {
-        cm_part_t *part = &parts->parts[i];
+        cm_source_kafka_part_t *part = &parts->parts[i];
         /* What was told in the background and not confirmed is told once more in the end. */
         if (!part->ours || part->durable < 0 ||
             part->durable == (in_background ? part->told : part->committed))
@@ -201,22 +207,23 @@ bool cm_parts_commit(cm_parts_t *parts, cm_kafka_client_t *client, bool in_backg
     } else {
         rd_kafka_resp_err_t code = rd_kafka_commit(client->rk, list, true);
         if (code != 0)
-            cm_parts_committed(parts, client, code, list);
+            cm_source_kafka_parts_committed(parts, client, code, list);
     }
     rd_kafka_topic_partition_list_destroy(list);
     return answered;
 }
 
-void cm_parts_seek(const cm_parts_t *parts, const cm_kafka_client_t *client)
+void cm_source_kafka_parts_seek(const cm_source_kafka_parts_t *parts,
+                                const cm_kafka_client_t *client)
 {
     rd_kafka_topic_partition_list_t *list =
         rd_kafka_topic_partition_list_new((int)parts->count + 1);
 
     for (size_t i = 0; i < parts->count; i++) {
-        const cm_part_t *part = &parts->parts[i];
+        const cm_source_kafka_part_t *part = &parts->parts[i];
         if (part->ours && part->next >= 0 && !part->astray)
             rd_kafka_topic_partition_list_add(list, client->settings->topic, part->partition)
-                ->offset = cm_part_from(part);
+                ->offset = cm_source_kafka_part_from(part);
     }
     /* One that is not fetched from yet will be from where it was assigned. The others' messages
      * from before the seek are not handed out any more, even when it takes longer than this. */
@@ -230,7 +237,7 @@ void cm_parts_seek(const cm_parts_t *parts, const cm_kafka_client_t *client)
     rd_kafka_topic_partition_list_destroy(list);
 }
 
-bool cm_parts_any(const cm_parts_t *parts)
+bool cm_source_kafka_parts_any(const cm_source_kafka_parts_t *parts)
 {
     for (size_t i = 0; i < parts->count; i++) {
         if (parts->parts[i].ours)
@@ -239,10 +246,10 @@ bool cm_parts_any(const cm_parts_t *parts)
     return false;
 }
 
-bool cm_parts_ended(const cm_parts_t *parts)
+bool cm_source_kafka_parts_ended(const cm_source_kafka_parts_t *parts)
 {
     for (size_t i = 0; i < parts->count; i++) {
-        const cm_part_t *part = &parts->parts[i];
+        const cm_source_kafka_part_t *part = &parts->parts[i];
         if (part->ours && (!part->ended || part->proving || part->astray))
             return false;
     }
@@ -264,7 +271,7 @@ static size_t count_partitions(const cm_kafka_client_t *client, int timeout_ms)
 }
 
 /* Looks up where the list's partitions end, once. An empty one has come to its end. */
-static bool ask_ends(cm_parts_t *parts, const cm_kafka_client_t *client,
+static bool ask_ends(cm_source_kafka_parts_t *parts, const cm_kafka_client_t *client,
                      const rd_kafka_topic_partition_list_t *list, int timeout_ms)
 {
     cm_kafka_range_t *ranges = cm_alloc_zero((size_t)list->cnt + 1, sizeof *ranges);
@@ -287,7 +294,8 @@ static bool ask_ends(cm_parts_t *parts, const cm_kafka_client_t *client,
     return known;
 }
 
-bool cm_parts_others_ended(cm_parts_t *parts, const cm_kafka_client_t *client, int timeout_ms)
+bool cm_source_kafka_parts_others_ended(cm_source_kafka_parts_t *parts,
+                                        const cm_kafka_client_t *client, int timeout_ms)
 {
     size_t count = count_partitions(client, timeout_ms);
     bool ended = count > 0;
@@ -299,7 +307,7 @@ bool cm_parts_others_ended(cm_parts_t *parts, const cm_kafka_client_t *client, i
     }
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
     for (size_t i = 0; i < count; i++) {
-        if (cm_parts_find(parts, (int32_t)i) == NULL)
+        if (cm_source_kafka_parts_find(parts, (int32_t)i) == NULL)
             rd_kafka_topic_partition_list_add(list, client->settings->topic, (int32_t)i);
     }
     if (ended && list->cnt > 0)
@@ -313,29 +321,29 @@ bool cm_parts_others_ended(cm_parts_t *parts, const cm_kafka_client_t *client, i
     return ended;
 }
 
-bool cm_part_is_bare(const cm_part_t *part)
+bool cm_source_kafka_part_is_bare(const cm_source_kafka_part_t *part)
 {
-    const int64_t begin = cm_proof_begin(&part->witness);
+    const int64_t begin = cm_source_kafka_proof_begin(&part->witness);
 
     return part->taken == 0 && begin >= 0 && part->next > begin;
 }
 
-void cm_part_rewind(cm_part_t *part)
+void cm_source_kafka_part_rewind(cm_source_kafka_part_t *part)
 {
     part->passed = part->next;
-    part->next = cm_proof_begin(&part->witness);
+    part->next = cm_source_kafka_proof_begin(&part->witness);
     part->astray = true;
 }
 
-void cm_part_begin_anew(cm_part_t *part)
+void cm_source_kafka_part_begin_anew(cm_source_kafka_part_t *part)
 {
     part->anew = part->astray = true;
 }
 
-void cm_part_doubt(cm_part_t *part)
+void cm_source_kafka_part_doubt(cm_source_kafka_part_t *part)
 {
-    if (cm_part_is_bare(part) && !part->anew)
-        cm_part_rewind(part);
+    if (cm_source_kafka_part_is_bare(part) && !part->anew)
+        cm_source_kafka_part_rewind(part);
     part->unsure = part->witness.last >= 0;
     if (part->anew || part->next < 0 || (part->proof.last < 0 && part->taken == 0))
         return;
@@ -343,7 +351,8 @@ void cm_part_doubt(cm_part_t *part)
     part->from = part->proof.last;
 }
 
-void cm_part_prove(cm_part_t *part, const cm_proof_t *first, const cm_proof_t *last)
+void cm_source_kafka_part_prove(cm_source_kafka_part_t *part, const cm_source_kafka_proof_t *first,
+                                const cm_source_kafka_proof_t *last)
 {
     if (part->witness.last < 0)
         part->witness = *first;
@@ -353,7 +362,8 @@ void cm_part_prove(cm_part_t *part, const cm_proof_t *first, const cm_proof_t *l
         part->from = last->last;
 }
 
-int64_t cm_part_end(const cm_part_t *part, const cm_kafka_client_t *client)
+int64_t cm_source_kafka_part_end(const cm_source_kafka_part_t *part,
+                                 const cm_kafka_client_t *client)
 {
     int64_t low, high;
 
@@ -363,20 +373,21 @@ int64_t cm_part_end(const cm_part_t *part, const cm_kafka_client_t *client)
     return high > part->end ? high : part->end;
 }
 
-bool cm_parts_behind(const cm_parts_t *parts, const cm_kafka_client_t *client, size_t ahead)
+bool cm_source_kafka_parts_behind(const cm_source_kafka_parts_t *parts,
+                                  const cm_kafka_client_t *client, size_t ahead)
 {
     int64_t lag = 0;
 
     for (size_t i = 0; i < parts->count && lag <= (int64_t)ahead; i++) {
-        const cm_part_t *part = &parts->parts[i];
-        int64_t end = part->ours ? cm_part_end(part, client) : -1;
+        const cm_source_kafka_part_t *part = &parts->parts[i];
+        int64_t end = part->ours ? cm_source_kafka_part_end(part, client) : -1;
         lag += end > part->next && part->next >= 0 ? end - part->next : 0;
     }
     return lag > (int64_t)ahead;
 }
 
-rd_kafka_topic_partition_list_t *cm_parts_list(const cm_parts_t *parts,
-                                               const cm_kafka_settings_t *settings)
+rd_kafka_topic_partition_list_t *cm_source_kafka_parts_list(const cm_source_kafka_parts_t *parts,
+                                                            const cm_kafka_settings_t *settings)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)parts->count);
 
@@ -387,7 +398,7 @@ rd_kafka_topic_partition_list_t *cm_parts_list(const cm_parts_t *parts,
     return list;
 }
 
-void cm_parts_free(cm_parts_t *parts)
+void cm_source_kafka_parts_free(cm_source_kafka_parts_t *parts)
 {
     for (size_t i = 0; i < parts->count; i++) {
         free(parts->parts[i].name);
@@ -398,5 +409,5 @@ void cm_parts_free(cm_parts_t *parts)
     free(parts->touched);
     free(parts->marks);
     free(parts->others);
-    *parts = (cm_parts_t){0};
+    *parts = (cm_source_kafka_parts_t){0};
 }

@@ -17,53 +17,57 @@
 
 #include <librdkafka/rdkafka.h>
 
-typedef struct cm_proof {
+typedef struct cm_source_kafka_proof {
     int64_t last;  /* the message's offset; -1: there is no proof */
     uint64_t hash; /* of 63 bits; without a proof: of a partition of which no message was taken, one
                       more than where reading began; else 0 */
-} cm_proof_t;
+} cm_source_kafka_proof_t;
 
-#define CM_PROOF_NONE ((cm_proof_t){.last = -1})
+#define CM_SOURCE_KAFKA_PROOF_NONE ((cm_source_kafka_proof_t){.last = -1})
 
 /* No message was taken of what was read from `begin` on. */
-static inline cm_proof_t cm_proof_bare(int64_t begin)
+static inline cm_source_kafka_proof_t cm_source_kafka_proof_bare(int64_t begin)
 {
-    return (cm_proof_t){-1, (uint64_t)begin + 1};
+    return (cm_source_kafka_proof_t){-1, (uint64_t)begin + 1};
 }
 
 /* That `begin`; -1 where messages were taken, or it is not known. */
-static inline int64_t cm_proof_begin(const cm_proof_t *proof)
+static inline int64_t cm_source_kafka_proof_begin(const cm_source_kafka_proof_t *proof)
 {
     return proof->last < 0 ? (int64_t)proof->hash - 1 : -1;
 }
 
 /* The proof that a message makes. */
-cm_proof_t cm_proof_of(const rd_kafka_message_t *message);
+cm_source_kafka_proof_t cm_source_kafka_proof_of(const rd_kafka_message_t *message);
 
-enum { CM_PROOF_TEXT = 64 };
+enum { CM_SOURCE_KAFKA_PROOF_TEXT = 64 };
 
-/* As a text, for the metadata of a committed offset; "" for CM_PROOF_NONE. */
-void cm_proof_format(const cm_proof_t *proof, char text[CM_PROOF_TEXT]);
+/* As a text, for the metadata of a committed offset; "" for CM_SOURCE_KAFKA_PROOF_NONE. */
+void cm_source_kafka_proof_format(const cm_source_kafka_proof_t *proof,
+                                  char text[CM_SOURCE_KAFKA_PROOF_TEXT]);
 
-/* Reads such a text; CM_PROOF_NONE when it is something else. */
-cm_proof_t cm_proof_parse(cm_str_t text);
+/* Reads such a text; CM_SOURCE_KAFKA_PROOF_NONE when it is something else. */
+cm_source_kafka_proof_t cm_source_kafka_proof_parse(cm_str_t text);
 
-typedef enum cm_proof_verdict {
-    CM_PROOF_SAME,  /* it is the message; it was handed out before */
-    CM_PROOF_GO_ON, /* nothing speaks against the position, and the message is to be handed out */
-    CM_PROOF_ANEW,  /* the partition is another one */
-} cm_proof_verdict_t;
+typedef enum cm_source_kafka_proof_verdict {
+    CM_SOURCE_KAFKA_PROOF_SAME,  /* it is the message; it was handed out before */
+    CM_SOURCE_KAFKA_PROOF_GO_ON, /* nothing speaks against the position, and the message is to be
+                                    handed out */
+    CM_SOURCE_KAFKA_PROOF_ANEW,  /* the partition is another one */
+} cm_source_kafka_proof_verdict_t;
 
 /* Judges the first message that comes of a partition that was read up to `next` and is fetched from
  * `from` on: `from` is the proof's own offset, or a later one when messages before it are gone by
  * retention. Between the proof's message and `next` there were none. */
-cm_proof_verdict_t cm_proof_judge(const cm_proof_t *proof, int64_t from, int64_t next,
-                                  const rd_kafka_message_t *message);
+cm_source_kafka_proof_verdict_t cm_source_kafka_proof_judge(const cm_source_kafka_proof_t *proof,
+                                                            int64_t from, int64_t next,
+                                                            const rd_kafka_message_t *message);
 
 /* The same where the partition ends at `end` and no message came. An end at or before the proof's
- * message may be that of a leader that does not know of all yet: that is CM_PROOF_GO_ON, and to be
- * asked. */
-cm_proof_verdict_t cm_proof_judge_end(const cm_proof_t *proof, int64_t from, int64_t next,
-                                      int64_t end);
+ * message may be that of a leader that does not know of all yet: that is
+ * CM_SOURCE_KAFKA_PROOF_GO_ON, and to be asked. */
+cm_source_kafka_proof_verdict_t
+cm_source_kafka_proof_judge_end(const cm_source_kafka_proof_t *proof, int64_t from, int64_t next,
+                                int64_t end);
 
 #endif

@@ -1,17 +1,17 @@
 #include "source/kafka/internal.h"
 
-typedef cm_kafka_source_t self_t;
+typedef cm_source_kafka_t self_t;
 
 /* ---- rebalances ---- */
 
-bool cm_kafka_source_is_cooperative(const self_t *self)
+bool cm_source_kafka_is_cooperative(const self_t *self)
 {
     return strcmp(rd_kafka_rebalance_protocol(self->client.rk), "COOPERATIVE") == 0;
 }
 
-void cm_kafka_source_give_back(const self_t *self, const rd_kafka_topic_partition_list_t *list)
+void cm_source_kafka_give_back(const self_t *self, const rd_kafka_topic_partition_list_t *list)
 {
-    if (cm_kafka_source_is_cooperative(self)) {
+    if (cm_source_kafka_is_cooperative(self)) {
         rd_kafka_error_t *error = rd_kafka_incremental_unassign(self->client.rk, list);
         if (error != NULL)
             rd_kafka_error_destroy(error);
@@ -22,13 +22,13 @@ void cm_kafka_source_give_back(const self_t *self, const rd_kafka_topic_partitio
 
 /* Notes what is to be done: librdkafka waits until the partitions are assigned or given back, and
  * messages of theirs that are still on their way to us stay valid until then. */
-void cm_kafka_source_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
+void cm_source_kafka_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
                                   rd_kafka_topic_partition_list_t *list, void *opaque)
 {
     self_t *self = ((cm_kafka_client_t *)opaque)->owner;
 
     if (self->closing) { /* all is acknowledged or given up */
-        cm_kafka_source_give_back(self, list);
+        cm_source_kafka_give_back(self, list);
         return;
     }
     if (code != RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS &&
@@ -42,20 +42,20 @@ void cm_kafka_source_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
     self->pending_assign = code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
 }
 
-void cm_kafka_source_on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code,
+void cm_source_kafka_on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code,
                                rd_kafka_topic_partition_list_t *list, void *opaque)
 {
     self_t *self = ((cm_kafka_client_t *)opaque)->owner;
 
     (void)rk;
-    cm_parts_committed(&self->parts, &self->client, code, list);
+    cm_source_kafka_parts_committed(&self->parts, &self->client, code, list);
 }
 
-int cm_kafka_source_assign(self_t *self, const rd_kafka_topic_partition_list_t *list, cm_err_t *err)
+int cm_source_kafka_assign(self_t *self, const rd_kafka_topic_partition_list_t *list, cm_err_t *err)
 {
     rd_kafka_error_t *error = NULL;
 
-    if (cm_kafka_source_is_cooperative(self))
+    if (cm_source_kafka_is_cooperative(self))
         error = rd_kafka_incremental_assign(self->client.rk, list);
     else if (rd_kafka_assign(self->client.rk, list) != 0)
         return cm_fail(err, CM_EINTERNAL, "taking partitions: %s",
@@ -67,34 +67,35 @@ int cm_kafka_source_assign(self_t *self, const rd_kafka_topic_partition_list_t *
     return rc;
 }
 
-void cm_kafka_source_resume(self_t *self)
+void cm_source_kafka_resume(self_t *self)
 {
     if (!self->paused)
         return;
     self->paused = false;
-    rd_kafka_topic_partition_list_t *list = cm_parts_list(&self->parts, self->client.settings);
+    rd_kafka_topic_partition_list_t *list =
+        cm_source_kafka_parts_list(&self->parts, self->client.settings);
     rd_kafka_resume_partitions(self->client.rk, list);
     rd_kafka_topic_partition_list_destroy(list);
-    cm_parts_seek(&self->parts, &self->client);
+    cm_source_kafka_parts_seek(&self->parts, &self->client);
 }
 
 /* 1: not now. */
 static int take_partitions(self_t *self, rd_kafka_topic_partition_list_t *list, cm_err_t *err)
 {
-    int rc = cm_kafka_source_find_starts(self, list, err);
+    int rc = cm_source_kafka_find_starts(self, list, err);
     if (rc != 0)
         return rc;
-    rc = cm_kafka_source_assign(self, list, err);
+    rc = cm_source_kafka_assign(self, list, err);
     if (rc < 0)
         return rc;
     self->joined = self->placed = true;
     rd_kafka_resume_partitions(self->client.rk, list); /* whatever they were when they went */
-    if (cm_kafka_source_is_cooperative(self))          /* librdkafka had paused the others */
-        cm_parts_seek(&self->parts, &self->client);
+    if (cm_source_kafka_is_cooperative(self))          /* librdkafka had paused the others */
+        cm_source_kafka_parts_seek(&self->parts, &self->client);
     return 0;
 }
 
-void cm_kafka_source_drop_held(self_t *self)
+void cm_source_kafka_drop_held(self_t *self)
 {
     for (size_t i = 0; i < self->held_count; i++)
         rd_kafka_message_destroy(self->held[i]);
@@ -103,27 +104,27 @@ void cm_kafka_source_drop_held(self_t *self)
 
 static int drop_partitions(self_t *self, const rd_kafka_topic_partition_list_t *list, cm_err_t *err)
 {
-    const cm_kafka_owner_t *owner = &self->options.owner;
+    const cm_source_kafka_owner_t *owner = &self->options.owner;
 
     int rc = owner->drain != NULL ? owner->drain(owner->context, err) : 0;
     if (rc < 0)
         return rc;
     /* The store was slow, perhaps. A partition that goes while it is paused would be so still when
      * it comes back. */
-    cm_kafka_source_resume(self);
-    cm_parts_commit(&self->parts, &self->client, false);
-    cm_kafka_source_give_back(self, list);
-    cm_kafka_source_drop_held(self);
-    self->placed = cm_kafka_source_is_cooperative(self); /* or else new ones come */
+    cm_source_kafka_resume(self);
+    cm_source_kafka_parts_commit(&self->parts, &self->client, false);
+    cm_source_kafka_give_back(self, list);
+    cm_source_kafka_drop_held(self);
+    self->placed = cm_source_kafka_is_cooperative(self); /* or else new ones come */
     for (int i = 0; i < list->cnt; i++)
-        cm_parts_remove(&self->parts, list->elems[i].partition);
-    if (cm_kafka_source_is_cooperative(
+        cm_source_kafka_parts_remove(&self->parts, list->elems[i].partition);
+    if (cm_source_kafka_is_cooperative(
             self)) /* librdkafka had paused the others, and what was held is dropped */
-        cm_parts_seek(&self->parts, &self->client);
+        cm_source_kafka_parts_seek(&self->parts, &self->client);
     return 0;
 }
 
-int cm_kafka_source_rebalance(self_t *self, cm_err_t *err)
+int cm_source_kafka_rebalance(self_t *self, cm_err_t *err)
 {
     rd_kafka_topic_partition_list_t *list = self->pending;
     const bool taken = self->pending_assign;
@@ -144,15 +145,15 @@ int cm_kafka_source_rebalance(self_t *self, cm_err_t *err)
 }
 
 /* To take no partition is an answer; to give all back is none to who wants them taken. */
-void cm_kafka_source_give_up_pending(self_t *self)
+void cm_source_kafka_give_up_pending(self_t *self)
 {
     rd_kafka_topic_partition_list_t *none = rd_kafka_topic_partition_list_new(0);
     cm_err_t why;
 
     if (self->pending != NULL && self->pending_assign)
-        cm_kafka_source_assign(self, none, &why);
+        cm_source_kafka_assign(self, none, &why);
     else if (self->pending != NULL)
-        cm_kafka_source_give_back(self, self->pending);
+        cm_source_kafka_give_back(self, self->pending);
     if (self->pending != NULL)
         rd_kafka_topic_partition_list_destroy(self->pending);
     self->pending = NULL;

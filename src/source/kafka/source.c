@@ -25,7 +25,7 @@ enum {
     WAKE_MS = 100,
 };
 
-typedef cm_kafka_source_t kafka_source_t;
+typedef cm_source_kafka_t kafka_source_t;
 
 /* ---- messages ---- */
 
@@ -47,16 +47,18 @@ static void reject(cm_batch_t *batch, const rd_kafka_message_t *message, cm_str_
 
 /* The partition's first message since it was begun shows whether it is the one that was read. True
  * when the message is to be handed out. */
-static bool is_proven(kafka_source_t *self, cm_part_t *part, const rd_kafka_message_t *message)
+static bool is_proven(kafka_source_t *self, cm_source_kafka_part_t *part,
+                      const rd_kafka_message_t *message)
 {
-    cm_proof_verdict_t verdict = cm_proof_judge(&part->proof, part->from, part->next, message);
+    cm_source_kafka_proof_verdict_t verdict =
+        cm_source_kafka_proof_judge(&part->proof, part->from, part->next, message);
 
     part->proving = false;
-    if (verdict == CM_PROOF_ANEW) {
-        cm_part_begin_anew(part);
+    if (verdict == CM_SOURCE_KAFKA_PROOF_ANEW) {
+        cm_source_kafka_part_begin_anew(part);
         self->astray = true;
     }
-    return verdict == CM_PROOF_GO_ON;
+    return verdict == CM_SOURCE_KAFKA_PROOF_GO_ON;
 }
 
 /* `text` is the message's copy, with padding behind; `place` is that of the message in its batch.
@@ -64,7 +66,7 @@ static bool is_proven(kafka_source_t *self, cm_part_t *part, const rd_kafka_mess
 static void take_message(kafka_source_t *self, const rd_kafka_message_t *message, size_t place,
                          cm_str_t text, cm_batch_t *batch)
 {
-    cm_part_t *part = cm_parts_find(&self->parts, message->partition);
+    cm_source_kafka_part_t *part = cm_source_kafka_parts_find(&self->parts, message->partition);
     char envelope[CM_ENVELOPE_TEXT];
     cm_err_t why;
 
@@ -72,8 +74,9 @@ static void take_message(kafka_source_t *self, const rd_kafka_message_t *message
     if (part == NULL || part->astray || (part->proving && !is_proven(self, part, message)) ||
         message->offset < part->next)
         return;
-    if (cm_part_is_bare(part)) { /* the first one at all: the topic may be another one by now */
-        cm_part_rewind(part);
+    if (cm_source_kafka_part_is_bare(
+            part)) { /* the first one at all: the topic may be another one by now */
+        cm_source_kafka_part_rewind(part);
         self->astray = true;
         return;
     }
@@ -82,7 +85,7 @@ static void take_message(kafka_source_t *self, const rd_kafka_message_t *message
     part->taken = place + 1;
     part->next = message->offset + 1;
     part->ended = self->options.until_end && part->end >= 0 && part->next >= part->end;
-    cm_parts_touch(&self->parts, part);
+    cm_source_kafka_parts_touch(&self->parts, part);
     if (message->payload == NULL && self->options.settings->skip_tombstones)
         cm_batch_skip(batch);
     else if (text.len == 0)
@@ -99,23 +102,24 @@ static void take_message(kafka_source_t *self, const rd_kafka_message_t *message
 }
 
 /* A partition is read to `end`, for now. */
-static void take_end(kafka_source_t *self, cm_part_t *part, int64_t end)
+static void take_end(kafka_source_t *self, cm_source_kafka_part_t *part, int64_t end)
 {
     if (part == NULL || part->astray)
         return;
     if (part->proving) {
-        cm_proof_verdict_t verdict = cm_proof_judge_end(&part->proof, part->from, part->next, end);
-        part->proving = verdict == CM_PROOF_GO_ON;
-        if (verdict == CM_PROOF_ANEW)
-            cm_part_begin_anew(part);
-        if (verdict != CM_PROOF_SAME) {
+        cm_source_kafka_proof_verdict_t verdict =
+            cm_source_kafka_proof_judge_end(&part->proof, part->from, part->next, end);
+        part->proving = verdict == CM_SOURCE_KAFKA_PROOF_GO_ON;
+        if (verdict == CM_SOURCE_KAFKA_PROOF_ANEW)
+            cm_source_kafka_part_begin_anew(part);
+        if (verdict != CM_SOURCE_KAFKA_PROOF_SAME) {
             part->astray = self->astray = true;
             return;
         }
     }
     part->ended = true; /* what is before it is handed out, or no message */
     if (end > part->next && part->next >= 0)
-        cm_parts_touch(&self->parts, part); /* so that the group learns of it */
+        cm_source_kafka_parts_touch(&self->parts, part); /* so that the group learns of it */
     part->next = end > part->next ? end : part->next;
 }
 
@@ -124,10 +128,10 @@ static void take_end(kafka_source_t *self, cm_part_t *part, int64_t end)
 static void doubt(kafka_source_t *self, int32_t partition)
 {
     for (size_t i = 0; i < self->parts.count; i++) {
-        cm_part_t *part = &self->parts.parts[i];
+        cm_source_kafka_part_t *part = &self->parts.parts[i];
         if (!part->ours || (partition >= 0 && part->partition != partition))
             continue;
-        cm_part_doubt(part);
+        cm_source_kafka_part_doubt(part);
         self->astray |= part->astray;
     }
 }
@@ -137,11 +141,12 @@ static int take_error(kafka_source_t *self, const rd_kafka_message_t *message, c
 {
     cm_kafka_client_t *client = &self->client;
     const char *text = rd_kafka_message_errstr(message);
-    cm_part_t *part;
+    cm_source_kafka_part_t *part;
 
     switch (message->err) {
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
-        take_end(self, cm_parts_find(&self->parts, message->partition), message->offset);
+        take_end(self, cm_source_kafka_parts_find(&self->parts, message->partition),
+                 message->offset);
         cm_kafka_answered(client);
         return 0;
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
@@ -151,11 +156,11 @@ static int take_error(kafka_source_t *self, const rd_kafka_message_t *message, c
         return cm_fail(err, CM_EINTERNAL, "the consumer of topic %s has given up: %s",
                        client->settings->topic, text);
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET: /* deleted, or cut off, or another topic */
-        part = cm_parts_find(&self->parts, message->partition);
+        part = cm_source_kafka_parts_find(&self->parts, message->partition);
         cm_log(client->settings->log, CM_LOG_INFO, "an offset is not there",
                "partition=%d text=\"%s\"", (int)message->partition, text);
         if (part != NULL) {
-            cm_part_doubt(part);
+            cm_source_kafka_part_doubt(part);
             part->astray = self->astray = true;
         }
         return 0;
@@ -200,17 +205,17 @@ static void copy_texts(kafka_source_t *self, rd_kafka_message_t **messages, size
 static void end_batch(kafka_source_t *self, rd_kafka_message_t **messages, cm_batch_t *batch)
 {
     for (size_t i = 0; i < self->parts.touched_count; i++) {
-        cm_part_t *part = &self->parts.parts[self->parts.touched[i]];
+        cm_source_kafka_part_t *part = &self->parts.parts[self->parts.touched[i]];
         if (part->taken == 0)
             continue;
-        const cm_proof_t last = cm_proof_of(messages[part->taken - 1]);
-        cm_proof_t first = CM_PROOF_NONE;
+        const cm_source_kafka_proof_t last = cm_source_kafka_proof_of(messages[part->taken - 1]);
+        cm_source_kafka_proof_t first = CM_SOURCE_KAFKA_PROOF_NONE;
         if (part->witness.last < 0)
-            first = cm_proof_of(messages[part->first - 1]);
-        cm_part_prove(part, &first, &last);
+            first = cm_source_kafka_proof_of(messages[part->first - 1]);
+        cm_source_kafka_part_prove(part, &first, &last);
     }
     self->batches++;
-    cm_parts_mark(&self->parts, self->batches, batch);
+    cm_source_kafka_parts_mark(&self->parts, self->batches, batch);
     batch->account.gone += self->gone;
     self->gone = 0;
 }
@@ -248,10 +253,11 @@ static void keep_fetching(kafka_source_t *self)
     size_t ahead = rd_kafka_queue_length(self->queue);
 
     if (ahead * self->average > WAKE_BYTES || now - self->woken_ns < WAKE_NS ||
-        !cm_parts_behind(&self->parts, &self->client, ahead))
+        !cm_source_kafka_parts_behind(&self->parts, &self->client, ahead))
         return;
-    rd_kafka_topic_partition_list_t *list = cm_parts_list(&self->parts, self->client.settings);
-    cm_kafka_ask_offsets(&self->client, list, RD_KAFKA_OFFSET_END, WAKE_MS);
+    rd_kafka_topic_partition_list_t *list =
+        cm_source_kafka_parts_list(&self->parts, self->client.settings);
+    cm_kafka_query_offsets(&self->client, list, RD_KAFKA_OFFSET_END, WAKE_MS);
     rd_kafka_topic_partition_list_destroy(list);
     self->woken_ns = cm_clock_ticks_ns();
 }
@@ -282,7 +288,7 @@ static bool others_ended(kafka_source_t *self)
 
     if (now - self->others_ns < ASK_OTHERS_NS)
         return false;
-    bool ended = cm_parts_others_ended(&self->parts, &self->client, ASK_OTHERS_MS);
+    bool ended = cm_source_kafka_parts_others_ended(&self->parts, &self->client, ASK_OTHERS_MS);
     self->others_ns = cm_clock_ticks_ns();
     return ended;
 }
@@ -293,10 +299,10 @@ static bool is_over(kafka_source_t *self)
     const bool counted = self->options.count > 0 && self->left <= 0;
 
     if (!counted && !(self->options.until_end && self->joined && self->pending == NULL &&
-                      cm_parts_ended(&self->parts) && others_ended(self)))
+                      cm_source_kafka_parts_ended(&self->parts) && others_ended(self)))
         return false;
-    cm_kafka_source_settle(self, SETTLE_MS);
-    return counted || cm_parts_ended(&self->parts);
+    cm_source_kafka_settle(self, SETTLE_MS);
+    return counted || cm_source_kafka_parts_ended(&self->parts);
 }
 
 static int kafka_next(cm_source_t *source, cm_batch_t *batch, cm_err_t *err)
@@ -304,13 +310,13 @@ static int kafka_next(cm_source_t *source, cm_batch_t *batch, cm_err_t *err)
     kafka_source_t *self = (kafka_source_t *)source;
     size_t want = self->want;
 
-    cm_kafka_source_resume(self);
-    int rc = cm_kafka_source_rebalance(self, err);
+    cm_source_kafka_resume(self);
+    int rc = cm_source_kafka_rebalance(self, err);
     if (rc == 0)
-        rc = cm_kafka_source_find_again(self, err);
+        rc = cm_source_kafka_find_again(self, err);
     if (rc < 0)
         return rc;
-    cm_kafka_source_watch(self);
+    cm_source_kafka_watch(self);
     if (self->held_count > 0) {
         size_t count = self->held_count;
         self->held_count = 0;
@@ -339,17 +345,18 @@ static int kafka_acknowledge(cm_source_t *source, uint64_t batches, cm_err_t *er
     kafka_source_t *self = (kafka_source_t *)source;
 
     (void)err;
-    cm_parts_acknowledge(&self->parts, batches);
-    cm_parts_commit(&self->parts, &self->client, true);
+    cm_source_kafka_parts_acknowledge(&self->parts, batches);
+    cm_source_kafka_parts_commit(&self->parts, &self->client, true);
     return 0;
 }
 
-void cm_kafka_source_keep_alive(cm_source_t *source)
+void cm_source_kafka_keep_alive(cm_source_t *source)
 {
     kafka_source_t *self = (kafka_source_t *)source;
 
     if (!self->paused) {
-        rd_kafka_topic_partition_list_t *list = cm_parts_list(&self->parts, self->client.settings);
+        rd_kafka_topic_partition_list_t *list =
+            cm_source_kafka_parts_list(&self->parts, self->client.settings);
         rd_kafka_pause_partitions(self->client.rk, list);
         rd_kafka_topic_partition_list_destroy(list);
         self->paused = true;
@@ -361,7 +368,7 @@ void cm_kafka_source_keep_alive(cm_source_t *source)
     self->held[self->held_count++] = message;
 }
 
-const char *cm_kafka_source_trouble(const cm_source_t *source)
+const char *cm_source_kafka_trouble(const cm_source_t *source)
 {
     const cm_kafka_client_t *client = &((const kafka_source_t *)source)->client;
     const char *trouble = ((const kafka_source_t *)source)->trouble;
@@ -369,24 +376,24 @@ const char *cm_kafka_source_trouble(const cm_source_t *source)
     return trouble[0] != '\0' ? trouble : client->all_down ? client->reason : NULL;
 }
 
-size_t cm_kafka_source_lags(const cm_source_t *source, cm_kafka_lag_t *lags, size_t max)
+size_t cm_source_kafka_lags(const cm_source_t *source, cm_source_kafka_lag_t *lags, size_t max)
 {
     const kafka_source_t *self = (const kafka_source_t *)source;
     size_t count = 0;
 
     for (size_t i = 0; i < self->parts.count; i++) {
-        const cm_part_t *part = &self->parts.parts[i];
+        const cm_source_kafka_part_t *part = &self->parts.parts[i];
         if (!part->ours)
             continue;
         if (count < max)
-            lags[count] =
-                (cm_kafka_lag_t){part->partition, part->next, cm_part_end(part, &self->client)};
+            lags[count] = (cm_source_kafka_lag_t){part->partition, part->next,
+                                                  cm_source_kafka_part_end(part, &self->client)};
         count++;
     }
     return count;
 }
 
-bool cm_kafka_source_is_placed(const cm_source_t *source)
+bool cm_source_kafka_is_placed(const cm_source_t *source)
 {
     return ((const kafka_source_t *)source)->placed;
 }
@@ -398,7 +405,8 @@ bool cm_kafka_source_is_placed(const cm_source_t *source)
 static void leave_group(kafka_source_t *self, bool silent)
 {
     rd_kafka_queue_t *queue = rd_kafka_queue_new(self->client.rk);
-    const int64_t ms = silent || !cm_parts_any(&self->parts) ? LEAVE_SOON_MS : LEAVE_MS;
+    const int64_t ms =
+        silent || !cm_source_kafka_parts_any(&self->parts) ? LEAVE_SOON_MS : LEAVE_MS;
     const int64_t started = cm_clock_ticks_ns();
 
     rd_kafka_error_t *error = rd_kafka_consumer_close_queue(self->client.rk, queue);
@@ -408,7 +416,7 @@ static void leave_group(kafka_source_t *self, bool silent)
            cm_clock_ticks_ns() - started < ms * INT64_C(1000000)) {
         rd_kafka_event_t *event = rd_kafka_queue_poll(queue, POLL_MS);
         if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE)
-            cm_kafka_source_give_back(self, rd_kafka_event_topic_partition_list(event));
+            cm_source_kafka_give_back(self, rd_kafka_event_topic_partition_list(event));
         rd_kafka_event_destroy(event); /* NULL is no event */
     }
     rd_kafka_queue_destroy(queue);
@@ -420,19 +428,19 @@ static void kafka_close(cm_source_t *source)
 
     self->closing = true;
     if (self->client.rk != NULL)
-        cm_kafka_source_give_up_pending(self);
-    cm_kafka_source_drop_held(self);
+        cm_source_kafka_give_up_pending(self);
+    cm_source_kafka_drop_held(self);
     bool silent = self->client.all_down; /* then it would wait long, and in vain */
     if (self->client.rk != NULL && self->queue != NULL) {
         if (!silent)
-            silent = !cm_parts_commit(&self->parts, &self->client, false);
+            silent = !cm_source_kafka_parts_commit(&self->parts, &self->client, false);
         rd_kafka_queue_destroy(self->queue);
         leave_group(self, silent);
     }
-    cm_kafka_source_close_witness(self);
+    cm_source_kafka_close_witness(self);
     if (!cm_kafka_end_within(&self->client, silent ? END_SILENT_MS : END_MS))
         return; /* its threads may call us until the process ends */
-    cm_parts_free(&self->parts);
+    cm_source_kafka_parts_free(&self->parts);
     cm_event_json_free(self->json);
     cm_buf_free(&self->texts);
     free(self->held);
@@ -482,8 +490,8 @@ static int start(kafka_source_t *self, cm_err_t *err)
     int rc = cm_kafka_conf(settings, house, &conf, err);
     if (rc < 0)
         return rc;
-    rd_kafka_conf_set_rebalance_cb(conf, cm_kafka_source_on_rebalance);
-    rd_kafka_conf_set_offset_commit_cb(conf, cm_kafka_source_on_commit);
+    rd_kafka_conf_set_rebalance_cb(conf, cm_source_kafka_on_rebalance);
+    rd_kafka_conf_set_offset_commit_cb(conf, cm_source_kafka_on_commit);
     self->at_end = begins_at_end(conf);
     /* Where to go on when there is nothing at an offset is for us to find, and to say. */
     if (rd_kafka_conf_set(conf, "auto.offset.reset", "error", why, sizeof why) !=
@@ -507,7 +515,7 @@ static int subscribe(kafka_source_t *self, cm_err_t *err)
     return code == 0 ? 0 : cm_fail(err, CM_EUSAGE, "topic %s: %s", topic, rd_kafka_err2str(code));
 }
 
-int cm_kafka_source_open(const cm_kafka_source_options_t *options, cm_source_t **source,
+int cm_source_kafka_open(const cm_source_kafka_options_t *options, cm_source_t **source,
                          cm_err_t *err)
 {
     static const cm_source_ops_t ops = {kafka_next, NULL, kafka_close, kafka_acknowledge};
@@ -518,7 +526,7 @@ int cm_kafka_source_open(const cm_kafka_source_options_t *options, cm_source_t *
     self->options = *options;
     self->left = options->count;
     self->want = FIRST_MESSAGES;
-    self->lookup_ms = CM_KAFKA_LOOKUP_MS;
+    self->lookup_ms = CM_SOURCE_KAFKA_LOOKUP_MS;
     self->average = BATCH_BYTES / FIRST_MESSAGES;
     self->json = cm_event_json_new();
     if (self->json != NULL) {

@@ -10,7 +10,7 @@
  * threads of its own, and its queue of messages is bounded.
  *
  * Brokers that go away are waited for, when partitions are assigned as well: next() returns empty
- * batches and cm_kafka_source_trouble() says why. Messages that were deleted before they were read
+ * batches and cm_source_kafka_trouble() says why. Messages that were deleted before they were read
  * are an error in the log and `gone` in the batch's account, and reading goes on behind them. A
  * partition that is not the one that was read, because the topic was made anew, is said to be so
  * and read from its beginning; where there is no proof, a position behind the end of a partition is
@@ -24,18 +24,18 @@
 #include "source/source.h"
 
 /* What the source asks of who owns it. Called from within next(). */
-typedef struct cm_kafka_owner {
+typedef struct cm_source_kafka_owner {
     void *context;
     /* Where the owner's store stands with a part of the topic, 0 when it has nothing of it. NULL:
      * the group's committed offsets are what counts. */
     int (*position)(void *context, const char *name, int64_t *position, cm_err_t *err);
     /* Partitions are about to go: makes all that was handed out durable and acknowledges it. */
     int (*drain)(void *context, cm_err_t *err);
-} cm_kafka_owner_t;
+} cm_source_kafka_owner_t;
 
-typedef struct cm_kafka_source_options {
+typedef struct cm_source_kafka_options {
     const cm_kafka_settings_t *settings; /* with topic and group */
-    cm_kafka_owner_t owner;
+    cm_source_kafka_owner_t owner;
     bool or_group; /* with owner.position: the later one of the store's and the group's */
     /* Ends where the partitions ended when they were assigned, and not before the group has
      * committed as much of those that others have. */
@@ -44,37 +44,37 @@ typedef struct cm_kafka_source_options {
     cm_timestamp_format_t times; /* how timestamps are read */
     cm_event_json_fill_fn fill;  /* NULL: none */
     void *fill_context;
-} cm_kafka_source_options_t;
+} cm_source_kafka_options_t;
 
 /* What a store calls the position of a partition: "kafka:group/topic[3]", and `what` behind it. The
  * caller frees it. */
-char *cm_kafka_position_name(const cm_kafka_settings_t *settings, int32_t partition,
-                             const char *what);
+char *cm_source_kafka_position_name(const cm_kafka_settings_t *settings, int32_t partition,
+                                    const char *what);
 
 /* Joins the group; makes the topic when it is missing and the settings allow. CM_EAWAY, CM_EUSAGE,
  * CM_EINPUT; CM_ESTOP. */
-int cm_kafka_source_open(const cm_kafka_source_options_t *options, cm_source_t **source,
+int cm_source_kafka_open(const cm_source_kafka_options_t *options, cm_source_t **source,
                          cm_err_t *err);
 
 /* To be called while next() cannot be, every few seconds: the group goes on taking the consumer for
  * alive. No message is lost by it. */
-void cm_kafka_source_keep_alive(cm_source_t *source);
+void cm_source_kafka_keep_alive(cm_source_t *source);
 
 /* Why no broker answers, or tells what must be known to read on; NULL when they do, as far as is
  * known. Valid until the next call. */
-const char *cm_kafka_source_trouble(const cm_source_t *source);
+const char *cm_source_kafka_trouble(const cm_source_t *source);
 
 /* A partition that this consumer has. */
-typedef struct cm_kafka_lag {
+typedef struct cm_source_kafka_lag {
     int32_t partition;
     int64_t position; /* the next message to hand out; -1: none was yet */
     int64_t end;      /* behind the last message, as last told by the broker; -1: not yet */
-} cm_kafka_lag_t;
+} cm_source_kafka_lag_t;
 
 /* Fills `lags` with at most `max` of the partitions in order; returns how many there are. */
-size_t cm_kafka_source_lags(const cm_source_t *source, cm_kafka_lag_t *lags, size_t max);
+size_t cm_source_kafka_lags(const cm_source_t *source, cm_source_kafka_lag_t *lags, size_t max);
 
 /* True when the group has said which partitions are ours: perhaps none, because others have all. */
-bool cm_kafka_source_is_placed(const cm_source_t *source);
+bool cm_source_kafka_is_placed(const cm_source_t *source);
 
 #endif

@@ -12,7 +12,7 @@ enum {
     LOOKUP_AGAIN_NS = 500 * 1000 * 1000,
 };
 
-typedef cm_kafka_source_t self_t;
+typedef cm_source_kafka_t self_t;
 
 /* ---- brokers that do not tell ---- */
 
@@ -40,7 +40,7 @@ static bool may_look(const self_t *self)
 static void no_trouble(self_t *self)
 {
     self->trouble[0] = '\0';
-    self->lookup_ms = CM_KAFKA_LOOKUP_MS;
+    self->lookup_ms = CM_SOURCE_KAFKA_LOOKUP_MS;
 }
 
 /* Where a partition without a position is begun. */
@@ -52,14 +52,14 @@ static int64_t begin_of(const self_t *self)
 /* ---- what was read ---- */
 
 /* The store's position of a partition, with what proves it. */
-static int get_stored(self_t *self, const cm_part_t *part, int64_t *position, cm_proof_t *proof,
-                      cm_err_t *err)
+static int get_stored(self_t *self, const cm_source_kafka_part_t *part, int64_t *position,
+                      cm_source_kafka_proof_t *proof, cm_err_t *err)
 {
-    const cm_kafka_owner_t *owner = &self->options.owner;
+    const cm_source_kafka_owner_t *owner = &self->options.owner;
     int64_t last = 0, hash = 0;
 
     *position = 0;
-    *proof = CM_PROOF_NONE;
+    *proof = CM_SOURCE_KAFKA_PROOF_NONE;
     if (owner->position == NULL)
         return 0;
     int rc = owner->position(owner->context, part->name, position, err);
@@ -68,14 +68,14 @@ static int get_stored(self_t *self, const cm_part_t *part, int64_t *position, cm
     if (rc == 0)
         rc = owner->position(owner->context, part->hash_name, &hash, err);
     if (rc == 0)
-        *proof = (cm_proof_t){last - 1, (uint64_t)hash};
+        *proof = (cm_source_kafka_proof_t){last - 1, (uint64_t)hash};
     return rc;
 }
 
 /* Where reading of the partition goes on, and with which proof. `committed` is the group's offset,
  * negative when it has none. */
-static int find_start(self_t *self, cm_part_t *part, const rd_kafka_topic_partition_t *committed,
-                      int64_t *start, cm_err_t *err)
+static int find_start(self_t *self, cm_source_kafka_part_t *part,
+                      const rd_kafka_topic_partition_t *committed, int64_t *start, cm_err_t *err)
 {
     int64_t stored;
 
@@ -83,22 +83,23 @@ static int find_start(self_t *self, cm_part_t *part, const rd_kafka_topic_partit
     if (rc < 0)
         return rc;
     if (committed->offset > stored || (stored == 0 && committed->offset == 0))
-        part->proof = cm_proof_parse((cm_str_t){committed->metadata, committed->metadata_size});
+        part->proof =
+            cm_source_kafka_proof_parse((cm_str_t){committed->metadata, committed->metadata_size});
     *start = stored > committed->offset ? stored : committed->offset;
     if (*start < 0 || (*start == 0 && committed->offset < 0))
         *start = begin_of(self);
-    const int64_t begin = cm_proof_begin(&part->proof);
+    const int64_t begin = cm_source_kafka_proof_begin(&part->proof);
     if (begin >= 0) { /* no message before the position was taken */
         part->passed = *start > 0 ? *start : 0;
         *start = begin;
     }
     if (*start <= part->proof.last) /* of another edition's making: it proves nothing */
-        part->proof = CM_PROOF_NONE;
+        part->proof = CM_SOURCE_KAFKA_PROOF_NONE;
     part->witness = part->proof;
     /* Behind an older one came messages that were not looked at: it alone is fetched. */
     part->unsure = part->witness.last >= 0 && part->witness.last < *start - 1;
     if (part->unsure)
-        part->proof = CM_PROOF_NONE;
+        part->proof = CM_SOURCE_KAFKA_PROOF_NONE;
     part->next = *start >= 0 ? *start : -1;
     part->proving = part->proof.last >= 0;
     part->from = part->proof.last;
@@ -121,13 +122,13 @@ static int get_committed(self_t *self, rd_kafka_topic_partition_list_t *list, cm
 
 /* The partition is another one than was read. What was read of the old one stays; all of the new
  * one is to be read, wherever partitions without a position are begun. */
-static int64_t start_anew(self_t *self, cm_part_t *part, const cm_kafka_range_t *range)
+static int64_t start_anew(self_t *self, cm_source_kafka_part_t *part, const cm_kafka_range_t *range)
 {
     cm_log(self->client.settings->log, CM_LOG_WARN,
            "the topic was made anew, and is read from its beginning",
            "partition=%s before=%lld from=%lld to=%lld", part->name, (long long)part->next,
            (long long)range->low, (long long)range->high);
-    part->proof = part->witness = CM_PROOF_NONE;
+    part->proof = part->witness = CM_SOURCE_KAFKA_PROOF_NONE;
     part->passed = 0;
     part->anew = part->proving = part->checking = part->unsure = false;
     part->end = range->high;
@@ -136,33 +137,33 @@ static int64_t start_anew(self_t *self, cm_part_t *part, const cm_kafka_range_t 
 
 /* Messages up to the partition's beginning are gone before they were read, which must not go
  * unsaid. */
-static void note_gone(self_t *self, cm_part_t *part, int64_t start, int64_t low)
+static void note_gone(self_t *self, cm_source_kafka_part_t *part, int64_t start, int64_t low)
 {
     cm_log(self->client.settings->log, CM_LOG_ERROR, "messages are gone before they were read",
            "partition=%s from=%lld to=%lld hint=\"the topic keeps messages too short a time\"",
            part->name, (long long)start, (long long)low - 1);
     self->gone += (uint64_t)(low - start);
-    cm_parts_touch(&self->parts, part); /* with the position behind them */
+    cm_source_kafka_parts_touch(&self->parts, part); /* with the position behind them */
 }
 
 /* How far the partition was read, also where it is read again from an earlier start. */
-static int64_t position_of(const cm_part_t *part, int64_t start)
+static int64_t position_of(const cm_source_kafka_part_t *part, int64_t start)
 {
     return part->passed > start ? part->passed : start;
 }
 
 /* The position is behind the end of a partition of which it is known what was taken. */
-static bool is_cut(const cm_part_t *part, int64_t start, int64_t high)
+static bool is_cut(const cm_source_kafka_part_t *part, int64_t start, int64_t high)
 {
     return position_of(part, start) > high &&
-           (part->witness.last >= 0 || cm_proof_begin(&part->witness) >= 0);
+           (part->witness.last >= 0 || cm_source_kafka_proof_begin(&part->witness) >= 0);
 }
 
 /* Holds the start against what the partition has, and moves it there. A position behind its end is
  * that of another topic. Where no broker has told it stays unchecked: 1 with the reason, and
  * librdkafka will complain of a start that is wrong. */
-static int check_start(self_t *self, cm_part_t *part, int64_t *start, const cm_kafka_range_t *range,
-                       cm_err_t *err)
+static int check_start(self_t *self, cm_source_kafka_part_t *part, int64_t *start,
+                       const cm_kafka_range_t *range, cm_err_t *err)
 {
     const cm_kafka_settings_t *settings = self->client.settings;
     bool fresh = *start < 0; /* nothing is known of what was read */
@@ -187,8 +188,8 @@ static int check_start(self_t *self, cm_part_t *part, int64_t *start, const cm_k
         note_gone(self, part, position, range->low);
     if (*start < range->low)
         *start = *start == RD_KAFKA_OFFSET_END ? range->high : range->low;
-    if (fresh || cm_proof_begin(&part->witness) >= 0)
-        part->witness = cm_proof_bare(*start);
+    if (fresh || cm_source_kafka_proof_begin(&part->witness) >= 0)
+        part->witness = cm_source_kafka_proof_bare(*start);
     part->next = *start;
     part->passed = 0;
     part->ended = part->next >= part->end;
@@ -211,7 +212,8 @@ static int check_starts(self_t *self, rd_kafka_topic_partition_list_t *list, int
         ranges[i].partition = list->elems[i].partition;
     cm_kafka_ranges(&self->client, self->client.settings->topic, ranges, count, timeout_ms);
     for (size_t i = 0; i < count && rc >= 0; i++) {
-        cm_part_t *part = cm_parts_find(&self->parts, list->elems[i].partition);
+        cm_source_kafka_part_t *part =
+            cm_source_kafka_parts_find(&self->parts, list->elems[i].partition);
         rc = check_start(self, part, &starts[i], &ranges[i], err);
         unchecked += rc > 0;
         part->astray = part->astray && rc != 0;
@@ -221,7 +223,7 @@ static int check_starts(self_t *self, rd_kafka_topic_partition_list_t *list, int
     return rc < 0 ? rc : unchecked;
 }
 
-int cm_kafka_source_find_starts(self_t *self, rd_kafka_topic_partition_list_t *list, cm_err_t *err)
+int cm_source_kafka_find_starts(self_t *self, rd_kafka_topic_partition_list_t *list, cm_err_t *err)
 {
     int64_t *starts;
 
@@ -234,8 +236,8 @@ int cm_kafka_source_find_starts(self_t *self, rd_kafka_topic_partition_list_t *l
         return 1;
     starts = cm_alloc_zero((size_t)list->cnt + 1, sizeof *starts);
     for (int i = 0; i < list->cnt && rc == 0; i++) {
-        cm_part_t *part =
-            cm_parts_add(&self->parts, self->client.settings, list->elems[i].partition);
+        cm_source_kafka_part_t *part = cm_source_kafka_parts_add(
+            &self->parts, self->client.settings, list->elems[i].partition);
         rc = find_start(self, part, &list->elems[i], &starts[i], err);
     }
     if (rc == 0 && list->cnt > 0)
@@ -244,7 +246,7 @@ int cm_kafka_source_find_starts(self_t *self, rd_kafka_topic_partition_list_t *l
     if (rc < 0)
         return rc;
     no_trouble(self); /* of those that stay unchecked librdkafka will tell */
-    cm_kafka_source_settle(self, LOOKUP_MOST_MS);
+    cm_source_kafka_settle(self, LOOKUP_MOST_MS);
     return 0;
 }
 
@@ -254,16 +256,18 @@ int cm_kafka_source_find_starts(self_t *self, rd_kafka_topic_partition_list_t *l
  * assignments, with all. */
 static int begin_again(self_t *self, const rd_kafka_topic_partition_list_t *list, cm_err_t *err)
 {
-    if (cm_kafka_source_is_cooperative(self)) {
-        cm_kafka_source_give_back(self, list);
-        return cm_kafka_source_assign(self, list, err);
+    if (cm_source_kafka_is_cooperative(self)) {
+        cm_source_kafka_give_back(self, list);
+        return cm_source_kafka_assign(self, list, err);
     }
-    rd_kafka_topic_partition_list_t *all = cm_parts_list(&self->parts, self->client.settings);
+    rd_kafka_topic_partition_list_t *all =
+        cm_source_kafka_parts_list(&self->parts, self->client.settings);
     for (int i = 0; i < all->cnt; i++) {
-        int64_t from = cm_part_from(cm_parts_find(&self->parts, all->elems[i].partition));
+        int64_t from = cm_source_kafka_part_from(
+            cm_source_kafka_parts_find(&self->parts, all->elems[i].partition));
         all->elems[i].offset = from >= 0 ? from : begin_of(self);
     }
-    int rc = cm_kafka_source_assign(self, all, err);
+    int rc = cm_source_kafka_assign(self, all, err);
     rd_kafka_topic_partition_list_destroy(all);
     return rc;
 }
@@ -290,7 +294,7 @@ static void drop_held(self_t *self, const rd_kafka_topic_partition_list_t *list)
 static size_t list_astray(self_t *self, rd_kafka_topic_partition_list_t *list, int64_t *starts)
 {
     for (size_t i = 0; i < self->parts.count; i++) {
-        const cm_part_t *part = &self->parts.parts[i];
+        const cm_source_kafka_part_t *part = &self->parts.parts[i];
         if (!part->ours || !part->astray)
             continue;
         starts[list->cnt] = part->next >= 0 ? part->next : begin_of(self);
@@ -299,7 +303,7 @@ static size_t list_astray(self_t *self, rd_kafka_topic_partition_list_t *list, i
     return (size_t)list->cnt;
 }
 
-int cm_kafka_source_find_again(self_t *self, cm_err_t *err)
+int cm_source_kafka_find_again(self_t *self, cm_err_t *err)
 {
     rd_kafka_topic_partition_list_t *list, *found;
     int64_t *starts;
@@ -317,7 +321,7 @@ int cm_kafka_source_find_again(self_t *self, cm_err_t *err)
         no_trouble(self);
     for (int i = 0; i < list->cnt && rc >= 0; i++) {
         const rd_kafka_topic_partition_t *one = &list->elems[i];
-        if (!cm_parts_find(&self->parts, one->partition)->astray)
+        if (!cm_source_kafka_parts_find(&self->parts, one->partition)->astray)
             rd_kafka_topic_partition_list_add(found, one->topic, one->partition)->offset =
                 one->offset;
     }

@@ -23,9 +23,9 @@ enum {
 
 #define EVERY_NS (INT64_C(5000) * 1000 * 1000)
 
-typedef cm_kafka_source_t self_t;
+typedef cm_source_kafka_t self_t;
 
-struct cm_kafka_witness {
+struct cm_source_kafka_witness {
     cm_kafka_client_t client;
     bool running; /* a round is */
     int64_t begun_ns;
@@ -34,7 +34,8 @@ struct cm_kafka_witness {
 /* ---- its consumer ---- */
 
 /* Small answers: the broker sends one batch of messages, however large that is. */
-static int start(cm_kafka_witness_t *witness, const cm_kafka_settings_t *settings, cm_err_t *err)
+static int start(cm_source_kafka_witness_t *witness, const cm_kafka_settings_t *settings,
+                 cm_err_t *err)
 {
     const cm_kafka_property_t house[] = {
         {"group.id", settings->group},       {"fetch.wait.max.ms", "100"},
@@ -80,7 +81,7 @@ static bool is_open(self_t *self)
     return false;
 }
 
-void cm_kafka_source_close_witness(self_t *self)
+void cm_source_kafka_close_witness(self_t *self)
 {
     if (self->witness != NULL && cm_kafka_end_within(&self->witness->client, END_MS))
         free(self->witness); /* else its threads may call it until the process ends */
@@ -89,7 +90,7 @@ void cm_kafka_source_close_witness(self_t *self)
 
 /* ---- a round ---- */
 
-static bool is_due(const cm_part_t *part)
+static bool is_due(const cm_source_kafka_part_t *part)
 {
     return part->ours && !part->astray && !part->anew && !part->proving && part->next >= 0 &&
            part->witness.last >= 0 && (part->unsure || part->proof.last > part->witness.last);
@@ -109,7 +110,7 @@ static bool begin_round(self_t *self)
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
 
     for (size_t i = 0; i < self->parts.count; i++) {
-        cm_part_t *part = &self->parts.parts[i];
+        cm_source_kafka_part_t *part = &self->parts.parts[i];
         if (!is_due(part))
             continue;
         part->checking = true;
@@ -128,25 +129,26 @@ static bool begin_round(self_t *self)
 
 /* There is nothing at the witness's offset: retention has taken it, and nothing can be said; or
  * the partition is shorter. */
-static cm_proof_verdict_t judge_range(self_t *self, const cm_part_t *part)
+static cm_source_kafka_proof_verdict_t judge_range(self_t *self, const cm_source_kafka_part_t *part)
 {
     cm_kafka_range_t range = {.partition = part->partition};
 
     cm_kafka_ranges(&self->client, self->client.settings->topic, &range, 1, RANGE_MS);
     if (range.code != 0 || (range.low <= part->witness.last && part->witness.last < range.high))
-        return CM_PROOF_GO_ON;
+        return CM_SOURCE_KAFKA_PROOF_GO_ON;
     if (range.low > part->witness.last)
-        return CM_PROOF_SAME;
-    return cm_proof_judge_end(&part->witness, part->witness.last, part->next, range.high);
+        return CM_SOURCE_KAFKA_PROOF_SAME;
+    return cm_source_kafka_proof_judge_end(&part->witness, part->witness.last, part->next,
+                                           range.high);
 }
 
 /* What has come of a partition, or in its place. */
 static void hear(self_t *self, const rd_kafka_message_t *message)
 {
-    cm_part_t *part = cm_parts_find(&self->parts, message->partition);
+    cm_source_kafka_part_t *part = cm_source_kafka_parts_find(&self->parts, message->partition);
     const bool is_end = message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
     const bool is_nothing = message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET;
-    cm_proof_verdict_t verdict;
+    cm_source_kafka_proof_verdict_t verdict;
 
     if (part == NULL || !part->checking || (message->err != 0 && !is_end && !is_nothing) ||
         (message->err == 0 && message->offset < part->witness.last))
@@ -157,17 +159,18 @@ static void hear(self_t *self, const rd_kafka_message_t *message)
     if (is_nothing)
         verdict = judge_range(self, part);
     else if (is_end)
-        verdict =
-            cm_proof_judge_end(&part->witness, part->witness.last, part->next, message->offset);
+        verdict = cm_source_kafka_proof_judge_end(&part->witness, part->witness.last, part->next,
+                                                  message->offset);
     else
-        verdict = cm_proof_judge(&part->witness, part->witness.last, part->next, message);
-    if (verdict == CM_PROOF_ANEW) {
-        cm_part_begin_anew(part);
+        verdict =
+            cm_source_kafka_proof_judge(&part->witness, part->witness.last, part->next, message);
+    if (verdict == CM_SOURCE_KAFKA_PROOF_ANEW) {
+        cm_source_kafka_part_begin_anew(part);
         self->astray = true;
-    } else if (verdict == CM_PROOF_SAME) {
+    } else if (verdict == CM_SOURCE_KAFKA_PROOF_SAME) {
         part->unsure = false;
         if (part->candidate.last > part->witness.last)
-            cm_parts_touch(&self->parts, part); /* so that it is kept */
+            cm_source_kafka_parts_touch(&self->parts, part); /* so that it is kept */
         part->witness = part->candidate;
     }
 }
@@ -197,17 +200,17 @@ static void wake(self_t *self)
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
 
     for (size_t i = 0; i < self->parts.count; i++) {
-        const cm_part_t *part = &self->parts.parts[i];
+        const cm_source_kafka_part_t *part = &self->parts.parts[i];
         if (part->checking)
             rd_kafka_topic_partition_list_add(list, self->client.settings->topic, part->partition);
     }
-    cm_kafka_ask_offsets(&self->witness->client, list, RD_KAFKA_OFFSET_END, WAKE_MS);
+    cm_kafka_query_offsets(&self->witness->client, list, RD_KAFKA_OFFSET_END, WAKE_MS);
     rd_kafka_topic_partition_list_destroy(list);
 }
 
 /* ---- when ---- */
 
-void cm_kafka_source_watch(self_t *self)
+void cm_source_kafka_watch(self_t *self)
 {
     if (self->witness != NULL && self->witness->running) {
         go_on(self, 0);
@@ -221,7 +224,7 @@ void cm_kafka_source_watch(self_t *self)
     self->watched_ns = now;
 }
 
-void cm_kafka_source_settle(self_t *self, int timeout_ms)
+void cm_source_kafka_settle(self_t *self, int timeout_ms)
 {
     const int64_t started = cm_clock_ticks_ns();
 

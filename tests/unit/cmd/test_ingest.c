@@ -3,9 +3,9 @@
 
 #include "cmd/ingest.h"
 
-static void says(const cm_kafka_lag_t *lags, size_t count, const char *wanted)
+static void says(const cm_source_kafka_lag_t *lags, size_t count, const char *wanted)
 {
-    cm_kafka_lag_t copy[8];
+    cm_source_kafka_lag_t copy[8];
     cm_buf_t line = CM_BUF_INIT;
 
     memcpy(copy, lags, count * sizeof *lags);
@@ -18,13 +18,13 @@ static void says(const cm_kafka_lag_t *lags, size_t count, const char *wanted)
 /* What is not known is not 0. */
 static void lags(void **state)
 {
-    const cm_kafka_lag_t two[] = {{0, 5, 10}, {1, 0, 2000}};
-    const cm_kafka_lag_t none[] = {{0, 10, 10}, {1, 9, 9}};
-    const cm_kafka_lag_t some[] = {{0, 10, 10}, {1, 0, -1}, {2, -1, 7}};
-    const cm_kafka_lag_t unknown[] = {{0, 10, -1}, {1, -1, -1}};
-    const cm_kafka_lag_t both[] = {{0, 10, 20}, {1, -1, 5}};
-    const cm_kafka_lag_t many[] = {{0, 0, 1}, {1, 0, 2}, {2, 0, 3}, {3, 0, 4},
-                                   {4, 0, 5}, {5, 0, 6}, {6, 0, 7}};
+    const cm_source_kafka_lag_t two[] = {{0, 5, 10}, {1, 0, 2000}};
+    const cm_source_kafka_lag_t none[] = {{0, 10, 10}, {1, 9, 9}};
+    const cm_source_kafka_lag_t some[] = {{0, 10, 10}, {1, 0, -1}, {2, -1, 7}};
+    const cm_source_kafka_lag_t unknown[] = {{0, 10, -1}, {1, -1, -1}};
+    const cm_source_kafka_lag_t both[] = {{0, 10, 20}, {1, -1, 5}};
+    const cm_source_kafka_lag_t many[] = {{0, 0, 1}, {1, 0, 2}, {2, 0, 3}, {3, 0, 4},
+                                          {4, 0, 5}, {5, 0, 6}, {6, 0, 7}};
 
     (void)state;
     says(two, 2, ", 2 partitions, lag 2,005 (1: 2,000, 0: 5)");

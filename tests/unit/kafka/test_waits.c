@@ -199,7 +199,7 @@ static void read_without(void (*hurt)(mock_t *))
     start_three(&mock);
     put_events(&mock, 0, EVENTS);
     hurt(&mock);
-    cm_source_t *source = open_source(&mock, (cm_kafka_source_options_t){.until_end = true});
+    cm_source_t *source = open_source(&mock, (cm_source_kafka_options_t){.until_end = true});
     for (int rounds = 0; rounds < 600 && total(&seen) < EVENTS; rounds++) {
         next(source, &seen, &pace);
         if (!healed && total(&seen) == EVENTS * 2 / 3) {
@@ -230,7 +230,7 @@ static void read_with_a_silent_broker(void **state)
 
 /* ---- dead letters, topics, transactions ---- */
 
-static int no_letter(void *context, const cm_kafka_letter_t *letter)
+static int no_letter(void *context, const cm_kafka_dead_letter_t *letter)
 {
     (void)context;
     (void)letter;
@@ -279,8 +279,8 @@ static void dead_letters_with_a_silent_broker(void **state)
 /* The only broker falls silent: a topic is not made, Kafka is not looked at, and that is ended. */
 static void stopped_while_the_broker_is_silent(void **state)
 {
-    const cm_kafka_sink_options_t options = {.transaction = "g.dead"};
-    cm_kafka_sink_options_t sink_options = options;
+    const cm_sink_kafka_options_t options = {.transaction = "g.dead"};
+    cm_sink_kafka_options_t sink_options = options;
     mock_t mock;
     cm_kafka_client_t client;
     cm_kafka_facts_t facts;
@@ -299,11 +299,11 @@ static void stopped_while_the_broker_is_silent(void **state)
     assert_int_equal(cm_kafka_ensure_topic(&client, "new", 1, false, &err), CM_ESTOP);
     stopper_end(&stopper, &mock);
     stopper_start(&stopper, &mock, 500);
-    assert_int_equal(cm_kafka_look(&mock.settings, &facts, &err), CM_ESTOP);
+    assert_int_equal(cm_kafka_probe(&mock.settings, &facts, &err), CM_ESTOP);
     stopper_end(&stopper, &mock);
     sink_options.settings = &mock.settings;
     stopper_start(&stopper, &mock, 500);
-    assert_int_equal(cm_kafka_sink_open(&sink_options, &sink, &err), CM_ESTOP);
+    assert_int_equal(cm_sink_kafka_open(&sink_options, &sink, &err), CM_ESTOP);
     stopper_end(&stopper, &mock);
     assert_true(cm_kafka_end_within(&client, 10000));
     test_pace_took(&pace, 1400, 12000);
@@ -326,8 +326,8 @@ static void transaction_while_the_broker_is_silent(void **state)
     (void)state;
     mock_start(&mock, 1);
     mock.settings.timeout_ms = SILENT_MS;
-    const cm_kafka_sink_options_t options = {.settings = &mock.settings, .transaction = "g.dead"};
-    assert_ok(cm_kafka_sink_open(&options, &sink, &err), err);
+    const cm_sink_kafka_options_t options = {.settings = &mock.settings, .transaction = "g.dead"};
+    assert_ok(cm_sink_kafka_open(&options, &sink, &err), err);
     test_add(&batch, test_event("u", 1, "/", "X", NULL));
     assert_ok(cm_sink_put(sink, &batch, &err), err);
     while (rd_kafka_flush(mock.rk, 100) != 0)

@@ -21,7 +21,7 @@ static void events_arrive(void **state)
 
     (void)state;
     mock_start(&mock, PARTITIONS);
-    cm_sink_t *sink = open_sink(&mock, (cm_kafka_sink_options_t){0});
+    cm_sink_t *sink = open_sink(&mock, (cm_sink_kafka_options_t){0});
     add_events(&batch, 0, EVENTS);
     assert_ok(cm_sink_put(sink, &batch, &err), err);
     assert_ok(cm_sink_commit(sink, &err), err);
@@ -66,7 +66,7 @@ static void dead_letters(void **state)
 
     (void)state;
     mock_start(&mock, 1);
-    cm_sink_t *sink = open_sink(&mock, (cm_kafka_sink_options_t){.dead_only = true});
+    cm_sink_t *sink = open_sink(&mock, (cm_sink_kafka_options_t){.dead_only = true});
     cm_batch_reject(&batch, (cm_str_t){bytes, sizeof bytes - 1}, "because", "t[0]@7");
     batch.dead[0].key = CM_STR("who");
     cm_batch_reject(&batch, CM_STR(""), "empty", "access.log:17");
@@ -114,7 +114,7 @@ static void personal_letters_are_sealed(void **state)
     cm_batch_reject(&batch, CM_STR("{"), "bad", "a.jsonl:1");
     for (int sealed = 0; sealed < 2; sealed++) {
         cm_sink_t *sink =
-            open_sink(&mock, (cm_kafka_sink_options_t){.dead_only = true,
+            open_sink(&mock, (cm_sink_kafka_options_t){.dead_only = true,
                                                        .seal = sealed ? seal : NULL,
                                                        .seal_context = (void *)"sealed"});
         assert_ok(cm_sink_put(sink, &batch, &err), err);
@@ -143,7 +143,7 @@ static void dead_letter_too_large(void **state)
     (void)state;
     mock_start(&mock, 1);
     mock_property(&mock, "linger.ms", "200");
-    cm_sink_t *sink = open_sink(&mock, (cm_kafka_sink_options_t){.dead_only = true});
+    cm_sink_t *sink = open_sink(&mock, (cm_sink_kafka_options_t){.dead_only = true});
     rd_kafka_mock_push_request_errors(mock.cluster, MOCK_PRODUCE, 1,
                                       RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
     cm_batch_reject(&batch, CM_STR("small"), "because", "t[0]@6");
@@ -159,7 +159,7 @@ static void dead_letter_too_large(void **state)
     mock_stop(&mock);
 }
 
-static int count_letter(void *context, const cm_kafka_letter_t *letter)
+static int count_letter(void *context, const cm_kafka_dead_letter_t *letter)
 {
     (void)letter;
     ++*(int *)context;
@@ -204,7 +204,7 @@ static void diverted(void **state)
 
     (void)state;
     mock_start(&mock, 1);
-    cm_sink_t *dead = open_sink(&mock, (cm_kafka_sink_options_t){.dead_only = true});
+    cm_sink_t *dead = open_sink(&mock, (cm_sink_kafka_options_t){.dead_only = true});
     cm_sink_t *both = cm_divert_open(&store->sink, dead);
     assert_null(both->ops->durable); /* the store has none */
     add_events(&batch, 0, 5);
@@ -236,7 +236,7 @@ static void too_large(void **state)
     (void)state;
     mock_start(&mock, 1);
     mock_property(&mock, "message.max.bytes", "1500");
-    cm_sink_t *sink = open_sink(&mock, (cm_kafka_sink_options_t){0});
+    cm_sink_t *sink = open_sink(&mock, (cm_sink_kafka_options_t){0});
     add_events(&batch, 0, 10);
     memset(url, 'x', sizeof url);
     batch.events[3].url = batch.events[7].url = (cm_str_t){url, sizeof url};
@@ -244,7 +244,7 @@ static void too_large(void **state)
     assert_non_null(strstr(err.text, "2 of 10 events were not delivered to topic t"));
     assert_non_null(strstr(err.text, "Message size too large"));
     assert_int_equal(cm_sink_commit(sink, &err), CM_EIO);
-    cm_kafka_report_t report = report_of(sink);
+    cm_sink_kafka_report_t report = report_of(sink);
     assert_int_equal(report.acknowledged, 8);
     assert_int_equal(report.failed, 2);
     assert_string_equal(report.reason, "Broker: Message size too large");
@@ -266,7 +266,7 @@ static void errors_that_pass(void **state)
     (void)state;
     mock_start(&mock, 1);
     mock_property(&mock, "retry.backoff.ms", "10");
-    cm_sink_t *sink = open_sink(&mock, (cm_kafka_sink_options_t){0});
+    cm_sink_t *sink = open_sink(&mock, (cm_sink_kafka_options_t){0});
     rd_kafka_mock_push_request_errors(
         mock.cluster, MOCK_PRODUCE, 4, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
         RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
@@ -293,7 +293,7 @@ static void errors_that_stay(void **state)
 
     (void)state;
     mock_start(&mock, 1);
-    cm_sink_t *sink = open_sink(&mock, (cm_kafka_sink_options_t){0});
+    cm_sink_t *sink = open_sink(&mock, (cm_sink_kafka_options_t){0});
     rd_kafka_mock_push_request_errors(mock.cluster, MOCK_PRODUCE, 1,
                                       RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
     add_events(&batch, 0, 20);
@@ -352,7 +352,7 @@ static void back_pressure(void **state)
     mock_start(&mock, 2);
     mock_property(&mock, "queue.buffering.max.messages", "500");
     rd_kafka_mock_broker_set_rtt(mock.cluster, -1, 20);
-    cm_sink_t *sink = open_sink(&mock, (cm_kafka_sink_options_t){.waiter = &waiter});
+    cm_sink_t *sink = open_sink(&mock, (cm_sink_kafka_options_t){.waiter = &waiter});
     watch.sink = sink;
     add_events(&batch, 0, EVENTS);
     assert_ok(cm_sink_put(sink, &batch, &err), err);
@@ -375,7 +375,7 @@ static void queue_full(void **state)
     (void)state;
     mock_start(&mock, 1);
     mock_property(&mock, "queue.buffering.max.messages", "10");
-    cm_sink_t *sink = open_sink(&mock, (cm_kafka_sink_options_t){0});
+    cm_sink_t *sink = open_sink(&mock, (cm_sink_kafka_options_t){0});
     add_events(&batch, 0, 400);
     assert_ok(cm_sink_put(sink, &batch, &err), err);
     assert_ok(cm_sink_commit(sink, &err), err);
@@ -398,7 +398,7 @@ static void broker_comes_back(void **state)
 
     (void)state;
     mock_start(&mock, 1);
-    cm_sink_t *sink = open_sink(&mock, (cm_kafka_sink_options_t){.waiter = &waiter});
+    cm_sink_t *sink = open_sink(&mock, (cm_sink_kafka_options_t){.waiter = &waiter});
     rd_kafka_mock_broker_set_down(mock.cluster, -1);
     add_events(&batch, 0, 50);
     assert_ok(cm_sink_put(sink, &batch, &err), err);
@@ -423,7 +423,7 @@ static void broker_stays_away(void **state)
     mock_property(&mock, "message.timeout.ms", "700");
     add_events(&batch, 0, 50);
     /* The waiter has enough. */
-    cm_sink_t *sink = open_sink(&mock, (cm_kafka_sink_options_t){.waiter = &waiter});
+    cm_sink_t *sink = open_sink(&mock, (cm_sink_kafka_options_t){.waiter = &waiter});
     rd_kafka_mock_broker_set_down(mock.cluster, -1);
     assert_ok(cm_sink_put(sink, &batch, &err), err);
     assert_int_equal(cm_sink_commit(sink, &err), CM_ESTOP);
@@ -432,7 +432,7 @@ static void broker_stays_away(void **state)
     cm_sink_close(sink);
     rd_kafka_mock_broker_set_up(mock.cluster, -1);
     /* The messages have waited long enough. */
-    sink = open_sink(&mock, (cm_kafka_sink_options_t){0});
+    sink = open_sink(&mock, (cm_sink_kafka_options_t){0});
     rd_kafka_mock_broker_set_down(mock.cluster, -1);
     assert_ok(cm_sink_put(sink, &batch, &err), err);
     assert_int_equal(cm_sink_commit(sink, &err), CM_EIO);
@@ -457,7 +457,7 @@ static void broker_hangs(void **state)
     (void)state;
     mock_start(&mock, 1);
     add_events(&batch, 0, 50);
-    cm_sink_t *sink = open_sink(&mock, (cm_kafka_sink_options_t){.waiter = &waiter});
+    cm_sink_t *sink = open_sink(&mock, (cm_sink_kafka_options_t){.waiter = &waiter});
     rd_kafka_mock_broker_set_rtt(mock.cluster, -1, 30000);
     assert_ok(cm_sink_put(sink, &batch, &err), err);
     test_pace_t pace;
@@ -470,7 +470,7 @@ static void broker_hangs(void **state)
     cm_sink_close(sink);
     /* Down for longer than is quiet, then up, then slow. */
     watch = (watch_t){.mock = &mock, .up_after = 30};
-    sink = open_sink(&mock, (cm_kafka_sink_options_t){.waiter = &waiter});
+    sink = open_sink(&mock, (cm_sink_kafka_options_t){.waiter = &waiter});
     rd_kafka_mock_broker_set_down(mock.cluster, -1);
     assert_ok(cm_sink_put(sink, &batch, &err), err);
     assert_ok(cm_sink_commit(sink, &err), err);
@@ -496,7 +496,7 @@ static void transactions(void **state)
 
     (void)state;
     mock_start(&mock, 1);
-    cm_sink_t *sink = open_sink(&mock, (cm_kafka_sink_options_t){.transaction = "g.dead"});
+    cm_sink_t *sink = open_sink(&mock, (cm_sink_kafka_options_t){.transaction = "g.dead"});
     add_events(&batch, 0, 3);
     for (int i = 0; i < 2; i++) {
         assert_ok(cm_sink_put(sink, &batch, &err), err);
@@ -513,11 +513,11 @@ static void transactions(void **state)
 
 static void refuse(const mock_t *mock, int code, const char *part, const char *other)
 {
-    const cm_kafka_sink_options_t options = {.settings = &mock->settings};
+    const cm_sink_kafka_options_t options = {.settings = &mock->settings};
     cm_sink_t *sink = NULL;
     cm_err_t err;
 
-    assert_int_equal(cm_kafka_sink_open(&options, &sink, &err), code);
+    assert_int_equal(cm_sink_kafka_open(&options, &sink, &err), code);
     if (strstr(err.text, part) == NULL || strstr(err.text, other) == NULL)
         fail_msg("\"%s\" and \"%s\" are wanted in: %s", part, other, err.text);
     assert_null(sink);
@@ -567,7 +567,7 @@ static void values_from_elsewhere(void **state)
     mock_start(&mock, 1);
     setenv("CM_TEST_KIND", "zip", 1);
     mock_property(&mock, "compression.type", "g${CM_TEST_KIND}");
-    cm_sink_close(open_sink(&mock, (cm_kafka_sink_options_t){0}));
+    cm_sink_close(open_sink(&mock, (cm_sink_kafka_options_t){0}));
     setenv("CM_TEST_KIND", "arbage", 1);
     refuse(&mock, CM_EUSAGE, "the test: ", "garbage");
     snprintf(path, sizeof path, "%s/kind", directory);
@@ -578,7 +578,7 @@ static void values_from_elsewhere(void **state)
     assert_non_null(file);
     fputs("snappy\r\n", file);
     fclose(file);
-    cm_sink_close(open_sink(&mock, (cm_kafka_sink_options_t){0}));
+    cm_sink_close(open_sink(&mock, (cm_sink_kafka_options_t){0}));
     unsetenv("CM_TEST_KIND");
     test_remove(directory);
     mock_stop(&mock);
@@ -602,7 +602,7 @@ static void no_leader(void **state)
     }
     mock.settings.timeout_ms = 5000;
     rd_kafka_mock_partition_set_leader(mock.cluster, "t", 1, 1);
-    cm_sink_close(open_sink(&mock, (cm_kafka_sink_options_t){0}));
+    cm_sink_close(open_sink(&mock, (cm_sink_kafka_options_t){0}));
     mock_stop(&mock);
 }
 
@@ -633,7 +633,7 @@ static void topics_come_late(void **state)
     assert_true(cm_clock_ticks_ns() - started >= ANSWERS_MS * INT64_C(1000000));
     mock.settings.timeout_ms = 60000;
     pthread_create(&later, NULL, make_later, &mock);
-    cm_sink_close(open_sink(&mock, (cm_kafka_sink_options_t){0}));
+    cm_sink_close(open_sink(&mock, (cm_sink_kafka_options_t){0}));
     pthread_join(later, NULL);
     mock_stop(&mock);
 }

@@ -44,9 +44,9 @@ static void assert_topic(mock_t *mock, const int *numbers, size_t count)
     mock_free(&got);
 }
 
-static cm_kafka_sink_options_t taking(letters_t *letters)
+static cm_sink_kafka_options_t taking(letters_t *letters)
 {
-    return (cm_kafka_sink_options_t){.refused = take_letters, .refused_context = letters};
+    return (cm_sink_kafka_options_t){.refused = take_letters, .refused_context = letters};
 }
 
 /* What librdkafka itself does not take: exactly those, and commit() has done all it can. */
@@ -81,7 +81,7 @@ static void too_large_for_good(void **state)
     assert_non_null(strstr(letters.text.data, "xx: Kafka refuses it for topic t ("));
     assert_non_null(strstr(letters.text.data, " bytes): Broker: Message size too large; raise "
                                               "max.message.bytes of the topic, "));
-    cm_kafka_report_t report = report_of(sink);
+    cm_sink_kafka_report_t report = report_of(sink);
     assert_int_equal(report.acknowledged, 8);
     assert_int_equal(report.refused, 2);
     assert_int_equal(report.failed + report.waiting, 0);
@@ -205,7 +205,7 @@ static void many_letters(void **state)
         batch.events[i].url = (cm_str_t){url, sizeof url};
     for (int at_commit = 0; at_commit < 2; at_commit++) {
         letters_t letters = {.calls = 0};
-        cm_kafka_sink_options_t options = taking(&letters);
+        cm_sink_kafka_options_t options = taking(&letters);
         options.refused_at_commit = at_commit;
         cm_sink_t *sink = open_sink(&mock, options);
         assert_ok(cm_sink_put(sink, &batch, &err), err);

@@ -16,7 +16,7 @@ static int parse(const char *head, cm_access_t *access, char **copy, cm_err_t *e
 
     *copy = malloc(len ? len : 1);
     memcpy(*copy, head, len);
-    return cm_columns_parse((cm_str_t){*copy, len}, access, err);
+    return cm_accesslog_parse_columns((cm_str_t){*copy, len}, access, err);
 }
 
 static void expect(const char *head, const char *address, const char *host, const char *user)

@@ -12,21 +12,21 @@ static void reads_to_the_end(void **state)
     (void)state;
     start_cluster(&mock, PARTITIONS);
     put_events(&mock, 0, EVENTS);
-    cm_source_t *source = open_source(&mock, (cm_kafka_source_options_t){.until_end = true});
+    cm_source_t *source = open_source(&mock, (cm_source_kafka_options_t){.until_end = true});
     read_all(source, &seen, true);
-    cm_kafka_lag_t lags[PARTITIONS + 1];
-    assert_int_equal(cm_kafka_source_lags(source, lags, PARTITIONS + 1), PARTITIONS);
+    cm_source_kafka_lag_t lags[PARTITIONS + 1];
+    assert_int_equal(cm_source_kafka_lags(source, lags, PARTITIONS + 1), PARTITIONS);
     for (int i = 0; i < PARTITIONS; i++) {
         assert_int_equal(lags[i].partition, i);
         assert_int_equal(lags[i].end, EVENTS / PARTITIONS + (i < EVENTS % PARTITIONS));
         assert_int_equal(lags[i].position, lags[i].end);
     }
-    assert_null(cm_kafka_source_trouble(source));
+    assert_null(cm_source_kafka_trouble(source));
     cm_source_close(source);
     assert_each_once(&seen);
     /* The group has read it all. */
     seen = seen_new(EVENTS);
-    source = open_source(&mock, (cm_kafka_source_options_t){.until_end = true});
+    source = open_source(&mock, (cm_source_kafka_options_t){.until_end = true});
     read_all(source, &seen, true);
     assert_int_equal(total(&seen), 0);
     cm_source_close(source);
@@ -54,7 +54,7 @@ static void reads_times_as_it_is_told(void **state)
     mock_put(&mock, "t", 0, "u",
              CM_STR("{\"user_id\":\"u\",\"timestamp\":1747476303,\"url\":\"/\"}"));
     mock_flush(&mock);
-    cm_source_t *source = open_source(&mock, (cm_kafka_source_options_t){.until_end = true});
+    cm_source_t *source = open_source(&mock, (cm_source_kafka_options_t){.until_end = true});
     while (more > 0 && batch.dead_count < 1)
         more = cm_source_next(source, &batch, &err);
     assert_int_equal(1, batch.dead_count);
@@ -63,7 +63,7 @@ static void reads_times_as_it_is_told(void **state)
     cm_batch_clear(&batch);
     more = 1;
     source = open_source(
-        &mock, (cm_kafka_source_options_t){.until_end = true, .times = {.unit = CM_TIMESTAMP_S}});
+        &mock, (cm_source_kafka_options_t){.until_end = true, .times = {.unit = CM_TIMESTAMP_S}});
     while (more > 0 && batch.count < 1)
         more = cm_source_next(source, &batch, &err);
     assert_int_equal(1, batch.count);
@@ -87,7 +87,7 @@ static void fills_what_messages_lack(void **state)
     mock_put(&mock, "t", 0, "u", CM_STR("{\"user_id\":\"u\",\"timestamp\":2,\"url\":\"/\"}"));
     mock_flush(&mock);
     cm_source_t *source =
-        open_source(&mock, (cm_kafka_source_options_t){
+        open_source(&mock, (cm_source_kafka_options_t){
                                .until_end = true, .fill = fill_country, .fill_context = &filled});
     while (more > 0 && batch.count < 2)
         more = cm_source_next(source, &batch, &err);
@@ -113,15 +113,15 @@ static void goes_on_where_it_was(void **state)
     (void)state;
     start_cluster(&mock, PARTITIONS);
     put_events(&mock, 0, EVENTS);
-    cm_source_t *source = open_source(&mock, (cm_kafka_source_options_t){.count = FIRST});
+    cm_source_t *source = open_source(&mock, (cm_source_kafka_options_t){.count = FIRST});
     read_all(source, &seen, true);
     assert_int_equal(total(&seen), FIRST);
     cm_source_close(source);
-    source = open_source(&mock, (cm_kafka_source_options_t){.count = FIRST});
+    source = open_source(&mock, (cm_source_kafka_options_t){.count = FIRST});
     assert_true(cm_source_next(source, &batch, &err) >= 0);
     read_all(source, &lost, false);
     cm_source_close(source);
-    source = open_source(&mock, (cm_kafka_source_options_t){.until_end = true});
+    source = open_source(&mock, (cm_source_kafka_options_t){.until_end = true});
     read_all(source, &seen, true);
     cm_source_close(source);
     assert_each_once(&seen);
@@ -201,7 +201,7 @@ static void poison_messages(void **state)
     }
     mock_put(&mock, "t", 0, "u", cm_str(good));
     mock_flush(&mock);
-    cm_source_t *source = open_source(&mock, (cm_kafka_source_options_t){.until_end = true});
+    cm_source_t *source = open_source(&mock, (cm_source_kafka_options_t){.until_end = true});
     size_t events = 0;
     do {
         cm_batch_clear(&batch);
@@ -253,7 +253,7 @@ static void large_messages(void **state)
         mock_put(&mock, "t", 0, NULL, (cm_str_t){large, 100000 - i});
     }
     mock_flush(&mock);
-    cm_source_t *source = open_source(&mock, (cm_kafka_source_options_t){.until_end = true});
+    cm_source_t *source = open_source(&mock, (cm_source_kafka_options_t){.until_end = true});
     do {
         cm_batch_clear(&batch);
         more = cm_source_next(source, &batch, &err);
@@ -296,7 +296,7 @@ static void starts_where_the_store_is(void **state)
     mock_t mock;
     owner_t owner = {.positions = {0, 50, 100}};
     seen_t seen = seen_new(EVENTS);
-    cm_kafka_source_options_t options = {.until_end = true,
+    cm_source_kafka_options_t options = {.until_end = true,
                                          .owner = {&owner, owner_position, NULL}};
 
     (void)state;
@@ -338,7 +338,7 @@ static void another_topic_of_the_name(void **state)
     start_cluster(&mock, PARTITIONS);
     put_events(&mock, 0, 150);
     cm_source_t *source =
-        open_source(&mock, (cm_kafka_source_options_t){.owner = {&owner, owner_position, NULL}});
+        open_source(&mock, (cm_source_kafka_options_t){.owner = {&owner, owner_position, NULL}});
     do {
         cm_batch_clear(&batch);
         more = cm_source_next(source, &batch, &err);
@@ -385,7 +385,7 @@ static void await_committed(const mock_t *mock, int events)
 static int read_together(owner_t owners[2], seen_t *seen)
 {
     cm_batch_t batch = CM_BATCH_INIT;
-    cm_kafka_lag_t lags[PARTITIONS];
+    cm_source_kafka_lag_t lags[PARTITIONS];
     bool idle = false;
     int all = 0;
     cm_err_t err;
@@ -398,7 +398,7 @@ static int read_together(owner_t owners[2], seen_t *seen)
             fail_msg("%s", err.text);
         see(seen, &batch);
         owners[i].seen->batches++;
-        int partitions = (int)cm_kafka_source_lags(owners[i].source, lags, PARTITIONS);
+        int partitions = (int)cm_source_kafka_lags(owners[i].source, lags, PARTITIONS);
         idle |= partitions == 0;
         all += partitions;
     }
@@ -423,7 +423,7 @@ static void hand_over(const char *strategy)
             owners[0].source = NULL;
         } else {
             owners[i].source = open_source(
-                &mock, (cm_kafka_source_options_t){.owner = {&owners[i], NULL, owner_drain}});
+                &mock, (cm_source_kafka_options_t){.owner = {&owners[i], NULL, owner_drain}});
         }
         int rounds = 0;
         while (read_together(owners, &seen) != PARTITIONS)
@@ -471,14 +471,14 @@ static void kept_alive(void **state)
     (void)state;
     start_cluster(&mock, PARTITIONS);
     put_events(&mock, 0, EVENTS);
-    cm_source_t *source = open_source(&mock, (cm_kafka_source_options_t){.until_end = true});
+    cm_source_t *source = open_source(&mock, (cm_source_kafka_options_t){.until_end = true});
     do {
         cm_batch_clear(&batch);
         more = cm_source_next(source, &batch, &err);
         assert_true(more >= 0);
         see(&seen, &batch);
         for (int i = 0; i < 5 && batch.count > 0; i++, calls++) {
-            cm_kafka_source_keep_alive(source);
+            cm_source_kafka_keep_alive(source);
             usleep(2000);
         }
     } while (more > 0);
@@ -501,21 +501,21 @@ static void broker_goes_and_comes(void **state)
     (void)state;
     start_cluster(&mock, PARTITIONS);
     put_events(&mock, 0, EVENTS / 2);
-    cm_source_t *source = open_source(&mock, (cm_kafka_source_options_t){0});
+    cm_source_t *source = open_source(&mock, (cm_source_kafka_options_t){0});
     for (int rounds = 0; rounds < 1500 && total(&seen) < EVENTS; rounds++) {
         cm_batch_clear(&batch);
         assert_int_equal(cm_source_next(source, &batch, &err), 1);
         see(&seen, &batch);
         if (!trouble && total(&seen) == EVENTS / 2)
             rd_kafka_mock_broker_set_down(mock.cluster, -1);
-        if (!trouble && cm_kafka_source_trouble(source) != NULL) {
+        if (!trouble && cm_source_kafka_trouble(source) != NULL) {
             trouble = true;
             rd_kafka_mock_broker_set_up(mock.cluster, -1);
             put_events(&mock, EVENTS / 2, EVENTS / 2);
         }
     }
     assert_true(trouble);
-    assert_null(cm_kafka_source_trouble(source));
+    assert_null(cm_source_kafka_trouble(source));
     cm_source_close(source);
     assert_each_once(&seen);
     cm_batch_free(&batch);
@@ -546,7 +546,7 @@ static void each_message_once(void **state)
     put_events(&mock, 0, EVENTS);
     for (; read > 0; runs++) { /* until one has nothing to do */
         cm_store_t *store = test_open(directory);
-        cm_kafka_source_options_t options = {.until_end = true,
+        cm_source_kafka_options_t options = {.until_end = true,
                                              .owner = {store, store_position, NULL},
                                              .count = 1 + (int64_t)(test_random(&random) % 9000)};
         cm_source_t *source = open_source(&mock, options);

@@ -27,29 +27,30 @@ static void proof_as_a_text(void **state)
                                             "clickmill:2:5:0000000000000001",
                                             "somebody's own words, of more than 64 bytes, which is "
                                             "more than a proof has"};
-    cm_proof_t proof = {.last = INT64_C(9007199254740993), .hash = UINT64_C(0x7234567890abcdef)};
-    char text[CM_PROOF_TEXT];
+    cm_source_kafka_proof_t proof = {.last = INT64_C(9007199254740993),
+                                     .hash = UINT64_C(0x7234567890abcdef)};
+    char text[CM_SOURCE_KAFKA_PROOF_TEXT];
 
     (void)state;
-    cm_proof_format(&proof, text);
+    cm_source_kafka_proof_format(&proof, text);
     assert_string_equal(text, "clickmill:1:9007199254740993:7234567890abcdef");
-    cm_proof_t again = cm_proof_parse(cm_str(text));
+    cm_source_kafka_proof_t again = cm_source_kafka_proof_parse(cm_str(text));
     assert_int_equal(again.last, proof.last);
     assert_int_equal(again.hash, proof.hash);
-    proof = CM_PROOF_NONE;
-    cm_proof_format(&proof, text);
+    proof = CM_SOURCE_KAFKA_PROOF_NONE;
+    cm_source_kafka_proof_format(&proof, text);
     assert_string_equal(text, "");
-    assert_int_equal(cm_proof_begin(&proof), -1);
-    proof = cm_proof_bare(41);
-    assert_int_equal(cm_proof_begin(&proof), 41);
-    cm_proof_format(&proof, text);
+    assert_int_equal(cm_source_kafka_proof_begin(&proof), -1);
+    proof = cm_source_kafka_proof_bare(41);
+    assert_int_equal(cm_source_kafka_proof_begin(&proof), 41);
+    cm_source_kafka_proof_format(&proof, text);
     assert_string_equal(text, "clickmill:1:-1:000000000000002a");
-    again = cm_proof_parse(cm_str(text));
+    again = cm_source_kafka_proof_parse(cm_str(text));
     assert_int_equal(again.last, -1);
-    assert_int_equal(cm_proof_begin(&again), 41);
+    assert_int_equal(cm_source_kafka_proof_begin(&again), 41);
     for (size_t i = 0; i < sizeof no_proofs / sizeof no_proofs[0]; i++)
-        assert_int_equal(cm_proof_parse(cm_str(no_proofs[i])).last, -1);
-    assert_int_equal(cm_proof_parse((cm_str_t){NULL, 0}).last, -1);
+        assert_int_equal(cm_source_kafka_proof_parse(cm_str(no_proofs[i])).last, -1);
+    assert_int_equal(cm_source_kafka_proof_parse((cm_str_t){NULL, 0}).last, -1);
 }
 
 /* Key and value are told apart, and so are none and an empty one. */
@@ -63,11 +64,11 @@ static void proof_of_a_message(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT; i++) {
-        assert_int_equal(cm_proof_of(&messages[i]).last, 7);
-        assert_true(cm_proof_of(&messages[i]).hash <= INT64_MAX);
+        assert_int_equal(cm_source_kafka_proof_of(&messages[i]).last, 7);
+        assert_true(cm_source_kafka_proof_of(&messages[i]).hash <= INT64_MAX);
         for (size_t k = 0; k < COUNT; k++)
-            assert_true((cm_proof_of(&messages[i]).hash == cm_proof_of(&messages[k]).hash) ==
-                        (i == k));
+            assert_true((cm_source_kafka_proof_of(&messages[i]).hash ==
+                         cm_source_kafka_proof_of(&messages[k]).hash) == (i == k));
     }
 }
 
@@ -75,45 +76,51 @@ static void verdicts(void **state)
 {
     const rd_kafka_message_t mine = message(7, "k", "v"), other = message(7, "k", "w");
     const rd_kafka_message_t eight = message(8, "k", "v"), ten = message(10, "k", "v");
-    const cm_proof_t proof = cm_proof_of(&mine);
+    const cm_source_kafka_proof_t proof = cm_source_kafka_proof_of(&mine);
 
     (void)state;
     /* Read up to 10: behind message 7 stand only the ends of transactions. */
-    assert_int_equal(cm_proof_judge(&proof, 7, 10, &mine), CM_PROOF_SAME);
-    assert_int_equal(cm_proof_judge(&proof, 7, 10, &other), CM_PROOF_ANEW);
-    assert_int_equal(cm_proof_judge(&proof, 7, 10, &eight), CM_PROOF_ANEW);
-    assert_int_equal(cm_proof_judge(&proof, 7, 10, &ten), CM_PROOF_ANEW);
+    assert_int_equal(cm_source_kafka_proof_judge(&proof, 7, 10, &mine), CM_SOURCE_KAFKA_PROOF_SAME);
+    assert_int_equal(cm_source_kafka_proof_judge(&proof, 7, 10, &other),
+                     CM_SOURCE_KAFKA_PROOF_ANEW);
+    assert_int_equal(cm_source_kafka_proof_judge(&proof, 7, 10, &eight),
+                     CM_SOURCE_KAFKA_PROOF_ANEW);
+    assert_int_equal(cm_source_kafka_proof_judge(&proof, 7, 10, &ten), CM_SOURCE_KAFKA_PROOF_ANEW);
     /* Retention has taken message 7. */
-    assert_int_equal(cm_proof_judge(&proof, 8, 10, &eight), CM_PROOF_ANEW);
-    assert_int_equal(cm_proof_judge(&proof, 8, 10, &ten), CM_PROOF_GO_ON);
-    assert_int_equal(cm_proof_judge_end(&proof, 7, 10, 10), CM_PROOF_ANEW);
-    assert_int_equal(cm_proof_judge_end(&proof, 7, 10, 7), CM_PROOF_GO_ON);
-    assert_int_equal(cm_proof_judge_end(&proof, 8, 10, 9), CM_PROOF_ANEW);
-    assert_int_equal(cm_proof_judge_end(&proof, 8, 10, 10), CM_PROOF_SAME);
+    assert_int_equal(cm_source_kafka_proof_judge(&proof, 8, 10, &eight),
+                     CM_SOURCE_KAFKA_PROOF_ANEW);
+    assert_int_equal(cm_source_kafka_proof_judge(&proof, 8, 10, &ten), CM_SOURCE_KAFKA_PROOF_GO_ON);
+    assert_int_equal(cm_source_kafka_proof_judge_end(&proof, 7, 10, 10),
+                     CM_SOURCE_KAFKA_PROOF_ANEW);
+    assert_int_equal(cm_source_kafka_proof_judge_end(&proof, 7, 10, 7),
+                     CM_SOURCE_KAFKA_PROOF_GO_ON);
+    assert_int_equal(cm_source_kafka_proof_judge_end(&proof, 8, 10, 9), CM_SOURCE_KAFKA_PROOF_ANEW);
+    assert_int_equal(cm_source_kafka_proof_judge_end(&proof, 8, 10, 10),
+                     CM_SOURCE_KAFKA_PROOF_SAME);
 }
 
 /* A batch brings messages of a partition, and behind them the news that its topic is not there:
  * what is looked for when it is back is the last of these messages, not one of an earlier batch. */
 static void doubt_behind_messages(void **state)
 {
-    static const cm_proof_t earlier[] = {{.last = 10, .hash = 3}, {.last = -1}};
-    const cm_proof_t last = {.last = 49, .hash = 7};
+    static const cm_source_kafka_proof_t earlier[] = {{.last = 10, .hash = 3}, {.last = -1}};
+    const cm_source_kafka_proof_t last = {.last = 49, .hash = 7};
     cm_kafka_settings_t settings = {.group = "g", .topic = "t"};
 
     (void)state;
     for (size_t i = 0; i < sizeof earlier / sizeof earlier[0]; i++) {
-        cm_parts_t parts = {0};
-        cm_part_t *part = cm_parts_add(&parts, &settings, 0);
+        cm_source_kafka_parts_t parts = {0};
+        cm_source_kafka_part_t *part = cm_source_kafka_parts_add(&parts, &settings, 0);
         part->proof = earlier[i];
         part->next = 50;
         part->taken = 39;
-        cm_part_doubt(part);
-        cm_part_prove(part, &earlier[i], &last);
+        cm_source_kafka_part_doubt(part);
+        cm_source_kafka_part_prove(part, &earlier[i], &last);
         assert_true(part->proving && part->astray);
-        assert_int_equal(cm_part_from(part), 49);
+        assert_int_equal(cm_source_kafka_part_from(part), 49);
         assert_int_equal(part->proof.hash, 7);
         assert_int_equal(part->taken, 0);
-        cm_parts_free(&parts);
+        cm_source_kafka_parts_free(&parts);
     }
 }
 
@@ -157,7 +164,7 @@ static uint64_t ingest(const mock_t *mock, const char *directory, bool crash)
 {
     cm_store_t *store = test_open(directory);
     cm_source_t *source =
-        open_source(mock, (cm_kafka_source_options_t){.until_end = true,
+        open_source(mock, (cm_source_kafka_options_t){.until_end = true,
                                                       .owner = {store, store_position, NULL}});
     cm_batch_t batch = CM_BATCH_INIT;
     uint64_t read = 0;
@@ -257,7 +264,7 @@ static void made_anew_for_a_group(void **state)
     (void)state;
     start_cluster(&mock, PARTITIONS);
     put_events(&mock, 0, BEFORE);
-    cm_source_t *source = open_source(&mock, (cm_kafka_source_options_t){.until_end = true});
+    cm_source_t *source = open_source(&mock, (cm_source_kafka_options_t){.until_end = true});
     read_all(source, &seen, true);
     cm_source_close(source);
     assert_each_once(&seen);
@@ -286,7 +293,7 @@ static void made_anew_for_a_group(void **state)
     listen_to(&said, &again);
     for (int i = 0; i < 2; i++) { /* the second time there is nothing to read */
         seen = seen_new(AFTER);
-        source = open_source(&again, (cm_kafka_source_options_t){.until_end = true});
+        source = open_source(&again, (cm_source_kafka_options_t){.until_end = true});
         read_all(source, &seen, true);
         cm_source_close(source);
         assert_int_equal(times_anew(&said), i == 0 ? PARTITIONS : 0);
@@ -316,7 +323,7 @@ static void gone_for_a_moment(void **state)
     mock_property(&mock, "topic.metadata.refresh.interval.ms", "200");
     put_events(&mock, 0, EVENTS / 2);
     listen_to(&said, &mock);
-    cm_source_t *source = open_source(&mock, (cm_kafka_source_options_t){0});
+    cm_source_t *source = open_source(&mock, (cm_source_kafka_options_t){0});
     for (int rounds = 0, away = 0; rounds < 600 && total(&seen) < EVENTS; rounds++) {
         cm_batch_clear(&batch);
         if (cm_source_next(source, &batch, &err) < 0)
@@ -373,8 +380,8 @@ static void made_anew_silently(bool until_end)
     start_cluster(&mock, PARTITIONS);
     put_events(&mock, 0, EVENTS);
     listen_to(&said, &mock);
-    cm_source_t *source = open_source(&mock, (cm_kafka_source_options_t){.until_end = until_end});
-    cm_kafka_source_t *inside = (cm_kafka_source_t *)source;
+    cm_source_t *source = open_source(&mock, (cm_source_kafka_options_t){.until_end = until_end});
+    cm_source_kafka_t *inside = (cm_source_kafka_t *)source;
     read_some(source, &seen, EVENTS, 0);
     assert_int_equal(total(&seen), EVENTS);
     for (int i = 0; i < PARTITIONS; i++)
@@ -413,13 +420,13 @@ static void made_anew_silently_before_the_end(void **state)
 /* What a store says of each partition. */
 typedef struct kept {
     int64_t next;
-    cm_proof_t witness[PARTITIONS];
+    cm_source_kafka_proof_t witness[PARTITIONS];
 } kept_t;
 
 static int kept_position(void *context, const char *name, int64_t *position, cm_err_t *err)
 {
     const kept_t *kept = context;
-    const cm_proof_t *witness = &kept->witness[strchr(name, '[')[1] - '0'];
+    const cm_source_kafka_proof_t *witness = &kept->witness[strchr(name, '[')[1] - '0'];
 
     (void)err;
     *position = strstr(name, "#last") != NULL   ? witness->last + 1
@@ -442,17 +449,17 @@ static void begun_behind_an_older_witness(void **state)
     start_cluster(&mock, PARTITIONS);
     put_events(&mock, 0, EVENTS);
     listen_to(&said, &mock);
-    cm_source_t *source = open_source(&mock, (cm_kafka_source_options_t){0});
+    cm_source_t *source = open_source(&mock, (cm_source_kafka_options_t){0});
     read_some(source, &seen, EVENTS, 0);
     for (int i = 0; i < PARTITIONS; i++)
-        kept.witness[i] = ((cm_kafka_source_t *)source)->parts.parts[i].witness;
+        kept.witness[i] = ((cm_source_kafka_t *)source)->parts.parts[i].witness;
     cm_source_close(source);
     assert_each_once(&seen);
     for (int anew = 0; anew < 2; anew++) {
         seen = seen_new(EVENTS);
         for (int i = 0; i < PARTITIONS; i++)
             kept.witness[i].hash ^= (uint64_t)anew;
-        source = open_source(&mock, (cm_kafka_source_options_t){
+        source = open_source(&mock, (cm_source_kafka_options_t){
                                         .until_end = true, .owner = {&kept, kept_position, NULL}});
         read_all(source, &seen, false);
         cm_source_close(source);
@@ -481,9 +488,9 @@ static void begun_behind_no_message(void **state)
     for (int bare = 0; bare < 2; bare++) {
         seen_t seen = seen_new(EVENTS);
         for (int i = 0; i < PARTITIONS; i++)
-            kept.witness[i] = bare ? cm_proof_bare(i) : CM_PROOF_NONE;
+            kept.witness[i] = bare ? cm_source_kafka_proof_bare(i) : CM_SOURCE_KAFKA_PROOF_NONE;
         cm_source_t *source =
-            open_source(&mock, (cm_kafka_source_options_t){.until_end = true,
+            open_source(&mock, (cm_source_kafka_options_t){.until_end = true,
                                                            .owner = {&kept, kept_position, NULL}});
         read_all(source, &seen, false);
         for (int i = 0; i < EVENTS; i++)
@@ -497,7 +504,7 @@ static void begun_behind_no_message(void **state)
     seen_t seen = seen_new(EVENTS);
     kept.next = EVENTS;
     cm_source_t *source =
-        open_source(&mock, (cm_kafka_source_options_t){.until_end = true,
+        open_source(&mock, (cm_source_kafka_options_t){.until_end = true,
                                                        .owner = {&kept, kept_position, NULL}});
     read_all(source, &seen, false);
     assert_int_equal(times_anew(&said), PARTITIONS);

@@ -35,7 +35,7 @@ static int drain_slowly(void *context, cm_err_t *err)
     owner_t *owner = context;
 
     for (int i = 0; i < 3; i++) {
-        cm_kafka_source_keep_alive(owner->source);
+        cm_source_kafka_keep_alive(owner->source);
         usleep(2000);
     }
     return owner_drain(context, err);
@@ -54,7 +54,7 @@ static void slow_in_a_rebalance(const char *strategy)
     seen_t seen = seen_new(EVENTS), counts[2] = {{0}, {0}};
     owner_t owners[2] = {{.seen = &counts[0]}, {.seen = &counts[1]}};
     cm_batch_t batch = CM_BATCH_INIT;
-    cm_kafka_lag_t lag;
+    cm_source_kafka_lag_t lag;
     bool shared = false;
     cm_err_t err;
 
@@ -66,7 +66,7 @@ static void slow_in_a_rebalance(const char *strategy)
         for (int i = 0; i < 2; i++) {
             if (owners[i].source == NULL && (i == 0 || read > 5))
                 owners[i].source = open_source(
-                    &mock, (cm_kafka_source_options_t){.owner = {&owners[i], NULL, drain_slowly}});
+                    &mock, (cm_source_kafka_options_t){.owner = {&owners[i], NULL, drain_slowly}});
             if (owners[i].source == NULL)
                 continue;
             cm_batch_clear(&batch);
@@ -79,7 +79,7 @@ static void slow_in_a_rebalance(const char *strategy)
                 assert_ok(owner_acknowledge(&owners[i], &err), err);
         }
         if (!shared && owners[1].source != NULL &&
-            cm_kafka_source_lags(owners[1].source, &lag, 1) > 0) {
+            cm_source_kafka_lags(owners[1].source, &lag, 1) > 0) {
             shared = true;
             put_events(&mock, EVENTS / 2, EVENTS / 2);
         }
@@ -114,11 +114,11 @@ static void paused_at_the_end(void **state)
     (void)state;
     start_cluster(&mock, PARTITIONS);
     put_events(&mock, 0, EVENTS);
-    cm_source_t *source = open_source(&mock, (cm_kafka_source_options_t){0});
+    cm_source_t *source = open_source(&mock, (cm_source_kafka_options_t){0});
     read_until(source, &seen, EVENTS);
     for (int i = 1; i <= MORE; i++) {
         for (int calls = 0; calls < 3; calls++)
-            cm_kafka_source_keep_alive(source);
+            cm_source_kafka_keep_alive(source);
         put_events(&mock, EVENTS + (i - 1) * PARTITIONS, PARTITIONS);
         read_until(source, &seen, EVENTS + i * PARTITIONS);
     }
@@ -144,12 +144,12 @@ static void deleted_before_it_was_read(const char *reset)
     start_cluster(&mock, PARTITIONS);
     mock_property(&mock, "auto.offset.reset", reset);
     mock.settings.log = &log;
-    cm_source_t *source = open_source(&mock, (cm_kafka_source_options_t){0});
-    for (cm_kafka_lag_t lag; cm_kafka_source_lags(source, &lag, 1) == 0;)
+    cm_source_t *source = open_source(&mock, (cm_source_kafka_options_t){0});
+    for (cm_source_kafka_lag_t lag; cm_source_kafka_lags(source, &lag, 1) == 0;)
         next(source, &seen);
     put_events(&mock, 0, EVENTS);
     read_until(source, &seen, EVENTS);
-    cm_kafka_source_keep_alive(source);
+    cm_source_kafka_keep_alive(source);
     for (int i = 0; i < LARGE; i++)
         mock_put(&mock, "t", 0, NULL, (cm_str_t){large, 100000});
     mock_flush(&mock);
@@ -195,7 +195,7 @@ static void not_out_of_range(const char *strategy)
     start_cluster(&mock, PARTITIONS);
     mock_property(&mock, "partition.assignment.strategy", strategy);
     put_events(&mock, 0, EVENTS / 3);
-    cm_source_t *source = open_source(&mock, (cm_kafka_source_options_t){0});
+    cm_source_t *source = open_source(&mock, (cm_source_kafka_options_t){0});
     read_until(source, &seen, EVENTS / 3);
     for (int i = 1; i < 3; i++) {
         rd_kafka_mock_push_request_errors(mock.cluster, MOCK_FETCH, 1,
@@ -241,16 +241,16 @@ static void offsets_come_late(void **state)
     start_cluster(&mock, PARTITIONS);
     put_events(&mock, 0, EVENTS);
     fail_offset_fetches(&mock, 12);
-    cm_source_t *source = open_source(&mock, (cm_kafka_source_options_t){.until_end = true});
+    cm_source_t *source = open_source(&mock, (cm_source_kafka_options_t){.until_end = true});
     for (int rounds = 0; rounds < 300 && total(&seen) < EVENTS; rounds++) {
         next(source, &seen);
-        const char *reason = cm_kafka_source_trouble(source);
+        const char *reason = cm_source_kafka_trouble(source);
         if (reason != NULL)
             assert_non_null(strstr(reason, "asking for the group's offsets"));
         trouble |= reason != NULL;
     }
     assert_true(trouble);
-    assert_null(cm_kafka_source_trouble(source));
+    assert_null(cm_source_kafka_trouble(source));
     cm_source_close(source);
     assert_each_once(&seen);
     mock_stop(&mock);
@@ -265,10 +265,10 @@ static void closed_before_offsets_come(void **state)
     (void)state;
     start_cluster(&mock, PARTITIONS);
     fail_offset_fetches(&mock, 100);
-    cm_source_t *source = open_source(&mock, (cm_kafka_source_options_t){0});
-    for (int rounds = 0; rounds < 300 && cm_kafka_source_trouble(source) == NULL; rounds++)
+    cm_source_t *source = open_source(&mock, (cm_source_kafka_options_t){0});
+    for (int rounds = 0; rounds < 300 && cm_source_kafka_trouble(source) == NULL; rounds++)
         next(source, &seen);
-    assert_non_null(cm_kafka_source_trouble(source));
+    assert_non_null(cm_source_kafka_trouble(source));
     test_pace_t pace;
     test_pace_start(&pace);
     cm_source_close(source);
@@ -290,7 +290,7 @@ static void closed_while_the_broker_hangs(void **state)
     (void)state;
     start_cluster(&mock, PARTITIONS);
     put_events(&mock, 0, EVENTS);
-    cm_source_t *source = open_source(&mock, (cm_kafka_source_options_t){0});
+    cm_source_t *source = open_source(&mock, (cm_source_kafka_options_t){0});
     read_until(source, &seen, EVENTS);
     rd_kafka_mock_broker_set_rtt(mock.cluster, -1, 60000);
     assert_ok(source->ops->acknowledge(source, seen.batches, &err), err);

@@ -5,7 +5,7 @@
 
 static const uint8_t key[CM_VISITOR_KEY] = {1, 2, 3, 4}, other_key[CM_VISITOR_KEY] = {9};
 
-static void expect(cm_visitors_t *visitors, uint64_t hash, cm_str_t address, cm_str_t agent,
+static void expect(cm_visitor_cache_t *visitors, uint64_t hash, cm_str_t address, cm_str_t agent,
                    const uint8_t by[CM_VISITOR_KEY])
 {
     cm_visitor_t plain;
@@ -13,7 +13,7 @@ static void expect(cm_visitors_t *visitors, uint64_t hash, cm_str_t address, cm_
 
     cm_visitor_init(&plain, by);
     cm_visitor_id(&plain, address, agent, id);
-    assert_memory_equal(cm_visitors_id(visitors, hash, address, agent), id, sizeof id);
+    assert_memory_equal(cm_visitor_cache_id(visitors, hash, address, agent), id, sizeof id);
 }
 
 /* All have one hash, so one slot: only the bytes tell them apart. */
@@ -29,10 +29,10 @@ static void colliding_visitors_are_told_apart(void **state)
     };
     enum { PAIRS = sizeof pairs / sizeof pairs[0] };
     static const uint64_t hashes[] = {0, UINT64_C(0x123456789ABCDEF0), UINT64_MAX};
-    cm_visitors_t visitors;
+    cm_visitor_cache_t visitors;
 
     (void)state;
-    cm_visitors_init(&visitors, key);
+    cm_visitor_cache_init(&visitors, key);
     for (size_t h = 0; h < sizeof hashes / sizeof hashes[0]; h++) {
         for (size_t i = 0; i < PAIRS; i++) {
             for (size_t k = 0; k < PAIRS; k++) {
@@ -41,19 +41,19 @@ static void colliding_visitors_are_told_apart(void **state)
             }
         }
     }
-    cm_visitors_free(&visitors);
+    cm_visitor_cache_free(&visitors);
 }
 
 /* Many more visitors than slots, in an order that brings most of them back. */
 static void random_visitors(void **state)
 {
-    enum { PEOPLE = 3 * CM_VISITORS_SLOTS };
-    cm_visitors_t visitors;
+    enum { PEOPLE = 3 * CM_VISITOR_CACHE_SLOTS };
+    cm_visitor_cache_t visitors;
     char address[40], agent[40];
     uint64_t seed = 5;
 
     (void)state;
-    cm_visitors_init(&visitors, key);
+    cm_visitor_cache_init(&visitors, key);
     for (int i = 0; i < 100000; i++) {
         unsigned who = (unsigned)(test_random(&seed) % PEOPLE);
         if (i % 2 == 0)
@@ -63,21 +63,21 @@ static void random_visitors(void **state)
         /* A hash with few values: many visitors share all of it. */
         expect(&visitors, who % 1000 * UINT64_C(0x100000001), cm_str(address), cm_str(agent), key);
     }
-    cm_visitors_free(&visitors);
+    cm_visitor_cache_free(&visitors);
 }
 
 /* A visitor who is remembered keeps the identity that was computed, which a change of the key
  * brings to light; one whose texts are longer than a slot is computed each time. */
 static void remembers_up_to_its_limit(void **state)
 {
-    static char agent[CM_VISITORS_TEXT_MAX];
+    static char agent[CM_VISITOR_CACHE_TEXT_MAX];
     const cm_str_t address = CM_STR("2001:db8::1");
     cm_str_t longest = {agent, sizeof agent - address.len}, too_long = {agent, longest.len + 1};
-    cm_visitors_t visitors;
+    cm_visitor_cache_t visitors;
 
     (void)state;
     memset(agent, 'x', sizeof agent);
-    cm_visitors_init(&visitors, key);
+    cm_visitor_cache_init(&visitors, key);
     expect(&visitors, 1, address, longest, key);
     expect(&visitors, 2, address, too_long, key);
     expect(&visitors, 3, address, CM_STR(""), key);
@@ -90,7 +90,7 @@ static void remembers_up_to_its_limit(void **state)
     /* Another one has taken the slot meanwhile. */
     expect(&visitors, 1, address, CM_STR("Mozilla"), other_key);
     expect(&visitors, 1, address, longest, other_key);
-    cm_visitors_free(&visitors);
+    cm_visitor_cache_free(&visitors);
 }
 
 int main(void)

@@ -15,14 +15,14 @@ static inline int64_t fixed_time(void *self)
 
 static const cm_clock_t fixed_clock = {fixed_time, NULL};
 
-static inline cm_sink_t *open_sink(const mock_t *mock, cm_kafka_sink_options_t options)
+static inline cm_sink_t *open_sink(const mock_t *mock, cm_sink_kafka_options_t options)
 {
     cm_sink_t *sink = NULL;
     cm_err_t err;
 
     options.settings = &mock->settings;
     options.clock = &fixed_clock;
-    assert_ok(cm_kafka_sink_open(&options, &sink, &err), err);
+    assert_ok(cm_sink_kafka_open(&options, &sink, &err), err);
     return sink;
 }
 
@@ -43,10 +43,10 @@ static inline void add_events(cm_batch_t *batch, int from, int count)
     }
 }
 
-static inline cm_kafka_report_t report_of(const cm_sink_t *sink)
+static inline cm_sink_kafka_report_t report_of(const cm_sink_t *sink)
 {
-    cm_kafka_report_t report;
-    cm_kafka_sink_report(sink, &report);
+    cm_sink_kafka_report_t report;
+    cm_sink_kafka_report(sink, &report);
     return report;
 }
 

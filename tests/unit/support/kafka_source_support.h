@@ -33,13 +33,13 @@ static inline void put_events(mock_t *mock, int from, int count)
     mock_flush(mock);
 }
 
-static inline cm_source_t *open_source(const mock_t *mock, cm_kafka_source_options_t options)
+static inline cm_source_t *open_source(const mock_t *mock, cm_source_kafka_options_t options)
 {
     cm_source_t *source = NULL;
     cm_err_t err;
 
     options.settings = &mock->settings;
-    assert_ok(cm_kafka_source_open(&options, &source, &err), err);
+    assert_ok(cm_source_kafka_open(&options, &source, &err), err);
     return source;
 }
 
