@@ -187,8 +187,7 @@ static void check_data(doctor_t *doctor)
         snprintf(err.text, sizeof err.text, "%s cannot be written: %s", directory, strerror(errno));
         complain(doctor, "data", CM_EIO, err.text);
     } else {
-        cm_buf_add_grouped(&events,
-                           count > 0 ? blocks[count - 1].first + blocks[count - 1].count : 0);
+        cm_buf_add_grouped(&events, cm_blocks_end(blocks, count));
         say(doctor, RIGHT, "data", "%s has %s events", directory, events.data);
         check_space(doctor, directory);
     }

@@ -1,4 +1,5 @@
 /* clickmill export: raw events, each once; of the embedded store in the order of arrival. */
+#include "base/bitmap.h"
 #include "base/progress.h"
 #include "cmd/cassandra.h"
 #include "cmd/commands.h"
@@ -80,7 +81,7 @@ static int export_block(cm_app_t *app, cm_reader_t *reader, const cm_columns_t *
 
     for (uint32_t row = 0; row < columns->count && columns->first + row < upto; row++) {
         int64_t ordinal = columns->first + row;
-        if (copies[ordinal >> 3] >> (ordinal & 7) & 1)
+        if (cm_bitmap_get(copies, (size_t)ordinal))
             continue;
         int rc = cm_store_event_at(reader, columns, row, &event, key, &app->err);
         if (rc == 0)

@@ -30,7 +30,6 @@ enum {
     TERMINAL_MS = 500,
     OWN_MS = 30000,      /* to read what was sent last, in the end, */
     OWN_QUIET_MS = 5000, /* when none of it comes for so long no longer */
-    WINDOWS = 1 << CM_WINDOW_ALL | 1 << CM_WINDOW_DAY | 1 << CM_WINDOW_HOUR,
 };
 
 static const cm_option_t options[] = {
@@ -454,7 +453,7 @@ static void say_hello(const runner_t *runner)
 static int start(runner_t *runner)
 {
     cm_app_t *app = runner->app;
-    const cm_index_refresh_options_t refreshing = cm_app_refresh_options(app, WINDOWS);
+    const cm_index_refresh_options_t refreshing = cm_app_refresh_options(app, CM_WINDOWS_EVERY);
     cm_server_options_t server = {.listen = runner->options->listen,
                                   .data_dir = app->global.data_dir,
                                   .daily = app->global.visitors == CM_VISITORS_DAILY};

@@ -118,11 +118,11 @@ static int choose_windows(verification_t *self)
         rc = cm_windows_parse(self->given->windows, &asked, &app->err);
     for (int w = 0; rc == 0 && w < CM_WINDOW_COUNT; w++) {
         rc = look(self, (cm_window_t)w);
-        if (rc == 0 && asked & 1u << w && !self->fresh[w].present)
+        if (rc == 0 && cm_window_in(asked, w) && !self->fresh[w].present)
             rc = cm_fail(&app->err, CM_EINPUT,
                          "there are no answers for the window %s yet: run `clickmill process%s`",
                          cm_index_window_names[w], label_of((cm_window_t)w));
-        self->windows |= self->fresh[w].present ? 1u << w : 0;
+        self->windows |= self->fresh[w].present ? cm_window_mask(w) : 0;
     }
     if (rc == 0 && self->windows == 0)
         rc = cm_fail(&app->err, CM_EINPUT, "there are no answers yet: run `clickmill process`");
@@ -180,9 +180,9 @@ static int64_t events_of(cm_reader_t *reader)
     const cm_block_ref_t *blocks;
     size_t count;
 
-    if (cm_reader_blocks(reader, &blocks, &count, NULL) < 0 || count == 0)
+    if (cm_reader_blocks(reader, &blocks, &count, NULL) < 0)
         return 0;
-    return blocks[count - 1].first + blocks[count - 1].count;
+    return cm_blocks_end(blocks, count);
 }
 
 static void start_progress(verification_t *self, const char *label, const char *unit)
@@ -263,13 +263,13 @@ static int verify_all(verification_t *self)
     int rc = 0;
 
     for (int w = 0; w < CM_WINDOW_COUNT; w++) {
-        if (left & 1u << w)
+        if (cm_window_in(left, w))
             timeouts[w] = timeout_of(self, (cm_window_t)w);
     }
     for (int w = 0; rc == 0 && w < CM_WINDOW_COUNT; w++) {
         const int64_t end_ordinal = self->fresh[w].processed;
         unsigned together = 0;
-        if (!(left & 1u << w))
+        if (!cm_window_in(left, w))
             continue;
         for (int other = w; other < CM_WINDOW_COUNT; other++) {
             if (left & 1u << other && timeouts[other] == timeouts[w] &&
@@ -291,7 +291,7 @@ static int verify_all(verification_t *self)
 static int check_store(const verification_t *self)
 {
     for (int w = 0; w < CM_WINDOW_COUNT; w++) {
-        if (self->windows & 1u << w && self->fresh[w].session_timeout < 0 &&
+        if (cm_window_in(self->windows, w) && self->fresh[w].session_timeout < 0 &&
             self->given->store == CM_STORE_EMBEDDED)
             return cm_fail(&self->app->err, CM_EUSAGE,
                            "these answers were made from the events in Cassandra, not from those "
@@ -361,7 +361,7 @@ static int note_events(verification_t *self)
                 (long long)self->newer);
     for (int w = 0; rc == 0 && !self->held && w < CM_WINDOW_COUNT; w++) {
         cm_freshness_t now;
-        if (!(self->windows & 1u << w))
+        if (!cm_window_in(self->windows, w))
             continue;
         rc = cm_index_freshness(self->index, (cm_window_t)w, &now, &app->err);
         if (rc == 0 && now.present &&

@@ -205,7 +205,7 @@ static int read_copy(cm_index_mirror_t *self, const cm_freshness_t fresh[CM_WIND
     int rc = 0;
 
     for (int w = 0; w < CM_WINDOW_COUNT; w++)
-        windows |= fresh[w].present ? 1u << w : 0;
+        windows |= fresh[w].present ? cm_window_mask(w) : 0;
     self->copy = cm_copy_new(windows);
     rc = cm_index_elasticsearch_refresh(self->client, self->options.waiter, &self->target, err);
     for (int i = 0; rc == 0 && i < 2; i++) {

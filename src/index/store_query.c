@@ -19,7 +19,7 @@ int cm_index_query_store(cm_store_t *store, const cm_index_store_query_t *option
                          void *context, cm_err_t *err)
 {
     const cm_mill_options_t mill = {.session_timeout = options->session_timeout,
-                                    .windows = 1u << CM_WINDOW_ALL,
+                                    .windows = cm_window_mask(CM_WINDOW_ALL),
                                     .memory = options->memory,
                                     .threads = options->threads,
                                     .reader = cm_store_reader_of,

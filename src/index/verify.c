@@ -1,5 +1,6 @@
 #include "index/verify.h"
 
+#include "base/bitmap.h"
 #include "base/clock.h"
 #include "store/dict.h"
 
@@ -139,8 +140,8 @@ static int take_row(void *context, const cm_answer_t *answer)
         self->last = found;
         wanted = answer_of(self, result->cells[found]);
         discrepancy.events = &wanted;
-        discrepancy.twice = self->seen[found / 8] & 1u << found % 8;
-        self->seen[found / 8] |= (uint8_t)(1u << found % 8);
+        discrepancy.twice = cm_bitmap_get(self->seen, found);
+        cm_bitmap_set(self->seen, found);
         if (!discrepancy.twice && same_answer(answer, &wanted.measures))
             return 0;
     }
@@ -184,7 +185,7 @@ static int by_texts(const void *a, const void *b)
 static bool is_missing(const verifying_t *self, size_t at)
 {
     const cm_cell_t *cell = self->options->result->cells[at];
-    return !(self->seen[at / 8] & 1u << at % 8) &&
+    return !cm_bitmap_get(self->seen, at) &&
            cm_cell_window_kind(cell->key.window) == self->window &&
            dimension_of(cell) == self->dimension && !cm_measures_are_zero(&cell->measures);
 }
@@ -238,11 +239,12 @@ int cm_index_verify(const cm_index_verify_options_t *options, cm_index_verified_
     int rc = learn_texts(options->reader, CM_URL, &self.urls, err);
     if (rc == 0)
         rc = learn_texts(options->reader, CM_COUNTRY, &self.countries, err);
-    if (rc == 0 && (self.seen = calloc(options->result->count / 8 + 1, 1)) == NULL)
+    if (rc == 0 && (self.seen = calloc(cm_bitmap_bytes(options->result->count), 1)) == NULL)
         rc = cm_fail_memory(err);
     for (int w = 0; rc == 0 && w < CM_WINDOW_COUNT; w++) {
         self.window = (cm_window_t)w;
-        for (int d = 0; rc == 0 && d < CM_DIMENSION_COUNT && options->windows & 1u << w; d++) {
+        for (int d = 0; rc == 0 && d < CM_DIMENSION_COUNT && cm_window_in(options->windows, w);
+             d++) {
             self.dimension = (cm_dimension_t)d;
             rc = verify_part(&self, err);
         }

@@ -136,7 +136,7 @@ static void gather_share(cm_cells_t *cells, cm_cells_t *wide, const cm_contribut
 
     for (int w = 0; w < CM_WINDOW_COUNT; w++) {
         uint32_t found;
-        if (!(gathering->windows & 1u << w))
+        if (!cm_window_in(gathering->windows, w))
             continue;
         if (w == CM_WINDOW_ALL)
             found = find_all_time(cells, place, gathering);

@@ -1,4 +1,5 @@
 /* Which events of a store are copies: a run of the mill that only marks them. */
+#include "base/bitmap.h"
 #include "mill/mill.h"
 
 #include <stdlib.h>
@@ -17,12 +18,12 @@ int cm_mill_copies(const cm_mill_options_t *options, uint8_t **copies, int64_t *
     int rc = options->reader(options->context, &reader, err);
     if (rc < 0)
         return rc;
-    if ((rc = cm_reader_blocks(reader, &blocks, &count, err)) == 0 && count > 0)
-        *end_ordinal = blocks[count - 1].first + blocks[count - 1].count;
+    if ((rc = cm_reader_blocks(reader, &blocks, &count, err)) == 0)
+        *end_ordinal = cm_blocks_end(blocks, count);
     cm_reader_close(reader);
     if (rc < 0)
         return rc;
-    marking.copies = calloc((size_t)*end_ordinal / 8 + 1, 1);
+    marking.copies = calloc(cm_bitmap_bytes((size_t)*end_ordinal), 1);
     if (marking.copies == NULL)
         return cm_fail_memory(err);
     marking.since = 0;

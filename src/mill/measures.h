@@ -2,6 +2,7 @@
 #ifndef CM_MILL_MEASURES_H
 #define CM_MILL_MEASURES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef enum cm_window {
@@ -10,6 +11,21 @@ typedef enum cm_window {
     CM_WINDOW_HOUR,
     CM_WINDOW_COUNT,
 } cm_window_t;
+
+/* A set of windows is a mask, one bit per window: this is the set of all. */
+enum { CM_WINDOWS_EVERY = (1 << CM_WINDOW_COUNT) - 1 };
+
+/* The set of one window. */
+static inline unsigned cm_window_mask(cm_window_t window)
+{
+    return 1u << window;
+}
+
+/* Whether the set has the window. */
+static inline bool cm_window_in(unsigned windows, cm_window_t window)
+{
+    return (windows & cm_window_mask(window)) != 0;
+}
 
 /* What a row is about. */
 typedef enum cm_dimension {

@@ -1,5 +1,6 @@
 #include "mill/mill.h"
 
+#include "base/bitmap.h"
 #include "mill/partition.h"
 #include "mill/result.h"
 #include "mill/trim.h"
@@ -72,7 +73,7 @@ struct mill {
 
 static bool is_affected(const mill_t *mill, uint32_t user)
 {
-    return mill->affected == NULL || (mill->affected[user >> 3] >> (user & 7) & 1);
+    return mill->affected == NULL || cm_bitmap_get(mill->affected, user);
 }
 
 static int add_grain(worker_t *worker, uint32_t number, uint64_t time, uint64_t load)
@@ -330,7 +331,7 @@ static void finish_phase(worker_t *worker)
 static void mark_copy(void *context, int64_t ordinal)
 {
     mill_t *mill = context;
-    atomic_fetch_or(&mill->options->copies[ordinal >> 3], (unsigned char)(1u << (ordinal & 7)));
+    cm_bitmap_set_atomic(mill->options->copies, (size_t)ordinal);
 }
 
 /* ---- running them ---- */
@@ -391,7 +392,7 @@ static int find_affected(mill_t *mill, cm_err_t *err)
     cm_columns_t columns = {0};
     int rc = 0;
 
-    mill->affected = calloc(mill->spread.users / 8 + 1, 1);
+    mill->affected = calloc(cm_bitmap_bytes(mill->spread.users), 1);
     if (mill->affected == NULL)
         return cm_fail_memory(err);
     if (!mill->options->differ && fresh <= TRIM_MAX && fresh <= mill->end_ordinal / TRIM_SHARE &&
@@ -399,7 +400,7 @@ static int find_affected(mill_t *mill, cm_err_t *err)
         mill->trim = cm_trim_new(mill->spread.users, mill->options->windows, &mill->shape);
     for (size_t b = 0; rc == 0 && b < mill->block_count; b++) {
         const cm_block_ref_t *block = &mill->blocks[b];
-        if (block->first + block->count <= since || block->first >= mill->end_ordinal)
+        if (cm_block_end(block) <= since || block->first >= mill->end_ordinal)
             continue;
         rc = cm_reader_read(mill->workers[0].reader, block, CM_READ_HOT, &columns, err);
         if (rc < 0)
@@ -407,7 +408,7 @@ static int find_affected(mill_t *mill, cm_err_t *err)
         uint32_t from = since > block->first ? (uint32_t)(since - block->first) : 0;
         for (uint32_t i = from; i < columns.count; i++) {
             uint32_t user = columns.ids[CM_USER][i];
-            mill->affected[user >> 3] |= (uint8_t)(1u << (user & 7));
+            cm_bitmap_set(mill->affected, user);
         }
         if (mill->trim != NULL)
             cm_trim_learn(mill->trim, &columns, from);
@@ -426,7 +427,7 @@ static int64_t expected_events(const mill_t *mill, int64_t wanted)
         return wanted;
     if (mill->trim != NULL)
         return (mill->end_ordinal - mill->options->since) * 4;
-    for (size_t i = 0; i <= mill->spread.users / 8; i++)
+    for (size_t i = 0; i < cm_bitmap_bytes(mill->spread.users); i++)
         users += (unsigned)__builtin_popcount(mill->affected[i]);
     int64_t expected = wanted / mill->spread.users * (int64_t)users * 4;
     return expected < wanted ? expected : wanted;
@@ -488,7 +489,7 @@ static void choose_packing(mill_t *mill)
     }
     spread->packing = (cm_compact_layout_t){0};
     if (mill->plain || !derived || options->since > 0 || options->copies != NULL || first < 0 ||
-        last < first || options->windows != 1u << CM_WINDOW_ALL)
+        last < first || options->windows != cm_window_mask(CM_WINDOW_ALL))
         return;
     spread->packing = cm_compact_layout_for(spread->users / spread->passes >> spread->shift,
                                             mill->urls, mill->shape.country_bits, first, last);
@@ -527,7 +528,7 @@ static void choose_regions(mill_t *mill, int64_t events)
     uint64_t cells = places < (uint64_t)events ? places : (uint64_t)events;
     unsigned shift = 0;
 
-    if (options->windows != 1u << CM_WINDOW_ALL)
+    if (options->windows != cm_window_mask(CM_WINDOW_ALL))
         cells = (uint64_t)events;
     while (1u << shift < REGIONS_MAX && cells >> shift > REGION_CELLS && urls >> shift > 1)
         shift++;
@@ -609,10 +610,8 @@ static int survey(mill_t *mill, cm_err_t *err)
         rc = cm_reader_string_count(reader, CM_URL, &mill->urls, err);
     if (rc == 0)
         rc = cm_reader_string_count(reader, CM_COUNTRY, &countries, err);
-    if (rc == 0 && mill->block_count > 0) {
-        const cm_block_ref_t *last = &mill->blocks[mill->block_count - 1];
-        mill->end_ordinal = last->first + last->count;
-    }
+    if (rc == 0)
+        mill->end_ordinal = cm_blocks_end(mill->blocks, mill->block_count);
     if (mill->options->until > 0 && mill->end_ordinal > mill->options->until)
         mill->end_ordinal = mill->options->until;
     return rc < 0 ? rc : choose_shape(mill, mill->urls, countries, err);

@@ -60,7 +60,7 @@ static inline unsigned new_in_windows(walk_t *walk, uint64_t place, bool first)
                                               cm_cell_window_at(CM_WINDOW_HOUR, hours)};
 
     for (int w = 0; w < CM_WINDOW_COUNT; w++) {
-        if (!(wanted & 1u << w))
+        if (!cm_window_in(wanted, w))
             continue;
         bool entered = first || walk->windows[w] != at[w];
         walk->windows[w] = at[w];
@@ -107,7 +107,7 @@ int cm_timeline_add(cm_timeline_t *timeline, const cm_packed_event_t *grains, si
     int64_t gap_before = INT64_MAX; /* the first event begins a session */
     /* Whole seconds of the clock, not of the difference: 10.9 s to 11.1 s is one second. */
     int64_t second = count > 0 ? cm_packed_time(&grains[0]) / 1000 : 0;
-    const bool only_all = timeline->windows == 1u << CM_WINDOW_ALL;
+    const bool only_all = timeline->windows == cm_window_mask(CM_WINDOW_ALL);
 
     cm_visited_begin(&timeline->visited);
     timeline->events += sign * (int64_t)count;

@@ -210,7 +210,7 @@ void cm_trim_learn(cm_trim_t *trim, const cm_columns_t *columns, uint32_t from)
         learn_time(trim, user, columns->time[i]);
         for (int w = 0; w < CM_WINDOW_COUNT; w++) {
             uint32_t window = cm_cell_window_at((cm_window_t)w, hour);
-            if (!(trim->windows & 1u << w))
+            if (!cm_window_in(trim->windows, w))
                 continue;
             want(trim, user, (cm_cell_key_t){url, country, window});
             want(trim, user, (cm_cell_key_t){url, CM_CELL_ALL, window});
@@ -303,10 +303,10 @@ static bool is_witness(cm_trimmer_t *trimmer, watch_t *watch, const cm_columns_t
                          cm_cell_window_at(CM_WINDOW_ALL, 0)};
     bool keep = false;
 
-    if (windows & 1u << CM_WINDOW_ALL)
+    if (cm_window_in(windows, CM_WINDOW_ALL))
         keep = witness_of_all_time(trimmer, watch, user, key);
     for (int w = CM_WINDOW_DAY; w < CM_WINDOW_COUNT; w++) {
-        if (!(windows & 1u << w))
+        if (!cm_window_in(windows, w))
             continue;
         key.window = cm_cell_window_at((cm_window_t)w, (uint32_t)(columns->time[i] / HOUR_MS));
         keep |= witness_of_window(trimmer, watch, user, key);
@@ -355,7 +355,7 @@ static uint32_t candidates(const cm_trimmer_t *trimmer, const cm_columns_t *colu
     const uint32_t *newcomer_of = trimmer->trim->newcomer_of;
     const uint32_t *users = columns->ids[CM_USER], *urls = columns->ids[CM_URL];
     const uint32_t *countries = columns->ids[CM_COUNTRY];
-    const bool windows = trimmer->trim->windows != 1u << CM_WINDOW_ALL;
+    const bool windows = trimmer->trim->windows != cm_window_mask(CM_WINDOW_ALL);
     uint32_t count = 0;
 
     for (uint32_t i = to; i-- > from;) {

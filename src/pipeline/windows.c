@@ -26,7 +26,7 @@ int cm_windows_parse(const char *text, unsigned *windows, cm_err_t *err)
         snprintf(name, sizeof name, "%.*s", (int)(len < sizeof name ? len : sizeof name - 1), text);
         if (!cm_index_window_parse(name, &window))
             return cm_fail(err, CM_EUSAGE, "--window takes all, day or hour, not \"%.40s\"", text);
-        *windows |= 1u << window;
+        *windows |= cm_window_mask(window);
         if (text[len] == '\0')
             return 0;
         text += len + 1;
@@ -46,7 +46,7 @@ int cm_windows_add_kept(cm_store_t *store, bool rebuild, unsigned *windows, bool
         rc = cm_index_embedded_coverage(database, (cm_window_t)window, &covered, err);
         *foreign |= rc == 0 && covered.session_timeout < 0;
         if (rc == 0 && covered.session_timeout > 0)
-            *windows |= 1u << window;
+            *windows |= cm_window_mask(window);
     }
     /* What can still be read of it is enough: all is made anew. */
     return damaged || (rebuild && rc == CM_ECORRUPT) ? cm_index_embedded_forget(database, err) : rc;

@@ -32,6 +32,18 @@ typedef struct cm_block_ref {
     int64_t time_min, time_max;
 } cm_block_ref_t;
 
+/* The ordinal behind the block's last event. */
+static inline int64_t cm_block_end(const cm_block_ref_t *block)
+{
+    return block->first + block->count;
+}
+
+/* The ordinal behind the last event of `count` blocks in order; 0 when there are none. */
+static inline int64_t cm_blocks_end(const cm_block_ref_t *blocks, size_t count)
+{
+    return count > 0 ? cm_block_end(&blocks[count - 1]) : 0;
+}
+
 /* The place, among blocks in order, of the one that holds the ordinal. There is at least one. */
 static inline size_t cm_block_place(const cm_block_ref_t *blocks, size_t count, int64_t ordinal)
 {

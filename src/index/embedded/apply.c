@@ -72,7 +72,7 @@ static int empty_windows(const cm_database_t *database, unsigned windows, bool a
                                 "DELETE FROM page; DELETE FROM country; DELETE FROM checksum",
                                 "emptying the answers", err);
     for (int window = 0; rc == 0 && window < CM_WINDOW_COUNT; window++) {
-        if (!(windows & 1u << window))
+        if (!cm_window_in(windows, window))
             continue;
         snprintf(sql, sizeof sql,
                  "DELETE FROM cell WHERE window = %d; DELETE FROM total WHERE window = %d; "
@@ -94,7 +94,7 @@ static int make_way(cm_writing_t *writing, cm_err_t *err)
                         0, &foreign, err);
     for (int window = 0; rc == 0 && window < CM_WINDOW_COUNT; window++) {
         cm_index_coverage_t covered = {0};
-        if (!(writing->windows & 1u << window))
+        if (!cm_window_in(writing->windows, window))
             rc = cm_index_embedded_coverage(writing->database, (cm_window_t)window, &covered, err);
         alone &= covered.cells == 0;
     }
@@ -121,7 +121,7 @@ static int part_from_others(cm_writing_t *writing, bool foreign, cm_err_t *err)
 
     for (int window = 0; rc == 0 && window < CM_WINDOW_COUNT; window++) {
         cm_index_coverage_t covered;
-        if (writing->windows & 1u << window)
+        if (cm_window_in(writing->windows, window))
             continue;
         rc = cm_index_embedded_coverage(writing->database, (cm_window_t)window, &covered, err);
         if (rc < 0 || covered.session_timeout == 0 || (covered.session_timeout < 0) == foreign)
@@ -135,7 +135,8 @@ static int part_from_others(cm_writing_t *writing, bool foreign, cm_err_t *err)
         if (rc == 0)
             rc = cm_database_exec(writing->database, sql, "writing answers", err);
         if (rc == 0)
-            rc = cm_check_forget(writing->database, 1u << window, 0, CM_CHECK_COVERAGE, err);
+            rc = cm_check_forget(writing->database, cm_window_mask(window), 0, CM_CHECK_COVERAGE,
+                                 err);
     }
     return rc;
 }
@@ -237,10 +238,10 @@ int cm_index_embedded_apply(const cm_database_t *database, cm_reader_t *reader,
         *options->emptied = writing.emptied;
     for (int window = 0; rc == 0 && window < CM_WINDOW_COUNT; window++) {
         *changed |= writing.changed[window];
-        if (options->windows & 1u << window)
+        if (cm_window_in(options->windows, window))
             rc = write_covered(&writing, (cm_window_t)window, replace, options->session_timeout,
                                err);
-        if (rc == 0 && options->windows & 1u << window)
+        if (rc == 0 && cm_window_in(options->windows, window))
             rc =
                 cm_index_embedded_note_copies(database, (cm_window_t)window,
                                               result->differ || (!replace && options->differ), err);

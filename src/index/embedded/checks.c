@@ -525,7 +525,7 @@ int cm_check_forget(const cm_database_t *database, unsigned windows, int first, 
         snprintf(sql, sizeof sql,
                  "DELETE FROM checksum WHERE window = %d AND dimension BETWEEN %d AND %d", window,
                  first, last);
-        if (windows & 1u << window)
+        if (cm_window_in(windows, window))
             rc = cm_database_exec(database, sql, CHECKING, err);
     }
     return rc;

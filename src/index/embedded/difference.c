@@ -155,7 +155,7 @@ static int find(difference_t *self, cm_err_t *err)
                   " FROM %s WHERE window IN (-1",
                   self->table);
     for (int window = 0; window < CM_WINDOW_COUNT; window++) {
-        if (self->writing->windows & 1u << window)
+        if (cm_window_in(self->writing->windows, window))
             cm_buf_printf(&sql, ", %d", window);
     }
     cm_buf_add_text(&sql, ") ORDER BY window, start, url, country");

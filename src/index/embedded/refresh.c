@@ -76,7 +76,7 @@ static int account(cm_store_t *store, const cm_index_refresh_options_t *options,
     int rc = 0;
     for (int w = 0; rc == 0 && w < CM_WINDOW_COUNT; w++) {
         cm_index_coverage_t covered;
-        if (!(options->windows & 1u << w))
+        if (!cm_window_in(options->windows, w))
             continue;
         rc = cm_index_embedded_coverage(cm_store_embedded_database(store), (cm_window_t)w, &covered,
                                         err);
@@ -128,7 +128,7 @@ static int find_parts(cm_index_refreshing_t *self, cm_err_t *err)
         cm_index_copies_t copies = CM_COPIES_UNKNOWN;
         bool replace;
         int at = 0;
-        if (!(self->options.windows & 1u << w))
+        if (!cm_window_in(self->options.windows, w))
             continue;
         if (!self->options.rebuild && (rc = cm_check_coverage(database, (cm_window_t)w, err)) == 0)
             rc = cm_index_embedded_coverage(database, (cm_window_t)w, &covered, err);
@@ -146,7 +146,7 @@ static int find_parts(cm_index_refreshing_t *self, cm_err_t *err)
         self->parts[at].since = since;
         self->parts[at].replace = replace;
         self->parts[at].differ |= copies == CM_COPIES_DIFFER;
-        self->parts[at].windows |= 1u << w;
+        self->parts[at].windows |= cm_window_mask(w);
     }
     return rc;
 }

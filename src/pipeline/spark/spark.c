@@ -136,7 +136,7 @@ static int make_settings(cm_app_t *app, const cm_spark_options_t *options,
     add(json, "table", cm_str(options->cassandra->table));
     cm_buf_add_text(json, "}},\"windows\":[");
     for (int w = 0; w < CM_WINDOW_COUNT; w++) {
-        if (options->windows & 1u << w)
+        if (cm_window_in(options->windows, w))
             cm_buf_printf(json, "%s\"%s\"", json->data[json->len - 1] == '[' ? "" : ",",
                           cm_index_window_names[w]);
     }

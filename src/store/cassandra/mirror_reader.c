@@ -91,7 +91,7 @@ static void take_blocks(reader_t *self, const cm_block_ref_t *inside, size_t cou
     self->refs = cm_alloc((count + 1) * sizeof *self->refs);
     self->inside = cm_alloc((count + 1) * sizeof(cm_block_ref_t *));
     for (size_t b = 0; b < count; b++) {
-        size_t gone = cm_mirror_replaced_before(self->mirror, inside[b].first + inside[b].count) -
+        size_t gone = cm_mirror_replaced_before(self->mirror, cm_block_end(&inside[b])) -
                       cm_mirror_replaced_before(self->mirror, inside[b].first);
         if (gone == inside[b].count)
             continue;

@@ -1,5 +1,7 @@
 #include "store/embedded/raw.h"
 
+#include "base/bitmap.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -234,13 +236,13 @@ static const uint8_t *page_at(const cm_raw_t *raw, cm_raw_view_t view, uint32_t 
 
 static bool is_free(const cm_raw_t *raw, uint32_t page)
 {
-    return raw->free[page / 8] >> page % 8 & 1;
+    return cm_bitmap_get(raw->free, page);
 }
 
 static void set_free(cm_raw_t *raw, uint32_t page)
 {
     if (page <= raw->pages)
-        raw->free[page / 8] |= (uint8_t)(1u << page % 8);
+        cm_bitmap_set(raw->free, page);
 }
 
 /* Follows the list of free pages as far as it leads. */
@@ -279,7 +281,7 @@ int cm_raw_open(const char *path, cm_raw_t **out, cm_err_t *err)
     raw->pages = (uint32_t)((raw->database.size + raw->log.size) / raw->page_size);
     for (int view = 0; view < CM_RAW_VIEWS; view++)
         raw->places[view] = cm_alloc_zero((size_t)raw->pages + 1, sizeof *raw->places[view]);
-    raw->free = cm_alloc_zero(raw->pages / 8 + 1, 1);
+    raw->free = cm_alloc_zero(cm_bitmap_bytes(raw->pages), 1);
     read_log(raw);
     read_free(raw);
     *out = raw;

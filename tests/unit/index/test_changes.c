@@ -134,7 +134,7 @@ static void time_grows_strictly(void **state)
         site->now = clocks[i];
         click(site, "u", day + i, "/", "X");
         commit(site);
-        refresh(site, ALL_WINDOWS);
+        refresh(site, CM_WINDOWS_EVERY);
         assert_int_equal(latest(site), expected[i]);
         assert_int_equal(number(site, "SELECT max(updated_at) FROM cell"), expected[i]);
     }
@@ -142,7 +142,7 @@ static void time_grows_strictly(void **state)
     site->now = 6000;
     click(site, "u", day, "/", "X");
     commit(site);
-    assert_true(refresh(site, ALL_WINDOWS).changed);
+    assert_true(refresh(site, CM_WINDOWS_EVERY).changed);
     assert_int_equal(latest(site), 5000);
     /* Rows that an older version has left with a time from the future. */
     sql(site, "UPDATE cell SET updated_at = 9000 WHERE window = 1");
@@ -199,10 +199,10 @@ static void rebuild_keeps_times(void **state)
     click(site, "u", day + 10000, "/a", "X");
     click(site, "v", day, "/b", "X");
     commit(site);
-    refresh(site, ALL_WINDOWS);
+    refresh(site, CM_WINDOWS_EVERY);
     site->now = 2000;
     int before = sqlite3_total_changes(site->database->db);
-    assert_false(rebuild(site, ALL_WINDOWS).changed);
+    assert_false(rebuild(site, CM_WINDOWS_EVERY).changed);
     assert_int_equal(sqlite3_total_changes(site->database->db), before);
     /* With another session timeout only /a differs, and what it is part of. */
     other.session_timeout = 5000;
@@ -339,7 +339,7 @@ static void unpublished(void **state)
     refresh_from(site, 1 << CM_WINDOW_ALL);
     click(site, "u", day, "/own", "X");
     commit(site);
-    refresh(site, ALL_WINDOWS);
+    refresh(site, CM_WINDOWS_EVERY);
     rebuild(site, 1 << CM_WINDOW_DAY);
     assert_int_equal(number(site, "SELECT count(*) FROM sqlite_master WHERE name IN ('retired', "
                                   "'published') OR (type = 'index' AND name NOT IN "
@@ -356,14 +356,14 @@ static void stopping_changes_nothing(void **state)
 {
     site_t *site = *state;
     atomic_bool stop = true;
-    cm_index_refresh_options_t options = options_of(site, ALL_WINDOWS);
+    cm_index_refresh_options_t options = options_of(site, CM_WINDOWS_EVERY);
     cm_index_refreshed_t refreshed;
     cm_err_t err;
 
     prepare(site);
     click(site, "u", day, "/a", "X");
     commit(site);
-    refresh(site, ALL_WINDOWS);
+    refresh(site, CM_WINDOWS_EVERY);
     click(site, "u", day, "/b", "X");
     cm_store_t *other = cm_memory_new();
     test_put(other, &site->batch);
@@ -606,7 +606,7 @@ static void copies_follow(void **state)
 
     prepare(site);
     for (int step = 0; step < 300; step++) {
-        const unsigned windows = 1 + (unsigned)(test_random(&random) % ALL_WINDOWS);
+        const unsigned windows = 1 + (unsigned)(test_random(&random) % CM_WINDOWS_EVERY);
         cm_index_refresh_options_t options = options_of(site, windows);
         site->now += (int64_t)(test_random(&random) % 5) - 2; /* the clock goes back, too */
         click_at_random(site, &random, 6);

@@ -106,7 +106,7 @@ static void nothing_new_writes_nothing(void **state)
     sqlite3 *db = cm_store_embedded_database(site->store)->db;
 
     site->now = 500;
-    cm_index_refreshed_t done = refresh(site, ALL_WINDOWS); /* of an empty store */
+    cm_index_refreshed_t done = refresh(site, CM_WINDOWS_EVERY); /* of an empty store */
     assert_int_equal(done.accepted + done.events + done.duplicates + done.cells, 0);
     assert_true(freshness(site, CM_WINDOW_DAY).present);
     site->now = 1000;
@@ -115,7 +115,7 @@ static void nothing_new_writes_nothing(void **state)
     click(site, "v", day, "/v", "X");
     cm_batch_reject(&site->batch, CM_STR("bad"), "because", "log:1");
     commit(site);
-    done = refresh(site, ALL_WINDOWS);
+    done = refresh(site, CM_WINDOWS_EVERY);
     assert_true(done.changed);
     assert_int_equal(done.accepted, 3);
     assert_int_equal(done.events, 2);
@@ -123,7 +123,7 @@ static void nothing_new_writes_nothing(void **state)
     assert_int_equal(done.cells, 6);
     site->now = 2000;
     int before = sqlite3_total_changes(db);
-    done = refresh(site, ALL_WINDOWS);
+    done = refresh(site, CM_WINDOWS_EVERY);
     assert_false(done.changed);
     assert_int_equal(done.cells, 6);
     assert_int_equal(sqlite3_total_changes(db), before);
@@ -140,14 +140,14 @@ static void nothing_new_writes_nothing(void **state)
     commit(site);
     assert_int_equal(freshness(site, CM_WINDOW_ALL).accepted, 4);
     assert_int_equal(freshness(site, CM_WINDOW_ALL).processed, 3);
-    refresh(site, ALL_WINDOWS);
+    refresh(site, CM_WINDOWS_EVERY);
     assert_answer(site, (cm_index_query_t){.sort = CM_SORT_URL}, take_short,
                   "/|X|1@1000 /v|X|2@2000 ");
     /* And so does a copy, which changes no number. */
     site->now = 3000;
     click(site, "v", day + 1000, "/v", "X");
     commit(site);
-    done = refresh(site, ALL_WINDOWS);
+    done = refresh(site, CM_WINDOWS_EVERY);
     assert_int_equal(done.duplicates, 2);
     assert_answer(site, (cm_index_query_t){.sort = CM_SORT_URL}, take_short,
                   "/|X|1@1000 /v|X|2@2000 ");
@@ -204,7 +204,7 @@ static void windows_apart(void **state)
     refresh(site, 1 << CM_WINDOW_ALL | 1 << CM_WINDOW_DAY);
     assert_answer(site, (cm_index_query_t){.window = CM_WINDOW_DAY}, take_csv, rows);
     assert_answer(site, (cm_index_query_t){0}, take_csv, rows + sizeof "2023-11-15T00:00:00Z");
-    cm_index_refreshed_t done = refresh(site, ALL_WINDOWS);
+    cm_index_refreshed_t done = refresh(site, CM_WINDOWS_EVERY);
     assert_int_equal(done.cells, 1 + 1 + 2);
     assert_int_equal(done.events, 3);
     assert_answer(site, (cm_index_query_t){.window = CM_WINDOW_HOUR, .sort = CM_SORT_WINDOW},
@@ -218,13 +218,13 @@ static void windows_apart(void **state)
 static void damaged_names(void **state)
 {
     site_t *site = *state;
-    cm_index_refresh_options_t options = {.windows = ALL_WINDOWS, .session_timeout = TIMEOUT};
+    cm_index_refresh_options_t options = {.windows = CM_WINDOWS_EVERY, .session_timeout = TIMEOUT};
     cm_index_refreshed_t refreshed;
     cm_err_t err;
 
     click(site, "u", 1, "/", "X");
     commit(site);
-    refresh(site, ALL_WINDOWS);
+    refresh(site, CM_WINDOWS_EVERY);
     for (int i = 0; i < 30; i++) {
         char url[20];
         snprintf(url, sizeof url, "/%d", i);
@@ -257,19 +257,19 @@ static void older_answers_go_whole(void **state)
                                 "total; CREATE TABLE answer (url TEXT); CREATE TABLE rollup (url "
                                 "TEXT)";
     site_t *site = *state;
-    cm_index_refresh_options_t options = {.windows = ALL_WINDOWS, .session_timeout = TIMEOUT};
+    cm_index_refresh_options_t options = {.windows = CM_WINDOWS_EVERY, .session_timeout = TIMEOUT};
     cm_index_refreshed_t refreshed;
     cm_err_t err;
 
     click(site, "u", 1, "/", "X");
     commit(site);
-    refresh(site, ALL_WINDOWS);
+    refresh(site, CM_WINDOWS_EVERY);
     const cm_database_t *database = cm_store_embedded_database(site->store);
     assert_ok(cm_database_exec(database, older, "test", &err), err);
     sqlite3_set_authorizer(database->db, deny_covered, NULL);
     assert_true(cm_index_refresh(site->store, &options, &refreshed, &err) < 0);
     sqlite3_set_authorizer(database->db, NULL, NULL);
-    refresh(site, ALL_WINDOWS);
+    refresh(site, CM_WINDOWS_EVERY);
     assert_answer(site, (cm_index_query_t){0}, take_short, "/|X|1@1000 ");
     assert_answer(site, (cm_index_query_t){.dimension = CM_PER_URL}, take_url, "/ ");
 }
@@ -292,7 +292,7 @@ static cm_index_t *ask_for_days(site_t *site, int days)
     for (int i = 1; i <= days; i++)
         click(site, "u", i * CM_DAY_MS, "/", "X");
     commit(site);
-    refresh(site, ALL_WINDOWS);
+    refresh(site, CM_WINDOWS_EVERY);
     assert_ok(cm_index_embedded_open(site->directory, &index, &err), err);
     assert_ok(cm_index_query(index, &query, count_rows, &rows, &err), err);
     assert_int_equal(rows, days);
@@ -314,13 +314,13 @@ static void what_has_changed_is_checked_again(void **state)
 
     click(site, "v", 3 * CM_DAY_MS, "/", "X");
     commit(site);
-    refresh(site, ALL_WINDOWS);
+    refresh(site, CM_WINDOWS_EVERY);
     assert_ok(cm_index_query(index, &query, count_rows, &rows, &err), err);
     assert_int_equal(rows, 20);
     assert_ok(cm_database_exec(database, spoil, "test", &err), err);
     click(site, "v", 2 * CM_DAY_MS, "/", "X"); /* one group of twenty */
     commit(site);
-    refresh(site, ALL_WINDOWS);
+    refresh(site, CM_WINDOWS_EVERY);
     assert_int_equal(cm_index_query(index, &query, count_rows, &rows, &err), CM_ECORRUPT);
     assert_int_equal(rows, 20);
     assert_ok(cm_index_query(index, &early, count_rows, &rows, &err), err);
@@ -328,7 +328,7 @@ static void what_has_changed_is_checked_again(void **state)
     for (int i = 1; i <= 20; i++) /* all of them */
         click(site, "w", i * CM_DAY_MS, "/", "X");
     commit(site);
-    refresh(site, ALL_WINDOWS);
+    refresh(site, CM_WINDOWS_EVERY);
     assert_int_equal(cm_index_query(index, &query, count_rows, &rows, &err), CM_ECORRUPT);
     assert_int_equal(rows, 21);
     cm_index_close(index);
@@ -384,7 +384,7 @@ static void three_cells(site_t *site)
     click(site, "v", 1000, "/b", "Chile");
     click(site, "v", 101000, "/c", "Oman");
     commit(site);
-    refresh(site, ALL_WINDOWS);
+    refresh(site, CM_WINDOWS_EVERY);
 }
 
 static void sorted_both_ways(void **state)
@@ -472,7 +472,7 @@ static void from_and_to(void **state)
     click(site, "u", day + hour, "/one", "X");
     click(site, "u", day + 2 * hour, "/two", "X");
     commit(site);
-    refresh(site, ALL_WINDOWS);
+    refresh(site, CM_WINDOWS_EVERY);
     cm_index_query_t query = {.window = CM_WINDOW_HOUR, .sort = CM_SORT_WINDOW};
     assert_answer(site, query, take_url, "/before /zero /one /two ");
     query.reverse = true;
@@ -526,7 +526,7 @@ static void as_csv_and_json(void **state)
     click(site, "u", day + 3000, "/,\"", "X");
     click(site, "v", day, "/n", "Y");
     commit(site);
-    refresh(site, ALL_WINDOWS);
+    refresh(site, CM_WINDOWS_EVERY);
     assert_answer(site, (cm_index_query_t){.sort = CM_SORT_URL}, take_csv,
                   "\"/,\"\"\",X,3,1,1.5,3,2,1.5,1,1\n/n,Y,1,1,,0,0,,1,1\n");
     assert_answer(site, (cm_index_query_t){.limit = 1}, take_json,
@@ -583,7 +583,7 @@ static void averages_to_the_last_bit(void **state)
         click(site, "u", 1 + (int64_t)(test_random(&random) % 1000000000000), url, "X");
     }
     commit(site);
-    refresh(site, ALL_WINDOWS);
+    refresh(site, CM_WINDOWS_EVERY);
     assert_answer(site, (cm_index_query_t){0}, take_average, "");
     assert_ok(cm_database_prepare(cm_store_embedded_database(site->store),
                                   "SELECT average_time_spent, time_spent_sum, time_spent_count "

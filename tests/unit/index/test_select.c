@@ -22,8 +22,10 @@ static void fill(site_t *site)
                   page % 2 ? "Peru" : "Chad");
         commit(site);
     }
-    const cm_index_refresh_options_t options = {
-        .windows = ALL_WINDOWS, .session_timeout = TIMEOUT, .clock = &site->clock, .threads = 1};
+    const cm_index_refresh_options_t options = {.windows = CM_WINDOWS_EVERY,
+                                                .session_timeout = TIMEOUT,
+                                                .clock = &site->clock,
+                                                .threads = 1};
     assert_ok(cm_index_refresh(site->store, &options, &refreshed, &err), err);
     assert_int_equal(refreshed.events, HOURS * PAGES);
 }

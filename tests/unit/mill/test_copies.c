@@ -141,11 +141,11 @@ static void shared_keys_bit_by_bit(void **state)
             test_commit(store);
             if (at > 0 && at < EVENTS - 300 && test_random(&random) % 4 != 0)
                 continue;
-            cm_index_refresh_options_t options = any_options(1800000, ALL_WINDOWS, &random);
+            cm_index_refresh_options_t options = any_options(1800000, CM_WINDOWS_EVERY, &random);
             assert_ok(cm_index_refresh(store, &options, &refreshed, &err), err);
             ref_answers_t expected = ref_compute(events, at + size, 1800000);
             assert_int_equal(refreshed.events, expected.events);
-            ref_assert_index(directory, &expected, ALL_WINDOWS);
+            ref_assert_index(directory, &expected, CM_WINDOWS_EVERY);
             free(expected.cells);
         }
         cm_sink_close(&store->sink);

@@ -68,14 +68,14 @@ static void many_events(void **state)
         test_commit(store);
     }
     for (int threads = 1; threads <= 3; threads++) {
-        cm_index_refresh_options_t options = {.windows = ALL_WINDOWS,
+        cm_index_refresh_options_t options = {.windows = CM_WINDOWS_EVERY,
                                               .session_timeout = 1800000,
                                               .threads = threads,
                                               .memory = threads == 3 ? 2000000 : 0,
                                               .rebuild = true};
         assert_ok(cm_index_refresh(store, &options, &refreshed, &err), err);
         assert_int_equal(refreshed.events, expected.events);
-        ref_assert_index(directory, &expected, ALL_WINDOWS);
+        ref_assert_index(directory, &expected, CM_WINDOWS_EVERY);
     }
     cm_sink_close(&store->sink);
     free(expected.cells);
@@ -123,14 +123,14 @@ static void with_and_without_ties(void **state)
                 ref_add(&batch, &events[at + i]);
             test_put(store, &batch);
             test_commit(store);
-            cm_index_refresh_options_t options = {.windows = ALL_WINDOWS,
+            cm_index_refresh_options_t options = {.windows = CM_WINDOWS_EVERY,
                                                   .session_timeout = 1800000,
                                                   .threads = 2 + all_derived,
                                                   .memory = at > 0 ? 1000000 : 0};
             assert_ok(cm_index_refresh(store, &options, &refreshed, &err), err);
             ref_answers_t expected = ref_compute(events, at + count / 2, 1800000);
             assert_int_equal(refreshed.events, expected.events);
-            ref_assert_index(directory, &expected, ALL_WINDOWS);
+            ref_assert_index(directory, &expected, CM_WINDOWS_EVERY);
             free(expected.cells);
         }
         cm_sink_close(&store->sink);
@@ -202,7 +202,7 @@ static void parts_add_up(void **state)
     test_commit(store); /* one block: the cut is inside it */
     for (int64_t cut = 1; cut < (int64_t)count; cut += 57) {
         cm_mill_options_t options = {.session_timeout = 1800000,
-                                     .windows = ALL_WINDOWS,
+                                     .windows = CM_WINDOWS_EVERY,
                                      .until = cut,
                                      .threads = 2,
                                      .reader = store_reader,
@@ -265,7 +265,7 @@ static void failures(void **state)
     store = test_open(directory);
     for (int threads = 1; threads <= 3; threads++) {
         const cm_mill_options_t options = {.session_timeout = 1,
-                                           .windows = ALL_WINDOWS,
+                                           .windows = CM_WINDOWS_EVERY,
                                            .threads = threads,
                                            .reader = store_reader,
                                            .context = store};
@@ -279,7 +279,7 @@ static void failures(void **state)
     test_sql(directory, "UPDATE block SET hot = x'00' WHERE first = 50");
     store = test_open(directory);
     const cm_mill_options_t options = {.session_timeout = 1,
-                                       .windows = ALL_WINDOWS,
+                                       .windows = CM_WINDOWS_EVERY,
                                        .threads = 2,
                                        .since = 60,
                                        .reader = store_reader,

@@ -7,8 +7,6 @@
 
 #include <time.h>
 
-enum { ALL_WINDOWS = (1 << CM_WINDOW_COUNT) - 1 };
-
 static int store_reader(void *context, cm_reader_t **reader, cm_err_t *err)
 {
     return cm_store_reader(context, reader, err);
@@ -63,7 +61,7 @@ static void assert_cut(cm_mill_options_t options, int64_t cut, int64_t memory,
  * copies is another event with the same key; 0: none is. */
 static void assert_updates(int users, bool ordered, size_t copies, uint64_t vary, uint64_t *random)
 {
-    static const unsigned masks[] = {1, ALL_WINDOWS, 2, 4, 5};
+    static const unsigned masks[] = {1, CM_WINDOWS_EVERY, 2, 4, 5};
     enum { DISTINCT = 3000 };
     ref_event_t *events = malloc((DISTINCT + copies) * sizeof *events);
     cm_store_t *store = cm_memory_new();
@@ -156,7 +154,7 @@ static void assert_last(const visit_t *visits, size_t count)
     cm_store_t *store = cm_memory_new();
     cm_batch_t batch = CM_BATCH_INIT;
     const cm_mill_options_t options = {.session_timeout = 1800000,
-                                       .windows = ALL_WINDOWS,
+                                       .windows = CM_WINDOWS_EVERY,
                                        .threads = 1,
                                        .reader = store_reader,
                                        .context = store};

@@ -7,7 +7,7 @@
 #include "mill/measures.h"
 #include "store/embedded/store.h"
 
-enum { ALL_WINDOWS = (1 << CM_WINDOW_COUNT) - 1, TIMEOUT = 1800000 };
+enum { TIMEOUT = 1800000 };
 
 static const int64_t day = 19676 * INT64_C(86400000); /* 2023-11-15 */
 

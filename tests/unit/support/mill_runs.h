@@ -4,10 +4,9 @@
 
 #include "mill_reference.h"
 
+#include "base/bitmap.h"
 #include "index/embedded/refresh.h"
 #include "mill/mill.h"
-
-enum { ALL_WINDOWS = (1 << CM_WINDOW_COUNT) - 1 };
 
 static inline int store_reader(void *context, cm_reader_t **reader, cm_err_t *err)
 {
@@ -68,16 +67,16 @@ static inline void run_through(const ref_event_t *events, size_t count, int64_t 
             continue;
         test_commit(store);
         if (often && test_random(random) % 2 == 0) {
-            unsigned windows = (unsigned)(test_random(random) % (ALL_WINDOWS + 1));
+            unsigned windows = (unsigned)(test_random(random) % (CM_WINDOWS_EVERY + 1));
             cm_index_refresh_options_t options = any_options(timeout, windows, random);
             assert_ok(cm_index_refresh(store, &options, &refreshed, &err), err);
         }
     }
-    cm_index_refresh_options_t options = any_options(timeout, ALL_WINDOWS, random);
+    cm_index_refresh_options_t options = any_options(timeout, CM_WINDOWS_EVERY, random);
     assert_ok(cm_index_refresh(store, &options, &refreshed, &err), err);
     cm_sink_close(&store->sink);
     ref_answers_t expected = ref_compute(events, count, timeout);
-    int64_t cells = ref_assert_index(directory, &expected, ALL_WINDOWS);
+    int64_t cells = ref_assert_index(directory, &expected, CM_WINDOWS_EVERY);
     assert_int_equal(refreshed.accepted, count);
     assert_int_equal(refreshed.events, expected.events);
     assert_int_equal(refreshed.duplicates, (int64_t)count - expected.events);
@@ -105,7 +104,7 @@ static inline void assert_copies(cm_store_t *store, const ref_event_t *events, s
             copy = k != i && strcmp(events[k].key, events[i].key) == 0 &&
                    (ref_better(&events[k], &events[i]) ||
                     (k < i && !ref_better(&events[i], &events[k])));
-        if ((copies[i >> 3] >> (i & 7) & 1) != copy)
+        if (cm_bitmap_get(copies, (size_t)i) != copy)
             fail_msg("event %zu (%s) %s", i, events[i].key, copy ? "is a copy" : "is none");
     }
     free(copies);

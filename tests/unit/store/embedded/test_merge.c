@@ -142,7 +142,7 @@ static void full_blocks(void **state)
     assert_int_equal(blocks[0].count, CM_BLOCK_EVENTS);
     assert_int_equal(blocks[1].first, CM_BLOCK_EVENTS);
     assert_in_range(count, 2, 1 + 2 * 16);
-    assert_int_equal(blocks[count - 1].first + blocks[count - 1].count, CM_BLOCK_EVENTS + 50);
+    assert_int_equal(cm_blocks_end(blocks, count), CM_BLOCK_EVENTS + 50);
     cm_reader_close(reader);
     cm_sink_close(&store->sink);
     cm_batch_free(&batch);
