@@ -3,7 +3,7 @@
 #define CM_PIPELINE_SPOOLING_H
 
 #include "pipeline/letters.h"
-#include "sink/kafka.h"
+#include "sink/kafka/sink.h"
 #include "store/embedded/spool.h"
 
 /* Must not move while it is open. */
