@@ -12,9 +12,12 @@ import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "spark"))
-import clickstream_job  # noqa: E402
 from pyspark.sql import SparkSession, Window  # noqa: E402
 from pyspark.sql import functions as f  # noqa: E402
+
+from clickstream.answers import answers, cells_of  # noqa: E402
+from clickstream.reading import read  # noqa: E402
+from clickstream.writer import documents  # noqa: E402
 
 CELL = ("url", "country")
 COLUMNS = (*CELL, "clicks", "unique_user_count", "average_time_spent")
@@ -28,8 +31,8 @@ def prepare(spark, events, parquet):
 
 def job(spark, parquet):
     settings = {"input": {"parquet": parquet}, "windows": ["all"], "totals": False}
-    sums, _ = clickstream_job.answers(clickstream_job.read(spark, settings), settings)
-    return clickstream_job.documents(clickstream_job.cells_of(sums, ["all"]), 0)
+    sums, _ = answers(read(spark, settings), settings)
+    return documents(cells_of(sums, ["all"]), 0)
 
 
 def joined(spark, parquet):

@@ -43,7 +43,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.abspath(".."))
-import clickstream_job  # noqa: E402
+from clickstream.job import run  # noqa: E402
 
 
 def widget(name):
@@ -116,7 +116,7 @@ settings = {
 # COMMAND ----------
 
 spark.conf.set("spark.sql.session.timeZone", "UTC")  # noqa: F821
-account = clickstream_job.run(settings, spark)  # noqa: F821
+account = run(settings, spark)  # noqa: F821
 print(account)
 
 # COMMAND ----------

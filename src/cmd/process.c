@@ -3,9 +3,9 @@
 #include "cmd/commands.h"
 #include "cmd/follow.h"
 #include "cmd/mirror.h"
+#include "cmd/process_spark.h"
 #include "cmd/publishing.h"
 #include "enrich/enriching.h"
-#include "pipeline/spark/spark.h"
 #include "pipeline/upkeep.h"
 #include "pipeline/windows.h"
 
@@ -23,7 +23,7 @@ typedef struct process_options {
     int engine;
     const char *geoip;
     cm_times_given_t times;
-    cm_spark_given_t spark;
+    cm_spark_options_t spark;
 } process_options_t;
 
 enum { ENGINE_MILL, ENGINE_SPARK };
@@ -204,25 +204,17 @@ static int refresh(cm_app_t *app, cm_store_t *store, cm_store_t *other,
 static int process_by_spark(cm_app_t *app, const process_options_t *process, unsigned windows,
                             bool first)
 {
-    const cm_spark_options_t spark = {.spark = &process->spark,
-                                      .cassandra = &process->cassandra,
-                                      .elastic = &process->elastic,
-                                      .windows = windows,
-                                      .rebuild = process->rebuild && first};
-    int64_t started = cm_clock_ticks_ns();
-    cm_store_t *store; /* its lock keeps a second run of a schedule away */
-    cm_spark_account_t done;
-
-    int rc = cm_store_embedded_open(app->global.data_dir, app->clock, &store, &app->err);
-    if (rc < 0)
-        return rc;
-    rc = cm_spark_process(app, &spark, &done);
-    cm_sink_close(&store->sink);
-    if (rc == CM_ESTOP)
-        fprintf(app->messages, "stopped; what Spark had not written yet is not in the index\n");
-    if (rc == 0)
-        cm_spark_print(app, &done, (double)(cm_clock_ticks_ns() - started) / 1e9);
-    return rc;
+    const cm_cassandra_settings_t cassandra =
+        cm_cassandra_settings_of(&process->cassandra, &app->log, app->stop);
+    const cm_elastic_settings_t elastic =
+        cm_elastic_settings_of(&process->elastic, app->values, &app->log, app->stop);
+    const cm_spark_job_t job = {.options = &process->spark,
+                                .cassandra = &cassandra,
+                                .elastic = &elastic,
+                                .windows = windows,
+                                .session_timeout_ms = app->global.session_timeout,
+                                .rebuild = process->rebuild && first};
+    return cm_process_by_spark(app, &job);
 }
 
 /* The store is open, and its lock held, only while there is something to do: what `--every` waits

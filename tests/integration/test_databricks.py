@@ -1,6 +1,7 @@
 """The Spark job on Databricks, as far as that goes without an account: the bundle keeps the published
 schema, and what its variables say reaches the job."""
 
+import glob
 import json
 import os
 import re
@@ -74,8 +75,11 @@ def test_the_bundle(t):
     t.equal(task["libraries"], [{"maven": {
         "coordinates": "com.datastax.spark:spark-cassandra-connector-assembly_2.12:3.5.1"}}])
     t.equal(bundle["variables"]["spark_version"]["default"], "16.4.x-scala2.12", "Scala as well")
-    for included in bundle["sync"]["include"]:
-        t.true(os.path.exists(os.path.join(BUNDLE, included)), included)
+    included = {os.path.normpath(path) for pattern in bundle["sync"]["include"]
+                for path in glob.glob(os.path.join(BUNDLE, pattern))}
+    package = os.path.join(os.path.dirname(BUNDLE), "clickstream")
+    t.equal(included, {os.path.join(package, name) for name in os.listdir(package)
+                       if name.endswith(".py")}, "files that are sent beside the notebook")
     t.equal(re.findall("dapi[0-9a-f]{8}|-----BEGIN", text), [], "something secret")
 
 
@@ -221,13 +225,14 @@ def run_notebook(text, parameters):
     program = """
 import json, sys, types
 text, parameters = json.load(sys.stdin)
-job = types.ModuleType("clickstream_job")
+job = types.ModuleType("clickstream.job")
 seen = {}
 def run(settings, spark):
     seen["settings"] = settings
     return {"events": 1}
 job.run = run
-sys.modules["clickstream_job"] = job
+sys.modules["clickstream"] = types.ModuleType("clickstream")
+sys.modules["clickstream.job"] = job
 values, widgets = dict(parameters), []
 class Utils:
     class widgets:

@@ -1,11 +1,11 @@
 """The Spark job: on a cluster of a master and two workers, on OpenSearch, refused, stopped."""
 
-import ast
 import json
 import os
 import re
 import signal
 import subprocess
+import sys
 import unittest.mock
 
 import documents
@@ -14,6 +14,9 @@ from documents import Index
 from harness import INPUT, IO, OK, ROOT, USAGE, slow, stretched
 
 JOB = os.path.join(ROOT, "spark", "clickstream_job.py")
+sys.path.insert(0, os.path.dirname(JOB))
+
+from clickstream import index as layout, reading  # noqa: E402
 
 
 class Table:
@@ -152,37 +155,34 @@ def test_a_job_that_fails(t):
 
 
 BULK = """
-import json, sys, types
-for name in ("pyspark", "pyspark.sql"):
-    sys.modules[name] = types.ModuleType(name)
-sys.modules["pyspark"].cloudpickle = None
-for name in ("Observation", "SparkSession", "Window", "functions"):
-    setattr(sys.modules["pyspark.sql"], name, None)
+import json, pickle, sys
 sys.path.insert(0, sys.argv[1])
-import clickstream_job as job
-import pickle
+from clickstream import server as module
+from clickstream.errors import JobError
+from clickstream.index import Indices
 host, name = sys.argv[2:]
-server = pickle.loads(pickle.dumps(job.Server({"elastic": {"hosts": ["http://127.0.0.1:1", host]}})))
+server = pickle.loads(pickle.dumps(module.Server({"elastic": {"hosts": ["http://127.0.0.1:1", host]}})))
 said = {}
 def attempt(what, *arguments):
     try:
         said[what] = arguments[0](*arguments[1:])
-    except job.Trouble as trouble:
-        said[what] = str(trouble)
-def rows(*sources):
-    return [['{"index":{"_id":"%d"}}\\n%s\\n' % pair] for pair in enumerate(sources)]
-job.BULK_BYTES = 60  # a row or two in a request
-attempt("written", job.send, server, name, rows(*['{"clicks":%d}' % n for n in range(5)]))
-attempt("refused", job.send, server, name, rows('{"clicks":"many"}'))
-job.BULK_WAITS = (0.1, 0.1)
+    except JobError as error:
+        said[what] = str(error)
+def lines(*sources):
+    return ['{"index":{"_id":"%d"}}\\n%s\\n' % pair for pair in enumerate(sources)]
+module.BULK_BYTES = 60  # one or two documents in a request
+attempt("written", server.write, name, lines(*['{"clicks":%d}' % n for n in range(5)]))
+attempt("refused", server.write, name, lines('{"clicks":"many"}'))
+module.BULK_WAITS = (0.1, 0.1)
 server.bases = ["http://127.0.0.1:1"]
-attempt("away", job.send, server, name, rows("{}"))
+attempt("away", server.write, name, lines("{}"))
 server.bases = [host]
-elastic = job.Elastic({"index": name + "-a", "totals": name + "-b"}, server)
-elastic.begin()
-said["made"] = sorted(elastic.made)
-server.order("PUT", "/%s/_mapping" % elastic.totals, {"_meta": {"clickmill": {"epoch": "0" * 32}}})
-elastic.discard()
+indices = Indices({"index": name + "-a", "totals": name + "-b"}, server)
+indices.begin()
+said["made"] = sorted(indices.created)
+server.expect_ok("PUT", "/%s/_mapping" % indices.totals,
+                 {"_meta": {"clickmill": {"epoch": "0" * 32}}})
+indices.discard()
 print(json.dumps(said))
 """
 
@@ -217,7 +217,7 @@ def test_bulk_requests_of_the_job(t):
 
 
 STRANGE = BULK[:BULK.index("host, name =")] + """
-import http.server, threading
+import http.server, threading, types
 asked, moved, answers = [], [], {}
 made = {"/lost-000001": None, "/theirs-000001": "theirs", "/third-000003": None}
 class Fake(http.server.BaseHTTPRequestHandler):
@@ -262,31 +262,31 @@ def serve():
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return "http://127.0.0.1:%d" % server.server_port
 host = serve()
-server = job.Server({"elastic": {"hosts": [host]},
-                     "secrets": {"elastic": {"username": "u", "password": "p"}}})
+server = module.Server({"elastic": {"hosts": [host]},
+                        "secrets": {"elastic": {"username": "u", "password": "p"}}})
 said = {"host": host}
 def attempt(what, *arguments):
     try:
         said[what] = arguments[0](*arguments[1:])
-    except job.Trouble as trouble:
-        said[what] = str(trouble)
+    except JobError as error:
+        said[what] = str(error)
 pairs = [b'{"index":{"_id":"0"}}\\n{}\\n']
 answers.update({"/empty/_bulk": "", "/page/_bulk": "<html>", "/list/_bulk": "[]",
                 "/led/_bulk": serve() + "/elsewhere", "/good/_bulk": '{"errors":false}'})
 for name in ("empty", "page", "list", "led", "good"):
     attempt(name, server.bulk, name, pairs)
 said["elsewhere"] = [path for _, path, _ in asked if path == "/elsewhere"]
-job.time = types.SimpleNamespace(sleep=lambda seconds: None)
-elastic = job.Elastic({"index": "a", "totals": "b"}, server)
-elastic.swaps, elastic.cells, elastic.totals = True, "new-a", "new-b"
-elastic.made = ["new-a", "new-b"]
-attempt("move", elastic.move)
-elastic.discard()
+module.time = types.SimpleNamespace(sleep=lambda seconds: None)
+indices = Indices({"index": "a", "totals": "b"}, server)
+indices.replaces, indices.cells, indices.totals = True, "new-a", "new-b"
+indices.created = ["new-a", "new-b"]
+attempt("move", indices.move_aliases)
+indices.discard()
 answers["/third-*/_alias"] = '{"third-000002": {}, "third-other": {}, "third-1x": {}}'
-makers = {name: job.Elastic({}, server) for name in ("lost", "theirs", "third")}
+makers = {name: Indices({}, server) for name in ("lost", "theirs", "third")}
 for name, maker in makers.items():
-    attempt("make " + name, maker.make, name, False, name != "third")
-    said["made " + name] = maker.made
+    attempt("make " + name, maker.create, name, False, name != "third")
+    said["made " + name] = maker.created
 said["aliases"] = [made["/lost-000001"]["aliases"], made["/third-000003"]["aliases"]]
 said["moves"], said["gone"] = len(moved), [path for what, path, _ in asked if what == "DELETE"]
 print(json.dumps(said))
@@ -343,20 +343,22 @@ def test_spark_without_a_connector(t):
 
 
 PURE = """
-import json, sys
+import base64, json, sys
 sys.path.insert(0, sys.argv[1])
-import clickstream_job as job
+from clickstream.errors import JobError
+from clickstream.server import base_of, cloud_host
+from clickstream.tls import trust_store
 def cloud(text):
     try:
-        return job.cloud_host(text)
-    except job.Trouble as trouble:
-        return str(trouble)
+        return cloud_host(text)
+    except JobError as error:
+        return str(error)
 print(json.dumps({
-    "bases": [job.base_of(host) for host in (
+    "bases": [base_of(host) for host in (
         "es", "es:1", "http://es", "https://es", "https://es:9243/path/", "http://[::1]:92", "[::1]")],
-    "clouds": [cloud("mine:" + job.base64.b64encode(text.encode()).decode()) for text in (
+    "clouds": [cloud("mine:" + base64.b64encode(text.encode()).decode()) for text in (
         "eu.example.com$abc$def", "eu.example.com:9243$abc$def", "nothing")],
-    "store": job.trust_store(sys.argv[2], True)}))
+    "store": trust_store(sys.argv[2], True)}))
 """
 
 
@@ -541,37 +543,22 @@ def test_no_spark(t):
            "--index elasticsearch")
 
 
-def parts_of_the_job(*names):
-    """Functions and constants of the job by name, without pyspark."""
-    names = set(names)
-    with open(JOB, encoding="utf-8") as file:
-        tree = ast.parse(file.read())
-    kept = [node for node in tree.body
-            if (isinstance(node, ast.Assign) and {target.id for target in node.targets if isinstance(
-                target, ast.Name)} & names) or getattr(node, "name", None) in names]
-    space = {}
-    exec(compile(ast.Module(kept, []), JOB, "exec"), space)  # noqa: S102
-    return space
-
-
 def test_the_job_reads_a_quorum(t):
     """The connector by itself reads one copy, which may lack acknowledged events."""
     level = "spark.cassandra.input.consistency.level"
-    read = parts_of_the_job("LEVEL", "read")["read"]
     for options, configured, wanted in (
             ({}, None, {level: "LOCAL_QUORUM"}),
             ({level: "ALL"}, None, {level: "ALL"}),
             ({}, "QUORUM", {})):
         spark = unittest.mock.Mock()
         spark.conf.get = {level: configured}.get
-        read(spark, {"input": {"cassandra": {"keyspace": "k", "table": "t"}}, "options": options})
+        reading.read(spark, {"input": {"cassandra": {"keyspace": "k", "table": "t"}}, "options": options})
         t.equal(spark.read.format.return_value.options.call_args.kwargs,
                 {"keyspace": "k", "table": "t", **wanted}, "options of %r" % options)
 
 
 def test_the_mapping_of_the_job(t):
     """Where no clickmill has been the job makes the index itself: of the same fields."""
-    space = parts_of_the_job("SUMS", "COUNTS", "mapping")
     with open(os.path.join(ROOT, "src", "index", "elasticsearch_layout.c"), encoding="utf-8") as file:
         found = re.findall(r'\{"(\w+)", "(\w+)", (?:NULL|"(\w+)"), (true|false)\}', file.read())
     t.true(len(found) >= 20, "fields of the layout: %s" % found)
@@ -579,26 +566,27 @@ def test_the_mapping_of_the_job(t):
         wanted = {name: {"type": kind, **({"format": form} if form else {})}
                   for name, kind, form, only in found if totals or only == "false"}
         wanted["URL"] = {"type": "alias", "path": "url"}
-        t.equal(space["mapping"](totals), {"dynamic": False, "properties": wanted},
+        t.equal(layout.mapping(totals), {"dynamic": False, "properties": wanted},
                 "fields of the %s" % ("totals" if totals else "cells"))
 
 
 # ---- the job alone
 
 ALONE = """
-import json, struct, sys
+import json, sys
 sys.path.insert(0, sys.argv[1])
-import clickstream_job as job
+from clickstream import job
+from clickstream.contract import windows_of
 with open(sys.argv[2]) as file:
     settings = json.load(file)
 spark = job.session(settings)
 sums, _ = job.answers(job.read(spark, settings), settings)
-cells = job.documents(job.cells_of(sums, job.windows_of(settings)[:1]), 0)
+cells = job.documents(job.cells_of(sums, windows_of(settings)[:1]), 0)
 plan = cells._jdf.queryExecution().toString()
 account = job.run(settings, spark)
 rows = [row.asDict() for row in spark.read.parquet(settings["output"]["parquet"]).collect()]
 rows += [row.asDict() for row in job.documents(job.totals_of(job.cells_of(
-    sums, job.windows_of(settings))), 0).collect()]
+    sums, windows_of(settings))), 0).collect()]
 print(json.dumps({"plan": plan[plan.index("== Physical Plan =="):], "account": account,
                   "rows": rows}))
 """

@@ -15,10 +15,10 @@
 #include <unistd.h>
 
 enum {
-    LOOK_MS = 100,
-    GENTLE_MS = 10000, /* between asking it to end and ending it */
+    POLL_MS = 100,
+    KILL_MS = 10000, /* from SIGTERM to SIGKILL */
     LINE_MAX_BYTES = 1 << 20,
-    WORDS = 64 * 1024, /* of the end of its log */
+    LOG_TAIL_BYTES = 64 * 1024, /* searched for the reason of a failure */
 };
 
 int cm_child_open(cm_child_t *child, cm_err_t *err)
@@ -30,7 +30,7 @@ int cm_child_open(cm_child_t *child, cm_err_t *err)
              place != NULL && place[0] == '/' ? place : "/tmp");
     if (mkdtemp(child->directory) != NULL)
         return 0;
-    int rc = cm_fail(err, CM_EIO, "%s cannot be made: %s; set TMPDIR", child->directory,
+    int rc = cm_fail(err, CM_EIO, "%s cannot be created: %s; set TMPDIR", child->directory,
                      strerror(errno));
     child->directory[0] = '\0';
     return rc;
@@ -64,8 +64,8 @@ int cm_child_file(cm_child_t *child, const char *name, cm_str_t contents, cm_err
 
 /* ---- running ---- */
 
-/* In the child. */
-static void become(const cm_child_t *child, int output, int log, pid_t parent)
+/* Runs in the forked child. */
+static void execute(const cm_child_t *child, int output, int log, pid_t parent)
 {
     sigset_t none;
 
@@ -97,14 +97,14 @@ static int start(cm_child_t *child, int *output, cm_err_t *err)
     if (child->log < 0 || pipe2(ends, O_CLOEXEC) != 0)
         return cm_fail(err, CM_EIO, "%s cannot be started: %s", child->arguments[0],
                        strerror(errno));
-    signal(SIGCHLD, SIG_DFL); /* ignored, its end could not be waited for */
+    signal(SIGCHLD, SIG_DFL); /* where it is ignored, waitpid() does not get the status */
     child->pid = fork();
     if (child->pid == 0)
-        become(child, ends[1], child->log, parent);
+        execute(child, ends[1], child->log, parent);
     close(ends[1]);
     *output = ends[0];
     if (child->pid > 0) {
-        setpgid(child->pid, child->pid); /* whoever of the two comes first */
+        setpgid(child->pid, child->pid); /* the child does it too: the first one counts */
         return 0;
     }
     close(ends[0]);
@@ -135,14 +135,14 @@ static bool is_readable(int output)
     return poll(&ready, 1, 0) > 0;
 }
 
-/* Reads what there is; false at the end of its output. */
+/* Reads what is available, waiting POLL_MS at most; false at the end of the output. */
 static bool read_output(cm_child_t *child, int output, void (*take)(void *context, cm_str_t line),
                         void *context)
 {
     struct pollfd ready = {.fd = output, .events = POLLIN};
     char data[4096];
 
-    if (poll(&ready, 1, LOOK_MS) <= 0)
+    if (poll(&ready, 1, POLL_MS) <= 0)
         return true;
     ssize_t got = read(output, data, sizeof data);
     if (got > 0)
@@ -150,40 +150,39 @@ static bool read_output(cm_child_t *child, int output, void (*take)(void *contex
     return got > 0 || (got < 0 && errno == EINTR);
 }
 
-/* Whether it has ended, and how. */
+/* Whether the child has ended; `*status` is that of waitpid(). */
 static bool has_ended(cm_child_t *child, int *status)
 {
     pid_t found = waitpid(child->pid, status, WNOHANG);
 
     if (found < 0 && errno != EINTR)
-        *status = 0; /* nobody can say any more: its account will */
+        *status = 0; /* unknown; a job that failed has printed no account */
     return found == child->pid || (found < 0 && errno != EINTR);
 }
 
-/* The group is asked to end, and after a while not asked. */
+/* Ends the process group: SIGTERM, after KILL_MS SIGKILL. */
 static void end_group(cm_child_t *child, int *status)
 {
     int64_t started = cm_clock_ticks_ns();
 
     kill(-child->pid, SIGTERM);
     while (!has_ended(child, status)) {
-        if (cm_clock_ticks_ns() - started > GENTLE_MS * INT64_C(1000000))
+        if (cm_clock_ticks_ns() - started > KILL_MS * INT64_C(1000000))
             kill(-child->pid, SIGKILL);
-        cm_sleep_ms(LOOK_MS / 2);
+        cm_sleep_ms(POLL_MS / 2);
     }
-    kill(-child->pid, SIGKILL); /* what it has left behind of its group */
+    kill(-child->pid, SIGKILL); /* the rest of the group */
 }
 
-/* ---- its last words ---- */
+/* ---- the reason of a failure ---- */
 
-/* Of a log of Java or Python the line that says most: the deepest cause, else the last exception,
- * else the last line. */
-static cm_str_t last_words(char *log)
+/* The most informative line of a log of Java or Python: the deepest cause, else the last exception,
+ * else the last line. Warnings count least. */
+static cm_str_t find_reason(char *log)
 {
     cm_str_t best = {"", 0};
     int rank = 0;
 
-    /* What is only warned of says least. */
     for (char *next = log, *line; *next != '\0';) {
         line = next;
         next += strcspn(next, "\n");
@@ -209,16 +208,17 @@ static cm_str_t last_words(char *log)
 
 static int fail(const cm_child_t *child, int status, cm_err_t *err)
 {
-    char *log = cm_alloc_zero(1, WORDS + 1);
+    char *log = cm_alloc_zero(1, LOG_TAIL_BYTES + 1);
     struct stat about = {.st_size = 0};
 
     fstat(child->log, &about);
-    ssize_t got = pread(child->log, log, WORDS, about.st_size > WORDS ? about.st_size - WORDS : 0);
+    ssize_t got = pread(child->log, log, LOG_TAIL_BYTES,
+                        about.st_size > LOG_TAIL_BYTES ? about.st_size - LOG_TAIL_BYTES : 0);
     log[got > 0 ? got : 0] = '\0';
-    const cm_str_t words = last_words(log);
+    const cm_str_t reason = find_reason(log);
     int rc = cm_fail(err, CM_EIO, "%s ended with status %d: %.*s", child->arguments[0],
                      WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
-                     cm_utf8_head(words, 400), words.data);
+                     cm_utf8_head(reason, 400), reason.data);
     free(log);
     return rc;
 }
@@ -232,12 +232,12 @@ int cm_child_run(cm_child_t *child, const atomic_bool *stop,
     int rc = start(child, &output, err);
     if (rc < 0)
         return rc;
-    /* Its output may end before it does, and others may hold that open after its end. */
+    /* The child may close its output before it ends, and its children may keep it open longer. */
     while (!atomic_load(stop) && !ended) {
         if (open)
             open = read_output(child, output, take, context);
         else
-            cm_sleep_ms(LOOK_MS);
+            cm_sleep_ms(POLL_MS);
         ended = has_ended(child, &status);
     }
     while (ended && open && is_readable(output))

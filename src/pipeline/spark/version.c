@@ -4,8 +4,8 @@
 
 #include <stdio.h>
 
-/* Those that were tried. The connector has no release for Spark 4; and each release is for one
- * release of Spark. */
+/* The tested ones. Each release of the connector is for one release of Spark, and there is none for
+ * Spark 4. */
 static const struct {
     int major, minor;
     const char *scala, *connector;
@@ -23,7 +23,7 @@ void cm_spark_version_read(cm_spark_version_t *version, cm_str_t line)
     const char *found = strstr(text, scala);
     if (found != NULL && version->scala[0] == '\0') {
         found += sizeof scala - 1;
-        size_t len = strcspn(found, "."); /* of its two first numbers */
+        size_t len = strcspn(found, "."); /* its first two numbers */
         len += found[len] == '.' ? 1 + strspn(found + len + 1, "0123456789") : 0;
         snprintf(version->scala, sizeof version->scala, "%.*s", (int)len, found);
         return;
@@ -51,33 +51,34 @@ static void take_line(void *context, cm_str_t line)
     cm_spark_version_read(context, line);
 }
 
-int cm_spark_find_connector(cm_app_t *app, const char *submit, const char **connector)
+int cm_spark_find_connector(const atomic_bool *stop, const char *submit, const char **connector,
+                            cm_err_t *err)
 {
     cm_spark_version_t version = {0};
     cm_child_t child;
-    cm_err_t err;
+    cm_err_t reason;
 
-    int rc = cm_child_open(&child, &app->err);
+    int rc = cm_child_open(&child, err);
     if (rc < 0)
         return rc;
-    /* It says so where errors are said. */
+    /* spark-submit writes its version to stderr. */
     cm_child_argument(&child, "/bin/sh");
     cm_child_argument(&child, "-c");
     cm_child_argument(&child, "exec \"$0\" --version 2>&1");
     cm_child_argument(&child, submit);
-    rc = cm_child_run(&child, app->stop, take_line, &version, &err);
+    rc = cm_child_run(&child, stop, take_line, &version, &reason);
     cm_child_close(&child);
     if (rc == CM_ESTOP)
-        return cm_fail(&app->err, rc, "%s", err.text);
+        return cm_fail(err, rc, "%s", reason.text);
     if (rc < 0 || version.text[0] == '\0')
-        return cm_fail(&app->err, CM_EUSAGE,
+        return cm_fail(err, CM_EUSAGE,
                        "`%s --version` does not say which Spark that is%s%s; is it Spark, with a "
                        "Java 17?",
-                       submit, rc < 0 ? ": " : "", rc < 0 ? err.text : "");
+                       submit, rc < 0 ? ": " : "", rc < 0 ? reason.text : "");
     if ((*connector = cm_spark_connector(&version)) != NULL)
         return 0;
     return cm_fail(
-        &app->err, CM_EUSAGE,
+        err, CM_EUSAGE,
         "%s is Spark %s with Scala %s, for which there is no connector for Cassandra that "
         "was tried: install Spark 3.5 (`pip install pyspark==3.5.7`) and name it with "
         "--spark-submit, or name a connector with --spark-packages, or take --engine "

@@ -1,0 +1,25 @@
+"""Loads the raw events as a DataFrame."""
+
+from clickstream.contract import RULES
+
+LEVEL = "spark.cassandra.input.consistency.level"
+
+
+def read(spark, settings):
+    """The events of the input that the settings name."""
+    source = settings["input"]
+    if "parquet" in source:
+        return spark.read.parquet(source["parquet"])
+    if "json" in source:
+        return spark.read.schema(", ".join(name + " string" for name in (*RULES, "timestamp"))).json(
+            source["json"])
+    # The options are given to this reader only: Spark's web pages show the configuration of a
+    # session, and these options contain passwords.
+    own = {name: value for part in (settings.get("options", {}), settings.get(
+        "secrets", {}).get("options", {})) for name, value in part.items()
+        if name.startswith("spark.cassandra.")}
+    # The connector's default is LOCAL_ONE: that replica may lack what the others have acknowledged.
+    if LEVEL not in own and spark.conf.get(LEVEL, None) is None:
+        own[LEVEL] = "LOCAL_QUORUM"
+    return spark.read.format("org.apache.spark.sql.cassandra").options(
+        keyspace=source["cassandra"]["keyspace"], table=source["cassandra"]["table"], **own).load()
