@@ -25,7 +25,7 @@ def cloud_host(cloud_id):
             "$")[:2]
     except ValueError:
         raise JobError(
-            "the cloud_id is none: it is NAME:BASE64, as Elastic Cloud shows it") from None
+            "the cloud_id is not valid: it is NAME:BASE64, as Elastic Cloud shows it") from None
     host, _, port = host.partition(":")
     return "https://%s.%s:%s" % (name, host, port or 443)
 
@@ -131,7 +131,7 @@ class Server:
                 return None
             if wait is not None:
                 time.sleep(wait)
-        raise JobError("%s to a bulk request for %s, again and again for %d minutes" % (
+        raise JobError("%s to a bulk request for %s, repeated for %d minutes" % (
             self.describe(status, answer), index, sum(BULK_WAITS) // 60))
 
     def unwritten(self, index, pairs, answer):

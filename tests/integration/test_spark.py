@@ -210,7 +210,7 @@ def test_bulk_requests_of_the_job(t):
             said["refused"])
         t.true(re.fullmatch(
             r"Elasticsearch at http://127.0.0.1:1 answers nothing \(.*refused.*\) to a bulk request "
-            r"for sparkbulk, again and again for 0 minutes", said["away"]), said["away"])
+            r"for sparkbulk, repeated for 0 minutes", said["away"]), said["away"])
         t.equal(said["made"], ["sparkbulk-a-000001", "sparkbulk-b-000001"], "made")
         t.equal(set(index.request("GET", "/sparkbulk-*")), {"sparkbulk-b-000001"}, "left")
     test_answers.NODES["opensearch-2.19"].down()
@@ -329,9 +329,9 @@ def test_spark_without_a_connector(t):
                           "Using Scala version 2.13.16, OpenJDK 64-Bit Server VM, 17.0.19")
     refused = t.clickmill(*process, four, check=USAGE)
     t.equal(refused.err, "clickmill: %s is Spark 4.0.1 with Scala 2.13, for which there is no "
-            "connector for Cassandra that was tried: install Spark 3.5 (`pip install "
+            "tested connector for Cassandra: install Spark 3.5 (`pip install "
             "pyspark==3.5.7`) and name it with --spark-submit, or name a connector with "
-            "--spark-packages, or take --engine mill, which needs no Spark\n" % four)
+            "--spark-packages, or use --engine mill, which needs no Spark\n" % four)
     # Who names a connector, or has Spark 3.5, gets as far as the settings.
     more = ["--cassandra-tls", "--cassandra-insecure"]
     t.says(t.clickmill(*process, four, *more, "--spark-packages", "org.example:own_2.13:1",
@@ -339,7 +339,7 @@ def test_spark_without_a_connector(t):
     t.says(t.clickmill(*process, submit("three", "   version 3.5.7\nUsing Scala version 2.12.18, "),
                        *more, check=USAGE), "always checks Cassandra's certificate")
     t.says(t.clickmill(*process, submit("none", "JAVA_HOME is not set"), check=USAGE),
-           "--version` does not say which Spark that is", "Java 17")
+           "--version` does not tell the release of a Spark", "Java 17")
 
 
 PURE = """
@@ -379,7 +379,7 @@ def test_addresses_and_key_store(t):
     t.equal(found["bases"], ["http://es:9200", "http://es:1", "http://es:80", "https://es:443",
                              "https://es:9243/path", "http://[::1]:92", "http://[::1]:9200"])
     t.equal(found["clouds"], ["https://abc.eu.example.com:443", "https://abc.eu.example.com:9243",
-                              "the cloud_id is none: it is NAME:BASE64, as Elastic Cloud shows it"])
+                              "the cloud_id is not valid: it is NAME:BASE64, as Elastic Cloud shows it"])
     t.equal(found["store"], t.path("ca.pem") + ".clickmill.jks")
     listed = subprocess.run([os.path.join(spark.place.java(), "bin", "keytool"), "-list", "-v", "-keystore",
                              found["store"], "-storetype", "JKS", "-storepass", "clickmill"],

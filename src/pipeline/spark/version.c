@@ -72,16 +72,15 @@ int cm_spark_find_connector(const atomic_bool *stop, const char *submit, const c
         return cm_fail(err, rc, "%s", reason.text);
     if (rc < 0 || version.text[0] == '\0')
         return cm_fail(err, CM_EUSAGE,
-                       "`%s --version` does not say which Spark that is%s%s; is it Spark, with a "
-                       "Java 17?",
+                       "`%s --version` does not tell the release of a Spark%s%s; is it Spark, and "
+                       "is Java 17 installed?",
                        submit, rc < 0 ? ": " : "", rc < 0 ? reason.text : "");
     if ((*connector = cm_spark_connector(&version)) != NULL)
         return 0;
-    return cm_fail(
-        err, CM_EUSAGE,
-        "%s is Spark %s with Scala %s, for which there is no connector for Cassandra that "
-        "was tried: install Spark 3.5 (`pip install pyspark==3.5.7`) and name it with "
-        "--spark-submit, or name a connector with --spark-packages, or take --engine "
-        "mill, which needs no Spark",
-        submit, version.text, version.scala);
+    return cm_fail(err, CM_EUSAGE,
+                   "%s is Spark %s with Scala %s, for which there is no tested connector for "
+                   "Cassandra: install Spark 3.5 (`pip install pyspark==3.5.7`) and name it with "
+                   "--spark-submit, or name a connector with --spark-packages, or use --engine "
+                   "mill, which needs no Spark",
+                   submit, version.text, version.scala);
 }
