@@ -14,6 +14,7 @@ from documents import Index
 from harness import INPUT, IO, OK, ROOT, USAGE, slow, stretched
 
 JOB = os.path.join(ROOT, "spark", "clickstream_job.py")
+LAYOUT = os.path.join(ROOT, "src", "index", "elasticsearch", "layout.c")
 sys.path.insert(0, os.path.dirname(JOB))
 
 from clickstream import index as layout, reading  # noqa: E402
@@ -559,7 +560,7 @@ def test_the_job_reads_a_quorum(t):
 
 def test_the_mapping_of_the_job(t):
     """Where no clickmill has been the job makes the index itself: of the same fields."""
-    with open(os.path.join(ROOT, "src", "index", "elasticsearch_layout.c"), encoding="utf-8") as file:
+    with open(LAYOUT, encoding="utf-8") as file:
         found = re.findall(r'\{"(\w+)", "(\w+)", (?:NULL|"(\w+)"), (true|false)\}', file.read())
     t.true(len(found) >= 20, "fields of the layout: %s" % found)
     for totals in (False, True):
