@@ -214,7 +214,7 @@ static int process_by_spark(cm_app_t *app, const process_options_t *process, uns
                                 .windows = windows,
                                 .session_timeout_ms = app->global.session_timeout,
                                 .rebuild = process->rebuild && first};
-    return cm_process_by_spark(app, &job);
+    return cm_command_process_by_spark(app, &job);
 }
 
 /* The store is open, and its lock held, only while there is something to do: what `--every` waits
