@@ -4,12 +4,12 @@
 #define CM_CMD_DEAD_H
 
 #include "cmd/kafka.h"
-#include "source/file_options.h"
+#include "source/file/options.h"
 
 enum { CM_DEAD_FROM_STORE, CM_DEAD_FROM_KAFKA };
 
 typedef struct cm_dead_options {
-    cm_import_options_t import;
+    cm_file_given_t import;
     int64_t limit;
     const char *with;
     int from;

@@ -1,5 +1,5 @@
 /* clickmill import: files of events and access logs -> store, or straight to answers. */
-#include "source/file_options.h"
+#include "source/file/options.h"
 
 #include "cmd/commands.h"
 #include "cmd/dead.h"
@@ -19,7 +19,7 @@
 #include <sys/random.h>
 
 typedef struct import_command_options {
-    cm_import_options_t import;
+    cm_file_given_t import;
     bool to_answers;
     bool process; /* in the end */
     const char *windows;
@@ -71,8 +71,8 @@ static const cm_option_t options[] = {
 };
 
 /* All files; one that fails does not keep the others out. The first failure is returned. */
-static int import_files(cm_app_t *app, const cm_import_options_t *import,
-                        const cm_load_into_t *into, int argc, char **argv, cm_account_t *account)
+static int import_files(cm_app_t *app, const cm_file_given_t *import, const cm_load_into_t *into,
+                        int argc, char **argv, cm_account_t *account)
 {
     cm_err_t first = {0};
     int failed = 0;

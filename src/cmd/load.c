@@ -167,7 +167,7 @@ static int say_older_keys(cm_app_t *app, const cm_load_into_t *into)
                               : cm_store_embedded_tell_older(into->embedded, &app->err);
 }
 
-int cm_load_file(cm_app_t *app, const cm_import_options_t *import, const cm_load_into_t *into,
+int cm_load_file(cm_app_t *app, const cm_file_given_t *import, const cm_load_into_t *into,
                  const char *path, cm_account_t *account)
 {
     const cm_file_options_t file = {.path = path,

@@ -4,7 +4,7 @@
 
 #include "cmd/app.h"
 #include "event/batch.h"
-#include "source/file_options.h"
+#include "source/file/options.h"
 #include "store/store.h"
 
 /* Where a file goes. */
@@ -24,7 +24,7 @@ typedef struct cm_load_into {
 /* Reads one file into the store or sink and adds what was committed to `account`, or where a sink
  * tells by itself what became of it, what was read. Plain JSONL files
  * are read by several threads, everything else by one. */
-int cm_load_file(cm_app_t *app, const cm_import_options_t *import, const cm_load_into_t *into,
+int cm_load_file(cm_app_t *app, const cm_file_given_t *import, const cm_load_into_t *into,
                  const char *path, cm_account_t *account);
 
 #endif

@@ -5,7 +5,7 @@
 #include "pipeline/pipeline.h"
 #include "sink/combined.h"
 #include "sink/jsonl.h"
-#include "source/traffic.h"
+#include "source/synthetic/traffic.h"
 #include "store/embedded/store.h"
 
 typedef struct produce_options {

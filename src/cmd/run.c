@@ -7,7 +7,7 @@
 #include "pipeline/pipeline.h"
 #include "pipeline/upkeep.h"
 #include "serve/server.h"
-#include "source/traffic.h"
+#include "source/synthetic/traffic.h"
 
 typedef struct run_options {
     const char *listen;

@@ -1,6 +1,6 @@
 /* Options of synthetic traffic, shared by `produce` and the demonstration of `run`. */
-#ifndef CM_SOURCE_TRAFFIC_H
-#define CM_SOURCE_TRAFFIC_H
+#ifndef CM_SOURCE_SYNTHETIC_TRAFFIC_H
+#define CM_SOURCE_SYNTHETIC_TRAFFIC_H
 
 #include "base/clock.h"
 #include "base/options.h"

@@ -7,15 +7,15 @@
 #include "source/file/file.h"
 #include "source/visitor.h"
 
-typedef struct cm_import_options {
+typedef struct cm_file_given {
     int format; /* cm_file_format_t */
     bool all;
     const char *site;
     cm_times_given_t times;
     cm_enrich_given_t enrich;
-} cm_import_options_t;
+} cm_file_given_t;
 
-/* For a cm_import_options_t. */
+/* For a cm_file_given_t. */
 extern const cm_option_t cm_file_option_rows[];
 
 #endif

@@ -1,4 +1,4 @@
-#include "source/traffic.h"
+#include "source/synthetic/traffic.h"
 
 const cm_option_t cm_traffic_option_rows[] = {
     {.name = "count",
