@@ -140,6 +140,30 @@ def check_room_order(_):
     complain(problems)
 
 
+# The layers of src/cql (session.h draws them): a file includes headers of its own layer and of those
+# before it. A name with an ending is that file alone.
+CQL_LAYERS = ("cql", "wire crc murmur3 error", "frame decoder encoder", "message parse value",
+              "timer tls ring contact", "loop options", "call", "conn handshake socket", "nodes",
+              "session.h", "topology", "route", "dispatch", "prepare", "control",
+              "request scan writer batch copy session.c")
+CQL_INCLUDE = re.compile(r'^#include "cql/(\w+\.h)"', re.M)
+
+
+def cql_layer(name):
+    found = [at for at, layer in enumerate(CQL_LAYERS)
+             if name in layer.split() or name.rsplit(".", 1)[0] in layer.split()]
+    if len(found) != 1:
+        raise AssertionError("src/cql/%s stands in %d layers of CQL_LAYERS" % (name, len(found)))
+    return found[0]
+
+
+def check_cql_layers(_):
+    complain(["src/cql/%s includes %s of a later layer" % (name, header)
+              for name in sorted(os.listdir(os.path.join(ROOT, "src", "cql")))
+              for header in CQL_INCLUDE.findall(read(os.path.join("src", "cql", name)))
+              if cql_layer(header) > cql_layer(name)])
+
+
 def check_types(_):
     """A second definition of a type breaks the one-definition rule where C++ sees both."""
     places = {}
@@ -227,6 +251,7 @@ def tests():
     yield "style/banned-calls", check_banned_calls
     yield "style/leftovers", check_leftovers
     yield "style/room-order", check_room_order
+    yield "style/cql-layers", check_cql_layers
     yield "style/types", check_types
     yield "style/prefixes", check_prefixes
     yield "style/bad-words", check_bad_words

@@ -90,7 +90,7 @@ void cm_cql_batch_free(cm_cql_batch_t *batch)
     cm_cql_writer_t *w = batch->writer;
 
     set_place(batch, CM_CQL_BATCH_OPEN);
-    cm_cql_timer_stop(&w->session->wheel, &batch->timer);
+    cm_cql_timer_stop(&w->session->loop.wheel, &batch->timer);
     cm_cql_copy_end(batch);
     cm_cql_call_free(batch->call);
     free(batch->error);
@@ -140,7 +140,7 @@ void cm_cql_batch_send(cm_cql_batch_t *batch)
 {
     cm_cql_writer_t *w = batch->writer;
 
-    cm_cql_timer_stop(&w->session->wheel, &batch->timer);
+    cm_cql_timer_stop(&w->session->loop.wheel, &batch->timer);
     if (w->window < 1)
         w->window = w->threshold =
             w->o.max_batches < FIRST_WINDOW ? w->o.max_batches : FIRST_WINDOW;
@@ -202,7 +202,7 @@ static void grow_window(cm_cql_writer_t *w)
 
 static void cut_window(cm_cql_writer_t *w, const cm_cql_error_t *error)
 {
-    int64_t now = w->session->now;
+    int64_t now = w->session->loop.now;
     bool overload = error->code == CM_CQL_TIMEOUT ||
                     (error->code == CM_CQL_SERVER && (error->server_code == CM_CQL_OVERLOADED ||
                                                       error->server_code == CM_CQL_WRITE_TIMEOUT));
@@ -222,9 +222,9 @@ static void rest(cm_cql_batch_t *batch)
     cm_cql_t *s = w->session;
 
     set_place(batch, CM_CQL_BATCH_RESTING);
-    cm_cql_timer_set(&s->wheel, &batch->timer,
-                     s->now +
-                         cm_cql_backoff(s, batch->attempts, w->o.retry_min_ms, w->o.retry_max_ms));
+    cm_cql_timer_set(&s->loop.wheel, &batch->timer,
+                     s->loop.now + cm_cql_backoff(&s->loop, batch->attempts, w->o.retry_min_ms,
+                                                  w->o.retry_max_ms));
 }
 
 /* Moves the second half of the rows into a batch of their own: so a row that is refused is found,
@@ -285,7 +285,7 @@ static void fail_batch(cm_cql_batch_t *batch, const cm_cql_error_t *error)
 /* Keeps why the attempt failed: it may be asked what holds up the rows behind these. */
 static void note_error(cm_cql_batch_t *batch, const cm_cql_error_t *error)
 {
-    batch->writer->session->stats.failures++;
+    batch->writer->session->loop.stats.failures++;
     batch->writer->stats.last_error = *error;
     if (batch->error == NULL)
         batch->error = cm_alloc(sizeof *batch->error);
@@ -297,10 +297,10 @@ static void take_success(cm_cql_batch_t *batch, const cm_cql_call_t *call)
     cm_cql_writer_t *w = batch->writer;
     uint64_t before = w->durable;
 
-    w->session->stats.requests++;
+    w->session->loop.stats.requests++;
     w->stats.last_error.code = CM_CQL_OK;
     w->stats.rescued += call == batch->copy;
-    cm_cql_copy_note(w, call, w->session->now);
+    cm_cql_copy_note(w, call, w->session->loop.now);
     grow_window(w);
     mark_done(batch);
     cm_cql_batch_free(batch);

@@ -1,7 +1,6 @@
-/* Calls: their life from submission to their end, with time-outs and retries between. */
-#include "cql/session.h"
+#include "cql/call.h"
 
-#include <stdlib.h>
+#include "cql/wire.h"
 
 void cm_cql_list_add(cm_cql_list_t *list, cm_cql_call_t *call)
 {
@@ -29,291 +28,66 @@ void cm_cql_list_remove(cm_cql_list_t *list, cm_cql_call_t *call)
     list->count--;
 }
 
-/* ---- the end ---- */
+/* ---- encoding ---- */
 
-/* Asks for the next page before this one is shown, so that the node works meanwhile. */
-static void next_page(cm_cql_call_t *call, const cm_cql_result_t *result)
+static cm_cql_parameters_t parameters(const cm_cql_call_t *call)
 {
-    cm_buf_clear(&call->paging_state);
-    cm_buf_add_str(&call->paging_state, result->rows->paging_state);
-    call->attempts = 0;
-    cm_cql_call_submit(call);
-    if (call->conn != NULL)
-        cm_cql_conn_flush(call->conn);
+    return (cm_cql_parameters_t){
+        .consistency = call->consistency,
+        .serial = call->serial,
+        .page_size = call->page_size,
+        .paging_state = {call->paging_state.data, call->paging_state.len},
+        .timestamp_us = call->timestamp_us,
+        .values = {call->body.data + call->values_at, call->body.len - call->values_at},
+    };
 }
 
-/* The user's calls end here. */
-static void finish_user(cm_cql_call_t *call, const cm_cql_error_t *error,
-                        const cm_cql_result_t *result)
+/* The rows of a batch: each a u32 length and its values. */
+static void add_rows(cm_buf_t *buf, const cm_cql_call_t *call)
 {
-    cm_cql_t *s = call->session;
-    cm_cql_done_t done = call->done;
-    void *context = call->context;
+    const cm_cql_prepared_t *prepared = call->prepared;
+    const char *at = call->body.data, *end = at + call->body.len;
 
-    if (result != NULL && result->rows != NULL && result->rows->more && !call->one_page) {
-        next_page(call, result);
-    } else {
-        s->in_flight--;
-        s->answered++;
-        if (error != NULL)
-            s->stats.failures++;
-        else
-            s->stats.requests++;
-        cm_cql_call_free(call);
-    }
-    if (done != NULL)
-        done(context, error, result);
-}
-
-/* ---- making and freeing ---- */
-
-static void on_timer(cm_cql_timer_t *timer);
-
-static int wire_consistency(const cm_cql_t *s, cm_cql_consistency_t consistency)
-{
-    return (int)(consistency != CM_CQL_DEFAULT ? consistency : s->o.consistency) - CM_CQL_ANY;
-}
-
-static void fill(cm_cql_call_t *call, cm_cql_t *s, int opcode, const cm_cql_request_t *request)
-{
-    static const cm_cql_request_t plain = {0};
-    cm_buf_t body = call->body, paging_state = call->paging_state;
-
-    if (request == NULL)
-        request = &plain;
-    cm_buf_clear(&body);
-    cm_buf_clear(&paging_state);
-    if (request->paging_state.len > 0)
-        cm_buf_add_str(&paging_state, request->paging_state);
-    *call = (cm_cql_call_t){.session = s,
-                            .opcode = opcode,
-                            .body = body,
-                            .paging_state = paging_state,
-                            .timer.fire = on_timer,
-                            .finish = finish_user,
-                            .timestamp_us = request->timestamp_us,
-                            .page_size = request->page_size,
-                            .one_page = request->one_page,
-                            .at_control = request->at_control,
-                            .idempotent = request->idempotent,
-                            .consistency = wire_consistency(s, request->consistency),
-                            .serial = -1,
-                            .timeout_ms = request->timeout_ms,
-                            .max_retries = s->o.max_retries};
-    if (request->serial != CM_CQL_DEFAULT)
-        call->serial = (int)request->serial - CM_CQL_ANY;
-    if (request->timeout_ms == 0)
-        call->timeout_ms = s->o.request_timeout_ms;
-}
-
-cm_cql_call_t *cm_cql_call_new(cm_cql_t *s, int opcode, const cm_cql_request_t *request)
-{
-    cm_cql_call_t *call = s->free_calls;
-
-    if (call != NULL) {
-        s->free_calls = call->link.next;
-        s->free_call_count--;
-    } else {
-        call = cm_alloc_zero(1, sizeof *call);
-    }
-    fill(call, s, opcode, request);
-    return call;
-}
-
-void cm_cql_call_free(cm_cql_call_t *call)
-{
-    enum { KEEP_BODY = 64 * 1024, KEEP_CALLS = 65536 };
-    cm_cql_t *s = call->session;
-
-    cm_cql_timer_stop(&s->wheel, &call->timer);
-    if (call->body.cap > KEEP_BODY)
-        cm_buf_free(&call->body);
-    if (s->free_call_count < KEEP_CALLS) {
-        call->link.next = s->free_calls;
-        s->free_calls = call;
-        s->free_call_count++;
-        return;
-    }
-    cm_buf_free(&call->body);
-    cm_buf_free(&call->paging_state);
-    free(call);
-}
-
-/* ---- sending ---- */
-
-static void set_deadline(cm_cql_call_t *call)
-{
-    cm_cql_t *s = call->session;
-
-    if (call->timeout_ms > 0)
-        cm_cql_timer_set(&s->wheel, &call->timer, s->now + call->timeout_ms);
-    else
-        cm_cql_timer_stop(&s->wheel, &call->timer);
-}
-
-void cm_cql_call_submit(cm_cql_call_t *call)
-{
-    cm_cql_t *s = call->session;
-    cm_cql_conn_t *conn = s->queue.count == 0 || call->pinned ? cm_cql_route(s, call) : NULL;
-
-    set_deadline(call);
-    if (conn != NULL) {
-        cm_cql_conn_send(conn, call);
-        return;
-    }
-    if (call->pinned != NULL) {
-        cm_cql_error_t error;
-        cm_cql_set_error(&error, CM_CQL_LOST, "the connection takes no more requests");
-        memcpy(error.node, call->pinned->name, sizeof error.node);
-        cm_cql_call_end(call, &error);
-        return;
-    }
-    call->place = CM_CQL_QUEUED;
-    cm_cql_list_add(&s->queue, call);
-}
-
-void cm_cql_queue_drain(cm_cql_t *s)
-{
-    s->queue_ready = false;
-    while (s->queue.first != NULL) {
-        cm_cql_call_t *call = s->queue.first;
-        cm_cql_conn_t *conn = cm_cql_route(s, call);
-        if (conn == NULL)
-            return;
-        cm_cql_list_remove(&s->queue, call);
-        cm_cql_conn_send(conn, call);
+    cm_cql_add_u8(buf, 1); /* unlogged */
+    cm_cql_add_u16(buf, call->rows);
+    cm_buf_reserve(buf, call->body.len + (size_t)call->rows * (prepared->id.len + 3));
+    while (at < end) {
+        uint32_t len;
+        memcpy(&len, at, 4);
+        cm_cql_add_u8(buf, 1); /* by the id of a prepared statement */
+        cm_cql_add_string(buf, (cm_str_t){prepared->id.data, prepared->id.len});
+        cm_buf_add(buf, at + 4, len);
+        at += 4 + len;
     }
 }
 
-void cm_cql_call_detach(cm_cql_call_t *call)
+void cm_cql_call_encode(const cm_cql_call_t *call, int version, cm_buf_t *buf)
 {
-    cm_cql_t *s = call->session;
+    const cm_cql_prepared_t *prepared = call->prepared;
+    cm_cql_parameters_t p = parameters(call);
 
-    if (call->place == CM_CQL_QUEUED)
-        cm_cql_list_remove(&s->queue, call);
-    else if (call->place == CM_CQL_RESTING)
-        cm_cql_list_remove(&s->resting, call);
-    else if (call->place == CM_CQL_SENT)
-        cm_cql_conn_forget(call->conn, call);
-    else if (call->place == CM_CQL_PREPARING)
-        cm_cql_list_remove(&call->conn->preparing, call);
-    cm_cql_timer_stop(&s->wheel, &call->timer);
-    call->place = CM_CQL_NOWHERE;
-    call->conn = NULL;
-}
-
-void cm_cql_call_end(cm_cql_call_t *call, const cm_cql_error_t *error)
-{
-    cm_cql_call_detach(call);
-    call->finish(call, error, NULL);
-}
-
-/* ---- failing ---- */
-
-/* Whether the node says itself that nothing was executed. */
-static bool nothing_happened(const cm_cql_error_t *error)
-{
-    return error->code == CM_CQL_SERVER &&
-           (error->server_code == CM_CQL_UNAVAILABLE || error->server_code == CM_CQL_OVERLOADED ||
-            error->server_code == CM_CQL_IS_BOOTSTRAPPING);
-}
-
-void cm_cql_call_failed(cm_cql_call_t *call, const cm_cql_error_t *error)
-{
-    cm_cql_t *s = call->session;
-
-    cm_cql_call_detach(call);
-    call->attempts++;
-    if (s->state != CM_CQL_FAILED && call->attempts <= call->max_retries &&
-        cm_cql_error_is_passing(error) && (call->idempotent || nothing_happened(error))) {
-        s->stats.retries++;
-        call->place = CM_CQL_RESTING;
-        cm_cql_list_add(&s->resting, call);
-        cm_cql_timer_set(
-            &s->wheel, &call->timer,
-            s->now + cm_cql_backoff(s, call->attempts, s->o.retry_min_ms, s->o.retry_max_ms));
-        return;
-    }
-    call->finish(call, error, NULL);
-}
-
-static void time_out_sent(cm_cql_call_t *call)
-{
-    cm_cql_t *s = call->session;
-    cm_cql_conn_t *conn = call->conn;
-    cm_cql_error_t error;
-
-    cm_cql_set_error(&error, CM_CQL_TIMEOUT, "no answer within %d ms", call->timeout_ms);
-    memcpy(error.node, conn->name, sizeof error.node);
-    s->stats.timeouts++;
-    call->avoid = conn->node;
-    bool silent = conn->heard <= s->now - call->timeout_ms;
-    cm_cql_call_failed(call, &error);
-    if (silent)
-        cm_cql_conn_probe(conn);
-}
-
-static void on_timer(cm_cql_timer_t *timer)
-{
-    cm_cql_call_t *call = CM_CQL_OWNER(timer, cm_cql_call_t, timer);
-    cm_cql_t *s = call->session;
-    cm_cql_error_t error;
-
-    switch (call->place) {
-    case CM_CQL_RESTING:
-        cm_cql_call_detach(call);
-        call->reprepared = 0;
-        cm_cql_call_submit(call);
+    switch (call->opcode) {
+    case CM_CQL_OP_QUERY:
+        cm_cql_add_bytes(buf, (cm_str_t){call->body.data, call->values_at});
+        cm_cql_add_parameters(buf, version, &p);
         break;
-    case CM_CQL_SENT:
-    case CM_CQL_PREPARING:
-        time_out_sent(call);
+    case CM_CQL_OP_EXECUTE:
+        cm_cql_add_string(buf, (cm_str_t){prepared->id.data, prepared->id.len});
+        if (version >= 5)
+            cm_cql_add_string(buf,
+                              (cm_str_t){prepared->metadata_id.data, prepared->metadata_id.len});
+        cm_cql_add_parameters(buf, version, &p);
+        break;
+    case CM_CQL_OP_BATCH:
+        add_rows(buf, call);
+        cm_cql_add_batch_parameters(buf, version, &p);
+        break;
+    case CM_CQL_OP_PREPARE:
+        cm_cql_add_bytes(buf, (cm_str_t){call->body.data, call->body.len});
+        if (version >= 5)
+            cm_cql_add_i32(buf, 0);
         break;
     default:
-        cm_cql_set_error(&error, CM_CQL_NO_NODE, "no node took the request within %d ms%s%s%s%s",
-                         call->timeout_ms, s->last_error.code ? "; " : "", s->last_error.node,
-                         s->last_error.code ? ": " : "", s->last_error.text);
-        cm_cql_call_end(call, &error);
+        cm_buf_add(buf, call->body.data, call->body.len);
     }
-}
-
-/* ---- answers ---- */
-
-void cm_cql_call_answer(cm_cql_call_t *call, cm_cql_conn_t *conn, const cm_cql_frame_t *frame)
-{
-    cm_cql_t *s = call->session;
-    cm_cql_parsed_t *parsed = &s->parsed;
-    cm_err_t err;
-
-    cm_cql_timer_stop(&s->wheel, &call->timer);
-    call->place = CM_CQL_NOWHERE;
-    call->conn = NULL;
-    call->avoid = NULL;
-    if ((call->opcode == CM_CQL_OP_REGISTER && frame->opcode == CM_CQL_OP_READY) ||
-        (call->opcode == CM_CQL_OP_OPTIONS && frame->opcode == CM_CQL_OP_SUPPORTED)) {
-        static const cm_cql_result_t nothing = {0};
-        call->finish(call, NULL, &nothing);
-        return;
-    }
-    int what = cm_cql_parse(frame, parsed, &err);
-    if (what < 0) {
-        cm_cql_error_t error;
-        cm_cql_set_error(&error, CM_CQL_PROTOCOL, "%s", err.text);
-        memcpy(error.node, conn->name, sizeof error.node);
-        call->avoid = conn->node;
-        cm_cql_call_failed(call, &error);
-        cm_cql_conn_fail(conn, CM_CQL_PROTOCOL, "%s", err.text);
-        return;
-    }
-    if (what == CM_CQL_OP_RESULT) {
-        call->reprepared = 0;
-        call->finish(call, NULL, &parsed->result);
-        return;
-    }
-    call->avoid = conn->node;
-    memcpy(parsed->error.node, conn->name, sizeof parsed->error.node);
-    if (parsed->error.server_code == CM_CQL_UNPREPARED && call->prepared != NULL)
-        cm_cql_unprepared(call, conn);
-    else
-        cm_cql_call_failed(call, &parsed->error);
 }

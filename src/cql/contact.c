@@ -1,5 +1,5 @@
 /* Contact points and socket addresses. */
-#include "cql/session.h"
+#include "cql/contact.h"
 
 #include <arpa/inet.h>
 #include <netdb.h>
@@ -65,12 +65,12 @@ bool cm_cql_address_from(cm_str_t bytes, int port, cm_cql_address_t *address)
 }
 
 /* "host", "host:port", "[v6]:port", and an IPv6 address as it is. */
-static int parse_one(cm_cql_t *s, cm_str_t text, cm_err_t *err)
+static int parse_one(cm_cql_contacts_t *contacts, cm_str_t text, int default_port, cm_err_t *err)
 {
-    cm_cql_contact_t *contact = &s->contacts[s->contact_count];
+    cm_cql_contact_t *contact = &contacts->list[contacts->count];
     cm_str_t host = text, port = {NULL, 0};
     const char *colon = NULL;
-    int64_t number = s->o.port;
+    int64_t number = default_port;
     int colons = 0;
 
     for (size_t i = 0; i < text.len; i++) {
@@ -101,27 +101,27 @@ static int parse_one(cm_cql_t *s, cm_str_t text, cm_err_t *err)
     memcpy(contact->name, host.data, host.len);
     contact->name[host.len] = '\0';
     contact->port = (int)number;
-    s->contact_count++;
+    contacts->count++;
     return 0;
 }
 
-int cm_cql_contacts_parse(cm_cql_t *s, cm_err_t *err)
+int cm_cql_contacts_parse(cm_cql_contacts_t *contacts, const char *text, int port, cm_err_t *err)
 {
-    cm_str_t rest = {s->o.contact_points, strlen(s->o.contact_points)};
+    cm_str_t rest = cm_str(text);
 
-    s->contacts = cm_alloc_zero(rest.len + 1, sizeof *s->contacts);
+    contacts->list = cm_alloc_zero(rest.len + 1, sizeof *contacts->list);
     while (rest.len > 0) {
         const char *comma = memchr(rest.data, ',', rest.len);
         size_t len = comma ? (size_t)(comma - rest.data) : rest.len;
         cm_str_t one = cm_str_trim((cm_str_t){rest.data, len});
-        int rc = one.len > 0 ? parse_one(s, one, err) : 0;
+        int rc = one.len > 0 ? parse_one(contacts, one, port, err) : 0;
         if (rc < 0)
             return rc;
         len += comma != NULL;
         rest.data += len;
         rest.len -= len;
     }
-    if (s->contact_count == 0)
+    if (contacts->count == 0)
         return cm_fail(err, CM_EUSAGE, "cql: no contact point is named; name one as HOST:PORT");
     return 0;
 }
@@ -153,25 +153,24 @@ static int resolve_one(cm_cql_contact_t *contact, cm_err_t *err)
     return 0;
 }
 
-/* One name that resolves is enough; the error is the last one's. */
-int cm_cql_contacts_resolve(cm_cql_t *s, cm_err_t *err)
+int cm_cql_contacts_resolve(cm_cql_contacts_t *contacts, cm_err_t *err)
 {
     int rc = 0, known = 0;
 
-    for (int i = 0; i < s->contact_count; i++) {
-        int failed = resolve_one(&s->contacts[i], err);
+    for (int i = 0; i < contacts->count; i++) {
+        int failed = resolve_one(&contacts->list[i], err);
         if (failed < 0)
             rc = failed;
-        known += s->contacts[i].count;
+        known += contacts->list[i].count;
     }
     return known > 0 ? 0 : rc;
 }
 
-void cm_cql_contacts_free(cm_cql_t *s)
+void cm_cql_contacts_free(cm_cql_contacts_t *contacts)
 {
-    for (int i = 0; i < s->contact_count; i++) {
-        free(s->contacts[i].name);
-        free(s->contacts[i].addresses);
+    for (int i = 0; i < contacts->count; i++) {
+        free(contacts->list[i].name);
+        free(contacts->list[i].addresses);
     }
-    free(s->contacts);
+    free(contacts->list);
 }

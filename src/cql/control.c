@@ -1,41 +1,47 @@
-/* The control connection: reads the topology, hears of changes (v4 4.1.8, 4.2.6).
- *
- * There is one at a time, to any node that takes it: known nodes in turn, then the contact points.
- * What it reads is applied as a whole, see topology.c. */
-#include "cql/session.h"
+#include "cql/control.h"
+
+#include "cql/dispatch.h"
+#include "cql/topology.h"
 #include "cql/wire.h"
 
 enum {
     AFTER_EVENT_MS = 1000, /* "wait a short time before trying to connect" (v4 4.2.6) */
     AGAIN_MS = 100,
+    STREAMS = 64,
 };
 
 static void on_timer(cm_cql_timer_t *timer);
 static void refresh(cm_cql_t *s);
+static void on_ready(cm_cql_conn_t *conn);
+static void on_closed(cm_cql_conn_t *conn, bool was_ready, const cm_cql_error_t *error);
+static void on_event(cm_cql_conn_t *conn, cm_str_t body);
+
+static const cm_cql_conn_events_t conn_events = {
+    .use = "control", .ready = on_ready, .closed = on_closed, .event = on_event};
 
 /* ---- connecting ---- */
 
 static int candidate_count(const cm_cql_t *s)
 {
-    int count = s->node_count;
-    for (int i = 0; i < s->contact_count; i++)
-        count += s->contacts[i].count;
+    int count = s->nodes.count;
+    for (int i = 0; i < s->contacts.count; i++)
+        count += s->contacts.list[i].count;
     return count;
 }
 
 /* Candidate number `turn`: known nodes first, then every address of every contact point. */
 static const cm_cql_address_t *candidate(const cm_cql_t *s, int turn, const char **tls_name)
 {
-    if (turn < s->node_count) {
-        *tls_name = s->nodes[turn]->tls_name;
-        return &s->nodes[turn]->address;
+    if (turn < s->nodes.count) {
+        *tls_name = s->nodes.list[turn]->tls_name;
+        return &s->nodes.list[turn]->address;
     }
-    turn -= s->node_count;
-    for (int i = 0; i < s->contact_count; i++) {
-        *tls_name = s->contacts[i].name;
-        if (turn < s->contacts[i].count)
-            return &s->contacts[i].addresses[turn];
-        turn -= s->contacts[i].count;
+    turn -= s->nodes.count;
+    for (int i = 0; i < s->contacts.count; i++) {
+        *tls_name = s->contacts.list[i].name;
+        if (turn < s->contacts.list[i].count)
+            return &s->contacts.list[i].addresses[turn];
+        turn -= s->contacts.list[i].count;
     }
     return NULL;
 }
@@ -49,21 +55,23 @@ void cm_cql_control_start(cm_cql_t *s)
     if (count == 0 || s->state == CM_CQL_FAILED || s->control != NULL)
         return;
     const cm_cql_address_t *address = candidate(s, s->control_turn++ % count, &tls_name);
-    s->control = cm_cql_conn_open(s, NULL, address, tls_name);
+    s->control = cm_cql_conn_open(&s->loop, &conn_events, s, address, tls_name, STREAMS);
 }
 
 static bool is_final(const cm_cql_t *s, const cm_cql_error_t *error)
 {
-    return !s->version_known && (error->code == CM_CQL_AUTH || error->code == CM_CQL_TLS ||
-                                 error->code == CM_CQL_INVALID);
+    return !s->loop.version_known && (error->code == CM_CQL_AUTH || error->code == CM_CQL_TLS ||
+                                      error->code == CM_CQL_INVALID);
 }
 
-void cm_cql_control_lost(cm_cql_t *s, const cm_cql_error_t *error)
+static void on_closed(cm_cql_conn_t *conn, bool was_ready, const cm_cql_error_t *error)
 {
-    bool other_version = s->control->version > s->version;
+    cm_cql_t *s = conn->owner;
+    bool other_version = conn->version > s->loop.version;
     int count = candidate_count(s);
     int64_t wait = 0;
 
+    (void)was_ready;
     s->control = NULL;
     s->refreshing = false;
     cm_cql_draft_clear(&s->draft);
@@ -78,13 +86,13 @@ void cm_cql_control_lost(cm_cql_t *s, const cm_cql_error_t *error)
     if (other_version)
         s->control_turn--; /* the same once more */
     else if (++s->control_failures >= count)
-        wait = cm_cql_backoff(s, s->control_failures - count + 1, s->o.reconnect_min_ms,
-                              s->o.reconnect_max_ms);
+        wait = cm_cql_backoff(&s->loop, s->control_failures - count + 1, s->loop.o.reconnect_min_ms,
+                              s->loop.o.reconnect_max_ms);
     if (s->control_failures > 0 && s->control_failures % count == 0) {
         cm_err_t ignored; /* names may have got new addresses; the old ones are kept otherwise */
-        cm_cql_contacts_resolve(s, &ignored);
+        cm_cql_contacts_resolve(&s->contacts, &ignored);
     }
-    cm_cql_timer_set(&s->wheel, &s->control_timer, s->now + wait);
+    cm_cql_timer_set(&s->loop.wheel, &s->control_timer, s->loop.now + wait);
 }
 
 static void on_timer(cm_cql_timer_t *timer)
@@ -105,7 +113,6 @@ static void ask(cm_cql_t *s, const char *text, cm_cql_finish_t finish)
 
     cm_buf_add_text(&call->body, text);
     call->values_at = call->body.len;
-    call->internal = true;
     call->pinned = s->control;
     call->max_retries = 0;
     call->consistency = CM_CQL_ONE - CM_CQL_ANY;
@@ -132,7 +139,7 @@ static void on_keyspaces(cm_cql_call_t *call, const cm_cql_error_t *error,
     cm_cql_t *s = call->session;
 
     if (error != NULL && error->code == CM_CQL_SERVER && !cm_cql_error_is_passing(error)) {
-        cm_cql_say(s, CM_LOG_WARN, "replication is not known", "reason=\"%s\"", error->text);
+        cm_cql_say(&s->loop, CM_LOG_WARN, "replication is not known", "reason=\"%s\"", error->text);
         error = NULL; /* then requests go to any node */
         result = NULL;
     }
@@ -140,12 +147,14 @@ static void on_keyspaces(cm_cql_call_t *call, const cm_cql_error_t *error,
         return;
     if (result != NULL)
         cm_cql_draft_keyspaces(s, result);
-    cm_cql_draft_apply(s);
+    cm_cql_error_t missing;
+    if (!cm_cql_draft_apply(s, &missing))
+        cm_cql_give_up(s, &missing);
     s->refreshing = false;
     s->control_failures = 0;
-    s->stats.refreshes++;
-    cm_cql_timer_set(&s->wheel, &s->control_timer,
-                     s->now + (s->refresh_again ? AGAIN_MS : s->o.refresh_ms));
+    s->loop.stats.refreshes++;
+    cm_cql_timer_set(&s->loop.wheel, &s->control_timer,
+                     s->loop.now + (s->refresh_again ? AGAIN_MS : s->loop.o.refresh_ms));
     s->refresh_again = false;
 }
 
@@ -216,7 +225,7 @@ void cm_cql_refresh_at(cm_cql_t *s, int64_t at_ms)
         s->refresh_again = true;
     else if (s->control != NULL && s->control->state == CM_CQL_CONN_READY &&
              (!cm_cql_timer_is_set(&s->control_timer) || s->control_timer.at > at_ms))
-        cm_cql_timer_set(&s->wheel, &s->control_timer, at_ms);
+        cm_cql_timer_set(&s->loop.wheel, &s->control_timer, at_ms);
 }
 
 /* ---- events ---- */
@@ -228,21 +237,21 @@ static void on_registered(cm_cql_call_t *call, const cm_cql_error_t *error,
 
     (void)result;
     if (error != NULL && error->code == CM_CQL_SERVER)
-        cm_cql_say(s, CM_LOG_WARN, "no events; the topology is read every now and then",
+        cm_cql_say(&s->loop, CM_LOG_WARN, "no events; the topology is read every now and then",
                    "node=%s reason=\"%s\"", error->node, error->text);
     cm_cql_call_free(call);
 }
 
-void cm_cql_control_ready(cm_cql_t *s)
+static void on_ready(cm_cql_conn_t *conn)
 {
+    cm_cql_t *s = conn->owner;
     static const char *const events[] = {"TOPOLOGY_CHANGE", "STATUS_CHANGE", "SCHEMA_CHANGE"};
     cm_cql_call_t *call = cm_cql_call_new(s, CM_CQL_OP_REGISTER, NULL);
 
     cm_cql_add_u16(&call->body, 3);
     for (int i = 0; i < 3; i++)
         cm_cql_add_string(&call->body, cm_str(events[i]));
-    call->internal = true;
-    call->pinned = s->control;
+    call->pinned = conn;
     call->max_retries = 0;
     call->finish = on_registered;
     cm_cql_call_submit(call);
@@ -256,9 +265,9 @@ static void on_status(cm_cql_t *s, const cm_cql_event_t *event)
 
     if (!cm_cql_address_from(event->address, event->port, &address))
         return;
-    cm_cql_node_t *node = cm_cql_node_by_address(s, &address);
+    cm_cql_node_t *node = cm_cql_node_by_address(&s->nodes, &address);
     if (node == NULL) {
-        cm_cql_refresh_at(s, s->now + AFTER_EVENT_MS);
+        cm_cql_refresh_at(s, s->loop.now + AFTER_EVENT_MS);
         return;
     }
     if (!up) { /* hearsay: the connections know better, so they are asked */
@@ -266,26 +275,27 @@ static void on_status(cm_cql_t *s, const cm_cql_event_t *event)
             cm_cql_conn_probe(node->conns[i]);
         return;
     }
-    if (cm_cql_timer_is_set(&node->timer) && node->timer.at > s->now + AFTER_EVENT_MS)
-        cm_cql_timer_set(&s->wheel, &node->timer, s->now + AFTER_EVENT_MS);
-    cm_cql_refresh_at(s, s->now + AFTER_EVENT_MS); /* it may have other tokens now */
+    if (cm_cql_timer_is_set(&node->timer) && node->timer.at > s->loop.now + AFTER_EVENT_MS)
+        cm_cql_timer_set(&s->loop.wheel, &node->timer, s->loop.now + AFTER_EVENT_MS);
+    cm_cql_refresh_at(s, s->loop.now + AFTER_EVENT_MS); /* it may have other tokens now */
 }
 
-void cm_cql_control_event(cm_cql_t *s, cm_str_t body)
+static void on_event(cm_cql_conn_t *conn, cm_str_t body)
 {
+    cm_cql_t *s = conn->owner;
     cm_cql_event_t event;
     cm_err_t err;
 
     if (cm_cql_parse_event(body, &event, &err) < 0) {
-        cm_cql_conn_fail(s->control, CM_CQL_PROTOCOL, "%s", err.text);
+        cm_cql_conn_fail(conn, CM_CQL_PROTOCOL, "%s", err.text);
         return;
     }
-    s->stats.events++;
-    cm_cql_say(s, CM_LOG_DEBUG, "event", "type=%.*s change=%.*s", (int)event.type.len,
+    s->loop.stats.events++;
+    cm_cql_say(&s->loop, CM_LOG_DEBUG, "event", "type=%.*s change=%.*s", (int)event.type.len,
                event.type.data, (int)event.change.len, event.change.data);
     if (cm_str_equal(event.type, CM_STR("STATUS_CHANGE")))
         on_status(s, &event);
     else if (cm_str_equal(event.type, CM_STR("TOPOLOGY_CHANGE")) ||
              cm_str_equal(event.target, CM_STR("KEYSPACE")))
-        cm_cql_refresh_at(s, s->now + AFTER_EVENT_MS);
+        cm_cql_refresh_at(s, s->loop.now + AFTER_EVENT_MS);
 }

@@ -11,6 +11,8 @@
  * one copy at a time. */
 #include "cql/writer.h"
 
+#include "cql/route.h"
+
 #include <stdlib.h>
 
 enum {
@@ -38,7 +40,7 @@ static int64_t delay(const cm_cql_writer_t *w)
 static void arm(cm_cql_batch_t *batch, int64_t after_ms)
 {
     cm_cql_t *s = batch->writer->session;
-    cm_cql_timer_set(&s->wheel, &batch->timer, s->now + after_ms);
+    cm_cql_timer_set(&s->loop.wheel, &batch->timer, s->loop.now + after_ms);
 }
 
 void cm_cql_copy_arm(cm_cql_batch_t *batch)
@@ -60,7 +62,7 @@ static void send_copy(cm_cql_batch_t *batch)
     copy->timestamp_us = call->timestamp_us;
     copy->token = call->token;
     copy->has_token = call->has_token;
-    copy->avoid = call->conn->node;
+    copy->avoid = cm_cql_node_of(call->conn);
     batch->copy = copy;
     w->copies++;
     w->stats.copies++;
@@ -72,7 +74,7 @@ void cm_cql_copy_send(cm_cql_batch_t *batch)
     cm_cql_writer_t *w = batch->writer;
     cm_cql_call_t *call = batch->call;
     cm_cql_t *s = w->session;
-    bool overloaded = w->last_overload != 0 && s->now - w->last_overload < OVERLOAD_MS;
+    bool overloaded = w->last_overload != 0 && s->loop.now - w->last_overload < OVERLOAD_MS;
 
     if (batch->copy != NULL)
         return;
@@ -80,10 +82,11 @@ void cm_cql_copy_send(cm_cql_batch_t *batch)
         arm(batch, delay(w));
         return;
     }
-    call->avoid = call->conn->node;
+    cm_cql_node_t *node = cm_cql_node_of(call->conn);
+    call->avoid = node;
     bool somewhere = cm_cql_route_copy(s, call) != NULL;
-    if (somewhere && call->conn->heard <= call->sent && call->conn->node != NULL) {
-        cm_cql_node_silent(call->conn->node);
+    if (somewhere && node != NULL && call->conn->heard <= call->sent) {
+        cm_cql_node_silent(node);
         cm_cql_conn_probe(call->conn);
     }
     if (somewhere && w->copies < max_copies(w))

@@ -2,7 +2,7 @@
  *
  * OPTIONS goes first, to learn whether the node can compress. A node that does not know protocol 5
  * answers with an error, in a version that it knows: then the session goes on with 4. */
-#include "cql/session.h"
+#include "cql/conn.h"
 #include "cql/wire.h"
 
 static cm_buf_t *begin(cm_cql_conn_t *conn, int opcode)
@@ -18,12 +18,12 @@ static void end(cm_cql_conn_t *conn)
 
 static void start_tls(cm_cql_conn_t *conn)
 {
-    const cm_cql_tls_t *o = &conn->session->o.tls;
+    const cm_cql_tls_t *o = &conn->loop->o.tls;
     const char *host = o->host_name != NULL ? o->host_name : conn->tls_name;
     cm_err_t err;
 
     conn->state = CM_CQL_CONN_TLS;
-    if (cm_cql_tls_new(conn->session->tls, host, &conn->tls, &err) < 0) {
+    if (cm_cql_tls_new(conn->loop->tls, host, &conn->tls, &err) < 0) {
         cm_cql_conn_break(conn, CM_CQL_TLS, "%s", err.text);
         return;
     }
@@ -34,7 +34,7 @@ static void start_tls(cm_cql_conn_t *conn)
 
 void cm_cql_handshake_begin(cm_cql_conn_t *conn)
 {
-    if (conn->session->tls != NULL && conn->tls == NULL) {
+    if (conn->loop->tls != NULL && conn->tls == NULL) {
         start_tls(conn);
         return;
     }
@@ -45,20 +45,20 @@ void cm_cql_handshake_begin(cm_cql_conn_t *conn)
 
 static void send_startup(cm_cql_conn_t *conn, cm_str_t supported)
 {
-    const cm_cql_t *s = conn->session;
+    const cm_cql_loop_t *loop = conn->loop;
     const struct {
         const char *key, *value;
     } entries[] = {
         {"CQL_VERSION", "3.0.0"},
-        {"DRIVER_NAME", s->o.application},
-        {"DRIVER_VERSION", s->o.application_version},
+        {"DRIVER_NAME", loop->o.application},
+        {"DRIVER_VERSION", loop->o.application_version},
         {"COMPRESSION", "lz4"},
     };
 
-    conn->lz4 = s->o.compression == CM_CQL_LZ4 &&
+    conn->lz4 = loop->o.compression == CM_CQL_LZ4 &&
                 cm_cql_supported(supported, CM_STR("COMPRESSION"), CM_STR("lz4"));
-    if (s->o.compression == CM_CQL_LZ4 && !conn->lz4)
-        cm_cql_say(s, CM_LOG_WARN, "the node does not offer LZ4", "node=%s", conn->name);
+    if (loop->o.compression == CM_CQL_LZ4 && !conn->lz4)
+        cm_cql_say(loop, CM_LOG_WARN, "the node does not offer LZ4", "node=%s", conn->name);
     conn->state = CM_CQL_CONN_STARTUP;
     cm_buf_t *buf = begin(conn, CM_CQL_OP_STARTUP);
     int count = conn->lz4 ? 4 : 3;
@@ -84,7 +84,7 @@ static void started(cm_cql_conn_t *conn)
 /* SASL PLAIN (RFC 4616): no authorisation identity, user, password. */
 static void log_in(cm_cql_conn_t *conn, cm_str_t body)
 {
-    const cm_cql_options_t *o = &conn->session->o;
+    const cm_cql_options_t *o = &conn->loop->o;
     cm_cql_reader_t r = cm_cql_reader(body);
     cm_str_t who = cm_cql_read_string(&r);
 
@@ -108,18 +108,18 @@ static void log_in(cm_cql_conn_t *conn, cm_str_t body)
 
 static bool falls_back(cm_cql_conn_t *conn)
 {
-    cm_cql_t *s = conn->session;
+    cm_cql_loop_t *loop = conn->loop;
 
-    if (s->o.version != 0 || conn->version <= 4)
+    if (loop->o.version != 0 || conn->version <= 4)
         return false;
-    s->version = 4;
+    loop->version = 4;
     return true;
 }
 
 static void refused(cm_cql_conn_t *conn, const cm_cql_frame_t *frame)
 {
-    cm_cql_t *s = conn->session;
-    cm_cql_parsed_t *parsed = &s->parsed;
+    cm_cql_loop_t *loop = conn->loop;
+    cm_cql_parsed_t *parsed = &loop->parsed;
     cm_err_t err;
 
     if (cm_cql_parse(frame, parsed, &err) < 0) {

@@ -1,5 +1,4 @@
-/* Nodes: the connections that each should have, and when to try again. */
-#include "cql/session.h"
+#include "cql/nodes.h"
 
 #include <stdlib.h>
 
@@ -8,36 +7,36 @@ static void on_timer(cm_cql_timer_t *timer)
     cm_cql_node_maintain(CM_CQL_OWNER(timer, cm_cql_node_t, timer));
 }
 
-cm_cql_node_t *cm_cql_node_add(cm_cql_t *s, const cm_cql_address_t *address)
+cm_cql_node_t *cm_cql_node_add(cm_cql_nodes_t *nodes, const cm_cql_address_t *address)
 {
     cm_cql_node_t *node = cm_alloc_zero(1, sizeof *node);
     char host[CM_CQL_NAME];
 
-    node->session = s;
+    node->nodes = nodes;
     node->address = *address;
     node->timer.fire = on_timer;
     cm_cql_address_name(address, node->name);
     cm_cql_address_host(address, host);
     node->tls_name = cm_strdup(host);
-    if (s->node_count == s->node_cap) {
-        s->node_cap = s->node_cap ? 2 * s->node_cap : 16;
-        s->nodes = cm_realloc(s->nodes, (size_t)s->node_cap * sizeof(cm_cql_node_t *));
+    if (nodes->count == nodes->cap) {
+        nodes->cap = nodes->cap ? 2 * nodes->cap : 16;
+        nodes->list = cm_realloc(nodes->list, (size_t)nodes->cap * sizeof(cm_cql_node_t *));
     }
-    node->index = s->node_count;
-    s->nodes[s->node_count++] = node;
+    node->index = nodes->count;
+    nodes->list[nodes->count++] = node;
     return node;
 }
 
-cm_cql_node_t *cm_cql_node_by_address(const cm_cql_t *s, const cm_cql_address_t *address)
+cm_cql_node_t *cm_cql_node_by_address(const cm_cql_nodes_t *nodes, const cm_cql_address_t *address)
 {
-    for (int i = 0; i < s->node_count; i++) {
-        if (cm_cql_address_equal(&s->nodes[i]->address, address))
-            return s->nodes[i];
+    for (int i = 0; i < nodes->count; i++) {
+        if (cm_cql_address_equal(&nodes->list[i]->address, address))
+            return nodes->list[i];
     }
     return NULL;
 }
 
-void cm_cql_node_free(cm_cql_node_t *node)
+static void free_node(cm_cql_node_t *node)
 {
     free(node->tls_name);
     free(node->dc);
@@ -45,43 +44,45 @@ void cm_cql_node_free(cm_cql_node_t *node)
     free(node);
 }
 
-int cm_cql_node_target(const cm_cql_node_t *node)
+/* How many connections it should have. */
+static int target_of(const cm_cql_node_t *node)
 {
-    const cm_cql_t *s = node->session;
+    const cm_cql_options_t *o = &node->nodes->loop->o;
 
-    if (node->gone || s->state == CM_CQL_FAILED)
+    if (node->gone || node->nodes->closed)
         return 0;
     if (node->local)
-        return s->o.connections;
-    return s->o.local_only ? 0 : 1;
+        return o->connections;
+    return o->local_only ? 0 : 1;
 }
 
-void cm_cql_node_maintain(cm_cql_node_t *node)
-{
-    cm_cql_t *s = node->session;
-    int target = cm_cql_node_target(node);
+/* ---- what its connections report ---- */
 
-    if (cm_cql_timer_is_set(&node->timer))
-        return;
-    if (target > 1 && node->ready == 0 && node->failures > 0)
-        target = 1; /* one is enough to find out */
-    while (node->count < target)
-        node->conns[node->count++] = cm_cql_conn_open(s, node, &node->address, node->tls_name);
-}
-
-void cm_cql_node_conn_ready(cm_cql_node_t *node)
+static void on_ready(cm_cql_conn_t *conn)
 {
-    cm_cql_t *s = node->session;
+    cm_cql_node_t *node = conn->owner;
+    cm_cql_loop_t *loop = node->nodes->loop;
 
     node->failures = 0;
     node->silent = false;
-    s->last_error.code = CM_CQL_OK;
-    cm_cql_timer_stop(&s->wheel, &node->timer);
+    loop->last_error.code = CM_CQL_OK;
+    cm_cql_timer_stop(&loop->wheel, &node->timer);
     if (node->ready++ == 0)
-        cm_cql_say(s, CM_LOG_INFO, "node up", "node=%s dc=%s rack=%s", node->name,
+        cm_cql_say(loop, CM_LOG_INFO, "node up", "node=%s dc=%s rack=%s", node->name,
                    node->dc ? node->dc : "?", node->rack ? node->rack : "?");
     cm_cql_node_maintain(node);
-    cm_cql_state_update(s);
+    node->nodes->changed(node->nodes);
+}
+
+/* Sets the time of the next connect: at once where only the protocol's version was wrong. */
+static void try_later(cm_cql_node_t *node, bool at_once)
+{
+    cm_cql_loop_t *loop = node->nodes->loop;
+    int64_t wait = at_once ? 0
+                           : cm_cql_backoff(loop, node->failures > 0 ? node->failures : 1,
+                                            loop->o.reconnect_min_ms, loop->o.reconnect_max_ms);
+
+    cm_cql_timer_set(&loop->wheel, &node->timer, loop->now + wait);
 }
 
 static void take_out(cm_cql_node_t *node, const cm_cql_conn_t *conn)
@@ -94,60 +95,76 @@ static void take_out(cm_cql_node_t *node, const cm_cql_conn_t *conn)
     }
 }
 
-void cm_cql_node_conn_closed(cm_cql_node_t *node, cm_cql_conn_t *conn, bool was_ready,
-                             const cm_cql_error_t *error)
+static void on_closed(cm_cql_conn_t *conn, bool was_ready, const cm_cql_error_t *error)
 {
-    cm_cql_t *s = node->session;
+    cm_cql_node_t *node = conn->owner;
+    cm_cql_loop_t *loop = node->nodes->loop;
 
     take_out(node, conn);
     if (was_ready) {
-        s->stats.disconnects++;
+        loop->stats.disconnects++;
         if (--node->ready == 0)
-            cm_cql_say(s, CM_LOG_WARN, "node down", "node=%s reason=\"%s\"", node->name,
+            cm_cql_say(loop, CM_LOG_WARN, "node down", "node=%s reason=\"%s\"", node->name,
                        error->text);
     } else if (!cm_cql_timer_is_set(&node->timer)) {
         node->failures++; /* once for all that were tried together */
     }
-    if (node->gone || cm_cql_node_target(node) == 0) {
-        cm_cql_state_update(s);
-        return;
-    }
-    int64_t wait = conn->version > s->version
-                       ? 0
-                       : cm_cql_backoff(s, node->failures > 0 ? node->failures : 1,
-                                        s->o.reconnect_min_ms, s->o.reconnect_max_ms);
-    if (!cm_cql_timer_is_set(&node->timer))
-        cm_cql_timer_set(&s->wheel, &node->timer, s->now + wait);
-    cm_cql_state_update(s);
+    if (target_of(node) > 0 && !cm_cql_timer_is_set(&node->timer))
+        try_later(node, conn->version > loop->version);
+    node->nodes->changed(node->nodes);
 }
 
-void cm_cql_node_heard(cm_cql_node_t *node)
+static void on_heard(cm_cql_conn_t *conn)
 {
-    cm_cql_say(node->session, CM_LOG_INFO, "node answers again", "node=%s", node->name);
+    cm_cql_node_t *node = conn->owner;
+
+    if (!node->silent)
+        return;
+    cm_cql_say(node->nodes->loop, CM_LOG_INFO, "node answers again", "node=%s", node->name);
     node->silent = false;
+}
+
+static const cm_cql_conn_events_t conn_events = {
+    .use = "requests", .ready = on_ready, .closed = on_closed, .heard = on_heard};
+
+cm_cql_node_t *cm_cql_node_of(const cm_cql_conn_t *conn)
+{
+    return conn->events == &conn_events ? conn->owner : NULL;
+}
+
+/* ---- connecting and leaving ---- */
+
+void cm_cql_node_maintain(cm_cql_node_t *node)
+{
+    cm_cql_loop_t *loop = node->nodes->loop;
+    int target = target_of(node);
+
+    if (cm_cql_timer_is_set(&node->timer))
+        return;
+    if (target > 1 && node->ready == 0 && node->failures > 0)
+        target = 1; /* one is enough to find out */
+    while (node->count < target)
+        node->conns[node->count++] = cm_cql_conn_open(loop, &conn_events, node, &node->address,
+                                                      node->tls_name, loop->o.max_requests);
 }
 
 void cm_cql_node_silent(cm_cql_node_t *node)
 {
     if (node->silent)
         return;
-    cm_cql_say(node->session, CM_LOG_WARN, "node is silent", "node=%s", node->name);
+    cm_cql_say(node->nodes->loop, CM_LOG_WARN, "node is silent", "node=%s", node->name);
     node->silent = true;
 }
 
-/* No longer part of the cluster: idle connections are closed, the others when they are idle. */
 void cm_cql_node_leave(cm_cql_node_t *node)
 {
-    cm_cql_t *s = node->session;
+    cm_cql_nodes_t *nodes = node->nodes;
 
     node->gone = true;
-    cm_cql_timer_stop(&s->wheel, &node->timer);
-    cm_cql_say(s, CM_LOG_INFO, "node left", "node=%s", node->name);
-    if (s->former_count == s->former_cap) {
-        s->former_cap = s->former_cap ? 2 * s->former_cap : 8;
-        s->former = cm_realloc(s->former, (size_t)s->former_cap * sizeof(cm_cql_node_t *));
-    }
-    s->former[s->former_count++] = node;
+    cm_cql_timer_stop(&nodes->loop->wheel, &node->timer);
+    cm_cql_say(nodes->loop, CM_LOG_INFO, "node left", "node=%s", node->name);
+    node->next_former = nodes->former;
+    nodes->former = node;
     for (int i = node->count - 1; i >= 0; i--) {
         cm_cql_conn_t *conn = node->conns[i];
         conn->draining = true;
@@ -156,33 +173,50 @@ void cm_cql_node_leave(cm_cql_node_t *node)
     }
 }
 
-void cm_cql_nodes_sweep(cm_cql_t *s)
+void cm_cql_nodes_sweep(cm_cql_nodes_t *nodes)
 {
-    for (int i = s->former_count - 1; i >= 0; i--) {
-        cm_cql_node_t *node = s->former[i];
-        if (node->count > 0)
+    for (cm_cql_node_t **at = &nodes->former; *at != NULL;) {
+        cm_cql_node_t *node = *at;
+        if (node->count > 0) {
+            at = &node->next_former;
             continue;
-        s->former[i] = s->former[--s->former_count];
-        /* calls may remember it as the node to avoid: by address only, never followed */
-        cm_cql_node_free(node);
+        }
+        *at = node->next_former;
+        /* Calls may still have it as the node to avoid: they compare the pointer only. */
+        free_node(node);
     }
 }
 
-void cm_cql_state_update(cm_cql_t *s)
+/* ---- the list ---- */
+
+int cm_cql_nodes_up(const cm_cql_nodes_t *nodes)
 {
-    cm_cql_state_t was = s->state;
     int up = 0;
 
-    for (int i = 0; i < s->node_count; i++)
-        up += s->nodes[i]->ready > 0;
-    if (was == CM_CQL_FAILED)
-        return;
-    if (up > 0)
-        s->state = CM_CQL_READY;
-    else if (was == CM_CQL_READY)
-        s->state = CM_CQL_DOWN;
-    if (s->state != was)
-        cm_cql_say(s, s->state == CM_CQL_READY ? CM_LOG_INFO : CM_LOG_ERROR,
-                   s->state == CM_CQL_READY ? "cluster ready" : "cluster down",
-                   "nodes=%d nodes_up=%d version=%d", s->node_count, up, s->version);
+    for (int i = 0; i < nodes->count; i++)
+        up += nodes->list[i]->ready > 0;
+    return up;
+}
+
+static void close_node(cm_cql_node_t *node, const cm_cql_error_t *error)
+{
+    while (node->count > 0)
+        cm_cql_conn_close(node->conns[0], error);
+}
+
+void cm_cql_nodes_close(cm_cql_nodes_t *nodes, const cm_cql_error_t *error)
+{
+    nodes->closed = true;
+    for (int i = 0; i < nodes->count; i++)
+        close_node(nodes->list[i], error);
+    for (cm_cql_node_t *node = nodes->former; node != NULL; node = node->next_former)
+        close_node(node, error);
+}
+
+void cm_cql_nodes_free(cm_cql_nodes_t *nodes)
+{
+    cm_cql_nodes_sweep(nodes);
+    for (int i = 0; i < nodes->count; i++)
+        free_node(nodes->list[i]);
+    free(nodes->list);
 }

@@ -1,5 +1,5 @@
 /* Options: defaults, checks, copies. */
-#include "cql/session.h"
+#include "cql/loop.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,18 +98,18 @@ static const char **texts(cm_cql_options_t *o, int i)
     return i < (int)(sizeof all / sizeof *all) ? all[i] : NULL;
 }
 
-int cm_cql_options_fill(cm_cql_t *s, const cm_cql_options_t *options, cm_err_t *err)
+int cm_cql_options_fill(cm_cql_options_t *o, const cm_cql_options_t *given, cm_err_t *err)
 {
-    if (options != NULL)
-        s->o = *options;
-    fill_defaults(&s->o);
-    for (int i = 0; texts(&s->o, i) != NULL; i++)
-        copy(texts(&s->o, i));
-    return check(&s->o, err);
+    if (given != NULL)
+        *o = *given;
+    fill_defaults(o);
+    for (int i = 0; texts(o, i) != NULL; i++)
+        copy(texts(o, i));
+    return check(o, err);
 }
 
-void cm_cql_options_free(cm_cql_t *s)
+void cm_cql_options_free(cm_cql_options_t *o)
 {
-    for (int i = 0; texts(&s->o, i) != NULL; i++)
-        free((char *)*texts(&s->o, i));
+    for (int i = 0; texts(o, i) != NULL; i++)
+        free((char *)*texts(o, i));
 }

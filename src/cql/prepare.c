@@ -1,7 +1,6 @@
-/* Prepared statements. A statement is prepared on one node at first; any other node says UNPREPARED
- * when it meets it (v4 section 9, 0x2500), also one that was restarted; then it is prepared there,
- * once however many calls met that, and the calls are sent again. */
-#include "cql/session.h"
+#include "cql/prepare.h"
+
+#include "cql/dispatch.h"
 
 #include <stdlib.h>
 
@@ -77,17 +76,17 @@ static void finish_prepare(cm_cql_call_t *call, const cm_cql_error_t *error,
     void *context = call->context;
     cm_cql_error_t strange;
 
-    if (result != NULL && s->parsed.kind != CM_CQL_KIND_PREPARED) {
+    if (result != NULL && s->loop.parsed.kind != CM_CQL_KIND_PREPARED) {
         cm_cql_set_error(&strange, CM_CQL_PROTOCOL, "PREPARE was answered with something else");
         error = &strange;
         result = NULL;
     }
     if (result != NULL)
-        cm_cql_prepared_update(call->prepared, &s->parsed);
+        cm_cql_prepared_update(call->prepared, &s->loop.parsed);
     s->in_flight--;
     s->answered++;
-    s->stats.requests += error == NULL;
-    s->stats.failures += error != NULL;
+    s->loop.stats.requests += error == NULL;
+    s->loop.stats.failures += error != NULL;
     cm_cql_call_free(call);
     if (done != NULL)
         done(context, error, result);
@@ -137,9 +136,9 @@ static void finish_reprepare(cm_cql_call_t *call, const cm_cql_error_t *error,
     cm_cql_error_t copy;
 
     cm_cql_call_free(call);
-    if (result != NULL && s->parsed.kind == CM_CQL_KIND_PREPARED) {
-        cm_cql_prepared_update(p, &s->parsed);
-        s->stats.reprepares++;
+    if (result != NULL && s->loop.parsed.kind == CM_CQL_KIND_PREPARED) {
+        cm_cql_prepared_update(p, &s->loop.parsed);
+        s->loop.stats.reprepares++;
         while ((waiting = next_waiting(conn, p)) != NULL) {
             cm_cql_call_detach(waiting);
             waiting->avoid = NULL;
@@ -163,11 +162,11 @@ void cm_cql_unprepared(cm_cql_call_t *call, cm_cql_conn_t *conn)
     cm_cql_prepared_t *p = call->prepared;
 
     if (++call->reprepared > MAX_REPREPARES) {
-        cm_cql_call_failed(call, &s->parsed.error);
+        cm_cql_call_failed(call, &s->loop.parsed.error);
         return;
     }
     call->avoid = NULL;
-    if (!cm_str_equal(s->parsed.unprepared_id, (cm_str_t){p->id.data, p->id.len})) {
+    if (!cm_str_equal(s->loop.parsed.unprepared_id, (cm_str_t){p->id.data, p->id.len})) {
         cm_cql_call_submit(call); /* it has another id by now */
         return;
     }
@@ -176,11 +175,10 @@ void cm_cql_unprepared(cm_cql_call_t *call, cm_cql_conn_t *conn)
     call->conn = conn;
     cm_cql_list_add(&conn->preparing, call);
     if (call->timeout_ms > 0)
-        cm_cql_timer_set(&s->wheel, &call->timer, s->now + call->timeout_ms);
+        cm_cql_timer_set(&s->loop.wheel, &call->timer, s->loop.now + call->timeout_ms);
     if (asked)
         return;
     cm_cql_call_t *again = cm_cql_prepare_call(s, p);
-    again->internal = true;
     again->max_retries = 0;
     again->pinned = conn;
     again->finish = finish_reprepare;

@@ -1,5 +1,8 @@
 /* The user's requests, and those that wait for their answers. */
-#include "cql/session.h"
+#include "cql/control.h"
+#include "cql/dispatch.h"
+#include "cql/prepare.h"
+#include "cql/route.h"
 
 #include <stdlib.h>
 
@@ -90,6 +93,17 @@ static void on_page(void *context, const cm_cql_error_t *error, const cm_cql_res
     ((waiter_t *)context)->ended = true;
 }
 
+/* Requests end by their own time-outs. */
+static int run_until(cm_cql_t *s, const bool *ended, cm_err_t *err)
+{
+    while (!*ended) {
+        int rc = cm_cql_run(s, -1, err);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
 static int forbid_in_callback(const cm_cql_t *s, cm_err_t *err)
 {
     if (s->running)
@@ -100,22 +114,22 @@ static int forbid_in_callback(const cm_cql_t *s, cm_err_t *err)
 /* A reading of the topology that is under way may be older than the change. */
 int cm_cql_agree(cm_cql_t *s, cm_err_t *err)
 {
-    int64_t deadline = cm_cql_now(s) + AGREEMENT_MS;
-    uint64_t wanted = s->stats.refreshes + 1 + s->refreshing;
+    int64_t deadline = cm_cql_now(&s->loop) + AGREEMENT_MS;
+    uint64_t wanted = s->loop.stats.refreshes + 1 + s->refreshing;
     bool agreed = false;
 
     if (forbid_in_callback(s, err) < 0)
         return CM_EUSAGE;
-    cm_cql_refresh_at(s, s->now);
-    while (!agreed && cm_cql_now(s) < deadline && s->state == CM_CQL_READY) {
+    cm_cql_refresh_at(s, s->loop.now);
+    while (!agreed && cm_cql_now(&s->loop) < deadline && s->state == CM_CQL_READY) {
         int rc = cm_cql_run(s, AGREEMENT_POLL_MS, err);
         if (rc < 0)
             return rc;
-        if (s->stats.refreshes < wanted)
+        if (s->loop.stats.refreshes < wanted)
             continue;
         agreed = s->schema_agreed;
-        wanted = s->stats.refreshes + 1;
-        cm_cql_refresh_at(s, s->now + AGREEMENT_POLL_MS);
+        wanted = s->loop.stats.refreshes + 1;
+        cm_cql_refresh_at(s, s->loop.now + AGREEMENT_POLL_MS);
     }
     return 0;
 }
@@ -137,7 +151,7 @@ int cm_cql_query_wait(cm_cql_t *s, cm_str_t text, const cm_cql_request_t *reques
         query_call(s, text, NULL, 0, request, one_page ? on_page : on_done, &waiter);
     call->at_control = true;
     cm_cql_call_submit(call);
-    rc = cm_cql_run_until(s, &waiter.ended, err);
+    rc = run_until(s, &waiter.ended, err);
     if (rc == 0)
         rc = cm_cql_error_to_err(&waiter.error, err);
     if (rc == 0 && waiter.schema_changed)
@@ -153,6 +167,6 @@ int cm_cql_prepare_wait(cm_cql_t *s, cm_str_t text, cm_cql_prepared_t **prepared
     if (rc == 0)
         rc = cm_cql_prepare(s, text, prepared, on_done, &waiter, err);
     if (rc == 0)
-        rc = cm_cql_run_until(s, &waiter.ended, err);
+        rc = run_until(s, &waiter.ended, err);
     return rc == 0 ? cm_cql_error_to_err(&waiter.error, err) : rc;
 }

@@ -1,12 +1,8 @@
-/* Routing: which connection a call takes. First a replica of its row in the local data centre, the
- * primary before the others; then any node there in turn; then, unless that is forbidden, the rest
- * of the cluster. Nodes that are silent come after those like them that are not. Among the
- * connections of a node the one with the least in flight. */
-#include "cql/session.h"
+#include "cql/route.h"
 
 enum { KEY_MAX = 1024 };
 
-const cm_cql_keyspace_t *cm_cql_keyspace(const cm_cql_t *s, cm_str_t name)
+static const cm_cql_keyspace_t *find_keyspace(const cm_cql_t *s, cm_str_t name)
 {
     for (const cm_cql_keyspace_t *k = s->keyspaces; k != NULL; k = k->next) {
         if (cm_str_equal(cm_str(k->name), name))
@@ -15,10 +11,10 @@ const cm_cql_keyspace_t *cm_cql_keyspace(const cm_cql_t *s, cm_str_t name)
     return NULL;
 }
 
-const cm_cql_keyspace_t *cm_cql_prepared_keyspace(cm_cql_t *s, cm_cql_prepared_t *prepared)
+static const cm_cql_keyspace_t *keyspace_of(cm_cql_t *s, cm_cql_prepared_t *prepared)
 {
     if (prepared->generation != s->generation) {
-        prepared->keyspace = cm_cql_keyspace(s, prepared->bound.keyspace);
+        prepared->keyspace = find_keyspace(s, prepared->bound.keyspace);
         prepared->generation = s->generation;
     }
     return prepared->keyspace;
@@ -62,7 +58,7 @@ bool cm_cql_values_token(const cm_cql_prepared_t *prepared, const cm_cql_value_t
 
 static const int *replicas_of(cm_cql_t *s, cm_cql_prepared_t *prepared, int64_t token, int *count)
 {
-    const cm_cql_keyspace_t *keyspace = cm_cql_prepared_keyspace(s, prepared);
+    const cm_cql_keyspace_t *keyspace = keyspace_of(s, prepared);
 
     *count = 0;
     if (!s->murmur3 || keyspace == NULL || keyspace->replicas.width == 0)
@@ -84,8 +80,8 @@ int cm_cql_primary(cm_cql_t *s, cm_cql_prepared_t *prepared, int64_t token)
     const int *replicas = replicas_of(s, prepared, token, &count);
 
     for (int i = 0; i < count && replicas[i] >= 0; i++) {
-        const cm_cql_node_t *node = s->nodes[replicas[i]];
-        if (node->local && (best < 0 || willing(node) > willing(s->nodes[best])))
+        const cm_cql_node_t *node = s->nodes.list[replicas[i]];
+        if (node->local && (best < 0 || willing(node) > willing(s->nodes.list[best])))
             best = replicas[i];
     }
     return best;
@@ -119,11 +115,11 @@ static cm_cql_conn_t *take(const cm_cql_node_t *node, const choice_t *choice)
 /* A node in turn of those that may. */
 static cm_cql_conn_t *any_node(cm_cql_t *s, const choice_t *choice)
 {
-    for (int i = 0; i < s->node_count; i++) {
-        const cm_cql_node_t *node = s->nodes[(s->turn + i) % s->node_count];
+    for (int i = 0; i < s->nodes.count; i++) {
+        const cm_cql_node_t *node = s->nodes.list[(s->nodes.turn + i) % s->nodes.count];
         cm_cql_conn_t *conn = take(node, choice);
         if (conn != NULL) {
-            s->turn = (node->index + 1) % s->node_count;
+            s->nodes.turn = (node->index + 1) % s->nodes.count;
             return conn;
         }
     }
@@ -138,7 +134,7 @@ static cm_cql_conn_t *replica(cm_cql_t *s, const cm_cql_call_t *call, const choi
         call->has_token ? replicas_of(s, call->prepared, call->token, count) : NULL;
 
     for (int i = 0; i < *count && replicas[i] >= 0; i++) {
-        cm_cql_conn_t *conn = take(s->nodes[replicas[i]], choice);
+        cm_cql_conn_t *conn = take(s->nodes.list[replicas[i]], choice);
         if (conn != NULL)
             return conn;
     }
@@ -151,7 +147,7 @@ static cm_cql_conn_t *route(cm_cql_t *s, const cm_cql_call_t *call, const cm_cql
     cm_cql_conn_t *conn = NULL;
 
     if (call->at_control && s->control != NULL) {
-        const cm_cql_node_t *node = cm_cql_node_by_address(s, &s->control->address);
+        const cm_cql_node_t *node = cm_cql_node_by_address(&s->nodes, &s->control->address);
         if (node != NULL && node != avoid && (conn = best_of(node)) != NULL)
             return conn;
     }
@@ -194,9 +190,9 @@ cm_cql_conn_t *cm_cql_route(cm_cql_t *s, const cm_cql_call_t *call)
     if (conn == NULL && call->avoid != NULL)
         conn = route(s, call, NULL);
     /* Another data centre may not have yet what was acknowledged here: not for one failure. */
-    if (conn == NULL && !s->o.local_only)
+    if (conn == NULL && !s->loop.o.local_only)
         conn = route_away(s, call->avoid);
-    if (conn == NULL && !s->o.local_only && call->avoid != NULL)
+    if (conn == NULL && !s->loop.o.local_only && call->avoid != NULL)
         conn = route_away(s, NULL);
     return conn;
 }

@@ -1,7 +1,8 @@
 /* Scans: the ring is cut into ranges of tokens, several of which are read at once, page by page.
  * The next page or range is asked for before a page is shown, so that the nodes never wait for the
  * caller. */
-#include "cql/session.h"
+#include "cql/dispatch.h"
+#include "cql/prepare.h"
 
 #include <stdlib.h>
 
@@ -212,7 +213,7 @@ static void on_prepared(cm_cql_call_t *call, const cm_cql_error_t *error,
     cm_cql_error_t strange;
 
     (void)result;
-    if (error == NULL && s->parsed.kind != CM_CQL_KIND_PREPARED) {
+    if (error == NULL && s->loop.parsed.kind != CM_CQL_KIND_PREPARED) {
         cm_cql_set_error(&strange, CM_CQL_PROTOCOL, "PREPARE was answered with something else");
         error = &strange;
     }
@@ -220,7 +221,7 @@ static void on_prepared(cm_cql_call_t *call, const cm_cql_error_t *error,
         end_scan(scan, error);
         return;
     }
-    cm_cql_prepared_update(scan->prepared, &s->parsed);
+    cm_cql_prepared_update(scan->prepared, &s->loop.parsed);
     scan->setup = NULL;
     cm_cql_call_free(call);
     make_ranges(scan);

@@ -1,75 +1,83 @@
 /* A session: opening, the event loop, closing. */
-#include "cql/session.h"
+#include "cql/control.h"
+#include "cql/dispatch.h"
+#include "cql/prepare.h"
+#include "cql/topology.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
-enum { EVENTS_A_ROUND = 64, LOG_TEXT = 512 };
+enum { EVENTS_A_ROUND = 64 };
 
-/* ---- small things ---- */
+/* ---- answers ---- */
 
-int64_t cm_cql_now(const cm_cql_t *s)
+static void on_answer(cm_cql_call_t *call, cm_cql_conn_t *conn, const cm_cql_frame_t *frame)
 {
-    return s->o.clock != NULL ? cm_clock_now_ms(s->o.clock) : cm_clock_ticks_ns() / 1000000;
-}
+    cm_cql_t *s = call->session;
+    cm_cql_parsed_t *parsed = &s->loop.parsed;
+    cm_err_t err;
 
-void cm_cql_say(const cm_cql_t *s, cm_level_t level, const char *msg, const char *format, ...)
-{
-    char text[LOG_TEXT];
-    va_list args;
-
-    if (s->o.log == NULL)
+    cm_cql_timer_stop(&s->loop.wheel, &call->timer);
+    call->place = CM_CQL_NOWHERE;
+    call->conn = NULL;
+    call->avoid = NULL;
+    if (call->opcode == CM_CQL_OP_REGISTER && frame->opcode == CM_CQL_OP_READY) {
+        static const cm_cql_result_t nothing = {0};
+        call->finish(call, NULL, &nothing);
         return;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    cm_log(s->o.log, level, msg, "%s", text);
+    }
+    int what = cm_cql_parse(frame, parsed, &err);
+    if (what < 0) {
+        cm_cql_error_t error;
+        cm_cql_set_error(&error, CM_CQL_PROTOCOL, "%s", err.text);
+        memcpy(error.node, conn->name, sizeof error.node);
+        call->avoid = cm_cql_node_of(conn);
+        cm_cql_call_failed(call, &error);
+        cm_cql_conn_fail(conn, CM_CQL_PROTOCOL, "%s", err.text);
+        return;
+    }
+    if (what == CM_CQL_OP_RESULT) {
+        call->reprepared = 0;
+        call->finish(call, NULL, &parsed->result);
+        return;
+    }
+    call->avoid = cm_cql_node_of(conn);
+    memcpy(parsed->error.node, conn->name, sizeof parsed->error.node);
+    if (parsed->error.server_code == CM_CQL_UNPREPARED && call->prepared != NULL)
+        cm_cql_unprepared(call, conn);
+    else
+        cm_cql_call_failed(call, &parsed->error);
 }
 
-void cm_cql_set_error(cm_cql_error_t *error, cm_cql_code_t code, const char *format, ...)
+static void on_lost(cm_cql_call_t *call, cm_cql_conn_t *conn, const cm_cql_error_t *error)
 {
-    va_list args;
-
-    *error = (cm_cql_error_t){
-        .code = code, .server_code = -1, .consistency = -1, .received = -1, .required = -1};
-    va_start(args, format);
-    vsnprintf(error->text, sizeof error->text, format, args);
-    va_end(args);
+    call->avoid = cm_cql_node_of(conn);
+    cm_cql_call_failed(call, error);
 }
 
-/* splitmix64 */
-static uint64_t next_random(cm_cql_t *s)
-{
-    uint64_t z = (s->random += UINT64_C(0x9E3779B97F4A7C15));
-    z = (z ^ z >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
-    z = (z ^ z >> 27) * UINT64_C(0x94D049BB133111EB);
-    return z ^ z >> 31;
-}
+static const cm_cql_call_events_t call_events = {.answered = on_answer, .lost = on_lost};
 
-int64_t cm_cql_backoff(cm_cql_t *s, int failures, int min_ms, int max_ms)
-{
-    int64_t wait = max_ms;
+/* ---- the nodes ---- */
 
-    if (failures <= 30 && ((int64_t)min_ms << (failures - 1)) < max_ms)
-        wait = (int64_t)min_ms << (failures - 1);
-    return wait / 2 + (int64_t)(next_random(s) % (uint64_t)(wait - wait / 2 + 1));
-}
-
-int cm_cql_admit(cm_cql_t *s, cm_err_t *err)
+/* Ready or down. */
+static void on_nodes_changed(cm_cql_nodes_t *nodes)
 {
-    if (!s->running)
-        s->now = cm_cql_now(s); /* it may be long since the session was run */
-    if (s->state == CM_CQL_FAILED)
-        return cm_fail(err, CM_EUSAGE, "cql: the session has failed: %s%s%s", s->last_error.node,
-                       s->last_error.node[0] ? ": " : "", s->last_error.text);
-    if (s->in_flight >= s->o.max_in_flight)
-        return cm_fail(err, CM_EBUSY, "cql: %d requests are in flight, which is the limit",
-                       s->in_flight);
-    return 0;
+    cm_cql_t *s = CM_CQL_OWNER(nodes, cm_cql_t, nodes);
+    cm_cql_state_t was = s->state;
+    int up = cm_cql_nodes_up(nodes);
+
+    if (was == CM_CQL_FAILED)
+        return;
+    if (up > 0)
+        s->state = CM_CQL_READY;
+    else if (was == CM_CQL_READY)
+        s->state = CM_CQL_DOWN;
+    if (s->state != was)
+        cm_cql_say(&s->loop, s->state == CM_CQL_READY ? CM_LOG_INFO : CM_LOG_ERROR,
+                   s->state == CM_CQL_READY ? "cluster ready" : "cluster down",
+                   "nodes=%d nodes_up=%d version=%d", nodes->count, up, s->loop.version);
 }
 
 /* ---- opening ---- */
@@ -77,26 +85,30 @@ int cm_cql_admit(cm_cql_t *s, cm_err_t *err)
 int cm_cql_open(const cm_cql_options_t *options, cm_cql_t **session, cm_err_t *err)
 {
     cm_cql_t *s = cm_alloc_zero(1, sizeof *s);
+    cm_cql_options_t *o = &s->loop.o;
 
-    s->epoll = -1;
-    int rc = cm_cql_options_fill(s, options, err);
+    s->loop.epoll = -1;
+    s->loop.call_events = &call_events;
+    s->nodes.loop = &s->loop;
+    s->nodes.changed = on_nodes_changed;
+    int rc = cm_cql_options_fill(o, options, err);
     if (rc == 0)
-        rc = cm_cql_contacts_parse(s, err);
+        rc = cm_cql_contacts_parse(&s->contacts, o->contact_points, o->port, err);
     if (rc == 0)
-        rc = cm_cql_contacts_resolve(s, err);
-    if (rc == 0 && s->o.tls.enabled)
-        rc = cm_cql_tls_context_new(&s->o.tls, &s->tls, err);
+        rc = cm_cql_contacts_resolve(&s->contacts, err);
+    if (rc == 0 && o->tls.enabled)
+        rc = cm_cql_tls_context_new(&o->tls, &s->loop.tls, err);
     if (rc < 0)
         goto fail;
-    s->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (s->epoll < 0) {
+    s->loop.epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (s->loop.epoll < 0) {
         rc = cm_fail(err, CM_EINTERNAL, "cql: no epoll: %s", strerror(errno));
         goto fail;
     }
-    s->now = cm_cql_now(s);
-    s->random = s->o.seed != 0 ? s->o.seed : (uint64_t)cm_clock_ticks_ns();
-    s->version = s->o.version != 0 ? s->o.version : 5;
-    cm_cql_wheel_init(&s->wheel, s->now);
+    s->loop.now = cm_cql_now(&s->loop);
+    s->loop.random = o->seed != 0 ? o->seed : (uint64_t)cm_clock_ticks_ns();
+    s->loop.version = o->version != 0 ? o->version : 5;
+    cm_cql_wheel_init(&s->loop.wheel, s->loop.now);
     cm_cql_control_start(s);
     *session = s;
     return 0;
@@ -107,35 +119,9 @@ fail:
 
 /* ---- the loop ---- */
 
-/* Sends what was written, closes what has broken; callbacks may write more. */
-static void flush_dirty(cm_cql_t *s)
-{
-    while (s->dirty != NULL) {
-        cm_cql_conn_t *conn = s->dirty;
-        s->dirty = conn->next_dirty;
-        conn->dirty = false;
-        if (conn->state == CM_CQL_CONN_CLOSED)
-            continue;
-        if (!conn->broken)
-            cm_cql_conn_flush(conn);
-        if (conn->broken)
-            cm_cql_conn_close(conn, &conn->error);
-    }
-}
-
-static void reap(cm_cql_t *s)
-{
-    while (s->dead != NULL) {
-        cm_cql_conn_t *conn = s->dead;
-        s->dead = conn->next_dead;
-        cm_cql_conn_free(conn);
-    }
-    cm_cql_nodes_sweep(s);
-}
-
 static int time_to_wait(const cm_cql_t *s, int timeout_ms)
 {
-    int wait = cm_cql_wheel_wait(&s->wheel, s->now);
+    int wait = cm_cql_wheel_wait(&s->loop.wheel, s->loop.now);
 
     if (s->answered > 0)
         return 0;
@@ -148,22 +134,23 @@ static int pump(cm_cql_t *s, int timeout_ms, cm_err_t *err)
 {
     struct epoll_event events[EVENTS_A_ROUND];
 
-    s->now = cm_cql_now(s);
+    s->loop.now = cm_cql_now(&s->loop);
     s->answered = 0;
-    flush_dirty(s);
-    int count = epoll_wait(s->epoll, events, EVENTS_A_ROUND, time_to_wait(s, timeout_ms));
+    cm_cql_conns_flush(&s->loop);
+    int count = epoll_wait(s->loop.epoll, events, EVENTS_A_ROUND, time_to_wait(s, timeout_ms));
     if (count < 0 && errno != EINTR)
         return cm_fail(err, CM_EINTERNAL, "cql: epoll fails: %s", strerror(errno));
-    s->now = cm_cql_now(s);
+    s->loop.now = cm_cql_now(&s->loop);
     for (int i = 0; i < count; i++)
         cm_cql_conn_event(events[i].data.ptr, events[i].events);
-    cm_cql_wheel_advance(&s->wheel, s->now);
-    flush_dirty(s);
-    if (s->queue_ready && s->queue.count > 0) {
+    cm_cql_wheel_advance(&s->loop.wheel, s->loop.now);
+    cm_cql_conns_flush(&s->loop);
+    if (s->loop.stream_free && s->queue.count > 0) {
         cm_cql_queue_drain(s);
-        flush_dirty(s);
+        cm_cql_conns_flush(&s->loop);
     }
-    reap(s);
+    cm_cql_conns_reap(&s->loop);
+    cm_cql_nodes_sweep(&s->nodes);
     return s->answered;
 }
 
@@ -177,26 +164,16 @@ int cm_cql_run(cm_cql_t *s, int timeout_ms, cm_err_t *err)
     return rc;
 }
 
-int cm_cql_run_until(cm_cql_t *s, const bool *ended, cm_err_t *err)
-{
-    while (!*ended) {
-        int rc = cm_cql_run(s, -1, err);
-        if (rc < 0)
-            return rc;
-    }
-    return 0;
-}
-
 int cm_cql_fd(const cm_cql_t *s)
 {
-    return s->epoll;
+    return s->loop.epoll;
 }
 
 int cm_cql_wait_ms(const cm_cql_t *s)
 {
-    if (s->dirty != NULL || (s->queue_ready && s->queue.count > 0))
+    if (s->loop.dirty != NULL || (s->loop.stream_free && s->queue.count > 0))
         return 0;
-    return cm_cql_wheel_wait(&s->wheel, cm_cql_now(s));
+    return cm_cql_wheel_wait(&s->loop.wheel, cm_cql_now(&s->loop));
 }
 
 /* ---- state ---- */
@@ -208,62 +185,46 @@ cm_cql_state_t cm_cql_state(const cm_cql_t *s)
 
 const cm_cql_error_t *cm_cql_last_error(const cm_cql_t *s)
 {
-    return s->last_error.code != CM_CQL_OK ? &s->last_error : NULL;
+    return s->loop.last_error.code != CM_CQL_OK ? &s->loop.last_error : NULL;
 }
 
 void cm_cql_stats(const cm_cql_t *s, cm_cql_stats_t *stats)
 {
-    *stats = s->stats;
-    stats->nodes = s->node_count;
+    *stats = s->loop.stats;
+    stats->nodes = s->nodes.count;
     stats->in_flight = s->in_flight;
-    stats->version = s->version_known ? s->version : 0;
-    for (int i = 0; i < s->node_count; i++) {
-        stats->nodes_up += s->nodes[i]->ready > 0;
-        stats->connections += s->nodes[i]->ready;
-    }
+    stats->version = s->loop.version_known ? s->loop.version : 0;
+    stats->nodes_up = cm_cql_nodes_up(&s->nodes);
+    for (int i = 0; i < s->nodes.count; i++)
+        stats->connections += s->nodes.list[i]->ready;
 }
 
 void cm_cql_refresh(cm_cql_t *s)
 {
-    cm_cql_refresh_at(s, s->now);
+    cm_cql_refresh_at(s, s->loop.now);
 }
 
 int cm_cql_connect(cm_cql_t *s, int timeout_ms, cm_err_t *err)
 {
-    int64_t deadline = cm_cql_now(s) + timeout_ms, left = timeout_ms;
+    int64_t deadline = cm_cql_now(&s->loop) + timeout_ms, left = timeout_ms;
 
     do {
         int rc = cm_cql_run(s, s->state == CM_CQL_READY ? 0 : (int)left, err);
         if (rc < 0)
             return rc;
-        left = deadline - cm_cql_now(s);
+        left = deadline - cm_cql_now(&s->loop);
     } while (s->state != CM_CQL_READY && s->state != CM_CQL_FAILED && left > 0);
     if (s->state == CM_CQL_READY)
         return 0;
     if (s->state == CM_CQL_FAILED)
-        return cm_cql_error_to_err(&s->last_error, err);
+        return cm_cql_error_to_err(&s->loop.last_error, err);
     return cm_fail(err, CM_EIO, "cql: no node of %s is ready within %d ms%s%s%s%s",
-                   s->o.contact_points, timeout_ms, s->last_error.code ? "; " : "",
-                   s->last_error.node, s->last_error.code ? ": " : "", s->last_error.text);
+                   s->loop.o.contact_points, timeout_ms, s->loop.last_error.code ? "; " : "",
+                   s->loop.last_error.node, s->loop.last_error.code ? ": " : "",
+                   s->loop.last_error.text);
 }
 
 /* ---- the end ---- */
-
-static void end_list(cm_cql_list_t *list, const cm_cql_error_t *error)
-{
-    while (list->first != NULL)
-        cm_cql_call_end(list->first, error);
-}
-
-void cm_cql_give_up(cm_cql_t *s, const cm_cql_error_t *error)
-{
-    s->last_error = *error;
-    s->state = CM_CQL_FAILED;
-    cm_cql_say(s, CM_LOG_ERROR, "giving up", "node=%s code=%s reason=\"%s\"", error->node,
-               cm_cql_code_name(error->code), error->text);
-    end_list(&s->queue, &s->last_error);
-    end_list(&s->resting, &s->last_error);
-}
 
 static void close_all(cm_cql_t *s)
 {
@@ -271,22 +232,14 @@ static void close_all(cm_cql_t *s)
 
     cm_cql_set_error(&cancelled, CM_CQL_CANCELLED, "the session was closed");
     s->state = CM_CQL_FAILED;
-    s->o.log = NULL; /* what goes down now goes down on purpose */
-    s->last_error = cancelled;
+    s->loop.o.log = NULL; /* what goes down now goes down on purpose */
+    s->loop.last_error = cancelled;
     if (s->control != NULL)
         cm_cql_conn_close(s->control, &cancelled);
-    for (int i = 0; i < s->node_count; i++) {
-        while (s->nodes[i]->count > 0)
-            cm_cql_conn_close(s->nodes[i]->conns[0], &cancelled);
-    }
-    for (int i = 0; i < s->former_count; i++) {
-        while (s->former[i]->count > 0)
-            cm_cql_conn_close(s->former[i]->conns[0], &cancelled);
-    }
-    end_list(&s->queue, &cancelled);
-    end_list(&s->resting, &cancelled);
-    s->dirty = NULL;
-    reap(s);
+    cm_cql_nodes_close(&s->nodes, &cancelled);
+    cm_cql_calls_end(s, &cancelled);
+    s->loop.dirty = NULL;
+    cm_cql_conns_reap(&s->loop);
 }
 
 void cm_cql_close(cm_cql_t *s)
@@ -295,24 +248,15 @@ void cm_cql_close(cm_cql_t *s)
         return;
     s->running = true;
     close_all(s);
-    for (int i = 0; i < s->node_count; i++)
-        cm_cql_node_free(s->nodes[i]);
-    while (s->free_calls != NULL) {
-        cm_cql_call_t *call = s->free_calls;
-        s->free_calls = call->link.next;
-        cm_buf_free(&call->body);
-        cm_buf_free(&call->paging_state);
-        free(call);
-    }
+    cm_cql_nodes_free(&s->nodes);
+    cm_cql_calls_free(s);
     cm_cql_prepared_free_all(s);
     cm_cql_topology_free(s);
-    cm_cql_contacts_free(s);
-    cm_cql_options_free(s);
-    cm_cql_parsed_free(&s->parsed);
-    cm_cql_tls_context_free(s->tls);
-    free(s->nodes);
-    free(s->former);
-    if (s->epoll >= 0)
-        close(s->epoll);
+    cm_cql_contacts_free(&s->contacts);
+    cm_cql_options_free(&s->loop.o);
+    cm_cql_parsed_free(&s->loop.parsed);
+    cm_cql_tls_context_free(s->loop.tls);
+    if (s->loop.epoll >= 0)
+        close(s->loop.epoll);
     free(s);
 }

@@ -1,5 +1,5 @@
 /* Sockets: bytes in and out of a connection, through TLS where that is wanted. */
-#include "cql/session.h"
+#include "cql/conn.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -22,13 +22,14 @@ int cm_cql_socket_connect(cm_cql_conn_t *conn)
         errno != EINPROGRESS)
         return errno;
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT, .data.ptr = conn};
-    if (epoll_ctl(conn->session->epoll, EPOLL_CTL_ADD, conn->fd, &event) < 0)
+    if (epoll_ctl(conn->loop->epoll, EPOLL_CTL_ADD, conn->fd, &event) < 0)
         return errno;
     conn->wants_write = true;
     return 0;
 }
 
-void cm_cql_socket_watch(cm_cql_conn_t *conn)
+/* Tells epoll what to wait for. */
+static void watch(cm_cql_conn_t *conn)
 {
     bool sealed = conn->sealed_at < conn->sealed.len;
     bool want = conn->state == CM_CQL_CONN_TCP || sealed ||
@@ -39,7 +40,7 @@ void cm_cql_socket_watch(cm_cql_conn_t *conn)
     if (want == conn->wants_write || conn->fd < 0)
         return;
     conn->wants_write = want;
-    epoll_ctl(conn->session->epoll, EPOLL_CTL_MOD, conn->fd, &event);
+    epoll_ctl(conn->loop->epoll, EPOLL_CTL_MOD, conn->fd, &event);
 }
 
 /* Sends from `buf`; false when the connection has broken. */
@@ -56,7 +57,7 @@ static bool send_buffer(cm_cql_conn_t *conn, cm_buf_t *buf, size_t *at)
             return false;
         }
         *at += (size_t)sent;
-        conn->session->stats.bytes_sent += (uint64_t)sent;
+        conn->loop->stats.bytes_sent += (uint64_t)sent;
     }
     buf->len = *at = 0;
     return true;
@@ -97,7 +98,7 @@ void cm_cql_socket_write(cm_cql_conn_t *conn)
     } else if (!send_buffer(conn, &conn->encoder.out, &conn->encoder.at)) {
         return;
     }
-    cm_cql_socket_watch(conn);
+    watch(conn);
 }
 
 /* What was going on when the connection ended. */
@@ -117,10 +118,10 @@ static int receive(cm_cql_conn_t *conn, char *to, size_t room)
     ssize_t got = recv(conn->fd, to, room, 0);
 
     if (got > 0) {
-        conn->session->stats.bytes_received += (uint64_t)got;
-        conn->heard = conn->session->now;
-        if (conn->node != NULL && conn->node->silent)
-            cm_cql_node_heard(conn->node);
+        conn->loop->stats.bytes_received += (uint64_t)got;
+        conn->heard = conn->loop->now;
+        if (conn->events->heard != NULL)
+            conn->events->heard(conn);
         conn->drained = (size_t)got < room;
         return (int)got;
     }

@@ -1,8 +1,6 @@
-/* The topology: what system.local, system.peers and system_schema.keyspaces say, first gathered,
- * then applied as a whole, so that routing never sees half of it. */
-#include "cql/session.h"
-#include "cql/wire.h"
+#include "cql/topology.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* ---- gathering ---- */
@@ -104,7 +102,8 @@ void cm_cql_draft_peers(cm_cql_t *s, const cm_cql_result_t *result)
         int port = cm_cql_get_i32(cell(rows, "native_port"));
         if (is_any(where)) /* listens on all: the address the nodes use among themselves */
             where = cell(rows, "peer");
-        if (!cm_cql_address_from(where, port > 0 && port < 65536 ? port : s->o.port, &address) ||
+        if (!cm_cql_address_from(where, port > 0 && port < 65536 ? port : s->loop.o.port,
+                                 &address) ||
             cell(rows, "data_center").data == NULL || cell(rows, "host_id").len != 16)
             continue; /* half a row: a node that is only just joining */
         add_node(&s->draft, rows)->address = address;
@@ -146,11 +145,11 @@ static void set_text(char **text, cm_str_t value)
 
 static cm_cql_node_t *find_node(const cm_cql_t *s, const cm_cql_draft_node_t *draft)
 {
-    for (int i = 0; i < s->node_count && draft->has_id; i++) {
-        if (s->nodes[i]->has_id && memcmp(s->nodes[i]->id, draft->id, 16) == 0)
-            return s->nodes[i];
+    for (int i = 0; i < s->nodes.count && draft->has_id; i++) {
+        if (s->nodes.list[i]->has_id && memcmp(s->nodes.list[i]->id, draft->id, 16) == 0)
+            return s->nodes.list[i];
     }
-    cm_cql_node_t *node = cm_cql_node_by_address(s, &draft->address);
+    cm_cql_node_t *node = cm_cql_node_by_address(&s->nodes, &draft->address);
     return node != NULL && node->has_id && draft->has_id ? NULL : node;
 }
 
@@ -173,11 +172,11 @@ static void apply_node(cm_cql_t *s, const cm_cql_draft_node_t *draft)
     cm_cql_node_t *node = find_node(s, draft);
 
     if (node == NULL)
-        node = cm_cql_node_add(s, &draft->address);
+        node = cm_cql_node_add(&s->nodes, &draft->address);
     if (node->ready == 0 && !cm_cql_address_equal(&node->address, &draft->address))
         move_node(node, &draft->address);
     if (draft->local_row && node->ready == 0) /* it has just answered: no need to wait */
-        cm_cql_timer_stop(&s->wheel, &node->timer);
+        cm_cql_timer_stop(&s->loop.wheel, &node->timer);
     if (draft->local_row)
         set_text(&node->tls_name, cm_str(s->control->tls_name));
     memcpy(node->id, draft->id, 16);
@@ -192,10 +191,10 @@ static void apply_node(cm_cql_t *s, const cm_cql_draft_node_t *draft)
 /* Takes out who is gone, numbers who is left; the ring has their old numbers. */
 static void renumber(cm_cql_t *s)
 {
-    int *fresh = cm_alloc((size_t)(s->node_count + 1) * sizeof *fresh), kept = 0;
+    int *fresh = cm_alloc((size_t)(s->nodes.count + 1) * sizeof *fresh), kept = 0;
 
-    for (int i = 0; i < s->node_count; i++) {
-        cm_cql_node_t *node = s->nodes[i];
+    for (int i = 0; i < s->nodes.count; i++) {
+        cm_cql_node_t *node = s->nodes.list[i];
         fresh[i] = -1;
         if (!node->seen) {
             cm_cql_node_leave(node);
@@ -204,9 +203,9 @@ static void renumber(cm_cql_t *s)
         fresh[i] = kept;
         node->index = kept;
         node->local = s->local_dc == NULL || cm_str_equal(cm_str(node->dc), cm_str(s->local_dc));
-        s->nodes[kept++] = node;
+        s->nodes.list[kept++] = node;
     }
-    s->node_count = kept;
+    s->nodes.count = kept;
     for (size_t i = 0; i < s->ring.count; i++)
         s->ring.tokens[i].node = fresh[s->ring.tokens[i].node];
     free(fresh);
@@ -226,16 +225,17 @@ static void free_keyspaces(cm_cql_t *s)
 static void apply_keyspaces(cm_cql_t *s)
 {
     cm_cql_ring_node_t *places =
-        cm_alloc_zero((size_t)s->node_count + 1, sizeof(cm_cql_ring_node_t));
+        cm_alloc_zero((size_t)s->nodes.count + 1, sizeof(cm_cql_ring_node_t));
 
-    for (int i = 0; i < s->node_count; i++)
-        places[i] = (cm_cql_ring_node_t){cm_str(s->nodes[i]->dc), cm_str(s->nodes[i]->rack)};
+    for (int i = 0; i < s->nodes.count; i++)
+        places[i] =
+            (cm_cql_ring_node_t){cm_str(s->nodes.list[i]->dc), cm_str(s->nodes.list[i]->rack)};
     free_keyspaces(s);
     for (size_t i = 0; i < s->draft.keyspace_count; i++) {
         const cm_cql_draft_keyspace_t *draft = &s->draft.keyspaces[i];
         cm_cql_keyspace_t *keyspace = cm_alloc_zero(1, sizeof *keyspace);
         set_text(&keyspace->name, draft->name);
-        cm_cql_replicas_build(&s->ring, places, s->node_count, &draft->replication,
+        cm_cql_replicas_build(&s->ring, places, s->nodes.count, &draft->replication,
                               &keyspace->replicas);
         keyspace->next = s->keyspaces;
         s->keyspaces = keyspace;
@@ -262,8 +262,8 @@ static void choose_local_dc(cm_cql_t *s)
 {
     bool found = false;
 
-    if (s->local_dc == NULL && s->o.local_dc != NULL)
-        s->local_dc = cm_strdup(s->o.local_dc);
+    if (s->local_dc == NULL && s->loop.o.local_dc != NULL)
+        s->local_dc = cm_strdup(s->loop.o.local_dc);
     for (size_t i = 0; i < s->draft.node_count; i++) {
         const cm_cql_draft_node_t *node = &s->draft.nodes[i];
         if (s->local_dc == NULL && node->local_row && node->dc.len > 0)
@@ -271,37 +271,38 @@ static void choose_local_dc(cm_cql_t *s)
         found |= s->local_dc != NULL && cm_str_equal(cm_str(s->local_dc), node->dc);
     }
     if (!found && s->local_dc != NULL)
-        cm_cql_say(s, CM_LOG_WARN, "no node is in the local data centre", "dc=%s", s->local_dc);
+        cm_cql_say(&s->loop, CM_LOG_WARN, "no node is in the local data centre", "dc=%s",
+                   s->local_dc);
 }
 
-/* A session that is to keep to a data centre which is not there would wait for ever. */
-static void check_local_dc(cm_cql_t *s)
+/* False when the session is to keep to its data centre and no node is there. */
+static bool check_local_dc(const cm_cql_t *s, cm_cql_error_t *error)
 {
-    cm_buf_t names = CM_BUF_INIT;
-    cm_cql_error_t error;
+    char names[300] = "";
+    size_t len = 0;
 
-    if (!s->o.local_only || s->state != CM_CQL_CONNECTING)
-        return;
-    for (int i = 0; i < s->node_count; i++) {
-        const char *dc = s->nodes[i]->dc;
-        if (s->nodes[i]->local)
-            goto done;
-        if (names.len == 0 || strstr(names.data, dc) == NULL)
-            cm_buf_printf(&names, "%s%s", names.len > 0 ? ", " : "", dc);
+    if (!s->loop.o.local_only || s->state != CM_CQL_CONNECTING)
+        return true;
+    for (int i = 0; i < s->nodes.count; i++) {
+        const char *dc = s->nodes.list[i]->dc;
+        if (s->nodes.list[i]->local)
+            return true;
+        if (strstr(names, dc) != NULL || len + 2 >= sizeof names)
+            continue;
+        snprintf(names + len, sizeof names - len, "%s%s", len > 0 ? ", " : "", dc);
+        len = strlen(names);
     }
-    cm_cql_set_error(&error, CM_CQL_INVALID,
-                     "there is no data centre %s, which local_dc names; there is %.300s",
-                     s->local_dc, names.len > 0 ? names.data : "none");
-    cm_cql_give_up(s, &error);
-done:
-    cm_buf_free(&names);
+    cm_cql_set_error(error, CM_CQL_INVALID,
+                     "there is no data centre %s, which local_dc names; there is %s", s->local_dc,
+                     len > 0 ? names : "none");
+    return false;
 }
 
-void cm_cql_draft_apply(cm_cql_t *s)
+bool cm_cql_draft_apply(cm_cql_t *s, cm_cql_error_t *error)
 {
     choose_local_dc(s);
-    for (int i = 0; i < s->node_count; i++)
-        s->nodes[i]->seen = false;
+    for (int i = 0; i < s->nodes.count; i++)
+        s->nodes.list[i]->seen = false;
     s->ring.count = 0;
     for (size_t i = 0; i < s->draft.node_count; i++)
         apply_node(s, &s->draft.nodes[i]);
@@ -311,12 +312,14 @@ void cm_cql_draft_apply(cm_cql_t *s)
     s->murmur3 = s->draft.murmur3;
     s->schema_agreed = agrees(s);
     s->generation++;
-    s->queue_ready = true;
+    s->loop.stream_free = true;
     cm_cql_draft_clear(&s->draft);
-    check_local_dc(s);
-    for (int i = 0; i < s->node_count; i++)
-        cm_cql_node_maintain(s->nodes[i]);
-    cm_cql_state_update(s);
+    if (!check_local_dc(s, error))
+        return false;
+    for (int i = 0; i < s->nodes.count; i++)
+        cm_cql_node_maintain(s->nodes.list[i]);
+    s->nodes.changed(&s->nodes);
+    return true;
 }
 
 void cm_cql_topology_free(cm_cql_t *s)

@@ -1,6 +1,8 @@
 /* A writer: collects rows into batches, one for each node, and keeps account of what is done. */
 #include "cql/writer.h"
 
+#include "cql/route.h"
+
 #include <stdlib.h>
 #include <time.h>
 
@@ -25,7 +27,7 @@ static void fill(int *value, int otherwise)
 static int fill_options(cm_cql_writer_t *w, const cm_cql_writer_options_t *options, cm_err_t *err)
 {
     cm_cql_writer_options_t *o = &w->o;
-    const cm_cql_options_t *session = &w->session->o;
+    const cm_cql_options_t *session = &w->session->loop.o;
 
     if (options != NULL)
         *o = *options;
@@ -78,14 +80,14 @@ void cm_cql_writer_release(cm_cql_writer_t *w, uint64_t rows)
         return;
     w->released = rows;
     if (!w->session->running)
-        w->session->now = cm_cql_now(w->session);
+        w->session->loop.now = cm_cql_now(&w->session->loop);
     cm_cql_batch_send_waiting(w);
 }
 
 void cm_cql_writer_flush(cm_cql_writer_t *w)
 {
     if (!w->session->running)
-        w->session->now = cm_cql_now(w->session);
+        w->session->loop.now = cm_cql_now(&w->session->loop);
     for (int i = 0; i < w->open_count; i++) {
         cm_cql_batch_t *batch = w->open[i];
         w->open[i] = NULL;
@@ -97,7 +99,7 @@ void cm_cql_writer_flush(cm_cql_writer_t *w)
 /* The topology has changed: its nodes have other numbers. */
 static void regroup(cm_cql_writer_t *w)
 {
-    int count = w->session->node_count + 1;
+    int count = w->session->nodes.count + 1;
 
     cm_cql_writer_flush(w);
     w->open = cm_realloc(w->open, (size_t)count * sizeof(cm_cql_batch_t *));
@@ -130,9 +132,9 @@ static cm_cql_batch_t *begin_batch(cm_cql_writer_t *w, int group)
     if (w->o.timestamps)
         batch->call->timestamp_us = next_timestamp(w);
     if (!s->running)
-        s->now = cm_cql_now(s);
+        s->loop.now = cm_cql_now(&s->loop);
     if (w->o.batch_rows > 1)
-        cm_cql_timer_set(&s->wheel, &batch->timer, s->now + w->o.linger_ms);
+        cm_cql_timer_set(&s->loop.wheel, &batch->timer, s->loop.now + w->o.linger_ms);
     return batch;
 }
 
@@ -247,7 +249,7 @@ bool cm_cql_writer_stall(const cm_cql_writer_t *w, cm_cql_error_t *why)
 
     if (batch == NULL)
         return false;
-    int64_t waited = is_at_node(batch) ? cm_cql_now(w->session) - batch->call->sent : 0;
+    int64_t waited = is_at_node(batch) ? cm_cql_now(&w->session->loop) - batch->call->sent : 0;
     if (batch->error != NULL && waited < ANSWER_MS) {
         *why = *batch->error;
         return true;
@@ -262,11 +264,11 @@ bool cm_cql_writer_stall(const cm_cql_writer_t *w, cm_cql_error_t *why)
 int cm_cql_writer_drain(cm_cql_writer_t *w, int timeout_ms, cm_err_t *err)
 {
     cm_cql_t *s = w->session;
-    int64_t deadline = cm_cql_now(s) + timeout_ms;
+    int64_t deadline = cm_cql_now(&s->loop) + timeout_ms;
 
     cm_cql_writer_flush(w);
     for (bool ran = false; w->durable < w->added; ran = true) {
-        int64_t left = timeout_ms >= 0 ? deadline - cm_cql_now(s) : INT32_MAX;
+        int64_t left = timeout_ms >= 0 ? deadline - cm_cql_now(&s->loop) : INT32_MAX;
         if (left < 0 || (left == 0 && ran))
             return cm_fail(err, CM_EIO, "cql: %llu rows are not written within %d ms%s%s%s%s",
                            (unsigned long long)(w->added - w->durable), timeout_ms,

@@ -3,7 +3,7 @@
 #ifndef CM_CQL_WRITER_H
 #define CM_CQL_WRITER_H
 
-#include "cql/session.h"
+#include "cql/dispatch.h"
 
 typedef struct cm_cql_batch cm_cql_batch_t;
 

@@ -1,0 +1,22 @@
+/* The topology: what system.local, system.peers and system_schema.keyspaces say, first gathered in
+ * a draft, then applied as a whole, so that routing never sees half of it. */
+#ifndef CM_CQL_TOPOLOGY_H
+#define CM_CQL_TOPOLOGY_H
+
+#include "cql/session.h"
+
+/* Forgets what was gathered. */
+void cm_cql_draft_clear(cm_cql_draft_t *draft);
+
+/* Take the rows of the three tables. */
+void cm_cql_draft_local(cm_cql_t *s, const cm_cql_result_t *result);
+void cm_cql_draft_peers(cm_cql_t *s, const cm_cql_result_t *result);
+void cm_cql_draft_keyspaces(cm_cql_t *s, const cm_cql_result_t *result);
+
+/* Makes the draft the session's topology. False, with the reason, when the session is to keep to a
+ * data centre that is not there: it would wait for ever. */
+bool cm_cql_draft_apply(cm_cql_t *s, cm_cql_error_t *error);
+
+void cm_cql_topology_free(cm_cql_t *s);
+
+#endif
