@@ -88,6 +88,23 @@ static int drop_older(const cm_database_t *database, cm_err_t *err)
     return rc;
 }
 
+/* Makes the tables that are missing, all of them or none: some without the others would be taken
+ * for damaged answers. A savepoint takes no lock where nothing is missing. */
+static int run_schema(const cm_database_t *database, cm_err_t *err)
+{
+    static const char doing[] = "making the tables of answers";
+
+    int rc = cm_database_exec(database, "SAVEPOINT schema", doing, err);
+    if (rc < 0)
+        return rc;
+    rc = cm_database_exec(database, schema, doing, err);
+    if (rc == 0)
+        rc = cm_database_exec(database, "RELEASE schema", doing, err);
+    if (rc < 0 && !sqlite3_get_autocommit(database->db))
+        cm_database_exec(database, "ROLLBACK TO schema; RELEASE schema", doing, NULL);
+    return rc;
+}
+
 /* Makes what is missing: all, or the checksums of an earlier edition's answers. */
 static int make_tables(const cm_database_t *database, cm_err_t *err)
 {
@@ -98,7 +115,7 @@ static int make_tables(const cm_database_t *database, cm_err_t *err)
         rc = cm_check_state(database, &state, err);
     if (rc == 0 && state == CM_CHECK_OLDER)
         rc = cm_check_make(database, err);
-    return rc < 0 ? rc : cm_database_exec(database, schema, "making the tables of answers", err);
+    return rc < 0 ? rc : run_schema(database, err);
 }
 
 /* After a crash all answers are checked before anything is added to them. */
