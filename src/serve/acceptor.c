@@ -93,7 +93,7 @@ static void look_at(cm_acceptor_t *acceptor, arrival_t *arrival)
     epoll_ctl(acceptor->epoll, EPOLL_CTL_DEL, arrival->fd, NULL);
     unlink_arrival(acceptor, arrival);
     hand_over(acceptor, arrival,
-              is_ordinary(text, (size_t)len) ? acceptor->options.tight : acceptor->options.roomy);
+              is_ordinary(text, (size_t)len) ? acceptor->options.small : acceptor->options.large);
     free(arrival);
 }
 
@@ -149,8 +149,8 @@ static bool accept_one(cm_acceptor_t *acceptor)
                          SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (arrival.fd >= 0) {
         int before = atomic_fetch_add(&acceptor->open, 1);
-        if (acceptor->options.tight[0] == NULL || before < CM_ACCEPTOR_LARGE)
-            hand_over(acceptor, &arrival, acceptor->options.roomy);
+        if (acceptor->options.small[0] == NULL || before < CM_ACCEPTOR_LARGE)
+            hand_over(acceptor, &arrival, acceptor->options.large);
         else
             keep(acceptor, &arrival);
         return true;

@@ -21,8 +21,8 @@ typedef struct cm_acceptor cm_acceptor_t;
 
 typedef struct cm_acceptor_options {
     int fd; /* listens, does not block, stays the caller's */
-    cm_loop_t *roomy[CM_ACCEPTOR_LOOPS];
-    cm_loop_t *tight[CM_ACCEPTOR_LOOPS]; /* NULL: all go to the others */
+    cm_loop_t *large[CM_ACCEPTOR_LOOPS];
+    cm_loop_t *small[CM_ACCEPTOR_LOOPS]; /* NULL: all go to the others */
     int loops;                           /* of either */
     int most;                            /* connections; others wait in the kernel's queue */
     int seconds;                         /* a connection that sends nothing for so long is closed */

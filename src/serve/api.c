@@ -225,8 +225,8 @@ enum MHD_Result cm_api_reply(const cm_api_endpoint_t *endpoint, struct MHD_Conne
 
     if (*request->download != NULL)
         return cm_download_reply(*request->download, connection, request->head);
-    if (*request->question != NULL)
-        return cm_api_query_reply(*request->question, connection);
+    if (*request->query != NULL)
+        return cm_api_query_reply(*request->query, connection);
     if (refuse_params(endpoint, connection, &reading, &result))
         return result;
     if (reading.params.query.limit == 0) {
@@ -238,9 +238,9 @@ enum MHD_Result cm_api_reply(const cm_api_endpoint_t *endpoint, struct MHD_Conne
                                     "too many downloads are under way; try again later",
                                     DOWNLOAD_SECONDS);
     }
-    *request->question =
-        cm_api_query_start(request->questions, &reading.params, connection, request->loop);
-    return *request->question != NULL
+    *request->query =
+        cm_api_query_start(request->queue, &reading.params, connection, request->loop);
+    return *request->query != NULL
                ? MHD_YES
                : cm_reply_later(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
                                 "too many questions wait for an answer; try again later",

@@ -18,11 +18,11 @@ typedef struct cm_api_endpoint cm_api_endpoint_t;
 /* The endpoint of a request path, or NULL. */
 const cm_api_endpoint_t *cm_api_find(const char *path);
 
-/* Who answers a request, and what it has asked them: NULL at first, released by the caller when the
- * request ends. */
+/* What a request needs for its answer. The query and the download are NULL at first; the caller
+ * releases them when the request ends. */
 typedef struct cm_api_request {
-    cm_api_queue_t *questions;
-    cm_api_query_t **question;
+    cm_api_queue_t *queue;
+    cm_api_query_t **query;
     cm_downloads_t *downloads; /* for all rows */
     cm_download_t **download;
     cm_loop_t *loop; /* of the connection */

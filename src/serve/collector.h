@@ -61,16 +61,26 @@ void cm_collector_forget(cm_collector_t *collector);
 /* What was refused, for any thread. */
 cm_refused_requests_t *cm_collector_refused(cm_collector_t *collector);
 
-/* Whether a path is the collector's. */
-bool cm_collector_knows(const char *path);
+/* One path of the collector. */
+typedef struct cm_collector_endpoint {
+    /* Its head has come: refuses what can be refused before the body. NULL: requests to this path
+     * have no body. */
+    enum MHD_Result (*begin)(cm_collector_request_t *request, const char *method);
+    /* The request is whole: replies, or suspends the connection. */
+    enum MHD_Result (*finish)(cm_collector_request_t *request, const char *method);
+} cm_collector_endpoint_t;
 
-/* What libmicrohttpd's handler calls for a path that it knows, with NULL in `*request` for a new
- * one. `loop` is the connection's; `memory` is what it has for a request's head and that of the
- * answer. The owner frees the request when it is completed. */
-enum MHD_Result cm_collector_handle(cm_collector_t *collector, struct MHD_Connection *connection,
-                                    cm_loop_t *loop, size_t memory, const char *path,
-                                    const char *method, const char *upload, size_t *upload_len,
-                                    cm_collector_request_t **request);
+/* POST /v1/events, GET /pixel.gif, GET /readyz. */
+extern const cm_collector_endpoint_t cm_collector_events, cm_collector_pixel, cm_collector_ready;
+
+/* What libmicrohttpd's handler calls for a request to an endpoint, with NULL in `*request` for a
+ * new one. `loop` is the connection's; `memory` is the number of bytes that it has for the heads of
+ * the request and of the answer. The caller frees the request when it is completed. */
+enum MHD_Result cm_collector_handle(cm_collector_t *collector,
+                                    const cm_collector_endpoint_t *endpoint,
+                                    struct MHD_Connection *connection, cm_loop_t *loop,
+                                    size_t memory, const char *method, const char *upload,
+                                    size_t *upload_len, cm_collector_request_t **request);
 void cm_collector_request_free(cm_collector_request_t *request);
 
 /* At the end of a round of a loop: whoever stores is told that there is something. Later is better

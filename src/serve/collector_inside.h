@@ -63,6 +63,7 @@ typedef struct cm_collector_held {
 struct cm_collector_request {
     cm_fair_job_t turn; /* first */
     cm_collector_t *collector;
+    const cm_collector_endpoint_t *endpoint;
     struct MHD_Connection *connection;
     cm_loop_t *loop; /* of the connection */
     _Atomic(cm_collector_stage_t) stage;
@@ -79,6 +80,8 @@ struct cm_collector_request {
     int seconds;
     char *why; /* a sentence; NULL: there is none */
 };
+
+/* ---- collector_read.c ---- */
 
 /* Reads the whole body of a request, and takes its memory. A long one is left to another thread:
  * then the connection is suspended, and its stage CM_COLLECTOR_STAGE_RESTING. Otherwise its outcome
@@ -98,5 +101,68 @@ void cm_collector_release(cm_collector_t *collector, cm_collector_held_t *held);
 /* For turns.h. */
 bool cm_collector_job(cm_fair_job_t *turn, int64_t until_ns);
 void cm_collector_drop(cm_fair_job_t *turn);
+
+/* ---- collector_admit.c ---- */
+
+/* Finds the sender, and whether it may send now. False when it may not: then `*result` is that of
+ * the reply. */
+bool cm_collector_admit(cm_collector_request_t *request, enum MHD_Result *result);
+
+/* The same for the limits of the sender's address alone, and for the size of the store. */
+bool cm_collector_within_rate(cm_collector_request_t *request, enum MHD_Result *result);
+bool cm_collector_has_room(cm_collector_request_t *request, enum MHD_Result *result);
+
+/* Each replies, and counts the request as refused. */
+enum MHD_Result cm_collector_refuse_site(cm_collector_request_t *request, cm_str_t origin);
+enum MHD_Result cm_collector_refuse_for_demo(cm_collector_request_t *request, cm_str_t origin);
+enum MHD_Result cm_collector_refuse_rate(cm_collector_request_t *request, int seconds);
+
+/* ---- collector_settle.c ---- */
+
+/* Replies to a request that was suspended and has reached the stage. */
+enum MHD_Result cm_collector_settle(cm_collector_request_t *request, cm_collector_stage_t stage);
+
+/* The same for one that was read on this thread: hands its events over, or replies. */
+enum MHD_Result cm_collector_settle_at_once(cm_collector_request_t *request);
+
+/* 503: the events are not stored, and are to be sent again. */
+enum MHD_Result cm_collector_refuse_lost(cm_collector_request_t *request);
+
+/* 413. */
+enum MHD_Result cm_collector_refuse_size(cm_collector_request_t *request);
+
+/* ---- collector_reply.c ---- */
+
+/* Queues the response, with the headers that all replies have, and gives it back. NULL: MHD_NO. */
+enum MHD_Result cm_collector_send(cm_collector_request_t *request, unsigned status,
+                                  struct MHD_Response *response);
+
+/* A response of JSON; takes the buffer's memory. NULL when there is none. */
+struct MHD_Response *cm_collector_json(cm_buf_t *body);
+
+/* Sets the visitor's cookie where it is new. */
+void cm_collector_add_cookie(const cm_collector_request_t *request, struct MHD_Response *response);
+
+/* What became of the events, which are durable. */
+enum MHD_Result cm_collector_reply_result(cm_collector_request_t *request);
+
+/* Replies {"error": sentence}, with one more header unless its name is NULL. */
+enum MHD_Result cm_collector_refuse(cm_collector_request_t *request, unsigned status,
+                                    const char *sentence, const char *name, const char *value);
+
+/* The same with Retry-After. */
+enum MHD_Result cm_collector_refuse_later(cm_collector_request_t *request, unsigned status,
+                                          int seconds, const char *sentence);
+
+/* ---- collector_pixel.c and collector_cors.c ---- */
+
+/* Replies with the image. */
+enum MHD_Result cm_collector_reply_pixel(cm_collector_request_t *request);
+
+/* Lets a page of the sender's origin read the answer. */
+void cm_collector_add_cors(const cm_collector_request_t *request, struct MHD_Response *response);
+
+/* Replies to OPTIONS. */
+enum MHD_Result cm_collector_reply_preflight(cm_collector_request_t *request);
 
 #endif

@@ -1,0 +1,125 @@
+#include "serve/routes.h"
+
+#include "serve/api.h"
+#include "serve/assets.h"
+#include "serve/reply.h"
+#include "serve/server_inside.h"
+#include "store/embedded/demo.h"
+
+#include <stdlib.h>
+
+enum {
+    COLLECTOR = 1 << 0,
+    SHOP = 1 << 1,
+    ANSWERS = 1 << 2,
+};
+
+static enum MHD_Result reply_health(const cm_route_call_t *call)
+{
+    cm_buf_t body = CM_BUF_INIT;
+
+    cm_buf_add_text(&body, "ok\n");
+    return cm_reply_data(call->connection, "text/plain; charset=utf-8", &body);
+}
+
+/* The directory of the demonstration, for a page that has no clicks to show. */
+static void add_demo(const cm_server_t *server, cm_buf_t *body)
+{
+    const bool there = server->demo_of != NULL && cm_demo_is_there(server->demo_of);
+    char *directory = there ? cm_demo_directory(server->demo_of) : NULL;
+
+    cm_buf_add_text(body, ",\"demo\":");
+    if (there)
+        cm_buf_add_json(body, cm_str(directory));
+    else
+        cm_buf_add_text(body, "null");
+    free(directory);
+}
+
+/* What a page has to know of the server that it was loaded from. */
+static enum MHD_Result reply_status(const cm_route_call_t *call)
+{
+    const cm_server_t *server = call->server;
+    cm_buf_t body = CM_BUF_INIT;
+
+    cm_buf_printf(&body, "{\"synthetic\":%s,\"collector\":%s,\"shop\":%s,\"refused\":",
+                  server->synthetic ? "true" : "false",
+                  server->collector != NULL ? "true" : "false", server->shop ? "true" : "false");
+    if (server->collector != NULL)
+        cm_refused_add_json(cm_collector_refused(server->collector), &body);
+    else
+        cm_buf_add_text(&body, "null");
+    add_demo(server, &body);
+    cm_buf_add_text(&body, "}\n");
+    return cm_reply_data(call->connection, "application/json", &body);
+}
+
+static enum MHD_Result reply_api(const cm_route_call_t *call)
+{
+    const cm_api_request_t request = {.queue = call->server->queue,
+                                      .query = &call->request->query,
+                                      .downloads = call->server->downloads,
+                                      .download = &call->request->download,
+                                      .loop = call->loop,
+                                      .head = call->head};
+
+    return cm_api_reply(cm_api_find(call->path), call->connection, &request);
+}
+
+static enum MHD_Result reply_live(const cm_route_call_t *call)
+{
+    return cm_live_reply(call->server->live, call->connection, call->loop, call->head);
+}
+
+/* The links of the shop's page are relative to it. */
+static enum MHD_Result reply_shop(const cm_route_call_t *call)
+{
+    return cm_reply_redirect(call->connection, "/demo/");
+}
+
+static enum MHD_Result reply_file(const cm_route_call_t *call)
+{
+    return cm_asset_reply(call->connection, cm_asset_find(call->path));
+}
+
+/* The first row that fits counts. */
+static const cm_route_t routes[] = {
+    {.path = "/v1/events", .needs = COLLECTOR, .collector = &cm_collector_events},
+    {.path = "/pixel.gif", .needs = COLLECTOR, .collector = &cm_collector_pixel},
+    {.path = "/readyz", .needs = COLLECTOR, .collector = &cm_collector_ready},
+    {.path = "/healthz", .access = CM_ROUTE_ALL, .reply = reply_health},
+    {.path = "/clickmill.js", .access = CM_ROUTE_ALL, .needs = COLLECTOR, .reply = reply_file},
+    {.path = "/snippet*", .access = CM_ROUTE_ALL, .needs = COLLECTOR, .reply = reply_file},
+    {.path = "/demo", .access = CM_ROUTE_OWN_NAMES, .needs = SHOP, .reply = reply_shop},
+    {.path = "/demo*", .access = CM_ROUTE_OWN_NAMES, .needs = SHOP, .reply = reply_file},
+    {.path = "/api/answers", .needs = ANSWERS, .reply = reply_api},
+    {.path = "/api/pages", .needs = ANSWERS, .reply = reply_api},
+    {.path = "/api/countries", .needs = ANSWERS, .reply = reply_api},
+    {.path = "/api/summary", .needs = ANSWERS, .reply = reply_api},
+    {.path = "/api/series", .needs = ANSWERS, .reply = reply_api},
+    {.path = "/api/status", .needs = ANSWERS, .reply = reply_status},
+    {.path = "/api/live", .needs = ANSWERS, .reply = reply_live},
+    {.path = "*", .needs = ANSWERS, .reply = reply_file},
+};
+
+static bool fits(const cm_route_t *route, const char *path)
+{
+    const size_t len = strlen(route->path) - 1;
+
+    if (route->path[len] != '*')
+        return strcmp(path, route->path) == 0;
+    return strncmp(path, route->path, len) == 0 && cm_asset_find(path) != NULL;
+}
+
+const cm_route_t *cm_route_find(const cm_server_t *server, const char *path)
+{
+    const unsigned has = (server->collector != NULL ? COLLECTOR : 0) | (server->shop ? SHOP : 0) |
+                         (server->answers ? ANSWERS : 0);
+    const cm_route_t *end = routes + sizeof routes / sizeof routes[0];
+
+    for (const cm_route_t *route = routes; route < end; route++) {
+        if (fits(route, path))
+            return (route->needs & ~has) == 0 ? route : NULL;
+    }
+    return NULL;
+}
