@@ -7,7 +7,7 @@
 enum {
     SLOTS_MIN = 64,
     TALLIES_MAX = 16 * 1024, /* 1 MiB */
-    /* Kinds of shares, as a tally counts them. */
+    /* Kinds of contributions, as a tally counts them. */
     TALLY_HAS_NEXT = 1,
     TALLY_STAYS = 2,
     TALLY_ENTRANCE = 4,
@@ -63,20 +63,20 @@ uint32_t cm_cells_find(cm_cells_t *cells, cm_cell_key_t key)
     return cells->count - 1;
 }
 
-/* ---- from shares ---- */
+/* ---- from contributions ---- */
 
-static inline void add_share(cm_measures_t *n, const cm_contribution_t *share, int64_t timeout,
-                             int sign)
+static inline void add_contribution(cm_measures_t *n, const cm_contribution_t *contribution,
+                                    int64_t timeout, int sign)
 {
-    bool has_next = (share->what & CM_CONTRIBUTION_HAS_NEXT) != 0;
-    bool stays = has_next && share->spent <= timeout;
+    bool has_next = (contribution->what & CM_CONTRIBUTION_HAS_NEXT) != 0;
+    bool stays = has_next && contribution->spent <= timeout;
 
     n->clicks += sign;
-    n->time_spent_sum += sign * (int64_t)share->spent;
+    n->time_spent_sum += sign * (int64_t)contribution->spent;
     n->time_spent_count += sign * has_next;
-    n->page_time_sum += stays ? sign * (int64_t)share->spent : 0;
+    n->page_time_sum += stays ? sign * (int64_t)contribution->spent : 0;
     n->page_time_count += sign * stays;
-    n->entrances += (share->what & CM_CONTRIBUTION_ENTRANCE) != 0 ? sign : 0;
+    n->entrances += (contribution->what & CM_CONTRIBUTION_ENTRANCE) != 0 ? sign : 0;
     n->exits += sign * !stays;
 }
 
@@ -112,12 +112,12 @@ static void count_user(cm_cells_t *cells, cm_cells_t *wide, uint32_t found, unsi
 static inline uint32_t find_all_time(cm_cells_t *cells, uint64_t place,
                                      const cm_gathering_t *gathering)
 {
-    const cm_packed_layout_t *shape = gathering->shape;
-    uint32_t url = cm_place_url(place, shape), country = cm_place_country(place, shape);
+    const cm_packed_layout_t *layout = gathering->layout;
+    uint32_t url = cm_place_url(place, layout), country = cm_place_country(place, layout);
     uint32_t *at = NULL;
 
     if (cells->direct != NULL) {
-        at = &cells->direct[cm_place(url >> gathering->region_shift, country, shape)];
+        at = &cells->direct[cm_place(url >> gathering->region_shift, country, layout)];
         if (*at != 0)
             return *at - 1;
     }
@@ -128,11 +128,12 @@ static inline uint32_t find_all_time(cm_cells_t *cells, uint64_t place,
     return found;
 }
 
-static void gather_share(cm_cells_t *cells, cm_cells_t *wide, const cm_contribution_t *share,
-                         const cm_gathering_t *gathering)
+static void gather_contribution(cm_cells_t *cells, cm_cells_t *wide,
+                                const cm_contribution_t *contribution,
+                                const cm_gathering_t *gathering)
 {
-    uint64_t place = share->what >> CM_CONTRIBUTION_FLAG_BITS;
-    int sign = share->what & CM_CONTRIBUTION_NEGATIVE ? -1 : 1;
+    uint64_t place = contribution->what >> CM_CONTRIBUTION_FLAG_BITS;
+    int sign = contribution->what & CM_CONTRIBUTION_NEGATIVE ? -1 : 1;
 
     for (int w = 0; w < CM_WINDOW_COUNT; w++) {
         uint32_t found;
@@ -141,21 +142,24 @@ static void gather_share(cm_cells_t *cells, cm_cells_t *wide, const cm_contribut
         if (w == CM_WINDOW_ALL)
             found = find_all_time(cells, place, gathering);
         else
-            found = cm_cells_find(cells,
-                                  (cm_cell_key_t){cm_place_url(place, gathering->shape),
-                                                  cm_place_country(place, gathering->shape),
-                                                  cm_cell_window_at((cm_window_t)w, share->hour)});
-        add_share(&cells->list[found].measures, share, gathering->session_timeout_s, sign);
-        unsigned new = share->what >> cm_contribution_new_shift((unsigned)w) & CM_CONTRIBUTION_NEW;
+            found = cm_cells_find(
+                cells, (cm_cell_key_t){cm_place_url(place, gathering->layout),
+                                       cm_place_country(place, gathering->layout),
+                                       cm_cell_window_at((cm_window_t)w, contribution->hour)});
+        add_contribution(&cells->list[found].measures, contribution, gathering->session_timeout_s,
+                         sign);
+        unsigned new =
+            contribution->what >> cm_contribution_new_shift((unsigned)w) & CM_CONTRIBUTION_NEW;
         if (new != 0)
             count_user(cells, wide, found, new, sign);
     }
 }
 
-/* ---- from packed shares, of all time ---- */
+/* ---- from packed contributions, of all time ---- */
 
-/* A cell in the making, of one cache line: what its shares are like is counted instead of added to
- * eight numbers, and without a branch on what nobody can foresee, which takes half the time. */
+/* A cell in the making, of one cache line: what its contributions are like is counted instead of
+ * added to eight numbers, and without a branch on what nobody can foresee, which takes half the
+ * time. */
 typedef struct tally {
     _Alignas(64) int64_t spent_sum;
     int64_t stay_sum;
@@ -192,23 +196,23 @@ static void add_tally(cm_cells_t *cells, cm_cells_t *wide, cm_cell_key_t key, co
 static void tally_chunk(tally_t *tallies, const uint64_t *packed, size_t count,
                         const cm_gathering_t *gathering)
 {
-    const cm_compact_layout_t packing = *gathering->packing;
-    const cm_packed_layout_t shape = *gathering->shape;
+    const cm_compact_layout_t compact = *gathering->compact;
+    const cm_packed_layout_t layout = *gathering->layout;
     const unsigned region_shift = gathering->region_shift;
     const uint32_t timeout = gathering->session_timeout_s < UINT32_MAX
                                  ? (uint32_t)gathering->session_timeout_s
                                  : UINT32_MAX;
 
     for (size_t i = 0; i < count; i++) {
-        const cm_contribution_t share = cm_compact_contribution_expand(&packing, packed[i]);
-        uint64_t place = share.what >> CM_CONTRIBUTION_FLAG_BITS;
-        tally_t *tally = &tallies[cm_place(cm_place_url(place, &shape) >> region_shift,
-                                           cm_place_country(place, &shape), &shape)];
-        const unsigned flags = (unsigned)share.what;
+        const cm_contribution_t contribution = cm_compact_contribution_expand(&compact, packed[i]);
+        uint64_t place = contribution.what >> CM_CONTRIBUTION_FLAG_BITS;
+        tally_t *tally = &tallies[cm_place(cm_place_url(place, &layout) >> region_shift,
+                                           cm_place_country(place, &layout), &layout)];
+        const unsigned flags = (unsigned)contribution.what;
         unsigned has_next = (flags & CM_CONTRIBUTION_HAS_NEXT) != 0;
-        unsigned stays = has_next & (share.spent <= timeout);
-        tally->spent_sum += share.spent;
-        tally->stay_sum += share.spent & (0 - (uint32_t)stays);
+        unsigned stays = has_next & (contribution.spent <= timeout);
+        tally->spent_sum += contribution.spent;
+        tally->stay_sum += contribution.spent & (0 - (uint32_t)stays);
         tally->kinds[has_next | stays << 1 | ((flags & CM_CONTRIBUTION_ENTRANCE) != 0) << 2]++;
         tally->users += (flags & CM_CONTRIBUTION_NEW_CELL) != 0;
         tally->url_users += (flags & CM_CONTRIBUTION_NEW_URL) != 0;
@@ -226,7 +230,7 @@ static bool tally_used(const tally_t *tally)
     return any != 0;
 }
 
-/* Adds the tallies up and empties them. `low` are the bits that the region's urls share. */
+/* Adds the tallies up and empties them. `low` are the bits that the region's urls contribution. */
 static void add_tallies(cm_cells_t *cells, cm_cells_t *wide, tally_t *tallies, uint32_t low,
                         const cm_gathering_t *gathering)
 {
@@ -234,33 +238,33 @@ static void add_tallies(cm_cells_t *cells, cm_cells_t *wide, tally_t *tallies, u
         if (!tally_used(&tallies[i]))
             continue;
         const cm_cell_key_t key = {
-            cm_place_url(i, gathering->shape) << gathering->region_shift | low,
-            cm_place_country(i, gathering->shape), cm_cell_window_at(CM_WINDOW_ALL, 0)};
+            cm_place_url(i, gathering->layout) << gathering->region_shift | low,
+            cm_place_country(i, gathering->layout), cm_cell_window_at(CM_WINDOW_ALL, 0)};
         add_tally(cells, wide, key, &tallies[i]);
         tallies[i] = (tally_t){0};
     }
 }
 
 /* False when tallies would not pay, or there is no memory for them. */
-static bool gather_packed(cm_cells_t *cells, cm_cells_t *wide, const cm_chunk_list_t *heap,
-                          const cm_gathering_t *gathering)
+static bool gather_compact(cm_cells_t *cells, cm_cells_t *wide, const cm_chunk_list_t *list,
+                           const cm_gathering_t *gathering)
 {
     const size_t size = gathering->direct * sizeof(tally_t);
     uint64_t counted = 0;
 
-    if (!gathering->packing->on || gathering->direct == 0 || gathering->direct > TALLIES_MAX ||
-        heap->chunks * CM_CHUNK_BYTES < size)
+    if (!gathering->compact->on || gathering->direct == 0 || gathering->direct > TALLIES_MAX ||
+        list->chunks * CM_CHUNK_BYTES < size)
         return false;
     tally_t *tallies = aligned_alloc(_Alignof(tally_t), size);
     if (tallies == NULL)
         return false;
     memset(tallies, 0, size);
-    const uint64_t *first = (const uint64_t *)(const void *)heap->first->bytes;
-    const uint64_t place = cm_compact_contribution_expand(gathering->packing, *first).what >>
+    const uint64_t *first = (const uint64_t *)(const void *)list->first->bytes;
+    const uint64_t place = cm_compact_contribution_expand(gathering->compact, *first).what >>
                            CM_CONTRIBUTION_FLAG_BITS;
     const uint32_t low =
-        cm_place_url(place, gathering->shape) & ((1u << gathering->region_shift) - 1);
-    for (const cm_chunk_t *chunk = heap->first; chunk != NULL; chunk = chunk->next) {
+        cm_place_url(place, gathering->layout) & ((1u << gathering->region_shift) - 1);
+    for (const cm_chunk_t *chunk = list->first; chunk != NULL; chunk = chunk->next) {
         const size_t count = chunk->used / sizeof *first;
         if ((counted += count) > UINT32_MAX) { /* the tallies' counts have 32 bits */
             add_tallies(cells, wide, tallies, low, gathering);
@@ -273,25 +277,26 @@ static bool gather_packed(cm_cells_t *cells, cm_cells_t *wide, const cm_chunk_li
     return true;
 }
 
-void cm_cells_gather(cm_cells_t *cells, cm_cells_t *wide, const cm_chunk_list_t *heap,
+void cm_cells_gather(cm_cells_t *cells, cm_cells_t *wide, const cm_chunk_list_t *list,
                      const cm_gathering_t *gathering)
 {
-    if (gather_packed(cells, wide, heap, gathering))
+    if (gather_compact(cells, wide, list, gathering))
         return;
-    if (heap->first != NULL && cells->direct == NULL && gathering->direct > 0)
+    if (list->first != NULL && cells->direct == NULL && gathering->direct > 0)
         cells->direct = cm_alloc_zero(gathering->direct, sizeof *cells->direct);
-    for (const cm_chunk_t *chunk = heap->first; chunk != NULL; chunk = chunk->next) {
-        if (gathering->packing->on) {
+    for (const cm_chunk_t *chunk = list->first; chunk != NULL; chunk = chunk->next) {
+        if (gathering->compact->on) {
             const uint64_t *packed = (const uint64_t *)(const void *)chunk->bytes;
             for (size_t i = 0; i < chunk->used / sizeof *packed; i++) {
-                const cm_contribution_t share =
-                    cm_compact_contribution_expand(gathering->packing, packed[i]);
-                gather_share(cells, wide, &share, gathering);
+                const cm_contribution_t contribution =
+                    cm_compact_contribution_expand(gathering->compact, packed[i]);
+                gather_contribution(cells, wide, &contribution, gathering);
             }
         } else {
-            const cm_contribution_t *shares = (const cm_contribution_t *)(const void *)chunk->bytes;
-            for (size_t i = 0; i < chunk->used / sizeof *shares; i++)
-                gather_share(cells, wide, &shares[i], gathering);
+            const cm_contribution_t *contributions =
+                (const cm_contribution_t *)(const void *)chunk->bytes;
+            for (size_t i = 0; i < chunk->used / sizeof *contributions; i++)
+                gather_contribution(cells, wide, &contributions[i], gathering);
         }
     }
 }

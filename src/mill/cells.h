@@ -1,14 +1,15 @@
 /* Cells: the numbers per (url, country, window) while they are being added up.
  *
  * Urls are spread over regions, url & region_mask; a region's cells are added up by one thread,
- * from the shares of all timelines, while they are in its cache. Beside the cells of the contract a
- * region has those of its urls with all countries together; the cells of a country and of the whole
- * site (both with all urls) cannot belong to a region and are kept by each thread. A user is
- * counted where a share says that the user is new (packed.h), all other numbers of the wider cells
- * are sums over the contract's cells, made at the end. Not for several threads. */
+ * from the contributions of all timelines, while they are in its cache. Beside the cells of the
+ * contract a region has those of its urls with all countries together; the cells of a country and
+ * of the whole site (both with all urls) cannot belong to a region and are kept by each thread. A
+ * user is counted where a contribution says that the user is new (packed.h), all other numbers of
+ * the wider cells are sums over the contract's cells, made at the end. Not for several threads. */
 #ifndef CM_MILL_CELLS_H
 #define CM_MILL_CELLS_H
 
+#include "mill/chunks.h"
 #include "mill/measures.h"
 #include "mill/packed.h"
 
@@ -37,10 +38,10 @@ typedef struct cm_cells {
     cm_cell_t **sorted; /* made by cm_cells_sort() */
 } cm_cells_t;
 
-/* What turns shares into cells. */
+/* What turns contributions into cells. */
 typedef struct cm_gathering {
-    const cm_packed_layout_t *shape;
-    const cm_compact_layout_t *packing;
+    const cm_packed_layout_t *layout;
+    const cm_compact_layout_t *compact;
     unsigned windows;
     int64_t session_timeout_s; /* whole seconds */
     unsigned region_shift;     /* of urls: logarithm of the number of regions */
@@ -82,9 +83,9 @@ static inline cm_cell_t *cm_cells_get(cm_cells_t *cells, cm_cell_key_t key)
     return &cells->list[found];
 }
 
-/* Adds the shares of a closed heap to the cells of their region and, where all urls are meant, to
- * `wide`. */
-void cm_cells_gather(cm_cells_t *cells, cm_cells_t *wide, const cm_chunk_list_t *heap,
+/* Adds the contributions of a closed list to the cells of their region and, where all urls are
+ * meant, to `wide`. */
+void cm_cells_gather(cm_cells_t *cells, cm_cells_t *wide, const cm_chunk_list_t *list,
                      const cm_gathering_t *gathering);
 
 /* Makes the sums of the wider cells; once, when everything is gathered. */

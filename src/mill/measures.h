@@ -1,4 +1,4 @@
-/* What an answer is about and its integers: the words that mill, index and API share. */
+/* What an answer is about and its integers: the words that mill, index and API contribution. */
 #ifndef CM_MILL_MEASURES_H
 #define CM_MILL_MEASURES_H
 

@@ -41,8 +41,8 @@ typedef struct cm_mill_options {
      * see the same blocks: beside a writer of another process, only one thread's does. */
     int (*reader)(void *context, cm_reader_t **reader, cm_err_t *err);
     void *context;
-    /* Called from the calling thread now and then with the share done, 0..1; may be NULL. */
-    void (*progress)(void *context, double share);
+    /* Called from the calling thread now and then with the contribution done, 0..1; may be NULL. */
+    void (*progress)(void *context, double fraction);
     void *progress_context;
 } cm_mill_options_t;
 

@@ -4,54 +4,54 @@
 
 #include <stdlib.h>
 
-/* Counts each user's grains of a chunk, one place further on. */
-static void count_users(const cm_chunk_t *chunk, const cm_compact_layout_t *packing,
+/* Counts each user's events of a chunk, one place further on. */
+static void count_users(const cm_chunk_t *chunk, const cm_compact_layout_t *compact,
                         uint32_t *starts)
 {
-    if (packing->on) {
+    if (compact->on) {
         const uint64_t *packed = (const uint64_t *)(const void *)chunk->bytes;
         for (size_t k = 0; k < chunk->used / sizeof *packed; k++)
-            starts[cm_compact_event_user(packing, packed[k]) + 1]++;
+            starts[cm_compact_event_user(compact, packed[k]) + 1]++;
     } else {
-        const cm_packed_event_t *grains = (const cm_packed_event_t *)(const void *)chunk->bytes;
-        for (size_t k = 0; k < chunk->used / sizeof *grains; k++)
-            starts[cm_packed_user(&grains[k]) + 1]++;
+        const cm_packed_event_t *events = (const cm_packed_event_t *)(const void *)chunk->bytes;
+        for (size_t k = 0; k < chunk->used / sizeof *events; k++)
+            starts[cm_packed_user(&events[k]) + 1]++;
     }
 }
 
-static void place_grains(const cm_chunk_t *chunk, const cm_compact_layout_t *packing,
-                         const cm_packed_layout_t *shape, uint32_t *starts, cm_packed_event_t *to)
+static void place_events(const cm_chunk_t *chunk, const cm_compact_layout_t *compact,
+                         const cm_packed_layout_t *layout, uint32_t *starts, cm_packed_event_t *to)
 {
-    if (packing->on) {
+    if (compact->on) {
         const uint64_t *packed = (const uint64_t *)(const void *)chunk->bytes;
         for (size_t k = 0; k < chunk->used / sizeof *packed; k++)
-            to[starts[cm_compact_event_user(packing, packed[k])]++] =
-                cm_compact_event_expand(packing, packed[k], shape);
+            to[starts[cm_compact_event_user(compact, packed[k])]++] =
+                cm_compact_event_expand(compact, packed[k], layout);
     } else {
-        const cm_packed_event_t *grains = (const cm_packed_event_t *)(const void *)chunk->bytes;
-        for (size_t k = 0; k < chunk->used / sizeof *grains; k++)
-            to[starts[cm_packed_user(&grains[k])]++] = grains[k];
+        const cm_packed_event_t *events = (const cm_packed_event_t *)(const void *)chunk->bytes;
+        for (size_t k = 0; k < chunk->used / sizeof *events; k++)
+            to[starts[cm_packed_user(&events[k])]++] = events[k];
     }
 }
 
 /* Sorts by user by counting; stable. */
-static void scatter(cm_partition_t *partition, cm_chunk_list_t *const *heaps, int heap_count,
-                    cm_slabs_t *slabs, const cm_compact_layout_t *packing,
-                    const cm_packed_layout_t *shape, size_t users)
+static void scatter(cm_partition_t *partition, cm_chunk_list_t *const *lists, int list_count,
+                    cm_slabs_t *slabs, const cm_compact_layout_t *compact,
+                    const cm_packed_layout_t *layout, size_t users)
 {
     uint32_t *starts = partition->starts;
 
     memset(starts, 0, (users + 1) * sizeof *starts);
-    for (int i = 0; i < heap_count; i++) {
-        for (const cm_chunk_t *chunk = heaps[i]->first; chunk != NULL; chunk = chunk->next)
-            count_users(chunk, packing, starts);
+    for (int i = 0; i < list_count; i++) {
+        for (const cm_chunk_t *chunk = lists[i]->first; chunk != NULL; chunk = chunk->next)
+            count_users(chunk, compact, starts);
     }
     for (size_t user = 0; user < users; user++)
         starts[user + 1] += starts[user];
-    for (int i = 0; i < heap_count; i++) {
-        for (const cm_chunk_t *chunk = heaps[i]->first; chunk != NULL; chunk = chunk->next)
-            place_grains(chunk, packing, shape, starts, partition->grains);
-        cm_chunk_list_release(heaps[i], slabs);
+    for (int i = 0; i < list_count; i++) {
+        for (const cm_chunk_t *chunk = lists[i]->first; chunk != NULL; chunk = chunk->next)
+            place_events(chunk, compact, layout, starts, partition->events);
+        cm_chunk_list_release(lists[i], slabs);
     }
 }
 
@@ -63,18 +63,18 @@ static int by_key(const void *a, const void *b)
 
 /* Nearly sorted timelines are the rule: moves late events back one by one, as long as that is
  * cheap. False: given up half-way. Stable. */
-static bool insertion_sort(cm_packed_event_t *grains, size_t count)
+static bool insertion_sort(cm_packed_event_t *events, size_t count)
 {
     size_t budget = 64 + 8 * count;
 
     for (size_t i = 1; i < count; i++) {
-        cm_packed_event_t grain = grains[i];
+        cm_packed_event_t event = events[i];
         size_t to = i;
-        while (to > 0 && grains[to - 1].key > grain.key) {
-            grains[to] = grains[to - 1];
+        while (to > 0 && events[to - 1].key > event.key) {
+            events[to] = events[to - 1];
             to--;
         }
-        grains[to] = grain;
+        events[to] = event;
         if (i - to > budget)
             return false;
         budget -= i - to;
@@ -97,42 +97,42 @@ static void turn_loads(cm_packed_event_t *run, size_t count, unsigned bits)
 
 /* In order of ordinals again within equal keys, which qsort need not keep, and which an update
  * that is trimmed finds the other way round. A run may be all there is. */
-static void order_ties(cm_packed_event_t *run, size_t count, const cm_packed_layout_t *shape)
+static void order_ties(cm_packed_event_t *run, size_t count, const cm_packed_layout_t *layout)
 {
     bool ordered = true;
 
     for (size_t i = 1; i < count; i++)
-        ordered &= cm_packed_ordinal(&run[i - 1], shape) <= cm_packed_ordinal(&run[i], shape);
+        ordered &= cm_packed_ordinal(&run[i - 1], layout) <= cm_packed_ordinal(&run[i], layout);
     if (ordered)
         return;
-    turn_loads(run, count, shape->ordinal_bits);
+    turn_loads(run, count, layout->ordinal_bits);
     qsort(run, count, sizeof *run, by_load);
-    turn_loads(run, count, 64 - shape->ordinal_bits);
+    turn_loads(run, count, 64 - layout->ordinal_bits);
 }
 
-/* Puts one user's grains in order of time, and sees to the ties. */
-static void order_user(cm_packed_event_t *grains, size_t count, uint32_t user, cm_ties_t *ties)
+/* Puts one user's events in order of time, and sees to the ties. */
+static void order_user(cm_packed_event_t *events, size_t count, uint32_t user, cm_ties_t *ties)
 {
     bool tied = false;
     size_t end;
 
     for (size_t i = 1; i < count; i++) {
-        if (grains[i - 1].key > grains[i].key) {
-            if (!insertion_sort(grains, count))
-                qsort(grains, count, sizeof *grains, by_key);
+        if (events[i - 1].key > events[i].key) {
+            if (!insertion_sort(events, count))
+                qsort(events, count, sizeof *events, by_key);
             break;
         }
     }
     for (size_t i = 1; i < count; i++)
-        tied |= grains[i - 1].key == grains[i].key;
+        tied |= events[i - 1].key == events[i].key;
     if (!tied)
         return;
     for (size_t from = 0; from + 1 < count; from = end) {
-        for (end = from + 1; end < count && grains[end].key == grains[from].key; end++)
+        for (end = from + 1; end < count && events[end].key == events[from].key; end++)
             ;
         if (end - from > 1) {
-            order_ties(grains + from, end - from, ties->shape);
-            cm_ties_add(ties, grains + from, end - from, user);
+            order_ties(events + from, end - from, ties->layout);
+            cm_ties_add(ties, events + from, end - from, user);
         }
     }
 }
@@ -140,10 +140,10 @@ static void order_user(cm_packed_event_t *grains, size_t count, uint32_t user, c
 /* The end of the user's run that begins at `from`. */
 static size_t user_end(const cm_partition_t *partition, size_t from)
 {
-    uint64_t user = cm_packed_user(&partition->grains[from]);
+    uint64_t user = cm_packed_user(&partition->events[from]);
     size_t end = from + 1;
 
-    while (end < partition->count && cm_packed_user(&partition->grains[end]) == user)
+    while (end < partition->count && cm_packed_user(&partition->events[end]) == user)
         end++;
     return end;
 }
@@ -151,74 +151,74 @@ static size_t user_end(const cm_partition_t *partition, size_t from)
 static int make_room(cm_partition_t *partition, size_t users, cm_err_t *err)
 {
     if (partition->cap < partition->count) {
-        free(partition->grains);
+        free(partition->events);
         partition->cap = partition->count + partition->count / 4;
-        partition->grains = malloc(partition->cap * sizeof *partition->grains);
+        partition->events = malloc(partition->cap * sizeof *partition->events);
     }
     if (partition->starts_cap < users + 1) {
         free(partition->starts);
         partition->starts_cap = users + 1;
         partition->starts = malloc(partition->starts_cap * sizeof *partition->starts);
     }
-    return partition->grains == NULL || partition->starts == NULL ? cm_fail_memory(err) : 0;
+    return partition->events == NULL || partition->starts == NULL ? cm_fail_memory(err) : 0;
 }
 
-int cm_partition_build(cm_partition_t *partition, cm_chunk_list_t *const *heaps, int heap_count,
+int cm_partition_build(cm_partition_t *partition, cm_chunk_list_t *const *lists, int list_count,
                        cm_slabs_t *slabs, const cm_spread_t *spread, cm_ties_t *ties, cm_err_t *err)
 {
     size_t users = (spread->users / spread->passes >> spread->shift) + 1;
 
-    const size_t size = spread->packing.on ? sizeof(uint64_t) : sizeof(cm_packed_event_t);
+    const size_t size = spread->compact.on ? sizeof(uint64_t) : sizeof(cm_packed_event_t);
 
     partition->count = 0;
-    for (int i = 0; i < heap_count; i++)
-        partition->count += cm_chunk_list_close(heaps[i]) / size;
+    for (int i = 0; i < list_count; i++)
+        partition->count += cm_chunk_list_close(lists[i]) / size;
     if (partition->count == 0)
         return 0;
     int rc = make_room(partition, users, err);
     if (rc < 0)
         return rc;
-    scatter(partition, heaps, heap_count, slabs, &spread->packing, ties->shape, users);
+    scatter(partition, lists, list_count, slabs, &spread->compact, ties->layout, users);
     for (size_t from = 0, end; from < partition->count; from = end) {
         end = user_end(partition, from);
-        uint64_t local = cm_packed_user(&partition->grains[from]);
-        order_user(partition->grains + from, end - from,
+        uint64_t local = cm_packed_user(&partition->events[from]);
+        order_user(partition->events + from, end - from,
                    cm_spread_user(spread, partition->number, local), ties);
     }
     return 0;
 }
 
 /* Drops the copies; returns how many are left. */
-static size_t drop_copies(cm_packed_event_t *grains, size_t count)
+static size_t drop_copies(cm_packed_event_t *events, size_t count)
 {
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
-        if (grains[i].load != CM_PACKED_DROPPED)
-            grains[kept++] = grains[i];
+        if (events[i].load != CM_PACKED_DROPPED)
+            events[kept++] = events[i];
     }
     return kept;
 }
 
 /* Moves those before `since` to the front, in order; for a timeline that is milled already. */
-static size_t keep_before(cm_packed_event_t *grains, size_t count, int64_t since,
-                          const cm_packed_layout_t *shape)
+static size_t keep_before(cm_packed_event_t *events, size_t count, int64_t since,
+                          const cm_packed_layout_t *layout)
 {
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
-        if (cm_packed_ordinal(&grains[i], shape) < since)
-            grains[kept++] = grains[i];
+        if (cm_packed_ordinal(&events[i], layout) < since)
+            events[kept++] = events[i];
     }
     return kept;
 }
 
-static bool is_replaced(const cm_packed_event_t *grain)
+static bool is_replaced(const cm_packed_event_t *event)
 {
-    return (grain->key & CM_PACKED_TIME_MASK) == CM_PACKED_REPLACED;
+    return (event->key & CM_PACKED_TIME_MASK) == CM_PACKED_REPLACED;
 }
 
 /* An update in which new copies take the place of older ones: what was there before is not a part
  * of what is there now. */
-static int mill_replaced(cm_packed_event_t *grains, size_t count, int64_t since,
+static int mill_replaced(cm_packed_event_t *events, size_t count, int64_t since,
                          cm_timeline_t *timeline)
 {
     cm_packed_event_t *before = malloc(count * sizeof *before);
@@ -227,16 +227,16 @@ static int mill_replaced(cm_packed_event_t *grains, size_t count, int64_t since,
     if (before == NULL)
         return CM_ENOMEM;
     for (size_t i = 0; i < count; i++) {
-        cm_packed_event_t grain = grains[i];
-        bool replaced = is_replaced(&grain);
+        cm_packed_event_t event = events[i];
+        bool replaced = is_replaced(&event);
         if (replaced) /* behind the one that takes its place */
-            grain.key = grains[now_count - 1].key;
+            event.key = events[now_count - 1].key;
         else
-            grains[now_count++] = grain;
-        if (cm_packed_ordinal(&grain, timeline->shape) < since)
-            before[before_count++] = grain;
+            events[now_count++] = event;
+        if (cm_packed_ordinal(&event, timeline->layout) < since)
+            before[before_count++] = event;
     }
-    int rc = cm_timeline_add(timeline, grains, now_count, 1);
+    int rc = cm_timeline_add(timeline, events, now_count, 1);
     if (rc == 0)
         rc = cm_timeline_add(timeline, before, before_count, -1);
     free(before);
@@ -244,18 +244,18 @@ static int mill_replaced(cm_packed_event_t *grains, size_t count, int64_t since,
 }
 
 /* One user's update: adds what there is now, takes away what there was before. */
-static int mill_update(cm_packed_event_t *grains, size_t count, int64_t since,
+static int mill_update(cm_packed_event_t *events, size_t count, int64_t since,
                        cm_timeline_t *timeline)
 {
     bool replaced = false;
 
     for (size_t i = 0; i < count; i++)
-        replaced |= is_replaced(&grains[i]);
+        replaced |= is_replaced(&events[i]);
     if (replaced)
-        return mill_replaced(grains, count, since, timeline);
-    int rc = cm_timeline_add(timeline, grains, count, 1);
-    if (rc == 0 && (count = keep_before(grains, count, since, timeline->shape)) > 0)
-        rc = cm_timeline_add(timeline, grains, count, -1);
+        return mill_replaced(events, count, since, timeline);
+    int rc = cm_timeline_add(timeline, events, count, 1);
+    if (rc == 0 && (count = keep_before(events, count, since, timeline->layout)) > 0)
+        rc = cm_timeline_add(timeline, events, count, -1);
     return rc;
 }
 
@@ -264,18 +264,18 @@ int cm_partition_mill(cm_partition_t *partition, int64_t since, cm_timeline_t *t
     int rc = 0;
 
     for (size_t from = 0, end; rc == 0 && from < partition->count; from = end) {
-        cm_packed_event_t *grains = partition->grains + from;
+        cm_packed_event_t *events = partition->events + from;
         end = user_end(partition, from);
-        size_t count = drop_copies(grains, end - from);
-        rc = since > 0 ? mill_update(grains, count, since, timeline)
-                       : cm_timeline_add(timeline, grains, count, 1);
+        size_t count = drop_copies(events, end - from);
+        rc = since > 0 ? mill_update(events, count, since, timeline)
+                       : cm_timeline_add(timeline, events, count, 1);
     }
     return rc;
 }
 
 void cm_partition_free(cm_partition_t *partition)
 {
-    free(partition->grains);
+    free(partition->events);
     free(partition->starts);
     *partition = (cm_partition_t){0};
 }

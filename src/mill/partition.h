@@ -16,7 +16,7 @@ typedef struct cm_spread {
     uint32_t count; /* partitions a pass, a power of two */
     unsigned shift; /* its logarithm */
     uint32_t users; /* ids are below it */
-    cm_compact_layout_t packing;
+    cm_compact_layout_t compact;
 } cm_spread_t;
 
 /* The id of a user from the number within a partition. */
@@ -27,17 +27,17 @@ static inline uint32_t cm_spread_user(const cm_spread_t *spread, uint32_t partit
 
 typedef struct cm_partition {
     uint32_t number;           /* which of the pass */
-    cm_packed_event_t *grains; /* by user, each user's by time */
+    cm_packed_event_t *events; /* by user, each user's by time */
     size_t count, cap;
     uint32_t *starts; /* scratch of the sort */
     size_t starts_cap;
 } cm_partition_t;
 
-/* Moves the heaps (one a thread, in order; their chunks go to `slabs`) into the partition, ordered
+/* Moves the lists (one a thread, in order; their chunks go to `slabs`) into the partition, ordered
  * by user and time. Of events that stand in one millisecond of one user and at one place, and whose
  * row keys are all derived, only the first is kept; other ties are kept by `ties` to be resolved.
  * The partition's memory is reused. */
-int cm_partition_build(cm_partition_t *partition, cm_chunk_list_t *const *heaps, int heap_count,
+int cm_partition_build(cm_partition_t *partition, cm_chunk_list_t *const *lists, int list_count,
                        cm_slabs_t *slabs, const cm_spread_t *spread, cm_ties_t *ties,
                        cm_err_t *err);
 

@@ -4,9 +4,9 @@
 
 #include <stdlib.h>
 
-/* A tied grain with its key. A derived key needs its text only beside a key of another kind. */
+/* A tied event with its key. A derived key needs its text only beside a key of another kind. */
 typedef struct tied {
-    cm_packed_event_t grain;
+    cm_packed_event_t packed;
     int64_t ordinal;
     cm_key_t key;
     uint32_t run;
@@ -18,7 +18,7 @@ typedef struct cold {
     uint32_t ids[CM_FIELD_COUNT - CM_CITY];
 } cold_t;
 
-/* All tied grains while they are resolved. */
+/* All tied events while they are resolved. */
 typedef struct resolving {
     const cm_ties_t *ties;
     cm_reader_t *reader;
@@ -33,34 +33,34 @@ static const cm_block_ref_t *block_of(const cm_ties_t *ties, int64_t ordinal)
     return &ties->blocks[cm_block_place(ties->blocks, ties->block_count, ordinal)];
 }
 
-static void drop(const cm_ties_t *ties, cm_packed_event_t *grain)
+static void drop(const cm_ties_t *ties, cm_packed_event_t *event)
 {
     if (ties->copy != NULL)
-        ties->copy(ties->context, cm_packed_ordinal(grain, ties->shape));
-    grain->load = CM_PACKED_DROPPED;
+        ties->copy(ties->context, cm_packed_ordinal(event, ties->layout));
+    event->load = CM_PACKED_DROPPED;
 }
 
 /* Whether all of them are at one url in one country. */
-static bool at_one_place(const cm_ties_t *ties, const cm_packed_event_t *grains, size_t count)
+static bool at_one_place(const cm_ties_t *ties, const cm_packed_event_t *events, size_t count)
 {
     uint64_t differ = 0;
 
     for (size_t i = 1; i < count; i++)
         differ |=
-            cm_packed_place(&grains[0], ties->shape) ^ cm_packed_place(&grains[i], ties->shape);
+            cm_packed_place(&events[0], ties->layout) ^ cm_packed_place(&events[i], ties->layout);
     return differ == 0;
 }
 
-void cm_ties_add(cm_ties_t *ties, cm_packed_event_t *grains, size_t count, uint32_t user)
+void cm_ties_add(cm_ties_t *ties, cm_packed_event_t *events, size_t count, uint32_t user)
 {
-    bool derived = true, equal = at_one_place(ties, grains, count);
+    bool derived = true, equal = at_one_place(ties, events, count);
 
     for (size_t i = 0; i < count && derived; i++)
-        derived = block_of(ties, cm_packed_ordinal(&grains[i], ties->shape))->all_keys_derived;
+        derived = block_of(ties, cm_packed_ordinal(&events[i], ties->layout))->all_keys_derived;
     ties->differ |= derived && !equal;
     if (derived && equal && ties->copy == NULL) {
         for (size_t i = 1; i < count; i++)
-            drop(ties, &grains[i]);
+            drop(ties, &events[i]);
         return;
     }
     if (ties->unsure && ties->differ)
@@ -69,7 +69,7 @@ void cm_ties_add(cm_ties_t *ties, cm_packed_event_t *grains, size_t count, uint3
         ties->cap = ties->cap ? ties->cap * 2 : 256;
         ties->runs = cm_realloc(ties->runs, ties->cap * sizeof *ties->runs);
     }
-    ties->runs[ties->count++] = (cm_tie_t){grains, count, user};
+    ties->runs[ties->count++] = (cm_tie_t){events, count, user};
 }
 
 void cm_ties_free(cm_ties_t *ties)
@@ -114,7 +114,7 @@ static int by_run_and_key(const void *a, const void *b)
     return order ? order : by_ordinal(a, b);
 }
 
-/* Reads the keys of all tied grains; they are in order of ordinals, so each block is read once. */
+/* Reads the keys of all tied events; they are in order of ordinals, so each block is read once. */
 static int read_keys(const resolving_t *all, cm_arena_t *texts, cm_err_t *err)
 {
     const cm_block_ref_t *loaded = NULL;
@@ -160,7 +160,7 @@ static int derive_mixed(const resolving_t *all, cm_err_t *err)
                                   err);
         if (rc < 0)
             return rc;
-        cm_row_key_derive(user, cm_packed_time(&tied[from].grain), uuid);
+        cm_row_key_derive(user, cm_packed_time(&tied[from].packed), uuid);
         for (size_t i = from; i < end; i++) {
             if (tied[i].key.kind == CM_KEY_DERIVED)
                 memcpy(tied[i].key.uuid, uuid, sizeof uuid);
@@ -191,7 +191,7 @@ static size_t copies_end(const resolving_t *all, size_t from)
 
 static uint64_t place_of(const resolving_t *all, size_t at)
 {
-    return cm_packed_place(&all->tied[at].grain, all->ties->shape);
+    return cm_packed_place(&all->tied[at].packed, all->ties->layout);
 }
 
 /* Gives a number to all whose texts decide which copy counts: where copies are at different places,
@@ -267,8 +267,8 @@ static int read_event(const resolving_t *all, size_t at, cm_event_t *event, cm_e
         uint32_t id;
         cm_str_t *text;
     } texts[] = {
-        {CM_URL, cm_place_url(place_of(all, at), all->ties->shape), &event->url},
-        {CM_COUNTRY, cm_place_country(place_of(all, at), all->ties->shape), &event->country},
+        {CM_URL, cm_place_url(place_of(all, at), all->ties->layout), &event->url},
+        {CM_COUNTRY, cm_place_country(place_of(all, at), all->ties->layout), &event->country},
         {CM_CITY, cold->ids[CM_CITY - CM_CITY], &event->city},
         {CM_BROWSER, cold->ids[CM_BROWSER - CM_CITY], &event->browser},
         {CM_OS, cold->ids[CM_OS - CM_CITY], &event->os},
@@ -315,8 +315,8 @@ static int find_best(const resolving_t *all, size_t from, size_t end, int64_t un
     return rc;
 }
 
-/* Writes the copies [from, end) to `grains`, the one that counts first. */
-static int write_copies(const resolving_t *all, size_t from, size_t end, cm_packed_event_t *grains,
+/* Writes the copies [from, end) to `events`, the one that counts first. */
+static int write_copies(const resolving_t *all, size_t from, size_t end, cm_packed_event_t *events,
                         cm_err_t *err)
 {
     const cm_ties_t *ties = all->ties;
@@ -331,16 +331,16 @@ static int write_copies(const resolving_t *all, size_t from, size_t end, cm_pack
         best = before; /* gives the same, and has given it already */
         before = end;
     }
-    *grains++ = all->tied[best].grain;
+    *events++ = all->tied[best].packed;
     if (before != end) {
-        *grains = all->tied[before].grain;
-        grains++->key |= CM_PACKED_REPLACED;
+        *events = all->tied[before].packed;
+        events++->key |= CM_PACKED_REPLACED;
     }
     for (size_t i = from; i < end; i++) {
         if (i == best || i == before)
             continue;
-        *grains = all->tied[i].grain;
-        drop(ties, grains++);
+        *events = all->tied[i].packed;
+        drop(ties, events++);
     }
     return 0;
 }
@@ -355,14 +355,14 @@ static int write_back(const resolving_t *all, cm_err_t *err)
         if (from > 0 && all->tied[from].run != all->tied[from - 1].run)
             first = from;
         rc = write_copies(all, from, end,
-                          all->ties->runs[all->tied[from].run].grains + (from - first), err);
+                          all->ties->runs[all->tied[from].run].events + (from - first), err);
     }
     return rc;
 }
 
 /* ---- the whole ---- */
 
-/* All tied grains, in order of their ordinals. */
+/* All tied events, in order of their ordinals. */
 static int collect(resolving_t *all, cm_err_t *err)
 {
     const cm_ties_t *ties = all->ties;
@@ -376,8 +376,8 @@ static int collect(resolving_t *all, cm_err_t *err)
     for (size_t run = 0; run < ties->count; run++) {
         const cm_tie_t *tie = &ties->runs[run];
         for (size_t i = 0; i < tie->count; i++)
-            all->tied[at++] = (tied_t){.grain = tie->grains[i],
-                                       .ordinal = cm_packed_ordinal(&tie->grains[i], ties->shape),
+            all->tied[at++] = (tied_t){.packed = tie->events[i],
+                                       .ordinal = cm_packed_ordinal(&tie->events[i], ties->layout),
                                        .run = (uint32_t)run};
     }
     if (all->count > 0)

@@ -11,19 +11,19 @@
 #include "mill/packed.h"
 #include "store/store.h"
 
-/* A run of grains with the same user and time, in order of their ordinals. */
+/* A run of events with the same user and time, in order of their ordinals. */
 typedef struct cm_tie {
-    cm_packed_event_t *grains;
+    cm_packed_event_t *events;
     size_t count;
     uint32_t user; /* id in the dictionary */
 } cm_tie_t;
 
 typedef struct cm_ties {
-    const cm_packed_layout_t *shape;
+    const cm_packed_layout_t *layout;
     const cm_block_ref_t *blocks; /* of the store */
     size_t block_count;
     int64_t since; /* ordinal of the first new event */
-    /* The grains at hand are not enough to choose among copies at different places: that there are
+    /* The events at hand are not enough to choose among copies at different places: that there are
      * any is all that is found out. */
     bool unsure;
     bool differ; /* copies at different places have been found */
@@ -37,10 +37,10 @@ typedef struct cm_ties {
 } cm_ties_t;
 
 /* Takes a run: when all its row keys are derived and nothing else need be read, marks the copies at
- * once, else keeps it for cm_ties_resolve(); the grains must stay where they are until then. */
-void cm_ties_add(cm_ties_t *ties, cm_packed_event_t *grains, size_t count, uint32_t user);
+ * once, else keeps it for cm_ties_resolve(); the events must stay where they are until then. */
+void cm_ties_add(cm_ties_t *ties, cm_packed_event_t *events, size_t count, uint32_t user);
 
-/* Puts the grains of every kept run in order of their row keys and marks copies with
+/* Puts the events of every kept run in order of their row keys and marks copies with
  * CM_PACKED_DROPPED: of equal ones the first in the store stays, of different ones the one that
  * counts. Where that is a new one in the place of an older one at another place, the older one
  * comes next with CM_PACKED_REPLACED. Forgets the runs. */

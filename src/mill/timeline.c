@@ -41,9 +41,9 @@ static inline unsigned new_in_window(walk_t *walk, uint64_t place, uint32_t wind
                     : 0);
     if (cm_visited_add(visited, cell_key(place), window)) {
         new |= CM_CONTRIBUTION_NEW_CELL;
-        if (cm_visited_add(visited, url_key(cm_place_url(place, timeline->shape)), window))
+        if (cm_visited_add(visited, url_key(cm_place_url(place, timeline->layout)), window))
             new |= CM_CONTRIBUTION_NEW_URL;
-        if (cm_visited_add(visited, country_key(cm_place_country(place, timeline->shape)), window))
+        if (cm_visited_add(visited, country_key(cm_place_country(place, timeline->layout)), window))
             new |= CM_CONTRIBUTION_NEW_COUNTRY;
     }
     return new;
@@ -69,62 +69,64 @@ static inline unsigned new_in_windows(walk_t *walk, uint64_t place, bool first)
     return new;
 }
 
-static bool travels(const cm_packed_event_t *grains, size_t count, const cm_packed_layout_t *shape)
+static bool travels(const cm_packed_event_t *events, size_t count, const cm_packed_layout_t *layout)
 {
     uint64_t differ = 0;
 
     for (size_t i = 1; i < count; i++)
-        differ |= cm_packed_place(&grains[0], shape) ^ cm_packed_place(&grains[i], shape);
-    return cm_place_country(differ, shape) != 0;
+        differ |= cm_packed_place(&events[0], layout) ^ cm_packed_place(&events[i], layout);
+    return cm_place_country(differ, layout) != 0;
 }
 
 /* False when there is no memory. */
-static inline bool add_share(cm_timeline_t *timeline, uint64_t place, unsigned flags,
-                             uint32_t spent, uint32_t hour)
+static inline bool add_contribution(cm_timeline_t *timeline, uint64_t place, unsigned flags,
+                                    uint32_t spent, uint32_t hour)
 {
-    const cm_compact_layout_t *packing = timeline->packing;
-    uint32_t url = cm_place_url(place, timeline->shape);
-    cm_chunk_list_t *heap = &timeline->heaps[url & timeline->region_mask];
+    const cm_compact_layout_t *compact = timeline->compact;
+    uint32_t url = cm_place_url(place, timeline->layout);
+    cm_chunk_list_t *list = &timeline->lists[url & timeline->region_mask];
 
-    if (packing->on) {
-        uint64_t *packed = cm_chunk_list_add(heap, timeline->slabs, sizeof *packed);
+    if (compact->on) {
+        uint64_t *packed = cm_chunk_list_add(list, timeline->slabs, sizeof *packed);
         if (packed != NULL)
-            *packed = cm_compact_contribution(packing, place, flags, spent);
+            *packed = cm_compact_contribution(compact, place, flags, spent);
         return packed != NULL;
     }
-    cm_contribution_t *share = cm_chunk_list_add(heap, timeline->slabs, sizeof *share);
-    if (share != NULL)
-        *share = (cm_contribution_t){place << CM_CONTRIBUTION_FLAG_BITS | flags, spent, hour};
-    return share != NULL;
+    cm_contribution_t *contribution =
+        cm_chunk_list_add(list, timeline->slabs, sizeof *contribution);
+    if (contribution != NULL)
+        *contribution =
+            (cm_contribution_t){place << CM_CONTRIBUTION_FLAG_BITS | flags, spent, hour};
+    return contribution != NULL;
 }
 
-int cm_timeline_add(cm_timeline_t *timeline, const cm_packed_event_t *grains, size_t count,
+int cm_timeline_add(cm_timeline_t *timeline, const cm_packed_event_t *events, size_t count,
                     int sign)
 {
     const unsigned negative = sign < 0 ? CM_CONTRIBUTION_NEGATIVE : 0;
-    walk_t walk = {.timeline = timeline, .travels = travels(grains, count, timeline->shape)};
+    walk_t walk = {.timeline = timeline, .travels = travels(events, count, timeline->layout)};
     int64_t timeout = timeline->session_timeout_s;
     int64_t gap_before = INT64_MAX; /* the first event begins a session */
     /* Whole seconds of the clock, not of the difference: 10.9 s to 11.1 s is one second. */
-    int64_t second = count > 0 ? cm_packed_time(&grains[0]) / 1000 : 0;
+    int64_t second = count > 0 ? cm_packed_time(&events[0]) / 1000 : 0;
     const bool only_all = timeline->windows == cm_window_mask(CM_WINDOW_ALL);
 
     cm_visited_begin(&timeline->visited);
     timeline->events += sign * (int64_t)count;
     for (size_t i = 0; i < count; i++) {
         bool last = i + 1 == count;
-        int64_t next = last ? second : cm_packed_time(&grains[i + 1]) / 1000;
-        uint64_t place = cm_packed_place(&grains[i], timeline->shape);
+        int64_t next = last ? second : cm_packed_time(&events[i + 1]) / 1000;
+        uint64_t place = cm_packed_place(&events[i], timeline->layout);
         unsigned flags = negative | (last ? 0 : CM_CONTRIBUTION_HAS_NEXT) |
                          (gap_before > timeout ? CM_CONTRIBUTION_ENTRANCE : 0);
         if (only_all) {
             flags |= new_in_window(&walk, place, cm_cell_window_at(CM_WINDOW_ALL, 0), i == 0);
         } else {
-            walk.hour = (uint32_t)(cm_packed_time(&grains[i]) / HOUR_MS);
+            walk.hour = (uint32_t)(cm_packed_time(&events[i]) / HOUR_MS);
             flags |= new_in_windows(&walk, place, i == 0);
         }
         gap_before = next - second;
-        if (!add_share(timeline, place, flags, (uint32_t)gap_before, walk.hour))
+        if (!add_contribution(timeline, place, flags, (uint32_t)gap_before, walk.hour))
             return CM_ENOMEM;
         second = next;
     }

@@ -3,25 +3,26 @@
 #define CM_MILL_TIMELINE_H
 
 #include "mill/cells.h"
+#include "mill/chunks.h"
 #include "mill/packed.h"
 #include "mill/visited.h"
 
-/* Where the shares go: a heap for each region, which is a part of the urls (cells.h). */
+/* Where the contributions go: a list for each region, which is a part of the urls (cells.h). */
 typedef struct cm_timeline {
-    const cm_packed_layout_t *shape;
-    const cm_compact_layout_t *packing;
+    const cm_packed_layout_t *layout;
+    const cm_compact_layout_t *compact;
     unsigned windows;
     int64_t session_timeout_s; /* whole seconds */
-    cm_chunk_list_t *heaps;    /* by url & region_mask */
+    cm_chunk_list_t *lists;    /* by url & region_mask */
     uint32_t region_mask;
-    cm_slabs_t *slabs; /* for the heaps */
+    cm_slabs_t *slabs; /* for the lists */
     cm_visited_t visited;
     int64_t events; /* distinct events added less those taken away */
 } cm_timeline_t;
 
-/* Adds (sign = 1) or takes away (sign = -1) what the user's events give. `grains` are one user's,
+/* Adds (sign = 1) or takes away (sign = -1) what the user's events give. `events` are one user's,
  * in order of (time, row key), without copies. CM_ENOMEM, without a sentence. */
-int cm_timeline_add(cm_timeline_t *timeline, const cm_packed_event_t *grains, size_t count,
+int cm_timeline_add(cm_timeline_t *timeline, const cm_packed_event_t *events, size_t count,
                     int sign);
 
 #endif

@@ -27,7 +27,7 @@ typedef struct newcomer {
 } newcomer_t;
 
 struct cm_trim {
-    const cm_packed_layout_t *shape;
+    const cm_packed_layout_t *layout;
     unsigned windows;
     uint32_t users;
     uint32_t *newcomer_of; /* by user: place in newcomers + 1; 0: no new events */
@@ -171,11 +171,11 @@ static bool witness(cm_trimmer_t *trimmer, watch_t *watch, uint32_t user, cm_cel
 
 /* ---- learning ---- */
 
-cm_trim_t *cm_trim_new(uint32_t users, unsigned windows, const cm_packed_layout_t *shape)
+cm_trim_t *cm_trim_new(uint32_t users, unsigned windows, const cm_packed_layout_t *layout)
 {
     cm_trim_t *trim = cm_alloc_zero(1, sizeof *trim);
 
-    trim->shape = shape;
+    trim->layout = layout;
     trim->windows = windows;
     trim->users = users;
     trim->newcomer_of = cm_alloc_zero(users + 1, sizeof *trim->newcomer_of);
@@ -327,7 +327,7 @@ static void keep_twin(cm_trimmer_t *trimmer, uint32_t newcomer, near_t event)
 /* Whether the old event must be kept; takes down a neighbour. */
 static bool keeps(cm_trimmer_t *trimmer, watch_t *watch, const cm_columns_t *columns, uint32_t i)
 {
-    const cm_packed_layout_t *shape = trimmer->trim->shape;
+    const cm_packed_layout_t *layout = trimmer->trim->layout;
     int64_t time = columns->time[i];
 
     if ((time >= watch->from && time <= watch->to) ||
@@ -338,8 +338,8 @@ static bool keeps(cm_trimmer_t *trimmer, watch_t *watch, const cm_columns_t *col
         nearest->time != 0 && (time < watch->from ? time < nearest->time : time > nearest->time);
     if (farther)
         return false;
-    uint64_t place = cm_place(columns->ids[CM_URL][i], columns->ids[CM_COUNTRY][i], shape);
-    near_t event = {time, place << shape->ordinal_bits | (uint64_t)(columns->first + i)};
+    uint64_t place = cm_place(columns->ids[CM_URL][i], columns->ids[CM_COUNTRY][i], layout);
+    near_t event = {time, place << layout->ordinal_bits | (uint64_t)(columns->first + i)};
     if (time == nearest->time)
         keep_twin(trimmer, (uint32_t)(watch - trimmer->watches), event);
     else
@@ -390,15 +390,17 @@ uint32_t cm_trimmer_select(cm_trimmer_t *trimmer, const cm_columns_t *columns, u
 }
 
 static int give(const cm_trimmer_t *trimmer, uint32_t newcomer, near_t event,
-                int (*take)(void *context, uint32_t user, const cm_packed_event_t *grain),
+                int (*take)(void *context, uint32_t user, const cm_packed_event_t *packed),
                 void *context)
 {
-    const cm_packed_event_t grain = {(uint64_t)event.time, event.load};
-    return event.time == 0 ? 0 : take(context, trimmer->trim->newcomers[newcomer - 1].user, &grain);
+    const cm_packed_event_t packed = {(uint64_t)event.time, event.load};
+    return event.time == 0 ? 0
+                           : take(context, trimmer->trim->newcomers[newcomer - 1].user, &packed);
 }
 
 int cm_trimmer_neighbours(const cm_trimmer_t *trimmer,
-                          int (*take)(void *context, uint32_t user, const cm_packed_event_t *grain),
+                          int (*take)(void *context, uint32_t user,
+                                      const cm_packed_event_t *packed),
                           void *context)
 {
     int rc = 0;

@@ -5,7 +5,7 @@
  * events of a user who has new ones:
  *
  * - those between the first and the last new one in time, and the nearest ones before and after
- *   (all of them, where several share that millisecond): their gaps may change;
+ *   (all of them, where several contribution that millisecond): their gaps may change;
  * - one for every cell, url, country and site, in every window, that the user has been to
  *   before and is in again now: the user is not new there.
  *
@@ -26,7 +26,7 @@ typedef struct cm_trim cm_trim_t;
 typedef struct cm_trimmer cm_trimmer_t;
 
 /* `users`: ids are below it. */
-cm_trim_t *cm_trim_new(uint32_t users, unsigned windows, const cm_packed_layout_t *shape);
+cm_trim_t *cm_trim_new(uint32_t users, unsigned windows, const cm_packed_layout_t *layout);
 
 /* Learns the new events of a block, those from `from` on. */
 void cm_trim_learn(cm_trim_t *trim, const cm_columns_t *columns, uint32_t from);
@@ -43,9 +43,10 @@ cm_trimmer_t *cm_trimmer_new(const cm_trim_t *trim);
 uint32_t cm_trimmer_select(cm_trimmer_t *trimmer, const cm_columns_t *columns, uint32_t count,
                            int64_t since, uint32_t *kept);
 
-/* Calls `take` for each neighbour that was not kept; `grain` has the time as its key. */
+/* Calls `take` for each neighbour that was not kept; `packed` has the time as its key. */
 int cm_trimmer_neighbours(const cm_trimmer_t *trimmer,
-                          int (*take)(void *context, uint32_t user, const cm_packed_event_t *grain),
+                          int (*take)(void *context, uint32_t user,
+                                      const cm_packed_event_t *packed),
                           void *context);
 
 void cm_trimmer_free(cm_trimmer_t *trimmer);

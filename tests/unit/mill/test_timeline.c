@@ -6,16 +6,16 @@
 
 enum { ALL = 1 << CM_WINDOW_ALL, DAY = 1 << CM_WINDOW_DAY, HOUR = 1 << CM_WINDOW_HOUR };
 
-static const cm_packed_layout_t shape = {.ordinal_bits = 3, .ordinal_mask = 7, .country_bits = 3};
+static const cm_packed_layout_t layout = {.ordinal_bits = 3, .ordinal_mask = 7, .country_bits = 3};
 
 enum { REGIONS = 2 };
 
-/* A timeline and the cells that its shares are gathered into. */
+/* A timeline and the cells that its contributions are gathered into. */
 typedef struct mill {
     cm_timeline_t timeline;
     cm_gathering_t gathering;
-    cm_compact_layout_t packing;
-    cm_chunk_list_t heaps[REGIONS];
+    cm_compact_layout_t compact;
+    cm_chunk_list_t lists[REGIONS];
     cm_slabs_t slabs;
     cm_cells_t regions[REGIONS], wide;
 } mill_t;
@@ -24,28 +24,28 @@ static mill_t *mill_of(unsigned windows)
 {
     mill_t *mill = cm_alloc_zero(1, sizeof *mill);
 
-    mill->timeline = (cm_timeline_t){.shape = &shape,
-                                     .packing = &mill->packing,
+    mill->timeline = (cm_timeline_t){.layout = &layout,
+                                     .compact = &mill->compact,
                                      .windows = windows,
                                      .session_timeout_s = 1800,
-                                     .heaps = mill->heaps,
+                                     .lists = mill->lists,
                                      .region_mask = REGIONS - 1,
                                      .slabs = &mill->slabs};
-    mill->gathering = (cm_gathering_t){.shape = &shape,
-                                       .packing = &mill->packing,
+    mill->gathering = (cm_gathering_t){.layout = &layout,
+                                       .compact = &mill->compact,
                                        .windows = windows,
                                        .session_timeout_s = 1800,
                                        .region_shift = 1};
     return mill;
 }
 
-static void add(mill_t *mill, const cm_packed_event_t *grains, size_t count, int sign)
+static void add(mill_t *mill, const cm_packed_event_t *events, size_t count, int sign)
 {
-    assert_int_equal(cm_timeline_add(&mill->timeline, grains, count, sign), 0);
+    assert_int_equal(cm_timeline_add(&mill->timeline, events, count, sign), 0);
     for (int r = 0; r < REGIONS; r++) {
-        cm_chunk_list_close(&mill->heaps[r]);
-        cm_cells_gather(&mill->regions[r], &mill->wide, &mill->heaps[r], &mill->gathering);
-        cm_chunk_list_release(&mill->heaps[r], &mill->slabs);
+        cm_chunk_list_close(&mill->lists[r]);
+        cm_cells_gather(&mill->regions[r], &mill->wide, &mill->lists[r], &mill->gathering);
+        cm_chunk_list_release(&mill->lists[r], &mill->slabs);
     }
 }
 
@@ -70,10 +70,10 @@ static void free_mill(mill_t *mill)
     free(mill);
 }
 
-static cm_packed_event_t grain_of(int64_t time, uint32_t url, uint32_t country)
+static cm_packed_event_t event_at(int64_t time, uint32_t url, uint32_t country)
 {
     return (cm_packed_event_t){.key = UINT64_C(77) << CM_PACKED_TIME_BITS | (uint64_t)time,
-                               .load = cm_place(url, country, &shape) << 3 | 5};
+                               .load = cm_place(url, country, &layout) << 3 | 5};
 }
 
 static void assert_cell(mill_t *mill, uint32_t url, uint32_t country, uint32_t window,
@@ -97,16 +97,16 @@ static uint32_t window_at(cm_window_t kind, int64_t start)
 static void one_event(void **state)
 {
     mill_t *mill = mill_of(ALL);
-    const cm_packed_event_t grain = grain_of(1, 3, 4);
+    const cm_packed_event_t event = event_at(1, 3, 4);
 
     (void)state;
-    add(mill, &grain, 0, 1);
+    add(mill, &event, 0, 1);
     assert_int_equal(cells_of(mill), 0);
-    add(mill, &grain, 1, 1);
+    add(mill, &event, 1, 1);
     roll_up(mill);
     assert_int_equal(cells_of(mill), 4);
-    assert_int_equal(cm_packed_ordinal(&grain, &shape), 5);
-    assert_int_equal(cm_packed_user(&grain), 77);
+    assert_int_equal(cm_packed_ordinal(&event, &layout), 5);
+    assert_int_equal(cm_packed_user(&event), 77);
     assert_int_equal(mill->timeline.events, 1);
     uint32_t all = window_at(CM_WINDOW_ALL, 0);
     assert_cell(mill, 3, 4, all, (cm_measures_t){1, 1, 0, 0, 0, 0, 1, 1});
@@ -120,10 +120,10 @@ static void one_event(void **state)
 static void assert_gap(int64_t from, int64_t to, int64_t seconds, bool ends)
 {
     mill_t *mill = mill_of(ALL);
-    const cm_packed_event_t grains[] = {grain_of(from, 0, 0), grain_of(to, 1, 0)};
+    const cm_packed_event_t events[] = {event_at(from, 0, 0), event_at(to, 1, 0)};
     uint32_t all = window_at(CM_WINDOW_ALL, 0);
 
-    add(mill, grains, 2, 1);
+    add(mill, events, 2, 1);
     roll_up(mill);
     assert_cell(mill, 0, 0, all,
                 (cm_measures_t){1, 1, seconds, 1, ends ? 0 : seconds, !ends, 1, ends});
@@ -152,14 +152,14 @@ static void gaps(void **state)
 static void sessions_and_windows(void **state)
 {
     const int64_t day = 19676 * INT64_C(86400000);
-    const cm_packed_event_t grains[] = {grain_of(day - 1000, 0, 0),  /* before midnight */
-                                        grain_of(day, 0, 1),         /* another country */
-                                        grain_of(day + 60000, 0, 0), /* back */
-                                        grain_of(day + 3 * CM_HOUR_MS, 1, 0)};
+    const cm_packed_event_t events[] = {event_at(day - 1000, 0, 0),  /* before midnight */
+                                        event_at(day, 0, 1),         /* another country */
+                                        event_at(day + 60000, 0, 0), /* back */
+                                        event_at(day + 3 * CM_HOUR_MS, 1, 0)};
     mill_t *mill = mill_of(ALL | DAY | HOUR);
 
     (void)state;
-    add(mill, grains, 4, 1);
+    add(mill, events, 4, 1);
     roll_up(mill);
     uint32_t all = window_at(CM_WINDOW_ALL, 0), today = window_at(CM_WINDOW_DAY, day);
     uint32_t yesterday = window_at(CM_WINDOW_DAY, day - CM_DAY_MS);
@@ -176,9 +176,9 @@ static void sessions_and_windows(void **state)
                 (cm_measures_t){1, 1, 1, 1, 1, 1, 1, 0});
 
     /* A second user, and the first one taken away again. */
-    add(mill, grains, 1, 1);
+    add(mill, events, 1, 1);
     assert_cell(mill, 0, 0, all, (cm_measures_t){3, 2, 10741, 2, 1, 1, 2, 2});
-    add(mill, grains, 4, -1);
+    add(mill, events, 4, -1);
     assert_cell(mill, 0, 0, all, (cm_measures_t){1, 1, 0, 0, 0, 0, 1, 1});
     assert_cell(mill, 1, 0, all, (cm_measures_t){0});
     assert_int_equal(mill->timeline.events, 1);
@@ -240,9 +240,9 @@ static void table_of_cells(void **state)
 }
 
 /* What is packed comes out as it went in, at the ends of every range. */
-static void packing(void **state)
+static void compact(void **state)
 {
-    const cm_compact_layout_t packing = {.on = true,
+    const cm_compact_layout_t compact = {.on = true,
                                          .time_bits = 34,
                                          .place_bits = 20,
                                          .spent_bits = 24,
@@ -253,25 +253,25 @@ static void packing(void **state)
     (void)state;
     for (int i = 0; i < 27; i++) {
         uint64_t user = users[i % 3], place = places[i / 3 % 3];
-        int64_t time = packing.first_time + times[i / 9];
-        uint64_t packed = cm_compact_event(&packing, user, time, place);
-        cm_packed_event_t grain = cm_compact_event_expand(&packing, packed, &shape);
-        assert_int_equal(cm_compact_event_user(&packing, packed), user);
-        assert_int_equal(cm_packed_user(&grain), user);
-        assert_int_equal(cm_packed_time(&grain), time);
-        assert_int_equal(cm_packed_place(&grain, &shape), place);
-        assert_int_equal(cm_packed_ordinal(&grain, &shape), 0);
+        int64_t time = compact.first_time + times[i / 9];
+        uint64_t packed = cm_compact_event(&compact, user, time, place);
+        cm_packed_event_t event = cm_compact_event_expand(&compact, packed, &layout);
+        assert_int_equal(cm_compact_event_user(&compact, packed), user);
+        assert_int_equal(cm_packed_user(&event), user);
+        assert_int_equal(cm_packed_time(&event), time);
+        assert_int_equal(cm_packed_place(&event, &layout), place);
+        assert_int_equal(cm_packed_ordinal(&event, &layout), 0);
         for (unsigned flags = 0; flags < 128; flags++) {
             uint32_t spent = flags % 2 ? (1 << 24) - 1 : flags;
-            cm_contribution_t share = cm_compact_contribution_expand(
-                &packing, cm_compact_contribution(&packing, place, flags, spent));
-            assert_int_equal(share.what, place << CM_CONTRIBUTION_FLAG_BITS | flags);
-            assert_int_equal(share.spent, spent);
+            cm_contribution_t contribution = cm_compact_contribution_expand(
+                &compact, cm_compact_contribution(&compact, place, flags, spent));
+            assert_int_equal(contribution.what, place << CM_CONTRIBUTION_FLAG_BITS | flags);
+            assert_int_equal(contribution.spent, spent);
         }
     }
 }
 
-/* With a direct table and without, the same shares make the same cells. */
+/* With a direct table and without, the same contributions make the same cells. */
 static void direct_or_hashed(void **state)
 {
     const uint32_t all = window_at(CM_WINDOW_ALL, 0);
@@ -279,10 +279,10 @@ static void direct_or_hashed(void **state)
     (void)state;
     for (int direct = 0; direct < 2; direct++) {
         mill_t *mill = mill_of(ALL);
-        mill->gathering.direct = direct ? (100 / REGIONS + 1) << shape.country_bits : 0;
+        mill->gathering.direct = direct ? (100 / REGIONS + 1) << layout.country_bits : 0;
         for (uint32_t i = 0; i < 3000; i++) {
-            const cm_packed_event_t grain = grain_of(1 + i, i * 7 % 100, i * 5 % 8);
-            add(mill, &grain, 1, 1);
+            const cm_packed_event_t event = event_at(1 + i, i * 7 % 100, i * 5 % 8);
+            add(mill, &event, 1, 1);
         }
         roll_up(mill);
         assert_int_equal(mill->regions[0].direct != NULL, direct);
@@ -339,30 +339,30 @@ static void visits(void **state)
     cm_visited_free(&visited);
 }
 
-/* The timelines of 500 users, about every length of gap there is, in packed shares. */
+/* The timelines of 500 users, about every length of gap there is, in packed contributions. */
 static void gather_users(mill_t *mill, size_t direct)
 {
     uint64_t seed = 4711;
 
-    mill->packing = (cm_compact_layout_t){.on = true, .place_bits = 7, .spent_bits = 22};
+    mill->compact = (cm_compact_layout_t){.on = true, .place_bits = 7, .spent_bits = 22};
     mill->gathering.direct = direct;
     for (int user = 0; user < 500; user++) {
-        cm_packed_event_t grains[40];
+        cm_packed_event_t events[40];
         int64_t time = 1700000000000;
         for (int i = 0; i < 40; i++) {
             seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407;
             const uint32_t r = (uint32_t)(seed >> 33);
             time += (int64_t)(r % 5 == 0 ? 1799 + r / 5 % 4 : r / 5 % 900) * 1000;
             /* Half of the users stay in one country; the last url has one cell only. */
-            grains[i] = grain_of(time, r >> 8 & 15, user % 2 ? r >> 12 & 7 : 5);
+            events[i] = event_at(time, r >> 8 & 15, user % 2 ? r >> 12 & 7 : 5);
         }
-        assert_int_equal(cm_timeline_add(&mill->timeline, grains, (size_t)(1 + user % 40), 1), 0);
+        assert_int_equal(cm_timeline_add(&mill->timeline, events, (size_t)(1 + user % 40), 1), 0);
     }
     add(mill, NULL, 0, 1);
     roll_up(mill);
 }
 
-/* Packed shares make the same cells, counted in tallies or added one by one. */
+/* Packed contributions make the same cells, counted in tallies or added one by one. */
 static void tallied_or_added(void **state)
 {
     mill_t *added = mill_of(ALL), *tallied = mill_of(ALL);
@@ -371,8 +371,9 @@ static void tallied_or_added(void **state)
 
     (void)state;
     gather_users(added, 0);
-    gather_users(tallied, (size_t)(15 / 2 + 1) << shape.country_bits);
-    assert_null(tallied->regions[0].direct); /* which the shares one by one would have made */
+    gather_users(tallied, (size_t)(15 / 2 + 1) << layout.country_bits);
+    assert_null(
+        tallied->regions[0].direct); /* which the contributions one by one would have made */
     assert_int_equal(cells_of(added), 16 * 8 + 16 + 8 + 1);
     for (int table = 0; table < 3; table++) {
         assert_int_equal(in[table]->count, of[table]->count);
@@ -410,7 +411,7 @@ int main(void)
         cmocka_unit_test(sessions_and_windows),
         cmocka_unit_test(windows_in_a_word),
         cmocka_unit_test(table_of_cells),
-        cmocka_unit_test(packing),
+        cmocka_unit_test(compact),
         cmocka_unit_test(direct_or_hashed),
         cmocka_unit_test(tallied_or_added),
         cmocka_unit_test(rolling_up),
