@@ -68,6 +68,6 @@ def test_downloads(t):
         t.equal((exact[0], safe[0]), (200, 200), path)
         exact, safe = rows(exact[1].decode()), rows(safe[1].decode())
         check(t, exact, safe, [name for name in ("url", "country") if exact[0][name]])
-    script = get(port, "/app.js")[1].decode()
+    script = get(port, "/view.js")[1].decode()
     t.true('new URLSearchParams({ format: "csv", safe: "1" })' in script, "the dashboard's link")
     process.stop(OK)

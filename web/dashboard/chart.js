@@ -1,15 +1,15 @@
-// The chart: one number over time, by uPlot (a global, loaded before the modules).
+// The chart: one number over time, drawn by uPlot (a global that is loaded before the modules).
 
 import { metric as formatMetric, windowName } from "./format.js";
 
 const HEIGHT = 250;
-const FEW = 3; // points that make no line
-const DOTTED = 40; // up to so many, each has a dot
-// Steps of an axis of times, in seconds: those of a clock.
+const FEW = 3; // fewer points are drawn as bars
+const DOTTED = 40; // fewer points have a dot each
+// Steps of an axis of durations, in seconds: those of a clock.
 const CLOCK_STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600,
   43200, 86400, 172800, 432000, 864000, 1728000, 4320000, 8640000, 31536000];
 
-// Steps of an axis of windows: none that is a part of one. Months and years follow the calendar.
+// Steps of an axis of windows: whole windows only. Months and years follow the calendar.
 const MONTH = 30 * 86400;
 const YEAR = 365 * 86400;
 const DAY_STEPS = [...[1, 2, 3, 4, 5, 7, 10, 15].map((days) => days * 86400),
@@ -25,7 +25,7 @@ export function createChart(element, onChoose) {
   const tipValue = tip.appendChild(document.createElement("strong"));
 
   let plot = null;
-  let shown = null; // what is drawn: { kind, metric, times, values, marked }
+  let shown = null; // the argument of the last show()
 
   const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -43,7 +43,7 @@ export function createChart(element, onChoose) {
     tip.style.left = `${Math.max(0, Math.min(left - tip.offsetWidth / 2, right))}px`;
   }
 
-  // The chosen window, behind the line.
+  // Marks the chosen window, below the line.
   function drawMark(self) {
     if (shown.marked === null) return;
     const from = self.valToPos(shown.marked / 1000 - stepLength() / 2, "x", true);
@@ -93,7 +93,7 @@ export function createChart(element, onChoose) {
 
   const stepLength = () => (shown.kind === "day" ? 86400 : 3600);
 
-  // A line needs some points; fewer are bars, with half a step around them.
+  // A few points make no line: they are bars, with half a step on each side.
   const isFew = (times) => times.length < FEW;
 
   function rangeX(self, min, max) {

@@ -1,4 +1,4 @@
-// Numbers, times and places as people read them. Windows are cut in UTC, so dates are shown in it.
+// Numbers, times and URLs for people to read. Windows begin and end in UTC, so dates are shown in UTC.
 
 const numbers = new Intl.NumberFormat("en-US");
 const HOUR = 3600e3;
@@ -59,7 +59,7 @@ export function days(first, last) {
   return first === last ? day(first) : `${day(first)} – ${day(last)}`;
 }
 
-// A page's URL as { origin, host, path }; what is no web address is all path.
+// A page's URL as { origin, host, path }. Any other text is all path.
 export function splitUrl(url) {
   const found = /^(https?:\/\/([^/?#]+))(.*)$/is.exec(url);
   if (found === null) return { origin: "", host: "", path: url };
@@ -67,11 +67,11 @@ export function splitUrl(url) {
   return { origin, host, path: rest.startsWith("/") ? rest : `/${rest}` };
 }
 
-const TAIL = 12; // characters that stay visible at the end of a text that is cut in its middle
+const TAIL = 12; // characters that stay visible at the end of a shortened text
 const letters = new Intl.Segmenter("en", { granularity: "grapheme" });
 
-// A text as [head, tail]: where there is no room, the end of the head is cut. Similar paths differ
-// at their end.
+// A text as [head, tail]. Where there is not enough room, the end of the head is cut off: the tail
+// stays, because similar paths differ at their end.
 export function middle(text) {
   if (text.length <= 2 * TAIL) return [text, ""];
   const all = [...letters.segment(text)].map((part) => part.segment);

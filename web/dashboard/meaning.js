@@ -1,15 +1,15 @@
-// What the numbers are called, and what they mean: in tips, which appear under the mouse or with the
-// keyboard's focus, and in a list for everybody else.
+// The names of the numbers and what they mean. The meaning is shown in tips, which appear under the
+// mouse or with the keyboard focus, and in a list for other devices.
 
-const DAILY = "Visitors are known for one UTC day only (visitor: daily). Over more than one day, who " +
-  "comes on two days counts as two.";
+const DAILY = "Visitors are known for one UTC day only (visitor: daily). Over more than one day, a " +
+  "person who comes on two days counts twice.";
 
 const NAMES = {
   clicks: ["Clicks", "Page views, each counted once."],
   unique_user_count: ["Unique users", "Different visitors, counted exactly."],
   average_time_on_page: ["Avg. time on page", "From a click to the visitor's next click, on average. " +
-    "A gap longer than the session timeout (30 minutes unless it is set otherwise) ends the session " +
-    "and does not count."],
+    "A gap longer than the session timeout (30 minutes by default) ends the session and does not " +
+    "count."],
   average_time_spent: ["Avg. time spent", "From a click to the visitor's next click, on average, " +
     "however long it takes: nights and weeks between two visits count. So it is longer than the " +
     "time on page."],
@@ -17,7 +17,7 @@ const NAMES = {
 
 export const METRICS = Object.keys(NAMES);
 
-// `daily`: the number is one of visitors who are known for a day, over more than one day.
+// `daily`: the number counts visitors whose ids live for one day, over more than one day.
 export function nameOf(metric, daily) {
   return daily && metric === "unique_user_count" ? "Daily visitors" : NAMES[metric][0];
 }
@@ -37,8 +37,8 @@ export function showMeanings(daily) {
   }
 }
 
-// Escape hides a tip that is in the way, until something else is pointed at.
-export function letTipsGo() {
+// Escape hides the tip that is shown, until the mouse or the focus moves.
+export function dismissTips() {
   const root = document.documentElement;
   addEventListener("keydown", (event) => {
     if (event.key === "Escape") root.classList.add("no-hints");

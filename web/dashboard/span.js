@@ -1,16 +1,16 @@
-// Which part of time the chart shows: the newest 7, 30 or 90 days of the data, all of them, or days
-// of one's own. One event of another time must not hide the rest: spans end with the newest day of
-// the data that is not to come, and begin with their oldest at the earliest.
+// The time span of the chart: the newest 7, 30 or 90 days of the data, all days, or chosen dates. A
+// single event with a wrong time must not hide the rest: a span ends with the newest day of the data
+// that is not in the future, and begins with the oldest day or later.
 
 export const HOUR = 3600e3;
 export const DAY = 24 * HOUR;
-export const SPANS = ["30", "7", "90", "all", "own"]; // the first is what is meant without a choice
-const HOURLY_DAYS = 14; // more hours than that make no readable line
-const FEW_DAYS = 3; // of which hours show more
+export const SPANS = ["30", "7", "90", "all", "own"]; // the first is the default
+const HOURLY_DAYS = 14; // a line of more hours is not readable
+const FEW_DAYS = 3; // a line of fewer days shows less than one of hours
 
 export const dayOf = (time) => Math.floor(time / DAY) * DAY;
 
-// "2015-05-17" as the start of that day, null when it is none.
+// The start of a day, "2015-05-17", in ms; null when the text is not a day.
 export function parseDay(text) {
   const time = /^\d{4}-\d{2}-\d{2}$/.test(text ?? "") ? Date.parse(`${text}T00:00:00Z`) : NaN;
   return Number.isNaN(time) || time < 0 ? null : time;
@@ -18,9 +18,9 @@ export function parseDay(text) {
 
 export const dayName = (time) => new Date(time).toISOString().slice(0, 10);
 
-// The first and the last day of the chart. `ends` are the oldest and the newest window of the data,
-// { first, last, newest }, where `newest` is not after now; `live`: the data go on until now.
-// `first` is after `last` when there are no data in a span of one's own.
+// The first and the last day of the chart. `ends` are those of requestEnds(). `live`: events are
+// still collected, so the data reach until now. `first` is after `last` when the chosen dates have
+// no data.
 export function chartDays(choice, ends, live, now = Date.now()) {
   const first = dayOf(ends.first);
   let last = dayOf(ends.newest);
@@ -34,7 +34,7 @@ export function chartDays(choice, ends, live, now = Date.now()) {
 
 export const mayBeHourly = (days) => (days.last - days.first) / DAY < HOURLY_DAYS;
 
-// The length of a step, of those whose answers are `present`.
+// The length of a step: one of those for which answers are `present`.
 export function stepOf(choice, days, present) {
   const none = days.last < days.first;
   const hourly = present.hour && (mayBeHourly(days) || !present.day);
@@ -44,8 +44,8 @@ export function stepOf(choice, days, present) {
   return (days.last - days.first) / DAY < FEW_DAYS ? "hour" : "day";
 }
 
-// Every step from the first to the last. Windows without clicks have no row: their counts are 0, their
-// averages missing; those to come have neither.
+// The times (s) and values of every step from the first to the last. A window without clicks has no
+// row: its counts are 0 and its averages are missing. Windows in the future have no values.
 export function fillGaps(rows, { from, to, step, metric }, now = Date.now()) {
   const known = new Map(rows.map((row) => [Date.parse(row.window_start), row]));
   const none = metric.startsWith("average_") ? null : 0;

@@ -15,8 +15,8 @@ function cell(text) {
   return td;
 }
 
-// What rows show of a page: { text, host, scheme }: its path first, and its host where the store has
-// several. The scheme is only named where it tells two pages apart.
+// The labels of pages: { text, host, scheme, parts }. The text is the path; the host is shown where
+// the store has several hosts, the scheme only where two pages differ in nothing else.
 export function pageLabels(urls, severalHosts) {
   const pages = urls.map(format.splitUrl);
   const origins = new Set(pages.map((page) => page.origin));
@@ -61,8 +61,8 @@ function tableRow(row, { name, chosen, label, share, choose }) {
   return tr;
 }
 
-// `labels` are what the rows show, as pageLabels() makes them, or only { text }; `choose(value)` is called with what was clicked,
-// null when it had been chosen already.
+// Shows the rows. `labels` are those of pageLabels(), or only { text }. `choose(value)` is called with
+// the value of the clicked row, or with null when that row was already chosen.
 export function showTable(table, { name, rows, labels, sort, chosen, choose }) {
   const most = Math.max(1, ...rows.map((row) => row[sort] ?? 0));
   const active = document.activeElement;
@@ -75,7 +75,7 @@ export function showTable(table, { name, rows, labels, sort, chosen, choose }) {
       choose: () => choose(isChosen ? null : row[name]),
     });
   }));
-  // The rows are new, but who stood on one of them with the keyboard stays there.
+  // The rows are new elements: the keyboard focus moves to the new row of the same name.
   if (focused !== undefined)
     [...table.querySelectorAll("tbody button")].find((b) => b.dataset.name === focused)?.focus();
   for (const button of table.querySelectorAll("[data-sort]")) {
