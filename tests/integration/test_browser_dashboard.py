@@ -368,7 +368,7 @@ def test_daily_visitors(t):
         page = Page(t, browser, url)
         t.equal(page.texts(".total .label")[1], "Daily visitors", "total")
         t.equal(page.texts("#pages thead th")[2], "Daily visitors", "heading")
-        t.true("two days counts as two" in page.value(
+        t.true("two days counts twice" in page.value(
             "document.querySelector('#hint-users').textContent"), "the tip")
         page.click("[data-metric='unique_user_count']")
         page.when("document.querySelector('#chart-title').innerText", "Unique users per hour")
@@ -397,10 +397,10 @@ def test_notices(t):
         page.when("document.querySelector('#refused').hidden", False)
         t.equal(page.texts("#refused")[0].split("\n"), [
             "1,203 requests were refused: their clicks are not counted",
-            "https://shop.example: 2 requests, because its pages are not among the sites that are counted. "
-            "This option lets it in: --sites shop.example",
-            "A program: 1 request, because it names no token of this server. "
-            "This option lets it in: --token NAME=TOKEN",
+            "https://shop.example: 2 requests, because its pages are not among the counted sites. "
+            "This option allows it: --sites shop.example",
+            "A program: 1 request, because it has no valid token of this server. "
+            "This option allows it: --token NAME=TOKEN",
             "Others: 1,200 requests."], "what was refused")
         t.equal(page.texts("#synthetic"), ["synthetic demo data"], "mark")
         t.equal(page.texts(".links a"), ["Download as CSV", "Count your pages"], "links")
@@ -427,8 +427,8 @@ def test_refused_by_the_collector(t):
         page.when("document.querySelector('#refused').hidden", False)
         t.equal(page.texts("#refused")[0].split("\n"), [
             "1 request was refused: its clicks are not counted",
-            "https://shop.example: 1 request, because its pages are not among the sites that are counted. "
-            "This option lets it in: --sites 'a.example,shop.example'"], "what was refused")
+            "https://shop.example: 1 request, because its pages are not among the counted sites. "
+            "This option allows it: --sites 'a.example,shop.example'"], "what was refused")
         page.undisturbed()
 
 
@@ -463,7 +463,7 @@ def test_nothing_yet(t):
         t.equal(page.texts("#steps pre"), [
             '<script defer src="http://127.0.0.1:%d/clickmill.js"></script>' % port,
             "clickmill import access.log"], "steps where events are taken")
-        t.equal(page.texts("#start a"), ["All about the line, and pages of other addresses"], "links")
+        t.equal(page.texts("#start a"), ["More about this line, and about pages of other addresses"], "links")
         t.equal(page.value("document.documentElement.scrollWidth"), 320, "width")
         t.ingest([event("u", MAY_17, "https://x.example/")])
         t.process()

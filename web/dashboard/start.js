@@ -1,5 +1,5 @@
-// What the server says of itself: whether it takes events and which it refuses, whether the data are
-// synthetic; and what to do where there are no data yet.
+// The server's status: whether it takes events and which ones it refuses, whether the data are
+// synthetic, and what to do while there are no data.
 
 import * as format from "./format.js";
 
@@ -16,21 +16,22 @@ function element(name, text, className = "") {
 const requests = (count) => (count === 1 ? "1 request" : `${format.count(count)} requests`);
 
 const REASONS = {
-  site: "its pages are not among the sites that are counted",
-  token: "it names no token of this server",
-  rate: "it sends more than the rate limit lets in",
-  demo: "demo data and clicks of other sites do not mix",
+  site: "its pages are not among the counted sites",
+  token: "it has no valid token of this server",
+  rate: "it sends more events than the rate limit allows",
+  demo: "demo data and clicks of other sites must not be mixed",
 };
 
 function refusedLine({ origin, requests: count, reason, option }) {
   const li = document.createElement("li");
   li.append(element("strong", origin ?? "A program"), `: ${requests(count)}, because `,
     `${REASONS[reason] ?? reason}.`);
-  if (option) li.append(" This option lets it in: ", element("code", option));
+  if (option) li.append(" This option allows it: ", element("code", option));
   return li;
 }
 
-// Rebuilt only when it changes, so that a selection stays.
+// Whether the node already shows this value. A node is built again only after a change, so that the
+// user's selection of text stays.
 function unchanged(node, value) {
   const text = JSON.stringify(value);
   if (node.dataset.shown === text) return true;
@@ -67,21 +68,21 @@ function link(text, href) {
   return p;
 }
 
-// In quotes where the shell needs them.
+// A word for the shell, in quotes where needed.
 const quoted = (text) => (/^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
 
 const COUNT = "clickmill run --sites www.example.com";
 
-// A demonstration takes the clicks of its own shop alone.
+// A demonstration accepts only the clicks of its own shop.
 function countingStep({ collector, shop }) {
   if (shop)
-    return step("This is a demonstration. To count your own pages, start instead, with their names:",
+    return step("This is a demonstration. To count your own pages, start Clickmill with their names:",
       COUNT, link("Or click in the demo shop", "/demo/"));
   if (collector)
     return step("Put this line into the head of your pages:",
       `<script defer src="${location.origin}/clickmill.js"></script>`,
-      link("All about the line, and pages of other addresses", "/snippet"));
-  return step("This server shows answers and takes no events. To count your pages, start instead, " +
+      link("More about this line, and about pages of other addresses", "/snippet"));
+  return step("This server shows answers and takes no events. To count your pages, start Clickmill " +
     "with their names:", COUNT);
 }
 
@@ -89,12 +90,12 @@ function showSteps(status) {
   const steps = [countingStep(status),
     step("Or read the access log of a web server:", "clickmill import access.log")];
   if (status.demo)
-    steps.push(step("Or look at the demo's synthetic data:",
+    steps.push(step("Or see the synthetic data of the demo:",
       `clickmill serve --data ${quoted(status.demo)}`));
   return steps;
 }
 
-// `empty`: there are no data at all.
+// `empty`: there are no data.
 export function showStart(status, empty) {
   const box = $("#start");
   box.hidden = !empty || status === null;

@@ -1,4 +1,4 @@
-// The bag and the thanks.
+// The pages of the bag and of the finished order.
 
 import { find } from "./catalogue.js";
 import { $, bag, lineName, make, picture, price, setBag, total } from "./shop.js";
@@ -8,7 +8,7 @@ function change(index, by) {
   lines[index].count = Math.min(lines[index].count + by, 9);
   setBag(lines);
   show();
-  // The row is new; who stood on its button with the keyboard stays there.
+  // The row is a new element: the keyboard focus moves to its button.
   document.querySelector(`[data-step="${index}/${by}"]`)?.focus();
 }
 

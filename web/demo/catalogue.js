@@ -1,4 +1,4 @@
-// What the demo shop sells. Prices are in euros; a finish is a class of shop.css.
+// The goods of the demo shop. Prices are in euros; a finish is a class of shop.css.
 
 export const FINISHES = {
   walnut: "Walnut", oak: "Oak", ebony: "Smoked oak", cream: "Cream", sage: "Sage", brick: "Brick",
@@ -19,7 +19,7 @@ export const GOODS = [
   {
     id: "pepper-mill", name: "Odile", what: "Pepper mill", kind: "spice", price: 38,
     finishes: ["oak", "walnut", "ebony"],
-    line: "Twenty-one centimetres of patience.",
+    line: "Twenty-one centimetres, turned by hand.",
     text: "Turned from one piece and oiled by hand. The grind is set at the knob and stays where you " +
       "set it, from dust to crushed.",
     facts: ["Hardened steel grinder", "21 cm", "Oiled, not varnished"],
@@ -37,7 +37,7 @@ export const GOODS = [
     finishes: ["brass", "copper", "steel"],
     line: "Cardamom, clove, a little nutmeg.",
     text: "A slim cylinder in the manner of Ottoman coffee grinders, small enough for a coat pocket, " +
-      "patient enough for whole star anise.",
+      "strong enough for whole star anise.",
     facts: ["Crank folds away", "Engraved by hand", "Holds 20 g"],
   },
   {
@@ -52,8 +52,8 @@ export const GOODS = [
     id: "pinwheel", name: "Brisa", what: "Pinwheel", kind: "garden", price: 12,
     finishes: ["coral", "sky", "sun"],
     line: "It mills nothing but air.",
-    text: "Five sails of waxed paper on a beech stick. Needs a balcony, a breeze, and somebody under " +
-      "ten, or over.",
+    text: "Five sails of waxed paper on a beech stick. Needs a balcony, a breeze, and a child of " +
+      "any age.",
     facts: ["Waxed paper", "Beech, 60 cm", "Turns from 1 Beaufort"],
   },
 ];

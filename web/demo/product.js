@@ -1,4 +1,4 @@
-// A page of one of the goods. Which one is in the path; the finish is in the query, changed without
+// The page of one product. The path names the product, the query the finish, which changes without
 // loading a page.
 
 import { find, FINISHES, GOODS } from "./catalogue.js";

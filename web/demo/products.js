@@ -1,4 +1,4 @@
-// The list of goods. Its filter is a part of the address, changed without loading a page.
+// The list of goods. Its filter is in the query of the address, which changes without loading a page.
 
 import { GOODS, KINDS } from "./catalogue.js";
 import { $, card, clicked, make } from "./shop.js";

@@ -1,4 +1,5 @@
-// What all pages of the demo shop share: the bag, the head of the page, and how goods are shown.
+// Shared by all pages of the demo shop: the bag, the head of the page, the picture and card of a
+// product.
 
 import { FINISHES, find, GOODS } from "./catalogue.js";
 
@@ -40,7 +41,7 @@ export function card(good) {
       make("span", { className: "dots", ariaHidden: "true" }, ...finishes))));
 }
 
-// ---- the bag: [{id, finish, count}], for as long as the tab lives ----
+// ---- the bag: [{id, finish, count}], kept until the tab is closed ----
 
 export function bag() {
   try {
@@ -75,7 +76,7 @@ function showBag() {
   $("#bag").setAttribute("aria-label", count === 1 ? "Bag, 1 thing" : `Bag, ${count} things`);
 }
 
-// ---- the hint: how many clicks the dashboard has by now ----
+// ---- the hint: the number of clicks on the dashboard ----
 
 async function showClicks() {
   try {

@@ -1,4 +1,4 @@
-// The lines that make a page count, with this server's own address in them.
+// The lines that count a page, with the address of this server.
 
 const $ = (selector) => document.querySelector(selector);
 const here = location.origin;
@@ -16,7 +16,7 @@ function scriptLine() {
     `${attribute("data-endpoint", given("#endpoint"))}></script>`;
 }
 
-// What collect.sites calls the site, as far as it is known here.
+// The name of the site for collect.sites; an example while it is unknown.
 function siteName() {
   try {
     const url = new URL(given("#site"));
@@ -26,7 +26,7 @@ function siteName() {
   }
 }
 
-// Where events go, for the policy of the page.
+// The origin to which events are sent, for the Content-Security-Policy.
 function endpointOrigin() {
   try {
     return new URL(given("#endpoint"), here).origin;
@@ -49,7 +49,7 @@ const LINES = {
      referrerpolicy="no-referrer-when-downgrade">`,
 };
 
-// Texts in quotes stand out; all of it is text for the document.
+// Shows the lines, with quoted parts in colour. All of it is inserted as text.
 function show() {
   for (const [id, line] of Object.entries(LINES)) {
     const parts = line().split(/("[^"]*")/).map((part) => {
@@ -62,7 +62,8 @@ function show() {
   }
 }
 
-// The clipboard is there for pages on https and of this machine; else what is selected is copied.
+// The clipboard is only available on https and on this machine; elsewhere the text is selected and
+// then copied.
 async function copy(code) {
   try {
     await navigator.clipboard.writeText(code.textContent);
@@ -86,7 +87,7 @@ for (const button of document.querySelectorAll("[data-copy]"))
     }, 2000);
   });
 for (const input of document.querySelectorAll("input")) input.addEventListener("input", show);
-// A collector alone has neither dashboard nor shop.
+// A server that only collects (`clickmill collect`) has neither dashboard nor shop.
 async function findOthers() {
   const reply = await fetch("/api/status");
   $("#others").hidden = !reply.ok;

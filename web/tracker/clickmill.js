@@ -1,18 +1,19 @@
-// The tracker that pages include: a page view when the page is shown, and one whenever its path or
-// query changes. No cookie, nothing stored. docs/collect.md is its manual; the build takes comments
-// and long names out, because pages wait for it.
+// The tracker that pages include. It sends a page view when the page is shown and whenever its path
+// or query changes. It sets no cookie and stores nothing. docs/collect.md is its manual; the build
+// removes comments and long names, because pages wait for it.
 //
-// Whatever the page or the browser has done to the functions it calls: nothing is thrown into the
-// page. It is written for browsers of 2017 and later, so without newer syntax.
+// It never throws an exception into the page, whatever the page or the browser has done to the
+// functions that it calls. It is written for browsers of 2017 and later, without newer syntax.
 (() => {
   const WAIT_MIN = 1e3;
   const WAIT_MAX = 6e4;
   const EVENTS_MAX = 100;
-  const NAME_MAX = 256; // bytes of UTF-8, as the contract has it
-  // A part of what the server takes out of URLs: pages take these parameters away by themselves.
+  const NAME_MAX = 256; // bytes of UTF-8, the limit of the contract
+  // Some of the parameters that the server removes from URLs: pages remove these themselves, which is
+  // not another page view.
   const CAMPAIGN =
     /&((utm|mtm|pk|hsa|gad|matomo|piwik)_[^&=]+|\w*cl(k?id|src)|[gw]braid|_g[al]|__?hs\w+|mc_[ce]id|igsh(id)?|srsltid)(=[^&]*)?(?![^&])/gi;
-  const LENGTH_MAX = 6e4; // browsers send 64 KiB for a page that is gone, and refuse more
+  const LENGTH_MAX = 6e4; // browsers send up to 64 KiB for a closed page, and refuse more
 
   const script = document.currentScript;
   const stub = window.clickmill;
@@ -21,17 +22,17 @@
   let site;
   let user;
   let shown; // path and query of the last page view, without campaigns
-  let busy; // a request is in flight, or the next attempt waits for its time
+  let busy; // a request is in flight, or the next attempt waits
   let wait = 0;
-  let flushed; // the newest event that went out when the page was hidden
+  let flushed; // the newest event that was sent when the page was hidden
 
   const guarded = (action) => (...values) => {
     try {
       return action(...values);
-    } catch (ignored) { /* the page's business is not to be disturbed by ours */ }
+    } catch (ignored) { /* the page must not notice it */ }
   };
 
-  // What fits of a name: never a part of a character, and no half of a pair.
+  // The beginning of a name that fits: only whole characters, and no half of a surrogate pair.
   const cut = (name) => {
     let kept = "";
     let size = 0;
@@ -52,7 +53,7 @@
   const uuid = () => "10000000-1000-4000-8000-100000000000".replace(/[018]/g, (digit) =>
     (digit ^ (crypto.getRandomValues(new Uint8Array(1))[0] & (15 >> (digit / 4)))).toString(16));
 
-  // A text goes as text/plain, for which browsers do not ask the collector first.
+  // A string is sent as text/plain, for which browsers send no preflight request.
   const body = () => `[${queue}]`;
   const beacon = guarded(() => navigator.sendBeacon(endpoint, body()));
   const request = () => new Promise((resolve) => resolve(window.fetch
@@ -75,8 +76,8 @@
     }, wait));
   };
 
-  // The page may not live to see an answer, or it may come back: what is not confirmed goes out and
-  // is kept, and its id makes it count once. A closing page is told so twice.
+  // The page may be closed before an answer comes, or it may be shown again: events without an answer
+  // are sent and kept, and their row key makes them count once. A closing page gets two events.
   const flush = guarded(() => {
     const last = queue[queue.length - 1];
     if (!last || last === flushed) return;
@@ -91,7 +92,7 @@
     const clean = location.pathname + location.search.replace("?", "&").replace(CAMPAIGN, "");
     if (document.prerendering || clean === shown) return;
     shown = clean;
-    // In ASCII, so that its length is what it takes.
+    // In ASCII, so that its length is its size in bytes.
     const event = JSON.stringify(
       { row_key: uuid(), timestamp: Date.now(), url: site + page, user_id: user })
       .replace(/[^ -~]/g, (unit) => "\\u" + (65536 + unit.charCodeAt()).toString(16).slice(1));
@@ -109,7 +110,7 @@
       };
   };
 
-  if (stub && stub.on) return; // a page that includes the tracker twice
+  if (stub && stub.on) return; // the page includes the tracker twice
   command.on = 1;
   window.clickmill = command;
   guarded(() => {
