@@ -1,9 +1,10 @@
 /* clickmill collect: events from browsers and servers over HTTP. */
 #include "cmd/commands.h"
-#include "cmd/kafka.h"
+#include "kafka/options.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/spooling.h"
 #include "serve/collecting.h"
+#include "sink/options.h"
 #include "store/embedded/store.h"
 
 typedef struct collect_options {

@@ -3,7 +3,9 @@
 #ifndef CM_CMD_DEAD_H
 #define CM_CMD_DEAD_H
 
-#include "cmd/kafka.h"
+#include "cmd/app.h"
+#include "kafka/options.h"
+#include "sink/sink.h"
 #include "source/file/options.h"
 
 enum { CM_DEAD_FROM_STORE, CM_DEAD_FROM_KAFKA };

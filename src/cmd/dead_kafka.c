@@ -2,6 +2,7 @@
 #include "cmd/dead.h"
 #include "kafka/dead.h"
 #include "pipeline/pipeline.h"
+#include "sink/kafka/sink.h"
 #include "store/embedded/key.h"
 #include "store/embedded/seal.h"
 #include "store/embedded/store.h"

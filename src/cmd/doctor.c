@@ -5,10 +5,11 @@
 #include "cmd/cassandra.h"
 #include "cmd/commands.h"
 #include "cmd/elastic.h"
-#include "cmd/kafka.h"
 #include "enrich/geo.h"
+#include "kafka/options.h"
 #include "kafka/probe.h"
 #include "serve/collecting.h"
+#include "sink/options.h"
 #include "store/embedded/store.h"
 
 #include <errno.h>

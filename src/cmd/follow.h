@@ -6,9 +6,10 @@
 #ifndef CM_CMD_FOLLOW_H
 #define CM_CMD_FOLLOW_H
 
+#include "cmd/app.h"
 #include "cmd/elastic.h"
-#include "cmd/kafka.h"
 #include "event/times_options.h"
+#include "kafka/options.h"
 
 typedef struct cm_follow_options {
     unsigned windows;

@@ -4,15 +4,18 @@
 #include "cmd/commands.h"
 #include "cmd/dead.h"
 #include "cmd/import_held.h"
-#include "cmd/kafka.h"
 #include "cmd/load.h"
 #include "cmd/next.h"
 #include "cmd/print.h"
 #include "index/store_query.h"
+#include "kafka/options.h"
+#include "kafka/waiter.h"
 #include "pipeline/letters.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/upkeep.h"
 #include "pipeline/windows.h"
+#include "sink/kafka/sink.h"
+#include "sink/options.h"
 #include "store/embedded/store.h"
 #include "store/memory.h"
 
@@ -224,17 +227,17 @@ static int import_to_kafka(cm_app_t *app, const import_command_options_t *asked,
 {
     const cm_kafka_settings_t settings = cm_kafka_settings_of(&asked->kafka, &app->log, app->stop);
     const cm_pipeline_env_t env = cm_app_env(app);
-    cm_kafka_patience_t patience;
+    cm_kafka_waiter_t waiter;
     cm_letters_t letters;
     const cm_sink_kafka_options_t kafka = {.settings = &settings,
-                                           .waiter = &patience.waiter,
+                                           .waiter = &waiter.waiter,
                                            .clock = app->clock,
                                            .refused = cm_letters_take,
                                            .refused_context = &letters,
                                            .seal = cm_dead_seal,
                                            .seal_context = into.visitor_key};
 
-    cm_kafka_patience_start(&patience, app);
+    cm_kafka_waiter_start(&waiter, app->stop);
     cm_letters_open(&letters, &env, app->global.data_dir, NULL);
     /* The key of the data directory, so that visitors are the same users wherever events go. */
     int rc = cm_store_embedded_older_log_keys_of(app->global.data_dir, &into.older_keys, &app->err);
@@ -244,7 +247,7 @@ static int import_to_kafka(cm_app_t *app, const import_command_options_t *asked,
         rc = cm_sink_kafka_open(&kafka, &into.sink, &app->err);
     if (rc == 0) {
         rc = import_files(app, &asked->import, &into, argc, argv, account);
-        cm_kafka_account_print(app, account, into.sink);
+        cm_app_print_kafka_account(app, account, into.sink);
         if (rc == 0 && atomic_load(app->stop))
             fprintf(app->messages, "stopped before the end\n");
     }

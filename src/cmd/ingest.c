@@ -3,6 +3,7 @@
 
 #include "cmd/commands.h"
 #include "sink/divert.h"
+#include "sink/kafka/sink.h"
 #include "store/embedded/store.h"
 
 #include <stdlib.h>

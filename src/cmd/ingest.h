@@ -2,10 +2,11 @@
 #ifndef CM_CMD_INGEST_H
 #define CM_CMD_INGEST_H
 
+#include "cmd/app.h"
 #include "cmd/cassandra.h"
-#include "cmd/kafka.h"
 #include "enrich/enriching.h"
 #include "event/times_options.h"
+#include "kafka/options.h"
 #include "pipeline/pipeline.h"
 #include "source/kafka/source.h"
 #include "store/store.h"

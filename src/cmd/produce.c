@@ -1,10 +1,13 @@
 /* clickmill produce: synthetic traffic. */
 #include "cmd/commands.h"
-#include "cmd/kafka.h"
+#include "kafka/options.h"
+#include "kafka/waiter.h"
 #include "pipeline/letters.h"
 #include "pipeline/pipeline.h"
 #include "sink/combined.h"
 #include "sink/jsonl.h"
+#include "sink/kafka/sink.h"
+#include "sink/options.h"
 #include "source/synthetic/traffic.h"
 #include "store/embedded/store.h"
 
@@ -82,7 +85,7 @@ static void print_account(cm_app_t *app, const produce_options_t *produce,
     const cm_account_t all = cm_pipeline_all(pipeline);
 
     if (goes_to_kafka(produce))
-        cm_kafka_account_print(app, &all, pipeline->sink);
+        cm_app_print_kafka_account(app, &all, pipeline->sink);
     else
         cm_app_print_account(app, &pipeline->account, stdout_taken ? app->messages : app->out);
 }
@@ -94,10 +97,10 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     const cm_kafka_settings_t settings =
         cm_kafka_settings_of(&produce->kafka, &app->log, app->stop);
     const cm_pipeline_env_t env = cm_app_env(app);
-    cm_kafka_patience_t patience;
+    cm_kafka_waiter_t waiter;
     cm_letters_t letters;
     const cm_sink_kafka_options_t kafka = {.settings = &settings,
-                                           .waiter = &patience.waiter,
+                                           .waiter = &waiter.waiter,
                                            .clock = app->clock,
                                            .refused = cm_letters_take,
                                            .refused_context = &letters};
@@ -108,7 +111,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
 
     (void)argc;
     (void)argv;
-    cm_kafka_patience_start(&patience, app);
+    cm_kafka_waiter_start(&waiter, app->stop);
     cm_letters_open(&letters, &env, app->global.data_dir, NULL);
     if (produce->format == FORMAT_COMBINED && produce->out == NULL)
         return cm_fail(&app->err, CM_EUSAGE,

@@ -7,6 +7,7 @@
 #include "pipeline/pipeline.h"
 #include "pipeline/upkeep.h"
 #include "serve/server.h"
+#include "sink/options.h"
 #include "source/synthetic/traffic.h"
 
 typedef struct run_options {

@@ -1,6 +1,8 @@
 #include "cmd/run_cluster.h"
 
 #include "sink/divert.h"
+#include "sink/kafka/sink.h"
+#include "sink/options.h"
 #include "sink/tee.h"
 #include "source/kafka/source.h"
 #include "store/cassandra/store.h"

@@ -7,11 +7,14 @@
 #ifndef CM_CMD_RUN_CLUSTER_H
 #define CM_CMD_RUN_CLUSTER_H
 
+#include "cmd/app.h"
 #include "cmd/cassandra.h"
-#include "cmd/kafka.h"
 #include "enrich/enriching.h"
+#include "kafka/ends.h"
+#include "kafka/options.h"
 #include "pipeline/letters.h"
 #include "pipeline/pipeline.h"
+#include "sink/options.h"
 
 #include <pthread.h>
 

@@ -4,7 +4,9 @@
 #ifndef CM_CMD_RUN_COLLECT_H
 #define CM_CMD_RUN_COLLECT_H
 
-#include "cmd/kafka.h"
+#include "cmd/app.h"
+#include "kafka/ends.h"
+#include "kafka/options.h"
 #include "pipeline/spooling.h"
 #include "serve/collecting.h"
 

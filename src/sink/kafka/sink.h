@@ -57,4 +57,8 @@ int cm_sink_kafka_put_raw(cm_sink_t *sink, const char *topic, cm_str_t key, cm_s
 
 void cm_sink_kafka_report(const cm_sink_t *sink, cm_sink_kafka_report_t *report);
 
+/* Appends the report as the member "kafka" of a JSON object, or as a sentence on a line. */
+void cm_sink_kafka_report_add_json(cm_buf_t *buf, const cm_sink_kafka_report_t *report);
+void cm_sink_kafka_report_add_line(cm_buf_t *line, const cm_sink_kafka_report_t *report);
+
 #endif
