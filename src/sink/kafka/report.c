@@ -1,5 +1,7 @@
 #include "sink/kafka/sink.h"
 
+#include "base/progress.h"
+
 void cm_sink_kafka_report_add_json(cm_buf_t *buf, const cm_sink_kafka_report_t *report)
 {
     cm_buf_printf(
