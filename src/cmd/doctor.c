@@ -198,55 +198,39 @@ static void check_data(doctor_t *doctor)
 
 /* ---- Kafka ---- */
 
-static void check_topic(doctor_t *doctor, const char *name, const cm_kafka_topic_facts_t *before,
-                        const cm_kafka_topic_facts_t *now)
+static void check_topic(doctor_t *doctor, const cm_kafka_settings_t *settings, const char *name,
+                        const cm_kafka_topic_facts_t *facts)
 {
-    char text[CM_ERR_TEXT];
+    cm_err_t err;
 
-    if (!now->found) {
-        snprintf(text, sizeof text, "topic %s is not there; make it with --fix%s", name,
-                 doctor->asked->kafka.create ? ", or it is made when it is needed first" : "");
-        if (doctor->asked->kafka.create)
-            say(doctor, NOTE, "kafka", "%s", text);
-        else
-            complain(doctor, "kafka", CM_EINPUT, text);
-    } else if (now->leaderless > 0) {
-        snprintf(text, sizeof text,
-                 "topic %s: %d of its %d partitions have no leader; are all brokers running?", name,
-                 now->leaderless, now->partitions);
-        complain(doctor, "kafka", CM_EAWAY, text);
-    } else {
-        say(doctor, before->found ? RIGHT : FIXED, "kafka", "topic %s has %d partition%s, %d cop%s",
-            name, now->partitions, now->partitions == 1 ? "" : "s", now->replication,
-            now->replication == 1 ? "y" : "ies");
-    }
+    int rc = cm_kafka_check_topic(settings, name, facts, &err);
+    if (rc == CM_EINPUT && settings->create)
+        say(doctor, NOTE, "kafka", "%s", err.text);
+    else if (rc < 0)
+        complain(doctor, "kafka", rc, err.text);
+    else
+        say(doctor, facts->made ? FIXED : RIGHT, "kafka", "topic %s has %d partition%s, %d cop%s",
+            name, facts->partitions, facts->partitions == 1 ? "" : "s", facts->replication,
+            facts->replication == 1 ? "y" : "ies");
 }
 
 static void check_kafka(doctor_t *doctor)
 {
-    cm_kafka_settings_t settings =
+    const cm_kafka_settings_t settings =
         cm_kafka_settings_of(&doctor->asked->kafka, &doctor->app->log, doctor->app->stop);
-    cm_kafka_facts_t before, now;
+    cm_kafka_facts_t facts;
     cm_err_t err;
 
-    settings.create = false;
-    int rc = cm_kafka_probe(&settings, &before, &err);
+    int rc = cm_kafka_probe(&settings, doctor->asked->fix, &facts, &err);
+    if (facts.brokers > 0)
+        say(doctor, RIGHT, "kafka", "%s answers: %d broker%s; librdkafka here is %s",
+            settings.brokers, facts.brokers, facts.brokers == 1 ? "" : "s", facts.library);
     if (rc < 0) {
         complain(doctor, "kafka", rc, err.text);
         return;
     }
-    say(doctor, RIGHT, "kafka", "%s answers: %d broker%s; librdkafka here is %s", settings.brokers,
-        before.brokers, before.brokers == 1 ? "" : "s", before.library);
-    now = before;
-    settings.create = doctor->asked->fix;
-    if (settings.create && (!before.topic.found || !before.dead.found))
-        rc = cm_kafka_probe(&settings, &now, &err);
-    if (rc < 0) {
-        complain(doctor, "kafka", rc, err.text);
-        return;
-    }
-    check_topic(doctor, settings.topic, &before.topic, &now.topic);
-    check_topic(doctor, settings.dead_topic, &before.dead, &now.dead);
+    check_topic(doctor, &settings, settings.topic, &facts.topic);
+    check_topic(doctor, &settings, settings.dead_topic, &facts.dead);
 }
 
 /* ---- Cassandra ---- */

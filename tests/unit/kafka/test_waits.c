@@ -299,7 +299,7 @@ static void stopped_while_the_broker_is_silent(void **state)
     assert_int_equal(cm_kafka_ensure_topic(&client, "new", 1, false, &err), CM_ESTOP);
     stopper_end(&stopper, &mock);
     stopper_start(&stopper, &mock, 500);
-    assert_int_equal(cm_kafka_probe(&mock.settings, &facts, &err), CM_ESTOP);
+    assert_int_equal(cm_kafka_probe(&mock.settings, true, &facts, &err), CM_ESTOP);
     stopper_end(&stopper, &mock);
     sink_options.settings = &mock.settings;
     stopper_start(&stopper, &mock, 500);
