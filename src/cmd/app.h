@@ -9,33 +9,13 @@
 #include "cmd/app.h"
 #include "pipeline/accounts.h"
 #include "pipeline/env.h"
+#include "settings/command.h"
 #include "sink/sink.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
 
-/* Whether user ids live for one UTC day: as the store has recorded it, or by the configuration. */
-typedef enum cm_visitors_choice {
-    CM_VISITORS_AUTO,
-    CM_VISITORS_DAILY,
-} cm_visitors_choice_t;
-
-/* Options that every command takes. */
-typedef struct cm_global_options {
-    const char *config;      /* --config FILE, default clickmill.yaml when it is there */
-    const char *data_dir;    /* --data DIR, default "data" */
-    int log_level;           /* --log-level error|warn|info|debug */
-    bool json;               /* --json: the run's account as one JSON object on stdout */
-    bool help;               /* --help */
-    bool version;            /* --version */
-    int64_t memory;          /* memory: bytes the mill may use */
-    int64_t session_timeout; /* session_timeout: ms, default 30m */
-    int visitors;            /* visitors: cm_visitors_choice_t */
-} cm_global_options_t;
-
-typedef struct cm_command cm_command_t;
-
-typedef struct cm_app {
+struct cm_app {
     cm_log_t log;
     const cm_clock_t *clock;   /* NULL: the real one */
     FILE *out;                 /* data */
@@ -49,19 +29,6 @@ typedef struct cm_app {
     const cm_command_t *command;      /* the one being run */
     const cm_option_values_t *values; /* its parsed options, for cm_options_given() */
     cm_err_t err;
-} cm_app_t;
-
-struct cm_command {
-    const char *name;
-    const char *arguments;      /* "FILE...|-", "" for none; none are then accepted */
-    const char *summary;        /* one line for the table of commands */
-    const char *details;        /* paragraphs for help and manual; NULL: none */
-    const cm_option_t *options; /* arrays composed by CM_OPT_ROWS; NULL: only the global ones */
-    size_t options_size;        /* of the struct that the table fills */
-    bool
-        renews; /* SIGHUP of another process tells it to look at its files again, and not to stop */
-    /* Returns 0 or a CM_E* with the sentence in app->err. */
-    int (*run)(cm_app_t *app, const void *options, int argc, char **argv);
 };
 
 /* Writes the buffer to app->out, at once, and empties it. CM_EIO; CM_ESTOP, which is no failure,
@@ -86,14 +53,5 @@ void cm_app_print_kafka_account(cm_app_t *app, const cm_account_t *account, cons
 
 /* Prints the account of the answers, in one of the same two forms. */
 void cm_app_print_answers(cm_app_t *app, const cm_index_refreshed_t *done, double seconds);
-
-/* The tables in commands.c. cm_commands ends with NULL. */
-extern const cm_command_t *const cm_commands[];
-
-/* The composed table of the command's options; NULL when it has none, or for NULL. It is made when
- * it is first asked for and lives as long as the process. By the main thread only. */
-const cm_option_t *cm_command_options(const cm_command_t *command);
-
-extern const cm_option_t cm_global_option_table[];
 
 #endif

@@ -197,7 +197,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     return rc;
 }
 
-const cm_command_t cm_command_collect = {
+const cm_command_t cm_cmd_collect = {
     .name = "collect",
     .arguments = "",
     .summary = "take events from browsers and servers over HTTP",

@@ -427,7 +427,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
                    "dead wants list, show NUMBER or replay [NUMBER...]; see `clickmill help dead`");
 }
 
-const cm_command_t cm_command_dead = {
+const cm_command_t cm_cmd_dead = {
     .name = "dead",
     .arguments = "list | show NUMBER | replay [NUMBER...]",
     .summary = "dead letters: messages that broke a rule",

@@ -455,7 +455,7 @@ static int run(cm_app_t *app, const void *asked, int argc, char **argv)
     return 0;
 }
 
-const cm_command_t cm_command_doctor = {
+const cm_command_t cm_cmd_doctor = {
     .name = "doctor",
     .arguments = "",
     .summary = "check the configuration and every engine it names",

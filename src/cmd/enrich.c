@@ -173,7 +173,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     return rc;
 }
 
-const cm_command_t cm_command_enrich = {
+const cm_command_t cm_cmd_enrich = {
     .name = "enrich",
     .arguments = "agent|address [TEXT|FILE|-]...",
     .summary = "show what the program makes of user agents or addresses",

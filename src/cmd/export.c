@@ -217,7 +217,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
                                               : export_embedded(app, asked);
 }
 
-const cm_command_t cm_command_export = {
+const cm_command_t cm_cmd_export = {
     .name = "export",
     .arguments = "",
     .summary = "write the raw events, each once",

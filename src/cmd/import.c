@@ -323,7 +323,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     return rc;
 }
 
-const cm_command_t cm_command_import = {
+const cm_command_t cm_cmd_import = {
     .name = "import",
     .arguments = "FILE...|-",
     .summary = "read files of events (JSONL, JSON, CSV) and access logs into the store",

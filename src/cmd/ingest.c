@@ -258,7 +258,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     return rc;
 }
 
-const cm_command_t cm_command_ingest = {
+const cm_command_t cm_cmd_ingest = {
     .name = "ingest",
     .arguments = "",
     .summary = "read events from Kafka's topic into the store",

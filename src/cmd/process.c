@@ -305,7 +305,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     return rc;
 }
 
-const cm_command_t cm_command_process = {
+const cm_command_t cm_cmd_process = {
     .name = "process",
     .arguments = "",
     .summary = "compute the answers from the stored events",

@@ -148,7 +148,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     return rc;
 }
 
-const cm_command_t cm_command_produce = {
+const cm_command_t cm_cmd_produce = {
     .name = "produce",
     .arguments = "",
     .summary = "make synthetic traffic",

@@ -306,7 +306,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     return rc;
 }
 
-const cm_command_t cm_command_query = {
+const cm_command_t cm_cmd_query = {
     .name = "query",
     .arguments = "[answers|pages|countries|summary]",
     .summary = "show answers as a table, CSV or JSON",

@@ -185,7 +185,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     return rc < 0 ? rc : judge(app, asked->to, &done);
 }
 
-const cm_command_t cm_command_recover = {
+const cm_command_t cm_cmd_recover = {
     .name = "recover",
     .arguments = "",
     .summary = "save what is whole of a damaged data directory",

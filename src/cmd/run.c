@@ -516,7 +516,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     return rc;
 }
 
-const cm_command_t cm_command_run = {
+const cm_command_t cm_cmd_run = {
     .name = "run",
     .arguments = "",
     .summary = "run everything on this machine: traffic, store, answers, dashboard",

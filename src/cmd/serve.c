@@ -123,7 +123,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     return rc;
 }
 
-const cm_command_t cm_command_serve = {
+const cm_command_t cm_cmd_serve = {
     .name = "serve",
     .arguments = "",
     .summary = "serve the dashboard and the JSON API",

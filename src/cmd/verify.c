@@ -465,7 +465,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     return rc;
 }
 
-const cm_command_t cm_command_verify = {
+const cm_command_t cm_cmd_verify = {
     .name = "verify",
     .arguments = "",
     .summary = "recompute the answers from the raw events and show every difference",

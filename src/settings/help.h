@@ -5,21 +5,15 @@
 #ifndef CM_SETTINGS_HELP_H
 #define CM_SETTINGS_HELP_H
 
-#include "cmd/app.h"
-
-/* The command of this name, NULL when there is none. */
-const cm_command_t *cm_help_find(const char *name);
-
-/* "unknown command imprt; did you mean import?" Returns CM_EUSAGE. */
-int cm_help_fail_unknown(const char *name, cm_err_t *err);
+#include "settings/command.h"
 
 /* What Clickmill is, its commands and the global options; at most 80 columns, as is the next. Lines
  * of a command's details are paragraphs; those that begin with a space are examples, kept as they
  * are. */
-void cm_help_add_overview(cm_buf_t *buf);
+void cm_help_add_overview(cm_buf_t *buf, const cm_program_t *program);
 
 /* One command: usage, summary, details, options, exit codes. */
-void cm_help_add_command(cm_buf_t *buf, const cm_command_t *command);
+void cm_help_add_command(cm_buf_t *buf, const cm_program_t *program, const cm_command_t *command);
 
 /* What Clickmill is, in one sentence. */
 extern const char cm_help_about[];
@@ -29,14 +23,14 @@ enum { CM_EXIT_COUNT = 14 };
 extern const char *const cm_help_exits[CM_EXIT_COUNT];
 
 /* A manual page in roff (man(7)): of the whole program, or of one command. */
-void cm_help_add_man(cm_buf_t *buf, const cm_command_t *command);
+void cm_help_add_man(cm_buf_t *buf, const cm_program_t *program, const cm_command_t *command);
 
 /* The reference of all commands, configuration keys and exit codes in Markdown. */
-void cm_help_add_markdown(cm_buf_t *buf);
+void cm_help_add_markdown(cm_buf_t *buf, const cm_program_t *program);
 
 /* Scripts that complete commands, options and choices. */
-void cm_help_add_bash(cm_buf_t *buf);
-void cm_help_add_zsh(cm_buf_t *buf);
-void cm_help_add_fish(cm_buf_t *buf);
+void cm_help_add_bash(cm_buf_t *buf, const cm_program_t *program);
+void cm_help_add_zsh(cm_buf_t *buf, const cm_program_t *program);
+void cm_help_add_fish(cm_buf_t *buf, const cm_program_t *program);
 
 #endif

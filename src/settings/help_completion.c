@@ -45,10 +45,11 @@ static void add_words(cm_buf_t *buf, const char *choices)
 /* What may stand for the arguments of a command, as words: the commands for `help`, and the fixed
  * words of an argument such as "list|show|replay". NULL when there are none; else free `scratch`.
  */
-static const char *argument_words(const cm_command_t *command, cm_buf_t *scratch)
+static const char *argument_words(const cm_program_t *program, const cm_command_t *command,
+                                  cm_buf_t *scratch)
 {
     if (strcmp(command->arguments, "[COMMAND]") == 0) {
-        for (const cm_command_t *const *c = cm_commands; *c != NULL; c++)
+        for (const cm_command_t *const *c = program->commands; *c != NULL; c++)
             cm_buf_printf(scratch, "%s%s", scratch->len > 0 ? " " : "", (*c)->name);
         return scratch->data;
     }
@@ -107,19 +108,20 @@ static void add_bash_takers(cm_buf_t *buf, const cm_option_t *table)
     }
 }
 
-static void add_bash_command(cm_buf_t *buf, const cm_command_t *command)
+static void add_bash_command(cm_buf_t *buf, const cm_program_t *program,
+                             const cm_command_t *command)
 {
     cm_buf_t scratch = CM_BUF_INIT;
-    const char *words = argument_words(command, &scratch);
+    const char *words = argument_words(program, command, &scratch);
 
     cm_buf_printf(buf, "    %s) options+='", command->name);
-    add_bash_names(buf, cm_command_options(command));
+    add_bash_names(buf, cm_program_options(program, command));
     cm_buf_printf(buf, "' words='%s' files=%d ;;\n", words != NULL ? words : "",
                   takes_files(command));
     cm_buf_free(&scratch);
 }
 
-void cm_help_add_bash(cm_buf_t *buf)
+void cm_help_add_bash(cm_buf_t *buf, const cm_program_t *program)
 {
     cm_buf_add_text(buf,
                     "# Completion of clickmill for bash: source this file.\n"
@@ -137,17 +139,17 @@ void cm_help_add_bash(cm_buf_t *buf)
                          "        esac\n"
                          "    done\n"
                          "    case $command:$last in\n");
-    for (const cm_command_t *const *c = cm_commands; *c != NULL; c++)
-        add_bash_values(buf, (*c)->name, cm_command_options(*c));
+    for (const cm_command_t *const *c = program->commands; *c != NULL; c++)
+        add_bash_values(buf, (*c)->name, cm_program_options(program, *c));
     add_bash_values(buf, "*", cm_global_option_table);
     cm_buf_add_text(buf, "    esac\n    options='");
     add_bash_names(buf, cm_global_option_table);
     cm_buf_add_text(buf, "'\n    case $command in\n    '') words='");
-    for (const cm_command_t *const *c = cm_commands; *c != NULL; c++)
-        cm_buf_printf(buf, "%s%s", c == cm_commands ? "" : " ", (*c)->name);
+    for (const cm_command_t *const *c = program->commands; *c != NULL; c++)
+        cm_buf_printf(buf, "%s%s", c == program->commands ? "" : " ", (*c)->name);
     cm_buf_add_text(buf, "' ;;\n");
-    for (const cm_command_t *const *c = cm_commands; *c != NULL; c++)
-        add_bash_command(buf, *c);
+    for (const cm_command_t *const *c = program->commands; *c != NULL; c++)
+        add_bash_command(buf, program, *c);
     cm_buf_add_text(buf, "    esac\n"
                          "    if [[ $word == -* ]]; then\n"
                          "        mapfile -t COMPREPLY < <(compgen -W \"$options\" -- \"$word\")\n"
@@ -206,13 +208,13 @@ static void add_zsh_options(cm_buf_t *buf, const cm_option_t *table)
         add_zsh_option(buf, o);
 }
 
-static void add_zsh_command(cm_buf_t *buf, const cm_command_t *command)
+static void add_zsh_command(cm_buf_t *buf, const cm_program_t *program, const cm_command_t *command)
 {
     cm_buf_t scratch = CM_BUF_INIT;
-    const char *words = argument_words(command, &scratch);
+    const char *words = argument_words(program, command, &scratch);
 
     cm_buf_printf(buf, "    %s)\n        _arguments", command->name);
-    add_zsh_options(buf, cm_command_options(command));
+    add_zsh_options(buf, cm_program_options(program, command));
     add_zsh_options(buf, cm_global_option_table);
     if (words != NULL)
         cm_buf_printf(buf, " \\\n            '1:argument:(%s)'", words);
@@ -222,7 +224,7 @@ static void add_zsh_command(cm_buf_t *buf, const cm_command_t *command)
     cm_buf_free(&scratch);
 }
 
-void cm_help_add_zsh(cm_buf_t *buf)
+void cm_help_add_zsh(cm_buf_t *buf, const cm_program_t *program)
 {
     cm_buf_add_text(buf, "#compdef clickmill\n"
                          "# Completion of clickmill for zsh: save as _clickmill in a directory of "
@@ -231,7 +233,7 @@ void cm_help_add_zsh(cm_buf_t *buf)
                          "    local context state state_descr line\n"
                          "    typeset -A opt_args\n"
                          "    local -a commands=(");
-    for (const cm_command_t *const *c = cm_commands; *c != NULL; c++) {
+    for (const cm_command_t *const *c = program->commands; *c != NULL; c++) {
         cm_buf_printf(buf, "\n        '%s:", (*c)->name);
         add_zsh_text(buf, (*c)->summary);
         cm_buf_add_char(buf, '\'');
@@ -245,8 +247,8 @@ void cm_help_add_zsh(cm_buf_t *buf)
                          "    *) return ;;\n"
                          "    esac\n"
                          "    case $line[1] in\n");
-    for (const cm_command_t *const *c = cm_commands; *c != NULL; c++)
-        add_zsh_command(buf, *c);
+    for (const cm_command_t *const *c = program->commands; *c != NULL; c++)
+        add_zsh_command(buf, program, *c);
     cm_buf_add_text(buf, "    esac\n}\n"
                          "if [[ $funcstack[1] == _clickmill ]]; then\n"
                          "    _clickmill \"$@\"\n"
@@ -296,10 +298,11 @@ static void add_fish_options(cm_buf_t *buf, const cm_option_t *table, const char
     }
 }
 
-static void add_fish_command(cm_buf_t *buf, const cm_command_t *command)
+static void add_fish_command(cm_buf_t *buf, const cm_program_t *program,
+                             const cm_command_t *command)
 {
     cm_buf_t scratch = CM_BUF_INIT;
-    const char *words = argument_words(command, &scratch);
+    const char *words = argument_words(program, command, &scratch);
 
     cm_buf_printf(buf, "complete -c clickmill -n __fish_use_subcommand -a %s -d ", command->name);
     add_fish_text(buf, command->summary);
@@ -310,16 +313,16 @@ static void add_fish_command(cm_buf_t *buf, const cm_command_t *command)
     else if (takes_files(command))
         cm_buf_printf(buf, "complete -c clickmill -n '__fish_seen_subcommand_from %s' -F\n",
                       command->name);
-    add_fish_options(buf, cm_command_options(command), command->name);
+    add_fish_options(buf, cm_program_options(program, command), command->name);
     cm_buf_free(&scratch);
 }
 
-void cm_help_add_fish(cm_buf_t *buf)
+void cm_help_add_fish(cm_buf_t *buf, const cm_program_t *program)
 {
     cm_buf_add_text(buf, "# Completion of clickmill for fish: save as clickmill.fish in "
                          "~/.config/fish/completions.\n"
                          "complete -c clickmill -f\n");
     add_fish_options(buf, cm_global_option_table, NULL);
-    for (const cm_command_t *const *c = cm_commands; *c != NULL; c++)
-        add_fish_command(buf, *c);
+    for (const cm_command_t *const *c = program->commands; *c != NULL; c++)
+        add_fish_command(buf, program, *c);
 }

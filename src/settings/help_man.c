@@ -117,9 +117,9 @@ static void add_title(cm_buf_t *buf, const char *command)
     cm_buf_printf(buf, " 1 \"\" \"clickmill %s\" \"Clickmill\"\n.SH NAME\n", CM_VERSION);
 }
 
-static void add_one(cm_buf_t *buf, const cm_command_t *command)
+static void add_one(cm_buf_t *buf, const cm_program_t *program, const cm_command_t *command)
 {
-    const cm_option_t *table = cm_command_options(command);
+    const cm_option_t *table = cm_program_options(program, command);
 
     add_title(buf, command->name);
     cm_buf_printf(buf, "clickmill\\-%s \\- ", command->name);
@@ -140,7 +140,7 @@ static void add_one(cm_buf_t *buf, const cm_command_t *command)
     cm_buf_add_text(buf, ".SH SEE ALSO\n.BR clickmill (1)\n");
 }
 
-static void add_all(cm_buf_t *buf)
+static void add_all(cm_buf_t *buf, const cm_program_t *program)
 {
     add_title(buf, NULL);
     cm_buf_add_text(buf, "clickmill \\- turns clicks into answers\n.SH SYNOPSIS\n"
@@ -151,24 +151,24 @@ static void add_all(cm_buf_t *buf)
     cm_buf_add_text(buf, ".SH OPTIONS OF EVERY COMMAND\n");
     add_options(buf, cm_global_option_table);
     cm_buf_add_text(buf, ".SH COMMANDS\n");
-    for (const cm_command_t *const *c = cm_commands; *c != NULL; c++) {
+    for (const cm_command_t *const *c = program->commands; *c != NULL; c++) {
         cm_buf_printf(buf, ".SS %s\n", (*c)->name);
         add_line(buf, (*c)->summary);
         cm_buf_add_text(buf, ".PP\n");
         add_synopsis(buf, *c);
         if ((*c)->details != NULL)
             add_details(buf, (*c)->details);
-        add_options(buf, cm_command_options(*c));
+        add_options(buf, cm_program_options(program, *c));
     }
     cm_buf_add_text(buf, ".SH FILES\n.TP\n.I clickmill.yaml\n"
                          "the configuration, where \\-\\-config names no other\n");
     add_exits(buf);
 }
 
-void cm_help_add_man(cm_buf_t *buf, const cm_command_t *command)
+void cm_help_add_man(cm_buf_t *buf, const cm_program_t *program, const cm_command_t *command)
 {
     if (command != NULL)
-        add_one(buf, command);
+        add_one(buf, program, command);
     else
-        add_all(buf);
+        add_all(buf, program);
 }

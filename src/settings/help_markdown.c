@@ -80,14 +80,14 @@ static void add_details(cm_buf_t *buf, const char *text)
         cm_buf_add_text(buf, "```\n");
 }
 
-static void add_command(cm_buf_t *buf, const cm_command_t *command)
+static void add_command(cm_buf_t *buf, const cm_program_t *program, const cm_command_t *command)
 {
     cm_buf_printf(buf, "\n### clickmill %s\n\n    clickmill %s [OPTIONS]%s%s\n\n", command->name,
                   command->name, command->arguments[0] != '\0' ? " " : "", command->arguments);
     cm_buf_printf(buf, "%s\n", command->summary);
     if (command->details != NULL)
         add_details(buf, command->details);
-    add_options(buf, cm_command_options(command));
+    add_options(buf, cm_program_options(program, command));
 }
 
 /* The other keys that mean the same. */
@@ -124,7 +124,7 @@ static void add_keys(cm_buf_t *buf, const cm_option_t *table, const char *comman
     }
 }
 
-static void add_configuration(cm_buf_t *buf)
+static void add_configuration(cm_buf_t *buf, const cm_program_t *program)
 {
     cm_buf_t seen = CM_BUF_INIT;
 
@@ -138,12 +138,12 @@ static void add_configuration(cm_buf_t *buf)
              "and a key that none knows is an error.\n\n"
              "| key | option | meaning | default |\n|---|---|---|---|\n");
     add_keys(buf, cm_global_option_table, "every command:", &seen);
-    for (const cm_command_t *const *c = cm_commands; *c != NULL; c++)
-        add_keys(buf, cm_command_options(*c), (*c)->name, &seen);
+    for (const cm_command_t *const *c = program->commands; *c != NULL; c++)
+        add_keys(buf, cm_program_options(program, *c), (*c)->name, &seen);
     cm_buf_free(&seen);
 }
 
-void cm_help_add_markdown(cm_buf_t *buf)
+void cm_help_add_markdown(cm_buf_t *buf, const cm_program_t *program)
 {
     cm_buf_add_text(buf, "# Reference\n\n"
                          "Made by `clickmill help --markdown` from the tables that the program "
@@ -155,16 +155,16 @@ void cm_help_add_markdown(cm_buf_t *buf)
                          "`500ms`, `5s`, `30m`, `2h`, `1d` (a bare number is seconds), sizes "
                          "`64k`, `512m`, `2g`\n(powers of 1024; a bare number is bytes).\n\n"
                          "## Commands\n\n| command | |\n|---|---|\n");
-    for (const cm_command_t *const *c = cm_commands; *c != NULL; c++) {
+    for (const cm_command_t *const *c = program->commands; *c != NULL; c++) {
         cm_buf_printf(buf, "| [`%s`](#clickmill-%s) | ", (*c)->name, (*c)->name);
         add_cell(buf, (*c)->summary);
         cm_buf_add_text(buf, " |\n");
     }
     cm_buf_add_text(buf, "\n### Options of every command\n");
     add_options(buf, cm_global_option_table);
-    for (const cm_command_t *const *c = cm_commands; *c != NULL; c++)
-        add_command(buf, *c);
-    add_configuration(buf);
+    for (const cm_command_t *const *c = program->commands; *c != NULL; c++)
+        add_command(buf, program, *c);
+    add_configuration(buf, program);
     cm_buf_add_text(buf, "\n## Exit codes\n\n| code | meaning |\n|---|---|\n");
     for (int i = 0; i < CM_EXIT_COUNT; i++) {
         if (cm_help_exits[i] != NULL)

@@ -27,8 +27,9 @@ static void each_option(void (*check)(const cm_option_t *option))
 {
     for (const cm_option_t *o = cm_global_option_table; o->name != NULL; o++)
         check(o);
-    for (const cm_command_t *const *c = cm_commands; *c != NULL; c++) {
-        for (const cm_option_t *o = cm_command_options(*c); o != NULL && o->name != NULL; o++)
+    for (const cm_command_t *const *c = cm_cmd_program.commands; *c != NULL; c++) {
+        for (const cm_option_t *o = cm_program_options(&cm_cmd_program, *c);
+             o != NULL && o->name != NULL; o++)
             check(o);
     }
 }
@@ -57,14 +58,15 @@ static void test_rows(void **state)
 static void test_names_are_unique(void **state)
 {
     (void)state;
-    for (const cm_command_t *const *c = cm_commands; *c != NULL; c++) {
-        for (const cm_option_t *o = cm_command_options(*c); o != NULL && o->name != NULL; o++) {
+    for (const cm_command_t *const *c = cm_cmd_program.commands; *c != NULL; c++) {
+        for (const cm_option_t *o = cm_program_options(&cm_cmd_program, *c);
+             o != NULL && o->name != NULL; o++) {
             assert_null(cm_options_by_name(o + 1, o->name));
             if (cm_options_by_name(cm_global_option_table, o->name) != NULL)
                 fail_msg("%s: --%s is a global option too", (*c)->name, o->name);
             assert_true(o->letter != 'h');
         }
-        assert_ptr_equal(*c, cm_help_find((*c)->name));
+        assert_ptr_equal(*c, cm_program_find(&cm_cmd_program, (*c)->name));
     }
 }
 
@@ -75,8 +77,8 @@ static void check_key(const cm_option_t *o)
 
     if (o->key == NULL)
         return;
-    for (const cm_command_t *const *c = cm_commands; *c != NULL; c++) {
-        other = cm_options_by_key(cm_command_options(*c), o->key);
+    for (const cm_command_t *const *c = cm_cmd_program.commands; *c != NULL; c++) {
+        other = cm_options_by_key(cm_program_options(&cm_cmd_program, *c), o->key);
         if (other != NULL &&
             (other->type != o->type || other->min != o->min || other->max != o->max))
             fail_msg("key %s differs between commands", o->key);
@@ -97,22 +99,24 @@ static void test_text_fits_80_columns(void **state)
     cm_buf_t buf = CM_BUF_INIT;
 
     (void)state;
-    cm_help_add_overview(&buf);
-    for (const cm_command_t *const *c = cm_commands; *c != NULL; c++)
-        cm_help_add_command(&buf, *c);
+    cm_help_add_overview(&buf, &cm_cmd_program);
+    for (const cm_command_t *const *c = cm_cmd_program.commands; *c != NULL; c++)
+        cm_help_add_command(&buf, &cm_cmd_program, *c);
     assert_int_equal(0, long_lines(buf.data));
     cm_buf_free(&buf);
 }
 
 /* Every name of a command and an option stands in every form of help. */
-static void check_complete(void (*add)(cm_buf_t *buf), const char *format)
+static void check_complete(void (*add)(cm_buf_t *buf, const cm_program_t *program),
+                           const char *format)
 {
     cm_buf_t buf = CM_BUF_INIT, wanted = CM_BUF_INIT;
 
-    add(&buf);
-    for (const cm_command_t *const *c = cm_commands; *c != NULL; c++) {
+    add(&buf, &cm_cmd_program);
+    for (const cm_command_t *const *c = cm_cmd_program.commands; *c != NULL; c++) {
         assert_non_null(strstr(buf.data, (*c)->name));
-        for (const cm_option_t *o = cm_command_options(*c); o != NULL && o->name != NULL; o++) {
+        for (const cm_option_t *o = cm_program_options(&cm_cmd_program, *c);
+             o != NULL && o->name != NULL; o++) {
             cm_buf_clear(&wanted);
             cm_buf_printf(&wanted, "%s%s", format, o->name);
             if (strstr(buf.data, wanted.data) == NULL)
@@ -170,7 +174,7 @@ static void test_command_text(void **state)
     cm_buf_t buf = CM_BUF_INIT;
 
     (void)state;
-    cm_help_add_command(&buf, &sample);
+    cm_help_add_command(&buf, &cm_cmd_program, &sample);
     buf.data[strlen(expected)] = '\0';
     assert_string_equal(expected, buf.data);
     cm_buf_free(&buf);
@@ -201,7 +205,7 @@ static void test_man(void **state)
     cm_buf_t buf = CM_BUF_INIT;
 
     (void)state;
-    cm_help_add_man(&buf, &sample);
+    cm_help_add_man(&buf, &cm_cmd_program, &sample);
     buf.data[strlen(expected)] = '\0';
     assert_string_equal(expected, buf.data);
     cm_buf_free(&buf);
@@ -212,11 +216,11 @@ static void test_unknown_command(void **state)
     cm_err_t err;
 
     (void)state;
-    assert_int_equal(CM_EUSAGE, cm_help_fail_unknown("hlep", &err));
+    assert_int_equal(CM_EUSAGE, cm_program_fail_unknown(&cm_cmd_program, "hlep", &err));
     assert_string_equal("unknown command hlep; did you mean help?", err.text);
-    assert_int_equal(CM_EUSAGE, cm_help_fail_unknown("xyzzyx", &err));
+    assert_int_equal(CM_EUSAGE, cm_program_fail_unknown(&cm_cmd_program, "xyzzyx", &err));
     assert_string_equal("unknown command xyzzyx; `clickmill help` lists them", err.text);
-    assert_null(cm_help_find("hel"));
+    assert_null(cm_program_find(&cm_cmd_program, "hel"));
 }
 
 /* Each code of the program has its documented number and meaning. */
