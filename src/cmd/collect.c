@@ -5,7 +5,7 @@
 #include "pipeline/spooling.h"
 #include "serve/collecting.h"
 #include "sink/options.h"
-#include "store/embedded/store.h"
+#include "store/open.h"
 
 typedef struct collect_options {
     const char *listen;
@@ -108,10 +108,10 @@ static int open_sink(collect_t *self)
             self->sink = cm_spool_sink(self->spooling.spool);
         return rc;
     }
-    rc = cm_store_embedded_open(app->global.data_dir, app->clock, &self->store, &app->err);
+    rc = cm_store_open_directory(app->global.data_dir, app->clock, &self->store, &app->err);
     if (rc < 0)
         return rc;
-    cm_store_embedded_invite(self->store, false, &app->log);
+    cm_store_share(self->store, false, &app->log);
     self->sink = &self->store->sink;
     return 0;
 }

@@ -5,8 +5,8 @@
 #include "cmd/commands.h"
 #include "index/mirror.h"
 #include "pipeline/pipeline.h"
-#include "store/embedded/dead.h"
 #include "store/embedded/store.h"
+#include "store/open.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -124,13 +124,13 @@ static int print_letter(void *context, const cm_store_letter_t *letter)
 static int print_letters(cm_app_t *app, bool whole, int64_t id, int64_t limit)
 {
     printer_t printer = {.app = app, .whole = whole};
-    cm_database_t database;
+    cm_store_t *store;
 
-    int rc = cm_database_open_read(app->global.data_dir, &database, &app->err);
+    int rc = cm_store_open_directory_read(app->global.data_dir, &store, &app->err);
     if (rc < 0)
         return rc;
-    rc = cm_store_embedded_each_letter(&database, id, limit, print_letter, &printer, &app->err);
-    cm_database_close(&database);
+    rc = cm_store_each_letter(store, id, limit, print_letter, &printer, &app->err);
+    cm_store_close(store);
     if (rc == 0 && !whole && !printer.printed)
         fprintf(app->messages, "there are no dead letters in %s\n", app->global.data_dir);
     return rc;
@@ -187,7 +187,7 @@ static int replay_document(replay_t *replay, int64_t id)
      * a transaction of its own. */
     if (replay->documents++ == 0 && (rc = commit(replay)) == 0)
         rc = cm_index_changes_forget(cm_store_embedded_database(replay->store), err);
-    return rc == 0 ? cm_store_embedded_forget_dead(replay->store, id, err) : rc;
+    return rc == 0 ? cm_store_forget_letter(replay->store, id, err) : rc;
 }
 
 static int collect_id(void *context, const cm_store_letter_t *letter)
@@ -299,7 +299,7 @@ static int replay_message(replay_t *replay, int64_t id, const char *path)
                            &replay->store->sink, &account);
     /* Event in and letter out are one transaction. */
     if (rc == 0 && account.accepted > 0)
-        rc = cm_store_embedded_forget_dead(replay->store, id, &replay->app->err);
+        rc = cm_store_forget_letter(replay->store, id, &replay->app->err);
     if (rc == 0)
         cm_account_add(&replay->waiting, &account);
     return rc;
@@ -325,15 +325,14 @@ static int write_message(void *context, const cm_store_letter_t *letter)
 
 static int replay_all(replay_t *replay)
 {
-    const cm_database_t *database = cm_store_embedded_database(replay->store);
     writer_t writer = {.err = &replay->app->err};
 
     int rc = cm_dead_file_open(&writer.file, &replay->app->err);
     if (rc < 0)
         return rc;
     for (size_t i = 0; rc == 0 && i < replay->count && !atomic_load(replay->app->stop); i++) {
-        rc = cm_store_embedded_each_letter(database, replay->ids[i], 1, write_message, &writer,
-                                           &replay->app->err);
+        rc = cm_store_each_letter(replay->store, replay->ids[i], 1, write_message, &writer,
+                                  &replay->app->err);
         if (rc == 0)
             rc = writer.document ? replay_document(replay, replay->ids[i])
                                  : replay_message(replay, replay->ids[i], writer.file.path);
@@ -354,16 +353,15 @@ static int replay_all(replay_t *replay)
 
 static int collect(replay_t *replay, int argc, char **argv)
 {
-    const cm_database_t *database = cm_store_embedded_database(replay->store);
     cm_err_t *err = &replay->app->err;
     int64_t id;
 
     if (argc == 0)
-        return cm_store_embedded_each_letter(database, 0, 0, collect_id, replay, err);
+        return cm_store_each_letter(replay->store, 0, 0, collect_id, replay, err);
     for (int i = 0; i < argc; i++) {
         int rc = parse_id(replay->app, argv[i], &id);
         if (rc == 0)
-            rc = cm_store_embedded_each_letter(database, id, 1, collect_id, replay, err);
+            rc = cm_store_each_letter(replay->store, id, 1, collect_id, replay, err);
         if (rc < 0)
             return rc;
     }
@@ -374,7 +372,7 @@ static int replay_letters(cm_app_t *app, const cm_dead_options_t *asked, int arg
 {
     replay_t replay = {.app = app, .options = asked};
 
-    int rc = cm_store_embedded_open(app->global.data_dir, app->clock, &replay.store, &app->err);
+    int rc = cm_store_open_directory(app->global.data_dir, app->clock, &replay.store, &app->err);
     if (rc < 0)
         return rc;
     cm_enriching_open(&replay.visitors.enriching, &asked->import.enrich, asked->import.all,
@@ -383,9 +381,9 @@ static int replay_letters(cm_app_t *app, const cm_dead_options_t *asked, int arg
     if (rc == 0)
         rc = cm_enrichment_start(replay.visitors.enriching.enrichment, &app->err);
     if (rc == 0)
-        rc = cm_store_embedded_older_log_keys(replay.store, &replay.visitors.older_keys, &app->err);
+        rc = cm_store_older_keys(replay.store, &replay.visitors.older_keys, &app->err);
     if (rc == 0)
-        rc = cm_store_embedded_secret(replay.store, replay.visitors.key, &app->err);
+        rc = cm_store_secret(replay.store, replay.visitors.key, &app->err);
     if (rc == 0)
         rc = collect(&replay, argc, argv);
     if (rc == 0)

@@ -5,7 +5,7 @@
 #include "sink/kafka/sink.h"
 #include "store/embedded/key.h"
 #include "store/embedded/seal.h"
-#include "store/embedded/store.h"
+#include "store/open.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -168,10 +168,9 @@ int cm_dead_kafka_replay(cm_app_t *app, const cm_dead_options_t *options, int ar
     if (rc == 0)
         rc = cm_enrichment_start(replay.visitors.enriching.enrichment, &app->err);
     if (rc == 0)
-        rc = cm_store_embedded_older_log_keys_of(app->global.data_dir, &replay.visitors.older_keys,
-                                                 &app->err);
+        rc = cm_store_older_keys_of(app->global.data_dir, &replay.visitors.older_keys, &app->err);
     if (rc == 0)
-        rc = cm_store_embedded_secret_of(app->global.data_dir, replay.visitors.key, &app->err);
+        rc = cm_store_secret_of(app->global.data_dir, replay.visitors.key, &app->err);
     if (rc == 0)
         rc = cm_sink_kafka_open(&sink, &replay.sink, &app->err);
     if (rc == 0)

@@ -10,7 +10,7 @@
 #include "kafka/probe.h"
 #include "serve/collecting.h"
 #include "sink/options.h"
-#include "store/embedded/store.h"
+#include "store/open.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -170,12 +170,15 @@ static void check_data(doctor_t *doctor)
 {
     const char *directory = doctor->app->global.data_dir;
     const cm_block_ref_t *blocks;
+    cm_store_t *store = NULL;
     cm_reader_t *reader = NULL;
     cm_buf_t events = CM_BUF_INIT;
     size_t count;
     cm_err_t err;
 
-    int rc = cm_store_embedded_open_reader(directory, &reader, &err);
+    int rc = cm_store_open_directory_read(directory, &store, &err);
+    if (rc == 0)
+        rc = cm_store_reader(store, &reader, &err);
     if (rc == CM_EINPUT) {
         check_new_directory(doctor, directory);
         return;
@@ -193,6 +196,7 @@ static void check_data(doctor_t *doctor)
         check_space(doctor, directory);
     }
     cm_reader_close(reader);
+    cm_store_close(store);
     cm_buf_free(&events);
 }
 

@@ -192,7 +192,7 @@ static int export_cassandra(cm_app_t *app, const export_options_t *asked)
                       "exporting", "events");
     if (asked->format == FORMAT_CSV)
         cm_buf_add_text(&scanning.buf, cm_event_csv_header);
-    rc = cm_store_cassandra_scan(store, export_page, &scanning, &account, &app->err);
+    rc = cm_store_scan(store, export_page, &scanning, &account, &app->err);
     cm_progress_end(&scanning.progress);
     if (rc == 0)
         rc = cm_app_write(app, &scanning.buf);

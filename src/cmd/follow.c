@@ -4,6 +4,7 @@
 #include "cmd/publishing.h"
 #include "enrich/enriching.h"
 #include "pipeline/windows.h"
+#include "store/open.h"
 
 enum {
     COMMIT_MS = 200, /* how long a click may wait for its commit */
@@ -35,7 +36,7 @@ typedef struct follower {
 static int store_position(void *context, const char *name, int64_t *position, cm_err_t *err)
 {
     follower_t *self = context;
-    return cm_store_embedded_position(self->store, name, position, err);
+    return cm_store_position(self->store, name, position, err);
 }
 
 static int drain(void *context, cm_err_t *err)
@@ -68,7 +69,7 @@ static int open_all(follower_t *self)
     if (rc == 0)
         rc = cm_enriching_open_geoip(&self->enriching, self->options->geoip, &app->log, &app->err);
     if (rc == 0)
-        rc = cm_store_embedded_open(app->global.data_dir, app->clock, &self->store, &app->err);
+        rc = cm_store_open_directory(app->global.data_dir, app->clock, &self->store, &app->err);
     if (rc == 0)
         rc = cm_pipeline_reach(&env, open_topic, self, &self->retries, &app->err);
     if (rc == 0 && self->options->index == CM_INDEX_ELASTICSEARCH)
@@ -76,7 +77,7 @@ static int open_all(follower_t *self)
                                  true, &self->publishing, &app->err);
     if (rc < 0)
         return rc;
-    cm_store_embedded_invite(self->store, true, &app->log);
+    cm_store_share(self->store, true, &app->log);
     cm_pipeline_start(&self->pipeline, &env, self->source, &self->store->sink);
     self->pipeline.commit_ms = COMMIT_MS;
     fprintf(app->messages, "following topic %s at %s as group %s into %s%s%s\n",

@@ -16,8 +16,8 @@
 #include "pipeline/windows.h"
 #include "sink/kafka/sink.h"
 #include "sink/options.h"
-#include "store/embedded/store.h"
 #include "store/memory.h"
+#include "store/open.h"
 
 #include <sys/random.h>
 
@@ -215,10 +215,11 @@ static int import_to_store(cm_app_t *app, const import_command_options_t *asked,
     int rc = cm_import_open(app, &into);
     if (rc == 0) {
         rc = import_files(app, &asked->import, &into, argc, argv, account);
-        rc = into.held != NULL ? cm_import_end_held(app, &into, account, asked->process, rc)
-                               : finish_import(app, asked, into.embedded, account, rc);
+        rc = cm_store_holder(into.store) != 0
+                 ? cm_import_end_held(app, &into, account, asked->process, rc)
+                 : finish_import(app, asked, into.store, account, rc);
     }
-    cm_import_close(&into);
+    cm_store_close(into.store);
     return rc;
 }
 
@@ -240,9 +241,9 @@ static int import_to_kafka(cm_app_t *app, const import_command_options_t *asked,
     cm_kafka_waiter_start(&waiter, app->stop);
     cm_letters_open(&letters, &env, app->global.data_dir, NULL);
     /* The key of the data directory, so that visitors are the same users wherever events go. */
-    int rc = cm_store_embedded_older_log_keys_of(app->global.data_dir, &into.older_keys, &app->err);
+    int rc = cm_store_older_keys_of(app->global.data_dir, &into.older_keys, &app->err);
     if (rc == 0)
-        rc = cm_store_embedded_secret_of(app->global.data_dir, into.visitor_key, &app->err);
+        rc = cm_store_secret_of(app->global.data_dir, into.visitor_key, &app->err);
     if (rc == 0)
         rc = cm_sink_kafka_open(&kafka, &into.sink, &app->err);
     if (rc == 0) {
@@ -264,7 +265,7 @@ static int import_to_answers(cm_app_t *app, const import_command_options_t *aske
                                          .threads = (int)asked->threads};
     cm_printer_t printer;
 
-    into.memory = cm_memory_new();
+    into.store = cm_memory_new();
     /* Visitors' hashes last as long as the run. */
     int rc = getrandom(into.visitor_key, sizeof into.visitor_key, 0) == sizeof into.visitor_key
                  ? 0
@@ -276,11 +277,11 @@ static int import_to_answers(cm_app_t *app, const import_command_options_t *aske
     if (rc == 0) {
         const cm_index_query_t all = {.dimension = CM_PER_CELL, .window = CM_WINDOW_ALL};
         cm_printer_start(&printer, app, CM_PRINT_CSV, &all, false);
-        rc = cm_index_query_store(into.memory, &once, cm_printer_row, &printer, &app->err);
+        rc = cm_index_query_store(into.store, &once, cm_printer_row, &printer, &app->err);
         rc = cm_printer_end(&printer, rc);
     }
     cm_app_print_account(app, account, app->messages);
-    cm_sink_close(&into.memory->sink);
+    cm_store_close(into.store);
     return rc;
 }
 

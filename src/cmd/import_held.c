@@ -4,8 +4,7 @@
 #include "index/embedded/embedded.h"
 #include "index/index.h"
 #include "pipeline/pipeline.h"
-#include "store/embedded/held.h"
-#include "store/embedded/store.h"
+#include "store/open.h"
 
 enum {
     ANSWERS_MS = 20000, /* that the answers may take */
@@ -14,24 +13,11 @@ enum {
 
 int cm_import_open(cm_app_t *app, cm_load_into_t *into)
 {
-    const char *data_dir = app->global.data_dir;
-    int rc = CM_EBUSY;
-
-    /* Who holds it may be about to end, or to listen: one more look is enough. */
-    for (int i = 0; i < 2 && rc == CM_EBUSY; i++) {
-        rc = cm_held_open(data_dir, app->stop, app->messages, &into->held, &app->err);
-        if (rc < 0)
-            return rc;
-        if (into->held != NULL) {
-            memcpy(into->visitor_key, cm_held_secret(into->held), sizeof into->visitor_key);
-            into->older_keys = cm_held_older_log_keys(into->held);
-            return 0;
-        }
-        rc = cm_store_embedded_open(data_dir, app->clock, &into->embedded, &app->err);
-    }
+    int rc = cm_store_open_shared(app->global.data_dir, app->clock, app->stop, app->messages,
+                                  &into->store, &app->err);
     if (rc == 0)
-        rc = cm_store_embedded_older_log_keys(into->embedded, &into->older_keys, &app->err);
-    return rc == 0 ? cm_store_embedded_secret(into->embedded, into->visitor_key, &app->err) : rc;
+        rc = cm_store_older_keys(into->store, &into->older_keys, &app->err);
+    return rc == 0 ? cm_store_secret(into->store, into->visitor_key, &app->err) : rc;
 }
 
 /* Events that are stored, and those that the answers cover. */
@@ -67,14 +53,14 @@ static bool answers_follow(const cm_app_t *app)
 
 static void say_who(cm_app_t *app, const cm_load_into_t *into, bool process)
 {
-    const bool keeps = cm_held_answers(into->held);
+    const bool keeps = cm_store_holder_answers(into->store);
     const bool done = keeps && process && answers_follow(app);
     cm_buf_t next = CM_BUF_INIT;
 
     if (app->global.json)
         return;
     fprintf(app->messages, "stored by process %ld, which holds %s and %s\n",
-            cm_held_process(into->held), app->global.data_dir,
+            cm_store_holder(into->store), app->global.data_dir,
             done    ? "has brought the answers up to date"
             : keeps ? "keeps the answers up to date"
                     : "makes no answers: `clickmill process` does when it has ended");
@@ -95,13 +81,4 @@ int cm_import_end_held(cm_app_t *app, const cm_load_into_t *into, const cm_accou
     else if (rc == 0 || (rc == CM_EINPUT && account->accepted > 0))
         say_who(app, into, process);
     return rc;
-}
-
-void cm_import_close(cm_load_into_t *into)
-{
-    if (into->embedded != NULL)
-        cm_sink_close(&into->embedded->sink);
-    cm_sink_close(into->held);
-    into->embedded = NULL;
-    into->held = NULL;
 }

@@ -4,9 +4,9 @@
 
 #include "cmd/load.h"
 
-/* Opens the store of the data directory, in `into->embedded`, or where another process holds it and
- * lets others write, a way to that one, in `into->held`; with the visitors' key. CM_EBUSY when it
- * lets nobody. */
+/* Opens the store of the data directory in `into->store`, or where another process holds it and
+ * shares it, a way to that process; with the visitors' key. CM_EBUSY when it is not shared. The
+ * caller closes the store. */
 int cm_import_open(cm_app_t *app, cm_load_into_t *into);
 
 /* After all files, where another process holds the directory: prints the account, and says who has
@@ -14,7 +14,5 @@ int cm_import_open(cm_app_t *app, cm_load_into_t *into);
  * Returns `rc`, what reading has come to. */
 int cm_import_end_held(cm_app_t *app, const cm_load_into_t *into, const cm_account_t *account,
                        bool process, int rc);
-
-void cm_import_close(cm_load_into_t *into);
 
 #endif

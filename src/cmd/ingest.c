@@ -4,7 +4,7 @@
 #include "cmd/commands.h"
 #include "sink/divert.h"
 #include "sink/kafka/sink.h"
-#include "store/embedded/store.h"
+#include "store/open.h"
 
 #include <stdlib.h>
 
@@ -79,7 +79,7 @@ enum {
 static int store_position(void *context, const char *name, int64_t *position, cm_err_t *err)
 {
     cm_ingest_t *self = context;
-    return cm_store_embedded_position(self->store, name, position, err);
+    return cm_store_position(self->store, name, position, err);
 }
 
 static int drain(void *context, cm_err_t *err)
@@ -127,11 +127,11 @@ static int open_embedded(cm_ingest_t *self)
     cm_app_t *app = self->app;
     uint8_t secret[32];
 
-    int rc = cm_store_embedded_open(app->global.data_dir, app->clock, &self->store, &app->err);
+    int rc = cm_store_open_directory(app->global.data_dir, app->clock, &self->store, &app->err);
     if (rc == 0)
-        cm_store_embedded_invite(self->store, false, &app->log);
+        cm_store_share(self->store, false, &app->log);
     /* Made now, for an import into Kafka beside us that shall find it. */
-    return rc == 0 ? cm_store_embedded_secret(self->store, secret, &app->err) : rc;
+    return rc == 0 ? cm_store_secret(self->store, secret, &app->err) : rc;
 }
 
 static int open_store(void *context)
@@ -214,7 +214,7 @@ static void look_for_trouble(cm_ingest_t *self)
     const char *kafka = cm_source_kafka_trouble(self->source), *store = NULL;
 
     if (self->options->store == CM_STORE_CASSANDRA)
-        store = cm_store_cassandra_trouble(self->store);
+        store = cm_store_trouble(self->store);
     self->waiting_for = kafka != NULL ? "Kafka" : store != NULL ? "Cassandra" : NULL;
     self->waiting_reason = kafka != NULL ? kafka : store;
 }

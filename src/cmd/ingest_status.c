@@ -24,7 +24,7 @@ void cm_ingest_start_status(cm_ingest_t *self)
 static uint64_t retries_of(const cm_ingest_t *self)
 {
     bool cassandra = self->options->store == CM_STORE_CASSANDRA && self->store != NULL;
-    return self->retries + (cassandra ? cm_store_cassandra_retries(self->store) : 0);
+    return self->retries + (cassandra ? cm_store_retries(self->store) : 0);
 }
 
 /* A partition that was only just taken, or whose broker does not tell. */

@@ -2,10 +2,7 @@
 
 #include "pipeline/pipeline.h"
 #include "source/readahead.h"
-#include "store/embedded/held.h"
-#include "store/embedded/store.h"
 #include "store/load.h"
-#include "store/memory.h"
 
 enum {
     COMMIT_NS = 1000000000,
@@ -15,7 +12,7 @@ enum {
 /* ---- plain JSONL: several threads ---- */
 
 typedef struct loading {
-    const cm_load_into_t *into;
+    cm_store_t *store;
     cm_account_t *account;
     cm_account_t uncommitted;
     unsigned regions; /* not yet committed */
@@ -25,17 +22,13 @@ typedef struct loading {
 
 static int resolve(void *context, cm_builder_t *builder, cm_err_t *err)
 {
-    const cm_load_into_t *into = ((loading_t *)context)->into;
-    return into->embedded != NULL ? cm_store_embedded_resolve(into->embedded, builder, err)
-                                  : cm_memory_resolve(into->memory, builder, err);
+    return cm_store_resolve(((loading_t *)context)->store, builder, err);
 }
 
 static int commit(loading_t *loading, cm_err_t *err)
 {
-    int rc = 0;
+    int rc = cm_sink_commit(&loading->store->sink, err);
 
-    if (loading->into->embedded != NULL)
-        rc = cm_sink_commit(&loading->into->embedded->sink, err);
     if (rc < 0)
         return rc;
     cm_account_add(loading->account, &loading->uncommitted);
@@ -48,10 +41,8 @@ static int commit(loading_t *loading, cm_err_t *err)
 static int append(void *context, cm_builder_t *builder, const cm_batch_t *rest, cm_err_t *err)
 {
     loading_t *loading = context;
-    const cm_load_into_t *into = loading->into;
 
-    int rc = into->embedded != NULL ? cm_store_embedded_append(into->embedded, builder, rest, err)
-                                    : cm_memory_append(into->memory, builder, err);
+    int rc = cm_store_append(loading->store, builder, rest, err);
     if (rc < 0 || rest->position_count == 0) /* not the last block of a region */
         return rc;
     cm_account_add(&loading->uncommitted, &rest->account);
@@ -71,7 +62,8 @@ static void show(void *context, uint64_t done, uint64_t total)
 static int load_jsonl(cm_app_t *app, const cm_load_into_t *into, const char *path,
                       const char *identity, int64_t position, cm_account_t *account)
 {
-    loading_t loading = {.into = into, .account = account, .committed_ns = cm_clock_ticks_ns()};
+    loading_t loading = {
+        .store = into->store, .account = account, .committed_ns = cm_clock_ticks_ns()};
     const cm_load_options_t options = {.path = path,
                                        .source = identity,
                                        .position = position,
@@ -84,9 +76,8 @@ static int load_jsonl(cm_app_t *app, const cm_load_into_t *into, const char *pat
     const cm_load_target_t target = {.context = &loading,
                                      .resolve = resolve,
                                      .append = append,
-                                     .answers_only = into->embedded == NULL,
-                                     .frugal =
-                                         into->memory ? cm_memory_frugal(into->memory) : NULL};
+                                     .answers_only = into->store->answers_only,
+                                     .frugal = into->store->frugal};
     cm_err_t commit_err;
 
     cm_progress_start(&loading.progress, app->messages, app->terminal, path, "lines");
@@ -108,9 +99,7 @@ static int load_jsonl(cm_app_t *app, const cm_load_into_t *into, const char *pat
 static int load_source(cm_app_t *app, const cm_load_into_t *into, cm_source_t *source,
                        const char *path, cm_account_t *account)
 {
-    cm_store_t *store = into->embedded != NULL ? into->embedded : into->memory;
-    cm_sink_t *other = into->held != NULL ? into->held : into->sink;
-    cm_sink_t *sink = store != NULL ? &store->sink : other;
+    cm_sink_t *sink = into->store != NULL ? &into->store->sink : into->sink;
     cm_source_t *ahead = NULL;
     const cm_pipeline_env_t env = cm_app_env(app);
     cm_pipeline_t pipeline;
@@ -138,11 +127,9 @@ static int find_position(cm_app_t *app, const cm_load_into_t *into, const char *
                          const char *path, int64_t *position)
 {
     *position = 0;
-    if ((into->embedded == NULL && into->held == NULL) || identity[0] == '\0')
+    if (into->store == NULL || !cm_store_is_directory(into->store) || identity[0] == '\0')
         return 0;
-    int rc = into->held != NULL
-                 ? cm_held_position(into->held, identity, position, &app->err)
-                 : cm_store_embedded_position(into->embedded, identity, position, &app->err);
+    int rc = cm_store_position(into->store, identity, position, &app->err);
     if (rc == 0 && *position > 0)
         fprintf(app->messages, "%s: an earlier import was interrupted, going on at byte %lld\n",
                 path, (long long)*position);
@@ -152,10 +139,9 @@ static int find_position(cm_app_t *app, const cm_load_into_t *into, const char *
 /* Says once that a directory of an earlier edition goes on without sites in its row keys. */
 static int say_older_keys(cm_app_t *app, const cm_load_into_t *into)
 {
-    bool told = into->held != NULL && cm_held_older_told(into->held);
+    bool told;
 
-    int rc =
-        into->held != NULL ? 0 : cm_store_embedded_older_told(into->embedded, &told, &app->err);
+    int rc = cm_store_older_keys_told(into->store, &told, &app->err);
     if (rc < 0 || told)
         return rc;
     fprintf(app->messages,
@@ -163,8 +149,7 @@ static int say_older_keys(cm_app_t *app, const cm_load_into_t *into)
             "overlap count once: equal lines of two sites (one visitor, second and request) count "
             "once too; to count both, import all logs into a new directory (--data DIR)\n",
             app->global.data_dir);
-    return into->held != NULL ? cm_held_tell_older(into->held, &app->err)
-                              : cm_store_embedded_tell_older(into->embedded, &app->err);
+    return cm_store_tell_older_keys(into->store, &app->err);
 }
 
 int cm_load_file(cm_app_t *app, const cm_file_given_t *import, const cm_load_into_t *into,
@@ -193,10 +178,11 @@ int cm_load_file(cm_app_t *app, const cm_file_given_t *import, const cm_load_int
     rc = find_position(app, into, identity, path, &position);
     if (rc == 0 && cm_file_is_access_log(source))
         rc = cm_enrichment_start(into->enriching.enrichment, &app->err);
-    if (rc == 0 && into->older_keys && (into->embedded != NULL || into->held != NULL) &&
+    if (rc == 0 && into->older_keys && into->store != NULL && cm_store_is_directory(into->store) &&
         cm_file_has_site(source))
         rc = say_older_keys(app, into);
-    bool by_regions = into->sink == NULL && into->held == NULL && cm_file_seekable(source);
+    bool by_regions =
+        into->store != NULL && cm_store_takes_blocks(into->store) && cm_file_seekable(source);
     if (rc == 0 && by_regions && cm_file_format(source) == CM_FILE_JSONL) {
         rc = load_jsonl(app, into, path, identity, position, account);
     } else if (rc == 0) {

@@ -9,11 +9,8 @@
 
 /* Where a file goes. */
 typedef struct cm_load_into {
-    cm_store_t *embedded; /* durable, with positions; or NULL, then */
-    cm_store_t *memory;   /* what is read is only needed once; or NULL, then */
-    cm_sink_t
-        *held; /* the same by way of the process that holds it (store/embedded/held.h); or NULL */
-    cm_sink_t *sink; /* that keeps no positions, and needs a commit only at the end */
+    cm_store_t *store; /* or NULL, then: */
+    cm_sink_t *sink;   /* that keeps no positions, and needs a commit only at the end */
     uint8_t visitor_key[CM_VISITOR_KEY];
     cm_timestamp_format_t times; /* how timestamps of events are read */
     bool older_keys;             /* of lines of access logs, see source/file/accesslog_builder.h */

@@ -177,7 +177,7 @@ static int compare(comparing_t *self, cm_store_t *store, cm_mirror_t *mirror, cm
     if (rc == 0)
         rc = walk_blocks(&walk, err);
     if (rc == 0)
-        rc = cm_store_cassandra_scan(store, take_page, self, account, err);
+        rc = cm_store_scan(store, take_page, self, account, err);
     if (rc == 0)
         rc = cm_sink_commit(&self->into->sink, err);
     walk.unseen = true;

@@ -8,6 +8,7 @@
 #include "enrich/enriching.h"
 #include "pipeline/upkeep.h"
 #include "pipeline/windows.h"
+#include "store/open.h"
 
 typedef struct process_options {
     int64_t every; /* ms; 0: once */
@@ -231,11 +232,11 @@ static int process_once(cm_app_t *app, const process_options_t *process, unsigne
         return process_by_spark(app, process, windows, first);
     /* The copy of the table is in the data directory: nobody else may be writing it. */
     if (process->cassandra.only_writer)
-        rc = cm_store_embedded_open(app->global.data_dir, app->clock, &store, &app->err);
+        rc = cm_store_open_directory(app->global.data_dir, app->clock, &store, &app->err);
     if (rc == 0 && process->store == CM_STORE_CASSANDRA)
         rc = cm_cassandra_events(app, &process->cassandra, rebuild, &other, &read);
     if (rc == 0 && store == NULL)
-        rc = cm_store_embedded_open(app->global.data_dir, app->clock, &store, &app->err);
+        rc = cm_store_open_directory(app->global.data_dir, app->clock, &store, &app->err);
     if (rc == 0)
         rc = refresh(app, store, other, other != NULL ? &read : NULL, process, windows, first);
     if (store != NULL)

@@ -1,7 +1,7 @@
 #include "cmd/process_spark.h"
 
 #include "pipeline/accounts.h"
-#include "store/embedded/store.h"
+#include "store/open.h"
 
 static void print_account(cm_app_t *app, const cm_spark_account_t *account, double seconds)
 {
@@ -36,7 +36,7 @@ int cm_command_process_by_spark(cm_app_t *app, const cm_spark_job_t *job)
     cm_store_t *store; /* its lock stops a second run of a schedule */
     cm_spark_account_t account;
 
-    int rc = cm_store_embedded_open(app->global.data_dir, app->clock, &store, &app->err);
+    int rc = cm_store_open_directory(app->global.data_dir, app->clock, &store, &app->err);
     if (rc < 0)
         return rc;
     rc = cm_spark_process(&env, job, &account, &app->err);

@@ -9,7 +9,7 @@
 #include "sink/kafka/sink.h"
 #include "sink/options.h"
 #include "source/synthetic/traffic.h"
-#include "store/embedded/store.h"
+#include "store/open.h"
 
 typedef struct produce_options {
     cm_traffic_options_t traffic;
@@ -66,7 +66,7 @@ static int open_sink(cm_app_t *app, const produce_options_t *produce,
         return cm_jsonl_open(produce->out, sink, &app->err);
     if (produce->sink == CM_SINK_KAFKA)
         return cm_sink_kafka_open(kafka, sink, &app->err);
-    int rc = cm_store_embedded_open(app->global.data_dir, app->clock, &store, &app->err);
+    int rc = cm_store_open_directory(app->global.data_dir, app->clock, &store, &app->err);
     if (rc == 0)
         *sink = &store->sink;
     return rc;

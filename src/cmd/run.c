@@ -9,6 +9,7 @@
 #include "serve/server.h"
 #include "sink/options.h"
 #include "source/synthetic/traffic.h"
+#include "store/open.h"
 
 typedef struct run_options {
     const char *listen;
@@ -408,9 +409,9 @@ static int open_way(runner_t *runner)
     cm_app_t *app = runner->app;
     const cm_pipeline_env_t env = cm_app_env(app);
 
-    int rc = cm_store_embedded_open(app->global.data_dir, app->clock, &runner->store, &app->err);
+    int rc = cm_store_open_directory(app->global.data_dir, app->clock, &runner->store, &app->err);
     if (rc == 0) {
-        cm_store_embedded_invite(runner->store, true, &app->log);
+        cm_store_share(runner->store, true, &app->log);
         rc = cm_run_demo_mark(&runner->demo, app);
     }
     if (rc == 0 && runner->demo.on)

@@ -6,7 +6,7 @@
 #include "sink/tee.h"
 #include "source/kafka/source.h"
 #include "store/cassandra/store.h"
-#include "store/embedded/store.h"
+#include "store/open.h"
 
 #include <stdlib.h>
 
@@ -113,7 +113,7 @@ static int start_sending(cm_cluster_t *cluster, cm_err_t *err)
 static int store_position(void *context, const char *name, int64_t *position, cm_err_t *err)
 {
     cm_cluster_t *cluster = context;
-    return cm_store_embedded_position(cluster->embedded, name, position, err);
+    return cm_store_position(cluster->embedded, name, position, err);
 }
 
 static int drain(void *context, cm_err_t *err)
@@ -212,7 +212,7 @@ void cm_cluster_look(cm_cluster_t *cluster)
     if (cluster->topic != NULL)
         kafka = cm_source_kafka_trouble(cluster->topic);
     if (cluster->remote != NULL)
-        store = cm_store_cassandra_trouble(cluster->remote);
+        store = cm_store_trouble(cluster->remote);
     cluster->waiting_for = kafka != NULL ? "Kafka" : store != NULL ? "Cassandra" : NULL;
     cluster->waiting_reason = kafka != NULL ? kafka : store;
 }
@@ -241,7 +241,7 @@ static int64_t find_begin(cm_cluster_t *cluster, int32_t partition, bool *at_lea
     int64_t position = 0;
     cm_err_t err;
 
-    if (cm_store_embedded_position(cluster->embedded, name, &position, &err) < 0)
+    if (cm_store_position(cluster->embedded, name, &position, &err) < 0)
         position = 0;
     free(name);
     if (position > 0)

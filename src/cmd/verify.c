@@ -7,6 +7,7 @@
 #include "cmd/verify_print.h"
 #include "pipeline/upkeep.h"
 #include "pipeline/windows.h"
+#include "store/embedded/store.h"
 #include "store/memory.h"
 
 typedef struct verify_options {

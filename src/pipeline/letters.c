@@ -1,7 +1,6 @@
 #include "pipeline/letters.h"
 
-#include "store/embedded/held.h"
-#include "store/embedded/store.h"
+#include "store/open.h"
 
 enum { STEP_MS = 5 };
 
@@ -26,16 +25,12 @@ static int store_outside(const cm_letters_t *letters, const cm_batch_t *batch, c
 {
     const cm_pipeline_env_t *env = &letters->env;
     cm_store_t *store = NULL;
-    cm_sink_t *held = NULL;
 
-    int rc = cm_held_open(letters->data_dir, env->stop, env->messages, &held, err);
-    if (rc == 0 && held == NULL)
-        rc = cm_store_embedded_open(letters->data_dir, env->clock, &store, err);
+    int rc =
+        cm_store_open_shared(letters->data_dir, env->clock, env->stop, env->messages, &store, err);
     if (rc == 0)
-        rc = store_into(held != NULL ? held : &store->sink, batch, err);
-    cm_sink_close(held);
-    if (store != NULL)
-        cm_sink_close(&store->sink);
+        rc = store_into(&store->sink, batch, err);
+    cm_store_close(store);
     return rc;
 }
 

@@ -1,7 +1,7 @@
 /* Events that Kafka refuses for good, on their way to the dead letters of the data directory.
  *
  * A command that does not have the directory's store open opens it for each call, or hands the
- * letters to the process that holds it (store/embedded/held.h). `run` has it open, for one thread:
+ * letters to the process that holds it (store/open.h). `run` has it open, for one thread:
  * the others wait until that one has stored their letters. */
 #ifndef CM_PIPELINE_LETTERS_H
 #define CM_PIPELINE_LETTERS_H

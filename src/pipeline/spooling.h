@@ -22,7 +22,7 @@ typedef struct cm_spooling {
 /* Opens the spool, with `max_bytes` at most, and looks for Kafka, but does not wait long for it.
  * `ends` notes what Kafka has acknowledged, until this is closed; NULL: nobody asks.
  * `letters` takes the events that Kafka refuses for good. The errors of
- * cm_store_embedded_open(), and of cm_sink_kafka_open() but CM_EAWAY. */
+ * cm_store_open_directory(), and of cm_sink_kafka_open() but CM_EAWAY. */
 int cm_spooling_open(cm_spooling_t *spooling, const cm_pipeline_env_t *env, const char *data_dir,
                      const cm_kafka_settings_t *kafka, int64_t max_bytes, cm_kafka_ends_t *ends,
                      cm_letters_t *letters, cm_err_t *err);

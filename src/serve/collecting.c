@@ -4,7 +4,7 @@
 #include "serve/own_names.h"
 #include "serve/proxies.h"
 #include "serve/sites.h"
-#include "store/embedded/store.h"
+#include "store/open.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,8 +91,8 @@ static int open_visitors(cm_collecting_t *collecting, cm_store_t *store, cm_err_
         return cm_daily_key_open(data_dir, &shared->daily, err);
     if (shared->visitor != CM_VISITOR_ADDRESS_HASH)
         return 0;
-    return store != NULL ? cm_store_embedded_secret(store, shared->address_key, err)
-                         : cm_store_embedded_secret_of(data_dir, shared->address_key, err);
+    return store != NULL ? cm_store_secret(store, shared->address_key, err)
+                         : cm_store_secret_of(data_dir, shared->address_key, err);
 }
 
 int cm_collecting_check(cm_app_t *app, const cm_collect_given_t *given, cm_err_t *err)
@@ -243,7 +243,7 @@ static void look_at_store(cm_collecting_t *collecting)
 
     if (collecting->store == NULL || max == 0)
         return;
-    const int64_t size = cm_database_size(cm_store_embedded_database(collecting->store));
+    const int64_t size = cm_store_size(collecting->store);
     atomic_store(&collecting->full, size >= max);
     if (size < max) {
         if (was_full)
@@ -281,7 +281,7 @@ static int store_daily(cm_collecting_t *collecting, cm_err_t *err)
     if (collecting->store == NULL || collecting->daily_stored ||
         !atomic_load(&collecting->shared.daily_given))
         return 0;
-    int rc = cm_store_embedded_set_daily(collecting->store, err);
+    int rc = cm_store_set_daily(collecting->store, err);
     collecting->daily_stored = rc == 0;
     return rc;
 }

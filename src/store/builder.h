@@ -12,7 +12,7 @@
 
 #include <stdatomic.h>
 
-typedef struct cm_builder {
+struct cm_builder {
     cm_columns_t columns; /* ids are the block's own until resolved */
     cm_str_t *users;      /* text of each event's user, until resolved */
     uint32_t *user_hashes;
@@ -27,7 +27,7 @@ typedef struct cm_builder {
     /* Set by who uses it, before events are added: */
     bool answers_only; /* leave city, browser, os and device out, and keep row keys as they come */
     const atomic_bool *frugal; /* with it: once set, row keys that follow are not kept; or NULL */
-} cm_builder_t;
+};
 
 #define CM_BUILDER_INIT ((cm_builder_t){0})
 

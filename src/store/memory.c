@@ -32,7 +32,7 @@ typedef struct memory_reader {
 
 /* ---- writing ---- */
 
-int cm_memory_resolve(cm_store_t *store, cm_builder_t *builder, cm_err_t *err)
+static int memory_resolve(cm_store_t *store, cm_builder_t *builder, cm_err_t *err)
 {
     (void)err;
     cm_builder_resolve(builder, ((memory_store_t *)store)->dicts);
@@ -73,11 +73,13 @@ static void free_block(memory_block_t *block)
     free(block->stated);
 }
 
-int cm_memory_append(cm_store_t *store, cm_builder_t *builder, cm_err_t *err)
+static int memory_append(cm_store_t *store, cm_builder_t *builder, const cm_batch_t *rest,
+                         cm_err_t *err)
 {
     memory_store_t *self = (memory_store_t *)store;
     memory_block_t block = {0};
 
+    (void)rest; /* dead letters are counted by the caller, positions are not kept */
     if (builder->columns.count == 0)
         return 0;
     if (self->count == self->cap) {
@@ -106,16 +108,13 @@ int cm_memory_append(cm_store_t *store, cm_builder_t *builder, cm_err_t *err)
     return 0;
 }
 
-const atomic_bool *cm_memory_frugal(const cm_store_t *store)
-{
-    return &((const memory_store_t *)store)->frugal;
-}
-
 static int flush(memory_store_t *self, cm_err_t *err)
 {
-    cm_memory_resolve(&self->store, &self->pending, err);
+    if (self->pending.columns.count == 0) /* another thread may be resolving blocks */
+        return 0;
+    memory_resolve(&self->store, &self->pending, err);
     cm_builder_encode(&self->pending);
-    int rc = cm_memory_append(&self->store, &self->pending, err);
+    int rc = memory_append(&self->store, &self->pending, NULL, err);
     cm_builder_clear(&self->pending);
     return rc;
 }
@@ -235,10 +234,12 @@ static int memory_reader(cm_store_t *store, cm_reader_t **reader, cm_err_t *err)
 cm_store_t *cm_memory_new(void)
 {
     static const cm_sink_ops_t sink_ops = {memory_put, memory_commit, memory_close, NULL};
-    static const cm_store_ops_t store_ops = {memory_reader};
+    static const cm_store_ops_t store_ops = {
+        .reader = memory_reader, .resolve = memory_resolve, .append = memory_append};
     memory_store_t *self = cm_alloc_zero(1, sizeof *self);
 
-    self->store = (cm_store_t){{&sink_ops}, &store_ops};
+    self->store = (cm_store_t){
+        .sink = {&sink_ops}, .ops = &store_ops, .answers_only = true, .frugal = &self->frugal};
     self->pending.answers_only = true;
     self->pending.frugal = &self->frugal;
     return &self->store;

@@ -3,7 +3,9 @@
  * Only what the mill reads is stored: user, time, url, country and row keys. Of city, browser, os
  * and device it is known how many are stated: read, so many of them are `stated`, the others
  * `Unknown`. Which of several copies at different places counts follows from that. What is put can
- * be read at once. Readers may be used by several threads while nothing is put. */
+ * be read at once. Once the store holds so many events that it is worth the time, row keys that
+ * follow from user and time are dropped (cm_store_t.frugal): 16 bytes of 26 an event. Readers may
+ * be used by several threads while nothing is put. */
 #ifndef CM_STORE_MEMORY_H
 #define CM_STORE_MEMORY_H
 
@@ -12,13 +14,5 @@
 
 /* A new, empty store; its sink counts dead letters but does not keep them. */
 cm_store_t *cm_memory_new(void);
-
-/* As cm_store_embedded_resolve() and cm_store_embedded_append(), for store/load.h. */
-int cm_memory_resolve(cm_store_t *store, cm_builder_t *builder, cm_err_t *err);
-int cm_memory_append(cm_store_t *store, cm_builder_t *builder, cm_err_t *err);
-
-/* Set once the store holds so many events that it is worth the time to drop row keys that follow
- * from user and time (cm_builder_t.frugal): 16 bytes of 26 an event. */
-const atomic_bool *cm_memory_frugal(const cm_store_t *store);
 
 #endif

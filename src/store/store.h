@@ -1,18 +1,25 @@
 /* The third door: raw events at rest.
  *
  * A store is a sink (sink/sink.h) that can be read again. It keeps every accepted event in the
- * order of arrival; an event's ordinal is its place in that order, from 0. Texts are kept once, in
- * a dictionary per field; an event is a row of small numbers.
+ * order of arrival; an event's ordinal is its position in that order, from 0. Each string is kept
+ * once, in a dictionary for its field; an event is a row of small numbers.
  *
- * Reading goes through cm_reader_t, one per thread, block by block; a reader sees what was
- * committed when it was opened. Implementation: embedded.h. */
+ * Reading goes through cm_reader_t, one for each thread, block by block; a reader sees what was
+ * committed when it was opened. open.h opens a store; its engines are in embedded/ and cassandra/,
+ * memory.h has one that is not kept.
+ *
+ * The caller owns a store and closes it with cm_store_close(), after its readers. Except where a
+ * function says otherwise, a store is used by one thread. */
 #ifndef CM_STORE_STORE_H
 #define CM_STORE_STORE_H
 
+#include "base/log.h"
 #include "event/batch.h"
 #include "sink/sink.h"
 
-/* The texts of an event that have a dictionary. */
+#include <stdatomic.h>
+
+/* The fields of an event whose strings have a dictionary. */
 typedef enum cm_field {
     CM_USER,
     CM_URL,
@@ -24,7 +31,7 @@ typedef enum cm_field {
     CM_FIELD_COUNT,
 } cm_field_t;
 
-/* Some thousands of consecutive events. */
+/* A block: up to CM_BLOCK_EVENTS (block.h) consecutive events. */
 typedef struct cm_block_ref {
     int64_t first;         /* ordinal of its first event */
     uint32_t count;        /* events */
@@ -44,7 +51,7 @@ static inline int64_t cm_blocks_end(const cm_block_ref_t *blocks, size_t count)
     return count > 0 ? cm_block_end(&blocks[count - 1]) : 0;
 }
 
-/* The place, among blocks in order, of the one that holds the ordinal. There is at least one. */
+/* The index of the block that holds the ordinal; the blocks are in order, and at least one. */
 static inline size_t cm_block_place(const cm_block_ref_t *blocks, size_t count, int64_t ordinal)
 {
     size_t low = 0, high = count;
@@ -76,13 +83,13 @@ typedef struct cm_key {
 
 /* Which parts of a block to read. */
 enum {
-    CM_READ_HOT = 1,  /* user, time, url, country: all that the mill looks at */
+    CM_READ_HOT = 1,  /* user, time, url, country: all that the mill needs */
     CM_READ_COLD = 2, /* city, browser, os, device */
     CM_READ_KEYS = 4, /* row keys */
 };
 
-/* A block's columns, decoded. Owned by the caller, reused from block to block, freed by
- * cm_columns_free(); the texts of keys live as long. */
+/* A block's columns, decoded. The caller owns them, reuses them from block to block, and frees them
+ * with cm_columns_free(); row keys stay valid until the next block is read into the columns. */
 typedef struct cm_columns {
     int64_t first;
     uint32_t count, cap;
@@ -98,15 +105,63 @@ void cm_columns_free(cm_columns_t *columns);
 
 typedef struct cm_reader cm_reader_t;
 typedef struct cm_store cm_store_t;
+typedef struct cm_builder cm_builder_t; /* builder.h */
 
+/* Receives some of the events of a scan, in no order; rows that break a rule of the contract are
+ * dead letters of the batch. The batch is valid until it returns; a negative result ends the scan
+ * and is returned by it. */
+typedef int (*cm_store_page_fn)(void *context, const cm_batch_t *batch, cm_err_t *err);
+
+/* A dead letter at rest; its strings are valid until the callback returns. */
+typedef struct cm_store_letter {
+    int64_t id;
+    int64_t time; /* ms; when it was rejected */
+    cm_str_t origin, reason, payload;
+} cm_store_letter_t;
+
+/* Called once for each letter; a result other than 0 ends the walk and is returned by it. */
+typedef int (*cm_store_letter_fn)(void *context, const cm_store_letter_t *letter);
+
+enum { CM_STORE_SECRET = 32 };
+
+/* What only a data directory has: positions of sources, the secret, dead letters. Each is described
+ * at the function of its name below. A way to a directory (open.h) may have NULL for some of them,
+ * as open.h says; these must not be called. */
+typedef struct cm_store_directory_ops {
+    int (*position)(cm_store_t *store, const char *source, int64_t *position, cm_err_t *err);
+    int (*secret)(cm_store_t *store, uint8_t secret[CM_STORE_SECRET], cm_err_t *err);
+    int (*older_keys)(cm_store_t *store, bool *older, cm_err_t *err);
+    int (*older_keys_told)(cm_store_t *store, bool *told, cm_err_t *err);
+    int (*tell_older_keys)(cm_store_t *store, cm_err_t *err);
+    int (*set_daily)(cm_store_t *store, cm_err_t *err);
+    void (*share)(cm_store_t *store, bool answers, const cm_log_t *log);
+    int64_t (*size)(const cm_store_t *store);
+    int (*each_letter)(cm_store_t *store, int64_t id, int64_t limit, cm_store_letter_fn take,
+                       void *context, cm_err_t *err);
+    int (*forget_letter)(cm_store_t *store, int64_t id, cm_err_t *err);
+} cm_store_directory_ops_t;
+
+/* All but the first may be NULL. */
 typedef struct cm_store_ops {
     /* A reader of what is committed now. The caller closes it before the store. */
     int (*reader)(cm_store_t *store, cm_reader_t **reader, cm_err_t *err);
+    /* See cm_store_takes_blocks(). */
+    int (*resolve)(cm_store_t *store, cm_builder_t *builder, cm_err_t *err);
+    int (*append)(cm_store_t *store, cm_builder_t *builder, const cm_batch_t *rest, cm_err_t *err);
+    /* See cm_store_scan(). */
+    int (*scan)(cm_store_t *store, cm_store_page_fn page, void *context, cm_account_t *account,
+                cm_err_t *err);
+    /* See cm_store_trouble() and cm_store_retries(). */
+    const char *(*trouble)(cm_store_t *store);
+    uint64_t (*retries)(const cm_store_t *store);
+    const cm_store_directory_ops_t *directory; /* NULL: it is not a data directory */
 } cm_store_ops_t;
 
 struct cm_store {
     cm_sink_t sink; /* first, so that a store is a sink */
     const cm_store_ops_t *ops;
+    bool answers_only;         /* it needs no more of an event than the answers do (memory.h) */
+    const atomic_bool *frugal; /* cm_builder_t.frugal of its blocks; or NULL */
 };
 
 typedef struct cm_reader_ops {
@@ -114,10 +169,11 @@ typedef struct cm_reader_ops {
     int (*blocks)(cm_reader_t *reader, const cm_block_ref_t **blocks, size_t *count, cm_err_t *err);
     int (*read)(cm_reader_t *reader, const cm_block_ref_t *block, unsigned parts,
                 cm_columns_t *columns, cm_err_t *err);
-    /* How many texts the field's dictionary has: ids are below it. */
-    int (*names)(cm_reader_t *reader, cm_field_t field, uint32_t *count, cm_err_t *err);
-    /* The text of an id; lives as long as the reader. */
-    int (*name)(cm_reader_t *reader, cm_field_t field, uint32_t id, cm_str_t *text, cm_err_t *err);
+    /* How many strings the field's dictionary has: ids are below it. */
+    int (*string_count)(cm_reader_t *reader, cm_field_t field, uint32_t *count, cm_err_t *err);
+    /* The string of an id; valid as long as the reader. */
+    int (*string)(cm_reader_t *reader, cm_field_t field, uint32_t id, cm_str_t *string,
+                  cm_err_t *err);
     void (*close)(cm_reader_t *reader);
 } cm_reader_ops_t;
 
@@ -151,19 +207,153 @@ static inline int cm_reader_read(cm_reader_t *reader, const cm_block_ref_t *bloc
 static inline int cm_reader_string_count(cm_reader_t *reader, cm_field_t field, uint32_t *count,
                                          cm_err_t *err)
 {
-    return reader->ops->names(reader, field, count, err);
+    return reader->ops->string_count(reader, field, count, err);
 }
 
 static inline int cm_reader_string(cm_reader_t *reader, cm_field_t field, uint32_t id,
-                                   cm_str_t *text, cm_err_t *err)
+                                   cm_str_t *string, cm_err_t *err)
 {
-    return reader->ops->name(reader, field, id, text, err);
+    return reader->ops->string(reader, field, id, string, err);
 }
 
 static inline void cm_reader_close(cm_reader_t *reader)
 {
     if (reader != NULL)
         reader->ops->close(reader);
+}
+
+/* Frees the store; what was not committed is lost. NULL is allowed. */
+static inline void cm_store_close(cm_store_t *store)
+{
+    if (store != NULL)
+        cm_sink_close(&store->sink);
+}
+
+/* ---- blocks that were built elsewhere (load.h) ---- */
+
+/* Whether cm_store_resolve() and cm_store_append() can be called. */
+static inline bool cm_store_takes_blocks(const cm_store_t *store)
+{
+    return store->ops->append != NULL;
+}
+
+/* Replaces a builder's ids by the store's. Another thread may do this while this one appends or
+ * commits. */
+static inline int cm_store_resolve(cm_store_t *store, cm_builder_t *builder, cm_err_t *err)
+{
+    return store->ops->resolve(store, builder, err);
+}
+
+/* Appends an encoded builder's events, and the dead letters and the position of `rest` (which has
+ * no events), to the next commit. */
+static inline int cm_store_append(cm_store_t *store, cm_builder_t *builder, const cm_batch_t *rest,
+                                  cm_err_t *err)
+{
+    return store->ops->append(store, builder, rest, err);
+}
+
+/* ---- servers ---- */
+
+/* Whether each row key is in the store only once, so that cm_store_scan() can be called. */
+static inline bool cm_store_can_scan(const cm_store_t *store)
+{
+    return store->ops->scan != NULL;
+}
+
+/* Reads every event once and adds what was read to `account`. CM_EAWAY when a part cannot be read
+ * even after many attempts; CM_ESTOP. */
+static inline int cm_store_scan(cm_store_t *store, cm_store_page_fn page, void *context,
+                                cm_account_t *account, cm_err_t *err)
+{
+    return store->ops->scan(store, page, context, account, err);
+}
+
+/* Why the server acknowledges nothing; NULL while it does, and where there is no server. Valid
+ * until the next call. */
+static inline const char *cm_store_trouble(cm_store_t *store)
+{
+    return store->ops->trouble != NULL ? store->ops->trouble(store) : NULL;
+}
+
+/* Attempts to write to the server that failed since the store was opened. */
+static inline uint64_t cm_store_retries(const cm_store_t *store)
+{
+    return store->ops->retries != NULL ? store->ops->retries(store) : 0;
+}
+
+/* ---- data directories ---- */
+
+/* Whether it is a data directory, or a way to one (open.h), and so keeps positions of sources. */
+static inline bool cm_store_is_directory(const cm_store_t *store)
+{
+    return store->ops->directory != NULL;
+}
+
+/* The stored position of a source, 0 when there is none. */
+static inline int cm_store_position(cm_store_t *store, const char *source, int64_t *position,
+                                    cm_err_t *err)
+{
+    return store->ops->directory->position(store, source, position, err);
+}
+
+/* The data directory's own 32 random bytes, with which visitors are hashed; made on first use. */
+static inline int cm_store_secret(cm_store_t *store, uint8_t secret[CM_STORE_SECRET], cm_err_t *err)
+{
+    return store->ops->directory->secret(store, secret, err);
+}
+
+/* Whether row keys of access logs are made as the first edition made them, without the site. This
+ * holds for a directory whose secret was made by that edition, because otherwise logs that overlap
+ * would count twice. Decided and recorded by the first call; call it before cm_store_secret(). */
+static inline int cm_store_older_keys(cm_store_t *store, bool *older, cm_err_t *err)
+{
+    return store->ops->directory->older_keys(store, older, err);
+}
+
+/* Whether the user was told what the older row keys mean; and records that it was done. */
+static inline int cm_store_older_keys_told(cm_store_t *store, bool *told, cm_err_t *err)
+{
+    return store->ops->directory->older_keys_told(store, told, err);
+}
+
+static inline int cm_store_tell_older_keys(cm_store_t *store, cm_err_t *err)
+{
+    return store->ops->directory->tell_older_keys(store, err);
+}
+
+/* Records, with the next commit, that the store has user ids which are valid for one UTC day. */
+static inline int cm_store_set_daily(cm_store_t *store, cm_err_t *err)
+{
+    return store->ops->directory->set_daily(store, err);
+}
+
+/* From now on other processes of this user may write through this one: what they have sent is put
+ * and committed with each commit, so commits must be frequent, even when there is nothing else to
+ * commit. `answers`: this process keeps the answers up to date. Where the file system has no
+ * sockets, this is logged and nothing comes. */
+static inline void cm_store_share(cm_store_t *store, bool answers, const cm_log_t *log)
+{
+    store->ops->directory->share(store, answers, log);
+}
+
+/* Bytes that it takes on the disk. */
+static inline int64_t cm_store_size(const cm_store_t *store)
+{
+    return store->ops->directory->size(store);
+}
+
+/* Walks the dead letters in the order of arrival: all (`id` 0) or one; at most `limit` (0: all).
+ * CM_EUSAGE when the requested letter does not exist. */
+static inline int cm_store_each_letter(cm_store_t *store, int64_t id, int64_t limit,
+                                       cm_store_letter_fn take, void *context, cm_err_t *err)
+{
+    return store->ops->directory->each_letter(store, id, limit, take, context, err);
+}
+
+/* Removes a dead letter with the next commit: replay puts its event and removes it together. */
+static inline int cm_store_forget_letter(cm_store_t *store, int64_t id, cm_err_t *err)
+{
+    return store->ops->directory->forget_letter(store, id, err);
 }
 
 #endif

@@ -103,12 +103,12 @@ static void close_sink(cm_sink_t *sink)
 
 static cm_mirror_t *new_mirror(const char *data_dir, const cm_clock_t *clock)
 {
-    static const cm_sink_ops_t sink_ops = {NULL, NULL, close_sink, NULL};
-    static const cm_store_ops_t store_ops = {cm_mirror_reader};
+    static const cm_sink_ops_t sink_ops = {.close = close_sink};
+    static const cm_store_ops_t store_ops = {.reader = cm_mirror_reader};
     cm_mirror_t *mirror = cm_alloc_zero(1, sizeof *mirror);
     size_t size = strlen(data_dir) + sizeof folder;
 
-    mirror->store = (cm_store_t){{&sink_ops}, &store_ops};
+    mirror->store = (cm_store_t){.sink = {&sink_ops}, .ops = &store_ops};
     mirror->clock = clock;
     mirror->directory = cm_alloc(size);
     snprintf(mirror->directory, size, "%s%s", data_dir, folder);

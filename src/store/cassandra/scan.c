@@ -11,7 +11,7 @@ typedef cm_store_cassandra_t self_t;
 
 typedef struct scan {
     const self_t *self;
-    cm_store_cassandra_page_t page;
+    cm_store_page_fn page;
     void *context;
     cm_account_t *account;
     int columns; /* of a row: one more than the contract's where `end` is asked for */
@@ -99,7 +99,7 @@ static int run_scan(scan_t *scan, const char *columns, cm_err_t *err)
                : 0;
 }
 
-int cm_store_cassandra_scan_ends(cm_store_t *store, cm_store_cassandra_page_t page, void *context,
+int cm_store_cassandra_scan_ends(cm_store_t *store, cm_store_page_fn page, void *context,
                                  cm_account_t *account, bool *end, cm_err_t *err)
 {
     cm_buf_t columns = CM_BUF_INIT;
@@ -119,7 +119,7 @@ int cm_store_cassandra_scan_ends(cm_store_t *store, cm_store_cassandra_page_t pa
     return rc;
 }
 
-int cm_store_cassandra_scan(cm_store_t *store, cm_store_cassandra_page_t page, void *context,
+int cm_store_cassandra_scan(cm_store_t *store, cm_store_page_fn page, void *context,
                             cm_account_t *account, cm_err_t *err)
 {
     return cm_store_cassandra_scan_ends(store, page, context, account, NULL, err);

@@ -72,8 +72,7 @@ static int wait_a_little(self_t *self, cm_err_t *err)
     note_progress(self, now);
     if (waiter == NULL || now - self->asked_ns < ASK_MS * INT64_C(1000000))
         return 0;
-    rc = waiter->wait(waiter->context, cm_store_cassandra_retries(&self->store),
-                      find_reason(self, now));
+    rc = waiter->wait(waiter->context, cm_store_retries(&self->store), find_reason(self, now));
     self->asked_ns = cm_clock_ticks_ns();
     if (rc >= 0)
         return 0;
@@ -271,7 +270,7 @@ static int cassandra_commit(cm_sink_t *sink, cm_err_t *err)
     return rc == 0 && self->log != NULL ? tell_all(self, err) : rc;
 }
 
-const char *cm_store_cassandra_trouble(cm_store_t *store)
+static const char *cassandra_trouble(cm_store_t *store)
 {
     self_t *self = (self_t *)store;
 
@@ -280,7 +279,7 @@ const char *cm_store_cassandra_trouble(cm_store_t *store)
     return find_reason(self, cm_clock_ticks_ns());
 }
 
-uint64_t cm_store_cassandra_retries(const cm_store_t *store)
+static uint64_t cassandra_retries(const cm_store_t *store)
 {
     const self_t *self = (const self_t *)store;
     cm_cql_writer_stats_t stats = {0};
@@ -376,10 +375,13 @@ int cm_store_cassandra_open(const cm_store_cassandra_options_t *options, cm_stor
 {
     static const cm_sink_ops_t sink_ops = {cassandra_put, cassandra_commit, cassandra_close,
                                            cassandra_durable};
-    static const cm_store_ops_t store_ops = {cm_store_cassandra_reader};
+    static const cm_store_ops_t store_ops = {.reader = cm_store_cassandra_reader,
+                                             .scan = cm_store_cassandra_scan,
+                                             .trouble = cassandra_trouble,
+                                             .retries = cassandra_retries};
     self_t *self = cm_alloc_zero(1, sizeof *self);
 
-    self->store = (cm_store_t){{&sink_ops}, &store_ops};
+    self->store = (cm_store_t){.sink = {&sink_ops}, .ops = &store_ops};
     self->settings = options->settings;
     self->waiter = options->waiter;
     self->clock = options->clock;

@@ -35,24 +35,13 @@ typedef struct cm_store_cassandra_options {
 int cm_store_cassandra_open(const cm_store_cassandra_options_t *options, cm_store_t **store,
                             cm_err_t *err);
 
-/* Why nothing of what was put is acknowledged; NULL when something is, or all. Lives until the next
- * call. */
-const char *cm_store_cassandra_trouble(cm_store_t *store);
-
-/* Attempts that failed since it was opened. */
-uint64_t cm_store_cassandra_retries(const cm_store_t *store);
-
-/* Gets some of the events, in no order; rows of other programs that break a rule of the contract
- * are dead letters of the batch. Lives until it returns; negative: the scan ends with that code. */
-typedef int (*cm_store_cassandra_page_t)(void *context, const cm_batch_t *batch, cm_err_t *err);
-
 /* Reads every row of the table once and adds them to `account`. CM_EAWAY when a part of it cannot
  * be read even after many attempts. */
-int cm_store_cassandra_scan(cm_store_t *store, cm_store_cassandra_page_t page, void *context,
+int cm_store_cassandra_scan(cm_store_t *store, cm_store_page_fn page, void *context,
                             cm_account_t *account, cm_err_t *err);
 
 /* The same; `*end` is set where a row ends by itself, by its TTL. */
-int cm_store_cassandra_scan_ends(cm_store_t *store, cm_store_cassandra_page_t page, void *context,
+int cm_store_cassandra_scan_ends(cm_store_t *store, cm_store_page_fn page, void *context,
                                  cm_account_t *account, bool *end, cm_err_t *err);
 
 /* As cm_store_cassandra_scan() into another store (store/memory.h), up to its commit. */

@@ -31,7 +31,7 @@ typedef enum cm_frame_kind {
 typedef struct cm_frame_welcome {
     uint32_t version;
     uint8_t answers;    /* 1: the holder keeps them up to date */
-    uint8_t older_keys; /* 1: see cm_store_embedded_older_log_keys() */
+    uint8_t older_keys; /* 1: see cm_store_older_keys() */
     uint8_t older_told; /* 1: the user knows what that means */
     uint8_t unused;
     uint8_t secret[32]; /* the visitors' key */

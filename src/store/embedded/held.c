@@ -17,7 +17,7 @@ enum {
 };
 
 typedef struct held {
-    cm_sink_t sink; /* first */
+    cm_store_t store; /* first */
     char *data_dir;
     const atomic_bool *stop;
     FILE *messages;
@@ -197,9 +197,9 @@ static int held_commit(cm_sink_t *sink, cm_err_t *err)
     return rc == 0 ? await(self, CM_FRAME_DONE, 0, &frame, err) : rc;
 }
 
-int cm_held_position(cm_sink_t *sink, const char *source, int64_t *position, cm_err_t *err)
+static int held_position(cm_store_t *store, const char *source, int64_t *position, cm_err_t *err)
 {
-    held_t *self = (held_t *)sink;
+    held_t *self = (held_t *)store;
     cm_frame_t frame;
 
     cm_frame_add(&self->out, CM_FRAME_POSITION, source, strlen(source));
@@ -211,9 +211,9 @@ int cm_held_position(cm_sink_t *sink, const char *source, int64_t *position, cm_
     return rc;
 }
 
-int cm_held_tell_older(cm_sink_t *sink, cm_err_t *err)
+static int held_tell_older_keys(cm_store_t *store, cm_err_t *err)
 {
-    held_t *self = (held_t *)sink;
+    held_t *self = (held_t *)store;
 
     cm_frame_add(&self->out, CM_FRAME_OLDER, NULL, 0);
     self->welcome.older_told = 1;
@@ -232,6 +232,41 @@ static void held_close(cm_sink_t *sink)
     free(self);
 }
 
+static int held_reader(cm_store_t *store, cm_reader_t **reader, cm_err_t *err)
+{
+    (void)reader;
+    return cm_fail(err, CM_EINTERNAL, "process %ld, which holds %s, cannot be read from",
+                   ((held_t *)store)->pid, ((held_t *)store)->data_dir);
+}
+
+static int held_secret(cm_store_t *store, uint8_t secret[CM_STORE_SECRET], cm_err_t *err)
+{
+    (void)err;
+    memcpy(secret, ((held_t *)store)->welcome.secret, CM_STORE_SECRET);
+    return 0;
+}
+
+static int held_older_keys(cm_store_t *store, bool *older, cm_err_t *err)
+{
+    (void)err;
+    *older = ((held_t *)store)->welcome.older_keys != 0;
+    return 0;
+}
+
+static int held_older_keys_told(cm_store_t *store, bool *told, cm_err_t *err)
+{
+    (void)err;
+    *told = ((held_t *)store)->welcome.older_told != 0;
+    return 0;
+}
+
+static const cm_store_directory_ops_t held_directory = {.position = held_position,
+                                                        .secret = held_secret,
+                                                        .older_keys = held_older_keys,
+                                                        .older_keys_told = held_older_keys_told,
+                                                        .tell_older_keys = held_tell_older_keys};
+static const cm_store_ops_t held_ops = {.reader = held_reader, .directory = &held_directory};
+
 /* ---- opening ---- */
 
 static int greet(held_t *self, cm_err_t *err)
@@ -248,14 +283,14 @@ static int greet(held_t *self, cm_err_t *err)
     return rc;
 }
 
-int cm_held_open(const char *data_dir, const atomic_bool *stop, FILE *messages, cm_sink_t **sink,
+int cm_held_open(const char *data_dir, const atomic_bool *stop, FILE *messages, cm_store_t **store,
                  cm_err_t *err)
 {
     static const cm_sink_ops_t ops = {held_put, held_commit, held_close, NULL};
     struct ucred peer = {.pid = 0};
     socklen_t len = sizeof peer;
 
-    *sink = NULL;
+    *store = NULL;
     int fd = cm_frame_socket(data_dir, false);
     if (fd < 0 && (errno == EACCES || errno == EPERM))
         return cm_fail(err, CM_EBUSY,
@@ -266,7 +301,7 @@ int cm_held_open(const char *data_dir, const atomic_bool *stop, FILE *messages, 
         return 0;
     getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len);
     held_t *self = cm_alloc_zero(1, sizeof *self);
-    self->sink.ops = &ops;
+    self->store = (cm_store_t){.sink = {&ops}, .ops = &held_ops};
     self->data_dir = cm_strdup(data_dir);
     self->stop = stop;
     self->messages = messages;
@@ -274,34 +309,19 @@ int cm_held_open(const char *data_dir, const atomic_bool *stop, FILE *messages, 
     self->pid = (long)peer.pid;
     int rc = greet(self, err);
     if (rc < 0) {
-        held_close(&self->sink);
+        held_close(&self->store.sink);
         return rc == CM_EAWAY ? 0 : rc; /* it has just ended: the directory is free */
     }
-    *sink = &self->sink;
+    *store = &self->store;
     return 0;
 }
 
-const uint8_t *cm_held_secret(const cm_sink_t *sink)
+bool cm_held_answers(const cm_store_t *store)
 {
-    return ((const held_t *)sink)->welcome.secret;
+    return ((const held_t *)store)->welcome.answers != 0;
 }
 
-bool cm_held_answers(const cm_sink_t *sink)
+long cm_held_process(const cm_store_t *store)
 {
-    return ((const held_t *)sink)->welcome.answers != 0;
-}
-
-bool cm_held_older_log_keys(const cm_sink_t *sink)
-{
-    return ((const held_t *)sink)->welcome.older_keys != 0;
-}
-
-bool cm_held_older_told(const cm_sink_t *sink)
-{
-    return ((const held_t *)sink)->welcome.older_told != 0;
-}
-
-long cm_held_process(const cm_sink_t *sink)
-{
-    return ((const held_t *)sink)->pid;
+    return store->ops == &held_ops ? ((const held_t *)store)->pid : 0;
 }

@@ -17,7 +17,7 @@ typedef struct cm_holder cm_holder_t;
 /* What those who send have to know of the directory. */
 typedef struct cm_holder_keys {
     uint8_t secret[32];     /* the visitors' key */
-    bool older, older_told; /* see cm_store_embedded_older_log_keys() */
+    bool older, older_told; /* see cm_store_older_keys() */
 } cm_holder_keys_t;
 
 /* What the holder does with the store; all called by the thread that owns it. */

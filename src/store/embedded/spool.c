@@ -426,7 +426,7 @@ int cm_spool_open(const cm_spool_options_t *options, cm_spool_t **out, cm_err_t 
     pthread_mutex_init(&spool->lock, NULL);
     int rc = cm_store_embedded_open(options->data_dir, options->clock, &spool->store, err);
     if (rc == 0)
-        rc = cm_store_embedded_position(spool->store, forwarded, &spool->position, err);
+        rc = cm_store_position(spool->store, forwarded, &spool->position, err);
     if (rc == 0) {
         spool->found = cm_spool_kept(spool);
         rc = start_opening(spool, err);

@@ -1,38 +1,12 @@
-#include "store/embedded/store.h"
+#include "store/embedded/internal.h"
 
 #include "store/block.h"
 #include "store/dict.h"
 #include "store/embedded/ends.h"
-#include "store/embedded/holder.h"
-#include "store/embedded/key.h"
-#include "store/embedded/merge.h"
 #include "store/embedded/seal.h"
 #include "store/embedded/setting.h"
 
-#include <pthread.h>
 #include <stdlib.h>
-#include <unistd.h>
-
-typedef struct cm_embedded {
-    cm_store_t store; /* first */
-    cm_database_t database;
-    const cm_clock_t *clock;
-    char *data_dir;
-    pthread_mutex_t dict_lock; /* resolve() adds texts while another thread writes */
-    cm_dict_t dicts[CM_FIELD_COUNT];
-    uint32_t dict_committed[CM_FIELD_COUNT]; /* texts that are in the file */
-    bool dicts_loaded;                       /* they are read when the first text is looked up */
-    cm_builder_t pending;                    /* events not yet in a block */
-    cm_merge_t merge;
-    cm_holder_t *holder;    /* NULL: events of other processes are not taken */
-    uint8_t secret[CM_KEY]; /* the directory's key, once it was asked for */
-    bool has_secret;
-    int64_t committed, written; /* events in committed blocks, and with the open transaction's */
-    bool in_transaction;
-    bool second_writer; /* has written here: that ends this one */
-    sqlite3_stmt *begin, *commit, *select_ends, *insert_block, *insert_texts, *insert_dead,
-        *set_source, *drop_source;
-} cm_store_embedded_t;
 
 /* That the file ends where this process has ended it. */
 static int check_ends(cm_store_embedded_t *self, cm_err_t *err)
@@ -46,7 +20,7 @@ static int check_ends(cm_store_embedded_t *self, cm_err_t *err)
     return cm_ends_check(&self->database, self->select_ends, &ends, err);
 }
 
-static int begin(cm_store_embedded_t *self, cm_err_t *err)
+int cm_store_embedded_begin(cm_store_embedded_t *self, cm_err_t *err)
 {
     if (self->in_transaction)
         return 0;
@@ -117,7 +91,7 @@ static int need_dictionaries(cm_store_embedded_t *self, cm_err_t *err)
     return rc;
 }
 
-int cm_store_embedded_resolve(cm_store_t *store, cm_builder_t *builder, cm_err_t *err)
+static int embedded_resolve(cm_store_t *store, cm_builder_t *builder, cm_err_t *err)
 {
     cm_store_embedded_t *self = (cm_store_embedded_t *)store;
 
@@ -132,7 +106,7 @@ int cm_store_embedded_resolve(cm_store_t *store, cm_builder_t *builder, cm_err_t
 /* Writes an encoded block into the open transaction. */
 static int insert_block(cm_store_embedded_t *self, cm_builder_t *builder, cm_err_t *err)
 {
-    int rc = begin(self, err);
+    int rc = cm_store_embedded_begin(self, err);
     if (rc < 0 || builder->columns.count == 0)
         return rc;
     builder->columns.first = self->written;
@@ -147,7 +121,7 @@ static int insert_block(cm_store_embedded_t *self, cm_builder_t *builder, cm_err
 /* Writes the pending events as one block into the open transaction. */
 static int write_block(cm_store_embedded_t *self, cm_err_t *err)
 {
-    int rc = cm_store_embedded_resolve(&self->store, &self->pending, err);
+    int rc = embedded_resolve(&self->store, &self->pending, err);
     if (rc < 0)
         return rc;
     cm_builder_encode(&self->pending);
@@ -164,9 +138,9 @@ static int put_dead(cm_store_embedded_t *self, const cm_dead_t *dead, cm_err_t *
     cm_buf_t sealed = CM_BUF_INIT;
     uint8_t secret[CM_SEAL_KEY];
 
-    int rc = begin(self, err);
+    int rc = cm_store_embedded_begin(self, err);
     if (rc == 0 && dead->personal) {
-        rc = cm_store_embedded_secret(&self->store, secret, err);
+        rc = cm_store_secret(&self->store, secret, err);
         if (rc == 0)
             rc = cm_seal_text(secret, payload, &sealed, err);
         payload = (cm_str_t){sealed.data, sealed.len};
@@ -189,7 +163,7 @@ static int put_position(cm_store_embedded_t *self, const cm_position_t *at, cm_e
 {
     sqlite3_stmt *statement = at->position < 0 ? self->drop_source : self->set_source;
 
-    int rc = begin(self, err);
+    int rc = cm_store_embedded_begin(self, err);
     if (rc < 0)
         return rc;
     sqlite3_bind_text(statement, 1, at->source.data, (int)at->source.len, SQLITE_STATIC);
@@ -200,7 +174,7 @@ static int put_position(cm_store_embedded_t *self, const cm_position_t *at, cm_e
 
 /* After a failure SQLite may have rolled back by itself, or not: what is left of the transaction
  * must never be committed, so it goes as a whole. Returns `rc`, or CM_EDISK. */
-static int give_up(cm_store_embedded_t *self, int rc, cm_err_t *err)
+int cm_store_embedded_give_up(cm_store_embedded_t *self, int rc, cm_err_t *err)
 {
     if (self->holder != NULL)
         cm_holder_lose(self->holder, err);
@@ -223,7 +197,7 @@ static int put_rest(cm_store_embedded_t *self, const cm_batch_t *batch, cm_err_t
     return rc;
 }
 
-static int embedded_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
+int cm_store_embedded_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
 {
     cm_store_embedded_t *self = (cm_store_embedded_t *)sink;
     int rc = 0;
@@ -237,18 +211,18 @@ static int embedded_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
     }
     if (rc == 0)
         rc = put_rest(self, batch, err);
-    return rc < 0 ? give_up(self, rc, err) : 0;
+    return rc < 0 ? cm_store_embedded_give_up(self, rc, err) : 0;
 }
 
-int cm_store_embedded_append(cm_store_t *store, cm_builder_t *builder, const cm_batch_t *rest,
-                             cm_err_t *err)
+static int embedded_append(cm_store_t *store, cm_builder_t *builder, const cm_batch_t *rest,
+                           cm_err_t *err)
 {
     cm_store_embedded_t *self = (cm_store_embedded_t *)store;
 
     int rc = builder->columns.count > 0 ? insert_block(self, builder, err) : 0;
     if (rc == 0)
         rc = put_rest(self, rest, err);
-    return rc < 0 ? give_up(self, rc, err) : 0;
+    return rc < 0 ? cm_store_embedded_give_up(self, rc, err) : 0;
 }
 
 /* ---- commit ---- */
@@ -310,7 +284,7 @@ static int commit_all(cm_store_embedded_t *self, cm_err_t *err)
     uint32_t texts[CM_FIELD_COUNT];
     if (rc < 0 || (rc = write_texts(self, texts, err)) < 0 ||
         (rc = cm_database_step(&self->database, self->commit, "committing events", err)) < 0)
-        return give_up(self, rc, err);
+        return cm_store_embedded_give_up(self, rc, err);
     self->in_transaction = false;
     self->committed = self->written;
     memcpy(self->dict_committed, texts, sizeof texts);
@@ -412,15 +386,19 @@ static int prepare_statements(cm_store_embedded_t *self, cm_err_t *err)
 int cm_store_embedded_open(const char *data_dir, const cm_clock_t *clock, cm_store_t **store,
                            cm_err_t *err)
 {
-    static const cm_sink_ops_t sink_ops = {embedded_put, embedded_commit, embedded_close, NULL};
-    static const cm_store_ops_t store_ops = {embedded_reader};
+    static const cm_sink_ops_t sink_ops = {cm_store_embedded_put, embedded_commit, embedded_close,
+                                           NULL};
+    static const cm_store_ops_t store_ops = {.reader = embedded_reader,
+                                             .resolve = embedded_resolve,
+                                             .append = embedded_append,
+                                             .directory = &cm_store_embedded_directory};
     cm_database_t database;
 
     int rc = cm_database_open_write(data_dir, &database, err);
     if (rc < 0)
         return rc;
     cm_store_embedded_t *self = cm_alloc_zero(1, sizeof *self);
-    self->store = (cm_store_t){{&sink_ops}, &store_ops};
+    self->store = (cm_store_t){.sink = {&sink_ops}, .ops = &store_ops};
     self->database = database;
     self->clock = clock;
     self->data_dir = cm_strdup(data_dir);
@@ -458,204 +436,4 @@ uint32_t cm_store_embedded_pending(const cm_store_t *store)
 {
     const cm_store_embedded_t *self = (const cm_store_embedded_t *)store;
     return self->pending.columns.count + (uint32_t)(self->written - self->committed);
-}
-
-/* ---- sources, secrets, dead letters ---- */
-
-int cm_store_embedded_position(cm_store_t *store, const char *source, int64_t *position,
-                               cm_err_t *err)
-{
-    cm_store_embedded_t *self = (cm_store_embedded_t *)store;
-    sqlite3_stmt *select;
-
-    int rc = cm_database_prepare(&self->database, "SELECT position FROM source WHERE name = ?",
-                                 &select, err);
-    if (rc < 0)
-        return rc;
-    sqlite3_bind_text(select, 1, source, -1, SQLITE_STATIC);
-    int step = sqlite3_step(select);
-    *position = step == SQLITE_ROW ? sqlite3_column_int64(select, 0) : 0;
-    if (step != SQLITE_ROW && step != SQLITE_DONE)
-        rc = cm_database_fail(&self->database, "reading a source's position", err);
-    sqlite3_finalize(select);
-    return rc;
-}
-
-int cm_store_embedded_secret(cm_store_t *store, uint8_t secret[CM_KEY], cm_err_t *err)
-{
-    cm_store_embedded_t *self = (cm_store_embedded_t *)store;
-
-    int rc =
-        self->has_secret ? 0 : cm_key_read(&self->database, self->secret, &self->has_secret, err);
-    if (rc == 0 && !self->has_secret) {
-        rc = cm_key_make(&self->database, self->secret, err);
-        self->has_secret = rc == 0;
-    }
-    if (rc == 0)
-        memcpy(secret, self->secret, CM_KEY);
-    return rc;
-}
-
-int cm_store_embedded_secret_of(const char *data_dir, uint8_t secret[32], cm_err_t *err)
-{
-    cm_database_t database;
-    cm_store_t *store;
-    bool found = false;
-
-    if (cm_database_open_read(data_dir, &database, err) == 0) {
-        int rc = cm_key_read(&database, secret, &found, err);
-        cm_database_close(&database);
-        if (rc < 0 || found)
-            return rc;
-    }
-    int rc = cm_store_embedded_open(data_dir, NULL, &store, err);
-    if (rc < 0)
-        return rc;
-    rc = cm_store_embedded_secret(store, secret, err);
-    cm_sink_close(&store->sink);
-    return rc;
-}
-
-/* Made when it is first needed, so that a data directory without such ids stays as it was. */
-int cm_store_embedded_set_daily(cm_store_t *store, cm_err_t *err)
-{
-    cm_store_embedded_t *self = (cm_store_embedded_t *)store;
-
-    int rc = begin(self, err);
-    if (rc == 0)
-        rc = cm_database_exec(&self->database,
-                              "CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value "
-                              "NOT NULL) WITHOUT ROWID; "
-                              "INSERT OR REPLACE INTO setting VALUES ('visitors', 'daily')",
-                              "recording that visitors are daily", err);
-    return rc < 0 ? give_up(self, rc, err) : 0;
-}
-
-int cm_store_embedded_counts_days(const cm_database_t *database, bool declared, bool *counts_days,
-                                  cm_err_t *err)
-{
-    bool recorded = false;
-    int64_t daily = declared, days = 0;
-
-    *counts_days = false;
-    int rc = declared ? 0 : cm_database_has(database, "setting", &recorded, err);
-    if (rc == 0 && recorded)
-        rc =
-            cm_database_int(database, "SELECT value = 'daily' FROM setting WHERE name = 'visitors'",
-                            0, &daily, err);
-    if (rc == 0 && daily != 0)
-        rc = cm_database_int(database,
-                             "SELECT max(time_max) / 86400000 > min(time_min) / 86400000 "
-                             "FROM block",
-                             0, &days, err);
-    *counts_days = days != 0;
-    return rc;
-}
-
-/* Whether the directory has decided how row keys are made, or else has a key of its visitors. */
-static int read_log_keys(const cm_database_t *database, bool *recorded, bool *older, cm_err_t *err)
-{
-    char value[CM_SETTING_TEXT];
-    uint8_t secret[CM_KEY];
-
-    int rc = cm_setting_get(database, CM_SETTING_LOG_KEYS, value, err);
-    *recorded = value[0] != '\0';
-    *older = strcmp(value, "request") == 0;
-    return rc < 0 || *recorded ? rc : cm_key_read(database, secret, older, err);
-}
-
-int cm_store_embedded_older_log_keys(cm_store_t *store, bool *older, cm_err_t *err)
-{
-    const cm_database_t *database = cm_store_embedded_database(store);
-    bool recorded;
-
-    int rc = read_log_keys(database, &recorded, older, err);
-    if (rc < 0 || recorded)
-        return rc;
-    return cm_setting_set(database, CM_SETTING_LOG_KEYS, *older ? "request" : "site", err);
-}
-
-int cm_store_embedded_older_told(cm_store_t *store, bool *told, cm_err_t *err)
-{
-    char value[CM_SETTING_TEXT];
-
-    int rc =
-        cm_setting_get(cm_store_embedded_database(store), CM_SETTING_LOG_KEYS_SAID, value, err);
-    *told = value[0] != '\0';
-    return rc;
-}
-
-int cm_store_embedded_tell_older(cm_store_t *store, cm_err_t *err)
-{
-    return cm_setting_set(cm_store_embedded_database(store), CM_SETTING_LOG_KEYS_SAID, "1", err);
-}
-
-int cm_store_embedded_older_log_keys_of(const char *data_dir, bool *older, cm_err_t *err)
-{
-    cm_database_t database;
-    cm_store_t *store;
-    bool recorded = false;
-
-    if (cm_database_open_read(data_dir, &database, err) == 0) {
-        int rc = read_log_keys(&database, &recorded, older, err);
-        cm_database_close(&database);
-        if (rc < 0 || recorded || *older)
-            return rc;
-    }
-    int rc = cm_store_embedded_open(data_dir, NULL, &store, err);
-    if (rc < 0)
-        return rc;
-    rc = cm_store_embedded_older_log_keys(store, older, err);
-    cm_sink_close(&store->sink);
-    return rc;
-}
-
-/* ---- other processes ---- */
-
-static int put_for(void *context, const cm_batch_t *batch, cm_err_t *err)
-{
-    return embedded_put(context, batch, err);
-}
-
-static int position_for(void *context, const char *source, int64_t *position, cm_err_t *err)
-{
-    return cm_store_embedded_position(context, source, position, err);
-}
-
-static int keys_for(void *context, cm_holder_keys_t *keys, cm_err_t *err)
-{
-    int rc = cm_store_embedded_older_log_keys(context, &keys->older, err);
-    if (rc == 0)
-        rc = cm_store_embedded_older_told(context, &keys->older_told, err);
-    return rc == 0 ? cm_store_embedded_secret(context, keys->secret, err) : rc;
-}
-
-static int tell_older_for(void *context, cm_err_t *err)
-{
-    return cm_store_embedded_tell_older(context, err);
-}
-
-void cm_store_embedded_invite(cm_store_t *store, bool answers, const cm_log_t *log)
-{
-    cm_store_embedded_t *self = (cm_store_embedded_t *)store;
-    const cm_holder_store_t of_ours = {self, put_for, position_for, keys_for, tell_older_for};
-    cm_err_t err;
-
-    if (cm_holder_open(self->data_dir, &of_ours, answers, &self->holder, &err) < 0)
-        cm_log(log, CM_LOG_INFO, "no import while this runs", "reason=\"%s\"", err.text);
-}
-
-int cm_store_embedded_forget_dead(cm_store_t *store, int64_t id, cm_err_t *err)
-{
-    cm_store_embedded_t *self = (cm_store_embedded_t *)store;
-    sqlite3_stmt *remove;
-
-    int rc = begin(self, err);
-    if (rc < 0 || (rc = cm_database_prepare(&self->database, "DELETE FROM dead WHERE id = ?",
-                                            &remove, err)) < 0)
-        return rc;
-    sqlite3_bind_int64(remove, 1, id);
-    rc = cm_database_step(&self->database, remove, "removing a dead letter", err);
-    sqlite3_finalize(remove);
-    return rc;
 }

@@ -526,7 +526,7 @@ static void broker_goes_and_comes(void **state)
 
 static int store_position(void *context, const char *name, int64_t *position, cm_err_t *err)
 {
-    return cm_store_embedded_position(context, name, position, err);
+    return cm_store_position(context, name, position, err);
 }
 
 /* Runs that end at a bad moment, again and again: before the commit, between the store's commit and
@@ -575,7 +575,7 @@ static void each_message_once(void **state)
     for (int i = 0; i < PARTITIONS; i++) {
         char name[40];
         snprintf(name, sizeof name, "kafka:g/t[%d]", i);
-        assert_ok(cm_store_embedded_position(store, name, &position, &err), err);
+        assert_ok(cm_store_position(store, name, &position, &err), err);
         sum += position;
     }
     assert_int_equal(sum, EVENTS);

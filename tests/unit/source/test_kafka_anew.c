@@ -128,7 +128,7 @@ static void doubt_behind_messages(void **state)
 
 static int store_position(void *context, const char *name, int64_t *position, cm_err_t *err)
 {
-    return cm_store_embedded_position(context, name, position, err);
+    return cm_store_position(context, name, position, err);
 }
 
 /* What a worker says is kept in a file. */

@@ -437,13 +437,13 @@ static void no_such_file(void **state)
 
 static int embedded_resolve(void *context, cm_builder_t *builder, cm_err_t *err)
 {
-    return cm_store_embedded_resolve(context, builder, err);
+    return cm_store_resolve(context, builder, err);
 }
 
 static int embedded_append(void *context, cm_builder_t *builder, const cm_batch_t *rest,
                            cm_err_t *err)
 {
-    return cm_store_embedded_append(context, builder, rest, err);
+    return cm_store_append(context, builder, rest, err);
 }
 
 static int add_letter(void *context, const cm_store_letter_t *letter)
@@ -497,7 +497,7 @@ static void into_the_embedded_store(void **state)
             .path = path, .source = "s", .region = regions[i], .threads = 1 + (int)i % THREADS};
         assert_ok(cm_load_jsonl(&options, &target, &err), err);
         test_commit(store);
-        assert_ok(cm_store_embedded_position(store, "s", &position, &err), err);
+        assert_ok(cm_store_position(store, "s", &position, &err), err);
         assert_int_equal(position, 0); /* complete: forgotten */
         take_contents(store, directory, &got_events, &got_dead);
         load_assert_bytes(&got_events, events.data, events.len, "events of the embedded store");
@@ -515,14 +515,14 @@ static void into_the_embedded_store(void **state)
 
 static int memory_resolve(void *context, cm_builder_t *builder, cm_err_t *err)
 {
-    return cm_memory_resolve(context, builder, err);
+    return cm_store_resolve(context, builder, err);
 }
 
 static int memory_append(void *context, cm_builder_t *builder, const cm_batch_t *rest,
                          cm_err_t *err)
 {
     (void)rest;
-    return cm_memory_append(context, builder, err);
+    return cm_store_append(context, builder, NULL, err);
 }
 
 /* One line an event: ordinal, time, the three ids and the key. */

@@ -9,14 +9,14 @@
 
 static int memory_resolve(void *context, cm_builder_t *builder, cm_err_t *err)
 {
-    return cm_memory_resolve(context, builder, err);
+    return cm_store_resolve(context, builder, err);
 }
 
 static int memory_append(void *context, cm_builder_t *builder, const cm_batch_t *rest,
                          cm_err_t *err)
 {
     (void)rest;
-    return cm_memory_append(context, builder, err);
+    return cm_store_append(context, builder, NULL, err);
 }
 
 /* The answers of a store in memory, as `import --to-answers` prints them; closes the store. */
@@ -262,7 +262,7 @@ static void frugal_blocks(void **state)
         cm_reader_t *reader;
         size_t count;
         cm_err_t err;
-        assert_false(*cm_memory_frugal(store)); /* one event is no reason yet */
+        assert_false(*store->frugal); /* one event is no reason yet */
         assert_ok(cm_store_reader(store, &reader, &err), err);
         assert_ok(cm_reader_blocks(reader, &blocks, &count, &err), err);
         assert_int_equal(count, 1);

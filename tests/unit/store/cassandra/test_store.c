@@ -22,7 +22,7 @@ static void durable_in_order(void **state)
     assert_int_equal(10, durable);
     check_seen(world, 500, 1, 1);
     assert_int_equal(0, world->fake.seen[550]);
-    assert_int_equal(0, cm_store_cassandra_retries(store));
+    assert_int_equal(0, cm_store_retries(store));
     cm_batch_free(&batch);
     cm_sink_close(&store->sink);
 }
@@ -236,7 +236,7 @@ static void a_retry_keeps_its_write_time(void **state)
     pthread_mutex_unlock(&world->lock);
     fill(&batch, 0, 40);
     put_and_commit(store, &batch);
-    assert_true(cm_store_cassandra_retries(store) > 0);
+    assert_true(cm_store_retries(store) > 0);
     assert_true(writes.count > 40);
     memset(first, 0, sizeof first);
     for (int i = 0; i < writes.count; i++) {
@@ -401,7 +401,7 @@ static void overload_is_waited_for(void **state)
     assert_ok(cm_sink_put(&store->sink, &batch, &err), err);
     assert_ok(cm_sink_commit(&store->sink, &err), err);
     check_seen(world, 60, 1, 1);
-    assert_int_equal(3, cm_store_cassandra_retries(store));
+    assert_int_equal(3, cm_store_retries(store));
     cm_batch_free(&batch);
     cm_sink_close(&store->sink);
 }
@@ -444,7 +444,7 @@ static void every_row_once(void **state)
     pages_t pages = {0};
     cm_err_t err = {0};
 
-    assert_ok(cm_store_cassandra_scan(store, take_page, &pages, &account, &err), err);
+    assert_ok(cm_store_scan(store, take_page, &pages, &account, &err), err);
     assert_int_equal(4, pages.count);
     assert_int_equal(4006, pages.times);
     assert_int_equal(1, pages.dead);
@@ -454,7 +454,7 @@ static void every_row_once(void **state)
     assert_int_equal(4, account.accepted);
     assert_int_equal(1, account.rejected);
     pages = (pages_t){.stop_after = 1};
-    assert_int_equal(CM_EIO, cm_store_cassandra_scan(store, take_page, &pages, &account, &err));
+    assert_int_equal(CM_EIO, cm_store_scan(store, take_page, &pages, &account, &err));
     assert_string_equal("enough", err.text);
     cm_sink_close(&store->sink);
 }

@@ -28,7 +28,7 @@ static int64_t position_of(cm_store_t *store, const char *source)
 {
     int64_t position = -7;
     cm_err_t err;
-    assert_ok(cm_store_embedded_position(store, source, &position, &err), err);
+    assert_ok(cm_store_position(store, source, &position, &err), err);
     return position;
 }
 
@@ -147,11 +147,11 @@ static void built_elsewhere(void **state)
             test_expect(&expected, &event, round * 4 + i);
             cm_builder_add(builder, &event, 1);
         }
-        assert_ok(cm_store_embedded_resolve(store, builder, &err), err);
+        assert_ok(cm_store_resolve(store, builder, &err), err);
         cm_builder_encode(builder);
         assert_false(builder->all_keys_derived);
         test_mark(&rest, "s", round + 1);
-        assert_ok(cm_store_embedded_append(store, builder, &rest, &err), err);
+        assert_ok(cm_store_append(store, builder, &rest, &err), err);
         assert_int_equal(cm_store_embedded_pending(store), 3);
         test_commit(store);
         batch.count = 1;
@@ -272,10 +272,10 @@ static void dead_letters(void **state)
     sqlite3_finalize(select);
 
     /* Forgetting one belongs to the transaction of what replaces it. */
-    assert_ok(cm_store_embedded_forget_dead(store, 1, &err), err);
+    assert_ok(cm_store_forget_letter(store, 1, &err), err);
     assert_ok(cm_store_embedded_rollback(store, &err), err);
     assert_int_equal(count_of(store, "dead"), 2);
-    assert_ok(cm_store_embedded_forget_dead(store, 1, &err), err);
+    assert_ok(cm_store_forget_letter(store, 1, &err), err);
     test_commit(store);
     assert_int_equal(count_of(store, "dead"), 1);
     cm_batch_clear(&batch);
@@ -297,13 +297,13 @@ static void secret_is_stable(void **state)
 
     (void)state;
     cm_store_t *store = test_open(directory);
-    assert_ok(cm_store_embedded_secret(store, first, &err), err);
+    assert_ok(cm_store_secret(store, first, &err), err);
     cm_sink_close(&store->sink);
     store = test_open(directory);
-    assert_ok(cm_store_embedded_secret(store, again, &err), err);
+    assert_ok(cm_store_secret(store, again, &err), err);
     cm_sink_close(&store->sink);
     store = test_open(other);
-    assert_ok(cm_store_embedded_secret(store, elsewhere, &err), err);
+    assert_ok(cm_store_secret(store, elsewhere, &err), err);
     cm_sink_close(&store->sink);
     assert_memory_equal(first, again, 32);
     assert_memory_not_equal(first, zeros, 32);

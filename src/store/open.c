@@ -1,0 +1,71 @@
+#include "store/open.h"
+
+#include "store/cassandra/store.h"
+#include "store/embedded/held.h"
+#include "store/embedded/store.h"
+
+int cm_store_open(const cm_store_settings_t *settings, cm_store_t **store, cm_err_t *err)
+{
+    const cm_store_cassandra_options_t cassandra = {
+        .settings = &settings->cassandra, .waiter = settings->waiter, .clock = settings->clock};
+
+    if (settings->engine == CM_STORE_CASSANDRA)
+        return cm_store_cassandra_open(&cassandra, store, err);
+    return cm_store_embedded_open(settings->data_dir, settings->clock, store, err);
+}
+
+int cm_store_open_read(const cm_store_settings_t *settings, cm_store_t **store, cm_err_t *err)
+{
+    const cm_store_cassandra_options_t cassandra = {.settings = &settings->cassandra,
+                                                    .only_read = true};
+
+    if (settings->engine == CM_STORE_CASSANDRA)
+        return cm_store_cassandra_open(&cassandra, store, err);
+    return cm_store_embedded_open_read(settings->data_dir, store, err);
+}
+
+int cm_store_open_directory(const char *data_dir, const cm_clock_t *clock, cm_store_t **store,
+                            cm_err_t *err)
+{
+    return cm_store_embedded_open(data_dir, clock, store, err);
+}
+
+int cm_store_open_directory_read(const char *data_dir, cm_store_t **store, cm_err_t *err)
+{
+    return cm_store_embedded_open_read(data_dir, store, err);
+}
+
+int cm_store_open_shared(const char *data_dir, const cm_clock_t *clock, const atomic_bool *stop,
+                         FILE *messages, cm_store_t **store, cm_err_t *err)
+{
+    int rc = CM_EBUSY;
+
+    /* The holder may be about to end, or about to listen: one more attempt is enough. */
+    for (int i = 0; i < 2 && rc == CM_EBUSY; i++) {
+        rc = cm_held_open(data_dir, stop, messages, store, err);
+        if (rc < 0 || *store != NULL)
+            return rc;
+        rc = cm_store_embedded_open(data_dir, clock, store, err);
+    }
+    return rc;
+}
+
+long cm_store_holder(const cm_store_t *store)
+{
+    return cm_held_process(store);
+}
+
+bool cm_store_holder_answers(const cm_store_t *store)
+{
+    return cm_held_answers(store);
+}
+
+int cm_store_secret_of(const char *data_dir, uint8_t secret[CM_STORE_SECRET], cm_err_t *err)
+{
+    return cm_store_embedded_secret_of(data_dir, secret, err);
+}
+
+int cm_store_older_keys_of(const char *data_dir, bool *older, cm_err_t *err)
+{
+    return cm_store_embedded_older_keys_of(data_dir, older, err);
+}

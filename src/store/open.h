@@ -1,0 +1,63 @@
+/* Opening a store: the only place where its engine is chosen.
+ *
+ * A data directory always has a store of its own, on the embedded engine: there are the answers,
+ * the secret of the visitors and the dead letters, also when the events are in Cassandra. The
+ * caller owns what is opened here and closes it. For any thread; a store itself is used by one. */
+#ifndef CM_STORE_OPEN_H
+#define CM_STORE_OPEN_H
+
+#include "base/clock.h"
+#include "cassandra/client.h"
+#include "store/options.h"
+#include "store/store.h"
+
+#include <stdio.h>
+
+/* Borrowed by what is opened with it, until that is closed. */
+typedef struct cm_store_settings {
+    cm_store_choice_t engine;
+    const char *data_dir;      /* of the embedded store, and of the copy of Cassandra's table */
+    const cm_clock_t *clock;   /* of write times and dead letters; NULL: the real one */
+    const cm_waiter_t *waiter; /* for servers; NULL: waits without end */
+    cm_cassandra_settings_t cassandra;
+} cm_store_settings_t;
+
+/* Opens the store for writing; what is missing is made where the settings allow it. CM_EBUSY when
+ * another process has the data directory; CM_EAWAY, CM_EUSAGE, CM_EINPUT, CM_ESTOP and the errors
+ * of files. */
+int cm_store_open(const cm_store_settings_t *settings, cm_store_t **store, cm_err_t *err);
+
+/* Opens the store for reading, beside writers; nothing is made. CM_EINPUT when there is none. */
+int cm_store_open_read(const cm_store_settings_t *settings, cm_store_t **store, cm_err_t *err);
+
+/* ---- the data directory's own store ---- */
+
+/* Opens or creates it for writing, and takes the lock of the directory: CM_EBUSY when another
+ * process has it. */
+int cm_store_open_directory(const char *data_dir, const cm_clock_t *clock, cm_store_t **store,
+                            cm_err_t *err);
+
+/* Opens it for reading, beside a writer or without one: for readers and dead letters, not for
+ * anything else. CM_EINPUT when there is no store yet. */
+int cm_store_open_directory_read(const char *data_dir, cm_store_t **store, cm_err_t *err);
+
+/* Opens it for writing as cm_store_open_directory() does, or where another process has it and
+ * shares it (cm_store_share()), a way to that process: events, dead letters and positions are put
+ * and committed, secret and older row keys are known, and nothing else is there. `messages` gets a
+ * line when a wait for that process is long; once `stop` is set such a wait ends after some
+ * seconds. CM_EBUSY when that process does not share it. */
+int cm_store_open_shared(const char *data_dir, const cm_clock_t *clock, const atomic_bool *stop,
+                         FILE *messages, cm_store_t **store, cm_err_t *err);
+
+/* The process that holds the directory of a store from cm_store_open_shared(); 0: this one. */
+long cm_store_holder(const cm_store_t *store);
+
+/* Whether that process keeps the answers up to date. */
+bool cm_store_holder_answers(const cm_store_t *store);
+
+/* cm_store_secret() and cm_store_older_keys() of a directory that is not open here: read beside the
+ * process that writes it, and made and recorded when they are not there yet. */
+int cm_store_secret_of(const char *data_dir, uint8_t secret[CM_STORE_SECRET], cm_err_t *err);
+int cm_store_older_keys_of(const char *data_dir, bool *older, cm_err_t *err);
+
+#endif
