@@ -7,7 +7,7 @@
 enum {
     SLOTS_MIN = 64,
     TALLIES_MAX = 16 * 1024, /* 1 MiB */
-    /* Kinds of contributions, as a tally counts them. */
+    /* Bits of the kinds of contributions that a tally counts. */
     TALLY_HAS_NEXT = 1,
     TALLY_STAYS = 2,
     TALLY_ENTRANCE = 4,
@@ -16,7 +16,8 @@ enum {
 
 static size_t hash_of(cm_cell_key_t key)
 {
-    /* Three odd constants and a fold: ids are dense, so anything that spreads them will do. */
+    /* Three odd constants and a fold. Ids are dense, so any function that spreads them is enough.
+     */
     uint64_t h = key.url * UINT64_C(0x9E3779B97F4A7C15) ^
                  key.country * UINT64_C(0xC2B2AE3D27D4EB4F) ^
                  key.window * UINT64_C(0x165667B19E3779F9);
@@ -91,7 +92,7 @@ static cm_cell_t *get_up(cm_cells_t *cells, uint32_t found)
     return &cells->list[cells->list[found].up - 1];
 }
 
-/* Counts the user, who is new in the cell at `found` at least. */
+/* Counts a user who is new at least in the cell at `found`. */
 static void count_user(cm_cells_t *cells, cm_cells_t *wide, uint32_t found, unsigned new, int sign)
 {
     const cm_cell_key_t key = cells->list[found].key;
@@ -108,7 +109,7 @@ static void count_user(cm_cells_t *cells, cm_cells_t *wide, uint32_t found, unsi
             sign;
 }
 
-/* The place in the list of the cell of all time. */
+/* The index in the list of the cell of all time. */
 static inline uint32_t find_all_time(cm_cells_t *cells, uint64_t place,
                                      const cm_gathering_t *gathering)
 {
@@ -155,10 +156,10 @@ static void gather_contribution(cm_cells_t *cells, cm_cells_t *wide,
     }
 }
 
-/* ---- from packed contributions, of all time ---- */
+/* ---- from compact contributions, of all time ---- */
 
-/* A cell in the making, of one cache line: what its contributions are like is counted instead of
- * added to eight numbers, and without a branch on what nobody can foresee, which takes half the
+/* A cell in the making, in one cache line. Instead of adding to eight measures it counts the kinds
+ * of contributions, without a branch that the processor could not predict. That takes half the
  * time. */
 typedef struct tally {
     _Alignas(64) int64_t spent_sum;
@@ -230,7 +231,8 @@ static bool tally_used(const tally_t *tally)
     return any != 0;
 }
 
-/* Adds the tallies up and empties them. `low` are the bits that the region's urls contribution. */
+/* Adds the tallies to the cells and empties them. `low` are the low bits of the region's urls,
+ * which all have the same. */
 static void add_tallies(cm_cells_t *cells, cm_cells_t *wide, tally_t *tallies, uint32_t low,
                         const cm_gathering_t *gathering)
 {
@@ -245,7 +247,7 @@ static void add_tallies(cm_cells_t *cells, cm_cells_t *wide, tally_t *tallies, u
     }
 }
 
-/* False when tallies would not pay, or there is no memory for them. */
+/* False when tallies would not pay, or when there is no memory for them. */
 static bool gather_compact(cm_cells_t *cells, cm_cells_t *wide, const cm_chunk_list_t *list,
                            const cm_gathering_t *gathering)
 {
@@ -303,7 +305,7 @@ void cm_cells_gather(cm_cells_t *cells, cm_cells_t *wide, const cm_chunk_list_t 
 
 /* ---- sums ---- */
 
-/* Adds everything but the users. */
+/* Adds all measures except users. */
 static void add_sums(cm_measures_t *to, const cm_measures_t *from)
 {
     to->clicks += from->clicks;
@@ -326,7 +328,7 @@ void cm_cells_add(cm_cells_t *cells, const cm_cells_t *more)
 
 void cm_cells_roll_up(cm_cells_t *cells, cm_cells_t *wide)
 {
-    uint32_t count = cells->count; /* what is added below is no cell of the contract */
+    uint32_t count = cells->count; /* cells added below are not the contract's */
 
     for (uint32_t i = 0; i < count; i++) {
         const cm_cell_t from = cells->list[i];

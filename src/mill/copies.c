@@ -1,4 +1,4 @@
-/* Which events of a store are copies: a run of the mill that only marks them. */
+/* Finds the copies among the events of a store: a run of the mill that only marks them. */
 #include "base/bitmap.h"
 #include "mill/mill.h"
 
@@ -28,7 +28,7 @@ int cm_mill_copies(const cm_mill_options_t *options, uint8_t **copies, int64_t *
         return cm_fail_memory(err);
     marking.since = 0;
     marking.until =
-        *end_ordinal; /* and 0 would mean the end, where a writer may just have put some */
+        *end_ordinal; /* 0 would mean the end, and a writer may have added events since */
     if (*end_ordinal > 0 && (rc = cm_mill(&marking, &result, err)) == 0)
         cm_mill_result_free(&result);
     if (rc < 0)

@@ -1,4 +1,5 @@
-/* What an answer is about and its integers: the words that mill, index and API contribution. */
+/* What an answer is about, and its measures: the terms that mill, index and API share. Plain
+ * values. */
 #ifndef CM_MILL_MEASURES_H
 #define CM_MILL_MEASURES_H
 
@@ -36,13 +37,13 @@ typedef enum cm_dimension {
     CM_DIMENSION_COUNT,
 } cm_dimension_t;
 
-/* The integers of an answer. They add up over users, which is what makes them cheap to update. */
+/* The measures of an answer. Each is a sum over users, so an update only adds differences. */
 typedef struct cm_measures {
     int64_t clicks;
     int64_t users;          /* distinct user_id */
     int64_t time_spent_sum; /* whole seconds */
     int64_t time_spent_count;
-    int64_t page_time_sum; /* the same without gaps longer than the session timeout */
+    int64_t page_time_sum; /* as time_spent, without gaps longer than the session timeout */
     int64_t page_time_count;
     int64_t entrances;
     int64_t exits;

@@ -3,6 +3,7 @@
 #include "mill/result.h"
 #include "mill/run.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 /* Memory that an event needs while it is held: the packed event, and some for chunks that are not

@@ -1,5 +1,7 @@
 #include "mill/packed.h"
 
+#include <assert.h>
+
 static unsigned bits_of(uint64_t value)
 {
     return value == 0 ? 0 : 64 - (unsigned)__builtin_clzll(value);

@@ -7,7 +7,6 @@
 #ifndef CM_MILL_PACKED_H
 #define CM_MILL_PACKED_H
 
-#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -2,9 +2,10 @@
 
 #include "base/str.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
-/* Counts each user's events of a chunk, one place further on. */
+/* Counts each user's events in a chunk; the count of user u goes to starts[u + 1]. */
 static void count_users(const cm_chunk_t *chunk, const cm_compact_layout_t *compact,
                         uint32_t *starts)
 {
@@ -34,7 +35,7 @@ static void place_events(const cm_chunk_t *chunk, const cm_compact_layout_t *com
     }
 }
 
-/* Sorts by user by counting; stable. */
+/* A counting sort by user; stable. */
 static void scatter(cm_partition_t *partition, cm_chunk_list_t *const *lists, int list_count,
                     cm_slabs_t *slabs, const cm_compact_layout_t *compact,
                     const cm_packed_layout_t *layout, size_t users)
@@ -61,8 +62,8 @@ static int by_key(const void *a, const void *b)
     return (x->key > y->key) - (x->key < y->key);
 }
 
-/* Nearly sorted timelines are the rule: moves late events back one by one, as long as that is
- * cheap. False: given up half-way. Stable. */
+/* Most timelines are nearly sorted, so late events are moved back one by one as long as that is
+ * cheap. False when it gave up; then the events are partly sorted. Stable. */
 static bool insertion_sort(cm_packed_event_t *events, size_t count)
 {
     size_t budget = 64 + 8 * count;
@@ -88,15 +89,16 @@ static int by_load(const void *a, const void *b)
     return (x->load > y->load) - (x->load < y->load);
 }
 
-/* Turns the load so that the ordinal leads, by the bits of an ordinal; or back, by the rest. */
+/* Rotates the loads to the right. By the bits of an ordinal, the ordinal comes to the high bits;
+ * by the other bits, it comes back. */
 static void turn_loads(cm_packed_event_t *run, size_t count, unsigned bits)
 {
     for (size_t i = 0; i < count; i++)
         run[i].load = run[i].load >> bits | run[i].load << (64 - bits);
 }
 
-/* In order of ordinals again within equal keys, which qsort need not keep, and which an update
- * that is trimmed finds the other way round. A run may be all there is. */
+/* Puts a run of equal keys in order of ordinals again: qsort is not stable, and an update that is
+ * trimmed adds the last events first. A run may be as long as the whole partition. */
 static void order_ties(cm_packed_event_t *run, size_t count, const cm_packed_layout_t *layout)
 {
     bool ordered = true;
@@ -110,7 +112,7 @@ static void order_ties(cm_packed_event_t *run, size_t count, const cm_packed_lay
     turn_loads(run, count, 64 - layout->ordinal_bits);
 }
 
-/* Puts one user's events in order of time, and sees to the ties. */
+/* Puts one user's events in order of time, and adds the ties to `ties`. */
 static void order_user(cm_packed_event_t *events, size_t count, uint32_t user, cm_ties_t *ties)
 {
     bool tied = false;
@@ -137,7 +139,7 @@ static void order_user(cm_packed_event_t *events, size_t count, uint32_t user, c
     }
 }
 
-/* The end of the user's run that begins at `from`. */
+/* The end of the events of the user at `from`. */
 static size_t user_end(const cm_partition_t *partition, size_t from)
 {
     uint64_t user = cm_packed_user(&partition->events[from]);
@@ -166,10 +168,10 @@ static int make_room(cm_partition_t *partition, size_t users, cm_err_t *err)
 int cm_partition_build(cm_partition_t *partition, cm_chunk_list_t *const *lists, int list_count,
                        cm_slabs_t *slabs, const cm_spread_t *spread, cm_ties_t *ties, cm_err_t *err)
 {
-    size_t users = (spread->users / spread->passes >> spread->shift) + 1;
-
+    const size_t users = (spread->users / spread->passes >> spread->shift) + 1;
     const size_t size = spread->compact.on ? sizeof(uint64_t) : sizeof(cm_packed_event_t);
 
+    assert(spread->count == 1u << spread->shift && partition->number < spread->count);
     partition->count = 0;
     for (int i = 0; i < list_count; i++)
         partition->count += cm_chunk_list_close(lists[i]) / size;
@@ -188,7 +190,7 @@ int cm_partition_build(cm_partition_t *partition, cm_chunk_list_t *const *lists,
     return 0;
 }
 
-/* Drops the copies; returns how many are left. */
+/* Removes the copies; returns how many events are left. */
 static size_t drop_copies(cm_packed_event_t *events, size_t count)
 {
     size_t kept = 0;
@@ -199,7 +201,8 @@ static size_t drop_copies(cm_packed_event_t *events, size_t count)
     return kept;
 }
 
-/* Moves those before `since` to the front, in order; for a timeline that is milled already. */
+/* Moves the events before `since` to the front and keeps their order. The other events are lost, so
+ * the timeline must have been added already. */
 static size_t keep_before(cm_packed_event_t *events, size_t count, int64_t since,
                           const cm_packed_layout_t *layout)
 {
@@ -216,8 +219,8 @@ static bool is_replaced(const cm_packed_event_t *event)
     return (event->key & CM_PACKED_TIME_MASK) == CM_PACKED_REPLACED;
 }
 
-/* An update in which new copies take the place of older ones: what was there before is not a part
- * of what is there now. */
+/* An update in which new copies replace older ones. Here the events of before are not a subset of
+ * the events of now, so both are kept apart. */
 static int mill_replaced(cm_packed_event_t *events, size_t count, int64_t since,
                          cm_timeline_t *timeline)
 {
@@ -229,7 +232,7 @@ static int mill_replaced(cm_packed_event_t *events, size_t count, int64_t since,
     for (size_t i = 0; i < count; i++) {
         cm_packed_event_t event = events[i];
         bool replaced = is_replaced(&event);
-        if (replaced) /* behind the one that takes its place */
+        if (replaced) /* it follows the copy that replaces it */
             event.key = events[now_count - 1].key;
         else
             events[now_count++] = event;
@@ -243,7 +246,7 @@ static int mill_replaced(cm_packed_event_t *events, size_t count, int64_t since,
     return rc;
 }
 
-/* One user's update: adds what there is now, takes away what there was before. */
+/* One user's update: adds the events of now, takes away the events of before. */
 static int mill_update(cm_packed_event_t *events, size_t count, int64_t since,
                        cm_timeline_t *timeline)
 {

@@ -1,6 +1,7 @@
 #include "mill/run.h"
 #include "store/block.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 /* ---- scatter ---- */

@@ -2,9 +2,11 @@
 
 #include "base/str.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
-/* By url, country, window: the region of a url is known, and each region is in order. */
+/* Puts the cells in order of url, country, window. The region of a url is known, and each region is
+ * in order. */
 static void merge(cm_mill_result_t *result, const cm_cells_t *regions, uint32_t count,
                   const cm_cells_t *wide)
 {
@@ -31,7 +33,7 @@ static int by_number(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The different windows, in order; the caller frees them. */
+/* Lists the different windows in order; the caller frees the list. */
 static uint32_t *list_windows(const cm_mill_result_t *result, size_t *count)
 {
     uint32_t *windows = cm_alloc((result->count + 1) * sizeof *windows);
@@ -40,7 +42,8 @@ static uint32_t *list_windows(const cm_mill_result_t *result, size_t *count)
     *count = 0;
     for (size_t i = 0; i < result->count; i++) {
         uint32_t window = result->cells[i]->key.window;
-        if (*count == 0 || windows[*count - 1] != window) /* neighbours are often the same */
+        if (*count == 0 ||
+            windows[*count - 1] != window) /* neighbours often have the same window */
             windows[(*count)++] = window;
     }
     qsort(windows, *count, sizeof *windows, by_number);
@@ -65,7 +68,7 @@ static size_t rank_of(const uint32_t *windows, size_t count, uint32_t window)
     return low;
 }
 
-/* Brings the windows together, by counting; otherwise the order stays. */
+/* Sorts the cells by window with a counting sort, which keeps the order within a window. */
 static void order_windows(cm_mill_result_t *result)
 {
     size_t count;
@@ -93,6 +96,7 @@ void cm_result_collect(cm_mill_result_t *result, cm_cells_t *regions, uint32_t c
 {
     size_t total = wide->count;
 
+    assert(regions == NULL || (count & (count - 1)) == 0);
     if (regions == NULL)
         count = 0;
     for (uint32_t r = 0; r < count; r++)

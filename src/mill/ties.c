@@ -2,15 +2,17 @@
 
 #include "event/choice.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
-/* A tied event with its key. A derived key needs its text only beside a key of another kind. */
+/* A tied event with its row key. The bytes of a derived key are needed only when it is compared
+ * with a key of another kind. */
 typedef struct tied {
     cm_packed_event_t packed;
     int64_t ordinal;
     cm_key_t key;
     uint32_t run;
-    uint32_t cold; /* place in resolving_t.cold + 1; 0: its ids are not needed */
+    uint32_t cold; /* index in resolving_t.cold + 1; 0: its ids are not needed */
 } tied_t;
 
 /* Ids of city, browser, os and device. */
@@ -40,7 +42,7 @@ static void drop(const cm_ties_t *ties, cm_packed_event_t *event)
     event->load = CM_PACKED_DROPPED;
 }
 
-/* Whether all of them are at one url in one country. */
+/* Whether all of them have the same url and country. */
 static bool at_one_place(const cm_ties_t *ties, const cm_packed_event_t *events, size_t count)
 {
     uint64_t differ = 0;
@@ -55,6 +57,7 @@ void cm_ties_add(cm_ties_t *ties, cm_packed_event_t *events, size_t count, uint3
 {
     bool derived = true, equal = at_one_place(ties, events, count);
 
+    assert(count > 1);
     for (size_t i = 0; i < count && derived; i++)
         derived = block_of(ties, cm_packed_ordinal(&events[i], ties->layout))->all_keys_derived;
     ties->differ |= derived && !equal;
@@ -114,8 +117,9 @@ static int by_run_and_key(const void *a, const void *b)
     return order ? order : by_ordinal(a, b);
 }
 
-/* Reads the keys of all tied events; they are in order of ordinals, so each block is read once. */
-static int read_keys(const resolving_t *all, cm_arena_t *texts, cm_err_t *err)
+/* Reads the row keys of all tied events, which are in order of ordinals, so that each block is read
+ * once. */
+static int read_keys(const resolving_t *all, cm_arena_t *strings, cm_err_t *err)
 {
     const cm_block_ref_t *loaded = NULL;
     cm_columns_t columns = {0};
@@ -134,13 +138,13 @@ static int read_keys(const resolving_t *all, cm_arena_t *texts, cm_err_t *err)
             break;
         tied->key = columns.keys[tied->ordinal - block->first];
         if (tied->key.kind == CM_KEY_TEXT)
-            tied->key.text = cm_arena_copy(texts, tied->key.text);
+            tied->key.text = cm_arena_copy(strings, tied->key.text);
     }
     cm_columns_free(&columns);
     return rc;
 }
 
-/* Fills in the bytes of derived keys that stand beside keys of another kind. */
+/* Fills in the bytes of derived keys in runs that have keys of another kind as well. */
 static int derive_mixed(const resolving_t *all, cm_err_t *err)
 {
     tied_t *tied = all->tied;
@@ -177,7 +181,7 @@ static int by_run(const void *a, const void *b)
 
 /* ---- which copy counts ---- */
 
-/* The end of the copies of one event that begin at `from`. */
+/* The end of the copies of the event at `from`. */
 static size_t copies_end(const resolving_t *all, size_t from)
 {
     const tied_t *tied = all->tied;
@@ -194,8 +198,8 @@ static uint64_t place_of(const resolving_t *all, size_t at)
     return cm_packed_place(&all->tied[at].packed, all->ties->layout);
 }
 
-/* Gives a number to all whose texts decide which copy counts: where copies are at different places,
- * and where each copy is to be known. Returns how many they are. */
+/* Numbers the events whose strings decide which copy counts: copies at different places, and all
+ * copies when each copy must be known. Returns how many they are. */
 static uint32_t find_contested(const resolving_t *all, bool *differ)
 {
     uint32_t count = 0;
@@ -218,7 +222,8 @@ static int by_ordinal_of(const void *a, const void *b)
     return by_ordinal(*(tied_t *const *)a, *(tied_t *const *)b);
 }
 
-/* Reads the ids of those in `order`, which is that of ordinals, so that each block is read once. */
+/* Reads the ids of the events in `order`, which is the order of ordinals, so that each block is
+ * read once. */
 static int read_ids(const resolving_t *all, tied_t *const *order, size_t count, cm_err_t *err)
 {
     const cm_block_ref_t *loaded = NULL;
@@ -258,7 +263,7 @@ static int read_cold(resolving_t *all, uint32_t contested, cm_err_t *err)
     return rc;
 }
 
-/* What copies of an event may differ in. */
+/* Reads the fields in which copies of an event may differ. */
 static int read_event(const resolving_t *all, size_t at, cm_event_t *event, cm_err_t *err)
 {
     const cold_t *cold = &all->cold[all->tied[at].cold - 1];
@@ -266,7 +271,7 @@ static int read_event(const resolving_t *all, size_t at, cm_event_t *event, cm_e
         cm_field_t field;
         uint32_t id;
         cm_str_t *text;
-    } texts[] = {
+    } fields[] = {
         {CM_URL, cm_place_url(place_of(all, at), all->ties->layout), &event->url},
         {CM_COUNTRY, cm_place_country(place_of(all, at), all->ties->layout), &event->country},
         {CM_CITY, cold->ids[CM_CITY - CM_CITY], &event->city},
@@ -277,8 +282,8 @@ static int read_event(const resolving_t *all, size_t at, cm_event_t *event, cm_e
     int rc = 0;
 
     *event = (cm_event_t){0};
-    for (size_t i = 0; rc == 0 && i < sizeof texts / sizeof texts[0]; i++)
-        rc = cm_reader_string(all->reader, texts[i].field, texts[i].id, texts[i].text, err);
+    for (size_t i = 0; rc == 0 && i < sizeof fields / sizeof fields[0]; i++)
+        rc = cm_reader_string(all->reader, fields[i].field, fields[i].id, fields[i].text, err);
     return rc;
 }
 
@@ -291,8 +296,8 @@ static bool is_same(const resolving_t *all, size_t a, size_t b)
             memcmp(&all->cold[x->cold - 1], &all->cold[y->cold - 1], sizeof(cold_t)) == 0);
 }
 
-/* Of the copies [from, end), which are in order of ordinals, the one that counts among those before
- * the ordinal `until`; `end` where there are none. */
+/* Finds, among the copies [from, end) before the ordinal `until`, the one that counts; `end` when
+ * there is none. The copies are in order of ordinals. */
 static int find_best(const resolving_t *all, size_t from, size_t end, int64_t until, size_t *best,
                      cm_err_t *err)
 {
@@ -328,7 +333,7 @@ static int write_copies(const resolving_t *all, size_t from, size_t end, cm_pack
     if (rc < 0)
         return rc;
     if (before != end && place_of(all, before) == place_of(all, best)) {
-        best = before; /* gives the same, and has given it already */
+        best = before; /* it contributes the same, and has done so already */
         before = end;
     }
     *events++ = all->tied[best].packed;
@@ -385,11 +390,11 @@ static int collect(resolving_t *all, cm_err_t *err)
     return 0;
 }
 
-static int resolve(resolving_t *all, cm_ties_t *ties, cm_arena_t *texts, cm_err_t *err)
+static int resolve(resolving_t *all, cm_ties_t *ties, cm_arena_t *strings, cm_err_t *err)
 {
     uint32_t contested = 0;
 
-    int rc = read_keys(all, texts, err);
+    int rc = read_keys(all, strings, err);
     if (rc == 0) {
         qsort(all->tied, all->count, sizeof *all->tied, by_run);
         rc = derive_mixed(all, err);
@@ -408,16 +413,16 @@ static int resolve(resolving_t *all, cm_ties_t *ties, cm_arena_t *texts, cm_err_
 int cm_ties_resolve(cm_ties_t *ties, cm_reader_t *reader, cm_err_t *err)
 {
     resolving_t all = {.ties = ties, .reader = reader};
-    cm_arena_t texts = CM_ARENA_INIT;
+    cm_arena_t strings = CM_ARENA_INIT;
 
     if (ties->count == 0)
         return 0;
     int rc = collect(&all, err);
     if (rc == 0)
-        rc = resolve(&all, ties, &texts, err);
+        rc = resolve(&all, ties, &strings, err);
     free(all.tied);
     free(all.cold);
-    cm_arena_free(&texts);
+    cm_arena_free(&strings);
     ties->count = 0;
     return rc;
 }

@@ -1,16 +1,18 @@
 #include "mill/timeline.h"
 
+#include <assert.h>
+
 enum { HOUR_MS = 3600000 };
 
-/* What the user's timeline is like, and where the pass is. */
+/* The state of the pass over one user's timeline. */
 typedef struct walk {
     cm_timeline_t *timeline;
-    bool travels; /* has events in several countries */
+    bool travels; /* the user has events in several countries */
     uint32_t hour;
-    uint32_t windows[CM_WINDOW_COUNT]; /* of the event before */
+    uint32_t windows[CM_WINDOW_COUNT]; /* of the event before this one */
 } walk_t;
 
-/* Keys of the set of visits. */
+/* Keys of cm_visited_t; the two low bits distinguish the kinds. */
 static inline uint64_t cell_key(uint64_t place)
 {
     return place << 2;
@@ -26,8 +28,9 @@ static inline uint64_t country_key(uint32_t country)
     return (uint64_t)country << 2 | 2;
 }
 
-/* Flags of what is new to the user in this window. Times only go up, so a window that was left
- * never comes again; and who is in one country only has been to a url when to its cell. */
+/* Flags of what is new to the user in this window. `entered`: the event before was not in this
+ * window. Times only go up, so a window that was left never comes again. A user in one country only
+ * has been to a url exactly when it has been to the cell of that url and country. */
 static inline unsigned new_in_window(walk_t *walk, uint64_t place, uint32_t window, bool entered)
 {
     cm_timeline_t *timeline = walk->timeline;
@@ -49,7 +52,7 @@ static inline unsigned new_in_window(walk_t *walk, uint64_t place, uint32_t wind
     return new;
 }
 
-/* The same for every window that is wanted. */
+/* The same for each wanted window. `first`: the user's first event. */
 static inline unsigned new_in_windows(walk_t *walk, uint64_t place, bool first)
 {
     unsigned wanted = walk->timeline->windows, new = 0;
@@ -111,6 +114,7 @@ int cm_timeline_add(cm_timeline_t *timeline, const cm_packed_event_t *events, si
     int64_t second = count > 0 ? cm_packed_time(&events[0]) / 1000 : 0;
     const bool only_all = timeline->windows == cm_window_mask(CM_WINDOW_ALL);
 
+    assert(sign == 1 || sign == -1);
     cm_visited_begin(&timeline->visited);
     timeline->events += sign * (int64_t)count;
     for (size_t i = 0; i < count; i++) {

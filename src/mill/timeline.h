@@ -1,4 +1,5 @@
-/* One user's timeline: the pass that finds what each event gives to the answers. */
+/* One user's timeline: the pass that finds each event's contribution to the answers. Each thread
+ * has a cm_timeline_t of its own. */
 #ifndef CM_MILL_TIMELINE_H
 #define CM_MILL_TIMELINE_H
 
@@ -7,7 +8,7 @@
 #include "mill/packed.h"
 #include "mill/visited.h"
 
-/* Where the contributions go: a list for each region, which is a part of the urls (cells.h). */
+/* The pass writes contributions to a list per region; a region is a part of the urls (cells.h). */
 typedef struct cm_timeline {
     const cm_packed_layout_t *layout;
     const cm_compact_layout_t *compact;
@@ -20,8 +21,8 @@ typedef struct cm_timeline {
     int64_t events; /* distinct events added less those taken away */
 } cm_timeline_t;
 
-/* Adds (sign = 1) or takes away (sign = -1) what the user's events give. `events` are one user's,
- * in order of (time, row key), without copies. CM_ENOMEM, without a sentence. */
+/* Adds (sign = 1) or takes away (sign = -1) the contributions of a user's events. `events` are all
+ * of one user, in order of (time, row key), without copies. CM_ENOMEM, without a sentence. */
 int cm_timeline_add(cm_timeline_t *timeline, const cm_packed_event_t *events, size_t count,
                     int sign);
 

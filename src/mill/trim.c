@@ -1,68 +1,71 @@
 #include "mill/trim.h"
 
+#include "base/bitmap.h"
 #include "base/str.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 enum {
     HOUR_MS = 3600000,
     SLOTS_MIN = 1024,
-    FILTER_BITS = 16, /* of the filter for each slot of the table */
-    SOME = 1024,
-    AHEAD = 12, /* events between fetching a watch and using it */
+    FILTER_BITS = 16, /* bits of the filter per slot of the table */
+    ROWS = 1024,      /* rows that are examined together */
+    AHEAD = 12,       /* rows between the prefetch of a watch and its use */
 };
 
-/* The user was not, or is again, in this cell (or url, country, site: CM_CELL_ALL). */
+/* A new event of the user is in this cell (or url, country, site: CM_CELL_ALL). */
 typedef struct presence {
     uint32_t user;
     cm_cell_key_t key;
-    uint32_t other; /* of the same user: place in presences + 1; 0: no more */
+    uint32_t other; /* the user's next one: index in presences + 1; 0: no more */
 } presence_t;
 
-/* A user who has new events. */
-typedef struct newcomer {
+/* A user with new events. */
+typedef struct updated {
     uint32_t user;
-    uint32_t presences, first; /* how many, and the place of the first + 1 */
-    int64_t from, to;          /* times of the first and the last of them */
-} newcomer_t;
+    uint32_t presences, first; /* how many, and the index of the first + 1 */
+    int64_t from, to;          /* times of the first and the last new event */
+} updated_t;
 
 struct cm_trim {
     const cm_packed_layout_t *layout;
     unsigned windows;
     uint32_t users;
-    uint32_t *newcomer_of; /* by user: place in newcomers + 1; 0: no new events */
-    newcomer_t *newcomers;
-    uint32_t newcomer_count, newcomer_cap;
+    uint32_t *updated_of; /* by user: index in updated_users + 1; 0: no new events */
+    updated_t *updated_users;
+    uint32_t updated_count, updated_cap;
     presence_t *presences; /* of the new events */
     uint32_t presence_count, presence_cap;
-    uint32_t *slots; /* hash table: place in presences + 1 */
+    uint32_t *slots; /* hash table: index in presences + 1 */
     size_t mask;
-    uint64_t *filter; /* bits by hash: most that is asked for is not there */
+    uint8_t *filter; /* a Bloom filter: most presences that are asked for do not exist */
     size_t filter_mask;
 };
 
-/* An event that is near to a newcomer's; ordered by time. */
+/* The nearest old event on one side of a user's new events. */
 typedef struct near {
     int64_t time; /* 0: none yet */
     uint64_t load;
 } near_t;
 
-/* 64 bytes: one line of the cache is all that most old events touch. */
+/* What an updated user's old events are compared with. 64 bytes, so that most old events touch one
+ * cache line only. */
 typedef struct watch {
     int64_t from, to;
     near_t before, after;
-    uint64_t urls;    /* bit url % 64 for each url that has no witness yet, and some that have */
-    uint32_t country; /* that needs no looking up any more; CM_CELL_ALL: none */
-    uint32_t left;    /* presences that have no witness yet */
+    uint64_t urls;    /* bit url % 64 for each url without a witness, and for some with one */
+    uint32_t country; /* the last that has a witness or needs none; CM_CELL_ALL: none */
+    uint32_t left;    /* presences without a witness */
 } watch_t;
 
 struct cm_trimmer {
     const cm_trim_t *trim;
-    watch_t *watches;   /* by newcomer, from 1 */
+    watch_t *watches;   /* by updated user, from 1 */
     uint8_t *witnessed; /* by presence */
-    /* Events in the same millisecond as what was then the nearest. */
+    /* Old events in the same millisecond as the one that was the nearest at that moment. */
     struct twin {
-        uint32_t newcomer;
+        uint32_t updated;
         near_t event;
     } * twins;
     size_t twin_count, twin_cap;
@@ -83,7 +86,7 @@ static bool same(const presence_t *a, uint32_t user, cm_cell_key_t key)
            a->key.window == key.window;
 }
 
-/* The slot of the presence, or the free one where it belongs. */
+/* The slot of the presence, or the free slot where it belongs. */
 static size_t probe(const cm_trim_t *trim, uint64_t hash, uint32_t user, cm_cell_key_t key)
 {
     size_t slot = (hash >> 16) & trim->mask;
@@ -94,7 +97,7 @@ static size_t probe(const cm_trim_t *trim, uint64_t hash, uint32_t user, cm_cell
 
 static void set_filter(cm_trim_t *trim, uint64_t hash)
 {
-    trim->filter[(hash & trim->filter_mask) >> 6] |= UINT64_C(1) << (hash & 63);
+    cm_bitmap_set(trim->filter, hash & trim->filter_mask);
 }
 
 static void rebuild(cm_trim_t *trim, size_t slots)
@@ -103,7 +106,7 @@ static void rebuild(cm_trim_t *trim, size_t slots)
     free(trim->filter);
     trim->slots = cm_alloc_zero(slots, sizeof *trim->slots);
     trim->mask = slots - 1;
-    trim->filter = cm_alloc_zero(slots * FILTER_BITS / 64, sizeof *trim->filter);
+    trim->filter = cm_alloc_zero(slots * FILTER_BITS / 8, 1);
     trim->filter_mask = slots * FILTER_BITS - 1;
     for (uint32_t i = 0; i < trim->presence_count; i++) {
         const presence_t *presence = &trim->presences[i];
@@ -124,21 +127,21 @@ static void want(cm_trim_t *trim, uint32_t user, cm_cell_key_t key)
         trim->presence_cap = trim->presence_cap ? 2 * trim->presence_cap : 256;
         trim->presences = cm_realloc(trim->presences, trim->presence_cap * sizeof *trim->presences);
     }
-    newcomer_t *newcomer = &trim->newcomers[trim->newcomer_of[user] - 1];
-    trim->presences[trim->presence_count++] = (presence_t){user, key, newcomer->first};
-    newcomer->first = trim->presence_count;
-    newcomer->presences++;
+    updated_t *updated = &trim->updated_users[trim->updated_of[user] - 1];
+    trim->presences[trim->presence_count++] = (presence_t){user, key, updated->first};
+    updated->first = trim->presence_count;
+    updated->presences++;
     trim->slots[slot] = trim->presence_count;
     set_filter(trim, hash);
     if (trim->presence_count > trim->mask / 2)
         rebuild(trim, 2 * (trim->mask + 1));
 }
 
-/* Brings watch->urls up to date. */
+/* Computes watch->urls again, without the urls that have a witness now. */
 static void forget_urls(cm_trimmer_t *trimmer, watch_t *watch)
 {
     const cm_trim_t *trim = trimmer->trim;
-    uint32_t next = trim->newcomers[watch - trimmer->watches - 1].first;
+    uint32_t next = trim->updated_users[watch - trimmer->watches - 1].first;
 
     watch->urls = 0;
     for (; next != 0; next = trim->presences[next - 1].other) {
@@ -147,14 +150,15 @@ static void forget_urls(cm_trimmer_t *trimmer, watch_t *watch)
     }
 }
 
-/* True the first time this trimmer is asked for a presence that is wanted. */
+/* Whether an event with this key becomes a witness: it is the first for a presence that exists.
+ * `*wanted`: the presence exists. */
 static bool witness(cm_trimmer_t *trimmer, watch_t *watch, uint32_t user, cm_cell_key_t key,
                     bool *wanted)
 {
     const cm_trim_t *trim = trimmer->trim;
     uint64_t hash = hash_of(user, key);
 
-    *wanted = (trim->filter[(hash & trim->filter_mask) >> 6] >> (hash & 63) & 1) != 0;
+    *wanted = cm_bitmap_get(trim->filter, hash & trim->filter_mask);
     if (!*wanted)
         return false;
     uint32_t found = trim->slots[probe(trim, hash, user, key)];
@@ -163,13 +167,13 @@ static bool witness(cm_trimmer_t *trimmer, watch_t *watch, uint32_t user, cm_cel
         return false;
     trimmer->witnessed[found - 1] = 1;
     watch->left--;
-    /* Whenever half of them are gone, so that all of it takes k log k. */
+    /* Whenever the number left is a power of two: k presences cost k log k in all. */
     if ((watch->left & (watch->left - 1)) == 0)
         forget_urls(trimmer, watch);
     return true;
 }
 
-/* ---- learning ---- */
+/* ---- the new events ---- */
 
 cm_trim_t *cm_trim_new(uint32_t users, unsigned windows, const cm_packed_layout_t *layout)
 {
@@ -178,31 +182,32 @@ cm_trim_t *cm_trim_new(uint32_t users, unsigned windows, const cm_packed_layout_
     trim->layout = layout;
     trim->windows = windows;
     trim->users = users;
-    trim->newcomer_of = cm_alloc_zero(users + 1, sizeof *trim->newcomer_of);
+    trim->updated_of = cm_alloc_zero(users + 1, sizeof *trim->updated_of);
     rebuild(trim, SLOTS_MIN);
     return trim;
 }
 
 static void learn_time(cm_trim_t *trim, uint32_t user, int64_t time)
 {
-    if (trim->newcomer_of[user] == 0) {
-        if (trim->newcomer_count == trim->newcomer_cap) {
-            trim->newcomer_cap = trim->newcomer_cap ? 2 * trim->newcomer_cap : 256;
-            trim->newcomers =
-                cm_realloc(trim->newcomers, trim->newcomer_cap * sizeof *trim->newcomers);
+    if (trim->updated_of[user] == 0) {
+        if (trim->updated_count == trim->updated_cap) {
+            trim->updated_cap = trim->updated_cap ? 2 * trim->updated_cap : 256;
+            trim->updated_users =
+                cm_realloc(trim->updated_users, trim->updated_cap * sizeof *trim->updated_users);
         }
-        trim->newcomers[trim->newcomer_count++] =
-            (newcomer_t){.user = user, .from = time, .to = time};
-        trim->newcomer_of[user] = trim->newcomer_count;
+        trim->updated_users[trim->updated_count++] =
+            (updated_t){.user = user, .from = time, .to = time};
+        trim->updated_of[user] = trim->updated_count;
         return;
     }
-    newcomer_t *newcomer = &trim->newcomers[trim->newcomer_of[user] - 1];
-    newcomer->from = time < newcomer->from ? time : newcomer->from;
-    newcomer->to = time > newcomer->to ? time : newcomer->to;
+    updated_t *updated = &trim->updated_users[trim->updated_of[user] - 1];
+    updated->from = time < updated->from ? time : updated->from;
+    updated->to = time > updated->to ? time : updated->to;
 }
 
 void cm_trim_learn(cm_trim_t *trim, const cm_columns_t *columns, uint32_t from)
 {
+    assert(from <= columns->count);
     for (uint32_t i = from; i < columns->count; i++) {
         uint32_t user = columns->ids[CM_USER][i], url = columns->ids[CM_URL][i];
         uint32_t country = columns->ids[CM_COUNTRY][i];
@@ -215,7 +220,8 @@ void cm_trim_learn(cm_trim_t *trim, const cm_columns_t *columns, uint32_t from)
             want(trim, user, (cm_cell_key_t){url, country, window});
             want(trim, user, (cm_cell_key_t){url, CM_CELL_ALL, window});
             want(trim, user, (cm_cell_key_t){CM_CELL_ALL, country, window});
-            /* Of all time any old event is a witness, and there is a neighbour if there is any. */
+            /* For the site in all time any old event is a witness, and a user with old events has
+             * a neighbour. */
             if (w != CM_WINDOW_ALL)
                 want(trim, user, (cm_cell_key_t){CM_CELL_ALL, CM_CELL_ALL, window});
         }
@@ -226,34 +232,34 @@ void cm_trim_free(cm_trim_t *trim)
 {
     if (trim == NULL)
         return;
-    free(trim->newcomer_of);
-    free(trim->newcomers);
+    free(trim->updated_of);
+    free(trim->updated_users);
     free(trim->presences);
     free(trim->slots);
     free(trim->filter);
     free(trim);
 }
 
-/* ---- trimming ---- */
+/* ---- the old events ---- */
 
 cm_trimmer_t *cm_trimmer_new(const cm_trim_t *trim)
 {
     cm_trimmer_t *trimmer = cm_alloc_zero(1, sizeof *trimmer);
 
     trimmer->trim = trim;
-    trimmer->watches = cm_alloc_zero(trim->newcomer_count + 1, sizeof *trimmer->watches);
+    trimmer->watches = cm_alloc_zero(trim->updated_count + 1, sizeof *trimmer->watches);
     trimmer->witnessed = cm_alloc_zero(trim->presence_count + 1, sizeof *trimmer->witnessed);
-    for (uint32_t i = 0; i < trim->newcomer_count; i++)
-        trimmer->watches[i + 1] = (watch_t){.from = trim->newcomers[i].from,
-                                            .to = trim->newcomers[i].to,
+    for (uint32_t i = 0; i < trim->updated_count; i++)
+        trimmer->watches[i + 1] = (watch_t){.from = trim->updated_users[i].from,
+                                            .to = trim->updated_users[i].to,
                                             .country = CM_CELL_ALL,
-                                            .left = trim->newcomers[i].presences};
-    for (uint32_t i = 0; i < trim->newcomer_count; i++)
+                                            .left = trim->updated_users[i].presences};
+    for (uint32_t i = 0; i < trim->updated_count; i++)
         forget_urls(trimmer, &trimmer->watches[i + 1]);
     return trimmer;
 }
 
-/* The url and, if that is wanted, its cell. */
+/* A witness for the url or, if a new event is at the url, for the cell. */
 static bool witness_of_url(cm_trimmer_t *trimmer, watch_t *watch, uint32_t user, cm_cell_key_t key)
 {
     bool wanted;
@@ -275,7 +281,7 @@ static bool witness_of_all_time(cm_trimmer_t *trimmer, watch_t *watch, uint32_t 
     if (key.country != watch->country) {
         keep = witness(trimmer, watch, user, (cm_cell_key_t){CM_CELL_ALL, key.country, key.window},
                        &wanted);
-        watch->country = key.country; /* witnessed now, or not wanted */
+        watch->country = key.country; /* it has a witness now, or no new event is in it */
     }
     return witness_of_url(trimmer, watch, user, key) || keep;
 }
@@ -314,17 +320,17 @@ static bool is_witness(cm_trimmer_t *trimmer, watch_t *watch, const cm_columns_t
     return keep;
 }
 
-static void keep_twin(cm_trimmer_t *trimmer, uint32_t newcomer, near_t event)
+static void keep_twin(cm_trimmer_t *trimmer, uint32_t updated, near_t event)
 {
     if (trimmer->twin_count == trimmer->twin_cap) {
         trimmer->twin_cap = trimmer->twin_cap ? 2 * trimmer->twin_cap : 64;
         trimmer->twins = cm_realloc(trimmer->twins, trimmer->twin_cap * sizeof *trimmer->twins);
     }
-    trimmer->twins[trimmer->twin_count].newcomer = newcomer;
+    trimmer->twins[trimmer->twin_count].updated = updated;
     trimmer->twins[trimmer->twin_count++].event = event;
 }
 
-/* Whether the old event must be kept; takes down a neighbour. */
+/* Whether the old event must be kept. Remembers it when it is a neighbour. */
 static bool keeps(cm_trimmer_t *trimmer, watch_t *watch, const cm_columns_t *columns, uint32_t i)
 {
     const cm_packed_layout_t *layout = trimmer->trim->layout;
@@ -347,23 +353,23 @@ static bool keeps(cm_trimmer_t *trimmer, watch_t *watch, const cm_columns_t *col
     return false;
 }
 
-/* Of the events [from, to) those that are not plainly farther than what is known and no witness of
- * anything; the last first. Without a branch, because nobody could foresee it. */
+/* Lists the rows of [from, to), the last first, except those that are clearly farther away than the
+ * known neighbour and no witness. Without a branch, because the processor could not predict it. */
 static uint32_t candidates(const cm_trimmer_t *trimmer, const cm_columns_t *columns, uint32_t from,
                            uint32_t to, uint32_t *list)
 {
-    const uint32_t *newcomer_of = trimmer->trim->newcomer_of;
+    const uint32_t *updated_of = trimmer->trim->updated_of;
     const uint32_t *users = columns->ids[CM_USER], *urls = columns->ids[CM_URL];
     const uint32_t *countries = columns->ids[CM_COUNTRY];
     const bool windows = trimmer->trim->windows != cm_window_mask(CM_WINDOW_ALL);
     uint32_t count = 0;
 
     for (uint32_t i = to; i-- > from;) {
-        uint32_t newcomer = newcomer_of[users[i]];
-        const watch_t *watch = &trimmer->watches[newcomer];
-        __builtin_prefetch(&trimmer->watches[newcomer_of[users[i < AHEAD ? 0 : i - AHEAD]]]);
+        uint32_t updated = updated_of[users[i]];
+        const watch_t *watch = &trimmer->watches[updated];
+        __builtin_prefetch(&trimmer->watches[updated_of[users[i < AHEAD ? 0 : i - AHEAD]]]);
         list[count] = i;
-        count += (newcomer != 0) &
+        count += (updated != 0) &
                  (windows | (columns->time[i] >= watch->before.time) |
                   ((watch->urls >> (urls[i] & 63) & 1) != 0) | (countries[i] != watch->country));
     }
@@ -373,29 +379,30 @@ static uint32_t candidates(const cm_trimmer_t *trimmer, const cm_columns_t *colu
 uint32_t cm_trimmer_select(cm_trimmer_t *trimmer, const cm_columns_t *columns, uint32_t count,
                            int64_t since, uint32_t *kept)
 {
-    uint32_t list[SOME], kept_count = 0;
+    uint32_t list[ROWS], kept_count = 0;
 
-    /* Some at a time: what they are compared with changes with every one that is looked at. */
+    assert(count <= columns->count);
+    /* ROWS at a time: the watches that they are compared with change with each row that is kept. */
     for (uint32_t to = count, from; to > 0; to = from) {
-        from = to > SOME ? to - SOME : 0;
+        from = to > ROWS ? to - ROWS : 0;
         uint32_t found = candidates(trimmer, columns, from, to, list);
         for (uint32_t k = 0; k < found; k++) {
-            uint32_t newcomer = trimmer->trim->newcomer_of[columns->ids[CM_USER][list[k]]];
+            uint32_t updated = trimmer->trim->updated_of[columns->ids[CM_USER][list[k]]];
             if (columns->first + list[k] >= since ||
-                keeps(trimmer, &trimmer->watches[newcomer], columns, list[k]))
+                keeps(trimmer, &trimmer->watches[updated], columns, list[k]))
                 kept[kept_count++] = list[k];
         }
     }
     return kept_count;
 }
 
-static int give(const cm_trimmer_t *trimmer, uint32_t newcomer, near_t event,
+static int give(const cm_trimmer_t *trimmer, uint32_t updated, near_t event,
                 int (*take)(void *context, uint32_t user, const cm_packed_event_t *packed),
                 void *context)
 {
     const cm_packed_event_t packed = {(uint64_t)event.time, event.load};
     return event.time == 0 ? 0
-                           : take(context, trimmer->trim->newcomers[newcomer - 1].user, &packed);
+                           : take(context, trimmer->trim->updated_users[updated - 1].user, &packed);
 }
 
 int cm_trimmer_neighbours(const cm_trimmer_t *trimmer,
@@ -405,16 +412,16 @@ int cm_trimmer_neighbours(const cm_trimmer_t *trimmer,
 {
     int rc = 0;
 
-    for (uint32_t i = 1; rc == 0 && i <= trimmer->trim->newcomer_count; i++) {
+    for (uint32_t i = 1; rc == 0 && i <= trimmer->trim->updated_count; i++) {
         rc = give(trimmer, i, trimmer->watches[i].before, take, context);
         if (rc == 0)
             rc = give(trimmer, i, trimmer->watches[i].after, take, context);
     }
     for (size_t i = 0; rc == 0 && i < trimmer->twin_count; i++) {
-        const watch_t *watch = &trimmer->watches[trimmer->twins[i].newcomer];
+        const watch_t *watch = &trimmer->watches[trimmer->twins[i].updated];
         near_t event = trimmer->twins[i].event;
         if (event.time == watch->before.time || event.time == watch->after.time)
-            rc = give(trimmer, trimmer->twins[i].newcomer, event, take, context);
+            rc = give(trimmer, trimmer->twins[i].updated, event, take, context);
     }
     return rc;
 }

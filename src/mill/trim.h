@@ -1,21 +1,22 @@
-/* Trimming: which old events an update must look at.
+/* Trimming: it finds the old events that an update needs.
  *
- * The mill takes away what a user's events gave before an update and adds what they give now. Most
- * of it is the same on both sides, so it may be left out on both. What must stay in hand of the old
- * events of a user who has new ones:
+ * The mill takes away the contributions of a user's events before an update and adds those of now.
+ * Most of them are the same on both sides, so they may be left out on both. Of the old events of a
+ * user with new events, these must be kept:
  *
- * - those between the first and the last new one in time, and the nearest ones before and after
- *   (all of them, where several contribution that millisecond): their gaps may change;
- * - one for every cell, url, country and site, in every window, that the user has been to
- *   before and is in again now: the user is not new there.
+ * - the events between the first and the last new one in time, and the nearest events before and
+ *   after (all of them, where several have that millisecond): their gaps may change;
+ * - one event, the witness, for each cell, url, country and site, in each window, that the user has
+ *   been to before and is in again now: the user is not new there.
  *
- * That holds as long as no copies differ in url or country. A witness may be a copy of an event at
- * another url that counts in its place, and that is not at hand. And where a new event takes the
- * place of an old copy, its user may have been where that one was at other times, which nobody has
- * looked for. So nothing is trimmed where copies differ (mill.c).
+ * That is right as long as no copies differ in url or country. Otherwise a witness may be a copy
+ * that does not count, while the copy that counts is at another url and was not kept. And when a
+ * new event replaces an old copy, the user may have been to the old copy's place at other times,
+ * for which no witness was kept. So nothing is trimmed where copies differ (mill.c).
  *
- * More than that does no harm. So an update costs a look at every old event, and little else. A
- * cm_trim_t is filled by one thread and then shared, a cm_trimmer_t belongs to one thread. */
+ * Keeping more events than these is harmless. So an update examines each old event once, and does
+ * little else. A cm_trim_t is filled by one thread and then shared; a cm_trimmer_t belongs to one
+ * thread. */
 #ifndef CM_MILL_TRIM_H
 #define CM_MILL_TRIM_H
 
@@ -25,25 +26,26 @@
 typedef struct cm_trim cm_trim_t;
 typedef struct cm_trimmer cm_trimmer_t;
 
-/* `users`: ids are below it. */
+/* `users`: ids are below it. Never NULL. `layout` is borrowed. */
 cm_trim_t *cm_trim_new(uint32_t users, unsigned windows, const cm_packed_layout_t *layout);
 
-/* Learns the new events of a block, those from `from` on. */
+/* Adds the new events of a block: its rows from `from` on. */
 void cm_trim_learn(cm_trim_t *trim, const cm_columns_t *columns, uint32_t from);
 
 void cm_trim_free(cm_trim_t *trim);
 
-/* When everything is learnt. `trim` must live as long. */
+/* To be called when `trim` is complete; `trim` is borrowed. Never NULL. */
 cm_trimmer_t *cm_trimmer_new(const cm_trim_t *trim);
 
-/* Writes into `kept` (room for `count`) which of the first `count` events of the block must be
- * kept: those from ordinal `since` on, and what is needed of the old ones. Others may still come
- * out as neighbours at the end. Quickest when later blocks come first, because then the first
- * neighbour before stays the nearest. */
+/* Writes to `kept` (memory for `count` rows) which of the first `count` rows of the block must be
+ * kept, and returns how many: the events from ordinal `since` on, and the old events that are
+ * needed, except neighbours, which are known only at the end. It is quickest from the last block to
+ * the first, because then the first neighbour that is found stays the nearest. */
 uint32_t cm_trimmer_select(cm_trimmer_t *trimmer, const cm_columns_t *columns, uint32_t count,
                            int64_t since, uint32_t *kept);
 
-/* Calls `take` for each neighbour that was not kept; `packed` has the time as its key. */
+/* Calls `take` for each neighbour that was not kept. The key of `packed` is the time alone. A value
+ * below 0 from `take` ends it and is returned. */
 int cm_trimmer_neighbours(const cm_trimmer_t *trimmer,
                           int (*take)(void *context, uint32_t user,
                                       const cm_packed_event_t *packed),

@@ -2,6 +2,7 @@
 
 #include "base/str.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 enum { SLOTS_MIN = 256 };
@@ -13,7 +14,7 @@ void cm_visited_begin(cm_visited_t *visited)
         visited->slots = cm_alloc_zero(SLOTS_MIN, sizeof *visited->slots);
     }
     visited->count = 0;
-    if (++visited->stamp == 0) { /* all stamps are used up: begin again with none in the slots */
+    if (++visited->stamp == 0) { /* all stamps are used: clear the slots and begin again */
         memset(visited->slots, 0, (visited->mask + 1) * sizeof *visited->slots);
         visited->stamp = 1;
     }
@@ -24,6 +25,7 @@ void cm_visited_grow(cm_visited_t *visited)
     cm_visited_slot_t *old = visited->slots;
     size_t slots = visited->mask + 1;
 
+    assert((slots & visited->mask) == 0);
     visited->mask = 2 * slots - 1;
     visited->slots = cm_alloc_zero(2 * slots, sizeof *visited->slots);
     visited->count = 0;

@@ -1,8 +1,8 @@
-/* Where one user has been: a set that is emptied for free.
+/* The cells, urls and countries that one user has been to: a set that costs nothing to empty.
  *
- * Each entry carries the stamp of the user who made it; a new stamp makes all of them strangers.
- * It grows with the user who has been at most places and is a few KiB for everybody else, so that
- * it stays in the cache. One thread. */
+ * Each entry has the stamp of the user for whom it was added, and a new stamp makes all older
+ * entries invalid. The set only grows when a user has been to many places; for most users it has a
+ * few KiB and stays in the cache. Used by one thread. */
 #ifndef CM_MILL_VISITED_H
 #define CM_MILL_VISITED_H
 
@@ -27,13 +27,13 @@ typedef struct cm_visited {
 /* Empties the set. */
 void cm_visited_begin(cm_visited_t *visited);
 
-/* Twice the room. */
+/* Doubles the number of slots. */
 void cm_visited_grow(cm_visited_t *visited);
 
-/* Puts (key, window) into the set; true when it was not there. */
+/* Adds (key, window) to the set; true when it was not there. */
 static inline bool cm_visited_add(cm_visited_t *visited, uint64_t key, uint32_t window)
 {
-    /* 2^64 / golden ratio: keys are dense, their high bits must come to depend on all of them. */
+    /* 2^64 / golden ratio. Keys are dense, so the product's high bits depend on all their bits. */
     uint64_t hash = (key ^ (uint64_t)window << 32) * UINT64_C(0x9E3779B97F4A7C15);
     size_t slot = (hash >> 32) & visited->mask;
 

@@ -1,5 +1,6 @@
 #include "mill/run.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>

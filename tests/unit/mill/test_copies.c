@@ -98,7 +98,7 @@ static void shared_keys_in_memory(void **state)
     (void)state;
     for (int round = 0; round < 4; round++) {
         ref_event_t *events = shared_keys(round % 2 ? REF_USERS : 3, &random);
-        /* All keys derived: events are packed, and have no ordinals. */
+        /* All keys derived: events are in compact form and have no ordinals. */
         for (size_t i = 0; round >= 2 && i < EVENTS; i++) {
             ref_event_t varied = events[i];
             ref_derive(&varied);

@@ -339,7 +339,7 @@ static void visits(void **state)
     cm_visited_free(&visited);
 }
 
-/* The timelines of 500 users, about every length of gap there is, in packed contributions. */
+/* The timelines of 500 users, about every length of gap there is, in compact contributions. */
 static void gather_users(mill_t *mill, size_t direct)
 {
     uint64_t seed = 4711;
@@ -362,7 +362,7 @@ static void gather_users(mill_t *mill, size_t direct)
     roll_up(mill);
 }
 
-/* Packed contributions make the same cells, counted in tallies or added one by one. */
+/* Compact contributions make the same cells, counted in tallies or added one by one. */
 static void tallied_or_added(void **state)
 {
     mill_t *added = mill_of(ALL), *tallied = mill_of(ALL);
@@ -373,7 +373,7 @@ static void tallied_or_added(void **state)
     gather_users(added, 0);
     gather_users(tallied, (size_t)(15 / 2 + 1) << layout.country_bits);
     assert_null(
-        tallied->regions[0].direct); /* which the contributions one by one would have made */
+        tallied->regions[0].direct); /* adding contributions one by one would have made it */
     assert_int_equal(cells_of(added), 16 * 8 + 16 + 8 + 1);
     for (int table = 0; table < 3; table++) {
         assert_int_equal(in[table]->count, of[table]->count);
