@@ -1,35 +1,105 @@
 #include "base/log.h"
 
 #include "base/clock.h"
+#include "base/nearest.h"
 #include "base/str.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 
-void cm_log(const cm_log_t *log, cm_level_t level, const char *msg, const char *format, ...)
+const char *const cm_debug_names[CM_DEBUG_COUNT + 1] = {
+    [CM_DEBUG_CONFIG] = "config",       [CM_DEBUG_SOURCE] = "source",
+    [CM_DEBUG_KAFKA] = "kafka",         [CM_DEBUG_CQL] = "cql",
+    [CM_DEBUG_CASSANDRA] = "cassandra", [CM_DEBUG_ELASTIC] = "elastic",
+    [CM_DEBUG_STORE] = "store",         [CM_DEBUG_MILL] = "mill",
+    [CM_DEBUG_INDEX] = "index",         [CM_DEBUG_PIPELINE] = "pipeline",
+    [CM_DEBUG_SERVE] = "serve",         [CM_DEBUG_SPARK] = "spark",
+};
+
+static int fail_context(const char *name, cm_err_t *err)
+{
+    cm_buf_t text = CM_BUF_INIT;
+    const char *near = cm_nearest(name, cm_debug_names);
+
+    for (int i = 0; i < CM_DEBUG_COUNT; i++)
+        cm_buf_printf(&text, "%s%s", i > 0 ? ", " : "", cm_debug_names[i]);
+    cm_fail(err, CM_EUSAGE, "--debug knows no context \"%.40s\"%s%s%s; there are %s, and all", name,
+            near != NULL ? " (did you mean " : "", near != NULL ? near : "",
+            near != NULL ? "?)" : "", text.data);
+    cm_buf_free(&text);
+    return CM_EUSAGE;
+}
+
+int cm_debug_parse(const char *text, unsigned *contexts, cm_err_t *err)
+{
+    char *copy = cm_strdup(text), *rest = copy, *name;
+    int rc = 0;
+
+    *contexts = 0;
+    while (rc == 0 && (name = strsep(&rest, ",")) != NULL) {
+        int i = 0;
+        while (i < CM_DEBUG_COUNT && strcmp(cm_debug_names[i], name) != 0)
+            i++;
+        if (i < CM_DEBUG_COUNT)
+            *contexts |= 1u << i;
+        else if (strcmp(name, "all") == 0)
+            *contexts |= (1u << CM_DEBUG_COUNT) - 1;
+        else
+            rc = fail_context(name, err);
+    }
+    free(copy);
+    return rc;
+}
+
+static void write_entry(const cm_log_t *log, const char *level, const char *context,
+                        const char *msg, const char *format, va_list args)
+    __attribute__((format(printf, 5, 0)));
+
+static void write_entry(const cm_log_t *log, const char *level, const char *context,
+                        const char *msg, const char *format, va_list args)
 {
     char pairs[1024], line[1400], when[CM_TIME_TEXT];
-    va_list args;
 
-    if (level > log->level)
-        return;
     pairs[0] = '\0';
-    if (format != NULL) {
-        va_start(args, format);
+    if (format != NULL)
         vsnprintf(pairs, sizeof pairs, format, args);
-        va_end(args);
-    }
     cm_time_format(cm_clock_now_ms(NULL), when);
-    int len = snprintf(line, sizeof line, "time=%s level=%s msg=\"%s\"%s%s\n", when,
-                       level_names[level], msg, pairs[0] ? " " : "", pairs);
+    int len = snprintf(line, sizeof line, "time=%s level=%s%s%s msg=\"%s\"%s%s\n", when, level,
+                       context != NULL ? " context=" : "", context != NULL ? context : "", msg,
+                       pairs[0] ? " " : "", pairs);
     if (len >= (int)sizeof line) {
         len = (int)sizeof line - 1;
         line[len - 1] = '\n';
     }
-    /* A log that cannot be written has nowhere left to say so. */
+    /* A log that cannot be written has no other place to report that. */
     if (write(log->fd, line, (size_t)len) < 0)
         return;
+}
+
+void cm_log(const cm_log_t *log, cm_level_t level, const char *msg, const char *format, ...)
+{
+    va_list args;
+
+    if (level > log->level)
+        return;
+    va_start(args, format);
+    write_entry(log, level_names[level], NULL, msg, format, args);
+    va_end(args);
+}
+
+void cm_debug(const cm_log_t *log, cm_debug_context_t context, const char *msg, const char *format,
+              ...)
+{
+    va_list args;
+
+    if (!cm_debugs(log, context))
+        return;
+    va_start(args, format);
+    write_entry(log, level_names[CM_LOG_DEBUG], cm_debug_names[context], msg, format, args);
+    va_end(args);
 }

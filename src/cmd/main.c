@@ -61,6 +61,8 @@ static int run_command(cm_app_t *app, cm_invocation_t *call)
     int rc = command == &cm_cmd_help ? 0 : cm_invocation_complete(call, &app->err);
     app->global = call->global;
     app->log.level = (cm_level_t)app->global.log_level;
+    if (rc == 0 && app->global.debug != NULL)
+        rc = cm_debug_parse(app->global.debug, &app->log.contexts, &app->err);
     if (rc < 0)
         return rc;
     if (demo_is_meant(app, command))

@@ -16,12 +16,15 @@ void cm_cql_say(const cm_cql_loop_t *loop, cm_level_t level, const char *msg, co
     char text[LOG_TEXT];
     va_list args;
 
-    if (loop->o.log == NULL)
+    if (loop->o.log == NULL || (level == CM_LOG_DEBUG && !cm_debugs(loop->o.log, CM_DEBUG_CQL)))
         return;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    cm_log(loop->o.log, level, msg, "%s", text);
+    if (level == CM_LOG_DEBUG)
+        cm_debug(loop->o.log, CM_DEBUG_CQL, msg, "%s", text);
+    else
+        cm_log(loop->o.log, level, msg, "%s", text);
 }
 
 void cm_cql_set_error(cm_cql_error_t *error, cm_cql_code_t code, const char *format, ...)

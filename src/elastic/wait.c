@@ -51,9 +51,8 @@ void cm_elastic_wait_failed(cm_elastic_wait_t *wait, const char *reason)
              cm_utf8_head((cm_str_t){safe.data, safe.len}, (int)sizeof wait->reason - 1),
              safe.data);
     cm_buf_free(&safe);
-    if (wait->access->settings->log != NULL)
-        cm_log(wait->access->settings->log, CM_LOG_DEBUG, "Elasticsearch is asked again",
-               "failures=%llu reason=\"%s\"", (unsigned long long)wait->failures, wait->reason);
+    cm_debug(wait->access->settings->log, CM_DEBUG_ELASTIC, "the request is sent again",
+             "failures=%llu reason=\"%s\"", (unsigned long long)wait->failures, wait->reason);
 }
 
 void cm_elastic_wait_lost(cm_elastic_wait_t *wait, size_t host, CURLcode code, const char *detail)

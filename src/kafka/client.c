@@ -37,12 +37,16 @@ static int set_user_property(rd_kafka_conf_t *conf, const cm_option_pair_t *pair
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
     const cm_kafka_client_t *client = rd_kafka_opaque(rk);
-    cm_level_t ours = level <= LOG_CRIT ? CM_LOG_ERROR : CM_LOG_INFO;
+    const cm_level_t ours = level <= LOG_CRIT ? CM_LOG_ERROR : CM_LOG_INFO;
 
     if (client == NULL)
         return;
-    cm_log(client->settings->log, level == LOG_DEBUG ? CM_LOG_DEBUG : ours, "librdkafka",
-           "facility=%s text=\"%s\"", facility, text);
+    if (level == LOG_DEBUG)
+        cm_debug(client->settings->log, CM_DEBUG_KAFKA, "librdkafka", "facility=%s text=\"%s\"",
+                 facility, text);
+    else
+        cm_log(client->settings->log, ours, "librdkafka", "facility=%s text=\"%s\"", facility,
+               text);
 }
 
 static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)

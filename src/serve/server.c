@@ -45,7 +45,7 @@ static void log_library(void *context, const char *format, va_list args)
     int len = vsnprintf(text, sizeof text, format, args);
     if (len > 0 && len < (int)sizeof text && text[len - 1] == '\n')
         text[len - 1] = '\0';
-    cm_log(&server->log, CM_LOG_DEBUG, "http", "reason=\"%s\"", text);
+    cm_debug(&server->log, CM_DEBUG_SERVE, "http", "reason=\"%s\"", text);
 }
 
 static int open_embedded(void *context, cm_index_t **index, cm_err_t *err)

@@ -29,6 +29,13 @@ const cm_option_t cm_global_option_table[] = {
      .choices = "error|warn|info|debug",
      .key = "log_level",
      .help = "how much to log on stderr"},
+    {.name = "debug",
+     .type = CM_OPT_TEXT,
+     .offset = FIELD(debug),
+     .arg = "CONTEXT,...",
+     .key = "debug",
+     .help = "log on stderr what these parts decide, at any log level: config, source, kafka, cql, "
+             "cassandra, elastic, store, mill, index, pipeline, serve, spark, or all"},
     {.name = "json",
      .type = CM_OPT_FLAG,
      .offset = FIELD(json),

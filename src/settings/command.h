@@ -19,6 +19,7 @@ typedef struct cm_global_options {
     const char *config;      /* --config FILE, default clickmill.yaml when it is there */
     const char *data_dir;    /* --data DIR, default "data" */
     int log_level;           /* --log-level error|warn|info|debug */
+    const char *debug;       /* --debug kafka,mill; NULL: no contexts are chosen */
     bool json;               /* --json: the run's account as one JSON object on stdout */
     bool help;               /* --help */
     bool version;            /* --version */
