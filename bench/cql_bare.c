@@ -342,7 +342,7 @@ int main(int argc, char **argv)
                   .page = 5000,
                   .ranges = 64,
                   .pending = 65536};
-    cm_log_t log = {CM_LOG_INFO, 2};
+    cm_log_t log = {.level = CM_LOG_INFO, .fd = 2};
     cm_err_t err = {0};
     cm_cql_t *session = NULL;
 

@@ -106,7 +106,7 @@ static void measure_agents(const agents_t *agents)
 
 static int measure_addresses(const char *path, cm_err_t *err)
 {
-    static const cm_log_t log = {CM_LOG_WARN, 2};
+    static const cm_log_t log = {.level = CM_LOG_WARN, .fd = 2};
     char(*texts)[ADDRESS_TEXT] = cm_alloc((size_t)ADDRESSES * sizeof *texts);
     cm_geo_t *geo = NULL;
     cm_geo_place_t place;

@@ -63,7 +63,7 @@ static int act(const cm_elastic_settings_t *settings, cm_elastic_t *client, cons
 
 int main(int argc, char **argv)
 {
-    const cm_log_t log = {CM_LOG_WARN, 2};
+    const cm_log_t log = {.level = CM_LOG_WARN, .fd = 2};
     cm_elastic_t *client = NULL;
     cm_err_t err;
 

@@ -8,7 +8,7 @@
 
 #define AGENT "Mozilla/5.0 (X11; Ubuntu; Linux x86_64; rv:125.0) Gecko/20100101 Firefox/125.0"
 
-static const cm_log_t quiet = {CM_LOG_ERROR, 2};
+static const cm_log_t quiet = {.level = CM_LOG_ERROR, .fd = 2};
 
 static void assert_text(const char *wanted, cm_str_t got)
 {

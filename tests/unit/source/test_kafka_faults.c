@@ -140,7 +140,7 @@ static void deleted_before_it_was_read(const char *reset)
     int64_t from, to;
 
     assert_non_null(file);
-    const cm_log_t log = {CM_LOG_ERROR, fileno(file)};
+    const cm_log_t log = {.level = CM_LOG_ERROR, .fd = fileno(file)};
     start_cluster(&mock, PARTITIONS);
     mock_property(&mock, "auto.offset.reset", reset);
     mock.settings.log = &log;

@@ -42,7 +42,7 @@ static inline rd_kafka_conf_t *mock_conf(const char *name, const char *value)
     return conf;
 }
 
-static const cm_log_t mock_log = {CM_LOG_ERROR, 2};
+static const cm_log_t mock_log = {.level = CM_LOG_ERROR, .fd = 2};
 
 /* A cluster of so many brokers without topics. */
 static inline void mock_start_brokers(mock_t *mock, int brokers_wanted)

@@ -186,7 +186,7 @@ static inline void fake_free(fake_t *fake)
 
 /* ---- a server over it ---- */
 
-static const cm_log_t quiet = {CM_LOG_ERROR, -1};
+static const cm_log_t quiet = {.level = CM_LOG_ERROR, .fd = -1};
 
 static inline cm_server_t *serve(fake_t *fake, cm_server_options_t options)
 {
