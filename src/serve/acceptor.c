@@ -13,14 +13,15 @@
 #include <unistd.h>
 
 enum {
-    REST_MS = 100, /* when there are no files left, one must be closed first */
-    LOOK_MS = 1000,
-    PATIENCE_MS = 1000, /* with the silent, when there is no room */
+    REST_MS = 100, /* when no file descriptor is left, one must be closed first */
+    CHECK_MS = 1000,
+    SILENT_MS = 1000, /* after which a silent connection may be closed to make room */
     EVENTS = 64,
     PEEK = CM_ACCEPTOR_SMALL_HEAD + 512,
 };
 
-/* A connection that has not sent anything yet; what is waited for otherwise has one too. */
+/* A connection that has not sent anything yet. The eventfd and the listening socket have one too.
+ */
 typedef struct arrival {
     int fd;
     struct sockaddr_storage address;
@@ -37,9 +38,9 @@ struct cm_acceptor {
     atomic_int open; /* connections, of the loops and below */
     arrival_t wake, listening;
     int epoll;
-    unsigned turn;     /* whose it is */
-    bool listens;      /* the socket is watched */
-    arrival_t *oldest; /* of those that wait to be readable */
+    unsigned next;     /* the loop that gets the next connection */
+    bool listens;      /* the listening socket is watched */
+    arrival_t *oldest; /* of those that are not readable yet */
     arrival_t *newest;
 };
 
@@ -57,21 +58,21 @@ static void unlink_arrival(cm_acceptor_t *acceptor, arrival_t *arrival)
         acceptor->newest = arrival->before;
 }
 
-static void turn_away(cm_acceptor_t *acceptor, arrival_t *arrival)
+static void close_arrival(cm_acceptor_t *acceptor, arrival_t *arrival)
 {
     unlink_arrival(acceptor, arrival);
-    close(arrival->fd); /* which takes it out of the epoll set, too */
+    close(arrival->fd); /* which also removes it from the epoll set */
     free(arrival);
     cm_acceptor_left(acceptor);
 }
 
 static void hand_over(cm_acceptor_t *acceptor, const arrival_t *arrival, cm_loop_t *const *loops)
 {
-    cm_loop_add(loops[acceptor->turn++ % (unsigned)acceptor->options.loops], arrival->fd,
+    cm_loop_add(loops[acceptor->next++ % (unsigned)acceptor->options.loops], arrival->fd,
                 (const struct sockaddr *)&arrival->address, arrival->len);
 }
 
-/* Whether what is there begins with a whole head of ordinary size. */
+/* Whether the text begins with a complete head of ordinary size. */
 static bool is_ordinary(const char *text, size_t len)
 {
     const char *end = memmem(text, len, "\r\n\r\n", 4);
@@ -79,7 +80,7 @@ static bool is_ordinary(const char *text, size_t len)
     return end != NULL && end - text <= CM_ACCEPTOR_SMALL_HEAD && len < PEEK;
 }
 
-static void look_at(cm_acceptor_t *acceptor, arrival_t *arrival)
+static void examine(cm_acceptor_t *acceptor, arrival_t *arrival)
 {
     char text[PEEK];
 
@@ -87,7 +88,7 @@ static void look_at(cm_acceptor_t *acceptor, arrival_t *arrival)
     if (len < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (len <= 0) {
-        turn_away(acceptor, arrival);
+        close_arrival(acceptor, arrival);
         return;
     }
     epoll_ctl(acceptor->epoll, EPOLL_CTL_DEL, arrival->fd, NULL);
@@ -112,15 +113,15 @@ static void keep(cm_acceptor_t *acceptor, const arrival_t *arrival)
         acceptor->oldest = kept;
     acceptor->newest = kept;
     if (epoll_ctl(acceptor->epoll, EPOLL_CTL_ADD, kept->fd, &event) < 0)
-        turn_away(acceptor, kept);
+        close_arrival(acceptor, kept);
 }
 
-static void turn_away_the_silent(cm_acceptor_t *acceptor)
+static void close_silent(cm_acceptor_t *acceptor)
 {
     int64_t now = cm_clock_ticks_ns(), limit = acceptor->options.seconds * INT64_C(1000000000);
 
     while (acceptor->oldest != NULL && now - acceptor->oldest->since_ns > limit)
-        turn_away(acceptor, acceptor->oldest);
+        close_arrival(acceptor, acceptor->oldest);
 }
 
 static bool has_room(const cm_acceptor_t *acceptor)
@@ -128,19 +129,19 @@ static bool has_room(const cm_acceptor_t *acceptor)
     return atomic_load(&acceptor->open) < acceptor->options.most;
 }
 
-/* When it is full, those who have said nothing for a while make room for those who come. */
+/* When there is no room, silent connections are closed to make room for new ones. */
 static void make_room(cm_acceptor_t *acceptor)
 {
     int64_t now = cm_clock_ticks_ns();
 
     while (!has_room(acceptor) && acceptor->oldest != NULL &&
-           now - acceptor->oldest->since_ns > PATIENCE_MS * INT64_C(1000000))
-        turn_away(acceptor, acceptor->oldest);
+           now - acceptor->oldest->since_ns > SILENT_MS * INT64_C(1000000))
+        close_arrival(acceptor, acceptor->oldest);
 }
 
 /* ---- accepting ---- */
 
-/* False when nobody waits. */
+/* False when no connection waits. */
 static bool accept_one(cm_acceptor_t *acceptor)
 {
     arrival_t arrival = {.len = sizeof arrival.address};
@@ -163,7 +164,7 @@ static bool accept_one(cm_acceptor_t *acceptor)
     return errno == ECONNABORTED || errno == EINTR;
 }
 
-/* Watches the socket while there is room, and only then: it stays readable. */
+/* Watches the socket only while there is room: it stays readable while connections wait. */
 static void watch_socket(cm_acceptor_t *acceptor)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = &acceptor->listening};
@@ -184,23 +185,23 @@ static void *accept_all(void *context)
 
     while (!atomic_load(&acceptor->stop)) {
         watch_socket(acceptor);
-        int count = epoll_wait(acceptor->epoll, events, EVENTS, acceptor->oldest ? LOOK_MS : -1);
+        int count = epoll_wait(acceptor->epoll, events, EVENTS, acceptor->oldest ? CHECK_MS : -1);
         for (int i = 0; i < count; i++) {
             arrival_t *arrival = events[i].data.ptr;
             if (arrival == &acceptor->listening) {
                 while (has_room(acceptor) && accept_one(acceptor))
                     ;
             } else if (arrival != &acceptor->wake) {
-                look_at(acceptor, arrival);
+                examine(acceptor, arrival);
             } else if (read(acceptor->wake.fd, &woken, sizeof woken) < 0) {
-                continue; /* somebody else's wake-up is as good */
+                continue; /* the eventfd was already read: one wake-up is enough */
             }
         }
-        turn_away_the_silent(acceptor);
+        close_silent(acceptor);
         make_room(acceptor);
     }
     while (acceptor->oldest != NULL)
-        turn_away(acceptor, acceptor->oldest);
+        close_arrival(acceptor, acceptor->oldest);
     return NULL;
 }
 
@@ -218,7 +219,7 @@ void cm_acceptor_left(cm_acceptor_t *acceptor)
         wake(acceptor);
 }
 
-/* ---- beginning and end ---- */
+/* ---- start and end ---- */
 
 static bool prepare(cm_acceptor_t *acceptor)
 {
@@ -236,7 +237,7 @@ int cm_acceptor_start(const cm_acceptor_options_t *options, cm_acceptor_t **out,
 
     acceptor->options = *options;
     acceptor->log = *options->log;
-    *out = acceptor; /* the first connection may leave before this returns */
+    *out = acceptor; /* the first connection may be closed before this returns */
     if (!prepare(acceptor) || pthread_create(&acceptor->thread, NULL, accept_all, acceptor) != 0) {
         cm_acceptor_free(acceptor);
         *out = NULL;

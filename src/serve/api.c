@@ -8,7 +8,7 @@
 struct cm_api_endpoint {
     const char *path;
     cm_listing_t listing;
-    bool windows; /* it lists windows in the order of time */
+    bool windows; /* it lists windows in order of time */
 };
 
 static const cm_api_endpoint_t endpoints[] = {
@@ -19,8 +19,8 @@ static const cm_api_endpoint_t endpoints[] = {
 
 enum {
     ENDPOINT_SUMMARY = 3,
-    DOWNLOAD_SECONDS = 10, /* after which it may be tried again */
-    QUESTION_SECONDS = 1,
+    DOWNLOAD_SECONDS = 10, /* after which a download may be tried again */
+    QUERY_SECONDS = 1,     /* the same for another query */
 };
 
 const cm_api_endpoint_t *cm_api_find(const char *path)
@@ -94,7 +94,7 @@ static int add_row(void *context, const cm_answer_t *answer)
     return rows->after != NULL ? rows->after(rows->context, rows->err) : 0;
 }
 
-/* The freshness is read before the rows, so that the rows are at least as fresh as it says. */
+/* The freshness is read before the rows, so that the rows are at least as fresh. */
 int cm_api_add_rows(cm_index_t *index, const cm_params_t *params, cm_buf_t *body,
                     cm_api_row_fn after, void *context, cm_err_t *err)
 {
@@ -127,7 +127,7 @@ int cm_api_add_rows(cm_index_t *index, const cm_params_t *params, cm_buf_t *body
     return 0;
 }
 
-/* Borrows a handle; NULL, and no error, when there is no index yet. */
+/* Borrows a handle; NULL, without an error, when there is no index yet. */
 static int take_handle(cm_handle_pool_t *handles, cm_index_t **index, cm_err_t *err)
 {
     *index = NULL;
@@ -151,7 +151,7 @@ int cm_api_answer(cm_handle_pool_t *handles, const cm_params_t *params, cm_buf_t
         return rc;
     rc = cm_api_add_rows(index, params, body, NULL, NULL, err);
     give_handle(handles, index, rc);
-    if (rc == CM_EINPUT) { /* the index has gone since it was opened */
+    if (rc == CM_EINPUT) { /* the index was deleted after it was opened */
         cm_buf_clear(body);
         rc = cm_api_add_rows(NULL, params, body, NULL, NULL, err);
     }
@@ -180,7 +180,7 @@ int cm_api_freshness(cm_handle_pool_t *handles, cm_window_t window, cm_freshness
     if (index != NULL)
         rc = cm_index_freshness(index, window, freshness, err);
     give_handle(handles, index, rc);
-    if (rc == CM_EINPUT) { /* it has gone since it was opened */
+    if (rc == CM_EINPUT) { /* it was deleted after it was opened */
         *freshness = (cm_freshness_t){0};
         rc = 0;
     }
@@ -244,5 +244,5 @@ enum MHD_Result cm_api_reply(const cm_api_endpoint_t *endpoint, struct MHD_Conne
                ? MHD_YES
                : cm_reply_later(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
                                 "too many questions wait for an answer; try again later",
-                                QUESTION_SECONDS);
+                                QUERY_SECONDS);
 }

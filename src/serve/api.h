@@ -1,7 +1,7 @@
-/* The JSON API: questions about answers.
+/* The JSON API: queries of the index.
  *
- * Stateless but for the index handles, which it borrows for one answer. Used by all threads of the
- * server. docs/api.md describes what it answers. */
+ * It has no state of its own; for each answer it borrows an index handle. Used by all threads of
+ * the server. docs/api.md describes the requests and the answers. */
 #ifndef CM_SERVE_API_H
 #define CM_SERVE_API_H
 
@@ -23,34 +23,34 @@ const cm_api_endpoint_t *cm_api_find(const char *path);
 typedef struct cm_api_request {
     cm_api_queue_t *queue;
     cm_api_query_t **query;
-    cm_downloads_t *downloads; /* for all rows */
+    cm_downloads_t *downloads; /* of all rows */
     cm_download_t **download;
     cm_loop_t *loop; /* of the connection */
     bool head;       /* the method is HEAD */
 } cm_api_request_t;
 
-/* Answers a GET or HEAD of an endpoint. The connection is suspended meanwhile, and the reply is
- * given by a second call, when it was let on. */
+/* Answers a GET or HEAD of an endpoint. The first call suspends the connection; a second call,
+ * after the connection was resumed, replies. */
 enum MHD_Result cm_api_reply(const cm_api_endpoint_t *endpoint, struct MHD_Connection *connection,
                              const cm_api_request_t *request);
 
-/* Called after each row was added. Non-zero ends the question and is returned by it. */
+/* Called after each row was added. A result other than 0 ends the query, which returns it. */
 typedef int (*cm_api_row_fn)(void *context, cm_err_t *err);
 
-/* Appends the whole answer, as CSV or JSON. `after` may be NULL, and may take what stands in the
- * buffer away. `index` is NULL when there is none yet: then there are no rows. */
+/* Appends the whole answer, as CSV or JSON. `after` may be NULL; it may take bytes out of the
+ * buffer. `index` is NULL when no index exists yet: then the answer has no rows. */
 int cm_api_add_rows(cm_index_t *index, const cm_params_t *params, cm_buf_t *body,
                     cm_api_row_fn after, void *context, cm_err_t *err);
 
-/* The same by a handle that is borrowed meanwhile. */
+/* The same with a handle that is borrowed for the time of the call. */
 int cm_api_answer(cm_handle_pool_t *handles, const cm_params_t *params, cm_buf_t *body,
                   cm_err_t *err);
 
-/* How far the answers of a window are; all zero when there are none yet. */
+/* How fresh the answers of a window are; all zero when there are none yet. */
 int cm_api_freshness(cm_handle_pool_t *handles, cm_window_t window, cm_freshness_t *freshness,
                      cm_err_t *err);
 
-/* Appends what /api/summary answers without parameters. */
+/* Appends the answer of /api/summary without parameters. */
 int cm_api_add_summary(cm_handle_pool_t *handles, cm_buf_t *body, cm_err_t *err);
 
 #endif

@@ -13,25 +13,25 @@ enum { LATER_SECONDS = 1, LATE_SECONDS = 10 };
 
 typedef enum phase {
     WAITING,
-    ASKED, /* a thread is at it */
+    RUNNING, /* a thread answers it */
     ANSWERED,
     LATE,
     FAILED,
 } phase_t;
 
-/* What is asked, by one or several. */
+/* A query of one or several connections. */
 typedef struct job {
-    cm_api_queue_t *questions;
+    cm_api_queue_t *queue;
     cm_params_t params;
     char *url, *country;
     int64_t until_ns;
-    /* Guarded by the lock; the body is constant once it is there. */
+    /* Guarded by the lock; the body is constant once it is complete. */
     phase_t phase;
-    int references; /* the queue or a thread, each question, and what is kept */
+    int references; /* the queue or a thread, each asker, and the kept answers */
     cm_api_query_t *askers;
-    struct job *next; /* in the queue, then of those that threads are at */
+    struct job *next; /* in the queue, then in the list of running ones */
     cm_buf_t body;
-    cm_freshness_t freshness; /* the body is at least as fresh */
+    cm_freshness_t freshness; /* the body is at least as fresh as this */
     int64_t answered_ns;
 } job_t;
 
@@ -54,12 +54,12 @@ struct cm_api_queue {
     pthread_cond_t came;
     job_t *first; /* the queue */
     int waiting;
-    job_t *asked; /* those that threads are at */
+    job_t *running; /* those that threads answer now */
     job_t *kept[CM_API_QUEUE_KEPT];
-    unsigned turn; /* whose place is taken next */
+    unsigned turn; /* the place of `kept` that is overwritten next */
 };
 
-/* ---- what is asked ---- */
+/* ---- jobs ---- */
 
 static bool same_text(const char *a, const char *b)
 {
@@ -84,21 +84,21 @@ static bool same_freshness(const cm_freshness_t *a, const cm_freshness_t *b)
            a->daily_visitors == b->daily_visitors;
 }
 
-/* Asked by SQLite in the midst of a question. */
+/* Called by SQLite during a query. */
 static bool gives_up(void *context)
 {
     const job_t *job = context;
 
-    return atomic_load_explicit(&job->questions->stopping, memory_order_relaxed) ||
+    return atomic_load_explicit(&job->queue->stopping, memory_order_relaxed) ||
            cm_clock_ticks_ns() > job->until_ns;
 }
 
-static job_t *new_job(cm_api_queue_t *questions, const cm_params_t *params)
+static job_t *new_job(cm_api_queue_t *queue, const cm_params_t *params)
 {
     job_t *job = cm_alloc_zero(1, sizeof *job);
     cm_index_query_t *query = &job->params.query;
 
-    job->questions = questions;
+    job->queue = queue;
     job->params = *params;
     if (query->url != NULL)
         query->url = job->url = cm_strdup(query->url);
@@ -106,12 +106,12 @@ static job_t *new_job(cm_api_queue_t *questions, const cm_params_t *params)
         query->country = job->country = cm_strdup(query->country);
     query->gives_up = gives_up;
     query->gives_up_context = job;
-    job->until_ns = cm_clock_ticks_ns() + questions->limit_ns;
+    job->until_ns = cm_clock_ticks_ns() + queue->limit_ns;
     job->references = 1;
     return job;
 }
 
-/* The lock is held. The last one frees it. */
+/* The lock is held. The last reference frees the job. */
 static void drop(job_t *job)
 {
     if (--job->references > 0)
@@ -123,7 +123,7 @@ static void drop(job_t *job)
 }
 
 /* The lock is held. */
-static void let_on(job_t *job)
+static void resume(job_t *job)
 {
     for (cm_api_query_t *at = job->askers; at != NULL; at = at->next) {
         if (at->suspended) {
@@ -151,41 +151,41 @@ static void unlink_job(job_t **list, const job_t *job)
 
 /* ---- answering ---- */
 
-/* Takes an answer that was made of the same answers, if there is one. */
+/* Copies a kept answer to the same query that was made from the same index, if there is one. */
 static bool recall(job_t *job)
 {
-    cm_api_queue_t *questions = job->questions;
+    cm_api_queue_t *queue = job->queue;
     bool found = false;
 
-    pthread_mutex_lock(&questions->lock);
+    pthread_mutex_lock(&queue->lock);
     const int64_t oldest = cm_clock_ticks_ns() - CM_API_QUEUE_KEPT_MS * INT64_C(1000000);
     for (int i = 0; i < CM_API_QUEUE_KEPT && !found; i++) {
-        const job_t *kept = questions->kept[i];
+        const job_t *kept = queue->kept[i];
         found = kept != NULL && kept->answered_ns > oldest &&
                 same_params(&kept->params, &job->params) &&
                 same_freshness(&kept->freshness, &job->freshness);
         if (found)
             cm_buf_add(&job->body, kept->body.data, kept->body.len);
     }
-    pthread_mutex_unlock(&questions->lock);
+    pthread_mutex_unlock(&queue->lock);
     return found;
 }
 
-/* The lock is held. An older answer to the same makes room first. */
+/* The lock is held. An older answer to the same query is replaced first. */
 static void keep(job_t *job)
 {
-    cm_api_queue_t *questions = job->questions;
+    cm_api_queue_t *queue = job->queue;
     job_t **place = NULL;
 
     if (job->body.len > CM_API_QUEUE_KEPT_BYTES)
         return;
     for (int i = 0; i < CM_API_QUEUE_KEPT && place == NULL; i++) {
-        job_t *kept = questions->kept[i];
+        job_t *kept = queue->kept[i];
         if (kept != NULL && same_params(&kept->params, &job->params))
-            place = &questions->kept[i];
+            place = &queue->kept[i];
     }
     if (place == NULL)
-        place = &questions->kept[questions->turn++ % CM_API_QUEUE_KEPT];
+        place = &queue->kept[queue->turn++ % CM_API_QUEUE_KEPT];
     if (*place != NULL)
         drop(*place);
     *place = job;
@@ -195,141 +195,141 @@ static void keep(job_t *job)
 
 static void answer(job_t *job)
 {
-    cm_api_queue_t *questions = job->questions;
+    cm_api_queue_t *queue = job->queue;
     bool recalled = false;
     cm_err_t err = {.text = ""};
     int rc = gives_up(job) ? CM_ESTOP : 0;
 
     if (rc == 0)
-        rc = cm_api_freshness(questions->handles, job->params.query.window, &job->freshness, &err);
+        rc = cm_api_freshness(queue->handles, job->params.query.window, &job->freshness, &err);
     if (rc == 0)
         recalled = recall(job);
     if (rc == 0 && !recalled)
-        rc = cm_api_answer(questions->handles, &job->params, &job->body, &err);
-    /* The sentence may name paths of this machine, which are no business of the network. */
+        rc = cm_api_answer(queue->handles, &job->params, &job->body, &err);
+    /* Only to the log: the sentence may name paths of this machine. */
     if (rc < 0 && rc != CM_ESTOP)
-        cm_log(questions->log, CM_LOG_ERROR, "answers cannot be read", "reason=\"%s\"", err.text);
-    pthread_mutex_lock(&questions->lock);
+        cm_log(queue->log, CM_LOG_ERROR, "answers cannot be read", "reason=\"%s\"", err.text);
+    pthread_mutex_lock(&queue->lock);
     job->phase = rc == 0 ? ANSWERED : rc == CM_ESTOP ? LATE : FAILED;
     if (rc == 0 && !recalled)
         keep(job);
-    let_on(job);
-    unlink_job(&questions->asked, job);
+    resume(job);
+    unlink_job(&queue->running, job);
     drop(job);
-    pthread_cond_signal(&questions->came); /* for who has waited for it */
-    pthread_mutex_unlock(&questions->lock);
+    pthread_cond_signal(&queue->came); /* for an equal query that had to wait, see take() */
+    pthread_mutex_unlock(&queue->lock);
 }
 
-/* The lock is held. What is being answered is not answered twice at once: who has come since shares
- * one answer after it. NULL: there is nothing to do. */
-static job_t *take(cm_api_queue_t *questions)
+/* The lock is held. Equal queries are not answered at the same time: those that arrived after the
+ * running one share one answer after it. NULL: there is nothing to do. */
+static job_t *take(cm_api_queue_t *queue)
 {
-    job_t *job = questions->first;
+    job_t *job = queue->first;
 
-    while (job != NULL && find(questions->asked, &job->params) != NULL)
+    while (job != NULL && find(queue->running, &job->params) != NULL)
         job = job->next;
     if (job == NULL)
         return NULL;
-    unlink_job(&questions->first, job);
-    questions->waiting--;
-    job->next = questions->asked;
-    questions->asked = job;
-    job->phase = ASKED;
+    unlink_job(&queue->first, job);
+    queue->waiting--;
+    job->next = queue->running;
+    queue->running = job;
+    job->phase = RUNNING;
     return job;
 }
 
 static void *work(void *context)
 {
-    cm_api_queue_t *questions = context;
+    cm_api_queue_t *queue = context;
 
     cm_process_step_back(CM_STEP_BACK);
-    pthread_mutex_lock(&questions->lock);
-    while (!atomic_load(&questions->stopping)) {
-        job_t *job = take(questions);
+    pthread_mutex_lock(&queue->lock);
+    while (!atomic_load(&queue->stopping)) {
+        job_t *job = take(queue);
         if (job == NULL) {
-            pthread_cond_wait(&questions->came, &questions->lock);
+            pthread_cond_wait(&queue->came, &queue->lock);
             continue;
         }
-        pthread_mutex_unlock(&questions->lock);
+        pthread_mutex_unlock(&queue->lock);
         answer(job);
-        pthread_mutex_lock(&questions->lock);
+        pthread_mutex_lock(&queue->lock);
     }
-    pthread_mutex_unlock(&questions->lock);
+    pthread_mutex_unlock(&queue->lock);
     return NULL;
 }
 
 /* ---- the request ---- */
 
 /* The lock is held. */
-static job_t *queue_job(cm_api_queue_t *questions, const cm_params_t *params)
+static job_t *queue_job(cm_api_queue_t *queue, const cm_params_t *params)
 {
-    job_t **last = &questions->first;
+    job_t **last = &queue->first;
 
-    if (questions->waiting >= CM_API_QUEUE_WAITING)
+    if (queue->waiting >= CM_API_QUEUE_WAITING)
         return NULL;
     while (*last != NULL)
         last = &(*last)->next;
-    *last = new_job(questions, params);
-    questions->waiting++;
-    pthread_cond_signal(&questions->came);
+    *last = new_job(queue, params);
+    queue->waiting++;
+    pthread_cond_signal(&queue->came);
     return *last;
 }
 
-cm_api_query_t *cm_api_query_start(cm_api_queue_t *questions, const cm_params_t *params,
+cm_api_query_t *cm_api_query_start(cm_api_queue_t *queue, const cm_params_t *params,
                                    struct MHD_Connection *connection, cm_loop_t *loop)
 {
-    cm_api_query_t *question = NULL;
+    cm_api_query_t *query = NULL;
 
-    pthread_mutex_lock(&questions->lock);
-    /* One that is being answered may be of answers that were there before this request has come. */
-    job_t *job = find(questions->first, params);
-    if (job == NULL && !atomic_load(&questions->stopping))
-        job = queue_job(questions, params);
+    pthread_mutex_lock(&queue->lock);
+    /* A running one may use answers that are older than this request. */
+    job_t *job = find(queue->first, params);
+    if (job == NULL && !atomic_load(&queue->stopping))
+        job = queue_job(queue, params);
     if (job != NULL) {
-        question = cm_alloc_zero(1, sizeof *question);
-        *question = (cm_api_query_t){.job = job,
-                                     .connection = connection,
-                                     .loop = loop,
-                                     .suspended = true,
-                                     .next = job->askers};
-        if (question->next != NULL)
-            question->next->before = question;
-        job->askers = question;
+        query = cm_alloc_zero(1, sizeof *query);
+        *query = (cm_api_query_t){.job = job,
+                                  .connection = connection,
+                                  .loop = loop,
+                                  .suspended = true,
+                                  .next = job->askers};
+        if (query->next != NULL)
+            query->next->before = query;
+        job->askers = query;
         job->references++;
         MHD_suspend_connection(connection);
     }
-    pthread_mutex_unlock(&questions->lock);
-    return question;
+    pthread_mutex_unlock(&queue->lock);
+    return query;
 }
 
-void cm_api_query_release(cm_api_query_t *question)
+void cm_api_query_release(cm_api_query_t *query)
 {
-    if (question == NULL)
+    if (query == NULL)
         return;
-    cm_api_queue_t *questions = question->job->questions;
-    pthread_mutex_lock(&questions->lock);
-    if (question->next != NULL)
-        question->next->before = question->before;
-    *(question->before != NULL ? &question->before->next : &question->job->askers) = question->next;
-    drop(question->job);
-    pthread_mutex_unlock(&questions->lock);
-    free(question);
+    cm_api_queue_t *queue = query->job->queue;
+    pthread_mutex_lock(&queue->lock);
+    if (query->next != NULL)
+        query->next->before = query->before;
+    *(query->before != NULL ? &query->before->next : &query->job->askers) = query->next;
+    drop(query->job);
+    pthread_mutex_unlock(&queue->lock);
+    free(query);
 }
 
-enum MHD_Result cm_api_query_reply(cm_api_query_t *question, struct MHD_Connection *connection)
+enum MHD_Result cm_api_query_reply(cm_api_query_t *query, struct MHD_Connection *connection)
 {
-    job_t *job = question->job;
-    cm_api_queue_t *questions = job->questions;
+    job_t *job = query->job;
+    cm_api_queue_t *queue = job->queue;
     cm_buf_t body = CM_BUF_INIT;
 
-    pthread_mutex_lock(&questions->lock);
+    pthread_mutex_lock(&queue->lock);
     const phase_t phase = job->phase;
     if (phase == ANSWERED)
         cm_buf_add(&body, job->body.data, job->body.len);
-    pthread_mutex_unlock(&questions->lock);
+    pthread_mutex_unlock(&queue->lock);
     if (phase == ANSWERED)
         return cm_reply_data(connection, cm_params_type(&job->params), &body);
-    if (atomic_load(&questions->stopping))
+    if (atomic_load(&queue->stopping))
         return cm_reply_later(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "the server stops",
                               LATER_SECONDS);
     if (phase == LATE)
@@ -347,55 +347,55 @@ enum MHD_Result cm_api_query_reply(cm_api_query_t *question, struct MHD_Connecti
 int cm_api_queue_start(cm_handle_pool_t *handles, const cm_log_t *log, int threads,
                        int64_t limit_ms, cm_api_queue_t **out, cm_err_t *err)
 {
-    cm_api_queue_t *questions = cm_alloc_zero(1, sizeof *questions);
+    cm_api_queue_t *queue = cm_alloc_zero(1, sizeof *queue);
 
-    questions->handles = handles;
-    questions->log = log;
-    questions->limit_ns = limit_ms * 1000000;
-    pthread_mutex_init(&questions->lock, NULL);
-    pthread_cond_init(&questions->came, NULL);
-    while (questions->thread_count < threads &&
-           pthread_create(&questions->threads[questions->thread_count], NULL, work, questions) == 0)
-        questions->thread_count++;
-    if (questions->thread_count == threads) {
-        *out = questions;
+    queue->handles = handles;
+    queue->log = log;
+    queue->limit_ns = limit_ms * 1000000;
+    pthread_mutex_init(&queue->lock, NULL);
+    pthread_cond_init(&queue->came, NULL);
+    while (queue->thread_count < threads &&
+           pthread_create(&queue->threads[queue->thread_count], NULL, work, queue) == 0)
+        queue->thread_count++;
+    if (queue->thread_count == threads) {
+        *out = queue;
         return 0;
     }
-    cm_api_queue_stop(questions);
-    cm_api_queue_free(questions);
+    cm_api_queue_stop(queue);
+    cm_api_queue_free(queue);
     return cm_fail_thread(err);
 }
 
-void cm_api_queue_stop(cm_api_queue_t *questions)
+void cm_api_queue_stop(cm_api_queue_t *queue)
 {
-    if (questions == NULL)
+    if (queue == NULL)
         return;
-    pthread_mutex_lock(&questions->lock);
-    atomic_store(&questions->stopping, true);
-    pthread_cond_broadcast(&questions->came);
-    pthread_mutex_unlock(&questions->lock);
-    for (int i = 0; i < questions->thread_count; i++)
-        pthread_join(questions->threads[i], NULL);
-    pthread_mutex_lock(&questions->lock);
-    while (questions->first != NULL) {
-        job_t *job = questions->first;
-        questions->first = job->next;
-        let_on(job);
+    pthread_mutex_lock(&queue->lock);
+    atomic_store(&queue->stopping, true);
+    pthread_cond_broadcast(&queue->came);
+    pthread_mutex_unlock(&queue->lock);
+    for (int i = 0; i < queue->thread_count; i++)
+        pthread_join(queue->threads[i], NULL);
+    pthread_mutex_lock(&queue->lock);
+    while (queue->first != NULL) {
+        job_t *job = queue->first;
+        queue->first = job->next;
+        resume(job);
         drop(job);
     }
     for (int i = 0; i < CM_API_QUEUE_KEPT; i++) {
-        if (questions->kept[i] != NULL)
-            drop(questions->kept[i]);
-        questions->kept[i] = NULL;
+        if (queue->kept[i] != NULL)
+            drop(queue->kept[i]);
+        queue->kept[i] = NULL;
     }
-    pthread_mutex_unlock(&questions->lock);
+    pthread_mutex_unlock(&queue->lock);
 }
 
-void cm_api_queue_free(cm_api_queue_t *questions)
+void cm_api_queue_free(cm_api_queue_t *queue)
 {
-    if (questions == NULL)
+    if (queue == NULL)
         return;
-    pthread_cond_destroy(&questions->came);
-    pthread_mutex_destroy(&questions->lock);
-    free(questions);
+    pthread_cond_destroy(&queue->came);
+    pthread_mutex_destroy(&queue->lock);
+    free(queue);
 }

@@ -56,8 +56,9 @@ enum MHD_Result cm_asset_reply(struct MHD_Connection *connection, const cm_asset
     if (response == NULL)
         return MHD_NO;
     MHD_add_response_header(response, "Content-Type", asset->type);
-    /* The browser keeps it and asks whether it is still the same: a new binary shows at once. What
-     * every page of a busy site loads is not asked for each time. */
+    /* The browser keeps the file and asks each time whether it has changed, so that a new binary
+     * takes effect at once. The files that every page of a busy site loads are not asked for each
+     * time. */
     MHD_add_response_header(response, "Cache-Control",
                             asset->public ? "public, max-age=3600" : "no-cache");
     MHD_add_response_header(response, "ETag", body->tag);

@@ -1,4 +1,4 @@
-/* The files of the dashboard and of the pages beside it, which scripts/embed.py turns into C at
+/* The files of the dashboard and of the other pages, which scripts/embed.py turns into C at
  * build time.
  *
  * Constant data of the program; any thread may use it. */
@@ -17,10 +17,10 @@ typedef struct cm_asset_body {
 } cm_asset_body_t;
 
 typedef struct cm_asset {
-    const char *path; /* of the request, "/" for the page itself */
+    const char *path; /* of the request; the dashboard is "/" */
     const char *type;
     cm_asset_body_t plain, gzip;
-    bool public; /* pages of other sites load it too */
+    bool public; /* pages of other sites may load it */
 } cm_asset_t;
 
 extern const cm_asset_t cm_assets[];

@@ -1,17 +1,17 @@
 #include "serve/authority.h"
 
-cm_str_t cm_authority_host(cm_str_t host)
+cm_str_t cm_authority_host(cm_str_t authority)
 {
-    if (host.len == 0) /* whose data may be NULL, which is nothing for memchr() */
+    if (authority.len == 0) /* its data may be NULL, which memchr() does not accept */
         return CM_STR("");
-    const char *end = memchr(host.data, host.data[0] == '[' ? ']' : ':', host.len);
+    const char *end = memchr(authority.data, authority.data[0] == '[' ? ']' : ':', authority.len);
     if (end == NULL)
-        return host;
-    return (cm_str_t){host.data, (size_t)(end - host.data) + (*end == ']')};
+        return authority;
+    return (cm_str_t){authority.data, (size_t)(end - authority.data) + (*end == ']')};
 }
 
-bool cm_authority_is_local(cm_str_t name)
+bool cm_authority_is_local(cm_str_t host)
 {
-    return cm_str_equal_nocase(name, CM_STR("localhost")) ||
-           cm_str_equal(name, CM_STR("127.0.0.1")) || cm_str_equal(name, CM_STR("[::1]"));
+    return cm_str_equal_nocase(host, CM_STR("localhost")) ||
+           cm_str_equal(host, CM_STR("127.0.0.1")) || cm_str_equal(host, CM_STR("[::1]"));
 }

@@ -101,11 +101,11 @@ int cm_collecting_check(cm_app_t *app, const cm_collect_given_t *given, cm_err_t
     cm_credentials_t credentials = {.hangups = 0};
     cm_sites_t *sites = NULL;
     cm_proxies_t *proxies = NULL;
-    cm_own_names_t *ours = NULL;
+    cm_own_names_t *names = NULL;
 
     int rc = cm_sites_new(given->sites, &sites, err);
     if (rc == 0)
-        rc = cm_own_names_new(given->hosts, sites, &ours, err);
+        rc = cm_own_names_new(given->hosts, sites, &names, err);
     if (rc == 0)
         rc = cm_proxies_new(given->proxies, &proxies, err);
     if (rc == 0)
@@ -113,7 +113,7 @@ int cm_collecting_check(cm_app_t *app, const cm_collect_given_t *given, cm_err_t
     if (rc == 0)
         rc = cm_credentials_read(&credentials, NULL, &given->tls, err);
     cm_credentials_free(&credentials);
-    cm_own_names_free(ours);
+    cm_own_names_free(names);
     cm_sites_free(sites);
     cm_proxies_free(proxies);
     free_secrets(&collecting);
@@ -167,10 +167,10 @@ static int open_collector(cm_collecting_t *collecting, size_t queue, cm_err_t *e
         .tokens = collecting->tokens,
         .token_count = given->tokens.count,
         .max_body = (size_t)given->max_body,
-        .max_coming = queue,
+        .max_uploads = queue,
         .body_timeout_ms = given->body_timeout < given->idle ? given->body_timeout : given->idle,
         .rate = {given->rate_limit, given->rate_events, given->rate_bytes},
-        .readers = server_threads(1),
+        .body_threads = server_threads(1),
         .tls = given->tls.cert != NULL,
         .demo = given->demo,
         .shop = given->shop,

@@ -5,26 +5,26 @@
 #include <stdlib.h>
 
 enum {
-    SHARES = 4,       /* an address may have one of so many of what all bodies may take */
-    BODIES_EACH = 32, /* unfinished bodies of one address */
+    SHARES = 4,        /* an address may use this part of the bytes of all uploads: one in 4 */
+    UPLOADS_EACH = 32, /* of one address */
 };
 
 static int start_threads(cm_collector_t *collector, cm_err_t *err)
 {
     const cm_collector_options_t *options = &collector->options;
-    const size_t share = options->max_coming / SHARES;
-    const cm_uploads_options_t bodies = {
-        .max_bytes = options->max_coming,
+    const size_t share = options->max_uploads / SHARES;
+    const cm_uploads_options_t uploads = {
+        .max_bytes = options->max_uploads,
         .max_each = share > options->max_body ? share : options->max_body,
-        .most = BODIES_EACH,
+        .most = UPLOADS_EACH,
         .timeout_ms = options->body_timeout_ms,
         .tls = options->tls,
     };
 
-    int rc = cm_uploads_start(&bodies, &collector->bodies, err);
+    int rc = cm_uploads_start(&uploads, &collector->uploads, err);
     if (rc == 0)
-        rc = cm_fair_queue_start(options->readers > 0 ? options->readers : 1, cm_collector_job,
-                                 cm_collector_drop, &collector->turns, err);
+        rc = cm_fair_queue_start(options->body_threads > 0 ? options->body_threads : 1,
+                                 cm_collector_job, cm_collector_drop, &collector->queue, err);
     return rc;
 }
 
@@ -46,7 +46,8 @@ int cm_collector_new(const cm_collector_options_t *options, cm_collector_t **out
     collector->rules.rate = cm_rate_new(&options->rate);
     int rc = cm_sites_new(options->sites, &collector->rules.sites, err);
     if (rc == 0)
-        rc = cm_own_names_new(options->hosts, collector->rules.sites, &collector->rules.ours, err);
+        rc = cm_own_names_new(options->hosts, collector->rules.sites, &collector->rules.own_names,
+                              err);
     if (rc == 0)
         rc = cm_proxies_new(options->proxies, &collector->rules.proxies, err);
     if (rc == 0)
@@ -64,13 +65,13 @@ void cm_collector_free(cm_collector_t *collector)
     if (collector == NULL)
         return;
     cm_collector_give_up(collector);
-    cm_fair_queue_free(collector->turns);
-    cm_uploads_stop(collector->bodies);
+    cm_fair_queue_free(collector->queue);
+    cm_uploads_stop(collector->uploads);
     cm_collector_forget(collector);
     cm_refused_free(collector->refused);
     cm_rate_free(collector->rules.rate);
     cm_proxies_free(collector->rules.proxies);
-    cm_own_names_free(collector->rules.ours);
+    cm_own_names_free(collector->rules.own_names);
     cm_sites_free(collector->rules.sites);
     pthread_mutex_destroy(&collector->lock);
     free(collector);
@@ -78,8 +79,8 @@ void cm_collector_free(cm_collector_t *collector)
 
 void cm_collector_give_up(cm_collector_t *collector)
 {
-    if (collector->turns != NULL)
-        cm_fair_queue_stop(collector->turns);
+    if (collector->queue != NULL)
+        cm_fair_queue_stop(collector->queue);
 }
 
 void cm_collector_listens(cm_collector_t *collector, bool loopback)

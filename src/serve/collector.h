@@ -1,9 +1,10 @@
 /* The collector's part of the HTTP server: POST /v1/events, GET /pixel.gif, GET /readyz, as
  * docs/collect.md describes them.
  *
- * A request is read by one of the server's threads, its events go to the inbox, and its connection
- * rests until the inbox gives the ticket back: only then is it answered. Functions that take a
- * connection are for the server's threads; the others for the thread that makes the collector. */
+ * One of the server's threads reads a request and puts its events into the inbox. The connection is
+ * suspended until the inbox returns the request as a ticket; then it is answered. Functions that
+ * take a connection are for the server's threads, the others for the thread that made the
+ * collector, unless they say otherwise. */
 #ifndef CM_SERVE_COLLECTOR_H
 #define CM_SERVE_COLLECTOR_H
 
@@ -15,26 +16,26 @@
 
 #include <microhttpd.h>
 
-/* All is borrowed until the collector is freed. */
+/* Everything is borrowed until the collector is freed. */
 typedef struct cm_collector_options {
     cm_inbox_t *inbox; /* its tickets end in cm_collector_done() */
     cm_posted_shared_t *shared;
-    const char *sites, *proxies, *hosts; /* see sites.h, proxies.h, ours.h */
+    const char *sites, *proxies, *hosts; /* see sites.h, proxies.h, own_names.h */
     const cm_sender_token_t *tokens;
     size_t token_count;
     size_t max_body;         /* bytes, as sent and unpacked */
-    size_t max_coming;       /* of all bodies that are not whole yet */
+    size_t max_uploads;      /* bytes of all bodies that are not complete yet */
     int64_t body_timeout_ms; /* from the head of a request to the end of its body */
     cm_rate_limits_t rate;
-    int readers; /* threads that read long bodies; 0: 1 */
+    int body_threads; /* threads that read long bodies; 0: 1 */
     bool tls;
-    bool demo; /* take the clicks of the demo shop alone */
-    bool shop; /* it is there */
-    /* Appends what there is to say as members of a JSON object, and says whether events are taken.
-     * Called by any of the server's threads. NULL: they are, and there is nothing to say. */
+    bool demo; /* take only the clicks of the demo shop */
+    bool shop; /* the demo shop is served */
+    /* Appends details as members of a JSON object, and says whether events are taken. Called by any
+     * of the server's threads. NULL: events are taken, and there are no details. */
     bool (*ready)(void *context, cm_buf_t *json);
-    /* Whether nothing more may be stored, for the store is as large as it may become. Called by
-     * any of the server's threads. NULL: it may. */
+    /* Whether the store has reached its largest size, so that no more events may be stored. Called
+     * by any of the server's threads. NULL: there is no limit. */
     bool (*full)(void *context);
     void *ready_context; /* of both */
 } cm_collector_options_t;
@@ -42,23 +43,23 @@ typedef struct cm_collector_options {
 typedef struct cm_collector cm_collector_t;
 typedef struct cm_collector_request cm_collector_request_t;
 
-/* CM_EUSAGE. */
+/* CM_EUSAGE: an option is wrong. CM_EINTERNAL: a thread does not start. */
 int cm_collector_new(const cm_collector_options_t *options, cm_collector_t **collector,
                      cm_err_t *err);
 void cm_collector_free(cm_collector_t *collector);
 
-/* From now on nothing that takes long is read; who waits for that is told to send it again. Before
+/* Stops reading long bodies. Clients that wait for that are told to send them again. Called before
  * the server is stopped. */
 void cm_collector_give_up(cm_collector_t *collector);
 
-/* Before the first request: whether only this machine can connect. */
+/* Says before the first request whether only this machine can connect. */
 void cm_collector_listens(cm_collector_t *collector, bool loopback);
 
-/* Forgets what its readers know of visitors that are no longer: the keyed hash of a day. For any
+/* Forgets what the parsers know of visitors of a past day, whose key is forgotten too. For any
  * thread. */
 void cm_collector_forget(cm_collector_t *collector);
 
-/* What was refused, for any thread. */
+/* The requests that were refused, for any thread. */
 cm_refused_requests_t *cm_collector_refused(cm_collector_t *collector);
 
 /* One path of the collector. */
@@ -83,8 +84,10 @@ enum MHD_Result cm_collector_handle(cm_collector_t *collector,
                                     size_t *upload_len, cm_collector_request_t **request);
 void cm_collector_request_free(cm_collector_request_t *request);
 
-/* At the end of a round of a loop: whoever stores is told that there is something. Later is better
- * than at once, because what comes in a round is then stored as one group. */
+/* Called at the end of each round of a loop: wakes the thread that stores events, if there are any.
+ * This is better than waking it at once, because the events of a round are then stored as one
+ * group.
+ */
 void cm_collector_ring(cm_collector_t *collector);
 
 /* A cm_inbox_done_fn. */

@@ -1,4 +1,4 @@
-/* Whether the sender of a request may send now, and what it is told where it may not. */
+/* Whether the sender of a request may send now, and the replies when it may not. */
 #include "base/clock.h"
 #include "serve/collector_inside.h"
 
@@ -74,7 +74,6 @@ static enum MHD_Result refuse_locked(cm_collector_request_t *request)
         "too many wrong tokens from this address: none is looked at for a while");
 }
 
-/* Where the store has all that it may hold, nothing more is taken. */
 bool cm_collector_has_room(cm_collector_request_t *request, enum MHD_Result *result)
 {
     const cm_collector_options_t *options = &request->collector->options;
@@ -86,7 +85,6 @@ bool cm_collector_has_room(cm_collector_request_t *request, enum MHD_Result *res
     return false;
 }
 
-/* Finds out who sends, and whether he may now; replies where he may not (then `*result` is set). */
 bool cm_collector_admit(cm_collector_request_t *request, enum MHD_Result *result)
 {
     cm_sender_t *sender = &request->sender;

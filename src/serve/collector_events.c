@@ -1,4 +1,4 @@
-/* POST /v1/events, and OPTIONS, by which a browser asks whether a page may send. */
+/* POST /v1/events, and OPTIONS, with which a browser asks whether a page may send. */
 #include "serve/collector_inside.h"
 #include "serve/head.h"
 
@@ -8,16 +8,17 @@ enum {
 
 static enum MHD_Result read_body(cm_collector_request_t *request)
 {
-    if (request->held.is_coming &&
-        !cm_uploads_complete(request->collector->bodies, &request->held.coming))
-        return MHD_NO; /* its answer is on its way */
+    if (request->held.is_uploading &&
+        !cm_uploads_complete(request->collector->uploads, &request->held.upload))
+        return MHD_NO; /* it was given up, and has its answer */
     if (request->room == CM_UPLOAD_TOTAL_LIMIT)
         return cm_collector_refuse_lost(request);
     if (request->room == CM_UPLOAD_ADDRESS_LIMIT)
         return cm_collector_refuse_later(request, MHD_HTTP_TOO_MANY_REQUESTS, AGAIN_SECONDS,
                                          "too many unfinished bodies from this address");
     cm_collector_read(request);
-    if (atomic_load(&request->stage) != CM_COLLECTOR_STAGE_COMING) /* another thread reads it */
+    if (atomic_load(&request->stage) !=
+        CM_COLLECTOR_STAGE_UPLOAD) /* another thread reads the body */
         return MHD_YES;
     return cm_collector_settle_at_once(request);
 }
@@ -27,7 +28,7 @@ static bool type_is(cm_str_t type, const char *name)
     return cm_str_equal_nocase(type, cm_str(name));
 }
 
-/* Content-Type and Content-Encoding; replies where they are others. */
+/* Reads Content-Type and Content-Encoding. False when it has replied, because they are unknown. */
 static bool accept_type(cm_collector_request_t *request, enum MHD_Result *result)
 {
     const char *type = cm_sender_header(request->connection, "Content-Type");
@@ -62,7 +63,7 @@ static bool accept_length(cm_collector_request_t *request, enum MHD_Result *resu
     return false;
 }
 
-/* From here on its body is waited for. */
+/* Counts the body as an upload from now on. */
 static void await_body(cm_collector_request_t *request)
 {
     const union MHD_ConnectionInfo *info =
@@ -70,8 +71,8 @@ static void await_body(cm_collector_request_t *request)
 
     if (!cm_head_has_body(request->connection))
         return;
-    request->held.is_coming = true;
-    cm_uploads_begin(request->collector->bodies, &request->held.coming,
+    request->held.is_uploading = true;
+    cm_uploads_begin(request->collector->uploads, &request->held.upload,
                      cm_sender_limit_key(&request->sender), info->connect_fd,
                      request->sender.trusted);
 }

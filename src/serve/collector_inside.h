@@ -11,67 +11,67 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { CM_COLLECTOR_KEPT = 8 /* readers that are kept */ };
+enum { CM_COLLECTOR_KEPT = 8 /* parsers that are kept for the next request */ };
 
-/* What reads a body: as many as are read at once. */
-typedef struct cm_collector_reader {
+/* Reads one body at a time; as many are in use as bodies are read at once. */
+typedef struct cm_collector_parser {
     cm_poster_t *poster;
     cm_batch_t batch;
-} cm_collector_reader_t;
+} cm_collector_parser_t;
 
 struct cm_collector {
     cm_collector_options_t options;
     cm_sender_rules_t rules;
     cm_refused_requests_t *refused;
-    atomic_bool ring; /* something is in the inbox that nobody was told of */
-    cm_uploads_t *bodies;
-    cm_fair_queue_t *turns; /* that read long bodies */
+    atomic_bool ring; /* the inbox has events, and the thread that stores is not woken yet */
+    cm_uploads_t *uploads;
+    cm_fair_queue_t *queue; /* of long bodies */
     pthread_mutex_t lock;   /* guards: */
-    cm_collector_reader_t *kept[CM_COLLECTOR_KEPT];
+    cm_collector_parser_t *kept[CM_COLLECTOR_KEPT];
     int kept_count;
 };
 
 typedef enum cm_collector_stage {
-    CM_COLLECTOR_STAGE_COMING,  /* the body comes in, or nothing is there to wait for */
-    CM_COLLECTOR_STAGE_RESTING, /* it is read by another thread, or its events wait to be durable */
-    CM_COLLECTOR_STAGE_READ,    /* it was read, and `outcome` says what is to be answered */
-    CM_COLLECTOR_STAGE_DURABLE, /* its events are */
-    CM_COLLECTOR_STAGE_LOST,    /* they are not, and never will be */
+    CM_COLLECTOR_STAGE_UPLOAD,    /* the body is received, or there is nothing to wait for */
+    CM_COLLECTOR_STAGE_SUSPENDED, /* another thread reads it, or its events are not yet durable */
+    CM_COLLECTOR_STAGE_READ,      /* it was read, and `outcome` says what to answer */
+    CM_COLLECTOR_STAGE_DURABLE,   /* its events are durable */
+    CM_COLLECTOR_STAGE_LOST,      /* its events could not be stored */
 } cm_collector_stage_t;
 
-/* What has come of reading a body. */
+/* The result of reading a body. */
 typedef enum cm_collector_outcome {
-    CM_COLLECTOR_OUTCOME_EVENTS,    /* they wait in the reader's batch */
-    CM_COLLECTOR_OUTCOME_NO_EVENTS, /* none is to be stored */
+    CM_COLLECTOR_OUTCOME_EVENTS,    /* they are in the parser's batch */
+    CM_COLLECTOR_OUTCOME_NO_EVENTS, /* no event is to be stored */
     CM_COLLECTOR_OUTCOME_TOO_LARGE,
-    CM_COLLECTOR_OUTCOME_NO_BODY, /* `why` says what is wrong with it */
-    CM_COLLECTOR_OUTCOME_OWES,    /* the address has sent too much, and waits `seconds` */
-    CM_COLLECTOR_OUTCOME_FOREIGN, /* an event may not come from this sender */
-    CM_COLLECTOR_OUTCOME_LOST,    /* it cannot be read now */
+    CM_COLLECTOR_OUTCOME_BAD_BODY,  /* `why` says what is wrong with it */
+    CM_COLLECTOR_OUTCOME_RATE,      /* the address has sent too much, and has to wait `seconds` */
+    CM_COLLECTOR_OUTCOME_WRONG_URL, /* an event has a URL that this sender may not send */
+    CM_COLLECTOR_OUTCOME_LOST,      /* it cannot be read now */
 } cm_collector_outcome_t;
 
 /* What a body needs until its events are stored or it is refused. */
 typedef struct cm_collector_held {
     cm_body_t body;
-    cm_upload_t coming;
-    bool is_coming;                /* `coming` is in use */
-    cm_posted_sender_t *posted;    /* once it is whole: many wait for their bodies */
-    cm_collector_reader_t *reader; /* while it is read */
-    cm_posting_t *posting;         /* in turns */
+    cm_upload_t upload;
+    bool is_uploading;             /* `upload` is in use */
+    cm_posted_sender_t *posted;    /* allocated when the body is complete: many bodies are not */
+    cm_collector_parser_t *parser; /* while the body is read */
+    cm_posting_t *posting;         /* while a long body is read, in several slices */
 } cm_collector_held_t;
 
 struct cm_collector_request {
-    cm_fair_job_t turn; /* first */
+    cm_fair_job_t job; /* first */
     cm_collector_t *collector;
     const cm_collector_endpoint_t *endpoint;
     struct MHD_Connection *connection;
     cm_loop_t *loop; /* of the connection */
     _Atomic(cm_collector_stage_t) stage;
     cm_sender_t sender;
-    size_t memory; /* that libmicrohttpd has for its head and that of the answer */
+    size_t memory; /* that libmicrohttpd has for the heads of the request and of the answer */
     bool pixel, gzip, lines;
-    bool unpacked;  /* the body is, and whether its address may send is known */
-    int64_t length; /* of the body, as its head says; -1: it does not */
+    bool unpacked;  /* the body is unpacked, and it is known whether its address may send */
+    int64_t length; /* of the body, as its head says; -1: the head does not say */
     cm_collector_held_t held;
     cm_upload_room_t room; /* for the body */
     int64_t waits_ns;      /* since when its events wait for room in the inbox; 0: they do not */
@@ -83,24 +83,23 @@ struct cm_collector_request {
 
 /* ---- collector_read.c ---- */
 
-/* Reads the whole body of a request, and takes its memory. A long one is left to another thread:
- * then the connection is suspended, and its stage CM_COLLECTOR_STAGE_RESTING. Otherwise its outcome
- * is there, and events are handed over by cm_collector_store(). */
+/* Reads the complete body of a request, and frees it. A long one is queued for another thread: then
+ * the connection is suspended, and the stage is CM_COLLECTOR_STAGE_SUSPENDED. Otherwise the outcome
+ * is known, and cm_collector_store() passes the events on. */
 void cm_collector_read(cm_collector_request_t *request);
 
 /* The same for the event of an image. */
 void cm_collector_read_pixel(cm_collector_request_t *request, cm_str_t url, cm_str_t user_id);
 
-/* Hands the reader's events over to the inbox and lets the connection rest until they are durable.
- */
+/* Passes the parser's events to the inbox and suspends the connection until they are durable. */
 void cm_collector_store(cm_collector_request_t *request);
 
-/* Gives back what a body has needed. */
+/* Frees what a body has needed. */
 void cm_collector_release(cm_collector_t *collector, cm_collector_held_t *held);
 
-/* For turns.h. */
-bool cm_collector_job(cm_fair_job_t *turn, int64_t until_ns);
-void cm_collector_drop(cm_fair_job_t *turn);
+/* The callbacks of the fair queue: a cm_fair_job_fn and a cm_fair_drop_fn. */
+bool cm_collector_job(cm_fair_job_t *job, int64_t until_ns);
+void cm_collector_drop(cm_fair_job_t *job);
 
 /* ---- collector_admit.c ---- */
 

@@ -51,8 +51,9 @@ static enum MHD_Result take_pixel(cm_collector_request_t *request, const char *m
         return cm_collector_refuse(request, MHD_HTTP_BAD_REQUEST,
                                    "which page? There is neither a Referer nor a parameter url",
                                    NULL, NULL);
-    /* Without a Referer the page is only what the address says: any page can say it is ours. */
-    if (request->collector->rules.demo || /* whose shop has no images of this kind */
+    /* Without a Referer the page is only known from the request's URL, in which every page can name
+     * this server: so only the list of sites counts. */
+    if (request->collector->rules.demo || /* the demo shop does not use this image */
         !(referrer.len > 0 ? cm_sender_site(&request->collector->rules, request->connection, origin)
                            : cm_sites_allow(request->collector->rules.sites, origin)))
         return cm_collector_refuse_site(request, origin);

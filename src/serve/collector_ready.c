@@ -5,16 +5,16 @@
 static enum MHD_Result reply_ready(cm_collector_request_t *request)
 {
     const cm_collector_options_t *options = &request->collector->options;
-    cm_buf_t said = CM_BUF_INIT, body = CM_BUF_INIT;
-    bool ready = options->ready == NULL || options->ready(options->ready_context, &said);
+    cm_buf_t details = CM_BUF_INIT, body = CM_BUF_INIT;
+    bool ready = options->ready == NULL || options->ready(options->ready_context, &details);
 
-    /* Where we are and with whom we speak is nobody else's business. */
+    /* Only for clients on this machine: the details name paths and other servers. */
     if (!cm_sender_local(&request->collector->rules, request->connection))
-        cm_buf_clear(&said);
-    cm_buf_printf(&body, "{\"ready\":%s%s", ready ? "true" : "false", said.len > 0 ? "," : "");
-    cm_buf_add(&body, said.data, said.len);
+        cm_buf_clear(&details);
+    cm_buf_printf(&body, "{\"ready\":%s%s", ready ? "true" : "false", details.len > 0 ? "," : "");
+    cm_buf_add(&body, details.data, details.len);
     cm_buf_add_text(&body, "}\n");
-    cm_buf_free(&said);
+    cm_buf_free(&details);
     return cm_collector_send(request, ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE,
                              cm_collector_json(&body));
 }

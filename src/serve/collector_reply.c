@@ -34,7 +34,6 @@ enum MHD_Result cm_collector_send(cm_collector_request_t *request, unsigned stat
     return result;
 }
 
-/* Takes the buffer's memory. */
 struct MHD_Response *cm_collector_json(cm_buf_t *body)
 {
     struct MHD_Response *response =
@@ -47,7 +46,6 @@ struct MHD_Response *cm_collector_json(cm_buf_t *body)
     return response;
 }
 
-/* {"error": sentence}; a header's name NULL: none. */
 enum MHD_Result cm_collector_refuse(cm_collector_request_t *request, unsigned status,
                                     const char *sentence, const char *name, const char *value)
 {
@@ -69,7 +67,6 @@ enum MHD_Result cm_collector_refuse_later(cm_collector_request_t *request, unsig
     return cm_collector_refuse(request, status, sentence, "Retry-After", text);
 }
 
-/* What became of the events, which are durable. */
 enum MHD_Result cm_collector_reply_result(cm_collector_request_t *request)
 {
     cm_posted_result_t *result = &request->result;

@@ -4,11 +4,11 @@
 
 #include <stdlib.h>
 
-enum { DISCARD = 16 }; /* times max_body that are read to answer 413 */
+enum { DISCARD = 16 }; /* times max_body: bytes of a body that are read and discarded before 413 */
 
-/* Whether there will be room for the head of an answer, without which nothing may be stored: the
- * sender would send it again. libmicrohttpd keeps the request's head, a copy of its cookies and a
- * node for each of its fields in the same memory. */
+/* Whether the connection's memory has room for the head of an answer. Without an answer nothing may
+ * be stored, because the sender would send it again. libmicrohttpd keeps the request's head, a copy
+ * of its cookies and a node for each of its fields in the same memory. */
 static bool accept_head(cm_collector_request_t *request, enum MHD_Result *result)
 {
     enum { FIELD = 64, ANSWER = 700 };
@@ -30,7 +30,7 @@ static bool accept_head(cm_collector_request_t *request, enum MHD_Result *result
     return false;
 }
 
-/* The head has come. */
+/* The head has arrived. */
 static enum MHD_Result begin(cm_collector_request_t *request, const char *method)
 {
     enum MHD_Result result = MHD_YES;
@@ -47,15 +47,15 @@ static enum MHD_Result begin(cm_collector_request_t *request, const char *method
                : request->endpoint->finish(request, method);
 }
 
-/* Keeps a piece of the body, where there is room for it. */
+/* Keeps a piece of the body, if there is room for it. */
 static void take_piece(cm_collector_request_t *request, const char *data, size_t len)
 {
     cm_body_t *body = &request->held.body;
     const bool last = request->length >= 0 && body->came + len >= (uint64_t)request->length;
 
-    if (request->room == CM_UPLOAD_FITS && request->held.is_coming)
+    if (request->room == CM_UPLOAD_FITS && request->held.is_uploading)
         request->room =
-            cm_uploads_add(request->collector->bodies, &request->held.coming, len, last);
+            cm_uploads_add(request->collector->uploads, &request->held.upload, len, last);
     if (request->room == CM_UPLOAD_FITS) {
         cm_body_add(body, data, len);
     } else {
@@ -89,9 +89,9 @@ enum MHD_Result cm_collector_handle(cm_collector_t *collector,
         return request->held.body.came <= request->held.body.max * DISCARD ? MHD_YES : MHD_NO;
     }
     const cm_collector_stage_t stage = atomic_load(&request->stage);
-    if (stage == CM_COLLECTOR_STAGE_RESTING) /* not yet */
+    if (stage == CM_COLLECTOR_STAGE_SUSPENDED) /* another thread will resume it */
         return MHD_YES;
-    return stage == CM_COLLECTOR_STAGE_COMING ? endpoint->finish(request, method)
+    return stage == CM_COLLECTOR_STAGE_UPLOAD ? endpoint->finish(request, method)
                                               : cm_collector_settle(request, stage);
 }
 

@@ -1,4 +1,4 @@
-/* What follows when a request of the collector has been read, and when its events are durable. */
+/* The replies to a request of the collector that was read, or whose events are durable. */
 #include "serve/collector_inside.h"
 
 enum { FULL_SECONDS = 1 }; /* after which a sender may try again */
@@ -25,7 +25,7 @@ static enum MHD_Result refuse_urls(cm_collector_request_t *request)
                                NULL, NULL);
 }
 
-/* Replies to what is read, or hands its events over. */
+/* Replies, unless there are events, which have their reply when they are durable. */
 static enum MHD_Result settle_outcome(cm_collector_request_t *request)
 {
     enum MHD_Result result = MHD_YES;
@@ -39,13 +39,13 @@ static enum MHD_Result settle_outcome(cm_collector_request_t *request)
     case CM_COLLECTOR_OUTCOME_TOO_LARGE:
         result = cm_collector_refuse_size(request);
         break;
-    case CM_COLLECTOR_OUTCOME_NO_BODY:
+    case CM_COLLECTOR_OUTCOME_BAD_BODY:
         result = cm_collector_refuse(request, MHD_HTTP_BAD_REQUEST, request->why, NULL, NULL);
         break;
-    case CM_COLLECTOR_OUTCOME_OWES:
+    case CM_COLLECTOR_OUTCOME_RATE:
         result = cm_collector_refuse_rate(request, request->seconds);
         break;
-    case CM_COLLECTOR_OUTCOME_FOREIGN:
+    case CM_COLLECTOR_OUTCOME_WRONG_URL:
         result = refuse_urls(request);
         break;
     case CM_COLLECTOR_OUTCOME_LOST:
@@ -57,7 +57,6 @@ static enum MHD_Result settle_outcome(cm_collector_request_t *request)
     return result;
 }
 
-/* What was read on this thread. */
 enum MHD_Result cm_collector_settle_at_once(cm_collector_request_t *request)
 {
     if (request->outcome == CM_COLLECTOR_OUTCOME_EVENTS ||

@@ -15,11 +15,11 @@
 enum { PIECE = 64 * 1024, AGAIN_SECONDS = 10 };
 
 typedef enum phase {
-    READING,  /* the question, still in memory */
-    WHOLE,    /* all of it is in memory */
-    FILE_FED, /* the file grows, or has grown */
-    FAILED,   /* before anything was said */
-    CROWDED,  /* there are too many files */
+    READING,  /* the index is read, so far into memory */
+    WHOLE,    /* all is in memory */
+    FILE_FED, /* there is a file, which grows or is complete */
+    FAILED,   /* before anything was sent */
+    CROWDED,  /* too many files are open */
 } phase_t;
 
 struct cm_download {
@@ -29,14 +29,14 @@ struct cm_download {
     struct MHD_Connection *connection;
     cm_loop_t *loop;
     cm_download_t *next, *prev;
-    int64_t began_ns; /* when the client got its first bytes; 0: not yet */
-    cm_buf_t body;    /* the thread's, until the phase is WHOLE */
+    int64_t began_ns; /* when the client got its first bytes; 0: it has none */
+    cm_buf_t body;    /* used by the thread alone until the phase is WHOLE */
     int fd;           /* of the file; -1: none */
     /* Guarded by the lock of downloads: */
     int references;    /* the thread, the request, the response */
     bool suspended;    /* the connection */
-    bool abandoned;    /* no client waits any more */
-    bool done, broken; /* the thread has ended; with an error, while the file was being fed */
+    bool abandoned;    /* no client waits for it */
+    bool done, broken; /* the thread has ended; with an error after the file was opened */
     phase_t phase;
     uint64_t written; /* bytes of the file */
 };
@@ -96,7 +96,7 @@ void cm_downloads_free(cm_downloads_t *downloads)
     free(downloads);
 }
 
-/* The lock is held. The last one frees it. */
+/* The lock is held. The last reference frees the download. */
 static void drop(cm_download_t *download)
 {
     cm_downloads_t *downloads = download->downloads;
@@ -118,7 +118,7 @@ static void drop(cm_download_t *download)
 
 /* ---- the thread that reads ---- */
 
-/* A file that has no name, so that it goes with whoever holds it. */
+/* A file without a name, which is deleted when it is closed, also when the process dies. */
 static int open_file(cm_err_t *err)
 {
     const char *const given = getenv("TMPDIR");
@@ -159,7 +159,7 @@ static int write_all(int fd, const char *data, size_t len, uint64_t at, cm_err_t
     return 0;
 }
 
-/* Takes one of the places for a file. */
+/* Opens the file, if not too many are open. */
 static int take_file(cm_download_t *download, cm_err_t *err)
 {
     cm_downloads_t *downloads = download->downloads;
@@ -180,7 +180,7 @@ static int take_file(cm_download_t *download, cm_err_t *err)
     return fd < 0 ? fd : 0;
 }
 
-/* Writes what is in the buffer to the file, and lets the client have it. */
+/* Writes the buffer to the file, from which the client can then read it. */
 static int feed(cm_download_t *download, cm_err_t *err)
 {
     cm_downloads_t *downloads = download->downloads;
@@ -203,7 +203,7 @@ static int feed(cm_download_t *download, cm_err_t *err)
     return 0;
 }
 
-/* Whether nobody waits any more. */
+/* Whether no client waits for the download. */
 static bool gives_up(void *context)
 {
     const cm_download_t *download = context;
@@ -231,16 +231,16 @@ static int read_rows(cm_download_t *download, cm_err_t *err)
     cm_index_t *index = NULL;
     bool held;
 
-    /* Its own, because a moment that is held lasts until the handle is closed. */
+    /* A handle of its own, because a snapshot that is held lasts until the handle is closed. */
     int rc = handles->open(handles->context, &index, err);
-    if (rc == CM_EINPUT) /* there is none yet */
+    if (rc == CM_EINPUT) /* there is no index yet */
         return cm_api_add_rows(NULL, &download->params, &download->body, NULL, NULL, err);
     if (rc == 0)
         rc = cm_index_hold(index, &held, err);
     if (rc == 0)
         rc = cm_api_add_rows(index, &download->params, &download->body, after_row, download, err);
     cm_index_close(index);
-    if (rc == CM_EINPUT && download->fd < 0) { /* it has gone since it was opened */
+    if (rc == CM_EINPUT && download->fd < 0) { /* it was deleted after it was opened */
         cm_buf_clear(&download->body);
         rc = cm_api_add_rows(NULL, &download->params, &download->body, NULL, NULL, err);
     }
@@ -257,7 +257,7 @@ static void *work(void *context)
 
     cm_process_step_back(CM_STEP_BACK);
     int rc = read_rows(download, &err);
-    /* The sentence may name paths of this machine, which are no business of the network. */
+    /* Only to the log: the sentence may name paths of this machine. */
     if (rc < 0 && rc != CM_ESTOP && rc != CM_EBUSY)
         cm_log(downloads->log, CM_LOG_ERROR, "answers cannot be read", "reason=\"%s\"", err.text);
     pthread_mutex_lock(&downloads->lock);
@@ -345,8 +345,8 @@ void cm_download_release(cm_download_t *download)
     pthread_mutex_unlock(&downloads->lock);
 }
 
-/* Called by libmicrohttpd when the connection can take more. The lock is held while the connection
- * is suspended, so that who resumes it sees either both or neither. */
+/* Called by libmicrohttpd when the connection can send more. `suspended` is set and the connection
+ * suspended under the lock, so that the thread that resumes it sees both or neither. */
 static ssize_t read_file(void *context, uint64_t position, char *out, size_t max)
 {
     cm_download_t *download = context;

@@ -8,15 +8,15 @@
 
 enum {
     THREADS_MAX = 8,
-    BEGUN_EACH = 4,          /* jobs a thread that are begun: each of them may take much memory */
-    NICE = CM_STEP_BACK / 2, /* of the threads: short jobs, which others do, come first */
+    BEGUN_EACH = 4,          /* jobs per thread that are begun: each may need much memory */
+    NICE = CM_STEP_BACK / 2, /* of the threads: other threads do the short jobs, which go first */
 };
 
-/* An address that has jobs; the first one's turn is next. */
+/* An address that has jobs, which are done one after the other. */
 typedef struct cm_fair_owner {
     uint64_t hash;
-    int64_t used_ns; /* the least has the next turn */
-    bool busy;       /* a thread is at its first job */
+    int64_t used_ns; /* the owner with the least gets the next slice */
+    bool busy;       /* a thread works on its first job */
     cm_fair_job_t *first, *last;
     struct cm_fair_owner *next;
 } cm_fair_owner_t;
@@ -35,11 +35,12 @@ struct cm_fair_queue {
 
 /* ---- owners ---- */
 
-/* A new one begins where the others stand, so that it has no more turns than they. */
-static cm_fair_owner_t *owner_of(cm_fair_queue_t *turns, uint64_t hash)
+/* A new owner begins with the least time of the others, so that it gets no more slices than they.
+ */
+static cm_fair_owner_t *owner_of(cm_fair_queue_t *queue, uint64_t hash)
 {
     int64_t least = INT64_MAX;
-    cm_fair_owner_t **at = &turns->owners;
+    cm_fair_owner_t **at = &queue->owners;
 
     for (; *at != NULL; at = &(*at)->next) {
         if ((*at)->hash == hash)
@@ -53,9 +54,9 @@ static cm_fair_owner_t *owner_of(cm_fair_queue_t *turns, uint64_t hash)
     return *at;
 }
 
-static void remove_owner(cm_fair_queue_t *turns, cm_fair_owner_t *owner)
+static void remove_owner(cm_fair_queue_t *queue, cm_fair_owner_t *owner)
 {
-    cm_fair_owner_t **at = &turns->owners;
+    cm_fair_owner_t **at = &queue->owners;
 
     while (*at != owner)
         at = &(*at)->next;
@@ -63,13 +64,13 @@ static void remove_owner(cm_fair_queue_t *turns, cm_fair_owner_t *owner)
     free(owner);
 }
 
-/* Whose turn it is; NULL when no thread is needed. */
-static cm_fair_owner_t *next_owner(const cm_fair_queue_t *turns)
+/* The owner that gets the next slice; NULL when there is no work for a thread. */
+static cm_fair_owner_t *next_owner(const cm_fair_queue_t *queue)
 {
-    const bool full = turns->begun >= turns->begun_max;
+    const bool full = queue->begun >= queue->begun_max;
     cm_fair_owner_t *next = NULL;
 
-    for (cm_fair_owner_t *owner = turns->owners; owner != NULL; owner = owner->next) {
+    for (cm_fair_owner_t *owner = queue->owners; owner != NULL; owner = owner->next) {
         if (!owner->busy && owner->first != NULL && (!full || owner->first->begun) &&
             (next == NULL || owner->used_ns < next->used_ns))
             next = owner;
@@ -97,111 +98,111 @@ static cm_fair_job_t *pop_first(cm_fair_owner_t *owner)
     return job;
 }
 
-/* Holds the lock before and after, and not while it works. */
-static void take_turn(cm_fair_queue_t *turns, cm_fair_owner_t *owner)
+/* The lock is held before and after, and released while the job is done. */
+static void run_slice(cm_fair_queue_t *queue, cm_fair_owner_t *owner)
 {
     cm_fair_job_t *job = pop_first(owner);
 
     owner->busy = true;
-    turns->begun += !job->begun;
+    queue->begun += !job->begun;
     job->begun = true;
-    pthread_mutex_unlock(&turns->lock);
+    pthread_mutex_unlock(&queue->lock);
     const int64_t begin_ns = cm_clock_ticks_ns();
-    const bool done = turns->go(job, begin_ns + CM_FAIR_SLICE_MS * INT64_C(1000000));
+    const bool done = queue->go(job, begin_ns + CM_FAIR_SLICE_MS * INT64_C(1000000));
     const int64_t used_ns = cm_clock_ticks_ns() - begin_ns;
-    pthread_mutex_lock(&turns->lock);
+    pthread_mutex_lock(&queue->lock);
     owner->busy = false;
     owner->used_ns += used_ns;
     if (done)
-        turns->begun--;
+        queue->begun--;
     else
         push_first(owner, job);
     if (owner->first == NULL)
-        remove_owner(turns, owner);
+        remove_owner(queue, owner);
 }
 
 static void *work(void *context)
 {
-    cm_fair_queue_t *turns = context;
+    cm_fair_queue_t *queue = context;
 
     cm_process_step_back(NICE);
-    pthread_mutex_lock(&turns->lock);
-    while (!turns->stop) {
-        cm_fair_owner_t *owner = next_owner(turns);
+    pthread_mutex_lock(&queue->lock);
+    while (!queue->stop) {
+        cm_fair_owner_t *owner = next_owner(queue);
         if (owner != NULL)
-            take_turn(turns, owner);
+            run_slice(queue, owner);
         else
-            pthread_cond_wait(&turns->added, &turns->lock);
+            pthread_cond_wait(&queue->added, &queue->lock);
     }
-    pthread_mutex_unlock(&turns->lock);
+    pthread_mutex_unlock(&queue->lock);
     return NULL;
 }
 
 int cm_fair_queue_start(int threads, cm_fair_job_fn go, cm_fair_drop_fn drop, cm_fair_queue_t **out,
                         cm_err_t *err)
 {
-    cm_fair_queue_t *turns = cm_alloc_zero(1, sizeof *turns);
+    cm_fair_queue_t *queue = cm_alloc_zero(1, sizeof *queue);
     bool started = true;
 
-    turns->go = go;
-    turns->drop = drop;
-    turns->begun_max = BEGUN_EACH * threads;
-    pthread_mutex_init(&turns->lock, NULL);
-    pthread_cond_init(&turns->added, NULL);
-    while (started && turns->thread_count < threads && turns->thread_count < THREADS_MAX) {
-        started = cm_process_start(&turns->threads[turns->thread_count], work, turns);
-        turns->thread_count += started;
+    queue->go = go;
+    queue->drop = drop;
+    queue->begun_max = BEGUN_EACH * threads;
+    pthread_mutex_init(&queue->lock, NULL);
+    pthread_cond_init(&queue->added, NULL);
+    while (started && queue->thread_count < threads && queue->thread_count < THREADS_MAX) {
+        started = cm_process_start(&queue->threads[queue->thread_count], work, queue);
+        queue->thread_count += started;
     }
     if (started) {
-        *out = turns;
+        *out = queue;
         return 0;
     }
-    cm_fair_queue_stop(turns);
-    cm_fair_queue_free(turns);
+    cm_fair_queue_stop(queue);
+    cm_fair_queue_free(queue);
     return cm_fail_thread(err);
 }
 
-void cm_fair_queue_add(cm_fair_queue_t *turns, cm_fair_job_t *job, uint64_t hash)
+void cm_fair_queue_add(cm_fair_queue_t *queue, cm_fair_job_t *job, uint64_t hash)
 {
     *job = (cm_fair_job_t){.next = NULL};
-    pthread_mutex_lock(&turns->lock);
-    const bool stopped = turns->stop;
+    pthread_mutex_lock(&queue->lock);
+    const bool stopped = queue->stop;
     if (!stopped) {
-        cm_fair_owner_t *owner = owner_of(turns, hash);
+        cm_fair_owner_t *owner = owner_of(queue, hash);
         if (owner->last != NULL)
             owner->last->next = job;
         else
             owner->first = job;
         owner->last = job;
-        pthread_cond_signal(&turns->added);
+        pthread_cond_signal(&queue->added);
     }
-    pthread_mutex_unlock(&turns->lock);
+    pthread_mutex_unlock(&queue->lock);
     if (stopped)
-        turns->drop(job);
+        queue->drop(job);
 }
 
-void cm_fair_queue_stop(cm_fair_queue_t *turns)
+void cm_fair_queue_stop(cm_fair_queue_t *queue)
 {
-    pthread_mutex_lock(&turns->lock);
-    turns->stop = true;
-    pthread_cond_broadcast(&turns->added);
-    pthread_mutex_unlock(&turns->lock);
-    for (int i = 0; i < turns->thread_count; i++)
-        pthread_join(turns->threads[i], NULL);
-    turns->thread_count = 0;
-    while (turns->owners != NULL) {
-        cm_fair_owner_t *owner = turns->owners;
+    pthread_mutex_lock(&queue->lock);
+    queue->stop = true;
+    pthread_cond_broadcast(&queue->added);
+    pthread_mutex_unlock(&queue->lock);
+    for (int i = 0; i < queue->thread_count; i++)
+        pthread_join(queue->threads[i], NULL);
+    queue->thread_count = 0;
+    while (queue->owners != NULL) {
+        cm_fair_owner_t *owner = queue->owners;
         while (owner->first != NULL)
-            turns->drop(pop_first(owner));
-        remove_owner(turns, owner);
+            queue->drop(pop_first(owner));
+        remove_owner(queue, owner);
     }
 }
 
-void cm_fair_queue_free(cm_fair_queue_t *turns)
+void cm_fair_queue_free(cm_fair_queue_t *queue)
 {
-    if (turns == NULL)
+    if (queue == NULL)
         return;
-    pthread_cond_destroy(&turns->added);
-    pthread_mutex_destroy(&turns->lock);
-    free(turns);
+    pthread_cond_destroy(&queue->added);
+    pthread_mutex_destroy(&queue->lock);
+    free(queue);
 }

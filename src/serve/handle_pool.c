@@ -16,7 +16,8 @@ int cm_handle_pool_take(cm_handle_pool_t *handles, cm_index_t **index, cm_err_t 
     if (handles->count > 0)
         kept = handles->kept[--handles->count];
     pthread_mutex_unlock(&handles->lock);
-    /* Outside the lock: a server that does not answer shall not make everybody wait in turn. */
+    /* Outside the lock: when a server does not answer, the threads must not wait one after the
+     * other. */
     if (kept == NULL)
         return handles->open(handles->context, index, err);
     *index = kept;

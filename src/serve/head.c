@@ -6,11 +6,11 @@
 
 typedef struct head {
     int hosts, lengths, codings;
-    bool odd_name, odd_length, odd_coding;
+    bool bad_name, bad_length, bad_coding;
 } head_t;
 
-/* A name is a token: letters, digits and these (RFC 9110, section 5.6.2). A blank before the colon
- * is a part of the name for libmicrohttpd 0.9. */
+/* A name is a token: letters, digits and these signs (RFC 9110, section 5.6.2). libmicrohttpd 0.9
+ * takes a blank before the colon for a part of the name. */
 static bool is_name(cm_str_t name)
 {
     static const char signs[] = "!#$%&'*+-.^_`|~";
@@ -34,23 +34,23 @@ static bool is_number(cm_str_t text)
     return text.len > 0;
 }
 
-static enum MHD_Result look_at_field(void *context, enum MHD_ValueKind kind, const char *name_text,
-                                     const char *value_text)
+static enum MHD_Result check_field(void *context, enum MHD_ValueKind kind, const char *name_text,
+                                   const char *value_text)
 {
     head_t *head = context;
     const cm_str_t name = cm_str(name_text), value = cm_str(value_text);
     (void)kind;
 
     if (!is_name(name)) {
-        head->odd_name = true;
+        head->bad_name = true;
     } else if (cm_str_equal_nocase(name, CM_STR("Host"))) {
         head->hosts++;
     } else if (cm_str_equal_nocase(name, CM_STR("Content-Length"))) {
         head->lengths++;
-        head->odd_length |= !is_number(value);
+        head->bad_length |= !is_number(value);
     } else if (cm_str_equal_nocase(name, CM_STR("Transfer-Encoding"))) {
         head->codings++;
-        head->odd_coding |= !cm_str_equal_nocase(value, CM_STR("chunked"));
+        head->bad_coding |= !cm_str_equal_nocase(value, CM_STR("chunked"));
     }
     return MHD_YES;
 }
@@ -59,8 +59,8 @@ const char *cm_head_fault(struct MHD_Connection *connection, const char *version
 {
     head_t head = {.hosts = 0};
 
-    MHD_get_connection_values(connection, MHD_HEADER_KIND, look_at_field, &head);
-    if (head.odd_name)
+    MHD_get_connection_values(connection, MHD_HEADER_KIND, check_field, &head);
+    if (head.bad_name)
         return "a header has a name that is none; no blank may stand before its colon";
     if (head.hosts > 1)
         return "a request has one Host header";
@@ -68,9 +68,9 @@ const char *cm_head_fault(struct MHD_Connection *connection, const char *version
         return "a request of HTTP/1.1 has a Host header";
     if (head.lengths + head.codings > 1)
         return "a request has one Content-Length or one Transfer-Encoding";
-    if (head.odd_length)
+    if (head.bad_length)
         return "Content-Length is a number";
-    if (head.odd_coding)
+    if (head.bad_coding)
         return "Transfer-Encoding is chunked";
     return NULL;
 }

@@ -1,21 +1,21 @@
-/* Whether the head of a request can be read in one way only.
+/* Checks of the head of a request: whether it can be read in one way only.
  *
- * A head that two readers understand differently hides a request from the proxy in front of us, or
- * makes it take one site for another (RFC 9112, sections 3.2, 5.1, 6 and 11.2). libmicrohttpd lets
- * some of them through, and each release others; so all are looked at here. A pure function of the
- * request's head, for the server's threads. */
+ * A head that a proxy and this server understand differently can hide a second request from the
+ * proxy, or send the request to another site (RFC 9112, sections 3.2, 5.1, 6 and 11.2).
+ * libmicrohttpd accepts some of these heads, and each release accepts other ones, so all are
+ * checked here. Pure functions of the request's head, for the server's threads. */
 #ifndef CM_SERVE_HEAD_H
 #define CM_SERVE_HEAD_H
 
 #include <microhttpd.h>
 #include <stdbool.h>
 
-/* NULL when the head is in order; else a sentence that says what is not, a constant. `version` is
+/* NULL when the head is correct; else a constant sentence that says what is wrong. `version` is
  * that of the request, "HTTP/1.1". */
 const char *cm_head_fault(struct MHD_Connection *connection, const char *version);
 
-/* How strict libmicrohttpd shall be (MHD_OPTION_STRICT_FOR_CLIENT). 1.0 makes another target of a
- * request line with too many blanks, unless it is strict; 0.9 that is strict spoils its answers. */
+/* How strict libmicrohttpd has to be (MHD_OPTION_STRICT_FOR_CLIENT). Unless it is strict, 1.0 reads
+ * another target from a request line with too many blanks; a strict 0.9 damages its answers. */
 int cm_head_strictness(void);
 
 /* Whether a method only reads: GET or HEAD. */

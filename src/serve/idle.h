@@ -1,7 +1,8 @@
-/* How long a connection may take: one that completes no request within a time is closed, whether it
- * is silent or sends a byte now and then to stay. While an answer is being made, nobody is hurried.
+/* The idle timeout: a connection that completes no request within it is closed, whether it is
+ * silent or sends a byte from time to time to stay open. The time in which an answer is made does
+ * not count.
  *
- * open() to close() are for the server's threads, one of them at a time for each connection. */
+ * open() to close() are for the server's threads, one thread at a time for each connection. */
 #ifndef CM_SERVE_IDLE_H
 #define CM_SERVE_IDLE_H
 
@@ -12,22 +13,22 @@
 typedef struct cm_idle cm_idle_t;
 typedef struct cm_idle_connection cm_idle_connection_t;
 
-/* Starts the thread that looks. CM_EINTERNAL. */
-int cm_idle_start(int seconds, cm_idle_t **patience, cm_err_t *err);
+/* Starts the thread that checks all connections once a second. CM_EINTERNAL. */
+int cm_idle_start(int seconds, cm_idle_t **idle, cm_err_t *err);
 
 /* After the last close(). NULL is allowed. */
-void cm_idle_stop(cm_idle_t *patience);
+void cm_idle_stop(cm_idle_t *idle);
 
-/* A connection has come. Never NULL. */
-cm_idle_connection_t *cm_idle_open(cm_idle_t *patience, int fd);
+/* Begins to count the time of a connection. Never NULL. */
+cm_idle_connection_t *cm_idle_open(cm_idle_t *idle, int fd);
 
-/* Its request is whole: it waits for us. */
-void cm_idle_pause(cm_idle_connection_t *guest);
+/* Its request is complete and is being answered: stops counting. */
+void cm_idle_pause(cm_idle_connection_t *connection);
 
-/* It has its answer, and time for the next request. */
-void cm_idle_restart(cm_idle_connection_t *guest);
+/* It has its answer: counts again from 0. */
+void cm_idle_restart(cm_idle_connection_t *connection);
 
-/* Before its socket is closed. */
-void cm_idle_close(cm_idle_t *patience, cm_idle_connection_t *guest);
+/* Called before its socket is closed. */
+void cm_idle_close(cm_idle_t *idle, cm_idle_connection_t *connection);
 
 #endif

@@ -24,9 +24,9 @@ static int fail_text(const char *text, cm_err_t *err)
                    text);
 }
 
-/* Splits at the last colon. A port alone, or with a colon before it, is one of this machine only,
- * so that nothing is open to others unless its address was given. An IPv6 address must stand in
- * brackets, or its end would be read as a port. */
+/* Splits at the last colon. A port without an address means loopback, so that other machines can
+ * connect only where an address was given. An IPv6 address must be in brackets, or its end would be
+ * read as a port. */
 static int split(const char *text, address_t *address, cm_err_t *err)
 {
     const char *colon = strrchr(text, ':');
@@ -130,7 +130,7 @@ int cm_listen_open(const char *text, cm_listen_t *out, cm_err_t *err)
     fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         goto failed;
-    /* A restart must not wait for the connections of the process before it to time out. */
+    /* A restart must not wait until the connections of the previous process time out. */
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
         bind(fd, found->ai_addr, found->ai_addrlen) < 0 || listen(fd, SOMAXCONN) < 0 ||
         getsockname(fd, (struct sockaddr *)&name, &name_len) < 0)

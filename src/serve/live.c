@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { AGAIN_SECONDS = 10 }; /* after which a stream may be asked for again */
+enum { AGAIN_SECONDS = 10 }; /* after which a client may ask for a stream again */
 
 typedef struct stream stream_t;
 
@@ -18,11 +18,11 @@ struct stream {
     cm_loop_t *loop; /* of the connection */
     stream_t *next, *prev;
     bool suspended;
-    bool ending;   /* no more is said after `text` */
-    bool beat;     /* a sign of life is due */
+    bool ending;   /* the stream ends after `text` */
+    bool beat;     /* a comment is to be sent, to keep the stream alive */
     uint64_t seen; /* number of the last message that was taken into `text` */
-    cm_buf_t text; /* what is being said, */
-    size_t said;   /* and how much of it is */
+    cm_buf_t text; /* what is being sent, */
+    size_t sent;   /* and how much of it was sent */
 };
 
 struct cm_live {
@@ -35,7 +35,7 @@ struct cm_live {
     stream_t *streams;
     int stream_count;
     cm_buf_t message; /* the newest */
-    uint64_t number;  /* of the message; 0: there is none */
+    uint64_t number;  /* of the newest message; 0: there is none */
 };
 
 static void resume(stream_t *stream)
@@ -52,13 +52,13 @@ static void resume_all(cm_live_t *live)
         resume(stream);
 }
 
-/* Puts what is to be said next into `text`; false when there is nothing. */
+/* Puts what is to be sent next into `text`; false when there is nothing. */
 static bool next_text(stream_t *stream)
 {
     cm_live_t *live = stream->live;
 
     cm_buf_clear(&stream->text);
-    stream->said = 0;
+    stream->sent = 0;
     if (live->number > stream->seen) {
         cm_buf_add(&stream->text, live->message.data, live->message.len);
         stream->seen = live->number;
@@ -69,8 +69,8 @@ static bool next_text(stream_t *stream)
     return stream->text.len > 0;
 }
 
-/* Called by libmicrohttpd when the connection can take more. The lock is held while the connection
- * is suspended, so that whoever resumes it sees either both or neither. */
+/* Called by libmicrohttpd when the connection can send more. `suspended` is set and the connection
+ * suspended under the lock, so that the thread that resumes it sees both or neither. */
 static ssize_t read_stream(void *context, uint64_t position, char *out, size_t max)
 {
     stream_t *stream = context;
@@ -79,14 +79,14 @@ static ssize_t read_stream(void *context, uint64_t position, char *out, size_t m
     (void)position;
 
     pthread_mutex_lock(&live->lock);
-    bool more = stream->said < stream->text.len;
+    bool more = stream->sent < stream->text.len;
     if (!more && (live->stopping || stream->ending)) {
         len = MHD_CONTENT_READER_END_OF_STREAM;
     } else if (more || next_text(stream)) {
-        size_t rest = stream->text.len - stream->said;
+        size_t rest = stream->text.len - stream->sent;
         len = (ssize_t)(rest < max ? rest : max);
-        memcpy(out, stream->text.data + stream->said, (size_t)len);
-        stream->said += (size_t)len;
+        memcpy(out, stream->text.data + stream->sent, (size_t)len);
+        stream->sent += (size_t)len;
     } else {
         stream->suspended = true;
         MHD_suspend_connection(stream->connection);
@@ -110,7 +110,7 @@ static void close_stream(void *context)
     free(stream);
 }
 
-/* A new stream begins with how long a browser waits before it comes back. NULL: too many. */
+/* A new stream begins with the time after which a browser connects again. NULL: too many. */
 static stream_t *open_stream(cm_live_t *live, struct MHD_Connection *connection, cm_loop_t *loop)
 {
     stream_t *stream = NULL;
@@ -137,7 +137,7 @@ static enum MHD_Result reply(struct MHD_Connection *connection, struct MHD_Respo
 {
     MHD_add_response_header(response, "Content-Type", "text/event-stream");
     MHD_add_response_header(response, "Cache-Control", "no-store");
-    /* nginx would otherwise hold events back until its buffer is full. */
+    /* Without this, nginx would keep events until its buffer is full. */
     MHD_add_response_header(response, "X-Accel-Buffering", "no");
     cm_reply_secure(response);
     enum MHD_Result result = MHD_queue_response(connection, MHD_HTTP_OK, response);
@@ -169,8 +169,8 @@ enum MHD_Result cm_live_reply(cm_live_t *live, struct MHD_Connection *connection
     return reply(connection, response);
 }
 
-/* Reads the summary as one event into `message`; leaves it empty when the answers are still those
- * of `*updated_at`. */
+/* Reads the summary as one event into `message`, which stays empty when the answers have not
+ * changed since `*updated_at`. */
 static int read_message(cm_live_t *live, int64_t *updated_at, cm_buf_t *message, cm_err_t *err)
 {
     cm_freshness_t freshness;
@@ -195,7 +195,7 @@ static int read_message(cm_live_t *live, int64_t *updated_at, cm_buf_t *message,
     return rc;
 }
 
-/* Gives all streams a message, which is swapped for the one before it. */
+/* Sends a message to all streams, and swaps it with the previous one. */
 static void publish(cm_live_t *live, cm_buf_t *message)
 {
     cm_buf_t old = live->message;
@@ -206,7 +206,8 @@ static void publish(cm_live_t *live, cm_buf_t *message)
     resume_all(live);
 }
 
-/* Streams end when the index cannot be read: the browser then asks again, and says so meanwhile. */
+/* Streams end when the index cannot be read: the page then shows that, and the browser connects
+ * again. */
 static void end_all(cm_live_t *live)
 {
     for (stream_t *stream = live->streams; stream != NULL; stream = stream->next) {
@@ -227,7 +228,7 @@ static void pause_ms(cm_live_t *live, int ms)
 {
     const struct timespec until = cm_clock_until(ms);
 
-    /* A new stream must not shorten the interval, only stopping does. */
+    /* Only a stop may shorten the interval, a new stream must not. */
     while (!live->stopping && pthread_cond_timedwait(&live->changed, &live->lock, &until) == 0)
         ;
 }
@@ -236,13 +237,13 @@ static void *watch(void *context)
 {
     cm_live_t *live = context;
     cm_buf_t message = CM_BUF_INIT;
-    int64_t updated_at = -1, said_at = 0;
+    int64_t updated_at = -1, sent_at = 0;
     cm_err_t err;
 
     pthread_mutex_lock(&live->lock);
     while (!live->stopping) {
         if (live->streams == NULL) {
-            /* Nobody listens: sleep, and forget the message, which will be out of date. */
+            /* There is no stream: sleep, and forget the message, which will be out of date. */
             live->number = 0;
             updated_at = -1;
             pthread_cond_wait(&live->changed, &live->lock);
@@ -258,10 +259,10 @@ static void *watch(void *context)
             end_all(live);
         } else if (message.len > 0) {
             publish(live, &message);
-            said_at = now;
-        } else if (now - said_at >= CM_LIVE_BEAT_MS) {
+            sent_at = now;
+        } else if (now - sent_at >= CM_LIVE_BEAT_MS) {
             beat_all(live);
-            said_at = now;
+            sent_at = now;
         }
         pause_ms(live, CM_LIVE_INTERVAL_MS);
     }

@@ -1,8 +1,8 @@
-/* The live stream: Server-Sent Events that carry the summary whenever the answers change.
+/* The live stream: Server-Sent Events with the summary, each time the answers change.
  *
- * One thread looks at the index for all streams, every CM_LIVE_INTERVAL_MS while there is at least
- * one; a stream with nothing to say is suspended and costs no time. The object is made and freed
- * by one thread; streams are opened by any. */
+ * One thread checks the index for all streams, every CM_LIVE_INTERVAL_MS while there is at least
+ * one stream. A stream without a message is suspended and costs no time. The object is made and
+ * freed by one thread; any thread may open streams. */
 #ifndef CM_SERVE_LIVE_H
 #define CM_SERVE_LIVE_H
 
@@ -14,8 +14,8 @@
 
 enum {
     CM_LIVE_INTERVAL_MS = 250,
-    CM_LIVE_BEAT_MS = 15000, /* a comment after that long, so that a lost client is noticed */
-    CM_LIVE_STREAMS = 256,   /* at once; the page polls when it is refused one */
+    CM_LIVE_BEAT_MS = 15000, /* then a comment is sent, so that a lost client is noticed */
+    CM_LIVE_STREAMS = 256,   /* at once; the page polls when it gets none */
 };
 
 typedef struct cm_live cm_live_t;
@@ -28,11 +28,12 @@ int cm_live_start(cm_handle_pool_t *handles, const cm_log_t *log, cm_live_t **li
 enum MHD_Result cm_live_reply(cm_live_t *live, struct MHD_Connection *connection, cm_loop_t *loop,
                               bool head);
 
-/* Ends the thread and lets every stream end after what it has begun to say; streams opened later
- * end at once. Must come before MHD_stop_daemon(), which may not meet suspended connections. */
+/* Ends the thread; every stream ends after the message that it has begun to send, and streams that
+ * are opened later end at once. Must be called before MHD_stop_daemon(), which requires that no
+ * connection is suspended. */
 void cm_live_stop(cm_live_t *live);
 
-/* After MHD_stop_daemon(), when no stream is left. NULL is fine. */
+/* After MHD_stop_daemon(), when no stream is left. NULL is allowed. */
 void cm_live_free(cm_live_t *live);
 
 #endif

@@ -11,27 +11,27 @@
 
 enum { WAIT_MS = 1000 };
 
-typedef struct newcomer {
+typedef struct accepted {
     int fd;
     struct sockaddr_storage address;
     socklen_t len;
-} newcomer_t;
+} accepted_t;
 
-/* What others have given to the loop. */
-typedef struct given {
-    newcomer_t *newcomers;
+/* What other threads have passed to the loop. */
+typedef struct passed {
+    accepted_t *accepted;
     struct MHD_Connection **resumed;
-    size_t newcomer_count, newcomer_cap, resumed_count, resumed_cap;
-} given_t;
+    size_t accepted_count, accepted_cap, resumed_count, resumed_cap;
+} passed_t;
 
 struct cm_loop {
     struct MHD_Daemon *daemon;
     cm_loop_hooks_t hooks;
     pthread_t thread;
     int wake_fd;
-    given_t taken;        /* the thread's own */
+    passed_t taken;       /* used by the thread alone */
     pthread_mutex_t lock; /* guards: */
-    given_t given;
+    passed_t passed;
     bool stop;
 };
 
@@ -43,26 +43,26 @@ static void wake(cm_loop_t *loop)
         ;
 }
 
-/* Only the first thing that is given wakes the thread: it takes all. */
-static bool is_empty(const given_t *given)
+/* Only the first entry wakes the thread, which then takes all. */
+static bool is_empty(const passed_t *passed)
 {
-    return given->newcomer_count == 0 && given->resumed_count == 0;
+    return passed->accepted_count == 0 && passed->resumed_count == 0;
 }
 
 void cm_loop_add(cm_loop_t *loop, int fd, const struct sockaddr *address, socklen_t len)
 {
     pthread_mutex_lock(&loop->lock);
-    given_t *given = &loop->given;
-    bool first = is_empty(given);
-    if (given->newcomer_count == given->newcomer_cap) {
-        given->newcomer_cap = given->newcomer_cap * 2 + 16;
-        given->newcomers =
-            cm_realloc(given->newcomers, given->newcomer_cap * sizeof *given->newcomers);
+    passed_t *passed = &loop->passed;
+    bool first = is_empty(passed);
+    if (passed->accepted_count == passed->accepted_cap) {
+        passed->accepted_cap = passed->accepted_cap * 2 + 16;
+        passed->accepted =
+            cm_realloc(passed->accepted, passed->accepted_cap * sizeof *passed->accepted);
     }
-    newcomer_t *newcomer = &given->newcomers[given->newcomer_count++];
-    newcomer->fd = fd;
-    memcpy(&newcomer->address, address, len);
-    newcomer->len = len;
+    accepted_t *connection = &passed->accepted[passed->accepted_count++];
+    connection->fd = fd;
+    memcpy(&connection->address, address, len);
+    connection->len = len;
     pthread_mutex_unlock(&loop->lock);
     if (first)
         wake(loop);
@@ -71,41 +71,42 @@ void cm_loop_add(cm_loop_t *loop, int fd, const struct sockaddr *address, sockle
 void cm_loop_resume(cm_loop_t *loop, struct MHD_Connection *connection)
 {
     pthread_mutex_lock(&loop->lock);
-    given_t *given = &loop->given;
-    bool first = is_empty(given);
-    if (given->resumed_count == given->resumed_cap) {
-        given->resumed_cap = given->resumed_cap * 2 + 64;
-        given->resumed = cm_realloc(given->resumed, given->resumed_cap * sizeof *given->resumed);
+    passed_t *passed = &loop->passed;
+    bool first = is_empty(passed);
+    if (passed->resumed_count == passed->resumed_cap) {
+        passed->resumed_cap = passed->resumed_cap * 2 + 64;
+        passed->resumed =
+            cm_realloc(passed->resumed, passed->resumed_cap * sizeof *passed->resumed);
     }
-    given->resumed[given->resumed_count++] = connection;
+    passed->resumed[passed->resumed_count++] = connection;
     pthread_mutex_unlock(&loop->lock);
     if (first)
         wake(loop);
 }
 
-/* Takes over what was given. True when the thread shall end. */
-static bool take_given(cm_loop_t *loop)
+/* Takes what was passed. True when the thread must end. */
+static bool take_passed(cm_loop_t *loop)
 {
     uint64_t woken;
 
     if (read(loop->wake_fd, &woken, sizeof woken) < 0)
-        woken = 0; /* somebody has given something all the same, or not */
+        woken = 0; /* the entries are taken all the same */
     pthread_mutex_lock(&loop->lock);
-    given_t taken = loop->given;
-    loop->given = loop->taken;
+    passed_t taken = loop->passed;
+    loop->passed = loop->taken;
     loop->taken = taken;
     bool stop = loop->stop;
     pthread_mutex_unlock(&loop->lock);
-    for (size_t i = 0; i < taken.newcomer_count; i++) {
-        const newcomer_t *newcomer = &taken.newcomers[i];
-        if (MHD_add_connection(loop->daemon, newcomer->fd,
-                               (const struct sockaddr *)&newcomer->address,
-                               newcomer->len) != MHD_YES)
+    for (size_t i = 0; i < taken.accepted_count; i++) {
+        const accepted_t *connection = &taken.accepted[i];
+        if (MHD_add_connection(loop->daemon, connection->fd,
+                               (const struct sockaddr *)&connection->address,
+                               connection->len) != MHD_YES)
             loop->hooks.refused(loop->hooks.context);
     }
     for (size_t i = 0; i < taken.resumed_count; i++)
         MHD_resume_connection(taken.resumed[i]);
-    loop->taken.newcomer_count = loop->taken.resumed_count = 0;
+    loop->taken.accepted_count = loop->taken.resumed_count = 0;
     return stop;
 }
 
@@ -118,7 +119,7 @@ static int wait_ms(cm_loop_t *loop)
     return (int)ms;
 }
 
-static void *turn(void *context)
+static void *run(void *context)
 {
     cm_loop_t *loop = context;
     struct pollfd fds[] = {
@@ -132,7 +133,7 @@ static void *turn(void *context)
         if (poll(fds, 2, wait_ms(loop)) < 0 && errno != EINTR)
             break;
         if (fds[1].revents != 0)
-            stop = take_given(loop);
+            stop = take_passed(loop);
         MHD_run(loop->daemon);
         loop->hooks.rounded(loop->hooks.context);
     }
@@ -143,9 +144,9 @@ static void destroy(cm_loop_t *loop)
 {
     if (loop->wake_fd >= 0)
         close(loop->wake_fd);
-    free(loop->given.newcomers);
-    free(loop->given.resumed);
-    free(loop->taken.newcomers);
+    free(loop->passed.accepted);
+    free(loop->passed.resumed);
+    free(loop->taken.accepted);
     free(loop->taken.resumed);
     pthread_mutex_destroy(&loop->lock);
     free(loop);
@@ -161,7 +162,7 @@ int cm_loop_start(struct MHD_Daemon *daemon, const cm_loop_hooks_t *hooks, cm_lo
     pthread_mutex_init(&loop->lock, NULL);
     loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     *out = loop; /* the first connection may be handled before this returns */
-    if (loop->wake_fd >= 0 && pthread_create(&loop->thread, NULL, turn, loop) == 0)
+    if (loop->wake_fd >= 0 && pthread_create(&loop->thread, NULL, run, loop) == 0)
         return 0;
     MHD_stop_daemon(daemon);
     destroy(loop);
@@ -178,11 +179,12 @@ void cm_loop_stop(cm_loop_t *loop)
     pthread_mutex_unlock(&loop->lock);
     wake(loop);
     pthread_join(loop->thread, NULL);
-    /* What was let on in the last round: no daemon may end with a suspended connection. */
-    for (size_t i = 0; i < loop->given.resumed_count; i++)
-        MHD_resume_connection(loop->given.resumed[i]);
+    /* Those that were resumed in the last round: a daemon must not end with a suspended connection.
+     */
+    for (size_t i = 0; i < loop->passed.resumed_count; i++)
+        MHD_resume_connection(loop->passed.resumed[i]);
     MHD_stop_daemon(loop->daemon);
-    for (size_t i = 0; i < loop->given.newcomer_count; i++)
-        close(loop->given.newcomers[i].fd);
+    for (size_t i = 0; i < loop->passed.accepted_count; i++)
+        close(loop->passed.accepted[i].fd);
     destroy(loop);
 }

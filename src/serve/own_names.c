@@ -13,7 +13,7 @@ enum { NAME_MAX_BYTES = 256 };
 
 struct cm_own_names {
     const cm_sites_t *sites;
-    char *hosts; /* normal names, each with a comma behind it */
+    char *hosts; /* normalized names, each followed by a comma */
     char machine[NAME_MAX_BYTES];
 };
 
@@ -32,41 +32,41 @@ int cm_own_names_new(const char *hosts, const cm_sites_t *sites, cm_own_names_t 
                      cm_err_t *err)
 {
     cm_str_t rest = cm_str(hosts), entry;
-    cm_buf_t names = CM_BUF_INIT;
+    cm_buf_t list = CM_BUF_INIT;
 
-    cm_buf_reserve(&names, 1);
-    names.data[0] = '\0';
+    cm_buf_reserve(&list, 1);
+    list.data[0] = '\0';
     while (cm_str_next(&rest, &entry)) {
         if (entry.len > 0 && !is_name(entry)) {
-            cm_buf_free(&names);
+            cm_buf_free(&list);
             return cm_fail(err, CM_EUSAGE,
                            "http.hosts: \"%.*s\" is no host; give a name (collector.example) or "
                            "an address (192.0.2.1, [2001:db8::1]), without a port",
                            (int)(entry.len < 100 ? entry.len : 100), entry.data);
         }
-        cm_host_add(&names, entry);
-        cm_buf_add_char(&names, ',');
+        cm_host_add(&list, entry);
+        cm_buf_add_char(&list, ',');
     }
-    cm_own_names_t *ours = cm_alloc_zero(1, sizeof *ours);
-    ours->sites = sites;
-    ours->hosts = names.data;
-    if (gethostname(ours->machine, sizeof ours->machine - 1) < 0)
-        ours->machine[0] = '\0'; /* then it has none */
-    *out = ours;
+    cm_own_names_t *names = cm_alloc_zero(1, sizeof *names);
+    names->sites = sites;
+    names->hosts = list.data;
+    if (gethostname(names->machine, sizeof names->machine - 1) < 0)
+        names->machine[0] = '\0'; /* then it has no name */
+    *out = names;
     return 0;
 }
 
-void cm_own_names_free(cm_own_names_t *ours)
+void cm_own_names_free(cm_own_names_t *names)
 {
-    if (ours == NULL)
+    if (names == NULL)
         return;
-    free(ours->hosts);
-    free(ours);
+    free(names->hosts);
+    free(names);
 }
 
-static bool is_listed(const cm_own_names_t *ours, cm_str_t name)
+static bool is_listed(const cm_own_names_t *names, cm_str_t name)
 {
-    cm_str_t rest = cm_str(ours->hosts), entry;
+    cm_str_t rest = cm_str(names->hosts), entry;
     cm_buf_t normal = CM_BUF_INIT;
     bool listed = false;
 
@@ -78,9 +78,9 @@ static bool is_listed(const cm_own_names_t *ours, cm_str_t name)
 }
 
 /* "host.example" or its first label alone. */
-static bool is_machine(const cm_own_names_t *ours, cm_str_t name)
+static bool is_machine(const cm_own_names_t *names, cm_str_t name)
 {
-    cm_str_t machine = cm_str(ours->machine);
+    cm_str_t machine = cm_str(names->machine);
     cm_str_t label = {machine.data, strcspn(machine.data, ".")};
 
     return name.len > 0 && (cm_str_equal_nocase(name, machine) || cm_str_equal_nocase(name, label));
@@ -94,7 +94,7 @@ static bool has_address(const struct sockaddr *own, const cm_address_t *wanted)
            (cm_address_of_socket(own, &address), memcmp(&address, wanted, sizeof address) == 0);
 }
 
-/* They may change while we run, so that they are asked for each time. */
+/* The addresses may change while the server runs, so they are read each time. */
 static bool is_own_address(cm_str_t name)
 {
     cm_address_t wanted;
@@ -113,8 +113,8 @@ static bool is_own_address(cm_str_t name)
     return own;
 }
 
-bool cm_own_names_has(const cm_own_names_t *ours, cm_str_t name)
+bool cm_own_names_has(const cm_own_names_t *names, cm_str_t name)
 {
-    return cm_authority_is_local(name) || is_machine(ours, name) || is_listed(ours, name) ||
-           cm_sites_has_host(ours->sites, name) || is_own_address(name);
+    return cm_authority_is_local(name) || is_machine(names, name) || is_listed(names, name) ||
+           cm_sites_has_host(names->sites, name) || is_own_address(name);
 }

@@ -1,6 +1,6 @@
-/* The parameters of an API request: what stands behind the `?`, checked, as a query.
+/* The parameters of an API request, which follow the `?`, checked and as a query.
  *
- * Texts of the query are those given to cm_params_set() and must live as long as it. */
+ * The query borrows the texts that were given to cm_params_set(). One thread at a time. */
 #ifndef CM_SERVE_PARAMS_H
 #define CM_SERVE_PARAMS_H
 
@@ -10,25 +10,25 @@
 enum {
     CM_PARAMS_LIMIT = 100,
     CM_PARAMS_LIMIT_MAX = 10000,
-    CM_PARAMS_OFFSET_MAX = 100000, /* who wants rows further behind downloads them */
+    CM_PARAMS_OFFSET_MAX = 100000, /* rows after that have to be downloaded */
 };
 
 typedef struct cm_params {
     cm_index_query_t query; /* all but the dimension */
     bool csv;               /* format=csv */
-    bool safe;              /* safe=1: no text of it is a formula */
+    bool safe;              /* safe=1: no text in it is a formula of a spreadsheet */
     unsigned given;         /* one bit a parameter */
 } cm_params_t;
 
 /* The defaults: all time, clicks first, CM_PARAMS_LIMIT rows, JSON. */
 void cm_params_init(cm_params_t *params);
 
-/* Sets one parameter by its name. `value` may hold any bytes and is followed by a NUL; NULL stands
- * for a name without `=`. CM_EUSAGE with a sentence that names the parameter and what it takes. */
+/* Sets one parameter by its name. `value` may hold any bytes and is followed by a NUL; NULL means
+ * a name without `=`. CM_EUSAGE with a sentence that names the parameter and its values. */
 int cm_params_set(cm_params_t *params, cm_str_t name, cm_str_t value, cm_err_t *err);
 
-/* Checks what only all parameters together can tell, and settles what follows from it: CSV without
- * a limit is a download of all rows. CM_EUSAGE. */
+/* Checks the parameters together, and sets what follows from them: CSV without a limit is a
+ * download of all rows. CM_EUSAGE. */
 int cm_params_check(cm_params_t *params, cm_err_t *err);
 
 /* The media type of the answer. */

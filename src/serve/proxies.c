@@ -88,16 +88,16 @@ static bool is_proxy(const cm_proxies_t *proxies, const cm_address_t *address)
     return false;
 }
 
-/* The last word of the list that is not yet taken. */
-static cm_str_t last_word(const char *list, size_t *len)
+/* The last element of the list before `*len`, which is moved before it. */
+static cm_str_t last_element(const char *list, size_t *len)
 {
     size_t begin = *len;
 
     while (begin > 0 && list[begin - 1] != ',')
         begin--;
-    cm_str_t word = cm_str_trim((cm_str_t){list + begin, *len - begin});
+    cm_str_t element = cm_str_trim((cm_str_t){list + begin, *len - begin});
     *len = begin > 0 ? begin - 1 : 0;
-    return word;
+    return element;
 }
 
 bool cm_proxies_has(const cm_proxies_t *proxies, const struct sockaddr *peer)
@@ -117,12 +117,12 @@ bool cm_proxies_client(const cm_proxies_t *proxies, const struct sockaddr *peer,
 
     cm_address_of_socket(peer, &address);
     if (len > 0 && is_proxy(proxies, &address))
-        direct = false; /* whatever the list says */
+        direct = false; /* whatever the list contains */
     while (len > 0 && is_proxy(proxies, &address)) {
-        cm_str_t word = last_word(forwarded, &len);
-        if (word.len == 0) /* a list may have empty elements (RFC 9110, section 5.6.1) */
+        cm_str_t element = last_element(forwarded, &len);
+        if (element.len == 0) /* a list may have empty elements (RFC 9110, section 5.6.1) */
             continue;
-        if (!cm_address_parse(word, &next))
+        if (!cm_address_parse(element, &next))
             break;
         address = next;
     }

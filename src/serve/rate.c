@@ -9,7 +9,7 @@ enum {
     SETS = 4096,
     WAYS = 8, /* 1.5 MiB */
     FAILURE_SECONDS = 10,
-    WAIT_MAX = 3600, /* seconds that are told */
+    WAIT_MAX = 3600, /* seconds: the longest wait that is reported */
 };
 
 #define SECOND INT64_C(1000000000)
@@ -22,11 +22,11 @@ typedef enum kind {
     KINDS,
 } kind_t;
 
-/* Tokens are counted in ns of filling time: a token is worth 10^9 / per_second of them. */
+/* Tokens are counted in ns of the time that fills them: a token is 10^9 / per_second ns. */
 typedef struct bucket {
     uint64_t hash;
     int64_t seen_ns;
-    int64_t full_ns[KINDS]; /* when each will be full again; nothing else needs to be known */
+    int64_t full_ns[KINDS]; /* when each will be full again: this is all of its state */
 } bucket_t;
 
 struct cm_rate {
@@ -52,7 +52,7 @@ cm_rate_t *cm_rate_new(const cm_rate_limits_t *limits)
     rate->token_ns[FAILURES] = (double)(FAILURE_SECONDS * SECOND);
     for (int kind = 0; kind < KINDS; kind++)
         rate->burst_ns[kind] = CM_RATE_BURST * SECOND;
-    /* Another one must be as much as a whole token away. */
+    /* One more failure must need a whole token. */
     rate->burst_ns[FAILURES] = (CM_RATE_FAILURES - 1) * FAILURE_SECONDS * SECOND;
     if (getrandom(&rate->seed, sizeof rate->seed, 0) != sizeof rate->seed)
         rate->seed = (uint64_t)(uintptr_t)rate;
@@ -68,7 +68,7 @@ void cm_rate_free(cm_rate_t *rate)
     free(rate);
 }
 
-/* The address's bucket, locked until let_go(). */
+/* The address's bucket, locked until unlock(). */
 static bucket_t *hold(cm_rate_t *rate, cm_str_t address, int64_t now_ns)
 {
     const uint64_t hash = XXH3_64bits_withSeed(address.data, address.len, rate->seed);
@@ -87,12 +87,12 @@ static bucket_t *hold(cm_rate_t *rate, cm_str_t address, int64_t now_ns)
     return oldest;
 }
 
-static void let_go(cm_rate_t *rate)
+static void unlock(cm_rate_t *rate)
 {
     pthread_mutex_unlock(&rate->lock);
 }
 
-/* When the bucket is full again after so many tokens more. */
+/* When the bucket is full again after so many more tokens. */
 static int64_t full_after(const cm_rate_t *rate, const bucket_t *bucket, kind_t kind, int64_t count,
                           int64_t now_ns)
 {
@@ -101,7 +101,7 @@ static int64_t full_after(const cm_rate_t *rate, const bucket_t *bucket, kind_t 
     return (full_ns > now_ns ? full_ns : now_ns) + (int64_t)((double)count * rate->token_ns[kind]);
 }
 
-/* Seconds until the bucket may be that empty; 0: it may. */
+/* Seconds until the bucket may be that empty; 0: it may be now. */
 static int wait_for(const cm_rate_t *rate, kind_t kind, int64_t full_ns, int64_t now_ns)
 {
     const int64_t over_ns = full_ns - now_ns - rate->burst_ns[kind];
@@ -111,7 +111,7 @@ static int wait_for(const cm_rate_t *rate, kind_t kind, int64_t full_ns, int64_t
     return over_ns < WAIT_MAX * SECOND ? (int)((over_ns + SECOND - 1) / SECOND) : WAIT_MAX;
 }
 
-static int owes(const cm_rate_t *rate, const bucket_t *bucket, int64_t now_ns)
+static int debt(const cm_rate_t *rate, const bucket_t *bucket, int64_t now_ns)
 {
     const int events = wait_for(rate, EVENTS, bucket->full_ns[EVENTS], now_ns);
     const int bytes = wait_for(rate, BYTES, bucket->full_ns[BYTES], now_ns);
@@ -126,10 +126,10 @@ int cm_rate_take(cm_rate_t *rate, cm_str_t address, int64_t now_ns)
     int wait = wait_for(rate, REQUESTS, full_ns, now_ns);
 
     if (wait == 0)
-        wait = owes(rate, bucket, now_ns);
+        wait = debt(rate, bucket, now_ns);
     if (wait == 0)
         bucket->full_ns[REQUESTS] = full_ns;
-    let_go(rate);
+    unlock(rate);
     return wait;
 }
 
@@ -140,15 +140,15 @@ void cm_rate_charge(cm_rate_t *rate, cm_str_t address, int64_t events, int64_t b
 
     bucket->full_ns[EVENTS] = full_after(rate, bucket, EVENTS, events, now_ns);
     bucket->full_ns[BYTES] = full_after(rate, bucket, BYTES, bytes, now_ns);
-    let_go(rate);
+    unlock(rate);
 }
 
-int cm_rate_owes(cm_rate_t *rate, cm_str_t address, int64_t now_ns)
+int cm_rate_debt(cm_rate_t *rate, cm_str_t address, int64_t now_ns)
 {
     const bucket_t *bucket = hold(rate, address, now_ns);
-    const int wait = owes(rate, bucket, now_ns);
+    const int wait = debt(rate, bucket, now_ns);
 
-    let_go(rate);
+    unlock(rate);
     return wait;
 }
 
@@ -157,7 +157,7 @@ void cm_rate_fail(cm_rate_t *rate, cm_str_t address, int64_t now_ns)
     bucket_t *bucket = hold(rate, address, now_ns);
 
     bucket->full_ns[FAILURES] = full_after(rate, bucket, FAILURES, 1, now_ns);
-    let_go(rate);
+    unlock(rate);
 }
 
 int cm_rate_locked(cm_rate_t *rate, cm_str_t address, int64_t now_ns)
@@ -165,6 +165,6 @@ int cm_rate_locked(cm_rate_t *rate, cm_str_t address, int64_t now_ns)
     const bucket_t *bucket = hold(rate, address, now_ns);
     const int wait = wait_for(rate, FAILURES, bucket->full_ns[FAILURES], now_ns);
 
-    let_go(rate);
+    unlock(rate);
     return wait;
 }

@@ -20,7 +20,7 @@ typedef struct secret {
 struct cm_read_access {
     secret_t token, password;
     bool open;
-    cm_rate_t *guesses; /* NULL: there is nothing to be guessed */
+    cm_rate_t *failures; /* NULL: there is no secret */
 };
 
 const char cm_read_access_closed[] =
@@ -45,7 +45,7 @@ static secret_t secret_of(const char *text)
     return secret;
 }
 
-/* Digests are of one length, and nobody can choose where two of them begin to differ. */
+/* Digests have one length, and a client cannot choose where two of them begin to differ. */
 static bool is_right(const secret_t *secret, cm_str_t given)
 {
     uint8_t of_given[SHA256_DIGEST_SIZE];
@@ -58,28 +58,29 @@ static bool is_right(const secret_t *secret, cm_str_t given)
 
 cm_read_access_t *cm_read_access_new(const char *token, const char *password, bool open)
 {
-    cm_read_access_t *readers = cm_alloc(sizeof *readers);
+    cm_read_access_t *access = cm_alloc(sizeof *access);
     const bool any = token != NULL || password != NULL;
 
-    *readers = (cm_read_access_t){secret_of(token), secret_of(password), open && !any,
+    *access = (cm_read_access_t){secret_of(token), secret_of(password), open && !any,
                                   any ? cm_rate_new(&(cm_rate_limits_t){0}) : NULL};
-    return readers;
+    return access;
 }
 
-void cm_read_access_free(cm_read_access_t *readers)
+void cm_read_access_free(cm_read_access_t *access)
 {
-    if (readers == NULL)
+    if (access == NULL)
         return;
-    cm_rate_free(readers->guesses);
-    free(readers);
+    cm_rate_free(access->failures);
+    free(access);
 }
 
-bool cm_read_access_none(const cm_read_access_t *readers)
+bool cm_read_access_none(const cm_read_access_t *access)
 {
-    return !readers->open && !readers->token.there && !readers->password.there;
+    return !access->open && !access->token.there && !access->password.there;
 }
 
-/* The credentials behind the name of a scheme (RFC 9110, section 11.4); false where it is another.
+/* The credentials after the name of a scheme (RFC 9110, section 11.4); false if it is another
+ * scheme.
  */
 static bool credentials(cm_str_t header, cm_str_t scheme, cm_str_t *given)
 {
@@ -90,8 +91,8 @@ static bool credentials(cm_str_t header, cm_str_t scheme, cm_str_t *given)
     return true;
 }
 
-/* User name and password, of which only the latter counts (RFC 7617). */
-static bool password_is_right(const cm_read_access_t *readers, cm_str_t encoded)
+/* User name and password (RFC 7617), of which only the password counts. */
+static bool password_is_right(const cm_read_access_t *access, cm_str_t encoded)
 {
     struct base64_decode_ctx decoding;
     uint8_t text[GIVEN_MAX];
@@ -104,67 +105,68 @@ static bool password_is_right(const cm_read_access_t *readers, cm_str_t encoded)
         return false;
     const uint8_t *colon = memchr(text, ':', len);
     return colon != NULL &&
-           is_right(&readers->password,
+           is_right(&access->password,
                     (cm_str_t){(const char *)colon + 1, (size_t)(text + len - colon - 1)});
 }
 
-static bool is_right_header(const cm_read_access_t *readers, cm_str_t header)
+static bool is_right_header(const cm_read_access_t *access, cm_str_t header)
 {
     cm_str_t given;
 
     if (credentials(header, CM_STR("Bearer"), &given))
-        return is_right(&readers->token, given);
-    return credentials(header, CM_STR("Basic"), &given) && password_is_right(readers, given);
+        return is_right(&access->token, given);
+    return credentials(header, CM_STR("Basic"), &given) && password_is_right(access, given);
 }
 
-int cm_read_access_check(const cm_read_access_t *readers, struct MHD_Connection *connection)
+int cm_read_access_check(const cm_read_access_t *access, struct MHD_Connection *connection)
 {
     const cm_str_t header = cm_str_trim(
         cm_str(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Authorization")));
     const int64_t now_ns = cm_clock_ticks_ns();
     cm_address_t address;
 
-    if (readers->open)
+    if (access->open)
         return CM_READ_ALLOWED;
-    if (header.len == 0 || cm_read_access_none(readers))
+    if (header.len == 0 || cm_read_access_none(access))
         return CM_READ_DENIED;
     cm_address_of_socket(
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr,
         &address);
-    const bool counted = !cm_address_is_loopback(&address); /* there a proxy speaks for many */
+    const bool counted =
+        !cm_address_is_loopback(&address); /* a proxy there forwards many clients */
     const cm_str_t who = cm_address_who(&address);
-    const int locked = counted ? cm_rate_locked(readers->guesses, who, now_ns) : 0;
+    const int locked = counted ? cm_rate_locked(access->failures, who, now_ns) : 0;
     if (locked > 0)
         return locked;
-    if (is_right_header(readers, header))
+    if (is_right_header(access, header))
         return CM_READ_ALLOWED;
     if (counted)
-        cm_rate_fail(readers->guesses, who, now_ns);
+        cm_rate_fail(access->failures, who, now_ns);
     return CM_READ_DENIED;
 }
 
-enum MHD_Result cm_read_access_refuse(const cm_read_access_t *readers, int verdict,
+enum MHD_Result cm_read_access_refuse(const cm_read_access_t *access, int verdict,
                                       struct MHD_Connection *connection)
 {
     static const char bearer[] = "Bearer realm=\"clickmill\"";
-    /* A browser asks its user for a password only where there is one; else it shows the sentence.
-     */
+    /* With Basic a browser asks for a password, so it is sent only where there is one; without it
+     * the browser shows the sentence. */
     const char *const challenges[] = {
-        readers->password.there ? "Basic realm=\"clickmill\", charset=\"UTF-8\"" : bearer,
-        readers->password.there && readers->token.there ? bearer : NULL, NULL};
+        access->password.there ? "Basic realm=\"clickmill\", charset=\"UTF-8\"" : bearer,
+        access->password.there && access->token.there ? bearer : NULL, NULL};
 
     if (verdict > 0)
         return cm_reply_later(connection, MHD_HTTP_TOO_MANY_REQUESTS,
                               "too many wrong passwords or tokens came from this address; try "
                               "again later",
                               verdict);
-    if (cm_read_access_none(readers))
+    if (cm_read_access_none(access))
         return cm_reply_challenge(connection, cm_read_access_closed, challenges);
     return cm_reply_challenge(
         connection,
-        readers->password.there && readers->token.there
+        access->password.there && access->token.there
             ? "to read, send http.password (Basic, any user name) or http.read_token (Bearer)"
-        : readers->password.there ? "to read, send http.password (Basic, any user name)"
-                                  : "to read, send http.read_token (Authorization: Bearer TOKEN)",
+        : access->password.there ? "to read, send http.password (Basic, any user name)"
+                                 : "to read, send http.read_token (Authorization: Bearer TOKEN)",
         challenges);
 }

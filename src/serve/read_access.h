@@ -1,7 +1,7 @@
-/* Who may read: the dashboard, its API, its downloads and the live stream (docs/api.md, "Who may
- * read"). What goes with collecting is none of its business.
+/* Read access: which requests may read the dashboard, its API, its downloads and the live stream
+ * (docs/api.md, "Who may read"). Requests of the collector do not need it.
  *
- * For any thread. What was given is kept as a digest only. */
+ * For any thread. Of the secrets only digests are kept. */
 #ifndef CM_SERVE_READ_ACCESS_H
 #define CM_SERVE_READ_ACCESS_H
 
@@ -11,24 +11,25 @@
 typedef struct cm_read_access cm_read_access_t;
 
 /* `token`: for programs, as Bearer; `password`: for browsers, as Basic with any user name; each may
- * be NULL. Where both are, `open` says whether everybody may read, or nobody. Never NULL. */
+ * be NULL. Where both are NULL, `open` says whether all requests may read, or none. Never NULL. */
 cm_read_access_t *cm_read_access_new(const char *token, const char *password, bool open);
-void cm_read_access_free(cm_read_access_t *readers);
+void cm_read_access_free(cm_read_access_t *access);
 
-/* Whether nobody may read, whatever he sends. */
-bool cm_read_access_none(const cm_read_access_t *readers);
+/* Whether no request may read, whatever its credentials. */
+bool cm_read_access_none(const cm_read_access_t *access);
 
-/* Whether the sender of this request may: CM_READ_ALLOWED, CM_READ_DENIED, or the seconds after
- * which an address that has guessed too often may guess again. (Not so on this machine itself: a
- * proxy speaks for many.) The time it takes does not depend on how much of a secret is right. */
+/* Whether a request may read: CM_READ_ALLOWED, CM_READ_DENIED, or the seconds after which an
+ * address that has sent too many wrong secrets may try again. (Connections from this machine itself
+ * are not limited, because a proxy there forwards the requests of many clients.) The time of the
+ * check does not depend on how much of a secret is right. */
 enum { CM_READ_ALLOWED = 0, CM_READ_DENIED = -1 };
-int cm_read_access_check(const cm_read_access_t *readers, struct MHD_Connection *connection);
+int cm_read_access_check(const cm_read_access_t *access, struct MHD_Connection *connection);
 
-/* Replies 401 and says what is missing, or 429; `verdict` is what was said of him. */
-enum MHD_Result cm_read_access_refuse(const cm_read_access_t *readers, int verdict,
+/* Replies 401 and says what is missing, or 429; `verdict` is the result of the check. */
+enum MHD_Result cm_read_access_refuse(const cm_read_access_t *access, int verdict,
                                       struct MHD_Connection *connection);
 
-/* What is said when nobody may read, here and at the start. */
+/* The sentence for a server whose answers no request may read: in replies and at the start. */
 extern const char cm_read_access_closed[];
 
 #endif

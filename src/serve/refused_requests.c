@@ -9,7 +9,7 @@
 typedef struct entry {
     char origin[CM_REFUSED_ORIGIN_MAX + 1];
     cm_refusal_t why;
-    uint64_t requests; /* 0: the place is free */
+    uint64_t requests; /* 0: the entry is free */
     int64_t last_ms;
 } entry_t;
 
@@ -18,14 +18,15 @@ struct cm_refused_requests {
     bool demo;
     pthread_mutex_t lock; /* guards: */
     entry_t entries[CM_REFUSED_ORIGINS];
-    uint64_t others; /* of origins that have no place any more */
+    uint64_t others; /* of origins that were replaced */
 };
 
 cm_refused_requests_t *cm_refused_new(const char *sites, bool demo)
 {
     cm_refused_requests_t *refused = cm_alloc_zero(1, sizeof *refused);
 
-    /* A list that a shell would read in another way is left to its owner. */
+    /* A list with a quote would be read differently by a shell, so no option is suggested with it.
+     */
     refused->sites = cm_strdup(sites != NULL && strchr(sites, '\'') == NULL ? sites : "");
     refused->demo = demo;
     pthread_mutex_init(&refused->lock, NULL);
@@ -41,8 +42,8 @@ void cm_refused_free(cm_refused_requests_t *refused)
     free(refused);
 }
 
-/* An origin as it is kept: cut, and without what a terminal or a page could take for something
- * else. An origin is ASCII; a browser sends nothing else. */
+/* Keeps an origin: cut, and without bytes that a terminal or a page could interpret. Browsers send
+ * origins in ASCII only. */
 static void set_origin(entry_t *entry, cm_str_t origin)
 {
     size_t len = origin.len < CM_REFUSED_ORIGIN_MAX ? origin.len : CM_REFUSED_ORIGIN_MAX;
@@ -56,7 +57,8 @@ static void set_origin(entry_t *entry, cm_str_t origin)
     entry->origin[len] = '\0';
 }
 
-/* The entry's place: its own, or a free one, or that of the fewest and longest ago. */
+/* The place of an entry: its own, or a free one, or that of the origin with the fewest requests, of
+ * equals the one that was refused longest ago. */
 static entry_t *place_for(cm_refused_requests_t *refused, const entry_t *wanted)
 {
     entry_t *place = &refused->entries[0];
@@ -114,7 +116,7 @@ static int later(const void *a, const void *b)
     return strcmp(one->origin, other->origin);
 }
 
-/* A copy of what is in the table, the latest first. Returns how many entries that are. */
+/* Copies the used entries, the latest first, and returns their number. */
 static int copy_entries(cm_refused_requests_t *refused, entry_t entries[CM_REFUSED_ORIGINS],
                         uint64_t *others)
 {
@@ -141,9 +143,9 @@ static uint64_t sum_of(const entry_t *entries, int filled, uint64_t others)
     return sum;
 }
 
-/* ---- what lets them in ---- */
+/* ---- the option that allows them ---- */
 
-/* The part of an origin that `--sites` takes; empty where that is nothing to copy into a shell. */
+/* The part of an origin that `--sites` takes; empty when it is not safe to copy into a shell. */
 static cm_str_t site_of(const char *origin)
 {
     const char *scheme = strstr(origin, "://");
@@ -160,7 +162,7 @@ static cm_str_t site_of(const char *origin)
     return host.len > 0 && host.data[0] != '-' && host.data[0] != '.' ? host : CM_STR("");
 }
 
-/* The option that lets the entry's requests in; nothing where no option does. */
+/* The option that allows the entry's requests; nothing when there is none. */
 static void add_option(const cm_refused_requests_t *refused, const entry_t *entry, cm_buf_t *text)
 {
     cm_str_t site = site_of(entry->origin);

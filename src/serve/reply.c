@@ -37,7 +37,7 @@ void cm_reply_secure_public(struct MHD_Response *response)
     secure(response, "cross-origin");
 }
 
-/* If-None-Match is compared weakly (RFC 9110, section 13.1.2): W/ does not count. */
+/* If-None-Match uses the weak comparison (RFC 9110, section 13.1.2): W/ is ignored. */
 bool cm_reply_matches(struct MHD_Connection *connection, const char *tag)
 {
     const char *list = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "If-None-Match");
@@ -54,7 +54,7 @@ bool cm_reply_matches(struct MHD_Connection *connection, const char *tag)
     return false;
 }
 
-/* A header of an answer of its own kind; the name of the last one is NULL. */
+/* A further header of a reply; the name of the last one is NULL. */
 typedef struct header {
     const char *name, *value;
 } header_t;

@@ -36,8 +36,8 @@ static bool same_origin(const cm_sender_rules_t *rules, struct MHD_Connection *c
     if (origin.len <= host.len || host.len == 0 || origin.data[origin.len - host.len - 1] != '/' ||
         !cm_str_equal_nocase((cm_str_t){origin.data + origin.len - host.len, host.len}, host))
         return false;
-    /* A stranger's name that leads to this machine is no name of ours (DNS rebinding). */
-    return cm_own_names_has(rules->ours, cm_authority_host(host));
+    /* Another site's name may resolve to this machine (DNS rebinding). */
+    return cm_own_names_has(rules->own_names, cm_authority_host(host));
 }
 
 bool cm_sender_site(const cm_sender_rules_t *rules, struct MHD_Connection *connection,
@@ -47,7 +47,7 @@ bool cm_sender_site(const cm_sender_rules_t *rules, struct MHD_Connection *conne
            same_origin(rules, connection, origin);
 }
 
-/* Whether a URL is of the demo shop that stands under `origin`, one of ours. */
+/* Whether a URL is one of the demo shop under `origin`, one of the server's own. */
 static bool of_shop(cm_str_t origin, cm_str_t url)
 {
     cm_str_t start = cm_sites_origin(url);
@@ -59,12 +59,12 @@ static bool of_shop(cm_str_t origin, cm_str_t url)
 
 bool cm_sender_takes(const cm_sender_rules_t *rules, const cm_sender_t *sender, cm_str_t url)
 {
-    const bool of_ours = sender->own && of_shop(cm_str(sender->origin), url);
+    const bool shop_click = sender->own && of_shop(cm_str(sender->origin), url);
 
     if (rules->demo)
-        return of_ours;
-    /* Behind a proxy our name is that of a site, which may have such pages of its own. */
-    return !of_ours || rules->shop || !rules->loopback || cm_proxies_any(rules->proxies);
+        return shop_click;
+    /* Behind a proxy the server's name is that of a site, which may have pages of that name. */
+    return !shop_click || rules->shop || !rules->loopback || cm_proxies_any(rules->proxies);
 }
 
 bool cm_sender_takes_host(const cm_sender_rules_t *rules, const cm_sender_t *sender, cm_str_t host)
@@ -73,8 +73,8 @@ bool cm_sender_takes_host(const cm_sender_rules_t *rules, const cm_sender_t *sen
            (sender->own && cm_str_equal_nocase(cm_posted_host(cm_str(sender->origin)), host));
 }
 
-/* True for the bearer token (RFC 6750) of a sender that is known. The time it takes says nothing
- * about how much of it is right. */
+/* Whether it is the bearer token (RFC 6750) of a known sender. The time of the check does not
+ * depend on how much of the token is right. */
 static bool token_known(const cm_sender_rules_t *rules, const char *authorization)
 {
     cm_str_t given = cm_str_trim(cm_str(authorization));
@@ -91,9 +91,7 @@ static bool token_known(const cm_sender_rules_t *rules, const char *authorizatio
     return known;
 }
 
-/* Who guesses tokens has a few guesses only, and then not even a right one is told from a wrong
- * one.
- */
+/* An address has a few attempts; after that even a right token is refused like a wrong one. */
 static cm_sender_verdict_t admit_token(const cm_sender_rules_t *rules, const char *authorization,
                                        cm_sender_t *sender)
 {
@@ -130,7 +128,7 @@ cm_sender_verdict_t cm_sender_admit(const cm_sender_rules_t *rules,
 
 /* ---- addresses ---- */
 
-/* Appends a value of X-Forwarded-For; several lines are one list (RFC 9110, section 5.3). */
+/* Appends a value of X-Forwarded-For; several headers are one list (RFC 9110, section 5.3). */
 static enum MHD_Result add_forwarded(void *context, enum MHD_ValueKind kind, const char *name,
                                      const char *value)
 {

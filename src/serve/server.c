@@ -13,13 +13,13 @@
 
 enum {
     LARGE = 32 * 1024, /* bytes of a connection, for the head of a request */
-    SMALL = 3584,      /* the same where there are thousands: see acceptor.h */
-    SMALL_FROM = 1024, /* connections that may be open, from which on small ones are used */
+    SMALL = 3584,      /* the same where there are thousands of connections: see acceptor.h */
+    SMALL_FROM = 1024, /* small buffers are used when more connections than this may be open */
     LOOPS_MAX = CM_ACCEPTOR_LOOPS,
-    LEAVING = 64,    /* connections that are closed, but that a daemon still counts */
-    GRACE_MS = 3000, /* for answers in flight when the server stops */
+    LEAVING = 64,    /* closed connections that a daemon may still count */
+    GRACE_MS = 3000, /* for answers in progress when the server stops */
     QUERY_MS = 10000,
-    QUERY_THREADS = 4, /* at least: some may have a long query */
+    QUERY_THREADS = 4, /* at least: some threads may have a long query */
 };
 
 static void note_connection(void *context, struct MHD_Connection *connection, void **idle,
@@ -219,7 +219,7 @@ int cm_server_start(const cm_server_options_t *options, const cm_log_t *log, cm_
                                         options->read_public || server->listen.loopback);
     if (server->collector != NULL)
         cm_collector_listens(server->collector, server->listen.loopback);
-    /* Threads inherit the mask: signals are the business of the thread that starts the server. */
+    /* Threads inherit the mask: only the thread that starts the server handles signals. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     if (server->answers)

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 
 typedef struct site {
-    cm_str_t host; /* or, where the next two are true, more of an origin */
-    bool whole;    /* with scheme and port */
+    cm_str_t host; /* with `whole` the origin, with `port` host and port */
+    bool whole;    /* an origin: scheme, host and port */
     bool port;     /* with its port */
     bool below;    /* names that end with ".host" */
     bool all;
@@ -70,7 +70,7 @@ static bool is_origin(cm_str_t text)
     return is_name(name) && is_port((cm_str_t){rest, (size_t)(text.data + text.len - rest)});
 }
 
-/* An entry or an origin with its host in one form (base/host.h), and the scheme in lower case. */
+/* An entry or an origin with its host normalized (base/host.h), and the scheme in lower case. */
 static void add_normal(cm_buf_t *buf, cm_str_t text)
 {
     cm_str_t host = has_scheme(text) ? cm_posted_host(text) : text;
@@ -85,7 +85,7 @@ static void add_normal(cm_buf_t *buf, cm_str_t text)
         if (buf->data[i] >= 'A' && buf->data[i] <= 'Z')
             buf->data[i] |= 0x20;
     }
-    if (name.len > 0 && name.data[0] == '*') /* "*." is no other way to write "*" */
+    if (name.len > 0 && name.data[0] == '*') /* "*." does not mean "*" */
         cm_buf_add_str(buf, name);
     else
         cm_host_add(buf, name);
@@ -195,7 +195,7 @@ bool cm_sites_has_host(const cm_sites_t *sites, cm_str_t host)
     bool has = false;
 
     if (host.len == 0 ||
-        memchr(host.data, '@', host.len) != NULL) /* whose host that is, is unsure */
+        memchr(host.data, '@', host.len) != NULL) /* it is unclear which part is the host */
         return false;
     add_normal(&normal, host);
     cm_str_t name = cm_authority_host((cm_str_t){normal.data, normal.len});

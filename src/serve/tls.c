@@ -8,20 +8,20 @@
 
 enum { CHAIN_MAX = 16 };
 
-/* Handshakes may be using a certificate that has been renewed since, and say nothing when they have
- * ended: it stays until the server goes. There is one more only when its file has changed. */
-typedef struct shown shown_t;
+/* A certificate. A handshake may still use an old one, and its end is not reported: so all are kept
+ * until the server is freed. There is a new one only when the file has changed. */
+typedef struct certificate certificate_t;
 
-struct shown {
+struct certificate {
     gnutls_pcert_st chain[CHAIN_MAX];
     unsigned count;
     gnutls_privkey_t key;
-    shown_t *before;
+    certificate_t *before;
 };
 
 struct cm_tls {
     pthread_mutex_t lock; /* guards: */
-    shown_t *shown;
+    certificate_t *newest;
 };
 
 const char cm_tls_priorities[] =
@@ -40,13 +40,13 @@ bool cm_tls_here(void)
     return here != NULL;
 }
 
-static void free_shown(shown_t *shown)
+static void free_certificate(certificate_t *certificate)
 {
-    for (unsigned i = 0; i < shown->count; i++)
-        gnutls_pcert_deinit(&shown->chain[i]);
-    if (shown->key != NULL)
-        gnutls_privkey_deinit(shown->key);
-    free(shown);
+    for (unsigned i = 0; i < certificate->count; i++)
+        gnutls_pcert_deinit(&certificate->chain[i]);
+    if (certificate->key != NULL)
+        gnutls_privkey_deinit(certificate->key);
+    free(certificate);
 }
 
 static gnutls_datum_t datum_of(const char *text)
@@ -67,34 +67,35 @@ static bool fit(const gnutls_datum_t *cert, const gnutls_datum_t *key)
     return fits;
 }
 
-static shown_t *load(const gnutls_datum_t *cert, const gnutls_datum_t *key)
+static certificate_t *load(const gnutls_datum_t *cert, const gnutls_datum_t *key)
 {
-    shown_t *shown = cm_alloc_zero(1, sizeof *shown);
+    certificate_t *certificate = cm_alloc_zero(1, sizeof *certificate);
     unsigned count = CHAIN_MAX;
 
-    if (fit(cert, key) && gnutls_pcert_list_import_x509_raw(shown->chain, &count, cert,
+    if (fit(cert, key) && gnutls_pcert_list_import_x509_raw(certificate->chain, &count, cert,
                                                             GNUTLS_X509_FMT_PEM, 0) >= 0) {
-        shown->count = count;
-        if (gnutls_privkey_init(&shown->key) >= 0 &&
-            gnutls_privkey_import_x509_raw(shown->key, key, GNUTLS_X509_FMT_PEM, NULL, 0) >= 0)
-            return shown;
+        certificate->count = count;
+        if (gnutls_privkey_init(&certificate->key) >= 0 &&
+            gnutls_privkey_import_x509_raw(certificate->key, key, GNUTLS_X509_FMT_PEM, NULL, 0) >=
+                0)
+            return certificate;
     }
-    free_shown(shown);
+    free_certificate(certificate);
     return NULL;
 }
 
 int cm_tls_renew(cm_tls_t *tls, const char *cert, const char *key, cm_err_t *err)
 {
-    const gnutls_datum_t certificate = datum_of(cert), secret = datum_of(key);
-    shown_t *shown = load(&certificate, &secret);
+    const gnutls_datum_t chain = datum_of(cert), secret = datum_of(key);
+    certificate_t *certificate = load(&chain, &secret);
 
-    if (shown == NULL)
+    if (certificate == NULL)
         return cm_fail(err, CM_EUSAGE,
                        "TLS does not work with this certificate and key; are they PEM, and do they "
                        "belong together?");
     pthread_mutex_lock(&tls->lock);
-    shown->before = tls->shown;
-    tls->shown = shown;
+    certificate->before = tls->newest;
+    tls->newest = certificate;
     pthread_mutex_unlock(&tls->lock);
     return 0;
 }
@@ -116,10 +117,10 @@ void cm_tls_free(cm_tls_t *tls)
 {
     if (tls == NULL)
         return;
-    while (tls->shown != NULL) {
-        shown_t *shown = tls->shown;
-        tls->shown = shown->before;
-        free_shown(shown);
+    while (tls->newest != NULL) {
+        certificate_t *certificate = tls->newest;
+        tls->newest = certificate->before;
+        free_certificate(certificate);
     }
     pthread_mutex_destroy(&tls->lock);
     free(tls);
@@ -136,11 +137,11 @@ static int show(gnutls_session_t session, const gnutls_datum_t *authorities, int
     (void)algorithm_count;
 
     pthread_mutex_lock(&here->lock);
-    shown_t *shown = here->shown;
+    certificate_t *certificate = here->newest;
     pthread_mutex_unlock(&here->lock);
-    *chain = shown->chain;
-    *count = shown->count;
-    *key = shown->key;
+    *chain = certificate->chain;
+    *count = certificate->count;
+    *key = certificate->key;
     return 0;
 }
 

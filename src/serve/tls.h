@@ -1,8 +1,8 @@
-/* The certificate that the server shows, which can be renewed while it runs: connections that exist
- * go on with the one they have.
+/* The server's TLS certificate, which can be renewed while the server runs: connections that exist
+ * keep the old one.
  *
- * new() and renew() are for one thread at a time; handshakes are the business of the server's
- * loops, each of which is told once which certificate is its own. */
+ * new() and renew() are for one thread at a time. Handshakes take place in the threads of the
+ * server's loops, each of which is told once which certificate it uses. */
 #ifndef CM_SERVE_TLS_H
 #define CM_SERVE_TLS_H
 
@@ -12,23 +12,23 @@
 
 typedef struct cm_tls cm_tls_t;
 
-/* TLS 1.2 at least, ciphers that authenticate what they encrypt, and keys that nobody can find out
- * later: for MHD_OPTION_HTTPS_PRIORITIES. */
+/* At least TLS 1.2, ciphers with authentication, and keys with forward secrecy: for
+ * MHD_OPTION_HTTPS_PRIORITIES. */
 extern const char cm_tls_priorities[];
 
-/* From PEM texts: a certificate, its chain behind it, and its key. CM_EUSAGE. */
+/* From PEM texts: a certificate, followed by its chain, and its key. CM_EUSAGE. */
 int cm_tls_new(const char *cert, const char *key, cm_tls_t **tls, cm_err_t *err);
 
-/* From now on this one is shown. CM_EUSAGE: as it was. */
+/* Uses this certificate from now on. CM_EUSAGE: the old one stays. */
 int cm_tls_renew(cm_tls_t *tls, const char *cert, const char *key, cm_err_t *err);
 
 /* After the last handshake. NULL is allowed. */
 void cm_tls_free(cm_tls_t *tls);
 
-/* What the calling thread answers goes over TLS with this certificate; NULL: without TLS. */
+/* From now on the calling thread answers over TLS with this certificate; NULL: without TLS. */
 void cm_tls_enter(cm_tls_t *tls);
 
-/* Whether it is so. */
+/* Whether the calling thread answers over TLS. */
 bool cm_tls_here(void);
 
 /* For MHD_OPTION_HTTPS_CERT_CALLBACK: a gnutls_certificate_retrieve_function2. */

@@ -12,20 +12,21 @@
 #include <xxhash.h>
 
 enum {
-    LOOK_MS = 250,
-    SPARED_MS = 1000, /* that a body may take at least */
+    CHECK_MS = 250,
+    SPARED_MS = 1000, /* an upload that is not older is never given up */
     PLACES = 1024,
 };
 
 #define MS INT64_C(1000000)
 
-/* An address that has bodies. */
+/* An address that has uploads. */
 typedef struct cm_upload_owner {
     uint64_t hash;
-    size_t listed;                /* bodies, with those that have no bytes yet */
-    size_t count, bytes;          /* of those below */
-    cm_upload_t *oldest, *newest; /* that have bytes and are not whole */
-    struct cm_upload_owner *next; /* at the same place */
+    size_t listed;                /* uploads, with those that have no bytes yet */
+    size_t count;                 /* of the list below */
+    size_t bytes;                 /* of all its uploads, complete ones too */
+    cm_upload_t *oldest, *newest; /* that have bytes and are not complete */
+    struct cm_upload_owner *next; /* in the same place of `owners` */
 } cm_upload_owner_t;
 
 typedef struct answer {
@@ -38,20 +39,21 @@ struct cm_uploads {
     uint64_t seed;
     answer_t too_slow, too_many;
     pthread_t thread;
-    pthread_mutex_t lock; /* guards all below; no socket of a listed body is closed meanwhile */
+    pthread_mutex_t
+        lock; /* guards all below; while it is held, no socket of a listed upload is closed */
     pthread_cond_t stopping;
     bool stop;
-    size_t bytes; /* of all that are listed */
+    size_t bytes; /* of all listed uploads */
     cm_upload_t *oldest, *newest;
     cm_upload_owner_t *owners[PLACES];
 };
 
 /* ---- owners ---- */
 
-static cm_upload_owner_t *owner_of(cm_uploads_t *bodies, cm_str_t address)
+static cm_upload_owner_t *owner_of(cm_uploads_t *uploads, cm_str_t address)
 {
-    const uint64_t hash = XXH3_64bits_withSeed(address.data, address.len, bodies->seed);
-    cm_upload_owner_t **place = &bodies->owners[hash % PLACES], *owner = *place;
+    const uint64_t hash = XXH3_64bits_withSeed(address.data, address.len, uploads->seed);
+    cm_upload_owner_t **place = &uploads->owners[hash % PLACES], *owner = *place;
 
     while (owner != NULL && owner->hash != hash)
         owner = owner->next;
@@ -64,9 +66,9 @@ static cm_upload_owner_t *owner_of(cm_uploads_t *bodies, cm_str_t address)
     return owner;
 }
 
-static void release_owner(cm_uploads_t *bodies, cm_upload_owner_t *owner)
+static void release_owner(cm_uploads_t *uploads, cm_upload_owner_t *owner)
 {
-    cm_upload_owner_t **at = &bodies->owners[owner->hash % PLACES];
+    cm_upload_owner_t **at = &uploads->owners[owner->hash % PLACES];
 
     if (--owner->listed > 0)
         return;
@@ -76,76 +78,76 @@ static void release_owner(cm_uploads_t *bodies, cm_upload_owner_t *owner)
     free(owner);
 }
 
-static void add_to_owner(cm_upload_t *coming)
+static void add_to_owner(cm_upload_t *upload)
 {
-    cm_upload_owner_t *owner = coming->owner;
+    cm_upload_owner_t *owner = upload->owner;
 
-    coming->owner_before = owner->newest;
-    coming->owner_after = NULL;
+    upload->owner_before = owner->newest;
+    upload->owner_after = NULL;
     if (owner->newest != NULL)
-        owner->newest->owner_after = coming;
+        owner->newest->owner_after = upload;
     else
-        owner->oldest = coming;
-    owner->newest = coming;
+        owner->oldest = upload;
+    owner->newest = upload;
     owner->count++;
 }
 
-/* Of one that has bytes and is not whole. */
-static void remove_from_owner(cm_upload_t *coming)
+/* Of an upload that has bytes and is not complete. */
+static void remove_from_owner(cm_upload_t *upload)
 {
-    cm_upload_owner_t *owner = coming->owner;
+    cm_upload_owner_t *owner = upload->owner;
 
-    if (coming->owner_before != NULL)
-        coming->owner_before->owner_after = coming->owner_after;
+    if (upload->owner_before != NULL)
+        upload->owner_before->owner_after = upload->owner_after;
     else
-        owner->oldest = coming->owner_after;
-    if (coming->owner_after != NULL)
-        coming->owner_after->owner_before = coming->owner_before;
+        owner->oldest = upload->owner_after;
+    if (upload->owner_after != NULL)
+        upload->owner_after->owner_before = upload->owner_before;
     else
-        owner->newest = coming->owner_before;
+        owner->newest = upload->owner_before;
     owner->count--;
 }
 
 /* ---- the list ---- */
 
-static void enlist(cm_uploads_t *bodies, cm_upload_t *coming)
+static void enlist(cm_uploads_t *uploads, cm_upload_t *upload)
 {
-    coming->before = bodies->newest;
-    coming->after = NULL;
-    if (bodies->newest != NULL)
-        bodies->newest->after = coming;
+    upload->before = uploads->newest;
+    upload->after = NULL;
+    if (uploads->newest != NULL)
+        uploads->newest->after = upload;
     else
-        bodies->oldest = coming;
-    bodies->newest = coming;
+        uploads->oldest = upload;
+    uploads->newest = upload;
 }
 
-static void unlist(cm_uploads_t *bodies, cm_upload_t *coming)
+static void unlist(cm_uploads_t *uploads, cm_upload_t *upload)
 {
-    if (coming->before != NULL)
-        coming->before->after = coming->after;
+    if (upload->before != NULL)
+        upload->before->after = upload->after;
     else
-        bodies->oldest = coming->after;
-    if (coming->after != NULL)
-        coming->after->before = coming->before;
+        uploads->oldest = upload->after;
+    if (upload->after != NULL)
+        upload->after->before = upload->before;
     else
-        bodies->newest = coming->before;
+        uploads->newest = upload->before;
 }
 
-/* It comes no more: whole, given up or ended. Its bytes may go on to count. */
-static void stop_coming(cm_uploads_t *bodies, cm_upload_t *coming)
+/* The upload is complete, given up or ended. Its bytes may still count. */
+static void stop_upload(cm_uploads_t *uploads, cm_upload_t *upload)
 {
-    unlist(bodies, coming);
-    if (coming->bytes > 0)
-        remove_from_owner(coming);
+    unlist(uploads, upload);
+    if (upload->bytes > 0)
+        remove_from_owner(upload);
 }
 
-static void forget(cm_uploads_t *bodies, cm_upload_t *coming)
+static void forget(cm_uploads_t *uploads, cm_upload_t *upload)
 {
-    coming->owner->bytes -= coming->bytes;
-    bodies->bytes -= coming->bytes;
-    coming->bytes = 0;
-    release_owner(bodies, coming->owner);
-    coming->owner = NULL;
+    upload->owner->bytes -= upload->bytes;
+    uploads->bytes -= upload->bytes;
+    upload->bytes = 0;
+    release_owner(uploads, upload->owner);
+    upload->owner = NULL;
 }
 
 static void write_answer(answer_t *answer, const char *status, const char *sentence)
@@ -160,20 +162,20 @@ static void write_answer(answer_t *answer, const char *status, const char *sente
         status, around + (int)strlen(sentence), sentence);
 }
 
-static void give_up(cm_uploads_t *bodies, cm_upload_t *coming, const answer_t *answer)
+static void give_up(cm_uploads_t *uploads, cm_upload_t *upload, const answer_t *answer)
 {
-    stop_coming(bodies, coming);
-    forget(bodies, coming);
-    coming->given_up = true;
-    if (!bodies->options.tls)
-        (void)!send(coming->fd, answer->text, answer->len, MSG_DONTWAIT | MSG_NOSIGNAL);
-    shutdown(coming->fd, SHUT_RDWR); /* the server finds it at its end and closes it */
+    stop_upload(uploads, upload);
+    forget(uploads, upload);
+    upload->given_up = true;
+    if (!uploads->options.tls)
+        (void)!send(upload->fd, answer->text, answer->len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    shutdown(upload->fd, SHUT_RDWR); /* libmicrohttpd then sees its end and closes it */
 }
 
 /* ---- room ---- */
 
-/* Gives up the longest-coming body of an owner. False: it has none that has had its second. */
-static bool make_room(cm_uploads_t *bodies, cm_upload_owner_t *owner, const cm_upload_t *asking)
+/* Gives up the oldest upload of an owner. False: none is old enough. */
+static bool make_room(cm_uploads_t *uploads, cm_upload_owner_t *owner, const cm_upload_t *asking)
 {
     cm_upload_t *oldest = owner->oldest;
 
@@ -181,17 +183,17 @@ static bool make_room(cm_uploads_t *bodies, cm_upload_owner_t *owner, const cm_u
         oldest = oldest->owner_after;
     if (oldest == NULL || cm_clock_ticks_ns() - oldest->since_ns < SPARED_MS * MS)
         return false;
-    give_up(bodies, oldest, &bodies->too_many);
+    give_up(uploads, oldest, &uploads->too_many);
     return true;
 }
 
-/* The address that has most bytes of bodies which may be given up. */
-static cm_upload_owner_t *largest_owner(cm_uploads_t *bodies, const cm_upload_t *asking)
+/* The address with the most bytes among those that have an upload to give up. */
+static cm_upload_owner_t *largest_owner(cm_uploads_t *uploads, const cm_upload_t *asking)
 {
     cm_upload_owner_t *largest = NULL;
 
     for (int i = 0; i < PLACES; i++) {
-        for (cm_upload_owner_t *owner = bodies->owners[i]; owner != NULL; owner = owner->next) {
+        for (cm_upload_owner_t *owner = uploads->owners[i]; owner != NULL; owner = owner->next) {
             if (owner->count > (owner == asking->owner) &&
                 (largest == NULL || owner->bytes > largest->bytes))
                 largest = owner;
@@ -200,149 +202,152 @@ static cm_upload_owner_t *largest_owner(cm_uploads_t *bodies, const cm_upload_t 
     return largest;
 }
 
-static bool is_too_much(const cm_uploads_t *bodies, const cm_upload_t *coming, bool last)
+static bool is_too_much(const cm_uploads_t *uploads, const cm_upload_t *upload, bool last)
 {
-    const cm_upload_owner_t *owner = coming->owner;
+    const cm_upload_owner_t *owner = upload->owner;
 
-    return !coming->free && !last &&
-           (owner->count > (size_t)bodies->options.most || owner->bytes > bodies->options.max_each);
+    return !upload->free && !last &&
+           (owner->count > (size_t)uploads->options.most ||
+            owner->bytes > uploads->options.max_each);
 }
 
-static cm_upload_room_t find_room(cm_uploads_t *bodies, cm_upload_t *coming, bool last)
+static cm_upload_room_t find_room(cm_uploads_t *uploads, cm_upload_t *upload, bool last)
 {
-    while (is_too_much(bodies, coming, last)) {
-        if (!make_room(bodies, coming->owner, coming))
+    while (is_too_much(uploads, upload, last)) {
+        if (!make_room(uploads, upload->owner, upload))
             return CM_UPLOAD_ADDRESS_LIMIT;
     }
-    while (bodies->bytes > bodies->options.max_bytes) {
-        cm_upload_owner_t *largest = largest_owner(bodies, coming);
-        if (largest == NULL || !make_room(bodies, largest, coming))
+    while (uploads->bytes > uploads->options.max_bytes) {
+        cm_upload_owner_t *largest = largest_owner(uploads, upload);
+        if (largest == NULL || !make_room(uploads, largest, upload))
             return CM_UPLOAD_TOTAL_LIMIT;
     }
     return CM_UPLOAD_FITS;
 }
 
-/* ---- from begin to end ---- */
+/* ---- one upload, from begin to end ---- */
 
-void cm_uploads_begin(cm_uploads_t *bodies, cm_upload_t *coming, cm_str_t address, int fd,
+void cm_uploads_begin(cm_uploads_t *uploads, cm_upload_t *upload, cm_str_t address, int fd,
                       bool free)
 {
-    *coming = (cm_upload_t){.fd = fd, .free = free};
-    pthread_mutex_lock(&bodies->lock);
-    coming->since_ns = cm_clock_ticks_ns();
-    coming->owner = owner_of(bodies, address);
-    coming->owner->listed++;
-    enlist(bodies, coming);
-    pthread_mutex_unlock(&bodies->lock);
+    *upload = (cm_upload_t){.fd = fd, .free = free};
+    pthread_mutex_lock(&uploads->lock);
+    upload->since_ns = cm_clock_ticks_ns();
+    upload->owner = owner_of(uploads, address);
+    upload->owner->listed++;
+    enlist(uploads, upload);
+    pthread_mutex_unlock(&uploads->lock);
 }
 
-static void count(cm_uploads_t *bodies, cm_upload_t *coming, size_t len)
+static void count(cm_uploads_t *uploads, cm_upload_t *upload, size_t len)
 {
-    if (coming->bytes == 0)
-        add_to_owner(coming);
-    coming->bytes += len;
-    coming->owner->bytes += len;
-    bodies->bytes += len;
+    if (upload->bytes == 0)
+        add_to_owner(upload);
+    upload->bytes += len;
+    upload->owner->bytes += len;
+    uploads->bytes += len;
 }
 
-/* What had no room is not kept, and takes none: it waits for its answer as if it had not begun. */
-static void uncount(cm_uploads_t *bodies, cm_upload_t *coming)
+/* An upload without room is not kept and needs none: it waits for its answer as if it had not
+ * begun.
+ */
+static void uncount(cm_uploads_t *uploads, cm_upload_t *upload)
 {
-    remove_from_owner(coming);
-    coming->owner->bytes -= coming->bytes;
-    bodies->bytes -= coming->bytes;
-    coming->bytes = 0;
+    remove_from_owner(upload);
+    upload->owner->bytes -= upload->bytes;
+    uploads->bytes -= upload->bytes;
+    upload->bytes = 0;
 }
 
-cm_upload_room_t cm_uploads_add(cm_uploads_t *bodies, cm_upload_t *coming, size_t len, bool last)
+cm_upload_room_t cm_uploads_add(cm_uploads_t *uploads, cm_upload_t *upload, size_t len, bool last)
 {
     cm_upload_room_t room = CM_UPLOAD_FITS;
 
-    pthread_mutex_lock(&bodies->lock);
-    if (!coming->given_up && len > 0) {
-        count(bodies, coming, len);
-        room = find_room(bodies, coming, last);
+    pthread_mutex_lock(&uploads->lock);
+    if (!upload->given_up && len > 0) {
+        count(uploads, upload, len);
+        room = find_room(uploads, upload, last);
         if (room != CM_UPLOAD_FITS)
-            uncount(bodies, coming);
+            uncount(uploads, upload);
     }
-    pthread_mutex_unlock(&bodies->lock);
+    pthread_mutex_unlock(&uploads->lock);
     return room;
 }
 
-bool cm_uploads_complete(cm_uploads_t *bodies, cm_upload_t *coming)
+bool cm_uploads_complete(cm_uploads_t *uploads, cm_upload_t *upload)
 {
-    pthread_mutex_lock(&bodies->lock);
-    const bool there = !coming->given_up;
-    if (there && coming->owner != NULL && !coming->whole)
-        stop_coming(bodies, coming);
-    coming->whole = true;
-    pthread_mutex_unlock(&bodies->lock);
+    pthread_mutex_lock(&uploads->lock);
+    const bool there = !upload->given_up;
+    if (there && upload->owner != NULL && !upload->complete)
+        stop_upload(uploads, upload);
+    upload->complete = true;
+    pthread_mutex_unlock(&uploads->lock);
     return there;
 }
 
-void cm_uploads_end(cm_uploads_t *bodies, cm_upload_t *coming)
+void cm_uploads_end(cm_uploads_t *uploads, cm_upload_t *upload)
 {
-    pthread_mutex_lock(&bodies->lock);
-    if (coming->owner != NULL) {
-        if (!coming->whole)
-            stop_coming(bodies, coming);
-        forget(bodies, coming);
+    pthread_mutex_lock(&uploads->lock);
+    if (upload->owner != NULL) {
+        if (!upload->complete)
+            stop_upload(uploads, upload);
+        forget(uploads, upload);
     }
-    pthread_mutex_unlock(&bodies->lock);
+    pthread_mutex_unlock(&uploads->lock);
 }
 
 /* ---- time ---- */
 
 static void *watch(void *context)
 {
-    cm_uploads_t *bodies = context;
-    const int64_t limit_ns = bodies->options.timeout_ms * MS;
+    cm_uploads_t *uploads = context;
+    const int64_t limit_ns = uploads->options.timeout_ms * MS;
 
-    pthread_mutex_lock(&bodies->lock);
-    while (!bodies->stop) {
+    pthread_mutex_lock(&uploads->lock);
+    while (!uploads->stop) {
         const int64_t now_ns = cm_clock_ticks_ns();
-        while (bodies->oldest != NULL && now_ns - bodies->oldest->since_ns > limit_ns)
-            give_up(bodies, bodies->oldest, &bodies->too_slow);
-        const struct timespec until = cm_clock_until(LOOK_MS);
-        pthread_cond_timedwait(&bodies->stopping, &bodies->lock, &until);
+        while (uploads->oldest != NULL && now_ns - uploads->oldest->since_ns > limit_ns)
+            give_up(uploads, uploads->oldest, &uploads->too_slow);
+        const struct timespec until = cm_clock_until(CHECK_MS);
+        pthread_cond_timedwait(&uploads->stopping, &uploads->lock, &until);
     }
-    pthread_mutex_unlock(&bodies->lock);
+    pthread_mutex_unlock(&uploads->lock);
     return NULL;
 }
 
 int cm_uploads_start(const cm_uploads_options_t *options, cm_uploads_t **out, cm_err_t *err)
 {
-    cm_uploads_t *bodies = cm_alloc_zero(1, sizeof *bodies);
+    cm_uploads_t *uploads = cm_alloc_zero(1, sizeof *uploads);
 
-    bodies->options = *options;
-    write_answer(&bodies->too_slow, "408 Request Timeout",
+    uploads->options = *options;
+    write_answer(&uploads->too_slow, "408 Request Timeout",
                  "the body took too long to come; collect.body_timeout says how long it may");
-    write_answer(&bodies->too_many, "429 Too Many Requests",
+    write_answer(&uploads->too_many, "429 Too Many Requests",
                  "too many unfinished bodies came from this address; send fewer at once");
-    if (getrandom(&bodies->seed, sizeof bodies->seed, 0) != sizeof bodies->seed)
-        bodies->seed = (uint64_t)(uintptr_t)bodies;
-    pthread_mutex_init(&bodies->lock, NULL);
-    cm_clock_cond_init(&bodies->stopping);
-    if (cm_process_start(&bodies->thread, watch, bodies)) {
-        *out = bodies;
+    if (getrandom(&uploads->seed, sizeof uploads->seed, 0) != sizeof uploads->seed)
+        uploads->seed = (uint64_t)(uintptr_t)uploads;
+    pthread_mutex_init(&uploads->lock, NULL);
+    cm_clock_cond_init(&uploads->stopping);
+    if (cm_process_start(&uploads->thread, watch, uploads)) {
+        *out = uploads;
         return 0;
     }
-    pthread_cond_destroy(&bodies->stopping);
-    pthread_mutex_destroy(&bodies->lock);
-    free(bodies);
+    pthread_cond_destroy(&uploads->stopping);
+    pthread_mutex_destroy(&uploads->lock);
+    free(uploads);
     return cm_fail_thread(err);
 }
 
-void cm_uploads_stop(cm_uploads_t *bodies)
+void cm_uploads_stop(cm_uploads_t *uploads)
 {
-    if (bodies == NULL)
+    if (uploads == NULL)
         return;
-    pthread_mutex_lock(&bodies->lock);
-    bodies->stop = true;
-    pthread_cond_signal(&bodies->stopping);
-    pthread_mutex_unlock(&bodies->lock);
-    pthread_join(bodies->thread, NULL);
-    pthread_cond_destroy(&bodies->stopping);
-    pthread_mutex_destroy(&bodies->lock);
-    free(bodies);
+    pthread_mutex_lock(&uploads->lock);
+    uploads->stop = true;
+    pthread_cond_signal(&uploads->stopping);
+    pthread_mutex_unlock(&uploads->lock);
+    pthread_join(uploads->thread, NULL);
+    pthread_cond_destroy(&uploads->stopping);
+    pthread_mutex_destroy(&uploads->lock);
+    free(uploads);
 }

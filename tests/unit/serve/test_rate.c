@@ -202,13 +202,13 @@ static void what_was_brought_is_owed(void **context)
 
     (void)context;
     cm_rate_charge(rate, one, 100, 0, now);
-    assert_int_equal(cm_rate_owes(rate, one, now), 0);
+    assert_int_equal(cm_rate_debt(rate, one, now), 0);
     assert_int_equal(cm_rate_take(rate, one, now), 0);
     cm_rate_charge(rate, one, 50, 0, now);
-    assert_int_equal(cm_rate_owes(rate, one, now), 5);
+    assert_int_equal(cm_rate_debt(rate, one, now), 5);
     assert_int_equal(cm_rate_take(rate, one, now), 5);
     cm_rate_charge(rate, one, 0, 18000, now);
-    assert_int_equal(cm_rate_owes(rate, one, now), 8);
+    assert_int_equal(cm_rate_debt(rate, one, now), 8);
     assert_int_equal(cm_rate_take(rate, other, now), 0);
     now += 8 * second;
     assert_int_equal(cm_rate_take(rate, one, now), 0);
