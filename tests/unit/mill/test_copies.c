@@ -1,5 +1,5 @@
-/* Copies of an event that differ: one of them counts, whole, the same one in whatever order they
- * came, in whatever store, at once or bit by bit. */
+/* Copies of an event that differ: exactly one of them counts, with all its fields. It is the same
+ * one in any order of arrival, in any store, in one run or in many updates. */
 #include "mill_runs.h"
 
 #include "index/store_query.h"
@@ -7,8 +7,8 @@
 
 enum { SHARED = 10000, EVENTS = 5 * SHARED / 2 };
 
-/* 10 thousand keys that are shared by two to four events of one user and time, derived and own
- * ones; most of these events differ in some way. */
+/* 10 thousand row keys, derived ones and others, each of two to four events of one user and time.
+ * Most of these events differ in some field. */
 static ref_event_t *shared_keys(int users, uint64_t *random)
 {
     ref_event_t *events = malloc(EVENTS * sizeof *events);
@@ -16,7 +16,7 @@ static ref_event_t *shared_keys(int users, uint64_t *random)
     for (size_t i = 0; i < EVENTS; i++) {
         if (i < SHARED) {
             events[i] = ref_make(users, i, random);
-            /* Derived keys are of a time of their own, so that they are as many. */
+            /* Each derived key has another time, so that no two are equal. */
             events[i].time = ref_day * CM_DAY_MS + (int64_t)i * 17 + 1;
             if (events[i].derived)
                 ref_derive(&events[i]);
@@ -25,7 +25,7 @@ static ref_event_t *shared_keys(int users, uint64_t *random)
         }
         if (test_random(random) % 8 != 0)
             ref_vary(&events[i], random);
-        if (i >= SHARED) /* a key may be spelled out that the first left to be derived */
+        if (i >= SHARED) /* some state the row key that the first leaves to be derived */
             events[i].derived &= test_random(random) % 2 == 0;
     }
     return events;
@@ -46,7 +46,7 @@ static int by_text(const void *a, const void *b)
     return cm_str_compare(*(const cm_str_t *)a, *(const cm_str_t *)b);
 }
 
-/* The lines in order, because answers that are wanted once come in another one. */
+/* The lines in order: the answers of a query of the store come in another order. */
 static cm_buf_t sorted_lines(const cm_buf_t *text)
 {
     cm_str_t lines[200];
@@ -61,7 +61,7 @@ static cm_buf_t sorted_lines(const cm_buf_t *text)
     return sorted;
 }
 
-/* In memory, where the texts themselves are not kept. */
+/* The store in memory, which does not keep the strings themselves. */
 static void assert_in_memory(const ref_event_t *events, int threads, int64_t memory,
                              const ref_answers_t *expected)
 {
@@ -115,7 +115,7 @@ static void shared_keys_in_memory(void **state)
     }
 }
 
-/* The embedded store, in orders of all kinds, refreshed after each part of the events. */
+/* The embedded store: several orders of arrival, a refresh after each part of the events. */
 static void shared_keys_bit_by_bit(void **state)
 {
     enum { PARTS = 10 };
@@ -129,8 +129,8 @@ static void shared_keys_bit_by_bit(void **state)
         cm_batch_t batch = CM_BATCH_INIT;
         cm_index_refreshed_t refreshed;
         cm_err_t err;
-        quick_commits(store);
-        /* The last part is small, so that its update may be trimmed. */
+        run_quick_commits(store);
+        /* The last part is small, so that its update can be trimmed. */
         ref_shuffle(events, EVENTS, &random);
         for (size_t at = 0, size; at < EVENTS; at += size) {
             size = at < EVENTS - EVENTS / PARTS ? EVENTS / PARTS : 100;
@@ -141,7 +141,8 @@ static void shared_keys_bit_by_bit(void **state)
             test_commit(store);
             if (at > 0 && at < EVENTS - 300 && test_random(&random) % 4 != 0)
                 continue;
-            cm_index_refresh_options_t options = any_options(1800000, CM_WINDOWS_EVERY, &random);
+            cm_index_refresh_options_t options =
+                run_any_options(1800000, CM_WINDOWS_EVERY, &random);
             assert_ok(cm_index_refresh(store, &options, &refreshed, &err), err);
             ref_answers_t expected = ref_compute(events, at + size, 1800000);
             assert_int_equal(refreshed.events, expected.events);
@@ -155,7 +156,7 @@ static void shared_keys_bit_by_bit(void **state)
     free(events);
 }
 
-/* Small stores in which everything meets: few users, times and places. */
+/* Small stores with few users, times and places, so that all combinations occur. */
 static void any_order_any_batches(void **state)
 {
     uint64_t random = 2025;
@@ -164,7 +165,7 @@ static void any_order_any_batches(void **state)
     for (int round = 0; round < 40; round++) {
         int users = 1 + (int)(test_random(&random) % 6);
         size_t distinct = 1 + test_random(&random) % 250, copies = test_random(&random) % 300;
-        ref_event_t *events = make_events(users, distinct, copies, &random);
+        ref_event_t *events = run_make_events(users, distinct, copies, &random);
         for (size_t i = 0; i < distinct + copies; i++) {
             if (test_random(&random) % 4 == 0)
                 ref_vary(&events[i], &random);
@@ -181,7 +182,7 @@ static void the_better_is_exported(void **state)
     (void)state;
     for (int round = 0; round < 6; round++) {
         size_t distinct = 1 + test_random(&random) % 300, copies = test_random(&random) % 500;
-        ref_event_t *events = make_events(1 + round, distinct, copies, &random);
+        ref_event_t *events = run_make_events(1 + round, distinct, copies, &random);
         char *directory = test_directory();
         cm_store_t *store = test_open(directory);
         cm_batch_t batch = CM_BATCH_INIT;
@@ -201,9 +202,9 @@ static void the_better_is_exported(void **state)
         }
         test_put(store, &batch);
         test_commit(store);
-        assert_copies(store, events, distinct + copies, 1, 0);
-        assert_copies(store, events, distinct + copies, 3, 0);
-        assert_copies(store, events, distinct + copies, 2, 300);
+        run_assert_copies(store, events, distinct + copies, 1, 0);
+        run_assert_copies(store, events, distinct + copies, 3, 0);
+        run_assert_copies(store, events, distinct + copies, 2, 300);
         cm_sink_close(&store->sink);
         cm_batch_free(&batch);
         free(events);

@@ -1,6 +1,6 @@
-/* The property that everything rests on: whatever the order of events, however often they come, cut
- * into whatever batches, refreshed whenever, by however many threads in however little memory, the
- * answers are those of the plain reference, byte by byte. And the copies are exactly the copies. */
+/* The main property of the mill: the answers are those of the reference, byte by byte. It holds for
+ * any order of events, any repetitions, batches of any size, a refresh at any moment, any number of
+ * threads and any amount of memory. And exactly the right events are marked as copies. */
 #include "mill_runs.h"
 
 static void any_order_any_batches(void **state)
@@ -13,19 +13,19 @@ static void any_order_any_batches(void **state)
         int users = 1 + (int)(test_random(&random) % 6);
         size_t distinct = 1 + test_random(&random) % 250;
         size_t copies = test_random(&random) % 120;
-        ref_event_t *events = make_events(users, distinct, copies, &random);
+        ref_event_t *events = run_make_events(users, distinct, copies, &random);
         run_through(events, distinct + copies, timeouts[round % 7], round % 3 != 0, &random);
         free(events);
     }
 }
 
-/* The same events in another order and with other repetitions are the same answers: compared with
- * one reference that is computed once. */
+/* The same events in another order and with other repetitions give the same answers. All are
+ * compared with one reference, which is computed once. */
 static void shuffled_and_repeated(void **state)
 {
     uint64_t random = 7;
     size_t distinct = 150;
-    ref_event_t *events = make_events(3, distinct, 0, &random);
+    ref_event_t *events = run_make_events(3, distinct, 0, &random);
     ref_event_t *repeated = malloc(3 * distinct * sizeof *repeated);
 
     (void)state;
@@ -50,7 +50,7 @@ static void many_events(void **state)
 {
     uint64_t random = 99;
     size_t count = 90000;
-    ref_event_t *events = make_events(REF_USERS, 75000, 15000, &random);
+    ref_event_t *events = run_make_events(REF_USERS, 75000, 15000, &random);
     ref_answers_t expected = ref_compute(events, count, 1800000);
     char *directory = test_directory();
     cm_store_t *store = test_open(directory);
@@ -59,7 +59,7 @@ static void many_events(void **state)
     cm_err_t err;
 
     (void)state;
-    quick_commits(store);
+    run_quick_commits(store);
     for (size_t at = 0; at < count; at += 9000) {
         cm_batch_clear(&batch);
         for (size_t i = 0; i < 9000; i++)
@@ -84,14 +84,15 @@ static void many_events(void **state)
     test_remove(directory);
 }
 
-/* Partitions without ties are milled at once, those with ties wait: both kinds side by side. Users
- * with an even number have no ties; the others' are of derived keys alone, or of any. */
+/* Partitions without ties are milled at once, those with ties wait: a run with both kinds. Users
+ * with an even number have no ties. The ties of the others have derived keys only, or keys of any
+ * kind. */
 static ref_event_t *half_tied(size_t count, bool all_derived, uint64_t *random)
 {
     ref_event_t *events = malloc(count * sizeof *events);
 
     for (size_t i = 0; i < count; i++) {
-        int user = (int)(i % REF_USERS); /* so that ids are given in their order */
+        int user = (int)(i % REF_USERS); /* so that the ids are in the same order */
         do {
             events[i] = ref_make(REF_USERS, i, random);
         } while (all_derived && !events[i].derived);
@@ -147,15 +148,16 @@ static void exactly_the_copies(void **state)
     (void)state;
     for (int round = 0; round < 6; round++) {
         size_t distinct = 1 + test_random(&random) % 300, copies = test_random(&random) % 300;
-        ref_event_t *events = make_events(1 + round, distinct, copies, &random);
-        for (size_t i = 0; round >= 4 && i < distinct + copies; i++) { /* none read, all derived */
+        ref_event_t *events = run_make_events(1 + round, distinct, copies, &random);
+        for (size_t i = 0; round >= 4 && i < distinct + copies;
+             i++) { /* all derived, so that no key is read */
             events[i].derived = true;
             ref_derive(&events[i]);
         }
         char *directory = test_directory();
         cm_store_t *store = test_open(directory);
         cm_batch_t batch = CM_BATCH_INIT;
-        assert_copies(store, events, 0, 1, 0);
+        run_assert_copies(store, events, 0, 1, 0);
         for (size_t i = 0; i < distinct + copies; i++) {
             ref_add(&batch, &events[i]);
             if (i % 64 == 63) {
@@ -166,9 +168,9 @@ static void exactly_the_copies(void **state)
         }
         test_put(store, &batch);
         test_commit(store);
-        assert_copies(store, events, distinct + copies, 1, 0);
-        assert_copies(store, events, distinct + copies, 3, 0);
-        assert_copies(store, events, distinct + copies, 2, 300);
+        run_assert_copies(store, events, distinct + copies, 1, 0);
+        run_assert_copies(store, events, distinct + copies, 3, 0);
+        run_assert_copies(store, events, distinct + copies, 2, 300);
         cm_sink_close(&store->sink);
         cm_batch_free(&batch);
         free(events);
@@ -176,7 +178,7 @@ static void exactly_the_copies(void **state)
     }
 }
 
-/* By window, url, country: how results are ordered. */
+/* The order of results: by window, url, country. */
 static bool in_order(const cm_cell_key_t *a, const cm_cell_key_t *b)
 {
     if (a->window != b->window)
@@ -184,12 +186,12 @@ static bool in_order(const cm_cell_key_t *a, const cm_cell_key_t *b)
     return a->url != b->url ? a->url < b->url : a->country < b->country;
 }
 
-/* `until` stops before an event; `since` gives the change that what came later makes. */
+/* `until` stops before an event; `since` gives the change that the later events make. */
 static void parts_add_up(void **state)
 {
     uint64_t random = 77;
     size_t count = 400;
-    ref_event_t *events = make_events(4, 300, 100, &random);
+    ref_event_t *events = run_make_events(4, 300, 100, &random);
     char *directory = test_directory();
     cm_store_t *store = test_open(directory);
     cm_batch_t batch = CM_BATCH_INIT;
@@ -205,7 +207,7 @@ static void parts_add_up(void **state)
                                      .windows = CM_WINDOWS_EVERY,
                                      .until = cut,
                                      .threads = 2,
-                                     .reader = store_reader,
+                                     .reader = cm_store_reader_of,
                                      .context = store};
         cm_mill_result_t head, tail, whole;
         assert_ok(cm_mill(&options, &head, &err), err);
@@ -240,7 +242,7 @@ static void parts_add_up(void **state)
     test_remove(directory);
 }
 
-/* A damaged block or a reader that cannot be opened: an error, no result, nothing lost on the way.
+/* A damaged block or a reader that cannot be opened gives an error, no result, and no memory leak.
  */
 static void failures(void **state)
 {
@@ -267,7 +269,7 @@ static void failures(void **state)
         const cm_mill_options_t options = {.session_timeout = 1,
                                            .windows = CM_WINDOWS_EVERY,
                                            .threads = threads,
-                                           .reader = store_reader,
+                                           .reader = cm_store_reader_of,
                                            .context = store};
         assert_int_equal(cm_mill(&options, &result, &err), CM_ECORRUPT);
         assert_null(result.cells);
@@ -282,7 +284,7 @@ static void failures(void **state)
                                        .windows = CM_WINDOWS_EVERY,
                                        .threads = 2,
                                        .since = 60,
-                                       .reader = store_reader,
+                                       .reader = cm_store_reader_of,
                                        .context = store};
     assert_int_equal(cm_mill(&options, &result, &err), CM_ECORRUPT);
     assert_non_null(strstr(err.text, "the block of events 50 to 99 in "));
@@ -291,7 +293,7 @@ static void failures(void **state)
     test_remove(directory);
 }
 
-/* A block whose times are not within its own limits must not be packed by them. */
+/* A block with times outside of its own limits must not be read in compact form. */
 static void limits_that_lie(void **state)
 {
     static const char *const lies[] = {"time_max = time_min", "time_min = time_max",
@@ -315,7 +317,7 @@ static void limits_that_lie(void **state)
         const cm_mill_options_t options = {.session_timeout = 1,
                                            .windows = 1 << CM_WINDOW_ALL,
                                            .threads = 1,
-                                           .reader = store_reader,
+                                           .reader = cm_store_reader_of,
                                            .context = store};
         assert_int_equal(cm_mill(&options, &result, &err), CM_ECORRUPT);
         assert_non_null(strstr(err.text, "the block of events from 0 on has times outside"));

@@ -1,4 +1,5 @@
-/* The pass over one user's timeline, in small cases worked out by hand; and the table of cells. */
+/* The pass over one user's timeline, in small cases with results worked out by hand; and the table
+ * of cells. */
 #include "mill/timeline.h"
 
 #include "base/clock.h"
@@ -83,7 +84,7 @@ static void assert_cell(mill_t *mill, uint32_t url, uint32_t country, uint32_t w
     size_t before = cells->count;
     const cm_cell_t *cell = cm_cells_get(cells, (cm_cell_key_t){url, country, window});
     const int64_t *got = (const int64_t *)&cell->measures, *want = (const int64_t *)&expected;
-    assert_int_equal(cells->count, before); /* it was there */
+    assert_int_equal(cells->count, before); /* the cell was there */
     for (size_t i = 0; i < sizeof expected / sizeof *want; i++)
         assert_int_equal(got[i], want[i]);
 }
@@ -116,7 +117,7 @@ static void one_event(void **state)
     free_mill(mill);
 }
 
-/* What a gap between two events gives to the first and the second. */
+/* What a gap between two events contributes to the first and to the second. */
 static void assert_gap(int64_t from, int64_t to, int64_t seconds, bool ends)
 {
     mill_t *mill = mill_of(ALL);
@@ -139,13 +140,15 @@ static void gaps(void **state)
     assert_gap(5000, 5000, 0, false);
     assert_gap(1, 999, 0, false);
     assert_gap(999, 1000, 1, false);    /* seconds of the clock */
-    assert_gap(10900, 11100, 1, false); /* not of the difference */
+    assert_gap(10900, 11100, 1, false); /* not seconds of the difference */
     assert_gap(10100, 11900, 1, false);
-    assert_gap(1000, 1801000, 1800, false); /* exactly the timeout does not end it */
+    assert_gap(1000, 1801000, 1800,
+               false); /* a gap of exactly the timeout does not end a session */
     assert_gap(1000, 1801999, 1800, false);
     assert_gap(1999, 1801000, 1800, false);
     assert_gap(1000, 1802000, 1801, true);
-    assert_gap(1999, 1802000, 1801, true); /* 1800.001 s of difference, 1801 of the clock */
+    assert_gap(1999, 1802000, 1801,
+               true); /* the difference is 1800.001 s, by the clock it is 1801 s */
     assert_gap(1, CM_TIME_END - 1, 4102444799, true);
 }
 
@@ -175,7 +178,7 @@ static void sessions_and_windows(void **state)
     assert_cell(mill, 0, 0, window_at(CM_WINDOW_HOUR, day - CM_HOUR_MS),
                 (cm_measures_t){1, 1, 1, 1, 1, 1, 1, 0});
 
-    /* A second user, and the first one taken away again. */
+    /* A second user is added, and the first one is taken away again. */
     add(mill, events, 1, 1);
     assert_cell(mill, 0, 0, all, (cm_measures_t){3, 2, 10741, 2, 1, 1, 2, 2});
     add(mill, events, 4, -1);
@@ -199,7 +202,7 @@ static void windows_in_a_word(void **state)
     }
 }
 
-/* A table of cells: what was put in is found again, whatever their number. */
+/* A table of cells finds all cells again, for any number of them. */
 static void table_of_cells(void **state)
 {
     cm_cells_t cells = {0}, sum = {0};
@@ -239,7 +242,7 @@ static void table_of_cells(void **state)
     cm_cells_free(&sum);
 }
 
-/* What is packed comes out as it went in, at the ends of every range. */
+/* Compact forms expand to what they were made from, at both ends of each range. */
 static void compact(void **state)
 {
     const cm_compact_layout_t compact = {.on = true,
@@ -271,7 +274,7 @@ static void compact(void **state)
     }
 }
 
-/* With a direct table and without, the same contributions make the same cells. */
+/* The same contributions make the same cells, with a direct table and without. */
 static void direct_or_hashed(void **state)
 {
     const uint32_t all = window_at(CM_WINDOW_ALL, 0);
@@ -286,7 +289,7 @@ static void direct_or_hashed(void **state)
         }
         roll_up(mill);
         assert_int_equal(mill->regions[0].direct != NULL, direct);
-        assert_int_equal(cells_of(mill), 200 + 100 + 8 + 1); /* i mod 200 says url and country */
+        assert_int_equal(cells_of(mill), 200 + 100 + 8 + 1); /* i mod 200 decides url and country */
         for (uint32_t i = 0; i < 200; i++)
             assert_cell(mill, i * 7 % 100, i * 5 % 8, all,
                         (cm_measures_t){15, 15, 0, 0, 0, 0, 15, 15});
@@ -294,7 +297,8 @@ static void direct_or_hashed(void **state)
     }
 }
 
-/* Sums of url, country and site are those of their cells; users are counted, not added. */
+/* The measures of url, country and site are the sums of their cells, except users, which are
+ * counted. */
 static void rolling_up(void **state)
 {
     cm_cells_t cells = {0}, wide = {0};
@@ -314,7 +318,7 @@ static void rolling_up(void **state)
     cm_cells_free(&wide);
 }
 
-/* A set that grows, and forgets everything at once. */
+/* A set that grows and that is emptied at once. */
 static void visits(void **state)
 {
     cm_visited_t visited = {0};
@@ -339,7 +343,7 @@ static void visits(void **state)
     cm_visited_free(&visited);
 }
 
-/* The timelines of 500 users, about every length of gap there is, in compact contributions. */
+/* The timelines of 500 users with gaps of many lengths, as compact contributions. */
 static void gather_users(mill_t *mill, size_t direct)
 {
     uint64_t seed = 4711;

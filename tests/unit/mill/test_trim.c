@@ -1,16 +1,11 @@
-/* Updates that are trimmed: whatever is left out, the change is the difference between the whole
- * and what was there before, cell by cell, in every window. */
+/* Updates that are trimmed: the change is the difference between all answers and those from before,
+ * cell by cell, in each window, whatever trimming leaves out. */
 #include "mill_reference.h"
 
 #include "mill/mill.h"
 #include "store/memory.h"
 
 #include <time.h>
-
-static int store_reader(void *context, cm_reader_t **reader, cm_err_t *err)
-{
-    return cm_store_reader(context, reader, err);
-}
 
 static int by_time(const void *a, const void *b)
 {
@@ -24,7 +19,7 @@ static void add_tables(cm_cells_t *sum, const cm_mill_result_t *result)
         cm_cells_add(sum, &result->tables[t]);
 }
 
-/* The answers at `cut`, and the change from there, are the whole. */
+/* The answers at `cut` and the change from there add up to all answers. */
 static void assert_cut(cm_mill_options_t options, int64_t cut, int64_t memory,
                        const cm_mill_result_t *whole)
 {
@@ -44,7 +39,7 @@ static void assert_cut(cm_mill_options_t options, int64_t cut, int64_t memory,
     add_tables(&sum, &head);
     add_tables(&sum, &tail);
     size_t count = sum.count;
-    for (size_t i = 0; i < sum.count; i++) /* nothing is left of some, where copies differ */
+    for (size_t i = 0; i < sum.count; i++) /* some become zero where copies differ */
         count -= whole->differ && cm_measures_are_zero(&sum.list[i].measures);
     assert_int_equal(count, whole->count);
     for (size_t i = 0; i < whole->count; i++) {
@@ -57,8 +52,8 @@ static void assert_cut(cm_mill_options_t options, int64_t cut, int64_t memory,
     cm_mill_result_free(&tail);
 }
 
-/* `ordered`: events come by time, as they do in life; else late ones are anywhere. One in `vary`
- * copies is another event with the same key; 0: none is. */
+/* `ordered`: events arrive by time, as they usually do; otherwise late ones are anywhere. One in
+ * `vary` copies is another event with the same row key; 0: none is. */
 static void assert_updates(int users, bool ordered, size_t copies, uint64_t vary, uint64_t *random)
 {
     static const unsigned masks[] = {1, CM_WINDOWS_EVERY, 2, 4, 5};
@@ -73,7 +68,7 @@ static void assert_updates(int users, bool ordered, size_t copies, uint64_t vary
         events[i] = ref_make(users, i, random);
     for (size_t i = DISTINCT; i < count; i++)
         events[i] = events[test_random(random) % i];
-    for (size_t i = 0; vary > 0 && i < count; i++) { /* also where derived keys meet */
+    for (size_t i = 0; vary > 0 && i < count; i++) { /* also where derived keys are equal */
         if (i >= DISTINCT ? test_random(random) % vary == 0 : events[i].derived)
             ref_vary(&events[i], random);
     }
@@ -91,7 +86,7 @@ static void assert_updates(int users, bool ordered, size_t copies, uint64_t vary
         cm_mill_options_t options = {.session_timeout = 1800000,
                                      .windows = masks[m],
                                      .threads = 1 + (int)(m % 3),
-                                     .reader = store_reader,
+                                     .reader = cm_store_reader_of,
                                      .context = store};
         cm_mill_result_t whole;
         assert_ok(cm_mill(&options, &whole, &err), err);
@@ -99,7 +94,7 @@ static void assert_updates(int users, bool ordered, size_t copies, uint64_t vary
         for (int round = 0; round < 6; round++) {
             int64_t cut = (int64_t)(count - 1 - test_random(random) % (count / 8 + 20));
             assert_cut(options, cut, 0, &whole);
-            /* So little that trimming overflows, or is not even tried. */
+            /* So little memory that trimming overflows, or is not tried. */
             assert_cut(options, cut, 24 * (int64_t)(test_random(random) % 900), &whole);
         }
         cm_mill_result_free(&whole);
@@ -128,8 +123,8 @@ static void late_events_at_the_end(void **state)
     assert_updates(REF_USERS, true, 0, 0, &random);
 }
 
-/* A better copy takes the place of the one that counted; of that one nothing is left, and what its
- * user has been to otherwise stays. */
+/* A better copy replaces the one that counted: the contribution of the old one disappears, the
+ * other visits of its user stay. */
 static void copies_that_differ(void **state)
 {
     uint64_t random = 43;
@@ -138,8 +133,7 @@ static void copies_that_differ(void **state)
     assert_updates(1, false, 300, 2, &random);
     assert_updates(7, true, 1500, 1, &random);
     assert_updates(REF_USERS, false, 800, 1, &random);
-    assert_updates(REF_USERS, true, 3, 1,
-                   &random); /* hardly any, and perhaps none before the cut */
+    assert_updates(REF_USERS, true, 3, 1, &random); /* only few, and perhaps none before the cut */
 }
 
 typedef struct visit {
@@ -147,7 +141,7 @@ typedef struct visit {
     const char *url, *key, *city;
 } visit_t;
 
-/* The update by the last of the visits, of one user among others, with all windows. */
+/* The update by the last of the visits of one user among others, in all windows. */
 static void assert_last(const visit_t *visits, size_t count)
 {
     enum { OTHERS = 40 };
@@ -156,7 +150,7 @@ static void assert_last(const visit_t *visits, size_t count)
     const cm_mill_options_t options = {.session_timeout = 1800000,
                                        .windows = CM_WINDOWS_EVERY,
                                        .threads = 1,
-                                       .reader = store_reader,
+                                       .reader = cm_store_reader_of,
                                        .context = store};
     cm_mill_result_t whole;
     cm_err_t err;
@@ -178,7 +172,7 @@ static void assert_last(const visit_t *visits, size_t count)
     cm_batch_free(&batch);
 }
 
-/* The user was at /a at another time, too, which is not among what the update looks at. */
+/* The user was at /a at another time, too; trimming does not keep that event. */
 static void what_is_replaced_was_no_witness(void **state)
 {
     static const visit_t visits[] = {{1000, "/a", NULL, NULL},
@@ -190,8 +184,8 @@ static void what_is_replaced_was_no_witness(void **state)
     assert_last(visits, sizeof visits / sizeof *visits);
 }
 
-/* The only visit to /a before is a copy that does not count; the one that does is at /b, which no
- * new event asks for. */
+/* The only visit to /a before is a copy that does not count. The copy that counts is at /b, where
+ * no new event is. */
 static void what_does_not_count_is_no_witness(void **state)
 {
     static const visit_t visits[] = {{1000, "/b", "k", "Rome"}, {1000, "/a", "k", NULL},
@@ -213,9 +207,9 @@ static double cpu_seconds(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* A user whose old events are all of one millisecond, each with a key of its own, and one more: it
- * finds them in the order opposite to that of the store, which sorting by insertion would take
- * minutes for. */
+/* All old events of a user are in one millisecond, each with a row key of its own, and one event is
+ * new. Trimming adds them in the order opposite to the store's; an insertion sort would take
+ * minutes. */
 static void one_millisecond_more(void **state)
 {
     enum { OLD = 400000, TIME = 1700000000 };
@@ -225,7 +219,7 @@ static void one_millisecond_more(void **state)
                                  .windows = 1,
                                  .since = OLD,
                                  .threads = 1,
-                                 .reader = store_reader,
+                                 .reader = cm_store_reader_of,
                                  .context = store};
     cm_mill_result_t result;
     cm_err_t err;

@@ -7,6 +7,8 @@
 #include "index/store_query.h"
 #include "store/memory.h"
 
+#include <ctype.h>
+
 static int memory_resolve(void *context, cm_builder_t *builder, cm_err_t *err)
 {
     return cm_store_resolve(context, builder, err);

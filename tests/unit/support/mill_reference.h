@@ -1,172 +1,58 @@
-/* The answers once more, straight from the contract (DESIGN, section 1) and with no regard to
- * speed: sort everybody's events, walk, add up into plain arrays. Shares no code with the mill.
+/* A reference for the mill: the same answers by the shortest way from the contract
+ * (docs/contract.md, docs/answers.md), however slow. It sorts the events of all users, walks over
+ * them and adds up in plain arrays. It shares no code with the mill.
  *
- * Also makes the events: few users, urls and countries, many ties, row keys of all kinds. Two
- * events with one row key are equal unless ref_vary() makes another one of a copy. */
-#ifndef CM_TESTS_UNIT_MILL_REFERENCE_H
-#define CM_TESTS_UNIT_MILL_REFERENCE_H
+ * It also makes the events: few users, urls and countries, many ties, row keys of all kinds. Two
+ * events with one row key are equal unless ref_vary() has changed one of them. */
+#ifndef CM_TESTS_MILL_REFERENCE_H
+#define CM_TESTS_MILL_REFERENCE_H
 
 #include "store_support.h"
 
-#include "base/clock.h"
 #include "event/event.h"
 #include "index/index.h"
 
-#include <ctype.h>
-
 enum { REF_USERS = 60, REF_URLS = 5, REF_COUNTRIES = 3, REF_CITIES = 4, REF_DAYS = 4 };
 
-static const int64_t ref_day = 19676; /* 2023-11-15 */
-static const char *const ref_urls[REF_URLS] = {"/", "/a", "/a,b", "/b\"", "/\xC3\xA4"};
-static const char *const ref_cities[REF_CITIES] = {"Rome", "Rome!", "Ro\\me", "R\xC3\xB6m"};
-static const char *const ref_countries[REF_COUNTRIES] = {"Chile", "Norway", "Unknown"};
+static const int64_t ref_day = 19676; /* the first day, 2023-11-15, in days since the epoch */
 
 typedef struct ref_event {
     int user, url, country;
-    int cold; /* so many of city, browser, os and device are stated */
-    int city; /* which city, where it is */
+    int cold; /* how many of city, browser, os and device are stated, in this order */
+    int city; /* which city, if it is stated */
     int64_t time;
     char key[CM_ROW_KEY_MAX + 1];
-    bool derived; /* put without its key */
+    bool derived; /* it goes to the store without its row key */
 } ref_event_t;
 
-/* Makes the key a derived one. It says what the event is, so url and country follow from it too. */
-static inline void ref_derive(ref_event_t *event)
-{
-    char name[60], uuid[CM_UUID_TEXT];
-    int len = snprintf(name, sizeof name, "user%d_%lld", event->user, (long long)event->time);
-    int content = (int)((event->time * 31 + event->user) % (REF_URLS * REF_COUNTRIES));
+/* An event of one of `users` users, with a row key of any kind. */
+ref_event_t ref_make(int users, uint64_t serial, uint64_t *random);
 
-    cm_uuid5((cm_str_t){name, (size_t)len}, uuid);
-    snprintf(event->key, sizeof event->key, "%.36s", uuid);
-    event->url = content % REF_URLS;
-    event->country = content / REF_URLS;
-}
+/* Gives the event the derived row key. Events with this key must be equal, so url and country
+ * follow from it. */
+void ref_derive(ref_event_t *event);
 
-/* A key of the event's own: kinds that sort among, before and behind those of UUIDs. */
-static inline void ref_own_key(ref_event_t *event, uint64_t serial, uint64_t kind)
-{
-    static const char *const forms[] = {"%x", "%x-", "Z%x", "\xC3\xA4%x", "a%x", "-%x"};
-    char name[40], uuid[CM_UUID_TEXT];
+/* Gives the event a row key of its own. The kinds 0 to 7 sort before, among and after UUIDs. */
+void ref_own_key(ref_event_t *event, uint64_t serial, uint64_t kind);
 
-    if (kind < 6) {
-        snprintf(event->key, sizeof event->key, forms[kind], (unsigned)serial);
-        return;
-    }
-    int len = snprintf(name, sizeof name, "serial %x", (unsigned)serial);
-    cm_uuid5((cm_str_t){name, (size_t)len}, uuid);
-    snprintf(event->key, sizeof event->key, "%.36s", uuid);
-    for (char *at = event->key; kind == 7 && *at != '\0'; at++)
-        *at = (char)toupper(*at); /* not canonical: a text */
-}
+/* Changes the event; row key, user and time stay. */
+void ref_vary(ref_event_t *event, uint64_t *random);
 
-static inline int64_t ref_time(uint64_t *random)
-{
-    int64_t day = (ref_day + (int64_t)(test_random(random) % REF_DAYS)) * CM_DAY_MS;
-    switch (test_random(random) % 4) {
-    case 0: /* a few ms around a full second, and around midnight of the second day */
-        return (ref_day + 1) * CM_DAY_MS - 6 + (int64_t)(test_random(random) % 12);
-    case 1: /* sessions: 30 minutes more or less a second */
-        return day + (int64_t)(test_random(random) % 40) * 1800000 +
-               (int64_t)(test_random(random) % 3) * 1000;
-    case 2:
-        return day + (int64_t)(test_random(random) % 3) * 500 + 999;
-    default:
-        return day + (int64_t)(test_random(random) % CM_DAY_MS);
-    }
-}
+void ref_shuffle(ref_event_t *events, size_t count, uint64_t *random);
 
-static inline ref_event_t ref_make(int users, uint64_t serial, uint64_t *random)
-{
-    ref_event_t event = {.user = (int)(test_random(random) % (uint64_t)users),
-                         .time = ref_time(random)};
-    uint64_t kind = test_random(random) % 12;
+/* Adds the event to the batch; its strings are in the batch's arena. */
+void ref_add(cm_batch_t *batch, const ref_event_t *from);
 
-    event.url = (int)(test_random(random) % REF_URLS);
-    event.country = (int)(test_random(random) % REF_COUNTRIES);
-    event.derived = kind >= 8;
-    if (event.derived)
-        ref_derive(&event);
-    else
-        ref_own_key(&event, serial, kind);
-    return event;
-}
-
-static inline void ref_shuffle(ref_event_t *events, size_t count, uint64_t *random)
-{
-    for (size_t i = count; i > 1; i--) {
-        size_t other = test_random(random) % i;
-        ref_event_t swap = events[i - 1];
-        events[i - 1] = events[other];
-        events[other] = swap;
-    }
-}
-
-/* Another event with the same row key, user and time. */
-static inline void ref_vary(ref_event_t *event, uint64_t *random)
-{
-    event->url = (int)(test_random(random) % REF_URLS);
-    event->country = (int)(test_random(random) % REF_COUNTRIES);
-    event->cold = (int)(test_random(random) % 5);
-    event->city = (int)(test_random(random) % REF_CITIES);
-}
-
-/* The event, without user and row key */
-static inline cm_event_t ref_texts(const ref_event_t *from)
-{
-    cm_event_t event =
-        test_event(NULL, from->time, ref_urls[from->url], ref_countries[from->country], NULL);
-    cm_str_t *const texts[] = {&event.city, &event.browser, &event.os, &event.device};
-
-    for (int i = 0; i < 4; i++)
-        *texts[i] = cm_str(i >= from->cold ? "Unknown" : i > 0 ? "x" : ref_cities[from->city]);
-    return event;
-}
-
-/* The event for the store, its texts in the batch's arena. */
-static inline void ref_add(cm_batch_t *batch, const ref_event_t *from)
-{
-    char user[20];
-    int len = snprintf(user, sizeof user, "user%d", from->user);
-    cm_event_t event = ref_texts(from);
-    event.user_id = cm_arena_copy(&batch->arena, (cm_str_t){user, (size_t)len});
-    if (!from->derived)
-        event.row_key = cm_arena_copy(&batch->arena, cm_str(from->key));
-    test_add(batch, event);
-}
-
-/* ---- which copy counts ---- */
-
-static inline int ref_stated(const ref_event_t *event)
-{
-    return event->cold + (strcmp(ref_countries[event->country], "Unknown") != 0);
-}
-
-/* Whether `a` counts and not `b`, which has the same row key: more is stated, or its JSON is
- * greater. */
-static inline bool ref_better(const ref_event_t *a, const ref_event_t *b)
-{
-    if (ref_stated(a) != ref_stated(b))
-        return ref_stated(a) > ref_stated(b);
-    cm_event_t x = ref_texts(a), y = ref_texts(b);
-    cm_buf_t text_x = CM_BUF_INIT, text_y = CM_BUF_INIT;
-    x.user_id = y.user_id = CM_STR("u");
-    cm_event_add_json(&text_x, &x);
-    cm_event_add_json(&text_y, &y);
-    bool better = strcmp(text_x.data, text_y.data) > 0;
-    cm_buf_free(&text_x);
-    cm_buf_free(&text_y);
-    return better;
-}
-
-/* ---- the answers ---- */
+/* Whether `a` counts and not `b`, which has the same row key: more fields are stated, or the JSON
+ * is greater. */
+bool ref_better(const ref_event_t *a, const ref_event_t *b);
 
 typedef struct ref_cell {
-    uint64_t users; /* a bit each */
+    uint64_t users; /* one bit per user */
     int64_t clicks, spent, spent_count, page, page_count, entrances, exits;
 } ref_cell_t;
 
-/* One more than there are: all of them. Slot 0: all time; then days; then hours. */
+/* The last url and the last country mean all of them. Slot 0: all time; then days; then hours. */
 typedef ref_cell_t ref_cells_t[1 + REF_DAYS + REF_DAYS * 24][REF_URLS + 1][REF_COUNTRIES + 1];
 
 typedef struct ref_answers {
@@ -174,161 +60,19 @@ typedef struct ref_answers {
     int64_t events;
 } ref_answers_t;
 
-static inline int ref_by_timeline(const void *a, const void *b)
-{
-    const ref_event_t *x = a, *y = b;
-    if (x->user != y->user)
-        return x->user - y->user;
-    if (x->time != y->time)
-        return x->time < y->time ? -1 : 1;
-    return strcmp(x->key, y->key);
-}
+/* The answers of the events, in any order. The caller frees .cells. */
+ref_answers_t ref_compute(const ref_event_t *events, size_t count, int64_t timeout_ms);
 
-/* Seconds from one event to the next of the same user; -1 when there is none. */
-static inline int64_t ref_gap(const ref_event_t *from, const ref_event_t *to, bool there)
-{
-    return there && from->user == to->user ? to->time / 1000 - from->time / 1000 : -1;
-}
+/* Appends all rows of a window and dimension as CSV, in order of url, country and start; adds their
+ * number to `cells`. */
+void ref_csv(const ref_answers_t *answers, cm_window_t window, cm_dimension_t dimension,
+             cm_buf_t *out, int64_t *cells);
 
-static inline void ref_count(ref_cells_t *cells, const ref_event_t *event, int64_t gap,
-                             bool entrance, bool exit)
-{
-    int64_t day = event->time / CM_DAY_MS - ref_day;
-    int64_t hour = event->time / CM_HOUR_MS - ref_day * 24;
-    const int64_t slots[] = {0, 1 + day, 1 + REF_DAYS + hour};
+/* A callback of cm_index_query(): appends the answer as CSV to the cm_buf_t that is the context. */
+int ref_take_csv(void *context, const cm_answer_t *answer);
 
-    for (int i = 0; i < 3 * 4; i++) {
-        int url = i % 4 & 1 ? REF_URLS : event->url;
-        int country = i % 4 & 2 ? REF_COUNTRIES : event->country;
-        ref_cell_t *cell = &(*cells)[slots[i / 4]][url][country];
-        cell->users |= UINT64_C(1) << event->user;
-        cell->clicks++;
-        cell->entrances += entrance;
-        cell->exits += exit;
-        cell->spent += gap >= 0 ? gap : 0;
-        cell->spent_count += gap >= 0;
-        cell->page += gap >= 0 && !exit ? gap : 0;
-        cell->page_count += gap >= 0 && !exit;
-    }
-}
-
-/* Answers of the events in any order; free .cells. */
-static inline ref_answers_t ref_compute(const ref_event_t *events, size_t count, int64_t timeout_ms)
-{
-    ref_answers_t answers = {calloc(1, sizeof(ref_cells_t)), 0};
-    ref_event_t *sorted = malloc((count + 1) * sizeof *sorted);
-    size_t kept = 0;
-
-    if (count > 0)
-        memcpy(sorted, events, count * sizeof *sorted);
-    qsort(sorted, count, sizeof *sorted, ref_by_timeline);
-    for (size_t i = 0; i < count; i++) {
-        if (kept == 0 || ref_by_timeline(&sorted[kept - 1], &sorted[i]) != 0)
-            sorted[kept++] = sorted[i];
-        else if (ref_better(&sorted[i], &sorted[kept - 1]))
-            sorted[kept - 1] = sorted[i];
-    }
-    for (size_t i = 0; i < kept; i++) {
-        int64_t before = i > 0 ? ref_gap(&sorted[i - 1], &sorted[i], true) : -1;
-        int64_t after = ref_gap(&sorted[i], &sorted[i + 1], i + 1 < kept);
-        ref_count(answers.cells, &sorted[i], after, before < 0 || before * 1000 > timeout_ms,
-                  after < 0 || after * 1000 > timeout_ms);
-    }
-    answers.events = (int64_t)kept;
-    free(sorted);
-    return answers;
-}
-
-static inline void ref_csv_average(cm_buf_t *out, int64_t sum, int64_t count)
-{
-    cm_buf_add_char(out, ',');
-    if (count > 0)
-        cm_buf_add_double(out, (double)sum / (double)count);
-}
-
-static inline void ref_csv_row(cm_buf_t *out, const ref_cell_t *cell, int slot, int url,
-                               int country)
-{
-    char start[CM_TIME_TEXT];
-    int hours = slot - 1 - REF_DAYS;
-
-    if (slot > 0) {
-        int64_t ms =
-            hours >= 0 ? (ref_day * 24 + hours) * CM_HOUR_MS : (ref_day + slot - 1) * CM_DAY_MS;
-        cm_buf_printf(out, "%s,", cm_time_format(ms, start));
-    }
-    cm_buf_add_csv(out, cm_str(url < REF_URLS ? ref_urls[url] : ""));
-    cm_buf_printf(out, ",%s,%lld,%d", country < REF_COUNTRIES ? ref_countries[country] : "",
-                  (long long)cell->clicks, __builtin_popcountll(cell->users));
-    ref_csv_average(out, cell->spent, cell->spent_count);
-    cm_buf_printf(out, ",%lld,%lld", (long long)cell->spent, (long long)cell->spent_count);
-    ref_csv_average(out, cell->page, cell->page_count);
-    cm_buf_printf(out, ",%lld,%lld\n", (long long)cell->entrances, (long long)cell->exits);
-}
-
-/* All rows of a window and dimension, by url, country and start; `cells` grows by their number. */
-static inline void ref_csv(const ref_answers_t *answers, cm_window_t window,
-                           cm_dimension_t dimension, cm_buf_t *out, int64_t *cells)
-{
-    bool all_urls = dimension == CM_PER_COUNTRY || dimension == CM_PER_NOTHING;
-    bool all_countries = dimension == CM_PER_URL || dimension == CM_PER_NOTHING;
-    int from = window == CM_WINDOW_ALL ? 0 : window == CM_WINDOW_DAY ? 1 : 1 + REF_DAYS;
-    int to = window == CM_WINDOW_ALL   ? 1
-             : window == CM_WINDOW_DAY ? 1 + REF_DAYS
-                                       : 1 + REF_DAYS * 25;
-
-    for (int url = all_urls ? REF_URLS : 0; url < REF_URLS + all_urls; url++) {
-        for (int country = all_countries ? REF_COUNTRIES : 0;
-             country < REF_COUNTRIES + all_countries; country++) {
-            for (int slot = from; slot < to; slot++) {
-                const ref_cell_t *cell = &(*answers->cells)[slot][url][country];
-                if (cell->clicks == 0)
-                    continue;
-                ref_csv_row(out, cell, slot, url, country);
-                *cells += 1;
-            }
-        }
-    }
-}
-
-/* ---- the same from the index ---- */
-
-static inline int ref_take_csv(void *context, const cm_answer_t *answer)
-{
-    cm_answer_add_csv(context, answer);
-    return 0;
-}
-
-/* Compares the index of a directory with the reference: every window and dimension of the mask,
- * byte by byte. Returns the number of cells of dimension CM_PER_CELL. */
-static inline int64_t ref_assert_index(const char *directory, const ref_answers_t *answers,
-                                       unsigned windows)
-{
-    cm_index_t *index;
-    int64_t cells = 0, rollups = 0;
-    cm_err_t err;
-
-    assert_ok(cm_index_embedded_open(directory, &index, &err), err);
-    for (int i = 0; i < CM_WINDOW_COUNT * CM_DIMENSION_COUNT; i++) {
-        const cm_index_query_t query = {.window = (cm_window_t)(i / CM_DIMENSION_COUNT),
-                                        .dimension = (cm_dimension_t)(i % CM_DIMENSION_COUNT),
-                                        .sort = CM_SORT_URL};
-        cm_buf_t got = CM_BUF_INIT, expected = CM_BUF_INIT;
-        if (!(windows & 1u << query.window))
-            continue;
-        cm_buf_add(&got, NULL, 0);
-        cm_buf_add(&expected, NULL, 0);
-        assert_ok(cm_index_query(index, &query, ref_take_csv, &got, &err), err);
-        ref_csv(answers, query.window, query.dimension, &expected,
-                query.dimension == CM_PER_CELL ? &cells : &rollups);
-        if (strcmp(got.data, expected.data) != 0)
-            fail_msg("window %d, dimension %d\n--- expected\n%s--- got\n%s", (int)query.window,
-                     (int)query.dimension, expected.data, got.data);
-        cm_buf_free(&got);
-        cm_buf_free(&expected);
-    }
-    cm_index_close(index);
-    return cells;
-}
+/* Compares the index of a directory with the reference, byte by byte: all dimensions of the windows
+ * of the mask. Returns the number of cells of dimension CM_PER_CELL. */
+int64_t ref_assert_index(const char *directory, const ref_answers_t *answers, unsigned windows);
 
 #endif

@@ -1,6 +1,6 @@
-/* The mill where it is hardest: nothing in order, one user with a tenth of everything, one
- * millisecond with everything, many users in many passes. Compared with the plain reference, or
- * with numbers that follow from how the events were made. */
+/* The mill at its limits: events in no order, one user with a tenth of all events, all events in
+ * one millisecond, many users in many passes. Results are compared with the reference, or with
+ * measures that follow from how the events were made. */
 #include "mill_reference.h"
 
 #include "index/store_query.h"
@@ -8,11 +8,6 @@
 #include "store/memory.h"
 
 enum { TIMEOUT = 1800000 };
-
-static int store_reader(void *context, cm_reader_t **reader, cm_err_t *err)
-{
-    return cm_store_reader(context, reader, err);
-}
 
 static cm_store_t *store_of(const ref_event_t *events, size_t count, size_t block)
 {
@@ -35,7 +30,7 @@ static int by_line(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* The lines in order of their bytes. */
+/* The lines sorted by their bytes. */
 static cm_buf_t sorted_lines(cm_buf_t *text)
 {
     char *lines[REF_URLS * REF_COUNTRIES + 1], *rest = text->data;
@@ -73,7 +68,7 @@ static void assert_once(cm_store_t *store, const ref_event_t *events, size_t cou
                                         .windows = 1u << CM_WINDOW_ALL,
                                         .memory = options.memory,
                                         .threads = options.threads,
-                                        .reader = store_reader,
+                                        .reader = cm_store_reader_of,
                                         .context = store};
         cm_mill_result_t result;
         cm_buf_t got = CM_BUF_INIT;
@@ -90,7 +85,7 @@ static void assert_once(cm_store_t *store, const ref_event_t *events, size_t cou
     free(answers.cells);
 }
 
-/* Nothing in order, so that sorting by insertion is given up; user 0 has a tenth of it all. */
+/* Events in no order, so that the insertion sort gives up; user 0 has a tenth of them. */
 static void shuffled_with_a_busy_user(void **state)
 {
     static const int64_t memories[] = {0, 24 * 1000, 24 * 39999, 24 * 40000, 24 * 40001};
@@ -115,8 +110,8 @@ static void shuffled_with_a_busy_user(void **state)
     free(events);
 }
 
-/* One user, one millisecond, a hundred thousand events: all of one key, of keys of their own, of
- * both; with others before and behind, out of order. */
+/* One user with a hundred thousand events in one millisecond: all with one row key, all with
+ * different ones, or both; other events are before and after, out of order. */
 static void everything_at_once(void **state)
 {
     static const int64_t memories[] = {0};
@@ -136,7 +131,7 @@ static void everything_at_once(void **state)
                 ref_own_key(&events[i], kind == 2 ? i / 4 : i, 6 + i / 4 % 2);
             else
                 ref_derive(&events[i]);
-            if (kind == 2 && own && i % 4 == 2) /* the copy of the one before the last */
+            if (kind == 2 && own && i % 4 == 2) /* a copy of the event before the last one */
                 events[i] = events[i - 2];
         }
         if (kind > 0)
@@ -150,7 +145,7 @@ static void everything_at_once(void **state)
 
 /* ---- many users ---- */
 
-/* Two rounds of events of every user, ten seconds apart, each in another order. */
+/* Two rounds with an event of every user, ten seconds apart, each in another order. */
 static cm_store_t *store_of_users(uint32_t users, uint64_t *random)
 {
     cm_store_t *store = cm_memory_new();
@@ -167,7 +162,7 @@ static cm_store_t *store_of_users(uint32_t users, uint64_t *random)
             order[other] = swap;
         }
         for (uint32_t i = 0; i < users; i++) {
-            /* Texts as long as they may be, for some. */
+            /* Some user ids are as long as allowed. */
             snprintf(name, sizeof name, "%0*u", order[i] % 50 == 0 ? CM_USER_ID_MAX : 1, order[i]);
             cm_event_t event = test_event(NULL, 1700000010000 - round * 10000, "/", "X", NULL);
             event.user_id = cm_arena_copy(&batch.arena, cm_str(name));
@@ -211,7 +206,7 @@ static void many_users_many_passes(void **state)
                                          .windows = 1u << CM_WINDOW_ALL,
                                          .memory = 24 * (2 * users / passes[p] + 1),
                                          .threads = 1 + p % 3,
-                                         .reader = store_reader,
+                                         .reader = cm_store_reader_of,
                                          .context = store};
             cm_mill_result_t result;
             assert_ok(cm_mill(&options, &result, &err), err);
@@ -225,7 +220,7 @@ static void many_users_many_passes(void **state)
                                                     .entrances = users,
                                                     .exits = users});
             cm_mill_result_free(&result);
-            /* The second round alone, as a change: nobody is new. */
+            /* The second round alone, as a change: no user is new. */
             options.since = users;
             assert_ok(cm_mill(&options, &result, &err), err);
             assert_int_equal(result.events, users);
