@@ -195,14 +195,14 @@ BAD_WORDS = os.path.join("tests", "badwords.txt")
 
 
 def bad_words(text):
-    """The entries of the list: a pattern and its replacement each."""
+    """The entries of the list: a pattern without groups and its replacement each."""
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.startswith("#"):
             continue
         parts = re.split(r"\t|  +", line.strip(), maxsplit=1)
         if len(parts) != 2:
             raise AssertionError("%s:%d: wants a pattern and a replacement" % (BAD_WORDS, number))
-        yield re.compile(r"(?<![\w-])(?:%s)(?![\w-])" % parts[0], re.I), parts[1]
+        yield parts[0], parts[1]
 
 
 def documents():
@@ -216,16 +216,15 @@ def documents():
 def found_bad_words(text, words):
     """(line number, word, replacement); a phrase may go over the end of a line and its comment sign."""
     joined = re.sub(r"\n[ \t]*(?:\*|#|//|\")?[ \t]*", lambda m: "\n" + " " * (len(m.group()) - 1), text)
-    flat = re.sub(r"\s", " ", joined)
-    squeezed, places = [], []
-    for place, char in enumerate(flat):
-        if char != " " or not squeezed or squeezed[-1] != " ":
-            squeezed.append(char)
-            places.append(place)
-    line = "".join(squeezed)
-    for pattern, instead in words:
-        for match in pattern.finditer(line):
-            yield text.count("\n", 0, places[match.start()]) + 1, match.group(), instead
+    line = re.sub(r"\s", " ", joined)
+    together = re.compile(
+        r"\b(?:%s)(?![\w-])" % "|".join(
+            "(%s)" % re.sub(r"\((?!\?)", "(?:", pattern).replace(" ", " +") for pattern, _ in words),
+        re.I)
+    for match in together.finditer(line):
+        if line[match.start() - 1:match.start()] != "-":
+            yield (text.count("\n", 0, match.start()) + 1, re.sub(" +", " ", match.group()),
+                   words[match.lastindex - 1][1])
 
 
 def check_bad_words(_):

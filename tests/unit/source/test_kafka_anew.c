@@ -141,7 +141,7 @@ static void listen_to(said_t *said, mock_t *mock)
 {
     said->file = tmpfile();
     assert_non_null(said->file);
-    said->log = (cm_log_t){CM_LOG_WARN, fileno(said->file)};
+    said->log = (cm_log_t){.level = CM_LOG_WARN, .fd = fileno(said->file)};
     mock->settings.log = &said->log;
 }
 
