@@ -57,24 +57,6 @@ int cm_kafka_conf(const cm_kafka_settings_t *settings, const cm_kafka_property_t
 int cm_kafka_start(cm_kafka_client_t *client, rd_kafka_type_t type, rd_kafka_conf_t *conf,
                    const cm_kafka_settings_t *settings, void *owner, cm_err_t *err);
 
-/* How long a broker may know of no topic, in milliseconds: it may have just come back. */
-enum { CM_KAFKA_BLANK_MS = 5000 };
-
-/* Waits until a broker answers. CM_EAWAY after settings->timeout_ms; CM_EUSAGE at once when it
- * refuses the credentials or TLS fails; CM_ESTOP. */
-int cm_kafka_reach(cm_kafka_client_t *client, cm_err_t *err);
-
-/* What the cluster knows of all topics; the caller destroys it. Errors as cm_kafka_reach(). */
-int cm_kafka_metadata(cm_kafka_client_t *client, const rd_kafka_metadata_t **metadata,
-                      cm_err_t *err);
-
-/* Makes sure that the topic is there, and makes it where the settings allow. `large`: of no limited
- * message size, for what others could not read. CM_EINPUT when it is not there, at once where the
- * broker knows of others, after CM_KAFKA_BLANK_MS where it knows of none; CM_EAWAY when it is there
- * and a partition has had no leader for settings->timeout_ms; or as cm_kafka_reach(). */
-int cm_kafka_ensure_topic(cm_kafka_client_t *client, const char *topic, int partitions, bool large,
-                          cm_err_t *err);
-
 /* Turns a code of librdkafka into one of ours with a sentence: "`doing`: ..., then what to do". */
 int cm_kafka_fail(const cm_kafka_client_t *client, rd_kafka_resp_err_t code, const char *doing,
                   cm_err_t *err);

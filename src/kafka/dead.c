@@ -2,6 +2,8 @@
 
 #include "base/clock.h"
 #include "kafka/ranges.h"
+#include "kafka/request.h"
+#include "kafka/topics.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,8 @@
 #include "kafka/probe.h"
 
+#include "kafka/request.h"
+#include "kafka/topics.h"
+
 #include <stdlib.h>
 
 enum { DEAD_PARTITIONS = 1 };
@@ -36,8 +39,7 @@ static int probe_once(cm_kafka_client_t *client, cm_kafka_facts_t *facts, cm_err
     rc = cm_kafka_metadata(client, &metadata, err);
     if (rc < 0)
         return rc;
-    *facts =
-        (cm_kafka_facts_t){.brokers = metadata->broker_cnt, .library = rd_kafka_version_str()};
+    *facts = (cm_kafka_facts_t){.brokers = metadata->broker_cnt, .library = rd_kafka_version_str()};
     take_topic(metadata, settings->topic, &facts->topic);
     take_topic(metadata, settings->dead_topic, &facts->dead);
     rd_kafka_metadata_destroy(metadata);
@@ -87,9 +89,8 @@ int cm_kafka_check_topic(const cm_kafka_settings_t *settings, const char *topic,
         return cm_fail(err, CM_EINPUT, "topic %s is not there; make it with --fix%s", topic,
                        settings->create ? ", or it is made when it is needed first" : "");
     if (facts->leaderless > 0)
-        return cm_fail(
-            err, CM_EAWAY,
-            "topic %s: %d of its %d partitions have no leader; are all brokers running?", topic,
-            facts->leaderless, facts->partitions);
+        return cm_fail(err, CM_EAWAY,
+                       "topic %s: %d of its %d partitions have no leader; are all brokers running?",
+                       topic, facts->leaderless, facts->partitions);
     return 0;
 }

@@ -1,12 +1,11 @@
 #include "kafka/ranges.h"
 
 #include "base/clock.h"
+#include "kafka/request.h"
 
 #include <stdlib.h>
 
 enum {
-    TRY_MS = 500,    /* for one broker's metadata, before another one is asked */
-    ROUSED = 8,      /* partitions whose leaders are roused, at most */
     SETTLED = -2,    /* the partition's range needs no answer any more */
     NANOS = 1000000, /* a millisecond */
 };
@@ -24,51 +23,6 @@ static int left_ms(int64_t until_ns)
 {
     int64_t left = (until_ns - cm_clock_ticks_ns()) / NANOS;
     return left > 0 ? (int)left : 0;
-}
-
-rd_kafka_resp_err_t cm_kafka_query_offsets(const cm_kafka_client_t *client,
-                                           rd_kafka_topic_partition_list_t *list, int64_t end,
-                                           int ms)
-{
-    for (int i = 0; i < list->cnt; i++)
-        list->elems[i].offset = end;
-    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(client->rk, list, ms > 1 ? ms : 1);
-    for (int i = 0; code == 0 && i < list->cnt; i++)
-        code = list->elems[i].err;
-    return code;
-}
-
-/* librdkafka asks for metadata the broker that it has used last, and chooses at random only among
- * those that it used within the same second: one that is silent would be asked again and again. A
- * question to the leaders, whose answers do not matter, makes all of them equal. */
-static void rouse_leaders(const cm_kafka_client_t *client, const char *topic)
-{
-    for (int32_t partition = 0; partition < ROUSED; partition++) {
-        rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-        rd_kafka_topic_partition_list_add(list, topic, partition);
-        cm_kafka_query_offsets(client, list, RD_KAFKA_OFFSET_END, 1);
-        rd_kafka_topic_partition_list_destroy(list);
-    }
-}
-
-rd_kafka_resp_err_t cm_kafka_topic_metadata(const cm_kafka_client_t *client, const char *topic,
-                                            const rd_kafka_metadata_t **metadata, int timeout_ms)
-{
-    const int64_t until_ns = cm_clock_ticks_ns() + timeout_ms * INT64_C(1000000);
-    rd_kafka_resp_err_t code;
-
-    rd_kafka_topic_t *handle = rd_kafka_topic_new(client->rk, topic, NULL);
-    if (handle == NULL)
-        return rd_kafka_last_error();
-    do {
-        int left = left_ms(until_ns);
-        int wait = left < TRY_MS ? left : TRY_MS;
-        code = rd_kafka_metadata(client->rk, 0, handle, metadata, wait > 1 ? wait : 1);
-        if (code == RD_KAFKA_RESP_ERR__TIMED_OUT)
-            rouse_leaders(client, topic);
-    } while (code != 0 && left_ms(until_ns) > 0 && !cm_kafka_stopped(client));
-    rd_kafka_topic_destroy(handle);
-    return code;
 }
 
 /* Notes who leads each partition, or why it cannot be asked. */

@@ -19,15 +19,4 @@ typedef struct cm_kafka_range {
 void cm_kafka_ranges(const cm_kafka_client_t *client, const char *topic, cm_kafka_range_t *ranges,
                      size_t count, int timeout_ms);
 
-/* Asks the leaders of the list's partitions for the offsets at one end, RD_KAFKA_OFFSET_BEGINNING
- * or RD_KAFKA_OFFSET_END, and waits for `ms` at most. Returns the first error. */
-rd_kafka_resp_err_t cm_kafka_query_offsets(const cm_kafka_client_t *client,
-                                           rd_kafka_topic_partition_list_t *list, int64_t end,
-                                           int ms);
-
-/* What the cluster knows of one topic, within `timeout_ms`: a broker that is silent is not the only
- * one that is asked. The caller destroys `metadata`. */
-rd_kafka_resp_err_t cm_kafka_topic_metadata(const cm_kafka_client_t *client, const char *topic,
-                                            const rd_kafka_metadata_t **metadata, int timeout_ms);
-
 #endif

@@ -1,5 +1,7 @@
 #include "sink/kafka/internal.h"
 
+#include "kafka/topics.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 

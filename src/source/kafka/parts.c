@@ -1,6 +1,7 @@
 #include "source/kafka/parts.h"
 
 #include "kafka/ranges.h"
+#include "kafka/request.h"
 #include "source/kafka/source.h"
 
 #include <stdlib.h>

@@ -8,6 +8,7 @@
  * commits nothing. */
 #include "base/clock.h"
 #include "kafka/ranges.h"
+#include "kafka/request.h"
 #include "source/kafka/internal.h"
 
 #include <stdlib.h>

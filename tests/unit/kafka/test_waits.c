@@ -6,6 +6,8 @@
 #include "kafka/dead.h"
 #include "kafka/probe.h"
 #include "kafka/ranges.h"
+#include "kafka/request.h"
+#include "kafka/topics.h"
 #include "sink/kafka/sink.h"
 
 #include <pthread.h>
