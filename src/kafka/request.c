@@ -77,6 +77,7 @@ int cm_kafka_metadata(cm_kafka_client_t *client, const rd_kafka_metadata_t **met
                       cm_err_t *err)
 {
     const int64_t limit = client->settings->timeout_ms, started = cm_clock_ticks_ns();
+    const char *topic = client->settings->topic;
 
     for (;;) {
         int64_t left = limit - (cm_clock_ticks_ns() - started) / NANOS;
@@ -97,6 +98,8 @@ int cm_kafka_metadata(cm_kafka_client_t *client, const rd_kafka_metadata_t **met
             return cm_kafka_fail(client, code, "connecting", err);
         if (left <= wait)
             return fail_away(client, limit, err);
+        if (code == RD_KAFKA_RESP_ERR__TIMED_OUT && topic != NULL)
+            use_leaders(client, topic);
     }
 }
 

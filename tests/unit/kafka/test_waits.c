@@ -172,6 +172,34 @@ static void ranges_with_an_error(void **state)
     mock_stop(&mock);
 }
 
+/* ---- metadata of all topics ---- */
+
+/* The broker that was used last falls silent: other brokers are asked for the metadata, too. */
+static void metadata_with_a_silent_broker(void **state)
+{
+    mock_t mock;
+    cm_kafka_client_t client;
+    const rd_kafka_metadata_t *metadata;
+    test_pace_t pace;
+    cm_err_t err;
+
+    (void)state;
+    start_three(&mock);
+    mock.settings.timeout_ms = 15000;
+    start_client(&mock, &client);
+    use_first(&client);
+    make_silent(&mock);
+    test_pace_start(&pace);
+    assert_ok(cm_kafka_metadata(&client, &metadata, &err), err);
+    test_pace_took(&pace, 0, 12000);
+    assert_int_equal(metadata->broker_cnt, BROKERS);
+    rd_kafka_metadata_destroy(metadata);
+    heal(&mock);
+    assert_true(cm_kafka_end_within(&client, 10000));
+    mock_stop(&mock);
+    test_pace_end(&pace);
+}
+
 /* ---- the source ---- */
 
 static void next(cm_source_t *source, seen_t *seen, test_pace_t *pace)
@@ -356,6 +384,7 @@ int main(void)
         cmocka_unit_test(ranges_with_a_broker_down),
         cmocka_unit_test(ranges_with_a_silent_broker),
         cmocka_unit_test(ranges_with_an_error),
+        cmocka_unit_test(metadata_with_a_silent_broker),
         cmocka_unit_test(read_with_a_broker_down),
         cmocka_unit_test(read_with_a_silent_broker),
         cmocka_unit_test(dead_letters_with_a_broker_down),
