@@ -230,17 +230,27 @@ char *cm_strdup(const char *text)
     return memcpy(cm_alloc(size), text, size);
 }
 
-void cm_buf_reserve(cm_buf_t *buf, size_t more)
+bool cm_buf_try_reserve(cm_buf_t *buf, size_t more)
 {
     size_t need = buf->len + more + 1;
     if (need <= buf->cap)
-        return;
+        return true;
     size_t cap = buf->cap ? buf->cap : 64;
     while (cap < need)
         cap *= 2;
-    buf->data = cm_realloc(buf->data, cap);
+    char *data = realloc(buf->data, cap);
+    if (data == NULL)
+        return false;
+    buf->data = data;
     buf->cap = cap;
     buf->data[buf->len] = '\0';
+    return true;
+}
+
+void cm_buf_reserve(cm_buf_t *buf, size_t more)
+{
+    if (!cm_buf_try_reserve(buf, more))
+        cm_out_of_memory();
 }
 
 void cm_buf_add(cm_buf_t *buf, const void *data, size_t len)

@@ -115,6 +115,11 @@ typedef struct cm_buf {
 /* Appends fail only for want of memory: then they abort the process with a sentence, because no
  * caller could do better; sizes are bounded by the contract's field limits. */
 void cm_buf_reserve(cm_buf_t *buf, size_t more);
+
+/* The same without ending the process: false, and the buffer is as it was, when there is no memory.
+ * What is appended afterwards within that room does not fail. */
+bool cm_buf_try_reserve(cm_buf_t *buf, size_t more) __attribute__((warn_unused_result));
+
 void cm_buf_add(cm_buf_t *buf, const void *data, size_t len);
 void cm_buf_add_str(cm_buf_t *buf, cm_str_t s);
 void cm_buf_add_text(cm_buf_t *buf, const char *text);
