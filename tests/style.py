@@ -142,7 +142,7 @@ def check_room_order(_):
 
 # The layers of src/cql (session.h draws them): a file includes headers of its own layer and of those
 # before it. A name with an ending is that file alone.
-CQL_LAYERS = ("cql", "wire crc murmur3 error", "frame decoder encoder", "message parse value",
+CQL_LAYERS = ("cql", "memory wire crc murmur3 error", "frame decoder encoder", "message parse value",
               "timer tls ring contact", "loop options", "call", "conn handshake socket", "nodes",
               "session.h", "topology", "route", "dispatch", "prepare", "control",
               "request scan writer batch copy session.c")
@@ -162,6 +162,20 @@ def check_cql_layers(_):
               for name in sorted(os.listdir(os.path.join(ROOT, "src", "cql")))
               for header in CQL_INCLUDE.findall(read(os.path.join("src", "cql", name)))
               if cql_layer(header) > cql_layer(name)])
+
+
+CQL_ENDS_PROGRAM = re.compile(r"\b(cm_alloc|cm_alloc_zero|cm_realloc|cm_strdup|cm_buf_reserve|cm_buf_printf"
+                              r"|cm_arena_\w+|cm_out_of_memory)\s*\(")
+
+
+def check_cql_memory(_):
+    """src/cql is a library: without memory it returns an error, and never ends the program."""
+    complain(["%s:%d: %s ends the program without memory; see src/cql/memory.h" % (
+        path, number, found.group(1))
+              for path in files(CODE) if path.startswith("src/cql/")
+              for number, line in enumerate(
+                  without_comments_and_texts(read(path)).splitlines(), 1)
+              for found in CQL_ENDS_PROGRAM.finditer(line)])
 
 
 def check_types(_):
@@ -251,6 +265,7 @@ def tests():
     yield "style/leftovers", check_leftovers
     yield "style/room-order", check_room_order
     yield "style/cql-layers", check_cql_layers
+    yield "style/cql-memory", check_cql_memory
     yield "style/types", check_types
     yield "style/prefixes", check_prefixes
     yield "style/bad-words", check_bad_words

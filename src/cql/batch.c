@@ -8,7 +8,7 @@
 
 enum {
     CUT_EVERY_MS = 500, /* one overload gives many errors */
-    PATIENCE = 5,       /* attempts before a strange error of the server counts as a refusal */
+    STRANGE_TRIES = 5,  /* attempts before an unclear error of the server counts as a refusal */
     FIRST_WINDOW = 32,
 };
 
@@ -25,6 +25,8 @@ cm_cql_call_t *cm_cql_batch_call(cm_cql_batch_t *batch)
         .consistency = w->o.consistency, .idempotent = true, .timeout_ms = w->o.timeout_ms};
     cm_cql_call_t *call = cm_cql_call_new(w->session, CM_CQL_OP_BATCH, &request);
 
+    if (call == NULL)
+        return NULL;
     call->prepared = w->prepared;
     call->max_retries = 0; /* the writer has its own */
     call->finish = on_answer;
@@ -32,27 +34,47 @@ cm_cql_call_t *cm_cql_batch_call(cm_cql_batch_t *batch)
     return call;
 }
 
-cm_cql_batch_t *cm_cql_batch_new(cm_cql_writer_t *w)
+/* A batch that was freed before, else a new one. NULL when there is no memory. */
+static cm_cql_batch_t *take_free(cm_cql_writer_t *w)
 {
     cm_cql_batch_t *batch = w->free_batches;
-    uint64_t *numbers;
 
     if (batch != NULL) {
         w->free_batches = batch->next_waiting;
-        numbers = batch->numbers;
-    } else {
-        batch = cm_alloc(sizeof *batch);
-        numbers = cm_alloc((size_t)w->o.batch_rows * sizeof *numbers);
+        return batch;
     }
+    batch = malloc(sizeof *batch);
+    if (batch == NULL)
+        return NULL;
+    batch->numbers = malloc((size_t)w->o.batch_rows * sizeof *batch->numbers);
+    if (batch->numbers == NULL) {
+        free(batch);
+        return NULL;
+    }
+    return batch;
+}
+
+cm_cql_batch_t *cm_cql_batch_new(cm_cql_writer_t *w)
+{
+    cm_cql_batch_t *batch = take_free(w);
+
+    if (batch == NULL)
+        return NULL;
+    uint64_t *numbers = batch->numbers;
     *batch = (cm_cql_batch_t){.writer = w,
                               .numbers = numbers,
                               .next = w->all,
                               .timer.fire = on_timer,
                               .place = CM_CQL_BATCH_OPEN};
+    batch->call = cm_cql_batch_call(batch);
+    if (batch->call == NULL) {
+        batch->next_waiting = w->free_batches;
+        w->free_batches = batch;
+        return NULL;
+    }
     if (w->all != NULL)
         w->all->prev = batch;
     w->all = batch;
-    batch->call = cm_cql_batch_call(batch);
     return batch;
 }
 
@@ -118,7 +140,7 @@ static void fly(cm_cql_batch_t *batch)
     call->reprepared = 0;
     call->rows = batch->rows;
     call->opcode = batch->rows == 1 ? CM_CQL_OP_EXECUTE : CM_CQL_OP_BATCH;
-    call->values_at = batch->rows == 1 ? 4 : 0; /* behind the row's length */
+    call->values_at = batch->rows == 1 ? 4 : 0; /* after the row's length */
     cm_cql_copy_arm(batch);
     cm_cql_call_submit(call);
 }
@@ -169,7 +191,7 @@ static void on_timer(cm_cql_timer_t *timer)
 
 /* ---- answers ---- */
 
-/* Marks rows as done and moves `durable` over all that are. */
+/* Marks rows as done, and moves `durable` forward over all rows that are done. */
 static void mark_done(cm_cql_batch_t *batch)
 {
     cm_cql_writer_t *w = batch->writer;
@@ -228,7 +250,7 @@ static void rest(cm_cql_batch_t *batch)
 }
 
 /* Moves the second half of the rows into a batch of their own: so a row that is refused is found,
- * and a batch that is too large gets smaller. */
+ * and a batch that is too large gets smaller. When there is no memory it is tried again whole. */
 static void split(cm_cql_batch_t *batch)
 {
     cm_cql_batch_t *other = cm_cql_batch_new(batch->writer);
@@ -241,7 +263,13 @@ static void split(cm_cql_batch_t *batch)
         memcpy(&len, body->data + at, 4);
         at += 4 + len;
     }
-    cm_buf_add(&other->call->body, body->data + at, body->len - at);
+    if (other == NULL ||
+        !cm_cql_append(&other->call->body, (cm_str_t){body->data + at, body->len - at})) {
+        if (other != NULL)
+            cm_cql_batch_free(other);
+        rest(batch);
+        return;
+    }
     body->len = at;
     other->rows = batch->rows - keep;
     batch->rows = keep;
@@ -254,7 +282,7 @@ static void split(cm_cql_batch_t *batch)
     cm_cql_batch_send(batch);
 }
 
-/* Errors that stand for a bug or a full disk as well as for a row that the server cannot take. */
+/* Errors that may mean a bug or a full disk as well as a row that the server cannot take. */
 static bool is_strange(const cm_cql_error_t *error)
 {
     return error->code == CM_CQL_SERVER && (error->server_code == CM_CQL_SERVER_ERROR ||
@@ -264,8 +292,8 @@ static bool is_strange(const cm_cql_error_t *error)
 static void fail_batch(cm_cql_batch_t *batch, const cm_cql_error_t *error)
 {
     cm_cql_writer_t *w = batch->writer;
-    bool refused =
-        !cm_cql_error_is_passing(error) || (is_strange(error) && batch->attempts % PATIENCE == 0);
+    bool refused = !cm_cql_error_is_passing(error) ||
+                   (is_strange(error) && batch->attempts % STRANGE_TRIES == 0);
 
     if (refused && batch->rows > 1) {
         split(batch);
@@ -282,14 +310,15 @@ static void fail_batch(cm_cql_batch_t *batch, const cm_cql_error_t *error)
     rest(batch);
 }
 
-/* Keeps why the attempt failed: it may be asked what holds up the rows behind these. */
+/* Keeps why the attempt failed, for cm_cql_writer_stall(). */
 static void note_error(cm_cql_batch_t *batch, const cm_cql_error_t *error)
 {
     batch->writer->session->loop.stats.failures++;
     batch->writer->stats.last_error = *error;
     if (batch->error == NULL)
-        batch->error = cm_alloc(sizeof *batch->error);
-    *batch->error = *error;
+        batch->error = malloc(sizeof *batch->error);
+    if (batch->error != NULL)
+        *batch->error = *error;
 }
 
 static void take_success(cm_cql_batch_t *batch, const cm_cql_call_t *call)

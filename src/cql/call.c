@@ -50,7 +50,6 @@ static void add_rows(cm_buf_t *buf, const cm_cql_call_t *call)
 
     cm_cql_add_u8(buf, 1); /* unlogged */
     cm_cql_add_u16(buf, call->rows);
-    cm_buf_reserve(buf, call->body.len + (size_t)call->rows * (prepared->id.len + 3));
     while (at < end) {
         uint32_t len;
         memcpy(&len, at, 4);
@@ -59,6 +58,17 @@ static void add_rows(cm_buf_t *buf, const cm_cql_call_t *call)
         cm_buf_add(buf, at + 4, len);
         at += 4 + len;
     }
+}
+
+size_t cm_cql_call_size(const cm_cql_call_t *call)
+{
+    size_t size = 4 + call->body.len + 4 + call->paging_state.len + CM_CQL_PARAMETERS;
+
+    if (call->opcode == CM_CQL_OP_BATCH)
+        size += (size_t)call->rows * (3 + call->prepared->id.len);
+    else if (call->opcode == CM_CQL_OP_EXECUTE)
+        size += 4 + call->prepared->id.len + call->prepared->metadata_id.len;
+    return size;
 }
 
 void cm_cql_call_encode(const cm_cql_call_t *call, int version, cm_buf_t *buf)

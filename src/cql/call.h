@@ -73,11 +73,15 @@ struct cm_cql_call {
     int max_retries;
     int reprepared; /* in a row */
     bool has_token, idempotent, one_page;
+    bool no_memory;  /* rests because it could not be sent for want of memory */
     bool at_control; /* goes to the node of the control connection where it can */
 };
 
 void cm_cql_list_add(cm_cql_list_t *list, cm_cql_call_t *call);
 void cm_cql_list_remove(cm_cql_list_t *list, cm_cql_call_t *call);
+
+/* Bytes of the body of the call's message, or a few more. */
+size_t cm_cql_call_size(const cm_cql_call_t *call);
 
 /* Appends the body of the call's message (v4 and v5 section 4.1). */
 void cm_cql_call_encode(const cm_cql_call_t *call, int version, cm_buf_t *buf);

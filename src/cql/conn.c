@@ -1,6 +1,7 @@
 #include "cql/conn.h"
 #include "cql/wire.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,33 +22,53 @@ static cm_cql_call_t orphan, heartbeat;
 
 static void on_timer(cm_cql_timer_t *timer);
 
-static void make_streams(cm_cql_conn_t *conn, int count)
+static void free_conn(cm_cql_conn_t *conn)
+{
+    if (conn == NULL)
+        return;
+    cm_cql_decoder_free(&conn->decoder);
+    cm_cql_encoder_free(&conn->encoder);
+    cm_cql_tls_free(conn->tls);
+    cm_buf_free(&conn->sealed);
+    free(conn->streams);
+    free(conn->free_streams);
+    free(conn);
+}
+
+static bool make_streams(cm_cql_conn_t *conn, int count)
 {
     conn->stream_count = count;
-    conn->streams = cm_alloc_zero((size_t)count, sizeof(cm_cql_call_t *));
-    conn->free_streams = cm_alloc((size_t)count * sizeof *conn->free_streams);
+    conn->streams = calloc((size_t)count, sizeof(cm_cql_call_t *));
+    conn->free_streams = malloc((size_t)count * sizeof *conn->free_streams);
+    if (conn->streams == NULL || conn->free_streams == NULL)
+        return false;
     conn->free_count = count;
     for (int i = 0; i < count; i++)
         conn->free_streams[i] = (uint16_t)(count - 1 - i);
+    return true;
 }
 
 cm_cql_conn_t *cm_cql_conn_open(cm_cql_loop_t *loop, const cm_cql_conn_events_t *events,
                                 void *owner, const cm_cql_address_t *address, const char *tls_name,
                                 int stream_count)
 {
-    cm_cql_conn_t *conn = cm_alloc_zero(1, sizeof *conn);
+    cm_cql_conn_t *conn = calloc(1, sizeof *conn);
 
+    if (conn == NULL || !make_streams(conn, stream_count)) {
+        cm_cql_set_memory_error(&loop->last_error);
+        free_conn(conn);
+        return NULL;
+    }
     conn->loop = loop;
     conn->events = events;
     conn->owner = owner;
     conn->address = *address;
-    conn->tls_name = cm_strdup(tls_name);
+    snprintf(conn->tls_name, sizeof conn->tls_name, "%s", tls_name);
     conn->fd = -1;
     conn->heard = loop->now;
     conn->timer.fire = on_timer;
     conn->version = conn->encoder.version = loop->version;
     conn->decoder.max_frame = loop->o.max_frame;
-    make_streams(conn, stream_count);
     cm_cql_address_name(address, conn->name);
     cm_cql_timer_set(&loop->wheel, &conn->timer, loop->now + loop->o.connect_timeout_ms);
     int rc = cm_cql_socket_connect(conn);
@@ -146,27 +167,38 @@ void cm_cql_conn_flush(cm_cql_conn_t *conn)
 
 /* ---- sending ---- */
 
-static int take_stream(cm_cql_conn_t *conn, cm_cql_call_t *call)
+/* Begins a message for a call on a free stream; NULL when there is no memory. */
+static cm_buf_t *begin(cm_cql_conn_t *conn, cm_cql_call_t *call, int opcode, size_t size)
 {
-    int stream = conn->free_streams[--conn->free_count];
+    int stream = conn->free_streams[conn->free_count - 1];
+    cm_buf_t *buf = cm_cql_encoder_begin(&conn->encoder, stream, opcode, size);
 
+    if (buf == NULL)
+        return NULL;
+    conn->free_count--;
     conn->streams[stream] = call;
     conn->in_flight++;
-    return stream;
+    return buf;
 }
 
-void cm_cql_conn_send(cm_cql_conn_t *conn, cm_cql_call_t *call)
+bool cm_cql_conn_send(cm_cql_conn_t *conn, cm_cql_call_t *call)
 {
-    call->stream = take_stream(conn, call);
+    assert(conn->state == CM_CQL_CONN_READY && conn->free_count > 0);
+    int stream = conn->free_streams[conn->free_count - 1];
+    cm_buf_t *buf = begin(conn, call, call->opcode, cm_cql_call_size(call));
+
+    if (buf == NULL)
+        return false;
+    call->stream = stream;
     call->conn = conn;
     call->place = CM_CQL_SENT;
     call->sent = conn->loop->now;
-    cm_cql_call_encode(call, conn->version,
-                       cm_cql_encoder_begin(&conn->encoder, call->stream, call->opcode));
+    cm_cql_call_encode(call, conn->version, buf);
     cm_cql_encoder_end(&conn->encoder);
     cm_cql_conn_dirty(conn);
     if (cm_cql_encoder_pending(&conn->encoder) >= SEND_FROM && !conn->wants_write)
         cm_cql_conn_flush(conn);
+    return true;
 }
 
 void cm_cql_conn_forget(cm_cql_conn_t *conn, cm_cql_call_t *call)
@@ -234,7 +266,8 @@ static void decode(cm_cql_conn_t *conn)
         if (rc > 0)
             message(conn, &frame);
         else
-            cm_cql_conn_fail(conn, CM_CQL_PROTOCOL, "%s", err.text);
+            cm_cql_conn_fail(conn, rc == CM_ENOMEM ? CM_CQL_MEMORY : CM_CQL_PROTOCOL, "%s",
+                             err.text);
     }
 }
 
@@ -284,7 +317,10 @@ void cm_cql_conn_probe(cm_cql_conn_t *conn)
     cm_cql_timer_set(&loop->wheel, &conn->timer, loop->now + loop->o.heartbeat_timeout_ms);
     if (conn->free_count == 0)
         return; /* any answer to come will do */
-    cm_cql_encoder_begin(&conn->encoder, take_stream(conn, &heartbeat), CM_CQL_OP_OPTIONS);
+    if (begin(conn, &heartbeat, CM_CQL_OP_OPTIONS, 0) == NULL) {
+        cm_cql_conn_break(conn, CM_CQL_MEMORY, "no memory for a heartbeat");
+        return;
+    }
     cm_cql_encoder_end(&conn->encoder);
     cm_cql_conn_dirty(conn);
 }
@@ -345,18 +381,6 @@ void cm_cql_conns_flush(cm_cql_loop_t *loop)
         if (conn->broken)
             cm_cql_conn_close(conn, &conn->error);
     }
-}
-
-static void free_conn(cm_cql_conn_t *conn)
-{
-    cm_cql_decoder_free(&conn->decoder);
-    cm_cql_encoder_free(&conn->encoder);
-    cm_cql_tls_free(conn->tls);
-    cm_buf_free(&conn->sealed);
-    free(conn->tls_name);
-    free(conn->streams);
-    free(conn->free_streams);
-    free(conn);
 }
 
 void cm_cql_conns_reap(cm_cql_loop_t *loop)

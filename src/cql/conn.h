@@ -52,7 +52,7 @@ struct cm_cql_conn {
     bool broken;      /* to be closed with `error` */
     bool draining;    /* takes no new calls; closed when the last is answered */
     cm_cql_conn_t *next_dirty, *next_dead;
-    char *tls_name;
+    char tls_name[CM_CQL_HOST]; /* the name that the certificate must have */
     cm_cql_tls_stream_t *tls;
     cm_buf_t sealed; /* encrypted bytes to send; those before sealed_at are sent */
     size_t sealed_at;
@@ -68,13 +68,15 @@ struct cm_cql_conn {
 };
 
 /* Begins to connect to a node whose certificate must have the name `tls_name`. At most
- * `stream_count` requests are in flight. */
+ * `stream_count` requests are in flight. NULL, and loop->last_error says so, when there is no
+ * memory. */
 cm_cql_conn_t *cm_cql_conn_open(cm_cql_loop_t *loop, const cm_cql_conn_events_t *events,
                                 void *owner, const cm_cql_address_t *address, const char *tls_name,
                                 int stream_count);
 
-/* Sends a call; there must be a free stream. */
-void cm_cql_conn_send(cm_cql_conn_t *conn, cm_cql_call_t *call);
+/* Sends a call; there must be a free stream. False, and nothing is sent, when there is no memory.
+ */
+bool cm_cql_conn_send(cm_cql_conn_t *conn, cm_cql_call_t *call);
 
 /* Takes a sent call off its stream. The stream stays taken until the answer comes. */
 void cm_cql_conn_forget(cm_cql_conn_t *conn, cm_cql_call_t *call);

@@ -1,4 +1,3 @@
-/* Contact points and socket addresses. */
 #include "cql/contact.h"
 
 #include <arpa/inet.h>
@@ -97,9 +96,9 @@ static int parse_one(cm_cql_contacts_t *contacts, cm_str_t text, int default_por
                                             number < 1 || number > 65535)))
         return cm_fail(err, CM_EUSAGE, "cql: contact point %.*s is not HOST or HOST:PORT",
                        (int)text.len, text.data);
-    contact->name = cm_alloc(host.len + 1);
-    memcpy(contact->name, host.data, host.len);
-    contact->name[host.len] = '\0';
+    contact->name = cm_cql_copy(host);
+    if (contact->name == NULL)
+        return cm_cql_fail_memory(err);
     contact->port = (int)number;
     contacts->count++;
     return 0;
@@ -109,7 +108,9 @@ int cm_cql_contacts_parse(cm_cql_contacts_t *contacts, const char *text, int por
 {
     cm_str_t rest = cm_str(text);
 
-    contacts->list = cm_alloc_zero(rest.len + 1, sizeof *contacts->list);
+    contacts->list = calloc(rest.len + 1, sizeof *contacts->list); /* more than enough */
+    if (contacts->list == NULL)
+        return cm_cql_fail_memory(err);
     while (rest.len > 0) {
         const char *comma = memchr(rest.data, ',', rest.len);
         size_t len = comma ? (size_t)(comma - rest.data) : rest.len;
@@ -134,13 +135,20 @@ static int resolve_one(cm_cql_contact_t *contact, cm_err_t *err)
 
     snprintf(port, sizeof port, "%d", contact->port);
     int rc = getaddrinfo(contact->name, port, &hints, &found);
+    if (rc == EAI_MEMORY)
+        return cm_cql_fail_memory(err);
     if (rc != 0)
         return cm_fail(err, CM_EUSAGE, "cql: contact point %s cannot be resolved: %s",
                        contact->name, gai_strerror(rc));
     for (const struct addrinfo *at = found; at != NULL; at = at->ai_next)
         count++;
+    cm_cql_address_t *addresses = calloc((size_t)count + 1, sizeof *addresses);
+    if (addresses == NULL) {
+        freeaddrinfo(found);
+        return cm_cql_fail_memory(err);
+    }
     free(contact->addresses);
-    contact->addresses = cm_alloc_zero((size_t)count, sizeof *contact->addresses);
+    contact->addresses = addresses;
     contact->count = 0;
     for (const struct addrinfo *at = found; at != NULL; at = at->ai_next) {
         if (at->ai_family != AF_INET && at->ai_family != AF_INET6)

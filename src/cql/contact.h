@@ -4,12 +4,14 @@
 #ifndef CM_CQL_CONTACT_H
 #define CM_CQL_CONTACT_H
 
-#include "base/err.h"
-#include "base/str.h"
+#include "cql/memory.h"
 
 #include <sys/socket.h>
 
-enum { CM_CQL_NAME = 64 }; /* bytes of "address:port" */
+enum {
+    CM_CQL_NAME = 64,  /* bytes of "address:port" */
+    CM_CQL_HOST = 256, /* bytes of a host name: at most 253 characters (RFC 1035) */
+};
 
 typedef struct cm_cql_address {
     struct sockaddr_storage sock;
@@ -40,12 +42,12 @@ typedef struct cm_cql_contacts {
 } cm_cql_contacts_t;
 
 /* Reads "host[:port],[v6]:port,..."; `port` is for those without one. CM_EUSAGE names the contact
- * point that is wrong. */
+ * point that is wrong; CM_ENOMEM. */
 int cm_cql_contacts_parse(cm_cql_contacts_t *contacts, const char *text, int port, cm_err_t *err);
 
 /* Resolves every name again, which may block as long as the system's resolver does. One name that
- * resolves is enough; old addresses are kept where a name does not. CM_EUSAGE: no address is known;
- * the sentence is about the last name. */
+ * resolves is enough; old addresses are kept where a name does not. CM_EUSAGE or CM_ENOMEM: no
+ * address is known; the sentence is about the last name. */
 int cm_cql_contacts_resolve(cm_cql_contacts_t *contacts, cm_err_t *err);
 
 void cm_cql_contacts_free(cm_cql_contacts_t *contacts);

@@ -46,6 +46,22 @@ static const cm_cql_address_t *candidate(const cm_cql_t *s, int turn, const char
     return NULL;
 }
 
+/* Sets the time of the next connect: without a wait until all candidates have failed. */
+static void try_next(cm_cql_t *s)
+{
+    int count = candidate_count(s);
+    int64_t wait = 0;
+
+    if (++s->control_failures >= count)
+        wait = cm_cql_backoff(&s->loop, s->control_failures - count + 1, s->loop.o.reconnect_min_ms,
+                              s->loop.o.reconnect_max_ms);
+    if (s->control_failures % count == 0) {
+        cm_err_t ignored; /* names may have got new addresses; the old ones are kept otherwise */
+        cm_cql_contacts_resolve(&s->contacts, &ignored);
+    }
+    cm_cql_timer_set(&s->loop.wheel, &s->control_timer, s->loop.now + wait);
+}
+
 void cm_cql_control_start(cm_cql_t *s)
 {
     int count = candidate_count(s);
@@ -56,6 +72,8 @@ void cm_cql_control_start(cm_cql_t *s)
         return;
     const cm_cql_address_t *address = candidate(s, s->control_turn++ % count, &tls_name);
     s->control = cm_cql_conn_open(&s->loop, &conn_events, s, address, tls_name, STREAMS);
+    if (s->control == NULL)
+        try_next(s);
 }
 
 static bool is_final(const cm_cql_t *s, const cm_cql_error_t *error)
@@ -69,7 +87,6 @@ static void on_closed(cm_cql_conn_t *conn, bool was_ready, const cm_cql_error_t 
     cm_cql_t *s = conn->owner;
     bool other_version = conn->version > s->loop.version;
     int count = candidate_count(s);
-    int64_t wait = 0;
 
     (void)was_ready;
     s->control = NULL;
@@ -77,22 +94,18 @@ static void on_closed(cm_cql_conn_t *conn, bool was_ready, const cm_cql_error_t 
     cm_cql_draft_clear(&s->draft);
     if (s->state == CM_CQL_FAILED)
         return;
-    /* One node may not know the credentials yet that the others know. */
+    /* A node may not know credentials yet that the other nodes know. */
     bool others = error->code == CM_CQL_AUTH && s->control_failures + 1 < count;
     if (is_final(s, error) && !other_version && !others) {
         cm_cql_give_up(s, error);
         return;
     }
-    if (other_version)
-        s->control_turn--; /* the same once more */
-    else if (++s->control_failures >= count)
-        wait = cm_cql_backoff(&s->loop, s->control_failures - count + 1, s->loop.o.reconnect_min_ms,
-                              s->loop.o.reconnect_max_ms);
-    if (s->control_failures > 0 && s->control_failures % count == 0) {
-        cm_err_t ignored; /* names may have got new addresses; the old ones are kept otherwise */
-        cm_cql_contacts_resolve(&s->contacts, &ignored);
+    if (other_version) {
+        s->control_turn--; /* the same one again */
+        cm_cql_timer_set(&s->loop.wheel, &s->control_timer, s->loop.now);
+    } else {
+        try_next(s);
     }
-    cm_cql_timer_set(&s->loop.wheel, &s->control_timer, s->loop.now + wait);
 }
 
 static void on_timer(cm_cql_timer_t *timer)
@@ -107,11 +120,21 @@ static void on_timer(cm_cql_timer_t *timer)
 
 /* ---- reading the topology ---- */
 
+static void no_memory(cm_cql_t *s)
+{
+    cm_cql_conn_break(s->control, CM_CQL_MEMORY, "the topology cannot be read: out of memory");
+}
+
 static void ask(cm_cql_t *s, const char *text, cm_cql_finish_t finish)
 {
     cm_cql_call_t *call = cm_cql_call_new(s, CM_CQL_OP_QUERY, NULL);
 
-    cm_buf_add_text(&call->body, text);
+    if (call == NULL || !cm_cql_append(&call->body, cm_str(text))) {
+        if (call != NULL)
+            cm_cql_call_free(call);
+        no_memory(s);
+        return;
+    }
     call->values_at = call->body.len;
     call->pinned = s->control;
     call->max_retries = 0;
@@ -121,7 +144,7 @@ static void ask(cm_cql_t *s, const char *text, cm_cql_finish_t finish)
 }
 
 /* Frees the call; true when its answer counts. A failure ends the control connection: another node
- * may do better. */
+ * may have no such problem. */
 static bool took(cm_cql_call_t *call, const cm_cql_error_t *error)
 {
     cm_cql_t *s = call->session;
@@ -145,11 +168,16 @@ static void on_keyspaces(cm_cql_call_t *call, const cm_cql_error_t *error,
     }
     if (!took(call, error))
         return;
-    if (result != NULL)
-        cm_cql_draft_keyspaces(s, result);
-    cm_cql_error_t missing;
-    if (!cm_cql_draft_apply(s, &missing))
-        cm_cql_give_up(s, &missing);
+    cm_cql_error_t problem;
+    cm_cql_code_t code = CM_CQL_MEMORY;
+    if (result == NULL || cm_cql_draft_keyspaces(s, result))
+        code = cm_cql_draft_apply(s, &problem);
+    if (code == CM_CQL_MEMORY) {
+        no_memory(s);
+        return;
+    }
+    if (code != CM_CQL_OK)
+        cm_cql_give_up(s, &problem);
     s->refreshing = false;
     s->control_failures = 0;
     s->loop.stats.refreshes++;
@@ -179,8 +207,10 @@ static void on_peers(cm_cql_call_t *call, const cm_cql_error_t *error,
     }
     if (!took(call, error))
         return;
-    cm_cql_draft_peers(s, result);
-    ask_keyspaces(s);
+    if (cm_cql_draft_peers(s, result))
+        ask_keyspaces(s);
+    else
+        no_memory(s);
 }
 
 static void ask_peers(cm_cql_t *s)
@@ -200,8 +230,9 @@ static void on_local(cm_cql_call_t *call, const cm_cql_error_t *error,
 
     if (!took(call, error))
         return;
-    cm_cql_draft_local(s, result);
-    if (s->draft.node_count > 0)
+    if (!cm_cql_draft_local(s, result))
+        no_memory(s);
+    else if (s->draft.node_count > 0)
         ask_peers(s);
     else
         cm_cql_conn_break(s->control, CM_CQL_PROTOCOL, "system.local has no row");
@@ -237,7 +268,7 @@ static void on_registered(cm_cql_call_t *call, const cm_cql_error_t *error,
 
     (void)result;
     if (error != NULL && error->code == CM_CQL_SERVER)
-        cm_cql_say(&s->loop, CM_LOG_WARN, "no events; the topology is read every now and then",
+        cm_cql_say(&s->loop, CM_LOG_WARN, "no events; the topology is read at intervals",
                    "node=%s reason=\"%s\"", error->node, error->text);
     cm_cql_call_free(call);
 }
@@ -247,7 +278,14 @@ static void on_ready(cm_cql_conn_t *conn)
     cm_cql_t *s = conn->owner;
     static const char *const events[] = {"TOPOLOGY_CHANGE", "STATUS_CHANGE", "SCHEMA_CHANGE"};
     cm_cql_call_t *call = cm_cql_call_new(s, CM_CQL_OP_REGISTER, NULL);
+    enum { EVENTS_SIZE = 64 };
 
+    if (call == NULL || !cm_buf_try_reserve(&call->body, EVENTS_SIZE)) {
+        if (call != NULL)
+            cm_cql_call_free(call);
+        no_memory(s);
+        return;
+    }
     cm_cql_add_u16(&call->body, 3);
     for (int i = 0; i < 3; i++)
         cm_cql_add_string(&call->body, cm_str(events[i]));
@@ -270,7 +308,7 @@ static void on_status(cm_cql_t *s, const cm_cql_event_t *event)
         cm_cql_refresh_at(s, s->loop.now + AFTER_EVENT_MS);
         return;
     }
-    if (!up) { /* hearsay: the connections know better, so they are asked */
+    if (!up) { /* not from the node itself: its connections are probed */
         for (int i = 0; i < node->count; i++)
             cm_cql_conn_probe(node->conns[i]);
         return;

@@ -17,9 +17,9 @@
 
 enum {
     SLOW = 3,             /* times the usual latency */
-    OVERLOAD_MS = 2000,   /* no copies for so long */
-    AGAIN_MS = 50,        /* when there are as many copies as may be */
-    COPIES_OF_BATCHES = 4 /* a copy for so many batches that may be in flight */
+    OVERLOAD_MS = 2000,   /* no copies for this time */
+    AGAIN_MS = 50,        /* when there are as many copies as are allowed, or no memory */
+    COPIES_OF_BATCHES = 4 /* one copy for this many batches of max_batches */
 };
 
 static int max_copies(const cm_cql_writer_t *w)
@@ -49,13 +49,19 @@ void cm_cql_copy_arm(cm_cql_batch_t *batch)
         arm(batch, delay(batch->writer));
 }
 
-static void send_copy(cm_cql_batch_t *batch)
+/* False when there is no memory. */
+static bool send_copy(cm_cql_batch_t *batch)
 {
     cm_cql_writer_t *w = batch->writer;
     const cm_cql_call_t *call = batch->call;
     cm_cql_call_t *copy = cm_cql_batch_call(batch);
 
-    cm_buf_add(&copy->body, call->body.data, call->body.len);
+    if (copy == NULL)
+        return false;
+    if (!cm_cql_append(&copy->body, (cm_str_t){call->body.data, call->body.len})) {
+        cm_cql_call_free(copy);
+        return false;
+    }
     copy->opcode = call->opcode;
     copy->values_at = call->values_at;
     copy->rows = call->rows;
@@ -67,6 +73,7 @@ static void send_copy(cm_cql_batch_t *batch)
     w->copies++;
     w->stats.copies++;
     cm_cql_call_submit(copy);
+    return true;
 }
 
 void cm_cql_copy_send(cm_cql_batch_t *batch)
@@ -78,7 +85,7 @@ void cm_cql_copy_send(cm_cql_batch_t *batch)
 
     if (batch->copy != NULL)
         return;
-    if (call->conn == NULL || overloaded) { /* it is not at a node at all */
+    if (call->conn == NULL || overloaded) { /* it is at no node */
         arm(batch, delay(w));
         return;
     }
@@ -89,16 +96,14 @@ void cm_cql_copy_send(cm_cql_batch_t *batch)
         cm_cql_node_silent(node);
         cm_cql_conn_probe(call->conn);
     }
-    if (somewhere && w->copies < max_copies(w))
-        send_copy(batch);
-    else
+    bool sent = somewhere && w->copies < max_copies(w) && send_copy(batch);
+    if (!sent)
         arm(batch, somewhere ? AGAIN_MS : delay(w));
 }
 
 static void drop(cm_cql_writer_t *w, cm_cql_call_t *call)
 {
-    cm_cql_call_detach(call);
-    cm_cql_call_free(call);
+    cm_cql_call_drop(call);
     w->copies--;
 }
 

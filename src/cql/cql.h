@@ -16,6 +16,9 @@
  * In callbacks everything may be called but cm_cql_run(), cm_cql_close() and the functions that
  * wait (cm_cql_connect(), cm_cql_query_wait(), cm_cql_prepare_wait()); those answer CM_EUSAGE.
  *
+ * Memory: without memory the functions return CM_ENOMEM and requests end with CM_CQL_MEMORY; the
+ * client never ends the program.
+ *
  * docs/cql.md tells the whole story with an example. In the comments "v4 4.1.4" is a section of
  * Cassandra's doc/native_protocol_v4.spec, "v5" of native_protocol_v5.spec. */
 #ifndef CM_CQL_CQL_H
@@ -45,6 +48,7 @@ typedef enum cm_cql_code {
     CM_CQL_TLS,       /* no trusted TLS connection: certificate, host name, no TLS at all */
     CM_CQL_CANCELLED, /* the session was closed, or the scan stopped by its caller */
     CM_CQL_INVALID,   /* the request cannot be sent as it is */
+    CM_CQL_MEMORY,    /* the client is out of memory; a write may have happened */
 } cm_cql_code_t;
 
 /* The server's error codes (v4 section 9, v5 section 8). */
@@ -88,8 +92,8 @@ const char *cm_cql_code_name(cm_cql_code_t code);
 const char *cm_cql_server_code_name(int32_t server_code);
 
 /* Puts the error into the house's cm_err_t: CM_EUSAGE for credentials, TLS and what the server
- * calls invalid; CM_ECORRUPT for a broken protocol; CM_ESTOP for cancelled; CM_EIO for all others.
- * Returns that code, 0 for no error (`error` NULL). */
+ * calls invalid; CM_ECORRUPT for a broken protocol; CM_ESTOP for cancelled; CM_ENOMEM for no
+ * memory; CM_EIO for all others. Returns that code, 0 for no error (`error` NULL). */
 int cm_cql_error_to_err(const cm_cql_error_t *error, cm_err_t *err);
 
 /* Whether the same request may succeed later or on another node (overload, time-outs, unavailable

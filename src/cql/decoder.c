@@ -5,7 +5,7 @@
 #include <lz4.h>
 
 enum {
-    LZ4_TIMES = 255, /* LZ4 makes no more than this of a byte, so a length beyond it is a lie */
+    LZ4_TIMES = 255, /* no byte of LZ4 becomes more than this: a longer length is false */
     LZ4_MORE = 64,
 };
 
@@ -18,7 +18,8 @@ char *cm_cql_decoder_room(cm_cql_decoder_t *d, size_t want)
         d->in.len -= d->at;
         d->at = 0;
     }
-    cm_buf_reserve(&d->in, want);
+    if (!cm_buf_try_reserve(&d->in, want))
+        return NULL;
     return d->in.data + d->in.len;
 }
 
@@ -33,7 +34,8 @@ static int decompress(cm_cql_decoder_t *d, cm_str_t packed, size_t len, cm_str_t
     if (len > packed.len * LZ4_TIMES + LZ4_MORE || packed.len > INT32_MAX || len > INT32_MAX)
         return cm_fail(err, CM_ECORRUPT, "%zu compressed bytes cannot become %zu", packed.len, len);
     cm_buf_clear(&d->plain);
-    cm_buf_reserve(&d->plain, len + 1);
+    if (!cm_buf_try_reserve(&d->plain, len + 1))
+        return cm_cql_fail_memory(err);
     int got = LZ4_decompress_safe(packed.data, d->plain.data, (int)packed.len, (int)len);
     if (got < 0 || (size_t)got != len)
         return cm_fail(err, CM_ECORRUPT, "%zu bytes of LZ4 do not decompress to %zu", packed.len,
@@ -113,7 +115,8 @@ static uint64_t load_little(const char *at, int len)
 }
 
 /* v5 2.1 and 2.2: 17 bits payload length, with compression 17 bits length before it, one bit "holds
- * whole messages", CRC-24; payload; CRC-32. Returns 1, 0 for more bytes, or CM_ECORRUPT. */
+ * whole messages", CRC-24; payload; CRC-32. Returns 1, 0 when more bytes are needed, or a negative
+ * code. */
 static int next_segment(cm_cql_decoder_t *d, cm_str_t *payload, bool *whole, cm_err_t *err)
 {
     const int fields = d->lz4 ? 5 : 3, head = fields + 3;
@@ -165,7 +168,8 @@ static int next_of_payload(cm_cql_decoder_t *d, cm_cql_frame_t *frame, cm_err_t 
 /* A part of a large message came; 1 when it is complete. */
 static int add_part(cm_cql_decoder_t *d, cm_str_t part, cm_cql_frame_t *frame, cm_err_t *err)
 {
-    cm_buf_add(&d->parts, part.data, part.len);
+    if (!cm_cql_append(&d->parts, part))
+        return cm_cql_fail_memory(err);
     cm_str_t bytes = {d->parts.data, d->parts.len};
     int64_t len = read_header(d, bytes, frame, err);
     if (len < 0)

@@ -2,19 +2,23 @@
 
 #include "cql/route.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 /* ---- the end ---- */
 
-/* Asks for the next page before this one is shown, so that the node works meanwhile. */
-static void next_page(cm_cql_call_t *call, const cm_cql_result_t *result)
+/* Requests the next page before this one is shown, so that the node works meanwhile. False when
+ * there is no memory. */
+static bool next_page(cm_cql_call_t *call, const cm_cql_result_t *result)
 {
     cm_buf_clear(&call->paging_state);
-    cm_buf_add_str(&call->paging_state, result->rows->paging_state);
+    if (!cm_cql_append(&call->paging_state, result->rows->paging_state))
+        return false;
     call->attempts = 0;
     cm_cql_call_submit(call);
     if (call->conn != NULL)
         cm_cql_conn_flush(call->conn);
+    return true;
 }
 
 /* The user's calls end here. */
@@ -25,9 +29,16 @@ static void finish_user(cm_cql_call_t *call, const cm_cql_error_t *error,
     cm_cql_done_t done = call->done;
     void *context = call->context;
 
-    if (result != NULL && result->rows != NULL && result->rows->more && !call->one_page) {
-        next_page(call, result);
-    } else {
+    bool more = result != NULL && result->rows != NULL && result->rows->more && !call->one_page;
+    cm_cql_error_t no_memory;
+
+    if (more && !next_page(call, result)) {
+        cm_cql_set_memory_error(&no_memory);
+        error = &no_memory;
+        result = NULL;
+        more = false;
+    }
+    if (!more) {
         s->in_flight--;
         s->answered++;
         if (error != NULL)
@@ -49,6 +60,7 @@ static int wire_consistency(const cm_cql_t *s, cm_cql_consistency_t consistency)
     return (int)(consistency != CM_CQL_DEFAULT ? consistency : s->loop.o.consistency) - CM_CQL_ANY;
 }
 
+/* The paging state has room for that of the request. */
 static void fill(cm_cql_call_t *call, cm_cql_t *s, int opcode, const cm_cql_request_t *request)
 {
     static const cm_cql_request_t plain = {0};
@@ -57,7 +69,6 @@ static void fill(cm_cql_call_t *call, cm_cql_t *s, int opcode, const cm_cql_requ
     if (request == NULL)
         request = &plain;
     cm_buf_clear(&body);
-    cm_buf_clear(&paging_state);
     if (request->paging_state.len > 0)
         cm_buf_add_str(&paging_state, request->paging_state);
     *call = (cm_cql_call_t){.session = s,
@@ -89,7 +100,16 @@ cm_cql_call_t *cm_cql_call_new(cm_cql_t *s, int opcode, const cm_cql_request_t *
         s->free_calls = call->link.next;
         s->free_call_count--;
     } else {
-        call = cm_alloc_zero(1, sizeof *call);
+        call = calloc(1, sizeof *call);
+        if (call == NULL)
+            return NULL;
+        call->session = s;
+    }
+    cm_buf_clear(&call->paging_state);
+    if (request != NULL && request->paging_state.len > 0 &&
+        !cm_buf_try_reserve(&call->paging_state, request->paging_state.len)) {
+        cm_cql_call_free(call);
+        return NULL;
     }
     fill(call, s, opcode, request);
     return call;
@@ -100,6 +120,7 @@ void cm_cql_call_free(cm_cql_call_t *call)
     enum { KEEP_BODY = 64 * 1024, KEEP_CALLS = 65536 };
     cm_cql_t *s = call->session;
 
+    assert(call->place == CM_CQL_NOWHERE);
     cm_cql_timer_stop(&s->loop.wheel, &call->timer);
     if (call->body.cap > KEEP_BODY)
         cm_buf_free(&call->body);
@@ -131,6 +152,12 @@ void cm_cql_call_detach(cm_cql_call_t *call)
     call->conn = NULL;
 }
 
+void cm_cql_call_drop(cm_cql_call_t *call)
+{
+    cm_cql_call_detach(call);
+    cm_cql_call_free(call);
+}
+
 static void end_call(cm_cql_call_t *call, const cm_cql_error_t *error)
 {
     cm_cql_call_detach(call);
@@ -149,6 +176,17 @@ static void set_deadline(cm_cql_call_t *call)
         cm_cql_timer_stop(&s->loop.wheel, &call->timer);
 }
 
+/* There is no memory to send it: it fails in the next round. */
+static void rest_without_memory(cm_cql_call_t *call)
+{
+    cm_cql_t *s = call->session;
+
+    call->no_memory = true;
+    call->place = CM_CQL_RESTING;
+    cm_cql_list_add(&s->resting, call);
+    cm_cql_timer_set(&s->loop.wheel, &call->timer, s->loop.now);
+}
+
 void cm_cql_call_submit(cm_cql_call_t *call)
 {
     cm_cql_t *s = call->session;
@@ -156,7 +194,8 @@ void cm_cql_call_submit(cm_cql_call_t *call)
 
     set_deadline(call);
     if (conn != NULL) {
-        cm_cql_conn_send(conn, call);
+        if (!cm_cql_conn_send(conn, call))
+            rest_without_memory(call);
         return;
     }
     if (call->pinned != NULL) {
@@ -179,7 +218,8 @@ void cm_cql_queue_drain(cm_cql_t *s)
         if (conn == NULL)
             return;
         cm_cql_list_remove(&s->queue, call);
-        cm_cql_conn_send(conn, call);
+        if (!cm_cql_conn_send(conn, call))
+            rest_without_memory(call);
     }
 }
 
@@ -237,6 +277,12 @@ static void on_timer(cm_cql_timer_t *timer)
 
     switch (call->place) {
     case CM_CQL_RESTING:
+        if (call->no_memory) {
+            call->no_memory = false;
+            cm_cql_set_memory_error(&error);
+            cm_cql_call_failed(call, &error);
+            break;
+        }
         cm_cql_call_detach(call);
         call->reprepared = 0;
         cm_cql_call_submit(call);
@@ -248,7 +294,7 @@ static void on_timer(cm_cql_timer_t *timer)
     default:
         cm_cql_set_error(&error, CM_CQL_NO_NODE, "no node took the request within %d ms%s%s%s%s",
                          call->timeout_ms, s->loop.last_error.code ? "; " : "",
-                         s->loop.last_error.node, s->loop.last_error.code ? ": " : "",
+                         s->loop.last_error.node, s->loop.last_error.node[0] ? ": " : "",
                          s->loop.last_error.text);
         end_call(call, &error);
     }

@@ -9,11 +9,13 @@
  * CM_EUSAGE when the session has failed. */
 int cm_cql_admit(cm_cql_t *s, cm_err_t *err);
 
-/* A call of the user's with the request's settings (NULL: the default ones). Nothing is sent. */
+/* A call of the user's with the request's settings (NULL: the default ones). Nothing is sent. NULL
+ * when there is no memory. */
 cm_cql_call_t *cm_cql_call_new(cm_cql_t *s, int opcode, const cm_cql_request_t *request);
 void cm_cql_call_free(cm_cql_call_t *call);
 
-/* Sends it to a connection, or queues it. */
+/* Sends it to a connection, or queues it. What prevents that is told to its `finish` later, out of
+ * cm_cql_run(). */
 void cm_cql_call_submit(cm_cql_call_t *call);
 
 /* Its attempt has failed: tries again later where that is allowed, or finishes it. */
@@ -21,6 +23,9 @@ void cm_cql_call_failed(cm_cql_call_t *call, const cm_cql_error_t *error);
 
 /* Takes it out of its place without ending it. */
 void cm_cql_call_detach(cm_cql_call_t *call);
+
+/* Frees it wherever it is, without a callback. */
+void cm_cql_call_drop(cm_cql_call_t *call);
 
 /* Sends what is queued as far as there are free streams. */
 void cm_cql_queue_drain(cm_cql_t *s);

@@ -21,14 +21,15 @@ void cm_cql_drop_sent(cm_buf_t *out, size_t *at)
     *at = 0;
 }
 
-cm_buf_t *cm_cql_encoder_begin(cm_cql_encoder_t *e, int stream, int opcode)
+cm_buf_t *cm_cql_encoder_begin(cm_cql_encoder_t *e, int stream, int opcode, size_t size)
 {
     cm_buf_t *buf = e->segments ? &e->plain : &e->out;
 
     if (buf == &e->out)
         cm_cql_drop_sent(&e->out, &e->at);
+    if (!cm_buf_try_reserve(buf, CM_CQL_HEADER + size))
+        return NULL;
     e->begun = buf->len;
-    cm_buf_reserve(buf, CM_CQL_HEADER);
     char *head = buf->data + buf->len;
     head[0] = (char)(e->version | (e->response ? 0x80 : 0));
     head[1] = 0;
@@ -45,7 +46,8 @@ static void store_big(char *at, uint32_t value)
     memcpy(at, &value, 4);
 }
 
-/* v4 section 5: length before, then the LZ4 block; left as it is when that is not shorter. */
+/* v4 section 5: the length before compression, then the LZ4 block. The body stays as it is when
+ * that is not shorter, or when there is no memory for it. */
 static void compress_body(cm_cql_encoder_t *e)
 {
     char *head = e->out.data + e->begun;
@@ -55,7 +57,8 @@ static void compress_body(cm_cql_encoder_t *e)
         return;
     int bound = LZ4_compressBound((int)len);
     cm_buf_clear(&e->scratch);
-    cm_buf_reserve(&e->scratch, (size_t)bound);
+    if (!cm_buf_try_reserve(&e->scratch, (size_t)bound))
+        return;
     int packed = LZ4_compress_default(head + CM_CQL_HEADER, e->scratch.data, (int)len, bound);
     if (packed <= 0 || (size_t)packed + 4 >= len)
         return;
@@ -80,40 +83,41 @@ static void add_little(cm_buf_t *buf, uint64_t value, int len)
         cm_buf_add_char(buf, (char)(value >> (8 * i)));
 }
 
-/* v5 2.1 and 2.2, see the decoder. */
-static void add_segment(cm_cql_encoder_t *e, const char *data, size_t len, bool whole)
+/* v5 2.1 and 2.2, see the decoder. False when there is no memory. */
+static bool add_segment(cm_cql_encoder_t *e, const char *data, size_t len, bool whole)
 {
-    uint64_t bits = len, plain_len = 0;
+    uint64_t bits, plain_len = 0;
     const char *payload = data;
     size_t payload_len = len;
 
-    if (e->lz4) {
-        int bound = LZ4_compressBound((int)len);
-        cm_buf_clear(&e->scratch);
-        cm_buf_reserve(&e->scratch, (size_t)bound);
-        int packed = LZ4_compress_default(data, e->scratch.data, (int)len, bound);
+    cm_buf_clear(&e->scratch);
+    if (e->lz4 && cm_buf_try_reserve(&e->scratch, (size_t)LZ4_compressBound((int)len))) {
+        int packed =
+            LZ4_compress_default(data, e->scratch.data, (int)len, LZ4_compressBound((int)len));
         if (packed > 0 && (size_t)packed < len) {
             payload = e->scratch.data;
             payload_len = (size_t)packed;
             plain_len = len;
         }
-        bits = payload_len | plain_len << 17;
     }
+    bits = payload_len | plain_len << 17;
     const int fields = e->lz4 ? 5 : 3;
     bits |= (uint64_t)whole << (e->lz4 ? 34 : 17);
-    cm_buf_reserve(&e->out, payload_len + 12);
+    if (!cm_buf_try_reserve(&e->out, payload_len + 12))
+        return false;
     add_little(&e->out, bits, fields);
     add_little(&e->out, cm_cql_crc24(bits, fields), 3);
     cm_buf_add(&e->out, payload, payload_len);
     add_little(&e->out, cm_cql_crc32(payload, payload_len), 4);
+    return true;
 }
 
-void cm_cql_encoder_pack(cm_cql_encoder_t *e)
+bool cm_cql_encoder_pack(cm_cql_encoder_t *e)
 {
     const char *at = e->plain.data, *end = at + e->plain.len;
 
     if (e->plain.len == 0)
-        return;
+        return true;
     cm_cql_drop_sent(&e->out, &e->at);
     while (at < end) {
         size_t len = 0;
@@ -124,18 +128,21 @@ void cm_cql_encoder_pack(cm_cql_encoder_t *e)
             len += one;
         }
         if (len <= CM_CQL_SEGMENT_MAX) {
-            add_segment(e, at, len, true);
+            if (!add_segment(e, at, len, true))
+                return false;
             at += len;
             continue;
         }
         for (const char *stop = at + len; at < stop;) {
             size_t part = (size_t)(stop - at);
             part = part < CM_CQL_SEGMENT_MAX ? part : CM_CQL_SEGMENT_MAX;
-            add_segment(e, at, part, false);
+            if (!add_segment(e, at, part, false))
+                return false;
             at += part;
         }
     }
     cm_buf_clear(&e->plain);
+    return true;
 }
 
 void cm_cql_encoder_free(cm_cql_encoder_t *e)

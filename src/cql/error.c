@@ -14,6 +14,7 @@ const char *cm_cql_code_name(cm_cql_code_t code)
         [CM_CQL_TLS] = "tls",
         [CM_CQL_CANCELLED] = "cancelled",
         [CM_CQL_INVALID] = "invalid",
+        [CM_CQL_MEMORY] = "memory",
     };
     return (size_t)code < sizeof names / sizeof *names ? names[code] : "unknown";
 }
@@ -82,6 +83,7 @@ bool cm_cql_error_is_passing(const cm_cql_error_t *error)
     case CM_CQL_LOST:
     case CM_CQL_NO_NODE:
     case CM_CQL_PROTOCOL:
+    case CM_CQL_MEMORY:
         return true;
     default:
         return false;
@@ -99,6 +101,8 @@ static int house_code(const cm_cql_error_t *error)
         return CM_ECORRUPT;
     case CM_CQL_CANCELLED:
         return CM_ESTOP;
+    case CM_CQL_MEMORY:
+        return CM_ENOMEM;
     case CM_CQL_SERVER:
         return cm_cql_error_is_passing(error) ? CM_EIO : CM_EUSAGE;
     default:

@@ -1,13 +1,18 @@
 /* The handshake: OPTIONS, STARTUP, log-in (v4 4.1.1 to 4.1.3, v5 2.3).
  *
- * OPTIONS goes first, to learn whether the node can compress. A node that does not know protocol 5
- * answers with an error, in a version that it knows: then the session goes on with 4. */
+ * OPTIONS goes first, to find out whether the node can compress. A node that does not know protocol
+ * 5 answers with an error, in a version that it knows: then the session continues with 4. */
 #include "cql/conn.h"
 #include "cql/wire.h"
 
-static cm_buf_t *begin(cm_cql_conn_t *conn, int opcode)
+/* NULL, and the connection is broken, when there is no memory. */
+static cm_buf_t *begin(cm_cql_conn_t *conn, int opcode, size_t size)
 {
-    return cm_cql_encoder_begin(&conn->encoder, 0, opcode);
+    cm_buf_t *buf = cm_cql_encoder_begin(&conn->encoder, 0, opcode, size);
+
+    if (buf == NULL)
+        cm_cql_conn_break(conn, CM_CQL_MEMORY, "out of memory during the handshake");
+    return buf;
 }
 
 static void end(cm_cql_conn_t *conn)
@@ -23,8 +28,9 @@ static void start_tls(cm_cql_conn_t *conn)
     cm_err_t err;
 
     conn->state = CM_CQL_CONN_TLS;
-    if (cm_cql_tls_new(conn->loop->tls, host, &conn->tls, &err) < 0) {
-        cm_cql_conn_break(conn, CM_CQL_TLS, "%s", err.text);
+    int rc = cm_cql_tls_new(conn->loop->tls, host, &conn->tls, &err);
+    if (rc < 0) {
+        cm_cql_conn_break(conn, rc == CM_ENOMEM ? CM_CQL_MEMORY : CM_CQL_TLS, "%s", err.text);
         return;
     }
     if (cm_cql_tls_handshake(conn->tls, &err) < 0) /* writes the first message */
@@ -39,8 +45,8 @@ void cm_cql_handshake_begin(cm_cql_conn_t *conn)
         return;
     }
     conn->state = CM_CQL_CONN_OPTIONS;
-    begin(conn, CM_CQL_OP_OPTIONS);
-    end(conn);
+    if (begin(conn, CM_CQL_OP_OPTIONS, 0) != NULL)
+        end(conn);
 }
 
 static void send_startup(cm_cql_conn_t *conn, cm_str_t supported)
@@ -60,8 +66,13 @@ static void send_startup(cm_cql_conn_t *conn, cm_str_t supported)
     if (loop->o.compression == CM_CQL_LZ4 && !conn->lz4)
         cm_cql_say(loop, CM_LOG_WARN, "the node does not offer LZ4", "node=%s", conn->name);
     conn->state = CM_CQL_CONN_STARTUP;
-    cm_buf_t *buf = begin(conn, CM_CQL_OP_STARTUP);
     int count = conn->lz4 ? 4 : 3;
+    size_t size = 2;
+    for (int i = 0; i < count; i++)
+        size += 4 + strlen(entries[i].key) + strlen(entries[i].value);
+    cm_buf_t *buf = begin(conn, CM_CQL_OP_STARTUP, size);
+    if (buf == NULL)
+        return;
     cm_cql_add_u16(buf, count);
     for (int i = 0; i < count; i++) {
         cm_cql_add_string(buf, cm_str(entries[i].key));
@@ -72,7 +83,7 @@ static void send_startup(cm_cql_conn_t *conn, cm_str_t supported)
         conn->encoder.lz4 = conn->decoder.lz4 = conn->lz4;
 }
 
-/* STARTUP was answered: from here on a connection of v5 speaks in segments (v5 2.3.1). */
+/* STARTUP was answered: from here on a connection of v5 uses segments (v5 2.3.1). */
 static void started(cm_cql_conn_t *conn)
 {
     if (conn->version < 5)
@@ -86,18 +97,20 @@ static void log_in(cm_cql_conn_t *conn, cm_str_t body)
 {
     const cm_cql_options_t *o = &conn->loop->o;
     cm_cql_reader_t r = cm_cql_reader(body);
-    cm_str_t who = cm_cql_read_string(&r);
+    cm_str_t authenticator = cm_cql_read_string(&r);
 
     if (o->username == NULL) {
         cm_cql_conn_fail(conn, CM_CQL_AUTH,
                          "the node demands a log-in (%.*s); give a user name and a password",
-                         cm_utf8_head(who, 100), who.data);
+                         cm_utf8_head(authenticator, 100), authenticator.data);
         return;
     }
     started(conn);
     conn->state = CM_CQL_CONN_AUTH;
     size_t user = strlen(o->username), password = strlen(o->password);
-    cm_buf_t *buf = begin(conn, CM_CQL_OP_AUTH_RESPONSE);
+    cm_buf_t *buf = begin(conn, CM_CQL_OP_AUTH_RESPONSE, 4 + user + password + 2);
+    if (buf == NULL)
+        return;
     cm_cql_add_i32(buf, (int32_t)(user + password + 2));
     cm_cql_add_u8(buf, 0);
     cm_buf_add(buf, o->username, user);
@@ -122,8 +135,9 @@ static void refused(cm_cql_conn_t *conn, const cm_cql_frame_t *frame)
     cm_cql_parsed_t *parsed = &loop->parsed;
     cm_err_t err;
 
-    if (cm_cql_parse(frame, parsed, &err) < 0) {
-        cm_cql_conn_fail(conn, CM_CQL_PROTOCOL, "%s", err.text);
+    int rc = cm_cql_parse(frame, parsed, &err);
+    if (rc < 0) {
+        cm_cql_conn_fail(conn, rc == CM_ENOMEM ? CM_CQL_MEMORY : CM_CQL_PROTOCOL, "%s", err.text);
         return;
     }
     memcpy(parsed->error.node, conn->name, sizeof parsed->error.node);

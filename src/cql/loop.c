@@ -38,6 +38,11 @@ void cm_cql_set_error(cm_cql_error_t *error, cm_cql_code_t code, const char *for
     va_end(args);
 }
 
+void cm_cql_set_memory_error(cm_cql_error_t *error)
+{
+    cm_cql_set_error(error, CM_CQL_MEMORY, "out of memory");
+}
+
 /* splitmix64 */
 static uint64_t next_random(cm_cql_loop_t *loop)
 {

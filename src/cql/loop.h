@@ -44,7 +44,7 @@ typedef struct cm_cql_loop {
 } cm_cql_loop_t;
 
 /* Fills in the defaults, copies the texts and checks everything. CM_EUSAGE names what is wrong;
- * cm_cql_options_free() is needed then as well. */
+ * CM_ENOMEM. cm_cql_options_free() is needed then as well. */
 int cm_cql_options_fill(cm_cql_options_t *o, const cm_cql_options_t *given, cm_err_t *err);
 void cm_cql_options_free(cm_cql_options_t *o);
 
@@ -59,8 +59,9 @@ int64_t cm_cql_backoff(cm_cql_loop_t *loop, int failures, int min_ms, int max_ms
 void cm_cql_say(const cm_cql_loop_t *loop, cm_level_t level, const char *msg, const char *format,
                 ...) __attribute__((format(printf, 4, 5)));
 
-/* Fills an error that names no node. */
+/* Fill an error that names no node. */
 void cm_cql_set_error(cm_cql_error_t *error, cm_cql_code_t code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+void cm_cql_set_memory_error(cm_cql_error_t *error);
 
 #endif

@@ -12,28 +12,32 @@ void cm_cql_columns_free(cm_cql_columns_t *columns)
 
 static cm_str_t keep(cm_buf_t *names, cm_str_t text)
 {
-    char *at = names->data + names->len; /* the room was reserved: it does not move */
+    char *at = names->data + names->len; /* the room is reserved: the buffer does not move */
     cm_buf_add_str(names, text);
     return (cm_str_t){at, text.len};
 }
 
-void cm_cql_columns_copy(cm_cql_columns_t *to, const cm_cql_columns_t *from)
+bool cm_cql_columns_copy(cm_cql_columns_t *to, const cm_cql_columns_t *from)
 {
     size_t total = from->keyspace.len + from->table.len + 1;
+    cm_cql_columns_t copy = {.count = from->count, .cap = from->count};
 
     for (int i = 0; i < from->count; i++)
         total += from->list[i].name.len;
-    cm_cql_columns_free(to);
-    cm_buf_reserve(&to->names, total);
-    to->keyspace = keep(&to->names, from->keyspace);
-    to->table = keep(&to->names, from->table);
-    to->count = to->cap = from->count;
-    if (from->count > 0)
-        to->list = cm_alloc((size_t)from->count * sizeof *to->list);
-    for (int i = 0; i < from->count; i++) {
-        to->list[i].type = from->list[i].type;
-        to->list[i].name = keep(&to->names, from->list[i].name);
+    copy.list = malloc((size_t)(from->count + 1) * sizeof *copy.list);
+    if (copy.list == NULL || !cm_buf_try_reserve(&copy.names, total)) {
+        cm_cql_columns_free(&copy);
+        return false;
     }
+    copy.keyspace = keep(&copy.names, from->keyspace);
+    copy.table = keep(&copy.names, from->table);
+    for (int i = 0; i < from->count; i++) {
+        copy.list[i].type = from->list[i].type;
+        copy.list[i].name = keep(&copy.names, from->list[i].name);
+    }
+    cm_cql_columns_free(to);
+    *to = copy;
+    return true;
 }
 
 void cm_cql_parsed_free(cm_cql_parsed_t *parsed)
@@ -60,7 +64,7 @@ bool cm_cql_elements_next(cm_cql_elements_t *elements, cm_str_t *element)
     if (elements->left <= 0)
         return false;
     elements->left--;
-    cm_cql_reader_t r = {elements->at, elements->end, false};
+    cm_cql_reader_t r = {.at = elements->at, .end = elements->end};
     *element = cm_cql_read_bytes(&r);
     elements->at = r.at;
     if (r.bad)
@@ -148,13 +152,14 @@ void cm_cql_add_batch_parameters(cm_buf_t *buf, int version, const cm_cql_parame
         cm_cql_add_i64(buf, p->timestamp_us);
 }
 
-void cm_cql_add_values(cm_buf_t *buf, const cm_cql_value_t *values, int count)
+bool cm_cql_add_values(cm_buf_t *buf, const cm_cql_value_t *values, int count)
 {
     size_t total = 2;
 
     for (int i = 0; i < count; i++)
         total += 4 + (values[i].len > 0 ? (size_t)values[i].len : 0);
-    cm_buf_reserve(buf, total);
+    if (!cm_buf_try_reserve(buf, total))
+        return false;
     char *at = buf->data + buf->len;
     *at++ = (char)(count >> 8);
     *at++ = (char)count;
@@ -168,4 +173,5 @@ void cm_cql_add_values(cm_buf_t *buf, const cm_cql_value_t *values, int count)
         at += values[i].len;
     }
     buf->len = (size_t)(at - buf->data);
+    return true;
 }

@@ -1,6 +1,6 @@
-/* Messages: what requests look like, and what is in the answers.
+/* Messages: what requests contain, and what is in the answers.
  *
- * Parsers borrow the body they read. One thread. */
+ * Parsers borrow the body that they read. One thread. */
 #ifndef CM_CQL_MESSAGE_H
 #define CM_CQL_MESSAGE_H
 
@@ -26,8 +26,9 @@ typedef struct cm_cql_columns {
 
 void cm_cql_columns_free(cm_cql_columns_t *columns);
 
-/* Makes `to` an independent copy of `from`. */
-void cm_cql_columns_copy(cm_cql_columns_t *to, const cm_cql_columns_t *from);
+/* Makes `to` an independent copy of `from`. False, and `to` is as it was, when there is no memory.
+ */
+bool cm_cql_columns_copy(cm_cql_columns_t *to, const cm_cql_columns_t *from);
 
 enum { CM_CQL_MAX_KEYS = 16 };
 
@@ -38,7 +39,7 @@ typedef struct cm_cql_prepared_body {
     uint16_t keys[CM_CQL_MAX_KEYS]; /* which value is which part of the partition key */
 } cm_cql_prepared_body_t;
 
-/* What an answer is parsed into; its memory is used again and again. */
+/* What an answer is parsed into; its memory is reused for the next one. */
 typedef struct cm_cql_parsed {
     cm_cql_columns_t columns; /* of rows, or of a prepared statement's result */
     cm_cql_columns_t bound;   /* of a prepared statement's values */
@@ -57,9 +58,9 @@ typedef struct cm_cql_parsed {
 void cm_cql_parsed_free(cm_cql_parsed_t *parsed);
 
 /* Parses an ERROR or RESULT message, with what precedes it (tracing id, warnings, payload). Returns
- * CM_CQL_OP_ERROR or CM_CQL_OP_RESULT, or CM_ECORRUPT with what is wrong. The client never asks to
- * leave the metadata out: a page of rows is large against it, and what was known before may have
- * been altered meanwhile. */
+ * CM_CQL_OP_ERROR or CM_CQL_OP_RESULT, CM_ECORRUPT with what is wrong, or CM_ENOMEM. The client
+ * never asks to leave the metadata out: a page of rows is large compared with it, and the table may
+ * have been altered since it was read. */
 int cm_cql_parse(const cm_cql_frame_t *frame, cm_cql_parsed_t *parsed, cm_err_t *err);
 
 /* A map<text, text>, set<text> or list<text> read element by element (v4 6.12 to 6.14). */
@@ -82,10 +83,10 @@ typedef struct cm_cql_event {
 /* Returns 0 or CM_ECORRUPT. */
 int cm_cql_parse_event(cm_str_t body, cm_cql_event_t *event, cm_err_t *err);
 
-/* Whether SUPPORTED (v4 4.2.4) names `value` for `option`; false too for a broken body. */
+/* Whether SUPPORTED (v4 4.2.4) names `value` for `option`; false for a malformed body too. */
 bool cm_cql_supported(cm_str_t body, cm_str_t option, cm_str_t value);
 
-/* What follows the text or the id in QUERY and EXECUTE, and the statements in BATCH. */
+/* What comes after the text or the id in QUERY and EXECUTE, and after the statements in BATCH. */
 typedef struct cm_cql_parameters {
     int consistency; /* as on the wire */
     int serial;      /* as on the wire, -1: none */
@@ -95,13 +96,15 @@ typedef struct cm_cql_parameters {
     cm_str_t values;      /* [short] n and n [value]; empty: none */
 } cm_cql_parameters_t;
 
+enum { CM_CQL_PARAMETERS = 32 }; /* bytes of them at most, without paging state and values */
+
 /* v4 4.1.4; from v5 on the flags are an [int]. */
 void cm_cql_add_parameters(cm_buf_t *buf, int version, const cm_cql_parameters_t *p);
 
 /* v4 4.1.7: the same for a BATCH. */
 void cm_cql_add_batch_parameters(cm_buf_t *buf, int version, const cm_cql_parameters_t *p);
 
-/* Appends [short] n and n [value]. */
-void cm_cql_add_values(cm_buf_t *buf, const cm_cql_value_t *values, int count);
+/* Appends [short] n and n [value]. False when there is no memory. */
+bool cm_cql_add_values(cm_buf_t *buf, const cm_cql_value_t *values, int count);
 
 #endif

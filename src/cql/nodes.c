@@ -1,5 +1,6 @@
 #include "cql/nodes.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 static void on_timer(cm_cql_timer_t *timer)
@@ -9,19 +10,21 @@ static void on_timer(cm_cql_timer_t *timer)
 
 cm_cql_node_t *cm_cql_node_add(cm_cql_nodes_t *nodes, const cm_cql_address_t *address)
 {
-    cm_cql_node_t *node = cm_alloc_zero(1, sizeof *node);
-    char host[CM_CQL_NAME];
+    cm_cql_node_t **list =
+        cm_cql_grow(nodes->list, (size_t)nodes->count, &nodes->cap, sizeof(cm_cql_node_t *));
+    cm_cql_node_t *node = calloc(1, sizeof *node);
 
+    if (list != NULL)
+        nodes->list = list;
+    if (list == NULL || node == NULL) {
+        free(node);
+        return NULL;
+    }
     node->nodes = nodes;
     node->address = *address;
     node->timer.fire = on_timer;
     cm_cql_address_name(address, node->name);
-    cm_cql_address_host(address, host);
-    node->tls_name = cm_strdup(host);
-    if (nodes->count == nodes->cap) {
-        nodes->cap = nodes->cap ? 2 * nodes->cap : 16;
-        nodes->list = cm_realloc(nodes->list, (size_t)nodes->cap * sizeof(cm_cql_node_t *));
-    }
+    cm_cql_address_host(address, node->tls_name);
     node->index = nodes->count;
     nodes->list[nodes->count++] = node;
     return node;
@@ -38,10 +41,18 @@ cm_cql_node_t *cm_cql_node_by_address(const cm_cql_nodes_t *nodes, const cm_cql_
 
 static void free_node(cm_cql_node_t *node)
 {
-    free(node->tls_name);
     free(node->dc);
     free(node->rack);
     free(node);
+}
+
+void cm_cql_nodes_cut(cm_cql_nodes_t *nodes, int count)
+{
+    while (nodes->count > count) {
+        cm_cql_node_t *node = nodes->list[--nodes->count];
+        assert(node->count == 0);
+        free_node(node);
+    }
 }
 
 /* How many connections it should have. */
@@ -65,7 +76,7 @@ static void on_ready(cm_cql_conn_t *conn)
 
     node->failures = 0;
     node->silent = false;
-    loop->last_error.code = CM_CQL_OK;
+    loop->last_error = (cm_cql_error_t){0};
     cm_cql_timer_stop(&loop->wheel, &node->timer);
     if (node->ready++ == 0)
         cm_cql_say(loop, CM_LOG_INFO, "node up", "node=%s dc=%s rack=%s", node->name,
@@ -143,9 +154,16 @@ void cm_cql_node_maintain(cm_cql_node_t *node)
         return;
     if (target > 1 && node->ready == 0 && node->failures > 0)
         target = 1; /* one is enough to find out */
-    while (node->count < target)
-        node->conns[node->count++] = cm_cql_conn_open(loop, &conn_events, node, &node->address,
-                                                      node->tls_name, loop->o.max_requests);
+    while (node->count < target) {
+        cm_cql_conn_t *conn = cm_cql_conn_open(loop, &conn_events, node, &node->address,
+                                               node->tls_name, loop->o.max_requests);
+        if (conn == NULL) {
+            node->failures++;
+            try_later(node, false);
+            return;
+        }
+        node->conns[node->count++] = conn;
+    }
 }
 
 void cm_cql_node_silent(cm_cql_node_t *node)
@@ -216,7 +234,6 @@ void cm_cql_nodes_close(cm_cql_nodes_t *nodes, const cm_cql_error_t *error)
 void cm_cql_nodes_free(cm_cql_nodes_t *nodes)
 {
     cm_cql_nodes_sweep(nodes);
-    for (int i = 0; i < nodes->count; i++)
-        free_node(nodes->list[i]);
+    cm_cql_nodes_cut(nodes, 0);
     free(nodes->list);
 }

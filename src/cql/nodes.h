@@ -14,8 +14,8 @@ struct cm_cql_node {
     cm_cql_nodes_t *nodes;
     cm_cql_node_t *next_former;
     cm_cql_address_t address;
-    char name[CM_CQL_NAME]; /* "address:port" */
-    char *tls_name;         /* the name that its certificate must have */
+    char name[CM_CQL_NAME];     /* "address:port" */
+    char tls_name[CM_CQL_HOST]; /* the name that its certificate must have */
     char *dc, *rack;
     char id[16]; /* host_id */
     bool has_id;
@@ -36,14 +36,18 @@ struct cm_cql_nodes {
     /* A node went up or down. */
     void (*changed)(cm_cql_nodes_t *nodes);
     cm_cql_node_t **list;
-    int count, cap;
+    int count;
+    size_t cap;
     int turn;              /* index of the node that is asked next where any will do */
     cm_cql_node_t *former; /* gone ones whose connections are still draining */
     bool closed;           /* nothing connects any more */
 };
 
-/* Adds a node that no connection has yet. */
+/* Adds a node, which has no connection yet. NULL, and nothing is added, when there is no memory. */
 cm_cql_node_t *cm_cql_node_add(cm_cql_nodes_t *nodes, const cm_cql_address_t *address);
+
+/* Removes the nodes from number `count` on, which must have no connection. */
+void cm_cql_nodes_cut(cm_cql_nodes_t *nodes, int count);
 
 /* The node with that address; NULL when there is none. */
 cm_cql_node_t *cm_cql_node_by_address(const cm_cql_nodes_t *nodes, const cm_cql_address_t *address);

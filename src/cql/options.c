@@ -80,12 +80,7 @@ static int check(const cm_cql_options_t *o, cm_err_t *err)
     return 0;
 }
 
-static void copy(const char **text)
-{
-    if (*text != NULL)
-        *text = cm_strdup(*text);
-}
-
+/* Text number `i` of the options; NULL after the last one. */
 static const char **texts(cm_cql_options_t *o, int i)
 {
     const char **all[] = {
@@ -98,13 +93,28 @@ static const char **texts(cm_cql_options_t *o, int i)
     return i < (int)(sizeof all / sizeof *all) ? all[i] : NULL;
 }
 
+/* Replaces all texts by copies, or by NULL when there is no memory: none stays the caller's. */
+static bool copy_texts(cm_cql_options_t *o)
+{
+    bool all = true;
+
+    for (int i = 0; texts(o, i) != NULL; i++) {
+        const char **text = texts(o, i);
+        if (*text == NULL)
+            continue;
+        *text = cm_cql_copy(cm_str(*text));
+        all &= *text != NULL;
+    }
+    return all;
+}
+
 int cm_cql_options_fill(cm_cql_options_t *o, const cm_cql_options_t *given, cm_err_t *err)
 {
     if (given != NULL)
         *o = *given;
     fill_defaults(o);
-    for (int i = 0; texts(o, i) != NULL; i++)
-        copy(texts(o, i));
+    if (!copy_texts(o))
+        return cm_cql_fail_memory(err);
     return check(o, err);
 }
 

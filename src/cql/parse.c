@@ -58,7 +58,7 @@ static void parse_error(cm_cql_reader_t *r, cm_cql_parsed_t *parsed)
     snprintf(error->text, sizeof error->text, "%s (0x%04x): %.*s",
              cm_cql_server_code_name(error->server_code), (unsigned)error->server_code,
              cm_utf8_head(text, 380), text.data);
-    /* A node that cannot read the roles, because their replicas are away, says it with this code.
+    /* A node that cannot read the roles, because their replicas do not answer, uses this code too.
      */
     static const char unable[] = "Unable to perform authentication";
     if (error->server_code == CM_CQL_BAD_CREDENTIALS &&
@@ -100,7 +100,12 @@ static int read_type(cm_cql_reader_t *r, int depth)
 static void read_columns(cm_cql_reader_t *r, int flags, int count, cm_cql_columns_t *columns)
 {
     if (count > columns->cap) {
-        columns->list = cm_realloc(columns->list, (size_t)count * sizeof *columns->list);
+        cm_cql_column_t *list = realloc(columns->list, (size_t)count * sizeof *list);
+        if (list == NULL) {
+            r->bad = r->no_memory = true;
+            return;
+        }
+        columns->list = list;
         columns->cap = count;
     }
     columns->count = count;
@@ -153,7 +158,7 @@ static void read_metadata(cm_cql_reader_t *r, cm_cql_parsed_t *parsed)
     rows->columns = parsed->columns.list;
 }
 
-/* Rows are walked through here once, so that the cursor needs no checks. */
+/* All rows are checked here, so that the cursor needs no checks. */
 static void read_rows(cm_cql_reader_t *r, cm_cql_parsed_t *parsed)
 {
     cm_cql_rows_t *rows = &parsed->rows;
@@ -178,8 +183,13 @@ static void read_rows(cm_cql_reader_t *r, cm_cql_parsed_t *parsed)
     if (cells > 0)
         r->bad = true;
     if (rows->column_count > parsed->cell_cap) {
+        cm_str_t *list = realloc(rows->cells, (size_t)rows->column_count * sizeof *list);
+        if (list == NULL) {
+            r->bad = r->no_memory = true;
+            return;
+        }
+        rows->cells = list;
         parsed->cell_cap = rows->column_count;
-        rows->cells = cm_realloc(rows->cells, (size_t)parsed->cell_cap * sizeof *rows->cells);
     }
 }
 
@@ -238,9 +248,14 @@ static void read_prelude(cm_cql_reader_t *r, int flags, cm_cql_parsed_t *parsed)
     if (flags & CM_CQL_FLAG_WARNING) {
         cm_buf_clear(&parsed->warnings);
         for (int n = cm_cql_read_u16(r); n > 0 && !r->bad; n--) {
+            cm_str_t text = cm_cql_read_string(r);
+            if (!cm_buf_try_reserve(&parsed->warnings, text.len + 1)) {
+                r->bad = r->no_memory = true;
+                return;
+            }
             if (parsed->warnings.len > 0)
                 cm_buf_add_char(&parsed->warnings, '\n');
-            cm_buf_add_str(&parsed->warnings, cm_cql_read_string(r));
+            cm_buf_add_str(&parsed->warnings, text);
         }
         if (parsed->warnings.data != NULL)
             parsed->result.warnings = parsed->warnings.data;
@@ -267,6 +282,8 @@ int cm_cql_parse(const cm_cql_frame_t *frame, cm_cql_parsed_t *parsed, cm_err_t 
     else
         return cm_fail(err, CM_ECORRUPT, "a request was answered with a message of kind 0x%02x",
                        (unsigned)frame->opcode);
+    if (r.no_memory)
+        return cm_cql_fail_memory(err);
     if (r.bad)
         return cm_fail(err, CM_ECORRUPT, "%s of %zu bytes is malformed",
                        frame->opcode == CM_CQL_OP_ERROR ? "an error message" : "a result",

@@ -21,8 +21,11 @@ cm_cql_prepared_t *cm_cql_statement(cm_cql_t *s, cm_str_t text)
 
     if (p != NULL)
         return p;
-    p = cm_alloc_zero(1, sizeof *p);
-    cm_buf_add_str(&p->text, text);
+    p = calloc(1, sizeof *p);
+    if (p == NULL || !cm_cql_append(&p->text, text)) {
+        free(p);
+        return NULL;
+    }
     p->next = s->statements;
     s->statements = p;
     return p;
@@ -41,19 +44,30 @@ void cm_cql_prepared_free_all(cm_cql_t *s)
     }
 }
 
-void cm_cql_prepared_update(cm_cql_prepared_t *p, const cm_cql_parsed_t *parsed)
+bool cm_cql_prepared_update(cm_cql_prepared_t *p, const cm_cql_parsed_t *parsed,
+                            cm_cql_error_t *error)
 {
     const cm_cql_prepared_body_t *body = &parsed->prepared;
 
+    if (parsed->kind != CM_CQL_KIND_PREPARED) {
+        cm_cql_set_error(error, CM_CQL_PROTOCOL, "PREPARE was answered with something else");
+        return false;
+    }
+    if (!cm_buf_try_reserve(&p->id, body->id.len) ||
+        !cm_buf_try_reserve(&p->metadata_id, body->metadata_id.len) ||
+        !cm_cql_columns_copy(&p->bound, &parsed->bound)) {
+        cm_cql_set_memory_error(error);
+        return false;
+    }
     cm_buf_clear(&p->id);
     cm_buf_add_str(&p->id, body->id);
     cm_buf_clear(&p->metadata_id);
     cm_buf_add_str(&p->metadata_id, body->metadata_id);
-    cm_cql_columns_copy(&p->bound, &parsed->bound);
     p->key_count = body->key_count;
     memcpy(p->keys, body->keys, sizeof p->keys);
     p->generation = 0;
     p->ready = true;
+    return true;
 }
 
 cm_cql_call_t *cm_cql_prepare_call(cm_cql_t *s, cm_cql_prepared_t *p)
@@ -61,7 +75,12 @@ cm_cql_call_t *cm_cql_prepare_call(cm_cql_t *s, cm_cql_prepared_t *p)
     cm_cql_request_t request = {.idempotent = true};
     cm_cql_call_t *call = cm_cql_call_new(s, CM_CQL_OP_PREPARE, &request);
 
-    cm_buf_add(&call->body, p->text.data, p->text.len);
+    if (call == NULL)
+        return NULL;
+    if (!cm_cql_append(&call->body, (cm_str_t){p->text.data, p->text.len})) {
+        cm_cql_call_free(call);
+        return NULL;
+    }
     call->prepared = p;
     return call;
 }
@@ -74,15 +93,12 @@ static void finish_prepare(cm_cql_call_t *call, const cm_cql_error_t *error,
     cm_cql_t *s = call->session;
     cm_cql_done_t done = call->done;
     void *context = call->context;
-    cm_cql_error_t strange;
+    cm_cql_error_t problem;
 
-    if (result != NULL && s->loop.parsed.kind != CM_CQL_KIND_PREPARED) {
-        cm_cql_set_error(&strange, CM_CQL_PROTOCOL, "PREPARE was answered with something else");
-        error = &strange;
+    if (result != NULL && !cm_cql_prepared_update(call->prepared, &s->loop.parsed, &problem)) {
+        error = &problem;
         result = NULL;
     }
-    if (result != NULL)
-        cm_cql_prepared_update(call->prepared, &s->loop.parsed);
     s->in_flight--;
     s->answered++;
     s->loop.stats.requests += error == NULL;
@@ -92,21 +108,33 @@ static void finish_prepare(cm_cql_call_t *call, const cm_cql_error_t *error,
         done(context, error, result);
 }
 
-int cm_cql_prepare(cm_cql_t *s, cm_str_t text, cm_cql_prepared_t **prepared, cm_cql_done_t done,
-                   void *context, cm_err_t *err)
+int cm_cql_prepare_new(cm_cql_t *s, cm_str_t text, cm_cql_prepared_t **prepared, cm_cql_done_t done,
+                       void *context, cm_cql_call_t **call, cm_err_t *err)
 {
     int rc = cm_cql_admit(s, err);
     if (rc < 0)
         return rc;
     cm_cql_prepared_t *p = cm_cql_statement(s, text);
-    cm_cql_call_t *call = cm_cql_prepare_call(s, p);
-    call->finish = finish_prepare;
-    call->done = done;
-    call->context = context;
+    *call = p != NULL ? cm_cql_prepare_call(s, p) : NULL;
+    if (*call == NULL)
+        return cm_cql_fail_memory(err);
+    (*call)->finish = finish_prepare;
+    (*call)->done = done;
+    (*call)->context = context;
     s->in_flight++;
     *prepared = p;
-    cm_cql_call_submit(call);
     return 0;
+}
+
+int cm_cql_prepare(cm_cql_t *s, cm_str_t text, cm_cql_prepared_t **prepared, cm_cql_done_t done,
+                   void *context, cm_err_t *err)
+{
+    cm_cql_call_t *call;
+    int rc = cm_cql_prepare_new(s, text, prepared, done, context, &call, err);
+
+    if (rc == 0)
+        cm_cql_call_submit(call);
+    return rc;
 }
 
 int cm_cql_prepared_values(const cm_cql_prepared_t *prepared)
@@ -116,7 +144,7 @@ int cm_cql_prepared_values(const cm_cql_prepared_t *prepared)
 
 /* ---- again, on a node that does not know it ---- */
 
-/* The next call that waits on this connection for this statement. */
+/* The first call that waits on this connection for this statement. */
 static cm_cql_call_t *next_waiting(const cm_cql_conn_t *conn, const cm_cql_prepared_t *p)
 {
     for (cm_cql_call_t *call = conn->preparing.first; call != NULL; call = call->link.next) {
@@ -135,9 +163,10 @@ static void finish_reprepare(cm_cql_call_t *call, const cm_cql_error_t *error,
     cm_cql_call_t *waiting;
     cm_cql_error_t copy;
 
+    if (error != NULL)
+        copy = *error;
     cm_cql_call_free(call);
-    if (result != NULL && s->loop.parsed.kind == CM_CQL_KIND_PREPARED) {
-        cm_cql_prepared_update(p, &s->loop.parsed);
+    if (result != NULL && cm_cql_prepared_update(p, &s->loop.parsed, &copy)) {
         s->loop.stats.reprepares++;
         while ((waiting = next_waiting(conn, p)) != NULL) {
             cm_cql_call_detach(waiting);
@@ -146,10 +175,6 @@ static void finish_reprepare(cm_cql_call_t *call, const cm_cql_error_t *error,
         }
         return;
     }
-    if (error != NULL)
-        copy = *error;
-    else
-        cm_cql_set_error(&copy, CM_CQL_PROTOCOL, "PREPARE was answered with something else");
     if (conn->state != CM_CQL_CONN_CLOSED) { /* else they are ended by its closing */
         while ((waiting = next_waiting(conn, p)) != NULL)
             cm_cql_call_failed(waiting, &copy);
@@ -160,6 +185,7 @@ void cm_cql_unprepared(cm_cql_call_t *call, cm_cql_conn_t *conn)
 {
     cm_cql_t *s = call->session;
     cm_cql_prepared_t *p = call->prepared;
+    cm_cql_error_t error;
 
     if (++call->reprepared > MAX_REPREPARES) {
         cm_cql_call_failed(call, &s->loop.parsed.error);
@@ -167,10 +193,16 @@ void cm_cql_unprepared(cm_cql_call_t *call, cm_cql_conn_t *conn)
     }
     call->avoid = NULL;
     if (!cm_str_equal(s->loop.parsed.unprepared_id, (cm_str_t){p->id.data, p->id.len})) {
-        cm_cql_call_submit(call); /* it has another id by now */
+        cm_cql_call_submit(call); /* it has another id now */
         return;
     }
     bool asked = next_waiting(conn, p) != NULL;
+    cm_cql_call_t *again = asked ? NULL : cm_cql_prepare_call(s, p);
+    if (!asked && again == NULL) {
+        cm_cql_set_memory_error(&error);
+        cm_cql_call_failed(call, &error);
+        return;
+    }
     call->place = CM_CQL_PREPARING;
     call->conn = conn;
     cm_cql_list_add(&conn->preparing, call);
@@ -178,7 +210,6 @@ void cm_cql_unprepared(cm_cql_call_t *call, cm_cql_conn_t *conn)
         cm_cql_timer_set(&s->loop.wheel, &call->timer, s->loop.now + call->timeout_ms);
     if (asked)
         return;
-    cm_cql_call_t *again = cm_cql_prepare_call(s, p);
     again->max_retries = 0;
     again->pinned = conn;
     again->finish = finish_reprepare;

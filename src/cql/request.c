@@ -1,4 +1,4 @@
-/* The user's requests, and those that wait for their answers. */
+/* The user's requests, and those that wait for the answer. */
 #include "cql/control.h"
 #include "cql/dispatch.h"
 #include "cql/prepare.h"
@@ -8,16 +8,21 @@
 
 enum { AGREEMENT_MS = 10000, AGREEMENT_POLL_MS = 200 };
 
+/* NULL when there is no memory. */
 static cm_cql_call_t *query_call(cm_cql_t *s, cm_str_t text, const cm_cql_value_t *values,
                                  int count, const cm_cql_request_t *request, cm_cql_done_t done,
                                  void *context)
 {
     cm_cql_call_t *call = cm_cql_call_new(s, CM_CQL_OP_QUERY, request);
 
-    cm_buf_add_str(&call->body, text);
-    call->values_at = call->body.len;
-    if (count > 0)
-        cm_cql_add_values(&call->body, values, count);
+    if (call == NULL)
+        return NULL;
+    if (!cm_cql_append(&call->body, text) ||
+        (count > 0 && !cm_cql_add_values(&call->body, values, count))) {
+        cm_cql_call_free(call);
+        return NULL;
+    }
+    call->values_at = text.len;
     call->done = done;
     call->context = context;
     s->in_flight++;
@@ -29,9 +34,13 @@ int cm_cql_query(cm_cql_t *s, cm_str_t text, const cm_cql_value_t *values, int c
 {
     int rc = cm_cql_admit(s, err);
 
-    if (rc == 0)
-        cm_cql_call_submit(query_call(s, text, values, count, request, done, context));
-    return rc;
+    if (rc < 0)
+        return rc;
+    cm_cql_call_t *call = query_call(s, text, values, count, request, done, context);
+    if (call == NULL)
+        return cm_cql_fail_memory(err);
+    cm_cql_call_submit(call);
+    return 0;
 }
 
 int cm_cql_execute(cm_cql_t *s, cm_cql_prepared_t *prepared, const cm_cql_value_t *values,
@@ -52,10 +61,14 @@ int cm_cql_execute(cm_cql_t *s, cm_cql_prepared_t *prepared, const cm_cql_value_
                        cm_utf8_head((cm_str_t){prepared->text.data, prepared->text.len}, 200),
                        prepared->text.data);
     cm_cql_call_t *call = cm_cql_call_new(s, CM_CQL_OP_EXECUTE, request);
+    if (call == NULL)
+        return cm_cql_fail_memory(err);
+    if (count > 0 && !cm_cql_add_values(&call->body, values, count)) {
+        cm_cql_call_free(call);
+        return cm_cql_fail_memory(err);
+    }
     call->prepared = prepared;
     call->has_token = cm_cql_values_token(prepared, values, &call->token);
-    if (count > 0)
-        cm_cql_add_values(&call->body, values, count);
     call->done = done;
     call->context = context;
     s->in_flight++;
@@ -63,7 +76,7 @@ int cm_cql_execute(cm_cql_t *s, cm_cql_prepared_t *prepared, const cm_cql_value_
     return 0;
 }
 
-/* ---- those that wait ---- */
+/* ---- requests that wait for the answer ---- */
 
 typedef struct waiter {
     cm_cql_done_t done;
@@ -93,15 +106,21 @@ static void on_page(void *context, const cm_cql_error_t *error, const cm_cql_res
     ((waiter_t *)context)->ended = true;
 }
 
-/* Requests end by their own time-outs. */
-static int run_until(cm_cql_t *s, const bool *ended, cm_err_t *err)
+/* Runs the session until the call has ended, by its own time-out at the latest. When the event loop
+ * fails the call is dropped: nothing calls the waiter after the return. */
+static int wait_for(cm_cql_t *s, cm_cql_call_t *call, const waiter_t *waiter, cm_err_t *err)
 {
-    while (!*ended) {
+    while (!waiter->ended) {
         int rc = cm_cql_run(s, -1, err);
-        if (rc < 0)
-            return rc;
+        if (rc >= 0)
+            continue;
+        if (!waiter->ended) {
+            cm_cql_call_drop(call);
+            s->in_flight--;
+        }
+        return rc;
     }
-    return 0;
+    return cm_cql_error_to_err(&waiter->error, err);
 }
 
 static int forbid_in_callback(const cm_cql_t *s, cm_err_t *err)
@@ -111,7 +130,7 @@ static int forbid_in_callback(const cm_cql_t *s, cm_err_t *err)
     return 0;
 }
 
-/* A reading of the topology that is under way may be older than the change. */
+/* A reading of the topology that has begun before may be older than the change. */
 int cm_cql_agree(cm_cql_t *s, cm_err_t *err)
 {
     int64_t deadline = cm_cql_now(&s->loop) + AGREEMENT_MS;
@@ -149,11 +168,11 @@ int cm_cql_query_wait(cm_cql_t *s, cm_str_t text, const cm_cql_request_t *reques
         return rc;
     cm_cql_call_t *call =
         query_call(s, text, NULL, 0, request, one_page ? on_page : on_done, &waiter);
+    if (call == NULL)
+        return cm_cql_fail_memory(err);
     call->at_control = true;
     cm_cql_call_submit(call);
-    rc = run_until(s, &waiter.ended, err);
-    if (rc == 0)
-        rc = cm_cql_error_to_err(&waiter.error, err);
+    rc = wait_for(s, call, &waiter, err);
     if (rc == 0 && waiter.schema_changed)
         rc = cm_cql_agree(s, err);
     return rc;
@@ -162,11 +181,13 @@ int cm_cql_query_wait(cm_cql_t *s, cm_str_t text, const cm_cql_request_t *reques
 int cm_cql_prepare_wait(cm_cql_t *s, cm_str_t text, cm_cql_prepared_t **prepared, cm_err_t *err)
 {
     waiter_t waiter = {0};
+    cm_cql_call_t *call;
     int rc = forbid_in_callback(s, err);
 
     if (rc == 0)
-        rc = cm_cql_prepare(s, text, prepared, on_done, &waiter, err);
-    if (rc == 0)
-        rc = run_until(s, &waiter.ended, err);
-    return rc == 0 ? cm_cql_error_to_err(&waiter.error, err) : rc;
+        rc = cm_cql_prepare_new(s, text, prepared, on_done, &waiter, &call, err);
+    if (rc < 0)
+        return rc;
+    cm_cql_call_submit(call);
+    return wait_for(s, call, &waiter, err);
 }

@@ -2,13 +2,24 @@
 
 #include <stdlib.h>
 
-void cm_cql_ring_add(cm_cql_ring_t *ring, int64_t token, int node)
+bool cm_cql_ring_reserve(cm_cql_ring_t *ring, size_t count)
 {
-    if (ring->count == ring->cap) {
-        ring->cap = ring->cap ? 2 * ring->cap : 64;
-        ring->tokens = cm_realloc(ring->tokens, ring->cap * sizeof *ring->tokens);
-    }
+    if (count <= ring->cap)
+        return true;
+    cm_cql_ring_token_t *tokens = realloc(ring->tokens, count * sizeof *tokens);
+    if (tokens == NULL)
+        return false;
+    ring->tokens = tokens;
+    ring->cap = count;
+    return true;
+}
+
+bool cm_cql_ring_add(cm_cql_ring_t *ring, int64_t token, int node)
+{
+    if (ring->count == ring->cap && !cm_cql_ring_reserve(ring, ring->cap ? 2 * ring->cap : 64))
+        return false;
     ring->tokens[ring->count++] = (cm_cql_ring_token_t){token, node};
+    return true;
 }
 
 static int by_token(const void *a, const void *b)
@@ -187,10 +198,10 @@ static int plan_network(const cm_cql_ring_node_t *nodes, int count,
     return width;
 }
 
-void cm_cql_replicas_build(const cm_cql_ring_t *ring, const cm_cql_ring_node_t *nodes, int count,
+bool cm_cql_replicas_build(const cm_cql_ring_t *ring, const cm_cql_ring_node_t *nodes, int count,
                            const cm_cql_replication_t *replication, cm_cql_replicas_t *replicas)
 {
-    centre_t *dcs = cm_alloc_zero(CM_CQL_MAX_DCS, sizeof *dcs);
+    centre_t dcs[CM_CQL_MAX_DCS] = {0};
     int width = 0;
 
     if (replication->strategy == CM_CQL_STRATEGY_SIMPLE)
@@ -199,11 +210,14 @@ void cm_cql_replicas_build(const cm_cql_ring_t *ring, const cm_cql_ring_node_t *
         width = plan_network(nodes, count, replication, dcs);
     if (ring->count == 0)
         width = 0;
+    *replicas = (cm_cql_replicas_t){NULL, 0};
+    if (width == 0)
+        return true;
+    replicas->nodes = malloc(ring->count * (size_t)width * sizeof(int));
+    if (replicas->nodes == NULL)
+        return false;
     replicas->width = width;
-    replicas->nodes = NULL;
-    if (width > 0)
-        replicas->nodes = cm_alloc(ring->count * (size_t)width * sizeof(int));
-    for (size_t place = 0; place < ring->count && width > 0; place++) {
+    for (size_t place = 0; place < ring->count; place++) {
         int *out = replicas->nodes + place * (size_t)width;
         for (int i = 0; i < width; i++)
             out[i] = -1;
@@ -212,7 +226,7 @@ void cm_cql_replicas_build(const cm_cql_ring_t *ring, const cm_cql_ring_node_t *
         else
             fill_network(ring, nodes, dcs, replication->dc_count, place, width, out);
     }
-    free(dcs);
+    return true;
 }
 
 void cm_cql_replicas_free(cm_cql_replicas_t *replicas)

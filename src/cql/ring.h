@@ -1,11 +1,11 @@
 /* The token ring: which nodes hold the replicas of a row.
  *
- * Built anew from each topology that is read; nothing in it changes between. Nodes are numbers,
- * indexes into the caller's list. One thread. */
+ * It is built again from each topology that is read, and does not change in between. Nodes are
+ * numbers: indexes into the caller's list. One thread. */
 #ifndef CM_CQL_RING_H
 #define CM_CQL_RING_H
 
-#include "base/str.h"
+#include "cql/memory.h"
 
 typedef struct cm_cql_ring_token {
     int64_t token;
@@ -21,12 +21,17 @@ typedef struct cm_cql_ring {
     size_t count, cap;
 } cm_cql_ring_t;
 
-void cm_cql_ring_add(cm_cql_ring_t *ring, int64_t token, int node);
+/* Makes room for `count` tokens in all; false, and the ring is as it was, when there is no memory.
+ */
+bool cm_cql_ring_reserve(cm_cql_ring_t *ring, size_t count);
+
+/* Adds a token; false, and the ring is as it was, when there is no room and no memory for it. */
+bool cm_cql_ring_add(cm_cql_ring_t *ring, int64_t token, int node);
 void cm_cql_ring_sort(cm_cql_ring_t *ring);
 void cm_cql_ring_free(cm_cql_ring_t *ring);
 
-/* The place of the first token that is not less than `token`, around the end: the node there is the
- * first replica with SimpleStrategy. The ring must not be empty. */
+/* The place of the first token that is not less than `token`; after the last token comes the first.
+ * The node there is the first replica with SimpleStrategy. The ring must not be empty. */
 size_t cm_cql_ring_find(const cm_cql_ring_t *ring, int64_t token);
 
 /* How a keyspace is replicated. */
@@ -52,16 +57,16 @@ typedef struct cm_cql_replication {
  * "org.apache.cassandra.locator.SimpleStrategy", or "dc1" and "3". */
 void cm_cql_replication_add(cm_cql_replication_t *replication, cm_str_t key, cm_str_t value);
 
-/* The replicas of every place of a ring: `width` numbers a place, in the order in which Cassandra
- * prefers them (the primary first), filled up with -1. */
+/* The replicas of every place of a ring: `width` numbers for each place, in the order in which
+ * Cassandra prefers them (the primary first), filled up with -1. */
 typedef struct cm_cql_replicas {
     int *nodes;
     int width;
 } cm_cql_replicas_t;
 
 /* Computes them as SimpleStrategy and NetworkTopologyStrategy (racks included) do; width 0 where
- * that cannot be known. */
-void cm_cql_replicas_build(const cm_cql_ring_t *ring, const cm_cql_ring_node_t *nodes, int count,
+ * that cannot be known. False, and width 0, when there is no memory. */
+bool cm_cql_replicas_build(const cm_cql_ring_t *ring, const cm_cql_ring_node_t *nodes, int count,
                            const cm_cql_replication_t *replication, cm_cql_replicas_t *replicas);
 
 void cm_cql_replicas_free(cm_cql_replicas_t *replicas);

@@ -1,5 +1,5 @@
 /* Scans: the ring is cut into ranges of tokens, several of which are read at once, page by page.
- * The next page or range is asked for before a page is shown, so that the nodes never wait for the
+ * The next page or range is requested before a page is shown, so that the nodes never wait for the
  * caller. */
 #include "cql/dispatch.h"
 #include "cql/prepare.h"
@@ -24,9 +24,8 @@ struct cm_cql_scan {
     cm_cql_call_t *setup;  /* reads the key's columns, then prepares */
     range_t *ranges;
     int range_count, next_range, active;
-    bool ended, whole; /* whole: no ranges, other partitioner */
-    cm_str_t keys[CM_CQL_MAX_KEYS];
-    cm_arena_t texts;
+    bool ended, whole;           /* whole: no ranges, other partitioner */
+    char *keys[CM_CQL_MAX_KEYS]; /* names of the columns of the partition key */
     cm_cql_scan_stats_t stats;
 };
 
@@ -34,12 +33,10 @@ struct cm_cql_scan {
 
 static void drop_calls(cm_cql_scan_t *scan)
 {
-    for (int i = -1; i < scan->o.parallel; i++) {
+    for (int i = -1; i < scan->o.parallel && (i < 0 || scan->calls != NULL); i++) {
         cm_cql_call_t **call = i < 0 ? &scan->setup : &scan->calls[i];
-        if (*call == NULL)
-            continue;
-        cm_cql_call_detach(*call);
-        cm_cql_call_free(*call);
+        if (*call != NULL)
+            cm_cql_call_drop(*call);
         *call = NULL;
     }
 }
@@ -59,42 +56,55 @@ static void end_scan(cm_cql_scan_t *scan, const cm_cql_error_t *error)
         scan->scanned(scan->context, error != NULL ? &copy : NULL);
 }
 
+static void end_without_memory(cm_cql_scan_t *scan)
+{
+    cm_cql_error_t error;
+
+    cm_cql_set_memory_error(&error);
+    end_scan(scan, &error);
+}
+
 /* ---- ranges ---- */
 
-/* Cuts (after, until] into pieces of at most `width`. Arithmetic is unsigned: it may wrap. */
-static void add_ranges(cm_cql_scan_t *scan, int64_t after, int64_t until, uint64_t width)
+/* Cuts (after, until] into pieces of at most `width`. Arithmetic is unsigned: it may wrap. False
+ * when there is no memory. */
+static bool add_ranges(cm_cql_scan_t *scan, int64_t after, int64_t until, uint64_t width)
 {
     uint64_t whole = (uint64_t)until - (uint64_t)after;
     uint64_t pieces = whole / width + (whole % width != 0);
 
     if (whole == 0)
-        return;
+        return true;
     size_t total = (size_t)scan->range_count + (size_t)pieces;
-    scan->ranges = cm_realloc(scan->ranges, total * sizeof *scan->ranges);
+    range_t *ranges = realloc(scan->ranges, total * sizeof *ranges);
+    if (ranges == NULL)
+        return false;
+    scan->ranges = ranges;
     for (uint64_t i = 0; i < pieces; i++) {
         int64_t end = i + 1 < pieces ? (int64_t)((uint64_t)after + width) : until;
         scan->ranges[scan->range_count++] = (range_t){after, end};
         after = end;
     }
+    return true;
 }
 
-static void make_ranges(cm_cql_scan_t *scan)
+static bool make_ranges(cm_cql_scan_t *scan)
 {
     const cm_cql_ring_t *ring = &scan->session->ring;
     uint64_t width = UINT64_MAX / (uint64_t)scan->o.ranges;
     int64_t after = INT64_MIN;
 
     width += width < UINT64_MAX;
-    if (scan->whole) {
-        add_ranges(scan, INT64_MIN, INT64_MAX, UINT64_MAX);
-    } else {
-        for (size_t i = 0; i < ring->count; i++) {
-            add_ranges(scan, after, ring->tokens[i].token, width);
-            after = ring->tokens[i].token;
-        }
-        add_ranges(scan, after, INT64_MAX, width);
+    if (scan->whole)
+        width = UINT64_MAX;
+    for (size_t i = 0; i < ring->count && !scan->whole; i++) {
+        if (!add_ranges(scan, after, ring->tokens[i].token, width))
+            return false;
+        after = ring->tokens[i].token;
     }
+    bool done = add_ranges(scan, after, INT64_MAX, width);
     scan->stats.ranges = scan->range_count;
+    return done;
 }
 
 /* ---- pages ---- */
@@ -117,23 +127,26 @@ static void ask(cm_cql_call_t *call)
         cm_cql_conn_flush(call->conn);
 }
 
-/* Gives the call the next range. */
-static void next_range(cm_cql_scan_t *scan, cm_cql_call_t *call)
+/* Sends the call for the next range. False when there is no memory. */
+static bool next_range(cm_cql_scan_t *scan, cm_cql_call_t *call)
 {
-    const range_t *range = &scan->ranges[scan->next_range++];
+    const range_t *range = &scan->ranges[scan->next_range];
     cm_cql_value_t values[2] = {cm_cql_i64(range->after), cm_cql_i64(range->until)};
 
     cm_buf_clear(&call->body);
     cm_buf_clear(&call->paging_state);
     if (!scan->whole) {
-        cm_cql_add_values(&call->body, values, 2);
+        if (!cm_cql_add_values(&call->body, values, 2))
+            return false;
         call->token = range->until; /* the ring's node there has the whole range */
         call->has_token = true;
     }
+    scan->next_range++;
     ask(call);
+    return true;
 }
 
-static void begin_range(cm_cql_scan_t *scan, int slot)
+static bool begin_range(cm_cql_scan_t *scan, int slot)
 {
     cm_cql_request_t request = {.consistency = scan->o.consistency,
                                 .idempotent = true,
@@ -141,33 +154,36 @@ static void begin_range(cm_cql_scan_t *scan, int slot)
                                 .timeout_ms = scan->o.timeout_ms};
     cm_cql_call_t *call = cm_cql_call_new(scan->session, CM_CQL_OP_EXECUTE, &request);
 
+    if (call == NULL)
+        return false;
     call->prepared = scan->prepared;
     call->max_retries = scan->o.max_retries;
     call->finish = on_page;
     call->context = scan;
     scan->calls[slot] = call;
     scan->active++;
-    next_range(scan, call);
+    return next_range(scan, call);
 }
 
-/* What follows this page: the next one, the next range, or nothing more for this call. */
-static void go_on(cm_cql_scan_t *scan, cm_cql_call_t *call, const cm_cql_rows_t *rows)
+/* Requests what follows this page: the next one, or the next range; or frees the call. False when
+ * there is no memory. */
+static bool go_on(cm_cql_scan_t *scan, cm_cql_call_t *call, const cm_cql_rows_t *rows)
 {
     call->attempts = 0;
     if (rows->more) {
         cm_buf_clear(&call->paging_state);
-        cm_buf_add_str(&call->paging_state, rows->paging_state);
+        if (!cm_cql_append(&call->paging_state, rows->paging_state))
+            return false;
         ask(call);
-        return;
+        return true;
     }
     scan->stats.ranges_done++;
-    if (scan->next_range < scan->range_count) {
-        next_range(scan, call);
-        return;
-    }
+    if (scan->next_range < scan->range_count)
+        return next_range(scan, call);
     scan->calls[slot_of(scan, call)] = NULL;
     scan->active--;
     cm_cql_call_free(call);
+    return true;
 }
 
 static void on_page(cm_cql_call_t *call, const cm_cql_error_t *error, const cm_cql_result_t *result)
@@ -176,8 +192,7 @@ static void on_page(cm_cql_call_t *call, const cm_cql_error_t *error, const cm_c
     cm_cql_error_t problem;
 
     if (error != NULL && error->code == CM_CQL_NO_NODE && call->attempts < call->max_retries) {
-        call->attempts++; /* the cluster is away; how often one waits for it is told by max_retries
-                           */
+        call->attempts++; /* no node answers: waits again, as often as max_retries says */
         ask(call);
         return;
     }
@@ -194,7 +209,10 @@ static void on_page(cm_cql_call_t *call, const cm_cql_error_t *error, const cm_c
     scan->stats.pages++;
     scan->stats.rows += (uint64_t)result->rows->row_count;
     scan->session->answered++;
-    go_on(scan, call, result->rows);
+    if (!go_on(scan, call, result->rows)) {
+        end_without_memory(scan);
+        return;
+    }
     if (scan->page(scan->context, result->rows) != 0) {
         cm_cql_set_error(&problem, CM_CQL_CANCELLED, "the scan was stopped by its caller");
         end_scan(scan, &problem);
@@ -210,23 +228,22 @@ static void on_prepared(cm_cql_call_t *call, const cm_cql_error_t *error,
 {
     cm_cql_scan_t *scan = call->context;
     cm_cql_t *s = scan->session;
-    cm_cql_error_t strange;
+    cm_cql_error_t problem;
 
     (void)result;
-    if (error == NULL && s->loop.parsed.kind != CM_CQL_KIND_PREPARED) {
-        cm_cql_set_error(&strange, CM_CQL_PROTOCOL, "PREPARE was answered with something else");
-        error = &strange;
-    }
+    if (error == NULL && !cm_cql_prepared_update(scan->prepared, &s->loop.parsed, &problem))
+        error = &problem;
     if (error != NULL) {
         end_scan(scan, error);
         return;
     }
-    cm_cql_prepared_update(scan->prepared, &s->loop.parsed);
     scan->setup = NULL;
     cm_cql_call_free(call);
-    make_ranges(scan);
-    for (int i = 0; i < scan->o.parallel && scan->next_range < scan->range_count; i++)
-        begin_range(scan, i);
+    bool done = make_ranges(scan);
+    for (int i = 0; i < scan->o.parallel && scan->next_range < scan->range_count && done; i++)
+        done = begin_range(scan, i);
+    if (!done)
+        end_without_memory(scan);
 }
 
 /* "name", with the quotes in it doubled. */
@@ -241,33 +258,49 @@ static void add_quoted(cm_buf_t *buf, cm_str_t name)
     cm_buf_add_char(buf, '"');
 }
 
-static void add_statement(const cm_cql_scan_t *scan, cm_buf_t *text)
+/* The text of the SELECT. False when there is no memory. */
+static bool add_statement(const cm_cql_scan_t *scan, cm_buf_t *text)
 {
-    cm_buf_printf(text, "SELECT %s FROM ", scan->columns);
+    enum { WORDS = 100 }; /* bytes of all the words below */
+    size_t size =
+        WORDS + strlen(scan->columns) + 2 * (strlen(scan->keyspace) + strlen(scan->table) + 4);
+
+    for (int i = 0; i < CM_CQL_MAX_KEYS && scan->keys[i] != NULL; i++)
+        size += 2 * (2 * strlen(scan->keys[i]) + 3);
+    if (!cm_buf_try_reserve(text, size))
+        return false;
+    cm_buf_add_text(text, "SELECT ");
+    cm_buf_add_text(text, scan->columns);
+    cm_buf_add_text(text, " FROM ");
     add_quoted(text, cm_str(scan->keyspace));
     cm_buf_add_char(text, '.');
     add_quoted(text, cm_str(scan->table));
     for (int part = 0; part < 2 && !scan->whole; part++) {
         cm_buf_add_text(text, part == 0 ? " WHERE token(" : " AND token(");
-        for (int i = 0; i < CM_CQL_MAX_KEYS && scan->keys[i].data != NULL; i++) {
+        for (int i = 0; i < CM_CQL_MAX_KEYS && scan->keys[i] != NULL; i++) {
             if (i > 0)
                 cm_buf_add_char(text, ',');
-            add_quoted(text, scan->keys[i]);
+            add_quoted(text, cm_str(scan->keys[i]));
         }
         cm_buf_add_text(text, part == 0 ? ") > ?" : ") <= ?");
     }
+    return true;
 }
 
-/* Takes the names of the partition key's columns. */
+/* Takes the names of the partition key's columns. False when there is no memory. */
 static bool take_keys(cm_cql_scan_t *scan, cm_cql_rows_t *rows)
 {
     while (rows != NULL && cm_cql_next(rows)) {
         int position = rows->column_count == 3 ? cm_cql_get_i32(rows->cells[2]) : -1;
         if (position >= 0 && position < CM_CQL_MAX_KEYS &&
-            cm_str_equal(rows->cells[1], CM_STR("partition_key")))
-            scan->keys[position] = cm_arena_copy(&scan->texts, rows->cells[0]);
+            cm_str_equal(rows->cells[1], CM_STR("partition_key"))) {
+            free(scan->keys[position]);
+            scan->keys[position] = cm_cql_copy(rows->cells[0]);
+            if (scan->keys[position] == NULL)
+                return false;
+        }
     }
-    return scan->keys[0].data != NULL;
+    return true;
 }
 
 static void on_columns(cm_cql_call_t *call, const cm_cql_error_t *error,
@@ -283,37 +316,54 @@ static void on_columns(cm_cql_call_t *call, const cm_cql_error_t *error,
         return;
     }
     if (!take_keys(scan, result->rows)) {
+        end_without_memory(scan);
+        return;
+    }
+    if (scan->keys[0] == NULL) {
         cm_cql_set_error(&problem, CM_CQL_INVALID, "there is no table %s.%s", scan->keyspace,
                          scan->table);
         end_scan(scan, &problem);
         return;
     }
+    scan->setup = NULL;
     cm_cql_call_free(call);
     scan->whole = !s->murmur3;
-    add_statement(scan, &text);
-    scan->prepared = cm_cql_statement(s, (cm_str_t){text.data, text.len});
+    if (add_statement(scan, &text))
+        scan->prepared = cm_cql_statement(s, (cm_str_t){text.data, text.len});
     cm_buf_free(&text);
-    scan->setup = cm_cql_prepare_call(s, scan->prepared);
+    if (scan->prepared != NULL)
+        scan->setup = cm_cql_prepare_call(s, scan->prepared);
+    if (scan->setup == NULL) {
+        end_without_memory(scan);
+        return;
+    }
     scan->setup->finish = on_prepared;
     scan->setup->context = scan;
     cm_cql_call_submit(scan->setup);
 }
 
-static void read_columns(cm_cql_scan_t *scan)
+/* Asks for the columns of the table. False when there is no memory. */
+static bool read_columns(cm_cql_scan_t *scan)
 {
+    static const char text[] = "SELECT column_name, kind, position FROM system_schema.columns "
+                               "WHERE keyspace_name = ? AND table_name = ?";
     cm_cql_request_t request = {.idempotent = true, .consistency = CM_CQL_ONE};
     cm_cql_value_t values[2] = {cm_cql_text(cm_str(scan->keyspace)),
                                 cm_cql_text(cm_str(scan->table))};
     cm_cql_call_t *call = cm_cql_call_new(scan->session, CM_CQL_OP_QUERY, &request);
 
-    cm_buf_add_text(&call->body, "SELECT column_name, kind, position FROM system_schema.columns "
-                                 "WHERE keyspace_name = ? AND table_name = ?");
-    call->values_at = call->body.len;
-    cm_cql_add_values(&call->body, values, 2);
+    if (call == NULL)
+        return false;
+    if (!cm_cql_append(&call->body, cm_str(text)) || !cm_cql_add_values(&call->body, values, 2)) {
+        cm_cql_call_free(call);
+        return false;
+    }
+    call->values_at = sizeof text - 1;
     call->finish = on_columns;
     call->context = scan;
     scan->setup = call;
     cm_cql_call_submit(call);
+    return true;
 }
 
 /* ---- opening and closing ---- */
@@ -342,18 +392,24 @@ int cm_cql_scan_open(cm_cql_t *s, const cm_cql_scan_options_t *options, cm_cql_p
                        "cql: a scan needs a keyspace, a table, 1 to %d ranges, 1 to %d at once and "
                        "pages of a row or more",
                        1 << 20, MAX_PARALLEL);
-    cm_cql_scan_t *made = cm_alloc_zero(1, sizeof *made);
+    cm_cql_scan_t *made = calloc(1, sizeof *made);
+    if (made == NULL)
+        return cm_cql_fail_memory(err);
     made->session = s;
     made->o = o;
     made->page = page;
     made->scanned = scanned;
     made->context = context;
-    made->keyspace = cm_strdup(o.keyspace);
-    made->table = cm_strdup(o.table);
-    made->columns = cm_strdup(o.columns != NULL ? o.columns : "*");
-    made->calls = cm_alloc_zero((size_t)o.parallel, sizeof(cm_cql_call_t *));
+    made->keyspace = cm_cql_copy(cm_str(o.keyspace));
+    made->table = cm_cql_copy(cm_str(o.table));
+    made->columns = cm_cql_copy(cm_str(o.columns != NULL ? o.columns : "*"));
+    made->calls = calloc((size_t)o.parallel, sizeof(cm_cql_call_t *));
+    if (made->keyspace == NULL || made->table == NULL || made->columns == NULL ||
+        made->calls == NULL || !read_columns(made)) {
+        cm_cql_scan_close(made);
+        return cm_cql_fail_memory(err);
+    }
     *scan = made;
-    read_columns(made);
     return 0;
 }
 
@@ -367,7 +423,8 @@ void cm_cql_scan_close(cm_cql_scan_t *scan)
     if (scan == NULL)
         return;
     drop_calls(scan);
-    cm_arena_free(&scan->texts);
+    for (int i = 0; i < CM_CQL_MAX_KEYS; i++)
+        free(scan->keys[i]);
     free(scan->keyspace);
     free(scan->table);
     free(scan->columns);

@@ -4,6 +4,7 @@
 #include "cql/prepare.h"
 #include "cql/topology.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -31,11 +32,13 @@ static void on_answer(cm_cql_call_t *call, cm_cql_conn_t *conn, const cm_cql_fra
     int what = cm_cql_parse(frame, parsed, &err);
     if (what < 0) {
         cm_cql_error_t error;
-        cm_cql_set_error(&error, CM_CQL_PROTOCOL, "%s", err.text);
+        cm_cql_set_error(&error, what == CM_ENOMEM ? CM_CQL_MEMORY : CM_CQL_PROTOCOL, "%s",
+                         err.text);
         memcpy(error.node, conn->name, sizeof error.node);
         call->avoid = cm_cql_node_of(conn);
         cm_cql_call_failed(call, &error);
-        cm_cql_conn_fail(conn, CM_CQL_PROTOCOL, "%s", err.text);
+        if (what != CM_ENOMEM)
+            cm_cql_conn_fail(conn, CM_CQL_PROTOCOL, "%s", err.text);
         return;
     }
     if (what == CM_CQL_OP_RESULT) {
@@ -84,9 +87,10 @@ static void on_nodes_changed(cm_cql_nodes_t *nodes)
 
 int cm_cql_open(const cm_cql_options_t *options, cm_cql_t **session, cm_err_t *err)
 {
-    cm_cql_t *s = cm_alloc_zero(1, sizeof *s);
+    cm_cql_t *s = calloc(1, sizeof *s);
+    if (s == NULL)
+        return cm_cql_fail_memory(err);
     cm_cql_options_t *o = &s->loop.o;
-
     s->loop.epoll = -1;
     s->loop.call_events = &call_events;
     s->nodes.loop = &s->loop;
@@ -220,7 +224,7 @@ int cm_cql_connect(cm_cql_t *s, int timeout_ms, cm_err_t *err)
         return cm_cql_error_to_err(&s->loop.last_error, err);
     return cm_fail(err, CM_EIO, "cql: no node of %s is ready within %d ms%s%s%s%s",
                    s->loop.o.contact_points, timeout_ms, s->loop.last_error.code ? "; " : "",
-                   s->loop.last_error.node, s->loop.last_error.code ? ": " : "",
+                   s->loop.last_error.node, s->loop.last_error.node[0] ? ": " : "",
                    s->loop.last_error.text);
 }
 
@@ -232,12 +236,13 @@ static void close_all(cm_cql_t *s)
 
     cm_cql_set_error(&cancelled, CM_CQL_CANCELLED, "the session was closed");
     s->state = CM_CQL_FAILED;
-    s->loop.o.log = NULL; /* what goes down now goes down on purpose */
+    s->loop.o.log = NULL; /* what is closed now is closed on purpose */
     s->loop.last_error = cancelled;
     if (s->control != NULL)
         cm_cql_conn_close(s->control, &cancelled);
     cm_cql_nodes_close(&s->nodes, &cancelled);
     cm_cql_calls_end(s, &cancelled);
+    assert(s->in_flight == 0 && s->queue.count == 0 && s->resting.count == 0);
     s->loop.dirty = NULL;
     cm_cql_conns_reap(&s->loop);
 }

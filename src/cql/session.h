@@ -18,7 +18,6 @@
 #ifndef CM_CQL_SESSION_H
 #define CM_CQL_SESSION_H
 
-#include "base/arena.h"
 #include "cql/nodes.h"
 #include "cql/ring.h"
 
@@ -29,12 +28,14 @@ typedef struct cm_cql_draft_node {
     bool local_row; /* the node that was asked */
     char id[16], schema[16];
     bool has_id;
-    cm_str_t dc, rack;          /* in the draft's texts */
+    char *dc, *rack;            /* they become the node's */
     size_t tokens, token_count; /* in the draft's tokens */
+    cm_cql_node_t *node;        /* that it is about, while the draft is applied */
 } cm_cql_draft_node_t;
 
 typedef struct cm_cql_draft_keyspace {
-    cm_str_t name;
+    char *name;
+    char *map; /* the cell that `replication` borrows from */
     cm_cql_replication_t replication;
 } cm_cql_draft_keyspace_t;
 
@@ -44,7 +45,6 @@ typedef struct cm_cql_draft {
     int64_t *tokens;
     size_t node_count, node_cap, keyspace_count, keyspace_cap, token_count, token_cap;
     bool murmur3;
-    cm_arena_t texts;
 } cm_cql_draft_t;
 
 /* ---- the session ---- */

@@ -1,4 +1,4 @@
-/* Sockets: bytes in and out of a connection, through TLS where that is wanted. */
+/* Sockets: bytes in and out of a connection, through TLS where it is enabled. */
 #include "cql/conn.h"
 
 #include <errno.h>
@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 enum { READ_SIZE = 128 * 1024 };
+
+static const char no_memory[] = "out of memory for what is sent or received";
 
 int cm_cql_socket_connect(cm_cql_conn_t *conn)
 {
@@ -63,8 +65,8 @@ static bool send_buffer(cm_cql_conn_t *conn, cm_buf_t *buf, size_t *at)
     return true;
 }
 
-/* A fault of TLS before the first request is one of the configuration; later it is a connection
- * that broke, like any other. */
+/* A fault of TLS before the first request is one of the configuration; later it is a lost
+ * connection like any other. */
 static cm_cql_code_t tls_fault(const cm_cql_conn_t *conn)
 {
     return conn->state == CM_CQL_CONN_READY ? CM_CQL_LOST : CM_CQL_TLS;
@@ -83,7 +85,10 @@ static bool seal(cm_cql_conn_t *conn)
         }
         e->out.len = e->at = 0;
     }
-    cm_cql_tls_drain(conn->tls, &conn->sealed);
+    if (!cm_cql_tls_drain(conn->tls, &conn->sealed)) {
+        cm_cql_conn_break(conn, CM_CQL_MEMORY, "%s", no_memory);
+        return false;
+    }
     return true;
 }
 
@@ -91,7 +96,10 @@ void cm_cql_socket_write(cm_cql_conn_t *conn)
 {
     if (conn->fd < 0 || conn->broken || conn->state == CM_CQL_CONN_TCP)
         return;
-    cm_cql_encoder_pack(&conn->encoder);
+    if (!cm_cql_encoder_pack(&conn->encoder)) {
+        cm_cql_conn_break(conn, CM_CQL_MEMORY, "%s", no_memory);
+        return;
+    }
     if (conn->tls != NULL) {
         if (!seal(conn) || !send_buffer(conn, &conn->sealed, &conn->sealed_at))
             return;
@@ -101,7 +109,7 @@ void cm_cql_socket_write(cm_cql_conn_t *conn)
     watch(conn);
 }
 
-/* What was going on when the connection ended. */
+/* In which phase the connection ended. */
 static const char *when(const cm_cql_conn_t *conn)
 {
     if (conn->state == CM_CQL_CONN_TLS)
@@ -138,9 +146,12 @@ static bool shake(cm_cql_conn_t *conn)
     cm_err_t err;
     int rc = cm_cql_tls_handshake(conn->tls, &err);
 
-    cm_cql_tls_drain(conn->tls, &conn->sealed);
+    if (!cm_cql_tls_drain(conn->tls, &conn->sealed)) {
+        cm_cql_conn_fail(conn, CM_CQL_MEMORY, "%s", no_memory);
+        return false;
+    }
     if (rc == 1)
-        conn->state = CM_CQL_CONN_OPTIONS; /* so that handshake_begin goes on behind it */
+        conn->state = CM_CQL_CONN_OPTIONS; /* cm_cql_handshake_begin() continues from there */
     if (rc >= 0)
         return true;
     send_buffer(conn, &conn->sealed, &conn->sealed_at); /* the alert */
@@ -156,7 +167,10 @@ static int read_sealed(cm_cql_conn_t *conn)
 
     if (got <= 0)
         return got;
-    cm_cql_tls_feed(conn->tls, sealed, (size_t)got);
+    if (!cm_cql_tls_feed(conn->tls, sealed, (size_t)got)) {
+        cm_cql_conn_fail(conn, CM_CQL_MEMORY, "%s", no_memory);
+        return -1;
+    }
     if (conn->state == CM_CQL_CONN_TLS) {
         if (!shake(conn))
             return -1;
@@ -168,6 +182,10 @@ static int read_sealed(cm_cql_conn_t *conn)
     }
     do {
         char *room = cm_cql_decoder_room(&conn->decoder, sizeof sealed);
+        if (room == NULL) {
+            cm_cql_conn_fail(conn, CM_CQL_MEMORY, "%s", no_memory);
+            return -1;
+        }
         got = cm_cql_tls_read(conn->tls, room, sizeof sealed, &err);
         if (got > 0) {
             cm_cql_decoder_took(&conn->decoder, (size_t)got);
@@ -178,7 +196,7 @@ static int read_sealed(cm_cql_conn_t *conn)
         cm_cql_conn_fail(conn, got == CM_ESTOP ? CM_CQL_LOST : tls_fault(conn), "%s", err.text);
         return -1;
     }
-    return total > 0 ? total : 1; /* a record may hold nothing for us */
+    return total > 0 ? total : 1; /* a record may be empty */
 }
 
 int cm_cql_socket_read(cm_cql_conn_t *conn)
@@ -186,6 +204,10 @@ int cm_cql_socket_read(cm_cql_conn_t *conn)
     if (conn->tls != NULL)
         return read_sealed(conn);
     char *room = cm_cql_decoder_room(&conn->decoder, READ_SIZE);
+    if (room == NULL) {
+        cm_cql_conn_fail(conn, CM_CQL_MEMORY, "%s", no_memory);
+        return -1;
+    }
     int got = receive(conn, room, READ_SIZE);
     if (got > 0)
         cm_cql_decoder_took(&conn->decoder, (size_t)got);

@@ -57,9 +57,11 @@ static int load_trusted(SSL_CTX *ssl, const cm_cql_tls_t *o, cm_err_t *err)
 
 int cm_cql_tls_context_new(const cm_cql_tls_t *o, cm_cql_tls_context_t **context, cm_err_t *err)
 {
-    cm_cql_tls_context_t *made = cm_alloc_zero(1, sizeof *made);
+    cm_cql_tls_context_t *made = calloc(1, sizeof *made);
     int rc;
 
+    if (made == NULL)
+        return cm_cql_fail_memory(err);
     made->insecure = o->insecure;
     made->ssl = SSL_CTX_new(TLS_client_method());
     if (made->ssl == NULL) {
@@ -89,7 +91,7 @@ void cm_cql_tls_context_free(cm_cql_tls_context_t *context)
     free(context);
 }
 
-/* The name or address that the certificate must bear; names are also sent ahead (SNI). */
+/* The name or address that the certificate must have; names are also sent in advance (SNI). */
 static int set_host(SSL *ssl, const char *host, bool insecure)
 {
     unsigned char address[16];
@@ -111,7 +113,9 @@ static int set_host(SSL *ssl, const char *host, bool insecure)
 int cm_cql_tls_new(cm_cql_tls_context_t *context, const char *host, cm_cql_tls_stream_t **tls,
                    cm_err_t *err)
 {
-    cm_cql_tls_stream_t *made = cm_alloc_zero(1, sizeof *made);
+    cm_cql_tls_stream_t *made = calloc(1, sizeof *made);
+    if (made == NULL)
+        return cm_cql_fail_memory(err);
     BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
 
     made->ssl = SSL_new(context->ssl);
@@ -119,7 +123,7 @@ int cm_cql_tls_new(cm_cql_tls_context_t *context, const char *host, cm_cql_tls_s
         BIO_free(in);
         BIO_free(out);
         cm_cql_tls_free(made);
-        return cm_fail_memory(err);
+        return cm_cql_fail_memory(err);
     }
     BIO_set_mem_eof_return(in, -1);
     BIO_set_mem_eof_return(out, -1);
@@ -143,9 +147,9 @@ void cm_cql_tls_free(cm_cql_tls_stream_t *tls)
     free(tls);
 }
 
-void cm_cql_tls_feed(cm_cql_tls_stream_t *tls, const void *data, size_t len)
+bool cm_cql_tls_feed(cm_cql_tls_stream_t *tls, const void *data, size_t len)
 {
-    BIO_write(tls->in, data, (int)len); /* a memory BIO takes everything */
+    return BIO_write(tls->in, data, (int)len) == (int)len; /* a memory BIO has no limit */
 }
 
 int cm_cql_tls_handshake(cm_cql_tls_stream_t *tls, cm_err_t *err)
@@ -194,14 +198,16 @@ int cm_cql_tls_write(cm_cql_tls_stream_t *tls, const char *data, size_t len, cm_
     return 0;
 }
 
-void cm_cql_tls_drain(cm_cql_tls_stream_t *tls, cm_buf_t *out)
+bool cm_cql_tls_drain(cm_cql_tls_stream_t *tls, cm_buf_t *out)
 {
     size_t waiting = BIO_ctrl_pending(tls->out);
 
     if (waiting == 0)
-        return;
-    cm_buf_reserve(out, waiting);
+        return true;
+    if (!cm_buf_try_reserve(out, waiting))
+        return false;
     int got = BIO_read(tls->out, out->data + out->len, (int)waiting);
     if (got > 0)
         out->len += (size_t)got;
+    return true;
 }

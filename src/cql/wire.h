@@ -1,8 +1,9 @@
 /* The protocol's notations (v4 and v5 section 3): reading with bounds, and appending.
  *
- * A reader borrows its bytes. Reading beyond the end or a negative length where none may be sets
- * `bad`; from then on everything reads as zero or empty, so that a parser checks once at its end.
- * Pure functions, for any thread. */
+ * A reader borrows its bytes. Reading beyond the end, or a negative length where none is allowed,
+ * sets `bad`; from then on everything reads as zero or empty, so that a parser checks once at its
+ * end. What is appended goes into room that the caller has reserved (memory.h). Pure functions, for
+ * any thread. */
 #ifndef CM_CQL_WIRE_H
 #define CM_CQL_WIRE_H
 
@@ -11,11 +12,12 @@
 typedef struct cm_cql_reader {
     const char *at, *end;
     bool bad;
+    bool no_memory; /* `bad` because of that: set by the parser */
 } cm_cql_reader_t;
 
 static inline cm_cql_reader_t cm_cql_reader(cm_str_t bytes)
 {
-    return (cm_cql_reader_t){bytes.data, bytes.data + bytes.len, false};
+    return (cm_cql_reader_t){.at = bytes.data, .end = bytes.data + bytes.len};
 }
 
 static inline uint16_t cm_cql_load_u16(const char *at)
@@ -39,7 +41,7 @@ static inline int64_t cm_cql_load_i64(const char *at)
     return (int64_t)__builtin_bswap64(value);
 }
 
-/* `len` bytes, or NULL and `bad` when there are not so many. */
+/* `len` bytes; NULL, and `bad`, when there are fewer. */
 static inline const char *cm_cql_read_raw(cm_cql_reader_t *r, size_t len)
 {
     if (r->bad || (size_t)(r->end - r->at) < len) {

@@ -46,7 +46,7 @@ static int fill_options(cm_cql_writer_t *w, const cm_cql_writer_options_t *optio
         o->retry_min_ms > o->retry_max_ms)
         return cm_fail(err, CM_EUSAGE,
                        "cql: a writer of batches of %d rows, %d batches and %d rows at most, %d ms "
-                       "linger, retries after %d to %d ms makes no sense",
+                       "linger, retries after %d to %d ms is not possible",
                        o->batch_rows, o->max_batches, o->max_rows, o->linger_ms, o->retry_min_ms,
                        o->retry_max_ms);
     return 0;
@@ -58,7 +58,9 @@ int cm_cql_writer_open(cm_cql_t *session, cm_cql_prepared_t *prepared,
 {
     if (!prepared->ready)
         return cm_fail(err, CM_EUSAGE, "cql: the writer's statement is not prepared yet");
-    cm_cql_writer_t *w = cm_alloc_zero(1, sizeof *w);
+    cm_cql_writer_t *w = calloc(1, sizeof *w);
+    if (w == NULL)
+        return cm_cql_fail_memory(err);
     w->session = session;
     w->prepared = prepared;
     int rc = fill_options(w, options, err);
@@ -69,7 +71,11 @@ int cm_cql_writer_open(cm_cql_t *session, cm_cql_prepared_t *prepared,
     w->released = w->o.held ? 0 : UINT64_MAX;
     for (w->ring = 64; w->ring < (uint64_t)w->o.max_rows;)
         w->ring *= 2;
-    w->done = cm_alloc_zero(w->ring / 64, sizeof *w->done);
+    w->done = calloc(w->ring / 64, sizeof *w->done);
+    if (w->done == NULL) {
+        free(w);
+        return cm_cql_fail_memory(err);
+    }
     *writer = w;
     return 0;
 }
@@ -96,17 +102,21 @@ void cm_cql_writer_flush(cm_cql_writer_t *w)
     }
 }
 
-/* The topology has changed: its nodes have other numbers. */
-static void regroup(cm_cql_writer_t *w)
+/* The topology has changed: its nodes have other numbers. False when there is no memory. */
+static bool regroup(cm_cql_writer_t *w)
 {
     int count = w->session->nodes.count + 1;
 
     cm_cql_writer_flush(w);
-    w->open = cm_realloc(w->open, (size_t)count * sizeof(cm_cql_batch_t *));
+    cm_cql_batch_t **open = realloc(w->open, (size_t)count * sizeof(cm_cql_batch_t *));
+    if (open == NULL)
+        return false;
+    w->open = open;
     for (int i = 0; i < count; i++)
         w->open[i] = NULL;
     w->open_count = count;
     w->generation = w->session->generation;
+    return true;
 }
 
 /* Microseconds of the wall clock that never repeat. */
@@ -122,11 +132,18 @@ static int64_t next_timestamp(cm_cql_writer_t *w)
     return us;
 }
 
-static cm_cql_batch_t *begin_batch(cm_cql_writer_t *w, int group)
+/* A batch with room for `size` bytes. NULL when there is no memory. */
+static cm_cql_batch_t *begin_batch(cm_cql_writer_t *w, int group, size_t size)
 {
     cm_cql_t *s = w->session;
     cm_cql_batch_t *batch = cm_cql_batch_new(w);
 
+    if (batch == NULL)
+        return NULL;
+    if (!cm_buf_try_reserve(&batch->call->body, size)) {
+        cm_cql_batch_free(batch);
+        return NULL;
+    }
     batch->group = group;
     w->open[group] = batch;
     if (w->o.timestamps)
@@ -146,16 +163,22 @@ static size_t row_size(const cm_cql_value_t *values, int count)
     return size;
 }
 
-static void add_row(cm_cql_batch_t *batch, const cm_cql_value_t *values, int count, size_t size)
+/* False, and nothing is added, when there is no memory. */
+static bool add_row(cm_cql_batch_t *batch, const cm_cql_value_t *values, int count, size_t size)
 {
     cm_buf_t *body = &batch->call->body;
     uint32_t len = (uint32_t)size - 4;
 
-    cm_buf_reserve(body, size);
+    if (!cm_buf_try_reserve(body, size))
+        return false;
     memcpy(body->data + body->len, &len, 4);
     body->len += 4;
-    cm_cql_add_values(body, values, count);
+    if (!cm_cql_add_values(body, values, count)) { /* cannot be: the room is reserved */
+        body->len -= 4;
+        return false;
+    }
     batch->numbers[batch->rows++] = batch->writer->added++;
+    return true;
 }
 
 int cm_cql_writer_add(cm_cql_writer_t *w, const cm_cql_value_t *values, int count, cm_err_t *err)
@@ -169,8 +192,8 @@ int cm_cql_writer_add(cm_cql_writer_t *w, const cm_cql_value_t *values, int coun
     if (w->added - w->durable >= (uint64_t)w->o.max_rows)
         return cm_fail(err, CM_EBUSY, "cql: %d rows wait to be written, which is the limit",
                        w->o.max_rows);
-    if (w->generation != s->generation || w->open_count == 0)
-        regroup(w);
+    if ((w->generation != s->generation || w->open_count == 0) && !regroup(w))
+        return cm_cql_fail_memory(err);
     bool has_token = cm_cql_values_token(w->prepared, values, &token);
     int node = has_token ? cm_cql_primary(s, w->prepared, token) : -1;
     int group = node >= 0 ? node : w->open_count - 1;
@@ -182,11 +205,14 @@ int cm_cql_writer_add(cm_cql_writer_t *w, const cm_cql_value_t *values, int coun
         batch = NULL;
     }
     if (batch == NULL) {
-        batch = begin_batch(w, group);
+        batch = begin_batch(w, group, size);
+        if (batch == NULL)
+            return cm_cql_fail_memory(err);
         batch->call->token = token;
         batch->call->has_token = has_token;
     }
-    add_row(batch, values, count, size);
+    if (!add_row(batch, values, count, size))
+        return cm_cql_fail_memory(err);
     if (batch->rows >= w->o.batch_rows) {
         w->open[group] = NULL;
         cm_cql_batch_send(batch);

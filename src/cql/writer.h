@@ -21,7 +21,7 @@ struct cm_cql_batch {
     cm_cql_writer_t *writer;
     cm_cql_call_t *call;
     cm_cql_call_t *copy;   /* the same to another node, while both are in flight; else NULL */
-    cm_cql_error_t *error; /* of the last attempt that failed; NULL: none did */
+    cm_cql_error_t *error; /* of the last attempt that failed; NULL: none did, or no memory */
     int place, rows, attempts, group;
     uint64_t *numbers; /* of the rows */
 };
@@ -48,13 +48,13 @@ struct cm_cql_writer {
     cm_cql_writer_stats_t stats;
 };
 
-/* A batch without rows. */
+/* A batch without rows; NULL when there is no memory. */
 cm_cql_batch_t *cm_cql_batch_new(cm_cql_writer_t *w);
 
 /* Takes it from where it is and frees it; its rows are not touched. */
 void cm_cql_batch_free(cm_cql_batch_t *batch);
 
-/* A call of the batch, without its rows. */
+/* A call of the batch, without its rows; NULL when there is no memory. */
 cm_cql_call_t *cm_cql_batch_call(cm_cql_batch_t *batch);
 
 /* It is complete: sends it when its turn comes. */

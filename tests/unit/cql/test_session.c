@@ -667,6 +667,37 @@ static void test_options_refused(void **state)
     }
 }
 
+/* When the event loop fails, the functions that wait return, and nothing calls back afterwards to
+ * what was on their stack; other requests are cancelled when the session is closed. */
+static void test_loop_fails(void **state)
+{
+    rig_t rig;
+    outcome_t waiting = {0}, other = {0};
+    cm_cql_prepared_t *prepared = NULL;
+    cm_cql_stats_t stats;
+    cm_err_t err = {0};
+
+    (void)state;
+    rig_open(&rig, 1);
+    rig_connect(&rig);
+    assert_ok(cm_cql_query(rig.session, CM_STR("INSERT"), NULL, 0, NULL, on_outcome, &other, &err),
+              err);
+    close(cm_cql_fd(rig.session));
+    assert_int_equal(CM_EINTERNAL, cm_cql_query_wait(rig.session, CM_STR("SELECT"), NULL,
+                                                     on_outcome, &waiting, &err));
+    assert_string_equal("cql: epoll fails: Bad file descriptor", err.text);
+    assert_int_equal(CM_EINTERNAL,
+                     cm_cql_prepare_wait(rig.session, CM_STR("INSERT"), &prepared, &err));
+    assert_int_equal(CM_EINTERNAL, cm_cql_connect(rig.session, 100, &err));
+    cm_cql_stats(rig.session, &stats);
+    assert_int_equal(1, stats.in_flight);
+    assert_int_equal(0, other.calls);
+    rig_close(&rig);
+    assert_int_equal(0, waiting.calls);
+    assert_int_equal(1, other.calls);
+    assert_int_equal(CM_CQL_CANCELLED, other.error.code);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -694,6 +725,7 @@ int main(void)
         cmocka_unit_test(test_thousands_in_flight),
         cmocka_unit_test(test_close_cancels),
         cmocka_unit_test(test_no_running_in_callbacks),
+        cmocka_unit_test(test_loop_fails),
         cmocka_unit_test(test_options_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

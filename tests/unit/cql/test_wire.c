@@ -73,7 +73,7 @@ static char body_byte(size_t message, size_t at)
 static void write_messages(cm_cql_encoder_t *e)
 {
     for (int i = 0; i < MESSAGES; i++) {
-        cm_buf_t *buf = cm_cql_encoder_begin(e, i * 3, CM_CQL_OP_QUERY);
+        cm_buf_t *buf = cm_cql_encoder_begin(e, i * 3, CM_CQL_OP_QUERY, 0);
         for (size_t j = 0; j < sizes[i]; j++)
             cm_buf_add_char(buf, body_byte((size_t)i, j));
         cm_cql_encoder_end(e);
@@ -139,7 +139,7 @@ static void test_every_bit_is_checked(void **state)
     for (int lz4 = 0; lz4 < 2; lz4++) {
         cm_cql_encoder_t e = {.version = 5, .segments = true, .lz4 = lz4};
         cm_err_t err;
-        cm_buf_t *buf = cm_cql_encoder_begin(&e, 0, CM_CQL_OP_QUERY);
+        cm_buf_t *buf = cm_cql_encoder_begin(&e, 0, CM_CQL_OP_QUERY, 0);
         for (size_t j = 0; j < 200; j++)
             cm_buf_add_char(buf, body_byte(0, j));
         cm_cql_encoder_end(&e);
@@ -454,6 +454,7 @@ static void test_names(void **state)
     assert_string_equal("overloaded", cm_cql_server_code_name(0x1001));
     assert_string_equal("unknown", cm_cql_server_code_name(0x4242));
     assert_string_equal("timeout", cm_cql_code_name(CM_CQL_TIMEOUT));
+    assert_string_equal("memory", cm_cql_code_name(CM_CQL_MEMORY));
 }
 
 /* ---- timers ---- */

@@ -81,7 +81,7 @@ static void cql_put_node(cm_buf_t *buf, const cql_fake_node_t *node)
 
 cm_buf_t *cql_fake_begin(cql_fake_conn_t *c, int stream, int opcode)
 {
-    return cm_cql_encoder_begin(&c->encoder, stream, opcode);
+    return cm_cql_encoder_begin(&c->encoder, stream, opcode, 0);
 }
 
 void cql_fake_end(cql_fake_conn_t *c)
