@@ -28,6 +28,25 @@ cm_pipeline_env_t cm_app_env(const cm_app_t *app)
                                .hurries = app->hurries};
 }
 
+cm_store_settings_t cm_app_store_settings(const cm_app_t *app, const cm_store_options_t *options)
+{
+    return (cm_store_settings_t){
+        .engine = (cm_store_choice_t)options->engine,
+        .data_dir = app->global.data_dir,
+        .clock = app->clock,
+        .cassandra = cm_cassandra_settings_of(&options->cassandra, &app->log, app->stop),
+        .memory = app->global.memory};
+}
+
+void cm_app_print_left_out(const cm_app_t *app, uint64_t rejected)
+{
+    if (rejected > 0)
+        fprintf(app->messages,
+                "%llu rows are no events of the contract and were left out; `clickmill export "
+                "--store cassandra` names the first\n",
+                (unsigned long long)rejected);
+}
+
 cm_index_refresh_options_t cm_app_refresh_options(const cm_app_t *app, unsigned windows)
 {
     return (cm_index_refresh_options_t){.windows = windows,

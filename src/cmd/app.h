@@ -11,6 +11,7 @@
 #include "pipeline/env.h"
 #include "settings/command.h"
 #include "sink/sink.h"
+#include "store/open.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -37,6 +38,12 @@ int cm_app_write(cm_app_t *app, cm_buf_t *buf);
 
 /* The surroundings that a pipeline needs; they borrow from the app. */
 cm_pipeline_env_t cm_app_env(const cm_app_t *app);
+
+/* The settings of the store that the options mean; they borrow from both. */
+cm_store_settings_t cm_app_store_settings(const cm_app_t *app, const cm_store_options_t *options);
+
+/* Prints how many rows of the store broke a rule and were left out, where there are any. */
+void cm_app_print_left_out(const cm_app_t *app, uint64_t rejected);
 
 /* How answers are refreshed, by the app's global options. */
 cm_index_refresh_options_t cm_app_refresh_options(const cm_app_t *app, unsigned windows);

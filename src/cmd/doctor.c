@@ -2,7 +2,6 @@
 #include "base/progress.h"
 #include "cassandra/changes.h"
 #include "cassandra/schema.h"
-#include "cmd/cassandra.h"
 #include "cmd/commands.h"
 #include "cmd/elastic.h"
 #include "enrich/geo.h"
@@ -19,11 +18,10 @@
 
 typedef struct doctor_options {
     bool fix;
-    int sink;  /* cm_sink_choice_t */
-    int store; /* cm_store_choice_t */
+    int sink; /* cm_sink_choice_t */
+    cm_store_options_t store;
     int index; /* cm_index_choice_t */
     cm_kafka_options_t kafka;
-    cm_cassandra_options_t cassandra;
     cm_elastic_options_t elastic;
     cm_collect_given_t collect;
 } doctor_options_t;
@@ -55,8 +53,8 @@ static const cm_option_t options[] = {
      .rows = cm_kafka_option_rows},
     {.name = "cassandra",
      .type = CM_OPT_ROWS,
-     .offset = offsetof(doctor_options_t, cassandra),
-     .rows = cm_cassandra_option_rows},
+     .offset = offsetof(doctor_options_t, store),
+     .rows = cm_store_server_option_rows},
     {.name = "elasticsearch",
      .type = CM_OPT_ROWS,
      .offset = offsetof(doctor_options_t, elastic),
@@ -291,8 +289,8 @@ static int examine(doctor_t *doctor, const cm_cassandra_settings_t *settings, cm
 
 static void check_cassandra(doctor_t *doctor)
 {
-    cm_cassandra_settings_t settings =
-        cm_cassandra_settings_of(&doctor->asked->cassandra, &doctor->app->log, doctor->app->stop);
+    cm_cassandra_settings_t settings = cm_cassandra_settings_of(
+        &doctor->asked->store.cassandra, &doctor->app->log, doctor->app->stop);
     cm_cql_t *session = NULL;
     cm_err_t err;
 
@@ -433,8 +431,8 @@ static int run(cm_app_t *app, const void *asked, int argc, char **argv)
     if (doctor.asked->sink == CM_SINK_KAFKA ||
         given(app, offsetof(doctor_options_t, kafka.brokers)))
         check_kafka(&doctor);
-    if (doctor.asked->store == CM_STORE_CASSANDRA ||
-        given(app, offsetof(doctor_options_t, cassandra.hosts)))
+    if (doctor.asked->store.engine == CM_STORE_CASSANDRA ||
+        given(app, offsetof(doctor_options_t, store.cassandra.hosts)))
         check_cassandra(&doctor);
     if (doctor.asked->index == CM_INDEX_ELASTICSEARCH ||
         given(app, offsetof(doctor_options_t, elastic.hosts)) ||

@@ -1,10 +1,9 @@
 /* clickmill export: raw events, each once; of the embedded store in the order of arrival. */
 #include "base/bitmap.h"
 #include "base/progress.h"
-#include "cmd/cassandra.h"
+#include "cmd/app.h"
 #include "cmd/commands.h"
 #include "mill/mill.h"
-#include "store/embedded/store.h"
 #include "store/event_at.h"
 
 #include <stdlib.h>
@@ -12,8 +11,7 @@
 typedef struct export_options {
     int format;
     bool safe;
-    int store; /* cm_store_choice_t */
-    cm_cassandra_options_t cassandra;
+    cm_store_options_t store;
 } export_options_t;
 
 /* The choices of --format, and what --safe makes of the last one. */
@@ -41,10 +39,10 @@ static const cm_option_t options[] = {
      .type = CM_OPT_ROWS,
      .offset = offsetof(export_options_t, store),
      .rows = cm_store_option},
-    {.name = "cassandra",
+    {.name = "servers",
      .type = CM_OPT_ROWS,
-     .offset = offsetof(export_options_t, cassandra),
-     .rows = cm_cassandra_option_rows},
+     .offset = offsetof(export_options_t, store),
+     .rows = cm_store_server_option_rows},
     {.name = NULL},
 };
 
@@ -66,20 +64,15 @@ static int add_event(cm_app_t *app, format_t format, const cm_event_t *event, cm
     return buf->len >= FLUSH_BYTES ? cm_app_write(app, buf) : 0;
 }
 
-/* ---- from the embedded store ---- */
-
-static int open_reader(void *context, cm_reader_t **reader, cm_err_t *err)
-{
-    return cm_store_embedded_open_reader(context, reader, err);
-}
+/* ---- in the order of arrival ---- */
 
 static int export_block(cm_app_t *app, cm_reader_t *reader, const cm_columns_t *columns,
-                        const uint8_t *copies, int64_t upto, format_t format, cm_buf_t *buf)
+                        const uint8_t *copies, int64_t end_ordinal, format_t format, cm_buf_t *buf)
 {
     char key[CM_UUID_TEXT];
     cm_event_t event;
 
-    for (uint32_t row = 0; row < columns->count && columns->first + row < upto; row++) {
+    for (uint32_t row = 0; row < columns->count && columns->first + row < end_ordinal; row++) {
         int64_t ordinal = columns->first + row;
         if (cm_bitmap_get(copies, (size_t)ordinal))
             continue;
@@ -92,8 +85,8 @@ static int export_block(cm_app_t *app, cm_reader_t *reader, const cm_columns_t *
     return 0;
 }
 
-static int export_events(cm_app_t *app, cm_reader_t *reader, const uint8_t *copies, int64_t upto,
-                         format_t format)
+static int export_events(cm_app_t *app, cm_reader_t *reader, const uint8_t *copies,
+                         int64_t end_ordinal, format_t format)
 {
     const cm_block_ref_t *blocks;
     cm_columns_t columns = {0};
@@ -106,7 +99,7 @@ static int export_events(cm_app_t *app, cm_reader_t *reader, const uint8_t *copi
     int rc = cm_reader_blocks(reader, &blocks, &count, &app->err);
     if (format != FORMAT_JSONL)
         cm_buf_add_text(&buf, cm_event_csv_header);
-    for (size_t b = 0; rc == 0 && b < count && blocks[b].first < upto; b++) {
+    for (size_t b = 0; rc == 0 && b < count && blocks[b].first < end_ordinal; b++) {
         if (atomic_load(app->stop)) {
             rc = cm_fail(&app->err, CM_EIO, "stopped before all events were written");
             break;
@@ -114,8 +107,8 @@ static int export_events(cm_app_t *app, cm_reader_t *reader, const uint8_t *copi
         rc = cm_reader_read(reader, &blocks[b], CM_READ_HOT | CM_READ_COLD | CM_READ_KEYS, &columns,
                             &app->err);
         if (rc == 0)
-            rc = export_block(app, reader, &columns, copies, upto, format, &buf);
-        cm_progress_show(&progress, (double)blocks[b].first / (double)upto,
+            rc = export_block(app, reader, &columns, copies, end_ordinal, format, &buf);
+        cm_progress_show(&progress, (double)blocks[b].first / (double)end_ordinal,
                          (uint64_t)blocks[b].first);
     }
     cm_progress_end(&progress);
@@ -126,29 +119,29 @@ static int export_events(cm_app_t *app, cm_reader_t *reader, const uint8_t *copi
     return rc;
 }
 
-static int export_embedded(cm_app_t *app, const export_options_t *asked)
+/* Row keys may be in the store more than once: the mill finds which events are copies. */
+static int export_in_order(cm_app_t *app, cm_store_t *store, format_t format)
 {
     /* One thread: a second reader could see the blocks differently, beside a writer that merges. */
-    const cm_mill_options_t mill = {.memory = app->global.memory,
-                                    .threads = 1,
-                                    .reader = open_reader,
-                                    .context = (void *)app->global.data_dir};
+    const cm_mill_options_t mill = {
+        .memory = app->global.memory, .threads = 1, .reader = cm_store_reader_of, .context = store};
     cm_reader_t *reader = NULL;
     uint8_t *copies = NULL;
-    int64_t upto = 0;
+    int64_t end_ordinal = 0;
 
-    /* The reader comes second, so that it sees at least what the copies were looked for in. */
-    int rc = cm_mill_copies(&mill, &copies, &upto, &app->err);
+    /* The reader comes second, so that it sees at least the events among which copies were found.
+     */
+    int rc = cm_mill_copies(&mill, &copies, &end_ordinal, &app->err);
     if (rc == 0)
-        rc = cm_store_embedded_open_reader(app->global.data_dir, &reader, &app->err);
+        rc = cm_store_reader(store, &reader, &app->err);
     if (rc == 0)
-        rc = export_events(app, reader, copies, upto, format_of(asked));
+        rc = export_events(app, reader, copies, end_ordinal, format);
     cm_reader_close(reader);
     free(copies);
     return rc;
 }
 
-/* ---- from Cassandra ---- */
+/* ---- each row key once, in no order ---- */
 
 typedef struct scanning {
     cm_app_t *app;
@@ -176,23 +169,16 @@ static int export_page(void *context, const cm_batch_t *batch, cm_err_t *err)
     return rc;
 }
 
-static int export_cassandra(cm_app_t *app, const export_options_t *asked)
+static int export_scanned(cm_app_t *app, cm_store_t *store, format_t format)
 {
-    const cm_cassandra_settings_t settings =
-        cm_cassandra_settings_of(&asked->cassandra, &app->log, app->stop);
-    const cm_store_cassandra_options_t cassandra = {.settings = &settings, .only_read = true};
-    scanning_t scanning = {.app = app, .format = format_of(asked), .buf = CM_BUF_INIT};
+    scanning_t scanning = {.app = app, .format = format, .buf = CM_BUF_INIT};
     cm_account_t account = {0};
-    cm_store_t *store;
 
-    int rc = cm_store_cassandra_open(&cassandra, &store, &app->err);
-    if (rc < 0)
-        return rc;
     cm_progress_start(&scanning.progress, app->terminal ? app->messages : NULL, app->terminal,
                       "exporting", "events");
-    if (asked->format == FORMAT_CSV)
+    if (format != FORMAT_JSONL)
         cm_buf_add_text(&scanning.buf, cm_event_csv_header);
-    rc = cm_store_scan(store, export_page, &scanning, &account, &app->err);
+    int rc = cm_store_scan(store, export_page, &scanning, &account, &app->err);
     cm_progress_end(&scanning.progress);
     if (rc == 0)
         rc = cm_app_write(app, &scanning.buf);
@@ -201,20 +187,26 @@ static int export_cassandra(cm_app_t *app, const export_options_t *asked)
                 "%llu rows are no events of the contract and were left out; the first is %s\n",
                 (unsigned long long)account.rejected, scanning.broken);
     cm_buf_free(&scanning.buf);
-    cm_sink_close(&store->sink);
     return rc;
 }
 
 static int run(cm_app_t *app, const void *given, int argc, char **argv)
 {
     const export_options_t *asked = given;
+    cm_store_t *store;
 
     (void)argc;
     (void)argv;
     if (asked->safe && asked->format != FORMAT_CSV)
         return cm_fail(&app->err, CM_EUSAGE, "--safe is of CSV: give --format csv with it");
-    return asked->store == CM_STORE_CASSANDRA ? export_cassandra(app, asked)
-                                              : export_embedded(app, asked);
+    const cm_store_settings_t settings = cm_app_store_settings(app, &asked->store);
+    int rc = cm_store_open_read(&settings, &store, &app->err);
+    if (rc < 0)
+        return rc;
+    rc = cm_store_can_scan(store) ? export_scanned(app, store, format_of(asked))
+                                  : export_in_order(app, store, format_of(asked));
+    cm_store_close(store);
+    return rc;
 }
 
 const cm_command_t cm_cmd_export = {

@@ -64,8 +64,8 @@ static const cm_option_t options[] = {
      .rows = cm_kafka_tombstones_option},
     {.name = "cassandra",
      .type = CM_OPT_ROWS,
-     .offset = offsetof(cm_ingest_options_t, cassandra),
-     .rows = cm_cassandra_option_rows},
+     .offset = offsetof(cm_ingest_options_t, store),
+     .rows = cm_store_server_option_rows},
     {.name = NULL},
 };
 
@@ -122,27 +122,18 @@ static int wait_for_store(void *context, uint64_t retries, const char *reason)
 
 /* ---- opening ---- */
 
-static int open_embedded(cm_ingest_t *self)
-{
-    cm_app_t *app = self->app;
-    uint8_t secret[32];
-
-    int rc = cm_store_open_directory(app->global.data_dir, app->clock, &self->store, &app->err);
-    if (rc == 0)
-        cm_store_share(self->store, false, &app->log);
-    /* Made now, for an import into Kafka beside us that shall find it. */
-    return rc == 0 ? cm_store_secret(self->store, secret, &app->err) : rc;
-}
-
 static int open_store(void *context)
 {
     cm_ingest_t *self = context;
-    const cm_store_cassandra_options_t cassandra = {
-        .settings = &self->cassandra, .waiter = &self->store_waiter, .clock = self->app->clock};
+    cm_app_t *app = self->app;
+    uint8_t secret[CM_STORE_SECRET];
 
-    if (self->options->store == CM_STORE_EMBEDDED)
-        return open_embedded(self);
-    return cm_store_cassandra_open(&cassandra, &self->store, &self->app->err);
+    int rc = cm_store_open(&self->store_settings, &self->store, &app->err);
+    if (rc < 0 || !cm_store_is_directory(self->store))
+        return rc;
+    cm_store_share(self->store, false, &app->log);
+    /* Made now: an import into Kafka beside this process needs it. */
+    return cm_store_secret(self->store, secret, &app->err);
 }
 
 /* Source and dead letters, with the store between: all that needs Kafka. */
@@ -150,7 +141,6 @@ static int open_kafka(void *context)
 {
     cm_ingest_t *self = context;
     const cm_ingest_options_t *asked = self->options;
-    const bool embedded = asked->store == CM_STORE_EMBEDDED;
     const cm_sink_kafka_options_t dead = {.settings = &self->settings,
                                           .dead_only = true,
                                           .patient = true,
@@ -158,7 +148,7 @@ static int open_kafka(void *context)
                                           .clock = self->app->clock};
     const cm_source_kafka_options_t source = {
         .settings = &self->settings,
-        .owner = {self, embedded ? store_position : NULL, drain},
+        .owner = {self, cm_store_is_directory(self->store) ? store_position : NULL, drain},
         .or_group = asked->resume == CM_RESUME_GROUP,
         .until_end = asked->until_end,
         .count = asked->count,
@@ -213,8 +203,7 @@ static void look_for_trouble(cm_ingest_t *self)
 {
     const char *kafka = cm_source_kafka_trouble(self->source), *store = NULL;
 
-    if (self->options->store == CM_STORE_CASSANDRA)
-        store = cm_store_trouble(self->store);
+    store = cm_store_trouble(self->store);
     self->waiting_for = kafka != NULL ? "Kafka" : store != NULL ? "Cassandra" : NULL;
     self->waiting_reason = kafka != NULL ? kafka : store;
 }
@@ -238,10 +227,12 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
 
     (void)argc;
     (void)argv;
-    if (self.options->dead_to == CM_DEAD_TO_STORE && self.options->store != CM_STORE_EMBEDDED)
+    if (self.options->dead_to == CM_DEAD_TO_STORE &&
+        self.options->store.engine != CM_STORE_EMBEDDED)
         return cm_fail(&app->err, CM_EUSAGE, "--dead-to store wants --store embedded");
     self.settings = cm_kafka_settings_of(&self.options->kafka, &app->log, app->stop);
-    self.cassandra = cm_cassandra_settings_of(&self.options->cassandra, &app->log, app->stop);
+    self.store_settings = cm_app_store_settings(app, &self.options->store);
+    self.store_settings.waiter = &self.store_waiter;
     self.dead_waiter = (cm_waiter_t){wait_for_dead, &self};
     self.store_waiter = (cm_waiter_t){wait_for_store, &self};
     int rc = open_all(&self);

@@ -3,33 +3,31 @@
 #define CM_CMD_INGEST_H
 
 #include "cmd/app.h"
-#include "cmd/cassandra.h"
 #include "enrich/enriching.h"
 #include "event/times_options.h"
 #include "kafka/options.h"
 #include "pipeline/pipeline.h"
 #include "source/kafka/source.h"
-#include "store/store.h"
+#include "store/open.h"
 
 enum { CM_RESUME_STORE, CM_RESUME_GROUP };
 enum { CM_DEAD_TO_TOPIC, CM_DEAD_TO_STORE };
 
 typedef struct cm_ingest_options {
-    int store; /* cm_store_choice_t */
+    cm_store_options_t store;
     int64_t count;
     bool until_end;
     int resume, dead_to;
     const char *geoip;
     cm_times_given_t times;
     cm_kafka_options_t kafka;
-    cm_cassandra_options_t cassandra;
 } cm_ingest_options_t;
 
 typedef struct cm_ingest {
     cm_app_t *app;
     const cm_ingest_options_t *options;
     cm_kafka_settings_t settings;
-    cm_cassandra_settings_t cassandra;
+    cm_store_settings_t store_settings;
     cm_waiter_t dead_waiter, store_waiter;
     cm_enriching_t enriching; /* of messages that say more than the contract asks */
     cm_timestamp_format_t times;

@@ -10,21 +10,20 @@ enum {
 
 void cm_ingest_start_status(cm_ingest_t *self)
 {
+    cm_buf_t place = CM_BUF_INIT;
+
     self->started_ns = self->shown_ns = cm_clock_ticks_ns();
     fprintf(self->app->messages, "ingesting topic %s at %s as group %s into ", self->settings.topic,
             self->settings.brokers, self->settings.group);
-    if (self->options->store == CM_STORE_EMBEDDED)
-        fprintf(self->app->messages, "%s\n", self->app->global.data_dir);
-    else
-        fprintf(self->app->messages, "Cassandra at %s, table %s.%s\n", self->cassandra.hosts,
-                self->cassandra.keyspace, self->cassandra.table);
+    cm_store_describe(&self->store_settings, &place);
+    fprintf(self->app->messages, "%s\n", place.data);
+    cm_buf_free(&place);
 }
 
 /* Attempts of all kinds that failed. */
 static uint64_t retries_of(const cm_ingest_t *self)
 {
-    bool cassandra = self->options->store == CM_STORE_CASSANDRA && self->store != NULL;
-    return self->retries + (cassandra ? cm_store_retries(self->store) : 0);
+    return self->retries + (self->store != NULL ? cm_store_retries(self->store) : 0);
 }
 
 /* A partition that was only just taken, or whose broker does not tell. */

@@ -1,8 +1,6 @@
 /* clickmill process: raw events -> answers. */
-#include "cmd/cassandra.h"
 #include "cmd/commands.h"
 #include "cmd/follow.h"
-#include "cmd/mirror.h"
 #include "cmd/process_spark.h"
 #include "cmd/publishing.h"
 #include "enrich/enriching.h"
@@ -16,9 +14,8 @@ typedef struct process_options {
     bool rebuild;
     int64_t threads;
     bool follow, until_end;
-    int store; /* cm_store_choice_t */
+    cm_store_options_t store;
     int index; /* cm_index_choice_t */
-    cm_cassandra_options_t cassandra;
     cm_elastic_options_t elastic;
     cm_kafka_options_t kafka;
     int engine;
@@ -82,10 +79,10 @@ static const cm_option_t options[] = {
      .type = CM_OPT_ROWS,
      .offset = offsetof(process_options_t, index),
      .rows = cm_index_option},
-    {.name = "cassandra",
+    {.name = "servers",
      .type = CM_OPT_ROWS,
-     .offset = offsetof(process_options_t, cassandra),
-     .rows = cm_cassandra_option_rows},
+     .offset = offsetof(process_options_t, store),
+     .rows = cm_store_server_option_rows},
     {.name = "elasticsearch",
      .type = CM_OPT_ROWS,
      .offset = offsetof(process_options_t, elastic),
@@ -134,16 +131,44 @@ static int publish(cm_app_t *app, cm_store_t *store, const process_options_t *pr
     return rc;
 }
 
+static void print_reading(cm_app_t *app, const cm_store_reading_t *read)
+{
+    cm_buf_t line = CM_BUF_INIT;
+
+    cm_buf_add_text(&line, read->full ? "read all " : "read ");
+    cm_buf_add_grouped(&line, read->rows);
+    if (read->full) {
+        cm_buf_printf(&line, " rows of Cassandra: %s", read->why);
+    } else {
+        cm_buf_add_text(&line,
+                        " rows of Cassandra that were written since the last time, of which ");
+        cm_buf_add_grouped(&line, read->changed);
+        cm_buf_add_text(&line, " were new or other ones");
+    }
+    fprintf(app->messages, "%s\n", line.data);
+    cm_buf_free(&line);
+}
+
+static void add_reading_json(cm_buf_t *json, const cm_store_reading_t *read)
+{
+    cm_buf_printf(json, "\"cassandra\":{\"full\":%s,\"rows\":%lld", read->full ? "true" : "false",
+                  (long long)read->rows);
+    if (read->full)
+        cm_buf_printf(json, ",\"why\":\"%s\"}", read->why);
+    else
+        cm_buf_printf(json, ",\"changed\":%lld}", (long long)read->changed);
+}
+
 /* `pushed` is NULL where there is only the embedded index, `read` where events are here. */
 static void print_account(cm_app_t *app, const process_options_t *process,
                           const cm_index_refreshed_t *done, double seconds,
-                          const cm_index_mirrored_t *pushed, const cm_cassandra_read_t *read)
+                          const cm_index_mirrored_t *pushed, const cm_store_reading_t *read)
 {
     cm_buf_t json = CM_BUF_INIT;
 
     if (!app->global.json) {
         if (read != NULL)
-            cm_cassandra_read_print(app, read);
+            print_reading(app, read);
         cm_app_print_answers(app, done, seconds);
         if (pushed != NULL)
             cm_pushed_print(app, pushed, process->elastic.index);
@@ -157,7 +182,7 @@ static void print_account(cm_app_t *app, const process_options_t *process,
     }
     if (read != NULL) {
         json.data[json.len - 1] = ',';
-        cm_cassandra_read_add_json(&json, read);
+        add_reading_json(&json, read);
         cm_buf_add_char(&json, '}');
     }
     fprintf(app->out, "%s\n", json.data);
@@ -167,7 +192,7 @@ static void print_account(cm_app_t *app, const process_options_t *process,
 
 /* `other`: the store that the events are in, and how it was read; NULL: the embedded one. */
 static int refresh(cm_app_t *app, cm_store_t *store, cm_store_t *other,
-                   const cm_cassandra_read_t *read, const process_options_t *process,
+                   const cm_store_reading_t *read, const process_options_t *process,
                    unsigned windows, bool first)
 {
     const bool copied = process->index == CM_INDEX_ELASTICSEARCH;
@@ -205,12 +230,11 @@ static int refresh(cm_app_t *app, cm_store_t *store, cm_store_t *other,
 static int process_by_spark(cm_app_t *app, const process_options_t *process, unsigned windows,
                             bool first)
 {
-    const cm_cassandra_settings_t cassandra =
-        cm_cassandra_settings_of(&process->cassandra, &app->log, app->stop);
+    const cm_store_settings_t store = cm_app_store_settings(app, &process->store);
     const cm_elastic_settings_t elastic =
         cm_elastic_settings_of(&process->elastic, app->values, &app->log, app->stop);
     const cm_spark_job_t job = {.options = &process->spark,
-                                .cassandra = &cassandra,
+                                .cassandra = &store.cassandra,
                                 .elastic = &elastic,
                                 .windows = windows,
                                 .session_timeout_ms = app->global.session_timeout,
@@ -223,26 +247,26 @@ static int process_by_spark(cm_app_t *app, const process_options_t *process, uns
 static int process_once(cm_app_t *app, const process_options_t *process, unsigned windows,
                         bool first)
 {
+    const cm_store_settings_t settings = cm_app_store_settings(app, &process->store);
     const bool rebuild = process->rebuild && first;
     cm_store_t *store = NULL, *other = NULL;
-    cm_cassandra_read_t read;
+    cm_store_reading_t read = {.rejected = 0};
     int rc = 0;
 
     if (process->engine == ENGINE_SPARK)
         return process_by_spark(app, process, windows, first);
-    /* The copy of the table is in the data directory: nobody else may be writing it. */
-    if (process->cassandra.only_writer)
+    if (cm_store_keeps_copy(&settings))
         rc = cm_store_open_directory(app->global.data_dir, app->clock, &store, &app->err);
-    if (rc == 0 && process->store == CM_STORE_CASSANDRA)
-        rc = cm_cassandra_events(app, &process->cassandra, rebuild, &other, &read);
+    if (rc == 0)
+        rc = cm_store_open_events(&settings, rebuild, &other, &read, &app->err);
+    if (rc == 0)
+        cm_app_print_left_out(app, read.rejected);
     if (rc == 0 && store == NULL)
         rc = cm_store_open_directory(app->global.data_dir, app->clock, &store, &app->err);
     if (rc == 0)
         rc = refresh(app, store, other, other != NULL ? &read : NULL, process, windows, first);
-    if (store != NULL)
-        cm_sink_close(&store->sink);
-    if (other != NULL)
-        cm_sink_close(&other->sink);
+    cm_store_close(store);
+    cm_store_close(other);
     return rc;
 }
 
@@ -276,7 +300,8 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
 
     (void)argc;
     (void)argv;
-    const bool here = process->store == CM_STORE_EMBEDDED && process->index == CM_INDEX_EMBEDDED;
+    const bool here =
+        process->store.engine == CM_STORE_EMBEDDED && process->index == CM_INDEX_EMBEDDED;
     const char *asked = process->windows != NULL ? process->windows
                         : here                   ? CM_WINDOWS_HERE
                                                  : CM_WINDOWS_ELSEWHERE;
@@ -286,7 +311,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     if (rc == 0 && process->until_end)
         return cm_fail(&app->err, CM_EUSAGE, "--until-end wants --follow");
     if (rc == 0 && process->engine == ENGINE_SPARK &&
-        (process->store != CM_STORE_CASSANDRA || process->index != CM_INDEX_ELASTICSEARCH))
+        (process->store.engine != CM_STORE_CASSANDRA || process->index != CM_INDEX_ELASTICSEARCH))
         return cm_fail(&app->err, CM_EUSAGE,
                        "--engine spark reads from Cassandra and writes to Elasticsearch: give "
                        "--store cassandra and --index elasticsearch, or take --engine mill");

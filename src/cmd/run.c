@@ -98,8 +98,8 @@ static const cm_option_t options[] = {
      .rows = cm_kafka_tombstones_option},
     {.name = "cassandra",
      .type = CM_OPT_ROWS,
-     .offset = offsetof(run_options_t, cluster.cassandra),
-     .rows = cm_cassandra_option_rows},
+     .offset = offsetof(run_options_t, cluster.store),
+     .rows = cm_store_server_option_rows},
     {.name = "elasticsearch",
      .type = CM_OPT_ROWS,
      .offset = offsetof(run_options_t, elastic),
@@ -487,7 +487,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     const run_options_t *asked = given;
     runner_t runner = {.app = app, .options = asked, .collect_given = asked->collect};
     const bool engines = asked->cluster.sink == CM_SINK_KAFKA ||
-                         asked->cluster.store == CM_STORE_CASSANDRA ||
+                         asked->cluster.store.engine == CM_STORE_CASSANDRA ||
                          asked->index == CM_INDEX_ELASTICSEARCH;
 
     (void)argc;

@@ -5,7 +5,6 @@
 #include "sink/options.h"
 #include "sink/tee.h"
 #include "source/kafka/source.h"
-#include "store/cassandra/store.h"
 #include "store/open.h"
 
 #include <stdlib.h>
@@ -157,11 +156,8 @@ static int open_remote(void *context)
 {
     cm_cluster_t *cluster = context;
     cm_err_t *err = &cluster->app->err;
-    const cm_store_cassandra_options_t options = {.settings = &cluster->cassandra,
-                                                  .waiter = &cluster->store_waiter,
-                                                  .clock = cluster->app->clock};
 
-    int rc = cm_store_cassandra_open(&options, &cluster->remote, err);
+    int rc = cm_store_open(&cluster->store, &cluster->remote, err);
     if (rc == 0)
         cluster->tee = cm_tee_open(&cluster->remote->sink, &cluster->embedded->sink);
     return rc;
@@ -177,14 +173,15 @@ int cm_cluster_open(cm_cluster_t *cluster, cm_app_t *app, const cm_cluster_optio
     *cluster = (cm_cluster_t){
         .app = app, .options = options, .embedded = embedded, .receiving = receiving};
     cluster->kafka = cm_kafka_settings_of(&options->kafka, &app->log, app->stop);
-    cluster->cassandra = cm_cassandra_settings_of(&options->cassandra, &app->log, app->stop);
+    cluster->store = cm_app_store_settings(app, &options->store);
+    cluster->store.waiter = &cluster->store_waiter;
     cluster->produce_waiter = (cm_waiter_t){wait_to_send, cluster};
     cluster->dead_waiter = (cm_waiter_t){wait_for_dead, cluster};
     cluster->store_waiter = (cm_waiter_t){wait_for_store, cluster};
     cm_kafka_ends_init(&cluster->ends);
     cm_letters_open(&cluster->letters, &env, app->global.data_dir, &embedded->sink);
     *sink = &embedded->sink;
-    if (options->store == CM_STORE_CASSANDRA) {
+    if (options->store.engine == CM_STORE_CASSANDRA) {
         rc = cm_pipeline_reach(&env, open_remote, cluster, &cluster->retries, &app->err);
         *sink = cluster->tee;
     }
@@ -316,8 +313,9 @@ void cm_cluster_describe(const cm_cluster_t *cluster, cm_buf_t *text)
         cm_buf_printf(text, ", through topic %s at %s", cluster->kafka.topic,
                       cluster->kafka.brokers);
     if (cluster->remote != NULL)
-        cm_buf_printf(text, ", into table %s.%s of Cassandra at %s", cluster->cassandra.keyspace,
-                      cluster->cassandra.table, cluster->cassandra.hosts);
+        cm_buf_printf(text, ", into table %s.%s of Cassandra at %s",
+                      cluster->store.cassandra.keyspace, cluster->store.cassandra.table,
+                      cluster->store.cassandra.hosts);
 }
 
 /* ---- the end ---- */

@@ -8,21 +8,20 @@
 #define CM_CMD_RUN_CLUSTER_H
 
 #include "cmd/app.h"
-#include "cmd/cassandra.h"
 #include "enrich/enriching.h"
 #include "kafka/ends.h"
 #include "kafka/options.h"
 #include "pipeline/letters.h"
 #include "pipeline/pipeline.h"
 #include "sink/options.h"
+#include "store/open.h"
 
 #include <pthread.h>
 
 typedef struct cm_cluster_options {
-    int sink;  /* cm_sink_choice_t */
-    int store; /* cm_store_choice_t */
+    int sink; /* cm_sink_choice_t */
+    cm_store_options_t store;
     cm_kafka_options_t kafka;
-    cm_cassandra_options_t cassandra;
 } cm_cluster_options_t;
 
 /* Must not move while it is open. */
@@ -30,7 +29,7 @@ typedef struct cm_cluster {
     cm_app_t *app;
     const cm_cluster_options_t *options;
     cm_kafka_settings_t kafka;
-    cm_cassandra_settings_t cassandra;
+    cm_store_settings_t store;
     cm_waiter_t produce_waiter, dead_waiter, store_waiter;
     cm_kafka_ends_t ends; /* of what this run has in the topic, traffic and collected */
     cm_letters_t letters; /* of what Kafka refuses of it */

@@ -1,21 +1,16 @@
 /* clickmill verify: are the answers those that follow from the events? */
 #include "base/progress.h"
-#include "cmd/cassandra.h"
 #include "cmd/commands.h"
 #include "cmd/elastic.h"
-#include "cmd/mirror.h"
 #include "cmd/verify_print.h"
 #include "pipeline/upkeep.h"
 #include "pipeline/windows.h"
-#include "store/embedded/store.h"
-#include "store/memory.h"
 
 typedef struct verify_options {
     const char *windows; /* NULL: all that the index has */
     int64_t limit;
-    int store; /* cm_store_choice_t */
+    cm_store_options_t store;
     int index; /* cm_index_choice_t */
-    cm_cassandra_options_t cassandra;
     cm_elastic_options_t elastic;
 } verify_options_t;
 
@@ -40,10 +35,10 @@ static const cm_option_t options[] = {
      .type = CM_OPT_ROWS,
      .offset = offsetof(verify_options_t, index),
      .rows = cm_index_option},
-    {.name = "cassandra",
+    {.name = "servers",
      .type = CM_OPT_ROWS,
-     .offset = offsetof(verify_options_t, cassandra),
-     .rows = cm_cassandra_option_rows},
+     .offset = offsetof(verify_options_t, store),
+     .rows = cm_store_server_option_rows},
     {.name = "elasticsearch",
      .type = CM_OPT_ROWS,
      .offset = offsetof(verify_options_t, elastic),
@@ -58,9 +53,10 @@ typedef struct verification {
     cm_app_t *app;
     const verify_options_t *given;
     cm_index_t *index;
-    bool held;                 /* nothing can change in it meanwhile */
-    cm_store_t *memory;        /* what was read from Cassandra; NULL: embedded */
-    cm_strange_rows_t strange; /* of Cassandra's table, that other programs wrote or deleted */
+    bool held; /* nothing can change in it meanwhile */
+    cm_store_t *events;
+    bool growing; /* others may add events to that store meanwhile */
+    cm_store_foreign_t foreign;
     cm_freshness_t fresh[CM_WINDOW_COUNT];
     unsigned windows;
     cm_progress_t progress;
@@ -171,9 +167,7 @@ static int64_t timeout_of(verification_t *self, cm_window_t window)
 static int open_reader(void *context, cm_reader_t **reader, cm_err_t *err)
 {
     verification_t *self = context;
-    return self->memory != NULL
-               ? cm_store_reader(self->memory, reader, err)
-               : cm_store_embedded_open_reader(self->app->global.data_dir, reader, err);
+    return cm_store_reader(self->events, reader, err);
 }
 
 static int64_t events_of(cm_reader_t *reader)
@@ -216,10 +210,9 @@ static int verify_windows(verification_t *self, unsigned windows, int64_t timeou
     /* Beside a writer only one reader is sure to see the same blocks all the time. */
     const cm_mill_options_t mill = {.session_timeout = timeout,
                                     .windows = windows,
-                                    .until =
-                                        self->memory != NULL || end_ordinal < 0 ? 0 : end_ordinal,
+                                    .until = !self->growing || end_ordinal < 0 ? 0 : end_ordinal,
                                     .memory = app->global.memory,
-                                    .threads = self->memory != NULL ? 0 : 1,
+                                    .threads = self->growing ? 1 : 0,
                                     .stop = app->stop,
                                     .reader = open_reader,
                                     .context = self,
@@ -230,7 +223,7 @@ static int verify_windows(verification_t *self, unsigned windows, int64_t timeou
     int rc = 0;
 
     start_progress(self, "recomputing", "events");
-    if (end_ordinal != 0 || self->memory != NULL) /* until 0 means all */
+    if (end_ordinal != 0 || !self->growing) /* until 0 means all */
         rc = cm_mill(&mill, &result, &app->err);
     cm_progress_end(&self->progress);
     start_progress(self, "comparing", "rows");
@@ -238,7 +231,7 @@ static int verify_windows(verification_t *self, unsigned windows, int64_t timeou
         rc = open_reader(self, &names, &app->err);
     if (rc == 0) {
         const int64_t newer = events_of(names) - end_ordinal;
-        if (self->memory == NULL && end_ordinal >= 0 && newer > self->newer)
+        if (self->growing && end_ordinal >= 0 && newer > self->newer)
             self->newer = newer;
         rc = cm_index_verify(&(cm_index_verify_options_t){.index = self->index,
                                                           .result = &result,
@@ -274,7 +267,7 @@ static int verify_all(verification_t *self)
             continue;
         for (int other = w; other < CM_WINDOW_COUNT; other++) {
             if (left & 1u << other && timeouts[other] == timeouts[w] &&
-                (self->memory != NULL || self->fresh[other].processed == end_ordinal))
+                (!self->growing || self->fresh[other].processed == end_ordinal))
                 together |= 1u << other;
         }
         left &= ~together;
@@ -292,8 +285,7 @@ static int verify_all(verification_t *self)
 static int check_store(const verification_t *self)
 {
     for (int w = 0; w < CM_WINDOW_COUNT; w++) {
-        if (cm_window_in(self->windows, w) && self->fresh[w].session_timeout < 0 &&
-            self->given->store == CM_STORE_EMBEDDED)
+        if (cm_window_in(self->windows, w) && self->fresh[w].session_timeout < 0 && self->growing)
             return cm_fail(&self->app->err, CM_EUSAGE,
                            "these answers were made from the events in Cassandra, not from those "
                            "in %s: verify them with --store cassandra",
@@ -302,32 +294,42 @@ static int check_store(const verification_t *self)
     return 0;
 }
 
-/* Where only our own writers may write, rows of others are named. */
-static int read_and_compare(verification_t *self)
+/* Names rows that another program has written, where only Clickmill may write. */
+static void print_foreign(const verification_t *self)
 {
-    const cm_cassandra_options_t *given = &self->given->cassandra;
-    cm_strange_rows_t *strange = &self->strange;
+    const cm_cassandra_options_t *given = &self->given->store.cassandra;
+    const cm_store_foreign_t *foreign = &self->foreign;
     cm_app_t *app = self->app;
-    bool compared;
 
-    int rc = cm_cassandra_compare(app, given, self->memory, strange, &compared);
-    if (rc == 0 && !compared)
+    if (!foreign->compared)
         fprintf(app->messages,
                 "rows of other programs cannot be told: %s has no copy of the table; `clickmill "
                 "process` makes it\n",
                 app->global.data_dir);
-    for (int64_t i = 0; rc == 0 && i < strange->count && i < 3; i++)
+    for (int64_t i = 0; i < foreign->count && i < CM_STORE_FOREIGN_NAMED; i++)
         fprintf(app->messages,
                 "%s.%s[%s]: another program has written or deleted this row, which "
                 "cassandra.only_writer rules out\n",
-                given->keyspace, given->table, strange->first[i]);
-    return rc;
+                given->keyspace, given->table, foreign->first[i]);
+}
+
+static int open_events(verification_t *self)
+{
+    const cm_store_settings_t settings = cm_app_store_settings(self->app, &self->given->store);
+
+    int rc = cm_store_open_verified(&settings, &self->events, &self->foreign, &self->app->err);
+    if (rc < 0)
+        return rc;
+    self->growing = cm_store_is_directory(self->events);
+    cm_app_print_left_out(self->app, self->foreign.rejected);
+    if (!self->growing && self->foreign.wanted)
+        print_foreign(self);
+    return 0;
 }
 
 static int prepare(verification_t *self)
 {
     cm_app_t *app = self->app;
-    cm_account_t account = {0};
 
     self->elastic =
         cm_elastic_settings_of(&self->given->elastic, app->values, &app->log, app->stop);
@@ -339,14 +341,8 @@ static int prepare(verification_t *self)
     if (rc == 0)
         rc = choose_windows(self);
     if (rc == 0)
-        rc = check_store(self);
-    if (rc == 0 && self->given->store == CM_STORE_CASSANDRA) {
-        self->memory = cm_memory_new();
-        rc = self->given->cassandra.only_writer
-                 ? read_and_compare(self)
-                 : cm_cassandra_to_memory(app, &self->given->cassandra, self->memory, &account);
-    }
-    return rc;
+        rc = open_events(self);
+    return rc == 0 ? check_store(self) : rc;
 }
 
 /* What may be behind differences, and what was left out. */
@@ -400,8 +396,8 @@ static int print_account(const verification_t *self, double seconds)
                       (long long)done->cells, (long long)done->totals, (long long)done->differ,
                       (long long)done->missing, (long long)done->unexpected,
                       (long long)done->foreign, (long long)self->newer);
-        if (self->given->cassandra.only_writer)
-            cm_buf_printf(&line, "\"strange_rows\":%lld,", (long long)self->strange.count);
+        if (self->foreign.wanted)
+            cm_buf_printf(&line, "\"strange_rows\":%lld,", (long long)self->foreign.count);
         cm_buf_printf(&line, "\"seconds\":%.6f}\n", seconds);
         int rc = cm_app_write(app, &line);
         cm_buf_free(&line);
@@ -448,20 +444,19 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     if (rc == CM_ESTOP && atomic_load(app->stop))
         fprintf(app->messages, "stopped; not all was compared\n");
     cm_index_close(self.index);
-    if (self.memory != NULL)
-        cm_sink_close(&self.memory->sink);
-    if (rc == 0 && self.strange.count > 0)
+    cm_store_close(self.events);
+    if (rc == 0 && self.foreign.count > 0)
         rc = cm_fail(&app->err, CM_EDIFFER,
                      "%lld row%s of Cassandra's table differ from what its writers have noted; "
                      "`clickmill process --rebuild --store cassandra%s` reads all of it; as long "
                      "as others write, leave cassandra.only_writer out",
-                     (long long)self.strange.count, self.strange.count == 1 ? "" : "s",
+                     (long long)self.foreign.count, self.foreign.count == 1 ? "" : "s",
                      self.given->index == CM_INDEX_ELASTICSEARCH ? " --index elasticsearch" : "");
     if (rc == 0 && cm_index_verified_wrong(&self.done) > 0)
         rc = cm_fail(&app->err, CM_EDIFFER,
                      "the answers are not those that follow from the events; `clickmill process "
                      "--rebuild%s%s` makes them anew",
-                     self.memory != NULL ? " --store cassandra" : "",
+                     !self.growing ? " --store cassandra" : "",
                      self.given->index == CM_INDEX_ELASTICSEARCH ? " --index elasticsearch" : "");
     return rc;
 }

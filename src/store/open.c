@@ -1,8 +1,20 @@
 #include "store/open.h"
 
+#include "store/cassandra/events.h"
 #include "store/cassandra/store.h"
 #include "store/embedded/held.h"
 #include "store/embedded/store.h"
+
+void cm_store_describe(const cm_store_settings_t *settings, cm_buf_t *text)
+{
+    const cm_cassandra_settings_t *cassandra = &settings->cassandra;
+
+    if (settings->engine == CM_STORE_CASSANDRA)
+        cm_buf_printf(text, "Cassandra at %s, table %s.%s", cassandra->hosts, cassandra->keyspace,
+                      cassandra->table);
+    else
+        cm_buf_add_text(text, settings->data_dir);
+}
 
 int cm_store_open(const cm_store_settings_t *settings, cm_store_t **store, cm_err_t *err)
 {
@@ -22,6 +34,41 @@ int cm_store_open_read(const cm_store_settings_t *settings, cm_store_t **store, 
     if (settings->engine == CM_STORE_CASSANDRA)
         return cm_store_cassandra_open(&cassandra, store, err);
     return cm_store_embedded_open_read(settings->data_dir, store, err);
+}
+
+static cm_store_cassandra_source_t source_of(const cm_store_settings_t *settings)
+{
+    return (cm_store_cassandra_source_t){.settings = &settings->cassandra,
+                                         .data_dir = settings->data_dir,
+                                         .clock = settings->clock,
+                                         .memory = settings->memory};
+}
+
+bool cm_store_keeps_copy(const cm_store_settings_t *settings)
+{
+    return settings->engine == CM_STORE_CASSANDRA && settings->cassandra.only_writer;
+}
+
+int cm_store_open_events(const cm_store_settings_t *settings, bool rebuild, cm_store_t **events,
+                         cm_store_reading_t *reading, cm_err_t *err)
+{
+    const cm_store_cassandra_source_t source = source_of(settings);
+
+    *events = NULL;
+    if (settings->engine == CM_STORE_CASSANDRA)
+        return cm_store_cassandra_events(&source, rebuild, events, reading, err);
+    return 0;
+}
+
+int cm_store_open_verified(const cm_store_settings_t *settings, cm_store_t **events,
+                           cm_store_foreign_t *foreign, cm_err_t *err)
+{
+    const cm_store_cassandra_source_t source = source_of(settings);
+
+    if (settings->engine == CM_STORE_CASSANDRA)
+        return cm_store_cassandra_verified(&source, events, foreign, err);
+    *foreign = (cm_store_foreign_t){.wanted = settings->cassandra.only_writer};
+    return cm_store_embedded_open_read(settings->data_dir, events, err);
 }
 
 int cm_store_open_directory(const char *data_dir, const cm_clock_t *clock, cm_store_t **store,

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "cassandra/client.h"
 #include "store/options.h"
+#include "store/reading.h"
 #include "store/store.h"
 
 #include <stdio.h>
@@ -20,7 +21,12 @@ typedef struct cm_store_settings {
     const cm_clock_t *clock;   /* of write times and dead letters; NULL: the real one */
     const cm_waiter_t *waiter; /* for servers; NULL: waits without end */
     cm_cassandra_settings_t cassandra;
+    int64_t memory; /* bytes that rows which have changed may take while they are read */
 } cm_store_settings_t;
+
+/* Appends where the store is, as it stands in a sentence: "data", "Cassandra at HOSTS, table
+ * KEYSPACE.TABLE". */
+void cm_store_describe(const cm_store_settings_t *settings, cm_buf_t *text);
 
 /* Opens the store for writing; what is missing is made where the settings allow it. CM_EBUSY when
  * another process has the data directory; CM_EAWAY, CM_EUSAGE, CM_EINPUT, CM_ESTOP and the errors
@@ -29,6 +35,23 @@ int cm_store_open(const cm_store_settings_t *settings, cm_store_t **store, cm_er
 
 /* Opens the store for reading, beside writers; nothing is made. CM_EINPUT when there is none. */
 int cm_store_open_read(const cm_store_settings_t *settings, cm_store_t **store, cm_err_t *err);
+
+/* ---- all events ---- */
+
+/* Whether reading all events keeps a copy in the data directory: its own store must then be open
+ * for writing, so that no other process does the same. */
+bool cm_store_keeps_copy(const cm_store_settings_t *settings);
+
+/* All events that are there now, as a store for the mill; `rebuild`: nothing that an earlier
+ * reading has kept is used. `*events` is NULL when they are in the data directory's own store. */
+int cm_store_open_events(const cm_store_settings_t *settings, bool rebuild, cm_store_t **events,
+                         cm_store_reading_t *reading, cm_err_t *err);
+
+/* All events that are there now, for `verify`; where only Clickmill may write them, rows that
+ * another program has written are counted. cm_store_is_directory() says whether events may still be
+ * added to `*events`. */
+int cm_store_open_verified(const cm_store_settings_t *settings, cm_store_t **events,
+                           cm_store_foreign_t *foreign, cm_err_t *err);
 
 /* ---- the data directory's own store ---- */
 

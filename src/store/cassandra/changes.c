@@ -4,7 +4,6 @@
 #include "store/cassandra/internal.h"
 
 #include <stdlib.h>
-#include <xxhash.h>
 
 enum {
     RUN_MS = 200,
@@ -18,36 +17,20 @@ typedef cm_store_cassandra_t self_t;
 
 /* ---- lists ---- */
 
-static uint32_t *slot_of_writer(const cm_store_changes_t *changes, int64_t number)
-{
-    size_t at = XXH3_64bits(&number, sizeof number) & (changes->slot_count - 1);
-
-    while (changes->slots[at] != 0 && changes->writers[changes->slots[at] - 1].number != number)
-        at = (at + 1) & (changes->slot_count - 1);
-    return &changes->slots[at];
-}
-
-static void grow_writers(cm_store_changes_t *changes)
-{
-    changes->writer_cap = changes->writer_cap ? 2 * changes->writer_cap : 16;
-    changes->writers = cm_realloc(changes->writers, changes->writer_cap * sizeof *changes->writers);
-    free(changes->slots);
-    changes->slot_count = 2 * changes->writer_cap;
-    changes->slots = cm_alloc_zero(changes->slot_count, sizeof *changes->slots);
-    for (size_t i = 0; i < changes->writer_count; i++)
-        *slot_of_writer(changes, changes->writers[i].number) = (uint32_t)i + 1;
-}
-
 cm_store_change_writer_t *cm_store_changes_add_writer(cm_store_changes_t *changes, int64_t number)
 {
-    if (changes->writer_count == changes->writer_cap)
-        grow_writers(changes);
-    uint32_t *slot = slot_of_writer(changes, number);
-    if (*slot == 0) {
+    const uint32_t id =
+        cm_dict_put(&changes->numbers, (cm_str_t){(const char *)&number, sizeof number});
+
+    if (id == changes->writer_count) {
+        if (changes->writer_count == changes->writer_cap) {
+            changes->writer_cap = changes->writer_cap ? 2 * changes->writer_cap : 16;
+            changes->writers =
+                cm_realloc(changes->writers, changes->writer_cap * sizeof *changes->writers);
+        }
         changes->writers[changes->writer_count++] = (cm_store_change_writer_t){.number = number};
-        *slot = (uint32_t)changes->writer_count;
     }
-    return &changes->writers[*slot - 1];
+    return &changes->writers[id];
 }
 
 cm_store_change_entry_t *cm_store_changes_add_entry(cm_store_changes_t *changes,
@@ -68,7 +51,7 @@ cm_store_change_entry_t *cm_store_changes_add_entry(cm_store_changes_t *changes,
 void cm_store_changes_free(cm_store_changes_t *changes)
 {
     free(changes->writers);
-    free(changes->slots);
+    cm_dict_free(&changes->numbers);
     free(changes->entries);
     cm_arena_free(&changes->texts);
     *changes = (cm_store_changes_t){.writers = NULL};

@@ -9,6 +9,7 @@
 
 #include "cassandra/changes.h"
 #include "store/cassandra/store.h"
+#include "store/dict.h"
 
 typedef struct cm_store_change_writer {
     int64_t number;
@@ -29,8 +30,7 @@ typedef struct cm_store_change_entry {
 typedef struct cm_store_changes {
     cm_store_change_writer_t *writers;
     size_t writer_count, writer_cap;
-    uint32_t *slots; /* hash table of the writers: place + 1 */
-    size_t slot_count;
+    cm_dict_t numbers; /* of the writers, as bytes: the id of a number is the index of its writer */
     cm_store_change_entry_t *entries;
     size_t entry_count, entry_cap;
     cm_arena_t texts;

@@ -1,8 +1,9 @@
-/* `verify`, where the data directory has a copy of Cassandra's table: rows that are not as the
- * writers have noted are of somebody else. */
-#include "cmd/mirror.h"
-#include "cmd/mirror_keys.h"
+/* `verify`, where the data directory has a copy of Cassandra's table: rows that differ from what
+ * the writers have noted were written or deleted by another program. */
+#include "store/cassandra/events.h"
+#include "store/cassandra/keys.h"
 #include "store/cassandra/mirror.h"
+#include "store/cassandra/store.h"
 #include "store/memory.h"
 
 #include <stdio.h>
@@ -23,7 +24,7 @@ typedef struct comparing {
     size_t count, slots;
     cm_str_t *odd; /* row keys of rows that are not as in the copy */
     size_t odd_count;
-    cm_arena_t texts;
+    cm_arena_t strings;
     cm_store_changes_t
         changes; /* what the copy knows of the writers, then what they have noted since */
 } comparing_t;
@@ -58,7 +59,7 @@ static void note_odd(comparing_t *self, cm_str_t key)
         return;
     if (self->odd == NULL)
         self->odd = cm_alloc(MOST * sizeof *self->odd);
-    self->odd[self->odd_count++] = cm_arena_copy(&self->texts, key);
+    self->odd[self->odd_count++] = cm_arena_copy(&self->strings, key);
 }
 
 /* ---- the copy ---- */
@@ -143,22 +144,22 @@ static int take_page(void *context, const cm_batch_t *batch, cm_err_t *err)
 }
 
 /* What the writers have noted since the copy was made is none of somebody else's. */
-static int count_strange(comparing_t *self, cm_store_t *store, cm_strange_rows_t *strange,
+static int count_foreign(comparing_t *self, cm_store_t *store, cm_store_foreign_t *foreign,
                          cm_err_t *err)
 {
-    enum { NAMED = sizeof strange->first / sizeof *strange->first };
-    cm_mirror_keys_t keys = {.keys = NULL};
+    cm_mirror_keys_t keys = {.write_us = NULL};
+    uint32_t id;
 
     int rc = cm_store_cassandra_read_changes(store, true, &self->changes, err);
     if (rc == 0)
         cm_mirror_keys_collect(&keys, &self->changes);
     for (size_t i = 0; i < self->odd_count && rc == 0; i++) {
-        if (cm_mirror_keys_find(&keys, self->odd[i]) != NULL)
+        if (cm_dict_find(&keys.keys, self->odd[i], &id))
             continue;
-        if (strange->count < NAMED)
-            snprintf(strange->first[strange->count], sizeof *strange->first, "%.*s",
-                     cm_utf8_head(self->odd[i], sizeof *strange->first - 1), self->odd[i].data);
-        strange->count++;
+        if (foreign->count < CM_STORE_FOREIGN_NAMED)
+            snprintf(foreign->first[foreign->count], sizeof *foreign->first, "%.*s",
+                     cm_utf8_head(self->odd[i], sizeof *foreign->first - 1), self->odd[i].data);
+        foreign->count++;
     }
     cm_mirror_keys_free(&keys);
     return rc;
@@ -167,7 +168,7 @@ static int count_strange(comparing_t *self, cm_store_t *store, cm_strange_rows_t
 /* `process` may bring the copy up to date meanwhile. What it knows of the writers is read first,
  * and its events once: so what comes in between is in entries that are read at the end. */
 static int compare(comparing_t *self, cm_store_t *store, cm_mirror_t *mirror, cm_account_t *account,
-                   cm_strange_rows_t *strange, cm_err_t *err)
+                   cm_store_foreign_t *foreign, cm_err_t *err)
 {
     walk_t walk = {.self = self};
 
@@ -185,22 +186,23 @@ static int compare(comparing_t *self, cm_store_t *store, cm_mirror_t *mirror, cm
         rc = walk_blocks(&walk, err);
     cm_columns_free(&walk.columns);
     cm_reader_close(walk.reader);
-    return rc == 0 ? count_strange(self, store, strange, err) : rc;
+    return rc == 0 ? count_foreign(self, store, foreign, err) : rc;
 }
 
-/* Whether there is a copy of this table; else `*mirror` is NULL. */
-static int open_copy(cm_app_t *app, cm_store_t *store, cm_mirror_t **mirror)
+/* `*mirror` is the copy of this table; NULL when there is none. */
+static int open_copy(const cm_store_cassandra_source_t *source, cm_store_t *store,
+                     cm_mirror_t **mirror, cm_err_t *err)
 {
     cm_cassandra_changes_facts_t facts;
     cm_mirror_state_t state;
 
-    int rc = cm_store_cassandra_facts(store, &facts, &app->err);
+    int rc = cm_store_cassandra_facts(store, &facts, err);
     if (rc < 0)
         return rc;
     *mirror = NULL;
-    if (!facts.there || cm_mirror_open_read(app->global.data_dir, mirror, &app->err) < 0)
+    if (!facts.there || cm_mirror_open_read(source->data_dir, mirror, err) < 0)
         return 0;
-    rc = cm_mirror_state(*mirror, &state, &app->err);
+    rc = cm_mirror_state(*mirror, &state, err);
     if (rc == 0 && strcmp(state.table, facts.table) == 0 &&
         strcmp(state.changes, facts.changes) == 0)
         return 0;
@@ -209,32 +211,45 @@ static int open_copy(cm_app_t *app, cm_store_t *store, cm_mirror_t **mirror)
     return rc;
 }
 
-int cm_cassandra_compare(cm_app_t *app, const cm_cassandra_options_t *given, cm_store_t *into,
-                         cm_strange_rows_t *strange, bool *compared)
+static int load_and_compare(const cm_store_cassandra_source_t *source, cm_store_t *into,
+                            cm_store_foreign_t *foreign, cm_account_t *account, cm_err_t *err)
 {
-    const cm_cassandra_settings_t settings = cm_cassandra_settings_of(given, &app->log, app->stop);
-    const cm_store_cassandra_options_t options = {.settings = &settings, .only_read = true};
+    const cm_store_cassandra_options_t options = {.settings = source->settings, .only_read = true};
     comparing_t self = {.into = into};
-    cm_account_t account = {0};
     cm_mirror_t *mirror = NULL;
     cm_store_t *store;
 
-    *strange = (cm_strange_rows_t){.count = 0};
-    int rc = cm_store_cassandra_open(&options, &store, &app->err);
+    int rc = cm_store_cassandra_open(&options, &store, err);
     if (rc < 0)
         return rc;
-    rc = open_copy(app, store, &mirror);
-    *compared = mirror != NULL;
+    rc = open_copy(source, store, &mirror, err);
+    foreign->compared = mirror != NULL;
     if (rc == 0)
-        rc = mirror != NULL ? compare(&self, store, mirror, &account, strange, &app->err)
-                            : cm_store_cassandra_load(store, into, &account, &app->err);
-    if (rc == 0)
-        cm_cassandra_say_left_out(app, &account);
+        rc = mirror != NULL ? compare(&self, store, mirror, account, foreign, err)
+                            : cm_store_cassandra_load(store, into, account, err);
     cm_mirror_close(mirror);
-    cm_sink_close(&store->sink);
-    cm_arena_free(&self.texts);
+    cm_store_close(store);
+    cm_arena_free(&self.strings);
     cm_store_changes_free(&self.changes);
     free(self.known);
     free(self.odd);
+    return rc;
+}
+
+int cm_store_cassandra_verified(const cm_store_cassandra_source_t *source, cm_store_t **events,
+                                cm_store_foreign_t *foreign, cm_err_t *err)
+{
+    cm_account_t account = {0};
+
+    *foreign = (cm_store_foreign_t){.wanted = source->settings->only_writer};
+    *events = cm_memory_new();
+    int rc = foreign->wanted
+                 ? load_and_compare(source, *events, foreign, &account, err)
+                 : cm_store_cassandra_load_all(source->settings, *events, &account, err);
+    foreign->rejected = account.rejected;
+    if (rc < 0) {
+        cm_store_close(*events);
+        *events = NULL;
+    }
     return rc;
 }

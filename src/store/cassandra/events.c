@@ -1,11 +1,12 @@
-#include "cmd/mirror.h"
+#include "store/cassandra/events.h"
 
-#include "base/progress.h"
-#include "cmd/mirror_keys.h"
+#include "store/cassandra/keys.h"
 #include "store/cassandra/mirror.h"
+#include "store/cassandra/store.h"
 #include "store/memory.h"
 
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum {
@@ -17,21 +18,21 @@ enum {
 };
 
 typedef struct reading {
-    cm_app_t *app;
-    cm_cassandra_settings_t settings;
+    const cm_store_cassandra_source_t *source;
     cm_store_t *store;   /* Cassandra's */
     cm_mirror_t *mirror; /* NULL: there is none */
     cm_cassandra_changes_facts_t facts;
     cm_mirror_state_t state;
     cm_store_changes_t changes;
     cm_mirror_keys_t keys;
-    cm_cassandra_read_t *read;
+    cm_store_reading_t *read;
+    cm_err_t *err;
 } reading_t;
 
-static void because(cm_cassandra_read_t *read, const char *format, ...)
+static void because(cm_store_reading_t *read, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-static void because(cm_cassandra_read_t *read, const char *format, ...)
+static void because(cm_store_reading_t *read, const char *format, ...)
 {
     va_list args;
 
@@ -45,16 +46,17 @@ static void because(cm_cassandra_read_t *read, const char *format, ...)
 
 /* ---- all of it ---- */
 
-static int to_memory(cm_app_t *app, const cm_cassandra_options_t *given, cm_store_t **events,
-                     cm_cassandra_read_t *read)
+static int to_memory(const cm_store_cassandra_source_t *source, cm_store_t **events,
+                     cm_store_reading_t *read, cm_err_t *err)
 {
     cm_account_t account = {0};
 
     *events = cm_memory_new();
-    int rc = cm_cassandra_to_memory(app, given, *events, &account);
+    int rc = cm_store_cassandra_load_all(source->settings, *events, &account, err);
     read->rows = (int64_t)account.read;
+    read->rejected = account.rejected;
     if (rc < 0) {
-        cm_sink_close(&(*events)->sink);
+        cm_store_close(*events);
         *events = NULL;
     }
     return rc;
@@ -67,7 +69,7 @@ static int fill_page(void *context, const cm_batch_t *batch, cm_err_t *err)
 
 static cm_mirror_state_t state_now(const reading_t *self)
 {
-    cm_mirror_state_t state = {.read_ms = cm_clock_now_ms(self->app->clock)};
+    cm_mirror_state_t state = {.read_ms = cm_clock_now_ms(self->source->clock)};
 
     memcpy(state.table, self->facts.table, sizeof state.table);
     memcpy(state.changes, self->facts.changes, sizeof state.changes);
@@ -78,7 +80,7 @@ static cm_mirror_state_t state_now(const reading_t *self)
 static int read_all(reading_t *self)
 {
     cm_mirror_state_t state = state_now(self);
-    cm_err_t *err = &self->app->err;
+    cm_err_t *err = self->err;
     cm_account_t account = {0};
     bool end = false;
 
@@ -97,8 +99,7 @@ static int read_all(reading_t *self)
     if (rc == 0)
         rc = cm_mirror_end(self->mirror, &state, &self->changes, err);
     self->read->rows = (int64_t)account.read;
-    if (rc == 0)
-        cm_cassandra_say_left_out(self->app, &account);
+    self->read->rejected = account.rejected;
     return rc;
 }
 
@@ -106,8 +107,8 @@ static int read_all(reading_t *self)
 
 typedef struct taking {
     cm_mirror_row_t *rows;
-    cm_mirror_key_t *keys;
-    cm_arena_t texts;
+    int64_t *write_us;
+    cm_arena_t strings;
 } taking_t;
 
 static int take_row(void *context, size_t place, const cm_event_t *event, int64_t write_us,
@@ -117,34 +118,34 @@ static int take_row(void *context, size_t place, const cm_event_t *event, int64_
     cm_mirror_row_t *row = &taking->rows[place];
 
     (void)err;
-    taking->keys[place].write_us = write_us;
+    taking->write_us[place] = write_us;
     if (event == NULL)
         return 0;
     row->present = true;
     row->event = *event;
     row->event.row_key = row->key;
-    row->event.user_id = cm_arena_copy(&taking->texts, event->user_id);
-    row->event.url = cm_arena_copy(&taking->texts, event->url);
-    row->event.country = cm_arena_copy(&taking->texts, event->country);
-    row->event.city = cm_arena_copy(&taking->texts, event->city);
-    row->event.browser = cm_arena_copy(&taking->texts, event->browser);
-    row->event.os = cm_arena_copy(&taking->texts, event->os);
-    row->event.device = cm_arena_copy(&taking->texts, event->device);
+    row->event.user_id = cm_arena_copy(&taking->strings, event->user_id);
+    row->event.url = cm_arena_copy(&taking->strings, event->url);
+    row->event.country = cm_arena_copy(&taking->strings, event->country);
+    row->event.city = cm_arena_copy(&taking->strings, event->city);
+    row->event.browser = cm_arena_copy(&taking->strings, event->browser);
+    row->event.os = cm_arena_copy(&taking->strings, event->os);
+    row->event.device = cm_arena_copy(&taking->strings, event->device);
     return 0;
 }
 
 static int put_changed(reading_t *self)
 {
     const cm_mirror_state_t state = state_now(self);
-    const size_t count = self->keys.count;
-    cm_err_t *err = &self->app->err;
+    const size_t count = self->keys.keys.count;
+    cm_err_t *err = self->err;
     taking_t taking = {.rows = cm_alloc_zero(count + 1, sizeof *taking.rows),
-                       .keys = self->keys.keys};
+                       .write_us = self->keys.write_us};
     cm_str_t *keys = cm_alloc((count + 1) * sizeof *keys);
     bool end = false;
 
     for (size_t i = 0; i < count; i++)
-        taking.rows[i].key = keys[i] = self->keys.keys[i].key;
+        taking.rows[i].key = keys[i] = cm_dict_text(&self->keys.keys, (uint32_t)i);
     int rc = cm_store_cassandra_read_rows(self->store, keys, count, take_row, &taking, &end, err);
     if (rc == 0 && end)
         rc = read_all(self);
@@ -156,7 +157,7 @@ static int put_changed(reading_t *self)
     }
     if (!end)
         self->read->rows = (int64_t)count;
-    cm_arena_free(&taking.texts);
+    cm_arena_free(&taking.strings);
     free(taking.rows);
     free(keys);
     return rc;
@@ -166,8 +167,8 @@ static int put_changed(reading_t *self)
 static bool is_usable(reading_t *self, bool rebuild)
 {
     const int64_t events = cm_mirror_events(self->mirror);
-    const int64_t days = (cm_clock_now_ms(self->app->clock) - self->state.read_ms) / CM_DAY_MS;
-    cm_cassandra_read_t *read = self->read;
+    const int64_t days = (cm_clock_now_ms(self->source->clock) - self->state.read_ms) / CM_DAY_MS;
+    cm_store_reading_t *read = self->read;
 
     if (rebuild)
         because(read, "--rebuild");
@@ -188,9 +189,9 @@ static bool is_usable(reading_t *self, bool rebuild)
 static int read_changed(reading_t *self)
 {
     const int64_t events = cm_mirror_events(self->mirror);
-    cm_err_t *err = &self->app->err;
+    cm_err_t *err = self->err;
 
-    const int64_t room = self->app->global.memory / ROW_BYTES;
+    const int64_t room = self->source->memory / ROW_BYTES;
     const int64_t most = events / SHARE + FEW < room ? events / SHARE + FEW : room;
 
     self->changes.most = REPEATS * most;
@@ -209,8 +210,9 @@ static int read_changed(reading_t *self)
     if (self->read->full)
         return read_all(self);
     cm_mirror_keys_collect(&self->keys, &self->changes);
-    if ((int64_t)self->keys.count > most) {
-        because(self->read, "%zu rows have changed, of %lld", self->keys.count, (long long)events);
+    if (self->keys.keys.count > most) {
+        because(self->read, "%u rows have changed, of %lld", self->keys.keys.count,
+                (long long)events);
         return read_all(self);
     }
     return put_changed(self);
@@ -219,7 +221,7 @@ static int read_changed(reading_t *self)
 /* ---- the whole ---- */
 
 /* What rules a copy out. */
-static void check_settings(const cm_cassandra_settings_t *settings, cm_cassandra_read_t *read)
+static void check_settings(const cm_cassandra_settings_t *settings, cm_store_reading_t *read)
 {
     const cm_cql_consistency_t level = settings->consistency;
 
@@ -240,17 +242,17 @@ static void check_facts(const reading_t *self)
         because(self->read,
                 "table %s_changes is not the companion of the events: %s; drop it, and `clickmill "
                 "doctor --fix` makes it",
-                self->settings.table, self->facts.difference);
+                self->source->settings->table, self->facts.difference);
     else if (!self->facts.there)
         because(self->read, "there is no table %s_changes; `clickmill doctor --fix` makes it",
-                self->settings.table);
+                self->source->settings->table);
 }
 
 static int open_and_read(reading_t *self, bool rebuild)
 {
-    cm_err_t *err = &self->app->err;
+    cm_err_t *err = self->err;
 
-    int rc = cm_mirror_open(self->app->global.data_dir, self->app->clock, &self->mirror, err);
+    int rc = cm_mirror_open(self->source->data_dir, self->source->clock, &self->mirror, err);
     if (rc == 0)
         rc = cm_mirror_state(self->mirror, &self->state, err);
     if (rc == 0)
@@ -269,69 +271,36 @@ static int read_mirrored(reading_t *self, bool rebuild)
 
     if (rc != CM_ECORRUPT)
         return rc;
-    *self->read = (cm_cassandra_read_t){.full = false};
+    *self->read = (cm_store_reading_t){.full = false};
     because(self->read, "the copy in the data directory is damaged");
-    rc = cm_mirror_remove(self->app->global.data_dir, &self->app->err);
+    rc = cm_mirror_remove(self->source->data_dir, self->err);
     return rc == 0 ? open_and_read(self, rebuild) : rc;
 }
 
-int cm_cassandra_events(cm_app_t *app, const cm_cassandra_options_t *given, bool rebuild,
-                        cm_store_t **events, cm_cassandra_read_t *read)
+int cm_store_cassandra_events(const cm_store_cassandra_source_t *source, bool rebuild,
+                              cm_store_t **events, cm_store_reading_t *reading, cm_err_t *err)
 {
-    reading_t self = {.app = app,
-                      .settings = cm_cassandra_settings_of(given, &app->log, app->stop),
-                      .read = read};
-    const cm_store_cassandra_options_t options = {.settings = &self.settings, .only_read = true};
+    reading_t self = {.source = source, .read = reading, .err = err};
+    const cm_store_cassandra_options_t options = {.settings = source->settings, .only_read = true};
 
-    *read = (cm_cassandra_read_t){.full = false};
-    check_settings(&self.settings, read);
-    if (read->full)
-        return to_memory(app, given, events, read);
-    int rc = cm_store_cassandra_open(&options, &self.store, &app->err);
+    *reading = (cm_store_reading_t){.full = false};
+    check_settings(source->settings, reading);
+    if (reading->full)
+        return to_memory(source, events, reading, err);
+    int rc = cm_store_cassandra_open(&options, &self.store, err);
     if (rc == 0)
-        rc = cm_store_cassandra_facts(self.store, &self.facts, &app->err);
+        rc = cm_store_cassandra_facts(self.store, &self.facts, err);
     if (rc == 0)
         check_facts(&self);
-    bool all = read->full;
+    const bool all = reading->full;
     if (rc == 0 && !all)
         rc = read_mirrored(&self, rebuild);
-    if (self.store != NULL)
-        cm_sink_close(&self.store->sink);
+    cm_store_close(self.store);
     cm_store_changes_free(&self.changes);
     cm_mirror_keys_free(&self.keys);
     if (rc == 0 && all)
-        return to_memory(app, given, events, read);
+        return to_memory(source, events, reading, err);
     if (rc == 0)
         *events = cm_mirror_store(self.mirror);
     return rc;
-}
-
-/* ---- the account ---- */
-
-void cm_cassandra_read_print(cm_app_t *app, const cm_cassandra_read_t *read)
-{
-    cm_buf_t line = CM_BUF_INIT;
-
-    cm_buf_add_text(&line, read->full ? "read all " : "read ");
-    cm_buf_add_grouped(&line, read->rows);
-    if (read->full) {
-        cm_buf_printf(&line, " rows of Cassandra: %s", read->why);
-    } else {
-        cm_buf_add_text(&line,
-                        " rows of Cassandra that were written since the last time, of which ");
-        cm_buf_add_grouped(&line, read->changed);
-        cm_buf_add_text(&line, " were new or other ones");
-    }
-    fprintf(app->messages, "%s\n", line.data);
-    cm_buf_free(&line);
-}
-
-void cm_cassandra_read_add_json(cm_buf_t *json, const cm_cassandra_read_t *read)
-{
-    cm_buf_printf(json, "\"cassandra\":{\"full\":%s,\"rows\":%lld", read->full ? "true" : "false",
-                  (long long)read->rows);
-    if (read->full)
-        cm_buf_printf(json, ",\"why\":\"%s\"}", read->why);
-    else
-        cm_buf_printf(json, ",\"changed\":%lld}", (long long)read->changed);
 }
