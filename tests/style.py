@@ -257,6 +257,47 @@ def check_bad_words_themselves(_):
         raise AssertionError("found %r" % (found,))
 
 
+# ---- documents that are cited ----
+
+CITED = re.compile(r"(?<![\w./-])((?:\.\./)?[\w-]+(?:/[\w-]+)*\.md)\b(?:#([\w-]+))?|\b(DE" r"SIGN)\b")
+WRITTEN = ("results.md", "cluster.md")  # by the benchmarks
+LINK = re.compile(r"\]\(([^)#\s]*)(?:#([\w-]+))?\)")
+HEADING = re.compile(r"^#+ +(.+)$", re.M)
+
+
+def anchors(path):
+    """The anchors of a document: those that it names, and of its headings, as GitHub makes them."""
+    text = read(path)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+            for heading in HEADING.findall(text)} | set(re.findall(r'<a id="([\w-]+)">', text))
+
+
+def broken(path, target, anchor):
+    """What is wrong with a reference to a file, from the file at `path`; None: nothing."""
+    near = os.path.normpath(os.path.join(os.path.dirname(path), target)) if target else path
+    found = [place for place in (near, target, os.path.join("docs", target))
+             if place and os.path.exists(os.path.join(ROOT, place))]
+    if not found:
+        return "%s does not exist" % target
+    if anchor and found[0].endswith(".md") and anchor not in anchors(found[0]):
+        return "%s has no heading #%s" % (found[0], anchor)
+    return None
+
+
+def check_cited_documents(_):
+    problems = []
+    for path in [*files(SOURCES), *documents()]:
+        text = read(path)
+        cited = [(m.start(), m.group(1) or m.group(3) + ".md", m.group(2)) for m in CITED.finditer(text)]
+        if path.endswith(".md"):
+            cited += [(m.start(), m.group(1), m.group(2)) for m in LINK.finditer(text)
+                      if "://" not in m.group(1)]
+        for start, target, anchor in cited:
+            if target not in WRITTEN and (wrong := broken(path, target, anchor)):
+                problems.append("%s:%d: %s" % (path, text.count("\n", 0, start) + 1, wrong))
+    complain(sorted(set(problems)))
+
+
 def tests():
     yield "style/clang-format", check_format
     yield "style/file-sizes", check_file_sizes
@@ -270,3 +311,4 @@ def tests():
     yield "style/prefixes", check_prefixes
     yield "style/bad-words", check_bad_words
     yield "style/bad-words-are-found", check_bad_words_themselves
+    yield "style/cited-documents", check_cited_documents

@@ -183,3 +183,5 @@ def test_documents_without_engines(t):
     page = Page(reader, "docs/contract.md")
     page.passes("read = accepted", "a rule, which every account here keeps")
     page.end()
+    for name in ("docs/README.md", "docs/architecture.md"):
+        Page(reader, name).end()  # nothing to type

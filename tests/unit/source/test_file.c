@@ -695,7 +695,7 @@ static void stops_while_a_pipe_is_silent(void **state)
     close(ends[1]);
 }
 
-/* The log of a real server, see DESIGN.md; the counts are those of an awk script over the file. */
+/* The log of a real server; the counts are those of an awk script over the file. */
 static void reads_a_real_log(void **state)
 {
     const char *shared = getenv("CM_SHARED"), *root = getenv("CM_SOURCE_ROOT");
