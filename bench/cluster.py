@@ -29,7 +29,7 @@ import cluster_bulk  # noqa: E402
 import cluster_peers as peers  # noqa: E402
 import machine  # noqa: E402
 import measure  # noqa: E402
-from stack import Stack, Trouble, engines, process  # noqa: E402
+from stack import Stack, StackError, engines, process  # noqa: E402
 
 BUILD = os.path.join(ROOT, "build")
 PLACE = os.path.join(BUILD, "bench")
@@ -380,7 +380,7 @@ def main():
                   options.spark_times)
     try:
         bench.run(options.stages.split(","))
-    except (Trouble, RuntimeError, measure.Failed) as problem:
+    except (StackError, RuntimeError, measure.Failed) as problem:
         print("cluster: %s" % problem, file=sys.stderr)
         return 1
     finally:

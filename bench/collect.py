@@ -71,7 +71,7 @@ http {{
 """
 
 
-class Trouble(Exception):
+class StackError(Exception):
     """The benchmark cannot go on; the text says why."""
 
 
@@ -84,7 +84,7 @@ def find(name):
     found = shutil.which(name, path=os.pathsep.join(
         [os.environ.get("PATH", ""), "/usr/sbin", os.path.join(PLACE, "nginx", "usr", "sbin")]))
     if found is None:
-        raise Trouble("%s is not installed; scripts/setup.sh bench installs it" % name)
+        raise StackError("%s is not installed; scripts/setup.sh bench installs it" % name)
     return found
 
 
@@ -142,7 +142,7 @@ class Server:
         while not answered(self.port):
             if self.process.poll() is not None or time.monotonic() > end:
                 self.kill()
-                raise Trouble("%s does not start: %s" % (self.name, self.said()))
+                raise StackError("%s does not start: %s" % (self.name, self.said()))
             time.sleep(0.02)
 
     def said(self):
@@ -153,7 +153,7 @@ class Server:
         self.process.send_signal(signal.SIGTERM)
         out, _ = self.process.communicate(timeout=60)
         if self.process.returncode != 0:
-            raise Trouble("%s ended with status %d: %s" % (self.name, self.process.returncode,
+            raise StackError("%s ended with status %d: %s" % (self.name, self.process.returncode,
                                                            self.said()))
         return out
 
@@ -193,15 +193,15 @@ class Clickmill(Server):
         stored = database.execute("SELECT coalesce(sum(count), 0) FROM block").fetchone()[0]
         database.close()
         if not answers <= stored <= answers + connections:
-            raise Trouble("wrk has seen %d answers 202, the store has %d events" % (answers, stored))
+            raise StackError("wrk has seen %d answers 202, the store has %d events" % (answers, stored))
         account = json.loads(self.out)
         if account["accepted"] != stored or account["rejected"] or account["skipped"]:
-            raise Trouble("the store has %d events, the account says %s" % (stored, account))
+            raise StackError("the store has %d events, the account says %s" % (stored, account))
         milled = json.loads(subprocess.run(
             [CLICKMILL, "process", "--window", "all", "--data", "data", "--json"],
             cwd=self.place, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout)
         if (milled["events"], milled["duplicates"]) != (stored, 0):
-            raise Trouble("of %d events some are not their own: %s" % (stored, milled))
+            raise StackError("of %d events some are not their own: %s" % (stored, milled))
 
     def stop(self):
         self.out = super().stop()
@@ -230,7 +230,7 @@ def wrk(server, given, seconds):
     spent = cpu_seconds(server.process.pid) - before
     told = json.loads(done.stdout.splitlines()[-1])
     if told["failed"] or not told["answers"]:
-        raise Trouble("%s: %d answers, %d of them failed\n%s" % (
+        raise StackError("%s: %d answers, %d of them failed\n%s" % (
             server.name, told["answers"], told["failed"], done.stdout))
     return {"server": server.name, "answers": told["answers"],
             "rate": told["answers"] / told["seconds"], "p50": told["p50"], "p99": told["p99"],
@@ -267,7 +267,7 @@ def check_answers(work):
                                        len(body), body))
                 answer = connection.recv(4096)
             if not answer.startswith(b"HTTP/1.1 %d " % wanted):
-                raise Trouble("%s answers %r" % (server.name, answer[:200]))
+                raise StackError("%s answers %r" % (server.name, answer[:200]))
             server.stop()
             server.check(1, 0)
 
@@ -288,7 +288,7 @@ def idle(count, work):
                     socket.create_connection(("127.0.0.1", server.port), timeout=20))
                 connection.sendall(ask)
                 if not connection.recv(4096).startswith(b"HTTP/1.1 20"):
-                    raise Trouble("%s refuses one of %d connections" % (server.name, count))
+                    raise StackError("%s refuses one of %d connections" % (server.name, count))
             sizes[server.name] = resident(server.process.pid)
     return sizes
 
@@ -379,7 +379,7 @@ def main():
     given = parser.parse_args()
     try:
         results = measure_all(given)
-    except Trouble as trouble:
+    except StackError as trouble:
         say("collect: %s" % trouble)
         return 1
     with open(os.path.join(PLACE, "collect.json"), "w", encoding="utf-8") as file:

@@ -4,10 +4,10 @@
     engines = Stack("DIRECTORY", offset=20000, kafka="4.3")
     engines.up(["kafka"])
 
-`stack/stack.py` is the same on the command line; docs/stack.md says how to use it.
+`stack/stack.py` is its command line; docs/stack.md is its manual.
 """
 
 from .core import Stack
-from .trouble import MemoryShort, Misuse, Missing, PortTaken, Trouble
+from .errors import MemoryShort, UsageError, Missing, PortTaken, StackError
 
-__all__ = ["MemoryShort", "Misuse", "Missing", "PortTaken", "Stack", "Trouble"]
+__all__ = ["MemoryShort", "UsageError", "Missing", "PortTaken", "Stack", "StackError"]

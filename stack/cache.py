@@ -1,9 +1,9 @@
-"""What is downloaded: jars and archives by Maven, Python packages by pip.
+"""Downloads: jars and archives by Maven, Python packages by pip.
 
-It lies under ${XDG_CACHE_HOME:-$HOME/.cache}/clickmill/stack, a folder an item, complete when it
-holds the file `complete`. A folder is named after what it is made from and never changes once it is
-complete, because engines may be running from it. Two that want one item at once share the download:
-one waits.
+They lie under ${XDG_CACHE_HOME:-$HOME/.cache}/clickmill/stack, one folder per item, which is complete
+when it contains the file `complete`. The name of a folder contains a hash of what it is made from, and
+a complete folder never changes, because engines may run from it. Two processes that need the same
+item at the same time share the download: one waits.
 """
 
 import contextlib
@@ -16,10 +16,10 @@ import subprocess
 import sys
 import zipfile
 
-from .trouble import Missing, Trouble
+from .errors import Missing, StackError
 
 DEPENDENCY_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
-JAVA = (17, 21)  # in this order; docs/stack.md says which engines start on which
+JAVA = (17, 21)  # in this order; docs/stack.md lists the engines that start on each
 
 
 def root():
@@ -28,7 +28,7 @@ def root():
 
 
 def java_release(program):
-    """The feature release of a java, None when it is none."""
+    """The feature release of a java program, None when it cannot be run."""
     try:
         done = subprocess.run([program, "-version"], capture_output=True, text=True, check=False)
     except OSError:
@@ -38,7 +38,7 @@ def java_release(program):
 
 
 def java_home():
-    """The home of a Java 17, else of a 21: JAVA_HOME, then PATH, then where Debian puts it."""
+    """The home of a Java 17, else of a Java 21: from JAVA_HOME, PATH or Debian's directory."""
     candidates = []
     if os.environ.get("JAVA_HOME"):
         candidates.append(os.path.join(os.environ["JAVA_HOME"], "bin", "java"))
@@ -51,13 +51,13 @@ def java_home():
         for release, candidate in releases:
             if release == wanted:
                 return os.path.dirname(os.path.dirname(os.path.realpath(candidate)))
-    raise Missing("the engines need Java 17 or 21, and neither JAVA_HOME nor PATH leads to one: run "
+    raise Missing("the engines need Java 17 or 21, which is neither in JAVA_HOME nor in PATH: run "
                   "scripts/setup.sh stack, or install a JDK 17 and set JAVA_HOME")
 
 
 @contextlib.contextmanager
 def item(name, recipe, say):
-    """The folder of an item, and whether it has to be filled; `recipe` is what it is made from."""
+    """The folder of an item, and whether it must be filled. `recipe` says what it is made from."""
     key = hashlib.sha256(recipe.encode()).hexdigest()[:8]
     folder = os.path.join(root(), "%s-%s" % (name, key))
     mark = os.path.join(folder, "complete")
@@ -66,7 +66,7 @@ def item(name, recipe, say):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("%s is being downloaded by somebody else; waiting" % name)
+            say("another process downloads %s; waiting" % name)
             fcntl.flock(lock, fcntl.LOCK_EX)
         if os.path.exists(mark):
             yield folder, False
@@ -77,8 +77,8 @@ def item(name, recipe, say):
         open(mark, "w", encoding="ascii").close()
 
 
-def run(argv, what, cwd=None, environment=None, trouble=Trouble):
-    """Runs a helper and returns what it prints; its last lines are the reason when it fails."""
+def run(argv, what, cwd=None, environment=None, raises=StackError):
+    """Runs a helper program and returns its output; its last lines are the reason of an error."""
     try:
         done = subprocess.run(argv, cwd=cwd, env=environment, stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -88,20 +88,20 @@ def run(argv, what, cwd=None, environment=None, trouble=Trouble):
                       % (what, argv[0], error.strerror)) from None
     if done.returncode != 0:
         lines = [line for line in done.stdout.splitlines() if line.strip()][-8:]
-        raise trouble("%s failed:\n  %s" % (what, "\n  ".join(lines)))
+        raise raises("%s failed:\n  %s" % (what, "\n  ".join(lines)))
     return done.stdout
 
 
 def maven(arguments, what, cwd, java):
     repository = os.path.join(root(), "maven")
     with open(repository + ".lock", "w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # a repository is no place for two
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two processes must not write one repository
         run(["mvn", "-q", "-B", "-ntp", "-Dmaven.repo.local=" + repository, *arguments], what,
             cwd, dict(os.environ, JAVA_HOME=java), Missing)
 
 
 def jars(name, pom, java, say):
-    """A folder with the jars of a pom and of all it depends on."""
+    """A folder with the jars of a pom and of all its dependencies."""
     with item(name, pom, say) as (folder, empty):
         libraries = os.path.join(folder, "libs")
         if empty:
@@ -140,7 +140,7 @@ def python_packages(name, packages, say):
         if empty:
             say("%s: installing %s" % (name, " ".join(packages)))
             run([sys.executable, "-m", "venv", folder], "making a virtual environment",
-                trouble=Missing)
+                raises=Missing)
             run([os.path.join(folder, "bin", "pip"), "install", "-q", *packages],
-                "installing " + " ".join(packages), trouble=Missing)
+                "installing " + " ".join(packages), raises=Missing)
         return folder

@@ -1,22 +1,22 @@
-"""Starts, shows and stops the real engines on loopback.
+"""Starts, shows and stops real engines on loopback.
 
   stack.py up [ENGINE...]        starts them and waits until each answers
-  stack.py down [ENGINE...]      ends what was started here; the data stay
+  stack.py down [ENGINE...]      ends the engines that were started here; the data stay
   stack.py status [ENGINE...]    versions, ports, pids, memory
 
-  stack.py stop|start|restart ENGINE...    one that was started, as it was
+  stack.py stop|start|restart ENGINE...    an engine that was started, with the same choices
   stack.py kill|pause|resume ENGINE        kill -9, SIGSTOP, SIGCONT
-  stack.py replace NODE          of a ring of Cassandra: another address takes its place
-  stack.py nodetool NODE WORD... asks a node of a ring by Cassandra's own tool
+  stack.py replace NODE          replaces a dead node of a Cassandra ring by one at another address
+  stack.py nodetool NODE WORD... runs Cassandra's nodetool for a node of a ring
   stack.py kafka-topic create|describe NAME [--partitions N] [--config KEY=VALUE]
 
 Engines: zookeeper, kafka, cassandra (these are the default), elasticsearch, spark, cosmos (a
-Cassandra that looks like Azure Cosmos DB's: TLS and a password on port 10350); `all` is the first
-five. With --ring 3 kafka is kafka-1, kafka-2 and kafka-3, and cassandra is cassandra-1 to
+Cassandra that clients use like Azure Cosmos DB: TLS and a password on port 10350); `all` is the
+first five. With --ring 3 kafka is kafka-1, kafka-2 and kafka-3, and cassandra is cassandra-1 to
 cassandra-3; each can be named.
 
 Exit status: 0 done, 1 an engine fails or does not answer, 2 wrong usage or another version runs,
-3 a port is taken, 4 memory is short, 5 Java, Maven or a download cannot be had.
+3 a port is taken, 4 not enough memory, 5 Java, Maven or a download is not available.
 """
 
 import argparse
@@ -26,7 +26,7 @@ import sys
 
 from .core import PROFILES, Stack
 from .engine import HOST
-from .trouble import Misuse, Trouble
+from .errors import UsageError, StackError
 
 ENGINE_COMMANDS = ("up", "down", "status", "stop", "start", "restart", "kill", "pause", "resume")
 COMMANDS = (*ENGINE_COMMANDS, "replace", "nodetool", "kafka-topic")
@@ -37,24 +37,24 @@ def parser():
                                    formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("command", choices=COMMANDS, metavar="COMMAND")
     made.add_argument("words", nargs="*", metavar="ENGINE")
-    made.add_argument("--dir", metavar="DIR", help="where the stack lies (build/stack)")
+    made.add_argument("--dir", metavar="DIR", help="directory of the stack (build/stack)")
     made.add_argument("--port-base", type=int, default=0, metavar="N",
-                      help="moves every port up by N (0)")
+                      help="adds N to every port (0)")
     made.add_argument("--profile", default="plain", metavar="plain|secure",
                       help="secure: TLS, SASL and passwords (%s)" % PROFILES[0])
     made.add_argument("--ring", type=int, default=0, metavar="N",
-                      help="3: so many brokers and nodes, each at 127.0.0.N (0: one of each)")
+                      help="3: three brokers and three nodes, each at 127.0.0.N (0: one of each)")
     made.add_argument("--kafka", metavar="VERSION",
-                      help="3.9 with ZooKeeper, 4.3 without (3.9, of a ring 4.3)")
+                      help="3.9 with ZooKeeper, 4.3 without (3.9; in a ring 4.3)")
     made.add_argument("--elasticsearch", default="7.17", metavar="VERSION",
                       help="7.17, 8.19 or opensearch-2.19 (7.17)")
     made.add_argument("--heap", type=int, metavar="MB",
-                      help="Cassandra's heap in megabytes (1024, of each node of a ring 512)")
+                      help="Cassandra's heap in megabytes (1024; in a ring 512 per node)")
     made.add_argument("--client-certificates", action="store_true",
-                      help="secure Kafka and Cassandra want one of each client")
+                      help="in the secure profile, Kafka and Cassandra require one of each client")
     made.add_argument("--timeout", type=int, default=180, metavar="S",
-                      help="seconds that an engine may take to answer (180)")
-    made.add_argument("--json", action="store_true", help="prints JSON")
+                      help="seconds until an engine must answer (180)")
+    made.add_argument("--json", action="store_true", help="print JSON")
     made.add_argument("--partitions", type=int, default=6, metavar="N", help="of a topic (6)")
     made.add_argument("--config", action="append", default=[], metavar="KEY=VALUE",
                       help="of a topic")
@@ -66,7 +66,7 @@ def megabytes(size):
 
 
 def table(rows):
-    """Rows of texts as lines, in columns."""
+    """Rows of strings as lines, aligned in columns."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() + "\n"
                    for row in rows)
@@ -76,7 +76,7 @@ def show(entries, options):
     if options.json:
         print(json.dumps(entries, indent=1))
     elif not entries:
-        print("no engine was started here; make stack-up starts them")
+        print("no engine was started here; make stack-up starts some")
     else:
         sys.stdout.write(table(
             [("engine", "version", "profile", "state", "memory", "pid", "ports")]
@@ -89,7 +89,7 @@ def show(entries, options):
 
 def kafka_topic(stack, options):
     if len(options.words) != 2 or options.words[0] not in ("create", "describe"):
-        raise Misuse("kafka-topic create NAME or kafka-topic describe NAME was expected")
+        raise UsageError("expected kafka-topic create NAME or kafka-topic describe NAME")
     if options.words[0] == "create":
         stack.topic_create(options.words[1], options.partitions,
                            dict(pair.partition("=")[::2] for pair in options.config))
@@ -104,7 +104,7 @@ def kafka_topic(stack, options):
 
 
 def act(stack, options):
-    """Runs a command; the exit status."""
+    """Runs a command; returns the exit status."""
     words = options.words
     if options.command == "up":
         show(stack.up(words), options)
@@ -118,15 +118,15 @@ def act(stack, options):
         stack.down(words)
     elif options.command == "nodetool":
         if len(words) < 2:
-            raise Misuse("nodetool NODE WORD... was expected, as nodetool cassandra-1 status")
+            raise UsageError("expected nodetool NODE WORD..., for example nodetool cassandra-1 status")
         sys.stdout.write(stack.nodetool(*words))
     elif not words:
-        raise Misuse("%s which engine?" % options.command)
+        raise UsageError("%s needs the name of an engine" % options.command)
     elif options.command in ("stop", "start", "restart"):
         getattr(stack, options.command)(*words)
     elif options.command == "replace":
         for name in words:
-            stack.say("%s has taken the place of %s" % (stack.replace(name), name))
+            stack.say("%s has replaced %s" % (stack.replace(name), name))
     else:
         for name in stack.named(words):
             getattr(stack, options.command)(name)
@@ -140,20 +140,20 @@ def stack_of(options):
 
 
 def main(arguments):
-    # Options behind nodetool's words are nodetool's.
+    # Options after the words of nodetool belong to nodetool.
     at = arguments.index("nodetool") + 2 if "nodetool" in arguments else len(arguments)
     options = parser().parse_intermixed_args(arguments[:at])
     options.words += arguments[at:]
-    # As Ctrl-C, so that what a command has begun is taken back.
+    # Like Ctrl-C, so that a command ends the engines that it has started.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return act(stack_of(options), options)
-    except Trouble as trouble:
-        print("stack: %s" % trouble, file=sys.stderr)
-        return trouble.code
+    except StackError as error:
+        print("stack: %s" % error, file=sys.stderr)
+        return error.code
     except OSError as error:
         print("stack: %s" % error, file=sys.stderr)
-        return Trouble.code
+        return StackError.code
     except KeyboardInterrupt:
         print("stack: interrupted; make stack-down ends what was started", file=sys.stderr)
         return 130

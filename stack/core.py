@@ -1,4 +1,4 @@
-"""The stack: engines in a directory, started, asked, stopped. See Stack."""
+"""The stack: starts, checks and stops the engines of one directory. See Stack."""
 
 import contextlib
 import fcntl
@@ -12,7 +12,7 @@ from . import cache, engines, files, process, secrets
 from .engine import HOST, NotYet
 from .engines import ring as rings
 from .topics import Topics
-from .trouble import MemoryShort, Misuse, PortTaken, Trouble
+from .errors import MemoryShort, UsageError, PortTaken, StackError
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DEFAULT = ("kafka", "cassandra")  # and ZooKeeper, where Kafka needs it
@@ -28,7 +28,7 @@ def tell(text):
 
 
 class Place:
-    """What the engines of one directory share."""
+    """The directory of a stack, with its Java, certificates and secrets."""
 
     def __init__(self, directory, say):
         self.directory = os.path.abspath(directory)
@@ -60,23 +60,23 @@ class Place:
 
 
 class Stack(Topics):
-    """Engines in `directory` (default build/stack). `offset` moves every port, `profile` is plain
+    """The engines in `directory` (default build/stack). `offset` moves every port, `profile` is plain
     or secure, `kafka` 3.9 (with ZooKeeper) or 4.3 (KRaft; default 3.9, of a ring 4.3),
     `elasticsearch` 7.17, 8.19 or opensearch-2.19, `heap` the megabytes of Cassandra's heap (default
     1024, of each node of a ring 512), `client_certificates` whether Kafka and Cassandra ask for them
-    in the secure profile, `ring` how many brokers and nodes there are: 3, or 0 for a single one of
-    each. `say` gets the progress, a line each.
+    in the secure profile, `ring` the number of brokers and of nodes: 3, or 0 for a single one of
+    each. `say` is called with each line of progress.
 
-    Not for several threads at once; two processes that change one directory take turns.
+    For one thread at a time. A lock makes two processes that change one directory take turns.
     """
 
     def __init__(self, directory=None, offset=0, profile="plain", kafka=None,
                  elasticsearch="7.17", heap=None, client_certificates=False,
                  timeout=180, say=tell, commitlog_sync="group", ring=0):
         if profile not in PROFILES:
-            raise Misuse("unknown profile %s; it is plain or secure (STACK=secure)" % profile)
+            raise UsageError("unknown profile %s; it is plain or secure (STACK=secure)" % profile)
         if not 0 <= offset <= MAX_OFFSET:
-            raise Misuse("ports can be moved by 0 to %d, not by %d" % (MAX_OFFSET, offset))
+            raise UsageError("ports can be moved by 0 to %d, not by %d" % (MAX_OFFSET, offset))
         self.place = Place(directory or os.path.join(ROOT, "build", "stack"), say)
         self.say = say
         self.timeout = timeout
@@ -89,7 +89,7 @@ class Stack(Topics):
         rings.check(self.choice)
         self._children = []
         for name in engines.NAMES:
-            self.engine(name).version()  # complains about a version that there is not
+            self.engine(name).version()  # raises for an unknown version
 
     # ---- engines
 
@@ -97,23 +97,23 @@ class Stack(Topics):
         return engines.find(name)(self.place, choice or self.choice)
 
     def recorded(self, name):
-        """The engine as it was started, None when it was not."""
+        """The engine with the choices of its start, None when it was not started."""
         state = self.engine(name).state()
         if state is None:
             return None
-        # One that an older stack.py started may lack a choice that there was not yet.
+        # An older stack.py may have recorded fewer choices.
         return self.engine(name, {key: state.get(key, value)
                                   for key, value in self.choice.items()})
 
     def existing(self, name):
         engine = self.recorded(name)
         if engine is None:
-            raise Misuse("%s was not started in %s: run make stack-up ENGINES=%s first"
+            raise UsageError("%s was not started in %s: run make stack-up ENGINES=%s first"
                          % (name, self.place.directory, name))
         return engine
 
     def order(self, names):
-        """The engines that were asked for and what they need, in the order to start them."""
+        """The requested engines and those that they need, in the order of their start."""
         wanted = []
 
         def add(name):
@@ -124,7 +124,7 @@ class Stack(Topics):
 
         for name in {(): DEFAULT, ("all",): ALL}.get(tuple(names), names):
             if engines.find(name).whole and not self.choice["ring"]:
-                raise Misuse("%s is a member of a ring, which RING=%d starts" % (name, rings.SIZE))
+                raise UsageError("%s is a member of a ring, which RING=%d starts" % (name, rings.SIZE))
             for part in self.formed(name) if self.choice["ring"] else ():
                 add(part)
             if not self.choice["ring"] or not engines.parts(name):
@@ -132,12 +132,12 @@ class Stack(Topics):
         return wanted
 
     def formed(self, name):
-        """Names of those that form a ring of that engine now."""
+        """Names of the current members of the ring of that engine."""
         return ["%s-%d" % (name, number) for number in rings.numbers(self.place.directory, name)
                 if engines.parts(name)]
 
     def named(self, names):
-        """The engines that are meant: `kafka` is all brokers where a ring of them was started."""
+        """The engines with these names: `kafka` means all brokers where a ring was started."""
         found = []
         for name in names:
             members = [part for part in engines.parts(name) if self.recorded(part) is not None]
@@ -147,7 +147,7 @@ class Stack(Topics):
     # ---- up
 
     def up(self, names=()):
-        """Starts what does not run yet, waits until all answer, returns their status."""
+        """Starts the engines that do not run yet, waits until all answer, returns their status."""
         with self.lock():
             wanted = [self.engine(name) for name in self.order(names)]
             self.check_rivals(wanted)
@@ -156,18 +156,18 @@ class Stack(Topics):
             self.check_memory(new)
             for engine in new:
                 engine.fetch()
-            # One whose start was interrupted runs and does not answer yet.
+            # An engine whose start was interrupted may run and not answer yet.
             self.launch(new, [engine for engine in wanted if engine not in new
                               and self.condition(engine, engine.state()) != "answers"])
             if self.choice["profile"] == "secure":
-                # `clickmill doctor` would miss what was never started.
+                # Elasticsearch is only in it when it was started: `clickmill doctor` checks all of it.
                 self.write_configuration(self.recorded("elasticsearch") is not None)
             if self.choice["ring"]:
                 self.write_ring_configuration(self.recorded("elasticsearch") is not None)
             return [self.describe(engine) for engine in wanted]
 
     def write_configuration(self, elasticsearch=True):
-        """clickmill.secure.yaml: what clickmill needs to know of the secure profile, with
+        """Writes clickmill.secure.yaml, the configuration of clickmill for the secure profile, with
         Elasticsearch or without."""
         values = {name.lower(): value for name, value in self.secrets().items()}
         files.write(os.path.join(self.place.directory, "clickmill.secure.yaml"),
@@ -178,7 +178,7 @@ class Stack(Topics):
                         "elasticsearch_port": self.engine("elasticsearch").port()}), 0o600)
 
     def write_ring_configuration(self, elasticsearch=True):
-        """clickmill.ring.yaml: the same of a ring."""
+        """Writes clickmill.ring.yaml, the same for a ring."""
         files.write(os.path.join(self.place.directory, "clickmill.ring.yaml"),
                     files.fill(configuration("clickmill.ring.yaml", elasticsearch), {
                         "brokers": ",".join(self.addresses("kafka")),
@@ -186,29 +186,29 @@ class Stack(Topics):
                         "elasticsearch": "http://%s:%d" % (HOST, self.port("elasticsearch"))}))
 
     def check_rivals(self, wanted):
-        """A ring and a single engine have the same ports."""
+        """A ring and a single engine use the same ports: only one of them can run."""
         for engine in wanted:
             for name in (engine.whole,) if engine.whole else engines.parts(engine.name):
                 other = self.recorded(name)
                 if other is not None and other.running():
-                    raise Misuse("%s runs and is in the way of %s: run make stack-down first (its "
+                    raise UsageError("%s runs, so %s cannot start: run make stack-down first (its "
                                  "data are kept)" % (other.name, engine.name))
 
     def runs(self, engine):
-        """True when the engine runs as it is wanted; another variant of it is in the way."""
+        """True when the engine runs in this variant. Raises when it runs in another variant."""
         old = self.recorded(engine.name)
         if old is None or not old.running():
             return False
         if old.variant() != engine.variant():
-            raise Misuse("%s runs as %s, and %s is wanted: run make stack-down first (its data "
+            raise UsageError("%s runs as %s, not as %s: run make stack-down first (its data "
                          "are kept)" % (engine.name, old.variant(), engine.variant()))
         condition = self.condition(old, old.state())
         if condition == "paused":
-            raise Trouble("%s is paused: run stack/stack.py resume %s first"
+            raise StackError("%s is paused: run stack/stack.py resume %s first"
                           % (engine.name, engine.name))
         if condition == "died":
-            self.say("%s has died in part; ending the rest of it" % engine.name)
-            process.end(old.running(), old.patience)
+            self.say("a process of %s has died; ending its other processes" % engine.name)
+            process.end(old.running(), old.end_timeout)
             return False
         self.say("%s %s already runs (pid %s, %s)" % (
             engine.name, old.version(), pids(old.running()), old.where()))
@@ -224,8 +224,8 @@ class Stack(Topics):
     def port_sentence(engine, use, port):
         held = process.holder(port, engine.host)
         by = "by pid %d (%s)" % held if held else "by a process of another user"
-        return ("port %d%s, which %s needs (%s), is taken %s: end that, or move all ports, for "
-                "example with PORT_OFFSET=20000" % (
+        return ("port %d%s, which %s needs (%s), is taken %s: end that process, or move all "
+                "ports, for example with PORT_OFFSET=20000" % (
                     port, "" if engine.host == HOST else " of " + engine.host, engine.name, use,
                     by))
 
@@ -235,14 +235,14 @@ class Stack(Topics):
         if have is not None and have < need * MEGABYTE:
             least = min(new, key=lambda engine: engine.memory)
             raise MemoryShort(
-                "%s need about %d MB of memory, and %d MB are available: end something, or start "
-                "fewer engines (ENGINES=\"%s\")" % (
+                "%s need about %d MB of memory, and %d MB are available: end other programs, or "
+                "start fewer engines (ENGINES=\"%s\")" % (
                     " and ".join(engine.name for engine in new), need, have // MEGABYTE,
                     least.whole or least.name))
 
     def launch(self, new, begun=()):
-        """Starts engines, each as soon as those that it needs answer; waits for those too that
-        were begun before."""
+        """Starts engines, each as soon as the engines that it needs answer. Also waits for those
+        of an earlier start (`begun`)."""
         waiting = list(new)
         starting = {engine: self.watch(engine.running()) for engine in begun}
         while waiting or starting:
@@ -258,11 +258,11 @@ class Stack(Topics):
             time.sleep(0.1)
 
     def spawn(self, engine):
-        """Starts the processes of an engine; returns what `answered` wants."""
+        """Starts the processes of an engine; returns the argument for answered()."""
         for name in engine.needs(engine.choice):
             other = self.recorded(name)
             if other is None or not other.running():
-                raise Misuse("%s needs %s, which does not run: start that first"
+                raise UsageError("%s needs %s, which does not run: start that engine first"
                              % (engine.name, name))
         engine.folders()
         if engine.secure:
@@ -284,13 +284,13 @@ class Stack(Topics):
 
     @staticmethod
     def watch(entries, ours=False):
-        """What is remembered of an engine while it starts; `ours`: it was begun by this call."""
+        """The record of an engine while it starts; `ours`: this call has started it."""
         now = time.monotonic()
         return {"entries": entries, "since": now, "told": now, "ours": ours}
 
     def answered(self, engine, begun):
-        """True once the engine answers. Raises when it died or takes too long, and then ends it
-        if it was begun by this call."""
+        """True once the engine answers. Raises when it has died or takes too long; an engine that
+        this call has started is then ended."""
         self.reap()
         waited = time.monotonic() - begun["since"]
         gone = [entry for entry in begun["entries"] if not process.alive(entry)]
@@ -311,7 +311,7 @@ class Stack(Topics):
                 process.end(begun["entries"], 5)
             role = (gone or begun["entries"])[0]["role"]
             engine.save(begun["entries"])
-            raise Trouble("%s does not %s: %s after %.0f s; the end of %s:\n%s" % (
+            raise StackError("%s does not %s: %s after %.0f s; the end of %s:\n%s" % (
                 engine.name, "start" if begun["ours"] else "answer", reason, waited,
                 os.path.join(engine.log, role + ".log"),
                 tail(os.path.join(engine.log, role + ".log"))))
@@ -322,7 +322,7 @@ class Stack(Topics):
 
     @staticmethod
     def add_children(engine, entries):
-        """A launcher's server must be known too: kill -9 of the launcher would not end it."""
+        """Records the server of a launcher too: kill -9 of the launcher does not end it."""
         known = {entry["pid"] for entry in entries}
         for entry in list(entries):
             entries += [{"role": entry["role"] + "-server", **process.identify(pid)}
@@ -332,17 +332,18 @@ class Stack(Topics):
     # ---- down
 
     def down(self, names=()):
-        """Ends engines that were started here (default: all) and forgets them; keeps their data."""
+        """Ends engines that were started here (default: all). Their data stay, the record of their
+        start goes."""
         with self.lock():
             self.halt([engine for engine in self.started(names)], forget=True)
 
     def stop(self, *names):
-        """Ends engines in order; `start` starts them again as they were."""
+        """Ends engines; `start` starts them again with the same choices."""
         with self.lock():
             self.halt([self.existing(name) for name in self.named(names)], forget=False)
 
     def start(self, *names):
-        """Starts engines again that were stopped, killed or died, as they were."""
+        """Starts engines again that were stopped, were killed or died, with the same choices."""
         with self.lock():
             stopped = [engine for engine in map(self.existing, self.named(names))
                        if not engine.running()]
@@ -358,17 +359,17 @@ class Stack(Topics):
         return [engine for engine in found if engine is not None]
 
     def halt(self, halted, forget):
-        """Ends engines; those that others need after the others."""
+        """Ends engines; those that other engines need are ended last."""
         needed = {name for engine in halted for name in engine.needs(engine.choice)}
         first = [engine for engine in halted if engine.name not in needed]
         for group in (first, [engine for engine in halted if engine.name in needed]):
             running = [entry for engine in group for entry in engine.running()]
-            killed = process.end(running, max([engine.patience for engine in group] or [0]))
+            killed = process.end(running, max([engine.end_timeout for engine in group] or [0]))
             self.reap()
             for engine in group:
                 late = [entry for entry in killed if entry in engine.state()["processes"]]
                 self.say("%s %s" % (engine.name, "had to be killed: it did not end within %d s"
-                                    % engine.patience if late else "is down"
+                                    % engine.end_timeout if late else "is down"
                                     if forget else "is stopped"))
                 if forget:
                     engine.forget()
@@ -381,22 +382,22 @@ class Stack(Topics):
     # ---- a ring
 
     def replace(self, name):
-        """Puts a node of another address into the place of a dead one: it streams the rows of the
-        dead one from the others. Returns its name; the dead one's data go."""
+        """Replaces a dead node by a new node at another address, which streams the rows of the dead
+        node from the others. Returns its name. The data of the dead node are deleted."""
         with self.lock():
             old = self.existing(name)
             if old.whole != "cassandra":
-                raise Misuse("only a node of a ring of Cassandra can be replaced, as cassandra-3")
+                raise UsageError("only a node of a ring of Cassandra can be replaced, for example cassandra-3")
             if old.running():
-                raise Misuse("%s runs: stop or kill it first" % name)
+                raise UsageError("%s runs: stop or kill it first" % name)
             if name not in self.formed(old.whole):
-                raise Misuse("%s was replaced already" % name)
+                raise UsageError("%s was replaced already" % name)
             free, = [part for part in engines.parts(old.whole)
                      if part not in self.formed(old.whole)]
             new = self.engine(free, old.choice)
-            new.replaces, new.slowness = old.host, 5  # it gets all rows first
-            # What one that was killed has left: nobody knows how far it had come.
-            process.end(new.running(), new.patience)
+            new.replaces, new.slowness = old.host, 5  # it receives all rows before it answers
+            # The rest of an interrupted replacement: its state is unknown.
+            process.end(new.running(), new.end_timeout)
             shutil.rmtree(new.data, ignore_errors=True)
             self.check_ports([new])
             self.check_memory([new])
@@ -415,10 +416,10 @@ class Stack(Topics):
             return free
 
     def nodetool(self, name, *words):
-        """What Cassandra's own tool says of a node."""
+        """The output of Cassandra's nodetool for a node."""
         node = self.existing(name)
         if node.whole != "cassandra":
-            raise Misuse("nodetool asks a node of a ring of Cassandra, as cassandra-1")
+            raise UsageError("nodetool needs a node of a ring of Cassandra, for example cassandra-1")
         return node.nodetool(*words)
 
     # ---- faults, for tests
@@ -428,7 +429,7 @@ class Stack(Topics):
         entries = [entry for entry in self.existing(name).running()
                    if role in (None, entry["role"])]
         if not entries:
-            raise Misuse("%s does not run" % name)
+            raise UsageError("%s does not run" % name)
         for entry in entries:
             process.send(entry, number)
         return entries
@@ -439,7 +440,7 @@ class Stack(Topics):
         self.reap()
 
     def pause(self, name, role=None):
-        """It stays connected and answers nothing, until `resume`."""
+        """Stops its processes: it stays connected and answers nothing until `resume`."""
         process.wait_paused(self.signal(name, signal.SIGSTOP, role), True, 10)
 
     def resume(self, name, role=None):
@@ -467,7 +468,7 @@ class Stack(Topics):
             return "paused"
         try:
             engine.probe()
-        except (NotYet, OSError, Trouble):
+        except (NotYet, OSError, StackError):
             return "silent"
         return "answers"
 
@@ -497,25 +498,25 @@ class Stack(Topics):
 
     @contextlib.contextmanager
     def lock(self):
-        """One at a time changes what runs in a directory."""
+        """Only one process at a time starts or stops engines of a directory."""
         os.makedirs(self.place.directory, exist_ok=True)
         with open(os.path.join(self.place.directory, "lock"), "w", encoding="ascii") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                self.say("another one is at work in %s; waiting" % self.place.directory)
+                self.say("another process works in %s; waiting" % self.place.directory)
                 fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
 
 def configuration(name, elasticsearch):
-    """A template for clickmill, with what it says of Elasticsearch or without."""
+    """A template of a configuration for clickmill, with its section elasticsearch or without."""
     template = files.template(name)
     return template if elasticsearch else template[:template.index("\nelasticsearch:")]
 
 
 def shorter(path):
-    """A path as one would type it here."""
+    """A path relative to the current directory, when it lies below it."""
     relative = os.path.relpath(path)
     return path if relative.startswith("..") else relative
 

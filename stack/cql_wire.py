@@ -1,4 +1,4 @@
-"""As much of Cassandra's native protocol (v4) as it takes to log in and to run a query.
+"""The parts of Cassandra's native protocol (v4) that log in and run a query.
 
 Formats are those of native_protocol_v4.spec in Cassandra's doc/ folder.
 """
@@ -14,7 +14,7 @@ ONE = 0x0001
 
 
 class CqlError(Exception):
-    """Cassandra's answer is an error; `code` is its number."""
+    """Cassandra answers with an error; `code` is its number."""
 
     def __init__(self, code, text):
         super().__init__(text)
@@ -84,7 +84,7 @@ class Connection:
         return raw
 
     def query(self, statement):
-        """Runs a statement; its rows as lists of bytes (None for null), of simple types only."""
+        """Runs a statement. Returns rows as lists of bytes (None for null), of simple types only."""
         raw = statement.encode()
         body = self.ask(QUERY, struct.pack(">i", len(raw)) + raw + struct.pack(">HB", ONE, 0),
                         RESULT)

@@ -1,7 +1,7 @@
-"""What every engine has in common: where it lies, its ports, its state, how it is watched.
+"""What all engines have in common: directory, ports, state, and how they are watched.
 
-An engine's own file says how it is fetched, configured, started and asked. `choice` is what the
-user chose: version, profile and offset of the ports.
+Each engine has a file that says how it is downloaded, configured, started and probed. `choice` has the
+user's choices: version, profile and offset of the ports.
 """
 
 import json
@@ -9,13 +9,13 @@ import os
 
 from . import process
 from .files import fill, template, write
-from .trouble import Trouble
+from .errors import StackError
 
 HOST = "127.0.0.1"
 
 
 class NotYet(Exception):
-    """The engine does not answer yet; the text says how it shows."""
+    """The engine does not answer yet; the text says why."""
 
 
 class Engine:
@@ -23,12 +23,12 @@ class Engine:
 
     name = None
     host = HOST
-    whole = None       # the name of the ring that it is a member of
-    default_ports = {}  # what listens there -> its usual port
-    memory = 0         # megabytes that it takes when it has just started
-    patience = 30      # seconds that an orderly end may take
-    slowness = 1       # times as long as others it may take until it answers
-    forks = False      # whether a process has children that must not outlive it
+    whole = None       # the name of the ring of which it is a member
+    default_ports = {}  # use -> default port
+    memory = 0         # megabytes that it uses after its start
+    end_timeout = 30   # seconds until SIGKILL follows SIGTERM
+    slowness = 1       # a factor of the time until it must answer
+    forks = False      # whether its process has children that must end with it
 
     def __init__(self, place, choice):
         self.place = place
@@ -36,7 +36,7 @@ class Engine:
         self.directory = os.path.join(place.directory, self.name)
         self.ports = {use: port + choice["offset"] for use, port in self.default_ports.items()}
 
-    # ---- what an engine says about itself
+    # ---- defined by each engine
 
     @staticmethod
     def needs(choice):
@@ -45,11 +45,11 @@ class Engine:
         return ()
 
     def version(self):
-        """The full version that is started."""
+        """The full version."""
         raise NotImplementedError
 
     def variant(self):
-        """Version, profile and ports in words; engines that differ in it do not replace another."""
+        """Version, profile and ports in words. An engine does not replace one of another variant."""
         offset = self.choice["offset"]
         return "%s (%s%s%s)" % (
             self.version(), self.choice["profile"],
@@ -57,29 +57,29 @@ class Engine:
             ", ports +%d" % offset if offset else "")
 
     def fetch(self):
-        """Downloads what is not there yet."""
+        """Downloads what is missing."""
         raise NotImplementedError
 
     def prepare(self):
-        """Writes the configuration and what must be there before the first start."""
+        """Writes the configuration and everything else that the first start needs."""
         raise NotImplementedError
 
     def commands(self):
-        """[(role, argv, environment on top)], one for every process."""
+        """[(role, argv, additional environment)], one for each process."""
         raise NotImplementedError
 
     def probe(self):
-        """Returns when the engine answers, raises NotYet, OSError or Trouble otherwise."""
+        """Returns if the engine answers; else raises NotYet, OSError or StackError."""
         raise NotImplementedError
 
-    # ---- places
+    # ---- files and ports
 
     @property
     def secure(self):
         return self.choice["profile"] == "secure"
 
     def kept(self, kind):
-        """A folder of one version and profile: another one would not understand what is there."""
+        """A folder for one version and profile: another one does not understand its files."""
         return os.path.join(self.directory, kind, "%s-%s" % (self.version(),
                                                              self.choice["profile"]))
 
@@ -100,25 +100,25 @@ class Engine:
             os.makedirs(folder, exist_ok=True)
 
     def configure(self, source, target, extra="", **values):
-        """Writes conf/`target` from a template; `extra` is put behind it."""
+        """Writes conf/`target` from a template, followed by `extra`."""
         known = {"host": self.host, "conf": self.conf, "data": self.data, "log": self.log,
                  "tls": self.place.tls,
                  **{use + "_port": port for use, port in self.ports.items()}, **values}
         if self.secure:
             known.update({name.lower(): value for name, value in self.place.secrets().items()})
         text = fill(template(os.path.join(self.template_folder(), source)) + extra, known)
-        # What is written may hold a password.
+        # The file may contain a password.
         write(os.path.join(self.conf, target), text, 0o600)
 
     def template_folder(self):
         return self.name
 
     def port(self):
-        """The port that clients use: the first."""
+        """The port for clients: the first one."""
         return next(iter(self.ports.values()))
 
     def where(self):
-        """The same in words."""
+        """The port for clients in words, with the host unless it is the usual one."""
         return ("port %d" if self.host == HOST else self.host + ":%d") % self.port()
 
     def context(self):
@@ -132,14 +132,14 @@ class Engine:
         return os.path.join(self.directory, "state.json")
 
     def state(self):
-        """What was started and how; None when it was not, or was taken down."""
+        """The record of its start; None when it was not started, or was taken down."""
         try:
             with open(self.state_path, encoding="utf-8") as file:
                 return json.load(file)
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
-            raise Trouble("%s cannot be read (%s): end the engine yourself and remove the file"
+            raise StackError("%s cannot be read (%s): end the engine by hand and remove the file"
                           % (self.state_path, error)) from None
 
     def save(self, processes):
@@ -151,6 +151,6 @@ class Engine:
         os.unlink(self.state_path)
 
     def running(self):
-        """The processes of the state that really run."""
+        """The recorded processes that still run."""
         state = self.state()
         return [entry for entry in state["processes"] if process.alive(entry)] if state else []

@@ -1,4 +1,4 @@
-"""Files that are made from templates."""
+"""Files written from templates."""
 
 import os
 import re
@@ -8,7 +8,7 @@ PLACE = re.compile(r"@[a-z_]+@")
 
 
 def fill(text, values):
-    """The template with every @name@ filled in; a name without a value is a mistake of ours."""
+    """The template with every @name@ replaced. A name without a value is a bug: KeyError."""
     return PLACE.sub(lambda found: str(values[found.group()[1:-1]]), text)
 
 
@@ -18,7 +18,7 @@ def template(name):
 
 
 def write(path, text, mode=0o644):
-    """Writes a file at once or not at all."""
+    """Writes a file completely or not at all."""
     with open(os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w",
               encoding="utf-8") as file:
         file.write(text)

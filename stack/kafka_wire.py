@@ -1,7 +1,7 @@
-"""As much of Kafka's protocol as it takes to log in, to see brokers and topics, and to make one.
+"""The parts of Kafka's protocol that log in, list brokers and topics, and create a topic.
 
-It is here because a tool in Java takes seconds for what is a few bytes. Formats are those of
-https://kafka.apache.org/protocol; the versions used are understood by 3.9 and 4.3 alike.
+A tool in Java needs seconds for these few bytes. Formats are those of
+https://kafka.apache.org/protocol, in versions that both Kafka 3.9 and 4.3 understand.
 """
 
 import base64
@@ -13,12 +13,12 @@ import struct
 
 API_VERSIONS, METADATA, LIST_OFFSETS, CREATE_TOPICS, HANDSHAKE, AUTHENTICATE = 18, 3, 2, 19, 17, 36
 TOPIC_EXISTS, NO_SUCH_TOPIC = 36, 3
-# Unknown error, time-out, no broker for the copies, not the controller: they pass.
-PASSING = (-1, 7, 38, 41)
+# Errors that go away: unknown error, timeout, not enough brokers for the copies, not the controller.
+TEMPORARY = (-1, 7, 38, 41)
 
 
 class KafkaError(Exception):
-    """The broker's answer is an error; `code` is Kafka's number."""
+    """The broker answers with an error; `code` is Kafka's number."""
 
     def __init__(self, code, text):
         super().__init__(text)
@@ -113,7 +113,7 @@ class Connection:
         answer = self.ask(HANDSHAKE, 1, text(mechanism))
         code = answer.take("h")
         if code != 0:
-            raise KafkaError(code, "the broker knows %s, not %s" % (
+            raise KafkaError(code, "the broker supports %s, not %s" % (
                 ", ".join(answer.array(answer.text)), mechanism))
         if mechanism == "PLAIN":
             self.authenticate(("\0%s\0%s" % (user, password)).encode())
@@ -139,7 +139,7 @@ class Connection:
         reply = self.authenticate(("n,," + first).encode()).decode()
         fields = dict(part.split("=", 1) for part in reply.split(","))
         if not fields["r"].startswith(nonce):
-            raise KafkaError(-1, "the broker answers with a nonce that is not ours")
+            raise KafkaError(-1, "the broker answers with a wrong nonce")
         salted = hashlib.pbkdf2_hmac(algorithm, password.encode(), base64.b64decode(fields["s"]),
                                      int(fields["i"]))
         final = "c=biws,r=" + fields["r"]
@@ -152,7 +152,7 @@ class Connection:
         if reply != "v=" + base64.b64encode(mac(mac(salted, b"Server Key"), signed)).decode():
             raise KafkaError(-1, "the broker does not know the password it asks for")
 
-    # ---- questions
+    # ---- requests
 
     def api_versions(self):
         """{request: (oldest, newest version)}"""
@@ -200,7 +200,7 @@ class Connection:
                 raise KafkaError(code, message or "CreateTopics: error %d" % code)
 
     def offsets(self, name, partitions, time=-1):
-        """{partition: offset}: the end (-1) or the beginning (-2)."""
+        """{partition: offset} of the end (-1) or of the beginning (-2)."""
         rows = array([struct.pack(">iq", partition, time) for partition in partitions])
         answer = self.ask(LIST_OFFSETS, 1, struct.pack(">i", -1) + array([text(name) + rows]))
 

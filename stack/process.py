@@ -1,7 +1,7 @@
-"""Processes, ports and memory of this machine, as /proc has them.
+"""Processes, ports and memory of this machine, read from /proc.
 
-A process is known by its id, the time it was started (ticks since boot) and the boot: a number
-that was given to another process since, or before a reboot, is never taken for ours.
+A process is identified by its id, its start time (ticks since boot) and the id of the boot: so an id
+that another process has got since, or had before a reboot, is never mistaken for it.
 """
 
 import errno
@@ -15,7 +15,7 @@ PROC = "/proc"
 
 
 def read(path):
-    """The text of a file of /proc, None when it is gone or not ours to read."""
+    """The text of a file of /proc, None when it is gone or may not be read."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
@@ -28,13 +28,13 @@ def boot():
 
 
 def started(pid):
-    """When the process was started, in ticks since boot; None for none and for a zombie."""
+    """The start time of a process in ticks since boot; None when there is none, or a zombie."""
     text = read("%s/%d/stat" % (PROC, pid))
     if text is None:
         return None
-    # The name stands in parentheses and may hold anything; the state is the first field after it.
+    # The name is in parentheses and may contain anything; the state is the first field after it.
     fields = text[text.rindex(")") + 2:].split()
-    # The first thread may be gone while others run, or still give back what the process held.
+    # The first thread may have ended while other threads run or release memory.
     if fields[0] in ("Z", "X") and threads(pid) <= 1:
         return None
     return int(fields[19])
@@ -62,7 +62,7 @@ def children(pid):
 
 
 def alive(process):
-    """True while the very process that was identified runs (or is stopped by a signal)."""
+    """True while the identified process runs or is stopped by a signal."""
     return (process["start"] is not None and process["boot"] == boot()
             and started(process["pid"]) == process["start"])
 
@@ -73,7 +73,7 @@ def paused(process):
 
 
 def send(process, number):
-    """Sends a signal to that very process; False when it is gone."""
+    """Sends a signal to the identified process; False when it is gone."""
     if not alive(process):
         return False
     try:
@@ -83,23 +83,23 @@ def send(process, number):
     return True
 
 
-def end(processes, patience):
-    """Ends processes, all at once: asks, waits up to `patience` seconds, kills.
+def end(processes, timeout):
+    """Ends processes: SIGTERM to all, up to `timeout` seconds of waiting, SIGKILL.
 
     Returns those that had to be killed.
     """
     for process in processes:
         send(process, signal.SIGTERM)
-        send(process, signal.SIGCONT)  # a paused one would never hear of it
-    if wait_gone(processes, patience):
+        send(process, signal.SIGCONT)  # a stopped process does not receive SIGTERM
+    if wait_gone(processes, timeout):
         return []
     late = [process for process in processes if send(process, signal.SIGKILL)]
     wait_gone(late, 10)
     return late
 
 
-def wait_gone(processes, patience):
-    until = time.monotonic() + patience
+def wait_gone(processes, timeout):
+    until = time.monotonic() + timeout
     while any(alive(process) for process in processes):
         if time.monotonic() > until:
             return False
@@ -107,9 +107,9 @@ def wait_gone(processes, patience):
     return True
 
 
-def wait_paused(processes, want, patience):
-    """A stop takes effect when the process is next given time, which is after kill() returns."""
-    until = time.monotonic() + patience
+def wait_paused(processes, want, timeout):
+    """Waits until the processes are stopped or continued, which is after kill() has returned."""
+    until = time.monotonic() + timeout
     while any(alive(process) and paused(process) != want for process in processes):
         if time.monotonic() > until:
             return False
@@ -118,7 +118,7 @@ def wait_paused(processes, want, patience):
 
 
 def resident(pid):
-    """Memory of a process in bytes, 0 when it is gone."""
+    """Resident memory of a process in bytes, 0 when it is gone."""
     for line in (read("%s/%d/status" % (PROC, pid)) or "").splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024
@@ -126,7 +126,7 @@ def resident(pid):
 
 
 def available():
-    """Memory that can be had without swapping, in bytes; None when the kernel does not say."""
+    """Available memory without swapping, in bytes; None when the kernel does not report it."""
     for line in (read(PROC + "/meminfo") or "").splitlines():
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024
@@ -134,7 +134,7 @@ def available():
 
 
 def spawn(argv, log, cwd, environment):
-    """Starts a process in a session of its own, its output in a file. Returns the Popen."""
+    """Starts a process in its own session, with its output in a file. Returns the Popen."""
     if os.path.exists(log):
         os.replace(log, log + ".1")
     with open(log, "wb") as output:
@@ -144,7 +144,7 @@ def spawn(argv, log, cwd, environment):
 
 
 def taken(port, host="127.0.0.1"):
-    """True when a server of ours could not listen there."""
+    """True when a server cannot listen there."""
     with socket.socket() as tried:
         tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -158,21 +158,21 @@ def taken(port, host="127.0.0.1"):
 
 
 def listening_inodes(port, host):
-    """Sockets that listen there, or at all addresses."""
+    """The sockets that listen there or at all addresses."""
     known = {"%08X" % int.from_bytes(socket.inet_aton(host), "little"), "00000000"}
     inodes = set()
     for table in ("tcp", "tcp6"):
         for line in (read("%s/net/%s" % (PROC, table)) or "").splitlines()[1:]:
             fields = line.split()
             address, _, number = fields[1].rpartition(":")
-            # An address of IPv4 stands at the end of one of IPv6.
+            # An IPv6 address ends with the IPv4 address that it contains.
             if fields[3] == "0A" and int(number, 16) == port and address[-8:] in known:
                 inodes.add("socket:[%s]" % fields[9])
     return inodes
 
 
 def holder(port, host="127.0.0.1"):
-    """(pid, program) of who listens on a port; None when that is another user's secret."""
+    """(pid, program) of the process that listens on a port; None for another user's process."""
     inodes = listening_inodes(port, host)
     for pid in filter(str.isdigit, os.listdir(PROC)) if inodes else ():
         folder = "%s/%s/fd" % (PROC, pid)
@@ -190,7 +190,7 @@ def holder(port, host="127.0.0.1"):
 
 
 def program(pid):
-    """What a process calls itself: the program, and of Java the main class."""
+    """The name of a process: the program, and for Java also the main class."""
     words = (read("%s/%d/cmdline" % (PROC, pid)) or "").split("\0")
     name = os.path.basename(words[0]) or (read("%s/%d/comm" % (PROC, pid)) or "?").strip()
     if name == "java":

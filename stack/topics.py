@@ -1,16 +1,16 @@
-"""Topics of the Kafka of a stack, one broker or a ring of them."""
+"""Topics in the Kafka of a stack, which is one broker or a ring."""
 
 import time
 
 from . import engines, kafka_wire
-from .trouble import Misuse, Trouble
+from .errors import UsageError, StackError
 
 
 class Topics:
-    """What a Stack knows of topics."""
+    """The methods of a Stack for topics."""
 
     def broker(self):
-        """The broker, or one of a ring that answers."""
+        """The broker, or a broker of the ring that answers."""
         members = [self.recorded(part) for part in engines.parts("kafka")]
         for member in members:
             if member is not None and self.condition(member, member.state()) == "answers":
@@ -18,28 +18,29 @@ class Topics:
         return self.existing("kafka")
 
     def topic_create(self, name, partitions=6, configuration=None):
-        """Makes a topic and waits until every partition has a leader."""
+        """Creates a topic and waits until every partition has a leader."""
         broker = self.broker()
         with broker.connect() as connection:
             try:
-                self.create_patiently(connection, name, partitions, broker.copies()["replication"],
+                self.create_with_retries(connection, name, partitions, broker.copies()["replication"],
                                       configuration)
                 self.offsets(name, self.until_led(connection, name, partitions), (-1,))
             except kafka_wire.KafkaError as error:
-                raise Misuse("the topic %s cannot be made: %s" % (name, error)) from None
+                raise UsageError("the topic %s cannot be created: %s" % (name, error)) from None
 
     @staticmethod
-    def create_patiently(connection, name, partitions, copies, configuration):
-        """A broker that has just come back, or was paused so long that ZooKeeper gave it up, refuses
-        for a moment: it is not registered, or nobody is the controller."""
+    def create_with_retries(connection, name, partitions, copies, configuration):
+        """Creates a topic, with repetitions for 20 seconds. A broker that has just restarted, or was
+        paused until its ZooKeeper session ended, refuses for a moment: it is not registered yet, or
+        there is no controller."""
         deadline, tried = time.monotonic() + 20, False
         while True:
             try:
                 return connection.create_topic(name, partitions, copies, configuration)
             except kafka_wire.KafkaError as error:
                 if tried and error.code == kafka_wire.TOPIC_EXISTS:
-                    return None  # by the try before, which said something else
-                if error.code not in kafka_wire.PASSING or time.monotonic() > deadline:
+                    return None  # created by an attempt that reported an error
+                if error.code not in kafka_wire.TEMPORARY or time.monotonic() > deadline:
                     raise
             tried = True
             time.sleep(0.3)
@@ -53,12 +54,12 @@ class Topics:
                     [True] * partitions):
                 return topic["partitions"]
             if time.monotonic() > until:
-                raise Trouble("the partitions of the topic %s have no leader" % name)
+                raise StackError("the partitions of the topic %s have no leader" % name)
             time.sleep(0.05)
 
     def offsets(self, name, parts, moments):
-        """{partition: offset} for each moment, of the partitions of `metadata`, from those that lead
-        them; a broker may hear later than others that it leads a new partition."""
+        """{partition: offset} for each moment, of the partitions of `metadata`, from their leaders. A
+        broker may learn later than the others that it leads a new partition."""
         led, found = {}, [{} for _ in moments]
         for index, part in parts.items():
             led.setdefault(part["leader"], []).append(index)
@@ -82,7 +83,7 @@ class Topics:
 
     @staticmethod
     def known(connection, name):
-        """What the broker knows of the topic. One that has just come back knows of none for a
+        """The broker's metadata of the topic. A broker that has just restarted knows no topics for a
         moment, and answers as if there were none."""
         until = time.monotonic() + 10
         while True:
@@ -98,7 +99,7 @@ class Topics:
         with self.broker().connect() as connection:
             topic = self.known(connection, name)
             if topic["error"] != 0:
-                raise Misuse("there is no topic %s" % name if topic["error"]
+                raise UsageError("there is no topic %s" % name if topic["error"]
                              == kafka_wire.NO_SUCH_TOPIC else "the topic %s: Kafka's error %d"
                              % (name, topic["error"]))
             parts = topic["partitions"]

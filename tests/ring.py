@@ -26,7 +26,7 @@ sys.dont_write_bytecode = True
 
 import ring_support  # noqa: E402
 from harness import Skip, Test  # noqa: E402
-from stack import Trouble, process  # noqa: E402
+from stack import StackError, process  # noqa: E402
 
 BROKER, NODE, WORKER = 90, 30, 30   # seconds until the rate must be back
 AGAIN = 300                         # until the next fault may come after one that took too long
@@ -72,7 +72,7 @@ class Faults:
             return
         try:
             self.report.right(self.ring.fault(what, act, limit))
-        except (AssertionError, Trouble) as failure:
+        except (AssertionError, StackError) as failure:
             self.report.wrong(what, failure)
             self.ring.back(time.monotonic(), AGAIN)
 
@@ -147,7 +147,7 @@ def run(t, report, rate):
         ring.begin()
         try:
             Faults(ring, report).all()
-        except (AssertionError, Trouble) as failure:
+        except (AssertionError, StackError) as failure:
             report.wrong("the rest of the faults", failure)
         try:
             report.right("nothing is lost: %d events, each once and whole" % ring.finish())

@@ -1,6 +1,6 @@
-"""The engines by name, in the order in which they are listed."""
+"""The engines by name, in the order of the list that users see."""
 
-from ..trouble import Misuse
+from ..errors import UsageError
 from .cassandra import Cassandra, Cosmos
 from .elasticsearch import Elasticsearch
 from .kafka import Kafka
@@ -16,10 +16,10 @@ ENGINES.update(MEMBERS)  # kafka-1, cassandra-3
 
 def find(name):
     if name not in ENGINES:
-        raise Misuse("unknown engine %s; there are %s" % (name, ", ".join(NAMES)))
+        raise UsageError("unknown engine %s; the engines are %s" % (name, ", ".join(NAMES)))
     return ENGINES[name]
 
 
 def parts(name):
-    """Names of the members of a ring of that engine; () where there can be no ring of it."""
+    """Names of the members of a ring of that engine; () for an engine without rings."""
     return tuple(member for member, engine in MEMBERS.items() if engine.whole == name)

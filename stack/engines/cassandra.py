@@ -8,8 +8,8 @@ from ..engine import Engine, NotYet
 from ..files import fill, template
 
 VERSION = "5.0.9"
-# What an acknowledged write is worth: on the disk (many wait for one sync together, which takes many
-# threads), or there within ten seconds, as Cassandra comes.
+# When an acknowledged write is on the disk: at once (many threads wait together for one sync), or
+# within ten seconds, which is Cassandra's default.
 COMMITLOG_SYNC = {"group": "commitlog_sync: group\ncommitlog_sync_group_window: 10ms",
                   "periodic": "commitlog_sync: periodic\ncommitlog_sync_period: 10000ms"}
 MAIN = "org.apache.cassandra.service.CassandraDaemon"
@@ -18,7 +18,7 @@ MAIN = "org.apache.cassandra.service.CassandraDaemon"
 class Cassandra(Engine):
     name = "cassandra"
     default_ports = {"client": 9042, "storage": 7000}
-    patience = 40
+    end_timeout = 40
 
     def __init__(self, place, choice):
         super().__init__(place, choice)
@@ -55,7 +55,7 @@ class Cassandra(Engine):
             "cassandra.config": conf + "/cassandra.yaml",
             "cassandra.storagedir": self.data,
             "cassandra-foreground": "yes",
-            "java.security.manager": "allow",  # which it sets; Java 21 wants to be told
+            "java.security.manager": "allow",  # Cassandra sets one, which Java 21 must be told to allow
             **self.settings(),
         }
         return [("cassandra", [
@@ -66,7 +66,7 @@ class Cassandra(Engine):
             "-cp", self.conf + ":" + os.path.join(libraries, "*"), MAIN], {})]
 
     def settings(self):
-        """One node has no gossip to wait for."""
+        """A single node has no gossip to wait for."""
         return {"cassandra.skip_wait_for_gossip_to_settle": 0, "cassandra.ring_delay_ms": 0,
                 "cassandra.superuser_setup_delay_ms": 0}
 
@@ -77,7 +77,7 @@ class Cassandra(Engine):
     def seeds(self):
         return "%s:%d" % (self.host, self.ports["storage"])
 
-    # ---- asking
+    # ---- clients
 
     def login(self):
         """(user name, password) of a client."""
@@ -98,7 +98,7 @@ class Cassandra(Engine):
             raise NotYet(str(error)) from None
 
     def replace_default_password(self):
-        """The superuser that Cassandra makes has a password that everybody knows."""
+        """Cassandra's superuser has a well-known default password."""
         user, password = self.login()
         try:
             with self.connect((user, "cassandra")) as connection:
@@ -108,8 +108,8 @@ class Cassandra(Engine):
 
 
 class Cosmos(Cassandra):
-    """A Cassandra that clients reach as Azure Cosmos DB's Cassandra interface: on its port, with
-    TLS and a password only, whatever the profile of the others."""
+    """A Cassandra that clients use like Azure Cosmos DB for Apache Cassandra: on its port, always
+    with TLS and a password, whatever the profile of the other engines."""
 
     name = "cosmos"
     default_ports = {"client": 10350, "storage": 7010}

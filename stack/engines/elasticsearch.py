@@ -1,7 +1,7 @@
 """Elasticsearch 7.17 or 8.19, or OpenSearch 2.19: one node.
 
-The archives are those that their makers publish for integration tests. They insist on a user who
-is not root: started by root, they run as `nobody`.
+The archives are those that the vendors publish for integration tests. The servers refuse to run as
+root: started by root, they run as the user 65534.
 """
 
 import base64
@@ -16,13 +16,13 @@ import zipfile
 from .. import cache
 from ..engine import HOST, Engine, NotYet
 from ..files import fill, template, write
-from ..trouble import Misuse
+from ..errors import UsageError
 
 VERSIONS = {"7.17": "7.17.29", "8.19": "8.19.21", "opensearch-2.19": "2.19.6"}
 GROUPS = {"elasticsearch": "org.elasticsearch.distribution.integ-test-zip",
           "opensearch": "org.opensearch.distribution.integ-test-zip"}
-NOBODY = 65534
-# Lines of config/jvm.options that would write into the folder of the program.
+UNPRIVILEGED = 65534
+# Lines of config/jvm.options that make Java write into the folder of the program.
 UNWANTED = ("gc.log", "ErrorFile", "HeapDumpPath")
 
 
@@ -30,9 +30,9 @@ class Elasticsearch(Engine):
     name = "elasticsearch"
     default_ports = {"client": 9200, "transport": 9300}
     memory = 1000
-    forks = True  # 8.19 has a process of its own to launch the server
+    forks = True  # 8.19 starts the server from a launcher process
 
-    # ---- which
+    # ---- product and version
 
     @property
     def product(self):
@@ -42,9 +42,9 @@ class Elasticsearch(Engine):
     def version(self):
         chosen = self.choice["elasticsearch"]
         if chosen not in VERSIONS:
-            raise Misuse("unknown Elasticsearch %s; there are %s" % (chosen, ", ".join(VERSIONS)))
+            raise UsageError("unknown Elasticsearch %s; the versions are %s" % (chosen, ", ".join(VERSIONS)))
         if self.product == "opensearch" and self.secure:
-            raise Misuse("OpenSearch has no secure profile here: the archive lacks its security "
+            raise UsageError("OpenSearch has no secure profile here: the archive lacks its security "
                          "plugin; choose ELASTICSEARCH=7.17 or 8.19")
         prefix = "opensearch-" if self.product == "opensearch" else ""
         return prefix + VERSIONS[chosen]
@@ -83,7 +83,7 @@ class Elasticsearch(Engine):
         write(os.path.join(folder, "RestRoot.java"), source)
         cache.run([os.path.join(self.place.java(), "bin", "javac"), "-nowarn", "-d", classes,
                    "-cp", os.path.join(home, "lib", "*"), os.path.join(folder, "RestRoot.java")],
-                  "compiling what answers GET / (a JRE is not enough, it takes a JDK)")
+                  "compiling the handler of GET / (this needs a JDK, a JRE is not enough)")
         with zipfile.ZipFile(os.path.join(module, "clickmill-stack-root.jar"), "w") as jar:
             for parent, _, names in os.walk(classes):
                 for name in names:
@@ -104,7 +104,7 @@ class Elasticsearch(Engine):
         extra = "" if self.product == "opensearch" else template(
             "elasticsearch/%s.yml" % self.choice["profile"])
         if self.choice["elasticsearch"] == "8.19":
-            # Nobody asked for certificates that it makes by itself.
+            # Otherwise it generates certificates by itself.
             extra += "xpack.security.autoconfiguration.enabled: false\n"
         self.configure("node.yml", self.product + ".yml", extra)
         os.makedirs(os.path.join(self.data, "tmp"), exist_ok=True)
@@ -112,7 +112,7 @@ class Elasticsearch(Engine):
             self.prepare_secure(config)
         if os.getuid() == 0:
             for folder in (self.conf, self.log, self.data):
-                give(folder, NOBODY)
+                give(folder, UNPRIVILEGED)
 
     def prepare_secure(self, config):
         tls = os.path.join(self.conf, "tls")
@@ -125,7 +125,7 @@ class Elasticsearch(Engine):
             shutil.copy(os.path.join(config, name), self.conf)
         user, password = self.login()
         cache.run([os.path.join(self.fetch(), "bin", "elasticsearch-users"), "useradd", user,
-                   "-p", password, "-r", "superuser"], "making Elasticsearch's user",
+                   "-p", password, "-r", "superuser"], "creating Elasticsearch's user",
                   environment={**os.environ, **self.environment()})
 
     def environment(self):
@@ -139,10 +139,10 @@ class Elasticsearch(Engine):
         home = self.fetch()
         argv = [os.path.join(home, "bin", self.product)]
         if os.getuid() == 0:
-            argv = as_nobody((home, self.conf, self.place.java())) + argv
+            argv = unprivileged((home, self.conf, self.place.java())) + argv
         return [("elasticsearch", argv, self.environment())]
 
-    # ---- asking
+    # ---- clients
 
     def login(self):
         """(user name, password) of a client."""
@@ -150,7 +150,7 @@ class Elasticsearch(Engine):
         return known["ELASTICSEARCH_USERNAME"], known["ELASTICSEARCH_PASSWORD"]
 
     def get(self, path):
-        """The answer to a GET as an object."""
+        """The JSON object that answers a GET."""
         headers = {}
         if self.secure:
             connection = http.client.HTTPSConnection(HOST, self.port(), timeout=5,
@@ -177,23 +177,23 @@ class Elasticsearch(Engine):
             raise NotYet("the cluster's health is red")
         number = self.get("/")["version"]["number"]
         if number != self.number:
-            raise NotYet("it says that it is %s" % number)
+            raise NotYet("it reports the version %s" % number)
 
 
 def give(folder, owner):
-    """Makes everything in a folder another user's."""
+    """Gives a folder with all its files to another user."""
     os.chown(folder, owner, owner)
     for parent, folders, files in os.walk(folder):
         for name in folders + files:
             os.chown(os.path.join(parent, name), owner, owner)
 
 
-def as_nobody(paths):
-    """What runs a program as nobody. Where nobody may not go, as below root's home, it keeps of
-    root's powers the one to read."""
-    argv = ["setpriv", "--reuid=%d" % NOBODY, "--regid=%d" % NOBODY, "--clear-groups"]
+def unprivileged(paths):
+    """The words before a command that run it as an unprivileged user. Where that user may not read
+    the paths, for example below root's home, the program keeps the capability to read all files."""
+    argv = ["setpriv", "--reuid=%d" % UNPRIVILEGED, "--regid=%d" % UNPRIVILEGED, "--clear-groups"]
     if not all(open_to_all(path) for path in paths):
-        # Java asks access(2) first, which forgets such powers unless it is told not to.
+        # Java calls access(2) first, which ignores such capabilities without this secure bit.
         argv += ["--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search",
                  "--securebits=+no_setuid_fixup"]
     return argv

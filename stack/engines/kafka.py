@@ -1,4 +1,4 @@
-"""Kafka: 3.9 with ZooKeeper, or 4.3 by itself (KRaft). One broker."""
+"""Kafka: 3.9 with ZooKeeper, or 4.3 without (KRaft). One broker."""
 
 import os
 import time
@@ -6,7 +6,7 @@ import time
 from .. import cache, kafka_wire
 from ..engine import HOST, Engine, NotYet
 from ..files import fill, template, write
-from ..trouble import Misuse, Trouble
+from ..errors import UsageError, StackError
 from .zookeeper import ZooKeeper
 
 SCRAM = "SCRAM-SHA-512"
@@ -35,7 +35,7 @@ class Kafka(Engine):
 
     def version(self):
         if self.choice["kafka"] not in VERSIONS:
-            raise Misuse("unknown Kafka %s; there are %s" % (self.choice["kafka"],
+            raise UsageError("unknown Kafka %s; the versions are %s" % (self.choice["kafka"],
                                                              " and ".join(VERSIONS)))
         return VERSIONS[self.choice["kafka"]]
 
@@ -45,7 +45,7 @@ class Kafka(Engine):
         return cache.jars("kafka-" + self.version(), pom, self.place.java(), self.place.say)
 
     def copies(self):
-        """One broker can hold one copy."""
+        """Numbers of copies of a partition. A single broker can have one."""
         return {"replication": 1, "in_sync": 1}
 
     def voters(self):
@@ -53,7 +53,7 @@ class Kafka(Engine):
 
     def cluster_id(self):
         return cache.run(self.java("kafka.tools.StorageTool", "random-uuid"),
-                         "naming the cluster").split()[-1]
+                         "generating the id of the cluster").split()[-1]
 
     # ---- starting
 
@@ -80,7 +80,7 @@ class Kafka(Engine):
                 self.make_user()
 
     def plain_login(self):
-        """What a listener needs for PLAIN: its own login, and the users with their passwords."""
+        """The login module of a listener for PLAIN: its own login, and the users with their passwords."""
         if not self.secure:
             return ""
         _, user, password = self.login()
@@ -99,7 +99,7 @@ class Kafka(Engine):
                 "-cp", os.path.join(self.fetch(), "*"), *arguments]
 
     def format(self):
-        """KRaft's data folder must be made before the first start."""
+        """Formats KRaft's data folder before the first start."""
         if os.path.exists(os.path.join(self.data, "meta.properties")):
             return
         users = []
@@ -110,7 +110,7 @@ class Kafka(Engine):
                   "formatting Kafka's data folder")
 
     def make_user(self):
-        """The broker itself logs in with SCRAM, so its user must be in ZooKeeper before it."""
+        """Adds the user to ZooKeeper: the broker itself logs in with SCRAM as this user."""
         mark = os.path.join(self.data, "user-made")
         if os.path.exists(mark):
             return
@@ -120,16 +120,16 @@ class Kafka(Engine):
             "kafka.admin.ConfigCommand", "--zookeeper", zookeeper, "--zk-tls-config-file",
             os.path.join(self.conf, "zookeeper-client.properties"), "--alter", "--entity-type",
             "users", "--entity-name", user, "--add-config", "%s=[password=%s]" % (SCRAM, password)),
-            "making Kafka's user")
+            "creating Kafka's user")
         write(mark, "")
 
     def wait_until_forgotten(self):
-        """A killed broker stays registered until its session ends; a new one would give up."""
+        """A killed broker stays registered until its session ends; until then a new one fails."""
         zookeeper = ZooKeeper(self.place, self.choice)
         until = time.monotonic() + 30
         while "\t/brokers/ids/1\n" in self.sessions(zookeeper):
             if time.monotonic() > until:
-                raise Trouble("another broker is registered in the ZooKeeper on port %d"
+                raise StackError("another broker is registered in the ZooKeeper on port %d"
                               % zookeeper.port())
             time.sleep(0.2)
 
@@ -138,16 +138,16 @@ class Kafka(Engine):
         try:
             return zookeeper.ask("dump")
         except OSError as error:
-            raise Trouble("kafka needs zookeeper, which does not answer: %s" % error) from None
+            raise StackError("kafka needs zookeeper, which does not answer: %s" % error) from None
 
     def commands(self):
         return [("kafka", self.java("kafka.Kafka", os.path.join(self.conf, "server.properties")),
                  {})]
 
-    # ---- asking
+    # ---- clients
 
     def mechanism(self):
-        """What every client can: librdkafka before 2.6.1 cannot do SCRAM with a broker 4.x."""
+        """A mechanism for all clients: librdkafka before 2.6.1 has no SCRAM with a broker 4.x."""
         return "PLAIN" if self.kraft else SCRAM
 
     def login(self):

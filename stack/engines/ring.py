@@ -1,8 +1,8 @@
-"""Members of a ring: three Kafka brokers, which are also its controllers, and three Cassandra nodes
-with room for a fourth, which takes the place of one that is dead.
+"""Members of a ring: three Kafka brokers, which are also its controllers, and three Cassandra nodes. A
+fourth node can replace a dead one.
 
-Member N listens at the usual ports of an address of loopback of its own, 127.0.0.N, as machines
-would. What it is otherwise is said by the single engine that it is made of.
+Member N listens at the default ports of its own loopback address, 127.0.0.N, like a machine of its
+own. Everything else is defined by the class of the single engine.
 """
 
 import base64
@@ -13,7 +13,7 @@ import uuid
 from .. import cache
 from ..engine import NotYet
 from ..files import fill, template, write
-from ..trouble import Misuse
+from ..errors import UsageError
 from .cassandra import Cassandra
 from .kafka import VERSIONS, Kafka
 
@@ -26,7 +26,7 @@ JMX = 7199              # for nodetool
 
 
 class Member:
-    """What both kinds have in common. `number` says which it is, `whole` what it is a part of."""
+    """What both kinds have in common. `number` is its number, `whole` the name of the ring."""
 
     number = whole = None
 
@@ -57,7 +57,7 @@ class Broker(Member, Kafka):
         return VERSIONS["4.3"]
 
     def copies(self):
-        """min.insync.replicas = 2: what is acknowledged is on two brokers at least."""
+        """min.insync.replicas = 2: an acknowledged record is on two brokers at least."""
         return {"replication": SIZE, "in_sync": SIZE - 1}
 
     def voters(self):
@@ -65,7 +65,7 @@ class Broker(Member, Kafka):
                         for number in range(1, SIZE + 1))
 
     def cluster_id(self):
-        """The same for all: made once."""
+        """The same for all brokers: generated once."""
         path = os.path.join(self.place.directory, "kafka-ring-id")
         if not os.path.exists(path):
             write(path, base64.urlsafe_b64encode(b"\0" + uuid.uuid4().bytes[1:]).decode()[:22])
@@ -76,18 +76,18 @@ class Broker(Member, Kafka):
 class Node(Member, Cassandra):
     whole = "cassandra"
     default_ports = {**Cassandra.default_ports, "jmx": JMX}
-    replaces = None     # the address of the dead node whose place it takes, while it does
+    replaces = None     # during a replacement: the address of the dead node
 
     def settings(self):
         return {
             "cassandra.consistent.rangemovement": "true",
-            # A node shall know the others before it says that it answers; they are near.
+            # A node must know the others before it answers; on loopback this is quick.
             "cassandra.gossip_settle_min_wait_ms": 1000,
             "cassandra.gossip_settle_interval_ms": 500,
-            # With 0 a node that was replaced is heard of again, and stays in system.peers.
+            # With 0 gossip brings a replaced node back, and it stays in system.peers.
             "cassandra.ring_delay_ms": 5000,
             "cassandra.superuser_setup_delay_ms": 0,
-            # So long nothing may be heard of the dead one; 60 s otherwise.
+            # Cassandra waits that long for gossip from the dead node; its default is 60 s.
             **({"cassandra.replace_address_first_boot": self.replaces,
                 "cassandra.broadcast_interval_ms": 10000} if self.replaces else {}),
             "com.sun.management.jmxremote.host": self.host,
@@ -99,8 +99,9 @@ class Node(Member, Cassandra):
         }
 
     def place_in_ring(self):
-        """Settings of what the node is among the others. The first three share the tokens evenly, so
-        that they can start at the same time; one that replaces another gets its tokens and rows."""
+        """Settings of the node's place in the ring. The first three nodes divide the tokens evenly, so
+        that they can start at the same time. A replacing node gets the tokens and rows of the dead
+        one."""
         lines = ["auto_bootstrap: %s" % ("true" if self.replaces else "false"),
                  "hinted_handoff_enabled: true"]
         if not self.replaces and not os.path.exists(os.path.join(self.data, "data")):
@@ -110,7 +111,7 @@ class Node(Member, Cassandra):
         return "\n".join(lines)
 
     def seeds(self):
-        """One that streams from the others must not be among them."""
+        """The seeds. A node that streams its rows from the others must not be one."""
         hosts = [host for host in self.members() if host != self.replaces]
         return ",".join("%s:%d" % (host, self.ports["storage"]) for host in hosts)
 
@@ -121,14 +122,14 @@ class Node(Member, Cassandra):
         missing = [node.host for node in self.others() if node.running()
                    and bytes(map(int, node.host.split("."))) not in known]
         if missing:
-            raise NotYet("it has not heard of %s yet" % " and ".join(missing))
+            raise NotYet("it does not know %s yet" % " and ".join(missing))
 
     def others(self):
         return [MEMBERS["%s-%d" % (self.whole, number)](self.place, self.choice)
                 for number in numbers(self.place.directory, self.whole) if number != self.number]
 
     def nodetool(self, *words):
-        """What Cassandra's own tool says."""
+        """The output of Cassandra's nodetool."""
         return cache.run([
             os.path.join(self.place.java(), "bin", "java"), "-Xmx128m",
             "@" + os.path.join(self.conf, "jvm.options"), "-Dcom.sun.jndi.rmiURLParsing=legacy",
@@ -152,7 +153,7 @@ def path_of(directory):
 
 
 def numbers(directory, whole):
-    """Which members form the ring of a directory: the first three until one was replaced."""
+    """The numbers of the members of a ring: 1 to 3 until a node was replaced."""
     try:
         with open(path_of(directory), encoding="ascii") as file:
             return json.load(file)[whole]
@@ -161,20 +162,21 @@ def numbers(directory, whole):
 
 
 def exchange(directory, old, new):
-    """A node has taken another's place."""
+    """Records that the node `new` has replaced the node `old`."""
     formed = [number for number in numbers(directory, "cassandra") if number != old]
     write(path_of(directory), json.dumps({"cassandra": sorted([*formed, new])}) + "\n")
 
 
 def check(choice):
-    """Complains about a ring that there cannot be."""
+    """Raises for choices that a ring cannot have."""
     if choice["ring"] not in (0, SIZE):
-        raise Misuse("a ring has %d members (RING=%d), not %s" % (SIZE, SIZE, choice["ring"]))
+        raise UsageError("a ring has %d members (RING=%d), not %s" % (SIZE, SIZE, choice["ring"]))
     if choice["ring"] and choice["kafka"] != "4.3":
-        raise Misuse("a ring of Kafka %s cannot be had, because ZooKeeper would be a single one: "
-                     "leave KAFKA out, or KAFKA=4.3" % choice["kafka"])
+        raise UsageError("a ring cannot be of Kafka %s, because its ZooKeeper would be a single one: "
+                         "leave KAFKA out, or give KAFKA=4.3" % choice["kafka"])
     if choice["ring"] and choice["profile"] != "plain":
-        raise Misuse("a ring is plain: the certificates of STACK=secure are for 127.0.0.1 only")
+        raise UsageError("a ring has no secure profile: the certificates of STACK=secure are for 127.0.0.1 "
+                         "only")
 
 
 MEMBERS = {"%s-%d" % (kind.whole, number): type(

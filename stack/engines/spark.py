@@ -1,7 +1,7 @@
 """Spark 3.5: a standalone master with two workers, from the Python package.
 
-Beside the engine lies `spark-submit`, which knows the master and has the connectors for Cassandra,
-Elasticsearch and Kafka.
+Its directory contains a `spark-submit` that is configured for this master and has the connectors for
+Cassandra, Elasticsearch and Kafka.
 """
 
 import glob
@@ -16,12 +16,12 @@ from ..files import fill, template, write
 
 VERSION = "3.5.7"
 WORKERS = 2
-TLS_OFFSET = 400  # where Spark puts the page with TLS, counted from the one without
+TLS_OFFSET = 400  # Spark's page with TLS is at the port of the page without TLS plus this
 
 
 class Spark(Engine):
     name = "spark"
-    # The master's page would be at 8080, which is Clickmill's own.
+    # By default the master's page is at 8080, which is Clickmill's port.
     default_ports = {"master": 7077, "master_page": 8180,
                      "worker_1": 7078, "worker_1_page": 8181,
                      "worker_2": 7079, "worker_2_page": 8182}
@@ -45,7 +45,7 @@ class Spark(Engine):
                                       "lib/python3*/site-packages/pyspark"))[0]
 
     def jars(self):
-        """The connectors, with commas between them."""
+        """The jars of the connectors, separated by commas."""
         pom = fill(template("spark/pom.xml"), {"version": VERSION})
         folder = cache.jars("spark-connectors-" + VERSION, pom, self.place.java(), self.place.say)
         return ",".join(sorted(glob.glob(os.path.join(folder, "*.jar"))))
@@ -56,7 +56,7 @@ class Spark(Engine):
         home = self.fetch()
         self.configure("plain.conf", "spark-defaults.conf",
                        template("spark/secure.conf") if self.secure else "", jars=self.jars())
-        # The jobs' own words are more interesting than Spark's.
+        # The output of the jobs is more interesting than that of Spark.
         self.configure("log4j2.properties", "log4j2.properties", level="warn")
         daemons = os.path.join(self.conf, "daemons")
         os.makedirs(daemons, exist_ok=True)
@@ -87,10 +87,10 @@ class Spark(Engine):
                  "spark://%s:%d" % (HOST, self.ports["master"]))
             for number in range(1, WORKERS + 1)]
 
-    # ---- asking
+    # ---- clients
 
     def master(self):
-        """What the master's page says, as an object."""
+        """The state of the master as a JSON object."""
         if self.secure:
             connection = http.client.HTTPSConnection(HOST, self.ports["master_page_tls"],
                                                      timeout=5, context=self.context())

@@ -1,4 +1,4 @@
-"""ZooKeeper 3.8, from the jars of Kafka 3.9, which still wants it."""
+"""ZooKeeper 3.8, from the jars of Kafka 3.9, which still needs it."""
 
 import contextlib
 import os
@@ -43,7 +43,7 @@ class ZooKeeper(Engine):
             os.path.join(self.conf, "zookeeper.properties")], {})]
 
     def ask(self, word):
-        """The answer to one of ZooKeeper's four letter words."""
+        """The answer to one of ZooKeeper's four-letter commands."""
         with contextlib.ExitStack() as stack:
             connection = stack.enter_context(socket.create_connection((HOST, self.port()), 2))
             if self.secure:

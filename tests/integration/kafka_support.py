@@ -16,7 +16,7 @@ from harness import ROOT, Skip
 sys.path.insert(0, ROOT)
 
 try:
-    from stack import Misuse, Stack, Trouble, cache
+    from stack import UsageError, Stack, StackError, cache
 except ImportError:  # the tests that want it say so
     Stack = None
 
@@ -127,9 +127,9 @@ def kafka(version="3.9", profile="plain"):
         stop()
         try:
             _running[key] = Cluster(version, profile)
-        except Misuse:
+        except UsageError:
             raise
-        except Trouble as trouble:
+        except StackError as error:
             raise Skip("real Kafka %s (%s) cannot be started: %s" % (version, profile,
-                                                                     trouble)) from None
+                                                                     error)) from None
     return _running[key]

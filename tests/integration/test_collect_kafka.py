@@ -25,7 +25,7 @@ def new_topic(t):
     def make():
         try:
             return cluster.topic()
-        except kafka_support.Misuse:
+        except kafka_support.UsageError:
             return None
     return t.until(make, "a topic can be made", 60)
 

@@ -18,7 +18,7 @@ from harness import ROOT, slow
 
 sys.path.insert(0, ROOT)
 
-from stack import MemoryShort, Misuse, Missing, PortTaken, Stack, Trouble  # noqa: E402
+from stack import MemoryShort, UsageError, Missing, PortTaken, Stack, StackError  # noqa: E402
 from stack import cache, cli, core, cql_wire, engines, kafka_wire, process  # noqa: E402
 from stack.engine import Engine, NotYet  # noqa: E402
 
@@ -34,12 +34,12 @@ def run(*arguments):
 
 
 def expect(t, kind, function, *arguments):
-    """The sentence of the trouble that a call ends in."""
+    """The text of the error that a call raises."""
     try:
         function(*arguments)
-    except Trouble as trouble:
-        t.equal(type(trouble).__name__, kind.__name__, "kind of trouble (%s)" % trouble)
-        return str(trouble)
+    except StackError as error:
+        t.equal(type(error).__name__, kind.__name__, "type of the error (%s)" % error)
+        return str(error)
     raise AssertionError("%s was expected" % kind.__name__)
 
 
@@ -63,7 +63,7 @@ class Fake(Engine):
     name = "fake"
     default_ports = {"client": 9642}
     memory = 20
-    patience = 1
+    end_timeout = 1
     manner = "polite"
 
     def version(self):
@@ -154,13 +154,13 @@ def test_the_life_of_an_engine(t):
             first["pids"][0], 9642 + f.offset)])
 
         other = f.new(kafka="4.3")
-        t.equal(expect(t, Misuse, other.up, ["fake"]),
-                "fake runs as 1.0-3.9 (plain, ports +%d), and 1.0-4.3 (plain, ports +%d) is "
-                "wanted: run make stack-down first (its data are kept)" % (f.offset, f.offset))
+        t.equal(expect(t, UsageError, other.up, ["fake"]),
+                "fake runs as 1.0-3.9 (plain, ports +%d), not as 1.0-4.3 (plain, ports +%d): run "
+                "make stack-down first (its data are kept)" % (f.offset, f.offset))
 
         f.stack.pause("fake")
         t.equal(states(f.stack), {"fake": "paused", "needy": "answers"})
-        t.true("resume fake" in expect(t, Trouble, f.stack.up, ["fake"]), "it says what to do")
+        t.true("resume fake" in expect(t, StackError, f.stack.up, ["fake"]), "it says what to do")
         f.stack.resume("fake")
         t.equal(states(f.stack)["fake"], "answers")
 
@@ -170,9 +170,9 @@ def test_the_life_of_an_engine(t):
         f.stack.restart("fake")
         f.stack.stop("needy", "fake")
         t.equal(states(f.stack), {"fake": "stopped", "needy": "stopped"})
-        t.equal(expect(t, Misuse, f.stack.start, "needy"),
-                "needy needs fake, which does not run: start that first")
-        t.equal(expect(t, Misuse, f.stack.kill, "fake"), "fake does not run")
+        t.equal(expect(t, UsageError, f.stack.start, "needy"),
+                "needy needs fake, which does not run: start that engine first")
+        t.equal(expect(t, UsageError, f.stack.kill, "fake"), "fake does not run")
         # Another one, which knows of the engines by the directory only, starts them as they were.
         f.new(kafka="4.3").start("fake", "needy")
         t.equal([entry["version"] for entry in f.stack.status()], ["1.0-3.9", "1.0-3.9"])
@@ -196,7 +196,7 @@ def test_a_start_that_was_interrupted_is_waited_for(t):
 
 def test_one_that_does_not_start_says_why(t):
     with Fakes(t, "broken") as f:
-        said = expect(t, Trouble, f.stack.up, ["fake"])
+        said = expect(t, StackError, f.stack.up, ["fake"])
         t.equal(re.sub(r"after \d+ s", "after N s", said),
                 "fake does not start: fake ended after N s; the end of %s:\n  the reason"
                 % t.path("stack", "fake", "log", "fake.log"))
@@ -225,7 +225,7 @@ def test_a_process_of_somebody_else_is_never_touched(t):
             for other in ({"start": ours["start"] - 1}, {"boot": "another"}, {"start": None}):
                 engine.save([{"role": "fake", **ours, **other}])
                 t.equal(states(f.stack), {"fake": "died"})
-                t.equal(expect(t, Misuse, f.stack.kill, "fake"), "fake does not run")
+                t.equal(expect(t, UsageError, f.stack.kill, "fake"), "fake does not run")
                 f.stack.down()
                 t.equal(stranger.poll(), None, "the stranger with %r" % other)
             engine.save([{"role": "fake", **ours}])
@@ -248,8 +248,8 @@ def test_a_zombie_is_not_alive(t):
 def test_a_port_that_is_taken(t):
     with Fakes(t) as f, socket.create_server(("127.0.0.1", 9642 + f.offset)):
         t.equal(expect(t, PortTaken, f.stack.up, ["fake"]),
-                "port %d, which fake needs (client), is taken by pid %d (%s): end that, or move "
-                "all ports, for example with PORT_OFFSET=20000" % (
+                "port %d, which fake needs (client), is taken by pid %d (%s): end that "
+                "process, or move all ports, for example with PORT_OFFSET=20000" % (
                     9642 + f.offset, os.getpid(), process.program(os.getpid())))
     # By somebody who listens everywhere too, and on the command line with its exit status.
     offset = free_offset((9092, 9093))
@@ -268,7 +268,7 @@ def test_memory_that_is_short(t):
         try:
             t.equal(expect(t, MemoryShort, f.stack.up, ["needy"]),
                     "fake and needy need about 40 MB of memory, and 39 MB are available: end "
-                    "something, or start fewer engines (ENGINES=\"fake\")")
+                    "other programs, or start fewer engines (ENGINES=\"fake\")")
             process.available = lambda: 40 * MEGABYTE
             t.equal(len(f.stack.up(["needy"])), 2)
             process.available = lambda: 0
@@ -279,23 +279,23 @@ def test_memory_that_is_short(t):
 
 def test_what_is_not_understood(t):
     for arguments, said in (
-            (["up", "kafak"], "unknown engine kafak; there are zookeeper, kafka, cassandra, "
+            (["up", "kafak"], "unknown engine kafak; the engines are zookeeper, kafka, cassandra, "
                               "elasticsearch, spark, cosmos"),
             (["up", "--profile", "safe"], "unknown profile safe; it is plain or secure "
                                           "(STACK=secure)"),
-            (["up", "--kafka", "2.8"], "unknown Kafka 2.8; there are 3.9 and 4.3"),
-            (["up", "--elasticsearch", "6"], "unknown Elasticsearch 6; there are 7.17, 8.19, "
+            (["up", "--kafka", "2.8"], "unknown Kafka 2.8; the versions are 3.9 and 4.3"),
+            (["up", "--elasticsearch", "6"], "unknown Elasticsearch 6; the versions are 7.17, 8.19, "
                                              "opensearch-2.19"),
             (["up", "--port-base", "-1"], "ports can be moved by 0 to 55000, not by -1"),
-            (["restart"], "restart which engine?"),
+            (["restart"], "restart needs the name of an engine"),
             (["kill", "kafka"], "kafka was not started in %s: run make stack-up ENGINES=kafka "
                                 "first" % t.path("none")),
-            (["kafka-topic", "make", "x"], "kafka-topic create NAME or kafka-topic describe NAME "
-                                           "was expected")):
+            (["kafka-topic", "make", "x"], "expected kafka-topic create NAME or kafka-topic "
+                                           "describe NAME")):
         t.equal(run(*arguments, "--dir", t.path("none")), (2, "", "stack: %s\n" % said),
                 " ".join(arguments))
     t.equal(run("status", "--dir", t.path("none")),
-            (0, "no engine was started here; make stack-up starts them\n", ""))
+            (0, "no engine was started here; make stack-up starts some\n", ""))
     t.equal(run("status", "--json", "--dir", t.path("none")), (0, "[]\n", ""))
     t.equal(run("down", "--dir", t.path("none")), (0, "", ""))
 
@@ -517,7 +517,7 @@ def test_the_cache(t):
         # What cannot be had is told from what fails.
         t.true("run scripts/setup.sh stack" in expect(t, Missing, cache.run, ["/no/mvn"], "this"),
                "it says what to do")
-        t.equal(expect(t, Trouble, cache.run, ["sh", "-c", "echo why; exit 1"], "this"),
+        t.equal(expect(t, StackError, cache.run, ["sh", "-c", "echo why; exit 1"], "this"),
                 "this failed:\n  why")
         t.equal(cache.run(["echo", "told"], "this"), "told\n")
     finally:

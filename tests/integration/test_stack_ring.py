@@ -13,7 +13,7 @@ import ports
 from harness import ROOT
 from test_stack import NoDownloads, expect, run, yaml_of
 
-from stack import MemoryShort, Misuse, PortTaken, Stack, engines, process
+from stack import MemoryShort, UsageError, PortTaken, Stack, engines, process
 from stack.engines import ring as rings
 
 BROKERS = ["kafka-1", "kafka-2", "kafka-3"]
@@ -74,10 +74,10 @@ def test_what_a_ring_consists_of(t):
 def test_what_no_ring_can_be(t):
     for arguments, said in (
             (["--ring", "5"], "a ring has 3 members (RING=3), not 5"),
-            (["--ring", "3", "--kafka", "3.9"], "a ring of Kafka 3.9 cannot be had, because "
-             "ZooKeeper would be a single one: leave KAFKA out, or KAFKA=4.3"),
-            (["--ring", "3", "--profile", "secure"], "a ring is plain: the certificates of "
-             "STACK=secure are for 127.0.0.1 only"),
+            (["--ring", "3", "--kafka", "3.9"], "a ring cannot be of Kafka 3.9, because "
+             "its ZooKeeper would be a single one: leave KAFKA out, or give KAFKA=4.3"),
+            (["--ring", "3", "--profile", "secure"], "a ring has no secure profile: the "
+             "certificates of STACK=secure are for 127.0.0.1 only"),
             (["kafka-2"], "kafka-2 is a member of a ring, which RING=3 starts")):
         t.equal(run("up", *arguments, "--dir", t.path("none")), (2, "", "stack: %s\n" % said),
                 " ".join(arguments))
@@ -146,16 +146,16 @@ def test_a_node_that_was_replaced(t):
     gone = stack.engine("cassandra-2")
     gone.folders()
     gone.save([])
-    t.equal(expect(t, Misuse, stack.replace, "cassandra-2"), "cassandra-2 was replaced already")
+    t.equal(expect(t, UsageError, stack.replace, "cassandra-2"), "cassandra-2 was replaced already")
     with running(stack.engine("cassandra-1")):
-        t.equal(expect(t, Misuse, stack.replace, "cassandra-1"),
+        t.equal(expect(t, UsageError, stack.replace, "cassandra-1"),
                 "cassandra-1 runs: stop or kill it first")
     stack.engine("kafka-1").folders()
     stack.engine("kafka-1").save([])
-    t.equal(expect(t, Misuse, stack.replace, "kafka-1"),
-            "only a node of a ring of Cassandra can be replaced, as cassandra-3")
-    t.equal(expect(t, Misuse, stack.nodetool, "kafka-1", "status"),
-            "nodetool asks a node of a ring of Cassandra, as cassandra-1")
+    t.equal(expect(t, UsageError, stack.replace, "kafka-1"),
+            "only a node of a ring of Cassandra can be replaced, for example cassandra-3")
+    t.equal(expect(t, UsageError, stack.nodetool, "kafka-1", "status"),
+            "nodetool needs a node of a ring of Cassandra, for example cassandra-1")
 
 
 def test_a_replacement_that_was_interrupted(t):
@@ -189,7 +189,7 @@ def test_a_signal_is_an_interruption(t):
     with stack.lock(), subprocess.Popen(
             [sys.executable, os.path.join(ROOT, "stack", "stack.py"), "--dir", t.path("ring"),
              "down"], stderr=subprocess.PIPE, text=True) as waiting:
-        t.true("another one is at work" in waiting.stderr.readline(), "it waits for the lock")
+        t.true("another process works in" in waiting.stderr.readline(), "it waits for the lock")
         waiting.send_signal(signal.SIGTERM)
         t.equal((waiting.stderr.read(), waiting.wait(20)),
                 ("stack: interrupted; make stack-down ends what was started\n", 130))
@@ -212,13 +212,13 @@ def test_a_ring_and_a_single_engine_do_not_mix(t):
     stack = ring(t)
     single = Stack(stack.place.directory, 20000, say=lambda _: None)
     with running(single.engine("cassandra")):
-        t.equal(expect(t, Misuse, stack.up, ["cassandra"]),
-                "cassandra runs and is in the way of cassandra-1: run make stack-down first (its "
+        t.equal(expect(t, UsageError, stack.up, ["cassandra"]),
+                "cassandra runs, so cassandra-1 cannot start: run make stack-down first (its "
                 "data are kept)")
     single.engine("cassandra").forget()
     with running(stack.engine("cassandra-3")):
-        t.equal(expect(t, Misuse, single.up, ["cassandra"]),
-                "cassandra-3 runs and is in the way of cassandra: run make stack-down first (its "
+        t.equal(expect(t, UsageError, single.up, ["cassandra"]),
+                "cassandra-3 runs, so cassandra cannot start: run make stack-down first (its "
                 "data are kept)")
 
 
@@ -229,14 +229,14 @@ def test_ports_and_memory_of_a_ring(t):
     with socket.create_server(("127.0.0.2", 9092 + offset)):
         t.equal(expect(t, PortTaken, stack.up, ["kafka"]),
                 "port %d of 127.0.0.2, which kafka-2 needs (client), is taken by pid %d (%s): end "
-                "that, or move all ports, for example with PORT_OFFSET=20000" % (
+                "that process, or move all ports, for example with PORT_OFFSET=20000" % (
                     9092 + offset, os.getpid(), process.program(os.getpid())))
         t.equal(process.holder(9092 + offset), None, "at another address nobody listens")
     old = process.available
     process.available = lambda: 4 << 30
     try:
         t.equal(expect(t, MemoryShort, stack.up),
-                "%s need about 5586 MB of memory, and 4096 MB are available: end something, or "
+                "%s need about 5586 MB of memory, and 4096 MB are available: end other programs, or "
                 "start fewer engines (ENGINES=\"kafka\")" % " and ".join(BROKERS + NODES))
     finally:
         process.available = old
