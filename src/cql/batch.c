@@ -1,13 +1,14 @@
 /* Batches on their way: in flight, refused, tried again.
  *
- * How many are in flight follows the server as TCP does: doubled each round trip at first, then one
- * more each round trip; halved when the server is overloaded or does not answer in time. */
+ * The number of batches in flight adapts to the server, as the window of TCP does: it doubles each
+ * round trip at first, then grows by one each round trip, and is halved when the server is
+ * overloaded or does not answer in time. */
 #include "cql/writer.h"
 
 #include <stdlib.h>
 
 enum {
-    CUT_EVERY_MS = 500, /* one overload gives many errors */
+    CUT_EVERY_MS = 500, /* one overload causes many errors */
     STRANGE_TRIES = 5,  /* attempts before an unclear error of the server counts as a refusal */
     FIRST_WINDOW = 32,
 };
@@ -28,7 +29,7 @@ cm_cql_call_t *cm_cql_batch_call(cm_cql_batch_t *batch)
     if (call == NULL)
         return NULL;
     call->prepared = w->prepared;
-    call->max_retries = 0; /* the writer has its own */
+    call->max_retries = 0; /* the writer retries by itself */
     call->finish = on_answer;
     call->context = batch;
     return call;
@@ -145,7 +146,7 @@ static void fly(cm_cql_batch_t *batch)
     cm_cql_call_submit(call);
 }
 
-/* Whether all of its rows may be sent; their numbers ascend. */
+/* Whether all of its rows may be sent. The numbers of the rows ascend. */
 static bool is_released(const cm_cql_batch_t *batch)
 {
     return batch->numbers[batch->rows - 1] < batch->writer->released;

@@ -73,7 +73,7 @@ struct cm_cql_call {
     int max_retries;
     int reprepared; /* in a row */
     bool has_token, idempotent, one_page;
-    bool no_memory;  /* rests because it could not be sent for want of memory */
+    bool no_memory;  /* rests because there was no memory to send it */
     bool at_control; /* goes to the node of the control connection where it can */
 };
 

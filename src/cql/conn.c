@@ -10,12 +10,13 @@
 #include <unistd.h>
 
 enum {
-    READS_A_ROUND = 8,      /* of one connection, so that others get their turn */
-    SEND_FROM = 128 * 1024, /* bytes written are not left to wait for the end of the round */
+    READS_A_ROUND = 8, /* of one connection, so that the others are served too */
+    SEND_FROM =
+        128 * 1024, /* with this many bytes written, it does not wait for the end of the round */
 };
 
-/* They stand for calls in a stream: of a call that has given up, whose answer may still come; of a
- * heartbeat. */
+/* Marks in the list of streams: a call that has given up, whose answer may still come; a heartbeat.
+ */
 static cm_cql_call_t orphan, heartbeat;
 
 /* ---- making and freeing ---- */
@@ -104,7 +105,7 @@ static void lose_calls(cm_cql_conn_t *conn, const cm_cql_error_t *error)
 void cm_cql_conn_close(cm_cql_conn_t *conn, const cm_cql_error_t *error)
 {
     cm_cql_loop_t *loop = conn->loop;
-    cm_cql_error_t copy = *error; /* it may be the connection's own */
+    cm_cql_error_t copy = *error; /* it may be conn->error */
     bool was_ready = conn->state == CM_CQL_CONN_READY;
 
     if (conn->state == CM_CQL_CONN_CLOSED)
@@ -112,7 +113,7 @@ void cm_cql_conn_close(cm_cql_conn_t *conn, const cm_cql_error_t *error)
     conn->state = CM_CQL_CONN_CLOSED;
     cm_cql_timer_stop(&loop->wheel, &conn->timer);
     if (conn->fd >= 0)
-        close(conn->fd); /* epoll forgets it by itself */
+        close(conn->fd); /* this also removes it from the epoll */
     conn->fd = -1;
     conn->next_dead = loop->dead;
     loop->dead = conn;
@@ -299,13 +300,14 @@ void cm_cql_conn_event(cm_cql_conn_t *conn, unsigned events)
             break;
         decode(conn);
         if (conn->drained)
-            break; /* epoll tells when there is more; asking costs as much as reading */
+            break; /* epoll reports when there is more; another recv() costs as much as one that
+                      reads */
     }
     if (conn->draining && conn->in_flight == 0 && conn->state == CM_CQL_CONN_READY)
         cm_cql_conn_fail(conn, CM_CQL_LOST, "the node has left the cluster");
 }
 
-/* ---- signs of life ---- */
+/* ---- heartbeats ---- */
 
 void cm_cql_conn_probe(cm_cql_conn_t *conn)
 {
@@ -316,7 +318,7 @@ void cm_cql_conn_probe(cm_cql_conn_t *conn)
     conn->probed = loop->now;
     cm_cql_timer_set(&loop->wheel, &conn->timer, loop->now + loop->o.heartbeat_timeout_ms);
     if (conn->free_count == 0)
-        return; /* any answer to come will do */
+        return; /* any answer in flight will do */
     if (begin(conn, &heartbeat, CM_CQL_OP_OPTIONS, 0) == NULL) {
         cm_cql_conn_break(conn, CM_CQL_MEMORY, "no memory for a heartbeat");
         return;
@@ -367,7 +369,7 @@ void cm_cql_conn_ready(cm_cql_conn_t *conn)
 
 /* ---- for the event loop ---- */
 
-/* Callbacks may write more meanwhile. */
+/* Callbacks may write more in the meantime. */
 void cm_cql_conns_flush(cm_cql_loop_t *loop)
 {
     while (loop->dirty != NULL) {

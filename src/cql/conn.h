@@ -17,7 +17,7 @@
 typedef struct cm_cql_conn_events {
     const char *use; /* what the connection is for: a word of the log */
     void (*ready)(cm_cql_conn_t *conn);
-    /* It was closed: for good, and before its calls are told. */
+    /* It was closed. Its calls are lost after this. */
     void (*closed)(cm_cql_conn_t *conn, bool was_ready, const cm_cql_error_t *error);
     /* Bytes have come. NULL: the owner does not ask. */
     void (*heard)(cm_cql_conn_t *conn);

@@ -56,7 +56,7 @@ static void try_next(cm_cql_t *s)
         wait = cm_cql_backoff(&s->loop, s->control_failures - count + 1, s->loop.o.reconnect_min_ms,
                               s->loop.o.reconnect_max_ms);
     if (s->control_failures % count == 0) {
-        cm_err_t ignored; /* names may have got new addresses; the old ones are kept otherwise */
+        cm_err_t ignored; /* names may have new addresses; if not, the old ones are kept */
         cm_cql_contacts_resolve(&s->contacts, &ignored);
     }
     cm_cql_timer_set(&s->loop.wheel, &s->control_timer, s->loop.now + wait);
@@ -308,7 +308,7 @@ static void on_status(cm_cql_t *s, const cm_cql_event_t *event)
         cm_cql_refresh_at(s, s->loop.now + AFTER_EVENT_MS);
         return;
     }
-    if (!up) { /* not from the node itself: its connections are probed */
+    if (!up) { /* another node says so, which may be wrong: the connections are probed */
         for (int i = 0; i < node->count; i++)
             cm_cql_conn_probe(node->conns[i]);
         return;

@@ -1,14 +1,14 @@
-/* Copies of batches: a batch that its node has not answered for a while also goes to another
+/* Copies of batches: a batch that its node has not answered for some time is also sent to another
  * replica of its rows, and the first good answer counts.
  *
- * So a frozen node, or one that collects garbage, does not hold up what the others would take. It
- * is what the DataStax drivers call speculative execution: only for idempotent statements, after a
- * constant delay, with a bound. A node that has given no sign of life since the batch was sent is
- * `silent`: it is probed, and others are asked first until it gives one.
+ * So a frozen node, or one that collects garbage, does not delay rows that the other nodes would
+ * accept. The DataStax drivers call this speculative execution: only for idempotent statements,
+ * after a constant delay, with a limit. A node that has sent nothing since it got the batch is
+ * `silent`: it is probed, and other nodes are asked first until it sends something.
  *
- * Overload must not grow by it: there are few copies at once, the delay follows the time that
- * batches take, there is none for a while after a node said that it is overloaded, and a batch has
- * one copy at a time. */
+ * It must not increase an overload: there are few copies at the same time, the delay adapts to the
+ * time that batches take, no copy is sent for some time after a node has reported overload, and a
+ * batch has one copy at a time. */
 #include "cql/writer.h"
 
 #include "cql/route.h"
@@ -17,7 +17,7 @@
 
 enum {
     SLOW = 3,             /* times the usual latency */
-    OVERLOAD_MS = 2000,   /* no copies for this time */
+    OVERLOAD_MS = 2000,   /* no copies for this time after an overload */
     AGAIN_MS = 50,        /* when there are as many copies as are allowed, or no memory */
     COPIES_OF_BATCHES = 4 /* one copy for this many batches of max_batches */
 };

@@ -5,11 +5,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* CRC-24 of the `len` low bytes of `bytes`, the lowest first: of a frame's header. Polynomial
- * 0x1974F0B, begun with 0x875060. */
+/* CRC-24 of the `len` low bytes of `bytes`, the lowest first: the checksum of a frame's header.
+ * Polynomial 0x1974F0B, initial value 0x875060. */
 uint32_t cm_cql_crc24(uint64_t bytes, int len);
 
-/* CRC-32 (zlib's) of the bytes FA 2D 55 CA and then of the payload. */
+/* CRC-32 (as in zlib) of the bytes FA 2D 55 CA followed by the payload. */
 uint32_t cm_cql_crc32(const void *data, size_t len);
 
 #endif

@@ -70,7 +70,7 @@ static int64_t read_header(const cm_cql_decoder_t *d, cm_str_t bytes, cm_cql_fra
     return CM_CQL_HEADER + len;
 }
 
-/* v4 section 5: the first four bytes of a compressed body are its length before. */
+/* v4 section 5: the first four bytes of a compressed body are its length before compression. */
 static int decompress_body(cm_cql_decoder_t *d, cm_cql_frame_t *frame, cm_err_t *err)
 {
     if (!(frame->flags & CM_CQL_FLAG_COMPRESSED))
@@ -148,7 +148,7 @@ static int next_segment(cm_cql_decoder_t *d, cm_str_t *payload, bool *whole, cm_
     return 1;
 }
 
-/* One message of a segment that holds whole ones. */
+/* The next message of a segment that holds whole messages. */
 static int next_of_payload(cm_cql_decoder_t *d, cm_cql_frame_t *frame, cm_err_t *err)
 {
     int64_t len = read_header(d, d->payload, frame, err);
@@ -165,7 +165,7 @@ static int next_of_payload(cm_cql_decoder_t *d, cm_cql_frame_t *frame, cm_err_t 
     return 1;
 }
 
-/* A part of a large message came; 1 when it is complete. */
+/* Adds a part of a large message. Returns 1 when it is complete, 0 when not, or a negative code. */
 static int add_part(cm_cql_decoder_t *d, cm_str_t part, cm_cql_frame_t *frame, cm_err_t *err)
 {
     if (!cm_cql_append(&d->parts, part))

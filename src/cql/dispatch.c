@@ -21,7 +21,7 @@ static bool next_page(cm_cql_call_t *call, const cm_cql_result_t *result)
     return true;
 }
 
-/* The user's calls end here. */
+/* The end of the user's calls. */
 static void finish_user(cm_cql_call_t *call, const cm_cql_error_t *error,
                         const cm_cql_result_t *result)
 {
@@ -225,7 +225,7 @@ void cm_cql_queue_drain(cm_cql_t *s)
 
 /* ---- failing ---- */
 
-/* Whether the node says itself that nothing was executed. */
+/* Whether the node itself says that nothing was executed. */
 static bool nothing_happened(const cm_cql_error_t *error)
 {
     return error->code == CM_CQL_SERVER &&
@@ -305,7 +305,7 @@ static void on_timer(cm_cql_timer_t *timer)
 int cm_cql_admit(cm_cql_t *s, cm_err_t *err)
 {
     if (!s->running)
-        s->loop.now = cm_cql_now(&s->loop); /* it may be long since the session was run */
+        s->loop.now = cm_cql_now(&s->loop); /* the session may not have been run for a long time */
     if (s->state == CM_CQL_FAILED)
         return cm_fail(err, CM_EUSAGE, "cql: the session has failed: %s%s%s",
                        s->loop.last_error.node, s->loop.last_error.node[0] ? ": " : "",

@@ -5,7 +5,7 @@
 #include <lz4.h>
 
 enum {
-    COMPRESS_FROM = 128, /* shorter bodies gain nothing */
+    COMPRESS_FROM = 128, /* shorter bodies do not become smaller */
     MOVE_FROM = 64 * 1024,
 };
 

@@ -44,7 +44,7 @@ enum cm_cql_opcode {
 };
 
 typedef struct cm_cql_frame {
-    int version; /* without the bit of direction */
+    int version; /* without the direction bit */
     bool response;
     int flags, stream, opcode;
     cm_str_t body;
@@ -55,11 +55,11 @@ typedef struct cm_cql_decoder {
     size_t at;
     bool segments;    /* v5 after the handshake */
     bool lz4;         /* agreed on in STARTUP */
-    size_t max_frame; /* a message's body at most */
+    size_t max_frame; /* limit of the body of a message */
     cm_buf_t plain;   /* a decompressed body or payload */
     cm_buf_t parts;   /* a message that comes in several segments */
-    bool parts_used;  /* `parts` was handed out */
-    cm_str_t payload; /* what is left of a segment with several messages */
+    bool parts_used;  /* the caller has got `parts` */
+    cm_str_t payload; /* the rest of a segment with several messages */
 } cm_cql_decoder_t;
 
 /* Room for at least `want` more bytes, NULL when there is no memory; cm_cql_decoder_took() says how
@@ -81,7 +81,7 @@ typedef struct cm_cql_encoder {
     size_t at;
     cm_buf_t plain; /* messages that wait to be packed into segments */
     cm_buf_t scratch;
-    size_t begun; /* where the open message begins in its buffer */
+    size_t begun; /* where the message that is being written begins in its buffer */
 } cm_cql_encoder_t;
 
 /* Begins a message; its body is to be appended to the returned buffer, which has room for `size`

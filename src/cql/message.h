@@ -50,7 +50,7 @@ typedef struct cm_cql_parsed {
     cm_str_t unprepared_id;
     cm_cql_prepared_body_t prepared;
     int kind;
-    bool metadata_changed; /* v5: the rows bring new columns and their id */
+    bool metadata_changed; /* v5: the rows contain new columns and their id */
     cm_str_t metadata_id;
     cm_cql_result_t result;
 } cm_cql_parsed_t;

@@ -1,5 +1,5 @@
-/* MurmurHash3 x64 128 (Austin Appleby, public domain) as Cassandra has it: the bytes of the tail
- * are taken with their sign, which differs from the original for bytes above 0x7F
+/* MurmurHash3 x64 128 (Austin Appleby, public domain) in Cassandra's variant: the bytes of the tail
+ * are signed, which differs from the original for bytes above 0x7F
  * (org.apache.cassandra.utils.MurmurHash.hash3_x64_128), and the token is the first half. */
 #include "cql/cql.h"
 
@@ -26,7 +26,7 @@ static uint64_t load(const void *at)
     return value;
 }
 
-/* The last 0..15 bytes; each is widened with its sign before it is shifted. */
+/* Adds the last 0..15 bytes; each is sign-extended before it is shifted. */
 static void add_tail(const signed char *tail, size_t len, uint64_t *h1, uint64_t *h2)
 {
     uint64_t k1 = 0, k2 = 0;

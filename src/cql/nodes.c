@@ -118,7 +118,7 @@ static void on_closed(cm_cql_conn_t *conn, bool was_ready, const cm_cql_error_t 
             cm_cql_say(loop, CM_LOG_WARN, "node down", "node=%s reason=\"%s\"", node->name,
                        error->text);
     } else if (!cm_cql_timer_is_set(&node->timer)) {
-        node->failures++; /* once for all that were tried together */
+        node->failures++; /* counted once for all that were tried at the same time */
     }
     if (target_of(node) > 0 && !cm_cql_timer_is_set(&node->timer))
         try_later(node, conn->version > loop->version);
@@ -153,7 +153,7 @@ void cm_cql_node_maintain(cm_cql_node_t *node)
     if (cm_cql_timer_is_set(&node->timer))
         return;
     if (target > 1 && node->ready == 0 && node->failures > 0)
-        target = 1; /* one is enough to find out */
+        target = 1; /* one is enough to find out whether the node is up */
     while (node->count < target) {
         cm_cql_conn_t *conn = cm_cql_conn_open(loop, &conn_events, node, &node->address,
                                                node->tls_name, loop->o.max_requests);

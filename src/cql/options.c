@@ -93,7 +93,8 @@ static const char **texts(cm_cql_options_t *o, int i)
     return i < (int)(sizeof all / sizeof *all) ? all[i] : NULL;
 }
 
-/* Replaces all texts by copies, or by NULL when there is no memory: none stays the caller's. */
+/* Replaces all texts by copies, or by NULL when there is no memory, so that none of them still
+ * belongs to the caller. */
 static bool copy_texts(cm_cql_options_t *o)
 {
     bool all = true;

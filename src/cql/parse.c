@@ -15,7 +15,7 @@ enum {
 
 /* ---- errors ---- */
 
-/* The fields behind the text of some codes (v4 section 9, v5 section 8). */
+/* The fields after the text of some codes (v4 section 9, v5 section 8). */
 static void read_error_fields(cm_cql_reader_t *r, cm_cql_parsed_t *parsed)
 {
     cm_cql_error_t *error = &parsed->error;
@@ -68,7 +68,7 @@ static void parse_error(cm_cql_reader_t *r, cm_cql_parsed_t *parsed)
 
 /* ---- columns ---- */
 
-/* An [option]: the type's own id is returned, its parameters are passed over. */
+/* An [option]: returns the id of the type, and skips its parameters. */
 static int read_type(cm_cql_reader_t *r, int depth)
 {
     int type = cm_cql_read_u16(r);
@@ -127,7 +127,7 @@ static void read_columns(cm_cql_reader_t *r, int flags, int count, cm_cql_column
     }
 }
 
-/* A number of columns, checked before anything is made of that size. */
+/* A number of columns, checked before memory of that size is allocated. */
 static int read_count(cm_cql_reader_t *r)
 {
     int32_t count = cm_cql_read_i32(r);
@@ -153,7 +153,7 @@ static void read_metadata(cm_cql_reader_t *r, cm_cql_parsed_t *parsed)
     if (!(flags & NO_METADATA))
         read_columns(r, flags, count, &parsed->columns);
     else if (parsed->kind == CM_CQL_KIND_ROWS)
-        r->bad = true; /* was not asked for */
+        r->bad = true; /* the client never asks for that */
     rows->column_count = parsed->columns.count;
     rows->columns = parsed->columns.list;
 }
@@ -239,8 +239,8 @@ static void parse_result(cm_cql_reader_t *r, int version, cm_cql_parsed_t *parse
     }
 }
 
-/* What may precede the message proper (v4 section 2.2, v5 section 4): tracing id, warnings, custom
- * payload. */
+/* What may come before the message itself (v4 section 2.2, v5 section 4): tracing id, warnings,
+ * custom payload. */
 static void read_prelude(cm_cql_reader_t *r, int flags, cm_cql_parsed_t *parsed)
 {
     if (flags & CM_CQL_FLAG_TRACING)

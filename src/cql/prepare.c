@@ -85,7 +85,7 @@ cm_cql_call_t *cm_cql_prepare_call(cm_cql_t *s, cm_cql_prepared_t *p)
     return call;
 }
 
-/* ---- the user's ---- */
+/* ---- for the user ---- */
 
 static void finish_prepare(cm_cql_call_t *call, const cm_cql_error_t *error,
                            const cm_cql_result_t *result)
@@ -175,7 +175,7 @@ static void finish_reprepare(cm_cql_call_t *call, const cm_cql_error_t *error,
         }
         return;
     }
-    if (conn->state != CM_CQL_CONN_CLOSED) { /* else they are ended by its closing */
+    if (conn->state != CM_CQL_CONN_CLOSED) { /* else closing the connection ends them */
         while ((waiting = next_waiting(conn, p)) != NULL)
             cm_cql_call_failed(waiting, &copy);
     }

@@ -154,7 +154,7 @@ int cm_cql_agree(cm_cql_t *s, cm_err_t *err)
 }
 
 /* The statement goes to the node of the control connection: when it changes the schema, that node
- * is the first to have it, and the one that knows whether the others do. */
+ * is the first that has it, and knows whether the others have it. */
 int cm_cql_query_wait(cm_cql_t *s, cm_str_t text, const cm_cql_request_t *request,
                       cm_cql_done_t done, void *context, cm_err_t *err)
 {

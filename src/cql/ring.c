@@ -114,7 +114,7 @@ static void fill_simple(const cm_cql_ring_t *ring, size_t place, int width, int 
 /* One data centre of NetworkTopologyStrategy. */
 typedef struct centre {
     cm_str_t name;
-    int factor;             /* replicas still wanted */
+    int factor;             /* replicas that are still to be placed */
     int repeats;            /* replicas that may share a rack with another */
     int seen[64], seen_len; /* nodes of different racks that have one */
 } centre_t;
@@ -149,8 +149,8 @@ static int count_nodes(const cm_cql_ring_node_t *nodes, int count, cm_str_t dc)
     return found;
 }
 
-/* Whether the next distinct node of a data centre gets a replica: always in a rack that has none,
- * else as long as enough are left for the other racks
+/* Whether the next distinct node of a data centre gets a replica: always if its rack has none, else
+ * as long as enough are left for the other racks
  * (org.apache.cassandra.locator.NetworkTopologyStrategy.DatacenterEndpoints). */
 static bool take_network(const cm_cql_ring_node_t *nodes, centre_t *dc, int node)
 {

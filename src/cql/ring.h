@@ -53,7 +53,7 @@ typedef struct cm_cql_replication {
     } dcs[CM_CQL_MAX_DCS];
 } cm_cql_replication_t;
 
-/* Takes one entry of the map `replication` of system_schema.keyspaces, such as "class" and
+/* Adds one entry of the map `replication` of system_schema.keyspaces, such as "class" and
  * "org.apache.cassandra.locator.SimpleStrategy", or "dc1" and "3". */
 void cm_cql_replication_add(cm_cql_replication_t *replication, cm_str_t key, cm_str_t value);
 

@@ -25,7 +25,7 @@ static cm_str_t bytes_of(const cm_cql_value_t *value)
     return (cm_str_t){value->data != NULL ? value->data : value->fixed, (size_t)value->len};
 }
 
-/* A key of several columns is each part with its length before and a zero behind
+/* A key of several columns is each part with its length before it and a zero after it
  * (org.apache.cassandra.db.marshal.CompositeType). */
 bool cm_cql_values_token(const cm_cql_prepared_t *prepared, const cm_cql_value_t *values,
                          int64_t *token)
@@ -68,8 +68,9 @@ static const int *replicas_of(cm_cql_t *s, cm_cql_prepared_t *prepared, int64_t 
            cm_cql_ring_find(&s->ring, token) * (size_t)keyspace->replicas.width;
 }
 
-/* How willingly a node is asked: 2 when it takes requests, 1 when it owes us a sign of life. */
-static int willing(const cm_cql_node_t *node)
+/* How much a node is preferred: 2 when it takes requests, 1 when it is silent, 0 when it is down.
+ */
+static int preference(const cm_cql_node_t *node)
 {
     return node->ready == 0 ? 0 : node->silent ? 1 : 2;
 }
@@ -81,7 +82,7 @@ int cm_cql_primary(cm_cql_t *s, cm_cql_prepared_t *prepared, int64_t token)
 
     for (int i = 0; i < count && replicas[i] >= 0; i++) {
         const cm_cql_node_t *node = s->nodes.list[replicas[i]];
-        if (node->local && (best < 0 || willing(node) > willing(s->nodes.list[best])))
+        if (node->local && (best < 0 || preference(node) > preference(s->nodes.list[best])))
             best = replicas[i];
     }
     return best;
@@ -99,7 +100,7 @@ static cm_cql_conn_t *best_of(const cm_cql_node_t *node)
     return best;
 }
 
-/* Which nodes may be asked. */
+/* Which nodes may be chosen. */
 typedef struct choice {
     bool local, silent;
     const cm_cql_node_t *avoid;
@@ -112,7 +113,7 @@ static cm_cql_conn_t *take(const cm_cql_node_t *node, const choice_t *choice)
     return may ? best_of(node) : NULL;
 }
 
-/* A node in turn of those that may. */
+/* The next node, in turn, of those that may be chosen. */
 static cm_cql_conn_t *any_node(cm_cql_t *s, const choice_t *choice)
 {
     for (int i = 0; i < s->nodes.count; i++) {
@@ -126,7 +127,7 @@ static cm_cql_conn_t *any_node(cm_cql_t *s, const choice_t *choice)
     return NULL;
 }
 
-/* The first replica of its row that may. */
+/* The first replica of its row that may be chosen. */
 static cm_cql_conn_t *replica(cm_cql_t *s, const cm_cql_call_t *call, const choice_t *choice,
                               int *count)
 {
@@ -184,12 +185,13 @@ cm_cql_conn_t *cm_cql_route(cm_cql_t *s, const cm_cql_call_t *call)
 {
     cm_cql_conn_t *pinned = call->pinned;
 
-    if (pinned != NULL) /* also one that takes nothing else any more */
+    if (pinned != NULL) /* even one that takes no other calls any more */
         return pinned->state == CM_CQL_CONN_READY && pinned->free_count > 0 ? pinned : NULL;
     cm_cql_conn_t *conn = route(s, call, call->avoid);
     if (conn == NULL && call->avoid != NULL)
         conn = route(s, call, NULL);
-    /* Another data centre may not have yet what was acknowledged here: not for one failure. */
+    /* Another data centre may not yet have rows that were acknowledged here: one failure is no
+     * reason to go there. */
     if (conn == NULL && !s->loop.o.local_only)
         conn = route_away(s, call->avoid);
     if (conn == NULL && !s->loop.o.local_only && call->avoid != NULL)

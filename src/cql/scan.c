@@ -20,11 +20,11 @@ struct cm_cql_scan {
     cm_cql_scanned_t scanned;
     void *context;
     cm_cql_prepared_t *prepared;
-    cm_cql_call_t **calls; /* `parallel` of them; NULL: none under way */
+    cm_cql_call_t **calls; /* `parallel` of them; NULL: none is running */
     cm_cql_call_t *setup;  /* reads the key's columns, then prepares */
     range_t *ranges;
     int range_count, next_range, active;
-    bool ended, whole;           /* whole: no ranges, other partitioner */
+    bool ended, whole;           /* whole: without ranges, because of another partitioner */
     char *keys[CM_CQL_MAX_KEYS]; /* names of the columns of the partition key */
     cm_cql_scan_stats_t stats;
 };
@@ -261,7 +261,7 @@ static void add_quoted(cm_buf_t *buf, cm_str_t name)
 /* The text of the SELECT. False when there is no memory. */
 static bool add_statement(const cm_cql_scan_t *scan, cm_buf_t *text)
 {
-    enum { WORDS = 100 }; /* bytes of all the words below */
+    enum { WORDS = 100 }; /* bytes of all the keywords below */
     size_t size =
         WORDS + strlen(scan->columns) + 2 * (strlen(scan->keyspace) + strlen(scan->table) + 4);
 

@@ -64,7 +64,7 @@ static const cm_cql_call_events_t call_events = {.answered = on_answer, .lost = 
 
 /* ---- the nodes ---- */
 
-/* Ready or down. */
+/* The session becomes ready or down. */
 static void on_nodes_changed(cm_cql_nodes_t *nodes)
 {
     cm_cql_t *s = CM_CQL_OWNER(nodes, cm_cql_t, nodes);

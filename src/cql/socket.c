@@ -140,7 +140,7 @@ static int receive(cm_cql_conn_t *conn, char *to, size_t room)
     return -1;
 }
 
-/* Goes on with the TLS handshake; false when it has failed. */
+/* Continues the TLS handshake; false when it has failed. */
 static bool shake(cm_cql_conn_t *conn)
 {
     cm_err_t err;

@@ -51,7 +51,8 @@ void cm_cql_timer_set(cm_cql_wheel_t *wheel, cm_cql_timer_t *timer, int64_t at_m
     wheel->count++;
 }
 
-/* Takes the ended timers of a slot out first: what they set anew may fall into the same slot. */
+/* Removes the expired timers of a slot first: a timer that is set again meanwhile may be in the
+ * same slot. */
 static void fire_slot(cm_cql_wheel_t *wheel, int at, int64_t now_ms)
 {
     cm_cql_timer_t *slot = &wheel->slots[at], ended = {.next = &ended, .prev = &ended};
@@ -83,7 +84,7 @@ void cm_cql_wheel_advance(cm_cql_wheel_t *wheel, int64_t now_ms)
     }
 }
 
-/* The first timer of the slot that is current, INT64_MAX when none ends before it does. */
+/* The first timer of the current slot; INT64_MAX when none expires before the slot ends. */
 static int64_t first_of_current(const cm_cql_wheel_t *wheel)
 {
     const cm_cql_timer_t *slot = &wheel->slots[slot_of(wheel->tick)];
@@ -103,12 +104,12 @@ int cm_cql_wheel_wait(const cm_cql_wheel_t *wheel, int64_t now_ms)
     for (int i = 1; i < CM_CQL_WHEEL_SLOTS && first == INT64_MAX;) {
         int slot = slot_of(wheel->tick + i);
         uint64_t taken = wheel->taken[slot / 64] >> slot % 64;
-        if (taken == 0) /* on to the next word */
+        if (taken == 0) /* to the next word */
             i += 64 - slot % 64;
-        else /* its timers may be of a later turn: then this is too early, which is allowed */
+        else /* its timers may belong to a later turn: then this is too early, which is allowed */
             first = (wheel->tick + i + __builtin_ctzll(taken)) * CM_CQL_WHEEL_MS;
     }
-    if (first == INT64_MAX) /* only the current slot has any, of the next turn */
+    if (first == INT64_MAX) /* only the current slot has timers, of the next turn */
         first = (wheel->tick + CM_CQL_WHEEL_SLOTS) * CM_CQL_WHEEL_MS;
     return first > now_ms ? (int)(first - now_ms) : 0;
 }

@@ -14,10 +14,10 @@ struct cm_cql_tls_context {
 
 struct cm_cql_tls_stream {
     SSL *ssl;
-    BIO *in, *out; /* the SSL's own */
+    BIO *in, *out; /* they belong to `ssl` */
 };
 
-/* OpenSSL's reason for what failed last, and an empty queue. */
+/* The reason of the last failure in OpenSSL; clears its error queue. */
 static const char *reason(void)
 {
     unsigned long code = ERR_peek_last_error();

@@ -1,4 +1,4 @@
-/* A writer: collects rows into batches, one for each node, and keeps account of what is done. */
+/* A writer: collects rows into batches, one for each node, and records which rows are done. */
 #include "cql/writer.h"
 
 #include "cql/route.h"
@@ -12,9 +12,9 @@ enum {
     MAX_BATCH_ROWS = 65535, /* a [short] counts them */
     LINGER_MS = 5,
     SPECULATIVE_MS = 500,
-    ANSWER_MS = 1000, /* a node that takes less is not what holds rows up */
+    ANSWER_MS = 1000, /* a node that needs less time is not the cause of a delay */
     MAX_ROWS = 65536,
-    MAX_BATCHES = 128, /* more only wait within the server */
+    MAX_BATCHES = 128, /* more would only wait in the server */
     MAX_SINGLE_ROWS = 1024,
 };
 
@@ -173,7 +173,7 @@ static bool add_row(cm_cql_batch_t *batch, const cm_cql_value_t *values, int cou
         return false;
     memcpy(body->data + body->len, &len, 4);
     body->len += 4;
-    if (!cm_cql_add_values(body, values, count)) { /* cannot be: the room is reserved */
+    if (!cm_cql_add_values(body, values, count)) { /* not possible: the room is reserved */
         body->len -= 4;
         return false;
     }
@@ -236,7 +236,7 @@ void cm_cql_writer_stats(const cm_cql_writer_t *w, cm_cql_writer_stats_t *stats)
     stats->window = (int)w->window;
 }
 
-/* ---- what holds it up ---- */
+/* ---- what delays it ---- */
 
 static bool has_row(const cm_cql_batch_t *batch, uint64_t row)
 {
