@@ -55,6 +55,16 @@ cm_index_refresh_options_t cm_app_refresh_options(const cm_app_t *app, unsigned 
                                         .clock = app->clock};
 }
 
+cm_index_settings_t cm_app_index_settings(const cm_app_t *app, int engine,
+                                          const cm_elastic_options_t *elastic)
+{
+    return (cm_index_settings_t){
+        .engine = engine,
+        .data_dir = app->global.data_dir,
+        .elasticsearch = cm_elastic_settings_of(elastic, app->values, &app->log, app->stop),
+        .daily = app->global.visitors == CM_VISITORS_DAILY};
+}
+
 void cm_app_print_account(cm_app_t *app, const cm_account_t *account, FILE *json)
 {
     cm_app_print_account_as(app, account, json, "clickmill dead list");

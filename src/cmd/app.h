@@ -6,7 +6,8 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/options.h"
-#include "cmd/app.h"
+#include "elastic/options.h"
+#include "index/open.h"
 #include "pipeline/accounts.h"
 #include "pipeline/env.h"
 #include "settings/command.h"
@@ -31,6 +32,11 @@ struct cm_app {
     const cm_option_values_t *values; /* its parsed options, for cm_options_given() */
     cm_err_t err;
 };
+
+/* The settings of the index that the options mean; `engine` is a cm_index_choice_t. They borrow
+ * from the application and from the options. */
+cm_index_settings_t cm_app_index_settings(const cm_app_t *app, int engine,
+                                          const cm_elastic_options_t *elastic);
 
 /* Writes the buffer to app->out, at once, and empties it. CM_EIO; CM_ESTOP, which is no failure,
  * when the reader of a pipe has left. */

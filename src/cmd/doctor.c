@@ -3,7 +3,6 @@
 #include "cassandra/changes.h"
 #include "cassandra/schema.h"
 #include "cmd/commands.h"
-#include "cmd/elastic.h"
 #include "enrich/geo.h"
 #include "kafka/options.h"
 #include "kafka/probe.h"
@@ -307,74 +306,28 @@ static void check_cassandra(doctor_t *doctor)
 
 /* ---- Elasticsearch ---- */
 
-static void say_elastic(doctor_t *doctor, const cm_elastic_settings_t *settings,
-                        cm_elastic_t *client, const cm_elastic_about_t *about)
-{
-    say(doctor, RIGHT, "elasticsearch", "%s answers: %s, %s", cm_elastic_host(client), about->name,
-        settings->api_key != NULL    ? "with an API key"
-        : settings->username != NULL ? "with a password"
-                                     : "without credentials");
-}
-
-static void say_indices(doctor_t *doctor, const cm_elastic_settings_t *settings,
-                        const cm_index_elasticsearch_facts_t *before,
-                        const cm_index_elasticsearch_facts_t *now)
-{
-    bool was = before->indices.cells[0] != '\0' && before->indices.totals[0] != '\0';
-    bool is = now->indices.cells[0] != '\0' && now->indices.totals[0] != '\0';
-
-    if (!is)
-        say(doctor, NOTE, "elasticsearch",
-            "%s and %s are not both there; make them with --fix, or they are made when `clickmill "
-            "process --index elasticsearch` runs first",
-            settings->index, settings->totals);
-    else
-        say(doctor, was ? RIGHT : FIXED, "elasticsearch",
-            "%s leads to %s, %s to %s; their mappings are right, their health is %s",
-            settings->index, now->indices.cells, settings->totals, now->indices.totals,
-            now->health);
-}
-
-/* Looks, and with --fix makes what is missing and looks again. */
-static int examine_elastic(doctor_t *doctor, const cm_elastic_settings_t *settings,
-                           cm_elastic_t *client, cm_err_t *err)
-{
-    cm_index_elasticsearch_facts_t before, now;
-
-    int rc = cm_index_elasticsearch_probe(client, settings, &before, err);
-    if (before.about.name[0] != '\0')
-        say_elastic(doctor, settings, client, &before.about);
-    now = before;
-    if (rc == 0 && doctor->asked->fix) {
-        rc = cm_index_elasticsearch_prepare(client, settings, NULL, &now.indices, err);
-        if (rc == 0)
-            rc = cm_index_elasticsearch_probe(client, settings, &now, err);
-    }
-    if (rc == 0)
-        rc = cm_index_elasticsearch_check_mapping(client, settings, &now.indices, err);
-    if (rc == 0 && strcmp(now.health, "red") == 0)
-        rc = cm_fail(err, CM_EAWAY,
-                     "the health of %s is red: some of its shards are nowhere; are all nodes "
-                     "running, and have they space?",
-                     now.indices.cells[0] != '\0' ? settings->index : "the cluster");
-    if (rc == 0)
-        say_indices(doctor, settings, &before, &now);
-    return rc;
-}
-
 static void check_elastic(doctor_t *doctor)
 {
-    cm_elastic_settings_t settings = cm_elastic_settings_of(
-        &doctor->asked->elastic, doctor->app->values, &doctor->app->log, doctor->app->stop);
-    cm_elastic_t *client = NULL;
+    const cm_index_settings_t settings =
+        cm_app_index_settings(doctor->app, CM_INDEX_ELASTICSEARCH, &doctor->asked->elastic);
+    cm_index_facts_t facts = {.server = ""};
+    cm_index_t *index = NULL;
     cm_err_t err;
 
-    int rc = cm_elastic_open(&settings, &client, &err);
+    int rc = cm_index_open_writer(&settings, NULL, &index, &err);
     if (rc == 0)
-        rc = examine_elastic(doctor, &settings, client, &err);
+        rc = cm_index_probe(index, doctor->asked->fix, &facts, &err);
+    if (facts.server[0] != '\0')
+        say(doctor, RIGHT, "elasticsearch", "%s", facts.server);
     if (rc < 0)
         complain(doctor, "elasticsearch", rc, err.text);
-    cm_elastic_close(client);
+    else
+        say(doctor,
+            facts.created    ? FIXED
+            : facts.complete ? RIGHT
+                             : NOTE,
+            "elasticsearch", "%s", facts.state);
+    cm_index_close(index);
 }
 
 /* ---- collecting and enriching ---- */

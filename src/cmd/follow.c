@@ -21,7 +21,7 @@ typedef struct follower {
     cm_timestamp_format_t times;
     cm_enriching_t enriching; /* as `ingest` does, so that both give the same answers */
     cm_pipeline_t pipeline;
-    cm_publishing_t *publishing; /* NULL: the embedded index is all there is */
+    cm_index_mirror_t *mirror; /* NULL: there is only the embedded index */
     cm_index_refreshed_t answers;
     bool rebuild;           /* not done yet */
     int64_t refreshed_ns;   /* when the last refresh began */
@@ -72,9 +72,9 @@ static int open_all(follower_t *self)
         rc = cm_store_open_directory(app->global.data_dir, app->clock, &self->store, &app->err);
     if (rc == 0)
         rc = cm_pipeline_reach(&env, open_topic, self, &self->retries, &app->err);
-    if (rc == 0 && self->options->index == CM_INDEX_ELASTICSEARCH)
-        rc = cm_publishing_start(app, self->options->elastic, self->store, self->options->rebuild,
-                                 true, &self->publishing, &app->err);
+    if (rc == 0)
+        rc = cm_publishing_start(app, &self->options->index, self->store, self->options->rebuild,
+                                 true, &self->mirror);
     if (rc < 0)
         return rc;
     cm_store_share(self->store, true, &app->log);
@@ -82,8 +82,8 @@ static int open_all(follower_t *self)
     self->pipeline.commit_ms = COMMIT_MS;
     fprintf(app->messages, "following topic %s at %s as group %s into %s%s%s\n",
             self->settings.topic, self->settings.brokers, self->settings.group,
-            app->global.data_dir, self->publishing != NULL ? " and Elasticsearch's " : "",
-            self->publishing != NULL ? self->options->elastic->index : "");
+            app->global.data_dir, self->mirror != NULL ? " and Elasticsearch's " : "",
+            self->mirror != NULL ? cm_index_place(&self->options->index) : "");
     return 0;
 }
 
@@ -103,13 +103,13 @@ static int refresh(follower_t *self)
     self->rebuild = false;
     if (self->answers.changed)
         self->refresh_seconds = (double)(cm_clock_ticks_ns() - self->refreshed_ns) / 1e9;
-    if (self->publishing == NULL)
+    if (self->mirror == NULL)
         return 0;
-    cm_publishing_wake(self->publishing);
+    cm_index_mirror_wake(self->mirror);
     return 0;
 }
 
-/* What is due: answers, and what the publishing has left for the store. */
+/* What is due: answers, and what the mirror has left for the store. */
 static int keep_up(follower_t *self)
 {
     cm_err_t *err = &self->app->err;
@@ -117,8 +117,8 @@ static int keep_up(follower_t *self)
     if (cm_clock_ticks_ns() - self->refreshed_ns < self->options->every * INT64_C(1000000))
         return 0;
     int rc = cm_pipeline_commit(&self->pipeline, err);
-    if (rc == 0 && self->publishing != NULL)
-        rc = cm_publishing_collect(self->publishing, self->store, err);
+    if (rc == 0 && self->mirror != NULL)
+        rc = cm_index_mirror_collect(self->mirror, err);
     return rc == 0 ? refresh(self) : rc;
 }
 
@@ -137,8 +137,8 @@ static void show_status(follower_t *self)
                   (unsigned long long)(done->rejected + more->rejected));
     cm_buf_add_grouped(&line, self->answers.cells);
     cm_buf_printf(&line, " cells in %.1f ms", self->refresh_seconds * 1000);
-    if (self->publishing != NULL)
-        cm_publishing_add_status(self->publishing, &line);
+    if (self->mirror != NULL)
+        cm_index_mirror_add_status(self->mirror, &line);
     const char *trouble = cm_source_kafka_trouble(self->source);
     if (trouble != NULL)
         cm_buf_printf(&line, "; waiting for Kafka: %s", trouble);
@@ -174,13 +174,13 @@ static int finish(follower_t *self)
     int rc = cm_pipeline_commit(&self->pipeline, &app->err);
     if (rc == 0)
         rc = refresh(self);
-    if (rc == 0 && self->publishing != NULL)
-        rc = cm_publishing_finish(self->publishing, self->store, true, &app->err);
+    if (rc == 0 && self->mirror != NULL)
+        rc = cm_index_mirror_finish(self->mirror, true, &app->err);
     self->answers.changed = true; /* nothing new is no news of the whole run */
     cm_publishing_print_accounts(app, &self->pipeline.account, "clickmill dead list",
-                                 &self->answers, self->refresh_seconds, self->publishing);
-    if (rc == 0 && self->publishing != NULL && self->options->until_end &&
-        cm_publishing_done(self->publishing).refused > 0)
+                                 &self->answers, self->refresh_seconds, self->mirror);
+    if (rc == 0 && self->mirror != NULL && self->options->until_end &&
+        cm_index_mirror_applied(self->mirror).refused > 0)
         rc = cm_fail(&app->err, CM_EIO,
                      "Elasticsearch refused documents; `clickmill dead list` says why");
     return rc == 0 ? cm_accounts_check(&self->pipeline.account, &app->err) : rc;
@@ -197,7 +197,7 @@ int cm_follow(cm_app_t *app, const cm_follow_options_t *options)
         rc = loop(&self);
     if (rc == 0)
         rc = finish(&self);
-    cm_publishing_stop(self.publishing);
+    cm_index_mirror_stop(self.mirror);
     cm_source_close(self.source);
     cm_enriching_close(&self.enriching);
     cm_times_close(&self.times);

@@ -7,7 +7,6 @@
 #define CM_CMD_FOLLOW_H
 
 #include "cmd/app.h"
-#include "cmd/elastic.h"
 #include "event/times_options.h"
 #include "kafka/options.h"
 
@@ -17,8 +16,7 @@ typedef struct cm_follow_options {
     int threads;
     bool rebuild;   /* all answers are made again, once */
     bool until_end; /* of the topic, as it was in the beginning */
-    int index;      /* cm_index_choice_t */
-    const cm_elastic_options_t *elastic;
+    cm_index_settings_t index;
     const cm_kafka_options_t *kafka;
     const cm_times_given_t *times;
     const char *geoip; /* see cmd/enrich.h */

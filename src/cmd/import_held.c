@@ -1,8 +1,7 @@
 #include "cmd/import_held.h"
 
 #include "cmd/next.h"
-#include "index/embedded/embedded.h"
-#include "index/index.h"
+#include "index/open.h"
 #include "pipeline/pipeline.h"
 #include "store/open.h"
 
@@ -23,10 +22,11 @@ int cm_import_open(cm_app_t *app, cm_load_into_t *into)
 /* Events that are stored, and those that the answers cover. */
 static bool freshness(const char *data_dir, cm_freshness_t *fresh)
 {
+    const cm_index_settings_t here = {.engine = CM_INDEX_EMBEDDED, .data_dir = data_dir};
     cm_index_t *index;
     cm_err_t err;
 
-    if (cm_index_embedded_open(data_dir, &index, &err) < 0)
+    if (cm_index_open(&here, &index, &err) < 0)
         return false;
     int rc = cm_index_freshness(index, CM_WINDOW_ALL, fresh, &err);
     cm_index_close(index);

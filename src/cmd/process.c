@@ -116,18 +116,19 @@ static const cm_option_t options[] = {
 
 /* Sends what changed, and says in the end what was sent. */
 static int publish(cm_app_t *app, cm_store_t *store, const process_options_t *process, bool rebuild,
-                   cm_index_mirrored_t *pushed)
+                   cm_index_applied_t *pushed)
 {
-    cm_publishing_t *publishing;
+    const cm_index_settings_t target =
+        cm_app_index_settings(app, process->index, &process->elastic);
+    cm_index_mirror_t *mirror;
 
-    int rc =
-        cm_publishing_start(app, &process->elastic, store, rebuild, false, &publishing, &app->err);
+    int rc = cm_publishing_start(app, &target, store, rebuild, false, &mirror);
     if (rc < 0)
         return rc;
-    cm_publishing_wake(publishing);
-    rc = cm_publishing_finish(publishing, store, true, &app->err);
-    *pushed = cm_publishing_done(publishing);
-    cm_publishing_stop(publishing);
+    cm_index_mirror_wake(mirror);
+    rc = cm_index_mirror_finish(mirror, true, &app->err);
+    *pushed = cm_index_mirror_applied(mirror);
+    cm_index_mirror_stop(mirror);
     return rc;
 }
 
@@ -162,7 +163,7 @@ static void add_reading_json(cm_buf_t *json, const cm_store_reading_t *read)
 /* `pushed` is NULL where there is only the embedded index, `read` where events are here. */
 static void print_account(cm_app_t *app, const process_options_t *process,
                           const cm_index_refreshed_t *done, double seconds,
-                          const cm_index_mirrored_t *pushed, const cm_store_reading_t *read)
+                          const cm_index_applied_t *pushed, const cm_store_reading_t *read)
 {
     cm_buf_t json = CM_BUF_INIT;
 
@@ -171,13 +172,13 @@ static void print_account(cm_app_t *app, const process_options_t *process,
             print_reading(app, read);
         cm_app_print_answers(app, done, seconds);
         if (pushed != NULL)
-            cm_pushed_print(app, pushed, process->elastic.index);
+            cm_publishing_print(app, pushed, process->elastic.index);
         return;
     }
     cm_accounts_add_answers_json(&json, done, seconds);
     if (pushed != NULL) {
         json.data[json.len - 1] = ','; /* into the object */
-        cm_pushed_add_json(&json, pushed);
+        cm_publishing_add_json(&json, pushed);
         cm_buf_add_char(&json, '}');
     }
     if (read != NULL) {
@@ -198,7 +199,7 @@ static int refresh(cm_app_t *app, cm_store_t *store, cm_store_t *other,
     const bool copied = process->index == CM_INDEX_ELASTICSEARCH;
     const cm_pipeline_env_t env = cm_app_env(app);
     const bool rebuild = process->rebuild && first;
-    cm_index_mirrored_t pushed = {0};
+    cm_index_applied_t pushed = {0};
     cm_index_refreshed_t done;
     bool foreign;
     double seconds;
@@ -278,17 +279,16 @@ static void wait_for_next(const cm_app_t *app, int64_t every)
 
 static int run_follow(cm_app_t *app, const process_options_t *process, unsigned windows)
 {
-    const cm_follow_options_t follow = {.windows = windows,
-                                        .every =
-                                            process->every > 0 ? process->every : FOLLOW_EVERY_MS,
-                                        .threads = (int)process->threads,
-                                        .rebuild = process->rebuild,
-                                        .until_end = process->until_end,
-                                        .index = process->index,
-                                        .elastic = &process->elastic,
-                                        .kafka = &process->kafka,
-                                        .times = &process->times,
-                                        .geoip = process->geoip};
+    const cm_follow_options_t follow = {
+        .windows = windows,
+        .every = process->every > 0 ? process->every : FOLLOW_EVERY_MS,
+        .threads = (int)process->threads,
+        .rebuild = process->rebuild,
+        .until_end = process->until_end,
+        .index = cm_app_index_settings(app, process->index, &process->elastic),
+        .kafka = &process->kafka,
+        .times = &process->times,
+        .geoip = process->geoip};
     return cm_follow(app, &follow);
 }
 

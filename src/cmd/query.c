@@ -2,7 +2,6 @@
 #include "cmd/commands.h"
 
 #include "base/nearest.h"
-#include "cmd/elastic.h"
 #include "cmd/next.h"
 #include "cmd/print.h"
 #include "cmd/query_nearest.h"
@@ -214,21 +213,20 @@ static const char *are(long long count)
 }
 
 /* Says on stderr why there are no answers, or that they do not cover all events, and what to do. */
-static int note_freshness(cm_app_t *app, const query_options_t *asked, cm_index_t *index,
-                          const cm_freshness_t *freshness)
+static int note_freshness(cm_app_t *app, cm_window_t window, const cm_index_settings_t *settings,
+                          cm_index_t *index, const cm_freshness_t *freshness)
 {
     const long long accepted = (long long)freshness->accepted;
     const long long behind = accepted - (long long)freshness->processed;
-    const bool here = asked->index == CM_INDEX_EMBEDDED;
+    const bool here = cm_index_in_data_dir(settings);
     cm_buf_t next = CM_BUF_INIT;
     bool any = true;
 
     int rc = freshness->present ? 0 : any_present(index, &any, &app->err);
     cm_next_add(&next, app, here && accepted == 0 ? "import FILE..." : "process");
-    if (any && asked->window != CM_WINDOW_ALL)
-        cm_buf_printf(&next, " --window %s", cm_index_window_names[asked->window]);
-    if (!here)
-        cm_buf_add_text(&next, " --index elasticsearch");
+    if (any && window != CM_WINDOW_ALL)
+        cm_buf_printf(&next, " --window %s", cm_index_window_names[window]);
+    cm_buf_add_text(&next, cm_index_argument(settings));
     if (here && accepted == 0) {
         cm_buf_add_char(&next, '`');
         add_demo(&next, app);
@@ -238,7 +236,7 @@ static int note_freshness(cm_app_t *app, const query_options_t *asked, cm_index_
                 are(accepted), next.data);
     } else if (!freshness->present) {
         fprintf(app->messages, "there are no answers for window %s yet: run `%s`\n",
-                cm_index_window_names[asked->window], next.data);
+                cm_index_window_names[window], next.data);
     } else if (behind > 0) {
         fprintf(app->messages, "%lld %s newer than these answers: run `%s`\n", behind, are(behind),
                 next.data);
@@ -262,8 +260,8 @@ static cm_print_format_t format_of(const cm_app_t *app, const query_options_t *a
     return asked->safe ? CM_PRINT_SAFE_CSV : (cm_print_format_t)asked->format;
 }
 
-static int answer(cm_app_t *app, const query_options_t *asked, cm_index_t *index,
-                  const cm_index_query_t *query)
+static int answer(cm_app_t *app, const query_options_t *asked, const cm_index_settings_t *settings,
+                  cm_index_t *index, const cm_index_query_t *query)
 {
     cm_freshness_t freshness;
     cm_printer_t printer;
@@ -281,14 +279,13 @@ static int answer(cm_app_t *app, const query_options_t *asked, cm_index_t *index
         note_daily(app);
     if (rows == 0 && freshness.cells > 0)
         rc = cm_query_say_nothing(app, index, query);
-    return rc < 0 ? rc : note_freshness(app, asked, index, &freshness);
+    return rc < 0 ? rc : note_freshness(app, query->window, settings, index, &freshness);
 }
 
 static int run(cm_app_t *app, const void *given, int argc, char **argv)
 {
     const query_options_t *asked = given;
-    const cm_elastic_settings_t elastic =
-        cm_elastic_settings_of(&asked->elastic, app->values, &app->log, app->stop);
+    const cm_index_settings_t settings = cm_app_index_settings(app, asked->index, &asked->elastic);
     cm_index_t *index = NULL;
     cm_index_query_t query;
 
@@ -296,12 +293,12 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     if (rc == 0 && asked->safe && asked->format != CM_PRINT_CSV)
         rc = cm_fail(&app->err, CM_EUSAGE, "--safe is of CSV: give --format csv with it");
     if (rc == 0)
-        rc = cm_index_open_chosen(app, asked->index, &elastic, &index, &app->err);
-    if (rc == CM_EINPUT && asked->index == CM_INDEX_EMBEDDED)
+        rc = cm_index_open(&settings, &index, &app->err);
+    if (rc == CM_EINPUT && cm_index_in_data_dir(&settings))
         return fail_empty(app);
     if (rc < 0)
         return rc;
-    rc = answer(app, asked, index, &query);
+    rc = answer(app, asked, &settings, index, &query);
     cm_index_close(index);
     return rc;
 }

@@ -121,7 +121,7 @@ typedef struct runner {
     cm_pipeline_t pipeline;
     cm_credentials_t credentials;
     cm_server_t *server;
-    cm_publishing_t *publishing; /* NULL: the embedded index is all there is */
+    cm_index_mirror_t *mirror; /* NULL: there is only the embedded index */
     cm_upkeep_t refresh;
     bool clicked; /* since the last refresh has begun, by somebody real */
     int64_t refreshed_ns, shown_ns;
@@ -139,8 +139,8 @@ static int end_refresh(runner_t *runner)
 {
     int rc = cm_upkeep_end(&runner->refresh, &runner->app->err);
     runner->refreshed_ns = cm_clock_ticks_ns();
-    if (rc == 0 && runner->publishing != NULL)
-        cm_publishing_wake(runner->publishing);
+    if (rc == 0 && runner->mirror != NULL)
+        cm_index_mirror_wake(runner->mirror);
     return rc;
 }
 
@@ -187,8 +187,8 @@ static void show_status(runner_t *runner, int64_t now_ns)
                   runner->refresh.seconds * 1000, (unsigned long long)account.rejected);
     cm_collecting_add_refused(&runner->collect.collecting, &line);
     cm_buf_printf(&line, "  http://%s", cm_server_address(runner->server));
-    if (runner->publishing != NULL)
-        cm_publishing_add_status(runner->publishing, &line);
+    if (runner->mirror != NULL)
+        cm_index_mirror_add_status(runner->mirror, &line);
     if (runner->cluster.waiting_for != NULL)
         cm_buf_printf(&line, "; waiting for %s: %s", runner->cluster.waiting_for,
                       runner->cluster.waiting_reason);
@@ -257,8 +257,8 @@ static int refresh_when_due(runner_t *runner)
     int rc = cm_pipeline_commit(&runner->pipeline, err);
     if (rc == 0 && busy)
         return end_refresh(runner);
-    if (rc == 0 && runner->publishing != NULL)
-        rc = cm_publishing_collect(runner->publishing, runner->store, err);
+    if (rc == 0 && runner->mirror != NULL)
+        rc = cm_index_mirror_collect(runner->mirror, err);
     return rc == 0 ? begin_refresh(runner, false) : rc;
 }
 
@@ -384,14 +384,14 @@ static int finish(runner_t *runner)
         rc = refresh(runner);
     if (rc == 0) {
         runner->refresh.answers.changed = true; /* nothing new is no news of the whole run */
-        if (runner->publishing != NULL)
-            rc = cm_publishing_finish(runner->publishing, runner->store, false, &app->err);
+        if (runner->mirror != NULL)
+            rc = cm_index_mirror_finish(runner->mirror, false, &app->err);
         const cm_account_t account = account_of(runner);
         cm_publishing_print_accounts(
             app, &account,
             runner->cluster.topic != NULL ? "clickmill dead list --from kafka"
                                           : "clickmill dead list",
-            &runner->refresh.answers, runner->refresh.seconds, runner->publishing);
+            &runner->refresh.answers, runner->refresh.seconds, runner->mirror);
         cm_collecting_print_refused(&runner->collect.collecting);
         if (rc == 0)
             rc = cm_cluster_check(&runner->cluster, &app->err); /* traffic that was not sent */
@@ -407,6 +407,7 @@ static int open_way(runner_t *runner)
     const run_options_t *asked = runner->options;
     const bool kafka = asked->cluster.sink == CM_SINK_KAFKA;
     cm_app_t *app = runner->app;
+    const cm_index_settings_t index = cm_app_index_settings(app, asked->index, &asked->elastic);
     const cm_pipeline_env_t env = cm_app_env(app);
 
     int rc = cm_store_open_directory(app->global.data_dir, app->clock, &runner->store, &app->err);
@@ -429,9 +430,8 @@ static int open_way(runner_t *runner)
     rc = cm_run_collect_open(&runner->collect, app, &runner->collect_given,
                              kafka ? &asked->cluster.kafka : NULL, &runner->cluster.ends,
                              &runner->cluster.letters, runner->store, &app->err);
-    if (rc == 0 && asked->index == CM_INDEX_ELASTICSEARCH)
-        rc = cm_publishing_start(app, &asked->elastic, runner->store, false, true,
-                                 &runner->publishing, &app->err);
+    if (rc == 0)
+        rc = cm_publishing_start(app, &index, runner->store, false, true, &runner->mirror);
     return rc;
 }
 
@@ -443,8 +443,9 @@ static void say_hello(const runner_t *runner)
     cm_buf_reserve(&way, 1);
     cm_run_demo_describe(&runner->demo, &way);
     cm_cluster_describe(&runner->cluster, &way);
-    if (asked->index == CM_INDEX_ELASTICSEARCH)
-        cm_buf_printf(&way, ", answers also in Elasticsearch's %s", asked->elastic.index);
+    if (runner->mirror != NULL)
+        cm_buf_printf(&way, ", answers also in Elasticsearch's %s",
+                      cm_index_mirror_place(runner->mirror));
     fprintf(runner->app->messages, "clickmill %s: data in %s, dashboard and API on %s://%s%s\n",
             CM_VERSION, runner->app->global.data_dir,
             asked->collect.tls.cert != NULL ? "https" : "http", cm_server_address(runner->server),
@@ -501,7 +502,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
         rc = loop(&runner);
     if (rc == 0)
         rc = finish(&runner);
-    cm_publishing_stop(runner.publishing);
+    cm_index_mirror_stop(runner.mirror);
     cm_letters_end(&runner.cluster.letters);
     cm_run_collect_give_up(&runner.collect);
     cm_server_stop(runner.server);

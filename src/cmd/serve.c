@@ -1,6 +1,5 @@
 /* clickmill serve: the dashboard and the API over answers that something else keeps up to date. */
 #include "cmd/commands.h"
-#include "cmd/elastic.h"
 #include "serve/credentials.h"
 #include "store/embedded/demo.h"
 
@@ -49,22 +48,14 @@ static const cm_option_t options[] = {
 
 enum { PAGE_VIEW_MS = 5000 }; /* nobody waits longer for a page */
 
-typedef struct answers {
-    const cm_app_t *app;
-    int index;
-    cm_elastic_settings_t elastic;
-} answers_t;
-
 static int open_answers(void *context, cm_index_t **index, cm_err_t *err)
 {
-    const answers_t *answers = context;
-
-    return cm_index_open_chosen(answers->app, answers->index, &answers->elastic, index, err);
+    return cm_index_open(context, index, err);
 }
 
 /* Answers that do not exist yet may come, and so may a server that is away; what cannot be read is
  * better said now than to every page. */
-static int look_at_answers(answers_t *answers, cm_app_t *app)
+static int probe_answers(cm_index_settings_t *answers, cm_app_t *app)
 {
     cm_index_t *index = NULL;
 
@@ -76,10 +67,10 @@ static int look_at_answers(answers_t *answers, cm_app_t *app)
     return rc == CM_EAWAY || rc == CM_EINPUT ? 0 : rc;
 }
 
-static void tell(const cm_app_t *app, const serve_options_t *serve, const cm_server_t *server)
+static void tell(const cm_app_t *app, const serve_options_t *serve,
+                 const cm_index_settings_t *answers, const cm_server_t *server)
 {
-    fprintf(app->messages, "serving %s on %s://%s\n",
-            serve->index == CM_INDEX_ELASTICSEARCH ? serve->elastic.index : app->global.data_dir,
+    fprintf(app->messages, "serving %s on %s://%s\n", cm_index_place(answers),
             serve->tls.cert != NULL ? "https" : "http", cm_server_address(server));
     if (cm_server_closed(server) != NULL)
         fprintf(app->messages, "%s\n", cm_server_closed(server));
@@ -88,15 +79,12 @@ static void tell(const cm_app_t *app, const serve_options_t *serve, const cm_ser
 static int run(cm_app_t *app, const void *given, int argc, char **argv)
 {
     const serve_options_t *serve = given;
-    answers_t answers = {
-        .app = app,
-        .index = serve->index,
-        .elastic = cm_elastic_settings_of(&serve->elastic, app->values, &app->log, app->stop)};
+    cm_index_settings_t answers = cm_app_index_settings(app, serve->index, &serve->elastic);
     cm_server_options_t server_options = {.listen = serve->listen,
                                           .hosts = serve->hosts,
                                           .open_index = open_answers,
                                           .open_context = &answers,
-                                          .synthetic = serve->index == CM_INDEX_EMBEDDED &&
+                                          .synthetic = cm_index_in_data_dir(&answers) &&
                                                        cm_demo_marked(app->global.data_dir),
                                           .demo_of = app->global.data_dir};
     cm_credentials_t credentials;
@@ -104,16 +92,16 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
 
     (void)argc;
     (void)argv;
-    if (answers.elastic.timeout_ms > PAGE_VIEW_MS)
-        answers.elastic.timeout_ms = PAGE_VIEW_MS;
+    if (answers.elasticsearch.timeout_ms > PAGE_VIEW_MS)
+        answers.elasticsearch.timeout_ms = PAGE_VIEW_MS;
     int rc = cm_credentials_read(&credentials, &serve->reading, &serve->tls, &app->err);
     if (rc == 0)
-        rc = look_at_answers(&answers, app);
+        rc = probe_answers(&answers, app);
     cm_credentials_fill(&credentials, &server_options);
     if (rc == 0)
         rc = cm_server_start(&server_options, &app->log, &server, &app->err);
     if (rc == 0)
-        tell(app, serve, server);
+        tell(app, serve, &answers, server);
     while (rc == 0 && !atomic_load(app->stop)) {
         cm_credentials_renew(&credentials, server, atomic_load(app->hangups), &app->log);
         cm_sleep_ms(200);

@@ -1,8 +1,8 @@
 /* clickmill verify: are the answers those that follow from the events? */
 #include "base/progress.h"
 #include "cmd/commands.h"
-#include "cmd/elastic.h"
 #include "cmd/verify_print.h"
+#include "index/computed.h"
 #include "pipeline/upkeep.h"
 #include "pipeline/windows.h"
 
@@ -49,7 +49,7 @@ static const cm_option_t options[] = {
 enum { NOT_KNOWN = -1 /* events that answers cover */ };
 
 typedef struct verification {
-    cm_elastic_settings_t elastic; /* the index borrows it */
+    cm_index_settings_t settings;
     cm_app_t *app;
     const verify_options_t *given;
     cm_index_t *index;
@@ -219,7 +219,8 @@ static int verify_windows(verification_t *self, unsigned windows, int64_t timeou
                                     .progress = cm_upkeep_progress,
                                     .progress_context = &self->progress};
     cm_mill_result_t result = {0};
-    cm_reader_t *names = NULL;
+    cm_reader_t *strings = NULL;
+    cm_index_t *expected = NULL;
     int rc = 0;
 
     start_progress(self, "recomputing", "events");
@@ -228,14 +229,14 @@ static int verify_windows(verification_t *self, unsigned windows, int64_t timeou
     cm_progress_end(&self->progress);
     start_progress(self, "comparing", "rows");
     if (rc == 0)
-        rc = open_reader(self, &names, &app->err);
+        rc = open_reader(self, &strings, &app->err);
     if (rc == 0) {
-        const int64_t newer = events_of(names) - end_ordinal;
+        const int64_t newer = events_of(strings) - end_ordinal;
         if (self->growing && end_ordinal >= 0 && newer > self->newer)
             self->newer = newer;
-        rc = cm_index_verify(&(cm_index_verify_options_t){.index = self->index,
-                                                          .result = &result,
-                                                          .reader = names,
+        expected = cm_index_computed_new(&result, strings);
+        rc = cm_index_verify(&(cm_index_verify_options_t){.expected = expected,
+                                                          .actual = self->index,
                                                           .windows = windows,
                                                           .found = found,
                                                           .progress = show_rows,
@@ -243,7 +244,8 @@ static int verify_windows(verification_t *self, unsigned windows, int64_t timeou
                              &self->done, &app->err);
     }
     cm_progress_end(&self->progress);
-    cm_reader_close(names);
+    cm_index_close(expected);
+    cm_reader_close(strings);
     cm_mill_result_free(&result);
     return rc;
 }
@@ -275,7 +277,7 @@ static int verify_all(verification_t *self)
     }
     if (rc == 0)
         rc = cm_index_verify_foreign(
-            &(cm_index_verify_options_t){.index = self->index, .found = found, .context = self},
+            &(cm_index_verify_options_t){.actual = self->index, .found = found, .context = self},
             &self->done, &self->app->err);
     return rc;
 }
@@ -331,9 +333,8 @@ static int prepare(verification_t *self)
 {
     cm_app_t *app = self->app;
 
-    self->elastic =
-        cm_elastic_settings_of(&self->given->elastic, app->values, &app->log, app->stop);
-    int rc = cm_index_open_chosen(app, self->given->index, &self->elastic, &self->index, &app->err);
+    self->settings = cm_app_index_settings(app, self->given->index, &self->given->elastic);
+    int rc = cm_index_open(&self->settings, &self->index, &app->err);
     if (rc == 0) {
         self->index->unchecked = true;
         rc = cm_index_hold(self->index, &self->held, &app->err);
@@ -451,13 +452,13 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
                      "`clickmill process --rebuild --store cassandra%s` reads all of it; as long "
                      "as others write, leave cassandra.only_writer out",
                      (long long)self.foreign.count, self.foreign.count == 1 ? "" : "s",
-                     self.given->index == CM_INDEX_ELASTICSEARCH ? " --index elasticsearch" : "");
+                     cm_index_argument(&self.settings));
     if (rc == 0 && cm_index_verified_wrong(&self.done) > 0)
         rc = cm_fail(&app->err, CM_EDIFFER,
                      "the answers are not those that follow from the events; `clickmill process "
                      "--rebuild%s%s` makes them anew",
                      !self.growing ? " --store cassandra" : "",
-                     self.given->index == CM_INDEX_ELASTICSEARCH ? " --index elasticsearch" : "");
+                     cm_index_argument(&self.settings));
     return rc;
 }
 

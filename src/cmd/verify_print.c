@@ -45,10 +45,10 @@ static cm_stored_average_t stored_of(const cm_answer_t *answer, int field)
 static bool differs(const cm_index_discrepancy_t *d, int field)
 {
     if (field < INTEGERS)
-        return integer_of(&d->index->measures, field) != integer_of(&d->events->measures, field);
-    const cm_stored_average_t wanted = average_of(&d->events->measures, field);
-    const cm_stored_average_t there = stored_of(d->index, field);
-    return d->index->stored != NULL &&
+        return integer_of(&d->actual->measures, field) != integer_of(&d->expected->measures, field);
+    const cm_stored_average_t wanted = average_of(&d->expected->measures, field);
+    const cm_stored_average_t there = stored_of(d->actual, field);
+    return d->actual->stored != NULL &&
            (wanted.there != there.there || (wanted.there && wanted.value != there.value));
 }
 
@@ -149,14 +149,14 @@ static void add_row_line(cm_verify_printer_t *printer, const cm_index_discrepanc
 {
     cm_str_t *line = printer->lines[printer->line_count++];
 
-    name_row(printer, d->index != NULL ? d->index : d->events, line);
+    name_row(printer, d->actual != NULL ? d->actual : d->expected, line);
     line[COLUMN_FIELD] = CM_STR("(row)");
-    line[COLUMN_INDEX] = d->index == NULL ? CM_STR("missing")
-                         : d->twice       ? CM_STR("twice")
-                                          : clicks_of(printer, d->index);
-    line[COLUMN_EVENTS] = d->events == NULL ? CM_STR("none")
-                          : d->twice        ? CM_STR("once")
-                                            : clicks_of(printer, d->events);
+    line[COLUMN_INDEX] = d->actual == NULL ? CM_STR("missing")
+                         : d->twice        ? CM_STR("twice")
+                                           : clicks_of(printer, d->actual);
+    line[COLUMN_EVENTS] = d->expected == NULL ? CM_STR("none")
+                          : d->twice          ? CM_STR("once")
+                                              : clicks_of(printer, d->expected);
 }
 
 /* A document has no columns of its own. */
@@ -180,14 +180,14 @@ static void add_field_line(cm_verify_printer_t *printer, const cm_index_discrepa
     cm_str_t *line = printer->lines[printer->line_count++];
     cm_buf_t there = CM_BUF_INIT, wanted = CM_BUF_INIT;
 
-    name_row(printer, d->index, line);
+    name_row(printer, d->actual, line);
     line[COLUMN_FIELD] = cm_str(field_names[field]);
     if (field < INTEGERS) {
-        cm_buf_add_i64(&there, integer_of(&d->index->measures, field));
-        cm_buf_add_i64(&wanted, integer_of(&d->events->measures, field));
+        cm_buf_add_i64(&there, integer_of(&d->actual->measures, field));
+        cm_buf_add_i64(&wanted, integer_of(&d->expected->measures, field));
     } else {
-        add_average(&there, stored_of(d->index, field), "-");
-        add_average(&wanted, average_of(&d->events->measures, field), "-");
+        add_average(&there, stored_of(d->actual, field), "-");
+        add_average(&wanted, average_of(&d->expected->measures, field), "-");
     }
     line[COLUMN_INDEX] = keep(printer, &there);
     line[COLUMN_EVENTS] = keep(printer, &wanted);
@@ -199,7 +199,7 @@ static int add_lines(cm_verify_printer_t *printer, const cm_index_discrepancy_t 
 {
     if (d->alias != NULL) {
         add_document_line(printer, d);
-    } else if (d->index == NULL || d->events == NULL || d->twice) {
+    } else if (d->actual == NULL || d->expected == NULL || d->twice) {
         add_row_line(printer, d);
     } else {
         for (int field = 0; field < FIELDS; field++) {
@@ -215,8 +215,8 @@ static int add_lines(cm_verify_printer_t *printer, const cm_index_discrepancy_t 
 /* One side: the fields that differ, or all where the other side has no such row. */
 static void add_side(cm_buf_t *out, const cm_index_discrepancy_t *d, bool index)
 {
-    const cm_answer_t *answer = index ? d->index : d->events;
-    const bool all = d->index == NULL || d->events == NULL || d->twice;
+    const cm_answer_t *answer = index ? d->actual : d->expected;
+    const bool all = d->actual == NULL || d->expected == NULL || d->twice;
     char between = '{';
 
     cm_buf_add_text(out, index ? ",\"index\":" : ",\"events\":");
@@ -251,7 +251,7 @@ static void add_document_object(cm_buf_t *out, const cm_index_discrepancy_t *d)
 static void add_row_object(cm_buf_t *out, const cm_index_discrepancy_t *d)
 {
     static const char *const dimensions[CM_DIMENSION_COUNT] = {"cell", "url", "country", "site"};
-    const cm_answer_t *answer = d->index != NULL ? d->index : d->events;
+    const cm_answer_t *answer = d->actual != NULL ? d->actual : d->expected;
     char start[CM_TIME_TEXT];
 
     cm_buf_printf(out, "{\"window\":\"%s\"", cm_index_window_names[answer->window]);

@@ -9,6 +9,8 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "base/waiter.h"
+#include "event/batch.h"
 #include "mill/measures.h"
 
 /* An average as an index has it written down. */
@@ -91,23 +93,77 @@ typedef struct cm_freshness {
     bool daily_visitors;
 } cm_freshness_t;
 
+enum { CM_INDEX_EPOCH = 32 }; /* characters */
+
+/* How far a mirror of an index is. All zero: nothing is known of it. */
+typedef struct cm_index_checkpoint {
+    char epoch[CM_INDEX_EPOCH + 1]; /* identifies its last writer; empty: none */
+    int64_t watermark;              /* it has the changes up to this `updated_at`, ms */
+} cm_index_checkpoint_t;
+
+typedef struct cm_index_apply {
+    bool rebuild;              /* fill an empty index and put it in the place of the old one */
+    const cm_waiter_t *waiter; /* asked while a server is away; NULL: no end of waiting */
+    /* Called now and then with the share done, 0..1, and the rows so far; may be NULL. */
+    void (*progress)(void *context, double share, uint64_t rows);
+    void *context;
+    cm_batch_t *refused; /* gets a dead letter for each row that the index refuses */
+} cm_index_apply_t;
+
+/* What apply() did. */
+typedef struct cm_index_applied {
+    bool compared; /* all rows were compared, because another program had written the index */
+    uint64_t sent, removed, refused, retries;
+    uint64_t bytes, wire_bytes; /* sent: before and after compression */
+} cm_index_applied_t;
+
+/* What probe() finds. */
+typedef struct cm_index_facts {
+    char server[256]; /* what answers, in one sentence; empty: nothing did */
+    char state[2048]; /* the state of the index, in one sentence */
+    bool complete;    /* the index exists */
+    bool created;     /* it did not before this probe */
+} cm_index_facts_t;
+
+/* Rows (since, until] by `updated_at`. */
+typedef struct cm_index_changes {
+    int64_t since, until;
+    cm_answer_fn changed, removed; /* removed: the measures are zero; NULL: not wanted */
+    void *context;
+} cm_index_changes_t;
+
 typedef struct cm_index cm_index_t;
 
+/* What an engine can do. An operation that is NULL is missing; the functions below say what happens
+ * then. */
 typedef struct cm_index_ops {
     int (*query)(cm_index_t *index, const cm_index_query_t *query, cm_answer_fn row, void *context,
                  cm_err_t *err);
     int (*freshness)(cm_index_t *index, cm_window_t window, cm_freshness_t *out, cm_err_t *err);
-    void (*close)(cm_index_t *index);
-    int (*hold)(cm_index_t *index, cm_err_t *err); /* NULL: it cannot */
-    /* NULL: only Clickmill writes there. */
+    int (*hold)(cm_index_t *index, cm_err_t *err);
     int (*foreign)(cm_index_t *index, cm_foreign_fn take, void *context, cm_err_t *err);
+    int (*watermark)(cm_index_t *index, int64_t *watermark, cm_err_t *err);
+    int (*count_changes)(cm_index_t *index, int64_t since, int64_t until, int64_t *count,
+                         cm_err_t *err);
+    int (*changes)(cm_index_t *index, const cm_index_changes_t *changes, cm_err_t *err);
+    int (*checkpoint)(cm_index_t *index, const char *mirror, cm_index_checkpoint_t *checkpoint,
+                      cm_err_t *err);
+    int (*set_checkpoint)(cm_index_t *index, const char *mirror,
+                          const cm_index_checkpoint_t *checkpoint, cm_err_t *err);
+    int (*apply)(cm_index_t *index, cm_index_t *source, const cm_index_apply_t *options,
+                 cm_index_checkpoint_t *checkpoint, cm_index_applied_t *applied, cm_err_t *err);
+    int (*forget)(cm_index_t *index, cm_err_t *err);
+    int (*probe)(cm_index_t *index, bool create, cm_index_facts_t *facts, cm_err_t *err);
+    void (*close)(cm_index_t *index);
 } cm_index_ops_t;
 
 struct cm_index {
     const cm_index_ops_t *ops;
-    bool daily; /* user ids live for one UTC day, says the configuration */
-    /* Checksums do not matter, nor whether the freshness was written by somebody else: all is
-     * compared with the events (verify). */
+    const char *engine; /* what sentences call it: "Elasticsearch" */
+    const char *name;   /* what its checkpoints are kept under; lives as long as the index */
+    bool daily;         /* user ids live for one UTC day, says the configuration */
+    /* Neither checksums nor a freshness that another program wrote matter: all rows are compared
+     * with the events (verify). */
     bool unchecked;
 };
 
@@ -117,37 +173,101 @@ static inline const char *cm_freshness_visitors(const cm_freshness_t *freshness)
     return freshness->daily_visitors ? "daily" : "users";
 }
 
-/* Opens the embedded index of a data directory for reading, while another process or thread may
- * write it. CM_EINPUT when there is none yet. */
-int cm_index_embedded_open(const char *data_dir, cm_index_t **index, cm_err_t *err);
+/* ---- reading ---- */
 
+/* Calls `row` for each row of the query. CM_ECORRUPT where the index is damaged, CM_EAWAY where its
+ * server does not answer, CM_EINPUT where it has no answers. */
 static inline int cm_index_query(cm_index_t *index, const cm_index_query_t *query, cm_answer_fn row,
                                  void *context, cm_err_t *err)
 {
     return index->ops->query(index, query, row, context, err);
 }
 
+/* How far the answers of a window are. Errors are those of cm_index_query(). */
 static inline int cm_index_freshness(cm_index_t *index, cm_window_t window, cm_freshness_t *out,
                                      cm_err_t *err)
 {
     return index->ops->freshness(index, window, out, err);
 }
 
-/* From now on all answers are of one moment, where the index can do that: `*held`. */
+/* From now on all answers are of one moment, where the engine can do that: `*held`. */
 static inline int cm_index_hold(cm_index_t *index, bool *held, cm_err_t *err)
 {
     *held = index->ops->hold != NULL;
     return *held ? index->ops->hold(index, err) : 0;
 }
 
-/* Calls `take` for each document that no query can give, because it is of no window or of no
- * dimension that Clickmill has. */
+/* Calls `take` for each document that no query returns, because it has no window or no dimension of
+ * Clickmill. An engine that only Clickmill writes has none. */
 static inline int cm_index_foreign(cm_index_t *index, cm_foreign_fn take, void *context,
                                    cm_err_t *err)
 {
     return index->ops->foreign != NULL ? index->ops->foreign(index, take, context, err) : 0;
 }
 
+/* ---- changes, for a mirror (index/mirror.h) ---- */
+
+/* Whether the engine knows which rows changed since a watermark. If it does not, its mirrors
+ * compare all rows each time. */
+static inline bool cm_index_tracks_changes(const cm_index_t *index)
+{
+    return index->ops->changes != NULL;
+}
+
+/* The `updated_at` of the latest change, ms; 0: there are no answers. */
+int cm_index_watermark(cm_index_t *index, int64_t *watermark, cm_err_t *err);
+
+/* About how many rows cm_index_changes() will give; 0: not known. */
+int cm_index_count_changes(cm_index_t *index, int64_t since, int64_t until, int64_t *count,
+                           cm_err_t *err);
+
+/* Gives the rows of all windows and dimensions that changed or vanished, in no order. Where the
+ * engine does not track changes, all rows, whatever the span. Nothing is locked meanwhile: a row
+ * that changes again during the walk may be left out or come as it is then. */
+int cm_index_changes(cm_index_t *index, const cm_index_changes_t *changes, cm_err_t *err);
+
+/* How far the mirror of that name is. The first call makes the index remember which rows vanish.
+ * Needs an index that was opened for writing, as the next one does. CM_EUSAGE where the engine
+ * keeps none. */
+int cm_index_checkpoint(cm_index_t *index, const char *mirror, cm_index_checkpoint_t *checkpoint,
+                        cm_err_t *err);
+
+/* Notes it. `mirror` NULL: forgets how far any mirror is, so that each compares all rows next time;
+ * `checkpoint` is then not used. */
+int cm_index_set_checkpoint(cm_index_t *index, const char *mirror,
+                            const cm_index_checkpoint_t *checkpoint, cm_err_t *err);
+
+/* ---- writing ---- */
+
+/* Makes the index equal to `source`, and notes in `checkpoint` how far it is then: only rows that
+ * changed since are read, unless another program has written the index meanwhile. Adds to
+ * `applied`.
+ * CM_EUSAGE for what the configuration is to blame for; the waiter's code; CM_EIO when the index
+ * refuses too much; CM_ESTOP. CM_EBUSY when another program wrote at the same time, CM_EINPUT and
+ * CM_EAWAY when the index vanished or the server was away meanwhile: a further call repairs it. */
+static inline int cm_index_apply(cm_index_t *index, cm_index_t *source,
+                                 const cm_index_apply_t *options, cm_index_checkpoint_t *checkpoint,
+                                 cm_index_applied_t *applied, cm_err_t *err)
+{
+    return index->ops->apply(index, source, options, checkpoint, applied, err);
+}
+
+/* Forgets all answers, also damaged ones, and how far any mirror is. */
+static inline int cm_index_forget(cm_index_t *index, cm_err_t *err)
+{
+    return index->ops->forget(index, err);
+}
+
+/* Looks at the server and at the index without waiting for one that is away; `create` makes what is
+ * missing. After an error the facts hold what was found before it. CM_EUSAGE says what is wrong and
+ * what to do, CM_EAWAY that the server is not well. */
+static inline int cm_index_probe(cm_index_t *index, bool create, cm_index_facts_t *facts,
+                                 cm_err_t *err)
+{
+    return index->ops->probe(index, create, facts, err);
+}
+
+/* NULL is fine. */
 static inline void cm_index_close(cm_index_t *index)
 {
     if (index != NULL)

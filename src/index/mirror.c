@@ -1,417 +1,380 @@
 #include "index/mirror.h"
 
-#include "elastic/bulk.h"
-#include "index/elasticsearch/copy.h"
-#include "index/elasticsearch/elasticsearch.h"
+#include "base/clock.h"
+#include "base/progress.h"
 
-#include <stdio.h>
+#include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 
-enum { PROGRESS_ROWS = 1024 };
+enum {
+    GIVE_UP_MS = 5000, /* wait for a target that is away, after the program was told to stop */
+    AGAIN_MS = 500,    /* before a push after one that failed, then doubled up to: */
+    AGAIN_MOST_MS = 30000,
+    FAILURES = 5, /* in a row, before a mirror that is not endless ends */
+    POLL_MS = 20,
+};
 
 struct cm_index_mirror {
     cm_index_mirror_options_t options;
-    cm_elastic_t *client;
-    cm_elastic_bulk_t *bulk;
+    cm_index_t *target; /* the thread's */
+    cm_index_t *source; /* the owner's, for checkpoints */
+    cm_batch_t refused; /* the thread's */
+    cm_waiter_t waiter;
+    pthread_t thread;
+    atomic_bool leave; /* ends the thread and its requests */
+    /* under the lock */
+    pthread_mutex_t lock;
+    pthread_cond_t woken;
+    bool wanted, working, rebuild, collectable;
+    int failures; /* pushes in a row that failed and are repeated */
+    int rc;       /* of the push that ended the thread */
+    cm_err_t err;
+    cm_index_checkpoint_t checkpoint; /* of the last push that succeeded */
     cm_batch_t letters;
-    cm_buf_t document;
-    /* The freshness that the copy has, where it is known. */
-    cm_freshness_t fresh[CM_WINDOW_COUNT];
-    bool fresh_known;
-    /* of a push */
-    cm_database_t database;
-    cm_index_elasticsearch_indices_t target;
-    cm_copy_t *copy; /* what the copy had, while everything is compared; or NULL */
-    int64_t rows, done;
-    uint64_t refused;
-    cm_err_t *err;
+    cm_index_applied_t applied;
+    double share;
+    uint64_t rows;            /* of the push at work */
+    char reason[CM_ERR_TEXT]; /* why the target is waited for; empty: it is not */
 };
 
-static const cm_elastic_settings_t *settings_of(const cm_index_mirror_t *self)
-{
-    return self->options.settings;
-}
+/* ---- the thread ---- */
 
-void cm_index_mirror_name(const cm_elastic_settings_t *settings, cm_buf_t *name)
-{
-    cm_buf_printf(name, "elasticsearch:%s/%s",
-                  settings->cloud_id != NULL ? settings->cloud_id : settings->hosts,
-                  settings->index);
-}
-
-/* ---- what is refused ---- */
-
-static int refuse(void *context, cm_str_t index, cm_str_t id, cm_str_t document, cm_str_t reason,
-                  cm_err_t *err)
+static int wait_for_target(void *context, uint64_t retries, const char *reason)
 {
     cm_index_mirror_t *self = context;
-    char origin[CM_INDEX_NAME + 100], why[500];
 
-    snprintf(origin, sizeof origin, CM_INDEX_MIRROR_ORIGIN "%.*s/%.*s", (int)index.len, index.data,
-             (int)id.len, id.data);
-    snprintf(why, sizeof why, "%.*s", cm_utf8_head(reason, sizeof why - 1), reason.data);
-    cm_batch_reject(&self->letters, document, why, origin);
-    if (++self->refused < CM_INDEX_REFUSED_MAX)
-        return 0;
-    return cm_fail(
-        err, CM_EIO,
-        "%s refuses one document after the other, the last because of: %s; compare its "
-        "mapping with `clickmill doctor`, or make the index anew with `clickmill process "
-        "--rebuild`",
-        cm_elastic_host(self->client), why);
+    (void)retries;
+    pthread_mutex_lock(&self->lock);
+    snprintf(self->reason, sizeof self->reason, "%s", reason != NULL ? reason : "");
+    pthread_mutex_unlock(&self->lock);
+    return atomic_load(&self->leave) ? CM_EAWAY : 0;
 }
 
-void cm_index_mirror_letters(cm_index_mirror_t *self, cm_batch_t *letters)
-{
-    cm_batch_copy(letters, &self->letters);
-    cm_batch_clear(&self->letters);
-}
-
-/* ---- rows ---- */
-
-static cm_str_t index_of(const cm_index_mirror_t *self, const cm_answer_t *answer)
-{
-    return cm_str(answer->dimension == CM_PER_CELL ? self->target.cells : self->target.totals);
-}
-
-static void show(cm_index_mirror_t *self)
-{
-    if (self->options.progress == NULL)
-        return;
-    double share = self->rows > 0 ? (double)self->done / (double)self->rows : 1;
-    self->options.progress(self->options.context, share < 1 ? share : 1, (uint64_t)self->done);
-}
-
-static int send_row(void *context, const cm_answer_t *answer)
+static void note_progress(void *context, double share, uint64_t rows)
 {
     cm_index_mirror_t *self = context;
-    char id[CM_DOCUMENT_ID];
 
-    if (self->done++ % PROGRESS_ROWS == 0)
-        show(self);
-    cm_document_id(answer, id);
-    if (self->copy != NULL && cm_copy_has(self->copy, answer, id))
-        return 0;
-    cm_buf_clear(&self->document);
-    cm_document_add(&self->document, answer);
-    return cm_elastic_bulk_put(self->bulk, index_of(self, answer), (cm_str_t){id, sizeof id},
-                               (cm_str_t){self->document.data, self->document.len}, self->err);
+    pthread_mutex_lock(&self->lock);
+    self->share = share;
+    self->rows = rows;
+    self->reason[0] = '\0';
+    pthread_mutex_unlock(&self->lock);
 }
 
-static int remove_row(void *context, const cm_answer_t *answer)
+/* Whether a further push may succeed where this one failed. */
+static bool passes(const cm_index_mirror_t *self, int rc)
 {
-    cm_index_mirror_t *self = context;
-    char id[CM_DOCUMENT_ID];
-
-    cm_document_id(answer, id);
-    return cm_elastic_bulk_remove(self->bulk, index_of(self, answer), (cm_str_t){id, sizeof id},
-                                  self->err);
+    return !atomic_load(&self->leave) && (rc == CM_EAWAY || rc == CM_EINPUT || rc == CM_EBUSY) &&
+           (self->options.endless || self->failures < FAILURES);
 }
 
-/* ---- freshness ---- */
-
-static bool same_freshness(const cm_freshness_t *a, const cm_freshness_t *b)
+static int push_unlocked(cm_index_mirror_t *self, bool rebuild, cm_index_checkpoint_t *checkpoint,
+                         cm_index_applied_t *applied, cm_err_t *err)
 {
-    return a->present == b->present && a->accepted == b->accepted && a->processed == b->processed &&
-           a->events == b->events && a->cells == b->cells && a->updated_at == b->updated_at &&
-           a->dead == b->dead && a->session_timeout == b->session_timeout;
-}
+    const cm_index_apply_t options = {.rebuild = rebuild,
+                                      .waiter = &self->waiter,
+                                      .progress = note_progress,
+                                      .context = self,
+                                      .refused = &self->refused};
+    cm_index_t *source;
 
-static int read_freshness(cm_index_t *index, cm_freshness_t fresh[CM_WINDOW_COUNT], cm_err_t *err)
-{
-    int rc = 0;
-    for (int w = 0; rc == 0 && w < CM_WINDOW_COUNT; w++)
-        rc = cm_index_freshness(index, (cm_window_t)w, &fresh[w], err);
-    return rc;
-}
-
-static int local_freshness(const cm_index_mirror_t *self, cm_freshness_t fresh[CM_WINDOW_COUNT],
-                           cm_err_t *err)
-{
-    cm_index_t *index;
-
-    int rc = cm_index_embedded_open(self->options.data_dir, &index, err);
+    int rc = cm_index_open(&self->options.source, &source, err);
     if (rc < 0)
         return rc;
-    rc = read_freshness(index, fresh, err);
-    cm_index_close(index);
+    rc = cm_index_apply(self->target, source, &options, checkpoint, applied, err);
+    cm_index_close(source);
     return rc;
 }
 
-/* What the copy says of itself, asked once. Who reads does not wait for a server; without an answer
- * the freshness is sent, which does. */
-static void learn_freshness(cm_index_mirror_t *self)
+/* One push, with the lock held before and after, but not meanwhile. */
+static void push(cm_index_mirror_t *self)
 {
-    cm_index_t *index;
-    cm_err_t why;
+    cm_index_checkpoint_t checkpoint = self->checkpoint;
+    cm_index_applied_t applied = self->applied;
+    bool rebuild = self->rebuild;
+    cm_err_t err = {0};
 
-    if (self->fresh_known || cm_index_elasticsearch_open(settings_of(self), &index, &why) < 0)
-        return;
-    self->fresh_known = read_freshness(index, self->fresh, &why) == 0;
-    cm_index_close(index);
+    self->wanted = false;
+    self->working = true;
+    self->share = 0;
+    pthread_mutex_unlock(&self->lock);
+    int rc = push_unlocked(self, rebuild, &checkpoint, &applied, &err);
+    pthread_mutex_lock(&self->lock);
+    self->working = false;
+    self->reason[0] = '\0';
+    self->applied = applied;
+    self->collectable = true;
+    cm_batch_copy(&self->letters, &self->refused);
+    cm_batch_clear(&self->refused);
+    if (rc == 0) {
+        self->checkpoint = checkpoint;
+        self->rebuild = false;
+        self->failures = 0;
+    } else if (passes(self, rc)) {
+        self->failures++;
+        self->wanted = true;
+        snprintf(self->reason, sizeof self->reason, "%s", err.text);
+    } else {
+        self->rc = rc;
+        self->err = err;
+    }
 }
 
-/* Comes last, when the rows that it is about can be seen. */
-static int send_freshness(cm_index_mirror_t *self, const cm_freshness_t fresh[CM_WINDOW_COUNT],
+/* With the lock held before and after: waits a while before the next push, when the last failed. */
+static void rest(cm_index_mirror_t *self)
+{
+    int64_t wait = AGAIN_MS;
+    struct timespec until;
+
+    for (int i = 1; i < self->failures && wait < AGAIN_MOST_MS; i++)
+        wait *= 2;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += wait / 1000;
+    until.tv_nsec += wait % 1000 * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    while (!atomic_load(&self->leave) &&
+           pthread_cond_timedwait(&self->woken, &self->lock, &until) == 0)
+        ;
+}
+
+static void *work(void *context)
+{
+    cm_index_mirror_t *self = context;
+
+    pthread_mutex_lock(&self->lock);
+    while (!atomic_load(&self->leave) && self->rc == 0) {
+        if (self->failures > 0)
+            rest(self);
+        if (self->wanted && !atomic_load(&self->leave))
+            push(self);
+        else if (!atomic_load(&self->leave))
+            pthread_cond_wait(&self->woken, &self->lock);
+    }
+    if (self->rc == 0 && self->wanted) /* so that finish() does not wait */
+        self->rc = cm_fail(&self->err, CM_ESTOP, "stopped");
+    pthread_mutex_unlock(&self->lock);
+    return NULL;
+}
+
+/* ---- the owner's side ---- */
+
+static int start(cm_index_mirror_t *self, cm_err_t *err)
+{
+    cm_index_settings_t target = self->options.target;
+
+    target.stop = &self->leave;
+    int rc = cm_index_open_writer(&self->options.source, self->options.store, &self->source, err);
+    if (rc == 0)
+        rc = cm_index_open_writer(&target, NULL, &self->target, err);
+    if (rc == 0)
+        rc = cm_index_checkpoint(self->source, self->target->name, &self->checkpoint, err);
+    if (rc == 0 && pthread_create(&self->thread, NULL, work, self) != 0)
+        rc = cm_fail_thread(err);
+    return rc;
+}
+
+static void free_all(cm_index_mirror_t *self)
+{
+    cm_index_close(self->target);
+    cm_index_close(self->source);
+    pthread_cond_destroy(&self->woken);
+    pthread_mutex_destroy(&self->lock);
+    cm_batch_free(&self->refused);
+    cm_batch_free(&self->letters);
+    free(self);
+}
+
+int cm_index_mirror_start(const cm_index_mirror_options_t *options, cm_index_mirror_t **mirror,
                           cm_err_t *err)
-{
-    char id[40];
-    int rc = 0;
-
-    for (int w = 0; rc == 0 && w < CM_WINDOW_COUNT; w++) {
-        if (!fresh[w].present || (self->fresh_known && same_freshness(&fresh[w], &self->fresh[w])))
-            continue;
-        snprintf(id, sizeof id, "freshness:%s", cm_index_window_names[w]);
-        cm_buf_clear(&self->document);
-        cm_document_add_freshness(&self->document, (cm_window_t)w, &fresh[w]);
-        rc = cm_elastic_bulk_put(self->bulk, cm_str(self->target.totals), cm_str(id),
-                                 (cm_str_t){self->document.data, self->document.len}, err);
-    }
-    if (rc == 0)
-        rc = cm_elastic_bulk_flush(self->bulk, err);
-    if (rc == 0) {
-        memcpy(self->fresh, fresh, sizeof self->fresh);
-        self->fresh_known = true;
-    }
-    return rc;
-}
-
-/* ---- a push ---- */
-
-/* From now on the indices are ours: whoever wrote them before will notice. */
-static int take(cm_index_mirror_t *self, cm_index_checkpoint_t *published, cm_err_t *err)
-{
-    int rc = cm_index_elasticsearch_new_epoch(published->epoch, err);
-    published->watermark = 0;
-    self->fresh_known = false;
-    return rc < 0 ? rc
-                  : cm_index_elasticsearch_set_epoch(self->client, settings_of(self),
-                                                     self->options.waiter, &self->target,
-                                                     published->epoch, err);
-}
-
-static int remember(void *context, cm_str_t id, const cm_answer_t *answer)
-{
-    cm_index_mirror_t *self = context;
-    return cm_copy_add(self->copy, id, answer) < 0 ? cm_fail_memory(self->err) : 0;
-}
-
-/* Reads what the copy has of the windows that we have. */
-static int read_copy(cm_index_mirror_t *self, const cm_freshness_t fresh[CM_WINDOW_COUNT],
-                     cm_err_t *err)
-{
-    const char *const names[] = {self->target.cells, self->target.totals};
-    unsigned windows = 0;
-    int rc = 0;
-
-    for (int w = 0; w < CM_WINDOW_COUNT; w++)
-        windows |= fresh[w].present ? cm_window_mask(w) : 0;
-    self->copy = cm_copy_new(windows);
-    rc = cm_index_elasticsearch_refresh(self->client, self->options.waiter, &self->target, err);
-    for (int i = 0; rc == 0 && i < 2; i++) {
-        cm_copy_begin(self->copy, i);
-        rc = cm_index_elasticsearch_each(self->client, settings_of(self), self->options.waiter,
-                                         names[i], remember, self, err);
-    }
-    return rc;
-}
-
-static int remove_foreign(void *context, int part, cm_str_t id)
-{
-    cm_index_mirror_t *self = context;
-    return cm_elastic_bulk_remove(
-        self->bulk, cm_str(part == 0 ? self->target.cells : self->target.totals), id, self->err);
-}
-
-/* Rows up to `watermark` that the copy lacks, and what it has too much. */
-static int send_rows(cm_index_mirror_t *self, int64_t since, int64_t watermark, cm_err_t *err)
-{
-    self->done = 0;
-    int rc = cm_index_changes_count(&self->database, since, watermark, &self->rows, err);
-    if (rc == 0 && since > 0)
-        rc = cm_index_changes_tombstones(&self->database, since, watermark, remove_row, self, err);
-    if (rc == 0)
-        rc = cm_index_changes_each(&self->database, since, watermark, send_row, self, err);
-    if (rc == 0 && self->copy != NULL)
-        rc = cm_copy_rest(self->copy, remove_foreign, self);
-    if (rc == 0)
-        rc = cm_elastic_bulk_flush(self->bulk, err);
-    show(self);
-    return rc;
-}
-
-/* Whether the copy has changes that we know nothing of, although they are of our epoch: the data
- * directory is an older copy of itself, from a backup. */
-static bool ran_ahead(cm_index_mirror_t *self, const cm_index_checkpoint_t *published)
-{
-    if (self->fresh_known) /* it was looked at before */
-        return false;
-    learn_freshness(self);
-    for (int w = 0; self->fresh_known && w < CM_WINDOW_COUNT; w++) {
-        if (self->fresh[w].present && self->fresh[w].updated_at > published->watermark)
-            return true;
-    }
-    return false;
-}
-
-/* Whether the indices are still the aliases' and ours. Who has taken them over, or moved an alias,
- * while we were writing does not know of all that we wrote, nor we of what he did: they get an
- * epoch that is nobody's, so that everybody compares. */
-static int check_overtaken(cm_index_mirror_t *self, const cm_index_checkpoint_t *published,
-                           bool *overtaken, cm_err_t *err)
-{
-    cm_index_elasticsearch_indices_t now;
-    char nobody[CM_EPOCH + 1];
-
-    int rc = cm_index_elasticsearch_find(self->client, settings_of(self), self->options.waiter,
-                                         &now, err);
-    if (rc < 0)
-        return rc;
-    *overtaken = strcmp(now.cells, self->target.cells) != 0 ||
-                 strcmp(now.totals, self->target.totals) != 0 ||
-                 strcmp(now.epoch, published->epoch) != 0;
-    if (!*overtaken || now.cells[0] == '\0' || now.totals[0] == '\0')
-        return 0;
-    rc = cm_index_elasticsearch_new_epoch(nobody, err);
-    return rc < 0 ? rc
-                  : cm_index_elasticsearch_set_epoch(self->client, settings_of(self),
-                                                     self->options.waiter, &now, nobody, err);
-}
-
-/* Where to write, and whether what is there must be compared first. */
-static int find_target(cm_index_mirror_t *self, bool rebuild, cm_index_checkpoint_t *published,
-                       bool *compare, cm_err_t *err)
-{
-    const cm_elastic_settings_t *settings = settings_of(self);
-    const cm_waiter_t *waiter = self->options.waiter;
-    int rc = 0;
-
-    *compare = false;
-    if (rebuild) {
-        rc = cm_index_elasticsearch_make_next(self->client, settings, waiter, &self->target, err);
-        return rc < 0 ? rc : take(self, published, err);
-    }
-    rc = cm_index_elasticsearch_find(self->client, settings, waiter, &self->target, err);
-    const bool none = self->target.cells[0] == '\0' && self->target.totals[0] == '\0';
-    if (rc == 0 && (self->target.cells[0] == '\0' || self->target.totals[0] == '\0'))
-        rc = cm_index_elasticsearch_prepare(self->client, settings, waiter, &self->target, err);
-    if (rc < 0)
-        return rc;
-    if (published->epoch[0] != '\0' && strcmp(published->epoch, self->target.epoch) == 0 &&
-        !ran_ahead(self, published))
-        return 0;
-    *compare = !none;
-    return take(self, published, err);
-}
-
-static void add_counts(cm_index_mirror_t *self, cm_index_mirrored_t *pushed)
-{
-    const cm_elastic_bulk_counts_t counts = cm_elastic_bulk_counts(self->bulk);
-
-    pushed->sent += counts.sent;
-    pushed->removed += counts.removed;
-    pushed->refused += counts.refused;
-    pushed->retries += counts.retries;
-    pushed->bytes += counts.bytes;
-    pushed->wire_bytes += counts.wire_bytes;
-}
-
-/* With the bulk open. The freshness is read before the rows, so that it promises nothing that they
- * do not keep. */
-static int push_with(cm_index_mirror_t *self, bool rebuild, cm_index_checkpoint_t *published,
-                     cm_index_mirrored_t *pushed, cm_err_t *err)
-{
-    cm_freshness_t fresh[CM_WINDOW_COUNT];
-    bool compare = false, overtaken = false;
-    int64_t watermark;
-
-    int rc = local_freshness(self, fresh, err);
-    if (rc == 0)
-        rc = cm_index_changes_latest(&self->database, &watermark, err);
-    if (rc == 0)
-        rc = find_target(self, rebuild, published, &compare, err);
-    if (rc == 0 && compare) {
-        pushed->compared = true;
-        rc = read_copy(self, fresh, err);
-    }
-    if (rc < 0)
-        return rc;
-    bool changed = watermark > published->watermark || compare;
-    if (changed)
-        rc = send_rows(self, published->watermark, watermark, err);
-    if (rc == 0 && changed && !rebuild)
-        rc = cm_index_elasticsearch_refresh(self->client, self->options.waiter, &self->target, err);
-    if (rc == 0 && !rebuild)
-        learn_freshness(self);
-    if (rc == 0)
-        rc = send_freshness(self, fresh, err);
-    if (rc == 0 && rebuild)
-        rc = cm_index_elasticsearch_swap(self->client, settings_of(self), self->options.waiter,
-                                         &self->target, err);
-    const bool wrote = changed || cm_elastic_bulk_counts(self->bulk).bodies > 0;
-    if (rc == 0 && wrote)
-        rc = check_overtaken(self, published, &overtaken, err);
-    if (rc == 0 && overtaken)
-        rc = cm_fail(err, CM_EBUSY,
-                     "somebody else writes to %s at the same time; the next push compares "
-                     "everything",
-                     settings_of(self)->index);
-    if (rc == 0)
-        published->watermark = watermark;
-    return rc;
-}
-
-int cm_index_mirror_push(cm_index_mirror_t *self, bool rebuild, cm_index_checkpoint_t *published,
-                         cm_index_mirrored_t *pushed, cm_err_t *err)
-{
-    const cm_elastic_bulk_options_t bulk = {.settings = settings_of(self),
-                                            .waiter = self->options.waiter,
-                                            .refused = refuse,
-                                            .context = self};
-    cm_index_checkpoint_t now = *published;
-
-    int rc = cm_database_open_read(self->options.data_dir, &self->database, err);
-    if (rc < 0)
-        return rc;
-    self->err = err;
-    self->refused = 0;
-    rc = cm_elastic_bulk_open(&bulk, &self->bulk, err);
-    if (rc == 0) {
-        rc = push_with(self, rebuild, &now, pushed, err);
-        add_counts(self, pushed);
-        cm_elastic_bulk_close(self->bulk);
-        self->bulk = NULL;
-    }
-    cm_copy_free(self->copy);
-    self->copy = NULL;
-    cm_database_close(&self->database);
-    if (rc == 0)
-        *published = now;
-    else
-        self->fresh_known = false;
-    return rc;
-}
-
-int cm_index_mirror_open(const cm_index_mirror_options_t *options, cm_index_mirror_t **publisher,
-                         cm_err_t *err)
 {
     cm_index_mirror_t *self = cm_alloc_zero(1, sizeof *self);
 
     self->options = *options;
-    int rc = cm_elastic_open(options->settings, &self->client, err);
+    self->waiter = (cm_waiter_t){wait_for_target, self};
+    self->rebuild = options->rebuild;
+    pthread_mutex_init(&self->lock, NULL);
+    pthread_cond_init(&self->woken, NULL);
+    int rc = start(self, err);
     if (rc < 0)
-        free(self);
+        free_all(self);
     else
-        *publisher = self;
+        *mirror = self;
     return rc;
 }
 
-void cm_index_mirror_close(cm_index_mirror_t *self)
+void cm_index_mirror_wake(cm_index_mirror_t *self)
+{
+    pthread_mutex_lock(&self->lock);
+    self->wanted = true;
+    pthread_cond_signal(&self->woken);
+    pthread_mutex_unlock(&self->lock);
+}
+
+bool cm_index_mirror_idle(const cm_index_mirror_t *mirror)
+{
+    cm_index_mirror_t *self = (cm_index_mirror_t *)mirror;
+
+    pthread_mutex_lock(&self->lock);
+    bool idle = self->rc != 0 || (!self->wanted && !self->working && !self->collectable);
+    pthread_mutex_unlock(&self->lock);
+    return idle;
+}
+
+/* Takes what the thread has left for the store. */
+static bool take_results(cm_index_mirror_t *self, cm_index_checkpoint_t *checkpoint,
+                         cm_batch_t *letters)
+{
+    pthread_mutex_lock(&self->lock);
+    bool some = self->collectable;
+    self->collectable = false;
+    *checkpoint = self->checkpoint;
+    *letters = self->letters;
+    self->letters = CM_BATCH_INIT;
+    pthread_mutex_unlock(&self->lock);
+    return some;
+}
+
+static int write_results(cm_index_mirror_t *self, const cm_index_checkpoint_t *checkpoint,
+                         const cm_batch_t *letters, cm_err_t *err)
+{
+    cm_sink_t *sink = &self->options.store->sink;
+    const char *name = self->target->name;
+    cm_index_checkpoint_t before;
+
+    int rc = cm_index_checkpoint(self->source, name, &before, err);
+    const bool moved =
+        checkpoint->watermark != before.watermark || strcmp(checkpoint->epoch, before.epoch) != 0;
+    if (rc == 0 && letters->dead_count > 0 && (rc = cm_sink_put(sink, letters, err)) == 0)
+        rc = cm_sink_commit(sink, err);
+    return rc == 0 && moved ? cm_index_set_checkpoint(self->source, name, checkpoint, err) : rc;
+}
+
+int cm_index_mirror_collect(cm_index_mirror_t *self, cm_err_t *err)
+{
+    cm_index_checkpoint_t checkpoint;
+    cm_batch_t letters;
+    int rc = 0;
+
+    if (take_results(self, &checkpoint, &letters))
+        rc = write_results(self, &checkpoint, &letters, err);
+    cm_batch_free(&letters);
+    if (rc < 0)
+        return rc;
+    pthread_mutex_lock(&self->lock);
+    if (self->rc < 0) {
+        rc = self->rc;
+        *err = self->err;
+    }
+    pthread_mutex_unlock(&self->lock);
+    return rc;
+}
+
+static void show(cm_index_mirror_t *self, cm_progress_t *progress)
+{
+    pthread_mutex_lock(&self->lock);
+    double share = self->share;
+    uint64_t rows = self->rows;
+    pthread_mutex_unlock(&self->lock);
+    cm_progress_show(progress, share, rows);
+}
+
+/* Why the target is being waited for, into `reason` of `size` bytes; false when it is not. */
+static bool get_trouble(const cm_index_mirror_t *mirror, char *reason, size_t size)
+{
+    cm_index_mirror_t *self = (cm_index_mirror_t *)mirror;
+
+    pthread_mutex_lock(&self->lock);
+    snprintf(reason, size, "%s", self->reason);
+    pthread_mutex_unlock(&self->lock);
+    return reason[0] != '\0';
+}
+
+/* Prints once that the target is away, and again when the reason is another one. */
+static void tell_trouble(cm_index_mirror_t *self, char *told, size_t size)
+{
+    char reason[CM_ERR_TEXT];
+
+    if (get_trouble(self, reason, sizeof reason) && strcmp(reason, told) != 0) {
+        fprintf(self->options.messages, "waiting for %s: %s\n", self->target->engine, reason);
+        snprintf(told, size, "%s", reason);
+    }
+}
+
+static void leave(cm_index_mirror_t *self)
+{
+    pthread_mutex_lock(&self->lock);
+    atomic_store(&self->leave, true);
+    pthread_cond_signal(&self->woken);
+    pthread_mutex_unlock(&self->lock);
+}
+
+int cm_index_mirror_finish(cm_index_mirror_t *self, bool bar, cm_err_t *err)
+{
+    const cm_index_mirror_options_t *options = &self->options;
+    char told[CM_ERR_TEXT] = "";
+    cm_progress_t progress;
+    int64_t stop_ns = 0;
+    int rc = 0;
+
+    cm_progress_start(&progress, bar && options->terminal ? options->messages : NULL,
+                      options->terminal, "indexing", "documents");
+    while (rc == 0 && !cm_index_mirror_idle(self)) {
+        show(self, &progress);
+        if (bar)
+            tell_trouble(self, told, sizeof told);
+        cm_sleep_ms(POLL_MS);
+        rc = cm_index_mirror_collect(self, err);
+        int64_t now = cm_clock_ticks_ns();
+        if (atomic_load(options->stop) && stop_ns == 0)
+            stop_ns = now;
+        if (stop_ns != 0 && now - stop_ns > GIVE_UP_MS * INT64_C(1000000))
+            leave(self);
+    }
+    cm_progress_end(&progress);
+    if (rc == 0)
+        rc = cm_index_mirror_collect(self, err);
+    if (rc == CM_ESTOP)
+        fprintf(options->messages, "stopped; what %s lacks is sent next time\n",
+                self->target->engine);
+    return rc;
+}
+
+cm_index_applied_t cm_index_mirror_applied(const cm_index_mirror_t *mirror)
+{
+    cm_index_mirror_t *self = (cm_index_mirror_t *)mirror;
+
+    pthread_mutex_lock(&self->lock);
+    cm_index_applied_t applied = self->applied;
+    pthread_mutex_unlock(&self->lock);
+    return applied;
+}
+
+void cm_index_mirror_add_status(const cm_index_mirror_t *self, cm_buf_t *line)
+{
+    const cm_index_applied_t applied = cm_index_mirror_applied(self);
+    char reason[CM_ERR_TEXT];
+
+    cm_buf_add_text(line, ", ");
+    cm_buf_add_grouped(line, (int64_t)applied.sent);
+    cm_buf_add_text(line, " documents sent");
+    if (applied.refused > 0)
+        cm_buf_printf(line, ", %llu refused", (unsigned long long)applied.refused);
+    if (get_trouble(self, reason, sizeof reason))
+        cm_buf_printf(line, "; waiting for %s: %s", self->target->engine, reason);
+}
+
+const char *cm_index_mirror_place(const cm_index_mirror_t *mirror)
+{
+    return cm_index_place(&mirror->options.target);
+}
+
+void cm_index_mirror_stop(cm_index_mirror_t *self)
 {
     if (self == NULL)
         return;
-    cm_elastic_close(self->client);
-    cm_batch_free(&self->letters);
-    cm_buf_free(&self->document);
-    free(self);
+    leave(self);
+    pthread_join(self->thread, NULL);
+    free_all(self);
 }

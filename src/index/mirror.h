@@ -1,65 +1,69 @@
-/* Publishing: makes the index on Elasticsearch a copy of the embedded one.
+/* Following an index: a thread that keeps another index equal to it, so that a target that is slow
+ * or away delays nothing else.
  *
- * A push sends the rows that changed since the last one, removes those that vanished, and sends
- * nothing when nothing changed. The copy carries the epoch of who wrote it last; when that is not
- * ours (the Spark job has written, another data directory, somebody has deleted the index), the
- * push reads the whole copy and sends what differs. A rebuild fills new indices and then moves the
- * aliases, so that readers never see half.
- *
- * Reads the embedded index through a connection of its own, beside whoever writes it. What was
- * pushed is remembered by the caller (index/embedded/changes.h): when that is lost, more is sent
- * than is needed, never less. One thread. */
-#ifndef CM_INDEX_PUBLISH_H
-#define CM_INDEX_PUBLISH_H
+ * The thread reads the source through handles of its own. Two results have to be written to the
+ * source's store: how far the mirror is, and which rows the target refused. They wait for
+ * collect(), because only the thread that owns the store writes it. When the program dies before
+ * that, more rows than necessary are sent the next time. All functions are called by the owner's
+ * thread. */
+#ifndef CM_INDEX_MIRROR_H
+#define CM_INDEX_MIRROR_H
 
-#include "elastic/client.h"
-#include "event/batch.h"
-#include "index/embedded/changes.h"
+#include "index/open.h"
 
-/* What the origin of a refused document's dead letter begins with. */
+#include <stdio.h>
+
+/* The beginning of the origin of a dead letter for a refused row. */
 #define CM_INDEX_MIRROR_ORIGIN "elasticsearch:"
 
-enum { CM_INDEX_REFUSED_MAX = 1000 }; /* documents; then something is wrong with all of them */
+enum { CM_INDEX_REFUSED_MAX = 1000 }; /* rows of one push; more mean that all will be refused */
 
 typedef struct cm_index_mirror_options {
-    const char *data_dir;
-    const cm_elastic_settings_t *settings;
-    const cm_waiter_t *waiter; /* NULL: waits for ever */
-    /* Called now and then with the share done, 0..1, and the documents sent; may be NULL. */
-    void (*progress)(void *context, double share, uint64_t documents);
-    void *context;
+    cm_index_settings_t source, target;
+    cm_store_t *store; /* that the source was made from; open for writing */
+    bool rebuild;      /* the first push fills an empty target */
+    /* A push that fails because the target vanished or moved, or its server was away, is repeated
+     * after growing waits: without end, or else some times. */
+    bool endless;
+    const atomic_bool *stop; /* set when the program shall end */
+    FILE *messages;          /* for finish(): sentences and progress */
+    bool terminal;           /* `messages` is a terminal */
 } cm_index_mirror_options_t;
-
-/* What a push did. */
-typedef struct cm_index_mirrored {
-    bool compared; /* the whole copy was read, because somebody else had written it */
-    uint64_t sent, removed, refused, retries;
-    uint64_t bytes, wire_bytes; /* sent: before and after compression */
-} cm_index_mirrored_t;
 
 typedef struct cm_index_mirror cm_index_mirror_t;
 
-/* Reads the settings; connects with the first push. CM_EUSAGE. */
-int cm_index_mirror_open(const cm_index_mirror_options_t *options, cm_index_mirror_t **publisher,
-                         cm_err_t *err);
+/* Starts the thread. The texts of the settings, the store and the streams must outlive it.
+ * CM_EUSAGE when the settings of the target are wrong. */
+int cm_index_mirror_start(const cm_index_mirror_options_t *options, cm_index_mirror_t **mirror,
+                          cm_err_t *err);
 
-/* Brings the copy up to date. `published` says how far it is and is brought up to date as well;
- * `pushed` is added to. A document that the server refuses for good is a dead letter, see below.
- * CM_EUSAGE for what the configuration is to blame for; the waiter's code; CM_EIO when the server
- * refuses too much; CM_ESTOP. CM_EBUSY when somebody else wrote at the same time, CM_EINPUT and
- * CM_EAWAY when the index vanished or the server was away meanwhile: a further push puts it right.
- */
-int cm_index_mirror_push(cm_index_mirror_t *publisher, bool rebuild,
-                         cm_index_checkpoint_t *published, cm_index_mirrored_t *pushed,
-                         cm_err_t *err);
+/* The source may have changed: a push begins, or follows the one at work. */
+void cm_index_mirror_wake(cm_index_mirror_t *mirror);
 
-/* Adds the refused documents since this was last called, as dead letters to be put into a store, to
- * the batch, which has nothing else. */
-void cm_index_mirror_letters(cm_index_mirror_t *publisher, cm_batch_t *letters);
+/* Whether all that cm_index_mirror_wake() was called for has been pushed and collected, or the
+ * mirror has failed. */
+bool cm_index_mirror_idle(const cm_index_mirror_t *mirror);
 
-/* What a copy is called: the alias and where it is. */
-void cm_index_mirror_name(const cm_elastic_settings_t *settings, cm_buf_t *name);
+/* Writes what waits into the store, which has nothing uncommitted. Returns the error that ended the
+ * thread, once there is one. */
+int cm_index_mirror_collect(cm_index_mirror_t *mirror, cm_err_t *err);
 
-void cm_index_mirror_close(cm_index_mirror_t *publisher);
+/* Waits until all is pushed, and collects. `bar`: shows progress, and a sentence while the target
+ * is away. After the program was told to stop, a target that is away gets 5 seconds more; then
+ * CM_ESTOP, and a sentence says so. */
+int cm_index_mirror_finish(cm_index_mirror_t *mirror, bool bar, cm_err_t *err);
+
+/* All that was pushed so far. */
+cm_index_applied_t cm_index_mirror_applied(const cm_index_mirror_t *mirror);
+
+/* Where the target is, as users call it. */
+const char *cm_index_mirror_place(const cm_index_mirror_t *mirror);
+
+/* Appends ", 17 documents sent", and refused ones and trouble where there are any, to a line of
+ * status. */
+void cm_index_mirror_add_status(const cm_index_mirror_t *mirror, cm_buf_t *line);
+
+/* Ends the thread; a push at work is abandoned. NULL is fine. */
+void cm_index_mirror_stop(cm_index_mirror_t *mirror);
 
 #endif

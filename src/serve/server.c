@@ -1,6 +1,7 @@
 #include "serve/server.h"
 
 #include "base/clock.h"
+#include "index/open.h"
 #include "serve/head.h"
 #include "serve/server_inside.h"
 
@@ -52,10 +53,10 @@ static int open_embedded(void *context, cm_index_t **index, cm_err_t *err)
 {
     const cm_server_t *server = context;
 
-    int rc = cm_index_embedded_open(server->data_dir, index, err);
-    if (rc == 0)
-        (*index)->daily = server->daily;
-    return rc;
+    const cm_index_settings_t settings = {
+        .engine = CM_INDEX_EMBEDDED, .data_dir = server->data_dir, .daily = server->daily};
+
+    return cm_index_open(&settings, index, err);
 }
 
 static cm_server_t *create(const cm_server_options_t *options, const cm_log_t *log)

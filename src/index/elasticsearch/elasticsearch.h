@@ -13,12 +13,12 @@
 #include "elastic/client.h"
 #include "index/elasticsearch/document.h"
 
-enum { CM_INDEX_NAME = 256, CM_EPOCH = 32 };
+enum { CM_INDEX_NAME = 256 };
 
 /* What the two aliases lead to. */
 typedef struct cm_index_elasticsearch_indices {
     char cells[CM_INDEX_NAME], totals[CM_INDEX_NAME]; /* names of indices; empty: none yet */
-    char epoch[CM_EPOCH + 1]; /* of cells, where both have the same; empty: none */
+    char epoch[CM_INDEX_EPOCH + 1]; /* of cells, where both have the same; empty: none */
 } cm_index_elasticsearch_indices_t;
 
 /* Looks where the aliases lead to. CM_EUSAGE, with what to do, when one leads to several indices or
@@ -57,7 +57,7 @@ int cm_index_elasticsearch_set_epoch(cm_elastic_t *client, const cm_elastic_sett
                                      cm_err_t *err);
 
 /* An epoch that nobody else has. */
-int cm_index_elasticsearch_new_epoch(char epoch[CM_EPOCH + 1], cm_err_t *err);
+int cm_index_elasticsearch_new_epoch(char epoch[CM_INDEX_EPOCH + 1], cm_err_t *err);
 
 /* Makes what was written visible to searches. */
 int cm_index_elasticsearch_refresh(cm_elastic_t *client, const cm_waiter_t *waiter,
@@ -68,27 +68,14 @@ int cm_index_elasticsearch_each(cm_elastic_t *client, const cm_elastic_settings_
                                 const cm_waiter_t *waiter, const char *index, cm_document_fn take,
                                 void *context, cm_err_t *err);
 
-/* What `doctor` looks at. */
-typedef struct cm_index_elasticsearch_facts {
-    cm_elastic_about_t about;
-    cm_index_elasticsearch_indices_t indices;
-    char health[16]; /* "green", "yellow", "red": of the indices, of the cluster without any */
-} cm_index_elasticsearch_facts_t;
-
-/* Looks, and waits for no server that is away. Errors are those of cm_index_elasticsearch_find();
- * then all but `indices` may be there. */
-int cm_index_elasticsearch_probe(cm_elastic_t *client, const cm_elastic_settings_t *settings,
-                                 cm_index_elasticsearch_facts_t *facts, cm_err_t *err);
-
-/* Whether the mappings are what they shall be. CM_EUSAGE says which fields are not. */
-int cm_index_elasticsearch_check_mapping(cm_elastic_t *client,
-                                         const cm_elastic_settings_t *settings,
-                                         const cm_index_elasticsearch_indices_t *indices,
-                                         cm_err_t *err);
-
-/* Opens the index for reading; `settings` must outlive it. A server that is away is not
- * waited for: CM_EAWAY. CM_EINPUT when the aliases are not there yet, or no longer. */
+/* Opens the index for reading. What the settings point to must outlive it. A server that is away is
+ * not waited for: CM_EAWAY. CM_EINPUT when the aliases do not exist. */
 int cm_index_elasticsearch_open(const cm_elastic_settings_t *settings, cm_index_t **index,
                                 cm_err_t *err);
+
+/* Opens it for writing and probing; asks no server yet, and the indices need not exist. CM_EUSAGE.
+ */
+int cm_index_elasticsearch_open_writer(const cm_elastic_settings_t *settings, cm_index_t **index,
+                                       cm_err_t *err);
 
 #endif

@@ -12,19 +12,19 @@ enum {
     LAST_MS = 1000, /* for searches that know where the alias leads, and have not begun yet */
 };
 
-static cm_index_request_t patient(cm_elastic_t *client, const cm_elastic_settings_t *settings,
+static cm_index_request_t waiting(cm_elastic_t *client, const cm_elastic_settings_t *settings,
                                   const cm_waiter_t *waiter, cm_err_t *err)
 {
     return (cm_index_request_t){
-        .client = client, .settings = settings, .patient = true, .waiter = waiter, .err = err};
+        .client = client, .settings = settings, .waits = true, .waiter = waiter, .err = err};
 }
 
 int cm_index_elasticsearch_find(cm_elastic_t *client, const cm_elastic_settings_t *settings,
                                 const cm_waiter_t *waiter,
                                 cm_index_elasticsearch_indices_t *indices, cm_err_t *err)
 {
-    cm_index_request_t talk = patient(client, settings, waiter, err);
-    return cm_index_request_find(&talk, indices);
+    cm_index_request_t request = waiting(client, settings, waiter, err);
+    return cm_index_request_find(&request, indices);
 }
 
 /* ---- numbered indices ---- */
@@ -67,21 +67,21 @@ static int take_numbered(void *context, const cm_index_seen_t *seen)
     return 0;
 }
 
-static int list(cm_index_request_t *talk, numbered_t *numbered)
+static int list(cm_index_request_t *request, numbered_t *numbered)
 {
-    int rc = cm_index_request(talk, CM_REQUEST_MISSING, "listing indices", "GET", CM_STR(""),
+    int rc = cm_index_request(request, CM_REQUEST_MISSING, "listing indices", "GET", CM_STR(""),
                               "/%s-*/_alias?expand_wildcards=all", numbered->alias);
-    if (rc < 0 || talk->reply.status == CM_REQUEST_MISSING)
+    if (rc < 0 || request->reply.status == CM_REQUEST_MISSING)
         return rc;
-    return cm_index_seen_each(talk->reply.body, take_numbered, numbered, talk->err);
+    return cm_index_seen_each(request->reply.body, take_numbered, numbered, request->err);
 }
 
 /* Makes ALIAS-NUMBER; `*made` is false when somebody else has it already. */
-static int make(cm_index_request_t *talk, cm_index_elasticsearch_part_t part, long number,
+static int make(cm_index_request_t *request, cm_index_elasticsearch_part_t part, long number,
                 bool aliased, char *name, bool *made)
 {
     static const char *const type_at[] = {"error", "type", NULL};
-    const char *alias = cm_index_elasticsearch_alias(talk->settings, part);
+    const char *alias = cm_index_elasticsearch_alias(request->settings, part);
     cm_buf_t body = CM_BUF_INIT;
     char doing[CM_INDEX_NAME + 32], type[64];
 
@@ -89,39 +89,39 @@ static int make(cm_index_request_t *talk, cm_index_elasticsearch_part_t part, lo
     snprintf(doing, sizeof doing, "making the index %s", name);
     cm_index_elasticsearch_add_index(&body, part, aliased ? alias : NULL);
     /* Its shards are not waited for long: who writes to it waits for them, and says so. */
-    int rc = cm_index_request(talk, CM_REQUEST_REFUSED, doing, "PUT",
+    int rc = cm_index_request(request, CM_REQUEST_REFUSED, doing, "PUT",
                               (cm_str_t){body.data, body.len}, "/%s?timeout=2s", name);
     cm_buf_free(&body);
-    *made = rc == 0 && talk->reply.status < 300;
+    *made = rc == 0 && request->reply.status < 300;
     if (rc < 0 || *made)
         return rc;
-    if (cm_document_text_at(talk->reply.body, type_at, type, sizeof type) &&
+    if (cm_document_text_at(request->reply.body, type_at, type, sizeof type) &&
         strcmp(type, "resource_already_exists_exception") == 0)
         return 0;
-    return cm_elastic_fail(talk->settings, &talk->reply, doing, talk->err);
+    return cm_elastic_fail(request->settings, &request->reply, doing, request->err);
 }
 
 /* ---- preparing ---- */
 
-static int put_templates(cm_index_request_t *talk)
+static int put_templates(cm_index_request_t *request)
 {
     cm_buf_t body = CM_BUF_INIT;
 
-    int rc = cm_index_elasticsearch_check_names(talk->settings, talk->err);
+    int rc = cm_index_elasticsearch_check_names(request->settings, request->err);
     for (int part = 0; rc == 0 && part < CM_PART_COUNT; part++) {
         const char *alias =
-            cm_index_elasticsearch_alias(talk->settings, (cm_index_elasticsearch_part_t)part);
+            cm_index_elasticsearch_alias(request->settings, (cm_index_elasticsearch_part_t)part);
         cm_buf_clear(&body);
-        cm_index_elasticsearch_add_component(&body, talk->settings,
+        cm_index_elasticsearch_add_component(&body, request->settings,
                                              (cm_index_elasticsearch_part_t)part);
-        rc = cm_index_request(talk, CM_REQUEST_SUCCESS, "writing the index's template", "PUT",
+        rc = cm_index_request(request, CM_REQUEST_SUCCESS, "writing the index's template", "PUT",
                               (cm_str_t){body.data, body.len}, "/_component_template/%s", alias);
         if (rc < 0)
             break;
         cm_buf_clear(&body);
-        cm_index_elasticsearch_add_template(&body, talk->settings,
+        cm_index_elasticsearch_add_template(&body, request->settings,
                                             (cm_index_elasticsearch_part_t)part);
-        rc = cm_index_request(talk, CM_REQUEST_SUCCESS, "writing the index's template", "PUT",
+        rc = cm_index_request(request, CM_REQUEST_SUCCESS, "writing the index's template", "PUT",
                               (cm_str_t){body.data, body.len}, "/_index_template/%s", alias);
     }
     cm_buf_free(&body);
@@ -130,7 +130,7 @@ static int put_templates(cm_index_request_t *talk)
 
 /* The numbers are read before the aliases: whoever makes an index meanwhile takes the number that
  * we would take, so that no alias gets two. `*again`: somebody was faster, look again. */
-static int make_missing(cm_index_request_t *talk, cm_index_elasticsearch_indices_t *indices,
+static int make_missing(cm_index_request_t *request, cm_index_elasticsearch_indices_t *indices,
                         bool *again)
 {
     numbered_t numbered[CM_PART_COUNT] = {{0}};
@@ -139,18 +139,18 @@ static int make_missing(cm_index_request_t *talk, cm_index_elasticsearch_indices
     *again = false;
     for (int part = 0; rc == 0 && part < CM_PART_COUNT; part++) {
         numbered[part].alias =
-            cm_index_elasticsearch_alias(talk->settings, (cm_index_elasticsearch_part_t)part);
-        rc = list(talk, &numbered[part]);
+            cm_index_elasticsearch_alias(request->settings, (cm_index_elasticsearch_part_t)part);
+        rc = list(request, &numbered[part]);
         cm_buf_free(&numbered[part].unused);
     }
     if (rc == 0)
-        rc = cm_index_request_find(talk, indices);
+        rc = cm_index_request_find(request, indices);
     for (int part = 0; rc == 0 && part < CM_PART_COUNT; part++) {
         char *name = cm_index_elasticsearch_part(indices, (cm_index_elasticsearch_part_t)part);
         bool made = true;
         if (name[0] == '\0')
-            rc = make(talk, (cm_index_elasticsearch_part_t)part, numbered[part].highest + 1, true,
-                      name, &made);
+            rc = make(request, (cm_index_elasticsearch_part_t)part, numbered[part].highest + 1,
+                      true, name, &made);
         *again |= !made;
     }
     return rc;
@@ -160,12 +160,12 @@ int cm_index_elasticsearch_prepare(cm_elastic_t *client, const cm_elastic_settin
                                    const cm_waiter_t *waiter,
                                    cm_index_elasticsearch_indices_t *indices, cm_err_t *err)
 {
-    cm_index_request_t talk = patient(client, settings, waiter, err);
+    cm_index_request_t request = waiting(client, settings, waiter, err);
     bool again = indices->cells[0] == '\0' || indices->totals[0] == '\0';
 
-    int rc = put_templates(&talk);
+    int rc = put_templates(&request);
     for (int i = 0; rc == 0 && again && i < TRIES; i++)
-        rc = make_missing(&talk, indices, &again);
+        rc = make_missing(&request, indices, &again);
     if (rc == 0 && again)
         rc = cm_fail(err, CM_EBUSY, "somebody else makes indices of the alias %s; try again later",
                      settings->index);
@@ -174,12 +174,12 @@ int cm_index_elasticsearch_prepare(cm_elastic_t *client, const cm_elastic_settin
 
 /* ---- rebuilding ---- */
 
-static int delete_all(cm_index_request_t *talk, const cm_buf_t *names)
+static int delete_all(cm_index_request_t *request, const cm_buf_t *names)
 {
     int rc = 0;
 
     for (size_t at = 0; rc == 0 && at < names->len; at += strlen(names->data + at) + 1)
-        rc = cm_index_request(talk, CM_REQUEST_MISSING, "deleting an index of before", "DELETE",
+        rc = cm_index_request(request, CM_REQUEST_MISSING, "deleting an index of before", "DELETE",
                               CM_STR(""), "/%s", names->data + at);
     return rc;
 }
@@ -188,17 +188,17 @@ int cm_index_elasticsearch_make_next(cm_elastic_t *client, const cm_elastic_sett
                                      const cm_waiter_t *waiter,
                                      cm_index_elasticsearch_indices_t *next, cm_err_t *err)
 {
-    cm_index_request_t talk = patient(client, settings, waiter, err);
+    cm_index_request_t request = waiting(client, settings, waiter, err);
     long number = 0;
 
     *next = (cm_index_elasticsearch_indices_t){0};
-    int rc = put_templates(&talk);
+    int rc = put_templates(&request);
     for (int part = 0; rc == 0 && part < CM_PART_COUNT; part++) {
         numbered_t numbered = {
             .alias = cm_index_elasticsearch_alias(settings, (cm_index_elasticsearch_part_t)part)};
-        rc = list(&talk, &numbered);
+        rc = list(&request, &numbered);
         if (rc == 0)
-            rc = delete_all(&talk, &numbered.unused);
+            rc = delete_all(&request, &numbered.unused);
         if (numbered.highest > number)
             number = numbered.highest;
         cm_buf_free(&numbered.unused);
@@ -207,7 +207,8 @@ int cm_index_elasticsearch_make_next(cm_elastic_t *client, const cm_elastic_sett
         char *name = cm_index_elasticsearch_part(next, (cm_index_elasticsearch_part_t)part);
         bool made = false;
         for (int i = 1; rc == 0 && !made && i <= TRIES; i++)
-            rc = make(&talk, (cm_index_elasticsearch_part_t)part, number + i, false, name, &made);
+            rc =
+                make(&request, (cm_index_elasticsearch_part_t)part, number + i, false, name, &made);
         if (rc == 0 && !made)
             rc = cm_fail(err, CM_EBUSY, "somebody else makes indices of the alias %s",
                          settings->index);
@@ -246,7 +247,7 @@ static int leave(void *context, const cm_index_seen_t *seen)
     return 0;
 }
 
-static int add_actions(cm_index_request_t *talk, const cm_index_elasticsearch_indices_t *next,
+static int add_actions(cm_index_request_t *request, const cm_index_elasticsearch_indices_t *next,
                        cm_buf_t *actions, cm_buf_t *old)
 {
     cm_index_elasticsearch_indices_t names = *next;
@@ -256,15 +257,15 @@ static int add_actions(cm_index_request_t *talk, const cm_index_elasticsearch_in
     cm_buf_add_text(actions, "{\"actions\":[");
     for (int part = 0; rc == 0 && part < CM_PART_COUNT; part++) {
         moving_t moving = {
-            .alias =
-                cm_index_elasticsearch_alias(talk->settings, (cm_index_elasticsearch_part_t)part),
+            .alias = cm_index_elasticsearch_alias(request->settings,
+                                                  (cm_index_elasticsearch_part_t)part),
             .next = cm_index_elasticsearch_part(&names, (cm_index_elasticsearch_part_t)part),
             .actions = actions,
             .old = old};
-        rc = cm_index_request(talk, CM_REQUEST_MISSING, "looking for the index", "GET", CM_STR(""),
-                              "/%s/_mapping", moving.alias);
-        if (rc == 0 && talk->reply.status != CM_REQUEST_MISSING)
-            rc = cm_index_seen_each(talk->reply.body, leave, &moving, talk->err);
+        rc = cm_index_request(request, CM_REQUEST_MISSING, "looking for the index", "GET",
+                              CM_STR(""), "/%s/_mapping", moving.alias);
+        if (rc == 0 && request->reply.status != CM_REQUEST_MISSING)
+            rc = cm_index_seen_each(request->reply.body, leave, &moving, request->err);
         cm_buf_printf(actions, "{\"add\":{\"index\":\"%s\",\"alias\":\"%s\"}}%s", moving.next,
                       moving.alias, part + 1 < CM_PART_COUNT ? "," : "]}");
     }
@@ -279,45 +280,45 @@ static int same_epoch(void *context, const cm_index_seen_t *seen)
 
 /* Two that rebuild at once take each other's indices for left over and delete them; what is written
  * afterwards makes new ones, which hold a part and do not have our epoch. */
-static int check_epoch(cm_index_request_t *talk, const cm_index_elasticsearch_indices_t *next)
+static int check_epoch(cm_index_request_t *request, const cm_index_elasticsearch_indices_t *next)
 {
     cm_index_elasticsearch_indices_t wanted = *next;
 
-    int rc = cm_index_request(talk, CM_REQUEST_SUCCESS, "looking for the index", "GET", CM_STR(""),
-                              "/%s,%s/_mapping", next->cells, next->totals);
+    int rc = cm_index_request(request, CM_REQUEST_SUCCESS, "looking for the index", "GET",
+                              CM_STR(""), "/%s,%s/_mapping", next->cells, next->totals);
     if (rc == 0)
-        rc = cm_index_seen_each(talk->reply.body, same_epoch, &wanted, talk->err);
+        rc = cm_index_seen_each(request->reply.body, same_epoch, &wanted, request->err);
     return rc <= 0 ? rc
-                   : cm_fail(talk->err, CM_EBUSY,
+                   : cm_fail(request->err, CM_EBUSY,
                              "somebody else has begun to rebuild %s meanwhile; try again when that "
                              "has ended",
-                             talk->settings->index);
+                             request->settings->index);
 }
 
 int cm_index_elasticsearch_swap(cm_elastic_t *client, const cm_elastic_settings_t *settings,
                                 const cm_waiter_t *waiter,
                                 const cm_index_elasticsearch_indices_t *next, cm_err_t *err)
 {
-    cm_index_request_t talk = patient(client, settings, waiter, err);
+    cm_index_request_t request = waiting(client, settings, waiter, err);
     cm_buf_t actions = CM_BUF_INIT, old = CM_BUF_INIT;
     bool done = false;
 
     int rc = cm_index_elasticsearch_refresh(client, waiter, next, err);
     if (rc == 0)
-        rc = check_epoch(&talk, next);
+        rc = check_epoch(&request, next);
     /* 404: what the alias shall leave it has left already, for example because the answer to the
      * first attempt was lost. */
     for (int i = 1; rc == 0 && !done && i <= TRIES; i++) {
-        rc = add_actions(&talk, next, &actions, &old);
+        rc = add_actions(&request, next, &actions, &old);
         if (rc == 0)
-            rc = cm_index_request(&talk, i < TRIES ? CM_REQUEST_MISSING : CM_REQUEST_SUCCESS,
+            rc = cm_index_request(&request, i < TRIES ? CM_REQUEST_MISSING : CM_REQUEST_SUCCESS,
                                   "moving the aliases", "POST",
                                   (cm_str_t){actions.data, actions.len}, "/_aliases");
-        done = rc == 0 && talk.reply.status < 300;
+        done = rc == 0 && request.reply.status < 300;
     }
     if (rc == 0 && old.len > 0) {
         cm_sleep_ms(LAST_MS);
-        rc = delete_all(&talk, &old);
+        rc = delete_all(&request, &old);
     }
     cm_buf_free(&actions);
     cm_buf_free(&old);
@@ -335,7 +336,7 @@ static int ours_or_unmarked(void *context, const cm_index_seen_t *seen)
 int cm_index_elasticsearch_discard(cm_elastic_t *client, const cm_elastic_settings_t *settings,
                                    const cm_index_elasticsearch_indices_t *made, cm_err_t *err)
 {
-    cm_index_request_t talk = {.client = client, .settings = settings, .err = err};
+    cm_index_request_t request = {.client = client, .settings = settings, .err = err};
     cm_index_elasticsearch_indices_t names = *made;
     int rc = 0;
 
@@ -343,13 +344,13 @@ int cm_index_elasticsearch_discard(cm_elastic_t *client, const cm_elastic_settin
         const char *name = cm_index_elasticsearch_part(&names, (cm_index_elasticsearch_part_t)part);
         if (name[0] == '\0')
             continue;
-        rc = cm_index_request(&talk, CM_REQUEST_MISSING, "looking for the index", "GET", CM_STR(""),
-                              "/%s/_mapping", name);
-        if (rc < 0 || talk.reply.status == CM_REQUEST_MISSING)
+        rc = cm_index_request(&request, CM_REQUEST_MISSING, "looking for the index", "GET",
+                              CM_STR(""), "/%s/_mapping", name);
+        if (rc < 0 || request.reply.status == CM_REQUEST_MISSING)
             continue;
-        rc = cm_index_seen_each(talk.reply.body, ours_or_unmarked, &names, err);
+        rc = cm_index_seen_each(request.reply.body, ours_or_unmarked, &names, err);
         if (rc == 0)
-            rc = cm_index_request(&talk, CM_REQUEST_MISSING, "deleting the index", "DELETE",
+            rc = cm_index_request(&request, CM_REQUEST_MISSING, "deleting the index", "DELETE",
                                   CM_STR(""), "/%s", name);
     }
     return rc < 0 ? rc : 0;
@@ -362,12 +363,12 @@ int cm_index_elasticsearch_set_epoch(cm_elastic_t *client, const cm_elastic_sett
                                      cm_index_elasticsearch_indices_t *indices, const char *epoch,
                                      cm_err_t *err)
 {
-    cm_index_request_t talk = patient(client, settings, waiter, err);
-    char body[CM_EPOCH + 64];
+    cm_index_request_t request = waiting(client, settings, waiter, err);
+    char body[CM_INDEX_EPOCH + 64];
 
     int len = snprintf(body, sizeof body, "{\"_meta\":{\"clickmill\":{\"epoch\":\"%.*s\"}}}",
-                       CM_EPOCH, epoch);
-    int rc = cm_index_request(&talk, CM_REQUEST_SUCCESS, "marking the index as ours", "PUT",
+                       CM_INDEX_EPOCH, epoch);
+    int rc = cm_index_request(&request, CM_REQUEST_SUCCESS, "marking the index as ours", "PUT",
                               (cm_str_t){body, (size_t)len}, "/%s,%s/_mapping", indices->cells,
                               indices->totals);
     if (rc == 0)
@@ -375,9 +376,9 @@ int cm_index_elasticsearch_set_epoch(cm_elastic_t *client, const cm_elastic_sett
     return rc;
 }
 
-int cm_index_elasticsearch_new_epoch(char epoch[CM_EPOCH + 1], cm_err_t *err)
+int cm_index_elasticsearch_new_epoch(char epoch[CM_INDEX_EPOCH + 1], cm_err_t *err)
 {
-    unsigned char random[CM_EPOCH / 2];
+    unsigned char random[CM_INDEX_EPOCH / 2];
 
     if (getrandom(random, sizeof random, 0) != sizeof random)
         return cm_fail(err, CM_EINTERNAL, "the system gives no random bytes");
@@ -389,23 +390,23 @@ int cm_index_elasticsearch_new_epoch(char epoch[CM_EPOCH + 1], cm_err_t *err)
 int cm_index_elasticsearch_refresh(cm_elastic_t *client, const cm_waiter_t *waiter,
                                    const cm_index_elasticsearch_indices_t *indices, cm_err_t *err)
 {
-    cm_index_request_t talk = patient(client, NULL, waiter, err);
-    return cm_index_request(&talk, CM_REQUEST_SUCCESS, "making answers visible", "POST", CM_STR(""),
-                            "/%s,%s/_refresh", indices->cells, indices->totals);
+    cm_index_request_t request = waiting(client, NULL, waiter, err);
+    return cm_index_request(&request, CM_REQUEST_SUCCESS, "making answers visible", "POST",
+                            CM_STR(""), "/%s,%s/_refresh", indices->cells, indices->totals);
 }
 
 int cm_index_elasticsearch_each(cm_elastic_t *client, const cm_elastic_settings_t *settings,
                                 const cm_waiter_t *waiter, const char *index, cm_document_fn take,
                                 void *context, cm_err_t *err)
 {
-    cm_index_request_t talk = patient(client, settings, waiter, err);
+    cm_index_request_t request = waiting(client, settings, waiter, err);
     cm_buf_t body = CM_BUF_INIT;
 
     cm_buf_printf(&body,
                   "{\"size\":%d,\"sort\":[\"_doc\"],\"query\":{\"bool\":{\"must_not\":"
                   "{\"term\":{\"dimension\":\"freshness\"}}}}}",
                   PAGE);
-    int rc = cm_index_request_scroll(&talk, "reading the index", index,
+    int rc = cm_index_request_scroll(&request, "reading the index", index,
                                      (cm_str_t){body.data, body.len}, take, context);
     cm_buf_free(&body);
     return rc;

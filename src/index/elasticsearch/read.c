@@ -1,7 +1,7 @@
 /* The index's door for reading. Nothing here waits for a server that is away: who looks at a page
  * shall know soon. */
 #include "base/clock.h"
-#include "index/elasticsearch/request.h"
+#include "index/elasticsearch/inside.h"
 
 #include <stdlib.h>
 
@@ -19,34 +19,23 @@ enum {
     PREFIX_BYTES = 400,
 };
 
-typedef struct elastic_index {
-    cm_index_t index; /* first */
-    const cm_elastic_settings_t *settings;
-    cm_elastic_t *client;
-} elastic_index_t;
-
-static cm_index_request_t impatient(const elastic_index_t *self, cm_err_t *err)
-{
-    return (cm_index_request_t){.client = self->client, .settings = self->settings, .err = err};
-}
-
 /* Whether a question failed as it does while the alias moves and the index behind it goes: then it
  * is worth asking again. */
-static bool was_moving(const cm_index_request_t *talk, int rc, int attempt)
+static bool was_moving(const cm_index_request_t *request, int rc, int attempt)
 {
     if (rc >= 0 || attempt >= ATTEMPTS ||
-        (talk->reply.status != CM_REQUEST_MISSING && talk->reply.status != UNAVAILABLE))
+        (request->reply.status != CM_REQUEST_MISSING && request->reply.status != UNAVAILABLE))
         return false;
     cm_sleep_ms((int64_t)attempt * MOVING_MS);
     return true;
 }
 
-static int fail_empty(const elastic_index_t *self, cm_err_t *err)
+int cm_index_elasticsearch_fail_empty(const cm_index_elasticsearch_t *self, cm_err_t *err)
 {
     return cm_fail(err, CM_EINPUT,
                    "there are no answers yet in %s at %s: run `clickmill process --index "
                    "elasticsearch`",
-                   self->settings->index, cm_elastic_host(self->client));
+                   self->settings.index, cm_elastic_host(self->client));
 }
 
 /* ---- a query as JSON ---- */
@@ -237,27 +226,27 @@ static int take_row(void *context, cm_str_t id, const cm_answer_t *answer)
 }
 
 /* Few rows: one search. */
-static int search(cm_index_request_t *talk, const char *alias, const cm_index_query_t *query,
+static int search(cm_index_request_t *request, const char *alias, const cm_index_query_t *query,
                   cm_buf_t *body, taking_t *taking)
 {
     cm_documents_page_t page;
 
     cm_buf_printf(body, ",\"track_total_hits\":false,\"from\":%lld,\"size\":%lld}",
                   (long long)query->offset, (long long)query->limit);
-    int rc = cm_index_request(talk, CM_REQUEST_SUCCESS, "reading answers", "POST",
+    int rc = cm_index_request(request, CM_REQUEST_SUCCESS, "reading answers", "POST",
                               (cm_str_t){body->data, body->len},
                               "/%s/_search?allow_partial_search_results=false", alias);
     if (rc == 0)
-        rc = cm_documents_page(talk->reply.body, take_row, taking, NULL, &page, talk->err);
+        rc = cm_documents_page(request->reply.body, take_row, taking, NULL, &page, request->err);
     return rc;
 }
 
-static int scroll(cm_index_request_t *talk, const char *alias, const cm_index_query_t *query,
+static int scroll(cm_index_request_t *request, const char *alias, const cm_index_query_t *query,
                   cm_buf_t *body, taking_t *taking)
 {
     taking->skip = query->offset;
     cm_buf_printf(body, ",\"size\":%d}", PAGE);
-    return cm_index_request_scroll(talk, "reading answers", alias,
+    return cm_index_request_scroll(request, "reading answers", alias,
                                    (cm_str_t){body->data, body->len}, take_row, taking);
 }
 
@@ -268,7 +257,7 @@ static bool can_match(const cm_index_query_t *query)
            (query->country == NULL || cm_utf8_valid(query->country, strlen(query->country)));
 }
 
-static int ask(cm_index_request_t *talk, const char *alias, const cm_index_query_t *query,
+static int ask(cm_index_request_t *request, const char *alias, const cm_index_query_t *query,
                taking_t *taking)
 {
     cm_buf_t body = CM_BUF_INIT;
@@ -279,18 +268,18 @@ static int ask(cm_index_request_t *talk, const char *alias, const cm_index_query
     add_sort(&body, query);
     bool few = taking->pattern == NULL && query->limit > 0 && query->limit <= WINDOW &&
                query->offset <= WINDOW - query->limit;
-    int rc =
-        few ? search(talk, alias, query, &body, taking) : scroll(talk, alias, query, &body, taking);
+    int rc = few ? search(request, alias, query, &body, taking)
+                 : scroll(request, alias, query, &body, taking);
     cm_buf_free(&body);
     return rc;
 }
 
-static int elastic_query(cm_index_t *index, const cm_index_query_t *query, cm_answer_fn row,
-                         void *context, cm_err_t *err)
+int cm_index_elasticsearch_query(cm_index_t *index, const cm_index_query_t *query, cm_answer_fn row,
+                                 void *context, cm_err_t *err)
 {
-    elastic_index_t *self = (elastic_index_t *)index;
+    cm_index_elasticsearch_t *self = (cm_index_elasticsearch_t *)index;
     const char *alias = cm_index_elasticsearch_alias(
-        self->settings, query->dimension == CM_PER_CELL ? CM_PART_CELLS : CM_PART_TOTALS);
+        &self->settings, query->dimension == CM_PER_CELL ? CM_PART_CELLS : CM_PART_TOTALS);
     taking_t taking = {.alias = alias,
                        .query = query,
                        .row = row,
@@ -298,19 +287,19 @@ static int elastic_query(cm_index_t *index, const cm_index_query_t *query, cm_an
                        .err = err,
                        .left = query->limit > 0 ? query->limit : -1,
                        .pattern = query->url != NULL && is_hard(query->url) ? query->url : NULL};
-    cm_index_request_t talk = impatient(self, err);
+    cm_index_request_t request = cm_index_elasticsearch_request(self, err);
 
     if (!can_match(query))
         return 0;
     int attempt = 1, rc;
     do {
-        rc = ask(&talk, alias, query, &taking);
-    } while (!taking.begun && was_moving(&talk, rc, attempt++));
+        rc = ask(&request, alias, query, &taking);
+    } while (!taking.begun && was_moving(&request, rc, attempt++));
     cm_buf_free(&taking.url);
     if (taking.rc != 0)
         return taking.rc;
     if (rc == CM_EINPUT)
-        return fail_empty(self, err);
+        return cm_index_elasticsearch_fail_empty(self, err);
     return rc == ENOUGH ? 0 : rc;
 }
 
@@ -353,94 +342,62 @@ static void add_strangers(cm_buf_t *body, cm_index_elasticsearch_part_t part)
     cm_buf_printf(body, "]}}}},\"sort\":[\"_doc\"],\"size\":%d}", PAGE);
 }
 
-static int elastic_foreign(cm_index_t *index, cm_foreign_fn take, void *context, cm_err_t *err)
+int cm_index_elasticsearch_foreign(cm_index_t *index, cm_foreign_fn take, void *context,
+                                   cm_err_t *err)
 {
-    elastic_index_t *self = (elastic_index_t *)index;
-    cm_index_request_t talk = impatient(self, err);
+    cm_index_elasticsearch_t *self = (cm_index_elasticsearch_t *)index;
+    cm_index_request_t request = cm_index_elasticsearch_request(self, err);
     cm_buf_t body = CM_BUF_INIT;
     int rc = 0;
 
     for (int part = 0; rc == 0 && part < CM_PART_COUNT; part++) {
         strangers_t strangers = {.alias = cm_index_elasticsearch_alias(
-                                     self->settings, (cm_index_elasticsearch_part_t)part),
+                                     &self->settings, (cm_index_elasticsearch_part_t)part),
                                  .take = take,
                                  .context = context};
         cm_buf_clear(&body);
         add_strangers(&body, (cm_index_elasticsearch_part_t)part);
-        rc = cm_index_request_scroll(&talk, "looking for what others wrote", strangers.alias,
+        rc = cm_index_request_scroll(&request, "looking for what others wrote", strangers.alias,
                                      (cm_str_t){body.data, body.len}, take_stranger, &strangers);
         if (rc == CM_EINPUT && strangers.rc == 0)
-            rc = fail_empty(self, err);
+            rc = cm_index_elasticsearch_fail_empty(self, err);
     }
     cm_buf_free(&body);
     return rc;
 }
 
 /* Without the document 404, too, but with no error. */
-static int get_freshness(cm_index_request_t *talk, cm_window_t window)
+static int get_freshness(cm_index_request_t *request, cm_window_t window)
 {
     static const char *const error_at[] = {"error", "type", NULL};
     char type[64];
 
-    int rc = cm_index_request(talk, CM_REQUEST_MISSING, "reading how fresh the answers are", "GET",
-                              CM_STR(""), "/%s/_doc/freshness:%s", talk->settings->totals,
+    int rc = cm_index_request(request, CM_REQUEST_MISSING, "reading how fresh the answers are",
+                              "GET", CM_STR(""), "/%s/_doc/freshness:%s", request->settings->totals,
                               cm_index_window_names[window]);
-    if (rc == 0 && talk->reply.status == CM_REQUEST_MISSING &&
-        cm_document_text_at(talk->reply.body, error_at, type, sizeof type))
+    if (rc == 0 && request->reply.status == CM_REQUEST_MISSING &&
+        cm_document_text_at(request->reply.body, error_at, type, sizeof type))
         return CM_EINPUT;
     return rc;
 }
 
-static int elastic_freshness(cm_index_t *index, cm_window_t window, cm_freshness_t *out,
-                             cm_err_t *err)
+int cm_index_elasticsearch_freshness(cm_index_t *index, cm_window_t window, cm_freshness_t *out,
+                                     cm_err_t *err)
 {
-    elastic_index_t *self = (elastic_index_t *)index;
-    cm_index_request_t talk = impatient(self, err);
+    cm_index_elasticsearch_t *self = (cm_index_elasticsearch_t *)index;
+    cm_index_request_t request = cm_index_elasticsearch_request(self, err);
 
     *out = (cm_freshness_t){0};
     int attempt = 1, rc;
     do {
-        rc = get_freshness(&talk, window);
-    } while (was_moving(&talk, rc, attempt++));
+        rc = get_freshness(&request, window);
+    } while (was_moving(&request, rc, attempt++));
     if (rc == CM_EINPUT)
-        return fail_empty(self, err);
+        return cm_index_elasticsearch_fail_empty(self, err);
     if (rc == 0)
-        rc = cm_document_read_freshness(talk.reply.body, out, err);
+        rc = cm_document_read_freshness(request.reply.body, out, err);
     if (rc == CM_EIO && index->unchecked) /* somebody else's: it says nothing */
         rc = 0;
     out->daily_visitors = index->daily && window == CM_WINDOW_ALL;
-    return rc;
-}
-
-static void elastic_close(cm_index_t *index)
-{
-    elastic_index_t *self = (elastic_index_t *)index;
-    cm_elastic_close(self->client);
-    free(self);
-}
-
-int cm_index_elasticsearch_open(const cm_elastic_settings_t *settings, cm_index_t **index,
-                                cm_err_t *err)
-{
-    static const cm_index_ops_t ops = {.query = elastic_query,
-                                       .freshness = elastic_freshness,
-                                       .close = elastic_close,
-                                       .foreign = elastic_foreign};
-    elastic_index_t *self = cm_alloc_zero(1, sizeof *self);
-    cm_index_elasticsearch_indices_t indices;
-
-    self->index.ops = &ops;
-    self->settings = settings;
-    int rc = cm_elastic_open(settings, &self->client, err);
-    if (rc == 0) {
-        cm_index_request_t talk = impatient(self, err);
-        rc = cm_index_request_find(&talk, &indices);
-    }
-    if (rc == 0 && (indices.cells[0] == '\0' || indices.totals[0] == '\0'))
-        rc = fail_empty(self, err);
-    if (rc < 0)
-        elastic_close(&self->index);
-    else
-        *index = &self->index;
     return rc;
 }

@@ -10,28 +10,28 @@ enum { PATH_BYTES = 1024 };
  * may pause. */
 #define KEEP "5m"
 
-int cm_index_request(cm_index_request_t *talk, int allowed, const char *doing, const char *method,
-                     cm_str_t body, const char *path, ...)
+int cm_index_request(cm_index_request_t *request, int allowed, const char *doing,
+                     const char *method, cm_str_t body, const char *path, ...)
 {
     cm_elastic_settings_t unknown = {.hosts = NULL};
     char target[PATH_BYTES];
     va_list args;
 
-    talk->reply = (cm_elastic_reply_t){.status = 0};
+    request->reply = (cm_elastic_reply_t){.status = 0};
     va_start(args, path);
     int len = vsnprintf(target, sizeof target, path, args);
     va_end(args);
     if (len >= (int)sizeof target)
-        return cm_fail(talk->err, CM_EINTERNAL, "%s: the names are too long", doing);
-    int rc = talk->patient
-                 ? cm_elastic_ask(talk->client, method, target, body, talk->waiter, &talk->reply,
-                                  talk->err)
-                 : cm_elastic_request(talk->client, method, target, body, &talk->reply, talk->err);
-    if (rc < 0 || talk->reply.status < 300 || talk->reply.status == allowed)
+        return cm_fail(request->err, CM_EINTERNAL, "%s: the names are too long", doing);
+    int rc = request->waits ? cm_elastic_ask(request->client, method, target, body, request->waiter,
+                                             &request->reply, request->err)
+                            : cm_elastic_request(request->client, method, target, body,
+                                                 &request->reply, request->err);
+    if (rc < 0 || request->reply.status < 300 || request->reply.status == allowed)
         return rc;
-    unknown.hosts = cm_elastic_host(talk->client);
-    return cm_elastic_fail(talk->settings ? talk->settings : &unknown, &talk->reply, doing,
-                           talk->err);
+    unknown.hosts = cm_elastic_host(request->client);
+    return cm_elastic_fail(request->settings ? request->settings : &unknown, &request->reply, doing,
+                           request->err);
 }
 
 /* ---- aliases ---- */
@@ -39,7 +39,7 @@ int cm_index_request(cm_index_request_t *talk, int allowed, const char *doing, c
 /* What one alias leads to. */
 typedef struct found {
     const char *alias;
-    char name[CM_INDEX_NAME], epoch[CM_EPOCH + 1];
+    char name[CM_INDEX_NAME], epoch[CM_INDEX_EPOCH + 1];
     int count;
     bool index; /* an index has the alias' name */
 } found_t;
@@ -51,26 +51,26 @@ static int take_found(void *context, const cm_index_seen_t *seen)
     found->count++;
     found->index |= cm_str_equal(seen->name, cm_str(found->alias));
     snprintf(found->name, sizeof found->name, "%.*s", (int)seen->name.len, seen->name.data);
-    if (seen->epoch.len == CM_EPOCH)
-        snprintf(found->epoch, sizeof found->epoch, "%.*s", CM_EPOCH, seen->epoch.data);
+    if (seen->epoch.len == CM_INDEX_EPOCH)
+        snprintf(found->epoch, sizeof found->epoch, "%.*s", CM_INDEX_EPOCH, seen->epoch.data);
     return 0;
 }
 
-static int find_part(cm_index_request_t *talk, found_t *found)
+static int find_part(cm_index_request_t *request, found_t *found)
 {
-    int rc = cm_index_request(talk, CM_REQUEST_MISSING, "looking for the index", "GET", CM_STR(""),
-                              "/%s/_mapping", found->alias);
-    if (rc < 0 || talk->reply.status == CM_REQUEST_MISSING)
+    int rc = cm_index_request(request, CM_REQUEST_MISSING, "looking for the index", "GET",
+                              CM_STR(""), "/%s/_mapping", found->alias);
+    if (rc < 0 || request->reply.status == CM_REQUEST_MISSING)
         return rc;
-    rc = cm_index_seen_each(talk->reply.body, take_found, found, talk->err);
+    rc = cm_index_seen_each(request->reply.body, take_found, found, request->err);
     if (rc == 0 && found->index)
-        return cm_fail(talk->err, CM_EUSAGE,
+        return cm_fail(request->err, CM_EUSAGE,
                        "an index %s stands where the alias of that name shall be: `clickmill "
                        "process --index elasticsearch --rebuild` replaces it; or name another "
                        "one with --elasticsearch-index or --elasticsearch-totals",
                        found->alias);
     if (rc == 0 && found->count > 1)
-        return cm_fail(talk->err, CM_EUSAGE,
+        return cm_fail(request->err, CM_EUSAGE,
                        "the alias %s leads to %d indices, such as %s, and shall lead to one: take "
                        "the others away from it, or let `clickmill process --index elasticsearch "
                        "--rebuild` make a new one",
@@ -78,16 +78,16 @@ static int find_part(cm_index_request_t *talk, found_t *found)
     return rc;
 }
 
-int cm_index_request_find(cm_index_request_t *talk, cm_index_elasticsearch_indices_t *indices)
+int cm_index_request_find(cm_index_request_t *request, cm_index_elasticsearch_indices_t *indices)
 {
     found_t found[CM_PART_COUNT] = {{0}};
 
     *indices = (cm_index_elasticsearch_indices_t){0};
-    int rc = cm_index_elasticsearch_check_names(talk->settings, talk->err);
+    int rc = cm_index_elasticsearch_check_names(request->settings, request->err);
     for (int part = 0; rc == 0 && part < CM_PART_COUNT; part++) {
         found[part].alias =
-            cm_index_elasticsearch_alias(talk->settings, (cm_index_elasticsearch_part_t)part);
-        rc = find_part(talk, &found[part]);
+            cm_index_elasticsearch_alias(request->settings, (cm_index_elasticsearch_part_t)part);
+        rc = find_part(request, &found[part]);
         if (rc == 0)
             memcpy(cm_index_elasticsearch_part(indices, (cm_index_elasticsearch_part_t)part),
                    found[part].name, sizeof found[part].name);
@@ -108,7 +108,7 @@ static void add_scroll_id(cm_buf_t *body, const cm_buf_t *id, bool keep)
 }
 
 /* Frees what the server keeps; it forgets it by itself, too. */
-static void end_scroll(const cm_index_request_t *talk, const cm_buf_t *id, cm_buf_t *body)
+static void end_scroll(const cm_index_request_t *request, const cm_buf_t *id, cm_buf_t *body)
 {
     cm_elastic_reply_t reply;
     cm_err_t ignored;
@@ -116,11 +116,11 @@ static void end_scroll(const cm_index_request_t *talk, const cm_buf_t *id, cm_bu
     if (id->len == 0)
         return;
     add_scroll_id(body, id, false);
-    cm_elastic_request(talk->client, "DELETE", "/_search/scroll", (cm_str_t){body->data, body->len},
-                       &reply, &ignored);
+    cm_elastic_request(request->client, "DELETE", "/_search/scroll",
+                       (cm_str_t){body->data, body->len}, &reply, &ignored);
 }
 
-int cm_index_request_scroll(cm_index_request_t *talk, const char *doing, const char *index,
+int cm_index_request_scroll(cm_index_request_t *request, const char *doing, const char *index,
                             cm_str_t body, cm_document_fn take, void *context)
 {
     cm_buf_t id = CM_BUF_INIT, next = CM_BUF_INIT;
@@ -128,32 +128,32 @@ int cm_index_request_scroll(cm_index_request_t *talk, const char *doing, const c
     int64_t walked = 0, total = 0;
 
     int rc =
-        cm_index_request(talk, CM_REQUEST_SUCCESS, doing, "POST", body,
+        cm_index_request(request, CM_REQUEST_SUCCESS, doing, "POST", body,
                          "/%s/_search?scroll=" KEEP "&allow_partial_search_results=false", index);
     if (rc == 0)
-        rc = cm_documents_page(talk->reply.body, take, context, &id, &page, talk->err);
+        rc = cm_documents_page(request->reply.body, take, context, &id, &page, request->err);
     total = page.total;
     walked = (int64_t)page.count;
     while (rc == 0 && walked < total && page.count > 0) {
         add_scroll_id(&next, &id, true);
-        rc = cm_index_request(talk, CM_REQUEST_MISSING, doing, "POST",
+        rc = cm_index_request(request, CM_REQUEST_MISSING, doing, "POST",
                               (cm_str_t){next.data, next.len}, "/_search/scroll");
-        if (rc == 0 && talk->reply.status == CM_REQUEST_MISSING)
-            rc = cm_fail(talk->err, CM_EAWAY,
+        if (rc == 0 && request->reply.status == CM_REQUEST_MISSING)
+            rc = cm_fail(request->err, CM_EAWAY,
                          "%s: after %lld rows of %lld the server has let go of them, because the "
                          "index was replaced, or its reader paused for longer than " KEEP
                          "; try again",
                          doing, (long long)walked, (long long)total);
         if (rc == 0)
-            rc = cm_documents_page(talk->reply.body, take, context, &id, &page, talk->err);
+            rc = cm_documents_page(request->reply.body, take, context, &id, &page, request->err);
         walked += (int64_t)page.count;
     }
     /* A page that was asked for twice, because its answer was lost, is skipped by the server. */
     if (rc == 0 && walked != total)
-        rc = cm_fail(talk->err, CM_EAWAY,
+        rc = cm_fail(request->err, CM_EAWAY,
                      "%s: %lld of %lld rows came, the others were lost on the way; try again",
                      doing, (long long)walked, (long long)total);
-    end_scroll(talk, &id, &next);
+    end_scroll(request, &id, &next);
     cm_buf_free(&id);
     cm_buf_free(&next);
     return rc;

@@ -216,8 +216,8 @@ static int write_covered(const cm_writing_t *writing, cm_window_t window, bool w
 }
 
 int cm_index_embedded_apply(const cm_database_t *database, cm_reader_t *reader,
-                            const cm_mill_result_t *result, const cm_apply_options_t *options,
-                            bool *changed, cm_err_t *err)
+                            const cm_mill_result_t *result,
+                            const cm_index_embedded_apply_t *options, bool *changed, cm_err_t *err)
 {
     const bool foreign = options->session_timeout < 0, replace = options->replace || foreign;
     cm_writing_t writing = {.database = database,

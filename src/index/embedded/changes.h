@@ -13,15 +13,6 @@
 #include "index/index.h"
 #include "store/embedded/database.h"
 
-enum { CM_CASSANDRA_CHANGES_EPOCH = 32 };
-
-/* How far a copy is. All zero: nothing is known of one. */
-typedef struct cm_index_checkpoint {
-    char epoch[CM_CASSANDRA_CHANGES_EPOCH +
-               1];     /* who wrote it last: see index/elasticsearch/elasticsearch.h */
-    int64_t watermark; /* it has the changes up to this `updated_at`, ms */
-} cm_index_checkpoint_t;
-
 /* Makes the tables and the index over updated_at; from now on vanished rows are remembered. */
 int cm_index_changes_prepare(const cm_database_t *database, cm_err_t *err);
 

@@ -10,8 +10,17 @@
 #include "index/index.h"
 #include "mill/mill.h"
 #include "store/embedded/database.h"
+#include "store/store.h"
 
 #include <stdatomic.h>
+
+/* Opens the index of a data directory for reading, while another process or thread may write it.
+ * CM_EINPUT when there is none yet. */
+int cm_index_embedded_open(const char *data_dir, cm_index_t **index, cm_err_t *err);
+
+/* Opens the index in the file of an embedded store, through whose connection it reads and writes:
+ * on the store's thread, with nothing uncommitted. The store must outlive it. */
+int cm_index_embedded_open_writer(cm_store_t *store, cm_index_t **index, cm_err_t *err);
 
 /* What is known of the copies of an event among those that the answers of a window cover. */
 typedef enum cm_index_copies {
@@ -50,7 +59,7 @@ int cm_index_embedded_note_copies(const cm_database_t *database, cm_window_t win
 int cm_index_embedded_coverage(const cm_database_t *database, cm_window_t window,
                                cm_index_coverage_t *covered, cm_err_t *err);
 
-typedef struct cm_apply_options {
+typedef struct cm_index_embedded_apply_options {
     unsigned windows;        /* bit 1 << cm_window_t each */
     bool replace;            /* the result is all there shall be in them, not changes to add */
     int64_t session_timeout; /* ms; negative: of the events of another store */
@@ -58,7 +67,7 @@ typedef struct cm_apply_options {
     int64_t now;             /* ms; for updated_at, which is later where it would not grow */
     const atomic_bool *stop; /* may be NULL */
     bool *emptied;           /* set where nothing is left of what was there; may be NULL */
-} cm_apply_options_t;
+} cm_index_embedded_apply_t;
 
 /* Writes what the mill has found for the windows of the mask, in one transaction with their
  * coverage. Answers of another store are always replaced as a whole, whose rows are matched by
@@ -68,7 +77,7 @@ typedef struct cm_apply_options {
  * `reader`. `*changed` says whether any row was written. CM_ESTOP, with nothing changed, when
  * `stop` becomes true. */
 int cm_index_embedded_apply(const cm_database_t *database, cm_reader_t *reader,
-                            const cm_mill_result_t *result, const cm_apply_options_t *options,
-                            bool *changed, cm_err_t *err);
+                            const cm_mill_result_t *result,
+                            const cm_index_embedded_apply_t *options, bool *changed, cm_err_t *err);
 
 #endif

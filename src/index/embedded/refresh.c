@@ -17,9 +17,9 @@ static int prepare(const cm_database_t *database, const cm_index_refresh_options
 /* Where answers are made anew because they are damaged, it may be that SQLite cannot write over
  * them, or that something of them stays: then they are forgotten, and written once more. */
 static int apply(const cm_database_t *database, cm_reader_t *names, const cm_mill_result_t *result,
-                 const cm_apply_options_t *given, bool rebuild, bool *changed, cm_err_t *err)
+                 const cm_index_embedded_apply_t *given, bool rebuild, bool *changed, cm_err_t *err)
 {
-    cm_apply_options_t options = *given;
+    cm_index_embedded_apply_t options = *given;
     bool emptied = false;
 
     options.emptied = &emptied;
@@ -234,12 +234,12 @@ int cm_index_refresh_end(cm_index_refreshing_t *self, cm_index_refreshed_t *out,
         bool differs = false;
         rc = apply(cm_store_embedded_database(self->store), part->readers[part->reader_count - 1],
                    &part->result,
-                   &(cm_apply_options_t){.windows = part->windows,
-                                         .replace = part->replace,
-                                         .differ = part->differ,
-                                         .session_timeout = options->session_timeout,
-                                         .now = cm_clock_now_ms(options->clock),
-                                         .stop = options->stop},
+                   &(cm_index_embedded_apply_t){.windows = part->windows,
+                                                .replace = part->replace,
+                                                .differ = part->differ,
+                                                .session_timeout = options->session_timeout,
+                                                .now = cm_clock_now_ms(options->clock),
+                                                .stop = options->stop},
                    options->rebuild, &differs, err);
         /* Events that are copies are something new, too. */
         out->changed |= differs || !part->replace;
@@ -302,10 +302,10 @@ int cm_index_refresh_from(cm_store_t *other, cm_store_t *store,
         rc = cm_store_reader(other, &names, err);
     if (rc == 0)
         rc = apply(database, names, &result,
-                   &(cm_apply_options_t){.windows = options->windows,
-                                         .session_timeout = -options->session_timeout,
-                                         .now = cm_clock_now_ms(options->clock),
-                                         .stop = options->stop},
+                   &(cm_index_embedded_apply_t){.windows = options->windows,
+                                                .session_timeout = -options->session_timeout,
+                                                .now = cm_clock_now_ms(options->clock),
+                                                .stop = options->stop},
                    options->rebuild, &out->changed, err);
     out->accepted = result.end_ordinal;
     cm_reader_close(names);

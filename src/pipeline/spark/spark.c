@@ -157,7 +157,7 @@ static int find_indices(const cm_elastic_settings_t *settings, bool rebuild, cm_
                         target_t *target, cm_err_t *err)
 {
     cm_index_elasticsearch_indices_t *indices = &target->indices, before = {0};
-    char epoch[CM_EPOCH + 1];
+    char epoch[CM_INDEX_EPOCH + 1];
     int rc;
 
     if (rebuild) {

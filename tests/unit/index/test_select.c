@@ -2,6 +2,7 @@
  * that are not asked for, and that they end when nobody waits. */
 #include "index_site.h"
 
+#include "index/embedded/embedded.h"
 #include "index/embedded/refresh.h"
 #include "index/embedded/select.h"
 

@@ -3,6 +3,7 @@
 #include "load_support.h"
 #include "mill_reference.h"
 
+#include "index/embedded/embedded.h"
 #include "index/embedded/refresh.h"
 #include "index/store_query.h"
 #include "store/memory.h"

@@ -10,7 +10,7 @@
 #include "store_support.h"
 
 #include "event/event.h"
-#include "index/index.h"
+#include "index/embedded/embedded.h"
 
 enum { REF_USERS = 60, REF_URLS = 5, REF_COUNTRIES = 3, REF_CITIES = 4, REF_DAYS = 4 };
 

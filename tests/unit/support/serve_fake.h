@@ -127,7 +127,8 @@ static inline void fake_close(cm_index_t *index)
     free(index);
 }
 
-static const cm_index_ops_t fake_ops = {fake_query, fake_freshness, fake_close, NULL, NULL};
+static const cm_index_ops_t fake_ops = {
+    .query = fake_query, .freshness = fake_freshness, .close = fake_close};
 
 static inline int fake_open(void *context, cm_index_t **index, cm_err_t *err)
 {

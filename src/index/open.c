@@ -1,0 +1,54 @@
+#include "index/open.h"
+
+#include "index/elasticsearch/elasticsearch.h"
+#include "index/embedded/embedded.h"
+
+static cm_elastic_settings_t elastic_settings(const cm_index_settings_t *settings)
+{
+    cm_elastic_settings_t elastic = settings->elasticsearch;
+
+    if (settings->stop != NULL)
+        elastic.stop = settings->stop;
+    return elastic;
+}
+
+int cm_index_open(const cm_index_settings_t *settings, cm_index_t **index, cm_err_t *err)
+{
+    const cm_elastic_settings_t elastic = elastic_settings(settings);
+
+    int rc = settings->engine == CM_INDEX_ELASTICSEARCH
+                 ? cm_index_elasticsearch_open(&elastic, index, err)
+                 : cm_index_embedded_open(settings->data_dir, index, err);
+    if (rc == 0)
+        (*index)->daily = settings->daily;
+    return rc;
+}
+
+int cm_index_open_writer(const cm_index_settings_t *settings, cm_store_t *store, cm_index_t **index,
+                         cm_err_t *err)
+{
+    const cm_elastic_settings_t elastic = elastic_settings(settings);
+
+    int rc = settings->engine == CM_INDEX_ELASTICSEARCH
+                 ? cm_index_elasticsearch_open_writer(&elastic, index, err)
+                 : cm_index_embedded_open_writer(store, index, err);
+    if (rc == 0)
+        (*index)->daily = settings->daily;
+    return rc;
+}
+
+bool cm_index_in_data_dir(const cm_index_settings_t *settings)
+{
+    return settings->engine == CM_INDEX_EMBEDDED;
+}
+
+const char *cm_index_place(const cm_index_settings_t *settings)
+{
+    return settings->engine == CM_INDEX_ELASTICSEARCH ? settings->elasticsearch.index
+                                                      : settings->data_dir;
+}
+
+const char *cm_index_argument(const cm_index_settings_t *settings)
+{
+    return settings->engine == CM_INDEX_ELASTICSEARCH ? " --index elasticsearch" : "";
+}

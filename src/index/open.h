@@ -1,0 +1,40 @@
+/* Opening an index: the one place that chooses the engine.
+ *
+ * Settings are copied into nothing: the texts that they point to must outlive the index. */
+#ifndef CM_INDEX_OPEN_H
+#define CM_INDEX_OPEN_H
+
+#include "elastic/client.h"
+#include "index/index.h"
+#include "index/options.h"
+#include "store/store.h"
+
+typedef struct cm_index_settings {
+    int engine;                          /* cm_index_choice_t */
+    const char *data_dir;                /* of the embedded index */
+    cm_elastic_settings_t elasticsearch; /* unused by the embedded index */
+    const atomic_bool *stop; /* ends every wait for a server; NULL: that of `elasticsearch` */
+    bool daily;              /* user ids live for one UTC day */
+} cm_index_settings_t;
+
+/* Opens the index for reading, beside another thread or process that writes it. CM_EINPUT when
+ * there is none yet, CM_EAWAY when its server does not answer, CM_EUSAGE. */
+int cm_index_open(const cm_index_settings_t *settings, cm_index_t **index, cm_err_t *err);
+
+/* Opens the index for writing and probing. It need not exist, and no server is asked yet. The
+ * embedded index is written through the connection of `store`, which is open for writing; it may
+ * be NULL for any other. CM_EUSAGE. */
+int cm_index_open_writer(const cm_index_settings_t *settings, cm_store_t *store, cm_index_t **index,
+                         cm_err_t *err);
+
+/* Whether the index stands in the data directory, beside the events. */
+bool cm_index_in_data_dir(const cm_index_settings_t *settings);
+
+/* What a user calls the place where the answers are: a directory or an alias. */
+const char *cm_index_place(const cm_index_settings_t *settings);
+
+/* What `process` needs beside its other options to write this index: "" or
+ * " --index elasticsearch". */
+const char *cm_index_argument(const cm_index_settings_t *settings);
+
+#endif
