@@ -1,7 +1,6 @@
 /* clickmill doctor: is everything that the configuration names there and right? */
 #include "base/progress.h"
-#include "cassandra/changes.h"
-#include "cassandra/schema.h"
+#include "cassandra/check.h"
 #include "cmd/commands.h"
 #include "enrich/geo.h"
 #include "kafka/options.h"
@@ -236,9 +235,11 @@ static void check_kafka(doctor_t *doctor)
 
 /* ---- Cassandra ---- */
 
-static void say_cluster(doctor_t *doctor, const cm_cassandra_settings_t *settings,
-                        const cm_cassandra_facts_t *facts)
+static void say_cassandra(doctor_t *doctor, const cm_cassandra_settings_t *settings,
+                          const cm_cassandra_report_t *report)
 {
+    const cm_cassandra_facts_t *facts = &report->facts;
+
     say(doctor, RIGHT, "cassandra",
         "%s answers: version %s, cluster %s, %d node%s in %d data centre%s, protocol v%d, %s",
         settings->hosts, facts->version, facts->cluster, facts->nodes, facts->nodes == 1 ? "" : "s",
@@ -247,61 +248,30 @@ static void say_cluster(doctor_t *doctor, const cm_cassandra_settings_t *setting
         : settings->tls.insecure     ? "TLS that trusts anybody"
         : settings->username != NULL ? "TLS and a password"
                                      : "TLS");
-}
-
-/* The companion of the table, with --fix made where it is missing. */
-static int examine_changes(doctor_t *doctor, const cm_cassandra_settings_t *settings,
-                           cm_cql_t *session, cm_err_t *err)
-{
-    bool made;
-
-    int rc = cm_cassandra_changes_ensure(settings, session, doctor->asked->fix, &made, err);
-    if (rc == 0)
-        say(doctor, made ? FIXED : RIGHT, "cassandra",
+    if (report->table != CM_CASSANDRA_UNUSABLE)
+        say(doctor, report->table == CM_CASSANDRA_MADE ? FIXED : RIGHT, "cassandra",
+            "table %s.%s is the contract's; its keyspace has %s", settings->keyspace,
+            settings->table, facts->replication);
+    if (report->companion != CM_CASSANDRA_UNUSABLE)
+        say(doctor, report->companion == CM_CASSANDRA_MADE ? FIXED : RIGHT, "cassandra",
             "table %s.%s_changes notes what is written (cassandra.only_writer)", settings->keyspace,
             settings->table);
-    return rc;
-}
-
-/* Looks, and with --fix makes what is missing and looks again. */
-static int examine(doctor_t *doctor, const cm_cassandra_settings_t *settings, cm_cql_t *session,
-                   cm_err_t *err)
-{
-    cm_cassandra_facts_t before, now;
-
-    int rc = cm_cassandra_probe(settings, session, &before, err);
-    if (rc < 0)
-        return rc;
-    say_cluster(doctor, settings, &before);
-    now = before;
-    if (doctor->asked->fix && before.state != CM_CASSANDRA_READY)
-        rc = cm_cassandra_create(settings, session, &now, err);
-    if (rc == 0)
-        rc = cm_cassandra_explain_state(settings, &now, err);
-    if (rc < 0)
-        return rc;
-    say(doctor, before.state == CM_CASSANDRA_READY ? RIGHT : FIXED, "cassandra",
-        "table %s.%s is the contract's; its keyspace has %s", settings->keyspace, settings->table,
-        now.replication);
-    return settings->only_writer ? examine_changes(doctor, settings, session, err) : 0;
 }
 
 static void check_cassandra(doctor_t *doctor)
 {
-    cm_cassandra_settings_t settings = cm_cassandra_settings_of(
-        &doctor->asked->store.cassandra, &doctor->app->log, doctor->app->stop);
-    cm_cql_t *session = NULL;
+    cm_store_settings_t store = cm_app_store_settings(doctor->app, &doctor->asked->store);
+    cm_cassandra_report_t report;
     cm_err_t err;
 
-    settings.log = NULL; /* what is wrong is said once */
-    int rc = cm_cassandra_connect(&settings, &session, &err);
-    if (rc == 0)
-        rc = examine(doctor, &settings, session, &err);
-    if (rc == CM_EINPUT && settings.create)
+    store.cassandra.log = NULL; /* what is wrong is said once */
+    int rc = cm_cassandra_check(&store.cassandra, doctor->asked->fix, &report, &err);
+    if (report.reached)
+        say_cassandra(doctor, &store.cassandra, &report);
+    if (rc == CM_EINPUT && store.cassandra.create)
         say(doctor, NOTE, "cassandra", "%s", err.text);
     else if (rc < 0)
         complain(doctor, "cassandra", rc, err.text);
-    cm_cql_close(session);
 }
 
 /* ---- Elasticsearch ---- */
