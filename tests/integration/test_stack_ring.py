@@ -85,7 +85,7 @@ def test_what_no_ring_can_be(t):
             (2, "stack: cassandra-2 was not started in %s: run make stack-up ENGINES=cassandra-2 "
              "first\n" % t.path("none")))
     t.equal(run("--dir", t.path("none"), "nodetool", "cassandra-1"),
-            (2, "", "stack: nodetool NODE WORD... was expected, as nodetool cassandra-1 status\n"))
+            (2, "", "stack: expected nodetool NODE WORD..., for example nodetool cassandra-1 status\n"))
     done = subprocess.run(["make", "-n", "--no-print-directory", "stack-up", "RING=3"], cwd=ROOT,
                           capture_output=True, text=True, check=True)
     t.equal(done.stdout.splitlines()[-1].split(), ["python3", "stack/stack.py", "up", "--ring", "3"])
