@@ -26,7 +26,7 @@ static int set_user_property(rd_kafka_conf_t *conf, const cm_option_pair_t *pair
 
 /* ---- librdkafka's callbacks ---- */
 
-/* Its lines are of interest to who looks closely: what matters to others is said in our words. */
+/* librdkafka's own lines are for debugging: what matters to users is logged in our words. */
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
     const cm_kafka_client_t *client = rd_kafka_opaque(rk);
@@ -60,8 +60,8 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 int cm_kafka_conf(const cm_kafka_settings_t *settings, const cm_kafka_property_t *house,
                   rd_kafka_conf_t **conf, cm_err_t *err)
 {
-    /* A broker that comes back shall be found soon; idle connections that brokers close are no
-     * news. */
+    /* A broker that comes back must be found soon. That a broker closes an idle connection is not
+     * worth a line. */
     static const cm_kafka_property_t common[] = {{"client.id", "clickmill"},
                                                  {"reconnect.backoff.max.ms", "2000"},
                                                  {"socket.keepalive.enable", "true"},
@@ -103,7 +103,7 @@ int cm_kafka_start(cm_kafka_client_t *client, rd_kafka_type_t type, rd_kafka_con
     return cm_fail(err, CM_EUSAGE, "kafka.properties: %s", why);
 }
 
-/* Shared by who waits and the thread that ends the client. */
+/* Shared by the thread that waits and the thread that ends the client. */
 typedef struct ending {
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -111,7 +111,8 @@ typedef struct ending {
     bool done;
 } ending_t;
 
-/* A consumer has left its group, or gives that up. */
+/* The client is destroyed without a call to close a consumer: the consumer has left its group
+ * before, or leaves it by its time-out. */
 static void *end_client(void *context)
 {
     ending_t *ending = context;
@@ -137,7 +138,8 @@ bool cm_kafka_end_within(cm_kafka_client_t *client, int limit_ms)
     *ending = (ending_t){
         .rk = client->rk, .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
     client->rk = NULL;
-    rd_kafka_set_log_level(ending->rk, LOG_EMERG); /* what a line needs may go before its threads */
+    rd_kafka_set_log_level(ending->rk,
+                           LOG_EMERG); /* a line may use what is freed before the threads end */
     if (pthread_create(&thread, NULL, end_client, ending) != 0) {
         end_client(ending);
         free(ending);
@@ -191,8 +193,8 @@ int cm_kafka_fail(const cm_kafka_client_t *client, rd_kafka_resp_err_t code, con
     case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
         return cm_fail(err, CM_EUSAGE,
-                       "%s: Kafka at %s does not allow it to this user (%s); ask who runs it for "
-                       "the right",
+                       "%s: Kafka at %s does not allow it to this user (%s); ask its "
+                       "administrator for the permission",
                        doing, brokers, reason);
     case RD_KAFKA_RESP_ERR__TRANSPORT:
     case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:

@@ -10,12 +10,12 @@
 
 enum { POLL_MS = 100, PARTITIONS_MAX = 1000, RANGES_MS = 2000 };
 
-/* A walk over the topic, or a part of it. */
+/* A walk over the topic or a part of it. */
 typedef struct walk {
     cm_kafka_client_t client;
-    rd_kafka_topic_partition_list_t *all;      /* each partition, from its beginning; to: */
-    int64_t ends[PARTITIONS_MAX];              /* by place in `all` */
-    char (*replayed)[CM_KAFKA_DEAD_LETTER_ID]; /* sorted once they are all known */
+    rd_kafka_topic_partition_list_t *all; /* each partition, with its first offset */
+    int64_t ends[PARTITIONS_MAX];         /* the offset after the last message, by place in `all` */
+    char (*replayed)[CM_KAFKA_DEAD_LETTER_ID]; /* sorted when all are known */
     size_t replayed_count, replayed_cap;
     int64_t limit, found;
     cm_kafka_dead_letter_fn take;
@@ -53,7 +53,8 @@ static size_t find_partition(const walk_t *walk, int32_t partition)
     return at;
 }
 
-/* What came in a message's place. Most errors pass by themselves; one that does not is the end. */
+/* Handles an error that came instead of a message. Most errors pass by themselves; any other ends
+ * the walk. */
 static int take_error(walk_t *walk, rd_kafka_resp_err_t code, rd_kafka_resp_err_t *last)
 {
     switch (code) {
@@ -64,7 +65,7 @@ static int take_error(walk_t *walk, rd_kafka_resp_err_t code, rd_kafka_resp_err_
     case RD_KAFKA_RESP_ERR__FATAL:
         return cm_kafka_fail(&walk->client, code, "reading the dead letters", walk->err);
     default:
-        *last = code; /* the reason, should nothing else come */
+        *last = code; /* the reason, if nothing else comes */
         return 0;
     }
 }
@@ -99,7 +100,7 @@ static int read_on(walk_t *walk, const rd_kafka_topic_partition_list_t *from, me
         size_t at = find_partition(walk, message->partition);
         if (rc == 0)
             rc = message->err == 0 ? take(walk, message) : take_error(walk, message->err, &last);
-        /* What stands last may be no message but the end of a transaction. */
+        /* The last entry may be the end of a transaction, which is no message. */
         if (at < (size_t)walk->all->cnt && !done[at] &&
             ((message->err == 0 && message->offset + 1 >= walk->ends[at]) ||
              message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)) {
@@ -178,8 +179,8 @@ static int list_partitions(walk_t *walk, bool *blank)
     return 0;
 }
 
-/* Where the partitions begin and end. A leader that does not tell is asked again until the broker
- * counts as away. */
+/* Finds where the partitions begin and end. A leader that does not answer is asked again until
+ * settings->timeout_ms have passed. */
 static int find_ends(walk_t *walk)
 {
     const int64_t started = cm_clock_ticks_ns();
@@ -214,7 +215,7 @@ static int find_partitions(walk_t *walk)
     bool blank;
 
     int rc = list_partitions(walk, &blank);
-    /* A broker that has just come back knows of no topic for a moment. */
+    /* A broker that has just started knows of no topic for a moment. */
     while (rc == 0 && blank && (cm_clock_ticks_ns() - started) / 1000000 < CM_KAFKA_BLANK_MS &&
            !cm_kafka_stopped(&walk->client)) {
         cm_sleep_ms(POLL_MS);
@@ -253,7 +254,7 @@ static int start(walk_t *walk, const cm_kafka_settings_t *settings)
     return rc;
 }
 
-/* "0@17", or "17" of the first partition. */
+/* "0@17", or "17" in the first partition. */
 static int parse_id(walk_t *walk, const char *id, int32_t *partition, int64_t *offset)
 {
     const char *at = strchr(id, '@');
@@ -271,7 +272,7 @@ static int parse_id(walk_t *walk, const char *id, int32_t *partition, int64_t *o
                    id);
 }
 
-/* Reads one letter: its partition from its offset on, as far as it is wanted. */
+/* Reads one letter, from its partition at its offset. */
 static int read_one(walk_t *walk, const char *id)
 {
     rd_kafka_topic_partition_list_t *from = rd_kafka_topic_partition_list_new(1);
@@ -317,7 +318,7 @@ int cm_kafka_dead_each(const cm_kafka_settings_t *settings, const char *id, int6
         rc = id != NULL ? read_one(walk, id) : read_on(walk, walk->all, hand_out);
     rd_kafka_topic_partition_list_destroy(walk->all);
     free(walk->replayed);
-    if (cm_kafka_end_within(&walk->client, CM_KAFKA_END_MS)) /* it is in no group */
+    if (cm_kafka_end_within(&walk->client, CM_KAFKA_END_MS)) /* it has joined no group */
         free(walk);
     return rc;
 }

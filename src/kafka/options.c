@@ -10,7 +10,7 @@ const cm_option_t cm_kafka_option_rows[] = {
      .key = "kafka.brokers",
      .aliases = "kafka.bootstrap_servers|bootstrap_servers",
      .env = "CLICKMILL_KAFKA_BROKERS",
-     .help = "Kafka's brokers, some of them are enough"},
+     .help = "addresses of Kafka's brokers; some of them are enough"},
     {.name = "topic",
      .type = CM_OPT_TEXT,
      .offset = offsetof(cm_kafka_options_t, topic),
@@ -32,8 +32,8 @@ const cm_option_t cm_kafka_option_rows[] = {
      .arg = "NAME=VALUE",
      .secret = CM_SECRET_BY_NAME,
      .key = "kafka.properties",
-     .help = "any property of librdkafka, once each; in a value ${NAME} is an environment "
-             "variable, and file:PATH what a file holds"},
+     .help = "a property of librdkafka, each at most once; in a value ${NAME} is an environment "
+             "variable, and file:PATH is the content of a file"},
     {.name = "kafka-create",
      .type = CM_OPT_FLAG,
      .offset = offsetof(cm_kafka_options_t, create),
@@ -48,7 +48,7 @@ const cm_option_t cm_kafka_option_rows[] = {
      .min = -1,
      .max = 100000,
      .key = "kafka.partitions",
-     .help = "partitions of a topic that is made; -1: as the broker is configured"},
+     .help = "partitions of a topic that is made; -1: the broker's default"},
     {.name = "replication",
      .type = CM_OPT_INT,
      .offset = offsetof(cm_kafka_options_t, replication),
@@ -57,7 +57,7 @@ const cm_option_t cm_kafka_option_rows[] = {
      .min = -1,
      .max = 100,
      .key = "kafka.replication",
-     .help = "copies of a topic that is made; -1: as the broker is configured"},
+     .help = "copies of a topic that is made; -1: the broker's default"},
     {.name = "kafka-timeout",
      .type = CM_OPT_DURATION,
      .offset = offsetof(cm_kafka_options_t, timeout),
@@ -66,7 +66,7 @@ const cm_option_t cm_kafka_option_rows[] = {
      .min = 100,
      .max = 3600e3,
      .key = "kafka.timeout",
-     .help = "how long no broker may answer before that is said"},
+     .help = "how long all brokers may be silent before this is reported"},
     {.name = NULL},
 };
 
@@ -77,7 +77,7 @@ const cm_option_t cm_kafka_group_option[] = {
      .arg = "GROUP",
      .def = "clickmill",
      .key = "kafka.group",
-     .help = "consumer group; those who share it share the topic's partitions"},
+     .help = "consumer group; its members share the topic's partitions"},
     {.name = NULL},
 };
 
@@ -88,7 +88,7 @@ const cm_option_t cm_kafka_follow_group_option[] = {
      .arg = "GROUP",
      .def = "clickmill-process",
      .key = "process.group",
-     .help = "consumer group; those who share it share the topic's partitions"},
+     .help = "consumer group; its members share the topic's partitions"},
     {.name = NULL},
 };
 
@@ -100,7 +100,7 @@ const cm_option_t cm_kafka_tombstones_option[] = {
      .def = "dead",
      .choices = "dead|skip",
      .key = "kafka.tombstones",
-     .help = "messages without a value: dead letters, or skipped and counted"},
+     .help = "messages without a value become dead letters, or are skipped and counted"},
     {.name = NULL},
 };
 

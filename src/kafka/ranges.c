@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 enum {
-    SETTLED = -2,    /* the partition's range needs no answer any more */
+    SETTLED = -2,    /* no request is needed for the partition any more */
     NANOS = 1000000, /* a millisecond */
 };
 
@@ -25,7 +25,7 @@ static int left_ms(int64_t until_ns)
     return left > 0 ? (int)left : 0;
 }
 
-/* Notes who leads each partition, or why it cannot be asked. */
+/* Notes the leader of each partition, or why there is none to ask. */
 static void find_leaders(asking_t *asking)
 {
     const rd_kafka_metadata_t *metadata;
@@ -52,8 +52,8 @@ static void find_leaders(asking_t *asking)
         rd_kafka_metadata_destroy(metadata);
 }
 
-/* Both ends of the partitions [from, to) that `leader` has, all in one question at each end. An
- * empty partition ends where it begins. */
+/* Gets both ends of the partitions [from, to) that `leader` leads: one request for all beginnings
+ * and one for all ends. An empty partition ends where it begins. */
 static rd_kafka_resp_err_t ask_leader(asking_t *asking, int32_t leader, size_t from, size_t to,
                                       int ms)
 {
@@ -86,7 +86,7 @@ static rd_kafka_resp_err_t ask_leader(asking_t *asking, int32_t leader, size_t f
     return code;
 }
 
-/* The leaders that were not asked yet; `first` is the place of one of them. */
+/* Counts the leaders that were not asked yet; `first` becomes the place of one of them. */
 static int count_leaders(const asking_t *asking, size_t *first)
 {
     int count = 0;
@@ -103,8 +103,8 @@ static int count_leaders(const asking_t *asking, size_t *first)
     return count;
 }
 
-/* An answer that one partition has no offset hides those of the leader's others: then each is asked
- * for alone. */
+/* An error of one partition hides the offsets of the leader's other partitions: then each partition
+ * is asked for in a request of its own. */
 static void ask_alone(asking_t *asking, int32_t leader, int64_t until_ns)
 {
     for (size_t i = 0; i < asking->count; i++) {
@@ -127,7 +127,8 @@ void cm_kafka_ranges(const cm_kafka_client_t *client, const char *topic, cm_kafk
 
     find_leaders(&asking);
     while ((leaders = count_leaders(&asking, &first)) > 0) {
-        /* A silent leader may take its share of the time, and not that of the others. */
+        /* Each leader gets an equal part of the time, so that a silent one leaves time for others.
+         */
         const int32_t leader = asking.leaders[first];
         const int ms = left_ms(asking.until_ns) / leaders;
         const int64_t until_ns = cm_clock_ticks_ns() + ms * INT64_C(1000000);

@@ -11,20 +11,21 @@ enum {
     LEARNING_MS = 1000, /* without new topics, after which a broker is taken to know all of them */
 };
 
-/* How a broker sees the topic. */
+/* What a broker knows of the topic. */
 typedef struct {
     bool found;
     int32_t leaderless; /* a partition of it that has no leader; -1: all have one */
-    bool blank;         /* it knows of no topic at all: perhaps it has only just come back */
-    bool learning;      /* or a moment ago knew of fewer than now: it may not know of all yet */
-} sight_t;
+    bool blank;         /* it knows of no topic at all: perhaps it has just started */
+    bool learning;      /* a moment ago it knew of fewer: it may not know of all topics yet */
+} topic_state_t;
 
-static int find_topic(cm_kafka_client_t *client, const char *topic, sight_t *sight, cm_err_t *err)
+static int find_topic(cm_kafka_client_t *client, const char *topic, topic_state_t *state,
+                      cm_err_t *err)
 {
     const rd_kafka_metadata_t *metadata;
     int known = 0;
 
-    *sight = (sight_t){.leaderless = -1};
+    *state = (topic_state_t){.leaderless = -1};
     int rc = cm_kafka_metadata(client, &metadata, err);
     if (rc < 0)
         return rc;
@@ -35,17 +36,17 @@ static int find_topic(cm_kafka_client_t *client, const char *topic, sight_t *sig
         known++;
         if (strcmp(one->topic, topic) != 0)
             continue;
-        sight->found = one->err != 0 || one->partition_cnt > 0;
-        sight->leaderless = one->err != 0 ? 0 : -1;
-        for (int p = 0; p < one->partition_cnt && sight->leaderless < 0; p++)
-            sight->leaderless = one->partitions[p].leader < 0 ? one->partitions[p].id : -1;
+        state->found = one->err != 0 || one->partition_cnt > 0;
+        state->leaderless = one->err != 0 ? 0 : -1;
+        for (int p = 0; p < one->partition_cnt && state->leaderless < 0; p++)
+            state->leaderless = one->partitions[p].leader < 0 ? one->partitions[p].id : -1;
     }
     rd_kafka_metadata_destroy(metadata);
-    sight->blank = known == 0;
-    if (sight->blank || (client->known >= 0 && known > client->known))
+    state->blank = known == 0;
+    if (state->blank || (client->known >= 0 && known > client->known))
         client->learning_ns = cm_clock_ticks_ns();
     client->known = known;
-    sight->learning = client->learning_ns > 0 &&
+    state->learning = client->learning_ns > 0 &&
                       cm_clock_ticks_ns() - client->learning_ns < LEARNING_MS * INT64_C(1000000);
     return 0;
 }
@@ -57,27 +58,27 @@ static int64_t blank_limit(const cm_kafka_client_t *client)
     return timeout < CM_KAFKA_BLANK_MS ? timeout : CM_KAFKA_BLANK_MS;
 }
 
-/* A broker that has just come back knows of no topic until its controller has told it, and answers
- * as if there were none; then it is told of them, not of all at once. So a topic that is not there
- * is waited for, but not for long: perhaps this is a new cluster. */
-static int wait_for_topics(cm_kafka_client_t *client, const char *topic, sight_t *sight,
+/* A broker that has just started knows of no topic until its controller has told it, and answers as
+ * if there were none. It then learns of the topics one after the other. So a missing topic is
+ * waited for, but not for long: perhaps this is a new cluster. */
+static int wait_for_topics(cm_kafka_client_t *client, const char *topic, topic_state_t *state,
                            cm_err_t *err)
 {
     const int64_t started = cm_clock_ticks_ns(), limit = blank_limit(client);
 
-    int rc = find_topic(client, topic, sight, err);
-    while (rc == 0 && !sight->found && (sight->blank || sight->learning) &&
+    int rc = find_topic(client, topic, state, err);
+    while (rc == 0 && !state->found && (state->blank || state->learning) &&
            (cm_clock_ticks_ns() - started) / 1000000 < limit) {
         if (cm_kafka_stopped(client))
             return cm_fail(err, CM_ESTOP, "stopped while no broker at %s knew of a topic",
                            client->settings->brokers);
         cm_sleep_ms(STEP_MS);
-        rc = find_topic(client, topic, sight, err);
+        rc = find_topic(client, topic, state, err);
     }
     return rc;
 }
 
-/* Asks for the topic; an answer that it is there already is as good. */
+/* Asks a broker to make the topic; the answer that it exists already is a success. */
 static rd_kafka_resp_err_t ask_for_topic(cm_kafka_client_t *client, rd_kafka_NewTopic_t *topic,
                                          char *why, size_t why_size)
 {
@@ -108,8 +109,9 @@ static rd_kafka_resp_err_t ask_for_topic(cm_kafka_client_t *client, rd_kafka_New
     return code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS ? 0 : code;
 }
 
-/* What brokers answer for a moment, while they come back or another becomes the controller. One
- * that knows of no topic may have too few brokers for the same reason. */
+/* Errors that pass by themselves: brokers answer so while they start, or while another broker
+ * becomes the controller. `blank`: the broker knows of no topic; then it may also know of too few
+ * brokers, for the same reason. */
 static bool passes(rd_kafka_resp_err_t code, bool blank)
 {
     switch (code) {
@@ -136,7 +138,7 @@ static int create_topic(cm_kafka_client_t *client, const char *topic, int partit
         rd_kafka_NewTopic_new(topic, partitions, client->settings->replication, why, sizeof why);
     if (wanted == NULL)
         return cm_fail(err, CM_EUSAGE, "topic %s: %s", topic, why);
-    if (large) /* as much as librdkafka sends; the broker's own limit is 1 MiB */
+    if (large) /* the most that librdkafka sends; the broker's default is 1 MiB */
         rd_kafka_NewTopic_set_config(wanted, "max.message.bytes", "1000000000");
     rd_kafka_resp_err_t code = ask_for_topic(client, wanted, why, sizeof why);
     while (passes(code, blank) && !cm_kafka_stopped(client) &&
@@ -148,7 +150,7 @@ static int create_topic(cm_kafka_client_t *client, const char *topic, int partit
     if (code == 0)
         return 0;
     if (cm_kafka_stopped(client))
-        return cm_fail(err, CM_ESTOP, "stopped while Kafka at %s was to make topic %s",
+        return cm_fail(err, CM_ESTOP, "stopped while Kafka at %s was asked to make topic %s",
                        client->settings->brokers, topic);
     return cm_fail(
         err, code == RD_KAFKA_RESP_ERR__TIMED_OUT || passes(code, false) ? CM_EAWAY : CM_EUSAGE,
@@ -162,20 +164,20 @@ int cm_kafka_ensure_topic(cm_kafka_client_t *client, const char *topic, int part
 {
     const int64_t started = cm_clock_ticks_ns();
     const char *brokers = client->settings->brokers;
-    sight_t sight;
+    topic_state_t state;
 
-    int rc = client->settings->create ? find_topic(client, topic, &sight, err)
-                                      : wait_for_topics(client, topic, &sight, err);
+    int rc = client->settings->create ? find_topic(client, topic, &state, err)
+                                      : wait_for_topics(client, topic, &state, err);
     if (rc < 0)
         return rc;
-    if (!sight.found && !client->settings->create)
+    if (!state.found && !client->settings->create)
         return cm_fail(err, CM_EINPUT,
                        "topic %s is not there at %s; make it, or let kafka.create do it", topic,
                        brokers);
-    if (!sight.found)
-        rc = create_topic(client, topic, partitions, large, sight.blank, err);
-    /* Leaders are elected a moment after a topic is made, or a broker has gone. */
-    while (rc == 0 && (!sight.found || sight.leaderless >= 0)) {
+    if (!state.found)
+        rc = create_topic(client, topic, partitions, large, state.blank, err);
+    /* Leaders are elected a moment after a topic was made, or after a broker has left. */
+    while (rc == 0 && (!state.found || state.leaderless >= 0)) {
         if (cm_kafka_stopped(client))
             return cm_fail(err, CM_ESTOP, "stopped while topic %s at %s had no leader", topic,
                            brokers);
@@ -183,9 +185,9 @@ int cm_kafka_ensure_topic(cm_kafka_client_t *client, const char *topic, int part
             return cm_fail(err, CM_EAWAY,
                            "partition %d of topic %s has no leader at %s; start the broker that is "
                            "down, or try again",
-                           sight.leaderless >= 0 ? (int)sight.leaderless : 0, topic, brokers);
+                           state.leaderless >= 0 ? (int)state.leaderless : 0, topic, brokers);
         cm_sleep_ms(STEP_MS);
-        rc = find_topic(client, topic, &sight, err);
+        rc = find_topic(client, topic, &state, err);
     }
     return rc;
 }

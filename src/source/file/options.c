@@ -9,7 +9,7 @@ const cm_option_t cm_file_option_rows[] = {
      .def = "auto",
      .choices = "auto|jsonl|csv|combined|common|json",
      .key = "import.format",
-     .help = "auto looks at the first lines"},
+     .help = "format of the files; auto finds it by the first lines"},
     {.name = "all",
      .type = CM_OPT_FLAG,
      .offset = offsetof(cm_file_given_t, all),
@@ -28,6 +28,6 @@ const cm_option_t cm_file_option_rows[] = {
      .offset = offsetof(cm_file_given_t, site),
      .arg = "https://HOST",
      .key = "import.site",
-     .help = "access logs: put this before the logged path; without a scheme it is https"},
+     .help = "access logs: put this in front of the logged path; without a scheme it is https"},
     {.name = NULL},
 };

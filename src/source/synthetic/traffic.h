@@ -19,9 +19,9 @@ extern const cm_option_t cm_traffic_option_rows[];
 
 /* When the events come. */
 typedef enum cm_traffic_pace {
-    CM_TRAFFIC_AT_ONCE, /* as fast as they are taken */
-    CM_TRAFFIC_PACED,   /* in real time; who asks waits for them */
-    CM_TRAFFIC_DUE,     /* in real time; who asks gets what is due */
+    CM_TRAFFIC_AT_ONCE, /* as fast as the sink takes them */
+    CM_TRAFFIC_PACED,   /* in real time; next() waits for them */
+    CM_TRAFFIC_DUE,     /* in real time; next() returns the events that are due */
 } cm_traffic_pace_t;
 
 /* Opens the source. `from_now`: it starts now unless --start says otherwise; else 2026-01-01, so
