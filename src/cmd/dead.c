@@ -392,7 +392,7 @@ static int replay_letters(cm_app_t *app, const cm_dead_options_t *asked, int arg
         return rc;
     cm_enriching_open(&replay.visitors.enriching, &asked->import.enrich, asked->import.all,
                       &app->log);
-    rc = cm_times_open(&asked->import.times, &replay.visitors.times, &app->err);
+    rc = cm_timestamp_format_open(&asked->import.times, &replay.visitors.times, &app->err);
     if (rc == 0)
         rc = cm_enrichment_start(replay.visitors.enriching.enrichment, &app->err);
     if (rc == 0)
@@ -409,7 +409,7 @@ static int replay_letters(cm_app_t *app, const cm_dead_options_t *asked, int arg
     if (rc == 0)
         cm_app_print_account(app, &replay.account, app->out);
     cm_enriching_close(&replay.visitors.enriching);
-    cm_times_close(&replay.visitors.times);
+    cm_timestamp_format_close(&replay.visitors.times);
     cm_sink_close(&replay.store->sink);
     free(replay.ids);
     return rc;

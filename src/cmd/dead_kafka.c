@@ -164,7 +164,7 @@ int cm_dead_kafka_replay(cm_app_t *app, const cm_dead_options_t *options, int ar
                       &app->log);
     int rc = cm_dead_file_open(&replay.file, &app->err);
     if (rc == 0)
-        rc = cm_times_open(&options->import.times, &replay.visitors.times, &app->err);
+        rc = cm_timestamp_format_open(&options->import.times, &replay.visitors.times, &app->err);
     if (rc == 0)
         rc = cm_enrichment_start(replay.visitors.enriching.enrichment, &app->err);
     if (rc == 0)
@@ -183,7 +183,7 @@ int cm_dead_kafka_replay(cm_app_t *app, const cm_dead_options_t *options, int ar
     if (replay.file.fd >= 0)
         close(replay.file.fd);
     cm_enriching_close(&replay.visitors.enriching);
-    cm_times_close(&replay.visitors.times);
+    cm_timestamp_format_close(&replay.visitors.times);
     cm_buf_free(&name);
     cm_buf_free(&replay.plain);
     return rc;

@@ -65,7 +65,7 @@ static int open_all(follower_t *self)
     cm_app_t *app = self->app;
     const cm_pipeline_env_t env = cm_app_env(app);
 
-    int rc = cm_times_open(self->options->times, &self->times, &app->err);
+    int rc = cm_timestamp_format_open(self->options->times, &self->times, &app->err);
     if (rc == 0)
         rc = cm_enriching_open_geoip(&self->enriching, self->options->geoip, &app->log, &app->err);
     if (rc == 0)
@@ -200,7 +200,7 @@ int cm_follow(cm_app_t *app, const cm_follow_options_t *options)
     cm_index_mirror_stop(self.mirror);
     cm_source_close(self.source);
     cm_enriching_close(&self.enriching);
-    cm_times_close(&self.times);
+    cm_timestamp_format_close(&self.times);
     cm_pipeline_free(&self.pipeline);
     if (self.store != NULL)
         cm_sink_close(&self.store->sink);

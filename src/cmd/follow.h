@@ -7,7 +7,7 @@
 #define CM_CMD_FOLLOW_H
 
 #include "cmd/app.h"
-#include "event/times_options.h"
+#include "event/timestamp_options.h"
 #include "kafka/options.h"
 
 typedef struct cm_follow_options {
@@ -18,7 +18,7 @@ typedef struct cm_follow_options {
     bool until_end; /* of the topic, as it was in the beginning */
     cm_index_settings_t index;
     const cm_kafka_options_t *kafka;
-    const cm_times_given_t *times;
+    const cm_timestamp_options_t *times;
     const char *geoip; /* see cmd/enrich.h */
 } cm_follow_options_t;
 

@@ -314,13 +314,13 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
                        "import`");
     int rc = asked->windows != NULL ? cm_windows_parse(asked->windows, &windows, &app->err) : 0;
     if (rc == 0)
-        rc = cm_times_open(&asked->import.times, &into.times, &app->err);
+        rc = cm_timestamp_format_open(&asked->import.times, &into.times, &app->err);
     if (rc < 0)
         return rc;
     cm_enriching_open(&into.enriching, &asked->import.enrich, asked->import.all, &app->log);
     rc = import_all(app, asked, into, argc, argv);
     cm_enriching_close(&into.enriching);
-    cm_times_close(&into.times);
+    cm_timestamp_format_close(&into.times);
     return rc;
 }
 

@@ -45,7 +45,7 @@ static const cm_option_t options[] = {
     {.name = "times",
      .type = CM_OPT_ROWS,
      .offset = offsetof(cm_ingest_options_t, times),
-     .rows = cm_times_ingest_option_rows},
+     .rows = cm_timestamp_ingest_options},
     {.name = "geoip",
      .type = CM_OPT_ROWS,
      .offset = offsetof(cm_ingest_options_t, geoip),
@@ -167,7 +167,7 @@ static int open_kafka(void *context)
 static int open_all(cm_ingest_t *self)
 {
     const cm_pipeline_env_t env = cm_app_env(self->app);
-    int rc = cm_times_open(&self->options->times, &self->times, &self->app->err);
+    int rc = cm_timestamp_format_open(&self->options->times, &self->times, &self->app->err);
     if (rc == 0)
         rc = cm_enriching_open_geoip(&self->enriching, self->options->geoip, &self->app->log,
                                      &self->app->err);
@@ -194,7 +194,7 @@ static void close_all(cm_ingest_t *self)
         cm_sink_close(&self->store->sink);
     cm_pipeline_free(&self->pipeline);
     cm_enriching_close(&self->enriching);
-    cm_times_close(&self->times);
+    cm_timestamp_format_close(&self->times);
 }
 
 /* ---- running ---- */

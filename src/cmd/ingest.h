@@ -4,7 +4,7 @@
 
 #include "cmd/app.h"
 #include "enrich/enriching.h"
-#include "event/times_options.h"
+#include "event/timestamp_options.h"
 #include "kafka/options.h"
 #include "pipeline/pipeline.h"
 #include "source/kafka/source.h"
@@ -19,7 +19,7 @@ typedef struct cm_ingest_options {
     bool until_end;
     int resume, dead_to;
     const char *geoip;
-    cm_times_given_t times;
+    cm_timestamp_options_t times;
     cm_kafka_options_t kafka;
 } cm_ingest_options_t;
 

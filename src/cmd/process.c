@@ -20,7 +20,7 @@ typedef struct process_options {
     cm_kafka_options_t kafka;
     int engine;
     const char *geoip;
-    cm_times_given_t times;
+    cm_timestamp_options_t times;
     cm_spark_options_t spark;
 } process_options_t;
 
@@ -102,7 +102,7 @@ static const cm_option_t options[] = {
     {.name = "times",
      .type = CM_OPT_ROWS,
      .offset = offsetof(process_options_t, times),
-     .rows = cm_times_ingest_option_rows},
+     .rows = cm_timestamp_ingest_options},
     {.name = "geoip",
      .type = CM_OPT_ROWS,
      .offset = offsetof(process_options_t, geoip),

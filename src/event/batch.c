@@ -18,7 +18,7 @@ void cm_batch_accept(cm_batch_t *batch)
     batch->account.accepted++;
 }
 
-/* Whether an event in JSON says where it comes from, in a field of the enrichment's. */
+/* Whether an event in JSON may have an address, in a field that enrichment reads. */
 static bool has_address(cm_str_t payload)
 {
     return payload.data != NULL && (memmem(payload.data, payload.len, "\"ip\"", 4) != NULL ||
@@ -76,9 +76,9 @@ void cm_account_add(cm_account_t *sum, const cm_account_t *more)
     sum->unknown_fields += more->unknown_fields;
 }
 
-static void keep(cm_batch_t *batch, cm_str_t *text)
+static void keep(cm_batch_t *batch, cm_str_t *string)
 {
-    *text = cm_arena_copy(&batch->arena, *text);
+    *string = cm_arena_copy(&batch->arena, *string);
 }
 
 void cm_batch_copy(cm_batch_t *to, const cm_batch_t *from)

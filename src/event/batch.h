@@ -1,43 +1,43 @@
-/* A batch: what flows between the rooms. Events, the dead letters among them, and the account.
+/* A batch: events, dead letters and the account of both. It is what sources give and sinks take.
  *
- * The batch owns its arrays and its arena; events and dead letters are slices of the arena or of
- * memory that the source keeps until its next call. One thread at a time. */
+ * The batch owns its arrays and its arena. Strings of events and dead letters are slices of the
+ * arena, or of memory that the source keeps until its next call. Used by one thread at a time. */
 #ifndef CM_EVENT_BATCH_H
 #define CM_EVENT_BATCH_H
 
 #include "event/event.h"
 
-/* A message that breaks a rule: its bytes unchanged, why, and where it came from. */
+/* A message that breaks a rule: its bytes unchanged, the reason, and where it came from. */
 typedef struct cm_dead {
     cm_str_t payload;
     cm_str_t reason;
     cm_str_t origin; /* "access.log:17", "clickstream[3]@42" */
     cm_str_t key;    /* of a Kafka message; else empty */
-    bool personal;   /* may hold the address of a person: not to be kept in the clear */
+    bool personal;   /* it may hold the address of a person and must be stored encrypted */
 } cm_dead_t;
 
-/* Where a source stands. `position` is -1 when the source is complete and its entry shall be
- * forgotten; a source that cannot be resumed has an empty name or none of these. */
+/* How far a source was read. `position` is -1 when the source is complete and its entry is to be
+ * removed. A source that cannot be resumed has an empty name, or gives no position. */
 typedef struct cm_position {
-    cm_str_t source; /* lives as long as the batch */
+    cm_str_t source; /* the source's name; lives as long as the batch */
     int64_t position;
 } cm_position_t;
 
 /* read = accepted + rejected + skipped, at every stage. */
 typedef struct cm_account {
     uint64_t read, accepted, rejected, skipped;
-    uint64_t bots;    /* of those skipped: visits of programs */
-    uint64_t told;    /* of those rejected: their senders know it, and nothing is kept */
-    uint64_t refused; /* requests that were not read at all, beside the sum */
-    uint64_t gone;    /* messages that Kafka deleted before they were read, beside the sum */
-    /* Of a collector's way to Kafka, beside the sum: collected + resumed = sent + dead + spooled.
-     */
+    uint64_t bots;    /* those skipped because a program made the visit */
+    uint64_t told;    /* those rejected whose sender was told, so that nothing is kept */
+    uint64_t refused; /* requests that were not read at all; not part of the sum */
+    uint64_t gone;    /* messages that Kafka deleted before they were read; not part of the sum */
+    /* Events on a collector's way to Kafka, not part of the sum: collected + resumed = sent + dead
+     * + spooled. */
     uint64_t collected;      /* events that came over HTTP and were accepted */
-    uint64_t resumed;        /* events that an earlier process had left in the spool */
+    uint64_t resumed;        /* events that an earlier process left in the spool */
     uint64_t sent;           /* acknowledged by the brokers */
-    uint64_t dead;           /* refused by them for good: dead letters now */
+    uint64_t dead;           /* permanently refused by the brokers; now dead letters */
     uint64_t spooled;        /* left in the spool */
-    uint64_t unknown_fields; /* fields of accepted events that the contract does not know */
+    uint64_t unknown_fields; /* fields of accepted events that are not in the contract */
 } cm_account_t;
 
 typedef struct cm_batch {
@@ -46,8 +46,8 @@ typedef struct cm_batch {
     cm_dead_t *dead;
     size_t dead_count, dead_cap;
     cm_account_t account; /* of this batch alone */
-    /* Where the source, or each part of it, stands after this batch; stored in the batch's own
-     * transaction. */
+    /* The position of the source, or of each part of it, after this batch. It is stored in the same
+     * transaction as the batch. */
     cm_position_t *positions;
     size_t position_count, position_cap;
     cm_arena_t arena;
@@ -55,37 +55,37 @@ typedef struct cm_batch {
 
 #define CM_BATCH_INIT ((cm_batch_t){.count = 0})
 
-/* Events a source should put into one batch: enough to hide the cost of a call, small enough to
- * stay in the cache. */
+/* How many events a source should put into one batch: enough to make the cost of a call small, few
+ * enough to stay in the cache. */
 enum { CM_BATCH_EVENTS = 4096 };
 
-/* A slot for one more event, uninitialised; counted by cm_batch_accept. Valid until the next
- * call. */
+/* Memory for one more event, uninitialised. cm_batch_accept() adds it to the batch. Valid until the
+ * next call. */
 cm_event_t *cm_batch_slot(cm_batch_t *batch);
 
-/* Takes the event of the last cm_batch_slot() into the batch: one read, one accepted. */
+/* Adds the event of the last cm_batch_slot() to the batch: one read, one accepted. */
 void cm_batch_accept(cm_batch_t *batch);
 
-/* Adds a dead letter, copying all three texts: one read, one rejected. */
+/* Adds a dead letter with copies of the three strings: one read, one rejected. */
 void cm_batch_reject(cm_batch_t *batch, cm_str_t payload, const char *reason, const char *origin);
 
-/* Says where `source` stands after this batch; the name is copied. Once a source and batch. */
+/* Sets the position of `source` after this batch; the name is copied. At most once for a source in
+ * a batch. */
 void cm_batch_mark(cm_batch_t *batch, cm_str_t source, int64_t position);
 
-/* One read, one skipped. */
+/* Counts one read, one skipped. */
 void cm_batch_skip(cm_batch_t *batch);
 
 /* Adds `more` to `sum`. */
 void cm_account_add(cm_account_t *sum, const cm_account_t *more);
 
-/* Adds all of `from` to `to`, which then needs nothing of `from` any more. No source may have its
- * position in both. */
+/* Adds copies of all of `from` to `to`. No source may have a position in both. */
 void cm_batch_copy(cm_batch_t *to, const cm_batch_t *from);
 
-/* About how many bytes the events take. */
+/* How many bytes the events take, about. */
 size_t cm_batch_size(const cm_batch_t *batch);
 
-/* Empties the batch, keeps its memory. */
+/* Empties the batch and keeps its memory. */
 void cm_batch_clear(cm_batch_t *batch);
 
 void cm_batch_free(cm_batch_t *batch);

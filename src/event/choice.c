@@ -8,9 +8,9 @@
 
 /* ---- two events ---- */
 
-static unsigned is_stated(cm_str_t text)
+static unsigned is_stated(cm_str_t value)
 {
-    return !cm_str_equal(text, CM_STR("Unknown"));
+    return !cm_str_equal(value, CM_STR("Unknown"));
 }
 
 unsigned cm_event_stated_cold(const cm_event_t *event)
@@ -24,8 +24,8 @@ unsigned cm_event_stated(const cm_event_t *event)
     return is_stated(event->country) + cm_event_stated_cold(event);
 }
 
-/* What stands at `at` in the JSON of the text: a byte, escaped where it must be, or the quote. No
- * such piece is the beginning of another one. */
+/* Writes the piece at `at` of the string's JSON: one byte, escaped if necessary, or the closing
+ * quote. No piece is a prefix of another one. */
 static size_t put_piece(cm_str_t text, size_t at, char piece[CM_PUT_JSON_TIMES])
 {
     if (at == text.len) {
@@ -41,9 +41,9 @@ static int compare_bytes(const char *a, size_t a_len, const char *b, size_t b_le
     return order != 0 ? order : (a_len > b_len) - (a_len < b_len);
 }
 
-/* Compares two texts as they stand in JSON, with the quotes that end them. That is not the order of
- * the texts: the quote is greater than a space. */
-static int compare_texts(cm_str_t a, cm_str_t b)
+/* Compares two strings as they are in JSON, with their closing quotes. That is not the order of the
+ * strings themselves: the quote is greater than a space. */
+static int compare_strings(cm_str_t a, cm_str_t b)
 {
     char piece_a[CM_PUT_JSON_TIMES], piece_b[CM_PUT_JSON_TIMES];
     size_t at = 0;
@@ -55,7 +55,7 @@ static int compare_texts(cm_str_t a, cm_str_t b)
     return compare_bytes(piece_a, put_piece(a, at, piece_a), piece_b, put_piece(b, at, piece_b));
 }
 
-/* The same for numbers, which a comma ends; it is less than every digit. */
+/* The same for numbers, which end with a comma; it is less than every digit. */
 static int compare_times(int64_t a, int64_t b)
 {
     char text_a[CM_PUT_U64 + 1], text_b[CM_PUT_U64 + 1];
@@ -74,20 +74,20 @@ int cm_event_compare(const cm_event_t *a, const cm_event_t *b)
     if (stated_a != stated_b)
         return stated_a > stated_b ? 1 : -1;
     /* Field by field in the order of the JSON: the first that is different decides. */
-    if ((order = compare_texts(a->user_id, b->user_id)) != 0 ||
+    if ((order = compare_strings(a->user_id, b->user_id)) != 0 ||
         (order = compare_times(a->timestamp, b->timestamp)) != 0 ||
-        (order = compare_texts(a->url, b->url)) != 0 ||
-        (order = compare_texts(a->country, b->country)) != 0 ||
-        (order = compare_texts(a->city, b->city)) != 0 ||
-        (order = compare_texts(a->browser, b->browser)) != 0 ||
-        (order = compare_texts(a->os, b->os)) != 0)
+        (order = compare_strings(a->url, b->url)) != 0 ||
+        (order = compare_strings(a->country, b->country)) != 0 ||
+        (order = compare_strings(a->city, b->city)) != 0 ||
+        (order = compare_strings(a->browser, b->browser)) != 0 ||
+        (order = compare_strings(a->os, b->os)) != 0)
         return order;
-    return compare_texts(a->device, b->device);
+    return compare_strings(a->device, b->device);
 }
 
 /* ---- a batch ---- */
 
-/* Room for so many events, and an empty table. */
+/* Makes memory for so many events, and an empty hash table. */
 static void make_room(cm_choice_t *choice, size_t count)
 {
     if (choice->cap < count) {
@@ -96,7 +96,7 @@ static void make_room(cm_choice_t *choice, size_t count)
         choice->derived = cm_realloc(choice->derived, choice->cap * sizeof *choice->derived);
     }
     if (choice->slot_count < 2 * count) {
-        /* Senders choose their keys: nobody shall know which of them meet. */
+        /* Senders choose their row keys: they must not be able to choose keys that collide. */
         if (choice->seed == 0 && getrandom(&choice->seed, sizeof choice->seed, 0) < 0)
             choice->seed = (uint64_t)(uintptr_t)choice;
         while (choice->slot_count < 2 * count)
@@ -109,7 +109,7 @@ static void make_room(cm_choice_t *choice, size_t count)
     choice->replaced = 0;
 }
 
-/* The slot of the key, or the free one where it belongs. */
+/* The slot of the key, or the free slot where it belongs. */
 static uint32_t *find_slot(const cm_choice_t *choice, cm_str_t key)
 {
     size_t mask = choice->slot_count - 1;

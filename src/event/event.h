@@ -1,8 +1,9 @@
-/* The event: one click, as the contract has it (docs/contract.md).
+/* The event: one click, as the contract defines it (docs/contract.md).
  *
- * A cm_event_t owns nothing: its texts are slices of the line it was parsed from or of the batch's
- * arena, and live as long as the batch. An empty row_key means "derived": the UUIDv5 of
- * "{user_id}_{timestamp}", which is computed only where somebody needs the text. */
+ * A cm_event_t owns nothing. Its strings are slices of the line that it was parsed from, or of the
+ * batch's arena, and live as long as the batch. An empty row_key means "derived": it is the UUIDv5
+ * of "{user_id}_{timestamp}" and is computed only where it is needed. The functions have no state
+ * and may be called by any thread. */
 #ifndef CM_EVENT_EVENT_H
 #define CM_EVENT_EVENT_H
 
@@ -32,35 +33,35 @@ enum {
     CM_UUID_TEXT = 36,
 };
 
-/* Fills absent country, city, browser, os and device with "Unknown". */
+/* Sets country, city, browser, os and device to "Unknown" where they are empty. */
 void cm_event_complete(cm_event_t *event);
 
-/* Checks the rules of the contract (lengths, UTF-8, range of time). 0 or CM_EREJECT with the rule
- * that is broken in `err`. `utf8_known` skips the UTF-8 check where a parser has done it. */
+/* Checks the rules of the contract: lengths, UTF-8, range of the time. 0, or CM_EREJECT with the
+ * broken rule in `err`. `utf8_known` skips the check of UTF-8, where a parser has done it. */
 int cm_event_check(const cm_event_t *event, bool utf8_known, cm_err_t *err);
 
-/* Writes the lower-case UUIDv5 (RFC 9562, section 5.5) of `name` in the DNS name space. */
+/* Writes the UUIDv5 (RFC 9562, section 5.5) of `name` in the DNS name space, in lower case. */
 void cm_uuid5(cm_str_t name, char text[CM_UUID_TEXT]);
 
-/* The 16 bytes of the derived row key, UUIDv5 of "{user_id}_{timestamp}". */
+/* Computes the 16 bytes of the derived row key, the UUIDv5 of "{user_id}_{timestamp}". */
 void cm_row_key_derive(cm_str_t user_id, int64_t timestamp, uint8_t uuid[16]);
 
-/* Text of a UUID, lower case. */
+/* Writes a UUID as text, in lower case. */
 void cm_uuid_format(const uint8_t uuid[16], char text[CM_UUID_TEXT]);
 
-/* The bytes of a canonical (lower-case, hyphenated) UUID; false for any other text. */
+/* Reads the bytes of a canonical UUID (lower case, with hyphens); false for any other text. */
 bool cm_uuid_parse(cm_str_t text, uint8_t uuid[16]);
 
-/* The row key's text: the event's own, or the derived one written into `scratch`. */
+/* The row key as text: the event's own, or the derived one, which is written to `scratch`. */
 cm_str_t cm_event_row_key(const cm_event_t *event, char scratch[CM_UUID_TEXT]);
 
-/* Appends the event as one JSON object in the contract's order of fields, no newline. */
+/* Appends the event as one JSON object, fields in the contract's order, without a newline. */
 void cm_event_add_json(cm_buf_t *buf, const cm_event_t *event);
 
-/* Appends the event as one CSV record with its newline; header in cm_event_csv_header. */
+/* Appends the event as one CSV record with a newline; the columns are cm_event_csv_header. */
 void cm_event_add_csv(cm_buf_t *buf, const cm_event_t *event);
 
-/* The same with texts that no spreadsheet takes for formulas. */
+/* The same with strings that no spreadsheet reads as formulas. */
 void cm_event_add_safe_csv(cm_buf_t *buf, const cm_event_t *event);
 extern const char cm_event_csv_header[];
 

@@ -1,9 +1,9 @@
-// The bridge to simdjson: the only C++ of the program, with a C face (event/json.h).
+// The parser of events on top of simdjson: C++ with an interface in C (event/json.h).
 //
-// The DOM parser is taken, not the on-demand one: it checks the whole text, fields that nobody asks
-// for included, and picks the processor's best implementation at run time. Numbers of more than 64
-// bits, which are JSON, it refuses: where they stand in fields that nobody asks for, the text is
-// read a second time without them (event/lenient.h).
+// It uses simdjson's DOM parser, not the on-demand one. The DOM parser checks the whole text,
+// including fields that are not read, and picks the best implementation for the processor at run
+// time. It rejects numbers of more than 64 bits, which are valid JSON. When they are in fields that
+// are not read, the text is parsed a second time without them (event/lenient.h).
 extern "C" {
 #include "event/json.h"
 #include "event/lenient.h"
@@ -82,7 +82,8 @@ int take_timestamp(dom::element value, const cm_timestamp_format_t *times, int64
     if (value.get_string().get(text) == SUCCESS)
         return cm_timestamp_parse(cm_str_t{text.data(), text.size()}, times, ms, err);
     if (value.is_double() && value.get_double().get(real) == SUCCESS) {
-        // The shortest digits that mean this number: those that the message has, up to 15 of them.
+        // The shortest digits of this number, which are the digits of the message if it has up
+        // to 15.
         char digits[32];
         const char *end = std::to_chars(digits, digits + sizeof digits, real).ptr;
         const cm_str_t written = {digits, static_cast<size_t>(end - digits)};
@@ -93,7 +94,7 @@ int take_timestamp(dom::element value, const cm_timestamp_format_t *times, int64
     return cm_fail(err, CM_EREJECT, "timestamp is neither an integer of milliseconds nor RFC 3339");
 }
 
-// A text or null into `out`; the parser's copy dies with the next parse, so it moves to the arena.
+// Takes a string or null. The parser's copy lives until the next parse, so the arena gets one.
 int take_text(const field_rule &rule, dom::element value, cm_arena_t *arena, cm_str_t *out,
               cm_err_t *err)
 {
@@ -108,7 +109,7 @@ int take_text(const field_rule &rule, dom::element value, cm_arena_t *arena, cm_
     return 0;
 }
 
-// True when the field tells of the visitor.
+// Takes the address or the user agent; false when the field is neither.
 bool take_visitor(dom::key_value_pair field, cm_event_json_visitor_t *seen)
 {
     std::string_view text;
@@ -140,8 +141,8 @@ int take_field(dom::key_value_pair field, const cm_timestamp_format_t *times, cm
     return 0;
 }
 
-// What is wrong, in words of our own: simdjson's differ from release to release, and so do its
-// codes for a text that is cut off or goes on behind its end.
+// The error in a sentence of our own: simdjson's sentences differ from release to release, and so
+// do its codes for a text that is cut off or has more bytes after its end.
 const char *words_of(simdjson::error_code code)
 {
     switch (code) {
@@ -169,10 +170,11 @@ const char *words_of(simdjson::error_code code)
     }
 }
 
-// Lines that alternate between shapes shall not make every line a lesson.
+// How many lines must not fit before another shape is learnt: lines may alternate between shapes,
+// and learning takes time.
 enum { MISSES = 8 };
 
-// The text once more, without the large numbers in fields that nobody asks for.
+// Parses the text again, without the large numbers in fields that are not read.
 bool parse_mended(cm_event_json_t *json, cm_str_t text, dom::element *root)
 {
     std::unique_ptr<char[]> copy(new (std::nothrow) char[text.len + CM_EVENT_JSON_PADDING]());
@@ -183,23 +185,23 @@ bool parse_mended(cm_event_json_t *json, cm_str_t text, dom::element *root)
            json->parser.parse(copy.get(), text.len, false).get(*root) == SUCCESS;
 }
 
-// What the parser says of a fault is said of the text as it came.
+// The error that is reported is that of the text as it came.
 simdjson::error_code parse_text(cm_event_json_t *json, cm_str_t text, dom::element *root)
 {
-    // Newer versions pass over a byte order mark, older do not; files have lost theirs before.
+    // Newer versions skip a byte order mark, older ones do not. Files have lost theirs before.
     if (text.len >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0)
         return simdjson::TAPE_ERROR;
     auto code = json->parser.parse(text.data, text.len, false).get(*root);
-    if (code == simdjson::MEMALLOC) // is no fault of the text
+    if (code == simdjson::MEMALLOC) // not an error of the text
         cm_out_of_memory();
-    // Not by the code: newer versions have one of its own for large numbers.
+    // These codes are for other errors. Newer versions have a code of its own for large numbers.
     const bool other = code == simdjson::UTF8_ERROR || code == simdjson::TAPE_ERROR ||
                        code == simdjson::UNCLOSED_STRING || code == simdjson::EMPTY;
     return code != SUCCESS && !other && parse_mended(json, text, root) ? SUCCESS : code;
 }
 
-// Everything that JSON allows: fills `event` with what is there. `seen` is nullptr when nobody asks
-// for the visitor.
+// Everything that JSON allows: fills `event` with the fields of the message. `seen` is nullptr when
+// the visitor's fields are not read.
 int parse_object(cm_event_json_t *json, cm_str_t text, cm_arena_t *arena, cm_event_t *event,
                  bool *has_time, cm_event_json_visitor_t *seen, uint64_t *unknown, cm_err_t *err)
 {
@@ -208,7 +210,7 @@ int parse_object(cm_event_json_t *json, cm_str_t text, cm_arena_t *arena, cm_eve
 
     *event = cm_event_t{};
     auto code = parse_text(json, text, &root);
-    // Newer versions have a code of its own for a number that is too large, between these two.
+    // Newer versions have a code for a number that is too large, between these two.
     if (code >= simdjson::NUMBER_ERROR && code < simdjson::UTF8_ERROR)
         return cm_fail(err, CM_EREJECT, "not valid JSON, or a number in it is larger than 64 bits");
     if (code != SUCCESS)
@@ -223,7 +225,7 @@ int parse_object(cm_event_json_t *json, cm_str_t text, cm_arena_t *arena, cm_eve
     return 0;
 }
 
-// The full parser: everything that JSON and the contract allow.
+// The full parser: it reads everything that JSON and the contract allow.
 int parse_fully(cm_event_json_t *json, cm_str_t text, cm_arena_t *arena, cm_event_t *event,
                 uint64_t *unknown, cm_err_t *err)
 {
@@ -251,7 +253,7 @@ int parse_fully(cm_event_json_t *json, cm_str_t text, cm_arena_t *arena, cm_even
 extern "C" int cm_event_json_parse(cm_event_json_t *json, cm_str_t text, cm_arena_t *arena,
                                    cm_event_t *event, uint64_t *unknown, cm_err_t *err)
 {
-    // The shape takes numbers for milliseconds.
+    // Shapes read numbers as milliseconds.
     const bool fast = json->times.unit == CM_TIMESTAMP_AUTO || json->times.unit == CM_TIMESTAMP_MS;
     if (fast && cm_shape_read(&json->shape, text, event))
         return 0;

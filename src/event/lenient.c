@@ -2,16 +2,16 @@
 
 #include "base/str.h"
 
-/* The fields that are read; their values are never changed. */
+/* The fields that are read. Their values are never changed. */
 static const char *const known[] = {"row_key", "user_id", "timestamp", "url",    "country",
                                     "city",    "browser", "os",        "device", "user_agent",
                                     "ip",      "address", "userAgent"};
 
-enum { LARGE = 19 }; /* digits from which on an integer may have more than 64 bits */
+enum { LARGE = 19 }; /* an integer of at least so many digits may have more than 64 bits */
 
 static bool is_known(cm_str_t name)
 {
-    /* An escaped name could be any. */
+    /* A name with an escape could be any of them. */
     if (name.len > 0 && memchr(name.data, '\\', name.len) != NULL)
         return true;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
@@ -28,7 +28,7 @@ static size_t skip_digits(const char *text, size_t at, size_t len)
     return at;
 }
 
-/* The end of the number at `at`; `at` when it breaks a rule of JSON. */
+/* The end of the number at `at`; `at` when it is not valid JSON. */
 static size_t number_end(const char *text, size_t at, size_t len, bool *large)
 {
     const size_t from = at;
@@ -52,18 +52,19 @@ static size_t number_end(const char *text, size_t at, size_t len, bool *large)
         if (end == at)
             return from;
         at = end;
-        *large = true; /* its power may be larger than a double's */
+        *large = true; /* the exponent may be beyond a double */
     }
     return at;
 }
 
-/* Behind the number at `at`, which is 0 now when it was a large one. */
+/* Overwrites the number at `at` with 0 when it is large; returns its end. */
 static size_t mend_number(char *text, size_t at, size_t len, bool *mended)
 {
     bool large = false;
     size_t end = number_end(text, at, len, &large);
 
-    if (end == at) { /* no number, and no part of it shall become one: the parser says so */
+    if (end ==
+        at) { /* not a number, and no part of it may become one: the parser reports the error */
         while (at < len && strchr("+-.0123456789Ee", text[at]) != NULL && text[at] != '\0')
             at++;
         return at;
@@ -76,7 +77,7 @@ static size_t mend_number(char *text, size_t at, size_t len, bool *mended)
     return end;
 }
 
-/* Behind the string whose quote is at `at`. */
+/* The end of the string whose opening quote is at `at`. */
 static size_t pass_string(const char *text, size_t at, size_t len)
 {
     for (at++; at < len && text[at] != '"'; at++)
@@ -87,7 +88,7 @@ static size_t pass_string(const char *text, size_t at, size_t len)
 bool cm_lenient_mend(char *text, size_t len)
 {
     size_t depth = 0;
-    /* Inside an unknown field's value; the next string is a field's name. */
+    /* `mend`: inside an unknown field's value. `name`: the next string is a field's name. */
     bool mend = false, name = false, mended = false;
 
     for (size_t at = 0; at < len;) {

@@ -6,7 +6,7 @@
 #include <emmintrin.h>
 #endif
 
-/* Where a field's value goes. The timestamp, an integer, is TIMESTAMP. */
+/* Where a field's value is stored. TIMESTAMP is the index of the timestamp, the only integer. */
 static const struct {
     const char *name;
     unsigned char len;
@@ -24,11 +24,11 @@ static const struct {
     {"device", 6, offsetof(cm_event_t, device), CM_FIELD_MAX},
 };
 
-enum { TIMESTAMP = 2, DIGITS_MAX = 13 }; /* 13 digits of ms last until the year 2286 */
+enum { TIMESTAMP = 2, DIGITS_MAX = 13 }; /* 13 digits of ms reach the year 2286 */
 
-/* The first byte from `at` on that is a quote, a backslash, a control character or not ASCII: the
- * end of a plain value, or the reason why it is none. `line_end` or a little more when there is
- * none; reads up to 15 bytes beyond. */
+/* The first byte from `at` on that is a quote, a backslash, a control character or not ASCII. That
+ * is the end of a plain value, or the reason why it is not plain. If there is no such byte it is
+ * `line_end` or up to 15 bytes later. Reads up to 15 bytes after the line. */
 static inline const char *plain_end(const char *at, const char *line_end)
 {
 #ifdef __SSE2__
@@ -36,7 +36,7 @@ static inline const char *plain_end(const char *at, const char *line_end)
     const __m128i space = _mm_set1_epi8(' ');
     for (; at < line_end; at += 16) {
         __m128i bytes = _mm_loadu_si128((const __m128i *)at);
-        /* Signed comparison: bytes from 0x80 on count as negative, so as below a space too. */
+        /* A signed comparison: bytes from 0x80 on are negative, so they are less than a space. */
         __m128i stop = _mm_or_si128(
             _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)),
             _mm_cmplt_epi8(bytes, space));
@@ -51,8 +51,8 @@ static inline const char *plain_end(const char *at, const char *line_end)
     return at;
 }
 
-/* The end of the text whose first byte is `at`, at its closing quote; NULL when it has escapes,
- * control characters or broken UTF-8. */
+/* The closing quote of the string that begins at `at`; NULL when it has escapes, control characters
+ * or invalid UTF-8. */
 static const char *text_end(const char *at, const char *line_end)
 {
     const char *from = at;
@@ -67,16 +67,16 @@ static const char *text_end(const char *at, const char *line_end)
     return cm_utf8_valid(from, (size_t)(at - from)) ? at : NULL;
 }
 
-/* The value of the eight digits at `at`; false when one of them is none. Digits are made pairs,
- * pairs fours, fours eight, side by side in one number. */
+/* Reads the eight digits at `at`; false when one of them is not a digit. Pairs of digits become
+ * numbers, then pairs of these, then pairs of those, all within one word. */
 static inline bool eight_digits(const char *at, int64_t *value)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101);
     uint64_t bytes = 0;
 
     for (int i = 0; i < 8; i++)
-        bytes |= (uint64_t)(uint8_t)at[i] << (8 * i); /* one load where the first byte is lowest */
-    /* From '0' to '9' the high half is 3, also 6 further. */
+        bytes |= (uint64_t)(uint8_t)at[i] << (8 * i); /* one load on little-endian machines */
+    /* For '0' to '9' the high half is 3, and still is after adding 6. */
     if ((bytes & 0xF0 * ones) != 0x30 * ones || ((bytes + 6 * ones) & 0xF0 * ones) != 0x30 * ones)
         return false;
     bytes -= '0' * ones;
@@ -87,7 +87,8 @@ static inline bool eight_digits(const char *at, int64_t *value)
     return true;
 }
 
-/* The digits at `at` as a number; NULL when there are none, too many, or a zero leads. */
+/* Reads the digits at `at` as a number and returns their end; NULL when there are none or too many,
+ * or when the first is a zero. */
 static const char *digits_end(const char *at, const char *line_end, int64_t *value)
 {
     const char *from = at;
@@ -106,7 +107,7 @@ static const char *digits_end(const char *at, const char *line_end, int64_t *val
     return at;
 }
 
-/* Whether the gap stands at `at`; up to 15 bytes beyond it are read. */
+/* Whether the bytes at `at` are the gap; reads up to 15 bytes after it. */
 static inline bool gap_fits(const char *at, const char *gap, size_t len)
 {
 #ifdef __SSE2__
@@ -131,7 +132,8 @@ bool cm_shape_read(const cm_shape_t *shape, cm_str_t line, cm_event_t *event)
 
     if (shape->count == 0)
         return false;
-    /* One by one: as a whole they would be cleared by an instruction that is slow to begin. */
+    /* One by one: to clear the whole event, the compiler uses an instruction that is slow to start.
+     */
     event->timestamp = 0;
     event->user_id = event->url = event->country = event->city = event->browser = event->os =
         event->device = event->row_key = (cm_str_t){0};
@@ -174,7 +176,7 @@ static const char *skip_space(const char *at, const char *end)
     return at;
 }
 
-/* The field that the quoted name at `*at` says; -1 when it is not one of the contract's. */
+/* The field with the quoted name at `*at`; -1 when it is not in the contract. */
 static int take_name(const char **at, const char *end)
 {
     const char *name = *at + 1;
@@ -193,8 +195,8 @@ static int take_name(const char **at, const char *end)
     return -1;
 }
 
-/* One `"name": value`, with whatever stands before it since `gap`; false: not of the simple kind.
- */
+/* Learns one `"name": value` and the gap before it, which begins at `gap`; false when it is too
+ * unusual. */
 static bool learn_value(cm_shape_t *shape, const char **at, const char *gap, const char *end)
 {
     struct cm_shape_value *value = &shape->values[shape->count];
@@ -217,7 +219,7 @@ static bool learn_value(cm_shape_t *shape, const char **at, const char *gap, con
     return *at != NULL;
 }
 
-/* True when a field stands there twice: then the last one counts, which is the full parser's. */
+/* True when a field occurs twice: then the last one counts, and only the full parser can tell. */
 static bool has_twin(const cm_shape_t *shape)
 {
     unsigned seen = 0;
@@ -236,7 +238,7 @@ void cm_shape_learn(cm_shape_t *shape, cm_str_t line)
     shape->count = 0;
     at = skip_space(at, end);
     do {
-        /* Past the brace or comma, and the closing quote of the value before. */
+        /* Skip the closing quote of the value before, then the brace or comma. */
         if (shape->count > 0 && at < end && *at == '"')
             at++;
         at = skip_space(at, end);
@@ -249,8 +251,8 @@ void cm_shape_learn(cm_shape_t *shape, cm_str_t line)
         }
         gap = at;
     } while (at < end);
-    /* Behind the last value only the closing brace: were there more fields, because a carriage
-     * return before a comma ended the loop, their values would be taken for punctuation. */
+    /* Only the closing brace may follow the last value. A carriage return before a comma also ends
+     * the loop; the values of the fields after it would be learnt as punctuation. */
     if (at >= end || *at != '}' || skip_space(at + 1, end) != end || end - gap > CM_SHAPE_GAP ||
         has_twin(shape)) {
         shape->count = 0;

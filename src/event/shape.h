@@ -1,11 +1,12 @@
-/* Reading events whose lines all look alike, fast.
+/* A fast reader of events whose lines have the same shape.
  *
  * Lines of one producer have the same fields in the same order with the same punctuation: only the
- * values differ. A shape remembers the bytes between the values of the last line that was read by
- * the full parser; a line that fits costs a comparison per gap and a search for the closing quote
- * per value. Whatever does not fit to the byte (another order, escapes, an unknown field, anything
- * unusual) is left to the full parser, so that the two can never disagree on what is valid.
- * One thread at a time. */
+ * values differ. A shape has the bytes between the values (the gaps) of a line that the full parser
+ * has accepted. A line that fits costs one comparison per gap and one search for the closing quote
+ * per value. A line that does not fit exactly (another order, escapes, an unknown field, anything
+ * unusual) is left to the full parser, so the two never disagree on what is valid.
+ *
+ * A shape owns nothing. One thread may change it at a time. */
 #ifndef CM_EVENT_SHAPE_H
 #define CM_EVENT_SHAPE_H
 
@@ -17,23 +18,23 @@ enum {
 };
 
 typedef struct cm_shape {
-    unsigned count; /* values in a line; 0: no shape is known */
+    unsigned count; /* values in a line; 0: no shape */
     struct cm_shape_value {
         unsigned char gap_len;
-        unsigned char field; /* place in the event, see shape.c */
+        unsigned char field; /* index in the table of fields in shape.c */
         char gap[CM_SHAPE_GAP];
     } values[CM_SHAPE_FIELDS];
     unsigned char end_len;
-    char end[CM_SHAPE_GAP]; /* behind the last value */
+    char end[CM_SHAPE_GAP]; /* the bytes after the last value */
 } cm_shape_t;
 
-/* Learns from a line that the full parser has accepted. Forgets what it knew when the line is not
- * of the simple kind. The line needs CM_EVENT_JSON_PADDING readable bytes behind it. */
+/* Learns the shape of a line that the full parser has accepted. There is no shape afterwards when
+ * the line is too unusual. CM_EVENT_JSON_PADDING bytes after the line must be readable. */
 void cm_shape_learn(cm_shape_t *shape, cm_str_t line);
 
-/* True when the line fits and is a valid event: `event` is filled, completed and checked, its texts
- * are slices of the line. False: ask the full parser. The line needs CM_EVENT_JSON_PADDING readable
- * bytes behind it. */
+/* True when the line fits and is a valid event: `event` is filled, completed and checked; its
+ * strings are slices of the line. False when the full parser must read the line.
+ * CM_EVENT_JSON_PADDING bytes after the line must be readable. */
 bool cm_shape_read(const cm_shape_t *shape, cm_str_t line, cm_event_t *event);
 
 #endif

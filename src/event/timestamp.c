@@ -4,7 +4,7 @@
 
 static const struct {
     const char *name, *option;
-    int power; /* of ten, to milliseconds */
+    int power; /* of ten, for the conversion to milliseconds */
 } units[] = {
     [CM_TIMESTAMP_AUTO] = {"milliseconds", "ms", 0}, [CM_TIMESTAMP_S] = {"seconds", "s", 3},
     [CM_TIMESTAMP_MS] = {"milliseconds", "ms", 0},   [CM_TIMESTAMP_US] = {"microseconds", "us", -3},
@@ -34,8 +34,8 @@ int cm_timestamp_check(int64_t ms, cm_err_t *err)
                    (long long)ms);
 }
 
-/* Bytes of the text to show in a sentence; none of a text that is not UTF-8, because the sentence
- * is kept as text. */
+/* How many bytes of the text a message shows; 0 if the text is not UTF-8, because messages are
+ * stored as UTF-8. */
 static int shown_length(cm_str_t text, int max)
 {
     int len = cm_utf8_head(text, max);
@@ -62,11 +62,11 @@ static bool is_digit(cm_str_t text, size_t at)
     return at < text.len && text.data[at] >= '0' && text.data[at] <= '9';
 }
 
-/* A decimal number: its digits without the dot, and how many of them are before it. */
+/* A decimal number: its digits without the dot, and how many of them are before the dot. */
 typedef struct decimal {
-    char digits[CM_TIME_TEXT]; /* the first ones, without zeros before them */
+    char digits[CM_TIME_TEXT]; /* the first digits, without leading zeros */
     int count;
-    int64_t whole; /* digits before the dot; less than `count`, more, or negative */
+    int64_t whole; /* digits before the dot; may be more than `count`, or negative */
     bool minus;
 } decimal_t;
 
@@ -81,7 +81,7 @@ static void add_digit(decimal_t *decimal, char digit, bool behind_dot)
     decimal->whole += !behind_dot;
 }
 
-/* Digits, with a sign, fraction and exponent or without. */
+/* Reads digits with or without sign, fraction and exponent. */
 static bool read_decimal(cm_str_t text, decimal_t *decimal)
 {
     size_t at = 0;
@@ -111,20 +111,20 @@ static bool read_decimal(cm_str_t text, decimal_t *decimal)
     return at == text.len;
 }
 
-/* False when it is not above 0 and below the contract's end. */
+/* Converts to milliseconds; false when they are not above 0 and before the contract's end. */
 static bool decimal_ms(const decimal_t *decimal, cm_timestamp_unit_t unit, int64_t *ms)
 {
     int64_t whole = decimal->whole + units[unit].power;
 
     *ms = 0;
-    if (decimal->minus || decimal->count == 0 || whole > 13) /* the end has 13 digits */
+    if (decimal->minus || decimal->count == 0 || whole > 13) /* the contract's end has 13 digits */
         return false;
     for (int i = 0; i < whole; i++)
         *ms = *ms * 10 + (i < decimal->count ? decimal->digits[i] - '0' : 0);
     return *ms > 0 && *ms < CM_TIME_END;
 }
 
-/* A number of a unit that was named. */
+/* Converts a number of the given unit. */
 static int take_decimal(cm_str_t text, const decimal_t *decimal, cm_timestamp_unit_t unit,
                         int64_t *ms, cm_err_t *err)
 {
@@ -152,7 +152,7 @@ int cm_timestamp_take(int64_t number, const cm_timestamp_format_t *times, int64_
     return rc;
 }
 
-/* What is neither a whole number nor RFC 3339 as the contract has it. */
+/* Reads text that is neither an integer nor RFC 3339 as the contract has it. */
 static int parse_other(cm_str_t text, const cm_timestamp_format_t *times, int64_t *ms,
                        cm_err_t *err)
 {

@@ -3,7 +3,7 @@
 #define CM_SOURCE_FILE_OPTIONS_H
 
 #include "enrich/enriching.h"
-#include "event/times_options.h"
+#include "event/timestamp_options.h"
 #include "source/file/file.h"
 #include "source/visitor.h"
 
@@ -11,7 +11,7 @@ typedef struct cm_file_given {
     int format; /* cm_file_format_t */
     bool all;
     const char *site;
-    cm_times_given_t times;
+    cm_timestamp_options_t times;
     cm_enrich_given_t enrich;
 } cm_file_given_t;
 

@@ -1,9 +1,9 @@
-#include "event/times_options.h"
+#include "event/timestamp_options.h"
 
-const cm_option_t cm_times_import_option_rows[] = {
+const cm_option_t cm_timestamp_import_options[] = {
     {.name = "time-unit",
      .type = CM_OPT_CHOICE,
-     .offset = offsetof(cm_times_given_t, unit),
+     .offset = offsetof(cm_timestamp_options_t, unit),
      .arg = "UNIT",
      .def = "auto",
      .choices = "auto|s|ms|us|ns",
@@ -12,7 +12,7 @@ const cm_option_t cm_times_import_option_rows[] = {
              "seconds is rejected"},
     {.name = "tz",
      .type = CM_OPT_TEXT,
-     .offset = offsetof(cm_times_given_t, tz),
+     .offset = offsetof(cm_timestamp_options_t, tz),
      .arg = "ZONE",
      .key = "import.tz",
      .help = "time zone of timestamps that are texts without one, such as Europe/Berlin or "
@@ -20,10 +20,10 @@ const cm_option_t cm_times_import_option_rows[] = {
     {.name = NULL},
 };
 
-const cm_option_t cm_times_ingest_option_rows[] = {
+const cm_option_t cm_timestamp_ingest_options[] = {
     {.name = "time-unit",
      .type = CM_OPT_CHOICE,
-     .offset = offsetof(cm_times_given_t, unit),
+     .offset = offsetof(cm_timestamp_options_t, unit),
      .arg = "UNIT",
      .def = "auto",
      .choices = "auto|s|ms|us|ns",
@@ -32,7 +32,7 @@ const cm_option_t cm_times_ingest_option_rows[] = {
              "seconds is rejected"},
     {.name = "tz",
      .type = CM_OPT_TEXT,
-     .offset = offsetof(cm_times_given_t, tz),
+     .offset = offsetof(cm_timestamp_options_t, tz),
      .arg = "ZONE",
      .key = "ingest.tz",
      .help = "time zone of timestamps that are texts without one, such as Europe/Berlin or "
@@ -40,7 +40,8 @@ const cm_option_t cm_times_ingest_option_rows[] = {
     {.name = NULL},
 };
 
-int cm_times_open(const cm_times_given_t *given, cm_timestamp_format_t *times, cm_err_t *err)
+int cm_timestamp_format_open(const cm_timestamp_options_t *given, cm_timestamp_format_t *times,
+                             cm_err_t *err)
 {
     cm_zone_t *zone = NULL;
     int rc = given->tz != NULL ? cm_zone_open(given->tz, &zone, err) : 0;
@@ -49,7 +50,7 @@ int cm_times_open(const cm_times_given_t *given, cm_timestamp_format_t *times, c
     return rc;
 }
 
-void cm_times_close(cm_timestamp_format_t *times)
+void cm_timestamp_format_close(cm_timestamp_format_t *times)
 {
     cm_zone_free(times->zone);
     times->zone = NULL;
