@@ -1,10 +1,10 @@
-/* The bare Cassandra client: what src/cql does with nothing else running.
+/* The bare Cassandra client: the speed of src/cql alone.
  *
  *     cql_bare [OPTION=VALUE...]    options and their defaults: see `usage` below
  *
  * Creates a keyspace and a table of nine columns, writes rows in batches or one at a time, reads
- * the table back by token ranges, counts, and compares a checksum of every row. Prints figures of
- * each part: rows a second, CPU of this process a row. */
+ * the table back by token ranges, counts, and compares a checksum of every row. Prints figures for
+ * each part: rows per second, CPU time of this process per row. */
 #include "base/put.h"
 #include "cql/cql.h"
 
@@ -111,7 +111,7 @@ static uint64_t mix(uint64_t z)
     return z ^ z >> 31;
 }
 
-/* The texts of one row; about 190 bytes, as a click has. */
+/* The texts of one row: about 190 bytes, like those of a click. */
 typedef struct row {
     char key[40], user[24], url[64];
     cm_cql_value_t values[COLUMNS];
@@ -235,7 +235,7 @@ static int run_write(cm_cql_t *session, const config_t *c, cm_err_t *err)
     for (int64_t i = 0; i < c->rows; i++) {
         row_t row;
         make_row((uint64_t)i, &row);
-        __asm__ volatile("" : : "r"(&row) : "memory"); /* not to be left out */
+        __asm__ volatile("" : : "r"(&row) : "memory"); /* so that the compiler does not remove it */
     }
     meter_print(meter, "make", c->rows);
     meter = meter_start();

@@ -1,9 +1,10 @@
-/* The bytes of a Cassandra connection: whatever they are, they are refused or they are cut into
- * messages, the same ones in whatever pieces they come; and each message is refused or parsed
+/* The bytes of a Cassandra connection. Any bytes are refused, or cut into messages, and the
+ * messages do not depend on the pieces in which the bytes come; each message is refused, or parsed
  * within its bounds.
  *
  * The first byte of the input chooses the framing: segments of v5 or messages of v4, with or
- * without LZ4, and whether the checksums of segments are put right, so that the inside is reached.
+ * without LZ4, and whether the checksums of segments are corrected, so that their contents are
+ * tested.
  */
 #include "cql/crc.h"
 #include "cql/message.h"
@@ -92,7 +93,7 @@ static void check_message(const cm_cql_frame_t *frame)
     cm_cql_parsed_free(&parsed);
 }
 
-/* Decodes the bytes in pieces; returns a hash over every message, and the end's sentence. */
+/* Decodes the bytes in pieces; returns a hash of every message and of the last error. */
 static uint64_t decode(const char *bytes, size_t len, int mode, size_t piece, cm_err_t *err)
 {
     cm_cql_decoder_t d = {.segments = mode & SEGMENTS, .lz4 = mode & LZ4, .max_frame = MAX_FRAME};

@@ -1,5 +1,5 @@
-/* Batches that their node does not answer, against the fake cluster: they go to another replica as
- * well, the first good answer counts, and nothing is lost, counted twice or left behind. */
+/* Batches that their node does not answer, against the fake cluster: they are also sent to another
+ * replica, the first good answer counts, and nothing is lost, counted twice or left over. */
 #include "cql_rig.h"
 
 enum { DELAY_MS = 500 };
@@ -7,7 +7,7 @@ enum { DELAY_MS = 500 };
 typedef struct setting {
     rig_t rig;
     cm_cql_writer_t *writer;
-    uint64_t durable; /* as it was told */
+    uint64_t durable; /* as the callback got it */
     int refused;
 } setting_t;
 
@@ -27,7 +27,7 @@ static bool on_refused(void *context, uint64_t row, const cm_cql_error_t *error)
     return true;
 }
 
-/* Nodes that all have every row. */
+/* Each of the nodes has every row. */
 static void begin(setting_t *t, int nodes, cm_cql_writer_options_t options)
 {
     static const char *const copies[] = {"0", "1", "2", "3", "4"};
@@ -50,7 +50,7 @@ static void end(setting_t *t)
     rig_close(&t->rig);
 }
 
-/* Adds rows until `count` are; the clock goes on only while the writer is full. */
+/* Adds rows until there are `count`; the clock moves only while the writer is full. */
 static void add_all(setting_t *t, int count)
 {
     while (cm_cql_writer_added(t->writer) < (uint64_t)count) {
@@ -87,8 +87,9 @@ static void set_fault(setting_t *t, int node, fault_t fault, int32_t code, int c
     t->rig.fake.nodes[node].fault_count = count;
 }
 
-/* One of two is frozen with batches in hand: all are acknowledged by the other one soon after the
- * delay, and what comes then goes there at once. When it wakes, its late answers change nothing. */
+/* One of two nodes is frozen while it has batches: all are acknowledged by the other one soon after
+ * the delay, and later batches are sent there at once. When the node continues, its late answers
+ * change nothing. */
 static void a_frozen_node(void **state)
 {
     setting_t t;
@@ -105,18 +106,18 @@ static void a_frozen_node(void **state)
     rig_pass(&t.rig, DELAY_MS + 20, 10);
     assert_int_equal(1200, t.durable);
     cm_cql_writer_stats_t stats = stats_of(&t);
-    assert_in_range(stats.copies, 5, 15); /* some half of 20 batches */
+    assert_in_range(stats.copies, 5, 15); /* about half of 20 batches */
     assert_int_equal(stats.copies, stats.rescued);
     assert_int_equal(0, stats.retries);
     assert_int_equal(0, stats.in_flight);
     assert_int_equal(0, stats.waiting);
     check_seen(&t, 1200, 1, 1);
-    /* It is asked last now: the clock stands still, and no copy is needed. */
+    /* Now it is asked last: the clock does not move, and no copy is needed. */
     add_all(&t, 3000);
     assert_int_equal(3000, t.durable);
     assert_int_equal(stats.copies, stats_of(&t).copies);
     check_seen(&t, 3000, 1, 1);
-    /* It wakes, writes the same rows once more, and gets its half again. */
+    /* It continues, writes the same rows again, and gets its half of the batches again. */
     int before = t.rig.fake.nodes[0].rows;
     t.rig.fake.nodes[0].frozen = false;
     rig_settle(&t.rig);
@@ -134,7 +135,7 @@ static void a_frozen_node(void **state)
     end(&t);
 }
 
-/* It stays frozen: its connections are closed, no row waits for that, and it comes back. */
+/* It stays frozen: its connections are closed, no row waits for that, and it returns. */
 static void frozen_for_a_minute(void **state)
 {
     setting_t t;
@@ -159,7 +160,7 @@ static void frozen_for_a_minute(void **state)
     end(&t);
 }
 
-/* A writer and a session are closed while answers are out that nobody waits for any more. */
+/* A writer and a session are closed while there are answers to come that no call waits for. */
 static void closed_with_a_late_answer(void **state)
 {
     setting_t t;
@@ -173,13 +174,13 @@ static void closed_with_a_late_answer(void **state)
     assert_int_equal(400, t.durable);
     t.rig.fake.nodes[1].frozen = true;
     add_all(&t, 600);
-    rig_pass(&t.rig, DELAY_MS + 20, 10); /* nobody is left for a copy */
+    rig_pass(&t.rig, DELAY_MS + 20, 10); /* no node is left for a copy */
     cm_cql_writer_close(t.writer);
     t.rig.fake.nodes[0].frozen = t.rig.fake.nodes[1].frozen = false;
-    rig_settle(&t.rig); /* answers to nobody */
+    rig_settle(&t.rig); /* answers that no call waits for */
     assert_int_equal(400, t.durable);
     rig_close(&t.rig);
-    /* Both calls of each batch are out when writer and session end. */
+    /* Both calls of each batch are in flight when the writer and the session end. */
     begin(&t, 2, (cm_cql_writer_options_t){.batch_rows = 10});
     set_fault(&t, 0, SILENCE, 0, -1);
     set_fault(&t, 1, SILENCE, 0, -1);
@@ -189,7 +190,8 @@ static void closed_with_a_late_answer(void **state)
     end(&t);
 }
 
-/* Of both calls one fails in passing: the other one goes on, and its answer counts. */
+/* One of the two calls fails with an error that may pass: the other one continues, and its answer
+ * counts. */
 static void one_of_both_fails(void **state)
 {
     setting_t t;
@@ -213,7 +215,7 @@ static void one_of_both_fails(void **state)
     }
 }
 
-/* A row that is refused by the node of the copy is handed over once, the others are written. */
+/* A row that the node of the copy refuses is handed over once; the other rows are written. */
 static void a_copy_is_refused(void **state)
 {
     setting_t t;
@@ -235,7 +237,7 @@ static void a_copy_is_refused(void **state)
     end(&t);
 }
 
-/* Many batches wait: no more copies at once than a quarter of the batches that may be in flight. */
+/* Many batches wait: at most a quarter of the batches that may be in flight have a copy. */
 static void copies_are_few(void **state)
 {
     setting_t t;
@@ -253,7 +255,7 @@ static void copies_are_few(void **state)
     end(&t);
 }
 
-/* A node that is overloaded says so: nothing is sent twice because of it. */
+/* A node reports overload: no copies are sent because of that. */
 static void overload_is_not_made_worse(void **state)
 {
     setting_t t;
@@ -273,7 +275,7 @@ static void overload_is_not_made_worse(void **state)
     end(&t);
 }
 
-/* A slow cluster: the delay follows the time that batches take. */
+/* A slow cluster: the delay adapts to the time that batches take. */
 static void the_delay_follows(void **state)
 {
     setting_t t;
@@ -298,7 +300,7 @@ static void the_delay_follows(void **state)
     end(&t);
 }
 
-/* Nowhere to go, or not wanted: the time-out has to do. */
+/* No other node, or copies are turned off: the time-out ends the wait. */
 static void no_copies(void **state)
 {
     setting_t t;
@@ -325,7 +327,8 @@ static void no_copies(void **state)
     }
 }
 
-/* What holds up the first row that is not done is told by its node, not by one that is down. */
+/* The reason why the first row that is not done is delayed names the node of that row, not another
+ * one that is down. */
 static void what_holds_it_up(void **state)
 {
     setting_t t;

@@ -1,5 +1,4 @@
-/* Every fault that a node can show, met by requests that may be sent again and by such that may
- * not.
+/* Every fault of a node, with requests that may be sent again and with requests that may not.
  */
 #include "cql_rig.h"
 
@@ -15,11 +14,11 @@ static cm_cql_stats_t stats(const rig_t *rig)
 typedef struct case_ {
     const char *name;
     fault_t fault;
-    int32_t server_code; /* that the node says, and the error then has */
+    int32_t server_code; /* of the node's answer, and of the error */
     cm_cql_code_t code;  /* of the error */
     bool safe;           /* tried again though the request is not idempotent */
     bool final;          /* not tried again though it is */
-    bool breaks;         /* ends the connection */
+    bool breaks;         /* closes the connection */
     const char *text;    /* in the sentence; NULL: any */
 } case_t;
 
@@ -54,7 +53,8 @@ static void open_rig(rig_t *rig, int version, bool lz4, int nodes)
     rig_connect(rig);
 }
 
-/* The fault once: an idempotent request succeeds in the end, another one fails with what it was. */
+/* The fault happens once: an idempotent request succeeds in the end, another one fails with the
+ * error of that fault. */
 static void check_once(const case_t *c, int version, bool lz4)
 {
     for (int idempotent = 0; idempotent < 2; idempotent++) {
@@ -83,7 +83,7 @@ static void check_once(const case_t *c, int version, bool lz4)
                 fail_msg("%s: %s", c->name, outcome.error.text);
         }
         assert_int_equal(c->breaks, stats(&rig).disconnects);
-        assert_int_equal(1, stats(&rig).connections); /* whatever it was, life goes on */
+        assert_int_equal(1, stats(&rig).connections); /* the session works again */
         rig_insert(&rig, prepared, 6, false, &outcome);
         rig_settle(&rig);
         assert_int_equal(2, outcome.calls);
@@ -153,7 +153,7 @@ static void test_fields_of_errors(void **state)
     }
 }
 
-/* A fault that stays: the error comes after max_retries, after growing waits. */
+/* A fault that stays: the error comes after max_retries attempts, with growing waits. */
 static void test_retries_end(void **state)
 {
     rig_t rig;
@@ -189,7 +189,7 @@ static void test_retries_end(void **state)
     rig_close(&rig);
 }
 
-/* With a second node the retry goes there at once: the first one is avoided. */
+/* With a second node the first retry is sent there: the node that failed is avoided. */
 static void test_retry_goes_elsewhere(void **state)
 {
     rig_t rig;
@@ -210,7 +210,7 @@ static void test_retry_goes_elsewhere(void **state)
     rig_close(&rig);
 }
 
-/* One failure is no reason to ask another data centre, which may not have the row yet. */
+/* After one failure no other data centre is asked: it may not have the row yet. */
 static void test_retry_stays_at_home(void **state)
 {
     rig_t rig;
@@ -235,7 +235,7 @@ static void test_retry_stays_at_home(void **state)
     rig_close(&rig);
 }
 
-/* What went wrong before a node answered again is not what goes wrong now. */
+/* An error is forgotten when a node has been connected again. */
 static void test_last_error_is_forgotten(void **state)
 {
     rig_t rig;
@@ -278,7 +278,8 @@ static void test_reprepares(void **state)
     }
 }
 
-/* A node that forgets at every request: the call gives up instead of going round for ever. */
+/* A node that forgets the statement at every request: the call ends with an error instead of
+ * preparing it without end. */
 static void test_reprepare_ends(void **state)
 {
     rig_t rig;
@@ -297,7 +298,7 @@ static void test_reprepare_ends(void **state)
     rig_close(&rig);
 }
 
-/* The answer to something else must not be taken for the one of before. */
+/* An answer of another kind must not be taken for the previous one. */
 static void test_prepare_answered_with_nonsense(void **state)
 {
     rig_t rig;
@@ -317,9 +318,9 @@ static void test_prepare_answered_with_nonsense(void **state)
     rig_close(&rig);
 }
 
-/* ---- silence ---- */
+/* ---- no answer ---- */
 
-/* A connection that says nothing is probed, and closed when the probe is not answered. */
+/* An idle connection is probed, and closed when the probe is not answered. */
 static void test_heartbeat(void **state)
 {
     rig_t rig;
@@ -358,7 +359,7 @@ static void test_connect_timeout(void **state)
     rig_open(&rig, 1);
     rig.options.connect_timeout_ms = 1500;
     assert_ok(cm_cql_open(&rig.options, &rig.session, &err), err);
-    for (int i = 0; i < 15; i++) { /* the kernel takes the connection, the node never speaks */
+    for (int i = 0; i < 15; i++) { /* the kernel accepts the connection, the node sends nothing */
         rig.now += i < 14 ? 100 : 101;
         assert_null(cm_cql_last_error(rig.session));
         assert_true(cm_cql_run(rig.session, 0, &err) >= 0);

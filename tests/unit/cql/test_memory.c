@@ -1,15 +1,16 @@
 /* Out of memory: sampled allocations of the client fail, and every request still ends, with success
  * or with an error and a sentence; afterwards the session works again.
  *
- * The linker's --wrap (tests/meson.build) leads the allocations of the program here. They fail only
- * while the client itself runs: neither the cluster nor cmocka is short of memory. */
+ * The linker option --wrap (tests/meson.build) redirects the allocations of the program to this
+ * file. They fail only while the client itself runs: neither the cluster nor cmocka is short of
+ * memory. */
 #include "cql_rig.h"
 
 enum { SAMPLES = 200, IN_A_ROW = 40, MANY = 250, ROWS = 60 };
 
 /* ---- allocations ---- */
 
-static int inside;            /* calls of the client that are under way */
+static int inside;            /* calls of the client that are running */
 static long count, fail_from; /* allocations inside; the first that fails, -1: none */
 static long fail_count;       /* how many fail */
 
@@ -130,7 +131,7 @@ static void query(rig_t *rig)
         assert_int_equal(MANY, outcome.rows);
 }
 
-/* A writer never gives a row up: all are written in the end. */
+/* A writer tries every row until it is written. */
 static void write_rows(rig_t *rig, cm_cql_prepared_t *prepared)
 {
     cm_cql_writer_options_t options = {.batch_rows = 10, .retry_min_ms = 10, .retry_max_ms = 100};

@@ -1,4 +1,4 @@
-/* Replica placement, against rings small enough to be worked out by hand. */
+/* Replica placement, with rings that are small enough to check by hand. */
 #include "cql/ring.h"
 #include "support.h"
 
@@ -59,8 +59,8 @@ static void test_simple(void **state)
     cm_cql_ring_free(&ring);
 }
 
-/* Two data centres. In "east" nodes 0 and 1 share a rack: with two replicas wanted and two racks
- * there each rack gets one; with three, node 1 is a repeat that is allowed. */
+/* Two data centres. In "east" nodes 0 and 1 share a rack: with two replicas and two racks, each
+ * rack gets one; with three, node 1 may share the rack. */
 static void test_network(void **state)
 {
     static const int owners[] = {0, 1, 2, 3, 4};

@@ -69,9 +69,9 @@ static void test_whole_table(void **state)
         cm_cql_scan_stats(scan, &stats);
         assert_int_equal(16000, stats.rows);
         assert_int_equal(stats.ranges, stats.ranges_done);
-        assert_in_range(stats.ranges, 64, 64 + 13); /* the ring's own borders are kept */
+        assert_in_range(stats.ranges, 64, 64 + 13); /* no range crosses a token of the ring */
         assert_true(stats.pages >= 160);
-        for (int i = 0; i < 3; i++) /* a range goes to the node that has it */
+        for (int i = 0; i < 3; i++) /* a range is read from the node that has it */
             assert_in_range(rig.fake.nodes[i].requests, stats.pages / 3 - 40, stats.pages / 3 + 40);
         cm_cql_scan_close(scan);
         rig_close(&rig);
@@ -118,7 +118,7 @@ static void test_faults_on_the_way(void **state)
     }
 }
 
-/* The whole cluster is away for longer than a request waits for a node. */
+/* No node answers for longer than a request waits for a node. */
 static void test_outage(void **state)
 {
     rig_t rig;

@@ -1,5 +1,5 @@
-/* A session against the fake cluster: handshake, topology, routing, requests, life and death of
- * nodes.
+/* A session against the fake cluster: handshake, topology, routing, requests, nodes that stop and
+ * return.
  */
 #include "cql_rig.h"
 
@@ -56,7 +56,7 @@ static void test_versions_and_compression(void **state)
     }
 }
 
-/* The whole life of a session with one byte an event-loop round, and with three. */
+/* A whole session with one byte in each round of the event loop, and with three. */
 static void test_partial_reads(void **state)
 {
     (void)state;
@@ -133,7 +133,7 @@ static void test_credentials(void **state)
     }
 }
 
-/* A node that cannot read the roles refuses nobody: it is asked again. */
+/* When a node cannot read the roles, that is no refusal: it is asked again. */
 static void test_roles_are_away(void **state)
 {
     rig_t rig;
@@ -169,7 +169,7 @@ static void test_log_in_demanded(void **state)
 
 /* ---- topology and routing ---- */
 
-/* 300 rows: each must come to the node that has the next token. */
+/* 300 rows: each must be sent to the node that has the next token. */
 static void check_routing(rig_t *rig)
 {
     outcome_t outcome = {0};
@@ -215,7 +215,7 @@ static void test_token_aware(void **state)
 }
 
 /* Before 4.0 there is only system.peers; the port is that of the options. Here every node has its
- * own port, so the others cannot be reached: the session lives with the one it has. */
+ * own port, so the others cannot be reached: the session works with the one that it has. */
 static void test_old_peers(void **state)
 {
     rig_t rig;
@@ -252,7 +252,7 @@ static void test_local_data_centre_first(void **state)
     assert_true(rig.fake.nodes[2].rows > 20);
     assert_int_equal(100, rig.fake.nodes[0].rows + rig.fake.nodes[2].rows);
 
-    cql_fake_stop(&rig.fake.nodes[0]); /* the whole of the local data centre goes */
+    cql_fake_stop(&rig.fake.nodes[0]); /* all nodes of the local data centre stop */
     cql_fake_stop(&rig.fake.nodes[2]);
     rig_settle(&rig);
     for (int i = 100; i < 110; i++)
@@ -306,7 +306,7 @@ static void test_no_such_data_centre(void **state)
     rig_close(&rig);
 }
 
-/* ---- nodes come and go ---- */
+/* ---- nodes join, leave, stop and return ---- */
 
 static void test_node_joins(void **state)
 {
@@ -321,7 +321,7 @@ static void test_node_joins(void **state)
     cql_fake_event(&rig.fake, "TOPOLOGY_CHANGE", "NEW_NODE", &rig.fake.nodes[2]);
     rig_settle(&rig);
     assert_int_equal(1, stats(&rig).events);
-    assert_int_equal(2, stats(&rig).nodes); /* a second of grace */
+    assert_int_equal(2, stats(&rig).nodes); /* the topology is read a second later */
     rig_pass(&rig, 1100, 100);
     assert_int_equal(3, stats(&rig).nodes_up);
     check_routing(&rig);
@@ -338,7 +338,7 @@ static void test_node_leaves(void **state)
     rig_connect(&rig);
     cm_cql_prepared_t *prepared = rig_prepare(&rig, INSERT);
     rig.fake.nodes[1].present = false;
-    rig.fake.nodes[1].fault = SILENCE; /* what it was asked before stays open a while */
+    rig.fake.nodes[1].fault = SILENCE; /* requests that it got before are not answered yet */
     rig.fake.nodes[1].fault_count = -1;
     for (int i = 0; i < 30; i++)
         rig_insert(&rig, prepared, i, true, &outcome);
@@ -354,9 +354,9 @@ static void test_node_leaves(void **state)
         rig_insert(&rig, prepared, i, true, &outcome);
     rig_settle(&rig);
     assert_int_equal(answered + 100, outcome.calls);
-    assert_int_equal(0, rig.fake.nodes[1].requests); /* nothing goes there any more */
+    assert_int_equal(0, rig.fake.nodes[1].requests); /* it gets no requests any more */
     rig_pass(&rig, 13000, 500);
-    assert_int_equal(130, outcome.calls); /* the silent ones went elsewhere */
+    assert_int_equal(130, outcome.calls); /* those without an answer were sent elsewhere */
     assert_int_equal(0, outcome.error.code);
     for (int i = 0; i < 130; i++)
         assert_int_equal(1, rig.fake.seen[i]);
@@ -385,7 +385,7 @@ static void test_periodic_refresh(void **state)
     rig_close(&rig);
 }
 
-/* A node that was killed and comes back at the same address, having forgotten every statement. */
+/* A node is killed and returns at the same address; it knows no statement any more. */
 static void test_node_restarts(void **state)
 {
     rig_t rig;
@@ -421,12 +421,12 @@ static void test_node_restarts(void **state)
     assert_int_equal(80, outcome.calls);
     assert_int_equal(0, outcome.error.code);
     assert_true(rig.fake.nodes[1].rows > before + 5);
-    /* at most once a connection for all that met it there */
+    /* at most once for each connection, for all its requests */
     assert_in_range(stats(&rig).reprepares, reprepared + 1, reprepared + 3);
     rig_close(&rig);
 }
 
-/* The control connection's node dies: another one takes over, events included. */
+/* The node of the control connection stops: another node gets that connection, events included. */
 static void test_control_moves(void **state)
 {
     rig_t rig;
@@ -438,7 +438,7 @@ static void test_control_moves(void **state)
     rig.fake.nodes[0].present = false;
     cql_fake_stop(&rig.fake.nodes[0]);
     rig_pass(&rig, 3000, 50);
-    assert_int_equal(1, stats(&rig).nodes); /* node 1 alone names itself */
+    assert_int_equal(1, stats(&rig).nodes); /* only node 1 reports itself */
     rig.fake.nodes[2].present = true;
     cql_fake_event(&rig.fake, "STATUS_CHANGE", "UP", &rig.fake.nodes[2]);
     rig_pass(&rig, 2000, 50);
@@ -448,8 +448,8 @@ static void test_control_moves(void **state)
 
 /* ---- reconnects ---- */
 
-/* The pauses between connects to a node that takes none, by the fake clock: doubled up to the
- * limit, and of each the upper half is left to chance. */
+/* The waits between connects to a node that accepts none, by the fake clock: doubled up to the
+ * limit, and the upper half of each is random. */
 static void test_backoff(void **state)
 {
     rig_t rig;
@@ -573,7 +573,7 @@ static void test_limits_and_misuse(void **state)
     rig_close(&rig);
 }
 
-/* Thousands at once over one connection, and the answers in whatever order. */
+/* Thousands of requests at the same time over one connection; the answers come in any order. */
 static void test_thousands_in_flight(void **state)
 {
     rig_t rig;
@@ -622,7 +622,7 @@ static void run_inside(void *context, const cm_cql_error_t *error, const cm_cql_
     assert_int_equal(CM_EUSAGE,
                      cm_cql_query_wait(rig->session, CM_STR("SELECT"), NULL, NULL, NULL, &err));
     assert_string_equal("cql: a callback must not wait for its session", err.text);
-    rig->options.seed = 99; /* was here */
+    rig->options.seed = 99; /* the callback was called */
 }
 
 static void test_no_running_in_callbacks(void **state)
@@ -667,8 +667,8 @@ static void test_options_refused(void **state)
     }
 }
 
-/* When the event loop fails, the functions that wait return, and nothing calls back afterwards to
- * what was on their stack; other requests are cancelled when the session is closed. */
+/* When the event loop fails, the functions that wait return, and no callback gets what was on their
+ * stack; other requests are cancelled when the session is closed. */
 static void test_loop_fails(void **state)
 {
     rig_t rig;

@@ -109,7 +109,7 @@ static void test_trusted(void **state)
     }
 }
 
-/* All of it one encrypted byte stream in pieces: records arrive in parts. */
+/* The whole session is one encrypted byte stream in pieces: records arrive in parts. */
 static void test_large_answers(void **state)
 {
     rig_t rig;
@@ -129,7 +129,7 @@ static void test_large_answers(void **state)
     rig_close(&rig);
 }
 
-/* A record that is damaged on the way breaks a connection; it says nothing about the settings. */
+/* A damaged record closes a connection; it is no error of the settings. */
 static void test_damaged_record(void **state)
 {
     rig_t rig;
@@ -179,7 +179,7 @@ static void test_wrong_name(void **state)
     check_fails(&rig, "the node's certificate is not trusted: hostname mismatch");
 }
 
-/* The name that every certificate must bear can be given; a contact point's name is its own. */
+/* The name of every certificate can be given; else that of a contact point counts. */
 static void test_right_name(void **state)
 {
     rig_t rig;
@@ -220,7 +220,7 @@ static void test_client_certificate(void **state)
     check_fails(&rig, "unknown ca");
 }
 
-/* TLS to a node that speaks plainly ends in an error as well, and so does the contrary. */
+/* TLS to a node without TLS ends with an error, and so does the opposite. */
 static void test_plain_node(void **state)
 {
     rig_t rig;

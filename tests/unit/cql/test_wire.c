@@ -1,4 +1,4 @@
-/* What needs no session: checksums, tokens, frames, messages, timers. */
+/* The parts that need no session: checksums, tokens, frames, messages, timers. */
 #include "cql/crc.h"
 #include "cql/message.h"
 #include "cql/timer.h"
@@ -83,7 +83,7 @@ static void write_messages(cm_cql_encoder_t *e)
     cm_cql_encoder_pack(e);
 }
 
-/* Feeds the bytes in pieces; returns how many messages came out right. */
+/* Decodes the bytes in pieces; returns how many messages are correct. */
 static int read_messages(cm_str_t bytes, bool segments, bool lz4, size_t piece, cm_err_t *err)
 {
     cm_cql_decoder_t d = {.segments = segments, .lz4 = lz4, .max_frame = 1 << 20};
@@ -132,7 +132,7 @@ static void test_frames(void **state)
     }
 }
 
-/* No single bit of a v5 stream can change without being noticed. */
+/* A change of any single bit of a v5 stream is detected. */
 static void test_every_bit_is_checked(void **state)
 {
     (void)state;
@@ -194,7 +194,7 @@ static void test_frames_refused(void **state)
 static int parse(int opcode, int version, int flags, const char *bytes, size_t len,
                  cm_cql_parsed_t *parsed, cm_err_t *err)
 {
-    char *copy = malloc(len + 1); /* so that reading beyond its end is seen */
+    char *copy = malloc(len + 1); /* so that the sanitizer sees reading beyond its end */
     cm_cql_frame_t frame = {.version = version,
                             .response = true,
                             .opcode = opcode,
@@ -214,8 +214,8 @@ static int parse(int opcode, int version, int flags, const char *bytes, size_t l
     return rc;
 }
 
-/* Two rows of text, list<int>, map<text, udt>, tuple, with a paging state, a warning, a tracing id
- * and a payload before. */
+/* Two rows of text, list<int>, map<text, udt>, tuple, with a paging state; a warning, a tracing id
+ * and a payload come before them. */
 static void build_rows(cm_buf_t *b)
 {
     for (int i = 0; i < 16; i++)
@@ -302,7 +302,7 @@ static void test_rows(void **state)
     cm_cql_parsed_free(&parsed);
 }
 
-/* Cut anywhere, a message is refused; nothing beyond its end is read. */
+/* A message that is cut at any place is refused; nothing beyond its end is read. */
 static void check_cuts(const cm_buf_t *b, int opcode, int version, int flags)
 {
     cm_cql_parsed_t parsed = {0};
@@ -471,8 +471,8 @@ static void on_alarm(cm_cql_timer_t *timer)
     ((alarm_t *)timer)->fired = now;
 }
 
-/* A thousand timers of up to a minute: each fires in its own millisecond, and the wheel never
- * sleeps over one. */
+/* A thousand timers of up to a minute: each fires in its own millisecond; the wheel never waits
+ * beyond one. */
 static void test_wheel(void **state)
 {
     enum { COUNT = 1000 };

@@ -1,4 +1,4 @@
-/* The writer and the scan against the fake cluster: nothing lost, nothing acknowledged too early,
+/* The writer against the fake cluster: nothing is lost and nothing is acknowledged too early,
  * whatever the nodes do. */
 #include "cql_rig.h"
 
@@ -63,7 +63,7 @@ static int add(cm_cql_writer_t *writer, int number)
     return cm_cql_writer_add(writer, values, 2, &err);
 }
 
-/* Adds rows until `count` are, running both sides where the writer is full. */
+/* Adds rows until there are `count`; runs both sides while the writer is full. */
 static void add_all(rig_t *rig, cm_cql_writer_t *writer, int count)
 {
     while (cm_cql_writer_added(writer) < (uint64_t)count) {
@@ -101,7 +101,7 @@ static void test_batches_by_replica(void **state)
         assert_int_equal(3000, account.durable);
         cm_cql_writer_stats(writer, &stats);
         assert_int_equal(0, stats.retries);
-        assert_in_range(stats.batches, 60, 63); /* full ones but for the last of each node */
+        assert_in_range(stats.batches, 60, 63); /* full ones, except the last one of each node */
         for (int i = 0; i < 3; i++) {
             const cql_fake_node_t *node = &rig.fake.nodes[i];
             for (int n = 0; n < 3000; n++)
@@ -126,7 +126,7 @@ static void test_rows_at_their_nodes(void **state)
     cm_cql_writer_t *writer =
         open_writer(&rig, &account, (cm_cql_writer_options_t){.batch_rows = 10});
     cql_fake_stop(&rig.fake.nodes[1]);
-    int expected = 0; /* of node 0, were node 1 there */
+    int expected = 0; /* belongs to node 0 while node 1 is there */
     for (int i = 0; i < 500; i++) {
         char key[32];
         int len = snprintf(key, sizeof key, "r%d", i), owner = 0;
@@ -290,7 +290,7 @@ static void test_survives_every_fault(void **state)
     }
 }
 
-/* The cluster is away for a minute: the writer waits, and goes on by itself. */
+/* The cluster does not answer for a minute: the writer waits, and continues by itself. */
 static void test_outage(void **state)
 {
     rig_t rig;
@@ -321,7 +321,7 @@ static void test_outage(void **state)
     rig_close(&rig);
 }
 
-/* One row of 300 is refused: the others are written, that one is handed to the caller. */
+/* One row of 300 is refused: the others are written, and that one is handed to the caller. */
 static void test_refused_row(void **state)
 {
     rig_t rig;
@@ -345,8 +345,8 @@ static void test_refused_row(void **state)
     rig_close(&rig);
 }
 
-/* Nobody takes it over: it is tried again, the rows behind it are not acknowledged, and it is
- * written when the server takes it after all. */
+/* The caller does not take it over: it is tried again, the rows after it are not acknowledged, and
+ * it is written when the server accepts it. */
 static void test_refused_row_stays(void **state)
 {
     rig_t rig;
@@ -369,7 +369,7 @@ static void test_refused_row_stays(void **state)
     rig_close(&rig);
 }
 
-/* Overload halves what is in flight. */
+/* Overload halves the number of batches in flight. */
 static void test_window(void **state)
 {
     rig_t rig;
@@ -399,7 +399,7 @@ static void test_window(void **state)
     rig_close(&rig);
 }
 
-/* Node 1 leaves in the middle, node 2 joins: no row is lost. */
+/* While rows are written, node 1 leaves and node 2 joins: no row is lost. */
 static void test_ring_changes(void **state)
 {
     rig_t rig;
@@ -450,7 +450,7 @@ static void test_held(void **state)
     assert_int_equal(200, cm_cql_writer_durable(writer));
     for (int i = 0; i < 300; i++)
         assert_int_equal(i < 200 ? 1 : 0, rig.fake.seen[i]);
-    cm_cql_writer_release(writer, 100); /* never back */
+    cm_cql_writer_release(writer, 100); /* a smaller number has no effect */
     cm_cql_writer_release(writer, 300);
     rig_settle(&rig);
     check_all_written(&rig, writer, 300);
@@ -471,12 +471,12 @@ static void test_close_early(void **state)
     for (int i = 0; i < 100; i++)
         add(writer, i);
     cm_cql_writer_close(writer);
-    rig_settle(&rig); /* answers to nobody */
+    rig_settle(&rig); /* answers that no call waits for */
     assert_int_equal(0, account.durable);
     rig_close(&rig);
 }
 
-/* A node that loses its statements again and again, more often than one attempt puts up with. */
+/* A node forgets its statements again and again, more often than one attempt allows. */
 static void test_forgotten_again_and_again(void **state)
 {
     rig_t rig;

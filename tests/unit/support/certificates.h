@@ -15,7 +15,7 @@ typedef struct pair {
 /* A certificate that `issuer` (NULL: itself) has signed. */
 pair_t make_pair(const char *name, const char *names, const pair_t *issuer, long serial);
 
-/* A certificate, and behind it the key where that is wanted. */
+/* Writes the certificate and, with `with_key`, the key after it. */
 void write_pem(const char *directory, const char *name, const pair_t *pair, bool with_key);
 
 #endif

@@ -347,7 +347,7 @@ void cql_answer_prepare(cql_fake_conn_t *c, const cm_cql_frame_t *frame)
     cql_fake_end(c);
 }
 
-/* A row "r123" was written. False when it is the poisoned one. */
+/* A row "r123" was written. False when it is the row that the test wants refused. */
 static bool take_row(cql_fake_node_t *node, const cm_str_t *values, int count)
 {
     cql_fake_t *fake = node->fake;

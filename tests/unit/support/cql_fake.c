@@ -64,7 +64,7 @@ static bool is_users(const cm_cql_frame_t *frame)
     return frame->opcode == CM_CQL_OP_EXECUTE || frame->opcode == CM_CQL_OP_BATCH;
 }
 
-/* The bytes that were written last, spoiled. */
+/* Damages the bytes that were written last. */
 static void spoil(cql_fake_conn_t *c, size_t from, fault_t fault)
 {
     cm_buf_t *out = &c->encoder.out;
@@ -79,14 +79,14 @@ static void spoil(cql_fake_conn_t *c, size_t from, fault_t fault)
 
 static void handle(cql_fake_conn_t *c, const cm_cql_frame_t *frame);
 
-/* Meets the request with the node's fault; the connection may be gone afterwards. */
+/* Answers the request with the fault of the node; the connection may be closed afterwards. */
 static void misbehave(cql_fake_conn_t *c, const cm_cql_frame_t *frame)
 {
     cql_fake_node_t *node = c->node;
     fault_t fault = node->fault;
     cm_cql_encoder_t *e = &c->encoder;
 
-    if (e->at == e->out.len) /* as the encoder would do it behind our back */
+    if (e->at == e->out.len) /* as the encoder would do later */
         e->at = e->out.len = 0;
     size_t from = e->out.len;
 
@@ -181,7 +181,7 @@ static void take_frame(cql_fake_conn_t *c, const cm_cql_frame_t *frame)
     cql_fake_node_t *node = c->node;
 
     assert_false(frame->response);
-    if (c->version == 0) { /* the first message settles the version */
+    if (c->version == 0) { /* the first message determines the version */
         c->version = frame->version;
         c->encoder.version = c->version;
     }

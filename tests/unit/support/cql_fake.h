@@ -1,8 +1,8 @@
 /* A scripted Cassandra cluster for the tests of the client: up to FAKE_NODES nodes on loopback
- * sockets, in the test's own thread, pumped by hand, with every fault that a test asks for.
+ * sockets, in the test's own thread, pumped by hand, with every fault that a test sets.
  *
- * It uses the client's own encoder and decoder for the framing; the messages it writes byte by byte
- * after the specification, so that the client's parser is not tested against itself. */
+ * It uses the client's own encoder and decoder for the framing; it writes the messages byte by byte
+ * as the specification says, so that the client's parser is not tested against itself. */
 #ifndef CM_TESTS_UNIT_CQL_FAKE_H
 #define CM_TESTS_UNIT_CQL_FAKE_H
 
@@ -13,20 +13,21 @@
 #include <openssl/ssl.h>
 
 enum { FAKE_NODES = 4, FAKE_CONNS = 16, FAKE_STATEMENTS = 8, FAKE_ROWS = 20000 };
-enum { FAKE_VALUES = 12 }; /* of a row: those that are looked at */
+enum { FAKE_VALUES = 12 }; /* of a row: those that are read */
 
-/* What the next request of a user's (QUERY of no system table, EXECUTE, BATCH) meets. */
+/* What happens to the next request of the user (QUERY of a table that is not a system table,
+ * EXECUTE, BATCH). */
 typedef enum fault {
     NO_FAULT,
     CUT,          /* half of the answer, then the connection is closed */
     CLOSE,        /* the connection is closed */
-    WRONG_CRC,    /* a bit of the answer is another on the wire */
-    WRONG_HEADER, /* a bit of its frame header */
-    GARBAGE,      /* bytes of something else */
-    DONE_UNHEARD, /* it does what is asked, and the connection is closed without an answer */
+    WRONG_CRC,    /* a bit of the answer is changed */
+    WRONG_HEADER, /* a bit of its frame header is changed */
+    GARBAGE,      /* bytes of another protocol */
+    DONE_UNHEARD, /* the request is executed, and the connection is closed without an answer */
     SILENCE,      /* no answer */
-    MALFORMED,    /* a whole frame with a body that makes no sense */
-    WRONG_STREAM, /* an answer to something else */
+    MALFORMED,    /* a whole frame with an invalid body */
+    WRONG_STREAM, /* an answer on another stream */
     SERVER_SAYS,  /* an ERROR with the code fault_code */
     FORGET,       /* the node has been restarted: UNPREPARED */
 } fault_t;
@@ -48,7 +49,7 @@ struct cql_fake_node {
     cql_fake_t *fake;
     int index, listener, port;
     char address[16];
-    bool present;  /* a member of the cluster: others name it */
+    bool present;  /* a member of the cluster: the other nodes report it */
     bool alive;    /* listens */
     bool hangs_up; /* closes every connection at once */
     bool frozen;   /* stopped as by SIGSTOP: what is sent to it waits in its sockets */
@@ -60,7 +61,7 @@ struct cql_fake_node {
     int prepared_count;
     fault_t fault;
     int32_t fault_code;
-    int fault_count;                       /* how many requests it lasts; -1: for ever */
+    int fault_count;                       /* the number of requests that it lasts; -1: no limit */
     int skip;                              /* requests before it begins */
     int requests, rows, batches, prepares; /* served */
 };
@@ -71,26 +72,28 @@ struct cql_fake {
     int max_version; /* of the protocol */
     bool no_peers_v2;
     const char *username, *password; /* NULL: no log-in */
-    int roles_away;                  /* log-ins that nobody can judge */
-    bool ready_for_prepare;          /* PREPARE is answered with READY, which makes no sense */
+    int roles_away;                  /* log-ins for which the roles cannot be read */
+    bool ready_for_prepare;          /* PREPARE is answered with READY, which is wrong */
     bool no_lz4;
-    size_t chunk;                  /* bytes written at once to each connection; 0: all */
+    size_t chunk;                  /* bytes written to each connection in a round; 0: all */
     const char *replication[6];    /* of the keyspace ks: keys and values */
     int page_rows;                 /* rows in a page of SELECT ... FROM ks.many */
-    int many;                      /* rows there */
+    int many;                      /* rows of ks.many */
     const char *poison;            /* a row with this key is invalid */
     unsigned char seen[FAKE_ROWS]; /* by number of key: how often it was written */
     SSL_CTX *tls;
-    /* Is told of every row that is written, with the values of its statement, of the first
-     * FAKE_VALUES at least. NULL: nobody is. */
+    /* Called for every row that is written, with at least the first FAKE_VALUES values of its
+     * statement. May be NULL. */
     void (*wrote)(void *context, const cm_str_t *values, int count);
     void *wrote_context;
-    /* Answers a query, or a SELECT that is executed with `first` as its first value; false: leaves
-     * it to us. NULL: none. */
+    /* Answers a query, or a SELECT that is executed with `first` as its first value; false: the
+     * cluster answers. May be NULL. */
     bool (*answer)(cql_fake_conn_t *c, int stream, const char *text, cm_str_t first);
     struct {
-        const char *match; /* the next `count` statements with these words, as QUERY or PREPARE, */
-        int32_t code;      /* are answered with this error */
+        /* The next `count` statements that contain `match`, as QUERY or PREPARE, are answered with
+         * this error. */
+        const char *match;
+        int32_t code;
         const char *text;
         int count, done;
     } refuse;
@@ -103,24 +106,24 @@ struct cql_fake {
 
 void cql_fake_accept(cql_fake_node_t *node);
 
-/* Serves whatever there is; returns how much moved. */
+/* Serves all connections once; returns the number of bytes moved. */
 int cql_fake_pump(cql_fake_t *fake);
 
-/* Opens a node's port; a node that comes back keeps its port. */
+/* Opens the port of a node; a node that returns keeps its port. */
 void cql_fake_start(cql_fake_node_t *node);
 
-/* The node is gone like a process that was killed; it forgets what it had prepared. */
+/* Stops the node like a process that is killed; it forgets its prepared statements. */
 void cql_fake_stop(cql_fake_node_t *node);
 
 void cql_fake_open(cql_fake_t *fake, int count);
 
 void cql_fake_shut(cql_fake_t *fake);
 
-/* An event to every connection that has registered (v4 4.2.6). */
+/* Sends an event to every connection that has registered (v4 4.2.6). */
 void cql_fake_event(cql_fake_t *fake, const char *type, const char *change,
                     const cql_fake_node_t *about);
 
-/* ---- answers, for tests with some of their own ---- */
+/* ---- for tests that write answers themselves ---- */
 
 void cql_put_text(cm_buf_t *buf, const char *text);
 
@@ -140,7 +143,7 @@ void cql_fake_void(cql_fake_conn_t *c, int stream);
 /* An ERROR with the fields that belong to its code (v4 section 9). */
 void cql_fake_error(cql_fake_conn_t *c, int stream, int32_t code, const char *text, cm_str_t id);
 
-/* ---- answers of the cluster itself: between its two files ---- */
+/* ---- between cql_answers.c and cql_fake.c ---- */
 
 void cql_answer_startup(cql_fake_conn_t *c, const cm_cql_frame_t *frame);
 

@@ -17,7 +17,7 @@ typedef struct rig {
 
 void rig_open(rig_t *rig, int nodes);
 
-/* Runs both sides until nothing has happened for a while; the clock stands still. */
+/* Runs both sides until nothing happens any more; the clock does not move. */
 void rig_settle(rig_t *rig);
 
 /* Moves the clock by `ms` in steps of `step`, settling after each. */
@@ -29,7 +29,7 @@ void rig_connect(rig_t *rig);
 
 void rig_close(rig_t *rig);
 
-/* What a request came to. */
+/* The result of a request. */
 typedef struct outcome {
     int calls;
     cm_cql_error_t error; /* of the last call */
