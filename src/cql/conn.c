@@ -341,7 +341,7 @@ static void on_timer(cm_cql_timer_t *timer)
         return;
     }
     if (conn->probed != 0 && conn->heard < conn->probed) {
-        cm_cql_conn_fail(conn, CM_CQL_LOST, "no sign of life for %lld ms",
+        cm_cql_conn_fail(conn, CM_CQL_LOST, "nothing was received for %lld ms",
                          (long long)(loop->now - conn->heard));
         return;
     }

@@ -163,7 +163,7 @@ void cm_cql_handshake_message(cm_cql_conn_t *conn, const cm_cql_frame_t *frame)
     } else if (state == CM_CQL_CONN_AUTH && opcode == CM_CQL_OP_AUTH_SUCCESS) {
         cm_cql_conn_ready(conn);
     } else if (state == CM_CQL_CONN_AUTH && opcode == CM_CQL_OP_AUTH_CHALLENGE) {
-        cm_cql_conn_fail(conn, CM_CQL_AUTH, "the node asks for more than SASL PLAIN");
+        cm_cql_conn_fail(conn, CM_CQL_AUTH, "the node wants a log-in method other than SASL PLAIN");
     } else {
         cm_cql_conn_fail(conn, CM_CQL_PROTOCOL, "a message of kind 0x%02x during the handshake",
                          (unsigned)opcode);

@@ -76,7 +76,8 @@ static int check(const cm_cql_options_t *o, cm_err_t *err)
         return cm_fail(err, CM_EUSAGE, "cql: protocol version %d; only 4 and 5 are known",
                        o->version);
     if ((o->username == NULL) != (o->password == NULL))
-        return cm_fail(err, CM_EUSAGE, "cql: a user name needs a password and the other way round");
+        return cm_fail(err, CM_EUSAGE,
+                       "cql: a user name needs a password, and a password needs a user name");
     return 0;
 }
 

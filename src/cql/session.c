@@ -106,7 +106,7 @@ int cm_cql_open(const cm_cql_options_t *options, cm_cql_t **session, cm_err_t *e
         goto fail;
     s->loop.epoll = epoll_create1(EPOLL_CLOEXEC);
     if (s->loop.epoll < 0) {
-        rc = cm_fail(err, CM_EINTERNAL, "cql: no epoll: %s", strerror(errno));
+        rc = cm_fail(err, CM_EINTERNAL, "cql: cannot create an epoll: %s", strerror(errno));
         goto fail;
     }
     s->loop.now = cm_cql_now(&s->loop);

@@ -32,7 +32,7 @@ static int load_own(SSL_CTX *ssl, const cm_cql_tls_t *o, cm_err_t *err)
     const char *key = o->key_file != NULL ? o->key_file : o->cert_file;
 
     if (o->cert_file == NULL && o->key_file != NULL)
-        return cm_fail(err, CM_EUSAGE, "TLS: a key, %s, but no certificate", o->key_file);
+        return cm_fail(err, CM_EUSAGE, "TLS: there is a key, %s, but no certificate", o->key_file);
     if (o->cert_file == NULL)
         return 0;
     if (SSL_CTX_use_certificate_chain_file(ssl, o->cert_file) != 1)
@@ -65,7 +65,7 @@ int cm_cql_tls_context_new(const cm_cql_tls_t *o, cm_cql_tls_context_t **context
     made->insecure = o->insecure;
     made->ssl = SSL_CTX_new(TLS_client_method());
     if (made->ssl == NULL) {
-        rc = cm_fail(err, CM_EINTERNAL, "TLS: OpenSSL does not start: %s", reason());
+        rc = cm_fail(err, CM_EINTERNAL, "TLS: OpenSSL cannot be initialised: %s", reason());
         goto fail;
     }
     SSL_CTX_set_min_proto_version(made->ssl, TLS1_2_VERSION);
@@ -133,7 +133,7 @@ int cm_cql_tls_new(cm_cql_tls_context_t *context, const char *host, cm_cql_tls_s
     SSL_set_connect_state(made->ssl);
     if (set_host(made->ssl, host, context->insecure) != 1) {
         cm_cql_tls_free(made);
-        return cm_fail(err, CM_EUSAGE, "TLS: %s is no host name: %s", host, reason());
+        return cm_fail(err, CM_EUSAGE, "TLS: %s is not a host name: %s", host, reason());
     }
     *tls = made;
     return 0;

@@ -346,7 +346,7 @@ static void test_heartbeat(void **state)
         assert_true(cm_cql_run(rig.session, 0, &err) >= 0);
     }
     assert_in_range(rig.now - begin, 3000, 13200);
-    assert_non_null(strstr(cm_cql_last_error(rig.session)->text, "no sign of life for "));
+    assert_non_null(strstr(cm_cql_last_error(rig.session)->text, "nothing was received for "));
     rig_close(&rig);
 }
 

@@ -650,7 +650,7 @@ static void test_options_refused(void **state)
         {{.contact_points = "[::1"}, "cql: contact point [::1 has no ]"},
         {{.contact_points = " , "}, "cql: no contact point is named; name one as HOST:PORT"},
         {{.version = 3}, "cql: protocol version 3; only 4 and 5 are known"},
-        {{.username = "u"}, "cql: a user name needs a password and the other way round"},
+        {{.username = "u"}, "cql: a user name needs a password, and a password needs a user name"},
         {{.max_requests = 40000}, "cql: max_requests is 40000; it must be from 1 to 32000"},
         {{.connections = 17}, "cql: connections is 17; it must be from 1 to 16"},
         {{.tls = {.enabled = true, .ca_file = "/nonexistent.pem"}},

@@ -247,7 +247,7 @@ static void test_files_refused(void **state)
     static const char *const sentences[] = {
         " cannot be used as the client's certificate: ",
         " cannot be used as the key of ",
-        "TLS: a key, ",
+        "TLS: there is a key, ",
     };
     cm_cql_options_t options[3] = {
         {.tls = {.enabled = true, .insecure = true, .cert_file = "/nonexistent.pem"}},
