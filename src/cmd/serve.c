@@ -63,7 +63,8 @@ static int probe_answers(cm_index_settings_t *answers, cm_app_t *app)
     if (rc == 0)
         cm_index_close(index);
     else if (rc == CM_EAWAY)
-        cm_log(&app->log, CM_LOG_WARN, "no answers for now", "reason=\"%s\"", app->err.text);
+        cm_log(&app->log, CM_LOG_WARN, "the answers cannot be read now", "reason=\"%s\"",
+               app->err.text);
     return rc == CM_EAWAY || rc == CM_EINPUT ? 0 : rc;
 }
 

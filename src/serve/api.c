@@ -235,7 +235,7 @@ enum MHD_Result cm_api_reply(const cm_api_endpoint_t *endpoint, struct MHD_Conne
         return *request->download != NULL
                    ? MHD_YES
                    : cm_reply_later(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
-                                    "too many downloads are under way; try again later",
+                                    "too many downloads are in progress; try again later",
                                     DOWNLOAD_SECONDS);
     }
     *request->query =
@@ -243,6 +243,5 @@ enum MHD_Result cm_api_reply(const cm_api_endpoint_t *endpoint, struct MHD_Conne
     return *request->query != NULL
                ? MHD_YES
                : cm_reply_later(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
-                                "too many questions wait for an answer; try again later",
-                                QUERY_SECONDS);
+                                "too many queries are waiting; try again later", QUERY_SECONDS);
 }

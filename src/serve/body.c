@@ -33,7 +33,8 @@ static int unpack(cm_body_t *body, cm_buf_t *out, cm_err_t *err)
     inflateEnd(&stream);
     if (body->too_large || state == Z_STREAM_END)
         return 0;
-    return cm_fail(err, CM_EREJECT, "the body is not whole gzip, as Content-Encoding says");
+    return cm_fail(err, CM_EREJECT,
+                   "Content-Encoding is gzip, but the body is not complete gzip data");
 }
 
 int cm_body_end(cm_body_t *body, bool gzip, size_t padding, cm_err_t *err)

@@ -38,7 +38,7 @@ static void raise_file_limit(cm_collecting_t *collecting)
     collecting->connections =
         (int)(limit.rlim_cur > 2 * FILES ? limit.rlim_cur - FILES : limit.rlim_cur / 2);
     cm_log(&collecting->app->log, CM_LOG_WARN,
-           "the system allows few open files, so that fewer connections are taken",
+           "the limit of open files is low, so fewer connections are accepted",
            "files=%llu connections=%d", (unsigned long long)limit.rlim_cur,
            collecting->connections);
 }
@@ -66,7 +66,7 @@ static int read_tokens(cm_collecting_t *collecting, cm_err_t *err)
         rc = cm_secret_read(pair->text, pair->where, secret, err);
         if (rc == 0 && !is_token(secret))
             rc = cm_fail(err, CM_EUSAGE,
-                         "%s: a token is at least one letter, digit or sign, without blanks",
+                         "%s: a token has at least one letter, digit or sign, and no blanks",
                          pair->where);
         collecting->tokens[i] = (cm_sender_token_t){pair->name, secret->data};
     }
@@ -250,7 +250,7 @@ static void look_at_store(cm_collecting_t *collecting)
             set_trouble(collecting, "");
         return;
     }
-    snprintf(text, sizeof text, "the store has %lld bytes, as many as collect.max_store allows",
+    snprintf(text, sizeof text, "the store has %lld bytes, which reaches collect.max_store",
              (long long)size);
     if (!was_full)
         cm_log(&collecting->app->log, CM_LOG_ERROR, "no more events are taken", "reason=\"%s\"",

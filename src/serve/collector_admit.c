@@ -17,7 +17,7 @@ enum MHD_Result cm_collector_refuse_for_demo(cm_collector_request_t *request, cm
     note_refused(request, CM_REFUSED_DEMO, origin);
     return cm_collector_refuse(
         request, MHD_HTTP_FORBIDDEN,
-        "this is a demonstration, which takes the clicks of its shop at /demo/ alone; "
+        "this is a demonstration, which takes only the clicks of its shop at /demo/; "
         "`clickmill run --no-demo` takes events",
         NULL, NULL);
 }
@@ -30,7 +30,7 @@ static enum MHD_Result refuse_token(cm_collector_request_t *request, bool given)
     return cm_collector_refuse(
         request, MHD_HTTP_UNAUTHORIZED,
         given ? "the token is not one of collect.tokens"
-              : "a request that comes from no page of collect.sites needs a token: "
+              : "a request that does not come from a page of collect.sites needs a token: "
                 "Authorization: Bearer TOKEN",
         "WWW-Authenticate", "Bearer");
 }
@@ -42,7 +42,8 @@ enum MHD_Result cm_collector_refuse_site(cm_collector_request_t *request, cm_str
     if (request->collector->rules.demo)
         return cm_collector_refuse_for_demo(request, origin);
     note_refused(request, CM_REFUSED_SITE, origin);
-    snprintf(text, sizeof text, "pages of %.*s may not send here; collect.sites says who may",
+    snprintf(text, sizeof text,
+             "pages of %.*s may not send events here; collect.sites lists the sites that may",
              cm_utf8_head(origin, 100), origin.data);
     return cm_collector_refuse(request, MHD_HTTP_FORBIDDEN, text, NULL, NULL);
 }
@@ -71,7 +72,7 @@ static enum MHD_Result refuse_locked(cm_collector_request_t *request)
     note_refused(request, CM_REFUSED_TOKEN, CM_STR(""));
     return cm_collector_refuse_later(
         request, MHD_HTTP_TOO_MANY_REQUESTS, seconds > 0 ? seconds : 1,
-        "too many wrong tokens from this address: none is looked at for a while");
+        "too many wrong tokens from this address; no token is checked for a while");
 }
 
 bool cm_collector_has_room(cm_collector_request_t *request, enum MHD_Result *result)
@@ -81,7 +82,7 @@ bool cm_collector_has_room(cm_collector_request_t *request, enum MHD_Result *res
     if (options->full == NULL || !options->full(options->ready_context))
         return true;
     *result = cm_collector_refuse(request, MHD_HTTP_INSUFFICIENT_STORAGE,
-                                  "the store is as large as collect.max_store allows", NULL, NULL);
+                                  "the store has reached collect.max_store", NULL, NULL);
     return false;
 }
 

@@ -41,10 +41,11 @@ static bool accept_type(cm_collector_request_t *request, enum MHD_Result *result
     if (!request->lines && !type_is(name, "application/json") && !type_is(name, "text/plain")) {
         *result = cm_collector_refuse(
             request, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE,
-            "Content-Type is application/json, application/x-ndjson or text/plain", NULL, NULL);
+            "Content-Type must be application/json, application/x-ndjson or text/plain", NULL,
+            NULL);
     } else if (!request->gzip && coding.len > 0 && !type_is(coding, "identity")) {
         *result = cm_collector_refuse(request, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE,
-                                      "Content-Encoding is gzip", NULL, NULL);
+                                      "Content-Encoding must be gzip", NULL, NULL);
     } else {
         return true;
     }
@@ -83,7 +84,7 @@ static enum MHD_Result finish_events(cm_collector_request_t *request, const char
         return read_body(request);
     if (strcmp(method, "OPTIONS") == 0)
         return cm_collector_reply_preflight(request);
-    return cm_collector_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "events are sent with POST",
+    return cm_collector_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "send events with POST",
                                "Allow", "POST, OPTIONS");
 }
 

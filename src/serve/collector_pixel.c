@@ -40,17 +40,18 @@ static enum MHD_Result take_pixel(cm_collector_request_t *request, const char *m
 
     request->pixel = request->sender.page = true;
     if (!cm_head_only_reads(method))
-        return cm_collector_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED,
-                                   "an image is asked for with GET", "Allow", "GET, HEAD");
+        return cm_collector_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED, "use GET or HEAD", "Allow",
+                                   "GET, HEAD");
     if (strcmp(method, "HEAD") == 0 || wants_privacy(request))
         return cm_collector_reply_pixel(request);
     cm_str_t origin = cm_sites_origin(referrer.len > 0 ? referrer : url);
     if (url.len == 0)
         url = referrer;
     if (url.len == 0)
-        return cm_collector_refuse(request, MHD_HTTP_BAD_REQUEST,
-                                   "which page? There is neither a Referer nor a parameter url",
-                                   NULL, NULL);
+        return cm_collector_refuse(
+            request, MHD_HTTP_BAD_REQUEST,
+            "the page is unknown: there is neither a Referer header nor a parameter url", NULL,
+            NULL);
     /* Without a Referer the page is only known from the request's URL, in which every page can name
      * this server: so only the list of sites counts. */
     if (request->collector->rules.demo || /* the demo shop does not use this image */

@@ -43,7 +43,7 @@ static enum MHD_Result begin(cm_collector_request_t *request, const char *method
         return MHD_YES;
     return cm_head_only_reads(method)
                ? cm_collector_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE,
-                                     "such a request has no body", NULL, NULL)
+                                     "a request to this path must not have a body", NULL, NULL)
                : request->endpoint->finish(request, method);
 }
 

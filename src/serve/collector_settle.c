@@ -5,9 +5,8 @@ enum { FULL_SECONDS = 1 }; /* after which a sender may try again */
 
 enum MHD_Result cm_collector_refuse_lost(cm_collector_request_t *request)
 {
-    return cm_collector_refuse_later(
-        request, MHD_HTTP_SERVICE_UNAVAILABLE, FULL_SECONDS,
-        "too much waits to be stored, or it cannot be stored; send it again");
+    return cm_collector_refuse_later(request, MHD_HTTP_SERVICE_UNAVAILABLE, FULL_SECONDS,
+                                     "the events cannot be stored now; send them again");
 }
 
 enum MHD_Result cm_collector_refuse_size(cm_collector_request_t *request)
@@ -21,8 +20,8 @@ static enum MHD_Result refuse_urls(cm_collector_request_t *request)
     if (request->collector->rules.demo)
         return cm_collector_refuse_for_demo(request, cm_str(request->sender.origin));
     return cm_collector_refuse(request, MHD_HTTP_FORBIDDEN,
-                               "the demo shop is not open, and its clicks are none of a site's",
-                               NULL, NULL);
+                               "the demo shop is not served, so its clicks are not taken", NULL,
+                               NULL);
 }
 
 /* Replies, unless there are events, which have their reply when they are durable. */

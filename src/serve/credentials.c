@@ -54,8 +54,8 @@ int cm_credentials_read(cm_credentials_t *credentials, const cm_reading_given_t 
         rc = read_secret(reading->password, "http.password", &credentials->password, err);
     if (rc == 0 && reading->public && (reading->token != NULL || reading->password != NULL))
         rc = cm_fail(err, CM_EUSAGE,
-                     "http.public shows the answers to everybody, http.password and "
-                     "http.read_token to those who know them; leave one or the other out");
+                     "http.public shows the answers to all clients, http.password and "
+                     "http.read_token only to clients that know them; give only one of the two");
     return rc;
 }
 
@@ -88,14 +88,14 @@ void cm_credentials_renew(cm_credentials_t *credentials, cm_server_t *server, in
     if (rc == 0 && changed)
         rc = cm_server_renew_tls(server, cert.data, key.data, &err);
     if (rc < 0) {
-        cm_log(log, CM_LOG_ERROR, "the certificate stays as it was", "reason=\"%s\"", err.text);
+        cm_log(log, CM_LOG_ERROR, "the certificate is not renewed", "reason=\"%s\"", err.text);
     } else if (changed) {
         cm_buf_free(&credentials->cert);
         cm_buf_free(&credentials->key);
         credentials->cert = cert;
         credentials->key = key;
         cert = key = CM_BUF_INIT;
-        cm_log(log, CM_LOG_INFO, "the certificate is a new one", "file=\"%s\"",
+        cm_log(log, CM_LOG_INFO, "the certificate is renewed", "file=\"%s\"",
                credentials->tls.cert);
     }
     cm_buf_free(&cert);

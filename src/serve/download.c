@@ -423,7 +423,7 @@ enum MHD_Result cm_download_reply(cm_download_t *download, struct MHD_Connection
         return reply_stream(download, connection, head);
     case CROWDED:
         return cm_reply_later(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
-                              "too many downloads are under way; try again later", AGAIN_SECONDS);
+                              "too many downloads are in progress; try again later", AGAIN_SECONDS);
     case READING:
         return cm_reply_later(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "the server stops",
                               AGAIN_SECONDS);

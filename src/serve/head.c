@@ -61,17 +61,17 @@ const char *cm_head_fault(struct MHD_Connection *connection, const char *version
 
     MHD_get_connection_values(connection, MHD_HEADER_KIND, check_field, &head);
     if (head.bad_name)
-        return "a header has a name that is none; no blank may stand before its colon";
+        return "the name of a header is not correct; there must be no blank before the colon";
     if (head.hosts > 1)
-        return "a request has one Host header";
+        return "a request must not have more than one Host header";
     if (head.hosts == 0 && strcmp(version, "HTTP/1.0") != 0)
-        return "a request of HTTP/1.1 has a Host header";
+        return "an HTTP/1.1 request must have a Host header";
     if (head.lengths + head.codings > 1)
-        return "a request has one Content-Length or one Transfer-Encoding";
+        return "a request must not have more than one Content-Length or Transfer-Encoding";
     if (head.bad_length)
-        return "Content-Length is a number";
+        return "Content-Length must be a number";
     if (head.bad_coding)
-        return "Transfer-Encoding is chunked";
+        return "Transfer-Encoding must be chunked";
     return NULL;
 }
 

@@ -20,9 +20,9 @@ static const struct {
 } replacements[] = {
     {"Request too big", "{\"error\":\"the head of the request is too long\"}\n"},
     {"Request content too large", "{\"error\":\"the body is too large\"}\n"},
-    {"Requested HTTP version", "{\"error\":\"the request is HTTP/1.1 or HTTP/1.0\"}\n"},
-    {"&quot;Host:&quot;", "{\"error\":\"a request of HTTP/1.1 has a Host header\"}\n"},
-    {"Unsupported Transfer-Encoding", "{\"error\":\"Transfer-Encoding is chunked\"}\n"},
+    {"Requested HTTP version", "{\"error\":\"the request must be HTTP/1.1 or HTTP/1.0\"}\n"},
+    {"&quot;Host:&quot;", "{\"error\":\"an HTTP/1.1 request must have a Host header\"}\n"},
+    {"Unsupported Transfer-Encoding", "{\"error\":\"Transfer-Encoding must be chunked\"}\n"},
     {"Internal server error", "{\"error\":\"the request cannot be answered\"}\n"},
     {"", "{\"error\":\"the request is not correct HTTP\"}\n"},
 };

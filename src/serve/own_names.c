@@ -40,7 +40,7 @@ int cm_own_names_new(const char *hosts, const cm_sites_t *sites, cm_own_names_t 
         if (entry.len > 0 && !is_name(entry)) {
             cm_buf_free(&list);
             return cm_fail(err, CM_EUSAGE,
-                           "http.hosts: \"%.*s\" is no host; give a name (collector.example) or "
+                           "http.hosts: \"%.*s\" is not a host; give a name (collector.example) or "
                            "an address (192.0.2.1, [2001:db8::1]), without a port",
                            (int)(entry.len < 100 ? entry.len : 100), entry.data);
         }

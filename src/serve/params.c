@@ -42,8 +42,8 @@ static int set_url(cm_params_t *params, cm_str_t value, cm_err_t *err)
 {
     if (value.len == 0 || value.len > CM_URL_MAX)
         return cm_fail(err, CM_EUSAGE,
-                       "url must be a pattern of 1 to %d bytes, where * is any run of characters "
-                       "and ? any one",
+                       "url must be a pattern of 1 to %d bytes, where * stands for any characters "
+                       "and ? for one character",
                        CM_URL_MAX);
     params->query.url = value.data;
     return 0;

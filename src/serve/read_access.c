@@ -24,8 +24,8 @@ struct cm_read_access {
 };
 
 const char cm_read_access_closed[] =
-    "nobody may read the dashboard and the answers on this address; set http.password (for "
-    "browsers) or http.read_token (for programs), or http.public: true to show them to everybody";
+    "the dashboard and the answers cannot be read on this address; set http.password (for "
+    "browsers) or http.read_token (for programs), or http.public: true to show them to all clients";
 
 static void digest(cm_str_t text, uint8_t out[SHA256_DIGEST_SIZE])
 {
@@ -62,7 +62,7 @@ cm_read_access_t *cm_read_access_new(const char *token, const char *password, bo
     const bool any = token != NULL || password != NULL;
 
     *access = (cm_read_access_t){secret_of(token), secret_of(password), open && !any,
-                                  any ? cm_rate_new(&(cm_rate_limits_t){0}) : NULL};
+                                 any ? cm_rate_new(&(cm_rate_limits_t){0}) : NULL};
     return access;
 }
 
@@ -156,10 +156,9 @@ enum MHD_Result cm_read_access_refuse(const cm_read_access_t *access, int verdic
         access->password.there && access->token.there ? bearer : NULL, NULL};
 
     if (verdict > 0)
-        return cm_reply_later(connection, MHD_HTTP_TOO_MANY_REQUESTS,
-                              "too many wrong passwords or tokens came from this address; try "
-                              "again later",
-                              verdict);
+        return cm_reply_later(
+            connection, MHD_HTTP_TOO_MANY_REQUESTS,
+            "too many wrong passwords or tokens from this address; try again later", verdict);
     if (cm_read_access_none(access))
         return cm_reply_challenge(connection, cm_read_access_closed, challenges);
     return cm_reply_challenge(

@@ -241,9 +241,9 @@ static void add_origin(const cm_refused_requests_t *refused, const entry_t *entr
     cm_buf_t option = CM_BUF_INIT;
 
     if (entry->origin[0] != '\0')
-        cm_buf_printf(text, "of pages of %s", entry->origin);
+        cm_buf_printf(text, "from pages of %s", entry->origin);
     else
-        cm_buf_add_text(text, "of a program");
+        cm_buf_add_text(text, "from a program");
     add_option(refused, entry, &option);
     if (option.len > 0)
         cm_buf_printf(text, "; %s lets %s in", option.data, entry->requests == 1 ? "it" : "them");
@@ -287,6 +287,6 @@ void cm_refused_add_lines(cm_refused_requests_t *refused, cm_buf_t *lines)
     if (others > 0) {
         cm_buf_add_text(lines, "refused ");
         add_requests(lines, others);
-        cm_buf_add_text(lines, " of other origins\n");
+        cm_buf_add_text(lines, " from other origins\n");
     }
 }

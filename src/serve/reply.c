@@ -147,8 +147,7 @@ enum MHD_Result cm_reply_method(struct MHD_Connection *connection)
 {
     static const header_t allow[] = {{"Allow", "GET, HEAD"}, {NULL, NULL}};
 
-    return reply_error(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
-                       "this server only answers questions: use GET or HEAD", allow);
+    return reply_error(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "use GET or HEAD", allow);
 }
 
 enum MHD_Result cm_reply_redirect(struct MHD_Connection *connection, const char *location)

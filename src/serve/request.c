@@ -54,11 +54,11 @@ static bool host_allowed(const cm_server_t *server, struct MHD_Connection *conne
 
 static const char *what_is_here(const cm_server_t *server)
 {
-    return server->answers ? "there is nothing here; the page is at / and the API at "
+    return server->answers ? "this path is unknown; the dashboard is at / and the API at "
                              "/api/answers, /api/pages, /api/countries, /api/summary, "
                              "/api/series, /api/status and /api/live"
-                           : "there is nothing here; events go to /v1/events, pages take "
-                             "/clickmill.js or /pixel.gif, and /snippet says how";
+                           : "this path is unknown; events go to /v1/events, pages load "
+                             "/clickmill.js or /pixel.gif, and /snippet explains how";
 }
 
 /* Refuses what is not to be answered. True when it has replied, with `*result`. */
@@ -77,7 +77,7 @@ static bool refuse(cm_server_t *server, struct MHD_Connection *connection,
                                  "only, to keep other web sites out; http.hosts adds names");
     } else if (request->too_long) {
         *result = cm_reply_error(connection, MHD_HTTP_URI_TOO_LONG,
-                                 "the request's address is longer than 8192 bytes");
+                                 "the URL of the request is longer than 8192 bytes");
     } else if (route == NULL) {
         *result = cm_reply_error(connection, MHD_HTTP_NOT_FOUND, what_is_here(server));
     } else if (verdict != CM_READ_ALLOWED) {
@@ -86,7 +86,7 @@ static bool refuse(cm_server_t *server, struct MHD_Connection *connection,
         *result = cm_reply_method(connection);
     } else if (cm_head_has_body(connection)) {
         *result = cm_reply_error(connection, MHD_HTTP_CONTENT_TOO_LARGE,
-                                 "a request to this server has no body");
+                                 "a request to this path must not have a body");
     } else {
         return false;
     }

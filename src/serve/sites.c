@@ -139,11 +139,11 @@ int cm_sites_new(const char *list, cm_sites_t **out, cm_err_t *err)
     cm_str_t rest = cm_str(sites->text), entry;
     while (rc == 0 && cm_str_next(&rest, &entry)) {
         if (entry.len > 0 && !parse(entry, &sites->all[sites->count++]))
-            rc =
-                cm_fail(err, CM_EUSAGE,
-                        "collect.sites: \"%.*s\" is no site; give a name (shop.example), all names "
-                        "below one (*.shop.example), an origin (https://shop.example:8443) or *",
-                        (int)(entry.len < 100 ? entry.len : 100), entry.data);
+            rc = cm_fail(
+                err, CM_EUSAGE,
+                "collect.sites: \"%.*s\" is not a site; give a name (shop.example), all names "
+                "below one (*.shop.example), an origin (https://shop.example:8443) or *",
+                (int)(entry.len < 100 ? entry.len : 100), entry.data);
     }
     if (rc < 0)
         cm_sites_free(sites);

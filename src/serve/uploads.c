@@ -321,9 +321,9 @@ int cm_uploads_start(const cm_uploads_options_t *options, cm_uploads_t **out, cm
 
     uploads->options = *options;
     write_answer(&uploads->too_slow, "408 Request Timeout",
-                 "the body took too long to come; collect.body_timeout says how long it may");
+                 "the body took longer to arrive than collect.body_timeout allows");
     write_answer(&uploads->too_many, "429 Too Many Requests",
-                 "too many unfinished bodies came from this address; send fewer at once");
+                 "too many unfinished bodies from this address; send fewer at once");
     if (getrandom(&uploads->seed, sizeof uploads->seed, 0) != sizeof uploads->seed)
         uploads->seed = (uint64_t)(uintptr_t)uploads;
     pthread_mutex_init(&uploads->lock, NULL);

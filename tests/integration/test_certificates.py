@@ -111,9 +111,9 @@ def test_certificates_are_read_again(t):
             # What cannot be used leaves the other one.
             for wrong in ((second[0], first[1]), (t.write("text", "x"), second[1]),
                           (t.write("none", ""), second[1])):
-                before = server.process.err.count("the certificate stays as it was")
+                before = server.process.err.count("the certificate is not renewed")
                 renew(t, server, *wrong)
-                t.until(lambda: server.process.err.count("the certificate stays as it was") > before,
+                t.until(lambda: server.process.err.count("the certificate is not renewed") > before,
                         "it is said", process=server.process)
                 t.equal(shown(server), der(second[0]), "after " + str(wrong))
             renew(t, server, *first)

@@ -267,7 +267,7 @@ def test_refusals_of_the_library_are_json(t):
     post = b"POST /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
     chunk = post + b"Transfer-Encoding: chunked\r\n\r\n"
     odd, head = "the request is not correct HTTP", "the head of the request is too long"
-    version = "the request is HTTP/1.1 or HTTP/1.0"
+    version = "the request must be HTTP/1.1 or HTTP/1.0"
     for data, status, sentence in [
             (b"GET /\r\n\r\n", 400, odd), (post + b"no colon\r\n\r\n", 400, odd),
             (b"GET / HTTP/9.9\r\nHost: a\r\n\r\n", 505, version),

@@ -479,7 +479,7 @@ def test_refused_in_the_account(t):
                        b"Content-Type: text/plain\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
         while caller.recv(1000):
             pass
-    told(t, process.stop(OK), "refused 1 request of pages of http://localhost:3000; --sites "
+    told(t, process.stop(OK), "refused 1 request from pages of http://localhost:3000; --sites "
                              "localhost:3000 lets it in")
 
 

@@ -15,9 +15,9 @@ READING = ("/", "/app.js", "/style.css", "/favicon.svg", "/api/answers", "/api/p
 # Of a run that collects; what is needed to send and to watch.
 OPEN = (("/healthz", 200), ("/readyz", 200), ("/clickmill.js", 200), ("/snippet", 200),
         ("/pixel.gif", 400))
-CLOSED = ("nobody may read the dashboard and the answers on this address; set http.password (for "
+CLOSED = ("the dashboard and the answers cannot be read on this address; set http.password (for "
           "browsers) or http.read_token (for programs), or http.public: true to show them to "
-          "everybody")
+          "all clients")
 RUN = ("run", "--no-demo")
 BEARER = 'Bearer realm="clickmill"'
 BASIC = 'Basic realm="clickmill", charset="UTF-8"'

@@ -163,7 +163,7 @@ static void test_too_many(void **context)
     for (int i = 0; i < MOST + 20; i++) {
         cm_buf_t reply = end(fds[i]);
         assert_int_equal(status_of(&reply), 503);
-        if (strstr(reply.data, "too many questions wait for an answer; try again later") != NULL) {
+        if (strstr(reply.data, "too many queries are waiting; try again later") != NULL) {
             assert_non_null(strstr(reply.data, "\r\nRetry-After: 1\r\n"));
             refused++;
         }

@@ -215,7 +215,7 @@ static void test_too_many_files(void **context)
         cm_buf_free(&reply);
     }
     expect(state->port, "/api/pages?format=csv", 503,
-           "{\"error\":\"too many downloads are under way; try again later\"}\n");
+           "{\"error\":\"too many downloads are in progress; try again later\"}\n");
     wait_for_handles(state);
     state->fake->row_count = 1; /* without a file there is always room */
     cm_buf_t reply = ask_for(state->port, "GET", "/api/pages?format=csv", "");

@@ -197,8 +197,8 @@ static void test_bad_parameters(void **context)
         {"safe=1", "safe needs format=csv"},
         {"reverse=yes", "reverse must be 0 or 1"},
         {"format=xml", "format must be json or csv"},
-        {"url=", "url must be a pattern of 1 to 2048 bytes, where * is any run of characters and ? "
-                 "any one"},
+        {"url=", "url must be a pattern of 1 to 2048 bytes, where * stands for any characters and "
+                 "? for one character"},
         {"country=", "country must be a name of 1 to 256 bytes"},
         {"country", "country needs a value: country=..."},
         {"country=%FF", "country must be UTF-8 text without NUL"},
@@ -232,22 +232,25 @@ static void test_refused(void **context)
     const state_t *state = *context;
     cm_buf_t reply = ask_for(state->port, "POST", "/api/answers", "Content-Length: 0\r\n");
 
-    assert_string_equal(reply.data,
-                        "HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\n"
-                        "Content-Type: application/json\r\nCache-Control: no-store\r\n"
-                        "Allow: GET, HEAD\r\n" SECURITY "Content-Length: 64\r\n\r\n" ERROR(
-                            "this server only answers questions: use GET or HEAD"));
+    assert_string_equal(reply.data, "HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\n"
+                                    "Content-Type: application/json\r\nCache-Control: no-store\r\n"
+                                    "Allow: GET, HEAD\r\n" SECURITY
+                                    "Content-Length: 28\r\n\r\n" ERROR("use GET or HEAD"));
     cm_buf_free(&reply);
     reply = ask_for(state->port, "GET", "/api/answers", "Content-Length: 5\r\n");
     assert_int_equal(status_of(&reply), 413);
-    assert_string_equal(body_of(&reply), ERROR("a request to this server has no body"));
+    assert_string_equal(body_of(&reply), ERROR("a request to this path must not have a body"));
     cm_buf_free(&reply);
-    expect(state->port, "/nothing", 404,
-           ERROR("there is nothing here; the page is at / and the API at /api/answers, /api/pages, "
-                 "/api/countries, /api/summary, /api/series, /api/status and /api/live"));
-    expect(state->port, "/../etc/passwd", 404,
-           ERROR("there is nothing here; the page is at / and the API at /api/answers, /api/pages, "
-                 "/api/countries, /api/summary, /api/series, /api/status and /api/live"));
+    expect(
+        state->port, "/nothing", 404,
+        ERROR(
+            "this path is unknown; the dashboard is at / and the API at /api/answers, /api/pages, "
+            "/api/countries, /api/summary, /api/series, /api/status and /api/live"));
+    expect(
+        state->port, "/../etc/passwd", 404,
+        ERROR(
+            "this path is unknown; the dashboard is at / and the API at /api/answers, /api/pages, "
+            "/api/countries, /api/summary, /api/series, /api/status and /api/live"));
 }
 
 static void test_long_target(void **context)
@@ -259,11 +262,11 @@ static void test_long_target(void **context)
     memcpy(target, "/api/pages?url=", 15);
     target[8192] = '\0';
     expect(state->port, target, 400,
-           ERROR("url must be a pattern of 1 to 2048 bytes, where * is any run of characters and ? "
-                 "any one"));
+           ERROR("url must be a pattern of 1 to 2048 bytes, where * stands for any characters and "
+                 "? for one character"));
     target[8192] = 'a';
     target[8193] = '\0';
-    expect(state->port, target, 414, ERROR("the request's address is longer than 8192 bytes"));
+    expect(state->port, target, 414, ERROR("the URL of the request is longer than 8192 bytes"));
     target[8193] = 'a';
     target[64 * 1024] = '\0';
     cm_buf_t reply = ask_for(state->port, "GET", target, "");
