@@ -1,4 +1,4 @@
-/* clickmill serve: the dashboard and the API over answers that something else keeps up to date. */
+/* clickmill serve: the dashboard and the API over answers that another process keeps up to date. */
 #include "cmd/commands.h"
 #include "serve/credentials.h"
 #include "store/embedded/demo.h"
@@ -26,7 +26,7 @@ static const cm_option_t options[] = {
      .offset = offsetof(serve_options_t, hosts),
      .arg = "NAME,...",
      .key = "http.hosts",
-     .help = "further names that this server is called by, such as that of a proxy in front"},
+     .help = "further names of this server, such as that of a proxy in front of it"},
     {.name = "index",
      .type = CM_OPT_ROWS,
      .offset = offsetof(serve_options_t, index),
@@ -46,15 +46,15 @@ static const cm_option_t options[] = {
     {.name = NULL},
 };
 
-enum { PAGE_VIEW_MS = 5000 }; /* nobody waits longer for a page */
+enum { PAGE_VIEW_MS = 5000 }; /* the longest time that a user waits for a page */
 
 static int open_answers(void *context, cm_index_t **index, cm_err_t *err)
 {
     return cm_index_open(context, index, err);
 }
 
-/* Answers that do not exist yet may come, and so may a server that is away; what cannot be read is
- * better said now than to every page. */
+/* Answers that do not exist yet may appear later, and a server that is not reachable may come back.
+ * Any other error is reported now, not on every page. */
 static int probe_answers(cm_index_settings_t *answers, cm_app_t *app)
 {
     cm_index_t *index = NULL;
@@ -117,9 +117,9 @@ const cm_command_t cm_cmd_serve = {
     .arguments = "",
     .summary = "serve the dashboard and the JSON API",
     .details =
-        "Shows what `clickmill process` has computed, beside a running import or process; "
-        "with --index elasticsearch from there. On an address that is not loopback nobody may "
-        "read, unless http.password, http.read_token or http.public says who may. SIGHUP "
+        "Shows what `clickmill process` has computed, also while an import or process runs; with "
+        "--index elasticsearch it reads the answers from there. On an address that is not loopback "
+        "the answers can only be read with http.password, http.read_token or http.public. SIGHUP "
         "(`kill -HUP`) reads the certificate again, Ctrl-C ends it.",
     .options = options,
     .options_size = sizeof(serve_options_t),
