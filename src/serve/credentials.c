@@ -55,7 +55,7 @@ int cm_credentials_read(cm_credentials_t *credentials, const cm_reading_given_t 
     if (rc == 0 && reading->public && (reading->token != NULL || reading->password != NULL))
         rc = cm_fail(err, CM_EUSAGE,
                      "http.public shows the answers to all clients, http.password and "
-                     "http.read_token only to clients that know them; give only one of the two");
+                     "http.read_token only to clients that know them; leave one or the other out");
     return rc;
 }
 

@@ -465,7 +465,7 @@ def test_refused_senders_are_told(t):
     got = collector.get("/api/status").json["refused"]
     t.equal((got["requests"], len(got["origins"])), (46, 16), "of many origins")
     t.true("http://localhost:3000" in [one["origin"] for one in got["origins"]], "the most frequent")
-    t.until(lambda: "46 requests refused, the last of" in collector.process.err, "a line of status",
+    t.until(lambda: "46 requests refused, the last from" in collector.process.err, "a line of status",
             process=collector.process)
     t.true("\x1b" not in collector.process.err, "escapes on the terminal")
     result = collector.process.stop(OK)
