@@ -1,0 +1,79 @@
+#include "source/file/accesslog.h"
+#include "source/file/internal.h"
+
+/* Calls the enrichment; false leaves the event out. */
+static bool enrich(const cm_file_t *file, const cm_access_t *access, cm_arena_t *arena,
+                   cm_event_t *event)
+{
+    const cm_enrich_visit_t visit = {access->address, access->agent, access->referrer};
+
+    return file->options.enrich == NULL ||
+           file->options.enrich(file->options.enrich_context, &visit, arena, event);
+}
+
+static int parse(const cm_file_t *file, cm_str_t line, cm_access_t *access, cm_err_t *err)
+{
+    return cm_accesslog_parse(line, file->format == CM_FILE_COMMON, access, err);
+}
+
+static void take_event(cm_file_t *file, const cm_line_t *line, cm_batch_t *batch)
+{
+    cm_access_t access;
+    cm_accesslog_line_t counted;
+    cm_err_t why;
+
+    if (parse(file, line->text, &access, &why) < 0) {
+        cm_file_reject(file, batch, line->text, line->number, why.text);
+        return;
+    }
+    cm_accesslog_builder_count(&file->builder, &access, &counted);
+    if (!file->options.all && !cm_accesslog_is_page_view(&access)) {
+        cm_batch_skip(batch);
+        return;
+    }
+    cm_event_t *event = cm_batch_slot(batch);
+    cm_accesslog_builder_event(&file->builder, &counted, &batch->arena, event);
+    if (!enrich(file, &access, &batch->arena, event)) {
+        cm_batch_skip(batch);
+        batch->account.bots++;
+        return;
+    }
+    cm_event_complete(event);
+    if (cm_event_check(event, false, &why) < 0) {
+        cm_file_reject(file, batch, line->text, line->number, why.text);
+        return;
+    }
+    event->row_key = cm_accesslog_builder_row_key(&file->builder, &counted, event, &batch->arena);
+    cm_batch_accept(batch);
+}
+
+static bool take(cm_file_t *file, cm_batch_t *batch)
+{
+    cm_line_t line;
+
+    cm_lines_skip_hole(&file->lines);
+    const cm_file_step_t step = cm_file_next_line(file, batch, &line);
+    if (step == CM_FILE_LINE)
+        take_event(file, &line, batch);
+    return step != CM_FILE_NO_LINE;
+}
+
+/* Counts the line as take_event() did when it was handed out: row keys depend on it. */
+static bool pass(cm_file_t *file, uint64_t position)
+{
+    cm_access_t access;
+    cm_accesslog_line_t counted;
+    cm_line_t line;
+
+    cm_lines_skip_hole(&file->lines);
+    if (file->lines.offset >= position) /* the hole ends there */
+        return true;
+    if (!cm_lines_next(&file->lines, &line))
+        return false;
+    if (!line.too_long && !cm_line_blank(line.text) && parse(file, line.text, &access, NULL) == 0)
+        cm_accesslog_builder_count(&file->builder, &access, &counted);
+    return true;
+}
+
+const cm_file_reader_t cm_file_accesslog = {
+    .take = take, .pass = pass, .reached = cm_file_lines_reached};
