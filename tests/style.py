@@ -1,5 +1,6 @@
 """The house style as tests: formatting, sizes, banned calls, no leftovers."""
 
+import glob
 import os
 import re
 import shutil
@@ -306,6 +307,17 @@ def broken(path, target, anchor):
     return None
 
 
+MAPS = ("docs/architecture.md", "CONTRIBUTING.md")
+SOURCE_NAME = re.compile(r"`((?:\w+/)+[\w*-]+\.(?:c|cc|h|py|js|yaml|txt)|(?:\w+/)+)`")
+
+
+def check_maps(_):
+    """Every source file and folder that a map for newcomers names is there."""
+    complain(["%s: %s does not exist" % (path, name)
+              for path in MAPS for name in SOURCE_NAME.findall(read(path))
+              if not any(glob.glob(os.path.join(ROOT, place, name)) for place in ("", "src", "tests"))])
+
+
 def check_cited_documents(_):
     problems = []
     for path in [*files(SOURCES), *documents()]:
@@ -335,3 +347,4 @@ def tests():
     yield "style/bad-words", check_bad_words
     yield "style/bad-words-are-found", check_bad_words_themselves
     yield "style/cited-documents", check_cited_documents
+    yield "style/maps", check_maps
