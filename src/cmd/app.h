@@ -17,7 +17,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-struct cm_app {
+typedef struct cm_app {
     cm_log_t log;
     const cm_clock_t *clock;   /* NULL: the real one */
     FILE *out;                 /* data */
@@ -31,7 +31,7 @@ struct cm_app {
     const cm_command_t *command;      /* the one being run */
     const cm_option_values_t *values; /* its parsed options, for cm_options_given() */
     cm_err_t err;
-};
+} cm_app_t;
 
 /* The settings of the index that the options mean; `engine` is a cm_index_choice_t. They borrow
  * from the application and from the options. */

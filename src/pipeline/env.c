@@ -5,7 +5,9 @@
 enum {
     AWAY_MS = 1000, /* before the second attempt to reach a server; then doubled up to: */
     AWAY_MOST_MS = 30000,
-    NAP_MS = 200, /* between two looks at the flag to stop */
+    NAP_MS = 200,      /* between two looks at the flag to stop */
+    LINE_MS = 5000,    /* between two status lines where there is no terminal */
+    TERMINAL_MS = 500, /* and on a terminal */
 };
 
 int64_t cm_pipeline_ticks_ns(const cm_pipeline_env_t *env)
@@ -45,6 +47,29 @@ int cm_pipeline_reach(const cm_pipeline_env_t *env, int (*open)(void *context), 
         wait = wait * 2 < AWAY_MOST_MS ? wait * 2 : AWAY_MOST_MS;
     }
     return rc == CM_EAWAY && cm_pipeline_stops(env) ? CM_ESTOP : rc;
+}
+
+bool cm_pipeline_give_up(const cm_pipeline_env_t *env, int64_t *since_ns, int64_t ms)
+{
+    const int64_t now = cm_pipeline_ticks_ns(env);
+
+    if (!cm_pipeline_stops(env)) {
+        *since_ns = 0;
+        return false;
+    }
+    if (*since_ns == 0)
+        *since_ns = now;
+    return now - *since_ns > ms * INT64_C(1000000);
+}
+
+bool cm_pipeline_line_due(const cm_pipeline_env_t *env, int64_t *shown_ns)
+{
+    const int64_t now = cm_pipeline_ticks_ns(env);
+
+    if (now - *shown_ns < (env->terminal ? TERMINAL_MS : LINE_MS) * INT64_C(1000000))
+        return false;
+    *shown_ns = now;
+    return true;
 }
 
 void cm_pipeline_end_line(const cm_pipeline_env_t *env)

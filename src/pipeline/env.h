@@ -42,6 +42,14 @@ void cm_pipeline_set_hurries(const cm_pipeline_env_t *env, bool on);
 int cm_pipeline_reach(const cm_pipeline_env_t *env, int (*open)(void *context), void *context,
                       uint64_t *retries, cm_err_t *err);
 
+/* For functions that wait for a server: true once the pipeline was told to stop `ms` ago.
+ * `*since_ns`, which begins as 0, remembers when that was first seen. */
+bool cm_pipeline_give_up(const cm_pipeline_env_t *env, int64_t *since_ns, int64_t ms);
+
+/* Whether it is time for another status line after the one at `*shown_ns`: every 0.5 s on a
+ * terminal, where it replaces the one before, else every 5 s. If so, `*shown_ns` becomes now. */
+bool cm_pipeline_line_due(const cm_pipeline_env_t *env, int64_t *shown_ns);
+
 /* Clears the status line of a terminal. */
 void cm_pipeline_end_line(const cm_pipeline_env_t *env);
 

@@ -24,7 +24,7 @@ static int acknowledge(cm_pipeline_t *pipeline, cm_err_t *err)
 
     if (source == NULL || source->ops->acknowledge == NULL)
         return 0;
-    return source->ops->acknowledge(source, pipeline->durable, err);
+    return source->ops->acknowledge(source, pipeline->durable + pipeline->lost, err);
 }
 
 int cm_pipeline_commit(cm_pipeline_t *pipeline, cm_err_t *err)
@@ -37,6 +37,8 @@ int cm_pipeline_commit(cm_pipeline_t *pipeline, cm_err_t *err)
     pipeline->account_count = 0;
     pipeline->committed_ns = cm_pipeline_ticks_ns(&pipeline->env);
     pipeline->durable = pipeline->put;
+    if (pipeline->on_commit != NULL)
+        pipeline->on_commit(pipeline->commit_context);
     return acknowledge(pipeline, err);
 }
 
@@ -106,30 +108,34 @@ static void show_progress(cm_pipeline_t *pipeline)
     cm_progress_show(pipeline->progress, total > 0 ? (double)done / (double)total : -1, count);
 }
 
+void cm_pipeline_lose(cm_pipeline_t *pipeline)
+{
+    cm_account_add(&pipeline->failed, &pipeline->uncommitted);
+    pipeline->uncommitted = (cm_account_t){0};
+    pipeline->account_count = 0;
+    pipeline->lost += pipeline->put - pipeline->durable;
+    pipeline->put = pipeline->durable;
+}
+
 int cm_pipeline_step(cm_pipeline_t *pipeline, cm_err_t *err)
 {
     cm_batch_clear(&pipeline->batch);
     int more = cm_source_next(pipeline->source, &pipeline->batch, err);
     if (more < 0)
         return more;
-    int rc = cm_sink_put(pipeline->sink, &pipeline->batch, err);
+    int rc = pipeline->skips_empty && pipeline->batch.count == 0
+                 ? 0
+                 : cm_sink_put(pipeline->sink, &pipeline->batch, err);
     if (rc < 0) {
-        cm_account_add(&pipeline->failed, &pipeline->uncommitted);
+        cm_pipeline_lose(pipeline);
         cm_account_add(&pipeline->failed, &pipeline->batch.account);
-        pipeline->uncommitted = (cm_account_t){0};
+        pipeline->lost++;
         return rc;
     }
     count_batch(pipeline);
     rc = commit_when_due(pipeline, err);
     show_progress(pipeline);
     return rc < 0 ? rc : more;
-}
-
-void cm_pipeline_lose(cm_pipeline_t *pipeline)
-{
-    cm_account_add(&pipeline->failed, &pipeline->uncommitted);
-    pipeline->uncommitted = (cm_account_t){0};
-    pipeline->account_count = 0;
 }
 
 cm_account_t cm_pipeline_all(const cm_pipeline_t *pipeline)

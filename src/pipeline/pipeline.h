@@ -16,15 +16,20 @@ typedef struct cm_pipeline {
     cm_sink_t *sink;
     int64_t commit_ms;       /* at most that long between commits; 0: only at the end */
     size_t commit_events;    /* and at most that many events; 0: only at the end */
+    bool skips_empty;        /* the sink is not given batches without events */
     cm_progress_t *progress; /* NULL: none */
-    cm_account_t account;    /* of what is durable */
-    cm_account_t failed;     /* of what the sink has taken back, or does not know of any more */
+    /* Called when a commit has succeeded, before the source is told; NULL: not. */
+    void (*on_commit)(void *context);
+    void *commit_context;
+    cm_account_t account; /* of what is durable */
+    cm_account_t failed;  /* of what the sink has taken back, or does not know of any more */
     /* the loop's own */
     cm_batch_t batch;
     cm_account_t uncommitted;
     cm_account_t *accounts; /* of the batches that are not durable, where the sink tells */
     size_t account_count, account_cap;
     uint64_t put, durable; /* batches */
+    uint64_t lost;         /* batches that the source has given and the sink does not have */
     int64_t committed_ns;
 } cm_pipeline_t;
 

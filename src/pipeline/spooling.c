@@ -6,8 +6,6 @@
 
 enum {
     START_MS = 2000, /* until events are taken though Kafka has not answered */
-    LINE_MS = 5000,  /* between status lines where there is no terminal */
-    TERMINAL_MS = 500,
 };
 
 /* While they cannot be stored as dead letters, they and what is behind them stay in the spool. */
@@ -86,11 +84,10 @@ bool cm_spooling_describe(const cm_spooling_t *spooling, char *text, size_t size
 static void show_drain(cm_spooling_t *spooling, int64_t now_ns)
 {
     const cm_pipeline_env_t *env = &spooling->env;
-    const int64_t show_ms = env->terminal ? TERMINAL_MS : LINE_MS;
     const char *reason = cm_spool_reason(spooling->spool);
     cm_buf_t line = CM_BUF_INIT;
 
-    if (spooling->shown_ns != 0 && now_ns - spooling->shown_ns < show_ms * INT64_C(1000000))
+    if (!cm_pipeline_line_due(env, &spooling->shown_ns))
         return;
     cm_buf_printf(&line, "waiting up to %.0f s for Kafka to take ",
                   (double)(spooling->until_ns - now_ns) / 1e9);
@@ -99,7 +96,6 @@ static void show_drain(cm_spooling_t *spooling, int64_t now_ns)
                   reason[0] != '\0' ? ": " : "", reason);
     cm_progress_tell(env->messages, env->terminal, &line);
     cm_buf_free(&line);
-    spooling->shown_ns = now_ns;
 }
 
 static bool may_drain(void *context)

@@ -28,8 +28,7 @@ typedef struct cm_global_options {
     int visitors;            /* visitors: cm_visitors_choice_t */
 } cm_global_options_t;
 
-/* The surroundings of a command: cmd/app.h. */
-typedef struct cm_app cm_app_t;
+struct cm_app;
 
 typedef struct cm_command {
     const char *name;
@@ -40,8 +39,8 @@ typedef struct cm_command {
     size_t options_size;        /* of the struct that the table fills */
     bool renews;                /* SIGHUP sent by a process makes it read its files again, and does
                                    not stop it */
-    /* Returns 0 or a CM_E* with the sentence in app->err. */
-    int (*run)(cm_app_t *app, const void *options, int argc, char **argv);
+    /* Returns 0 or a CM_E* with the sentence in app->err (cmd/app.h). */
+    int (*run)(struct cm_app *app, const void *options, int argc, char **argv);
 } cm_command_t;
 
 typedef struct cm_program {
