@@ -1,7 +1,7 @@
 /* clickmill collect: events from browsers and servers over HTTP. */
 #include "cmd/commands.h"
 #include "kafka/options.h"
-#include "pipeline/pipeline.h"
+#include "pipeline/driver.h"
 #include "pipeline/spooling.h"
 #include "serve/collecting.h"
 #include "sink/options.h"
@@ -13,11 +13,6 @@ typedef struct collect_options {
     cm_collect_given_t collect;
     cm_kafka_options_t kafka;
 } collect_options_t;
-
-enum {
-    LINE_MS = 5000, /* between status lines where there is no terminal */
-    TERMINAL_MS = 500,
-};
 
 static const cm_option_t options[] = {
     {.name = "listen",
@@ -58,38 +53,35 @@ typedef struct collect {
     cm_collecting_t collecting;
     cm_credentials_t credentials;
     cm_server_t *server;
-    int64_t shown_ns;
-    uint64_t shown_accepted, shown_refused;
+    uint64_t shown_refused; /* by the last status line */
 } collect_t;
 
-static void show_status(collect_t *self)
+static uint64_t count(const void *context)
 {
-    const cm_account_t done = cm_collecting_account(&self->collecting), *account = &done;
-    int64_t now = cm_clock_ticks_ns();
-    int64_t show_ms = self->app->terminal ? TERMINAL_MS : LINE_MS;
-    double seconds = (double)(now - self->shown_ns) / 1e9;
-    cm_buf_t line = CM_BUF_INIT;
+    const collect_t *self = context;
+    return cm_collecting_account(&self->collecting).accepted;
+}
 
-    if (now - self->shown_ns < show_ms * 1000000)
-        return;
-    cm_buf_add_grouped(&line, (int64_t)account->accepted);
-    cm_buf_add_text(&line, " events, ");
-    cm_buf_add_grouped(
-        &line, (int64_t)((double)(account->accepted - self->shown_accepted) / seconds + 0.5));
-    cm_buf_printf(&line, "/s, %llu rejected, %llu skipped", (unsigned long long)account->rejected,
-                  (unsigned long long)account->skipped);
-    cm_collecting_add_refused(&self->collecting, &line);
-    if (self->collecting.trouble[0] != '\0')
-        cm_buf_printf(&line, "; not stored: %s", self->collecting.trouble);
+/* Without a terminal there is no line where nothing has happened. */
+static bool status(void *context, const cm_driver_pace_t *pace, cm_buf_t *line)
+{
+    collect_t *self = context;
+    const cm_account_t account = cm_collecting_account(&self->collecting);
+    const bool refused = account.refused != self->shown_refused;
+    const char *trouble = self->collecting.trouble;
+
+    cm_buf_add_grouped(line, (int64_t)account.accepted);
+    cm_buf_add_text(line, " events, ");
+    cm_buf_add_grouped(line, (int64_t)((double)pace->lately / pace->seconds + 0.5));
+    cm_buf_printf(line, "/s, %llu rejected, %llu skipped", (unsigned long long)account.rejected,
+                  (unsigned long long)account.skipped);
+    cm_collecting_add_refused(&self->collecting, line);
+    if (trouble[0] != '\0')
+        cm_buf_printf(line, "; not stored: %s", trouble);
     else if (self->collecting.notice[0] != '\0')
-        cm_buf_printf(&line, "; %s", self->collecting.notice);
-    if (self->app->terminal || account->accepted != self->shown_accepted ||
-        account->refused != self->shown_refused || self->collecting.trouble[0] != '\0')
-        cm_progress_tell(self->app->messages, self->app->terminal, &line);
-    cm_buf_free(&line);
-    self->shown_ns = now;
-    self->shown_accepted = account->accepted;
-    self->shown_refused = account->refused;
+        cm_buf_printf(line, "; %s", self->collecting.notice);
+    self->shown_refused = account.refused;
+    return self->app->terminal || pace->lately > 0 || refused || trouble[0] != '\0';
 }
 
 static int open_sink(collect_t *self)
@@ -120,15 +112,18 @@ static int start(collect_t *self)
 {
     const collect_options_t *asked = self->options;
     cm_app_t *app = self->app;
+    const cm_pipeline_env_t env = cm_app_env(app);
     cm_server_options_t server = {.listen = asked->listen, .no_answers = true};
 
     int rc = open_sink(self);
     if (rc == 0)
         rc = cm_credentials_read(&self->credentials, NULL, &asked->collect.tls, &app->err);
     if (rc == 0)
-        rc = cm_collecting_open(&self->collecting, app, &asked->collect, self->store, &app->err);
+        rc = cm_collecting_open(&self->collecting, &env, app->global.data_dir, &asked->collect,
+                                self->store, &app->err);
     if (rc < 0)
         return rc;
+    self->collecting.pipeline.sink = self->sink;
     cm_collecting_serve(&self->collecting, &server);
     cm_credentials_fill(&self->credentials, &server);
     rc = cm_server_start(&server, &app->log, &self->server, &app->err);
@@ -139,7 +134,21 @@ static int start(collect_t *self)
     return rc;
 }
 
-static void tick(void *context)
+/* ---- the loop ---- */
+
+static int take(void *context, cm_err_t *err)
+{
+    collect_t *self = context;
+    return cm_collecting_step(&self->collecting, CM_COLLECTING_WAIT_MS, err);
+}
+
+static bool passes(const void *context, int code)
+{
+    (void)context;
+    return cm_collecting_passes(code);
+}
+
+static void look(void *context)
 {
     collect_t *self = context;
     char notice[400];
@@ -148,7 +157,19 @@ static void tick(void *context)
                          &self->app->log);
     if (cm_spooling_describe(&self->spooling, notice, sizeof notice))
         cm_collecting_notice(&self->collecting, notice);
-    show_status(self);
+}
+
+static int loop(collect_t *self)
+{
+    static const cm_driver_ops_t ops = {
+        .take = take, .passes = passes, .look = look, .count = count, .status = status};
+    cm_err_t *err = &self->app->err;
+    cm_driver_t driver;
+
+    cm_driver_start(&driver, &self->collecting.pipeline, &ops, self);
+    driver.rest_ms = CM_COLLECTING_REST_MS;
+    int rc = cm_driver_run(&driver, err);
+    return rc < 0 ? rc : cm_collecting_finish(&self->collecting, err);
 }
 
 /* Sends what is kept, also when there was no room for the last that came, then says what has become
@@ -167,7 +188,8 @@ static int end(collect_t *self, int rc)
     cm_account_t account = cm_collecting_account(&self->collecting);
     cm_spooling_count(&self->spooling, account.accepted, &account);
     cm_app_print_account(app, &account, app->out);
-    cm_collecting_print_refused(&self->collecting);
+    if (!app->global.json)
+        cm_collecting_print_refused(&self->collecting, app->messages);
     return rc < 0 ? rc : cm_accounts_check(&account, &app->err);
 }
 
@@ -178,14 +200,12 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     (void)argc;
     (void)argv;
     int rc = start(&self);
-    self.shown_ns = cm_clock_ticks_ns();
     if (rc == 0)
-        rc = cm_collecting_run(&self.collecting, self.sink, app->stop, tick, &self, &app->err);
+        rc = loop(&self);
     if (self.server != NULL) {
         cm_collecting_give_up(&self.collecting);
         cm_server_stop(self.server);
-        if (app->terminal)
-            cm_progress_line(app->messages, (cm_str_t){"", 0});
+        cm_pipeline_end_line(&self.collecting.pipeline.env);
         rc = end(&self, rc);
     }
     cm_collecting_close(&self.collecting);

@@ -330,7 +330,7 @@ static void check_collect(doctor_t *doctor)
     const cm_collect_given_t *collect = &doctor->asked->collect;
     cm_err_t err;
 
-    int rc = cm_collecting_check(doctor->app, collect, &err);
+    int rc = cm_collecting_check(collect, &err);
     if (rc < 0)
         complain(doctor, "collect", rc, err.text);
     else if (collect->sites == NULL)

@@ -1,184 +1,136 @@
+/* clickmill process --follow: a Kafka topic into answers. */
 #include "cmd/follow.h"
 
-#include "cmd/ingest.h"
 #include "cmd/publishing.h"
-#include "enrich/enriching.h"
-#include "pipeline/windows.h"
+#include "pipeline/intake.h"
+#include "pipeline/upkeep.h"
 #include "store/open.h"
 
-enum {
-    COMMIT_MS = 200, /* how long a click may wait for its commit */
-    LINE_MS = 5000,  /* between status lines where there is no terminal */
-    TERMINAL_MS = 500,
-};
+enum { COMMIT_MS = 200 }; /* how long an event may wait for its commit */
 
 typedef struct follower {
     cm_app_t *app;
     const cm_follow_options_t *options;
-    cm_kafka_settings_t settings;
-    cm_store_t *store;
-    cm_source_t *source;
+    cm_kafka_settings_t kafka;
     cm_timestamp_format_t times;
-    cm_enriching_t enriching; /* as `ingest` does, so that both give the same answers */
+    cm_store_t *store;
+    cm_intake_t intake; /* it enriches as `ingest` does, so that both give the same answers */
     cm_pipeline_t pipeline;
-    cm_index_mirror_t *mirror; /* NULL: there is only the embedded index */
-    cm_index_refreshed_t answers;
-    bool rebuild;           /* not done yet */
-    int64_t refreshed_ns;   /* when the last refresh began */
-    double refresh_seconds; /* of the last one that had something to do */
-    uint64_t retries;
-    int64_t shown_ns;
-    uint64_t shown_read;
+    cm_upkeep_t upkeep;
+    cm_index_mirror_t *mirror; /* NULL: the embedded index is the only one */
+    cm_driver_t driver;
 } follower_t;
-
-/* ---- what the source asks ---- */
-
-static int store_position(void *context, const char *name, int64_t *position, cm_err_t *err)
-{
-    follower_t *self = context;
-    return cm_store_position(self->store, name, position, err);
-}
-
-static int drain(void *context, cm_err_t *err)
-{
-    follower_t *self = context;
-    return cm_pipeline_commit(&self->pipeline, err);
-}
 
 /* ---- opening ---- */
 
-static int open_topic(void *context)
-{
-    follower_t *self = context;
-    const cm_source_kafka_options_t options = {.settings = &self->settings,
-                                               .owner = {self, store_position, drain},
-                                               .until_end = self->options->until_end,
-                                               .times = self->times,
-                                               .fill = cm_enricher_fill,
-                                               .fill_context = self->enriching.enricher};
-
-    return cm_source_kafka_open(&options, &self->source, &self->app->err);
-}
-
 static int open_all(follower_t *self)
 {
+    const cm_follow_options_t *asked = self->options;
     cm_app_t *app = self->app;
     const cm_pipeline_env_t env = cm_app_env(app);
+    cm_index_refresh_options_t refreshing = cm_app_refresh_options(app, asked->windows);
 
-    int rc = cm_timestamp_format_open(self->options->times, &self->times, &app->err);
+    refreshing.threads = asked->threads;
+    refreshing.rebuild = asked->rebuild;
+    int rc = cm_timestamp_format_open(asked->times, &self->times, &app->err);
     if (rc == 0)
-        rc = cm_enriching_open_geoip(&self->enriching, self->options->geoip, &app->log, &app->err);
+        rc = cm_intake_init(&self->intake, &env, asked->geoip, &app->err);
     if (rc == 0)
         rc = cm_store_open_directory(app->global.data_dir, app->clock, &self->store, &app->err);
+    const cm_intake_options_t intake = {.kafka = &self->kafka,
+                                        .times = self->times,
+                                        .positions = self->store,
+                                        .pipeline = &self->pipeline,
+                                        .until_end = asked->until_end};
     if (rc == 0)
-        rc = cm_pipeline_reach(&env, open_topic, self, &self->retries, &app->err);
+        rc = cm_intake_open(&self->intake, &intake, &app->err);
     if (rc == 0)
-        rc = cm_publishing_start(app, &self->options->index, self->store, self->options->rebuild,
-                                 true, &self->mirror);
+        rc = cm_publishing_start(app, &asked->index, self->store, asked->rebuild, true,
+                                 &self->mirror);
     if (rc < 0)
         return rc;
     cm_store_share(self->store, true, &app->log);
-    cm_pipeline_start(&self->pipeline, &env, self->source, &self->store->sink);
+    cm_pipeline_start(&self->pipeline, &env, self->intake.topic, &self->store->sink);
     self->pipeline.commit_ms = COMMIT_MS;
-    fprintf(app->messages, "following topic %s at %s as group %s into %s%s%s\n",
-            self->settings.topic, self->settings.brokers, self->settings.group,
-            app->global.data_dir, self->mirror != NULL ? " and Elasticsearch's " : "",
-            self->mirror != NULL ? cm_index_place(&self->options->index) : "");
+    cm_upkeep_open(&self->upkeep, &env, self->store, &refreshing, asked->every);
+    self->upkeep.mirror = self->mirror;
+    fprintf(app->messages, "following topic %s at %s as group %s into %s%s%s\n", self->kafka.topic,
+            self->kafka.brokers, self->kafka.group, app->global.data_dir,
+            self->mirror != NULL ? " and Elasticsearch's " : "",
+            self->mirror != NULL ? cm_index_place(&asked->index) : "");
     return 0;
 }
 
-/* ---- running ---- */
+/* ---- while it runs ---- */
 
-static int refresh(follower_t *self)
+static bool due(void *context, int64_t now_ns)
 {
-    cm_app_t *app = self->app;
-    cm_index_refresh_options_t options = cm_app_refresh_options(app, self->options->windows);
-
-    options.threads = self->options->threads;
-    options.rebuild = self->rebuild;
-    self->refreshed_ns = cm_clock_ticks_ns();
-    int rc = cm_index_refresh(self->store, &options, &self->answers, &app->err);
-    if (rc < 0)
-        return rc;
-    self->rebuild = false;
-    if (self->answers.changed)
-        self->refresh_seconds = (double)(cm_clock_ticks_ns() - self->refreshed_ns) / 1e9;
-    if (self->mirror == NULL)
-        return 0;
-    cm_index_mirror_wake(self->mirror);
-    return 0;
+    const follower_t *self = context;
+    return cm_upkeep_due(&self->upkeep, now_ns);
 }
 
-/* What is due: answers, and what the mirror has left for the store. */
-static int keep_up(follower_t *self)
+static int refresh(void *context, cm_err_t *err)
 {
-    cm_err_t *err = &self->app->err;
-
-    if (cm_clock_ticks_ns() - self->refreshed_ns < self->options->every * INT64_C(1000000))
-        return 0;
-    int rc = cm_pipeline_commit(&self->pipeline, err);
-    if (rc == 0 && self->mirror != NULL)
-        rc = cm_index_mirror_collect(self->mirror, err);
-    return rc == 0 ? refresh(self) : rc;
+    follower_t *self = context;
+    return cm_upkeep_step(&self->upkeep, err);
 }
 
-static void show_status(follower_t *self)
+static void look(void *context)
 {
-    const cm_account_t *done = &self->pipeline.account, *more = &self->pipeline.uncommitted;
-    int64_t now = cm_clock_ticks_ns();
-    uint64_t read = done->read + more->read;
-    cm_buf_t line = CM_BUF_INIT;
+    follower_t *self = context;
+    cm_intake_look(&self->intake, NULL);
+}
 
-    if (now - self->shown_ns < (self->app->terminal ? TERMINAL_MS : LINE_MS) * INT64_C(1000000))
-        return;
-    cm_ingest_add_reading(&line, self->source, read, read - self->shown_read,
-                          (double)(now - self->shown_ns) / 1e9);
-    cm_buf_printf(&line, ", %llu dead letters, ",
-                  (unsigned long long)(done->rejected + more->rejected));
-    cm_buf_add_grouped(&line, self->answers.cells);
-    cm_buf_printf(&line, " cells in %.1f ms", self->refresh_seconds * 1000);
+static uint64_t count(const void *context)
+{
+    const follower_t *self = context;
+    return self->pipeline.account.read + self->pipeline.uncommitted.read;
+}
+
+static bool status(void *context, const cm_driver_pace_t *pace, cm_buf_t *line)
+{
+    follower_t *self = context;
+
+    cm_intake_add_reading(line, self->intake.topic, pace);
+    cm_buf_printf(line, ", %llu dead letters, ",
+                  (unsigned long long)(self->pipeline.account.rejected +
+                                       self->pipeline.uncommitted.rejected));
+    cm_buf_add_grouped(line, self->upkeep.answers.cells);
+    cm_buf_printf(line, " cells in %.1f ms", self->upkeep.seconds * 1000);
     if (self->mirror != NULL)
-        cm_index_mirror_add_status(self->mirror, &line);
-    const char *trouble = cm_source_kafka_trouble(self->source);
-    if (trouble != NULL)
-        cm_buf_printf(&line, "; waiting for Kafka: %s", trouble);
-    cm_progress_tell(self->app->messages, self->app->terminal, &line);
-    cm_buf_free(&line);
-    self->shown_ns = now;
-    self->shown_read = read;
+        cm_index_mirror_add_status(self->mirror, line);
+    cm_intake_add_waiting(&self->intake, line);
+    return true;
 }
 
 static int loop(follower_t *self)
 {
-    int rc = refresh(self); /* what an earlier run has left */
-    int more = 1;
+    static const cm_driver_ops_t ops = {
+        .due = due, .refresh = refresh, .look = look, .count = count, .status = status};
+    cm_err_t *err = &self->app->err;
 
-    while (rc == 0 && more > 0 && !atomic_load(self->app->stop)) {
-        more = cm_pipeline_step(&self->pipeline, &self->app->err);
-        rc = more < 0 ? more : keep_up(self);
-        if (rc == 0)
-            show_status(self);
-    }
-    return rc;
+    cm_driver_start(&self->driver, &self->pipeline, &ops, self);
+    int rc = cm_upkeep_whole(&self->upkeep, err); /* what an earlier run has left */
+    return rc == 0 ? cm_driver_run(&self->driver, err) : rc;
 }
 
 /* ---- the end ---- */
 
-/* Commits what is in hand, makes the last answers and sends them. */
+/* Commits what was read, refreshes the answers for the last time and sends them. */
 static int finish(follower_t *self)
 {
     cm_app_t *app = self->app;
+    cm_upkeep_t *upkeep = &self->upkeep;
 
-    if (app->terminal)
-        cm_progress_line(app->messages, (cm_str_t){"", 0});
+    cm_pipeline_end_line(&self->pipeline.env);
     int rc = cm_pipeline_commit(&self->pipeline, &app->err);
     if (rc == 0)
-        rc = refresh(self);
+        rc = cm_upkeep_whole(upkeep, &app->err);
     if (rc == 0 && self->mirror != NULL)
         rc = cm_index_mirror_finish(self->mirror, true, &app->err);
-    self->answers.changed = true; /* nothing new is no news of the whole run */
+    upkeep->answers.changed = true; /* "nothing new" would be wrong of the whole run */
     cm_publishing_print_accounts(app, &self->pipeline.account, "clickmill dead list",
-                                 &self->answers, self->refresh_seconds, self->mirror);
+                                 &upkeep->answers, upkeep->seconds, self->mirror);
     if (rc == 0 && self->mirror != NULL && self->options->until_end &&
         cm_index_mirror_applied(self->mirror).refused > 0)
         rc = cm_fail(&app->err, CM_EIO,
@@ -188,21 +140,19 @@ static int finish(follower_t *self)
 
 int cm_follow(cm_app_t *app, const cm_follow_options_t *options)
 {
-    follower_t self = {.app = app, .options = options, .rebuild = options->rebuild};
+    follower_t self = {.app = app, .options = options};
 
-    self.settings = cm_kafka_settings_of(options->kafka, &app->log, app->stop);
+    self.kafka = cm_kafka_settings_of(options->kafka, &app->log, app->stop);
     int rc = open_all(&self);
-    self.shown_ns = cm_clock_ticks_ns();
     if (rc == 0)
         rc = loop(&self);
     if (rc == 0)
         rc = finish(&self);
     cm_index_mirror_stop(self.mirror);
-    cm_source_close(self.source);
-    cm_enriching_close(&self.enriching);
+    cm_source_close(self.intake.topic);
+    cm_intake_close(&self.intake);
     cm_timestamp_format_close(&self.times);
     cm_pipeline_free(&self.pipeline);
-    if (self.store != NULL)
-        cm_sink_close(&self.store->sink);
+    cm_store_close(self.store);
     return rc;
 }

@@ -1,6 +1,20 @@
 #include "cmd/run_collect.h"
 
-static void tick(void *context)
+/* ---- the thread ---- */
+
+static int take(void *context, cm_err_t *err)
+{
+    cm_run_collect_t *run = context;
+    return cm_collecting_step(&run->collecting, CM_COLLECTING_WAIT_MS, err);
+}
+
+static bool passes(const void *context, int code)
+{
+    (void)context;
+    return cm_collecting_passes(code);
+}
+
+static void look(void *context)
 {
     cm_run_collect_t *run = context;
     char notice[400];
@@ -11,42 +25,53 @@ static void tick(void *context)
 
 static void *send_events(void *context)
 {
+    static const cm_driver_ops_t ops = {.take = take, .passes = passes, .look = look};
     cm_run_collect_t *run = context;
+    cm_driver_t driver;
 
-    run->rc = cm_collecting_run(&run->collecting, cm_spool_sink(run->spooling.spool), &run->stop,
-                                tick, run, &run->err);
+    cm_driver_start(&driver, &run->collecting.pipeline, &ops, run);
+    driver.rest_ms = CM_COLLECTING_REST_MS;
+    run->rc = cm_driver_run(&driver, &run->err);
+    if (run->rc == 0)
+        run->rc = cm_collecting_finish(&run->collecting, &run->err);
     atomic_store(&run->ended, true);
     return NULL;
 }
 
-int cm_run_collect_open(cm_run_collect_t *run, cm_app_t *app, const cm_collect_given_t *given,
-                        const cm_kafka_options_t *kafka, cm_kafka_ends_t *ends,
-                        cm_letters_t *letters, cm_store_t *store, cm_err_t *err)
-{
-    int rc = cm_collecting_open(&run->collecting, app, given, store, err);
+/* ---- the owner ---- */
 
-    if (rc < 0 || kafka == NULL)
+int cm_run_collect_open(cm_run_collect_t *run, const cm_pipeline_env_t *env, const char *data_dir,
+                        const cm_collect_given_t *given, const cm_run_collect_way_t *way,
+                        cm_err_t *err)
+{
+    cm_pipeline_env_t own = *env;
+
+    if (way->kafka != NULL)
+        own.stop = &run->stop;
+    int rc = cm_collecting_open(&run->collecting, &own, data_dir, given, way->store, err);
+    run->collecting.pipeline.sink = way->sink;
+    if (rc < 0 || way->kafka == NULL)
         return rc;
-    const cm_kafka_settings_t settings = cm_kafka_settings_of(kafka, &app->log, app->stop);
-    const cm_pipeline_env_t env = cm_app_env(app);
-    run->letters = letters;
-    run->collecting.store = NULL; /* the events go into the spool, by a thread of their own */
-    rc = cm_spooling_open(&run->spooling, &env, app->global.data_dir, &settings, given->spool, ends,
-                          letters, err);
+    run->letters = way->letters;
+    run->collecting.store = NULL; /* the events go into the spool */
+    rc = cm_spooling_open(&run->spooling, env, data_dir, way->kafka, given->spool, way->ends,
+                          way->letters, err);
     if (rc < 0)
         return rc;
+    run->collecting.pipeline.sink = cm_spool_sink(run->spooling.spool);
     if (pthread_create(&run->thread, NULL, send_events, run) != 0)
         return cm_fail_thread(err);
     run->started = true;
     return 0;
 }
 
-int cm_run_collect_step(cm_run_collect_t *run, cm_sink_t *sink, int wait_ms, cm_err_t *err)
+int cm_run_collect_step(cm_run_collect_t *run, int wait_ms, cm_err_t *err)
 {
     if (run->spooling.spool == NULL) {
-        uint64_t before = run->collecting.account.read;
-        int rc = cm_collecting_step(&run->collecting, sink, wait_ms, err);
-        return rc < 0 ? rc : run->collecting.account.read > before;
+        const cm_account_t *account = &run->collecting.pipeline.account;
+        const uint64_t before = account->read;
+        int rc = cm_collecting_step(&run->collecting, wait_ms, err);
+        return rc < 0 ? rc : account->read > before;
     }
     if (!atomic_load(&run->ended) || run->rc >= 0)
         return 0;
@@ -54,7 +79,7 @@ int cm_run_collect_step(cm_run_collect_t *run, cm_sink_t *sink, int wait_ms, cm_
     return run->rc;
 }
 
-/* Ends the thread, if there is one; stores the letters that it waits with. */
+/* Ends the thread, if there is one, and stores the letters that it waits with. */
 static void join(cm_run_collect_t *run)
 {
     atomic_store(&run->stop, true);
@@ -65,18 +90,18 @@ static void join(cm_run_collect_t *run)
     run->started = false;
 }
 
-int cm_run_collect_stop(cm_run_collect_t *run, cm_sink_t *sink, cm_err_t *err)
+int cm_run_collect_stop(cm_run_collect_t *run, cm_err_t *err)
 {
     cm_err_t why;
 
     if (run->spooling.spool == NULL)
-        return cm_collecting_finish(&run->collecting, sink, err);
+        return cm_collecting_finish(&run->collecting, err);
     join(run);
     if (run->rc < 0)
         *err = run->err;
     if (run->rc < 0 && !cm_collecting_passes(run->rc))
         return run->rc;
-    /* Also when there was no room for the last that came. */
+    /* Also when there was no room for the events that came last. */
     int drained = cm_spooling_drain(&run->spooling, run->collecting.given->drain, &why);
     if (run->rc == 0 && drained < 0)
         *err = why;

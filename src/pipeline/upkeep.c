@@ -4,69 +4,65 @@
 #include "base/progress.h"
 
 enum {
-    FIRST_MOST = 30000, /* events whose answers are written at a time, until it is known how long */
-    LEAST_MOST = 10000, /* that takes; and never fewer */
+    FIRST_MOST = 30000, /* events that are covered at a time, until it is known how long that */
+    LEAST_MOST = 10000, /* takes; and never fewer than these */
+    SOON_MS = 250,      /* after the last refresh, where a person has clicked and looks at them */
 };
 
-#define WRITING_SECONDS 0.15 /* that it shall take */
+#define WRITING_SECONDS 0.15 /* that writing the answers of one refresh is to take */
 
-static double seconds_since(int64_t ns)
+static double seconds_since(const cm_upkeep_t *self, int64_t ns)
 {
-    return (double)(cm_clock_ticks_ns() - ns) / 1e9;
+    return (double)(cm_pipeline_ticks_ns(&self->env) - ns) / 1e9;
 }
 
-void cm_upkeep_open(cm_upkeep_t *self, cm_store_t *store, const cm_index_refresh_options_t *options,
-                    const cm_log_t *log)
+void cm_upkeep_open(cm_upkeep_t *self, const cm_pipeline_env_t *env, cm_store_t *store,
+                    const cm_index_refresh_options_t *options, int64_t every_ms)
 {
-    self->store = store;
-    self->log = log;
-    self->most = FIRST_MOST;
-    self->options = *options;
+    *self = (cm_upkeep_t){
+        .env = *env, .store = store, .options = *options, .every_ms = every_ms, .most = FIRST_MOST};
 }
+
+/* ---- the thread ---- */
 
 static void *mill(void *context)
 {
     cm_upkeep_t *self = context;
-    const int64_t started = cm_clock_ticks_ns();
+    const int64_t started = cm_pipeline_ticks_ns(&self->env);
 
-    cm_process_step_back(CM_STEP_BACK); /* and so do the threads that it starts */
+    cm_process_step_back(CM_STEP_BACK); /* the threads that it starts inherit that */
     self->rc = cm_index_refresh_mill(self->refreshing, &self->err);
-    self->milled_seconds = seconds_since(started);
+    self->milled_seconds = seconds_since(self, started);
     atomic_store(&self->ended, true);
     return NULL;
 }
 
-bool cm_upkeep_busy(const cm_upkeep_t *self)
-{
-    return self->refreshing != NULL;
-}
-
-bool cm_upkeep_ready(const cm_upkeep_t *self)
-{
-    return self->refreshing != NULL && atomic_load(&self->ended);
-}
-
-/* Damaged answers hold no sender up: they are made anew, once. Damaged events would fail again. */
-static bool make_anew(cm_upkeep_t *self, int rc, const cm_err_t *err)
+/* Damaged answers must not stop the collector: they are computed again from all events, once.
+ * Damaged events would fail again. */
+static bool repair(cm_upkeep_t *self, int rc, const cm_err_t *err)
 {
     if (rc != CM_ECORRUPT || self->options.rebuild)
         return false;
-    cm_log(self->log, CM_LOG_WARN, "answers are made anew", "reason=\"%s\"", err->text);
+    cm_log(self->env.log, CM_LOG_WARN, "the answers are computed again from all events",
+           "reason=\"%s\"", err->text);
     self->options.rebuild = true;
     return true;
 }
 
-int cm_upkeep_begin(cm_upkeep_t *self, bool whole, cm_err_t *err)
+/* `whole`: all new events are covered; else as many as can be written without making clients
+ * wait. */
+static int begin(cm_upkeep_t *self, bool whole, cm_err_t *err)
 {
-    const int64_t started = cm_clock_ticks_ns();
+    const int64_t started = cm_pipeline_ticks_ns(&self->env);
 
+    self->clicked = false;
     self->options.most = whole ? 0 : self->most;
     int rc = cm_index_refresh_begin(self->store, &self->options, &self->refreshing, err);
-    if (make_anew(self, rc, err))
+    if (repair(self, rc, err))
         rc = cm_index_refresh_begin(self->store, &self->options, &self->refreshing, err);
     if (rc < 0)
         return rc;
-    self->begun_seconds = seconds_since(started);
+    self->begun_seconds = seconds_since(self, started);
     atomic_store(&self->ended, false);
     if (pthread_create(&self->thread, NULL, mill, self) == 0)
         return 0;
@@ -75,7 +71,7 @@ int cm_upkeep_begin(cm_upkeep_t *self, bool whole, cm_err_t *err)
     return cm_fail_thread(err);
 }
 
-/* Where as many events as there may be were covered: how many there may be the next time. */
+/* Adapts `most`, where as many events as it allows were covered. */
 static void learn(cm_upkeep_t *self, double seconds)
 {
     const double right = (double)self->most * WRITING_SECONDS / (seconds > 0 ? seconds : 1e-9);
@@ -85,10 +81,10 @@ static void learn(cm_upkeep_t *self, double seconds)
         self->most = (int64_t)(right < LEAST_MOST ? LEAST_MOST : right < most ? right : most);
 }
 
-int cm_upkeep_end(cm_upkeep_t *self, cm_err_t *err)
+static int write_answers(cm_upkeep_t *self, cm_err_t *err)
 {
     pthread_join(self->thread, NULL);
-    const int64_t started = cm_clock_ticks_ns();
+    const int64_t started = cm_pipeline_ticks_ns(&self->env);
     int rc = self->rc;
     self->more = cm_index_refresh_leaves(self->refreshing);
     if (rc < 0)
@@ -97,17 +93,89 @@ int cm_upkeep_end(cm_upkeep_t *self, cm_err_t *err)
         rc = cm_index_refresh_end(self->refreshing, &self->answers, err);
     if (rc == 0)
         self->options.rebuild = false;
-    if (self->rc == 0 && make_anew(self, rc, err)) {
+    if (self->rc == 0 && repair(self, rc, err)) {
         self->more = true;
         rc = 0;
     }
     if (rc == 0)
-        learn(self, seconds_since(started));
+        learn(self, seconds_since(self, started));
     cm_index_refresh_free(self->refreshing);
     self->refreshing = NULL;
     if (rc == 0 && self->answers.changed)
-        self->seconds = self->begun_seconds + self->milled_seconds + seconds_since(started);
+        self->seconds = self->begun_seconds + self->milled_seconds + seconds_since(self, started);
     return rc;
+}
+
+static void wake_mirror(const cm_upkeep_t *self)
+{
+    if (self->mirror != NULL)
+        cm_index_mirror_wake(self->mirror);
+}
+
+static int end(cm_upkeep_t *self, cm_err_t *err)
+{
+    int rc = write_answers(self, err);
+
+    self->refreshed_ns = cm_pipeline_ticks_ns(&self->env);
+    if (rc == 0)
+        wake_mirror(self);
+    return rc;
+}
+
+/* ---- without a thread ---- */
+
+static int refresh_here(cm_upkeep_t *self, cm_err_t *err)
+{
+    self->refreshed_ns = cm_pipeline_ticks_ns(&self->env);
+    int rc = cm_index_refresh(self->store, &self->options, &self->answers, err);
+    if (rc < 0)
+        return rc;
+    self->options.rebuild = false;
+    if (self->answers.changed)
+        self->seconds = seconds_since(self, self->refreshed_ns);
+    wake_mirror(self);
+    return 0;
+}
+
+/* ---- what is due ---- */
+
+bool cm_upkeep_due(const cm_upkeep_t *self, int64_t now_ns)
+{
+    const bool soon = self->clicked && self->every_ms > SOON_MS;
+
+    if (self->refreshing != NULL)
+        return atomic_load(&self->ended);
+    return self->more ||
+           now_ns - self->refreshed_ns >= (soon ? SOON_MS : self->every_ms) * INT64_C(1000000);
+}
+
+static int refresh(cm_upkeep_t *self, cm_err_t *err)
+{
+    if (self->refreshing != NULL)
+        return end(self, err);
+    int rc = self->mirror != NULL ? cm_index_mirror_collect(self->mirror, err) : 0;
+    if (rc < 0)
+        return rc;
+    return self->beside ? begin(self, false, err) : refresh_here(self, err);
+}
+
+int cm_upkeep_step(cm_upkeep_t *self, cm_err_t *err)
+{
+    int rc = refresh(self, err);
+
+    if (rc < 0) /* not at once again */
+        self->refreshed_ns = cm_pipeline_ticks_ns(&self->env);
+    return rc;
+}
+
+int cm_upkeep_whole(cm_upkeep_t *self, cm_err_t *err)
+{
+    if (!self->beside)
+        return refresh_here(self, err);
+    int rc = self->refreshing != NULL ? end(self, err) : 0;
+    if (rc == 0)
+        rc = begin(self, true, err);
+    return rc == 0 ? end(self, err) : rc;
 }
 
 void cm_upkeep_close(cm_upkeep_t *self)
@@ -118,6 +186,8 @@ void cm_upkeep_close(cm_upkeep_t *self)
     cm_index_refresh_free(self->refreshing);
     self->refreshing = NULL;
 }
+
+/* ---- once ---- */
 
 void cm_upkeep_progress(void *context, double share)
 {

@@ -15,8 +15,6 @@ enum {
     FILES = 256, /* that are open beside the connections */
     THREADS_MAX = 8,
     TROUBLE_MS = 5000, /* that a failure is told by /readyz */
-    WAIT_MS = 200,
-    REST_MS = 200, /* after a failure, before what comes next is tried */
 };
 
 /* ---- opening ---- */
@@ -37,7 +35,7 @@ static void raise_file_limit(cm_collecting_t *collecting)
     /* What is left of few files is for the store and the answers. */
     collecting->connections =
         (int)(limit.rlim_cur > 2 * FILES ? limit.rlim_cur - FILES : limit.rlim_cur / 2);
-    cm_log(&collecting->app->log, CM_LOG_WARN,
+    cm_log(collecting->pipeline.env.log, CM_LOG_WARN,
            "the limit of open files is low, so fewer connections are accepted",
            "files=%llu connections=%d", (unsigned long long)limit.rlim_cur,
            collecting->connections);
@@ -83,7 +81,7 @@ static void free_secrets(cm_collecting_t *collecting)
 
 static int open_visitors(cm_collecting_t *collecting, cm_store_t *store, cm_err_t *err)
 {
-    const char *data_dir = collecting->app->global.data_dir;
+    const char *data_dir = collecting->data_dir;
     cm_posted_shared_t *shared = &collecting->shared;
 
     shared->visitor = (cm_visitor_choice_t)collecting->given->visitor;
@@ -95,9 +93,9 @@ static int open_visitors(cm_collecting_t *collecting, cm_store_t *store, cm_err_
                          : cm_store_secret_of(data_dir, shared->address_key, err);
 }
 
-int cm_collecting_check(cm_app_t *app, const cm_collect_given_t *given, cm_err_t *err)
+int cm_collecting_check(const cm_collect_given_t *given, cm_err_t *err)
 {
-    cm_collecting_t collecting = {.app = app, .given = given};
+    cm_collecting_t collecting = {.given = given};
     cm_credentials_t credentials = {.hangups = 0};
     cm_sites_t *sites = NULL;
     cm_proxies_t *proxies = NULL;
@@ -182,19 +180,43 @@ static int open_collector(cm_collecting_t *collecting, size_t queue, cm_err_t *e
     return cm_collector_new(&options, &collecting->collector, err);
 }
 
-int cm_collecting_open(cm_collecting_t *collecting, cm_app_t *app, const cm_collect_given_t *given,
-                       cm_store_t *store, cm_err_t *err)
+static void set_trouble(cm_collecting_t *collecting, const char *text)
 {
-    *collecting =
-        (cm_collecting_t){.app = app, .given = given, .store = store, .batch = CM_BATCH_INIT};
+    pthread_mutex_lock(&collecting->lock);
+    snprintf(collecting->trouble, sizeof collecting->trouble, "%s", text);
+    collecting->trouble_ns = cm_clock_ticks_ns();
+    pthread_mutex_unlock(&collecting->lock);
+}
+
+/* Everything that came is durable: what follows tells the clients. */
+static void committed(void *context)
+{
+    cm_collecting_t *collecting = context;
+
+    if (collecting->pipeline.batch.count > 0 && collecting->trouble[0] != '\0')
+        set_trouble(collecting, "");
+}
+
+int cm_collecting_open(cm_collecting_t *collecting, const cm_pipeline_env_t *env,
+                       const char *data_dir, const cm_collect_given_t *given, cm_store_t *store,
+                       cm_err_t *err)
+{
+    *collecting = (cm_collecting_t){.data_dir = data_dir, .given = given, .store = store};
+    cm_pipeline_start(&collecting->pipeline, env, NULL, store != NULL ? &store->sink : NULL);
+    collecting->pipeline.commit_ms = 0; /* each step commits */
+    collecting->pipeline.commit_events = 0;
+    collecting->pipeline.skips_empty = true;
+    collecting->pipeline.on_commit = committed;
+    collecting->pipeline.commit_context = collecting;
     pthread_mutex_init(&collecting->lock, NULL);
     raise_file_limit(collecting);
-    cm_enriching_open(&collecting->enriching, &given->enrich, false, &app->log);
+    cm_enriching_open(&collecting->enriching, &given->enrich, false, env->log);
     collecting->shared.enrichment = collecting->enriching.enrichment;
-    collecting->shared.clock = app->clock;
+    collecting->shared.clock = env->clock;
     collecting->shared.copies = cm_resent_new();
     int64_t queue = given->queue > given->max_body ? given->queue : given->max_body;
     collecting->inbox = cm_inbox_new((size_t)queue, cm_collector_done);
+    collecting->pipeline.source = cm_inbox_source(collecting->inbox);
     int rc = cm_enrichment_start(collecting->enriching.enrichment, err);
     if (rc == 0)
         rc = read_tokens(collecting, err);
@@ -218,14 +240,6 @@ void cm_collecting_serve(const cm_collecting_t *collecting, cm_server_options_t 
 }
 
 /* ---- storing ---- */
-
-static void set_trouble(cm_collecting_t *collecting, const char *text)
-{
-    pthread_mutex_lock(&collecting->lock);
-    snprintf(collecting->trouble, sizeof collecting->trouble, "%s", text);
-    collecting->trouble_ns = cm_clock_ticks_ns();
-    pthread_mutex_unlock(&collecting->lock);
-}
 
 void cm_collecting_notice(cm_collecting_t *collecting, const char *text)
 {
@@ -253,15 +267,15 @@ static void look_at_store(cm_collecting_t *collecting)
     snprintf(text, sizeof text, "the store has %lld bytes, which reaches collect.max_store",
              (long long)size);
     if (!was_full)
-        cm_log(&collecting->app->log, CM_LOG_ERROR, "no more events are taken", "reason=\"%s\"",
-               text);
+        cm_log(collecting->pipeline.env.log, CM_LOG_ERROR, "no more events are taken",
+               "reason=\"%s\"", text);
     set_trouble(collecting, text);
 }
 
 /* At midnight the old key is forgotten, whether or not somebody comes. */
 static void renew_key(cm_collecting_t *collecting)
 {
-    const int64_t day = cm_clock_now_ms(collecting->app->clock) / CM_DAY_MS;
+    const int64_t day = cm_clock_now_ms(collecting->pipeline.env.clock) / CM_DAY_MS;
     uint8_t key[CM_VISITOR_KEY];
     int64_t of_day;
     cm_err_t err;
@@ -286,46 +300,36 @@ static int store_daily(cm_collecting_t *collecting, cm_err_t *err)
     return rc;
 }
 
-int cm_collecting_step(cm_collecting_t *collecting, cm_sink_t *sink, int wait_ms, cm_err_t *err)
+int cm_collecting_step(cm_collecting_t *collecting, int wait_ms, cm_err_t *err)
 {
-    cm_source_t *source = cm_inbox_source(collecting->inbox);
-    cm_batch_t *batch = &collecting->batch;
+    cm_pipeline_t *pipeline = &collecting->pipeline;
 
     renew_key(collecting);
     look_at_store(collecting);
-    cm_batch_clear(batch);
     cm_inbox_set_wait(collecting->inbox, wait_ms);
-    int more = cm_source_next(source, batch, err);
-    collecting->given_batches++;
-    int rc = batch->count > 0 ? store_daily(collecting, err) : 0;
-    if (rc == 0 && batch->count > 0)
-        rc = cm_sink_put(sink, batch, err);
+    int more = cm_pipeline_step(pipeline, err);
+    int rc = more < 0 ? more : pipeline->batch.count > 0 ? store_daily(collecting, err) : 0;
     if (rc == 0)
-        rc = cm_sink_commit(sink, err);
-    if (rc < 0) {
-        collecting->daily_stored = false; /* taken back with the rest */
-        cm_account_add(&collecting->failed, &batch->account);
-        if (strcmp(collecting->trouble, err->text) != 0)
-            cm_log(&collecting->app->log, CM_LOG_ERROR, "events are not stored", "reason=\"%s\"",
-                   err->text);
-        set_trouble(collecting, err->text);
-        cm_inbox_fail(collecting->inbox);
-        return rc;
-    }
-    if (batch->count > 0 && collecting->trouble[0] != '\0')
-        set_trouble(collecting, "");
-    cm_account_add(&collecting->account, &batch->account);
-    source->ops->acknowledge(source, collecting->given_batches, err);
-    return more;
+        rc = cm_pipeline_commit(pipeline, err);
+    if (rc == 0)
+        return more;
+    cm_pipeline_lose(pipeline);
+    collecting->daily_stored = false; /* taken back with the events */
+    if (strcmp(collecting->trouble, err->text) != 0)
+        cm_log(pipeline->env.log, CM_LOG_ERROR, "events are not stored", "reason=\"%s\"",
+               err->text);
+    set_trouble(collecting, err->text);
+    cm_inbox_fail(collecting->inbox);
+    return rc;
 }
 
-int cm_collecting_finish(cm_collecting_t *collecting, cm_sink_t *sink, cm_err_t *err)
+int cm_collecting_finish(cm_collecting_t *collecting, cm_err_t *err)
 {
     int rc;
 
     cm_inbox_close(collecting->inbox);
     do {
-        rc = cm_collecting_step(collecting, sink, 0, err);
+        rc = cm_collecting_step(collecting, 0, err);
     } while (rc > 0);
     return rc;
 }
@@ -335,27 +339,11 @@ bool cm_collecting_passes(int code)
     return code == CM_EIO || code == CM_EAWAY || code == CM_EBUSY;
 }
 
-int cm_collecting_run(cm_collecting_t *collecting, cm_sink_t *sink, const atomic_bool *stop,
-                      void (*tick)(void *context), void *context, cm_err_t *err)
-{
-    int rc = 1;
-
-    while (!atomic_load(stop)) {
-        rc = cm_collecting_step(collecting, sink, WAIT_MS, err);
-        if (rc < 0 && !cm_collecting_passes(rc))
-            return rc;
-        if (rc < 0)
-            cm_sleep_ms(REST_MS);
-        tick(context);
-    }
-    return cm_collecting_finish(collecting, sink, err);
-}
-
 /* ---- what is said about it ---- */
 
 cm_account_t cm_collecting_account(const cm_collecting_t *collecting)
 {
-    cm_account_t account = collecting->account;
+    cm_account_t account = collecting->pipeline.account;
 
     account.told = account.rejected;
     if (collecting->collector != NULL)
@@ -369,15 +357,15 @@ void cm_collecting_add_refused(const cm_collecting_t *collecting, cm_buf_t *line
         cm_refused_add_status(cm_collector_refused(collecting->collector), line);
 }
 
-void cm_collecting_print_refused(const cm_collecting_t *collecting)
+void cm_collecting_print_refused(const cm_collecting_t *collecting, FILE *messages)
 {
     cm_buf_t lines = CM_BUF_INIT;
 
-    if (collecting->collector == NULL || collecting->app->global.json)
+    if (collecting->collector == NULL)
         return;
     cm_refused_add_lines(cm_collector_refused(collecting->collector), &lines);
     if (lines.len > 0)
-        fwrite(lines.data, 1, lines.len, collecting->app->messages);
+        fwrite(lines.data, 1, lines.len, messages);
     cm_buf_free(&lines);
 }
 
@@ -392,7 +380,7 @@ void cm_collecting_give_up(cm_collecting_t *collecting)
 
 void cm_collecting_close(cm_collecting_t *collecting)
 {
-    if (collecting->app == NULL) /* was not opened */
+    if (collecting->given == NULL) /* was not opened */
         return;
     cm_collector_free(collecting->collector);
     cm_source_close(cm_inbox_source(collecting->inbox));
@@ -401,6 +389,6 @@ void cm_collecting_close(cm_collecting_t *collecting)
     explicit_bzero(collecting->shared.address_key, sizeof collecting->shared.address_key);
     cm_enriching_close(&collecting->enriching);
     free_secrets(collecting);
-    cm_batch_free(&collecting->batch);
+    cm_pipeline_free(&collecting->pipeline);
     pthread_mutex_destroy(&collecting->lock);
 }

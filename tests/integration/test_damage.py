@@ -198,7 +198,7 @@ def test_run_collects_on(t):
                       "DELETE FROM checksum WHERE dimension = 4", "DROP TABLE cell"):
         t.change(statement)
         process = t.start("run", "--no-demo", "--listen", "127.0.0.1:0")
-        t.until(lambda: "answers are made anew" in process.err, "it says so", process=process)
+        t.until(lambda: "the answers are computed again from all events" in process.err, "it says so", process=process)
         t.until(lambda: ask(t, "data", "pages").code == 0, "they are made", process=process)
         t.true("are damaged" in process.err, process.err)
         process.stop()

@@ -1,7 +1,7 @@
-/* What `ingest` says of the partitions that it has. */
+/* What an intake says of its partitions. */
 #include "support.h"
 
-#include "cmd/ingest.h"
+#include "pipeline/intake.h"
 
 static void says(const cm_source_kafka_lag_t *lags, size_t count, const char *wanted)
 {
@@ -10,12 +10,12 @@ static void says(const cm_source_kafka_lag_t *lags, size_t count, const char *wa
 
     memcpy(copy, lags, count * sizeof *lags);
     cm_buf_add_char(&line, '#');
-    cm_ingest_add_lag(&line, copy, count);
+    cm_intake_add_lags(&line, copy, count);
     assert_string_equal(line.data + 1, wanted);
     cm_buf_free(&line);
 }
 
-/* What is not known is not 0. */
+/* An unknown lag is not counted as 0. */
 static void lags(void **state)
 {
     const cm_source_kafka_lag_t two[] = {{0, 5, 10}, {1, 0, 2000}};

@@ -1,0 +1,26 @@
+/* Unread: what a process has sent to a topic itself and has not read from there yet.
+ *
+ * What `run` has sent, and Kafka has acknowledged, belongs to the answers of the run: at its end it
+ * is read up to the last own message. Used by the intake's thread. */
+#ifndef CM_PIPELINE_UNREAD_H
+#define CM_PIPELINE_UNREAD_H
+
+#include "kafka/ends.h"
+#include "pipeline/intake.h"
+
+typedef struct cm_unread {
+    int64_t messages; /* from where reading stands up to the last one of this process */
+    bool at_least; /* it is not known where reading begins: at this process's first one or before */
+    bool others;   /* another consumer of the group has some of the partitions */
+} cm_unread_t;
+
+/* Counts what is unread. The intake keeps its positions in a store. */
+cm_unread_t cm_unread_count(const cm_intake_t *intake, cm_kafka_ends_t *ends);
+
+/* Reads with the driver until nothing is unread, for 30 s at most, and until no message has come
+ * for 5 s; a second signal ends it at once. Commits, and prints what could not be read. `kafka` are
+ * the intake's settings, which no other thread uses any more. */
+int cm_unread_read(cm_driver_t *driver, cm_intake_t *intake, cm_kafka_settings_t *kafka,
+                   cm_kafka_ends_t *ends, cm_err_t *err);
+
+#endif
