@@ -121,8 +121,13 @@ static int run_job(const cm_pipeline_env_t *env, const cm_spark_job_t *job,
     int rc = cm_child_open(&child, err);
     if (rc == 0)
         rc = prepare(&child, job, submit, settings, err);
-    if (rc == 0)
+    if (rc == 0) {
+        cm_debug(env->log, CM_DEBUG_SPARK, "job starts", "files=%s arguments=%d", child.directory,
+                 child.argument_count);
         rc = cm_child_run(&child, env->stop, take_line, &listener, err);
+        cm_debug(env->log, CM_DEBUG_SPARK, "job ended", "code=%d account=%s", rc,
+                 listener.ended ? "yes" : "no");
+    }
     cm_progress_end(&listener.progress);
     if (rc == CM_EIO && listener.failure.len > 0)
         rc = cm_fail(err, CM_EIO, "the Spark job: %s", listener.failure.data);
@@ -221,6 +226,9 @@ int cm_spark_process(const cm_pipeline_env_t *env, const cm_spark_job_t *job,
         rc = cm_elastic_open(settings, &client, err);
     if (rc == 0)
         rc = find_indices(settings, job->rebuild, client, &target, err);
+    if (rc == 0)
+        cm_debug(env->log, CM_DEBUG_SPARK, "indices chosen", "cells=%s totals=%s rebuild=%s",
+                 target.indices.cells, target.indices.totals, job->rebuild ? "yes" : "no");
     if (rc == 0)
         rc = cm_spark_add_settings(&json, job, &target.indices, cm_elastic_host(client), err);
     if (rc == 0)

@@ -41,9 +41,13 @@ int cm_spark_submit_find(const cm_pipeline_env_t *env, const cm_spark_options_t 
                        "which needs neither",
                        options->submit != NULL ? options->submit : "spark-submit");
     /* A user who names connectors knows the release of this Spark. */
-    return options->packages != NULL
-               ? 0
-               : cm_spark_find_connector(env->stop, submit->path.data, &submit->packages, err);
+    int rc = options->packages != NULL
+                 ? 0
+                 : cm_spark_find_connector(env->stop, submit->path.data, &submit->packages, err);
+    if (rc == 0)
+        cm_debug(env->log, CM_DEBUG_SPARK, "spark-submit found", "path=%s packages=%s given=%s",
+                 submit->path.data, submit->packages, options->packages != NULL ? "yes" : "no");
+    return rc;
 }
 
 /* Downloads go to the directory of the user's other caches. */
