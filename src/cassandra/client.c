@@ -93,6 +93,8 @@ int cm_cassandra_fail(const cm_cassandra_settings_t *settings, const cm_cql_erro
         return cm_fail(err, CM_ESTOP, "%s: stopped", doing);
     case CM_CQL_INVALID:
         return cm_fail(err, CM_EUSAGE, "%s: %s", doing, error->text);
+    case CM_CQL_MEMORY:
+        return cm_fail_memory(err);
     default:
         return cm_fail(err, CM_EIO,
                        "%s: what answers at %s is no Cassandra that we understand "

@@ -10,12 +10,11 @@
 #include <unistd.h>
 
 enum {
-    READS_A_ROUND = 8, /* of one connection, so that the others are served too */
-    SEND_FROM =
-        128 * 1024, /* with this many bytes written, it does not wait for the end of the round */
+    READS_A_ROUND = 8,      /* of one connection, so that the others are served too */
+    SEND_FROM = 128 * 1024, /* bytes written that are sent before the end of the round */
 };
 
-/* Marks in the list of streams: a call that has given up, whose answer may still come; a heartbeat.
+/* Marks in the list of streams: a call that was dropped, whose answer may still come; a heartbeat.
  */
 static cm_cql_call_t orphan, heartbeat;
 

@@ -7,8 +7,8 @@
 
 /* ---- the end ---- */
 
-/* Requests the next page before this one is shown, so that the node works meanwhile. False when
- * there is no memory. */
+/* Requests the next page before the callback gets this one, so that the node works meanwhile. False
+ * when there is no memory. */
 static bool next_page(cm_cql_call_t *call, const cm_cql_result_t *result)
 {
     cm_buf_clear(&call->paging_state);
@@ -28,7 +28,6 @@ static void finish_user(cm_cql_call_t *call, const cm_cql_error_t *error,
     cm_cql_t *s = call->session;
     cm_cql_done_t done = call->done;
     void *context = call->context;
-
     bool more = result != NULL && result->rows != NULL && result->rows->more && !call->one_page;
     cm_cql_error_t no_memory;
 
@@ -150,6 +149,7 @@ void cm_cql_call_detach(cm_cql_call_t *call)
     cm_cql_timer_stop(&s->loop.wheel, &call->timer);
     call->place = CM_CQL_NOWHERE;
     call->conn = NULL;
+    call->no_memory = false;
 }
 
 void cm_cql_call_drop(cm_cql_call_t *call)
@@ -278,7 +278,6 @@ static void on_timer(cm_cql_timer_t *timer)
     switch (call->place) {
     case CM_CQL_RESTING:
         if (call->no_memory) {
-            call->no_memory = false;
             cm_cql_set_memory_error(&error);
             cm_cql_call_failed(call, &error);
             break;

@@ -1,20 +1,23 @@
 /* The inside of a session. The files of the client stand in layers; each knows those before it:
  *
- *     wire crc murmur3 error     bytes, checksums, tokens, names of codes
+ *     memory wire crc murmur3    allocation, bytes, checksums, tokens
+ *     error                      names of codes
  *     frame message              the byte stream cut into messages, and their contents
  *     timer tls ring contact     parts that know no connection
- *     loop                       what all connections share: options, time, epoll
+ *     loop options               what all connections share: options, time, epoll
  *     call                       a request, and how it is encoded
- *     conn                       one connection; reports to its owner by callbacks
+ *     conn handshake socket      one connection; it reports to its owner by callbacks
  *     nodes                      the nodes and their connections
- *     session topology route     the session; what it knows of the cluster; which connection to
- * take dispatch prepare control   calls on their way; prepared statements; the control connection
- *     request scan writer        what the user asks for
+ *     session topology           the session, and what it knows of the cluster
+ *     route dispatch             which connection a call takes; calls on their way
+ *     prepare control            prepared statements; the control connection
+ *     request scan writer        the requests of the user
  *
- * tests/style.py checks that no file includes a later one.
+ * session.c is the last: it opens and closes the session and runs the loop. tests/style.py checks
+ * that no file includes a header of a later layer.
  *
- * Nothing is freed and no callback is called while a request is being submitted: sockets are read
- * and written, connections closed, and callbacks called out of cm_cql_run() alone. */
+ * While a request is being submitted, nothing is freed and no callback is called: sockets are read
+ * and written, connections are closed, and callbacks are called from within cm_cql_run() alone. */
 #ifndef CM_CQL_SESSION_H
 #define CM_CQL_SESSION_H
 
