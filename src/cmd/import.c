@@ -1,8 +1,8 @@
 /* clickmill import: files of events and access logs -> store, or straight to answers. */
 #include "source/file/options.h"
 
+#include "cmd/app.h"
 #include "cmd/commands.h"
-#include "cmd/dead.h"
 #include "cmd/import_held.h"
 #include "cmd/load.h"
 #include "cmd/next.h"
@@ -235,7 +235,7 @@ static int import_to_kafka(cm_app_t *app, const import_command_options_t *asked,
                                            .clock = app->clock,
                                            .refused = cm_letters_take,
                                            .refused_context = &letters,
-                                           .seal = cm_dead_seal,
+                                           .seal = cm_store_seal,
                                            .seal_context = into.visitor_key};
 
     cm_kafka_waiter_start(&waiter, app->stop);

@@ -3,6 +3,8 @@
 #include "store/cassandra/events.h"
 #include "store/cassandra/store.h"
 #include "store/embedded/held.h"
+#include "store/embedded/key.h"
+#include "store/embedded/seal.h"
 #include "store/embedded/store.h"
 
 void cm_store_describe(const cm_store_settings_t *settings, cm_buf_t *text)
@@ -115,4 +117,20 @@ int cm_store_secret_of(const char *data_dir, uint8_t secret[CM_STORE_SECRET], cm
 int cm_store_older_keys_of(const char *data_dir, bool *older, cm_err_t *err)
 {
     return cm_store_embedded_older_keys_of(data_dir, older, err);
+}
+
+int cm_store_find_secret(const char *data_dir, uint8_t secret[CM_STORE_SECRET], bool *found,
+                         cm_err_t *err)
+{
+    return cm_key_of(data_dir, secret, found, err);
+}
+
+int cm_store_seal(void *secret, cm_str_t payload, cm_buf_t *out, cm_err_t *err)
+{
+    return cm_seal_text(secret, payload, out, err);
+}
+
+bool cm_store_unseal(const uint8_t secret[CM_STORE_SECRET], cm_str_t sealed, cm_buf_t *out)
+{
+    return cm_seal_open(secret, sealed, out);
 }

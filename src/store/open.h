@@ -83,4 +83,15 @@ bool cm_store_holder_answers(const cm_store_t *store);
 int cm_store_secret_of(const char *data_dir, uint8_t secret[CM_STORE_SECRET], cm_err_t *err);
 int cm_store_older_keys_of(const char *data_dir, bool *older, cm_err_t *err);
 
+/* The secret of a directory when it was made already: `*found`. Nothing is made. */
+int cm_store_find_secret(const char *data_dir, uint8_t secret[CM_STORE_SECRET], bool *found,
+                         cm_err_t *err);
+
+/* Appends the payload of a dead letter, encrypted with the secret, because it may hold a person's
+ * address. `secret`: CM_STORE_SECRET bytes. CM_EINTERNAL. */
+int cm_store_seal(void *secret, cm_str_t payload, cm_buf_t *out, cm_err_t *err);
+
+/* Appends the payload that was sealed; false when it was not, or with another secret. */
+bool cm_store_unseal(const uint8_t secret[CM_STORE_SECRET], cm_str_t sealed, cm_buf_t *out);
+
 #endif
