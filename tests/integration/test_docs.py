@@ -183,5 +183,14 @@ def test_documents_without_engines(t):
     page = Page(reader, "docs/contract.md")
     page.passes("read = accepted", "a rule, which every account here keeps")
     page.end()
-    for name in ("docs/README.md", "docs/architecture.md"):
-        Page(reader, name).end()  # nothing to type
+    page = Page(reader, "CONTRIBUTING.md")
+    page.passes("make build", "what runs here was built so, and this is make test")
+    page.passes("python3 tests/run.py --list", "the runner runs this test")
+    printed = reader.type(page.next("build/clickmill help --markdown").text.partition(">")[0])
+    with open(os.path.join(ROOT, "docs", "reference.md"), encoding="utf-8") as file:
+        t.equal(printed, file.read(), "docs/reference.md")
+    page.end()
+    Page(reader, "docs/README.md").end()  # nothing to type
+    page = Page(reader, "docs/architecture.md")
+    page.passes("source ", "a drawing")
+    page.end()
