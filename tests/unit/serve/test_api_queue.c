@@ -1,7 +1,12 @@
-/* Questions and their threads: who asks the same is answered once, who asks too much is told so,
- * and who asks nothing of the answers does not wait. */
+/* The queue of API queries: equal queries are answered once, too many and too slow ones are
+ * refused, and requests that need no query do not wait. */
 #include "pace.h"
 #include "serve_fake.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 enum { CLIENTS = 8 };
 
@@ -9,12 +14,12 @@ enum { CLIENTS = 8 };
 static int begin(uint16_t port, const char *target)
 {
     cm_buf_t request = CM_BUF_INIT;
-    int fd = dial(port);
+    int fd = client_connect(port);
 
     assert_true(fd >= 0);
     cm_buf_printf(&request, "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
                   target);
-    say(fd, request.data, request.len);
+    client_send(fd, request.data, request.len);
     cm_buf_free(&request);
     return fd;
 }
@@ -23,7 +28,7 @@ static cm_buf_t end(int fd)
 {
     cm_buf_t reply = CM_BUF_INIT;
 
-    assert_true(hear(fd, &reply, NULL));
+    assert_true(client_receive(fd, &reply, NULL));
     close(fd);
     return reply;
 }
@@ -32,12 +37,12 @@ static void expect_end(int fd, int status, const char *words)
 {
     cm_buf_t reply = end(fd);
 
-    if (status_of(&reply) != status || strstr(reply.data, words) == NULL)
+    if (client_status(&reply) != status || strstr(reply.data, words) == NULL)
         fail_msg("expected %d and %s\ngot %s", status, words, reply.data);
     cm_buf_free(&reply);
 }
 
-static void wait_for_queries(const fake_t *fake, int count)
+static void wait_for_queries(const serve_fake_t *fake, int count)
 {
     for (int i = 0; i < 500 && fake->queries < count; i++)
         cm_sleep_ms(10);
@@ -46,13 +51,14 @@ static void wait_for_queries(const fake_t *fake, int count)
 
 static void test_shared(void **context)
 {
-    fake_t *fake = fake_new();
-    cm_server_t *server = serve(fake, (cm_server_options_t){.threads = 2});
+    serve_fake_t *fake = serve_fake_new();
+    cm_server_t *server = serve_fake_start(fake, (cm_server_options_t){.threads = 2});
     uint16_t port = cm_server_port(server);
     int fds[CLIENTS + 1];
     (void)context;
 
-    /* What is being answered is perhaps older than who comes now; all who come now share one. */
+    /* The running query may be older than the requests that arrive now; these share a second one.
+     */
     fake->query_ms = 300;
     fds[0] = begin(port, "/api/summary");
     wait_for_queries(fake, 1);
@@ -60,7 +66,7 @@ static void test_shared(void **context)
         fds[i] = begin(port, "/api/summary");
     for (int i = 0; i <= CLIENTS; i++)
         expect_end(fds[i], 200, "\"clicks\":17");
-    assert_int_equal(fake->queries, 1); /* the second was of the same answers */
+    assert_int_equal(fake->queries, 1); /* the second got the kept answer of the first */
 
     /* The same while the answers change. */
     fake->updated_at = UPDATED_AT + 500;
@@ -74,14 +80,14 @@ static void test_shared(void **context)
         expect_end(fds[i], 200, "12:00:01Z");
     assert_int_equal(fake->queries, 3);
 
-    /* While the answers are the same they are remembered. */
+    /* While the index does not change, its answers are kept. */
     int before = fake->queries;
     expect_end(begin(port, "/api/summary"), 200, "\"clicks\":17");
     assert_int_equal(fake->queries, before);
     fake->updated_at = UPDATED_AT + 1000;
     expect_end(begin(port, "/api/summary"), 200, "12:00:01.250Z");
     assert_int_equal(fake->queries, before + 1);
-    /* Another question is another one. */
+    /* Another query is not answered from that. */
     static const char *const others[] = {
         "/api/summary?country=Peru",   "/api/pages",
         "/api/pages?limit=1",          "/api/pages?limit=1&offset=1",
@@ -91,21 +97,22 @@ static void test_shared(void **context)
         assert_int_equal(fake->queries, before + 2 + (int)i);
     }
     cm_server_stop(server);
-    fake_free(fake);
+    serve_fake_free(fake);
 }
 
 static void test_too_long(void **context)
 {
-    fake_t *fake = fake_new();
-    cm_server_t *server = serve(fake, (cm_server_options_t){.threads = 1, .question_ms = 200});
+    serve_fake_t *fake = serve_fake_new();
+    cm_server_t *server =
+        serve_fake_start(fake, (cm_server_options_t){.threads = 1, .question_ms = 200});
     uint16_t port = cm_server_port(server);
     (void)context;
 
     fake->query_ms = 60000;
     cm_buf_t reply = end(begin(port, "/api/pages"));
-    assert_int_equal(status_of(&reply), 503);
+    assert_int_equal(client_status(&reply), 503);
     assert_non_null(strstr(reply.data, "\r\nRetry-After: 10\r\n"));
-    assert_string_equal(body_of(&reply),
+    assert_string_equal(client_body(&reply),
                         "{\"error\":\"the answer takes longer than http.time_limit allows; ask for "
                         "less (from, to, a smaller offset), or for all rows as a download "
                         "(limit=0)\"}\n");
@@ -113,14 +120,15 @@ static void test_too_long(void **context)
     fake->query_ms = 0;
     expect_end(begin(port, "/api/pages"), 200, "\"clicks\":14");
     cm_server_stop(server);
-    fake_free(fake);
+    serve_fake_free(fake);
 }
 
-/* The one loop goes on while all threads for questions are busy. */
+/* The only loop continues while all threads of the queue are busy. */
 static void test_others_do_not_wait(void **context)
 {
-    fake_t *fake = fake_new();
-    cm_server_t *server = serve(fake, (cm_server_options_t){.threads = 1, .question_ms = 3000});
+    serve_fake_t *fake = serve_fake_new();
+    cm_server_t *server =
+        serve_fake_start(fake, (cm_server_options_t){.threads = 1, .question_ms = 3000});
     uint16_t port = cm_server_port(server);
     int fds[2 * CLIENTS];
     char target[64];
@@ -140,15 +148,15 @@ static void test_others_do_not_wait(void **context)
     for (int i = 0; i < 2 * CLIENTS; i++)
         expect_end(fds[i], 503, "Retry-After: 10");
     cm_server_stop(server);
-    fake_free(fake);
+    serve_fake_free(fake);
     test_pace_end(&pace);
 }
 
 static void test_too_many(void **context)
 {
-    enum { MOST = 8 + 256 }; /* as many as threads there may be, and as may wait */
-    fake_t *fake = fake_new();
-    cm_server_t *server = serve(
+    enum { MOST = 8 + 256 }; /* as many as there may be threads and waiting queries */
+    serve_fake_t *fake = serve_fake_new();
+    cm_server_t *server = serve_fake_start(
         fake, (cm_server_options_t){.threads = 1, .question_ms = 2000, .max_connections = 400});
     uint16_t port = cm_server_port(server);
     int fds[MOST + 20], refused = 0;
@@ -162,7 +170,7 @@ static void test_too_many(void **context)
     }
     for (int i = 0; i < MOST + 20; i++) {
         cm_buf_t reply = end(fds[i]);
-        assert_int_equal(status_of(&reply), 503);
+        assert_int_equal(client_status(&reply), 503);
         if (strstr(reply.data, "too many queries are waiting; try again later") != NULL) {
             assert_non_null(strstr(reply.data, "\r\nRetry-After: 1\r\n"));
             refused++;
@@ -171,14 +179,14 @@ static void test_too_many(void **context)
     }
     assert_in_range(refused, 20, MOST);
     cm_server_stop(server);
-    fake_free(fake);
+    serve_fake_free(fake);
 }
 
-/* A server that stops waits a little for what is being answered, and says so to the rest. */
+/* A server that stops waits a little for running queries, and refuses the waiting ones. */
 static void test_stop(void **context)
 {
-    fake_t *fake = fake_new();
-    cm_server_t *server = serve(fake, (cm_server_options_t){.threads = 1});
+    serve_fake_t *fake = serve_fake_new();
+    cm_server_t *server = serve_fake_start(fake, (cm_server_options_t){.threads = 1});
     int fds[CLIENTS];
     char target[64];
     (void)context;
@@ -192,7 +200,7 @@ static void test_stop(void **context)
     cm_server_stop(server);
     for (int i = 0; i < CLIENTS; i++)
         expect_end(fds[i], 503, "the server stops");
-    fake_free(fake);
+    serve_fake_free(fake);
 }
 
 int main(void)

@@ -1,8 +1,13 @@
-/* Downloads of all rows: every byte, whatever the size; clients that do not read; what fails. */
+/* Downloads of all rows: every byte, whatever the size; clients that do not read; errors. */
 #include "serve_fake.h"
 
 #include "serve/api.h"
 #include "serve/download.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 enum { MANY = 30000 };
 
@@ -11,14 +16,14 @@ enum { MANY = 30000 };
     "average_time_on_page,entrances,exits\n"
 
 typedef struct state {
-    fake_t *fake;
+    serve_fake_t *fake;
     cm_server_t *server;
     uint16_t port;
     cm_answer_t *rows;
     char (*urls)[240];
 } state_t;
 
-/* Many pages, whose rows are about 7 MB of CSV: more than sockets take on their way. */
+/* Many pages, whose rows are about 7 MB of CSV: more than the buffers of sockets. */
 static int setup(void **context)
 {
     state_t *state = cm_alloc_zero(1, sizeof *state);
@@ -33,10 +38,10 @@ static int setup(void **context)
                                        .country = CM_STR(""),
                                        .measures = {MANY - i, 1, 0, 0, 0, 0, 0, 0}};
     }
-    state->fake = fake_new();
+    state->fake = serve_fake_new();
     state->fake->rows = state->rows;
     state->fake->row_count = MANY;
-    state->server = serve(state->fake, (cm_server_options_t){.threads = 2});
+    state->server = serve_fake_start(state->fake, (cm_server_options_t){.threads = 2});
     state->port = cm_server_port(state->server);
     *context = state;
     return 0;
@@ -47,7 +52,7 @@ static int teardown(void **context)
     state_t *state = *context;
 
     cm_server_stop(state->server);
-    fake_free(state->fake);
+    serve_fake_free(state->fake);
     free(state->rows);
     free(state->urls);
     free(state);
@@ -61,15 +66,15 @@ static void add_all(const state_t *state, cm_buf_t *csv)
         cm_answer_add_csv(csv, &state->rows[i]);
 }
 
-/* Sends a request of HTTP/1.0, whose answer has no chunks. */
+/* Sends an HTTP/1.0 request, whose answer has no chunks. */
 static int begin(uint16_t port, const char *method, const char *target)
 {
     char request[256];
-    int fd = dial(port);
+    int fd = client_connect(port);
 
     assert_true(fd >= 0);
     snprintf(request, sizeof request, "%s %s HTTP/1.0\r\nHost: localhost\r\n\r\n", method, target);
-    say_text(fd, request);
+    client_send_text(fd, request);
     return fd;
 }
 
@@ -77,11 +82,11 @@ static void expect_body(int fd, const cm_buf_t *body)
 {
     cm_buf_t reply = CM_BUF_INIT;
 
-    assert_true(hear(fd, &reply, NULL));
+    assert_true(client_receive(fd, &reply, NULL));
     close(fd);
-    assert_int_equal(status_of(&reply), 200);
-    assert_int_equal(reply.len - (size_t)(body_of(&reply) - reply.data), body->len);
-    assert_memory_equal(body_of(&reply), body->data, body->len);
+    assert_int_equal(client_status(&reply), 200);
+    assert_int_equal(reply.len - (size_t)(client_body(&reply) - reply.data), body->len);
+    assert_memory_equal(client_body(&reply), body->data, body->len);
     cm_buf_free(&reply);
 }
 
@@ -115,7 +120,7 @@ static void test_all_rows_as_json(void **context)
     cm_buf_free(&json);
 }
 
-/* What is short has a length and an entity tag, as any answer. */
+/* A short download has a length and an entity tag, as every answer. */
 static void test_short_answers(void **context)
 {
     const state_t *state = *context;
@@ -125,15 +130,15 @@ static void test_short_answers(void **context)
     cm_buf_add_text(&csv, HEADER);
     cm_answer_add_csv(&csv, &state->rows[0]);
     cm_answer_add_csv(&csv, &state->rows[1]);
-    cm_buf_t reply = ask_for(state->port, "GET", "/api/pages?format=csv", "");
-    assert_string_equal(body_of(&reply), csv.data);
+    cm_buf_t reply = client_ask_for(state->port, "GET", "/api/pages?format=csv", "");
+    assert_string_equal(client_body(&reply), csv.data);
     assert_non_null(strstr(reply.data, "\r\nETag: \""));
     assert_null(strstr(reply.data, "chunked"));
     cm_buf_free(&reply);
     state->fake->updated_at = 0;
-    expect(state->port, "/api/pages?format=csv", 200, HEADER);
+    client_expect(state->port, "/api/pages?format=csv", 200, HEADER);
     state->fake->open_rc = CM_EINPUT;
-    expect(state->port, "/api/pages?format=csv", 200, HEADER);
+    client_expect(state->port, "/api/pages?format=csv", 200, HEADER);
     cm_buf_free(&csv);
 }
 
@@ -141,8 +146,8 @@ static void test_limits_stay(void **context)
 {
     const state_t *state = *context;
 
-    cm_buf_t reply = ask_for(state->port, "GET", "/api/pages?format=csv&limit=10000", "");
-    assert_int_equal(status_of(&reply), 200);
+    cm_buf_t reply = client_ask_for(state->port, "GET", "/api/pages?format=csv&limit=10000", "");
+    assert_int_equal(client_status(&reply), 200);
     assert_non_null(strstr(reply.data, "\r\nContent-Length: "));
     assert_non_null(strstr(reply.data, "https://x.example/09999/"));
     assert_null(strstr(reply.data, "https://x.example/10000/"));
@@ -155,9 +160,9 @@ static void test_head(void **context)
     cm_buf_t reply = CM_BUF_INIT;
     int fd = begin(state->port, "HEAD", "/api/pages?format=csv");
 
-    assert_true(hear(fd, &reply, NULL));
-    assert_int_equal(status_of(&reply), 200);
-    assert_string_equal(body_of(&reply), "");
+    assert_true(client_receive(fd, &reply, NULL));
+    assert_int_equal(client_status(&reply), 200);
+    assert_string_equal(client_body(&reply), "");
     assert_non_null(strstr(reply.data, "\r\nContent-Type: text/csv; charset=utf-8\r\n"));
     cm_buf_free(&reply);
     close(fd);
@@ -170,7 +175,7 @@ static void wait_for_handles(const state_t *state)
     assert_int_equal(state->fake->closed, state->fake->opened);
 }
 
-/* A client that takes its time holds no handle, and so no snapshot: but it gets every byte. */
+/* A slow client holds no handle, and so no snapshot: but it gets every byte. */
 static void test_a_client_that_does_not_read(void **context)
 {
     const state_t *state = *context;
@@ -180,13 +185,14 @@ static void test_a_client_that_does_not_read(void **context)
     while (state->fake->opened == 0)
         cm_sleep_ms(1);
     wait_for_handles(state);
-    state->fake->row_count = 1; /* what comes later is no part of it */
+    state->fake->row_count = 1; /* a later state of the index is not part of it */
     add_all(state, &csv);
     expect_body(fd, &csv);
     cm_buf_free(&csv);
 }
 
-/* One that never reads is closed as any idle connection, and one that is gone leaves nothing. */
+/* A client that never reads is closed like an idle connection, and one that is gone leaves nothing.
+ */
 static void test_clients_that_go(void **context)
 {
     const state_t *state = *context;
@@ -199,7 +205,7 @@ static void test_clients_that_go(void **context)
     for (int i = 0; i < 8; i++)
         close(fds[i]);
     wait_for_handles(state);
-    expect(state->port, "/healthz", 200, "ok\n");
+    client_expect(state->port, "/healthz", 200, "ok\n");
 }
 
 static void test_too_many_files(void **context)
@@ -210,16 +216,16 @@ static void test_too_many_files(void **context)
     for (int i = 0; i < CM_DOWNLOAD_FILES; i++) {
         cm_buf_t reply = CM_BUF_INIT;
         fds[i] = begin(state->port, "GET", "/api/pages?format=csv");
-        assert_true(hear(fds[i], &reply, "\r\n\r\n"));
-        assert_int_equal(status_of(&reply), 200);
+        assert_true(client_receive(fds[i], &reply, "\r\n\r\n"));
+        assert_int_equal(client_status(&reply), 200);
         cm_buf_free(&reply);
     }
-    expect(state->port, "/api/pages?format=csv", 503,
-           "{\"error\":\"too many downloads are in progress; try again later\"}\n");
+    client_expect(state->port, "/api/pages?format=csv", 503,
+                  "{\"error\":\"too many downloads are in progress; try again later\"}\n");
     wait_for_handles(state);
-    state->fake->row_count = 1; /* without a file there is always room */
-    cm_buf_t reply = ask_for(state->port, "GET", "/api/pages?format=csv", "");
-    assert_int_equal(status_of(&reply), 200);
+    state->fake->row_count = 1; /* a download without a file is not limited */
+    cm_buf_t reply = client_ask_for(state->port, "GET", "/api/pages?format=csv", "");
+    assert_int_equal(client_status(&reply), 200);
     cm_buf_free(&reply);
     for (int i = 0; i < CM_DOWNLOAD_FILES; i++)
         close(fds[i]);
@@ -233,27 +239,27 @@ static void test_failures(void **context)
 
     state->fake->query_rc = CM_EIO;
     state->fake->row_count = 0;
-    expect(state->port, "/api/pages?format=csv", 500, sentence);
+    client_expect(state->port, "/api/pages?format=csv", 500, sentence);
     state->fake->query_rc = 0;
     state->fake->freshness_rc = CM_ECORRUPT;
-    expect(state->port, "/api/pages?format=csv", 500, sentence);
+    client_expect(state->port, "/api/pages?format=csv", 500, sentence);
     state->fake->freshness_rc = 0;
     state->fake->open_rc = CM_ECORRUPT;
-    expect(state->port, "/api/pages?format=csv", 500, sentence);
+    client_expect(state->port, "/api/pages?format=csv", 500, sentence);
 }
 
-/* A failure in the middle must not look like the end: the last chunk does not come. */
+/* An error in the middle must not look like the end: the last chunk is not sent. */
 static void test_failure_in_the_middle(void **context)
 {
     const state_t *state = *context;
     cm_buf_t reply = CM_BUF_INIT;
 
     state->fake->fail_at = MANY - 1;
-    int fd = dial(state->port);
-    say_text(fd, "GET /api/pages?format=csv HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    hear(fd, &reply, NULL);
+    int fd = client_connect(state->port);
+    client_send_text(fd, "GET /api/pages?format=csv HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    client_receive(fd, &reply, NULL);
     close(fd);
-    assert_int_equal(status_of(&reply), 200);
+    assert_int_equal(client_status(&reply), 200);
     assert_non_null(strstr(reply.data, "\r\nTransfer-Encoding: chunked\r\n"));
     assert_non_null(strstr(reply.data, "https://x.example/00001/"));
     assert_true(reply.len < 5 || memcmp(reply.data + reply.len - 5, "0\r\n\r\n", 5) != 0);

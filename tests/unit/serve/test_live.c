@@ -1,10 +1,14 @@
-/* The live stream, and a server that stops while clients hang on it. */
+/* The live stream, and a server that stops while clients are connected. */
 #include "pace.h"
 #include "serve_fake.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
-/* What the summary is, as one event. */
+/* The summary as one event. */
 #define SUMMARY(updated)                                                                           \
     "event: summary\ndata: "                                                                       \
     "{\"window\":\"all\",\"visitors\":\"users\",\"rows\":[{\"clicks\":17,\"unique_user_count\":5," \
@@ -19,8 +23,8 @@
     "\"updated_at\":null}}\n\n"
 
 typedef struct state {
-    fake_t *fake;
-    cm_server_t *server; /* NULL once a test has stopped it */
+    serve_fake_t *fake;
+    cm_server_t *server; /* NULL after a test has stopped it */
     uint16_t port;
 } state_t;
 
@@ -28,8 +32,8 @@ static int setup(void **context)
 {
     state_t *state = cm_alloc_zero(1, sizeof *state);
 
-    state->fake = fake_new();
-    state->server = serve(state->fake, (cm_server_options_t){.idle_seconds = 1});
+    state->fake = serve_fake_new();
+    state->server = serve_fake_start(state->fake, (cm_server_options_t){.idle_seconds = 1});
     state->port = cm_server_port(state->server);
     *context = state;
     return 0;
@@ -40,7 +44,7 @@ static int teardown(void **context)
     state_t *state = *context;
 
     cm_server_stop(state->server);
-    fake_free(state->fake);
+    serve_fake_free(state->fake);
     free(state);
     return 0;
 }
@@ -48,19 +52,19 @@ static int teardown(void **context)
 /* An HTTP/1.0 stream has no chunks, so that its bytes are those of the events. */
 static int listen_live(uint16_t port)
 {
-    int fd = dial(port);
+    int fd = client_connect(port);
 
     assert_true(fd >= 0);
-    say_text(fd, "GET /api/live HTTP/1.0\r\nHost: localhost\r\n\r\n");
+    client_send_text(fd, "GET /api/live HTTP/1.0\r\nHost: localhost\r\n\r\n");
     return fd;
 }
 
-/* Reads on until `text` has come, which must be the end of what came. */
+/* Reads until `text` has arrived, which must be the end. */
 static void expect_text(int fd, const char *text)
 {
     cm_buf_t heard = CM_BUF_INIT;
 
-    if (!hear(fd, &heard, text))
+    if (!client_receive(fd, &heard, text))
         fail_msg("expected %s\ngot %s", text, heard.len ? heard.data : "nothing");
     assert_string_equal(heard.data + heard.len - strlen(text), text);
     cm_buf_free(&heard);
@@ -80,8 +84,8 @@ static void test_push(void **context)
     cm_buf_t head = CM_BUF_INIT;
     int fd = listen_live(state->port);
 
-    assert_true(hear(fd, &head, "\n\n" SUMMARY("2024-02-29T12:00:00.250Z")));
-    forget_date(&head);
+    assert_true(client_receive(fd, &head, "\n\n" SUMMARY("2024-02-29T12:00:00.250Z")));
+    client_forget_date(&head);
     assert_string_equal(
         head.data,
         "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/event-stream\r\nCache-Control: "
@@ -93,14 +97,14 @@ static void test_push(void **context)
         "X-Content-Type-Options: nosniff\r\n\r\n"
         "retry: 2000\n\n" SUMMARY("2024-02-29T12:00:00.250Z"));
     cm_buf_free(&head);
-    /* Longer than the idle time-out: a stream that waits is not idle. */
+    /* Longer than the idle timeout: a stream without messages is not idle. */
     expect_silence(fd, 1700);
     state->fake->updated_at = UPDATED_AT + 1000;
     test_pace_t pace;
     test_pace_start(&pace);
     expect_text(fd, SUMMARY("2024-02-29T12:00:01.250Z"));
     test_pace_took(&pace, 0, 1000);
-    /* Another listener gets the newest at once, and the first nothing. */
+    /* Another client gets the newest message at once, and the first one gets nothing. */
     int second = listen_live(state->port);
     expect_text(second, "retry: 2000\n\n" SUMMARY("2024-02-29T12:00:01.250Z"));
     expect_silence(fd, 400);
@@ -113,16 +117,16 @@ static void test_chunked(void **context)
 {
     const state_t *state = *context;
     cm_buf_t heard = CM_BUF_INIT;
-    int fd = dial(state->port);
+    int fd = client_connect(state->port);
 
-    say_text(fd, "GET /api/live HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    assert_true(hear(fd, &heard, SUMMARY("2024-02-29T12:00:00.250Z") "\r\n"));
+    client_send_text(fd, "GET /api/live HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_true(client_receive(fd, &heard, SUMMARY("2024-02-29T12:00:00.250Z") "\r\n"));
     assert_non_null(strstr(heard.data, "\r\nTransfer-Encoding: chunked\r\n"));
     assert_non_null(strstr(heard.data, "\r\nretry: 2000\n\n\r\n"));
     cm_buf_clear(&heard);
     cm_server_stop(state->server);
     ((state_t *)*context)->server = NULL;
-    assert_true(hear(fd, &heard, NULL));
+    assert_true(client_receive(fd, &heard, NULL));
     assert_string_equal(heard.data, "0\r\n\r\n");
     cm_buf_free(&heard);
     close(fd);
@@ -140,7 +144,7 @@ static void test_before_first_answer(void **context)
     close(fd);
 }
 
-/* Nothing stale: who comes after a pause gets what is true now. */
+/* Nothing stale: a client that connects after a pause gets the current message. */
 static void test_after_pause(void **context)
 {
     const state_t *state = *context;
@@ -148,7 +152,7 @@ static void test_after_pause(void **context)
 
     expect_text(fd, "retry: 2000\n\n" SUMMARY("2024-02-29T12:00:00.250Z"));
     close(fd);
-    /* The server notices the loss when it next speaks. */
+    /* The server notices the lost client when it sends again. */
     state->fake->updated_at = UPDATED_AT + 1;
     cm_sleep_ms(400);
     state->fake->updated_at = UPDATED_AT + 2;
@@ -167,7 +171,7 @@ static void test_index_fails(void **context)
 
     expect_text(fd, "retry: 2000\n\n" SUMMARY("2024-02-29T12:00:00.250Z"));
     state->fake->freshness_rc = CM_ECORRUPT;
-    assert_true(hear(fd, &rest, NULL));
+    assert_true(client_receive(fd, &rest, NULL));
     assert_int_equal(rest.len, 0);
     close(fd);
     state->fake->freshness_rc = 0;
@@ -179,11 +183,11 @@ static void test_index_fails(void **context)
 static void test_head(void **context)
 {
     const state_t *state = *context;
-    cm_buf_t reply = ask_for(state->port, "HEAD", "/api/live", "");
+    cm_buf_t reply = client_ask_for(state->port, "HEAD", "/api/live", "");
 
-    assert_int_equal(status_of(&reply), 200);
+    assert_int_equal(client_status(&reply), 200);
     assert_non_null(strstr(reply.data, "\r\nContent-Type: text/event-stream\r\n"));
-    assert_string_equal(body_of(&reply), "");
+    assert_string_equal(client_body(&reply), "");
     cm_buf_free(&reply);
 }
 
@@ -198,22 +202,24 @@ static void test_too_many(void **context)
         fds[i] = listen_live(state->port);
     for (int i = 0; i < STREAMS; i++)
         expect_text(fds[i], "retry: 2000\n\n" SUMMARY("2024-02-29T12:00:00.250Z"));
-    expect(state->port, "/api/live", 503,
-           "{\"error\":\"too many live streams are open; ask /api/summary instead\"}\n");
-    /* A stream that waits costs no time: a second of all of them is a fraction of one. */
+    client_expect(state->port, "/api/live", 503,
+                  "{\"error\":\"too many live streams are open; ask /api/summary instead\"}\n");
+    /* Streams without messages cost no time: all of them need a fraction of a second in a second.
+     */
     clock_t start = clock();
     cm_sleep_ms(1000);
     assert_in_range((clock() - start) * 1000 / CLOCKS_PER_SEC, 0, 250);
-    /* All of them get what is new, while others are answered. */
+    /* All of them get the new message, while other requests are answered. */
     state->fake->updated_at = UPDATED_AT + 1000;
     for (int i = 0; i < STREAMS; i++)
         expect_text(fds[i], SUMMARY("2024-02-29T12:00:01.250Z"));
-    expect(state->port, "/healthz", 200, "ok\n");
+    client_expect(state->port, "/healthz", 200, "ok\n");
     for (int i = 0; i < STREAMS; i++)
         close(fds[i]);
 }
 
-/* Streams that wait, that were never read, and that are half closed: none holds the server up. */
+/* Streams that wait, that were never read, and that are half closed: none delays the server's stop.
+ */
 static void test_stop_with_streams(void **context)
 {
     state_t *state = *context;
@@ -232,9 +238,9 @@ static void test_stop_with_streams(void **context)
     cm_server_stop(state->server);
     state->server = NULL;
     test_pace_took(&pace, 0, 1500);
-    assert_true(hear(fds[0], &rest, NULL));
+    assert_true(client_receive(fds[0], &rest, NULL));
     assert_int_equal(rest.len, 0);
-    assert_int_equal(dial(state->port), -1);
+    assert_int_equal(client_connect(state->port), -1);
     for (int i = 0; i < 20; i++)
         close(fds[i]);
     test_pace_end(&pace);
@@ -246,25 +252,25 @@ static void *stop_server(void *context)
     return NULL;
 }
 
-/* An answer that is being worked out when the server is told to stop is given whole. */
+/* An answer in progress is completed when the server is stopped. */
 static void test_stop_finishes_answers(void **context)
 {
     state_t *state = *context;
     cm_buf_t reply = CM_BUF_INIT;
     pthread_t stopper;
-    int idle = dial(state->port), fd = dial(state->port);
+    int idle = client_connect(state->port), fd = client_connect(state->port);
 
     state->fake->query_ms = 500;
-    say_text(fd, "GET /api/summary HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    client_send_text(fd, "GET /api/summary HTTP/1.1\r\nHost: localhost\r\n\r\n");
     while (state->fake->querying == 0)
         cm_sleep_ms(1);
     test_pace_t pace;
     test_pace_start(&pace);
     pthread_create(&stopper, NULL, stop_server, state->server);
     state->server = NULL;
-    assert_true(hear(fd, &reply, NULL));
-    assert_int_equal(status_of(&reply), 200);
-    assert_non_null(strstr(body_of(&reply), "\"clicks\":17"));
+    assert_true(client_receive(fd, &reply, NULL));
+    assert_int_equal(client_status(&reply), 200);
+    assert_non_null(strstr(client_body(&reply), "\"clicks\":17"));
     pthread_join(stopper, NULL);
     test_pace_took(&pace, 300, 2000);
     cm_buf_free(&reply);

@@ -1,4 +1,4 @@
-/* Which address of a connection and its X-Forwarded-For header is the visitor's. */
+/* Which address is the visitor's: that of the connection, or one of its X-Forwarded-For header. */
 #include "serve/proxies.h"
 
 #include <setjmp.h>
@@ -9,7 +9,7 @@
 #include <arpa/inet.h>
 #include <cmocka.h>
 
-/* What is found behind a proxy, or at `peer` where that is none. */
+/* Asserts the address that is found behind a proxy, or that of `peer` where it is not a proxy. */
 static void expect(const char *peer, const char *forwarded, const char *visitor, bool direct)
 {
     char text[CM_ADDRESS_TEXT];
@@ -30,7 +30,7 @@ static void expect(const char *peer, const char *forwarded, const char *visitor,
     cm_proxies_free(proxies);
 }
 
-/* Every way of writing one address is one visitor. */
+/* All forms of one address are one visitor. */
 static void all_forms_of_an_address(void **state)
 {
     static const char *const forms[] = {
@@ -72,7 +72,7 @@ static void what_a_stranger_says_does_not_count(void **state)
     expect("127.0.0.1", NULL, "127.0.0.1", true);
     expect("127.0.0.1", "8.8.8.8, 9.9.9.9", "9.9.9.9", false);
     expect("127.0.0.1", "8.8.8.8, 9.9.9.9, 10.1.2.3", "9.9.9.9", false);
-    /* no address ends the search */
+    /* an element that is not an address ends the search */
     expect("127.0.0.1", "8.8.8.8, unknown, 10.1.2.3", "10.1.2.3", false);
     expect("127.0.0.1", "_hidden", "127.0.0.1", false);
 }

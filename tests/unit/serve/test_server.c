@@ -1,11 +1,16 @@
-/* The server: what it answers, byte by byte, and what it refuses. */
+/* The server: its answers, byte by byte, and the requests that it refuses. */
 #include "pace.h"
 #include "serve_fake.h"
 
 #include "serve/assets.h"
 #include "serve/listen.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #define FRESH                                                                                      \
@@ -23,7 +28,7 @@
     "X-Content-Type-Options: nosniff\r\n"
 
 typedef struct state {
-    fake_t *fake;
+    serve_fake_t *fake;
     cm_server_t *server;
     uint16_t port;
 } state_t;
@@ -32,8 +37,8 @@ static int setup(void **context)
 {
     state_t *state = cm_alloc_zero(1, sizeof *state);
 
-    state->fake = fake_new();
-    state->server = serve(state->fake, (cm_server_options_t){.threads = 2});
+    state->fake = serve_fake_new();
+    state->server = serve_fake_start(state->fake, (cm_server_options_t){.threads = 2});
     state->port = cm_server_port(state->server);
     *context = state;
     return 0;
@@ -44,12 +49,12 @@ static int teardown(void **context)
     state_t *state = *context;
 
     cm_server_stop(state->server);
-    fake_free(state->fake);
+    serve_fake_free(state->fake);
     free(state);
     return 0;
 }
 
-/* The rows of the fake index that stand at the positions, as the API frames them. */
+/* The rows of the fake index at these positions, framed as in the API. */
 static char *framed(const char *window, const char *end, size_t count, const size_t *rows)
 {
     cm_buf_t text = CM_BUF_INIT;
@@ -58,7 +63,7 @@ static char *framed(const char *window, const char *end, size_t count, const siz
     for (size_t i = 0; i < count; i++) {
         if (i > 0)
             cm_buf_add_text(&text, ",\n");
-        cm_answer_add_json(&text, &fake_rows[rows[i]]);
+        cm_answer_add_json(&text, &serve_fake_rows[rows[i]]);
     }
     cm_buf_printf(&text, "],%s", end);
     return text.data;
@@ -69,14 +74,14 @@ static void expect_rows(uint16_t port, const char *target, const char *window, s
 {
     char *body = framed(window, FRESH, count, rows);
 
-    expect(port, target, 200, body);
+    client_expect(port, target, 200, body);
     free(body);
 }
 
 static void test_whole_reply(void **context)
 {
     const state_t *state = *context;
-    cm_buf_t reply = ask_for(state->port, "GET", "/healthz", "");
+    cm_buf_t reply = client_ask_for(state->port, "GET", "/healthz", "");
 
     assert_string_equal(reply.data,
                         "HTTP/1.1 200 OK\r\nConnection: close\r\n"
@@ -112,21 +117,22 @@ static void test_json_bytes(void **context)
 {
     const state_t *state = *context;
 
-    expect(state->port, "/api/summary", 200,
-           "{\"window\":\"all\",\"visitors\":\"users\",\"rows\":[{\"clicks\":17,\"unique_user_"
-           "count\":5,"
-           "\"average_time_spent\":10.0,\"time_spent_sum\":100,\"time_spent_count\":10,"
-           "\"average_time_on_page\":7.888888888888889,\"entrances\":4,\"exits\":4}]," FRESH);
+    client_expect(
+        state->port, "/api/summary", 200,
+        "{\"window\":\"all\",\"visitors\":\"users\",\"rows\":[{\"clicks\":17,\"unique_user_"
+        "count\":5,"
+        "\"average_time_spent\":10.0,\"time_spent_sum\":100,\"time_spent_count\":10,"
+        "\"average_time_on_page\":7.888888888888889,\"entrances\":4,\"exits\":4}]," FRESH);
 }
 
 static void test_csv(void **context)
 {
     const state_t *state = *context;
-    cm_buf_t reply = ask_for(state->port, "GET", "/api/answers?format=csv", "");
+    cm_buf_t reply = client_ask_for(state->port, "GET", "/api/answers?format=csv", "");
 
     assert_non_null(strstr(reply.data, "\r\nContent-Type: text/csv; charset=utf-8\r\n"));
     assert_string_equal(
-        body_of(&reply),
+        client_body(&reply),
         "url,country,clicks,unique_user_count,average_time_spent,time_spent_sum,time_spent_count,"
         "average_time_on_page,entrances,exits\n"
         "https://x.example/,Peru,9,4,12.857142857142858,90,7,10.166666666666666,3,2\n"
@@ -135,7 +141,7 @@ static void test_csv(void **context)
     cm_buf_free(&reply);
 }
 
-/* Everything a request says arrives at the index, and nothing else does. */
+/* All parameters of a request arrive at the index, and nothing else does. */
 static void test_query(void **context)
 {
     const state_t *state = *context;
@@ -167,7 +173,7 @@ static void test_query(void **context)
     assert_string_equal(asked->url, "a*b?");
     assert_string_equal(asked->country, "中");
     expect_rows(state->port, "/api/pages?window=hour&from=2024-02-29&to=2024-03-01&country=x",
-                "hour", 0, NULL); /* dates are their first moments */
+                "hour", 0, NULL); /* a date is its first instant */
     assert_int_equal(asked->from, NOON - 12 * CM_HOUR_MS);
     assert_int_equal(asked->to, NOON + 12 * CM_HOUR_MS);
     expect_rows(state->port, "/api/series", "hour", 2, (size_t[]){6, 7});
@@ -221,32 +227,32 @@ static void test_bad_parameters(void **context)
         char target[256], body[512];
         snprintf(target, sizeof target, "/api/answers?%s", cases[i][0]);
         snprintf(body, sizeof body, ERROR("%s"), cases[i][1]);
-        expect(state->port, target, 400, body);
+        client_expect(state->port, target, 400, body);
     }
-    expect(state->port, "/api/series?window=all", 400,
-           ERROR("window must be day or hour for a series"));
+    client_expect(state->port, "/api/series?window=all", 400,
+                  ERROR("window must be day or hour for a series"));
 }
 
 static void test_refused(void **context)
 {
     const state_t *state = *context;
-    cm_buf_t reply = ask_for(state->port, "POST", "/api/answers", "Content-Length: 0\r\n");
+    cm_buf_t reply = client_ask_for(state->port, "POST", "/api/answers", "Content-Length: 0\r\n");
 
     assert_string_equal(reply.data, "HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\n"
                                     "Content-Type: application/json\r\nCache-Control: no-store\r\n"
                                     "Allow: GET, HEAD\r\n" SECURITY
                                     "Content-Length: 28\r\n\r\n" ERROR("use GET or HEAD"));
     cm_buf_free(&reply);
-    reply = ask_for(state->port, "GET", "/api/answers", "Content-Length: 5\r\n");
-    assert_int_equal(status_of(&reply), 413);
-    assert_string_equal(body_of(&reply), ERROR("a request to this path must not have a body"));
+    reply = client_ask_for(state->port, "GET", "/api/answers", "Content-Length: 5\r\n");
+    assert_int_equal(client_status(&reply), 413);
+    assert_string_equal(client_body(&reply), ERROR("a request to this path must not have a body"));
     cm_buf_free(&reply);
-    expect(
+    client_expect(
         state->port, "/nothing", 404,
         ERROR(
             "this path is unknown; the dashboard is at / and the API at /api/answers, /api/pages, "
             "/api/countries, /api/summary, /api/series, /api/status and /api/live"));
-    expect(
+    client_expect(
         state->port, "/../etc/passwd", 404,
         ERROR(
             "this path is unknown; the dashboard is at / and the API at /api/answers, /api/pages, "
@@ -261,16 +267,18 @@ static void test_long_target(void **context)
     memset(target, 'a', 64 * 1024);
     memcpy(target, "/api/pages?url=", 15);
     target[8192] = '\0';
-    expect(state->port, target, 400,
-           ERROR("url must be a pattern of 1 to 2048 bytes, where * stands for any characters and "
-                 "? for one character"));
+    client_expect(
+        state->port, target, 400,
+        ERROR("url must be a pattern of 1 to 2048 bytes, where * stands for any characters and "
+              "? for one character"));
     target[8192] = 'a';
     target[8193] = '\0';
-    expect(state->port, target, 414, ERROR("the URL of the request is longer than 8192 bytes"));
+    client_expect(state->port, target, 414,
+                  ERROR("the URL of the request is longer than 8192 bytes"));
     target[8193] = 'a';
     target[64 * 1024] = '\0';
-    cm_buf_t reply = ask_for(state->port, "GET", target, "");
-    assert_int_equal(status_of(&reply), 414);
+    cm_buf_t reply = client_ask_for(state->port, "GET", target, "");
+    assert_int_equal(client_status(&reply), 414);
     cm_buf_free(&reply);
     free(target);
 }
@@ -282,10 +290,10 @@ static void test_head(void **context)
                                           "/api/answers?limit=0"};
 
     for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) {
-        cm_buf_t get = ask_for(state->port, "GET", targets[i], "");
-        cm_buf_t head = ask_for(state->port, "HEAD", targets[i], "");
-        assert_string_equal(body_of(&head), "");
-        assert_int_equal(head.len, body_of(&get) - get.data);
+        cm_buf_t get = client_ask_for(state->port, "GET", targets[i], "");
+        cm_buf_t head = client_ask_for(state->port, "HEAD", targets[i], "");
+        assert_string_equal(client_body(&head), "");
+        assert_int_equal(head.len, client_body(&get) - get.data);
         assert_memory_equal(head.data, get.data, head.len);
         cm_buf_free(&get);
         cm_buf_free(&head);
@@ -307,21 +315,21 @@ static void expect_known(uint16_t port, const char *target)
 {
     static const char *const formats[] = {"%s", "W/%s", "\"other\", %s", "*"};
     char tag[64], header[128] = "If-None-Match: ";
-    cm_buf_t reply = ask_for(port, "GET", target, "");
+    cm_buf_t reply = client_ask_for(port, "GET", target, "");
 
     tag_of(&reply, tag);
     cm_buf_free(&reply);
     for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
         int len = 15 + snprintf(header + 15, sizeof header - 15, formats[i], tag);
         snprintf(header + len, sizeof header - (size_t)len, "\r\n");
-        reply = ask_for(port, "GET", target, header);
-        assert_int_equal(status_of(&reply), 304);
-        assert_string_equal(body_of(&reply), "");
+        reply = client_ask_for(port, "GET", target, header);
+        assert_int_equal(client_status(&reply), 304);
+        assert_string_equal(client_body(&reply), "");
         assert_non_null(strstr(reply.data, tag));
         cm_buf_free(&reply);
     }
-    reply = ask_for(port, "GET", target, "If-None-Match: \"other\", \"\"\r\n");
-    assert_int_equal(status_of(&reply), 200);
+    reply = client_ask_for(port, "GET", target, "If-None-Match: \"other\", \"\"\r\n");
+    assert_int_equal(client_status(&reply), 200);
     cm_buf_free(&reply);
 }
 
@@ -349,7 +357,7 @@ static void test_assets(void **context)
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
         const cm_asset_t *asset = cm_asset_find(types[i][0]);
         assert_non_null(asset);
-        cm_buf_t reply = ask_for(state->port, "GET", types[i][0], "");
+        cm_buf_t reply = client_ask_for(state->port, "GET", types[i][0], "");
         cm_buf_t head = CM_BUF_INIT;
         cm_buf_printf(&head,
                       "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: %s\r\n"
@@ -364,7 +372,7 @@ static void test_assets(void **context)
     }
 }
 
-/* The tracker is for the pages of other sites, and is not asked for on each of them. */
+/* The tracker is for pages of other sites, and browsers cache it. */
 static void test_public_asset(void **context)
 {
     const state_t *state = *context;
@@ -376,37 +384,38 @@ static void test_public_asset(void **context)
     options.inbox = cm_inbox_new(1000, cm_collector_done);
     assert_int_equal(cm_collector_new(&options, &collector, &err), 0);
     cm_server_t *server =
-        serve(state->fake, (cm_server_options_t){.collector = collector, .shop = true});
-    cm_buf_t reply = ask_for(cm_server_port(server), "GET", "/clickmill.js", "");
+        serve_fake_start(state->fake, (cm_server_options_t){.collector = collector, .shop = true});
+    cm_buf_t reply = client_ask_for(cm_server_port(server), "GET", "/clickmill.js", "");
 
-    assert_int_equal(status_of(&reply), 200);
+    assert_int_equal(client_status(&reply), 200);
     assert_non_null(strstr(reply.data, "\r\nCross-Origin-Resource-Policy: cross-origin\r\n"));
     assert_null(strstr(reply.data, "same-origin"));
     assert_non_null(strstr(reply.data, "\r\nCache-Control: public, max-age=3600\r\n"));
     assert_non_null(strstr(reply.data, "\r\nX-Content-Type-Options: nosniff\r\n"));
     cm_buf_free(&reply);
-    expect(cm_server_port(server), "/api/status", 200,
-           "{\"synthetic\":false,\"collector\":true,\"shop\":true,\"refused\":{\"requests\":0,"
-           "\"origins\":[],\"others\":0},\"demo\":null}\n");
+    client_expect(
+        cm_server_port(server), "/api/status", 200,
+        "{\"synthetic\":false,\"collector\":true,\"shop\":true,\"refused\":{\"requests\":0,"
+        "\"origins\":[],\"others\":0},\"demo\":null}\n");
     cm_server_stop(server);
     cm_collector_free(collector);
     cm_source_close(cm_inbox_source(options.inbox));
 }
 
-/* What goes with the collector leads nowhere without one. */
+/* The paths of the collector are unknown without one. */
 static void test_without_collector(void **context)
 {
     const state_t *state = *context;
     static const char *const paths[] = {"/clickmill.js", "/snippet", "/snippet/snippet.js",
                                         "/demo",         "/demo/",   "/demo/cart"};
 
-    expect(state->port, "/api/status", 200,
-           "{\"synthetic\":false,\"collector\":false,\"shop\":false,\"refused\":null,"
-           "\"demo\":null}\n");
+    client_expect(state->port, "/api/status", 200,
+                  "{\"synthetic\":false,\"collector\":false,\"shop\":false,\"refused\":null,"
+                  "\"demo\":null}\n");
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
-        cm_buf_t reply = ask_for(state->port, "GET", paths[i], "");
-        if (status_of(&reply) != 404)
-            fail_msg("status %d of %s", status_of(&reply), paths[i]);
+        cm_buf_t reply = client_ask_for(state->port, "GET", paths[i], "");
+        if (client_status(&reply) != 404)
+            fail_msg("status %d of %s", client_status(&reply), paths[i]);
         cm_buf_free(&reply);
     }
 }
@@ -416,7 +425,7 @@ static void expect_coding(uint16_t port, const char *accept, bool gzip)
     char header[128];
 
     snprintf(header, sizeof header, "Accept-Encoding: %s\r\n", accept);
-    cm_buf_t reply = ask_for(port, "GET", "/app.js", header);
+    cm_buf_t reply = client_ask_for(port, "GET", "/app.js", header);
     if ((strstr(reply.data, "\r\nContent-Encoding: gzip\r\n") != NULL) != gzip)
         fail_msg("Accept-Encoding: %s", accept);
     cm_buf_free(&reply);
@@ -426,12 +435,12 @@ static void test_gzip(void **context)
 {
     const state_t *state = *context;
     const cm_asset_t *asset = cm_asset_find("/uplot/uPlot.js");
-    cm_buf_t reply = ask_for(state->port, "GET", asset->path, "Accept-Encoding: gzip\r\n");
+    cm_buf_t reply = client_ask_for(state->port, "GET", asset->path, "Accept-Encoding: gzip\r\n");
     unsigned char *plain = cm_alloc(asset->plain.len + 1);
     z_stream stream = {0};
 
-    stream.next_in = (unsigned char *)(uintptr_t)body_of(&reply);
-    stream.avail_in = (unsigned)(reply.len - (size_t)(body_of(&reply) - reply.data));
+    stream.next_in = (unsigned char *)(uintptr_t)client_body(&reply);
+    stream.avail_in = (unsigned)(reply.len - (size_t)(client_body(&reply) - reply.data));
     stream.next_out = plain;
     stream.avail_out = (unsigned)asset->plain.len + 1;
     assert_int_equal(inflateInit2(&stream, 15 + 16), Z_OK);
@@ -456,11 +465,11 @@ static int status_for_host(uint16_t port, const char *host)
 
     snprintf(request, sizeof request,
              "GET /api/summary HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", host);
-    cm_buf_t reply = ask(port, request);
-    int status = status_of(&reply);
+    cm_buf_t reply = client_ask(port, request);
+    int status = client_status(&reply);
     if (status == 403)
         assert_string_equal(
-            body_of(&reply),
+            client_body(&reply),
             ERROR("this server answers to the names localhost, 127.0.0.1 and "
                   "[::1] only, to keep other web sites out; http.hosts adds names"));
     cm_buf_free(&reply);
@@ -481,13 +490,13 @@ static void test_host(void **context)
     assert_int_equal(status_for_host(state->port, ""), 403);
     assert_int_equal(status_for_host(state->port, "clicks.example.org"), 403);
     cm_server_t *proxied =
-        serve(state->fake, (cm_server_options_t){.hosts = "a, clicks.example.org"});
+        serve_fake_start(state->fake, (cm_server_options_t){.hosts = "a, clicks.example.org"});
     assert_int_equal(status_for_host(cm_server_port(proxied), "clicks.example.org"), 200);
     assert_int_equal(status_for_host(cm_server_port(proxied), "evil.example"), 403);
     cm_server_stop(proxied);
-    /* Whoever opens the server to the network gives it names that it cannot know. */
-    cm_server_t *open =
-        serve(state->fake, (cm_server_options_t){.listen = "0.0.0.0:0", .read_public = true});
+    /* On an address of the network the server has names that it cannot know. */
+    cm_server_t *open = serve_fake_start(
+        state->fake, (cm_server_options_t){.listen = "0.0.0.0:0", .read_public = true});
     assert_int_equal(status_for_host(cm_server_port(open), "any.example"), 200);
     cm_server_stop(open);
 }
@@ -497,13 +506,13 @@ static void test_no_answers_yet(void **context)
     const state_t *state = *context;
 
     state->fake->open_rc = CM_EINPUT;
-    expect(state->port, "/api/answers?window=day", 200, "{\"window\":\"day\"," ABSENT);
+    client_expect(state->port, "/api/answers?window=day", 200, "{\"window\":\"day\"," ABSENT);
     assert_int_equal(state->fake->opened, 0);
     state->fake->open_rc = 0;
     state->fake->updated_at = 0;
-    expect(state->port, "/api/answers?format=csv", 200,
-           "url,country,clicks,unique_user_count,average_time_spent,time_spent_sum,"
-           "time_spent_count,average_time_on_page,entrances,exits\n");
+    client_expect(state->port, "/api/answers?format=csv", 200,
+                  "url,country,clicks,unique_user_count,average_time_spent,time_spent_sum,"
+                  "time_spent_count,average_time_on_page,entrances,exits\n");
     state->fake->updated_at = UPDATED_AT;
     expect_rows(state->port, "/api/pages", "all", 1, (size_t[]){3});
 }
@@ -514,13 +523,13 @@ static void test_index_fails(void **context)
     const state_t *state = *context;
 
     state->fake->open_rc = CM_EVERSION;
-    expect(state->port, "/api/answers", 500, sentence);
+    client_expect(state->port, "/api/answers", 500, sentence);
     state->fake->open_rc = 0;
     state->fake->freshness_rc = CM_ECORRUPT;
-    expect(state->port, "/api/answers", 500, sentence);
+    client_expect(state->port, "/api/answers", 500, sentence);
     state->fake->freshness_rc = 0;
     state->fake->query_rc = CM_ECORRUPT;
-    expect(state->port, "/api/answers", 500, sentence);
+    client_expect(state->port, "/api/answers", 500, sentence);
     state->fake->query_rc = 0;
     assert_int_equal(state->fake->opened, 2);
     assert_int_equal(state->fake->closed, 2);
@@ -535,15 +544,15 @@ static void test_split_request(void **context)
                                   "Connection: close\r\n\r\n";
     const state_t *state = *context;
     cm_buf_t reply = CM_BUF_INIT;
-    int fd = dial(state->port);
+    int fd = client_connect(state->port);
 
     for (size_t i = 0; i + 1 < sizeof request; i++) {
-        say(fd, request + i, 1);
+        client_send(fd, request + i, 1);
         cm_sleep_ms(1);
     }
-    assert_true(hear(fd, &reply, NULL));
-    assert_int_equal(status_of(&reply), 200);
-    assert_string_equal(body_of(&reply), "ok\n");
+    assert_true(client_receive(fd, &reply, NULL));
+    assert_int_equal(client_status(&reply), 200);
+    assert_string_equal(client_body(&reply), "ok\n");
     cm_buf_free(&reply);
     close(fd);
 }
@@ -552,21 +561,21 @@ static void test_one_connection(void **context)
 {
     const state_t *state = *context;
     cm_buf_t replies = CM_BUF_INIT;
-    int fd = dial(state->port);
+    int fd = client_connect(state->port);
 
-    /* Two at once, and one more when the answers are there. */
-    say_text(fd, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
-                 "GET /api/pages HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    assert_true(hear(fd, &replies, FRESH));
+    /* Two at once, and one more when they are answered. */
+    client_send_text(fd, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+                         "GET /api/pages HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_true(client_receive(fd, &replies, FRESH));
     assert_non_null(strstr(replies.data, "\r\n\r\nok\nHTTP/1.1 200 OK\r\n"));
     cm_buf_clear(&replies);
-    say_text(fd, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    assert_true(hear(fd, &replies, "\r\n\r\nok\n"));
+    client_send_text(fd, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_true(client_receive(fd, &replies, "\r\n\r\nok\n"));
     cm_buf_free(&replies);
     close(fd);
 }
 
-/* Every one of them is answered with an error or with nothing, and its connection closed. */
+/* Each of them is answered with an error or not at all, and its connection is closed. */
 static void test_garbage(void **context)
 {
     static const char *const requests[] = {
@@ -577,20 +586,20 @@ static void test_garbage(void **context)
         "GET / HTTP/9.9\r\n\r\n",
     };
     const state_t *state = *context;
-    cm_server_t *server = serve(state->fake, (cm_server_options_t){.idle_seconds = 1});
+    cm_server_t *server = serve_fake_start(state->fake, (cm_server_options_t){.idle_seconds = 1});
     uint16_t port = cm_server_port(server);
 
     for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
-        int fd = dial(port);
-        say_text(fd, requests[i]);
+        int fd = client_connect(port);
+        client_send_text(fd, requests[i]);
         shutdown(fd, SHUT_WR);
         cm_buf_t reply = CM_BUF_INIT;
-        assert_true(hear(fd, &reply, NULL));
-        assert_int_not_equal(status_of(&reply), 200);
+        assert_true(client_receive(fd, &reply, NULL));
+        assert_int_not_equal(client_status(&reply), 200);
         cm_buf_free(&reply);
         close(fd);
     }
-    expect(port, "/healthz", 200, "ok\n");
+    client_expect(port, "/healthz", 200, "ok\n");
     cm_server_stop(server);
 }
 
@@ -609,9 +618,11 @@ static void *run_client(void *context)
 
     for (int i = 0; i < ROUNDS; i++) {
         cm_buf_t reply = CM_BUF_INIT;
-        int fd = dial(client->port);
-        say_text(fd, "GET /api/answers HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-        client->good += hear(fd, &reply, NULL) && strcmp(body_of(&reply), client->body) == 0;
+        int fd = client_connect(client->port);
+        client_send_text(
+            fd, "GET /api/answers HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        client->good +=
+            client_receive(fd, &reply, NULL) && strcmp(client_body(&reply), client->body) == 0;
         cm_buf_free(&reply);
         close(fd);
     }
@@ -640,24 +651,24 @@ static void test_many_clients(void **context)
 static void test_limits(void **context)
 {
     const state_t *state = *context;
-    cm_server_t *server = serve(
+    cm_server_t *server = serve_fake_start(
         state->fake, (cm_server_options_t){.threads = 2, .max_connections = 4, .idle_seconds = 1});
     uint16_t port = cm_server_port(server);
     cm_buf_t nothing = CM_BUF_INIT;
     int fds[20];
 
-    /* All connect, for the kernel takes them; the silent ones are closed to make room. */
+    /* All connect, because the kernel accepts them; the silent ones are closed to make room. */
     for (int i = 0; i < 20; i++) {
-        fds[i] = dial(port);
+        fds[i] = client_connect(port);
         assert_true(fds[i] >= 0);
     }
     test_pace_t pace;
     test_pace_start(&pace);
-    assert_true(hear(fds[0], &nothing, NULL));
+    assert_true(client_receive(fds[0], &nothing, NULL));
     test_pace_took(&pace, 300, 5000);
     for (int i = 0; i < 20; i++)
         close(fds[i]);
-    expect(port, "/healthz", 200, "ok\n");
+    client_expect(port, "/healthz", 200, "ok\n");
     cm_buf_free(&nothing);
     cm_server_stop(server);
     test_pace_end(&pace);
@@ -674,8 +685,8 @@ static void test_port_in_use(void **context)
     snprintf(sentence, sizeof sentence, "port %d of 127.0.0.1 is in use by process %ld (`%.88s",
              state->port, (long)getpid(), program_invocation_name);
     cm_server_options_t options = {
-        .listen = listen, .open_index = fake_open, .open_context = state->fake};
-    assert_int_equal(cm_server_start(&options, &quiet, &second, &err), CM_EBUSY);
+        .listen = listen, .open_index = serve_fake_open, .open_context = state->fake};
+    assert_int_equal(cm_server_start(&options, &serve_fake_log, &second, &err), CM_EBUSY);
     assert_memory_equal(err.text, sentence, strlen(sentence));
     assert_non_null(strstr(err.text, "`); stop it, or choose another port with --listen"));
     assert_null(second);
@@ -719,7 +730,7 @@ static void test_listen(void **context)
     }
 }
 
-/* Without a function that opens, the embedded index of the directory is served. */
+/* Without `open_index` the embedded index of the directory is served. */
 static void test_embedded(void **context)
 {
     cm_server_options_t options = {.listen = "127.0.0.1:0", .data_dir = "/nonexistent/data"};
@@ -727,8 +738,8 @@ static void test_embedded(void **context)
     cm_err_t err;
     (void)context;
 
-    assert_int_equal(cm_server_start(&options, &quiet, &server, &err), 0);
-    expect(cm_server_port(server), "/api/summary", 200, "{\"window\":\"all\"," ABSENT);
+    assert_int_equal(cm_server_start(&options, &serve_fake_log, &server, &err), 0);
+    client_expect(cm_server_port(server), "/api/summary", 200, "{\"window\":\"all\"," ABSENT);
     cm_server_stop(server);
 }
 

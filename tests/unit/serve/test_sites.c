@@ -1,4 +1,4 @@
-/* Whose pages may send: hosts in all forms in which they can be written. */
+/* The sites whose pages may send: hosts in all forms in which they can be written. */
 #include "serve/sites.h"
 
 #include "support.h"
@@ -45,7 +45,7 @@ static void with_ports_and_below(void **state)
     assert_false(allows("*.münchen.de", "https://xn--mnchen-3ya.de"));
     assert_true(allows("https://münchen.de:8443", "https://xn--mnchen-3ya.de:8443"));
     assert_false(allows("https://münchen.de:8443", "http://xn--mnchen-3ya.de:8443"));
-    assert_true(allows("faß.de", "https://xn--fa-hia.de")); /* as browsers have it, not fass.de */
+    assert_true(allows("faß.de", "https://xn--fa-hia.de")); /* as in browsers, not fass.de */
     assert_true(allows("例え.jp", "https://xn--r8jz45g.jp"));
     assert_true(allows("Shop.Example.", "https://shop.example:8443"));
     assert_true(allows("[::1]", "http://[::1]:8080"));
