@@ -1,5 +1,5 @@
 /* clickmill enrich: what the enrichment makes of each line. */
-#include "enrich/enriching.h"
+#include "enrich/options.h"
 
 #include "cmd/commands.h"
 #include "enrich/geo.h"

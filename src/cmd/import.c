@@ -317,9 +317,9 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
         rc = cm_timestamp_format_open(&asked->import.times, &into.times, &app->err);
     if (rc < 0)
         return rc;
-    cm_enriching_open(&into.enriching, &asked->import.enrich, asked->import.all, &app->log);
+    cm_enrich_thread_open(&into.enriching, &asked->import.enrich, asked->import.all, &app->log);
     rc = import_all(app, asked, into, argc, argv);
-    cm_enriching_close(&into.enriching);
+    cm_enrich_thread_close(&into.enriching);
     cm_timestamp_format_close(&into.times);
     return rc;
 }

@@ -12,10 +12,10 @@ typedef struct cm_load_into {
     cm_store_t *store; /* or NULL, then: */
     cm_sink_t *sink;   /* that keeps no positions, and needs a commit only at the end */
     uint8_t visitor_key[CM_VISITOR_KEY];
-    cm_timestamp_format_t times; /* how timestamps of events are read */
-    bool older_keys;             /* of lines of access logs, see source/file/accesslog_builder.h */
-    cm_enriching_t enriching;    /* of access logs; the first of them starts it */
-    int threads;                 /* 0: one per processor */
+    cm_timestamp_format_t times;  /* how timestamps of events are read */
+    bool older_keys;              /* of lines of access logs, see source/file/accesslog_builder.h */
+    cm_enrich_thread_t enriching; /* of access logs; the first of them starts it */
+    int threads;                  /* 0: one per processor */
 } cm_load_into_t;
 
 /* Reads one file into the store or sink and adds what was committed to `account`, or where a sink

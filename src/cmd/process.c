@@ -3,7 +3,7 @@
 #include "cmd/follow.h"
 #include "cmd/process_spark.h"
 #include "cmd/publishing.h"
-#include "enrich/enriching.h"
+#include "enrich/options.h"
 #include "pipeline/upkeep.h"
 #include "pipeline/windows.h"
 #include "store/open.h"

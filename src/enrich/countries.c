@@ -7,8 +7,8 @@ typedef struct country {
     const char *name;
 } country_t;
 
-/* In the order of the codes. Names are the short English ones, as the databases of MaxMind and
- * DB-IP have most of them, so that another database does not split a country in two. */
+/* In order of the codes. The names are the short English ones that MaxMind and DB-IP use for most
+ * countries, so that a change of the database does not split a country in two. */
 static const country_t countries[] = {
     {"AD", "Andorra"},
     {"AE", "United Arab Emirates"},

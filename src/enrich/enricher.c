@@ -11,17 +11,17 @@
 struct cm_enrichment {
     cm_enrich_options_t options;
     cm_ua_rules_t *rules;
-    _Atomic(cm_geo_t *) geo; /* NULL: not opened, or none wanted */
-    pthread_mutex_t lock;    /* for opening it, and for: */
-    uint64_t failed;         /* look-ups that it could not be opened or was broken for */
-    cm_err_t failure;        /* the first of them */
+    _Atomic(cm_geo_t *) geo; /* NULL: not opened, or not wanted */
+    pthread_mutex_t lock;    /* guards opening, and the two members below */
+    uint64_t failed;         /* look-ups that failed: the database is not open, or broken */
+    cm_err_t failure;        /* the first failure */
 };
 
 struct cm_enricher {
     cm_enrichment_t *enrichment;
     cm_ua_parser_t *parser;
-    cm_geo_reader_t *reader; /* NULL: none wanted, or not needed yet */
-    char plain[CM_UA_MAX];   /* an agent without its escapes */
+    cm_geo_reader_t *reader; /* NULL: not wanted, or not needed yet */
+    char plain[CM_UA_MAX];   /* a user agent without its escapes */
 };
 
 cm_enrichment_t *cm_enrichment_new(const cm_enrich_options_t *options)
@@ -86,7 +86,8 @@ void cm_enricher_free(cm_enricher_t *enricher)
     free(enricher);
 }
 
-/* The agent without the escapes of access logs: \" \\ \xHH; others stay. Cut to CM_UA_MAX. */
+/* The user agent without the escapes of access logs, which are \" \\ \xHH; other backslashes stay.
+ * Cut to CM_UA_MAX bytes. */
 static cm_str_t unescape(cm_enricher_t *enricher, cm_str_t agent)
 {
     size_t len = 0;
@@ -116,7 +117,7 @@ static void fill(cm_str_t *field, cm_str_t text, cm_arena_t *arena)
         *field = cm_arena_copy(arena, text);
 }
 
-/* Remembers that a look-up has failed. */
+/* Counts a failed look-up. */
 static void note_failure(cm_enrichment_t *enrichment, const cm_err_t *err)
 {
     pthread_mutex_lock(&enrichment->lock);

@@ -12,11 +12,11 @@
 #include <sys/stat.h>
 
 enum {
-    LOOK_NS = 1000 * 1000 * 1000, /* how often the file is looked at */
-    RECORDS = 4096,               /* that a reader remembers */
+    LOOK_NS = 1000 * 1000 * 1000, /* how often the file is checked */
+    RECORDS = 4096,               /* that a reader caches */
 };
 
-/* What tells one state of a file from another. */
+/* Changes whenever the file is replaced or written. */
 typedef struct file_state {
     dev_t device;
     ino_t inode;
@@ -28,25 +28,25 @@ struct cm_geo {
     char *path; /* NULL: built in */
     const cm_log_t *log;
     _Atomic int64_t looked_ns;
-    atomic_uint generation; /* of `database` */
-    pthread_mutex_t lock;   /* for what follows */
+    atomic_uint generation; /* changes with `database` */
+    pthread_mutex_t lock;   /* guards the members below */
     cm_geo_database_t *database;
-    file_state_t state; /* that was tried last */
+    file_state_t state; /* of the file that was opened last, or failed to */
 };
 
-/* A record of the database, decoded; many addresses share one. */
+/* A decoded record of the database; many addresses share one. */
 typedef struct record {
     uint32_t key;                     /* its offset in the database plus 1; 0: free */
     uint16_t country, city, iso_code; /* lengths */
     uint16_t cap;
-    char *text; /* the three, one behind the other */
+    char *text; /* the three strings, one after the other */
 } record_t;
 
 struct cm_geo_reader {
     cm_geo_t *geo;
     cm_geo_database_t *database;
     unsigned generation;
-    record_t records[RECORDS]; /* each has one place where it may be */
+    record_t records[RECORDS]; /* by hash: a record has one slot where it may be */
 };
 
 /* ---- the database and its file ---- */
@@ -72,7 +72,7 @@ int cm_geo_open(const char *path, const cm_log_t *log, cm_geo_t **geo, cm_err_t 
     cm_geo_database_t *database;
     file_state_t state = {0};
 
-    /* The state first: a change in between is then seen as one. */
+    /* The state is read first, so that a change before the opening is noticed later. */
     if (path != NULL)
         state_of(path, &state);
     int rc = cm_geo_database_open(path, &database, err);
@@ -108,7 +108,7 @@ void cm_geo_refresh(cm_geo_t *geo)
     if (geo->path == NULL)
         return;
     pthread_mutex_lock(&geo->lock);
-    /* A file that is away for a moment is about to come back. */
+    /* A file that is missing is probably being replaced. */
     if (state_of(geo->path, &state) && !same_state(&state, &geo->state)) {
         geo->state = state;
         if (cm_geo_database_open(geo->path, &fresh, &err) == 0) {
@@ -163,7 +163,7 @@ void cm_geo_reader_free(cm_geo_reader_t *reader)
     free(reader);
 }
 
-/* Takes the newest database, where the reader does not have it. */
+/* Changes to the newest database, if the reader does not have it. */
 static MMDB_s *newest(cm_geo_reader_t *reader)
 {
     cm_geo_t *geo = reader->geo;
@@ -183,8 +183,8 @@ static MMDB_s *newest(cm_geo_reader_t *reader)
 
 /* ---- records ---- */
 
-/* The text at a path of keys, empty when there is none. Sets *status, if it is success, to what
- * is wrong with the database. */
+/* The string at a path of keys; empty when there is none. If the database is broken and *status is
+ * success, *status becomes the error. */
 static cm_str_t text_at(MMDB_entry_s *entry, const char *const *path, int *status)
 {
     MMDB_entry_data_s data;
@@ -198,14 +198,14 @@ static cm_str_t text_at(MMDB_entry_s *entry, const char *const *path, int *statu
     return CM_STR("");
 }
 
-/* A text as the contract allows it: not longer, and of UTF-8. */
+/* The string as the contract allows it: cut to the limit, and valid UTF-8. */
 static cm_str_t proper(cm_str_t text)
 {
     text.len = (size_t)cm_utf8_head(text, CM_FIELD_MAX);
     return cm_utf8_valid(text.data, text.len) ? text : CM_STR("");
 }
 
-/* Whether all of the record can be read. Reading parts of it would step over broken ones. */
+/* Whether the whole record can be read. Reading only some parts would not notice broken ones. */
 static int check_record(MMDB_entry_s *entry)
 {
     MMDB_entry_data_list_s *list = NULL;
@@ -215,7 +215,7 @@ static int check_record(MMDB_entry_s *entry)
     return status;
 }
 
-/* Decodes a record as MaxMind and DB-IP lay it out, or a flat one. */
+/* Decodes a record in the layout of MaxMind and DB-IP, or a flat one. */
 static int decode(MMDB_entry_s *entry, cm_geo_place_t *place)
 {
     static const char *const
@@ -285,8 +285,8 @@ typedef union socket_address {
     struct sockaddr_in6 v6;
 } socket_address_t;
 
-/* False for what no database is asked about: a host name and other texts, and addresses that are
- * not of the public network, for which some databases have nonsense. */
+/* False when the database need not be asked: for host names and other text, and for addresses that
+ * are not public, for which some databases have wrong entries. */
 static bool take_public(cm_str_t text, socket_address_t *socket_address)
 {
     cm_address_t address;

@@ -1,12 +1,12 @@
-/* Country and city of an address, from a database in the MaxMind DB format: that of the user's
- * choice, or the one that is built into the program, which knows countries only.
+/* Country and city of an address, from a database in the MaxMind DB format: a file that the user
+ * names, or the database that is built into the program, which has only countries.
  *
- * A cm_geo_t is shared by all threads; it looks at most once a second whether the file has changed
- * and then opens it anew. A cm_geo_reader_t belongs to one thread; it goes on with the database
- * that it has until its next look-up, and the last one to leave a database closes it. A new file
- * that cannot be used is logged, and the old one stays.
+ * A cm_geo_t is shared by all threads. At most once a second it checks whether the file has
+ * changed, and then opens it again. A cm_geo_reader_t belongs to one thread. It uses its database
+ * until its next look-up; a database is closed when no reader uses it any more. When a new file
+ * cannot be used, that is logged and the old database stays in use.
  *
- * Addresses are neither kept nor logged. */
+ * Addresses are neither stored nor logged. */
 #ifndef CM_ENRICH_GEO_H
 #define CM_ENRICH_GEO_H
 
@@ -24,23 +24,24 @@ typedef struct cm_geo_place {
     cm_str_t iso_code; /* "DE" */
 } cm_geo_place_t;
 
-/* Opens the file; NULL is the built-in database. `log` outlives it. CM_EINPUT when the file cannot
- * be read or is no such database. */
+/* Opens the file; NULL is the built-in database. `log` is borrowed. CM_EINPUT when the file cannot
+ * be read or is not such a database. */
 int cm_geo_open(const char *path, const cm_log_t *log, cm_geo_t **geo, cm_err_t *err);
 
-/* After its readers. NULL is allowed. */
+/* To be called after its readers are freed. NULL is allowed. */
 void cm_geo_close(cm_geo_t *geo);
 
 cm_geo_reader_t *cm_geo_reader_new(cm_geo_t *geo);
 void cm_geo_reader_free(cm_geo_reader_t *reader);
 
-/* Where the address is, in any form that base/address.h reads, or the first public one of a list:
- * 1; 0 and an empty place when the database does not say, the address is private (10.0.0.0/8,
- * fc00::/7 and the like), or the text is none. CM_EINPUT and an empty place
- * when the database is broken there. The texts live until the next call with this reader. */
+/* Finds the place of the address, which has any form that base/address.h reads; of a list, the
+ * first public address is used. Returns 1; or 0 and an empty place when the database does not have
+ * it, the address is private (10.0.0.0/8, fc00::/7 and similar), or the text is not an address.
+ * CM_EINPUT and an empty place when that part of the database is broken. The strings live until the
+ * next call with this reader. */
 int cm_geo_find(cm_geo_reader_t *reader, cm_str_t address, cm_geo_place_t *place, cm_err_t *err);
 
-/* Looks now whether the file has changed. */
+/* Checks at once whether the file has changed. Any thread. */
 void cm_geo_refresh(cm_geo_t *geo);
 
 #endif

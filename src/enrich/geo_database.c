@@ -25,7 +25,7 @@ static int write_all(int fd, const char *data, size_t len)
     return 0;
 }
 
-/* The copy is what is read from now on: the original need not stay in memory. */
+/* From now on the copy is read, so the original need not stay in memory. */
 static void let_go_of_original(void)
 {
     const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
@@ -36,7 +36,7 @@ static void let_go_of_original(void)
         madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
-/* The library opens nothing but files: so the bytes become one, in memory only. */
+/* The library opens only files, so the bytes are written to a file in memory. */
 static int open_built_in(MMDB_s *mmdb, cm_err_t *err)
 {
     char path[40];

@@ -1,4 +1,5 @@
-/* One opened database: what geo.c exchanges when the file changes. */
+/* One open database, which geo.c replaces when the file changes. Shared by threads; the last user
+ * frees it. */
 #ifndef CM_ENRICH_GEO_DATABASE_H
 #define CM_ENRICH_GEO_DATABASE_H
 
@@ -9,13 +10,13 @@
 
 typedef struct cm_geo_database {
     MMDB_s mmdb;
-    atomic_int users; /* the last one to leave frees it */
+    atomic_int users;
 } cm_geo_database_t;
 
-/* Opens a file, or with NULL the built-in one. It has one user. CM_EINPUT. */
+/* Opens a file, or the built-in database when `path` is NULL. It has one user then. CM_EINPUT. */
 int cm_geo_database_open(const char *path, cm_geo_database_t **database, cm_err_t *err);
 
-/* One user less; NULL is allowed. */
+/* Removes a user; frees the database when it was the last. NULL is allowed. */
 void cm_geo_database_leave(cm_geo_database_t *database);
 
 #endif

@@ -7,13 +7,13 @@
 #include <xxhash.h>
 
 enum {
-    WAYS = 4, /* places where an agent may be remembered */
+    WAYS = 4, /* entries of a set, where a user agent may be cached */
     SETS = CM_UA_CACHE / WAYS,
     LONG_SETS = CM_UA_CACHE_LONG / WAYS,
-    TEXTS = 12, /* of a cm_ua_t */
+    STRINGS = 12, /* of a cm_ua_t */
 };
 
-/* What is remembered of an agent: one piece of memory with all its texts. */
+/* A cached user agent and its result, in one piece of memory with all strings. */
 typedef struct seen {
     cm_ua_t ua;
     uint32_t len; /* of the agent */
@@ -21,18 +21,20 @@ typedef struct seen {
     char text[];  /* the agent, then the parts */
 } seen_t;
 
-/* The places of a set, the one used last first: what has not been used longest goes. */
+/* A set of the cache, the most recently used entry first; the least recently used one is replaced.
+ */
 typedef struct set {
-    uint32_t tags[WAYS]; /* a part of the hash: spares most of the comparisons that would fail */
+    uint32_t tags[WAYS]; /* a part of the hash: avoids most comparisons that would fail */
     seen_t *seen[WAYS];
 } set_t;
 
 struct cm_ua_parser {
     cm_ua_matcher_t *matcher;
-    uint64_t seed; /* secret, so that nobody can write agents that all fall into one set */
+    uint64_t seed; /* secret, so that no client can choose user agents that all use one set */
     cm_ua_t ua;    /* of cm_ua_parse() */
     set_t sets[SETS];
-    set_t long_sets[LONG_SETS]; /* apart, so that long agents put no usual one out */
+    set_t
+        long_sets[LONG_SETS]; /* of their own, so that long user agents do not replace usual ones */
 };
 
 cm_ua_parser_t *cm_ua_parser_new(cm_ua_rules_t *rules)
@@ -40,7 +42,7 @@ cm_ua_parser_t *cm_ua_parser_new(cm_ua_rules_t *rules)
     cm_ua_parser_t *parser = cm_alloc_zero(1, sizeof *parser);
 
     parser->matcher = cm_ua_matcher_new(rules);
-    /* Without random bytes the cache is as right as ever. */
+    /* Without random bytes the cache is still correct. */
     if (getrandom(&parser->seed, sizeof parser->seed, 0) != sizeof parser->seed)
         parser->seed = (uintptr_t)parser;
     return parser;
@@ -64,7 +66,7 @@ void cm_ua_parser_free(cm_ua_parser_t *parser)
     free(parser);
 }
 
-/* What is looked at. */
+/* The part of the user agent that is used. */
 static cm_str_t cut(cm_str_t agent)
 {
     if (agent.len > CM_UA_MAX)
@@ -81,28 +83,28 @@ const cm_ua_t *cm_ua_parse(cm_ua_parser_t *parser, cm_str_t agent)
     return &parser->ua;
 }
 
-/* All texts of the result, so that they can be handled alike. */
-static void list_texts(cm_ua_t *ua, cm_str_t *texts[TEXTS])
+/* Lists all strings of the result, so that one loop can handle them. */
+static void list_strings(cm_ua_t *ua, cm_str_t *strings[STRINGS])
 {
-    cm_str_t *const all[TEXTS] = {
+    cm_str_t *const all[STRINGS] = {
         &ua->browser.family, &ua->browser.major, &ua->browser.minor, &ua->browser.patch,
         &ua->os.family,      &ua->os.major,      &ua->os.minor,      &ua->os.patch,
         &ua->os.patch_minor, &ua->device.family, &ua->device.brand,  &ua->device.model,
     };
-    memcpy(texts, all, sizeof all);
+    memcpy(strings, all, sizeof all);
 }
 
-/* Remembers what the agent tells in the piece `old`, if it is large enough, or in a new one. */
+/* Stores the result in the piece `old` if it has a fitting size, otherwise in a new one. */
 static seen_t *remember(seen_t *old, cm_str_t agent, const cm_ua_t *ua)
 {
-    cm_str_t *texts[TEXTS];
+    cm_str_t *strings[STRINGS];
     cm_ua_t copy = *ua;
     size_t need = agent.len;
     seen_t *seen = old;
 
-    list_texts(&copy, texts);
-    for (int i = 0; i < TEXTS; i++)
-        need += texts[i]->len;
+    list_strings(&copy, strings);
+    for (int i = 0; i < STRINGS; i++)
+        need += strings[i]->len;
     if (seen == NULL || seen->cap < need || seen->cap > 4 * need + 64) {
         free(old);
         seen = cm_alloc(sizeof *seen + need);
@@ -112,16 +114,16 @@ static seen_t *remember(seen_t *old, cm_str_t agent, const cm_ua_t *ua)
     char *at = seen->text;
     memcpy(at, agent.data, agent.len);
     at += agent.len;
-    for (int i = 0; i < TEXTS; i++) {
-        memcpy(at, texts[i]->data, texts[i]->len);
-        texts[i]->data = at;
-        at += texts[i]->len;
+    for (int i = 0; i < STRINGS; i++) {
+        memcpy(at, strings[i]->data, strings[i]->len);
+        strings[i]->data = at;
+        at += strings[i]->len;
     }
     seen->ua = copy;
     return seen;
 }
 
-/* Moves what is at `way` to the first place. */
+/* Moves the entry at `way` to the front. */
 static void bring_forward(set_t *set, int way)
 {
     uint32_t tag = set->tags[way];

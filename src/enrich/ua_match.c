@@ -9,15 +9,16 @@
 #include <stdlib.h>
 
 enum {
-    GROUPS = 32,             /* groups whose places are kept */
+    GROUPS = 32,             /* groups of a pattern that are stored */
     PARTS = 12,              /* of all kinds together */
-    STEPS = 20000,           /* PCRE2's match limit; the vectors of uap-core need a tenth */
+    STEPS = 20000,           /* PCRE2's match limit; uap-core's test vectors need a tenth */
     STACK_START = 32 * 1024, /* of compiled patterns */
     STACK_LIMIT = 256 * 1024,
     FIRST_NON_ASCII = 0x80,
 };
 
-/* Patterns by mode: most agents are ASCII, for which matching bytes is the same and faster. */
+/* Modes of matching: most user agents are ASCII; for these, matching bytes gives the same result
+ * and is faster. */
 typedef enum mode { BYTES, UTF8, MODES } ua_mode_t;
 
 typedef _Atomic(pcre2_code *) code_t;
@@ -32,12 +33,12 @@ struct cm_ua_matcher {
     pcre2_match_context *context;
     pcre2_jit_stack *stack;
     uint8_t holds[CM_UA_CLAUSES];
-    uint16_t bots[CM_UA_CLAUSES]; /* those of its clauses that ask for rules of bots */
+    uint16_t bots[CM_UA_CLAUSES]; /* clauses that hold and have rules of bots */
     int bot_count;
     char texts[PARTS][CM_FIELD_MAX];
     bool try_all;
     int used;   /* of texts */
-    int groups; /* that the last match has set, the whole match among them */
+    int groups; /* that the last match has set, including group 0, the whole match */
 };
 
 cm_ua_rules_t *cm_ua_rules_new(void)
@@ -68,7 +69,7 @@ cm_ua_matcher_t *cm_ua_matcher_new(cm_ua_rules_t *rules)
     matcher->rules = rules;
     matcher->data = pcre2_match_data_create(GROUPS, NULL);
     matcher->context = pcre2_match_context_create(NULL);
-    /* NULL where there is no compiler for this machine: then none is needed. */
+    /* NULL when PCRE2 has no compiler for this machine; then no stack is needed. */
     matcher->stack = pcre2_jit_stack_create(STACK_START, STACK_LIMIT, NULL);
     if (matcher->data == NULL || matcher->context == NULL)
         cm_out_of_memory();
@@ -93,7 +94,7 @@ void cm_ua_matcher_try_all(cm_ua_matcher_t *matcher)
     matcher->try_all = true;
 }
 
-/* The compiled pattern. Two threads may compile the same one; the first to be done is kept. */
+/* The compiled pattern. Two threads may compile the same one; the first that finishes is kept. */
 static const pcre2_code *compiled(cm_ua_rules_t *rules, ua_mode_t mode, int rule)
 {
     code_t *place = &rules->codes[mode][rule];
@@ -107,9 +108,9 @@ static const pcre2_code *compiled(cm_ua_rules_t *rules, ua_mode_t mode, int rule
                          (cm_ua_rules[rule].caseless ? PCRE2_CASELESS : 0) |
                              (mode == UTF8 ? PCRE2_UTF | PCRE2_MATCH_INVALID_UTF : 0),
                          &error, &offset, NULL);
-    if (code == NULL) /* a test compiles them all */
+    if (code == NULL) /* cannot happen: a test compiles all patterns */
         return NULL;
-    pcre2_jit_compile(code, PCRE2_JIT_COMPLETE); /* where it cannot, patterns are interpreted */
+    pcre2_jit_compile(code, PCRE2_JIT_COMPLETE); /* if that fails, the pattern is interpreted */
     if (atomic_compare_exchange_strong_explicit(place, &other, code, memory_order_acq_rel,
                                                 memory_order_acquire))
         return code;
@@ -138,8 +139,8 @@ static inline uint32_t step(uint32_t state, uint8_t class)
     return cm_ua_next[cm_ua_base[state] + class];
 }
 
-/* Two characters outside ASCII that are the same as a letter where case does not count: U+017F is
- * an s, U+212A a k. Their last byte stands for them here. */
+/* Two characters outside ASCII are equal to a letter when case is ignored: U+017F to s, U+212A to
+ * k. Here their last byte is read as that letter. */
 static uint8_t class_of(cm_str_t agent, size_t i)
 {
     const uint8_t *at = (const uint8_t *)agent.data + i;
@@ -151,7 +152,7 @@ static uint8_t class_of(cm_str_t agent, size_t i)
     return cm_ua_classes[*at];
 }
 
-/* True for the bytes before the last one of those two characters: they must not end the word. */
+/* True for the other bytes of those two characters, which must not end the word. */
 static bool is_silent(cm_str_t agent, size_t i)
 {
     const uint8_t *at = (const uint8_t *)agent.data + i;
@@ -162,7 +163,7 @@ static bool is_silent(cm_str_t agent, size_t i)
            (at[0] == 0x84 && left >= 2 && at[1] == 0xAA && i >= 1 && at[-1] == 0xE2);
 }
 
-/* Marks the clauses that hold. Returns how the agent is to be matched. */
+/* Marks the clauses that hold. Returns the mode for matching the user agent. */
 static ua_mode_t scan(cm_ua_matcher_t *matcher, cm_str_t agent)
 {
     uint32_t state = step(0, cm_ua_start);
@@ -203,11 +204,11 @@ static bool matches(cm_ua_matcher_t *matcher, int rule, ua_mode_t mode, cm_str_t
         return false;
     matcher->groups =
         pcre2_match(code, (PCRE2_SPTR)agent.data, agent.len, 0, 0, matcher->data, matcher->context);
-    /* Negative: no match, or more steps or stack than it may have. */
+    /* Negative: no match, or more steps or stack than allowed. */
     return matcher->groups > 0;
 }
 
-/* The first rule of the kind that matches, NULL when none does. */
+/* The first rule of the kind that matches; NULL when none does. */
 static const cm_ua_rule_t *first_match(cm_ua_matcher_t *matcher, int kind, ua_mode_t mode,
                                        cm_str_t agent)
 {
@@ -243,7 +244,7 @@ static cm_str_t group(const cm_ua_matcher_t *matcher, cm_str_t agent, int number
     return (cm_str_t){agent.data + places[2 * number], places[2 * number + 1] - places[2 * number]};
 }
 
-/* Adds to one of the matcher's texts; false when it is full. */
+/* Appends to one of the matcher's strings; false when it is full. */
 static bool add(char *text, size_t *len, cm_str_t more)
 {
     size_t room = CM_FIELD_MAX - *len;
@@ -254,7 +255,7 @@ static bool add(char *text, size_t *len, cm_str_t more)
     return part == more.len;
 }
 
-/* Fills the template from the groups, into one of the matcher's texts. */
+/* Fills the template from the groups, in one of the matcher's strings. */
 static cm_str_t fill(cm_ua_matcher_t *matcher, const char *template, cm_str_t agent)
 {
     char *text = matcher->texts[matcher->used++];
@@ -270,8 +271,8 @@ static cm_str_t fill(cm_ua_matcher_t *matcher, const char *template, cm_str_t ag
     return (cm_str_t){text, len};
 }
 
-/* Texts of a browser stay as they are, those of the others lose white space at their ends: so the
- * reference implementation does it. */
+/* Parts of a browser stay as they are; those of system and device lose white space at both ends.
+ * The reference implementation does the same. */
 static void find_parts(cm_ua_matcher_t *matcher, int kind, ua_mode_t mode, cm_str_t agent,
                        cm_str_t *parts, int count)
 {

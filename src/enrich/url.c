@@ -3,7 +3,7 @@
 #include "event/event.h"
 
 enum {
-    GROWTH = 3, /* bytes that one may become: %XX */
+    GROWTH = 3, /* one byte may become three: %XX */
     FIRST_NON_ASCII = 0x80,
 };
 
@@ -13,13 +13,13 @@ static bool is_unreserved(uint8_t c)
            c == '.' || c == '_' || c == '~';
 }
 
-/* True for bytes that may have to be spelled otherwise. */
+/* True for bytes that may need another spelling. */
 static bool is_spelled(uint8_t c)
 {
     return c >= FIRST_NON_ASCII || c == '%' || c == '\\';
 }
 
-/* Up to the first `end`, or all of it. */
+/* The text before the first `end`, or all of it. */
 static cm_str_t before(cm_str_t text, char end)
 {
     const char *at = text.len > 0 ? memchr(text.data, end, text.len) : NULL;
@@ -34,7 +34,7 @@ static cm_str_t from(cm_str_t text, size_t at)
 
 /* ---- the spelling ---- */
 
-/* The byte that two hexadecimal digits at `at` stand for, -1 when there are none. */
+/* The byte of the two hexadecimal digits at `at`; -1 when there are none. */
 static int hex_byte(cm_str_t text, size_t at)
 {
     if (at + 2 > text.len || cm_hex_digit(text.data[at]) < 0 || cm_hex_digit(text.data[at + 1]) < 0)
@@ -42,7 +42,7 @@ static int hex_byte(cm_str_t text, size_t at)
     return cm_hex_digit(text.data[at]) << 4 | cm_hex_digit(text.data[at + 1]);
 }
 
-/* Reads one that is_spelled(); returns the number of bytes it takes, and the byte it is. */
+/* Reads one byte for which is_spelled() is true: sets `byte` to its meaning, returns its length. */
 static size_t read_spelled(cm_str_t text, size_t at, uint8_t *byte)
 {
     char next = at + 1 < text.len ? text.data[at + 1] : '\0';
@@ -63,7 +63,7 @@ static size_t read_spelled(cm_str_t text, size_t at, uint8_t *byte)
     return len;
 }
 
-/* Writes it in the one spelling; returns the number of bytes. */
+/* Writes the byte in its only spelling; returns the number of bytes. */
 static size_t spell(cm_str_t text, char *out)
 {
     static const char digits[] = "0123456789ABCDEF";
@@ -89,7 +89,7 @@ static size_t spell(cm_str_t text, char *out)
 
 /* ---- sessions in the path ---- */
 
-/* How long a session is that begins with this ';', 0: it is none. */
+/* The length of the session id that begins with this ';'; 0 when it is none. */
 static size_t path_parameter(cm_str_t rest)
 {
     size_t end = 1;
@@ -99,8 +99,8 @@ static size_t path_parameter(cm_str_t rest)
     return cm_url_is_session(before((cm_str_t){rest.data + 1, end - 1}, '=')) ? end : 0;
 }
 
-/* How long a segment is that ASP.NET keeps a session in, with the '/' before it: /(S(...)), where
- * other letters may stand beside the S. 0: it is none. */
+/* The length of the segment in which ASP.NET keeps a session id, with the '/' before it: /(S(...)),
+ * where other letters may precede or follow the S. 0 when it is none. */
 static size_t aspnet_segment(cm_str_t rest)
 {
     size_t at = 2;
@@ -119,7 +119,7 @@ static size_t aspnet_segment(cm_str_t rest)
     return whole && (at + 1 == rest.len || rest.data[at + 1] == '/') ? at + 1 : 0;
 }
 
-/* Takes the sessions out, in place; returns the length. */
+/* Removes the session ids in place; returns the length. */
 static size_t drop_sessions(char *path, size_t size)
 {
     cm_str_t text = {path, size};
@@ -135,7 +135,7 @@ static size_t drop_sessions(char *path, size_t size)
             path[len++] = path[at++];
         at += session;
     }
-    if (len == 0 && size > 0) /* it was nothing but a session */
+    if (len == 0 && size > 0) /* it was only a session id */
         path[len++] = '/';
     return len;
 }
@@ -157,7 +157,7 @@ static bool goes(cm_str_t parameter)
     return cm_url_is_campaign(name) || cm_url_is_session(name);
 }
 
-/* Copies the parameters that stay to `out`, which may be where they are; returns the number of
+/* Copies the parameters that stay to `out`, which may be the same memory; returns the number of
  * bytes. */
 static size_t keep_parameters(cm_str_t query, char *out)
 {
@@ -191,7 +191,7 @@ static bool query_stays(cm_str_t query)
     }
 }
 
-/* ---- all of it ---- */
+/* ---- the whole URL ---- */
 
 /* The length of scheme and host, which stay as they are. */
 static size_t origin_of(cm_str_t url)
@@ -208,7 +208,7 @@ static size_t origin_of(cm_str_t url)
     return at;
 }
 
-/* Whether path or query need another spelling, or the path may hold a session. */
+/* Whether path or query need another spelling, or the path may have a session id. */
 static bool has_work(cm_str_t path, cm_str_t query)
 {
     bool work = false;
@@ -239,7 +239,7 @@ static cm_str_t clean_all(cm_str_t url, size_t origin, cm_str_t path, cm_str_t q
 }
 
 /* Whether nothing in the URL can change: it has no query, no fragment, and nothing that has_work()
- * looks for. Most URLs of pages are so, and one pass over them is all. */
+ * searches. That is true for most URLs of pages, for which this is the only pass. */
 static bool is_clean(cm_str_t url)
 {
     static const bool works[FIRST_NON_ASCII] = {

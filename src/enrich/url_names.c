@@ -2,13 +2,13 @@
 
 enum { LETTERS = 26 };
 
-/* What a name begins with. */
+/* The beginnings of names. */
 static const char *const campaign_prefixes[] = {"utm_", "mtm_", "hsa_", "piwik_", "matomo_", NULL};
 static const char *const session_prefixes[] = {"aspsessionid", "jservsession", NULL};
 
-/* Names by their first letter, behind the last letter those that begin with '_'; a blank before and
- * behind each. From the registry of tracking parameters, Matomo's defaults, and the manuals of
- * those who add them. */
+/* Names by their first letter, and after the last letter those that begin with '_'; each with a
+ * space before and after it. They come from the registry of tracking parameters, Matomo's defaults,
+ * and the manuals of the services that add them. */
 static const char *const campaigns[LETTERS + 1] = {
     [LETTERS] = " __hsfp __hssc __hstc __s _branch_match_id _branch_referrer "
                 "_bta_c _bta_tid _ga _gac _gl _hsenc _hsmi _ke _kx _openstat "
@@ -50,7 +50,8 @@ static const char *const campaigns[LETTERS + 1] = {
     ['z' - 'a'] = " zanpid ",
 };
 
-/* Sessions, by Matomo's defaults and the platforms that write them into URLs, and keys to them. */
+/* Session ids and keys to sessions, from Matomo's defaults and from the platforms that write them
+ * into URLs. */
 static const char *const sessions[LETTERS + 1] = {
     ['a' - 'a'] = " asp.net_sessionid ",
     ['b' - 'a'] = " bv_sessionid ",

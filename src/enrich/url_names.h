@@ -1,4 +1,4 @@
-/* Parameters of URLs that say nothing about the page. Constants. */
+/* Names of URL parameters that are not about the page. Pure functions. */
 #ifndef CM_ENRICH_URL_NAMES_H
 #define CM_ENRICH_URL_NAMES_H
 

@@ -40,7 +40,7 @@ int cm_intake_init(cm_intake_t *intake, const cm_pipeline_env_t *env, const char
     *intake = (cm_intake_t){.env = *env,
                             .store_waiter = {wait_for_store, intake},
                             .dead_waiter = {wait_for_dead, intake}};
-    return cm_enriching_open_geoip(&intake->enriching, geoip, env->log, err);
+    return cm_enrich_thread_open_geoip(&intake->enriching, geoip, env->log, err);
 }
 
 /* ---- opening ---- */
@@ -126,5 +126,5 @@ void cm_intake_close(cm_intake_t *intake)
 {
     cm_sink_close(intake->divert);
     cm_sink_close(intake->dead);
-    cm_enriching_close(&intake->enriching);
+    cm_enrich_thread_close(&intake->enriching);
 }

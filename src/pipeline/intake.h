@@ -6,7 +6,7 @@
 #ifndef CM_PIPELINE_INTAKE_H
 #define CM_PIPELINE_INTAKE_H
 
-#include "enrich/enriching.h"
+#include "enrich/options.h"
 #include "pipeline/driver.h"
 #include "source/kafka/source.h"
 #include "store/store.h"
@@ -33,7 +33,7 @@ typedef struct cm_intake {
     cm_driver_t *driver;                      /* shows its status during a wait; NULL: none yet */
     /* the intake's own */
     cm_waiter_t dead_waiter;
-    cm_enriching_t enriching;
+    cm_enrich_thread_t enriching;
     cm_sink_t *dead, *divert;
     int64_t stop_ns; /* when a wait first saw that the pipeline is told to stop */
     cm_err_t *err;   /* of the open that is at work */

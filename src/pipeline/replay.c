@@ -14,7 +14,7 @@ typedef struct replay {
     /* What is made of the visitors in lines of access logs. */
     uint8_t key[CM_VISITOR_KEY];
     bool older_keys;
-    cm_enriching_t enriching;
+    cm_enrich_thread_t enriching;
     cm_timestamp_format_t times;
     /* A file without a name: messages are read from it as `import` reads files. */
     int fd;
@@ -217,7 +217,7 @@ int cm_replay(const cm_pipeline_env_t *env, cm_replay_place_t *place,
     replay_t replay = {
         .env = env, .place = place, .options = options, .account = account, .err = err, .fd = -1};
 
-    cm_enriching_open(&replay.enriching, &files->enrich, files->all, env->log);
+    cm_enrich_thread_open(&replay.enriching, &files->enrich, files->all, env->log);
     int rc = cm_timestamp_format_open(&files->times, &replay.times, err);
     if (rc == 0)
         rc = cm_enrichment_start(replay.enriching.enrichment, err);
@@ -229,7 +229,7 @@ int cm_replay(const cm_pipeline_env_t *env, cm_replay_place_t *place,
         rc = replay_letters(&replay);
     if (replay.fd >= 0)
         close(replay.fd);
-    cm_enriching_close(&replay.enriching);
+    cm_enrich_thread_close(&replay.enriching);
     cm_timestamp_format_close(&replay.times);
     return rc;
 }

@@ -210,7 +210,7 @@ int cm_collecting_open(cm_collecting_t *collecting, const cm_pipeline_env_t *env
     collecting->pipeline.commit_context = collecting;
     pthread_mutex_init(&collecting->lock, NULL);
     raise_file_limit(collecting);
-    cm_enriching_open(&collecting->enriching, &given->enrich, false, env->log);
+    cm_enrich_thread_open(&collecting->enriching, &given->enrich, false, env->log);
     collecting->shared.enrichment = collecting->enriching.enrichment;
     collecting->shared.clock = env->clock;
     collecting->shared.copies = cm_resent_new();
@@ -387,7 +387,7 @@ void cm_collecting_close(cm_collecting_t *collecting)
     cm_daily_key_close(collecting->shared.daily);
     cm_resent_free(collecting->shared.copies);
     explicit_bzero(collecting->shared.address_key, sizeof collecting->shared.address_key);
-    cm_enriching_close(&collecting->enriching);
+    cm_enrich_thread_close(&collecting->enriching);
     free_secrets(collecting);
     cm_pipeline_free(&collecting->pipeline);
     pthread_mutex_destroy(&collecting->lock);

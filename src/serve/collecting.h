@@ -5,7 +5,7 @@
 #ifndef CM_SERVE_COLLECTING_H
 #define CM_SERVE_COLLECTING_H
 
-#include "enrich/enriching.h"
+#include "enrich/options.h"
 #include "pipeline/pipeline.h"
 #include "serve/credentials.h"
 #include "store/store.h"
@@ -21,7 +21,7 @@ typedef struct cm_collecting {
     const char *data_dir;
     const cm_collect_given_t *given; /* NULL: not open */
     cm_pipeline_t pipeline;          /* from the inbox; its `failed` was refused to its senders */
-    cm_enriching_t enriching;
+    cm_enrich_thread_t enriching;
     cm_posted_shared_t shared;
     cm_inbox_t *inbox;
     cm_collector_t *collector;

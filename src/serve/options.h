@@ -3,7 +3,7 @@
 #define CM_SERVE_OPTIONS_H
 
 #include "base/options.h"
-#include "enrich/enriching.h"
+#include "enrich/options.h"
 
 typedef struct cm_reading_given {
     const char *token, *password;
@@ -28,7 +28,7 @@ typedef struct cm_collect_given {
     int64_t max_body, body_timeout, max_connections, idle, queue, spool, drain, max_store;
     int64_t rate_limit, rate_events, rate_bytes;
     cm_tls_given_t tls;
-    cm_enrich_given_t enrich;
+    cm_enrich_settings_t enrich;
     /* no options of the collector's: */
     bool demo; /* take the clicks of the demo shop alone */
     bool shop; /* the demo shop is there */

@@ -2,7 +2,7 @@
 #ifndef CM_SOURCE_FILE_OPTIONS_H
 #define CM_SOURCE_FILE_OPTIONS_H
 
-#include "enrich/enriching.h"
+#include "enrich/options.h"
 #include "event/timestamp_options.h"
 #include "source/file/file.h"
 #include "source/visitor.h"
@@ -12,7 +12,7 @@ typedef struct cm_file_given {
     bool all;
     const char *site;
     cm_timestamp_options_t times;
-    cm_enrich_given_t enrich;
+    cm_enrich_settings_t enrich;
 } cm_file_given_t;
 
 /* For a cm_file_given_t. */

@@ -1,4 +1,4 @@
-#include "enrich/enriching.h"
+#include "enrich/options.h"
 
 const cm_option_t cm_enrich_geoip_option[] = {
     {.name = "geoip",
@@ -13,11 +13,11 @@ const cm_option_t cm_enrich_geoip_option[] = {
 const cm_option_t cm_enrich_option_rows[] = {
     {.name = "geoip",
      .type = CM_OPT_ROWS,
-     .offset = offsetof(cm_enrich_given_t, geoip),
+     .offset = offsetof(cm_enrich_settings_t, geoip),
      .rows = cm_enrich_geoip_option},
     {.name = "bots",
      .type = CM_OPT_CHOICE,
-     .offset = offsetof(cm_enrich_given_t, bots),
+     .offset = offsetof(cm_enrich_settings_t, bots),
      .arg = "WHAT",
      .def = "auto",
      .choices = "auto|keep|drop",
@@ -25,13 +25,13 @@ const cm_option_t cm_enrich_option_rows[] = {
      .help = "visits of programs; auto drops them, but keeps them with --all"},
     {.name = "clean-urls",
      .type = CM_OPT_FLAG,
-     .offset = offsetof(cm_enrich_given_t, clean_urls),
+     .offset = offsetof(cm_enrich_settings_t, clean_urls),
      .def = "true",
      .key = "enrich.clean_urls",
      .help = "take fragments and campaign parameters (utm_source, gclid, ...) out of URLs"},
     {.name = "url-query",
      .type = CM_OPT_CHOICE,
-     .offset = offsetof(cm_enrich_given_t, url_query),
+     .offset = offsetof(cm_enrich_settings_t, url_query),
      .arg = "WHAT",
      .def = "keep",
      .choices = "keep|drop",
@@ -40,8 +40,8 @@ const cm_option_t cm_enrich_option_rows[] = {
     {.name = NULL},
 };
 
-void cm_enriching_open(cm_enriching_t *enriching, const cm_enrich_given_t *given, bool all,
-                       const cm_log_t *log)
+void cm_enrich_thread_open(cm_enrich_thread_t *enriching, const cm_enrich_settings_t *given,
+                           bool all, const cm_log_t *log)
 {
     const cm_enrich_options_t wanted = {
         .geoip = given->geoip,
@@ -56,14 +56,14 @@ void cm_enriching_open(cm_enriching_t *enriching, const cm_enrich_given_t *given
     enriching->variant = cm_enrich_variant(&wanted);
 }
 
-int cm_enriching_open_geoip(cm_enriching_t *enriching, const char *geoip, const cm_log_t *log,
-                            cm_err_t *err)
+int cm_enrich_thread_open_geoip(cm_enrich_thread_t *enriching, const char *geoip,
+                                const cm_log_t *log, cm_err_t *err)
 {
-    cm_enriching_open(enriching, &(cm_enrich_given_t){.geoip = geoip}, true, log);
+    cm_enrich_thread_open(enriching, &(cm_enrich_settings_t){.geoip = geoip}, true, log);
     return geoip != NULL ? cm_enrichment_start(enriching->enrichment, err) : 0;
 }
 
-void cm_enriching_close(cm_enriching_t *enriching)
+void cm_enrich_thread_close(cm_enrich_thread_t *enriching)
 {
     cm_enricher_free(enriching->enricher);
     cm_enrichment_free(enriching->enrichment);
