@@ -154,8 +154,8 @@ class Bench:
 
     def process_round(self, work, reference):
         events.warm(self.path("store", "clickmill.db"))
-        anew = ["--rebuild"] if work == "process" else []
-        ours = self.clickmill(*PROCESS, *anew)
+        rebuild = ["--rebuild"] if work == "process" else []
+        ours = self.clickmill(*PROCESS, *rebuild)
         events.warm(self.path("plain.db"))
         theirs = self.peer("duckdb", "process", database=self.path("plain.db"),
                            answers=self.path("peer.csv"))
@@ -189,7 +189,7 @@ class Bench:
             self.record(data, "direct", engine, took)
 
     def little_memory(self):
-        """Everything anew from the store, with memory in plenty and with little."""
+        """All answers again from the store, with much memory and with little."""
         little = "%dm" % max(16, self.size * 6 // 1000000)
         for _ in range(self.runs):
             for work, memory in (("rebuild", "1g"), ("rebuild-" + little, little)):
@@ -339,7 +339,7 @@ def check_build():
         fail("there is no build of clickmill (%s); use `make bench`" % reason)
     if options["optimization"] in ("0", "g") or options["b_sanitize"] not in ("none", []):
         fail("%s is built for debugging (optimization=%s, b_sanitize=%s); `make clean bench` builds "
-             "it anew" % (BUILD, options["optimization"], options["b_sanitize"]))
+             "it again" % (BUILD, options["optimization"], options["b_sanitize"]))
 
 
 def install_peers(venv):

@@ -255,7 +255,7 @@ class Bench:
             answers.shapes(number)
 
     def warm_up(self):
-        """Java compiles what is used often: nobody's first run shall pay for all."""
+        """Java compiles what is used often: no engine's first run must pay for all."""
         self.say("warming the servers up")
         size, self.size = self.size, 200000
         self.bare("write")

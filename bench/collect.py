@@ -95,7 +95,7 @@ def free_port():
 
 
 def answered(port):
-    """Whether somebody answers a GET there."""
+    """Whether a server answers a GET there."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
             connection.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")

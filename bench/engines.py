@@ -58,7 +58,7 @@ def duckdb_open(options, path=":memory:"):
     watch = Stopwatch()
     database = duckdb.connect(path, config={
         "threads": int(options["threads"]), "temp_directory": options["temp"],
-        # Faster, and less memory: nobody asks for the order of the events.
+        # Faster, and less memory: the order of the events is not needed.
         "preserve_insertion_order": False})
     return database, watch
 

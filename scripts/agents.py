@@ -6,7 +6,7 @@ usage: agents.py OUTPUT REGEXES_YAML CRAWLERS_JSON BOTS_TXT CRAWLERS_TXT
 
 Bots are known by the patterns of crawler-user-agents (CRAWLERS_JSON), some of them narrowed by
 CRAWLERS_TXT, and by our own rules (BOTS_TXT). A rule that cannot match what it was made for ends this
-program: each of ours stands beside an example, and a narrowed pattern still matches its instances.
+program: each of ours has an example, and a narrowed pattern still matches its instances.
 
 Trying thousands of regular expressions on each user agent is slow. So for each of them this program
 finds up to three *clauses*: sets of literal texts, of which at least one must occur in whatever the
@@ -32,7 +32,7 @@ except ImportError:  # before Python 3.11
 CLAUSES = 3  # of a rule; more save nothing
 CROSS = 24  # alternatives that a run of characters may have
 UNION = 400  # alternatives that a clause may have
-CLASS = 12  # members of a character class that are told apart
+CLASS = 12  # members of a character class that are distinguished
 BOT_LITERAL = 10  # characters of a bot's literal: enough to tell, and the automaton stays small
 START = "\2"  # stands before the first character of a user agent
 

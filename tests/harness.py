@@ -44,7 +44,7 @@ def slow(function):
 
 
 def patient(function):
-    """Marks a test that mostly waits: only `make check`, which shall be quick, leaves it out."""
+    """Marks a test that mostly waits: only `make check`, which must be quick, leaves it out."""
     function.patient = True
     return function
 
@@ -57,7 +57,7 @@ def alone(function):
 
 def stretched(seconds):
     """A deadline, longer where more runs than there are processors: what would end in time on a
-    quiet machine shall not fail because others use this one. What is measured has a Pace."""
+    quiet machine must not fail because others use this one. What is measured has a Pace."""
     return seconds * min(10, max(1, os.getloadavg()[0] / (os.cpu_count() or 1)))
 
 

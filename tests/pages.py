@@ -90,7 +90,7 @@ def settled(text):
 
 
 class Reader:
-    """Somebody's shell in a directory that looks like a clone. `changes` are (text, replacement)
+    """A user's shell in a directory that looks like a clone. `changes` are (text, replacement)
     pairs: addresses of this test instead of the documents'."""
 
     def __init__(self, t, changes=()):

@@ -62,7 +62,7 @@ class Worker:
         sys.stderr.flush()
         self.pid = os.fork()
         if self.pid == 0:
-            # What another worker waits for must end when the parent ends, so nobody else holds it.
+            # What another worker waits for must end when the parent ends, so no other process holds it.
             for worker in others:
                 os.close(worker.receive)
                 worker.finish()

@@ -1,6 +1,6 @@
 """Free ports for tests that run side by side, also those of another run on this machine.
 
-A port that was found free is taken by whoever comes first. So each is held, from when it is found
+A port that was found free is taken by the first process that asks. So each is held, from when it is found
 until it is let go or the process ends, by a socket of an abstract name, which leaves no file. They
 lie below those that the kernel gives to clients.
 """

@@ -265,7 +265,7 @@ def tasks_of(report, directory, configure, cases, wanted, patient=True):
                     if wanted and wanted("unit/" + entry["name"])
                     and (patient or entry["name"] not in units.PATIENT)]
         targets = [units.target(entry, directory) for entry in programs]
-        # Test programs of another build that nobody runs here are not built; all else must compile.
+        # Test programs of another build that are not run here are not built; all else must compile.
         targets += units.others(directory) if directory == units.BUILD else ["clickmill"]
     except (units.BuildError, OSError) as failure:
         report.result("fail", name, time.monotonic() - started, str(failure))

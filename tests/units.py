@@ -57,7 +57,7 @@ def configure_sanitized():
 
 def build(directory, targets):
     """Builds what is not up to date; it gives way to the tests that run beside it. A warning of the
-    compiler is an error here, and only here: it must not keep anybody from using the program."""
+    compiler is an error here, and only here: it must not keep a user from using the program."""
     told = command("nice", "-n", "5", "ninja", "-C", directory, "-j", str(os.cpu_count() or 1),
                    *targets)
     if warnings := "".join(WARNING.findall(told)):

@@ -24,7 +24,7 @@ static void check_parts(const cm_access_t *access, cm_str_t line)
     FUZZ_CHECK(access->request.len > 0);
     FUZZ_CHECK(fuzz_inside(access->referrer, line) && fuzz_inside(access->agent, line));
     FUZZ_CHECK(access->status >= 0 && access->status <= 999);
-    /* The method, the URL and, but for a simple request, the protocol, a space between each two,
+    /* The method, the URL and, except for a simple request, the protocol, a space between each two,
      * are all of the request. */
     FUZZ_CHECK((access->method.len > 0) == (access->url.len > 0) &&
                (access->method.len > 0 || access->protocol.len == 0));

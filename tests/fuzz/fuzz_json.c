@@ -43,7 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     cm_err_t err = {0}, err_again = {0};
 
     int rc = parse(text, 0, &arena, &event, &unknown, &err);
-    /* Whatever stands behind the line is not its business. */
+    /* The parser must not read what comes after the line. */
     FUZZ_CHECK(rc == parse(text, '"', &arena, &again, &unknown_again, &err_again));
     FUZZ_CHECK(unknown == unknown_again && strcmp(err.text, err_again.text) == 0);
     if (rc == 0) {

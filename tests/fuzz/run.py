@@ -6,7 +6,7 @@
 Runs each target for N seconds (default 60), one after the other, on one core. It begins with the
 target's corpus and with what earlier runs have found (build/fuzz/found/TARGET). Stops at the first
 input that a target does not survive and prints it as a file for the corpus, so that `make test`
-tries it for ever after.
+tries it from then on.
 """
 
 import argparse

@@ -310,7 +310,7 @@ class Senders:
         return numbers
 
     def run(self):
-        """Until it is told to end, or the collector is gone; a closed connection is opened anew when
+        """Until it is told to end, or the collector is gone; a closed connection is opened again when
         `again` says so."""
         while self.going:
             try:

@@ -96,7 +96,7 @@ def identity(url, country, window, start):
 
 
 def wanted(events, windows=WINDOWS):
-    """The documents that the events must give, as Index.cells() has them, but for
+    """The documents that the events must give, as Index.cells() has them, except for
     time_on_page_sum and time_on_page_count, which the oracle has only as an average."""
     database = oracle.load(events)
     found = {}

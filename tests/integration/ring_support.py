@@ -93,7 +93,7 @@ class Load:
 
 class Meter:
     """How many rows a second a quorum of the nodes writes, in the mean of some seconds. All nodes have
-    all rows; one that catches up writes more, one that is away none."""
+    all rows; one that catches up writes more, one that is down none."""
 
     COUNT = ("SELECT count FROM system_views.local_write_latency WHERE "
              "keyspace_name = 'clickstream' AND table_name = 'clickstream_events'")
@@ -211,7 +211,7 @@ class Ring:
         self.t.true(ended.code in (OK, AWAY), str(ended))
 
     def back(self, since, limit):
-        """Waits until the rate is there for good; the longest time that it was away since that
+        """Waits until the rate stays; the longest time that it was too low since that
         moment, in seconds."""
         while True:
             rates = [entry for entry in self.meter.rates() if entry[0] - WINDOW >= since]
@@ -232,7 +232,7 @@ class Ring:
             time.sleep(0.2)
 
     def outages(self, rates, since):
-        """The longest time that the rate was away, and when it was away last."""
+        """The longest time that the rate was too low, and when it was so last."""
         longest, began, last = 0, since, since
         for moment, rate in rates:
             if rate < ENOUGH * self.rate:
@@ -250,7 +250,7 @@ class Ring:
             raise AssertionError("the import ended: %s" % (self.load.end(),))
 
     def fault(self, what, act, limit):
-        """Does that, and measures how long the rate is away at a time, meanwhile and afterwards; that
+        """Does that, and measures how long the rate is too low at a time, meanwhile and afterwards; that
         as a line."""
         began = time.monotonic()
         act()
@@ -293,7 +293,7 @@ class Ring:
                                    capture_output=True, text=True).stdout.splitlines()
         if differing:
             extra = [line for line in differing if line.startswith("\t")]
-            raise AssertionError("of %d events %d are missing, and %d rows nobody sent, such as\n%s"
+            raise AssertionError("of %d events %d are missing, and %d rows were not sent, such as\n%s"
                                  % (self.load.sent, len(differing) - len(extra), len(extra),
                                     "\n".join(differing[:4])))
 

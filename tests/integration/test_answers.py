@@ -74,7 +74,7 @@ def check_other_writers(t, index, expected):
     concrete = next(iter(index.request("GET", "/_alias/" + index.alias)))
     index.request("POST", "/%s/_update/%s" % (concrete, bent), {"doc": {"clicks": 10 ** 9}})
     index.request("PUT", "/%s/_doc/stray" % concrete, {"url": "/", "clicks": 1}, check=201)
-    # As the Spark job does: who writes says so.
+    # As the Spark job does: the writer leaves a mark.
     index.request("PUT", "/%s/_mapping" % concrete, {"_meta": {"clickmill": {"epoch": "0" * 32}}})
     mended = process(t, index).json["index"]
     t.equal((mended["compared"], mended["removed"]), (True, 1), "what was put right")
@@ -178,7 +178,7 @@ def begun(t, index, *more):
 
 @slow
 def test_overtaken(t):
-    """Somebody else takes the index over in the middle of a push: everything is compared again."""
+    """Another program takes the index over in the middle of a push: everything is compared again."""
     index = Index(node("7.17"), "overtaken")
     running, expected = begun(t, index)
     names = ",".join(next(iter(index.request("GET", "/_alias/" + alias)))
@@ -228,7 +228,7 @@ def test_mapping_conflict(t):
     process(t, index)
     expected = documents.wanted(events)
     index.remove()
-    # Somebody has made the index by hand, with clicks that are dates.
+    # The index was made by hand, with clicks that are dates.
     for alias in (index.alias, index.totals):
         index.request("PUT", "/%s-000001" % alias, {
             "mappings": {"properties": {"url": {"type": "keyword"}, "country": {"type": "keyword"},
@@ -369,7 +369,7 @@ def latency(t, index, kafka, number):
 
 
 def straight(index, number):
-    """Seconds until a document can be searched for that nobody has to work out."""
+    """Seconds until a document can be searched for, which a user need not compute."""
     started = time.monotonic()
     index.request("PUT", "/bare-%s/_doc/%d?refresh=true" % (index.alias, number), {"number": number},
                   check=None)

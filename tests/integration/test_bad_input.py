@@ -262,7 +262,7 @@ def test_no_permission(t):
         try:
             result = t.clickmill("import", "secret.jsonl", check=None, preexec=become_nobody)
         except PermissionError:
-            raise Skip("the build directory is not readable for nobody") from None
+            raise Skip("the build directory is not readable for other users") from None
     else:
         path = t.write("secret.jsonl", line())
         os.chmod(path, 0)

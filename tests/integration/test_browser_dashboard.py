@@ -196,7 +196,7 @@ def test_hostile_texts(t):
 # ---- spans of the chart ----
 
 def busy():
-    """Two clicks a day in 120 days but for 16 May, and one click long ago and one to come."""
+    """Two clicks a day in 120 days except 16 May, and one click long ago and one to come."""
     yield event("old", MAY_17 - 4000 * DAY, "https://x.example/old")
     yield event("new", 4000000000000, "https://x.example/new")
     for day in range(120):
@@ -409,7 +409,7 @@ def test_notices(t):
 
 
 def test_refused_by_the_collector(t):
-    """From the collector to the page: a page of a site that is not allowed, while somebody looks."""
+    """From the collector to the page: a page of a site that is not allowed, while the dashboard is open."""
     _, port = start(t, "run", "--sites", "a.example")
     url = "http://127.0.0.1:%d/" % port
     with Browser(t) as browser:

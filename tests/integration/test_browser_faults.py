@@ -272,7 +272,7 @@ def test_what_pages_break(t):
 
 @slow
 def test_history_keeps_its_own_ways(t):
-    """What it returns, what it throws, and what a page has put in its place."""
+    """What it returns, what it throws, and what a page has put there instead."""
     script = "const own = History.prototype.pushState; history.pushState = function (...values) " \
         "{ own.apply(this, values); return values.length; }"
     with Web() as web, Browser(t) as browser:

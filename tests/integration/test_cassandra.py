@@ -167,7 +167,7 @@ def test_shared_keys(t):
 
     def check_sent(rows):
         strange = sorted(set(rows) - {text for found in keys.values() for text in found})
-        t.true(not strange, "%d rows that nobody has sent, such as %s" % (
+        t.true(not strange, "%d rows that were not sent, such as %s" % (
             len(strange), strange[:1]))
         t.equal(len(rows), 10000, "rows")
 
@@ -234,7 +234,7 @@ def test_cassandra_is_away(t):
         before = messages(worker)
     finally:
         place.stack.resume("cassandra")
-    t.true(before < FEWER, "all was read before it was away")
+    t.true(before < FEWER, "all was read before it stopped")
     result = ended(t, worker)
     t.true("read %s = accepted %s + rejected 0" % (2 * (format(FEWER, ","),)) in result.err,
            "the account of\n%s" % result)
@@ -243,7 +243,7 @@ def test_cassandra_is_away(t):
 
 @slow
 def test_stopped_while_cassandra_is_away(t):
-    """What is in hand cannot be stored: that is said, is no success, and comes again."""
+    """Events in hand cannot be stored: this is reported, is no success, and they come again."""
     place = Place(t, "stopped")
     sent = place.produce(FEWER, 8)
     worker = place.start()
@@ -381,7 +381,7 @@ class OnlyWriter:
 
 @slow
 def test_only_writer(t):
-    """What has changed is enough, as long as nobody else writes; and who does is found."""
+    """What has changed is enough, as long as no other program writes; and one that does is found."""
     only = OnlyWriter(t, "only")
     place = only.place
     place.produce(6000, 10)
@@ -438,7 +438,7 @@ def test_only_writer(t):
     t.equal((rebuilt["full"], rebuilt["why"]), (True, "--rebuild"))
     t.true("none differs" in only.verify().err, "what verify says")
 
-    # Entries that somebody has removed are missed, because later ones say that they are settled.
+    # Entries that were removed by hand are missed, because later ones say that they are settled.
     place.produce(100, 15)
     place.ingest(*only.option)
     with place.stack.engine("cassandra").connect() as connection:
@@ -449,7 +449,7 @@ def test_only_writer(t):
     t.equal(only.process()["why"], "entries of its companion table are gone")
     t.equal(only.process(), {"full": False, "rows": 0, "changed": 0})
 
-    # The companion is emptied, and made anew, while a worker is there: it is found again.
+    # The companion is emptied, and made again, while a worker is there: it is found again.
     worker = place.start(*only.option)
     for number, statement in enumerate(("TRUNCATE only.clickstream_events_changes",
                                         "DROP TABLE only.clickstream_events_changes", None)):
@@ -464,14 +464,14 @@ def test_only_writer(t):
     only.process()
     t.true("none differs" in only.verify().err, "what verify says")
 
-    # A copy that is damaged is made anew.
+    # A copy that is damaged is made again.
     for size in (0, 100000):
         with open(t.path("changes", "cassandra", "clickmill.db"), "r+b") as file:
             file.truncate(size) if size else file.write(bytes(4096))
         t.equal(only.process()["why"], "the copy in the data directory is damaged")
     t.equal(only.process(), {"full": False, "rows": 0, "changed": 0})
 
-    # Rows that end are seen, whoever has written them; and that they have ended.
+    # Rows that end are seen, whichever program has written them; and that they have ended.
     process = ["process", "--store", "cassandra", "--json", "--data", "changes", *place.cassandra,
                *only.option]
     before = place.stored()
@@ -519,7 +519,7 @@ def test_only_writer(t):
 
 @slow
 def test_verify_beside_process(t):
-    """`process` takes in what has changed while `verify` compares: that is nobody else's."""
+    """`process` takes in what has changed while `verify` compares: no other process may do so."""
     only = OnlyWriter(t, "beside")
     place, chance = only.place, random.Random(16)
 
@@ -628,13 +628,13 @@ def test_run(t):
 
 @slow
 def test_nobody_there(t):
-    """A server that is away at the start: tools say so, ingest waits."""
-    place = Place(t, "nobody")
-    nobody = ["--cassandra-port", place.stack.port("cassandra") + 7, "--cassandra-timeout", "1s"]
-    result = t.clickmill("export", "--store", "cassandra", *nobody, check=AWAY)
+    """A server that is not reachable at the start: tools say so, ingest waits."""
+    place = Place(t, "unreachable")
+    unreachable = ["--cassandra-port", place.stack.port("cassandra") + 7, "--cassandra-timeout", "1s"]
+    result = t.clickmill("export", "--store", "cassandra", *unreachable, check=AWAY)
     t.says(result, "no Cassandra node at 127.0.0.1 answers within 1 s", "refused",
            "cassandra.hosts")
-    waiting = t.start("ingest", "--store", "cassandra", *place.kafka, *nobody)
+    waiting = t.start("ingest", "--store", "cassandra", *place.kafka, *unreachable)
     t.until(lambda: "; trying again" in waiting.err, "a second try", 20, waiting)
     t.equal(waiting.stop().code, OK)
     unknown = t.clickmill("export", "--store", "cassandra", "--cassandra-hosts", "no.such.invalid",

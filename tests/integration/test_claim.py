@@ -21,7 +21,7 @@ def gone(t, collector, *words):
 
 
 def not_ready(t, collector, *words):
-    """Nobody is told 202, and the collector is not ready and says why."""
+    """No sender gets 202, and the collector is not ready and says why."""
     for number in (90, 91):
         refused(t, collector.ask(keyed(number)), 503)
     answer = t.until(lambda: (one := collector.get("/readyz")).status == 503 and one, "not ready",
@@ -57,7 +57,7 @@ def test_directory_replaced_and_put_back(t):
     collector = Collector(t, check=False)
     good(t, collector.ask(keyed(1)))
     os.rename(t.path("data"), t.path("away"))
-    import_line(t)  # makes it anew
+    import_line(t)  # makes it again
     gone(t, collector)
     shutil.rmtree(t.path("data"))
     os.rename(t.path("away"), t.path("data"))

@@ -32,7 +32,7 @@ def lines(*entries):
 
 
 def test_forms_of_a_body(t):
-    """One event, an array, an event a line; laid out as anybody may lay out JSON."""
+    """One event, an array, an event a line; laid out in any layout of JSON."""
     collector, wanted = Collector(t), []
     number = iter(range(10, 100))
 

@@ -118,7 +118,7 @@ def test_events_of_a_long_agent(t):
 
 @patient
 def test_long_bodies_of_one_address(t):
-    """Many long bodies at once, and then a long one of somebody else: his turn is next."""
+    """Many long bodies at once, and then a long one of another client, whose turn is next."""
     collector = Collector(t, check=False)
     body = b"\n".join([b'{"user_id":"a","url":"/b"}'] * 38000)
     attack = request(body, kind=("Content-Type", "application/x-ndjson"))
@@ -447,7 +447,7 @@ HEADS = {
 
 
 def test_heads_of_two_meanings(t):
-    """400 and the end of the connection on every path; what stands behind is no request."""
+    """400 and the end of the connection on every path; what comes after it is no request."""
     collector = Collector(t, "--no-demo", command=("run",))
     hidden = request(keyed(99))
     for path in PATHS:

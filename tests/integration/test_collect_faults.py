@@ -173,7 +173,7 @@ def test_full_disk_in_run(t):
 
 
 def full_disk(t, *command):
-    """The file size limit stands in for a full disk. Nobody is told 202 for what is not stored, it
+    """The file size limit stands in for a full disk. No sender gets 202 for what is not stored, it
     stays up, and goes on when there is room."""
     size = 1024 * 1024
     collector = Collector(t, "--geoip", "none", preexec=limit_files(size), check=False,
@@ -207,7 +207,7 @@ def full_disk(t, *command):
     answered |= {"key-%d" % (number + one) for one in range(500)}
     there = {one["row_key"] for one in collector.stop()}
     t.equal(answered - there, set(), "answered events that are lost")
-    # Whoever is told 503 sends it again, and may have given it no key.
+    # A sender that gets 503 sends it again, and may have given it no key.
     t.equal(there - answered, set(), "events that were refused, and are there")
     t.check_integrity()
 
@@ -223,7 +223,7 @@ def test_a_lock_that_lasts(t):
     t.equal(ready(collector), 503, "readyz")
     database.rollback()
     database.close()
-    t.until(lambda: ready(collector) == 200, "it is ready, though nobody has come", 20,
+    t.until(lambda: ready(collector) == 200, "it is ready, though no request has come", 20,
             collector.process)
     good(t, collector.ask(keyed(2)))
     t.equal([one["row_key"] for one in collector.stop()], ["key-0", "key-2"], "events")
@@ -377,7 +377,7 @@ def test_values_that_cannot_be(t):
 
 
 def test_lists_that_may_be(t):
-    """Spaces and empty entries in lists are nobody's fault."""
+    """Spaces and empty entries in lists are no error."""
     collector = Collector(t, "--sites", " shop.example , *.shop.example,", "--proxies",
                           " 10.0.0.0/8 , ::1,2001:db8::/32, 127.0.0.0/8 ")
     good(t, collector.page(event(), origin="https://www.shop.example"))

@@ -63,7 +63,7 @@ def test_pipelined(t):
 
 
 def test_after_a_refusal(t):
-    """A body that nobody wanted is in the way: the connection ends, and says so, or it goes on."""
+    """A body that was not read is in the way: the connection ends, and says so, or it goes on."""
     collector = Collector(t)
     for named in ({"target": "/none"}, {"kind": ("Content-Type", "text/html")}, {"method": "PUT"},
                   {"method": "GET", "body": b""}, {"method": "OPTIONS", "body": b""},
@@ -201,7 +201,7 @@ def test_expect(t):
         t.equal(connection.answer().status, 100, "interim answer")
         connection.send(chunked(body))
         good(t, collector.count(connection.answer()))
-    # Nobody is asked for a body that will not be taken.
+    # No client is asked for a body that will not be taken.
     for named, status in [({"target": "/none"}, 404), ({"method": "PUT"}, 405),
                           ({"kind": ("Content-Type", "text/html")}, 415)]:
         refused(t, collector.raw(request(b"", ("Expect", "100-continue"), ("Content-Length", 50),
@@ -314,7 +314,7 @@ def test_head_and_address_too_long(t):
 @patient
 def test_slow_and_silent_senders(t):
     """Closed after --idle: those that say nothing, and those that keep talking but come to no end.
-    Whoever completes requests stays."""
+    A client that completes requests stays."""
     collector = Collector(t, "--idle", "1s")
     head = request(b"", ("X-Padding", "x" * 2000), ("Content-Length", 5000), length=False)
     cases = {"silent": b"", "part of a head": head[:40], "part of a body": head + b"[" * 100,

@@ -1,4 +1,4 @@
-"""`clickmill collect --sink kafka` on real Kafka: what is acknowledged, what is kept while it is away,
+"""`clickmill collect --sink kafka` on real Kafka: what is acknowledged, what is kept while it is not reachable,
 and that it arrives once, in order, before what comes later."""
 
 import json
@@ -19,7 +19,7 @@ FIELDS = ("row_key", "user_id", "timestamp", "url", "country", "city", "browser"
 
 
 def new_topic(t):
-    """A topic of the test's own. A broker that was away may take a while to make one."""
+    """A topic of the test's own. A broker that was down may take a while to make one."""
     cluster = kafka()
 
     def make():
@@ -80,7 +80,7 @@ def once_and_in_order(t, topic, numbers):
     wanted, users = {value(keyed(number)): number for number in numbers}, {}
     messages = read(t, topic, len(wanted))
     for message in messages:
-        t.true(message["value"] in wanted, "a message nobody sent: %r" % message["value"])
+        t.true(message["value"] in wanted, "a message that was not sent: %r" % message["value"])
         number = wanted[message["value"]]
         t.equal(message["key"], b"user-%d" % (number % 7), "key of event %d" % number)
         users.setdefault(number % 7, []).append(number)
@@ -91,13 +91,13 @@ def once_and_in_order(t, topic, numbers):
 
 
 def away(collector):
-    """Whether /readyz says that Kafka is away; its JSON, then."""
+    """Whether /readyz says that Kafka is not reachable; its JSON, then."""
     answer = collector.get("/readyz")
     return "kafka" in answer.body.decode().lower() and answer.json
 
 
 def test_nobody_answers(t):
-    """Where nobody answers from the start: events are kept, and it says so."""
+    """No broker answers from the start: events are kept, and it says so."""
     collector = Collector(t, "--sink", "kafka", "--brokers", "127.0.0.1:1", "--topic", "clicks")
     send(t, collector, range(20))
     t.true(away(collector), "readyz says nothing")
@@ -194,7 +194,7 @@ def test_many_senders(t):
 
 
 def absent(t, leave, come):
-    """Events before, while, and after the broker is away."""
+    """Events before, while, and after the broker is down."""
     topic = new_topic(t)
     collector = start(t, topic)
     send(t, collector, range(100))
@@ -203,7 +203,7 @@ def absent(t, leave, come):
         with t.pace() as pace:
             send(t, collector, range(100, 400))
         pace.check(pace.took, 60, "300 answers")
-        t.true(away(collector), "readyz does not say that Kafka is away")
+        t.true(away(collector), "readyz does not say that Kafka is not reachable")
     finally:
         come(topic.cluster.stack)
     send(t, collector, range(400, 500))
@@ -239,7 +239,7 @@ def test_started_without_kafka(t):
     try:
         collector = start(t, topic)
         send(t, collector, range(100))
-        t.true(away(collector), "readyz does not say that Kafka is away")
+        t.true(away(collector), "readyz does not say that Kafka is not reachable")
         stop(t, collector, left=100)  # what is kept waits for the next one
         collector = start(t, topic)
         send(t, collector, range(100, 200))

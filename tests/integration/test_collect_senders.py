@@ -18,7 +18,7 @@ NO_USER = "user_id is missing, and so is ip, which could stand for it"
 
 
 def view(path="/a", **fields):
-    """A page view as the tracker sends it: nobody's, of this moment, with an id of its own."""
+    """A page view as the tracker sends it: without a user, of this moment, with an id of its own."""
     return {"url": SITE + path, "timestamp": int(time.time() * 1000), "row_key": str(uuid.uuid4()),
             **fields}
 
@@ -177,7 +177,7 @@ def test_tokens_by_configuration(t):
 
 
 def test_servers_without_tokens(t):
-    """Only where nobody else can come: on loopback and not behind a proxy."""
+    """Only where no other client can connect: on loopback and not behind a proxy."""
     for options, listen in [(PROXIES, "127.0.0.1"), ((), "0.0.0.0")]:
         collector = Collector(t, *options, listen=listen, data="data" + listen)
         answer = refused(t, collector.ask(keyed(0)), 401)
@@ -191,7 +191,7 @@ def test_a_server_says_whose_click_it_was(t):
     about = {"ip": "192.0.2.1", "user_agent": FIREFOX}
     good(t, collector.ask([keyed(1, **about), dict(keyed(2, **about), user_id=None),
                            dict(keyed(3, ip="192.0.2.1", user_agent=SAFARI), user_id="")]), 3)
-    # Its own agent and address are nobody's.
+    # Its own agent and address are not a visitor's.
     good(t, collector.ask(keyed(4), ("User-Agent", SAFARI)))
     bad(t, collector.ask(dict(keyed(0), user_id=None), ("User-Agent", SAFARI)), [(1, NO_USER)])
     good(t, collector.ask(keyed(0, ip="192.0.2.1", user_agent=GOOGLEBOT)), 0, 1)
@@ -350,7 +350,7 @@ def test_rate_limit(t):
 
 
 def test_rate_limit_spares(t):
-    """Senders on loopback that come directly, senders with a token, and everybody with 0."""
+    """Senders on loopback that come directly, senders with a token, and all senders with 0."""
     event_of = [request(keyed(number)) for number in range(200)]
     for number, (options, headers) in enumerate([
             (("--rate-limit", "1"), ()),

@@ -125,7 +125,7 @@ class CommandLine(unittest.TestCase):
     def test_the_reference_is_what_the_program_says(self):
         with open(os.path.join(ROOT, "docs/reference.md"), encoding="utf-8") as reference:
             self.assertEqual(self.run_it("help", "--markdown").stdout, reference.read(),
-                             "write it anew: build/clickmill help --markdown > docs/reference.md")
+                             "write it again: build/clickmill help --markdown > docs/reference.md")
 
     def test_manual_page_has_no_roff_warnings(self):
         for command in ([], ["query"]):

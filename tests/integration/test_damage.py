@@ -97,7 +97,7 @@ def test_every_column_is_checked(t):
         t.equal((got.code, got.out), (CORRUPT, ""), statement)
         t.says(got, "the answers in copy/clickmill.db are damaged", REBUILD)
         t.clickmill("process", "--rebuild", "--data", "copy")
-        t.equal(ask(t, "copy", "pages").out, wanted, "anew after " + statement)
+        t.equal(ask(t, "copy", "pages").out, wanted, "again after " + statement)
 
 
 def test_other_windows_and_kinds_are_not_held_up(t):
@@ -191,7 +191,7 @@ def test_all_answers_are_checked_after_a_crash(t):
 
 
 def test_run_collects_on(t):
-    """Damaged answers hold no sender up: `run` makes them anew, and says so."""
+    """Damaged answers hold no sender up: `run` makes them again, and says so."""
     make(t, 300, 0)
     wanted = [ask(t, "data", *question).out for question in QUESTIONS]
     for statement in ("UPDATE covered SET events = events + 1 WHERE window = 'day'",
@@ -206,7 +206,7 @@ def test_run_collects_on(t):
 
 
 def test_an_orderly_end_needs_no_check(t):
-    """Damage that is not asked for holds nobody up, unless somebody has crashed."""
+    """Damage that no query meets stops no command, unless a process has crashed."""
     make(t, 300, 0)
     t.change("UPDATE cell SET clicks = clicks + 1 WHERE window = 2")
     t.ingest(traffic.events(18, 10))
@@ -215,7 +215,7 @@ def test_an_orderly_end_needs_no_check(t):
 
 
 def test_rebuild_where_sqlite_cannot_read(t):
-    """Pages of the answers that are no pages any more: they are forgotten, and made anew."""
+    """Pages of the answers that are no pages any more: they are forgotten, and made again."""
     make(t)
     wanted = [ask(t, "data", *question).out for question in QUESTIONS]
     database = t.database()
@@ -231,10 +231,10 @@ def test_rebuild_where_sqlite_cannot_read(t):
             file.write(b"\xff" * 16384)
         answers = [ask(t, "copy", *question) for question in QUESTIONS]
         bad = [got for got in answers if got.code != 0]
-        t.true(bad, "nobody sees page %d" % root)
+        t.true(bad, "no check sees page %d" % root)
         for got in bad:
             t.equal((got.code, got.out), (CORRUPT, ""), "page %d" % root)
             t.says(got, REBUILD)
         t.clickmill("process", "--rebuild", "--window", "all,day,hour", "--data", "copy")
-        t.equal([ask(t, "copy", *question).out for question in QUESTIONS], wanted, "anew")
+        t.equal([ask(t, "copy", *question).out for question in QUESTIONS], wanted, "again")
         t.check_integrity("copy")

@@ -84,7 +84,7 @@ def test_the_bundle(t):
 
 
 def test_the_bundle_in_production(t):
-    """Who it runs as, who may see it, who is told, on which machines; and one user's cluster."""
+    """The user it runs as, the users who may see it, the users it informs, the machines; and one user's cluster."""
     bundle = the_bundle(t)
     t.equal(bundle["bundle"]["databricks_cli_version"], ">= 0.240.0, < 2.0.0")
     cluster = the_job(bundle)["job_clusters"][0]["new_cluster"]
@@ -102,7 +102,7 @@ def test_the_bundle_in_production(t):
         t.equal(the_job(bundle, name)["email_notifications"], {"on_failure": ["${var.notify}"]})
         t.equal({**bundle["variables"]["node_type"], "default": target.get("variables", {}).get(
             "node_type", bundle["variables"]["node_type"]["default"])}["default"], machines[name])
-    # Nobody is made up: these are to be given, but for development, which has no use for them.
+    # No name is made up: these must be given, except for development, which has no use for them.
     t.equal([name for name, variable in bundle["variables"].items() if "default" not in variable],
             ["service_principal", "notify"])
     t.equal(bundle["targets"]["dev"], {"mode": "development", "default": True, "variables": {

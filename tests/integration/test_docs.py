@@ -14,7 +14,7 @@ LOGS = "/var/log/nginx/access.log*"
 
 
 def reads(t, *changes):
-    """A reader with a free port in the place of 8080."""
+    """A reader with a free port instead of 8080."""
     port = str(ports.one())
     reader = Reader(t, [("8080", port), *changes])
     reader.environment["CLICKMILL_LISTEN"] = "127.0.0.1:" + port

@@ -154,7 +154,7 @@ def read_elasticsearch(t, reader):
 
 
 def read_spark(t, reader):
-    """test_spark.py runs the job; here is what stands beside it."""
+    """test_spark.py runs the job; here are the other commands."""
     page = Page(reader, "docs/spark.md")
     page.passes("clickmill process --engine spark", "test_spark.py")
     page.passes("pip install pyspark", "stack/cache.py installs that version")

@@ -75,7 +75,7 @@ def check_layout(t, version):
         found = place.ask("GET", "/_index_template/" + alias)["index_templates"][0]["index_template"]
         t.equal((found["index_patterns"], found["priority"], found["composed_of"]),
                 ([alias + "-*"], 500, [alias]), "template of " + alias)
-        # Whoever makes an index of the pattern gets the mapping, too.
+        # A program that makes an index of the pattern gets the mapping, too.
         place.ask("PUT", "/%s-other" % alias, {})
         t.equal(mapping(place, alias + "-other"), MAPPINGS[part], "mapping by the template")
     t.true("right  elasticsearch  " + place.index in place.prepare(), "a second --fix")
@@ -137,7 +137,7 @@ def check_wrong_mapping(t, place):
 
 
 def check_in_the_way(t, place):
-    """An index where the alias shall be, and an alias that leads to two."""
+    """An index where the alias must be, and an alias that leads to two."""
     place.clear()
     place.ask("PUT", "/" + place.index, {})
     for command in ("doctor", "query", "serve"):
@@ -148,7 +148,7 @@ def check_in_the_way(t, place):
     place.ask("PUT", "/foreign_%s" % place.index, {"aliases": {place.totals: {}}})
     new = tool(t, place, "next")
     t.equal(tool(t, place, "swap", *new), new, "swap")
-    t.equal(list(place.ask("GET", "/%s/_alias" % place.index)), [new[0]], "in its place")
+    t.equal(list(place.ask("GET", "/%s/_alias" % place.index)), [new[0]], "instead of it")
     t.equal(place.ask("GET", "/foreign_%s/_alias" % place.index),
             {"foreign_" + place.index: {"aliases": {}}}, "what is not ours only loses the alias")
     place.ask("POST", "/_aliases", {"actions": [{"add": {
@@ -396,14 +396,14 @@ def test_swap_under_readers(t):
 
 @patient
 def test_away(t):
-    """Nobody listens; and somebody takes connections and never answers."""
+    """No server listens; and a server takes connections and never answers."""
     options = ["--index", "elasticsearch", "--elasticsearch-hosts"]
-    nobody = "http://127.0.0.1:%d" % free_port()
+    unreachable = "http://127.0.0.1:%d" % free_port()
     with t.pace() as pace:
-        t.says(t.clickmill("query", *options, nobody, check=AWAY), nobody, "does not answer")
-        result = t.clickmill("doctor", *options, nobody, check=AWAY)
+        t.says(t.clickmill("query", *options, unreachable, check=AWAY), unreachable, "does not answer")
+        result = t.clickmill("doctor", *options, unreachable, check=AWAY)
         t.true("does not answer" in result.out, str(result))
-        server, port = start(t, "serve", *options, nobody)
+        server, port = start(t, "serve", *options, unreachable)
         t.equal(get(port, "/api/summary")[0], 500, "a page view")
     pace.check(pace.took, 20, "to say so three times")
     t.true("does not answer" in server.stop().err, "the log says why")

@@ -108,7 +108,7 @@ def test_vectors(t):
 
 
 def test_reference(t):
-    """Agents of the real log, and such that nobody sends, as the rules in Python see them."""
+    """Agents of the real log, and invented ones, as the rules in Python see them."""
     rules = uap.Rules()
     _, lines = real_log(t)
     texts = sorted({fields(line)["agent"] or "" for line in lines if line.isascii()})
@@ -302,7 +302,7 @@ def test_the_database_changes(t):
         t.equal(answer(3), "Bonn", "city while the file is broken")
         os.unlink(t.path("now.mmdb"))
         time.sleep(1.2)
-        t.equal(answer(4), "Bonn", "city while the file is away")
+        t.equal(answer(4), "Bonn", "city while the file is missing")
         own_database(t, "now.mmdb")
         time.sleep(1.2)
         t.equal(answer(5), "Cologne", "city of the third file")

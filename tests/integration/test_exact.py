@@ -88,7 +88,7 @@ def test_ten_thousand_shared_keys(t):
 
 
 def test_answers_of_an_earlier_edition(t):
-    """They may have chosen another copy: they are made anew, once."""
+    """They may have chosen another copy: they are made again, once."""
     better = {"row_key": "k", "user_id": "u", "timestamp": 1772323200000, "url": "/b",
               "country": "Peru"}
     worse = dict(better, url="/a", country="Unknown")
@@ -97,7 +97,7 @@ def test_answers_of_an_earlier_edition(t):
     right = t.all_answers()
     t.change("DELETE FROM setting WHERE name LIKE 'copies_%'")
     t.process()
-    t.equal(t.all_answers(), right, "made anew")
+    t.equal(t.all_answers(), right, "made again")
     with t.database() as database:
         t.equal(database.execute("SELECT name, value FROM setting WHERE name LIKE 'copies_%' "
                                  "ORDER BY name").fetchall(),

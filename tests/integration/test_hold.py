@@ -133,7 +133,7 @@ def test_collect_holds(t):
 
 
 def answers_meanwhile(t, path, lines):
-    """Imports a file while somebody sends without a pause."""
+    """Imports a file while a sender sends without a pause."""
     collector = Collector(t, "--no-demo", command=("run",))
     importer = t.start("import", path)
     waits, number = [], 0
@@ -204,7 +204,7 @@ def test_holder_is_killed(t):
     result = t.clickmill("import", path)  # the socket is stale now
     told(t, result, "going on at byte")
     check_all(t)
-    process, port = holder(t)  # and is made anew
+    process, port = holder(t)  # and is made again
     t.clickmill("import", path)
     process.stop(OK)
 
@@ -330,7 +330,7 @@ def test_holder_that_takes_nothing(t):
 
 
 def test_what_is_no_import(t):
-    """Whoever says something else is sent away, and the holder goes on."""
+    """A client that says something else is disconnected, and the holder goes on."""
     process, port = holder(t)
     for said in (b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 100, b"\0\0\0\0\x03", b"\4\0\0\0\1\7\0\0\0",
                  b"\4\0\0\0\1\1\0\0\0" + b"\7\0\0\0\3\1\0\0\0abc"):

@@ -1,4 +1,4 @@
-"""Kafka: produce and import into it, ingest out of it, dead letters in it. On the real engine, but
+"""Kafka: produce and import into it, ingest out of it, dead letters in it. On the real engine, except
 for what is said before one is asked."""
 
 import json
@@ -96,7 +96,7 @@ def test_import(t):
 
 @slow
 def test_lines_of_logs_are_sealed(t):
-    """No address is in the dead letters' topic; who has the key sees and replays the line."""
+    """No address is in the dead letters' topic; a user with the key sees and replays the line."""
     topic = kafka().topic(1)
     line = '8.8.8.8 - %s [10/Oct/2025:13:55:36 +0000] "GET /a HTTP/1.1" 200 5 "-" "x"\n'
     t.write("a.log", line % "-" + line % "john doe")
@@ -224,7 +224,7 @@ def test_broker_restarted(t):
     pace.check(pace.took, 5, "to leave the group")
     t.equal(t.balanced(ended.json)["accepted"], total, "accepted")
     t.true(" partitions, lag 0," not in ended.err.replace(" 6 partitions,", ""), "0 partitions")
-    t.true("waiting for Kafka" in worker.err, "no word of the broker that was away\n" + worker.err)
+    t.true("waiting for Kafka" in worker.err, "no word of the broker that was down\n" + worker.err)
     same(t, exported(t), events_of(t, total, *rate))
 
 

@@ -1,4 +1,4 @@
-"""Topics that change under those who read them: messages that are deleted, topics that are made anew,
+"""Topics that change while they are read: messages that are deleted, topics that are made again,
 partitions that are added; and messages of other makers. On the real engine."""
 
 import re

@@ -18,7 +18,7 @@ MERGED = 16  # commits, behind which there is a merge
 
 
 def frames_of(path):
-    """The frames of a log since it began anew: those with the salts of its header."""
+    """The frames of a log since it began again: those with the salts of its header."""
     with open(path, "rb") as log:
         header = log.read(32)
         size, frames = 24 + int.from_bytes(header[8:12], "big"), 0
@@ -63,7 +63,7 @@ class Sender:
         return 503
 
     def go(self, count, chance=0.05, size=600, most=4):
-        """Sends `count` requests. Now and then, with this probability, the sync of the log fails, and
+        """Sends `count` requests. From time to time, with this probability, the sync of the log fails, and
         mostly so behind a merge of blocks; where it is 0, never."""
         for _ in range(count):
             behind_merge = len(self.answered) % MERGED == 0
@@ -131,7 +131,7 @@ def test_commits_that_fail(t):
 
 
 def test_copies_that_fail(t):
-    """SQLite copies the log into the database when it has 1,000 frames. While somebody reads an older
+    """SQLite copies the log into the database when it has 1,000 frames. While a process reads an older
     state it copies what is older, and does not sync that; nor would it copy it again when the sync of the
     rest fails."""
     faults = Faults(t)
@@ -147,7 +147,7 @@ def test_copies_that_fail(t):
         faults.fail("db")
         sender.go(30, chance=0)
         t.equal(faults.left("db"), 0, "syncs of the database that were to fail")
-        t.true(frames_of(t.path("data", "clickmill.db-wal")) < 400, "the log has not begun anew")
+        t.true(frames_of(t.path("data", "clickmill.db-wal")) < 400, "the log has not begun again")
     t.equal(sender.failed, 0, "answers of 503")
     check_images(t, sender, "data", 60, 14)
     sender.collector.process.stop(OK)
@@ -163,7 +163,7 @@ def grow_log(t, sender, frames):
 
 
 def test_syncs_that_keep_failing(t):
-    """What was to be written anew cannot be: the program ends with status 4. The next one finds in the
+    """What was to be written again cannot be: the program ends with status 4. The next one finds in the
     kernel's memory what is not on the disk, and must not build on that."""
     faults = Faults(t)
     sender = Sender(t, faults, 2)
@@ -194,7 +194,7 @@ def test_spool(t):
 
 
 def test_what_was_refused_is_void(t):
-    """The frames of a commit that failed are whole in the log: nobody may find them there."""
+    """The frames of a commit that failed are whole in the log, and must not be read from there."""
     faults = Faults(t)
     sender = Sender(t, faults, 4)
     sender.start()

@@ -38,7 +38,7 @@ def rows(t, *args):
 
 
 def test_rows_of_each_kind(t):
-    """Users are counted anew for each kind of row: the sums of others would be wrong."""
+    """Users are counted again for each kind of row: the sums of others would be wrong."""
     prepare(t)
     pages = list(csv.DictReader(io.StringIO(rows(t, "pages"))))
     t.equal([(p["url"], p["country"], p["clicks"], p["unique_user_count"]) for p in pages],

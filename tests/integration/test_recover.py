@@ -193,7 +193,7 @@ def test_truncated(t):
         result = recover(t, "copy", check=CORRUPT)
         got = exported(t, "saved")
         t.equal(t.process(data="saved")["accepted"], result.json["events"], "events of %d" % end)
-        t.true(all(json.dumps(one) in known for one in got), "events nobody has sent")
+        t.true(all(json.dumps(one) in known for one in got), "events that were not sent")
 
 
 def test_the_end_of_a_store_without_answers(t):
@@ -263,7 +263,7 @@ def test_the_log_is_read(t):
         got = sorted(one["row_key"] for one in exported(t, "b"))
         t.equal((got, account["broken_log"]), (wanted, broken), "behind the damage at %d" % place)
         os.replace(log + ".whole", log)
-    # Zeros in the place of its header and of its last frame: what they were, nobody knows.
+    # Zeros instead of its header and its last frame: what they were is lost.
     size, frame = os.path.getsize(log), 24 + PAGE
     with open(log, "rb") as file:
         salt, end = file.read(24)[16:], 0
@@ -322,7 +322,7 @@ def test_records_that_are_all_the_same(t):
 
 @slow
 def test_random_damage(t):
-    """Nothing comes out that nobody has put in, whatever is damaged; and little is lost."""
+    """Nothing comes out that was not put in, whatever is damaged; and little is lost."""
     make(t)
     known = {one["row_key"]: one for one in exported(t, "data")}
     chance, saved = random.Random(77), 0

@@ -117,7 +117,7 @@ def test_a_copy_of_the_database_opens_no_letter(t):
 def test_root_in_a_directory_of_somebody_else(t):
     """What root makes there is the owner's, who could not open it again otherwise."""
     if os.geteuid() != 0:
-        raise Skip("only root can give files to somebody else")
+        raise Skip("only root can give files to another user")
     t.write("a.log", log("8.8.8.8 - -"))
     os.mkdir(t.path("data"))
     os.chown(t.path("data"), 65534, 65534)

@@ -6,7 +6,7 @@ import ring_support
 from harness import alone, slow, stretched
 
 RATE = 1000     # events a second
-PATIENCE = 100  # seconds that the rate may take to be back; tests/ring.py has the limits that count
+RECOVERY_S = 100  # seconds that the rate may take to be back; tests/ring.py has the limits that count
 
 
 def test_an_outage_is_measured(t):
@@ -53,7 +53,7 @@ def test_nothing_is_lost(t):
                     ("kafka-2 is killed", lambda: ring.stack.kill("kafka-2")),
                     ("cassandra-3 is frozen", lambda: ring.stack.pause("cassandra-3")),
                     ("a worker is killed", ring.workers.pop().kill)):
-                said.append(ring.fault(what, act, stretched(PATIENCE)))
+                said.append(ring.fault(what, act, stretched(RECOVERY_S)))
             ring.stack.resume("cassandra-3")
             t.true(ring.finish() > 10 * RATE, "events")
     except AssertionError as failure:

@@ -23,7 +23,7 @@ def rows(text):
 
 
 def check(t, exact, safe, columns):
-    """Both have the same rows, but for these columns."""
+    """Both have the same rows, except for these columns."""
     t.equal(len(exact), len(safe), "rows")
     seen = set()
     for before, after in zip(exact, safe):

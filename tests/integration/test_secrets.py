@@ -1,4 +1,4 @@
-"""Secrets on the command line, where everybody on the machine could read them."""
+"""Secrets on the command line, where every user of the machine could read them."""
 
 from harness import OK, USAGE
 from test_run import free_port
@@ -63,7 +63,7 @@ def test_what_is_no_secret(t):
 
 
 def test_other_places_may_hold_them(t):
-    """The file and the environment are not for everybody to see."""
+    """The file and the environment cannot be read by other users."""
     t.write("clickmill.yaml", "http:\n  password: literal\n")
     port = free_port()
     for env in ({}, {"CLICKMILL_PASSWORD": "literal"}):

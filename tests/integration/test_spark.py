@@ -191,7 +191,7 @@ print(json.dumps(said))
 @slow
 def test_bulk_requests_of_the_job(t):
     """Without Spark: what a task sends, what is refused, who does not answer; and that the job takes
-    away what it had made, but not what somebody else writes by then."""
+    away what it had made, but not what another program writes by then."""
     for version in ("7.17", "opensearch-2.19"):
         engine = test_answers.node(version)
         index = Index(engine, "sparkbulk")
@@ -248,7 +248,7 @@ class Fake(http.server.BaseHTTPRequestHandler):
     do_GET = do_PUT = do_DELETE = do_POST
     def make(self, path, body):
         index = made[path]
-        if self.command == "PUT" and index == "theirs":  # somebody else was faster
+        if self.command == "PUT" and index == "theirs":  # another program was faster
             made[path] = {"mappings": {"_meta": {"clickmill": {"made": "0" * 32}}}}
         elif self.command == "PUT" and index is None:  # made, and the answer is lost
             made[path] = json.loads(body)
@@ -295,9 +295,9 @@ print(json.dumps(said))
 
 
 def test_answers_that_are_none(t):
-    """A proxy's page is no word that documents were written, nobody else gets the password, and
+    """A proxy's page does not mean that documents were written, no other server gets the password, and
     aliases that were moved though the answer was lost lead on to what was filled. An index that was
-    made though the answer was lost is ours, but not one that somebody else has made meanwhile."""
+    made though the answer was lost is ours, but not one that another program has made meanwhile."""
     done = subprocess.run(["python3", "-c", STRANGE, os.path.dirname(JOB)], capture_output=True,
                           text=True, check=False, timeout=60)
     t.equal((done.returncode, done.stderr), (0, ""))
@@ -312,7 +312,7 @@ def test_answers_that_are_none(t):
         t.equal((said["make " + name], said["made " + name]), (index, [index]), name)
     t.equal(said["aliases"], [{"lost": {}}, {}], "aliases of what was made")
     t.true("resource_already_exists_exception" in said["make theirs"], said["make theirs"])
-    t.equal(said["made theirs"], [], "what somebody else has made")
+    t.equal(said["made theirs"], [], "what another program has made")
 
 
 def test_spark_without_a_connector(t):
@@ -461,7 +461,7 @@ SECURE = test_answers.cluster.SECURE
 
 @slow
 def test_locked(t):
-    """TLS with an authority of one's own and passwords, which nobody sees; a wrong one is a
+    """TLS with an authority of one's own and passwords, which are not shown; a wrong one is a
     sentence."""
     stack = SECURE.up()
     known, engine = stack.secrets(), stack.engine("elasticsearch")

@@ -188,7 +188,7 @@ def test_the_life_of_an_engine(t):
 def test_a_start_that_was_interrupted_is_waited_for(t):
     with Fakes(t) as f:
         engine = f.stack.engine("fake")
-        f.stack.spawn(engine)  # and whoever waited is gone
+        f.stack.spawn(engine)  # and the process that waited is gone
         pid = engine.state()["processes"][0]["pid"]
         t.equal(f.stack.up(["fake"])[0]["pids"], [pid])
         t.equal(states(f.stack), {"fake": "answers"})
@@ -251,7 +251,7 @@ def test_a_port_that_is_taken(t):
                 "port %d, which fake needs (client), is taken by pid %d (%s): end that "
                 "process, or move all ports, for example with PORT_OFFSET=20000" % (
                     9642 + f.offset, os.getpid(), process.program(os.getpid())))
-    # By somebody who listens everywhere too, and on the command line with its exit status.
+    # By a process that listens everywhere too, and on the command line with its exit status.
     offset = free_offset((9092, 9093))
     with socket.create_server(("0.0.0.0", 9093 + offset)):
         code, out, err = run("up", "kafka", "--kafka", "4.3", "--dir", t.path("other"),
@@ -651,7 +651,7 @@ def test_real_engines(t):
             connection.query("INSERT INTO k.t (a, b) VALUES (7, 'kept')")
 
         # A broker that was killed comes back as soon as ZooKeeper has forgotten it; a Spark that
-        # has lost a worker is started anew.
+        # has lost a worker is started again.
         stack.pause("cassandra")
         stack.kill("kafka")
         stack.kill("spark", "worker-2")

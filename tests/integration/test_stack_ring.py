@@ -231,7 +231,7 @@ def test_ports_and_memory_of_a_ring(t):
                 "port %d of 127.0.0.2, which kafka-2 needs (client), is taken by pid %d (%s): end "
                 "that process, or move all ports, for example with PORT_OFFSET=20000" % (
                     9092 + offset, os.getpid(), process.program(os.getpid())))
-        t.equal(process.holder(9092 + offset), None, "at another address nobody listens")
+        t.equal(process.holder(9092 + offset), None, "at another address no process listens")
     old = process.available
     process.available = lambda: 4 << 30
     try:
