@@ -4,9 +4,10 @@
  * The linker option --wrap (tests/meson.build) redirects the allocations of the program to this
  * file. They fail only while the client itself runs: neither the cluster nor cmocka is short of
  * memory. */
+#include "certificates.h"
 #include "cql_rig.h"
 
-enum { SAMPLES = 200, IN_A_ROW = 40, MANY = 250, ROWS = 60 };
+enum { ALL = 200, SOME = 50, IN_A_ROW = 40, MANY = 250, ROWS = 60 };
 
 /* ---- allocations ---- */
 
@@ -212,7 +213,23 @@ static void wait_until_ready(rig_t *rig)
     assert_int_equal(CM_CQL_READY, cm_cql_state(rig->session));
 }
 
-/* Everything that a session does, once; `variant` chooses version and compression. */
+/* What a session uses: bits of a variant. */
+enum { VERSION_5 = 1, LZ4 = 2, TLS = 4 };
+
+static SSL_CTX *server_tls(void)
+{
+    pair_t pair = make_pair("node", NULL, NULL, 1);
+    SSL_CTX *tls = SSL_CTX_new(TLS_server_method());
+
+    assert_non_null(tls);
+    assert_int_equal(1, SSL_CTX_use_certificate(tls, pair.cert));
+    assert_int_equal(1, SSL_CTX_use_PrivateKey(tls, pair.key));
+    X509_free(pair.cert);
+    EVP_PKEY_free(pair.key);
+    return tls;
+}
+
+/* Everything that a session does, once. */
 static void live(int variant)
 {
     rig_t rig;
@@ -220,8 +237,12 @@ static void live(int variant)
 
     rig_open(&rig, 2);
     rig.fake.many = MANY;
-    rig.options.version = 4 + variant % 2;
-    rig.options.compression = variant / 2 % 2 ? CM_CQL_LZ4 : CM_CQL_UNCOMPRESSED;
+    rig.options.version = variant & VERSION_5 ? 5 : 4;
+    rig.options.compression = variant & LZ4 ? CM_CQL_LZ4 : CM_CQL_UNCOMPRESSED;
+    if (variant & TLS) {
+        rig.fake.tls = server_tls();
+        rig.options.tls = (cm_cql_tls_t){.enabled = true, .insecure = true};
+    }
     rig.options.username = "user";
     rig.options.password = "secret";
     rig.fake.username = "user";
@@ -253,7 +274,9 @@ static void live(int variant)
     rig_close(&rig);
 }
 
-static void fail_samples(int variant, long in_a_row)
+/* Fails `in_a_row` allocations from each of `most` places on, or from each where there are fewer.
+ */
+static void fail_samples(int variant, long in_a_row, long most)
 {
     fail_from = -1;
     count = 0;
@@ -261,7 +284,7 @@ static void fail_samples(int variant, long in_a_row)
     long all = count;
     assert_true(all > 100);
     print_message("%ld allocations\n", all);
-    long samples = all < SAMPLES ? all : SAMPLES;
+    long samples = all < most ? all : most;
     for (long i = 0; i < samples; i++) {
         fail_from = all * i / samples;
         fail_count = in_a_row;
@@ -274,34 +297,39 @@ static void fail_samples(int variant, long in_a_row)
 static void test_one_fails_version_4(void **state)
 {
     (void)state;
-    fail_samples(0, 1);
+    fail_samples(0, 1, ALL);
 }
 
 static void test_one_fails_version_5(void **state)
 {
     (void)state;
-    fail_samples(3, 1);
+    fail_samples(VERSION_5 | LZ4, 1, ALL);
 }
 
 static void test_many_fail_version_4(void **state)
 {
     (void)state;
-    fail_samples(2, IN_A_ROW);
+    fail_samples(LZ4, IN_A_ROW, SOME);
 }
 
 static void test_many_fail_version_5(void **state)
 {
     (void)state;
-    fail_samples(1, IN_A_ROW);
+    fail_samples(VERSION_5, IN_A_ROW, SOME);
+}
+
+static void test_one_fails_with_tls(void **state)
+{
+    (void)state;
+    fail_samples(VERSION_5 | TLS, 1, SOME);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_fails_version_4),
-        cmocka_unit_test(test_one_fails_version_5),
-        cmocka_unit_test(test_many_fail_version_4),
-        cmocka_unit_test(test_many_fail_version_5),
+        cmocka_unit_test(test_one_fails_version_4), cmocka_unit_test(test_one_fails_version_5),
+        cmocka_unit_test(test_many_fail_version_4), cmocka_unit_test(test_many_fail_version_5),
+        cmocka_unit_test(test_one_fails_with_tls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
