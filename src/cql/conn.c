@@ -118,7 +118,7 @@ void cm_cql_conn_close(cm_cql_conn_t *conn, const cm_cql_error_t *error)
     loop->dead = conn;
     if (!conn->draining) {
         loop->last_error = copy;
-        cm_cql_say(loop, CM_LOG_WARN, was_ready ? "connection lost" : "cannot connect",
+        cm_cql_log(loop, CM_LOG_WARN, was_ready ? "connection lost" : "cannot connect",
                    "node=%s code=%s reason=\"%s\"", conn->name, cm_cql_code_name(copy.code),
                    copy.text);
     }
@@ -360,7 +360,7 @@ void cm_cql_conn_ready(cm_cql_conn_t *conn)
     loop->stats.connects++;
     loop->stream_free = true;
     cm_cql_timer_set(&loop->wheel, &conn->timer, loop->now + loop->o.heartbeat_ms);
-    cm_cql_say(loop, CM_LOG_DEBUG, "connected", "node=%s version=%d compression=%s tls=%s use=%s",
+    cm_cql_log(loop, CM_LOG_DEBUG, "connected", "node=%s version=%d compression=%s tls=%s use=%s",
                conn->name, conn->version, conn->lz4 ? "lz4" : "none", conn->tls ? "yes" : "no",
                conn->events->use);
     conn->events->ready(conn);

@@ -1,12 +1,12 @@
 /* A connection: from the first SYN to the last answer.
  *
- * It sends calls, each on a stream of its own, and reports to its owner (a node, or the control
- * connection of the session) by cm_cql_conn_events_t, and about calls by cm_cql_call_events_t. It
- * knows neither of them.
+ * It sends calls, each on its own stream. It reports to its owner (a node, or the session for the
+ * control connection) by cm_cql_conn_events_t, and about calls by cm_cql_call_events_t; it knows
+ * neither the owner nor the session.
  *
- * Sockets are read and written, and connections closed, out of cm_cql_run() alone: what must be
- * sent or closed in between is marked and done in the next round. A closed connection is freed at
- * the end of the round. One thread. */
+ * Sockets are read and written, and connections are closed, only from within cm_cql_run(): a
+ * connection with bytes to send, or one to be closed, is marked and served in the next round. A
+ * closed connection is freed at the end of the round. One thread. */
 #ifndef CM_CQL_CONN_H
 #define CM_CQL_CONN_H
 
@@ -81,13 +81,13 @@ bool cm_cql_conn_send(cm_cql_conn_t *conn, cm_cql_call_t *call);
 /* Takes a sent call off its stream. The stream stays taken until the answer comes. */
 void cm_cql_conn_forget(cm_cql_conn_t *conn, cm_cql_call_t *call);
 
-/* Sends what is written now, instead of at the end of the round. */
+/* Sends the bytes that are written now, instead of at the end of the round. */
 void cm_cql_conn_flush(cm_cql_conn_t *conn);
 
 /* Sends a heartbeat, and closes the connection when nothing comes within heartbeat_timeout_ms. */
 void cm_cql_conn_probe(cm_cql_conn_t *conn);
 
-/* Closes it: the owner hears of it, then every call on it is lost with `error`. */
+/* Closes it: first the owner gets `closed`, then `lost` is called for every call on it. */
 void cm_cql_conn_close(cm_cql_conn_t *conn, const cm_cql_error_t *error);
 
 /* Closes it with an error about its node. */
@@ -107,10 +107,10 @@ static inline bool cm_cql_conn_usable(const cm_cql_conn_t *conn)
 
 /* ---- for the event loop ---- */
 
-/* Does what epoll's `events` ask for. */
+/* Handles the `events` of epoll. */
 void cm_cql_conn_event(cm_cql_conn_t *conn, unsigned events);
 
-/* Sends what was written to all connections, and closes the broken ones. */
+/* Sends the bytes that are written to all connections, and closes the broken ones. */
 void cm_cql_conns_flush(cm_cql_loop_t *loop);
 
 /* Frees the closed ones. */
@@ -118,7 +118,7 @@ void cm_cql_conns_reap(cm_cql_loop_t *loop);
 
 /* ---- between conn.c, handshake.c and socket.c ---- */
 
-/* It has something to send, or is to be closed. */
+/* Marks it: it has bytes to send, or is to be closed. */
 void cm_cql_conn_dirty(cm_cql_conn_t *conn);
 
 /* The handshake is done. */
@@ -137,7 +137,8 @@ int cm_cql_socket_connect(cm_cql_conn_t *conn);
  * none now, -1 when the connection has been closed. */
 int cm_cql_socket_read(cm_cql_conn_t *conn);
 
-/* Sends what is written as far as the socket takes it. On failure the connection is marked broken.
+/* Sends the bytes that are written as far as the socket takes them. On failure the connection is
+ * marked broken.
  */
 void cm_cql_socket_write(cm_cql_conn_t *conn);
 

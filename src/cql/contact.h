@@ -1,4 +1,4 @@
-/* Socket addresses, and the contact points: the hosts that a session is told to begin with.
+/* Socket addresses, and the contact points: the hosts to which a session connects first.
  *
  * One thread. The lists belong to the session. */
 #ifndef CM_CQL_CONTACT_H

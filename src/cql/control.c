@@ -162,7 +162,7 @@ static void on_keyspaces(cm_cql_call_t *call, const cm_cql_error_t *error,
     cm_cql_t *s = call->session;
 
     if (error != NULL && error->code == CM_CQL_SERVER && !cm_cql_error_is_passing(error)) {
-        cm_cql_say(&s->loop, CM_LOG_WARN, "replication is not known", "reason=\"%s\"", error->text);
+        cm_cql_log(&s->loop, CM_LOG_WARN, "replication is not known", "reason=\"%s\"", error->text);
         error = NULL; /* then requests go to any node */
         result = NULL;
     }
@@ -268,7 +268,7 @@ static void on_registered(cm_cql_call_t *call, const cm_cql_error_t *error,
 
     (void)result;
     if (error != NULL && error->code == CM_CQL_SERVER)
-        cm_cql_say(&s->loop, CM_LOG_WARN, "no events; the topology is read at intervals",
+        cm_cql_log(&s->loop, CM_LOG_WARN, "no events; the topology is read at intervals",
                    "node=%s reason=\"%s\"", error->node, error->text);
     cm_cql_call_free(call);
 }
@@ -329,7 +329,7 @@ static void on_event(cm_cql_conn_t *conn, cm_str_t body)
         return;
     }
     s->loop.stats.events++;
-    cm_cql_say(&s->loop, CM_LOG_DEBUG, "event", "type=%.*s change=%.*s", (int)event.type.len,
+    cm_cql_log(&s->loop, CM_LOG_DEBUG, "event", "type=%.*s change=%.*s", (int)event.type.len,
                event.type.data, (int)event.change.len, event.change.data);
     if (cm_str_equal(event.type, CM_STR("STATUS_CHANGE")))
         on_status(s, &event);

@@ -332,7 +332,7 @@ void cm_cql_give_up(cm_cql_t *s, const cm_cql_error_t *error)
     s->loop.last_error = *error;
     s->state = CM_CQL_FAILED;
     s->nodes.closed = true;
-    cm_cql_say(&s->loop, CM_LOG_ERROR, "giving up", "node=%s code=%s reason=\"%s\"", error->node,
+    cm_cql_log(&s->loop, CM_LOG_ERROR, "giving up", "node=%s code=%s reason=\"%s\"", error->node,
                cm_cql_code_name(error->code), error->text);
     cm_cql_calls_end(s, &s->loop.last_error);
 }

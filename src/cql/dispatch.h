@@ -14,8 +14,8 @@ int cm_cql_admit(cm_cql_t *s, cm_err_t *err);
 cm_cql_call_t *cm_cql_call_new(cm_cql_t *s, int opcode, const cm_cql_request_t *request);
 void cm_cql_call_free(cm_cql_call_t *call);
 
-/* Sends it to a connection, or queues it. What prevents that is told to its `finish` later, out of
- * cm_cql_run(). */
+/* Sends it to a connection, or queues it. If that fails, its `finish` gets the error later, from
+ * within cm_cql_run(). */
 void cm_cql_call_submit(cm_cql_call_t *call);
 
 /* Its attempt has failed: tries again later where that is allowed, or finishes it. */

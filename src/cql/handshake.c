@@ -64,7 +64,7 @@ static void send_startup(cm_cql_conn_t *conn, cm_str_t supported)
     conn->lz4 = loop->o.compression == CM_CQL_LZ4 &&
                 cm_cql_supported(supported, CM_STR("COMPRESSION"), CM_STR("lz4"));
     if (loop->o.compression == CM_CQL_LZ4 && !conn->lz4)
-        cm_cql_say(loop, CM_LOG_WARN, "the node does not offer LZ4", "node=%s", conn->name);
+        cm_cql_log(loop, CM_LOG_WARN, "the node does not offer LZ4", "node=%s", conn->name);
     conn->state = CM_CQL_CONN_STARTUP;
     int count = conn->lz4 ? 4 : 3;
     size_t size = 2;

@@ -10,7 +10,7 @@ int64_t cm_cql_now(const cm_cql_loop_t *loop)
     return loop->o.clock != NULL ? cm_clock_now_ms(loop->o.clock) : cm_clock_ticks_ns() / 1000000;
 }
 
-void cm_cql_say(const cm_cql_loop_t *loop, cm_level_t level, const char *msg, const char *format,
+void cm_cql_log(const cm_cql_loop_t *loop, cm_level_t level, const char *msg, const char *format,
                 ...)
 {
     char text[LOG_TEXT];

@@ -55,8 +55,8 @@ int64_t cm_cql_now(const cm_cql_loop_t *loop);
  * half of it is random. */
 int64_t cm_cql_backoff(cm_cql_loop_t *loop, int failures, int min_ms, int max_ms);
 
-/* A line of the log, where there is one. */
-void cm_cql_say(const cm_cql_loop_t *loop, cm_level_t level, const char *msg, const char *format,
+/* Writes a line to the log, if there is one. */
+void cm_cql_log(const cm_cql_loop_t *loop, cm_level_t level, const char *msg, const char *format,
                 ...) __attribute__((format(printf, 4, 5)));
 
 /* Fill an error that names no node. */

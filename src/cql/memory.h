@@ -11,7 +11,7 @@
 /* Appends the bytes; false, and the buffer is as it was, when there is no memory. */
 bool cm_cql_append(cm_buf_t *buf, cm_str_t bytes);
 
-/* A list with room for one more element of `size` bytes behind its `count`. NULL, and the list is
+/* A list with room for one more element of `size` bytes after its `count`. NULL, and the list is
  * as it was, when there is no memory. */
 void *cm_cql_grow(void *list, size_t count, size_t *cap, size_t size)
     __attribute__((warn_unused_result));

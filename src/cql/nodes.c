@@ -79,7 +79,7 @@ static void on_ready(cm_cql_conn_t *conn)
     loop->last_error = (cm_cql_error_t){0};
     cm_cql_timer_stop(&loop->wheel, &node->timer);
     if (node->ready++ == 0)
-        cm_cql_say(loop, CM_LOG_INFO, "node up", "node=%s dc=%s rack=%s", node->name,
+        cm_cql_log(loop, CM_LOG_INFO, "node up", "node=%s dc=%s rack=%s", node->name,
                    node->dc ? node->dc : "?", node->rack ? node->rack : "?");
     cm_cql_node_maintain(node);
     node->nodes->changed(node->nodes);
@@ -115,7 +115,7 @@ static void on_closed(cm_cql_conn_t *conn, bool was_ready, const cm_cql_error_t 
     if (was_ready) {
         loop->stats.disconnects++;
         if (--node->ready == 0)
-            cm_cql_say(loop, CM_LOG_WARN, "node down", "node=%s reason=\"%s\"", node->name,
+            cm_cql_log(loop, CM_LOG_WARN, "node down", "node=%s reason=\"%s\"", node->name,
                        error->text);
     } else if (!cm_cql_timer_is_set(&node->timer)) {
         node->failures++; /* counted once for all that were tried at the same time */
@@ -131,7 +131,7 @@ static void on_heard(cm_cql_conn_t *conn)
 
     if (!node->silent)
         return;
-    cm_cql_say(node->nodes->loop, CM_LOG_INFO, "node answers again", "node=%s", node->name);
+    cm_cql_log(node->nodes->loop, CM_LOG_INFO, "node answers again", "node=%s", node->name);
     node->silent = false;
 }
 
@@ -170,7 +170,7 @@ void cm_cql_node_silent(cm_cql_node_t *node)
 {
     if (node->silent)
         return;
-    cm_cql_say(node->nodes->loop, CM_LOG_WARN, "node is silent", "node=%s", node->name);
+    cm_cql_log(node->nodes->loop, CM_LOG_WARN, "node is silent", "node=%s", node->name);
     node->silent = true;
 }
 
@@ -180,7 +180,7 @@ void cm_cql_node_leave(cm_cql_node_t *node)
 
     node->gone = true;
     cm_cql_timer_stop(&nodes->loop->wheel, &node->timer);
-    cm_cql_say(nodes->loop, CM_LOG_INFO, "node left", "node=%s", node->name);
+    cm_cql_log(nodes->loop, CM_LOG_INFO, "node left", "node=%s", node->name);
     node->next_former = nodes->former;
     nodes->former = node;
     for (int i = node->count - 1; i >= 0; i--) {

@@ -1,7 +1,7 @@
 /* The nodes of the cluster: the connections that each should have, and when to try again.
  *
- * The list belongs to the session and reports to it by `changed`. Nodes are told by pointer; their
- * numbers (`index`) change with the topology. One thread. */
+ * The list belongs to the session and reports to it by `changed`. A pointer identifies a node; its
+ * number (`index`) changes with the topology. One thread. */
 #ifndef CM_CQL_NODES_H
 #define CM_CQL_NODES_H
 

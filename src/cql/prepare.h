@@ -1,6 +1,6 @@
-/* Prepared statements. A statement is prepared on one node at first. Any other node answers
- * UNPREPARED when it meets it (v4 section 9, 0x2500), also one that was restarted; then it is
- * prepared there, once however many calls met that, and the calls are sent again. */
+/* Prepared statements. A statement is prepared on one node at first. Any other node, and a node
+ * that was restarted, answers UNPREPARED (v4 section 9, 0x2500); then the statement is prepared
+ * there, once for all calls that got this answer, and the calls are sent again. */
 #ifndef CM_CQL_PREPARE_H
 #define CM_CQL_PREPARE_H
 
@@ -9,8 +9,8 @@
 /* The session's statement of that text, prepared or not; NULL when there is no memory. */
 cm_cql_prepared_t *cm_cql_statement(cm_cql_t *s, cm_str_t text);
 
-/* A call for cm_cql_prepare() and its like: it prepares `text` for the user, and is not submitted
- * yet. CM_EBUSY, CM_EUSAGE, CM_ENOMEM. */
+/* A call for cm_cql_prepare() and cm_cql_prepare_wait(): it prepares `text` for the user, and is
+ * not submitted yet. CM_EBUSY, CM_EUSAGE, CM_ENOMEM. */
 int cm_cql_prepare_new(cm_cql_t *s, cm_str_t text, cm_cql_prepared_t **prepared, cm_cql_done_t done,
                        void *context, cm_cql_call_t **call, cm_err_t *err);
 

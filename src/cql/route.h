@@ -1,8 +1,9 @@
 /* Routing: which connection a call takes.
  *
  * First a replica of its row in the local data centre, the primary before the others; then any node
- * there in turn; then, unless that is forbidden, the rest of the cluster. Silent nodes come after
- * the other nodes of their kind. Among the connections of a node the one with the least in flight.
+ * there, in turn; then, unless local_only forbids it, the rest of the cluster. In each of these
+ * groups silent nodes come last. Of the connections of a node, the one with the fewest requests in
+ * flight is taken.
  */
 #ifndef CM_CQL_ROUTE_H
 #define CM_CQL_ROUTE_H

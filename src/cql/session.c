@@ -78,7 +78,7 @@ static void on_nodes_changed(cm_cql_nodes_t *nodes)
     else if (was == CM_CQL_READY)
         s->state = CM_CQL_DOWN;
     if (s->state != was)
-        cm_cql_say(&s->loop, s->state == CM_CQL_READY ? CM_LOG_INFO : CM_LOG_ERROR,
+        cm_cql_log(&s->loop, s->state == CM_CQL_READY ? CM_LOG_INFO : CM_LOG_ERROR,
                    s->state == CM_CQL_READY ? "cluster ready" : "cluster down",
                    "nodes=%d nodes_up=%d version=%d", nodes->count, up, s->loop.version);
 }

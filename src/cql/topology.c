@@ -197,7 +197,7 @@ static bool find_nodes(cm_cql_t *s)
     return true;
 }
 
-/* The local data centre: as the options say, else that of the node that was asked first. */
+/* The local data centre: that of the options, else that of the node that was asked first. */
 static bool choose_local_dc(cm_cql_t *s)
 {
     for (size_t i = 0; i < s->draft.node_count && s->local_dc == NULL; i++) {
@@ -226,7 +226,7 @@ static void warn_of_local_dc(const cm_cql_t *s)
     for (size_t i = 0; i < s->draft.node_count; i++)
         found |= is_in(s->draft.nodes[i].dc, s->local_dc);
     if (!found)
-        cm_cql_say(&s->loop, CM_LOG_WARN, "no node is in the local data centre", "dc=%s",
+        cm_cql_log(&s->loop, CM_LOG_WARN, "no node is in the local data centre", "dc=%s",
                    s->local_dc);
 }
 

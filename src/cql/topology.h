@@ -1,5 +1,5 @@
-/* The topology: what system.local, system.peers and system_schema.keyspaces say, first gathered in
- * a draft, then applied as a whole, so that routing never sees half of it. */
+/* The topology: the contents of system.local, system.peers and system_schema.keyspaces. They are
+ * first gathered in a draft, then applied as a whole, so that routing never uses half of them. */
 #ifndef CM_CQL_TOPOLOGY_H
 #define CM_CQL_TOPOLOGY_H
 
