@@ -1,4 +1,5 @@
-#include "cmd/import_held.h"
+/* `import` into a data directory that another process holds. */
+#include "cmd/import.h"
 
 #include "cmd/next.h"
 #include "index/open.h"
@@ -9,15 +10,6 @@ enum {
     ANSWERS_MS = 20000, /* that the answers may take */
     LOOK_MS = 100,
 };
-
-int cm_import_open(cm_app_t *app, cm_load_into_t *into)
-{
-    int rc = cm_store_open_shared(app->global.data_dir, app->clock, app->stop, app->messages,
-                                  &into->store, &app->err);
-    if (rc == 0)
-        rc = cm_store_older_keys(into->store, &into->older_keys, &app->err);
-    return rc == 0 ? cm_store_secret(into->store, into->visitor_key, &app->err) : rc;
-}
 
 /* Events that are stored, and those that the answers cover. */
 static bool freshness(const char *data_dir, cm_freshness_t *fresh)
@@ -51,7 +43,7 @@ static bool answers_follow(const cm_app_t *app)
     return false;
 }
 
-static void say_who(cm_app_t *app, const cm_load_into_t *into, bool process)
+static void print_holder(cm_app_t *app, const cm_load_into_t *into, bool process)
 {
     const bool keeps = cm_store_holder_answers(into->store);
     const bool done = keeps && process && answers_follow(app);
@@ -79,6 +71,6 @@ int cm_import_end_held(cm_app_t *app, const cm_load_into_t *into, const cm_accou
     if (atomic_load(app->stop) && (rc == 0 || rc == CM_ESTOP))
         fprintf(app->messages, "stopped before the end; run it again to go on from there\n");
     else if (rc == 0 || (rc == CM_EINPUT && account->accepted > 0))
-        say_who(app, into, process);
+        print_holder(app, into, process);
     return rc;
 }

@@ -1,20 +1,13 @@
 /* clickmill ingest: a Kafka topic into the store. */
 #include "cmd/commands.h"
-#include "event/timestamp_options.h"
 #include "kafka/options.h"
 #include "pipeline/intake.h"
+#include "pipeline/intake_options.h"
 #include "store/open.h"
-
-enum { RESUME_STORE, RESUME_GROUP };
-enum { DEAD_TO_TOPIC, DEAD_TO_STORE };
 
 typedef struct ingest_options {
     cm_store_options_t store;
-    int64_t count;
-    bool until_end;
-    int resume, dead_to;
-    const char *geoip;
-    cm_timestamp_options_t times;
+    cm_intake_given_t intake;
     cm_kafka_options_t kafka;
 } ingest_options_t;
 
@@ -23,45 +16,10 @@ static const cm_option_t options[] = {
      .type = CM_OPT_ROWS,
      .offset = offsetof(ingest_options_t, store),
      .rows = cm_store_option},
-    {.name = "count",
-     .type = CM_OPT_INT,
-     .offset = offsetof(ingest_options_t, count),
-     .arg = "N",
-     .min = 0,
-     .max = 1e15,
-     .help = "messages at most; 0, the default: without end"},
-    {.name = "until-end",
-     .type = CM_OPT_FLAG,
-     .offset = offsetof(ingest_options_t, until_end),
-     .help =
-         "end when the whole group has read what the topic held at the start, instead of waiting "
-         "for more"},
-    {.name = "resume",
-     .type = CM_OPT_CHOICE,
-     .offset = offsetof(ingest_options_t, resume),
-     .arg = "FROM",
-     .def = "store",
-     .choices = "store|group",
-     .key = "ingest.resume",
-     .help =
-         "embedded store: go on at its own position, whatever the group has committed, or at the "
-         "later of the two, for several data directories that share a topic"},
-    {.name = "dead-to",
-     .type = CM_OPT_CHOICE,
-     .offset = offsetof(ingest_options_t, dead_to),
-     .arg = "PLACE",
-     .def = "topic",
-     .choices = "topic|store",
-     .key = "ingest.dead_to",
-     .help = "where dead letters go: their topic, or the embedded store"},
-    {.name = "times",
+    {.name = "intake",
      .type = CM_OPT_ROWS,
-     .offset = offsetof(ingest_options_t, times),
-     .rows = cm_timestamp_ingest_options},
-    {.name = "geoip",
-     .type = CM_OPT_ROWS,
-     .offset = offsetof(ingest_options_t, geoip),
-     .rows = cm_enrich_geoip_option},
+     .offset = offsetof(ingest_options_t, intake),
+     .rows = cm_intake_option_rows},
     {.name = "group",
      .type = CM_OPT_ROWS,
      .offset = offsetof(ingest_options_t, kafka),
@@ -121,22 +79,22 @@ static int open_all(ingest_t *self)
 
     self->target = cm_app_store_settings(app, &asked->store);
     self->target.waiter = &self->intake.store_waiter;
-    int rc = cm_timestamp_format_open(&asked->times, &self->times, &app->err);
+    int rc = cm_timestamp_format_open(&asked->intake.times, &self->times, &app->err);
     if (rc == 0)
-        rc = cm_intake_init(&self->intake, &env, asked->geoip, &app->err);
+        rc = cm_intake_init(&self->intake, &env, asked->intake.geoip, &app->err);
     if (rc == 0)
         rc = cm_pipeline_reach(&env, open_store, self, &self->retries, &app->err);
     if (rc < 0)
         return rc;
-    const cm_intake_options_t intake = {.kafka = &self->kafka,
-                                        .times = self->times,
-                                        .positions =
-                                            cm_store_is_directory(self->store) ? self->store : NULL,
-                                        .pipeline = &self->pipeline,
-                                        .dead_topic = asked->dead_to == DEAD_TO_TOPIC,
-                                        .or_group = asked->resume == RESUME_GROUP,
-                                        .until_end = asked->until_end,
-                                        .count = asked->count};
+    const cm_intake_options_t intake = {
+        .kafka = &self->kafka,
+        .times = self->times,
+        .positions = cm_store_is_directory(self->store) ? self->store : NULL,
+        .pipeline = &self->pipeline,
+        .dead_topic = asked->intake.dead_to == CM_INTAKE_DEAD_TO_TOPIC,
+        .or_group = asked->intake.resume == CM_INTAKE_RESUME_GROUP,
+        .until_end = asked->intake.until_end,
+        .count = asked->intake.count};
     rc = cm_intake_open(&self->intake, &intake, &app->err);
     if (rc < 0)
         return rc;
@@ -215,27 +173,15 @@ static int run_all(ingest_t *self)
 
 static void add_json(cm_buf_t *json, const ingest_t *self, double seconds)
 {
-    cm_source_kafka_lag_t lags[CM_INTAKE_PARTITIONS];
-    size_t count = cm_source_kafka_lags(self->intake.topic, lags, CM_INTAKE_PARTITIONS);
-
     cm_buf_add_char(json, '{');
     cm_accounts_add_json(json, &self->pipeline.account);
     cm_buf_printf(json, ",\"seconds\":%.3f,\"retries\":%llu,\"topic\":", seconds, retries_of(self));
     cm_buf_add_json(json, cm_str(self->kafka.topic));
     cm_buf_add_text(json, ",\"group\":");
     cm_buf_add_json(json, cm_str(self->kafka.group));
-    cm_buf_add_text(json, ",\"partitions\":[");
-    for (size_t i = 0; i < count && i < CM_INTAKE_PARTITIONS; i++) {
-        const int64_t lag = cm_intake_lag(&lags[i]);
-        cm_buf_printf(
-            json, "%s{\"partition\":%d,\"position\":%lld,\"end\":%lld,\"lag\":", i > 0 ? "," : "",
-            (int)lags[i].partition, (long long)lags[i].position, (long long)lags[i].end);
-        if (lag < 0)
-            cm_buf_add_text(json, "null}");
-        else
-            cm_buf_printf(json, "%lld}", (long long)lag);
-    }
-    cm_buf_add_text(json, "]}\n");
+    cm_buf_add_char(json, ',');
+    cm_intake_add_partitions_json(json, self->intake.topic);
+    cm_buf_add_text(json, "}\n");
 }
 
 static void print_account(const ingest_t *self)
@@ -250,7 +196,7 @@ static void print_account(const ingest_t *self)
         fputs(text.data, app->out);
     } else {
         cm_app_print_account_as(app, &self->pipeline.account, app->out,
-                                self->options->dead_to == DEAD_TO_TOPIC
+                                self->options->intake.dead_to == CM_INTAKE_DEAD_TO_TOPIC
                                     ? "clickmill dead list --from kafka"
                                     : "clickmill dead list");
         cm_buf_printf(&text, "%.1f s", seconds);
@@ -266,7 +212,8 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
 
     (void)argc;
     (void)argv;
-    if (self.options->dead_to == DEAD_TO_STORE && self.options->store.engine != CM_STORE_EMBEDDED)
+    if (self.options->intake.dead_to == CM_INTAKE_DEAD_TO_STORE &&
+        self.options->store.engine != CM_STORE_EMBEDDED)
         return cm_fail(&app->err, CM_EUSAGE, "--dead-to store wants --store embedded");
     self.kafka = cm_kafka_settings_of(&self.options->kafka, &app->log, app->stop);
     int rc = open_all(&self);

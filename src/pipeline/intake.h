@@ -84,4 +84,7 @@ void cm_intake_add_lag(cm_buf_t *line, const cm_source_t *topic);
 /* Appends "5,678 messages, 90/s", and the same. */
 void cm_intake_add_reading(cm_buf_t *line, const cm_source_t *topic, const cm_driver_pace_t *pace);
 
+/* Appends the member "partitions" of a JSON object: each one with position, end and lag. */
+void cm_intake_add_partitions_json(cm_buf_t *json, const cm_source_t *topic);
+
 #endif

@@ -76,3 +76,22 @@ void cm_intake_add_reading(cm_buf_t *line, const cm_source_t *topic, const cm_dr
     cm_buf_add_text(line, "/s");
     cm_intake_add_lag(line, topic);
 }
+
+void cm_intake_add_partitions_json(cm_buf_t *json, const cm_source_t *topic)
+{
+    cm_source_kafka_lag_t lags[CM_INTAKE_PARTITIONS];
+    size_t count = cm_source_kafka_lags(topic, lags, CM_INTAKE_PARTITIONS);
+
+    cm_buf_add_text(json, "\"partitions\":[");
+    for (size_t i = 0; i < count && i < CM_INTAKE_PARTITIONS; i++) {
+        const int64_t lag = cm_intake_lag(&lags[i]);
+        cm_buf_printf(
+            json, "%s{\"partition\":%d,\"position\":%lld,\"end\":%lld,\"lag\":", i > 0 ? "," : "",
+            (int)lags[i].partition, (long long)lags[i].position, (long long)lags[i].end);
+        if (lag < 0)
+            cm_buf_add_text(json, "null}");
+        else
+            cm_buf_printf(json, "%lld}", (long long)lag);
+    }
+    cm_buf_add_char(json, ']');
+}

@@ -1,16 +1,20 @@
 /* clickmill process --follow: a Kafka topic into answers. */
-#include "cmd/follow.h"
-
+#include "cmd/process.h"
 #include "cmd/publishing.h"
 #include "pipeline/intake.h"
 #include "pipeline/upkeep.h"
 #include "store/open.h"
 
-enum { COMMIT_MS = 200 }; /* how long an event may wait for its commit */
+enum {
+    COMMIT_MS = 200, /* how long an event may wait for its commit */
+    EVERY_MS = 1000, /* between two refreshes, unless --every says otherwise */
+};
 
 typedef struct follower {
     cm_app_t *app;
-    const cm_follow_options_t *options;
+    const cm_process_options_t *options;
+    unsigned windows;
+    cm_index_settings_t index;
     cm_kafka_settings_t kafka;
     cm_timestamp_format_t times;
     cm_store_t *store;
@@ -25,14 +29,14 @@ typedef struct follower {
 
 static int open_all(follower_t *self)
 {
-    const cm_follow_options_t *asked = self->options;
+    const cm_process_options_t *asked = self->options;
     cm_app_t *app = self->app;
     const cm_pipeline_env_t env = cm_app_env(app);
-    cm_index_refresh_options_t refreshing = cm_app_refresh_options(app, asked->windows);
+    cm_index_refresh_options_t refreshing = cm_app_refresh_options(app, self->windows);
 
-    refreshing.threads = asked->threads;
+    refreshing.threads = (int)asked->threads;
     refreshing.rebuild = asked->rebuild;
-    int rc = cm_timestamp_format_open(asked->times, &self->times, &app->err);
+    int rc = cm_timestamp_format_open(&asked->times, &self->times, &app->err);
     if (rc == 0)
         rc = cm_intake_init(&self->intake, &env, asked->geoip, &app->err);
     if (rc == 0)
@@ -45,19 +49,20 @@ static int open_all(follower_t *self)
     if (rc == 0)
         rc = cm_intake_open(&self->intake, &intake, &app->err);
     if (rc == 0)
-        rc = cm_publishing_start(app, &asked->index, self->store, asked->rebuild, true,
+        rc = cm_publishing_start(app, &self->index, self->store, asked->rebuild, true,
                                  &self->mirror);
     if (rc < 0)
         return rc;
     cm_store_share(self->store, true, &app->log);
     cm_pipeline_start(&self->pipeline, &env, self->intake.topic, &self->store->sink);
     self->pipeline.commit_ms = COMMIT_MS;
-    cm_upkeep_open(&self->upkeep, &env, self->store, &refreshing, asked->every);
+    cm_upkeep_open(&self->upkeep, &env, self->store, &refreshing,
+                   asked->every > 0 ? asked->every : EVERY_MS);
     self->upkeep.mirror = self->mirror;
     fprintf(app->messages, "following topic %s at %s as group %s into %s%s%s\n", self->kafka.topic,
             self->kafka.brokers, self->kafka.group, app->global.data_dir,
             self->mirror != NULL ? " and Elasticsearch's " : "",
-            self->mirror != NULL ? cm_index_place(&asked->index) : "");
+            self->mirror != NULL ? cm_index_place(&self->index) : "");
     return 0;
 }
 
@@ -138,11 +143,12 @@ static int finish(follower_t *self)
     return rc == 0 ? cm_accounts_check(&self->pipeline.account, &app->err) : rc;
 }
 
-int cm_follow(cm_app_t *app, const cm_follow_options_t *options)
+int cm_process_follow(cm_app_t *app, const cm_process_options_t *asked, unsigned windows)
 {
-    follower_t self = {.app = app, .options = options};
+    follower_t self = {.app = app, .options = asked, .windows = windows};
 
-    self.kafka = cm_kafka_settings_of(options->kafka, &app->log, app->stop);
+    self.index = cm_app_index_settings(app, asked->index, &asked->elastic);
+    self.kafka = cm_kafka_settings_of(&asked->kafka, &app->log, app->stop);
     int rc = open_all(&self);
     if (rc == 0)
         rc = loop(&self);

@@ -1,0 +1,75 @@
+/* `import` into Kafka's topic, and into answers alone. */
+#include "cmd/import.h"
+#include "cmd/print.h"
+#include "index/store_query.h"
+#include "kafka/waiter.h"
+#include "pipeline/letters.h"
+#include "sink/kafka/sink.h"
+#include "store/memory.h"
+#include "store/open.h"
+
+#include <sys/random.h>
+
+int cm_import_to_kafka(cm_import_t *import, cm_load_into_t into)
+{
+    cm_app_t *app = import->app;
+    const cm_import_options_t *asked = import->asked;
+    const cm_kafka_settings_t settings = cm_kafka_settings_of(&asked->kafka, &app->log, app->stop);
+    const cm_pipeline_env_t env = cm_app_env(app);
+    cm_kafka_waiter_t waiter;
+    cm_letters_t letters;
+    const cm_sink_kafka_options_t kafka = {.settings = &settings,
+                                           .waiter = &waiter.waiter,
+                                           .clock = app->clock,
+                                           .refused = cm_letters_take,
+                                           .refused_context = &letters,
+                                           .seal = cm_store_seal,
+                                           .seal_context = into.visitor_key};
+
+    cm_kafka_waiter_start(&waiter, app->stop);
+    cm_letters_open(&letters, &env, app->global.data_dir, NULL);
+    /* The key of the data directory, so that visitors are the same users wherever events go. */
+    int rc = cm_store_older_keys_of(app->global.data_dir, &into.older_keys, &app->err);
+    if (rc == 0)
+        rc = cm_store_secret_of(app->global.data_dir, into.visitor_key, &app->err);
+    if (rc == 0)
+        rc = cm_sink_kafka_open(&kafka, &into.sink, &app->err);
+    if (rc == 0) {
+        rc = cm_import_files(import, &into);
+        cm_app_print_kafka_account(app, &import->account, into.sink);
+        if (rc == 0 && atomic_load(app->stop))
+            fprintf(app->messages, "stopped before the end\n");
+    }
+    cm_sink_close(into.sink);
+    cm_letters_close(&letters);
+    return rc;
+}
+
+int cm_import_to_answers(cm_import_t *import, cm_load_into_t into)
+{
+    cm_app_t *app = import->app;
+    const cm_import_options_t *asked = import->asked;
+    const cm_index_store_query_t once = {.session_timeout = app->global.session_timeout,
+                                         .memory = app->global.memory,
+                                         .threads = (int)asked->threads};
+    cm_printer_t printer;
+
+    into.store = cm_memory_new();
+    /* Visitors' hashes last as long as the run. */
+    int rc = getrandom(into.visitor_key, sizeof into.visitor_key, 0) == sizeof into.visitor_key
+                 ? 0
+                 : cm_fail(&app->err, CM_EINTERNAL, "the kernel gives no random bytes");
+    if (rc == 0)
+        rc = cm_import_files(import, &into);
+    if (rc == 0 && atomic_load(app->stop))
+        rc = cm_fail(&app->err, CM_EINPUT, "stopped before the end: answers of a part are none");
+    if (rc == 0) {
+        const cm_index_query_t all = {.dimension = CM_PER_CELL, .window = CM_WINDOW_ALL};
+        cm_printer_start(&printer, app, CM_PRINT_CSV, &all, false);
+        rc = cm_index_query_store(into.store, &once, cm_printer_row, &printer, &app->err);
+        rc = cm_printer_end(&printer, rc);
+    }
+    cm_app_print_account(app, &import->account, app->messages);
+    cm_store_close(into.store);
+    return rc;
+}

@@ -1,0 +1,23 @@
+/* Options that say how the topic is read and where dead letters go (base/options.h): an array of
+ * rows that a command composes. */
+#ifndef CM_PIPELINE_INTAKE_OPTIONS_H
+#define CM_PIPELINE_INTAKE_OPTIONS_H
+
+#include "base/options.h"
+#include "event/timestamp_options.h"
+
+enum { CM_INTAKE_RESUME_STORE, CM_INTAKE_RESUME_GROUP };
+enum { CM_INTAKE_DEAD_TO_TOPIC, CM_INTAKE_DEAD_TO_STORE };
+
+typedef struct cm_intake_given {
+    int64_t count;
+    bool until_end;
+    int resume;  /* CM_INTAKE_RESUME_STORE ... */
+    int dead_to; /* CM_INTAKE_DEAD_TO_TOPIC ... */
+    cm_timestamp_options_t times;
+    const char *geoip;
+} cm_intake_given_t;
+
+extern const cm_option_t cm_intake_option_rows[];
+
+#endif
