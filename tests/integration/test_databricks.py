@@ -1,5 +1,5 @@
-"""The Spark job on Databricks, as far as that goes without an account: the bundle keeps the published
-schema, and what its variables say reaches the job."""
+"""The Spark job on Databricks, as far as it can be tested without an account: the bundle keeps the
+published schema, and its variables reach the job."""
 
 import glob
 import json
@@ -13,7 +13,7 @@ from harness import ROOT, slow
 
 BUNDLE = os.path.join(ROOT, "spark", "databricks")
 
-# The Python face of the bundles' schema, of the release of the CLI that has the same number.
+# The bundles' schema as Python classes; the CLI of the same number has the same schema.
 BUNDLES = ("databricks-bundles==1.22.1",)
 VALIDATE = """
 import json, sys
@@ -23,7 +23,7 @@ try:
 except (TypeError, ValueError) as error:
     print(json.dumps(str(error)))
 """
-# What the schema (bundle/schema/jsonschema.json of the CLI) has outside of resources.
+# The fields of the schema (bundle/schema/jsonschema.json of the CLI) outside of resources.
 TOP = {
     "": {"artifacts", "bundle", "environments", "experimental", "include", "permissions", "presets",
          "python", "resources", "run_as", "scripts", "sync", "targets", "variables", "workspace"},
@@ -52,7 +52,7 @@ def the_job(bundle, target=None):
 
 
 def test_the_bundle(t):
-    """It is whole: what is named is there, nothing secret is, and the schedule is one."""
+    """It is complete: the named files exist, it contains no secret, and the schedule is valid."""
     path = os.path.join(BUNDLE, "databricks.yml")
     with open(path, encoding="utf-8") as file:
         text = file.read()
@@ -84,7 +84,7 @@ def test_the_bundle(t):
 
 
 def test_the_bundle_in_production(t):
-    """The user it runs as, the users who may see it, the users it informs, the machines; and one user's cluster."""
+    """The user of the job, its viewers, its notifications, its machines; and a single-user cluster."""
     bundle = the_bundle(t)
     t.equal(bundle["bundle"]["databricks_cli_version"], ">= 0.240.0, < 2.0.0")
     cluster = the_job(bundle)["job_clusters"][0]["new_cluster"]
@@ -102,7 +102,7 @@ def test_the_bundle_in_production(t):
         t.equal(the_job(bundle, name)["email_notifications"], {"on_failure": ["${var.notify}"]})
         t.equal({**bundle["variables"]["node_type"], "default": target.get("variables", {}).get(
             "node_type", bundle["variables"]["node_type"]["default"])}["default"], machines[name])
-    # No name is made up: these must be given, except for development, which has no use for them.
+    # These have no default: they must be given, except for development, which does not use them.
     t.equal([name for name, variable in bundle["variables"].items() if "default" not in variable],
             ["service_principal", "notify"])
     t.equal(bundle["targets"]["dev"], {"mode": "development", "default": True, "variables": {
@@ -111,7 +111,7 @@ def test_the_bundle_in_production(t):
 
 @slow
 def test_the_bundle_keeps_the_schema(t):
-    """Each field is one of the published schema's, with a value of its kind."""
+    """Each field is in the published schema, with a value of its type."""
     python = cluster.python_with("databricks-bundles", BUNDLES)
 
     def validated(job):
@@ -173,8 +173,8 @@ COSMOS = {
 
 
 def test_the_notebook(t):
-    """What the bundle's variables say reaches the job: as they come, for Cosmos DB and Elastic
-    Cloud, and without any authentication."""
+    """The bundle's variables reach the job: the defaults, for Cosmos DB and Elastic Cloud, and
+    without authentication."""
     with open(os.path.join(BUNDLE, "clickstream_notebook.py"), encoding="utf-8") as file:
         text = file.read()
     t.equal(text.splitlines()[0], "# Databricks notebook source")
@@ -184,7 +184,7 @@ def test_the_notebook(t):
     defaults = {name: variable.get("default") for name, variable in bundle["variables"].items()}
 
     def run(**variables):
-        """As a run with `--var NAME=VALUE` of each."""
+        """Runs the notebook like `--var NAME=VALUE` for each."""
         known = {**defaults, **variables}
         return run_notebook(text, {name: str(known[value[len("${var."):-1]])
                                    for name, value in given.items()})
@@ -221,7 +221,7 @@ def test_the_notebook(t):
 
 
 def run_notebook(text, parameters):
-    """Runs the cells with stand-ins for what Databricks provides, in a process of its own."""
+    """Runs the cells in a process of its own, with replacements for what Databricks provides."""
     program = """
 import json, sys, types
 text, parameters = json.load(sys.stdin)

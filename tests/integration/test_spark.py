@@ -21,7 +21,7 @@ from clickstream import index as layout, reading  # noqa: E402
 
 
 class Table:
-    """A keyspace of a test's own with events in it."""
+    """A keyspace for one test, with events in it."""
 
     def __init__(self, t, name, events):
         self.t, self.stack = t, test_answers.ENGINES.up()
@@ -41,7 +41,7 @@ class Table:
 
 @slow
 def test_on_a_standalone_cluster(t):
-    """One master, two workers; twice: a rerun changes no count. Then a row that is no event."""
+    """One master, two workers; twice: a repetition changes no count. Then a row that is no event."""
     events = test_answers.made(21, 4000)
     table = Table(t, "standalone", events)
     index = Index(table.stack.engine("elasticsearch"), "standalone")
@@ -63,7 +63,7 @@ def test_on_a_standalone_cluster(t):
     t.equal((again.json["read"], again.json["rejected"], again.json["removed"]),
             (first["read"] + 1, 1, 0), "account")
 
-    # What no event leads to any more goes, here and in the totals.
+    # Documents to which no event leads any more are deleted, also in the totals.
     hour = 3600000
     gone = next(event for event in events if expected[documents.identity(
         event["url"], event.get("country") or "Unknown", "hour",
@@ -78,7 +78,7 @@ def test_on_a_standalone_cluster(t):
     documents.same(t, index.cells(), expected, "after a row was deleted")
     check_totals(t, test_answers.without_freshness(index), events)
 
-    # A rebuild moves the aliases to what it has filled.
+    # A rebuild moves the aliases to the indices that it has filled.
     before = set(index.request("GET", "/_alias/" + index.alias))
     table.spark(index, "--rebuild")
     after = set(index.request("GET", "/_alias/" + index.alias))
@@ -87,12 +87,12 @@ def test_on_a_standalone_cluster(t):
 
 
 def indices(index):
-    """What there is of both aliases, whether an alias leads to it or not."""
+    """All indices of both aliases, whether an alias leads to them or not."""
     return set(index.request("GET", "/%s-*,%s-*?expand_wildcards=all" % (
         index.alias, index.totals)))
 
 
-# Runs where Spark would: writes a document, and then goes wrong.
+# Runs instead of Spark: writes a document and then fails.
 FAILS = """#!/usr/bin/env python3
 import json, sys, urllib.request
 settings = json.load(open(sys.argv[-1]))
@@ -107,7 +107,7 @@ sys.exit(1)
 
 @slow
 def test_opensearch(t):
-    """Which elasticsearch-hadoop would not write to: the same documents as the mill's, verified."""
+    """elasticsearch-hadoop refuses OpenSearch; the job writes the same documents as the mill."""
     engine = test_answers.node("opensearch-2.19")
     events = test_answers.made(26, 3000)
     table = Table(t, "sparkopen", events)
@@ -127,7 +127,7 @@ def test_opensearch(t):
 
 @slow
 def test_a_job_that_fails(t):
-    """Midway: its first run leaves no index; a rebuild leaves all as it was, and the aliases."""
+    """It fails midway: a first run leaves no index, a rebuild changes neither indices nor aliases."""
     events = test_answers.made(27, 300)
     table = Table(t, "sparkfail", events)
     submit = t.write("fails", FAILS)
@@ -150,7 +150,7 @@ def test_a_job_that_fails(t):
         fails(2, "--rebuild")
         t.equal((indices(index), index.cells()), (before, cells), "after a rebuild on " + version)
         t.clickmill("verify", *table.options, *index.options)
-        # What is there already stays, whatever the job has written.
+        # Existing indices stay, whatever the job has written.
         fails(1)
         t.equal(indices(index), before, "after a run on " + version)
 
@@ -190,8 +190,8 @@ print(json.dumps(said))
 
 @slow
 def test_bulk_requests_of_the_job(t):
-    """Without Spark: what a task sends, what is refused, who does not answer; and that the job takes
-    away what it had made, but not what another program writes by then."""
+    """Without Spark: what a task sends, what is refused, a server that does not answer. The job deletes
+    the index that it has created, but not one that another writer has taken over."""
     for version in ("7.17", "opensearch-2.19"):
         engine = test_answers.node(version)
         index = Index(engine, "sparkbulk")
@@ -229,7 +229,7 @@ class Fake(http.server.BaseHTTPRequestHandler):
         asked.append((self.command, self.path.partition("?")[0], self.headers.get("Authorization")))
         path = asked[-1][1]
         status, text = 200, answers.get(path, "{}")
-        if path == "/_aliases":  # done, and the answer is lost; the second time there is no old index
+        if path == "/_aliases":  # done, but the answer is lost; the second time there is no old index
             status, text = (404, '{"error": "no such index [old]"}') if moved else (503, "")
             moved.append(json.loads(body))
         elif path in made:
@@ -248,9 +248,9 @@ class Fake(http.server.BaseHTTPRequestHandler):
     do_GET = do_PUT = do_DELETE = do_POST
     def make(self, path, body):
         index = made[path]
-        if self.command == "PUT" and index == "theirs":  # another program was faster
+        if self.command == "PUT" and index == "theirs":  # another process was faster
             made[path] = {"mappings": {"_meta": {"clickmill": {"made": "0" * 32}}}}
-        elif self.command == "PUT" and index is None:  # made, and the answer is lost
+        elif self.command == "PUT" and index is None:  # created, but the answer is lost
             made[path] = json.loads(body)
             return
         status, text = (400, '{"error": {"type": "resource_already_exists_exception"}}') if (
@@ -295,9 +295,10 @@ print(json.dumps(said))
 
 
 def test_answers_that_are_none(t):
-    """A proxy's page does not mean that documents were written, no other server gets the password, and
-    aliases that were moved though the answer was lost lead on to what was filled. An index that was
-    made though the answer was lost is ours, but not one that another program has made meanwhile."""
+    """The page of a proxy does not mean that documents were written. A redirect gets no password.
+    Aliases that were moved although the answer was lost stay at the new indices. An index that was
+    created although the answer was lost is ours, but not one that another process has created
+    meanwhile."""
     done = subprocess.run(["python3", "-c", STRANGE, os.path.dirname(JOB)], capture_output=True,
                           text=True, check=False, timeout=60)
     t.equal((done.returncode, done.stderr), (0, ""))
@@ -312,11 +313,11 @@ def test_answers_that_are_none(t):
         t.equal((said["make " + name], said["made " + name]), (index, [index]), name)
     t.equal(said["aliases"], [{"lost": {}}, {}], "aliases of what was made")
     t.true("resource_already_exists_exception" in said["make theirs"], said["make theirs"])
-    t.equal(said["made theirs"], [], "what another program has made")
+    t.equal(said["made theirs"], [], "created by another process")
 
 
 def test_spark_without_a_connector(t):
-    """Spark 4 has none for Cassandra: said before anything is started, with exit status 2."""
+    """Spark 4 has none for Cassandra: exit status 2 before anything is started."""
     def submit(name, banner):
         path = t.write(name, "#!/bin/sh\n[ \"$1\" = --version ] || exit 9\n"
                              "cat >&2 <<'END'\n%s\nEND\n" % banner)
@@ -333,10 +334,13 @@ def test_spark_without_a_connector(t):
             "tested connector for Cassandra: install Spark 3.5 (`pip install "
             "pyspark==3.5.7`) and name it with --spark-submit, or name a connector with "
             "--spark-packages, or use --engine mill, which needs no Spark\n" % four)
-    # Who names a connector, or has Spark 3.5, gets as far as the settings.
+    # With a named connector, or with Spark 3.5, the settings are checked next.
     more = ["--cassandra-tls", "--cassandra-insecure"]
-    t.says(t.clickmill(*process, four, *more, "--spark-packages", "org.example:own_2.13:1",
-                       check=USAGE), "always checks Cassandra's certificate")
+    named = t.clickmill(*process, four, *more, "--spark-packages", "org.example:own_2.13:1",
+                        "--debug", "spark", check=USAGE)
+    t.says(named, "always checks Cassandra's certificate")
+    t.true('context=spark msg="spark-submit found" path=%s packages=org.example:own_2.13:1 given=yes\n'
+           % four in named.err, named.err)
     t.says(t.clickmill(*process, submit("three", "   version 3.5.7\nUsing Scala version 2.12.18, "),
                        *more, check=USAGE), "always checks Cassandra's certificate")
     t.says(t.clickmill(*process, submit("none", "JAVA_HOME is not set"), check=USAGE),
@@ -365,7 +369,7 @@ print(json.dumps({
 
 @slow
 def test_addresses_and_key_store(t):
-    """What the job itself makes of the settings: as clickmill does; and Java reads the key store."""
+    """The job reads addresses as clickmill does, and Java reads the job's key store."""
     stack = test_answers.SPARK.up()
     spark = stack.engine("spark")
     spark.fetch()
@@ -391,7 +395,7 @@ def test_addresses_and_key_store(t):
 
 @slow
 def test_stopped(t):
-    """Ctrl-C ends Spark as well, and leaves no file with passwords and no index behind."""
+    """Ctrl-C ends Spark as well, and leaves neither a file with passwords nor an index."""
     table = Table(t, "sparkstop", test_answers.made(22, 500))
     index = Index(table.stack.engine("elasticsearch"), "sparkstop")
     os.mkdir(t.path("tmp"))
@@ -412,7 +416,7 @@ def test_stopped(t):
 
 @slow
 def test_where_no_clickmill_has_been(t):
-    """The job by itself, as on Databricks: it makes what `doctor --fix` makes, and rebuilds."""
+    """The job alone, as on Databricks: it creates the same as `doctor --fix`, and rebuilds."""
     events = test_answers.made(25, 600)
     table = Table(t, "sparkalone", events)
     index = Index(table.stack.engine("elasticsearch"), "sparkalone")
@@ -461,8 +465,8 @@ SECURE = test_answers.cluster.SECURE
 
 @slow
 def test_locked(t):
-    """TLS with an authority of one's own and passwords, which are not shown; a wrong one is a
-    sentence."""
+    """TLS with a private authority, and passwords, which no command line shows. A wrong password is
+    reported in a sentence."""
     stack = SECURE.up()
     known, engine = stack.secrets(), stack.engine("elasticsearch")
     index = Index(engine, "locked")
@@ -517,7 +521,7 @@ def children(pid):
 
 
 def group(leader):
-    """The processes of a group that are more than an entry in the list of the dead."""
+    """The processes of a group, without zombies."""
     found = subprocess.run(["ps", "-e", "-o", "pgid=,stat="], capture_output=True, text=True,
                            check=True)
     return [line for line in found.stdout.splitlines()
@@ -526,7 +530,7 @@ def group(leader):
 
 @slow
 def test_what_goes_wrong(t):
-    """Each with one sentence that says what to do; a job that fails gives its last words."""
+    """A job that fails: the reason comes from its log."""
     table = Table(t, "sparkwrong", test_answers.made(23, 100))
     index = Index(table.stack.engine("elasticsearch"), "sparkwrong")
     failed = table.spark(index, "--spark-property", "spark.sql.shuffle.partitions=none", check=None)
@@ -535,7 +539,7 @@ def test_what_goes_wrong(t):
 
 
 def test_no_spark(t):
-    """Without spark-submit, and with a store that it cannot read."""
+    """Without spark-submit, and with a store that Spark cannot read."""
     cluster = ["--store", "cassandra", "--index", "elasticsearch"]
     t.says(t.clickmill("process", "--engine", "spark", *cluster, check=USAGE,
                        env={"PATH": "/nowhere", "SPARK_HOME": ""}),
@@ -545,7 +549,7 @@ def test_no_spark(t):
 
 
 def test_the_job_reads_a_quorum(t):
-    """The connector by itself reads one copy, which may lack acknowledged events."""
+    """By default the connector reads one replica, which may lack acknowledged events."""
     level = "spark.cassandra.input.consistency.level"
     for options, configured, wanted in (
             ({}, None, {level: "LOCAL_QUORUM"}),
@@ -559,7 +563,7 @@ def test_the_job_reads_a_quorum(t):
 
 
 def test_the_mapping_of_the_job(t):
-    """Where no clickmill has been the job makes the index itself: of the same fields."""
+    """The index that the job creates has the fields of clickmill's own layout."""
     with open(LAYOUT, encoding="utf-8") as file:
         found = re.findall(r'\{"(\w+)", "(\w+)", (?:NULL|"(\w+)"), (true|false)\}', file.read())
     t.true(len(found) >= 20, "fields of the layout: %s" % found)
@@ -594,7 +598,7 @@ print(json.dumps({"plan": plan[plan.index("== Physical Plan =="):], "account": a
 
 
 def alone(t, lines, *windows):
-    """What the job makes of lines of JSON, in a small Spark without connectors."""
+    """The job's results for lines of JSON, in a small Spark without connectors."""
     settings = {"input": {"json": t.write("events.jsonl", lines)}, "windows": windows,
                 "output": {"parquet": t.path("out.parquet")},
                 "options": {"spark.sql.shuffle.partitions": "3"}}
@@ -610,8 +614,8 @@ def alone(t, lines, *windows):
 
 @slow
 def test_the_job_alone(t):
-    """Late, repeated, tied events, some without a row key, 10,000 keys that different events share,
-    and lines that are none: every row is the oracle's, the totals too; and Spark exchanges the
+    """Late, repeated and tied events, some without a row key, 10,000 keys that different events share,
+    and lines that are no events: every row equals the oracle's, the totals too. Spark exchanges the
     events once and joins nothing."""
     events = test_answers.traffic.events(24, 5000, users=400)
     events += test_answers.traffic.shared(25, 10000)
@@ -642,8 +646,8 @@ def test_the_job_alone(t):
 
 
 def check_totals(t, totals, events):
-    """The numbers per url, per country and of the site, by the oracle: a total is what the cells
-    are where the text that it lacks is the same for all."""
+    """Compares the totals per url, per country and of the site with the oracle: a total equals the
+    cells when the missing dimension is the same for all events."""
     for dimension, same in (("url", ["country"]), ("country", ["url"]), ("site", ["url", "country"])):
         database = test_answers.oracle.load(events)
         for name in same:
