@@ -1,4 +1,4 @@
-"""The answers of every engine in one form, so that a comparison is one of bytes.
+"""The answers of every engine in one form, so that they can be compared byte by byte.
 
 A line a (url, country): clicks, users, sum and count of the time spent as integers, the average as
 the bits of its double (empty where there is none). The lines are sorted by `sort` in the C locale,
@@ -12,12 +12,12 @@ import subprocess
 
 
 class Differ(Exception):
-    """Two engines have not the same answers; the text shows the first differences."""
+    """Two engines have different answers; the text shows the first differences."""
 
 
 COLUMNS = {
-    # What each engine calls url, country, clicks, users, average, sum, count; by position where
-    # a CSV has no header.
+    # Each engine's names of url, country, clicks, users, average, sum and count; positions where a
+    # CSV has no header.
     "clickmill": ("url", "country", "clicks", "unique_user_count", "average_time_spent",
                   "time_spent_sum", "time_spent_count"),
     "peer": ("url", "country", "clicks", "users", "average", "total", "gaps"),
@@ -38,7 +38,7 @@ def normalize(source, target, kind):
                 source, ", ".join(COLUMNS[kind]), ", ".join(header))) from None
         for row in reader:
             url, country, clicks, users, average, total, gaps = (row[place] for place in places)
-            # A peer that has no gap to add up may say null or nan; count and sum tell.
+            # Without a gap to add up a peer may write null or nan; the count says which.
             bits = float(average).hex() if int(gaps) else ""
             out.write("%s\t%s\t%d\t%d\t%d\t%d\t%s\n" % (
                 url, country, int(clicks), int(users), int(total or 0), int(gaps), bits))

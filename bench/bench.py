@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Clickmill beside what a user would pick instead: `make bench [SIZE=N] [SERIES=full]`.
+"""Compares Clickmill with alternatives: `make bench [SIZE=N] [SERIES=full]`.
 
 Works in build/bench: data sets (the main ones are kept), the peers' virtual environment, and
-results.json, results.md and results.svg. Engines take turns in every round, on the same two
-processors and the same files; every engine's answers are compared before its time counts.
-`bench.py --doc` makes docs/performance.md and docs/performance.svg of the results.
+results.json, results.md and results.svg. The engines take turns in every round, on the same two
+processors and the same files. The answers of each engine are compared before its time counts.
+`bench.py --doc` writes docs/performance.md and docs/performance.svg from the results.
 """
 
 import argparse
@@ -32,7 +32,7 @@ CLICKMILL = os.path.join(BUILD, "clickmill")
 REQUIREMENTS = os.path.join(HERE, "requirements.txt")
 
 THREADS = 2
-# Each alone: an import processes in its end, and answers per day are kept, unless told otherwise.
+# Each step alone: by default an import ends with processing, and answers per day are kept.
 IMPORT = ("import", "--no-process", "--data", "store")
 PROCESS = ("process", "--window", "all", "--data", "store", "--threads", THREADS)
 NEW_EVENTS = 10000
@@ -43,14 +43,14 @@ PEERS = ("duckdb", "polars", "chdb")
 
 
 class Bench:
-    """One benchmark: the files it works on and what was measured so far."""
+    """One benchmark: its files and the measurements so far."""
 
     def __init__(self, size, runs, series, place=PLACE):
         self.size, self.runs, self.series = size, runs, series
         self.data, self.work = os.path.join(place, "data"), os.path.join(place, "work")
         self.python = os.path.join(place, "venv", "bin", "python")
-        self.measured = []   # every run, raw
-        self.sets = {}       # what is known of each data set
+        self.measured = []   # every single run
+        self.sets = {}       # facts about each data set
         self.disk = {}       # sizes of stores
         self.not_measured = []
         self.little = None
@@ -75,7 +75,7 @@ class Bench:
                 if (run["data"], run["work"], run["engine"]) == (data, work, engine)]
 
     def enough(self, data, work, engine):
-        """Whether one more run of it would take too long."""
+        """Whether one more run would take too long."""
         return any(run["seconds"] > LONG for run in self.runs_of(data, work, engine))
 
     def clickmill(self, *args, out=os.devnull):
@@ -89,7 +89,7 @@ class Bench:
                            cwd=self.work)
         with open(out, encoding="utf-8") as file:
             inside = json.load(file)
-        # The peer's own clock leaves out the start of Python, which is in its favour.
+        # The peer's own clock does not count the start of Python, which favours the peer.
         return dict(took, process_seconds=took["seconds"], **inside)
 
     def remove(self, *names):
@@ -101,7 +101,7 @@ class Bench:
                     os.remove(path)
 
     def check(self, reference, source, kind, who):
-        """Compares the answers of an engine with the reference, which the first one becomes."""
+        """Compares the answers of an engine with the reference; the first answers become it."""
         if not os.path.exists(self.path(reference)):
             return answers.normalize(source, self.path(reference), kind)
         rows = answers.normalize(source, self.path("compared.txt"), kind)
@@ -173,7 +173,7 @@ class Bench:
                     self.peer("duckdb", "load", events=more, database=self.path("plain.db")))
 
     def direct_round(self, data, path, reference, peers):
-        """File to answers, nothing kept."""
+        """From the file to answers, keeping nothing."""
         if self.direct:
             events.warm(path)
             took = self.clickmill("import", "--to-answers", "--format", "jsonl", path,
@@ -189,7 +189,7 @@ class Bench:
             self.record(data, "direct", engine, took)
 
     def little_memory(self):
-        """All answers again from the store, with much memory and with little."""
+        """All answers from the store, with much memory and with little."""
         little = "%dm" % max(16, self.size * 6 // 1000000)
         for _ in range(self.runs):
             for work, memory in (("rebuild", "1g"), ("rebuild-" + little, little)):
@@ -199,7 +199,7 @@ class Bench:
         self.little = little
 
     def redelivery(self, base):
-        """Every event comes a second time: no answer may change, and every copy is counted."""
+        """Every event arrives a second time: no answer may change, and every copy is counted."""
         self.record("base", "redelivery", "clickmill",
                     self.clickmill(*IMPORT, "--format", "jsonl", base))
         account = self.path("account.json")
@@ -239,7 +239,7 @@ class Bench:
     # ---- other sizes and shapes
 
     def variants(self):
-        """One after the other; says after each that it is done."""
+        """All data sets, one after the other, with a line after each."""
         base = os.path.join(self.data, "%d.jsonl" % self.size)
         shapes = [("few users", {"users": 1000}), ("many users", {"users": self.size // 10}),
                   ("heavy user", {"change": events.one_heavy_user, "source": base}),
@@ -254,7 +254,7 @@ class Bench:
             yield self.variant("10 M users", SERIES[-1], users=10000000)
 
     def variant(self, name, size, change=None, source=None, **shape):
-        """Import, answers, and DuckDB for comparison, over a data set of its own."""
+        """Import and answers of one data set, and DuckDB for comparison."""
         path = os.path.join(self.data, "%d-%s.jsonl" % (size, name.replace(" ", "-")))
         try:
             if not os.path.exists(path):
@@ -330,7 +330,7 @@ def fail(text):
 
 
 def check_build():
-    """Times of a build for debugging say nothing, so they are not taken."""
+    """Refuses a debug build: its times say nothing."""
     try:
         with open(os.path.join(BUILD, "meson-info", "intro-buildoptions.json"),
                   encoding="utf-8") as file:
@@ -343,7 +343,7 @@ def check_build():
 
 
 def install_peers(venv):
-    """The peers by requirements.txt, in an environment of their own; again when it has changed."""
+    """Installs the peers of requirements.txt in a virtual environment, again after a change."""
     done = os.path.join(venv, "installed.txt")
     with open(REQUIREMENTS, encoding="utf-8") as file:
         wanted = file.read()
@@ -366,7 +366,7 @@ def install_peers(venv):
 
 
 def series_of(text, size):
-    """The sizes of the series: `full`, numbers with commas, or a tenth and the whole."""
+    """The sizes of the series: `full`, numbers separated by commas, or a tenth and the whole."""
     if text == "full":
         sizes = SERIES
     elif text:
@@ -382,7 +382,7 @@ def write(path, text):
 
 
 def other_results(name):
-    """What another benchmark has written; None when it was not run."""
+    """The results of another benchmark; None when it was not run."""
     try:
         with open(os.path.join(PLACE, name), encoding="utf-8") as file:
             return file.read()
@@ -391,7 +391,7 @@ def other_results(name):
 
 
 def write_document():
-    """docs/performance.* of the last results."""
+    """Writes docs/performance.* from the last results."""
     try:
         with open(os.path.join(PLACE, "results.json"), encoding="utf-8") as file:
             results = json.load(file)
@@ -406,7 +406,7 @@ def run(options):
     check_build()
     install_peers(os.path.join(PLACE, "venv"))
     cores = sorted(os.sched_getaffinity(0))[:THREADS]
-    os.sched_setaffinity(0, cores)  # every program that is started here has the same ones
+    os.sched_setaffinity(0, cores)  # every program that is started here inherits them
     bench = Bench(options.size, options.runs, series_of(options.series, options.size))
     text = ""
     try:
@@ -415,7 +415,7 @@ def run(options):
         bench.access_log()
         text = save(bench, cores)
         for _ in bench.variants():
-            text = save(bench, cores)  # so that a run that is interrupted leaves what it has
+            text = save(bench, cores)  # so that an interrupted run keeps its results
     except (answers.Differ, events.NoRoom, measure.Failed) as failure:
         fail("%s\n(what led to it is in %s)" % (failure, bench.work))
     shutil.rmtree(bench.work)

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Clickmill's cluster pipeline beside bare clients and what is usual: `make bench-cluster [SIZE=N] [ONLY=bulk]`.
+"""Compares Clickmill's cluster pipeline with bare clients and usual tools:
+`make bench-cluster [SIZE=N] [ONLY=bulk]`.
 
 Starts a Kafka (with ZooKeeper), a Cassandra and an Elasticsearch of its own below build/bench, and
 ends them. Clients
@@ -38,16 +39,16 @@ BARE = {name: os.path.join(BUILD, "bench", name) for name in ("kafka_bare", "cql
                                                                 "elastic_bare")}
 
 ENGINES = ("zookeeper", "kafka", "cassandra")
-LATER = ("elasticsearch", "spark")  # when the topic has done its part
+LATER = ("elasticsearch", "spark")  # started when the topic is no longer needed
 SIZE, ROUNDS = 1000000, 3
-QUICK = 200000        # below, one round
-PYTHON_SHARE = 100    # the Python consumer gets so many times fewer events
+QUICK = 200000        # with fewer events, one round
+PYTHON_SHARE = 100    # the Python consumer gets 1/100 of the events
 STRESS_SHARE = 4
 SHAPE = ["--users", 200000, "--urls", 1000, "--countries", 60]
 PRODUCER = ["acks=all", "enable.idempotence=true", "compression.type=lz4", "linger.ms=20",
             "partitioner=murmur2_random", "queue.buffering.max.kbytes=65536"]
 
-# (key, what it says, figure, of what, at least or at most)
+# (key, text, figure, of what, at least or at most)
 GOALS = [
     ("produce", "produce, of a bare librdkafka loop", "ratio", "kafka_bare", 0.9),
     ("produce", "produce, of ProducerPerformance", "ratio", "producer_performance", 2),
@@ -80,7 +81,7 @@ class Bench:
         self.file = os.path.join(self.work, "events.jsonl")
         self.runs = {}   # key -> [{per_second, cpu_us, peak_mb}]
         self.checks = {}
-        # As Cassandra comes. With `group` each write waits for the disk, which is then all that is
+        # Cassandra's default. With `group` each write waits for the disk, and only the disk would be
         # measured.
         self.stack = Stack(os.path.join(self.work, "stack"), free_offset(), heap=2048,
                            commitlog_sync="periodic")
@@ -93,7 +94,7 @@ class Bench:
         self.say("%-22s %s" % (key, ", ".join("%s %s" % (name, shown(value))
                                              for name, value in figures.items())))
 
-    # ---- where
+    # ---- addresses
 
     @property
     def brokers(self):
@@ -103,14 +104,14 @@ class Bench:
         return ["--brokers", self.brokers, "--topic", topic, "--dead-topic", topic + ".dead"]
 
     def cassandra(self, number):
-        """A keyspace a round: one that is dropped would be cleaned up while others are measured."""
+        """A keyspace per round: Cassandra would clean up a dropped one during later measurements."""
         return ["--cassandra-port", self.stack.port("cassandra"), "--cassandra-create",
                 "--cassandra-keyspace", "bench%d" % number]
 
     # ---- the stages
 
     def clickmill(self, key, count, *arguments):
-        """Runs it, and notes its rate by its own account or by the clock."""
+        """Runs a command and records its rate, by its own account or by the clock."""
         account = os.path.join(self.work, "account.json")
         took = measure.run([CLICKMILL, *arguments, "--json"], account)
         with open(account, encoding="utf-8") as file:
@@ -177,7 +178,7 @@ class Bench:
                 "cpu_us": float(found["cpu_us_per_row"]), "peak_mb": float(found["peak_mb"])}
 
     def scan(self, number):
-        """Both tables were written a moment ago."""
+        """Scans. Both tables have just been written."""
         peers.settle()
         self.note("cql_bare_scan", **self.bare("scan"))
         peers.settle()
@@ -212,7 +213,7 @@ class Bench:
                 "--spark-master", "local[2]"]
 
     def run_bulk(self, answers):
-        """Bulk indexing alone."""
+        """Only the bulk indexing."""
         every = cluster_bulk.sizes(answers, self.size)
         for size in every:
             size.prepare()
@@ -242,7 +243,7 @@ class Bench:
             return
         self.stack.stop("kafka", "zookeeper")
         self.stack.up(LATER)
-        self.stack.stop("spark")  # jobs run in one process here; it has made what submits them
+        self.stack.stop("spark")  # jobs run in one process here; its start has written spark-submit
         self.run_bulk(answers)
         for number in range(self.rounds):
             answers.engines(number)
@@ -255,7 +256,7 @@ class Bench:
             answers.shapes(number)
 
     def warm_up(self):
-        """Java compiles what is used often: no engine's first run must pay for all."""
+        """Java compiles what is used often: the first measurement must not include that."""
         self.say("warming the servers up")
         size, self.size = self.size, 200000
         self.bare("write")
@@ -295,13 +296,13 @@ def goals_of(runs, medians):
 
 
 def ratio(ours, theirs, field):
-    """The median of the rounds' ratios: a round's two are measured within a minute, while from
-    round to round a shared machine is half or twice as fast."""
+    """The median of the rounds' ratios: both values of a round are measured within a minute, while a
+    shared machine can be half or twice as fast in another round."""
     return statistics.median(our[field] / their[field] for our, their in zip(ours, theirs))
 
 
 def free_offset():
-    """An offset at which the engines' ports are free."""
+    """An offset that makes the engines' ports free."""
     ports = [port for name in ENGINES for port in engines.find(name).default_ports.values()]
     for offset in range(12000, 23000, 500):
         if not any(process.taken(port + offset) for port in ports):
@@ -314,7 +315,7 @@ def shown(value):
 
 
 def checksum(path):
-    """Lines and a hash of the sorted lines, by the system's sort."""
+    """The number of lines and a hash of the sorted lines, by the system's sort."""
     sort = subprocess.Popen(["sort", "-S", "256M", path], stdout=subprocess.PIPE,
                             env=dict(os.environ, LC_ALL="C"))
     digest, count = hashlib.sha256(), 0
@@ -327,7 +328,7 @@ def checksum(path):
 
 
 def markdown(results):
-    """The results as docs have them."""
+    """The results in the form of the documents."""
     lines = ["%s events, medians of %d round%s, %s, commit %s, %s, %d processors shared with the "
              "servers." % ("{:,}".format(results["events"]), results["rounds"],
                            "" if results["rounds"] == 1 else "s", results["date"],
@@ -348,7 +349,7 @@ def markdown(results):
 
 
 def engines_text(medians, events):
-    """When to take which engine, with the figures."""
+    """Which engine to choose when, with the figures."""
     if "engine_spark" not in medians:
         return []
     mill, spark = medians["engine_mill"], medians["engine_spark"]

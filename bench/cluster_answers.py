@@ -9,8 +9,8 @@ import shutil
 import cluster_peers as peers
 import measure
 
-SPARK_TIMES = 10  # times the events, for the shapes of a Spark job
-FEW = 1000  # events, for what such a job takes by itself
+SPARK_TIMES = 10  # times as many events, for the shapes of a Spark job
+FEW = 1000  # events, for the fixed cost of such a job
 ALIAS, TOTALS = "clickstream_data_index", "clickstream_totals_index"
 WINDOWS = ("--window", "all,hour")
 
@@ -30,7 +30,7 @@ def request(port, method, path, body=None):
 
 
 class Answers:
-    """The stage of a Bench that is about answers."""
+    """The stage of a Bench for answers."""
 
     def __init__(self, bench):
         self.bench, self.work = bench, os.path.join(bench.work, "answers")
@@ -45,7 +45,7 @@ class Answers:
                 "http://127.0.0.1:%d" % (port or self.port)]
 
     def forget(self):
-        """Removes the indices, and with them what the last one has left to do."""
+        """Deletes the indices, and with them the work that the last run has left to the server."""
         for alias in (ALIAS, TOTALS):
             for name in request(self.port, "GET", "/_alias/" + alias) or ():
                 if "error" not in name and name != "status":
@@ -62,7 +62,7 @@ class Answers:
     # ---- mill and Spark on the table in Cassandra
 
     def mill(self, number):
-        """Right after the bare scan: all of the table into answers on this machine."""
+        """Directly after the bare scan: the whole table into answers on this machine."""
         data = os.path.join(self.work, "mill-%d" % number)
         peers.settle()
         done = self.run("process", "--store", "cassandra", "--data", data,
@@ -76,7 +76,7 @@ class Answers:
         shutil.rmtree(data)
 
     def engines(self, number):
-        """Both from the same table into an empty index; the answers are compared."""
+        """Mill and Spark from the same table into an empty index; the answers are compared."""
         for engine, more in (("mill", ()), ("spark", self.bench.spark_options())):
             data = os.path.join(self.work, engine)
             shutil.rmtree(data, ignore_errors=True)
@@ -99,7 +99,7 @@ class Answers:
                             "3g", script, *arguments])
 
     def prepare_shapes(self):
-        """The events in Parquet; and few of them, for what a job takes before it has read any."""
+        """The events in Parquet, and few of them, for the fixed cost of a job."""
         self.parquet, self.few = [os.path.join(self.work, name + ".parquet")
                                   for name in ("events", "few")]
         self.shaped = self.bench.size * self.bench.spark_times
@@ -111,8 +111,8 @@ class Answers:
         os.remove(events)
 
     def shapes(self, number):
-        """CPU seconds of all of Spark's processes, from start to end; and without what a job of few
-        events takes: the start of Java, of Spark and of its compiler."""
+        """CPU seconds of all of Spark's processes, from start to end; and without the cost of a job of
+        few events: the start of Java, of Spark and of its compiler."""
         found = {}
         for shape in ("joined", "job"):
             out = os.path.join(self.work, shape)
@@ -131,7 +131,7 @@ class Answers:
 
 
 def lines_of(folder):
-    """The rows of a folder of JSON files, as comparable texts."""
+    """The rows of a folder of JSON files, as comparable strings."""
     for name in os.listdir(folder):
         if name.startswith("part-"):
             with open(os.path.join(folder, name), encoding="utf-8") as file:

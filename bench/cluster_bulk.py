@@ -1,5 +1,5 @@
-"""Bulk indexing of the answers beside a bare libcurl loop that sends the same bytes and Python's
-helpers.bulk. For cluster.py."""
+"""Compares bulk indexing of the answers with a bare libcurl loop that sends the same bytes, and with
+Python's helpers.bulk. For cluster.py."""
 
 import http.client
 import http.server
@@ -14,11 +14,11 @@ from cluster_answers import ALIAS, TOTALS, WINDOWS, request
 from stack import cache
 
 CLIENTS = ("elasticsearch==7.17.12",)
-SMALL = 300000      # events, beside as many as the other stages have
-HELPERS_SHARE = 10  # Python gets so many times fewer documents, but no fewer than
+SMALL = 300000      # events, in addition to the size of the other stages
+HELPERS_SHARE = 10  # Python gets 1/10 of the documents, but no fewer than
 HELPERS_LEAST = 50000
 
-# What the Python notebook does with its answers.
+# How the Python notebook writes its answers.
 HELPERS = """
 import json, sys, time
 from elasticsearch import Elasticsearch, helpers
@@ -36,7 +36,7 @@ print(done / (time.monotonic() - started))
 
 
 class Recorder:
-    """Stands between a client and Elasticsearch and keeps the bodies of bulk requests."""
+    """A proxy between a client and Elasticsearch that records the bodies of bulk requests."""
 
     def __init__(self, port, folder):
         self.folder, self.count, lock = folder, 0, threading.Lock()
@@ -92,7 +92,7 @@ def short(count):
 
 
 class Bulk:
-    """Documents of so many events. The keys of its figures end with `suffix`."""
+    """The documents of a number of events. The keys of its figures end with `suffix`."""
 
     def __init__(self, answers, events, suffix):
         self.answers, self.bench, self.suffix = answers, answers.bench, suffix
@@ -129,7 +129,7 @@ class Bulk:
         self.lines()
 
     def lines(self):
-        """A share of the documents for Python, with their ids."""
+        """A part of the documents for Python, with their ids."""
         left = self.share
         page = request(self.port, "POST", "/%s,%s/_search?scroll=1m" % (ALIAS, TOTALS),
                        {"size": 5000, "sort": ["_doc"]})
@@ -148,13 +148,13 @@ class Bulk:
             raise RuntimeError("%s: %d documents instead of %d" % (what, found, wanted))
 
     def make_indices(self):
-        """The indices that the recorded bodies name, as the template makes them."""
+        """Creates the indices that the recorded bodies name, by the template."""
         self.answers.forget()
         for alias, name in self.concrete.items():
             request(self.port, "PUT", "/" + name, {"aliases": {alias: {}}})
 
     def round(self, number):
-        """Who begins changes from round to round."""
+        """The order changes from round to round."""
         first, second = (self.bare, self.ours) if number % 2 == 0 else (self.ours, self.bare)
         first()
         second()
@@ -193,7 +193,7 @@ class Bulk:
 
 
 def sizes(answers, events):
-    """Those that are measured: a small one, where fixed costs show, and the whole."""
+    """The measured sizes: a small one, which shows fixed costs, and the whole."""
     both = [Bulk(answers, events, "")]
     if events > SMALL:
         both.insert(0, Bulk(answers, SMALL, "_" + short(SMALL)))

@@ -1,5 +1,5 @@
-"""What the cluster's stages are measured against: Kafka's own tool, cassandra-stress, and a plain
-Python consumer. Each returns events a second."""
+"""The peers of the cluster's stages: Kafka's own tool, cassandra-stress, and a plain Python consumer.
+Each returns events per second."""
 
 import glob
 import itertools
@@ -14,7 +14,7 @@ from stack import cache
 CLIENTS = ("cassandra-driver==3.30.1", "kafka-python==2.2.15", "lz4==4.4.4")
 STRESS = "org.apache.cassandra:apache-cassandra:4.0-alpha2:tar.gz:bin"
 
-# The consumer that Clickmill replaces: a message, an INSERT, and only then the next.
+# The consumer that Clickmill replaces: one message, one INSERT, then the next message.
 CONSUMER = """
 import datetime, json, sys, time
 from cassandra.cluster import Cluster
@@ -38,7 +38,7 @@ for number, message in enumerate(consumer, 1):
 print(int(count) / (time.monotonic() - started))
 """
 
-# Our table, with texts about as long as ours.
+# Clickmill's table, with strings of about the same lengths.
 PROFILE = """
 keyspace: @keyspace@
 keyspace_definition: |
@@ -74,7 +74,7 @@ PAYLOADS = 20000  # it keeps them all in memory
 
 
 def producer_performance(stack, topic, file, count):
-    """Kafka's own load generator, with lines of our file as payloads, in no order."""
+    """Kafka's own load generator, with lines of the file as payloads, in random order."""
     payloads = file + ".payloads"
     with open(file, encoding="utf-8") as lines, open(payloads, "w", encoding="utf-8") as out:
         out.writelines(itertools.islice(lines, PAYLOADS))
@@ -102,7 +102,7 @@ def stress_home(stack):
 
 
 def cassandra_stress(stack, keyspace, count, place):
-    """128 threads, a row a request, after its own warm-up."""
+    """128 threads, one row per request, after its own warm-up."""
     home = stress_home(stack)
     profile = os.path.join(place, "stress.yaml")
     with open(profile, "w", encoding="utf-8") as file:
@@ -112,7 +112,7 @@ def cassandra_stress(stack, keyspace, count, place):
          "-cp", ":".join(os.path.join(home, *part) for part in (
              ("conf",), ("lib", "*"), ("tools", "lib", "stress.jar"))),
          "-Dcassandra.storagedir=" + os.path.join(place, "stress"),
-         "-Dcassandra.logdir=" + os.path.join(place, "stress"),  # else in the folder we are in
+         "-Dcassandra.logdir=" + os.path.join(place, "stress"),  # by default the current folder
          "org.apache.cassandra.stress.Stress", "user", "profile=" + profile, "ops(insert=1)",
          "n=%d" % count, "no-warmup", "cl=LOCAL_QUORUM", "-mode", "native", "cql3",
          "-node", "127.0.0.1", "-port", "native=%d" % stack.port("cassandra"),
@@ -129,6 +129,6 @@ def python_consumer(stack, topic, keyspace, count):
 
 
 def settle():
-    """What one has left to write is not the next one's to pay."""
+    """Waits until all is written, so that the next measurement does not include it."""
     os.sync()
     time.sleep(2)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`clickmill collect` beside nginx: `make bench-collect`, or
+"""Compares `clickmill collect` with nginx: `make bench-collect`, or
 
     bench/collect.py [--rounds 3] [--seconds 10] [--connections 64] [--idle 10000]
 
@@ -42,8 +42,8 @@ BUILD = os.path.join(ROOT, os.environ.get("CM_BUILD", "build"))
 PLACE = os.path.join(BUILD, "bench")
 CLICKMILL = os.path.join(BUILD, "clickmill")
 LUA = os.path.join(HERE, "collect.lua")
-BODY = 300  # bytes, as collect.lua makes them
-RATIO, RATE, MEMORY = 0.5, 30000, 64e6  # what is wanted
+BODY = 300  # bytes, as collect.lua generates them
+RATIO, RATE, MEMORY = 0.5, 30000, 64e6  # the goals
 
 NGINX = """daemon off;
 worker_processes 2;
@@ -80,7 +80,7 @@ def say(text):
 
 
 def find(name):
-    """The program; nginx may lie where setup.sh has unpacked it."""
+    """The path of a program; nginx may be in the folder into which setup.sh has unpacked it."""
     found = shutil.which(name, path=os.pathsep.join(
         [os.environ.get("PATH", ""), "/usr/sbin", os.path.join(PLACE, "nginx", "usr", "sbin")]))
     if found is None:
@@ -105,7 +105,7 @@ def answered(port):
 
 
 def family(pid):
-    """The process and its children: nginx works in those."""
+    """The process and its children, in which nginx does its work."""
     with open("/proc/%d/task/%d/children" % (pid, pid), encoding="ascii") as file:
         return [pid, *map(int, file.read().split())]
 
@@ -128,7 +128,7 @@ def resident(pid):
 
 
 class Server:
-    """A server under test, in a directory of its own, on a port of its own."""
+    """A server under test, with its own directory and port."""
 
     def __init__(self, name, place):
         self.name, self.place, self.port = name, place, free_port()
@@ -158,7 +158,7 @@ class Server:
         return out
 
     def kill(self):
-        """Ends it as it ends itself: nginx's workers outlive a killed master."""
+        """Ends it in order: nginx's workers outlive a killed master."""
         if self.process.poll() is None:
             self.process.terminate()
             try:
@@ -178,7 +178,7 @@ class Nginx(Server):
                     os.path.join(place, "nginx.conf")])
 
     def check(self, answers, connections):
-        """It has nothing to show."""
+        """It has nothing to check."""
 
 
 class Clickmill(Server):
@@ -188,7 +188,7 @@ class Clickmill(Server):
                     "--idle", "10m", "--json"])
 
     def check(self, answers, connections):
-        """After stop(): the store holds what was answered."""
+        """After stop(): the store contains all answered events."""
         database = sqlite3.connect(os.path.join(self.place, "data", "clickmill.db"))
         stored = database.execute("SELECT coalesce(sum(count), 0) FROM block").fetchone()[0]
         database.close()
@@ -210,7 +210,7 @@ class Clickmill(Server):
 
 @contextlib.contextmanager
 def running(kind, place):
-    """A fresh server; whatever happens, nothing stays behind."""
+    """A new server, which is removed in any case."""
     server = kind(place)
     try:
         yield server
@@ -220,8 +220,8 @@ def running(kind, place):
 
 
 def wrk(server, given, seconds):
-    """What wrk says of one round, checked."""
-    os.sync()  # what was written before is not this one's to pay
+    """The results of wrk for one round, checked."""
+    os.sync()  # earlier writes must not slow this measurement down
     before = cpu_seconds(server.process.pid)
     done = subprocess.run(
         [find("wrk"), "-t", str(given.threads), "-c", str(given.connections), "-d", "%ds" % seconds,
@@ -238,7 +238,7 @@ def wrk(server, given, seconds):
 
 
 def rounds(given, work):
-    """Every server in every round, in turns; the first to go changes."""
+    """Every server in every round, in turns; the order changes."""
     kinds, measured = [Nginx, Clickmill], []
     for number in range(given.rounds):
         for kind in kinds if number % 2 == 0 else reversed(kinds):
@@ -255,7 +255,7 @@ def rounds(given, work):
 
 
 def check_answers(work):
-    """One request as wrk sends it: the body has its size, and both answer as they should."""
+    """One request as wrk sends it: checks the size of the body and both answers."""
     body = json.dumps({
         "row_key": "0" * 21, "user_id": "user-000001", "timestamp": 1772359200000,
         "url": "https://shop.example/a"}).encode()
@@ -273,7 +273,7 @@ def check_answers(work):
 
 
 def idle(count, work):
-    """Resident bytes of each with that many connections that have had an answer each."""
+    """Resident bytes of each server with that many connections, each of which got an answer."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < count + 100:
         say("connections that wait: not measured, only %d files may be open" % hard)
@@ -294,7 +294,7 @@ def idle(count, work):
 
 
 def sync_time(work, count=200):
-    """Seconds that the disk takes for one small durable write, the median."""
+    """The median seconds of one small durable write to the disk."""
     taken, path = [], os.path.join(work, "sync")
     with open(path, "wb", buffering=0) as file:
         for _ in range(count):

@@ -1,4 +1,4 @@
-"""The peers, as a user would write them. Run by bench.py in the virtual environment:
+"""The peers, written as a user would write them. Run by bench.py in the virtual environment:
 
     python engines.py ENGINE WORK key=value...
 
@@ -18,7 +18,7 @@ NEEDED = FIELDS[:5]
 
 
 class Stopwatch:
-    """Takes seconds and peak memory at stop(); what comes after is not counted."""
+    """Measures seconds and peak memory up to stop()."""
 
     def __init__(self):
         self.started = time.perf_counter()
@@ -68,7 +68,8 @@ def duckdb_load(options, key="", conflict=""):
     database.execute("CREATE TABLE IF NOT EXISTS events (%s)" % duckdb_columns(key))
     database.execute("INSERT INTO events SELECT * FROM %s%s" % (
         duckdb_json(options["events"], FIELDS), conflict))
-    took = watch.stop()  # the commit is durable; the checkpoint of close() is a gift to the peer
+    # The commit is durable. The checkpoint of close() is not counted, which favours the peer.
+    took = watch.stop()
     database.close()
     return took
 

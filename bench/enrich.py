@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What the enrichment costs: user agents of uap-core's vectors, random addresses, and a whole import.
+"""The cost of enrichment: user agents of uap-core's vectors, random addresses, and a whole import.
 
     bench/enrich.py [--lines 2000000] [--geoip FILE]
 
@@ -29,7 +29,7 @@ def agents():
                   encoding="utf-8") as file:
             cases = yaml.load(file, getattr(yaml, "CSafeLoader", yaml.SafeLoader))["test_cases"]
         texts += [case["user_agent_string"] for case in cases]
-    # Neighbours are alike in the files; a spread makes them strangers, the same ones each time.
+    # Neighbours in the files are similar: they are mixed, always in the same order.
     return [texts[number * 7919 % len(texts)] for number in range(len(texts))]
 
 

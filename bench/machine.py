@@ -1,4 +1,4 @@
-"""What machine this is, as results must say it."""
+"""Describes this machine for the results."""
 
 import os
 import platform
@@ -31,12 +31,12 @@ def system():
 
 
 def load():
-    """The load average of the last minute, so that a reader can tell a busy machine."""
+    """The load average of the last minute, so that readers can recognize a busy machine."""
     return os.getloadavg()[0]
 
 
 def revision(root):
-    """The commit that was measured; with a + where the files differ from it."""
+    """The measured commit, with a + where the files differ from it."""
     try:
         done = subprocess.run(["git", "-C", root, "describe", "--always", "--abbrev=12",
                                "--dirty=+"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,

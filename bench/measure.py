@@ -1,4 +1,4 @@
-"""Runs one program and says what it took: wall seconds, CPU seconds, peak memory.
+"""Runs one program and measures wall seconds, CPU seconds and peak memory.
 
 The peak is ru_maxrss of the child. The kernel counts in it what the parent held when it started the
 child, so a program that calls run() has to stay small itself: big answers are compared as sorted
@@ -13,19 +13,19 @@ import time
 
 
 class Failed(Exception):
-    """A program ended with another exit status than 0; the text has its last words."""
+    """A program ended with an exit status other than 0; the text has its last lines."""
 
 
 def run(args, stdout=os.devnull, env=None, cwd=None):
-    """Runs a program to its end, its stdout in a file. Returns a dict of what it took."""
-    os.sync()  # what an earlier program has left to write is not this one's to pay
+    """Runs a program to its end, with its stdout in a file. Returns a dict of the measurements."""
+    os.sync()  # writes of an earlier program must not slow this one down
     with open(stdout, "wb") as out, tempfile.TemporaryFile() as err:
         started = time.perf_counter()
         process = subprocess.Popen([str(arg) for arg in args], stdin=subprocess.DEVNULL, stdout=out,
                                    stderr=err, env=env, cwd=cwd)
         try:
             _, status, usage = os.wait4(process.pid, 0)
-        except BaseException:  # interrupted: nothing of ours stays behind
+        except BaseException:  # interrupted: end the program
             process.kill()
             process.wait()
             raise
@@ -41,7 +41,7 @@ def run(args, stdout=os.devnull, env=None, cwd=None):
 
 
 def median(runs, field):
-    """The median of a field of the runs; None where no run has it."""
+    """The median of a field of the runs; None when no run has it."""
     values = [run[field] for run in runs if run.get(field) is not None]
     return statistics.median(values) if values else None
 

@@ -1,4 +1,4 @@
-"""The results as one SVG, by hand: bars of time per engine, and the cost of an event over size.
+"""Draws the results as one SVG: bars of time per engine, and the cost of an event over the size.
 
 Colours change with the reader's light or dark scheme, so that it can stand in any page.
 """
@@ -48,7 +48,7 @@ def text(x, y, words, style="", **attributes):
 
 
 def bars(data, left, top, width):
-    """Groups of bars; each group has its own scale, and every bar its number."""
+    """Groups of bars, each with its own scale; every bar has its number."""
     out, y = [], top
     for title, work, engines in GROUPS:
         known = [(engine, data.seconds("base", work, engine)) for engine in engines]
@@ -70,7 +70,7 @@ def bars(data, left, top, width):
 
 
 def points(data):
-    """What each curve goes through: its name, class and (events, ns an event)."""
+    """The points of each curve: its name, class and (events, ns per event)."""
     for name, engine, works, style in CURVES:
         costs = [(size, data.cost(of, works, engine)) for size, of in data.by_size()]
         costs = [(size, cost) for size, cost in costs if cost]
@@ -79,7 +79,7 @@ def points(data):
 
 
 def ticks(low, high):
-    """1, 2, 5, 10 ... between two values, and one on either side."""
+    """1, 2, 5, 10 ... between two values, and one more on each side."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     steps = [digit * 10 ** power for power in range(first, last + 1) for digit in (1, 2, 5)]
     return ([step for step in steps if step <= low][-1:]
@@ -88,7 +88,7 @@ def ticks(low, high):
 
 
 def curves(data, left, top, width, height):
-    """Nanoseconds an event over the number of events, both axes logarithmic."""
+    """Nanoseconds per event over the number of events, both axes logarithmic."""
     known = list(points(data))
     if not known:
         return []
@@ -126,7 +126,7 @@ def curves(data, left, top, width, height):
 
 
 def draw(results):
-    """The SVG, one text."""
+    """The SVG as a string."""
     data = report.Results(results)
     out = ['<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="system-ui, '
            'sans-serif" font-size="13" role="img" aria-labelledby="title">' % (WIDTH, HEIGHT),

@@ -1,11 +1,11 @@
-"""What the results say: the yardstick's rows, tables in Markdown, and docs/performance.md."""
+"""Reports the results: the rows of the goals, tables in Markdown, and docs/performance.md."""
 
 import measure
 
 NAMES = {"clickmill": "Clickmill", "duckdb": "DuckDB", "duckdb-keyed": "DuckDB with a key",
          "polars": "Polars", "chdb": "ClickHouse (chDB)"}
 
-# work, peer, at most this part of the peer's time
+# work, peer, the greatest part of the peer's time
 RATIOS = (
     ("import JSONL durably", "import", "duckdb", 4),
     ("the same, harmless to redelivery", "import", "duckdb-keyed", 20),
@@ -14,7 +14,7 @@ RATIOS = (
     ("JSONL to answers, nothing kept", "direct", "duckdb", 3),
 )
 PEAKS = ((10000000, 0.6e9), (100000000, 2e9))  # events, bytes at most
-DISK = 5             # the store is at most this part of DuckDB's file with the key
+DISK = 5             # DuckDB's file with the key is at least so many times as large as the store
 PRODUCE, LOG = 2e6, 1e6   # a second at least
 FLAT = 1.5           # the cost of an event is at most this many times that of the smallest set
 OURS = ("import", "process", "direct")
@@ -41,12 +41,12 @@ class Results:
                    default=None)
 
     def cost(self, data, works=("import", "process"), engine="clickmill"):
-        """Nanoseconds an event of the works together; None where one was not measured."""
+        """Nanoseconds per event of the works together; None where one was not measured."""
         seconds = [self.seconds(data, work, engine) for work in works]
         return None if None in seconds else sum(seconds) / self.sets[data]["events"] * 1e9
 
     def of_size(self, events):
-        """The data set of the yardstick's shape that has so many events."""
+        """The data set of the usual shape with that number of events."""
         name = "base" if events == self.size else "%d events" % events
         return name if name in self.sets else None
 
@@ -61,7 +61,7 @@ def row(work, ours, peer, theirs, ratio, limit, met):
 
 
 def yardstick(results):
-    """Every row of the yardstick, as dicts of texts."""
+    """Every row of the goals, as dicts of strings."""
     data = Results(results)
     rows = [ratio_row(data, *entry) for entry in RATIOS]
     rows += [peak_row(data, *entry) for entry in PEAKS]
@@ -108,7 +108,7 @@ def speed_row(data, title, work, limit, unit):
 
 
 def flat_rows(data):
-    """The cost of an event at the largest size against the smallest, and of each shape."""
+    """The cost of an event at the largest size relative to the smallest, and of each shape."""
     sizes = data.by_size()
     made = []
     if len(sizes) > 1:
@@ -240,7 +240,7 @@ def not_measured(results):
 
 
 def busy(results):
-    """A warning where others were using the machine: its load was far above what we asked."""
+    """A warning when other programs used the machine: its load was much higher than ours."""
     loads = sorted(run["load"] for run in results["runs"])
     middle = loads[len(loads) // 2]
     if middle <= results["settings"]["threads"] + 0.5:
@@ -250,7 +250,7 @@ def busy(results):
 
 
 def table(results):
-    """What `make bench` prints."""
+    """The output of `make bench`."""
     notes = not_measured(results)
     return "%s\n\n%s.\n%s\n%s\n%s\n%s\n%s%s" % (
         setting(results), shape(results), busy(results), rows_table(results),
@@ -346,8 +346,8 @@ store are counted before a time counts.
 
 
 def document(results, cluster, collect):
-    """The text of docs/performance.md; `cluster` and `collect`: what `make bench-cluster` and
-    `make bench-collect` wrote, None if not."""
+    """The text of docs/performance.md. `cluster` and `collect` are the results of `make bench-cluster`
+    and `make bench-collect`; None when they were not run."""
     settings = results["settings"]
     return DOCUMENT.format(
         setting=setting(results), busy=busy(results), shape=shape(results),

@@ -1,11 +1,11 @@
 """The three answers (clicks, unique users, average time spent) of events in Parquet, by Spark in two
-shapes: that of our job, and two groupings and a join, as one writes it down first. For cluster.py:
+shapes: that of the job, and the obvious one, two groupings and a join. For cluster.py:
 
     spark-submit bench/spark_shapes.py prepare EVENTS.jsonl PARQUET
     spark-submit bench/spark_shapes.py job|joined PARQUET OUT
 
-job computes more than joined does: entrances, exits and time on page as well, and checks the rules.
-The file has the columns that the answers follow from. OUT gets a line of JSON a cell.
+job computes more than joined: entrances, exits and time on page too, and it checks the rules. The
+Parquet file has the columns that the answers need. OUT gets one line of JSON per cell.
 """
 
 import os

@@ -31,8 +31,8 @@ class Indices:
     """The indices that one run writes: those given by name, else those behind the aliases, else new
     ones. A run calls begin(), writes, and calls end(); after an error it calls discard().
 
-    The epoch in the mapping tells who writes an index: each writer sets its own. A writer that finds
-    another epoch knows that it must compare everything."""
+    The epoch in the mapping names the writer of an index: each writer sets its own. A writer that finds
+    another epoch must compare everything."""
 
     def __init__(self, given, server):
         self.given, self.server = given, server
@@ -41,10 +41,10 @@ class Indices:
 
     # ---- a run
     def begin(self):
-        """Finds or creates the two indices and sets the epoch, so that an earlier writer sees that
-        they have been written by another one."""
+        """Finds or creates the two indices and sets the epoch, so that an earlier writer notices the
+        new one."""
         self.replaces = self.cells is None and bool(self.given.get("rebuild"))
-        # The epoch of an index that is filled anew is compared when it is finished; it must stay.
+        # The epoch of a new index is compared when the index is finished: it must not change.
         self.marks_at_end = not self.given.get("rebuild")
         if self.cells is not None:  # the caller has created and marked them
             self.epoch = self.epochs().pop()

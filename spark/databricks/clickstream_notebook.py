@@ -33,9 +33,9 @@ for name, value in {
 # COMMAND ----------
 
 # MAGIC %md
-# MAGIC The job is the one that `clickmill process --engine spark` runs; it lies beside this notebook's
-# MAGIC directory. User names, passwords and keys come from the secret scope and are not shown; where
-# MAGIC an authentication is `none`, none is asked for.
+# MAGIC The job is the same package that `clickmill process --engine spark` runs; it lies next to this
+# MAGIC notebook's directory. User names, passwords and keys come from the secret scope and are not
+# MAGIC shown. An authentication of `none` reads none.
 
 # COMMAND ----------
 
@@ -62,7 +62,7 @@ def choice(name, *values):
 
 
 def cassandra():
-    """Properties of the connector, and those that are secret."""
+    """The properties of the connector, and the secret ones."""
     options = {
         "spark.cassandra.connection.host": widget("cassandra_host"),
         "spark.cassandra.connection.localDC": widget("cassandra_local_dc"),
@@ -84,7 +84,7 @@ def cassandra():
 
 
 def elasticsearch():
-    """Where it is, and what is secret of it."""
+    """The settings of Elasticsearch, and the secret ones."""
     if widget("elasticsearch_cloud_id"):
         where = {"cloud_id": widget("elasticsearch_cloud_id")}
     else:
@@ -108,7 +108,7 @@ settings = {
     "options": options,
     "elastic": elastic,
     "secrets": {"options": secret_options, "elastic": secret_elastic},
-    # Cassandra's is made a key store of, beside the file, for all machines of the cluster.
+    # The key store for Cassandra is written next to its file, where all machines can read it.
     "ca": {"shared": True, **{part: widget(part + "_ca") for part in (
         "cassandra", "elasticsearch") if widget(part + "_ca")}},
 }
