@@ -13,7 +13,7 @@ enum cm_code {
     CM_EUSAGE = -2,    /* the command line or the configuration is wrong */
     CM_EINPUT = -3,    /* an input cannot be read: missing, truncated, vanished, not that format */
     CM_EIO = -4,       /* an output or the store cannot be written: disk full, no permission */
-    CM_EBUSY = -5,     /* held by somebody else: data directory, port */
+    CM_EBUSY = -5,     /* in use by another process: data directory, port */
     CM_ECORRUPT = -6,  /* stored bytes fail their checksum */
     CM_EVERSION = -7,  /* the store was written by a newer Clickmill */
     CM_ENOMEM = -8,    /* out of memory */

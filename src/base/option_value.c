@@ -250,7 +250,7 @@ int cm_option_check_secret(const cm_option_t *option, const char *text, const ch
     if (secret == NULL || secret[0] == '\0' || cm_secret_is(secret))
         return 0;
     return cm_fail(err, CM_EUSAGE,
-                   "%s: everybody on this machine can read a secret that stands on the command "
+                   "%s: every user of this machine can read a secret that is given on the command "
                    "line; write '%.*s${NAME}' for an environment variable or %.*sfile:PATH for "
                    "what a file holds, or set %s in the configuration file",
                    where, (int)(secret - text), text, (int)(secret - text), text, option->key);

@@ -29,8 +29,8 @@ typedef enum cm_option_type {
     CM_OPT_ROWS,     /* no value: the table `rows` stands here, for the struct at `offset` */
 } cm_option_type_t;
 
-/* Whether a text may stand on the command line, where everybody on the machine can read it (`ps`):
- * a secret only as ${NAME} or file:PATH (base/secret.h). */
+/* Whether a value may be given on the command line, where every user of the machine can read it
+ * (`ps`): a secret only as ${NAME} or file:PATH (base/secret.h). */
 typedef enum cm_secrecy {
     CM_NO_SECRET,
     CM_SECRET,         /* the text, of a CM_OPT_MAP every value */

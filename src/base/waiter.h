@@ -1,4 +1,4 @@
-/* Who waits for a server asks its caller now and then whether to go on. */
+/* A wait for a server, during which the caller is asked whether to go on. */
 #ifndef CM_BASE_WAITER_H
 #define CM_BASE_WAITER_H
 
@@ -6,12 +6,13 @@
 
 enum { CM_WAIT_MS = 500 };
 
-/* Given to what waits for a server, so that its caller can stay alive elsewhere meanwhile (a
- * consumer that does not poll loses its partitions) and can say what is going on. */
+/* Given to a part that may have to wait for a server. Its caller can then do other work during the
+ * wait (a consumer that does not poll loses its partitions), and can report what is going on. */
 typedef struct cm_waiter {
-    /* Called every CM_WAIT_MS or sooner during the wait. `reason` says why the server is away, NULL
-     * while it is only slow; `retries` counts attempts that failed since what waits was opened. 0:
-     * go on waiting; negative: whoever waits gives up and returns it. Must not use what waits. */
+    /* Called every CM_WAIT_MS or sooner during the wait. `reason` says why the server is not
+     * reachable; NULL while it is only slow. `retries` counts the attempts that have failed since
+     * the waiting part was opened. 0: go on waiting; negative: the waiting part gives up and
+     * returns this value. Must not use the waiting part. */
     int (*wait)(void *context, uint64_t retries, const char *reason);
     void *context;
 } cm_waiter_t;

@@ -28,7 +28,7 @@ def test_literals_are_refused(t):
     for command, option, before, key in OPTIONS:
         for words in ([option, before + "Hunter-2"], [option + "=" + before + "Hunter-2"]):
             result = t.clickmill(command, *words, check=USAGE)
-            t.says(result, option + ": everybody on this machine can read a secret that stands on "
+            t.says(result, option + ": every user of this machine can read a secret that is given on "
                    "the command line; write '%s${NAME}' for an environment variable or %sfile:PATH "
                    "for what a file holds, or set %s in the configuration file" % (
                        before, before, key))
