@@ -1,16 +1,15 @@
 #include "store/embedded/database.h"
 
 #include "base/clock.h"
-#include "base/process.h"
 #include "base/str.h"
+#include "store/embedded/folder.h"
+#include "store/embedded/lock.h"
 #include "store/embedded/setting.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,13 +17,9 @@ enum {
     APPLICATION_ID = 0x434C4B4D, /* "CLKM" */
     VERSION = 1,
     BUSY_MS = 5000, /* a reader may have to wait while the writer recovers the log */
-    LOCK_WAIT_MS = 2000,
-    LOCK_STEP_MS = 50,
-    HOLDER_TEXT = 32,
+    CLAIM_WAIT_MS = 2000,
+    CLAIM_STEP_MS = 50,
 };
-
-/* Instead of a process id in the file `lock`: the store was closed. */
-static const char closed[] = "0";
 
 static const char schema[] =
     "CREATE TABLE block (\n"
@@ -162,153 +157,14 @@ int cm_database_int(const cm_database_t *database, const char *sql, int64_t fall
     return rc;
 }
 
-/* SQLite tries the same without looking at how it went. A file system that cannot sync a directory
- * says EINVAL, and one that may not be listed cannot be opened. */
-int cm_database_sync_directory(const char *path, cm_err_t *err)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool good = fd >= 0 ? fsync(fd) == 0 || errno == EINVAL : errno == EACCES;
-    int rc = good ? 0
-                  : cm_fail(err, CM_EIO, "cannot sync the directory %s (%s); check its disk", path,
-                            strerror(errno));
-
-    if (fd >= 0)
-        close(fd);
-    return rc;
-}
-
-/* The directory that was made last is one more name in the directory above it. */
-static int sync_parent(const char *path, cm_err_t *err)
-{
-    cm_buf_t parent = CM_BUF_INIT;
-
-    cm_buf_printf(&parent, "%s/..", path);
-    int rc = cm_database_sync_directory(parent.data, err);
-    cm_buf_free(&parent);
-    return rc;
-}
-
-/* mkdir -p; the last one for us alone */
-static int make_directories(const char *path, cm_err_t *err)
-{
-    char *copy = cm_strdup(path);
-    int rc = 0;
-
-    if (path[0] == '\0')
-        rc = cm_fail(err, CM_EUSAGE, "the data directory has no name; give one with --data");
-    for (char *at = copy + 1; rc == 0; at++) {
-        if (*at != '/' && *at != '\0')
-            continue;
-        char end = *at;
-        *at = '\0';
-        if (mkdir(copy, end == '\0' ? 0700 : 0777) == 0)
-            rc = sync_parent(copy, err);
-        else if (errno != EEXIST)
-            rc = cm_fail(err, CM_EIO,
-                         "cannot make the data directory %s (%s); choose another with --data", path,
-                         strerror(errno));
-        *at = end;
-        if (end == '\0')
-            break;
-    }
-    free(copy);
-    return rc;
-}
-
-/* Takes the lock, or waits a little for one who holds it for a moment only, as `process --every`
- * does. */
-static bool lock_file(int fd)
-{
-    for (int waited = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; waited += LOCK_STEP_MS) {
-        if (errno != EWOULDBLOCK || waited >= LOCK_WAIT_MS)
-            return false;
-        cm_sleep_ms(LOCK_STEP_MS);
-    }
-    return true;
-}
-
-static int fail_held(const char *data_dir, const char *holder, cm_err_t *err)
-{
-    char text[CM_PROCESS_TEXT];
-    const char *command = cm_process_command(strtol(holder, NULL, 10), text);
-
-    return cm_fail(err, CM_EBUSY,
-                   "the data directory %s is in use by process %s; stop it%s%s%s or choose another "
-                   "directory with --data",
-                   data_dir, holder[0] ? holder : "unknown", command[0] ? " (`" : "", command,
-                   command[0] ? "`)" : "");
-}
-
-/* What the file has: the process that holds the lock, or held it last, or `closed`. */
-static void read_holder(int fd, char holder[HOLDER_TEXT])
-{
-    ssize_t got = pread(fd, holder, HOLDER_TEXT - 1, 0);
-    holder[got > 0 ? got : 0] = '\0';
-    holder[strcspn(holder, "\n")] = '\0';
-}
-
-static bool write_holder(int fd, const char *holder)
-{
-    char line[HOLDER_TEXT + 1];
-    int len = snprintf(line, sizeof line, "%s\n", holder);
-
-    return ftruncate(fd, 0) == 0 && pwrite(fd, line, (size_t)len, 0) == len;
-}
-
-void cm_database_give(int fd, const char *neighbour)
-{
-    struct stat info;
-
-    if (geteuid() == 0 && stat(neighbour, &info) == 0 && info.st_uid != 0 &&
-        fchown(fd, info.st_uid, info.st_gid) < 0)
-        return; /* a file system that has no owners, for example */
-}
-
-/* The lock is the kernel's: it goes with the process, however that ends. `was_closed`: whoever had
- * it last has closed the store. */
-static int take_lock(const char *data_dir, int *fd, bool *was_closed, cm_err_t *err)
-{
-    cm_buf_t path = CM_BUF_INIT;
-    char holder[HOLDER_TEXT];
-    int rc = 0;
-
-    cm_buf_printf(&path, "%s/lock", data_dir);
-    *fd = open(path.data, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (*fd >= 0)
-        cm_database_give(*fd, data_dir);
-    else if (errno == EEXIST)
-        *fd = open(path.data, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (*fd < 0) {
-        rc = cm_fail(err, CM_EIO,
-                     "cannot write to the data directory %s (%s); choose another with "
-                     "--data",
-                     data_dir, strerror(errno));
-    } else if (!lock_file(*fd)) {
-        read_holder(*fd, holder);
-        rc = fail_held(data_dir, strcmp(holder, closed) != 0 ? holder : "", err);
-        close(*fd);
-        *fd = -1;
-    } else {
-        read_holder(*fd, holder);
-        *was_closed = strcmp(holder, closed) == 0;
-        snprintf(holder, sizeof holder, "%ld", (long)getpid());
-        /* After a loss of power the file shall not say that this one has closed the store. */
-        if (!write_holder(*fd, holder) || (*was_closed && fdatasync(*fd) < 0))
-            rc = cm_fail(err, CM_EIO, "cannot write %s (%s); free some space", path.data,
-                         strerror(errno));
-    }
-    cm_buf_free(&path);
-    return rc;
-}
-
 /* Takes the lock of the database file itself, or waits as for the other. */
 static int claim_file(cm_claim_t *claim, cm_err_t *err)
 {
     int rc;
 
-    for (int waited = 0; (rc = cm_claim_lock(claim, err)) == CM_EBUSY && waited < LOCK_WAIT_MS;
-         waited += LOCK_STEP_MS)
-        cm_sleep_ms(LOCK_STEP_MS);
+    for (int waited = 0; (rc = cm_claim_lock(claim, err)) == CM_EBUSY && waited < CLAIM_WAIT_MS;
+         waited += CLAIM_STEP_MS)
+        cm_sleep_ms(CLAIM_STEP_MS);
     return rc;
 }
 
@@ -364,85 +220,6 @@ static int create_tables(const cm_database_t *database, cm_err_t *err)
     return rc < 0 ? rc : cm_database_exec(database, "COMMIT", doing, err);
 }
 
-/* ---- who may read ---- */
-
-/* Takes all rights of others away from a file of ours. Somebody else's we cannot change. */
-static void close_to_others(int directory, const char *name)
-{
-    struct stat info;
-
-    if (fstatat(directory, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && info.st_uid == geteuid() &&
-        (S_ISREG(info.st_mode) || S_ISDIR(info.st_mode)) && (info.st_mode & 077) != 0 &&
-        fchmodat(directory, name, info.st_mode & 0700, 0) < 0)
-        return; /* on a file system without rights, for example */
-}
-
-/* Whether a data directory has files of this name. */
-static bool is_ours(const char *name)
-{
-    static const char *const names[] = {".",
-                                        "..",
-                                        "clickmill.db",
-                                        "lock",
-                                        "clickmill.db-wal",
-                                        "clickmill.db-shm",
-                                        "demo",
-                                        "spool",
-                                        "clickmill.db-journal",
-                                        "synthetic",
-                                        "secret.key",
-                                        "secret.key.new",
-                                        "visitors.key",
-                                        "clickmill.sock"};
-
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (strcmp(name, names[i]) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* What an earlier edition has made readable for everybody. A directory in which there is also
- * something else (`--data .`) keeps its own rights: it may be open for good reasons. */
-static void close_directory(const char *data_dir)
-{
-    static const char *const files[] = {"clickmill.db", "clickmill.db-wal", "clickmill.db-shm",
-                                        "lock", "spool"};
-    DIR *directory = opendir(data_dir);
-    bool alone = true;
-
-    if (directory == NULL)
-        return;
-    for (const struct dirent *entry; (entry = readdir(directory)) != NULL;)
-        alone &= is_ours(entry->d_name);
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
-        close_to_others(dirfd(directory), files[i]);
-    if (alone)
-        close_to_others(dirfd(directory), ".");
-    closedir(directory);
-}
-
-/* SQLite gives its log the rights that the database has. A file that is there is not opened:
- * closing it would take the locks away that SQLite has on it in this process. */
-static int make_file(const char *data_dir, cm_err_t *err)
-{
-    cm_buf_t path = CM_BUF_INIT;
-    int rc = 0;
-
-    cm_buf_printf(&path, "%s/clickmill.db", data_dir);
-    int fd = open(path.data, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd >= 0) {
-        cm_database_give(fd, data_dir);
-        close(fd);
-    } else if (errno != EEXIST) {
-        rc = cm_fail(err, CM_EIO, "opening the store: cannot use %s (%s); check its permissions",
-                     path.data, strerror(errno));
-    }
-    cm_buf_free(&path);
-    close_directory(data_dir);
-    return rc;
-}
-
 static int64_t log_size(const char *path)
 {
     struct stat info;
@@ -459,10 +236,10 @@ int cm_database_open_write(const char *data_dir, cm_database_t *database, cm_err
     bool empty = false, was_closed = false;
 
     *database = (cm_database_t){.lock_fd = -1};
-    int rc = make_directories(data_dir, err);
-    if (rc < 0 || (rc = take_lock(data_dir, &database->lock_fd, &was_closed, err)) < 0)
+    int rc = cm_folder_make(data_dir, err);
+    if (rc < 0 || (rc = cm_lock_take(data_dir, &database->lock_fd, &was_closed, err)) < 0)
         goto fail;
-    rc = make_file(data_dir, err);
+    rc = cm_folder_make_file(data_dir, "clickmill.db", err);
     if (rc == 0)
         rc = open_file(data_dir, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, database, err);
     /* Who ends in order leaves no log, unless somebody is just reading. */
@@ -479,7 +256,7 @@ int cm_database_open_write(const char *data_dir, cm_database_t *database, cm_err
         (rc = cm_wal_open(database->db, database->path, database->crashed, &database->wal, err)) <
             0 ||
         (empty && (rc = create_tables(database, err)) < 0) ||
-        (rc = cm_database_sync_directory(data_dir, err)) < 0)
+        (rc = cm_folder_sync(data_dir, err)) < 0)
         goto fail;
     cm_claim_settle(database->claim);
     return 0;
@@ -506,30 +283,6 @@ static bool is_read_only(const char *data_dir)
         return false;
     return (info.st_mode & (S_IWUSR | S_IWGRP | S_IWOTH)) == 0 ||
            faccessat(AT_FDCWD, data_dir, W_OK, AT_EACCESS) < 0;
-}
-
-bool cm_database_keep_out(const char *data_dir, int *fd)
-{
-    cm_buf_t path = CM_BUF_INIT;
-
-    cm_buf_printf(&path, "%s/lock", data_dir);
-    *fd = open(path.data, O_RDONLY | O_CLOEXEC);
-    cm_buf_free(&path);
-    if (*fd < 0 || flock(*fd, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK)
-        return true;
-    close(*fd);
-    *fd = -1;
-    return false;
-}
-
-static bool has_writer(const char *data_dir)
-{
-    int fd;
-    bool held = !cm_database_keep_out(data_dir, &fd);
-
-    if (fd >= 0)
-        close(fd);
-    return held;
 }
 
 static struct cm_database_state look_at(const char *path)
@@ -598,7 +351,7 @@ int cm_database_open_read(const char *data_dir, cm_database_t *database, cm_err_
     bool empty = false;
 
     *database = (cm_database_t){.lock_fd = -1};
-    int rc = is_read_only(data_dir) && !has_writer(data_dir)
+    int rc = is_read_only(data_dir) && !cm_lock_is_taken(data_dir)
                  ? open_frozen(data_dir, database, err)
                  : open_file(data_dir, SQLITE_OPEN_READONLY, database, err);
     if (rc < 0 && access(database->path, F_OK) < 0 && errno == ENOENT)
@@ -645,7 +398,7 @@ void cm_database_close(cm_database_t *database)
 
     sqlite3_close(database->db);
     if (proven)
-        write_holder(database->lock_fd, closed);
+        cm_lock_note_closed(database->lock_fd);
     cm_claim_free(database->claim);
     free(database->path);
     if (database->lock_fd >= 0)

@@ -46,10 +46,6 @@ int cm_database_open_read(const char *data_dir, cm_database_t *database, cm_err_
  * be written nothing is made or changed, whatever its rights are. CM_ECORRUPT. */
 int cm_database_open_aside(const char *data_dir, cm_database_t *database, cm_err_t *err);
 
-/* Keeps writers out, also of other mounts and users, until `*fd` is closed by the caller; -1 where
- * there is no file `lock`. Nothing is written. False when a writer is there. */
-bool cm_database_keep_out(const char *data_dir, int *fd);
-
 /* False when a frozen database was written by another process since it was opened: what was read
  * of it may be wrong. It has to be opened again. */
 bool cm_database_is_fresh(const cm_database_t *database);
@@ -61,14 +57,6 @@ int cm_database_check_fresh(const cm_database_t *database, cm_err_t *err);
 int64_t cm_database_size(const cm_database_t *database);
 
 void cm_database_close(cm_database_t *database);
-
-/* Makes the names in a directory durable. CM_EIO. */
-int cm_database_sync_directory(const char *path, cm_err_t *err);
-
-/* For root, who has made a file in a directory of somebody else: gives it the owner that
- * `neighbour`, a file or directory of the store, has, as SQLite does with its own files. Nobody
- * else could open it again. */
-void cm_database_give(int fd, const char *neighbour);
 
 /* Turns SQLite's last error into a code and a sentence that begins with `doing`. */
 int cm_database_fail(const cm_database_t *database, const char *doing, cm_err_t *err);

@@ -1,6 +1,7 @@
 #include "store/embedded/key.h"
 
 #include "base/str.h"
+#include "store/embedded/folder.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -64,7 +65,7 @@ int cm_key_write(const cm_database_t *database, const uint8_t key[CM_KEY], cm_er
     unlink(fresh); /* of one that has not come to its end */
     int fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd >= 0)
-        cm_database_give(fd, database->path);
+        cm_folder_give(fd, database->path);
     errno = fd < 0 ? errno : ENOSPC; /* what a short write means */
     if (fd < 0 || write(fd, bytes, SIZE) != SIZE || fsync(fd) < 0 || rename(fresh, path) < 0)
         rc = cm_fail(err, CM_EIO,
@@ -73,7 +74,7 @@ int cm_key_write(const cm_database_t *database, const uint8_t key[CM_KEY], cm_er
     if (fd >= 0)
         close(fd);
     if (rc == 0)
-        rc = cm_database_sync_directory(directory, err);
+        rc = cm_folder_sync(directory, err);
     explicit_bzero(bytes, sizeof bytes);
     free(path);
     free(fresh);

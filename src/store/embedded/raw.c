@@ -1,6 +1,7 @@
 #include "store/embedded/raw.h"
 
 #include "base/bitmap.h"
+#include "store/embedded/wal_format.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,8 +13,6 @@
 enum {
     HEADER = 100,      /* of the database, on its first page */
     PAGE_SIZE = 16384, /* what our databases have, where the header does not say */
-    LOG_HEADER = 32,
-    FRAME_HEADER = 24,
     INDEX_NODE = 2,
     INDEX_LEAF = 10,
     TABLE_LEAF = 13,
@@ -39,11 +38,6 @@ struct cm_raw {
 static uint32_t get_u16(const uint8_t *at)
 {
     return (uint32_t)at[0] << 8 | at[1];
-}
-
-static uint32_t get_u32(const uint8_t *at)
-{
-    return get_u16(at) << 16 | get_u16(at + 2);
 }
 
 /* ---- files ---- */
@@ -105,7 +99,7 @@ static void read_header(cm_raw_t *raw)
 static void sum_up(const uint8_t *at, size_t size, bool big, uint32_t sums[2])
 {
     for (const uint8_t *end = at + size; at < end; at += 8) {
-        uint32_t a = get_u32(at), b = get_u32(at + 4);
+        uint32_t a = cm_wal_u32(at), b = cm_wal_u32(at + 4);
         if (!big) {
             a = __builtin_bswap32(a);
             b = __builtin_bswap32(b);
@@ -117,16 +111,16 @@ static void sum_up(const uint8_t *at, size_t size, bool big, uint32_t sums[2])
 
 static bool sums_are(const uint8_t *at, const uint32_t sums[2])
 {
-    return get_u32(at) == sums[0] && get_u32(at + 4) == sums[1];
+    return cm_wal_u32(at) == sums[0] && cm_wal_u32(at + 4) == sums[1];
 }
 
 /* Notes the frames [from, to) in a view; `to` and `from` are places in the log. */
 static void take_frames(cm_raw_t *raw, cm_raw_view_t view, size_t from, size_t to)
 {
-    for (size_t at = from; at < to; at += FRAME_HEADER + raw->page_size) {
-        const uint32_t page = get_u32(raw->log.bytes + at);
+    for (size_t at = from; at < to; at += CM_WAL_FRAME_HEADER + raw->page_size) {
+        const uint32_t page = cm_wal_u32(raw->log.bytes + at + CM_WAL_FRAME_PAGE_AT);
         if (page > 0 && page <= raw->pages)
-            raw->places[view][page] = at + FRAME_HEADER;
+            raw->places[view][page] = at + CM_WAL_FRAME_HEADER;
     }
 }
 
@@ -136,43 +130,44 @@ static bool has_header(const cm_raw_t *raw)
     const uint8_t *log = raw->log.bytes;
     uint32_t sums[2] = {0, 0};
 
-    if ((get_u32(log) & ~1u) != 0x377F0682 || get_u32(log + 8) != raw->page_size)
+    if ((cm_wal_u32(log) & ~1u) != 0x377F0682 ||
+        cm_wal_u32(log + CM_WAL_PAGE_SIZE_AT) != raw->page_size)
         return false;
-    sum_up(log, 24, log[3] & 1, sums);
-    return sums_are(log + 24, sums);
+    sum_up(log, CM_WAL_SUMS_AT, log[3] & 1, sums);
+    return sums_are(log + CM_WAL_SUMS_AT, sums);
 }
 
 /* The two numbers that the frames of this run of the log have: those of its header, or else the
  * first that two frames have one after the other. */
 static const uint8_t *salt_of(const cm_raw_t *raw, bool header)
 {
-    static const uint8_t none[8];
+    static const uint8_t none[CM_WAL_SALTS];
     const uint8_t *log = raw->log.bytes;
-    const size_t frame = FRAME_HEADER + raw->page_size;
+    const size_t frame = CM_WAL_FRAME_HEADER + raw->page_size;
 
     if (header)
-        return log + 16;
-    for (size_t at = LOG_HEADER; at + 2 * frame <= raw->log.size; at += frame) {
-        const uint8_t *salt = log + at + 8;
-        if (memcmp(salt, none, 8) != 0 && memcmp(salt, salt + frame, 8) == 0)
+        return log + CM_WAL_SALTS_AT;
+    for (size_t at = CM_WAL_HEADER; at + 2 * frame <= raw->log.size; at += frame) {
+        const uint8_t *salt = log + at + CM_WAL_FRAME_SALTS_AT;
+        if (memcmp(salt, none, CM_WAL_SALTS) != 0 && memcmp(salt, salt + frame, CM_WAL_SALTS) == 0)
             return salt;
     }
-    return log + LOG_HEADER + 8;
+    return log + CM_WAL_HEADER + CM_WAL_FRAME_SALTS_AT;
 }
 
 /* The end of the last frame of this run. Frames of another run come behind them; one between them
  * is damaged. `*empty`: behind them are frames of no run, as a power loss leaves them, too. */
 static size_t end_of_frames(const cm_raw_t *raw, bool header, bool *empty)
 {
-    static const uint8_t none[8];
+    static const uint8_t none[CM_WAL_SALTS];
     const uint8_t *log = raw->log.bytes, *salt = salt_of(raw, header);
-    const size_t frame = FRAME_HEADER + raw->page_size;
-    size_t end = LOG_HEADER;
+    const size_t frame = CM_WAL_FRAME_HEADER + raw->page_size;
+    size_t end = CM_WAL_HEADER;
 
     *empty = false;
-    for (size_t at = LOG_HEADER; at + frame <= raw->log.size; at += frame) {
-        *empty |= memcmp(log + at + 8, none, 8) == 0;
-        if (memcmp(log + at + 8, salt, 8) == 0)
+    for (size_t at = CM_WAL_HEADER; at + frame <= raw->log.size; at += frame) {
+        *empty |= memcmp(log + at + CM_WAL_FRAME_SALTS_AT, none, CM_WAL_SALTS) == 0;
+        if (memcmp(log + at + CM_WAL_FRAME_SALTS_AT, salt, CM_WAL_SALTS) == 0)
             end = at + frame;
     }
     return end;
@@ -184,16 +179,16 @@ static size_t end_of_commits(const cm_raw_t *raw, size_t end)
     const uint8_t *log = raw->log.bytes;
     const bool big = log[3] & 1;
     uint32_t sums[2] = {0, 0};
-    size_t committed = LOG_HEADER;
+    size_t committed = CM_WAL_HEADER;
 
-    sum_up(log, 24, big, sums);
-    for (size_t at = LOG_HEADER; at < end; at += FRAME_HEADER + raw->page_size) {
+    sum_up(log, CM_WAL_SUMS_AT, big, sums);
+    for (size_t at = CM_WAL_HEADER; at < end; at += CM_WAL_FRAME_HEADER + raw->page_size) {
         sum_up(log + at, 8, big, sums);
-        sum_up(log + at + FRAME_HEADER, raw->page_size, big, sums);
-        if (!sums_are(log + at + 16, sums))
+        sum_up(log + at + CM_WAL_FRAME_HEADER, raw->page_size, big, sums);
+        if (!sums_are(log + at + CM_WAL_FRAME_SUMS_AT, sums))
             break;
-        if (get_u32(log + at + 4) != 0)
-            committed = at + FRAME_HEADER + raw->page_size;
+        if (cm_wal_u32(log + at + CM_WAL_FRAME_COMMIT_AT) != 0)
+            committed = at + CM_WAL_FRAME_HEADER + raw->page_size;
     }
     return committed;
 }
@@ -201,8 +196,8 @@ static size_t end_of_commits(const cm_raw_t *raw, size_t end)
 /* A commit behind the end of what SQLite would read: then that is the damage's doing. */
 static bool commits_in(const cm_raw_t *raw, size_t from, size_t to)
 {
-    for (size_t at = from; at < to; at += FRAME_HEADER + raw->page_size) {
-        if (get_u32(raw->log.bytes + at + 4) != 0)
+    for (size_t at = from; at < to; at += CM_WAL_FRAME_HEADER + raw->page_size) {
+        if (cm_wal_u32(raw->log.bytes + at + CM_WAL_FRAME_COMMIT_AT) != 0)
             return true;
     }
     return false;
@@ -210,14 +205,14 @@ static bool commits_in(const cm_raw_t *raw, size_t from, size_t to)
 
 static void read_log(cm_raw_t *raw)
 {
-    if (raw->log.size < LOG_HEADER + FRAME_HEADER + raw->page_size)
+    if (raw->log.size < CM_WAL_HEADER + CM_WAL_FRAME_HEADER + raw->page_size)
         return;
     const bool header = has_header(raw);
     bool empty;
     const size_t end = end_of_frames(raw, header, &empty);
-    const size_t committed = header ? end_of_commits(raw, end) : LOG_HEADER;
-    take_frames(raw, CM_RAW_COMMITTED, LOG_HEADER, committed);
-    take_frames(raw, CM_RAW_BEYOND, LOG_HEADER, end);
+    const size_t committed = header ? end_of_commits(raw, end) : CM_WAL_HEADER;
+    take_frames(raw, CM_RAW_COMMITTED, CM_WAL_HEADER, committed);
+    take_frames(raw, CM_RAW_BEYOND, CM_WAL_HEADER, end);
     raw->beyond = !header || empty || commits_in(raw, committed, end);
 }
 
@@ -250,16 +245,16 @@ static void read_free(cm_raw_t *raw)
 {
     const uint8_t *first = page_at(raw, CM_RAW_COMMITTED, 1);
     uint32_t trunk =
-        first != NULL && memcmp(first, "SQLite format 3", 16) == 0 ? get_u32(first + 32) : 0;
+        first != NULL && memcmp(first, "SQLite format 3", 16) == 0 ? cm_wal_u32(first + 32) : 0;
     const uint8_t *at;
 
     while (trunk > 0 && trunk <= raw->pages && !is_free(raw, trunk) &&
            (at = page_at(raw, CM_RAW_COMMITTED, trunk)) != NULL) {
-        const uint32_t count = get_u32(at + 4);
+        const uint32_t count = cm_wal_u32(at + 4);
         set_free(raw, trunk);
         for (uint32_t i = 0; i < count && 8 + 4 * i + 4 <= raw->page_size; i++)
-            set_free(raw, get_u32(at + 8 + 4 * (size_t)i));
-        trunk = get_u32(at);
+            set_free(raw, cm_wal_u32(at + 8 + 4 * (size_t)i));
+        trunk = cm_wal_u32(at);
     }
 }
 
@@ -354,11 +349,11 @@ static void join_payload(const cm_raw_t *raw, cm_raw_view_t view, const uint8_t 
 
     cm_buf_clear(out);
     cm_buf_add(out, local, len);
-    uint32_t next = get_u32(local + len);
+    uint32_t next = cm_wal_u32(local + len);
     while (out->len < size && (page = page_at(raw, view, next)) != NULL) {
         const size_t most = raw->usable - 4, rest = (size_t)(size - out->len);
         cm_buf_add(out, page + 4, rest < most ? rest : most);
-        next = get_u32(page);
+        next = cm_wal_u32(page);
     }
 }
 

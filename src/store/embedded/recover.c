@@ -3,6 +3,7 @@
 #include "store/block.h"
 #include "store/embedded/found.h"
 #include "store/embedded/key.h"
+#include "store/embedded/lock.h"
 #include "store/embedded/setting.h"
 #include "store/embedded/sound.h"
 #include "store/embedded/store.h"
@@ -404,8 +405,7 @@ static int open_raw(recovering_t *self)
                      "there is a store in %s already: give --to a directory "
                      "that is not there yet",
                      options->to);
-    else if (!cm_database_keep_out(options->data_dir, &self->lock_fd) ||
-             cm_claim_is_taken(path.data))
+    else if (!cm_lock_keep_out(options->data_dir, &self->lock_fd) || cm_claim_is_taken(path.data))
         rc = cm_fail(self->err, CM_EBUSY,
                      "the data directory %s is in use; stop the process that writes it",
                      options->data_dir);

@@ -2,8 +2,8 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "store/embedded/wal_format.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -11,13 +11,6 @@
 
 enum {
     CHECKPOINT_FRAMES = 1000,
-    /* The log (https://sqlite.org/fileformat2.html#walformat): */
-    HEADER = 32,
-    PAGE_SIZE_AT = 8,
-    SALTS_AT = 16,
-    SALTS = 8,
-    FRAME_HEADER = 24,
-    FRAME_SALTS_AT = 8,
     /* Its index (https://sqlite.org/walformat.html), in 32-bit numbers: */
     INDEX_SIZE = 32768,
     INDEX_LAST_FRAME = 4,
@@ -54,13 +47,11 @@ static int open_log(const cm_wal_t *wal, cm_err_t *err)
 }
 
 /* The bytes of a frame; 0 when the file has no header of a log. */
-static size_t frame_size(const uint8_t header[HEADER])
+static size_t frame_size(const uint8_t header[CM_WAL_HEADER])
 {
-    uint32_t page;
+    const uint32_t page = cm_wal_u32(header + CM_WAL_PAGE_SIZE_AT);
 
-    memcpy(&page, header + PAGE_SIZE_AT, sizeof page);
-    page = be32toh(page);
-    return page >= 512 && page <= 65536 ? FRAME_HEADER + (size_t)page : 0;
+    return page >= 512 && page <= 65536 ? CM_WAL_FRAME_HEADER + (size_t)page : 0;
 }
 
 static bool write_all(int fd, const uint8_t *bytes, size_t len, off_t at)
@@ -73,18 +64,18 @@ static bool write_all(int fd, const uint8_t *bytes, size_t len, off_t at)
  * are of an older round. */
 static int write_frames(const cm_wal_t *wal, int fd, cm_err_t *err)
 {
-    uint8_t header[HEADER];
-    off_t at = HEADER;
+    uint8_t header[CM_WAL_HEADER];
+    off_t at = CM_WAL_HEADER;
 
-    if (pread(fd, header, HEADER, 0) != HEADER)
+    if (pread(fd, header, CM_WAL_HEADER, 0) != CM_WAL_HEADER)
         return 0; /* no commit was ever written to it */
     const size_t size = frame_size(header);
     if (size == 0)
         return 0;
     uint8_t *frame = cm_alloc(size);
-    bool good = write_all(fd, header, HEADER, 0);
+    bool good = write_all(fd, header, CM_WAL_HEADER, 0);
     while (good && pread(fd, frame, size, at) == (ssize_t)size &&
-           memcmp(frame + FRAME_SALTS_AT, header + SALTS_AT, SALTS) == 0) {
+           memcmp(frame + CM_WAL_FRAME_SALTS_AT, header + CM_WAL_SALTS_AT, CM_WAL_SALTS) == 0) {
         good = write_all(fd, frame, size, at);
         at += (off_t)size;
     }
@@ -98,16 +89,17 @@ static int write_frames(const cm_wal_t *wal, int fd, cm_err_t *err)
  * was told of. A crash would else find them whole, and more might be written behind them. */
 static int void_frames(const cm_wal_t *wal, uint32_t last, cm_err_t *err)
 {
-    static const uint8_t nothing[FRAME_HEADER];
-    uint8_t header[HEADER];
+    static const uint8_t nothing[CM_WAL_FRAME_HEADER];
+    uint8_t header[CM_WAL_HEADER];
     size_t size = 0;
 
     int fd = open_log(wal, err);
     if (fd < 0)
         return fd;
-    if (pread(fd, header, HEADER, 0) == HEADER)
+    if (pread(fd, header, CM_WAL_HEADER, 0) == CM_WAL_HEADER)
         size = frame_size(header);
-    bool good = size == 0 || write_all(fd, nothing, FRAME_HEADER, HEADER + (off_t)(last * size));
+    bool good = size == 0 ||
+                write_all(fd, nothing, CM_WAL_FRAME_HEADER, CM_WAL_HEADER + (off_t)(last * size));
     good = good && fdatasync(fd) == 0;
     int rc = good ? 0 : fail(wal, "write", err);
     close(fd);
