@@ -5,6 +5,7 @@
 #include "serve/api.h"
 #include "serve/reply.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -114,6 +115,7 @@ static job_t *new_job(cm_api_queue_t *queue, const cm_params_t *params)
 /* The lock is held. The last reference frees the job. */
 static void drop(job_t *job)
 {
+    assert(job->references > 0);
     if (--job->references > 0)
         return;
     cm_buf_free(&job->body);
@@ -395,6 +397,7 @@ void cm_api_queue_free(cm_api_queue_t *queue)
 {
     if (queue == NULL)
         return;
+    assert(queue->first == NULL && queue->running == NULL);
     pthread_cond_destroy(&queue->came);
     pthread_mutex_destroy(&queue->lock);
     free(queue);

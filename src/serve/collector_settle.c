@@ -1,6 +1,8 @@
 /* The replies to a request of the collector that was read, or whose events are durable. */
 #include "serve/collector_inside.h"
 
+#include <assert.h>
+
 enum { FULL_SECONDS = 1 }; /* after which a sender may try again */
 
 enum MHD_Result cm_collector_refuse_lost(cm_collector_request_t *request)
@@ -68,6 +70,7 @@ enum MHD_Result cm_collector_settle_at_once(cm_collector_request_t *request)
 
 enum MHD_Result cm_collector_settle(cm_collector_request_t *request, cm_collector_stage_t stage)
 {
+    assert(stage != CM_COLLECTOR_STAGE_UPLOAD && stage != CM_COLLECTOR_STAGE_SUSPENDED);
     if (stage == CM_COLLECTOR_STAGE_READ)
         return settle_outcome(request);
     if (stage == CM_COLLECTOR_STAGE_LOST)

@@ -5,6 +5,7 @@
 #include "serve/api.h"
 #include "serve/reply.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -91,6 +92,7 @@ void cm_downloads_free(cm_downloads_t *downloads)
 {
     if (downloads == NULL)
         return;
+    assert(downloads->first == NULL && downloads->threads == 0 && downloads->files == 0);
     pthread_cond_destroy(&downloads->idle);
     pthread_mutex_destroy(&downloads->lock);
     free(downloads);
@@ -101,6 +103,7 @@ static void drop(cm_download_t *download)
 {
     cm_downloads_t *downloads = download->downloads;
 
+    assert(download->references > 0);
     if (--download->references > 0)
         return;
     *(download->prev ? &download->prev->next : &downloads->first) = download->next;

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/process.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -111,6 +112,7 @@ static void run_slice(cm_fair_queue_t *queue, cm_fair_owner_t *owner)
     const bool done = queue->go(job, begin_ns + CM_FAIR_SLICE_MS * INT64_C(1000000));
     const int64_t used_ns = cm_clock_ticks_ns() - begin_ns;
     pthread_mutex_lock(&queue->lock);
+    assert(owner->busy && queue->begun > 0 && queue->begun <= queue->begun_max);
     owner->busy = false;
     owner->used_ns += used_ns;
     if (done)
@@ -202,6 +204,7 @@ void cm_fair_queue_free(cm_fair_queue_t *queue)
 {
     if (queue == NULL)
         return;
+    assert(queue->thread_count == 0 && queue->owners == NULL);
     pthread_cond_destroy(&queue->added);
     pthread_mutex_destroy(&queue->lock);
     free(queue);

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -110,6 +111,7 @@ void cm_idle_stop(cm_idle_t *idle)
     pthread_cond_signal(&idle->stopping);
     pthread_mutex_unlock(&idle->lock);
     pthread_join(idle->thread, NULL);
+    assert(idle->connections == NULL);
     pthread_cond_destroy(&idle->stopping);
     pthread_mutex_destroy(&idle->lock);
     free(idle);

@@ -5,6 +5,7 @@
 #include "serve/api.h"
 #include "serve/reply.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -302,6 +303,7 @@ void cm_live_free(cm_live_t *live)
 {
     if (live == NULL)
         return;
+    assert(live->streams == NULL);
     pthread_cond_destroy(&live->changed);
     pthread_mutex_destroy(&live->lock);
     cm_buf_free(&live->message);

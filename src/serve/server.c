@@ -5,6 +5,7 @@
 #include "serve/head.h"
 #include "serve/server_inside.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -85,6 +86,7 @@ static cm_server_t *create(const cm_server_options_t *options, const cm_log_t *l
 
 static void destroy(cm_server_t *server)
 {
+    assert(server->active == 0);
     cm_live_free(server->live);
     cm_downloads_free(server->downloads);
     cm_api_queue_free(server->queue);

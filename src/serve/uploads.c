@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/process.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -143,6 +144,7 @@ static void stop_upload(cm_uploads_t *uploads, cm_upload_t *upload)
 
 static void forget(cm_uploads_t *uploads, cm_upload_t *upload)
 {
+    assert(upload->owner->bytes >= upload->bytes && uploads->bytes >= upload->bytes);
     upload->owner->bytes -= upload->bytes;
     uploads->bytes -= upload->bytes;
     upload->bytes = 0;
@@ -347,6 +349,7 @@ void cm_uploads_stop(cm_uploads_t *uploads)
     pthread_cond_signal(&uploads->stopping);
     pthread_mutex_unlock(&uploads->lock);
     pthread_join(uploads->thread, NULL);
+    assert(uploads->oldest == NULL && uploads->bytes == 0);
     pthread_cond_destroy(&uploads->stopping);
     pthread_mutex_destroy(&uploads->lock);
     free(uploads);
