@@ -1,5 +1,5 @@
-"""The collector as its senders see it: HTTP by hand over raw sockets, so that a test decides about
-every byte, and what has arrived in the store."""
+"""The collector from outside: HTTP by hand over raw sockets, so that a test controls every byte,
+and the events in the store."""
 
 import json
 import socket
@@ -14,7 +14,7 @@ FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:125.0) Gecko/20100101 Firefox/125.
 SAFARI = ("Mozilla/5.0 (iPhone; CPU iPhone OS 17_4 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like "
           "Gecko) Version/17.4 Mobile/15E148 Safari/604.1")
 GOOGLEBOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
-TIME = 1772359200000  # a server's timestamp, which is believed
+TIME = 1772359200000  # a server's timestamp, which is trusted
 SITE = "https://shop.example"
 UNKNOWN = {name: "Unknown" for name in ("country", "city", "browser", "os", "device")}
 JSON = ("Content-Type", "application/json")
@@ -28,7 +28,7 @@ def event(**fields):
 
 
 def keyed(number, **fields):
-    """The event of that number: unlike any other, in the store as it was sent."""
+    """The event of that number: different from all others, and stored as it was sent."""
     return event(**{"row_key": "key-%d" % number, "user_id": "user-%d" % (number % 7),
                     "timestamp": TIME + number, **fields})
 
@@ -82,7 +82,7 @@ class Answer:
 
 
 class Closed(Exception):
-    """The other side has ended the connection before an answer was whole."""
+    """The server has closed the connection before an answer was complete."""
 
 
 class Connection:
@@ -108,7 +108,7 @@ class Connection:
         self.socket.close()
 
     def send(self, data):
-        """True unless the other side takes no more."""
+        """True unless the server accepts no more."""
         try:
             self.socket.sendall(data)
         except (BrokenPipeError, ConnectionResetError):
@@ -116,7 +116,7 @@ class Connection:
         return True
 
     def drip(self, data, seconds=0.0):
-        """Byte by byte, each in a write of its own; False once the other side takes no more."""
+        """Byte by byte, each in a write of its own; False as soon as the server accepts no more."""
         for number in range(len(data)):
             if not self.send(data[number:number + 1]):
                 return False
@@ -145,7 +145,7 @@ class Connection:
         return data
 
     def answer(self, method="POST"):
-        """The next answer; an interim one (100) comes as one of its own."""
+        """The next answer; an interim one (100) is an answer of its own."""
         version, status, _ = (self.line() + " ").split(" ", 2)
         assert version in ("HTTP/1.1", "HTTP/1.0"), version
         headers = []
@@ -172,7 +172,7 @@ class Connection:
         return self.answer(named.get("method", "POST"))
 
     def ended(self, timeout=30):
-        """Whether the other side ends the connection in that time, having said nothing more."""
+        """Whether the server closes the connection in that time, without sending more."""
         self.socket.settimeout(timeout)
         try:
             self.more()
@@ -184,7 +184,7 @@ class Connection:
 
 
 class Collector:
-    """A running `clickmill collect`. stop() holds its account against the answers that it gave."""
+    """A running `clickmill collect`. stop() compares its account with its answers."""
 
     def __init__(self, t, *options, data="data", listen="127.0.0.1", command=("collect",),
                  tls=False, check=True, preexec=None, env=None):
@@ -224,7 +224,7 @@ class Collector:
             return self.count(connection.ask(*args, **named))
 
     def raw(self, data):
-        """The same for bytes that are no proper request."""
+        """The same for bytes that are not a correct request."""
         with self.connect() as connection:
             connection.send(data)
             return self.count(connection.answer())
@@ -342,8 +342,8 @@ class Senders:
             assert not thread.is_alive(), "a sender is left without an answer"
 
     def check(self, t, data="data"):
-        """What was answered 202 is stored as it was sent, what was refused is not; returns the numbers
-        that are stored."""
+        """Asserts that events answered 202 are stored as they were sent and refused ones are not;
+        returns the numbers of the stored ones."""
         stored = {}
         for one in exported(t, data):
             number = int(one["row_key"][4:])

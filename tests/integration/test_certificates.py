@@ -1,4 +1,4 @@
-"""TLS: what is spoken and what is not, and certificates that are renewed."""
+"""TLS: versions and ciphers that are accepted, and certificates that are renewed."""
 
 import os
 import shutil
@@ -33,11 +33,11 @@ def der(path):
 
 
 def handshake(server, version, ciphers):
-    """(version, cipher) that a client gets which can do no more than this; None: nothing."""
+    """The (version, cipher) of a client with at most these abilities; None: no connection."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that such a version is old
+        warnings.simplefilter("ignore")  # a warning that the version is old
         context.minimum_version = context.maximum_version = version
     context.set_ciphers(ciphers)
     with Connection(server.port) as connection:
@@ -56,7 +56,7 @@ def test_what_is_spoken(t):
         name = "ECDHE-ECDSA-" + name
         t.equal(handshake(server, old, name), ("TLSv1.2", name), name)
     t.equal(handshake(server, new, "ALL")[0], "TLSv1.3", "TLS 1.3")
-    # Ciphers that encrypt and authenticate one after the other, or whose key is in the certificate.
+    # Ciphers that encrypt and authenticate separately, or without forward secrecy.
     for name in ("ECDHE-ECDSA-AES128-SHA256", "ECDHE-ECDSA-AES256-SHA384", "ECDHE-ECDSA-AES128-SHA",
                  "ECDHE-ECDSA-AES256-SHA", "AES128-GCM-SHA256", "AES128-SHA"):
         t.equal(handshake(server, old, name + ":@SECLEVEL=0"), None, name)
@@ -85,7 +85,7 @@ def test_clear_words_are_not_wanted(t):
 
 
 def renew(t, server, cert, key):
-    """Puts other files there and tells the program."""
+    """Replaces the files and sends SIGHUP."""
     for source, name in ((cert, "now.crt"), (key, "now.key")):
         shutil.copy(source, t.path("new"))
         os.replace(t.path("new"), t.path(name))
@@ -108,7 +108,7 @@ def test_certificates_are_read_again(t):
                     process=server.process)
             t.equal(connection.ask(method="GET", target="/healthz").status, 200,
                     "on a connection that was there")
-            # What cannot be used leaves the other one.
+            # An unusable certificate leaves the old one in use.
             for wrong in ((second[0], first[1]), (t.write("text", "x"), second[1]),
                           (t.write("none", ""), second[1])):
                 before = server.process.err.count("the certificate is not renewed")
@@ -125,7 +125,7 @@ def test_certificates_are_read_again(t):
 
 
 def test_a_hangup_ends_no_server(t):
-    """Without TLS there is nothing to read again, and nothing else happens."""
+    """Without TLS there is nothing to read again, and SIGHUP has no other effect."""
     t.ingest(EVENT)
     t.process()
     for command in SERVERS:
@@ -146,8 +146,8 @@ def test_a_hangup_ends_other_commands(t):
 
 
 def test_a_terminal_that_goes(t):
-    """The kernel's word ends a server: its terminal is gone, unless it was told that this does not
-    matter."""
+    """SIGHUP from the kernel, when the terminal is closed, ends a server, unless it ignores the
+    signal."""
     for ignored in (False, True):
         port = free_port()
         pid, terminal = os.forkpty()

@@ -1,4 +1,4 @@
-"""`clickmill collect`: what bodies may hold, what is answered, and what has arrived."""
+"""`clickmill collect`: what bodies may contain, the answers, and what is stored."""
 
 import gzip
 import json
@@ -119,14 +119,14 @@ def test_bodies_that_are_too_large(t):
 
 
 def test_a_large_body_is_answered_before_it_comes(t):
-    """Its length says enough: no one has to send a gigabyte to be refused."""
+    """Its length is enough: a client does not have to send a gigabyte to be refused."""
     collector = Collector(t)
     for length in (1048577, 10 ** 9, 10 ** 18):
         head = request(b"", ("Content-Length", length), length=False)
         refused(t, collector.raw(head), 413, what="answer to %d" % length)
         refused(t, collector.raw(request(b"", ("Content-Length", length), ("Expect", "100-continue"),
                                          length=False)), 413, what="answer to %d" % length)
-    # Also a sender that does not listen before it has sent everything gets to know.
+    # Also a sender that reads only after it has sent everything gets the answer.
     refused(t, collector.ask(b" " * 3000000), 413)
     refused(t, collector.ask(chunked(*[b" " * 60000] * 50), ("Transfer-Encoding", "chunked"),
                              length=False), 413)
@@ -135,7 +135,7 @@ def test_a_large_body_is_answered_before_it_comes(t):
 
 
 def test_a_server_is_believed(t):
-    """Its time, however odd, and each field; what it leaves out is unknown."""
+    """Its time in all forms, and each field; fields that are left out are unknown."""
     collector, started = Collector(t), int(time.time() * 1000)
     ahead = started + 30 * 24 * 3600 * 1000
     sent = [keyed(10), keyed(11, timestamp=1), keyed(12, timestamp=ahead),
@@ -174,7 +174,7 @@ def test_sent_again_counts_once(t):
 
 
 def test_restart(t):
-    """Each account is of one run; what was stored before stays."""
+    """Each account is of one run; events that were stored before stay."""
     for number in range(3):
         collector = Collector(t)
         good(t, collector.ask(keyed(number)))
@@ -206,7 +206,7 @@ WRONG = [
 
 
 def test_wrong_events(t):
-    """Each as the only one, as a line, and as an element between good ones, which are kept."""
+    """Each bad event alone, as a line, and as an element between good ones, which are kept."""
     collector, kept = Collector(t), 0
     for entry, reason in WRONG:
         what = "answer to %r" % (entry,)
@@ -222,7 +222,7 @@ def test_wrong_events(t):
 
 
 def test_null_is_missing(t):
-    """Of each field, as languages write what they do not know."""
+    """For each field, as programming languages write unknown values."""
     collector = Collector(t)
     good(t, collector.ask(event(row_key=None, timestamp=None, country=None, device=None)))
     events, now = collector.stop(), time.time() * 1000
@@ -241,8 +241,8 @@ def test_many_wrong_events(t):
 
 
 def test_lines_that_are_no_json(t):
-    """Lines stand alone: whatever one holds, its neighbours are taken, and positions count blank
-    lines too, as an editor does."""
+    """Lines are independent: whatever a line contains, the others are taken, and positions count
+    blank lines too, as an editor does."""
     collector, number = Collector(t), 0
     for line, reason in [
             (b"{", STRUCTURE), (b'{"user_id":"a",}', STRUCTURE), (b"}", STRUCTURE),
@@ -271,7 +271,7 @@ def test_lines_that_are_no_json(t):
 
 
 def test_broken_arrays(t):
-    """What is whole in an array is taken, whatever is wrong with the rest of it."""
+    """Complete events of an array are taken, whatever is wrong with the rest of it."""
     collector, number, kept = Collector(t), 10, []
     for tail, accepted, errors in [
             ("", 3, [(4, NOT_CLOSED)]), (",", 3, [(4, NOT_CLOSED)]), (",]", 3, [(4, MISSING)]),
@@ -315,7 +315,7 @@ def test_duplicate_keys_are_as_import_takes_them(t):
 
 
 def test_escapes_and_scripts(t):
-    """Texts come as they are, whatever they are made of."""
+    """Texts are stored as they are, whatever characters they have."""
     texts = ["ü", "日本", "\U0001f600", 'quote " and \\', "tab\tline\nend", "\u2028", "a\u0000b", " "]
     collector = Collector(t)
     for number, text in enumerate(texts):
@@ -372,7 +372,7 @@ def test_what_else_is_served(t):
     t.equal(answer.status, 200, "tracker")
     t.true("javascript" in answer.header("Content-Type"), str(answer))
     t.true(len(answer.body) > 500, "the tracker has %d bytes" % len(answer.body))
-    # It is for pages of other sites, which may forbid what does not say so.
+    # It is for pages of other sites, which may block files without this header.
     t.true(answer.header("Cross-Origin-Resource-Policy") in (None, "cross-origin"), str(answer))
     packed = collector.get("/clickmill.js", ("Accept-Encoding", "gzip"))
     t.equal(packed.header("Content-Encoding"), "gzip", "coding")
@@ -389,7 +389,7 @@ def test_what_else_is_served(t):
 
 @patient
 def test_run_has_the_same_endpoints(t):
-    """Events that come to the address of the dashboard are in its answers."""
+    """Events that are sent to the address of the dashboard are in its answers."""
     collector = Collector(t, "--no-demo", "--every", "100ms", "--sites", "shop.example",
                           command=("run",))
     good(t, collector.ask([keyed(1), keyed(2)]), 2)
@@ -408,7 +408,7 @@ def test_run_has_the_same_endpoints(t):
 
 @alone
 def test_within_a_second(t):
-    """A visitor sees himself in the answers within a second, beside traffic that is made up."""
+    """An event is in the answers within a second, together with synthetic traffic."""
     collector = Collector(t, "--rate", "50", command=("run",), check=False)
     own = "http://127.0.0.1"
     waits = []

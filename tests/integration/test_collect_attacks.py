@@ -1,4 +1,4 @@
-"""`clickmill collect` under attack: while one sender does its worst, every other well-formed POST is
+"""`clickmill collect` under attack: while one sender attacks, every correct POST of the others is
 answered 202 within 2 s."""
 
 import contextlib
@@ -22,7 +22,7 @@ LONG_AGENT = FIREFOX + " " + "Extension/1.0 " * 140  # 2 KB
 
 
 class Others:
-    """Those who send one event after the other meanwhile, each on a connection of its own."""
+    """Clients that send one event after the other meanwhile, each on a connection of its own."""
 
     def __init__(self, collector, sources=(None,), rest=0.05):
         self.collector, self.rest = collector, rest
@@ -65,7 +65,7 @@ class Others:
 
 @contextlib.contextmanager
 def others(t, collector, sources=(None,)):
-    """Holds them against the yardstick; `pace` says where the machine is too busy to tell."""
+    """Compares their times with the limit; `pace` reports a machine that is too busy for that."""
     senders = Others(collector, sources)
     with t.pace() as pace:
         yield senders
@@ -83,16 +83,16 @@ def cpu_seconds(process):
     return (int(fields[11]) + int(fields[12])) / 100
 
 
-# ---- what costs time
+# ---- expensive requests
 
 
 @patient
 def test_events_of_a_long_agent(t):
-    """80,000 events a body, whose user agent is of the longest: it is looked at once."""
+    """80,000 events in a body, with one of the longest user agents: it is parsed once."""
     collector, count = Collector(t, "--sites", "*", "--queue", "64m", check=False), 80000
     body = b"[" + b",".join([b'{"url":"/a"}'] * count) + b"]"
     attack = request(body, ("Origin", SITE), ("User-Agent", LONG_AGENT))
-    good(t, collector.page(event(), agent=LONG_AGENT))  # what is compiled once is
+    good(t, collector.page(event(), agent=LONG_AGENT))  # patterns are compiled once
     before = cpu_seconds(collector.process)
     with others(t, collector) as senders:
         held = [collector.connect(timeout=120, source=STRANGER) for _ in range(6)]
@@ -142,7 +142,8 @@ def test_long_bodies_of_one_address(t):
 
 @patient
 def test_a_request_that_is_processed_is_not_idle(t):
-    """It waits for us, not we for it: whether its events wait for the disk, or for room to do so."""
+    """It waits without delaying others: whether its events wait for the disk, or for room in the
+    inbox."""
     collector, count = Collector(t, "--idle", "1s", "--max-body", "8m", "--queue", "8m"), 22000
     bodies = [request([keyed(number * count + one) for one in range(count)]) for number in range(2)]
     database = t.database()
@@ -160,7 +161,7 @@ def test_a_request_that_is_processed_is_not_idle(t):
 
 
 def test_twenty_thousand_tokens(t):
-    """They are read in the time that they need, and each of them counts."""
+    """They are read in the time that they need, and each event counts."""
     count = 20000
     t.write("clickmill.yaml", "collect:\n  tokens:\n" + "".join(
         "    s%d: token-%d\n" % (number, number) for number in range(count)))
@@ -174,8 +175,8 @@ def test_twenty_thousand_tokens(t):
 
 
 def test_thousands_of_arguments(t):
-    """Such a request is refused, or its arguments are not all looked at. (That nothing stays of it is
-    seen by the sanitizers.)"""
+    """Such a request is refused, or not all of its arguments are read. (The sanitizers see that no
+    memory is left.)"""
     collector = Collector(t)
     for path in ("/v1/events", "/healthz"):
         for count in (100, 4000):
@@ -193,7 +194,8 @@ def test_thousands_of_arguments(t):
 
 @patient
 def test_unfinished_bodies(t):
-    """70 of one address, each nearly whole: neither others nor its own whole ones are refused."""
+    """70 of one address, each nearly complete: neither other addresses nor its own complete ones
+    are refused."""
     collector = Collector(t, check=False)
     part = request(b"[" + b" " * 999999 + b"]")[:-10]
     with others(t, collector, (None, STRANGER)) as senders:
@@ -212,7 +214,7 @@ def test_unfinished_bodies(t):
 
 @patient
 def test_a_body_has_its_time(t):
-    """However busily it comes: 408, and its connection ends. Nothing of it is stored."""
+    """Even if it keeps arriving: 408, and its connection is closed. Nothing of it is stored."""
     collector = Collector(t, "--body-timeout", "1s")
     whole_one = request([keyed(1), keyed(2)])
     for cut in (len(whole_one) - 60, whole_one.index(b"\r\n\r\n") + 4):
@@ -236,7 +238,7 @@ def test_a_body_has_its_time(t):
 
 
 def test_a_body_has_its_time_over_tls(t):
-    """There nothing can be said in the middle of a request: the connection ends."""
+    """Over TLS no answer is possible in the middle of a request: the connection is closed."""
     cert, key = certificate(t)
     collector = Collector(t, "--tls-cert", cert, "--tls-key", key, "--body-timeout", "1s", tls=True)
     with collector.connect() as connection:
@@ -249,7 +251,7 @@ def test_a_body_has_its_time_over_tls(t):
 
 
 def test_what_little_unpacks_to(t):
-    """A few hundred bytes of gzip may be thousands of events, which are read as such."""
+    """A few hundred bytes of gzip may be thousands of events, which are read like others."""
     collector, count = Collector(t), 9000
     body = gzip.compress(b"\n" * 200 + b"\n".join([json.dumps(event(row_key="one")).encode()] * count))
     t.true(len(body) < 16384, "%d bytes" % len(body))
@@ -260,18 +262,18 @@ def test_what_little_unpacks_to(t):
     t.equal([one["row_key"] for one in collector.stop()], ["key-1", "one"], "events")
 
 
-# ---- how much
+# ---- rates
 
 
 def test_events_and_bytes_of_an_address(t):
-    """An address that has brought more than its burst waits; others do not."""
+    """An address that has sent more than its burst waits; others do not."""
     collector = Collector(t, *PROXIES, "--sites", "*", "--rate-events", "20", "--rate-bytes", "2k")
 
     def send(address, events):
         return collector.page(events, (FORWARDED, address))
     views = [{"url": SITE + "/a"}] * 150
     good(t, send("203.0.113.1", views), 150)  # a burst is 200
-    good(t, send("203.0.113.1", views), 150)  # what it brings is known when it is there
+    good(t, send("203.0.113.1", views), 150)  # its events are known when it was read
     late = refused(t, send("203.0.113.1", views[:1]), 429, "events")
     t.true(1 <= int(late.header("Retry-After")) <= 6, str(late))
     good(t, send("203.0.113.2", views[:1]))
@@ -305,8 +307,8 @@ def test_the_store_of_a_run_has_a_quota(t):
 
 
 def quota(t, *command):
-    """507 from then on, and /readyz says why; what was answered 202 is there, and with a larger quota
-    it goes on."""
+    """507 from then on, and /readyz says why; events that were answered 202 are stored, and with a
+    larger quota it continues."""
     collector = Collector(t, "--max-store", "2m", check=False, command=command)
     dice, number, answer, answered = random.Random(1), 0, None, []
     while answer is None or answer.status == 202:
@@ -332,11 +334,12 @@ def quota(t, *command):
     collector.stop()
 
 
-# ---- who
+# ---- senders
 
 
 def test_events_of_other_hosts(t):
-    """With sites an event is of one of them; a page's URL without a host is of the page."""
+    """With sites an event must be of one of them; a page's URL without a host gets that of the
+    page."""
     collector = Collector(t, "--sites", "shop.example,*.wild.example,https://exact.example:8443",
                           "--token", "web=file:" + t.write("server-token", "token-of-a-server"))
     none = "which is none of collect.sites"
@@ -374,7 +377,7 @@ def test_events_of_other_hosts(t):
 
 
 def test_events_of_all_hosts(t):
-    """With * there is no other host; a page's URL without one is of the page all the same."""
+    """With * every host is allowed; a page's URL without a host still gets that of the page."""
     collector = Collector(t, "--sites", "*")
     urls = {"/cart": SITE + "/cart", "https://evil.example/": "https://evil.example/",
             "https://user@shop.example/": "https://user@shop.example/", "app://x/y": "app://x/y",
@@ -386,7 +389,8 @@ def test_events_of_all_hosts(t):
 
 
 def test_names_that_are_ours(t):
-    """Same-origin is a page that was loaded by a name of ours; any other name may be a stranger's."""
+    """Same-origin is a page that was loaded under one of the server's own names; any other name may
+    belong to another site."""
     collector = Collector(t, "--hosts", "Collector.example, 198.51.100.7", "--sites", "shop.example",
                           listen="0.0.0.0")
     names = ["127.0.0.1", "localhost", "127.1.2.3", "collector.example", "198.51.100.7",
@@ -409,7 +413,8 @@ def test_hosts_that_cannot_be(t):
 
 
 def test_guessing_tokens(t):
-    """An address has a few wrong tokens; then not even a right one is looked at, until later."""
+    """An address has a few attempts with wrong tokens; then for a time not even a right one is
+    checked."""
     collector = Collector(t, *PROXIES, "--token", "web=file:" + t.write("server-token", "token-of-a-server"))
 
     def ask(token, address):

@@ -1,4 +1,5 @@
-"""`clickmill collect` when something goes wrong: an answer 202 is a promise, whatever happens then."""
+"""`clickmill collect` with faults: an event that was answered 202 is never lost, whatever
+happens."""
 
 import json
 import random
@@ -22,7 +23,7 @@ def ready(collector):
 
 @slow
 def test_killed_while_it_answers(t):
-    """kill -9 at any moment: everything that was answered 202 is there."""
+    """kill -9 at any moment: every event that was answered 202 is stored."""
     chance, first, answered = random.Random(7), 0, set()
     for number in range(8):
         collector = Collector(t, check=False)
@@ -46,7 +47,7 @@ def test_killed_while_it_answers(t):
 
 @patient
 def test_stopped_while_it_answers(t):
-    """SIGTERM: what is in hand is stored and answered, or not answered at all."""
+    """SIGTERM: each request in progress is stored and answered, or not answered at all."""
     for number, kind in enumerate((signal.SIGTERM, signal.SIGINT, signal.SIGTERM)):
         data = "data%d" % number
         collector = Collector(t, data=data, check=False)
@@ -64,7 +65,7 @@ def test_stopped_while_it_answers(t):
 
 
 def test_stop_waits_for_no_one(t):
-    """Idle connections, and those amid a request, do not keep it from ending."""
+    """Idle connections, and those in the middle of a request, do not delay the end."""
     collector = Collector(t)
     held = [collector.connect() for _ in range(30)]
     for number, connection in enumerate(held[:10]):
@@ -81,12 +82,12 @@ def test_stop_waits_for_no_one(t):
 
 
 def test_an_answer_is_not_forgotten_at_the_end(t):
-    """Requests that were whole before SIGTERM are stored and answered, or are told 503."""
+    """Requests that were complete before SIGTERM are stored and answered, or get 503."""
     collector = Collector(t)
     held = [collector.connect() for _ in range(50)]
     for number, connection in enumerate(held):
         connection.send(request(keyed(number)))
-    # The kernel has them all; the collector may be anywhere in them.
+    # The kernel has all of them; the collector may have read any part of them.
     collector.process.signal(signal.SIGTERM)
     answered = set()
     for number, connection in enumerate(held):
@@ -113,7 +114,8 @@ def test_two_signals_at_once(t):
 
 
 def test_full_queue(t):
-    """What waits for the disk is limited. A writer that holds the store stands in for a slow disk."""
+    """The events that wait for the disk are limited. A writer that holds the store simulates a slow
+    disk."""
     collector = Collector(t, "--queue", "4k", "--max-body", "1k")
     good(t, collector.ask(keyed(0)))
     database = t.database()
@@ -149,7 +151,7 @@ def test_full_queue(t):
 
 
 def test_a_body_larger_than_the_queue(t):
-    """What a body may have always has room alone."""
+    """A single body of the largest size always has room."""
     collector = Collector(t, "--queue", "4k", "--max-body", "1m")
     good(t, collector.ask([keyed(number) for number in range(1000)]), 1000)
     good(t, collector.ask(keyed(2000)))
@@ -179,7 +181,7 @@ def full_disk(t, *command):
     collector = Collector(t, "--geoip", "none", preexec=limit_files(size), check=False,
                           command=command)
     dice, answered, number = random.Random(1), set(), 0
-    # Texts that do not become smaller.
+    # Texts that cannot be compressed.
     while True:
         numbers = range(number, number + 100)
         number += 100
@@ -214,7 +216,7 @@ def full_disk(t, *command):
 
 @patient
 def test_a_lock_that_lasts(t):
-    """Another program holds the database longer than it is waited for."""
+    """Another program holds the database for longer than the collector waits."""
     collector = Collector(t, check=False)
     good(t, collector.ask(keyed(0)))
     database = t.database()
@@ -230,7 +232,7 @@ def test_a_lock_that_lasts(t):
 
 
 def test_few_files(t):
-    """Where the system allows few open files, connections leave some for the answers."""
+    """When the system allows few open files, connections leave some for the answers."""
     def few():
         resource.setrlimit(resource.RLIMIT_NOFILE, (300, 300))
     collector = Collector(t, "--no-demo", "--every", "100ms", command=("run",), preexec=few)
@@ -251,8 +253,8 @@ def test_few_files(t):
 
 
 def test_nothing_is_stored_that_cannot_be_answered(t):
-    """Where thousands are connected each has little room: a head that leaves none for that of the
-    answer is refused before anything is stored."""
+    """When thousands are connected, each has a small buffer: a head that leaves no room for that of
+    the answer is refused before anything is stored."""
     collector = Collector(t)
     held = [collector.connect() for _ in range(130)]
     for number, connection in enumerate(held):
@@ -264,7 +266,7 @@ def test_nothing_is_stored_that_cannot_be_answered(t):
             try:
                 answer = connection.ask(keyed(number + 1), ("Cookie", "a=" + "x" * size))
                 answers.append(collector.count(answer).status)
-            except Closed:  # not even that could be said
+            except Closed:  # not even this answer had room
                 answers.append(431)
             number += 2
     t.equal(set(answers), {202, 431}, "answers")
@@ -301,7 +303,7 @@ def test_disk_full_now_and_then(t):
     t.check_integrity()
 
 
-# ---- what cannot be
+# ---- wrong settings
 
 
 def fails(t, check, *words, options=(), listen=None):

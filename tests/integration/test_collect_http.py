@@ -1,5 +1,5 @@
-"""`clickmill collect` as a server of HTTP: how requests come in pieces, in rows, too slowly, too
-large or not at all; TLS, IPv6, and very many connections."""
+"""`clickmill collect` as a server of HTTP: requests in pieces, pipelined, too slow, too large or
+missing; TLS, IPv6, and very many connections."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def answers(collector, connection, count):
     return [collector.count(connection.answer()) for _ in range(count)]
 
 
-# ---- pieces and rows
+# ---- pieces and pipelines
 
 
 def test_requests_in_a_row(t):
@@ -43,7 +43,7 @@ def test_requests_in_a_row(t):
 
 
 def test_pipelined(t):
-    """Many in one write: answers in their order, all stored."""
+    """Many in one write: answers in their order, all events stored."""
     collector = Collector(t)
     with collector.connect() as connection:
         sent = b""
@@ -79,7 +79,7 @@ def test_after_a_refusal(t):
 
 
 def test_pipelined_and_half_closed(t):
-    """A sender that says it has no more still gets what it asked for."""
+    """A client that has closed its side for writing still gets its answer."""
     collector = Collector(t, "--idle", "1s")
     with collector.connect() as connection:
         connection.send(b"".join(request(keyed(number)) for number in range(20)))
@@ -99,7 +99,7 @@ def test_split_at_every_byte(t):
         for data in (whole_one, in_chunks):
             for at in range(1, len(data)):
                 connection.send(data[:at])
-                time.sleep(0.001)  # so that it is two pieces for the other side as well
+                time.sleep(0.001)  # so that the server reads two pieces, too
                 connection.send(data[at:])
                 good(t, collector.count(connection.answer()))
         for data in (whole_one, in_chunks):
@@ -138,8 +138,8 @@ def test_chunks(t):
 
 
 def test_malformed_chunks(t):
-    """Refused, or closed without an answer; whatever follows is not taken for a request. (An end in
-    the middle of a body may be seen only after --idle.)"""
+    """Refused, or closed without an answer; what follows is not read as a request. (An end in the
+    middle of a body may be noticed only after --idle.)"""
     collector = Collector(t, "--idle", "1s")
     body = json.dumps(keyed(0)).encode()
     size = b"%x" % len(body)
@@ -164,7 +164,7 @@ def test_malformed_chunks(t):
 @patient
 def test_two_lengths(t):
     """Content-Length beside Transfer-Encoding, or twice, may hide a request from a proxy: it is
-    refused, or the connection ends behind it (RFC 9112, section 6.1)."""
+    refused, or the connection is closed after it (RFC 9112, section 6.1)."""
     collector = Collector(t, "--idle", "1s")
     hidden = request(keyed(99))
     smuggled = chunked(json.dumps(keyed(1)).encode()) + hidden
@@ -213,7 +213,7 @@ def test_versions_and_connections(t):
     collector = Collector(t)
 
     def ask(number, *headers, version="HTTP/1.1"):
-        """Whether the connection stays."""
+        """Whether the connection stays open."""
         with collector.connect() as connection:
             good(t, collector.count(connection.ask(keyed(number), *headers, version=version)))
             if connection.ended(0.3):
@@ -239,7 +239,8 @@ def test_versions_and_connections(t):
 
 @patient
 def test_no_http(t):
-    """What is no request is refused or closed, and the next one is served."""
+    """Bytes that are not a request are refused or the connection is closed, and the next client is
+    served."""
     collector = Collector(t, "--idle", "1s")
     for data in (b"\0\0\0\0\r\n\r\n", b"GET\r\n\r\n", b"POST /v1/events\r\n\r\n", b"\x16\x03\x01\x02\x00\x01",
                  b"POST /v1/events HTTP/9.9\r\n\r\n", b"POST /v1/events HTTP/1.1\r\n\r\n",
@@ -262,7 +263,7 @@ def test_no_http(t):
 
 
 def test_refusals_of_the_library_are_json(t):
-    """What libmicrohttpd refuses before we see it, in all its releases."""
+    """Requests that libmicrohttpd refuses by itself, in all its releases."""
     collector = Collector(t, "--idle", "1s")
     post = b"POST /v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
     chunk = post + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -356,10 +357,11 @@ def test_slow_and_silent_senders(t):
 
 @patient
 def test_whoever_does_not_read_is_closed(t):
-    """A sender that takes no answers: others are served, and it ends after --idle."""
+    """A client that does not read its answers: others are served, and its connection is closed
+    after --idle."""
     collector = Collector(t, "--idle", "1s", check=False)
     t.until(lambda: collector.ask(keyed(1)).status == 202, "it answers")
-    idle = 2  # it listens at its port, and for imports in the data directory
+    idle = 2  # it listens on its port, and for imports in the data directory
     t.until(lambda: open_sockets(collector) == idle, "no connection is open")
     with collector.connect(timeout=0.3) as connection:
         connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -367,7 +369,7 @@ def test_whoever_does_not_read_is_closed(t):
         try:
             while connection.send(request(b"", method="GET", target="/healthz") * 2000):
                 good(t, collector.ask(keyed(1)))
-        except TimeoutError:  # no room: the collector does not read, as it cannot write
+        except TimeoutError:  # no room: the collector does not read, because it cannot write
             pass
         t.until(lambda: open_sockets(collector) <= idle, "it is closed", process=collector.process)
         good(t, collector.ask(keyed(1)))
@@ -375,9 +377,11 @@ def test_whoever_does_not_read_is_closed(t):
 
 
 def test_more_than_max_connections(t):
-    """One too many is turned away, or waits until another one goes; those that are in are served."""
+    """One connection too many is closed, or waits until another one is closed; the open ones are
+    served."""
     collector = Collector(t, "--max-connections", 20)
-    with collector.connect() as connection:  # those that asked whether it listens are gone
+    # The connections that checked whether it listens are closed.
+    with collector.connect() as connection:
         good(t, collector.count(connection.ask(keyed(0))))
     idle = open_sockets(collector)
     held = []
@@ -395,7 +399,7 @@ def test_more_than_max_connections(t):
         good(t, collector.count(connection.ask(keyed(21 + number))))
     for connection in held:
         connection.close()
-    collector.complete = False  # what waited may have been taken
+    collector.complete = False  # the waiting one may have been accepted
 
     def again():
         try:
@@ -419,7 +423,7 @@ def open_sockets(collector):
 
 
 def memory(collector):
-    """(resident, of its own) in bytes."""
+    """(resident, private) memory in bytes."""
     with open("/proc/%d/status" % collector.process.pid, encoding="ascii") as file:
         sizes = dict(re.findall(r"(\w+):\s+(\d+) kB", file.read()))
     return int(sizes["VmRSS"]) * 1024, int(sizes["RssAnon"]) * 1024
@@ -433,7 +437,7 @@ def allow_files(t, count):
 
 
 def few_files():
-    """A usual limit: the program itself has to ask for more."""
+    """The usual limit: the program has to raise it by itself."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
 
@@ -458,7 +462,7 @@ def test_ten_thousand_connections(t):
     for number in range(0, count, 7):
         good(t, collector.count(held[number].ask(keyed(count + number))))
     good(t, collector.ask(keyed(2 * count)))
-    # All of them in the middle of a request.
+    # All of them are in the middle of a request.
     for number, connection in enumerate(held):
         connection.send(request(keyed(number))[:150])
     resident, own = memory(collector)
@@ -496,7 +500,7 @@ def test_says_where(t):
 
 
 def certificate(t, name="tls"):
-    """(certificate, key) signed by itself."""
+    """(certificate, key), self-signed."""
     cert, key = t.path(name + ".crt"), t.path(name + ".key")
     try:
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
@@ -521,7 +525,7 @@ def test_tls(t):
             good(t, answer)
         many = [keyed(number) for number in range(100, 3000)]
         good(t, collector.count(connection.ask(many)), len(many))
-    with Connection(collector.port) as plain:  # not a word in clear
+    with Connection(collector.port) as plain:  # nothing in clear text
         plain.send(request(keyed(99)))
         try:
             while True:

@@ -48,8 +48,9 @@ def send(t, collector, numbers):
 
 
 def ended(t, collector, left=0, resumed=0, dead=0):
-    """It ends. Its account is what its answers said, and of these and of those that an earlier one had
-    left in the spool (None: any number) so many are left there, and so many became dead letters."""
+    """Ends it. Its account agrees with its answers; of these events and of those that an earlier
+    run had left in the spool (None: any number) so many are left there, and so many became dead
+    letters."""
     result = collector.process.wait(MISSING if left else OK, timeout=60)
     account = t.balanced(json.loads(result.out))
     t.equal([account[name] for name in ("accepted", "rejected", "skipped")],
@@ -64,19 +65,20 @@ def ended(t, collector, left=0, resumed=0, dead=0):
 
 
 def stop(t, collector, **counts):
-    """SIGTERM, and that."""
+    """SIGTERM, and the same."""
     collector.process.signal(signal.SIGTERM)
     return ended(t, collector, **counts)
 
 
 def read(t, topic, count, timeout=60):
-    """The messages in the order of their partitions, once there are so many."""
+    """The messages in the order of their partitions, as soon as there are so many."""
     t.until(lambda: topic.count() >= count, "%d messages in the topic" % count, timeout)
     return sorted(topic.read(), key=lambda one: (one["partition"], one["offset"]))
 
 
 def once_and_in_order(t, topic, numbers):
-    """Exactly these, byte for byte, each once, and those of a user in the order of their numbers."""
+    """Exactly these events, byte for byte, each once, and those of a user in the order of their
+    numbers."""
     wanted, users = {value(keyed(number)): number for number in numbers}, {}
     messages = read(t, topic, len(wanted))
     for message in messages:
@@ -105,7 +107,7 @@ def test_nobody_answers(t):
         result = stop(t, collector, left=20)
     pace.check(pace.took, 15, "to end")
     t.true("waiting up to 5 s for Kafka to take 20 events from the spool; Ctrl-C" in result.err, result)
-    with t.pace() as pace:  # said to a person, and without a drain
+    with t.pace() as pace:  # for a person, and without a drain
         collector = Collector(t, "--sink", "kafka", "--brokers", "127.0.0.1:1", "--topic", "clicks",
                               "--drain", "0s")
         send(t, collector, range(20, 25))
@@ -120,15 +122,15 @@ def test_nobody_answers(t):
 
 
 def test_second_signal_ends_the_wait(t):
-    """The end waits for Kafka as long as it was told, and a second signal ends that at once: with the
-    account, as after the time."""
+    """The program waits at its end for Kafka as long as --drain says, and a second signal ends the
+    wait at once: with the same account as after the time."""
     collector = Collector(t, "--sink", "kafka", "--brokers", "127.0.0.1:1", "--topic", "clicks",
                           "--drain", "10m")
     send(t, collector, range(20))
     collector.process.signal(signal.SIGTERM)
     t.until(lambda: "waiting up to 600 s for Kafka to take 20 events" in collector.process.err, "it waits", 30,
             collector.process)
-    time.sleep(1.1)  # signals closer to each other are one
+    time.sleep(1.1)  # two signals in a shorter time are one
     t.true(collector.process.running(), "it has ended")
     with t.pace() as pace:
         stop(t, collector, left=20)
@@ -137,7 +139,7 @@ def test_second_signal_ends_the_wait(t):
 
 @slow
 def test_run_sends_them_to_the_topic(t):
-    """In `run`, too, events go to the topic, and come from there into the answers, each once."""
+    """With `run`, too, events go to the topic, and from there into the answers, each once."""
     topic = new_topic(t)
     collector = Collector(t, "--no-demo", "--sink", "kafka", *topic.options, command=("run",))
     send(t, collector, range(20))
@@ -252,7 +254,8 @@ def test_started_without_kafka(t):
 
 @slow
 def test_back_while_it_waits(t):
-    """A broker that comes back while the end waits for it has everything, once and in order."""
+    """A broker that is started while the program waits for it at its end gets everything, once and
+    in order."""
     topic = new_topic(t)
     stack = topic.cluster.stack
     collector = start(t, topic, "--drain", "90s")
@@ -282,7 +285,7 @@ def test_back_while_it_waits(t):
 
 @slow
 def test_killed_while_kafka_is_away(t):
-    """kill -9 again and again: everything that was answered 202 arrives when there is Kafka."""
+    """kill -9 again and again: every event that was answered 202 arrives when Kafka answers."""
     topic, chance = new_topic(t), random.Random(3)
     stack, answered, first = topic.cluster.stack, set(), 0
 
@@ -321,7 +324,7 @@ def test_killed_while_kafka_is_away(t):
 
 @slow
 def test_stopped_while_kafka_hangs(t):
-    """SIGTERM amid requests: each is answered 202 and kept, or not 202."""
+    """SIGTERM during requests: each is answered 202 and kept, or not answered 202."""
     topic = new_topic(t)
     collector = start(t, topic, check=False)
     topic.cluster.stack.pause("kafka")
@@ -349,7 +352,7 @@ def test_stopped_while_kafka_hangs(t):
 
 @slow
 def test_full_spool(t):
-    """What is kept has a limit: then senders are told 503, until Kafka has taken some of it."""
+    """The spool has a limit: then senders get 503, until Kafka has taken some of it."""
     topic, dice, number = new_topic(t), random.Random(4), 0
     topic.cluster.stack.stop("kafka")
     try:
@@ -376,7 +379,8 @@ def test_full_spool(t):
 
 
 def test_run_waits_for_kafka(t):
-    """`run` waits for a Kafka that is not there, says so as `ingest` does, and ends when it is told to."""
+    """`run` waits for a Kafka that does not answer, says so as `ingest` does, and ends at
+    SIGTERM."""
     process = t.start("run", "--listen", "127.0.0.1:%d" % free_port(), "--no-demo", "--data", "data",
                       "--sink", "kafka", "--brokers", "127.0.0.1:1", "--kafka-timeout", "1s")
     t.until(lambda: process.err.count("no Kafka broker at 127.0.0.1:1 answers") > 1,
@@ -388,7 +392,7 @@ def test_run_waits_for_kafka(t):
 
 
 def last_account(t, process, status=OK):
-    """The account of a `run` that was told to end, and what it said."""
+    """The account of a `run` after SIGTERM, and its messages."""
     result = process.wait(status, timeout=90)
     account = t.balanced(json.loads(result.out))
     if "collected" in account:
@@ -399,8 +403,8 @@ def last_account(t, process, status=OK):
 
 @slow
 def test_run_reads_its_own_last_events(t):
-    """What `run` was told is in the topic when it is ended is in its answers: traffic of its own, and
-    what came over HTTP."""
+    """All that is in the topic when `run` is ended is in its answers: its own traffic, and events
+    that came over HTTP."""
     topic = new_topic(t)
     run = Collector(t, "--no-demo", "--sink", "kafka", *topic.options, command=("run",))
     good(t, run.ask([keyed(number) for number in range(700)]), 700)
@@ -421,19 +425,19 @@ LARGE = (17, 60, 61)  # of a hundred
 
 
 def small_topic(t):
-    """A topic that takes no message, and no batch, of more than 900 bytes."""
+    """A topic that takes messages and batches of at most 900 bytes."""
     return kafka().topic(partitions=1, configuration={"max.message.bytes": "900"})
 
 
 def with_large(numbers=range(100)):
-    """Events, of which some are larger than that, however they are packed."""
+    """Events, of which some are larger than that, even compressed."""
     dice = random.Random(5)
     return [keyed(number, url="https://shop.example/%01000x" % dice.getrandbits(4000))
             if number in LARGE else keyed(number) for number in numbers]
 
 
 def those_refused(t, topic, entries, data="data"):
-    """Each event lies in the topic once, or where it is too large among the dead letters."""
+    """Each event is in the topic once, or, if it is too large, among the dead letters."""
     wanted = sorted(value(one) for one in entries if len(value(one)) < 600)
     got = sorted(message["value"] for message in read(t, topic, len(wanted)))
     t.equal(got, wanted, "messages")
@@ -450,8 +454,8 @@ def those_refused(t, topic, entries, data="data"):
 
 @slow
 def test_refused_for_good(t):
-    """An event that Kafka never takes becomes a dead letter, and those beside and behind it arrive:
-    straight on, and out of the spool that an earlier process has left."""
+    """An event that Kafka never takes becomes a dead letter, and the other events arrive: directly,
+    and from the spool that an earlier process has left."""
     topic, entries = small_topic(t), with_large()
     collector = start(t, topic)
     good(t, collector.ask(entries), 100)
@@ -489,7 +493,7 @@ def test_refused_while_another_holds_the_directory(t):
 
 @slow
 def test_refused_beside_the_spool(t):
-    """The same rule where no spool is on the way: `import` and `produce`, and `run`."""
+    """The same rule without a spool: `import`, `produce` and `run`."""
     topic, entries = small_topic(t), with_large()
     t.write("events.jsonl", "".join(json.dumps(one) + "\n" for one in map(whole, entries)))
     account = t.clickmill("import", "--sink", "kafka", *topic.options, "--json", "events.jsonl").json
@@ -517,7 +521,8 @@ def test_refused_beside_the_spool(t):
 
 @slow
 def test_run_says_that_kafka_is_away(t):
-    """Later, too; and what it cannot send any more is counted, and sent by the next one."""
+    """The same later; and events that it can no longer send are counted, and sent by the next
+    run."""
     topic = new_topic(t)
     stack = topic.cluster.stack
     options = ("--no-demo", "--sink", "kafka", *topic.options)
@@ -548,7 +553,7 @@ def test_run_says_that_kafka_is_away(t):
 
 @slow
 def test_run_beside_another_consumer(t):
-    """What went into partitions that another consumer of the group reads is not waited for."""
+    """It does not wait for events in partitions that another consumer of the group reads."""
     topic = new_topic(t)
     worker = t.start("ingest", *topic.options, "--data", "other", "--json")
     run = Collector(t, "--no-demo", "--sink", "kafka", *topic.options, command=("run",))
@@ -571,9 +576,9 @@ def test_run_beside_another_consumer(t):
 
 @slow
 def test_run_without_a_partition(t):
-    """Another consumer has all partitions: nothing is waited for, and nothing said to be unread."""
+    """Another consumer has all partitions: it does not wait, and reports nothing as unread."""
     topic = kafka().topic(partitions=1)
-    # Who has the first name gets the only partition.
+    # The consumer with the first name gets the only partition.
     worker = t.start("ingest", *topic.options, "--data", "other", "--json", "--kafka-property",
                      "client.id=a")
     t.until(lambda: ", 1 partitions, lag" in worker.err, "the worker reads", 60, worker)
@@ -593,8 +598,8 @@ def test_run_without_a_partition(t):
 
 @slow
 def test_run_that_ends_before_it_joins(t):
-    """What could not be read is counted from where the data directory stands with each partition; a new
-    one does not know where its reading begins."""
+    """Unread events are counted from the offsets that the data directory has of each partition; a
+    new directory does not know where its reading begins."""
     topic = kafka().topic(partitions=1)
     options = ("--no-demo", "--sink", "kafka", *topic.options)
     run = Collector(t, *options, command=("run",))

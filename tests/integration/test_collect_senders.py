@@ -1,4 +1,5 @@
-"""`clickmill collect`: who may send, whose an event is, and what is made of address and agent."""
+"""`clickmill collect`: which senders are allowed, the visitor of an event, and enrichment from
+address and agent."""
 
 import json
 import os
@@ -24,7 +25,7 @@ def view(path="/a", **fields):
 
 
 def on_one_day(test):
-    """Tries once more when midnight (UTC) came between."""
+    """Tries again when midnight (UTC) has passed meanwhile."""
     def again(t):
         day = time.gmtime().tm_yday
         try:
@@ -47,7 +48,7 @@ def by_path(events):
     return {one["url"].removeprefix(SITE): one for one in events}
 
 
-# ---- pages of which sites
+# ---- sites of pages
 
 
 def allowed(t, answer, origin, sites="", status=202):
@@ -81,7 +82,7 @@ def test_sites(t):
 
 
 def test_errors_are_for_the_page_too(t):
-    """A page that may send may also read what was wrong."""
+    """A page that may send may also read the errors."""
     collector = Collector(t, "--sites", "shop.example", "--max-body", "1k")
     allowed(t, bad(t, collector.page({"timestamp": TIME}), [(1, "url is missing or empty")]), SITE,
             status=400)
@@ -99,8 +100,8 @@ def test_all_sites(t):
 
 
 def test_same_origin(t):
-    """Pages of the collector itself may send; a name that a stranger makes lead here does not make his
-    page ours."""
+    """Pages of the collector itself may send; a page of another site whose name resolves to this
+    machine is not one of them."""
     collector = Collector(t)
     for name in ("127.0.0.1", "localhost"):
         host = "%s:%d" % (name, collector.port)
@@ -139,7 +140,7 @@ def test_preflight(t):
 
 
 def server_token(t):
-    """What --token takes for the server whose token is `token-of-a-server`."""
+    """The value of --token for the server whose token is `token-of-a-server`."""
     return "a=file:" + t.write("server-token", "token-of-a-server\n")
 
 
@@ -221,7 +222,7 @@ def own_database(t):
         "2001:db8::/32": {"country": {"iso_code": "CL", "names": {"en": "Chile"}}}}))
 
 
-CHAINS = [  # what proxies have made of it, and whose country that is
+CHAINS = [  # X-Forwarded-For, and the country of the visitor
     (["192.0.2.1"], "Germany"), (["198.51.100.1, 192.0.2.1"], "Germany"),
     (["192.0.2.1, 198.51.100.1"], "Peru"), (["192.0.2.1,10.1.2.3"], "Germany"),
     (["198.51.100.1, 192.0.2.1, 10.1.2.3 , 127.0.0.1"], "Germany"),
@@ -237,7 +238,7 @@ CHAINS = [  # what proxies have made of it, and whose country that is
 
 
 def test_forwarded_for(t):
-    """Read from its end, past those that are proxies of ours."""
+    """Read from its end, skipping the server's own proxies."""
     collector = Collector(t, "--proxies", "127.0.0.1,10.1.0.0/16,2001:db8:ffff::/48", "--sites",
                           "shop.example", "--geoip", own_database(t))
     for number, (chain, _) in enumerate(CHAINS):
@@ -248,7 +249,7 @@ def test_forwarded_for(t):
 
 
 def test_forwarded_for_of_strangers_is_nothing(t):
-    """Who is no proxy says whatever he likes."""
+    """A client that is not a proxy may send any header."""
     collector = Collector(t, "--proxies", "10.1.0.0/16", "--sites", "shop.example", "--geoip",
                           own_database(t))
     good(t, collector.page(view("/a"), (FORWARDED, "192.0.2.1")))
@@ -261,7 +262,7 @@ def test_forwarded_for_of_strangers_is_nothing(t):
 
 
 def test_addresses_leave_no_trace(t):
-    """Neither in what is logged, however much, nor in any file."""
+    """Neither in the log, at any level, nor in a file."""
     texts = ["203.0.113.77", "2001:db8:77::1234"]
     collector = Collector(t, *PROXIES, "--sites", "shop.example", "--log-level", "debug", "--token",
                           server_token(t), "--visitor", "cookie", "--rate-limit", "1")
@@ -274,7 +275,7 @@ def test_addresses_leave_no_trace(t):
         collector.get("/pixel.gif?url=" + SITE, (FORWARDED, address))
         token = ("Authorization", "Bearer token-of-a-server")
         good(t, collector.ask(event(ip=address, user_agent=FIREFOX), token, (FORWARDED, address)))
-        # Where visitors have a cookie there is no key to hash the address with.
+        # With cookies there is no key with which the address could be hashed.
         bad(t, collector.ask(event(ip=address, user_agent=FIREFOX, user_id=None), token),
             [(1, "user_id is missing, and visitors are known by a cookie, which no server has")])
         answers = [collector.page(view(), (FORWARDED, address)).status for _ in range(30)]
@@ -296,7 +297,7 @@ def test_addresses_leave_no_trace(t):
 
 
 def test_copies_of_a_page_are_the_same(t):
-    """A page sends again, from another address by then, and with a clock that is not believed."""
+    """A page sends again, from another address, and with a clock that is not trusted."""
     collector = Collector(t, *PROXIES, "--sites", "shop.example")
     sent = event(row_key="one", user_id=..., timestamp=TIME - 10 * 86400000)
     for address in ("203.0.113.1", "203.0.113.2", "203.0.113.3"):
@@ -310,7 +311,7 @@ def test_copies_of_a_page_are_the_same(t):
 
 
 def test_pixel_of_a_stranger(t):
-    """A page of another site can leave its Referer out, and say that it is one of ours."""
+    """A page of another site can send no Referer, and claim to be one of the server's own."""
     collector = Collector(t, "--sites", "shop.example")
     own = "http://127.0.0.1:%d/forged" % collector.port
     for target in ("/pixel.gif?url=" + own, "/pixel.gif?url=https://evil.example/"):
@@ -324,11 +325,11 @@ def test_pixel_of_a_stranger(t):
             {"https://shop.example/a", "https://shop.example/b"}, "events")
 
 
-# ---- how many
+# ---- rates
 
 
 def test_rate_limit(t):
-    """Bursts of ten times as many; each address for itself."""
+    """Bursts of ten seconds; each address separately."""
     collector = Collector(t, *PROXIES, "--sites", "shop.example", "--rate-limit", "2")
 
     def burst(count, address):
@@ -397,14 +398,14 @@ def test_daily_visitors(t):
     t.equal(len({same, *users.values()}), 5, "different users of %s" % users)
     for user in (same, *users.values()):
         t.true(re.fullmatch("[0-9a-f]{32}", user), "user %s" % user)
-    # The same visitor is another one where the key is another.
+    # With another key the same visitor has another id.
     collector = Collector(t, *options, data="elsewhere")
     send("/same", first, FIREFOX, SITE)
     t.true(collector.stop()[0]["user_id"] != same, "the key is not random")
 
 
 def test_address_hash_is_that_of_import(t):
-    """A visitor of an access log and of a page are one, whichever was first."""
+    """A visitor in an access log and on a page is the same one, whichever was first."""
     line = '%s - - [17/May/2015:10:05:03 +0000] "GET /log HTTP/1.1" 200 17 "-" "%s"\n'
     who = [("203.0.113.9", FIREFOX), ("2001:db8::9", SAFARI), ("203.0.113.10", FIREFOX)]
 
@@ -429,7 +430,7 @@ def test_address_hash_is_that_of_import(t):
 
 
 def cookie_of(t, answer, secure=False):
-    """The cookie's value; its attributes are as they must be."""
+    """The cookie's value, after a check of its attributes."""
     first, *rest = [part.strip() for part in answer.header("Set-Cookie").split(";")]
     name, value = first.split("=", 1)
     given = {key.lower(): entry for key, _, entry in (part.partition("=") for part in rest)}
@@ -492,11 +493,11 @@ def test_no_cookies_unless_wanted(t):
         collector.stop()
 
 
-# ---- what is made of page views
+# ---- completed page views
 
 
 def test_page_views(t):
-    """Everything that a browser does not say itself."""
+    """All fields that the browser does not send."""
     collector = Collector(t, *PROXIES, "--sites", "shop.example", "--geoip", own_database(t))
     started = int(time.time() * 1000)
     good(t, collector.page(view("/a?utm_source=x&size=42&gclid=1#top", row_key="id-1"),
@@ -539,7 +540,7 @@ def test_urls(t):
 
 
 def test_clocks_of_pages(t):
-    """More than 5 minutes ahead or a day behind is not believed."""
+    """A clock more than 5 minutes ahead or a day behind is not trusted."""
     minute, day = 60000, 86400000
     believed = {"/behind": -day + minute, "/hours": -3 * 3600000, "/ahead": 5 * minute - 2000}
     doubted = {"/long ago": -day - minute, "/future": 5 * minute + 5000, "/1970": -TIME, "/far": day}
@@ -594,7 +595,7 @@ def test_a_body_moves_as_a_whole(t):
 
 
 def test_long_names_of_pages(t):
-    """They are cut, so that the page view is not lost; a server is told."""
+    """They are cut, so that the page view is not lost; a server gets an error."""
     collector = Collector(t, "--sites", "shop.example", check=False)
     for number, name in enumerate(("я" * 200, "x" * 255 + "😀", "x" * 256, "😀" * 65)):
         good(t, collector.page(view("/%d" % number, user_id=name)))

@@ -1,4 +1,4 @@
-"""Downloads of the API: all rows, each as `query` has it, also for a client that takes its time."""
+"""Downloads of the API: all rows, equal to those of `query`, also for a slow client."""
 
 import json
 import socket
@@ -49,8 +49,8 @@ def test_all_rows(t):
 
 
 def test_slow_client(t):
-    """Who does not read holds no snapshot: the writer goes on, its log is emptied, and what comes in
-    the end is whole and of the moment when it was asked for."""
+    """A client that does not read holds no snapshot: the writer continues, its log is emptied, and
+    the download is complete and of the moment of the request."""
     _, port = prepare(t)
     wanted = t.clickmill("query", "--format", "csv").out.encode()
     with socket.socket() as client:

@@ -1,4 +1,4 @@
-"""Who may read: the dashboard and the answers where others can reach them, and who may not."""
+"""Read access: the dashboard and the answers on addresses that other machines can reach."""
 
 import base64
 import json
@@ -8,11 +8,11 @@ from collect_support import Collector, good, keyed, refused
 from harness import OK, USAGE
 
 EVENT = '{"user_id": "ann", "timestamp": 1772359200000, "url": "/a"}'
-# All that shows answers, or more of the server than who sends events has to know.
+# All paths that show answers, or more of the server than a sender of events needs.
 READING = ("/", "/app.js", "/style.css", "/favicon.svg", "/api/answers", "/api/pages",
            "/api/countries", "/api/summary", "/api/series", "/api/answers?format=csv",
            "/api/answers?limit=0", "/api/status", "/api/live", "/api/answers?no=1")
-# Of a run that collects; what is needed to send and to watch.
+# Paths of a run that collects: for senders and for monitoring.
 OPEN = (("/healthz", 200), ("/readyz", 200), ("/clickmill.js", 200), ("/snippet", 200),
         ("/pixel.gif", 400))
 CLOSED = ("the dashboard and the answers cannot be read on this address; set http.password (for "
@@ -138,15 +138,15 @@ def own_address(t):
     """An address of this machine that is not loopback."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect(("192.0.2.1", 9))  # which sends nothing
+            probe.connect(("192.0.2.1", 9))  # it sends nothing
         except OSError as reason:
             t.skip("this machine has no address but loopback: %s" % reason)
         return probe.getsockname()[0]
 
 
 def test_guesses(t):
-    """Of another machine there are some; then not even a right one is looked at, for a while. What
-    needs no password goes on."""
+    """Another machine has some attempts; then for a time not even a right password is checked.
+    Paths without a password still answer."""
     t.ingest(EVENT)
     t.process()
     t.write("secret", "word")
@@ -161,7 +161,7 @@ def test_guesses(t):
         t.true(1 <= int(answer.header("Retry-After")) <= 10, str(answer))
     t.equal(server.get("/").status, 401, "without a password")
     t.equal(server.get("/healthz").status, 200, "health")
-    # A proxy on this machine speaks for many.
+    # A proxy on this machine forwards many clients.
     server.host = "127.0.0.1"
     for _ in range(40):
         t.equal(server.get("/", wrong).status, 401, "from this machine")
@@ -193,7 +193,7 @@ def test_what_contradicts_itself(t):
 
 
 def test_the_shop(t):
-    """It shows no answers: it is there where the demonstration is, and nowhere else."""
+    """It shows no answers: it is served by a demonstration only."""
     demo = Collector(t, command=("run", "--rate", "1"), listen="0.0.0.0", check=False)
     for path, status in (("/demo", 301), ("/demo/", 200), ("/demo/cart", 200), ("/", 401)):
         t.equal(demo.get(path).status, status, path)
@@ -210,7 +210,7 @@ def test_the_shop(t):
 
 
 def test_nosniff_is_everywhere(t):
-    """Also where something is refused, and where the library refuses it."""
+    """Also when a request is refused, by the server or by the library."""
     server = serving(t, listen="127.0.0.1")
     asked = [("GET", path) for path in READING[:-2] + ("/api/answers?no=1", "/nothing", "/demo/")]
     asked += [("GET", path) for path, _ in OPEN]
