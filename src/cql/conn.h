@@ -4,9 +4,10 @@
  * control connection) by cm_cql_conn_events_t, and about calls by cm_cql_call_events_t; it knows
  * neither the owner nor the session.
  *
- * Sockets are read and written, and connections are closed, only from within cm_cql_run(): a
- * connection with bytes to send, or one to be closed, is marked and served in the next round. A
- * closed connection is freed at the end of the round. One thread. */
+ * Sockets are read and connections are closed only from within cm_cql_run() or cm_cql_close(). A
+ * connection with bytes to send, or one to be closed, is marked and served at the end of the round,
+ * or in the next one; only when many bytes are pending they are sent before. A closed connection is
+ * freed at the end of the round. One thread. */
 #ifndef CM_CQL_CONN_H
 #define CM_CQL_CONN_H
 

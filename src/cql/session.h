@@ -16,8 +16,9 @@
  * session.c is the last: it opens and closes the session and runs the loop. tests/style.py checks
  * that no file includes a header of a later layer.
  *
- * While a request is being submitted, nothing is freed and no callback is called: sockets are read
- * and written, connections are closed, and callbacks are called from within cm_cql_run() alone. */
+ * While a request is being submitted, nothing is freed and no callback is called: sockets are read,
+ * connections are closed, and callbacks are called only from within cm_cql_run() or cm_cql_close().
+ */
 #ifndef CM_CQL_SESSION_H
 #define CM_CQL_SESSION_H
 
