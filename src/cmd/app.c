@@ -52,7 +52,8 @@ cm_index_refresh_options_t cm_app_refresh_options(const cm_app_t *app, unsigned 
     return (cm_index_refresh_options_t){.windows = windows,
                                         .session_timeout = app->global.session_timeout,
                                         .memory = app->global.memory,
-                                        .clock = app->clock};
+                                        .clock = app->clock,
+                                        .log = &app->log};
 }
 
 cm_index_settings_t cm_app_index_settings(const cm_app_t *app, int engine,

@@ -167,7 +167,8 @@ int cm_load_file(cm_app_t *app, const cm_file_given_t *import, const cm_load_int
                                     .fill = cm_enricher_fill,
                                     .fill_context = into->enriching.enricher,
                                     .variant = into->enriching.variant,
-                                    .stop = app->stop};
+                                    .stop = app->stop,
+                                    .log = &app->log};
     cm_source_t *source = NULL;
     int64_t position;
 

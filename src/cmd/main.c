@@ -65,6 +65,7 @@ static int run_command(cm_app_t *app, cm_invocation_t *call)
         rc = cm_debug_parse(app->global.debug, &app->log.contexts, &app->err);
     if (rc < 0)
         return rc;
+    cm_invocation_log(call, &app->log);
     if (demo_is_meant(app, command))
         fprintf(app->messages,
                 "there are no events in %s; the synthetic ones of `clickmill run` are in %s/demo: "

@@ -214,6 +214,7 @@ static int verify_windows(verification_t *self, unsigned windows, int64_t timeou
                                     .memory = app->global.memory,
                                     .threads = self->growing ? 1 : 0,
                                     .stop = app->stop,
+                                    .log = &app->log,
                                     .reader = open_reader,
                                     .context = self,
                                     .progress = cm_upkeep_progress,

@@ -1,5 +1,6 @@
 #include "mill/mill.h"
 
+#include "base/clock.h"
 #include "mill/result.h"
 #include "mill/run.h"
 
@@ -36,12 +37,21 @@ static int run_pass(cm_mill_run_t *run, cm_err_t *err)
     return rc;
 }
 
+static void log_spread(const cm_mill_run_t *run)
+{
+    cm_debug(run->options->log, CM_DEBUG_MILL, "spread",
+             "passes=%u partitions=%u regions=%u threads=%d event_bytes=%d", run->spread.passes,
+             run->spread.count, run->region_count, run->worker_count,
+             run->spread.compact.on ? 8 : 16);
+}
+
 static int run_passes(cm_mill_run_t *run, cm_err_t *err)
 {
     int rc = cm_mill_choose_spread(run, err);
 
     if (rc < 0)
         return rc;
+    log_spread(run);
     cm_mill_open_lists(run);
     for (uint32_t pass = 0; rc == 0 && pass < run->spread.passes && !run->repeat; pass++) {
         run->spread.pass = pass;
@@ -58,6 +68,8 @@ static int repeat(cm_mill_run_t *run, cm_err_t *err)
 {
     if (!cm_mill_has_overflow(run) && !run->repeat)
         return 0;
+    cm_debug(run->options->log, CM_DEBUG_MILL, "repeat without trimming and compact events",
+             "reason=%s", run->repeat ? "copies-differ" : "more-events-than-memory");
     cm_mill_close_lists(run);
     cm_mill_forget(run);
     cm_trim_free(run->trim);
@@ -80,6 +92,15 @@ static int run_all(cm_mill_run_t *run, cm_err_t *err)
         return rc;
     if (options->since > 0 && (rc = cm_mill_find_affected(run, err)) < 0)
         return rc;
+    cm_debug(options->log, CM_DEBUG_MILL, "plan",
+             "from=%lld to=%lld blocks=%zu users=%u urls=%u mode=%s fits=%lld",
+             (long long)options->since, (long long)run->end_ordinal, run->block_count,
+             run->spread.users, run->urls,
+             run->trim != NULL         ? "update-trimmed"
+             : options->since > 0      ? "update"
+             : options->copies != NULL ? "find-copies"
+                                       : "everything",
+             (long long)run->fits);
     cm_mill_divide_blocks(run);
     cm_mill_choose_regions(run, run->trim != NULL ? 4 * (run->end_ordinal - options->since)
                                                   : run->end_ordinal);
@@ -124,9 +145,15 @@ int cm_mill(const cm_mill_options_t *options, cm_mill_result_t *result, cm_err_t
     assert(options->since >= 0 && options->until >= 0);
     assert((options->windows & ~(unsigned)CM_WINDOWS_EVERY) == 0);
     *result = (cm_mill_result_t){0};
+    const int64_t started_ns = cm_clock_ticks_ns();
     int rc = run_all(&run, err);
-    if (rc == 0)
+    if (rc == 0) {
         take_result(&run, result);
+        cm_debug(options->log, CM_DEBUG_MILL, "done",
+                 "cells=%zu events=%lld copies_differ=%s ms=%lld", result->count,
+                 (long long)result->events, result->differ ? "yes" : "no",
+                 (long long)((cm_clock_ticks_ns() - started_ns) / 1000000));
+    }
     clean_up(&run);
     return rc;
 }

@@ -38,6 +38,7 @@ typedef struct cm_mill_options {
     int64_t memory;          /* bytes for the events held at once, about; 0: no limit */
     int threads;             /* 0: one per processor; CM_MILL_THREADS_MAX at most */
     const atomic_bool *stop; /* when it becomes true the mill returns CM_ESTOP; may be NULL */
+    const cm_log_t *log;     /* gets debug entries of the plan (CM_DEBUG_MILL); may be NULL */
     /* A bitmap of the store's events, in which the mill marks copies: all events of a row key
      * except the one that counts. Then it computes nothing else. NULL: it computes answers. Set by
      * cm_mill_copies(). */

@@ -16,6 +16,7 @@ static int end_source(cm_driver_t *driver, cm_err_t *err)
     cm_pipeline_t *pipeline = driver->pipeline;
     int rc = cm_pipeline_commit(pipeline, err);
 
+    cm_debug(driver->env.log, CM_DEBUG_PIPELINE, "the source has ended", NULL);
     cm_source_close(pipeline->source);
     pipeline->source = NULL;
     return rc < 0 ? rc : 1;
@@ -38,7 +39,11 @@ static int refresh_when_due(cm_driver_t *driver, cm_err_t *err)
     if (ops->due == NULL || !ops->due(driver->context, cm_pipeline_ticks_ns(&driver->env)))
         return 0;
     int rc = cm_pipeline_commit(driver->pipeline, err);
-    return rc == 0 ? ops->refresh(driver->context, err) : rc;
+    if (rc == 0) {
+        cm_debug(driver->env.log, CM_DEBUG_PIPELINE, "refresh is due", NULL);
+        rc = ops->refresh(driver->context, err);
+    }
+    return rc;
 }
 
 void cm_driver_show(cm_driver_t *driver)
@@ -65,6 +70,8 @@ static void rest(cm_driver_t *driver, const cm_err_t *err)
 {
     if (driver->trip != NULL && strcmp(driver->trouble, err->text) != 0)
         cm_log(driver->env.log, CM_LOG_ERROR, driver->trip, "reason=\"%s\"", err->text);
+    cm_debug(driver->env.log, CM_DEBUG_PIPELINE, "a failure that may pass",
+             "wait_ms=%lld reason=\"%s\"", (long long)driver->rest_ms, err->text);
     snprintf(driver->trouble, sizeof driver->trouble, "%s", err->text);
     cm_pipeline_lose(driver->pipeline);
     cm_sleep_ms(driver->rest_ms);
@@ -100,5 +107,9 @@ int cm_driver_run(cm_driver_t *driver, cm_err_t *err)
         if (rc == 0)
             cm_driver_show(driver);
     }
+    cm_debug(driver->env.log, CM_DEBUG_PIPELINE, "the loop ends", "reason=%s",
+             rc < 0      ? "failure"
+             : more <= 0 ? "source-ended"
+                         : "stop");
     return rc;
 }

@@ -30,6 +30,13 @@ static int acknowledge(cm_pipeline_t *pipeline, cm_err_t *err)
 int cm_pipeline_commit(cm_pipeline_t *pipeline, cm_err_t *err)
 {
     int rc = cm_sink_commit(pipeline->sink, err);
+    if (rc == 0 && pipeline->uncommitted.read > 0)
+        cm_debug(pipeline->env.log, CM_DEBUG_PIPELINE, "committed",
+                 "read=%llu accepted=%llu rejected=%llu batches=%llu",
+                 (unsigned long long)pipeline->uncommitted.read,
+                 (unsigned long long)pipeline->uncommitted.accepted,
+                 (unsigned long long)pipeline->uncommitted.rejected,
+                 (unsigned long long)(pipeline->put - pipeline->durable));
     if (rc < 0)
         return rc;
     cm_account_add(&pipeline->account, &pipeline->uncommitted);
@@ -60,6 +67,8 @@ static int ask_durable(cm_pipeline_t *pipeline, cm_err_t *err)
     for (size_t i = 0; i < pipeline->account_count; i++)
         cm_account_add(&pipeline->uncommitted, &pipeline->accounts[i]);
     pipeline->durable = durable;
+    cm_debug(pipeline->env.log, CM_DEBUG_PIPELINE, "durable", "batches=%llu waiting=%llu",
+             (unsigned long long)durable, (unsigned long long)(pipeline->put - durable));
     return acknowledge(pipeline, err);
 }
 
@@ -110,6 +119,9 @@ static void show_progress(cm_pipeline_t *pipeline)
 
 void cm_pipeline_lose(cm_pipeline_t *pipeline)
 {
+    cm_debug(pipeline->env.log, CM_DEBUG_PIPELINE, "not committed and given back",
+             "read=%llu batches=%llu", (unsigned long long)pipeline->uncommitted.read,
+             (unsigned long long)(pipeline->put - pipeline->durable));
     cm_account_add(&pipeline->failed, &pipeline->uncommitted);
     pipeline->uncommitted = (cm_account_t){0};
     pipeline->account_count = 0;

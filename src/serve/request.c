@@ -122,7 +122,13 @@ enum MHD_Result cm_server_handle(void *context, struct MHD_Connection *connectio
 
     if (first)
         *of_request = request = begin_request(server, request, path);
+    /* The route's path, not the client's, which could forge entries. */
+    if (first)
+        cm_debug(&server->log, CM_DEBUG_SERVE, "request", "method=%.10s route=%s", method,
+                 request->route != NULL ? request->route->path : "none");
     const char *fault = first ? cm_head_fault(connection, version) : NULL;
+    if (fault != NULL)
+        cm_debug(&server->log, CM_DEBUG_SERVE, "the head is refused", "reason=\"%s\"", fault);
     if (fault != NULL)
         /* What follows such a head is not read as a request. */
         return cm_reply_last(connection, MHD_HTTP_BAD_REQUEST, fault);

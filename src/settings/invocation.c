@@ -97,6 +97,37 @@ int cm_invocation_complete(cm_invocation_t *call, cm_err_t *err)
     return rc;
 }
 
+static void log_values(const cm_option_values_t *values, const cm_log_t *log)
+{
+    static const char *const origins[] = {
+        [CM_FROM_DEFAULT] = "default",
+        [CM_FROM_FILE] = "file",
+        [CM_FROM_ENVIRONMENT] = "environment",
+        [CM_FROM_COMMAND_LINE] = "command-line",
+    };
+
+    /* Without the values: some are secrets. */
+    for (size_t i = 0; values->table != NULL && values->table[i].name != NULL; i++) {
+        if (values->origins[i] > CM_FROM_DEFAULT)
+            cm_debug(log, CM_DEBUG_CONFIG, "option is set", "option=%s from=%s",
+                     values->table[i].name, origins[values->origins[i]]);
+    }
+}
+
+void cm_invocation_log(const cm_invocation_t *call, const cm_log_t *log)
+{
+    const bool usual = call->global.config == NULL;
+
+    if (!cm_debugs(log, CM_DEBUG_CONFIG))
+        return;
+    cm_debug(log, CM_DEBUG_CONFIG, "configuration", "file=%s",
+             !usual                                    ? call->global.config
+             : access(cm_invocation_config, F_OK) == 0 ? cm_invocation_config
+                                                       : "none");
+    log_values(&call->global_values, log);
+    log_values(&call->values, log);
+}
+
 void cm_invocation_free(cm_invocation_t *call)
 {
     free(call->options);

@@ -6,6 +6,7 @@
 #ifndef CM_SETTINGS_INVOCATION_H
 #define CM_SETTINGS_INVOCATION_H
 
+#include "base/log.h"
 #include "settings/command.h"
 
 typedef struct cm_invocation {
@@ -29,6 +30,10 @@ int cm_invocation_parse(cm_invocation_t *call, const cm_program_t *program, int 
 /* Sets what the command line has not set from the configuration file, then from the environment. A
  * command must be named. CM_EUSAGE; CM_EINPUT when the file cannot be read. */
 int cm_invocation_complete(cm_invocation_t *call, cm_err_t *err);
+
+/* Writes debug entries (CM_DEBUG_CONFIG): which configuration was read, and which options were set
+ * where, without their values. */
+void cm_invocation_log(const cm_invocation_t *call, const cm_log_t *log);
 
 void cm_invocation_free(cm_invocation_t *call);
 

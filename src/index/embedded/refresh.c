@@ -137,6 +137,10 @@ static int find_parts(cm_index_refreshing_t *self, cm_err_t *err)
         if (rc < 0)
             break;
         const int64_t since = since_of(&covered, copies, &self->options, self->accepted, &replace);
+        cm_debug(self->options.log, CM_DEBUG_INDEX,
+                 since < 0 ? "nothing new" : "window is computed",
+                 "window=%s have=%lld events=%lld replace=%s", cm_index_window_names[w],
+                 (long long)covered.end_ordinal, (long long)self->accepted, replace ? "yes" : "no");
         if (since < 0)
             continue;
         while (at < self->count &&
@@ -214,6 +218,7 @@ int cm_index_refresh_mill(cm_index_refreshing_t *self, cm_err_t *err)
                                         .memory = options->memory,
                                         .threads = options->threads,
                                         .stop = options->stop,
+                                        .log = options->log,
                                         .reader = take_reader,
                                         .context = part,
                                         .progress = options->progress,
@@ -241,6 +246,9 @@ int cm_index_refresh_end(cm_index_refreshing_t *self, cm_index_refreshed_t *out,
                                                 .now = cm_clock_now_ms(options->clock),
                                                 .stop = options->stop},
                    options->rebuild, &differs, err);
+        cm_debug(options->log, CM_DEBUG_INDEX, "answers are written",
+                 "windows=%#x changes=%zu to=%lld rc=%d", part->windows, part->result.count,
+                 (long long)part->result.end_ordinal, rc);
         /* Events that are copies are something new, too. */
         out->changed |= differs || !part->replace;
     }
@@ -286,6 +294,7 @@ int cm_index_refresh_from(cm_store_t *other, cm_store_t *store,
                                     .memory = options->memory,
                                     .threads = options->threads,
                                     .stop = options->stop,
+                                    .log = options->log,
                                     .reader = cm_store_reader_of,
                                     .context = other,
                                     .progress = options->progress,

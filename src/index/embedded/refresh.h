@@ -19,6 +19,7 @@ typedef struct cm_index_refresh_options {
     bool rebuild;            /* forget what is there and compute everything */
     int64_t most; /* new events that are added at a time, so that writing is short; 0: no limit */
     const cm_clock_t *clock;
+    const cm_log_t *log;     /* gets debug entries (CM_DEBUG_INDEX, CM_DEBUG_MILL); may be NULL */
     const atomic_bool *stop; /* gives up with CM_ESTOP, the answers as they were; may be NULL */
     void (*progress)(void *context, double share);
     void *progress_context;

@@ -189,6 +189,9 @@ int cm_file_resume(cm_source_t *source, int64_t position, cm_err_t *err)
     if (position <= 0 || file->identity.len == 0)
         return 0;
     int rc = pass(file, (uint64_t)position, err);
+    cm_debug(file->options.log, CM_DEBUG_SOURCE,
+             rc > 0 ? "file is resumed" : "file is read from its beginning", "position=%lld",
+             (long long)position);
     if (rc != 0)
         return rc < 0 ? rc : 0;
     close_input(file);

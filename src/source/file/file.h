@@ -22,6 +22,7 @@
 #ifndef CM_SOURCE_FILE_FILE_H
 #define CM_SOURCE_FILE_FILE_H
 
+#include "base/log.h"
 #include "enrich/enrich.h"
 #include "event/json.h"
 #include "source/source.h"
@@ -54,6 +55,7 @@ typedef struct cm_file_options {
     /* How the enrichment is set: a part of an access log's identity. NULL: none. */
     const char *variant;
     const atomic_bool *stop; /* NULL: never */
+    const cm_log_t *log;     /* gets debug entries (CM_DEBUG_SOURCE); NULL: none */
 } cm_file_options_t;
 
 /* Opens the file and looks at its start; of a pipe, waits for the first line that tells its format.

@@ -130,5 +130,8 @@ int cm_file_start(cm_file_t *file, cm_err_t *err)
     file->reader = readers[file->format];
     if (file->identity.len == 0 && cm_input_is_regular(file->input))
         make_identity(file, print);
+    cm_debug(file->options.log, CM_DEBUG_SOURCE, "file is open", "format=%s given=%s resumable=%s",
+             format_names[file->format], file->options.format != CM_FILE_AUTO ? "yes" : "no",
+             file->identity.len > 0 ? "yes" : "no");
     return file->reader->begin != NULL ? file->reader->begin(file, err) : 0;
 }

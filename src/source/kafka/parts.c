@@ -138,9 +138,11 @@ void cm_source_kafka_parts_committed(cm_source_kafka_parts_t *parts,
             first = one->err;
         if (part == NULL)
             continue;
-        if (code == 0 && one->err == 0)
+        if (code == 0 && one->err == 0) {
             part->committed = one->offset;
-        else if (part->told == one->offset)
+            cm_debug(client->settings->log, CM_DEBUG_KAFKA, "offset is committed",
+                     "partition=%d offset=%lld", one->partition, (long long)one->offset);
+        } else if (part->told == one->offset)
             part->told = -1;
     }
     if (first != 0)

@@ -218,6 +218,9 @@ static int check_starts(self_t *self, rd_kafka_topic_partition_list_t *list, int
         unchecked += rc > 0;
         part->astray = part->astray && rc != 0;
         list->elems[i].offset = part->proving ? part->from : starts[i];
+        cm_debug(self->client.settings->log, CM_DEBUG_KAFKA, "partition starts",
+                 "partition=%d offset=%lld proving=%s", list->elems[i].partition,
+                 (long long)list->elems[i].offset, part->proving ? "yes" : "no");
     }
     free(ranges);
     return rc < 0 ? rc : unchecked;
