@@ -5,11 +5,11 @@ export const FINISHES = {
   brass: "Brass", copper: "Copper", steel: "Steel", coral: "Coral", sky: "Sky", sun: "Sun",
 };
 
-export const KINDS = { spice: "Pepper & spice", grain: "Coffee & grain", garden: "Garden" };
+export const KINDS = { spice: "Pepper & spice", flour: "Coffee & flour", garden: "Garden" };
 
 export const GOODS = [
   {
-    id: "coffee-mill", name: "Matteo", what: "Coffee mill", kind: "grain", price: 64,
+    id: "coffee-mill", name: "Matteo", what: "Coffee mill", kind: "flour", price: 64,
     finishes: ["walnut", "oak", "ebony"],
     line: "Forty turns to a cup.",
     text: "A box, a drawer, a crank. Conical steel burrs that can be set from coarse to espresso, and a " +
@@ -41,7 +41,7 @@ export const GOODS = [
     facts: ["Crank folds away", "Engraved by hand", "Holds 20 g"],
   },
   {
-    id: "grain-mill", name: "Ceres", what: "Grain mill", kind: "grain", price: 189,
+    id: "grain-mill", name: "Ceres", what: "Flour mill", kind: "flour", price: 189,
     finishes: ["oak", "walnut", "sage"],
     line: "Flour, two minutes old.",
     text: "Real stones in a quiet wooden house. Fill in rye or spelt, turn the dial, and the kitchen " +
