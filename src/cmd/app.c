@@ -1,7 +1,5 @@
 #include "cmd/app.h"
 
-#include "sink/kafka/sink.h"
-
 #include <errno.h>
 
 int cm_app_write(cm_app_t *app, cm_buf_t *buf)
@@ -84,27 +82,6 @@ void cm_app_print_account_as(cm_app_t *app, const cm_account_t *account, FILE *j
         cm_accounts_add_lines(&text, account, dead_list);
     }
     fputs(text.data, app->global.json ? json : app->messages);
-    cm_buf_free(&text);
-}
-
-void cm_app_print_kafka_account(cm_app_t *app, const cm_account_t *account, const cm_sink_t *sink)
-{
-    cm_buf_t text = CM_BUF_INIT;
-    cm_sink_kafka_report_t report;
-
-    cm_sink_kafka_report(sink, &report);
-    if (app->global.json) {
-        cm_buf_add_char(&text, '{');
-        cm_accounts_add_json(&text, account);
-        cm_buf_add_char(&text, ',');
-        cm_sink_kafka_report_add_json(&text, &report);
-        cm_buf_add_text(&text, "}\n");
-        fputs(text.data, app->out);
-    } else {
-        cm_app_print_account_as(app, account, app->out, "clickmill dead list --from kafka");
-        cm_sink_kafka_report_add_line(&text, &report);
-        fputs(text.data, app->messages);
-    }
     cm_buf_free(&text);
 }
 

@@ -11,7 +11,6 @@
 #include "pipeline/accounts.h"
 #include "pipeline/env.h"
 #include "settings/command.h"
-#include "sink/sink.h"
 #include "store/open.h"
 
 #include <stdatomic.h>
@@ -59,10 +58,6 @@ cm_index_refresh_options_t cm_app_refresh_options(const cm_app_t *app, unsigned 
 void cm_app_print_account(cm_app_t *app, const cm_account_t *account, FILE *json);
 void cm_app_print_account_as(cm_app_t *app, const cm_account_t *account, FILE *json,
                              const char *dead_list);
-
-/* Prints the account of a run into a Kafka sink with what became of its messages, in one of the
- * same two forms; the object goes to stdout. */
-void cm_app_print_kafka_account(cm_app_t *app, const cm_account_t *account, const cm_sink_t *sink);
 
 /* Prints the account of the answers, in one of the same two forms. */
 void cm_app_print_answers(cm_app_t *app, const cm_index_refreshed_t *done, double seconds);

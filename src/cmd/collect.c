@@ -9,9 +9,8 @@
 
 typedef struct collect_options {
     const char *listen;
-    int sink; /* cm_sink_choice_t */
+    cm_sink_options_t sink;
     cm_collect_given_t collect;
-    cm_kafka_options_t kafka;
 } collect_options_t;
 
 static const cm_option_t options[] = {
@@ -32,14 +31,10 @@ static const cm_option_t options[] = {
      .type = CM_OPT_ROWS,
      .offset = offsetof(collect_options_t, collect),
      .rows = cm_collect_option_rows},
-    {.name = "group",
+    {.name = "servers",
      .type = CM_OPT_ROWS,
-     .offset = offsetof(collect_options_t, kafka),
-     .rows = cm_kafka_group_option},
-    {.name = "kafka",
-     .type = CM_OPT_ROWS,
-     .offset = offsetof(collect_options_t, kafka),
-     .rows = cm_kafka_option_rows},
+     .offset = offsetof(collect_options_t, sink),
+     .rows = cm_sink_server_option_rows},
     {.name = NULL},
 };
 
@@ -91,10 +86,9 @@ static int open_sink(collect_t *self)
     const cm_pipeline_env_t env = cm_app_env(app);
     int rc;
 
-    if (asked->sink == CM_SINK_KAFKA) {
-        const cm_kafka_settings_t kafka = cm_kafka_settings_of(&asked->kafka, &app->log, app->stop);
+    if (asked->sink.engine == CM_SINK_KAFKA) {
         cm_letters_open(&self->letters, &env, app->global.data_dir, NULL);
-        rc = cm_spooling_open(&self->spooling, &env, app->global.data_dir, &kafka,
+        rc = cm_spooling_open(&self->spooling, &env, app->global.data_dir, &asked->sink.kafka,
                               asked->collect.spool, NULL, &self->letters, &app->err);
         if (rc == 0)
             self->sink = cm_spool_sink(self->spooling.spool);

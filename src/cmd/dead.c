@@ -2,8 +2,8 @@
 #include "base/terminal.h"
 #include "cmd/app.h"
 #include "cmd/commands.h"
-#include "kafka/options.h"
 #include "pipeline/replay.h"
+#include "sink/options.h"
 
 enum { FROM_STORE, FROM_KAFKA };
 
@@ -12,7 +12,7 @@ typedef struct dead_options {
     int64_t limit;
     const char *with;
     int from;
-    cm_kafka_options_t kafka;
+    cm_sink_options_t sink; /* its server alone: the topic of the letters */
 } dead_options_t;
 
 static const cm_option_t options[] = {
@@ -39,14 +39,10 @@ static const cm_option_t options[] = {
      .type = CM_OPT_ROWS,
      .offset = offsetof(dead_options_t, files),
      .rows = cm_file_option_rows},
-    {.name = "group",
+    {.name = "servers",
      .type = CM_OPT_ROWS,
-     .offset = offsetof(dead_options_t, kafka),
-     .rows = cm_kafka_group_option},
-    {.name = "kafka",
-     .type = CM_OPT_ROWS,
-     .offset = offsetof(dead_options_t, kafka),
-     .rows = cm_kafka_option_rows},
+     .offset = offsetof(dead_options_t, sink),
+     .rows = cm_sink_server_option_rows},
     {.name = NULL},
 };
 
@@ -149,7 +145,8 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
 {
     const dead_options_t *asked = given;
     const cm_pipeline_env_t env = cm_app_env(app);
-    const cm_kafka_settings_t kafka = cm_kafka_settings_of(&asked->kafka, &app->log, app->stop);
+    const cm_kafka_settings_t kafka =
+        cm_kafka_settings_of(&asked->sink.kafka, &app->log, app->stop);
     cm_replay_place_t *place;
     bool replay;
 

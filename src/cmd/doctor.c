@@ -23,14 +23,10 @@ static const cm_option_t options[] = {
      .type = CM_OPT_ROWS,
      .offset = offsetof(cm_doctor_options_t, index),
      .rows = cm_index_option},
-    {.name = "group",
+    {.name = "servers",
      .type = CM_OPT_ROWS,
-     .offset = offsetof(cm_doctor_options_t, kafka),
-     .rows = cm_kafka_group_option},
-    {.name = "kafka",
-     .type = CM_OPT_ROWS,
-     .offset = offsetof(cm_doctor_options_t, kafka),
-     .rows = cm_kafka_option_rows},
+     .offset = offsetof(cm_doctor_options_t, sink),
+     .rows = cm_sink_server_option_rows},
     {.name = "cassandra",
      .type = CM_OPT_ROWS,
      .offset = offsetof(cm_doctor_options_t, store),
@@ -90,16 +86,16 @@ static int run(cm_app_t *app, const void *asked, int argc, char **argv)
     (void)argv;
     cm_doctor_check_configuration(&doctor);
     cm_doctor_check_data(&doctor);
-    if (doctor.asked->sink == CM_SINK_KAFKA ||
-        given(app, offsetof(cm_doctor_options_t, kafka.brokers)))
-        cm_doctor_check_kafka(&doctor);
+    if (doctor.asked->sink.engine == CM_SINK_KAFKA ||
+        given(app, offsetof(cm_doctor_options_t, sink.kafka.brokers)))
+        cm_doctor_check_topics(&doctor);
     if (doctor.asked->store.engine == CM_STORE_CASSANDRA ||
         given(app, offsetof(cm_doctor_options_t, store.cassandra.hosts)))
-        cm_doctor_check_cassandra(&doctor);
+        cm_doctor_check_store(&doctor);
     if (doctor.asked->index == CM_INDEX_ELASTICSEARCH ||
         given(app, offsetof(cm_doctor_options_t, elastic.hosts)) ||
         given(app, offsetof(cm_doctor_options_t, elastic.cloud_id)))
-        cm_doctor_check_elastic(&doctor);
+        cm_doctor_check_index(&doctor);
     if (given(app, offsetof(cm_doctor_options_t, collect.enrich.geoip)))
         cm_doctor_check_geoip(&doctor);
     if (given(app, offsetof(cm_doctor_options_t, collect.sites)) ||

@@ -5,16 +5,15 @@
 #define CM_CMD_DOCTOR_H
 
 #include "cmd/app.h"
-#include "kafka/options.h"
 #include "serve/options.h"
+#include "sink/options.h"
 #include "store/options.h"
 
 typedef struct doctor_options {
     bool fix;
-    int sink; /* cm_sink_choice_t */
+    cm_sink_options_t sink;
     cm_store_options_t store;
     int index; /* cm_index_choice_t */
-    cm_kafka_options_t kafka;
     cm_elastic_options_t elastic;
     cm_collect_given_t collect;
 } cm_doctor_options_t;
@@ -50,8 +49,8 @@ void cm_doctor_check_geoip(cm_doctor_t *doctor);
 void cm_doctor_check_collect(cm_doctor_t *doctor);
 
 /* Of the servers; with --fix what is missing there is made. */
-void cm_doctor_check_kafka(cm_doctor_t *doctor);
-void cm_doctor_check_cassandra(cm_doctor_t *doctor);
-void cm_doctor_check_elastic(cm_doctor_t *doctor);
+void cm_doctor_check_topics(cm_doctor_t *doctor);
+void cm_doctor_check_store(cm_doctor_t *doctor);
+void cm_doctor_check_index(cm_doctor_t *doctor);
 
 #endif

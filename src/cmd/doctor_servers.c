@@ -22,10 +22,10 @@ static void check_topic(cm_doctor_t *doctor, const cm_kafka_settings_t *settings
                       facts->replication == 1 ? "y" : "ies");
 }
 
-void cm_doctor_check_kafka(cm_doctor_t *doctor)
+void cm_doctor_check_topics(cm_doctor_t *doctor)
 {
     const cm_kafka_settings_t settings =
-        cm_kafka_settings_of(&doctor->asked->kafka, &doctor->app->log, doctor->app->stop);
+        cm_kafka_settings_of(&doctor->asked->sink.kafka, &doctor->app->log, doctor->app->stop);
     cm_kafka_facts_t facts;
     cm_err_t err;
 
@@ -70,7 +70,7 @@ static void say_cassandra(cm_doctor_t *doctor, const cm_cassandra_settings_t *se
             settings->keyspace, settings->table);
 }
 
-void cm_doctor_check_cassandra(cm_doctor_t *doctor)
+void cm_doctor_check_store(cm_doctor_t *doctor)
 {
     cm_store_settings_t store = cm_app_store_settings(doctor->app, &doctor->asked->store);
     cm_cassandra_report_t report;
@@ -88,7 +88,7 @@ void cm_doctor_check_cassandra(cm_doctor_t *doctor)
 
 /* ---- Elasticsearch ---- */
 
-void cm_doctor_check_elastic(cm_doctor_t *doctor)
+void cm_doctor_check_index(cm_doctor_t *doctor)
 {
     const cm_index_settings_t settings =
         cm_app_index_settings(doctor->app, CM_INDEX_ELASTICSEARCH, &doctor->asked->elastic);

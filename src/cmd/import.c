@@ -36,14 +36,10 @@ static const cm_option_t options[] = {
      .type = CM_OPT_ROWS,
      .offset = offsetof(cm_import_options_t, sink),
      .rows = cm_sink_option},
-    {.name = "group",
+    {.name = "servers",
      .type = CM_OPT_ROWS,
-     .offset = offsetof(cm_import_options_t, kafka),
-     .rows = cm_kafka_group_option},
-    {.name = "kafka",
-     .type = CM_OPT_ROWS,
-     .offset = offsetof(cm_import_options_t, kafka),
-     .rows = cm_kafka_option_rows},
+     .offset = offsetof(cm_import_options_t, sink),
+     .rows = cm_sink_server_option_rows},
     {.name = NULL},
 };
 
@@ -92,8 +88,8 @@ static int import_all(cm_import_t *import, const cm_load_into_t *into)
         return rc;
     if (asked->to_answers)
         return cm_import_to_answers(import, *into);
-    return asked->sink == CM_SINK_KAFKA ? cm_import_to_kafka(import, *into)
-                                        : cm_import_to_store(import, *into);
+    return asked->sink.engine == CM_SINK_KAFKA ? cm_import_to_topic(import, *into)
+                                               : cm_import_to_store(import, *into);
 }
 
 static int run(cm_app_t *app, const void *given, int argc, char **argv)

@@ -3,7 +3,7 @@
 #define CM_CMD_IMPORT_H
 
 #include "cmd/load.h"
-#include "kafka/options.h"
+#include "sink/options.h"
 
 typedef struct cm_import_options {
     cm_file_given_t import;
@@ -11,8 +11,7 @@ typedef struct cm_import_options {
     bool process; /* compute the answers at the end */
     const char *windows;
     int64_t threads;
-    int sink; /* cm_sink_choice_t */
-    cm_kafka_options_t kafka;
+    cm_sink_options_t sink;
 } cm_import_options_t;
 
 /* What all files are read with, and where they go. */
@@ -32,7 +31,7 @@ int cm_import_files(cm_import_t *import, const cm_load_into_t *into);
  * computes the answers; into Kafka's topic; or only computes and prints the answers. `into` has how
  * files are read. Each prints the account. */
 int cm_import_to_store(cm_import_t *import, cm_load_into_t into);
-int cm_import_to_kafka(cm_import_t *import, cm_load_into_t into);
+int cm_import_to_topic(cm_import_t *import, cm_load_into_t into);
 int cm_import_to_answers(cm_import_t *import, cm_load_into_t into);
 
 /* After all files, where another process holds the directory: prints the account, and which process

@@ -2,46 +2,34 @@
 #include "cmd/import.h"
 #include "cmd/print.h"
 #include "index/store_query.h"
-#include "kafka/waiter.h"
-#include "pipeline/letters.h"
-#include "sink/kafka/sink.h"
+#include "pipeline/outlet.h"
 #include "store/memory.h"
 #include "store/open.h"
 
 #include <sys/random.h>
 
-int cm_import_to_kafka(cm_import_t *import, cm_load_into_t into)
+int cm_import_to_topic(cm_import_t *import, cm_load_into_t into)
 {
     cm_app_t *app = import->app;
-    const cm_import_options_t *asked = import->asked;
-    const cm_kafka_settings_t settings = cm_kafka_settings_of(&asked->kafka, &app->log, app->stop);
     const cm_pipeline_env_t env = cm_app_env(app);
-    cm_kafka_waiter_t waiter;
-    cm_letters_t letters;
-    const cm_sink_kafka_options_t kafka = {.settings = &settings,
-                                           .waiter = &waiter.waiter,
-                                           .clock = app->clock,
-                                           .refused = cm_letters_take,
-                                           .refused_context = &letters,
-                                           .seal = cm_store_seal,
-                                           .seal_context = into.visitor_key};
+    cm_outlet_t outlet;
 
-    cm_kafka_waiter_start(&waiter, app->stop);
-    cm_letters_open(&letters, &env, app->global.data_dir, NULL);
     /* The key of the data directory, so that visitors are the same users wherever events go. */
     int rc = cm_store_older_keys_of(app->global.data_dir, &into.older_keys, &app->err);
     if (rc == 0)
         rc = cm_store_secret_of(app->global.data_dir, into.visitor_key, &app->err);
-    if (rc == 0)
-        rc = cm_sink_kafka_open(&kafka, &into.sink, &app->err);
+    if (rc < 0)
+        return rc;
+    rc = cm_outlet_open(&outlet, &env, app->global.data_dir, &import->asked->sink, into.visitor_key,
+                        &app->err);
+    into.sink = outlet.sink;
     if (rc == 0) {
         rc = cm_import_files(import, &into);
-        cm_app_print_kafka_account(app, &import->account, into.sink);
+        cm_outlet_print(&outlet, &import->account, app->global.json ? app->out : NULL);
         if (rc == 0 && atomic_load(app->stop))
             fprintf(app->messages, "stopped before the end\n");
     }
-    cm_sink_close(into.sink);
-    cm_letters_close(&letters);
+    cm_outlet_close(&outlet);
     return rc;
 }
 

@@ -1,14 +1,14 @@
 /* clickmill ingest: a Kafka topic into the store. */
 #include "cmd/commands.h"
-#include "kafka/options.h"
 #include "pipeline/intake.h"
 #include "pipeline/intake_options.h"
+#include "sink/options.h"
 #include "store/open.h"
 
 typedef struct ingest_options {
     cm_store_options_t store;
     cm_intake_given_t intake;
-    cm_kafka_options_t kafka;
+    cm_sink_options_t source; /* its server alone: the topic that is read */
 } ingest_options_t;
 
 static const cm_option_t options[] = {
@@ -20,18 +20,10 @@ static const cm_option_t options[] = {
      .type = CM_OPT_ROWS,
      .offset = offsetof(ingest_options_t, intake),
      .rows = cm_intake_option_rows},
-    {.name = "group",
+    {.name = "servers",
      .type = CM_OPT_ROWS,
-     .offset = offsetof(ingest_options_t, kafka),
-     .rows = cm_kafka_group_option},
-    {.name = "kafka",
-     .type = CM_OPT_ROWS,
-     .offset = offsetof(ingest_options_t, kafka),
-     .rows = cm_kafka_option_rows},
-    {.name = "tombstones",
-     .type = CM_OPT_ROWS,
-     .offset = offsetof(ingest_options_t, kafka),
-     .rows = cm_kafka_tombstones_option},
+     .offset = offsetof(ingest_options_t, source),
+     .rows = cm_sink_reader_option_rows},
     {.name = "cassandra",
      .type = CM_OPT_ROWS,
      .offset = offsetof(ingest_options_t, store),
@@ -44,7 +36,6 @@ enum { COMMIT_MS = 1000 };
 typedef struct ingest {
     cm_app_t *app;
     const ingest_options_t *options;
-    cm_kafka_settings_t kafka;
     cm_store_settings_t target;
     cm_timestamp_format_t times;
     cm_store_t *store;
@@ -87,7 +78,7 @@ static int open_all(ingest_t *self)
     if (rc < 0)
         return rc;
     const cm_intake_options_t intake = {
-        .kafka = &self->kafka,
+        .kafka = &asked->source.kafka,
         .times = self->times,
         .positions = cm_store_is_directory(self->store) ? self->store : NULL,
         .pipeline = &self->pipeline,
@@ -121,7 +112,8 @@ static void say_hello(const ingest_t *self)
 
     cm_store_describe(&self->target, &place);
     fprintf(self->app->messages, "ingesting topic %s at %s as group %s into %s\n",
-            self->kafka.topic, self->kafka.brokers, self->kafka.group, place.data);
+            self->intake.kafka.topic, self->intake.kafka.brokers, self->intake.kafka.group,
+            place.data);
     cm_buf_free(&place);
 }
 
@@ -176,9 +168,9 @@ static void add_json(cm_buf_t *json, const ingest_t *self, double seconds)
     cm_buf_add_char(json, '{');
     cm_accounts_add_json(json, &self->pipeline.account);
     cm_buf_printf(json, ",\"seconds\":%.3f,\"retries\":%llu,\"topic\":", seconds, retries_of(self));
-    cm_buf_add_json(json, cm_str(self->kafka.topic));
+    cm_buf_add_json(json, cm_str(self->intake.kafka.topic));
     cm_buf_add_text(json, ",\"group\":");
-    cm_buf_add_json(json, cm_str(self->kafka.group));
+    cm_buf_add_json(json, cm_str(self->intake.kafka.group));
     cm_buf_add_char(json, ',');
     cm_intake_add_partitions_json(json, self->intake.topic);
     cm_buf_add_text(json, "}\n");
@@ -215,7 +207,6 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     if (self.options->intake.dead_to == CM_INTAKE_DEAD_TO_STORE &&
         self.options->store.engine != CM_STORE_EMBEDDED)
         return cm_fail(&app->err, CM_EUSAGE, "--dead-to store wants --store embedded");
-    self.kafka = cm_kafka_settings_of(&self.options->kafka, &app->log, app->stop);
     int rc = open_all(&self);
     if (rc == 0) {
         rc = run_all(&self);

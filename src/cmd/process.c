@@ -1,17 +1,16 @@
 /* clickmill process: raw events -> answers. */
 #include "cmd/process.h"
+
 #include "cmd/commands.h"
-#include "cmd/process_spark.h"
-#include "cmd/publishing.h"
 #include "enrich/options.h"
 #include "index/options.h"
-#include "pipeline/upkeep.h"
+#include "pipeline/intake_options.h"
 #include "pipeline/windows.h"
 
 static const cm_option_t options[] = {
     {.name = "every",
      .type = CM_OPT_DURATION,
-     .offset = offsetof(cm_process_options_t, every),
+     .offset = offsetof(cm_processing_options_t, every),
      .arg = "TIME",
      .min = 100,
      .max = CM_DAY_MS,
@@ -19,15 +18,15 @@ static const cm_option_t options[] = {
      .help = "process again and again, that long after the last time, until stopped"},
     {.name = "window",
      .type = CM_OPT_ROWS,
-     .offset = offsetof(cm_process_options_t, windows),
+     .offset = offsetof(cm_processing_options_t, windows),
      .rows = cm_windows_option},
     {.name = "rebuild",
      .type = CM_OPT_FLAG,
-     .offset = offsetof(cm_process_options_t, rebuild),
+     .offset = offsetof(cm_processing_options_t, rebuild),
      .help = "forget the answers and compute them from every event"},
     {.name = "threads",
      .type = CM_OPT_INT,
-     .offset = offsetof(cm_process_options_t, threads),
+     .offset = offsetof(cm_processing_options_t, threads),
      .arg = "N",
      .min = 0,
      .max = 64,
@@ -35,17 +34,17 @@ static const cm_option_t options[] = {
      .help = "threads of the mill; 0 means one per processor"},
     {.name = "follow",
      .type = CM_OPT_FLAG,
-     .offset = offsetof(cm_process_options_t, follow),
+     .offset = offsetof(cm_processing_options_t, follow),
      .key = "process.follow",
      .help = "follow Kafka's topic into the embedded store and refresh the answers --every 1s"},
     {.name = "until-end",
      .type = CM_OPT_FLAG,
-     .offset = offsetof(cm_process_options_t, until_end),
+     .offset = offsetof(cm_processing_options_t, until_end),
      .help = "with --follow: end when the whole group has come to where the topic ended when this "
              "began"},
     {.name = "engine",
      .type = CM_OPT_CHOICE,
-     .offset = offsetof(cm_process_options_t, engine),
+     .offset = offsetof(cm_processing_options_t, engine),
      .arg = "ENGINE",
      .def = "mill",
      .choices = "mill|spark",
@@ -53,43 +52,35 @@ static const cm_option_t options[] = {
      .help = "what computes: this process, or Spark, from Cassandra into Elasticsearch"},
     {.name = "store",
      .type = CM_OPT_ROWS,
-     .offset = offsetof(cm_process_options_t, store),
+     .offset = offsetof(cm_processing_options_t, store),
      .rows = cm_store_option},
     {.name = "index",
      .type = CM_OPT_ROWS,
-     .offset = offsetof(cm_process_options_t, index),
+     .offset = offsetof(cm_processing_options_t, index),
      .rows = cm_index_option},
     {.name = "servers",
      .type = CM_OPT_ROWS,
-     .offset = offsetof(cm_process_options_t, store),
+     .offset = offsetof(cm_processing_options_t, store),
      .rows = cm_store_server_option_rows},
     {.name = "elasticsearch",
      .type = CM_OPT_ROWS,
-     .offset = offsetof(cm_process_options_t, elastic),
+     .offset = offsetof(cm_processing_options_t, elastic),
      .rows = cm_elastic_option_rows},
-    {.name = "group",
+    {.name = "topic",
      .type = CM_OPT_ROWS,
-     .offset = offsetof(cm_process_options_t, kafka),
-     .rows = cm_kafka_follow_group_option},
-    {.name = "kafka",
-     .type = CM_OPT_ROWS,
-     .offset = offsetof(cm_process_options_t, kafka),
-     .rows = cm_kafka_option_rows},
-    {.name = "tombstones",
-     .type = CM_OPT_ROWS,
-     .offset = offsetof(cm_process_options_t, kafka),
-     .rows = cm_kafka_tombstones_option},
+     .offset = offsetof(cm_processing_options_t, kafka),
+     .rows = cm_intake_follow_option_rows},
     {.name = "times",
      .type = CM_OPT_ROWS,
-     .offset = offsetof(cm_process_options_t, times),
+     .offset = offsetof(cm_processing_options_t, times),
      .rows = cm_timestamp_ingest_options},
     {.name = "geoip",
      .type = CM_OPT_ROWS,
-     .offset = offsetof(cm_process_options_t, geoip),
+     .offset = offsetof(cm_processing_options_t, geoip),
      .rows = cm_enrich_geoip_option},
     {.name = "spark",
      .type = CM_OPT_ROWS,
-     .offset = offsetof(cm_process_options_t, spark),
+     .offset = offsetof(cm_processing_options_t, spark),
      .rows = cm_spark_option_rows},
     {.name = NULL},
 };
@@ -102,7 +93,7 @@ static void wait_for_next(const cm_app_t *app, int64_t every)
 
 static int run(cm_app_t *app, const void *given, int argc, char **argv)
 {
-    const cm_process_options_t *asked = given;
+    const cm_processing_options_t *asked = given;
     unsigned windows;
     bool first = true, told = false;
 
@@ -114,16 +105,16 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
                                               : CM_WINDOWS_ELSEWHERE;
     int rc = cm_windows_parse(kept, &windows, &app->err);
     if (rc == 0 && asked->follow)
-        return cm_process_follow(app, asked, windows);
+        return cm_processing_follow(app, asked, windows);
     if (rc == 0 && asked->until_end)
         return cm_fail(&app->err, CM_EUSAGE, "--until-end wants --follow");
-    if (rc == 0 && asked->engine == CM_PROCESS_SPARK &&
+    if (rc == 0 && asked->engine == CM_PROCESSING_SPARK &&
         (asked->store.engine != CM_STORE_CASSANDRA || asked->index != CM_INDEX_ELASTICSEARCH))
         return cm_fail(&app->err, CM_EUSAGE,
                        "--engine spark reads from Cassandra and writes to Elasticsearch: give "
                        "--store cassandra and --index elasticsearch, or take --engine mill");
     while (rc == 0) {
-        rc = cm_process_once(app, asked, windows, first);
+        rc = cm_processing_once(app, asked, windows, first);
         bool busy = rc == CM_EBUSY && asked->every > 0; /* an import: its events come next time */
         if (busy && !told)
             fprintf(app->messages, "waiting: %s\n", app->err.text);
@@ -156,6 +147,6 @@ const cm_command_t cm_cmd_process = {
         "into the embedded store, each exactly once, and the answers follow every second.\n"
         "With --json the account of the run: events, duplicates, cells, seconds.",
     .options = options,
-    .options_size = sizeof(cm_process_options_t),
+    .options_size = sizeof(cm_processing_options_t),
     .run = run,
 };

@@ -9,7 +9,7 @@
 #include "pipeline/spark/spark.h"
 #include "store/options.h"
 
-typedef struct cm_process_options {
+typedef struct cm_processing_options {
     int64_t every; /* ms; 0: once */
     const char *windows;
     bool rebuild;
@@ -23,20 +23,21 @@ typedef struct cm_process_options {
     const char *geoip;
     cm_timestamp_options_t times;
     cm_spark_options_t spark;
-} cm_process_options_t;
+} cm_processing_options_t;
 
-enum { CM_PROCESS_MILL, CM_PROCESS_SPARK }; /* the choices of --engine */
+enum { CM_PROCESSING_MILL, CM_PROCESSING_SPARK }; /* the choices of --engine */
 
 /* Refreshes the answers once, and prints the account where anything has changed or it is the first
  * time. The store is open, and its lock held, only meanwhile: between two times other commands may
  * write. CM_EBUSY when another process holds it. `windows`: bits of the windows that are kept. */
-int cm_process_once(cm_app_t *app, const cm_process_options_t *asked, unsigned windows, bool first);
+int cm_processing_once(cm_app_t *app, const cm_processing_options_t *asked, unsigned windows,
+                       bool first);
 
 /* Follows Kafka's topic until the app is told to stop, or the topic's end (--until-end).
  *
  * It reads the topic as a consumer group of its own into the embedded store, whose transactions
  * hold the offsets too, so that each message counts exactly once. It refreshes the answers
  * regularly, and beside that an index elsewhere, where one is configured. */
-int cm_process_follow(cm_app_t *app, const cm_process_options_t *asked, unsigned windows);
+int cm_processing_follow(cm_app_t *app, const cm_processing_options_t *asked, unsigned windows);
 
 #endif

@@ -12,10 +12,9 @@ enum {
 
 typedef struct follower {
     cm_app_t *app;
-    const cm_process_options_t *options;
+    const cm_processing_options_t *options;
     unsigned windows;
     cm_index_settings_t index;
-    cm_kafka_settings_t kafka;
     cm_timestamp_format_t times;
     cm_store_t *store;
     cm_intake_t intake; /* it enriches as `ingest` does, so that both give the same answers */
@@ -29,7 +28,7 @@ typedef struct follower {
 
 static int open_all(follower_t *self)
 {
-    const cm_process_options_t *asked = self->options;
+    const cm_processing_options_t *asked = self->options;
     cm_app_t *app = self->app;
     const cm_pipeline_env_t env = cm_app_env(app);
     cm_index_refresh_options_t refreshing = cm_app_refresh_options(app, self->windows);
@@ -41,7 +40,7 @@ static int open_all(follower_t *self)
         rc = cm_intake_init(&self->intake, &env, asked->geoip, &app->err);
     if (rc == 0)
         rc = cm_store_open_directory(app->global.data_dir, app->clock, &self->store, &app->err);
-    const cm_intake_options_t intake = {.kafka = &self->kafka,
+    const cm_intake_options_t intake = {.kafka = &asked->kafka,
                                         .times = self->times,
                                         .positions = self->store,
                                         .pipeline = &self->pipeline,
@@ -59,9 +58,9 @@ static int open_all(follower_t *self)
     cm_upkeep_open(&self->upkeep, &env, self->store, &refreshing,
                    asked->every > 0 ? asked->every : EVERY_MS);
     self->upkeep.mirror = self->mirror;
-    fprintf(app->messages, "following topic %s at %s as group %s into %s%s%s\n", self->kafka.topic,
-            self->kafka.brokers, self->kafka.group, app->global.data_dir,
-            self->mirror != NULL ? " and Elasticsearch's " : "",
+    fprintf(app->messages, "following topic %s at %s as group %s into %s%s%s\n",
+            self->intake.kafka.topic, self->intake.kafka.brokers, self->intake.kafka.group,
+            app->global.data_dir, self->mirror != NULL ? " and Elasticsearch's " : "",
             self->mirror != NULL ? cm_index_place(&self->index) : "");
     return 0;
 }
@@ -143,12 +142,11 @@ static int finish(follower_t *self)
     return rc == 0 ? cm_accounts_check(&self->pipeline.account, &app->err) : rc;
 }
 
-int cm_process_follow(cm_app_t *app, const cm_process_options_t *asked, unsigned windows)
+int cm_processing_follow(cm_app_t *app, const cm_processing_options_t *asked, unsigned windows)
 {
     follower_t self = {.app = app, .options = asked, .windows = windows};
 
     self.index = cm_app_index_settings(app, asked->index, &asked->elastic);
-    self.kafka = cm_kafka_settings_of(&asked->kafka, &app->log, app->stop);
     int rc = open_all(&self);
     if (rc == 0)
         rc = loop(&self);

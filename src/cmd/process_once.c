@@ -5,7 +5,7 @@
 #include "pipeline/windows.h"
 
 /* Sends what has changed to the index elsewhere. `*pushed`: what was sent. */
-static int publish(cm_app_t *app, cm_store_t *store, const cm_process_options_t *asked,
+static int publish(cm_app_t *app, cm_store_t *store, const cm_processing_options_t *asked,
                    bool rebuild, cm_index_applied_t *pushed)
 {
     const cm_index_settings_t target = cm_app_index_settings(app, asked->index, &asked->elastic);
@@ -50,7 +50,7 @@ static void add_reading_json(cm_buf_t *json, const cm_store_reading_t *read)
 }
 
 /* `pushed` is NULL where there is only the embedded index, `read` where the events are embedded. */
-static void print_account(cm_app_t *app, const cm_process_options_t *asked,
+static void print_account(cm_app_t *app, const cm_processing_options_t *asked,
                           const cm_index_refreshed_t *done, double seconds,
                           const cm_index_applied_t *pushed, const cm_store_reading_t *read)
 {
@@ -82,7 +82,7 @@ static void print_account(cm_app_t *app, const cm_process_options_t *asked,
 
 /* `other`: the store that the events are in, and how it was read; NULL: the embedded one. */
 static int refresh(cm_app_t *app, cm_store_t *store, cm_store_t *other,
-                   const cm_store_reading_t *read, const cm_process_options_t *asked,
+                   const cm_store_reading_t *read, const cm_processing_options_t *asked,
                    unsigned windows, bool first)
 {
     const bool copied = asked->index == CM_INDEX_ELASTICSEARCH;
@@ -117,7 +117,7 @@ static int refresh(cm_app_t *app, cm_store_t *store, cm_store_t *other,
     return rc;
 }
 
-static int process_by_spark(cm_app_t *app, const cm_process_options_t *asked, unsigned windows,
+static int process_by_spark(cm_app_t *app, const cm_processing_options_t *asked, unsigned windows,
                             bool first)
 {
     const cm_store_settings_t store = cm_app_store_settings(app, &asked->store);
@@ -129,10 +129,11 @@ static int process_by_spark(cm_app_t *app, const cm_process_options_t *asked, un
                                 .windows = windows,
                                 .session_timeout_ms = app->global.session_timeout,
                                 .rebuild = asked->rebuild && first};
-    return cm_command_process_by_spark(app, &job);
+    return cm_processing_by_spark(app, &job);
 }
 
-int cm_process_once(cm_app_t *app, const cm_process_options_t *asked, unsigned windows, bool first)
+int cm_processing_once(cm_app_t *app, const cm_processing_options_t *asked, unsigned windows,
+                       bool first)
 {
     const cm_store_settings_t settings = cm_app_store_settings(app, &asked->store);
     const bool rebuild = asked->rebuild && first;
@@ -140,7 +141,7 @@ int cm_process_once(cm_app_t *app, const cm_process_options_t *asked, unsigned w
     cm_store_reading_t read = {.rejected = 0};
     int rc = 0;
 
-    if (asked->engine == CM_PROCESS_SPARK)
+    if (asked->engine == CM_PROCESSING_SPARK)
         return process_by_spark(app, asked, windows, first);
     if (cm_store_keeps_copy(&settings))
         rc = cm_store_open_directory(app->global.data_dir, app->clock, &store, &app->err);

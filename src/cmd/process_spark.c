@@ -29,7 +29,7 @@ static void print_account(cm_app_t *app, const cm_spark_account_t *account, doub
     cm_buf_free(&json);
 }
 
-int cm_command_process_by_spark(cm_app_t *app, const cm_spark_job_t *job)
+int cm_processing_by_spark(cm_app_t *app, const cm_spark_job_t *job)
 {
     const cm_pipeline_env_t env = cm_app_env(app);
     int64_t started = cm_clock_ticks_ns();

@@ -8,6 +8,6 @@
 /* Runs the job while it holds the data directory, and prints the account, as JSON where --json
  * asks. Errors are those of cm_spark_process(), and CM_EBUSY where another process holds the
  * directory. */
-int cm_command_process_by_spark(cm_app_t *app, const cm_spark_job_t *job);
+int cm_processing_by_spark(cm_app_t *app, const cm_spark_job_t *job);
 
 #endif

@@ -1,13 +1,9 @@
 /* clickmill produce: synthetic traffic. */
 #include "cmd/commands.h"
-#include "kafka/options.h"
-#include "kafka/waiter.h"
-#include "pipeline/letters.h"
+#include "pipeline/outlet.h"
 #include "pipeline/pipeline.h"
 #include "sink/combined.h"
 #include "sink/jsonl.h"
-#include "sink/kafka/sink.h"
-#include "sink/options.h"
 #include "source/synthetic/traffic.h"
 #include "store/open.h"
 
@@ -15,8 +11,7 @@ typedef struct produce_options {
     cm_traffic_options_t traffic;
     const char *out;
     int format;
-    int sink; /* cm_sink_choice_t */
-    cm_kafka_options_t kafka;
+    cm_sink_options_t sink;
 } produce_options_t;
 
 enum { FORMAT_JSONL, FORMAT_COMBINED };
@@ -43,108 +38,116 @@ static const cm_option_t options[] = {
      .type = CM_OPT_ROWS,
      .offset = offsetof(produce_options_t, sink),
      .rows = cm_sink_option},
-    {.name = "group",
+    {.name = "servers",
      .type = CM_OPT_ROWS,
-     .offset = offsetof(produce_options_t, kafka),
-     .rows = cm_kafka_group_option},
-    {.name = "kafka",
-     .type = CM_OPT_ROWS,
-     .offset = offsetof(produce_options_t, kafka),
-     .rows = cm_kafka_option_rows},
+     .offset = offsetof(produce_options_t, sink),
+     .rows = cm_sink_server_option_rows},
     {.name = NULL},
 };
 
-static int open_sink(cm_app_t *app, const produce_options_t *produce,
-                     const cm_sink_kafka_options_t *kafka, const cm_source_t *source,
-                     cm_sink_t **sink)
-{
-    cm_store_t *store;
+typedef struct produce {
+    cm_app_t *app;
+    const produce_options_t *asked;
+    cm_pipeline_env_t env;
+    bool to_kafka;
+    cm_outlet_t outlet; /* then */
+    cm_source_t *source;
+    cm_sink_t *sink;
+} produce_t;
 
-    if (produce->out != NULL && produce->format == FORMAT_COMBINED)
-        return cm_combined_open(produce->out, source, sink, &app->err);
-    if (produce->out != NULL)
-        return cm_jsonl_open(produce->out, sink, &app->err);
-    if (produce->sink == CM_SINK_KAFKA)
-        return cm_sink_kafka_open(kafka, sink, &app->err);
+static int open_sink(produce_t *self)
+{
+    const produce_options_t *asked = self->asked;
+    cm_app_t *app = self->app;
+    cm_store_t *store = NULL;
+
+    if (asked->out != NULL && asked->format == FORMAT_COMBINED)
+        return cm_combined_open(asked->out, self->source, &self->sink, &app->err);
+    if (asked->out != NULL)
+        return cm_jsonl_open(asked->out, &self->sink, &app->err);
+    if (self->to_kafka) {
+        int rc = cm_outlet_open(&self->outlet, &self->env, app->global.data_dir, &asked->sink, NULL,
+                                &app->err);
+        self->sink = self->outlet.sink;
+        return rc;
+    }
     int rc = cm_store_open_directory(app->global.data_dir, app->clock, &store, &app->err);
-    if (rc == 0)
-        *sink = &store->sink;
+    self->sink = store != NULL ? &store->sink : NULL;
     return rc;
 }
 
-static bool goes_to_kafka(const produce_options_t *produce)
+static int open_source(produce_t *self)
 {
-    return produce->out == NULL && produce->sink == CM_SINK_KAFKA;
+    const cm_traffic_options_t *traffic = &self->asked->traffic;
+    cm_app_t *app = self->app;
+    const bool paced = traffic->count == 0 ||
+                       cm_options_given(app->values, offsetof(produce_options_t, traffic.rate));
+    const bool seeded = cm_options_given(app->values, offsetof(produce_options_t, traffic.seed));
+
+    return cm_traffic_open(traffic, paced ? CM_TRAFFIC_PACED : CM_TRAFFIC_AT_ONCE,
+                           traffic->count == 0 && !seeded, app->clock, app->stop, &self->source,
+                           &app->err);
 }
 
-static void print_account(cm_app_t *app, const produce_options_t *produce,
-                          const cm_pipeline_t *pipeline)
+static void print_account(const produce_t *self, const cm_pipeline_t *pipeline)
 {
-    bool stdout_taken = produce->out != NULL && strcmp(produce->out, "-") == 0;
-
+    const char *out = self->asked->out;
+    const bool stdout_taken = out != NULL && strcmp(out, "-") == 0;
     const cm_account_t all = cm_pipeline_all(pipeline);
+    cm_app_t *app = self->app;
 
-    if (goes_to_kafka(produce))
-        cm_app_print_kafka_account(app, &all, pipeline->sink);
+    if (self->to_kafka)
+        cm_outlet_print(&self->outlet, &all, app->global.json ? app->out : NULL);
     else
         cm_app_print_account(app, &pipeline->account, stdout_taken ? app->messages : app->out);
 }
 
-static int run(cm_app_t *app, const void *given, int argc, char **argv)
+static int move_events(produce_t *self)
 {
-    const produce_options_t *produce = given;
-    const cm_traffic_options_t *traffic = &produce->traffic;
-    const cm_kafka_settings_t settings =
-        cm_kafka_settings_of(&produce->kafka, &app->log, app->stop);
-    const cm_pipeline_env_t env = cm_app_env(app);
-    cm_kafka_waiter_t waiter;
-    cm_letters_t letters;
-    const cm_sink_kafka_options_t kafka = {.settings = &settings,
-                                           .waiter = &waiter.waiter,
-                                           .clock = app->clock,
-                                           .refused = cm_letters_take,
-                                           .refused_context = &letters};
-    cm_source_t *source = NULL;
-    cm_sink_t *sink = NULL;
+    cm_app_t *app = self->app;
     cm_pipeline_t pipeline;
     cm_progress_t progress;
 
-    (void)argc;
-    (void)argv;
-    cm_kafka_waiter_start(&waiter, app->stop);
-    cm_letters_open(&letters, &env, app->global.data_dir, NULL);
-    if (produce->format == FORMAT_COMBINED && produce->out == NULL)
-        return cm_fail(&app->err, CM_EUSAGE,
-                       "--format combined needs --out: the store takes events, not log lines");
-    bool paced = traffic->count == 0 ||
-                 cm_options_given(app->values, offsetof(produce_options_t, traffic.rate));
-    bool seeded = cm_options_given(app->values, offsetof(produce_options_t, traffic.seed));
-    int rc =
-        cm_traffic_open(traffic, paced ? CM_TRAFFIC_PACED : CM_TRAFFIC_AT_ONCE,
-                        traffic->count == 0 && !seeded, app->clock, app->stop, &source, &app->err);
-    if (rc == 0)
-        rc = open_sink(app, produce, &kafka, source, &sink);
-    if (rc < 0) {
-        cm_source_close(source);
-        cm_letters_close(&letters);
-        return rc;
-    }
     cm_progress_start(&progress, app->messages, app->terminal, "producing", "events");
-    cm_pipeline_start(&pipeline, &env, source, sink);
+    cm_pipeline_start(&pipeline, &self->env, self->source, self->sink);
     pipeline.progress = &progress;
-    if (goes_to_kafka(produce)) { /* its queue empties by itself, and is best never empty */
+    if (self->to_kafka) { /* its queue empties by itself, and is best never empty */
         pipeline.commit_ms = 0;
         pipeline.commit_events = 0;
     }
-    rc = cm_pipeline_run(&pipeline, &app->err);
-    /* Who reads with `| head` has seen enough: what it did not read is not worth an account. */
-    bool left = rc == CM_ESTOP && !atomic_load(app->stop);
+    int rc = cm_pipeline_run(&pipeline, &app->err);
+    /* The reader of a pipe has closed it (`| head`): an account of what it did not read is of no
+     * use. */
+    const bool left = rc == CM_ESTOP && !atomic_load(app->stop);
     if (!left)
-        print_account(app, produce, &pipeline);
+        print_account(self, &pipeline);
     cm_pipeline_free(&pipeline);
-    cm_sink_close(sink);
-    cm_source_close(source);
-    cm_letters_close(&letters);
+    return rc;
+}
+
+static int run(cm_app_t *app, const void *given, int argc, char **argv)
+{
+    const produce_options_t *asked = given;
+    produce_t self = {.app = app,
+                      .asked = asked,
+                      .env = cm_app_env(app),
+                      .to_kafka = asked->out == NULL && asked->sink.engine == CM_SINK_KAFKA};
+
+    (void)argc;
+    (void)argv;
+    if (asked->format == FORMAT_COMBINED && asked->out == NULL)
+        return cm_fail(&app->err, CM_EUSAGE,
+                       "--format combined needs --out: the store takes events, not log lines");
+    int rc = open_source(&self);
+    if (rc == 0)
+        rc = open_sink(&self);
+    if (rc == 0)
+        rc = move_events(&self);
+    if (self.to_kafka)
+        cm_outlet_close(&self.outlet);
+    else
+        cm_sink_close(self.sink);
+    cm_source_close(self.source);
     return rc;
 }
 

@@ -91,7 +91,7 @@ typedef struct runner {
 static int open_way(runner_t *runner)
 {
     const run_options_t *asked = runner->asked;
-    const bool kafka = asked->cluster.sink == CM_SINK_KAFKA;
+    const bool kafka = asked->cluster.sink.engine == CM_SINK_KAFKA;
     cm_run_t *run = &runner->run;
     cm_app_t *app = run->app;
     const cm_index_settings_t index = cm_app_index_settings(app, asked->index, &asked->elastic);
@@ -116,7 +116,7 @@ static int open_way(runner_t *runner)
         return rc;
     const cm_run_collect_way_t way = {.store = run->store,
                                       .sink = sink,
-                                      .kafka = kafka ? &run->cluster.feeding : NULL,
+                                      .server = kafka ? &asked->cluster.sink : NULL,
                                       .ends = &run->cluster.ends,
                                       .letters = &run->cluster.letters};
     rc = cm_run_collect_open(&run->collect, &env, app->global.data_dir, &runner->collect, &way,
@@ -196,7 +196,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
 {
     const run_options_t *asked = given;
     runner_t runner = {.run.app = app, .asked = asked, .collect = asked->collect};
-    const bool engines = asked->cluster.sink == CM_SINK_KAFKA ||
+    const bool engines = asked->cluster.sink.engine == CM_SINK_KAFKA ||
                          asked->cluster.store.engine != CM_STORE_EMBEDDED ||
                          asked->index == CM_INDEX_ELASTICSEARCH;
 

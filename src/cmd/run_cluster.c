@@ -17,18 +17,10 @@ const cm_option_t cm_cluster_way_rows[] = {
 };
 
 const cm_option_t cm_cluster_server_rows[] = {
-    {.name = "group",
+    {.name = "servers",
      .type = CM_OPT_ROWS,
-     .offset = offsetof(cm_cluster_options_t, kafka),
-     .rows = cm_kafka_group_option},
-    {.name = "kafka",
-     .type = CM_OPT_ROWS,
-     .offset = offsetof(cm_cluster_options_t, kafka),
-     .rows = cm_kafka_option_rows},
-    {.name = "tombstones",
-     .type = CM_OPT_ROWS,
-     .offset = offsetof(cm_cluster_options_t, kafka),
-     .rows = cm_kafka_tombstones_option},
+     .offset = offsetof(cm_cluster_options_t, sink),
+     .rows = cm_sink_reader_option_rows},
     {.name = "cassandra",
      .type = CM_OPT_ROWS,
      .offset = offsetof(cm_cluster_options_t, store),
@@ -46,9 +38,11 @@ static int open_remote(void *context)
 static int open_topic(cm_cluster_t *cluster, const cm_pipeline_env_t *env, cm_store_t *embedded,
                       cm_pipeline_t *pipeline)
 {
-    const cm_intake_options_t intake = {
-        .kafka = &cluster->kafka, .positions = embedded, .pipeline = pipeline, .dead_topic = true};
-    const cm_feed_options_t feed = {.kafka = &cluster->feeding,
+    const cm_intake_options_t intake = {.kafka = &cluster->options->sink.kafka,
+                                        .positions = embedded,
+                                        .pipeline = pipeline,
+                                        .dead_topic = true};
+    const cm_feed_options_t feed = {.kafka = &cluster->options->sink.kafka,
                                     .source = cluster->traffic,
                                     .ends = &cluster->ends,
                                     .letters = &cluster->letters};
@@ -65,11 +59,9 @@ int cm_cluster_open(cm_cluster_t *cluster, cm_app_t *app, const cm_cluster_optio
                     cm_source_t **traffic, cm_sink_t **sink)
 {
     const cm_pipeline_env_t env = cm_app_env(app);
-    const bool kafka = options->sink == CM_SINK_KAFKA;
+    const bool kafka = options->sink.engine == CM_SINK_KAFKA;
 
     *cluster = (cm_cluster_t){.app = app, .options = options};
-    cluster->kafka = cm_kafka_settings_of(&options->kafka, &app->log, app->stop);
-    cluster->feeding = cluster->kafka;
     cluster->store = cm_app_store_settings(app, &options->store);
     cluster->store.waiter = &cluster->intake.store_waiter;
     cm_kafka_ends_init(&cluster->ends);
@@ -95,8 +87,8 @@ int cm_cluster_open(cm_cluster_t *cluster, cm_app_t *app, const cm_cluster_optio
 void cm_cluster_describe(const cm_cluster_t *cluster, cm_buf_t *text)
 {
     if (cluster->intake.topic != NULL)
-        cm_buf_printf(text, ", through topic %s at %s", cluster->kafka.topic,
-                      cluster->kafka.brokers);
+        cm_buf_printf(text, ", through topic %s at %s", cluster->intake.kafka.topic,
+                      cluster->intake.kafka.brokers);
     if (cluster->remote != NULL)
         cm_buf_printf(text, ", into table %s.%s of Cassandra at %s",
                       cluster->store.cassandra.keyspace, cluster->store.cassandra.table,

@@ -9,15 +9,14 @@
 #define CM_CMD_RUN_CLUSTER_H
 
 #include "cmd/app.h"
-#include "kafka/options.h"
 #include "pipeline/feed.h"
 #include "pipeline/intake.h"
+#include "sink/options.h"
 #include "store/open.h"
 
 typedef struct cm_cluster_options {
-    int sink; /* cm_sink_choice_t */
+    cm_sink_options_t sink;
     cm_store_options_t store;
-    cm_kafka_options_t kafka;
 } cm_cluster_options_t;
 
 /* For a cm_cluster_options_t: where events go, and the servers. */
@@ -28,8 +27,6 @@ extern const cm_option_t cm_cluster_server_rows[];
 typedef struct cm_cluster {
     cm_app_t *app;
     const cm_cluster_options_t *options;
-    cm_kafka_settings_t kafka;   /* of the intake; the feed has a copy */
-    cm_kafka_settings_t feeding; /* of the feed and the collector */
     cm_store_settings_t store;
     cm_kafka_ends_t ends; /* of what this run has in the topic: traffic and collected events */
     cm_letters_t letters; /* of what Kafka refuses of it */

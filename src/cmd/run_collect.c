@@ -46,16 +46,16 @@ int cm_run_collect_open(cm_run_collect_t *run, const cm_pipeline_env_t *env, con
 {
     cm_pipeline_env_t own = *env;
 
-    if (way->kafka != NULL)
+    if (way->server != NULL)
         own.stop = &run->stop;
     int rc = cm_collecting_open(&run->collecting, &own, data_dir, given, way->store, err);
     run->collecting.pipeline.sink = way->sink;
-    if (rc < 0 || way->kafka == NULL)
+    if (rc < 0 || way->server == NULL)
         return rc;
     run->letters = way->letters;
     run->collecting.store = NULL; /* the events go into the spool */
-    rc = cm_spooling_open(&run->spooling, env, data_dir, way->kafka, given->spool, way->ends,
-                          way->letters, err);
+    rc = cm_spooling_open(&run->spooling, env, data_dir, &way->server->kafka, given->spool,
+                          way->ends, way->letters, err);
     if (rc < 0)
         return rc;
     run->collecting.pipeline.sink = cm_spool_sink(run->spooling.spool);

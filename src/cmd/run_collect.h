@@ -7,16 +7,17 @@
 #include "pipeline/driver.h"
 #include "pipeline/spooling.h"
 #include "serve/collecting.h"
+#include "sink/options.h"
 
 #include <pthread.h>
 
 /* Where events go; all is borrowed. */
 typedef struct cm_run_collect_way {
-    cm_store_t *store;                /* the data directory's */
-    cm_sink_t *sink;                  /* of the run; or, where `kafka` is not NULL: */
-    const cm_kafka_settings_t *kafka; /* Kafka's topic, through a spool */
-    cm_kafka_ends_t *ends;            /* notes what Kafka has acknowledged */
-    cm_letters_t *letters;            /* takes what Kafka refuses permanently */
+    cm_store_t *store;               /* the data directory's */
+    cm_sink_t *sink;                 /* of the run; or, where `server` is not NULL: */
+    const cm_sink_options_t *server; /* Kafka's topic, through a spool */
+    cm_kafka_ends_t *ends;           /* notes what Kafka has acknowledged */
+    cm_letters_t *letters;           /* takes what Kafka refuses permanently */
 } cm_run_collect_way_t;
 
 /* Must not move while it is open. */

@@ -183,7 +183,7 @@ int cm_run_finish(cm_run_t *run)
         rc = cm_run_collect_stop(&run->collect, err);
     }
     if (rc == 0)
-        rc = cm_unread_read(&run->driver, &cluster->intake, &cluster->kafka, &cluster->ends, err);
+        rc = cm_unread_read(&run->driver, &cluster->intake, &cluster->ends, err);
     if (rc == 0)
         rc = cm_upkeep_whole(&run->upkeep, err);
     if (rc < 0)

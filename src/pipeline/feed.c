@@ -33,7 +33,7 @@ static void *send_events(void *context)
 static int open_producer(void *context)
 {
     cm_feed_t *feed = context;
-    const cm_sink_kafka_options_t options = {.settings = feed->options.kafka,
+    const cm_sink_kafka_options_t options = {.settings = &feed->kafka,
                                              .patient = true,
                                              .waiter = &feed->waiter,
                                              .clock = feed->env.clock,
@@ -51,6 +51,7 @@ int cm_feed_open(cm_feed_t *feed, const cm_pipeline_env_t *env, const cm_feed_op
 
     *feed = (cm_feed_t){
         .env = *env, .options = *options, .waiter = {wait_to_send, feed}, .open_err = err};
+    feed->kafka = cm_kafka_settings_of(options->kafka, env->log, env->stop);
     int rc = cm_pipeline_reach(env, open_producer, feed, &feed->retries, err);
     if (rc < 0)
         return rc;

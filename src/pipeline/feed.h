@@ -5,8 +5,8 @@
 #ifndef CM_PIPELINE_FEED_H
 #define CM_PIPELINE_FEED_H
 
-#include "kafka/client.h"
 #include "kafka/ends.h"
+#include "kafka/options.h"
 #include "pipeline/letters.h"
 #include "pipeline/pipeline.h"
 
@@ -14,7 +14,7 @@
 
 /* All are borrowed. */
 typedef struct cm_feed_options {
-    const cm_kafka_settings_t *kafka;
+    const cm_kafka_options_t *kafka;
     cm_source_t *source;
     cm_kafka_ends_t *ends; /* notes what Kafka has acknowledged */
     cm_letters_t *letters; /* takes what Kafka refuses permanently */
@@ -24,6 +24,7 @@ typedef struct cm_feed_options {
 typedef struct cm_feed {
     cm_pipeline_env_t env;
     cm_feed_options_t options;
+    cm_kafka_settings_t kafka;
     uint64_t retries; /* failed attempts to reach Kafka at the start */
     /* the feed's own */
     cm_waiter_t waiter;

@@ -62,13 +62,13 @@ static int open_kafka(void *context)
 {
     cm_intake_t *intake = context;
     const cm_intake_options_t *asked = &intake->options;
-    const cm_sink_kafka_options_t dead = {.settings = asked->kafka,
+    const cm_sink_kafka_options_t dead = {.settings = &intake->kafka,
                                           .dead_only = true,
                                           .patient = true,
                                           .waiter = &intake->dead_waiter,
                                           .clock = intake->env.clock};
     const cm_source_kafka_options_t topic = {
-        .settings = asked->kafka,
+        .settings = &intake->kafka,
         .owner = {intake, asked->positions != NULL ? position_of : NULL, drain},
         .or_group = asked->or_group,
         .until_end = asked->until_end,
@@ -89,6 +89,7 @@ int cm_intake_open(cm_intake_t *intake, const cm_intake_options_t *options, cm_e
 {
     intake->options = *options;
     intake->err = err;
+    intake->kafka = cm_kafka_settings_of(options->kafka, intake->env.log, intake->env.stop);
     return cm_pipeline_reach(&intake->env, open_kafka, intake, &intake->retries, err);
 }
 

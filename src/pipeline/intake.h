@@ -7,13 +7,14 @@
 #define CM_PIPELINE_INTAKE_H
 
 #include "enrich/options.h"
+#include "kafka/options.h"
 #include "pipeline/driver.h"
 #include "source/kafka/source.h"
 #include "store/store.h"
 
 typedef struct cm_intake_options {
-    const cm_kafka_settings_t *kafka; /* borrowed */
-    cm_timestamp_format_t times;      /* how timestamps are read */
+    const cm_kafka_options_t *kafka; /* borrowed */
+    cm_timestamp_format_t times;     /* how timestamps are read */
     cm_store_t *positions; /* the store whose transactions keep the offsets; NULL: the group does */
     cm_pipeline_t *pipeline; /* is committed before partitions are given back */
     bool dead_topic;         /* dead letters go to their topic, else into the store */
@@ -26,6 +27,7 @@ typedef struct cm_intake_options {
 typedef struct cm_intake {
     cm_pipeline_env_t env;
     cm_intake_options_t options;
+    cm_kafka_settings_t kafka;
     cm_waiter_t store_waiter; /* for a store on a server: the intake stays in its group meanwhile */
     cm_source_t *topic;       /* NULL: not open; the caller may close it through the pipeline */
     uint64_t retries;         /* failed attempts to reach a server at the start */

@@ -44,3 +44,10 @@ const cm_option_t cm_intake_option_rows[] = {
      .rows = cm_enrich_geoip_option},
     {.name = NULL},
 };
+
+const cm_option_t cm_intake_follow_option_rows[] = {
+    {.name = "group", .type = CM_OPT_ROWS, .rows = cm_kafka_follow_group_option},
+    {.name = "kafka", .type = CM_OPT_ROWS, .rows = cm_kafka_option_rows},
+    {.name = "tombstones", .type = CM_OPT_ROWS, .rows = cm_kafka_tombstones_option},
+    {.name = NULL},
+};

@@ -5,6 +5,7 @@
 
 #include "base/options.h"
 #include "event/timestamp_options.h"
+#include "kafka/options.h"
 
 enum { CM_INTAKE_RESUME_STORE, CM_INTAKE_RESUME_GROUP };
 enum { CM_INTAKE_DEAD_TO_TOPIC, CM_INTAKE_DEAD_TO_STORE };
@@ -18,6 +19,10 @@ typedef struct cm_intake_given {
     const char *geoip;
 } cm_intake_given_t;
 
+/* For a cm_intake_given_t, with the keys of `ingest`. */
 extern const cm_option_t cm_intake_option_rows[];
+
+/* For a cm_kafka_options_t: the topic that `process --follow` reads, with a group of its own. */
+extern const cm_option_t cm_intake_follow_option_rows[];
 
 #endif

@@ -43,7 +43,7 @@ static int open_kafka(void *context, const cm_waiter_t *waiter, cm_sink_t **sink
 }
 
 int cm_spooling_open(cm_spooling_t *spooling, const cm_pipeline_env_t *env, const char *data_dir,
-                     const cm_kafka_settings_t *kafka, int64_t max_bytes, cm_kafka_ends_t *ends,
+                     const cm_kafka_options_t *kafka, int64_t max_bytes, cm_kafka_ends_t *ends,
                      cm_letters_t *letters, cm_err_t *err)
 {
     cm_buf_t directory = CM_BUF_INIT;
@@ -58,7 +58,7 @@ int cm_spooling_open(cm_spooling_t *spooling, const cm_pipeline_env_t *env, cons
     spooling->env = *env;
     spooling->ends = ends;
     spooling->letters = letters;
-    spooling->kafka = *kafka;
+    spooling->kafka = cm_kafka_settings_of(kafka, env->log, env->stop);
     /* The program's stop is where the wait for Kafka to take what is kept begins. */
     spooling->kafka.stop = &spooling->leave;
     /* From now on: the second signal may come while the last events are stored. */

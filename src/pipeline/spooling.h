@@ -2,6 +2,7 @@
 #ifndef CM_PIPELINE_SPOOLING_H
 #define CM_PIPELINE_SPOOLING_H
 
+#include "kafka/options.h"
 #include "pipeline/letters.h"
 #include "sink/kafka/sink.h"
 #include "store/embedded/spool.h"
@@ -24,7 +25,7 @@ typedef struct cm_spooling {
  * `letters` takes the events that Kafka refuses for good. The errors of
  * cm_store_open_directory(), and of cm_sink_kafka_open() but CM_EAWAY. */
 int cm_spooling_open(cm_spooling_t *spooling, const cm_pipeline_env_t *env, const char *data_dir,
-                     const cm_kafka_settings_t *kafka, int64_t max_bytes, cm_kafka_ends_t *ends,
+                     const cm_kafka_options_t *kafka, int64_t max_bytes, cm_kafka_ends_t *ends,
                      cm_letters_t *letters, cm_err_t *err);
 
 /* Writes into `text` of `size` bytes how many events wait for Kafka, and why; "" when none does.

@@ -22,7 +22,7 @@ static const cm_source_kafka_lag_t *find_lag(const cm_source_kafka_lag_t *lags, 
 static int64_t find_begin(const cm_intake_t *intake, cm_kafka_ends_t *ends, int32_t partition,
                           bool *at_least)
 {
-    char *name = cm_source_kafka_position_name(intake->options.kafka, partition, "");
+    char *name = cm_source_kafka_position_name(&intake->kafka, partition, "");
     int64_t position = 0;
     cm_err_t err;
 
@@ -77,7 +77,7 @@ static bool joins(const cm_intake_t *intake)
 
 static void print_unread(const cm_intake_t *intake, const cm_unread_t *unread)
 {
-    const cm_kafka_settings_t *kafka = intake->options.kafka;
+    const cm_kafka_settings_t *kafka = &intake->kafka;
     FILE *messages = intake->env.messages;
     const char *reason = cm_pipeline_hurries(&intake->env) ? "a second signal ended that"
                          : intake->waiting_reason != NULL  ? intake->waiting_reason
@@ -124,17 +124,16 @@ static int read_on(cm_driver_t *driver, cm_intake_t *intake, cm_kafka_ends_t *en
     return 0;
 }
 
-int cm_unread_read(cm_driver_t *driver, cm_intake_t *intake, cm_kafka_settings_t *kafka,
-                   cm_kafka_ends_t *ends, cm_err_t *err)
+int cm_unread_read(cm_driver_t *driver, cm_intake_t *intake, cm_kafka_ends_t *ends, cm_err_t *err)
 {
     cm_unread_t left;
 
     /* Only the second signal ends waits for Kafka now, so that partitions can still be assigned
      * after the first. */
     cm_pipeline_set_hurries(&driver->env, true);
-    kafka->stop = driver->env.hurry;
+    intake->kafka.stop = driver->env.hurry;
     int rc = read_on(driver, intake, ends, &left, err);
-    kafka->stop = driver->env.stop;
+    intake->kafka.stop = driver->env.stop;
     cm_pipeline_set_hurries(&driver->env, false);
     if (rc == 0)
         rc = cm_pipeline_commit(driver->pipeline, err);

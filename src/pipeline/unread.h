@@ -18,9 +18,7 @@ typedef struct cm_unread {
 cm_unread_t cm_unread_count(const cm_intake_t *intake, cm_kafka_ends_t *ends);
 
 /* Reads with the driver until nothing is unread, for 30 s at most, and until no message has come
- * for 5 s; a second signal ends it at once. Commits, and prints what could not be read. `kafka` are
- * the intake's settings, which no other thread uses any more. */
-int cm_unread_read(cm_driver_t *driver, cm_intake_t *intake, cm_kafka_settings_t *kafka,
-                   cm_kafka_ends_t *ends, cm_err_t *err);
+ * for 5 s; a second signal ends it at once. Commits, and prints what could not be read. */
+int cm_unread_read(cm_driver_t *driver, cm_intake_t *intake, cm_kafka_ends_t *ends, cm_err_t *err);
 
 #endif

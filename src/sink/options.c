@@ -10,3 +10,24 @@ const cm_option_t cm_sink_option[] = {
      .help = "where the events go"},
     {.name = NULL},
 };
+
+const cm_option_t cm_sink_server_option_rows[] = {
+    {.name = "group",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(cm_sink_options_t, kafka),
+     .rows = cm_kafka_group_option},
+    {.name = "kafka",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(cm_sink_options_t, kafka),
+     .rows = cm_kafka_option_rows},
+    {.name = NULL},
+};
+
+const cm_option_t cm_sink_reader_option_rows[] = {
+    {.name = "servers", .type = CM_OPT_ROWS, .rows = cm_sink_server_option_rows},
+    {.name = "tombstones",
+     .type = CM_OPT_ROWS,
+     .offset = offsetof(cm_sink_options_t, kafka),
+     .rows = cm_kafka_tombstones_option},
+    {.name = NULL},
+};
