@@ -26,8 +26,8 @@ static inline bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* Four numbers with dots, as nearly all addresses are written. It takes nothing that inet_pton()
- * does not take, and needs no copy of the text. */
+/* Reads four numbers with dots, the form of nearly all addresses. It accepts only what inet_pton()
+ * accepts, and needs no copy of the text. */
 static bool parse_v4(cm_str_t text, cm_address_t *address)
 {
     uint8_t *bytes = address->bytes + sizeof mapped;
@@ -48,7 +48,7 @@ static bool parse_v4(cm_str_t text, cm_address_t *address)
     return at == end;
 }
 
-/* An address and nothing around it. */
+/* Reads an address with nothing around it. */
 static bool parse_bare(cm_str_t text, cm_address_t *address)
 {
     char copy[CM_ADDRESS_TEXT];
@@ -82,7 +82,7 @@ static cm_str_t strip(cm_str_t text)
     return text;
 }
 
-/* Cuts off ":" and digits at the end; false when there are none. */
+/* Removes ":" and digits from the end; false when there are none. */
 static bool cut_port(cm_str_t *text)
 {
     size_t at = text->len;
@@ -115,7 +115,7 @@ static bool parse_bracketed(cm_str_t text, cm_address_t *address)
     if (behind.len == 1 && behind.data[0] == ':')
         behind.len = 0;
     if (behind.len > 0) {
-        /* cut_port() wants something before the colon: the bracket. */
+        /* cut_port() needs a byte before the colon: the bracket. */
         cm_str_t rest = {end, behind.len + 1};
         if (!cut_port(&rest) || rest.len != 1)
             return false;
@@ -166,7 +166,7 @@ static bool is_public_v4(uint32_t address)
            address >> 22 != 0x6440 >> 6 /* 100.64/10 */ &&
            address >> 16 != 0xA9FE /* 169.254/16 */ && address >> 20 != 0xAC1 /* 172.16/12 */ &&
            address >> 16 != 0xC0A8 /* 192.168/16 */ &&
-           address >> 28 < 0xE /* multicast and behind */;
+           address >> 28 < 0xE /* multicast and reserved */;
 }
 
 bool cm_address_is_public(const cm_address_t *address)
@@ -192,7 +192,7 @@ bool cm_address_is_loopback(const cm_address_t *address)
                                      : memcmp(address->bytes, one, sizeof one) == 0;
 }
 
-cm_str_t cm_address_who(const cm_address_t *address)
+cm_str_t cm_address_limit_key(const cm_address_t *address)
 {
     return (cm_str_t){(const char *)address->bytes,
                       cm_address_is_v4(address) ? sizeof address->bytes : 8};

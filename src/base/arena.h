@@ -1,7 +1,7 @@
-/* An arena: many small allocations that are freed together, one arena a batch.
+/* An arena: many small allocations that are freed together; each batch has one.
  *
- * Memory from it is not initialised, is aligned to 16 bytes unless copied text, and lives until
- * cm_arena_reset() or cm_arena_free(). Used by one thread at a time. */
+ * Its memory is not initialised and lives until cm_arena_reset() or cm_arena_free(). It is aligned
+ * to 16 bytes, except copied strings. Used by one thread at a time. */
 #ifndef CM_BASE_ARENA_H
 #define CM_BASE_ARENA_H
 
@@ -19,10 +19,10 @@ typedef struct cm_arena {
 /* `size` bytes aligned to 16. Never NULL (see cm_alloc). */
 void *cm_arena_alloc(cm_arena_t *arena, size_t size);
 
-/* A copy of the slice, without a NUL behind it and without alignment. */
+/* A copy of the slice, without a NUL at its end and without alignment. */
 cm_str_t cm_arena_copy(cm_arena_t *arena, cm_str_t s);
 
-/* Forgets everything, keeps the largest chunk for the next batch. */
+/* Frees everything, except the largest chunk, which the next batch uses. */
 void cm_arena_reset(cm_arena_t *arena);
 
 void cm_arena_free(cm_arena_t *arena);

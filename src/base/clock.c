@@ -35,7 +35,7 @@ void cm_sleep_ms(int64_t ms)
         nanosleep(&nap, NULL);
 }
 
-/* Both directions after Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms". */
+/* Both directions are from Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms". */
 int64_t cm_time_days(int year, int month, int day)
 {
     int64_t y = year - (month <= 2);
@@ -99,7 +99,7 @@ char *cm_time_format(int64_t ms, char *text)
     return text;
 }
 
-/* Reads exactly `count` digits at *at; -1 when they are not there. */
+/* Reads exactly `count` digits at *at; -1 when there are fewer. */
 static int digits(cm_str_t text, size_t *at, int count)
 {
     int value = 0;
@@ -126,7 +126,7 @@ static int days_in_month(int year, int month)
     return month == 2 && leap ? 29 : days[month - 1];
 }
 
-/* ".123456" cut to milliseconds; 0 when there is none, -1 when a dot has no digit behind it. */
+/* Reads ".123456", cut to milliseconds; 0 when there is no dot, -1 when no digit follows it. */
 static int fraction_ms(cm_str_t text, size_t *at)
 {
     int value = 0, count = 0;
@@ -143,7 +143,7 @@ static int fraction_ms(cm_str_t text, size_t *at)
     return value;
 }
 
-/* "Z" or "+hh:mm", as minutes east; false when malformed. */
+/* Reads "Z" or "+hh:mm" as minutes east; false when it is neither. */
 static bool zone_minutes(cm_str_t text, size_t *at, int *minutes)
 {
     *minutes = 0;
@@ -162,7 +162,7 @@ static bool zone_minutes(cm_str_t text, size_t *at, int *minutes)
     return true;
 }
 
-/* Date and time at *at, as if they were UTC. */
+/* Reads date and time at *at, as if they were UTC. */
 static bool date_and_time(cm_str_t text, size_t *at, int64_t *ms)
 {
     int year = digits(text, at, 4);

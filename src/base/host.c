@@ -38,7 +38,7 @@ void cm_host_add(cm_buf_t *buf, cm_str_t name)
         if (buf->data[i] >= 'A' && buf->data[i] <= 'Z')
             buf->data[i] |= 0x20;
     }
-    /* The dot may have been another one than ASCII's. */
+    /* The dot may have been another character than ASCII's dot. */
     if (buf->len > from + 1 && buf->data[buf->len - 1] == '.')
         buf->len--;
 }

@@ -18,7 +18,7 @@ enum {
 };
 
 typedef enum packing {
-    UNKNOWN, /* the first bytes were not read yet */
+    UNKNOWN, /* the first bytes are not read yet */
     PLAIN,
     GZIP,
     ZSTD,
@@ -27,19 +27,19 @@ typedef enum packing {
 struct cm_input {
     int fd;
     bool close_fd;
-    char *path; /* as the user wrote it, for the sentences */
+    char *path; /* as the user wrote it, for messages */
     bool regular;
-    uint64_t size;  /* of a regular file when it was opened */
+    uint64_t size;  /* of a regular file, when it was opened */
     uint64_t taken; /* bytes read from fd */
 
-    /* Bytes read and not yet unpacked (or, of a plain file, not yet handed out). */
+    /* Bytes that are read and not yet decompressed (of a plain file: not yet returned). */
     unsigned char *raw;
     size_t raw_at, raw_len;
     bool raw_ended;
 
     packing_t packing;
-    bool inside; /* a gzip member or zstd frame has begun and not ended */
-    bool held;   /* the last step filled the caller's buffer: more may be held back */
+    bool inside; /* within a gzip member or zstd frame */
+    bool held;   /* the last step filled the caller's buffer, so there may be more */
     z_stream gzip;
     ZSTD_DStream *zstd;
     cm_err_t failure; /* code 0: none yet */
@@ -85,7 +85,7 @@ int cm_input_open(const char *path, cm_input_t **input, cm_err_t *err)
     self->fd = fd;
     self->close_fd = !is_stdin;
     self->path = cm_strdup(stream_name(path));
-    /* Standard input may be a file, but where it stands in it is the business of the shell. */
+    /* Standard input may be a file, but the shell decides where reading starts in it. */
     self->regular = S_ISREG(status.st_mode) && !is_stdin;
     self->size = self->regular ? (uint64_t)status.st_size : 0;
     self->raw = cm_alloc(RAW_SIZE);
@@ -93,11 +93,11 @@ int cm_input_open(const char *path, cm_input_t **input, cm_err_t *err)
     return 0;
 }
 
-/* True when a read will not block for long; a regular file never does. */
+/* True when a read will not block for long. Regular files never block. */
 static bool readable(const cm_input_t *input)
 {
     struct pollfd wait = {.fd = input->fd, .events = POLLIN};
-    return input->regular || poll(&wait, 1, CM_INPUT_PATIENCE_MS) > 0;
+    return input->regular || poll(&wait, 1, CM_INPUT_TIMEOUT_MS) > 0;
 }
 
 static unsigned long long offset(const cm_input_t *input)
@@ -129,7 +129,7 @@ static int read_fd(cm_input_t *input, void *buffer, size_t cap, size_t *got, cm_
     return len > 0;
 }
 
-/* Makes at least one more raw byte available; same results as read_fd. */
+/* Makes at least one more raw byte available; returns the same as read_fd(). */
 static int more_raw(cm_input_t *input, size_t *got, cm_err_t *err)
 {
     size_t left = input->raw_len - input->raw_at;
@@ -158,7 +158,8 @@ static bool is_gzip(const cm_input_t *input)
     return starts_with(input, "\x1f\x8b", 2);
 }
 
-/* A zstd frame or a skippable one (RFC 8878, sections 3.1.1 and 3.1.2), as pzstd writes first. */
+/* The beginning of a zstd frame or of a skippable frame, which pzstd writes first (RFC 8878,
+ * sections 3.1.1 and 3.1.2). */
 static bool is_zstd(const cm_input_t *input)
 {
     return starts_with(input, "\x28\xb5\x2f\xfd", 4) ||
@@ -176,7 +177,7 @@ static int fail_packing(const cm_input_t *input, const char *name, const char *t
 
 static int open_gzip(cm_input_t *input, cm_err_t *err)
 {
-    /* 16 added to the window size: a gzip header is expected. */
+    /* 16 added to the window size means that a gzip header is expected. */
     if (inflateInit2(&input->gzip, MAX_WBITS + 16) != Z_OK)
         return cm_fail_memory(err);
     input->packing = GZIP;
@@ -193,7 +194,7 @@ static int open_zstd(cm_input_t *input, cm_err_t *err)
     return 1;
 }
 
-/* Looks at the first bytes. 1 when the packing is known or may be on the next call. */
+/* Finds the compression from the first bytes. 1 when it is known, or may be in the next call. */
 static int detect(cm_input_t *input, cm_err_t *err)
 {
     size_t got;
@@ -246,8 +247,8 @@ static int fail_corrupt(const cm_input_t *input, const char *what, const char *d
                    input->path, offset(input), what, detail);
 }
 
-/* Between two gzip members. 1: another one begins; 0: the end, or more bytes are needed to tell
- * (then input->raw_ended is still false). Zeros may follow the last member, as tapes pad it. */
+/* Between two gzip members. 1: another one begins. 0: the end, or more bytes are needed to decide
+ * (then input->raw_ended is still false). Zeros may follow the last member, as padding of tapes. */
 static int next_member(cm_input_t *input, cm_err_t *err)
 {
     if (is_gzip(input)) {
@@ -259,7 +260,7 @@ static int next_member(cm_input_t *input, cm_err_t *err)
         input->raw_at++;
     if (input->raw_at == input->raw_len)
         return 0;
-    /* The first byte of a magic number may be the last of what was read. */
+    /* The last byte that was read may be the first byte of a magic number. */
     if (input->raw_len - input->raw_at == 1 && input->raw[input->raw_at] == 0x1f &&
         !input->raw_ended)
         return 0;
@@ -267,7 +268,7 @@ static int next_member(cm_input_t *input, cm_err_t *err)
                         err);
 }
 
-/* Unpacks from the raw bytes at hand; *got may stay 0. 1 or CM_EINPUT. */
+/* Decompresses from the raw bytes that are there; *got may stay 0. 1 or CM_EINPUT. */
 static int step_gzip(cm_input_t *input, void *buffer, size_t cap, size_t *got, cm_err_t *err)
 {
     z_stream *gzip = &input->gzip;
@@ -303,7 +304,7 @@ static int step_zstd(cm_input_t *input, void *buffer, size_t cap, size_t *got, c
     return 1;
 }
 
-/* Unpacks until there is a byte, the end, a failure, or silence. */
+/* Decompresses until there is a byte, the end, an error or a timeout. */
 static int read_packed(cm_input_t *input, void *buffer, size_t cap, size_t *got, cm_err_t *err)
 {
     const char *unit = input->packing == GZIP ? "gzip member" : "zstd frame";
@@ -351,7 +352,7 @@ int cm_input_read(cm_input_t *input, void *buffer, size_t cap, size_t *got, cm_e
     }
     if (input->failure.code == 0)
         return rc;
-    /* What was unpacked before the failure is handed out first. */
+    /* Bytes that were decompressed before the error are returned first. */
     if (*got > 0)
         return 1;
     if (err != NULL)

@@ -13,7 +13,8 @@ struct cm_json_parser {
     simdjson::padded_string text;
 };
 
-static_assert(sizeof(element) == sizeof(cm_json_t), "a place is what simdjson calls an element");
+static_assert(sizeof(element) == sizeof(cm_json_t),
+              "a cm_json_t holds what simdjson calls an element");
 static_assert(std::is_trivially_copyable<element>::value, "and can be copied as bytes");
 
 static cm_json_t place_of(const element &found)

@@ -1,8 +1,8 @@
-/* JSON that servers answer with: a parsed document to look things up in. What events come as is
- * read elsewhere (event/json.h).
+/* JSON documents of servers: parsed, with functions to look up values. The JSON of events has a
+ * parser of its own (event/json.h).
  *
- * A cm_json_t is a place in the document that its parser holds, and lives until the parser parses
- * again or is freed; so do the texts. One thread a parser. */
+ * A parser owns its document and is used by one thread. A cm_json_t is a value in the document. It
+ * and its strings live until the parser parses again or is freed. */
 #ifndef CM_BASE_JSON_H
 #define CM_BASE_JSON_H
 
@@ -22,10 +22,10 @@ extern "C" {
 cm_json_parser_t *cm_json_parser_new(void);
 void cm_json_parser_free(cm_json_parser_t *parser);
 
-/* False when the text is no JSON. */
+/* False when the text is not JSON. */
 bool cm_json_parse(cm_json_parser_t *parser, cm_str_t text, cm_json_t *root);
 
-/* The value of a member; false when this is no object, or has none of that name. */
+/* The value of a member; false when this is not an object, or has no member of that name. */
 bool cm_json_get(cm_json_t object, const char *name, cm_json_t *value);
 
 /* The same along a path of names, "hits/hits"; none of them may have a slash. */

@@ -5,7 +5,7 @@
 
 enum { FIRST_CAP = 16 };
 
-/* The key's slot, or the free one where it belongs. There is always a free one. */
+/* The key's slot, or the free slot where it belongs. There is always a free one. */
 static cm_lookup_slot_t *slot_of(const cm_lookup_t *lookup, cm_str_t key)
 {
     size_t at = XXH3_64bits(key.data, key.len) & (lookup->cap - 1);

@@ -1,5 +1,5 @@
-// Shortest text of a double, by the C++ library: printf and strtod in a loop, the way of C, took
-// half the time of printing answers.
+// The shortest text of a double, from the C++ library. The way to do it in C, printf and strtod in
+// a loop, took half the time of printing answers.
 extern "C" {
 #include "base/str.h"
 }
@@ -12,7 +12,7 @@ extern "C" void cm_buf_add_double(cm_buf_t *buf, double value)
 {
     char text[400]; // a double in fixed notation has at most 325 characters
     double size = std::fabs(value);
-    // Plain notation for what a person can read, exponents beyond.
+    // Without an exponent as long as the number is easy to read.
     auto format = size == 0 || (size >= 1e-5 && size < 1e17) ? std::chars_format::fixed
                                                              : std::chars_format::scientific;
     auto end = std::to_chars(text, text + sizeof text, value, format).ptr;

@@ -2,13 +2,14 @@
 
 #include <stdlib.h>
 
-/* A set of places is bits: place n is where n elements (a byte, or ?) have been matched. */
+/* A set of positions is a row of bits: position n means that n elements (a byte, or ?) are matched.
+ */
 enum { BITS = 64, BYTES = 256 };
 
 struct cm_pattern {
     size_t words; /* of a set */
-    size_t last;  /* the place behind the last element */
-    /* Sets: where a * is; where a ? has just been matched; for each byte, where it leads on. */
+    size_t last;  /* the position after the last element */
+    /* Sets: positions with a *; positions directly after a ?; for each byte, positions after it. */
     uint64_t *stays, *inside, *steps;
 };
 
@@ -22,7 +23,7 @@ static bool has(const uint64_t *places, size_t place)
     return (places[place / BITS] >> place % BITS & 1) != 0;
 }
 
-/* A byte of a character that is not its first. */
+/* A byte that is not the first of its character. */
 static bool continues(uint8_t byte)
 {
     return (byte & 0xC0) == 0x80;
@@ -65,7 +66,7 @@ void cm_pattern_free(cm_pattern_t *pattern)
     free(pattern);
 }
 
-/* Where the byte leads from all places. False: nowhere. */
+/* Moves all positions by the byte. False when none is left. */
 static bool step(const cm_pattern_t *pattern, uint64_t *places, uint8_t byte)
 {
     const uint64_t *steps = pattern->steps + byte * pattern->words;

@@ -1,8 +1,9 @@
-/* Patterns of texts: * is any run of characters, ? any one character of UTF-8, and all else itself.
+/* Patterns: * matches any characters, ? matches one character of UTF-8, all others match
+ * themselves.
  *
- * Matching takes time that grows with the text, not with what a pattern makes of it: all places of
- * the pattern are followed at once, 64 of them in a step. A pattern is constant once it is made,
- * for any thread. */
+ * The time for matching is proportional to the length of the text for any pattern: all positions in
+ * the pattern are followed at the same time, 64 of them in one step. A pattern is constant after it
+ * is made and may be used by any thread. */
 #ifndef CM_BASE_PATTERN_H
 #define CM_BASE_PATTERN_H
 
@@ -16,7 +17,7 @@ void cm_pattern_free(cm_pattern_t *pattern);
 
 bool cm_pattern_matches(const cm_pattern_t *pattern, cm_str_t text);
 
-/* Whether the text is no more than itself. */
+/* Whether the text has no * and no ?, so that it matches only itself. */
 bool cm_pattern_is_plain(const char *text);
 
 #endif

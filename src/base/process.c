@@ -23,7 +23,7 @@ const char *cm_process_command(long pid, char text[CM_PROCESS_TEXT])
     close(fd);
     while (len > 0 && text[len - 1] == '\0')
         len--;
-    for (ssize_t i = 0; i < len; i++) { /* NULs stand between the words */
+    for (ssize_t i = 0; i < len; i++) { /* the words are separated by NULs */
         if (text[i] == '\0')
             text[i] = ' ';
         else if (!isprint((unsigned char)text[i]) || text[i] == '`')
@@ -35,7 +35,7 @@ const char *cm_process_command(long pid, char text[CM_PROCESS_TEXT])
 
 enum { LISTENING = 0x0A };
 
-/* The inode of the socket that listens on a port, by one of the kernel's tables; 0: none. */
+/* The inode of the socket that listens on a port, from one of the kernel's tables; 0: none. */
 static unsigned long find_inode(const char *table, uint16_t port)
 {
     FILE *file = fopen(table, "re");
@@ -54,7 +54,7 @@ static unsigned long find_inode(const char *table, uint16_t port)
     return found;
 }
 
-/* Whether a process has the socket open; false as well when we may not look. */
+/* Whether a process has the socket open; also false when this user may not see that. */
 static bool has_socket(const char *pid, const char *socket)
 {
     char path[300], target[64];
@@ -107,8 +107,8 @@ bool cm_process_start(pthread_t *thread, void *(*run)(void *context), void *cont
     return failed == 0;
 }
 
-/* Linux has a priority for each thread. */
-void cm_process_step_back(int by)
+/* On Linux each thread has its own priority. */
+void cm_process_lower_priority(int by)
 {
     const id_t self = (id_t)gettid();
 

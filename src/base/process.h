@@ -1,5 +1,5 @@
-/* Processes and threads beside us: which process it is that is in our way, and who comes first. For
- * any thread. */
+/* Other processes and the priority of threads: which process uses a port, and which thread must
+ * wait for others. For any thread. */
 #ifndef CM_BASE_PROCESS_H
 #define CM_BASE_PROCESS_H
 
@@ -9,21 +9,22 @@
 
 enum { CM_PROCESS_TEXT = 100 };
 
-/* The command line of a process, cut and without what a terminal could take for something else; ""
- * when it cannot be known. */
+/* The command line of a process, cut, and without characters that control a terminal; "" when it is
+ * not known. */
 const char *cm_process_command(long pid, char text[CM_PROCESS_TEXT]);
 
-/* The process that listens on a TCP port of this machine, as far as we may know; 0: unknown. */
+/* The process that listens on a TCP port of this machine; 0 when it is not known, because this user
+ * may not see it. */
 long cm_process_listening(uint16_t port);
 
-/* From now on the calling thread leaves the processors to those that have more urgent work: `by` so
- * many steps of nice(1). It gets what they do not use; where they want all, with CM_STEP_BACK a
- * tenth, and with half of these steps a quarter. */
-enum { CM_STEP_BACK = 10 };
-void cm_process_step_back(int by);
+/* From now on the calling thread has a lower priority, by `by` steps of nice(1): threads with more
+ * urgent work go first. It gets the time that they do not use. If they could use all of it, it
+ * still gets a tenth with CM_LOWER_PRIORITY, and a quarter with half of these steps. */
+enum { CM_LOWER_PRIORITY = 10 };
+void cm_process_lower_priority(int by);
 
-/* Starts a thread that no signal comes to: they are the business of the one that starts it. False
- * where the system gives none. */
+/* Starts a thread that receives no signals; the thread that starts it handles them. False when the
+ * system gives no thread. */
 bool cm_process_start(pthread_t *thread, void *(*run)(void *context), void *context);
 
 #endif

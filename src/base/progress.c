@@ -30,11 +30,11 @@ void cm_buf_add_grouped(cm_buf_t *buf, int64_t value)
     cm_buf_free(&digits);
 }
 
-static void add_time_left(cm_buf_t *line, double share, double seconds)
+static void add_time_left(cm_buf_t *line, double fraction, double seconds)
 {
-    if (share <= 0.01)
+    if (fraction <= 0.01)
         return;
-    int64_t left = (int64_t)(seconds / share - seconds + 0.5);
+    int64_t left = (int64_t)(seconds / fraction - seconds + 0.5);
     if (left >= 3600)
         cm_buf_printf(line, ", %lld h %02lld min left", (long long)(left / 3600),
                       (long long)(left / 60 % 60));
@@ -45,16 +45,16 @@ static void add_time_left(cm_buf_t *line, double share, double seconds)
         cm_buf_printf(line, ", %lld s left", (long long)left);
 }
 
-static void add_bar(cm_buf_t *line, double share)
+static void add_bar(cm_buf_t *line, double fraction)
 {
-    int full = (int)(share * BAR);
+    int full = (int)(fraction * BAR);
     cm_buf_add_text(line, " [");
     for (int i = 0; i < BAR; i++)
         cm_buf_add_char(line, i < full ? '#' : '.');
     cm_buf_add_char(line, ']');
 }
 
-void cm_progress_show(cm_progress_t *progress, double share, uint64_t count)
+void cm_progress_show(cm_progress_t *progress, double fraction, uint64_t count)
 {
     int64_t now = cm_clock_ticks_ns();
     int64_t wait = progress->terminal ? REDRAW_NS : CM_PROGRESS_LINE_S * INT64_C(1000000000);
@@ -65,10 +65,10 @@ void cm_progress_show(cm_progress_t *progress, double share, uint64_t count)
         return;
     progress->shown_ns = now;
     cm_buf_add_text(&line, progress->label);
-    if (share >= 0) {
+    if (fraction >= 0) {
         if (progress->terminal)
-            add_bar(&line, share);
-        cm_buf_printf(&line, " %3.0f %%", share * 100);
+            add_bar(&line, fraction);
+        cm_buf_printf(&line, " %3.0f %%", fraction * 100);
     }
     if (count > 0) {
         cm_buf_add_text(&line, "  ");
@@ -77,8 +77,8 @@ void cm_progress_show(cm_progress_t *progress, double share, uint64_t count)
         cm_buf_add_grouped(&line, (int64_t)((double)count / seconds));
         cm_buf_add_text(&line, "/s");
     }
-    if (share >= 0)
-        add_time_left(&line, share, seconds);
+    if (fraction >= 0)
+        add_time_left(&line, fraction, seconds);
     cm_progress_tell(progress->stream, progress->terminal, &line);
     progress->drawn = progress->terminal;
     cm_buf_free(&line);

@@ -1,6 +1,6 @@
 #include "base/put.h"
 
-/* Two digits by one look-up: numbers take a quarter less time than with a division a digit. */
+/* Two digits by one look-up: that takes a quarter less time than one division per digit. */
 #define DECIMAL_ROW(d) d "0" d "1" d "2" d "3" d "4" d "5" d "6" d "7" d "8" d "9"
 #define HEX_ROW(d)     DECIMAL_ROW(d) d "a" d "b" d "c" d "d" d "e" d "f"
 #define TEN_TIMES(row)                                                                             \
@@ -10,7 +10,7 @@ const char cm_put_decimal_digits[] = TEN_TIMES(DECIMAL_ROW);
 const char cm_put_hex_digits[] = TEN_TIMES(HEX_ROW) HEX_ROW("a") HEX_ROW("b") HEX_ROW("c")
     HEX_ROW("d") HEX_ROW("e") HEX_ROW("f");
 
-/* Exactly eight digits, in four parts that do not wait for one another. */
+/* Exactly eight digits, in four parts that the processor can compute at the same time. */
 static char *put_8_digits(char *at, uint32_t value)
 {
     uint32_t high = value / 10000, low = value % 10000;
@@ -36,7 +36,7 @@ char *cm_put_u64(char *at, uint64_t value)
     return at;
 }
 
-/* Copies a block as it is and says whether a byte of it needs an escape. */
+/* Copies a block as it is; returns whether one of its bytes needs an escape. */
 static inline bool copy_16(char *at, const char *from)
 {
     memcpy(at, from, 16);
@@ -51,7 +51,7 @@ static inline bool copy_8(char *at, const char *from)
     return cm_json_escapes_8(word);
 }
 
-/* Fewer than eight bytes, put together to one word: what is missing stays a harmless space. */
+/* Fewer than eight bytes, collected in one word; missing bytes are spaces, which need no escape. */
 static inline bool copy_short(char *at, const char *from, size_t len)
 {
     char word[8] = "        ";
@@ -71,8 +71,8 @@ static inline bool copy_short(char *at, const char *from, size_t len)
     return cm_json_escapes_8(bytes);
 }
 
-/* The last block overlaps the one before, so that there is no rest to copy byte by byte; memcpy of
- * a constant size is one move, not a call. */
+/* The last block overlaps the one before, so that no rest must be copied byte by byte. A memcpy()
+ * of a constant size is one move, not a call. */
 bool cm_put_json_plain(char *at, cm_str_t s)
 {
     size_t done = 0;

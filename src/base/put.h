@@ -1,9 +1,9 @@
-/* Writing with a cursor: the innermost loops of the writers.
+/* Writing with a pointer, for the innermost loops.
  *
- * Each function writes at `at` and returns where the next byte goes. Nothing is checked: the caller
- * has reserved the room, once for many pieces (cm_buf_reserve), which is what makes these several
- * times faster than appending each piece to a cm_buf_t. No byte behind the returned place is
- * touched, and no byte beyond a slice is read. Pure functions, for any thread. */
+ * Each function writes at `at` and returns the end of what it has written. Nothing is checked: the
+ * caller reserves the memory once for many pieces (cm_buf_reserve). That makes these functions
+ * several times faster than appending each piece to a cm_buf_t. No byte after the returned end is
+ * written, and no byte after a slice is read. Pure functions, for any thread. */
 #ifndef CM_BASE_PUT_H
 #define CM_BASE_PUT_H
 
@@ -15,7 +15,7 @@
 
 enum {
     CM_PUT_U64 = 20,       /* digits of a number at most */
-    CM_PUT_JSON_TIMES = 6, /* one byte is this many when it must be escaped as \u0000 */
+    CM_PUT_JSON_TIMES = 6, /* bytes of one byte that is escaped as \u0000 */
 };
 
 /* Writes a string literal. Its length is a constant, so this is two or three moves. */
@@ -33,10 +33,10 @@ static inline char *cm_put_str(char *at, cm_str_t s)
     return at + s.len;
 }
 
-/* Writes a number in decimal: CM_PUT_U64 bytes at most. */
+/* Writes a number in decimal: at most CM_PUT_U64 bytes. */
 char *cm_put_u64(char *at, uint64_t value);
 
-/* Writes a number with a minus where it has one: one byte more. */
+/* Writes a number that may be negative: at most CM_PUT_U64 + 1 bytes. */
 static inline char *cm_put_i64(char *at, int64_t value)
 {
     if (value >= 0)
@@ -59,17 +59,17 @@ static inline char *cm_put_hex(char *at, uint8_t byte)
     return at + 2;
 }
 
-/* Writes what stands between the quotes of a JSON string: control characters, quote and backslash
- * are escaped, other UTF-8 is passed through. CM_PUT_JSON_TIMES bytes for each byte at most. */
+/* Writes the contents of a JSON string without its quotes: control characters, quote and backslash
+ * are escaped, other UTF-8 is copied. At most CM_PUT_JSON_TIMES bytes for each byte. */
 char *cm_put_json(char *at, cm_str_t s);
 
-/* Copies the bytes as they are. False when one of them needs an escape in JSON; what was written is
- * then of no use. */
+/* Copies the bytes as they are. False when one of them needs an escape in JSON; then the written
+ * bytes must not be used. */
 bool cm_put_json_plain(char *at, cm_str_t s);
 
-/* True when one of the 8 bytes of `word` needs an escape in JSON. The classic tests for a byte that
- * is zero or less than n (Sean Anderson, "Bit Twiddling Hacks"): bytes above the one that is found
- * may be found by mistake, so they tell that there is one, not where. */
+/* True when one of the 8 bytes of `word` needs an escape in JSON. These are the known tests for a
+ * byte that is zero or less than n (Sean Anderson, "Bit Twiddling Hacks"). They may wrongly report
+ * bytes above a byte that is found, so they say that there is one, but not where. */
 static inline bool cm_json_escapes_8(uint64_t word)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101), high = ones * 0x80;
@@ -92,7 +92,7 @@ static inline bool cm_json_escapes_16_portable(const char *from)
 static inline bool cm_json_escapes_16(const char *from)
 {
     __m128i bytes = _mm_loadu_si128((const __m128i *)from);
-    /* The smaller one of a byte and 0x1F is the byte itself when it is a control character. */
+    /* The minimum of a byte and 0x1F is the byte itself if it is a control character. */
     __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1F)), bytes);
     __m128i quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
     __m128i backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));

@@ -6,7 +6,7 @@
 
 enum { FILE_MAX = 64 * 1024 };
 
-/* Appends the text with ${NAME} replaced. */
+/* Appends the text with each ${NAME} replaced. */
 static int expand_variables(const char *text, const char *where, cm_buf_t *out, cm_err_t *err)
 {
     const char *from;
@@ -31,7 +31,7 @@ static int expand_variables(const char *text, const char *where, cm_buf_t *out, 
     return 0;
 }
 
-/* Appends what the file holds, without the newline at its end. */
+/* Appends the contents of the file, without a newline at its end. */
 static int read_file(const char *path, const char *where, cm_buf_t *out, cm_err_t *err)
 {
     FILE *file = fopen(path, "rbe");
@@ -52,7 +52,7 @@ static int read_file(const char *path, const char *where, cm_buf_t *out, cm_err_
 
 int cm_secret_read(const char *text, const char *where, cm_buf_t *out, cm_err_t *err)
 {
-    cm_buf_reserve(out, 1); /* so that an empty one is a text too */
+    cm_buf_reserve(out, 1); /* so that an empty value is a string as well */
     if (strncmp(text, "file:", 5) == 0)
         return read_file(text + 5, where, out, err);
     return expand_variables(text, where, out, err);
@@ -63,7 +63,7 @@ bool cm_secret_is(const char *text)
     return strstr(text, "${") != NULL || strncmp(text, "file:", 5) == 0;
 }
 
-/* Letter case makes no difference: Spark has keyPassword. */
+/* Case is ignored: Spark has keyPassword. */
 static bool has(cm_str_t name, cm_str_t part)
 {
     for (size_t at = 0; at + part.len <= name.len; at++) {
@@ -75,7 +75,7 @@ static bool has(cm_str_t name, cm_str_t part)
 
 bool cm_secret_is_name(cm_str_t name)
 {
-    /* ssl.key.pem is a private key, the next two hold passwords among other words, and the last are
+    /* ssl.key.pem is a private key, the next two have passwords among other words, and the last are
      * keys of storage that Spark reads. */
     static const char *const parts[] = {
         "password",           "passwd",     "passphrase",  "secret",    "key.pem", "jaas.config",

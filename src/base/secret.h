@@ -1,22 +1,21 @@
-/* Texts of the configuration that shall not stand in it: passwords.
+/* Secrets of the configuration, such as passwords, which are kept outside of it.
  *
- * In such a text ${NAME} is an environment variable, and file:PATH is what a file holds. Never
- * print what comes out. */
+ * In such a value ${NAME} means an environment variable, and file:PATH the contents of a file.
+ * Never print the result. */
 #ifndef CM_BASE_SECRET_H
 #define CM_BASE_SECRET_H
 
 #include "base/err.h"
 #include "base/str.h"
 
-/* Appends what `text` means to `out`. `where` names the option in the sentence. CM_EUSAGE when a
- * variable is not set or a file cannot be read. */
+/* Appends the value that `text` means to `out`. `where` names the option in the message. CM_EUSAGE
+ * when a variable is not set or a file cannot be read. */
 int cm_secret_read(const char *text, const char *where, cm_buf_t *out, cm_err_t *err);
 
-/* Whether a property of Kafka, Spark and the like that has this name is a secret, as far as names
- * tell. */
+/* Whether a property of Kafka, Spark or similar is a secret, judged by its name. */
 bool cm_secret_is_name(cm_str_t name);
 
-/* Whether the text is more than what stands there. */
+/* Whether the text means something else than itself: it has ${NAME} or file:PATH. */
 bool cm_secret_is(const char *text);
 
 #endif

@@ -74,7 +74,7 @@ bool cm_str_to_i64(cm_str_t s, int64_t *value)
     for (; at < s.len; at++) {
         if (s.data[at] < '0' || s.data[at] > '9')
             return false;
-        /* Summed downwards, because INT64_MIN has no positive twin. */
+        /* Negative sums, because -INT64_MIN does not fit. */
         if (__builtin_mul_overflow(sum, 10, &sum) ||
             __builtin_sub_overflow(sum, s.data[at] - '0', &sum))
             return false;
@@ -88,7 +88,7 @@ bool cm_str_to_i64(cm_str_t s, int64_t *value)
     return true;
 }
 
-/* Length of the well-formed sequence at p (RFC 3629, section 4), 0 when it is not one. */
+/* The length of the well-formed sequence at p (RFC 3629, section 4); 0 when it is not one. */
 static size_t utf8_sequence(const unsigned char *p, size_t left)
 {
     unsigned char lead = p[0];
@@ -123,8 +123,8 @@ static size_t utf8_sequence(const unsigned char *p, size_t left)
     return need;
 }
 
-/* Eight bytes at a time; the last step overlaps the one before, so that the short texts of an event
- * do not go byte by byte. */
+/* Eight bytes at a time. The last step overlaps the one before, so that the short strings of an
+ * event are not checked byte by byte. */
 static bool is_ascii(const char *data, size_t len)
 {
     uint64_t word, all = 0;
@@ -154,11 +154,11 @@ bool cm_utf8_valid(const char *data, size_t len)
     const unsigned char *p = (const unsigned char *)data;
     size_t at = 0;
 
-    if (is_ascii(data, len)) /* nearly always */
+    if (is_ascii(data, len)) /* nearly always true */
         return true;
     while (at < len) {
         uint64_t word;
-        /* Also around what is not ASCII, eight at a time. */
+        /* ASCII between other characters, also eight bytes at a time. */
         if (len - at >= sizeof word) {
             memcpy(&word, p + at, sizeof word);
             if ((word & UINT64_C(0x8080808080808080)) == 0) {
@@ -185,8 +185,8 @@ int cm_utf8_head(cm_str_t text, int max)
     return (int)len;
 }
 
-/* Ends the process at once, with the status that is documented: nothing can be put in order without
- * memory, and what is durable is so already. */
+/* Ends the process at once with the documented status: without memory nothing can be cleaned up,
+ * and data that must be durable is so already. */
 void cm_out_of_memory(void)
 {
     static const char text[] =
@@ -194,7 +194,8 @@ void cm_out_of_memory(void)
     static atomic_flag said = ATOMIC_FLAG_INIT;
     ssize_t written = 0;
 
-    if (!atomic_flag_test_and_set(&said)) /* threads have no memory together */
+    if (!atomic_flag_test_and_set(
+            &said)) /* all threads run out of memory at the same time; one message is enough */
         written = write(STDERR_FILENO, text, sizeof text - 1);
     (void)written;
     _exit(cm_err_exit_status(CM_ENOMEM));
@@ -303,7 +304,8 @@ void cm_buf_printf(cm_buf_t *buf, const char *format, ...)
 
 void cm_buf_add_json(cm_buf_t *buf, cm_str_t s)
 {
-    /* Nearly always nothing is to be escaped, so the room for the worst is not taken at once. */
+    /* Nearly always nothing must be escaped, so the memory for the worst case is not reserved
+     * first. */
     cm_buf_reserve(buf, s.len + 2);
     char *at = buf->data + buf->len + 1;
     if (cm_put_json_plain(at, s)) {

@@ -25,8 +25,8 @@ static inline cm_str_t cm_str(const char *text)
     return (cm_str_t){text, text ? strlen(text) : 0};
 }
 
-/* Whether `len` bytes are the same; for short texts, where calling memcmp costs more than it does.
- */
+/* Whether `len` bytes are the same; for short strings, where the call of memcmp() costs more than
+ * the comparison. */
 static inline bool cm_bytes_equal(const char *a, const char *b, size_t len)
 {
     uint64_t a8, b8, a8_end, b8_end;
@@ -60,7 +60,7 @@ static inline bool cm_str_equal(cm_str_t a, cm_str_t b)
     return a.len == b.len && cm_bytes_equal(a.data, b.data, a.len);
 }
 
-/* Takes `c` off the front of `rest`; false, and nothing is taken, when something else stands there.
+/* Removes `c` from the front of `rest`; false, and nothing is removed, when another byte is there.
  */
 static inline bool cm_str_take_char(cm_str_t *rest, char c)
 {
@@ -71,7 +71,7 @@ static inline bool cm_str_take_char(cm_str_t *rest, char c)
     return true;
 }
 
-/* The value of a hexadecimal digit in either case, -1 for anything else. */
+/* The value of a hexadecimal digit in either case; -1 for anything else. */
 static inline int cm_hex_digit(char c)
 {
     if (c >= '0' && c <= '9')
@@ -81,27 +81,27 @@ static inline int cm_hex_digit(char c)
     return -1;
 }
 
-/* Bytewise order, as memcmp with the shorter first: the order of every text of the contract. */
+/* The order of bytes, as memcmp(), the shorter first: the order of all strings of the contract. */
 int cm_str_compare(cm_str_t a, cm_str_t b);
 
-/* Compares without regard to ASCII case. */
+/* Whether both are equal when the case of ASCII letters is ignored. */
 bool cm_str_equal_nocase(cm_str_t a, cm_str_t b);
 
-/* The slice without ASCII white space at either end. */
+/* The slice without ASCII white space at both ends. */
 cm_str_t cm_str_trim(cm_str_t s);
 
-/* Takes the next element of a list between commas, without the blanks around it, off its front.
- * False when the list is empty. */
+/* Removes the next element from the front of a list with commas; the element has no white space
+ * around it. False when the list is empty. */
 bool cm_str_next(cm_str_t *list, cm_str_t *element);
 
-/* Parses a whole decimal integer with an optional minus sign; false on anything else, overflow
- * included. */
+/* Parses a decimal integer with an optional minus sign; false for anything else, including
+ * overflow. */
 bool cm_str_to_i64(cm_str_t s, int64_t *value);
 
 /* True when the bytes are well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). */
 bool cm_utf8_valid(const char *data, size_t len);
 
-/* How many bytes of the text a sentence shows: `max` at most, and no half of a character. */
+/* How many bytes of the text a message shows: at most `max`, and only whole characters. */
 int cm_utf8_head(cm_str_t text, int max);
 
 typedef struct cm_buf {
@@ -112,12 +112,12 @@ typedef struct cm_buf {
 
 #define CM_BUF_INIT ((cm_buf_t){NULL, 0, 0})
 
-/* Appends fail only for want of memory: then they abort the process with a sentence, because no
- * caller could do better; sizes are bounded by the contract's field limits. */
+/* Appending fails only when there is no memory. Then the process ends with a message, because no
+ * caller could continue; sizes are bounded by the contract's limits of fields. */
 void cm_buf_reserve(cm_buf_t *buf, size_t more);
 
-/* The same without ending the process: false, and the buffer is as it was, when there is no memory.
- * What is appended afterwards within that room does not fail. */
+/* The same without ending the process: false when there is no memory, and the buffer is unchanged.
+ * Appending within the reserved memory does not fail. */
 bool cm_buf_try_reserve(cm_buf_t *buf, size_t more) __attribute__((warn_unused_result));
 
 void cm_buf_add(cm_buf_t *buf, const void *data, size_t len);
@@ -127,37 +127,37 @@ void cm_buf_add_char(cm_buf_t *buf, char c);
 void cm_buf_add_i64(cm_buf_t *buf, int64_t value);
 void cm_buf_printf(cm_buf_t *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Appends the shortest decimal text that reads back to the same double. */
+/* Appends the shortest decimal text that gives the same double when it is parsed. */
 void cm_buf_add_double(cm_buf_t *buf, double value);
 
-/* Appends a JSON string, quotes included; control characters, quote and backslash are escaped,
- * other UTF-8 is passed through. */
+/* Appends a JSON string with its quotes; control characters, quote and backslash are escaped, other
+ * UTF-8 is copied. */
 void cm_buf_add_json(cm_buf_t *buf, cm_str_t s);
 
-/* Appends a CSV field (RFC 4180): quoted only where a comma, quote, CR or LF demands it. */
+/* Appends a CSV field (RFC 4180), in quotes only if it has a comma, quote, CR or LF. */
 void cm_buf_add_csv(cm_buf_t *buf, cm_str_t s);
 
-/* The same with a ' before a text that a spreadsheet would take for a formula: one that begins with
- * = + - @, a tab or an end of line. */
+/* The same with a ' before a string that a spreadsheet would read as a formula, because it begins
+ * with = + - @, a tab or an end of line. */
 void cm_buf_add_safe_csv(cm_buf_t *buf, cm_str_t s);
 
-/* Either of them. */
+/* One of these two. */
 typedef void (*cm_buf_csv_fn)(cm_buf_t *buf, cm_str_t s);
 
-/* Forgets the contents, keeps the memory. */
+/* Empties the buffer and keeps its memory. */
 void cm_buf_clear(cm_buf_t *buf);
 
 /* Frees the memory and leaves CM_BUF_INIT. */
 void cm_buf_free(cm_buf_t *buf);
 
-/* malloc, calloc and realloc that end the process with a sentence when there is no memory. For
- * small things; whatever grows with the data uses malloc and reports CM_ENOMEM. */
+/* malloc, calloc and realloc that end the process with a message when there is no memory. For small
+ * sizes; memory that grows with the data uses malloc() and reports CM_ENOMEM. */
 void *cm_alloc(size_t size) __attribute__((malloc, returns_nonnull));
 void *cm_alloc_zero(size_t count, size_t size) __attribute__((malloc, returns_nonnull));
 void *cm_realloc(void *old, size_t size) __attribute__((returns_nonnull));
 char *cm_strdup(const char *text) __attribute__((malloc, returns_nonnull));
 
-/* Ends the process as those do: with the sentence, and the exit status of CM_ENOMEM. */
+/* Ends the process as these functions do: with the message and the exit status of CM_ENOMEM. */
 void cm_out_of_memory(void) __attribute__((noreturn, cold));
 
 #endif

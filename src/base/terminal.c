@@ -25,7 +25,7 @@ static bool in_ranges(const range_t *ranges, size_t count, uint32_t c)
     return false;
 }
 
-/* The bytes of the character that the text begins with, its number in `*c`; 0: not UTF-8. */
+/* The length of the first character, whose code point becomes `*c`; 0 when it is not UTF-8. */
 static size_t decode(cm_str_t text, uint32_t *c)
 {
     unsigned char lead = (unsigned char)text.data[0];

@@ -10,21 +10,21 @@
 
 enum {
     HEADER = 44,            /* bytes of a TZif header */
-    FILE_MAX = 1024 * 1024, /* the largest of the database has some 4 KiB */
+    FILE_MAX = 1024 * 1024, /* the largest of the database has about 4 KiB */
     DAY = 86400,
-    YEAR_FIRST = 1970, /* for which the rule of the last years is written out */
+    YEAR_FIRST = 1970, /* the first year for which changes are computed from the rule */
     YEAR_LAST = 2100,
     OFFSET_MAX = 26 * 3600, /* seconds; RFC 9636 allows less */
 };
 
-/* A time from which on the clock is `offset` seconds before UTC. */
+/* From this time on the clock is `offset` seconds ahead of UTC. */
 typedef struct change {
     int64_t from; /* seconds since the epoch */
     int64_t offset;
 } change_t;
 
 struct cm_zone {
-    change_t *changes; /* in order of time; the first one holds since ever */
+    change_t *changes; /* in order of time; the first one is valid from the beginning */
     size_t count, cap;
 };
 
@@ -37,9 +37,9 @@ static void add_change(cm_zone_t *zone, int64_t from, int64_t offset)
     zone->changes[zone->count++] = (change_t){from, offset};
 }
 
-/* ---- the rule for the years behind the last change: "CET-1CEST,M3.5.0,M10.5.0/3" ---- */
+/* ---- the rule for the years after the last change: "CET-1CEST,M3.5.0,M10.5.0/3" ---- */
 
-/* A day of a year and the local second of it at which a clock changes. */
+/* The day of a year, and the local second of that day, at which a clock changes. */
 typedef struct rule {
     char kind; /* 'M': month, week, weekday; 'J': day 1..365 without leap days; 'N': day 0..365 */
     int month, week, day;
@@ -60,7 +60,7 @@ static bool take_number(cm_str_t *rest, int min, int max, int *value)
     return digits > 0 && *value >= min && *value <= max;
 }
 
-/* The name of a clock: letters, or anything in angle brackets. */
+/* Skips the name of a clock: letters, or anything in angle brackets. */
 static bool take_name(cm_str_t *rest)
 {
     size_t len = 0;
@@ -78,7 +78,7 @@ static bool take_name(cm_str_t *rest)
     return len >= 3;
 }
 
-/* "[+-]hh[:mm[:ss]]" as seconds. */
+/* Reads "[+-]hh[:mm[:ss]]" as seconds. */
 static bool take_seconds(cm_str_t *rest, int hour_max, int64_t *seconds)
 {
     int hour, minute = 0, second = 0;
@@ -115,7 +115,7 @@ static bool take_rule(cm_str_t *rest, rule_t *rule)
     return !cm_str_take_char(rest, '/') || take_seconds(rest, 167, &rule->second);
 }
 
-/* The local second, counted from the epoch, at which the rule's change is in that year. */
+/* The local second, counted from the epoch, of the rule's change in that year. */
 static int64_t rule_second(const rule_t *rule, int year)
 {
     bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
@@ -135,7 +135,7 @@ static int64_t rule_second(const rule_t *rule, int year)
     return day * DAY + rule->second;
 }
 
-/* Adds a change of the rule, where it is behind those of the file. */
+/* Adds a change of the rule if it is after those of the file. */
 static void add_later(cm_zone_t *zone, int64_t from, int64_t offset)
 {
     if (from > zone->changes[zone->count - 1].from)
@@ -148,11 +148,11 @@ static bool read_rule(cm_zone_t *zone, cm_str_t text)
     rule_t begin, end;
 
     if (text.len == 0)
-        return true; /* nothing is said: the last change holds on */
+        return true; /* no rule: the last change stays valid */
     if (!take_name(&text) || !take_seconds(&text, 24, &west))
         return false;
     if (text.len == 0)
-        return true; /* one clock for ever, that of the last change */
+        return true; /* one clock for all later years, that of the last change */
     summer_west = west - 3600;
     if (!take_name(&text) ||
         (text.len > 0 && text.data[0] != ',' && !take_seconds(&text, 24, &summer_west)) ||
@@ -171,7 +171,7 @@ static bool read_rule(cm_zone_t *zone, cm_str_t text)
 
 /* ---- the file ---- */
 
-/* The signed big-endian number of `size` bytes. */
+/* Reads a signed big-endian number of `size` bytes. */
 static int64_t big_endian(const char *at, int size)
 {
     uint64_t value = (signed char)at[0] < 0 ? UINT64_MAX : 0;
@@ -181,7 +181,7 @@ static int64_t big_endian(const char *at, int size)
     return (int64_t)value;
 }
 
-/* What a header counts, in its order. */
+/* The counts of a header, in its order. */
 typedef struct counts {
     uint64_t isut, isstd, leap, time, type, chars;
 } counts_t;
@@ -204,7 +204,7 @@ static bool take_header(cm_str_t *rest, counts_t *counts)
     return true;
 }
 
-/* Bytes of the data behind a header whose times have `size` bytes. */
+/* The bytes of data after a header whose times have `size` bytes. */
 static uint64_t data_size(const counts_t *counts, uint64_t size)
 {
     return counts->time * (size + 1) + counts->type * 6 + counts->chars +
@@ -217,7 +217,7 @@ static bool read_changes(cm_zone_t *zone, const char *data, const counts_t *coun
 
     if (counts->type == 0)
         return false;
-    /* Before the first change the first type holds. */
+    /* Before the first change the first type is valid. */
     add_change(zone, INT64_MIN, big_endian(types, 4));
     for (uint64_t i = 0; i < counts->time; i++) {
         int64_t from = big_endian(data + i * 8, 8);
@@ -234,7 +234,7 @@ static bool read_changes(cm_zone_t *zone, const char *data, const counts_t *coun
 }
 
 /* A file has its data twice, first in the form of version 1, which ends in 2038. A zone that counts
- * leap seconds ("right/...") is none that a timestamp could be made with. */
+ * leap seconds ("right/...") cannot be used for timestamps. */
 static bool read_file(cm_zone_t *zone, cm_str_t rest)
 {
     counts_t counts;
@@ -275,7 +275,7 @@ void cm_zone_free(const cm_zone_t *zone)
 
 /* ---- by name ---- */
 
-/* Words between slashes, none of which begins with a dot: nothing outside of the database. */
+/* Words between slashes, none of which begins with a dot: so no file outside of the database. */
 static bool is_name(const char *name)
 {
     if (strlen(name) > 100 || name[0] == '\0')
@@ -340,7 +340,7 @@ int64_t cm_zone_utc(const cm_zone_t *zone, int64_t local)
     int64_t second = local / 1000 - (local % 1000 < 0), rest = local - second * 1000;
     size_t low = 0, high = zone->count - 1;
 
-    /* The last change that is before the time whatever the offset. */
+    /* The last change that is before the time for any offset. */
     while (low < high) {
         size_t middle = low + (high - low + 1) / 2;
         if (zone->changes[middle].from <= second - OFFSET_MAX)
@@ -348,8 +348,8 @@ int64_t cm_zone_utc(const cm_zone_t *zone, int64_t local)
         else
             high = middle - 1;
     }
-    /* From there on, the first offset that still holds at the time it makes. When it does not hold
-     * yet, the clock has left that time out, and the offset before counts on. */
+    /* From there on, the first offset that is still valid at the time that it gives. When it is not
+     * valid yet, the clock has skipped that time, and the offset before is used. */
     size_t at = low;
     while (at + 1 < zone->count && second - zone->changes[at].offset >= zone->changes[at + 1].from)
         at++;

@@ -30,7 +30,7 @@ static void *mill(void *context)
     cm_upkeep_t *self = context;
     const int64_t started = cm_pipeline_ticks_ns(&self->env);
 
-    cm_process_step_back(CM_STEP_BACK); /* the threads that it starts inherit that */
+    cm_process_lower_priority(CM_LOWER_PRIORITY); /* the threads that it starts inherit that */
     self->rc = cm_index_refresh_mill(self->refreshing, &self->err);
     self->milled_seconds = seconds_since(self, started);
     atomic_store(&self->ended, true);

@@ -244,7 +244,7 @@ static void *work(void *context)
 {
     cm_api_queue_t *queue = context;
 
-    cm_process_step_back(CM_STEP_BACK);
+    cm_process_lower_priority(CM_LOWER_PRIORITY);
     pthread_mutex_lock(&queue->lock);
     while (!atomic_load(&queue->stopping)) {
         job_t *job = take(queue);

@@ -258,7 +258,7 @@ static void *work(void *context)
     cm_downloads_t *downloads = download->downloads;
     cm_err_t err = {.text = ""};
 
-    cm_process_step_back(CM_STEP_BACK);
+    cm_process_lower_priority(CM_LOWER_PRIORITY);
     int rc = read_rows(download, &err);
     /* Only to the log: the sentence may name paths of this machine. */
     if (rc < 0 && rc != CM_ESTOP && rc != CM_EBUSY)

@@ -9,8 +9,9 @@
 
 enum {
     THREADS_MAX = 8,
-    BEGUN_EACH = 4,          /* jobs per thread that are begun: each may need much memory */
-    NICE = CM_STEP_BACK / 2, /* of the threads: other threads do the short jobs, which go first */
+    BEGUN_EACH = 4, /* jobs per thread that are begun: each may need much memory */
+    NICE =
+        CM_LOWER_PRIORITY / 2, /* of the threads: other threads do the short jobs, which go first */
 };
 
 /* An address that has jobs, which are done one after the other. */
@@ -127,7 +128,7 @@ static void *work(void *context)
 {
     cm_fair_queue_t *queue = context;
 
-    cm_process_step_back(NICE);
+    cm_process_lower_priority(NICE);
     pthread_mutex_lock(&queue->lock);
     while (!queue->stop) {
         cm_fair_owner_t *owner = next_owner(queue);

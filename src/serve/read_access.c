@@ -134,7 +134,7 @@ int cm_read_access_check(const cm_read_access_t *access, struct MHD_Connection *
         &address);
     const bool counted =
         !cm_address_is_loopback(&address); /* a proxy there forwards many clients */
-    const cm_str_t who = cm_address_who(&address);
+    const cm_str_t who = cm_address_limit_key(&address);
     const int locked = counted ? cm_rate_locked(access->failures, who, now_ns) : 0;
     if (locked > 0)
         return locked;

@@ -160,7 +160,7 @@ void cm_sender_locate(const cm_sender_rules_t *rules, struct MHD_Connection *con
 
 cm_str_t cm_sender_limit_key(const cm_sender_t *sender)
 {
-    return cm_address_who(&sender->bytes);
+    return cm_address_limit_key(&sender->bytes);
 }
 
 uint64_t cm_sender_hash(const cm_sender_t *sender)

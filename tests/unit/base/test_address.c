@@ -72,7 +72,7 @@ static void agrees_with_the_system(void **state)
 static cm_str_t who(const char *text, cm_address_t *address)
 {
     assert_true(cm_address_parse(cm_str(text), address));
-    return cm_address_who(address);
+    return cm_address_limit_key(address);
 }
 
 /* Whom a limit counts for: each of IPv4, also where a socket of IPv6 has it, and networks of IPv6.
