@@ -1,5 +1,5 @@
-/* A sink that writes synthetic events as a web server's access log, combined format: to try out and
- * to measure the import of logs. One thread. */
+/* A sink that writes synthetic events as an access log in the combined format, to try and to
+ * measure the import of logs. One thread. */
 #ifndef CM_SINK_COMBINED_H
 #define CM_SINK_COMBINED_H
 

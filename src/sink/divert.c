@@ -7,7 +7,7 @@ typedef struct divert {
     cm_sink_t *events, *dead;
 } divert_t;
 
-/* A flush for each batch that has dead letters: they are few, or else fill it. */
+/* Commits for each batch that has dead letters: they are few, or they fill the batch. */
 static int divert_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
 {
     divert_t *self = (divert_t *)sink;

@@ -1,5 +1,5 @@
-/* A sink that writes events as JSON lines to a file or to stdout. Dead letters are not its business
- * and are counted by the caller. One thread. */
+/* A sink that writes events as JSON lines to a file or to stdout. It ignores dead
+ * letters, which the caller counts. One thread. */
 #ifndef CM_SINK_JSONL_H
 #define CM_SINK_JSONL_H
 

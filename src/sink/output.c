@@ -28,7 +28,7 @@ static int flush(cm_output_t *output, cm_err_t *err)
         ssize_t wrote = write(output->fd, output->buf.data + done, output->buf.len - done);
         if (wrote < 0 && errno == EINTR)
             continue;
-        if (wrote < 0 && errno == EPIPE) /* `| head` has seen enough */
+        if (wrote < 0 && errno == EPIPE) /* the reader has ended, like `| head` */
             return CM_ESTOP;
         if (wrote < 0)
             return cm_fail(err, CM_EIO, "cannot write %s (%s); %s", output->path, strerror(errno),
@@ -48,7 +48,7 @@ int cm_output_sync(cm_output_t *output, cm_err_t *err)
 {
     int rc = flush(output, err);
 
-    /* A pipe or a device cannot be synced, and says EINVAL. */
+    /* A pipe or a device cannot be synced: the error is EINVAL. */
     if (rc == 0 && output->own && fdatasync(output->fd) < 0 && errno != EINVAL && errno != EROFS)
         rc = cm_fail(err, CM_EIO, "cannot sync %s (%s); free some space", output->path,
                      strerror(errno));

@@ -8,11 +8,11 @@
 typedef struct cm_output {
     char *path;
     int fd;
-    bool own;     /* the descriptor is closed with it */
+    bool own;     /* cm_output_close() closes the descriptor */
     cm_buf_t buf; /* append here, then cm_output_flush_large() */
 } cm_output_t;
 
-/* Opens `path` for writing anew ("-": stdout). CM_EIO. */
+/* Opens `path` for writing and empties it ("-": stdout). CM_EIO. */
 int cm_output_open(cm_output_t *output, const char *path, cm_err_t *err);
 
 /* Writes the buffer when it has grown large. CM_EIO; CM_ESTOP when a pipe's reader has left. */

@@ -1,6 +1,6 @@
-/* A sink that gives everything to two others. What is put is durable when both have committed it,
- * the first one first: what the second remembers of the source's positions is then never ahead of
- * the first. Closes neither. */
+/* A sink that gives everything to two other sinks. What is put is durable when both have committed
+ * it. The first one commits first, so that the positions that the second one keeps are never ahead
+ * of the first. Closes neither. */
 #ifndef CM_SINK_TEE_H
 #define CM_SINK_TEE_H
 

@@ -1,4 +1,4 @@
-"""Topics that change while they are read: messages that are deleted, topics that are made again,
+"""Topics that change while they are read: messages that are deleted, topics that are created again,
 partitions that are added; and messages of other makers. On the real engine."""
 
 import re
@@ -51,7 +51,7 @@ def make_anew(cluster, topic, partitions=1):
     cluster.stack.topic_create(topic.name, partitions)
 
 
-ANEW = "the topic was made anew, and is read from its beginning"
+ANEW = "the topic was created again, and is read from its beginning"
 
 
 @slow

@@ -1,4 +1,4 @@
-/* What the files of the Kafka sink share. Nobody else includes this. */
+/* What the files of the Kafka sink share. Only they include this. */
 #ifndef CM_SINK_KAFKA_INTERNAL_H
 #define CM_SINK_KAFKA_INTERNAL_H
 
@@ -15,7 +15,7 @@ typedef struct cm_sink_refusal {
 
 /* In the order in which they were sent. */
 typedef struct cm_sink_refusals {
-    cm_sink_refusal_t *all; /* those before `first` are gone */
+    cm_sink_refusal_t *all; /* from `first` to `end`; those before `first` were taken out */
     size_t first, end, cap;
     size_t bytes; /* of keys and values */
 } cm_sink_refusals_t;
@@ -29,25 +29,25 @@ typedef struct cm_sink_kafka {
     uint64_t put, failed; /* events */
     uint64_t dead_put, dead_failed;
     bool in_transaction;
-    int room;                         /* messages that librdkafka keeps at most */
+    int room;                         /* messages that librdkafka queues at most */
     char reason[200];                 /* of the first failure */
     char large[CM_SINK_KAFKA_ORIGIN]; /* origin of the largest dead letter that is too large; "":
                                          none */
     size_t large_len;
-    int64_t heard_ns; /* when brokers last said what became of a message, or there was none */
+    int64_t heard_ns; /* when a delivery report last came from a broker, or the queue was empty */
     /* Events that were refused, see refused.c: */
-    cm_sink_refusals_t back;  /* just now, together with others */
+    cm_sink_refusals_t back;  /* refused just now, in a batch with others */
     cm_sink_refusals_t again; /* to be sent once more, in a smaller group */
-    cm_sink_refusals_t alone; /* each of them alone: for good */
-    size_t group;             /* events that go together next; 0: none was refused yet */
-    bool grows;               /* the last group was taken */
-    uint64_t refused;         /* events that options.refused has taken over */
+    cm_sink_refusals_t alone; /* refused in a batch of their own: permanently */
+    size_t group;             /* size of the next group; 0: no event was refused yet */
+    bool grows;               /* the last group was accepted */
+    uint64_t refused;         /* events that options.refused has accepted */
 } cm_sink_kafka_t;
 
-/* Lets librdkafka's callbacks run and asks whether to go on waiting: its answer. */
+/* Lets librdkafka's callbacks run, then asks the waiter whether to go on; returns its answer. */
 int cm_sink_kafka_wait(cm_sink_kafka_t *self, int ms);
 
-/* Waits until brokers have said what becomes of all that was sent. The waiter's answer. */
+/* Waits for the delivery reports of everything that was sent. Returns the waiter's answer. */
 int cm_sink_kafka_flush(cm_sink_kafka_t *self);
 
 void cm_sink_kafka_note_failure(cm_sink_kafka_t *self, bool dead, rd_kafka_resp_err_t code);
@@ -55,19 +55,20 @@ void cm_sink_kafka_note_failure(cm_sink_kafka_t *self, bool dead, rd_kafka_resp_
 /* The opaque of an event that is sent alone. */
 extern const char cm_sink_kafka_alone_mark;
 
-/* A broker, or librdkafka, has refused an event: true when it is kept here, to be tried again or to
- * become a dead letter; false: it has failed. `alone`: there was no other in its batch. */
+/* A broker, or librdkafka, has refused an event: true when it is kept, to be sent again or to
+ * become a dead letter; false: it has failed. `alone`: it had a batch of its own. */
 bool cm_sink_kafka_refused(cm_sink_kafka_t *self, cm_str_t key, cm_str_t value,
                            rd_kafka_resp_err_t code, bool alone);
 
-/* Whether there are so many that they shall not wait for a commit. */
+/* Whether so many events are refused that they must be handled before the next commit. */
 bool cm_sink_kafka_refused_many(const cm_sink_kafka_t *self);
 
-/* Finds out which of the refused events are refused for good, and gives them to options.refused.
- * Returns what the waiter or that function returns; then it can be called again and goes on. */
+/* Finds out which of the refused events are refused permanently, and gives them to options.refused.
+ * Returns the result of the waiter or of that function; after an error it can be called again and
+ * continues. */
 int cm_sink_kafka_refused_settle(cm_sink_kafka_t *self, cm_err_t *err);
 
-/* Events of which it is not known yet what becomes of them. */
+/* The number of refused events that are neither acknowledged nor dead letters yet. */
 uint64_t cm_sink_kafka_refused_open(const cm_sink_kafka_t *self);
 
 void cm_sink_kafka_refused_free(cm_sink_kafka_t *self);

@@ -1,9 +1,9 @@
 /* Events that brokers refuse.
  *
  * A broker refuses a batch as a whole: because of one event in it, or because the batch is larger
- * than max.message.bytes of the topic although each of its events alone is not. What came back is
- * sent again in groups: half as many as were refused, twice as many after a group that was taken.
- * Only what is refused alone, in a batch of its own, is refused for good. */
+ * than the topic's max.message.bytes although each of its events is not. Refused events are sent
+ * again in groups: half as many after a group that was refused, twice as many after a group that
+ * was accepted. Only an event that is refused in a batch of its own is refused permanently. */
 #include "sink/kafka/internal.h"
 
 #include <stdio.h>
@@ -17,15 +17,16 @@ enum {
 
 const char cm_sink_kafka_alone_mark = 0;
 
-/* Errors that are about the event itself, so that no repetition mends them. All others pass, or are
- * about rights, topic, cluster or clock, which who runs them mends: events wait for that, or fail.
- * (Not INVALID_TIMESTAMP: a message is dated when it is sent. Not CORRUPT_MESSAGE: Kafka's protocol
- * calls it retriable.) */
-static bool is_for_good(rd_kafka_resp_err_t code)
+/* Errors that are about the event itself, so that sending it again does not help. All others pass
+ * by themselves, or are about permissions, topic, cluster or clock, which an administrator
+ * corrects: events wait for that, or fail. (Not INVALID_TIMESTAMP: a message is dated when it is
+ * sent. Not CORRUPT_MESSAGE: Kafka's protocol calls it retriable.) */
+static bool is_permanent(rd_kafka_resp_err_t code)
 {
     switch (code) {
-    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE: /* than max.message.bytes; or librdkafka's limit */
-    case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE: /* than a segment of the topic */
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:    /* above max.message.bytes, or above librdkafka's
+                                                     limit */
+    case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE: /* above the size of a segment of the topic */
     case RD_KAFKA_RESP_ERR_INVALID_RECORD:        /* a check in the broker has failed */
         return true;
     default:
@@ -67,7 +68,7 @@ static void clear(cm_sink_refusals_t *list)
     *list = (cm_sink_refusals_t){.all = NULL};
 }
 
-/* Puts `front`, which is empty then, before all others. */
+/* Moves the events of `front` before all others; `front` is empty then. */
 static void prepend(cm_sink_refusals_t *list, cm_sink_refusals_t *front)
 {
     cm_sink_refusals_t both = *front;
@@ -86,7 +87,7 @@ bool cm_sink_kafka_refused(cm_sink_kafka_t *self, cm_str_t key, cm_str_t value,
 {
     cm_sink_refusal_t one = {.key_len = key.len, .value_len = value.len, .code = code};
 
-    if (self->options.refused == NULL || !is_for_good(code))
+    if (self->options.refused == NULL || !is_permanent(code))
         return false;
     one.key = cm_alloc(key.len + value.len + 1);
     one.value = one.key + key.len;
@@ -96,7 +97,7 @@ bool cm_sink_kafka_refused(cm_sink_kafka_t *self, cm_str_t key, cm_str_t value,
     return true;
 }
 
-/* Sends the first again; returns what the waiter does. */
+/* Sends the first event again; returns the waiter's result. */
 static int send_first(cm_sink_kafka_t *self, void *opaque)
 {
     const cm_sink_refusal_t one = self->again.all[self->again.first];
@@ -116,7 +117,7 @@ static int send_first(cm_sink_kafka_t *self, void *opaque)
     return 0;
 }
 
-/* How many go together next, after what has become of the last group. */
+/* Chooses the size of the next group by the result of the last one. */
 static void choose_group(cm_sink_kafka_t *self)
 {
     const size_t back = count_of(&self->back);
@@ -131,7 +132,7 @@ static void choose_group(cm_sink_kafka_t *self)
     self->grows = false;
 }
 
-/* Until each is acknowledged, or refused alone. */
+/* Sends the refused events until each one is acknowledged, or refused in a batch of its own. */
 static int try_again(cm_sink_kafka_t *self)
 {
     for (;;) {

@@ -6,19 +6,20 @@
 #include <stdlib.h>
 
 enum {
-    FULL_MS = 2,    /* between tries while the queue is full: it empties within some 100 ms */
-    FLUSH_MS = 100, /* between looks at what has failed */
+    FULL_MS = 2,    /* between tries while the queue is full: it empties within about 100 ms */
+    FLUSH_MS = 100, /* between checks for failed messages */
     CHUNK = 128,
     DEAD_PARTITIONS = 1, /* so that a dead letter's number is its offset */
-    QUIET_MS = 2000,     /* without an answer: then the brokers are away, not slow */
-    STEP_MS = 500,   /* between looks whether we shall stop, while a transaction takes its time */
-    AGAIN_MS = 20,   /* before a step is asked for again */
-    ABORT_MS = 1000, /* else the broker does it, or the next one of this name */
+    QUIET_MS = 2000, /* without a report: then the brokers do not answer; before, they are slow */
+    STEP_MS = 500,   /* between checks whether to stop, during a step of a transaction */
+    AGAIN_MS = 20,   /* before a step is tried again */
+    ABORT_MS =
+        1000, /* after it, the broker aborts by time-out, or the next producer of this name does */
 };
 
 /* ---- what becomes of a message ---- */
 
-/* Tells a dead letter from an event in the delivery report. */
+/* Marks a dead letter in its delivery report. */
 static const char dead_mark;
 
 void cm_sink_kafka_note_failure(cm_sink_kafka_t *self, bool dead, rd_kafka_resp_err_t code)
@@ -31,7 +32,7 @@ void cm_sink_kafka_note_failure(cm_sink_kafka_t *self, bool dead, rd_kafka_resp_
         snprintf(self->reason, sizeof self->reason, "%s", rd_kafka_err2str(code));
 }
 
-/* A broker refuses all of what it was sent at once: the largest is to blame. */
+/* A broker refuses a batch as a whole: its largest message is taken to be the cause. */
 static void note_large(cm_sink_kafka_t *self, const rd_kafka_headers_t *headers, size_t len)
 {
     const void *origin = "a message";
@@ -52,7 +53,7 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void 
     rd_kafka_headers_t *headers = NULL;
 
     (void)rk;
-    if (message->err >= 0) { /* an answer, be it a refusal; librdkafka's own codes are negative */
+    if (message->err >= 0) { /* an answer, also a refusal; librdkafka's own codes are negative */
         cm_kafka_answered(&self->client);
         self->heard_ns = cm_clock_ticks_ns();
     }
@@ -91,7 +92,7 @@ static int fail_undelivered(const cm_sink_kafka_t *self, cm_err_t *err)
     char text[300];
 
     if (rd_kafka_fatal_error(self->client.rk, text, sizeof text) != 0)
-        return cm_fail(err, CM_EIO, "the producer for Kafka at %s has given up: %s",
+        return cm_fail(err, CM_EIO, "the producer for Kafka at %s has failed permanently: %s",
                        settings->brokers, text);
     if (self->failed > 0)
         return cm_fail(
@@ -114,7 +115,7 @@ static bool has_failed(const cm_sink_kafka_t *self)
     return self->failed > 0 || self->dead_failed > 0;
 }
 
-/* Why nothing is acknowledged; NULL while something is. */
+/* Why nothing is acknowledged; NULL while messages are. */
 static const char *find_reason(const cm_sink_kafka_t *self)
 {
     if (cm_clock_ticks_ns() - self->heard_ns < QUIET_MS * INT64_C(1000000))
@@ -128,7 +129,6 @@ static void begin_wait(cm_sink_kafka_t *self)
         self->heard_ns = cm_clock_ticks_ns();
 }
 
-/* Lets librdkafka's callbacks run and asks whether to go on waiting. */
 int cm_sink_kafka_wait(cm_sink_kafka_t *self, int ms)
 {
     const cm_waiter_t *waiter = self->options.waiter;
@@ -166,12 +166,13 @@ static int begin(cm_sink_kafka_t *self, cm_err_t *err)
         self->in_transaction = true;
         return 0;
     }
-    int rc = cm_fail(err, CM_EIO, "Kafka begins no transaction: %s", rd_kafka_error_string(error));
+    int rc = cm_fail(err, CM_EIO, "Kafka does not begin a transaction: %s",
+                     rd_kafka_error_string(error));
     rd_kafka_error_destroy(error);
     return rc;
 }
 
-/* A dead letter was refused: 0 to try it again, 1 when it has failed. */
+/* librdkafka has refused a dead letter: 0 to try again, 1 when it has failed. */
 static int take_refusal(cm_sink_kafka_t *self, rd_kafka_resp_err_t code,
                         const rd_kafka_headers_t *headers, size_t len)
 {
@@ -183,7 +184,7 @@ static int take_refusal(cm_sink_kafka_t *self, rd_kafka_resp_err_t code,
     return 1;
 }
 
-/* librdkafka has refused an event: for itself, not for those beside it. */
+/* librdkafka has refused an event because of the event itself, not because of its batch. */
 static void take_event_refusal(cm_sink_kafka_t *self, const rd_kafka_message_t *message)
 {
     const cm_str_t key = {message->key, message->key_len}, value = {message->payload, message->len};
@@ -192,7 +193,7 @@ static void take_event_refusal(cm_sink_kafka_t *self, const rd_kafka_message_t *
         cm_sink_kafka_note_failure(self, false, message->err);
 }
 
-/* Gives the chunk's messages to librdkafka; of those that its queue has no room for, once more. */
+/* Gives the chunk's messages to librdkafka; tries again those for which its queue was full. */
 static int produce_chunk(cm_sink_kafka_t *self, rd_kafka_message_t *messages, int count)
 {
     int rc = 0;
@@ -216,7 +217,7 @@ static int produce_chunk(cm_sink_kafka_t *self, rd_kafka_message_t *messages, in
     return 0;
 }
 
-/* The JSON of a chunk stands in one buffer, which is filled first because it may move. */
+/* The JSON of a chunk is in one buffer. It is filled first, because it may move while it grows. */
 static int put_chunk(cm_sink_kafka_t *self, const cm_event_t *events, int count)
 {
     rd_kafka_message_t messages[CHUNK];
@@ -236,7 +237,7 @@ static int put_chunk(cm_sink_kafka_t *self, const cm_event_t *events, int count)
         messages[i].key = (void *)events[i].user_id.data;
         messages[i].key_len = events[i].user_id.len;
     }
-    /* Room for the whole chunk, so that a user's events stay in order. */
+    /* Waits until the whole chunk fits, so that each user's events stay in order. */
     while (rc >= 0 && rd_kafka_outq_len(self->client.rk) > self->room - CHUNK)
         rc = cm_sink_kafka_wait(self, FULL_MS);
     self->put += (uint64_t)count;
@@ -262,10 +263,11 @@ int cm_sink_kafka_put_raw(cm_sink_t *sink, const char *topic, cm_str_t key, cm_s
             RD_KAFKA_V_HEADERS(copy), RD_KAFKA_V_OPAQUE((void *)&dead_mark), RD_KAFKA_V_END);
         if (code == 0)
             return 0;
-        rd_kafka_headers_destroy(copy); /* it is taken over only by a success */
+        rd_kafka_headers_destroy(copy); /* librdkafka owns it only after a success */
         rc = take_refusal(self, code, headers, value.len);
     }
-    return rc < 0 ? fail_waiting(self, rc, err) : 0; /* 1: counted, and reported by put */
+    return rc < 0 ? fail_waiting(self, rc, err)
+                  : 0; /* 1: the failure is counted, and put() reports it */
 }
 
 static int put_dead(cm_sink_kafka_t *self, const cm_dead_t *dead, cm_err_t *err)
@@ -319,8 +321,8 @@ static int kafka_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
 
 /* ---- commit ---- */
 
-/* What a transaction's step takes as long as a broker is silent: it is asked in pieces, so that it
- * is seen when we shall stop. librdkafka goes on with a step that it is asked for again. */
+/* A step of a transaction lasts as long as a broker is silent. It is tried with short time-outs, so
+ * that a stop is noticed; librdkafka continues a step that is called again. */
 static rd_kafka_error_t *wait_for_step(cm_sink_kafka_t *self,
                                        rd_kafka_error_t *(*step)(rd_kafka_t *rk, int timeout_ms))
 {
@@ -335,7 +337,7 @@ static rd_kafka_error_t *wait_for_step(cm_sink_kafka_t *self,
             cm_clock_ticks_ns() >= until_ns || cm_kafka_stopped(&self->client))
             return error;
         rd_kafka_error_destroy(error);
-        cm_sleep_ms(AGAIN_MS); /* some come at once: a coordinator that is still loading */
+        cm_sleep_ms(AGAIN_MS); /* some errors return at once: a coordinator that is still loading */
     }
 }
 
@@ -346,7 +348,8 @@ static int end_transaction(cm_sink_kafka_t *self, cm_err_t *err)
     self->in_transaction = false;
     if (error == NULL)
         return 0;
-    int rc = cm_fail(err, CM_EIO, "Kafka commits no transaction: %s; nothing of it is visible",
+    int rc = cm_fail(err, CM_EIO,
+                     "Kafka does not commit the transaction: %s; none of its messages are visible",
                      rd_kafka_error_string(error));
     rd_kafka_error_destroy(error);
     return rc;
@@ -412,7 +415,7 @@ static void kafka_close(cm_sink_t *sink)
 
 /* ---- open ---- */
 
-/* As the user has it, perhaps. */
+/* The size of librdkafka's queue, which the user may have set. */
 static int queue_size(const rd_kafka_conf_t *conf)
 {
     char text[32];
@@ -421,12 +424,12 @@ static int queue_size(const rd_kafka_conf_t *conf)
 
     if (rd_kafka_conf_get(conf, "queue.buffering.max.messages", text, &size) != RD_KAFKA_CONF_OK ||
         !cm_str_to_i64(cm_str(text), &value) || value <= 2 * CHUNK)
-        return INT32_MAX; /* without a limit, or so small that librdkafka keeps to it alone */
+        return INT32_MAX; /* no limit, or so small that only librdkafka applies it */
     return (int)value;
 }
 
-/* Memory: 64 MiB of messages at most wait in librdkafka. An event waits at most 20 ms for others to
- * be sent with it; under load batches are full sooner. */
+/* Memory: at most 64 MiB of messages wait in librdkafka. An event waits at most 20 ms until its
+ * batch is sent; under load batches are full sooner. */
 static int start(cm_sink_kafka_t *self, cm_err_t *err)
 {
     const cm_sink_kafka_options_t *options = &self->options;
@@ -442,7 +445,7 @@ static int start(cm_sink_kafka_t *self, cm_err_t *err)
         {"message.timeout.ms", options->patient               ? "0"
                                : options->transaction != NULL ? "30000"
                                                               : "120000"},
-        /* The broker's limit counts, not that of the client: dead letters are of any size. */
+        /* Only the broker's limit applies, not the client's: dead letters are of any size. */
         {"message.max.bytes", options->dead_only ? "1000000000" : "1000000"},
         {options->transaction != NULL ? "transactional.id" : NULL, options->transaction},
         {NULL, NULL},

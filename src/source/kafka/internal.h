@@ -36,11 +36,11 @@ typedef struct cm_source_kafka {
     bool at_end;                        /* auto.offset.reset: where to begin without a position */
     bool joined, paused, closing;
     bool placed;                              /* the group has said which partitions are ours */
-    bool astray;                              /* some of the partitions are */
+    bool stale;                               /* some of the partitions are */
     rd_kafka_topic_partition_list_t *pending; /* a rebalance to be done by the next next() */
     bool pending_assign;
     int lookup_ms;             /* for the next look-up */
-    int64_t looked_ns;         /* when a look-up last failed */
+    int64_t failed_ns;         /* when a look-up last failed */
     char trouble[CM_ERR_TEXT]; /* why partitions cannot be read yet; "": they can */
 } cm_source_kafka_t;
 
@@ -61,12 +61,12 @@ int cm_source_kafka_find_starts(cm_source_kafka_t *self, rd_kafka_topic_partitio
                                 cm_err_t *err);
 
 /* Goes on with partitions that are astray: behind what was deleted, or at the beginning of a topic
- * that was made anew, and says so. Errors as above; tries again like a rebalance. */
+ * that was created again, and says so. Errors as above; tries again like a rebalance. */
 int cm_source_kafka_find_again(cm_source_kafka_t *self, cm_err_t *err);
 
 /* Looks now and then whether the partitions are still those that were read; does not wait. What was
- * made anew is astray then. Touches the partitions whose witness is another one now: to be called
- * by next(), before it ends its batch. */
+ * created again is astray then. Touches the partitions whose witness is another one now: to be
+ * called by next(), before it ends its batch. */
 void cm_source_kafka_watch(cm_source_kafka_t *self);
 
 /* The same now, of all that was taken, and waits for the answers for so long at most. */

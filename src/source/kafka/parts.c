@@ -224,7 +224,7 @@ void cm_source_kafka_parts_seek(const cm_source_kafka_parts_t *parts,
 
     for (size_t i = 0; i < parts->count; i++) {
         const cm_source_kafka_part_t *part = &parts->parts[i];
-        if (part->ours && part->next >= 0 && !part->astray)
+        if (part->ours && part->next >= 0 && !part->stale)
             rd_kafka_topic_partition_list_add(list, client->settings->topic, part->partition)
                 ->offset = cm_source_kafka_part_from(part);
     }
@@ -253,7 +253,7 @@ bool cm_source_kafka_parts_ended(const cm_source_kafka_parts_t *parts)
 {
     for (size_t i = 0; i < parts->count; i++) {
         const cm_source_kafka_part_t *part = &parts->parts[i];
-        if (part->ours && (!part->ended || part->proving || part->astray))
+        if (part->ours && (!part->ended || part->proving || part->stale))
             return false;
     }
     return true;
@@ -335,22 +335,22 @@ void cm_source_kafka_part_rewind(cm_source_kafka_part_t *part)
 {
     part->passed = part->next;
     part->next = cm_source_kafka_proof_begin(&part->witness);
-    part->astray = true;
+    part->stale = true;
 }
 
-void cm_source_kafka_part_begin_anew(cm_source_kafka_part_t *part)
+void cm_source_kafka_part_set_recreated(cm_source_kafka_part_t *part)
 {
-    part->anew = part->astray = true;
+    part->recreated = part->stale = true;
 }
 
 void cm_source_kafka_part_doubt(cm_source_kafka_part_t *part)
 {
-    if (cm_source_kafka_part_is_bare(part) && !part->anew)
+    if (cm_source_kafka_part_is_bare(part) && !part->recreated)
         cm_source_kafka_part_rewind(part);
     part->unsure = part->witness.last >= 0;
-    if (part->anew || part->next < 0 || (part->proof.last < 0 && part->taken == 0))
+    if (part->recreated || part->next < 0 || (part->proof.last < 0 && part->taken == 0))
         return;
-    part->proving = part->astray = true;
+    part->proving = part->stale = true;
     part->from = part->proof.last;
 }
 

@@ -12,11 +12,11 @@ typedef struct cm_source_kafka_part {
     char *last_name, *hash_name; /* the same with "#last" and "#hash": where its witness is kept */
     int32_t partition;
     bool ours;
-    bool ended;   /* read as far as is asked for */
-    bool touched; /* by the batch in the making */
-    bool astray;  /* nothing of it is taken before it is begun again */
-    bool anew;    /* it is another partition than was read: from its beginning */
-    bool proving; /* its first message is to be the proof's; it is fetched from: */
+    bool ended;     /* read as far as is asked for */
+    bool touched;   /* by the batch in the making */
+    bool stale;     /* nothing of it is taken before it is begun again */
+    bool recreated; /* it is another partition than was read: from its beginning */
+    bool proving;   /* its first message is to be the proof's; it is fetched from: */
     int64_t from;
     cm_source_kafka_proof_t proof; /* of what was handed out, or of what was read before */
     size_t taken; /* place + 1 of the last message in the batch that is taken; 0: none */
@@ -126,7 +126,7 @@ void cm_source_kafka_part_rewind(cm_source_kafka_part_t *part);
 
 /* Has the partition begun anew from its beginning, or looked at once more whether it is the one
  * that was read: cm_source_kafka_find_again() does it. */
-void cm_source_kafka_part_begin_anew(cm_source_kafka_part_t *part);
+void cm_source_kafka_part_set_recreated(cm_source_kafka_part_t *part);
 void cm_source_kafka_part_doubt(cm_source_kafka_part_t *part);
 
 /* At the end of a batch: what the last message that was taken in it proves. The first one ever is

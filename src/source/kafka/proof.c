@@ -62,10 +62,11 @@ cm_source_kafka_proof_verdict_t cm_source_kafka_proof_judge(const cm_source_kafk
                                                             const rd_kafka_message_t *message)
 {
     if (message->offset == proof->last)
-        return cm_source_kafka_proof_of(message).hash == proof->hash ? CM_SOURCE_KAFKA_PROOF_SAME
-                                                                     : CM_SOURCE_KAFKA_PROOF_ANEW;
+        return cm_source_kafka_proof_of(message).hash == proof->hash
+                   ? CM_SOURCE_KAFKA_PROOF_SAME
+                   : CM_SOURCE_KAFKA_PROOF_RECREATED;
     /* A message where there was none; or none where there was one, and none was deleted. */
-    return message->offset < next || from <= proof->last ? CM_SOURCE_KAFKA_PROOF_ANEW
+    return message->offset < next || from <= proof->last ? CM_SOURCE_KAFKA_PROOF_RECREATED
                                                          : CM_SOURCE_KAFKA_PROOF_GO_ON;
 }
 
@@ -74,6 +75,6 @@ cm_source_kafka_proof_judge_end(const cm_source_kafka_proof_t *proof, int64_t fr
                                 int64_t end)
 {
     if (from <= proof->last)
-        return end > proof->last ? CM_SOURCE_KAFKA_PROOF_ANEW : CM_SOURCE_KAFKA_PROOF_GO_ON;
-    return end < next ? CM_SOURCE_KAFKA_PROOF_ANEW : CM_SOURCE_KAFKA_PROOF_SAME;
+        return end > proof->last ? CM_SOURCE_KAFKA_PROOF_RECREATED : CM_SOURCE_KAFKA_PROOF_GO_ON;
+    return end < next ? CM_SOURCE_KAFKA_PROOF_RECREATED : CM_SOURCE_KAFKA_PROOF_SAME;
 }

@@ -1,7 +1,7 @@
 /* What proves that a partition is still that of the topic that was read: a message that was taken
  * from it. The offset of one (witness.c says which) and a hash of its time, key and value
  * stand beside the position; when reading begins again, that message is fetched first and compared.
- * A topic that was deleted and made anew has another one there, or none. (Topics have ids, but
+ * A topic that was deleted and created again has another one there, or none. (Topics have ids, but
  * librdkafka tells them only from 2.3 on, and never with a message.)
  *
  * A partition of which no message was taken has none, though its position may have moved: over the
@@ -53,7 +53,7 @@ typedef enum cm_source_kafka_proof_verdict {
     CM_SOURCE_KAFKA_PROOF_SAME,  /* it is the message; it was handed out before */
     CM_SOURCE_KAFKA_PROOF_GO_ON, /* nothing speaks against the position, and the message is to be
                                     handed out */
-    CM_SOURCE_KAFKA_PROOF_ANEW,  /* the partition is another one */
+    CM_SOURCE_KAFKA_PROOF_RECREATED, /* the partition is another one */
 } cm_source_kafka_proof_verdict_t;
 
 /* Judges the first message that comes of a partition that was read up to `next` and is fetched from

@@ -56,9 +56,9 @@ static bool is_proven(kafka_source_t *self, cm_source_kafka_part_t *part,
         cm_source_kafka_proof_judge(&part->proof, part->from, part->next, message);
 
     part->proving = false;
-    if (verdict == CM_SOURCE_KAFKA_PROOF_ANEW) {
-        cm_source_kafka_part_begin_anew(part);
-        self->astray = true;
+    if (verdict == CM_SOURCE_KAFKA_PROOF_RECREATED) {
+        cm_source_kafka_part_set_recreated(part);
+        self->stale = true;
     }
     return verdict == CM_SOURCE_KAFKA_PROOF_GO_ON;
 }
@@ -73,13 +73,13 @@ static void take_message(kafka_source_t *self, const rd_kafka_message_t *message
     cm_err_t why;
 
     /* From before a rebalance or a seek: whoever has the partition reads it. */
-    if (part == NULL || part->astray || (part->proving && !is_proven(self, part, message)) ||
+    if (part == NULL || part->stale || (part->proving && !is_proven(self, part, message)) ||
         message->offset < part->next)
         return;
     if (cm_source_kafka_part_is_bare(
             part)) { /* the first one at all: the topic may be another one by now */
         cm_source_kafka_part_rewind(part);
-        self->astray = true;
+        self->stale = true;
         return;
     }
     if (part->taken == 0)
@@ -106,16 +106,16 @@ static void take_message(kafka_source_t *self, const rd_kafka_message_t *message
 /* A partition is read to `end`, for now. */
 static void take_end(kafka_source_t *self, cm_source_kafka_part_t *part, int64_t end)
 {
-    if (part == NULL || part->astray)
+    if (part == NULL || part->stale)
         return;
     if (part->proving) {
         cm_source_kafka_proof_verdict_t verdict =
             cm_source_kafka_proof_judge_end(&part->proof, part->from, part->next, end);
         part->proving = verdict == CM_SOURCE_KAFKA_PROOF_GO_ON;
-        if (verdict == CM_SOURCE_KAFKA_PROOF_ANEW)
-            cm_source_kafka_part_begin_anew(part);
+        if (verdict == CM_SOURCE_KAFKA_PROOF_RECREATED)
+            cm_source_kafka_part_set_recreated(part);
         if (verdict != CM_SOURCE_KAFKA_PROOF_SAME) {
-            part->astray = self->astray = true;
+            part->stale = self->stale = true;
             return;
         }
     }
@@ -134,7 +134,7 @@ static void doubt(kafka_source_t *self, int32_t partition)
         if (!part->ours || (partition >= 0 && part->partition != partition))
             continue;
         cm_source_kafka_part_doubt(part);
-        self->astray |= part->astray;
+        self->stale |= part->stale;
     }
 }
 
@@ -163,7 +163,7 @@ static int take_error(kafka_source_t *self, const rd_kafka_message_t *message, c
                "partition=%d text=\"%s\"", (int)message->partition, text);
         if (part != NULL) {
             cm_source_kafka_part_doubt(part);
-            part->astray = self->astray = true;
+            part->stale = self->stale = true;
         }
         return 0;
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
@@ -266,7 +266,7 @@ static void keep_fetching(kafka_source_t *self)
 
 /* Asks whether somebody answers: a quiet topic would not tell, and librdkafka says that all brokers
  * are down only when it has been connected to every one of them. */
-static void look_for_broker(kafka_source_t *self)
+static void probe_brokers(kafka_source_t *self)
 {
     const rd_kafka_metadata_t *metadata;
 
@@ -295,7 +295,8 @@ static bool others_ended(kafka_source_t *self)
     return ended;
 }
 
-/* What was read is looked at before that is said: it may be that of a topic that was made anew. */
+/* What was read is looked at before that is said: it may be that of a topic that was created again.
+ */
 static bool is_over(kafka_source_t *self)
 {
     const bool counted = self->options.count > 0 && self->left <= 0;
@@ -337,7 +338,7 @@ static int kafka_next(cm_source_t *source, cm_batch_t *batch, cm_err_t *err)
     rc = take_messages(self, self->messages, got > 0 ? (size_t)got : 0, batch, err);
     if (rc < 0)
         return rc;
-    look_for_broker(self);
+    probe_brokers(self);
     keep_fetching(self);
     return 1;
 }

@@ -12,10 +12,10 @@
  * Brokers that go away are waited for, when partitions are assigned as well: next() returns empty
  * batches and cm_source_kafka_trouble() says why. Messages that were deleted before they were read
  * are an error in the log and `gone` in the batch's account, and reading goes on behind them. A
- * partition that is not the one that was read, because the topic was made anew, is said to be so
- * and read from its beginning; where there is no proof, a position behind the end of a partition is
- * CM_EINPUT from next(). librdkafka decides neither: auto.offset.reset only says where a partition
- * without a position is begun. No call waits for brokers longer than some seconds. */
+ * partition that is not the one that was read, because the topic was created again, is said to be
+ * so and read from its beginning; where there is no proof, a position behind the end of a partition
+ * is CM_EINPUT from next(). librdkafka decides neither: auto.offset.reset only says where a
+ * partition without a position is begun. No call waits for brokers longer than some seconds. */
 #ifndef CM_SOURCE_KAFKA_SOURCE_H
 #define CM_SOURCE_KAFKA_SOURCE_H
 

@@ -28,16 +28,16 @@ static int try_later(self_t *self, rd_kafka_resp_err_t code, const char *doing, 
                "topic=%s reason=\"%s\"", self->client.settings->topic, err->text);
     snprintf(self->trouble, sizeof self->trouble, "%s", err->text);
     self->lookup_ms = self->lookup_ms * 2 < LOOKUP_MOST_MS ? self->lookup_ms * 2 : LOOKUP_MOST_MS;
-    self->looked_ns = cm_clock_ticks_ns();
+    self->failed_ns = cm_clock_ticks_ns();
     return 1;
 }
 
-static bool may_look(const self_t *self)
+static bool may_query(const self_t *self)
 {
-    return self->trouble[0] == '\0' || cm_clock_ticks_ns() - self->looked_ns >= LOOKUP_AGAIN_NS;
+    return self->trouble[0] == '\0' || cm_clock_ticks_ns() - self->failed_ns >= LOOKUP_AGAIN_NS;
 }
 
-static void no_trouble(self_t *self)
+static void clear_trouble(self_t *self)
 {
     self->trouble[0] = '\0';
     self->lookup_ms = CM_SOURCE_KAFKA_LOOKUP_MS;
@@ -122,15 +122,16 @@ static int get_committed(self_t *self, rd_kafka_topic_partition_list_t *list, cm
 
 /* The partition is another one than was read. What was read of the old one stays; all of the new
  * one is to be read, wherever partitions without a position are begun. */
-static int64_t start_anew(self_t *self, cm_source_kafka_part_t *part, const cm_kafka_range_t *range)
+static int64_t start_recreated(self_t *self, cm_source_kafka_part_t *part,
+                               const cm_kafka_range_t *range)
 {
     cm_log(self->client.settings->log, CM_LOG_WARN,
-           "the topic was made anew, and is read from its beginning",
+           "the topic was created again, and is read from its beginning",
            "partition=%s before=%lld from=%lld to=%lld", part->name, (long long)part->next,
            (long long)range->low, (long long)range->high);
     part->proof = part->witness = CM_SOURCE_KAFKA_PROOF_NONE;
     part->passed = 0;
-    part->anew = part->proving = part->checking = part->unsure = false;
+    part->recreated = part->proving = part->checking = part->unsure = false;
     part->end = range->high;
     return range->low;
 }
@@ -172,14 +173,14 @@ static int check_start(self_t *self, cm_source_kafka_part_t *part, int64_t *star
         return try_later(self, range->code, "asking where a partition begins and ends", err);
     if (part->end < 0)
         part->end = range->high;
-    if (part->anew || is_cut(part, *start, range->high)) {
-        *start = start_anew(self, part, range);
+    if (part->recreated || is_cut(part, *start, range->high)) {
+        *start = start_recreated(self, part, range);
         fresh = true;
     }
     if (*start > range->high)
         return cm_fail(err, CM_EINPUT,
                        "%s[%d] at %s ends at offset %lld, but %lld is where group %s had come to: "
-                       "was the topic made anew? Choose another --group to read it from its "
+                       "was the topic created again? Choose another --group to read it from its "
                        "beginning",
                        settings->topic, (int)part->partition, settings->brokers,
                        (long long)range->high, (long long)*start, settings->group);
@@ -216,7 +217,7 @@ static int check_starts(self_t *self, rd_kafka_topic_partition_list_t *list, int
             cm_source_kafka_parts_find(&self->parts, list->elems[i].partition);
         rc = check_start(self, part, &starts[i], &ranges[i], err);
         unchecked += rc > 0;
-        part->astray = part->astray && rc != 0;
+        part->stale = part->stale && rc != 0;
         list->elems[i].offset = part->proving ? part->from : starts[i];
         cm_debug(self->client.settings->log, CM_DEBUG_KAFKA, "partition starts",
                  "partition=%d offset=%lld proving=%s", list->elems[i].partition,
@@ -230,7 +231,7 @@ int cm_source_kafka_find_starts(self_t *self, rd_kafka_topic_partition_list_t *l
 {
     int64_t *starts;
 
-    if (!may_look(self))
+    if (!may_query(self))
         return 1;
     int rc = get_committed(self, list, err);
     if (rc != 0)
@@ -248,7 +249,7 @@ int cm_source_kafka_find_starts(self_t *self, rd_kafka_topic_partition_list_t *l
     free(starts);
     if (rc < 0)
         return rc;
-    no_trouble(self); /* of those that stay unchecked librdkafka will tell */
+    clear_trouble(self); /* of those that stay unchecked librdkafka will tell */
     cm_source_kafka_settle(self, LOOKUP_MOST_MS);
     return 0;
 }
@@ -294,11 +295,11 @@ static void drop_held(self_t *self, const rd_kafka_topic_partition_list_t *list)
 }
 
 /* Those that are astray into the list, with where each is to go on. */
-static size_t list_astray(self_t *self, rd_kafka_topic_partition_list_t *list, int64_t *starts)
+static size_t list_stale(self_t *self, rd_kafka_topic_partition_list_t *list, int64_t *starts)
 {
     for (size_t i = 0; i < self->parts.count; i++) {
         const cm_source_kafka_part_t *part = &self->parts.parts[i];
-        if (!part->ours || !part->astray)
+        if (!part->ours || !part->stale)
             continue;
         starts[list->cnt] = part->next >= 0 ? part->next : begin_of(self);
         rd_kafka_topic_partition_list_add(list, self->client.settings->topic, part->partition);
@@ -312,19 +313,19 @@ int cm_source_kafka_find_again(self_t *self, cm_err_t *err)
     int64_t *starts;
     int rc = 0;
 
-    if (!self->astray || self->pending != NULL || !may_look(self))
+    if (!self->stale || self->pending != NULL || !may_query(self))
         return 0;
     list = rd_kafka_topic_partition_list_new(8);
     found = rd_kafka_topic_partition_list_new(8);
     starts = cm_alloc_zero(self->parts.count + 1, sizeof *starts);
-    if (list_astray(self, list, starts) > 0)
+    if (list_stale(self, list, starts) > 0)
         rc = check_starts(self, list, starts, self->lookup_ms, err);
-    self->astray = rc > 0;
+    self->stale = rc > 0;
     if (rc == 0)
-        no_trouble(self);
+        clear_trouble(self);
     for (int i = 0; i < list->cnt && rc >= 0; i++) {
         const rd_kafka_topic_partition_t *one = &list->elems[i];
-        if (!cm_source_kafka_parts_find(&self->parts, one->partition)->astray)
+        if (!cm_source_kafka_parts_find(&self->parts, one->partition)->stale)
             rd_kafka_topic_partition_list_add(found, one->topic, one->partition)->offset =
                 one->offset;
     }

@@ -1,11 +1,11 @@
 /* Whether partitions are still those that were read. librdkafka goes on silently in a topic that
- * was made anew and is already longer than what was read of the old one; then the newest message
- * proves nothing, because it is one of the new topic. So each partition has a witness: a message
- * that was verified to stand in the same log as everything up to it. Every few seconds the last
- * message taken is remembered, and THEN the witness is fetched anew: when it is still there, no
- * other log was between the two, and the remembered message is the next witness. Only the witness
- * is kept with the positions. It is fetched by a consumer of its own, which is in no group and
- * commits nothing. */
+ * was created again and is already longer than what was read of the old one; then the newest
+ * message proves nothing, because it is one of the new topic. So each partition has a witness: a
+ * message that was verified to stand in the same log as everything up to it. Every few seconds the
+ * last message taken is remembered, and THEN the witness is fetched anew: when it is still there,
+ * no other log was between the two, and the remembered message is the next witness. Only the
+ * witness is kept with the positions. It is fetched by a consumer of its own, which is in no group
+ * and commits nothing. */
 #include "base/clock.h"
 #include "kafka/ranges.h"
 #include "kafka/request.h"
@@ -93,7 +93,7 @@ void cm_source_kafka_close_witness(self_t *self)
 
 static bool is_due(const cm_source_kafka_part_t *part)
 {
-    return part->ours && !part->astray && !part->anew && !part->proving && part->next >= 0 &&
+    return part->ours && !part->stale && !part->recreated && !part->proving && part->next >= 0 &&
            part->witness.last >= 0 && (part->unsure || part->proof.last > part->witness.last);
 }
 
@@ -144,7 +144,7 @@ static cm_source_kafka_proof_verdict_t judge_range(self_t *self, const cm_source
 }
 
 /* What has come of a partition, or in its place. */
-static void hear(self_t *self, const rd_kafka_message_t *message)
+static void take_answer(self_t *self, const rd_kafka_message_t *message)
 {
     cm_source_kafka_part_t *part = cm_source_kafka_parts_find(&self->parts, message->partition);
     const bool is_end = message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
@@ -155,7 +155,7 @@ static void hear(self_t *self, const rd_kafka_message_t *message)
         (message->err == 0 && message->offset < part->witness.last))
         return;
     part->checking = false;
-    if (part->astray || part->anew || part->proving) /* it is looked at already */
+    if (part->stale || part->recreated || part->proving) /* it is looked at already */
         return;
     if (is_nothing)
         verdict = judge_range(self, part);
@@ -165,9 +165,9 @@ static void hear(self_t *self, const rd_kafka_message_t *message)
     else
         verdict =
             cm_source_kafka_proof_judge(&part->witness, part->witness.last, part->next, message);
-    if (verdict == CM_SOURCE_KAFKA_PROOF_ANEW) {
-        cm_source_kafka_part_begin_anew(part);
-        self->astray = true;
+    if (verdict == CM_SOURCE_KAFKA_PROOF_RECREATED) {
+        cm_source_kafka_part_set_recreated(part);
+        self->stale = true;
     } else if (verdict == CM_SOURCE_KAFKA_PROOF_SAME) {
         part->unsure = false;
         if (part->candidate.last > part->witness.last)
@@ -185,7 +185,7 @@ static void go_on(self_t *self, int timeout_ms)
         message = rd_kafka_consumer_poll(self->witness->client.rk, i == 0 ? timeout_ms : 0);
         if (message == NULL)
             break;
-        hear(self, message);
+        take_answer(self, message);
         rd_kafka_message_destroy(message);
     }
     for (size_t i = 0; i < self->parts.count; i++)

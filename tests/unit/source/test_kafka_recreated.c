@@ -1,5 +1,6 @@
-/* A topic that was deleted and made anew under its name: what proves that it is the same, and what
- * becomes of it when it is not. Another cluster of mock brokers stands for the topic made anew. */
+/* A topic that was deleted and created again under its name: what proves that it is the same, and
+ * what becomes of it when it is not. Another cluster of mock brokers stands for the topic created
+ * again. */
 #include "kafka_source_support.h"
 #include "store_support.h"
 
@@ -82,19 +83,21 @@ static void verdicts(void **state)
     /* Read up to 10: behind message 7 stand only the ends of transactions. */
     assert_int_equal(cm_source_kafka_proof_judge(&proof, 7, 10, &mine), CM_SOURCE_KAFKA_PROOF_SAME);
     assert_int_equal(cm_source_kafka_proof_judge(&proof, 7, 10, &other),
-                     CM_SOURCE_KAFKA_PROOF_ANEW);
+                     CM_SOURCE_KAFKA_PROOF_RECREATED);
     assert_int_equal(cm_source_kafka_proof_judge(&proof, 7, 10, &eight),
-                     CM_SOURCE_KAFKA_PROOF_ANEW);
-    assert_int_equal(cm_source_kafka_proof_judge(&proof, 7, 10, &ten), CM_SOURCE_KAFKA_PROOF_ANEW);
+                     CM_SOURCE_KAFKA_PROOF_RECREATED);
+    assert_int_equal(cm_source_kafka_proof_judge(&proof, 7, 10, &ten),
+                     CM_SOURCE_KAFKA_PROOF_RECREATED);
     /* Retention has taken message 7. */
     assert_int_equal(cm_source_kafka_proof_judge(&proof, 8, 10, &eight),
-                     CM_SOURCE_KAFKA_PROOF_ANEW);
+                     CM_SOURCE_KAFKA_PROOF_RECREATED);
     assert_int_equal(cm_source_kafka_proof_judge(&proof, 8, 10, &ten), CM_SOURCE_KAFKA_PROOF_GO_ON);
     assert_int_equal(cm_source_kafka_proof_judge_end(&proof, 7, 10, 10),
-                     CM_SOURCE_KAFKA_PROOF_ANEW);
+                     CM_SOURCE_KAFKA_PROOF_RECREATED);
     assert_int_equal(cm_source_kafka_proof_judge_end(&proof, 7, 10, 7),
                      CM_SOURCE_KAFKA_PROOF_GO_ON);
-    assert_int_equal(cm_source_kafka_proof_judge_end(&proof, 8, 10, 9), CM_SOURCE_KAFKA_PROOF_ANEW);
+    assert_int_equal(cm_source_kafka_proof_judge_end(&proof, 8, 10, 9),
+                     CM_SOURCE_KAFKA_PROOF_RECREATED);
     assert_int_equal(cm_source_kafka_proof_judge_end(&proof, 8, 10, 10),
                      CM_SOURCE_KAFKA_PROOF_SAME);
 }
@@ -116,7 +119,7 @@ static void doubt_behind_messages(void **state)
         part->taken = 39;
         cm_source_kafka_part_doubt(part);
         cm_source_kafka_part_prove(part, &earlier[i], &last);
-        assert_true(part->proving && part->astray);
+        assert_true(part->proving && part->stale);
         assert_int_equal(cm_source_kafka_part_from(part), 49);
         assert_int_equal(part->proof.hash, 7);
         assert_int_equal(part->taken, 0);
@@ -145,14 +148,14 @@ static void listen_to(said_t *said, mock_t *mock)
     mock->settings.log = &said->log;
 }
 
-/* How often it was said that the topic was made anew, since the last time that was asked. */
+/* How often it was said that the topic was created again, since the last time that was asked. */
 static int times_anew(said_t *said)
 {
     char text[8000] = "";
     int times = 0;
 
     assert_true(pread(fileno(said->file), text, sizeof text - 1, 0) >= 0);
-    for (const char *at = text; (at = strstr(at, "the topic was made anew")) != NULL; at++)
+    for (const char *at = text; (at = strstr(at, "the topic was created again")) != NULL; at++)
         times++;
     assert_int_equal(ftruncate(fileno(said->file), 0), 0);
     lseek(fileno(said->file), 0, SEEK_SET);
@@ -197,8 +200,8 @@ static int64_t events_of(const char *directory)
     return events;
 }
 
-/* The topic is made anew with fewer messages, as many, or more: all of them are read, once; a crash
- * before they are stored is no more than that. */
+/* The topic is created again with fewer messages, as many, or more: all of them are read, once; a
+ * crash before they are stored is no more than that. */
 static void made_anew(int before, int after)
 {
     char *directory = test_directory();
@@ -367,9 +370,9 @@ static void read_some(cm_source_t *source, seen_t *seen, int events, int quiet_r
     cm_batch_free(&batch);
 }
 
-/* All is read of a topic, and partition 1 was made anew meanwhile, without a word from anybody and
- * longer than it was: another message stands where its first one was. It is found by the clock, or
- * when the end is to be said; all of the new one is read, and no other partition once more. */
+/* All is read of a topic, and partition 1 was created again meanwhile, without a word from anybody
+ * and longer than it was: another message stands where its first one was. It is found by the clock,
+ * or when the end is to be said; all of the new one is read, and no other partition once more. */
 static void made_anew_silently(bool until_end)
 {
     enum { EVENTS = 300 };
