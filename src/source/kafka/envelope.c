@@ -8,8 +8,8 @@ const char cm_envelope_tombstone[] =
     "its key; kafka.tombstones: skip leaves them out";
 
 enum {
-    PREFIX = 5,       /* of a schema registry: 0, and the schema's id */
-    INDEXES_MOST = 8, /* how deep a Protobuf message may stand in its schema */
+    PREFIX = 5,       /* bytes of a schema registry's prefix: 0, and the schema's id */
+    INDEXES_MOST = 8, /* how deep a Protobuf message may be nested in its schema */
 };
 
 /* ---- the formats of schema registries ---- */
@@ -47,7 +47,7 @@ static bool take_field(cm_str_t *rest)
     case 5:
         size = 4;
         break;
-    default: /* groups, which nobody uses */
+    default: /* groups, which are obsolete */
         return false;
     }
     if (size > rest->len)
@@ -57,8 +57,8 @@ static bool take_field(cm_str_t *rest)
     return true;
 }
 
-/* Which message of the schema it is (a list of indexes, or 0 for the first one), then its fields,
- * to the last byte. */
+/* The index list that names the message in its schema (0 for the first message), then fields up to
+ * the last byte. */
 static bool is_protobuf(cm_str_t body)
 {
     uint64_t count, index;
@@ -111,7 +111,8 @@ enum {
     BEFORE = 4,
     AFTER = 8,
     OP = 16,
-    EVENT = 32, /* it is an event, with a fault of its own, whatever else it has */
+    EVENT = 32, /* a key of events: it is an event with an error of its own, whatever other keys it
+                   has */
 };
 
 static const struct {
@@ -123,7 +124,7 @@ static const struct {
     {{"url", 3}, EVENT},
 };
 
-/* The text in quotes that begins at `at`; where it ends. */
+/* Where the string that begins at `at` ends. */
 static size_t end_of_text(cm_str_t json, size_t at)
 {
     for (at++; at < json.len && json.data[at] != '"'; at++)
@@ -131,9 +132,9 @@ static size_t end_of_text(cm_str_t json, size_t at)
     return at < json.len ? at : json.len;
 }
 
-/* Which keys the object that begins the text has itself, behind a colon perhaps; and from where its
- * payload goes. What begins with something else has none. It need not be valid JSON: then what is
- * found is as good as nothing. */
+/* Finds which of the known keys the object at the start of the text has at its top level, and its
+ * payload. A text that begins with something else has none. The text need not be valid JSON; then
+ * the result means nothing. */
 static int find_keys(cm_str_t json, cm_str_t *payload)
 {
     int depth = 0, found = 0;

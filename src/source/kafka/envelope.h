@@ -1,9 +1,9 @@
-/* Messages of other makers: what a message is that is no event, so that its dead letter says what
- * to do. Recognised are tombstones, Avro, Protobuf and JSON with the prefix of a schema registry,
- * Avro with its own prefix, and the envelopes of Kafka Connect and Debezium. None is unpacked.
+/* Recognises messages that other programs write in other formats, so that the dead letter says what
+ * to do: tombstones; Avro, Protobuf and JSON with the prefix of a schema registry; Avro with its
+ * own prefix; the envelopes of Kafka Connect and Debezium. None is unpacked.
  *
- * Pure functions. A kind is told by its bytes, which is a guess between Avro and Protobuf: neither
- * says of itself what it is. */
+ * Pure functions. The format is found by the bytes. Between Avro and Protobuf this is a guess:
+ * neither of them has a mark of its own. */
 #ifndef CM_SOURCE_KAFKA_ENVELOPE_H
 #define CM_SOURCE_KAFKA_ENVELOPE_H
 
@@ -14,7 +14,7 @@ enum { CM_ENVELOPE_TEXT = 200 };
 /* The reason of a message without a value. */
 extern const char cm_envelope_tombstone[];
 
-/* Writes what the value of a message is, and what to do; "" and false when it is none of these. */
+/* Writes what the value of a message is, and what to do. "" and false when it is none of these. */
 bool cm_envelope_name(cm_str_t value, char text[CM_ENVELOPE_TEXT]);
 
 #endif

@@ -1,6 +1,6 @@
-/* What the source's parts share: messages and the door (source.c), which partitions it has
- * (rebalance.c), where it begins with them (start.c) and whether they are still the
- * same (witness.c). */
+/* What the files of the Kafka source share: messages and the door (source.c), which partitions it
+ * has (rebalance.c), where it begins to read them (start.c), and whether they are still those of
+ * the same topic (witness.c). Only they include this. */
 #ifndef CM_SOURCE_KAFKA_INTERNAL_H
 #define CM_SOURCE_KAFKA_INTERNAL_H
 
@@ -8,7 +8,9 @@
 #include "source/kafka/parts.h"
 #include "source/kafka/source.h"
 
-enum { CM_SOURCE_KAFKA_LOOKUP_MS = 1000 }; /* the first time; longer when that fails */
+enum {
+    CM_SOURCE_KAFKA_LOOKUP_MS = 1000
+}; /* time limit of the first look-up; it doubles after a failure */
 
 typedef struct cm_source_kafka_witness cm_source_kafka_witness_t; /* witness.c */
 
@@ -21,23 +23,24 @@ typedef struct cm_source_kafka {
     rd_kafka_message_t **held; /* taken by keep_alive(), not yet handed out */
     size_t held_count;
     size_t want;    /* messages to ask for */
-    size_t average; /* bytes of a message of late */
+    size_t average; /* bytes of a message, by the last batch */
     cm_event_json_t *json;
-    cm_buf_t texts; /* the messages of the last batch, one behind the other */
+    cm_buf_t texts; /* the messages of the last batch, one after the other */
     cm_source_kafka_parts_t parts;
     uint64_t batches;
-    int64_t left;       /* of options.count */
-    uint64_t gone;      /* messages that were deleted unread, for the next batch's account */
-    int64_t asked_ns;   /* when a broker was last looked for */
-    int64_t woken_ns;   /* when fetching was last set going */
-    int64_t others_ns;  /* when it was last asked how far the rest of the group is */
-    int64_t watched_ns; /* when a round of looking at the witnesses was last due */
-    cm_source_kafka_witness_t *witness; /* NULL: none was looked at yet */
+    int64_t left; /* of options.count */
+    uint64_t
+        gone; /* messages that were deleted before they were read, for the next batch's account */
+    int64_t asked_ns;   /* when brokers were last probed */
+    int64_t woken_ns;   /* when librdkafka was last woken to fetch */
+    int64_t others_ns;  /* when the positions of the rest of the group were last asked for */
+    int64_t watched_ns; /* when a round of checking the witnesses was last due */
+    cm_source_kafka_witness_t *witness; /* NULL: none was checked yet */
     bool at_end;                        /* auto.offset.reset: where to begin without a position */
     bool joined, paused, closing;
-    bool placed;                              /* the group has said which partitions are ours */
-    bool stale;                               /* some of the partitions are */
-    rd_kafka_topic_partition_list_t *pending; /* a rebalance to be done by the next next() */
+    bool placed; /* the group has assigned partitions to this consumer, perhaps none */
+    bool stale;  /* some partitions are, see cm_source_kafka_part_t */
+    rd_kafka_topic_partition_list_t *pending; /* a rebalance that the next call of next() does */
     bool pending_assign;
     int lookup_ms;             /* for the next look-up */
     int64_t failed_ns;         /* when a look-up last failed */
@@ -50,26 +53,27 @@ void cm_source_kafka_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
 void cm_source_kafka_on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code,
                                rd_kafka_topic_partition_list_t *list, void *opaque);
 
-/* Does the rebalance that was noted, if there is one. While brokers do not tell what must be known
- * for it, it stays noted, `trouble` says why, and the next call tries again. */
+/* Does the rebalance that was noted, if there is one. While brokers do not answer what must be
+ * known for it, it stays noted, `trouble` says why, and the next call tries again. */
 int cm_source_kafka_rebalance(cm_source_kafka_t *self, cm_err_t *err);
 
-/* Finds where to go on with the partitions of the list, which are new, and puts in the offsets to
- * fetch from. 1: brokers do not tell now. CM_EINPUT when the topic is another one, and that it was
- * ever the same cannot be proven. */
+/* Finds where to go on with the partitions of the list, which are new, and sets the list's offsets
+ * to fetch from. 1: brokers do not answer now. CM_EINPUT when a position is after the end of its
+ * partition and there is no proof of what was read. */
 int cm_source_kafka_find_starts(cm_source_kafka_t *self, rd_kafka_topic_partition_list_t *list,
                                 cm_err_t *err);
 
-/* Goes on with partitions that are astray: behind what was deleted, or at the beginning of a topic
- * that was created again, and says so. Errors as above; tries again like a rebalance. */
+/* Goes on with partitions that are stale: after the messages that were deleted, or at the beginning
+ * of a topic that was created again, and logs that. Errors as above; tries again as for a
+ * rebalance. */
 int cm_source_kafka_find_again(cm_source_kafka_t *self, cm_err_t *err);
 
-/* Looks now and then whether the partitions are still those that were read; does not wait. What was
- * created again is astray then. Touches the partitions whose witness is another one now: to be
- * called by next(), before it ends its batch. */
+/* Checks from time to time whether the partitions are still those that were read; does not wait.
+ * Partitions that were created again become stale. Touches the partitions whose witness has
+ * changed: next() calls it before it ends its batch. */
 void cm_source_kafka_watch(cm_source_kafka_t *self);
 
-/* The same now, of all that was taken, and waits for the answers for so long at most. */
+/* Does the same at once, for everything that was taken, and waits at most this long for answers. */
 void cm_source_kafka_settle(cm_source_kafka_t *self, int timeout_ms);
 
 void cm_source_kafka_close_witness(cm_source_kafka_t *self);
@@ -77,20 +81,20 @@ void cm_source_kafka_close_witness(cm_source_kafka_t *self);
 /* Ends the pause that keep_alive() has begun. */
 void cm_source_kafka_resume(cm_source_kafka_t *self);
 
-/* Before the end: librdkafka wants an answer to a rebalance that was not done. */
+/* Before the end: librdkafka needs an answer to a rebalance that was not done. */
 void cm_source_kafka_give_up_pending(cm_source_kafka_t *self);
 
-/* Answers librdkafka that partitions are given back. */
+/* Tells librdkafka that these partitions are given back. */
 void cm_source_kafka_give_back(const cm_source_kafka_t *self,
                                const rd_kafka_topic_partition_list_t *list);
 
-/* Has librdkafka fetch these from the list's offsets: they are new to it. */
+/* Makes librdkafka fetch these partitions, which are new to it, from the list's offsets. */
 int cm_source_kafka_assign(cm_source_kafka_t *self, const rd_kafka_topic_partition_list_t *list,
                            cm_err_t *err);
 
 bool cm_source_kafka_is_cooperative(const cm_source_kafka_t *self);
 
-/* Forgets what keep_alive() has taken. */
+/* Drops the messages that keep_alive() has taken. */
 void cm_source_kafka_drop_held(cm_source_kafka_t *self);
 
 #endif

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 enum {
-    COMMIT_MS = 1000, /* for the answer to a commit that is waited for */
+    COMMIT_MS = 1000, /* longest wait for the answer to a commit */
     SEEK_MS = 500,
 };
 
@@ -115,12 +115,12 @@ void cm_source_kafka_parts_acknowledge(cm_source_kafka_parts_t *parts, uint64_t 
     while (parts->marks_done < parts->mark_count &&
            parts->marks[parts->marks_done].batch <= batches) {
         const cm_source_kafka_part_mark_t *mark = &parts->marks[parts->marks_done++];
-        if (mark->next < 0) /* we do not have the partition any more */
+        if (mark->next < 0) /* the partition was given back */
             continue;
         cm_source_kafka_part_t *part = &parts->parts[mark->partition];
         part->durable = mark->next;
         if (part->durable_witness.last != mark->witness.last)
-            part->told = part->committed = -1; /* it goes with the offset */
+            part->told = part->committed = -1; /* the witness is committed with the offset */
         part->durable_witness = mark->witness;
     }
 }
@@ -151,7 +151,8 @@ void cm_source_kafka_parts_committed(cm_source_kafka_parts_t *parts,
                client->settings->topic, rd_kafka_err2str(first));
 }
 
-/* Waits for the answer. rd_kafka_commit() would do so for as long as a broker keeps silent. */
+/* Waits for the answer, for a limited time. rd_kafka_commit() would wait as long as the broker is
+ * silent. */
 static bool commit_now(cm_source_kafka_parts_t *parts, cm_kafka_client_t *client,
                        const rd_kafka_topic_partition_list_t *list)
 {
@@ -171,7 +172,7 @@ static bool commit_now(cm_source_kafka_parts_t *parts, cm_kafka_client_t *client
     return event != NULL;
 }
 
-/* librdkafka frees it with the list. */
+/* Adds the proof as metadata, which librdkafka frees with the list. */
 static void add_proof(rd_kafka_topic_partition_t *one, const cm_source_kafka_proof_t *proof)
 {
     char text[CM_SOURCE_KAFKA_PROOF_TEXT];
@@ -190,7 +191,8 @@ bool cm_source_kafka_parts_commit(cm_source_kafka_parts_t *parts, cm_kafka_clien
 
     for (size_t i = 0; i < parts->count; i++) {
         cm_source_kafka_part_t *part = &parts->parts[i];
-        /* What was told in the background and not confirmed is told once more in the end. */
+        /* At the end, an offset that was sent in the background and not confirmed is sent once
+         * more. */
         if (!part->ours || part->durable < 0 ||
             part->durable == (in_background ? part->told : part->committed))
             continue;
@@ -228,8 +230,9 @@ void cm_source_kafka_parts_seek(const cm_source_kafka_parts_t *parts,
             rd_kafka_topic_partition_list_add(list, client->settings->topic, part->partition)
                 ->offset = cm_source_kafka_part_from(part);
     }
-    /* One that is not fetched from yet will be from where it was assigned. The others' messages
-     * from before the seek are not handed out any more, even when it takes longer than this. */
+    /* A partition that is not fetched yet will be fetched from where it was assigned. Messages of
+     * the others from before the seek are not handed out, also when the seek takes longer than
+     * this. */
     rd_kafka_error_t *error =
         list->cnt > 0 ? rd_kafka_seek_partitions(client->rk, list, SEEK_MS) : NULL;
     if (error != NULL) {
@@ -259,7 +262,7 @@ bool cm_source_kafka_parts_ended(const cm_source_kafka_parts_t *parts)
     return true;
 }
 
-/* How many partitions the topic has; 0 when nobody can tell. */
+/* How many partitions the topic has; 0 when no broker answers. */
 static size_t count_partitions(const cm_kafka_client_t *client, int timeout_ms)
 {
     const rd_kafka_metadata_t *metadata;
@@ -273,7 +276,7 @@ static size_t count_partitions(const cm_kafka_client_t *client, int timeout_ms)
     return count;
 }
 
-/* Looks up where the list's partitions end, once. An empty one has come to its end. */
+/* Finds where the list's partitions end, once. An empty partition counts as ended. */
 static bool ask_ends(cm_source_kafka_parts_t *parts, const cm_kafka_client_t *client,
                      const rd_kafka_topic_partition_list_t *list, int timeout_ms)
 {
@@ -361,7 +364,7 @@ void cm_source_kafka_part_prove(cm_source_kafka_part_t *part, const cm_source_ka
         part->witness = *first;
     part->proof = *last;
     part->taken = 0;
-    if (part->proving) /* doubted behind the messages of this batch */
+    if (part->proving) /* it became doubtful after the messages of this batch */
         part->from = last->last;
 }
 

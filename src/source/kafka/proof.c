@@ -5,7 +5,8 @@
 
 static const char mark[] = "clickmill:1:";
 
-/* FNV-1a: the message is compared with itself, not with one that somebody has chosen. */
+/* FNV-1a is enough: the message is compared with itself, not with one that an attacker has chosen.
+ */
 static uint64_t add(uint64_t hash, const void *data, size_t len)
 {
     const unsigned char *bytes = data;
@@ -65,7 +66,8 @@ cm_source_kafka_proof_verdict_t cm_source_kafka_proof_judge(const cm_source_kafk
         return cm_source_kafka_proof_of(message).hash == proof->hash
                    ? CM_SOURCE_KAFKA_PROOF_SAME
                    : CM_SOURCE_KAFKA_PROOF_RECREATED;
-    /* A message where there was none; or none where there was one, and none was deleted. */
+    /* There is a message where there was none; or there is none where there was one, and none was
+     * deleted. */
     return message->offset < next || from <= proof->last ? CM_SOURCE_KAFKA_PROOF_RECREATED
                                                          : CM_SOURCE_KAFKA_PROOF_GO_ON;
 }

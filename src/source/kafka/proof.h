@@ -1,15 +1,15 @@
-/* What proves that a partition is still that of the topic that was read: a message that was taken
- * from it. The offset of one (witness.c says which) and a hash of its time, key and value
- * stand beside the position; when reading begins again, that message is fetched first and compared.
- * A topic that was deleted and created again has another one there, or none. (Topics have ids, but
- * librdkafka tells them only from 2.3 on, and never with a message.)
+/* The proof that a partition is still that of the topic that was read: a message that was taken
+ * from it. The offset of the message (witness.c chooses it) and a hash of its time, key and value
+ * are kept with the position. When reading begins again, that message is fetched first and
+ * compared. A topic that was deleted and created again has another message there, or none. (Topics
+ * have ids, but librdkafka reports them only from 2.3 on, and never with a message.)
  *
- * A partition of which no message was taken has none, though its position may have moved: over the
- * messages of transactions that were aborted, which are not handed out. In place of a proof it is
- * kept then where reading began. From there it is read again when it is begun: of the same topic
- * that gives nothing twice, and of another one it gives all.
+ * A partition of which no message was taken has no proof, though its position may have moved: over
+ * messages of aborted transactions, which are not handed out. Then the offset where reading began
+ * is kept instead of a proof, and the partition is read again from there. In the same topic that
+ * hands out nothing twice, in another topic it hands out everything.
  *
- * Pure functions, but for librdkafka's accessors of a message. */
+ * Pure functions, except for librdkafka's accessors of a message. */
 #ifndef CM_SOURCE_KAFKA_PROOF_H
 #define CM_SOURCE_KAFKA_PROOF_H
 
@@ -25,19 +25,19 @@ typedef struct cm_source_kafka_proof {
 
 #define CM_SOURCE_KAFKA_PROOF_NONE ((cm_source_kafka_proof_t){.last = -1})
 
-/* No message was taken of what was read from `begin` on. */
+/* Reading began at `begin`, and no message was taken. */
 static inline cm_source_kafka_proof_t cm_source_kafka_proof_bare(int64_t begin)
 {
     return (cm_source_kafka_proof_t){-1, (uint64_t)begin + 1};
 }
 
-/* That `begin`; -1 where messages were taken, or it is not known. */
+/* That `begin`; -1 when messages were taken, or when it is not known. */
 static inline int64_t cm_source_kafka_proof_begin(const cm_source_kafka_proof_t *proof)
 {
     return proof->last < 0 ? (int64_t)proof->hash - 1 : -1;
 }
 
-/* The proof that a message makes. */
+/* Makes the proof of a message. */
 cm_source_kafka_proof_t cm_source_kafka_proof_of(const rd_kafka_message_t *message);
 
 enum { CM_SOURCE_KAFKA_PROOF_TEXT = 64 };
@@ -50,10 +50,10 @@ void cm_source_kafka_proof_format(const cm_source_kafka_proof_t *proof,
 cm_source_kafka_proof_t cm_source_kafka_proof_parse(cm_str_t text);
 
 typedef enum cm_source_kafka_proof_verdict {
-    CM_SOURCE_KAFKA_PROOF_SAME,  /* it is the message; it was handed out before */
-    CM_SOURCE_KAFKA_PROOF_GO_ON, /* nothing speaks against the position, and the message is to be
+    CM_SOURCE_KAFKA_PROOF_SAME,  /* the message is that of the proof, and was handed out before */
+    CM_SOURCE_KAFKA_PROOF_GO_ON, /* nothing contradicts the position, and the message is to be
                                     handed out */
-    CM_SOURCE_KAFKA_PROOF_RECREATED, /* the partition is another one */
+    CM_SOURCE_KAFKA_PROOF_RECREATED, /* the partition is that of a topic that was created again */
 } cm_source_kafka_proof_verdict_t;
 
 /* Judges the first message that comes of a partition that was read up to `next` and is fetched from

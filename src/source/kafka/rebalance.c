@@ -20,14 +20,14 @@ void cm_source_kafka_give_back(const self_t *self, const rd_kafka_topic_partitio
     }
 }
 
-/* Notes what is to be done: librdkafka waits until the partitions are assigned or given back, and
- * messages of theirs that are still on their way to us stay valid until then. */
+/* Notes the rebalance: librdkafka waits until the partitions are assigned or given back, and their
+ * messages in the queue stay valid until then. */
 void cm_source_kafka_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code,
                                   rd_kafka_topic_partition_list_t *list, void *opaque)
 {
     self_t *self = ((cm_kafka_client_t *)opaque)->owner;
 
-    if (self->closing) { /* all is acknowledged or given up */
+    if (self->closing) { /* everything is acknowledged or given up */
         cm_source_kafka_give_back(self, list);
         return;
     }
@@ -79,7 +79,7 @@ void cm_source_kafka_resume(self_t *self)
     cm_source_kafka_parts_seek(&self->parts, &self->client);
 }
 
-/* 1: not now. */
+/* 1: brokers do not answer now. */
 static int take_partitions(self_t *self, rd_kafka_topic_partition_list_t *list, cm_err_t *err)
 {
     int rc = cm_source_kafka_find_starts(self, list, err);
@@ -89,8 +89,9 @@ static int take_partitions(self_t *self, rd_kafka_topic_partition_list_t *list, 
     if (rc < 0)
         return rc;
     self->joined = self->placed = true;
-    rd_kafka_resume_partitions(self->client.rk, list); /* whatever they were when they went */
-    if (cm_source_kafka_is_cooperative(self))          /* librdkafka had paused the others */
+    rd_kafka_resume_partitions(self->client.rk,
+                               list); /* they may have been paused when they were given back */
+    if (cm_source_kafka_is_cooperative(self)) /* librdkafka had paused the others */
         cm_source_kafka_parts_seek(&self->parts, &self->client);
     return 0;
 }
@@ -109,13 +110,14 @@ static int drop_partitions(self_t *self, const rd_kafka_topic_partition_list_t *
     int rc = owner->drain != NULL ? owner->drain(owner->context, err) : 0;
     if (rc < 0)
         return rc;
-    /* The store was slow, perhaps. A partition that goes while it is paused would be so still when
-     * it comes back. */
+    /* The store may have been slow. A partition that is given back while it is paused would still
+     * be paused when it is assigned again. */
     cm_source_kafka_resume(self);
     cm_source_kafka_parts_commit(&self->parts, &self->client, false);
     cm_source_kafka_give_back(self, list);
     cm_source_kafka_drop_held(self);
-    self->placed = cm_source_kafka_is_cooperative(self); /* or else new ones come */
+    self->placed = cm_source_kafka_is_cooperative(
+        self); /* with the other protocol, a new assignment follows */
     for (int i = 0; i < list->cnt; i++)
         cm_source_kafka_parts_remove(&self->parts, list->elems[i].partition);
     if (cm_source_kafka_is_cooperative(
@@ -131,9 +133,9 @@ int cm_source_kafka_rebalance(self_t *self, cm_err_t *err)
 
     if (list == NULL)
         return 0;
-    self->pending = NULL; /* the owner's drain keeps us alive, which may bring the next one */
+    self->pending = NULL; /* the owner's drain calls keep_alive(), which may bring the next one */
     int rc = taken ? take_partitions(self, list, err) : drop_partitions(self, list, err);
-    if (rc != 0 && self->pending == NULL) { /* it is still to be done, or to be given up */
+    if (rc != 0 && self->pending == NULL) { /* it is still to be done or to be given up */
         self->pending = list;
         self->pending_assign = taken;
         return rc < 0 ? rc : 0;
@@ -144,7 +146,7 @@ int cm_source_kafka_rebalance(self_t *self, cm_err_t *err)
     return rc < 0 ? rc : 0;
 }
 
-/* To take no partition is an answer; to give all back is none to who wants them taken. */
+/* An assignment can be answered by taking no partition; giving all back would not answer it. */
 void cm_source_kafka_give_up_pending(self_t *self)
 {
     rd_kafka_topic_partition_list_t *none = rd_kafka_topic_partition_list_new(0);

@@ -10,19 +10,20 @@
 #include <stdlib.h>
 
 enum {
-    POLL_MS = 100,                     /* next() waits that long for a full batch */
-    BATCH_BYTES = 4 * 1024 * 1024,     /* of messages, about, where they are large */
-    FIRST_MESSAGES = 64,               /* before their size is known */
-    ASK_AGAIN_NS = 2000 * 1000 * 1000, /* between looks whether a broker is back */
+    POLL_MS = 100,                     /* next() waits this long for a full batch */
+    BATCH_BYTES = 4 * 1024 * 1024,     /* of messages in a batch, about */
+    FIRST_MESSAGES = 64,               /* in a batch, before their size is known */
+    ASK_AGAIN_NS = 2000 * 1000 * 1000, /* between checks whether a broker answers again */
     LEAVE_MS = 1500,
     LEAVE_SOON_MS = 500,
     END_MS = 1000,
-    END_SILENT_MS = 3000, /* until librdkafka has given up what was not answered */
+    END_SILENT_MS = 3000, /* until librdkafka drops requests without an answer */
     ASK_MS = 200,
     SETTLE_MS = 1500,
     ASK_OTHERS_NS = 500 * 1000 * 1000,
     ASK_OTHERS_MS = 700,
-    WAKE_BYTES = 8 * 1024 * 1024, /* of messages fetched ahead, below which fetching shall go on */
+    WAKE_BYTES =
+        8 * 1024 * 1024, /* of messages fetched ahead; with less, librdkafka is woken to fetch */
     WAKE_NS = 10 * 1000 * 1000,
     WAKE_MS = 100,
 };
@@ -40,15 +41,15 @@ static void reject(cm_batch_t *batch, const rd_kafka_message_t *message, cm_str_
              (long long)message->offset);
     cm_batch_reject(batch, text, why, origin);
     cm_dead_t *dead = &batch->dead[batch->dead_count - 1];
-    if (message->payload == NULL) /* a tombstone; not the same as a message of no bytes */
+    if (message->payload == NULL) /* a tombstone; a message of no bytes is something else */
         dead->payload.data = NULL;
     dead->key = (cm_str_t){NULL, 0};
     if (message->key != NULL)
         dead->key = cm_arena_copy(&batch->arena, (cm_str_t){message->key, message->key_len});
 }
 
-/* The partition's first message since it was begun shows whether it is the one that was read. True
- * when the message is to be handed out. */
+/* The first message of a partition shows whether the partition is the one that was read before.
+ * True when the message is to be handed out. */
 static bool is_proven(kafka_source_t *self, cm_source_kafka_part_t *part,
                       const rd_kafka_message_t *message)
 {
@@ -63,8 +64,8 @@ static bool is_proven(kafka_source_t *self, cm_source_kafka_part_t *part,
     return verdict == CM_SOURCE_KAFKA_PROOF_GO_ON;
 }
 
-/* `text` is the message's copy, with padding behind; `place` is that of the message in its batch.
- */
+/* `text` is a copy of the message, followed by padding; `place` is the message's place in its
+ * batch. */
 static void take_message(kafka_source_t *self, const rd_kafka_message_t *message, size_t place,
                          cm_str_t text, cm_batch_t *batch)
 {
@@ -72,12 +73,13 @@ static void take_message(kafka_source_t *self, const rd_kafka_message_t *message
     char envelope[CM_ENVELOPE_TEXT];
     cm_err_t why;
 
-    /* From before a rebalance or a seek: whoever has the partition reads it. */
+    /* A message from before a rebalance or a seek: the consumer that has the partition now reads
+     * it. */
     if (part == NULL || part->stale || (part->proving && !is_proven(self, part, message)) ||
         message->offset < part->next)
         return;
     if (cm_source_kafka_part_is_bare(
-            part)) { /* the first one at all: the topic may be another one by now */
+            part)) { /* no message was ever taken: the topic may have been created again */
         cm_source_kafka_part_rewind(part);
         self->stale = true;
         return;
@@ -103,7 +105,7 @@ static void take_message(kafka_source_t *self, const rd_kafka_message_t *message
         self->left--;
 }
 
-/* A partition is read to `end`, for now. */
+/* A partition is read up to its end for now. */
 static void take_end(kafka_source_t *self, cm_source_kafka_part_t *part, int64_t end)
 {
     if (part == NULL || part->stale)
@@ -119,14 +121,15 @@ static void take_end(kafka_source_t *self, cm_source_kafka_part_t *part, int64_t
             return;
         }
     }
-    part->ended = true; /* what is before it is handed out, or no message */
+    part->ended = true; /* all messages before it were handed out */
     if (end > part->next && part->next >= 0)
-        cm_source_kafka_parts_touch(&self->parts, part); /* so that the group learns of it */
+        cm_source_kafka_parts_touch(&self->parts,
+                                    part); /* so that the position is committed to the group */
     part->next = end > part->next ? end : part->next;
 }
 
-/* The topic, or one of its partitions, is not there at the moment, and may be another one when it
- * is there again. */
+/* The topic or one of its partitions does not exist at the moment. When it exists again, it may be
+ * a new one. */
 static void doubt(kafka_source_t *self, int32_t partition)
 {
     for (size_t i = 0; i < self->parts.count; i++) {
@@ -138,7 +141,7 @@ static void doubt(kafka_source_t *self, int32_t partition)
     }
 }
 
-/* What came in a message's place. Most errors pass by themselves. */
+/* Handles an error that came instead of a message. Most errors pass by themselves. */
 static int take_error(kafka_source_t *self, const rd_kafka_message_t *message, cm_err_t *err)
 {
     cm_kafka_client_t *client = &self->client;
@@ -155,9 +158,10 @@ static int take_error(kafka_source_t *self, const rd_kafka_message_t *message, c
     case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
         return cm_kafka_fail(client, message->err, "reading the topic", err);
     case RD_KAFKA_RESP_ERR__FATAL:
-        return cm_fail(err, CM_EINTERNAL, "the consumer of topic %s has given up: %s",
+        return cm_fail(err, CM_EINTERNAL, "the consumer of topic %s has failed permanently: %s",
                        client->settings->topic, text);
-    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET: /* deleted, or cut off, or another topic */
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET: /* deleted by retention, truncated, or created again
+                                                */
         part = cm_source_kafka_parts_find(&self->parts, message->partition);
         cm_log(client->settings->log, CM_LOG_INFO, "an offset is not there",
                "partition=%d text=\"%s\"", (int)message->partition, text);
@@ -181,7 +185,7 @@ static int take_error(kafka_source_t *self, const rd_kafka_message_t *message, c
     }
 }
 
-/* Room for all the messages' bytes at once, so that the events' texts stay where they are. */
+/* Reserves space for all messages at once, so that the events' strings do not move. */
 static void copy_texts(kafka_source_t *self, rd_kafka_message_t **messages, size_t count)
 {
     size_t size = CM_EVENT_JSON_PADDING;
@@ -196,14 +200,15 @@ static void copy_texts(kafka_source_t *self, rd_kafka_message_t **messages, size
         self->texts.len += messages[i]->err == 0 ? messages[i]->len : 0;
     }
     memset(self->texts.data + self->texts.len, 0, CM_EVENT_JSON_PADDING);
-    /* As many as fill a batch by number or by size next time. */
+    /* The next batch asks for as many messages as fill it by number or by size. */
     if (self->texts.len > 0)
         self->average = self->texts.len / count + 1;
     self->want = BATCH_BYTES / self->average;
     self->want = self->want < 1 ? 1 : self->want > CM_BATCH_EVENTS ? CM_BATCH_EVENTS : self->want;
 }
 
-/* The batch ends here: what proves its positions is known, and what is gone is in its account. */
+/* Ends the batch: sets the proofs of its positions, and adds the deleted messages to its account.
+ */
 static void end_batch(kafka_source_t *self, rd_kafka_message_t **messages, cm_batch_t *batch)
 {
     for (size_t i = 0; i < self->parts.touched_count; i++) {
@@ -246,9 +251,9 @@ static int take_messages(kafka_source_t *self, rd_kafka_message_t **messages, si
 
 /* ---- the source ---- */
 
-/* librdkafka stops fetching when its queue is full, and before 2.2 it looks no more than once a
- * second whether it is full still: unless something else is to be sent to the broker. So when what
- * was fetched ahead runs low, the partitions' ends are asked for. */
+/* librdkafka stops fetching when its queue is full. Before version 2.2 it then checks only once a
+ * second whether there is space again, unless another request is sent to the broker. So when few
+ * messages are left in the queue, the partitions' ends are requested. */
 static void keep_fetching(kafka_source_t *self)
 {
     int64_t now = cm_clock_ticks_ns();
@@ -264,8 +269,8 @@ static void keep_fetching(kafka_source_t *self)
     self->woken_ns = cm_clock_ticks_ns();
 }
 
-/* Asks whether somebody answers: a quiet topic would not tell, and librdkafka says that all brokers
- * are down only when it has been connected to every one of them. */
+/* Checks whether any broker answers: a topic without new messages does not show it, and librdkafka
+ * reports that all brokers are down only when it was connected to each of them before. */
 static void probe_brokers(kafka_source_t *self)
 {
     const rd_kafka_metadata_t *metadata;
@@ -282,8 +287,8 @@ static void probe_brokers(kafka_source_t *self)
     self->asked_ns = cm_clock_ticks_ns();
 }
 
-/* Ours are read; but another consumer that died in the middle of its own leaves them to us only
- * when its session is over. So the group as a whole must have come to the end. */
+/* Our partitions are read. When another consumer has died, its partitions are assigned to us only
+ * after its session has timed out. So the whole group must have reached the end. */
 static bool others_ended(kafka_source_t *self)
 {
     int64_t now = cm_clock_ticks_ns();
@@ -295,8 +300,7 @@ static bool others_ended(kafka_source_t *self)
     return ended;
 }
 
-/* What was read is looked at before that is said: it may be that of a topic that was created again.
- */
+/* Before the end is reported, the witnesses are checked: the topic may have been created again. */
 static bool is_over(kafka_source_t *self)
 {
     const bool counted = self->options.count > 0 && self->left <= 0;
@@ -401,10 +405,10 @@ bool cm_source_kafka_is_placed(const cm_source_t *source)
     return ((const kafka_source_t *)source)->placed;
 }
 
-/* Leaves the group, so that others have the partitions at once; not for longer than a broker that
- * is away may keep us. Who has none has nothing to hand over, and may wait in vain: a broker that
- * has come back holds the answer to who joins until the members of before are missed, and does not
- * read meanwhile that we leave. */
+/* Leaves the group, so that other consumers get the partitions at once; waits only a limited time
+ * for a broker that does not answer. A consumer without partitions has nothing to hand over, and
+ * its wait can be useless: a broker that has restarted does not answer a join before the earlier
+ * members have timed out, and until then does not read that this member leaves. */
 static void leave_group(kafka_source_t *self, bool silent)
 {
     rd_kafka_queue_t *queue = rd_kafka_queue_new(self->client.rk);
@@ -433,7 +437,7 @@ static void kafka_close(cm_source_t *source)
     if (self->client.rk != NULL)
         cm_source_kafka_give_up_pending(self);
     cm_source_kafka_drop_held(self);
-    bool silent = self->client.all_down; /* then it would wait long, and in vain */
+    bool silent = self->client.all_down; /* then the wait would be long and without success */
     if (self->client.rk != NULL && self->queue != NULL) {
         if (!silent)
             silent = !cm_source_kafka_parts_commit(&self->parts, &self->client, false);
@@ -442,7 +446,7 @@ static void kafka_close(cm_source_t *source)
     }
     cm_source_kafka_close_witness(self);
     if (!cm_kafka_end_within(&self->client, silent ? END_SILENT_MS : END_MS))
-        return; /* its threads may call us until the process ends */
+        return; /* its threads may use `self` until the process ends */
     cm_source_kafka_parts_free(&self->parts);
     cm_event_json_free(self->json);
     cm_buf_free(&self->texts);
@@ -452,7 +456,7 @@ static void kafka_close(cm_source_t *source)
 
 /* ---- open ---- */
 
-/* Where a partition without a position is begun, as the user has it. */
+/* Where a partition without a position is begun: the user's auto.offset.reset. */
 static bool begins_at_end(rd_kafka_conf_t *conf)
 {
     rd_kafka_topic_conf_t *topic = rd_kafka_conf_get_default_topic_conf(conf);
@@ -465,7 +469,7 @@ static bool begins_at_end(rd_kafka_conf_t *conf)
             strcmp(value, "end") == 0);
 }
 
-/* Memory: 16 MiB of messages at most are fetched ahead. */
+/* Memory: at most 16 MiB of messages are fetched ahead. */
 static int start(kafka_source_t *self, cm_err_t *err)
 {
     const cm_kafka_settings_t *settings = self->options.settings;
@@ -482,8 +486,8 @@ static int start(kafka_source_t *self, cm_err_t *err)
         {"fetch.max.bytes", "4194304"},
         {"fetch.wait.max.ms", "100"},
         {"fetch.error.backoff.ms", "100"},
-        /* New partitions are seen so soon. Not by producers, whom a broker that has just come back
-         * and knows of no topic could lead to give up on messages. */
+        /* New partitions are found within this time. Producers keep the default: a broker that has
+           just started knows of no topic, which could make them drop messages. */
         {"topic.metadata.refresh.interval.ms", "5000"},
         {NULL, NULL},
     };
@@ -496,7 +500,7 @@ static int start(kafka_source_t *self, cm_err_t *err)
     rd_kafka_conf_set_rebalance_cb(conf, cm_source_kafka_on_rebalance);
     rd_kafka_conf_set_offset_commit_cb(conf, cm_source_kafka_on_commit);
     self->at_end = begins_at_end(conf);
-    /* Where to go on when there is nothing at an offset is for us to find, and to say. */
+    /* When there is no message at an offset, this source finds where to go on, and logs it. */
     if (rd_kafka_conf_set(conf, "auto.offset.reset", "error", why, sizeof why) !=
         RD_KAFKA_CONF_OK) {
         rd_kafka_conf_destroy(conf);

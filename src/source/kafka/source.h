@@ -2,20 +2,20 @@
  *
  * Every message is an event or a dead letter with the origin "topic[partition]@offset". A batch
  * carries the position of every partition that it has messages of: the offset to go on from, under
- * the name "kafka:GROUP/TOPIC[PARTITION]", and under the same with "#last" and "#hash" what proves
- * it (proof.h). Nothing is committed to Kafka before acknowledge() says
- * that it is durable. A rebalance waits until next() is called again, when all that was handed out
- * has been put: then the owner drains, what is durable is committed, and only then the partitions
- * go. Texts of a batch live until the next call of next(). Used by one thread; librdkafka has
- * threads of its own, and its queue of messages is bounded.
+ * the name "kafka:GROUP/TOPIC[PARTITION]", and under the same with "#last" and "#hash" its proof
+ * (proof.h). Nothing is committed to Kafka before acknowledge() says that it is durable. A
+ * rebalance waits until next() is called again, when everything that was handed out has been put:
+ * then the owner drains, the durable positions are committed, and only then the partitions are
+ * given back. The strings of a batch live until the next call of next(). Used by one thread;
+ * librdkafka has threads of its own, and its queue of messages is bounded.
  *
- * Brokers that go away are waited for, when partitions are assigned as well: next() returns empty
- * batches and cm_source_kafka_trouble() says why. Messages that were deleted before they were read
- * are an error in the log and `gone` in the batch's account, and reading goes on behind them. A
- * partition that is not the one that was read, because the topic was created again, is said to be
- * so and read from its beginning; where there is no proof, a position behind the end of a partition
- * is CM_EINPUT from next(). librdkafka decides neither: auto.offset.reset only says where a
- * partition without a position is begun. No call waits for brokers longer than some seconds. */
+ * Brokers that do not answer are waited for, also when partitions are assigned: next() returns
+ * empty batches and cm_source_kafka_trouble() says why. Messages that were deleted before they were
+ * read are an error in the log and `gone` in the batch's account, and reading goes on after them.
+ * When the topic was created again, this is logged and the partition is read from its beginning;
+ * without a proof, a position after the end of a partition is CM_EINPUT from next(). librdkafka
+ * decides neither: auto.offset.reset only says where a partition without a position is begun. No
+ * call waits for brokers longer than some seconds. */
 #ifndef CM_SOURCE_KAFKA_SOURCE_H
 #define CM_SOURCE_KAFKA_SOURCE_H
 
@@ -23,22 +23,23 @@
 #include "kafka/client.h"
 #include "source/source.h"
 
-/* What the source asks of who owns it. Called from within next(). */
+/* Callbacks to the owner of the source. Called from within next(). */
 typedef struct cm_source_kafka_owner {
     void *context;
-    /* Where the owner's store stands with a part of the topic, 0 when it has nothing of it. NULL:
-     * the group's committed offsets are what counts. */
+    /* Gets the position that the owner's store has of a partition, by its name; 0: none. NULL: the
+     * group's committed offsets are used. */
     int (*position)(void *context, const char *name, int64_t *position, cm_err_t *err);
-    /* Partitions are about to go: makes all that was handed out durable and acknowledges it. */
+    /* Partitions are about to be given back: makes everything that was handed out durable, and
+     * acknowledges it. */
     int (*drain)(void *context, cm_err_t *err);
 } cm_source_kafka_owner_t;
 
 typedef struct cm_source_kafka_options {
     const cm_kafka_settings_t *settings; /* with topic and group */
     cm_source_kafka_owner_t owner;
-    bool or_group; /* with owner.position: the later one of the store's and the group's */
+    bool or_group; /* with owner.position: the later of the store's and the group's position */
     /* Ends where the partitions ended when they were assigned, and not before the group has
-     * committed as much of those that others have. */
+     * committed the same for the partitions of other consumers. */
     bool until_end;
     int64_t count;               /* messages at most; 0: all */
     cm_timestamp_format_t times; /* how timestamps are read */
@@ -46,35 +47,36 @@ typedef struct cm_source_kafka_options {
     void *fill_context;
 } cm_source_kafka_options_t;
 
-/* What a store calls the position of a partition: "kafka:group/topic[3]", and `what` behind it. The
+/* The name of a partition's position in a store: "kafka:group/topic[3]" followed by `what`. The
  * caller frees it. */
 char *cm_source_kafka_position_name(const cm_kafka_settings_t *settings, int32_t partition,
                                     const char *what);
 
-/* Joins the group; makes the topic when it is missing and the settings allow. CM_EAWAY, CM_EUSAGE,
- * CM_EINPUT; CM_ESTOP. */
+/* Joins the group; makes the topic when it is missing and the settings allow that. CM_EAWAY,
+ * CM_EUSAGE, CM_EINPUT; CM_ESTOP. */
 int cm_source_kafka_open(const cm_source_kafka_options_t *options, cm_source_t **source,
                          cm_err_t *err);
 
-/* To be called while next() cannot be, every few seconds: the group goes on taking the consumer for
- * alive. No message is lost by it. */
+/* To be called every few seconds while next() cannot be called, so that the consumer stays a member
+ * of its group. No message is lost by it. */
 void cm_source_kafka_keep_alive(cm_source_t *source);
 
-/* Why no broker answers, or tells what must be known to read on; NULL when they do, as far as is
- * known. Valid until the next call. */
+/* Why reading cannot go on: no broker answers, or none knows what is needed; NULL when, as far as
+ * is known, it can. Valid until the next call. */
 const char *cm_source_kafka_trouble(const cm_source_t *source);
 
 /* A partition that this consumer has. */
 typedef struct cm_source_kafka_lag {
     int32_t partition;
-    int64_t position; /* the next message to hand out; -1: none was yet */
-    int64_t end;      /* behind the last message, as last told by the broker; -1: not yet */
+    int64_t position; /* offset of the next message to hand out; -1: not known yet */
+    int64_t end;      /* offset after the last message, as the broker last reported; -1: not yet */
 } cm_source_kafka_lag_t;
 
 /* Fills `lags` with at most `max` of the partitions in order; returns how many there are. */
 size_t cm_source_kafka_lags(const cm_source_t *source, cm_source_kafka_lag_t *lags, size_t max);
 
-/* True when the group has said which partitions are ours: perhaps none, because others have all. */
+/* True when the group has assigned partitions to this consumer: perhaps none, when others have all.
+ */
 bool cm_source_kafka_is_placed(const cm_source_t *source);
 
 #endif

@@ -1,5 +1,5 @@
-/* Where the source begins with its partitions: the store's or the group's position, held against
- * what the partition has, and against the message before it. */
+/* Where the source begins to read its partitions: the position of the store or of the group,
+ * compared with the partition's range and with the message before the position. */
 #include "base/clock.h"
 #include "kafka/ranges.h"
 #include "source/kafka/internal.h"
@@ -8,16 +8,16 @@
 #include <stdlib.h>
 
 enum {
-    LOOKUP_MOST_MS = 2000, /* for a look-up: nobody sees meanwhile that we shall stop */
+    LOOKUP_MOST_MS = 2000, /* the longest look-up: a stop is not noticed meanwhile */
     LOOKUP_AGAIN_NS = 500 * 1000 * 1000,
 };
 
 typedef cm_source_kafka_t self_t;
 
-/* ---- brokers that do not tell ---- */
+/* ---- brokers that do not answer ---- */
 
-/* Brokers do not tell now what is to be known: 1, and it is tried again. What does not pass by
- * itself is an error. */
+/* Brokers do not answer now what must be known: 1, and it is tried again later. An error that does
+ * not pass by itself is returned. */
 static int try_later(self_t *self, rd_kafka_resp_err_t code, const char *doing, cm_err_t *err)
 {
     int rc = cm_kafka_fail(&self->client, code, doing, err);
@@ -51,7 +51,7 @@ static int64_t begin_of(const self_t *self)
 
 /* ---- what was read ---- */
 
-/* The store's position of a partition, with what proves it. */
+/* Gets the store's position of a partition, with its proof. */
 static int get_stored(self_t *self, const cm_source_kafka_part_t *part, int64_t *position,
                       cm_source_kafka_proof_t *proof, cm_err_t *err)
 {
@@ -72,8 +72,8 @@ static int get_stored(self_t *self, const cm_source_kafka_part_t *part, int64_t 
     return rc;
 }
 
-/* Where reading of the partition goes on, and with which proof. `committed` is the group's offset,
- * negative when it has none. */
+/* Finds where reading of the partition goes on, and with which proof. `committed` is the group's
+ * offset, negative when there is none. */
 static int find_start(self_t *self, cm_source_kafka_part_t *part,
                       const rd_kafka_topic_partition_t *committed, int64_t *start, cm_err_t *err)
 {
@@ -89,14 +89,15 @@ static int find_start(self_t *self, cm_source_kafka_part_t *part,
     if (*start < 0 || (*start == 0 && committed->offset < 0))
         *start = begin_of(self);
     const int64_t begin = cm_source_kafka_proof_begin(&part->proof);
-    if (begin >= 0) { /* no message before the position was taken */
+    if (begin >= 0) { /* no message was taken before the position */
         part->passed = *start > 0 ? *start : 0;
         *start = begin;
     }
-    if (*start <= part->proof.last) /* of another edition's making: it proves nothing */
+    if (*start <=
+        part->proof.last) /* written by another version of the program: it proves nothing */
         part->proof = CM_SOURCE_KAFKA_PROOF_NONE;
     part->witness = part->proof;
-    /* Behind an older one came messages that were not looked at: it alone is fetched. */
+    /* Messages that came after an older witness were not checked: only the witness is fetched. */
     part->unsure = part->witness.last >= 0 && part->witness.last < *start - 1;
     if (part->unsure)
         part->proof = CM_SOURCE_KAFKA_PROOF_NONE;
@@ -106,8 +107,8 @@ static int find_start(self_t *self, cm_source_kafka_part_t *part,
     return 0;
 }
 
-/* The offsets that the group has committed into the list; -1 and below where there is none. 1: not
- * now. */
+/* Gets the offsets that the group has committed into the list; -1 and below: none. 1: brokers do
+ * not answer now. */
 static int get_committed(self_t *self, rd_kafka_topic_partition_list_t *list, cm_err_t *err)
 {
     if (self->options.owner.position != NULL && !self->options.or_group)
@@ -120,8 +121,8 @@ static int get_committed(self_t *self, rd_kafka_topic_partition_list_t *list, cm
 
 /* ---- what is there ---- */
 
-/* The partition is another one than was read. What was read of the old one stays; all of the new
- * one is to be read, wherever partitions without a position are begun. */
+/* The partition is not the one that was read. The events of the old one stay; the new one is read
+ * from its beginning, whatever auto.offset.reset says. */
 static int64_t start_recreated(self_t *self, cm_source_kafka_part_t *part,
                                const cm_kafka_range_t *range)
 {
@@ -136,38 +137,37 @@ static int64_t start_recreated(self_t *self, cm_source_kafka_part_t *part,
     return range->low;
 }
 
-/* Messages up to the partition's beginning are gone before they were read, which must not go
- * unsaid. */
+/* Messages before the partition's beginning were deleted before they were read: this is logged. */
 static void note_gone(self_t *self, cm_source_kafka_part_t *part, int64_t start, int64_t low)
 {
     cm_log(self->client.settings->log, CM_LOG_ERROR, "messages are gone before they were read",
            "partition=%s from=%lld to=%lld hint=\"the topic keeps messages too short a time\"",
            part->name, (long long)start, (long long)low - 1);
     self->gone += (uint64_t)(low - start);
-    cm_source_kafka_parts_touch(&self->parts, part); /* with the position behind them */
+    cm_source_kafka_parts_touch(&self->parts, part); /* with the position after them */
 }
 
-/* How far the partition was read, also where it is read again from an earlier start. */
+/* How far the partition was read, also when reading begins earlier once more. */
 static int64_t position_of(const cm_source_kafka_part_t *part, int64_t start)
 {
     return part->passed > start ? part->passed : start;
 }
 
-/* The position is behind the end of a partition of which it is known what was taken. */
+/* The position is after the end of a partition, and there is a proof of what was read. */
 static bool is_cut(const cm_source_kafka_part_t *part, int64_t start, int64_t high)
 {
     return position_of(part, start) > high &&
            (part->witness.last >= 0 || cm_source_kafka_proof_begin(&part->witness) >= 0);
 }
 
-/* Holds the start against what the partition has, and moves it there. A position behind its end is
- * that of another topic. Where no broker has told it stays unchecked: 1 with the reason, and
- * librdkafka will complain of a start that is wrong. */
+/* Compares the start with the partition's range, and moves it into the range. A position after the
+ * end is that of another topic. When no broker answers, the start stays unchecked: 1 with the
+ * reason, and librdkafka will report a start that is wrong. */
 static int check_start(self_t *self, cm_source_kafka_part_t *part, int64_t *start,
                        const cm_kafka_range_t *range, cm_err_t *err)
 {
     const cm_kafka_settings_t *settings = self->client.settings;
-    bool fresh = *start < 0; /* nothing is known of what was read */
+    bool fresh = *start < 0; /* it is not known what was read */
 
     if (range->code != 0)
         return try_later(self, range->code, "asking where a partition begins and ends", err);
@@ -195,13 +195,13 @@ static int check_start(self_t *self, cm_source_kafka_part_t *part, int64_t *star
     part->passed = 0;
     part->ended = part->next >= part->end;
     if (part->proving && part->from < range->low)
-        part->from = range->low; /* retention has taken the proof */
+        part->from = range->low; /* retention has deleted the message of the proof */
     part->proving = part->proving && part->from < part->next;
     return 0;
 }
 
-/* Checks the partitions of the list and puts in where each is to be fetched from. Returns how many
- * could not be checked, or an error. */
+/* Checks the partitions of the list, and sets the offsets to fetch from. Returns how many could not
+ * be checked, or an error. */
 static int check_starts(self_t *self, rd_kafka_topic_partition_list_t *list, int64_t *starts,
                         int timeout_ms, cm_err_t *err)
 {
@@ -249,15 +249,15 @@ int cm_source_kafka_find_starts(self_t *self, rd_kafka_topic_partition_list_t *l
     free(starts);
     if (rc < 0)
         return rc;
-    clear_trouble(self); /* of those that stay unchecked librdkafka will tell */
+    clear_trouble(self); /* librdkafka will report those that stay unchecked, if they are wrong */
     cm_source_kafka_settle(self, LOOKUP_MOST_MS);
     return 0;
 }
 
-/* ---- what is begun again ---- */
+/* ---- partitions that are begun again ---- */
 
-/* Has librdkafka begin anew with the partitions of the list. Where the protocol knows only whole
- * assignments, with all. */
+/* Makes librdkafka begin again with the partitions of the list; with all partitions where the
+ * protocol has only whole assignments. */
 static int begin_again(self_t *self, const rd_kafka_topic_partition_list_t *list, cm_err_t *err)
 {
     if (cm_source_kafka_is_cooperative(self)) {
@@ -276,7 +276,8 @@ static int begin_again(self_t *self, const rd_kafka_topic_partition_list_t *list
     return rc;
 }
 
-/* Messages of these that keep_alive() has taken may be behind where they are begun again. */
+/* Drops the messages of these partitions that keep_alive() has taken: reading may begin again
+ * before them. */
 static void drop_held(self_t *self, const rd_kafka_topic_partition_list_t *list)
 {
     size_t kept = 0;
@@ -294,7 +295,7 @@ static void drop_held(self_t *self, const rd_kafka_topic_partition_list_t *list)
     self->held_count = kept;
 }
 
-/* Those that are astray into the list, with where each is to go on. */
+/* Those that are astray into the list, with the offset where each is to go on. */
 static size_t list_stale(self_t *self, rd_kafka_topic_partition_list_t *list, int64_t *starts)
 {
     for (size_t i = 0; i < self->parts.count; i++) {

@@ -1,10 +1,10 @@
-/* Whether partitions are still those that were read. librdkafka goes on silently in a topic that
- * was created again and is already longer than what was read of the old one; then the newest
- * message proves nothing, because it is one of the new topic. So each partition has a witness: a
- * message that was verified to stand in the same log as everything up to it. Every few seconds the
- * last message taken is remembered, and THEN the witness is fetched anew: when it is still there,
- * no other log was between the two, and the remembered message is the next witness. Only the
- * witness is kept with the positions. It is fetched by a consumer of its own, which is in no group
+/* Whether partitions are still those that were read. When a topic was created again and is already
+ * longer than the part of the old one that was read, librdkafka continues in it without an error;
+ * then the newest message proves nothing, because it is one of the new topic. So each partition has
+ * a witness: a message that was verified to be in the same log as everything before it. Every few
+ * seconds the last message taken is remembered, and THEN the witness is fetched again: when it is
+ * still there, both messages are in one log, and the remembered message becomes the next witness.
+ * Only the witness is kept with the positions. A separate consumer fetches it, which is in no group
  * and commits nothing. */
 #include "base/clock.h"
 #include "kafka/ranges.h"
@@ -14,7 +14,7 @@
 #include <stdlib.h>
 
 enum {
-    ROUND_MS = 2000, /* until witnesses that did not come are left for the next round */
+    ROUND_MS = 2000, /* limit of a round; witnesses that did not come are left for the next one */
     RANGE_MS = 500,
     POLL_MS = 20,
     WAKE_MS = 100,
@@ -28,13 +28,14 @@ typedef cm_source_kafka_t self_t;
 
 struct cm_source_kafka_witness {
     cm_kafka_client_t client;
-    bool running; /* a round is */
+    bool running; /* a round is in progress */
     int64_t begun_ns;
 };
 
 /* ---- its consumer ---- */
 
-/* Small answers: the broker sends one batch of messages, however large that is. */
+/* Limits that keep answers small: the broker still sends one whole batch of messages, of any size.
+ */
 static int start(cm_source_kafka_witness_t *witness, const cm_kafka_settings_t *settings,
                  cm_err_t *err)
 {
@@ -43,7 +44,7 @@ static int start(cm_source_kafka_witness_t *witness, const cm_kafka_settings_t *
         {"fetch.error.backoff.ms", "100"},   {"fetch.message.max.bytes", "65536"},
         {"fetch.max.bytes", "4194304"},      {"queued.min.messages", "1"},
         {"queued.max.messages.kbytes", "1"}, {NULL, NULL}};
-    /* Whatever the user has for the consumer that is in the group. */
+    /* These replace the user's properties, which are meant for the consumer in the group. */
     static const cm_kafka_property_t fixed[] = {{"enable.auto.commit", "false"},
                                                 {"enable.auto.offset.store", "false"},
                                                 {"enable.partition.eof", "true"},
@@ -75,8 +76,9 @@ static bool is_open(self_t *self)
     self->witness = cm_alloc_zero(1, sizeof *self->witness);
     if (start(self->witness, self->client.settings, &why) == 0)
         return true;
-    cm_log(self->client.settings->log, CM_LOG_WARN, "whether a topic is the same is not looked at",
-           "topic=%s reason=\"%s\"", self->client.settings->topic, why.text);
+    cm_log(self->client.settings->log, CM_LOG_WARN,
+           "whether a topic was created again is not checked", "topic=%s reason=\"%s\"",
+           self->client.settings->topic, why.text);
     free(self->witness);
     self->witness = NULL;
     return false;
@@ -85,7 +87,7 @@ static bool is_open(self_t *self)
 void cm_source_kafka_close_witness(self_t *self)
 {
     if (self->witness != NULL && cm_kafka_end_within(&self->witness->client, END_MS))
-        free(self->witness); /* else its threads may call it until the process ends */
+        free(self->witness); /* else its threads may use it until the process ends */
     self->witness = NULL;
 }
 
@@ -105,7 +107,7 @@ static void end_round(self_t *self)
     rd_kafka_assign(self->witness->client.rk, NULL);
 }
 
-/* False when there is nothing to look at, or nothing to look with. */
+/* False when there is nothing to check, or no consumer to check it with. */
 static bool begin_round(self_t *self)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
@@ -128,7 +130,7 @@ static bool begin_round(self_t *self)
     return begun && self->witness->running;
 }
 
-/* There is nothing at the witness's offset: retention has taken it, and nothing can be said; or
+/* There is no message at the witness's offset: retention has deleted it, and nothing is known; or
  * the partition is shorter. */
 static cm_source_kafka_proof_verdict_t judge_range(self_t *self, const cm_source_kafka_part_t *part)
 {
@@ -143,7 +145,7 @@ static cm_source_kafka_proof_verdict_t judge_range(self_t *self, const cm_source
                                            range.high);
 }
 
-/* What has come of a partition, or in its place. */
+/* Handles a message, or what came instead of it. */
 static void take_answer(self_t *self, const rd_kafka_message_t *message)
 {
     cm_source_kafka_part_t *part = cm_source_kafka_parts_find(&self->parts, message->partition);
@@ -155,7 +157,7 @@ static void take_answer(self_t *self, const rd_kafka_message_t *message)
         (message->err == 0 && message->offset < part->witness.last))
         return;
     part->checking = false;
-    if (part->stale || part->recreated || part->proving) /* it is looked at already */
+    if (part->stale || part->recreated || part->proving) /* it is already known */
         return;
     if (is_nothing)
         verdict = judge_range(self, part);
@@ -194,8 +196,8 @@ static void go_on(self_t *self, int timeout_ms)
         end_round(self);
 }
 
-/* librdkafka, before 2.2, looks no more than once a second at what it is to fetch now, unless
- * something else is sent to the broker. */
+/* Before version 2.2, librdkafka checks only once a second which partitions it has to fetch, unless
+ * another request is sent to the broker. */
 static void wake(self_t *self)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
@@ -220,7 +222,7 @@ void cm_source_kafka_watch(self_t *self)
     const int64_t now = cm_clock_ticks_ns();
     if (now - self->watched_ns < EVERY_NS)
         return;
-    if (self->watched_ns != 0) /* a first round finds nothing that is worth it */
+    if (self->watched_ns != 0) /* the first round would have nothing to check */
         begin_round(self);
     self->watched_ns = now;
 }
