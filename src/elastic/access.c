@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 enum {
-    CONNECT_MS = 10000,        /* within it a host must take a connection, TLS included */
-    ANSWER_MAX = 1 << 30,      /* bytes; nothing that we ask for is as long */
+    CONNECT_MS = 10000,        /* time limit for a connection, TLS included */
+    ANSWER_MAX = 1 << 30,      /* bytes; no expected answer is as long */
     UPLOAD_BYTES = 256 * 1024, /* libcurl's buffer */
     DEFAULT_PORT = 9200,       /* of a host with neither scheme nor port */
 };
@@ -27,7 +27,7 @@ static void init_curl(void)
     curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
-/* Once in a process, before the first handle, whoever comes first. */
+/* Once in a process, before the first handle, by the first thread that opens one. */
 static void init_once(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -78,7 +78,8 @@ static const char *find_fault(CURLU *url)
     return fault;
 }
 
-/* Takes one address of the list. Sentences count it and do not show it: it may hold a password. */
+/* Takes one address of the list. Messages give its number and do not show it: it may hold a
+ * password. */
 static int take_host(cm_elastic_access_t *access, cm_str_t address, cm_err_t *err)
 {
     const size_t number = access->host_count + 1;
@@ -221,7 +222,7 @@ static int take_cloud_id(cm_elastic_access_t *access, const char *cloud_id, cm_e
 
 /* ---- credentials ---- */
 
-/* Reads a secret. Characters that end a line of the header are no part of one. */
+/* Reads a secret. Control characters, which would end a line of the header, are refused. */
 static int read_secret(const char *text, const char *where, char **out, cm_err_t *err)
 {
     cm_buf_t value = CM_BUF_INIT;
@@ -240,7 +241,7 @@ static int read_secret(const char *text, const char *where, char **out, cm_err_t
     return rc;
 }
 
-/* "id:key" is sent in base64; the server gives both so encoded, too. */
+/* "id:key" is sent in base64, which is also the form in which the server gives it. */
 static int take_api_key(cm_elastic_access_t *access, cm_err_t *err)
 {
     static const char head[] = "Authorization: ApiKey ";
@@ -294,7 +295,7 @@ static struct curl_slist *make_headers(const cm_elastic_access_t *access, const 
 {
     struct curl_slist *list = curl_slist_append(NULL, "Accept: application/json");
 
-    /* Waiting for "100 Continue" costs time, and all it could say is 413. */
+    /* Waiting for "100 Continue" costs time, and 413 is the only useful answer to it. */
     list = curl_slist_append(list, "Expect:");
     if (type != NULL)
         list = curl_slist_append(list, type);
@@ -394,9 +395,9 @@ void cm_elastic_access_apply(const cm_elastic_access_t *access, CURL *easy, cm_b
     detail[0] = '\0';
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, detail);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* who stops waits for no name server */
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* a stop does not wait for a name server */
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L); /* credentials go to who was named */
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L); /* credentials go to the given hosts only */
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");

@@ -1,7 +1,7 @@
 /* What client and bulk share: the settings made ready for libcurl, and what its failures mean.
  *
- * Only the files of elastic/ include this. It holds secrets in the clear: they go to the server and
- * nowhere else. Belongs to who opened it; one thread. */
+ * Only the files of elastic/ include this. It holds secrets in plain text: they are sent to the
+ * server and to no other place. Belongs to the caller that opened it; one thread. */
 #ifndef CM_ELASTIC_ACCESS_H
 #define CM_ELASTIC_ACCESS_H
 
@@ -26,12 +26,13 @@ void cm_elastic_access_close(cm_elastic_access_t *access);
 /* Whether bodies are to be compressed, by the settings and the hosts. */
 bool cm_elastic_access_compresses(const cm_elastic_access_t *access);
 
-/* Makes the handle ready for a request: all but address, method, headers and body. What comes is
+/* Prepares the handle for a request: all but address, method, headers and body. The response is
  * appended to `answer`; `detail` has CURL_ERROR_SIZE bytes. */
 void cm_elastic_access_apply(const cm_elastic_access_t *access, CURL *easy, cm_buf_t *answer,
                              char *detail);
 
-/* What it means that a request got no answer: CM_EAWAY, or CM_EUSAGE where that will not pass. */
+/* The error of a request that got no answer: CM_EAWAY, or CM_EUSAGE where a repetition cannot help.
+ */
 int cm_elastic_fail_transfer(const cm_elastic_access_t *access, size_t host, CURLcode code,
                              const char *detail, cm_err_t *err);
 
@@ -45,10 +46,10 @@ int cm_elastic_fail_reply(const cm_elastic_access_t *access, const cm_elastic_re
 int cm_elastic_fail_item(const cm_elastic_access_t *access, int status,
                          const cm_elastic_reason_t *reason, const char *doing, cm_err_t *err);
 
-/* 429, and 5xx that say that something is away: 502, 503, 504. */
+/* 429, and the 5xx of a server that is temporarily not reachable: 502, 503, 504. */
 bool cm_elastic_is_passing(int status);
 
-/* Appends why, in the server's words: its reason, or else the beginning of what it says. */
+/* Appends the server's reason, or else the beginning of its response. */
 void cm_elastic_add_words(cm_buf_t *buf, const cm_elastic_reply_t *reply);
 
 /* ---- waiting ---- */
@@ -58,11 +59,11 @@ typedef struct cm_elastic_wait {
     const cm_waiter_t *waiter; /* may be NULL */
     uint64_t failures, random;
     int64_t asked_ns;
-    bool gave_up;     /* the waiter has had enough */
+    bool gave_up;     /* the waiter has ended the wait */
     char reason[300]; /* of the last failure; empty: the server is only slow */
 } cm_elastic_wait_t;
 
-enum { CM_ELASTIC_POLL_MS = 50 }; /* between looks at the stop flag */
+enum { CM_ELASTIC_POLL_MS = 50 }; /* between checks of the stop flag */
 
 void cm_elastic_wait_init(cm_elastic_wait_t *wait, const cm_elastic_access_t *access,
                           const cm_waiter_t *waiter);
@@ -70,13 +71,13 @@ void cm_elastic_wait_init(cm_elastic_wait_t *wait, const cm_elastic_access_t *ac
 /* Called every CM_ELASTIC_POLL_MS of a wait: CM_ESTOP, the waiter's code, or 0 to go on. */
 int cm_elastic_wait_look(cm_elastic_wait_t *wait, cm_err_t *err);
 
-/* Notes an attempt that failed: no answer came, or one that asks for patience. */
+/* Notes a failed attempt: no answer came, or one that asks to try again later. */
 void cm_elastic_wait_lost(cm_elastic_wait_t *wait, size_t host, CURLcode code, const char *detail);
 void cm_elastic_wait_refused(cm_elastic_wait_t *wait, size_t host, const cm_elastic_reply_t *reply);
 void cm_elastic_wait_failed(cm_elastic_wait_t *wait, const char *reason);
 
 /* How long to wait after a failure: doubles `*delay_ms` (0: the first) for the next one, adds a
- * little of chance; not less than `least_ms`, within reason. */
+ * small random time; not less than `least_ms`, up to a limit. */
 int64_t cm_elastic_wait_delay(cm_elastic_wait_t *wait, int64_t *delay_ms, int64_t least_ms);
 
 #endif

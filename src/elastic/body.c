@@ -48,7 +48,7 @@ void cm_elastic_ids_add(cm_elastic_ids_t *ids, uint64_t hash)
     ids->slots[at] = hash;
 }
 
-/* Closes the gap with those behind it that would not be found any more (Knuth 6.4, algorithm R). */
+/* Closes the gap with later entries that would not be found otherwise (Knuth 6.4, algorithm R). */
 void cm_elastic_ids_remove(cm_elastic_ids_t *ids, uint64_t hash)
 {
     const size_t mask = ids->cap - 1;
@@ -138,7 +138,7 @@ void cm_elastic_body_sort(cm_elastic_body_t *body)
     body->kept = body->kept_bytes = 0;
 }
 
-/* What stays moves forward over what has gone, in order. */
+/* Moves a document that stays forward over those that were dropped, in order. */
 void cm_elastic_body_keep(cm_elastic_body_t *body, size_t doc)
 {
     cm_elastic_doc_t one = body->docs[doc];

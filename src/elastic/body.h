@@ -8,9 +8,9 @@
 
 #include <zlib.h>
 
-/* ---- ids that are on their way ---- */
+/* ---- ids in requests under way ---- */
 
-/* A set of hashes. Two ids of one hash are taken for the same: that costs a wait, nothing else. */
+/* A set of hashes. Two ids with one hash count as the same: that only costs a wait. */
 typedef struct cm_elastic_ids {
     uint64_t *slots; /* 0: free */
     size_t cap, count;
@@ -47,8 +47,8 @@ typedef struct cm_elastic_body {
     size_t sent;   /* documents in the request under way: the first ones */
     size_t limit;  /* bytes of a request; more than bulk_bytes where one document has more */
     bool again;    /* what it holds was sent before */
-    bool detailed; /* what becomes of each document was asked for */
-    /* While the server's answer is read: where what stays is moved to. */
+    bool detailed; /* the result of each document was asked for */
+    /* While the answer is read: the end of what is kept. */
     size_t kept, kept_bytes;
     cm_buf_t wire, answer, url;
     CURL *easy;
@@ -73,13 +73,13 @@ size_t cm_elastic_body_fitting(const cm_elastic_body_t *body, size_t limit);
 cm_str_t cm_elastic_body_action(const cm_elastic_body_t *body, size_t doc);
 cm_str_t cm_elastic_body_document(const cm_elastic_body_t *body, size_t doc);
 
-/* Begins to sort out; then each document from the first on is kept or, by not keeping it, let go;
- * those from `from` on are kept all, and it is over. */
+/* Sorting out: after sort(), keep() is called in order for each document that stays; the others are
+ * dropped. end_sort() keeps all from `from` on and ends it. */
 void cm_elastic_body_sort(cm_elastic_body_t *body);
 void cm_elastic_body_keep(cm_elastic_body_t *body, size_t doc);
 void cm_elastic_body_end_sort(cm_elastic_body_t *body, size_t from);
 
-/* Compresses the text into `wire`, with a stream that deflateInit2() has made ready for gzip. */
+/* Compresses the text into `wire`, with a stream that deflateInit2() has prepared for gzip. */
 int cm_elastic_body_gzip(z_stream *stream, cm_str_t text, cm_buf_t *wire, cm_err_t *err);
 
 void cm_elastic_body_clear(cm_elastic_body_t *body);

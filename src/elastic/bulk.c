@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 enum {
-    STEP_BYTES = 128 * 1024, /* put between two looks at the transfers */
+    STEP_BYTES = 128 * 1024, /* put between two steps of the transfers */
     GZIP_LEVEL = 1,
     GZIP_WINDOW = 15 + 16, /* the largest window, with gzip's header */
     GZIP_MEMORY = 8,
@@ -142,7 +142,7 @@ static int add(cm_elastic_bulk_t *bulk, cm_str_t index, cm_str_t id, cm_str_t do
 
     if (bulk->ended != 0)
         return cm_fail(err, bulk->ended, "%s", bulk->why.text);
-    /* An older one that is sent again later would overtake this one. */
+    /* An older version that is sent again later would replace this one. */
     if (cm_elastic_ids_has(&bulk->ids, hash))
         rc = cm_elastic_bulk_flush(bulk, err);
     if (rc < 0)
@@ -165,7 +165,7 @@ static int add(cm_elastic_bulk_t *bulk, cm_str_t index, cm_str_t id, cm_str_t do
 int cm_elastic_bulk_put(cm_elastic_bulk_t *bulk, cm_str_t index, cm_str_t id, cm_str_t document,
                         cm_err_t *err)
 {
-    /* It would be taken for the next document's first line. */
+    /* A second line would be read as the next document's first line. */
     if (memchr(document.data, '\n', document.len) != NULL || document.len > UINT32_MAX / 2)
         return cm_fail(err, CM_EINTERNAL, "a document for Elasticsearch is not one line");
     return add(bulk, index, id, document, false, err);

@@ -1,10 +1,10 @@
 /* Many documents into Elasticsearch: bodies of bounded size, gzip, several connections at once.
  *
  * put() and remove() append to a body; a full one is sent, and they wait only when all connections
- * are busy. Servers that are slow, full (429, 503) or away are waited for, as long as the waiter
- * lets it. Of an answer only the failed items are tried again (429, 503 and other 5xx), a body that
- * is too large (413) is halved, and what is refused for good is given to `refused`. Documents of
- * one id are sent in the order in which they were put. One thread. */
+ * are busy. They wait for servers that are slow, full (429, 503) or not reachable, as long as the
+ * waiter allows it. Of an answer only the failed items are sent again (429, 503 and other 5xx), a
+ * body that is too large (413) is halved, and documents that are refused permanently are given to
+ * `refused`. Documents of one id are sent in the order in which they were put. One thread. */
 #ifndef CM_ELASTIC_BULK_H
 #define CM_ELASTIC_BULK_H
 
@@ -12,14 +12,14 @@
 
 typedef struct cm_elastic_bulk cm_elastic_bulk_t;
 
-/* A document that the server will never take: its texts live until this returns. Negative: the bulk
- * ends with that code. */
+/* A document that the server will never accept; the strings live until this returns. Negative: the
+ * bulk ends with that code. */
 typedef int (*cm_elastic_refused_t)(void *context, cm_str_t index, cm_str_t id, cm_str_t document,
                                     cm_str_t reason, cm_err_t *err);
 
 typedef struct cm_elastic_bulk_options {
     const cm_elastic_settings_t *settings;
-    const cm_waiter_t *waiter; /* NULL: waits for ever */
+    const cm_waiter_t *waiter; /* NULL: waits without end */
     cm_elastic_refused_t refused;
     void *context;
 } cm_elastic_bulk_options_t;
@@ -37,20 +37,20 @@ int cm_elastic_bulk_open(const cm_elastic_bulk_options_t *options, cm_elastic_bu
 
 /* Writes the document (one line of JSON) of `index` with that id, or replaces it. When the waiter
  * gives up (its code) or the stop flag is set (CM_ESTOP) the document is not taken, but those
- * before it are kept, and a later call goes on. CM_EUSAGE (rights, TLS), CM_EINPUT (the index is
- * gone) and CM_EIO end the bulk: every later call says the same. */
+ * before it are kept, and a later call continues. CM_EUSAGE (rights, TLS), CM_EINPUT (the index
+ * does not exist) and CM_EIO end the bulk: every later call returns the same. */
 int cm_elastic_bulk_put(cm_elastic_bulk_t *bulk, cm_str_t index, cm_str_t id, cm_str_t document,
                         cm_err_t *err);
 
-/* Deletes a document; one that is not there is no error. */
+/* Deletes a document; it is no error when it does not exist. */
 int cm_elastic_bulk_remove(cm_elastic_bulk_t *bulk, cm_str_t index, cm_str_t id, cm_err_t *err);
 
-/* Sends what is left and waits until all is acknowledged or refused. */
+/* Sends the rest and waits until all is acknowledged or refused. */
 int cm_elastic_bulk_flush(cm_elastic_bulk_t *bulk, cm_err_t *err);
 
 cm_elastic_bulk_counts_t cm_elastic_bulk_counts(const cm_elastic_bulk_t *bulk);
 
-/* What was not flushed is forgotten. */
+/* What was not flushed is lost. */
 void cm_elastic_bulk_close(cm_elastic_bulk_t *bulk);
 
 #endif

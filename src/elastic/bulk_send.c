@@ -4,13 +4,13 @@
 #include <stdio.h>
 
 enum {
-    UNAVAILABLE_MS = 5000, /* how long the server may wait for a shard that is away */
-    SMALLEST = 1024,       /* bytes to which 413 brings later bodies down */
+    UNAVAILABLE_MS = 5000, /* how long the server may wait for a missing shard */
+    SMALLEST = 1024,       /* bytes: 413 makes later bodies no smaller */
 };
 
 static const char doing[] = "writing documents";
 
-/* The bulk cannot go on: every later call says the same. */
+/* Ends the bulk: every later call returns the same. */
 static int end(cm_elastic_bulk_t *bulk, int rc, const cm_err_t *why, cm_err_t *err)
 {
     bulk->ended = rc;
@@ -91,7 +91,7 @@ static int refuse(cm_elastic_bulk_t *bulk, cm_elastic_body_t *body, size_t doc, 
                                  cm_elastic_body_document(body, doc), cm_str(reason), err);
 }
 
-/* Whoever walks the items of an answer. */
+/* The context of a walk over the items of an answer. */
 typedef struct walk {
     cm_elastic_bulk_t *bulk;
     cm_elastic_body_t *body;
@@ -102,7 +102,7 @@ static void keep_for_later(const walk_t *walk, size_t doc, int status,
 {
     cm_buf_t text = CM_BUF_INIT;
 
-    if (walk->body->kept == 0) { /* one reason stands for all */
+    if (walk->body->kept == 0) { /* one reason is enough */
         cm_buf_printf(&text, "%s: %d ", walk->bulk->access.hosts[walk->body->host], status);
         cm_elastic_add_reason(&text, reason);
         cm_elastic_wait_failed(&walk->bulk->wait, text.data);
@@ -135,7 +135,7 @@ static int on_item(void *context, size_t doc, int status, const cm_elastic_reaso
         keep_for_later(walk, doc, status, reason);
         return 0;
     }
-    /* No document is to blame for a right, or an index, that is missing. */
+    /* A missing right or index is not the fault of a document. */
     if (status == 401 || status == 403 || status == 404)
         return fail_item(bulk, status, reason, err);
     cm_elastic_add_reason(&text, reason);
@@ -146,7 +146,7 @@ static int on_item(void *context, size_t doc, int status, const cm_elastic_reaso
     return rc;
 }
 
-/* The body comes back from the server: what is left of it is sent again, at once or later. */
+/* The answer to a body: what is left of it is sent again, at once or later. */
 static int go_on(cm_elastic_bulk_t *bulk, cm_elastic_body_t *body, int64_t wait_ms, cm_err_t *err)
 {
     bool others_wait = false;
@@ -190,9 +190,9 @@ static int take_all(cm_elastic_bulk_t *bulk, cm_elastic_body_t *body, cm_err_t *
     return go_on(bulk, body, 0, err);
 }
 
-/* To say of each document what became of it costs the server time, and mostly all went well. So
- * that is asked for only when something has failed, of the same documents once more: to write or
- * delete one again changes nothing. 1: the answer says it. */
+/* The result of each document costs the server time, and mostly all succeed. So it is asked for
+ * only after a failure, by sending the same documents once more: to write or delete one again
+ * changes nothing. 1: the answer has the results. */
 static int take_short(cm_elastic_bulk_t *bulk, cm_elastic_body_t *body, cm_err_t *err)
 {
     const cm_str_t answer = {body->answer.data, body->answer.len};
@@ -203,7 +203,7 @@ static int take_short(cm_elastic_bulk_t *bulk, cm_elastic_body_t *body, cm_err_t
     if (!errors)
         return take_all(bulk, body, err);
     bulk->detailed = true;
-    body->again = false; /* no attempt of its own */
+    body->again = false; /* does not count as an attempt */
     return cm_elastic_bulk_send(bulk, body, err);
 }
 
@@ -232,7 +232,8 @@ static int take_items(cm_elastic_bulk_t *bulk, cm_elastic_body_t *body, cm_err_t
     return go_on(bulk, body, 0, err);
 }
 
-/* 413: half as much at once, and later bodies no larger; what is alone cannot be halved. */
+/* 413: sends half of it at once, and later bodies are no larger; a single document cannot be
+ * halved. */
 static int make_smaller(cm_elastic_bulk_t *bulk, cm_elastic_body_t *body, cm_err_t *err)
 {
     const size_t bytes = cm_elastic_body_bytes(body, body->sent);
@@ -300,7 +301,7 @@ static int take_answer(cm_elastic_bulk_t *bulk, cm_elastic_body_t *body, CURLcod
 
 /* ---- the loop ---- */
 
-/* Sends bodies whose wait is over. Gives the ms until the next one's is, CM_ELASTIC_POLL_MS at
+/* Sends bodies whose wait is over. Returns the ms until the next wait ends, CM_ELASTIC_POLL_MS at
  * most. */
 static int send_due(cm_elastic_bulk_t *bulk, int *next_ms, cm_err_t *err)
 {

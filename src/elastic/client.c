@@ -8,7 +8,7 @@
 
 struct cm_elastic {
     cm_elastic_access_t access;
-    CURLM *multi; /* for one handle: a wait in it can be left at any time */
+    CURLM *multi; /* for one handle: a wait in it can be ended at any time */
     CURL *easy;
     char detail[CURL_ERROR_SIZE];
     cm_buf_t url, answer;
@@ -83,7 +83,8 @@ static void prepare(cm_elastic_t *client, const question_t *question, int64_t ti
         curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, question->method);
 }
 
-/* Runs the prepared request. 0: it has ended with `*code`; else whoever waits has given up. */
+/* Runs the prepared request. 0: it has ended with `*code`; else the waiter or the stop flag has
+ * ended it. */
 static int run(cm_elastic_t *client, cm_elastic_wait_t *wait, CURLcode *code, cm_err_t *err)
 {
     CURLMsg *message;
@@ -147,7 +148,7 @@ int cm_elastic_request(cm_elastic_t *client, const char *method, const char *pat
     return ask_hosts(client, &question, client->access.settings->timeout_ms, &wait, reply, err);
 }
 
-/* ---- again and again ---- */
+/* ---- repeated requests ---- */
 
 /* Waits, longer each time, and as long as the answer asks for. */
 static int wait_after(cm_elastic_t *client, cm_elastic_wait_t *wait, int64_t *delay_ms,
@@ -196,7 +197,7 @@ int cm_elastic_ask(cm_elastic_t *client, const char *method, const char *path, c
     }
 }
 
-/* ---- what it is ---- */
+/* ---- product and version ---- */
 
 int cm_elastic_about(cm_elastic_t *client, const cm_waiter_t *waiter, cm_elastic_about_t *about,
                      cm_err_t *err)

@@ -7,14 +7,14 @@ enum { WORDS = 240 /* bytes of what a server says that a sentence shows */ };
 
 /* ---- no answer ---- */
 
-/* A connection that broke while TLS was agreed upon is nothing that settings are to blame for. */
+/* A connection that broke during the TLS handshake is not the fault of the settings. */
 static bool is_tls(CURLcode code, const char *detail)
 {
     switch (code) {
     case CURLE_SSL_CONNECT_ERROR:
         return strstr(detail, "SSL_ERROR_SYSCALL") == NULL && strstr(detail, "reset by") == NULL &&
                strstr(detail, "unexpected eof") == NULL;
-    case CURLE_RECV_ERROR: /* with TLS 1.3 the server judges after the handshake */
+    case CURLE_RECV_ERROR: /* with TLS 1.3 the server checks the client after the handshake */
     case CURLE_SEND_ERROR:
         return strstr(detail, "SSL routines") != NULL && strstr(detail, " alert ") != NULL;
     case CURLE_PEER_FAILED_VERIFICATION:
@@ -60,7 +60,7 @@ int cm_elastic_fail_transfer(const cm_elastic_access_t *access, size_t host, CUR
     }
 }
 
-/* ---- an answer that is no success ---- */
+/* ---- an answer that is not a success ---- */
 
 bool cm_elastic_is_passing(int status)
 {
@@ -77,7 +77,7 @@ void cm_elastic_add_reason(cm_buf_t *buf, const cm_elastic_reason_t *reason)
         cm_buf_printf(buf, " (%.*s)", (int)reason->cause.len, reason->cause.data);
 }
 
-/* Appends the beginning of what a server says, harmless to terminals. */
+/* Appends the beginning of a response, without control characters of terminals. */
 static void add_head(cm_buf_t *buf, cm_str_t text)
 {
     cm_buf_t safe = CM_BUF_INIT;
@@ -97,7 +97,7 @@ static void add_reason(cm_buf_t *buf, const cm_elastic_reason_t *reason)
     cm_buf_free(&words);
 }
 
-/* Appends the words and gives the error's type, which is in `type` up to its size. */
+/* Appends the reason and returns the error's type, cut to the size of `type`. */
 static void add_words(cm_buf_t *buf, const cm_elastic_reply_t *reply, char *type, size_t size)
 {
     cm_elastic_json_t *json = cm_elastic_json_new();
@@ -120,7 +120,7 @@ void cm_elastic_add_words(cm_buf_t *buf, const cm_elastic_reply_t *reply)
     add_words(buf, reply, type, sizeof type);
 }
 
-/* What the configuration is to blame for, among the many sorts of 400. */
+/* The kinds of 400 that are errors of the configuration. */
 static bool is_of_usage(const char *type)
 {
     static const char *const types[] = {
@@ -143,7 +143,7 @@ static bool is_of_usage(const char *type)
     return false;
 }
 
-/* `at` is where, `what` the words. */
+/* `at` is where, `what` the reason. */
 static int fail_status(int status, const char *type, const char *doing, const char *at,
                        const char *what, cm_err_t *err)
 {

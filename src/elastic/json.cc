@@ -26,7 +26,7 @@ extern "C" void cm_elastic_json_free(cm_elastic_json_t *json)
 namespace
 {
 
-// Parses a copy: nothing needs to stand behind the text.
+// Parses a copy: the text needs no padding.
 bool parse(cm_elastic_json_t *json, cm_str_t text, dom::object &object)
 {
     dom::element root;
@@ -42,7 +42,7 @@ cm_str_t text_of(dom::object object, std::string_view key)
     return cm_str_t{text.data(), text.size()};
 }
 
-// The first of root_cause says what a reason such as "all shards failed" keeps to itself.
+// The first of root_cause has the details that a reason such as "all shards failed" lacks.
 cm_str_t cause_of(dom::object error)
 {
     dom::object cause;

@@ -8,7 +8,7 @@ enum {
     ASK_MS = 250, /* between calls of the waiter; less than CM_WAIT_MS */
     FIRST_MS = 100,
     LAST_MS = 10000,
-    AFTER_MS = 60000, /* longer than this no server can send us away */
+    AFTER_MS = 60000, /* the longest time for which a server can postpone a request */
 };
 
 void cm_elastic_wait_init(cm_elastic_wait_t *wait, const cm_elastic_access_t *access,
@@ -74,7 +74,7 @@ void cm_elastic_wait_refused(cm_elastic_wait_t *wait, size_t host, const cm_elas
     cm_buf_free(&reason);
 }
 
-/* xorshift64 (Marsaglia): several of us shall not come back in the same moment. */
+/* xorshift64 (Marsaglia): so that several clients do not return at the same moment. */
 static uint64_t next_random(uint64_t *state)
 {
     *state ^= *state << 13;

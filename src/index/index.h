@@ -1,9 +1,11 @@
 /* The fourth door: answers at rest.
  *
- * An index takes cells and answers questions about them. What a number means: docs/contract.md.
- * Beside the cells of the contract, (url, country, window), the same numbers are kept per url, per
- * country and in total, because distinct users do not add up.
- * Used by one thread at a time; open a second handle for a second thread. */
+ * An index keeps rows of answers and answers queries for them. docs/contract.md defines each
+ * measure. Besides the cells of the contract, (url, country, window), the same measures are kept
+ * per url, per country and for the whole site, because distinct users do not add up.
+ *
+ * An engine implements cm_index_ops_t: embedded/ and elasticsearch/. index/open.h opens an index;
+ * the caller closes it. Used by one thread at a time; a second thread opens a second handle. */
 #ifndef CM_INDEX_INDEX_H
 #define CM_INDEX_INDEX_H
 
@@ -13,7 +15,7 @@
 #include "event/batch.h"
 #include "mill/measures.h"
 
-/* An average as an index has it written down. */
+/* An average as an index stores it. */
 typedef struct cm_stored_average {
     bool there;
     double value;
@@ -27,12 +29,12 @@ typedef struct cm_answer {
     cm_str_t country;
     cm_measures_t measures;
     int64_t updated_at; /* ms; when this row last changed */
-    /* Time spent and time on page, of an index that keeps them; NULL: they follow from the numbers.
-     */
+    /* Average time spent and time on page, where the index stores them; NULL: they follow from the
+     * measures. */
     const cm_stored_average_t *stored;
 } cm_answer_t;
 
-/* Sorting: by a number descending, by a text ascending, ties by url, country, window start. */
+/* Sorting: by a measure descending, by a string ascending, ties by url, country, window start. */
 typedef enum cm_sort {
     CM_SORT_CLICKS,
     CM_SORT_USERS,
@@ -48,7 +50,7 @@ typedef enum cm_sort {
     CM_SORT_COUNT,
 } cm_sort_t;
 
-/* A document of an index's alias that is none of Clickmill's answers; the texts live until it
+/* Gets a document of an index's alias that is not an answer of Clickmill; the strings live until it
  * returns. Non-zero ends the query. */
 typedef int (*cm_foreign_fn)(void *context, const char *alias, cm_str_t id);
 
@@ -59,26 +61,26 @@ typedef struct cm_index_query {
     const char *url;     /* pattern: * any run, ? one character, else exact; NULL: all */
     const char *country; /* exact; NULL: all */
     cm_sort_t sort;
-    bool reverse;   /* the other way round than the sort's own direction */
-    bool unsorted;  /* as it comes, which is much faster where all is wanted */
+    bool reverse;   /* against the sort's own direction */
+    bool unsorted;  /* in any order, which is much faster for all rows */
     int64_t limit;  /* rows at most; 0: all */
     int64_t offset; /* rows to leave out first */
-    /* Asked now and then while the rows are looked for, by the same thread; true: whoever asked
-     * does not wait any more, and the query ends with CM_ESTOP. NULL: he does. */
+    /* Called from time to time during the search, by the same thread; true: the client no longer
+     * waits, and the query ends with CM_ESTOP. NULL: never. */
     bool (*gives_up)(void *context);
     void *gives_up_context;
-    /* Called, with the query's context, for a document among the rows that is no answer. NULL: such
-     * a document fails the query. */
+    /* Called, with the query's context, for a document among the rows that is not an answer. NULL:
+     * such a document fails the query. */
     cm_foreign_fn foreign;
 } cm_index_query_t;
 
-/* Called once a row; the answer's texts live until it returns. Non-zero stops the query and is
+/* Called once per row; the answer's strings live until it returns. Non-zero stops the query and is
  * returned by it. */
 typedef int (*cm_answer_fn)(void *context, const cm_answer_t *answer);
 
 /* How far the answers of a window are. */
 typedef struct cm_freshness {
-    bool present;       /* false: never processed for this window */
+    bool present;       /* false: this window was never processed */
     int64_t accepted;   /* events in the store, copies included */
     int64_t processed;  /* of these, how many the answers cover */
     int64_t events;     /* distinct among the processed */
@@ -86,10 +88,10 @@ typedef struct cm_freshness {
     int64_t cells;      /* rows of CM_PER_CELL */
     int64_t updated_at; /* ms; when the answers last changed */
     int64_t dead;       /* dead letters waiting in the store */
-    /* ms, with which the answers were computed; negative: of the events of another store than the
+    /* ms, with which the answers were computed; negative: from the events of another store than the
      * data directory's; 0: not known */
     int64_t session_timeout;
-    /* What unique_user_count counts of this window: visitors, each once a UTC day, or users. */
+    /* What unique_user_count counts in this window: visitors, once per UTC day each, or users. */
     bool daily_visitors;
 } cm_freshness_t;
 
@@ -102,9 +104,9 @@ typedef struct cm_index_checkpoint {
 } cm_index_checkpoint_t;
 
 typedef struct cm_index_apply {
-    bool rebuild;              /* fill an empty index and put it in the place of the old one */
-    const cm_waiter_t *waiter; /* asked while a server is away; NULL: no end of waiting */
-    /* Called now and then with the share done, 0..1, and the rows so far; may be NULL. */
+    bool rebuild;              /* fill an empty index, then replace the old one by it */
+    const cm_waiter_t *waiter; /* asked while a server does not answer; NULL: waits without end */
+    /* Called from time to time with the share done, 0..1, and the rows so far; may be NULL. */
     void (*progress)(void *context, double share, uint64_t rows);
     void *context;
     cm_batch_t *refused; /* gets a dead letter for each row that the index refuses */
@@ -244,7 +246,7 @@ int cm_index_set_checkpoint(cm_index_t *index, const char *mirror,
  * `applied`.
  * CM_EUSAGE for what the configuration is to blame for; the waiter's code; CM_EIO when the index
  * refuses too much; CM_ESTOP. CM_EBUSY when another program wrote at the same time, CM_EINPUT and
- * CM_EAWAY when the index vanished or the server was away meanwhile: a further call repairs it. */
+ * CM_EAWAY when the index vanished or the server stopped answering: a further call repairs it. */
 static inline int cm_index_apply(cm_index_t *index, cm_index_t *source,
                                  const cm_index_apply_t *options, cm_index_checkpoint_t *checkpoint,
                                  cm_index_applied_t *applied, cm_err_t *err)
@@ -258,9 +260,9 @@ static inline int cm_index_forget(cm_index_t *index, cm_err_t *err)
     return index->ops->forget(index, err);
 }
 
-/* Looks at the server and at the index without waiting for one that is away; `create` makes what is
- * missing. After an error the facts hold what was found before it. CM_EUSAGE says what is wrong and
- * what to do, CM_EAWAY that the server is not well. */
+/* Checks the server and the index, without waiting for a server that does not answer; `create`
+ * makes what is missing. After an error the facts hold what was found before it. CM_EUSAGE says
+ * what is wrong and what to do, CM_EAWAY that the server does not work. */
 static inline int cm_index_probe(cm_index_t *index, bool create, cm_index_facts_t *facts,
                                  cm_err_t *err)
 {
@@ -274,7 +276,7 @@ static inline void cm_index_close(cm_index_t *index)
         index->ops->close(index);
 }
 
-/* Names as the user writes and reads them. */
+/* The names that users write and read. */
 extern const char *const cm_index_window_names[CM_WINDOW_COUNT]; /* all day hour */
 extern const char *const cm_sort_names[CM_SORT_COUNT];           /* clicks unique_user_count ... */
 bool cm_index_window_parse(const char *text, cm_window_t *window);
@@ -289,7 +291,7 @@ static inline double cm_average(int64_t sum, int64_t count)
 /* Whether a stored average is that of the sum, to the last bit. */
 bool cm_average_follows(const cm_stored_average_t *stored, int64_t sum, int64_t count);
 
-/* Whether the stored averages, where there are any, are those that follow from the numbers. */
+/* Whether the stored averages, where there are any, follow from the measures. */
 bool cm_answer_exact(const cm_answer_t *answer);
 
 /* The header and rows of `query --format csv`; with a window other than all, `window` comes first,
@@ -297,7 +299,7 @@ bool cm_answer_exact(const cm_answer_t *answer);
 void cm_answer_add_csv_header(cm_buf_t *buf, cm_window_t window);
 void cm_answer_add_csv(cm_buf_t *buf, const cm_answer_t *answer);
 
-/* The same with texts that no spreadsheet takes for formulas. */
+/* The same with strings that no spreadsheet takes for formulas. */
 void cm_answer_add_safe_csv(cm_buf_t *buf, const cm_answer_t *answer);
 
 /* One JSON object with the csv's fields, absent averages null; window and window_start where the

@@ -1,4 +1,4 @@
-/* Members of a JSON object that is being written, as answers and documents share them.
+/* Writes members of a JSON object; answers and documents share them.
  *
  * Each appends one member, with a comma before it unless the buffer ends with "{". */
 #ifndef CM_INDEX_MEMBER_H

@@ -1,4 +1,5 @@
-/* How a question is put, the same for the API and `query`: which rows, which span of time.
+/* The parts of a query that users write, the same in the API and in `query`: which rows, which span
+ * of time.
  *
  * Pure functions, no state. */
 #ifndef CM_INDEX_QUESTION_H
@@ -6,7 +7,7 @@
 
 #include "index/index.h"
 
-/* What rows are listed. */
+/* Which rows are listed. */
 typedef enum cm_listing {
     CM_LIST_ANSWERS,   /* one per url and country */
     CM_LIST_PAGES,     /* one per url */
@@ -17,22 +18,22 @@ typedef enum cm_listing {
 
 extern const char *const cm_listing_names[CM_LISTING_COUNT + 1]; /* answers pages ..., NULL */
 
-/* Which rows the index is asked for: a dimension that is listed, or that a filter fixes, is part of
- * them. So the pages of one country have the exact numbers of its visitors a page, which no sum
- * over other rows could give. */
+/* The rows that are queried: a dimension that is listed, or that a filter fixes, is part of them.
+ * So the pages of one country have the exact measures of its visitors per page, which no sum over
+ * other rows could give. */
 cm_dimension_t cm_listing_dimension(cm_listing_t listing, const cm_index_query_t *query);
 
-/* Reads an end of a span of time: RFC 3339, or a date, which is its first moment (UTC). `name` is
- * what the caller calls it. CM_EUSAGE. */
+/* Reads an end of a span of time, ms: RFC 3339, or a date, which means its first moment (UTC).
+ * `name` is the caller's name of it, for errors. CM_EUSAGE. */
 int cm_listing_parse_time(const char *name, cm_str_t text, int64_t *ms, cm_err_t *err);
 
-/* How the caller's users write the parts of a span. */
+/* The names of the parts of a span, for errors. */
 typedef struct cm_listing_span_words {
     const char *from, *to;
     const char *windows; /* "window=day or window=hour" */
 } cm_listing_span_words_t;
 
-/* Checks the span of a query whose ends are given or not. CM_EUSAGE. */
+/* Checks the span of a query; `from` and `to` say which ends are given. CM_EUSAGE. */
 int cm_listing_check_span(const cm_index_query_t *query, bool from, bool to,
                           const cm_listing_span_words_t *words, cm_err_t *err);
 

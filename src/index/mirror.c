@@ -8,8 +8,9 @@
 #include <time.h>
 
 enum {
-    GIVE_UP_MS = 5000, /* wait for a target that is away, after the program was told to stop */
-    AGAIN_MS = 500,    /* before a push after one that failed, then doubled up to: */
+    GIVE_UP_MS =
+        5000,       /* wait for a target that does not answer, after the program was told to stop */
+    AGAIN_MS = 500, /* before a push after one that failed, then doubled up to: */
     AGAIN_MOST_MS = 30000,
     FAILURES = 5, /* in a row, before a mirror that is not endless ends */
     POLL_MS = 20,
@@ -291,7 +292,7 @@ static bool get_trouble(const cm_index_mirror_t *mirror, char *reason, size_t si
     return reason[0] != '\0';
 }
 
-/* Prints once that the target is away, and again when the reason is another one. */
+/* Prints once that the target does not answer, and again when the reason changes. */
 static void tell_trouble(cm_index_mirror_t *self, char *told, size_t size)
 {
     char reason[CM_ERR_TEXT];

@@ -1,5 +1,5 @@
 /* Following an index: a thread that keeps another index equal to it, so that a target that is slow
- * or away delays nothing else.
+ * or not reachable delays nothing else.
  *
  * The thread reads the source through handles of its own. Two results have to be written to the
  * source's store: how far the mirror is, and which rows the target refused. They wait for
@@ -22,10 +22,10 @@ typedef struct cm_index_mirror_options {
     cm_index_settings_t source, target;
     cm_store_t *store; /* that the source was made from; open for writing */
     bool rebuild;      /* the first push fills an empty target */
-    /* A push that fails because the target vanished or moved, or its server was away, is repeated
-     * after growing waits: without end, or else some times. */
+    /* A push that fails because the target vanished or moved, or its server did not answer, is
+     * repeated after growing waits: without end, or else a few times. */
     bool endless;
-    const atomic_bool *stop; /* set when the program shall end */
+    const atomic_bool *stop; /* set when the program is to end */
     FILE *messages;          /* for finish(): sentences and progress */
     bool terminal;           /* `messages` is a terminal */
 } cm_index_mirror_options_t;
@@ -49,7 +49,7 @@ bool cm_index_mirror_idle(const cm_index_mirror_t *mirror);
 int cm_index_mirror_collect(cm_index_mirror_t *mirror, cm_err_t *err);
 
 /* Waits until all is pushed, and collects. `bar`: shows progress, and a sentence while the target
- * is away. After the program was told to stop, a target that is away gets 5 seconds more; then
+ * does not answer. After the program was told to stop, such a target gets 5 seconds more; then
  * CM_ESTOP, and a sentence says so. */
 int cm_index_mirror_finish(cm_index_mirror_t *mirror, bool bar, cm_err_t *err);
 

@@ -8,8 +8,8 @@ enum { DIGIT_BITS = 16, DIGITS = 1 << DIGIT_BITS };
 
 /* ---- texts ---- */
 
-/* A text behind what all texts begin with; its first eight bytes as a number, which compares in one
- * step and mostly suffices. */
+/* A string without the prefix that all strings share. Its first eight bytes as a number compare in
+ * one step, which is mostly enough. */
 typedef struct text {
     uint64_t head;
     cm_str_t rest;
@@ -32,7 +32,7 @@ static int by_text(const void *a, const void *b)
     return cm_str_compare(x->rest, y->rest);
 }
 
-/* How many bytes all texts have in common. */
+/* The length of the prefix that all strings share. */
 static size_t common_prefix(const text_t *texts, uint32_t count)
 {
     size_t common = count > 0 ? texts[0].rest.len : 0;
@@ -47,7 +47,7 @@ static size_t common_prefix(const text_t *texts, uint32_t count)
     return common;
 }
 
-/* The ids of a field in the order of their texts; the caller frees the array. */
+/* The ids of a field in the order of their strings; the caller frees the array. */
 static int order_texts(cm_reader_t *reader, cm_field_t field, uint32_t **ids, uint32_t *count,
                        cm_err_t *err)
 {
@@ -80,13 +80,14 @@ static int order_texts(cm_reader_t *reader, cm_field_t field, uint32_t **ids, ui
 
 /* ---- cells ---- */
 
-/* What is sorted; `number` is the rank of a country, or the clicks, turned round. */
+/* What is sorted; `number` is the rank of a country, or the clicks, inverted. */
 typedef struct entry {
     uint64_t number;
     const cm_cell_t *cell;
 } entry_t;
 
-/* The contract's cells of each url are neighbours in the result: where they begin. */
+/* The contract's cells of a url are neighbours in the result. Gives where those of each url begin.
+ */
 static size_t *url_starts(const cm_mill_result_t *result, uint32_t urls)
 {
     size_t *starts = calloc((size_t)urls + 2, sizeof *starts);

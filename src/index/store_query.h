@@ -1,4 +1,5 @@
-/* Answers of a store that are needed once: milled, sorted and handed out, kept nowhere. */
+/* A query of a store without an index: the answers are milled, sorted and given, and kept nowhere.
+ */
 #ifndef CM_INDEX_ONCE_H
 #define CM_INDEX_ONCE_H
 

@@ -23,7 +23,7 @@ typedef struct cm_index_verify_options {
     unsigned windows;     /* bit 1 << cm_window_t each */
     /* Called for each row that differs; its strings live until it returns. Non-zero ends it. */
     int (*found)(void *context, const cm_index_discrepancy_t *discrepancy);
-    /* Called now and then with the rows of `actual` so far; may be NULL. Non-zero ends it. */
+    /* Called from time to time with the rows of `actual` so far; may be NULL. Non-zero ends it. */
     int (*progress)(void *context, int64_t rows);
     void *context;
 } cm_index_verify_options_t;

@@ -4,7 +4,7 @@
  * The index carries the epoch of its last writer. When that is not the epoch of the checkpoint (the
  * Spark job has written, or another data directory, or the index was deleted), all rows of the
  * index are read and what differs is sent. A rebuild fills new indices and then moves the aliases,
- * so that readers never see half of it. */
+ * so that readers never see a part of it. */
 #include "index/elasticsearch/elasticsearch.h"
 #include "index/elasticsearch/inside.h"
 #include "index/mirror.h"
@@ -114,8 +114,8 @@ static int read_freshness(cm_index_t *index, cm_freshness_t fresh[CM_WINDOW_COUN
     return rc;
 }
 
-/* Reads once what the index says of itself. This does not wait for a server that is away: without
- * an answer the freshness is sent, and sending waits. */
+/* Reads the freshness that the index has, once. This does not wait for a server that does not
+ * answer: without an answer the freshness is sent, and sending waits. */
 static void learn_freshness(push_t *push)
 {
     cm_index_elasticsearch_t *self = push->self;

@@ -7,7 +7,7 @@
 
 enum { KEY = CM_DOCUMENT_ID / 2, FIRST_SLOTS = 1024 };
 
-/* `print` 0: no answer that would belong under this id. */
+/* `print` 0: the document is not the answer that belongs under this id. */
 typedef struct entry {
     uint8_t key[KEY]; /* the id in binary */
     uint8_t part;
@@ -15,7 +15,7 @@ typedef struct entry {
     uint64_t print;
 } entry_t;
 
-/* A document under an id that no answer has. */
+/* A document whose id is not that of any answer. */
 typedef struct stray {
     int part;
     cm_str_t id;

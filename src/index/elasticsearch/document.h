@@ -3,9 +3,9 @@
  * Cells are documents of the alias `clickstream_data_index`, whose `_id` is the lower-case hex
  * SHA-1 of url, 0x1f, country, 0x1f and the window ("all", or "day:" or "hour:" and its start in
  * ms): the contract's. The numbers per url, per country and of the whole site are documents of a
- * second alias, so that no sum over the first counts anything twice; the text that such a row lacks
- * is empty in its id and absent in its JSON, and `dimension` says what it is about: "url",
- * "country" or "site". How far the answers of a window are (cm_freshness_t) is a document there,
+ * second alias, so that no sum over the first counts anything twice; the string that such a row
+ * lacks is empty in its id and absent in its JSON, and `dimension` is its kind: "url", "country" or
+ * "site". How far the answers of a window are (cm_freshness_t) is a document there,
  * too: dimension "freshness", `_id` "freshness:all" and so on. */
 #ifndef CM_INDEX_DOCUMENT_H
 #define CM_INDEX_DOCUMENT_H
@@ -25,13 +25,13 @@ void cm_document_add(cm_buf_t *buf, const cm_answer_t *answer);
  * `dead` are as of when it was written. */
 void cm_document_add_freshness(cm_buf_t *buf, cm_window_t window, const cm_freshness_t *freshness);
 
-/* Gets a document of an answer: its id and the answer, whose texts live until it returns. Documents
- * that are none (not ours, fields missing or of another type) come with `answer` NULL. Non-zero
- * ends the walk. */
+/* Gets a document: its id and its answer, whose strings live until it returns. `answer` is NULL for
+ * a document that is not an answer: of another program, or with fields missing or of another type.
+ * Non-zero ends the walk. */
 typedef int (*cm_document_fn)(void *context, cm_str_t id, const cm_answer_t *answer);
 
 /* Walks the hits of an answer of _search (or of a scroll). `*scroll_id` (may be NULL) gets the
- * scroll's id, in `json`; *count the number of hits. CM_EIO when it is no such answer. */
+ * scroll's id, in `json`; *count the number of hits. CM_EIO when it is not such an answer. */
 int cm_documents_each(cm_str_t json, cm_document_fn take, void *context, size_t *count,
                       cm_buf_t *scroll_id, cm_err_t *err);
 

@@ -1,4 +1,4 @@
-// The bridge to simdjson for what Elasticsearch answers (index/elasticsearch/document_json.h).
+// The bridge to simdjson for answers of Elasticsearch (index/elasticsearch/document_json.h).
 extern "C" {
 #include "index/elasticsearch/document_json.h"
 }
@@ -20,7 +20,7 @@ cm_str_t slice(std::string_view text)
     return cm_str_t{text.data(), text.size()};
 }
 
-// An object's member as a text; false when it is not there or no text.
+// An object's member as a string; false when it does not exist or is not a string.
 bool text_of(dom::object object, std::string_view name, cm_str_t *out)
 {
     std::string_view text;
@@ -40,7 +40,7 @@ int open_object(dom::parser &parser, cm_str_t json, dom::object &object, cm_err_
     auto code = parser.parse(json.data ? json.data : "", json.len).get_object().get(object);
     if (code == SUCCESS)
         return 0;
-    // Newer versions have a code of its own for a number that is too large, between these two.
+    // Newer versions have a separate code for a number that is too large, between these two.
     if (code >= simdjson::NUMBER_ERROR && code < simdjson::UTF8_ERROR)
         return cm_fail(err, CM_EIO, "the server's answer has a number of more than 64 bits");
     return cm_fail(err, CM_EIO, "the server's answer is no JSON object; is it Elasticsearch?");
@@ -70,7 +70,7 @@ bool read_numbers(dom::object source, cm_measures_t *n)
     return true;
 }
 
-// False when it is there, but no number.
+// False when it exists, but is not a number.
 bool read_average(dom::object source, const char *name, cm_stored_average_t *average)
 {
     dom::element value;
@@ -98,7 +98,7 @@ bool read_dimension(dom::object source, cm_dimension_t *dimension)
     return false;
 }
 
-// A text that a row of its dimension has, and others have not.
+// A string that rows of some dimensions have, and others lack.
 bool read_key(dom::object source, const char *name, bool wanted, cm_str_t *out)
 {
     dom::element value;
@@ -220,7 +220,7 @@ extern "C" int cm_document_read_freshness(cm_str_t json, cm_freshness_t *f, cm_e
         number_of(source, "duplicates", &f->duplicates) && number_of(source, "cells", &f->cells) &&
         number_of(source, "dead", &f->dead) && number_of(source, "updated_at", &f->updated_at)) {
         f->present = true;
-        number_of(source, "session_timeout", &f->session_timeout); // not every writer says it
+        number_of(source, "session_timeout", &f->session_timeout); // not every writer gives it
         return 0;
     }
     *f = cm_freshness_t{};

@@ -1,10 +1,10 @@
-/* Reading what Elasticsearch answers: the C face of document_json.cc (simdjson). */
+/* Reads answers of Elasticsearch: the C interface of document_json.cc (simdjson). */
 #ifndef CM_INDEX_DOCUMENT_JSON_H
 #define CM_INDEX_DOCUMENT_JSON_H
 
 #include "index/elasticsearch/document.h"
 
-/* What `dimension` says in a document; NULL for cells, which have none. */
+/* The values of `dimension` in a document; NULL for cells, which have none. */
 extern const char *const cm_document_dimensions[CM_DIMENSION_COUNT];
 
 /* One page of hits. */
@@ -13,13 +13,13 @@ typedef struct cm_documents_page {
     int64_t total; /* of the whole search; -1: not counted */
 } cm_documents_page_t;
 
-/* cm_documents_each() that also says how many hits there are in all. CM_EAWAY when a part of the
- * index did not answer: what there is, is not all. */
+/* cm_documents_each() that also gives the number of hits in all. CM_EAWAY when a part of the index
+ * did not answer, so that hits are missing. */
 int cm_documents_page(cm_str_t json, cm_document_fn take, void *context, cm_buf_t *scroll_id,
                       cm_documents_page_t *page, cm_err_t *err);
 
-/* Reads the answer of GET INDEX/_doc/freshness:...; a document that is not there is one that is not
- * `present`. CM_EIO when it is no such answer. */
+/* Reads the answer of GET INDEX/_doc/freshness:...; without the document the freshness is not
+ * `present`. CM_EIO when it is not such an answer. */
 int cm_document_read_freshness(cm_str_t json, cm_freshness_t *freshness, cm_err_t *err);
 
 /* One index of an answer of GET NAME/_mapping or NAME/_alias. */
@@ -33,7 +33,7 @@ typedef struct cm_index_seen {
 /* Non-zero ends the walk. */
 typedef int (*cm_index_seen_fn)(void *context, const cm_index_seen_t *seen);
 
-/* Walks the indices of such an answer. CM_EIO when it is none. */
+/* Walks the indices of such an answer. CM_EIO when it is not one. */
 int cm_index_seen_each(cm_str_t json, cm_index_seen_fn take, void *context, cm_err_t *err);
 
 /* The member `what` ("type", "format", "path") of a field in the index's mapping; empty: it has

@@ -1,12 +1,13 @@
-/* The index on Elasticsearch or OpenSearch: how it is laid out, made, and read.
+/* The index on Elasticsearch or OpenSearch.
  *
  * Each alias leads to one index, `<alias>-000001` and so on; a rebuild fills the next one and then
- * moves the alias, so that readers never see half. Mapping and settings come from a component
- * template and an index template of the alias' name. What documents look like: document.h.
+ * moves the alias, so that readers never see a part of it. Mapping and settings come from a
+ * component template and an index template with the name of the alias. document.h has the form of
+ * the documents.
  *
- * The mapping's `_meta` has `clickmill: {epoch: "<32 hex digits>"}`. Who begins to write an index
- * sets an epoch of his own; who finds another one than his knows that somebody else has written
- * since (the Spark job, another data directory) and compares everything. */
+ * The mapping's `_meta` has `clickmill: {epoch: "<32 hex digits>"}`. A program that begins to write
+ * an index sets a new epoch. A writer that finds another epoch than its own knows that another
+ * program has written since (the Spark job, another data directory), and compares all rows. */
 #ifndef CM_INDEX_ELASTICSEARCH_H
 #define CM_INDEX_ELASTICSEARCH_H
 
@@ -15,38 +16,39 @@
 
 enum { CM_INDEX_NAME = 256 };
 
-/* What the two aliases lead to. */
+/* The indices to which the two aliases lead. */
 typedef struct cm_index_elasticsearch_indices {
     char cells[CM_INDEX_NAME], totals[CM_INDEX_NAME]; /* names of indices; empty: none yet */
     char epoch[CM_INDEX_EPOCH + 1]; /* of cells, where both have the same; empty: none */
 } cm_index_elasticsearch_indices_t;
 
-/* Looks where the aliases lead to. CM_EUSAGE, with what to do, when one leads to several indices or
- * an index stands where an alias shall be. */
+/* Finds the indices to which the aliases lead. CM_EUSAGE, with what to do, when an alias leads to
+ * several indices or an index has the name of the alias. */
 int cm_index_elasticsearch_find(cm_elastic_t *client, const cm_elastic_settings_t *settings,
                                 const cm_waiter_t *waiter,
                                 cm_index_elasticsearch_indices_t *indices, cm_err_t *err);
 
-/* Brings the templates up to date, and where `indices` are empty makes them with their aliases. */
+/* Brings the templates up to date; creates the indices whose names are empty, with their aliases.
+ */
 int cm_index_elasticsearch_prepare(cm_elastic_t *client, const cm_elastic_settings_t *settings,
                                    const cm_waiter_t *waiter,
                                    cm_index_elasticsearch_indices_t *indices, cm_err_t *err);
 
-/* Makes the two next indices, without aliases, to be filled. Those that an earlier rebuild has left
- * behind unfinished are deleted. */
+/* Creates the next two indices, without aliases, to be filled. Unfinished ones of an earlier
+ * rebuild are deleted. */
 int cm_index_elasticsearch_make_next(cm_elastic_t *client, const cm_elastic_settings_t *settings,
                                      const cm_waiter_t *waiter,
                                      cm_index_elasticsearch_indices_t *next, cm_err_t *err);
 
-/* Makes what was written visible, moves both aliases to `next` in one step, and deletes what they
- * led to before; an index in the place of an alias, too. CM_EBUSY when `next` is no longer of its
- * epoch, because somebody else has begun a rebuild. */
+/* Makes what was written visible, moves both aliases to `next` in one step, and deletes the indices
+ * to which they led before, and an index with the name of an alias. CM_EBUSY when `next` no longer
+ * has its epoch, because another program has begun a rebuild. */
 int cm_index_elasticsearch_swap(cm_elastic_t *client, const cm_elastic_settings_t *settings,
                                 const cm_waiter_t *waiter,
                                 const cm_index_elasticsearch_indices_t *next, cm_err_t *err);
 
-/* Deletes the indices that are named, where they still have the epoch of `made` or none at all:
- * else somebody else writes them now. One that is not there is none to delete. */
+/* Deletes the named indices, where they still have the epoch of `made` or no epoch: else another
+ * program writes them now. It is no error when one does not exist. */
 int cm_index_elasticsearch_discard(cm_elastic_t *client, const cm_elastic_settings_t *settings,
                                    const cm_index_elasticsearch_indices_t *made, cm_err_t *err);
 
@@ -56,7 +58,7 @@ int cm_index_elasticsearch_set_epoch(cm_elastic_t *client, const cm_elastic_sett
                                      cm_index_elasticsearch_indices_t *indices, const char *epoch,
                                      cm_err_t *err);
 
-/* An epoch that nobody else has. */
+/* A random epoch, which no other writer has. */
 int cm_index_elasticsearch_new_epoch(char epoch[CM_INDEX_EPOCH + 1], cm_err_t *err);
 
 /* Makes what was written visible to searches. */

@@ -6,10 +6,10 @@
 #include <sys/random.h>
 
 enum {
-    TRIES = 5,      /* while others make the same indices */
+    TRIES = 5,      /* while other programs create the same indices */
     DIGITS = 6,     /* of an index's number at least */
     PAGE = 5000,    /* documents */
-    LAST_MS = 1000, /* for searches that know where the alias leads, and have not begun yet */
+    LAST_MS = 1000, /* for searches that have resolved the alias and not begun yet */
 };
 
 static cm_index_request_t waiting(cm_elastic_t *client, const cm_elastic_settings_t *settings,
@@ -76,7 +76,7 @@ static int list(cm_index_request_t *request, numbered_t *numbered)
     return cm_index_seen_each(request->reply.body, take_numbered, numbered, request->err);
 }
 
-/* Makes ALIAS-NUMBER; `*made` is false when somebody else has it already. */
+/* Creates ALIAS-NUMBER; `*made` is false when it exists already. */
 static int make(cm_index_request_t *request, cm_index_elasticsearch_part_t part, long number,
                 bool aliased, char *name, bool *made)
 {
@@ -88,7 +88,7 @@ static int make(cm_index_request_t *request, cm_index_elasticsearch_part_t part,
     snprintf(name, CM_INDEX_NAME, "%s-%0*ld", alias, DIGITS, number);
     snprintf(doing, sizeof doing, "making the index %s", name);
     cm_index_elasticsearch_add_index(&body, part, aliased ? alias : NULL);
-    /* Its shards are not waited for long: who writes to it waits for them, and says so. */
+    /* A short wait for its shards: writing waits for them anyway, and reports it. */
     int rc = cm_index_request(request, CM_REQUEST_REFUSED, doing, "PUT",
                               (cm_str_t){body.data, body.len}, "/%s?timeout=2s", name);
     cm_buf_free(&body);
@@ -128,8 +128,8 @@ static int put_templates(cm_index_request_t *request)
     return rc;
 }
 
-/* The numbers are read before the aliases: whoever makes an index meanwhile takes the number that
- * we would take, so that no alias gets two. `*again`: somebody was faster, look again. */
+/* The numbers are read before the aliases: a program that creates an index meanwhile takes the same
+ * number, so that no alias gets two. `*again`: another program was faster; repeat. */
 static int make_missing(cm_index_request_t *request, cm_index_elasticsearch_indices_t *indices,
                         bool *again)
 {
@@ -225,8 +225,8 @@ typedef struct moving {
     cm_buf_t *old;
 } moving_t;
 
-/* What is ours is deleted later, when no reader is led there any more: but for an index in the
- * alias' place. An index of another name only loses the alias. */
+/* A numbered index is deleted later, when no alias leads readers to it; an index with the name of
+ * the alias is deleted at once. An index of another name only loses the alias. */
 static int leave(void *context, const cm_index_seen_t *seen)
 {
     const moving_t *moving = context;
@@ -278,8 +278,8 @@ static int same_epoch(void *context, const cm_index_seen_t *seen)
     return cm_str_equal(seen->epoch, cm_str(next->epoch)) ? 0 : 1;
 }
 
-/* Two that rebuild at once take each other's indices for left over and delete them; what is written
- * afterwards makes new ones, which hold a part and do not have our epoch. */
+/* Two programs that rebuild at once take each other's indices for unfinished ones and delete them.
+ * What is written afterwards creates new indices, which hold a part and lack the epoch. */
 static int check_epoch(cm_index_request_t *request, const cm_index_elasticsearch_indices_t *next)
 {
     cm_index_elasticsearch_indices_t wanted = *next;
@@ -306,8 +306,8 @@ int cm_index_elasticsearch_swap(cm_elastic_t *client, const cm_elastic_settings_
     int rc = cm_index_elasticsearch_refresh(client, waiter, next, err);
     if (rc == 0)
         rc = check_epoch(&request, next);
-    /* 404: what the alias shall leave it has left already, for example because the answer to the
-     * first attempt was lost. */
+    /* 404: the alias no longer leads to the old index, for example because the answer to the first
+     * attempt was lost. */
     for (int i = 1; rc == 0 && !done && i <= TRIES; i++) {
         rc = add_actions(&request, next, &actions, &old);
         if (rc == 0)
@@ -325,7 +325,7 @@ int cm_index_elasticsearch_swap(cm_elastic_t *client, const cm_elastic_settings_
     return rc;
 }
 
-/* ---- what was made in vain ---- */
+/* ---- discarding ---- */
 
 static int ours_or_unmarked(void *context, const cm_index_seen_t *seen)
 {

@@ -17,7 +17,7 @@ typedef struct cm_index_elasticsearch {
     bool fresh_known;
 } cm_index_elasticsearch_t;
 
-/* A request that does not wait for a server that is away. */
+/* A request that does not wait for a server that does not answer. */
 static inline cm_index_request_t
 cm_index_elasticsearch_request(const cm_index_elasticsearch_t *self, cm_err_t *err)
 {

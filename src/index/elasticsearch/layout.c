@@ -8,8 +8,8 @@ typedef struct field {
     bool totals;        /* only there */
 } field_t;
 
-/* Others may add fields to documents (dynamic: false): they are kept, but not indexed, and can
- * never give a field of ours another type. */
+/* Other programs may add fields to documents (dynamic: false): these are kept, but not indexed, and
+ * cannot give another type to a field of Clickmill. */
 static const field_t fields[] = {
     {"url", "keyword", NULL, false},
     {"country", "keyword", NULL, false},

@@ -1,11 +1,11 @@
-/* How the index on Elasticsearch is laid out: fields, mapping, templates. Inside the index only. */
+/* The layout of the index on Elasticsearch: fields, mapping, templates. For this folder only. */
 #ifndef CM_INDEX_ELASTICSEARCH_LAYOUT_H
 #define CM_INDEX_ELASTICSEARCH_LAYOUT_H
 
 #include "index/elasticsearch/document_json.h"
 #include "index/elasticsearch/elasticsearch.h"
 
-/* The two aliases, and what differs between them. */
+/* The two aliases. */
 typedef enum cm_index_elasticsearch_part {
     CM_PART_CELLS,
     CM_PART_TOTALS,
@@ -31,8 +31,8 @@ void cm_index_elasticsearch_add_component(cm_buf_t *body, const cm_elastic_setti
 void cm_index_elasticsearch_add_template(cm_buf_t *body, const cm_elastic_settings_t *settings,
                                          cm_index_elasticsearch_part_t part);
 
-/* The body that makes an index: its mapping stands there too, so that it is right whatever other
- * templates say. `alias` may be NULL. */
+/* The body that creates an index. It has the mapping too, so that no other template can change it.
+ * `alias` may be NULL. */
 void cm_index_elasticsearch_add_index(cm_buf_t *body, cm_index_elasticsearch_part_t part,
                                       const char *alias);
 

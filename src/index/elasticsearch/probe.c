@@ -31,7 +31,7 @@ static int look(const cm_index_elasticsearch_t *self, found_t *found, cm_err_t *
     cm_index_request_t request = cm_index_elasticsearch_request(self, err);
 
     *found = (found_t){.health = ""};
-    /* First, because cm_elastic_about() would wait for a server that is away. */
+    /* First, because cm_elastic_about() would wait for a server that does not answer. */
     int rc = cm_index_request(&request, CM_REQUEST_SUCCESS, "asking for the version", "GET",
                               CM_STR(""), "/");
     if (rc == 0)

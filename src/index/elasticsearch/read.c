@@ -1,5 +1,5 @@
-/* The index's door for reading. Nothing here waits for a server that is away: who looks at a page
- * shall know soon. */
+/* Reading: queries, freshness, documents of other programs. Nothing here waits for a server that
+ * does not answer, so that the reader of a page learns it soon. */
 #include "base/clock.h"
 #include "index/elasticsearch/inside.h"
 
@@ -11,16 +11,16 @@ enum {
     ATTEMPTS = 4,
     PAGE = 5000,    /* rows of one answer where there are many */
     WINDOW = 10000, /* rows that a search without a scroll can reach (index.max_result_window) */
-    /* The server makes a deterministic automaton of a pattern, and refuses to when that takes many
-     * states. Of one that is within these bounds, counted from its first * or ?, it surely can. */
+    /* The server turns a pattern into a deterministic automaton, and refuses patterns that need too
+     * many states. A pattern within these bounds, counted from its first * or ?, never does. */
     TAIL_BYTES = 60,
     TAIL_STARS = 4,
     TAIL_ANY = 3,
     PREFIX_BYTES = 400,
 };
 
-/* Whether a question failed as it does while the alias moves and the index behind it goes: then it
- * is worth asking again. */
+/* Whether a request failed as it does while the alias moves and its old index is deleted: then it
+ * is repeated. */
 static bool was_moving(const cm_index_request_t *request, int rc, int attempt)
 {
     if (rc >= 0 || attempt >= ATTEMPTS ||
@@ -47,7 +47,7 @@ static void add_term(cm_buf_t *body, const char *field, const char *value)
     cm_buf_add_text(body, "}}");
 }
 
-/* Whether the server gets only what the pattern begins with, and we look at each row. */
+/* Whether the server only gets the prefix of the pattern, and each row is matched here. */
 static bool is_hard(const char *pattern)
 {
     size_t prefix = strcspn(pattern, "*?"), stars = 0, any = 0;
@@ -73,7 +73,7 @@ static void add_prefix(cm_buf_t *body, const char *pattern)
     cm_buf_add_text(body, "}}}");
 }
 
-/* Ours have * and ?; in theirs a backslash escapes. */
+/* Patterns of Clickmill have * and ?; in those of the server a backslash escapes. */
 static void add_pattern(cm_buf_t *body, const char *pattern)
 {
     cm_buf_t escaped = CM_BUF_INIT;
@@ -105,8 +105,8 @@ static size_t character(const char *at)
     return len;
 }
 
-/* Whether the text, which is UTF-8 and ends with a NUL, matches a pattern: after a * the shortest
- * run that does, and one character more whenever it turns out to be too short. */
+/* Whether the text, which is UTF-8 and ends with a NUL, matches a pattern: a * takes the shortest
+ * run first, and one character more each time the rest does not match. */
 static bool matches(const char *pattern, const char *text)
 {
     const char *star = NULL, *retry = NULL;
@@ -159,7 +159,7 @@ static void add_filter(cm_buf_t *body, const cm_index_query_t *query)
     cm_buf_add_text(body, "]}}");
 }
 
-/* Keywords sort by their bytes. Numbers that are missing come last, whichever way round. */
+/* Keywords sort by their bytes. Missing numbers come last in both directions. */
 static void add_sort(cm_buf_t *body, const cm_index_query_t *query)
 {
     bool text = query->sort >= CM_SORT_URL;
@@ -184,8 +184,8 @@ typedef struct taking {
     void *context;
     cm_err_t *err;
     bool begun;          /* row() was called */
-    int64_t skip, left;  /* rows to leave out first, and then to hand out; left < 0: all */
-    const char *pattern; /* that rows must match; NULL: the server has seen to it */
+    int64_t skip, left;  /* rows to leave out first, and then to give; left < 0: all */
+    const char *pattern; /* that rows must match; NULL: the server has matched it */
     cm_buf_t url;
     int rc; /* of row() */
 } taking_t;
@@ -200,7 +200,7 @@ static int take_row(void *context, cm_str_t id, const cm_answer_t *answer)
         taking->begun = true;
         return taking->rc = taking->query->foreign(taking->context, taking->alias, id);
     }
-    /* Who checks the index wants to see what is wrong with it. */
+    /* An unsorted query also serves to verify the index, which needs rows with wrong averages. */
     if (answer == NULL || !(taking->query->unsorted || cm_answer_exact(answer)))
         return cm_fail(taking->err, CM_EIO,
                        "the document %.*s in the index of %s is none of Clickmill's answers: run "
@@ -250,7 +250,7 @@ static int scroll(cm_index_request_t *request, const char *alias, const cm_index
                                    (cm_str_t){body->data, body->len}, take_row, taking);
 }
 
-/* A text that is no UTF-8 is no text of an answer, and cannot be asked for in JSON. */
+/* A string that is not UTF-8 is in no answer, and cannot be written in JSON. */
 static bool can_match(const cm_index_query_t *query)
 {
     return (query->url == NULL || cm_utf8_valid(query->url, strlen(query->url))) &&
@@ -328,7 +328,7 @@ static void add_names(cm_buf_t *body, const char *field, const char *const *name
     cm_buf_add_text(body, "]}}");
 }
 
-/* All but what has one of our windows and, among totals, one of our dimensions. */
+/* All documents but those with a window and, among totals, a dimension of Clickmill. */
 static void add_strangers(cm_buf_t *body, cm_index_elasticsearch_part_t part)
 {
     static const char *const dimensions[] = {"url", "country", "site", "freshness"};
@@ -366,7 +366,7 @@ int cm_index_elasticsearch_foreign(cm_index_t *index, cm_foreign_fn take, void *
     return rc;
 }
 
-/* Without the document 404, too, but with no error. */
+/* 404 without an error: the index exists, but has no such document. */
 static int get_freshness(cm_index_request_t *request, cm_window_t window)
 {
     static const char *const error_at[] = {"error", "type", NULL};
@@ -396,7 +396,7 @@ int cm_index_elasticsearch_freshness(cm_index_t *index, cm_window_t window, cm_f
         return cm_index_elasticsearch_fail_empty(self, err);
     if (rc == 0)
         rc = cm_document_read_freshness(request.reply.body, out, err);
-    if (rc == CM_EIO && index->unchecked) /* somebody else's: it says nothing */
+    if (rc == CM_EIO && index->unchecked) /* of another program: it is ignored */
         rc = 0;
     out->daily_visitors = index->daily && window == CM_WINDOW_ALL;
     return rc;

@@ -6,8 +6,8 @@
 
 enum { PATH_BYTES = 1024 };
 
-/* How long the server keeps a search for us between two pages: also as long as who reads its rows
- * may pause. */
+/* How long the server keeps a search between two pages: also the longest pause of a reader of its
+ * rows. */
 #define KEEP "5m"
 
 int cm_index_request(cm_index_request_t *request, int allowed, const char *doing,
@@ -36,7 +36,7 @@ int cm_index_request(cm_index_request_t *request, int allowed, const char *doing
 
 /* ---- aliases ---- */
 
-/* What one alias leads to. */
+/* The indices to which one alias leads. */
 typedef struct found {
     const char *alias;
     char name[CM_INDEX_NAME], epoch[CM_INDEX_EPOCH + 1];
@@ -107,7 +107,7 @@ static void add_scroll_id(cm_buf_t *body, const cm_buf_t *id, bool keep)
     cm_buf_add_char(body, '}');
 }
 
-/* Frees what the server keeps; it forgets it by itself, too. */
+/* Frees what the server keeps; it would also do so by itself, later. */
 static void end_scroll(const cm_index_request_t *request, const cm_buf_t *id, cm_buf_t *body)
 {
     cm_elastic_reply_t reply;
@@ -148,7 +148,7 @@ int cm_index_request_scroll(cm_index_request_t *request, const char *doing, cons
             rc = cm_documents_page(request->reply.body, take, context, &id, &page, request->err);
         walked += (int64_t)page.count;
     }
-    /* A page that was asked for twice, because its answer was lost, is skipped by the server. */
+    /* The server skips a page that was requested twice because its answer was lost. */
     if (rc == 0 && walked != total)
         rc = cm_fail(request->err, CM_EAWAY,
                      "%s: %lld of %lld rows came, the others were lost on the way; try again",

@@ -1,4 +1,4 @@
-/* What the mill has found becomes answers, in one transaction. */
+/* Writes a result of the mill as answers, in one transaction. */
 #include "index/embedded/changes.h"
 #include "index/embedded/checks.h"
 
@@ -11,7 +11,7 @@ enum { STOP_EVERY = 4096, AHEAD = 8 /* rows between fetching a cell and writing 
 
 /* ---- in bulk ---- */
 
-/* `fresh`: the row is not there yet. `*more`: how many rows there are more, or less. */
+/* `fresh`: the row does not exist yet. `*more`: the change of the number of rows. */
 static int write_change(cm_rows_t *rows, const cm_cell_t *cell, bool fresh, int *more,
                         cm_err_t *err)
 {
@@ -27,7 +27,7 @@ static int write_change(cm_rows_t *rows, const cm_cell_t *cell, bool fresh, int 
     return rc;
 }
 
-/* Adds the changes to what is there; `fresh`: none of the rows is there yet. */
+/* Adds the changes to the rows; `fresh`: none of the rows exists yet. */
 static int write_changes(cm_writing_t *writing, bool fresh, cm_err_t *err)
 {
     const cm_mill_result_t *result = writing->result;
@@ -38,7 +38,7 @@ static int write_changes(cm_writing_t *writing, bool fresh, cm_err_t *err)
         rc = cm_rows_open(writing, "total", false, &totals, err);
     for (size_t i = 0; rc == 0 && i < result->count; i++) {
         const cm_cell_t *cell = result->cells[i];
-        if (i + AHEAD < result->count) /* the order of urls is not that of memory */
+        if (i + AHEAD < result->count) /* the order of urls is not the order in memory */
             __builtin_prefetch(result->cells[i + AHEAD]);
         bool total = cm_index_cell_is_total(cell);
         int more;
@@ -83,7 +83,7 @@ static int empty_windows(const cm_database_t *database, unsigned windows, bool a
     return rc < 0 ? rc : cm_check_forget(database, windows, 0, CM_CHECK_COVERAGE, err);
 }
 
-/* Empties what is to be written anew. Answers of another store have other ids: all of them go. */
+/* Empties what is to be written again. Answers of another store have other ids: all are removed. */
 static int make_way(cm_writing_t *writing, cm_err_t *err)
 {
     int64_t foreign = 0;
@@ -112,8 +112,8 @@ static int write_in_bulk(cm_writing_t *writing, bool replace, cm_err_t *err)
 
 /* ---- by difference ---- */
 
-/* Answers of the file's events and those of another store do not stand side by side: those of the
- * other kind that are not written now vanish. */
+/* The tables hold either answers of the file's events or those of another store: windows of the
+ * other kind that are not written now are removed. */
 static int part_from_others(cm_writing_t *writing, bool foreign, cm_err_t *err)
 {
     char sql[100];
@@ -143,7 +143,8 @@ static int part_from_others(cm_writing_t *writing, bool foreign, cm_err_t *err)
 
 static int write_difference(cm_writing_t *writing, bool foreign, cm_err_t *err)
 {
-    int64_t others = 0; /* of the other store's windows, when it is ours that come */
+    int64_t others =
+        0; /* windows of another store, while answers of the file's events are written */
 
     int rc =
         cm_database_int(writing->database, "SELECT count(*) FROM covered WHERE session_timeout < 0",
@@ -164,7 +165,7 @@ static int write_difference(cm_writing_t *writing, bool foreign, cm_err_t *err)
 
 /* ---- the transaction ---- */
 
-/* Makes the time of this change later than that of every other. */
+/* Begins, with a time of this change that is later than that of every earlier one. */
 static int begin(cm_writing_t *writing, cm_err_t *err)
 {
     int64_t last = 0, tables = 0, retired = 0;
@@ -185,7 +186,7 @@ static int begin(cm_writing_t *writing, cm_err_t *err)
     return rc;
 }
 
-/* `whole`: the numbers are all there are, else they are added. */
+/* `whole`: the counts replace those that are there, else they are added. */
 static int write_covered(const cm_writing_t *writing, cm_window_t window, bool whole,
                          int64_t session_timeout, cm_err_t *err)
 {

@@ -13,7 +13,7 @@ enum { PAGE = 2048 /* rows read at once */ };
 
 /* ---- tables ---- */
 
-/* The texts of `retired` are empty where a row has them all. */
+/* The strings of `retired` are empty where a row has all of them. */
 static const char schema[] =
     "CREATE TABLE retired (\n"
     "    window INTEGER, start INTEGER, url TEXT, country TEXT,\n"
@@ -25,7 +25,7 @@ static const char schema[] =
     "    upto INTEGER NOT NULL) WITHOUT ROWID;\n"
     "CREATE INDEX cell_updated ON cell (updated_at, window, start, url, country);\n"
     "CREATE INDEX total_updated ON total (updated_at, window, start, url, country);\n"
-    /* Before, the clock may have gone back. */
+    /* Before this edition, `updated_at` could go back with the clock. */
     "UPDATE covered SET updated_at = max(updated_at, (SELECT ifnull(max(updated_at), 0) FROM cell),"
     " (SELECT ifnull(max(updated_at), 0) FROM total));\n";
 
@@ -64,7 +64,7 @@ int cm_index_changes_prepare(const cm_database_t *database, cm_err_t *err)
     return rc < 0 || there ? rc : run(database, schema, true, WRITING, err);
 }
 
-/* ---- copies ---- */
+/* ---- checkpoints ---- */
 
 int cm_index_changes_checkpoint(const cm_database_t *database, const char *copy,
                                 cm_index_checkpoint_t *published, cm_err_t *err)
@@ -81,7 +81,7 @@ int cm_index_changes_checkpoint(const cm_database_t *database, const char *copy,
     if (step == SQLITE_ROW) {
         const char *epoch = (const char *)sqlite3_column_text(select, 0);
         size_t len = (size_t)sqlite3_column_bytes(select, 0);
-        if (len < sizeof published->epoch) { /* else it is none of ours */
+        if (len < sizeof published->epoch) { /* else another program wrote it */
             memcpy(published->epoch, epoch, len);
             published->watermark = sqlite3_column_int64(select, 1);
         }
@@ -126,7 +126,7 @@ int cm_index_changes_forget(const cm_database_t *database, cm_err_t *err)
     return rc < 0 || !there ? rc : run(database, "DELETE FROM published", false, WRITING, err);
 }
 
-/* ---- how much ---- */
+/* ---- counts ---- */
 
 int cm_index_changes_latest(const cm_database_t *database, int64_t *latest, cm_err_t *err)
 {
@@ -153,13 +153,13 @@ int cm_index_changes_count(const cm_database_t *database, int64_t since, int64_t
 /* Where a page ends. */
 typedef struct mark {
     int64_t updated_at;
-    cm_index_place_t place; /* of a row that is there */
-    int64_t window, start;  /* of one that has retired, */
-    cm_str_t url, country;  /* with its texts in `texts` */
+    cm_index_place_t place; /* of a row of answers */
+    int64_t window, start;  /* of a tombstone, */
+    cm_str_t url, country;  /* with its strings in `texts` */
     cm_buf_t texts;
 } mark_t;
 
-/* A page of rows in memory; their texts are in the arena. */
+/* A page of rows in memory; their strings are in the arena. */
 typedef struct page {
     cm_answer_t *rows;
     int count;
@@ -167,7 +167,7 @@ typedef struct page {
     mark_t mark;
 } page_t;
 
-/* A table, read in some order, each time from behind the mark on. */
+/* A table and an order; each page begins after the mark. */
 typedef struct reading {
     const char *sql;
     void (*from)(sqlite3_stmt *select, const mark_t *mark);
@@ -194,17 +194,17 @@ static cm_dimension_t dimension_of(bool all_urls, bool all_countries)
     return all_countries ? CM_PER_URL : CM_PER_CELL;
 }
 
-/* What the mark says already is not for the planner to choose by (+): it must find the place of the
- * mark, not everything since. */
+/* The + keeps the planner from using the condition that the mark implies: it must search for the
+ * mark, not for all rows since. */
 #define ROWS(table, columns, marks, watermark)                                                     \
     "SELECT window, start, " table ".url, " table                                                  \
     ".country, updated_at, page.url, country.name, " CM_NUMBER_COLUMNS                             \
     CM_FROM(table) "WHERE +updated_at > ?6 AND " watermark "updated_at <= ?7 AND (" columns        \
                    ") > (" marks ") ORDER BY " columns " LIMIT ?8"
 #define PLACE(table) "window, start, " table ".url, " table ".country"
-/* Through the index. */
+/* By the index. */
 #define BY_TIME(table) ROWS(table, "updated_at, " PLACE(table), "?1, ?2, ?3, ?4, ?5", "")
-/* As they stand, which is faster where most are wanted. */
+/* In the order of the table, which is faster when most rows are wanted. */
 #define BY_PLACE(table) ROWS(table, PLACE(table), "?2, ?3, ?4, ?5", "+")
 
 static void from_place(sqlite3_stmt *select, const mark_t *mark)
@@ -258,7 +258,7 @@ static void take_retired(sqlite3_stmt *select, page_t *page, cm_answer_t *answer
     answer->dimension = dimension_of(answer->url.len == 0, answer->country.len == 0);
 }
 
-/* Reads the next page and lets the database go. */
+/* Reads the next page and ends the statement. */
 static int read_page(const cm_database_t *database, const reading_t *reading, int64_t since,
                      int64_t watermark, page_t *page, cm_err_t *err)
 {
@@ -285,7 +285,7 @@ static int read_page(const cm_database_t *database, const reading_t *reading, in
     return rc;
 }
 
-/* The next page begins behind this one's last row, whose texts go with the page. */
+/* The next page begins after the last row of this one, whose strings are freed with the page. */
 static void set_mark(page_t *page)
 {
     const cm_answer_t *last = &page->rows[page->count - 1];
@@ -304,7 +304,7 @@ static int each(const cm_database_t *database, const reading_t *reading, int64_t
     page_t page = {.rows = cm_alloc(PAGE * sizeof *page.rows), .mark = {.window = INT64_MIN}};
     int rc;
 
-    page.mark.updated_at = since + 1; /* before all rows that are wanted */
+    page.mark.updated_at = since + 1; /* before all wanted rows */
     page.mark.place.window = INT64_MIN;
     do {
         rc = read_page(database, reading, since, watermark, &page, err);

@@ -6,9 +6,9 @@
 
 #define VALID_NS (INT64_C(60) * 1000000000)
 
-enum { FEW = 8 }; /* groups that are checked by themselves */
+enum { FEW = 8 }; /* groups that are checked separately */
 
-/* Starts whose groups are not as they were checked. */
+/* Starts whose groups changed since they were checked. */
 typedef struct changed {
     int64_t starts[FEW];
     size_t count; /* more than FEW: too many */
@@ -21,7 +21,7 @@ static void add_changed(changed_t *changed, int64_t start)
     changed->count++;
 }
 
-/* Walks what was checked beside the groups that the table has now. */
+/* Compares the next checked groups with a group that the table has now. */
 static void compare_group(const cm_checked_t *checked, size_t *at, const cm_check_group_t *group,
                           int64_t now, changed_t *changed)
 {
@@ -82,7 +82,7 @@ int cm_checked_fresh(cm_checked_t *checked, const cm_database_t *database, cm_wi
     if (checked->count == 0)
         return 0;
     int rc = find_changed(checked, database, window, dimension, from, to, &changed, err);
-    /* As many as these are few only among many. */
+    /* This number is only small in comparison with many groups. */
     if (rc < 0 || changed.count > FEW || changed.count * 4 > checked->count)
         return rc;
     for (size_t i = 0; rc == 0 && i < changed.count; i++) {

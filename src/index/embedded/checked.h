@@ -1,7 +1,7 @@
-/* What a reader that answers many questions has checked already, so that each of them need not add
- * up all rows again: groups of rows (index/embedded/checks.h) whose checksum is still that with
- * which they were checked, for a minute. Of the others few are checked by themselves; where there
- * are many, the question checks all that it visits. One thread. */
+/* The groups of rows that a reader has checked before, so that not each of its many queries adds up
+ * all rows again: a group (index/embedded/checks.h) counts as checked for a minute, as long as its
+ * checksum is the same. Of the other groups, a few are checked separately; where there are many,
+ * the query checks all rows that it visits. One thread. */
 #ifndef CM_INDEX_CHECKED_H
 #define CM_INDEX_CHECKED_H
 
@@ -18,13 +18,13 @@ typedef struct cm_checked {
     size_t count;
 } cm_checked_t;
 
-/* Whether the rows of all starts in [from, to] need no check by the question (`*fresh`). Checks
- * those few that have changed, in the question's transaction. CM_ECORRUPT. */
+/* Whether the rows of all starts in [from, to] need no check by the query (`*fresh`). Checks the
+ * few groups that have changed, in the query's transaction. CM_ECORRUPT. */
 int cm_checked_fresh(cm_checked_t *checked, const cm_database_t *database, cm_window_t window,
                      cm_dimension_t dimension, int64_t from, int64_t to, bool *fresh,
                      cm_err_t *err);
 
-/* Notes what a question has seen and compared: all groups with a start in [from, to]. */
+/* Notes what a query has visited and compared: all groups with a start in [from, to]. */
 void cm_checked_note(cm_checked_t *checked, const cm_check_scan_t *scan, int64_t from, int64_t to);
 
 void cm_checked_free(cm_checked_t *checked);

@@ -7,11 +7,11 @@
 #define READING  "reading the answers"
 #define CHECKING "writing the checksums of the answers"
 
-/* The largest Mersenne prime whose numbers add up in an SQLite integer. */
+/* The largest Mersenne prime below which two sums still add up in an SQLite integer. */
 #define PRIME ((UINT64_C(1) << 61) - 1)
 
-/* Any odd numbers below the prime would do: a changed bit of a number changes the sum by one of
- * them times a power of two, which is never a multiple of it. */
+/* Any odd numbers below the prime work: a changed bit of a measure changes the sum by one of them
+ * times a power of two, which is never a multiple of the prime. */
 static const uint64_t factors[1 + CM_NUMBER_COUNT] = {
     UINT64_C(0x1C8C0E0B5A6F3D17), UINT64_C(0x0D6E8FEB86659FD9), UINT64_C(0x1A2B4C8F5D7E9031),
     UINT64_C(0x07F4A7C15B9E3779), UINT64_C(0x13198A2E03707345), UINT64_C(0x04093822299F31D1),
@@ -33,14 +33,14 @@ static uint64_t mix(uint64_t x)
     return x ^ (x >> 31);
 }
 
-/* The factor of a row: numbers that change places between two rows are seen, too. */
+/* The factor of a row: so measures that are exchanged between two rows are detected, too. */
 static uint64_t factor_of(int64_t url, int64_t country)
 {
     const uint64_t mixed = mix(mix((uint64_t)url + 1) + (uint64_t)country) & PRIME;
     return mixed % PRIME == 0 ? 1 : mixed;
 }
 
-/* What the numbers contribute; a row that is there at all has `rows` 1, what takes one away -1. */
+/* The contribution of the measures; `rows` is 1 for a row, -1 for removing one. */
 static uint64_t contribution(int64_t url, int64_t country, const int64_t *numbers, int rows)
 {
     unsigned __int128 sum = factors[0] * (unsigned __int128)(rows < 0 ? PRIME - 1 : (uint64_t)rows);
@@ -64,7 +64,7 @@ int64_t cm_check_text(int64_t id, cm_str_t text)
     return (int64_t)(XXH3_64bits_withSeed(text.data, text.len, (uint64_t)id) & UINT32_MAX);
 }
 
-/* ---- what went wrong ---- */
+/* ---- errors ---- */
 
 int cm_check_fail(const cm_database_t *database, const char *what, cm_err_t *err)
 {
@@ -87,7 +87,7 @@ enum { TABLES = 6 };
 static const char *const tables[TABLES] = {"cell",    "total",   "page",
                                            "country", "covered", "checksum"};
 
-/* The tables that an entry of the schema speaks of, as bits; two where its parts disagree. */
+/* The tables that an entry of the schema names, as bits; two where its parts disagree. */
 static unsigned tables_of(const char *name, const char *of, const char *sql)
 {
     unsigned bits = 0;
@@ -137,12 +137,12 @@ int cm_check_state(const cm_database_t *database, cm_check_state_t *state, cm_er
         *state = CM_CHECK_READY;
     else if (there == (all & ~sums) && !hashed)
         *state = CM_CHECK_OLDER;
-    else if (there != 1u << 4) /* of the oldest edition, whose other tables have other names */
+    else if (there != 1u << 4) /* of the oldest edition, which has other tables besides it */
         rc = cm_check_fail(database, "a table is missing", err);
     return rc;
 }
 
-/* ---- what a statement sees ---- */
+/* ---- rows that a statement visits ---- */
 
 static void note_row(cm_check_scan_t *scan, cm_dimension_t dimension, int64_t start, uint64_t sum)
 {
@@ -160,7 +160,7 @@ static void note_row(cm_check_scan_t *scan, cm_dimension_t dimension, int64_t st
     last->sum = reduce((unsigned __int128)last->sum + sum);
 }
 
-/* Whether the text of an id, if it is not "all", is there and as it was. */
+/* Whether the string of an id, unless that is "all", exists and is unchanged. */
 static bool text_is_whole(sqlite3_context *context, sqlite3_value *id, sqlite3_value *sum,
                           sqlite3_value *value)
 {
@@ -189,7 +189,7 @@ static void answer_seen(sqlite3_context *context, int argc, sqlite3_value **argv
     note_row(scan, dimension_of(url, country), sqlite3_value_int64(argv[1]),
              contribution(url, country, numbers, 1));
     sqlite3_result_int(context, 1);
-    /* Rows of one url stand together. */
+    /* Rows of one url are neighbours. */
     if (url + 1 != scan->url)
         scan->bad_text |= !text_is_whole(context, argv[2], argv[4], argv[5]);
     scan->url = url + 1;
@@ -209,7 +209,7 @@ int cm_check_register(const cm_database_t *database, cm_err_t *err)
 {
     sqlite3_stmt *known;
 
-    /* Statements may be running where it is there already. */
+    /* Statements may be running where it exists already. */
     if (sqlite3_prepare_v2(database->db, "SELECT answer_text(0, '')", -1, &known, NULL) ==
         SQLITE_OK) {
         sqlite3_finalize(known);
@@ -239,7 +239,7 @@ static int by_start(const void *a, const void *b)
     return (x->start > y->start) - (x->start < y->start);
 }
 
-/* Makes one of groups that are the same. */
+/* Merges groups of the same start. */
 static void put_together(cm_check_scan_t *scan)
 {
     size_t kept = 0;
@@ -308,7 +308,7 @@ int cm_check_compare(const cm_database_t *database, cm_check_scan_t *scan, cm_wi
     return compare(database, scan, window, (int)dimension, (int)dimension, from, to, err);
 }
 
-/* The hash of what `covered` says; 0 where it has no row. */
+/* The hash of the row of `covered`; 0 where there is none. */
 static int hash_covered(const cm_database_t *database, cm_window_t window, int64_t *hash,
                         cm_err_t *err)
 {
@@ -383,7 +383,7 @@ int cm_check_start(const cm_database_t *database, cm_check_scan_t *scan, cm_wind
 
 /* ---- everything ---- */
 
-/* What a table has of a window. */
+/* Checks the rows that a table has of a window. */
 static int scan_table(const cm_database_t *database, const char *sql, cm_window_t window,
                       cm_check_scan_t *scan, cm_err_t *err)
 {
@@ -506,7 +506,7 @@ int cm_check_flush(cm_writing_t *writing, cm_err_t *err)
     for (int dimension = 0; rc == 0 && dimension < CM_DIMENSION_COUNT; dimension++)
         rc = flush(writing, &writing->checks[dimension], err);
     if (rc == 0 && writing->removed) {
-        /* Where the sum is another one, something is wrong, and is still to be found. */
+        /* A sum that differs means damage, which must stay detectable. */
         snprintf(sql, sizeof sql,
                  "DELETE FROM checksum WHERE rows = 0 AND sum = 0 AND dimension < %d",
                  CM_DIMENSION_COUNT);

@@ -1,24 +1,24 @@
-/* Checksums of the answers, so that a damaged row is a sentence and not a wrong number.
+/* Checksums of the answers, so that damage is reported and never read as a wrong number.
  *
  * Table `checksum` has a row per window, dimension and window start: how many rows of answers there
  * are, and the sum of their contributions modulo 2^61 - 1. The contribution of a row is
  *
  *     c(url, country) * (a0 + a1 * clicks + ... + a8 * exits)
  *
- * with constants a and a factor c that is mixed from the ids. It is linear in the numbers: changes
- * are added without reading the row, and what was wrong before them stays wrong. The row of a
- * window with dimension CM_CHECK_COVERAGE holds a hash of what `covered` says of it. Texts have
- * their own hash beside them, column `sum` of `page` and `country`.
+ * with constants a and a factor c that is mixed from the ids. It is linear in the measures: changes
+ * are added without reading the row, and damage from before stays detectable. The row of a window
+ * with dimension CM_CHECK_COVERAGE holds a hash of the window's row of `covered`. Each string has
+ * its own hash, column `sum` of `page` and `country`.
  *
- * A query visits all rows of the windows it asks for, so that it adds up what it sees and compares.
- * `updated_at` of a row is in no sum. Functions that write want the writer's connection, inside a
- * transaction where nothing else is said. */
+ * A query visits all rows of its windows, so that it can add them up and compare. `updated_at` of a
+ * row is in no sum. Functions that write need the writer's connection, and a transaction unless
+ * their comment says otherwise. */
 #ifndef CM_INDEX_CHECKS_H
 #define CM_INDEX_CHECKS_H
 
 #include "index/embedded/tables.h"
 
-/* In the column `dimension` of the table, beside those of cm_dimension_t. */
+/* A value of the column `dimension` besides those of cm_dimension_t. */
 enum { CM_CHECK_COVERAGE = CM_DIMENSION_COUNT };
 
 #define CM_CHECK_TABLE                                                                             \
@@ -28,12 +28,12 @@ enum { CM_CHECK_COVERAGE = CM_DIMENSION_COUNT };
     "    sum INTEGER NOT NULL,\n"                                                                  \
     "    PRIMARY KEY (window, dimension, start)) WITHOUT ROWID;\n"
 
-/* The hash beside a text. */
+/* The hash of a string. */
 int64_t cm_check_text(int64_t id, cm_str_t text);
 
 /* ---- reading ---- */
 
-/* Which tables there are. */
+/* Which tables exist. */
 typedef enum cm_check_state {
     CM_CHECK_NO_ANSWERS,
     CM_CHECK_OLDER, /* of an earlier edition, without checksums */
@@ -43,15 +43,15 @@ typedef enum cm_check_state {
 /* CM_ECORRUPT when some of the tables of answers have vanished. */
 int cm_check_state(const cm_database_t *database, cm_check_state_t *state, cm_err_t *err);
 
-/* Gives the connection the SQL function of CM_SEEN; once a connection. */
+/* Gives the connection the SQL function of CM_SEEN; once per connection. */
 int cm_check_register(const cm_database_t *database, cm_err_t *err);
 
-/* What one statement has seen. All zero: nothing yet. */
+/* The rows that one statement has visited. All zero: none yet. */
 typedef struct cm_check_scan {
     cm_check_group_t *groups; /* consecutive rows of one start each */
     size_t count, cap;
-    int64_t url;   /* id whose text was checked last, + 1 */
-    bool bad_text; /* one does not match its hash */
+    int64_t url;   /* id whose string was checked last, + 1 */
+    bool bad_text; /* a string does not match its hash */
 } cm_check_scan_t;
 
 #define CM_SCAN_POINTER "cm_check_scan"
@@ -62,8 +62,8 @@ typedef struct cm_check_scan {
     "answer_seen(" at ", start, " table ".url, " table ".country, page.sum, page.url, "            \
     "country.sum, country.name, " CM_NUMBER_COLUMNS ")"
 
-/* Compares what was seen, whose groups it brings in order, of a window and a dimension, of starts
- * (hours) in [from, to], with the table. CM_ECORRUPT with the sentence. */
+/* Compares what was visited of a window and a dimension, with starts (hours) in [from, to], with
+ * the table; sorts the groups of the scan. CM_ECORRUPT. */
 int cm_check_compare(const cm_database_t *database, cm_check_scan_t *scan, cm_window_t window,
                      cm_dimension_t dimension, int64_t from, int64_t to, cm_err_t *err);
 
@@ -73,38 +73,38 @@ int cm_check_start(const cm_database_t *database, cm_check_scan_t *scan, cm_wind
 
 void cm_check_scan_free(cm_check_scan_t *scan);
 
-/* Checks what `covered` says of the window against its hash; a row that is not there must have
- * none. Outside of a transaction a writer may come between: then it is to be asked in one. */
+/* Checks the row of `covered` of the window against its hash; without a row there must be no hash.
+ * Beside a writer it must be called in a transaction. */
 int cm_check_coverage(const cm_database_t *database, cm_window_t window, cm_err_t *err);
 
 /* Reads all answers and checks them. */
 int cm_check_all(const cm_database_t *database, cm_err_t *err);
 
-/* CM_ECORRUPT: what is wrong in the answers, and what to do. */
+/* CM_ECORRUPT with `what` is wrong in the answers, and what to do. */
 int cm_check_fail(const cm_database_t *database, const char *what, cm_err_t *err);
 
-/* SQLite's last error while answers were read or written: like cm_database_fail(), but that damage
- * to them can be mended. */
+/* SQLite's last error while answers were read or written: like cm_database_fail(), but the message
+ * says how to repair damaged answers. */
 int cm_check_fail_sqlite(const cm_database_t *database, const char *doing, cm_err_t *err);
 
 /* ---- writing ---- */
 
-/* Adds a row's numbers, or their change, to what waits to be written. `rows`: 1 where the row is
- * new, -1 where it vanishes, else 0. */
+/* Adds a row's measures, or their change, to the groups that are not written yet. `rows`: 1 for a
+ * new row, -1 for a removed one, else 0. */
 int cm_check_add(cm_writing_t *writing, const cm_cell_t *cell, int rows, cm_err_t *err);
 
-/* Writes what waits. Forgets groups that have no rows any more. */
+/* Writes these groups. Removes groups that have no rows any more. */
 int cm_check_flush(cm_writing_t *writing, cm_err_t *err);
 
-/* Forgets the sums of the windows of the mask and of these dimensions. */
+/* Removes the sums of the windows of the mask, of dimensions from `first` to `last`. */
 int cm_check_forget(const cm_database_t *database, unsigned windows, int first, int last,
                     cm_err_t *err);
 
-/* Notes the hash of what `covered` now says of the window. */
+/* Writes the hash of the present row of `covered` of the window. */
 int cm_check_seal_coverage(const cm_database_t *database, cm_window_t window, cm_err_t *err);
 
-/* Makes all checksums from what is there, in a transaction of its own: for a directory of an
- * earlier edition. */
+/* Computes all checksums from the rows, in its own transaction: for a directory of an earlier
+ * edition. */
 int cm_check_make(const cm_database_t *database, cm_err_t *err);
 
 #endif

@@ -3,10 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { STOP_EVERY = 4096, AHEAD = 8 /* rows between fetching a cell and looking at it */ };
+enum { STOP_EVERY = 4096, AHEAD = 8 /* rows between prefetching a cell and reading it */ };
 
 typedef enum act {
-    LEAVE, /* it is as it shall be */
+    LEAVE, /* it is right */
     INSERT,
     UPDATE,
 } act_t;
@@ -25,11 +25,11 @@ typedef struct difference {
     const char *table;
     entry_t *entries;
     size_t count;
-    cm_index_place_t *gone; /* rows that shall not be there */
+    cm_index_place_t *gone; /* rows that must not be there */
     size_t gone_count, gone_cap;
 } difference_t;
 
-/* ---- what shall be there ---- */
+/* ---- the rows of the result ---- */
 
 static int by_place(const void *a, const void *b)
 {
@@ -74,7 +74,7 @@ static int collect(difference_t *self, bool totals, cm_err_t *err)
     return 0;
 }
 
-/* ---- what is there ---- */
+/* ---- the rows of the table ---- */
 
 /* <0: the entry comes before the row. */
 static int compare(const difference_t *self, const entry_t *entry, const cm_index_place_t *row)
@@ -193,7 +193,7 @@ static int write_rows(const difference_t *self, cm_err_t *err)
     return rc;
 }
 
-/* All of them anew, of which only those that differ are written. */
+/* Computes all checksums; only those that differ are written. */
 static int write_checks(const difference_t *self, bool totals, cm_err_t *err)
 {
     const int first = totals ? CM_PER_URL : CM_PER_CELL, last = totals ? CM_PER_NOTHING : first;

@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { LOOK_EVERY = 10000 }; /* steps of SQLite's machine between looks whether somebody waits */
+enum {
+    LOOK_EVERY = 10000
+}; /* steps of SQLite's machine between checks whether the client still waits */
 
 typedef struct embedded_index {
     cm_index_t index;              /* first */
@@ -42,8 +44,8 @@ static void read_answer(sqlite3_stmt *select, const cm_index_query_t *query, cm_
         *numbers[i] = sqlite3_column_int64(select, 4 + i);
 }
 
-/* Opens a database again that another process has written though we cannot: only then do its
- * changes come to be seen. */
+/* Opens a frozen database again that another process has written: its changes are only visible
+ * after that. */
 static int freshen(embedded_index_t *self, cm_err_t *err)
 {
     cm_database_t fresh;
@@ -58,7 +60,7 @@ static int freshen(embedded_index_t *self, cm_err_t *err)
     return cm_index_select_register(self->database, err);
 }
 
-/* Which answers there are: "older" ones also where they shall be read as they are. */
+/* Which tables of answers exist; "older" also where they are to be read without checks. */
 static int look_at_tables(const embedded_index_t *self, cm_check_state_t *state, cm_err_t *err)
 {
     int rc = cm_check_state(self->database, state, err);
@@ -79,8 +81,8 @@ static cm_checked_t *checked_of(embedded_index_t *self, const cm_index_query_t *
     return &self->checked[query->window][query->dimension];
 }
 
-/* Gives the rows to `row`. Those that are sorted have all been seen when the first one comes, so
- * that nothing is given of what is damaged. */
+/* Gives the rows to `row`. Sorted rows have all been seen before the first one is given, so that no
+ * row of damaged answers is given. */
 static int give_rows(embedded_index_t *self, cm_index_select_t *ask, bool checked,
                      sqlite3_stmt *select, cm_answer_fn row, void *context, cm_err_t *err)
 {
@@ -107,8 +109,8 @@ static int give_rows(embedded_index_t *self, cm_index_select_t *ask, bool checke
     return rc;
 }
 
-/* Prepares the question and gives its rows; while it waits for them, it is asked whether anybody
- * waits for it. */
+/* Prepares the query and gives its rows; during the search it checks whether the client still
+ * waits. */
 static int ask_and_give(embedded_index_t *self, cm_index_select_t *ask, bool checked,
                         cm_answer_fn row, void *context, cm_err_t *err)
 {
@@ -164,7 +166,7 @@ static int embedded_query(cm_index_t *index, const cm_index_query_t *query, cm_a
     if (rc < 0 || state == CM_CHECK_NO_ANSWERS)
         return rc;
     rc = run_query(self, query, state == CM_CHECK_READY, row, context, err);
-    /* What is damaged because somebody wrote it meanwhile is not damaged. */
+    /* Damage that only comes from a write during the query is none. */
     if (rc == 0 || rc == CM_ECORRUPT)
         return cm_database_is_fresh(self->database) ? rc
                                                     : cm_database_check_fresh(self->database, err);
@@ -199,7 +201,7 @@ static int read_covered(const cm_database_t *database, cm_window_t window, cm_fr
     return rc;
 }
 
-/* The same, checked: both of one moment. */
+/* The same with a check against the checksum, both of one moment. */
 static int read_covered_checked(const cm_database_t *database, cm_window_t window,
                                 cm_freshness_t *out, cm_err_t *err)
 {
@@ -215,8 +217,8 @@ static int read_covered_checked(const cm_database_t *database, cm_window_t windo
     return rc;
 }
 
-/* A day or an hour counts true visitors. Of another store's events, how many days they are of is
- * not known here. */
+/* A day or an hour counts true visitors. How many days the events of another store span is not
+ * known here. */
 static int read_daily(const embedded_index_t *self, cm_window_t window, cm_freshness_t *out,
                       cm_err_t *err)
 {
@@ -247,7 +249,7 @@ static int embedded_freshness(cm_index_t *index, cm_window_t window, cm_freshnes
         rc = read_covered(database, window, out, err);
     if (rc == 0)
         rc = read_daily(self, window, out, err);
-    /* What is accepted comes last: a commit in between may only make it more than is processed. */
+    /* `accepted` is read last: a commit in between can only make it larger than `processed`. */
     if (rc == 0)
         rc =
             cm_database_int(database, "SELECT first + count FROM block ORDER BY first DESC LIMIT 1",
@@ -259,7 +261,7 @@ static int embedded_freshness(cm_index_t *index, cm_window_t window, cm_freshnes
     return rc;
 }
 
-/* The first question settles the moment. */
+/* The moment is that of the first query. */
 static int embedded_hold(cm_index_t *index, cm_err_t *err)
 {
     embedded_index_t *self = (embedded_index_t *)index;

@@ -1,9 +1,9 @@
 /* The embedded index: answers as plain SQL tables in the store's own file.
  *
- * Table `answer` has the contract's cells, table `rollup` the same columns per url (country NULL),
- * per country (url NULL) and in total (both NULL). Averages are generated columns, so that they can
+ * View `answer` has the contract's cells, view `rollup` the same columns per url (country NULL),
+ * per country (url NULL) and in total (both NULL). Averages are computed columns, so that they can
  * never disagree with their sums. Writing goes through the store's connection and its transaction;
- * reading (cm_index_embedded_open) has a connection of its own. */
+ * reading (cm_index_embedded_open) has its own connection. */
 #ifndef CM_INDEX_EMBEDDED_H
 #define CM_INDEX_EMBEDDED_H
 
@@ -25,12 +25,12 @@ int cm_index_embedded_open_writer(cm_store_t *store, cm_index_t **index, cm_err_
 /* What is known of the copies of an event among those that the answers of a window cover. */
 typedef enum cm_index_copies {
     CM_COPIES_UNKNOWN, /* an earlier edition has chosen among them in another way, or nothing is
-                        * covered: the answers are made anew */
+                        * covered: all answers are computed again */
     CM_COPIES_EQUAL,   /* none differ in url or country */
     CM_COPIES_DIFFER,  /* some do */
 } cm_index_copies_t;
 
-/* What the answers of a window cover. */
+/* The events that the answers of a window cover. */
 typedef struct cm_index_coverage {
     int64_t end_ordinal;     /* events of the store, copies included */
     int64_t events;          /* distinct ones among them */
@@ -43,11 +43,11 @@ typedef struct cm_index_coverage {
  * what to do when they are damaged. */
 int cm_index_embedded_prepare(const cm_database_t *database, cm_err_t *err);
 
-/* Forgets the answers, also where SQLite cannot read them any more, and how far copies of them are;
- * makes empty tables. */
+/* Forgets the answers, also those that SQLite cannot read any more, and how far mirrors of them
+ * are; makes empty tables. */
 int cm_index_embedded_forget(const cm_database_t *database, cm_err_t *err);
 
-/* What is known of the copies that a window covers. */
+/* What is known of the copies among the events that a window covers. */
 int cm_index_embedded_copies(const cm_database_t *database, cm_window_t window,
                              cm_index_copies_t *copies, cm_err_t *err);
 
@@ -61,21 +61,21 @@ int cm_index_embedded_coverage(const cm_database_t *database, cm_window_t window
 
 typedef struct cm_index_embedded_apply_options {
     unsigned windows;        /* bit 1 << cm_window_t each */
-    bool replace;            /* the result is all there shall be in them, not changes to add */
+    bool replace;            /* the result is all that is to be in them, not changes to add */
     int64_t session_timeout; /* ms; negative: of the events of another store */
     bool differ;             /* of changes: copies did before them (CM_COPIES_DIFFER) */
     int64_t now;             /* ms; for updated_at, which is later where it would not grow */
     const atomic_bool *stop; /* may be NULL */
-    bool *emptied;           /* set where nothing is left of what was there; may be NULL */
+    bool *emptied;           /* set where nothing is left of the earlier answers; may be NULL */
 } cm_index_embedded_apply_t;
 
-/* Writes what the mill has found for the windows of the mask, in one transaction with their
- * coverage. Answers of another store are always replaced as a whole, whose rows are matched by
- * their texts, and never stand beside those of the file's events: where one kind comes, the other
- * goes. Of answers of another store, and where answers are published (index/embedded/changes.h),
- * only rows that differ are written; otherwise replaced windows are made anew. Names come from
- * `reader`. `*changed` says whether any row was written. CM_ESTOP, with nothing changed, when
- * `stop` becomes true. */
+/* Writes a result of the mill for the windows of the mask, in one transaction with their coverage.
+ * Answers of another store are always replaced as a whole, and their rows are matched by their
+ * strings. The tables hold either answers of the file's events or those of another store: writing
+ * one kind removes the other. Of answers of another store, and where there are mirrors
+ * (index/embedded/changes.h), only rows that differ are written; otherwise replaced windows are
+ * written from the beginning. Strings come from `reader`. `*changed`: a row was written. CM_ESTOP,
+ * with nothing changed, when `stop` becomes true. */
 int cm_index_embedded_apply(const cm_database_t *database, cm_reader_t *reader,
                             const cm_mill_result_t *result,
                             const cm_index_embedded_apply_t *options, bool *changed, cm_err_t *err);

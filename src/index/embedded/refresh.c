@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Damage does not hinder a rebuild. */
+/* A rebuild also works on damaged answers. */
 static int prepare(const cm_database_t *database, const cm_index_refresh_options_t *options,
                    cm_err_t *err)
 {
@@ -14,8 +14,8 @@ static int prepare(const cm_database_t *database, const cm_index_refresh_options
     return rc == CM_ECORRUPT && options->rebuild ? cm_index_embedded_forget(database, err) : rc;
 }
 
-/* Where answers are made anew because they are damaged, it may be that SQLite cannot write over
- * them, or that something of them stays: then they are forgotten, and written once more. */
+/* When a rebuild repairs damaged answers, SQLite may be unable to overwrite them, or a part of them
+ * may stay: then they are forgotten, and written once more. */
 static int apply(const cm_database_t *database, cm_reader_t *names, const cm_mill_result_t *result,
                  const cm_index_embedded_apply_t *given, bool rebuild, bool *changed, cm_err_t *err)
 {
@@ -24,7 +24,7 @@ static int apply(const cm_database_t *database, cm_reader_t *names, const cm_mil
 
     options.emptied = &emptied;
     int rc = cm_index_embedded_apply(database, names, result, &options, changed, err);
-    /* Only rows that differ were written: what is left is looked at, and indexes made anew. */
+    /* Only rows that differ were written: the others are checked, and indexes are built again. */
     if (rc == 0 && rebuild && !emptied)
         rc = cm_database_exec(database, "REINDEX total; REINDEX cell", "writing answers", err);
     if (rc == 0 && rebuild && !emptied)
@@ -34,18 +34,18 @@ static int apply(const cm_database_t *database, cm_reader_t *names, const cm_mil
     rc = cm_index_embedded_forget(database, err);
     if (rc == 0)
         rc = cm_index_embedded_apply(database, names, result, &options, changed, err);
-    if (rc == 0) /* gives back what is forgotten; where there is no room for it, another time */
+    if (rc == 0) /* frees the pages; where there is no room for it, a later run does */
         cm_database_exec(database, "VACUUM", "giving back damaged pages", NULL);
     return rc;
 }
 
-/* Windows that stand at the same event are milled in one go. */
+/* Windows whose answers end at the same event are milled together. */
 typedef struct part {
     unsigned windows;
     int64_t since;
     bool replace;
     bool differ;           /* copies before `since` do */
-    cm_reader_t **readers; /* of one moment: the mill's threads take them, the last is for names */
+    cm_reader_t **readers; /* of one moment: for the mill's threads; the last is for strings */
     int reader_count, taken;
     cm_mill_result_t result;
 } part_t;
@@ -59,7 +59,7 @@ struct cm_index_refreshing {
     int count;
 };
 
-/* What is to be done for a window: from which event on; -1 when nothing. */
+/* The event from which on a window has to be milled; -1: it is up to date. */
 static int64_t since_of(const cm_index_coverage_t *covered, cm_index_copies_t copies,
                         const cm_index_refresh_options_t *options, int64_t accepted, bool *replace)
 {
@@ -87,7 +87,7 @@ static int account(cm_store_t *store, const cm_index_refresh_options_t *options,
     return rc;
 }
 
-/* Readers that see the same blocks: while the writer writes, later ones would see others. */
+/* Readers that see the same blocks: readers that are opened later would see more. */
 static int open_readers(cm_index_refreshing_t *self, part_t *part, cm_err_t *err)
 {
     int rc = 0;
@@ -124,7 +124,7 @@ static int find_parts(cm_index_refreshing_t *self, cm_err_t *err)
     int rc = 0;
 
     for (int w = 0; rc == 0 && w < CM_WINDOW_COUNT; w++) {
-        cm_index_coverage_t covered = {0}; /* whatever there is, a rebuild does not look at it */
+        cm_index_coverage_t covered = {0}; /* a rebuild ignores what is there */
         cm_index_copies_t copies = CM_COPIES_UNKNOWN;
         bool replace;
         int at = 0;
@@ -155,7 +155,7 @@ static int find_parts(cm_index_refreshing_t *self, cm_err_t *err)
     return rc;
 }
 
-/* Of several windows the one that is furthest behind comes first. */
+/* Applies `most`: of several windows the one that is furthest behind comes first. */
 static void limit_parts(cm_index_refreshing_t *self)
 {
     const int64_t most = self->options.most;
@@ -249,7 +249,7 @@ int cm_index_refresh_end(cm_index_refreshing_t *self, cm_index_refreshed_t *out,
         cm_debug(options->log, CM_DEBUG_INDEX, "answers are written",
                  "windows=%#x changes=%zu to=%lld rc=%d", part->windows, part->result.count,
                  (long long)part->result.end_ordinal, rc);
-        /* Events that are copies are something new, too. */
+        /* New events that are copies count as a change, too. */
         out->changed |= differs || !part->replace;
     }
     return rc < 0 ? rc : account(self->store, options, out, err);

@@ -1,7 +1,7 @@
 /* Refreshing: brings the embedded index up to date with the embedded store.
  *
- * Only users with new events are milled again, unless there are no answers yet or they were made
- * with another session timeout. Nothing new: nothing is written. */
+ * Only users with new events are milled again, unless there are no answers yet or they were
+ * computed with another session timeout. Without new events nothing is written. */
 #ifndef CM_INDEX_REFRESH_H
 #define CM_INDEX_REFRESH_H
 
@@ -40,7 +40,7 @@ int cm_index_refresh(cm_store_t *store, const cm_index_refresh_options_t *option
  * meanwhile, by its own thread. What comes after the first step is not in the answers. */
 typedef struct cm_index_refreshing cm_index_refreshing_t;
 
-/* Finds out what is to be done. On the store's thread, with nothing uncommitted. The caller frees
+/* Finds out what has to be done. On the store's thread, with nothing uncommitted. The caller frees
  * `*refreshing`, also after a failure of the steps that follow. */
 int cm_index_refresh_begin(cm_store_t *store, const cm_index_refresh_options_t *options,
                            cm_index_refreshing_t **refreshing, cm_err_t *err);
@@ -58,9 +58,9 @@ int cm_index_refresh_end(cm_index_refreshing_t *refreshing, cm_index_refreshed_t
 /* NULL is fine. */
 void cm_index_refresh_free(cm_index_refreshing_t *refreshing);
 
-/* Mills another store (in memory, or the copy of a table of Cassandra) and puts its answers in the
- * place of those that the embedded store has, until its own are made again. Only what differs is
- * written. */
+/* Mills another store (in memory, or the copy of a table of Cassandra); its answers replace those
+ * of the embedded store, until a refresh from the embedded store replaces them in turn. Only rows
+ * that differ are written. */
 int cm_index_refresh_from(cm_store_t *other, cm_store_t *store,
                           const cm_index_refresh_options_t *options, cm_index_refreshed_t *out,
                           cm_err_t *err);

@@ -144,7 +144,7 @@ int cm_rows_flush(cm_rows_t *rows, cm_err_t *err)
     return rc;
 }
 
-/* A row that is there again has not vanished. */
+/* Deletes the tombstone of a row that exists again. */
 static int bring_back(cm_rows_t *rows, const cm_cell_t *cell, cm_err_t *err)
 {
     const cm_index_place_t place = cm_index_place_of(rows->writing, cell);

@@ -6,9 +6,10 @@
 
 #include <stdio.h>
 
-/* Rows of numbers, one tree in the order in which the mill gives them: a quarter of the bytes and
- * of the time that rows with their texts and an index over these take. `window` is cm_window_t,
- * `start` hours since the epoch, `url` and `country` are ids of the tables below or CM_ALL_IDS. */
+/* Rows of measures, one tree in the order in which the mill gives them: this takes a quarter of the
+ * bytes and of the time of rows with their strings and an index over these. `window` is
+ * cm_window_t, `start` hours since the epoch, `url` and `country` are ids of the tables below or
+ * CM_ALL_IDS. */
 #define TABLE(name)                                                                                \
     "CREATE TABLE IF NOT EXISTS " name " (\n"                                                      \
     "    window INTEGER, start INTEGER, url INTEGER, country INTEGER,\n"                           \
@@ -23,7 +24,7 @@
     "    updated_at INTEGER NOT NULL,\n"                                                           \
     "    PRIMARY KEY (window, start, url, country)) WITHOUT ROWID;\n"
 
-/* The tables as people ask for them. */
+/* The same tables as views for users. */
 #define VIEW(view, name)                                                                           \
     "CREATE VIEW IF NOT EXISTS " view " AS SELECT page.url AS url, country.name AS country, "      \
     "CASE window WHEN 0 THEN 'all' WHEN 1 THEN 'day' ELSE 'hour' END AS window, "                  \
@@ -38,7 +39,7 @@
                                                       "entrances, exits, updated_at" CM_FROM(      \
                                                           name) ";\n"
 
-/* One kind of rows over all time: a query of these cannot count an event twice. */
+/* One kind of rows over all time: a query of such a view cannot count an event twice. */
 #define LISTING(view, columns, rows)                                                               \
     "CREATE VIEW IF NOT EXISTS " view " AS SELECT " columns "clicks, unique_user_count, "          \
     "average_time_spent, time_spent_sum, time_spent_count, average_time_on_page, "                 \
@@ -67,8 +68,8 @@ static const char schema[] =
     "    updated_at INTEGER NOT NULL) WITHOUT ROWID;\n" CM_CHECK_TABLE CM_SELECT_INDEXES;
 /* clang-format on */
 
-/* Drops the older form, whole or not at all: `covered` alone would say that nothing is to be done.
- */
+/* Drops the older form in one transaction: with `covered` alone the answers would count as up to
+ * date. */
 static int drop_older(const cm_database_t *database, cm_err_t *err)
 {
     static const char doing[] = "making the tables of answers";
@@ -103,7 +104,7 @@ static int run_schema(const cm_database_t *database, cm_err_t *err)
     return rc;
 }
 
-/* Makes what is missing: all, or the checksums of an earlier edition's answers. */
+/* Makes what is missing: all tables, or the checksums of an earlier edition's answers. */
 static int make_tables(const cm_database_t *database, cm_err_t *err)
 {
     cm_check_state_t state;
@@ -132,7 +133,8 @@ int cm_index_embedded_prepare(const cm_database_t *database, cm_err_t *err)
 {
     int64_t older = 0;
 
-    /* Before, answers were tables of texts. They follow from the events and are made again. */
+    /* Earlier editions had tables of strings. They follow from the events and are computed again.
+     */
     int rc = cm_database_int(
         database, "SELECT count(*) FROM sqlite_master WHERE name = 'answer' AND type = 'table'", 0,
         &older, err);
@@ -145,8 +147,8 @@ int cm_index_embedded_prepare(const cm_database_t *database, cm_err_t *err)
 
 int cm_index_embedded_forget(const cm_database_t *database, cm_err_t *err)
 {
-    /* What cannot be read cannot be dropped either: only the schema forgets it, and VACUUM gives
-     * its pages back. */
+    /* Tables that cannot be read cannot be dropped either: they are removed from the schema, and
+     * VACUUM frees their pages. */
     static const char forget[] =
         "DELETE FROM sqlite_master WHERE tbl_name IN ('cell', 'total', 'page', 'country', "
         "'covered', 'checksum', 'retired', 'published', 'answer', 'rollup', 'pages', 'countries', "

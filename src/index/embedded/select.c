@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 
-/* Where the rows of a dimension are; all that are visited are `seen`. */
+/* Where the rows of a dimension are; `seen` is called for each row that is visited. */
 typedef struct place {
     const char *from, *rows, *seen;
 } place_t;
@@ -17,15 +17,15 @@ static const place_t places[CM_DIMENSION_COUNT] = {
     [CM_PER_COUNTRY] = {CM_FROM("total"), " AND " CM_ROWS_PER_COUNTRY, CM_SEEN("total", "?8")},
     [CM_PER_NOTHING] = {CM_FROM("total"), " AND " CM_ROWS_PER_NOTHING, CM_SEEN("total", "?8")}};
 
-/* The same by an index. */
+/* The same through an index. */
 static const char *const indexed_from[CM_DIMENSION_COUNT] = {
     [CM_PER_COUNTRY] = TOTAL(" INDEXED BY " CM_TOTAL_COUNTRY),
     [CM_PER_NOTHING] = TOTAL(" INDEXED BY " CM_TOTAL_SITE)};
 
 /* ---- the text ---- */
 
-/* All time has one window, in whose key urls come next; but who asks for all as it comes (verify)
- * sees rows, too, that should not be there. */
+/* The window of all time has one start, after which the key continues with urls. An unsorted query,
+ * which verify uses, also visits rows with another start, which must not exist. */
 static void add_times(cm_buf_t *sql, const cm_index_query_t *query)
 {
     cm_buf_add_text(sql, " WHERE window = ?1");
@@ -37,8 +37,8 @@ static void add_times(cm_buf_t *sql, const cm_index_query_t *query)
         cm_buf_add_text(sql, " AND start < ?3");
 }
 
-/* Adds the conditions on texts. The row is seen first, whether or not they hold. A text is looked
- * at once, and not for each of its rows. */
+/* Adds the conditions on strings. A row counts as visited whether or not they hold. Each string is
+ * matched once, not once per row. */
 static void add_texts(cm_buf_t *sql, const cm_index_query_t *query, const char *seen)
 {
     const char *table = query->dimension == CM_PER_CELL ? "cell" : "total";
@@ -64,8 +64,8 @@ static void add_order(cm_buf_t *sql, const cm_index_query_t *query)
     const bool down = text == query->reverse;
     const char *column = columns[query->sort];
 
-    /* Not in the order of the table (+), where a limit would end the scan before all of a checksum
-     * is seen. */
+    /* The + keeps SQLite from using the order of the table, in which a limit would end the scan
+     * before all rows of a checksum are visited. */
     cm_buf_printf(sql, " ORDER BY +%s %s NULLS LAST, page.url, country.name, start",
                   column != NULL ? column : cm_sort_names[query->sort], down ? "DESC" : "ASC");
 }

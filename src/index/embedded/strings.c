@@ -1,5 +1,5 @@
-/* Ids of urls and countries. Answers of the file's own events have those of its dictionaries; those
- * of another store, whose ids differ from run to run, keep what they were given first. */
+/* Ids of urls and countries. Answers of the file's own events use the ids of its dictionaries.
+ * Those of another store, whose ids differ from run to run, keep the ids that they got first. */
 #include "index/embedded/checks.h"
 
 #include "store/dict.h"
@@ -10,7 +10,7 @@
 
 enum { STOP_EVERY = 4096 };
 
-/* A table of texts, and all that is asked of it. */
+/* A table of strings, and its statements. */
 typedef struct kind {
     cm_field_t field;
     const char *next, *insert, *all;
@@ -43,7 +43,7 @@ static int insert_text(const cm_writing_t *writing, sqlite3_stmt *insert, int64_
     return rc == 0 && id % STOP_EVERY == 0 ? cm_writing_check_stop(writing, err) : rc;
 }
 
-/* ---- the reader's own ids ---- */
+/* ---- ids of the reader ---- */
 
 static int add_texts(const cm_writing_t *writing, const kind_t *kind, cm_err_t *err)
 {
@@ -77,10 +77,10 @@ int cm_strings_add(const cm_writing_t *writing, cm_err_t *err)
 
 /* ---- walking a table ---- */
 
-/* `whole`: the hash beside the text is right. */
+/* `whole`: the stored hash of the string is right. */
 typedef int (*text_fn)(void *context, int64_t id, cm_str_t text, bool whole, cm_err_t *err);
 
-/* All texts of the table by id; non-zero from `take` ends the walk. */
+/* Walks all strings of the table by id; non-zero from `take` ends the walk. */
 static int each_text(const cm_writing_t *writing, const kind_t *kind, text_fn take, void *context,
                      cm_err_t *err)
 {
@@ -102,9 +102,9 @@ static int each_text(const cm_writing_t *writing, const kind_t *kind, text_fn ta
     return rc;
 }
 
-/* ---- the tables' own ids ---- */
+/* ---- ids of the tables ---- */
 
-/* The texts of a table, and the id of each. */
+/* The strings of a table, and the id of each. */
 typedef struct known {
     cm_dict_t texts;
     int64_t *ids; /* by place in the dictionary */
@@ -117,10 +117,10 @@ static int know(void *context, int64_t id, cm_str_t text, bool whole, cm_err_t *
     const uint32_t before = known->texts.count;
 
     (void)err;
-    if (!whole) /* its rows go, and come again with another id */
+    if (!whole) /* its rows are removed, and written with another id */
         return 0;
     const uint32_t place = cm_dict_put(&known->texts, text);
-    if (known->texts.count == before) /* somebody has spoiled the table: the first one counts */
+    if (known->texts.count == before) /* the table is damaged: the first one counts */
         return 0;
     if (place == known->cap) {
         known->cap = known->cap ? known->cap * 2 : 1024;
@@ -185,9 +185,9 @@ int cm_strings_prune(const cm_writing_t *writing, cm_err_t *err)
 typedef struct moving {
     const cm_writing_t *writing;
     cm_field_t field;
-    uint32_t count;          /* of the reader's texts */
+    uint32_t count;          /* of the reader's strings */
     cm_dict_t names;         /* these, by their ids */
-    sqlite3_stmt *statement; /* takes an id and what becomes of it */
+    sqlite3_stmt *statement; /* takes an old and a new id */
 } moving_t;
 
 static int mend_text(void *context, int64_t id, cm_str_t text, bool whole, cm_err_t *err)
