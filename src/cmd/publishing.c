@@ -44,7 +44,8 @@ void cm_publishing_print(cm_app_t *app, const cm_index_applied_t *applied, const
     cm_buf_printf(&line, " refused%s",
                   applied->refused > 0 ? " (`clickmill dead list` says why)" : "");
     if (applied->compared)
-        cm_buf_add_text(&line, "; all documents were compared, because somebody else had written");
+        cm_buf_add_text(&line,
+                        "; all documents were compared, because another program had written");
     fprintf(app->messages, "%s\n", line.data);
     cm_buf_free(&line);
 }

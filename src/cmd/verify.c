@@ -457,9 +457,8 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     if (rc == 0 && cm_index_verified_wrong(&self.done) > 0)
         rc = cm_fail(&app->err, CM_EDIFFER,
                      "the answers are not those that follow from the events; `clickmill process "
-                     "--rebuild%s%s` makes them anew",
-                     !self.growing ? " --store cassandra" : "",
-                     cm_index_argument(&self.settings));
+                     "--rebuild%s%s` makes them again",
+                     !self.growing ? " --store cassandra" : "", cm_index_argument(&self.settings));
     return rc;
 }
 

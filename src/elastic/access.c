@@ -97,7 +97,7 @@ static int take_host(cm_elastic_access_t *access, cm_str_t address, cm_err_t *er
     const char *fault = code == CURLUE_OK ? find_fault(url) : NULL;
     if (code != CURLUE_OK)
         rc = cm_fail(err, CM_EUSAGE,
-                     "elasticsearch.hosts: address %zu is no URL (%s); write http://host:9200",
+                     "elasticsearch.hosts: address %zu is not a URL (%s); write http://host:9200",
                      number, curl_url_strerror(code));
     else if (fault != NULL)
         rc = cm_fail(err, CM_EUSAGE, "elasticsearch.hosts: address %zu %s", number, fault);
@@ -216,8 +216,8 @@ static int take_cloud_id(cm_elastic_access_t *access, const char *cloud_id, cm_e
     free(inside);
     return good ? 0
                 : cm_fail(err, CM_EUSAGE,
-                          "elasticsearch.cloud_id is none; copy the whole of it from the page of "
-                          "the deployment in Elastic Cloud, name and colon included");
+                          "elasticsearch.cloud_id is not valid; copy all of it from the page of "
+                          "the deployment in Elastic Cloud, with the name and the colon");
 }
 
 /* ---- credentials ---- */
@@ -272,7 +272,7 @@ static int take_credentials(cm_elastic_access_t *access, cm_err_t *err)
 
     if (settings->api_key != NULL && (settings->username != NULL || settings->password != NULL))
         return cm_fail(err, CM_EUSAGE,
-                       "elasticsearch.api_key stands in the place of elasticsearch.username and "
+                       "elasticsearch.api_key replaces elasticsearch.username and "
                        "elasticsearch.password; give one or the other");
     if ((settings->username != NULL) != (settings->password != NULL))
         return cm_fail(err, CM_EUSAGE,

@@ -165,7 +165,7 @@ int cm_elastic_body_gzip(z_stream *stream, cm_str_t text, cm_buf_t *wire, cm_err
 {
     cm_buf_clear(wire);
     if (deflateReset(stream) != Z_OK)
-        return cm_fail(err, CM_EINTERNAL, "zlib cannot begin anew");
+        return cm_fail(err, CM_EINTERNAL, "zlib cannot start again");
     cm_buf_reserve(wire, deflateBound(stream, text.len));
     stream->next_in = (Bytef *)(uintptr_t)text.data;
     stream->avail_in = (uInt)text.len;

@@ -217,10 +217,11 @@ static int take_items(cm_elastic_bulk_t *bulk, cm_elastic_body_t *body, cm_err_t
                                    body->sent, on_item, &walk, &why);
     if (rc == CM_ECORRUPT) {
         cm_err_t what = why;
-        rc = cm_fail(&why, CM_EIO,
-                     "%s: what answers at %s is no Elasticsearch that we understand (%s); check "
-                     "elasticsearch.hosts",
-                     doing, bulk->access.hosts[body->host], what.text);
+        rc = cm_fail(
+            &why, CM_EIO,
+            "%s: what answers at %s is not Elasticsearch, or not one that is supported (%s); check "
+            "elasticsearch.hosts",
+            doing, bulk->access.hosts[body->host], what.text);
     }
     if (rc < 0)
         return end(bulk, rc, &why, err);

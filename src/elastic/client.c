@@ -217,7 +217,7 @@ int cm_elastic_about(cm_elastic_t *client, const cm_waiter_t *waiter, cm_elastic
         return cm_fail_memory(err);
     if (!cm_elastic_json_version(json, reply.body, &number, &distribution)) {
         rc = cm_fail(err, CM_EUSAGE,
-                     "what answers at %s is no Elasticsearch (its answer has no version); check "
+                     "what answers at %s is not Elasticsearch (its answer has no version); check "
                      "elasticsearch.hosts",
                      cm_elastic_host(client));
     } else {

@@ -46,12 +46,12 @@ int cm_elastic_fail_transfer(const cm_elastic_access_t *access, size_t host, CUR
     case CURLE_UNSUPPORTED_PROTOCOL: /* neither HTTP/1.0 nor later */
     case CURLE_WEIRD_SERVER_REPLY:
         return cm_fail(err, CM_EUSAGE,
-                       "what answers at %s is no Elasticsearch (%s); check elasticsearch.hosts", at,
-                       why);
+                       "what answers at %s is not Elasticsearch (%s); check elasticsearch.hosts",
+                       at, why);
     case CURLE_WRITE_ERROR:
-        return cm_fail(err, CM_EIO, "what Elasticsearch at %s answers is too long", at);
+        return cm_fail(err, CM_EIO, "the answer of Elasticsearch at %s is too long", at);
     case CURLE_URL_MALFORMAT:
-        return cm_fail(err, CM_EINTERNAL, "Elasticsearch at %s is asked for no path", at);
+        return cm_fail(err, CM_EINTERNAL, "a request to Elasticsearch at %s has no path", at);
     default:
         return cm_fail(err, CM_EAWAY,
                        "Elasticsearch at %s does not answer (%s); is it running, and has "

@@ -11,7 +11,7 @@ from harness import CORRUPT, INPUT, INTERNAL, IO, VERSION, slow
 DAMAGES = 220
 QUESTIONS = [("pages",), ("countries",), ("summary",), ("answers", "--window", "day"),
              ("pages", "--window", "hour", "--limit", "5"), ("--url", "*1*", "--sort", "url")]
-REBUILD = "`clickmill process --rebuild` makes them anew"
+REBUILD = "`clickmill process --rebuild` makes them again"
 
 
 def ask(t, data, *question):

@@ -142,7 +142,7 @@ def check_in_the_way(t, place):
     place.ask("PUT", "/" + place.index, {})
     for command in ("doctor", "query", "serve"):
         result = t.clickmill(command, *place.options, check=USAGE)
-        t.true("stands where the alias" in result.out + result.err, str(result))
+        t.true("an index has the name of the alias" in result.out + result.err, str(result))
         t.true("--rebuild" in result.out + result.err, str(result))
     t.true("stands where" in tool(t, place, "find", check=USAGE), "find")
     place.ask("PUT", "/foreign_%s" % place.index, {"aliases": {place.totals: {}}})

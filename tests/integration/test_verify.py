@@ -14,7 +14,7 @@ EVENTS = [{"user_id": "u", "timestamp": traffic.START, "url": "/a", "country": "
           {"user_id": "u", "timestamp": traffic.START + 10000, "url": "/a", "country": "Peru"},
           {"user_id": "v", "timestamp": traffic.START, "url": "/b", "country": "Chile"}]
 ADVICE = ("clickmill: the answers are not those that follow from the events; `clickmill process "
-          "--rebuild` makes them anew\n")
+          "--rebuild` makes them again\n")
 
 
 def account(t, *options, check=None, **more):

@@ -51,7 +51,7 @@ static int refuse(void *context, cm_str_t index, cm_str_t id, cm_str_t document,
     return cm_fail(
         err, CM_EIO,
         "%s refuses one document after the other, the last because of: %s; compare its "
-        "mapping with `clickmill doctor`, or make the index anew with `clickmill process "
+        "mapping with `clickmill doctor`, or make the index again with `clickmill process "
         "--rebuild`",
         cm_elastic_host(push->self->client), why);
 }

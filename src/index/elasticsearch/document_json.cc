@@ -226,7 +226,7 @@ extern "C" int cm_document_read_freshness(cm_str_t json, cm_freshness_t *f, cm_e
     *f = cm_freshness_t{};
     return cm_fail(err, CM_EIO,
                    "the document of freshness lacks numbers; `clickmill process --index "
-                   "elasticsearch --rebuild` writes it anew");
+                   "elasticsearch --rebuild` writes it again");
 }
 
 // ---- indices ----

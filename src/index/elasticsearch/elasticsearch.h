@@ -70,8 +70,8 @@ int cm_index_elasticsearch_each(cm_elastic_t *client, const cm_elastic_settings_
                                 const cm_waiter_t *waiter, const char *index, cm_document_fn take,
                                 void *context, cm_err_t *err);
 
-/* Opens the index for reading. What the settings point to must outlive it. A server that is away is
- * not waited for: CM_EAWAY. CM_EINPUT when the aliases do not exist. */
+/* Opens the index for reading. What the settings point to must outlive it. It does
+ * not wait for a server that does not answer: CM_EAWAY. CM_EINPUT when the aliases do not exist. */
 int cm_index_elasticsearch_open(const cm_elastic_settings_t *settings, cm_index_t **index,
                                 cm_err_t *err);
 

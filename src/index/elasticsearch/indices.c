@@ -167,7 +167,8 @@ int cm_index_elasticsearch_prepare(cm_elastic_t *client, const cm_elastic_settin
     for (int i = 0; rc == 0 && again && i < TRIES; i++)
         rc = make_missing(&request, indices, &again);
     if (rc == 0 && again)
-        rc = cm_fail(err, CM_EBUSY, "somebody else makes indices of the alias %s; try again later",
+        rc = cm_fail(err, CM_EBUSY,
+                     "another program creates indices of the alias %s; try again later",
                      settings->index);
     return rc;
 }
@@ -210,7 +211,7 @@ int cm_index_elasticsearch_make_next(cm_elastic_t *client, const cm_elastic_sett
             rc =
                 make(&request, (cm_index_elasticsearch_part_t)part, number + i, false, name, &made);
         if (rc == 0 && !made)
-            rc = cm_fail(err, CM_EBUSY, "somebody else makes indices of the alias %s",
+            rc = cm_fail(err, CM_EBUSY, "another program creates indices of the alias %s",
                          settings->index);
     }
     return rc;
@@ -288,11 +289,12 @@ static int check_epoch(cm_index_request_t *request, const cm_index_elasticsearch
                               CM_STR(""), "/%s,%s/_mapping", next->cells, next->totals);
     if (rc == 0)
         rc = cm_index_seen_each(request->reply.body, same_epoch, &wanted, request->err);
-    return rc <= 0 ? rc
-                   : cm_fail(request->err, CM_EBUSY,
-                             "somebody else has begun to rebuild %s meanwhile; try again when that "
-                             "has ended",
-                             request->settings->index);
+    return rc <= 0
+               ? rc
+               : cm_fail(request->err, CM_EBUSY,
+                         "another program has begun to rebuild %s meanwhile; try again when that "
+                         "has ended",
+                         request->settings->index);
 }
 
 int cm_index_elasticsearch_swap(cm_elastic_t *client, const cm_elastic_settings_t *settings,

@@ -79,7 +79,7 @@ static int check_mapping(const cm_index_elasticsearch_t *self,
         if (rc == 0 && checking.wrong > 0)
             rc = cm_fail(err, CM_EUSAGE,
                          "the index %s: %s; `clickmill process --index elasticsearch --rebuild` "
-                         "makes it anew",
+                         "makes it again",
                          name, checking.sentence.data);
         cm_buf_free(&checking.sentence);
     }

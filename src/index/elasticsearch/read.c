@@ -203,7 +203,7 @@ static int take_row(void *context, cm_str_t id, const cm_answer_t *answer)
     /* An unsorted query also serves to verify the index, which needs rows with wrong averages. */
     if (answer == NULL || !(taking->query->unsorted || cm_answer_exact(answer)))
         return cm_fail(taking->err, CM_EIO,
-                       "the document %.*s in the index of %s is none of Clickmill's answers: run "
+                       "the document %.*s in the index of %s is not an answer of Clickmill: run "
                        "`clickmill process --index elasticsearch --rebuild`",
                        cm_utf8_head(id, 100), id.data, taking->alias);
     if (taking->pattern != NULL) {

@@ -65,14 +65,14 @@ static int find_part(cm_index_request_t *request, found_t *found)
     rc = cm_index_seen_each(request->reply.body, take_found, found, request->err);
     if (rc == 0 && found->index)
         return cm_fail(request->err, CM_EUSAGE,
-                       "an index %s stands where the alias of that name shall be: `clickmill "
+                       "an index has the name of the alias %s: `clickmill "
                        "process --index elasticsearch --rebuild` replaces it; or name another "
                        "one with --elasticsearch-index or --elasticsearch-totals",
                        found->alias);
     if (rc == 0 && found->count > 1)
         return cm_fail(request->err, CM_EUSAGE,
-                       "the alias %s leads to %d indices, such as %s, and shall lead to one: take "
-                       "the others away from it, or let `clickmill process --index elasticsearch "
+                       "the alias %s leads to %d indices, such as %s, and must lead to one: remove "
+                       "the others from it, or let `clickmill process --index elasticsearch "
                        "--rebuild` make a new one",
                        found->alias, found->count, found->name);
     return rc;

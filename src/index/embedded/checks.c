@@ -70,7 +70,7 @@ int cm_check_fail(const cm_database_t *database, const char *what, cm_err_t *err
 {
     return cm_fail(err, CM_ECORRUPT,
                    "the answers in %s are damaged (%s); `clickmill process --rebuild` makes them "
-                   "anew from the events",
+                   "again from the events",
                    database->path, what);
 }
 

@@ -93,7 +93,7 @@ static int give_rows(embedded_index_t *self, cm_index_select_t *ask, bool checke
     do {
         step = sqlite3_step(select);
         if (step == SQLITE_INTERRUPT)
-            return cm_fail(err, CM_ESTOP, "nobody waits for the answers any more");
+            return cm_fail(err, CM_ESTOP, "the client no longer waits for the answers");
         if (step != SQLITE_ROW && step != SQLITE_DONE)
             return cm_check_fail_sqlite(self->database, "reading the answers", err);
         if (check && (step == SQLITE_DONE || !query->unsorted)) {

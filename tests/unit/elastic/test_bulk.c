@@ -513,7 +513,7 @@ static void test_ends(void **state)
                CM_EIO, "(a bulk request of 1 documents has 2 answers)");
     check_ends((fake_reply_t){.status = 200, .body = "{\"items\":[{\"index\":{}}]}"}, CM_EIO,
                "(item 0 of a bulk request's answer has no status)");
-    check_ends((fake_reply_t){.fault = GARBAGE}, CM_EUSAGE, " is no Elasticsearch ");
+    check_ends((fake_reply_t){.fault = GARBAGE}, CM_EUSAGE, " is not Elasticsearch ");
 }
 
 /* ---- order ---- */

@@ -63,7 +63,7 @@ static void test_hosts(void **state)
     check_refused(&settings,
                   "elasticsearch.hosts: address 1 begins with neither http:// nor https://");
     settings.hosts = "http://a:port";
-    check_refused(&settings, "elasticsearch.hosts: address 1 is no URL (Port number was not a "
+    check_refused(&settings, "elasticsearch.hosts: address 1 is not a URL (Port number was not a "
                              "decimal number between 0 and 65535); write http://host:9200");
     settings.hosts = "http://a/?x";
     check_refused(&settings, "elasticsearch.hosts: address 1 has a question mark in it; write "
@@ -101,9 +101,9 @@ static void test_cloud_id(void **state)
     check_cloud_id("a:b:ZXUuZXhhbXBsZSRhYmM6OTI0NCRkZWY=", "https://abc.eu.example:9244");
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         cm_elastic_settings_t settings = {.cloud_id = wrong[i], .timeout_ms = 1000};
-        check_refused(&settings, "elasticsearch.cloud_id is none; copy the whole of it from the "
-                                 "page of the deployment in Elastic Cloud, name and colon "
-                                 "included");
+        check_refused(&settings, "elasticsearch.cloud_id is not valid; copy all of it from the "
+                                 "page of the deployment in Elastic Cloud, with the name and the "
+                                 "colon");
     }
 }
 
@@ -181,8 +181,8 @@ static void test_credentials(void **state)
     assert_contains(fake_head(&fake, 2), "\r\nAuthorization: ApiKey aWQ6a2V5\r\n");
 
     all[0].api_key = "x";
-    check_refused(&all[0], "elasticsearch.api_key stands in the place of elasticsearch.username "
-                           "and elasticsearch.password; give one or the other");
+    check_refused(&all[0], "elasticsearch.api_key replaces elasticsearch.username and "
+                           "elasticsearch.password; give one or the other");
     all[0].api_key = all[0].username = NULL;
     check_refused(&all[0], "elasticsearch.username and elasticsearch.password belong together; "
                            "give both or none");
@@ -291,7 +291,7 @@ static void test_failover(void **state)
                               "elasticsearch.hosts the right http:// or https://?");
     fake_script(&fakes[0], (fake_reply_t){.fault = GARBAGE});
     assert_int_equal(CM_EUSAGE, cm_elastic_request(client, "GET", "/", CM_STR(""), &reply, &err));
-    assert_contains(err.text, "is no Elasticsearch (Received HTTP/0.9 when not allowed); check "
+    assert_contains(err.text, "is not Elasticsearch (Received HTTP/0.9 when not allowed); check "
                               "elasticsearch.hosts");
     cm_elastic_close(client);
     for (int i = 0; i < 2; i++)
@@ -516,7 +516,7 @@ static void check_about(const char *body, bool opensearch, int major, int minor,
     int rc = cm_elastic_about(client, NULL, &about, &err);
     if (name == NULL) {
         assert_int_equal(CM_EUSAGE, rc);
-        assert_contains(err.text, "is no Elasticsearch (its answer has no version)");
+        assert_contains(err.text, "is not Elasticsearch (its answer has no version)");
     } else {
         assert_ok(rc, err);
         assert_int_equal(opensearch, about.opensearch);
