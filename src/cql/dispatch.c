@@ -181,10 +181,23 @@ static void rest_without_memory(cm_cql_call_t *call)
 {
     cm_cql_t *s = call->session;
 
+    assert(call->pinned == NULL);
     call->no_memory = true;
     call->place = CM_CQL_RESTING;
     cm_cql_list_add(&s->resting, call);
     cm_cql_timer_set(&s->loop.wheel, &call->timer, s->loop.now);
+}
+
+static void end_pinned(cm_cql_call_t *call, bool no_memory)
+{
+    cm_cql_error_t error;
+
+    if (no_memory)
+        cm_cql_set_memory_error(&error);
+    else
+        cm_cql_set_error(&error, CM_CQL_LOST, "the connection takes no more requests");
+    memcpy(error.node, call->pinned->name, sizeof error.node);
+    end_call(call, &error);
 }
 
 void cm_cql_call_submit(cm_cql_call_t *call)
@@ -193,16 +206,14 @@ void cm_cql_call_submit(cm_cql_call_t *call)
     cm_cql_conn_t *conn = s->queue.count == 0 || call->pinned ? cm_cql_route(s, call) : NULL;
 
     set_deadline(call);
-    if (conn != NULL) {
-        if (!cm_cql_conn_send(conn, call))
-            rest_without_memory(call);
+    if (conn != NULL && cm_cql_conn_send(conn, call))
+        return;
+    if (call->pinned != NULL) { /* it must not outlive its connection */
+        end_pinned(call, conn != NULL);
         return;
     }
-    if (call->pinned != NULL) {
-        cm_cql_error_t error;
-        cm_cql_set_error(&error, CM_CQL_LOST, "the connection takes no more requests");
-        memcpy(error.node, call->pinned->name, sizeof error.node);
-        end_call(call, &error);
+    if (conn != NULL) {
+        rest_without_memory(call);
         return;
     }
     call->place = CM_CQL_QUEUED;
@@ -241,6 +252,7 @@ void cm_cql_call_failed(cm_cql_call_t *call, const cm_cql_error_t *error)
     call->attempts++;
     if (s->state != CM_CQL_FAILED && call->attempts <= call->max_retries &&
         cm_cql_error_is_passing(error) && (call->idempotent || nothing_happened(error))) {
+        assert(call->pinned == NULL); /* it would outlive its connection */
         s->loop.stats.retries++;
         call->place = CM_CQL_RESTING;
         cm_cql_list_add(&s->resting, call);

@@ -15,7 +15,7 @@ cm_cql_call_t *cm_cql_call_new(cm_cql_t *s, int opcode, const cm_cql_request_t *
 void cm_cql_call_free(cm_cql_call_t *call);
 
 /* Sends it to a connection, or queues it. If that fails, its `finish` gets the error later, from
- * within cm_cql_run(). */
+ * within cm_cql_run(); that of a pinned call gets it at once. */
 void cm_cql_call_submit(cm_cql_call_t *call);
 
 /* Its attempt has failed: tries again later where that is allowed, or finishes it. */
