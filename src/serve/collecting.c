@@ -12,14 +12,14 @@
 #include <unistd.h>
 
 enum {
-    FILES = 256, /* that are open beside the connections */
+    FILES = 256, /* that may be open besides the connections */
     THREADS_MAX = 8,
-    TROUBLE_MS = 5000, /* that a failure is told by /readyz */
+    TROUBLE_MS = 5000, /* how long /readyz reports an error */
 };
 
 /* ---- opening ---- */
 
-/* One file a connection; what the system allows at most is for the administrator to say. */
+/* A connection needs one file descriptor. The hard limit is the administrator's decision. */
 static void raise_file_limit(cm_collecting_t *collecting)
 {
     struct rlimit limit;
@@ -32,7 +32,7 @@ static void raise_file_limit(cm_collecting_t *collecting)
     setrlimit(RLIMIT_NOFILE, &limit);
     if (limit.rlim_cur >= wanted)
         return;
-    /* What is left of few files is for the store and the answers. */
+    /* With few files, the rest is for the store and the answers. */
     collecting->connections =
         (int)(limit.rlim_cur > 2 * FILES ? limit.rlim_cur - FILES : limit.rlim_cur / 2);
     cm_log(collecting->pipeline.env.log, CM_LOG_WARN,
@@ -41,7 +41,7 @@ static void raise_file_limit(cm_collecting_t *collecting)
            collecting->connections);
 }
 
-/* What can stand behind "Bearer " (RFC 6750, section 2.1), and a little more. */
+/* The characters that may follow "Bearer " (RFC 6750, section 2.1), and a few more. */
 static bool is_token(const cm_buf_t *text)
 {
     for (size_t i = 0; i < text->len; i++) {
@@ -124,7 +124,9 @@ static bool tell_ready(void *context, cm_buf_t *json)
     cm_collecting_t *collecting = context;
 
     pthread_mutex_lock(&collecting->lock);
-    /* When it is over nobody knows before the next event, and that may wait for us to be ready. */
+    /* Only the next event shows that the error has passed, and its sender may wait until /readyz is
+     * 200.
+     */
     bool ready = collecting->trouble[0] == '\0' ||
                  cm_clock_ticks_ns() - collecting->trouble_ns > TROUBLE_MS * INT64_C(1000000);
     if (!ready) {
@@ -143,7 +145,7 @@ static bool tell_full(void *context)
     return atomic_load_explicit(&((cm_collecting_t *)context)->full, memory_order_relaxed);
 }
 
-/* As many as there are threads to answer, of which each may have long bodies to be read. */
+/* The number of threads that answer, and of those that read long bodies. */
 static int server_threads(long least)
 {
     const long threads = sysconf(_SC_NPROCESSORS_ONLN) / 2;
@@ -188,7 +190,7 @@ static void set_trouble(cm_collecting_t *collecting, const char *text)
     pthread_mutex_unlock(&collecting->lock);
 }
 
-/* Everything that came is durable: what follows tells the clients. */
+/* All events that arrived are durable: after this their requests are answered. */
 static void committed(void *context)
 {
     cm_collecting_t *collecting = context;
@@ -229,8 +231,8 @@ int cm_collecting_open(cm_collecting_t *collecting, const cm_pipeline_env_t *env
 
 void cm_collecting_serve(const cm_collecting_t *collecting, cm_server_options_t *options)
 {
-    /* One loop keeps up with the thread that stores on another processor, and two cost more for
-     * nothing; but pages and downloads are sent by loops, too. */
+    /* One loop is as fast as the thread that stores on another processor, and two cost more without
+     * a gain; but loops also send pages and downloads. */
     options->threads = server_threads(options->no_answers ? 1 : 2);
     options->hosts = collecting->given->hosts;
     options->collector = collecting->collector;
@@ -248,8 +250,8 @@ void cm_collecting_notice(cm_collecting_t *collecting, const char *text)
     pthread_mutex_unlock(&collecting->lock);
 }
 
-/* The store has a quota: what has been answered 202 may still make it a little larger. */
-static void look_at_store(cm_collecting_t *collecting)
+/* The store has a quota. Events that were already taken may make it a little larger. */
+static void check_store_size(cm_collecting_t *collecting)
 {
     const int64_t max = collecting->given->max_store;
     const bool was_full = atomic_load(&collecting->full);
@@ -272,7 +274,7 @@ static void look_at_store(cm_collecting_t *collecting)
     set_trouble(collecting, text);
 }
 
-/* At midnight the old key is forgotten, whether or not somebody comes. */
+/* The old key is forgotten at midnight, also when no event arrives. */
 static void renew_key(cm_collecting_t *collecting)
 {
     const int64_t day = cm_clock_now_ms(collecting->pipeline.env.clock) / CM_DAY_MS;
@@ -283,13 +285,13 @@ static void renew_key(cm_collecting_t *collecting)
     if (collecting->shared.daily == NULL || day == collecting->day)
         return;
     if (cm_daily_key_get(collecting->shared.daily, day, key, &of_day, &err) < 0)
-        return; /* whoever needs it says so */
+        return; /* the code that needs the key reports the error */
     explicit_bzero(key, sizeof key);
     cm_collector_forget(collecting->collector);
     collecting->day = day;
 }
 
-/* In the transaction of the first events that have such ids. */
+/* Recorded in the transaction of the first events with such ids. */
 static int store_daily(cm_collecting_t *collecting, cm_err_t *err)
 {
     if (collecting->store == NULL || collecting->daily_stored ||
@@ -305,7 +307,7 @@ int cm_collecting_step(cm_collecting_t *collecting, int wait_ms, cm_err_t *err)
     cm_pipeline_t *pipeline = &collecting->pipeline;
 
     renew_key(collecting);
-    look_at_store(collecting);
+    check_store_size(collecting);
     cm_inbox_set_wait(collecting->inbox, wait_ms);
     int more = cm_pipeline_step(pipeline, err);
     int rc = more < 0 ? more : pipeline->batch.count > 0 ? store_daily(collecting, err) : 0;
@@ -314,7 +316,7 @@ int cm_collecting_step(cm_collecting_t *collecting, int wait_ms, cm_err_t *err)
     if (rc == 0)
         return more;
     cm_pipeline_lose(pipeline);
-    collecting->daily_stored = false; /* taken back with the events */
+    collecting->daily_stored = false; /* it was rolled back with the events */
     if (strcmp(collecting->trouble, err->text) != 0)
         cm_log(pipeline->env.log, CM_LOG_ERROR, "events are not stored", "reason=\"%s\"",
                err->text);
@@ -339,7 +341,7 @@ bool cm_collecting_passes(int code)
     return code == CM_EIO || code == CM_EAWAY || code == CM_EBUSY;
 }
 
-/* ---- what is said about it ---- */
+/* ---- account and status ---- */
 
 cm_account_t cm_collecting_account(const cm_collecting_t *collecting)
 {

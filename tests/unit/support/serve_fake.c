@@ -54,7 +54,7 @@ static int fake_query(cm_index_t *index, const cm_index_query_t *query, cm_answe
     for (int left = fake->query_ms; left > 0 && rc == 0; left -= 10) {
         cm_sleep_ms(left < 10 ? left : 10);
         if (query->gives_up != NULL && query->gives_up(query->gives_up_context))
-            rc = cm_fail(err, CM_ESTOP, "nobody waits");
+            rc = cm_fail(err, CM_ESTOP, "no client waits");
     }
     if (fake->query_rc < 0)
         rc = cm_fail(err, fake->query_rc, "the fake index fails");
