@@ -9,7 +9,7 @@ int cm_app_write(cm_app_t *app, cm_buf_t *buf)
     cm_buf_clear(buf);
     if (written && fflush(app->out) == 0)
         return 0;
-    if (errno == EPIPE) /* a reader that has seen enough (`| head`) is no failure */
+    if (errno == EPIPE) /* a reader that has read enough (`| head`) is no failure */
         return CM_ESTOP;
     return cm_fail(&app->err, CM_EIO, "cannot write to standard output (%s); check where it goes",
                    strerror(errno));

@@ -23,8 +23,8 @@ typedef struct cm_app {
     FILE *messages;            /* what a person reads: status, accounts */
     bool terminal;             /* messages go to a terminal: live line, progress bar */
     const atomic_bool *stop;   /* becomes true at SIGINT or SIGTERM */
-    const atomic_bool *hurry;  /* at the next one, which otherwise ends the process, while: */
-    atomic_bool *hurries;      /* the command has set this: it waits, and looks at `hurry` */
+    const atomic_bool *hurry;  /* becomes true at the next one, where the command has set: */
+    atomic_bool *hurries;      /* it waits, and reads `hurry`; else that signal ends the process */
     const atomic_int *hangups; /* SIGHUPs so far, of a command that `renews` */
     cm_global_options_t global;
     const cm_command_t *command;      /* the one being run */
@@ -37,8 +37,8 @@ typedef struct cm_app {
 cm_index_settings_t cm_app_index_settings(const cm_app_t *app, int engine,
                                           const cm_elastic_options_t *elastic);
 
-/* Writes the buffer to app->out, at once, and empties it. CM_EIO; CM_ESTOP, which is no failure,
- * when the reader of a pipe has left. */
+/* Writes the buffer to app->out at once, and empties it. CM_EIO; CM_ESTOP, which is no failure,
+ * when the reader of a pipe has closed it. */
 int cm_app_write(cm_app_t *app, cm_buf_t *buf);
 
 /* The surroundings that a pipeline needs; they borrow from the app. */

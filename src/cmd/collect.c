@@ -42,8 +42,8 @@ typedef struct collect {
     cm_app_t *app;
     const collect_options_t *options;
     cm_store_t *store;      /* NULL: the sink is Kafka */
-    cm_spooling_t spooling; /* then */
-    cm_letters_t letters;   /* then, of what Kafka refuses */
+    cm_spooling_t spooling; /* in that case */
+    cm_letters_t letters;   /* in that case: of what Kafka refuses */
     cm_sink_t *sink;
     cm_collecting_t collecting;
     cm_credentials_t credentials;
@@ -166,8 +166,8 @@ static int loop(collect_t *self)
     return rc < 0 ? rc : cm_collecting_finish(&self->collecting, err);
 }
 
-/* Sends what is kept, also when there was no room for the last that came, then says what has become
- * of all. */
+/* Sends what is kept, also when there was no room for the events that came last, then prints the
+ * account. */
 static int end(collect_t *self, int rc)
 {
     cm_app_t *app = self->app;
@@ -217,15 +217,15 @@ const cm_command_t cm_cmd_collect = {
     .summary = "take events from browsers and servers over HTTP",
     .details =
         "Answers POST /v1/events with 202 when the events are durable: committed to the embedded "
-        "store, or with --sink kafka acknowledged by the brokers. While those are away, events are "
-        "kept below the data directory, and forwarded later in their order. Pages take "
-        "/clickmill.js or /pixel.gif; /snippet says how. `clickmill run` does the same beside "
-        "everything else.\n"
-        "Ctrl-C or SIGTERM stores what has come, answers it and prints the account. With --sink "
-        "kafka it first sends what is kept, and waits for Kafka as long as --drain says; a second "
-        "signal ends that at once. Events that Kafka refuses for good, because they are too large "
-        "for the topic, become dead letters of DATA. Events that are left then are counted as "
-        "spooled, the exit status is 13, and the next start with the same data directory sends "
+        "store, or with --sink kafka acknowledged by the brokers. While no broker answers, events "
+        "are kept below the data directory, and forwarded later in their order. Pages use "
+        "/clickmill.js or /pixel.gif; /snippet says how. `clickmill run` has the same collector.\n"
+        "Ctrl-C or SIGTERM stores the events that have come, answers their requests and prints the "
+        "account. With --sink kafka it first sends the events that are kept, and waits for Kafka "
+        "as long as --drain says; a second signal ends that at once. Events that Kafka refuses "
+        "permanently, because they are too large for the topic, become dead letters of DATA. "
+        "Events that are left then are counted as spooled, the exit status is 13, and the next "
+        "start with the same data directory sends "
         "them. SIGHUP (`kill -HUP`) reads the certificate again.",
     .options = options,
     .options_size = sizeof(collect_options_t),

@@ -120,14 +120,12 @@ const cm_command_t cm_cmd_doctor = {
     .arguments = "",
     .summary = "check the configuration and every engine it names",
     .details =
-        "Looks at the configuration, the data directory, the GeoIP database and the collector's "
-        "sites, tokens and certificate where they are given, and at Kafka, Cassandra and "
+        "Checks the configuration, the data directory, the GeoIP database and the collector's "
+        "sites, tokens and certificate where they are given, and Kafka, Cassandra and "
         "Elasticsearch where the configuration (sink: kafka, store: cassandra, index: "
-        "elasticsearch), the "
-        "environment or an option names them: whether they answer, accept the credentials, and "
-        "have the topics, "
-        "the table and the indices of the contract. Each line says what is right, or what to do. "
-        "Passwords are never shown.\n"
+        "elasticsearch), the environment or an option names them: whether they answer, accept the "
+        "credentials, and have the topics, the table and the indices of the contract. Each line "
+        "says what is right, or what to do. Passwords are never shown.\n"
         "The exit status is 0 when nothing is wrong, else that of the first thing that is: 2 for "
         "credentials, TLS and settings, 3 for what is missing, 12 for servers that do not answer.\n"
         " clickmill doctor --config clickmill.cluster.yaml --fix",

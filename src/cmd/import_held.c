@@ -7,7 +7,7 @@
 #include "store/open.h"
 
 enum {
-    ANSWERS_MS = 20000, /* that the answers may take */
+    ANSWERS_MS = 20000, /* how long the answers are waited for */
     LOOK_MS = 100,
 };
 

@@ -43,14 +43,17 @@ int cm_import_to_answers(cm_import_t *import, cm_load_into_t into)
     cm_printer_t printer;
 
     into.store = cm_memory_new();
-    /* Visitors' hashes last as long as the run. */
+    /* The hashes of visitors are valid for this run only. */
     int rc = getrandom(into.visitor_key, sizeof into.visitor_key, 0) == sizeof into.visitor_key
                  ? 0
                  : cm_fail(&app->err, CM_EINTERNAL, "the kernel gives no random bytes");
     if (rc == 0)
         rc = cm_import_files(import, &into);
     if (rc == 0 && atomic_load(app->stop))
-        rc = cm_fail(&app->err, CM_EINPUT, "stopped before the end: answers of a part are none");
+        rc = cm_fail(
+            &app->err, CM_EINPUT,
+            "stopped before the end: no answers are printed, since they would be of a part of the "
+            "events");
     if (rc == 0) {
         const cm_index_query_t all = {.dimension = CM_PER_CELL, .window = CM_WINDOW_ALL};
         cm_printer_start(&printer, app, CM_PRINT_CSV, &all, false);

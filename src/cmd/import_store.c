@@ -5,14 +5,14 @@
 #include "pipeline/windows.h"
 #include "store/open.h"
 
-/* What processing in the end has come to. */
+/* The result of processing at the end. */
 typedef struct processed {
     bool done;
     cm_index_refreshed_t answers;
     double seconds;
 } processed_t;
 
-/* The events are stored, whatever happens here. */
+/* The events are stored already: a failure here loses none. */
 static int process_imported(cm_app_t *app, const cm_import_options_t *asked, cm_store_t *store,
                             processed_t *processed, cm_err_t *err)
 {
@@ -39,7 +39,7 @@ static int process_imported(cm_app_t *app, const cm_import_options_t *asked, cm_
     return rc;
 }
 
-/* The next command to type, in one line. */
+/* Prints the next command to type. */
 static void say_next(cm_app_t *app, const cm_account_t *account, const processed_t *processed)
 {
     cm_buf_t next = CM_BUF_INIT;
@@ -66,7 +66,7 @@ static void print_json(cm_app_t *app, const cm_account_t *account, const process
     cm_buf_free(&json);
 }
 
-/* Processing has failed, with the reason in `err`; `rc` is what reading has come to. */
+/* Processing has failed, with the reason in `err`; `rc` is the result of reading. */
 static int fail_processing(cm_app_t *app, int rc, const cm_err_t *err)
 {
     static const char stored[] = "the events are stored, but not processed";
@@ -82,8 +82,8 @@ static int fail_processing(cm_app_t *app, int rc, const cm_err_t *err)
     return rc;
 }
 
-/* Once for all files, and not where a part is missing that another run brings: that one processes
- * it. Returns `rc`, what reading has come to, or a failure of its own. */
+/* Processes once, after all files. An import that was stopped is not processed: the run that
+ * imports the rest does it. Returns `rc`, the result of reading, or a failure of its own. */
 static int finish_import(cm_app_t *app, const cm_import_options_t *asked, cm_store_t *store,
                          const cm_account_t *account, int rc)
 {
@@ -92,7 +92,7 @@ static int finish_import(cm_app_t *app, const cm_import_options_t *asked, cm_sto
     cm_err_t err = {0};
     int failed = 0;
 
-    if (!app->global.json && (rc == 0 || account->read > 0)) /* else the failure says it all */
+    if (!app->global.json && (rc == 0 || account->read > 0)) /* else the failure is enough */
         cm_app_print_account(app, account, app->out);
     if (asked->process && whole && !stopped && (rc == 0 || account->accepted > 0))
         failed = process_imported(app, asked, store, &processed, &err);

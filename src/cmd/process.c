@@ -1,4 +1,4 @@
-/* clickmill process: raw events -> answers. */
+/* clickmill process: answers from the stored events. */
 #include "cmd/process.h"
 
 #include "cmd/commands.h"
@@ -15,7 +15,7 @@ static const cm_option_t options[] = {
      .min = 100,
      .max = CM_DAY_MS,
      .key = "process.every",
-     .help = "process again and again, that long after the last time, until stopped"},
+     .help = "process repeatedly, this long after the last time, until stopped"},
     {.name = "window",
      .type = CM_OPT_ROWS,
      .offset = offsetof(cm_processing_options_t, windows),
@@ -36,12 +36,11 @@ static const cm_option_t options[] = {
      .type = CM_OPT_FLAG,
      .offset = offsetof(cm_processing_options_t, follow),
      .key = "process.follow",
-     .help = "follow Kafka's topic into the embedded store and refresh the answers --every 1s"},
+     .help = "read Kafka's topic into the embedded store and refresh the answers --every 1s"},
     {.name = "until-end",
      .type = CM_OPT_FLAG,
      .offset = offsetof(cm_processing_options_t, until_end),
-     .help = "with --follow: end when the whole group has come to where the topic ended when this "
-             "began"},
+     .help = "with --follow: end when the whole group has read what the topic held at the start"},
     {.name = "engine",
      .type = CM_OPT_CHOICE,
      .offset = offsetof(cm_processing_options_t, engine),
@@ -115,7 +114,8 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
                        "--store cassandra and --index elasticsearch, or take --engine mill");
     while (rc == 0) {
         rc = cm_processing_once(app, asked, windows, first);
-        bool busy = rc == CM_EBUSY && asked->every > 0; /* an import: its events come next time */
+        bool busy = rc == CM_EBUSY &&
+                    asked->every > 0; /* by an import: its events are included the next time */
         if (busy && !told)
             fprintf(app->messages, "waiting: %s\n", app->err.text);
         rc = busy ? 0 : rc;
@@ -135,17 +135,18 @@ const cm_command_t cm_cmd_process = {
     .summary = "compute the answers from the stored events",
     .details =
         "Brings the answers up to date with the events. Only users with new events are "
-        "looked at again; the result is exactly that of computing everything anew, in "
-        "whatever order and however often events came.\n"
-        "With --every other commands may write in between; while one of them holds the data "
+        "computed again; the result is exactly that of computing everything from the beginning, "
+        "in whatever order and however often events came.\n"
+        "With --every other commands may write between two refreshes; while one of them holds the "
+        "data "
         "directory, processing waits for it.\n"
         "With --store cassandra the whole table is read and milled each time; its answers "
-        "take the place of all those in the data directory.\n"
-        "With --index elasticsearch the index there is made a copy of these answers: only "
-        "what changed is sent; --rebuild fills a new index and moves the alias in one step.\n"
+        "replace all those in the data directory.\n"
+        "With --index elasticsearch the index there becomes a copy of these answers: only "
+        "what has changed is sent; --rebuild fills a new index and moves the alias in one step.\n"
         "With --follow events come from Kafka's topic, through a consumer group of its own, "
-        "into the embedded store, each exactly once, and the answers follow every second.\n"
-        "With --json the account of the run: events, duplicates, cells, seconds.",
+        "into the embedded store, each exactly once, and the answers are refreshed every second.\n"
+        "With --json it prints the account of the run: events, duplicates, cells, seconds.",
     .options = options,
     .options_size = sizeof(cm_processing_options_t),
     .run = run,

@@ -158,15 +158,18 @@ const cm_command_t cm_cmd_produce = {
     .details =
         "Users have a home country and city, a browser, os and device that belong together; they "
         "come in sessions with think times; pages and users are popular by Zipf's law.\n"
-        "With --count and without --rate events are made as fast as they are taken, one a second "
-        "by their own clock from 2026-01-01 on. With --rate, or without --count, they come in "
-        "real time; without --seed or --count the first one is dated now.\n"
-        "They go among the events of DATA, because that was asked for; --data keeps them apart "
-        "from a site's.\n"
+        "With --count and without --rate events are made as fast as they are stored, one per "
+        "second "
+        "by their own clock, from 2026-01-01 on. With --rate, or without --count, they come in "
+        "real time; without --seed or --count the first event has the current time.\n"
+        "They are stored with the other events of DATA; --data keeps them apart from those of a "
+        "site.\n"
         "With --sink kafka each event is a message with the user as its key; the run ends when "
-        "the brokers have acknowledged all, and says which they did not take. Events that are too "
+        "the brokers have acknowledged all, and says which they did not accept. Events that are "
+        "too "
         "large for the topic become dead letters of DATA.\n"
-        "With --out - the account of --json goes to stderr, not among the events.",
+        "With --out - the account of --json goes to stderr, so that it does not mix with the "
+        "events.",
     .options = options,
     .options_size = sizeof(produce_options_t),
     .run = run,

@@ -1,8 +1,8 @@
-/* Whether `run` is a demonstration, and where it works then.
+/* Whether `run` is a demonstration, and which data directory it uses then.
  *
  * With the embedded store a demonstration has a directory of its own, DATA/demo, and its collector
- * takes the clicks of the demo shop alone: what is made up and what is real never mix. With real
- * engines the traffic goes where it was asked to go. */
+ * accepts only the clicks of the demo shop, so that synthetic and real events never mix. With
+ * servers the traffic goes where the options say. */
 #ifndef CM_CMD_RUN_DEMO_H
 #define CM_CMD_RUN_DEMO_H
 
@@ -11,22 +11,22 @@
 
 typedef struct cm_run_demo {
     bool on;
-    bool apart;  /* in a directory of its own */
-    bool yields; /* it is off because the traffic of a site is expected */
+    bool apart;  /* it has a directory of its own */
+    bool yields; /* it is off because events of a site are expected */
     bool marked; /* the answers are synthetic */
     char *directory;
 } cm_run_demo_t;
 
-/* `asked`: the value of --demo; `given`: somebody has set it; `engines`: events or answers go to
- * Kafka, Cassandra or Elasticsearch. Sets the app's data directory, until cm_run_demo_close(), and
- * fills the collector's rules in. */
+/* `asked`: the value of --demo; `given`: it is not the default; `engines`: events or answers go to
+ * Kafka, Cassandra or Elasticsearch. Sets the app's data directory until cm_run_demo_close(), and
+ * the rules of the collector. */
 void cm_run_demo_open(cm_run_demo_t *demo, cm_app_t *app, bool asked, bool given, bool engines,
                       cm_collect_given_t *collect);
 
-/* When the data directory is there: marks that of a demonstration. CM_EIO. */
+/* Marks the data directory, which exists now, if it is that of a demonstration. CM_EIO. */
 int cm_run_demo_mark(cm_run_demo_t *demo, cm_app_t *app);
 
-/* ", with synthetic traffic", and what else there is to say about it. */
+/* Appends ", with synthetic traffic", or why there is none. */
 void cm_run_demo_describe(const cm_run_demo_t *demo, cm_buf_t *text);
 
 void cm_run_demo_close(cm_run_demo_t *demo);

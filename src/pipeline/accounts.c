@@ -46,7 +46,7 @@ int cm_accounts_check(const cm_account_t *account, cm_err_t *err)
     return 0;
 }
 
-/* "; gone 12": what stands beside the sum. */
+/* "; gone 12": a count that does not belong to the sum. */
 static void add_missing(cm_buf_t *line, const char *what, uint64_t count)
 {
     if (count == 0)

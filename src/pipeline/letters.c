@@ -20,7 +20,7 @@ static int store_into(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
     return rc < 0 ? rc : cm_sink_commit(sink, err);
 }
 
-/* Into the directory, or by way of the process that holds it. */
+/* Into the directory, or through the process that holds it. */
 static int store_outside(const cm_letters_t *letters, const cm_batch_t *batch, cm_err_t *err)
 {
     const cm_pipeline_env_t *env = &letters->env;
@@ -34,7 +34,7 @@ static int store_outside(const cm_letters_t *letters, const cm_batch_t *batch, c
     return rc;
 }
 
-/* Leaves the batch to the owner's thread and waits until it is stored. */
+/* Gives the batch to the owner's thread and waits until it is stored. */
 static int hand_over(cm_letters_t *letters, const cm_batch_t *batch, cm_err_t *err)
 {
     pthread_mutex_lock(&letters->turn);

@@ -1,8 +1,8 @@
-/* Events that Kafka refuses for good, on their way to the dead letters of the data directory.
+/* Letters: events that Kafka refuses permanently become dead letters of the data directory.
  *
- * A command that does not have the directory's store open opens it for each call, or hands the
- * letters to the process that holds it (store/open.h). `run` has it open, for one thread:
- * the others wait until that one has stored their letters. */
+ * A command that does not have the directory's store open opens it for each call, or gives the
+ * letters to the process that holds it (store/open.h). `run` has the store open, for its main
+ * thread: other threads wait until that one has stored their letters. */
 #ifndef CM_PIPELINE_LETTERS_H
 #define CM_PIPELINE_LETTERS_H
 
@@ -17,11 +17,12 @@
 typedef struct cm_letters {
     cm_pipeline_env_t env;
     const char *data_dir; /* NULL: not open */
-    cm_sink_t *store; /* the directory's, of the thread that has called open; NULL: not open here */
+    cm_sink_t
+        *store; /* of the directory, used by the thread that called open; NULL: not open here */
     pthread_t owner;
-    pthread_mutex_t turn;    /* held by the thread that hands letters over */
+    pthread_mutex_t turn;    /* held by the thread that waits with a batch */
     pthread_mutex_t lock;    /* guards: */
-    pthread_cond_t changed;  /* a batch was stored, or it is over */
+    pthread_cond_t changed;  /* a batch was stored, or the end has come */
     const cm_batch_t *batch; /* to be stored; NULL: none */
     bool closed;
     int rc; /* of the last one */
@@ -32,22 +33,24 @@ typedef struct cm_letters {
 void cm_letters_open(cm_letters_t *letters, const cm_pipeline_env_t *env, const char *data_dir,
                      cm_sink_t *store);
 
-/* Stores a batch's dead letters: for cm_sink_kafka_options_t, on any thread. On another one than
- * that of the store it waits for cm_letters_step(). CM_EBUSY when another process holds the
- * directory and takes nothing, or this one is about to end; the errors of the store. */
+/* Stores the dead letters of a batch: a function for cm_sink_kafka_options_t, for any thread.
+ * Another thread than the store's waits for cm_letters_step(). CM_EBUSY when another process holds
+ * the directory and does not share it, or when this process is about to end; the errors of the
+ * store. */
 int cm_letters_take(void *letters, const cm_batch_t *batch, cm_err_t *err);
 
-/* Stores what another thread waits with. Nothing else may be put into the store and not committed:
- * a failure takes all of it back. It is returned to who waits. */
+/* Stores the batch that another thread waits with. The store has nothing uncommitted, because a
+ * failure takes back everything. The failure is returned to the thread that waits. */
 void cm_letters_step(cm_letters_t *letters);
 
-/* Whether another thread waits. */
+/* Whether another thread waits with a batch. */
 bool cm_letters_wait(cm_letters_t *letters);
 
-/* Steps until `ended`, which a thread sets that may wait: before it is joined. */
+/* Steps until `ended` is set by a thread that may wait with a batch: to be called before that
+ * thread is joined. */
 void cm_letters_serve(cm_letters_t *letters, const atomic_bool *ended);
 
-/* Nothing is stored any more: who waits is told so. */
+/* From now on nothing is stored: a thread that waits gets CM_EBUSY. */
 void cm_letters_end(cm_letters_t *letters);
 
 void cm_letters_close(cm_letters_t *letters);

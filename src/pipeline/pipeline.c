@@ -49,7 +49,7 @@ int cm_pipeline_commit(cm_pipeline_t *pipeline, cm_err_t *err)
     return acknowledge(pipeline, err);
 }
 
-/* Takes over what the sink says is durable by now. */
+/* Asks the sink which batches are durable by now, and acknowledges them. */
 static int ask_durable(cm_pipeline_t *pipeline, cm_err_t *err)
 {
     uint64_t durable;
@@ -72,7 +72,7 @@ static int ask_durable(cm_pipeline_t *pipeline, cm_err_t *err)
     return acknowledge(pipeline, err);
 }
 
-/* Notes that the batch is put. */
+/* Counts the batch that was put. */
 static void count_batch(cm_pipeline_t *pipeline)
 {
     cm_account_add(&pipeline->uncommitted, &pipeline->batch.account);
@@ -87,7 +87,7 @@ static void count_batch(cm_pipeline_t *pipeline)
     pipeline->accounts[pipeline->account_count++] = pipeline->batch.account;
 }
 
-/* Commits, or asks how far the sink is, when it is time to. */
+/* Commits when that is due, or asks a sink that reports how far it is. */
 static int commit_when_due(cm_pipeline_t *pipeline, cm_err_t *err)
 {
     int64_t waited_ms = (cm_pipeline_ticks_ns(&pipeline->env) - pipeline->committed_ns) / 1000000;
@@ -168,7 +168,7 @@ int cm_pipeline_run(cm_pipeline_t *pipeline, cm_err_t *err)
         rc = cm_pipeline_step(pipeline, err);
     if (pipeline->progress != NULL)
         cm_progress_end(pipeline->progress);
-    /* A source that fails has still delivered what came before. */
+    /* What came before a failure of the source is valid. */
     int committed = cm_pipeline_commit(pipeline, &commit_err);
     if (committed < 0 && rc >= 0) {
         *err = commit_err;

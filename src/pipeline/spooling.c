@@ -5,10 +5,10 @@
 #include <stdio.h>
 
 enum {
-    START_MS = 2000, /* until events are taken though Kafka has not answered */
+    START_MS = 2000, /* then events are accepted although Kafka has not answered */
 };
 
-/* While they cannot be stored as dead letters, they and what is behind them stay in the spool. */
+/* Events that cannot be stored as dead letters stay in the spool, with those that follow them. */
 static int keep_refused(void *context, const cm_batch_t *batch, cm_err_t *err)
 {
     cm_spooling_t *spooling = context;
@@ -59,9 +59,9 @@ int cm_spooling_open(cm_spooling_t *spooling, const cm_pipeline_env_t *env, cons
     spooling->ends = ends;
     spooling->letters = letters;
     spooling->kafka = cm_kafka_settings_of(kafka, env->log, env->stop);
-    /* The program's stop is where the wait for Kafka to take what is kept begins. */
+    /* The wait for Kafka begins with the stop of the program, so that one must not end it. */
     spooling->kafka.stop = &spooling->leave;
-    /* From now on: the second signal may come while the last events are stored. */
+    /* Not only in the drain: the second signal may come while the last events are stored. */
     cm_pipeline_set_hurries(env, true);
     int rc = cm_spool_open(&options, &spooling->spool, err);
     cm_buf_free(&directory);

@@ -1,17 +1,17 @@
 #include "pipeline/windows.h"
 
-#include <stdio.h>
-
 #include "index/embedded/embedded.h"
+
+#include <stdio.h>
 
 const cm_option_t cm_windows_option[] = {
     {.name = "window",
      .type = CM_OPT_TEXT,
      .arg = "all|day|hour",
      .key = "process.window",
-     .help = "answers over all time, per day or per hour (UTC); several with commas. Where it "
-             "is not given: " CM_WINDOWS_HERE " and what is there already; of Cassandra's "
-             "events, and into Elasticsearch, " CM_WINDOWS_ELSEWHERE},
+     .help = "answers over all time, per day or per hour (UTC); several with commas. The "
+             "default: " CM_WINDOWS_HERE " and what is kept already; for events of Cassandra, and "
+             "into Elasticsearch, " CM_WINDOWS_ELSEWHERE},
     {.name = NULL},
 };
 
@@ -48,6 +48,6 @@ int cm_windows_add_kept(cm_store_t *store, bool rebuild, unsigned *windows, bool
         if (rc == 0 && covered.session_timeout > 0)
             *windows |= cm_window_mask(window);
     }
-    /* What can still be read of it is enough: all is made anew. */
+    /* What can be read of damaged answers is enough: all are computed again. */
     return damaged || (rebuild && rc == CM_ECORRUPT) ? cm_index_embedded_forget(database, err) : rc;
 }

@@ -1,18 +1,18 @@
-/* Help in all its forms, all of it from the tables of commands and options.
+/* Help in all its forms, made from the tables of commands and options.
  *
- * Every function appends to the caller's buffer; the text depends on nothing but the tables, so it
+ * Every function appends to the caller's buffer; the text depends only on the tables, so it
  * is the same on every machine. */
 #ifndef CM_SETTINGS_HELP_H
 #define CM_SETTINGS_HELP_H
 
 #include "settings/command.h"
 
-/* What Clickmill is, its commands and the global options; at most 80 columns, as is the next. Lines
- * of a command's details are paragraphs; those that begin with a space are examples, kept as they
- * are. */
+/* Appends what Clickmill is, its commands and the global options; like the next one in at most 80
+ * columns. Lines of a command's details are paragraphs; a line that begins with a space is an
+ * example and is not changed. */
 void cm_help_add_overview(cm_buf_t *buf, const cm_program_t *program);
 
-/* One command: usage, summary, details, options, exit codes. */
+/* Appends the help of one command: usage, summary, details, options, exit codes. */
 void cm_help_add_command(cm_buf_t *buf, const cm_program_t *program, const cm_command_t *command);
 
 /* What Clickmill is, in one sentence. */
@@ -22,13 +22,13 @@ extern const char cm_help_about[];
 enum { CM_EXIT_COUNT = 14 };
 extern const char *const cm_help_exits[CM_EXIT_COUNT];
 
-/* A manual page in roff (man(7)): of the whole program, or of one command. */
+/* Appends a manual page in roff (man(7)): of one command, or where it is NULL of the program. */
 void cm_help_add_man(cm_buf_t *buf, const cm_program_t *program, const cm_command_t *command);
 
-/* The reference of all commands, configuration keys and exit codes in Markdown. */
+/* Appends the reference of all commands, configuration keys and exit codes in Markdown. */
 void cm_help_add_markdown(cm_buf_t *buf, const cm_program_t *program);
 
-/* Scripts that complete commands, options and choices. */
+/* Append scripts that complete commands, options and choices. */
 void cm_help_add_bash(cm_buf_t *buf, const cm_program_t *program);
 void cm_help_add_zsh(cm_buf_t *buf, const cm_program_t *program);
 void cm_help_add_fish(cm_buf_t *buf, const cm_program_t *program);

@@ -1,5 +1,5 @@
-/* Completion scripts. They name every command and option outright, so that a key press starts no
- * process. */
+/* Completion scripts. They contain every command and option, so that a key press starts no process.
+ */
 #include "settings/help.h"
 
 /* How a value is completed. */
@@ -27,8 +27,8 @@ static bool takes_files(const cm_command_t *command)
     return strstr(command->arguments, "FILE") != NULL;
 }
 
-/* The choices, each followed by a space but the last. One of several words, which would have to be
- * quoted, is another name of one that is among them. */
+/* Adds the choices with spaces between them. A choice of several words would have to be quoted; it
+ * is left out, because it is another name of a choice that is there. */
 static void add_words(cm_buf_t *buf, const char *choices)
 {
     size_t len;
@@ -42,7 +42,7 @@ static void add_words(cm_buf_t *buf, const char *choices)
     }
 }
 
-/* What may stand for the arguments of a command, as words: the commands for `help`, and the fixed
+/* The words that may be arguments of a command: the commands for `help`, and the fixed
  * words of an argument such as "list|show|replay". NULL when there are none; else free `scratch`.
  */
 static const char *argument_words(const cm_program_t *program, const cm_command_t *command,

@@ -3,7 +3,7 @@
 
 #include <ctype.h>
 
-/* Text as roff reads it: backslashes and hyphens escaped, no line that begins like a request. */
+/* Adds text for roff: backslashes and hyphens are escaped, and no line begins like a request. */
 static void add_roff(cm_buf_t *buf, const char *text, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
@@ -57,7 +57,7 @@ static void add_options(cm_buf_t *buf, const cm_option_t *table)
         add_option(buf, o);
 }
 
-/* The details' lines: examples as they are, all others as paragraphs. */
+/* Adds the lines of the details: examples unchanged, all others as paragraphs. */
 static void add_details(cm_buf_t *buf, const char *text)
 {
     bool example = false;
@@ -104,8 +104,8 @@ static void add_exits(cm_buf_t *buf)
     }
 }
 
-/* ".TH" wants the title in capitals; the version stands where the date would be, because a date
- * would differ from build to build. */
+/* ".TH" needs the title in capitals. It has the version instead of the date, because a date would
+ * differ from build to build. */
 static void add_title(cm_buf_t *buf, const char *command)
 {
     cm_buf_add_text(buf, ".TH CLICKMILL");

@@ -102,7 +102,7 @@ static void add_aliases(cm_buf_t *buf, const cm_option_t *option)
     }
 }
 
-/* One line for each key; a key that several commands read stands there once. */
+/* Adds one line for each key; a key that several commands read is listed once. */
 static void add_keys(cm_buf_t *buf, const cm_option_t *table, const char *command, cm_buf_t *seen)
 {
     for (const cm_option_t *o = table; o != NULL && o->name != NULL; o++) {
