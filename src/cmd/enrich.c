@@ -1,4 +1,4 @@
-/* clickmill enrich: what the enrichment makes of each line. */
+/* clickmill enrich: shows what the enrichment finds for each line. */
 #include "enrich/options.h"
 
 #include "cmd/commands.h"
@@ -22,7 +22,7 @@ static const cm_option_t options[] = {
     {.name = NULL},
 };
 
-/* What is asked, and what answers it. */
+/* What answers the lines. */
 typedef struct teller {
     cm_ua_rules_t *rules;
     cm_ua_parser_t *parser; /* of agents; or */
@@ -103,12 +103,12 @@ static int tell_lines(cm_app_t *app, teller_t *teller, const char *path)
             rc = tell_line(app, teller, &line);
         if (rc < 0 || lines.ended || atomic_load(app->stop))
             break;
-        /* Who asks line by line waits for the answer. */
+        /* A process that asks line by line waits for the answer. */
         rc = cm_app_write(app, &teller->out);
         if (rc == 0)
             rc = cm_lines_fill(&lines, &app->err);
     }
-    /* What was found out before a failure is told as well. */
+    /* What was found before a failure is written too. */
     cm_err_t failure = app->err;
     int written = cm_app_write(app, &teller->out);
     if (rc < 0)
@@ -129,7 +129,7 @@ static int open_teller(cm_app_t *app, const enrich_command_options_t *asked, con
         return 0;
     }
     if (strcmp(what, "address") != 0)
-        return cm_fail(&app->err, CM_EUSAGE, "enrich %s? It is agent or address", what);
+        return cm_fail(&app->err, CM_EUSAGE, "enrich takes agent or address, not \"%.40s\"", what);
     if (asked->geoip != NULL && strcmp(asked->geoip, "none") == 0)
         return 0;
     int rc = cm_geo_open(asked->geoip, &app->log, &teller->geo, &app->err);
@@ -138,13 +138,13 @@ static int open_teller(cm_app_t *app, const enrich_command_options_t *asked, con
     return rc;
 }
 
-/* Tells of an argument: it is the name of a file whose lines are told, or "-", or the text itself.
- * An agent or an address that is also the name of a file is not likely. */
+/* An argument is the name of a file whose lines are read, or "-", or the text itself. An agent or
+ * an address that is also the name of a file is unlikely. */
 static int tell_argument(cm_app_t *app, teller_t *teller, const char *argument)
 {
     if (strcmp(argument, "-") == 0 || access(argument, F_OK) == 0)
         return tell_lines(app, teller, argument);
-    /* A misspelt name of a file is no agent: it should not be told of in silence. */
+    /* A misspelt name of a file would be taken for a user agent without a warning. */
     const char *dot = strrchr(argument, '.');
     if (dot != NULL && (strcmp(dot, ".txt") == 0 || strcmp(dot, ".log") == 0))
         return tell_lines(app, teller, argument);
@@ -158,7 +158,8 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
 
     if (argc < 1)
         return cm_fail(&app->err, CM_EUSAGE,
-                       "enrich what? `clickmill enrich agent` and `clickmill enrich address` take "
+                       "nothing to enrich is given: `clickmill enrich agent` and `clickmill enrich "
+                       "address` take "
                        "texts, files, or standard input; see `clickmill help enrich`");
     int rc = open_teller(app, given, argv[0], &teller);
     if (rc == 0 && argc == 1)
@@ -176,17 +177,17 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
 const cm_command_t cm_cmd_enrich = {
     .name = "enrich",
     .arguments = "agent|address [TEXT|FILE|-]...",
-    .summary = "show what the program makes of user agents or addresses",
+    .summary = "show what the program finds for user agents or addresses",
     .details =
-        "Writes one JSON object for each user agent or address, in the same order; what is not "
-        "known is null. An argument that is the name of a file is read, one a line; any other is "
-        "the text itself; without arguments standard input is read. What ends in .txt or .log is "
-        "always a file.\n"
+        "Writes one JSON object for each user agent or address, in the same order; a value that is "
+        "not known is null. An argument that is the name of a file is read line by line; any other "
+        "is the text itself; without arguments standard input is read. A name that ends in .txt or "
+        ".log is always a file.\n"
         " clickmill enrich address 8.8.8.8\n"
         " clickmill enrich agent agents.txt\n"
         " echo 192.0.2.7 | clickmill enrich address --geoip GeoLite2-City.mmdb\n"
-        "User agents are read by the rules of uap-core. \"bot\" is true for what those call a "
-        "spider, and for programs that fetch pages by themselves (docs/enrichment.md).",
+        "User agents are read by the rules of uap-core. \"bot\" is true for what they call a "
+        "spider, and for programs that fetch pages automatically (docs/enrichment.md).",
     .options = options,
     .options_size = sizeof(enrich_command_options_t),
     .run = run,

@@ -101,8 +101,8 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
 
     if (argc == 0)
         return cm_fail(&app->err, CM_EUSAGE,
-                       "import what? Name files, or - for standard input; see `clickmill help "
-                       "import`");
+                       "no input is given: name files, or - for standard input; see `clickmill "
+                       "help import`");
     int rc = asked->windows != NULL ? cm_windows_parse(asked->windows, &windows, &app->err) : 0;
     if (rc == 0)
         rc = cm_timestamp_format_open(&asked->import.times, &into.times, &app->err);
@@ -122,27 +122,25 @@ const cm_command_t cm_cmd_import = {
     .details =
         "Apache and nginx logs in the combined and common format count page views: GET requests "
         "answered 2xx (but not 206) or 304 that are not images, styles, scripts, feeds, robots.txt "
-        "and the like. A virtual host in the line (vhost_combined) becomes the site. Files packed "
+        "and similar. A virtual host in the line (vhost_combined) becomes the site. Files packed "
         "with gzip or zstd are read as they are.\n"
-        "Of access logs, addresses give countries (and cities, with --geoip) and user agents give "
+        "In access logs, addresses give countries (and cities, with --geoip) and user agents give "
         "browsers, operating systems and devices; visits of bots are left out and counted.\n"
-        "What breaks a rule becomes a dead letter and the import goes on; a file of a format that "
-        "is not read (JSON access logs, IIS, CloudFront, load balancers of AWS, HAProxy) is "
-        "refused "
-        "whole. An import that was "
-        "interrupted goes on where it was when it is run again (the file is known by its path, its "
-        "first 64 KiB and the options; what was edited before that place is not read again). "
-        "Importing a file twice changes no answer.\n"
-        "When all files are read the answers are computed, as `clickmill process` does; "
-        "--no-process leaves that out.\n"
+        "A record that breaks a rule becomes a dead letter and the import goes on; a file of a "
+        "format that is not supported (JSON access logs, IIS, CloudFront, load balancers of AWS, "
+        "HAProxy) is refused as a whole. An import that was interrupted continues at the same "
+        "place when it is run again (the file is recognised by its path, its first 64 KiB and the "
+        "options; changes before that place are not read). Importing a file twice changes no "
+        "answer.\n"
+        "When all files are read the answers are computed, as by `clickmill process`; "
+        "--no-process turns that off.\n"
         "Where `run` or `collect` holds the data directory, that process stores the events.\n"
         " clickmill import --site https://www.example.com /var/log/nginx/access.log*\n"
         "With --sink kafka events go to Kafka's topic and dead letters to theirs; a file that was "
-        "interrupted is then sent from its beginning again. Events that Kafka refuses for good "
-        "become dead letters of DATA.\n"
-        "With --to-answers nothing is kept, dead letters neither: the answers are printed as "
-        "`query "
-        "--format csv` prints them.",
+        "interrupted is then sent from its beginning again. Events that Kafka refuses "
+        "permanently become dead letters of DATA.\n"
+        "With --to-answers nothing is kept, no dead letters either: the answers are printed as by "
+        "`query --format csv`.",
     .options = options,
     .options_size = sizeof(cm_import_options_t),
     .run = run,

@@ -100,7 +100,7 @@ static int dispatch(cm_app_t *app, cm_invocation_t *call)
     }
     if (call->command == NULL) {
         show_help(app->messages, NULL);
-        return cm_fail(&app->err, CM_EUSAGE, "which command? The list is above");
+        return cm_fail(&app->err, CM_EUSAGE, "no command is given; the list is above");
     }
     return run_command(app, call);
 }

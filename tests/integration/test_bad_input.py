@@ -240,7 +240,7 @@ def test_files_that_cannot_be_read(t):
     t.says(t.clickmill("import", "nowhere.jsonl", check=INPUT), "nowhere.jsonl", "No such file")
     os.mkdir(t.path("folder"))
     t.says(t.clickmill("import", "folder", check=INPUT), "folder is a directory")
-    t.says(t.clickmill("import", check=USAGE), "import what?")
+    t.says(t.clickmill("import", check=USAGE), "no input is given")
     # What can be read is read.
     t.write("good.jsonl", line())
     result = t.clickmill("import", "--json", "nowhere.jsonl", "good.jsonl", "folder", check=INPUT)

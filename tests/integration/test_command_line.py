@@ -54,7 +54,7 @@ class CommandLine(unittest.TestCase):
         done = self.run_it()
         self.assertEqual((done.returncode, done.stdout), (2, ""))
         self.assertEqual(done.stderr, self.run_it("help").stdout +
-                         "clickmill: which command? The list is above\n")
+                         "clickmill: no command is given; the list is above\n")
 
     def test_misspelt(self):
         self.assert_fails(2, "unknown command qurey; did you mean query?", "qurey")

@@ -16,7 +16,7 @@ def test_unknown_words_name_the_nearest(t):
     t.says(t.clickmill("import", "--fromat=csv", "-", check=USAGE), "--fromat",
            "did you mean --format?")
     t.says(t.clickmill("help", "imprt", check=USAGE), "did you mean import?")
-    t.says(t.clickmill(check=USAGE), "which command?")
+    t.says(t.clickmill(check=USAGE), "no command is given")
 
 
 def test_wrong_values(t):
