@@ -193,4 +193,5 @@ def test_documents_without_engines(t):
     Page(reader, "docs/README.md").end()  # nothing to type
     page = Page(reader, "docs/architecture.md")
     page.passes("source ", "a drawing")
+    page.passes("clickmill import --data data --debug", "test_debug.py reads such lines")
     page.end()
