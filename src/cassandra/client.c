@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 enum {
-    ASK_MS = 200,      /* between looks whether we shall stop */
+    ASK_MS = 200,      /* between checks whether to stop */
     CHANGE_MS = 60000, /* changes of the schema take long */
 };
 
@@ -125,7 +125,7 @@ bool cm_cassandra_stopped(const cm_cassandra_settings_t *settings)
     return settings->stop != NULL && atomic_load(settings->stop);
 }
 
-/* Certificates that nobody asked to be used would be taken for a TLS connection. */
+/* Given certificates look like TLS, so without `tls` they are an error and not ignored. */
 static int check_settings(const cm_cassandra_settings_t *settings, cm_err_t *err)
 {
     const cm_cql_tls_t *tls = &settings->tls;

@@ -1,7 +1,7 @@
-/* What everything that uses Cassandra shares: where it is, how to get in, what may be made there.
+/* What all parts that use Cassandra share: where it is, the credentials, what may be made there.
  *
- * Only the rooms' Cassandra files include this. Sessions (cql/cql.h) belong to who opened them; one
- * thread each. */
+ * Only files about Cassandra include this. A session (cql/cql.h) belongs to the function that
+ * opened it, and is used by one thread. */
 #ifndef CM_CASSANDRA_CLIENT_H
 #define CM_CASSANDRA_CLIENT_H
 
@@ -9,18 +9,18 @@
 
 #include <stdatomic.h>
 
-/* Borrowed by whoever is opened with it, until that is closed. */
+/* Borrowed by what is opened with it, until that is closed. */
 typedef struct cm_cassandra_settings {
     const char *hosts; /* "host[:port],host" */
     int port;
-    const char *local_dc; /* NULL: that of the node reached first */
+    const char *local_dc; /* NULL: that of the first node that was reached */
     const char *keyspace, *table;
     /* ${NAME} and file:PATH are understood (base/secret.h); NULL: none. */
     const char *username, *password;
     cm_cql_consistency_t consistency; /* of writes and of reads */
     cm_cql_tls_t tls;
-    bool only_writer; /* nobody else writes the table: each write is noted in its companion */
-    bool create;      /* make keyspace and table where they are missing, with: */
+    bool only_writer; /* no other program writes the table: each write is noted in its companion */
+    bool create;      /* make keyspace and table when they are missing, with: */
     const char *replication; /* "3", "dc1:3,dc2:2"; NULL: three in each data centre, or as many as
                                 it has nodes */
     int64_t ttl_s;           /* seconds after which the server forgets an event; 0: never */
@@ -28,9 +28,9 @@ typedef struct cm_cassandra_settings {
     int in_flight;           /* events on their way at most */
     size_t batch_bytes;
     int speculative_ms; /* after which a batch also goes to another copy of its rows; 0: never */
-    int64_t timeout_ms; /* how long nobody may answer before that is said */
+    int64_t timeout_ms; /* how long all nodes may be silent before this is an error */
     const cm_log_t *log;
-    const atomic_bool *stop; /* ends every wait for a server; NULL: nobody asks */
+    const atomic_bool *stop; /* ends every wait for a server; NULL: none */
 } cm_cassandra_settings_t;
 
 /* Opens a session and waits until a node takes requests. CM_EAWAY after settings->timeout_ms;
@@ -38,7 +38,7 @@ typedef struct cm_cassandra_settings {
 int cm_cassandra_connect(const cm_cassandra_settings_t *settings, cm_cql_t **session,
                          cm_err_t *err);
 
-/* Whether the process shall stop: settings' `stop`. */
+/* Whether the process was told to stop: settings' `stop`. */
 bool cm_cassandra_stopped(const cm_cassandra_settings_t *settings);
 
 /* Turns an error of the client into one of ours with a sentence: "`doing`: ..., then what to do".
@@ -51,12 +51,13 @@ int cm_cassandra_select(const cm_cassandra_settings_t *settings, cm_cql_t *sessi
                         const char *text, const cm_cql_request_t *request, cm_cql_done_t done,
                         void *context, const char *doing, cm_err_t *err);
 
-/* The same of the servers' own tables: asks the node that tells of the cluster, at LOCAL_ONE. */
+/* The same for the servers' own tables: asks the node of the control connection, at LOCAL_ONE. */
 int cm_cassandra_select_system(const cm_cassandra_settings_t *settings, cm_cql_t *session,
                                const char *text, cm_cql_done_t done, void *context,
                                const char *doing, cm_err_t *err);
 
-/* Exit code for what a function of cql.h that waits has returned: nobody answers, or nonsense. */
+/* The code for what a waiting function of cql.h has returned: no answer, or an answer without
+ * sense. */
 int cm_cassandra_code(int rc);
 
 /* Turns an error of the client into "`doing`: Cassandra at HOSTS says: ..." and our code; 0 where
@@ -64,14 +65,14 @@ int cm_cassandra_code(int rc);
 int cm_cassandra_server_error(const cm_cassandra_settings_t *settings, const cm_cql_error_t *error,
                               const char *doing, cm_err_t *err);
 
-/* Changes the schema, and waits until all nodes know that (10 s at most). What the servers say is
+/* Changes the schema, and waits until all nodes have it (10 s at most). What the servers say is
  * in `error`; negative only when the client itself fails. */
 int cm_cassandra_change(cm_cql_t *session, const char *text, cm_cql_error_t *error, cm_err_t *err);
 
 /* Appends "keyspace"."table". */
 void cm_cassandra_add_table(cm_buf_t *text, const cm_cassandra_settings_t *settings);
 
-/* Appends the name as CQL has it in quotes: exactly so, capitals and all. */
+/* Appends the name in the quotes of CQL, which keep capital letters. */
 void cm_cassandra_add_name(cm_buf_t *text, const char *name);
 
 /* Appends 'text', with the quotes in it doubled. */

@@ -242,7 +242,7 @@ static int add_listed(cm_buf_t *text, const cm_cassandra_settings_t *settings, c
     }
 }
 
-/* The same number of copies in every data centre that there is; that is said in a way that all
+/* The same number of copies in every data centre that there is; written in a way that all
  * versions understand. */
 static int add_replication(cm_buf_t *text, const cm_cassandra_settings_t *settings,
                            const cm_cassandra_facts_t *facts, cm_err_t *err)

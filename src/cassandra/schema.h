@@ -1,4 +1,4 @@
-/* Keyspace and table as the contract has them: looked at, and made.
+/* Keyspace and table as the contract has them: examined, and made.
  *
  * The table: row_key text, the primary key; user_id, url, country, city, browser, os, device text;
  * timestamp timestamp. Further columns that are in no key do not matter. One thread. */
@@ -30,20 +30,20 @@ typedef struct cm_cassandra_facts {
     char replication[300]; /* of the keyspace: "NetworkTopologyStrategy, dc1: 3" */
 } cm_cassandra_facts_t;
 
-/* Asks for all of it. */
+/* Reads all the facts. CM_EAWAY, CM_EUSAGE. */
 int cm_cassandra_probe(const cm_cassandra_settings_t *settings, cm_cql_t *session,
                        cm_cassandra_facts_t *facts, cm_err_t *err);
 
-/* Makes what the facts say is missing, and brings them up to date. Others may make the same at the
- * same time: what that leads to is tried again (settle.h). CM_EUSAGE where the replication makes no
- * sense, or for CM_CASSANDRA_OTHER_TABLE, which is left as it is. */
+/* Makes what the facts say is missing, and updates the facts. Other processes may make the same at
+ * the same time; errors that come from this are tried again (settle.h). CM_EUSAGE when the
+ * replication is not valid, or for CM_CASSANDRA_OTHER_TABLE, which is not changed. */
 int cm_cassandra_create(const cm_cassandra_settings_t *settings, cm_cql_t *session,
                         cm_cassandra_facts_t *facts, cm_err_t *err);
 
-/* Looks, makes what is missing where the settings allow, else says so: CM_EINPUT. */
+/* Probes, and makes what is missing when the settings allow it; else CM_EINPUT. */
 int cm_cassandra_ensure(const cm_cassandra_settings_t *settings, cm_cql_t *session, cm_err_t *err);
 
-/* A sentence about the state; 0 where all is well. */
+/* 0 when the table can be used; else a code and a sentence about the state. */
 int cm_cassandra_explain_state(const cm_cassandra_settings_t *settings,
                                const cm_cassandra_facts_t *facts, cm_err_t *err);
 

@@ -156,7 +156,7 @@ static int replay_document(replay_t *replay, const cm_replay_letter_t *letter)
     int rc = 0;
 
     /* First, in a transaction of its own: if the process ends before the letters are gone, only a
-     * comparison is made in vain. */
+     * comparison is made without need. */
     if (replay->documents++ == 0 && (rc = commit(replay)) == 0)
         rc = replay->place->ops->forget_checkpoints(replay->place, replay->err);
     return rc == 0 ? replay->place->ops->remove(replay->place, letter->id, replay->err) : rc;

@@ -8,9 +8,10 @@
  *     per stream: u8 width, u32 raw bytes, u32 stored bytes, the bytes
  *
  * A stream is a column of unsigned numbers of `width` bytes, transposed into byte planes (all
- * lowest bytes, then all second bytes, ...) so that the high bytes, which hardly vary, shrink to
- * nothing under zstd; width 0 is a column of zeros. Time is stored as the zigzag difference to the
- * event before, its first value absolute. Stored bytes equal to raw bytes mean "not compressed".
+ * lowest bytes, then all second bytes, ...) so that zstd compresses the high bytes, which hardly
+ * vary, to almost nothing; width 0 is a column of zeros. Time is stored as the zigzag difference to
+ * the event before, its first value absolute. Stored bytes equal to raw bytes mean "not
+ * compressed".
  *
  * Encoding and decoding touch only the memory given; any thread. */
 #ifndef CM_STORE_BLOCK_H
@@ -22,28 +23,28 @@
  * block costs one SQLite row, small enough that its columns stay in a core's L2 cache by parts. */
 enum { CM_BLOCK_EVENTS = 256 * 1024 };
 
-/* Makes room for `count` events, keeps the contents of the first columns->count. */
+/* Makes room for `count` events and keeps the contents of the first columns->count. */
 void cm_columns_reserve(cm_columns_t *columns, uint32_t count);
 
 /* Appends the block's part, of one event at least, to the empty buffer. `part` is one of
- * CM_READ_HOT, _COLD, _KEYS; without `compress` streams are as long as their widths say, for what
- * is read again at once. */
+ * CM_READ_HOT, _COLD, _KEYS; without `compress` streams are as long as their widths say, for data
+ * that is read again at once. */
 void cm_block_encode(const cm_columns_t *columns, unsigned part, bool compress, cm_buf_t *out);
 
-/* Decodes one part of a block of `count` events into the columns, after its checksum. `texts` is
- * how many ids each dictionary has; an id beyond is corruption. CM_ECORRUPT says what is wrong, the
- * caller says where. */
+/* Decodes one part of a block of `count` events into the columns, after its checksum. `strings` is
+ * how many ids each dictionary has; a higher id is corruption. CM_ECORRUPT says what is wrong, the
+ * caller adds where. */
 int cm_block_decode(cm_str_t blob, unsigned part, uint32_t count,
-                    const uint32_t texts[CM_FIELD_COUNT], cm_columns_t *columns, cm_err_t *err);
+                    const uint32_t strings[CM_FIELD_COUNT], cm_columns_t *columns, cm_err_t *err);
 
-/* Whether the bytes are those that were written: of a part or of a segment. */
+/* Whether the bytes of a part or a segment match their checksum. */
 bool cm_block_is_whole(cm_str_t blob);
 
-/* A dictionary segment: the texts of ids [first, first + count), with the same checksum. */
-void cm_segment_encode(const cm_str_t *texts, uint32_t count, cm_buf_t *out);
+/* A dictionary segment: the strings of ids [first, first + count), with the same checksum. */
+void cm_segment_encode(const cm_str_t *strings, uint32_t count, cm_buf_t *out);
 
-/* Calls `take` for each text of the segment, in order. */
-int cm_segment_decode(cm_str_t blob, uint32_t count, void (*take)(void *context, cm_str_t text),
+/* Calls `take` for each string of the segment, in order. */
+int cm_segment_decode(cm_str_t blob, uint32_t count, void (*take)(void *context, cm_str_t string),
                       void *context, cm_err_t *err);
 
 #endif

@@ -1,11 +1,11 @@
-/* Events out of a block's columns, with their texts. */
+/* Events from the columns of a block, with their strings. */
 #ifndef CM_STORE_EVENT_AT_H
 #define CM_STORE_EVENT_AT_H
 
 #include "store/store.h"
 
-/* The event of a row; its texts live as long as the reader, the columns and `key`, which holds the
- * text of a row key that is stored as a UUID. */
+/* The event of a row; its strings are valid as long as the reader, the columns and `key`, which
+ * holds the text of a row key that is stored as a UUID. */
 int cm_store_event_at(cm_reader_t *reader, const cm_columns_t *columns, uint32_t row,
                       cm_event_t *event, char key[CM_UUID_TEXT], cm_err_t *err);
 

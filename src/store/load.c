@@ -18,7 +18,7 @@ enum {
 
 /* What all threads share. `resolved`, `appended`, `failed` and the error are guarded by the lock;
  * `lines` and `reached` belong to the region whose turn it is to be appended; the rest is constant,
- * but for `next` and `over`. */
+ * except for `next` and `over`. */
 typedef struct load {
     const cm_load_options_t *options;
     const cm_load_target_t *target;
@@ -404,7 +404,7 @@ static void run_workers(load_t *load)
         workers[i] = (worker_t){.load = load, .json = cm_event_json_new(), .rest = CM_BATCH_INIT};
         set_up_json(&workers[i]);
         if (i > 0 && pthread_create(&ids[i], NULL, run_worker, &workers[i]) != 0) {
-            free_worker(&workers[i]); /* no more threads to be had: the others do its share */
+            free_worker(&workers[i]); /* no more threads available: the others do the work */
             break;
         }
         started++;

@@ -2,15 +2,15 @@
 
 #include <stdlib.h>
 
-enum { ROOMY = 12 * 1000 * 1000 }; /* events whose keys, 200 MB, are kept as they come */
+enum { KEYS_KEPT = 12 * 1000 * 1000 }; /* events whose keys, 200 MB, are kept as they come */
 
 typedef struct memory_block {
     cm_str_t hot, keys; /* encoded; owned */
-    uint8_t *stated;    /* an event: of the cold texts, how many are stated; NULL: `all_stated` */
+    uint8_t *stated;    /* an event: of the cold strings, how many are stated; NULL: `all_stated` */
     uint8_t all_stated; /* of each event */
 } memory_block_t;
 
-/* What is read of cold texts, by id. */
+/* What is read of cold strings, by id. */
 static const char *const cold_names[] = {"Unknown", "stated"};
 
 typedef struct memory_store {
@@ -48,7 +48,7 @@ static int keep(const cm_buf_t *part, cm_str_t *kept, cm_err_t *err)
     return 0;
 }
 
-/* Mostly each event of a source states the same fields. */
+/* Usually all events of a source state the same fields. */
 static int keep_stated(const cm_builder_t *builder, memory_block_t *block, cm_err_t *err)
 {
     const uint32_t count = builder->columns.count;
@@ -103,7 +103,7 @@ static int memory_append(cm_store_t *store, cm_builder_t *builder, const cm_batc
                                                .time_max = builder->time_max};
     self->blocks[self->count++] = block;
     self->events += builder->columns.count;
-    if (self->events >= ROOMY)
+    if (self->events >= KEYS_KEPT)
         atomic_store(&self->frugal, true);
     return 0;
 }

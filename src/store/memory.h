@@ -1,8 +1,8 @@
-/* A store in memory, for answers that are wanted once: nothing is kept on disk.
+/* A store in memory, for answers that are computed only once: nothing is kept on disk.
  *
  * Only what the mill reads is stored: user, time, url, country and row keys. Of city, browser, os
- * and device it is known how many are stated: read, so many of them are `stated`, the others
- * `Unknown`. Which of several copies at different places counts follows from that. What is put can
+ * and device only the number of stated ones is kept: when read, so many are `stated`, the others
+ * `Unknown`. This decides which of several copies counts. What is put can
  * be read at once. Once the store holds so many events that it is worth the time, row keys that
  * follow from user and time are dropped (cm_store_t.frugal): 16 bytes of 26 an event. Readers may
  * be used by several threads while nothing is put. */

@@ -480,7 +480,7 @@ def test_only_writer(t):
     for _ in range(2):
         found = t.clickmill(*process).json["cassandra"]
         t.equal((found["full"], found["why"]),
-                (True, "rows end by themselves (they have a TTL), which nobody notes"))
+                (True, "rows end by themselves (they have a TTL), which no entry notes"))
     with place.stack.engine("cassandra").connect() as connection:
         for line in set(place.stored()) - set(before):  # the same rows, which end soon
             row = json.loads(line)
@@ -497,7 +497,7 @@ def test_only_writer(t):
         connection.query("CREATE TABLE only.old_changes (part text, seq bigint, done bigint, first_us "
                          "bigint, last_us bigint, keys blob, PRIMARY KEY (part, seq))")
     for options, why in (
-            (["--cassandra-ttl", "1h"], "rows end by themselves (cassandra.ttl), which nobody notes"),
+            (["--cassandra-ttl", "1h"], "rows end by themselves (cassandra.ttl), which no entry notes"),
             (["--cassandra-consistency", "one"],
              "with cassandra.consistency ONE a row may be missed that was written"),
             (["--cassandra-table", "other"],

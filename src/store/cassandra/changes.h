@@ -1,9 +1,9 @@
-/* What has changed in the table since it was read last, by its companion (cassandra/changes.h).
+/* What has changed in the table since it was last read, by its companion (cassandra/changes.h).
  *
- * A reader keeps, for each writer, the number of the entry that it reads next. It moves over
- * entries without a gap only: a later one may be there before an earlier one. Entries that are not
- * settled, of which rows may still come, are the caller's to keep and to look at again: see
- * cm_store_change_entry_t.settled. One thread: the store's. */
+ * For each writer a reader keeps the number of the entry that it reads next. It moves over entries
+ * only without a gap, because a later entry may be visible before an earlier one. Rows of an entry
+ * that is not settled may still come: the caller keeps such entries and reads their rows again (see
+ * cm_store_change_entry_t.settled). One thread: the store's. */
 #ifndef CM_STORE_CASSANDRA_CHANGES_H
 #define CM_STORE_CASSANDRA_CHANGES_H
 
@@ -13,11 +13,11 @@
 
 typedef struct cm_store_change_writer {
     int64_t number;
-    int64_t next;    /* entry that is read next */
-    int64_t settled; /* entries before that one are */
-    int64_t entries; /* there are none from that one on */
-    bool there;      /* the companion has it; else all that it wrote was read long ago */
-    bool lost;       /* entries are gone that are settled: somebody has removed them */
+    int64_t next;    /* the next entry to read */
+    int64_t settled; /* entries before this one are settled */
+    int64_t entries; /* there are no entries from this one on */
+    bool there;      /* the companion has it; otherwise all that it wrote was read long ago */
+    bool lost;       /* settled entries are gone: another program has removed them */
 } cm_store_change_writer_t;
 
 typedef struct cm_store_change_entry {
@@ -26,7 +26,7 @@ typedef struct cm_store_change_entry {
     bool settled;  /* all of its rows can be read by now */
 } cm_store_change_entry_t;
 
-/* All zero is what somebody knows who has read nothing. */
+/* All zero: nothing was read yet. */
 typedef struct cm_store_changes {
     cm_store_change_writer_t *writers;
     size_t writer_count, writer_cap;
@@ -34,8 +34,8 @@ typedef struct cm_store_changes {
     cm_store_change_entry_t *entries;
     size_t entry_count, entry_cap;
     cm_arena_t texts;
-    int64_t rows; /* that the entries stand for, each time that one was written */
-    int64_t most; /* with more of them reading ends, and what was read is of no use; 0: never */
+    int64_t rows; /* that the entries are about; a row counts each time it was written */
+    int64_t most; /* with more rows reading ends, and what was read cannot be used; 0: no limit */
 } cm_store_changes_t;
 
 cm_store_change_writer_t *cm_store_changes_add_writer(cm_store_changes_t *changes, int64_t number);
@@ -49,13 +49,14 @@ void cm_store_changes_free(cm_store_changes_t *changes);
 /* Adds the writers that there are and their entries from `next` on, and moves `next` and `settled`.
  * Only those writers are asked for entries, several at once, that have announced one from `next`
  * on. Ends early when there are more than `most` rows.
- * Without `keys` no entries are read, and `next` is made `settled`: for who reads the whole table
- * afterwards, and so may pass over those that are lost. */
+ * Without `keys` no entries are read, and `next` becomes `settled`: for a caller that reads the
+ * whole table afterwards, and so needs no entries, nor those that are lost. */
 int cm_store_cassandra_read_changes(cm_store_t *store, bool keys, cm_store_changes_t *changes,
                                     cm_err_t *err);
 
-/* Gets a row by its place in `keys`: NULL when there is none, or when it is no event of the
- * contract; and when it was written, 0 where that is not known. Texts live until it returns. */
+/* Receives a row by its index in `keys`: NULL when there is none, or when it is no event of the
+ * contract; and when it was written, 0 when this is not known. Strings are valid until it returns.
+ */
 typedef int (*cm_store_cassandra_row_t)(void *context, size_t place, const cm_event_t *event,
                                         int64_t write_us, cm_err_t *err);
 

@@ -143,7 +143,7 @@ static int take_page(void *context, const cm_batch_t *batch, cm_err_t *err)
     return cm_sink_put(&self->into->sink, batch, err);
 }
 
-/* What the writers have noted since the copy was made is none of somebody else's. */
+/* Rows that the writers have noted since the copy was made are not foreign. */
 static int count_foreign(comparing_t *self, cm_store_t *store, cm_store_foreign_t *foreign,
                          cm_err_t *err)
 {

@@ -10,11 +10,12 @@
 #include <stdlib.h>
 
 enum {
-    OLD_MS_DAYS = 20, /* entries live longer, but not for ever */
-    SHARE = 4,        /* more than one of so many has changed: reading all is less work */
-    FEW = 10000,      /* events: then that does not matter */
+    OLD_MS_DAYS = 20, /* entries live longer, but not without end */
+    SHARE = 4,        /* when more than one in so many has changed, reading all is less work */
+    FEW = 10000,      /* events: with fewer this does not matter */
     ROW_BYTES = 512,  /* of memory, for one that has changed */
-    REPEATS = 4,      /* a row may have been written so often, before it is not worth looking */
+    REPEATS =
+        4, /* how often each row may have been written until reading entries is not worth it */
 };
 
 typedef struct reading {
@@ -76,7 +77,7 @@ static cm_mirror_state_t state_now(const reading_t *self)
     return state;
 }
 
-/* What the writers have noted is looked at first: rows that are settled by then are read. */
+/* What the writers have noted is read first: rows that are settled by then will be in the table. */
 static int read_all(reading_t *self)
 {
     cm_mirror_state_t state = state_now(self);
@@ -91,9 +92,9 @@ static int read_all(reading_t *self)
     if (rc == 0)
         rc =
             cm_store_cassandra_scan_ends(self->store, fill_page, self->mirror, &account, &end, err);
-    if (end) { /* what was read is right now, and is a copy of nothing afterwards */
+    if (end) { /* what was read is right now, but cannot be kept as a copy */
         self->read->why[0] = '\0';
-        because(self->read, "rows end by themselves (they have a TTL), which nobody notes");
+        because(self->read, "rows end by themselves (they have a TTL), which no entry notes");
         state = (cm_mirror_state_t){.table = ""};
     }
     if (rc == 0)
@@ -163,7 +164,7 @@ static int put_changed(reading_t *self)
     return rc;
 }
 
-/* Whether the copy can be brought up to date; else says why not. */
+/* Whether the copy can be updated; else says why not. */
 static bool is_usable(reading_t *self, bool rebuild)
 {
     const int64_t events = cm_mirror_events(self->mirror);
@@ -177,7 +178,7 @@ static bool is_usable(reading_t *self, bool rebuild)
     else if (strcmp(self->state.table, self->facts.table) != 0)
         because(read, "the table is another one than the copy in the data directory is of");
     else if (strcmp(self->state.changes, self->facts.changes) != 0)
-        because(read, "its companion table was made anew");
+        because(read, "its companion table was made again");
     else if (days >= OLD_MS_DAYS || days < 0)
         because(read, "it was read %lld days ago, and what was noted lives 30 days",
                 (long long)days);
@@ -220,7 +221,7 @@ static int read_changed(reading_t *self)
 
 /* ---- the whole ---- */
 
-/* What rules a copy out. */
+/* Settings with which no copy is possible. */
 static void check_settings(const cm_cassandra_settings_t *settings, cm_store_reading_t *read)
 {
     const cm_cql_consistency_t level = settings->consistency;
@@ -228,7 +229,7 @@ static void check_settings(const cm_cassandra_settings_t *settings, cm_store_rea
     if (!settings->only_writer)
         because(read, "cassandra.only_writer is not set");
     else if (settings->ttl_s > 0)
-        because(read, "rows end by themselves (cassandra.ttl), which nobody notes");
+        because(read, "rows end by themselves (cassandra.ttl), which no entry notes");
     else if (!cm_cassandra_changes_are_seen(level))
         because(read, "with cassandra.consistency %s a row may be missed that was written",
                 cm_cql_consistency_name(level));
@@ -237,7 +238,7 @@ static void check_settings(const cm_cassandra_settings_t *settings, cm_store_rea
 static void check_facts(const reading_t *self)
 {
     if (self->facts.table_ttl_s > 0)
-        because(self->read, "rows end by themselves (default_time_to_live), which nobody notes");
+        because(self->read, "rows end by themselves (default_time_to_live), which no entry notes");
     else if (self->facts.difference[0] != '\0')
         because(self->read,
                 "table %s_changes is not the companion of the events: %s; drop it, and `clickmill "
@@ -264,7 +265,7 @@ static int open_and_read(reading_t *self, bool rebuild)
     return rc;
 }
 
-/* A copy that is damaged is no loss. */
+/* A damaged copy is no loss: it is made again. */
 static int read_mirrored(reading_t *self, bool rebuild)
 {
     int rc = open_and_read(self, rebuild);

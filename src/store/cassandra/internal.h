@@ -1,5 +1,5 @@
-/* What the two halves of the store on Cassandra share: writing (cassandra.c) and reading
- * (cassandra_scan.c). */
+/* What the two halves of the store on Cassandra share: writing (store.c) and reading
+ * (scan.c). */
 #ifndef CM_STORE_CASSANDRA_INTERNAL_H
 #define CM_STORE_CASSANDRA_INTERNAL_H
 
@@ -14,16 +14,17 @@ typedef struct cm_store_cassandra {
     const cm_waiter_t *waiter;
     const cm_clock_t *clock;
     cm_cql_t *session;
-    cm_cql_writer_t *writer;       /* NULL: only read */
-    cm_store_cassandra_log_t *log; /* what is written is noted there first; NULL: it is not */
-    int64_t told_ns;               /* when it was last said there what is acknowledged */
-    cm_choice_t choice;            /* of the batch at hand */
-    int64_t last_write_us;         /* write time of the last row */
-    /* How many rows were added when each of the batches was put that are not known to be durable.
+    cm_cql_writer_t *writer; /* NULL: only read */
+    cm_store_cassandra_log_t
+        *log;              /* rows are noted there before they are written; NULL: they are not */
+    int64_t told_ns;       /* when acknowledged rows were last noted there */
+    cm_choice_t choice;    /* of the current batch */
+    int64_t last_write_us; /* write time of the last row */
+    /* For each batch that is not known to be durable: how many rows had been added at its end.
      */
     uint64_t *ends;
     size_t end_count, end_cap;
-    uint64_t durable; /* batches before those */
+    uint64_t durable; /* batches before these */
     cm_cql_error_t refusal;
     cm_cassandra_settling_t settling; /* of the table, since the store was opened */
     /* while it waits */

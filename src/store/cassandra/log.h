@@ -1,11 +1,11 @@
-/* What a writer notes in the companion of the table (cassandra/changes.h): before rows are sent,
- * which these are; and when they are acknowledged.
+/* What a writer notes in the companion of the table (cassandra/changes.h): which rows it will send,
+ * before it sends them, and later that they are acknowledged.
  *
  * An entry without its rows does no harm: a reader finds nothing new. A row without an entry would
- * never be found. So the table's writer is held (cm_cql_writer_options_t), and its rows are
- * released when their entry is acknowledged, in order. Both go on at the same time; a row waits one
- * round trip longer, and no row waits for another. An entry is settled when its rows are
- * acknowledged; the entries that follow say so. One thread: the store's. */
+ * never be found. So the table's writer is held (cm_cql_writer_options_t): its rows are released,
+ * in order, when their entry is acknowledged. Entries and rows are sent at the same time; a row
+ * waits one round trip longer, and no row waits for another row. An entry is settled when its rows
+ * are acknowledged; the entries after it record this. One thread: the store's. */
 #ifndef CM_STORE_CASSANDRA_LOG_H
 #define CM_STORE_CASSANDRA_LOG_H
 
@@ -21,25 +21,25 @@ typedef struct cm_store_cassandra_log_options {
     cm_cql_writer_t *rows; /* held; is released by this */
 } cm_store_cassandra_log_options_t;
 
-/* Makes the companion where it is missing and the settings allow. */
+/* Makes the companion when it is missing and the settings allow it. */
 int cm_store_cassandra_log_open(const cm_store_cassandra_log_options_t *options,
                                 cm_store_cassandra_log_t **log, cm_err_t *err);
 
-/* Notes rows that will be added next, of the keys that are not NULL; `until` is how many rows will
- * have been added then. CM_EBUSY: run the session, then again. */
+/* Notes the rows that will be added next, for the keys that are not NULL; `until` is how many rows
+ * will have been added after them. CM_EBUSY: run the session, then call again. */
 int cm_store_cassandra_log_add(cm_store_cassandra_log_t *log, const cm_str_t *keys, size_t count,
                                int64_t first_us, int64_t last_us, uint64_t until, cm_err_t *err);
 
-/* So many rows are acknowledged. */
+/* Called when this many rows are acknowledged. */
 void cm_store_cassandra_log_done(cm_store_cassandra_log_t *log, uint64_t rows);
 
-/* Notes which entries are settled, where that is not said yet. CM_EBUSY as above. */
+/* Notes which entries are settled, if this is not noted yet. CM_EBUSY as above. */
 int cm_store_cassandra_log_tell(cm_store_cassandra_log_t *log, cm_err_t *err);
 
 /* Whether all that was noted is acknowledged. */
 bool cm_store_cassandra_log_is_written(const cm_store_cassandra_log_t *log);
 
-/* What holds up the first row of the companion that is not acknowledged: cm_cql_writer_stall(). */
+/* Why the first row of the companion that is not acknowledged waits: cm_cql_writer_stall(). */
 bool cm_store_cassandra_log_stall(const cm_store_cassandra_log_t *log, cm_cql_error_t *why);
 
 /* NULL is fine. */

@@ -1,5 +1,5 @@
-/* What the halves of the mirror share: mirror.c (what it knows), mirror_put.c (rows that have
- * changed), mirror_reader.c (reading without what was replaced). */
+/* What the parts of the mirror share: mirror.c (its state), mirror_put.c (rows that have changed),
+ * mirror_reader.c (reading without events that were replaced). */
 #ifndef CM_STORE_CASSANDRA_MIRROR_INTERNAL_H
 #define CM_STORE_CASSANDRA_MIRROR_INTERNAL_H
 
@@ -12,19 +12,19 @@ struct cm_mirror {
     const cm_clock_t *clock;
     cm_store_t *inner;      /* the embedded store; NULL: opened for reading */
     cm_database_t database; /* of one that is opened for reading */
-    int64_t *replaced;      /* ordinals of events that count no more, ascending */
+    int64_t *replaced;      /* ordinals of events that no longer count, ascending */
     size_t replaced_count, replaced_cap;
-    int64_t run; /* number of the transaction to come */
+    int64_t run; /* number of the next transaction */
 };
 
 /* The file's connection. */
 const cm_database_t *cm_mirror_database(const cm_mirror_t *mirror);
 
-/* Notes that the event counts no more; to be sorted afterwards. */
+/* Notes that the event no longer counts; the list must be sorted afterwards. */
 void cm_mirror_replace(cm_mirror_t *mirror, int64_t ordinal);
 void cm_mirror_sort_replaced(cm_mirror_t *mirror);
 
-/* How many of the replaced ones are before the ordinal. */
+/* How many replaced events are before the ordinal. */
 size_t cm_mirror_replaced_before(const cm_mirror_t *mirror, int64_t ordinal);
 
 /* A reader of all that was committed, replaced events too. */

@@ -7,10 +7,11 @@
 
 enum {
     RUN_MS = 100,
-    ASK_MS = 250,     /* between calls of the waiter; less than CM_WAIT_MS */
-    QUIET_MS = 2000,  /* without an acknowledgement: then the servers are away, not slow */
+    ASK_MS = 250,    /* between calls of the waiter; less than CM_WAIT_MS */
+    QUIET_MS = 2000, /* without an acknowledgement: then the servers do not answer, and are not only
+                        slow */
     NOTED_ROWS = 900, /* by one entry of the companion, at most */
-    TELL_MS = 1000,   /* between words about what is acknowledged, while nothing else is noted */
+    TELL_MS = 1000,   /* between notes of what is acknowledged, while nothing else is noted */
 };
 
 typedef cm_store_cassandra_t self_t;
@@ -30,7 +31,7 @@ static const char *find_reason(self_t *self, int64_t now)
 
     if (now - self->progress_ns < QUIET_MS * INT64_C(1000000))
         return NULL;
-    /* The session's last error may be of a node that is down, without which the others would do. */
+    /* The session's last error may be of a node that is down although the other nodes suffice. */
     if (cm_cql_state(self->session) == CM_CQL_READY &&
         (cm_cql_writer_stall(self->writer, &stall) ||
          (self->log != NULL && cm_store_cassandra_log_stall(self->log, &stall))))
@@ -58,7 +59,7 @@ static void begin_wait(self_t *self)
     note_progress(self, self->asked_ns);
 }
 
-/* Lets the client work for a moment, and asks whether to go on waiting. */
+/* Lets the client work for a moment, and asks whether to continue waiting. */
 static int wait_a_little(self_t *self, cm_err_t *err)
 {
     const cm_waiter_t *waiter = self->waiter;
@@ -87,8 +88,8 @@ static int wait_a_little(self_t *self, cm_err_t *err)
 
 /* ---- writing ---- */
 
-/* The servers will not take the row however often it is sent. A full disk and bugs look the same at
- * times, and are waited for; so is a node that has not heard yet of a table that was just made. */
+/* The servers refuse the row permanently. A full disk and bugs sometimes look the same, and are
+ * waited for; so is a node that does not have a table yet which was just made. */
 static bool on_refused(void *context, uint64_t row, const cm_cql_error_t *error)
 {
     self_t *self = context;
@@ -101,8 +102,8 @@ static bool on_refused(void *context, uint64_t row, const cm_cql_error_t *error)
     return false;
 }
 
-/* The write time of a further row. Rows with equal ones would be merged column by column into a row
- * that nobody has sent. */
+/* The write time of a further row. Rows with equal write times would be merged column by column
+ * into a row that was never sent. */
 static int64_t next_write_us(self_t *self)
 {
     int64_t now = cm_clock_now_us(self->clock);
@@ -198,7 +199,7 @@ static int cassandra_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err
     if (rc < 0)
         return rc;
     end_batch(self);
-    cm_cql_writer_flush(self->writer); /* who knows when we are called again */
+    cm_cql_writer_flush(self->writer); /* the next call may come much later */
     rc = cm_cql_run(self->session, 0, err);
     return rc < 0 ? rc : self->refusal.code != CM_CQL_OK ? fail_refused(self, err) : 0;
 }
@@ -217,7 +218,7 @@ static void count_durable(self_t *self)
     memmove(self->ends, self->ends + done, self->end_count * sizeof *self->ends);
 }
 
-/* While nothing is put nobody would know that what was is acknowledged. */
+/* While nothing is put, no later entry would note that earlier rows are acknowledged. */
 static int tell_now_and_then(self_t *self, cm_err_t *err)
 {
     int64_t now = cm_clock_ticks_ns();
@@ -229,7 +230,7 @@ static int tell_now_and_then(self_t *self, cm_err_t *err)
     return rc == CM_EBUSY ? 0 : rc;
 }
 
-/* Until the companion has it, so that a reader need not look at these rows again. */
+/* Waits until the companion has it, so that a reader need not read these rows again. */
 static int tell_all(self_t *self, cm_err_t *err)
 {
     int rc;
@@ -361,7 +362,7 @@ static int open_writer(self_t *self, cm_err_t *err)
     return rc == 0 && self->settings->only_writer ? open_log(self, err) : rc;
 }
 
-/* A table that is only read must be there; nobody makes it to find it empty. */
+/* A table that is only read must exist: it makes no sense to make an empty one. */
 static int check_table(self_t *self, cm_err_t *err)
 {
     cm_cassandra_facts_t facts;

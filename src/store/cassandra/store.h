@@ -1,20 +1,20 @@
 /* The store on Cassandra: the contract's table, a row an event, written by its row key, so that an
  * event that comes again changes nothing.
  *
- * A row is one event's, whole: of several events of a batch with one row key only the one that
- * counts (event/choice.h) is written, and each row carries a write time of its own, in
- * microseconds, that is later than those of all rows before it, even when the clock goes back. So
- * of two batches the later one wins in all columns, and a row that is sent again is the same write.
+ * A row is one whole event: of several events of a batch with one row key only the one that counts
+ * (event/choice.h) is written, and each row has a write time of its own, in microseconds, that is
+ * later than those of all rows before it, even when the clock goes back. So of two batches the
+ * later one wins in all columns, and a row that is sent again is the same write.
  *
- * put() gives rows to the client's batching writer, with thousands of them on their way; durable()
+ * put() gives rows to the client's batching writer, with thousands of rows in flight; durable()
  * counts the batches of which every row is acknowledged at the consistency level; commit() waits
- * for all. Servers that are slow or away are waited for and asked again with growing waits, as long
- * as the waiter lets it. A row that the servers refuse for good (no right, another table) ends the
- * run: CM_EIO or CM_EUSAGE with their sentence. Dead letters are not its business, and positions
- * are kept by whoever reads.
+ * for all. It waits for servers that are slow or do not answer, and tries again after growing
+ * waits, as long as the waiter allows it. A row that the servers refuse permanently (no right,
+ * another table) ends the run: CM_EIO or CM_EUSAGE with their sentence. Dead letters and positions
+ * are not kept here.
  *
- * A reader reads the whole table by token ranges into memory, with what the mill looks at; further
- * readers share that until the last of them is closed. No row can be there twice. Used by one
+ * A reader reads the whole table by token ranges into memory, with what the mill needs; further
+ * readers share it until the last of them is closed. No row can be in it twice. Used by one
  * thread; its readers by several, while none is opened or closed. */
 #ifndef CM_STORE_CASSANDRA_STORE_H
 #define CM_STORE_CASSANDRA_STORE_H
@@ -25,12 +25,12 @@
 
 typedef struct cm_store_cassandra_options {
     const cm_cassandra_settings_t *settings;
-    const cm_waiter_t *waiter; /* NULL: waits for ever */
-    bool only_read;            /* nothing will be put; nothing is made */
+    const cm_waiter_t *waiter; /* NULL: waits without end */
+    bool only_read;            /* nothing will be put, and nothing is made */
     const cm_clock_t *clock;   /* of the write times; NULL: the real one */
 } cm_store_cassandra_options_t;
 
-/* Connects, and looks whether the table is there (or makes it). CM_EAWAY, CM_EUSAGE, CM_EINPUT;
+/* Connects, and checks that the table exists (or makes it). CM_EAWAY, CM_EUSAGE, CM_EINPUT;
  * CM_ESTOP. */
 int cm_store_cassandra_open(const cm_store_cassandra_options_t *options, cm_store_t **store,
                             cm_err_t *err);
@@ -40,7 +40,7 @@ int cm_store_cassandra_open(const cm_store_cassandra_options_t *options, cm_stor
 int cm_store_cassandra_scan(cm_store_t *store, cm_store_page_fn page, void *context,
                             cm_account_t *account, cm_err_t *err);
 
-/* The same; `*end` is set where a row ends by itself, by its TTL. */
+/* The same; `*end` is set when a row has a TTL, and so will disappear by itself. */
 int cm_store_cassandra_scan_ends(cm_store_t *store, cm_store_page_fn page, void *context,
                                  cm_account_t *account, bool *end, cm_err_t *err);
 

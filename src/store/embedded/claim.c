@@ -22,7 +22,7 @@ typedef struct file {
     dev_t device;
     ino_t inode;
     int claims;
-    int fd;      /* -1: nobody has wanted the lock */
+    int fd;      /* -1: the lock was not requested */
     bool locked; /* by a writer of this process */
     struct file *next;
 } file_t;

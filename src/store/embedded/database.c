@@ -242,11 +242,11 @@ int cm_database_open_write(const char *data_dir, cm_database_t *database, cm_err
     rc = cm_folder_make_file(data_dir, "clickmill.db", err);
     if (rc == 0)
         rc = open_file(data_dir, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, database, err);
-    /* Who ends in order leaves no log, unless somebody is just reading. */
+    /* A writer that ends in order leaves no log, unless another process is reading. */
     database->crashed = !was_closed && rc == 0 && log_size(database->path) > 0;
     if (rc == 0)
         rc = claim_file(database->claim, err);
-    /* First of all look whose file it is: the pragmas behind it write. Page size: blobs of some
+    /* First check whose file it is, because the pragmas after this write. Page size: blobs of some
      * hundred KiB want few overflow pages, a quiet site small commits. */
     if (rc < 0 || (rc = check_version(database, &empty, err)) < 0 ||
         (rc = cm_database_exec(database,
@@ -274,7 +274,7 @@ int cm_database_check(const cm_database_t *database, cm_err_t *err)
 
 /* ---- a directory that cannot be written ---- */
 
-/* Also one whose owner has taken all rights to write away, which stop root from nothing. */
+/* Also a directory whose owner has removed all rights to write, which do not stop root. */
 static bool is_read_only(const char *data_dir)
 {
     struct stat info;
@@ -317,11 +317,11 @@ int cm_database_check_fresh(const cm_database_t *database, cm_err_t *err)
                    database->path);
 }
 
-/* SQLite's log mode wants to share memory in a file beside the database, also for readers. Where
- * none can be made: without a log the database is all there is, and constant. With one, which a
- * process that has crashed has left, its index is made in our own memory, which SQLite does for
- * whoever has the database for himself; the locks that this would take are left out, because a file
- * that is open for reading only cannot have them. */
+/* SQLite's log mode needs shared memory in a file next to the database, also for readers. When this
+ * file cannot be made: without a log the database is complete, and constant. With a log, which a
+ * crashed process has left, its index is made in this process's memory, as SQLite does for a
+ * process that has the database exclusively; the locks for this are left out, because a file that
+ * is open for reading only cannot have them. */
 static int open_frozen(const char *data_dir, cm_database_t *database, cm_err_t *err)
 {
     cm_buf_t path = CM_BUF_INIT, uri = CM_BUF_INIT;

@@ -19,9 +19,9 @@ typedef struct cm_database {
     int lock_fd;   /* -1: opened for reading */
     cm_wal_t *wal; /* NULL: the same */
     cm_claim_t *claim;
-    bool crashed; /* the writer before has not ended in order */
+    bool crashed; /* the writer before did not end in order */
     /* Opened in a directory that cannot be written: SQLite neither locks the file nor sees what
-     * another process writes there, so that we have to look. */
+     * another process writes there, so this is checked here. */
     bool frozen;
     struct cm_database_state {
         int64_t inode, size, changed_ns, log_size;
@@ -33,27 +33,27 @@ typedef struct cm_database {
  * process holds it, CM_EVERSION, CM_ECORRUPT, CM_EIO. */
 int cm_database_open_write(const char *data_dir, cm_database_t *database, cm_err_t *err);
 
-/* Before and after each transaction of a writer: what was not proven to be on the disk is written
- * anew (wal.h), and the files are still where they were opened (claim.h). CM_EDISK, CM_EIO. */
+/* Before and after each transaction of a writer: what is not proven to be on the disk is written
+ * again (wal.h), and the files must still be where they were opened (claim.h). CM_EDISK, CM_EIO. */
 int cm_database_check(const cm_database_t *database, cm_err_t *err);
 
 /* Opens for reading only, beside a writer. CM_EINPUT when there is no database yet. A directory
- * that cannot be written is left as it is; what a process that has crashed has left in its log is
- * read there as well. */
+ * that cannot be written is not changed; what a crashed process has left in the log is read there
+ * as well. */
 int cm_database_open_read(const char *data_dir, cm_database_t *database, cm_err_t *err);
 
-/* The same for a store that nobody is writing, perhaps a damaged one: as in a directory that cannot
- * be written nothing is made or changed, whatever its rights are. CM_ECORRUPT. */
+/* The same for a store that no process writes, perhaps a damaged one: nothing is made or changed,
+ * whatever the rights of the directory are. CM_ECORRUPT. */
 int cm_database_open_aside(const char *data_dir, cm_database_t *database, cm_err_t *err);
 
 /* False when a frozen database was written by another process since it was opened: what was read
- * of it may be wrong. It has to be opened again. */
+ * of it may be wrong. It must be opened again. */
 bool cm_database_is_fresh(const cm_database_t *database);
 
 /* CM_EBUSY when it is not fresh. */
 int cm_database_check_fresh(const cm_database_t *database, cm_err_t *err);
 
-/* Bytes that it takes on the disk, with what is not yet merged into it. */
+/* Bytes that it takes on the disk, with its log. */
 int64_t cm_database_size(const cm_database_t *database);
 
 void cm_database_close(cm_database_t *database);

@@ -1,5 +1,5 @@
-/* Dead letters of the embedded store: messages that broke a rule, kept as they came;
- * those that may hold a person's address sealed (seal.h), which shows nowhere here. */
+/* Dead letters of the embedded store: messages that broke a rule, kept unchanged. Those that
+ * may hold a person's address are sealed at rest (seal.h); callers see only opened payloads. */
 #ifndef CM_STORE_EMBEDDED_DEAD_H
 #define CM_STORE_EMBEDDED_DEAD_H
 

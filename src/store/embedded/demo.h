@@ -1,6 +1,6 @@
 /* The directory of the demonstration: DATA/demo, whose events are all synthetic, or clicks in the
- * demo shop. It is a data directory like any other, with a mark in it, so that whoever shows its
- * answers can say what they are. For any thread. */
+ * demo shop. It is a data directory like any other, with a mark in it, so that a page that shows
+ * its answers can say what they are. For any thread. */
 #ifndef CM_STORE_EMBEDDED_DEMO_H
 #define CM_STORE_EMBEDDED_DEMO_H
 

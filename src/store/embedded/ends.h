@@ -1,9 +1,9 @@
-/* Where the tables of the store end: the ordinal behind the last event, and the id behind the last
- * text of each dictionary.
+/* Where the tables of the store end: the ordinal after the last event, and the id after the last
+ * string of each dictionary.
  *
- * A writer knows these numbers and appends at them. Should there be a second writer though no lock
- * has allowed it (an older version, a file system without locks), each transaction that begins with
- * this check leaves alone what the other has written. */
+ * A writer knows these numbers and appends there. If there is a second writer although the locks
+ * forbid it (an older version, a file system without locks), a transaction that begins with this
+ * check does not overwrite what the other has written. */
 #ifndef CM_STORE_EMBEDDED_ENDS_H
 #define CM_STORE_EMBEDDED_ENDS_H
 
@@ -18,11 +18,11 @@ typedef struct cm_ends {
 /* The statement that reads them; the caller finalizes it. */
 int cm_ends_prepare(const cm_database_t *database, sqlite3_stmt **select, cm_err_t *err);
 
-/* Inside a transaction: CM_EBUSY when the tables end elsewhere. */
+/* Called inside a transaction: CM_EBUSY when the tables end elsewhere. */
 int cm_ends_check(const cm_database_t *database, sqlite3_stmt *select, const cm_ends_t *expected,
                   cm_err_t *err);
 
-/* The sentence of that. Returns CM_EBUSY. */
+/* Sets the error of cm_ends_check(). Returns CM_EBUSY. */
 int cm_ends_fail(const cm_database_t *database, cm_err_t *err);
 
 #endif

@@ -151,7 +151,7 @@ static void doubt(cm_found_segments_t *of, int64_t from, int64_t to)
 }
 
 /* Two segments that say different things of an id: the place of a segment has no checksum, so that
- * nobody knows which of them is where it belongs, and no text of either is to be believed. */
+ * it is not known which of them is at its own place, and no string of either can be trusted. */
 static void compare_texts(cm_found_segments_t *of, const cm_found_segment_t *kept,
                           const cm_found_segment_t *other)
 {

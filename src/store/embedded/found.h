@@ -1,5 +1,5 @@
-/* What `recover` has found of a damaged store: blocks, segments of dictionaries, and the rest, by
- * what they look like. Owned by cm_found_t; one thread. */
+/* What `recover` has found of a damaged store: blocks, segments of dictionaries, and the rest,
+ * recognized by their form. Owned by cm_found_t; one thread. */
 #ifndef CM_STORE_EMBEDDED_FOUND_H
 #define CM_STORE_EMBEDDED_FOUND_H
 
@@ -16,7 +16,7 @@ typedef struct cm_found_block {
     uint32_t page, cell;
 } cm_found_block_t;
 
-/* Texts of consecutive ids of one field. */
+/* Strings of consecutive ids of one field. */
 typedef struct cm_found_segment {
     int64_t first;
     uint32_t count;
@@ -26,18 +26,18 @@ typedef struct cm_found_segment {
 
 typedef struct cm_found_segments {
     cm_found_segment_t
-        *items; /* after cm_found_settle(): whole, by first id, none within another */
+        *items; /* after cm_found_settle(): whole, by first id, none inside another */
     size_t count, cap;
-    int64_t (*doubt)[2]; /* ids [from, to) of which two segments say different things */
+    int64_t (*doubt)[2]; /* ids [from, to) for which two segments have different strings */
     size_t doubts, doubt_cap;
-    int64_t end; /* ids there were, as far as can be seen */
+    int64_t end; /* how many ids there were, as far as can be seen */
 } cm_found_segments_t;
 
 typedef struct cm_found {
     cm_found_block_t *blocks;
     size_t count, cap;
     cm_found_segments_t segments[CM_FIELD_COUNT];
-    int64_t upto; /* events that answers say they cover; 0: none say so */
+    int64_t upto; /* events that the answers cover, by their own records; 0: there are none */
 } cm_found_t;
 
 /* Whether a block can be saved. Row keys that follow from the events need not be there. */
@@ -46,19 +46,19 @@ static inline bool cm_found_is_whole(const cm_found_block_t *block)
     return block->hot && (block->keys || block->keys_derived);
 }
 
-/* Takes a record in where it is a block, a segment, or says what answers cover. */
+/* Takes a record if it is a block, a segment, or says what answers cover. */
 void cm_found_take(cm_found_t *found, cm_raw_view_t view, const cm_raw_record_t *record);
 
-/* Brings all in order: blocks by ordinal, the largest first. */
+/* Sorts all: blocks by ordinal, the largest first. */
 void cm_found_settle(cm_found_t *found);
 
-/* The text of an id; false when it is lost. */
+/* The string of an id; false when it is lost. */
 bool cm_found_string(const cm_found_t *found, cm_field_t field, uint32_t id, cm_str_t *text);
 
-/* Texts that are there, and those that are lost. */
+/* Strings that were found, and those that are lost. */
 void cm_found_count_strings(const cm_found_t *found, int64_t *texts, int64_t *lost);
 
-/* Ordinals there were, as far as can be seen. */
+/* How many ordinals there were, as far as can be seen. */
 int64_t cm_found_end(const cm_found_t *found);
 
 void cm_found_free(cm_found_t *found);

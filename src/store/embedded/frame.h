@@ -1,9 +1,10 @@
-/* Frames between a process that writes events and the one that holds the data directory, over its
- * local socket.
+/* Frames between a process that writes events and the process that holds the data directory, over
+ * its local socket.
  *
- * A frame is its length behind the head (4 bytes), its kind (1 byte), and that many bytes; numbers
- * are those of this machine. The writer begins with HELLO. Batches are not answered; a commit is,
- * when all batches before it are durable. FAIL may come at any time and ends the conversation. */
+ * A frame is its length after the head (4 bytes), its kind (1 byte), and that many bytes; numbers
+ * have the byte order of this machine. The writer begins with HELLO. Batches are not answered; a
+ * commit is, when all batches before it are durable. FAIL may come at any time and ends the
+ * connection. */
 #ifndef CM_STORE_EMBEDDED_FRAME_H
 #define CM_STORE_EMBEDDED_FRAME_H
 
@@ -24,7 +25,7 @@ typedef enum cm_frame_kind {
     CM_FRAME_AT,        /* the position, 8 bytes */
     CM_FRAME_DONE,
     CM_FRAME_FAIL,  /* code, 4 bytes, and the sentence */
-    CM_FRAME_OLDER, /* the user knows now what older row keys mean; is not answered */
+    CM_FRAME_OLDER, /* the user was told what older row keys mean; is not answered */
 } cm_frame_kind_t;
 
 /* Of the data directory, as its holder knows it. */
@@ -32,12 +33,12 @@ typedef struct cm_frame_welcome {
     uint32_t version;
     uint8_t answers;    /* 1: the holder keeps them up to date */
     uint8_t older_keys; /* 1: see cm_store_older_keys() */
-    uint8_t older_told; /* 1: the user knows what that means */
+    uint8_t older_told; /* 1: the user was told what that means */
     uint8_t unused;
     uint8_t secret[32]; /* the visitors' key */
 } cm_frame_welcome_t;
 
-/* A frame as it came: `body` points into whatever holds it. */
+/* A frame as it came: `body` points into the bytes that were received. */
 typedef struct cm_frame {
     cm_frame_kind_t kind;
     cm_str_t body;

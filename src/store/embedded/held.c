@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 enum {
-    LOOK_MS = 100,      /* how often `stop` is looked at */
-    LONG_MS = 3000,     /* a wait that is told */
-    GIVE_UP_MS = 10000, /* of a wait, once we shall stop */
+    LOOK_MS = 100,      /* how often `stop` is checked */
+    LONG_MS = 3000,     /* a wait that is reported */
+    GIVE_UP_MS = 10000, /* of a wait, after `stop` was set */
     PIECE = 4096,       /* answers are small */
 };
 

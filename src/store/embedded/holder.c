@@ -18,7 +18,7 @@ enum {
     SENDERS = 32,            /* at once; others wait in the kernel's queue */
     WAITING_MAX = 16 << 20,  /* bytes of a sender that wait to be put */
     PIECE = 256 << 10,       /* bytes of a read */
-    TURN_NS = 200 * 1000000, /* of a take: who sends over HTTP waits for it */
+    TURN_NS = 200 * 1000000, /* of a take: clients that send over HTTP wait for it */
 };
 
 typedef struct sender {
@@ -58,7 +58,8 @@ static void free_sender(sender_t *sender)
 
 static void reply(sender_t *sender, const cm_buf_t *frame)
 {
-    /* Little, and the other side waits for it: there is room, or nobody there. */
+    /* It is short, and the other side waits for it: it fits into the socket, or the other side is
+     * gone. */
     if (send(sender->fd, frame->data, frame->len, MSG_NOSIGNAL | MSG_DONTWAIT) !=
         (ssize_t)frame->len)
         sender->over = true;
@@ -77,7 +78,7 @@ static void dismiss(sender_t *sender, int code, const char *text)
     sender->dirty = false;
 }
 
-/* The mode of the socket keeps other users out already, but for root, who may. */
+/* The mode of the socket keeps other users out, except root, which may connect. */
 static bool same_user(int fd, pid_t *pid)
 {
     struct ucred peer;
@@ -455,7 +456,7 @@ void cm_holder_lose(cm_holder_t *holder, const cm_err_t *why)
             dismiss(sender, why != NULL && why->code != CM_EDISK ? why->code : CM_EIO,
                     why != NULL ? why->text
                                 : "the process that holds the data directory cannot write");
-        sender->dirty = false; /* who has put nothing is answered after the next commit */
+        sender->dirty = false; /* a sender that has put nothing is answered after the next commit */
     }
     pthread_mutex_unlock(&holder->lock);
 }

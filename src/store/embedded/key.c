@@ -159,7 +159,7 @@ int cm_key_move(const cm_database_t *database, cm_err_t *err)
     if (rc < 0 || !there)
         return rc;
     /* Zeros take its place in the file; and the log, in which it may stand too, is cut off. Where
-     * somebody reads just now, the log is written over later. */
+     * another process is reading, the log is overwritten later. */
     rc = cm_database_exec(database, "PRAGMA secure_delete = ON; DROP TABLE secret", moving, err);
     if (rc == 0)
         rc = cm_database_exec(database, "PRAGMA secure_delete = OFF", moving, err);

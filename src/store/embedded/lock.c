@@ -18,7 +18,7 @@ enum {
     HOLDER_TEXT = 32,
 };
 
-/* In the place of a process id: the store was closed. */
+/* Instead of a process id: the store was closed. */
 static const char closed[] = "0";
 
 static bool lock_file(int fd)

@@ -199,7 +199,7 @@ static void append_columns(cm_columns_t *to, const cm_columns_t *from)
     to->count += from->count;
 }
 
-/* Inside the open transaction: that these rows are as many as the pieces at the end that shall
+/* Inside the open transaction: that these rows are as many as the pieces at the end that will
  * become one. They are others when another process has merged them. */
 static int check_run(const cm_database_t *database, const char *rows, size_t run, cm_err_t *err)
 {

@@ -28,10 +28,10 @@ typedef struct cm_pieces {
 void cm_pieces_add(cm_pieces_t *pieces, int64_t first, uint32_t count);
 void cm_pieces_free(cm_pieces_t *pieces);
 
-/* How many pieces at the end shall become one; 0: none. A merged block never exceeds `limit`.
+/* How many pieces at the end must become one; 0: none. A merged block never exceeds `limit`.
  *
- * Those that have not left a tier do when there are 16 of them; or, where they are large, when no
- * more fit into one. But none is written again for the sake of less than twice its own size. */
+ * The pieces of a tier are merged when there are 16 of them; or, when they are large, when no more
+ * fit into one. But a piece is only written again when the result is at least twice its size. */
 size_t cm_pieces_due(const cm_pieces_t *pieces, uint32_t limit);
 
 /* Makes one of the last `run`. */
@@ -40,7 +40,7 @@ void cm_pieces_join(cm_pieces_t *pieces, size_t run);
 typedef struct cm_merge {
     cm_pieces_t blocks;
     cm_pieces_t segments[CM_FIELD_COUNT];
-    bool unknown; /* a merge has failed: what the file has must be read again */
+    bool unknown; /* a merge has failed: the content of the file must be read again */
 } cm_merge_t;
 
 /* Reads where the blocks and segments are. CM_ECORRUPT when one is missing in between. */
@@ -50,14 +50,14 @@ int cm_merge_load(cm_merge_t *merge, const cm_database_t *database, cm_err_t *er
 void cm_merge_add_block(cm_merge_t *merge, int64_t first, uint32_t count);
 void cm_merge_add_strings(cm_merge_t *merge, int field, uint32_t first, uint32_t count);
 
-/* Takes notes back, of a transaction that is rolled back: all from these on. */
+/* Removes the notes of a transaction that was rolled back: all from these on. */
 void cm_merge_take_back(cm_merge_t *merge, int64_t events, const uint32_t texts[CM_FIELD_COUNT]);
 
-/* Events in all blocks, and texts in all segments of a dictionary. */
+/* Events in all blocks, and strings in all segments of a dictionary. */
 int64_t cm_merge_events(const cm_merge_t *merge);
 int64_t cm_merge_strings(const cm_merge_t *merge, int field);
 
-/* After a commit: merges what has become due. */
+/* After a commit: merges what is due. */
 int cm_merge_run(cm_merge_t *merge, const cm_database_t *database,
                  const cm_dict_t dicts[CM_FIELD_COUNT], cm_err_t *err);
 
@@ -65,7 +65,7 @@ int cm_merge_run(cm_merge_t *merge, const cm_database_t *database,
 int cm_merge_insert(const cm_database_t *database, sqlite3_stmt *insert,
                     const cm_builder_t *builder, cm_err_t *err);
 
-/* Inserts the texts [from, to) of a dictionary as one segment, with CM_MERGE_INSERT_STRINGS. */
+/* Inserts the strings [from, to) of a dictionary as one segment, with CM_MERGE_INSERT_STRINGS. */
 int cm_merge_insert_strings(const cm_database_t *database, sqlite3_stmt *insert,
                             const cm_dict_t *dict, int field, uint32_t from, uint32_t to,
                             cm_err_t *err);

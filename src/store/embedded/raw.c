@@ -481,7 +481,7 @@ static int take_cells(walk_t *walk, uint32_t number, uint32_t from, uint32_t to)
 }
 
 /* Enough for a walk over all records, of which free pages may have some several times. Records that
- * share their pages, as only somebody's malice makes them, could else be of any size together. */
+ * share their pages, which only an attack produces, could otherwise be of any size together. */
 static uint64_t most_bytes(const cm_raw_t *raw)
 {
     return OFTEN * ((uint64_t)raw->database.size + raw->log.size);

@@ -1,11 +1,11 @@
-/* The pages of an SQLite file, read without SQLite: what `clickmill recover` saves records from
- * when SQLite itself can no longer find its way in the file.
+/* The pages of an SQLite file, read without SQLite: `clickmill recover` saves records from them
+ * when SQLite itself can no longer read the file.
  *
- * Every page that looks like a leaf or a node with records is walked, wherever it is in the file;
- * records that go on in overflow pages are put together. Nothing here trusts a length or a page
- * number. Pages of the write-ahead log stand in the place of the file's own: those of the
- * transactions that SQLite would find, and, where the log is damaged, those behind the damage as a
- * second view. The files are only read. One thread. File format: sqlite.org/fileformat2.html. */
+ * Every page that looks like a leaf or a node with records is read, wherever it is in the file;
+ * records that continue in overflow pages are joined. No length and no page number is trusted.
+ * Pages of the write-ahead log replace those of the file: the pages of the transactions that SQLite
+ * would find, and, when the log is damaged, the pages after the damage as a second view. The files
+ * are only read. One thread. File format: sqlite.org/fileformat2.html. */
 #ifndef CM_STORE_EMBEDDED_RAW_H
 #define CM_STORE_EMBEDDED_RAW_H
 
@@ -14,15 +14,15 @@
 
 typedef struct cm_raw cm_raw_t;
 
-/* What a log has pages in the place of those of the file. */
+/* Which pages of a log replace those of the file. */
 typedef enum cm_raw_view {
     CM_RAW_COMMITTED, /* what SQLite would see */
-    CM_RAW_BEYOND,    /* and what is in the log behind a damaged place */
+    CM_RAW_BEYOND,    /* and what is in the log after a damaged place */
     CM_RAW_VIEWS,
 } cm_raw_view_t;
 
-/* Opens database and log, of which either may be damaged or too short; a database that is not there
- * is CM_EINPUT. CM_EIO. */
+/* Opens database and log, either may be damaged or too short; a database that does not
+ * exist is CM_EINPUT. CM_EIO. */
 int cm_raw_open(const char *path, cm_raw_t **raw, cm_err_t *err);
 void cm_raw_close(cm_raw_t *raw);
 
@@ -40,7 +40,7 @@ typedef enum cm_raw_type {
     CM_RAW_TEXT,
     CM_RAW_BLOB,
     CM_RAW_OTHER, /* a number that is no integer */
-    CM_RAW_LOST,  /* a text or blob of which not all bytes are there */
+    CM_RAW_LOST,  /* a text or blob that has lost some bytes */
 } cm_raw_type_t;
 
 typedef struct cm_raw_value {
@@ -50,7 +50,7 @@ typedef struct cm_raw_value {
 } cm_raw_value_t;
 
 typedef struct cm_raw_record {
-    uint32_t page, cell; /* where it stands, for cm_raw_again() */
+    uint32_t page, cell; /* where it is, for cm_raw_again() */
     bool table;          /* of a table with row ids; else of an index or a table without */
     int64_t rowid;       /* where it has one */
     int count;
@@ -61,8 +61,8 @@ typedef struct cm_raw_record {
  */
 typedef int (*cm_raw_fn)(void *context, const cm_raw_record_t *record);
 
-/* Walks all records of the view with at most CM_RAW_COLUMNS columns, in the order of pages. Pages
- * that the file says are free are left out where `used`. */
+/* Walks all records of the view with at most CM_RAW_COLUMNS columns, in the order of pages. With
+ * `used`, pages that the file says are free are left out. */
 int cm_raw_each(cm_raw_t *raw, cm_raw_view_t view, bool used, cm_raw_fn take, void *context);
 
 /* The same for one record that cm_raw_each() has given. */

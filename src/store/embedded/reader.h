@@ -5,7 +5,7 @@
 #include "store/embedded/database.h"
 #include "store/store.h"
 
-/* A reader on somebody else's connection, which must outlive it and is not closed by it. */
+/* A reader on the caller's connection, which must outlive it and is not closed by it. */
 int cm_reader_open_on(const cm_database_t *database, cm_reader_t **reader, cm_err_t *err);
 
 #endif

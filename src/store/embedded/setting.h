@@ -1,5 +1,5 @@
-/* What a data directory has decided for good: short texts by name, in the table `setting`. A
- * directory of an earlier edition has no such table until something is set. */
+/* Permanent decisions of a data directory: short texts by name, in the table `setting`. A directory
+ * of an earlier edition has no such table until something is set. */
 #ifndef CM_STORE_EMBEDDED_SETTING_H
 #define CM_STORE_EMBEDDED_SETTING_H
 
@@ -9,14 +9,14 @@ enum { CM_SETTING_TEXT = 32 };
 
 /* How row keys of access logs are made: "site", or as the first edition did, "request". */
 #define CM_SETTING_LOG_KEYS "log_row_key"
-/* "1": it was said that this directory keeps the older way. */
+/* "1": the user was told that this directory keeps the older way. */
 #define CM_SETTING_LOG_KEYS_SAID "log_row_key_said"
 
-/* Not empty: a writer has crashed, and the answers were not checked since. */
+/* Not empty: a writer has crashed, and the answers were not checked since then. */
 #define CM_SETTING_CRASHED "crashed"
 
-/* Before a window's name: what is known of the copies that its answers cover, "equal" or "differ"
- * (index/embedded/embedded.h); answers of an earlier edition have none. */
+/* Before a window's name: what is known about the copies that its answers cover, "equal" or
+ * "differ" (index/embedded/embedded.h); answers of an earlier edition have none. */
 #define CM_SETTING_COPIES "copies_"
 
 /* Made with the tables of a new directory. */

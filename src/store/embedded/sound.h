@@ -1,5 +1,5 @@
-/* Whether SQLite can read all of a store's tables. Records that have no checksum leave no other
- * trace when their page is gone, and neither does the end of a table. */
+/* Whether SQLite can read all tables of a store. There is no other way to notice that a page with
+ * records without checksums, or the end of a table, is gone. */
 #ifndef CM_STORE_EMBEDDED_SOUND_H
 #define CM_STORE_EMBEDDED_SOUND_H
 
@@ -8,9 +8,9 @@
 enum { CM_SOUND_TABLES = 5 };
 extern const char *const cm_sound_names[CM_SOUND_TABLES];
 
-/* Bits of the tables that cannot be read as a whole; those of answers are not looked at. Nobody may
- * be writing; nothing in the directory is changed. `stop` may be NULL: what comes when it is set
- * says nothing. */
+/* Bits of the tables that cannot be read as a whole; tables of answers are not checked. No process
+ * may be writing; nothing in the directory is changed. `stop` may be NULL; when it is set the
+ * result has no meaning. */
 unsigned cm_sound_check(const char *data_dir, const atomic_bool *stop);
 
 #endif

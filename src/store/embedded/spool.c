@@ -12,7 +12,7 @@
 enum {
     CHUNK = 8192,     /* events that are forwarded at once, at most */
     FORWARD_MS = 100, /* that a commit spends on it */
-    AGAIN_MS = 1000,  /* between looks for a server that is away */
+    AGAIN_MS = 1000,  /* between attempts to reach a server */
     WAIT_STEP_MS = 20,
 };
 
@@ -25,7 +25,7 @@ struct cm_spool {
     char *data_dir;
     cm_store_t *store; /* NULL: could not be opened again after it was emptied */
     cm_waiter_t waiter;
-    bool impatient;     /* the waiter shall not wait for anything */
+    bool impatient;     /* the waiter must not wait for anything */
     bool given_up;      /* it has ended a wait */
     cm_sink_t *remote;  /* NULL: not open */
     cm_batch_t pending; /* put to it, and not acknowledged */
@@ -37,7 +37,7 @@ struct cm_spool {
     bool (*go_on)(void *context); /* of a drain; NULL: there is none */
     void *go_on_context;
     size_t chunk;      /* events to forward at once: fewer after a refusal */
-    bool torn;         /* of some events nobody knows whether it has taken them */
+    bool torn;         /* of some events it is not known whether the server has taken them */
     atomic_bool known; /* it is running: what is wrong with the remote now may be put right */
     int64_t tried_ns;
     char reason[300];
@@ -242,7 +242,7 @@ static int put_chunk(cm_spool_t *spool, cm_reader_t *reader, cm_err_t *err)
     return rc;
 }
 
-/* The database, and what somebody who reads it has kept of its log. */
+/* The database, and its log, which may remain because another process reads it. */
 static void unlink_all(const char *path)
 {
     static const char *const endings[] = {"", "-wal", "-shm"};
@@ -256,7 +256,7 @@ static void unlink_all(const char *path)
     cm_buf_free(&name);
 }
 
-/* All is forwarded: the store begins anew, so that it does not grow for ever. */
+/* All is forwarded: the store is emptied, so that it does not grow without end. */
 static int empty(cm_spool_t *spool, cm_err_t *err)
 {
     char *path = cm_strdup(cm_store_embedded_database(spool->store)->path);
@@ -296,16 +296,16 @@ static int forward_chunk(cm_spool_t *spool, cm_err_t *err)
     return rc;
 }
 
-/* The server has refused some, and nobody says which: the others have arrived, and come once more.
- * So one alone goes next, then twice as many each time that goes well. In the end what is refused
- * stands alone, and it alone is tried again and again. */
+/* The server has refused some events, and it is not known which: the others have arrived, and will
+ * be sent once more. So one alone goes next, then twice as many each time that goes well. In the
+ * end what is refused stands alone, and it alone is tried again and again. */
 static int refused(cm_spool_t *spool, const cm_err_t *why, cm_err_t *err)
 {
     spool->chunk = 1;
     return give_up_remote(spool, why, err);
 }
 
-/* Forwards for a while. A server that is away is no failure: what comes is kept. */
+/* Forwards for a while. A server that does not answer is no failure: new events are kept. */
 static int forward(cm_spool_t *spool, cm_err_t *err)
 {
     int64_t started = cm_clock_ticks_ns();

@@ -1,14 +1,15 @@
-/* A sink that goes to a server, and while that is away into an embedded store, from which it is
- * forwarded later: in order, each event once.
+/* A sink that writes to a server, and while the server does not answer into an embedded store,
+ * whose events are forwarded later: in order, each event once.
  *
- * commit() waits for the server as long as it answers. When it says nothing, what is not
- * acknowledged is committed to the embedded store, and so is all that comes after, until everything
- * that is kept has been forwarded; each commit() forwards some of it. What the server's client
- * still had in hand is left to it, so that it is sent once. Only when the process ends meanwhile
- * may some of that arrive twice: with the same row keys, so that it counts once.
+ * commit() waits for the server as long as it answers. When it does not answer,
+ * events that are not acknowledged are committed to the embedded store, and so are all events after
+ * them, until everything that is kept has been forwarded; each commit() forwards some of it. Events
+ * that the server's client still has in its queue remain there, so that they are sent once. Only
+ * when the process ends meanwhile, some of them may arrive twice: with the same row keys, so that
+ * they count once.
  *
- * The server's sink is opened by a thread of its own, as long as it takes. Otherwise used by one
- * thread. */
+ * The server's sink is opened by a separate thread, because this may take long. Otherwise used by
+ * one thread. */
 #ifndef CM_STORE_EMBEDDED_SPOOL_H
 #define CM_STORE_EMBEDDED_SPOOL_H
 
@@ -16,9 +17,9 @@
 #include "sink/sink.h"
 
 typedef struct cm_spool_options {
-    const char *data_dir; /* of the embedded store, which belongs to the spool alone */
+    const char *data_dir; /* of the embedded store, which only the spool uses */
     const cm_clock_t *clock;
-    int64_t max_bytes; /* that may be kept */
+    int64_t max_bytes; /* that may be kept at most */
     /* Opens the server's sink, whose waiter is that one. CM_EAWAY is tried again; other failures
      * end the spool's next commit. */
     int (*open)(void *context, const cm_waiter_t *waiter, cm_sink_t **sink, cm_err_t *err);
@@ -28,7 +29,8 @@ typedef struct cm_spool_options {
 
 typedef struct cm_spool cm_spool_t;
 
-/* Opens the store, takes up what an earlier process has left in it, and looks for the server. */
+/* Opens the store, takes over what an earlier process has left in it, and tries to reach the
+ * server. */
 int cm_spool_open(const cm_spool_options_t *options, cm_spool_t **spool, cm_err_t *err);
 
 /* Where to put. Closing it closes the spool; what is kept stays. */
@@ -40,7 +42,7 @@ uint64_t cm_spool_kept(const cm_spool_t *spool);
 /* found + (put and committed) = sent + kept, as long as the store can be read and written. */
 typedef struct cm_spool_counts {
     uint64_t found; /* events that an earlier process had left */
-    uint64_t sent;  /* acknowledged by the server, or whatever else lets its commit() succeed */
+    uint64_t sent;  /* acknowledged by the server: its commit() succeeded */
     uint64_t kept;  /* waiting in the store */
 } cm_spool_counts_t;
 

@@ -73,7 +73,7 @@ static int load_dictionaries(cm_store_embedded_t *self, cm_err_t *err)
         rc = cm_database_fail(&self->database, "reading the dictionaries", err);
     sqlite3_finalize(select);
     for (int field = 0; field < CM_FIELD_COUNT; field++) {
-        if (rc < 0) /* another try begins anew */
+        if (rc < 0) /* another attempt begins again */
             cm_dict_truncate(&self->dicts[field], 0);
         else
             self->dict_committed[field] = self->dicts[field].count;

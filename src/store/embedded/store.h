@@ -3,7 +3,7 @@
  * put() collects events in memory; commit() writes them as a block, together with new dictionary
  * texts, dead letters and source positions, in one transaction. Full blocks are written as they
  * fill. Small blocks of a quiet site are merged as they add up. A put() or commit() that fails has
- * taken back everything since the last commit. One writer at a time, guarded by
+ * rolled back everything since the last commit. One writer at a time, guarded by
  * the data directory's lock; used by one thread, except for cm_store_resolve(). */
 #ifndef CM_STORE_EMBEDDED_STORE_H
 #define CM_STORE_EMBEDDED_STORE_H
@@ -44,7 +44,7 @@ int cm_store_embedded_older_keys_of(const char *data_dir, bool *older, cm_err_t 
 int cm_store_embedded_counts_days(const cm_database_t *database, bool declared, bool *counts_days,
                                   cm_err_t *err);
 
-/* Takes back everything since the last commit. */
+/* Rolls back everything since the last commit. */
 int cm_store_embedded_rollback(cm_store_t *store, cm_err_t *err);
 
 #endif

@@ -23,8 +23,8 @@ enum {
 struct cm_wal {
     sqlite3 *db;
     const char *path; /* of the database */
-    bool failed;      /* a sync has, and what it was for is not yet written anew */
-    bool lost;        /* that has failed too */
+    bool failed;      /* a sync has failed, and its frames are not written again yet */
+    bool lost;        /* this has failed too */
 };
 
 static int fail(const cm_wal_t *wal, const char *doing, cm_err_t *err)
@@ -60,8 +60,8 @@ static bool write_all(int fd, const uint8_t *bytes, size_t len, off_t at)
     return pwrite(fd, bytes, len, at) == (ssize_t)len;
 }
 
-/* Writes the log's frames once more, as they are: those with the salts of the header, since others
- * are of an older round. */
+/* Writes the log's frames once more, unchanged: only those with the salts of the header, because
+ * others belong to an older round. */
 static int write_frames(const cm_wal_t *wal, int fd, cm_err_t *err)
 {
     uint8_t header[CM_WAL_HEADER];
@@ -85,8 +85,9 @@ static int write_frames(const cm_wal_t *wal, int fd, cm_err_t *err)
     return rc;
 }
 
-/* Makes the frames behind the last commit's void: those of a commit that has failed, which nobody
- * was told of. A crash would else find them whole, and more might be written behind them. */
+/* Makes the frames after the last commit invalid: they belong to a commit that has failed and was
+ * not acknowledged. After a crash they would otherwise be found whole, and more could follow them.
+ */
 static int void_frames(const cm_wal_t *wal, uint32_t last, cm_err_t *err)
 {
     static const uint8_t nothing[CM_WAL_FRAME_HEADER];
@@ -122,8 +123,8 @@ static volatile uint32_t *map_index(const cm_wal_t *wal, sqlite3_file **file)
 }
 
 /* Says that no frame of the log has been copied into the database, so that the next checkpoint
- * copies all of them again. SQLite counts frames as copied that it has not synced, when somebody
- * reads an older state meanwhile; it would not copy them again after a sync that has failed. */
+ * copies all of them again. While a process reads an older state, SQLite counts frames as copied
+ * that it has not synced; it would not copy them again after a sync that has failed. */
 static int forget_copies(const cm_wal_t *wal, uint32_t *last, cm_err_t *err)
 {
     const int lock = SQLITE_SHM_LOCK | SQLITE_SHM_EXCLUSIVE;
@@ -190,7 +191,7 @@ static int write_anew(cm_wal_t *wal, cm_err_t *err)
     const int code = checkpoint(wal);
     /* While the database is in use the copies are made after a later commit. */
     if (code != SQLITE_OK && code != SQLITE_BUSY && code != SQLITE_LOCKED)
-        return cm_fail(err, CM_EIO, "cannot write %s anew (%s)", wal->path,
+        return cm_fail(err, CM_EIO, "cannot write %s again (%s)", wal->path,
                        sqlite3_errmsg(wal->db));
     return void_frames(wal, last, err);
 }
@@ -208,7 +209,7 @@ int cm_wal_prove(cm_wal_t *wal, cm_err_t *err)
     wal->lost = true;
     return cm_fail(err, CM_EDISK,
                    "the disk below %s keeps failing: a sync of what was written failed, and so did "
-                   "writing it anew (%s); what was acknowledged is kept, check the disk and start "
+                   "writing it again (%s); what was acknowledged is kept, check the disk and start "
                    "again",
                    wal->path, why.text);
 }
