@@ -104,7 +104,7 @@ int take_text(const field_rule &rule, dom::element value, cm_arena_t *arena, cm_
         return 0;
     }
     if (value.get_string().get(text) != SUCCESS)
-        return cm_fail(err, CM_EREJECT, "%s is not a text", rule.name.data());
+        return cm_fail(err, CM_EREJECT, "%s is not a string", rule.name.data());
     *out = cm_arena_copy(arena, cm_str_t{text.data(), text.size()});
     return 0;
 }
@@ -147,26 +147,26 @@ const char *words_of(simdjson::error_code code)
 {
     switch (code) {
     case simdjson::EMPTY:
-        return "nothing is there";
+        return "the text is empty";
     case simdjson::UTF8_ERROR:
         return "it is not UTF-8";
     case simdjson::UNESCAPED_CHARS:
-        return "a text has a control character that is not escaped";
+        return "a string has a control character that is not escaped";
     case simdjson::UNCLOSED_STRING:
-        return "a text has no closing quote";
+        return "a string has no closing quote";
     case simdjson::STRING_ERROR:
-        return "a text has a wrong escape";
+        return "a string has a wrong escape";
     case simdjson::T_ATOM_ERROR:
     case simdjson::F_ATOM_ERROR:
     case simdjson::N_ATOM_ERROR:
-        return "a word is none of true, false and null";
+        return "a word is not true, false or null";
     case simdjson::DEPTH_ERROR:
         return "it is nested too deep";
     case simdjson::CAPACITY:
     case simdjson::MEMALLOC:
         return "it is too long";
     default:
-        return "a comma, colon, bracket or brace is missing or too much";
+        return "a comma, colon, bracket or brace is missing or unexpected";
     }
 }
 

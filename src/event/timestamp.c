@@ -26,12 +26,13 @@ int cm_timestamp_check(int64_t ms, cm_err_t *err)
         if (is_seconds(ms / (i == 0 ? 1000000 : 1000000000)))
             return cm_fail(err, CM_EREJECT,
                            "timestamp %lld is out of range: it looks like %s, and milliseconds are "
-                           "wanted (--time-unit %s takes them)",
+                           "expected (--time-unit %s accepts them)",
                            (long long)ms, units[smaller[i]].name, units[smaller[i]].option);
     }
-    return cm_fail(err, CM_EREJECT,
-                   "timestamp %lld is out of range: milliseconds between 1970 and 2100 are wanted",
-                   (long long)ms);
+    return cm_fail(
+        err, CM_EREJECT,
+        "timestamp %lld is out of range: milliseconds between 1970 and 2100 are expected",
+        (long long)ms);
 }
 
 /* How many bytes of the text a message shows; 0 if the text is not UTF-8, because messages are
@@ -44,16 +45,17 @@ static int shown_length(cm_str_t text, int max)
 
 static int fail_seconds(cm_str_t text, cm_err_t *err)
 {
-    return cm_fail(err, CM_EREJECT,
-                   "timestamp %.*s looks like seconds, and milliseconds are wanted (--time-unit s "
-                   "takes seconds)",
-                   shown_length(text, 40), text.data);
+    return cm_fail(
+        err, CM_EREJECT,
+        "timestamp %.*s looks like seconds, and milliseconds are expected (--time-unit s "
+        "accepts seconds)",
+        shown_length(text, 40), text.data);
 }
 
 static int fail_range(cm_str_t text, cm_timestamp_unit_t unit, cm_err_t *err)
 {
     return cm_fail(err, CM_EREJECT,
-                   "timestamp %.*s is out of range: %s between 1970 and 2100 are wanted",
+                   "timestamp %.*s is out of range: %s between 1970 and 2100 are expected",
                    shown_length(text, 40), text.data, units[unit].name);
 }
 
@@ -168,7 +170,7 @@ static int parse_other(cm_str_t text, const cm_timestamp_format_t *times, int64_
     if (cm_time_parse_local(text, &local)) {
         if (times->zone == NULL)
             return cm_fail(err, CM_EREJECT,
-                           "timestamp \"%.*s\" has no zone: it wants Z or an offset such as +02:00 "
+                           "timestamp \"%.*s\" has no zone: it needs Z or an offset such as +02:00 "
                            "at its end (--tz names the zone of such times)",
                            shown_length(text, 40), text.data);
         *ms = cm_zone_utc(times->zone, local);

@@ -51,14 +51,14 @@ MALFORMED = [
     (line(user_id=...), "user_id is missing or empty"),
     (line(user_id=""), "user_id is missing or empty"),
     (line(user_id=None), "user_id is missing or empty"),
-    (line(user_id=42), "user_id is not a text"),
+    (line(user_id=42), "user_id is not a string"),
     (line(user_id="u" * 257), "user_id is 257 bytes long, the limit is 256"),
     (line(url=...), "url is missing or empty"),
-    (line(url=["/a"]), "url is not a text"),
+    (line(url=["/a"]), "url is not a string"),
     (line(url="/" * 2049), "url is 2049 bytes long, the limit is 2048"),
     (line(country="c" * 257), "country is 257 bytes long, the limit is 256"),
-    (line(country={"name": "Peru"}), "country is not a text"),
-    (line(device=7), "device is not a text"),
+    (line(country={"name": "Peru"}), "country is not a string"),
+    (line(device=7), "device is not a string"),
     (line(row_key="k" * 65), "row_key is 65 bytes long, the limit is 64"),
 ]
 

@@ -9,9 +9,9 @@ from collect_support import (JSON, SITE, TIME, UNKNOWN, Collector, bad, chunked,
                              refused, request, whole)
 from harness import alone, patient
 
-STRUCTURE = "not valid JSON: a comma, colon, bracket or brace is missing or too much"
+STRUCTURE = "not valid JSON: a comma, colon, bracket or brace is missing or unexpected"
 DEEP = "not valid JSON: it is nested too deep"
-CONTROL = "not valid JSON: a text has a control character that is not escaped"
+CONTROL = "not valid JSON: a string has a control character that is not escaped"
 NUMBER = "not valid JSON, or a number in it is larger than 64 bits"
 NO_OBJECT = "not a JSON object"
 NO_URL = "url is missing or empty"
@@ -21,7 +21,7 @@ NOT_CLOSED = "the array is not closed"
 MISSING = "an event is missing"
 BEHIND = "something stands behind the array"
 NO_TIME = "timestamp is neither an integer of milliseconds nor RFC 3339"
-RANGE = "timestamp %d is out of range: milliseconds between 1970 and 2100 are wanted"
+RANGE = "timestamp %d is out of range: milliseconds between 1970 and 2100 are expected"
 
 
 def lines(*entries):
@@ -185,11 +185,11 @@ def test_restart(t):
 
 WRONG = [
     (event(url=...), NO_URL), (event(url=""), NO_URL), (event(url=None), NO_URL),
-    (event(url=["/a"]), "url is not a text"), (event(url=5), "url is not a text"),
+    (event(url=["/a"]), "url is not a string"), (event(url=5), "url is not a string"),
     (event(url="/" * 2049), "url is 2049 bytes long, the limit is 2048"),
     (event(user_id=...), NO_USER), (event(user_id=""), NO_USER), (event(user_id=None), NO_USER),
-    (event(user_id=42), "user_id is not a text"), (event(user_id=True), "user_id is not a text"),
-    (event(user_id={"id": "a"}), "user_id is not a text"),
+    (event(user_id=42), "user_id is not a string"), (event(user_id=True), "user_id is not a string"),
+    (event(user_id={"id": "a"}), "user_id is not a string"),
     (event(user_id="u" * 257), "user_id is 257 bytes long, the limit is 256"),
     (event(timestamp="soon"),
      'timestamp "soon" is neither an integer of milliseconds nor RFC 3339'),
@@ -197,10 +197,10 @@ WRONG = [
     (event(timestamp=1.5), NO_TIME), (event(timestamp=True), NO_TIME), (event(timestamp=[TIME]), NO_TIME),
     (event(timestamp=0), RANGE % 0), (event(timestamp=-5), RANGE % -5),
     (event(timestamp=4102444800000), RANGE % 4102444800000),
-    (event(country=7), "country is not a text"), (event(device={"a": "b"}), "device is not a text"),
+    (event(country=7), "country is not a string"), (event(device={"a": "b"}), "device is not a string"),
     (event(country="c" * 257), "country is 257 bytes long, the limit is 256"),
     (event(row_key="k" * 65), "row_key is 65 bytes long, the limit is 64"),
-    (event(row_key=1), "row_key is not a text"),
+    (event(row_key=1), "row_key is not a string"),
     ({}, NO_URL), (None, NO_OBJECT), (42, NO_OBJECT), ("text", NO_OBJECT), ([], NO_OBJECT),
     ([event()], NO_OBJECT), (True, NO_OBJECT)]
 
@@ -251,11 +251,11 @@ def test_lines_that_are_no_json(t):
             (b'{"user_id":"a\xff","url":"/a","timestamp":1}', "not valid JSON: it is not UTF-8"),
             (b'{"user_id":"a\x00b","url":"/a","timestamp":1}', CONTROL), (b"\x00", STRUCTURE),
             (b'{"user_id":"a\tb","url":"/a","timestamp":1}', CONTROL),
-            (b'{"user_id":"a', "not valid JSON: a text has no closing quote"),
+            (b'{"user_id":"a', "not valid JSON: a string has no closing quote"),
             (b'{"user_id":"\\ud800","url":"/a","timestamp":1}',
-             "not valid JSON: a text has a wrong escape"),
+             "not valid JSON: a string has a wrong escape"),
             (b'{"user_id":"a","url":"/a","timestamp":1,"x":nul}',
-             "not valid JSON: a word is none of true, false and null"),
+             "not valid JSON: a word is not true, false or null"),
             (b'{"user_id":"a","url":"/a","timestamp":1%s}' % (b"0" * 30), NUMBER),
             (b'{"user_id":"a","url":1e999,"timestamp":1}', NUMBER),
             (b'{"user_id":"a","url":"/a","timestamp":1,"x":%s}' % (b"[" * 2000 + b"]" * 2000), DEEP),

@@ -524,7 +524,7 @@ def test_bots(t):
             good(t, collector.page(view(), agent=agent), kept, 1 - kept)
         good(t, collector.page([view("/1"), view("/2")], agent=GOOGLEBOT), 2 * kept, 2 - 2 * kept)
         good(t, collector.page(view("/3")))
-        bad(t, collector.page([view("/4"), {"url": 5}], agent=GOOGLEBOT), [(2, "url is not a text")],
+        bad(t, collector.page([view("/4"), {"url": 5}], agent=GOOGLEBOT), [(2, "url is not a string")],
             kept, 1 - kept)
         t.equal(len(collector.stop()), 5 * kept + 1, "events with %s" % (options,))
 

@@ -42,7 +42,7 @@ def test_seconds_are_rejected(t):
     t.equal((account["read"], account["accepted"], account["rejected"]), (4, 1, 3), "account")
     t.equal(times, [("/small", 999999999)], "events")
     t.equal(reasons(t, "data"),
-            ["timestamp %s looks like seconds, and milliseconds are wanted (--time-unit s takes "
+            ["timestamp %s looks like seconds, and milliseconds are expected (--time-unit s accepts "
              "seconds)" % shown for shown in ("1747476303", "1747476303", "1747476303.5")], "reasons")
     replayed = t.clickmill("dead", "replay", "--json", "--data", "data", "--time-unit", "s").json
     t.equal((replayed["accepted"], replayed["rejected"]), (3, 0), "replayed")
@@ -71,7 +71,7 @@ def test_units(t):
     account, times = imported(t, "in.jsonl", line("1747476303123456"), data="data")
     t.equal((times, reasons(t, "data")), (
         [], ["timestamp 1747476303123456 is out of range: it looks like microseconds, and "
-             "milliseconds are wanted (--time-unit us takes them)"]), "microseconds")
+             "milliseconds are expected (--time-unit us accepts them)"]), "microseconds")
     t.says(t.clickmill("import", "--time-unit", "m", "in.jsonl", check=USAGE), "--time-unit", "us")
 
 
@@ -81,7 +81,7 @@ def test_times_without_a_zone(t):
     account, times = imported(t, "in.jsonl", text, data="data")
     t.equal((account["rejected"], times), (2, [("/c", MS)]), "without --tz")
     t.equal(reasons(t, "data"),
-            ['timestamp "%s" has no zone: it wants Z or an offset such as +02:00 at its end (--tz '
+            ['timestamp "%s" has no zone: it needs Z or an offset such as +02:00 at its end (--tz '
              "names the zone of such times)" % shown for shown in
              ("2025-05-17 10:05:03", "2025-05-17T10:05:03.25")], "reasons")
     wanted = [("/a", MS - 7200000), ("/b", MS + 250 - 7200000), ("/c", MS)]

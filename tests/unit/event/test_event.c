@@ -74,7 +74,7 @@ static void time_range(void **state)
     event.timestamp = CM_TIME_END;
     cm_event_check(&event, false, &err);
     assert_string_equal(err.text, "timestamp 4102444800000 is out of range: milliseconds between "
-                                  "1970 and 2100 are wanted");
+                                  "1970 and 2100 are expected");
 }
 
 static void completion(void **state)

@@ -153,7 +153,7 @@ static void times(void **state)
 static void seconds(void **state)
 {
     static const char sentence[] = "timestamp 1747476303 looks like seconds, and milliseconds are "
-                                   "wanted (--time-unit s takes seconds)";
+                                   "expected (--time-unit s accepts seconds)";
     parsed_t *parsed = *state;
 
     assert_time(parsed, "1747476303000", INT64_C(1747476303000)); /* the shape of these lines */
@@ -196,7 +196,7 @@ static void units(void **state)
         const char *text, *reason;
     } bad[] = {
         {CM_TIMESTAMP_S, HEAD "1747476303000}",
-         "timestamp 1747476303000 is out of range: seconds between 1970 and 2100 are wanted"},
+         "timestamp 1747476303000 is out of range: seconds between 1970 and 2100 are expected"},
         {CM_TIMESTAMP_S, HEAD "-1}", "timestamp -1 is out of range: seconds"},
         {CM_TIMESTAMP_S, HEAD "9223372036854775807}",
          "timestamp 9223372036854775807 is out of range"},
@@ -204,10 +204,10 @@ static void units(void **state)
         {CM_TIMESTAMP_S, HEAD "\"x\"}", "timestamp \"x\" is neither"},
         {CM_TIMESTAMP_AUTO, HEAD "1747476303123456}",
          "timestamp 1747476303123456 is out of range: it looks like microseconds, and "
-         "milliseconds are wanted (--time-unit us takes them)"},
+         "milliseconds are expected (--time-unit us accepts them)"},
         {CM_TIMESTAMP_AUTO, HEAD "1747476303123456789}",
          "timestamp 1747476303123456789 is out of range: it looks like nanoseconds, and "
-         "milliseconds are wanted (--time-unit ns takes them)"},
+         "milliseconds are expected (--time-unit ns accepts them)"},
     };
     parsed_t *parsed = *state;
 
@@ -297,7 +297,7 @@ static void wrong_types(void **state)
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
         for (size_t k = 0; k < sizeof values / sizeof values[0]; k++) {
             snprintf(text, sizeof text, HEAD "1,\"%s\":%s}", fields[i], values[k]);
-            snprintf(reason, sizeof reason, "%s is not a text", fields[i]);
+            snprintf(reason, sizeof reason, "%s is not a string", fields[i]);
             assert_rejected(parsed, text, reason);
         }
     }

@@ -153,7 +153,7 @@ static const struct {
     {"{}", 0, "timestamp is missing"},
     {"{\"timestamp\": 5, \"url\": \"/\"}", 0, "user_id is missing or empty"},
     {"{\"user_id\": \"\", \"timestamp\": 5, \"url\": \"/\"}", 0, "user_id is missing or empty"},
-    {"{\"user_id\": 7, \"timestamp\": 5, \"url\": \"/\"}", 0, "user_id is not a text"},
+    {"{\"user_id\": 7, \"timestamp\": 5, \"url\": \"/\"}", 0, "user_id is not a string"},
     {"{\"user_id\": \"u\", \"timestamp\": 5}", 0, "url is missing or empty"},
     {"{\"user_id\": \"u\", \"url\": \"/\"}", 0, "timestamp is missing"},
     {"{\"user_id\": \"u\", \"timestamp\": 0, \"url\": \"/\"}", 0, "timestamp 0 is out of range"},

@@ -142,7 +142,7 @@ static void shapes_of_a_body(void **context)
     assert_post(state, "\xEF\xBB\xBF[{\"url\":\"/a\"}]", false, page, "1 0 0 ");
     assert_post(state, "{\"url\":\"/a\"}\nx\n{\"url\":\"/b\"}", true, page,
                 "2 0 1 {\"position\":2,\"reason\":\"not valid JSON: a comma, colon, bracket "
-                "or brace is missing or too much\"}");
+                "or brace is missing or unexpected\"}");
 }
 
 static void what_is_wrong_is_told(void **context)
@@ -162,7 +162,7 @@ static void what_is_wrong_is_told(void **context)
                 "1 0 1 {\"position\":2,\"reason\":\"something stands behind the array\"}");
     assert_post(state, "{\"url\":\"/\",\"timestamp\":0}", false, page,
                 "0 0 1 {\"position\":1,\"reason\":\"timestamp 0 is out of range: milliseconds "
-                "between 1970 and 2100 are wanted\"}");
+                "between 1970 and 2100 are expected\"}");
     assert_int_equal(post(state, "", false, page, &err), CM_EREJECT);
     assert_string_equal(err.text, "the body holds no event");
     assert_int_equal(post(state, "[ ]", false, page, &err), CM_EREJECT);
