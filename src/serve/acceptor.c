@@ -120,8 +120,11 @@ static void close_silent(cm_acceptor_t *acceptor)
 {
     int64_t now = cm_clock_ticks_ns(), limit = acceptor->options.seconds * INT64_C(1000000000);
 
-    while (acceptor->oldest != NULL && now - acceptor->oldest->since_ns > limit)
+    while (acceptor->oldest != NULL && now - acceptor->oldest->since_ns > limit) {
+        cm_debug(&acceptor->log, CM_DEBUG_SERVE, "a silent connection is closed", "open=%d",
+                 atomic_load(&acceptor->open));
         close_arrival(acceptor, acceptor->oldest);
+    }
 }
 
 static bool has_room(const cm_acceptor_t *acceptor)
@@ -135,8 +138,11 @@ static void make_room(cm_acceptor_t *acceptor)
     int64_t now = cm_clock_ticks_ns();
 
     while (!has_room(acceptor) && acceptor->oldest != NULL &&
-           now - acceptor->oldest->since_ns > SILENT_MS * INT64_C(1000000))
+           now - acceptor->oldest->since_ns > SILENT_MS * INT64_C(1000000)) {
+        cm_debug(&acceptor->log, CM_DEBUG_SERVE, "a silent connection is closed to make room",
+                 "open=%d", atomic_load(&acceptor->open));
         close_arrival(acceptor, acceptor->oldest);
+    }
 }
 
 /* ---- accepting ---- */

@@ -211,6 +211,12 @@ static void answer(job_t *job)
     /* Only to the log: the sentence may name paths of this machine. */
     if (rc < 0 && rc != CM_ESTOP)
         cm_log(queue->log, CM_LOG_ERROR, "answers cannot be read", "reason=\"%s\"", err.text);
+    else
+        cm_debug(queue->log, CM_DEBUG_SERVE,
+                 rc < 0     ? "a query is given up"
+                 : recalled ? "a query gets a kept answer"
+                            : "a query is answered",
+                 "bytes=%zu", job->body.len);
     pthread_mutex_lock(&queue->lock);
     job->phase = rc == 0 ? ANSWERED : rc == CM_ESTOP ? LATE : FAILED;
     if (rc == 0 && !recalled)

@@ -25,7 +25,7 @@ cm_refused_requests_t *cm_refused_new(const char *sites, bool demo)
 {
     cm_refused_requests_t *refused = cm_alloc_zero(1, sizeof *refused);
 
-    /* A list with a quote would be read differently by a shell, so no option is suggested with it.
+    /* A shell would read a list with a quote differently: then the suggested option leaves it out.
      */
     refused->sites = cm_strdup(sites != NULL && strchr(sites, '\'') == NULL ? sites : "");
     refused->demo = demo;
@@ -235,7 +235,7 @@ void cm_refused_add_json(cm_refused_requests_t *refused, cm_buf_t *json)
     cm_buf_printf(json, "],\"others\":%llu}", (unsigned long long)others);
 }
 
-/* "http://localhost:3000 (--sites localhost:3000 lets it in)" */
+/* "from pages of http://localhost:3000; --sites localhost:3000 lets it in" */
 static void add_origin(const cm_refused_requests_t *refused, const entry_t *entry, cm_buf_t *text)
 {
     cm_buf_t option = CM_BUF_INIT;

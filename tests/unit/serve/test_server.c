@@ -2,16 +2,12 @@
 #include "pace.h"
 #include "serve_fake.h"
 
-#include "serve/assets.h"
-#include "serve/listen.h"
-
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #define FRESH                                                                                      \
     "\"freshness\":{\"present\":true,\"accepted\":20,\"processed\":19,\"events\":17,"              \
@@ -20,13 +16,6 @@
     "\"visitors\":\"users\",\"rows\":[],\"freshness\":{\"present\":false,\"accepted\":0,"          \
     "\"processed\":0,\"events\":0,"                                                                \
     "\"duplicates\":0,\"cells\":0,\"dead\":0,\"updated_at\":null}}\n"
-#define SECURITY                                                                                   \
-    "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; "           \
-    "img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "                    \
-    "frame-ancestors 'none'\r\n"                                                                   \
-    "Cross-Origin-Resource-Policy: same-origin\r\nReferrer-Policy: no-referrer\r\n"                \
-    "X-Content-Type-Options: nosniff\r\n"
-
 typedef struct state {
     serve_fake_t *fake;
     cm_server_t *server;
@@ -341,67 +330,6 @@ static void test_not_modified(void **context)
     expect_known(state->port, "/style.css");
 }
 
-static void test_assets(void **context)
-{
-    static const char *const types[][2] = {
-        {"/", "text/html; charset=utf-8"},
-        {"/app.js", "text/javascript; charset=utf-8"},
-        {"/style.css", "text/css; charset=utf-8"},
-        {"/favicon.svg", "image/svg+xml"},
-        {"/uplot/uPlot.js", "text/javascript; charset=utf-8"},
-        {"/uplot/uPlot.css", "text/css; charset=utf-8"},
-        {"/uplot/LICENSE.txt", "text/plain; charset=utf-8"},
-    };
-    const state_t *state = *context;
-
-    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
-        const cm_asset_t *asset = cm_asset_find(types[i][0]);
-        assert_non_null(asset);
-        cm_buf_t reply = client_ask_for(state->port, "GET", types[i][0], "");
-        cm_buf_t head = CM_BUF_INIT;
-        cm_buf_printf(&head,
-                      "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: %s\r\n"
-                      "Cache-Control: no-cache\r\nETag: %s\r\nVary: Accept-Encoding\r\n%s"
-                      "Content-Length: %zu\r\n\r\n",
-                      types[i][1], asset->plain.tag, SECURITY, asset->plain.len);
-        assert_int_equal(reply.len, head.len + asset->plain.len);
-        assert_memory_equal(reply.data, head.data, head.len);
-        assert_memory_equal(reply.data + head.len, asset->plain.data, asset->plain.len);
-        cm_buf_free(&head);
-        cm_buf_free(&reply);
-    }
-}
-
-/* The tracker is for pages of other sites, and browsers cache it. */
-static void test_public_asset(void **context)
-{
-    const state_t *state = *context;
-    cm_posted_shared_t shared = {.copies = NULL};
-    cm_collector_options_t options = {.shared = &shared, .max_body = 1000, .shop = true};
-    cm_collector_t *collector;
-    cm_err_t err;
-
-    options.inbox = cm_inbox_new(1000, cm_collector_done);
-    assert_int_equal(cm_collector_new(&options, &collector, &err), 0);
-    cm_server_t *server =
-        serve_fake_start(state->fake, (cm_server_options_t){.collector = collector, .shop = true});
-    cm_buf_t reply = client_ask_for(cm_server_port(server), "GET", "/clickmill.js", "");
-
-    assert_int_equal(client_status(&reply), 200);
-    assert_non_null(strstr(reply.data, "\r\nCross-Origin-Resource-Policy: cross-origin\r\n"));
-    assert_null(strstr(reply.data, "same-origin"));
-    assert_non_null(strstr(reply.data, "\r\nCache-Control: public, max-age=3600\r\n"));
-    assert_non_null(strstr(reply.data, "\r\nX-Content-Type-Options: nosniff\r\n"));
-    cm_buf_free(&reply);
-    client_expect(
-        cm_server_port(server), "/api/status", 200,
-        "{\"synthetic\":false,\"collector\":true,\"shop\":true,\"refused\":{\"requests\":0,"
-        "\"origins\":[],\"others\":0},\"demo\":null}\n");
-    cm_server_stop(server);
-    cm_collector_free(collector);
-    cm_source_close(cm_inbox_source(options.inbox));
-}
-
 /* The paths of the collector are unknown without one. */
 static void test_without_collector(void **context)
 {
@@ -418,45 +346,6 @@ static void test_without_collector(void **context)
             fail_msg("status %d of %s", client_status(&reply), paths[i]);
         cm_buf_free(&reply);
     }
-}
-
-static void expect_coding(uint16_t port, const char *accept, bool gzip)
-{
-    char header[128];
-
-    snprintf(header, sizeof header, "Accept-Encoding: %s\r\n", accept);
-    cm_buf_t reply = client_ask_for(port, "GET", "/app.js", header);
-    if ((strstr(reply.data, "\r\nContent-Encoding: gzip\r\n") != NULL) != gzip)
-        fail_msg("Accept-Encoding: %s", accept);
-    cm_buf_free(&reply);
-}
-
-static void test_gzip(void **context)
-{
-    const state_t *state = *context;
-    const cm_asset_t *asset = cm_asset_find("/uplot/uPlot.js");
-    cm_buf_t reply = client_ask_for(state->port, "GET", asset->path, "Accept-Encoding: gzip\r\n");
-    unsigned char *plain = cm_alloc(asset->plain.len + 1);
-    z_stream stream = {0};
-
-    stream.next_in = (unsigned char *)(uintptr_t)client_body(&reply);
-    stream.avail_in = (unsigned)(reply.len - (size_t)(client_body(&reply) - reply.data));
-    stream.next_out = plain;
-    stream.avail_out = (unsigned)asset->plain.len + 1;
-    assert_int_equal(inflateInit2(&stream, 15 + 16), Z_OK);
-    assert_int_equal(inflate(&stream, Z_FINISH), Z_STREAM_END);
-    assert_int_equal(stream.total_out, asset->plain.len);
-    assert_memory_equal(plain, asset->plain.data, asset->plain.len);
-    inflateEnd(&stream);
-    assert_string_not_equal(asset->plain.tag, asset->gzip.tag);
-    assert_non_null(strstr(reply.data, asset->gzip.tag));
-    free(plain);
-    cm_buf_free(&reply);
-    expect_coding(state->port, "gzip, deflate, br", true);
-    expect_coding(state->port, "br;q=1.0, GZIP;q=0.5", true);
-    expect_coding(state->port, "*", true);
-    expect_coding(state->port, "br, gzip;q=0", false);
-    expect_coding(state->port, "identity", false);
 }
 
 static int status_for_host(uint16_t port, const char *host)
@@ -692,44 +581,6 @@ static void test_port_in_use(void **context)
     assert_null(second);
 }
 
-static void test_listen(void **context)
-{
-    static const char *const bad[] = {
-        "",        "80 80",           "localhost",    "localhost:",
-        ":",       "127.0.0.1:65536", "::1:8080",     "[::1]",
-        "[]:80",   "example.org:80",  "127.0.0.1:-1", "127.0.0.1:8 ",
-        "[::1:80",
-    };
-    cm_listen_t got;
-    cm_err_t err;
-    (void)context;
-
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        char sentence[200];
-        snprintf(sentence, sizeof sentence,
-                 "--listen \"%s\" is not ADDRESS:PORT; give for example 127.0.0.1:8080, "
-                 "[::1]:8080 or 0.0.0.0:8080, or a port alone for this machine only",
-                 bad[i]);
-        assert_int_equal(cm_listen_open(bad[i], &got, &err), CM_EUSAGE);
-        assert_string_equal(err.text, sentence);
-    }
-    assert_int_equal(cm_listen_open("192.0.2.1:8080", &got, &err), CM_EUSAGE);
-    assert_string_equal(err.text, "this machine has no address 192.0.2.1; choose one of its own, "
-                                  "or 0.0.0.0 for all of them, with --listen");
-    static const struct {
-        const char *text;
-        bool loopback;
-    } good[] = {{"127.0.0.1:0", true}, {"localhost:0", true}, {"127.3.2.1:0", true},
-                {"[::1]:0", true},     {"0.0.0.0:0", false},  {"[::]:0", false},
-                {"0", true},           {":0", true}};
-    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
-        assert_int_equal(cm_listen_open(good[i].text, &got, &err), 0);
-        assert_true(got.port > 0);
-        assert_int_equal(got.loopback, good[i].loopback);
-        close(got.fd);
-    }
-}
-
 /* Without `open_index` the embedded index of the directory is served. */
 static void test_embedded(void **context)
 {
@@ -757,10 +608,7 @@ int main(void)
         TEST(test_long_target),
         TEST(test_head),
         TEST(test_not_modified),
-        TEST(test_assets),
-        TEST(test_public_asset),
         TEST(test_without_collector),
-        TEST(test_gzip),
         TEST(test_host),
         TEST(test_no_answers_yet),
         TEST(test_index_fails),
@@ -770,7 +618,6 @@ int main(void)
         TEST(test_many_clients),
         TEST(test_limits),
         TEST(test_port_in_use),
-        cmocka_unit_test(test_listen),
         cmocka_unit_test(test_embedded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

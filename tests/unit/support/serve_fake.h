@@ -29,6 +29,14 @@ typedef struct serve_fake {
 #define NOON       INT64_C(1709208000000)
 #define UPDATED_AT (NOON + 250)
 
+/* The security headers of every reply. */
+#define SECURITY                                                                                   \
+    "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; "           \
+    "img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "                    \
+    "frame-ancestors 'none'\r\n"                                                                   \
+    "Cross-Origin-Resource-Policy: same-origin\r\nReferrer-Policy: no-referrer\r\n"                \
+    "X-Content-Type-Options: nosniff\r\n"
+
 extern const cm_answer_t serve_fake_rows[];
 
 /* The server's log in tests: errors only, to nowhere. */
