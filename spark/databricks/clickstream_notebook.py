@@ -4,7 +4,7 @@
 # MAGIC
 # MAGIC Reads the raw events from Cassandra, computes the exact answers of Clickmill's contract (clicks,
 # MAGIC unique users, time spent, entrances, exits per URL and country) and writes them to
-# MAGIC Elasticsearch, each document under its own `_id`: running it again rewrites and never doubles.
+# MAGIC Elasticsearch, each document under its own `_id`: another run overwrites the same documents.
 
 # COMMAND ----------
 
