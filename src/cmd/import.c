@@ -43,7 +43,7 @@ static const cm_option_t options[] = {
     {.name = NULL},
 };
 
-int cm_import_files(cm_import_t *import, const cm_load_into_t *into)
+int cm_import_files(cm_import_t *import, const cm_import_into_t *into)
 {
     cm_app_t *app = import->app;
     const int count = import->count;
@@ -52,7 +52,7 @@ int cm_import_files(cm_import_t *import, const cm_load_into_t *into)
 
     for (int i = 0; i < count && !atomic_load(app->stop); i++) {
         int rc =
-            cm_load_file(app, &import->asked->import, into, import->paths[i], &import->account);
+            cm_import_file(app, &import->asked->import, into, import->paths[i], &import->account);
         if (rc == CM_EINPUT) {
             failed++;
             if (count > 1)
@@ -76,7 +76,7 @@ int cm_import_files(cm_import_t *import, const cm_load_into_t *into)
     return first.code;
 }
 
-static int import_all(cm_import_t *import, const cm_load_into_t *into)
+static int import_all(cm_import_t *import, const cm_import_into_t *into)
 {
     const cm_import_options_t *asked = import->asked;
     int rc = 0;
@@ -96,7 +96,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
 {
     const cm_import_options_t *asked = given;
     cm_import_t import = {.app = app, .asked = asked, .count = argc, .paths = argv};
-    cm_load_into_t into = {.threads = (int)asked->threads};
+    cm_import_into_t into = {.threads = (int)asked->threads};
     unsigned windows;
 
     if (argc == 0)

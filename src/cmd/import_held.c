@@ -43,7 +43,7 @@ static bool answers_follow(const cm_app_t *app)
     return false;
 }
 
-static void print_holder(cm_app_t *app, const cm_load_into_t *into, bool process)
+static void print_holder(cm_app_t *app, const cm_import_into_t *into, bool process)
 {
     const bool keeps = cm_store_holder_answers(into->store);
     const bool done = keeps && process && answers_follow(app);
@@ -63,7 +63,7 @@ static void print_holder(cm_app_t *app, const cm_load_into_t *into, bool process
     }
 }
 
-int cm_import_end_held(cm_app_t *app, const cm_load_into_t *into, const cm_account_t *account,
+int cm_import_end_held(cm_app_t *app, const cm_import_into_t *into, const cm_account_t *account,
                        bool process, int rc)
 {
     if (app->global.json || rc == 0 || account->read > 0)

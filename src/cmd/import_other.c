@@ -8,7 +8,7 @@
 
 #include <sys/random.h>
 
-int cm_import_to_topic(cm_import_t *import, cm_load_into_t into)
+int cm_import_to_topic(cm_import_t *import, cm_import_into_t into)
 {
     cm_app_t *app = import->app;
     const cm_pipeline_env_t env = cm_app_env(app);
@@ -33,7 +33,7 @@ int cm_import_to_topic(cm_import_t *import, cm_load_into_t into)
     return rc;
 }
 
-int cm_import_to_answers(cm_import_t *import, cm_load_into_t into)
+int cm_import_to_answers(cm_import_t *import, cm_import_into_t into)
 {
     cm_app_t *app = import->app;
     const cm_import_options_t *asked = import->asked;

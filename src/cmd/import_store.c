@@ -111,7 +111,7 @@ static int finish_import(cm_app_t *app, const cm_import_options_t *asked, cm_sto
 
 /* Opens the store of the data directory, or where another process holds it and shares it, a way to
  * that process; with the key that visitors are hashed with. CM_EBUSY when it is not shared. */
-static int open_store(cm_app_t *app, cm_load_into_t *into)
+static int open_store(cm_app_t *app, cm_import_into_t *into)
 {
     int rc = cm_store_open_shared(app->global.data_dir, app->clock, app->stop, app->messages,
                                   &into->store, &app->err);
@@ -120,7 +120,7 @@ static int open_store(cm_app_t *app, cm_load_into_t *into)
     return rc == 0 ? cm_store_secret(into->store, into->visitor_key, &app->err) : rc;
 }
 
-int cm_import_to_store(cm_import_t *import, cm_load_into_t into)
+int cm_import_to_store(cm_import_t *import, cm_import_into_t into)
 {
     cm_app_t *app = import->app;
     const cm_import_options_t *asked = import->asked;

@@ -1,4 +1,4 @@
-#include "cmd/load.h"
+#include "cmd/import_file.h"
 
 #include "pipeline/pipeline.h"
 #include "source/readahead.h"
@@ -6,7 +6,7 @@
 
 enum {
     COMMIT_NS = 1000000000,
-    COMMIT_REGIONS = 2, /* 64 MiB of text; more would save little: others parse meanwhile */
+    COMMIT_REGIONS = 2, /* 64 MiB of text; more would save little, since other threads parse meanwhile */
 };
 
 /* ---- plain JSONL: several threads ---- */
@@ -59,7 +59,7 @@ static void show(void *context, uint64_t done, uint64_t total)
                      loading->account->read + loading->uncommitted.read);
 }
 
-static int load_jsonl(cm_app_t *app, const cm_load_into_t *into, const char *path,
+static int load_jsonl(cm_app_t *app, const cm_import_into_t *into, const char *path,
                       const char *identity, int64_t position, cm_account_t *account)
 {
     loading_t loading = {
@@ -83,7 +83,7 @@ static int load_jsonl(cm_app_t *app, const cm_load_into_t *into, const char *pat
     cm_progress_start(&loading.progress, app->messages, app->terminal, path, "lines");
     int rc = cm_load_jsonl(&options, &target, &app->err);
     cm_progress_end(&loading.progress);
-    /* What came before a failure of the file is whole; a failure of the store has taken it back. */
+    /* What came before a failure of the file is complete; a failure of the store has taken it back. */
     if (rc < 0 && rc != CM_EINPUT)
         return rc;
     int committed = commit(&loading, &commit_err);
@@ -94,9 +94,9 @@ static int load_jsonl(cm_app_t *app, const cm_load_into_t *into, const char *pat
     return rc;
 }
 
-/* ---- everything else: one thread reads, this one stores ---- */
+/* ---- all other files: one thread reads, this one stores ---- */
 
-static int load_source(cm_app_t *app, const cm_load_into_t *into, cm_source_t *source,
+static int load_source(cm_app_t *app, const cm_import_into_t *into, cm_source_t *source,
                        const char *path, cm_account_t *account)
 {
     cm_sink_t *sink = into->store != NULL ? &into->store->sink : into->sink;
@@ -116,14 +116,14 @@ static int load_source(cm_app_t *app, const cm_load_into_t *into, cm_source_t *s
     }
     int rc = cm_pipeline_run(&pipeline, &app->err);
     const cm_account_t all = sink == into->sink ? cm_pipeline_all(&pipeline) : pipeline.account;
-    cm_account_add(account, &all); /* the sink itself tells what became of it */
+    cm_account_add(account, &all); /* the sink itself reports what became of it */
     cm_pipeline_free(&pipeline);
     cm_source_close(ahead);
     return rc;
 }
 
-/* Where an interrupted import of the same file has come to. */
-static int find_position(cm_app_t *app, const cm_load_into_t *into, const char *identity,
+/* Finds the position up to which an interrupted import has read the same file. */
+static int find_position(cm_app_t *app, const cm_import_into_t *into, const char *identity,
                          const char *path, int64_t *position)
 {
     *position = 0;
@@ -136,8 +136,8 @@ static int find_position(cm_app_t *app, const cm_load_into_t *into, const char *
     return rc;
 }
 
-/* Says once that a directory of an earlier edition goes on without sites in its row keys. */
-static int say_older_keys(cm_app_t *app, const cm_load_into_t *into)
+/* Says once that a directory of an earlier edition keeps row keys without sites. */
+static int say_older_keys(cm_app_t *app, const cm_import_into_t *into)
 {
     bool told;
 
@@ -152,8 +152,8 @@ static int say_older_keys(cm_app_t *app, const cm_load_into_t *into)
     return cm_store_tell_older_keys(into->store, &app->err);
 }
 
-int cm_load_file(cm_app_t *app, const cm_file_given_t *import, const cm_load_into_t *into,
-                 const char *path, cm_account_t *account)
+int cm_import_file(cm_app_t *app, const cm_file_given_t *import, const cm_import_into_t *into,
+                   const char *path, cm_account_t *account)
 {
     const cm_file_options_t file = {.path = path,
                                     .format = (cm_file_format_t)import->format,
