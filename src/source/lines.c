@@ -5,14 +5,14 @@
 #include <stdlib.h>
 
 enum {
-    READ_SIZE = 512 * 1024, /* of one read, so that the reader hears of a stop in time */
-    ROOM_MIN = 64 * 1024,   /* less free space than this is not worth a read */
+    READ_SIZE = 512 * 1024, /* of one read, so that a stop is noticed soon */
+    ROOM_MIN = 64 * 1024,   /* with less free space, a read is not worth its call */
 };
 
 void cm_lines_init(cm_lines_t *lines, cm_input_t *input)
 {
     *lines = (cm_lines_t){.input = input};
-    /* Zeroed, because the padding behind the last line is read before it was ever written. */
+    /* Zeroed, because the padding after the last line is read before it is first written. */
     lines->buffer = cm_alloc_zero(1, CM_LINES_BUFFER + CM_EVENT_JSON_PADDING);
 }
 
@@ -34,8 +34,8 @@ static void drop(cm_lines_t *lines, size_t len)
     lines->offset += len;
 }
 
-/* Keeps the start of a line that is too long and drops what is there of it, so that there is room
- * to read on. */
+/* Keeps the head of a line that is too long and drops the part that was read, so that there is
+ * space to read on. */
 static void begin_dropping(cm_lines_t *lines)
 {
     cm_str_t window = cm_lines_window(lines);
@@ -157,7 +157,7 @@ void cm_lines_skip_mark(cm_lines_t *lines)
 
 bool cm_line_blank(cm_str_t line)
 {
-    /* The first byte decides nearly always. */
+    /* Nearly always the first byte decides. */
     return line.len == 0 || ((unsigned char)line.data[0] <= ' ' && cm_str_trim(line).len == 0);
 }
 

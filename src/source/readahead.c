@@ -3,11 +3,11 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-/* Batches ahead, about 200,000 events: as many as are read while a block is packed and waits for
- * the disk. With four of them an access log took a third longer. */
+/* Batches that are read ahead, about 200,000 events: as many as are read while a block is packed
+ * and written to the disk. With four slots an access log took a third longer. */
 enum { SLOTS = 48 };
 
-/* A batch between the threads, with what next() has returned for it. */
+/* A batch between the two threads, with the result of next() for it. */
 typedef struct slot {
     cm_batch_t batch;
     uint64_t done, total; /* progress after it */
@@ -19,10 +19,11 @@ typedef struct readahead {
     cm_source_t source; /* first */
     cm_source_t *inner;
     pthread_t thread;
-    pthread_mutex_t lock; /* guards all below but the slots themselves */
+    pthread_mutex_t lock; /* guards all below except the slots themselves */
     pthread_cond_t changed;
     slot_t slots[SLOTS];
-    unsigned filled, taken; /* slots in all; the ones between belong to the caller's side */
+    unsigned filled, taken; /* counts of slots since the start; the slots in between belong to the
+                               caller's thread */
     bool closing;
     uint64_t done, total; /* of the batch that was handed out last */
 } readahead_t;
@@ -83,7 +84,7 @@ static int readahead_next(cm_source_t *source, cm_batch_t *batch, cm_err_t *err)
     self->total = slot->total;
     if (rc < 0)
         *err = slot->err;
-    if (rc > 0) /* the last slot stays, for a caller who asks once more */
+    if (rc > 0) /* the last slot stays, for another call after the end */
         self->taken++;
     pthread_cond_broadcast(&self->changed);
     pthread_mutex_unlock(&self->lock);

@@ -1,7 +1,8 @@
 /* The first door: where events come from.
  *
  * A source fills batches until it has no more. It is used by one thread. Implementations:
- * synthetic.h, file.h (JSONL, CSV, access logs), kafka.h. */
+ * synthetic/, file/ (JSON, CSV, access logs), http/inbox.h (events of HTTP requests), kafka/;
+ * readahead.h reads another source ahead. */
 #ifndef CM_SOURCE_SOURCE_H
 #define CM_SOURCE_SOURCE_H
 
@@ -10,16 +11,16 @@
 typedef struct cm_source cm_source_t;
 
 typedef struct cm_source_ops {
-    /* Fills the (cleared) batch. 1: there is a batch, possibly empty; 0: the source has ended, the
-     * batch may hold a last part; negative: CM_E*. A live source returns with what it has after
-     * at most a second, or earlier when `*stop` becomes true. */
+    /* Fills the batch, which the caller has cleared. 1: there is a batch, possibly empty; 0: the
+     * source has ended, and the batch may hold a last part; negative: CM_E*. A live source returns
+     * what it has after at most a second, or earlier when `*stop` becomes true. */
     int (*next)(cm_source_t *source, cm_batch_t *batch, cm_err_t *err);
-    /* How far a finite source is: bytes or events done, and the total or 0 when it is not known.
-     * NULL: no progress to show. */
+    /* Progress of a finite source: bytes or events done, and the total, or 0 when it is not known.
+     * NULL: the source has no progress. */
     void (*progress)(const cm_source_t *source, uint64_t *done, uint64_t *total);
     void (*close)(cm_source_t *source);
-    /* The first `batches` that next() has given since the source was opened are durable: a broker
-     * can be told. NULL: nobody waits for that. */
+    /* The first `batches` that next() has returned since the source was opened are durable: a
+     * broker can be told. NULL: the source does not need to know. */
     int (*acknowledge)(cm_source_t *source, uint64_t batches, cm_err_t *err);
 } cm_source_ops_t;
 

@@ -16,7 +16,7 @@ void cm_visitor_id(cm_visitor_t *visitor, cm_str_t address, cm_str_t agent,
     hmac_sha256_update(&visitor->keyed, address.len, (const uint8_t *)address.data);
     hmac_sha256_update(&visitor->keyed, 1, &zero);
     hmac_sha256_update(&visitor->keyed, agent.len, (const uint8_t *)agent.data);
-    /* Leaves the context keyed for the next message. */
+    /* This also prepares the context for the next message, with the same key. */
     hmac_sha256_digest(&visitor->keyed, sizeof digest, digest);
     for (size_t i = 0; i < sizeof digest; i++)
         text = cm_put_hex(text, digest[i]);

@@ -1,7 +1,7 @@
-/* Who a visitor without a name is: a keyed hash of address and user agent.
+/* The id of a visitor without a user name: a keyed hash of address and user agent.
  *
- * Without the key nobody can tell from it which address it was, not even by trying all of them;
- * with the same key the same visitor gets the same text. One thread at a time. */
+ * Without the key the address cannot be found from it, not even by trying all addresses. With the
+ * same key the same visitor gets the same id. One thread at a time. */
 #ifndef CM_SOURCE_VISITOR_H
 #define CM_SOURCE_VISITOR_H
 
@@ -11,7 +11,7 @@
 
 enum {
     CM_VISITOR_KEY = 32,  /* bytes of the secret */
-    CM_VISITOR_TEXT = 32, /* hexadecimal digits of an identity */
+    CM_VISITOR_TEXT = 32, /* hexadecimal digits of an id */
 };
 
 typedef struct cm_visitor {

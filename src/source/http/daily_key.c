@@ -25,7 +25,7 @@ static int fail(const cm_daily_key_t *key, const char *doing, cm_err_t *err)
                    key->path, strerror(errno));
 }
 
-/* A file of another kind, or half of one, is as good as none: visitors get a new key. */
+/* A file of another kind, or an incomplete one, counts as missing: visitors get a new key. */
 static int load(cm_daily_key_t *key, cm_err_t *err)
 {
     uint8_t file[SIZE];
@@ -52,7 +52,7 @@ static int renew(cm_daily_key_t *key, int64_t day, cm_err_t *err)
         file[MAGIC + i] = (uint8_t)((uint64_t)day >> (8 * i));
     if (getrandom(file + MAGIC + DAY, CM_VISITOR_KEY, 0) != CM_VISITOR_KEY)
         return cm_fail(err, CM_EINTERNAL, "the kernel gives no random bytes for the visitors' key");
-    errno = ENOSPC; /* what a short write means */
+    errno = ENOSPC; /* the cause of a short write */
     if (pwrite(key->fd, file, sizeof file, 0) != (ssize_t)sizeof file || fdatasync(key->fd) < 0)
         return fail(key, "write", err);
     key->day = day;

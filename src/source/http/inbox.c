@@ -13,7 +13,7 @@ enum {
 
 typedef struct waiting {
     void *ticket;
-    uint64_t batch; /* the number of the batch that holds its events, from 1 */
+    uint64_t batch; /* number of the batch that holds its events, from 1 */
     size_t bytes;
 } waiting_t;
 
@@ -27,15 +27,15 @@ struct cm_inbox {
     cm_inbox_done_fn done;
     size_t max_bytes;
     int wait_ms;
-    bool deferred;        /* only ring() wakes */
+    bool deferred;        /* only ring() wakes the source's thread */
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t arrived;
     cm_batch_t filling;
     tickets_t waiting; /* in the order of their batches */
-    size_t bytes;      /* of all that wait */
-    uint64_t given;    /* batches */
+    size_t bytes;      /* of all events that are not durable */
+    uint64_t given;    /* batches that next() has returned */
     bool closed;
-    tickets_t settled; /* the source's thread alone: on their way back */
+    tickets_t settled; /* used by the source's thread only: tickets to give back */
 };
 
 static void append(tickets_t *tickets, const waiting_t *more, size_t count)
@@ -108,9 +108,9 @@ static int inbox_next(cm_source_t *source, cm_batch_t *batch, cm_err_t *err)
     while (inbox->filling.count == 0 && !inbox->closed &&
            pthread_cond_timedwait(&inbox->arrived, &inbox->lock, &until) == 0)
         ;
-    /* The caller's batch is empty: its memory is filled next. */
+    /* The caller's batch is empty: put() will fill its memory next. */
     cm_batch_t full = inbox->filling;
-    if (batch->cap > LARGE) /* after a rush; the next one may be long in coming */
+    if (batch->cap > LARGE) /* after a peak: the memory may not be needed again soon */
         cm_batch_free(batch);
     inbox->filling = *batch;
     *batch = full;
@@ -120,7 +120,7 @@ static int inbox_next(cm_source_t *source, cm_batch_t *batch, cm_err_t *err)
     return ended ? 0 : 1;
 }
 
-/* Gives the first tickets back, those of batches up to `batch`. */
+/* Gives back the first tickets: those of batches up to `batch`. */
 static void settle(cm_inbox_t *inbox, uint64_t batch, bool durable)
 {
     size_t count = 0;

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 enum {
-    AHEAD_MS = 5 * 60 * 1000, /* a clock that is further off is wrong */
+    AHEAD_MS = 5 * 60 * 1000, /* a clock that differs by more is wrong */
     BEHIND_MS = CM_DAY_MS,
 };
 
@@ -37,7 +37,7 @@ static int64_t move(int64_t *times, size_t count, int64_t shift, int64_t now)
 
 void cm_page_clock_set(int64_t *times, size_t count, int64_t now)
 {
-    int64_t limit = now; /* of the newest time, where it is not believed */
+    int64_t limit = now; /* of the newest time, when it is corrected */
     size_t begin = count;
     bool good = true;
 

@@ -20,7 +20,7 @@ static cm_str_t behind(cm_str_t text, size_t len)
     return (cm_str_t){text.data + len, text.len - len};
 }
 
-/* A browser takes a backslash for a slash. */
+/* Browsers read a backslash as a slash. */
 static bool is_slash(char c)
 {
     return c == '/' || c == '\\';

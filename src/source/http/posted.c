@@ -7,17 +7,17 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-/* An event of a page that is in the batch, until the times of its body are set right. */
+/* An event of a page that is in the batch, and needs its time corrected when its body is read. */
 typedef struct unsettled {
     size_t at;  /* in the batch */
-    bool timed; /* the page has said a time */
+    bool timed; /* the page has given a time */
     bool keyed; /* and a row key */
     bool named; /* and a user */
 } unsettled_t;
 
 typedef struct unsettled_list {
     unsettled_t *all;
-    int64_t *times; /* of those that say one */
+    int64_t *times; /* of the events that have one */
     size_t count, cap;
 } unsettled_list_t;
 
@@ -27,13 +27,13 @@ struct cm_poster {
     cm_enricher_t *enricher;
     cm_visitor_t visitor;
     int64_t day;    /* of the key in `visitor`; -1: none yet */
-    cm_buf_t known; /* site, address and agent of the visitor who was looked at last, */
+    cm_buf_t known; /* site, address and agent of the last visitor, */
     cm_buf_t asked;
-    char known_id[CM_VISITOR_TEXT]; /* and his id */
-    unsettled_list_t unsettled;     /* of a body that is read at once */
+    char known_id[CM_VISITOR_TEXT]; /* and that visitor's id */
+    unsettled_list_t unsettled;     /* of a body that is read without turns */
 };
 
-/* One body's reading. */
+/* The state of reading one body. */
 typedef struct cm_posting {
     cm_poster_t *poster;
     const cm_posted_sender_t *sender;
@@ -43,9 +43,9 @@ typedef struct cm_posting {
     int64_t now; /* ms */
     uint64_t position;
     enum { ARRAY, OBJECT, LINES } form;
-    const char *at, *end; /* what is left of it */
-    cm_str_t host;        /* that was asked for last, */
-    bool host_taken;      /* and whether its events are taken */
+    const char *at, *end; /* the rest of the body */
+    cm_str_t host;        /* the last host that was checked, */
+    bool host_taken;      /* and whether its events are accepted */
 } reading_t;
 
 cm_poster_t *cm_poster_new(cm_posted_shared_t *shared)
@@ -111,7 +111,7 @@ static int refresh_key(cm_poster_t *poster, int64_t now, cm_err_t *err)
     return rc;
 }
 
-/* The site in lower case and a NUL. */
+/* Appends the site in lower case, and a NUL. */
 static void add_site(cm_buf_t *buf, cm_str_t url)
 {
     cm_str_t host = cm_posted_host(url);
@@ -123,8 +123,8 @@ static void add_site(cm_buf_t *buf, cm_str_t url)
     cm_buf_add_char(buf, '\0');
 }
 
-/* With the daily key the site is hashed too, so that nobody is followed from one to another. The
- * events of a body are nearly always one visitor's. */
+/* With the daily key the site is hashed too, so that a visitor has another id on each site. The
+ * last result is kept, because the events of a body are nearly always of one visitor. */
 static cm_str_t visitor_of(reading_t *reading, cm_str_t address, cm_str_t agent, cm_str_t url)
 {
     cm_poster_t *poster = reading->poster;
@@ -164,7 +164,8 @@ static int fill_user(reading_t *reading, const cm_enrich_visit_t *visit, cm_even
     return 0;
 }
 
-/* A page sends an event again when it has seen no answer; what we add to it must be the same. */
+/* A page sends an event again when it got no answer; the fields that are added must be the same
+ * then. */
 static void fill_copy(reading_t *reading, bool named, cm_event_t *event)
 {
     cm_resent_t *copies = reading->poster->shared->copies;
@@ -179,7 +180,7 @@ static void fill_copy(reading_t *reading, bool named, cm_event_t *event)
         event->user_id = cm_arena_copy(&reading->batch->arena, (cm_str_t){user, sizeof user});
 }
 
-/* Two events of a visitor that arrive in one millisecond are two. */
+/* Two events of one visitor in one millisecond must get different row keys. */
 static void fill_row_key(reading_t *reading, cm_event_t *event)
 {
     uint8_t random[16];
@@ -193,7 +194,7 @@ static void fill_row_key(reading_t *reading, cm_event_t *event)
     event->row_key = cm_arena_copy(&reading->batch->arena, (cm_str_t){text, sizeof text});
 }
 
-/* Of the event that comes into the batch next. */
+/* Notes this about the event that is added to the batch next. */
 static void add_unsettled(reading_t *reading, const unsettled_t *one)
 {
     unsettled_list_t *list = reading->unsettled;
@@ -208,7 +209,7 @@ static void add_unsettled(reading_t *reading, const unsettled_t *one)
     unsettled->at = reading->batch->count;
 }
 
-/* The times of a page's events, now that all of its body are read. */
+/* Corrects the times of a page's events, when all events of the body are read. */
 static void settle(reading_t *reading)
 {
     unsettled_list_t *list = reading->unsettled;
@@ -236,14 +237,14 @@ static void settle(reading_t *reading)
 
 /* ---- one event ---- */
 
-/* As much of an agent as the enrichment looks at; hashing more for each event would only take time.
+/* The part of an agent that the enrichment uses; hashing more for each event would only take time.
  */
 static cm_str_t cut(cm_str_t agent)
 {
     return (cm_str_t){agent.data, agent.len < CM_UA_MAX ? agent.len : CM_UA_MAX};
 }
 
-/* Whether events of that host are taken. Those of a body are nearly always of one. */
+/* Whether events of this host are accepted. The events of a body are nearly always of one host. */
 static bool takes_host(reading_t *reading, cm_str_t host)
 {
     const cm_posted_sender_t *sender = reading->sender;
@@ -255,8 +256,8 @@ static bool takes_host(reading_t *reading, cm_str_t host)
     return reading->host_taken;
 }
 
-/* A page's URL without a host is of its own, and a URL of another host than the sites' is not
- * taken. */
+/* Completes a URL without a host with the page's origin; refuses a URL whose host is none of the
+ * sites. */
 static int place_url(reading_t *reading, cm_event_t *event, cm_err_t *err)
 {
     const cm_posted_sender_t *sender = reading->sender;
@@ -274,7 +275,7 @@ static int place_url(reading_t *reading, cm_event_t *event, cm_err_t *err)
     return 0;
 }
 
-/* Completes it. 1: it belongs into the batch, 0: it is left out. */
+/* Completes the event. 1: it goes into the batch; 0: it is left out. */
 static int take_event(reading_t *reading, const cm_event_json_visitor_t *said, cm_event_t *event,
                       cm_err_t *err)
 {
@@ -295,7 +296,7 @@ static int take_event(reading_t *reading, const cm_event_json_visitor_t *said, c
         event->timestamp = reading->now;
         fill_row_key(reading, event);
     }
-    /* A name that is too long shall not cost the page view. */
+    /* A name that is too long must not lose the page view. */
     if (page && event->user_id.len > CM_USER_ID_MAX)
         event->user_id.len = (size_t)cm_utf8_head(event->user_id, CM_USER_ID_MAX);
     rc = fill_user(reading, &visit, event, err);
@@ -366,7 +367,8 @@ static const char *skip_space(const char *at, const char *end)
     return at;
 }
 
-/* Behind the quote that ends a string; `at` is behind the one that begins it. */
+/* Returns the position after the quote that ends a string; `at` is after the quote that begins it.
+ */
 static const char *skip_string(const char *at, const char *end)
 {
     for (; at < end && *at != '"'; at++) {
@@ -376,8 +378,8 @@ static const char *skip_string(const char *at, const char *end)
     return at < end ? at + 1 : end;
 }
 
-/* The end of the array's element at `at`: the comma or bracket behind it, or the end. What stands
- * between need not be valid. */
+/* Returns the end of the array's element at `at`: the comma or bracket after it, or the end. The
+ * element need not be valid. */
 static const char *skip_element(const char *at, const char *end)
 {
     int depth = 0;
@@ -396,7 +398,7 @@ static const char *skip_element(const char *at, const char *end)
     return at;
 }
 
-/* Behind the brace that closes the object at `at`; the end when none does. */
+/* Returns the position after the brace that closes the object at `at`; the end when none does. */
 static const char *skip_object(const char *at, const char *end)
 {
     int depth = 0;
@@ -426,7 +428,7 @@ static void reject_rest(reading_t *reading, const char *reason)
     reject(reading, &err);
 }
 
-/* Reads the element behind the bracket or comma at `at`. False: it was the last one. */
+/* Reads the element after the bracket or comma at `at`. False: it was the last one. */
 static bool read_element(reading_t *reading)
 {
     const char *at = reading->at + 1, *end = reading->end;
@@ -465,7 +467,7 @@ static bool read_line(reading_t *reading)
     return reading->at < end;
 }
 
-/* Reads one more. False: there are no others. */
+/* Reads one more event. False: there are no more. */
 static bool read_next(reading_t *reading)
 {
     if (reading->at == reading->end)
@@ -479,8 +481,8 @@ static bool read_next(reading_t *reading)
     return false;
 }
 
-/* Finds out what the body is. */
-static void look_at_body(reading_t *reading, cm_str_t body, bool lines)
+/* Finds out whether the body is an object, an array or lines. */
+static void detect_body(reading_t *reading, cm_str_t body, bool lines)
 {
     if (body.len >= 3 && memcmp(body.data, "\xEF\xBB\xBF", 3) == 0) /* a byte order mark */
         body = (cm_str_t){body.data + 3, body.len - 3};
@@ -523,7 +525,7 @@ int cm_posted_read(cm_poster_t *poster, cm_str_t body, bool lines, const cm_post
     int rc = start(&reading, err);
     if (rc < 0)
         return rc;
-    look_at_body(&reading, body, lines);
+    detect_body(&reading, body, lines);
     while (read_next(&reading))
         ;
     return finish(&reading, err);
@@ -544,7 +546,7 @@ int cm_posting_begin(cm_poster_t *poster, cm_str_t body, bool lines,
         return rc;
     }
     reading->unsettled = cm_alloc_zero(1, sizeof *reading->unsettled);
-    look_at_body(reading, body, lines);
+    detect_body(reading, body, lines);
     *out = reading;
     return 0;
 }

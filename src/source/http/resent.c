@@ -9,14 +9,14 @@ enum { SETS = 4096, WAYS = 8 };
 
 typedef struct copy {
     XXH128_hash_t hash; /* of the row key; both 0: none */
-    uint64_t turn;      /* when it came */
+    uint64_t turn;      /* sequence number of its arrival */
     int64_t time;
     char user[CM_RESENT_USER];
 } copy_t;
 
 struct cm_resent {
     uint64_t seed;
-    pthread_mutex_t lock; /* guards: */
+    pthread_mutex_t lock; /* guards all below */
     uint64_t turn;
     copy_t all[SETS][WAYS];
 };
@@ -39,7 +39,7 @@ void cm_resent_free(cm_resent_t *copies)
     free(copies);
 }
 
-/* The entry of the hash, or the one that is to give its place away. */
+/* The entry of the hash, or the entry that it will replace. */
 static copy_t *find(cm_resent_t *copies, XXH128_hash_t hash)
 {
     copy_t *set = copies->all[hash.low64 % SETS], *oldest = set;

@@ -1,9 +1,9 @@
-/* Events that come twice, though the collector makes a part of them: a page sends an event again
- * when it has seen no answer, perhaps from another address by then. Copies must have one user and
- * time to count once (docs/contract.md): so those of the first one are remembered for a while.
+/* Recognises events that a page sends again because it got no answer, perhaps from another address.
+ * The collector adds a time and a user to events. Copies must have the same user and time to count
+ * once (docs/contract.md), so those of the first copy are remembered for a while.
  *
- * Kept are the last 32,768 events or so, each as a keyed hash of its row key, in 1.5 MiB. For any
- * thread. */
+ * About the last 32,768 events are kept, each as a keyed hash of its row key, in 1.5 MiB. Any
+ * thread may use it. */
 #ifndef CM_SOURCE_HTTP_RESENT_H
 #define CM_SOURCE_HTTP_RESENT_H
 
@@ -11,14 +11,14 @@
 
 typedef struct cm_resent cm_resent_t;
 
-enum { CM_RESENT_USER = 32 }; /* hexadecimal digits of a user that the collector has named */
+enum { CM_RESENT_USER = 32 }; /* hexadecimal digits of a user id that the collector has made */
 
 /* Never NULL. */
 cm_resent_t *cm_resent_new(void);
 void cm_resent_free(cm_resent_t *copies);
 
-/* When an event with this row key is remembered, true: `*time` and `user` become its own. Else
- * remembers them as they are. */
+/* True when an event with this row key is remembered: `*time` and `user` become those of that
+ * event. Else remembers the given ones. */
 bool cm_resent_find(cm_resent_t *copies, cm_str_t row_key, int64_t *time,
                     char user[CM_RESENT_USER]);
 
