@@ -1,64 +1,14 @@
 #include "cmd/verify_print.h"
 
 #include "base/clock.h"
+#include "base/progress.h"
 #include "base/terminal.h"
+#include "cmd/verify_fields.h"
 
 #include <stdlib.h>
 
 enum { COLUMN_WINDOW, COLUMN_URL, COLUMN_COUNTRY, COLUMN_FIELD, COLUMN_INDEX, COLUMN_EVENTS };
-enum { FIELDS = 10, INTEGERS = 8, FLUSH_BYTES = 1 << 16 };
-
-static const char *const field_names[FIELDS] = {"clicks",
-                                                "unique_user_count",
-                                                "time_spent_sum",
-                                                "time_spent_count",
-                                                "time_on_page_sum",
-                                                "time_on_page_count",
-                                                "entrances",
-                                                "exits",
-                                                "average_time_spent",
-                                                "average_time_on_page"};
-
-static int64_t integer_of(const cm_measures_t *n, int field)
-{
-    const int64_t integers[INTEGERS] = {n->clicks,           n->users,         n->time_spent_sum,
-                                        n->time_spent_count, n->page_time_sum, n->page_time_count,
-                                        n->entrances,        n->exits};
-    return integers[field];
-}
-
-static cm_stored_average_t average_of(const cm_measures_t *n, int field)
-{
-    const int64_t count = field == INTEGERS ? n->time_spent_count : n->page_time_count;
-    const int64_t sum = field == INTEGERS ? n->time_spent_sum : n->page_time_sum;
-    return (cm_stored_average_t){count != 0, count != 0 ? (double)sum / (double)count : 0};
-}
-
-/* As the index has stored it; where it stores none, as it follows. */
-static cm_stored_average_t stored_of(const cm_answer_t *answer, int field)
-{
-    return answer->stored != NULL ? answer->stored[field - INTEGERS]
-                                  : average_of(&answer->measures, field);
-}
-
-/* Averages count only where they are stored: otherwise their integers say it. */
-static bool differs(const cm_index_discrepancy_t *d, int field)
-{
-    if (field < INTEGERS)
-        return integer_of(&d->actual->measures, field) != integer_of(&d->expected->measures, field);
-    const cm_stored_average_t wanted = average_of(&d->expected->measures, field);
-    const cm_stored_average_t there = stored_of(d->actual, field);
-    return d->actual->stored != NULL &&
-           (wanted.there != there.there || (wanted.there && wanted.value != there.value));
-}
-
-static void add_average(cm_buf_t *out, cm_stored_average_t average, const char *none)
-{
-    if (average.there)
-        cm_buf_add_double(out, average.value);
-    else
-        cm_buf_add_text(out, none);
-}
+enum { FLUSH_BYTES = 1 << 16 };
 
 /* ---- a table ---- */
 
@@ -181,13 +131,13 @@ static void add_field_line(cm_verify_printer_t *printer, const cm_index_discrepa
     cm_buf_t there = CM_BUF_INIT, wanted = CM_BUF_INIT;
 
     name_row(printer, d->actual, line);
-    line[COLUMN_FIELD] = cm_str(field_names[field]);
-    if (field < INTEGERS) {
-        cm_buf_add_i64(&there, integer_of(&d->actual->measures, field));
-        cm_buf_add_i64(&wanted, integer_of(&d->expected->measures, field));
+    line[COLUMN_FIELD] = cm_str(cm_verify_field_names[field]);
+    if (field < CM_VERIFY_INTEGERS) {
+        cm_buf_add_i64(&there, cm_verify_integer_of(&d->actual->measures, field));
+        cm_buf_add_i64(&wanted, cm_verify_integer_of(&d->expected->measures, field));
     } else {
-        add_average(&there, stored_of(d->actual, field), "-");
-        add_average(&wanted, average_of(&d->expected->measures, field), "-");
+        cm_verify_add_average(&there, cm_verify_stored_of(d->actual, field), "-");
+        cm_verify_add_average(&wanted, cm_verify_average_of(&d->expected->measures, field), "-");
     }
     line[COLUMN_INDEX] = keep(printer, &there);
     line[COLUMN_EVENTS] = keep(printer, &wanted);
@@ -202,83 +152,22 @@ static int add_lines(cm_verify_printer_t *printer, const cm_index_discrepancy_t 
     } else if (d->actual == NULL || d->expected == NULL || d->twice) {
         add_row_line(printer, d);
     } else {
-        for (int field = 0; field < FIELDS; field++) {
-            if (differs(d, field))
+        for (int field = 0; field < CM_VERIFY_FIELDS; field++) {
+            if (cm_verify_differs(d, field))
                 add_field_line(printer, d, field);
         }
     }
-    return printer->line_count + FIELDS > CM_VERIFY_LINES ? print_lines(printer) : 0;
+    return printer->line_count + CM_VERIFY_FIELDS > CM_VERIFY_LINES ? print_lines(printer) : 0;
 }
 
 /* ---- JSON ---- */
 
-/* One side: the fields that differ, or all where the other side has no such row. */
-static void add_side(cm_buf_t *out, const cm_index_discrepancy_t *d, bool index)
-{
-    const cm_answer_t *answer = index ? d->actual : d->expected;
-    const bool all = d->actual == NULL || d->expected == NULL || d->twice;
-    char between = '{';
-
-    cm_buf_add_text(out, index ? ",\"index\":" : ",\"events\":");
-    if (answer == NULL) {
-        cm_buf_add_text(out, "null");
-        return;
-    }
-    for (int field = 0; field < FIELDS; field++) {
-        if (!all && !differs(d, field))
-            continue;
-        cm_buf_printf(out, "%c\"%s\":", between, field_names[field]);
-        if (field < INTEGERS)
-            cm_buf_add_i64(out, integer_of(&answer->measures, field));
-        else
-            add_average(out,
-                        index ? stored_of(answer, field) : average_of(&answer->measures, field),
-                        "null");
-        between = ',';
-    }
-    cm_buf_add_char(out, '}');
-}
-
-static void add_document_object(cm_buf_t *out, const cm_index_discrepancy_t *d)
-{
-    cm_buf_add_text(out, "{\"foreign\":true,\"alias\":");
-    cm_buf_add_json(out, cm_str(d->alias));
-    cm_buf_add_text(out, ",\"document\":");
-    cm_buf_add_json(out, d->document);
-    cm_buf_add_text(out, "}\n");
-}
-
-static void add_row_object(cm_buf_t *out, const cm_index_discrepancy_t *d)
-{
-    static const char *const dimensions[CM_DIMENSION_COUNT] = {"cell", "url", "country", "site"};
-    const cm_answer_t *answer = d->actual != NULL ? d->actual : d->expected;
-    char start[CM_TIME_TEXT];
-
-    cm_buf_printf(out, "{\"window\":\"%s\"", cm_index_window_names[answer->window]);
-    if (answer->window != CM_WINDOW_ALL)
-        cm_buf_printf(out, ",\"window_start\":\"%s\"", cm_time_format(answer->window_start, start));
-    cm_buf_printf(out, ",\"dimension\":\"%s\"", dimensions[answer->dimension]);
-    if (answer->dimension == CM_PER_CELL || answer->dimension == CM_PER_URL) {
-        cm_buf_add_text(out, ",\"url\":");
-        cm_buf_add_json(out, answer->url);
-    }
-    if (answer->dimension == CM_PER_CELL || answer->dimension == CM_PER_COUNTRY) {
-        cm_buf_add_text(out, ",\"country\":");
-        cm_buf_add_json(out, answer->country);
-    }
-    if (d->twice)
-        cm_buf_add_text(out, ",\"twice\":true");
-    add_side(out, d, true);
-    add_side(out, d, false);
-    cm_buf_add_text(out, "}\n");
-}
-
 static int add_object(cm_verify_printer_t *printer, const cm_index_discrepancy_t *d)
 {
     if (d->alias != NULL)
-        add_document_object(&printer->out, d);
+        cm_verify_add_document(&printer->out, d);
     else
-        add_row_object(&printer->out, d);
+        cm_verify_add_row(&printer->out, d);
     return printer->out.len > FLUSH_BYTES ? cm_app_write(printer->app, &printer->out) : 0;
 }
 
@@ -307,4 +196,55 @@ int cm_verify_printer_end(cm_verify_printer_t *printer, int rc)
     cm_arena_free(&printer->texts);
     free(printer->lines);
     return rc;
+}
+
+/* ---- the account ---- */
+
+static void add_part(cm_buf_t *line, int64_t count, const char *what, bool *first)
+{
+    if (count == 0)
+        return;
+    cm_buf_add_text(line, *first ? ": " : ", ");
+    cm_buf_add_grouped(line, count);
+    cm_buf_add_text(line, what);
+    *first = false;
+}
+
+int cm_verify_print_account(cm_app_t *app, const cm_index_verified_t *done, int64_t newer,
+                            int64_t foreign_rows, double seconds)
+{
+    const int64_t wrong = cm_index_verified_wrong(done);
+    cm_buf_t line = CM_BUF_INIT;
+    bool first = true;
+
+    if (app->global.json) {
+        cm_buf_printf(&line,
+                      "{\"cells\":%lld,\"totals\":%lld,\"differ\":%lld,\"missing\":%lld,"
+                      "\"unexpected\":%lld,\"foreign\":%lld,\"newer\":%lld,",
+                      (long long)done->cells, (long long)done->totals, (long long)done->differ,
+                      (long long)done->missing, (long long)done->unexpected,
+                      (long long)done->foreign, (long long)newer);
+        if (foreign_rows >= 0)
+            cm_buf_printf(&line, "\"strange_rows\":%lld,", (long long)foreign_rows);
+        cm_buf_printf(&line, "\"seconds\":%.6f}\n", seconds);
+        int rc = cm_app_write(app, &line);
+        cm_buf_free(&line);
+        return rc;
+    }
+    cm_buf_add_grouped(&line, done->cells);
+    cm_buf_add_text(&line, " cells and ");
+    cm_buf_add_grouped(&line, done->totals);
+    cm_buf_printf(&line, " totals compared in %.3f s, ", seconds);
+    if (wrong > 0)
+        cm_buf_add_grouped(&line, wrong);
+    cm_buf_add_text(&line, wrong == 0 ? "none differs" : wrong == 1 ? " differs" : " differ");
+    add_part(&line, done->differ, " with other numbers", &first);
+    add_part(&line, done->missing, " missing in the index", &first);
+    add_part(&line, done->unexpected, " that should not be there", &first);
+    add_part(&line, done->foreign,
+             done->foreign == 1 ? " document of another program" : " documents of another program",
+             &first);
+    fprintf(app->messages, "%s\n", line.data);
+    cm_buf_free(&line);
+    return 0;
 }

@@ -30,4 +30,9 @@ int cm_verify_printer_add(cm_verify_printer_t *printer, const cm_index_discrepan
  * failure to write. */
 int cm_verify_printer_end(cm_verify_printer_t *printer, int rc);
 
+/* Prints the account: a sentence, or one JSON object. `foreign_rows`: rows of Cassandra's table
+ * that other programs wrote; negative: not compared. CM_EIO, CM_ESTOP. */
+int cm_verify_print_account(cm_app_t *app, const cm_index_verified_t *done, int64_t newer,
+                            int64_t foreign_rows, double seconds);
+
 #endif
