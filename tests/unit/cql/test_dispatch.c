@@ -1,5 +1,4 @@
-/* Every fault of a node, with requests that may be sent again and with requests that may not.
- */
+/* Every fault of a node, with requests that may be sent again and with requests that may not. */
 #include "cql_rig.h"
 
 #include <sys/socket.h>
