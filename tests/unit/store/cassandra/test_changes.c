@@ -5,7 +5,7 @@
 
 enum { WRITERS = 1000, KNOWN = CM_CASSANDRA_CHANGES_BUCKET };
 
-/* What the fake's companion has. */
+/* What the fake's companion world_has. */
 static struct {
     struct {
         int64_t done, end_seq; /* -1: it does not say that */
@@ -81,7 +81,7 @@ static bool answer_all(cql_fake_conn_t *c, int stream, const char *text, cm_str_
     else if (strstr(text, "SELECT seq, done, first_us") != NULL)
         answer_entries(c, stream, first);
     else
-        return answer(c, stream, text, first);
+        return world_answer(c, stream, text, first);
     return true;
 }
 

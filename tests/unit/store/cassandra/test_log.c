@@ -114,7 +114,7 @@ static void write_all(world_t *world, fault_t fault, int32_t code, int count)
     memset(&noted, 0, sizeof noted);
     world->settings.only_writer = true;
     world->settings.in_flight = 700; /* less than an entry has */
-    cm_store_t *store = open_store(world, NULL);
+    cm_store_t *store = world_open_store(world, NULL);
     pthread_mutex_lock(&world->lock);
     world->fake.wrote = note;
     world->fake.wrote_context = &noted;
@@ -123,7 +123,7 @@ static void write_all(world_t *world, fault_t fault, int32_t code, int count)
     world->fake.nodes[0].fault_count = count;
     pthread_mutex_unlock(&world->lock);
     for (int i = 0; i < 3; i++) {
-        fill(&batch, i * EVENTS / 3, EVENTS / 3);
+        world_fill(&batch, i * EVENTS / 3, EVENTS / 3);
         assert_ok(cm_sink_put(&store->sink, &batch, &err), err);
     }
     assert_ok(cm_sink_commit(&store->sink, &err), err);
@@ -136,13 +136,13 @@ static void write_all(world_t *world, fault_t fault, int32_t code, int count)
 
 static void rows_are_noted_first(void **state)
 {
-    has.companion = true;
+    world_has.companion = true;
     write_all(*state, NO_FAULT, 0, 0);
 }
 
 static void whatever_fails(void **state)
 {
-    has.companion = true;
+    world_has.companion = true;
     write_all(*state, SERVER_SAYS, CM_CQL_UNAVAILABLE, 9);
     write_all(*state, CLOSE, 0, 2);
     write_all(*state, SERVER_SAYS, CM_CQL_OVERLOADED, 9);
@@ -153,16 +153,16 @@ static void the_companion_is_made(void **state)
     world_t *world = *state;
 
     world->settings.only_writer = true;
-    refuse(world, false, CM_EINPUT, "there is no table clicks.events_changes");
-    assert_int_equal(0, has.change_count);
+    world_refuse(world, false, CM_EINPUT, "there is no table clicks.events_changes");
+    assert_int_equal(0, world_has.change_count);
     world->settings.create = true;
-    cm_store_t *store = open_store(world, NULL);
+    cm_store_t *store = world_open_store(world, NULL);
     cm_sink_close(&store->sink);
-    assert_int_equal(1, has.change_count);
+    assert_int_equal(1, world_has.change_count);
     assert_string_equal("CREATE TABLE IF NOT EXISTS \"clicks\".\"events_changes\" (part text, seq "
                         "bigint, done bigint, end_seq bigint, first_us bigint, last_us bigint, "
                         "keys blob, PRIMARY KEY (part, seq))",
-                        has.changes[0]);
+                        world_has.changes[0]);
 }
 
 /* Without the setting nothing is noted, and the companion is not even looked for. */
@@ -174,13 +174,13 @@ static void without_the_setting(void **state)
     cm_err_t err = {0};
 
     memset(&noted, 0, sizeof noted);
-    has.companion = true;
-    cm_store_t *store = open_store(world, NULL);
+    world_has.companion = true;
+    cm_store_t *store = world_open_store(world, NULL);
     pthread_mutex_lock(&world->lock);
     world->fake.wrote = note;
     world->fake.wrote_context = &noted;
     pthread_mutex_unlock(&world->lock);
-    fill(&batch, 0, 100);
+    world_fill(&batch, 0, 100);
     assert_ok(cm_sink_put(&store->sink, &batch, &err), err);
     assert_ok(cm_sink_commit(&store->sink, &err), err);
     assert_int_equal(100, noted.rows);
@@ -199,13 +199,13 @@ static void acknowledged_by_one(void **state)
     cm_err_t err = {0};
 
     memset(&noted, 0, sizeof noted);
-    has.companion = world->settings.only_writer = true;
+    world_has.companion = world->settings.only_writer = true;
     world->settings.consistency = CM_CQL_ONE;
     world->fake.wrote = note;
     world->fake.wrote_context = &noted;
-    cm_store_t *store = open_store(world, NULL);
+    cm_store_t *store = world_open_store(world, NULL);
     for (int i = 0; i < 3; i++) {
-        fill(&batch, i * EVENTS / 3, EVENTS / 3);
+        world_fill(&batch, i * EVENTS / 3, EVENTS / 3);
         assert_ok(cm_sink_put(&store->sink, &batch, &err), err);
         assert_ok(cm_sink_commit(&store->sink, &err), err);
     }
@@ -238,12 +238,12 @@ static void a_number_a_day(void **state)
     cm_err_t err = {0};
 
     memset(&noted, 0, sizeof noted);
-    has.companion = world->settings.only_writer = true;
+    world_has.companion = world->settings.only_writer = true;
     world->fake.wrote = note;
     world->fake.wrote_context = &noted;
     assert_ok(cm_store_cassandra_open(&options, &store, &err), err);
     for (int i = 0; i < 3; i++, now += i == 1 ? 1000 : INT64_C(86400000)) {
-        fill(&batch, i * EVENTS / 3, EVENTS / 3);
+        world_fill(&batch, i * EVENTS / 3, EVENTS / 3);
         noted.entries = 0;
         assert_ok(cm_sink_put(&store->sink, &batch, &err), err);
         assert_ok(cm_sink_commit(&store->sink, &err), err);

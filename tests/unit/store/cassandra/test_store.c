@@ -6,7 +6,7 @@
 static void durable_in_order(void **state)
 {
     world_t *world = *state;
-    cm_store_t *store = open_store(world, NULL);
+    cm_store_t *store = world_open_store(world, NULL);
     cm_batch_t batch = CM_BATCH_INIT;
     cm_err_t err = {0};
     uint64_t durable = 99;
@@ -14,13 +14,13 @@ static void durable_in_order(void **state)
     assert_ok(store->sink.ops->durable(&store->sink, &durable, &err), err);
     assert_int_equal(0, durable);
     for (int i = 0; i < 10; i++) {
-        fill(&batch, i * 100, i == 5 ? 0 : 100); /* one is empty */
+        world_fill(&batch, i * 100, i == 5 ? 0 : 100); /* one is empty */
         assert_ok(cm_sink_put(&store->sink, &batch, &err), err);
     }
     assert_ok(cm_sink_commit(&store->sink, &err), err);
     assert_ok(store->sink.ops->durable(&store->sink, &durable, &err), err);
     assert_int_equal(10, durable);
-    check_seen(world, 500, 1, 1);
+    world_check_seen(world, 500, 1, 1);
     assert_int_equal(0, world->fake.seen[550]);
     assert_int_equal(0, cm_store_retries(store));
     cm_batch_free(&batch);
@@ -30,7 +30,7 @@ static void durable_in_order(void **state)
 static void a_derived_key_is_written(void **state)
 {
     world_t *world = *state;
-    cm_store_t *store = open_store(world, NULL);
+    cm_store_t *store = world_open_store(world, NULL);
     cm_batch_t batch = CM_BATCH_INIT;
     cm_err_t err = {0};
 
@@ -39,7 +39,7 @@ static void a_derived_key_is_written(void **state)
     pthread_mutex_lock(&world->lock);
     world->fake.poison = "c5197171-9573-52c1-8862-a3e6ecdd5728";
     pthread_mutex_unlock(&world->lock);
-    fill(&batch, 0, 1);
+    world_fill(&batch, 0, 1);
     batch.events[0].row_key = (cm_str_t){NULL, 0};
     int rc = cm_sink_put(&store->sink, &batch, &err);
     if (rc == 0)
@@ -52,7 +52,7 @@ static void a_derived_key_is_written(void **state)
 static void a_refused_row_ends_it(void **state)
 {
     world_t *world = *state;
-    cm_store_t *store = open_store(world, NULL);
+    cm_store_t *store = world_open_store(world, NULL);
     cm_batch_t batch = CM_BATCH_INIT;
     cm_err_t err = {0};
     uint64_t durable;
@@ -60,7 +60,7 @@ static void a_refused_row_ends_it(void **state)
     pthread_mutex_lock(&world->lock);
     world->fake.poison = "r17";
     pthread_mutex_unlock(&world->lock);
-    fill(&batch, 0, 40);
+    world_fill(&batch, 0, 40);
     int rc = cm_sink_put(&store->sink, &batch, &err);
     if (rc == 0)
         rc = cm_sink_commit(&store->sink, &err);
@@ -197,13 +197,13 @@ static void write_times_grow(void **state)
     cm_batch_t batch = CM_BATCH_INIT;
     int64_t times[300], now_us = writes.now_ms * 1000;
 
-    fill(&batch, 0, 100);
+    world_fill(&batch, 0, 100);
     put_and_commit(store, &batch);
     writes.now_ms -= 3600 * 1000; /* somebody sets the clock back */
-    fill(&batch, 0, 100);
+    world_fill(&batch, 0, 100);
     put_and_commit(store, &batch);
     writes.now_ms += 2 * 3600 * 1000;
-    fill(&batch, 0, 100);
+    world_fill(&batch, 0, 100);
     put_and_commit(store, &batch);
     assert_int_equal(300, writes.count);
     for (int i = 0; i < 300; i++)
@@ -234,7 +234,7 @@ static void a_retry_keeps_its_write_time(void **state)
     world->fake.nodes[0].fault = DONE_UNHEARD;
     world->fake.nodes[0].fault_count = 1;
     pthread_mutex_unlock(&world->lock);
-    fill(&batch, 0, 40);
+    world_fill(&batch, 0, 40);
     put_and_commit(store, &batch);
     assert_true(cm_store_retries(store) > 0);
     assert_true(writes.count > 40);
@@ -253,14 +253,14 @@ static void with_a_time_to_live(void **state)
 {
     world_t *world = *state;
 
-    cm_store_t *store = open_store(world, NULL);
+    cm_store_t *store = world_open_store(world, NULL);
     assert_string_equal("INSERT INTO \"clicks\".\"events\" (row_key, user_id, timestamp, url, "
                         "country, city, browser, os, device) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
                         "USING TIMESTAMP ?",
                         world->fake.nodes[0].prepared[0]);
     cm_sink_close(&store->sink);
     world->settings.ttl_s = 86400;
-    store = open_store(world, NULL);
+    store = world_open_store(world, NULL);
     assert_string_equal("INSERT INTO \"clicks\".\"events\" (row_key, user_id, timestamp, url, "
                         "country, city, browser, os, device) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
                         "USING TIMESTAMP ? AND TTL 86400",
@@ -302,7 +302,7 @@ static void it_goes_on_by_itself(void **state)
     world_t *world = *state;
     watcher_t watcher = {.world = world, .start_after = 2};
     const cm_waiter_t waiter = {watch, &watcher};
-    cm_store_t *store = open_store(world, &waiter);
+    cm_store_t *store = world_open_store(world, &waiter);
     cm_batch_t batch = CM_BATCH_INIT;
     cm_err_t err = {0};
     uint64_t durable;
@@ -311,7 +311,7 @@ static void it_goes_on_by_itself(void **state)
     cql_fake_stop(&world->fake.nodes[0]);
     pthread_mutex_unlock(&world->lock);
     for (int i = 0; i < 3; i++) { /* more than may be in flight */
-        fill(&batch, i * 100, 100);
+        world_fill(&batch, i * 100, 100);
         assert_ok(cm_sink_put(&store->sink, &batch, &err), err);
     }
     assert_ok(cm_sink_commit(&store->sink, &err), err);
@@ -319,7 +319,7 @@ static void it_goes_on_by_itself(void **state)
     assert_int_equal(3, durable);
     assert_true(watcher.reasons >= 2);
     assert_non_null(strstr(watcher.reason, "127.0.0.1"));
-    check_seen(world, 300, 1, 9);
+    world_check_seen(world, 300, 1, 9);
     cm_batch_free(&batch);
     cm_sink_close(&store->sink);
 }
@@ -329,7 +329,7 @@ static void the_waiter_ends_it(void **state)
     world_t *world = *state;
     watcher_t watcher = {.world = world, .give_up_after = 1};
     const cm_waiter_t waiter = {watch, &watcher};
-    cm_store_t *store = open_store(world, &waiter);
+    cm_store_t *store = world_open_store(world, &waiter);
     cm_batch_t batch = CM_BATCH_INIT;
     cm_err_t err = {0};
     uint64_t durable;
@@ -338,7 +338,7 @@ static void the_waiter_ends_it(void **state)
     world->fake.nodes[0].fault = SILENCE;
     world->fake.nodes[0].fault_count = -1;
     pthread_mutex_unlock(&world->lock);
-    fill(&batch, 0, 10);
+    world_fill(&batch, 0, 10);
     assert_ok(cm_sink_put(&store->sink, &batch, &err), err);
     assert_int_equal(CM_ESTOP, cm_sink_commit(&store->sink, &err));
     assert_non_null(strstr(err.text, "gave up waiting for Cassandra"));
@@ -368,14 +368,14 @@ static void the_slow_node_is_named(void **state)
     snprintf(world->hosts, sizeof world->hosts, "127.0.0.1:%d,127.0.0.2:%d",
              world->fake.nodes[0].port, world->fake.nodes[1].port);
     pthread_mutex_unlock(&world->lock);
-    cm_store_t *store = open_store(world, &waiter);
+    cm_store_t *store = world_open_store(world, &waiter);
     pthread_mutex_lock(&world->lock);
     cql_fake_stop(&world->fake.nodes[0]);
     world->fake.nodes[1].fault = SILENCE;
     world->fake.nodes[1].fault_count = -1;
     snprintf(slow, sizeof slow, "127.0.0.2:%d: no answer for 2.", world->fake.nodes[1].port);
     pthread_mutex_unlock(&world->lock);
-    fill(&batch, 0, 10);
+    world_fill(&batch, 0, 10);
     assert_ok(cm_sink_put(&store->sink, &batch, &err), err);
     assert_int_equal(CM_ESTOP, cm_sink_commit(&store->sink, &err));
     if (strncmp(watcher.reason, slow, strlen(slow)) != 0)
@@ -388,7 +388,7 @@ static void the_slow_node_is_named(void **state)
 static void overload_is_waited_for(void **state)
 {
     world_t *world = *state;
-    cm_store_t *store = open_store(world, NULL);
+    cm_store_t *store = world_open_store(world, NULL);
     cm_batch_t batch = CM_BATCH_INIT;
     cm_err_t err = {0};
 
@@ -397,10 +397,10 @@ static void overload_is_waited_for(void **state)
     world->fake.nodes[0].fault_code = CM_CQL_OVERLOADED;
     world->fake.nodes[0].fault_count = 3;
     pthread_mutex_unlock(&world->lock);
-    fill(&batch, 0, 60);
+    world_fill(&batch, 0, 60);
     assert_ok(cm_sink_put(&store->sink, &batch, &err), err);
     assert_ok(cm_sink_commit(&store->sink, &err), err);
-    check_seen(world, 60, 1, 1);
+    world_check_seen(world, 60, 1, 1);
     assert_int_equal(3, cm_store_retries(store));
     cm_batch_free(&batch);
     cm_sink_close(&store->sink);
@@ -439,7 +439,7 @@ static int take_page(void *context, const cm_batch_t *batch, cm_err_t *err)
 static void every_row_once(void **state)
 {
     world_t *world = *state;
-    cm_store_t *store = open_store(world, NULL);
+    cm_store_t *store = world_open_store(world, NULL);
     cm_account_t account = {0};
     pages_t pages = {0};
     cm_err_t err = {0};
@@ -462,7 +462,7 @@ static void every_row_once(void **state)
 static void readers_share_one_scan(void **state)
 {
     world_t *world = *state;
-    cm_store_t *store = open_store(world, NULL);
+    cm_store_t *store = world_open_store(world, NULL);
     const cm_block_ref_t *blocks;
     cm_reader_t *one, *two;
     cm_columns_t columns = {0};
@@ -472,7 +472,7 @@ static void readers_share_one_scan(void **state)
 
     assert_ok(cm_store_reader(store, &one, &err), err);
     assert_ok(cm_store_reader(store, &two, &err), err);
-    assert_int_equal(1, has.scans);
+    assert_int_equal(1, world_has.scans);
     assert_ok(cm_reader_blocks(two, &blocks, &count, &err), err);
     assert_int_equal(1, count);
     assert_int_equal(4, blocks[0].count);
@@ -484,7 +484,7 @@ static void readers_share_one_scan(void **state)
     assert_int_equal(CM_KEY_TEXT, columns.keys[0].kind);
     cm_reader_close(two);
     assert_ok(cm_store_reader(store, &one, &err), err); /* what is there by now */
-    assert_int_equal(2, has.scans);
+    assert_int_equal(2, world_has.scans);
     cm_reader_close(one);
     cm_columns_free(&columns);
     cm_sink_close(&store->sink);

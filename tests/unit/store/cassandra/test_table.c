@@ -8,23 +8,23 @@ static void it_is_made(void **state)
 {
     world_t *world = *state;
 
-    has.keyspace = has.table = false;
+    world_has.keyspace = world_has.table = false;
     world->settings.create = true;
-    cm_store_t *store = open_store(world, NULL);
+    cm_store_t *store = world_open_store(world, NULL);
     cm_sink_close(&store->sink);
-    assert_int_equal(2, has.change_count);
+    assert_int_equal(2, world_has.change_count);
     assert_string_equal("CREATE KEYSPACE IF NOT EXISTS \"clicks\" WITH replication = "
                         "{'class': 'NetworkTopologyStrategy', 'dc1': 1}",
-                        has.changes[0]);
+                        world_has.changes[0]);
     assert_string_equal("CREATE TABLE IF NOT EXISTS \"clicks\".\"events\" (row_key text PRIMARY "
                         "KEY, user_id text, timestamp timestamp, url text, country text, city "
                         "text, browser text, os text, device text)",
-                        has.changes[1]);
-    has.table = false; /* now only the table */
-    store = open_store(world, NULL);
+                        world_has.changes[1]);
+    world_has.table = false; /* now only the table */
+    store = world_open_store(world, NULL);
     cm_sink_close(&store->sink);
-    assert_int_equal(3, has.change_count);
-    assert_memory_equal("CREATE TABLE", has.changes[2], 12);
+    assert_int_equal(3, world_has.change_count);
+    assert_memory_equal("CREATE TABLE", world_has.changes[2], 12);
 }
 
 static void replication_as_given(void **state)
@@ -37,38 +37,38 @@ static void replication_as_given(void **state)
 
     world->settings.create = true;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        has.keyspace = has.table = false;
+        world_has.keyspace = world_has.table = false;
         world->settings.replication = cases[i].given;
-        has.change_count = 0;
-        cm_store_t *store = open_store(world, NULL);
+        world_has.change_count = 0;
+        cm_store_t *store = world_open_store(world, NULL);
         cm_sink_close(&store->sink);
-        if (strstr(has.changes[0], cases[i].wanted) == NULL)
-            fail_msg("%s does not have %s", has.changes[0], cases[i].wanted);
+        if (strstr(world_has.changes[0], cases[i].wanted) == NULL)
+            fail_msg("%s does not have %s", world_has.changes[0], cases[i].wanted);
     }
-    has.change_count = 0;
-    has.keyspace = has.table = false;
+    world_has.change_count = 0;
+    world_has.keyspace = world_has.table = false;
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         world->settings.replication = wrong[i];
-        refuse(world, false, CM_EUSAGE, "cassandra.replication wants");
+        world_refuse(world, false, CM_EUSAGE, "cassandra.replication wants");
     }
-    assert_int_equal(0, has.change_count);
+    assert_int_equal(0, world_has.change_count);
 }
 
 static void what_is_missing_is_said(void **state)
 {
     world_t *world = *state;
 
-    has.table = false;
-    refuse(world, false, CM_EINPUT, "there is no table clicks.events");
-    has.keyspace = false;
-    refuse(world, false, CM_EINPUT, "there is no keyspace clicks");
+    world_has.table = false;
+    world_refuse(world, false, CM_EINPUT, "there is no table clicks.events");
+    world_has.keyspace = false;
+    world_refuse(world, false, CM_EINPUT, "there is no keyspace clicks");
     world->settings.create = true; /* who only reads makes nothing */
-    refuse(world, true, CM_EINPUT, "there is no keyspace clicks");
-    assert_int_equal(0, has.change_count);
-    has.keyspace = has.table = true;
-    has.column_type = "uuid";
-    refuse(world, false, CM_EUSAGE, "column row_key is of type uuid, not text");
-    assert_int_equal(0, has.change_count);
+    world_refuse(world, true, CM_EINPUT, "there is no keyspace clicks");
+    assert_int_equal(0, world_has.change_count);
+    world_has.keyspace = world_has.table = true;
+    world_has.column_type = "uuid";
+    world_refuse(world, false, CM_EUSAGE, "column row_key is of type uuid, not text");
+    assert_int_equal(0, world_has.change_count);
 }
 
 /* What others who make the same at the same time lead to: each passes after some attempts. */
@@ -101,15 +101,15 @@ static void the_schema_settles(void **state)
     world->settings.timeout_ms = 5000;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         pthread_mutex_lock(&world->lock);
-        has.keyspace = has.table = false;
+        world_has.keyspace = world_has.table = false;
         world->fake.refuse.match = cases[i].match;
         world->fake.refuse.code = cases[i].code;
         world->fake.refuse.text = cases[i].text;
         world->fake.refuse.count = 2;
         world->fake.refuse.done = 0;
         pthread_mutex_unlock(&world->lock);
-        cm_store_t *store = open_store(world, NULL);
-        assert_true(has.keyspace && has.table);
+        cm_store_t *store = world_open_store(world, NULL);
+        assert_true(world_has.keyspace && world_has.table);
         assert_int_equal(2, world->fake.refuse.done);
         cm_sink_close(&store->sink);
     }
@@ -122,20 +122,20 @@ static void a_schema_that_never_settles(void **state)
 
     world->settings.create = true;
     world->settings.timeout_ms = 300;
-    has.keyspace = has.table = false;
+    world_has.keyspace = world_has.table = false;
     world->fake.refuse.match = "CREATE TABLE";
     world->fake.refuse.code = CM_CQL_CONFIG_ERROR;
     world->fake.refuse.text = "Column family ID mismatch (found 1; expected 2)";
     world->fake.refuse.count = 1000;
     int64_t began = cm_clock_ticks_ns();
-    refuse(world, false, CM_EAWAY, "have not come to one schema within 0.6 s");
-    refuse(world, false, CM_EAWAY, "Column family ID mismatch (found 1; expected 2)");
+    world_refuse(world, false, CM_EAWAY, "have not come to one schema within 0.6 s");
+    world_refuse(world, false, CM_EAWAY, "Column family ID mismatch (found 1; expected 2)");
     assert_in_range((cm_clock_ticks_ns() - began) / 1000000, 200, 6000);
     assert_in_range(world->fake.refuse.done, 4, 20);
     world->fake.refuse.text = "Unrecognized strategy option {mars}";
     world->fake.refuse.done = 0;
-    refuse(world, false, CM_EUSAGE, "making the table: Cassandra at 127.0.0.1");
-    refuse(world, false, CM_EUSAGE, "Unrecognized strategy option {mars}");
+    world_refuse(world, false, CM_EUSAGE, "making the table: Cassandra at 127.0.0.1");
+    world_refuse(world, false, CM_EUSAGE, "Unrecognized strategy option {mars}");
     assert_int_equal(2, world->fake.refuse.done);
 }
 
@@ -143,7 +143,7 @@ static void a_schema_that_never_settles(void **state)
 static void a_node_that_has_not_heard_of_it(void **state)
 {
     world_t *world = *state;
-    cm_store_t *store = open_store(world, NULL);
+    cm_store_t *store = world_open_store(world, NULL);
     cm_batch_t batch = CM_BATCH_INIT;
     cm_err_t err = {0};
 
@@ -154,10 +154,10 @@ static void a_node_that_has_not_heard_of_it(void **state)
     world->fake.refuse.text = "unconfigured table events";
     world->fake.refuse.count = 12;
     pthread_mutex_unlock(&world->lock);
-    fill(&batch, 0, 4);
+    world_fill(&batch, 0, 4);
     assert_ok(cm_sink_put(&store->sink, &batch, &err), err);
     assert_ok(cm_sink_commit(&store->sink, &err), err);
-    check_seen(world, 4, 1, 1);
+    world_check_seen(world, 4, 1, 1);
     assert_int_equal(12, world->fake.refuse.done);
     cm_batch_free(&batch);
     cm_sink_close(&store->sink);
@@ -173,20 +173,20 @@ static void credentials(void **state)
     world->fake.password = "right";
     world->settings.username = "me";
     world->settings.password = "wrong";
-    refuse(world, false, CM_EUSAGE, "refuses the credentials");
+    world_refuse(world, false, CM_EUSAGE, "refuses the credentials");
     setenv("STORE_TEST_SECRET", "right", 1);
     world->settings.password = "${STORE_TEST_SECRET}";
-    cm_store_t *store = open_store(world, NULL);
+    cm_store_t *store = world_open_store(world, NULL);
     cm_sink_close(&store->sink);
     unsetenv("STORE_TEST_SECRET");
-    refuse(world, false, CM_EUSAGE, "STORE_TEST_SECRET is not set");
+    world_refuse(world, false, CM_EUSAGE, "STORE_TEST_SECRET is not set");
     world->settings.password = "file:/no/such/file";
-    refuse(world, false, CM_EUSAGE, "cassandra.password: cannot read /no/such/file");
+    world_refuse(world, false, CM_EUSAGE, "cassandra.password: cannot read /no/such/file");
     world->settings.username = NULL;
-    refuse(world, false, CM_EUSAGE, "without cassandra.username");
+    world_refuse(world, false, CM_EUSAGE, "without cassandra.username");
     world->settings.password = NULL;
     world->settings.tls.ca_file = "ca.pem";
-    refuse(world, false, CM_EUSAGE, "cassandra.tls is off");
+    world_refuse(world, false, CM_EUSAGE, "cassandra.tls is off");
 }
 
 static void nobody_answers(void **state)
@@ -198,11 +198,11 @@ static void nobody_answers(void **state)
     pthread_mutex_lock(&world->lock);
     cql_fake_stop(&world->fake.nodes[0]);
     pthread_mutex_unlock(&world->lock);
-    refuse(world, false, CM_EAWAY, "no Cassandra node at 127.0.0.1");
-    refuse(world, false, CM_EAWAY, "within 0.3 s");
+    world_refuse(world, false, CM_EAWAY, "no Cassandra node at 127.0.0.1");
+    world_refuse(world, false, CM_EAWAY, "within 0.3 s");
     world->settings.timeout_ms = 60000;
     world->settings.stop = &stop;
-    refuse(world, false, CM_ESTOP, "stopped");
+    world_refuse(world, false, CM_ESTOP, "stopped");
 }
 
 int main(void)
