@@ -1,19 +1,23 @@
-/* Options of the HTTP server and of the collector (base/options.h). */
+/* Options of the HTTP server and of the collector: arrays of rows (base/options.h) that a command
+ * composes. The structs belong to the command, the texts to its option values. Constant data; any
+ * thread may read it. */
 #ifndef CM_SERVE_OPTIONS_H
 #define CM_SERVE_OPTIONS_H
 
 #include "base/options.h"
 #include "enrich/options.h"
 
+/* Secrets that give read access, and how long an answer may take (ms). */
 typedef struct cm_reading_given {
     const char *token, *password;
     bool public;
     int64_t time_limit;
 } cm_reading_given_t;
 
-/* Who may read the answers: for a cm_reading_given_t. */
+/* For a cm_reading_given_t. */
 extern const cm_option_t cm_reading_option_rows[];
 
+/* Files of the certificate and of its key. */
 typedef struct cm_tls_given {
     const char *cert, *key;
 } cm_tls_given_t;
@@ -21,6 +25,7 @@ typedef struct cm_tls_given {
 /* For a cm_tls_given_t. */
 extern const cm_option_t cm_tls_option_rows[];
 
+/* Times in ms, sizes in bytes; rates per second and address. */
 typedef struct cm_collect_given {
     const char *sites, *proxies, *hosts;
     cm_option_map_t tokens;
@@ -29,9 +34,9 @@ typedef struct cm_collect_given {
     int64_t rate_limit, rate_events, rate_bytes;
     cm_tls_given_t tls;
     cm_enrich_settings_t enrich;
-    /* no options of the collector's: */
-    bool demo; /* take the clicks of the demo shop alone */
-    bool shop; /* the demo shop is there */
+    /* set by the command, not by options: */
+    bool demo; /* take only the clicks of the demo shop */
+    bool shop; /* the demo shop is served */
 } cm_collect_given_t;
 
 /* For a cm_collect_given_t. */
