@@ -1,4 +1,5 @@
-/* What every command gets: the process's surroundings, passed in so that tests can replace them. */
+/* The surroundings of a command: streams, clock, log, flags of signals, and the global options.
+ * They are passed in, so that tests can replace them. */
 #ifndef CM_CMD_APP_H
 #define CM_CMD_APP_H
 
@@ -20,7 +21,7 @@ typedef struct cm_app {
     cm_log_t log;
     const cm_clock_t *clock;   /* NULL: the real one */
     FILE *out;                 /* data */
-    FILE *messages;            /* what a person reads: status, accounts */
+    FILE *messages;            /* for the user: status, accounts */
     bool terminal;             /* messages go to a terminal: live line, progress bar */
     const atomic_bool *stop;   /* becomes true at SIGINT or SIGTERM */
     const atomic_bool *hurry;  /* becomes true at the next one, where the command has set: */

@@ -1,4 +1,5 @@
-/* The commands, each from the file of its name. Adding one: a line here and one in commands.c. */
+/* The commands, each from the file of its name. A new one needs a line here and one in commands.c.
+ */
 #ifndef CM_CMD_COMMANDS_H
 #define CM_CMD_COMMANDS_H
 

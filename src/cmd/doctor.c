@@ -44,8 +44,8 @@ static const cm_option_t options[] = {
 
 static const char *const finding_names[] = {"right", "fixed", "note", "wrong"};
 
-void cm_doctor_say(cm_doctor_t *doctor, cm_doctor_finding_t finding, const char *subject,
-                   const char *format, ...)
+void cm_doctor_report(cm_doctor_t *doctor, cm_doctor_finding_t finding, const char *subject,
+                      const char *format, ...)
 {
     char text[CM_ERR_TEXT + 100];
     va_list args;
@@ -66,11 +66,11 @@ void cm_doctor_say(cm_doctor_t *doctor, cm_doctor_finding_t finding, const char 
     cm_buf_add_char(&doctor->json, '}');
 }
 
-void cm_doctor_complain(cm_doctor_t *doctor, const char *subject, int code, const char *text)
+void cm_doctor_report_error(cm_doctor_t *doctor, const char *subject, int code, const char *text)
 {
     if (doctor->wrong++ == 0)
         doctor->code = code;
-    cm_doctor_say(doctor, CM_DOCTOR_WRONG, subject, "%s", text);
+    cm_doctor_report(doctor, CM_DOCTOR_WRONG, subject, "%s", text);
 }
 
 static bool given(const cm_app_t *app, size_t offset)

@@ -35,11 +35,11 @@ typedef struct cm_doctor {
 } cm_doctor_t;
 
 /* Reports a finding about the subject. */
-void cm_doctor_say(cm_doctor_t *doctor, cm_doctor_finding_t finding, const char *subject,
-                   const char *format, ...) __attribute__((format(printf, 4, 5)));
+void cm_doctor_report(cm_doctor_t *doctor, cm_doctor_finding_t finding, const char *subject,
+                      const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 /* Reports what is wrong with the sentence of an error. */
-void cm_doctor_complain(cm_doctor_t *doctor, const char *subject, int code, const char *text);
+void cm_doctor_report_error(cm_doctor_t *doctor, const char *subject, int code, const char *text);
 
 /* Of this machine: the configuration file, the data directory, the GeoIP database, and the settings
  * of the collector. */

@@ -20,10 +20,10 @@ void cm_doctor_check_configuration(cm_doctor_t *doctor)
         file = cm_invocation_config;
     /* A wrong file has ended the program before. */
     if (file != NULL)
-        cm_doctor_say(doctor, CM_DOCTOR_RIGHT, "configuration", "%s is understood", file);
+        cm_doctor_report(doctor, CM_DOCTOR_RIGHT, "configuration", "%s is understood", file);
     else
-        cm_doctor_say(doctor, CM_DOCTOR_RIGHT, "configuration",
-                      "there is none: all settings have their defaults");
+        cm_doctor_report(doctor, CM_DOCTOR_RIGHT, "configuration",
+                         "there is none: all settings have their defaults");
 }
 
 static void check_space(cm_doctor_t *doctor, const char *directory)
@@ -34,8 +34,8 @@ static void check_space(cm_doctor_t *doctor, const char *directory)
         return;
     uint64_t bytes = (uint64_t)about.f_bavail * about.f_frsize;
     if (bytes < FREE_BYTES)
-        cm_doctor_say(doctor, CM_DOCTOR_NOTE, "data", "only %llu MB are free where %s is",
-                      (unsigned long long)(bytes >> 20), directory);
+        cm_doctor_report(doctor, CM_DOCTOR_NOTE, "data", "only %llu MB are free where %s is",
+                         (unsigned long long)(bytes >> 20), directory);
 }
 
 /* The directory does not exist yet: can it be made? */
@@ -48,14 +48,14 @@ static void check_new_directory(cm_doctor_t *doctor, const char *directory)
              slash != NULL ? directory : ".");
     const char *where = access(directory, F_OK) == 0 ? directory : parent[0] ? parent : "/";
     if (access(where, W_OK) == 0) {
-        cm_doctor_say(doctor, CM_DOCTOR_RIGHT, "data", "%s is made when it is first needed",
-                      directory);
+        cm_doctor_report(doctor, CM_DOCTOR_RIGHT, "data", "%s is made when it is first needed",
+                         directory);
         return;
     }
     snprintf(text, sizeof text,
              "%s cannot be made: %s: %s; choose another --data, or change the owner", directory,
              where, strerror(errno));
-    cm_doctor_complain(doctor, "data", CM_EIO, text);
+    cm_doctor_report_error(doctor, "data", CM_EIO, text);
 }
 
 void cm_doctor_check_data(cm_doctor_t *doctor)
@@ -78,13 +78,14 @@ void cm_doctor_check_data(cm_doctor_t *doctor)
     if (rc == 0)
         rc = cm_reader_blocks(reader, &blocks, &count, &err);
     if (rc < 0) {
-        cm_doctor_complain(doctor, "data", rc, err.text);
+        cm_doctor_report_error(doctor, "data", rc, err.text);
     } else if (access(directory, W_OK) != 0) {
         snprintf(err.text, sizeof err.text, "%s cannot be written: %s", directory, strerror(errno));
-        cm_doctor_complain(doctor, "data", CM_EIO, err.text);
+        cm_doctor_report_error(doctor, "data", CM_EIO, err.text);
     } else {
         cm_buf_add_grouped(&events, cm_blocks_end(blocks, count));
-        cm_doctor_say(doctor, CM_DOCTOR_RIGHT, "data", "%s has %s events", directory, events.data);
+        cm_doctor_report(doctor, CM_DOCTOR_RIGHT, "data", "%s has %s events", directory,
+                         events.data);
         check_space(doctor, directory);
     }
     cm_reader_close(reader);
@@ -101,14 +102,15 @@ void cm_doctor_check_geoip(cm_doctor_t *doctor)
     cm_err_t err;
 
     if (strcmp(file, "none") == 0) {
-        cm_doctor_say(doctor, CM_DOCTOR_RIGHT, "enrich", "countries and cities are not looked up");
+        cm_doctor_report(doctor, CM_DOCTOR_RIGHT, "enrich",
+                         "countries and cities are not looked up");
         return;
     }
     int rc = cm_geo_open(file, &doctor->app->log, &geo, &err);
     if (rc < 0)
-        cm_doctor_complain(doctor, "enrich", rc, err.text);
+        cm_doctor_report_error(doctor, "enrich", rc, err.text);
     else
-        cm_doctor_say(doctor, CM_DOCTOR_RIGHT, "enrich", "%s is a GeoIP database", file);
+        cm_doctor_report(doctor, CM_DOCTOR_RIGHT, "enrich", "%s is a GeoIP database", file);
     cm_geo_close(geo);
 }
 
@@ -119,12 +121,12 @@ void cm_doctor_check_collect(cm_doctor_t *doctor)
 
     int rc = cm_collecting_check(collect, &err);
     if (rc < 0)
-        cm_doctor_complain(doctor, "collect", rc, err.text);
+        cm_doctor_report_error(doctor, "collect", rc, err.text);
     else if (collect->sites == NULL)
-        cm_doctor_say(doctor, CM_DOCTOR_NOTE, "collect",
-                      "collect.sites names no site: pages of other servers may not send events");
+        cm_doctor_report(doctor, CM_DOCTOR_NOTE, "collect",
+                         "collect.sites names no site: pages of other servers may not send events");
     else
-        cm_doctor_say(doctor, CM_DOCTOR_RIGHT, "collect",
-                      "pages of %s may send events, and %zu servers by token", collect->sites,
-                      collect->tokens.count);
+        cm_doctor_report(doctor, CM_DOCTOR_RIGHT, "collect",
+                         "pages of %s may send events, and %zu servers by token", collect->sites,
+                         collect->tokens.count);
 }

@@ -12,14 +12,14 @@ static void check_topic(cm_doctor_t *doctor, const cm_kafka_settings_t *settings
 
     int rc = cm_kafka_check_topic(settings, name, facts, &err);
     if (rc == CM_EINPUT && settings->create)
-        cm_doctor_say(doctor, CM_DOCTOR_NOTE, "kafka", "%s", err.text);
+        cm_doctor_report(doctor, CM_DOCTOR_NOTE, "kafka", "%s", err.text);
     else if (rc < 0)
-        cm_doctor_complain(doctor, "kafka", rc, err.text);
+        cm_doctor_report_error(doctor, "kafka", rc, err.text);
     else
-        cm_doctor_say(doctor, facts->made ? CM_DOCTOR_FIXED : CM_DOCTOR_RIGHT, "kafka",
-                      "topic %s has %d partition%s, %d cop%s", name, facts->partitions,
-                      facts->partitions == 1 ? "" : "s", facts->replication,
-                      facts->replication == 1 ? "y" : "ies");
+        cm_doctor_report(doctor, facts->made ? CM_DOCTOR_FIXED : CM_DOCTOR_RIGHT, "kafka",
+                         "topic %s has %d partition%s, %d cop%s", name, facts->partitions,
+                         facts->partitions == 1 ? "" : "s", facts->replication,
+                         facts->replication == 1 ? "y" : "ies");
 }
 
 void cm_doctor_check_topics(cm_doctor_t *doctor)
@@ -31,11 +31,11 @@ void cm_doctor_check_topics(cm_doctor_t *doctor)
 
     int rc = cm_kafka_probe(&settings, doctor->asked->fix, &facts, &err);
     if (facts.brokers > 0)
-        cm_doctor_say(doctor, CM_DOCTOR_RIGHT, "kafka",
-                      "%s answers: %d broker%s; librdkafka here is %s", settings.brokers,
-                      facts.brokers, facts.brokers == 1 ? "" : "s", facts.library);
+        cm_doctor_report(doctor, CM_DOCTOR_RIGHT, "kafka",
+                         "%s answers: %d broker%s; librdkafka here is %s", settings.brokers,
+                         facts.brokers, facts.brokers == 1 ? "" : "s", facts.library);
     if (rc < 0) {
-        cm_doctor_complain(doctor, "kafka", rc, err.text);
+        cm_doctor_report_error(doctor, "kafka", rc, err.text);
         return;
     }
     check_topic(doctor, &settings, settings.topic, &facts.topic);
@@ -44,12 +44,12 @@ void cm_doctor_check_topics(cm_doctor_t *doctor)
 
 /* ---- Cassandra ---- */
 
-static void say_cassandra(cm_doctor_t *doctor, const cm_cassandra_settings_t *settings,
-                          const cm_cassandra_report_t *report)
+static void report_cassandra(cm_doctor_t *doctor, const cm_cassandra_settings_t *settings,
+                             const cm_cassandra_report_t *report)
 {
     const cm_cassandra_facts_t *facts = &report->facts;
 
-    cm_doctor_say(
+    cm_doctor_report(
         doctor, CM_DOCTOR_RIGHT, "cassandra",
         "%s answers: version %s, cluster %s, %d node%s in %d data centre%s, protocol v%d, %s",
         settings->hosts, facts->version, facts->cluster, facts->nodes, facts->nodes == 1 ? "" : "s",
@@ -59,12 +59,12 @@ static void say_cassandra(cm_doctor_t *doctor, const cm_cassandra_settings_t *se
         : settings->username != NULL ? "TLS and a password"
                                      : "TLS");
     if (report->table != CM_CASSANDRA_UNUSABLE)
-        cm_doctor_say(doctor,
-                      report->table == CM_CASSANDRA_MADE ? CM_DOCTOR_FIXED : CM_DOCTOR_RIGHT,
-                      "cassandra", "table %s.%s is the contract's; its keyspace has %s",
-                      settings->keyspace, settings->table, facts->replication);
+        cm_doctor_report(doctor,
+                         report->table == CM_CASSANDRA_MADE ? CM_DOCTOR_FIXED : CM_DOCTOR_RIGHT,
+                         "cassandra", "table %s.%s is the contract's; its keyspace has %s",
+                         settings->keyspace, settings->table, facts->replication);
     if (report->companion != CM_CASSANDRA_UNUSABLE)
-        cm_doctor_say(
+        cm_doctor_report(
             doctor, report->companion == CM_CASSANDRA_MADE ? CM_DOCTOR_FIXED : CM_DOCTOR_RIGHT,
             "cassandra", "table %s.%s_changes notes what is written (cassandra.only_writer)",
             settings->keyspace, settings->table);
@@ -79,11 +79,11 @@ void cm_doctor_check_store(cm_doctor_t *doctor)
     store.cassandra.log = NULL; /* a finding says what is wrong; the log would repeat it */
     int rc = cm_cassandra_check(&store.cassandra, doctor->asked->fix, &report, &err);
     if (report.reached)
-        say_cassandra(doctor, &store.cassandra, &report);
+        report_cassandra(doctor, &store.cassandra, &report);
     if (rc == CM_EINPUT && store.cassandra.create)
-        cm_doctor_say(doctor, CM_DOCTOR_NOTE, "cassandra", "%s", err.text);
+        cm_doctor_report(doctor, CM_DOCTOR_NOTE, "cassandra", "%s", err.text);
     else if (rc < 0)
-        cm_doctor_complain(doctor, "cassandra", rc, err.text);
+        cm_doctor_report_error(doctor, "cassandra", rc, err.text);
 }
 
 /* ---- Elasticsearch ---- */
@@ -100,14 +100,14 @@ void cm_doctor_check_index(cm_doctor_t *doctor)
     if (rc == 0)
         rc = cm_index_probe(index, doctor->asked->fix, &facts, &err);
     if (facts.server[0] != '\0')
-        cm_doctor_say(doctor, CM_DOCTOR_RIGHT, "elasticsearch", "%s", facts.server);
+        cm_doctor_report(doctor, CM_DOCTOR_RIGHT, "elasticsearch", "%s", facts.server);
     if (rc < 0)
-        cm_doctor_complain(doctor, "elasticsearch", rc, err.text);
+        cm_doctor_report_error(doctor, "elasticsearch", rc, err.text);
     else
-        cm_doctor_say(doctor,
-                      facts.created    ? CM_DOCTOR_FIXED
-                      : facts.complete ? CM_DOCTOR_RIGHT
-                                       : CM_DOCTOR_NOTE,
-                      "elasticsearch", "%s", facts.state);
+        cm_doctor_report(doctor,
+                         facts.created    ? CM_DOCTOR_FIXED
+                         : facts.complete ? CM_DOCTOR_RIGHT
+                                          : CM_DOCTOR_NOTE,
+                         "elasticsearch", "%s", facts.state);
     cm_index_close(index);
 }

@@ -22,14 +22,14 @@ static const cm_option_t options[] = {
     {.name = NULL},
 };
 
-/* What answers the lines. */
-typedef struct teller {
+/* What finds the answers for the lines. */
+typedef struct finder {
     cm_ua_rules_t *rules;
-    cm_ua_parser_t *parser; /* of agents; or */
-    cm_geo_t *geo;          /* of addresses, NULL: none wanted */
+    cm_ua_parser_t *parser; /* of agents; or: */
+    cm_geo_t *geo;          /* of addresses; NULL: not wanted */
     cm_geo_reader_t *reader;
     cm_buf_t out;
-} teller_t;
+} finder_t;
 
 static void add_text(cm_buf_t *buf, const char *before, const char *name, cm_str_t text)
 {
@@ -40,10 +40,10 @@ static void add_text(cm_buf_t *buf, const char *before, const char *name, cm_str
         cm_buf_add_text(buf, "null");
 }
 
-static void tell_agent(teller_t *teller, cm_str_t agent)
+static void add_agent(finder_t *finder, cm_str_t agent)
 {
-    const cm_ua_t *ua = cm_ua_find(teller->parser, agent);
-    cm_buf_t *buf = &teller->out;
+    const cm_ua_t *ua = cm_ua_find(finder->parser, agent);
+    cm_buf_t *buf = &finder->out;
 
     add_text(buf, "{\"browser\":{", "family", ua->browser.family);
     add_text(buf, ",", "major", ua->browser.major);
@@ -60,35 +60,35 @@ static void tell_agent(teller_t *teller, cm_str_t agent)
     cm_buf_add_text(buf, ua->bot ? "},\"bot\":true}\n" : "},\"bot\":false}\n");
 }
 
-static int tell_address(teller_t *teller, cm_str_t address, cm_err_t *err)
+static int add_address(finder_t *finder, cm_str_t address, cm_err_t *err)
 {
     cm_geo_place_t place = {CM_STR(""), CM_STR(""), CM_STR("")};
 
     int rc =
-        teller->reader != NULL ? cm_geo_find(teller->reader, cm_str_trim(address), &place, err) : 0;
+        finder->reader != NULL ? cm_geo_find(finder->reader, cm_str_trim(address), &place, err) : 0;
     if (rc < 0)
         return rc;
-    add_text(&teller->out, "{", "country", place.country);
-    add_text(&teller->out, ",", "city", place.city);
-    add_text(&teller->out, ",", "iso_code", place.iso_code);
-    cm_buf_add_text(&teller->out, "}\n");
+    add_text(&finder->out, "{", "country", place.country);
+    add_text(&finder->out, ",", "city", place.city);
+    add_text(&finder->out, ",", "iso_code", place.iso_code);
+    cm_buf_add_text(&finder->out, "}\n");
     return 0;
 }
 
-static int tell_line(cm_app_t *app, teller_t *teller, const cm_line_t *line)
+static int answer_line(cm_app_t *app, finder_t *finder, const cm_line_t *line)
 {
     int rc = 0;
 
-    if (teller->parser != NULL)
-        tell_agent(teller, line->text);
+    if (finder->parser != NULL)
+        add_agent(finder, line->text);
     else
-        rc = tell_address(teller, line->text, &app->err);
-    if (rc == 0 && teller->out.len >= FLUSH_BYTES)
-        rc = cm_app_write(app, &teller->out);
+        rc = add_address(finder, line->text, &app->err);
+    if (rc == 0 && finder->out.len >= FLUSH_BYTES)
+        rc = cm_app_write(app, &finder->out);
     return rc;
 }
 
-static int tell_lines(cm_app_t *app, teller_t *teller, const char *path)
+static int answer_lines(cm_app_t *app, finder_t *finder, const char *path)
 {
     cm_input_t *input;
     cm_lines_t lines;
@@ -100,17 +100,17 @@ static int tell_lines(cm_app_t *app, teller_t *teller, const char *path)
     cm_lines_init(&lines, input);
     for (;;) {
         while (rc >= 0 && cm_lines_next(&lines, &line))
-            rc = tell_line(app, teller, &line);
+            rc = answer_line(app, finder, &line);
         if (rc < 0 || lines.ended || atomic_load(app->stop))
             break;
         /* A process that asks line by line waits for the answer. */
-        rc = cm_app_write(app, &teller->out);
+        rc = cm_app_write(app, &finder->out);
         if (rc == 0)
             rc = cm_lines_fill(&lines, &app->err);
     }
     /* What was found before a failure is written too. */
     cm_err_t failure = app->err;
-    int written = cm_app_write(app, &teller->out);
+    int written = cm_app_write(app, &finder->out);
     if (rc < 0)
         app->err = failure;
     else
@@ -120,57 +120,57 @@ static int tell_lines(cm_app_t *app, teller_t *teller, const char *path)
     return rc < 0 ? rc : 0;
 }
 
-static int open_teller(cm_app_t *app, const enrich_command_options_t *asked, const char *what,
-                       teller_t *teller)
+static int open_finder(cm_app_t *app, const enrich_command_options_t *asked, const char *what,
+                       finder_t *finder)
 {
     if (strcmp(what, "agent") == 0) {
-        teller->rules = cm_ua_rules_new();
-        teller->parser = cm_ua_parser_new(teller->rules);
+        finder->rules = cm_ua_rules_new();
+        finder->parser = cm_ua_parser_new(finder->rules);
         return 0;
     }
     if (strcmp(what, "address") != 0)
         return cm_fail(&app->err, CM_EUSAGE, "enrich takes agent or address, not \"%.40s\"", what);
     if (asked->geoip != NULL && strcmp(asked->geoip, "none") == 0)
         return 0;
-    int rc = cm_geo_open(asked->geoip, &app->log, &teller->geo, &app->err);
+    int rc = cm_geo_open(asked->geoip, &app->log, &finder->geo, &app->err);
     if (rc == 0)
-        teller->reader = cm_geo_reader_new(teller->geo);
+        finder->reader = cm_geo_reader_new(finder->geo);
     return rc;
 }
 
 /* An argument is the name of a file whose lines are read, or "-", or the text itself. An agent or
  * an address that is also the name of a file is unlikely. */
-static int tell_argument(cm_app_t *app, teller_t *teller, const char *argument)
+static int answer_argument(cm_app_t *app, finder_t *finder, const char *argument)
 {
     if (strcmp(argument, "-") == 0 || access(argument, F_OK) == 0)
-        return tell_lines(app, teller, argument);
+        return answer_lines(app, finder, argument);
     /* A misspelt name of a file would be taken for a user agent without a warning. */
     const char *dot = strrchr(argument, '.');
     if (dot != NULL && (strcmp(dot, ".txt") == 0 || strcmp(dot, ".log") == 0))
-        return tell_lines(app, teller, argument);
-    int rc = tell_line(app, teller, &(cm_line_t){.text = cm_str(argument)});
-    return rc == 0 ? cm_app_write(app, &teller->out) : rc;
+        return answer_lines(app, finder, argument);
+    int rc = answer_line(app, finder, &(cm_line_t){.text = cm_str(argument)});
+    return rc == 0 ? cm_app_write(app, &finder->out) : rc;
 }
 
 static int run(cm_app_t *app, const void *given, int argc, char **argv)
 {
-    teller_t teller = {.out = CM_BUF_INIT};
+    finder_t finder = {.out = CM_BUF_INIT};
 
     if (argc < 1)
         return cm_fail(&app->err, CM_EUSAGE,
                        "nothing to enrich is given: `clickmill enrich agent` and `clickmill enrich "
                        "address` take "
                        "texts, files, or standard input; see `clickmill help enrich`");
-    int rc = open_teller(app, given, argv[0], &teller);
+    int rc = open_finder(app, given, argv[0], &finder);
     if (rc == 0 && argc == 1)
-        rc = tell_lines(app, &teller, "-");
+        rc = answer_lines(app, &finder, "-");
     for (int i = 1; rc == 0 && i < argc; i++)
-        rc = tell_argument(app, &teller, argv[i]);
-    cm_geo_reader_free(teller.reader);
-    cm_geo_close(teller.geo);
-    cm_ua_parser_free(teller.parser);
-    cm_ua_rules_free(teller.rules);
-    cm_buf_free(&teller.out);
+        rc = answer_argument(app, &finder, argv[i]);
+    cm_geo_reader_free(finder.reader);
+    cm_geo_close(finder.geo);
+    cm_ua_parser_free(finder.parser);
+    cm_ua_rules_free(finder.rules);
+    cm_buf_free(&finder.out);
     return rc;
 }
 

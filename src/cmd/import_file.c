@@ -6,7 +6,8 @@
 
 enum {
     COMMIT_NS = 1000000000,
-    COMMIT_REGIONS = 2, /* 64 MiB of text; more would save little, since other threads parse meanwhile */
+    COMMIT_REGIONS =
+        2, /* 64 MiB of text; more would save little, since other threads parse meanwhile */
 };
 
 /* ---- plain JSONL: several threads ---- */
@@ -83,7 +84,8 @@ static int load_jsonl(cm_app_t *app, const cm_import_into_t *into, const char *p
     cm_progress_start(&loading.progress, app->messages, app->terminal, path, "lines");
     int rc = cm_load_jsonl(&options, &target, &app->err);
     cm_progress_end(&loading.progress);
-    /* What came before a failure of the file is complete; a failure of the store has taken it back. */
+    /* What came before a failure of the file is complete; a failure of the store has taken it back.
+     */
     if (rc < 0 && rc != CM_EINPUT)
         return rc;
     int committed = commit(&loading, &commit_err);
@@ -137,12 +139,12 @@ static int find_position(cm_app_t *app, const cm_import_into_t *into, const char
 }
 
 /* Says once that a directory of an earlier edition keeps row keys without sites. */
-static int say_older_keys(cm_app_t *app, const cm_import_into_t *into)
+static int explain_older_keys(cm_app_t *app, const cm_import_into_t *into)
 {
-    bool told;
+    bool explained;
 
-    int rc = cm_store_older_keys_told(into->store, &told, &app->err);
-    if (rc < 0 || told)
+    int rc = cm_store_older_keys_told(into->store, &explained, &app->err);
+    if (rc < 0 || explained)
         return rc;
     fprintf(app->messages,
             "%s was filled by an earlier edition and keeps its row keys, so that logs which "
@@ -181,7 +183,7 @@ int cm_import_file(cm_app_t *app, const cm_file_given_t *import, const cm_import
         rc = cm_enrichment_start(into->enriching.enrichment, &app->err);
     if (rc == 0 && into->older_keys && into->store != NULL && cm_store_is_directory(into->store) &&
         cm_file_has_site(source))
-        rc = say_older_keys(app, into);
+        rc = explain_older_keys(app, into);
     bool by_regions =
         into->store != NULL && cm_store_takes_blocks(into->store) && cm_file_seekable(source);
     if (rc == 0 && by_regions && cm_file_format(source) == CM_FILE_JSONL) {

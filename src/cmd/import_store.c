@@ -40,7 +40,7 @@ static int process_imported(cm_app_t *app, const cm_import_options_t *asked, cm_
 }
 
 /* Prints the next command to type. */
-static void say_next(cm_app_t *app, const cm_account_t *account, const processed_t *processed)
+static void print_next(cm_app_t *app, const cm_account_t *account, const processed_t *processed)
 {
     cm_buf_t next = CM_BUF_INIT;
 
@@ -105,7 +105,7 @@ static int finish_import(cm_app_t *app, const cm_import_options_t *asked, cm_sto
     if (stopped && (rc == 0 || rc == CM_ESTOP))
         fprintf(app->messages, "stopped before the end; run it again to go on from there\n");
     else if (!app->global.json && account->read > 0)
-        say_next(app, account, &processed);
+        print_next(app, account, &processed);
     return rc;
 }
 

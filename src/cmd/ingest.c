@@ -106,7 +106,7 @@ static void close_all(ingest_t *self)
 
 /* ---- while it runs ---- */
 
-static void say_hello(const ingest_t *self)
+static void print_start(const ingest_t *self)
 {
     cm_buf_t place = CM_BUF_INIT;
 
@@ -156,7 +156,7 @@ static int run_all(ingest_t *self)
     cm_driver_start(&self->driver, &self->pipeline, &ops, self);
     self->started_ns = self->driver.shown_ns;
     self->intake.driver = &self->driver;
-    say_hello(self);
+    print_start(self);
     int rc = cm_driver_run(&self->driver, err);
     return rc < 0 ? rc : cm_pipeline_commit(&self->pipeline, err);
 }

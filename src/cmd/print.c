@@ -5,7 +5,7 @@
 
 enum { FLUSH_BYTES = 1 << 16 };
 
-/* Columns of the terminal that data go to; 0: it is none, or does not say. */
+/* The width of the terminal that stdout is, in columns; 0: it is no terminal, or has no width. */
 static size_t terminal_width(const cm_app_t *app)
 {
     struct winsize size;
@@ -59,7 +59,7 @@ int cm_printer_row(void *context, const cm_answer_t *answer)
     return printer->buf.len > FLUSH_BYTES ? cm_app_write(printer->app, &printer->buf) : 0;
 }
 
-/* After the table, so that it is the last that is read. */
+/* Printed after the table, so that the user reads it last. */
 static void note_left_out(const cm_printer_t *printer, const char *const *names)
 {
     FILE *messages = printer->app->messages;

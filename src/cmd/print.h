@@ -1,4 +1,4 @@
-/* Answers to stdout: what `query` and `import --to-answers` share. */
+/* Printing answers to stdout, for `query` and `import --to-answers`. */
 #ifndef CM_CMD_PRINT_H
 #define CM_CMD_PRINT_H
 
@@ -9,7 +9,7 @@ typedef enum cm_print_format {
     CM_PRINT_TABLE,
     CM_PRINT_CSV,
     CM_PRINT_JSON,
-    CM_PRINT_SAFE_CSV, /* no text of it is a formula; no choice by itself */
+    CM_PRINT_SAFE_CSV, /* no text in it can be a formula; not a choice of its own */
 } cm_print_format_t;
 
 typedef struct cm_printer {

@@ -94,7 +94,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
 {
     const cm_processing_options_t *asked = given;
     unsigned windows;
-    bool first = true, told = false;
+    bool first = true, reported = false;
 
     (void)argc;
     (void)argv;
@@ -116,10 +116,10 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
         rc = cm_processing_once(app, asked, windows, first);
         bool busy = rc == CM_EBUSY &&
                     asked->every > 0; /* by an import: its events are included the next time */
-        if (busy && !told)
+        if (busy && !reported)
             fprintf(app->messages, "waiting: %s\n", app->err.text);
         rc = busy ? 0 : rc;
-        told = busy;
+        reported = busy;
         first &= busy;
         if (rc == 0)
             wait_for_next(app, asked->every);

@@ -1,4 +1,5 @@
-/* What the commands that make answers share about a mirror of them: starting it, its account. */
+/* The mirror of the answers, as the commands that compute answers use it: its start, its account.
+ */
 #ifndef CM_CMD_PUBLISHING_H
 #define CM_CMD_PUBLISHING_H
 
@@ -17,7 +18,7 @@ int cm_publishing_start(cm_app_t *app, const cm_index_settings_t *target, cm_sto
 void cm_publishing_print(cm_app_t *app, const cm_index_applied_t *applied, const char *place);
 void cm_publishing_add_json(cm_buf_t *buf, const cm_index_applied_t *applied);
 
-/* What a run has taken in, what the whole store says, and what was sent (`mirror` NULL: nothing):
+/* Prints what a run has read, what the whole store has, and what was sent (`mirror` NULL: nothing):
  * sentences, or one JSON object. `dead_list` as for cm_app_print_account_as(). */
 void cm_publishing_print_accounts(cm_app_t *app, const cm_account_t *taken, const char *dead_list,
                                   const cm_index_refreshed_t *answers, double seconds,

@@ -125,7 +125,7 @@ static int open_way(runner_t *runner)
     return rc;
 }
 
-static void say_hello(const runner_t *runner)
+static void print_start(const runner_t *runner)
 {
     const run_options_t *asked = runner->asked;
     const cm_run_t *run = &runner->run;
@@ -169,7 +169,7 @@ static int start(runner_t *runner)
     server.synthetic = runner->demo.marked;
     rc = cm_server_start(&server, &app->log, &run->server, &app->err);
     if (rc == 0)
-        say_hello(runner);
+        print_start(runner);
     return rc;
 }
 
