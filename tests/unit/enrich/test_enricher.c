@@ -119,7 +119,7 @@ static void says_what_it_cannot_open(void **state)
     assert_null(geo);
 }
 
-/* What an enricher with these options makes of an event. */
+/* Enriches an event with these options. */
 static bool visit(cm_enrich_options_t options, const char *address, const char *agent,
                   cm_event_t *event, cm_arena_t *arena)
 {
@@ -183,7 +183,7 @@ static void leaves_bots_out(void **state)
     cm_arena_free(&arena);
 }
 
-/* Logs write quotes, backslashes and what is not printable in ASCII with a backslash. */
+/* Logs write quotes, backslashes and bytes that are not printable ASCII with a backslash. */
 static void reads_what_logs_escape(void **state)
 {
     cm_arena_t arena = CM_ARENA_INIT;

@@ -1,5 +1,4 @@
-/* User agents: rules that all compile, the cache, bots, and that the automaton leaves no rule out.
- */
+/* User agents: all rules compile, the cache, bots, and the automaton leaves no rule out. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "support.h"
 
@@ -102,7 +101,7 @@ static void knows_bots(void **state)
         "Mozilla/5.0 (compatible; meta-externalagent/1.1)",
         "GoogleHC/1.0",
         "NodePing",
-        "Retool/2.0 (docs)", /* a pattern of the list, as it is written there */
+        "Retool/2.0 (docs)", /* a pattern of the list, in its spelling */
         "\xC3\xA9 Retool/2.0",
     };
     static const char *const people[] = {
@@ -114,11 +113,11 @@ static void knows_bots(void **state)
         "xcurl/8",
         "my curl/8",
         "Lynx/2.8.7rel.2",
-        "Retool 2, retool/2.0", /* patterns of the list count in their case */
+        "Retool 2, retool/2.0", /* patterns of the list are case-sensitive */
         "Mozilla/5.0 (Linux; Android 8.0.0; CUBOT_P20) AppleWebKit/537.36",
         "Mozilla/5.0 (Linux; Android 4.2.2; HTC Butterfly s Build/JDQ39) AppleWebKit/537.36",
         ("\x02"
-         "curl/8"), /* what stands before the first byte cannot be sent */
+         "curl/8"), /* a client cannot send the class before the first byte */
     };
     cm_ua_rules_t *rules = cm_ua_rules_new();
     cm_ua_parser_t *parser = cm_ua_parser_new(rules);
@@ -136,7 +135,7 @@ static void knows_bots(void **state)
     cm_ua_rules_free(rules);
 }
 
-/* Many more agents than fit, again and again: what is remembered is what is parsed. */
+/* Many more user agents than fit, repeatedly: the cached result is the parsed one. */
 static void remembers(void **state)
 {
     cm_ua_rules_t *rules = cm_ua_rules_new();
@@ -146,7 +145,7 @@ static void remembers(void **state)
 
     (void)state;
     for (int i = 0; i < 60000; i++) {
-        /* Some come often, most hardly ever. */
+        /* Some come often, most of them rarely. */
         unsigned range = test_random(&seed) % 4 == 0 ? 3 * CM_UA_CACHE : 100;
         unsigned n = (unsigned)(test_random(&seed) % range);
         int len = snprintf(agent, sizeof agent, "Tester/%u.%u (iPhone; %.*s)", n, n % 7,
@@ -170,13 +169,13 @@ static void a_hit_is_the_same_object(void **state)
     (void)state;
     const cm_ua_t *first = cm_ua_find(parser, cm_str(CHROME));
     assert_ptr_equal(first, cm_ua_find(parser, cm_str(agent)));
-    memset(agent, 'x', sizeof agent - 1); /* nothing of the caller's text is kept */
+    memset(agent, 'x', sizeof agent - 1); /* the cache keeps no pointer to the caller's text */
     assert_text("Chrome", first->browser.family);
     cm_ua_parser_free(parser);
     cm_ua_rules_free(rules);
 }
 
-/* However long, an agent is parsed once: what is remembered is of its first bytes. */
+/* A user agent of any length is parsed once: its first bytes are the key of the cache. */
 static void long_agents_are_remembered(void **state)
 {
     cm_ua_rules_t *rules = cm_ua_rules_new();
@@ -190,7 +189,7 @@ static void long_agents_are_remembered(void **state)
     for (int i = 0; i < 3; i++) {
         const cm_ua_t *first = cm_ua_find(parser, (cm_str_t){agent, lens[i]});
         assert_text("Chrome", first->browser.family);
-        cm_ua_find(parser, CM_STR(IPHONE)); /* which would overwrite what is not remembered */
+        cm_ua_find(parser, CM_STR(IPHONE)); /* this would overwrite a result that is not cached */
         assert_ptr_equal(first, cm_ua_find(parser, (cm_str_t){agent, lens[i]}));
         assert_text("Chrome", first->browser.family);
     }
@@ -206,10 +205,11 @@ static void long_agents_and_texts_are_cut(void **state)
 
     (void)state;
     memset(agent, 'x', sizeof agent);
-    memcpy(agent + CM_UA_MAX - 5, CHROME, sizeof CHROME - 1); /* begins in time, ends too late */
+    memcpy(agent + CM_UA_MAX - 5, CHROME,
+           sizeof CHROME - 1); /* begins before the limit, ends after it */
     assert_text("Other", cm_ua_find(parser, (cm_str_t){agent, sizeof agent})->browser.family);
     memcpy(agent, "Podkicker ", 10);
-    for (int i = 10; i < 600; i++) /* characters of two bytes, so that 256 is inside of one */
+    for (int i = 10; i < 600; i++) /* characters of two bytes, so that byte 256 is within one */
         agent[i] = i % 2 == 0 ? '\xC3' : '\xA9';
     memcpy(agent + 600, "/1.2", 4);
     const cm_ua_t *ua = cm_ua_find(parser, (cm_str_t){agent, 604});
@@ -276,7 +276,7 @@ static const char *const words[] = {
     "_",
 };
 
-/* Words of agents, joined at random: with the automaton and without it the result is the same. */
+/* Words of user agents, joined at random: the result is the same with the automaton and without. */
 static void the_automaton_leaves_no_rule_out(void **state)
 {
     cm_ua_rules_t *rules = cm_ua_rules_new();

@@ -1,4 +1,4 @@
-/* Cleaning of URLs: exact texts. */
+/* Cleaning of URLs: exact results. */
 #include "support.h"
 
 #include "enrich/url.h"
@@ -99,7 +99,7 @@ static void check(const char *url, const char *wanted, bool drop_query)
     cm_str_t got = cm_url_clean(cm_str(url), drop_query, &arena);
     if (!cm_str_equal(got, cm_str(wanted)))
         fail_msg("%s became %.*s and not %s", url, (int)got.len, got.data, wanted);
-    /* Clean is clean. */
+    /* A clean URL does not change. */
     got = cm_url_clean(got, drop_query, &arena);
     assert_true(cm_str_equal(got, cm_str(wanted)));
     cm_arena_free(&arena);
@@ -127,7 +127,7 @@ static void copies_only_what_it_must(void **state)
     cm_arena_free(&arena);
 }
 
-/* Of campaigns: those of the registry of tracking parameters and of Matomo. */
+/* Campaign parameters: those of the registry of tracking parameters and of Matomo. */
 static const char *const campaigns[] = {"utm_source",
                                         "utm_x",
                                         "gclid",
@@ -239,7 +239,7 @@ static void knows_sessions(void **state)
         assert_false(cm_url_is_session(cm_str(no[i])));
 }
 
-/* What would be longer than an event's URL may be in the one spelling stays in its own. */
+/* A URL that would become longer than the contract allows keeps its spelling. */
 static void long_urls_keep_their_spelling(void **state)
 {
     cm_arena_t arena = CM_ARENA_INIT;

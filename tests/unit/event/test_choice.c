@@ -27,8 +27,8 @@ static void more_stated_fields_win(void **state)
     assert_int_equal(0, cm_event_stated(&none));
     assert_int_equal(1, cm_event_stated(&one));
     assert_int_equal(2, cm_event_stated(&two));
-    assert_int_equal(0, cm_event_stated(&nul)); /* `Unknown` is absent */
-    nul.city = CM_STR("unknown");               /* but only that word */
+    assert_int_equal(0, cm_event_stated(&nul)); /* "Unknown" means absent */
+    nul.city = CM_STR("unknown");               /* but only in this spelling */
     assert_int_equal(1, cm_event_stated(&nul));
     assert_true(cm_event_compare(&one, &none) > 0);
     assert_true(cm_event_compare(&none, &one) < 0);
@@ -56,8 +56,8 @@ static int compare_by_json(const cm_event_t *a, const cm_event_t *b)
     return order != 0 ? sign(order) : (x.len > y.len) - (x.len < y.len);
 }
 
-/* Texts are short and of few bytes, so that many begin alike; all that JSON escapes is among them,
- * and what is less than the quote that ends a text. */
+/* Strings are short and have few different bytes, so that many begin with the same bytes. All bytes
+ * that JSON escapes are among them, and bytes less than the quote that ends a string. */
 static cm_str_t random_text(cm_arena_t *arena, uint64_t *seed)
 {
     static const char bytes[] = "aa !\"\"#\\\\/\n\t\r\x01\x08\x0c\x1f\x7f\xc3\xa4z";
@@ -86,7 +86,7 @@ static void the_order_is_that_of_the_json(void **state)
                               &b->browser, &b->os,  &b->device};
         a->url = a->country = a->city = a->browser = a->os = a->device = random_text(&arena, &seed);
         *b = *a;
-        /* From one of the fields on, all are others. */
+        /* All fields from a random one on differ. */
         for (size_t i = test_random(&seed) % 8; i < 7; i++)
             *fields[i] = random_text(&arena, &seed);
         if (test_random(&seed) % 16 == 0) {
@@ -102,7 +102,7 @@ static void the_order_is_that_of_the_json(void **state)
     cm_arena_free(&arena);
 }
 
-/* What is less than a quote: `a` is greater than `a!`, though it is its beginning. */
+/* Bytes less than a quote: `a` is greater than `a!`, although it is a prefix. */
 static void the_quote_counts(void **state)
 {
     cm_event_t shorter = event_of("https://a/", "a", ""), longer = event_of("https://a/", "a!", "");
@@ -121,7 +121,7 @@ static void a_batch(void **state)
     (void)state;
     cm_choice_make(&choice, &batch);
     assert_int_equal(0, choice.count);
-    /* Seven events a key, in a row that differs from key to key; the greatest city counts. */
+    /* Seven events per row key, in a different order for each; the greatest city counts. */
     for (int i = 0; i < 70000; i++) {
         char text[32];
         int key = i % 10000, turn = (i / 10000 + key) % 7;
@@ -147,7 +147,7 @@ static void a_batch(void **state)
         }
         assert_int_equal(10000, found);
     }
-    /* Of equal ones the first, and a derived key is that of its text. */
+    /* Of equal events the first counts, and a derived row key equals the same key as a string. */
     cm_batch_clear(&batch);
     for (int i = 0; i < 3; i++) {
         *cm_batch_slot(&batch) = event_of("https://a/", "Peru", "");

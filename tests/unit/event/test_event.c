@@ -132,7 +132,7 @@ static void uuid_texts(void **state)
         "",
         "b1c20bd1-9486-5a96-b0b3-85c52fe6a34",
         "b1c20bd1-9486-5a96-b0b3-85c52fe6a34f0",
-        "B1C20BD1-9486-5A96-B0B3-85C52FE6A34F", /* not canonical: a text of its own */
+        "B1C20BD1-9486-5A96-B0B3-85C52FE6A34F", /* not canonical, so it stays a string */
         "b1c20bd1x9486-5a96-b0b3-85c52fe6a34f",
         "b1c20bd1-9486x5a96-b0b3-85c52fe6a34f",
         "b1c20bd1-9486-5a96xb0b3-85c52fe6a34f",
@@ -190,7 +190,7 @@ static void timestamps(void **state)
     assert_string_equal(err.text, "timestamp \"1700000000000.0\" is neither an integer of "
                                   "milliseconds nor RFC 3339");
     assert_int_equal(cm_timestamp_parse(CM_STR(""), &times, &ms, &err), CM_EREJECT);
-    /* The sentence is kept as text: no half characters in it, and no bytes that are none. */
+    /* The message is stored as UTF-8: only whole characters in it, and no invalid bytes. */
     assert_int_equal(cm_timestamp_parse(CM_STR("123456789012345678901234567890123456789\xC3\xA4"),
                                         &times, &ms, &err),
                      CM_EREJECT);

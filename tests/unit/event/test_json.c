@@ -1,64 +1,22 @@
-/* Reading an event's JSON: what the contract takes, what it rejects and in which words. */
+/* Reading an event's JSON: what the contract accepts, what it rejects, and with which message. */
 #include "event/json.h"
 
 #include "base/clock.h"
-#include "support.h"
-
-typedef struct parsed {
-    cm_event_json_t *json;
-    cm_arena_t arena;
-    cm_event_t event; /* its texts are in the arena or in `memory` */
-    char *memory;
-    uint64_t unknown;
-    cm_err_t err;
-} parsed_t;
-
-static int set_up(void **state)
-{
-    parsed_t *parsed = calloc(1, sizeof *parsed);
-    parsed->json = cm_event_json_new();
-    *state = parsed;
-    return parsed->json == NULL;
-}
-
-static int tear_down(void **state)
-{
-    parsed_t *parsed = *state;
-    cm_event_json_free(parsed->json);
-    cm_arena_free(&parsed->arena);
-    free(parsed->memory);
-    free(parsed);
-    return 0;
-}
-
-/* In memory of exactly the text and its padding, so that a read beyond is found; it is kept until
- * the next call, because the event may live in it. */
-static int parse(parsed_t *parsed, cm_str_t text)
-{
-    char *memory = malloc(text.len + CM_EVENT_JSON_PADDING);
-    free(parsed->memory);
-    parsed->memory = memory;
-    memcpy(memory, text.data, text.len);
-    memset(memory + text.len, '7', CM_EVENT_JSON_PADDING); /* any value */
-    parsed->unknown = 0;
-    memset(&parsed->err, 0, sizeof parsed->err);
-    return cm_event_json_parse(parsed->json, (cm_str_t){memory, text.len}, &parsed->arena,
-                               &parsed->event, &parsed->unknown, &parsed->err);
-}
+#include "event_parser.h"
 
 #define HEAD "{\"user_id\":\"u\",\"url\":\"/\",\"timestamp\":"
 
-static void assert_time(parsed_t *parsed, const char *time, int64_t expected)
+static void assert_time(event_parser_t *parsed, const char *time, int64_t expected)
 {
     char text[300];
     snprintf(text, sizeof text, HEAD "%s}", time);
-    assert_ok(parse(parsed, cm_str(text)), parsed->err);
+    assert_ok(event_parser_parse(parsed, cm_str(text)), parsed->err);
     assert_int_equal(parsed->event.timestamp, expected);
 }
 
-static void assert_rejected(parsed_t *parsed, const char *text, const char *reason)
+static void assert_rejected(event_parser_t *parsed, const char *text, const char *reason)
 {
-    assert_int_equal(parse(parsed, cm_str(text)), CM_EREJECT);
+    assert_int_equal(event_parser_parse(parsed, cm_str(text)), CM_EREJECT);
     assert_int_equal(parsed->err.code, CM_EREJECT);
     assert_int_equal(parsed->unknown, 0);
     if (strncmp(parsed->err.text, reason, strlen(reason)) != 0)
@@ -67,13 +25,14 @@ static void assert_rejected(parsed_t *parsed, const char *text, const char *reas
 
 static void whole_event(void **state)
 {
-    parsed_t *parsed = *state;
+    event_parser_t *parsed = *state;
     const cm_event_t *event = &parsed->event;
 
-    assert_ok(parse(parsed, CM_STR(" {\"row_key\": \"k1\", \"user_id\": \"jane\", \"timestamp\": "
-                                   "1700000000000, \"url\": \"https://x/\\u00e4\\\"\", \"country\":"
-                                   " \"Norway\", \"city\": \"Oslo\", \"browser\": \"Firefox\", "
-                                   "\"os\": \"Linux\", \"device\": \"Desktop\"} \n")),
+    assert_ok(event_parser_parse(
+                  parsed, CM_STR(" {\"row_key\": \"k1\", \"user_id\": \"jane\", \"timestamp\": "
+                                 "1700000000000, \"url\": \"https://x/\\u00e4\\\"\", \"country\":"
+                                 " \"Norway\", \"city\": \"Oslo\", \"browser\": \"Firefox\", "
+                                 "\"os\": \"Linux\", \"device\": \"Desktop\"} \n")),
               parsed->err);
     assert_true(cm_str_equal(event->row_key, CM_STR("k1")));
     assert_true(cm_str_equal(event->user_id, CM_STR("jane")));
@@ -95,10 +54,10 @@ static void absent_null_empty(void **state)
              "\"row_key\":null}",
         HEAD "1,\"country\":\"\",\"city\":\"\",\"browser\":\"\",\"os\":\"\",\"device\":\"\","
              "\"row_key\":\"\"}"};
-    parsed_t *parsed = *state;
+    event_parser_t *parsed = *state;
 
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        assert_ok(parse(parsed, cm_str(texts[i])), parsed->err);
+        assert_ok(event_parser_parse(parsed, cm_str(texts[i])), parsed->err);
         assert_true(cm_str_equal(parsed->event.country, CM_STR("Unknown")));
         assert_true(cm_str_equal(parsed->event.city, CM_STR("Unknown")));
         assert_true(cm_str_equal(parsed->event.browser, CM_STR("Unknown")));
@@ -118,7 +77,7 @@ static void absent_null_empty(void **state)
 static void times(void **state)
 {
     static const char neither[] = "timestamp is neither an integer of milliseconds nor RFC 3339";
-    parsed_t *parsed = *state;
+    event_parser_t *parsed = *state;
 
     assert_time(parsed, "1", 1);
     assert_time(parsed, "4102444799999", CM_TIME_END - 1);
@@ -149,14 +108,15 @@ static void times(void **state)
     assert_rejected(parsed, HEAD "01}", "not valid JSON");
 }
 
-/* A whole number that looks like seconds is none of milliseconds, for either reader of lines. */
+/* An integer that looks like seconds is rejected as milliseconds, by both readers of lines. */
 static void seconds(void **state)
 {
     static const char sentence[] = "timestamp 1747476303 looks like seconds, and milliseconds are "
                                    "expected (--time-unit s accepts seconds)";
-    parsed_t *parsed = *state;
+    event_parser_t *parsed = *state;
 
-    assert_time(parsed, "1747476303000", INT64_C(1747476303000)); /* the shape of these lines */
+    assert_time(parsed, "1747476303000",
+                INT64_C(1747476303000)); /* learns the shape of these lines */
     assert_time(parsed, "1747476303001", INT64_C(1747476303001));
     assert_rejected(parsed, HEAD "1747476303}", sentence);
     assert_rejected(parsed, HEAD "\"1747476303\"}", sentence);
@@ -209,9 +169,10 @@ static void units(void **state)
          "timestamp 1747476303123456789 is out of range: it looks like nanoseconds, and "
          "milliseconds are expected (--time-unit ns accepts them)"},
     };
-    parsed_t *parsed = *state;
+    event_parser_t *parsed = *state;
 
-    for (int round = 0; round < 2; round++) { /* also with a shape that could be known by then */
+    for (int round = 0; round < 2;
+         round++) { /* the second time with a shape that may be learnt by then */
         for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
             cm_event_json_set_timestamps(parsed->json,
                                          &(cm_timestamp_format_t){.unit = good[i].unit});
@@ -224,7 +185,7 @@ static void units(void **state)
     }
 }
 
-/* In fields that nobody asks for, numbers of any size are as good as any. */
+/* In fields that are not read, numbers of any size are accepted. */
 static void large_numbers(void **state)
 {
     static const char *const good[] = {
@@ -245,10 +206,10 @@ static void large_numbers(void **state)
         "[1e999]",
         "1e999",
     };
-    parsed_t *parsed = *state;
+    event_parser_t *parsed = *state;
 
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
-        assert_ok(parse(parsed, cm_str(good[i])), parsed->err);
+        assert_ok(event_parser_parse(parsed, cm_str(good[i])), parsed->err);
         assert_int_equal(parsed->unknown, unknown[i]);
         assert_int_equal(parsed->event.timestamp, 1);
         assert_true(cm_str_equal(parsed->event.user_id, CM_STR("u")));
@@ -260,13 +221,15 @@ static void large_numbers(void **state)
 
 static void duplicate_keys(void **state)
 {
-    parsed_t *parsed = *state;
+    event_parser_t *parsed = *state;
 
-    assert_ok(parse(parsed, CM_STR("{\"user_id\":\"a\",\"url\":\"/1\",\"timestamp\":1,\"country\":"
-                                   "\"X\",\"country\":null,\"url\":\"/2\",\"timestamp\":2,"
-                                   "\"\\u0075ser_id\":\"b\"}")),
+    assert_ok(event_parser_parse(
+                  parsed, CM_STR("{\"user_id\":\"a\",\"url\":\"/1\",\"timestamp\":1,\"country\":"
+                                 "\"X\",\"country\":null,\"url\":\"/2\",\"timestamp\":2,"
+                                 "\"\\u0075ser_id\":\"b\"}")),
               parsed->err);
-    assert_true(cm_str_equal(parsed->event.user_id, CM_STR("b"))); /* an escaped key is that key */
+    assert_true(
+        cm_str_equal(parsed->event.user_id, CM_STR("b"))); /* an escaped name is that name */
     assert_true(cm_str_equal(parsed->event.url, CM_STR("/2")));
     assert_true(cm_str_equal(parsed->event.country, CM_STR("Unknown")));
     assert_int_equal(parsed->event.timestamp, 2);
@@ -274,16 +237,18 @@ static void duplicate_keys(void **state)
 
 static void unknown_fields(void **state)
 {
-    parsed_t *parsed = *state;
+    event_parser_t *parsed = *state;
 
-    assert_ok(parse(parsed, CM_STR(HEAD "1,\"referrer\":\"/x\",\"nested\":{\"url\":\"/no\",\"a\":"
-                                        "[1,2,{\"b\":null}]},\"\":1.5,\"User_id\":\"case\"}")),
+    assert_ok(event_parser_parse(
+                  parsed, CM_STR(HEAD "1,\"referrer\":\"/x\",\"nested\":{\"url\":\"/no\",\"a\":"
+                                      "[1,2,{\"b\":null}]},\"\":1.5,\"User_id\":\"case\"}")),
               parsed->err);
     assert_int_equal(parsed->unknown, 4);
     assert_true(cm_str_equal(parsed->event.url, CM_STR("/")));
     assert_true(cm_str_equal(parsed->event.user_id, CM_STR("u")));
-    assert_rejected(parsed, "{\"strange\":1,\"url\":\"/\",\"timestamp\":1}",
-                    "user_id is missing or empty"); /* of a rejected event they do not count */
+    assert_rejected(
+        parsed, "{\"strange\":1,\"url\":\"/\",\"timestamp\":1}",
+        "user_id is missing or empty"); /* the unknown fields of a rejected event do not count */
 }
 
 static void wrong_types(void **state)
@@ -291,7 +256,7 @@ static void wrong_types(void **state)
     static const char *const fields[] = {"row_key", "user_id", "url", "country",
                                          "city",    "browser", "os",  "device"};
     static const char *const values[] = {"1", "true", "[]", "{}", "[\"a\"]", "1.5"};
-    parsed_t *parsed = *state;
+    event_parser_t *parsed = *state;
     char text[200], reason[40];
 
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
@@ -335,29 +300,30 @@ static void malformed(void **state)
                                       HEAD "1,\"x\":1e999,\"y\":1.}",
                                       "{\"user_id\":\"u\",\"url\":1e999,\"timestamp\":1}",
                                       "{\"user_id\":\"u"};
-    parsed_t *parsed = *state;
+    event_parser_t *parsed = *state;
 
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_rejected(parsed, bad[i], "not valid JSON");
-    assert_int_equal(parse(parsed, CM_STR(HEAD "1}\0")), CM_EREJECT);
-    /* After all that the parser still works. */
+    assert_int_equal(event_parser_parse(parsed, CM_STR(HEAD "1}\0")), CM_EREJECT);
+    /* The parser still works after all errors. */
     assert_time(parsed, "5", 5);
 }
 
 static void nul_and_surrogates(void **state)
 {
-    parsed_t *parsed = *state;
+    event_parser_t *parsed = *state;
 
-    assert_ok(parse(parsed, CM_STR("{\"user_id\":\"a\\u0000b\",\"url\":\"/\\ud83d\\ude00\","
-                                   "\"timestamp\":1}")),
-              parsed->err);
+    assert_ok(
+        event_parser_parse(parsed, CM_STR("{\"user_id\":\"a\\u0000b\",\"url\":\"/\\ud83d\\ude00\","
+                                          "\"timestamp\":1}")),
+        parsed->err);
     assert_true(cm_str_equal(parsed->event.user_id, CM_STR("a\0b")));
     assert_true(cm_str_equal(parsed->event.url, CM_STR("/\xF0\x9F\x98\x80")));
 }
 
 static void deep_nesting(void **state)
 {
-    parsed_t *parsed = *state;
+    event_parser_t *parsed = *state;
     cm_buf_t text = CM_BUF_INIT;
 
     for (int depth = 100; depth <= 100000; depth *= 1000) {
@@ -368,42 +334,41 @@ static void deep_nesting(void **state)
         for (int i = 0; i < depth; i++)
             cm_buf_add_char(&text, ']');
         cm_buf_add_char(&text, '}');
-        assert_int_equal(parse(parsed, (cm_str_t){text.data, text.len}),
+        assert_int_equal(event_parser_parse(parsed, (cm_str_t){text.data, text.len}),
                          depth == 100 ? 0 : CM_EREJECT);
     }
     cm_buf_free(&text);
 }
 
-/* An event's own JSON, cut at every length and with every byte changed: no crash, and only the
- * whole is the event. */
+/* An event's own JSON, cut at each length and with each byte changed: no crash, and only the whole
+ * line is the event. */
 static void cut_and_changed(void **state)
 {
-    parsed_t *parsed = *state;
+    event_parser_t *parsed = *state;
     cm_event_t event = test_event("jane", 7, "/\xC3\xA4", "Norway", "key");
     cm_buf_t text = CM_BUF_INIT, again = CM_BUF_INIT;
     uint64_t random = 3;
 
     cm_event_add_json(&text, &event);
     for (size_t len = 0; len < text.len; len++)
-        assert_int_equal(parse(parsed, (cm_str_t){text.data, len}), CM_EREJECT);
+        assert_int_equal(event_parser_parse(parsed, (cm_str_t){text.data, len}), CM_EREJECT);
     for (size_t at = 0; at < text.len; at++) {
         char was = text.data[at];
         text.data[at] = (char)test_random(&random);
-        int rc = parse(parsed, (cm_str_t){text.data, text.len});
+        int rc = event_parser_parse(parsed, (cm_str_t){text.data, text.len});
         assert_true(rc == 0 || rc == CM_EREJECT);
         if (rc == 0)
             assert_int_equal(cm_event_check(&parsed->event, false, NULL), 0);
         text.data[at] = was;
     }
-    assert_ok(parse(parsed, (cm_str_t){text.data, text.len}), parsed->err);
+    assert_ok(event_parser_parse(parsed, (cm_str_t){text.data, text.len}), parsed->err);
     cm_event_add_json(&again, &parsed->event);
     assert_string_equal(again.data, text.data);
     cm_buf_free(&text);
     cm_buf_free(&again);
 }
 
-/* Every field at its limit and one byte beyond, by a parser that is new to the line and used to it.
- */
+/* Each field at its limit and one byte beyond, by a new parser and by one that knows the shape. */
 static void limits(void **state)
 {
     static const struct {
@@ -412,7 +377,7 @@ static void limits(void **state)
     } fields[] = {{"user_id", 256}, {"url", 2048}, {"country", 256}, {"city", 256},
                   {"browser", 256}, {"os", 256},   {"device", 256},  {"row_key", 64}};
     static char a[2049];
-    parsed_t *parsed = *state;
+    event_parser_t *parsed = *state;
     cm_buf_t line = CM_BUF_INIT;
     char reason[60];
 
@@ -431,120 +396,10 @@ static void limits(void **state)
             if (len > fields[i].max)
                 assert_rejected(parsed, line.data, reason);
             else
-                assert_ok(parse(parsed, (cm_str_t){line.data, line.len}), parsed->err);
+                assert_ok(event_parser_parse(parsed, (cm_str_t){line.data, line.len}), parsed->err);
         }
     }
     cm_buf_free(&line);
-}
-
-/* One line of a kind, with some of its values odd. */
-static void add_line(cm_buf_t *line, int kind, uint64_t *random)
-{
-    static const char *const forms[] = {
-        "{\"user_id\": \"%s\", \"timestamp\": %s, \"url\": \"%s\", \"country\": \"%s\"}",
-        "{\"url\":\"%3$s\",\"timestamp\":%2$s,\"user_id\":\"%1$s\",\"city\":\"%4$s\"}",
-        ("{ \"row_key\" : \"%4$s\" ,\t\"timestamp\" : %2$s , "
-         "\"url\":\"%3$s\",\"user_id\":\"%1$s\"} "),
-        "{\"user_id\":\"%s\",\"timestamp\":%s,\"url\":\"%s\",\"url\":\"%s\"}"};
-    static const char *const texts[] = {"",
-                                        "a",
-                                        "plain text of some length",
-                                        "\xC3\xA4",
-                                        "a\\\"b",
-                                        "\\u0041",
-                                        "\xC3",
-                                        "\x01",
-                                        "}",
-                                        ",\"url\":",
-                                        "seventeen bytes..",
-                                        "\xF0\x9F\x98\x80 and \xE2\x82\xAC"};
-    static const char *const times[] = {"1700000000000",
-                                        "1",
-                                        "0",
-                                        "-5",
-                                        "4102444799999",
-                                        "4102444800000",
-                                        "999999999",
-                                        "1000000000",
-                                        "1747476303",
-                                        "4102444799",
-                                        "01",
-                                        "1.5",
-                                        "1e3",
-                                        "\"1700000000000\"",
-                                        "9999999999999",
-                                        "99999999999999",
-                                        "99999999999999999999",
-                                        "",
-                                        "null"};
-    const char *text[3], *time = times[test_random(random) % 4 ? 0 : test_random(random) % 19];
-
-    for (int i = 0; i < 3; i++)
-        text[i] =
-            texts[test_random(random) % 4 ? 1 + test_random(random) % 3 : test_random(random) % 12];
-    cm_buf_clear(line);
-    cm_buf_printf(line, forms[kind], text[0], time, text[1], text[2]);
-    if (test_random(random) % 8 == 0)
-        line->data[test_random(random) % line->len] = (char)test_random(random);
-    if (test_random(random) % 20 == 0)
-        line->len -= test_random(random) % line->len;
-}
-
-/* A parser that has got used to the shape of its lines says what a fresh one says, to the byte. */
-static void used_and_fresh(void **state)
-{
-    parsed_t *used = *state, fresh = {0};
-    cm_buf_t line = CM_BUF_INIT, a = CM_BUF_INIT, b = CM_BUF_INIT;
-    uint64_t random = 17;
-    int accepted = 0;
-
-    for (int round = 0; round < 6000; round++) {
-        int kind = round / 1000 < 4 ? round / 1000 : (int)(test_random(&random) % 4);
-        add_line(&line, kind, &random);
-        fresh.json = cm_event_json_new();
-        int rc = parse(&fresh, (cm_str_t){line.data, line.len});
-        assert_int_equal(parse(used, (cm_str_t){line.data, line.len}), rc);
-        assert_int_equal(used->unknown, fresh.unknown);
-        cm_buf_clear(&a);
-        cm_buf_clear(&b);
-        if (rc == 0) {
-            cm_event_add_json(&a, &used->event);
-            cm_event_add_json(&b, &fresh.event);
-            assert_string_equal(a.data, b.data);
-            accepted++;
-        } else {
-            assert_string_equal(used->err.text, fresh.err.text);
-        }
-        cm_event_json_free(fresh.json);
-    }
-    assert_in_range(accepted, 1000, 5000);
-    free(fresh.memory);
-    cm_arena_free(&fresh.arena);
-    cm_buf_free(&line);
-    cm_buf_free(&a);
-    cm_buf_free(&b);
-}
-
-/* JSON's white space is more than blanks: what stands behind a line break inside the object is no
- * constant end of the lines of this shape. */
-static void line_breaks_inside(void **state)
-{
-    static const char *const breaks[] = {"\r", "\n", " \r\n", ""};
-    parsed_t *parsed = *state;
-    char text[200];
-
-    for (size_t i = 0; i < sizeof breaks / sizeof breaks[0]; i++) {
-        cm_event_json_free(parsed->json);
-        parsed->json = cm_event_json_new();
-        for (int round = 0; round < 3; round++) {
-            snprintf(text, sizeof text, HEAD "%d%s,\"country\":\"Chile\",\"x\":1}", 5 + round,
-                     breaks[i]);
-            assert_ok(parse(parsed, cm_str(text)), parsed->err);
-            assert_int_equal(parsed->event.timestamp, 5 + round);
-            assert_true(cm_str_equal(parsed->event.country, CM_STR("Chile")));
-            assert_int_equal(parsed->unknown, 1);
-        }
-    }
 }
 
 static void note_visitor(void *context, cm_str_t address, cm_str_t agent, cm_arena_t *arena,
@@ -558,10 +413,11 @@ static void note_visitor(void *context, cm_str_t address, cm_str_t agent, cm_are
         event->country = cm_arena_copy(arena, address);
 }
 
-/* What is missing is made of fields beside the contract's, if somebody does it. */
+/* Missing fields are filled from fields that are not in the contract, if a function for it is set.
+ */
 static void tells_of_the_visitor(void **state)
 {
-    parsed_t *parsed = *state;
+    event_parser_t *parsed = *state;
     cm_buf_t noted = CM_BUF_INIT;
     static const struct {
         const char *rest, *noted, *country;
@@ -585,14 +441,14 @@ static void tells_of_the_visitor(void **state)
             snprintf(text, sizeof text, HEAD "5%s}", rows[i].rest);
             cm_buf_clear(&noted);
             noted.data[0] = '\0';
-            assert_ok(parse(parsed, cm_str(text)), parsed->err);
+            assert_ok(event_parser_parse(parsed, cm_str(text)), parsed->err);
             assert_string_equal(with ? rows[i].noted : "", noted.data);
             if (with) {
                 assert_true(cm_str_equal(parsed->event.country, cm_str(rows[i].country)));
                 assert_int_equal(rows[i].unknown, parsed->unknown);
             }
         }
-        assert_int_equal(with ? 0 : 2, parsed->unknown); /* of the last row */
+        assert_int_equal(with ? 0 : 2, parsed->unknown); /* of the last line */
     }
     cm_buf_free(&noted);
 }
@@ -614,9 +470,7 @@ int main(void)
         cmocka_unit_test(deep_nesting),
         cmocka_unit_test(cut_and_changed),
         cmocka_unit_test(limits),
-        cmocka_unit_test(used_and_fresh),
-        cmocka_unit_test(line_breaks_inside),
         cmocka_unit_test(tells_of_the_visitor),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, event_parser_set_up, event_parser_tear_down);
 }
