@@ -364,7 +364,7 @@ static void the_slow_node_is_named(void **state)
     pthread_mutex_lock(&world->lock);
     cql_fake_shut(&world->fake);
     cql_fake_open(&world->fake, 2);
-    world->fake.world_answer = answer;
+    world->fake.answer = world_answer;
     snprintf(world->hosts, sizeof world->hosts, "127.0.0.1:%d,127.0.0.2:%d",
              world->fake.nodes[0].port, world->fake.nodes[1].port);
     pthread_mutex_unlock(&world->lock);
