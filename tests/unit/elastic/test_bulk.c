@@ -53,7 +53,7 @@ static void rig_open(rig_t *rig, int hosts, size_t bulk_bytes, int connections)
     memset(rig, 0, sizeof *rig);
     rig->patience = 40;
     for (int i = 0; i < hosts; i++)
-        fake_open(&rig->fakes[i], NULL);
+        http_fake_open(&rig->fakes[i], NULL);
     snprintf(rig->hosts, sizeof rig->hosts, "%s,%s", rig->fakes[0].url, rig->fakes[1].url);
     rig->settings = (cm_elastic_settings_t){.hosts = rig->hosts,
                                             .connections = connections,
@@ -76,7 +76,7 @@ static void rig_close(rig_t *rig)
     cm_elastic_bulk_close(rig->bulk);
     for (int i = 0; i < 2; i++) {
         if (rig->fakes[i].port != 0)
-            fake_close(&rig->fakes[i]);
+            http_fake_close(&rig->fakes[i]);
     }
 }
 
@@ -118,7 +118,7 @@ static void check_counts(const rig_t *rig, uint64_t sent, uint64_t removed, uint
 /* Items with these statuses; further ones than `count` are not there. */
 static void script_items(http_fake_t *fake, const char *items)
 {
-    fake_script(fake, (fake_reply_t){.status = 200, .body = items});
+    http_fake_script(fake, (http_fake_reply_t){.status = 200, .body = items});
 }
 
 #define OK_ITEM "{\"index\":{\"status\":201}}"
@@ -142,16 +142,16 @@ static void test_exact_bytes(void **state)
     rig_flush(&rig);
     rig_flush(&rig);
     assert_int_equal(2, rig.fakes[0].count);
-    assert_string_equal(LINES(1) LINES(2), fake_body(&rig.fakes[0], 0));
+    assert_string_equal(LINES(1) LINES(2), http_fake_body(&rig.fakes[0], 0));
     assert_string_equal(LINES(3) "{\"delete\":{\"_index\":\"cells\",\"_id\":\"a\\\"b\"}}\n",
-                        fake_body(&rig.fakes[0], 1));
+                        http_fake_body(&rig.fakes[0], 1));
     snprintf(expected, sizeof expected,
              "POST /_bulk?timeout=5000ms&filter_path=errors HTTP/1.1\r\n"
              "Host: 127.0.0.1:%d\r\nUser-Agent: clickmill/" CM_VERSION "\r\nAccept-Encoding: gzip"
              "\r\nAccept: application/json\r\nContent-Type: application/x-ndjson\r\n"
              "Content-Length: 96\r\n\r\n",
              rig.fakes[0].port);
-    assert_string_equal(expected, fake_head(&rig.fakes[0], 0));
+    assert_string_equal(expected, http_fake_head(&rig.fakes[0], 0));
     assert_int_equal(1, rig.fakes[0].conn_count);
     check_counts(&rig, 3, 1, 0, 0, 2);
     assert_int_equal(96 + 48 + 43, cm_elastic_bulk_counts(rig.bulk).bytes);
@@ -170,7 +170,7 @@ static void test_gzip(void **state)
     for (int turn = 0; turn < 2; turn++) { /* the stream is used again */
         rig_put_many(&rig, 1, 500);
         rig_flush(&rig);
-        const fake_request_t *request = &rig.fakes[0].requests[turn];
+        const http_fake_request_t *request = &rig.fakes[0].requests[turn];
         assert_contains(request->head, "\r\nContent-Type: application/x-ndjson\r\n"
                                        "Content-Encoding: gzip\r\n");
         snprintf(part, sizeof part, "\r\nContent-Length: %zu\r\n", request->wire_bytes);
@@ -233,9 +233,9 @@ static void test_large_document(void **state)
     rig_put_many(&rig, 2, 2);
     rig_flush(&rig);
     assert_int_equal(3, rig.fakes[0].count);
-    assert_string_equal(LINES(1), fake_body(&rig.fakes[0], 0));
+    assert_string_equal(LINES(1), http_fake_body(&rig.fakes[0], 0));
     assert_int_equal(43 + 301, rig.fakes[0].requests[1].body.len);
-    assert_string_equal(LINES(2), fake_body(&rig.fakes[0], 2));
+    assert_string_equal(LINES(2), http_fake_body(&rig.fakes[0], 2));
     assert_int_equal(CM_EINTERNAL, cm_elastic_bulk_put(rig.bulk, CM_STR("cells"), CM_STR("x"),
                                                        CM_STR("{\n}"), &rig.err));
     rig_close(&rig);
@@ -267,13 +267,13 @@ static void test_short_answers(void **state)
     rig_put_many(&rig, 1, 3);
     rig_flush(&rig);
     assert_int_equal(4, rig.fakes[0].count);
-    assert_contains(fake_head(&rig.fakes[0], 0), SHORT);
-    assert_contains(fake_head(&rig.fakes[0], 1), SHORT);
-    assert_contains(fake_head(&rig.fakes[0], 2), DETAILED);
-    assert_contains(fake_head(&rig.fakes[0], 3), DETAILED);
-    assert_string_equal(LINES(1) LINES(2) LINES(3), fake_body(&rig.fakes[0], 1));
-    assert_string_equal(LINES(1) LINES(2) LINES(3), fake_body(&rig.fakes[0], 2));
-    assert_string_equal(LINES(3), fake_body(&rig.fakes[0], 3));
+    assert_contains(http_fake_head(&rig.fakes[0], 0), SHORT);
+    assert_contains(http_fake_head(&rig.fakes[0], 1), SHORT);
+    assert_contains(http_fake_head(&rig.fakes[0], 2), DETAILED);
+    assert_contains(http_fake_head(&rig.fakes[0], 3), DETAILED);
+    assert_string_equal(LINES(1) LINES(2) LINES(3), http_fake_body(&rig.fakes[0], 1));
+    assert_string_equal(LINES(1) LINES(2) LINES(3), http_fake_body(&rig.fakes[0], 2));
+    assert_string_equal(LINES(3), http_fake_body(&rig.fakes[0], 3));
     check_counts(&rig, 4, 1, 1, 1, 4);
     assert_int_equal(1, rig.refused);
     /* Whoever goes on saying only that is not understood. */
@@ -299,14 +299,15 @@ static void test_only_failed_again(void **state)
     test_pace_start(&pace);
     rig_flush(&rig);
     assert_int_equal(3, rig.fakes[0].count);
-    assert_string_equal(LINES(1) LINES(2) LINES(3) LINES(4) LINES(5), fake_body(&rig.fakes[0], 0));
-    assert_string_equal(LINES(2) LINES(4) LINES(5), fake_body(&rig.fakes[0], 1));
-    assert_string_equal(LINES(4), fake_body(&rig.fakes[0], 2));
-    test_pace_check(&pace, fake_ms_between(&rig.fakes[0], 0, 1), 100, 325);
-    test_pace_check(&pace, fake_ms_between(&rig.fakes[0], 1, 2), 200, 450);
+    assert_string_equal(LINES(1) LINES(2) LINES(3) LINES(4) LINES(5),
+                        http_fake_body(&rig.fakes[0], 0));
+    assert_string_equal(LINES(2) LINES(4) LINES(5), http_fake_body(&rig.fakes[0], 1));
+    assert_string_equal(LINES(4), http_fake_body(&rig.fakes[0], 2));
+    test_pace_check(&pace, http_fake_ms_between(&rig.fakes[0], 0, 1), 100, 325);
+    test_pace_check(&pace, http_fake_ms_between(&rig.fakes[0], 1, 2), 200, 450);
     check_counts(&rig, 5, 0, 0, 2, 3);
     /* Trouble that is over is no reason any more. */
-    fake_script(&rig.fakes[0], (fake_reply_t){.delay_ms = 600});
+    http_fake_script(&rig.fakes[0], (http_fake_reply_t){.delay_ms = 600});
     rig_put_many(&rig, 6, 6);
     rig_flush(&rig);
     assert_true(rig.waits > 0);
@@ -324,8 +325,10 @@ static void test_whole_again(void **state)
     rig_open(&rig, 1, 1000, 1);
     rig.hosts[strlen(rig.fakes[0].url)] = '\0';
     rig_start(&rig);
-    fake_script(&rig.fakes[0], (fake_reply_t){.status = 429, .headers = "Retry-After: 1\r\n"});
-    fake_script(&rig.fakes[0], (fake_reply_t){.status = 500, .body = "{\"error\":\"oh\"}"});
+    http_fake_script(&rig.fakes[0],
+                     (http_fake_reply_t){.status = 429, .headers = "Retry-After: 1\r\n"});
+    http_fake_script(&rig.fakes[0],
+                     (http_fake_reply_t){.status = 500, .body = "{\"error\":\"oh\"}"});
     script_items(&rig.fakes[0], "{\"items\":[" OK_ITEM "," OK_ITEM "]}");
     rig.fakes[0].script[2].fault = CUT;
     rig_put_many(&rig, 1, 2);
@@ -334,10 +337,10 @@ static void test_whole_again(void **state)
     rig_flush(&rig);
     assert_int_equal(4, rig.fakes[0].count);
     for (int i = 0; i < 4; i++)
-        assert_string_equal(LINES(1) LINES(2), fake_body(&rig.fakes[0], i));
-    test_pace_check(&pace, fake_ms_between(&rig.fakes[0], 0, 1), 1000, 1450);
-    test_pace_check(&pace, fake_ms_between(&rig.fakes[0], 1, 2), 200, 450);
-    test_pace_check(&pace, fake_ms_between(&rig.fakes[0], 2, 3), 400, 700);
+        assert_string_equal(LINES(1) LINES(2), http_fake_body(&rig.fakes[0], i));
+    test_pace_check(&pace, http_fake_ms_between(&rig.fakes[0], 0, 1), 1000, 1450);
+    test_pace_check(&pace, http_fake_ms_between(&rig.fakes[0], 1, 2), 200, 450);
+    test_pace_check(&pace, http_fake_ms_between(&rig.fakes[0], 2, 3), 400, 700);
     test_pace_check(&pace, rig.longest_ms, 0, CM_WAIT_MS);
     assert_true(rig.waits >= 3);
     check_counts(&rig, 2, 0, 0, 3, 4);
@@ -353,18 +356,18 @@ static void test_next_host(void **state)
     (void)state;
     rig_open(&rig, 2, 1000, 1);
     rig_start(&rig);
-    fake_script(&rig.fakes[0], (fake_reply_t){.fault = CLOSE});
+    http_fake_script(&rig.fakes[0], (http_fake_reply_t){.fault = CLOSE});
     rig_put_many(&rig, 1, 1);
     rig_flush(&rig);
     assert_int_equal(1, rig.fakes[0].count);
     assert_int_equal(1, rig.fakes[1].count);
-    assert_string_equal(LINES(1), fake_body(&rig.fakes[1], 0));
+    assert_string_equal(LINES(1), http_fake_body(&rig.fakes[1], 0));
     check_counts(&rig, 1, 0, 0, 1, 2);
 
     /* Nobody is there any more: the waiter hears why, and gives up; nothing is lost by that. */
     for (int i = 0; i < 20; i++) {
-        fake_script(&rig.fakes[0], (fake_reply_t){.fault = CLOSE});
-        fake_script(&rig.fakes[1], (fake_reply_t){.fault = CLOSE});
+        http_fake_script(&rig.fakes[0], (http_fake_reply_t){.fault = CLOSE});
+        http_fake_script(&rig.fakes[1], (http_fake_reply_t){.fault = CLOSE});
     }
     rig.waits = 0;
     rig.patience = 3;
@@ -412,7 +415,7 @@ static void test_refused(void **state)
                         rig.refusals[0]);
     assert_string_equal("cells|d4|{\"n\":4}|status 409", rig.refusals[1]);
     assert_int_equal(2, rig.fakes[0].count);
-    assert_string_equal(LINES(5), fake_body(&rig.fakes[0], 1));
+    assert_string_equal(LINES(5), http_fake_body(&rig.fakes[0], 1));
     check_counts(&rig, 2, 2, 2, 1, 2);
     rig_close(&rig);
 }
@@ -444,24 +447,25 @@ static void test_too_large(void **state)
     rig_open(&rig, 1, 4000, 1);
     rig_start(&rig);
     for (int i = 0; i < 3; i++)
-        fake_script(&rig.fakes[0], (fake_reply_t){.status = 413});
+        http_fake_script(&rig.fakes[0], (http_fake_reply_t){.status = 413});
     rig_put_many(&rig, 1, 5);
     test_pace_t pace;
     test_pace_start(&pace);
     rig_flush(&rig);
     /* 240 bytes, 96, 48: then one after the other. */
     assert_int_equal(7, rig.fakes[0].count);
-    assert_string_equal(LINES(1) LINES(2) LINES(3) LINES(4) LINES(5), fake_body(&rig.fakes[0], 0));
-    assert_string_equal(LINES(1) LINES(2), fake_body(&rig.fakes[0], 1));
-    assert_string_equal(LINES(1), fake_body(&rig.fakes[0], 2));
-    assert_string_equal(LINES(2), fake_body(&rig.fakes[0], 3));
-    assert_string_equal(LINES(5), fake_body(&rig.fakes[0], 6));
+    assert_string_equal(LINES(1) LINES(2) LINES(3) LINES(4) LINES(5),
+                        http_fake_body(&rig.fakes[0], 0));
+    assert_string_equal(LINES(1) LINES(2), http_fake_body(&rig.fakes[0], 1));
+    assert_string_equal(LINES(1), http_fake_body(&rig.fakes[0], 2));
+    assert_string_equal(LINES(2), http_fake_body(&rig.fakes[0], 3));
+    assert_string_equal(LINES(5), http_fake_body(&rig.fakes[0], 6));
     assert_int_equal(1, rig.refused);
     assert_string_equal("cells|d1|{\"n\":1}|413: 48 bytes are more than the server takes in a "
                         "request",
                         rig.refusals[0]);
     check_counts(&rig, 4, 0, 1, 6, 7);
-    test_pace_check(&pace, fake_ms_between(&rig.fakes[0], 0, 6), 0, 999);
+    test_pace_check(&pace, http_fake_ms_between(&rig.fakes[0], 0, 6), 0, 999);
     /* Later bodies are smaller from the start, but not without end. */
     rig_put_many(&rig, 100, 140);
     rig_flush(&rig);
@@ -473,7 +477,7 @@ static void test_too_large(void **state)
 
 /* ---- errors that end it ---- */
 
-static void check_ends(fake_reply_t reply, int code, const char *sentence)
+static void check_ends(http_fake_reply_t reply, int code, const char *sentence)
 {
     rig_t rig;
     char at[60];
@@ -481,7 +485,7 @@ static void check_ends(fake_reply_t reply, int code, const char *sentence)
     rig_open(&rig, 1, 1000, 1);
     rig.hosts[strlen(rig.fakes[0].url)] = '\0';
     rig_start(&rig);
-    fake_script(&rig.fakes[0], reply);
+    http_fake_script(&rig.fakes[0], reply);
     rig_put_many(&rig, 1, 1);
     assert_int_equal(code, cm_elastic_bulk_flush(rig.bulk, &rig.err));
     assert_contains(rig.err.text, sentence);
@@ -496,24 +500,26 @@ static void check_ends(fake_reply_t reply, int code, const char *sentence)
 static void test_ends(void **state)
 {
     (void)state;
-    check_ends((fake_reply_t){.status = 401}, CM_EUSAGE, " refuses the credentials ");
-    check_ends((fake_reply_t){.status = 200,
-                              .body = "{\"items\":[{\"index\":{\"status\":403,\"error\":{\"type\":"
-                                      "\"security_exception\",\"reason\":\"no right\"}}}]}"},
+    check_ends((http_fake_reply_t){.status = 401}, CM_EUSAGE, " refuses the credentials ");
+    check_ends((http_fake_reply_t){.status = 200,
+                                   .body =
+                                       "{\"items\":[{\"index\":{\"status\":403,\"error\":{\"type\":"
+                                       "\"security_exception\",\"reason\":\"no right\"}}}]}"},
                CM_EUSAGE, " does not allow it (security_exception: no right); ");
-    check_ends((fake_reply_t){.status = 200,
-                              .body = "{\"items\":[{\"index\":{\"status\":404,\"error\":{\"type\":"
-                                      "\"index_not_found_exception\",\"reason\":\"none\"}}}]}"},
+    check_ends((http_fake_reply_t){.status = 200,
+                                   .body =
+                                       "{\"items\":[{\"index\":{\"status\":404,\"error\":{\"type\":"
+                                       "\"index_not_found_exception\",\"reason\":\"none\"}}}]}"},
                CM_EINPUT, " has no such thing (index_not_found_exception: none); ");
-    check_ends((fake_reply_t){.status = 400, .body = "{\"error\":\"oh\"}"}, CM_EIO, "400 oh");
-    check_ends((fake_reply_t){.status = 302}, CM_EUSAGE, " leads elsewhere ");
-    check_ends((fake_reply_t){.status = 200, .body = "<html>"}, CM_EIO,
+    check_ends((http_fake_reply_t){.status = 400, .body = "{\"error\":\"oh\"}"}, CM_EIO, "400 oh");
+    check_ends((http_fake_reply_t){.status = 302}, CM_EUSAGE, " leads elsewhere ");
+    check_ends((http_fake_reply_t){.status = 200, .body = "<html>"}, CM_EIO,
                "(the answer to a bulk request has no items)");
-    check_ends((fake_reply_t){.status = 200, .body = "{\"items\":[" OK_ITEM "," OK_ITEM "]}"},
+    check_ends((http_fake_reply_t){.status = 200, .body = "{\"items\":[" OK_ITEM "," OK_ITEM "]}"},
                CM_EIO, "(a bulk request of 1 documents has 2 answers)");
-    check_ends((fake_reply_t){.status = 200, .body = "{\"items\":[{\"index\":{}}]}"}, CM_EIO,
+    check_ends((http_fake_reply_t){.status = 200, .body = "{\"items\":[{\"index\":{}}]}"}, CM_EIO,
                "(item 0 of a bulk request's answer has no status)");
-    check_ends((fake_reply_t){.fault = GARBAGE}, CM_EUSAGE, " is not Elasticsearch ");
+    check_ends((http_fake_reply_t){.fault = GARBAGE}, CM_EUSAGE, " is not Elasticsearch ");
 }
 
 /* ---- order ---- */
@@ -538,13 +544,13 @@ static void test_order_of_one_id(void **state)
     assert_ok(cm_elastic_bulk_remove(rig.bulk, CM_STR("cells"), CM_STR("d1"), &rig.err), rig.err);
     rig_flush(&rig);
     assert_int_equal(4, rig.fakes[0].count);
-    assert_string_equal(LINES(1) LINES(2), fake_body(&rig.fakes[0], 0));
-    assert_string_equal(LINES(1), fake_body(&rig.fakes[0], 1));
+    assert_string_equal(LINES(1) LINES(2), http_fake_body(&rig.fakes[0], 0));
+    assert_string_equal(LINES(1), http_fake_body(&rig.fakes[0], 1));
     assert_string_equal("{\"index\":{\"_index\":\"cells\",\"_id\":\"d1\"}}\n{\"n\":0}\n"
                         "{\"index\":{\"_index\":\"other\",\"_id\":\"d1\"}}\n{}\n",
-                        fake_body(&rig.fakes[0], 2));
+                        http_fake_body(&rig.fakes[0], 2));
     assert_string_equal("{\"delete\":{\"_index\":\"cells\",\"_id\":\"d1\"}}\n",
-                        fake_body(&rig.fakes[0], 3));
+                        http_fake_body(&rig.fakes[0], 3));
     rig_close(&rig);
 }
 
@@ -595,9 +601,9 @@ static void test_parallel(void **state)
     rig.hosts[strlen(rig.fakes[0].url)] = '\0';
     rig_start(&rig);
     for (int i = 0; i < 2; i++)
-        fake_script(&rig.fakes[0], (fake_reply_t){.together = 2});
+        http_fake_script(&rig.fakes[0], (http_fake_reply_t){.together = 2});
     for (int i = 0; i < 4; i++)
-        fake_script(&rig.fakes[0], (fake_reply_t){.delay_ms = 30});
+        http_fake_script(&rig.fakes[0], (http_fake_reply_t){.delay_ms = 30});
     rig_put_many(&rig, 1, 9);
     test_pace_t pace;
     test_pace_start(&pace);
@@ -605,7 +611,7 @@ static void test_parallel(void **state)
     assert_int_equal(5, rig.fakes[0].count);
     assert_int_equal(2, rig.fakes[0].most_open);
     assert_int_equal(2, rig.fakes[0].conn_count);
-    test_pace_check(&pace, fake_ms_between(&rig.fakes[0], 0, 1), 0, 999);
+    test_pace_check(&pace, http_fake_ms_between(&rig.fakes[0], 0, 1), 0, 999);
     check_counts(&rig, 9, 0, 0, 0, 5);
     rig_close(&rig);
     test_pace_end(&pace);
@@ -629,9 +635,10 @@ static void test_stop(void **state)
     for (int turn = 0; turn < 2; turn++) {
         rig_open(&rig, 1, 1000, 1);
         rig_start(&rig);
-        fake_script(&rig.fakes[0],
-                    turn == 0 ? (fake_reply_t){.delay_ms = 5000}
-                              : (fake_reply_t){.status = 503, .headers = "Retry-After: 30\r\n"});
+        http_fake_script(
+            &rig.fakes[0],
+            turn == 0 ? (http_fake_reply_t){.delay_ms = 5000}
+                      : (http_fake_reply_t){.status = 503, .headers = "Retry-After: 30\r\n"});
         rig_put_many(&rig, 1, 1);
         test_pace_start(&paces[turn]);
         pthread_create(&thread, NULL, stop_soon, &rig.stop);
@@ -648,7 +655,7 @@ static void test_stop(void **state)
 /* Whatever fails on the way, in the end each document was taken exactly as it was put last. */
 static void test_many_faults(void **state)
 {
-    static const fake_reply_t faults[] = {
+    static const http_fake_reply_t faults[] = {
         {.status = 503}, {.fault = CLOSE}, {.status = 413}, {.status = 429}, {.fault = CLOSE}};
     uint64_t random = 1;
     rig_t rig;
@@ -658,8 +665,8 @@ static void test_many_faults(void **state)
     rig.settings.gzip = CM_ELASTIC_GZIP_ON;
     rig_start(&rig);
     for (int i = 0; i < 12; i++) {
-        fake_script(&rig.fakes[i % 2], faults[test_random(&random) % 5]);
-        fake_script(&rig.fakes[i % 2], (fake_reply_t){0});
+        http_fake_script(&rig.fakes[i % 2], faults[test_random(&random) % 5]);
+        http_fake_script(&rig.fakes[i % 2], (http_fake_reply_t){0});
     }
     rig_put_many(&rig, 1000, 1999);
     rig_flush(&rig);

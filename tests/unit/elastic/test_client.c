@@ -117,13 +117,13 @@ static void test_requests(void **state)
     char expected[400];
 
     (void)state;
-    fake_open(&fake, NULL);
+    http_fake_open(&fake, NULL);
     cm_elastic_settings_t settings = settings_of(fake.url);
     cm_elastic_t *client = open_client(&settings);
-    fake_script(&fake, (fake_reply_t){.status = 200, .body = "{\"a\":1}", .gzip = true});
-    fake_script(&fake, (fake_reply_t){.status = 404, .body = "{}"});
-    fake_script(&fake, (fake_reply_t){.status = 201});
-    fake_script(&fake, (fake_reply_t){.status = 200, .body = "not sent"});
+    http_fake_script(&fake, (http_fake_reply_t){.status = 200, .body = "{\"a\":1}", .gzip = true});
+    http_fake_script(&fake, (http_fake_reply_t){.status = 404, .body = "{}"});
+    http_fake_script(&fake, (http_fake_reply_t){.status = 201});
+    http_fake_script(&fake, (http_fake_reply_t){.status = 200, .body = "not sent"});
     assert_ok(cm_elastic_request(client, "GET", "/", CM_STR(""), &reply, &err), err);
     assert_int_equal(200, reply.status);
     assert_true(cm_str_equal(CM_STR("{\"a\":1}"), reply.body));
@@ -140,20 +140,20 @@ static void test_requests(void **state)
              "GET / HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUser-Agent: clickmill/" CM_VERSION
              "\r\nAccept-Encoding: gzip\r\nAccept: application/json\r\n\r\n",
              fake.port);
-    assert_string_equal(expected, fake_head(&fake, 0));
+    assert_string_equal(expected, http_fake_head(&fake, 0));
     snprintf(expected, sizeof expected,
              "POST /x/_refresh HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUser-Agent: clickmill/" CM_VERSION
              "\r\nAccept-Encoding: gzip\r\nAccept: application/json\r\nContent-Type: "
              "application/json\r\nContent-Length: 0\r\n\r\n",
              fake.port);
-    assert_string_equal(expected, fake_head(&fake, 2));
-    assert_contains(fake_head(&fake, 1), "DELETE /x HTTP/1.1\r\n");
-    assert_contains(fake_head(&fake, 3), "HEAD /x HTTP/1.1\r\n");
-    assert_contains(fake_head(&fake, 4), "GET /x/_search HTTP/1.1\r\n");
-    assert_string_equal("{}", fake_body(&fake, 4));
+    assert_string_equal(expected, http_fake_head(&fake, 2));
+    assert_contains(http_fake_head(&fake, 1), "DELETE /x HTTP/1.1\r\n");
+    assert_contains(http_fake_head(&fake, 3), "HEAD /x HTTP/1.1\r\n");
+    assert_contains(http_fake_head(&fake, 4), "GET /x/_search HTTP/1.1\r\n");
+    assert_string_equal("{}", http_fake_body(&fake, 4));
     assert_int_equal(1, fake.conn_count); /* kept alive */
     cm_elastic_close(client);
-    fake_close(&fake);
+    http_fake_close(&fake);
 }
 
 static void test_credentials(void **state)
@@ -163,7 +163,7 @@ static void test_credentials(void **state)
     cm_err_t err = {0};
 
     (void)state;
-    fake_open(&fake, NULL);
+    http_fake_open(&fake, NULL);
     cm_elastic_settings_t all[3] = {settings_of(fake.url), settings_of(fake.url),
                                     settings_of(fake.url)};
     setenv("CM_TEST_PASSWORD", "pass:word", 1);
@@ -176,9 +176,9 @@ static void test_credentials(void **state)
         assert_ok(cm_elastic_request(client, "GET", "/", CM_STR(""), &reply, &err), err);
         cm_elastic_close(client);
     }
-    assert_contains(fake_head(&fake, 0), "\r\nAuthorization: Basic bWU6cGFzczp3b3Jk\r\n");
-    assert_contains(fake_head(&fake, 1), "\r\nAuthorization: ApiKey aWQ6a2V5\r\n");
-    assert_contains(fake_head(&fake, 2), "\r\nAuthorization: ApiKey aWQ6a2V5\r\n");
+    assert_contains(http_fake_head(&fake, 0), "\r\nAuthorization: Basic bWU6cGFzczp3b3Jk\r\n");
+    assert_contains(http_fake_head(&fake, 1), "\r\nAuthorization: ApiKey aWQ6a2V5\r\n");
+    assert_contains(http_fake_head(&fake, 2), "\r\nAuthorization: ApiKey aWQ6a2V5\r\n");
 
     all[0].api_key = "x";
     check_refused(&all[0], "elasticsearch.api_key replaces elasticsearch.username and "
@@ -197,7 +197,7 @@ static void test_credentials(void **state)
     all[2].ca_file = "/nonexistent.pem";
     check_refused(&all[2], "elasticsearch.ca: cannot read /nonexistent.pem: No such file or "
                            "directory");
-    fake_close(&fake);
+    http_fake_close(&fake);
 }
 
 /* Answers 401 and 403 end it, with a sentence that has no secret in it. */
@@ -209,15 +209,16 @@ static void test_not_allowed(void **state)
     char expected[400];
 
     (void)state;
-    fake_open(&fake, NULL);
+    http_fake_open(&fake, NULL);
     cm_elastic_settings_t settings = settings_of(fake.url);
     settings.username = "me";
     settings.password = "secret";
     cm_elastic_t *client = open_client(&settings);
-    fake_script(&fake, (fake_reply_t){.status = 401,
-                                      .body = "{\"error\":{\"type\":\"security_exception\","
-                                              "\"reason\":\"unable to authenticate\"}}"});
-    fake_script(&fake, (fake_reply_t){.status = 403, .body = "nginx"});
+    http_fake_script(&fake,
+                     (http_fake_reply_t){.status = 401,
+                                         .body = "{\"error\":{\"type\":\"security_exception\","
+                                                 "\"reason\":\"unable to authenticate\"}}"});
+    http_fake_script(&fake, (http_fake_reply_t){.status = 403, .body = "nginx"});
     assert_int_equal(CM_EUSAGE, cm_elastic_ask(client, "GET", "/", CM_STR(""), NULL, &reply, &err));
     snprintf(expected, sizeof expected,
              "Elasticsearch at %s refuses the credentials (security_exception: unable to "
@@ -232,7 +233,7 @@ static void test_not_allowed(void **state)
              fake.url);
     assert_string_equal(expected, err.text);
     cm_elastic_close(client);
-    fake_close(&fake);
+    http_fake_close(&fake);
 }
 
 static void test_no_redirects(void **state)
@@ -242,18 +243,18 @@ static void test_no_redirects(void **state)
     cm_err_t err = {0};
 
     (void)state;
-    fake_open(&fake, NULL);
+    http_fake_open(&fake, NULL);
     cm_elastic_settings_t settings = settings_of(fake.url);
     cm_elastic_t *client = open_client(&settings);
-    fake_script(&fake,
-                (fake_reply_t){.status = 301, .headers = "Location: file:///etc/passwd\r\n"});
+    http_fake_script(
+        &fake, (http_fake_reply_t){.status = 301, .headers = "Location: file:///etc/passwd\r\n"});
     assert_ok(cm_elastic_request(client, "GET", "/", CM_STR(""), &reply, &err), err);
     assert_int_equal(301, reply.status);
     assert_int_equal(CM_EUSAGE, cm_elastic_fail(&settings, &reply, "reading", &err));
     assert_contains(err.text, "leads elsewhere (status 301)");
     assert_int_equal(1, fake.count);
     cm_elastic_close(client);
-    fake_close(&fake);
+    http_fake_close(&fake);
 }
 
 /* ---- away ---- */
@@ -267,35 +268,36 @@ static void test_failover(void **state)
 
     (void)state;
     for (int i = 0; i < 2; i++)
-        fake_open(&fakes[i], NULL);
+        http_fake_open(&fakes[i], NULL);
     snprintf(hosts, sizeof hosts, "%s,%s", fakes[0].url, fakes[1].url);
     cm_elastic_settings_t settings = settings_of(hosts);
     cm_elastic_t *client = open_client(&settings);
-    fake_script(&fakes[0], (fake_reply_t){.fault = CLOSE});
+    http_fake_script(&fakes[0], (http_fake_reply_t){.fault = CLOSE});
     assert_ok(cm_elastic_request(client, "GET", "/a", CM_STR(""), &reply, &err), err);
     assert_ok(cm_elastic_request(client, "GET", "/b", CM_STR(""), &reply, &err), err);
     assert_string_equal(fakes[1].url, cm_elastic_host(client));
     assert_int_equal(1, fakes[0].count);
     assert_int_equal(2, fakes[1].count);
-    assert_contains(fake_head(&fakes[1], 0), "GET /a ");
+    assert_contains(http_fake_head(&fakes[1], 0), "GET /a ");
     /* Half an answer is none; the first one answers again. */
-    fake_script(&fakes[1], (fake_reply_t){.status = 200, .body = "{\"long\":1}", .fault = CUT});
+    http_fake_script(&fakes[1],
+                     (http_fake_reply_t){.status = 200, .body = "{\"long\":1}", .fault = CUT});
     assert_ok(cm_elastic_request(client, "GET", "/c", CM_STR(""), &reply, &err), err);
     assert_string_equal(fakes[0].url, cm_elastic_host(client));
     /* libcurl tries once more by itself where a connection that was kept has been closed. */
     for (int i = 0; i < 3; i++)
-        fake_script(&fakes[i / 2], (fake_reply_t){.fault = CLOSE});
+        http_fake_script(&fakes[i / 2], (http_fake_reply_t){.fault = CLOSE});
     assert_int_equal(CM_EAWAY, cm_elastic_request(client, "GET", "/", CM_STR(""), &reply, &err));
     assert_contains(err.text, fakes[1].url);
     assert_contains(err.text, " does not answer (Empty reply from server); is it running, and has "
                               "elasticsearch.hosts the right http:// or https://?");
-    fake_script(&fakes[0], (fake_reply_t){.fault = GARBAGE});
+    http_fake_script(&fakes[0], (http_fake_reply_t){.fault = GARBAGE});
     assert_int_equal(CM_EUSAGE, cm_elastic_request(client, "GET", "/", CM_STR(""), &reply, &err));
     assert_contains(err.text, "is not Elasticsearch (Received HTTP/0.9 when not allowed); check "
                               "elasticsearch.hosts");
     cm_elastic_close(client);
     for (int i = 0; i < 2; i++)
-        fake_close(&fakes[i]);
+        http_fake_close(&fakes[i]);
 }
 
 /* Again after 429, 502, 503 and 504, each wait longer, and as long as Retry-After wants. */
@@ -307,12 +309,12 @@ static void test_ask_again(void **state)
     cm_err_t err = {0};
 
     (void)state;
-    fake_open(&fake, NULL);
+    http_fake_open(&fake, NULL);
     cm_elastic_settings_t settings = settings_of(fake.url);
     cm_elastic_t *client = open_client(&settings);
     for (int i = 0; i < 3; i++)
-        fake_script(&fake, (fake_reply_t){.status = statuses[i]});
-    fake_script(&fake, (fake_reply_t){.status = 504, .headers = "Retry-After: 1\r\n"});
+        http_fake_script(&fake, (http_fake_reply_t){.status = statuses[i]});
+    http_fake_script(&fake, (http_fake_reply_t){.status = 504, .headers = "Retry-After: 1\r\n"});
     test_pace_t pace;
     test_pace_start(&pace);
     assert_ok(cm_elastic_ask(client, "PUT", "/x", CM_STR("{}"), NULL, &reply, &err), err);
@@ -320,18 +322,18 @@ static void test_ask_again(void **state)
     assert_int_equal(5, fake.count);
     static const int least[] = {100, 200, 400, 1000}, most[] = {125, 250, 500, 1250};
     for (int i = 0; i < 4; i++) {
-        assert_string_equal("{}", fake_body(&fake, i));
-        test_pace_check(&pace, fake_ms_between(&fake, i, i + 1), least[i], most[i] + 200);
+        assert_string_equal("{}", http_fake_body(&fake, i));
+        test_pace_check(&pace, http_fake_ms_between(&fake, i, i + 1), least[i], most[i] + 200);
     }
     /* The time is over: the last answer is what came of it. */
     settings.timeout_ms = 300;
     for (int i = 0; i < 3; i++)
-        fake_script(&fake, (fake_reply_t){.status = 503});
+        http_fake_script(&fake, (http_fake_reply_t){.status = 503});
     assert_ok(cm_elastic_ask(client, "GET", "/", CM_STR(""), NULL, &reply, &err), err);
     assert_int_equal(503, reply.status);
     assert_int_equal(CM_EAWAY, cm_elastic_fail(&settings, &reply, "reading", &err));
     cm_elastic_close(client);
-    fake_close(&fake);
+    http_fake_close(&fake);
     test_pace_end(&pace);
 }
 
@@ -369,19 +371,20 @@ static void test_waiter(void **state)
     char expected[200];
 
     (void)state;
-    fake_open(&fake, NULL);
+    http_fake_open(&fake, NULL);
     cm_elastic_settings_t settings = settings_of(fake.url);
     cm_elastic_t *client = open_client(&settings);
     /* Slow, then unable: the waiter hears of the difference. */
-    fake_script(&fake, (fake_reply_t){.status = 200, .delay_ms = 700});
+    http_fake_script(&fake, (http_fake_reply_t){.status = 200, .delay_ms = 700});
     assert_ok(cm_elastic_ask(client, "GET", "/", CM_STR(""), &waiter, &reply, &err), err);
     assert_in_range(asked.calls, 1, 3);
     assert_int_equal(0, asked.with_reason);
     asked = (asked_t){.patience = 4};
     for (int i = 0; i < 10; i++)
-        fake_script(&fake, (fake_reply_t){.status = 503,
-                                          .body = "{\"error\":{\"type\":\"master_exception\","
-                                                  "\"reason\":\"no master\"}}"});
+        http_fake_script(&fake,
+                         (http_fake_reply_t){.status = 503,
+                                             .body = "{\"error\":{\"type\":\"master_exception\","
+                                                     "\"reason\":\"no master\"}}"});
     test_pace_t pace;
     test_pace_start(&pace);
     assert_int_equal(CM_EBUSY,
@@ -395,7 +398,7 @@ static void test_waiter(void **state)
              "gave up waiting for Elasticsearch at %s: 503 master_exception: no master", fake.url);
     assert_string_equal(expected, err.text);
     cm_elastic_close(client);
-    fake_close(&fake);
+    http_fake_close(&fake);
     test_pace_end(&pace);
 }
 
@@ -415,11 +418,11 @@ static void test_stop(void **state)
     pthread_t thread;
 
     (void)state;
-    fake_open(&fake, NULL);
+    http_fake_open(&fake, NULL);
     cm_elastic_settings_t settings = settings_of(fake.url);
     settings.stop = &stop;
     cm_elastic_t *client = open_client(&settings);
-    fake_script(&fake, (fake_reply_t){.status = 200, .delay_ms = 3000});
+    http_fake_script(&fake, (http_fake_reply_t){.status = 200, .delay_ms = 3000});
     test_pace_t pace;
     test_pace_start(&pace);
     pthread_create(&thread, NULL, stop_soon, &stop);
@@ -427,7 +430,7 @@ static void test_stop(void **state)
     test_pace_took(&pace, 50, 600);
     pthread_join(thread, NULL);
     cm_elastic_close(client);
-    fake_close(&fake);
+    http_fake_close(&fake);
     test_pace_end(&pace);
 }
 
@@ -438,11 +441,11 @@ static void test_timeout(void **state)
     cm_err_t err = {0};
 
     (void)state;
-    fake_open(&fake, NULL);
+    http_fake_open(&fake, NULL);
     cm_elastic_settings_t settings = settings_of(fake.url);
     settings.timeout_ms = 200;
     cm_elastic_t *client = open_client(&settings);
-    fake_script(&fake, (fake_reply_t){.status = 200, .delay_ms = 3000});
+    http_fake_script(&fake, (http_fake_reply_t){.status = 200, .delay_ms = 3000});
     test_pace_t pace;
     test_pace_start(&pace);
     assert_int_equal(CM_EAWAY, cm_elastic_request(client, "GET", "/", CM_STR(""), &reply, &err));
@@ -451,7 +454,7 @@ static void test_timeout(void **state)
     assert_non_null(after);
     test_pace_check(&pace, strtol(after + strlen("timed out after "), NULL, 10), 200, 209);
     cm_elastic_close(client);
-    fake_close(&fake);
+    http_fake_close(&fake);
     test_pace_end(&pace);
 }
 
@@ -509,10 +512,10 @@ static void check_about(const char *body, bool opensearch, int major, int minor,
     cm_elastic_about_t about;
     cm_err_t err = {0};
 
-    fake_open(&fake, NULL);
+    http_fake_open(&fake, NULL);
     cm_elastic_settings_t settings = settings_of(fake.url);
     cm_elastic_t *client = open_client(&settings);
-    fake_script(&fake, (fake_reply_t){.status = 200, .body = body});
+    http_fake_script(&fake, (http_fake_reply_t){.status = 200, .body = body});
     int rc = cm_elastic_about(client, NULL, &about, &err);
     if (name == NULL) {
         assert_int_equal(CM_EUSAGE, rc);
@@ -525,7 +528,7 @@ static void check_about(const char *body, bool opensearch, int major, int minor,
         assert_string_equal(name, about.name);
     }
     cm_elastic_close(client);
-    fake_close(&fake);
+    http_fake_close(&fake);
 }
 
 static void test_about(void **state)
@@ -584,7 +587,7 @@ static void check_tls(const pair_t *own, const char *ca_name, bool insecure, con
 
     SSL_CTX_use_certificate(tls, own->cert);
     SSL_CTX_use_PrivateKey(tls, own->key);
-    fake_open(&fake, tls);
+    http_fake_open(&fake, tls);
     snprintf(path, sizeof path, "%s/%s", directory, ca_name);
     cm_elastic_settings_t settings = settings_of(fake.url);
     settings.ca_file = insecure ? NULL : path;
@@ -605,7 +608,7 @@ static void check_tls(const pair_t *own, const char *ca_name, bool insecure, con
         assert_int_equal(0, fake.count);
     }
     cm_elastic_close(client);
-    fake_close(&fake);
+    http_fake_close(&fake);
 }
 
 static void test_tls(void **state)
@@ -628,7 +631,7 @@ static void test_wrong_scheme(void **state)
     cm_err_t err = {0};
 
     (void)state;
-    fake_open(&fake, NULL);
+    http_fake_open(&fake, NULL);
     snprintf(hosts, sizeof hosts, "https://127.0.0.1:%d", fake.port);
     cm_elastic_settings_t settings = settings_of(hosts);
     settings.timeout_ms = 500; /* the fake waits for the end of a head */
@@ -637,19 +640,19 @@ static void test_wrong_scheme(void **state)
     assert_int_equal(CM_EAWAY, rc);
     assert_contains(err.text, "has elasticsearch.hosts the right http:// or https://?");
     cm_elastic_close(client);
-    fake_close(&fake);
+    http_fake_close(&fake);
 
     SSL_CTX *tls = SSL_CTX_new(TLS_server_method());
     SSL_CTX_use_certificate(tls, node.cert);
     SSL_CTX_use_PrivateKey(tls, node.key);
-    fake_open(&fake, tls);
+    http_fake_open(&fake, tls);
     snprintf(hosts, sizeof hosts, "http://127.0.0.1:%d", fake.port);
     client = open_client(&settings);
     rc = cm_elastic_request(client, "GET", "/", CM_STR(""), &reply, &err);
     assert_true(rc == CM_EAWAY || rc == CM_EUSAGE);
     assert_contains(err.text, "elasticsearch.hosts");
     cm_elastic_close(client);
-    fake_close(&fake);
+    http_fake_close(&fake);
 }
 
 int main(void)

@@ -87,7 +87,7 @@ static int take_row(void *context, const cm_answer_t *answer)
 
     if (answer->window != CM_WINDOW_ALL)
         cm_buf_printf(out, "%s%lld:", cm_index_window_names[answer->window],
-                      (long long)((answer->window_start - day) / 3600000));
+                      (long long)((answer->window_start - site_day) / 3600000));
     cm_buf_add_str(out, answer->url);
     cm_buf_add_char(out, '|');
     cm_buf_add_str(out, answer->country);
@@ -132,24 +132,24 @@ static void time_grows_strictly(void **state)
     assert_int_equal(latest(site), 0);
     for (int i = 0; i < 5; i++) {
         site->now = clocks[i];
-        click(site, "u", day + i, "/", "X");
-        commit(site);
+        site_click(site, "u", site_day + i, "/", "X");
+        site_commit(site);
         refresh(site, CM_WINDOWS_EVERY);
         assert_int_equal(latest(site), expected[i]);
         assert_int_equal(number(site, "SELECT max(updated_at) FROM cell"), expected[i]);
     }
     /* Copies of events change no number. */
     site->now = 6000;
-    click(site, "u", day, "/", "X");
-    commit(site);
+    site_click(site, "u", site_day, "/", "X");
+    site_commit(site);
     assert_true(refresh(site, CM_WINDOWS_EVERY).changed);
     assert_int_equal(latest(site), 5000);
     /* Rows that an older version has left with a time from the future. */
     sql(site, "UPDATE cell SET updated_at = 9000 WHERE window = 1");
     prepare(site);
     assert_int_equal(latest(site), 9000);
-    click(site, "u", day + 10, "/", "X");
-    commit(site);
+    site_click(site, "u", site_day + 10, "/", "X");
+    site_commit(site);
     refresh(site, 1 << CM_WINDOW_ALL);
     assert_int_equal(number(site, "SELECT updated_at FROM cell WHERE window = 0"), 9001);
 }
@@ -163,9 +163,9 @@ static void rows_in_their_order(void **state)
     prepare(site);
     assert_changed(site, 0, "");
     assert_retired(site, 0, "");
-    click(site, "u", day, "/a", "X");
-    click(site, "v", day + 7200000, "/b", "Y");
-    commit(site);
+    site_click(site, "u", site_day, "/a", "X");
+    site_click(site, "v", site_day + 7200000, "/b", "Y");
+    site_commit(site);
     refresh(site, 1 << CM_WINDOW_ALL | 1 << CM_WINDOW_HOUR);
     assert_changed(site, 0,
                    "/a|X|1@1000 /b|Y|1@1000 hour0:/a|X|1@1000 hour2:/b|Y|1@1000 "
@@ -173,8 +173,8 @@ static void rows_in_their_order(void **state)
                    "hour0:||1@1000 hour0:|X|1@1000 hour0:/a||1@1000 "
                    "hour2:||1@1000 hour2:|Y|1@1000 hour2:/b||1@1000 ");
     site->now = 2000;
-    click(site, "w", day + 1, "/a", "X");
-    commit(site);
+    site_click(site, "w", site_day + 1, "/a", "X");
+    site_commit(site);
     refresh(site, 1 << CM_WINDOW_ALL | 1 << CM_WINDOW_HOUR);
     assert_changed(site, 1000,
                    "/a|X|2@2000 hour0:/a|X|2@2000 ||3@2000 |X|2@2000 /a||2@2000 "
@@ -195,10 +195,10 @@ static void rebuild_keeps_times(void **state)
     cm_index_refresh_options_t other = options_of(site, 1 << CM_WINDOW_ALL);
 
     prepare(site);
-    click(site, "u", day, "/a", "X");
-    click(site, "u", day + 10000, "/a", "X");
-    click(site, "v", day, "/b", "X");
-    commit(site);
+    site_click(site, "u", site_day, "/a", "X");
+    site_click(site, "u", site_day + 10000, "/a", "X");
+    site_click(site, "v", site_day, "/b", "X");
+    site_commit(site);
     refresh(site, CM_WINDOWS_EVERY);
     site->now = 2000;
     int before = sqlite3_total_changes(site->database->db);
@@ -239,15 +239,15 @@ static void another_store(void **state)
 {
     site_t *site = *state;
 
-    click(site, "u", day, "/a", "X");
-    click(site, "v", day, "/b", "Y");
+    site_click(site, "u", site_day, "/a", "X");
+    site_click(site, "v", site_day, "/b", "Y");
     assert_true(refresh_from(site, 1 << CM_WINDOW_ALL).changed);
     assert_int_equal(number(site, "SELECT id FROM page WHERE url = '/b'"), 1);
     prepare(site);
     site->now = 2000;
-    click(site, "w", day, "/c", "Z");
-    click(site, "v", day, "/b", "Y");
-    click(site, "u", day, "/a", "X");
+    site_click(site, "w", site_day, "/c", "Z");
+    site_click(site, "v", site_day, "/b", "Y");
+    site_click(site, "u", site_day, "/a", "X");
     assert_true(refresh_from(site, 1 << CM_WINDOW_ALL).changed);
     assert_changed(site, 0,
                    "/a|X|1@1000 /b|Y|1@1000 /c|Z|1@2000 "
@@ -257,9 +257,9 @@ static void another_store(void **state)
     /* The same again, in another order. */
     site->now = 3000;
     int before = sqlite3_total_changes(site->database->db);
-    click(site, "v", day, "/b", "Y");
-    click(site, "u", day, "/a", "X");
-    click(site, "w", day, "/c", "Z");
+    site_click(site, "v", site_day, "/b", "Y");
+    site_click(site, "u", site_day, "/a", "X");
+    site_click(site, "w", site_day, "/c", "Z");
     cm_index_refreshed_t done = refresh_from(site, 1 << CM_WINDOW_ALL);
     assert_false(done.changed);
     assert_int_equal(done.events, 3);
@@ -267,8 +267,8 @@ static void another_store(void **state)
     assert_int_equal(sqlite3_total_changes(site->database->db), before);
     assert_int_equal(latest(site), 2000);
     /* /a is deleted: its rows vanish, and its text. */
-    click(site, "v", day, "/b", "Y");
-    click(site, "w", day, "/c", "Z");
+    site_click(site, "v", site_day, "/b", "Y");
+    site_click(site, "w", site_day, "/c", "Z");
     assert_true(refresh_from(site, 1 << CM_WINDOW_ALL).changed);
     assert_changed(site, 2000, "||2@3000 ");
     assert_retired(site, 0, "|X|0@3000 /a||0@3000 /a|X|0@3000 ");
@@ -276,9 +276,9 @@ static void another_store(void **state)
     assert_int_equal(number(site, "SELECT count(*) FROM page"), 2);
     assert_int_equal(number(site, "SELECT count(*) FROM country WHERE name = 'X'"), 0);
     /* And is there again: then it has not vanished. */
-    click(site, "v", day, "/b", "Y");
-    click(site, "w", day, "/c", "Z");
-    click(site, "u", day, "/a", "V");
+    site_click(site, "v", site_day, "/b", "Y");
+    site_click(site, "w", site_day, "/c", "Z");
+    site_click(site, "u", site_day, "/a", "V");
     refresh_from(site, 1 << CM_WINDOW_ALL);
     assert_retired(site, 0, "|X|0@3000 /a|X|0@3000 ");
     assert_changed(site, 3000, "/a|V|1@3001 ||3@3001 |V|1@3001 /a||1@3001 ");
@@ -291,13 +291,13 @@ static void own_and_foreign(void **state)
     site_t *site = *state;
 
     prepare(site);
-    click(site, "u", day, "/a", "X");
-    click(site, "v", day, "/b", "Y");
-    commit(site);
+    site_click(site, "u", site_day, "/a", "X");
+    site_click(site, "v", site_day, "/b", "Y");
+    site_commit(site);
     refresh(site, 1 << CM_WINDOW_ALL | 1 << CM_WINDOW_DAY);
     site->now = 2000;
-    click(site, "w", day, "/c", "Y");
-    click(site, "v", day, "/b", "Y");
+    site_click(site, "w", site_day, "/c", "Y");
+    site_click(site, "v", site_day, "/b", "Y");
     refresh_from(site, 1 << CM_WINDOW_ALL);
     assert_changed(site, 0, "/b|Y|1@1000 /c|Y|1@2000 ||2@1000 |Y|2@2000 /b||1@1000 /c||1@2000 ");
     assert_retired(site, 0,
@@ -306,7 +306,7 @@ static void own_and_foreign(void **state)
     assert_int_equal(number(site, "SELECT count(*) FROM covered WHERE session_timeout < 0"), 1);
     assert_int_equal(number(site, "SELECT count(*) FROM covered"), 1);
     site->now = 3000;
-    click(site, "v", day, "/b", "Y");
+    site_click(site, "v", site_day, "/b", "Y");
     refresh_from(site, 1 << CM_WINDOW_HOUR); /* all stays */
     assert_int_equal(number(site, "SELECT count(*) FROM cell WHERE window = 0"), 2);
     site->now = 4000;
@@ -320,8 +320,8 @@ static void own_and_foreign(void **state)
                    "hour0:/b|Y|0@4000 ");
     /* From here on only what is new. */
     site->now = 5000;
-    click(site, "u", day + 1000, "/d", "Z");
-    commit(site);
+    site_click(site, "u", site_day + 1000, "/d", "Z");
+    site_commit(site);
     refresh(site, 1 << CM_WINDOW_ALL);
     assert_changed(site, 4000,
                    "/a|X|1@5000 /d|Z|1@5000 ||3@5000 |X|1@5000 |Z|1@5000 /a||1@5000 /d||1@5000 ");
@@ -333,12 +333,12 @@ static void unpublished(void **state)
     site_t *site = *state;
     cm_err_t err;
 
-    click(site, "u", day, "/a", "X");
+    site_click(site, "u", site_day, "/a", "X");
     refresh_from(site, 1 << CM_WINDOW_ALL);
-    click(site, "u", day, "/b", "X");
+    site_click(site, "u", site_day, "/b", "X");
     refresh_from(site, 1 << CM_WINDOW_ALL);
-    click(site, "u", day, "/own", "X");
-    commit(site);
+    site_click(site, "u", site_day, "/own", "X");
+    site_commit(site);
     refresh(site, CM_WINDOWS_EVERY);
     rebuild(site, 1 << CM_WINDOW_DAY);
     assert_int_equal(number(site, "SELECT count(*) FROM sqlite_master WHERE name IN ('retired', "
@@ -361,10 +361,10 @@ static void stopping_changes_nothing(void **state)
     cm_err_t err;
 
     prepare(site);
-    click(site, "u", day, "/a", "X");
-    commit(site);
+    site_click(site, "u", site_day, "/a", "X");
+    site_commit(site);
     refresh(site, CM_WINDOWS_EVERY);
-    click(site, "u", day, "/b", "X");
+    site_click(site, "u", site_day, "/b", "X");
     cm_store_t *other = cm_memory_new();
     test_put(other, &site->batch);
     test_commit(other);
@@ -389,13 +389,13 @@ static void several_copies(void **state)
     assert_ok(cm_index_changes_checkpoint(site->database, "a", &published, &err), err);
     assert_int_equal(published.watermark, 0);
     assert_string_equal(published.epoch, "");
-    click(site, "u", day, "/a", "X");
-    click(site, "v", day, "/b", "Y");
+    site_click(site, "u", site_day, "/a", "X");
+    site_click(site, "v", site_day, "/b", "Y");
     refresh_from(site, 1 << CM_WINDOW_ALL);
     const cm_index_checkpoint_t here = {"0123456789abcdef0123456789abcdef", 1000};
     assert_ok(cm_index_changes_set_checkpoint(site->database, "a", &here, &err), err);
     assert_ok(cm_index_changes_set_checkpoint(site->database, "b", &here, &err), err);
-    click(site, "u", day, "/a", "X");
+    site_click(site, "u", site_day, "/a", "X");
     refresh_from(site, 1 << CM_WINDOW_ALL);
     assert_retired(site, 1000, "|Y|0@1001 /b||0@1001 /b|Y|0@1001 ");
     const cm_index_checkpoint_t later = {"x", 1001};
@@ -447,9 +447,9 @@ static void page_by_page(void **state)
     for (int i = 0; i < 9000; i++) {
         char *url = cm_arena_alloc(&site->batch.arena, 16);
         snprintf(url, 16, "/%d", i);
-        click(site, "u", day + i, url, "X");
+        site_click(site, "u", site_day + i, url, "X");
     }
-    commit(site);
+    site_commit(site);
     refresh(site, 1 << CM_WINDOW_ALL);
     for (int since = 0; since < 1000; since += 500) {
         cm_buf_t got = CM_BUF_INIT;
@@ -470,7 +470,7 @@ static void page_by_page(void **state)
                      CM_EIO);
     assert_int_equal(rows, 3);
     rows = 0; /* vanished ones, of which there is more than a page, too */
-    click(site, "u", day, "/", "X");
+    site_click(site, "u", site_day, "/", "X");
     refresh_from(site, 1 << CM_WINDOW_ALL);
     cm_buf_t gone = CM_BUF_INIT;
     assert_ok(cm_index_changes_tombstones(site->database, 1000, 9000, take_row, &gone, &err), err);
@@ -590,9 +590,9 @@ static void click_at_random(site_t *site, uint64_t *random, int most)
     static const char *const users[] = {"u", "v", "w", "x"};
 
     for (int i = (int)(test_random(random) % (uint64_t)most); i >= 0; i--)
-        click(site, users[test_random(random) % 4],
-              day + (int64_t)(test_random(random) % 40) * 600000, urls[test_random(random) % 6],
-              countries[test_random(random) % 3]);
+        site_click(site, users[test_random(random) % 4],
+                   site_day + (int64_t)(test_random(random) % 40) * 600000,
+                   urls[test_random(random) % 6], countries[test_random(random) % 3]);
 }
 
 /* Whatever happens in whatever order: two copies, of which one is often behind, end up equal to the
@@ -613,15 +613,15 @@ static void copies_follow(void **state)
         switch (test_random(&random) % 6) {
         case 0:
         case 1:
-            commit(site);
+            site_commit(site);
             refresh(site, windows);
             break;
         case 2:
-            commit(site);
+            site_commit(site);
             rebuild(site, windows);
             break;
         case 3:
-            commit(site);
+            site_commit(site);
             options.session_timeout = 600000;
             refresh_with(site, &options);
             break;
@@ -642,7 +642,7 @@ static void copies_follow(void **state)
     copy_free(&copies[1]);
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define TEST(function) cmocka_unit_test_setup_teardown(function, site_set_up, site_tear_down)
 
 int main(void)
 {

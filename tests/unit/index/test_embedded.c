@@ -89,8 +89,8 @@ static void before_anything(void **state)
 
     assert_answer(site, (cm_index_query_t){0}, take_csv, "");
     assert_false(freshness(site, CM_WINDOW_ALL).present);
-    click(site, "u", 1, "/", "X");
-    commit(site);
+    site_click(site, "u", 1, "/", "X");
+    site_commit(site);
     cm_freshness_t fresh = freshness(site, CM_WINDOW_ALL);
     assert_false(fresh.present);
     assert_int_equal(fresh.accepted, 1);
@@ -110,11 +110,11 @@ static void nothing_new_writes_nothing(void **state)
     assert_int_equal(done.accepted + done.events + done.duplicates + done.cells, 0);
     assert_true(freshness(site, CM_WINDOW_DAY).present);
     site->now = 1000;
-    click(site, "u", day, "/", "X");
-    click(site, "u", day, "/", "X");
-    click(site, "v", day, "/v", "X");
+    site_click(site, "u", site_day, "/", "X");
+    site_click(site, "u", site_day, "/", "X");
+    site_click(site, "v", site_day, "/v", "X");
     cm_batch_reject(&site->batch, CM_STR("bad"), "because", "log:1");
-    commit(site);
+    site_commit(site);
     done = refresh(site, CM_WINDOWS_EVERY);
     assert_true(done.changed);
     assert_int_equal(done.accepted, 3);
@@ -136,8 +136,8 @@ static void nothing_new_writes_nothing(void **state)
     assert_int_equal(fresh.cells, 2);
     assert_int_equal(fresh.dead, 1);
     /* A new event of one user leaves the rows of the other alone. */
-    click(site, "v", day + 1000, "/v", "X");
-    commit(site);
+    site_click(site, "v", site_day + 1000, "/v", "X");
+    site_commit(site);
     assert_int_equal(freshness(site, CM_WINDOW_ALL).accepted, 4);
     assert_int_equal(freshness(site, CM_WINDOW_ALL).processed, 3);
     refresh(site, CM_WINDOWS_EVERY);
@@ -145,8 +145,8 @@ static void nothing_new_writes_nothing(void **state)
                   "/|X|1@1000 /v|X|2@2000 ");
     /* And so does a copy, which changes no number. */
     site->now = 3000;
-    click(site, "v", day + 1000, "/v", "X");
-    commit(site);
+    site_click(site, "v", site_day + 1000, "/v", "X");
+    site_commit(site);
     done = refresh(site, CM_WINDOWS_EVERY);
     assert_int_equal(done.duplicates, 2);
     assert_answer(site, (cm_index_query_t){.sort = CM_SORT_URL}, take_short,
@@ -157,9 +157,9 @@ static void another_timeout_recomputes(void **state)
 {
     site_t *site = *state;
 
-    click(site, "u", 1000, "/", "X");
-    click(site, "u", 11000, "/", "X");
-    commit(site);
+    site_click(site, "u", 1000, "/", "X");
+    site_click(site, "u", 11000, "/", "X");
+    site_commit(site);
     refresh(site, 1 << CM_WINDOW_ALL);
     assert_answer(site, (cm_index_query_t){0}, take_csv, "/,X,2,1,10.0,10,1,10.0,1,1\n");
     site->now = 2000;
@@ -193,14 +193,14 @@ static void windows_apart(void **state)
     site_t *site = *state;
     static const char rows[] = "2023-11-15T00:00:00Z,/,X,3,1,1800.0,3600,2,1800.0,1,1\n";
 
-    click(site, "u", day, "/", "X");
-    click(site, "u", day + 3600000, "/", "X");
-    commit(site);
+    site_click(site, "u", site_day, "/", "X");
+    site_click(site, "u", site_day + 3600000, "/", "X");
+    site_commit(site);
     refresh(site, 1 << CM_WINDOW_DAY);
     assert_answer(site, (cm_index_query_t){.window = CM_WINDOW_DAY}, take_csv,
                   "2023-11-15T00:00:00Z,/,X,2,1,3600.0,3600,1,,2,2\n");
-    click(site, "u", day + 1800000, "/", "X");
-    commit(site);
+    site_click(site, "u", site_day + 1800000, "/", "X");
+    site_commit(site);
     refresh(site, 1 << CM_WINDOW_ALL | 1 << CM_WINDOW_DAY);
     assert_answer(site, (cm_index_query_t){.window = CM_WINDOW_DAY}, take_csv, rows);
     assert_answer(site, (cm_index_query_t){0}, take_csv, rows + sizeof "2023-11-15T00:00:00Z");
@@ -222,16 +222,16 @@ static void damaged_names(void **state)
     cm_index_refreshed_t refreshed;
     cm_err_t err;
 
-    click(site, "u", 1, "/", "X");
-    commit(site);
+    site_click(site, "u", 1, "/", "X");
+    site_commit(site);
     refresh(site, CM_WINDOWS_EVERY);
     for (int i = 0; i < 30; i++) {
         char url[20];
         snprintf(url, sizeof url, "/%d", i);
-        click(site, "u", 2, cm_arena_copy(&site->batch.arena, (cm_str_t){url, sizeof url}).data,
-              "Y");
+        site_click(site, "u", 2,
+                   cm_arena_copy(&site->batch.arena, (cm_str_t){url, sizeof url}).data, "Y");
     }
-    commit(site);
+    site_commit(site);
     cm_database_t *database = cm_store_embedded_database(site->store);
     assert_ok(cm_database_exec(database,
                                "UPDATE dictionary SET texts = x'00' WHERE field = 2 AND first > 0",
@@ -261,8 +261,8 @@ static void older_answers_go_whole(void **state)
     cm_index_refreshed_t refreshed;
     cm_err_t err;
 
-    click(site, "u", 1, "/", "X");
-    commit(site);
+    site_click(site, "u", 1, "/", "X");
+    site_commit(site);
     refresh(site, CM_WINDOWS_EVERY);
     const cm_database_t *database = cm_store_embedded_database(site->store);
     assert_ok(cm_database_exec(database, older, "test", &err), err);
@@ -290,8 +290,8 @@ static cm_index_t *ask_for_days(site_t *site, int days)
     int rows = 0;
 
     for (int i = 1; i <= days; i++)
-        click(site, "u", i * CM_DAY_MS, "/", "X");
-    commit(site);
+        site_click(site, "u", i * CM_DAY_MS, "/", "X");
+    site_commit(site);
     refresh(site, CM_WINDOWS_EVERY);
     assert_ok(cm_index_embedded_open(site->directory, &index, &err), err);
     assert_ok(cm_index_query(index, &query, count_rows, &rows, &err), err);
@@ -312,22 +312,22 @@ static void what_has_changed_is_checked_again(void **state)
     cm_err_t err;
     int rows = 0;
 
-    click(site, "v", 3 * CM_DAY_MS, "/", "X");
-    commit(site);
+    site_click(site, "v", 3 * CM_DAY_MS, "/", "X");
+    site_commit(site);
     refresh(site, CM_WINDOWS_EVERY);
     assert_ok(cm_index_query(index, &query, count_rows, &rows, &err), err);
     assert_int_equal(rows, 20);
     assert_ok(cm_database_exec(database, spoil, "test", &err), err);
-    click(site, "v", 2 * CM_DAY_MS, "/", "X"); /* one group of twenty */
-    commit(site);
+    site_click(site, "v", 2 * CM_DAY_MS, "/", "X"); /* one group of twenty */
+    site_commit(site);
     refresh(site, CM_WINDOWS_EVERY);
     assert_int_equal(cm_index_query(index, &query, count_rows, &rows, &err), CM_ECORRUPT);
     assert_int_equal(rows, 20);
     assert_ok(cm_index_query(index, &early, count_rows, &rows, &err), err);
     assert_int_equal(rows, 21);
     for (int i = 1; i <= 20; i++) /* all of them */
-        click(site, "w", i * CM_DAY_MS, "/", "X");
-    commit(site);
+        site_click(site, "w", i * CM_DAY_MS, "/", "X");
+    site_commit(site);
     refresh(site, CM_WINDOWS_EVERY);
     assert_int_equal(cm_index_query(index, &query, count_rows, &rows, &err), CM_ECORRUPT);
     assert_int_equal(rows, 21);
@@ -377,13 +377,13 @@ static void a_row_where_there_is_none(void **state)
 static void three_cells(site_t *site)
 {
     /* /a: 3 clicks of 1 user, no gap but 1 s and 2 s; /b: 2 clicks of 2 users; /c: 1 click. */
-    click(site, "u", 1000, "/a", "Peru");
-    click(site, "u", 2000, "/a", "Peru");
-    click(site, "u", 4000, "/a", "Peru");
-    click(site, "u", 5000, "/b", "Chile");
-    click(site, "v", 1000, "/b", "Chile");
-    click(site, "v", 101000, "/c", "Oman");
-    commit(site);
+    site_click(site, "u", 1000, "/a", "Peru");
+    site_click(site, "u", 2000, "/a", "Peru");
+    site_click(site, "u", 4000, "/a", "Peru");
+    site_click(site, "u", 5000, "/b", "Chile");
+    site_click(site, "v", 1000, "/b", "Chile");
+    site_click(site, "v", 101000, "/c", "Oman");
+    site_commit(site);
     refresh(site, CM_WINDOWS_EVERY);
 }
 
@@ -454,8 +454,8 @@ static void url_patterns(void **state)
     static const char *const urls[] = {"/", "/a", "/ab", "/abc", "/A", "/[a]?", "/a*", "/\xC3\xA4"};
 
     for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++)
-        click(site, "u", 1 + (int64_t)i, urls[i], "X");
-    commit(site);
+        site_click(site, "u", 1 + (int64_t)i, urls[i], "X");
+    site_commit(site);
     refresh(site, 1 << CM_WINDOW_ALL);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         assert_answer(site, (cm_index_query_t){.url = cases[i].pattern, .sort = CM_SORT_URL},
@@ -467,26 +467,26 @@ static void from_and_to(void **state)
     site_t *site = *state;
     const int64_t hour = 3600000;
 
-    click(site, "u", day - 1, "/before", "X");
-    click(site, "u", day, "/zero", "X");
-    click(site, "u", day + hour, "/one", "X");
-    click(site, "u", day + 2 * hour, "/two", "X");
-    commit(site);
+    site_click(site, "u", site_day - 1, "/before", "X");
+    site_click(site, "u", site_day, "/zero", "X");
+    site_click(site, "u", site_day + hour, "/one", "X");
+    site_click(site, "u", site_day + 2 * hour, "/two", "X");
+    site_commit(site);
     refresh(site, CM_WINDOWS_EVERY);
     cm_index_query_t query = {.window = CM_WINDOW_HOUR, .sort = CM_SORT_WINDOW};
     assert_answer(site, query, take_url, "/before /zero /one /two ");
     query.reverse = true;
     assert_answer(site, query, take_url, "/two /one /zero /before ");
     query.reverse = false;
-    query.from = day;
+    query.from = site_day;
     assert_answer(site, query, take_url, "/zero /one /two ");
-    query.to = day + 2 * hour;
+    query.to = site_day + 2 * hour;
     assert_answer(site, query, take_url, "/zero /one ");
-    query.from = day + 1;
+    query.from = site_day + 1;
     assert_answer(site, query, take_url, "/one ");
     query.window = CM_WINDOW_DAY;
-    query.from = day - 1;
-    query.to = day + 1;
+    query.from = site_day - 1;
+    query.to = site_day + 1;
     assert_answer(site, query, take_url, "/one /two /zero ");
     query.window = CM_WINDOW_ALL; /* has no start to choose by */
     assert_answer(site, query, take_url, "/before /one /two /zero ");
@@ -521,11 +521,11 @@ static void as_csv_and_json(void **state)
     site_t *site = *state;
     cm_buf_t buf = CM_BUF_INIT;
 
-    click(site, "u", day, "/,\"", "X");
-    click(site, "u", day + 1000, "/,\"", "X");
-    click(site, "u", day + 3000, "/,\"", "X");
-    click(site, "v", day, "/n", "Y");
-    commit(site);
+    site_click(site, "u", site_day, "/,\"", "X");
+    site_click(site, "u", site_day + 1000, "/,\"", "X");
+    site_click(site, "u", site_day + 3000, "/,\"", "X");
+    site_click(site, "v", site_day, "/n", "Y");
+    site_commit(site);
     refresh(site, CM_WINDOWS_EVERY);
     assert_answer(site, (cm_index_query_t){.sort = CM_SORT_URL}, take_csv,
                   "\"/,\"\"\",X,3,1,1.5,3,2,1.5,1,1\n/n,Y,1,1,,0,0,,1,1\n");
@@ -580,9 +580,9 @@ static void averages_to_the_last_bit(void **state)
     for (int i = 0; i < 3000; i++) {
         char *url = cm_arena_alloc(&site->batch.arena, 16);
         snprintf(url, 16, "/%d", (int)(test_random(&random) % 200));
-        click(site, "u", 1 + (int64_t)(test_random(&random) % 1000000000000), url, "X");
+        site_click(site, "u", 1 + (int64_t)(test_random(&random) % 1000000000000), url, "X");
     }
-    commit(site);
+    site_commit(site);
     refresh(site, CM_WINDOWS_EVERY);
     assert_answer(site, (cm_index_query_t){0}, take_average, "");
     assert_ok(cm_database_prepare(cm_store_embedded_database(site->store),
@@ -620,7 +620,7 @@ static void names(void **state)
     assert_false(cm_sort_parse("Clicks", &sort));
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define TEST(function) cmocka_unit_test_setup_teardown(function, site_set_up, site_tear_down)
 
 int main(void)
 {

@@ -19,9 +19,9 @@ static void fill(site_t *site)
         snprintf(urls[page], sizeof urls[page], "/%d", page);
     for (int hour = 0; hour < HOURS; hour++) {
         for (int page = 0; page < PAGES; page++)
-            click(site, "u", day + hour * CM_HOUR_MS + page, urls[page],
-                  page % 2 ? "Peru" : "Chad");
-        commit(site);
+            site_click(site, "u", site_day + hour * CM_HOUR_MS + page, urls[page],
+                       page % 2 ? "Peru" : "Chad");
+        site_commit(site);
     }
     const cm_index_refresh_options_t options = {.windows = CM_WINDOWS_EVERY,
                                                 .session_timeout = TIMEOUT,
@@ -82,7 +82,7 @@ static void expect(site_t *site, cm_index_query_t query, int looks, int64_t rows
 static void test_steps(void **state)
 {
     site_t *site = *state;
-    const int64_t hour = day + 7 * CM_HOUR_MS;
+    const int64_t hour = site_day + 7 * CM_HOUR_MS;
     cm_index_query_t query = {.dimension = CM_PER_URL, .window = CM_WINDOW_HOUR, .limit = 100000};
 
     fill(site);
@@ -143,8 +143,8 @@ static void test_nobody_waits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_steps, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_nobody_waits, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_steps, site_set_up, site_tear_down),
+        cmocka_unit_test_setup_teardown(test_nobody_waits, site_set_up, site_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

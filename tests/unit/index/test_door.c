@@ -1,0 +1,255 @@
+/* The door of the index: the same assertions over the index that the mill writes and over a mirror
+ * of it, and what verify finds between the two. */
+#include "index_site.h"
+
+#include "index/embedded/refresh.h"
+#include "index/open.h"
+#include "index/verify.h"
+
+/* An index that the mill has written, and another directory with a mirror of it. */
+typedef struct pair {
+    site_t *source, *mirror;
+    cm_index_t *made, *copied; /* handles: for reading the first, for writing the second */
+    cm_index_checkpoint_t checkpoint;
+    cm_index_applied_t applied;
+} pair_t;
+
+static void refresh(site_t *site)
+{
+    const cm_index_refresh_options_t options = {.windows = cm_window_mask(CM_WINDOW_ALL),
+                                                .session_timeout = TIMEOUT,
+                                                .clock = &site->clock};
+    cm_index_refreshed_t refreshed;
+    cm_err_t err;
+
+    site_commit(site);
+    site->now += 1000;
+    assert_ok(cm_index_refresh(site->store, &options, &refreshed, &err), err);
+}
+
+static void pair_open(pair_t *pair)
+{
+    void *source, *mirror;
+    cm_err_t err;
+
+    site_set_up(&source);
+    site_set_up(&mirror);
+    *pair = (pair_t){.source = source, .mirror = mirror};
+    site_click(source, "u1", site_day, "/a", "Peru");
+    site_click(source, "u2", site_day + 1000, "/a", "Peru");
+    site_click(source, "u1", site_day + 2000, "/b", "Chile");
+    refresh(source);
+    const cm_index_settings_t made = {.data_dir = pair->source->directory};
+    const cm_index_settings_t copied = {.data_dir = pair->mirror->directory};
+    assert_ok(cm_index_open(&made, &pair->made, &err), err);
+    assert_ok(cm_index_open_writer(&copied, pair->mirror->store, &pair->copied, &err), err);
+}
+
+static void pair_close(pair_t *pair)
+{
+    void *source = pair->source, *mirror = pair->mirror;
+
+    cm_index_close(pair->made);
+    cm_index_close(pair->copied);
+    site_tear_down(&source);
+    site_tear_down(&mirror);
+}
+
+static void apply(pair_t *pair)
+{
+    cm_err_t err;
+
+    assert_ok(cm_index_apply(pair->copied, pair->made, &(cm_index_apply_t){.rebuild = false},
+                             &pair->checkpoint, &pair->applied, &err),
+              err);
+}
+
+static int take_row(void *context, const cm_answer_t *answer)
+{
+    cm_buf_printf(context, "%.*s %.*s %lld %lld|", (int)answer->url.len, answer->url.data,
+                  (int)answer->country.len, answer->country.data,
+                  (long long)answer->measures.clicks, (long long)answer->measures.users);
+    return 0;
+}
+
+static void check_query(cm_index_t *index, const cm_index_query_t *query, const char *expected)
+{
+    cm_buf_t rows = CM_BUF_INIT;
+    cm_err_t err;
+
+    cm_buf_reserve(&rows, 1);
+    assert_ok(cm_index_query(index, query, take_row, &rows, &err), err);
+    assert_string_equal(rows.data, expected);
+    cm_buf_free(&rows);
+}
+
+/* The assertions that hold for both. */
+static void check_answers(cm_index_t *index)
+{
+    cm_freshness_t freshness;
+    int64_t watermark;
+    cm_err_t err;
+
+    check_query(index, &(cm_index_query_t){.dimension = CM_PER_CELL}, "/a Peru 2 2|/b Chile 1 1|");
+    check_query(index, &(cm_index_query_t){.dimension = CM_PER_CELL, .sort = CM_SORT_COUNTRY},
+                "/b Chile 1 1|/a Peru 2 2|");
+    check_query(index, &(cm_index_query_t){.dimension = CM_PER_CELL, .limit = 1, .offset = 1},
+                "/b Chile 1 1|");
+    check_query(index, &(cm_index_query_t){.dimension = CM_PER_URL, .url = "/?"},
+                "/a  2 2|/b  1 1|");
+    check_query(index, &(cm_index_query_t){.dimension = CM_PER_COUNTRY, .country = "Peru"},
+                " Peru 2 2|");
+    check_query(index, &(cm_index_query_t){.dimension = CM_PER_NOTHING}, "  3 2|");
+    check_query(index, &(cm_index_query_t){.window = CM_WINDOW_DAY}, "");
+    assert_ok(cm_index_freshness(index, CM_WINDOW_ALL, &freshness, &err), err);
+    assert_true(freshness.present);
+    assert_int_equal(freshness.accepted, 3);
+    assert_int_equal(freshness.processed, 3);
+    assert_int_equal(freshness.events, 3);
+    assert_int_equal(freshness.cells, 2);
+    assert_ok(cm_index_freshness(index, CM_WINDOW_DAY, &freshness, &err), err);
+    assert_false(freshness.present);
+    assert_ok(cm_index_watermark(index, &watermark, &err), err);
+    assert_true(watermark >= 1000);
+}
+
+static int ignore(void *context, const cm_index_discrepancy_t *discrepancy)
+{
+    (void)context;
+    (void)discrepancy;
+    return 0;
+}
+
+/* Compares all that both have. */
+static cm_index_verified_t verify(cm_index_t *expected, cm_index_t *actual)
+{
+    cm_index_verified_t verified = {0};
+    cm_err_t err;
+
+    assert_ok(cm_index_verify(&(cm_index_verify_options_t){.expected = expected,
+                                                           .actual = actual,
+                                                           .windows = cm_window_mask(CM_WINDOW_ALL),
+                                                           .found = ignore},
+                              &verified, &err),
+              err);
+    return verified;
+}
+
+/* The mirror answers as its source does, before and after a change of the source. */
+static void test_mirror(void **state)
+{
+    pair_t pair;
+
+    (void)state;
+    pair_open(&pair);
+    apply(&pair);
+    assert_int_equal(pair.applied.sent, 7);
+    assert_true(pair.checkpoint.watermark > 0);
+    check_answers(pair.made);
+    check_answers(pair.copied);
+    cm_index_verified_t verified = verify(pair.made, pair.copied);
+    assert_int_equal(cm_index_verified_wrong(&verified), 0);
+    assert_int_equal(verified.cells, 2);
+    assert_int_equal(verified.totals, 5);
+
+    const int64_t before = pair.checkpoint.watermark;
+    site_click(pair.source, "u3", site_day + 3000, "/a", "Chile");
+    refresh(pair.source);
+    verified = verify(pair.made, pair.copied);
+    assert_int_equal(verified.missing, 1); /* /a in Chile */
+    assert_int_equal(verified.differ, 3);  /* /a, Chile, the site */
+    assert_int_equal(verified.unexpected, 0);
+    verified = verify(pair.copied, pair.made);
+    assert_int_equal(verified.unexpected, 1);
+    assert_int_equal(verified.missing, 0);
+    apply(&pair);
+    assert_true(pair.checkpoint.watermark > before);
+    verified = verify(pair.made, pair.copied);
+    assert_int_equal(cm_index_verified_wrong(&verified), 0);
+    assert_int_equal(verified.cells, 3);
+    pair_close(&pair);
+}
+
+static void test_probe_and_forget(void **state)
+{
+    cm_index_facts_t facts;
+    cm_freshness_t freshness;
+    cm_err_t err;
+    pair_t pair;
+
+    (void)state;
+    pair_open(&pair);
+    assert_ok(cm_index_probe(pair.copied, false, &facts, &err), err);
+    assert_false(facts.complete);
+    assert_ok(cm_index_probe(pair.copied, true, &facts, &err), err);
+    assert_true(facts.complete && facts.created);
+    assert_ok(cm_index_probe(pair.made, false, &facts, &err), err);
+    assert_true(facts.complete && !facts.created);
+    apply(&pair);
+    assert_ok(cm_index_forget(pair.copied, &err), err);
+    assert_ok(cm_index_freshness(pair.copied, CM_WINDOW_ALL, &freshness, &err), err);
+    assert_false(freshness.present);
+    const cm_index_verified_t verified = verify(pair.made, pair.copied);
+    assert_int_equal(verified.missing, 7);
+    pair_close(&pair);
+}
+
+static int count_row(void *context, const cm_answer_t *answer)
+{
+    (void)answer;
+    ++*(int *)context;
+    return 0;
+}
+
+/* The source knows what changed, and keeps how far each mirror is. */
+static void test_checkpoints(void **state)
+{
+    const cm_index_checkpoint_t noted = {.epoch = "e", .watermark = 5};
+    cm_index_checkpoint_t checkpoint;
+    int64_t since, until, count;
+    cm_index_t *writer;
+    int rows = 0;
+    cm_err_t err;
+    pair_t pair;
+
+    (void)state;
+    pair_open(&pair);
+    const cm_index_settings_t settings = {.data_dir = pair.source->directory};
+    assert_ok(cm_index_open_writer(&settings, pair.source->store, &writer, &err), err);
+    assert_true(cm_index_tracks_changes(writer));
+    assert_ok(cm_index_checkpoint(writer, "m", &checkpoint, &err), err);
+    assert_int_equal(checkpoint.watermark, 0);
+    assert_ok(cm_index_set_checkpoint(writer, "m", &noted, &err), err);
+    assert_ok(cm_index_checkpoint(writer, "m", &checkpoint, &err), err);
+    assert_int_equal(checkpoint.watermark, 5);
+    assert_string_equal(checkpoint.epoch, "e");
+    assert_ok(cm_index_checkpoint(writer, "other", &checkpoint, &err), err);
+    assert_int_equal(checkpoint.watermark, 0);
+    assert_ok(cm_index_set_checkpoint(writer, NULL, NULL, &err), err);
+    assert_ok(cm_index_checkpoint(writer, "m", &checkpoint, &err), err);
+    assert_int_equal(checkpoint.watermark, 0);
+
+    assert_ok(cm_index_watermark(writer, &since, &err), err);
+    site_click(pair.source, "u3", site_day + 3000, "/a", "Chile");
+    refresh(pair.source);
+    assert_ok(cm_index_watermark(writer, &until, &err), err);
+    assert_true(until > since);
+    assert_ok(cm_index_count_changes(writer, since, until, &count, &err), err);
+    assert_int_equal(count, 4);
+    const cm_index_changes_t changes = {
+        .since = since, .until = until, .changed = count_row, .context = &rows};
+    assert_ok(cm_index_changes(writer, &changes, &err), err);
+    assert_int_equal(rows, 4);
+    cm_index_close(writer);
+    pair_close(&pair);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_mirror),
+        cmocka_unit_test(test_probe_and_forget),
+        cmocka_unit_test(test_checkpoints),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
