@@ -5,12 +5,12 @@
 #include "cmd/app.h"
 #include "index/index.h"
 
-/* Prints one line. The index has answers, and none for the query. */
+/* Prints one line for a query that found nothing, of an index that has answers. */
 int cm_query_say_nothing(cm_app_t *app, cm_index_t *index, const cm_index_query_t *query);
 
-/* The one of `count` names that is meant by a word, the likeliest: the same but for upper and lower
- * case; a country's code or initials (`countries`); one that has the word in it, at its end first;
- * one that differs by few letters. The names come the most important first. NULL: none. */
+/* The likeliest of `count` names that a user means by a word: the same except for letter case; by a
+ * country's code or initials (`countries`); one that contains the word, at its end first; one that
+ * differs by few letters. The most important names come first. NULL: none. */
 const cm_str_t *cm_query_nearest(const char *word, const cm_str_t *names, size_t count,
                                  bool countries);
 

@@ -11,7 +11,7 @@ typedef struct cm_query_table {
     cm_window_t window;
     cm_dimension_t dimension;
     bool daily;   /* users are daily visitors */
-    size_t width; /* columns of the terminal that it shall fit into; 0: any */
+    size_t width; /* columns of the terminal, which it must fit; 0: any */
     cm_str_t (*rows)[CM_QUERY_COLUMNS];
     size_t count, cap;
     cm_arena_t texts;

@@ -211,14 +211,15 @@ const cm_command_t cm_cmd_verify = {
     .name = "verify",
     .arguments = "",
     .summary = "recompute the answers from the raw events and show every difference",
-    .details = "Computes everything anew from the raw events and compares it with what the index "
+    .details = "Computes everything again from the raw events and compares it with what the index "
                "holds: every cell, and the numbers per URL, per country and of the whole site. "
                "Prints each difference with both values and ends with 10 when there is one. "
-               "Nothing is written; others may write meanwhile. Events of the data directory that "
+               "Nothing is written; other processes may write meanwhile. Events of the data "
+               "directory that "
                "came after the answers were made are left out, and counted.\n"
                "Averages are compared to the last bit where the index stores them "
-               "(Elasticsearch). A document there that another program wrote and that is no answer "
-               "is shown by its id, and the comparison goes on.\n"
+               "(Elasticsearch). A document there that another program wrote and that is not an "
+               "answer is shown by its id, and the comparison continues.\n"
                "With --json one object a row that differs, with the fields that do, then the "
                "account of the run.",
     .options = options,

@@ -13,7 +13,7 @@ typedef struct rig {
     cm_elastic_settings_t settings;
     cm_elastic_bulk_t *bulk;
     atomic_bool stop;
-    int waits, patience;
+    int waits, limit;
     int64_t waited_ns, longest_ms;
     char reason[400]; /* the last one that the waiter was told */
     cm_waiter_t waiter;
@@ -45,13 +45,13 @@ static int on_wait(void *context, uint64_t retries, const char *reason)
         rig->longest_ms = ms;
     rig->waited_ns = now;
     snprintf(rig->reason, sizeof rig->reason, "%s", reason != NULL ? reason : "");
-    return rig->waits > rig->patience ? CM_EAWAY : 0;
+    return rig->waits > rig->limit ? CM_EAWAY : 0;
 }
 
 static void rig_open(rig_t *rig, int hosts, size_t bulk_bytes, int connections)
 {
     memset(rig, 0, sizeof *rig);
-    rig->patience = 40;
+    rig->limit = 40;
     for (int i = 0; i < hosts; i++)
         http_fake_open(&rig->fakes[i], NULL);
     snprintf(rig->hosts, sizeof rig->hosts, "%s,%s", rig->fakes[0].url, rig->fakes[1].url);
@@ -184,7 +184,7 @@ static void test_gzip(void **state)
     rig_close(&rig);
 }
 
-/* Nobody has said whether: within this machine bodies go as they are. */
+/* By default bodies are not compressed within this machine. */
 static void test_gzip_by_hosts(void **state)
 {
     static const struct {
@@ -276,7 +276,7 @@ static void test_short_answers(void **state)
     assert_string_equal(LINES(3), http_fake_body(&rig.fakes[0], 3));
     check_counts(&rig, 4, 1, 1, 1, 4);
     assert_int_equal(1, rig.refused);
-    /* Whoever goes on saying only that is not understood. */
+    /* A server that repeats only this is an error. */
     script_items(&rig.fakes[0], "{\"errors\":true}");
     rig_put_many(&rig, 1, 1);
     assert_int_equal(CM_EIO, cm_elastic_bulk_flush(rig.bulk, &rig.err));
@@ -364,19 +364,20 @@ static void test_next_host(void **state)
     assert_string_equal(LINES(1), http_fake_body(&rig.fakes[1], 0));
     check_counts(&rig, 1, 0, 0, 1, 2);
 
-    /* Nobody is there any more: the waiter hears why, and gives up; nothing is lost by that. */
+    /* The server is not reachable any more: the waiter gets the reason, and gives up; nothing is
+     * lost. */
     for (int i = 0; i < 20; i++) {
         http_fake_script(&rig.fakes[0], (http_fake_reply_t){.fault = CLOSE});
         http_fake_script(&rig.fakes[1], (http_fake_reply_t){.fault = CLOSE});
     }
     rig.waits = 0;
-    rig.patience = 3;
+    rig.limit = 3;
     rig_put_many(&rig, 2, 2);
     assert_int_equal(CM_EAWAY, cm_elastic_bulk_flush(rig.bulk, &rig.err));
     assert_contains(rig.reason, ": Empty reply from server");
     snprintf(expected, sizeof expected, "gave up waiting for Elasticsearch at %s", rig.reason);
     assert_string_equal(expected, rig.err.text);
-    rig.patience = 1000;
+    rig.limit = 1000;
     rig.fakes[0].next = rig.fakes[0].script_count;
     rig.fakes[1].next = rig.fakes[1].script_count;
     rig_flush(&rig);

@@ -340,7 +340,7 @@ static void test_ask_again(void **state)
 /* ---- waiting ---- */
 
 typedef struct asked {
-    int calls, with_reason, patience;
+    int calls, with_reason, limit;
     char reason[300];
     uint64_t retries;
     int64_t last_ns, longest_ms;
@@ -358,7 +358,7 @@ static int on_wait(void *context, uint64_t retries, const char *reason)
     asked->with_reason += reason != NULL;
     asked->retries = retries;
     snprintf(asked->reason, sizeof asked->reason, "%s", reason != NULL ? reason : "");
-    return asked->calls > asked->patience ? CM_EBUSY : 0;
+    return asked->calls > asked->limit ? CM_EBUSY : 0;
 }
 
 static void test_waiter(void **state)
@@ -366,7 +366,7 @@ static void test_waiter(void **state)
     http_fake_t fake;
     cm_elastic_reply_t reply;
     cm_err_t err = {0};
-    asked_t asked = {.patience = 4};
+    asked_t asked = {.limit = 4};
     const cm_waiter_t waiter = {on_wait, &asked};
     char expected[200];
 
@@ -379,7 +379,7 @@ static void test_waiter(void **state)
     assert_ok(cm_elastic_ask(client, "GET", "/", CM_STR(""), &waiter, &reply, &err), err);
     assert_in_range(asked.calls, 1, 3);
     assert_int_equal(0, asked.with_reason);
-    asked = (asked_t){.patience = 4};
+    asked = (asked_t){.limit = 4};
     for (int i = 0; i < 10; i++)
         http_fake_script(&fake,
                          (http_fake_reply_t){.status = 503,
@@ -491,10 +491,10 @@ static void test_fail(void **state)
                "doctor` checks the index");
     check_fail(503,
                "{\"error\":{\"type\":\"search_phase_execution_exception\",\"reason\":\"all "
-               "shards failed\",\"root_cause\":[{\"reason\":\"shard is away\"}]}}",
+               "shards failed\",\"root_cause\":[{\"reason\":\"shard is missing\"}]}}",
                CM_EAWAY,
                "reading: Elasticsearch at http://es:9200 is not able to at the moment (503 "
-               "search_phase_execution_exception: all shards failed (shard is away))");
+               "search_phase_execution_exception: all shards failed (shard is missing))");
     check_fail(413, "", CM_EUSAGE,
                "reading: the request is too large for Elasticsearch at http://es:9200 (no reason "
                "given); lower elasticsearch.bulk_bytes");

@@ -212,7 +212,7 @@ static void rebuild_keeps_times(void **state)
                      5000);
     assert_int_equal(number(site, "SELECT session_timeout FROM covered WHERE window = 'day'"),
                      TIMEOUT);
-    /* What somebody has spoiled is mended. */
+    /* Rows that were damaged are repaired. */
     site->now = 3000;
     sql(site, "UPDATE cell SET clicks = 99 WHERE window = 1 AND url = 1; DELETE FROM total WHERE "
               "window = 1 AND url < 0 AND country < 0; INSERT INTO cell VALUES (1, 0, 1, 0, 7, 7, "
@@ -550,7 +550,7 @@ static void copy_free(copy_t *copy)
     *copy = (copy_t){0};
 }
 
-/* Applies what has changed, and looks whether the copy is the index. */
+/* Applies what has changed, and checks that the copy equals the index. */
 static void copy_follow(site_t *site, copy_t *copy, int step)
 {
     const int64_t watermark = latest(site);

@@ -96,7 +96,7 @@ static void test_spoiled(void **state)
     cm_copy_free(copy);
 }
 
-/* Cells and totals do not mix, and windows that are nobody's business stay. */
+/* Cells and totals do not mix, and documents of other windows stay. */
 static void test_parts_and_windows(void **state)
 {
     cm_copy_t *copy = cm_copy_new(1u << CM_WINDOW_ALL);

@@ -212,8 +212,8 @@ static void test_round_trip(void **state)
     "\"exits\":1,\"updated_at\":5"
 #define KEYS "\"url\":\"u\",\"country\":\"c\",\"window\":\"all\","
 
-/* Each of them is none of ours, by one flaw; averages that do not follow from their integers are
- * told apart by who reads. */
+/* Each of them is not an answer, by one flaw. Averages that do not follow from their integers are
+ * found by the reader. */
 static void test_foreign(void **state)
 {
     static const char *const documents[] = {

@@ -171,7 +171,7 @@ static void another_timeout_recomputes(void **state)
                                                     .session_timeout = 9999,
                                                     .rebuild = true});
     assert_answer(site, (cm_index_query_t){0}, take_short, "/|X|2@3000 ");
-    /* A rebuild brings back what somebody has spoiled. */
+    /* A rebuild repairs damaged rows. */
     cm_err_t err;
     assert_ok(cm_database_exec(cm_store_embedded_database(site->store),
                                "UPDATE cell SET clicks = 99; UPDATE page SET url = '/y'; "
@@ -249,8 +249,8 @@ static int deny_covered(void *context, int action, const char *table, const char
     return action == SQLITE_DROP_TABLE && strcmp(table, "covered") == 0 ? SQLITE_DENY : SQLITE_OK;
 }
 
-/* The older form of the answers goes whole or not at all: otherwise its `covered` would stay behind
- * and say for ever that the new, empty tables are complete. */
+/* The older form of the answers is removed completely or not at all: otherwise its `covered` would
+ * stay, and the new, empty tables would count as complete. */
 static void older_answers_go_whole(void **state)
 {
     static const char older[] = "DROP VIEW answer; DROP VIEW rollup; DROP TABLE cell; DROP TABLE "

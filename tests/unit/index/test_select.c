@@ -1,5 +1,5 @@
 /* Questions find their rows: how many steps of SQLite's machine they take where there are many rows
- * that are not asked for, and that they end when nobody waits. */
+ * that are not asked for, and that they end when the client no longer waits. */
 #include "index_site.h"
 
 #include "index/embedded/embedded.h"
@@ -33,7 +33,7 @@ static void fill(site_t *site)
 
 typedef struct asked {
     int looks; /* one each 10,000 steps */
-    int most;  /* after which nobody waits */
+    int most;  /* after which the client no longer waits */
     int64_t rows, clicks;
 } asked_t;
 
@@ -124,7 +124,7 @@ static void test_steps(void **state)
     expect(site, query, FEW, 2, HOURS * PAGES);
 }
 
-static void test_nobody_waits(void **state)
+static void test_client_gives_up(void **state)
 {
     site_t *site = *state;
     asked_t asked = {.most = 3};
@@ -144,7 +144,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_steps, site_set_up, site_tear_down),
-        cmocka_unit_test_setup_teardown(test_nobody_waits, site_set_up, site_tear_down),
+        cmocka_unit_test_setup_teardown(test_client_gives_up, site_set_up, site_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
