@@ -60,10 +60,10 @@ static int run_passes(cm_mill_run_t *run, cm_err_t *err)
     return rc;
 }
 
-/* Begins anew in two cases. Either trimming has kept more events than fit. Or there are copies at
- * different places: to choose among these, their ordinals are needed, which the compact form does
- * not have; and a copy that is replaced may have been a witness for events that trimming has left
- * out (trim.h). */
+/* Repeats the passes in two cases. Either trimming has kept more events than fit. Or there are
+ * copies at different places: to choose among these, their ordinals are needed, which the compact
+ * form does not have; and a copy that is replaced may have been a witness for events that trimming
+ * has left out (trim.h). */
 static int repeat(cm_mill_run_t *run, cm_err_t *err)
 {
     if (!cm_mill_has_overflow(run) && !run->repeat)

@@ -1,4 +1,4 @@
-/* Addresses as people and programs write them. */
+/* IP addresses in all their forms. */
 #include "base/address.h"
 
 #include "support.h"
@@ -43,7 +43,8 @@ static void refuses_what_is_no_address(void **state)
         expect(texts[i], "");
 }
 
-/* Random texts of an address's characters: an address is what inet_pton() says is one. */
+/* Random texts of the characters of addresses: exactly those that inet_pton() accepts are
+ * addresses. */
 static void agrees_with_the_system(void **state)
 {
     static const char letters[] = "0123456789......0125";
@@ -75,7 +76,7 @@ static cm_str_t who(const char *text, cm_address_t *address)
     return cm_address_limit_key(address);
 }
 
-/* Whom a limit counts for: each of IPv4, also where a socket of IPv6 has it, and networks of IPv6.
+/* What a limit is counted by: an IPv4 address, also in an IPv6 socket, and a network of IPv6.
  */
 static void limits_are_of_one(void **state)
 {

@@ -1,4 +1,4 @@
-/* RFC 3339 both ways, the calendar, arenas, the progress line. */
+/* RFC 3339 in both directions, the calendar, arenas, the line of progress. */
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/progress.h"
@@ -68,7 +68,7 @@ static void no_times(void **state)
                                       "2015-05-32T10:05:03Z",
                                       "2015-04-31T10:05:03Z",
                                       "2015-02-29T10:05:03Z", /* no leap year */
-                                      "1900-02-29T10:05:03Z", /* nor this */
+                                      "1900-02-29T10:05:03Z", /* not a leap year either */
                                       "2015-05-17T24:00:00Z",
                                       "2015-05-17T10:60:03Z",
                                       "2015-05-17T10:05:61Z",
@@ -91,14 +91,14 @@ static void no_times(void **state)
         if (cm_time_parse(cm_str(bad[i]), &ms))
             fail_msg("%s was taken for %lld", bad[i], (long long)ms);
     }
-    /* A NUL is no separator, and the text ends where it ends. */
+    /* A NUL is not a separator, and bytes after the text are not read. */
     assert_false(cm_time_parse(CM_STR("2015-05-17\0"
                                       "10:05:03Z"),
                                &ms));
     assert_false(cm_time_parse((cm_str_t){"2015-05-17T10:05:03Z", 19}, &ms));
 }
 
-/* Every day of four centuries, there and back, one after the other. */
+/* Each day of four centuries, converted in both directions, one after the other. */
 static void calendar(void **state)
 {
     char text[CM_TIME_TEXT];
@@ -192,7 +192,7 @@ static void grouped_digits(void **state)
     }
 }
 
-/* What show() writes when it believes that it began `seconds` ago. */
+/* The output of cm_progress_show() when the start was `seconds` ago. */
 static char *shown(bool terminal, double share, uint64_t count, int64_t seconds)
 {
     char *text = NULL;
@@ -202,7 +202,7 @@ static char *shown(bool terminal, double share, uint64_t count, int64_t seconds)
 
     assert_non_null(stream);
     cm_progress_start(&progress, stream, terminal, "importing", "lines");
-    cm_progress_show(&progress, share, count); /* too early: silent */
+    cm_progress_show(&progress, share, count); /* too early: no output */
     progress.started_ns -= seconds * 1000000000;
     progress.shown_ns = progress.started_ns;
     cm_progress_show(&progress, share, count);
@@ -227,7 +227,7 @@ static void progress_lines(void **state)
     assert_string_equal(text, "importing  50 %, 2 h 01 min left\n");
     free(text);
     text = shown(false, -1, 10000000, 1000);
-    /* A moment passes between the two readings of the clock, so the rate is just below. */
+    /* Some time passes between the two readings of the clock, so the rate is a little lower. */
     assert_true(strcmp(text, "importing  10,000,000 lines, 9,999/s\n") == 0 ||
                 strcmp(text, "importing  10,000,000 lines, 10,000/s\n") == 0);
     free(text);

@@ -10,7 +10,7 @@
 
 #include "temp_file.h"
 
-/* Reads everything, `step` bytes at a time; the result of the last read. */
+/* Reads everything, `step` bytes at a time; returns the result of the last read. */
 static int read_all(const char *path, size_t step, cm_buf_t *all, cm_err_t *err)
 {
     cm_input_t *input;
@@ -24,7 +24,7 @@ static int read_all(const char *path, size_t step, cm_buf_t *all, cm_err_t *err)
         rc = cm_input_read(input, all->data + all->len, step, &got, err);
         all->len += rc > 0 ? got : 0;
     } while (rc > 0);
-    if (rc < 0) { /* a failure stays */
+    if (rc < 0) { /* the error is returned again */
         cm_err_t again = {0, ""};
         assert_int_equal(rc, cm_input_read(input, all->data, step, &got, &again));
         assert_string_equal(err->text, again.text);
@@ -92,7 +92,7 @@ static void reads_gzip(void **state)
     add_gzip(&packed, (cm_str_t){text.data, text.len});
     assert_true(packed.len > 200000);
     expect(temp_write("a.txt", packed.data, packed.len), (cm_str_t){text.data, text.len});
-    /* Members behind each other, an empty one among them, and padding. */
+    /* Several members, one of them empty, and padding. */
     add_gzip(&three, CM_STR("one\n"));
     add_gzip(&three, CM_STR(""));
     add_gzip(&three, CM_STR("two\n"));
@@ -194,7 +194,7 @@ static void says_why_it_does_not_open(void **state)
     assert_string_equal(sentence, err.text);
     const char *path = temp_write("secret", "x", 1);
     assert_int_equal(0, chmod(path, 0));
-    if (geteuid() != 0) { /* root may read anything */
+    if (geteuid() != 0) { /* root may read all files */
         snprintf(sentence, sizeof sentence,
                  "cannot open %s: Permission denied; give this user the right to read it", path);
         assert_int_equal(CM_EINPUT, cm_input_open(path, &input, &err));
@@ -288,7 +288,7 @@ static void a_silent_pipe_returns(void **state)
     close(ends[0]);
 }
 
-/* What a compressor has flushed is handed out although the frame goes on, whatever the step. */
+/* Data that a compressor has flushed is returned although the frame goes on, for any step. */
 static void a_silent_pipe_holds_nothing_back(void **state)
 {
     enum { SIZE = 5000 };

@@ -1,4 +1,4 @@
-/* base/json.h: looking things up in what servers say. */
+/* base/json.h: looking up values in documents of servers. */
 #include "base/json.h"
 
 #include "support.h"
@@ -74,7 +74,7 @@ static void test_walks(void **state)
     cm_json_parser_free(parser);
 }
 
-/* A parser is used again, and what is no JSON is said to be none. */
+/* A parser is used again; text that is not JSON is rejected. */
 static void test_no_json(void **state)
 {
     static const char *const texts[] = {"", "{", "{\"a\":}", "[1,2", "nul", "{\"a\":1}x", "\xFF"};

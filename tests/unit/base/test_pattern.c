@@ -1,4 +1,4 @@
-/* Patterns: what they match, and that the time for it does not depend on what they are like. */
+/* Patterns: what they match, and that the time for it does not depend on the pattern. */
 #include "pace.h"
 
 #include "base/pattern.h"
@@ -76,7 +76,7 @@ static void test_matches(void **context)
     }
 }
 
-/* By the definition; slow. */
+/* Matches by the definition; slow. */
 static bool defined(const char *pattern, const char *text)
 {
     if (*pattern == '*')
@@ -112,7 +112,7 @@ static void test_all_short_ones(void **context)
     assert_true(found > 1000);
 }
 
-/* Elements on both sides of the words that sets of places are made of. */
+/* Numbers of elements around the size of the words of which sets of positions consist. */
 static void test_long_ones(void **context)
 {
     char pattern[700], text[800];
@@ -134,7 +134,7 @@ static void test_long_ones(void **context)
     }
 }
 
-/* A pattern for which a matcher that tries one place after the other needs the product of both
+/* For this pattern a matcher that tries one position after the other needs the product of both
  * lengths: 4,000,000 steps for each of the texts. */
 static void test_time(void **context)
 {

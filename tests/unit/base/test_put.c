@@ -1,9 +1,9 @@
-/* The cursor's writers against the plainest code that does the same. */
+/* The fast writers, compared with simple code that does the same. */
 #include "base/put.h"
 
 #include "support.h"
 
-/* A number, and that the byte behind it is not touched. */
+/* A number; the byte after it must not change. */
 static void expect_number(uint64_t value)
 {
     char expected[32], text[CM_PUT_U64 + 3];
@@ -60,7 +60,7 @@ static bool must_escape(char c)
     return (unsigned char)c < 0x20 || c == '"' || c == '\\';
 }
 
-/* What cm_put_json must write, byte by byte. */
+/* The bytes that cm_put_json() must write, one after the other. */
 static size_t slow_json(const char *from, size_t len, char *to)
 {
     static const char short_ones[] = "\"\"\\\\\nn\rr\tt";
@@ -82,7 +82,7 @@ static size_t slow_json(const char *from, size_t len, char *to)
     return (size_t)(at - to);
 }
 
-/* The source is exactly as large as the text, so that a sanitizer sees a byte read beyond it. */
+/* The source is exactly as large as the text, so that a sanitizer finds a read beyond it. */
 static void expect_json(const char *from, size_t len)
 {
     char text[600], expected[600];
@@ -106,7 +106,7 @@ static void expect_json(const char *from, size_t len)
     free(exact);
 }
 
-/* Every byte in every place of texts of every length that has a path of its own. */
+/* Each byte at each position in texts of all lengths that have code of their own. */
 static void every_byte_everywhere(void **state)
 {
     char text[50];
@@ -141,7 +141,7 @@ static void random_texts(void **state)
     }
 }
 
-/* The test of 16 bytes at once says the same in both ways. */
+/* Both versions of the test of 16 bytes give the same result. */
 static void both_ways_agree(void **state)
 {
     uint64_t seed = 3;

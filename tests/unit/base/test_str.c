@@ -63,11 +63,11 @@ static void utf8_malformed(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_false(cm_utf8_valid(bad[i], strlen(bad[i])));
-    /* The sequence is whole only beyond the end that was given. */
+    /* The sequence is complete only with a byte after the given end. */
     assert_false(cm_utf8_valid("\xE2\x82\xAC", 2));
 }
 
-/* Every code point there is encodes as valid, and every sequence of two bytes is right or wrong. */
+/* All code points are valid when encoded, and each sequence of two bytes is valid or invalid. */
 static void utf8_exhaustive(void **state)
 {
     size_t valid = 0;
@@ -92,8 +92,8 @@ static void utf8_exhaustive(void **state)
     assert_int_equal(valid, 0x10000 - 0x800 - 0x800); /* U+0800..U+FFFF without surrogates */
 }
 
-/* A byte that is not ASCII is seen in every place of texts of every length that has a path of its
- * own; the memory ends where the text ends, so that a sanitizer sees a byte read beyond it. */
+/* A byte that is not ASCII is found at each position in texts of all lengths that have code of
+ * their own. The memory ends where the text ends, so that a sanitizer finds a read beyond it. */
 static void utf8_every_place(void **state)
 {
     (void)state;
@@ -190,7 +190,7 @@ static void comparing(void **state)
     assert_true(cm_str_equal((cm_str_t){NULL, 0}, CM_STR("")));
     assert_false(cm_str_equal(CM_STR("a"), CM_STR("A")));
     assert_true(cm_str_equal_nocase(CM_STR("aZ[1"), CM_STR("Az[1")));
-    assert_false(cm_str_equal_nocase(CM_STR("@"), CM_STR("`"))); /* beside the letters */
+    assert_false(cm_str_equal_nocase(CM_STR("@"), CM_STR("`"))); /* the bytes next to the letters */
     assert_false(cm_str_equal_nocase(CM_STR("a"), CM_STR("ab")));
     assert_string_equal(cm_str_trim(CM_STR("x")).data, "x");
     cm_str_t trimmed = cm_str_trim(CM_STR(" \t\r\n\v\f a b \n"));
@@ -239,7 +239,7 @@ static void doubles(void **state)
     assert_double_back(nextafter(DBL_MIN, 0));
     assert_double_back(-0.0);
     for (int i = 0; i < 20000; i++) {
-        /* Averages as the answers have them, and any bits at all. */
+        /* Averages as in answers, and random bits. */
         uint64_t sum = test_random(&random) >> (test_random(&random) % 60 + 4);
         assert_double_back((double)sum / (double)(test_random(&random) % 100000 + 1));
         uint64_t bits = test_random(&random);
@@ -285,13 +285,13 @@ static void csv_quoting(void **state)
         assert_string_equal(buf.data ? buf.data : "", cases[i].csv);
     }
     cm_buf_clear(&buf);
-    cm_buf_add_csv(&buf, CM_STR("a\0b")); /* a NUL demands no quotes */
+    cm_buf_add_csv(&buf, CM_STR("a\0b")); /* a NUL needs no quotes */
     assert_int_equal(buf.len, 3);
     assert_memory_equal(buf.data, "a\0b", 4);
     cm_buf_free(&buf);
 }
 
-/* What a spreadsheet would take for a formula. */
+/* Strings that a spreadsheet would read as formulas. */
 static void safe_csv(void **state)
 {
     static const struct {
@@ -320,7 +320,7 @@ static void safe_csv(void **state)
         assert_string_equal(buf.data ? buf.data : "", cases[i].csv);
     }
     cm_buf_clear(&buf);
-    cm_buf_add_safe_csv(&buf, CM_STR("\0=")); /* a NUL is no formula */
+    cm_buf_add_safe_csv(&buf, CM_STR("\0=")); /* a NUL does not begin a formula */
     assert_int_equal(buf.len, 2);
     cm_buf_free(&buf);
 }
@@ -333,7 +333,8 @@ static void buffers(void **state)
     (void)state;
     memset(expected, 'x', 3000);
     expected[3000] = '\0';
-    for (int len = 0; len < 300; len++) { /* every place where the room may just not do */
+    for (int len = 0; len < 300;
+         len++) { /* each length for which the reserved memory may be just too small */
         cm_buf_free(&buf);
         cm_buf_add_text(&buf, "head");
         cm_buf_printf(&buf, "%.*s|%d", len, expected, len);
@@ -350,7 +351,7 @@ static void buffers(void **state)
     cm_buf_free(&buf);
     assert_null(buf.data);
     assert_int_equal(buf.cap, 0);
-    cm_buf_clear(&buf); /* of an empty one: nothing to do */
+    cm_buf_clear(&buf); /* an empty buffer: nothing to do */
     cm_buf_add(&buf, NULL, 0);
     assert_string_equal(buf.data, "");
     cm_buf_free(&buf);

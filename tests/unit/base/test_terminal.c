@@ -1,4 +1,4 @@
-/* Texts of others on a terminal. */
+/* Foreign text on a terminal. */
 #include "support.h"
 
 #include "base/terminal.h"

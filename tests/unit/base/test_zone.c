@@ -1,4 +1,4 @@
-/* Time zones: local times of clocks that changed, and files that are none. */
+/* Time zones: local times around changes of the clock, and files that are not time zones. */
 #include "base/zone.h"
 
 #include "base/clock.h"
@@ -56,11 +56,13 @@ static void rules(void **state)
     cm_buf_t file = make_file("CET-1CEST,M3.5.0,M10.5.0/3", false);
     assert_true(cm_zone_read((cm_str_t){file.data, file.len}, &zone));
     assert_utc(zone, "1969-12-31T12:00:00", "1969-12-31T11:00:00Z"); /* before the first change */
-    assert_utc(zone, "1970-01-01T00:30:00", "1969-12-31T23:30:00Z"); /* shown twice: the earlier */
+    assert_utc(zone, "1970-01-01T00:30:00",
+               "1969-12-31T23:30:00Z"); /* shown twice: the earlier one */
     assert_utc(zone, "1970-01-02T00:00:00", "1970-01-02T00:00:00Z");
-    assert_utc(zone, "1970-01-12T14:46:40", "1970-01-12T14:46:40Z"); /* left out: as before it */
+    assert_utc(zone, "1970-01-12T14:46:40",
+               "1970-01-12T14:46:40Z"); /* skipped: with the offset before it */
     assert_utc(zone, "1970-01-13T00:00:00", "1970-01-12T22:00:00Z");
-    /* By the rule. */
+    /* From the rule. */
     assert_utc(zone, "2050-01-01T00:00:00", "2049-12-31T23:00:00Z");
     assert_utc(zone, "2050-07-01T00:00:00", "2050-06-30T22:00:00Z");
     assert_utc(zone, "2025-03-30T01:59:59.999", "2025-03-30T00:59:59.999Z");
@@ -82,7 +84,8 @@ static void rules(void **state)
     cm_buf_free(&file);
 }
 
-/* Any cut or changed byte gives a zone or none, never a read beyond. */
+/* A file that is cut or has a changed byte gives a zone or an error, never a read beyond its end.
+ */
 static void broken_files(void **state)
 {
     static const char *const rules[] = {"CE-1",
