@@ -115,7 +115,7 @@ void cm_geo_refresh(cm_geo_t *geo)
             old = geo->database;
             geo->database = fresh;
             atomic_fetch_add(&geo->generation, 1);
-            cm_log(geo->log, CM_LOG_INFO, "the GeoIP database has changed and was opened anew",
+            cm_log(geo->log, CM_LOG_INFO, "the GeoIP database has changed and was opened again",
                    "file=%s", geo->path);
         } else {
             cm_log(geo->log, CM_LOG_WARN,

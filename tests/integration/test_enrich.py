@@ -307,7 +307,7 @@ def test_the_database_changes(t):
         time.sleep(1.2)
         t.equal(answer(5), "Cologne", "city of the third file")
     result = process.wait(OK)
-    t.equal(result.err.count("was opened anew"), 2, "how often it was opened:\n" + result.err)
+    t.equal(result.err.count("was opened again"), 2, "how often it was opened:\n" + result.err)
     t.equal(result.err.count("cannot be used"), 1, "how often it was not:\n" + result.err)
     t.true("192.0.2" not in result.err, "an address is logged:\n" + result.err)
 

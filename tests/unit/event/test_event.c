@@ -262,7 +262,7 @@ static void exit_statuses(void **state)
     assert_int_equal(cm_fail(&err, CM_EIO, "%s", long_text), CM_EIO);
     assert_int_equal(err.code, CM_EIO);
     assert_int_equal(strlen(err.text), CM_ERR_TEXT - 1);
-    assert_int_equal(cm_fail(NULL, CM_EUSAGE, "nobody listens"), CM_EUSAGE);
+    assert_int_equal(cm_fail(NULL, CM_EUSAGE, "no error is wanted"), CM_EUSAGE);
 }
 
 int main(void)
