@@ -19,7 +19,7 @@ NO_USER = "user_id is missing, and so is ip, which could stand for it"
 NO_EVENT = "the body holds no event"
 NOT_CLOSED = "the array is not closed"
 MISSING = "an event is missing"
-BEHIND = "something stands behind the array"
+BEHIND = "there is something after the array"
 NO_TIME = "timestamp is neither an integer of milliseconds nor RFC 3339"
 RANGE = "timestamp %d is out of range: milliseconds between 1970 and 2100 are expected"
 

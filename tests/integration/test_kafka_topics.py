@@ -51,7 +51,7 @@ def make_anew(cluster, topic, partitions=1):
     cluster.stack.topic_create(topic.name, partitions)
 
 
-ANEW = "the topic was created again, and is read from its beginning"
+CREATED_AGAIN = "the topic was created again, and is read from its beginning"
 
 
 @slow
@@ -68,17 +68,17 @@ def test_topic_made_anew(t):
     make_anew(cluster, topic)
     topic.send([(b"u", b'{"user_id": "u", "timestamp": 5, "url": "/"}')])
     said = t.clickmill("ingest", *topic.options, "--until-end", "--json")
-    t.true(ANEW in said.err and "[0] before=500 from=0 to=1" in said.err, said.err)
+    t.true(CREATED_AGAIN in said.err and "[0] before=500 from=0 to=1" in said.err, said.err)
     t.equal(said.json["accepted"], 1, "accepted of the one message")
     make_anew(cluster, topic)
     produce(t, topic, 900, "--seed", "7")
     for data in ("data", "followed"):
         command = ["ingest"] if data == "data" else ["process", "--follow"]
         said = t.clickmill(*command, "--until-end", *topic.options, "--data", data, "--json")
-        t.true(ANEW in said.err and " from=0 to=900" in said.err, said.err)
+        t.true(CREATED_AGAIN in said.err and " from=0 to=900" in said.err, said.err)
         t.equal(said.json["accepted"], 900, "accepted into " + data)
         again = t.clickmill(*command, "--until-end", *topic.options, "--data", data, "--json")
-        t.equal((again.json["accepted"], ANEW in again.err), (0, False), "once more")
+        t.equal((again.json["accepted"], CREATED_AGAIN in again.err), (0, False), "once more")
     t.equal((stored(t), stored(t, "followed")), (500 + 1 + 900, 500 + 900), "stored")
     same(t, exported(t, "followed"),
          sorted(events_of(t, 500) + events_of(t, 900, "--seed", "7")))
@@ -135,7 +135,7 @@ def made_anew_under_a_worker(t, frozen):
     t.until(lambda: stored(t) >= 3100 and len(exported(t)) >= len(wanted),
             "those of the new topic", 60, worker)
     account = t.balanced(worker.stop().json)
-    t.true(ANEW in worker.err and " before=" in worker.err, worker.err)
+    t.true(CREATED_AGAIN in worker.err and " before=" in worker.err, worker.err)
     t.equal((account["rejected"], account.get("gone")), (0, None), "account")
     t.equal((stored(t), account["accepted"] >= 3100), (account["accepted"], True), "stored")
     same(t, exported(t), wanted)

@@ -346,8 +346,8 @@ int cm_accesslog_parse(cm_str_t line, bool common, cm_access_t *access, cm_err_t
     return parse_visitor(common ? CM_STR("") : rest, access, err);
 }
 
-/* True for what stands behind a path; a NUL ends it too. Most characters of a path are letters,
- * which the first comparison knows. */
+/* True for a character that ends a path; a NUL does, too. Most characters of a path are letters,
+ * which the first comparison recognises. */
 static inline bool ends_path(char c)
 {
     return (unsigned char)c < '@' && (c == '?' || c == '#' || c == ';' || c == '\0');

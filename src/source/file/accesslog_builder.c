@@ -160,8 +160,8 @@ void cm_accesslog_builder_free(cm_accesslog_builder_t *visits)
     cm_buf_free(&visits->name);
 }
 
-/* A hash of whose line it is: of the user, or of address and agent. The seed is secret, so nobody
- * can write lines that all fall on one slot of a table. */
+/* A hash of the visitor of a line: of the user, or of address and agent. The seed is secret, so
+ * that an attacker cannot write lines that all fall on one slot of a table. */
 static uint64_t hash_visitor(const cm_accesslog_builder_t *visits, const cm_access_t *access)
 {
     cm_str_t user = access->user, address = access->address, agent = access->agent;

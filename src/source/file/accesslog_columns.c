@@ -386,7 +386,7 @@ static int fill_user(const columns_t *columns, cm_access_t *access, cm_err_t *er
 
     access->user = (cm_str_t){"", 0};
     if (user->kind == DASH || (user->kind == ADDRESS && !user->grouped))
-        return 0; /* an address is nobody's name, and has been taken as one */
+        return 0; /* an address is no user name; it was used as the address */
     if (user->grouped)
         return unknown_layout(err, "the column before the time is not a user name");
     bool host =

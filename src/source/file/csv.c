@@ -7,7 +7,7 @@ enum { UNKNOWN = 255 };
 static const char *const names[FIELDS] = {"row_key", "user_id", "timestamp", "url",   "country",
                                           "city",    "browser", "os",        "device"};
 
-/* What stands behind a field. */
+/* What follows a field. */
 typedef enum stop {
     MORE, /* the data ends before the field does */
     COMMA,

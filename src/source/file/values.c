@@ -19,8 +19,9 @@ static size_t line_end(cm_str_t data, size_t at)
     return newline != NULL ? (size_t)(newline - data.data) : data.len;
 }
 
-/* Behind the string that begins at `at`. A line's end inside of it ends it too: no string goes on
- * there, and a quote that is missing shall not turn all that follows inside out. */
+/* Returns the position after the string that begins at `at`. The end of a line ends a string, too:
+ * JSON has no line ends in strings, and a missing quote must not turn the rest of the file inside
+ * out. */
 static size_t skip_string(cm_str_t data, size_t at)
 {
     for (at++; at < data.len && data.data[at] != '"' && data.data[at] != '\n'; at++)

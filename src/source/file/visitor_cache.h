@@ -1,10 +1,10 @@
-/* The visitors seen lately, with their identities: a visitor looks at several pages in a row, and
- * the keyed hash (visitor.h) takes 200 ns, a look here 25.
+/* A cache of the ids of recent visitors: a visitor requests several pages in a row, and the keyed
+ * hash (visitor.h) takes 200 ns, a look-up here 25 ns.
  *
- * Each visitor has one slot where it may be, and the last one that came there has it: so the memory
- * is bounded, and nothing is ever searched or thrown out. A slot counts only when it holds exactly
- * the bytes of address and user agent that are asked for; the hash does but choose it. The
- * addresses are in memory only. Owns its slots; one thread at a time. */
+ * Each visitor has one possible slot, which holds the last visitor that used it: so the memory is
+ * bounded, and nothing is searched or evicted. A slot is a hit only when it holds exactly the bytes
+ * of address and user agent; the hash only chooses the slot. The addresses are only in memory. Owns
+ * its slots; one thread at a time. */
 #ifndef CM_SOURCE_FILE_VISITOR_CACHE_H
 #define CM_SOURCE_FILE_VISITOR_CACHE_H
 
@@ -13,7 +13,7 @@
 enum {
     CM_VISITOR_CACHE_SLOTS = 8192, /* of 320 bytes: 2.5 MiB at most, taken as they fill */
     CM_VISITOR_CACHE_TEXT_MAX =
-        276, /* bytes of address and agent together; longer ones are hashed anew */
+        276, /* bytes of address and agent together; longer ones are hashed each time */
 };
 
 typedef struct cm_visitor_cache_slot {

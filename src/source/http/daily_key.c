@@ -21,7 +21,7 @@ struct cm_daily_key {
 
 static int fail(const cm_daily_key_t *key, const char *doing, cm_err_t *err)
 {
-    return cm_fail(err, CM_EIO, "cannot %s %s: %s; visitors are told apart by the key in it", doing,
+    return cm_fail(err, CM_EIO, "cannot %s %s: %s; it holds the key for the ids of visitors", doing,
                    key->path, strerror(errno));
 }
 

@@ -448,7 +448,7 @@ static bool read_element(reading_t *reading)
     if (stop < end && *stop == ',')
         return true;
     if (stop < end && stop + 1 < end)
-        reject_rest(reading, "something stands behind the array");
+        reject_rest(reading, "there is something after the array");
     return false;
 }
 

@@ -18,7 +18,7 @@ enum {
     NS_PER_MS = 1000 * 1000,
 };
 
-#define NOBODY   UINT32_MAX
+#define NO_USER  UINT32_MAX
 #define RATE_MIN 1e-6
 #define RATE_MAX 1e8
 
@@ -34,7 +34,7 @@ typedef struct click {
 
 typedef struct session {
     int64_t last_ms; /* of its last click; 0: none yet */
-    uint32_t user;   /* NOBODY before the first session of this slot */
+    uint32_t user;   /* NO_USER before the first session of this slot */
     bool over;       /* the next click here begins a new session */
 } session_t;
 
@@ -68,8 +68,9 @@ typedef struct synthetic {
 
 /* --- Users and sessions ----------------------------------------------------------------------- */
 
-/* A user outside any session: one of the active ones; where they are all busy, anybody. There is
- * always one, because there are fewer sessions than users or the caller has just ended one. */
+/* Picks a user without a session: one of the active ones; when those are all busy, any user. There
+ * is always one, because there are fewer sessions than users, or the caller has just ended a
+ * session. */
 static uint32_t free_user(synthetic_t *s)
 {
     uint32_t users = s->population.users, user = 0;
@@ -110,7 +111,7 @@ static click_t new_click(synthetic_t *s)
     session_t *session = next_session(s);
     bool entry = session->over;
     if (entry) {
-        if (session->user != NOBODY)
+        if (session->user != NO_USER)
             s->busy[session->user] = false;
         session->user = free_user(s);
         s->busy[session->user] = true;
@@ -305,8 +306,8 @@ static int check_options(const cm_synthetic_options_t *options, cm_err_t *err)
     return code < 0 ? code : check_percent("repeated", options->repeat_percent, err);
 }
 
-/* As many sessions as give the wanted think time, but at most a quarter of the users, or where the
- * rate demands it, half of them: somebody must be left to come next. */
+/* As many sessions as give the wanted think time, but at most a quarter of the users, or half of
+ * them when the rate needs it: other users must be left to begin the next sessions. */
 static uint32_t sessions_for(const cm_synthetic_options_t *options, double new_rate)
 {
     double wanted = new_rate * THINK_SECONDS, quarter = options->users / 4,
@@ -351,7 +352,7 @@ int cm_synthetic_open(const cm_synthetic_options_t *options, const atomic_bool *
         goto fail;
     }
     for (uint32_t i = 0; i < s->session_count; i++)
-        s->sessions[i] = (session_t){.user = NOBODY, .over = true};
+        s->sessions[i] = (session_t){.user = NO_USER, .over = true};
     s->stop = stop;
     s->clicks = cm_random_seeded(options->seed, FOR_CLICKS);
     s->disorder = cm_random_seeded(options->seed, FOR_DISORDER);

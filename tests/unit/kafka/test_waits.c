@@ -1,5 +1,5 @@
 /* Every wait for Kafka ends, whatever the brokers do: one of three is down or accepts and never
- * answers, or the only one does, and whether we shall stop is seen meanwhile. On mock brokers. */
+ * answers, or the only one does; and a stop is noticed meanwhile. On mock brokers. */
 #include "kafka_source_support.h"
 #include "pace.h"
 
@@ -342,8 +342,8 @@ static void stopped_while_the_broker_is_silent(void **state)
     test_pace_end(&pace);
 }
 
-/* A transaction is not committed by a broker that has fallen silent; neither is it waited for when
- * we shall stop, nor in the end. */
+/* A transaction is not committed while the broker is silent, and it is not waited for after a stop
+ * or at the end. */
 static void transaction_while_the_broker_is_silent(void **state)
 {
     mock_t mock;

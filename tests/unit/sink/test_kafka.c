@@ -166,7 +166,7 @@ static int count_letter(void *context, const cm_kafka_dead_letter_t *letter)
     return 0;
 }
 
-/* Dead letters are read; and where the topic may not be read, that is said at once. */
+/* Dead letters are read; when the topic may not be read, the error comes at once. */
 static void dead_letters_are_read(void **state)
 {
     mock_t mock;

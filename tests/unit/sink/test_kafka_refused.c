@@ -185,8 +185,8 @@ static void refused_for_now(void **state)
     mock_stop(&mock);
 }
 
-/* Where nobody commits for long, put() gives letters away, and memory stays bounded; but not where
- * what was put may be put once more. */
+/* When no commit comes for long, put() hands over dead letters, so that memory stays bounded; but
+ * not when the caller may put the same batches once more. */
 static void many_letters(void **state)
 {
     enum { EVENTS = 10500 };

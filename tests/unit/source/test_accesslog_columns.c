@@ -118,7 +118,7 @@ static void reads_user_names(void **state)
     expect("8.8.8.8 - \"-\" ", "8.8.8.8", "", "");
     expect("8.8.8.8 - anna@example.com ", "8.8.8.8", "", "anna@example.com");
     expect("8.8.8.8 - EXAMPLE\\anna ", "8.8.8.8", "", "EXAMPLE\\anna");
-    /* An address within a name is nobody's name either. */
+    /* A name that contains an address is no user name either. */
     expect("8.8.8.8 - anna@8.8.8.8 ", "8.8.8.8", "", "");
     expect("8.8.8.8 - u8.8.8.8. ", "8.8.8.8", "", "");
     expect("8.8.8.8 - 8.8.8.8/32 ", "8.8.8.8", "", "");

@@ -316,7 +316,7 @@ static void starts_where_the_store_is(void **state)
     read_all(source, &seen, true);
     cm_source_close(source);
     assert_int_equal(total(&seen), 300);
-    /* Unless it shall. */
+    /* Unless or_group is set. */
     options.or_group = true;
     source = open_source(&mock, options);
     read_all(source, &seen, true);
@@ -458,7 +458,7 @@ static void rebalance_cooperative(void **state)
     hand_over("cooperative-sticky");
 }
 
-/* While the store is away the consumer is kept alive, and loses nothing by it. */
+/* While the store does not answer, the consumer is kept alive, and loses nothing. */
 static void kept_alive(void **state)
 {
     enum { EVENTS = 9000 };

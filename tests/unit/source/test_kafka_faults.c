@@ -164,7 +164,7 @@ static void deleted_before_it_was_read(const char *reset)
     assert_in_range(to, from, from + LARGE - 1);
     assert_null(strstr(gap + 1, "messages are gone"));
     assert_int_equal(seen.gone, to - from + 1);
-    /* What is there still is handed out, be it no event. */
+    /* The messages that are left are handed out, also those that are no events. */
     assert_int_equal(seen.rejected, from + LARGE - (to + 1));
     cm_source_close(source);
     assert_each_once(&seen);

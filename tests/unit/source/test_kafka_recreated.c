@@ -19,15 +19,16 @@ static rd_kafka_message_t message(int64_t offset, const char *key, const char *v
 
 static void proof_as_a_text(void **state)
 {
-    static const char *const no_proofs[] = {"",
-                                            "clickmill:1:",
-                                            "clickmill:1:5",
-                                            "clickmill:1:5:",
-                                            "clickmill:1:-5:0000000000000001",
-                                            "clickmill:1:5:0000000000000001 ",
-                                            "clickmill:2:5:0000000000000001",
-                                            "somebody's own words, of more than 64 bytes, which is "
-                                            "more than a proof has"};
+    static const char *const no_proofs[] = {
+        "",
+        "clickmill:1:",
+        "clickmill:1:5",
+        "clickmill:1:5:",
+        "clickmill:1:-5:0000000000000001",
+        "clickmill:1:5:0000000000000001 ",
+        "clickmill:2:5:0000000000000001",
+        "a client's own metadata, of more than 64 bytes, which is "
+        "more than a proof has"};
     cm_source_kafka_proof_t proof = {.last = INT64_C(9007199254740993),
                                      .hash = UINT64_C(0x7234567890abcdef)};
     char text[CM_SOURCE_KAFKA_PROOF_TEXT];
@@ -54,7 +55,7 @@ static void proof_as_a_text(void **state)
     assert_int_equal(cm_source_kafka_proof_parse((cm_str_t){NULL, 0}).last, -1);
 }
 
-/* Key and value are told apart, and so are none and an empty one. */
+/* The proof distinguishes key and value, and also none and an empty one. */
 static void proof_of_a_message(void **state)
 {
     const rd_kafka_message_t messages[] = {
@@ -149,7 +150,7 @@ static void listen_to(said_t *said, mock_t *mock)
 }
 
 /* How often it was said that the topic was created again, since the last time that was asked. */
-static int times_anew(said_t *said)
+static int times_recreated(said_t *said)
 {
     char text[8000] = "";
     int times = 0;
@@ -213,7 +214,7 @@ static void made_anew(int before, int after)
     listen_to(&said, &mock);
     assert_int_equal(ingest(&mock, directory, false), before);
     assert_int_equal(ingest(&mock, directory, false), 0);
-    assert_int_equal(times_anew(&said), 0);
+    assert_int_equal(times_recreated(&said), 0);
     mock_stop(&mock);
     fclose(said.file);
 
@@ -222,13 +223,13 @@ static void made_anew(int before, int after)
     listen_to(&said, &mock);
     for (int crash = 1; crash >= 0; crash--) {
         assert_int_equal(ingest(&mock, directory, crash == 1), after);
-        assert_int_equal(times_anew(&said), PARTITIONS);
+        assert_int_equal(times_recreated(&said), PARTITIONS);
     }
     assert_int_equal(events_of(directory), before + after);
     /* And it is the same from now on. */
     put_events(&mock, 200000, 30);
     assert_int_equal(ingest(&mock, directory, false), 30);
-    assert_int_equal(times_anew(&said), 0);
+    assert_int_equal(times_recreated(&said), 0);
     assert_int_equal(events_of(directory), before + after + 30);
     mock_stop(&mock);
     fclose(said.file);
@@ -271,7 +272,7 @@ static void made_anew_for_a_group(void **state)
     read_all(source, &seen, true);
     cm_source_close(source);
     assert_each_once(&seen);
-    /* The offsets, with what stands beside them, move to the new cluster. */
+    /* The offsets move to the new cluster with their metadata. */
     for (int i = 0; i < PARTITIONS; i++)
         rd_kafka_topic_partition_list_add(list, "t", i);
     conf = mock_conf("group.id", "g");
@@ -299,7 +300,7 @@ static void made_anew_for_a_group(void **state)
         source = open_source(&again, (cm_source_kafka_options_t){.until_end = true});
         read_all(source, &seen, true);
         cm_source_close(source);
-        assert_int_equal(times_anew(&said), i == 0 ? PARTITIONS : 0);
+        assert_int_equal(times_recreated(&said), i == 0 ? PARTITIONS : 0);
         assert_int_equal(total(&seen), i == 0 ? AFTER : 0);
         if (i == 0)
             assert_each_once(&seen);
@@ -344,7 +345,7 @@ static void gone_for_a_moment(void **state)
         }
     }
     cm_source_close(source);
-    assert_int_equal(times_anew(&said), 0);
+    assert_int_equal(times_recreated(&said), 0);
     assert_each_once(&seen);
     cm_batch_free(&batch);
     fclose(said.file);
@@ -370,9 +371,9 @@ static void read_some(cm_source_t *source, seen_t *seen, int events, int quiet_r
     cm_batch_free(&batch);
 }
 
-/* All is read of a topic, and partition 1 was created again meanwhile, without a word from anybody
- * and longer than it was: another message stands where its first one was. It is found by the clock,
- * or when the end is to be said; all of the new one is read, and no other partition once more. */
+/* All is read of a topic, and partition 1 was created again meanwhile, without an error and longer
+ * than it was: another message is where its first one was. It is found by the clock, or when the
+ * end is to be said; all of the new one is read, and no other partition once more. */
 static void made_anew_silently(bool until_end)
 {
     enum { EVENTS = 300 };
@@ -392,7 +393,7 @@ static void made_anew_silently(bool until_end)
     inside->parts.parts[1].witness.hash ^= 1;
     inside->watched_ns = until_end ? inside->watched_ns : 1;
     read_some(source, &seen, EVENTS + EVENTS / PARTITIONS, until_end ? 600 : 0);
-    assert_int_equal(times_anew(&said), 1);
+    assert_int_equal(times_recreated(&said), 1);
     for (int i = 0; i < EVENTS; i++)
         assert_int_equal(seen.times[i], i % PARTITIONS == 1 ? 2 : 1);
     /* What was looked at is the witness now; and another look finds nothing. */
@@ -401,7 +402,7 @@ static void made_anew_silently(bool until_end)
     for (int i = 0; i < PARTITIONS; i++)
         assert_int_equal(inside->parts.parts[i].witness.last, EVENTS / PARTITIONS - 1);
     assert_int_equal(total(&seen), EVENTS + EVENTS / PARTITIONS);
-    assert_int_equal(times_anew(&said), 0);
+    assert_int_equal(times_recreated(&said), 0);
     cm_source_close(source);
     free(seen.times);
     mock_stop(&mock);
@@ -458,17 +459,17 @@ static void begun_behind_an_older_witness(void **state)
         kept.witness[i] = ((cm_source_kafka_t *)source)->parts.parts[i].witness;
     cm_source_close(source);
     assert_each_once(&seen);
-    for (int anew = 0; anew < 2; anew++) {
+    for (int recreated = 0; recreated < 2; recreated++) {
         seen = seen_new(EVENTS);
         for (int i = 0; i < PARTITIONS; i++)
-            kept.witness[i].hash ^= (uint64_t)anew;
+            kept.witness[i].hash ^= (uint64_t)recreated;
         source = open_source(&mock, (cm_source_kafka_options_t){
                                         .until_end = true, .owner = {&kept, kept_position, NULL}});
         read_all(source, &seen, false);
         cm_source_close(source);
-        assert_int_equal(times_anew(&said), anew ? PARTITIONS : 0);
+        assert_int_equal(times_recreated(&said), recreated ? PARTITIONS : 0);
         for (int i = 0; i < EVENTS; i++)
-            assert_int_equal(seen.times[i], anew || i / PARTITIONS >= NEXT ? 1 : 0);
+            assert_int_equal(seen.times[i], recreated || i / PARTITIONS >= NEXT ? 1 : 0);
         free(seen.times);
     }
     mock_stop(&mock);
@@ -510,7 +511,7 @@ static void begun_behind_no_message(void **state)
         open_source(&mock, (cm_source_kafka_options_t){.until_end = true,
                                                        .owner = {&kept, kept_position, NULL}});
     read_all(source, &seen, false);
-    assert_int_equal(times_anew(&said), PARTITIONS);
+    assert_int_equal(times_recreated(&said), PARTITIONS);
     cm_source_close(source);
     assert_each_once(&seen);
     mock_stop(&mock);

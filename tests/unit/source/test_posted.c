@@ -69,7 +69,7 @@ static int post(state_t *state, const char *text, bool lines, const cm_posted_se
                           err);
 }
 
-/* Whoever is read in turns, an event in each, is read as at once. */
+/* A body that is read in turns of one event gives the same as a body that is read at once. */
 static void assert_same_in_turns(state_t *state, const char *text, bool lines,
                                  const cm_posted_sender_t *sender)
 {
@@ -159,7 +159,7 @@ static void what_is_wrong_is_told(void **context)
     assert_post(state, "[{\"url\":\"/a\"}", false, page,
                 "1 0 1 {\"position\":2,\"reason\":\"the array is not closed\"}");
     assert_post(state, "[{\"url\":\"/a\"}] x", false, page,
-                "1 0 1 {\"position\":2,\"reason\":\"something stands behind the array\"}");
+                "1 0 1 {\"position\":2,\"reason\":\"there is something after the array\"}");
     assert_post(state, "{\"url\":\"/\",\"timestamp\":0}", false, page,
                 "0 0 1 {\"position\":1,\"reason\":\"timestamp 0 is out of range: milliseconds "
                 "between 1970 and 2100 are expected\"}");

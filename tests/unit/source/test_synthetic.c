@@ -299,7 +299,7 @@ static void pages_and_users_follow_zipf(void **state)
     options.count = COUNT;
     options.users = USERS;
     options.urls = URLS;
-    options.rate = 0.03; /* one session at a time: nobody is ever busy */
+    options.rate = 0.03; /* one session at a time: no other user is busy */
     seen_t *seen = collect(&options, &source, &count);
 
     /* The texts of URLs, and those of users, stand in the order of their ranks. */

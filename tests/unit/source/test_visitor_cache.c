@@ -1,4 +1,4 @@
-/* The cache of visitors gives what the keyed hash gives, whoever meets in a slot. */
+/* The cache of visitors gives the ids of the keyed hash, also when visitors share a slot. */
 #include "source/file/visitor_cache.h"
 
 #include "support.h"

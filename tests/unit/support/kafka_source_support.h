@@ -9,8 +9,7 @@
 
 enum { PARTITIONS = 3 };
 
-/* A mock group lets its first member wait 3 s, and whoever comes behind another the session timeout
- * less 1 s. */
+/* A mock group lets its first member wait 3 s, and each later member the session timeout less 1 s. */
 static inline void start_cluster(mock_t *mock, int partitions)
 {
     mock_start(mock, partitions);
