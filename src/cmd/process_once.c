@@ -85,7 +85,7 @@ static int refresh(cm_app_t *app, cm_store_t *store, cm_store_t *other,
                    const cm_store_reading_t *read, const cm_processing_options_t *asked,
                    unsigned windows, bool first)
 {
-    const bool copied = asked->index == CM_INDEX_ELASTICSEARCH;
+    const bool copied = asked->index != CM_INDEX_EMBEDDED;
     const cm_pipeline_env_t env = cm_app_env(app);
     const bool rebuild = asked->rebuild && first;
     cm_index_applied_t pushed = {0};

@@ -197,7 +197,7 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
     runner_t runner = {.run.app = app, .asked = asked, .collect = asked->collect};
     const bool engines = asked->cluster.sink.engine == CM_SINK_KAFKA ||
                          asked->cluster.store.engine != CM_STORE_EMBEDDED ||
-                         asked->index == CM_INDEX_ELASTICSEARCH;
+                         asked->index != CM_INDEX_EMBEDDED;
 
     (void)argc;
     (void)argv;

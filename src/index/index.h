@@ -136,8 +136,9 @@ typedef struct cm_index_changes {
 
 typedef struct cm_index cm_index_t;
 
-/* What an engine can do. An operation that is NULL is missing; the functions below say what happens
- * then. */
+/* What an engine can do. Where an operation is NULL the functions below say what happens instead;
+ * query, freshness and close always exist, and apply, forget and probe in every index that
+ * index/open.h opens. */
 typedef struct cm_index_ops {
     int (*query)(cm_index_t *index, const cm_index_query_t *query, cm_answer_fn row, void *context,
                  cm_err_t *err);
