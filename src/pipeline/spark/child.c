@@ -47,6 +47,15 @@ static void path_of(const cm_child_t *child, const char *name, char path[500])
     snprintf(path, 500, "%s/%s", child->directory, name);
 }
 
+void cm_child_extend(cm_child_t *child, const char *text)
+{
+    char **last = &child->arguments[child->argument_count - 1];
+    const size_t len = strlen(*last);
+
+    *last = cm_realloc(*last, len + strlen(text) + 1);
+    memcpy(*last + len, text, strlen(text) + 1);
+}
+
 int cm_child_file(cm_child_t *child, const char *name, cm_str_t contents, cm_err_t *err)
 {
     char path[500];

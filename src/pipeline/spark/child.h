@@ -28,6 +28,9 @@ int cm_child_open(cm_child_t *child, cm_err_t *err);
 /* Appends an argument; the first is the program. */
 void cm_child_argument(cm_child_t *child, const char *text);
 
+/* Appends text to the last argument. */
+void cm_child_extend(cm_child_t *child, const char *text);
+
 /* Writes a file into the directory, and appends its path as an argument. CM_EIO. */
 int cm_child_file(cm_child_t *child, const char *name, cm_str_t contents, cm_err_t *err);
 

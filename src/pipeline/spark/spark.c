@@ -98,6 +98,8 @@ static int prepare(cm_child_t *child, const cm_spark_job_t *job, const cm_spark_
         child, "clickstream.zip",
         (cm_str_t){cm_spark_package, (size_t)(cm_spark_package_end - cm_spark_package)}, err);
     if (rc == 0)
+        cm_spark_submit_add_own_files(job->options, child);
+    if (rc == 0)
         rc = cm_child_file(
             child, "clickstream_job.py",
             (cm_str_t){cm_spark_program, (size_t)(cm_spark_program_end - cm_spark_program)}, err);

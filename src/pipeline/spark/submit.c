@@ -99,6 +99,17 @@ void cm_spark_submit_arguments(const cm_spark_submit_t *submit, const cm_spark_o
     add_properties(&options->properties, child);
 }
 
+void cm_spark_submit_add_own_files(const cm_spark_options_t *options, cm_child_t *child)
+{
+    for (size_t i = 0; i < options->properties.count; i++) {
+        const cm_option_pair_t *pair = &options->properties.pairs[i];
+        if (strcmp(pair->name, "spark.submit.pyFiles") != 0 || pair->text[0] == '\0')
+            continue;
+        cm_child_extend(child, ",");
+        cm_child_extend(child, pair->text);
+    }
+}
+
 void cm_spark_submit_free(cm_spark_submit_t *submit)
 {
     cm_buf_free(&submit->path);

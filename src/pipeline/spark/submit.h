@@ -23,6 +23,10 @@ int cm_spark_submit_find(const cm_pipeline_env_t *env, const cm_spark_options_t 
 void cm_spark_submit_arguments(const cm_spark_submit_t *submit, const cm_spark_options_t *options,
                                cm_child_t *child);
 
+/* Appends the Python files that the user's properties name to the last argument, the value of
+ * --py-files: spark-submit would leave them out, because an option counts more than a property. */
+void cm_spark_submit_add_own_files(const cm_spark_options_t *options, cm_child_t *child);
+
 void cm_spark_submit_free(cm_spark_submit_t *submit);
 
 #endif
