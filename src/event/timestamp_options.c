@@ -8,15 +8,15 @@ const cm_option_t cm_timestamp_import_options[] = {
      .def = "auto",
      .choices = "auto|s|ms|us|ns",
      .key = "import.time_unit",
-     .help = "what timestamps that are numbers count; auto: milliseconds, and what looks like "
-             "seconds is rejected"},
+     .help = "unit of timestamps that are numbers; auto: milliseconds, and numbers that look like "
+             "seconds are rejected"},
     {.name = "tz",
      .type = CM_OPT_TEXT,
      .offset = offsetof(cm_timestamp_options_t, tz),
      .arg = "ZONE",
      .key = "import.tz",
-     .help = "time zone of timestamps that are texts without one, such as Europe/Berlin or "
-             "UTC; without it they are rejected"},
+     .help = "time zone of timestamps that have none, such as Europe/Berlin or UTC; without it "
+             "they are rejected"},
     {.name = NULL},
 };
 
@@ -28,15 +28,15 @@ const cm_option_t cm_timestamp_ingest_options[] = {
      .def = "auto",
      .choices = "auto|s|ms|us|ns",
      .key = "ingest.time_unit",
-     .help = "what timestamps that are numbers count; auto: milliseconds, and what looks like "
-             "seconds is rejected"},
+     .help = "unit of timestamps that are numbers; auto: milliseconds, and numbers that look like "
+             "seconds are rejected"},
     {.name = "tz",
      .type = CM_OPT_TEXT,
      .offset = offsetof(cm_timestamp_options_t, tz),
      .arg = "ZONE",
      .key = "ingest.tz",
-     .help = "time zone of timestamps that are texts without one, such as Europe/Berlin or "
-             "UTC; without it they are rejected"},
+     .help = "time zone of timestamps that have none, such as Europe/Berlin or UTC; without it "
+             "they are rejected"},
     {.name = NULL},
 };
 
