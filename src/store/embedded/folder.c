@@ -111,7 +111,7 @@ static bool is_ours(const char *name)
 }
 
 /* Earlier editions made these files readable for all users. A directory that also has other files
- * (`--data .`) keeps its own rights: it may be open for good reasons. */
+ * (`--data .`) keeps its own rights: it may be open on purpose. */
 static void close_directory(const char *data_dir)
 {
     static const char *const files[] = {"clickmill.db", "clickmill.db-wal", "clickmill.db-shm",

@@ -16,9 +16,9 @@ int cm_folder_make_file(const char *data_dir, const char *name, cm_err_t *err);
 /* Makes the names in a folder durable. CM_EIO. */
 int cm_folder_sync(const char *path, cm_err_t *err);
 
-/* For root, who has made a file in a folder of another user: gives it the owner of `neighbour`, a
- * file or folder of the store, as SQLite does with its own files. Otherwise that user could not
- * open it again. */
+/* For a process of root that has made a file in a folder of another user: gives it the owner of
+ * `neighbour`, a file or folder of the store, as SQLite does with its own files. Otherwise that
+ * user could not open it again. */
 void cm_folder_give(int fd, const char *neighbour);
 
 #endif

@@ -654,7 +654,7 @@ static int slow_append(void *context, cm_builder_t *builder, const cm_batch_t *r
     return 0;
 }
 
-/* A store that waits for its disk holds nobody up who can go on. */
+/* A store that waits for its disk does not stop threads that can continue. */
 static void resolved_while_another_is_appended(void **state)
 {
     cm_buf_t text = CM_BUF_INIT;

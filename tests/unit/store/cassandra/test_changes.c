@@ -161,7 +161,7 @@ static void who_is_new_is_asked_once(void **state)
     cm_store_changes_free(&changes);
 }
 
-/* Whoever reads the whole table afterwards needs no entries. */
+/* A caller that reads the whole table afterwards needs no entries. */
 static void nobody_is_asked_without_keys(void **state)
 {
     cm_store_changes_t changes = {0};

@@ -56,7 +56,7 @@ static void take_entry(noted_t *noted, const cm_str_t *v)
     }
     cm_cassandra_changes_part(noted->writer, seq, part);
     if (noted->registered > 0 && !cm_str_equal(v[0], cm_str(part)))
-        noted->failure = "an entry of somebody else";
+        noted->failure = "an entry of another writer";
     if (seq + 1 > noted->entries)
         noted->entries = seq + 1;
     for (time = cm_cql_load_i64(v[4].data); cm_cassandra_changes_next_key(&rest, &key); time++) {
@@ -225,7 +225,8 @@ static int64_t clock_now(void *self)
 }
 
 /* A writer takes another number after a day, and counts its entries from 0 again: the first ones of
- * an old number end some day, and who does not know it yet would look for them in vain. */
+ * an old number end some day, and a reader that does not know it yet would search for them without
+ * end. */
 static void a_number_a_day(void **state)
 {
     static noted_t noted;

@@ -47,7 +47,7 @@ static void begin(model_t *model)
         if (i % 3 == 0)
             name_key(row, row->user, row->time);
         else if (i % 3 == 1)
-            name_key(row, "somebody else", i);
+            name_key(row, "another", i);
         else
             snprintf(row->key, sizeof row->key, "key %d", i);
     }
@@ -198,7 +198,7 @@ static void it_is_as_the_table(void **state)
     assert_string_equal("t", of.table);
     assert_string_equal("c", of.changes);
     assert_int_equal(6, of.read_ms);
-    fill(mirror, &model); /* anew */
+    fill(mirror, &model); /* once more */
     check(mirror, &model);
     assert_int_equal(0, cm_mirror_replaced(mirror));
     cm_mirror_close(mirror);

@@ -199,7 +199,7 @@ static void write_times_grow(void **state)
 
     world_fill(&batch, 0, 100);
     put_and_commit(store, &batch);
-    writes.now_ms -= 3600 * 1000; /* somebody sets the clock back */
+    writes.now_ms -= 3600 * 1000; /* the clock is set back */
     world_fill(&batch, 0, 100);
     put_and_commit(store, &batch);
     writes.now_ms += 2 * 3600 * 1000;

@@ -15,7 +15,7 @@ typedef struct remote {
 } remote_t;
 
 typedef struct server {
-    atomic_bool away;   /* nobody opens it, and it says nothing */
+    atomic_bool away;   /* it cannot be opened, and does not answer */
     atomic_int opened;  /* how often */
     bool late;          /* it takes, but answers only when it is no longer so */
     int fail_put, fail; /* codes of the next put and commit; 0: none */
@@ -82,7 +82,7 @@ static int open_server(void *context, const cm_waiter_t *waiter, cm_sink_t **sin
     server_t *server = context;
 
     if (atomic_load(&server->away))
-        return cm_fail(err, CM_EAWAY, "nobody is there");
+        return cm_fail(err, CM_EAWAY, "no server answers");
     remote_t *remote = calloc(1, sizeof *remote);
     remote->sink.ops = &ops;
     remote->server = server;
@@ -97,7 +97,7 @@ typedef struct state {
     server_t server;
     cm_spool_t *spool;
     int put;           /* events */
-    cm_buf_t expected; /* as server.got shall be in the end */
+    cm_buf_t expected; /* as server.got must be in the end */
 } state_t;
 
 static void open_spool(state_t *state)
@@ -282,7 +282,7 @@ static void client_that_is_not_ready(void **context)
     assert_int_equal(atomic_load(&state->server.opened), 1);
 }
 
-/* A put that fails in its middle: nobody knows what was taken, so all is sent by a new client. */
+/* A put that fails in its middle: it is not known what was taken, so a new client sends all. */
 static void torn_put(void **context)
 {
     state_t *state = *context;
@@ -342,28 +342,28 @@ static void assert_counts(const state_t *state, uint64_t found, uint64_t sent, u
 }
 
 /* How often a drain may ask, and after how many times the server comes back. */
-typedef struct patience {
+typedef struct drain_limit {
     state_t *state;
     int asked, most, back;
-} patience_t;
+} drain_limit_t;
 
 static bool go_on(void *context)
 {
-    patience_t *patience = context;
+    drain_limit_t *limit = context;
 
-    if (++patience->asked == patience->back) {
-        atomic_store(&patience->state->server.away, false);
-        patience->state->server.late = false;
+    if (++limit->asked == limit->back) {
+        atomic_store(&limit->state->server.away, false);
+        limit->state->server.late = false;
     }
-    return patience->asked <= patience->most;
+    return limit->asked <= limit->most;
 }
 
 static void drain_with(state_t *state, int most, int back)
 {
-    patience_t patience = {.state = state, .most = most, .back = back};
+    drain_limit_t limit = {.state = state, .most = most, .back = back};
     cm_err_t err;
 
-    assert_ok(cm_spool_drain(state->spool, go_on, &patience, &err), err);
+    assert_ok(cm_spool_drain(state->spool, go_on, &limit, &err), err);
 }
 
 /* What the end waits for, and what is counted then, and at the next start. */
@@ -464,7 +464,7 @@ static void full(void **context)
     assert_int_equal(cm_spool_kept(state->spool), 0);
 }
 
-/* When nothing can be kept its senders are told, and nobody remembers it. */
+/* When nothing can be kept its senders are told, and nothing is remembered. */
 static void nothing_can_be_kept(void **context)
 {
     state_t *state = *context;
