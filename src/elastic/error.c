@@ -157,8 +157,8 @@ static int fail_status(int status, const char *type, const char *doing, const ch
                        doing, colon, at, what);
     if (status == 403)
         return cm_fail(err, CM_EUSAGE,
-                       "%s%sElasticsearch at %s does not allow it (%s); ask who runs it for the "
-                       "right, or to take the block from the index",
+                       "%s%sElasticsearch at %s does not allow it (%s); ask its administrator for "
+                       "the right, or to remove the block from the index",
                        doing, colon, at, what);
     if (status == 404)
         return cm_fail(err, CM_EINPUT,

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-/* What one look finds. */
+/* What one round of requests finds. */
 typedef struct found {
     cm_elastic_about_t about;
     cm_index_elasticsearch_indices_t indices;
@@ -26,7 +26,7 @@ static int read_health(cm_index_request_t *request, found_t *found)
     return rc;
 }
 
-static int look(const cm_index_elasticsearch_t *self, found_t *found, cm_err_t *err)
+static int examine(const cm_index_elasticsearch_t *self, found_t *found, cm_err_t *err)
 {
     cm_index_request_t request = cm_index_elasticsearch_request(self, err);
 
@@ -130,14 +130,14 @@ int cm_index_elasticsearch_probe(cm_index_t *index, bool create, cm_index_facts_
     found_t found;
 
     *facts = (cm_index_facts_t){.server = ""};
-    int rc = look(self, &found, err);
+    int rc = examine(self, &found, err);
     say_server(self, &found.about, facts);
     const bool before = are_complete(&found.indices);
     if (rc == 0 && create) {
         rc = cm_index_elasticsearch_prepare(self->client, &self->settings, NULL, &found.indices,
                                             err);
         if (rc == 0)
-            rc = look(self, &found, err);
+            rc = examine(self, &found, err);
     }
     if (rc == 0)
         rc = check_mapping(self, &found.indices, err);

@@ -227,10 +227,11 @@ static void test_not_allowed(void **state)
              fake.url);
     assert_string_equal(expected, err.text);
     assert_int_equal(CM_EUSAGE, cm_elastic_ask(client, "GET", "/", CM_STR(""), NULL, &reply, &err));
-    snprintf(expected, sizeof expected,
-             "Elasticsearch at %s does not allow it (nginx); ask who runs it for the right, or to "
-             "take the block from the index",
-             fake.url);
+    snprintf(
+        expected, sizeof expected,
+        "Elasticsearch at %s does not allow it (nginx); ask its administrator for the right, or "
+        "to remove the block from the index",
+        fake.url);
     assert_string_equal(expected, err.text);
     cm_elastic_close(client);
     http_fake_close(&fake);
