@@ -48,9 +48,9 @@ static void here(void **state)
     now_ns++;
     assert_true(cm_upkeep_due(&upkeep, now_ns));
 
-    click(site, "ada", day, "/", "Norway");
-    click(site, "bob", day, "/a", "Chile");
-    commit(site);
+    site_click(site, "ada", site_day, "/", "Norway");
+    site_click(site, "bob", site_day, "/a", "Chile");
+    site_commit(site);
     assert_ok(cm_upkeep_step(&upkeep, &err), err);
     assert_false(cm_upkeep_due(&upkeep, now_ns));
     assert_true(upkeep.answers.changed);
@@ -88,12 +88,12 @@ static void beside(void **state)
 
     open_upkeep(&upkeep, site, 1000);
     upkeep.beside = true;
-    click(site, "ada", day, "/", "Norway");
-    commit(site);
+    site_click(site, "ada", site_day, "/", "Norway");
+    site_commit(site);
     assert_ok(cm_upkeep_step(&upkeep, &err), err);
     assert_int_equal(upkeep.answers.events, 0);
-    click(site, "bob", day, "/a", "Chile");
-    commit(site);
+    site_click(site, "bob", site_day, "/a", "Chile");
+    site_commit(site);
     wait_for_thread(&upkeep);
     now_ns += 5000000;
     assert_ok(cm_upkeep_step(&upkeep, &err), err);
@@ -114,11 +114,11 @@ static void close_and_whole_while_at_work(void **state)
 
     open_upkeep(&upkeep, site, 1000);
     upkeep.beside = true;
-    click(site, "ada", day, "/", "Norway");
-    commit(site);
+    site_click(site, "ada", site_day, "/", "Norway");
+    site_commit(site);
     assert_ok(cm_upkeep_step(&upkeep, &err), err);
-    click(site, "ada", day + 1000, "/a", "Norway");
-    commit(site);
+    site_click(site, "ada", site_day + 1000, "/a", "Norway");
+    site_commit(site);
     assert_ok(cm_upkeep_whole(&upkeep, &err), err);
     assert_int_equal(upkeep.answers.events, 2);
     assert_ok(cm_upkeep_step(&upkeep, &err), err);
@@ -130,10 +130,10 @@ static void close_and_whole_while_at_work(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(here, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(sooner_after_a_click, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(beside, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(close_and_whole_while_at_work, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(here, site_set_up, site_tear_down),
+        cmocka_unit_test_setup_teardown(sooner_after_a_click, site_set_up, site_tear_down),
+        cmocka_unit_test_setup_teardown(beside, site_set_up, site_tear_down),
+        cmocka_unit_test_setup_teardown(close_and_whole_while_at_work, site_set_up, site_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
