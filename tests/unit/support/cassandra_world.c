@@ -211,7 +211,7 @@ void world_fill(cm_batch_t *batch, int from, int count)
         cm_event_t *event = cm_batch_slot(batch);
         snprintf(text, sizeof text, "r%d", i);
         *event = (cm_event_t){.row_key = cm_arena_copy(&batch->arena, cm_str(text)),
-                              .user_id = CM_STR("somebody"),
+                              .user_id = CM_STR("visitor"),
                               .timestamp = 1747476303000 + i,
                               .url = CM_STR("https://www.example.com/")};
         cm_event_complete(event);

@@ -34,10 +34,10 @@ static void a_derived_key_is_written(void **state)
     cm_batch_t batch = CM_BATCH_INIT;
     cm_err_t err = {0};
 
-    /* The UUIDv5 of "somebody_1747476303000" in the name space of DNS (by Python's uuid): that the
-     * fake does not take it shows that it came. */
+    /* The UUIDv5 of "visitor_1747476303000" in the name space of DNS (by Python's uuid). The
+     * fake refuses this key, which shows that it came. */
     pthread_mutex_lock(&world->lock);
-    world->fake.poison = "c5197171-9573-52c1-8862-a3e6ecdd5728";
+    world->fake.poison = "cecd1b34-a4bc-5e5a-8d3a-1ea763d34cca";
     pthread_mutex_unlock(&world->lock);
     world_fill(&batch, 0, 1);
     batch.events[0].row_key = (cm_str_t){NULL, 0};
