@@ -1,5 +1,6 @@
 #include "source/readahead.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -43,6 +44,7 @@ static void hand_over(readahead_t *self)
 {
     pthread_mutex_lock(&self->lock);
     self->filled++;
+    assert(self->filled - self->taken <= SLOTS);
     pthread_cond_broadcast(&self->changed);
     pthread_mutex_unlock(&self->lock);
 }

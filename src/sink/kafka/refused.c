@@ -6,6 +6,7 @@
  * was accepted. Only an event that is refused in a batch of its own is refused permanently. */
 #include "sink/kafka/internal.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -54,6 +55,7 @@ static void append(cm_sink_refusals_t *list, cm_sink_refusal_t one)
 /* Takes the first out; the caller frees its key. */
 static cm_sink_refusal_t take_first(cm_sink_refusals_t *list)
 {
+    assert(list->first < list->end);
     const cm_sink_refusal_t one = list->all[list->first++];
 
     list->bytes -= one.key_len + one.value_len;

@@ -1,6 +1,7 @@
 #include "source/file/format.h"
 #include "source/file/internal.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <xxhash.h>
 
@@ -128,6 +129,7 @@ int cm_file_start(cm_file_t *file, cm_err_t *err)
     if (rc < 0)
         return rc;
     file->reader = readers[file->format];
+    assert(file->reader != NULL); /* the format is never CM_FILE_AUTO here */
     if (file->identity.len == 0 && cm_input_is_regular(file->input))
         make_identity(file, print);
     cm_debug(file->options.log, CM_DEBUG_SOURCE, "file is open", "format=%s given=%s resumable=%s",

@@ -4,6 +4,7 @@
 #include "kafka/request.h"
 #include "source/kafka/source.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 enum {
@@ -93,6 +94,8 @@ static void add_mark(cm_source_kafka_parts_t *parts, cm_source_kafka_part_mark_t
         parts->mark_cap = parts->mark_cap ? parts->mark_cap * 2 : 64;
         parts->marks = cm_realloc(parts->marks, parts->mark_cap * sizeof *parts->marks);
     }
+    assert(parts->mark_count == parts->marks_done ||
+           parts->marks[parts->mark_count - 1].batch <= mark.batch);
     parts->marks[parts->mark_count++] = mark;
 }
 
