@@ -183,6 +183,10 @@ static int replay_letters(replay_t *replay)
     cm_replay_place_t *place = replay->place;
     int rc = 0;
 
+    for (int i = 0; i < options->id_count && rc == 0 && place->ops->check != NULL; i++)
+        rc = place->ops->check(place, options->ids[i], replay->err);
+    if (rc < 0)
+        return rc;
     if (options->id_count == 0)
         rc = place->ops->each(place, NULL, 0, replay_letter, replay, replay->err);
     for (int i = 0; i < options->id_count && rc == 0; i++)

@@ -27,6 +27,9 @@ typedef struct cm_replay_place_ops {
      * remove the letter that it gets. CM_EUSAGE when `id` is no id, or there is no such letter. */
     int (*each)(cm_replay_place_t *place, const char *id, int64_t limit, cm_replay_letter_fn take,
                 void *context, cm_err_t *err);
+    /* Whether there is such a letter: CM_EUSAGE as above. All ids are checked before the first one
+     * is replayed. NULL: each() finds out. */
+    int (*check)(cm_replay_place_t *place, const char *id, cm_err_t *err);
     /* The key with which visitors are hashed, and whether row keys of access logs are older ones
      * (source/file/accesslog_builder.h). */
     int (*visitors)(cm_replay_place_t *place, uint8_t key[CM_VISITOR_KEY], bool *older_keys,

@@ -115,6 +115,22 @@ static int store_each(cm_replay_place_t *place, const char *text, int64_t limit,
                                : cm_store_each_letter(self->store, id, limit, pass_on, &walk, err);
 }
 
+static int ignore(void *context, const cm_store_letter_t *letter)
+{
+    (void)context;
+    (void)letter;
+    return 0;
+}
+
+static int store_check(cm_replay_place_t *place, const char *text, cm_err_t *err)
+{
+    int64_t id;
+
+    int rc = parse_id(text, &id, err);
+    return rc < 0 ? rc
+                  : cm_store_each_letter(((store_place_t *)place)->store, id, 1, ignore, NULL, err);
+}
+
 /* ---- replaying ---- */
 
 static int store_visitors(cm_replay_place_t *place, uint8_t key[CM_VISITOR_KEY], bool *older_keys,
@@ -166,6 +182,7 @@ int cm_replay_open_store(const cm_pipeline_env_t *env, const char *data_dir, boo
                          cm_replay_place_t **place, cm_err_t *err)
 {
     static const cm_replay_place_ops_t ops = {.each = store_each,
+                                              .check = store_check,
                                               .visitors = store_visitors,
                                               .remove = store_remove,
                                               .is_document = is_document,

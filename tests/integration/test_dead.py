@@ -3,7 +3,7 @@
 import json
 
 from disk_support import Faults
-from harness import IO
+from harness import IO, USAGE
 
 SECONDS = 1772359200
 
@@ -32,6 +32,17 @@ def test_letters_are_synced_together(t):
     t.equal(t.clickmill("dead", "list").out, "", "letters that are left")
     t.equal(len(t.clickmill("export").out.splitlines()), 2500, "events")
     t.true(1 <= syncs(faults) <= 30, "%d syncs of 2,500 letters" % syncs(faults))
+
+
+def test_all_numbers_are_checked_first(t):
+    """A wrong number among many: no letter is replayed, also not those of the first commit."""
+    letters(t, 1200)
+    numbers = [str(number) for number in range(1, 1201)]
+    for wrong in ("9999", "x"):
+        t.says(replay(t, *numbers, wrong, check=USAGE), wrong)
+        t.equal(t.clickmill("export").out, "", "events")
+        t.equal(len(t.clickmill("dead", "list").out.splitlines()), 1200, "letters that are left")
+    t.equal(replay(t, *numbers).json["accepted"], 1200, "replayed")
 
 
 def test_what_is_not_durable_is_dead_still(t):
