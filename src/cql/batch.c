@@ -268,6 +268,7 @@ static void split(cm_cql_batch_t *batch)
         !cm_cql_append(&other->call->body, (cm_str_t){body->data + at, body->len - at})) {
         if (other != NULL)
             cm_cql_batch_free(other);
+        batch->writer->session->loop.stats.no_memory++;
         rest(batch);
         return;
     }

@@ -55,7 +55,7 @@ cm_cql_conn_t *cm_cql_conn_open(cm_cql_loop_t *loop, const cm_cql_conn_events_t 
     cm_cql_conn_t *conn = calloc(1, sizeof *conn);
 
     if (conn == NULL || !make_streams(conn, stream_count)) {
-        cm_cql_set_memory_error(&loop->last_error);
+        cm_cql_set_memory_error(loop, &loop->last_error);
         free_conn(conn);
         return NULL;
     }
@@ -131,6 +131,7 @@ static void fill_error(cm_cql_conn_t *conn, cm_cql_error_t *error, cm_cql_code_t
 {
     *error = (cm_cql_error_t){
         .code = code, .server_code = -1, .consistency = -1, .received = -1, .required = -1};
+    conn->loop->stats.no_memory += code == CM_CQL_MEMORY;
     memcpy(error->node, conn->name, sizeof error->node);
     vsnprintf(error->text, sizeof error->text, format, args);
 }

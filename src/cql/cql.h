@@ -17,7 +17,8 @@
  * wait (cm_cql_connect(), cm_cql_query_wait(), cm_cql_prepare_wait()): those return CM_EUSAGE.
  *
  * Memory: without memory the functions return CM_ENOMEM and requests end with CM_CQL_MEMORY; the
- * client never ends the program.
+ * client never ends the program. Requests that may be sent again and writers try again, and
+ * `no_memory` of cm_cql_stats() counts it: so a program can end instead.
  *
  * docs/cql.md describes the client and has an example. In the comments "v4 4.1.4" is a section of
  * Cassandra's doc/native_protocol_v4.spec, "v5" of native_protocol_v5.spec. */
@@ -194,6 +195,7 @@ typedef struct cm_cql_stats {
     uint64_t disconnects; /* connections that broke */
     uint64_t refreshes;   /* topologies read */
     uint64_t events;      /* received from the server */
+    uint64_t no_memory;   /* how often there was no memory to send or to take something */
     uint64_t bytes_sent, bytes_received;
     int nodes, nodes_up; /* known ones; those with a ready connection */
     int connections;     /* ready ones, the control connection not counted */

@@ -32,7 +32,7 @@ static void finish_user(cm_cql_call_t *call, const cm_cql_error_t *error,
     cm_cql_error_t no_memory;
 
     if (more && !next_page(call, result)) {
-        cm_cql_set_memory_error(&no_memory);
+        cm_cql_set_memory_error(&s->loop, &no_memory);
         error = &no_memory;
         result = NULL;
         more = false;
@@ -193,7 +193,7 @@ static void end_pinned(cm_cql_call_t *call, bool no_memory)
     cm_cql_error_t error;
 
     if (no_memory)
-        cm_cql_set_memory_error(&error);
+        cm_cql_set_memory_error(&call->session->loop, &error);
     else
         cm_cql_set_error(&error, CM_CQL_LOST, "the connection takes no more requests");
     memcpy(error.node, call->pinned->name, sizeof error.node);
@@ -290,7 +290,7 @@ static void on_timer(cm_cql_timer_t *timer)
     switch (call->place) {
     case CM_CQL_RESTING:
         if (call->no_memory) {
-            cm_cql_set_memory_error(&error);
+            cm_cql_set_memory_error(&s->loop, &error);
             cm_cql_call_failed(call, &error);
             break;
         }

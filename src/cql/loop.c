@@ -38,8 +38,9 @@ void cm_cql_set_error(cm_cql_error_t *error, cm_cql_code_t code, const char *for
     va_end(args);
 }
 
-void cm_cql_set_memory_error(cm_cql_error_t *error)
+void cm_cql_set_memory_error(cm_cql_loop_t *loop, cm_cql_error_t *error)
 {
+    loop->stats.no_memory++;
     cm_cql_set_error(error, CM_CQL_MEMORY, "out of memory");
 }
 

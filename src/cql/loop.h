@@ -62,6 +62,8 @@ void cm_cql_log(const cm_cql_loop_t *loop, cm_level_t level, const char *msg, co
 /* Fill an error that names no node. */
 void cm_cql_set_error(cm_cql_error_t *error, cm_cql_code_t code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-void cm_cql_set_memory_error(cm_cql_error_t *error);
+
+/* Counts that there was no memory, and fills an error that says so. */
+void cm_cql_set_memory_error(cm_cql_loop_t *loop, cm_cql_error_t *error);
 
 #endif

@@ -44,9 +44,9 @@ void cm_cql_prepared_free_all(cm_cql_t *s)
     }
 }
 
-bool cm_cql_prepared_update(cm_cql_prepared_t *p, const cm_cql_parsed_t *parsed,
-                            cm_cql_error_t *error)
+bool cm_cql_prepared_update(cm_cql_prepared_t *p, cm_cql_loop_t *loop, cm_cql_error_t *error)
 {
+    const cm_cql_parsed_t *parsed = &loop->parsed;
     const cm_cql_prepared_body_t *body = &parsed->prepared;
 
     if (parsed->kind != CM_CQL_KIND_PREPARED) {
@@ -56,7 +56,7 @@ bool cm_cql_prepared_update(cm_cql_prepared_t *p, const cm_cql_parsed_t *parsed,
     if (!cm_buf_try_reserve(&p->id, body->id.len) ||
         !cm_buf_try_reserve(&p->metadata_id, body->metadata_id.len) ||
         !cm_cql_columns_copy(&p->bound, &parsed->bound)) {
-        cm_cql_set_memory_error(error);
+        cm_cql_set_memory_error(loop, error);
         return false;
     }
     cm_buf_clear(&p->id);
@@ -95,7 +95,7 @@ static void finish_prepare(cm_cql_call_t *call, const cm_cql_error_t *error,
     void *context = call->context;
     cm_cql_error_t problem;
 
-    if (result != NULL && !cm_cql_prepared_update(call->prepared, &s->loop.parsed, &problem)) {
+    if (result != NULL && !cm_cql_prepared_update(call->prepared, &s->loop, &problem)) {
         error = &problem;
         result = NULL;
     }
@@ -166,7 +166,7 @@ static void finish_reprepare(cm_cql_call_t *call, const cm_cql_error_t *error,
     if (error != NULL)
         copy = *error;
     cm_cql_call_free(call);
-    if (result != NULL && cm_cql_prepared_update(p, &s->loop.parsed, &copy)) {
+    if (result != NULL && cm_cql_prepared_update(p, &s->loop, &copy)) {
         s->loop.stats.reprepares++;
         while ((waiting = next_waiting(conn, p)) != NULL) {
             cm_cql_call_detach(waiting);
@@ -199,7 +199,7 @@ void cm_cql_unprepared(cm_cql_call_t *call, cm_cql_conn_t *conn)
     bool asked = next_waiting(conn, p) != NULL;
     cm_cql_call_t *again = asked ? NULL : cm_cql_prepare_call(s, p);
     if (!asked && again == NULL) {
-        cm_cql_set_memory_error(&error);
+        cm_cql_set_memory_error(&s->loop, &error);
         cm_cql_call_failed(call, &error);
         return;
     }

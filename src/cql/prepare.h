@@ -17,9 +17,9 @@ int cm_cql_prepare_new(cm_cql_t *s, cm_str_t text, cm_cql_prepared_t **prepared,
 /* A call that prepares it; the caller sets `finish` and `context`. NULL when there is no memory. */
 cm_cql_call_t *cm_cql_prepare_call(cm_cql_t *s, cm_cql_prepared_t *prepared);
 
-/* Takes over the answer to PREPARE. False with the reason, and the statement is as it was, when it
- * was answered with something else, or when there is no memory. */
-bool cm_cql_prepared_update(cm_cql_prepared_t *prepared, const cm_cql_parsed_t *parsed,
+/* Takes over the answer to PREPARE, which is the loop's `parsed`. False with the reason, and the
+ * statement is as it was, when it was answered with something else, or when there is no memory. */
+bool cm_cql_prepared_update(cm_cql_prepared_t *prepared, cm_cql_loop_t *loop,
                             cm_cql_error_t *error);
 
 /* The node does not know the statement of a call: prepares it there and sends the call again. */

@@ -60,7 +60,7 @@ static void end_without_memory(cm_cql_scan_t *scan)
 {
     cm_cql_error_t error;
 
-    cm_cql_set_memory_error(&error);
+    cm_cql_set_memory_error(&scan->session->loop, &error);
     end_scan(scan, &error);
 }
 
@@ -231,7 +231,7 @@ static void on_prepared(cm_cql_call_t *call, const cm_cql_error_t *error,
     cm_cql_error_t problem;
 
     (void)result;
-    if (error == NULL && !cm_cql_prepared_update(scan->prepared, &s->loop.parsed, &problem))
+    if (error == NULL && !cm_cql_prepared_update(scan->prepared, &s->loop, &problem))
         error = &problem;
     if (error != NULL) {
         end_scan(scan, error);

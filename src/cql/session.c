@@ -34,6 +34,7 @@ static void on_answer(cm_cql_call_t *call, cm_cql_conn_t *conn, const cm_cql_fra
         cm_cql_error_t error;
         cm_cql_set_error(&error, what == CM_ENOMEM ? CM_CQL_MEMORY : CM_CQL_PROTOCOL, "%s",
                          err.text);
+        s->loop.stats.no_memory += what == CM_ENOMEM;
         memcpy(error.node, conn->name, sizeof error.node);
         call->avoid = cm_cql_node_of(conn);
         cm_cql_call_failed(call, &error);

@@ -394,7 +394,6 @@ static bool check_local_dc(const cm_cql_t *s, cm_cql_error_t *error)
 
 cm_cql_code_t cm_cql_draft_apply(cm_cql_t *s, cm_cql_error_t *error)
 {
-    cm_cql_set_memory_error(error);
     if (!cm_cql_ring_reserve(&s->ring, s->draft.token_count) || !choose_local_dc(s) ||
         !find_nodes(s))
         return CM_CQL_MEMORY;
