@@ -41,6 +41,24 @@ void cm_cassandra_add_quoted(cm_buf_t *text, const char *value)
     cm_buf_add_char(text, '\'');
 }
 
+/* ---- memory ---- */
+
+int cm_cassandra_result(const cm_cql_t *session, int rc)
+{
+    cm_cql_stats_t stats = {0};
+
+    if (session != NULL)
+        cm_cql_stats(session, &stats);
+    if (rc == CM_ENOMEM || stats.no_memory > 0)
+        cm_out_of_memory();
+    return rc;
+}
+
+int cm_cassandra_run(cm_cql_t *session, int timeout_ms, cm_err_t *err)
+{
+    return cm_cassandra_result(session, cm_cql_run(session, timeout_ms, err));
+}
+
 /* ---- errors ---- */
 
 /* "127.0.0.1:9042: " of the node that said so. */
@@ -157,7 +175,7 @@ static int open_session(const cm_cassandra_settings_t *settings, const char *use
                                       .log = settings->log,
                                       .application = "clickmill",
                                       .application_version = CM_VERSION};
-    return cm_cql_open(&options, session, err);
+    return cm_cassandra_result(NULL, cm_cql_open(&options, session, err));
 }
 
 static int wait_until_ready(const cm_cassandra_settings_t *settings, cm_cql_t *session,
@@ -168,7 +186,7 @@ static int wait_until_ready(const cm_cassandra_settings_t *settings, cm_cql_t *s
     for (;;) {
         int64_t left = limit - (cm_clock_ticks_ns() - started) / 1000000;
         int rc = cm_cql_connect(session, left < ASK_MS ? (left > 0 ? (int)left : 0) : ASK_MS, err);
-        if (rc == 0)
+        if (cm_cassandra_result(session, rc) == 0)
             return 0;
         if (cm_cql_state(session) == CM_CQL_FAILED)
             return cm_cassandra_fail(settings, cm_cql_last_error(session), "connecting", err);
@@ -233,8 +251,9 @@ static int run_query(cm_cql_t *session, const char *text, const cm_cql_request_t
 {
     int rc = cm_cql_query(session, cm_str(text), NULL, 0, request, on_done, query, err);
 
+    cm_cassandra_result(session, rc);
     while (rc >= 0 && !query->ended)
-        rc = cm_cql_run(session, ASK_MS, err);
+        rc = cm_cassandra_run(session, ASK_MS, err);
     return rc;
 }
 
@@ -284,5 +303,5 @@ int cm_cassandra_change(cm_cql_t *session, const char *text, cm_cql_error_t *err
 
     int rc = run_query(session, text, &request, &query, err);
     *error = query.error;
-    return rc >= 0 ? cm_cql_agree(session, err) : rc;
+    return rc >= 0 ? cm_cassandra_result(session, cm_cql_agree(session, err)) : rc;
 }

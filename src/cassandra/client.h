@@ -41,6 +41,14 @@ int cm_cassandra_connect(const cm_cassandra_settings_t *settings, cm_cql_t **ses
 /* Whether the process was told to stop: settings' `stop`. */
 bool cm_cassandra_stopped(const cm_cassandra_settings_t *settings);
 
+/* Takes what a function of the client has returned, and returns it. Where the client had no memory,
+ * now or before, the program ends as cm_alloc() ends it: the client is a library, which reports
+ * that or tries again. `session` may be NULL. */
+int cm_cassandra_result(const cm_cql_t *session, int rc);
+
+/* cm_cql_run() with that. */
+int cm_cassandra_run(cm_cql_t *session, int timeout_ms, cm_err_t *err);
+
 /* Turns an error of the client into one of ours with a sentence: "`doing`: ..., then what to do".
  */
 int cm_cassandra_fail(const cm_cassandra_settings_t *settings, const cm_cql_error_t *error,

@@ -70,7 +70,7 @@ bool cm_cassandra_settle(cm_cassandra_settling_t *settling, const cm_cassandra_s
     for (; now < until; now = cm_clock_ticks_ns()) {
         int64_t left_ms = (until - now) / 1000000 + 1;
         if (cm_cassandra_stopped(settings) ||
-            cm_cql_run(session, left_ms < RUN_MS ? (int)left_ms : RUN_MS, &ignored) < 0)
+            cm_cassandra_run(session, left_ms < RUN_MS ? (int)left_ms : RUN_MS, &ignored) < 0)
             return false;
     }
     return true;
@@ -111,8 +111,9 @@ static int prepare_once(cm_cql_t *session, cm_str_t text, cm_cql_prepared_t **pr
 {
     *preparing = (preparing_t){0};
     int rc = cm_cql_prepare(session, text, prepared, on_prepared, preparing, err);
+    cm_cassandra_result(session, rc);
     while (rc >= 0 && !preparing->ended)
-        rc = cm_cql_run(session, -1, err);
+        rc = cm_cassandra_run(session, -1, err);
     return rc < 0 ? rc : 0;
 }
 

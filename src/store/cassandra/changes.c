@@ -162,7 +162,7 @@ static void ask_writer(reading_t *reading, asking_t *asking, cm_err_t *err)
     asking->ended = asking->gap = false;
     reading->rc = cm_cql_execute(reading->self->session, reading->select, values, 2, &request,
                                  on_entries, asking, err);
-    asking->busy = reading->rc == 0;
+    asking->busy = cm_cassandra_result(reading->self->session, reading->rc) == 0;
     reading->busy += asking->busy;
 }
 
@@ -227,7 +227,7 @@ static int read_all_entries(reading_t *reading, cm_err_t *err)
             if (!asking->busy && go_on)
                 ask_next(reading, asking, err);
         }
-        rc = reading->busy > 0 ? cm_cql_run(self->session, RUN_MS, err) : 0;
+        rc = reading->busy > 0 ? cm_cassandra_run(self->session, RUN_MS, err) : 0;
     } while (rc >= 0 && reading->busy > 0);
     if (rc < 0 || reading->rc < 0)
         return rc < 0 ? rc : reading->rc;
@@ -361,11 +361,11 @@ static int fetch_all(const self_t *self, cm_cql_prepared_t *select, fetch_t *fet
             slot->place = sent;
             /* A failure ends it when those that are in flight are answered, which have slots. */
             fetch->rc = cm_cql_execute(self->session, select, &key, 1, &request, on_row, slot, err);
-            failed = fetch->rc < 0;
+            failed = cm_cassandra_result(self->session, fetch->rc) < 0;
             sent += !failed;
         }
         if (rc >= 0)
-            rc = cm_cql_run(self->session, RUN_MS, err);
+            rc = cm_cassandra_run(self->session, RUN_MS, err);
     }
     return rc < 0 ? rc : 0;
 }

@@ -90,7 +90,7 @@ static int write_row(cm_store_cassandra_log_t *log, const cm_cql_value_t values[
 {
     int rc = cm_cql_writer_add(log->entries, values, VALUES, err);
 
-    if (rc < 0)
+    if (cm_cassandra_result(log->o.session, rc) < 0)
         return rc;
     if (log->count == log->cap) {
         log->cap = log->cap ? log->cap * 2 : KEEP;
@@ -252,7 +252,9 @@ int cm_store_cassandra_log_open(const cm_store_cassandra_log_options_t *options,
     if (rc == 0)
         rc = prepare(self, &insert, err);
     if (rc == 0)
-        rc = cm_cql_writer_open(options->session, insert, &writer, &self->entries, err);
+        rc =
+            cm_cassandra_result(options->session, cm_cql_writer_open(options->session, insert,
+                                                                     &writer, &self->entries, err));
     if (rc < 0)
         cm_store_cassandra_log_close(self);
     else

@@ -85,8 +85,9 @@ static int run_scan(scan_t *scan, const char *columns, cm_err_t *err)
     cm_cql_scan_t *opened = NULL;
 
     int rc = cm_cql_scan_open(self->session, &options, on_page, on_scanned, scan, &opened, err);
+    cm_cassandra_result(self->session, rc);
     while (rc >= 0 && !scan->ended && !cm_cassandra_stopped(self->settings))
-        rc = cm_cql_run(self->session, RUN_MS, err);
+        rc = cm_cassandra_run(self->session, RUN_MS, err);
     cm_cql_scan_close(opened);
     if (rc < 0)
         return rc;

@@ -64,7 +64,7 @@ static int wait_a_little(self_t *self, cm_err_t *err)
 {
     const cm_waiter_t *waiter = self->waiter;
 
-    int rc = cm_cql_run(self->session, RUN_MS, err);
+    int rc = cm_cassandra_run(self->session, RUN_MS, err);
     if (rc < 0)
         return rc;
     if (self->refusal.code != CM_CQL_OK)
@@ -128,7 +128,7 @@ static int put_event(self_t *self, const cm_event_t *event, cm_str_t row_key, in
         if ((rc = wait_a_little(self, err)) < 0)
             return rc;
     }
-    return rc;
+    return rc < 0 ? cm_cassandra_result(self->session, rc) : 0;
 }
 
 /* Notes the end of a batch. */
@@ -200,7 +200,7 @@ static int cassandra_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err
         return rc;
     end_batch(self);
     cm_cql_writer_flush(self->writer); /* the next call may come much later */
-    rc = cm_cql_run(self->session, 0, err);
+    rc = cm_cassandra_run(self->session, 0, err);
     return rc < 0 ? rc : self->refusal.code != CM_CQL_OK ? fail_refused(self, err) : 0;
 }
 
@@ -247,7 +247,7 @@ static int cassandra_durable(cm_sink_t *sink, uint64_t *batches, cm_err_t *err)
 {
     self_t *self = (self_t *)sink;
 
-    int rc = cm_cql_run(self->session, 0, err);
+    int rc = cm_cassandra_run(self->session, 0, err);
     if (rc < 0)
         return rc;
     if (self->refusal.code != CM_CQL_OK)
@@ -358,7 +358,8 @@ static int open_writer(self_t *self, cm_err_t *err)
     if (rc == 0)
         rc = prepare(self, &insert, err);
     if (rc == 0)
-        rc = cm_cql_writer_open(self->session, insert, &options, &self->writer, err);
+        rc = cm_cassandra_result(
+            self->session, cm_cql_writer_open(self->session, insert, &options, &self->writer, err));
     return rc == 0 && self->settings->only_writer ? open_log(self, err) : rc;
 }
 
