@@ -195,6 +195,9 @@ static void committed(void *context)
 {
     cm_collecting_t *collecting = context;
 
+    pthread_mutex_lock(&collecting->lock);
+    collecting->account = collecting->pipeline.account;
+    pthread_mutex_unlock(&collecting->lock);
     if (collecting->pipeline.batch.count > 0 && collecting->trouble[0] != '\0')
         set_trouble(collecting, "");
 }
@@ -208,6 +211,7 @@ int cm_collecting_open(cm_collecting_t *collecting, const cm_pipeline_env_t *env
     collecting->pipeline.commit_ms = 0; /* each step commits */
     collecting->pipeline.commit_events = 0;
     collecting->pipeline.skips_empty = true;
+    collecting->pipeline.skips_lost = true; /* cm_inbox_fail() */
     collecting->pipeline.on_commit = committed;
     collecting->pipeline.commit_context = collecting;
     pthread_mutex_init(&collecting->lock, NULL);
@@ -345,8 +349,11 @@ bool cm_collecting_passes(int code)
 
 cm_account_t cm_collecting_account(const cm_collecting_t *collecting)
 {
-    cm_account_t account = collecting->pipeline.account;
+    cm_collecting_t *self = (cm_collecting_t *)collecting;
 
+    pthread_mutex_lock(&self->lock);
+    cm_account_t account = self->account;
+    pthread_mutex_unlock(&self->lock);
     account.told = account.rejected;
     if (collecting->collector != NULL)
         account.refused = cm_refused_count(cm_collector_refused(collecting->collector));

@@ -36,6 +36,7 @@ typedef struct cm_collecting {
     int connections;      /* that may be open at once */
     int64_t day;          /* of which the visitors' key was read last */
     pthread_mutex_t lock; /* guards: */
+    cm_account_t account; /* the pipeline's, as of its last commit */
     char trouble[300];    /* the error of the last attempt to store; "": none */
     int64_t trouble_ns;   /* when it occurred last */
     char notice[300];     /* what it waits for although it stores; "": nothing */
