@@ -24,6 +24,9 @@ static int acknowledge(cm_pipeline_t *pipeline, cm_err_t *err)
 
     if (source == NULL || source->ops->acknowledge == NULL)
         return 0;
+    /* An acknowledgement is for all batches up to a number: one that was lost must not be in it. */
+    if (pipeline->lost > 0 && !pipeline->skips_lost)
+        return 0;
     return source->ops->acknowledge(source, pipeline->durable + pipeline->lost, err);
 }
 
@@ -146,6 +149,8 @@ int cm_pipeline_step(cm_pipeline_t *pipeline, cm_err_t *err)
     }
     count_batch(pipeline);
     rc = commit_when_due(pipeline, err);
+    if (rc < 0 && pipeline->sink->ops->durable == NULL)
+        cm_pipeline_lose(pipeline); /* a later commit does not have it */
     show_progress(pipeline);
     return rc < 0 ? rc : more;
 }

@@ -30,6 +30,7 @@ typedef struct world {
     uint64_t acknowledged;        /* what the source was told */
     uint64_t put, kept, durable;  /* events of the sink: put, not taken back, committed */
     uint64_t fails_at;            /* the put that fails; 0: none */
+    uint64_t commit_fails_at;     /* the commit of so many events that fails; 0: none */
     int failure;                  /* with this code */
     int64_t step_ns;              /* the time that a batch takes */
     uint64_t stop_at;             /* the batch after which the pipeline is told to stop; 0: none */
@@ -93,8 +94,11 @@ static int fake_commit(cm_sink_t *sink, cm_err_t *err)
 {
     world_t *world = of_sink(sink);
 
-    (void)err;
     cm_buf_add_text(&calls, "commit ");
+    if (world->commit_fails_at > 0 && world->kept == world->commit_fails_at) {
+        world->kept = world->durable;
+        return cm_fail(err, world->failure, "the disk is full");
+    }
     world->durable = world->kept;
     return 0;
 }
@@ -355,6 +359,7 @@ static void failure_that_passes(void **state)
     (void)state;
     start(&world, 6, &whole);
     world.pipeline.commit_events = 2;
+    world.pipeline.skips_lost = true;
     world.fails_at = 4;
     world.failure = CM_EIO;
     assert_ok(cm_driver_run(&world.driver, &err), err);
@@ -367,6 +372,46 @@ static void failure_that_passes(void **state)
     assert_int_equal(world.acknowledged, 6); /* of the source's batches none is waited for */
     assert_string_equal(world.driver.trouble, "");
     assert_int_equal(world.looks, 6);
+    end(&world);
+}
+
+/* A source that does not know of the loss is told nothing after it: else it would forget events
+ * that are stored nowhere. */
+static void nothing_is_acknowledged_after_a_loss(void **state)
+{
+    world_t world;
+    cm_err_t err;
+
+    (void)state;
+    start(&world, 6, &whole);
+    world.pipeline.commit_events = 2;
+    world.fails_at = 4;
+    world.failure = CM_EIO;
+    assert_ok(cm_driver_run(&world.driver, &err), err);
+    assert_int_equal(world.durable, 4);
+    assert_int_equal(world.acknowledged, 2);
+    end(&world);
+}
+
+/* What a failed commit has taken back is not counted by the commit at the end. */
+static void a_failed_commit_is_not_counted(void **state)
+{
+    world_t world;
+    cm_err_t err;
+
+    (void)state;
+    start(&world, 6, &plain);
+    world.pipeline.commit_events = 2;
+    world.commit_fails_at = 4;
+    world.failure = CM_EDISK;
+    assert_int_equal(cm_pipeline_run(&world.pipeline, &err), CM_EDISK);
+    assert_string_equal(err.text, "the disk is full");
+    assert_string_equal(calls.data, "put put commit acknowledge put put commit commit ");
+    assert_int_equal(world.durable, 2);
+    assert_int_equal(world.pipeline.account.accepted, 2);
+    assert_int_equal(world.pipeline.failed.accepted, 2);
+    assert_int_equal(cm_pipeline_all(&world.pipeline).accepted, 4);
+    assert_int_equal(world.acknowledged, 2);
     end(&world);
 }
 
@@ -448,6 +493,8 @@ int main(void)
         cmocka_unit_test(no_status_without_news),
         cmocka_unit_test(stop_in_every_state),
         cmocka_unit_test(failure_that_passes),
+        cmocka_unit_test(nothing_is_acknowledged_after_a_loss),
+        cmocka_unit_test(a_failed_commit_is_not_counted),
         cmocka_unit_test(failure_that_does_not_pass),
         cmocka_unit_test(stays_without_source),
         cmocka_unit_test(on_commit_before_acknowledge),
