@@ -45,7 +45,7 @@ void cm_cassandra_changes_add_table(cm_buf_t *text, const cm_cassandra_settings_
     cm_buf_free(&name);
 }
 
-/* ---- keys: a length of two bytes, little-endian, and the text ---- */
+/* ---- keys: a length of two bytes, little-endian, and the string ---- */
 
 void cm_cassandra_changes_add_key(cm_buf_t *keys, cm_str_t key)
 {
@@ -66,7 +66,7 @@ bool cm_cassandra_changes_next_key(cm_str_t *rest, cm_str_t *key)
     return true;
 }
 
-/* ---- looking ---- */
+/* ---- reading ---- */
 
 static void add_where(cm_buf_t *text, const cm_cassandra_settings_t *settings, bool companion)
 {
@@ -100,7 +100,7 @@ static void on_table(void *context, const cm_cql_error_t *error, const cm_cql_re
 
 typedef struct found {
     cm_cassandra_changes_facts_t *facts;
-    unsigned seen; /* a bit for each of `columns` */
+    unsigned seen; /* one bit for each of `columns` */
 } found_t;
 
 static void on_column(void *context, const cm_cql_error_t *error, const cm_cql_result_t *result)
@@ -163,7 +163,7 @@ int cm_cassandra_changes_probe(const cm_cassandra_settings_t *settings, cm_cql_t
     return 0;
 }
 
-/* ---- making ---- */
+/* ---- creating ---- */
 
 static int create(const cm_cassandra_settings_t *settings, cm_cql_t *session, cm_cql_error_t *error,
                   cm_err_t *err)

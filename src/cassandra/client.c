@@ -5,8 +5,8 @@
 #include <stdio.h>
 
 enum {
-    ASK_MS = 200,      /* between checks whether to stop */
-    CHANGE_MS = 60000, /* changes of the schema take long */
+    ASK_MS = 200,      /* time between checks of `stop` */
+    CHANGE_MS = 60000, /* schema changes take long */
 };
 
 const char cm_cassandra_columns[] =
@@ -61,7 +61,7 @@ int cm_cassandra_run(cm_cql_t *session, int timeout_ms, cm_err_t *err)
 
 /* ---- errors ---- */
 
-/* "127.0.0.1:9042: " of the node that said so. */
+/* "127.0.0.1:9042: ", the node that returned the error. */
 static const char *node_of(const cm_cql_error_t *error, char *text, size_t size)
 {
     snprintf(text, size, "%s%s", error->node, error->node[0] != '\0' ? ": " : "");
@@ -143,7 +143,7 @@ bool cm_cassandra_stopped(const cm_cassandra_settings_t *settings)
     return settings->stop != NULL && atomic_load(settings->stop);
 }
 
-/* Given certificates look like TLS, so without `tls` they are an error and not ignored. */
+/* Certificates in the settings suggest TLS. So without `tls` they are an error and not ignored. */
 static int check_settings(const cm_cassandra_settings_t *settings, cm_err_t *err)
 {
     const cm_cql_tls_t *tls = &settings->tls;
@@ -245,7 +245,8 @@ static void on_done(void *context, const cm_cql_error_t *error, const cm_cql_res
     query->ended = error != NULL || result->rows == NULL || !result->rows->more;
 }
 
-/* Not to be left before its end, which comes in time: the callback would find nothing. */
+/* Runs until the statement has ended, which it does in time. If it returned earlier, the callback
+ * would use a query that no longer exists. */
 static int run_query(cm_cql_t *session, const char *text, const cm_cql_request_t *request,
                      query_t *query, cm_err_t *err)
 {

@@ -176,7 +176,7 @@ const cm_option_t cm_cassandra_option_rows[] = {
     {.name = NULL},
 };
 
-/* In the order of the row's choices. */
+/* In the order of the option's choices. */
 static const cm_cql_consistency_t consistencies[] = {
     CM_CQL_ONE, CM_CQL_TWO,          CM_CQL_THREE,     CM_CQL_QUORUM,
     CM_CQL_ALL, CM_CQL_LOCAL_QUORUM, CM_CQL_LOCAL_ONE,

@@ -22,7 +22,7 @@ static void copy(char *to, size_t size, cm_str_t text)
     snprintf(to, size, "%.*s", (int)text.len, text.data != NULL ? text.data : "");
 }
 
-/* ---- looking ---- */
+/* ---- reading ---- */
 
 static void count_node(cm_cassandra_facts_t *facts, cm_str_t dc)
 {
@@ -78,7 +78,7 @@ static cm_str_t take_text(cm_str_t *rest)
     return text;
 }
 
-/* A map<text, text> (v4 section 6.14): class, and copies of each data centre. */
+/* A map<text, text> (v4 section 6.14): class, and the number of copies in each data centre. */
 static void on_keyspace(void *context, const cm_cql_error_t *error, const cm_cql_result_t *result)
 {
     static const char package[] = "org.apache.cassandra.locator.";
@@ -107,7 +107,7 @@ static void on_keyspace(void *context, const cm_cql_error_t *error, const cm_cql
     snprintf(facts->replication, sizeof facts->replication, "%s%s", strategy, copies);
 }
 
-/* What was found of the table's columns. */
+/* The columns found in the table. */
 typedef struct found {
     cm_cassandra_facts_t *facts;
     bool any;
@@ -121,7 +121,7 @@ static void differ(found_t *found, const char *format, ...)
     cm_cassandra_facts_t *facts = found->facts;
     va_list args;
 
-    if (facts->difference[0] != '\0') /* the first is enough to look at */
+    if (facts->difference[0] != '\0') /* the first difference is enough */
         return;
     va_start(args, format);
     vsnprintf(facts->difference, sizeof facts->difference, format, args);
@@ -207,7 +207,7 @@ int cm_cassandra_probe(const cm_cassandra_settings_t *settings, cm_cql_t *sessio
     return rc == 0 ? look_at_keyspace(settings, session, facts, err) : rc;
 }
 
-/* ---- making ---- */
+/* ---- creating ---- */
 
 static int fail_replication(const cm_cassandra_settings_t *settings, cm_err_t *err)
 {
@@ -217,7 +217,7 @@ static int fail_replication(const cm_cassandra_settings_t *settings, cm_err_t *e
                    settings->replication);
 }
 
-/* "dc1:3,dc2:2" as the options of the strategy. */
+/* "dc1:3,dc2:2" as options of the strategy. */
 static int add_listed(cm_buf_t *text, const cm_cassandra_settings_t *settings, cm_err_t *err)
 {
     const char *at = settings->replication;
@@ -242,8 +242,8 @@ static int add_listed(cm_buf_t *text, const cm_cassandra_settings_t *settings, c
     }
 }
 
-/* The same number of copies in every data centre that there is; written in a way that all
- * versions understand. */
+/* The same number of copies in every existing data centre, written in a way that all versions
+ * understand. */
 static int add_replication(cm_buf_t *text, const cm_cassandra_settings_t *settings,
                            const cm_cassandra_facts_t *facts, cm_err_t *err)
 {
@@ -297,7 +297,7 @@ static int create_table(const cm_cassandra_settings_t *settings, cm_cql_t *sessi
     return rc;
 }
 
-/* Makes the next thing that is missing, and says which that was. */
+/* Creates the next missing object, and reports which it was. */
 static int create_next(const cm_cassandra_settings_t *settings, cm_cql_t *session,
                        const cm_cassandra_facts_t *facts, const char **doing, cm_cql_error_t *error,
                        cm_err_t *err)
@@ -310,8 +310,8 @@ static int create_next(const cm_cassandra_settings_t *settings, cm_cql_t *sessio
     return create_table(settings, session, error, err);
 }
 
-/* The facts are looked at again after each step: others may have made it meanwhile, and the node
- * that is asked may not know it yet. */
+/* The facts are read again after each step: another process may have created the object meanwhile,
+ * and the node that is asked may not know it yet. */
 int cm_cassandra_create(const cm_cassandra_settings_t *settings, cm_cql_t *session,
                         cm_cassandra_facts_t *facts, cm_err_t *err)
 {

@@ -10,10 +10,10 @@ enum {
 
 /* ---- which errors ---- */
 
-/* What Cassandra 2.2 to 5.0 say while a table is made twice or not known everywhere: "Column family
- * ID mismatch (found ...; expected ...)", "Cannot add existing keyspace", "unconfigured table" of a
- * node that has not heard of it, UnknownColumnFamilyException. Most have no code of their own: they
- * come as server, configuration and invalid-query errors. */
+/* Messages of Cassandra 2.2 to 5.0 while a table is created twice or not known to all nodes:
+ * "Column family ID mismatch (found ...; expected ...)", "Cannot add existing keyspace",
+ * "unconfigured table" of a node that does not know it yet, UnknownColumnFamilyException. Most have
+ * no code of their own: they come as server, configuration and invalid-query errors. */
 static const char *const unsettled[] = {
     "id mismatch",         "already exists",     "already existing",   "cannot add existing",
     "unconfigured table",  "unconfigured colum", "does not exist",     "doesn't exist",
@@ -48,7 +48,7 @@ cm_cassandra_settling_t cm_cassandra_settling_begin(const cm_cassandra_settings_
                                          cm_clock_ticks_ns() + 2 * settings->timeout_ms * 1000000};
 }
 
-/* The upper half of each wait is chance, so that those who met do not meet again. */
+/* The upper half of each wait is random, so that two processes in conflict do not meet again. */
 static int64_t next_wait_ms(int attempt)
 {
     int64_t wait = attempt < 5 ? FIRST_WAIT_MS << attempt : LONGEST_WAIT_MS;

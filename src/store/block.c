@@ -11,12 +11,13 @@ enum {
     HEAD_SIZE = 10,  /* checksum, format, streams */
     STREAM_SIZE = 9, /* width, raw, stored */
     ZSTD_LEVEL = 1,
-    /* Bytes below which nothing is compressed: what a group commit of a few events writes is merged
-     * with others soon, and starting the compressor costs more than all the rest of a commit. */
+    /* Streams with fewer bytes than this are not compressed. A group commit of a few events is soon
+     * merged with others, and to start the compressor costs more than the rest of such a commit. */
     SMALL = 1024,
-    /* Of 256 bytes, how many a compressed stream may have. All hot streams are read by every
-     * `process`, where decompressing ids and times of random users took a third of the time of
-     * reading them, and saved a third of their bytes: they must become half as long. */
+    /* A compressed stream may have at most this many of 256 bytes; otherwise it is stored as it is.
+     * Every `process` reads all hot streams. To decompress the ids and times of random users took a
+     * third of the reading time and saved a third of the bytes, so a hot stream must shrink to
+     * half. */
     HOT_MOST = 128,
     COLD_MOST = 255,
 };
@@ -30,13 +31,13 @@ static void add_u32(cm_buf_t *out, uint32_t value)
     cm_buf_add(out, bytes, sizeof bytes);
 }
 
-/* What the streams of a part are written with. */
+/* How the streams of a part are written. */
 typedef struct part_writer {
     cm_buf_t *out;
     bool compress;
     size_t most;      /* HOT_MOST, COLD_MOST */
-    uint64_t *wide;   /* a number an event */
-    uint8_t *scratch; /* 8 bytes an event */
+    uint64_t *wide;   /* one number for each event */
+    uint8_t *scratch; /* 8 bytes for each event */
 } part_writer_t;
 
 static void begin_part(cm_buf_t *out, uint8_t streams)
@@ -52,7 +53,7 @@ static void finish_part(cm_buf_t *out)
         out->data[i] = (char)(sum >> (8 * i));
 }
 
-/* Raw bytes as one stream, compressed where that pays. */
+/* Adds raw bytes as one stream. They are compressed if that saves enough. */
 static void add_stream(const part_writer_t *writer, uint8_t width, const uint8_t *raw, size_t size)
 {
     cm_buf_t *out = writer->out;
@@ -83,7 +84,7 @@ static uint8_t width_of(uint64_t max)
     return width;
 }
 
-/* The first `count` numbers of writer->wide as a stream. */
+/* Adds the first `count` numbers of writer->wide as a stream. */
 static void add_numbers(const part_writer_t *writer, uint32_t count)
 {
     const uint64_t *values = writer->wide;
@@ -119,7 +120,8 @@ static int64_t unzigzag(uint64_t value)
 
 static void add_times(const part_writer_t *writer, const int64_t *times, uint32_t count)
 {
-    /* The first difference would be the whole time and widen all others: it goes on its own. */
+    /* The first difference would be the whole time, and would make all others as wide. So the first
+     * time is stored separately. */
     writer->wide[0] = zigzag(times[0]);
     add_numbers(writer, 1);
     for (uint32_t i = 1; i < count; i++)
@@ -180,7 +182,7 @@ void cm_block_encode(const cm_columns_t *columns, unsigned part, bool compress, 
 
 /* ---- reading ---- */
 
-/* What is left of a part, and the scratch memory that streams are decompressed into. */
+/* The rest of a part, and the scratch memory into which streams are decompressed. */
 typedef struct part_reader {
     const uint8_t *at, *end;
     cm_columns_t *columns;
@@ -230,7 +232,8 @@ static int open_part(part_reader_t *reader, cm_str_t blob, uint8_t streams)
     return 0;
 }
 
-/* The next stream, which must hold `want` bytes at most; decompressed into the scratch memory. */
+/* Takes the next stream, which may have at most `want` bytes, and decompresses it into the scratch
+ * memory. */
 static int next_stream(part_reader_t *reader, size_t want, stream_t *out)
 {
     cm_columns_t *columns = reader->columns;
@@ -241,7 +244,7 @@ static int next_stream(part_reader_t *reader, size_t want, stream_t *out)
     out->size = get_u32(reader->at + 1);
     size_t stored = get_u32(reader->at + 5);
     reader->at += STREAM_SIZE;
-    /* Stored bytes are never more than the raw ones; so an empty column has none. */
+    /* There are never more stored bytes than raw bytes, so an empty column has no stored bytes. */
     if (stored > (size_t)(reader->end - reader->at) || out->size > want || stored > out->size)
         return corrupt(reader->err, "a column is longer than its block");
     const uint8_t *bytes = reader->at;
@@ -279,8 +282,8 @@ static inline uint64_t number_at(const stream_t *stream, uint32_t count, uint32_
     return value;
 }
 
-/* Puts the planes of a column together. All planes of a number in one loop, whose body is straight
- * and vectorises: a loop over the planes costs three times as much. */
+/* Joins the planes of a column. One loop handles all planes of a number: its body has no branches
+ * and the compiler vectorises it. A loop over the planes costs three times as much. */
 static void gather(const stream_t *stream, uint32_t count, uint32_t *to)
 {
     const uint8_t *a = stream->raw, *b = a + count, *c = b + count, *d = c + count;
@@ -322,8 +325,8 @@ static int read_ids(part_reader_t *reader, uint32_t *ids, uint32_t limit)
     return 0;
 }
 
-/* Adds up the differences behind time[0]. False when a time is out of range. Unsigned, because the
- * sum of a forged column may overflow. */
+/* Adds up the differences after time[0]. False when a time is out of range. The arithmetic is
+ * unsigned, because the sum of a forged column may overflow. */
 static bool add_up_times(const stream_t *stream, uint32_t count, int64_t *time, uint32_t *scratch)
 {
     uint64_t at = (uint64_t)time[0], bad = at - 1 >= CM_TIME_END - 1;
@@ -351,7 +354,7 @@ static int read_times(part_reader_t *reader)
     rc = next_numbers(reader, columns->count - 1, 8, &stream);
     if (rc < 0)
         return rc;
-    /* The column of urls is read after this one, so that its place is free. */
+    /* The memory of the urls is used as scratch memory: their column is read later. */
     if (!add_up_times(&stream, columns->count, columns->time, columns->ids[CM_URL]))
         return corrupt(reader->err, "a time is out of range");
     return 0;

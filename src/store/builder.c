@@ -15,7 +15,8 @@ static void add_key(cm_builder_t *builder, const cm_event_t *event, cm_key_t *ke
         key->kind = CM_KEY_UUID;
         if (builder->answers_only && (builder->frugal == NULL || !atomic_load(builder->frugal)))
             return;
-        /* A key that follows from user and time need not be kept: 16 bytes that do not compress. */
+        /* A key that is derived from user and time is not stored: it would be 16 bytes that do not
+         * compress. */
         cm_row_key_derive(event->user_id, event->timestamp, derived);
         if (memcmp(derived, key->uuid, sizeof derived) == 0)
             key->kind = CM_KEY_DERIVED;
@@ -36,8 +37,9 @@ static inline cm_str_t text_of(const cm_event_t *event, int field)
     return *(const cm_str_t *)((const char *)event + text_at[field]);
 }
 
-/* Users are nearly as many as events: a dictionary of the block's own would grow by most of them,
- * only to have each looked up again in the store's. Their texts wait for that one. */
+/* There are nearly as many users as events. A dictionary of the block would take in most of them,
+ * and each would be looked up again in the store's dictionary. So the users' strings are kept, and
+ * only the store's dictionary gets them. */
 static void add_users(cm_builder_t *builder, const cm_event_t *events, uint32_t count)
 {
     uint32_t row = builder->columns.count;
@@ -52,7 +54,7 @@ static void add_users(cm_builder_t *builder, const cm_event_t *events, uint32_t 
     }
 }
 
-/* The texts that are many. */
+/* For fields with many different strings. */
 static void add_texts(cm_dict_t *dict, const cm_event_t *events, uint32_t count, int field,
                       uint32_t *ids)
 {
@@ -66,7 +68,8 @@ static void add_texts(cm_dict_t *dict, const cm_event_t *events, uint32_t count,
     cm_dict_put_many(dict, texts, hashes, count, ids);
 }
 
-/* All that answers need of the cold texts: which of several copies counts (event/choice.h). */
+/* Of the cold strings, answers only need this: it decides which of several copies of an event
+ * counts (event/choice.h). */
 static void add_stated(cm_builder_t *builder, const cm_event_t *events, uint32_t count)
 {
     uint32_t row = builder->columns.count;
@@ -77,7 +80,7 @@ static void add_stated(cm_builder_t *builder, const cm_event_t *events, uint32_t
         builder->stated[row + i] = (uint8_t)cm_event_stated_cold(&events[i]);
 }
 
-/* At most CM_BUILDER_GROUP. */
+/* Adds at most CM_BUILDER_GROUP events. */
 static void add_group(cm_builder_t *builder, const cm_event_t *events, uint32_t count)
 {
     cm_columns_t *columns = &builder->columns;
@@ -107,7 +110,7 @@ void cm_builder_add(cm_builder_t *builder, const cm_event_t *events, uint32_t co
         add_group(builder, events + i, count - i < CM_BUILDER_GROUP ? count - i : CM_BUILDER_GROUP);
 }
 
-/* The store's ids of the block's own texts of a field, in order. */
+/* Finds the store's ids of the block's own strings of a field, in order. */
 static void resolve_texts(const cm_dict_t *own, cm_dict_t *store, uint32_t *global)
 {
     cm_str_t texts[CM_BUILDER_GROUP];

@@ -2,14 +2,14 @@
 
 #include <stdlib.h>
 
-/* Texts are short: a call would take as long as hashing them. */
+/* Strings are short: a function call would take as long as hashing them. */
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 enum {
     SLOTS_MIN = 64,
     ENTRIES_MIN = 32,
-    TOGETHER = 16, /* texts that wait for memory at the same time; a core has as many misses open */
+    TOGETHER = 16, /* strings fetched at once: a core can have as many cache misses open */
 };
 
 uint32_t cm_dict_hash(cm_str_t text)
@@ -27,7 +27,7 @@ static uint32_t slot_id(uint64_t slot)
     return (uint32_t)slot - 1;
 }
 
-/* The slot of the text, or the free one where it belongs. */
+/* The slot of the string, or the free slot where it belongs. */
 static uint32_t probe(const cm_dict_t *dict, cm_str_t text, uint32_t hash)
 {
     uint32_t slot = hash & dict->mask;
@@ -111,7 +111,7 @@ void cm_dict_put_many(cm_dict_t *dict, const cm_str_t *texts, const uint32_t *ha
     }
 }
 
-/* The text of at most CM_DICT_SHORT_MAX bytes as three numbers. */
+/* A string of at most CM_DICT_SHORT_MAX bytes as three numbers. */
 static cm_dict_short_t shorten(cm_str_t text)
 {
     uint64_t head = 0, tail = 0;
@@ -120,7 +120,8 @@ static cm_dict_short_t shorten(cm_str_t text)
         memcpy(&head, text.data, 8);
         memcpy(&tail, text.data + text.len - 8, 8);
     } else if (text.len >= 4) {
-        /* Of their own size: a number that is written by halves cannot be read whole at once. */
+        /* The numbers have the size of the copied bytes: a load of a number that was stored in two
+         * halves has to wait for both stores. */
         uint32_t first, last;
         memcpy(&first, text.data, 4);
         memcpy(&last, text.data + text.len - 4, 4);

@@ -13,12 +13,12 @@
 
 enum {
     THREADS_MAX = 64,
-    PIECE = 256 * 1024, /* bytes read at once: they stay in the L2 cache until they are parsed */
+    PIECE = 256 * 1024, /* bytes of one read: they stay in the L2 cache until they are parsed */
 };
 
-/* What all threads share. `resolved`, `appended`, `failed` and the error are guarded by the lock;
- * `lines` and `reached` belong to the region whose turn it is to be appended; the rest is constant,
- * except for `next` and `over`. */
+/* The data that all threads share. The lock guards `resolved`, `appended`, `failed` and the error.
+ * `lines` and `reached` belong to the thread whose region is being appended. `next` and `over` are
+ * atomic. The rest is constant. */
 typedef struct load {
     const cm_load_options_t *options;
     const cm_load_target_t *target;
@@ -26,12 +26,12 @@ typedef struct load {
     int64_t begin, size; /* bytes of the file to read */
     int64_t region;
     uint64_t regions;
-    atomic_uint_fast64_t next; /* region to take */
-    atomic_bool over;          /* a region cannot be had: none behind it is worth any work */
+    atomic_uint_fast64_t next; /* the next region to take */
+    atomic_bool over;          /* a region has failed: those after it need no more work */
     pthread_mutex_t lock;
     pthread_cond_t turn;
-    uint64_t resolved, appended; /* regions done so far, each in order */
-    uint64_t lines;              /* before the next region to append */
+    uint64_t resolved, appended; /* regions that are done, in order */
+    uint64_t lines;              /* lines before the next region to append */
     int64_t reached;             /* start of the first line that is not appended yet */
     bool failed;                 /* no later region may be appended */
     int rc;
@@ -42,21 +42,22 @@ typedef struct worker {
     load_t *load;
     cm_event_json_t *json;
     cm_enricher_t *enricher; /* NULL: none */
-    /* Bytes of the file at hand: `length` from `base` on, in a buffer that stays in the cache. */
+    /* The part of the file in memory: `length` bytes from offset `base`, in a buffer that stays in
+     * the cache. */
     char *buffer;
     size_t buffer_size, length;
     int64_t base;
-    cm_event_t group[CM_BUILDER_GROUP]; /* parsed, their texts in buffer and arena */
+    cm_event_t group[CM_BUILDER_GROUP]; /* parsed; strings in the buffer and the arena */
     uint32_t group_count;
-    cm_builder_t *builders; /* of the region at hand */
+    cm_builder_t *builders; /* of the current region */
     size_t builder_count, builder_cap;
-    cm_batch_t rest; /* dead letters and account of the region */
+    cm_batch_t rest; /* dead letters and counts of the region */
     cm_arena_t arena;
-    uint64_t *dead_lines; /* line of each dead letter, from 0 in the region */
+    uint64_t *dead_lines; /* for each dead letter its line, counted from 0 in the region */
     size_t dead_cap;
     uint64_t lines;
-    int64_t reached; /* start of the first line behind the region's own; -1: it has none */
-    int rc;          /* reading the region */
+    int64_t reached; /* start of the first line after the region; -1: there is none */
+    int rc;          /* result of reading the region */
     cm_err_t err;
 } worker_t;
 
@@ -90,7 +91,7 @@ static void reject(worker_t *worker, cm_str_t payload, const char *reason)
     cm_batch_reject(&worker->rest, payload, reason, "");
 }
 
-/* Hands the group's events to the builder; after that their texts may go. */
+/* Hands the group's events to the builder. After that their strings may be freed. */
 static void flush_group(worker_t *worker)
 {
     cm_builder_t *builder = &worker->builders[worker->builder_count - 1];
@@ -123,7 +124,8 @@ static void take_line(worker_t *worker, cm_str_t line)
     cm_account_t *account = &worker->rest.account;
     cm_err_t why;
 
-    /* Before looking whether it is blank: what is at hand need not be the whole line. */
+    /* The length is checked before blank lines are skipped, because the buffer may not hold the
+     * whole line. */
     if (line.len > CM_LINE_MAX) {
         reject(worker, (cm_str_t){line.data, CM_LINE_HEAD}, CM_LINE_TOO_LONG);
         return;
@@ -141,8 +143,8 @@ static void take_line(worker_t *worker, cm_str_t line)
         flush_group(worker);
 }
 
-/* Makes more bytes of the file available, up to `last`: forgets those before `keep`, which is moved
- * to the front of the buffer, and reads a piece behind the rest, with padding. */
+/* Reads more bytes of the file, at most up to `last`. Bytes before `keep` are dropped; the rest
+ * moves to the front of the buffer, and a piece is read after it, with padding. */
 static int read_more(worker_t *worker, const char *keep, int64_t last)
 {
     size_t kept = (size_t)(worker->buffer + worker->length - keep);
@@ -183,8 +185,8 @@ static int read_more(worker_t *worker, const char *keep, int64_t last)
     return 0;
 }
 
-/* The newline that ends the line at *line, which may move in the buffer; *newline is NULL when
- * there is none before `last`. */
+/* Finds the newline that ends the line at *line, which may move in the buffer; *newline is NULL
+ * when there is none before `last`. */
 static int find_newline(worker_t *worker, const char **line, int64_t last, const char **newline)
 {
     size_t searched = 0;
@@ -202,12 +204,13 @@ static int find_newline(worker_t *worker, const char **line, int64_t last, const
     }
 }
 
-/* The lines that begin in the region [from, to), with what they have beyond it. */
+/* Reads the lines that begin in the region [from, to), including the parts of them that are after
+ * it. */
 static int read_region(worker_t *worker, int64_t from, int64_t to)
 {
     const load_t *load = worker->load;
-    /* One byte before tells whether the region begins with a line; a line that is not whole within
-     * CM_LINE_MAX behind the region is too long anyway. */
+    /* The byte before the region tells whether the region begins with a line. A line that does not
+     * end within CM_LINE_MAX after the region is too long anyway. */
     int64_t first = from > load->begin ? from - 1 : from;
     int64_t last = to + CM_LINE_MAX + 2 < load->size ? to + CM_LINE_MAX + 2 : load->size;
     const char *newline;
@@ -227,7 +230,7 @@ static int read_region(worker_t *worker, int64_t from, int64_t to)
         take_line(worker, cm_line_trim_end((cm_str_t){at, (size_t)(line_end - at)}));
         worker->lines++;
         const char *next = newline != NULL ? newline + 1 : line_end;
-        /* A line whose end is not at hand, because it is too long, is not left behind yet. */
+        /* A line without an end in the buffer is too long, and the reader has not passed it yet. */
         bool whole = newline != NULL || last == load->size;
         worker->reached = worker->base + ((whole ? next : at) - worker->buffer);
         at = next;
@@ -236,10 +239,11 @@ static int read_region(worker_t *worker, int64_t from, int64_t to)
     return rc;
 }
 
-/* ---- what is done in turn ---- */
+/* ---- steps that are done in the order of the regions ---- */
 
-/* Waits until the regions before have done a step; false when one of them has failed. Whose turn it
- * is does the step without the lock: while one region waits for the disk, the next are resolved. */
+/* Waits until the regions before this one have done a step; false when one of them has failed. The
+ * thread whose turn it is does its step without the lock: while one region waits for the disk, the
+ * next ones are resolved. */
 static bool wait_turn(load_t *load, const uint64_t *step, uint64_t region)
 {
     pthread_mutex_lock(&load->lock);
@@ -268,8 +272,8 @@ static void fail(load_t *load, int rc, const cm_err_t *err)
     pthread_mutex_unlock(&load->lock);
 }
 
-/* True when the region's blocks are ready to be encoded. A region that cannot be read or resolved
- * fails when it is its turn to be appended, behind what came before it. */
+/* True when the region's blocks can be encoded. A region that cannot be read or resolved fails
+ * later, when it is its turn to be appended, after the regions before it. */
 static bool resolve_in_turn(worker_t *worker, uint64_t region)
 {
     load_t *load = worker->load;
@@ -285,7 +289,7 @@ static bool resolve_in_turn(worker_t *worker, uint64_t region)
     return ours;
 }
 
-/* Now that the lines before are counted, the dead letters can say where they come from. */
+/* The lines before the region are counted now, so its dead letters get their line numbers. */
 static void name_origins(worker_t *worker)
 {
     cm_buf_t origin = CM_BUF_INIT;
@@ -393,7 +397,8 @@ static void run_workers(load_t *load)
     worker_t workers[THREADS_MAX];
     pthread_t ids[THREADS_MAX];
 
-    /* One more than processors: one waits for its turn or for the disk most of the time. */
+    /* One thread more than processors: one of them waits for its turn or for the disk most of the
+     * time. */
     if (threads <= 0)
         threads = (int)sysconf(_SC_NPROCESSORS_ONLN) + 1;
     threads = threads < 1 ? 1 : threads > THREADS_MAX ? THREADS_MAX : threads;
@@ -404,7 +409,7 @@ static void run_workers(load_t *load)
         workers[i] = (worker_t){.load = load, .json = cm_event_json_new(), .rest = CM_BATCH_INIT};
         set_up_json(&workers[i]);
         if (i > 0 && pthread_create(&ids[i], NULL, run_worker, &workers[i]) != 0) {
-            free_worker(&workers[i]); /* no more threads available: the others do the work */
+            free_worker(&workers[i]); /* no more threads are available: the others do the work */
             break;
         }
         started++;
@@ -418,8 +423,9 @@ static void run_workers(load_t *load)
     }
 }
 
-/* Counts the lines before the position, so that dead letters say the right one. A position that is
- * not the start of a line is one of another file: this one is read from its beginning. */
+/* Counts the lines before the position, so that dead letters name the right line. If the position
+ * is not the start of a line, it belongs to another file, and this file is read from its beginning.
+ */
 static int count_lines(load_t *load, cm_err_t *err)
 {
     char *buffer = cm_alloc(PIECE);
@@ -431,7 +437,7 @@ static int count_lines(load_t *load, cm_err_t *err)
         size_t want = load->begin - at < PIECE ? (size_t)(load->begin - at) : PIECE;
         ssize_t got = pread(load->fd, buffer, want, at);
         if (got == 0)
-            break; /* shorter than it was: reading the first region says so */
+            break; /* the file is shorter than before: reading the first region reports it */
         if (got < 0 && errno != EINTR)
             rc = cm_fail(err, CM_EINPUT, "%s cannot be read at byte %lld (%s)", load->options->path,
                          (long long)at, strerror(errno));
@@ -450,7 +456,7 @@ static int count_lines(load_t *load, cm_err_t *err)
     return rc;
 }
 
-/* Passes over a byte order mark. */
+/* Skips a byte order mark. */
 static void skip_mark(load_t *load)
 {
     char mark[3];
@@ -481,7 +487,8 @@ int cm_load_jsonl(const cm_load_options_t *options, const cm_load_target_t *targ
     skip_mark(&load);
     load.reached = load.begin;
     load.regions = (uint64_t)((load.size - load.begin + load.region - 1) / load.region);
-    /* Where nothing is left to read, one region still says that the file is complete. */
+    /* When there is nothing left to read, one empty region still tells the source that the file is
+     * complete. */
     if (load.regions == 0)
         load.regions = 1;
     pthread_mutex_init(&load.lock, NULL);

@@ -2,15 +2,16 @@
 
 #include <stdlib.h>
 
-enum { KEYS_KEPT = 12 * 1000 * 1000 }; /* events whose keys, 200 MB, are kept as they come */
+/* Up to this many events, row keys (200 MB) are kept as they come. */
+enum { KEYS_KEPT = 12 * 1000 * 1000 };
 
 typedef struct memory_block {
-    cm_str_t hot, keys; /* encoded; owned */
-    uint8_t *stated;    /* an event: of the cold strings, how many are stated; NULL: `all_stated` */
-    uint8_t all_stated; /* of each event */
+    cm_str_t hot, keys; /* encoded; owned by the block */
+    uint8_t *stated;    /* how many cold strings each event states; NULL: all the same */
+    uint8_t all_stated; /* if all events state the same number */
 } memory_block_t;
 
-/* What is read of cold strings, by id. */
+/* The values of the cold strings in memory, by id. */
 static const char *const cold_names[] = {"Unknown", "stated"};
 
 typedef struct memory_store {
@@ -48,7 +49,7 @@ static int keep(const cm_buf_t *part, cm_str_t *kept, cm_err_t *err)
     return 0;
 }
 
-/* Usually all events of a source state the same fields. */
+/* Usually all events of a source state the same fields, and one number is enough. */
 static int keep_stated(const cm_builder_t *builder, memory_block_t *block, cm_err_t *err)
 {
     const uint32_t count = builder->columns.count;
@@ -79,7 +80,7 @@ static int memory_append(cm_store_t *store, cm_builder_t *builder, const cm_batc
     memory_store_t *self = (memory_store_t *)store;
     memory_block_t block = {0};
 
-    (void)rest; /* dead letters are counted by the caller, positions are not kept */
+    (void)rest; /* the caller counts dead letters; positions are not kept */
     if (builder->columns.count == 0)
         return 0;
     if (self->count == self->cap) {
@@ -110,7 +111,8 @@ static int memory_append(cm_store_t *store, cm_builder_t *builder, const cm_batc
 
 static int flush(memory_store_t *self, cm_err_t *err)
 {
-    if (self->pending.columns.count == 0) /* another thread may be resolving blocks */
+    /* Nothing is resolved then: another thread may be resolving blocks. */
+    if (self->pending.columns.count == 0)
         return 0;
     memory_resolve(&self->store, &self->pending, err);
     cm_builder_encode(&self->pending);

@@ -89,7 +89,7 @@ int cm_store_open_shared(const char *data_dir, const cm_clock_t *clock, const at
 {
     int rc = CM_EBUSY;
 
-    /* The holder may be about to end, or about to listen: one more attempt is enough. */
+    /* The holder may be about to end or about to listen: one more attempt is enough. */
     for (int i = 0; i < 2 && rc == CM_EBUSY; i++) {
         rc = cm_held_open(data_dir, stop, messages, store, err);
         if (rc < 0 || *store != NULL)

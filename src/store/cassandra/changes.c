@@ -7,10 +7,10 @@
 
 enum {
     RUN_MS = 200,
-    WRITER_ROWS = 5000, /* in a page of the writers' own rows, which are small */
-    PAGE_ROWS = 64,     /* in a page of entries, of which one has some 30 KiB */
-    WRITERS = 16,       /* whose entries are read at once */
-    IN_FLIGHT = 256,    /* rows that are read by their keys */
+    WRITER_ROWS = 5000, /* rows of the writers' table in one page; they are small */
+    PAGE_ROWS = 64,     /* entries in one page; an entry has about 30 KiB */
+    WRITERS = 16,       /* writers whose entries are read at the same time */
+    IN_FLIGHT = 256,    /* rows that are read by key at the same time */
 };
 
 typedef cm_store_cassandra_t self_t;
@@ -57,7 +57,7 @@ void cm_store_changes_free(cm_store_changes_t *changes)
     *changes = (cm_store_changes_t){.writers = NULL};
 }
 
-/* ---- who writes ---- */
+/* ---- the writers ---- */
 
 static void take_writers(void *context, const cm_cql_error_t *error, const cm_cql_result_t *result)
 {
@@ -71,7 +71,7 @@ static void take_writers(void *context, const cm_cql_error_t *error, const cm_cq
         writer->there = true;
         if (settled > writer->settled)
             writer->settled = settled;
-        /* One of an edition that did not say it is always asked. */
+        /* Earlier editions did not store this number: such a writer is always asked. */
         writer->entries = cells[2].len == 8 ? cm_cql_get_i64(cells[2]) : INT64_MAX;
     }
 }
@@ -90,16 +90,16 @@ static int read_writers(const self_t *self, cm_store_changes_t *changes, cm_err_
     return rc;
 }
 
-/* ---- what they have written ---- */
+/* ---- their entries ---- */
 
 /* One writer whose entries are being read, partition by partition. */
 typedef struct asking {
     cm_store_changes_t *changes;
     cm_store_change_writer_t writer;
-    int64_t from;     /* its `next` when it was asked */
-    bool busy, ended; /* it is asked; it has answered */
-    bool gap;         /* an entry is missing before one that is there */
-    bool again;       /* nothing has come though something is settled: once more */
+    int64_t from;     /* the writer's `next` at the time of the request */
+    bool busy, ended; /* a request is running; its answer is complete */
+    bool gap;         /* an entry is missing before one that exists */
+    bool again;       /* no entry has come although one is settled: ask once more */
     cm_cql_error_t error;
 } asking_t;
 
@@ -107,13 +107,13 @@ typedef struct reading {
     const self_t *self;
     cm_store_changes_t *changes;
     cm_cql_prepared_t *select;
-    size_t place; /* the writer that is looked at next */
+    size_t place; /* index of the next writer to ask */
     int busy;
     int rc;
     asking_t asking[WRITERS];
 } reading_t;
 
-/* More of them are not wanted. */
+/* No more entries are read then. */
 static bool are_too_many(const cm_store_changes_t *changes)
 {
     return changes->most > 0 && changes->rows > changes->most;
@@ -149,8 +149,8 @@ static void on_entries(void *context, const cm_cql_error_t *error, const cm_cql_
     asking->ended = error != NULL || result->rows == NULL || !result->rows->more;
 }
 
-/* Asks a writer for the entries of the partition that it is at. At the consistency level of the
- * writes, so that what was acknowledged is seen. */
+/* Requests the entries of the writer's current partition. It uses the consistency level of the
+ * writes, so that acknowledged entries are seen. */
 static void ask_writer(reading_t *reading, asking_t *asking, cm_err_t *err)
 {
     const cm_cql_request_t request = {.idempotent = true, .page_size = PAGE_ROWS};
@@ -166,8 +166,8 @@ static void ask_writer(reading_t *reading, asking_t *asking, cm_err_t *err)
     reading->busy += asking->busy;
 }
 
-/* Whether there is more to be asked of it. An entry that is settled is there, or has come between
- * two pages, else it is lost. */
+/* Whether to ask the writer again. A settled entry exists, or arrived between two pages; otherwise
+ * it is lost. */
 static bool has_more(asking_t *asking)
 {
     cm_store_change_writer_t *writer = &asking->writer;
@@ -182,7 +182,7 @@ static bool has_more(asking_t *asking)
     return !writer->lost;
 }
 
-/* It has answered. */
+/* Handles a writer's complete answer. */
 static void take_answer(reading_t *reading, asking_t *asking, bool go_on, cm_err_t *err)
 {
     const self_t *self = reading->self;
@@ -198,7 +198,7 @@ static void take_answer(reading_t *reading, asking_t *asking, bool go_on, cm_err
         *cm_store_changes_add_writer(reading->changes, asking->writer.number) = asking->writer;
 }
 
-/* Asks the next one that has written something. */
+/* Asks the next writer that has new entries. */
 static void ask_next(reading_t *reading, asking_t *asking, cm_err_t *err)
 {
     const cm_store_changes_t *changes = reading->changes;
@@ -212,7 +212,7 @@ static void ask_next(reading_t *reading, asking_t *asking, cm_err_t *err)
     }
 }
 
-/* Several writers at once; after a failure those that are asked are waited for. */
+/* Reads several writers at the same time. After a failure it waits for the running requests. */
 static int read_all_entries(reading_t *reading, cm_err_t *err)
 {
     const self_t *self = reading->self;
@@ -282,7 +282,7 @@ int cm_store_cassandra_facts(cm_store_t *store, cm_cassandra_changes_facts_t *fa
 
 typedef struct fetch fetch_t;
 
-/* One that is in flight. */
+/* One request in flight. */
 typedef struct slot {
     fetch_t *fetch;
     size_t place;
@@ -295,7 +295,7 @@ struct fetch {
     slot_t slots[IN_FLIGHT];
     slot_t *free;
     size_t done;
-    bool end; /* a row ends by itself */
+    bool end; /* a row has a TTL */
     int rc;
     cm_err_t *err;
     cm_cql_error_t error;
@@ -359,7 +359,8 @@ static int fetch_all(const self_t *self, cm_cql_prepared_t *select, fetch_t *fet
             const cm_cql_value_t key = cm_cql_text(keys[sent]);
             fetch->free = slot->next_free;
             slot->place = sent;
-            /* A failure ends it when those that are in flight are answered, which have slots. */
+            /* After a failure it ends when the requests in flight are answered, because they use
+             * the slots. */
             fetch->rc = cm_cql_execute(self->session, select, &key, 1, &request, on_row, slot, err);
             failed = cm_cassandra_result(self->session, fetch->rc) < 0;
             sent += !failed;

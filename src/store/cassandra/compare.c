@@ -10,11 +10,11 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
-enum { MOST = 100000 /* rows that differ and are looked at; more are enough to say so */ };
+enum { MOST = 100000 /* differing rows that are checked; more are not needed for the report */ };
 
-/* An event of the copy, by two hashes of 64 bits. */
+/* An event of the copy, as two hashes of 64 bits. */
 typedef struct known {
-    uint64_t key, content; /* key 0: free */
+    uint64_t key, content; /* key 0: the slot is free */
     bool seen;             /* the table has it */
 } known_t;
 
@@ -22,11 +22,10 @@ typedef struct comparing {
     cm_store_t *into;
     known_t *known;
     size_t count, slots;
-    cm_str_t *odd; /* row keys of rows that are not as in the copy */
+    cm_str_t *odd; /* row keys of rows that differ from the copy */
     size_t odd_count;
     cm_arena_t strings;
-    cm_store_changes_t
-        changes; /* what the copy knows of the writers, then what they have noted since */
+    cm_store_changes_t changes; /* what the copy knows of the writers; then their entries since */
 } comparing_t;
 
 static uint64_t hash_of_key(cm_str_t key)
@@ -68,7 +67,7 @@ typedef struct walk {
     comparing_t *self;
     cm_reader_t *reader;
     cm_columns_t columns;
-    bool unseen; /* the second time: those that the table does not have */
+    bool unseen; /* the second walk: only events that the table does not have */
 } walk_t;
 
 static int walk_event(walk_t *walk, uint32_t i, cm_err_t *err)
@@ -143,7 +142,7 @@ static int take_page(void *context, const cm_batch_t *batch, cm_err_t *err)
     return cm_sink_put(&self->into->sink, batch, err);
 }
 
-/* Rows that the writers have noted since the copy was made are not foreign. */
+/* Rows that the writers have recorded after the copy was made are not foreign. */
 static int count_foreign(comparing_t *self, cm_store_t *store, cm_store_foreign_t *foreign,
                          cm_err_t *err)
 {
@@ -165,8 +164,8 @@ static int count_foreign(comparing_t *self, cm_store_t *store, cm_store_foreign_
     return rc;
 }
 
-/* `process` may bring the copy up to date meanwhile. What it knows of the writers is read first,
- * and its events once: so what comes in between is in entries that are read at the end. */
+/* `process` may update the copy meanwhile. The state of the writers is read first, and the events
+ * once, so changes in between have entries, which are read at the end. */
 static int compare(comparing_t *self, cm_store_t *store, cm_mirror_t *mirror, cm_account_t *account,
                    cm_store_foreign_t *foreign, cm_err_t *err)
 {
@@ -189,7 +188,7 @@ static int compare(comparing_t *self, cm_store_t *store, cm_mirror_t *mirror, cm
     return rc == 0 ? count_foreign(self, store, foreign, err) : rc;
 }
 
-/* `*mirror` is the copy of this table; NULL when there is none. */
+/* Opens the copy of this table; `*mirror` is NULL when there is none. */
 static int open_copy(const cm_store_cassandra_source_t *source, cm_store_t *store,
                      cm_mirror_t **mirror, cm_err_t *err)
 {

@@ -10,17 +10,17 @@
 #include <stdlib.h>
 
 enum {
-    OLD_MS_DAYS = 20, /* entries live longer, but not without end */
-    SHARE = 4,        /* when more than one in so many has changed, reading all is less work */
-    FEW = 10000,      /* events: with fewer this does not matter */
-    ROW_BYTES = 512,  /* of memory, for one that has changed */
+    OLD_MS_DAYS = 20, /* entries live longer than that, but not without limit */
+    SHARE = 4,        /* if more than one in so many rows has changed, reading all is less work */
+    FEW = 10000,      /* with fewer events this makes no difference */
+    ROW_BYTES = 512,  /* memory for one changed row */
     REPEATS =
-        4, /* how often each row may have been written until reading entries is not worth it */
+        4, /* if each row was written more often than that, reading the entries is not worth it */
 };
 
 typedef struct reading {
     const cm_store_cassandra_source_t *source;
-    cm_store_t *store;   /* Cassandra's */
+    cm_store_t *store;   /* the store of Cassandra */
     cm_mirror_t *mirror; /* NULL: there is none */
     cm_cassandra_changes_facts_t facts;
     cm_mirror_state_t state;
@@ -45,7 +45,7 @@ static void because(cm_store_reading_t *read, const char *format, ...)
     read->full = true;
 }
 
-/* ---- all of it ---- */
+/* ---- reading all rows ---- */
 
 static int to_memory(const cm_store_cassandra_source_t *source, cm_store_t **events,
                      cm_store_reading_t *read, cm_err_t *err)
@@ -77,7 +77,7 @@ static cm_mirror_state_t state_now(const reading_t *self)
     return state;
 }
 
-/* What the writers have noted is read first: rows that are settled by then will be in the table. */
+/* The writers' entries are read first: rows that are settled at that time will be in the table. */
 static int read_all(reading_t *self)
 {
     cm_mirror_state_t state = state_now(self);
@@ -92,7 +92,7 @@ static int read_all(reading_t *self)
     if (rc == 0)
         rc =
             cm_store_cassandra_scan_ends(self->store, fill_page, self->mirror, &account, &end, err);
-    if (end) { /* what was read is right now, but cannot be kept as a copy */
+    if (end) { /* the events are complete now, but cannot be kept as a copy */
         self->read->why[0] = '\0';
         because(self->read, "rows end by themselves (they have a TTL), which no entry notes");
         state = (cm_mirror_state_t){.table = ""};
@@ -104,7 +104,7 @@ static int read_all(reading_t *self)
     return rc;
 }
 
-/* ---- what has changed ---- */
+/* ---- reading changed rows ---- */
 
 typedef struct taking {
     cm_mirror_row_t *rows;
@@ -164,7 +164,7 @@ static int put_changed(reading_t *self)
     return rc;
 }
 
-/* Whether the copy can be updated; else says why not. */
+/* Whether the copy can be updated. If not, it logs the reason. */
 static bool is_usable(reading_t *self, bool rebuild)
 {
     const int64_t events = cm_mirror_events(self->mirror);
@@ -219,9 +219,9 @@ static int read_changed(reading_t *self)
     return put_changed(self);
 }
 
-/* ---- the whole ---- */
+/* ---- choosing ---- */
 
-/* Settings with which no copy is possible. */
+/* Reports settings with which a copy is impossible. */
 static void check_settings(const cm_cassandra_settings_t *settings, cm_store_reading_t *read)
 {
     const cm_cql_consistency_t level = settings->consistency;
@@ -265,7 +265,7 @@ static int open_and_read(reading_t *self, bool rebuild)
     return rc;
 }
 
-/* A damaged copy is no loss: it is made again. */
+/* A damaged copy loses no events: it is made again. */
 static int read_mirrored(reading_t *self, bool rebuild)
 {
     int rc = open_and_read(self, rebuild);

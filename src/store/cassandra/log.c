@@ -9,41 +9,41 @@
 
 enum {
     VALUES = 8,
-    ENTRIES = 1024, /* rows that are not acknowledged, at most */
-    NUMBER_S =
-        86400,   /* a number is used for so long: its entries live longer than a copy is used */
-    KEEP = 4096, /* entries that are settled are forgotten by so many */
+    ENTRIES = 1024,   /* at most this many rows of the companion without an acknowledgement */
+    NUMBER_S = 86400, /* how long a number is used; entries live longer than this and a copy */
+    KEEP = 4096,      /* settled entries are removed from the queue in groups of this size */
 };
 
-/* A row of the companion that is on its way, or whose rows are. */
+/* A row of the companion that is not acknowledged, or whose rows of events are not. */
 typedef struct entry {
-    uint64_t until; /* rows that will have been added: its last one is before that */
-    int64_t seq;    /* -1: it is the writer's own row */
+    uint64_t until; /* rows of the writer up to the last row of this entry */
+    int64_t seq;    /* -1: the writer's own row */
 } entry_t;
 
 struct cm_store_cassandra_log {
     cm_store_cassandra_log_options_t o;
     cm_cql_writer_t *entries;
-    int64_t writer, seq;        /* number of this one, -1: none yet; and of its next entry */
-    int64_t settled;            /* entries before that number */
-    int64_t told;               /* what the writer's own row says of that */
-    int64_t announced;          /* entries that the same row says there may be */
-    int64_t since_ns, since_us; /* when it took its number, by both clocks */
-    int64_t stamp_us;           /* write time of the last row of the companion */
-    uint64_t rows;              /* that are acknowledged */
-    uint64_t until;             /* of the last entry */
+    int64_t writer, seq;        /* number of this writer, -1: none yet; and of its next entry */
+    int64_t settled;            /* entries before this number are settled */
+    int64_t told;               /* value of `settled` in the writer's own row */
+    int64_t announced;          /* limit of entries in the same row */
+    int64_t since_ns, since_us; /* when it got its number, by both clocks */
+    int64_t stamp_us;           /* write time of the companion's last row */
+    uint64_t rows;              /* acknowledged rows */
+    uint64_t until;             /* `until` of the last entry */
     entry_t *queue;             /* in the order of the writer's rows */
     size_t count, cap;          /* of the queue */
-    size_t acked, done;         /* how many of it are acknowledged, and settled */
-    uint64_t first;             /* number of the first one in the writer */
+    size_t acked, done;         /* how many entries of the queue are acknowledged, and settled */
+    uint64_t first;             /* the entry writer's number of the queue's first entry */
     cm_buf_t keys;
 };
 
-/* ---- what is acknowledged ---- */
+/* ---- acknowledgements ---- */
 
 static void settle(cm_store_cassandra_log_t *log)
 {
-    /* Else a reader looks at the rows until it has seen them. */
+    /* If not seen, entries are not marked as settled: a reader reads the rows until it has seen
+     * them. */
     const bool seen = cm_cassandra_changes_are_seen(log->o.settings->consistency);
 
     while (log->done < log->acked && log->queue[log->done].until <= log->rows) {
@@ -100,9 +100,9 @@ static int write_row(cm_store_cassandra_log_t *log, const cm_cql_value_t values[
     return 0;
 }
 
-/* The writer's own row: that it has so many entries at most, and which of them are settled. It is
- * written over and over, several times at once perhaps: that the last one stays, its write time
- * says, not the order in which the nodes get them. */
+/* The writer's own row: an upper limit of its entries, and which of them are settled. It is written
+ * repeatedly, sometimes several times at once. The write time decides which version stays, not the
+ * order in which the nodes get them. */
 static int announce(cm_store_cassandra_log_t *log, int64_t entries, cm_err_t *err)
 {
     const cm_cql_value_t values[VALUES] = {cm_cql_text(CM_STR(CM_CASSANDRA_CHANGES_WRITERS)),
@@ -123,8 +123,8 @@ static int announce(cm_store_cassandra_log_t *log, int64_t entries, cm_err_t *er
     return 0;
 }
 
-/* Begins with the entries of another number. That those of the old one are settled is said no more:
- * readers find out by the rows' write times. */
+/* Begins the entries of a new number. The settled entries of the old number are no longer recorded:
+ * readers use the write times of the rows. */
 static int begin_number(cm_store_cassandra_log_t *log, int64_t now_ns, int64_t now_us,
                         cm_err_t *err)
 {
@@ -141,9 +141,9 @@ static int begin_number(cm_store_cassandra_log_t *log, int64_t now_ns, int64_t n
     return 0;
 }
 
-/* A writer goes on under another number after a day: the first entries of one that is used for
- * longer would end while it is still there, and a reader that does not know it yet begins with
- * these. */
+/* A writer takes a new number after a day. With one number for longer, its first entries would
+ * expire while it is still used, and a reader that does not know the number begins with these
+ * entries. */
 static int choose_number(cm_store_cassandra_log_t *log, int64_t now_us, cm_err_t *err)
 {
     const int64_t now_ns = cm_clock_ticks_ns();
@@ -154,8 +154,8 @@ static int choose_number(cm_store_cassandra_log_t *log, int64_t now_us, cm_err_t
     return begin_number(log, now_ns, now_us, err);
 }
 
-/* The writer's own row is before each entry, and no row of events is sent before both of them are
- * acknowledged: a reader need not ask for entries that are not announced. */
+/* The writer's own row is written before each entry, and no row of events is sent before both are
+ * acknowledged. So a reader need not ask for entries that are not announced. */
 static int write_entry(cm_store_cassandra_log_t *log, int64_t first_us, int64_t last_us,
                        uint64_t until, cm_err_t *err)
 {

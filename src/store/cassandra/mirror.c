@@ -24,7 +24,7 @@ const cm_database_t *cm_mirror_database(const cm_mirror_t *mirror)
     return mirror->inner != NULL ? cm_store_embedded_database(mirror->inner) : &mirror->database;
 }
 
-/* ---- what was replaced ---- */
+/* ---- replaced events ---- */
 
 void cm_mirror_replace(cm_mirror_t *mirror, int64_t ordinal)
 {
@@ -138,7 +138,7 @@ int cm_mirror_open(const char *data_dir, const cm_clock_t *clock, cm_mirror_t **
     return rc;
 }
 
-/* Every file of the directory, which has no others in it. */
+/* Removes every file of the directory, which has no other files. */
 static int remove_files(const char *directory, cm_err_t *err)
 {
     DIR *dir = opendir(directory);
@@ -205,7 +205,7 @@ int64_t cm_mirror_replaced(const cm_mirror_t *mirror)
     return (int64_t)mirror->replaced_count;
 }
 
-/* ---- what it knows ---- */
+/* ---- its state ---- */
 
 static void keep_text(sqlite3_stmt *select, char *text, size_t size)
 {

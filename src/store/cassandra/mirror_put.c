@@ -1,4 +1,4 @@
-/* Rows that have changed: what the mirror has of their keys is found by one pass over it. */
+/* Changed rows: one pass over the mirror finds what it has of their keys. */
 #include "store/cassandra/mirror_internal.h"
 
 #include <stdlib.h>
@@ -6,21 +6,21 @@
 
 enum { NONE = UINT32_MAX };
 
-/* What is looked for. */
+/* The rows to find. */
 typedef struct search {
     cm_mirror_t *mirror;
     const cm_mirror_row_t *rows;
     size_t count;
-    uint32_t *by_key; /* hash table of places in `rows` */
+    uint32_t *by_key; /* hash table of indexes in `rows` */
     int64_t *times;   /* hash set of the rows' timestamps; INT64_MIN: free */
-    size_t slots;     /* of both */
-    bool any_derived; /* a row key that follows from another user and time may be wanted */
-    bool *same;       /* by place: it is in the mirror as it is */
+    size_t slots;     /* size of both tables */
+    bool any_derived; /* a row key that is derived from another user and time may be among them */
+    bool *same;       /* by index: the mirror has the row unchanged */
     cm_reader_t *reader;
-    size_t replaced; /* how many there were before */
+    size_t replaced; /* number of replaced events before */
 } search_t;
 
-/* ---- what is looked for ---- */
+/* ---- the rows to find ---- */
 
 static bool follows(const cm_mirror_row_t *row)
 {
@@ -72,7 +72,7 @@ static void prepare(search_t *search)
     }
 }
 
-/* ---- what is there ---- */
+/* ---- the mirror's events ---- */
 
 static int user_of(const search_t *search, const cm_columns_t *columns, uint32_t i, cm_str_t *user,
                    cm_err_t *err)
@@ -80,8 +80,8 @@ static int user_of(const search_t *search, const cm_columns_t *columns, uint32_t
     return cm_reader_string(search->reader, CM_USER, columns->ids[CM_USER][i], user, err);
 }
 
-/* The text of the event's row key. A key that follows from user and time is only made where it may
- * be one that is looked for: that costs as much as all the rest. */
+/* The event's row key as a string. A key that is derived from user and time is only computed if it
+ * may be one of the rows: that costs as much as all the rest. */
 static int key_of(const search_t *search, const cm_columns_t *columns, uint32_t i,
                   char scratch[CM_UUID_TEXT], cm_str_t *key, cm_err_t *err)
 {
@@ -189,9 +189,9 @@ static int look_at_all(search_t *search, cm_err_t *err)
     return rc;
 }
 
-/* ---- what is put ---- */
+/* ---- putting rows ---- */
 
-/* The numbers of the replaced events, in the transaction that is open. */
+/* Writes the ordinals of the replaced events, in the open transaction. */
 static int write_replaced(cm_mirror_t *mirror, const int64_t *before, size_t before_count,
                           cm_err_t *err)
 {

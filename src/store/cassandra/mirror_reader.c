@@ -1,4 +1,4 @@
-/* Reading the mirror as if what was replaced were not there. */
+/* Reads the mirror without its replaced events. */
 #include "store/cassandra/mirror_internal.h"
 
 #include <stdlib.h>
@@ -8,7 +8,7 @@ typedef struct reader {
     const cm_mirror_t *mirror;
     cm_reader_t *inner;
     cm_block_ref_t *refs;          /* without the replaced events, without empty blocks */
-    const cm_block_ref_t **inside; /* the inner reader's block of each */
+    const cm_block_ref_t **inside; /* for each of them the inner reader's block */
     size_t count;
 } reader_t;
 
@@ -41,7 +41,7 @@ static int read(cm_reader_t *reader, const cm_block_ref_t *block, unsigned parts
 {
     const reader_t *self = (const reader_t *)reader;
     const cm_mirror_t *mirror = self->mirror;
-    /* The block may be of another reader that sees the same. */
+    /* The block may come from another reader with the same blocks. */
     size_t place = cm_block_place(self->refs, self->count, block->first);
     const cm_block_ref_t *inside = self->inside[place];
     size_t next = cm_mirror_replaced_before(mirror, inside->first);

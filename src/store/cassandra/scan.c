@@ -14,11 +14,11 @@ typedef struct scan {
     cm_store_page_fn page;
     void *context;
     cm_account_t *account;
-    int columns; /* of a row: one more than the contract's where `end` is asked for */
+    int columns; /* of a row: one more than in the contract if `end` is requested */
     bool *end;
     cm_batch_t batch;
     cm_err_t *err;
-    int rc; /* of the page's taker */
+    int rc; /* result of the callback that takes a page */
     bool ended;
     cm_cql_error_t error;
 } scan_t;
@@ -126,7 +126,7 @@ int cm_store_cassandra_scan(cm_store_t *store, cm_store_page_fn page, void *cont
     return cm_store_cassandra_scan_ends(store, page, context, account, NULL, err);
 }
 
-/* ---- into another store ---- */
+/* ---- copying into another store ---- */
 
 static int put_page(void *context, const cm_batch_t *batch, cm_err_t *err)
 {
@@ -157,7 +157,8 @@ int cm_store_cassandra_load_all(const cm_cassandra_settings_t *settings, cm_stor
 
 /* ---- readers ---- */
 
-/* Passes everything on to the reader of the store in memory, and knows when it is over. */
+/* A reader that passes each call to the reader of the store in memory, and closes that store at its
+ * end. */
 typedef struct reader {
     cm_reader_t reader; /* first */
     self_t *self;

@@ -7,11 +7,11 @@
 
 enum {
     RUN_MS = 100,
-    ASK_MS = 250,    /* between calls of the waiter; less than CM_WAIT_MS */
-    QUIET_MS = 2000, /* without an acknowledgement: then the servers do not answer, and are not only
-                        slow */
-    NOTED_ROWS = 900, /* by one entry of the companion, at most */
-    TELL_MS = 1000,   /* between notes of what is acknowledged, while nothing else is noted */
+    ASK_MS = 250, /* time between calls of the waiter; less than CM_WAIT_MS */
+    QUIET_MS =
+        2000, /* without an acknowledgement: the servers do not answer, and are not only slow */
+    NOTED_ROWS = 900, /* at most this many rows in one entry of the companion */
+    TELL_MS = 1000,   /* between reports of acknowledged rows, without other entries */
 };
 
 typedef cm_store_cassandra_t self_t;
@@ -23,7 +23,7 @@ static int fail_refused(const self_t *self, cm_err_t *err)
     return cm_cassandra_fail(self->settings, &self->refusal, "storing events", err);
 }
 
-/* Why nothing is acknowledged; NULL while something is. */
+/* Why no rows are acknowledged; NULL while some are. */
 static const char *find_reason(self_t *self, int64_t now)
 {
     const cm_cql_error_t *last = cm_cql_last_error(self->session);
@@ -31,7 +31,8 @@ static const char *find_reason(self_t *self, int64_t now)
 
     if (now - self->progress_ns < QUIET_MS * INT64_C(1000000))
         return NULL;
-    /* The session's last error may be of a node that is down although the other nodes suffice. */
+    /* The session's last error may come from a node that is down although the other nodes suffice.
+     */
     if (cm_cql_state(self->session) == CM_CQL_READY &&
         (cm_cql_writer_stall(self->writer, &stall) ||
          (self->log != NULL && cm_store_cassandra_log_stall(self->log, &stall))))
@@ -43,7 +44,7 @@ static const char *find_reason(self_t *self, int64_t now)
     return self->reason;
 }
 
-/* Notes whether rows have been acknowledged, or there are none to be. */
+/* Records the time when rows were acknowledged, or when there were none to acknowledge. */
 static void note_progress(self_t *self, int64_t now)
 {
     uint64_t durable = cm_cql_writer_durable(self->writer);
@@ -59,7 +60,7 @@ static void begin_wait(self_t *self)
     note_progress(self, self->asked_ns);
 }
 
-/* Lets the client work for a moment, and asks whether to continue waiting. */
+/* Runs the client for a moment, and asks whether to continue waiting. */
 static int wait_a_little(self_t *self, cm_err_t *err)
 {
     const cm_waiter_t *waiter = self->waiter;
@@ -88,8 +89,8 @@ static int wait_a_little(self_t *self, cm_err_t *err)
 
 /* ---- writing ---- */
 
-/* The servers refuse the row permanently. A full disk and bugs sometimes look the same, and are
- * waited for; so is a node that does not have a table yet which was just made. */
+/* The servers refuse the row permanently. A full disk or a bug sometimes looks the same, so these
+ * are waited for; so is a node that does not know a new table yet. */
 static bool on_refused(void *context, uint64_t row, const cm_cql_error_t *error)
 {
     self_t *self = context;
@@ -120,7 +121,7 @@ static int put_event(self_t *self, const cm_event_t *event, cm_str_t row_key, in
         cm_cql_text(row_key),        cm_cql_text(event->user_id), cm_cql_i64(event->timestamp),
         cm_cql_text(event->url),     cm_cql_text(event->country), cm_cql_text(event->city),
         cm_cql_text(event->browser), cm_cql_text(event->os),      cm_cql_text(event->device),
-        cm_cql_i64(write_us), /* the row keeps it however often it is sent */
+        cm_cql_i64(write_us), /* the row keeps it even if it is sent several times */
     };
     int rc;
 
@@ -131,7 +132,7 @@ static int put_event(self_t *self, const cm_event_t *event, cm_str_t row_key, in
     return rc < 0 ? cm_cassandra_result(self->session, rc) : 0;
 }
 
-/* Notes the end of a batch. */
+/* Records the end of a batch. */
 static void end_batch(self_t *self)
 {
     if (self->end_count == self->end_cap) {
@@ -152,8 +153,8 @@ static int put_events(self_t *self, const cm_batch_t *batch, cm_err_t *err)
     return rc;
 }
 
-/* Notes `rows` rows among the events from `i` to `end`, then adds them; their write times follow
- * each other. */
+/* Adds an entry for `rows` rows of the events from `i` to `end`, and then the rows; their write
+ * times are consecutive. */
 static int put_noted_part(self_t *self, const cm_batch_t *batch, size_t i, size_t end, size_t rows,
                           cm_err_t *err)
 {
@@ -174,7 +175,7 @@ static int put_noted_part(self_t *self, const cm_batch_t *batch, size_t i, size_
     return rc;
 }
 
-/* The same, each noted in the companion before it is sent. */
+/* Puts a batch: each part has an entry in the companion before it is sent. */
 static int put_noted(self_t *self, const cm_batch_t *batch, cm_err_t *err)
 {
     int rc = 0;
@@ -218,7 +219,7 @@ static void count_durable(self_t *self)
     memmove(self->ends, self->ends + done, self->end_count * sizeof *self->ends);
 }
 
-/* While nothing is put, no later entry would note that earlier rows are acknowledged. */
+/* While nothing is put, no later entry would report that earlier rows are acknowledged. */
 static int tell_now_and_then(self_t *self, cm_err_t *err)
 {
     int64_t now = cm_clock_ticks_ns();
@@ -230,7 +231,8 @@ static int tell_now_and_then(self_t *self, cm_err_t *err)
     return rc == CM_EBUSY ? 0 : rc;
 }
 
-/* Waits until the companion has it, so that a reader need not read these rows again. */
+/* Waits until the companion says that all rows are settled, so that a reader need not read them
+ * again. */
 static int tell_all(self_t *self, cm_err_t *err)
 {
     int rc;
@@ -363,7 +365,7 @@ static int open_writer(self_t *self, cm_err_t *err)
     return rc == 0 && self->settings->only_writer ? open_log(self, err) : rc;
 }
 
-/* A table that is only read must exist: it makes no sense to make an empty one. */
+/* A table that is only read must exist: making an empty one would not help. */
 static int check_table(self_t *self, cm_err_t *err)
 {
     cm_cassandra_facts_t facts;

@@ -29,21 +29,21 @@ typedef struct file {
 
 typedef struct identity {
     dev_t device;
-    ino_t inode; /* 0: was not there */
+    ino_t inode; /* 0: the file did not exist */
 } identity_t;
 
 struct cm_claim {
     char *paths[PARTS];
     identity_t settled[PARTS];
-    file_t *file; /* NULL: it was gone before it could be looked at */
+    file_t *file; /* NULL: the file was removed before it was checked */
     bool locked;
 };
 
-/* Of the whole process, as the locks are. */
+/* One list for the process, because these locks belong to the process. */
 static pthread_mutex_t files_lock = PTHREAD_MUTEX_INITIALIZER;
 static file_t *files;
 
-/* The entry of a file, made when there is none. */
+/* Finds the entry of a file, or adds one. */
 static file_t *find_file(dev_t device, ino_t inode)
 {
     file_t *file = files;
@@ -85,7 +85,7 @@ static int fail_gone(const char *path, cm_err_t *err)
                    path);
 }
 
-/* 0 also where the file system has no such locks. */
+/* Returns 0 also on a file system that has no such locks. */
 static int set_lock(int fd, short type)
 {
     struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = LOCK_BYTE, .l_len = 1};
@@ -93,8 +93,8 @@ static int set_lock(int fd, short type)
     return fcntl(fd, F_OFD_SETLK, &lock) < 0 && (errno == EAGAIN || errno == EACCES) ? -1 : 0;
 }
 
-/* Opens the descriptor for the lock. One of another file, which has taken the place, is closed
- * again: this process has no locks on that. */
+/* Opens the descriptor for the lock. If another file has taken the path, it is closed again: this
+ * process has no locks on that file. */
 static int open_file(file_t *file, const char *path, cm_err_t *err)
 {
     struct stat info;
@@ -170,7 +170,7 @@ int cm_claim_check(const cm_claim_t *claim, cm_err_t *err)
     return 0;
 }
 
-/* Removes the entry of a file that is not open any more. */
+/* Removes the entry of a file that is no longer open. */
 static void forget_file(file_t *file)
 {
     file_t **at = &files;

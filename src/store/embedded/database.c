@@ -16,7 +16,7 @@
 enum {
     APPLICATION_ID = 0x434C4B4D, /* "CLKM" */
     VERSION = 1,
-    BUSY_MS = 5000, /* a reader may have to wait while the writer recovers the log */
+    BUSY_MS = 5000, /* a reader may wait while the writer recovers the log */
     CLAIM_WAIT_MS = 2000,
     CLAIM_STEP_MS = 50,
 };
@@ -33,7 +33,7 @@ static const char schema[] =
     "    keys BLOB NOT NULL);\n"
     "CREATE TABLE dictionary (\n"
     "    field INTEGER NOT NULL,\n"
-    "    first INTEGER NOT NULL,\n" /* id of its first text */
+    "    first INTEGER NOT NULL,\n" /* id of its first string */
     "    count INTEGER NOT NULL,\n"
     "    texts BLOB NOT NULL,\n"
     "    PRIMARY KEY (field, first)) WITHOUT ROWID;\n"
@@ -65,7 +65,7 @@ int cm_database_has(const cm_database_t *database, const char *table, bool *has,
     return rc;
 }
 
-/* Whether SQLite's last error is for want of memory, for which it has several names. */
+/* Whether SQLite's last error is a lack of memory, for which it has several codes. */
 static bool is_memory(sqlite3 *db)
 {
     const int code = sqlite3_extended_errcode(db);
@@ -157,7 +157,7 @@ int cm_database_int(const cm_database_t *database, const char *sql, int64_t fall
     return rc;
 }
 
-/* Takes the lock of the database file itself, or waits as for the other. */
+/* Takes the lock of the database file itself. Waits for it as for the directory's lock. */
 static int claim_file(cm_claim_t *claim, cm_err_t *err)
 {
     int rc;
@@ -242,12 +242,13 @@ int cm_database_open_write(const char *data_dir, cm_database_t *database, cm_err
     rc = cm_folder_make_file(data_dir, "clickmill.db", err);
     if (rc == 0)
         rc = open_file(data_dir, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, database, err);
-    /* A writer that ends in order leaves no log, unless another process is reading. */
+    /* A writer that ends normally leaves no log, unless another process is reading. */
     database->crashed = !was_closed && rc == 0 && log_size(database->path) > 0;
     if (rc == 0)
         rc = claim_file(database->claim, err);
-    /* First check whose file it is, because the pragmas after this write. Page size: blobs of some
-     * hundred KiB want few overflow pages, a quiet site small commits. */
+    /* First check which program made the file, because the pragmas after this write. Page size:
+     * blobs of some hundred KiB should need few overflow pages, and commits of a small site should
+     * be small. */
     if (rc < 0 || (rc = check_version(database, &empty, err)) < 0 ||
         (rc = cm_database_exec(database,
                                "PRAGMA page_size = 16384; PRAGMA journal_mode = WAL; PRAGMA "
@@ -274,7 +275,8 @@ int cm_database_check(const cm_database_t *database, cm_err_t *err)
 
 /* ---- a directory that cannot be written ---- */
 
-/* Also a directory whose owner has removed all rights to write, which do not stop root. */
+/* Also true for a directory whose owner has removed all write permissions; these do not stop root.
+ */
 static bool is_read_only(const char *data_dir)
 {
     struct stat info;
@@ -317,11 +319,11 @@ int cm_database_check_fresh(const cm_database_t *database, cm_err_t *err)
                    database->path);
 }
 
-/* SQLite's log mode needs shared memory in a file next to the database, also for readers. When this
- * file cannot be made: without a log the database is complete, and constant. With a log, which a
- * crashed process has left, its index is made in this process's memory, as SQLite does for a
- * process that has the database exclusively; the locks for this are left out, because a file that
- * is open for reading only cannot have them. */
+/* SQLite's log mode needs shared memory in a file next to the database, also for readers. Here this
+ * file cannot be made. Without a log the database is complete and does not change. With a log of a
+ * crashed process, the log's index is made in the memory of this process, as SQLite does for
+ * exclusive use. The locks for that are left out, because a file that is open only for reading
+ * cannot have them. */
 static int open_frozen(const char *data_dir, cm_database_t *database, cm_err_t *err)
 {
     cm_buf_t path = CM_BUF_INIT, uri = CM_BUF_INIT;

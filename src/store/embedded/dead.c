@@ -9,7 +9,8 @@ static cm_str_t column(sqlite3_stmt *select, int at)
     return (cm_str_t){bytes ? bytes : "", (size_t)sqlite3_column_bytes(select, at)};
 }
 
-/* The payload as it came: sealed ones are opened into `plain`, which it then is a slice of. */
+/* The payload in clear. A sealed payload is opened into `plain`, and the result is a slice of it.
+ */
 static int open_payload(const cm_database_t *database, cm_buf_t *plain, cm_str_t *payload,
                         cm_err_t *err)
 {

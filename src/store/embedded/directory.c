@@ -60,7 +60,8 @@ int cm_store_embedded_secret_of(const char *data_dir, uint8_t secret[CM_KEY], cm
     return rc;
 }
 
-/* Made when it is first needed, so that a data directory without such ids stays as it was. */
+/* The key is made when it is first needed, so that a data directory without such ids does not
+ * change. */
 static int set_daily(cm_store_t *store, cm_err_t *err)
 {
     cm_store_embedded_t *self = (cm_store_embedded_t *)store;
@@ -96,7 +97,8 @@ int cm_store_embedded_counts_days(const cm_database_t *database, bool declared, 
     return rc;
 }
 
-/* Whether the directory has decided how row keys are made, or else has a key of its visitors. */
+/* Reads whether the directory has recorded how row keys are made, or has a key of its visitors
+ * instead. */
 static int read_log_keys(const cm_database_t *database, bool *recorded, bool *older, cm_err_t *err)
 {
     char value[CM_SETTING_TEXT];
@@ -229,8 +231,8 @@ const cm_store_directory_ops_t cm_store_embedded_directory = {.position = get_po
 
 /* ---- for reading only ---- */
 
-/* A data directory that is open for reading: its connection is for dead letters, each reader has
- * one of its own. */
+/* A data directory that is open only for reading. Its connection is used for dead letters; each
+ * reader has its own connection. */
 typedef struct read_store {
     cm_store_t store; /* first */
     char *data_dir;

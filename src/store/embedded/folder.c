@@ -24,7 +24,7 @@ int cm_folder_sync(const char *path, cm_err_t *err)
     return rc;
 }
 
-/* The directory that was made last is a new name in the directory above it. */
+/* Syncs the parent directory, which has the new name of the directory that was made last. */
 static int sync_parent(const char *path, cm_err_t *err)
 {
     cm_buf_t parent = CM_BUF_INIT;
@@ -35,7 +35,7 @@ static int sync_parent(const char *path, cm_err_t *err)
     return rc;
 }
 
-/* As mkdir -p does. */
+/* Like mkdir -p. */
 int cm_folder_make(const char *path, cm_err_t *err)
 {
     char *copy = cm_strdup(path);
@@ -73,7 +73,7 @@ void cm_folder_give(int fd, const char *neighbour)
 
 /* ---- rights ---- */
 
-/* Takes all rights of other users away from a file of this user. Files of other users cannot be
+/* Removes all permissions of other users from a file of this user. Files of other users cannot be
  * changed. */
 static void close_to_others(int directory, const char *name)
 {
@@ -82,10 +82,10 @@ static void close_to_others(int directory, const char *name)
     if (fstatat(directory, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && info.st_uid == geteuid() &&
         (S_ISREG(info.st_mode) || S_ISDIR(info.st_mode)) && (info.st_mode & 077) != 0 &&
         fchmodat(directory, name, info.st_mode & 0700, 0) < 0)
-        return; /* on a file system without rights, for example */
+        return; /* for example on a file system without permissions */
 }
 
-/* Whether a data directory has a file of this name. */
+/* Whether a file of this name belongs to a data directory. */
 static bool is_ours(const char *name)
 {
     static const char *const names[] = {".",
@@ -111,7 +111,7 @@ static bool is_ours(const char *name)
 }
 
 /* Earlier editions made these files readable for all users. A directory that also has other files
- * (`--data .`) keeps its own rights: it may be open on purpose. */
+ * (`--data .`) keeps its permissions: they may be intended. */
 static void close_directory(const char *data_dir)
 {
     static const char *const files[] = {"clickmill.db", "clickmill.db-wal", "clickmill.db-shm",
@@ -130,7 +130,7 @@ static void close_directory(const char *data_dir)
     closedir(directory);
 }
 
-/* SQLite gives its log the rights of the database. A file that exists is not opened: closing it
+/* SQLite gives its log the permissions of the database. An existing file is not opened: closing it
  * would release the locks that SQLite has on it in this process. */
 int cm_folder_make_file(const char *data_dir, const char *name, cm_err_t *err)
 {

@@ -5,9 +5,10 @@
 
 #include <stdlib.h>
 
-/* ---- what a record looks like ---- */
+/* ---- how a record is recognized ---- */
 
-/* Types of columns: n null, i integer, b blob, t text; a lost blob or text is either. */
+/* Letters for the types of columns: n null, i integer, b blob, t text. A lost value counts as a
+ * blob and as a text. */
 static bool looks(const cm_raw_record_t *record, bool table, const char *types)
 {
     if (record->table != table || record->count != (int)strlen(types))
@@ -86,7 +87,7 @@ static void take_segment(cm_found_t *found, const cm_raw_record_t *record)
     }
     cm_found_segment_t *segment = &of->items[of->count++];
     *segment = (cm_found_segment_t){.first = first, .count = (uint32_t)count};
-    /* Two bytes a text at least are in a stream whose length is checked. */
+    /* Each string takes at least two bytes of a stream whose length is checked. */
     if (!whole(&values[3]) || count > (int64_t)CM_BLOCK_EVENTS * 16)
         return;
     segment->texts = cm_alloc_zero(segment->count, sizeof *segment->texts);
@@ -95,13 +96,13 @@ static void take_segment(cm_found_t *found, const cm_raw_record_t *record)
         forget_texts(segment);
 }
 
-/* Windows are of different age: the least of them is surely there. */
+/* Windows have different ages. The smallest number of events is covered by all of them. */
 static void take_covered(cm_found_t *found, const cm_raw_record_t *record)
 {
     const cm_raw_value_t *values = record->values;
     const cm_str_t window = values[0].bytes;
 
-    /* The session timeout is negative where another store's events are meant. */
+    /* A negative session timeout marks answers about the events of another store. */
     if ((cm_str_equal(window, CM_STR("all")) || cm_str_equal(window, CM_STR("day")) ||
          cm_str_equal(window, CM_STR("hour"))) &&
         values[4].number > 0 && values[1].number > 0 &&
@@ -119,9 +120,9 @@ void cm_found_take(cm_found_t *found, cm_raw_view_t view, const cm_raw_record_t 
         take_covered(found, record);
 }
 
-/* ---- bringing in order ---- */
+/* ---- sorting ---- */
 
-/* By ordinal, the largest first; of the same, the one that is best. */
+/* Sorts by ordinal, largest first. Of records with the same ordinal, the best one comes first. */
 static int by_first(const void *a, const void *b)
 {
     const cm_found_block_t *x = a, *y = b;
@@ -150,8 +151,9 @@ static void doubt(cm_found_segments_t *of, int64_t from, int64_t to)
     of->doubt[of->doubts++][1] = to;
 }
 
-/* Two segments that say different things of an id: the place of a segment has no checksum, so that
- * it is not known which of them is at its own place, and no string of either can be trusted. */
+/* Compares two segments that have the same ids. If their strings differ, none of these strings can
+ * be trusted: the place of a segment has no checksum, so it is not known which segment is in its
+ * own place. */
 static void compare_texts(cm_found_segments_t *of, const cm_found_segment_t *kept,
                           const cm_found_segment_t *other)
 {
@@ -166,7 +168,7 @@ static void compare_texts(cm_found_segments_t *of, const cm_found_segment_t *kep
     }
 }
 
-/* Leaves whole segments, none of which is within another. */
+/* Keeps whole segments that are not contained in another one. */
 static void settle_segments(cm_found_segments_t *of)
 {
     size_t kept = 0;
@@ -176,7 +178,7 @@ static void settle_segments(cm_found_segments_t *of)
         qsort(of->items, of->count, sizeof *of->items, by_id);
     for (size_t i = 0; i < of->count; i++) {
         cm_found_segment_t segment = of->items[i];
-        if (segment.texts == NULL) { /* it has been there; a place far off is damage, too */
+        if (segment.texts == NULL) { /* it existed once; a place far away is damage, too */
             sum += segment.count;
             of->end = segment.first <= whole_end + sum && segment.first + segment.count > of->end
                           ? segment.first + segment.count
@@ -215,7 +217,7 @@ bool cm_found_string(const cm_found_t *found, cm_field_t field, uint32_t id, cm_
         if (id >= of->doubt[i][0] && id < of->doubt[i][1])
             return false;
     }
-    while (low < high) { /* the last one that begins at the id or before */
+    while (low < high) { /* find the last segment that begins at the id or before it */
         const size_t middle = low + (high - low) / 2;
         if (of->items[middle].first <= (int64_t)id)
             low = middle + 1;
@@ -254,7 +256,7 @@ int64_t cm_found_end(const cm_found_t *found)
 {
     int64_t end = 0, sum = 0;
 
-    /* Blocks are in order; one that is damaged and far off has lost its place, too. */
+    /* Blocks are sorted. A damaged block far away from the others has a damaged place, too. */
     for (size_t i = 0; i < found->count; i++) {
         const cm_found_block_t *block = &found->blocks[i];
         sum += cm_found_is_whole(block) ? 0 : block->count;

@@ -111,7 +111,7 @@ cm_frame_t cm_frame_of(cm_str_t bytes)
                         {bytes.data + CM_FRAME_HEAD, bytes.len - CM_FRAME_HEAD}};
 }
 
-/* Takes `len` bytes off; false when there are fewer. */
+/* Copies the first `len` bytes and removes them; false when there are fewer. */
 static bool take(cm_str_t *rest, void *to, size_t len)
 {
     if (rest->len < len)
@@ -202,10 +202,10 @@ static int bind_or_connect(int fd, const struct sockaddr_un *address, bool liste
 
     if (!listening)
         return connect(fd, name, sizeof *address);
-    /* What a process has left that was killed; the data directory's lock is ours. */
+    /* A killed process may have left its socket. This process holds the data directory's lock. */
     if (unlink(address->sun_path) < 0 && errno != ENOENT)
         return -1;
-    /* Linux makes the file with the mode of the socket, so that it is never open to others. */
+    /* Linux gives the file the mode of the socket, so that it is never open to other users. */
     if (fchmod(fd, 0600) < 0 || bind(fd, name, sizeof *address) < 0)
         return -1;
     return listen(fd, LISTEN_MAX);
@@ -221,7 +221,7 @@ int cm_frame_socket(const char *data_dir, bool listening)
         return -1;
     size_t len = (size_t)snprintf(address.sun_path, sizeof address.sun_path, "%s/" CM_FRAME_SOCKET,
                                   data_dir);
-    if (len >= sizeof address.sun_path) { /* a shorter way to the same directory */
+    if (len >= sizeof address.sun_path) { /* use a shorter path of the same directory */
         directory = open(data_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
         snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/" CM_FRAME_SOCKET,
                  directory);

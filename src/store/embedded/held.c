@@ -10,10 +10,10 @@
 #include <unistd.h>
 
 enum {
-    LOOK_MS = 100,      /* how often `stop` is checked */
-    LONG_MS = 3000,     /* a wait that is reported */
-    GIVE_UP_MS = 10000, /* of a wait, after `stop` was set */
-    PIECE = 4096,       /* answers are small */
+    LOOK_MS = 100,      /* time between checks of `stop` */
+    LONG_MS = 3000,     /* a wait that takes longer is reported */
+    GIVE_UP_MS = 10000, /* how long a wait goes on after `stop` was set */
+    PIECE = 4096,       /* bytes of a read; answers are small */
 };
 
 typedef struct held {
@@ -44,7 +44,8 @@ static int fail_ended(const held_t *self, cm_err_t *err)
                    self->pid, self->data_dir);
 }
 
-/* Waits a little for one of the events. 0, or CM_EBUSY when it is no use to wait any longer. */
+/* Waits for a short time for one of the events. Returns 0, or CM_EBUSY when waiting makes no more
+ * sense. */
 static int wait_for(held_t *self, short events, held_wait_t *wait, cm_err_t *err)
 {
     struct pollfd poll_fd = {.fd = self->fd, .events = events};
@@ -85,7 +86,7 @@ static int fail_as_told(const held_t *self, cm_str_t body, cm_err_t *err)
     return cm_fail(err, -(int)code, "%.*s", (int)(body.len - sizeof code), body.data + sizeof code);
 }
 
-/* Reads what is there, without waiting. 1: something, 0: nothing yet. */
+/* Reads what has arrived, without waiting. 1: something, 0: nothing yet. */
 static int receive(held_t *self, cm_err_t *err)
 {
     cm_buf_reserve(&self->in, PIECE);
@@ -99,7 +100,8 @@ static int receive(held_t *self, cm_err_t *err)
     return fail_ended(self, err);
 }
 
-/* The next answer, if it is whole: 1, with `*frame` until the next call; 0: not yet. */
+/* Takes the next answer if it is complete: 1, with `*frame` valid until the next call; 0: not yet.
+ */
 static int next_answer(held_t *self, cm_frame_t *frame, cm_err_t *err)
 {
     cm_str_t rest = {self->in.data, self->in.len};
@@ -120,7 +122,7 @@ static int next_answer(held_t *self, cm_frame_t *frame, cm_err_t *err)
     return frame->kind == CM_FRAME_FAIL ? fail_as_told(self, frame->body, err) : 1;
 }
 
-/* Waits for the answer of that kind. */
+/* Waits for the answer of this kind. */
 static int await(held_t *self, cm_frame_kind_t kind, size_t len, cm_frame_t *frame, cm_err_t *err)
 {
     held_wait_t wait = {0};
@@ -140,9 +142,9 @@ static int await(held_t *self, cm_frame_kind_t kind, size_t len, cm_frame_t *fra
     return 0;
 }
 
-/* ---- questions ---- */
+/* ---- requests ---- */
 
-/* Whether the holder has said why it takes nothing more; the failure that it has told. */
+/* Whether the holder has reported a failure and takes no more events. Returns that failure. */
 static int told_failure(held_t *self, cm_err_t *err)
 {
     cm_frame_t frame;
@@ -154,7 +156,7 @@ static int told_failure(held_t *self, cm_err_t *err)
     return rc < 0 ? rc : fail_ended(self, err);
 }
 
-/* Sends what is in `out`. */
+/* Sends the contents of `out`. */
 static int send_out(held_t *self, cm_err_t *err)
 {
     held_wait_t wait = {0};
@@ -310,7 +312,7 @@ int cm_held_open(const char *data_dir, const atomic_bool *stop, FILE *messages, 
     int rc = greet(self, err);
     if (rc < 0) {
         held_close(&self->store.sink);
-        return rc == CM_EAWAY ? 0 : rc; /* it has just ended: the directory is free */
+        return rc == CM_EAWAY ? 0 : rc; /* the holder has just ended: the directory is free */
     }
     *store = &self->store;
     return 0;

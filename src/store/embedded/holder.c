@@ -15,23 +15,23 @@
 #include <unistd.h>
 
 enum {
-    SENDERS = 32,            /* at once; others wait in the kernel's queue */
-    WAITING_MAX = 16 << 20,  /* bytes of a sender that wait to be put */
-    PIECE = 256 << 10,       /* bytes of a read */
-    TURN_NS = 200 * 1000000, /* of a take: clients that send over HTTP wait for it */
+    SENDERS = 32,            /* connections at the same time; others wait in the kernel's queue */
+    WAITING_MAX = 16 << 20,  /* bytes of one sender that wait to be put */
+    PIECE = 256 << 10,       /* bytes of one read */
+    TURN_NS = 200 * 1000000, /* time limit of one take: clients that send over HTTP wait for it */
 };
 
 typedef struct sender {
     int fd; /* -1: the place is free */
     pid_t pid;
-    cm_buf_t in;  /* what has come; a whole frame or more, or the beginning of one */
-    size_t put;   /* bytes of `in` that are done */
-    bool ended;   /* no more comes */
-    bool over;    /* the store's thread takes nothing more from it: its place is to be freed */
-    bool greeted; /* the versions agree */
-    bool dirty;   /* put since the last commit */
-    int asked;    /* the kind of frame that waits for the next commit; 0: none */
-    char *source; /* whose position it has asked for */
+    cm_buf_t in;  /* received bytes that are not all done: whole frames, or the beginning of one */
+    size_t put;   /* how many bytes of `in` are done */
+    bool ended;   /* the sender has closed its side */
+    bool over;    /* no more is taken from it, and the thread that reads frees its place */
+    bool greeted; /* both sides have the same version of the frames */
+    bool dirty;   /* some of its events were put after the last commit */
+    int asked;    /* kind of the request that is answered after the next commit; 0: none */
+    char *source; /* the source whose position it has requested */
 } sender_t;
 
 struct cm_holder {
@@ -58,14 +58,14 @@ static void free_sender(sender_t *sender)
 
 static void reply(sender_t *sender, const cm_buf_t *frame)
 {
-    /* It is short, and the other side waits for it: it fits into the socket, or the other side is
-     * gone. */
+    /* The frame is short and the sender waits for it. If it does not fit into the socket, the
+     * sender is gone. */
     if (send(sender->fd, frame->data, frame->len, MSG_NOSIGNAL | MSG_DONTWAIT) !=
         (ssize_t)frame->len)
         sender->over = true;
 }
 
-/* Says why, and takes nothing more. */
+/* Tells the sender the reason, and takes no more from it. */
 static void dismiss(sender_t *sender, int code, const char *text)
 {
     cm_buf_t frame = CM_BUF_INIT;
@@ -78,7 +78,7 @@ static void dismiss(sender_t *sender, int code, const char *text)
     sender->dirty = false;
 }
 
-/* The mode of the socket keeps other users out, except root, which may connect. */
+/* The mode of the socket keeps other users out, except root, who may connect. */
 static bool same_user(int fd, pid_t *pid)
 {
     struct ucred peer;
@@ -112,7 +112,7 @@ static void accept_sender(cm_holder_t *holder)
     place->pid = pid;
 }
 
-/* Reads a piece. */
+/* Reads one piece. */
 static void read_piece(sender_t *sender)
 {
     cm_buf_reserve(&sender->in, PIECE);
@@ -130,7 +130,7 @@ static cm_str_t waiting_of(const sender_t *sender)
     return (cm_str_t){sender->in.data + sender->put, sender->in.len - sender->put};
 }
 
-/* A frame that is larger than what may wait is read to its end all the same. */
+/* A frame that is larger than WAITING_MAX is still read to its end. */
 static bool has_room(const sender_t *sender)
 {
     cm_str_t waiting = waiting_of(sender);
@@ -196,7 +196,7 @@ static void wake(cm_holder_t *holder)
     const uint64_t one = 1;
 
     if (write(holder->wake_fd, &one, sizeof one) < 0)
-        return; /* it is awake: the counter is full */
+        return; /* the counter is full, so the thread is awake */
 }
 
 /* ---- opening and closing ---- */
@@ -269,7 +269,8 @@ void cm_holder_close(cm_holder_t *holder)
 
 /* ---- the store's thread ---- */
 
-/* The next frame of a sender, copied, so that its buffer may move; false when there is none. */
+/* Copies the next frame of a sender, because the sender's buffer may move; false when there is
+ * none. */
 static bool next_frame(sender_t *sender, cm_buf_t *frame)
 {
     cm_str_t waiting = waiting_of(sender);
@@ -286,7 +287,7 @@ static bool next_frame(sender_t *sender, cm_buf_t *frame)
     } else if (len < 0) {
         dismiss(sender, CM_EINTERNAL, "the holder of the data directory got no frame");
     } else if (sender->ended) {
-        sender->over = true; /* what is not whole was never acknowledged */
+        sender->over = true; /* an incomplete frame was never acknowledged */
     }
     if (sender->put > 0 && (sender->put == sender->in.len || sender->put > WAITING_MAX / 2)) {
         memmove(sender->in.data, sender->in.data + sender->put, sender->in.len - sender->put);
@@ -310,7 +311,8 @@ static void take_hello(sender_t *sender, cm_str_t body)
                 "stop it");
 }
 
-/* Two who read the same file would each say how far it is read. */
+/* A second sender of the same source is dismissed: each of the two would overwrite the other's
+ * position. */
 static void take_question(cm_holder_t *holder, sender_t *sender, cm_str_t name)
 {
     char text[200];
@@ -386,11 +388,11 @@ int cm_holder_take(cm_holder_t *holder, cm_err_t *err)
     pthread_mutex_unlock(&holder->lock);
     cm_buf_free(&frame);
     if (some)
-        wake(holder); /* there is room again, or a place to be freed */
+        wake(holder); /* a buffer has room again, or a place can be freed */
     return rc;
 }
 
-/* Appends the answer to what a sender has asked. */
+/* Appends the answer to the sender's request. */
 static int answer(cm_holder_t *holder, const sender_t *sender, cm_buf_t *frame, cm_err_t *err)
 {
     cm_frame_welcome_t welcome = {.version = CM_FRAME_VERSION, .answers = holder->answers};
@@ -432,7 +434,7 @@ void cm_holder_answer(cm_holder_t *holder)
         if (sender->fd < 0 || sender->over || sender->asked == 0)
             continue;
         cm_buf_clear(&frame);
-        pthread_mutex_unlock(&holder->lock); /* only this thread lets a sender go */
+        pthread_mutex_unlock(&holder->lock); /* only this thread ends a sender */
         int rc = answer(holder, sender, &frame, &err);
         pthread_mutex_lock(&holder->lock);
         if (rc < 0)
@@ -456,7 +458,8 @@ void cm_holder_lose(cm_holder_t *holder, const cm_err_t *why)
             dismiss(sender, why != NULL && why->code != CM_EDISK ? why->code : CM_EIO,
                     why != NULL ? why->text
                                 : "the process that holds the data directory cannot write");
-        sender->dirty = false; /* a sender that has put nothing is answered after the next commit */
+        /* A sender without events in the lost transaction is answered after the next commit. */
+        sender->dirty = false;
     }
     pthread_mutex_unlock(&holder->lock);
 }

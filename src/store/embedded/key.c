@@ -14,7 +14,7 @@ enum { MAGIC = 8, SIZE = MAGIC + CM_KEY };
 
 static const char magic[MAGIC + 1] = "cm-key-1";
 
-/* A file beside the database; freed by the caller. */
+/* The path of a file next to the database; the caller frees it. */
 static char *path_of(const cm_database_t *database, const char *name)
 {
     const char *slash = strrchr(database->path, '/');
@@ -52,7 +52,7 @@ int cm_key_read_file(const char *path, uint8_t key[CM_KEY], bool *found, cm_err_
     return rc;
 }
 
-/* Written beside its place and moved there, so that it is never half a key. */
+/* Written to a temporary file and moved to its place, so that there is never half a key. */
 int cm_key_write(const cm_database_t *database, const uint8_t key[CM_KEY], cm_err_t *err)
 {
     char *path = path_of(database, CM_KEY_FILE), *fresh = path_of(database, CM_KEY_FILE ".new");
@@ -62,11 +62,11 @@ int cm_key_write(const cm_database_t *database, const uint8_t key[CM_KEY], cm_er
 
     memcpy(bytes, magic, MAGIC);
     memcpy(bytes + MAGIC, key, CM_KEY);
-    unlink(fresh); /* of one that has not come to its end */
+    unlink(fresh); /* left by a process that was interrupted */
     int fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd >= 0)
         cm_folder_give(fd, database->path);
-    errno = fd < 0 ? errno : ENOSPC; /* what a short write means */
+    errno = fd < 0 ? errno : ENOSPC; /* the usual reason for a short write */
     if (fd < 0 || write(fd, bytes, SIZE) != SIZE || fsync(fd) < 0 || rename(fresh, path) < 0)
         rc = cm_fail(err, CM_EIO,
                      "cannot write the visitors' key %s (%s); check its directory and its disk",
@@ -82,7 +82,7 @@ int cm_key_write(const cm_database_t *database, const uint8_t key[CM_KEY], cm_er
     return rc;
 }
 
-/* What an earlier edition has put into the database. */
+/* Reads the key that an earlier edition has stored in the database. */
 static int read_table(const cm_database_t *database, uint8_t key[CM_KEY], bool *found,
                       cm_err_t *err)
 {
@@ -158,7 +158,7 @@ int cm_key_move(const cm_database_t *database, cm_err_t *err)
     free(path);
     if (rc < 0 || !there)
         return rc;
-    /* Zeros take its place in the file; and the log, in which it may stand too, is cut off. Where
+    /* Zeros overwrite the key in the file. The log may contain it too and is truncated. While
      * another process is reading, the log is overwritten later. */
     rc = cm_database_exec(database, "PRAGMA secure_delete = ON; DROP TABLE secret", moving, err);
     if (rc == 0)

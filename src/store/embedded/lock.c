@@ -18,7 +18,7 @@ enum {
     HOLDER_TEXT = 32,
 };
 
-/* Instead of a process id: the store was closed. */
+/* Written instead of a process id: the store was closed. */
 static const char closed[] = "0";
 
 static bool lock_file(int fd)
@@ -43,7 +43,7 @@ static int fail_held(const char *data_dir, const char *holder, cm_err_t *err)
                    command[0] ? "`)" : "");
 }
 
-/* Reads the process that holds the lock, or held it last, or `closed`. */
+/* Reads which process holds the lock or held it last, or `closed`. */
 static void read_holder(int fd, char holder[HOLDER_TEXT])
 {
     ssize_t got = pread(fd, holder, HOLDER_TEXT - 1, 0);
@@ -90,7 +90,7 @@ int cm_lock_take(const char *data_dir, int *fd, bool *was_closed, cm_err_t *err)
         read_holder(*fd, holder);
         *was_closed = strcmp(holder, closed) == 0;
         snprintf(holder, sizeof holder, "%ld", (long)getpid());
-        /* After a loss of power the file must not say that this process has closed the store. */
+        /* After a loss of power the file must not say that the store was closed by this process. */
         if (!write_holder(*fd, holder) || (*was_closed && fdatasync(*fd) < 0))
             rc = cm_fail(err, CM_EIO, "cannot write %s (%s); free some space", path.data,
                          strerror(errno));

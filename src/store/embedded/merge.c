@@ -68,7 +68,7 @@ void cm_pieces_join(cm_pieces_t *pieces, size_t run)
     pieces->count = at + 1;
 }
 
-/* Appends the pieces that the query (first, count) gives. */
+/* Appends the pieces that the query (first, count) returns. */
 static int load_pieces(cm_pieces_t *pieces, const cm_database_t *database, const char *sql,
                        const char *what, cm_err_t *err)
 {
@@ -199,8 +199,8 @@ static void append_columns(cm_columns_t *to, const cm_columns_t *from)
     to->count += from->count;
 }
 
-/* Inside the open transaction: that these rows are as many as the pieces at the end that will
- * become one. They are others when another process has merged them. */
+/* Inside the open transaction: checks that the table has as many rows as the pieces at the end that
+ * will become one. The numbers differ when another process has merged these rows. */
 static int check_run(const cm_database_t *database, const char *rows, size_t run, cm_err_t *err)
 {
     char sql[140];
@@ -260,7 +260,7 @@ static int replace_segments(const cm_pieces_t *pieces, size_t run, const cm_data
     return rc;
 }
 
-/* All that is due, inside the open transaction. */
+/* Does all merges that are due, inside the open transaction. */
 static int merge_due(cm_merge_t *merge, const cm_database_t *database, cm_reader_t *reader,
                      const cm_dict_t dicts[CM_FIELD_COUNT], cm_err_t *err)
 {
@@ -287,7 +287,7 @@ static bool anything_due(const cm_merge_t *merge)
     return any;
 }
 
-/* That the tables end where the last piece does. */
+/* Checks that the tables end where the last piece ends. */
 static int check_ends(const cm_merge_t *merge, const cm_database_t *database, cm_err_t *err)
 {
     cm_ends_t ends = {.events = cm_merge_events(merge)};
@@ -315,7 +315,8 @@ static int merge_in_transaction(cm_merge_t *merge, const cm_database_t *database
     if (rc == 0)
         rc = cm_database_exec(database, "COMMIT", "merging blocks", err);
     if (rc < 0) {
-        /* The merge is given up, the events are not: take the file's word for what is there. */
+        /* The merge is given up, but the events are kept: read from the file which pieces there
+         * are. */
         cm_database_exec(database, "ROLLBACK", "merging blocks", NULL);
         merge->unknown = true;
     }
@@ -332,8 +333,8 @@ int cm_merge_run(cm_merge_t *merge, const cm_database_t *database,
         return rc;
     if ((rc = cm_reader_open_on(database, &reader, err)) < 0)
         return rc;
-    /* It waits for the disk as every commit does: behind frames that are lost with a sync that
-     * fails later, what is committed after them would not be found again. */
+    /* The merge waits for the disk as every commit does. If a later sync failed and its frames were
+     * lost, commits after them would not be found again. */
     rc = merge_in_transaction(merge, database, reader, dicts, err);
     cm_reader_close(reader);
     return rc;

@@ -11,27 +11,27 @@
 #include <unistd.h>
 
 enum {
-    HEADER = 100,      /* of the database, on its first page */
-    PAGE_SIZE = 16384, /* what our databases have, where the header does not say */
+    HEADER = 100,      /* bytes of the database's header, on its first page */
+    PAGE_SIZE = 16384, /* of our databases; used when the header does not have it */
     INDEX_NODE = 2,
     INDEX_LEAF = 10,
     TABLE_LEAF = 13,
-    OFTEN = 64, /* a byte of the files is read by a walk, on the average */
+    OFTEN = 64, /* how often a walk may read a byte of the files, on average */
 };
 
 typedef struct file {
-    const uint8_t *bytes; /* NULL: there are none */
+    const uint8_t *bytes; /* NULL: the file does not exist */
     size_t size;
 } file_t;
 
 struct cm_raw {
     file_t database, log;
     uint32_t page_size, usable;
-    uint32_t pages; /* of all views */
-    /* By page number: where in the log the page is; 0: in the database. */
+    uint32_t pages; /* number of pages, in all views */
+    /* By page number: the offset of the page in the log; 0: it is in the database. */
     size_t *places[CM_RAW_VIEWS];
     bool beyond;
-    uint8_t *free; /* a bit a page of the first view */
+    uint8_t *free; /* one bit for each page of the first view */
     bool too_much;
 };
 
@@ -95,7 +95,8 @@ static void read_header(cm_raw_t *raw)
 
 /* ---- the log ---- */
 
-/* SQLite's checksum of a log, over pairs of numbers in the order of bytes that the header says. */
+/* SQLite's checksum of a log: it adds up pairs of numbers in the byte order that the header names.
+ */
 static void sum_up(const uint8_t *at, size_t size, bool big, uint32_t sums[2])
 {
     for (const uint8_t *end = at + size; at < end; at += 8) {
@@ -114,7 +115,7 @@ static bool sums_are(const uint8_t *at, const uint32_t sums[2])
     return cm_wal_u32(at) == sums[0] && cm_wal_u32(at + 4) == sums[1];
 }
 
-/* Notes the frames [from, to) in a view; `to` and `from` are places in the log. */
+/* Records the frames [from, to) in a view; `from` and `to` are offsets in the log. */
 static void take_frames(cm_raw_t *raw, cm_raw_view_t view, size_t from, size_t to)
 {
     for (size_t at = from; at < to; at += CM_WAL_FRAME_HEADER + raw->page_size) {
@@ -124,7 +125,7 @@ static void take_frames(cm_raw_t *raw, cm_raw_view_t view, size_t from, size_t t
     }
 }
 
-/* Whether the log's header is as SQLite has written it. */
+/* Whether the log has a header as SQLite writes it. */
 static bool has_header(const cm_raw_t *raw)
 {
     const uint8_t *log = raw->log.bytes;
@@ -137,8 +138,8 @@ static bool has_header(const cm_raw_t *raw)
     return sums_are(log + CM_WAL_SUMS_AT, sums);
 }
 
-/* The two numbers that the frames of this run of the log have: those of its header, or else the
- * first that two frames have one after the other. */
+/* The two salts of the frames of this run of the log: those of the header, or else the first that
+ * two successive frames have in common. */
 static const uint8_t *salt_of(const cm_raw_t *raw, bool header)
 {
     static const uint8_t none[CM_WAL_SALTS];
@@ -155,8 +156,9 @@ static const uint8_t *salt_of(const cm_raw_t *raw, bool header)
     return log + CM_WAL_HEADER + CM_WAL_FRAME_SALTS_AT;
 }
 
-/* The end of the last frame of this run. Frames of another run come behind them; one between them
- * is damaged. `*empty`: behind them are frames of no run, as a power loss leaves them, too. */
+/* The end of the last frame of this run. Frames of another run come after them; such a frame
+ * between them is damaged. `*empty`: they are followed by frames of no run, which a loss of power
+ * can also leave. */
 static size_t end_of_frames(const cm_raw_t *raw, bool header, bool *empty)
 {
     static const uint8_t none[CM_WAL_SALTS];
@@ -173,7 +175,7 @@ static size_t end_of_frames(const cm_raw_t *raw, bool header, bool *empty)
     return end;
 }
 
-/* The end of the last transaction that is whole, as SQLite finds it. */
+/* The end of the last complete transaction, found in the same way as SQLite does it. */
 static size_t end_of_commits(const cm_raw_t *raw, size_t end)
 {
     const uint8_t *log = raw->log.bytes;
@@ -193,7 +195,8 @@ static size_t end_of_commits(const cm_raw_t *raw, size_t end)
     return committed;
 }
 
-/* A commit behind the end of what SQLite would read: then that is the damage's doing. */
+/* Whether there is a commit after the end of what SQLite would read. If so, the end there is caused
+ * by damage. */
 static bool commits_in(const cm_raw_t *raw, size_t from, size_t to)
 {
     for (size_t at = from; at < to; at += CM_WAL_FRAME_HEADER + raw->page_size) {
@@ -218,7 +221,7 @@ static void read_log(cm_raw_t *raw)
 
 /* ---- pages ---- */
 
-/* The bytes of a page; NULL when they are not there. */
+/* The bytes of a page; NULL when they are missing. */
 static const uint8_t *page_at(const cm_raw_t *raw, cm_raw_view_t view, uint32_t page)
 {
     if (page == 0 || page > raw->pages)
@@ -240,7 +243,7 @@ static void set_free(cm_raw_t *raw, uint32_t page)
         cm_bitmap_set(raw->free, page);
 }
 
-/* Follows the list of free pages as far as it leads. */
+/* Follows the list of free pages as far as possible. */
 static void read_free(cm_raw_t *raw)
 {
     const uint8_t *first = page_at(raw, CM_RAW_COMMITTED, 1);
@@ -310,7 +313,7 @@ bool cm_raw_is_cut(const cm_raw_t *raw)
 
 /* ---- records ---- */
 
-/* Takes a number of SQLite's variable length; false when it does not end before `end`. */
+/* Takes an integer in SQLite's varint encoding; false when it does not end before `end`. */
 static bool take_varint(const uint8_t **at, const uint8_t *end, uint64_t *value)
 {
     *value = 0;
@@ -329,7 +332,7 @@ static bool take_varint(const uint8_t **at, const uint8_t *end, uint64_t *value)
     return true;
 }
 
-/* How much of a payload stands in the cell itself. */
+/* How many bytes of a payload are in the cell itself. */
 static size_t local_size(const cm_raw_t *raw, bool table, uint64_t size)
 {
     const size_t u = raw->usable, least = (u - 12) * 32 / 255 - 23;
@@ -341,7 +344,7 @@ static size_t local_size(const cm_raw_t *raw, bool table, uint64_t size)
     return local <= most ? local : least;
 }
 
-/* Puts a payload together, as far as its pages lead. */
+/* Joins a payload from its pages, as far as they can be followed. */
 static void join_payload(const cm_raw_t *raw, cm_raw_view_t view, const uint8_t *local, size_t len,
                          uint64_t size, cm_buf_t *out)
 {
@@ -366,7 +369,7 @@ static int64_t read_int(const uint8_t *at, int bytes)
     return value;
 }
 
-/* Reads one value behind the header; false when there cannot be one. */
+/* Reads one value after the header; false when its type or size is impossible. */
 static bool read_value(uint64_t type, cm_str_t payload, size_t *at, cm_raw_value_t *value)
 {
     static const uint8_t sizes[10] = {0, 1, 2, 3, 4, 6, 8, 8, 0, 0};
@@ -396,7 +399,7 @@ static bool read_value(uint64_t type, cm_str_t payload, size_t *at, cm_raw_value
     return true;
 }
 
-/* False when the bytes are no record. */
+/* False when the bytes are not a record. */
 static bool read_record(cm_str_t payload, uint64_t size, cm_raw_record_t *record)
 {
     const uint8_t *at = (const uint8_t *)payload.data, *end = at + payload.len;
@@ -421,8 +424,8 @@ typedef struct walk {
     cm_raw_view_t view;
     cm_raw_fn take;
     void *context;
-    cm_buf_t payload; /* of a record that goes on elsewhere */
-    uint64_t left;    /* bytes that may still be read */
+    cm_buf_t payload; /* of a record that continues on other pages */
+    uint64_t left;    /* how many more bytes may be read */
     bool too_much;
 } walk_t;
 
@@ -455,7 +458,7 @@ static int take_cell(walk_t *walk, const uint8_t *page, const uint8_t *at, cm_ra
     return read_record(payload, size, record) ? walk->take(walk->context, record) : 0;
 }
 
-/* The cells [from, to) of a page. */
+/* Takes the cells [from, to) of a page. */
 static int take_cells(walk_t *walk, uint32_t number, uint32_t from, uint32_t to)
 {
     const uint8_t *page = page_at(walk->raw, walk->view, number);
@@ -480,8 +483,9 @@ static int take_cells(walk_t *walk, uint32_t number, uint32_t from, uint32_t to)
     return rc;
 }
 
-/* Enough for a walk over all records, of which free pages may have some several times. Records that
- * share their pages, which only an attack produces, could otherwise be of any size together. */
+/* A limit that is enough for a walk over all records, of which free pages may contain some several
+ * times. Without a limit, records that share their pages, which only an attack produces, could have
+ * any total size. */
 static uint64_t most_bytes(const cm_raw_t *raw)
 {
     return OFTEN * ((uint64_t)raw->database.size + raw->log.size);

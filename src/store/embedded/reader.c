@@ -8,15 +8,15 @@
 
 typedef struct cm_store_embedded_reader {
     cm_reader_t reader; /* first */
-    cm_database_t own;  /* closed with the reader; path NULL when the connection is borrowed */
+    cm_database_t own;  /* closed with the reader; path is NULL when the connection is borrowed */
     const cm_database_t *database;
     sqlite3_stmt *select_hot, *select_cold, *select_keys, *select_texts;
     cm_block_ref_t *blocks;
     size_t block_count;
     uint32_t name_counts[CM_FIELD_COUNT];
-    /* Names are decoded a segment at a time, when first asked for. */
+    /* The strings of a field. A segment is decoded when one of its strings is first read. */
     struct names {
-        cm_str_t *texts; /* by id; data NULL: not read yet */
+        cm_str_t *texts; /* by id; data is NULL: not read yet */
         cm_arena_t arena;
     } names[CM_FIELD_COUNT];
 } cm_store_embedded_reader_t;
@@ -146,7 +146,7 @@ static void take_name(void *context, cm_str_t text)
     take->names->texts[take->id++] = cm_arena_copy(&take->names->arena, text);
 }
 
-/* Decodes the segment that holds the id. */
+/* Decodes the segment that has the id. */
 static int load_names(cm_store_embedded_reader_t *self, cm_field_t field, uint32_t id,
                       cm_err_t *err)
 {
@@ -262,7 +262,8 @@ int cm_store_embedded_open_reader(const char *data_dir, cm_reader_t **reader, cm
     int rc = cm_database_open_read(data_dir, &self->own, err);
 
     self->database = &self->own;
-    if (rc == 0) /* one snapshot for the reader's whole life: a merge may not move blocks away */
+    /* One snapshot for the reader's whole life: a merge must not move blocks during it. */
+    if (rc == 0)
         rc = cm_database_exec(self->database, "BEGIN", "reading the store", err);
     if (rc == 0)
         rc = reader_start(self, err);

@@ -14,24 +14,24 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { TOGETHER = 64 /* events put at once */, COMMIT_BLOCKS = 16 };
+enum { TOGETHER = 64 /* events that are put together */, COMMIT_BLOCKS = 16 };
 
-/* One after the other: what is found, and what of it is written. */
+/* The state of a recovery: what is found, and then what is written. */
 typedef struct recovering {
     const cm_recover_options_t *options;
     cm_recovered_t *out;
     int lock_fd; /* keeps writers out */
     cm_raw_t *raw;
     cm_found_t found;
-    cm_raw_view_t view; /* of the walk */
-    cm_store_t *store;  /* the new one */
+    cm_raw_view_t view; /* the view of the current walk */
+    cm_store_t *store;  /* the new store */
     uint8_t key[CM_KEY];
     bool key_in_table;
     cm_err_t *err;
-    /* While events are written: */
+    /* For writing events: */
     cm_batch_t batch;
-    cm_columns_t columns, kept; /* of a block, and of the last one that was saved */
-    int64_t end;                /* ordinals before this are accounted for */
+    cm_columns_t columns, kept; /* of a block, and of the last block that was saved */
+    int64_t end;                /* events before this ordinal are saved or counted as lost */
 } recovering_t;
 
 static int check_stop(const recovering_t *self)
@@ -41,7 +41,7 @@ static int check_stop(const recovering_t *self)
     return cm_fail(self->err, CM_ESTOP, "stopped");
 }
 
-/* ---- what has no checksum ---- */
+/* ---- records without a checksum ---- */
 
 static bool is_text(const cm_raw_value_t *value)
 {
@@ -119,7 +119,7 @@ static int save_setting(recovering_t *self, cm_str_t name, cm_str_t value)
     return rc;
 }
 
-/* A dead letter, a position, a setting, or the key of an earlier edition. */
+/* Takes a dead letter, a position, a setting, or the key of an earlier edition. */
 static int take_rest(void *context, const cm_raw_record_t *record)
 {
     recovering_t *self = context;
@@ -154,7 +154,7 @@ static int save_rest(recovering_t *self)
 
 /* ---- events ---- */
 
-/* The event of a row; false when its user or URL is lost. `*partial`: something else is. */
+/* The event of a row; false when its user or URL is lost. `*partial`: another field is lost. */
 static bool event_at(const cm_found_t *found, const cm_columns_t *columns, uint32_t row, bool cold,
                      cm_event_t *event, char key[CM_UUID_TEXT], bool *partial)
 {
@@ -223,7 +223,7 @@ static int decode(void *context, const cm_raw_record_t *record)
     uint32_t any[CM_FIELD_COUNT];
 
     for (int field = 0; field < CM_FIELD_COUNT; field++)
-        any[field] = UINT32_MAX; /* which texts there are is seen later */
+        any[field] = UINT32_MAX; /* whether the strings exist is checked later */
     columns->first = block->first;
     int rc = cm_block_decode(record->values[5].bytes, CM_READ_HOT, block->count, any, columns,
                              &decoding->why);
@@ -239,7 +239,7 @@ static int decode(void *context, const cm_raw_record_t *record)
     return 0;
 }
 
-/* Whether the block is a piece of the last one that was saved: one that was merged into it. */
+/* Whether the block is a piece of the last saved block: it was merged into that one. */
 static bool is_piece(const cm_columns_t *piece, const cm_columns_t *kept)
 {
     const int64_t at = piece->first - kept->first;
@@ -261,7 +261,7 @@ static void lose(recovering_t *self, int64_t from, int64_t to, const char *why)
     if (to <= from)
         return;
     self->out->lost_events += to - from;
-    for (size_t i = 0; i < found->count; i++) { /* not those that were merged into another */
+    for (size_t i = 0; i < found->count; i++) { /* without pieces of merged blocks */
         const cm_found_block_t *block = &found->blocks[i];
         if (cm_found_is_whole(block) || block->first < seen || block->first >= to)
             continue;
@@ -271,7 +271,7 @@ static void lose(recovering_t *self, int64_t from, int64_t to, const char *why)
     self->options->lost(self->options->context, from, to, why);
 }
 
-/* Saves a block, unless its events are saved already. */
+/* Saves a block, unless its events are already saved. */
 static int save_block(recovering_t *self, const cm_found_block_t *block, const char *gap)
 {
     decoding_t decoding = {.block = block, .columns = &self->columns};
@@ -294,7 +294,7 @@ static int save_block(recovering_t *self, const cm_found_block_t *block, const c
                : rc;
 }
 
-/* Why events in front of a block are lost, where something of theirs is left to see. */
+/* Why the events before a block are lost, if a trace of them is left. */
 static const char *reason_of(const cm_found_t *found, int64_t from, int64_t to)
 {
     for (size_t i = 0; i < found->count; i++) {
@@ -328,7 +328,7 @@ static int save_events(recovering_t *self)
 
 /* ---- files beside the database ---- */
 
-/* Copies a small file, if it is there. */
+/* Copies a small file if it exists. */
 static int copy_file(const recovering_t *self, const char *name)
 {
     cm_buf_t from = CM_BUF_INIT, to = CM_BUF_INIT;
@@ -356,7 +356,7 @@ static int copy_file(const recovering_t *self, const char *name)
     return rc;
 }
 
-/* From its file, or else from where an earlier edition had it. */
+/* From its file, or else from the place where an earlier edition stored it. */
 static int save_key(recovering_t *self)
 {
     cm_buf_t path = CM_BUF_INIT;
@@ -379,7 +379,7 @@ static int save_key(recovering_t *self)
     return rc;
 }
 
-/* Before anything is asked of the new store, which would make keys of its own. */
+/* Runs before the new store is used, which would make its own keys. */
 static int save_files(recovering_t *self)
 {
     int rc = save_key(self);
@@ -423,7 +423,7 @@ static int take_found(void *context, const cm_raw_record_t *record)
     return check_stop(self);
 }
 
-/* Free pages, too: a block that was merged with others may have been left whole on them. */
+/* Free pages are searched too: a block that was merged with others may still be whole there. */
 static int find(recovering_t *self)
 {
     int rc = 0;
@@ -434,7 +434,7 @@ static int find(recovering_t *self)
             rc = cm_raw_each(self->raw, self->view, false, take_found, self);
     }
     self->out->broken_log = cm_raw_has_beyond(self->raw);
-    /* SQLite fills a page up that is not there as a whole. */
+    /* SQLite fills up a page that is not complete. */
     self->out->unsound = cm_raw_is_cut(self->raw)
                              ? (1u << CM_SOUND_TABLES) - 1
                              : cm_sound_check(self->options->data_dir, self->options->stop);

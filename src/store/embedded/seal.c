@@ -14,7 +14,7 @@ enum {
     HEAD = MARK + NONCE + TAG,
 };
 
-/* A key of its own, so that the visitors' key is used for their hashes alone. */
+/* Derives a separate key, so that the visitors' key is only used for their hashes. */
 static void start(struct chacha_poly1305_ctx *context, const uint8_t secret[CM_SEAL_KEY],
                   const uint8_t nonce[NONCE])
 {

@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LOOK_EVERY = 100000 /* steps of SQLite's machine */ };
+enum {
+    LOOK_EVERY = 100000 /* steps of SQLite's virtual machine */
+};
 
 const char *const cm_sound_names[CM_SOUND_TABLES] = {"block", "dictionary", "source", "dead",
                                                      "setting"};

@@ -10,51 +10,51 @@
 #include <unistd.h>
 
 enum {
-    CHUNK = 8192,     /* events that are forwarded at once, at most */
-    FORWARD_MS = 100, /* that a commit spends on it */
-    AGAIN_MS = 1000,  /* between attempts to reach a server */
+    CHUNK = 8192,     /* at most this many events are forwarded together */
+    FORWARD_MS = 100, /* time that a commit spends on forwarding */
+    AGAIN_MS = 1000,  /* time between attempts to reach a server */
     WAIT_STEP_MS = 20,
 };
 
-/* The position in the store's table of sources: events up to it are forwarded. */
+/* The name of the position in the store's table of sources: events before it are forwarded. */
 static const char forwarded[] = "spool";
 
 struct cm_spool {
     cm_sink_t sink; /* first */
     cm_spool_options_t options;
     char *data_dir;
-    cm_store_t *store; /* NULL: could not be opened again after it was emptied */
+    cm_store_t *store; /* NULL: it could not be opened again after it was emptied */
     cm_waiter_t waiter;
-    bool impatient;     /* the waiter must not wait for anything */
-    bool given_up;      /* it has ended a wait */
+    bool impatient;     /* the waiter must not wait */
+    bool given_up;      /* the waiter has ended a wait */
     cm_sink_t *remote;  /* NULL: not open */
-    cm_batch_t pending; /* put to it, and not acknowledged */
+    cm_batch_t pending; /* events that were put to the remote and are not acknowledged */
     bool keeping;       /* events go to the store */
-    int64_t position;   /* in the store, of the first that is not forwarded */
-    int64_t in_hand;    /* events from there on that the remote has taken, and not acknowledged */
-    uint64_t found;     /* that were kept when it was opened */
-    uint64_t sent;      /* acknowledged by the remote since */
+    int64_t position;   /* ordinal of the first event in the store that is not forwarded */
+    int64_t in_hand; /* events from `position` on that the remote has taken and not acknowledged */
+    uint64_t found;  /* events that were in the store when it was opened */
+    uint64_t sent;   /* events that the remote has acknowledged since then */
     bool (*go_on)(void *context); /* of a drain; NULL: there is none */
     void *go_on_context;
-    size_t chunk;      /* events to forward at once: fewer after a refusal */
-    bool torn;         /* of some events it is not known whether the server has taken them */
-    atomic_bool known; /* it is running: what is wrong with the remote now may be put right */
+    size_t chunk;      /* events to forward together: fewer after a refusal */
+    bool torn;         /* for some events it is not known whether the server has taken them */
+    atomic_bool known; /* the sink is open and in use: an error of the remote may be temporary */
     int64_t tried_ns;
     char reason[300];
-    /* The thread that opens. */
+    /* The thread that opens the remote. */
     pthread_t thread;
     bool started;
-    atomic_bool stop, opened; /* opened: it has ended, and these are its result: */
+    atomic_bool stop, opened; /* opened: the thread has ended, and these are its results: */
     cm_sink_t *opened_sink;
     int opened_rc;
     cm_err_t opened_err;
     pthread_mutex_t lock; /* guards: */
-    char away[300];       /* what the last try said */
+    char away[300];       /* message of the last attempt */
 };
 
 /* ---- the server ---- */
 
-/* Called while the server's sink waits. */
+/* The waiter of the server's sink. */
 static int wait_for_remote(void *context, uint64_t retries, const char *reason)
 {
     cm_spool_t *spool = context;
@@ -97,7 +97,7 @@ static int start_opening(cm_spool_t *spool, cm_err_t *err)
     return 0;
 }
 
-/* Takes over what the thread has opened. CM_EAWAY while it is still trying. */
+/* Takes the remote that the thread has opened. CM_EAWAY while the thread is still trying. */
 static int take_remote(cm_spool_t *spool, cm_err_t *err)
 {
     if (!atomic_load(&spool->opened)) {
@@ -119,7 +119,7 @@ static int take_remote(cm_spool_t *spool, cm_err_t *err)
     return 0;
 }
 
-/* The sink is of no use any more: what it had in hand is sent again by a new one. */
+/* Closes a sink that cannot be used any more: a new one sends its unacknowledged events again. */
 static int give_up_remote(cm_spool_t *spool, const cm_err_t *why, cm_err_t *err)
 {
     snprintf(spool->reason, sizeof spool->reason, "%s", why->text);
@@ -129,14 +129,14 @@ static int give_up_remote(cm_spool_t *spool, const cm_err_t *why, cm_err_t *err)
     return start_opening(spool, err);
 }
 
-/* ---- keeping ---- */
+/* ---- storing ---- */
 
 static int check_room(const cm_spool_t *spool, cm_err_t *err)
 {
     const cm_database_t *database = cm_store_embedded_database(spool->store);
     int64_t bytes;
 
-    /* The file's size tells less: what was written last is elsewhere. */
+    /* The size of the file tells less: the latest writes are in the log. */
     int rc = cm_database_int(
         database, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size", 0,
         &bytes, err);
@@ -160,7 +160,7 @@ static int keep(cm_spool_t *spool, const cm_batch_t *batch, cm_err_t *err)
     return rc < 0 ? rc : cm_sink_put(&spool->store->sink, batch, err);
 }
 
-/* The server does not answer: what it has not acknowledged is kept, though it may have it. */
+/* The server does not answer. Its unacknowledged events are stored, although it may have them. */
 static int begin_keeping(cm_spool_t *spool, const cm_err_t *why, cm_err_t *err)
 {
     const int64_t count = (int64_t)spool->pending.count;
@@ -170,7 +170,8 @@ static int begin_keeping(cm_spool_t *spool, const cm_err_t *why, cm_err_t *err)
     int rc = keep(spool, &spool->pending, err);
     if (rc == 0)
         rc = cm_sink_commit(&spool->store->sink, err);
-    cm_batch_clear(&spool->pending); /* or else their senders are told, and send them again */
+    /* If storing fails, the senders are told, and send them again. */
+    cm_batch_clear(&spool->pending);
     if (rc < 0)
         return rc;
     spool->keeping = true;
@@ -192,14 +193,14 @@ static int advance(cm_spool_t *spool, int64_t count, cm_err_t *err)
     cm_batch_free(&mark);
     if (rc < 0 && rc != CM_EIO && rc != CM_EBUSY)
         return rc;
-    /* The server has them, whether or not there is room to say so. */
+    /* The server has these events, even if there is no space to record it. */
     spool->position += count;
     spool->sent += (uint64_t)count;
     spool->in_hand = 0;
     return 0;
 }
 
-/* Fills the batch with what the block has from the position on. */
+/* Fills the batch with the block's events from the position on. */
 static int take_rows(const cm_spool_t *spool, cm_reader_t *reader, const cm_columns_t *columns,
                      cm_batch_t *batch, cm_err_t *err)
 {
@@ -216,7 +217,7 @@ static int take_rows(const cm_spool_t *spool, cm_reader_t *reader, const cm_colu
     return rc;
 }
 
-/* Puts the next events, which all are of one block: the texts live as long as its columns. */
+/* Puts the next events, all of one block: their strings live as long as its columns. */
 static int put_chunk(cm_spool_t *spool, cm_reader_t *reader, cm_err_t *err)
 {
     const cm_block_ref_t *block;
@@ -228,7 +229,7 @@ static int put_chunk(cm_spool_t *spool, cm_reader_t *reader, cm_err_t *err)
     if (rc < 0)
         return rc;
     while (block->first + block->count <= spool->position)
-        block++; /* there are events from the position on */
+        block++; /* such a block exists, because there are events from the position on */
     rc = cm_reader_read(reader, block, CM_READ_HOT | CM_READ_COLD | CM_READ_KEYS, &columns, err);
     if (rc == 0)
         rc = take_rows(spool, reader, &columns, &batch, err);
@@ -242,7 +243,7 @@ static int put_chunk(cm_spool_t *spool, cm_reader_t *reader, cm_err_t *err)
     return rc;
 }
 
-/* The database, and its log, which may remain because another process reads it. */
+/* Removes the database and its log, which may remain when another process reads it. */
 static void unlink_all(const char *path)
 {
     static const char *const endings[] = {"", "-wal", "-shm"};
@@ -256,7 +257,7 @@ static void unlink_all(const char *path)
     cm_buf_free(&name);
 }
 
-/* All is forwarded: the store is emptied, so that it does not grow without end. */
+/* All events are forwarded: the store is emptied, so that it does not grow without end. */
 static int empty(cm_spool_t *spool, cm_err_t *err)
 {
     char *path = cm_strdup(cm_store_embedded_database(spool->store)->path);
@@ -272,7 +273,8 @@ static int empty(cm_spool_t *spool, cm_err_t *err)
     return rc;
 }
 
-/* Waits for what the server has in hand, or only looks. */
+/* Waits until the server has acknowledged the events in hand; with `check_only` it does not wait.
+ */
 static int settle(cm_spool_t *spool, bool look, cm_err_t *err)
 {
     spool->impatient = look;
@@ -296,16 +298,17 @@ static int forward_chunk(cm_spool_t *spool, cm_err_t *err)
     return rc;
 }
 
-/* The server has refused some events, and it is not known which: the others have arrived, and will
- * be sent once more. So one alone goes next, then twice as many each time that goes well. In the
- * end what is refused stands alone, and it alone is tried again and again. */
+/* The server has refused some of the events, and it is not known which. The others have arrived,
+ * and are sent once more. So the next request has one event, and each request that succeeds doubles
+ * the number. In the end a refused event is alone, and only that one is tried again and again. */
 static int refused(cm_spool_t *spool, const cm_err_t *why, cm_err_t *err)
 {
     spool->chunk = 1;
     return give_up_remote(spool, why, err);
 }
 
-/* Forwards for a while. A server that does not answer is no failure: new events are kept. */
+/* Forwards for a limited time. A server that does not answer is not an error: new events are
+ * stored. */
 static int forward(cm_spool_t *spool, cm_err_t *err)
 {
     int64_t started = cm_clock_ticks_ns();
@@ -327,7 +330,7 @@ static int forward(cm_spool_t *spool, cm_err_t *err)
         *err = why;
         return rc;
     }
-    if (rc == CM_EAWAY && !spool->given_up) /* it answers, but has a reason of its own */
+    if (rc == CM_EAWAY && !spool->given_up) /* it answers, but reports an error of its own */
         snprintf(spool->reason, sizeof spool->reason, "%s", why.text);
     if (rc < 0)
         return rc != CM_EAWAY ? refused(spool, &why, err)
@@ -339,8 +342,8 @@ static int forward(cm_spool_t *spool, cm_err_t *err)
 
 /* ---- the sink ---- */
 
-/* What is kept is durable, whatever becomes of forwarding: what is wrong with that is only told.
- * But a disk that fails will fail what comes, too. */
+/* Stored events are durable even if forwarding fails, so an error of forwarding is only reported.
+ * An error of the disk is returned, because the next events would fail too. */
 static int forward_some(cm_spool_t *spool, cm_err_t *err)
 {
     cm_err_t why;
@@ -366,7 +369,7 @@ static int spool_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err)
 
     if (spool->keeping) {
         rc = keep(spool, batch, err);
-        /* It must empty though nothing more goes into it. */
+        /* The store must become empty although no new events come. */
         return rc < 0 && rc != CM_EDISK && forward_some(spool, err) < 0 ? CM_EDISK : rc;
     }
     cm_batch_copy(&spool->pending, batch);
@@ -422,7 +425,7 @@ int cm_spool_open(const cm_spool_options_t *options, cm_spool_t **out, cm_err_t 
     spool->data_dir = cm_strdup(options->data_dir);
     spool->waiter = (cm_waiter_t){wait_for_remote, spool};
     spool->chunk = CHUNK;
-    spool->keeping = true; /* until the server is there, and has what was kept */
+    spool->keeping = true; /* until the server answers and has the stored events */
     pthread_mutex_init(&spool->lock, NULL);
     int rc = cm_store_embedded_open(options->data_dir, options->clock, &spool->store, err);
     if (rc == 0)
@@ -436,7 +439,7 @@ int cm_spool_open(const cm_spool_options_t *options, cm_spool_t **out, cm_err_t 
         cm_sleep_ms(WAIT_STEP_MS);
     atomic_store(&spool->known, true);
     if (rc == 0)
-        rc = forward(spool, err); /* a server that refuses at once is a wrong setting */
+        rc = forward(spool, err); /* if the server refuses at once, a setting is wrong */
     if (rc < 0)
         spool_close(&spool->sink);
     else

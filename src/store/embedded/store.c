@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-/* That the file ends where this process has ended it. */
+/* Checks that the file ends where this process has written its end. */
 static int check_ends(cm_store_embedded_t *self, cm_err_t *err)
 {
     cm_ends_t ends = {.events = self->committed};
@@ -73,7 +73,7 @@ static int load_dictionaries(cm_store_embedded_t *self, cm_err_t *err)
         rc = cm_database_fail(&self->database, "reading the dictionaries", err);
     sqlite3_finalize(select);
     for (int field = 0; field < CM_FIELD_COUNT; field++) {
-        if (rc < 0) /* another attempt begins again */
+        if (rc < 0) /* another attempt starts from the beginning */
             cm_dict_truncate(&self->dicts[field], 0);
         else
             self->dict_committed[field] = self->dicts[field].count;
@@ -83,7 +83,8 @@ static int load_dictionaries(cm_store_embedded_t *self, cm_err_t *err)
 
 /* ---- put ---- */
 
-/* Reads the dictionaries: only a writer needs them, and a big store has millions of texts. */
+/* Reads the dictionaries when they are first needed: only a writer needs them, and a big store has
+ * millions of strings. */
 static int need_dictionaries(cm_store_embedded_t *self, cm_err_t *err)
 {
     int rc = self->dicts_loaded ? 0 : load_dictionaries(self, err);
@@ -150,7 +151,7 @@ static int put_dead(cm_store_embedded_t *self, const cm_dead_t *dead, cm_err_t *
     sqlite3_bind_int64(insert, 1, cm_clock_now_ms(self->clock));
     sqlite3_bind_text(insert, 2, dead->origin.data, (int)dead->origin.len, SQLITE_STATIC);
     sqlite3_bind_text(insert, 3, dead->reason.data, (int)dead->reason.len, SQLITE_STATIC);
-    /* A message without a value is kept as one of no bytes. */
+    /* A message without a value is stored as zero bytes. */
     sqlite3_bind_blob(insert, 4, payload.data != NULL ? payload.data : "", (int)payload.len,
                       SQLITE_STATIC);
     rc = cm_database_step(&self->database, insert, "writing a dead letter", err);
@@ -172,8 +173,8 @@ static int put_position(cm_store_embedded_t *self, const cm_position_t *at, cm_e
     return cm_database_step(&self->database, statement, "writing a source's position", err);
 }
 
-/* After a failure SQLite may have rolled back by itself, or not: what is left of the transaction
- * must never be committed, so it goes as a whole. Returns `rc`, or CM_EDISK. */
+/* After a failure SQLite may or may not have rolled back by itself. The rest of the transaction
+ * must never be committed, so all of it is rolled back. Returns `rc`, or CM_EDISK. */
 int cm_store_embedded_give_up(cm_store_embedded_t *self, int rc, cm_err_t *err)
 {
     if (self->holder != NULL)
@@ -227,8 +228,8 @@ static int embedded_append(cm_store_t *store, cm_builder_t *builder, const cm_ba
 
 /* ---- commit ---- */
 
-/* Writes the new texts, those of events that are yet to come too; `written` tells how many there
- * are then. */
+/* Writes the new strings, also those of events that are written later; `written` gets the numbers
+ * of strings in the file after this transaction. */
 static int write_texts(cm_store_embedded_t *self, uint32_t written[CM_FIELD_COUNT], cm_err_t *err)
 {
     int rc = 0;
@@ -239,7 +240,7 @@ static int write_texts(cm_store_embedded_t *self, uint32_t written[CM_FIELD_COUN
         uint32_t to;
         for (uint32_t from = self->dict_committed[field]; rc == 0 && from < dict->count;
              from = to) {
-            /* A segment is one blob, and SQLite's blobs end at a billion bytes. */
+            /* A segment is one blob, and a blob of SQLite has at most a billion bytes. */
             to = dict->count - from > CM_BLOCK_EVENTS ? from + CM_BLOCK_EVENTS : dict->count;
             rc = cm_merge_insert_strings(&self->database, self->insert_texts, dict, field, from, to,
                                          err);
@@ -253,8 +254,8 @@ static int write_texts(cm_store_embedded_t *self, uint32_t written[CM_FIELD_COUN
     return rc;
 }
 
-/* The events are durable. A merge that has no room is made another time; one that finds damage is
- * news that cannot wait, and so is a disk that fails. */
+/* The events are already durable. A merge without space on the disk is tried again later. Damage
+ * that a merge finds is reported at once, and so is a disk that fails. */
 static int merge(cm_store_embedded_t *self, cm_err_t *err)
 {
     pthread_mutex_lock(&self->dict_lock);
@@ -263,8 +264,8 @@ static int merge(cm_store_embedded_t *self, cm_err_t *err)
     return rc == CM_EIO || rc == CM_EBUSY ? cm_wal_prove(self->database.wal, err) : rc;
 }
 
-/* After a commit, or where there is nothing to commit: that what is committed can be found again.
- * What was committed into a file that is gone is not acknowledged. */
+/* After a commit, or when there is nothing to commit: checks that committed events can be found
+ * again. Events that were committed into a removed file are not acknowledged. */
 static int check_safe(cm_store_embedded_t *self, cm_err_t *err)
 {
     int rc = cm_database_check(&self->database, err);
@@ -292,7 +293,7 @@ static int commit_all(cm_store_embedded_t *self, cm_err_t *err)
     return rc == 0 && grown ? merge(self, err) : rc;
 }
 
-/* With what other processes have sent. */
+/* Commits the own events and those that other processes have sent. */
 static int embedded_commit(cm_sink_t *sink, cm_err_t *err)
 {
     cm_store_embedded_t *self = (cm_store_embedded_t *)sink;
@@ -315,12 +316,12 @@ int cm_store_embedded_rollback(cm_store_t *store, cm_err_t *err)
     if (self->holder != NULL)
         cm_holder_lose(self->holder, NULL);
 
-    /* A full disk has made SQLite roll back by itself. */
+    /* After a full disk SQLite has rolled back by itself. */
     if (self->in_transaction && !sqlite3_get_autocommit(self->database.db))
         rc = cm_database_exec(&self->database, "ROLLBACK", "taking back a transaction", err);
     self->in_transaction = false;
     self->written = self->committed;
-    if (self->dicts_loaded) /* else nothing has been written */
+    if (self->dicts_loaded) /* otherwise nothing has been written */
         cm_merge_take_back(&self->merge, self->committed, self->dict_committed);
     cm_builder_clear(&self->pending);
     pthread_mutex_lock(&self->dict_lock);
@@ -344,7 +345,7 @@ static void embedded_close(cm_sink_t *sink)
     sqlite3_finalize(self->set_source);
     sqlite3_finalize(self->drop_source);
     cm_merge_free(&self->merge);
-    cm_database_close(&self->database); /* rolls back what is open */
+    cm_database_close(&self->database); /* rolls back an open transaction */
     for (int field = 0; field < CM_FIELD_COUNT; field++)
         cm_dict_free(&self->dicts[field]);
     cm_builder_free(&self->pending);
@@ -411,7 +412,8 @@ int cm_store_embedded_open(const char *data_dir, const cm_clock_t *clock, cm_sto
     self->committed = self->written = cm_merge_events(&self->merge);
     for (int field = 0; field < CM_FIELD_COUNT; field++)
         self->dict_committed[field] = (uint32_t)cm_merge_strings(&self->merge, field);
-    /* For the answers (index/embedded/embedded.h), should they be looked at in another run only. */
+    /* Recorded for the answers (index/embedded/embedded.h), which a later run may be the first to
+     * check. */
     if ((database.crashed &&
          (rc = cm_setting_set(&self->database, CM_SETTING_CRASHED, "1", err)) < 0) ||
         (rc = cm_key_move(&self->database, err)) < 0) {

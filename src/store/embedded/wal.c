@@ -11,7 +11,7 @@
 
 enum {
     CHECKPOINT_FRAMES = 1000,
-    /* Its index (https://sqlite.org/walformat.html), in 32-bit numbers: */
+    /* The log's index (https://sqlite.org/walformat.html), in 32-bit numbers: */
     INDEX_SIZE = 32768,
     INDEX_LAST_FRAME = 4,
     INDEX_COPIED = 24,
@@ -24,7 +24,7 @@ struct cm_wal {
     sqlite3 *db;
     const char *path; /* of the database */
     bool failed;      /* a sync has failed, and its frames are not written again yet */
-    bool lost;        /* this has failed too */
+    bool lost;        /* writing them again has failed too */
 };
 
 static int fail(const cm_wal_t *wal, const char *doing, cm_err_t *err)
@@ -35,7 +35,7 @@ static int fail(const cm_wal_t *wal, const char *doing, cm_err_t *err)
 
 /* ---- the log's file ---- */
 
-/* SQLite holds no locks on the log, so that it may be opened and closed beside it. */
+/* SQLite holds no locks on the log file, so it may be opened and closed here. */
 static int open_log(const cm_wal_t *wal, cm_err_t *err)
 {
     cm_buf_t path = CM_BUF_INIT;
@@ -56,7 +56,7 @@ static size_t frame_size(const uint8_t header[CM_WAL_HEADER])
 
 static bool write_all(int fd, const uint8_t *bytes, size_t len, off_t at)
 {
-    errno = ENOSPC; /* what a short write means */
+    errno = ENOSPC; /* the usual reason for a short write */
     return pwrite(fd, bytes, len, at) == (ssize_t)len;
 }
 
@@ -109,7 +109,7 @@ static int void_frames(const cm_wal_t *wal, uint32_t last, cm_err_t *err)
 
 /* ---- the log's index ---- */
 
-/* The index as SQLite has it in memory, which all who have the database open share. */
+/* SQLite's index in memory, which all processes that have the database open share. */
 static volatile uint32_t *map_index(const cm_wal_t *wal, sqlite3_file **file)
 {
     void volatile *index = NULL;
@@ -122,9 +122,9 @@ static volatile uint32_t *map_index(const cm_wal_t *wal, sqlite3_file **file)
     return index;
 }
 
-/* Says that no frame of the log has been copied into the database, so that the next checkpoint
+/* Records that no frame of the log has been copied into the database, so that the next checkpoint
  * copies all of them again. While a process reads an older state, SQLite counts frames as copied
- * that it has not synced; it would not copy them again after a sync that has failed. */
+ * that it has not synced, and would not copy them again after a failed sync. */
 static int forget_copies(const cm_wal_t *wal, uint32_t *last, cm_err_t *err)
 {
     const int lock = SQLITE_SHM_LOCK | SQLITE_SHM_EXCLUSIVE;
@@ -169,18 +169,18 @@ static int checkpoint(cm_wal_t *wal)
     return code;
 }
 
-/* After each commit. SQLite's own does the same and forgets how it went. */
+/* Called after each commit. SQLite's own function does the same but ignores errors. */
 static int after_commit(void *context, sqlite3 *db, const char *name, int frames)
 {
     (void)db;
     (void)name;
     if (frames >= CHECKPOINT_FRAMES)
         checkpoint(context);
-    return SQLITE_OK; /* the commit is whole, whatever becomes of the copy */
+    return SQLITE_OK; /* the commit is complete, even if the copy fails */
 }
 
-/* The frames of all commits that have succeeded are proven, each by its own sync. What is not, are
- * the copies of their pages in the database, and the frames of the commit that has failed. */
+/* Each successful commit was synced by itself, so its frames are safe. Not safe are the copies of
+ * their pages in the database, and the frames of the failed commit. */
 static int write_anew(cm_wal_t *wal, cm_err_t *err)
 {
     uint32_t last;
@@ -189,7 +189,7 @@ static int write_anew(cm_wal_t *wal, cm_err_t *err)
     if (rc < 0)
         return rc;
     const int code = checkpoint(wal);
-    /* While the database is in use the copies are made after a later commit. */
+    /* While other processes use the database, a later commit makes the copies. */
     if (code != SQLITE_OK && code != SQLITE_BUSY && code != SQLITE_LOCKED)
         return cm_fail(err, CM_EIO, "cannot write %s again (%s)", wal->path,
                        sqlite3_errmsg(wal->db));
@@ -216,7 +216,7 @@ int cm_wal_prove(cm_wal_t *wal, cm_err_t *err)
 
 /* ---- open and close ---- */
 
-/* Within a write transaction, so that no other program appends meanwhile. */
+/* Runs within a write transaction, so that no other program appends meanwhile. */
 static int take_over(cm_wal_t *wal, cm_err_t *err)
 {
     uint32_t last;
