@@ -2,7 +2,7 @@
 #include "pipeline/accounts.h"
 #include "support.h"
 
-/* What is gone or left stands beside the sum, in words and in JSON, and is no success. */
+/* Events that are gone or left are given after the sum, as text and as JSON, and are no success. */
 static void missing_events(void **state)
 {
     cm_buf_t text = CM_BUF_INIT;
