@@ -7,11 +7,7 @@ static void print_account(cm_app_t *app, const cm_spark_account_t *account, doub
 {
     cm_buf_t json = CM_BUF_INIT;
 
-    if (account->rejected > 0)
-        fprintf(app->messages,
-                "%lld rows are no events of the contract and were left out; `clickmill export "
-                "--store cassandra` names the first\n",
-                (long long)account->rejected);
+    cm_app_print_left_out(app, (uint64_t)account->rejected);
     if (!app->global.json) {
         cm_app_print_answers(app, &account->answers, seconds);
         if (account->removed > 0)

@@ -1,5 +1,12 @@
 #include "event/timestamp_options.h"
 
+static const char unit_help[] =
+    "unit of timestamps that are numbers; auto: milliseconds, and numbers that look like seconds "
+    "are rejected";
+static const char tz_help[] =
+    "time zone of timestamps that have none, such as Europe/Berlin or UTC; without it they are "
+    "rejected";
+
 const cm_option_t cm_timestamp_import_options[] = {
     {.name = "time-unit",
      .type = CM_OPT_CHOICE,
@@ -8,15 +15,13 @@ const cm_option_t cm_timestamp_import_options[] = {
      .def = "auto",
      .choices = "auto|s|ms|us|ns",
      .key = "import.time_unit",
-     .help = "unit of timestamps that are numbers; auto: milliseconds, and numbers that look like "
-             "seconds are rejected"},
+     .help = unit_help},
     {.name = "tz",
      .type = CM_OPT_TEXT,
      .offset = offsetof(cm_timestamp_options_t, tz),
      .arg = "ZONE",
      .key = "import.tz",
-     .help = "time zone of timestamps that have none, such as Europe/Berlin or UTC; without it "
-             "they are rejected"},
+     .help = tz_help},
     {.name = NULL},
 };
 
@@ -28,15 +33,13 @@ const cm_option_t cm_timestamp_ingest_options[] = {
      .def = "auto",
      .choices = "auto|s|ms|us|ns",
      .key = "ingest.time_unit",
-     .help = "unit of timestamps that are numbers; auto: milliseconds, and numbers that look like "
-             "seconds are rejected"},
+     .help = unit_help},
     {.name = "tz",
      .type = CM_OPT_TEXT,
      .offset = offsetof(cm_timestamp_options_t, tz),
      .arg = "ZONE",
      .key = "ingest.tz",
-     .help = "time zone of timestamps that have none, such as Europe/Berlin or UTC; without it "
-             "they are rejected"},
+     .help = tz_help},
     {.name = NULL},
 };
 
