@@ -204,7 +204,17 @@ int cm_cassandra_probe(const cm_cassandra_settings_t *settings, cm_cql_t *sessio
     if (rc == 0)
         rc = cm_cassandra_select_system(settings, session, "SELECT data_center FROM system.peers",
                                         on_peers, facts, "asking for the other nodes", err);
-    return rc == 0 ? look_at_keyspace(settings, session, facts, err) : rc;
+    if (rc == 0)
+        rc = look_at_keyspace(settings, session, facts, err);
+    if (rc == 0)
+        cm_debug(settings->log, CM_DEBUG_CASSANDRA, "table is probed",
+                 "keyspace=%s table=%s state=%s version=%s", settings->keyspace, settings->table,
+                 facts->state == CM_CASSANDRA_READY         ? "ready"
+                 : facts->state == CM_CASSANDRA_NO_KEYSPACE ? "no-keyspace"
+                 : facts->state == CM_CASSANDRA_NO_TABLE    ? "no-table"
+                                                            : "other-table",
+                 facts->version);
+    return rc;
 }
 
 /* ---- creating ---- */

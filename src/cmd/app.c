@@ -32,6 +32,7 @@ cm_store_settings_t cm_app_store_settings(const cm_app_t *app, const cm_store_op
         .engine = (cm_store_choice_t)options->engine,
         .data_dir = app->global.data_dir,
         .clock = app->clock,
+        .log = &app->log,
         .cassandra = cm_cassandra_settings_of(&options->cassandra, &app->log, app->stop),
         .memory = app->global.memory};
 }

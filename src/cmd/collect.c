@@ -97,6 +97,7 @@ static int open_sink(collect_t *self)
     rc = cm_store_open_directory(app->global.data_dir, app->clock, &self->store, &app->err);
     if (rc < 0)
         return rc;
+    self->store->log = &app->log;
     cm_store_share(self->store, false, &app->log);
     self->sink = &self->store->sink;
     return 0;

@@ -115,8 +115,10 @@ static int open_store(cm_app_t *app, cm_import_into_t *into)
 {
     int rc = cm_store_open_shared(app->global.data_dir, app->clock, app->stop, app->messages,
                                   &into->store, &app->err);
-    if (rc == 0)
+    if (rc == 0) {
+        into->store->log = &app->log;
         rc = cm_store_older_keys(into->store, &into->older_keys, &app->err);
+    }
     return rc == 0 ? cm_store_secret(into->store, into->visitor_key, &app->err) : rc;
 }
 

@@ -72,6 +72,8 @@ static int open_sink(produce_t *self)
         return rc;
     }
     int rc = cm_store_open_directory(app->global.data_dir, app->clock, &store, &app->err);
+    if (rc == 0)
+        store->log = &app->log;
     self->sink = store != NULL ? &store->sink : NULL;
     return rc;
 }

@@ -100,6 +100,7 @@ static int open_way(runner_t *runner)
 
     int rc = cm_store_open_directory(app->global.data_dir, app->clock, &run->store, &app->err);
     if (rc == 0) {
+        run->store->log = &app->log;
         cm_store_share(run->store, true, &app->log);
         rc = cm_run_demo_mark(&runner->demo, app);
     }

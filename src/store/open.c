@@ -25,7 +25,10 @@ int cm_store_open(const cm_store_settings_t *settings, cm_store_t **store, cm_er
 
     if (settings->engine == CM_STORE_CASSANDRA)
         return cm_store_cassandra_open(&cassandra, store, err);
-    return cm_store_embedded_open(settings->data_dir, settings->clock, store, err);
+    int rc = cm_store_embedded_open(settings->data_dir, settings->clock, store, err);
+    if (rc == 0)
+        (*store)->log = settings->log;
+    return rc;
 }
 
 int cm_store_open_read(const cm_store_settings_t *settings, cm_store_t **store, cm_err_t *err)

@@ -19,6 +19,7 @@ typedef struct cm_store_settings {
     cm_store_choice_t engine;
     const char *data_dir;      /* of the embedded store, and of the copy of Cassandra's table */
     const cm_clock_t *clock;   /* of write times and dead letters; NULL: the real one */
+    const cm_log_t *log;       /* gets debug entries; NULL: none */
     const cm_waiter_t *waiter; /* for servers; NULL: waits without end */
     cm_cassandra_settings_t cassandra;
     int64_t memory; /* bytes that rows which have changed may take while they are read */

@@ -160,7 +160,8 @@ typedef struct cm_store_ops {
 struct cm_store {
     cm_sink_t sink; /* first, so that a store is a sink */
     const cm_store_ops_t *ops;
-    bool answers_only;         /* it needs no more of an event than the answers do (memory.h) */
+    const cm_log_t *log; /* gets debug entries (CM_DEBUG_STORE); set by the caller; NULL: none */
+    bool answers_only;   /* it needs no more of an event than the answers do (memory.h) */
     const atomic_bool *frugal; /* cm_builder_t.frugal of its blocks; or NULL */
 };
 

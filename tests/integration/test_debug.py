@@ -82,6 +82,20 @@ def test_requests(t):
     t.equal(ends, ["stop"], "why the loop ends")
 
 
+def test_blocks_of_the_store(t):
+    """Small blocks are written one by one, and merged when there are many of them."""
+    merged = []
+    for number in range(20):
+        t.write("events.csv", "user_id,timestamp,url\nann,1772359200%03d,/a\n" % number)
+        done = t.clickmill("import", "--no-process", "--debug", "store", "events.csv")
+        found = entries(done.err, "store")
+        t.equal([(pairs["first"], pairs["events"]) for _, message, pairs in found
+                 if message == "block is written"], [(str(number), "1")], "blocks")
+        merged += [pairs for _, message, pairs in found if message == "blocks are merged"]
+    t.true(merged, "no merge of 20 blocks")
+    t.true(all(int(pairs["after"]) < int(pairs["before"]) for pairs in merged), "%s" % merged)
+
+
 def test_unknown_context(t):
     done = t.clickmill("query", "--debug", "mil", check=USAGE)
     t.says(done, 'knows no context "mil"', "did you mean mill?")

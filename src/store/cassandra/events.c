@@ -278,6 +278,12 @@ static int read_mirrored(reading_t *self, bool rebuild)
     return rc == 0 ? open_and_read(self, rebuild) : rc;
 }
 
+static void log_reading(const cm_store_cassandra_source_t *source, const cm_store_reading_t *read)
+{
+    cm_debug(source->settings->log, CM_DEBUG_CASSANDRA, read->full ? "all rows" : "changed rows",
+             "table=%s reason=\"%s\"", source->settings->table, read->why);
+}
+
 int cm_store_cassandra_events(const cm_store_cassandra_source_t *source, bool rebuild,
                               cm_store_t **events, cm_store_reading_t *reading, cm_err_t *err)
 {
@@ -286,8 +292,10 @@ int cm_store_cassandra_events(const cm_store_cassandra_source_t *source, bool re
 
     *reading = (cm_store_reading_t){.full = false};
     check_settings(source->settings, reading);
-    if (reading->full)
+    if (reading->full) {
+        log_reading(source, reading);
         return to_memory(source, events, reading, err);
+    }
     int rc = cm_store_cassandra_open(&options, &self.store, err);
     if (rc == 0)
         rc = cm_store_cassandra_facts(self.store, &self.facts, err);
@@ -299,6 +307,8 @@ int cm_store_cassandra_events(const cm_store_cassandra_source_t *source, bool re
     cm_store_close(self.store);
     cm_store_changes_free(&self.changes);
     cm_mirror_keys_free(&self.keys);
+    if (rc == 0)
+        log_reading(source, reading);
     if (rc == 0 && all)
         return to_memory(source, events, reading, err);
     if (rc == 0)

@@ -114,6 +114,8 @@ static int insert_block(cm_store_embedded_t *self, cm_builder_t *builder, cm_err
     rc = cm_merge_insert(&self->database, self->insert_block, builder, err);
     if (rc < 0)
         return rc;
+    cm_debug(self->store.log, CM_DEBUG_STORE, "block is written", "first=%lld events=%u",
+             (long long)self->written, builder->columns.count);
     cm_merge_add_block(&self->merge, self->written, builder->columns.count);
     self->written += builder->columns.count;
     return 0;
@@ -258,9 +260,14 @@ static int write_texts(cm_store_embedded_t *self, uint32_t written[CM_FIELD_COUN
  * that a merge finds is reported at once, and so is a disk that fails. */
 static int merge(cm_store_embedded_t *self, cm_err_t *err)
 {
+    const size_t before = self->merge.blocks.count;
+
     pthread_mutex_lock(&self->dict_lock);
     int rc = cm_merge_run(&self->merge, &self->database, self->dicts, err);
     pthread_mutex_unlock(&self->dict_lock);
+    if (self->merge.blocks.count < before)
+        cm_debug(self->store.log, CM_DEBUG_STORE, "blocks are merged", "before=%zu after=%zu",
+                 before, self->merge.blocks.count);
     return rc == CM_EIO || rc == CM_EBUSY ? cm_wal_prove(self->database.wal, err) : rc;
 }
 
