@@ -144,7 +144,7 @@ def check_in_the_way(t, place):
         result = t.clickmill(command, *place.options, check=USAGE)
         t.true("an index has the name of the alias" in result.out + result.err, str(result))
         t.true("--rebuild" in result.out + result.err, str(result))
-    t.true("stands where" in tool(t, place, "find", check=USAGE), "find")
+    t.true("an index has the name of the alias" in tool(t, place, "find", check=USAGE), "find")
     place.ask("PUT", "/foreign_%s" % place.index, {"aliases": {place.totals: {}}})
     new = tool(t, place, "next")
     t.equal(tool(t, place, "swap", *new), new, "swap")
