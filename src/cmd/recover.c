@@ -70,7 +70,7 @@ static void print_json(const printing_t *printing, const cm_recovered_t *done)
             "\"settings\":%lld,\"key\":%s,\"lost_events\":%lld,\"lost_blocks\":%lld,"
             "\"lost_texts\":%lld,\"nameless\":%lld,\"partial\":%lld,\"lost_dead\":%lld,"
             "\"lost_key\":%s,\"broken_log\":%s,\"unsound\":[%s],\"lost\":[%s]}\n",
-            (long long)done->events, (long long)done->blocks, (long long)done->texts,
+            (long long)done->events, (long long)done->blocks, (long long)done->strings,
             (long long)done->dead, (long long)done->positions, (long long)done->settings,
             done->key ? "true" : "false", (long long)done->lost_events,
             (long long)done->lost_blocks, (long long)done->lost_strings, (long long)done->nameless,
@@ -109,7 +109,7 @@ static void print_account(cm_app_t *app, const char *to, const cm_recovered_t *d
 
     add_count(&line, "saved: ", done->events, "event");
     add_count(&line, " in ", done->blocks, "block");
-    add_count(&line, ", ", done->texts, "text");
+    add_count(&line, ", ", done->strings, "text");
     add_count(&line, ", ", done->dead, "dead letter");
     add_count(&line, ", ", done->positions, "position");
     cm_buf_printf(&line, " of sources, %s visitors' key\n", done->key ? "the" : "no");

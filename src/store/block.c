@@ -131,7 +131,7 @@ static void add_times(const part_writer_t *writer, const int64_t *times, uint32_
 
 static void add_keys(const part_writer_t *writer, const cm_columns_t *columns)
 {
-    cm_buf_t uuids = CM_BUF_INIT, lengths = CM_BUF_INIT, texts = CM_BUF_INIT;
+    cm_buf_t uuids = CM_BUF_INIT, lengths = CM_BUF_INIT, strings = CM_BUF_INIT;
 
     for (uint32_t i = 0; i < columns->count; i++) {
         const cm_key_t *key = &columns->keys[i];
@@ -140,16 +140,16 @@ static void add_keys(const part_writer_t *writer, const cm_columns_t *columns)
             cm_buf_add(&uuids, key->uuid, sizeof key->uuid);
         } else if (key->kind == CM_KEY_TEXT) {
             cm_buf_add_char(&lengths, (char)key->text.len);
-            cm_buf_add_str(&texts, key->text);
+            cm_buf_add_str(&strings, key->text);
         }
     }
     add_numbers(writer, columns->count);
     add_stream(writer, 1, (const uint8_t *)uuids.data, uuids.len);
     add_stream(writer, 1, (const uint8_t *)lengths.data, lengths.len);
-    add_stream(writer, 1, (const uint8_t *)texts.data, texts.len);
+    add_stream(writer, 1, (const uint8_t *)strings.data, strings.len);
     cm_buf_free(&uuids);
     cm_buf_free(&lengths);
-    cm_buf_free(&texts);
+    cm_buf_free(&strings);
 }
 
 void cm_block_encode(const cm_columns_t *columns, unsigned part, bool compress, cm_buf_t *out)
@@ -363,7 +363,7 @@ static int read_times(part_reader_t *reader)
 static int read_keys(part_reader_t *reader)
 {
     cm_columns_t *columns = reader->columns;
-    size_t uuids = 0, texts = 0, at = 0;
+    size_t uuids = 0, strings = 0, at = 0;
     stream_t stream = {0};
 
     int rc = next_numbers(reader, columns->count, 1, &stream);
@@ -374,7 +374,7 @@ static int read_keys(part_reader_t *reader)
         if (columns->keys[i].kind > CM_KEY_TEXT)
             return corrupt(reader->err, "a row key is of no known kind");
         uuids += columns->keys[i].kind == CM_KEY_UUID;
-        texts += columns->keys[i].kind == CM_KEY_TEXT;
+        strings += columns->keys[i].kind == CM_KEY_TEXT;
     }
     if ((rc = next_stream(reader, uuids * 16, &stream)) < 0)
         return rc;
@@ -386,9 +386,9 @@ static int read_keys(part_reader_t *reader)
             at += 16;
         }
     }
-    if ((rc = next_stream(reader, texts, &stream)) < 0)
+    if ((rc = next_stream(reader, strings, &stream)) < 0)
         return rc;
-    if (stream.size != texts)
+    if (stream.size != strings)
         return corrupt(reader->err, "row keys are missing");
     size_t bytes = 0;
     at = 0;
@@ -416,7 +416,7 @@ static int read_keys(part_reader_t *reader)
 }
 
 int cm_block_decode(cm_str_t blob, unsigned part, uint32_t count,
-                    const uint32_t texts[CM_FIELD_COUNT], cm_columns_t *columns, cm_err_t *err)
+                    const uint32_t strings[CM_FIELD_COUNT], cm_columns_t *columns, cm_err_t *err)
 {
     part_reader_t reader = {.columns = columns, .err = err};
     int rc;
@@ -428,16 +428,16 @@ int cm_block_decode(cm_str_t blob, unsigned part, uint32_t count,
     columns->count = count;
     if (part == CM_READ_HOT) {
         if ((rc = open_part(&reader, blob, 5)) < 0 ||
-            (rc = read_ids(&reader, columns->ids[CM_USER], texts[CM_USER])) < 0 ||
+            (rc = read_ids(&reader, columns->ids[CM_USER], strings[CM_USER])) < 0 ||
             (rc = read_times(&reader)) < 0 ||
-            (rc = read_ids(&reader, columns->ids[CM_URL], texts[CM_URL])) < 0)
+            (rc = read_ids(&reader, columns->ids[CM_URL], strings[CM_URL])) < 0)
             return rc;
-        return read_ids(&reader, columns->ids[CM_COUNTRY], texts[CM_COUNTRY]);
+        return read_ids(&reader, columns->ids[CM_COUNTRY], strings[CM_COUNTRY]);
     }
     if (part == CM_READ_COLD) {
         rc = open_part(&reader, blob, CM_FIELD_COUNT - CM_CITY);
         for (int field = CM_CITY; rc == 0 && field < CM_FIELD_COUNT; field++)
-            rc = read_ids(&reader, columns->ids[field], texts[field]);
+            rc = read_ids(&reader, columns->ids[field], strings[field]);
         return rc;
     }
     rc = open_part(&reader, blob, 4);
@@ -471,15 +471,15 @@ void cm_columns_free(cm_columns_t *columns)
     *columns = (cm_columns_t){0};
 }
 
-void cm_segment_encode(const cm_str_t *texts, uint32_t count, cm_buf_t *out)
+void cm_segment_encode(const cm_str_t *strings, uint32_t count, cm_buf_t *out)
 {
     const part_writer_t writer = {.out = out, .compress = true};
     cm_buf_t lengths = CM_BUF_INIT, bytes = CM_BUF_INIT;
 
     for (uint32_t i = 0; i < count; i++) {
-        uint8_t len[2] = {(uint8_t)texts[i].len, (uint8_t)(texts[i].len >> 8)};
+        uint8_t len[2] = {(uint8_t)strings[i].len, (uint8_t)(strings[i].len >> 8)};
         cm_buf_add(&lengths, len, sizeof len);
-        cm_buf_add_str(&bytes, texts[i]);
+        cm_buf_add_str(&bytes, strings[i]);
     }
     begin_part(out, 2);
     add_stream(&writer, 2, (const uint8_t *)lengths.data, lengths.len);
@@ -502,7 +502,7 @@ int cm_segment_decode(cm_str_t blob, uint32_t count, void (*take)(void *context,
     if (rc < 0 || (rc = next_stream(&reader, (size_t)count * 2, &stream)) < 0)
         goto done;
     if (stream.size != (size_t)count * 2) {
-        rc = corrupt(err, "texts are missing");
+        rc = corrupt(err, "strings are missing");
         goto done;
     }
     lengths = cm_alloc(stream.size);
@@ -512,7 +512,7 @@ int cm_segment_decode(cm_str_t blob, uint32_t count, void (*take)(void *context,
     if ((rc = next_stream(&reader, total, &stream)) < 0)
         goto done;
     if (stream.size != total) {
-        rc = corrupt(err, "texts are missing");
+        rc = corrupt(err, "strings are missing");
         goto done;
     }
     for (uint32_t i = 0; i < count; i++) {

@@ -26,15 +26,15 @@ static void add_key(cm_builder_t *builder, const cm_event_t *event, cm_key_t *ke
     }
 }
 
-static const size_t text_at[CM_FIELD_COUNT] = {
+static const size_t string_at[CM_FIELD_COUNT] = {
     [CM_USER] = offsetof(cm_event_t, user_id),    [CM_URL] = offsetof(cm_event_t, url),
     [CM_COUNTRY] = offsetof(cm_event_t, country), [CM_CITY] = offsetof(cm_event_t, city),
     [CM_BROWSER] = offsetof(cm_event_t, browser), [CM_OS] = offsetof(cm_event_t, os),
     [CM_DEVICE] = offsetof(cm_event_t, device)};
 
-static inline cm_str_t text_of(const cm_event_t *event, int field)
+static inline cm_str_t string_of(const cm_event_t *event, int field)
 {
-    return *(const cm_str_t *)((const char *)event + text_at[field]);
+    return *(const cm_str_t *)((const char *)event + string_at[field]);
 }
 
 /* There are nearly as many users as events. A dictionary of the block would take in most of them,
@@ -55,17 +55,17 @@ static void add_users(cm_builder_t *builder, const cm_event_t *events, uint32_t 
 }
 
 /* For fields with many different strings. */
-static void add_texts(cm_dict_t *dict, const cm_event_t *events, uint32_t count, int field,
-                      uint32_t *ids)
+static void add_strings(cm_dict_t *dict, const cm_event_t *events, uint32_t count, int field,
+                        uint32_t *ids)
 {
     uint32_t hashes[CM_BUILDER_GROUP];
-    cm_str_t texts[CM_BUILDER_GROUP];
+    cm_str_t strings[CM_BUILDER_GROUP];
 
     for (uint32_t i = 0; i < count; i++) {
-        texts[i] = text_of(&events[i], field);
-        hashes[i] = cm_dict_hash(texts[i]);
+        strings[i] = string_of(&events[i], field);
+        hashes[i] = cm_dict_hash(strings[i]);
     }
-    cm_dict_put_many(dict, texts, hashes, count, ids);
+    cm_dict_put_many(dict, strings, hashes, count, ids);
 }
 
 /* Of the cold strings, answers only need this: it decides which of several copies of an event
@@ -88,11 +88,11 @@ static void add_group(cm_builder_t *builder, const cm_event_t *events, uint32_t 
     int fields = builder->answers_only ? CM_CITY : CM_FIELD_COUNT;
 
     add_users(builder, events, count);
-    add_texts(&builder->dicts[CM_URL], events, count, CM_URL, columns->ids[CM_URL] + row);
+    add_strings(&builder->dicts[CM_URL], events, count, CM_URL, columns->ids[CM_URL] + row);
     for (int field = CM_COUNTRY; field < fields; field++) {
         for (uint32_t i = 0; i < count; i++)
             columns->ids[field][row + i] =
-                cm_dict_put_often(&builder->dicts[field], text_of(&events[i], field));
+                cm_dict_put_often(&builder->dicts[field], string_of(&events[i], field));
     }
     if (builder->answers_only)
         add_stated(builder, events, count);
@@ -111,18 +111,18 @@ void cm_builder_add(cm_builder_t *builder, const cm_event_t *events, uint32_t co
 }
 
 /* Finds the store's ids of the block's own strings of a field, in order. */
-static void resolve_texts(const cm_dict_t *own, cm_dict_t *store, uint32_t *global)
+static void resolve_strings(const cm_dict_t *own, cm_dict_t *store, uint32_t *global)
 {
-    cm_str_t texts[CM_BUILDER_GROUP];
+    cm_str_t strings[CM_BUILDER_GROUP];
     uint32_t hashes[CM_BUILDER_GROUP];
 
     for (uint32_t from = 0, count; from < own->count; from += count) {
         count = own->count - from < CM_BUILDER_GROUP ? own->count - from : CM_BUILDER_GROUP;
         for (uint32_t i = 0; i < count; i++) {
-            texts[i] = cm_dict_text(own, from + i);
+            strings[i] = cm_dict_text(own, from + i);
             hashes[i] = own->entries[from + i].hash;
         }
-        cm_dict_put_many(store, texts, hashes, count, global + from);
+        cm_dict_put_many(store, strings, hashes, count, global + from);
     }
 }
 
@@ -141,7 +141,7 @@ void cm_builder_resolve(cm_builder_t *builder, cm_dict_t store_dicts[CM_FIELD_CO
                 cm_realloc(builder->global[field], own->cap * sizeof *builder->global[field]);
         }
         uint32_t *global = builder->global[field];
-        resolve_texts(own, &store_dicts[field], global);
+        resolve_strings(own, &store_dicts[field], global);
         for (uint32_t i = 0; i < builder->columns.count; i++)
             ids[i] = global[ids[i]];
     }

@@ -12,9 +12,9 @@ enum {
     TOGETHER = 16, /* strings fetched at once: a core can have as many cache misses open */
 };
 
-uint32_t cm_dict_hash(cm_str_t text)
+uint32_t cm_dict_hash(cm_str_t string)
 {
-    return (uint32_t)XXH3_64bits(text.data, text.len);
+    return (uint32_t)XXH3_64bits(string.data, string.len);
 }
 
 static uint64_t slot_value(uint32_t hash, uint32_t id)
@@ -28,13 +28,13 @@ static uint32_t slot_id(uint64_t slot)
 }
 
 /* The slot of the string, or the free slot where it belongs. */
-static uint32_t probe(const cm_dict_t *dict, cm_str_t text, uint32_t hash)
+static uint32_t probe(const cm_dict_t *dict, cm_str_t string, uint32_t hash)
 {
     uint32_t slot = hash & dict->mask;
     for (; dict->slots[slot] != 0; slot = (slot + 1) & dict->mask) {
         if (dict->slots[slot] >> 32 != hash)
             continue;
-        if (cm_str_equal(cm_dict_text(dict, slot_id(dict->slots[slot])), text))
+        if (cm_str_equal(cm_dict_text(dict, slot_id(dict->slots[slot])), string))
             break;
     }
     return slot;
@@ -65,24 +65,24 @@ static void make_room(cm_dict_t *dict)
         rebuild_slots(dict, (dict->mask + 1) * 2);
 }
 
-uint32_t cm_dict_put(cm_dict_t *dict, cm_str_t text)
+uint32_t cm_dict_put(cm_dict_t *dict, cm_str_t string)
 {
-    return cm_dict_put_hashed(dict, text, cm_dict_hash(text));
+    return cm_dict_put_hashed(dict, string, cm_dict_hash(string));
 }
 
-uint32_t cm_dict_put_hashed(cm_dict_t *dict, cm_str_t text, uint32_t hash)
+uint32_t cm_dict_put_hashed(cm_dict_t *dict, cm_str_t string, uint32_t hash)
 {
     make_room(dict);
-    uint32_t slot = probe(dict, text, hash);
+    uint32_t slot = probe(dict, string, hash);
     if (dict->slots[slot] == 0) {
-        cm_str_t copy = cm_arena_copy(&dict->texts, text);
+        cm_str_t copy = cm_arena_copy(&dict->strings, string);
         dict->entries[dict->count] = (cm_dict_entry_t){copy.data, (uint32_t)copy.len, hash};
         dict->slots[slot] = slot_value(hash, dict->count++);
     }
     return slot_id(dict->slots[slot]);
 }
 
-void cm_dict_put_many(cm_dict_t *dict, const cm_str_t *texts, const uint32_t *hashes,
+void cm_dict_put_many(cm_dict_t *dict, const cm_str_t *strings, const uint32_t *hashes,
                       uint32_t count, uint32_t *ids)
 {
     make_room(dict);
@@ -103,59 +103,59 @@ void cm_dict_put_many(cm_dict_t *dict, const cm_str_t *texts, const uint32_t *ha
         for (uint32_t i = from; i < to; i++) {
             uint64_t slot = dict->slots[hashes[i] & dict->mask];
             if (slot != 0 && slot >> 32 == hashes[i] &&
-                cm_str_equal(cm_dict_text(dict, slot_id(slot)), texts[i]))
+                cm_str_equal(cm_dict_text(dict, slot_id(slot)), strings[i]))
                 ids[i] = slot_id(slot);
             else
-                ids[i] = cm_dict_put_hashed(dict, texts[i], hashes[i]);
+                ids[i] = cm_dict_put_hashed(dict, strings[i], hashes[i]);
         }
     }
 }
 
 /* A string of at most CM_DICT_SHORT_MAX bytes as three numbers. */
-static cm_dict_short_t shorten(cm_str_t text)
+static cm_dict_short_t shorten(cm_str_t string)
 {
     uint64_t head = 0, tail = 0;
 
-    if (text.len >= 8) {
-        memcpy(&head, text.data, 8);
-        memcpy(&tail, text.data + text.len - 8, 8);
-    } else if (text.len >= 4) {
+    if (string.len >= 8) {
+        memcpy(&head, string.data, 8);
+        memcpy(&tail, string.data + string.len - 8, 8);
+    } else if (string.len >= 4) {
         /* The numbers have the size of the copied bytes: a load of a number that was stored in two
          * halves has to wait for both stores. */
         uint32_t first, last;
-        memcpy(&first, text.data, 4);
-        memcpy(&last, text.data + text.len - 4, 4);
+        memcpy(&first, string.data, 4);
+        memcpy(&last, string.data + string.len - 4, 4);
         head = first;
         tail = last;
     } else {
-        for (size_t i = 0; i < text.len; i++)
-            head = head << 8 | (uint8_t)text.data[i];
+        for (size_t i = 0; i < string.len; i++)
+            head = head << 8 | (uint8_t)string.data[i];
     }
-    return (cm_dict_short_t){.head = head, .tail = tail, .len = (uint32_t)text.len};
+    return (cm_dict_short_t){.head = head, .tail = tail, .len = (uint32_t)string.len};
 }
 
-uint32_t cm_dict_put_often(cm_dict_t *dict, cm_str_t text)
+uint32_t cm_dict_put_often(cm_dict_t *dict, cm_str_t string)
 {
-    if (text.len > CM_DICT_SHORT_MAX)
-        return cm_dict_put(dict, text);
+    if (string.len > CM_DICT_SHORT_MAX)
+        return cm_dict_put(dict, string);
     if (dict->shorts == NULL)
         dict->shorts = cm_alloc_zero(CM_DICT_SHORTS, sizeof *dict->shorts);
-    cm_dict_short_t wanted = shorten(text);
+    cm_dict_short_t wanted = shorten(string);
     uint64_t mixed = (wanted.head ^ wanted.tail << 1 ^ wanted.len) * UINT64_C(0x9E3779B97F4A7C15);
     cm_dict_short_t *kept = &dict->shorts[mixed >> 57];
     if (kept->head != wanted.head || kept->tail != wanted.tail || kept->len != wanted.len ||
         kept->id == 0) {
         *kept = wanted;
-        kept->id = cm_dict_put(dict, text) + 1;
+        kept->id = cm_dict_put(dict, string) + 1;
     }
     return kept->id - 1;
 }
 
-bool cm_dict_find(const cm_dict_t *dict, cm_str_t text, uint32_t *id)
+bool cm_dict_find(const cm_dict_t *dict, cm_str_t string, uint32_t *id)
 {
     if (dict->slots == NULL)
         return false;
-    uint64_t found = dict->slots[probe(dict, text, cm_dict_hash(text))];
+    uint64_t found = dict->slots[probe(dict, string, cm_dict_hash(string))];
     *id = slot_id(found);
     return found != 0;
 }
@@ -178,7 +178,7 @@ void cm_dict_truncate(cm_dict_t *dict, uint32_t count)
 void cm_dict_clear(cm_dict_t *dict)
 {
     dict->count = 0;
-    cm_arena_reset(&dict->texts);
+    cm_arena_reset(&dict->strings);
     forget_shorts(dict);
     if (dict->slots != NULL)
         memset(dict->slots, 0, ((size_t)dict->mask + 1) * sizeof *dict->slots);
@@ -189,6 +189,6 @@ void cm_dict_free(cm_dict_t *dict)
     free(dict->entries);
     free(dict->slots);
     free(dict->shorts);
-    cm_arena_free(&dict->texts);
+    cm_arena_free(&dict->strings);
     *dict = CM_DICT_INIT;
 }

@@ -28,31 +28,31 @@ typedef struct cm_dict {
     uint32_t count, cap;
     uint64_t *slots; /* hash over id + 1, 0 is free; open addressing, linear probing */
     uint32_t mask;   /* slots - 1 */
-    cm_arena_t texts;
+    cm_arena_t strings;
     cm_dict_short_t *shorts; /* for each hash the short string that was put last; NULL: none yet */
 } cm_dict_t;
 
 #define CM_DICT_INIT ((cm_dict_t){0})
 
-uint32_t cm_dict_hash(cm_str_t text);
+uint32_t cm_dict_hash(cm_str_t string);
 
 /* The id of the string, which is added when it is new. */
-uint32_t cm_dict_put(cm_dict_t *dict, cm_str_t text);
+uint32_t cm_dict_put(cm_dict_t *dict, cm_str_t string);
 
 /* The same with the hash that another dictionary has computed for the string (cm_dict_entry_t). */
-uint32_t cm_dict_put_hashed(cm_dict_t *dict, cm_str_t text, uint32_t hash);
+uint32_t cm_dict_put_hashed(cm_dict_t *dict, cm_str_t string, uint32_t hash);
 
 /* The same for strings that are repeated often (countries, browsers): first compares with the short
  * string that was put here last, which takes a tenth of the time. */
-uint32_t cm_dict_put_often(cm_dict_t *dict, cm_str_t text);
+uint32_t cm_dict_put_often(cm_dict_t *dict, cm_str_t string);
 
 /* Puts `count` strings and writes their ids. The cost of a large dictionary is waiting for memory,
  * three times for each string: slot, entry, bytes. Here the waits of many strings overlap. */
-void cm_dict_put_many(cm_dict_t *dict, const cm_str_t *texts, const uint32_t *hashes,
+void cm_dict_put_many(cm_dict_t *dict, const cm_str_t *strings, const uint32_t *hashes,
                       uint32_t count, uint32_t *ids);
 
 /* True and the id when the string is known. */
-bool cm_dict_find(const cm_dict_t *dict, cm_str_t text, uint32_t *id);
+bool cm_dict_find(const cm_dict_t *dict, cm_str_t string, uint32_t *id);
 
 static inline cm_str_t cm_dict_text(const cm_dict_t *dict, uint32_t id)
 {

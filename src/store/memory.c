@@ -12,7 +12,7 @@ typedef struct memory_block {
 } memory_block_t;
 
 /* The values of the cold strings in memory, by id. */
-static const char *const cold_names[] = {"Unknown", "stated"};
+static const char *const cold_strings[] = {"Unknown", "stated"};
 
 typedef struct memory_store {
     cm_store_t store; /* first */
@@ -28,7 +28,7 @@ typedef struct memory_store {
 typedef struct memory_reader {
     cm_reader_t reader; /* first */
     const memory_store_t *store;
-    uint32_t names[CM_FIELD_COUNT];
+    uint32_t string_counts[CM_FIELD_COUNT];
 } memory_reader_t;
 
 /* ---- writing ---- */
@@ -188,28 +188,31 @@ static int reader_read(cm_reader_t *reader, const cm_block_ref_t *block, unsigne
 
     columns->first = block->first;
     if (parts & CM_READ_HOT)
-        rc = cm_block_decode(found->hot, CM_READ_HOT, block->count, self->names, columns, err);
+        rc = cm_block_decode(found->hot, CM_READ_HOT, block->count, self->string_counts, columns,
+                             err);
     if (rc == 0 && parts & CM_READ_COLD)
         read_cold(found, block->count, columns);
     if (rc == 0 && parts & CM_READ_KEYS)
-        rc = cm_block_decode(found->keys, CM_READ_KEYS, block->count, self->names, columns, err);
+        rc = cm_block_decode(found->keys, CM_READ_KEYS, block->count, self->string_counts, columns,
+                             err);
     return rc;
 }
 
-static int reader_names(cm_reader_t *reader, cm_field_t field, uint32_t *count, cm_err_t *err)
+static int reader_string_count(cm_reader_t *reader, cm_field_t field, uint32_t *count,
+                               cm_err_t *err)
 {
     (void)err;
-    *count = field < CM_CITY ? ((memory_reader_t *)reader)->names[field]
-                             : (uint32_t)(sizeof cold_names / sizeof cold_names[0]);
+    *count = field < CM_CITY ? ((memory_reader_t *)reader)->string_counts[field]
+                             : (uint32_t)(sizeof cold_strings / sizeof cold_strings[0]);
     return 0;
 }
 
-static int reader_name(cm_reader_t *reader, cm_field_t field, uint32_t id, cm_str_t *text,
-                       cm_err_t *err)
+static int reader_string(cm_reader_t *reader, cm_field_t field, uint32_t id, cm_str_t *string,
+                         cm_err_t *err)
 {
     (void)err;
-    *text = field < CM_CITY ? cm_dict_text(&((memory_reader_t *)reader)->store->dicts[field], id)
-                            : cm_str(cold_names[id]);
+    *string = field < CM_CITY ? cm_dict_text(&((memory_reader_t *)reader)->store->dicts[field], id)
+                              : cm_str(cold_strings[id]);
     return 0;
 }
 
@@ -220,15 +223,15 @@ static void reader_close(cm_reader_t *reader)
 
 static int memory_reader(cm_store_t *store, cm_reader_t **reader, cm_err_t *err)
 {
-    static const cm_reader_ops_t ops = {reader_blocks, reader_read, reader_names, reader_name,
-                                        reader_close};
+    static const cm_reader_ops_t ops = {reader_blocks, reader_read, reader_string_count,
+                                        reader_string, reader_close};
     memory_reader_t *self = cm_alloc_zero(1, sizeof *self);
 
     (void)err;
     self->reader.ops = &ops;
     self->store = (const memory_store_t *)store;
     for (int field = 0; field < CM_FIELD_COUNT; field++)
-        self->names[field] = self->store->dicts[field].count;
+        self->string_counts[field] = self->store->dicts[field].count;
     *reader = &self->reader;
     return 0;
 }

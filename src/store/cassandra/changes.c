@@ -93,7 +93,7 @@ static int read_writers(const self_t *self, cm_store_changes_t *changes, cm_err_
 /* ---- their entries ---- */
 
 /* One writer whose entries are being read, partition by partition. */
-typedef struct asking {
+typedef struct writer_scan {
     cm_store_changes_t *changes;
     cm_store_change_writer_t writer;
     int64_t from;     /* the writer's `next` at the time of the request */
@@ -101,16 +101,16 @@ typedef struct asking {
     bool gap;         /* an entry is missing before one that exists */
     bool again;       /* no entry has come although one is settled: ask once more */
     cm_cql_error_t error;
-} asking_t;
+} writer_scan_t;
 
 typedef struct reading {
     const self_t *self;
     cm_store_changes_t *changes;
     cm_cql_prepared_t *select;
-    size_t place; /* index of the next writer to ask */
+    size_t next_writer; /* index of the next writer to ask */
     int busy;
     int rc;
-    asking_t asking[WRITERS];
+    writer_scan_t scans[WRITERS];
 } reading_t;
 
 /* No more entries are read then. */
@@ -119,9 +119,9 @@ static bool are_too_many(const cm_store_changes_t *changes)
     return changes->most > 0 && changes->rows > changes->most;
 }
 
-static void take_entry(asking_t *asking, const cm_str_t *cells)
+static void take_entry(writer_scan_t *scan, const cm_str_t *cells)
 {
-    cm_store_change_writer_t *writer = &asking->writer;
+    cm_store_change_writer_t *writer = &scan->writer;
     const cm_store_change_entry_t entry = {.writer = writer->number,
                                            .seq = cm_cql_get_i64(cells[0]),
                                            .first_us = cm_cql_get_i64(cells[2]),
@@ -131,84 +131,84 @@ static void take_entry(asking_t *asking, const cm_str_t *cells)
 
     if (settled > writer->settled)
         writer->settled = settled;
-    asking->gap |= entry.seq != writer->next;
-    if (!asking->gap)
+    scan->gap |= entry.seq != writer->next;
+    if (!scan->gap)
         writer->next++;
-    if (!are_too_many(asking->changes))
-        cm_store_changes_add_entry(asking->changes, &entry);
+    if (!are_too_many(scan->changes))
+        cm_store_changes_add_entry(scan->changes, &entry);
 }
 
 static void on_entries(void *context, const cm_cql_error_t *error, const cm_cql_result_t *result)
 {
-    asking_t *asking = context;
+    writer_scan_t *scan = context;
 
     if (error != NULL)
-        asking->error = *error;
+        scan->error = *error;
     while (error == NULL && result->rows != NULL && cm_cql_next(result->rows))
-        take_entry(asking, result->rows->cells);
-    asking->ended = error != NULL || result->rows == NULL || !result->rows->more;
+        take_entry(scan, result->rows->cells);
+    scan->ended = error != NULL || result->rows == NULL || !result->rows->more;
 }
 
 /* Requests the entries of the writer's current partition. It uses the consistency level of the
  * writes, so that acknowledged entries are seen. */
-static void ask_writer(reading_t *reading, asking_t *asking, cm_err_t *err)
+static void request_entries(reading_t *reading, writer_scan_t *scan, cm_err_t *err)
 {
     const cm_cql_request_t request = {.idempotent = true, .page_size = PAGE_ROWS};
     char part[CM_CASSANDRA_CHANGES_PART];
 
-    cm_cassandra_changes_part(asking->writer.number, asking->writer.next, part);
-    const cm_cql_value_t values[2] = {cm_cql_text(cm_str(part)), cm_cql_i64(asking->writer.next)};
-    asking->from = asking->writer.next;
-    asking->ended = asking->gap = false;
+    cm_cassandra_changes_part(scan->writer.number, scan->writer.next, part);
+    const cm_cql_value_t values[2] = {cm_cql_text(cm_str(part)), cm_cql_i64(scan->writer.next)};
+    scan->from = scan->writer.next;
+    scan->ended = scan->gap = false;
     reading->rc = cm_cql_execute(reading->self->session, reading->select, values, 2, &request,
-                                 on_entries, asking, err);
-    asking->busy = cm_cassandra_result(reading->self->session, reading->rc) == 0;
-    reading->busy += asking->busy;
+                                 on_entries, scan, err);
+    scan->busy = cm_cassandra_result(reading->self->session, reading->rc) == 0;
+    reading->busy += scan->busy;
 }
 
 /* Whether to ask the writer again. A settled entry exists, or arrived between two pages; otherwise
  * it is lost. */
-static bool has_more(asking_t *asking)
+static bool has_more(writer_scan_t *scan)
 {
-    cm_store_change_writer_t *writer = &asking->writer;
-    const bool moved = writer->next > asking->from;
+    cm_store_change_writer_t *writer = &scan->writer;
+    const bool moved = writer->next > scan->from;
 
     if (moved && writer->next % CM_CASSANDRA_CHANGES_BUCKET == 0 && writer->next < writer->entries)
         return true;
     if (writer->settled <= writer->next)
         return false;
-    writer->lost = !moved && asking->again;
-    asking->again = !moved;
+    writer->lost = !moved && scan->again;
+    scan->again = !moved;
     return !writer->lost;
 }
 
 /* Handles a writer's complete answer. */
-static void take_answer(reading_t *reading, asking_t *asking, bool go_on, cm_err_t *err)
+static void take_answer(reading_t *reading, writer_scan_t *scan, bool go_on, cm_err_t *err)
 {
     const self_t *self = reading->self;
 
-    asking->busy = false;
+    scan->busy = false;
     reading->busy--;
-    if (asking->error.code != CM_CQL_OK && reading->rc == 0)
+    if (scan->error.code != CM_CQL_OK && reading->rc == 0)
         reading->rc =
-            cm_cassandra_fail(self->settings, &asking->error, "reading what was written", err);
-    if (reading->rc == 0 && has_more(asking) && go_on)
-        ask_writer(reading, asking, err);
-    if (!asking->busy)
-        *cm_store_changes_add_writer(reading->changes, asking->writer.number) = asking->writer;
+            cm_cassandra_fail(self->settings, &scan->error, "reading what was written", err);
+    if (reading->rc == 0 && has_more(scan) && go_on)
+        request_entries(reading, scan, err);
+    if (!scan->busy)
+        *cm_store_changes_add_writer(reading->changes, scan->writer.number) = scan->writer;
 }
 
 /* Asks the next writer that has new entries. */
-static void ask_next(reading_t *reading, asking_t *asking, cm_err_t *err)
+static void request_next(reading_t *reading, writer_scan_t *scan, cm_err_t *err)
 {
     const cm_store_changes_t *changes = reading->changes;
 
-    while (reading->place < changes->writer_count && !asking->busy && reading->rc == 0) {
-        const cm_store_change_writer_t *writer = &changes->writers[reading->place++];
+    while (reading->next_writer < changes->writer_count && !scan->busy && reading->rc == 0) {
+        const cm_store_change_writer_t *writer = &changes->writers[reading->next_writer++];
         if (!writer->there || writer->next >= writer->entries)
             continue;
-        *asking = (asking_t){.changes = reading->changes, .writer = *writer};
-        ask_writer(reading, asking, err);
+        *scan = (writer_scan_t){.changes = reading->changes, .writer = *writer};
+        request_entries(reading, scan, err);
     }
 }
 
@@ -221,11 +221,11 @@ static int read_all_entries(reading_t *reading, cm_err_t *err)
     do {
         const bool go_on = !are_too_many(reading->changes) && !cm_cassandra_stopped(self->settings);
         for (int i = 0; i < WRITERS; i++) {
-            asking_t *asking = &reading->asking[i];
-            if (asking->busy && asking->ended)
-                take_answer(reading, asking, go_on, err);
-            if (!asking->busy && go_on)
-                ask_next(reading, asking, err);
+            writer_scan_t *scan = &reading->scans[i];
+            if (scan->busy && scan->ended)
+                take_answer(reading, scan, go_on, err);
+            if (!scan->busy && go_on)
+                request_next(reading, scan, err);
         }
         rc = reading->busy > 0 ? cm_cassandra_run(self->session, RUN_MS, err) : 0;
     } while (rc >= 0 && reading->busy > 0);

@@ -22,8 +22,8 @@ typedef struct comparing {
     cm_store_t *into;
     known_t *known;
     size_t count, slots;
-    cm_str_t *odd; /* row keys of rows that differ from the copy */
-    size_t odd_count;
+    cm_str_t *differing; /* row keys of rows that differ from the copy */
+    size_t differing_count;
     cm_arena_t strings;
     cm_store_changes_t changes; /* what the copy knows of the writers; then their entries since */
 } comparing_t;
@@ -34,12 +34,13 @@ static uint64_t hash_of_key(cm_str_t key)
     return hash != 0 ? hash : 1;
 }
 
-static uint64_t hash_of_content(int64_t time, const cm_str_t texts[CM_FIELD_COUNT])
+static uint64_t hash_of_content(int64_t time, const cm_str_t strings[CM_FIELD_COUNT])
 {
     uint64_t hash = XXH3_64bits(&time, sizeof time);
 
     for (int field = 0; field < CM_FIELD_COUNT; field++)
-        hash = XXH3_64bits_withSeed(texts[field].data, texts[field].len, hash + texts[field].len);
+        hash = XXH3_64bits_withSeed(strings[field].data, strings[field].len,
+                                    hash + strings[field].len);
     return hash;
 }
 
@@ -54,11 +55,11 @@ static known_t *slot_of(const comparing_t *self, uint64_t key)
 
 static void note_odd(comparing_t *self, cm_str_t key)
 {
-    if (self->odd_count == MOST)
+    if (self->differing_count == MOST)
         return;
-    if (self->odd == NULL)
-        self->odd = cm_alloc(MOST * sizeof *self->odd);
-    self->odd[self->odd_count++] = cm_arena_copy(&self->strings, key);
+    if (self->differing == NULL)
+        self->differing = cm_alloc(MOST * sizeof *self->differing);
+    self->differing[self->differing_count++] = cm_arena_copy(&self->strings, key);
 }
 
 /* ---- the copy ---- */
@@ -74,18 +75,18 @@ static int walk_event(walk_t *walk, uint32_t i, cm_err_t *err)
 {
     const cm_columns_t *columns = &walk->columns;
     const cm_key_t *stored = &columns->keys[i];
-    cm_str_t texts[CM_FIELD_COUNT], key;
+    cm_str_t strings[CM_FIELD_COUNT], key;
     char scratch[CM_UUID_TEXT];
     uint8_t derived[16];
 
     for (int field = 0; field < CM_FIELD_COUNT; field++) {
         int rc = cm_reader_string(walk->reader, (cm_field_t)field, columns->ids[field][i],
-                                  &texts[field], err);
+                                  &strings[field], err);
         if (rc < 0)
             return rc;
     }
     if (stored->kind == CM_KEY_DERIVED)
-        cm_row_key_derive(texts[CM_USER], columns->time[i], derived);
+        cm_row_key_derive(strings[CM_USER], columns->time[i], derived);
     if (stored->kind != CM_KEY_TEXT)
         cm_uuid_format(stored->kind == CM_KEY_UUID ? stored->uuid : derived, scratch);
     key = stored->kind == CM_KEY_TEXT ? stored->text : (cm_str_t){scratch, CM_UUID_TEXT};
@@ -93,7 +94,7 @@ static int walk_event(walk_t *walk, uint32_t i, cm_err_t *err)
     if (walk->unseen && !known->seen)
         note_odd(walk->self, key);
     if (!walk->unseen)
-        *known = (known_t){hash_of_key(key), hash_of_content(columns->time[i], texts), false};
+        *known = (known_t){hash_of_key(key), hash_of_content(columns->time[i], strings), false};
     return 0;
 }
 
@@ -128,13 +129,13 @@ static int take_page(void *context, const cm_batch_t *batch, cm_err_t *err)
 
     for (size_t i = 0; i < batch->count; i++) {
         const cm_event_t *event = &batch->events[i];
-        const cm_str_t texts[CM_FIELD_COUNT] = {
+        const cm_str_t strings[CM_FIELD_COUNT] = {
             [CM_USER] = event->user_id,    [CM_URL] = event->url,
             [CM_COUNTRY] = event->country, [CM_CITY] = event->city,
             [CM_BROWSER] = event->browser, [CM_OS] = event->os,
             [CM_DEVICE] = event->device};
         known_t *known = slot_of(self, hash_of_key(event->row_key));
-        if (known->key == 0 || known->content != hash_of_content(event->timestamp, texts))
+        if (known->key == 0 || known->content != hash_of_content(event->timestamp, strings))
             note_odd(self, event->row_key);
         if (known->key != 0)
             known->seen = true;
@@ -152,12 +153,13 @@ static int count_foreign(comparing_t *self, cm_store_t *store, cm_store_foreign_
     int rc = cm_store_cassandra_read_changes(store, true, &self->changes, err);
     if (rc == 0)
         cm_mirror_keys_collect(&keys, &self->changes);
-    for (size_t i = 0; i < self->odd_count && rc == 0; i++) {
-        if (cm_dict_find(&keys.keys, self->odd[i], &id))
+    for (size_t i = 0; i < self->differing_count && rc == 0; i++) {
+        if (cm_dict_find(&keys.keys, self->differing[i], &id))
             continue;
         if (foreign->count < CM_STORE_FOREIGN_NAMED)
             snprintf(foreign->first[foreign->count], sizeof *foreign->first, "%.*s",
-                     cm_utf8_head(self->odd[i], sizeof *foreign->first - 1), self->odd[i].data);
+                     cm_utf8_head(self->differing[i], sizeof *foreign->first - 1),
+                     self->differing[i].data);
         foreign->count++;
     }
     cm_mirror_keys_free(&keys);
@@ -231,7 +233,7 @@ static int load_and_compare(const cm_store_cassandra_source_t *source, cm_store_
     cm_arena_free(&self.strings);
     cm_store_changes_free(&self.changes);
     free(self.known);
-    free(self.odd);
+    free(self.differing);
     return rc;
 }
 

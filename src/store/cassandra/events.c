@@ -11,7 +11,7 @@
 
 enum {
     OLD_MS_DAYS = 20, /* entries live longer than that, but not without limit */
-    SHARE = 4,        /* if more than one in so many rows has changed, reading all is less work */
+    CHANGED_PART = 4, /* if more than one in so many rows has changed, reading all is less work */
     FEW = 10000,      /* with fewer events this makes no difference */
     ROW_BYTES = 512,  /* memory for one changed row */
     REPEATS =
@@ -193,7 +193,7 @@ static int read_changed(reading_t *self)
     cm_err_t *err = self->err;
 
     const int64_t room = self->source->memory / ROW_BYTES;
-    const int64_t most = events / SHARE + FEW < room ? events / SHARE + FEW : room;
+    const int64_t most = events / CHANGED_PART + FEW < room ? events / CHANGED_PART + FEW : room;
 
     self->changes.most = REPEATS * most;
     int rc = cm_mirror_changes(self->mirror, &self->changes, err);

@@ -17,7 +17,7 @@ typedef struct cm_store_cassandra {
     cm_cql_writer_t *writer; /* NULL: only read */
     cm_store_cassandra_log_t
         *log;              /* rows are noted there before they are written; NULL: they are not */
-    int64_t told_ns;       /* when acknowledged rows were last noted there */
+    int64_t reported_ns;   /* when acknowledged rows were last noted there */
     cm_choice_t choice;    /* of the current batch */
     int64_t last_write_us; /* write time of the last row */
     /* For each batch that is not known to be durable: how many rows had been added at its end.

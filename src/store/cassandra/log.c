@@ -25,7 +25,7 @@ struct cm_store_cassandra_log {
     cm_cql_writer_t *entries;
     int64_t writer, seq;        /* number of this writer, -1: none yet; and of its next entry */
     int64_t settled;            /* entries before this number are settled */
-    int64_t told;               /* value of `settled` in the writer's own row */
+    int64_t reported;           /* value of `settled` in the writer's own row */
     int64_t announced;          /* limit of entries in the same row */
     int64_t since_ns, since_us; /* when it got its number, by both clocks */
     int64_t stamp_us;           /* write time of the companion's last row */
@@ -118,7 +118,7 @@ static int announce(cm_store_cassandra_log_t *log, int64_t entries, cm_err_t *er
     if (rc < 0)
         return rc;
     log->stamp_us++;
-    log->told = log->settled;
+    log->reported = log->settled;
     log->announced = entries;
     return 0;
 }
@@ -135,7 +135,7 @@ static int begin_number(cm_store_cassandra_log_t *log, int64_t now_ns, int64_t n
     for (size_t i = log->done; i < log->count; i++)
         log->queue[i].seq = -1;
     log->writer = number & INT64_MAX;
-    log->seq = log->settled = log->told = log->announced = 0;
+    log->seq = log->settled = log->reported = log->announced = 0;
     log->since_ns = now_ns;
     log->since_us = now_us;
     return 0;
@@ -197,9 +197,9 @@ int cm_store_cassandra_log_add(cm_store_cassandra_log_t *log, const cm_str_t *ke
     return rc == 0 ? write_entry(log, first_us, last_us, until, err) : rc;
 }
 
-int cm_store_cassandra_log_tell(cm_store_cassandra_log_t *log, cm_err_t *err)
+int cm_store_cassandra_log_report(cm_store_cassandra_log_t *log, cm_err_t *err)
 {
-    return log->told < log->settled ? announce(log, log->seq, err) : 0;
+    return log->reported < log->settled ? announce(log, log->seq, err) : 0;
 }
 
 bool cm_store_cassandra_log_is_written(const cm_store_cassandra_log_t *log)

@@ -34,7 +34,7 @@ int cm_store_cassandra_log_add(cm_store_cassandra_log_t *log, const cm_str_t *ke
 void cm_store_cassandra_log_done(cm_store_cassandra_log_t *log, uint64_t rows);
 
 /* Notes which entries are settled, if this is not noted yet. CM_EBUSY as above. */
-int cm_store_cassandra_log_tell(cm_store_cassandra_log_t *log, cm_err_t *err);
+int cm_store_cassandra_log_report(cm_store_cassandra_log_t *log, cm_err_t *err);
 
 /* Whether all that was noted is acknowledged. */
 bool cm_store_cassandra_log_is_written(const cm_store_cassandra_log_t *log);

@@ -64,14 +64,15 @@ static int read(cm_reader_t *reader, const cm_block_ref_t *block, unsigned parts
     return 0;
 }
 
-static int names(cm_reader_t *reader, cm_field_t field, uint32_t *count, cm_err_t *err)
+static int string_count(cm_reader_t *reader, cm_field_t field, uint32_t *count, cm_err_t *err)
 {
     return cm_reader_string_count(((reader_t *)reader)->inner, field, count, err);
 }
 
-static int name(cm_reader_t *reader, cm_field_t field, uint32_t id, cm_str_t *text, cm_err_t *err)
+static int string_of(cm_reader_t *reader, cm_field_t field, uint32_t id, cm_str_t *string,
+                     cm_err_t *err)
 {
-    return cm_reader_string(((reader_t *)reader)->inner, field, id, text, err);
+    return cm_reader_string(((reader_t *)reader)->inner, field, id, string, err);
 }
 
 static void reader_close(cm_reader_t *reader)
@@ -105,7 +106,7 @@ static void take_blocks(reader_t *self, const cm_block_ref_t *inside, size_t cou
 
 int cm_mirror_reader(cm_store_t *store, cm_reader_t **reader, cm_err_t *err)
 {
-    static const cm_reader_ops_t ops = {blocks, read, names, name, reader_close};
+    static const cm_reader_ops_t ops = {blocks, read, string_count, string_of, reader_close};
     const cm_mirror_t *mirror = (const cm_mirror_t *)store;
     const cm_block_ref_t *inside;
     cm_reader_t *inner;

@@ -10,8 +10,8 @@ enum {
     ASK_MS = 250, /* time between calls of the waiter; less than CM_WAIT_MS */
     QUIET_MS =
         2000, /* without an acknowledgement: the servers do not answer, and are not only slow */
-    NOTED_ROWS = 900, /* at most this many rows in one entry of the companion */
-    TELL_MS = 1000,   /* between reports of acknowledged rows, without other entries */
+    ENTRY_ROWS = 900, /* at most this many rows in one entry of the companion */
+    REPORT_MS = 1000, /* between reports of acknowledged rows, without other entries */
 };
 
 typedef cm_store_cassandra_t self_t;
@@ -155,8 +155,8 @@ static int put_events(self_t *self, const cm_batch_t *batch, cm_err_t *err)
 
 /* Adds an entry for `rows` rows of the events from `i` to `end`, and then the rows; their write
  * times are consecutive. */
-static int put_noted_part(self_t *self, const cm_batch_t *batch, size_t i, size_t end, size_t rows,
-                          cm_err_t *err)
+static int put_part_with_entry(self_t *self, const cm_batch_t *batch, size_t i, size_t end,
+                               size_t rows, cm_err_t *err)
 {
     int64_t first_us = next_write_us(self), last_us = first_us + (int64_t)rows - 1, at = first_us;
     uint64_t until = cm_cql_writer_added(self->writer) + rows;
@@ -176,16 +176,16 @@ static int put_noted_part(self_t *self, const cm_batch_t *batch, size_t i, size_
 }
 
 /* Puts a batch: each part has an entry in the companion before it is sent. */
-static int put_noted(self_t *self, const cm_batch_t *batch, cm_err_t *err)
+static int put_with_entries(self_t *self, const cm_batch_t *batch, cm_err_t *err)
 {
     int rc = 0;
 
     for (size_t i = 0, end; i < batch->count && rc == 0; i = end) {
         size_t rows = 0;
-        for (end = i; end < batch->count && rows < NOTED_ROWS; end++)
+        for (end = i; end < batch->count && rows < ENTRY_ROWS; end++)
             rows += self->choice.keys[end].data != NULL;
         if (rows > 0)
-            rc = put_noted_part(self, batch, i, end, rows, err);
+            rc = put_part_with_entry(self, batch, i, end, rows, err);
     }
     return rc;
 }
@@ -196,7 +196,7 @@ static int cassandra_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *err
 
     begin_wait(self);
     cm_choice_make(&self->choice, batch);
-    int rc = self->log != NULL ? put_noted(self, batch, err) : put_events(self, batch, err);
+    int rc = self->log != NULL ? put_with_entries(self, batch, err) : put_events(self, batch, err);
     if (rc < 0)
         return rc;
     end_batch(self);
@@ -220,24 +220,24 @@ static void count_durable(self_t *self)
 }
 
 /* While nothing is put, no later entry would report that earlier rows are acknowledged. */
-static int tell_now_and_then(self_t *self, cm_err_t *err)
+static int report_settled(self_t *self, cm_err_t *err)
 {
     int64_t now = cm_clock_ticks_ns();
 
-    if (self->log == NULL || now - self->told_ns < TELL_MS * INT64_C(1000000))
+    if (self->log == NULL || now - self->reported_ns < REPORT_MS * INT64_C(1000000))
         return 0;
-    self->told_ns = now;
-    int rc = cm_store_cassandra_log_tell(self->log, err);
+    self->reported_ns = now;
+    int rc = cm_store_cassandra_log_report(self->log, err);
     return rc == CM_EBUSY ? 0 : rc;
 }
 
 /* Waits until the companion says that all rows are settled, so that a reader need not read them
  * again. */
-static int tell_all(self_t *self, cm_err_t *err)
+static int report_all(self_t *self, cm_err_t *err)
 {
     int rc;
 
-    while ((rc = cm_store_cassandra_log_tell(self->log, err)) == CM_EBUSY ||
+    while ((rc = cm_store_cassandra_log_report(self->log, err)) == CM_EBUSY ||
            (rc == 0 && !cm_store_cassandra_log_is_written(self->log))) {
         if ((rc = wait_a_little(self, err)) < 0)
             return rc;
@@ -257,7 +257,7 @@ static int cassandra_durable(cm_sink_t *sink, uint64_t *batches, cm_err_t *err)
     note_progress(self, cm_clock_ticks_ns());
     count_durable(self);
     *batches = self->durable;
-    return tell_now_and_then(self, err);
+    return report_settled(self, err);
 }
 
 static int cassandra_commit(cm_sink_t *sink, cm_err_t *err)
@@ -270,7 +270,7 @@ static int cassandra_commit(cm_sink_t *sink, cm_err_t *err)
     while (rc == 0 && cm_cql_writer_durable(self->writer) < cm_cql_writer_added(self->writer))
         rc = wait_a_little(self, err);
     count_durable(self);
-    return rc == 0 && self->log != NULL ? tell_all(self, err) : rc;
+    return rc == 0 && self->log != NULL ? report_all(self, err) : rc;
 }
 
 static const char *cassandra_trouble(cm_store_t *store)

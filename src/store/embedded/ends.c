@@ -25,7 +25,7 @@ int cm_ends_check(const cm_database_t *database, sqlite3_stmt *select, const cm_
     } else {
         bool same = sqlite3_column_int64(select, 0) == expected->events;
         for (int field = 0; field < CM_FIELD_COUNT; field++)
-            same = same && sqlite3_column_int64(select, 1 + field) == expected->texts[field];
+            same = same && sqlite3_column_int64(select, 1 + field) == expected->strings[field];
         if (!same)
             rc = cm_ends_fail(database, err);
     }

@@ -12,7 +12,7 @@
 
 typedef struct cm_ends {
     int64_t events;
-    int64_t texts[CM_FIELD_COUNT];
+    int64_t strings[CM_FIELD_COUNT];
 } cm_ends_t;
 
 /* The statement that reads them; the caller finalizes it. */

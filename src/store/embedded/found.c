@@ -9,7 +9,7 @@
 
 /* Letters for the types of columns: n null, i integer, b blob, t text. A lost value counts as a
  * blob and as a text. */
-static bool looks(const cm_raw_record_t *record, bool table, const char *types)
+static bool has_shape(const cm_raw_record_t *record, bool table, const char *types)
 {
     if (record->table != table || record->count != (int)strlen(types))
         return false;
@@ -59,16 +59,16 @@ typedef struct filling {
     uint32_t at;
 } filling_t;
 
-static void take_text(void *context, cm_str_t text)
+static void take_string(void *context, cm_str_t string)
 {
     filling_t *filling = context;
-    filling->segment->texts[filling->at++] = cm_arena_copy(&filling->segment->arena, text);
+    filling->segment->strings[filling->at++] = cm_arena_copy(&filling->segment->arena, string);
 }
 
-static void forget_texts(cm_found_segment_t *segment)
+static void forget_strings(cm_found_segment_t *segment)
 {
-    free(segment->texts);
-    segment->texts = NULL;
+    free(segment->strings);
+    segment->strings = NULL;
     cm_arena_free(&segment->arena);
 }
 
@@ -90,14 +90,14 @@ static void take_segment(cm_found_t *found, const cm_raw_record_t *record)
     /* Each string takes at least two bytes of a stream whose length is checked. */
     if (!whole(&values[3]) || count > (int64_t)CM_BLOCK_EVENTS * 16)
         return;
-    segment->texts = cm_alloc_zero(segment->count, sizeof *segment->texts);
+    segment->strings = cm_alloc_zero(segment->count, sizeof *segment->strings);
     filling_t filling = {.segment = segment};
-    if (cm_segment_decode(values[3].bytes, segment->count, take_text, &filling, NULL) < 0)
-        forget_texts(segment);
+    if (cm_segment_decode(values[3].bytes, segment->count, take_string, &filling, NULL) < 0)
+        forget_strings(segment);
 }
 
 /* Windows have different ages. The smallest number of events is covered by all of them. */
-static void take_covered(cm_found_t *found, const cm_raw_record_t *record)
+static void take_coverage(cm_found_t *found, const cm_raw_record_t *record)
 {
     const cm_raw_value_t *values = record->values;
     const cm_str_t window = values[0].bytes;
@@ -106,18 +106,18 @@ static void take_covered(cm_found_t *found, const cm_raw_record_t *record)
     if ((cm_str_equal(window, CM_STR("all")) || cm_str_equal(window, CM_STR("day")) ||
          cm_str_equal(window, CM_STR("hour"))) &&
         values[4].number > 0 && values[1].number > 0 &&
-        (found->upto == 0 || values[1].number < found->upto))
-        found->upto = values[1].number;
+        (found->end_ordinal == 0 || values[1].number < found->end_ordinal))
+        found->end_ordinal = values[1].number;
 }
 
 void cm_found_take(cm_found_t *found, cm_raw_view_t view, const cm_raw_record_t *record)
 {
-    if (looks(record, true, "niiiibbb"))
+    if (has_shape(record, true, "niiiibbb"))
         take_block(found, view, record);
-    else if (looks(record, false, "iiib"))
+    else if (has_shape(record, false, "iiib"))
         take_segment(found, record);
-    else if (looks(record, false, "tiiiii") && view == CM_RAW_COMMITTED)
-        take_covered(found, record);
+    else if (has_shape(record, false, "tiiiii") && view == CM_RAW_COMMITTED)
+        take_coverage(found, record);
 }
 
 /* ---- sorting ---- */
@@ -154,14 +154,14 @@ static void doubt(cm_found_segments_t *of, int64_t from, int64_t to)
 /* Compares two segments that have the same ids. If their strings differ, none of these strings can
  * be trusted: the place of a segment has no checksum, so it is not known which segment is in its
  * own place. */
-static void compare_texts(cm_found_segments_t *of, const cm_found_segment_t *kept,
-                          const cm_found_segment_t *other)
+static void compare_strings(cm_found_segments_t *of, const cm_found_segment_t *kept,
+                            const cm_found_segment_t *other)
 {
     const int64_t kept_end = kept->first + kept->count, other_end = other->first + other->count;
     const int64_t end = kept_end < other_end ? kept_end : other_end;
 
     for (int64_t id = other->first; id < end; id++) {
-        if (!cm_str_equal(kept->texts[id - kept->first], other->texts[id - other->first])) {
+        if (!cm_str_equal(kept->strings[id - kept->first], other->strings[id - other->first])) {
             doubt(of, kept->first, kept_end > other_end ? kept_end : other_end);
             return;
         }
@@ -178,7 +178,7 @@ static void settle_segments(cm_found_segments_t *of)
         qsort(of->items, of->count, sizeof *of->items, by_id);
     for (size_t i = 0; i < of->count; i++) {
         cm_found_segment_t segment = of->items[i];
-        if (segment.texts == NULL) { /* it existed once; a place far away is damage, too */
+        if (segment.strings == NULL) { /* it existed once; a place far away is damage, too */
             sum += segment.count;
             of->end = segment.first <= whole_end + sum && segment.first + segment.count > of->end
                           ? segment.first + segment.count
@@ -188,9 +188,9 @@ static void settle_segments(cm_found_segments_t *of)
         cm_found_segment_t *last = kept > 0 ? &of->items[kept - 1] : NULL;
         const int64_t last_end = last != NULL ? last->first + last->count : 0;
         if (last != NULL && segment.first < last_end)
-            compare_texts(of, last, &segment);
+            compare_strings(of, last, &segment);
         if (last != NULL && segment.first + segment.count <= last_end) {
-            forget_texts(&segment);
+            forget_strings(&segment);
             continue;
         }
         of->items[kept++] = segment;
@@ -208,7 +208,7 @@ void cm_found_settle(cm_found_t *found)
         settle_segments(&found->segments[field]);
 }
 
-bool cm_found_string(const cm_found_t *found, cm_field_t field, uint32_t id, cm_str_t *text)
+bool cm_found_string(const cm_found_t *found, cm_field_t field, uint32_t id, cm_str_t *string)
 {
     const cm_found_segments_t *of = &found->segments[field];
     size_t low = 0, high = of->count;
@@ -229,13 +229,13 @@ bool cm_found_string(const cm_found_t *found, cm_field_t field, uint32_t id, cm_
     const cm_found_segment_t *segment = &of->items[low - 1];
     if (id - segment->first >= segment->count)
         return false;
-    *text = segment->texts[id - segment->first];
+    *string = segment->strings[id - segment->first];
     return true;
 }
 
-void cm_found_count_strings(const cm_found_t *found, int64_t *texts, int64_t *lost)
+void cm_found_count_strings(const cm_found_t *found, int64_t *strings, int64_t *lost)
 {
-    *texts = *lost = 0;
+    *strings = *lost = 0;
     for (int field = 0; field < CM_FIELD_COUNT; field++) {
         const cm_found_segments_t *of = &found->segments[field];
         int64_t there = 0, end = 0;
@@ -247,7 +247,7 @@ void cm_found_count_strings(const cm_found_t *found, int64_t *texts, int64_t *lo
         for (size_t i = 0; i < of->doubts; i++)
             there -= of->doubt[i][1] - of->doubt[i][0];
         there = there > 0 ? there : 0;
-        *texts += there;
+        *strings += there;
         *lost += of->end - there;
     }
 }
@@ -264,7 +264,7 @@ int64_t cm_found_end(const cm_found_t *found)
             (cm_found_is_whole(block) || block->first <= end + sum))
             end = block->first + block->count;
     }
-    return found->upto > end ? found->upto : end;
+    return found->end_ordinal > end ? found->end_ordinal : end;
 }
 
 void cm_found_free(cm_found_t *found)
@@ -272,7 +272,7 @@ void cm_found_free(cm_found_t *found)
     for (int field = 0; field < CM_FIELD_COUNT; field++) {
         cm_found_segments_t *of = &found->segments[field];
         for (size_t i = 0; i < of->count; i++)
-            forget_texts(&of->items[i]);
+            forget_strings(&of->items[i]);
         free(of->items);
         free(of->doubt);
     }

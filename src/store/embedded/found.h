@@ -20,7 +20,7 @@ typedef struct cm_found_block {
 typedef struct cm_found_segment {
     int64_t first;
     uint32_t count;
-    cm_str_t *texts; /* NULL: the segment is damaged */
+    cm_str_t *strings; /* NULL: the segment is damaged */
     cm_arena_t arena;
 } cm_found_segment_t;
 
@@ -37,7 +37,8 @@ typedef struct cm_found {
     cm_found_block_t *blocks;
     size_t count, cap;
     cm_found_segments_t segments[CM_FIELD_COUNT];
-    int64_t upto; /* events that the answers cover, by their own records; 0: there are none */
+    int64_t
+        end_ordinal; /* events that the answers cover, by their own records; 0: there are none */
 } cm_found_t;
 
 /* Whether a block can be saved. Row keys that follow from the events need not be there. */
@@ -53,10 +54,10 @@ void cm_found_take(cm_found_t *found, cm_raw_view_t view, const cm_raw_record_t 
 void cm_found_settle(cm_found_t *found);
 
 /* The string of an id; false when it is lost. */
-bool cm_found_string(const cm_found_t *found, cm_field_t field, uint32_t id, cm_str_t *text);
+bool cm_found_string(const cm_found_t *found, cm_field_t field, uint32_t id, cm_str_t *string);
 
 /* Strings that were found, and those that are lost. */
-void cm_found_count_strings(const cm_found_t *found, int64_t *texts, int64_t *lost);
+void cm_found_count_strings(const cm_found_t *found, int64_t *strings, int64_t *lost);
 
 /* How many ordinals there were, as far as can be seen. */
 int64_t cm_found_end(const cm_found_t *found);

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 enum {
-    LOOK_MS = 100,      /* time between checks of `stop` */
+    CHECK_MS = 100,     /* time between checks of `stop` */
     LONG_MS = 3000,     /* a wait that takes longer is reported */
     GIVE_UP_MS = 10000, /* how long a wait goes on after `stop` was set */
     PIECE = 4096,       /* bytes of a read; answers are small */
@@ -50,7 +50,7 @@ static int wait_for(held_t *self, short events, held_wait_t *wait, cm_err_t *err
 {
     struct pollfd poll_fd = {.fd = self->fd, .events = events};
 
-    if (poll(&poll_fd, 1, LOOK_MS) > 0)
+    if (poll(&poll_fd, 1, CHECK_MS) > 0)
         return 0;
     int64_t now = cm_clock_ticks_ns();
     if (wait->began_ns == 0)
@@ -72,7 +72,7 @@ static int wait_for(held_t *self, short events, held_wait_t *wait, cm_err_t *err
 
 /* ---- answers ---- */
 
-static int fail_as_told(const held_t *self, cm_str_t body, cm_err_t *err)
+static int fail_as_reported(const held_t *self, cm_str_t body, cm_err_t *err)
 {
     uint32_t code = 0;
 
@@ -119,7 +119,7 @@ static int next_answer(held_t *self, cm_frame_t *frame, cm_err_t *err)
         return 0;
     self->taken = (size_t)len;
     *frame = cm_frame_of((cm_str_t){rest.data, (size_t)len});
-    return frame->kind == CM_FRAME_FAIL ? fail_as_told(self, frame->body, err) : 1;
+    return frame->kind == CM_FRAME_FAIL ? fail_as_reported(self, frame->body, err) : 1;
 }
 
 /* Waits for the answer of this kind. */
@@ -145,7 +145,7 @@ static int await(held_t *self, cm_frame_kind_t kind, size_t len, cm_frame_t *fra
 /* ---- requests ---- */
 
 /* Whether the holder has reported a failure and takes no more events. Returns that failure. */
-static int told_failure(held_t *self, cm_err_t *err)
+static int reported_failure(held_t *self, cm_err_t *err)
 {
     cm_frame_t frame;
     cm_err_t ended;
@@ -169,7 +169,7 @@ static int send_out(held_t *self, cm_err_t *err)
             self->sent += (size_t)done;
             wait = (held_wait_t){0};
         } else if (done < 0 && errno != EAGAIN && errno != EINTR) {
-            rc = told_failure(self, err);
+            rc = reported_failure(self, err);
         } else {
             rc = wait_for(self, POLLOUT, &wait, err);
         }

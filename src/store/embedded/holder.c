@@ -24,14 +24,14 @@ enum {
 typedef struct sender {
     int fd; /* -1: the place is free */
     pid_t pid;
-    cm_buf_t in;  /* received bytes that are not all done: whole frames, or the beginning of one */
-    size_t put;   /* how many bytes of `in` are done */
-    bool ended;   /* the sender has closed its side */
-    bool over;    /* no more is taken from it, and the thread that reads frees its place */
-    bool greeted; /* both sides have the same version of the frames */
-    bool dirty;   /* some of its events were put after the last commit */
-    int asked;    /* kind of the request that is answered after the next commit; 0: none */
-    char *source; /* the source whose position it has requested */
+    cm_buf_t in;   /* received bytes that are not all done: whole frames, or the beginning of one */
+    size_t put;    /* how many bytes of `in` are done */
+    bool ended;    /* the sender has closed its side */
+    bool over;     /* no more is taken from it, and the thread that reads frees its place */
+    bool greeted;  /* both sides have the same version of the frames */
+    bool dirty;    /* some of its events were put after the last commit */
+    int requested; /* kind of the request that is answered after the next commit; 0: none */
+    char *source;  /* the source whose position it has requested */
 } sender_t;
 
 struct cm_holder {
@@ -276,7 +276,7 @@ static bool next_frame(sender_t *sender, cm_buf_t *frame)
     cm_str_t waiting = waiting_of(sender);
     bool more = false;
 
-    if (sender->fd < 0 || sender->over || sender->asked != 0)
+    if (sender->fd < 0 || sender->over || sender->requested != 0)
         return false;
     int64_t len = cm_frame_length(waiting);
     if (len > 0 && (size_t)len <= waiting.len) {
@@ -304,7 +304,7 @@ static void take_hello(sender_t *sender, cm_str_t body)
     if (body.len == sizeof version)
         memcpy(&version, body.data, sizeof version);
     sender->greeted = version == CM_FRAME_VERSION;
-    sender->asked = CM_FRAME_HELLO;
+    sender->requested = CM_FRAME_HELLO;
     if (!sender->greeted)
         dismiss(sender, CM_EBUSY,
                 "the data directory is held by another version of Clickmill; use that one, or "
@@ -313,7 +313,7 @@ static void take_hello(sender_t *sender, cm_str_t body)
 
 /* A second sender of the same source is dismissed: each of the two would overwrite the other's
  * position. */
-static void take_question(cm_holder_t *holder, sender_t *sender, cm_str_t name)
+static void take_position_request(cm_holder_t *holder, sender_t *sender, cm_str_t name)
 {
     char text[200];
 
@@ -321,7 +321,7 @@ static void take_question(cm_holder_t *holder, sender_t *sender, cm_str_t name)
     sender->source = cm_alloc(name.len + 1);
     memcpy(sender->source, name.data, name.len);
     sender->source[name.len] = '\0';
-    sender->asked = CM_FRAME_POSITION;
+    sender->requested = CM_FRAME_POSITION;
     for (int i = 0; i < SENDERS; i++) {
         const sender_t *other = &holder->senders[i];
         if (other == sender || other->fd < 0 || other->over || other->source == NULL ||
@@ -349,9 +349,9 @@ static int take_frame(cm_holder_t *holder, sender_t *sender, cm_frame_t frame, c
     } else if (!sender->greeted) {
         dismiss(sender, CM_EINTERNAL, "the holder of the data directory got no greeting");
     } else if (frame.kind == CM_FRAME_POSITION) {
-        take_question(holder, sender, frame.body);
+        take_position_request(holder, sender, frame.body);
     } else if (frame.kind == CM_FRAME_COMMIT) {
-        sender->asked = CM_FRAME_COMMIT;
+        sender->requested = CM_FRAME_COMMIT;
     } else if (frame.kind == CM_FRAME_OLDER) {
         return holder->store.tell_older(holder->store.context, err);
     } else if (frame.kind == CM_FRAME_BATCH) {
@@ -401,7 +401,7 @@ static int answer(cm_holder_t *holder, const sender_t *sender, cm_buf_t *frame, 
     int64_t position = 0;
     int rc = 0;
 
-    switch (sender->asked) {
+    switch (sender->requested) {
     case CM_FRAME_HELLO:
         rc = store->keys(store->context, &keys, err);
         memcpy(welcome.secret, keys.secret, sizeof welcome.secret);
@@ -431,7 +431,7 @@ void cm_holder_answer(cm_holder_t *holder)
     for (int i = 0; i < SENDERS; i++) {
         sender_t *sender = &holder->senders[i];
         sender->dirty = false;
-        if (sender->fd < 0 || sender->over || sender->asked == 0)
+        if (sender->fd < 0 || sender->over || sender->requested == 0)
             continue;
         cm_buf_clear(&frame);
         pthread_mutex_unlock(&holder->lock); /* only this thread ends a sender */
@@ -441,7 +441,7 @@ void cm_holder_answer(cm_holder_t *holder)
             dismiss(sender, rc, err.text);
         else
             reply(sender, &frame);
-        sender->asked = 0;
+        sender->requested = 0;
     }
     pthread_mutex_unlock(&holder->lock);
     if (frame.data != NULL)

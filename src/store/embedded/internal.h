@@ -15,10 +15,10 @@ typedef struct cm_store_embedded {
     cm_database_t database;
     const cm_clock_t *clock;
     char *data_dir;
-    pthread_mutex_t dict_lock; /* resolve() adds texts while another thread writes */
+    pthread_mutex_t dict_lock; /* resolve() adds strings while another thread writes */
     cm_dict_t dicts[CM_FIELD_COUNT];
-    uint32_t dict_committed[CM_FIELD_COUNT]; /* texts that are in the file */
-    bool dicts_loaded;                       /* they are read when the first text is looked up */
+    uint32_t dict_committed[CM_FIELD_COUNT]; /* strings that are in the file */
+    bool dicts_loaded;                       /* they are read when the first string is looked up */
     cm_builder_t pending;                    /* events not yet in a block */
     cm_merge_t merge;
     cm_holder_t *holder;    /* NULL: events of other processes are not taken */
@@ -27,7 +27,7 @@ typedef struct cm_store_embedded {
     int64_t committed, written; /* events in committed blocks, and with the open transaction's */
     bool in_transaction;
     bool second_writer; /* has written here: that ends this one */
-    sqlite3_stmt *begin, *commit, *select_ends, *insert_block, *insert_texts, *insert_dead,
+    sqlite3_stmt *begin, *commit, *select_ends, *insert_block, *insert_strings, *insert_dead,
         *set_source, *drop_source;
 } cm_store_embedded_t;
 

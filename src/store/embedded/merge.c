@@ -125,11 +125,11 @@ static void cut(cm_pieces_t *pieces, int64_t end)
         pieces->count--;
 }
 
-void cm_merge_take_back(cm_merge_t *merge, int64_t events, const uint32_t texts[CM_FIELD_COUNT])
+void cm_merge_take_back(cm_merge_t *merge, int64_t events, const uint32_t strings[CM_FIELD_COUNT])
 {
     cut(&merge->blocks, events);
     for (int field = 0; field < CM_FIELD_COUNT; field++)
-        cut(&merge->segments[field], texts[field]);
+        cut(&merge->segments[field], strings[field]);
 }
 
 int64_t cm_merge_events(const cm_merge_t *merge)
@@ -167,17 +167,17 @@ int cm_merge_insert_strings(const cm_database_t *database, sqlite3_stmt *insert,
                             cm_err_t *err)
 {
     cm_buf_t blob = CM_BUF_INIT;
-    cm_str_t *texts = cm_alloc((to - from) * sizeof *texts);
+    cm_str_t *strings = cm_alloc((to - from) * sizeof *strings);
 
     for (uint32_t id = from; id < to; id++)
-        texts[id - from] = cm_dict_text(dict, id);
-    cm_segment_encode(texts, to - from, &blob);
+        strings[id - from] = cm_dict_text(dict, id);
+    cm_segment_encode(strings, to - from, &blob);
     sqlite3_bind_int(insert, 1, field);
     sqlite3_bind_int64(insert, 2, from);
     sqlite3_bind_int64(insert, 3, to - from);
     bind_blob(insert, 4, &blob);
     int rc = cm_database_step(database, insert, "writing texts", err);
-    free(texts);
+    free(strings);
     cm_buf_free(&blob);
     return rc;
 }
@@ -294,7 +294,7 @@ static int check_ends(const cm_merge_t *merge, const cm_database_t *database, cm
     sqlite3_stmt *select = NULL;
 
     for (int field = 0; field < CM_FIELD_COUNT; field++)
-        ends.texts[field] = cm_merge_strings(merge, field);
+        ends.strings[field] = cm_merge_strings(merge, field);
     int rc = cm_ends_prepare(database, &select, err);
     if (rc == 0)
         rc = cm_ends_check(database, select, &ends, err);

@@ -51,7 +51,7 @@ void cm_merge_add_block(cm_merge_t *merge, int64_t first, uint32_t count);
 void cm_merge_add_strings(cm_merge_t *merge, int field, uint32_t first, uint32_t count);
 
 /* Removes the notes of a transaction that was rolled back: all from these on. */
-void cm_merge_take_back(cm_merge_t *merge, int64_t events, const uint32_t texts[CM_FIELD_COUNT]);
+void cm_merge_take_back(cm_merge_t *merge, int64_t events, const uint32_t strings[CM_FIELD_COUNT]);
 
 /* Events in all blocks, and strings in all segments of a dictionary. */
 int64_t cm_merge_events(const cm_merge_t *merge);

@@ -10,15 +10,15 @@ typedef struct cm_store_embedded_reader {
     cm_reader_t reader; /* first */
     cm_database_t own;  /* closed with the reader; path is NULL when the connection is borrowed */
     const cm_database_t *database;
-    sqlite3_stmt *select_hot, *select_cold, *select_keys, *select_texts;
+    sqlite3_stmt *select_hot, *select_cold, *select_keys, *select_strings;
     cm_block_ref_t *blocks;
     size_t block_count;
-    uint32_t name_counts[CM_FIELD_COUNT];
+    uint32_t string_counts[CM_FIELD_COUNT];
     /* The strings of a field. A segment is decoded when one of its strings is first read. */
-    struct names {
-        cm_str_t *texts; /* by id; data is NULL: not read yet */
+    struct strings {
+        cm_str_t *by_id; /* data is NULL: not read yet */
         cm_arena_t arena;
-    } names[CM_FIELD_COUNT];
+    } strings[CM_FIELD_COUNT];
 } cm_store_embedded_reader_t;
 
 static int load_blocks(cm_store_embedded_reader_t *self, cm_err_t *err)
@@ -71,7 +71,7 @@ static int load_name_counts(cm_store_embedded_reader_t *self, cm_err_t *err)
     while ((step = sqlite3_step(select)) == SQLITE_ROW) {
         unsigned field = (unsigned)sqlite3_column_int(select, 0);
         if (field < CM_FIELD_COUNT)
-            self->name_counts[field] = (uint32_t)sqlite3_column_int64(select, 1);
+            self->string_counts[field] = (uint32_t)sqlite3_column_int64(select, 1);
     }
     if (step != SQLITE_DONE)
         rc = cm_database_fail(self->database, "reading the dictionaries", err);
@@ -98,7 +98,7 @@ static int read_part(cm_store_embedded_reader_t *self, sqlite3_stmt *select, uns
     sqlite3_bind_int64(select, 1, block->first);
     if (sqlite3_step(select) == SQLITE_ROW) {
         cm_str_t blob = {sqlite3_column_blob(select, 0), (size_t)sqlite3_column_bytes(select, 0)};
-        rc = cm_block_decode(blob, part, block->count, self->name_counts, columns, &why);
+        rc = cm_block_decode(blob, part, block->count, self->string_counts, columns, &why);
         if (rc < 0)
             rc = cm_fail(err, rc,
                          "the block of events %lld to %lld in %s is damaged: %s; restore the file "
@@ -128,44 +128,45 @@ static int reader_read(cm_reader_t *reader, const cm_block_ref_t *block, unsigne
     return rc;
 }
 
-static int reader_names(cm_reader_t *reader, cm_field_t field, uint32_t *count, cm_err_t *err)
+static int reader_string_count(cm_reader_t *reader, cm_field_t field, uint32_t *count,
+                               cm_err_t *err)
 {
     (void)err;
-    *count = ((cm_store_embedded_reader_t *)reader)->name_counts[field];
+    *count = ((cm_store_embedded_reader_t *)reader)->string_counts[field];
     return 0;
 }
 
 typedef struct take {
-    struct names *names;
+    struct strings *strings;
     uint32_t id;
 } take_t;
 
-static void take_name(void *context, cm_str_t text)
+static void take_string(void *context, cm_str_t string)
 {
     take_t *take = context;
-    take->names->texts[take->id++] = cm_arena_copy(&take->names->arena, text);
+    take->strings->by_id[take->id++] = cm_arena_copy(&take->strings->arena, string);
 }
 
 /* Decodes the segment that has the id. */
-static int load_names(cm_store_embedded_reader_t *self, cm_field_t field, uint32_t id,
-                      cm_err_t *err)
+static int load_segment(cm_store_embedded_reader_t *self, cm_field_t field, uint32_t id,
+                        cm_err_t *err)
 {
-    struct names *names = &self->names[field];
-    sqlite3_stmt *select = self->select_texts;
+    struct strings *strings = &self->strings[field];
+    sqlite3_stmt *select = self->select_strings;
     cm_err_t why = {.text = "it is missing"};
     int rc = CM_ECORRUPT;
 
-    if (names->texts == NULL)
-        names->texts = cm_alloc_zero(self->name_counts[field], sizeof *names->texts);
+    if (strings->by_id == NULL)
+        strings->by_id = cm_alloc_zero(self->string_counts[field], sizeof *strings->by_id);
     sqlite3_bind_int(select, 1, (int)field);
     sqlite3_bind_int64(select, 2, id);
     const int step = sqlite3_step(select);
     if (step == SQLITE_ROW) {
         int64_t first = sqlite3_column_int64(select, 0), count = sqlite3_column_int64(select, 1);
         cm_str_t blob = {sqlite3_column_blob(select, 2), (size_t)sqlite3_column_bytes(select, 2)};
-        take_t take = {names, (uint32_t)first};
-        if (first >= 0 && count > id - first && count <= self->name_counts[field] - first)
-            rc = cm_segment_decode(blob, (uint32_t)count, take_name, &take, &why);
+        take_t take = {strings, (uint32_t)first};
+        if (first >= 0 && count > id - first && count <= self->string_counts[field] - first)
+            rc = cm_segment_decode(blob, (uint32_t)count, take_string, &take, &why);
     }
     const bool failed = step != SQLITE_ROW && step != SQLITE_DONE;
     if (failed)
@@ -180,20 +181,20 @@ static int load_names(cm_store_embedded_reader_t *self, cm_field_t field, uint32
     return rc;
 }
 
-static int reader_name(cm_reader_t *reader, cm_field_t field, uint32_t id, cm_str_t *text,
-                       cm_err_t *err)
+static int reader_string(cm_reader_t *reader, cm_field_t field, uint32_t id, cm_str_t *string,
+                         cm_err_t *err)
 {
     cm_store_embedded_reader_t *self = (cm_store_embedded_reader_t *)reader;
 
-    if (id >= self->name_counts[field])
+    if (id >= self->string_counts[field])
         return cm_fail(err, CM_EINTERNAL, "text %u of dictionary %d was asked for, there are %u",
-                       id, (int)field, self->name_counts[field]);
-    if (self->names[field].texts == NULL || self->names[field].texts[id].data == NULL) {
-        int rc = load_names(self, field, id, err);
+                       id, (int)field, self->string_counts[field]);
+    if (self->strings[field].by_id == NULL || self->strings[field].by_id[id].data == NULL) {
+        int rc = load_segment(self, field, id, err);
         if (rc < 0)
             return rc;
     }
-    *text = self->names[field].texts[id];
+    *string = self->strings[field].by_id[id];
     return 0;
 }
 
@@ -204,10 +205,10 @@ static void reader_close(cm_reader_t *reader)
     sqlite3_finalize(self->select_hot);
     sqlite3_finalize(self->select_cold);
     sqlite3_finalize(self->select_keys);
-    sqlite3_finalize(self->select_texts);
+    sqlite3_finalize(self->select_strings);
     for (int field = 0; field < CM_FIELD_COUNT; field++) {
-        free(self->names[field].texts);
-        cm_arena_free(&self->names[field].arena);
+        free(self->strings[field].by_id);
+        cm_arena_free(&self->strings[field].arena);
     }
     free(self->blocks);
     if (self->own.path != NULL)
@@ -224,8 +225,8 @@ static int reader_start(cm_store_embedded_reader_t *self, cm_err_t *err)
         {&self->select_hot, "SELECT hot FROM block WHERE first = ?"},
         {&self->select_cold, "SELECT cold FROM block WHERE first = ?"},
         {&self->select_keys, "SELECT keys FROM block WHERE first = ?"},
-        {&self->select_texts, "SELECT first, count, texts FROM dictionary WHERE field = ? AND "
-                              "first <= ? ORDER BY first DESC LIMIT 1"},
+        {&self->select_strings, "SELECT first, count, texts FROM dictionary WHERE field = ? AND "
+                                "first <= ? ORDER BY first DESC LIMIT 1"},
     };
     int rc = 0;
     for (size_t i = 0; i < sizeof all / sizeof all[0] && rc == 0; i++)
@@ -237,8 +238,8 @@ static int reader_start(cm_store_embedded_reader_t *self, cm_err_t *err)
 
 static cm_store_embedded_reader_t *reader_new(void)
 {
-    static const cm_reader_ops_t ops = {reader_blocks, reader_read, reader_names, reader_name,
-                                        reader_close};
+    static const cm_reader_ops_t ops = {reader_blocks, reader_read, reader_string_count,
+                                        reader_string, reader_close};
     cm_store_embedded_reader_t *self = cm_alloc_zero(1, sizeof *self);
     self->reader.ops = &ops;
     return self;

@@ -49,7 +49,7 @@ static bool is_text(const cm_raw_value_t *value)
 }
 
 /* id, time, origin, reason, payload */
-static bool looks_dead(const cm_raw_record_t *record)
+static bool is_dead_letter(const cm_raw_record_t *record)
 {
     const cm_raw_value_t *values = record->values;
 
@@ -125,7 +125,7 @@ static int take_rest(void *context, const cm_raw_record_t *record)
     recovering_t *self = context;
     const cm_raw_value_t *values = record->values;
 
-    if (looks_dead(record))
+    if (is_dead_letter(record))
         return save_dead(self, record);
     if (record->table || record->count != 2 || !is_text(&values[0]))
         return 0;
@@ -439,7 +439,7 @@ static int find(recovering_t *self)
                              ? (1u << CM_SOUND_TABLES) - 1
                              : cm_sound_check(self->options->data_dir, self->options->stop);
     cm_found_settle(&self->found);
-    cm_found_count_strings(&self->found, &self->out->texts, &self->out->lost_strings);
+    cm_found_count_strings(&self->found, &self->out->strings, &self->out->lost_strings);
     return rc < 0 ? rc : check_stop(self);
 }
 

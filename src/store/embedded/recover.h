@@ -26,13 +26,13 @@ typedef struct cm_recover_options {
 } cm_recover_options_t;
 
 typedef struct cm_recovered {
-    int64_t events, blocks;      /* saved */
-    int64_t lost_events;         /* in blocks that are damaged or gone */
-    int64_t lost_blocks;         /* of which a part was found */
-    int64_t nameless;            /* events whose user or URL is lost */
-    int64_t partial;             /* events that have lost another text */
-    int64_t texts, lost_strings; /* of the dictionaries */
-    int64_t dead, lost_dead;     /* dead letters */
+    int64_t events, blocks;        /* saved */
+    int64_t lost_events;           /* in blocks that are damaged or gone */
+    int64_t lost_blocks;           /* of which a part was found */
+    int64_t nameless;              /* events whose user or URL is lost */
+    int64_t partial;               /* events that have lost another text */
+    int64_t strings, lost_strings; /* of the dictionaries */
+    int64_t dead, lost_dead;       /* dead letters */
     int64_t positions, settings;
     bool key;         /* of visitors and sealed dead letters */
     bool lost_key;    /* there is a file that should have it */

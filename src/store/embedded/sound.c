@@ -6,13 +6,13 @@
 #include <string.h>
 
 enum {
-    LOOK_EVERY = 100000 /* steps of SQLite's virtual machine */
+    CHECK_STEPS = 100000 /* steps of SQLite's virtual machine */
 };
 
 const char *const cm_sound_names[CM_SOUND_TABLES] = {"block", "dictionary", "source", "dead",
                                                      "setting"};
 
-static int look_at_stop(void *context)
+static int check_stop(void *context)
 {
     const atomic_bool *stop = context;
 
@@ -52,7 +52,7 @@ unsigned cm_sound_check(const char *data_dir, const atomic_bool *stop)
 
     const bool opens = cm_database_open_aside(data_dir, &database, NULL) == 0;
     if (opens && stop != NULL)
-        sqlite3_progress_handler(database.db, LOOK_EVERY, look_at_stop, (void *)(uintptr_t)stop);
+        sqlite3_progress_handler(database.db, CHECK_STEPS, check_stop, (void *)(uintptr_t)stop);
     for (unsigned i = 0; i < CM_SOUND_TABLES; i++) {
         if (!opens || !is_sound(&database, cm_sound_names[i]))
             unsound |= 1u << i;

@@ -12,7 +12,7 @@
 enum {
     CHUNK = 8192,     /* at most this many events are forwarded together */
     FORWARD_MS = 100, /* time that a commit spends on forwarding */
-    AGAIN_MS = 1000,  /* time between attempts to reach a server */
+    RETRY_MS = 1000,  /* time between attempts to reach a server */
     WAIT_STEP_MS = 20,
 };
 
@@ -25,20 +25,20 @@ struct cm_spool {
     char *data_dir;
     cm_store_t *store; /* NULL: it could not be opened again after it was emptied */
     cm_waiter_t waiter;
-    bool impatient;     /* the waiter must not wait */
-    bool given_up;      /* the waiter has ended a wait */
-    cm_sink_t *remote;  /* NULL: not open */
-    cm_batch_t pending; /* events that were put to the remote and are not acknowledged */
-    bool keeping;       /* events go to the store */
-    int64_t position;   /* ordinal of the first event in the store that is not forwarded */
-    int64_t in_hand; /* events from `position` on that the remote has taken and not acknowledged */
-    uint64_t found;  /* events that were in the store when it was opened */
-    uint64_t sent;   /* events that the remote has acknowledged since then */
+    bool no_wait;           /* the waiter must not wait */
+    bool given_up;          /* the waiter has ended a wait */
+    cm_sink_t *remote;      /* NULL: not open */
+    cm_batch_t pending;     /* events that were put to the remote and are not acknowledged */
+    bool keeping;           /* events go to the store */
+    int64_t position;       /* ordinal of the first event in the store that is not forwarded */
+    int64_t unacknowledged; /* events from `position` on that the remote has taken so far */
+    uint64_t found;         /* events that were in the store when it was opened */
+    uint64_t sent;          /* events that the remote has acknowledged since then */
     bool (*go_on)(void *context); /* of a drain; NULL: there is none */
     void *go_on_context;
-    size_t chunk;      /* events to forward together: fewer after a refusal */
-    bool torn;         /* for some events it is not known whether the server has taken them */
-    atomic_bool known; /* the sink is open and in use: an error of the remote may be temporary */
+    size_t chunk;        /* events to forward together: fewer after a refusal */
+    bool torn;           /* for some events it is not known whether the server has taken them */
+    atomic_bool running; /* the sink is open and in use: an error of the remote may be temporary */
     int64_t tried_ns;
     char reason[300];
     /* The thread that opens the remote. */
@@ -49,7 +49,7 @@ struct cm_spool {
     int opened_rc;
     cm_err_t opened_err;
     pthread_mutex_t lock; /* guards: */
-    char away[300];       /* message of the last attempt */
+    char last_error[300]; /* message of the last attempt */
 };
 
 /* ---- the server ---- */
@@ -63,7 +63,7 @@ static int wait_for_remote(void *context, uint64_t retries, const char *reason)
     if (reason != NULL)
         snprintf(spool->reason, sizeof spool->reason, "%s", reason);
     spool->given_up = (spool->go_on != NULL && !spool->go_on(spool->go_on_context)) ||
-                      reason != NULL || spool->impatient;
+                      reason != NULL || spool->no_wait;
     return spool->given_up ? CM_EAWAY : 0;
 }
 
@@ -75,11 +75,11 @@ static void *open_remote(void *context)
 
     while ((rc = spool->options.open(spool->options.context, &spool->waiter, &spool->opened_sink,
                                      err)) < 0 &&
-           (rc == CM_EAWAY || atomic_load(&spool->known)) && !atomic_load(&spool->stop)) {
+           (rc == CM_EAWAY || atomic_load(&spool->running)) && !atomic_load(&spool->stop)) {
         pthread_mutex_lock(&spool->lock);
-        snprintf(spool->away, sizeof spool->away, "%s", err->text);
+        snprintf(spool->last_error, sizeof spool->last_error, "%s", err->text);
         pthread_mutex_unlock(&spool->lock);
-        for (int ms = 0; ms < AGAIN_MS && !atomic_load(&spool->stop); ms += WAIT_STEP_MS)
+        for (int ms = 0; ms < RETRY_MS && !atomic_load(&spool->stop); ms += WAIT_STEP_MS)
             cm_sleep_ms(WAIT_STEP_MS);
     }
     spool->opened_rc = rc;
@@ -102,7 +102,7 @@ static int take_remote(cm_spool_t *spool, cm_err_t *err)
 {
     if (!atomic_load(&spool->opened)) {
         pthread_mutex_lock(&spool->lock);
-        snprintf(spool->reason, sizeof spool->reason, "%s", spool->away);
+        snprintf(spool->reason, sizeof spool->reason, "%s", spool->last_error);
         pthread_mutex_unlock(&spool->lock);
         return CM_EAWAY;
     }
@@ -125,7 +125,7 @@ static int give_up_remote(cm_spool_t *spool, const cm_err_t *why, cm_err_t *err)
     snprintf(spool->reason, sizeof spool->reason, "%s", why->text);
     cm_sink_close(spool->remote);
     spool->remote = NULL;
-    spool->in_hand = 0;
+    spool->unacknowledged = 0;
     return start_opening(spool, err);
 }
 
@@ -175,7 +175,7 @@ static int begin_keeping(cm_spool_t *spool, const cm_err_t *why, cm_err_t *err)
     if (rc < 0)
         return rc;
     spool->keeping = true;
-    spool->in_hand = count;
+    spool->unacknowledged = count;
     spool->tried_ns = cm_clock_ticks_ns();
     return why->code == CM_EAWAY && !spool->torn ? 0 : give_up_remote(spool, why, err);
 }
@@ -196,7 +196,7 @@ static int advance(cm_spool_t *spool, int64_t count, cm_err_t *err)
     /* The server has these events, even if there is no space to record it. */
     spool->position += count;
     spool->sent += (uint64_t)count;
-    spool->in_hand = 0;
+    spool->unacknowledged = 0;
     return 0;
 }
 
@@ -236,7 +236,7 @@ static int put_chunk(cm_spool_t *spool, cm_reader_t *reader, cm_err_t *err)
     if (rc == 0) {
         rc = cm_sink_put(spool->remote, &batch, err);
         spool->torn = rc < 0;
-        spool->in_hand = (int64_t)batch.count;
+        spool->unacknowledged = (int64_t)batch.count;
     }
     cm_batch_free(&batch);
     cm_columns_free(&columns);
@@ -267,7 +267,7 @@ static int empty(cm_spool_t *spool, cm_err_t *err)
     unlink_all(path);
     free(path);
     int rc = cm_store_embedded_open(spool->data_dir, spool->options.clock, &spool->store, err);
-    spool->position = spool->in_hand = 0;
+    spool->position = spool->unacknowledged = 0;
     spool->keeping = false;
     spool->reason[0] = '\0';
     return rc;
@@ -275,12 +275,12 @@ static int empty(cm_spool_t *spool, cm_err_t *err)
 
 /* Waits until the server has acknowledged the events in hand; with `check_only` it does not wait.
  */
-static int settle(cm_spool_t *spool, bool look, cm_err_t *err)
+static int settle(cm_spool_t *spool, bool check_only, cm_err_t *err)
 {
-    spool->impatient = look;
+    spool->no_wait = check_only;
     int rc = cm_sink_commit(spool->remote, err);
-    spool->impatient = false;
-    return rc < 0 ? rc : advance(spool, spool->in_hand, err);
+    spool->no_wait = false;
+    return rc < 0 ? rc : advance(spool, spool->unacknowledged, err);
 }
 
 static int forward_chunk(cm_spool_t *spool, cm_err_t *err)
@@ -315,13 +315,13 @@ static int forward(cm_spool_t *spool, cm_err_t *err)
     cm_err_t why;
     int rc = 0;
 
-    if (spool->reason[0] != '\0' && started - spool->tried_ns < AGAIN_MS * INT64_C(1000000))
+    if (spool->reason[0] != '\0' && started - spool->tried_ns < RETRY_MS * INT64_C(1000000))
         return 0;
     spool->tried_ns = started;
     spool->given_up = false;
     if (spool->remote == NULL && (rc = take_remote(spool, err)) < 0)
         return rc == CM_EAWAY ? 0 : rc;
-    if (spool->in_hand > 0)
+    if (spool->unacknowledged > 0)
         rc = settle(spool, true, &why);
     while (rc == 0 && spool->position < cm_store_embedded_events(spool->store) &&
            cm_clock_ticks_ns() - started < FORWARD_MS * INT64_C(1000000))
@@ -437,7 +437,7 @@ int cm_spool_open(const cm_spool_options_t *options, cm_spool_t **out, cm_err_t 
     for (int ms = 0; rc == 0 && ms < options->start_ms && !atomic_load(&spool->opened);
          ms += WAIT_STEP_MS)
         cm_sleep_ms(WAIT_STEP_MS);
-    atomic_store(&spool->known, true);
+    atomic_store(&spool->running, true);
     if (rc == 0)
         rc = forward(spool, err); /* if the server refuses at once, a setting is wrong */
     if (rc < 0)

@@ -15,7 +15,7 @@ static int check_ends(cm_store_embedded_t *self, cm_err_t *err)
 
     pthread_mutex_lock(&self->dict_lock);
     for (int field = 0; field < CM_FIELD_COUNT; field++)
-        ends.texts[field] = self->dict_committed[field];
+        ends.strings[field] = self->dict_committed[field];
     pthread_mutex_unlock(&self->dict_lock);
     return cm_ends_check(&self->database, self->select_ends, &ends, err);
 }
@@ -38,9 +38,9 @@ int cm_store_embedded_begin(cm_store_embedded_t *self, cm_err_t *err)
 
 /* ---- dictionaries ---- */
 
-static void take_text(void *context, cm_str_t text)
+static void take_string(void *context, cm_str_t string)
 {
-    cm_dict_put(context, text);
+    cm_dict_put(context, string);
 }
 
 static int load_dictionaries(cm_store_embedded_t *self, cm_err_t *err)
@@ -59,7 +59,7 @@ static int load_dictionaries(cm_store_embedded_t *self, cm_err_t *err)
         uint32_t count = (uint32_t)sqlite3_column_int64(select, 2);
         cm_str_t blob = {sqlite3_column_blob(select, 3), (size_t)sqlite3_column_bytes(select, 3)};
         rc = field < CM_FIELD_COUNT && first == self->dicts[field].count
-                 ? cm_segment_decode(blob, count, take_text, &self->dicts[field], &why)
+                 ? cm_segment_decode(blob, count, take_string, &self->dicts[field], &why)
                  : cm_fail(&why, CM_ECORRUPT, "its place is wrong");
         if (rc == 0 && self->dicts[field].count != first + count)
             rc = cm_fail(&why, CM_ECORRUPT, "it has a text twice");
@@ -232,7 +232,7 @@ static int embedded_append(cm_store_t *store, cm_builder_t *builder, const cm_ba
 
 /* Writes the new strings, also those of events that are written later; `written` gets the numbers
  * of strings in the file after this transaction. */
-static int write_texts(cm_store_embedded_t *self, uint32_t written[CM_FIELD_COUNT], cm_err_t *err)
+static int write_strings(cm_store_embedded_t *self, uint32_t written[CM_FIELD_COUNT], cm_err_t *err)
 {
     int rc = 0;
 
@@ -244,8 +244,8 @@ static int write_texts(cm_store_embedded_t *self, uint32_t written[CM_FIELD_COUN
              from = to) {
             /* A segment is one blob, and a blob of SQLite has at most a billion bytes. */
             to = dict->count - from > CM_BLOCK_EVENTS ? from + CM_BLOCK_EVENTS : dict->count;
-            rc = cm_merge_insert_strings(&self->database, self->insert_texts, dict, field, from, to,
-                                         err);
+            rc = cm_merge_insert_strings(&self->database, self->insert_strings, dict, field, from,
+                                         to, err);
             if (rc == 0)
                 cm_merge_add_strings(&self->merge, field, from, to - from);
         }
@@ -289,13 +289,13 @@ static int commit_all(cm_store_embedded_t *self, cm_err_t *err)
     if (rc == 0 && !self->in_transaction)
         return check_safe(self, err);
     bool grown = self->written > self->committed;
-    uint32_t texts[CM_FIELD_COUNT];
-    if (rc < 0 || (rc = write_texts(self, texts, err)) < 0 ||
+    uint32_t strings[CM_FIELD_COUNT];
+    if (rc < 0 || (rc = write_strings(self, strings, err)) < 0 ||
         (rc = cm_database_step(&self->database, self->commit, "committing events", err)) < 0)
         return cm_store_embedded_give_up(self, rc, err);
     self->in_transaction = false;
     self->committed = self->written;
-    memcpy(self->dict_committed, texts, sizeof texts);
+    memcpy(self->dict_committed, strings, sizeof strings);
     rc = check_safe(self, err);
     return rc == 0 && grown ? merge(self, err) : rc;
 }
@@ -347,7 +347,7 @@ static void embedded_close(cm_sink_t *sink)
     sqlite3_finalize(self->commit);
     sqlite3_finalize(self->select_ends);
     sqlite3_finalize(self->insert_block);
-    sqlite3_finalize(self->insert_texts);
+    sqlite3_finalize(self->insert_strings);
     sqlite3_finalize(self->insert_dead);
     sqlite3_finalize(self->set_source);
     sqlite3_finalize(self->drop_source);
@@ -378,7 +378,7 @@ static int prepare_statements(cm_store_embedded_t *self, cm_err_t *err)
         {&self->begin, "BEGIN IMMEDIATE"},
         {&self->commit, "COMMIT"},
         {&self->insert_block, CM_MERGE_INSERT_BLOCK},
-        {&self->insert_texts, CM_MERGE_INSERT_STRINGS},
+        {&self->insert_strings, CM_MERGE_INSERT_STRINGS},
         {&self->insert_dead,
          "INSERT INTO dead (time, origin, reason, payload) VALUES (?, ?, ?, ?)"},
         {&self->set_source, "INSERT INTO source (name, position) VALUES (?, ?) ON CONFLICT (name) "
