@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <xxhash.h>
 #include <zstd.h>
@@ -155,6 +156,8 @@ static void add_keys(const part_writer_t *writer, const cm_columns_t *columns)
 void cm_block_encode(const cm_columns_t *columns, unsigned part, bool compress, cm_buf_t *out)
 {
     uint32_t count = columns->count;
+    assert(count > 0 && count <= CM_BLOCK_EVENTS && out->len == 0);
+    assert(part == CM_READ_HOT || part == CM_READ_COLD || part == CM_READ_KEYS);
     const part_writer_t writer = {.out = out,
                                   .compress = compress,
                                   .most = part == CM_READ_HOT ? HOT_MOST : COLD_MOST,

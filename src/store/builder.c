@@ -2,6 +2,7 @@
 
 #include "event/choice.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 static void add_key(cm_builder_t *builder, const cm_event_t *event, cm_key_t *key)
@@ -105,6 +106,7 @@ static void add_group(cm_builder_t *builder, const cm_event_t *events, uint32_t 
 
 void cm_builder_add(cm_builder_t *builder, const cm_event_t *events, uint32_t count)
 {
+    assert(count <= CM_BLOCK_EVENTS - builder->columns.count);
     cm_columns_reserve(&builder->columns, builder->columns.count + count);
     for (uint32_t i = 0; i < count; i += CM_BUILDER_GROUP)
         add_group(builder, events + i, count - i < CM_BUILDER_GROUP ? count - i : CM_BUILDER_GROUP);

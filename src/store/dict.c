@@ -1,5 +1,6 @@
 #include "store/dict.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 /* Strings are short: a function call would take as long as hashing them. */
@@ -75,6 +76,7 @@ uint32_t cm_dict_put_hashed(cm_dict_t *dict, cm_str_t string, uint32_t hash)
     make_room(dict);
     uint32_t slot = probe(dict, string, hash);
     if (dict->slots[slot] == 0) {
+        assert(dict->count < dict->cap);
         cm_str_t copy = cm_arena_copy(&dict->strings, string);
         dict->entries[dict->count] = (cm_dict_entry_t){copy.data, (uint32_t)copy.len, hash};
         dict->slots[slot] = slot_value(hash, dict->count++);

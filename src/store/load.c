@@ -3,6 +3,7 @@
 #include "event/json.h"
 #include "source/lines.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -250,6 +251,7 @@ static bool wait_turn(load_t *load, const uint64_t *step, uint64_t region)
     while (*step < region && !load->failed)
         pthread_cond_wait(&load->turn, &load->lock);
     bool ours = !load->failed;
+    assert(!ours || *step == region);
     pthread_mutex_unlock(&load->lock);
     return ours;
 }
@@ -313,6 +315,7 @@ static int append_region(worker_t *worker, uint64_t region, cm_err_t *err)
     int rc = 0;
 
     name_origins(worker);
+    assert(worker->reached < 0 || worker->reached >= load->reached);
     load->reached = worker->reached >= 0 ? worker->reached : load->reached;
     cm_batch_mark(&worker->rest, cm_str(load->options->source),
                   region + 1 == load->regions ? -1 : load->reached);

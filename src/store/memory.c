@@ -1,5 +1,6 @@
 #include "store/memory.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 /* Up to this many events, row keys (200 MB) are kept as they come. */
@@ -97,6 +98,8 @@ static int memory_append(cm_store_t *store, cm_builder_t *builder, const cm_batc
         free_block(&block);
         return rc;
     }
+    assert(builder->columns.count <= CM_BLOCK_EVENTS);
+    assert(self->count == 0 || cm_block_end(&self->refs[self->count - 1]) == self->events);
     self->refs[self->count] = (cm_block_ref_t){.first = self->events,
                                                .count = builder->columns.count,
                                                .all_keys_derived = builder->all_keys_derived,
@@ -186,6 +189,7 @@ static int reader_read(cm_reader_t *reader, const cm_block_ref_t *block, unsigne
     const memory_block_t *found = &self->store->blocks[block - self->store->refs];
     int rc = 0;
 
+    assert(block >= self->store->refs && block < self->store->refs + self->store->count);
     columns->first = block->first;
     if (parts & CM_READ_HOT)
         rc = cm_block_decode(found->hot, CM_READ_HOT, block->count, self->string_counts, columns,
@@ -211,6 +215,7 @@ static int reader_string(cm_reader_t *reader, cm_field_t field, uint32_t id, cm_
                          cm_err_t *err)
 {
     (void)err;
+    assert(field >= CM_CITY || id < ((memory_reader_t *)reader)->string_counts[field]);
     *string = field < CM_CITY ? cm_dict_text(&((memory_reader_t *)reader)->store->dicts[field], id)
                               : cm_str(cold_strings[id]);
     return 0;

@@ -3,6 +3,7 @@
 #include "cassandra/settle.h"
 #include "store/cassandra/internal.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 enum {
@@ -156,6 +157,7 @@ static void request_entries(reading_t *reading, writer_scan_t *scan, cm_err_t *e
     const cm_cql_request_t request = {.idempotent = true, .page_size = PAGE_ROWS};
     char part[CM_CASSANDRA_CHANGES_PART];
 
+    assert(!scan->busy);
     cm_cassandra_changes_part(scan->writer.number, scan->writer.next, part);
     const cm_cql_value_t values[2] = {cm_cql_text(cm_str(part)), cm_cql_i64(scan->writer.next)};
     scan->from = scan->writer.next;
@@ -187,6 +189,7 @@ static void take_answer(reading_t *reading, writer_scan_t *scan, bool go_on, cm_
 {
     const self_t *self = reading->self;
 
+    assert(scan->busy && scan->ended && reading->busy > 0);
     scan->busy = false;
     reading->busy--;
     if (scan->error.code != CM_CQL_OK && reading->rc == 0)

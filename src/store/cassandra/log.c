@@ -3,6 +3,7 @@
 #include "cassandra/changes.h"
 #include "cassandra/settle.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -51,6 +52,8 @@ static void settle(cm_store_cassandra_log_t *log)
             log->settled = log->queue[log->done].seq + 1;
         log->done++;
     }
+    assert(log->done <= log->acked && log->acked <= log->count);
+    assert(log->settled <= log->seq);
     if (log->done < KEEP)
         return;
     memmove(log->queue, log->queue + log->done, (log->count - log->done) * sizeof *log->queue);
@@ -175,6 +178,7 @@ static int write_entry(cm_store_cassandra_log_t *log, int64_t first_us, int64_t 
                                            cm_cql_i64(last_us),
                                            cm_cql_text((cm_str_t){log->keys.data, log->keys.len}),
                                            cm_cql_i64(log->stamp_us)};
+    assert(until >= log->until && log->announced > log->seq);
     const uint64_t before = log->until;
     log->until = until;
     rc = write_row(log, values, log->seq, err);

@@ -1,6 +1,7 @@
 /* Reads the mirror without its replaced events. */
 #include "store/cassandra/mirror_internal.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 typedef struct reader {
@@ -43,6 +44,7 @@ static int read(cm_reader_t *reader, const cm_block_ref_t *block, unsigned parts
     const cm_mirror_t *mirror = self->mirror;
     /* The block may come from another reader with the same blocks. */
     size_t place = cm_block_place(self->refs, self->count, block->first);
+    assert(place < self->count && self->refs[place].first == block->first);
     const cm_block_ref_t *inside = self->inside[place];
     size_t next = cm_mirror_replaced_before(mirror, inside->first);
     uint32_t kept = 0;
@@ -59,6 +61,7 @@ static int read(cm_reader_t *reader, const cm_block_ref_t *block, unsigned parts
             move(columns, parts, i, kept);
         kept++;
     }
+    assert(kept == self->refs[place].count);
     columns->first = self->refs[place].first;
     columns->count = kept;
     return 0;

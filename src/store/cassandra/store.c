@@ -2,6 +2,7 @@
 #include "cassandra/settle.h"
 #include "store/cassandra/internal.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -172,6 +173,7 @@ static int put_part_with_entry(self_t *self, const cm_batch_t *batch, size_t i, 
         if (self->choice.keys[i].data != NULL)
             rc = put_event(self, &batch->events[i], self->choice.keys[i], at++, err);
     }
+    assert(rc != 0 || (at == last_us + 1 && cm_cql_writer_added(self->writer) == until));
     return rc;
 }
 
@@ -214,6 +216,7 @@ static void count_durable(self_t *self)
         done++;
     if (done == 0)
         return;
+    assert(done <= self->end_count);
     self->durable += done;
     self->end_count -= done;
     memmove(self->ends, self->ends + done, self->end_count * sizeof *self->ends);

@@ -4,6 +4,7 @@
 #include "base/process.h"
 #include "store/embedded/frame.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -102,6 +103,7 @@ static void accept_sender(cm_holder_t *holder)
     int fd = accept4(holder->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0)
         return;
+    assert(place != NULL); /* the socket is only polled when a place is free */
     *place = (sender_t){.fd = fd};
     if (!same_user(fd, &pid)) {
         dismiss(place, CM_EBUSY,
@@ -125,6 +127,7 @@ static void read_piece(sender_t *sender)
 
 static cm_str_t waiting_of(const sender_t *sender)
 {
+    assert(sender->put <= sender->in.len);
     if (sender->in.len == sender->put)
         return CM_STR("");
     return (cm_str_t){sender->in.data + sender->put, sender->in.len - sender->put};

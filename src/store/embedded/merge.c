@@ -4,6 +4,7 @@
 #include "store/embedded/ends.h"
 #include "store/embedded/reader.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -62,6 +63,7 @@ size_t cm_pieces_due(const cm_pieces_t *pieces, uint32_t limit)
 
 void cm_pieces_join(cm_pieces_t *pieces, size_t run)
 {
+    assert(run > 0 && run <= pieces->count);
     size_t at = pieces->count - run;
     for (size_t i = at + 1; i < pieces->count; i++)
         pieces->counts[at] += pieces->counts[i];
@@ -111,11 +113,13 @@ int cm_merge_load(cm_merge_t *merge, const cm_database_t *database, cm_err_t *er
 
 void cm_merge_add_block(cm_merge_t *merge, int64_t first, uint32_t count)
 {
+    assert(count > 0 && (merge->unknown || first == pieces_end(&merge->blocks)));
     cm_pieces_add(&merge->blocks, first, count);
 }
 
 void cm_merge_add_strings(cm_merge_t *merge, int field, uint32_t first, uint32_t count)
 {
+    assert(count > 0 && (merge->unknown || first == pieces_end(&merge->segments[field])));
     cm_pieces_add(&merge->segments[field], first, count);
 }
 

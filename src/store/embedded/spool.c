@@ -3,6 +3,7 @@
 #include "store/embedded/store.h"
 #include "store/event_at.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -186,6 +187,7 @@ static int advance(cm_spool_t *spool, int64_t count, cm_err_t *err)
 {
     cm_batch_t mark = CM_BATCH_INIT;
 
+    assert(count >= 0 && count <= spool->unacknowledged);
     cm_batch_mark(&mark, cm_str(forwarded), spool->position + count);
     int rc = cm_sink_put(&spool->store->sink, &mark, err);
     if (rc == 0)
@@ -204,6 +206,7 @@ static int advance(cm_spool_t *spool, int64_t count, cm_err_t *err)
 static int take_rows(const cm_spool_t *spool, cm_reader_t *reader, const cm_columns_t *columns,
                      cm_batch_t *batch, cm_err_t *err)
 {
+    assert(spool->position >= columns->first);
     uint32_t row = (uint32_t)(spool->position - columns->first);
     char key[CM_UUID_TEXT];
     int rc = 0;
@@ -228,8 +231,10 @@ static int put_chunk(cm_spool_t *spool, cm_reader_t *reader, cm_err_t *err)
     int rc = cm_reader_blocks(reader, &block, &count, err);
     if (rc < 0)
         return rc;
-    while (block->first + block->count <= spool->position)
-        block++; /* such a block exists, because there are events from the position on */
+    /* There are events from the position on, so such a block exists. */
+    assert(count > 0 && cm_block_end(&block[count - 1]) > spool->position);
+    while (cm_block_end(block) <= spool->position)
+        block++;
     rc = cm_reader_read(reader, block, CM_READ_HOT | CM_READ_COLD | CM_READ_KEYS, &columns, err);
     if (rc == 0)
         rc = take_rows(spool, reader, &columns, &batch, err);

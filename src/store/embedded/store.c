@@ -6,6 +6,7 @@
 #include "store/embedded/seal.h"
 #include "store/embedded/setting.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 /* Checks that the file ends where this process has written its end. */
@@ -110,6 +111,8 @@ static int insert_block(cm_store_embedded_t *self, cm_builder_t *builder, cm_err
     int rc = cm_store_embedded_begin(self, err);
     if (rc < 0 || builder->columns.count == 0)
         return rc;
+    assert(self->in_transaction && self->written >= self->committed);
+    assert(builder->columns.count <= CM_BLOCK_EVENTS);
     builder->columns.first = self->written;
     rc = cm_merge_insert(&self->database, self->insert_block, builder, err);
     if (rc < 0)
@@ -293,6 +296,7 @@ static int commit_all(cm_store_embedded_t *self, cm_err_t *err)
     if (rc < 0 || (rc = write_strings(self, strings, err)) < 0 ||
         (rc = cm_database_step(&self->database, self->commit, "committing events", err)) < 0)
         return cm_store_embedded_give_up(self, rc, err);
+    assert(self->merge.unknown || self->written == cm_merge_events(&self->merge));
     self->in_transaction = false;
     self->committed = self->written;
     memcpy(self->dict_committed, strings, sizeof strings);
