@@ -1,5 +1,5 @@
 """Topics that change while they are read: messages that are deleted, topics that are created again,
-partitions that are added; and messages of other makers. On the real engine."""
+partitions that are added; and messages in other formats. On the real engine."""
 
 import re
 import signal
@@ -174,7 +174,7 @@ def test_new_partitions(t):
             t.true(line.startswith("2,010 messages, "), "too early: " + line)
 
 
-# ---- messages of other makers
+# ---- messages in other formats
 
 ENVELOPES = [
     (b"\0\0\0\0\x11\x04u1\x04/a\xa6\xb8\xd6\xc9\xdb\x65",
