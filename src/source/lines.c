@@ -5,8 +5,8 @@
 #include <stdlib.h>
 
 enum {
-    READ_SIZE = 512 * 1024, /* of one read, so that a stop is noticed soon */
-    ROOM_MIN = 64 * 1024,   /* with less free space, a read is not worth its call */
+    READ_SIZE = 512 * 1024, /* bytes of one read at most, so that a stop is noticed soon */
+    ROOM_MIN = 64 * 1024,   /* with less free space, a read does not pay for its system call */
 };
 
 void cm_lines_init(cm_lines_t *lines, cm_input_t *input)
@@ -27,7 +27,7 @@ bool cm_lines_must_move(const cm_lines_t *lines)
     return CM_LINES_BUFFER - lines->end < ROOM_MIN;
 }
 
-/* Forgets `len` bytes at the start of the window. */
+/* Drops `len` bytes at the start of the window. */
 static void drop(cm_lines_t *lines, size_t len)
 {
     lines->at += len;
@@ -157,7 +157,7 @@ void cm_lines_skip_mark(cm_lines_t *lines)
 
 bool cm_line_blank(cm_str_t line)
 {
-    /* Nearly always the first byte decides. */
+    /* In nearly all cases the first byte decides. */
     return line.len == 0 || ((unsigned char)line.data[0] <= ' ' && cm_str_trim(line).len == 0);
 }
 

@@ -4,8 +4,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-/* Batches that are read ahead, about 200,000 events: as many as are read while a block is packed
- * and written to the disk. With four slots an access log took a third longer. */
+/* Batches that are read ahead, about 200,000 events: this many are read while a block is packed and
+ * written to the disk. With four slots an access log took a third longer. */
 enum { SLOTS = 48 };
 
 /* A batch between the two threads, with the result of next() for it. */

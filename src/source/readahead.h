@@ -1,6 +1,6 @@
-/* Reads another source ahead: a thread of its own makes the next batches while the caller works on
- * one. Parsing and storing an access log take about the same time, so two processors do it nearly
- * twice as fast.
+/* Reads another source ahead: a separate thread fills the next batches while the caller processes
+ * one. Parsing and storing an access log take about the same time, so with two processors it is
+ * nearly twice as fast.
  *
  * The events are copied, because the other source reuses its memory for the next batch. One thread
  * uses this source; only the new thread uses the other source, until close. */

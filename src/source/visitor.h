@@ -1,7 +1,7 @@
 /* The id of a visitor without a user name: a keyed hash of address and user agent.
  *
- * Without the key the address cannot be found from it, not even by trying all addresses. With the
- * same key the same visitor gets the same id. One thread at a time. */
+ * Without the key, the address cannot be recovered from the id, not even by trying all addresses.
+ * With the same key the same visitor gets the same id. One thread at a time. */
 #ifndef CM_SOURCE_VISITOR_H
 #define CM_SOURCE_VISITOR_H
 

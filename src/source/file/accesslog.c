@@ -8,7 +8,7 @@ static int malformed(cm_err_t *err, const char *what)
     return cm_fail(err, CM_EREJECT, "not an access log line: %s", what);
 }
 
-/* Takes the text up to the next space and the space; false when there is none. */
+/* Takes the text up to the next space, and the space. False when there is none. */
 static bool take_word(cm_str_t *rest, cm_str_t *word)
 {
     const char *space = rest->len ? memchr(rest->data, ' ', rest->len) : NULL;
@@ -20,7 +20,7 @@ static bool take_word(cm_str_t *rest, cm_str_t *word)
     return true;
 }
 
-/* The first quote that is not escaped, or the end; a backslash takes the next byte along. */
+/* The first quote that is not escaped, or the end; a backslash escapes the next byte. */
 static const char *skip_escapes(const char *at, const char *end)
 {
     for (; at < end && *at != '"'; at++) {
@@ -30,11 +30,11 @@ static const char *skip_escapes(const char *at, const char *end)
     return at;
 }
 
-/* Takes a quoted text up to the first quote that is not escaped. Without one the text is what is
- * left, and `*closed` false.
+/* Takes a quoted text up to the first quote that is not escaped. Without such a quote, the text is
+ * the rest of the line, and `*closed` is false.
  *
- * Nearly never is there a backslash: so the quote is looked for with memchr, and then the backslash
- * before it, 32 or 64 bytes at a time; a loop over the bytes took 350 of a line's 1230 ns. */
+ * There is nearly never a backslash. So memchr() finds the quote first, and then a backslash before
+ * it, 32 or 64 bytes at a time. A loop over the bytes took 350 of the 1230 ns of a line. */
 static bool take_quoted(cm_str_t *rest, cm_str_t *text, bool *closed)
 {
     if (!cm_str_take_char(rest, '"'))
@@ -96,7 +96,7 @@ static bool valid_date(int year, int month, int day)
     return day <= days[month - 1];
 }
 
-/* Takes "17/May/2015:10:05:03 +0000]", every character of which has its fixed place. */
+/* Takes "17/May/2015:10:05:03 +0000]", in which every character has a fixed position. */
 static bool take_time(cm_str_t *rest, int64_t *ms)
 {
     enum { SIZE = 27 };
@@ -120,7 +120,7 @@ static bool take_time(cm_str_t *rest, int64_t *ms)
     return true;
 }
 
-/* The length of an IPv4 address that the text begins with, or of digits and dots. */
+/* The length of an IPv4 address at the start of the text; any digits and dots count. */
 static size_t plain_v4(cm_str_t text)
 {
     size_t len = 0;
@@ -130,8 +130,9 @@ static size_t plain_v4(cm_str_t text)
     return len < text.len && text.data[len] == ' ' ? len : 0;
 }
 
-/* The length of an IPv6 address in its canonical form that the text begins with; 0 when it is none
- * or not so simple: here no group begins with 0, and "::" stands for two or more in the middle. */
+/* The length of a canonical IPv6 address at the start of the text; 0 when there is none or when it
+ * is not this simple: here no group begins with 0, and "::" replaces two or more groups in the
+ * middle. */
 static size_t plain_v6(cm_str_t text)
 {
     size_t at = 0, groups = 0, gaps = 0;
@@ -155,7 +156,7 @@ static size_t plain_v6(cm_str_t text)
     return text.data[at] == ' ' && (gaps == 0 ? groups == 8 : gaps == 1 && groups <= 6) ? at : 0;
 }
 
-/* The length of a user's name that is nothing but letters, digits and "_". */
+/* The length of a user name of letters, digits and "_" only; 0 when it has no letter. */
 static size_t plain_user(cm_str_t text)
 {
     size_t len = 0;
@@ -171,8 +172,8 @@ static size_t plain_user(cm_str_t text)
     return letter ? len : 0;
 }
 
-/* Takes what nearly all lines begin with, "8.8.8.8 - - [". What it does not take may be a line all
- * the same, which is only read more slowly. */
+/* Takes the start that nearly all lines have, "8.8.8.8 - - [". A line with another start can be
+ * valid too; it is only read more slowly. */
 static bool take_plain(cm_str_t *rest, cm_access_t *access)
 {
     size_t len = plain_v4(*rest);
@@ -194,7 +195,7 @@ static bool take_plain(cm_str_t *rest, cm_access_t *access)
     return true;
 }
 
-/* Takes the first bracket that holds a time; *head is what stands before it. */
+/* Takes the first bracket that holds a time. *head is the text before it. */
 static bool find_time(cm_str_t *rest, cm_str_t *head, int64_t *ms)
 {
     const char *begin = rest->data, *end = begin + rest->len, *at = begin;
@@ -211,7 +212,7 @@ static bool find_time(cm_str_t *rest, cm_str_t *head, int64_t *ms)
     return false;
 }
 
-/* Takes everything up to the time and the time. */
+/* Takes everything up to the time, and the time. */
 static int take_head(cm_str_t *rest, cm_access_t *access, cm_err_t *err)
 {
     const cm_str_t line = *rest;
@@ -227,7 +228,7 @@ static int take_head(cm_str_t *rest, cm_access_t *access, cm_err_t *err)
     return malformed(err, "it does not begin with address, identity, user and [time]");
 }
 
-/* Takes three digits and the size, which is digits or a dash, and the space behind if any. */
+/* Takes the three digits of the status, the size (digits or a dash), and the spaces after it. */
 static bool take_status(cm_str_t *rest, int *status)
 {
     if (!cm_str_take_char(rest, ' ') || rest->len < 5)
@@ -346,7 +347,7 @@ int cm_accesslog_parse(cm_str_t line, bool common, cm_access_t *access, cm_err_t
     return parse_visitor(common ? CM_STR("") : rest, access, err);
 }
 
-/* True for a character that ends a path; a NUL does, too. Most characters of a path are letters,
+/* True for a character that ends a path. A NUL ends it too. Most characters of a path are letters,
  * which the first comparison recognises. */
 static inline bool ends_path(char c)
 {
@@ -358,7 +359,7 @@ static cm_str_t extension(cm_str_t url)
 {
     size_t end = 0, from;
 
-    /* Most pages have no dot at all, which memchr sees at once. */
+    /* Most pages have no dot, and memchr() finds that quickly. */
     if (url.len == 0 || memchr(url.data, '.', url.len) == NULL)
         return (cm_str_t){"", 0};
     while (end < url.len && !ends_path(url.data[end]))
@@ -402,7 +403,8 @@ static cm_str_t path_of(cm_str_t url)
     return (cm_str_t){url.data, end};
 }
 
-/* Takes the last part off the path, without its slash; empty when there is none left. */
+/* Removes the last part of the path and returns it without its slash; empty when no part is left.
+ */
 static cm_str_t take_last(cm_str_t *path)
 {
     const char *slash = path->len > 0 ? memrchr(path->data, '/', path->len) : NULL;
@@ -431,7 +433,7 @@ static bool is_sitemap(cm_str_t name, cm_str_t ending)
             cm_str_equal_nocase(ending, CM_STR("gz")));
 }
 
-/* Whether a name of a file for programs, or of a feed, ends in this character. */
+/* Whether the name of a feed or of a file for programs can end in this character. */
 static bool may_end_program(char c)
 {
     switch (c | 0x20) {
@@ -464,7 +466,7 @@ bool cm_accesslog_is_for_programs(cm_str_t url)
     }
     static const cm_str_t endings[] = {NAME("xml"), NAME("rss"), NAME("atom"), NAME("rdf")};
     static const cm_str_t feeds[] = {NAME("feed"), NAME("rss")};
-    static const cm_str_t kinds[] = {NAME("atom"), NAME("rss2"), NAME("rdf")}; /* behind a feed */
+    static const cm_str_t kinds[] = {NAME("atom"), NAME("rss2"), NAME("rdf")}; /* after a feed */
     static const cm_str_t files[] = {NAME("robots.txt"),    NAME("ads.txt"),
                                      NAME("app-ads.txt"),   NAME("humans.txt"),
                                      NAME("security.txt"),  NAME("llms.txt"),
@@ -474,7 +476,7 @@ bool cm_accesslog_is_for_programs(cm_str_t url)
 
     if (path.len == 0)
         return false;
-    /* Most paths end otherwise, which is known at once. */
+    /* Most paths end in another character, so they are decided here. */
     if (!may_end_program(path.data[path.len - 1]))
         return is_well_known(path);
 #define IS_AMONG(text, list) is_among(text, list, sizeof(list) / sizeof *(list))
@@ -490,8 +492,8 @@ bool cm_accesslog_is_for_programs(cm_str_t url)
 
 bool cm_accesslog_is_page_view(const cm_access_t *access)
 {
-    /* 206 is a part of what was or will be answered with 200: players and readers of PDF files
-     * take many. */
+    /* 206 is a part of a file that is also answered with 200: media players and PDF readers request
+     * many parts. */
     bool answered = (access->status >= 200 && access->status < 300 && access->status != 206) ||
                     access->status == 304;
     return answered && cm_str_equal(access->method, CM_STR("GET")) &&

@@ -27,7 +27,7 @@ static void free_site(cm_site_t *site)
     cm_buf_free(&site->host);
 }
 
-/* Cuts ":" and digits off the end of a host; they are returned without the colon. */
+/* Cuts ":" and the port off the end of a host. Returns the port without the colon. */
 static cm_str_t cut_port(cm_str_t *host)
 {
     size_t at = host->len;
@@ -41,7 +41,7 @@ static cm_str_t cut_port(cm_str_t *host)
     return port;
 }
 
-/* "host:port", without a port that says nothing new. */
+/* "host:port", without the port when it is the scheme's default. */
 static void set_host(cm_site_t *site, cm_str_t host, bool secure)
 {
     cm_str_t port = cut_port(&host);
@@ -95,8 +95,8 @@ static int set_given(cm_site_t *site, const char *text, cm_err_t *err)
     return 0;
 }
 
-/* The site of a virtual host: port 443 and 8443 speak https, other ports http; without a port it
- * is https, as for --site. */
+/* The site of a virtual host: https for the ports 443 and 8443, http for other ports, and https
+ * without a port, as for --site. */
 static void set_logged(cm_accesslog_builder_t *visits, cm_str_t logged)
 {
     cm_site_t *site = &visits->line;
@@ -112,7 +112,7 @@ static void set_logged(cm_accesslog_builder_t *visits, cm_str_t logged)
     cm_buf_add_str(&site->url, str_of(&site->host));
 }
 
-/* Whether it is the host that was given, whatever the port: behind a proxy the port is another. */
+/* Whether it is the host that was given. The port is ignored, because it differs behind a proxy. */
 static bool is_given(const cm_accesslog_builder_t *visits, cm_str_t logged)
 {
     cm_str_t given = str_of(&visits->given.host);
@@ -161,19 +161,19 @@ void cm_accesslog_builder_free(cm_accesslog_builder_t *visits)
 }
 
 /* A hash of the visitor of a line: of the user, or of address and agent. The seed is secret, so
- * that an attacker cannot write lines that all fall on one slot of a table. */
+ * that an attacker cannot write lines that all hash to one slot of a table. */
 static uint64_t hash_visitor(const cm_accesslog_builder_t *visits, const cm_access_t *access)
 {
     cm_str_t user = access->user, address = access->address, agent = access->agent;
 
     if (user.len > 0)
         return XXH3_64bits_withSeed(user.data, user.len, visits->seed);
-    /* One hash seeds the next one: nothing needs to be copied together. */
+    /* One hash is the seed of the next one, so the strings need not be copied together. */
     uint64_t hash = XXH3_64bits_withSeed(address.data, address.len, visits->seed);
     return XXH3_64bits_withSeed(agent.data, agent.len, hash);
 }
 
-/* The host that is a part of the row key; empty for none. */
+/* The host in the row key; empty: none. */
 static cm_str_t key_host(const cm_accesslog_builder_t *visits, const cm_accesslog_line_t *line)
 {
     return visits->older_keys ? (cm_str_t){"", 0} : str_of(&line->site->host);
@@ -184,7 +184,7 @@ void cm_accesslog_builder_count(cm_accesslog_builder_t *visits, const cm_access_
 {
     *line = (cm_accesslog_line_t){
         .access = access, .site = site_of(visits, access), .visitor = hash_visitor(visits, access)};
-    /* A time that no event can have gets no row key either. */
+    /* A line with an impossible time becomes no event, so it needs no count. */
     if (access->time <= 0 || access->time >= CM_TIME_END)
         return;
     cm_str_t request = access->request, host = key_host(visits, line);

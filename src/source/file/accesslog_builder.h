@@ -1,13 +1,13 @@
-/* What an event is made of that comes from a line of an access log: user, URL and row key.
+/* Makes the parts of an event from a line of an access log: user, URL and row key.
  *
- * User: the authenticated name, else cm_visitor_id(). URL: as logged, with the site before it where
- * it begins with a slash; where the request is no request, the text as logged. The site is the
- * virtual host of the line, or else what was given.
+ * User: the authenticated name, else cm_visitor_id(). URL: as logged, with the site before it when
+ * it begins with a slash. When the request is malformed, it is the text as logged. The site is the
+ * virtual host of the line, or else the one that was given.
  *
- * Row key: the UUIDv5 of "{user}_{ms}_{request}_{k}", or where there is a site of
- * "{user}_{ms}_{host}_{request}_{k}", where k counts the earlier lines with the same user, time,
- * host and request. The older form, which data directories of an earlier edition keep, leaves the
- * host out everywhere.
+ * Row key: the UUIDv5 of "{user}_{ms}_{request}_{k}" or, when there is a site, of
+ * "{user}_{ms}_{host}_{request}_{k}". k counts the earlier lines with the same user, time, host and
+ * request. The older form, which data directories of an earlier edition keep, never contains the
+ * host.
  *
  * Owns its tables; one thread at a time. */
 #ifndef CM_SOURCE_FILE_ACCESSLOG_BUILDER_H
@@ -19,10 +19,10 @@
 #include "source/file/repeats.h"
 #include "source/file/visitor_cache.h"
 
-/* "https://www.example.com" with or without a path, and the host in it. */
+/* "https://www.example.com" with or without a path, and its host. */
 typedef struct cm_site {
     cm_buf_t url;  /* without a slash at its end; empty: none */
-    cm_buf_t host; /* in lower case, with a port that is not the scheme's */
+    cm_buf_t host; /* in lower case, with the port unless it is the scheme's default */
 } cm_site_t;
 
 typedef struct cm_accesslog_builder {
@@ -31,12 +31,12 @@ typedef struct cm_accesslog_builder {
     uint64_t seed;
     bool older_keys;
     cm_site_t given;
-    cm_site_t line;       /* of the virtual host that was met last: */
-    cm_buf_t line_logged; /* as logged */
-    cm_buf_t name;        /* of a row key */
+    cm_site_t line;       /* of the last virtual host */
+    cm_buf_t line_logged; /* the same host, as logged */
+    cm_buf_t name;        /* buffer for the name of a row key */
 } cm_accesslog_builder_t;
 
-/* A line and what it is counted as; lives until the next call. */
+/* A line with its visitor and count. Lives until the next call. */
 typedef struct cm_accesslog_line {
     const cm_access_t *access;
     const cm_site_t *site;
@@ -44,20 +44,20 @@ typedef struct cm_accesslog_line {
     uint32_t k;
 } cm_accesslog_line_t;
 
-/* `site`: NULL and "" for none; without a scheme it is given https. CM_EUSAGE when there is no
- * host in it; nothing is to be freed then. */
+/* `site`: NULL or "" for none; https is added when it has no scheme. CM_EUSAGE when it has no host;
+ * then nothing has to be freed. */
 int cm_accesslog_builder_init(cm_accesslog_builder_t *visits, const char *site, bool older_keys,
                               const uint8_t key[CM_VISITOR_KEY], cm_err_t *err);
 void cm_accesslog_builder_free(cm_accesslog_builder_t *visits);
 
-/* Forgets which lines there were. */
+/* Forgets all counted lines. */
 void cm_accesslog_builder_restart(cm_accesslog_builder_t *visits);
 
-/* Counts a line, also one that becomes no event. */
+/* Counts a line, also when it does not become an event. */
 void cm_accesslog_builder_count(cm_accesslog_builder_t *visits, const cm_access_t *access,
                                 cm_accesslog_line_t *line);
 
-/* Fills timestamp, user and URL. Texts live as long as the arena or the line. */
+/* Fills timestamp, user and URL. The strings live as long as the arena or the line. */
 void cm_accesslog_builder_event(cm_accesslog_builder_t *visits, const cm_accesslog_line_t *line,
                                 cm_arena_t *arena, cm_event_t *event);
 

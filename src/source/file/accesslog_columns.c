@@ -5,10 +5,10 @@
 enum { COLUMNS_MAX = 8 };
 
 typedef enum kind {
-    DASH,    /* nothing: "-", an empty quoted text, "_" for no virtual host */
-    ADDRESS, /* one or a list of them */
+    DASH,    /* no value: "-", an empty quoted text, "_" for no virtual host */
+    ADDRESS, /* one address or a list of them */
     HOST,    /* a host name with a dot, or a name with a port */
-    GROUP,   /* something else in brackets or parentheses */
+    GROUP,   /* another text in brackets or parentheses */
     WORD,    /* anything else */
 } kind_t;
 
@@ -23,7 +23,7 @@ static int unknown_layout(cm_err_t *err, const char *what)
     return cm_fail(err, CM_EREJECT, "not an access log line: %s", what);
 }
 
-/* ---- cutting into columns ---- */
+/* ---- splitting into columns ---- */
 
 static bool is_blank(char c)
 {
@@ -43,8 +43,8 @@ static cm_str_t slice(cm_str_t text, size_t from, size_t to)
     return (cm_str_t){text.data + from, to - from};
 }
 
-/* The length of what begins with a quote, bracket or parenthesis, up to what closes it; 0 when
- * nothing does. */
+/* The length of a text that begins with a quote, bracket or parenthesis, up to its closing one; 0
+ * when it is not closed. */
 static size_t closed_length(cm_str_t rest)
 {
     const char close = rest.data[0] == '"' ? '"' : rest.data[0] == '[' ? ']' : ')';
@@ -58,7 +58,7 @@ static size_t closed_length(cm_str_t rest)
     return 0;
 }
 
-/* The length of the column that the text begins with; 0 when it is opened and not closed. */
+/* The length of the first column of the text; 0 when its quote or bracket is not closed. */
 static size_t column_length(cm_str_t rest)
 {
     size_t at = 0;
@@ -73,7 +73,7 @@ static size_t column_length(cm_str_t rest)
     return at;
 }
 
-/* Takes a column: of a list with blanks behind its commas all of it. */
+/* Takes a column. A list with blanks after its commas is one column. */
 static bool take_column(cm_str_t *rest, cm_str_t *column)
 {
     const char *begin = rest->data;
@@ -91,7 +91,7 @@ static bool take_column(cm_str_t *rest, cm_str_t *column)
     }
 }
 
-/* ---- what a column is ---- */
+/* ---- the kind of a column ---- */
 
 static bool is_nothing(cm_str_t text)
 {
@@ -120,7 +120,8 @@ static size_t port_length(cm_str_t text)
     return at > 1 && digits > 0 && digits <= 5 && text.data[at - 1] == ':' ? digits + 1 : 0;
 }
 
-/* A name with a dot whose last part has a letter (else it is a number), or any name with a port. */
+/* A name with a dot whose last part has a letter (otherwise it is a number), or any name with a
+ * port. */
 static bool is_host(cm_str_t text)
 {
     size_t port = port_length(text), last = 0;
@@ -142,7 +143,7 @@ static bool is_host(cm_str_t text)
     return letter && (last > 0 || port > 0);
 }
 
-/* Whether every element is an address or says that there is none, with one address at least. */
+/* ADDRESS when every element is an address or a mark for none, with at least one address. */
 static kind_t kind_of_list(cm_str_t list)
 {
     cm_address_t address;
@@ -164,7 +165,8 @@ static column_t column_of(cm_str_t text)
     cm_address_t address;
     char first = text.data[0];
 
-    if (cm_address_parse(text, &address)) { /* before brackets and quotes: it has its own */
+    if (cm_address_parse(text, &address)) { /* checked before brackets and quotes, because an
+                                               address may have its own */
         column.kind = ADDRESS;
         column.grouped = first == '[' && text.data[text.len - 1] == ']';
         return column;
@@ -191,7 +193,7 @@ static column_t column_of(cm_str_t text)
     return column;
 }
 
-/* ---- what the columns mean ---- */
+/* ---- the meaning of the columns ---- */
 
 typedef struct columns {
     column_t all[COLUMNS_MAX];
@@ -217,9 +219,9 @@ static int split(cm_str_t head, columns_t *columns, cm_err_t *err)
     return 0;
 }
 
-/* An address with the port of a server, as the first of several, is a virtual host without a name:
- * it is neither the visitor nor a site. A visitor's port is 1024 or more; it may be one of those
- * that servers like by chance, so the only public address stays the visitor. */
+/* The first of several addresses, with a server's port, is a virtual host without a name: it is
+ * neither the visitor nor a site. A visitor's port is 1024 or more. By chance it can be one that
+ * servers often use, so an address that is the only public one stays the visitor's. */
 static void find_server(columns_t *columns)
 {
     column_t *first = &columns->all[0];
@@ -240,7 +242,7 @@ static void find_server(columns_t *columns)
         first->kind = DASH;
 }
 
-/* The first public address of all, or else the first. */
+/* Takes the first public address or, without a public one, the first address. */
 static bool find_address(const columns_t *columns, cm_access_t *access)
 {
     cm_address_t one, address = {{0}};
@@ -261,11 +263,11 @@ static bool find_address(const columns_t *columns, cm_access_t *access)
         return false;
     access->address = (cm_str_t){access->text, cm_address_write(&address, access->text)};
     if (cm_str_equal(access->address, *only))
-        access->address = *only; /* of the line, which lives longer */
+        access->address = *only; /* a slice of the line, which lives longer */
     return true;
 }
 
-/* Whether the text may be the name of a visitor's machine. */
+/* Whether the column can be the name of a visitor's machine. */
 static bool is_visitor(const column_t *column)
 {
     if (column->kind == DASH)
@@ -280,7 +282,7 @@ static bool is_visitor(const column_t *column)
     return !column->grouped;
 }
 
-/* Of a line without any address: the column that names the visitor's machine instead. */
+/* For a line without any address: the column with the name of the visitor's machine. */
 static const column_t *find_machine(const columns_t *columns)
 {
     const column_t *all = columns->all;
@@ -314,8 +316,8 @@ static int fill_visitor(const columns_t *columns, cm_access_t *access, const col
     return 0;
 }
 
-/* A word between address and user is the identity, the name of a balancer, or a part of something
- * that is not known. */
+/* A word between address and user is the identity, the name of a balancer, or a part of an unknown
+ * layout. True for the first two. */
 static bool is_word_known(const columns_t *columns, const column_t *machine, size_t at)
 {
     const column_t *all = columns->all;
@@ -330,7 +332,7 @@ static bool is_word_known(const columns_t *columns, const column_t *machine, siz
     if (before->kind != ADDRESS)
         return before->kind == DASH && all[columns->count - 1].kind == DASH;
     for (size_t i = 1; i < at; i++) {
-        if (all[i].kind == DASH) /* that was the identity */
+        if (all[i].kind == DASH) /* this was the identity */
             return false;
     }
     return true;
@@ -358,7 +360,7 @@ static bool is_of_address(char c, bool six)
            (six && (c == ':' || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')));
 }
 
-/* Whether there is an address within the text: user@192.0.2.7, ip:2001:db8::7. */
+/* Whether the text contains an address: user@192.0.2.7, ip:2001:db8::7. */
 static bool holds_address(cm_str_t text, bool six)
 {
     cm_address_t address;
@@ -372,7 +374,7 @@ static bool holds_address(cm_str_t text, bool six)
         }
         while (at + 1 < last &&
                (text.data[at] == '.' || (text.data[at] == ':' && text.data[at + 1] != ':')))
-            at++; /* what parts it from the name */
+            at++; /* the separator between the name and the address */
         if (marks >= (six ? 2 : 3) && cm_address_parse(slice(text, at, last), &address))
             return true;
     }
@@ -386,7 +388,7 @@ static int fill_user(const columns_t *columns, cm_access_t *access, cm_err_t *er
 
     access->user = (cm_str_t){"", 0};
     if (user->kind == DASH || (user->kind == ADDRESS && !user->grouped))
-        return 0; /* an address is no user name; it was used as the address */
+        return 0; /* an address is not a user name; it was used as the address */
     if (user->grouped)
         return unknown_layout(err, "the column before the time is not a user name");
     bool host =
@@ -397,7 +399,7 @@ static int fill_user(const columns_t *columns, cm_access_t *access, cm_err_t *er
     if (host)
         return unknown_layout(err, "the column before the time is a host name, not a user name");
     if (!holds_address(user->text, false) && !holds_address(user->text, true))
-        access->user = user->text; /* else the visitor's address is the visitor */
+        access->user = user->text; /* otherwise the address identifies the visitor */
     return 0;
 }
 

@@ -1,4 +1,4 @@
-/* What programs that carry lines put in front of them; see accesslog_columns.h. */
+/* Skips the prefixes that log forwarders add to lines; see accesslog_columns.h. */
 #include "source/file/accesslog_columns.h"
 
 #include "base/address.h"
@@ -33,8 +33,8 @@ static cm_str_t first_word(cm_str_t text)
     return (cm_str_t){text.data, len};
 }
 
-/* Whether the text begins like the pattern, in which 0 is any digit, a any letter, and anything
- * else itself. */
+/* Whether the text begins like the pattern. In it, "0" is any digit, "a" any letter, and any other
+ * character itself. */
 static bool begins_like(cm_str_t text, const char *pattern)
 {
     for (size_t i = 0; pattern[i] != '\0'; i++) {
@@ -50,7 +50,7 @@ static bool begins_like(cm_str_t text, const char *pattern)
     return true;
 }
 
-/* "<134>", the priority that syslog's protocols begin with. */
+/* "<134>", the priority at the start of syslog's messages. */
 static cm_str_t skip_priority(cm_str_t text)
 {
     size_t at = 1;
@@ -80,7 +80,7 @@ static bool skip_month_time(cm_str_t *text)
     return true;
 }
 
-/* "2025-10-10T10:00:01.123Z", or with a blank for the T. */
+/* "2025-10-10T10:00:01.123Z", or with a blank instead of the T. */
 static bool skip_iso_time(cm_str_t *text)
 {
     cm_str_t rest = *text;
@@ -99,7 +99,7 @@ static bool skip_iso_time(cm_str_t *text)
     return true;
 }
 
-/* "-" or elements in brackets, "[id name=\"value\"]"; false when it is neither. */
+/* "-" or elements in brackets, "[id name=\"value\"]"; false when the text begins with neither. */
 static bool skip_structured_data(cm_str_t *text)
 {
     cm_str_t rest = *text;
@@ -155,7 +155,7 @@ static bool is_tag(cm_str_t word)
     return word.len > 1 && word.data[word.len - 1] == ':' && !cm_address_parse(word, &address);
 }
 
-/* Everything up to the program's name, which is among the first `words`. */
+/* Skips everything up to the program's name, which is one of the first `words`. */
 static cm_str_t skip_tag(cm_str_t text, int words)
 {
     cm_str_t rest = text;
@@ -169,7 +169,7 @@ static cm_str_t skip_tag(cm_str_t text, int words)
     return text;
 }
 
-/* "stdout F", as Kubernetes writes a container's line. */
+/* "stdout F", as Kubernetes writes before a container's line. */
 static cm_str_t skip_stream(cm_str_t text)
 {
     cm_str_t rest = behind(text, first_word(text).len);
@@ -184,14 +184,14 @@ cm_str_t cm_accesslog_skip_prefix(cm_str_t head)
     cm_str_t rest = skip_priority(behind(head, 0));
     cm_str_t word = first_word(rest), next = behind(rest, word.len);
 
-    /* "web-1  | " of docker compose, "[pod/web/nginx] " of kubectl. */
+    /* "web-1  | " is from docker compose, "[pod/web/nginx] " from kubectl. */
     if (begins_like(next, "| "))
         rest = behind(next, 1);
     else if (begins_like(word, "[pod/"))
         rest = next;
     if (skip_protocol(&rest))
         return rest;
-    if (begins_like(rest, "aaa 0000-00-00 ")) /* the day of the week, of journald */
+    if (begins_like(rest, "aaa 0000-00-00 ")) /* journald writes the day of the week */
         rest = behind(rest, 3);
     if (!skip_month_time(&rest) && !skip_iso_time(&rest))
         return skip_tag(rest, 1);

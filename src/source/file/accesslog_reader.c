@@ -1,7 +1,7 @@
 #include "source/file/accesslog.h"
 #include "source/file/internal.h"
 
-/* Calls the enrichment; false leaves the event out. */
+/* Calls the enrichment. False: the event is skipped. */
 static bool enrich(const cm_file_t *file, const cm_access_t *access, cm_arena_t *arena,
                    cm_event_t *event)
 {
@@ -58,7 +58,7 @@ static bool take(cm_file_t *file, cm_batch_t *batch)
     return step != CM_FILE_NO_LINE;
 }
 
-/* Counts the line as take_event() did when it was handed out: row keys depend on it. */
+/* Counts the line as take_event() did when it returned the event: row keys depend on this count. */
 static bool pass(cm_file_t *file, uint64_t position)
 {
     cm_access_t access;

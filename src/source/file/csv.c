@@ -1,6 +1,6 @@
 #include "source/file/csv.h"
 
-/* The contract's fields in its order, which is that of cm_event_csv_header. */
+/* The contract's fields in the contract's order, which is also that of cm_event_csv_header. */
 enum { ROW_KEY, USER_ID, TIMESTAMP, URL, COUNTRY, CITY, BROWSER, OS, DEVICE, FIELDS };
 enum { UNKNOWN = 255 };
 
@@ -15,7 +15,7 @@ typedef enum stop {
     BROKEN,
 } stop_t;
 
-/* Looks at the byte behind a field and steps over it. */
+/* Reads the byte after a field and skips it. */
 static stop_t stop_at(cm_str_t data, bool last, size_t *at)
 {
     if (*at < data.len && data.data[*at] == ',') {
@@ -162,7 +162,7 @@ int cm_csv_header(const cm_csv_record_t *header, cm_csv_columns_t *columns, cm_e
     return 0;
 }
 
-/* A value's first and last byte tell nearly always that there is nothing to trim. */
+/* In nearly all cases the first and the last byte show that there is nothing to trim. */
 static inline cm_str_t trim(cm_str_t text)
 {
     if (text.len > 0 &&
@@ -171,7 +171,7 @@ static inline cm_str_t trim(cm_str_t text)
     return text;
 }
 
-/* The texts of a record, put where the contract's field stands. */
+/* Puts the texts of a record in the order of the contract's fields. */
 static void arrange(const cm_csv_columns_t *columns, const cm_csv_record_t *record,
                     cm_arena_t *arena, cm_str_t texts[FIELDS])
 {

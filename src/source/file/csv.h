@@ -1,9 +1,9 @@
-/* Events as CSV (RFC 4180), with a header line that names the columns in any order.
+/* Events as CSV (RFC 4180). A header line names the columns in any order.
  *
- * Fields may be quoted, with blanks around the quotes or without; a quoted field may hold commas,
- * line ends and, doubled, quotes. A quote inside a field that does not begin with one is an
- * ordinary character. The functions are pure: slices of the text they are given, or of the arena
- * where a doubled quote forces a copy. */
+ * Fields may be quoted, with or without blanks around the quotes. A quoted field may contain
+ * commas, line ends and doubled quotes. A quote inside a field that does not begin with a quote is
+ * an ordinary character. The functions are pure: they return slices of the given text, or of the
+ * arena when a doubled quote needs a copy. */
 #ifndef CM_SOURCE_FILE_CSV_H
 #define CM_SOURCE_FILE_CSV_H
 
@@ -21,15 +21,15 @@ typedef struct cm_csv_record {
     size_t count;
 } cm_csv_record_t;
 
-/* Splits the first record of `data`. 1: `*used` bytes were taken, the line end included; 0: the
- * record is not whole yet (never when `last`: nothing follows `data`); CM_EREJECT: it is not CSV.
- */
+/* Splits the first record of `data`. 1: `*used` bytes were taken, including the line end; 0: the
+ * record is not complete yet (never with `last`, when nothing follows `data`); CM_EREJECT: it is
+ * not CSV. */
 int cm_csv_split(cm_str_t data, bool last, cm_csv_record_t *record, size_t *used, cm_err_t *err);
 
-/* A field's text; with doubled quotes made single in `arena` where it has some. */
+/* A field's text. When it has doubled quotes, it is copied to `arena` with single ones. */
 cm_str_t cm_csv_text(const cm_csv_field_t *field, cm_arena_t *arena);
 
-/* Which field of the event each column is. */
+/* The event's field of each column. */
 typedef struct cm_csv_columns {
     unsigned char field[CM_CSV_FIELDS]; /* position in the contract's order; 255: unknown */
     size_t count;
@@ -37,11 +37,11 @@ typedef struct cm_csv_columns {
 } cm_csv_columns_t;
 
 /* Reads the header. CM_EINPUT when user_id, timestamp or url is not among the columns or a known
- * column comes twice; the sentence does not name the file. */
+ * column is there twice. The error message does not name the file. */
 int cm_csv_header(const cm_csv_record_t *header, cm_csv_columns_t *columns, cm_err_t *err);
 
-/* The event of a record, completed and checked; blanks around its values are left aside, as around
- * the names of the header. 0 or CM_EREJECT with the rule that is broken. */
+/* Makes the event of a record, completed and checked. Blanks around its values are ignored, like
+ * those around the names in the header. 0, or CM_EREJECT with the rule that is broken. */
 int cm_csv_event(const cm_csv_columns_t *columns, const cm_csv_record_t *record,
                  const cm_timestamp_format_t *times, cm_arena_t *arena, cm_event_t *event,
                  cm_err_t *err);

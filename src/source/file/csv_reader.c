@@ -1,7 +1,7 @@
 #include "source/file/internal.h"
 
-/* Takes a record whose first line has just been taken. False, with that line given back, when the
- * record is not whole yet. */
+/* Takes a record whose first line has just been taken. False when the record is not complete yet;
+ * then the line is returned to the buffer. */
 static bool take_record(cm_file_t *file, const cm_line_t *line, cm_lines_mark_t mark,
                         cm_batch_t *batch)
 {
@@ -15,8 +15,8 @@ static bool take_record(cm_file_t *file, const cm_line_t *line, cm_lines_mark_t 
         cm_lines_rewind(lines, mark);
         return false;
     }
-    /* Of what is not CSV only the first line is rejected: a quote that is never closed must not
-     * take the good records after it along. */
+    /* When a record is not CSV, only its first line is rejected: a quote that is never closed must
+     * not reject the valid records after it. */
     if (rc != 1) {
         cm_file_reject(file, batch, line->text, line->number, why.text);
         return true;
@@ -45,7 +45,7 @@ static bool take(cm_file_t *file, cm_batch_t *batch)
     return step != CM_FILE_NO_LINE;
 }
 
-/* Records need not be told apart to be passed over: a position is the end of a line. */
+/* Skipping needs no records, only lines: a position is always the end of a line. */
 static bool pass(cm_file_t *file, uint64_t position)
 {
     cm_line_t line;
@@ -54,7 +54,7 @@ static bool pass(cm_file_t *file, uint64_t position)
     return cm_lines_next(&file->lines, &line);
 }
 
-/* Takes the header; a file of blank lines has none and needs none. */
+/* Takes the header. A file of blank lines has no header and needs none. */
 static int read_header(cm_file_t *file, cm_err_t *err)
 {
     cm_lines_t *lines = &file->lines;

@@ -3,10 +3,10 @@
 
 #include <stdlib.h>
 
-/* From a pipe, a batch is handed out after this time even when it is not full. */
+/* A batch from a pipe is returned after this time even when it is not full. */
 enum { LIVE_NS = 500 * 1000 * 1000 };
 
-/* ---- what readers use ---- */
+/* ---- functions for readers ---- */
 
 bool cm_file_stopped(const cm_file_t *file)
 {
@@ -66,13 +66,13 @@ static int file_next(cm_source_t *source, cm_batch_t *batch, cm_err_t *err)
         if (file->reader->take(file, batch))
             continue;
         ended = file->lines.ended;
-        /* Filling may move the lines that the batch's events point into. */
+        /* Filling may move the lines that the batch's events point to. */
         if (ended || cm_file_stopped(file) ||
             (cm_lines_must_move(&file->lines) && batch->account.read > 0) ||
             (live && cm_clock_ticks_ns() - start > LIVE_NS))
             break;
         int rc = cm_lines_fill(&file->lines, err);
-        /* The batch is handed out first; the next call gets the same error again. */
+        /* The batch is returned first; the next call gets the same error again. */
         if (rc < 0 && batch->account.read == 0)
             return rc;
         if (rc < 0)
@@ -164,7 +164,7 @@ bool cm_file_seekable(const cm_source_t *source)
     return cm_input_is_regular(file->input) && cm_input_is_plain(file->input);
 }
 
-/* Passes over the file up to `position`. 1: that is the end of a line or event; 0: it is not;
+/* Skips the file up to `position`. 1: the position is the end of a line or event; 0: it is not;
  * CM_ESTOP. */
 static int pass(cm_file_t *file, uint64_t position, cm_err_t *err)
 {
@@ -175,7 +175,7 @@ static int pass(cm_file_t *file, uint64_t position, cm_err_t *err)
             return 0;
         if (cm_file_stopped(file))
             return cm_file_fail_stopped(file, err);
-        /* Reading from the beginning will meet the same error, at its place. */
+        /* Reading from the beginning gets the same error at the same place. */
         if (cm_lines_fill(&file->lines, err) < 0)
             return 0;
     }

@@ -8,7 +8,7 @@
 
 enum { LINES_MAX = 256 };
 
-/* Takes the next line; false at the end, and before a line that may be cut. */
+/* Takes the next line. False at the end, and before a line that may be cut. */
 static bool next_line(cm_str_t *text, bool ended, unsigned lines, cm_str_t *line)
 {
     const char *newline;
@@ -39,10 +39,11 @@ static bool is_header(cm_str_t line)
            cm_csv_header(&record, &columns, NULL) == 0;
 }
 
-/* What each kind of line counts: the one with most has it, of equals the one that came first. */
+/* The number of lines of each kind. The kind with most lines wins; between equal numbers, the kind
+ * that came first. */
 typedef struct votes {
     unsigned json, access, foreign;
-    int first; /* 1, 2, 3 in the order above; 0: none yet */
+    int first; /* 1, 2 or 3 in the order above; 0: none yet */
 } votes_t;
 
 static void vote(votes_t *votes, unsigned *count, int kind)
@@ -71,13 +72,13 @@ static void look_at(cm_str_t line, votes_t *votes, cm_format_found_t *found)
     found->lines++;
 }
 
-/* Whether the file is of JSON that is not a line each; `line` is its first one, `text` what is
- * behind it. */
+/* Whether the file is JSON that is not one event a line. `line` is its first line, `text` the text
+ * after it. */
 static bool find_json(cm_str_t line, cm_str_t text, cm_format_found_t *found)
 {
     cm_access_t access;
 
-    /* An address in brackets is no array. */
+    /* An address in brackets is not an array. */
     if (!cm_values_recognise(line, text) || cm_accesslog_parse(line, false, &access, NULL) == 0)
         return false;
     cm_str_t all = {line.data, (size_t)(text.data + text.len - line.data)};
@@ -90,7 +91,7 @@ static bool find_json(cm_str_t line, cm_str_t text, cm_format_found_t *found)
     return true;
 }
 
-/* Whether more must be read to tell an event that is cut from one that is laid out over lines. */
+/* Whether more must be read to distinguish an event that is cut from one that spans lines. */
 static bool needs_more(cm_str_t line, cm_str_t text)
 {
     return cm_str_trim(text).len == 0 && cm_str_trim(line).data[0] == '{' &&

@@ -1,22 +1,22 @@
-/* Which format a file has, found out from the lines that it begins with. Pure. */
+/* Finds the format of a file from its first lines. Pure. */
 #ifndef CM_SOURCE_FILE_FORMAT_H
 #define CM_SOURCE_FILE_FORMAT_H
 
 #include "source/file/file.h"
 
 typedef struct cm_format_found {
-    /* Of most of the lines that are of any known format; CM_FILE_AUTO when none is. */
+    /* The format of most lines among those of a known format; CM_FILE_AUTO when there are none. */
     cm_file_format_t format;
-    const char *foreign;   /* most lines are of this format, which is not read; else NULL */
-    unsigned lines;        /* that were looked at and are not blank */
-    unsigned json, access; /* of these: objects, and lines of an access log */
-    bool hosts;            /* one of these names its virtual host */
-    cm_err_t why;          /* why the first one is no line of an access log */
+    const char *foreign;   /* most lines have this unsupported format; otherwise NULL */
+    unsigned lines;        /* lines that were examined and are not blank */
+    unsigned json, access; /* of these: JSON objects, and lines of an access log */
+    bool hosts;            /* an access log line names its virtual host */
+    cm_err_t why;          /* why the first line is not a line of an access log */
 } cm_format_found_t;
 
-/* Looks at the whole lines of the text; at its last one, which may be cut, when `ended` or when
- * there is no other. A text without any line is as good as one of JSON lines without events. A CSV
- * file is one whose first line is a header. */
+/* Examines the whole lines of the text. The last line may be cut; it is examined with `ended`, or
+ * when it is the only one. A text without any line counts as JSON lines without events. The first
+ * line of a CSV file is a header. */
 void cm_format_find(cm_str_t text, bool ended, cm_format_found_t *found);
 
 #endif

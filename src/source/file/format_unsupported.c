@@ -12,7 +12,8 @@ static bool begins(cm_str_t text, const char *head)
     return text.len >= len && memcmp(text.data, head, len) == 0;
 }
 
-/* Whether the text begins like the pattern, in which 0 is any digit and anything else itself. */
+/* Whether the text begins like the pattern. In it, "0" is any digit and any other character itself.
+ */
 static bool begins_like(cm_str_t text, const char *pattern)
 {
     for (size_t i = 0; pattern[i] != '\0'; i++) {
@@ -27,7 +28,7 @@ static bool begins_like(cm_str_t text, const char *pattern)
 
 /* ---- JSON ---- */
 
-/* Whether an object of the line has this key, at any depth. */
+/* Whether an object in the line has this key, at any depth. */
 static bool has_key(cm_str_t line, const char *key)
 {
     const size_t len = strlen(key);
@@ -138,8 +139,8 @@ static bool has_request(cm_str_t line, const char *before)
     return false;
 }
 
-/* Elastic Load Balancing: time, balancer, client, target, three times taken, two statuses; the
- * newer kind has the type of the connection in front. */
+/* Elastic Load Balancing: time, balancer, client, target, three times taken, two statuses; newer
+ * logs have the type of the connection before them. */
 static const char *balancer_name(cm_str_t line)
 {
     static const char *const types[] = {"http", "https", "h2", "grpcs", "ws", "wss"};
@@ -168,7 +169,7 @@ static const char *balancer_name(cm_str_t line)
 }
 
 /* "[06/Feb/2009:12:14:14.655]", a time with milliseconds and no zone, and then words with the times
- * taken between slashes. */
+ * taken, separated by slashes. */
 static const char *haproxy_name(cm_str_t line)
 {
     const char *at = line.data, *end = line.data + line.len;
@@ -186,7 +187,7 @@ static const char *haproxy_name(cm_str_t line)
     return NULL;
 }
 
-/* The directives that files in the extended format of W3C begin with. */
+/* The directives at the start of files in the extended format of W3C. */
 static const char *directive_name(cm_str_t line)
 {
     if (begins(line, "#Software: Microsoft"))
@@ -200,7 +201,7 @@ static const char *directive_name(cm_str_t line)
     return NULL;
 }
 
-/* Lines of the same without directives. */
+/* Lines of the same formats without directives. */
 static const char *w3c_name(cm_str_t line)
 {
     if (begins_like(line, "0000-00-00\t00:00:00\t") && has_request(line, "\t"))

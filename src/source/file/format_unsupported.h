@@ -1,13 +1,13 @@
-/* Logs in formats that are not read, recognised so that a file of them is refused by name and
- * does not become dead letters line by line. Pure. */
+/* Recognises logs in unsupported formats, so that such a file is refused with the name of its
+ * format and its lines do not all become dead letters. Pure. */
 #ifndef CM_SOURCE_FILE_FORMAT_UNSUPPORTED_H
 #define CM_SOURCE_FILE_FORMAT_UNSUPPORTED_H
 
 #include "base/str.h"
 
-/* What kind of log the line is from, as a noun with its article ("an access log of IIS"): a
- * constant; NULL when it is of none that is known here. Lines that are events (with a user_id) or
- * access log lines that can be read are none. */
+/* The kind of log of the line, as a noun with its article ("an access log of IIS"); a constant.
+ * NULL when it is none of the kinds known here, for example an event (with a user_id) or a readable
+ * line of an access log. */
 const char *cm_format_unsupported_name(cm_str_t line);
 
 #endif

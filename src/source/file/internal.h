@@ -1,6 +1,6 @@
-/* What the file source and its readers share. A reader knows one way to write events down: JSON
- * (json_reader.c), CSV (csv_reader.c) or access logs (accesslog_reader.c). The source (file.c) asks
- * it for one line, record or value after the other; start.c finds out which reader a file needs. */
+/* Shared by the file source and its readers. A reader knows one format: JSON (json_reader.c), CSV
+ * (csv_reader.c) or access logs (accesslog_reader.c). The source (file.c) asks it for one line,
+ * record or value at a time. start.c finds the reader that a file needs. */
 #ifndef CM_SOURCE_FILE_INTERNAL_H
 #define CM_SOURCE_FILE_INTERNAL_H
 
@@ -14,13 +14,12 @@
 typedef struct cm_file cm_file_t;
 
 typedef struct cm_file_reader {
-    /* Reads what stands before the first event; NULL: nothing does. Errors as cm_file_open(). */
+    /* Reads the part before the first event; NULL: there is none. Errors as cm_file_open(). */
     int (*begin)(cm_file_t *file, cm_err_t *err);
-    /* Takes the next line, record or value into the batch. False when no whole one is in the
-     * buffer. */
+    /* Takes the next line, record or value into the batch. False when the buffer has no complete
+     * one. */
     bool (*take)(cm_file_t *file, cm_batch_t *batch);
-    /* Passes over the next one, or over a part that ends at `position` (unpacked bytes). False as
-     * above. */
+    /* Skips the next one, or a part that ends at `position` (unpacked bytes). False as above. */
     bool (*pass)(cm_file_t *file, uint64_t position);
     /* Unpacked bytes up to the end of the last one: a position to resume from. */
     uint64_t (*reached)(const cm_file_t *file);
@@ -55,26 +54,26 @@ struct cm_file {
 
 bool cm_file_stopped(const cm_file_t *file);
 
-/* CM_ESTOP with its sentence. */
+/* CM_ESTOP with its message. */
 int cm_file_fail_stopped(const cm_file_t *file, cm_err_t *err);
 
 /* The path, or "stdin". */
 const char *cm_file_display_name(const cm_file_t *file);
 
-/* Adds a dead letter for what begins at this line. */
+/* Adds a dead letter for the text that begins at this line. */
 void cm_file_reject(cm_file_t *file, cm_batch_t *batch, cm_str_t payload, uint64_t number,
                     const char *reason);
 
 typedef enum cm_file_step {
     CM_FILE_NO_LINE, /* no whole line is in the buffer */
     CM_FILE_DONE,    /* the line is blank, or was rejected because it is too long */
-    CM_FILE_LINE,    /* `line` is to be read */
+    CM_FILE_LINE,    /* `line` has to be parsed */
 } cm_file_step_t;
 
 /* Takes the next line, for readers of lines. */
 cm_file_step_t cm_file_next_line(cm_file_t *file, cm_batch_t *batch, cm_line_t *line);
 
-/* What `reached` is for readers of lines. */
+/* The implementation of `reached` for readers of lines. */
 uint64_t cm_file_lines_reached(const cm_file_t *file);
 
 /* ---- start.c ---- */

@@ -39,7 +39,7 @@ static bool pass_line(cm_file_t *file, uint64_t position)
 const cm_file_reader_t cm_file_json_lines = {
     .take = take_line, .pass = pass_line, .reached = cm_file_lines_reached};
 
-/* ---- arrays, and events laid out over many lines ---- */
+/* ---- arrays, and events that span several lines ---- */
 
 static bool take_value(cm_file_t *file, cm_batch_t *batch)
 {

@@ -6,8 +6,8 @@
 
 enum { SIZE_MIN = 1024 };
 
-/* The slot of an entry, or the free one where it belongs. The second is mixed in by a product, so
- * that one hot line does not make a run of neighbours. */
+/* The slot of an entry, or the free slot for it. The second is multiplied before it is mixed in, so
+ * that one frequent line does not fill a run of neighbouring slots. */
 static cm_repeat_t *find(const cm_repeats_t *repeats, uint64_t hash, uint32_t second)
 {
     size_t mask = repeats->size - 1;
@@ -34,7 +34,7 @@ static size_t count_kept(const cm_repeats_t *repeats, uint32_t now, uint32_t spa
     return kept;
 }
 
-/* Moves what is near enough to `now` into a table that it fills at most by half. */
+/* Moves the entries that are near enough to `now` into a table that is then at most half full. */
 static void rebuild(cm_repeats_t *repeats, uint32_t now)
 {
     uint32_t span = CM_REPEATS_SPAN;
@@ -44,7 +44,7 @@ static void rebuild(cm_repeats_t *repeats, uint32_t now)
         span /= 2;
         kept = count_kept(repeats, now, span);
     }
-    /* More than that in one second: then the table does grow, because a count must be right. */
+    /* With more lines than that in one second the table grows, because a count must be right. */
     while (size < kept * 2)
         size *= 2;
     cm_repeats_t old = *repeats;

@@ -15,7 +15,7 @@ static const cm_file_reader_t *const readers[] = {
     [CM_FILE_JSON] = &cm_file_json_values,
 };
 
-/* Reads the bytes that tell identity and format; from a pipe no more than the format needs. */
+/* Reads the bytes that identity and format depend on; from a pipe no more than the format needs. */
 static int prime(cm_file_t *file, cm_err_t *err)
 {
     cm_lines_t *lines = &file->lines;

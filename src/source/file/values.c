@@ -20,8 +20,8 @@ static size_t line_end(cm_str_t data, size_t at)
 }
 
 /* Returns the position after the string that begins at `at`. The end of a line ends a string, too:
- * JSON has no line ends in strings, and a missing quote must not turn the rest of the file inside
- * out. */
+ * JSON has no line ends in strings, and after a missing quote the rest of the file must still be
+ * read correctly. */
 static size_t skip_string(cm_str_t data, size_t at)
 {
     for (at++; at < data.len && data.data[at] != '"' && data.data[at] != '\n'; at++)
@@ -29,9 +29,9 @@ static size_t skip_string(cm_str_t data, size_t at)
     return at < data.len ? at + 1 : data.len;
 }
 
-/* The end of the element at `at`: the comma or bracket behind it, or of an object outside of arrays
- * its brace. `data.len` where it does not end; with `last` the end of the file ends it too, when
- * nothing in it is open. */
+/* The end of the element at `at`: the comma or bracket after it or, for an object outside of
+ * arrays, its closing brace. `data.len` when it does not end. With `last`, the end of the file also
+ * ends it, when nothing in it is open. */
 static size_t element_end(cm_str_t data, size_t at, bool inside, bool last, bool *whole)
 {
     size_t depth = 0;
@@ -55,8 +55,8 @@ static size_t element_end(cm_str_t data, size_t at, bool inside, bool last, bool
     return at;
 }
 
-/* Steps over what separates elements. True when the byte at `*at` begins one, or is a comma or
- * bracket that stands where one should. */
+/* Skips the separators between elements. True when the byte at `*at` begins an element, or is a
+ * comma or bracket in the place of an element. */
 static bool skip_between(cm_values_t *values, cm_str_t data, size_t *at)
 {
     for (*at = skip_blanks(data, *at); *at < data.len; *at = skip_blanks(data, *at + 1)) {
@@ -73,14 +73,14 @@ static bool skip_between(cm_values_t *values, cm_str_t data, size_t *at)
     return false;
 }
 
-/* What was found in the window. */
+/* The element that was found in the window. */
 typedef struct found {
     size_t at, end; /* of the element */
     bool whole;
     const char *reason;
 } found_t;
 
-/* A comma or bracket in an element's place. */
+/* Handles a comma or bracket in the place of an element. */
 static void find_missing(cm_values_t *values, char c, found_t *found)
 {
     found->end = found->at + 1;
@@ -89,8 +89,8 @@ static void find_missing(cm_values_t *values, char c, found_t *found)
     values->behind = false;
 }
 
-/* Finds the next element, or what is there of it. False: only what separates elements is there, up
- * to `found->at`. */
+/* Finds the next element, or its available part. False: there are only separators, up to
+ * `found->at`. */
 static bool find(cm_values_t *values, cm_str_t data, bool last, found_t *found)
 {
     *found = (found_t){.whole = true};
@@ -138,7 +138,7 @@ static void skip(cm_lines_t *lines, size_t len)
     lines->offset += len;
 }
 
-/* Takes `len` bytes of the window as an element that is rejected, or left to the parser. */
+/* Takes `len` bytes of the window as an element, which is rejected or passed to the parser. */
 static void hand_out(cm_values_t *values, cm_lines_t *lines, size_t len, const char *reason,
                      cm_value_t *value)
 {
@@ -152,7 +152,8 @@ static void hand_out(cm_values_t *values, cm_lines_t *lines, size_t len, const c
     values->end = lines->offset;
 }
 
-/* Whether the first line of a broken element is followed by one that begins an object. */
+/* Whether the first line of a broken element is followed by a line that begins an object or array.
+ */
 static bool ends_with_line(cm_str_t element, size_t *len)
 {
     if (element.len > CM_LINE_MAX)
@@ -162,7 +163,7 @@ static bool ends_with_line(cm_str_t element, size_t *len)
     return next < element.len && (element.data[next] == '{' || element.data[next] == '[');
 }
 
-/* Steps over the rest of an element that is too long. False: it does not end in the window. */
+/* Skips the rest of an element that is too long. False: it does not end in the window. */
 static bool drop(cm_values_t *values, cm_lines_t *lines, cm_value_t *value)
 {
     const char *data = lines->buffer + lines->at;
@@ -245,7 +246,7 @@ bool cm_values_take(cm_values_t *values, cm_lines_t *lines, cm_value_t *value)
     return true;
 }
 
-/* Whether all that the line opens is closed in it again. */
+/* Whether everything that the line opens is also closed in it. */
 static bool is_balanced(cm_str_t line)
 {
     bool whole;
@@ -261,6 +262,7 @@ bool cm_values_recognise(cm_str_t line, cm_str_t next)
         return true;
     if (line.len == 0 || line.data[0] != '{' || is_balanced(line))
         return false;
-    /* A line that was cut is followed by another event; one that was laid out by its fields. */
+    /* A cut line is followed by another event; the first line of a long event is followed by
+     * fields. */
     return strchr("{[,:", line.data[line.len - 1]) != NULL && next.len > 0 && next.data[0] != '{';
 }

@@ -26,7 +26,7 @@ const char *cm_visitor_cache_id(cm_visitor_cache_t *visitors, uint64_t hash, cm_
 {
     cm_visitor_cache_slot_t *slot = &visitors->slots[hash % CM_VISITOR_CACHE_SLOTS];
 
-    /* With both texts empty, the slot would look free. */
+    /* If both strings were empty, the slot would look free. */
     if (address.len == 0 || address.len + agent.len > CM_VISITOR_CACHE_TEXT_MAX) {
         cm_visitor_id(&visitors->visitor, address, agent, visitors->id);
         return visitors->id;

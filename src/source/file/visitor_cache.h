@@ -1,24 +1,24 @@
-/* A cache of the ids of recent visitors: a visitor requests several pages in a row, and the keyed
- * hash (visitor.h) takes 200 ns, a look-up here 25 ns.
+/* A cache of the ids of recent visitors. A visitor requests several pages in a row; the keyed hash
+ * (visitor.h) takes 200 ns, a look-up here 25 ns.
  *
- * Each visitor has one possible slot, which holds the last visitor that used it: so the memory is
- * bounded, and nothing is searched or evicted. A slot is a hit only when it holds exactly the bytes
- * of address and user agent; the hash only chooses the slot. The addresses are only in memory. Owns
- * its slots; one thread at a time. */
+ * Each visitor has one possible slot, and a slot holds the last visitor that used it. So the memory
+ * is bounded, and no search or eviction is needed. A slot is a hit only when it holds exactly the
+ * bytes of address and user agent; the hash only chooses the slot. The addresses are only in
+ * memory, never on disk. Owns its slots. One thread at a time. */
 #ifndef CM_SOURCE_FILE_VISITOR_CACHE_H
 #define CM_SOURCE_FILE_VISITOR_CACHE_H
 
 #include "source/visitor.h"
 
 enum {
-    CM_VISITOR_CACHE_SLOTS = 8192, /* of 320 bytes: 2.5 MiB at most, taken as they fill */
+    CM_VISITOR_CACHE_SLOTS = 8192, /* slots of 320 bytes: 2.5 MiB at most, allocated as they fill */
     CM_VISITOR_CACHE_TEXT_MAX =
         276, /* bytes of address and agent together; longer ones are hashed each time */
 };
 
 typedef struct cm_visitor_cache_slot {
     char id[CM_VISITOR_TEXT];
-    uint32_t hash; /* the upper half: spares most of the comparisons that would fail */
+    uint32_t hash; /* the upper half of the hash: avoids most comparisons that would fail */
     uint32_t address_len;
     uint32_t agent_len;                   /* both lengths 0: the slot is free */
     char text[CM_VISITOR_CACHE_TEXT_MAX]; /* the address, then the agent */
@@ -27,7 +27,7 @@ typedef struct cm_visitor_cache_slot {
 typedef struct cm_visitor_cache {
     cm_visitor_t visitor;
     cm_visitor_cache_slot_t *slots;
-    char id[CM_VISITOR_TEXT]; /* of one that has no slot */
+    char id[CM_VISITOR_TEXT]; /* the id of a visitor without a slot */
 } cm_visitor_cache_t;
 
 void cm_visitor_cache_init(cm_visitor_cache_t *visitors, const uint8_t key[CM_VISITOR_KEY]);

@@ -1,9 +1,9 @@
 #include "source/synthetic/agents.h"
 
-/* A kind of browser in a range of major versions. `text` has {} where the version goes. */
+/* A kind of browser with a range of major versions. `text` has {} instead of the version. */
 typedef struct kind {
     const char *browser, *os, *device;
-    uint8_t weight; /* per mille of the people */
+    uint8_t weight; /* per mille of the users */
     uint8_t oldest, newest;
     const char *text;
 } kind_t;

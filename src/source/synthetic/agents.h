@@ -1,5 +1,5 @@
 /* Browsers of the synthetic traffic: browser, operating system and device that belong together,
- * with the user agent text that such a browser sends. */
+ * with the user agent string that such a browser sends. */
 #ifndef CM_SOURCE_SYNTHETIC_AGENTS_H
 #define CM_SOURCE_SYNTHETIC_AGENTS_H
 
@@ -13,13 +13,13 @@ typedef struct cm_agent {
     cm_str_t text;    /* "Mozilla/5.0 (iPhone; ..." */
 } cm_agent_t;
 
-/* How many there are: the index of an agent is below it. */
+/* The number of agents: an agent's index is smaller than it. */
 uint32_t cm_agents_count(void);
 
-/* All of them, in `arena`. */
+/* All agents, allocated in `arena`. */
 const cm_agent_t *cm_agents_build(cm_arena_t *arena);
 
-/* The index of a random agent, the common ones more often. */
+/* The index of a random agent. Common agents are more frequent. */
 uint32_t cm_agents_pick(cm_random_t *random);
 
 #endif

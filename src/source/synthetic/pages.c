@@ -12,16 +12,16 @@ static const char *const demo_pages[] = {
 
 enum { DEMO_PAGES = sizeof demo_pages / sizeof *demo_pages };
 
-/* A page's number being written in words: a mixed-radix number whose digits are words. Every digit
- * is turned by the ones before it, so that neighbouring numbers differ in all of their words; with
- * those given it is still another word for another number. */
+/* Writes a page's number as words: it is a mixed-radix number whose digits are words. Every digit
+ * is rotated by an amount that the previous digits give. So neighbouring numbers differ in all
+ * their words, and after the same previous words, different digits still give different words. */
 typedef struct digits {
     uint32_t rest, turn;
 } digits_t;
 
 static uint32_t take(digits_t *digits, uint32_t count)
 {
-    enum { STEP = 37 }; /* shares no factor with the length of a list */
+    enum { STEP = 37 }; /* has no common factor with the length of any list */
     uint32_t digit = (digits->rest % count * STEP + digits->turn) % count;
     digits->rest /= count;
     digits->turn = digits->turn * 3 + digit * 7;
@@ -42,7 +42,8 @@ static int write_product(uint32_t k, char *text, size_t size)
     return snprintf(text, size, "/products/%s-%s-%u", adjective, thing, k + 1);
 }
 
-/* /blog/how-to-repair-a-wooden-shelf; things, verbs and adjectives suffice for 150,000. */
+/* /blog/how-to-repair-a-wooden-shelf; things, verbs and adjectives give more than 150,000 titles.
+ */
 static int write_how_to(uint32_t k, char *text, size_t size)
 {
     uint32_t titles = cm_words_things.count * cm_words_verbs.count * cm_words_adjectives.count,
@@ -79,7 +80,8 @@ static int write_question(uint32_t k, char *text, size_t size)
     return snprintf(text, size, "/faq/%s-%u", topic, digits.rest + 1);
 }
 
-/* /blog/2023/06/returns-explained: ten years of months, then the number of the post. */
+/* /blog/2023/06/returns-explained: the months of ten years; when all titles are used, a number
+ * follows. */
 static int write_post(uint32_t k, char *text, size_t size)
 {
     static const char *const endings[] = {
@@ -100,8 +102,8 @@ static int write_post(uint32_t k, char *text, size_t size)
     return len;
 }
 
-/* Writes the path of a page and returns its length. Kinds begin differently, and pages of a kind
- * differ in their words or, when these are used up, in a number. */
+/* Writes the path of a page and returns its length. Every kind of page has a different beginning.
+ * Pages of the same kind differ in their words or, when all words are used, in a number. */
 static size_t write_path(uint32_t page, char *text, size_t size)
 {
     static int (*const kinds[])(uint32_t, char *, size_t) = {

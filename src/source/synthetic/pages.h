@@ -1,8 +1,8 @@
-/* The pages of the synthetic site: any number of distinct URLs, the popular ones first.
+/* The pages of the synthetic site: any number of distinct URLs. The most popular ones come first.
  *
- * The first ten are those of a small demo site: https://www.example.com/ and /home /about /contact
- * /products /services /blog /faq /pricing /login. The object owns the texts until cm_pages_free();
- * it is read-only after cm_pages_init(). */
+ * The first ten are the pages of a small demo site: https://www.example.com/ and /home /about
+ * /contact /products /services /blog /faq /pricing /login. The object owns the strings until
+ * cm_pages_free(). It is read-only after cm_pages_init(). */
 #ifndef CM_SOURCE_SYNTHETIC_PAGES_H
 #define CM_SOURCE_SYNTHETIC_PAGES_H
 
@@ -11,7 +11,7 @@
 
 typedef struct cm_pages {
     uint32_t count;
-    uint32_t *ends; /* ends[i]: where the i-th text ends and the next one begins */
+    uint32_t *ends; /* ends[i]: where the i-th URL ends and the next one begins */
     char *texts;
 } cm_pages_t;
 
@@ -20,8 +20,8 @@ enum {
     CM_PAGES_URL_MAX = 128,
 };
 
-/* Makes up `count` pages. 0, CM_EUSAGE (a number out of range) or CM_ENOMEM; on failure nothing is
- * to be freed. */
+/* Generates `count` pages. 0, CM_EUSAGE (a number out of range) or CM_ENOMEM; after a failure
+ * nothing has to be freed. */
 int cm_pages_init(cm_pages_t *pages, uint32_t count, cm_err_t *err);
 
 void cm_pages_free(cm_pages_t *pages);

@@ -10,13 +10,13 @@ enum {
     CITIES_MIN = 8, /* a country has 8..40 cities */
     CITIES_MAX = 40,
     LETTERS = 26,
-    FORMS = 4, /* of user names */
+    FORMS = 4, /* forms of user names */
 };
 
 /* Purposes of random numbers. */
 enum { FOR_NAMES = 1, FOR_CITIES, FOR_PEOPLE };
 
-/* A text under construction; the capacity is CM_POPULATION_NAME_MAX, which no name reaches. */
+/* A string that is being written. Its capacity is CM_POPULATION_NAME_MAX, which no name reaches. */
 typedef struct pen {
     char *text;
     size_t len;
@@ -48,9 +48,9 @@ static void put_capital(pen_t *pen, const char *word)
         pen->text[first] = (char)(pen->text[first] - 'a' + 'A');
 }
 
-/* Writes the name of `user`; no two users have the same one, whatever the seed. Names have four
- * forms in equal parts (michael42, jsmith, smithjohn, johnsmith). Every form numbers its stems
- * and, when they are used up, tells namesakes apart by a number: jsmith, jsmith2, jsmith3. */
+/* Writes the name of `user`. No two users have the same name, with any seed. Names have four forms
+ * in equal parts (michael42, jsmith, smithjohn, johnsmith). Every form numbers its stems. When all
+ * stems are used, a number makes the next names distinct: jsmith, jsmith2, jsmith3. */
 static size_t write_name(uint32_t user, const uint32_t starts[FORMS], char *text)
 {
     const cm_words_t *first = &cm_words_first_names, *last = &cm_words_last_names;
@@ -64,7 +64,7 @@ static size_t write_name(uint32_t user, const uint32_t starts[FORMS], char *text
 
     if (form == 0) {
         put(&pen, first->texts[stem / 100]);
-        if (namesakes > 0) /* three digits and more, where the first ones have two */
+        if (namesakes > 0) /* three digits or more; the first names of a stem have two */
             put_number(&pen, namesakes);
         pen.text[pen.len++] = (char)('0' + stem % 100 / 10);
         pen.text[pen.len++] = (char)('0' + stem % 10);
@@ -102,12 +102,12 @@ static cm_str_t make_city(cm_arena_t *arena, cm_random_t *random)
     return cm_arena_copy(arena, (cm_str_t){text, pen.len});
 }
 
-/* Where a country's cities stand among the homes. */
+/* The range of a country's cities in the array of homes. */
 typedef struct range {
     uint16_t first, count;
 } range_t;
 
-/* Founds the cities of every country, distinct within the country. */
+/* Generates the cities of every country. They are distinct within the country. */
 static void found_cities(cm_population_t *population, uint32_t countries, uint64_t seed,
                          range_t *ranges)
 {
@@ -222,7 +222,7 @@ static char *put_group(char *at, uint32_t group)
     return at;
 }
 
-/* Written by hand, because snprintf and inet_ntop take half of the time of a log line. */
+/* Written by hand, because snprintf() and inet_ntop() would take half of the time of a log line. */
 cm_str_t cm_population_address(uint32_t user, char text[CM_POPULATION_ADDRESS_MAX])
 {
     static const cm_str_t nets[] = {
@@ -238,9 +238,11 @@ cm_str_t cm_population_address(uint32_t user, char text[CM_POPULATION_ADDRESS_MA
         *at = '\0';
         return (cm_str_t){text, (size_t)(at - text)};
     }
-    uint32_t site = user * UINT32_C(0x9e3779b1); /* odd, so no two users meet */
+    uint32_t site =
+        user * UINT32_C(0x9e3779b1); /* an odd factor, so no two users have the same site */
     at = put_group(CM_PUT(at, "2001:db8:"), site >> 16);
-    /* "::" stands for the longest run of zeros (RFC 5952): the last half of the site may join. */
+    /* "::" replaces the longest run of zeros (RFC 5952); the second half of the site can be part of
+     * it. */
     if ((site & 0xFFFF) != 0) {
         *at++ = ':';
         at = put_group(at, site & 0xFFFF);

@@ -18,7 +18,7 @@ static const uint32_t logarithms[(1 << STEP_BITS) + 1] = {
 };
 
 /* -ln u, where u = (1 + f) / 2^zeros is evenly distributed below 1. Between two steps of the table
- * the logarithm is a straight line, which is 3e-5 off at most. */
+ * the logarithm is interpolated linearly, with an error of 3e-5 at most. */
 uint64_t cm_random_exponential(cm_random_t *random)
 {
     uint64_t bits = cm_random_next(random) | 1;

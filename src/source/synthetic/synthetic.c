@@ -8,11 +8,11 @@
 enum {
     THINK_SECONDS = 30,    /* mean time between two pages of a session */
     SESSION_PAGES = 5,     /* mean pages of a session */
-    USER_RATE_MAX = 100,   /* events per second and user that are still possible */
-    SESSION_RATE = 50,     /* events per second and session that are still comfortable */
+    USER_RATE_MAX = 100,   /* events per second and user at most */
+    SESSION_RATE = 50,     /* events per second and session that are planned at most */
     HELD_MAX = 512,        /* slots for late and repeated events */
     PACE_MS = 200,         /* how long a paced source may wait */
-    NAP_MS = 20,           /* how often it looks at `stop` */
+    NAP_MS = 20,           /* how often it checks `stop` */
     GAP_BITS = 12,         /* binary places of the mean gap in ns */
     EXPONENTIAL_BITS = 30, /* binary places of cm_random_exponential() */
     NS_PER_MS = 1000 * 1000,
@@ -22,11 +22,11 @@ enum {
 #define RATE_MIN 1e-6
 #define RATE_MAX 1e8
 
-/* Purposes of random numbers (those of the population have smaller numbers). Lateness has its own,
- * so that late events are the same events as without lateness. */
+/* Purposes of random numbers (those of the population have smaller numbers). Lateness has a
+ * separate generator, so that the events are the same with and without late events. */
 enum { FOR_CLICKS = 101, FOR_DISORDER };
 
-/* An event, small. A free slot of `held` has ms == 0. */
+/* An event in a compact form. A free slot of `held` has ms == 0. */
 typedef struct click {
     int64_t ms;
     uint32_t user, page;
@@ -45,32 +45,32 @@ typedef struct synthetic {
     cm_pages_t pages;
     cm_random_t clicks, disorder;
 
-    /* Simulated time. Arrivals are a Poisson process; `next_ns` is the next one's time. Where a
-     * millisecond is too full of clicks, `now_ms` runs ahead of it until the process catches up. */
+    /* Simulated time. Arrivals are a Poisson process; `next_ns` is the next one's time. When a
+     * millisecond has too many clicks, `now_ms` advances past it until `next_ns` catches up. */
     uint64_t gap; /* mean ns between arrivals, times 2^GAP_BITS */
     int64_t start_ms, next_ns, now_ms;
 
     session_t *sessions;
     uint32_t session_count;
-    bool *busy; /* per user: in a session */
+    bool *busy; /* per user: whether the user is in a session */
 
     uint64_t count, emitted; /* count 0: endless */
     uint64_t late, repeat;   /* chances, of 2^32 */
     uint32_t held_count;
-    click_t held[HELD_MAX]; /* [i % HELD_MAX] is due as the i-th emission, see `turn` */
+    click_t held[HELD_MAX]; /* [i % HELD_MAX] is due as the i-th emitted event, see `turn` */
     uint64_t turn;
 
     bool paced, no_wait;
     int64_t pace_start, pace_next; /* ticks in ns; pace_start is 0 before the first next() */
 
-    uint32_t batch_users[CM_BATCH_EVENTS]; /* whose the events of the last batch are */
+    uint32_t batch_users[CM_BATCH_EVENTS]; /* the users of the events of the last batch */
 } synthetic_t;
 
 /* --- Users and sessions ----------------------------------------------------------------------- */
 
-/* Picks a user without a session: one of the active ones; when those are all busy, any user. There
- * is always one, because there are fewer sessions than users, or the caller has just ended a
- * session. */
+/* Picks a user without a session: an active one, or any user when all active ones are busy. There
+ * always is such a user, because there are fewer sessions than users, or because the caller has
+ * just ended a session. */
 static uint32_t free_user(synthetic_t *s)
 {
     uint32_t users = s->population.users, user = 0;
@@ -84,10 +84,11 @@ static uint32_t free_user(synthetic_t *s)
     return user;
 }
 
-/* The session that the next click belongs to. Think times are exponential, which has no memory:
- * whose turn it is then does not depend on the past, so any session serves, and no queue of times
- * is needed. Its mean is the number of sessions divided by the rate. A session clicks once in a
- * millisecond at most, and ends in a later one: so a user's times are strictly increasing. */
+/* The session that the next click belongs to. Think times are exponential, and this distribution
+ * has no memory: which session clicks next does not depend on the past. So any session can be
+ * taken, and no queue of times is needed. The mean think time is the number of sessions divided by
+ * the rate. A session has at most one click in a millisecond, and the next click of the user is in
+ * a later one, so a user's times are strictly increasing. */
 static session_t *next_session(synthetic_t *s)
 {
     for (;; s->now_ms++) {
@@ -99,7 +100,7 @@ static session_t *next_session(synthetic_t *s)
     }
 }
 
-/* The next click in the order of time; also draws the time of the one after it. */
+/* The next click in order of time. Also draws the time of the click after it. */
 static click_t new_click(synthetic_t *s)
 {
     int64_t arrival = s->next_ns / NS_PER_MS;
@@ -128,13 +129,13 @@ static click_t new_click(synthetic_t *s)
 
 /* --- Late and repeated events ----------------------------------------------------------------- */
 
-/* Holds a click back until some later turn; false when there is no room. */
+/* Keeps a click until a later turn. False when there is no free slot. */
 static bool hold(synthetic_t *s, click_t click)
 {
     uint32_t delay = cm_random_below(&s->disorder, HELD_MAX - 1);
     if (s->held_count == HELD_MAX - 1)
         return false;
-    /* Never the slot of this turn itself. */
+    /* The slot of this turn is never used. */
     while (s->held[(s->turn + 1 + delay) % HELD_MAX].ms != 0)
         delay = (delay + 1) % (HELD_MAX - 1);
     s->held[(s->turn + 1 + delay) % HELD_MAX] = click;
@@ -147,13 +148,13 @@ static bool happens(synthetic_t *s, uint64_t chance)
     return chance > 0 && cm_random_chance(&s->disorder, chance);
 }
 
-/* Emits one click; false when the new one is held back instead. */
+/* Emits one click. False when the new click is kept for later instead. */
 static bool emit(synthetic_t *s, click_t *click)
 {
     uint64_t room = s->count == 0 ? UINT64_MAX : s->count - s->emitted - s->held_count;
 
     while (room == 0 && s->held[s->turn % HELD_MAX].ms == 0)
-        s->turn++; /* only held ones are left */
+        s->turn++; /* only kept clicks are left */
     click_t *due = &s->held[s->turn % HELD_MAX];
     if (due->ms != 0) {
         *click = *due;
@@ -161,7 +162,7 @@ static bool emit(synthetic_t *s, click_t *click)
         s->held_count--;
     } else {
         *click = new_click(s);
-        /* The last place is left to an event that overtakes the held ones. */
+        /* The last place is for an event that overtakes the kept ones. */
         bool late = happens(s, s->late) && room >= 2 && hold(s, *click);
         if (happens(s, s->repeat) && room >= 2u + late)
             hold(s, *click);
@@ -173,14 +174,15 @@ static bool emit(synthetic_t *s, click_t *click)
     return true;
 }
 
-/* --- The door --------------------------------------------------------------------------------- */
+/* --- The source ------------------------------------------------------------------------------- */
 
 static bool stopped(const synthetic_t *s)
 {
     return s->stop != NULL && atomic_load_explicit(s->stop, memory_order_relaxed);
 }
 
-/* Waits for the next moment to emit. Returns the simulated time up to which events are due, ns. */
+/* Waits until the next events are due. Returns the simulated time in ns up to which events are due.
+ */
 static int64_t wait_until_due(synthetic_t *s)
 {
     int64_t now = cm_clock_ticks_ns();
@@ -193,8 +195,8 @@ static int64_t wait_until_due(synthetic_t *s)
     return s->start_ms * NS_PER_MS + (now - s->pace_start);
 }
 
-/* When to come back: after 200 ms, or when a batch is full if that is earlier; at once when this
- * batch was full. */
+/* Sets the next time to emit: after 200 ms, or when a batch will be full if that is earlier; at
+ * once when this batch was full. */
 static void plan_wait(synthetic_t *s, bool full)
 {
     int64_t wait = (int64_t)PACE_MS * NS_PER_MS;
@@ -306,8 +308,8 @@ static int check_options(const cm_synthetic_options_t *options, cm_err_t *err)
     return code < 0 ? code : check_percent("repeated", options->repeat_percent, err);
 }
 
-/* As many sessions as give the wanted think time, but at most a quarter of the users, or half of
- * them when the rate needs it: other users must be left to begin the next sessions. */
+/* The number of sessions that gives the wanted think time, but at most a quarter of the users, or
+ * half of them when the rate needs it: other users must be free to begin the next sessions. */
 static uint32_t sessions_for(const cm_synthetic_options_t *options, double new_rate)
 {
     double wanted = new_rate * THINK_SECONDS, quarter = options->users / 4,
@@ -342,7 +344,7 @@ int cm_synthetic_open(const cm_synthetic_options_t *options, const atomic_bool *
     if (code < 0)
         goto fail;
 
-    /* Repeats come on top of new events, and the rate counts both. */
+    /* Repeats are added to the new events, and the rate counts both. */
     double new_rate = options->rate / (1 + options->repeat_percent / 100);
     s->session_count = sessions_for(options, new_rate);
     s->sessions = calloc(s->session_count, sizeof *s->sessions);

@@ -1,13 +1,13 @@
-/* Synthetic traffic: a source of made-up clicks that look like those of a real site.
+/* Synthetic traffic: a source of generated clicks that look like the clicks on a real site.
  *
- * Users have a home country and city, and a browser, os and device that belong together. They come
+ * Users have a home country and city, and a browser, os and device that belong together. They visit
  * in sessions: an entry page (often the home page), then more pages with think times between them,
- * about five in all. URL popularity follows Zipf's law. User activity does so too, except that a
- * user is in one session at a time, which flattens the head: with rank k it is proportional to
- * 1 / (k + q), where q grows with the rate.
+ * about five pages in total. URL popularity follows Zipf's law. User activity follows it too, but a
+ * user is in one session at a time, so the most active users are less active than the law says: the
+ * activity of rank k is proportional to 1 / (k + q), where q grows with the rate.
  *
- * The same options give the same events on every run and machine. Row keys are derived ones; a
- * user's times are strictly increasing, so that they are distinct. The texts of events live as long
+ * The same options give the same events on every run and machine. Row keys are derived; a user's
+ * times are strictly increasing, so that the keys are distinct. The strings of events live as long
  * as the source. One thread at a time. */
 #ifndef CM_SOURCE_SYNTHETIC_SYNTHETIC_H
 #define CM_SOURCE_SYNTHETIC_SYNTHETIC_H
@@ -21,14 +21,14 @@ typedef struct cm_synthetic_options {
     uint64_t count;   /* events to emit, repeats included; 0: without end */
     double rate;      /* events per second of simulated time, repeats included */
     bool paced;       /* emit in real time: start_ms is the moment of the first next() */
-    bool no_wait;     /* with paced: next() never waits for what is to come */
+    bool no_wait;     /* with `paced`: next() never waits for the next event */
     int64_t start_ms; /* simulated time begins here; ms since the epoch */
     uint32_t users;
     uint32_t urls;
     uint32_t countries; /* the first of the list */
     uint64_t seed;
-    double late_percent;   /* so many new events are held back for up to 511 events */
-    double repeat_percent; /* so many new events are emitted again within 511 events */
+    double late_percent;   /* percentage of new events that are delayed by up to 511 events */
+    double repeat_percent; /* percentage of new events that are emitted again within 511 events */
 } cm_synthetic_options_t;
 
 /* A small demo site. */
@@ -41,8 +41,8 @@ typedef struct cm_synthetic_options {
                               .seed = 1})
 
 /* Opens the source. 0, CM_EUSAGE (an option out of range) or CM_ENOMEM. `stop` may be NULL; it must
- * outlive the source. A paced source returns what is due at least every 200 ms, and at once when
- * `*stop` is true. */
+ * outlive the source. A paced source returns the events that are due at least every 200 ms, and at
+ * once when `*stop` is true. */
 int cm_synthetic_open(const cm_synthetic_options_t *options, const atomic_bool *stop,
                       cm_source_t **source, cm_err_t *err);
 

@@ -17,15 +17,16 @@ typedef struct cm_traffic_options {
 /* For a cm_traffic_options_t. */
 extern const cm_option_t cm_traffic_option_rows[];
 
-/* When the events come. */
+/* When events are returned. */
 typedef enum cm_traffic_pace {
     CM_TRAFFIC_AT_ONCE, /* as fast as the sink takes them */
     CM_TRAFFIC_PACED,   /* in real time; next() waits for them */
     CM_TRAFFIC_DUE,     /* in real time; next() returns the events that are due */
 } cm_traffic_pace_t;
 
-/* Opens the source. `from_now`: it starts now unless --start says otherwise; else 2026-01-01, so
- * that the same seed gives the same bytes. `stop` ends a wait for the next event. CM_EUSAGE. */
+/* Opens the source. With `from_now`, the first event has the current time; otherwise the time is
+ * 2026-01-01, so that the same seed gives the same bytes. --start overrides both. `stop` ends a
+ * wait for the next event. CM_EUSAGE. */
 int cm_traffic_open(const cm_traffic_options_t *options, cm_traffic_pace_t pace, bool from_now,
                     const cm_clock_t *clock, const atomic_bool *stop, cm_source_t **source,
                     cm_err_t *err);

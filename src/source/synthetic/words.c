@@ -5,7 +5,7 @@
         (list), sizeof(list) / sizeof *(list)                                                      \
     }
 
-/* Lists read as blocks of words. */
+/* The lists stay blocks of words. */
 /* clang-format off */
 static const char *const first_names[] = {
     "aaron", "adam", "adrian", "alan", "albert", "alexander", "alexis", "alice", "alicia",

@@ -1,9 +1,9 @@
 /* Word lists of the synthetic traffic: names of people, countries, and parts of cities and pages.
  *
- * Constant data, written for Clickmill; the texts live as long as the program. All of it is ASCII;
- * names are in lower case so that a user name needs no conversion. No last name is a first name,
- * and no two ways of joining them spell the same text: population.c builds distinct user names on
- * that (test_source_words.c checks it). */
+ * Constant data, written for Clickmill. The strings live as long as the program. All of it is
+ * ASCII; names are in lower case so that a user name needs no conversion. No last name is a first
+ * name, and no two ways of joining them give the same string: the distinct user names of
+ * population.c depend on this (tests/unit/source/test_words.c checks it). */
 #ifndef CM_SOURCE_SYNTHETIC_WORDS_H
 #define CM_SOURCE_SYNTHETIC_WORDS_H
 
@@ -17,8 +17,8 @@ typedef struct cm_words {
 extern const cm_words_t cm_words_first_names;
 extern const cm_words_t cm_words_last_names;
 
-/* Countries, the ones with the most people on the web first (roughly), by their ISO 3166-1 codes:
- * cm_country_name() has their names, so that these are one list with those of GeoIP. */
+/* Countries by their ISO 3166-1 codes, roughly ordered by their number of web users, largest first.
+ * Their names come from cm_country_name(), so that GeoIP uses the same names. */
 extern const cm_words_t cm_words_countries;
 
 extern const cm_words_t cm_words_city_prefixes;
