@@ -55,7 +55,7 @@ CREATED_AGAIN = "the topic was created again, and is read from its beginning"
 
 
 @slow
-def test_topic_made_anew(t):
+def test_topic_created_again(t):
     """A topic of the same name is another topic, with fewer messages or with more: all of it is read
     once, what was read of the old one stays, and it is said."""
     cluster = kafka()
@@ -85,7 +85,7 @@ def test_topic_made_anew(t):
 
 
 @slow
-def test_topic_made_anew_behind_aborted_messages(t):
+def test_topic_created_again_after_aborted_messages(t):
     """Of a partition that had only messages of aborted transactions no message proves that it is the
     same: it is read again from where reading began, so that nothing of another topic is passed over."""
     cluster = kafka()
@@ -116,7 +116,7 @@ def test_topic_made_anew_behind_aborted_messages(t):
     t.equal(t.balanced(worker.stop().json)["accepted"], 40, "accepted")
 
 
-def made_anew_under_a_worker(t, frozen):
+def created_again_under_a_worker(t, frozen):
     """Copies of messages may be stored, where some of the new topic came before it was known to be
     another one; export shows each event once."""
     cluster = kafka()
@@ -142,16 +142,16 @@ def made_anew_under_a_worker(t, frozen):
 
 
 @slow
-def test_topic_made_anew_while_it_is_read(t):
+def test_topic_created_again_while_it_is_read(t):
     """The same under a worker, who goes on by itself; and the topic has more partitions then."""
-    made_anew_under_a_worker(t, False)
+    created_again_under_a_worker(t, False)
 
 
 @slow
-def test_topic_made_anew_while_a_worker_is_frozen(t):
+def test_topic_created_again_while_a_worker_is_frozen(t):
     """When the worker asks again the new topic is already longer than what it had read: nothing
     tells it, and reading goes on in the middle of the new topic. It finds out by itself."""
-    made_anew_under_a_worker(t, True)
+    created_again_under_a_worker(t, True)
 
 
 @slow

@@ -1,5 +1,6 @@
-/* Every wait for Kafka ends, whatever the brokers do: one of three is down or accepts and never
- * answers, or the only one does; and a stop is noticed meanwhile. On mock brokers. */
+/* Every wait for Kafka ends, whatever the brokers do: one of three brokers, or the only one, is
+ * down or accepts connections and never answers. A stop is noticed during the wait. On mock
+ * brokers. */
 #include "kafka_source_support.h"
 #include "pace.h"
 
@@ -14,7 +15,7 @@
 
 enum { BROKERS = 3, SILENT_MS = 60000 };
 
-/* Three brokers; partition 0 is led by the first, and so on. The second has the group. */
+/* Three brokers. The first leads partition 0, and so on. The second is the group's coordinator. */
 static void start_three(mock_t *mock)
 {
     mock_start_brokers(mock, BROKERS);
@@ -45,7 +46,7 @@ static void heal(mock_t *mock)
     rd_kafka_mock_broker_set_rtt(mock->cluster, -1, 0);
 }
 
-/* Sets a flag after a while, as a signal would. */
+/* Sets a flag after some time, as a signal would. */
 typedef struct stopper {
     pthread_t thread;
     atomic_bool stop;
@@ -88,21 +89,22 @@ static void start_client(mock_t *mock, cm_kafka_client_t *client)
     assert_ok(cm_kafka_reach(client, &err), err);
 }
 
-/* The leader of partition 0 is the broker that was used last: librdkafka asks it before others. */
+/* Makes the leader of partition 0 the last used broker: librdkafka asks it before others. */
 static void use_first(const cm_kafka_client_t *client)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
 
-    usleep(1100000); /* it looks at whole seconds */
+    usleep(1100000); /* librdkafka compares whole seconds */
     rd_kafka_topic_partition_list_add(list, "t", 0)->offset = RD_KAFKA_OFFSET_END;
     assert_int_equal(rd_kafka_offsets_for_times(client->rk, list, 5000), 0);
     rd_kafka_topic_partition_list_destroy(list);
 }
 
-/* The leader of partition 0 does not tell: that is known in time, and so are the others. */
+/* The leader of partition 0 does not answer: this is known in time, and so are the other
+ * partitions. */
 static void ranges_without(void (*hurt)(mock_t *))
 {
-    enum { MS = 4500 }; /* each leader has a third of it, which a busy machine needs */
+    enum { MS = 4500 }; /* each leader gets a third of it, which a busy machine needs */
     mock_t mock;
     cm_kafka_client_t client;
     cm_kafka_range_t ranges[PARTITIONS + 1];
@@ -121,7 +123,7 @@ static void ranges_without(void (*hurt)(mock_t *))
         for (int i = 0; i <= PARTITIONS; i++)
             ranges[i].partition = i;
         test_pace_start(&pace);
-        /* Back again, it may take a moment to connect. */
+        /* After it returns, connecting may take a moment. */
         do
             cm_kafka_ranges(&client, "t", ranges, PARTITIONS + 1, MS);
         while (broken == 2 && ranges[0].code != 0);
@@ -151,7 +153,7 @@ static void ranges_with_a_silent_broker(void **state)
     ranges_without(make_silent);
 }
 
-/* One partition that a leader cannot tell of does not hide its others. */
+/* One partition with an error does not hide the leader's other partitions. */
 static void ranges_with_an_error(void **state)
 {
     mock_t mock;
@@ -174,7 +176,7 @@ static void ranges_with_an_error(void **state)
 
 /* ---- metadata of all topics ---- */
 
-/* The broker that was used last falls silent: other brokers are asked for the metadata, too. */
+/* The last used broker stops answering: other brokers are asked for the metadata too. */
 static void metadata_with_a_silent_broker(void **state)
 {
     mock_t mock;
@@ -216,8 +218,8 @@ static void next(cm_source_t *source, seen_t *seen, test_pace_t *pace)
     test_pace_end(pace);
 }
 
-/* Two of three brokers are up: what they lead is read, no step takes long, and when another leads
- * the third partition all is read once. */
+/* Two of three brokers are up: their partitions are read, and no step takes long. When another
+ * broker leads the third partition, all messages are read once. */
 static void read_without(void (*hurt)(mock_t *))
 {
     enum { EVENTS = 300 };
@@ -306,7 +308,8 @@ static void dead_letters_with_a_silent_broker(void **state)
     dead_without(make_silent);
 }
 
-/* The only broker falls silent: a topic is not made, Kafka is not looked at, and that is ended. */
+/* The only broker stops answering: a topic is not created, Kafka is not inspected, and a stop ends
+ * both. */
 static void stopped_while_the_broker_is_silent(void **state)
 {
     const cm_sink_kafka_options_t options = {.transaction = "g.dead"};
@@ -342,8 +345,8 @@ static void stopped_while_the_broker_is_silent(void **state)
     test_pace_end(&pace);
 }
 
-/* A transaction is not committed while the broker is silent, and it is not waited for after a stop
- * or at the end. */
+/* A transaction is not committed while the broker is silent, and the program does not wait for it
+ * after a stop or at the end. */
 static void transaction_while_the_broker_is_silent(void **state)
 {
     mock_t mock;
@@ -362,7 +365,7 @@ static void transaction_while_the_broker_is_silent(void **state)
     assert_ok(cm_sink_put(sink, &batch, &err), err);
     while (rd_kafka_flush(mock.rk, 100) != 0)
         ;
-    usleep(500000); /* it is delivered, and what is left is the commit */
+    usleep(500000); /* the message is delivered, only the commit is missing */
     rd_kafka_mock_broker_set_rtt(mock.cluster, -1, SILENT_MS);
     test_pace_start(&pace);
     stopper_start(&stopper, &mock, 500);

@@ -1,5 +1,5 @@
-/* The sinks that write text: JSON lines that read back as they were, access logs as a server writes
- * them, and what happens when the place they go to does not take them. */
+/* The sinks that write text: JSON lines that are read back unchanged, access logs as a server
+ * writes them, and outputs that refuse the data. */
 #include "event/json.h"
 #include "sink/combined.h"
 #include "sink/jsonl.h"
@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-/* The file's bytes with padding behind them; the caller frees it. */
+/* The file's bytes with padding after them; the caller frees them. */
 static char *read_file(const char *path, size_t *size)
 {
     struct stat stat;
@@ -40,14 +40,14 @@ static void lines_read_back(void **state)
     (void)state;
     snprintf(path, sizeof path, "%s/out.jsonl", directory);
     close(open(path, O_WRONLY | O_CREAT, 0666));
-    assert_int_equal(truncate(path, 5000), 0); /* what was there goes */
+    assert_int_equal(truncate(path, 5000), 0); /* the old content is replaced */
     for (size_t i = 0; i < 9000; i++) {        /* more than one buffer */
         cm_event_t event = test_event(odd[i % 5], 1 + (int64_t)i, odd[i % 3], odd[i % 4],
                                       i % 2 ? odd[(i + 1) % 5] : NULL);
         event.device = cm_str(odd[(i + 2) % 5]);
         test_add(&batch, event);
     }
-    cm_batch_reject(&batch, CM_STR("bad"), "because", "x:1"); /* not its business */
+    cm_batch_reject(&batch, CM_STR("bad"), "because", "x:1"); /* this sink ignores dead letters */
     assert_ok(cm_jsonl_open(path, &sink, &err), err);
     assert_ok(cm_sink_put(sink, &batch, &err), err);
     assert_ok(cm_sink_commit(sink, &err), err);
@@ -81,7 +81,7 @@ static void lines_read_back(void **state)
     test_remove(directory);
 }
 
-/* What stands before `end`, which must be there; `*at` moves behind it. */
+/* The text before `end`, which must be present; `*at` moves after it. */
 static cm_str_t part(const char **at, const char *end)
 {
     const char *from = *at, *found = strstr(from, end);
@@ -90,7 +90,7 @@ static cm_str_t part(const char **at, const char *end)
     return (cm_str_t){from, (size_t)(found - from)};
 }
 
-/* Takes `address - - [time] "GET path HTTP/1.1" 200 bytes "-" "agent"` apart. */
+/* Parses `address - - [time] "GET path HTTP/1.1" 200 bytes "-" "agent"`. */
 static void assert_log_line(const char *line, const cm_event_t *event, cm_str_t agent)
 {
     struct tm tm = {0};
@@ -130,7 +130,7 @@ static void access_log(void **state)
     (void)state;
     snprintf(path, sizeof path, "%s/access.log", directory);
     options.count = 6000;
-    options.rate = 0.002; /* over a month: days, months and hours change */
+    options.rate = 0.002; /* more than a month, so days, months and hours change */
     options.late_percent = 10;
     assert_ok(cm_synthetic_open(&options, NULL, &source, &err), err);
     assert_ok(cm_combined_open(path, source, &sink, &err), err);
@@ -186,9 +186,10 @@ static void places_that_refuse(void **state)
     for (int i = 0; i < 9000; i++)
         test_add(&batch, test_event("u", 1, "/", "X", NULL));
     assert_ok(cm_jsonl_open("/dev/full", &sink, &err), err);
-    assert_int_equal(cm_sink_put(sink, &batch, &err), CM_EIO); /* too much for its buffer */
+    assert_int_equal(cm_sink_put(sink, &batch, &err), CM_EIO); /* more than its buffer holds */
     cm_sink_close(sink);
-    assert_ok(cm_jsonl_open("/dev/null", &sink, &err), err); /* cannot be synced, and need not */
+    assert_ok(cm_jsonl_open("/dev/null", &sink, &err),
+              err); /* it cannot be synced, and this is no error */
     assert_ok(cm_sink_put(sink, &batch, &err), err);
     assert_ok(cm_sink_commit(sink, &err), err);
     cm_sink_close(sink);
@@ -196,7 +197,7 @@ static void places_that_refuse(void **state)
     test_remove(directory);
 }
 
-/* `clickmill produce | head`: the reader has seen enough, which is no failure. */
+/* `clickmill produce | head`: the reader closes the pipe early, which is not an error. */
 static void reader_leaves(void **state)
 {
     cm_batch_t batch = CM_BATCH_INIT;

@@ -1,5 +1,5 @@
-/* The sink into a Kafka topic, on mock brokers: what arrives, what is waited for, what is reported
- * when it does not. */
+/* The sink to a Kafka topic, on mock brokers: which events arrive, how long the sink waits, and
+ * what it reports when they do not arrive. */
 #include "kafka_sink_support.h"
 #include "pace.h"
 
@@ -40,14 +40,14 @@ static void events_arrive(void **state)
         assert_string_equal(one->value, json.data);
         assert_int_equal(strlen(one->key), 5);
         assert_int_equal(user, number % 10);
-        /* A user's events are in one partition, in their order. */
+        /* A user's events are in one partition and in order. */
         assert_true(places[user] < 0 || places[user] == one->partition);
         places[user] = one->partition;
         assert_string_equal(one->headers, "");
     }
     for (size_t i = 0; i < EVENTS; i++)
         assert_int_equal(seen[i], 1);
-    /* Java's: (murmur2(key) & 0x7fffffff) % 4, as kafka-python computes it. */
+    /* Java's partitioner: (murmur2(key) & 0x7fffffff) % 4, as kafka-python computes it. */
     assert_int_equal(places[0], 1);
     assert_int_equal(places[1], 2);
     mock_free(&got);
@@ -100,7 +100,7 @@ static int seal(void *context, cm_str_t payload, cm_buf_t *out, cm_err_t *err)
     return 0;
 }
 
-/* What may hold an address goes sealed where it comes from a file; all else as it came. */
+/* A dead letter from a file that may contain an address is sealed; all others are unchanged. */
 static void personal_letters_are_sealed(void **state)
 {
     mock_t mock;
@@ -132,8 +132,8 @@ static void personal_letters_are_sealed(void **state)
     mock_stop(&mock);
 }
 
-/* A dead letter that the broker refuses is named, with what to do; the largest of those that were
- * refused with it. */
+/* The error names a dead letter that the broker refuses, and says what to do. Of several refused
+ * ones, it names the largest. */
 static void dead_letter_too_large(void **state)
 {
     mock_t mock;
@@ -166,7 +166,7 @@ static int count_letter(void *context, const cm_kafka_dead_letter_t *letter)
     return 0;
 }
 
-/* Dead letters are read; when the topic may not be read, the error comes at once. */
+/* Dead letters are read. When reading the topic is not allowed, the error comes at once. */
 static void dead_letters_are_read(void **state)
 {
     mock_t mock;
@@ -191,7 +191,7 @@ static void dead_letters_are_read(void **state)
     mock_stop(&mock);
 }
 
-/* Events and positions to one sink, dead letters to the other, before. */
+/* Events and positions go to one sink, dead letters to the other, and dead letters go first. */
 static void diverted(void **state)
 {
     mock_t mock;
@@ -225,7 +225,8 @@ static void diverted(void **state)
     mock_stop(&mock);
 }
 
-/* Too large for the client, then for the broker: counted with the reason, the others arrive. */
+/* Events that are too large for the client, then for the broker: they are counted with the reason,
+ * and the others arrive. */
 static void too_large(void **state)
 {
     mock_t mock;
@@ -256,7 +257,7 @@ static void too_large(void **state)
     mock_stop(&mock);
 }
 
-/* What brokers say and mean for a moment only is tried again; nothing arrives twice. */
+/* Temporary errors of brokers are tried again; no message arrives twice. */
 static void errors_that_pass(void **state)
 {
     mock_t mock;
@@ -316,7 +317,7 @@ typedef struct watch {
     int calls, up_after, stop_after; /* 0: never */
     uint64_t most_waiting;
     int complaints;   /* calls with a reason */
-    int leave_after;  /* so many; 0: never */
+    int leave_after;  /* after this many calls; 0: never */
     char reason[300]; /* the last one */
 } watch_t;
 
@@ -338,7 +339,7 @@ static int watch_wait(void *context, uint64_t retries, const char *reason)
     return watch->stop_after > 0 && watch->calls >= watch->stop_after ? CM_ESTOP : 0;
 }
 
-/* A slow broker slows put() down: the queue stays within its bound, and nothing is dropped. */
+/* A slow broker slows put() down: the queue stays within its limit, and no message is dropped. */
 static void back_pressure(void **state)
 {
     enum { EVENTS = 6000 };
@@ -365,7 +366,7 @@ static void back_pressure(void **state)
     mock_stop(&mock);
 }
 
-/* A queue so small that librdkafka itself turns messages away. */
+/* A queue so small that librdkafka itself refuses messages. */
 static void queue_full(void **state)
 {
     mock_t mock;
@@ -422,7 +423,7 @@ static void broker_stays_away(void **state)
     mock_start(&mock, 1);
     mock_property(&mock, "message.timeout.ms", "700");
     add_events(&batch, 0, 50);
-    /* The waiter has enough. */
+    /* The waiting caller stops. */
     cm_sink_t *sink = open_sink(&mock, (cm_sink_kafka_options_t){.waiter = &waiter});
     rd_kafka_mock_broker_set_down(mock.cluster, -1);
     assert_ok(cm_sink_put(sink, &batch, &err), err);
@@ -431,7 +432,7 @@ static void broker_stays_away(void **state)
     assert_int_equal(report_of(sink).waiting, 50);
     cm_sink_close(sink);
     rd_kafka_mock_broker_set_up(mock.cluster, -1);
-    /* The messages have waited long enough. */
+    /* The messages time out. */
     sink = open_sink(&mock, (cm_sink_kafka_options_t){0});
     rd_kafka_mock_broker_set_down(mock.cluster, -1);
     assert_ok(cm_sink_put(sink, &batch, &err), err);
@@ -444,8 +445,8 @@ static void broker_stays_away(void **state)
     mock_stop(&mock);
 }
 
-/* A broker that hangs, with its connections open, is as good as away; and one that is back is not
- * complained of any more. */
+/* A broker that hangs with open connections counts as unreachable. A broker that has returned is
+ * not reported any more. */
 static void broker_hangs(void **state)
 {
     mock_t mock;
@@ -468,7 +469,7 @@ static void broker_hangs(void **state)
     assert_non_null(strstr(err.text, "50 events are not acknowledged"));
     rd_kafka_mock_broker_set_rtt(mock.cluster, -1, 0);
     cm_sink_close(sink);
-    /* Down for longer than is quiet, then up, then slow. */
+    /* Down for longer than the time without a report, then up, then slow. */
     watch = (watch_t){.mock = &mock, .up_after = 30};
     sink = open_sink(&mock, (cm_sink_kafka_options_t){.waiter = &waiter});
     rd_kafka_mock_broker_set_down(mock.cluster, -1);
@@ -487,7 +488,7 @@ static void broker_hangs(void **state)
     test_pace_end(&pace);
 }
 
-/* What a transaction puts is there as a whole, or not. */
+/* The messages of a transaction are visible all together, or not at all. */
 static void transactions(void **state)
 {
     mock_t mock;
@@ -555,8 +556,7 @@ static void wrong_settings(void **state)
     mock_stop(&mock);
 }
 
-/* Values from the environment and from files reach librdkafka: a wrong one is what it complains
- * of. */
+/* Values from the environment and from files reach librdkafka: its error names the wrong value. */
 static void values_from_elsewhere(void **state)
 {
     char *directory = test_directory();
@@ -584,10 +584,10 @@ static void values_from_elsewhere(void **state)
     mock_stop(&mock);
 }
 
-/* In which brokers answer on a busy machine, too. */
+/* The time in which brokers answer also on a busy machine. */
 enum { ANSWERS_MS = 1500 };
 
-/* A topic is there although a partition of it cannot be written to. */
+/* A topic exists although one of its partitions cannot be written to. */
 static void no_leader(void **state)
 {
     mock_t mock;
@@ -612,13 +612,13 @@ static void *make_later(void *context)
 
     usleep(300000);
     rd_kafka_mock_topic_create(mock->cluster, "t", 1, 1);
-    usleep(200000); /* a broker is not told of all at once */
+    usleep(200000); /* a broker does not learn all changes at once */
     rd_kafka_mock_topic_create(mock->cluster, "t.dead", 1, 1);
     return NULL;
 }
 
-/* A broker that has just come back knows of no topic for a moment: that is waited for, whether the
- * topic may be made or not. One that knows of others is believed at once. */
+/* A broker that has just returned knows no topic for a moment. The sink waits for this, whether the
+ * topic may be created or not. A broker that knows other topics is believed at once. */
 static void topics_come_late(void **state)
 {
     pthread_t later;

@@ -1,11 +1,11 @@
-/* Events that Kafka refuses, on mock brokers: which of them become dead letters, and what becomes
- * of those beside them. */
+/* Events that Kafka refuses, on mock brokers: which of them become dead letters, and what happens
+ * to the other events of the batch. */
 #include "kafka_sink_support.h"
 
 typedef struct letters {
     cm_buf_t text; /* "URL: reason" a line */
     int calls, count;
-    int fail; /* what the next call returns; 0: it takes them */
+    int fail; /* what the next call returns; 0: it accepts them */
 } letters_t;
 
 static int take_letters(void *context, const cm_batch_t *batch, cm_err_t *err)
@@ -33,7 +33,7 @@ static int take_letters(void *context, const cm_batch_t *batch, cm_err_t *err)
     return 0;
 }
 
-/* That the numbered events lie in the topic, each once, in this order. */
+/* Checks that the numbered events are in the topic, each once, in this order. */
 static void assert_topic(mock_t *mock, const int *numbers, size_t count)
 {
     mock_messages_t got = mock_read(mock, "t", 1);
@@ -49,7 +49,8 @@ static cm_sink_kafka_options_t taking(letters_t *letters)
     return (cm_sink_kafka_options_t){.refused = take_letters, .refused_context = letters};
 }
 
-/* What librdkafka itself does not take: exactly those, and commit() has done all it can. */
+/* Events that librdkafka itself refuses: exactly these become dead letters, and commit() succeeds
+ * for the others. */
 static void too_large_for_good(void **state)
 {
     static const int numbers[] = {0, 1, 2, 4, 5, 6, 8, 9};
@@ -70,7 +71,7 @@ static void too_large_for_good(void **state)
     assert_ok(cm_sink_put(sink, &batch, &err), err);
     assert_int_equal(letters.calls, 0);
     assert_int_equal(report_of(sink).acknowledged + report_of(sink).waiting, 10);
-    letters.fail = CM_EBUSY; /* its errors are those of commit(), which goes on the next time */
+    letters.fail = CM_EBUSY; /* commit() returns its errors, and continues at the next call */
     assert_int_equal(cm_sink_commit(sink, &err), CM_EBUSY);
     assert_string_equal(err.text, "no room for letters");
     assert_int_equal(report_of(sink).waiting, 2);
@@ -92,7 +93,7 @@ static void too_large_for_good(void **state)
     mock_stop(&mock);
 }
 
-/* A batch may be refused although no event in it is to blame: smaller ones are taken. */
+/* A batch may be refused although every event in it is valid: smaller batches are accepted. */
 static void batch_too_large(void **state)
 {
     static const int numbers[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
@@ -118,7 +119,8 @@ static void batch_too_large(void **state)
     mock_stop(&mock);
 }
 
-/* Of eight the fifth is refused: all, 0-3 taken, 4-7, 4-5, 4 alone; then 5, and 6-7. */
+/* The fifth of eight events is refused. The requests are: all, 0-3 (accepted), 4-7, 4-5, 4 alone;
+ * then 5, and 6-7. */
 static void one_of_a_batch(void **state)
 {
     static const rd_kafka_resp_err_t codes[] = {RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
@@ -156,7 +158,8 @@ static void one_of_a_batch(void **state)
     }
 }
 
-/* What who runs Kafka can mend is no fault of the event: it fails, and is no dead letter. */
+/* An error that Kafka's operator can correct is not a fault of the event: the event fails, and does
+ * not become a dead letter. */
 static void refused_for_now(void **state)
 {
     static const rd_kafka_resp_err_t codes[] = {
@@ -185,8 +188,8 @@ static void refused_for_now(void **state)
     mock_stop(&mock);
 }
 
-/* When no commit comes for long, put() hands over dead letters, so that memory stays bounded; but
- * not when the caller may put the same batches once more. */
+/* When there is no commit for a long time, put() delivers dead letters, so that memory stays
+ * bounded. It does not do so when the caller may put the same batches again. */
 static void many_letters(void **state)
 {
     enum { EVENTS = 10500 };

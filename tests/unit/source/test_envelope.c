@@ -1,4 +1,4 @@
-/* Messages of other makers are named, with what to do. */
+/* The format of a foreign message is named, with what to do. */
 #include "support.h"
 
 #include "source/kafka/envelope.h"
@@ -35,17 +35,17 @@ static const struct {
     cm_str_t value;
     const char *name;
 } messages[] = {
-    /* A record of the texts "u1", "/a" and the time 1747476303123. */
+    /* A record of the strings "u1" and "/a" and the time 1747476303123. */
     {BYTES(ID "\x04u1\x04/a\xA6\xB8\xD6\xC9\xDB\x65"), AVRO},
     {BYTES(ID "\x02\x04u1"), AVRO}, /* a union's second branch */
     {BYTES(ID "\0\x0A\x02u1\x12\x02/a\x18\xD3\x9B\xEB\xE4\xED\x32"), PROTOBUF},
     {BYTES(ID "\x04\x02\0\x0A\x02u1"), PROTOBUF}, /* the first message in the second one */
-    {BYTES(ID "\0\x0A\x7Fu1"), AVRO},             /* a field that is longer than all */
+    {BYTES(ID "\0\x0A\x7Fu1"), AVRO}, /* a field that is longer than the whole message */
     {BYTES(ID "\0"), AVRO},
     {BYTES(ID "{\"user_id\":\"u\"}"), JSON},
     {BYTES(ID "[1]"), JSON},
     {BYTES(ID), ""},
-    {BYTES("\0\0\0\0\0xyz"), ""},   /* no schema has the id 0, */
+    {BYTES("\0\0\0\0\0xyz"), ""},   /* no schema has the id 0 */
     {BYTES("\0\xFF\0\0\1xyz"), ""}, /* or a negative one */
     {BYTES("\xC3\x01"
            "12345678u1"),
@@ -62,7 +62,7 @@ static const struct {
            "\"after\":{}}}"),
      BOTH},
     {BYTES(" {\"payload\":{\"after\":{},\"op\":\"r\"},\"schema\":{}} "), BOTH},
-    /* Keys of other objects, and texts, are no keys of this one. */
+    /* Keys of nested objects, and strings, are not keys of this object. */
     {BYTES("{\"a\":{\"schema\":1,\"payload\":2}}"), ""},
     {BYTES("{\"a\":\"schema\",\"b\":\"payload\",\"op\":1}"), ""},
     {BYTES("{\"op\":\"schema\",\"payload\":{\"after\":1}}"), ""},
@@ -71,7 +71,7 @@ static const struct {
     {BYTES("{\"schema\":1,\"payload\":[\"op\",\"after\"]}"), CONNECT},
     {BYTES("{\"schema\":1,\"payload\":\"a,{\",\"b\":{\"op\":1,\"after\":2}}"), CONNECT},
     {BYTES("{\"b\":{},\"schema\":{\"op\":1,\"after\":2},\"payload\":3}"), CONNECT},
-    /* An event of which something else is wrong: that is to be said. */
+    /* An event with another error: this error must be reported. */
     {BYTES("{\"user_id\":\"u\",\"schema\":\"v2\",\"payload\":{}}"), ""},
     {BYTES("{\"op\":\"click\",\"after\":3,\"url\":\"/\"}"), ""},
     {BYTES("{\"schema"), ""},

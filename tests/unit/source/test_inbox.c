@@ -1,4 +1,4 @@
-/* The inbox: tickets are returned in order, when their events are durable and not before. */
+/* The inbox: tickets are returned in order, and only when their events are durable. */
 #include "support.h"
 
 #include "source/http/inbox.h"
@@ -9,7 +9,7 @@ enum { TICKETS = 64 };
 
 /* A ticket points to this. */
 typedef struct ticket {
-    int given; /* when it was returned: its number in that order; 0: not yet */
+    int given; /* its number in the order of return; 0: not returned yet */
     bool durable;
 } ticket_t;
 
@@ -73,7 +73,7 @@ static void tickets_come_back_in_order(void **context)
     assert_int_equal(tickets[0].given, 1);
     assert_int_equal(tickets[1].given, 2);
     assert_true(tickets[1].durable);
-    /* The second batch is lost, and with it nothing that came later. */
+    /* The second batch is lost, but no later one. */
     cm_inbox_fail(inbox);
     assert_int_equal(tickets[2].given, 3);
     assert_false(tickets[2].durable);
@@ -98,13 +98,13 @@ static void full_and_closed(void **context)
     assert_int_equal(put(inbox, "b", 41, &tickets[1]), CM_INBOX_FULL);
     assert_int_equal(put(inbox, "b", 40, &tickets[1]), CM_INBOX_TAKEN);
     assert_int_equal(next(inbox, &batch), 1);
-    /* What is given is not durable yet, and counts. */
+    /* Events that were taken are not durable yet, so they count. */
     assert_int_equal(put(inbox, "c", 1, &tickets[2]), CM_INBOX_FULL);
     acknowledge(inbox, 1);
     assert_int_equal(put(inbox, "c", 100, &tickets[2]), CM_INBOX_TAKEN);
     cm_inbox_close(inbox);
     assert_int_equal(put(inbox, "d", 1, &tickets[3]), CM_INBOX_CLOSED);
-    /* An account without events is taken always. */
+    /* An account without events is always accepted. */
     nothing.account = (cm_account_t){.read = 3, .skipped = 3};
     assert_int_equal(cm_inbox_put(inbox, &nothing, 0, NULL), CM_INBOX_TAKEN);
     assert_int_equal(next(inbox, &batch), 1);
@@ -166,7 +166,7 @@ static void many_threads(void **context)
     cm_batch_free(&batch);
 }
 
-/* put_many() may use only half of the room: the other half is for put(). */
+/* put_many() may use only half of the capacity: the other half is for put(). */
 static void many_leave_room(void **context)
 {
     cm_inbox_t *inbox = cm_inbox_new(1000, give_back);

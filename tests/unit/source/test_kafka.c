@@ -1,5 +1,5 @@
-/* The source from a Kafka topic, on mock brokers: events and dead letters, positions and offsets,
- * rebalances, brokers that go away; and into the embedded store each message once. */
+/* The source that reads a Kafka topic, on mock brokers: events and dead letters, positions and
+ * offsets, rebalances, brokers that stop; and each message is in the embedded store once. */
 #include "kafka_source_support.h"
 #include "store_support.h"
 
@@ -24,7 +24,7 @@ static void reads_to_the_end(void **state)
     assert_null(cm_source_kafka_trouble(source));
     cm_source_close(source);
     assert_each_once(&seen);
-    /* The group has read it all. */
+    /* The group has read all messages. */
     seen = seen_new(EVENTS);
     source = open_source(&mock, (cm_source_kafka_options_t){.until_end = true});
     read_all(source, &seen, true);
@@ -101,7 +101,7 @@ static void fills_what_messages_lack(void **state)
     mock_stop(&mock);
 }
 
-/* What was not acknowledged comes again, and nothing else. */
+/* Messages that were not acknowledged are read again, and no others. */
 static void goes_on_where_it_was(void **state)
 {
     enum { EVENTS = 3000, FIRST = 1000 };
@@ -136,7 +136,7 @@ static char long_url[3000], long_user[400];
 
 static const struct {
     const char *text;
-    size_t len; /* 0: as long as the text; SIZE_MAX: a null value */
+    size_t len; /* 0: the length of the text; SIZE_MAX: a null value */
     const char *reason;
 } poison[] = {
     {"", 0, "the message is empty"},
@@ -178,7 +178,7 @@ static cm_str_t poison_text(int i)
     return (cm_str_t){poison[i].text, poison[i].len > 0 ? poison[i].len : strlen(poison[i].text)};
 }
 
-/* Twenty-odd kinds of messages that are no events, each between two that are. */
+/* More than twenty kinds of messages that are not events, each between two that are. */
 static void poison_messages(void **state)
 {
     static const char good[] = "{\"user_id\": \"u\", \"timestamp\": \"5\", \"url\": \"/\"}";
@@ -234,7 +234,7 @@ static void poison_messages(void **state)
     mock_stop(&mock);
 }
 
-/* Messages of very different size; the mock brokers keep 5 MB a partition. */
+/* Messages of very different sizes. The mock brokers keep 5 MB per partition. */
 static void large_messages(void **state)
 {
     mock_t mock;
@@ -280,7 +280,7 @@ static int owner_position(void *context, const char *name, int64_t *position, cm
 
     (void)err;
     *position = 0;
-    if (strchr(name, '#') != NULL) /* this store is of an edition that kept no proofs */
+    if (strchr(name, '#') != NULL) /* this store is from an edition that saved no proofs */
         return 0;
     snprintf(wanted, sizeof wanted, "kafka:g/t[%d]", partition);
     assert_string_equal(name, wanted);
@@ -310,13 +310,13 @@ static void starts_where_the_store_is(void **state)
         assert_int_equal(seen.times[i], i % PARTITIONS == 0   ? 1
                                         : i % PARTITIONS == 1 ? i / PARTITIONS >= 50
                                                               : 0);
-    /* Kafka knows that the group has read all but what the store had. It does not count: the store
-     * was put back, say. */
+    /* In Kafka, the group's offset is after the store's position. It does not count, because the
+     * store may have been restored from a copy. */
     source = open_source(&mock, options);
     read_all(source, &seen, true);
     cm_source_close(source);
     assert_int_equal(total(&seen), 300);
-    /* Unless or_group is set. */
+    /* It counts when or_group is set. */
     options.or_group = true;
     source = open_source(&mock, options);
     read_all(source, &seen, true);
@@ -354,8 +354,8 @@ static void another_topic_of_the_name(void **state)
 
 /* ---- rebalances and waiting ---- */
 
-/* Waits until the group has committed everything of the topic, so many events. Unlike a broker, the
- * mock takes no commit while members join: what was not committed before would come again. */
+/* Waits until the group has committed all events of the topic. Unlike a broker, the mock accepts no
+ * commit while members join, so messages that were not committed before would be read again. */
 static void await_committed(const mock_t *mock, int events)
 {
     char why[200];
@@ -381,7 +381,8 @@ static void await_committed(const mock_t *mock, int events)
     rd_kafka_destroy(rk);
 }
 
-/* Reads once from each consumer. Returns how many partitions they have, 0 where one has none. */
+/* Reads once from each consumer. Returns the number of their partitions, or 0 when one of them has
+ * none. */
 static int read_together(owner_t owners[2], seen_t *seen)
 {
     cm_batch_t batch = CM_BATCH_INIT;
@@ -406,7 +407,7 @@ static int read_together(owner_t owners[2], seen_t *seen)
     return idle ? 0 : all;
 }
 
-/* A second consumer of the group joins, then the first one leaves. No event is seen twice. */
+/* A second consumer joins the group, then the first one leaves. No event is seen twice. */
 static void hand_over(const char *strategy)
 {
     enum { THIRD = 3000 };
@@ -429,7 +430,7 @@ static void hand_over(const char *strategy)
         while (read_together(owners, &seen) != PARTITIONS)
             assert_true(rounds++ < 1000);
         if (i == 1)
-            assert_true(owners[0].drained > 1); /* by the rebalance too */
+            assert_true(owners[0].drained > 1); /* also by the rebalance */
         put_events(&mock, i * THIRD, THIRD);
         for (rounds = 0; total(&seen) < (i + 1) * THIRD; rounds++) {
             read_together(owners, &seen);
@@ -458,7 +459,7 @@ static void rebalance_cooperative(void **state)
     hand_over("cooperative-sticky");
 }
 
-/* While the store does not answer, the consumer is kept alive, and loses nothing. */
+/* While the store does not answer, the consumer stays in its group and loses no message. */
 static void kept_alive(void **state)
 {
     enum { EVENTS = 9000 };
@@ -529,8 +530,8 @@ static int store_position(void *context, const char *name, int64_t *position, cm
     return cm_store_position(context, name, position, err);
 }
 
-/* Runs that end at a bad moment, again and again: before the commit, between the store's commit and
- * Kafka's, after both. Each message is in the store once in the end. */
+/* Many runs end at a bad moment: before the commit, between the store's commit and Kafka's, or
+ * after both. At the end, each message is in the store once. */
 static void each_message_once(void **state)
 {
     enum { EVENTS = 20000 };
@@ -544,7 +545,7 @@ static void each_message_once(void **state)
     (void)state;
     start_cluster(&mock, PARTITIONS);
     put_events(&mock, 0, EVENTS);
-    for (; read > 0; runs++) { /* until one has nothing to do */
+    for (; read > 0; runs++) { /* until a run reads no message */
         cm_store_t *store = test_open(directory);
         cm_source_kafka_options_t options = {.until_end = true,
                                              .owner = {store, store_position, NULL},
@@ -566,7 +567,7 @@ static void each_message_once(void **state)
         } while (more > 0);
         batches = 0;
         cm_source_close(source);
-        cm_sink_close(&store->sink); /* forgets what is not committed */
+        cm_sink_close(&store->sink); /* drops what was not committed */
     }
     assert_true(runs > 3);
     cm_store_t *store = test_open(directory);

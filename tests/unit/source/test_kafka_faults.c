@@ -1,11 +1,11 @@
-/* The source from a Kafka topic when things go wrong, on mock brokers: a store that is slow in a
+/* The source that reads a Kafka topic, with faults, on mock brokers: a store that is slow in a
  * rebalance, messages that are deleted before they are read, brokers that do not answer. */
 #include "kafka_source_support.h"
 #include "pace.h"
 
 #include "base/clock.h"
 
-/* The next batch is seen. */
+/* Reads the next batch and records its events. */
 static void next(cm_source_t *source, seen_t *seen)
 {
     cm_batch_t batch = CM_BATCH_INIT;
@@ -17,7 +17,7 @@ static void next(cm_source_t *source, seen_t *seen)
     cm_batch_free(&batch);
 }
 
-/* Reads until that many events were seen in all, and for a moment more. */
+/* Reads until this many events were seen in total, and for a moment more. */
 static void read_until(cm_source_t *source, seen_t *seen, int count)
 {
     for (int rounds = 0, more = 3; rounds < 300 && more > 0; rounds++) {
@@ -29,7 +29,7 @@ static void read_until(cm_source_t *source, seen_t *seen, int count)
 
 /* ---- pauses ---- */
 
-/* The store is slow when partitions are about to go. */
+/* The store is slow when partitions are about to be revoked. */
 static int drain_slowly(void *context, cm_err_t *err)
 {
     owner_t *owner = context;
@@ -46,7 +46,7 @@ static int owner_acknowledge(owner_t *owner, cm_err_t *err)
     return owner->source->ops->acknowledge(owner->source, owner->seen->batches, err);
 }
 
-/* The partitions that come back after the rebalance are read on. */
+/* Reading continues with the partitions that are assigned again after the rebalance. */
 static void slow_in_a_rebalance(const char *strategy)
 {
     enum { EVENTS = 3000 };
@@ -74,7 +74,7 @@ static void slow_in_a_rebalance(const char *strategy)
                 fail_msg("%s", err.text);
             see(&seen, &batch);
             counts[i].batches++;
-            /* The mock brokers take no commit once the group is in a rebalance. */
+            /* The mock brokers accept no commit when the group is in a rebalance. */
             if (owners[1].source == NULL)
                 assert_ok(owner_acknowledge(&owners[i], &err), err);
         }
@@ -104,7 +104,7 @@ static void slow_in_a_rebalance_cooperative(void **state)
     slow_in_a_rebalance("cooperative-sticky");
 }
 
-/* A pause at the end of the partitions does not make librdkafka pass over what comes next. */
+/* A pause at the end of the partitions does not make librdkafka skip the next messages. */
 static void paused_at_the_end(void **state)
 {
     enum { EVENTS = 300, MORE = 5 };
@@ -127,9 +127,10 @@ static void paused_at_the_end(void **state)
     mock_stop(&mock);
 }
 
-/* ---- offsets at which there is nothing ---- */
+/* ---- offsets without a message ---- */
 
-/* A partition of the mock brokers keeps 5 MB: more pushes out what was not read. */
+/* A partition of the mock brokers keeps 5 MB. When there is more, the oldest messages are deleted
+ * before they are read. */
 static void deleted_before_it_was_read(const char *reset)
 {
     enum { EVENTS = 30, LARGE = 70 };
@@ -164,7 +165,7 @@ static void deleted_before_it_was_read(const char *reset)
     assert_in_range(to, from, from + LARGE - 1);
     assert_null(strstr(gap + 1, "messages are gone"));
     assert_int_equal(seen.gone, to - from + 1);
-    /* The messages that are left are handed out, also those that are no events. */
+    /* The messages that are left are returned, also those that are not events. */
     assert_int_equal(seen.rejected, from + LARGE - (to + 1));
     cm_source_close(source);
     assert_each_once(&seen);
@@ -185,7 +186,7 @@ static void deleted_and_the_latest_wanted(void **state)
     deleted_before_it_was_read("latest");
 }
 
-/* A broker that says so of an offset that is there, as a follower may, is asked again. */
+/* When a broker reports a valid offset as out of range, as a follower may, it is asked again. */
 static void not_out_of_range(const char *strategy)
 {
     enum { EVENTS = 900 };
@@ -229,7 +230,8 @@ static void fail_offset_fetches(mock_t *mock, int count)
                                           RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR);
 }
 
-/* The group's offsets cannot be had when partitions are assigned: it is tried until they can. */
+/* The group's offsets are not available when partitions are assigned: the source tries until they
+ * are. */
 static void offsets_come_late(void **state)
 {
     enum { EVENTS = 300 };
@@ -256,7 +258,7 @@ static void offsets_come_late(void **state)
     mock_stop(&mock);
 }
 
-/* To be told to end meanwhile takes no long time, and leaves the group. */
+/* A close during this time is quick and leaves the group. */
 static void closed_before_offsets_come(void **state)
 {
     mock_t mock;
@@ -278,8 +280,8 @@ static void closed_before_offsets_come(void **state)
     test_pace_end(&pace);
 }
 
-/* A broker that keeps its connections and says nothing: what was acknowledged cannot be committed,
- * and that is not waited for as long as a request may take. */
+/* A broker keeps its connections and does not answer: acknowledged messages cannot be committed.
+ * The close does not wait as long as a request may take. */
 static void closed_while_the_broker_hangs(void **state)
 {
     enum { EVENTS = 300 };

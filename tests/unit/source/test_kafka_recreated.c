@@ -1,6 +1,6 @@
-/* A topic that was deleted and created again under its name: what proves that it is the same, and
- * what becomes of it when it is not. Another cluster of mock brokers stands for the topic created
- * again. */
+/* A topic that was deleted and created again with the same name: the proof that it is the same
+ * topic, and what happens when it is not. Another cluster of mock brokers represents the topic that
+ * was created again. */
 #include "kafka_source_support.h"
 #include "store_support.h"
 
@@ -55,7 +55,7 @@ static void proof_as_a_text(void **state)
     assert_int_equal(cm_source_kafka_proof_parse((cm_str_t){NULL, 0}).last, -1);
 }
 
-/* The proof distinguishes key and value, and also none and an empty one. */
+/* The proof distinguishes key and value, and also a missing value from an empty one. */
 static void proof_of_a_message(void **state)
 {
     const rd_kafka_message_t messages[] = {
@@ -81,7 +81,7 @@ static void verdicts(void **state)
     const cm_source_kafka_proof_t proof = cm_source_kafka_proof_of(&mine);
 
     (void)state;
-    /* Read up to 10: behind message 7 stand only the ends of transactions. */
+    /* Read up to 10: after message 7 there are only the ends of transactions. */
     assert_int_equal(cm_source_kafka_proof_judge(&proof, 7, 10, &mine), CM_SOURCE_KAFKA_PROOF_SAME);
     assert_int_equal(cm_source_kafka_proof_judge(&proof, 7, 10, &other),
                      CM_SOURCE_KAFKA_PROOF_RECREATED);
@@ -89,7 +89,7 @@ static void verdicts(void **state)
                      CM_SOURCE_KAFKA_PROOF_RECREATED);
     assert_int_equal(cm_source_kafka_proof_judge(&proof, 7, 10, &ten),
                      CM_SOURCE_KAFKA_PROOF_RECREATED);
-    /* Retention has taken message 7. */
+    /* Retention has deleted message 7. */
     assert_int_equal(cm_source_kafka_proof_judge(&proof, 8, 10, &eight),
                      CM_SOURCE_KAFKA_PROOF_RECREATED);
     assert_int_equal(cm_source_kafka_proof_judge(&proof, 8, 10, &ten), CM_SOURCE_KAFKA_PROOF_GO_ON);
@@ -103,9 +103,9 @@ static void verdicts(void **state)
                      CM_SOURCE_KAFKA_PROOF_SAME);
 }
 
-/* A batch brings messages of a partition, and behind them the news that its topic is not there:
- * what is looked for when it is back is the last of these messages, not one of an earlier batch. */
-static void doubt_behind_messages(void **state)
+/* A batch has messages of a partition and, after them, the report that the topic does not exist.
+ * When the topic is back, the last of these messages is checked, not one of an earlier batch. */
+static void doubt_after_messages(void **state)
 {
     static const cm_source_kafka_proof_t earlier[] = {{.last = 10, .hash = 3}, {.last = -1}};
     const cm_source_kafka_proof_t last = {.last = 49, .hash = 7};
@@ -135,7 +135,7 @@ static int store_position(void *context, const char *name, int64_t *position, cm
     return cm_store_position(context, name, position, err);
 }
 
-/* What a worker says is kept in a file. */
+/* The log of a worker is kept in a file. */
 typedef struct said {
     FILE *file;
     cm_log_t log;
@@ -149,7 +149,7 @@ static void listen_to(said_t *said, mock_t *mock)
     mock->settings.log = &said->log;
 }
 
-/* How often it was said that the topic was created again, since the last time that was asked. */
+/* How often the log reports that the topic was created again, since the last call. */
 static int times_recreated(said_t *said)
 {
     char text[8000] = "";
@@ -163,7 +163,8 @@ static int times_recreated(said_t *said)
     return times;
 }
 
-/* Reads to the end into the store, or with `crash` without a commit; returns how many were read. */
+/* Reads to the end into the store; with `crash`, without a commit. Returns the number of messages
+ * read. */
 static uint64_t ingest(const mock_t *mock, const char *directory, bool crash)
 {
     cm_store_t *store = test_open(directory);
@@ -201,9 +202,9 @@ static int64_t events_of(const char *directory)
     return events;
 }
 
-/* The topic is created again with fewer messages, as many, or more: all of them are read, once; a
- * crash before they are stored is no more than that. */
-static void made_anew(int before, int after)
+/* The topic is created again with fewer, as many, or more messages: all of them are read once. A
+ * crash before they are stored changes nothing. */
+static void created_again(int before, int after)
 {
     char *directory = test_directory();
     mock_t mock;
@@ -226,7 +227,7 @@ static void made_anew(int before, int after)
         assert_int_equal(times_recreated(&said), PARTITIONS);
     }
     assert_int_equal(events_of(directory), before + after);
-    /* And it is the same from now on. */
+    /* From now on it is the same topic. */
     put_events(&mock, 200000, 30);
     assert_int_equal(ingest(&mock, directory, false), 30);
     assert_int_equal(times_recreated(&said), 0);
@@ -236,26 +237,26 @@ static void made_anew(int before, int after)
     test_remove(directory);
 }
 
-static void made_anew_with_fewer(void **state)
+static void created_again_with_fewer(void **state)
 {
     (void)state;
-    made_anew(300, 90);
+    created_again(300, 90);
 }
 
-static void made_anew_with_as_many(void **state)
+static void created_again_with_as_many(void **state)
 {
     (void)state;
-    made_anew(300, 300);
+    created_again(300, 300);
 }
 
-static void made_anew_with_more(void **state)
+static void created_again_with_more(void **state)
 {
     (void)state;
-    made_anew(300, 900);
+    created_again(300, 900);
 }
 
-/* A store that has no transactions: the group's own offsets carry the proof. */
-static void made_anew_for_a_group(void **state)
+/* A store without transactions: the proof is saved with the group's own offsets. */
+static void created_again_for_a_group(void **state)
 {
     enum { BEFORE = 300, AFTER = 600 };
     mock_t mock, again;
@@ -295,7 +296,7 @@ static void made_anew_for_a_group(void **state)
 
     put_events(&again, 0, AFTER);
     listen_to(&said, &again);
-    for (int i = 0; i < 2; i++) { /* the second time there is nothing to read */
+    for (int i = 0; i < 2; i++) { /* the second run reads no message */
         seen = seen_new(AFTER);
         source = open_source(&again, (cm_source_kafka_options_t){.until_end = true});
         read_all(source, &seen, true);
@@ -311,9 +312,9 @@ static void made_anew_for_a_group(void **state)
     fclose(said.file);
 }
 
-/* A topic that is not there for a moment, and is the same when it is back: no message is read twice
- * or left out. */
-static void gone_for_a_moment(void **state)
+/* A topic is missing for a moment and is the same when it is back: no message is read twice or
+ * skipped. */
+static void missing_for_a_moment(void **state)
 {
     enum { EVENTS = 600 };
     mock_t mock;
@@ -352,7 +353,7 @@ static void gone_for_a_moment(void **state)
     mock_stop(&mock);
 }
 
-/* Reads until so many were seen and nothing has come for a while, or to the end. */
+/* Reads until this many messages were seen and no more come for some time, or to the end. */
 static void read_some(cm_source_t *source, seen_t *seen, int events, int quiet_rounds)
 {
     cm_batch_t batch = CM_BATCH_INIT;
@@ -371,10 +372,11 @@ static void read_some(cm_source_t *source, seen_t *seen, int events, int quiet_r
     cm_batch_free(&batch);
 }
 
-/* All is read of a topic, and partition 1 was created again meanwhile, without an error and longer
- * than it was: another message is where its first one was. It is found by the clock, or when the
- * end is to be said; all of the new one is read, and no other partition once more. */
-static void made_anew_silently(bool until_end)
+/* All messages of a topic are read. Then partition 1 is created again, without an error and longer
+ * than before: another message is at the offset of its first one. The change is found by the
+ * periodic check, or before the end is reported. The whole new partition is read, and no other
+ * partition is read again. */
+static void created_again_silently(bool until_end)
 {
     enum { EVENTS = 300 };
     mock_t mock;
@@ -396,7 +398,7 @@ static void made_anew_silently(bool until_end)
     assert_int_equal(times_recreated(&said), 1);
     for (int i = 0; i < EVENTS; i++)
         assert_int_equal(seen.times[i], i % PARTITIONS == 1 ? 2 : 1);
-    /* What was looked at is the witness now; and another look finds nothing. */
+    /* The checked message is the proof now, and another check finds no change. */
     inside->watched_ns = 1;
     read_some(source, &seen, 0, until_end ? 1 : 20);
     for (int i = 0; i < PARTITIONS; i++)
@@ -409,19 +411,19 @@ static void made_anew_silently(bool until_end)
     fclose(said.file);
 }
 
-static void made_anew_silently_while_it_is_followed(void **state)
+static void created_again_silently_while_it_is_followed(void **state)
 {
     (void)state;
-    made_anew_silently(false);
+    created_again_silently(false);
 }
 
-static void made_anew_silently_before_the_end(void **state)
+static void created_again_silently_before_the_end(void **state)
 {
     (void)state;
-    made_anew_silently(true);
+    created_again_silently(true);
 }
 
-/* What a store says of each partition. */
+/* The positions of a store, by partition. */
 typedef struct kept {
     int64_t next;
     cm_source_kafka_proof_t witness[PARTITIONS];
@@ -439,9 +441,9 @@ static int kept_position(void *context, const char *name, int64_t *position, cm_
     return 0;
 }
 
-/* The witness is older than the position: messages between are not read once more when it is still
- * there, and all of the partition is when it is not. */
-static void begun_behind_an_older_witness(void **state)
+/* The message of the proof is before the position. When it is still there, the messages after it
+ * are not read again; when it is not, the whole partition is read. */
+static void begun_after_an_older_message(void **state)
 {
     enum { EVENTS = 300, NEXT = 50 };
     mock_t mock;
@@ -476,9 +478,9 @@ static void begun_behind_an_older_witness(void **state)
     fclose(said.file);
 }
 
-/* A position that has moved over aborted messages alone: what is in front of it was never taken,
- * and is read. Of a position of an earlier edition that is not known, and it is believed. */
-static void begun_behind_no_message(void **state)
+/* A position that has moved over aborted messages only: no message before it was taken, so they are
+ * read. For a position of an earlier edition this is unknown, and the position is believed. */
+static void begun_after_no_message(void **state)
 {
     enum { EVENTS = 300, NEXT = 50 };
     mock_t mock;
@@ -504,7 +506,8 @@ static void begun_behind_no_message(void **state)
         cm_source_close(source);
         free(seen.times);
     }
-    /* The topic is shorter than the position: another one, read from its beginning. */
+    /* The topic is shorter than the position, so it is another topic, and it is read from its
+     * beginning. */
     seen_t seen = seen_new(EVENTS);
     kept.next = EVENTS;
     cm_source_t *source =
@@ -524,16 +527,16 @@ int main(void)
         cmocka_unit_test(proof_as_a_text),
         cmocka_unit_test(proof_of_a_message),
         cmocka_unit_test(verdicts),
-        cmocka_unit_test(doubt_behind_messages),
-        cmocka_unit_test(made_anew_with_fewer),
-        cmocka_unit_test(made_anew_with_as_many),
-        cmocka_unit_test(made_anew_with_more),
-        cmocka_unit_test(made_anew_for_a_group),
-        cmocka_unit_test(gone_for_a_moment),
-        cmocka_unit_test(made_anew_silently_while_it_is_followed),
-        cmocka_unit_test(made_anew_silently_before_the_end),
-        cmocka_unit_test(begun_behind_an_older_witness),
-        cmocka_unit_test(begun_behind_no_message),
+        cmocka_unit_test(doubt_after_messages),
+        cmocka_unit_test(created_again_with_fewer),
+        cmocka_unit_test(created_again_with_as_many),
+        cmocka_unit_test(created_again_with_more),
+        cmocka_unit_test(created_again_for_a_group),
+        cmocka_unit_test(missing_for_a_moment),
+        cmocka_unit_test(created_again_silently_while_it_is_followed),
+        cmocka_unit_test(created_again_silently_before_the_end),
+        cmocka_unit_test(begun_after_an_older_message),
+        cmocka_unit_test(begun_after_no_message),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
