@@ -17,11 +17,11 @@ WARNING = re.compile(r"^\S+:\d+:\d+: warning: .*\n", re.M)
 TIMEOUT = 300
 BUSY = "too busy to tell"  # of a test that measures, before the line that says that it is skipped
 # Programs that mostly wait (for a mock Kafka's time-outs): `make check` leaves them out.
-PATIENT = ("sink_kafka", "source_kafka", "source_kafka_faults")
+PATIENT = ("sink_kafka_sink", "source_kafka_source", "source_kafka_source_faults")
 # Programs with upper limits of less than a second, or that compare how long turns take: nothing
 # runs beside them.
 MEASURING = ("elastic_bulk", "elastic_client", "serve_live", "serve_server", "serve_turns",
-             "source_synthetic")
+             "source_synthetic_synthetic")
 
 
 class BuildError(Exception):
