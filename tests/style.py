@@ -226,6 +226,25 @@ def check_prefixes(_):
               for prefix, places in sorted(rooms.items()) if len(places) > 1])
 
 
+UNIT_TESTS = os.path.join("tests", "unit")
+
+
+def is_mirrored(path):
+    """Whether a unit test's file test_X.c or test_X_PART.c belongs to a file X in its folder of src/."""
+    folder = os.path.join("src", os.path.relpath(os.path.dirname(path), UNIT_TESTS))
+    name = os.path.basename(path).removeprefix("test_").rsplit(".", 1)[0] + "_"
+    places = [at for at, sign in enumerate(name) if sign == "_"]
+    return any(os.path.exists(os.path.join(ROOT, folder, name[:at] + ending))
+               for at in places for ending in CODE)
+
+
+def check_unit_tests_mirror(_):
+    complain(["%s: no file of src/ has this name or its beginning" % path
+              for path in files(CODE)
+              if path.startswith(UNIT_TESTS + os.sep) and
+              not path.startswith(os.path.join(UNIT_TESTS, "support")) and not is_mirrored(path)])
+
+
 # ---- words ----
 
 BAD_WORDS = os.path.join("tests", "badwords.txt")
@@ -346,6 +365,7 @@ def tests():
     yield "style/engines-in-commands", check_engines_in_commands
     yield "style/types", check_types
     yield "style/prefixes", check_prefixes
+    yield "style/unit-tests-mirror", check_unit_tests_mirror
     yield "style/bad-words", check_bad_words
     yield "style/bad-words-are-found", check_bad_words_themselves
     yield "style/cited-documents", check_cited_documents
