@@ -29,7 +29,7 @@ GROUPS = (
     ("import, durable", "import", ("clickmill", "duckdb", "duckdb-keyed")),
     ("process from the store", "process", ("clickmill", "duckdb")),
     ("process after 10,000 new events", "again", ("clickmill", "duckdb")),
-    ("JSON lines to answers, nothing kept", "direct", ("clickmill", "duckdb", "polars", "chdb")),
+    ("JSON lines to answers, nothing stored", "direct", ("clickmill", "duckdb", "polars", "chdb")),
 )
 # name, engine, works, class of the line
 CURVES = (

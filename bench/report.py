@@ -5,17 +5,17 @@ import measure
 NAMES = {"clickmill": "Clickmill", "duckdb": "DuckDB", "duckdb-keyed": "DuckDB with a key",
          "polars": "Polars", "chdb": "ClickHouse (chDB)"}
 
-# work, peer, the greatest part of the peer's time
+# title, work, peer, and N: at most 1/N of the peer's time
 RATIOS = (
     ("import JSONL durably", "import", "duckdb", 4),
-    ("the same, harmless to redelivery", "import", "duckdb-keyed", 20),
+    ("the same, safe for repeated delivery", "import", "duckdb-keyed", 20),
     ("`process` from the store, answers written", "process", "duckdb", 15),
     ("one more `process` after %(new)s new events", "again", "duckdb", 50),
-    ("JSONL to answers, nothing kept", "direct", "duckdb", 3),
+    ("JSONL to answers, nothing stored", "direct", "duckdb", 3),
 )
 PEAKS = ((10000000, 0.6e9), (100000000, 2e9))  # events, bytes at most
-DISK = 5             # DuckDB's file with the key is at least so many times as large as the store
-PRODUCE, LOG = 2e6, 1e6   # a second at least
+DISK = 5             # DuckDB's file with the key is at least this many times as large as the store
+PRODUCE, LOG = 2e6, 1e6   # events and lines per second at least
 FLAT = 1.5           # the cost of an event is at most this many times that of the smallest set
 OURS = ("import", "process", "direct")
 
@@ -36,12 +36,12 @@ class Results:
         return measure.median(self.runs(data, work, engine), "seconds")
 
     def peak(self, data, works=OURS + ("again",), engine="clickmill"):
-        """The largest peak of all runs of these works; None where none was measured."""
+        """The largest peak of all runs of these works; None when none was measured."""
         return max((run["peak_bytes"] for work in works for run in self.runs(data, work, engine)),
                    default=None)
 
     def cost(self, data, works=("import", "process"), engine="clickmill"):
-        """Nanoseconds per event of the works together; None where one was not measured."""
+        """Nanoseconds per event of the works together; None when one was not measured."""
         seconds = [self.seconds(data, work, engine) for work in works]
         return None if None in seconds else sum(seconds) / self.sets[data]["events"] * 1e9
 
@@ -129,7 +129,7 @@ def flat_row(data, title, name, other):
         "%.2f" % (ours / base), "at most %.1f" % FLAT, ours <= FLAT * base)
 
 
-# ---- texts
+# ---- formatting
 
 def seconds(value):
     return "-" if value is None else "%.3g s" % value if value < 100 else "%.0f s" % value
@@ -218,7 +218,7 @@ def setting(results):
             % (results["date"][:10], about["architecture"], about["cpu"], about["processors_used"],
                about["processors"], about["memory_bytes"] / 1e9, about["system"],
                about["kernel"]))
-    return text + "%s (commit %s) beside DuckDB %s, Polars %s and chDB %s." % (
+    return text + "%s (commit %s), compared with DuckDB %s, Polars %s and chDB %s." % (
         versions["clickmill"], versions["commit"], versions["duckdb"], versions["polars"],
         versions["chdb"])
 
@@ -245,8 +245,8 @@ def busy(results):
     middle = loads[len(loads) // 2]
     if middle <= results["settings"]["threads"] + 0.5:
         return ""
-    return ("\nThe machine was busy with other work (its load was %.1f, two threads were measured), "
-            "so times are longer than on a quiet one.\n" % middle)
+    return ("\nOther programs used the machine (its load was %.1f, two threads were measured), "
+            "so times are longer than on an idle one.\n" % middle)
 
 
 def table(results):
@@ -260,29 +260,30 @@ def table(results):
 
 DOCUMENT = """# Performance
 
-Measured by `make bench` and written by `python3 bench/bench.py --doc`; do not edit by hand. Numbers
-of another machine differ, ratios hardly: compare the columns of one run.
+Measured by `make bench` and written by `python3 bench/bench.py --doc`; do not edit by hand. Another
+machine gives other times but nearly the same ratios, so compare the columns of one run.
 
 {setting}
 {busy}
 ![Time by engine, and cost per event by size](performance.svg)
 
-## Beside what one would pick instead
+## Compared with other engines
 
 {shape}.
 
 {rows}
-The ratio is Clickmill's time (memory, bytes) divided by the peer's; *required* is the most, or least,
-that the project allows itself.
+The ratio is Clickmill's time (memory, bytes) divided by the peer's. *required* is the limit that the
+project sets for itself.
 
 {engines}
 ## Size and shape
 
-A store is milled at a cost per event that should not depend on how many events there are or how
-they are spread.
+The cost per event should not depend on the number of events or on their distribution over users
+and pages.
 
 {shapes}
-What does not fit in the memory allowed is milled in ranges of users, with the same answers:
+When the events do not fit in the allowed memory, they are computed in ranges of users, with the same
+answers:
 
 {memory}
 ## On real engines
@@ -293,54 +294,54 @@ What does not fit in the memory allowed is milled in ranges of users, with the s
 {collect}
 ## How it is measured
 
-- Every engine gets the same file, the same {threads} processors and {threads} threads, in the same run. Engines take
-  turns; a time is the median of {runs} runs (one run above 20 M events, of DuckDB in the table of size
-  and shape, and where a run takes longer than 100 s). Every file is
-  read once right before each engine's turn, so that all find it in the page cache, as far as it
-  fits.
+- Every engine gets the same file, the same {threads} processors and {threads} threads, in the same run. The engines
+  run in turn. A time is the median of {runs} runs; there is one run above 20 M events, for DuckDB in the
+  table of size and shape, and when a run takes longer than 100 s. Every file is read once directly
+  before each run, so that it is in the page cache, as far as it fits.
 - Before a time counts, the answers are compared with DuckDB's: every URL and country, with clicks,
-  distinct users, sum and count of the time spent, and every bit of the average. One difference ends the
-  benchmark with an error. Besides, the whole file is imported a second time, and no answer may
+  distinct users, sum and count of the time spent, and every bit of the average. One difference ends
+  the benchmark with an error. The whole file is also imported a second time, and no answer may
   change.
 - Clickmill's time is that of the whole process, from its start to its end, with everything on disk.
   A peer's time leaves out the start of Python, the import of its library and, for DuckDB, the
-  checkpoint when the database is closed. Peers get their best known form: DuckDB without insertion
-  order and with declared columns, Polars with its streaming engine and a schema, chDB with declared
-  columns, each reading only the columns it needs.
-- "Harmless to redelivery" needs a key in DuckDB (`PRIMARY KEY (row_key)`, `ON CONFLICT DO NOTHING`).
+  checkpoint when the database is closed. Peers use their fastest known settings: DuckDB without
+  insertion order and with declared columns, Polars with its streaming engine and a schema, chDB with
+  declared columns. Each reads only the columns it needs.
+- "Safe for repeated delivery" needs a key in DuckDB (`PRIMARY KEY (row_key)`, `ON CONFLICT DO NOTHING`).
   Clickmill's store finds copies when it processes.
-- Clickmill's `process` also computes what the peers are not asked for: average time on page,
-  entrances, exits, and every figure per URL, per country and in total.
-- Peak memory is `ru_maxrss` of the whole process, the largest of its runs; mapped files count. What
-  the benchmark itself held when it started the process (about 30 MB) is the least it can show.
-- The row keys of the data set follow from user and time, as in the contract, so Clickmill need not
-  store them; "random row keys" has the same events with keys that it must store.
+- Clickmill's `process` also computes values that the peers do not compute: average time on page,
+  entrances, exits, and every value per URL, per country and in total.
+- Peak memory is `ru_maxrss` of the whole process, the largest of its runs, with mapped files. The
+  smallest possible value is the memory of the benchmark when it starts the process (about 30 MB).
+- The row keys of the data set are derived from user and time, as in the contract, so Clickmill does
+  not store them. "random row keys" has the same events with keys that it must store.
 
 ## What was not measured
 
 - A cold page cache, other file systems, other processors, more than {threads} threads.
-- Parquet: its readers skip what is most of the work here, and click events do not arrive in it.
+- Parquet: its readers skip most of the work that is measured here, and click events do not arrive in
+  this format.
 - Data over a network: clients and servers of Kafka and Cassandra are on one machine.
 {notes}"""
 
 
-NO_CLUSTER = """Not measured with it: `make bench-cluster` does, and then its results come here.
+NO_CLUSTER = """Not measured in this run. `make bench-cluster` measures it, and its results are then written here.
 """
 
 CLUSTER = """Kafka, Cassandra, Elasticsearch and Spark, as `make bench-cluster` starts them, on the same processors as
-their clients, beside bare clients and the usual tools. What is in topic, table and index is compared
-with what was sent before a time counts; rates are compared with those of the same run.
+their clients, compared with minimal clients and the usual tools. Before a time counts, the contents of
+topic, table and index are compared with the events that were sent. Rates are compared within one run.
 
 %s"""
 
 
-NO_COLLECT = """Not measured with it: `make bench-collect` does, and then its results come here.
+NO_COLLECT = """Not measured in this run. `make bench-collect` measures it, and its results are then written here.
 """
 
-COLLECT = """`clickmill collect` beside nginx, which answers 204 to everything and does nothing with a body, and so
-shows what HTTP alone costs. Both get the same events, each with a row key of its own, from `wrk` on the
-same processors, in turns; an answer 202 is given when the event is on the disk, and the events in the
-store are counted before a time counts.
+COLLECT = """`clickmill collect` compared with nginx, which answers 204 to every request and ignores the body, and so
+shows the cost of HTTP alone. Both get the same events, each with its own row key, from `wrk` on the
+same processors, in turn. The answer 202 is sent when the event is on the disk. Before a time counts,
+the events in the store are counted.
 
 %s"""
 
