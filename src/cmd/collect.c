@@ -22,7 +22,7 @@ static const cm_option_t options[] = {
      .def = "127.0.0.1:8081",
      .key = "collect.listen",
      .env = "CLICKMILL_COLLECT_LISTEN",
-     .help = "where events are taken"},
+     .help = "address on which events are accepted"},
     {.name = "sink",
      .type = CM_OPT_ROWS,
      .offset = offsetof(collect_options_t, sink),
@@ -218,16 +218,17 @@ const cm_command_t cm_cmd_collect = {
     .summary = "take events from browsers and servers over HTTP",
     .details =
         "Answers POST /v1/events with 202 when the events are durable: committed to the embedded "
-        "store, or with --sink kafka acknowledged by the brokers. While no broker answers, events "
-        "are kept below the data directory, and forwarded later in their order. Pages use "
-        "/clickmill.js or /pixel.gif; /snippet says how. `clickmill run` has the same collector.\n"
-        "Ctrl-C or SIGTERM stores the events that have come, answers their requests and prints the "
-        "account. With --sink kafka it first sends the events that are kept, and waits for Kafka "
-        "as long as --drain says; a second signal ends that at once. Events that Kafka refuses "
+        "store, or with --sink kafka acknowledged by the brokers. While no broker answers, "
+        "events are kept below the data directory, and sent later in the same order. Pages use "
+        "/clickmill.js or /pixel.gif; /snippet shows how. `clickmill run` has the same "
+        "collector.\n"
+        "Ctrl-C or SIGTERM stores the received events, answers their requests and prints the "
+        "account. With --sink kafka it first sends the kept events and waits for Kafka for the "
+        "time of --drain; a second signal ends this wait at once. Events that Kafka refuses "
         "permanently, because they are too large for the topic, become dead letters of DATA. "
-        "Events that are left then are counted as spooled, the exit status is 13, and the next "
-        "start with the same data directory sends "
-        "them. SIGHUP (`kill -HUP`) reads the certificate again.",
+        "Events that are still kept at the end are counted as spooled, the exit status is 13, "
+        "and the next start with the same data directory sends them. SIGHUP (`kill -HUP`) reads "
+        "the certificate again.",
     .options = options,
     .options_size = sizeof(collect_options_t),
     .renews = true,

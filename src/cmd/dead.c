@@ -22,12 +22,12 @@ static const cm_option_t options[] = {
      .arg = "N",
      .min = 0,
      .max = 1e15,
-     .help = "list: letters at most; 0, the default, means all"},
+     .help = "list: largest number of dead letters; 0, the default, means all"},
     {.name = "with",
      .type = CM_OPT_TEXT,
      .offset = offsetof(dead_options_t, with),
      .arg = "FILE|-",
-     .help = "replay: read the mended message of one letter from here"},
+     .help = "replay: read the corrected message of one dead letter from here"},
     {.name = "from",
      .type = CM_OPT_CHOICE,
      .offset = offsetof(dead_options_t, from),
@@ -169,17 +169,17 @@ const cm_command_t cm_cmd_dead = {
     .arguments = "list | show NUMBER | replay [NUMBER...]",
     .summary = "dead letters: messages that broke a rule",
     .details =
-        "list shows number, time, origin and reason of each; show prints the message, byte for "
-        "byte; replay tries all of them again, or some, with what the program and its options "
-        "make of them now: those that become events are dead no more. Of documents that "
-        "Elasticsearch refused the next `clickmill process` sends what is still lacking.\n"
-        "A line of a CSV file has no header to be read by: mend it as JSON and replay it so:\n"
+        "list shows the number, time, origin and reason of each dead letter. show prints the "
+        "message, byte for byte. replay reads all dead letters again, or only some, with the "
+        "current program and options; a dead letter that becomes an event is removed. For "
+        "documents that Elasticsearch refused, the next `clickmill process` sends what is still "
+        "missing.\n"
+        "A line of a CSV file cannot be read without its header: write it as corrected JSON and "
+        "replay it:\n"
         " clickmill dead replay 17 --with mended.json\n"
-        "With --from kafka the letters are those of Kafka's topic, with numbers like 0@17 "
-        "(partition "
-        "and offset), and replay puts what becomes an event onto the topic of the events, once: "
-        "the "
-        "letter is marked in the same transaction.",
+        "With --from kafka the dead letters are in Kafka's topic and have numbers like 0@17 "
+        "(partition and offset). replay writes the new events to the topic of events, each once: "
+        "the dead letter is marked in the same transaction.",
     .options = options,
     .options_size = sizeof(dead_options_t),
     .run = run,

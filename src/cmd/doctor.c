@@ -10,7 +10,7 @@ static const cm_option_t options[] = {
     {.name = "fix",
      .type = CM_OPT_FLAG,
      .offset = offsetof(cm_doctor_options_t, fix),
-     .help = "make topics, keyspace, table and indices that are missing"},
+     .help = "create topics, keyspace, table and indices that are missing"},
     {.name = "sink",
      .type = CM_OPT_ROWS,
      .offset = offsetof(cm_doctor_options_t, sink),
@@ -123,11 +123,12 @@ const cm_command_t cm_cmd_doctor = {
         "Checks the configuration, the data directory, the GeoIP database and the collector's "
         "sites, tokens and certificate where they are given, and Kafka, Cassandra and "
         "Elasticsearch where the configuration (sink: kafka, store: cassandra, index: "
-        "elasticsearch), the environment or an option names them: whether they answer, accept the "
-        "credentials, and have the topics, the table and the indices of the contract. Each line "
-        "says what is right, or what to do. Passwords are never shown.\n"
-        "The exit status is 0 when nothing is wrong, else that of the first thing that is: 2 for "
-        "credentials, TLS and settings, 3 for what is missing, 12 for servers that do not answer.\n"
+        "elasticsearch), the environment or an option names them: whether they answer, accept "
+        "the credentials, and have the topics, the table and the indices of the contract. Each "
+        "line of the output says what is correct, or what to do. Passwords are never shown.\n"
+        "The exit status is 0 when nothing is wrong, otherwise that of the first problem: 2 for "
+        "credentials, TLS and settings, 3 for something missing, 12 for servers that do not "
+        "answer.\n"
         " clickmill doctor --config clickmill.cluster.yaml --fix",
     .options = options,
     .options_size = sizeof(cm_doctor_options_t),

@@ -179,10 +179,10 @@ const cm_command_t cm_cmd_enrich = {
     .arguments = "agent|address [TEXT|FILE|-]...",
     .summary = "show what the program finds for user agents or addresses",
     .details =
-        "Writes one JSON object for each user agent or address, in the same order; a value that is "
-        "not known is null. An argument that is the name of a file is read line by line; any other "
-        "is the text itself; without arguments standard input is read. A name that ends in .txt or "
-        ".log is always a file.\n"
+        "Writes one JSON object for each user agent or address, in the same order; an unknown "
+        "value is null. If an argument is the name of a file, the file is read line by line; any "
+        "other argument is the text itself. Without arguments, standard input is read. A name "
+        "that ends in .txt or .log is always a file.\n"
         " clickmill enrich address 8.8.8.8\n"
         " clickmill enrich agent agents.txt\n"
         " echo 192.0.2.7 | clickmill enrich address --geoip GeoLite2-City.mmdb\n"

@@ -213,8 +213,10 @@ const cm_command_t cm_cmd_export = {
     .name = "export",
     .arguments = "",
     .summary = "write the raw events, each once",
-    .details = "Writes every stored event to stdout: of the embedded store in the order of "
-               "arrival, of events with one row key the first; of Cassandra in no order.",
+    .details =
+        "Writes every stored event to stdout. From the embedded store, events come in the order "
+        "of arrival; of several events with the same row key, only the first is written. From "
+        "Cassandra, events come in no particular order.",
     .options = options,
     .options_size = sizeof(export_options_t),
     .run = run,

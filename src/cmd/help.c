@@ -72,12 +72,13 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
 const cm_command_t cm_cmd_help = {
     .name = "help",
     .arguments = "[COMMAND]",
-    .summary = "explains Clickmill or one of its commands",
-    .details = "All help comes from the tables that the parser reads.\n"
+    .summary = "explain Clickmill or one of its commands",
+    .details = "Also prints the manual page, the reference in Markdown, and completion scripts.\n"
                "\n"
                "  clickmill help --man | man -l -\n"
                "  source <(clickmill help --completion bash)\n"
-               "  clickmill help --completion fish > ~/.config/fish/completions/clickmill.fish\n",
+               "  clickmill help --completion fish > ~/.config/fish/completions/clickmill.fish\n"
+               "",
     .options = options,
     .options_size = sizeof(help_options_t),
     .run = run,

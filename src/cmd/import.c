@@ -13,13 +13,14 @@ static const cm_option_t options[] = {
     {.name = "to-answers",
      .type = CM_OPT_FLAG,
      .offset = offsetof(cm_import_options_t, to_answers),
-     .help = "keep nothing: print the answers as CSV when all is read"},
+     .help = "store nothing; print the answers as CSV when all files are read"},
     {.name = "process",
      .type = CM_OPT_FLAG,
      .offset = offsetof(cm_import_options_t, process),
      .def = "true",
      .key = "import.process",
-     .help = "compute the answers when all is read, as `process` does; --no-process leaves it out"},
+     .help = "compute the answers when all files are read, as `process` does; --no-process turns "
+             "this off"},
     {.name = "window",
      .type = CM_OPT_ROWS,
      .offset = offsetof(cm_import_options_t, windows),
@@ -120,27 +121,28 @@ const cm_command_t cm_cmd_import = {
     .arguments = "FILE...|-",
     .summary = "read files of events (JSONL, JSON, CSV) and access logs into the store",
     .details =
-        "Apache and nginx logs in the combined and common format count page views: GET requests "
-        "answered 2xx (but not 206) or 304 that are not images, styles, scripts, feeds, robots.txt "
-        "and similar. A virtual host in the line (vhost_combined) becomes the site. Files packed "
-        "with gzip or zstd are read as they are.\n"
-        "In access logs, addresses give countries (and cities, with --geoip) and user agents give "
-        "browsers, operating systems and devices; visits of bots are left out and counted.\n"
-        "A record that breaks a rule becomes a dead letter and the import goes on; a file of a "
+        "For Apache and nginx logs in the combined and common format, page views are counted: "
+        "GET requests answered 2xx (but not 206) or 304 that are not images, styles, scripts, "
+        "feeds, robots.txt and similar. A virtual host in the line (vhost_combined) becomes the "
+        "site. Files that are compressed with gzip or zstd are read directly.\n"
+        "In access logs, addresses give countries (and cities, with --geoip) and user agents "
+        "give browsers, operating systems and devices; visits of bots are left out and counted.\n"
+        "A record that breaks a rule becomes a dead letter and the import continues; a file of a "
         "format that is not supported (JSON access logs, IIS, CloudFront, load balancers of AWS, "
         "HAProxy) is refused as a whole. An import that was interrupted continues at the same "
-        "place when it is run again (the file is recognised by its path, its first 64 KiB and the "
-        "options; changes before that place are not read). Importing a file twice changes no "
+        "place when it is run again (the file is recognised by its path, its first 64 KiB and "
+        "the options; changes before that place are not read). Importing a file twice changes no "
         "answer.\n"
         "When all files are read the answers are computed, as by `clickmill process`; "
         "--no-process turns that off.\n"
-        "Where `run` or `collect` holds the data directory, that process stores the events.\n"
+        "When a running `run` or `collect` holds the data directory, that process stores the "
+        "events.\n"
         " clickmill import --site https://www.example.com /var/log/nginx/access.log*\n"
-        "With --sink kafka events go to Kafka's topic and dead letters to theirs; a file that was "
-        "interrupted is then sent from its beginning again. Events that Kafka refuses "
+        "With --sink kafka events go to Kafka's topic and dead letters to theirs; a file that "
+        "was interrupted is then sent from its beginning again. Events that Kafka refuses "
         "permanently become dead letters of DATA.\n"
-        "With --to-answers nothing is kept, no dead letters either: the answers are printed as by "
-        "`query --format csv`.",
+        "With --to-answers nothing is stored, not even dead letters; the answers are printed as "
+        "by `query --format csv`.",
     .options = options,
     .options_size = sizeof(cm_import_options_t),
     .run = run,

@@ -225,16 +225,17 @@ const cm_command_t cm_cmd_ingest = {
     .arguments = "",
     .summary = "read events from Kafka's topic into the store",
     .details =
-        "Several ingests with one --group share the topic's partitions. An offset is committed "
-        "only when every event up to it is stored, or in the dead letters: nothing is lost when a "
-        "process, a broker or the store fails. The embedded store keeps the offsets in the "
-        "transactions of its events, so that each message counts exactly once.\n"
+        "Several `ingest` processes with the same --group share the topic's partitions. An "
+        "offset is committed only when every event up to it is stored, or in the dead letters: "
+        "nothing is lost when a process, a broker or the store fails. The embedded store keeps "
+        "the offsets in the transactions of its events, so that each message counts exactly "
+        "once.\n"
         "A message that breaks a rule goes to the topic of the dead letters, its bytes and key "
         "unchanged, with the headers reason, origin and time.\n"
         "A message may also have the fields ip and user_agent: country, city, browser, os and "
-        "device are made from them where they are missing.\n"
-        "The program waits for a broker or a store that does not answer. Ctrl-C or SIGTERM stores "
-        "the events that were read, commits and prints the account.\n"
+        "device are filled in from them when they are missing.\n"
+        "The program waits for a broker or a store that does not answer. Ctrl-C or SIGTERM "
+        "stores the events that were read, commits and prints the account.\n"
         " clickmill ingest --brokers kafka1:9092,kafka2:9092 --until-end\n"
         " clickmill ingest --store cassandra --cassandra-hosts cassandra1,cassandra2\n"
         " clickmill ingest --kafka-property 'sasl.password=${KAFKA_PASSWORD}'",

@@ -134,18 +134,17 @@ const cm_command_t cm_cmd_process = {
     .arguments = "",
     .summary = "compute the answers from the stored events",
     .details =
-        "Brings the answers up to date with the events. Only users with new events are "
-        "computed again; the result is exactly that of computing everything from the beginning, "
-        "in whatever order and however often events came.\n"
-        "With --every other commands may write between two refreshes; while one of them holds the "
-        "data "
-        "directory, processing waits for it.\n"
-        "With --store cassandra the whole table is read and milled each time; its answers "
-        "replace all those in the data directory.\n"
-        "With --index elasticsearch the index there becomes a copy of these answers: only "
-        "what has changed is sent; --rebuild fills a new index and moves the alias in one step.\n"
-        "With --follow events come from Kafka's topic, through a consumer group of its own, "
-        "into the embedded store, each exactly once, and the answers are refreshed every second.\n"
+        "Brings the answers up to date with the events. Only users with new events are computed "
+        "again; the result is exactly the same as computing everything from the beginning, "
+        "whatever the order of events and however often they arrived.\n"
+        "With --every other commands may write between two refreshes; while one of them holds "
+        "the data directory, processing waits for it.\n"
+        "With --store cassandra the whole table is read and computed each time; its answers "
+        "replace all answers in the data directory.\n"
+        "With --index elasticsearch the index there becomes a copy of these answers: only what "
+        "has changed is sent; --rebuild fills a new index and moves the alias in one step.\n"
+        "With --follow events come from Kafka's topic, through a consumer group of its own, into "
+        "the embedded store, each exactly once, and the answers are refreshed every second.\n"
         "With --json it prints the account of the run: events, duplicates, cells, seconds.",
     .options = options,
     .options_size = sizeof(cm_processing_options_t),

@@ -156,20 +156,20 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
 const cm_command_t cm_cmd_produce = {
     .name = "produce",
     .arguments = "",
-    .summary = "make synthetic traffic",
+    .summary = "generate synthetic traffic",
     .details =
         "Users have a home country and city, a browser, os and device that belong together; they "
-        "come in sessions with think times; pages and users are popular by Zipf's law.\n"
-        "With --count and without --rate events are made as fast as they are stored, one per "
-        "second "
-        "by their own clock, from 2026-01-01 on. With --rate, or without --count, they come in "
-        "real time; without --seed or --count the first event has the current time.\n"
-        "They are stored with the other events of DATA; --data keeps them apart from those of a "
-        "site.\n"
+        "visit in sessions with think times. The popularity of pages and the activity of users "
+        "follow Zipf's law.\n"
+        "With --count and without --rate, events are generated as fast as they can be stored; "
+        "their timestamps begin at 2026-01-01, with one event per second on average. With "
+        "--rate, or without --count, events are generated in real time. Without --seed or "
+        "--count, the first event has the current time.\n"
+        "They are stored with the other events of DATA; use --data to keep them separate from "
+        "the events of a real site.\n"
         "With --sink kafka each event is a message with the user as its key; the run ends when "
-        "the brokers have acknowledged all, and says which they did not accept. Events that are "
-        "too "
-        "large for the topic become dead letters of DATA.\n"
+        "the brokers have acknowledged all events, and reports the ones that they did not "
+        "accept. Events that are too large for the topic become dead letters of DATA.\n"
         "With --out - the account of --json goes to stderr, so that it does not mix with the "
         "events.",
     .options = options,

@@ -66,7 +66,7 @@ static const cm_option_t options[] = {
      .arg = "N",
      .min = 0,
      .max = 1e15,
-     .help = "rows at most; 0, the default, means all"},
+     .help = "largest number of rows; 0, the default, means all"},
     {.name = "format",
      .type = CM_OPT_CHOICE,
      .offset = offsetof(query_options_t, format),
@@ -220,14 +220,15 @@ const cm_command_t cm_cmd_query = {
     .summary = "show answers as a table, CSV or JSON",
     .details =
         "Prints what the last `clickmill process` has computed: one row per URL and country "
-        "(answers, the default), per page, per country, or one for the whole site (summary). "
-        "Different users of several rows do not add up, so that each of them has exact numbers of "
-        "its own. A filter is part of the rows: `query pages --country Peru` has the numbers of "
-        "Peru's visitors alone.\n"
-        "With --window day or hour there is a row for each day or hour, and --from and --to choose "
-        "those that begin in a span.\n"
-        "The answers also stand in SQL views of clickmill.db in the data directory: pages, "
-        "countries, answer and rollup; with --index elasticsearch they are read from there.",
+        "(answers, the default), per page, per country, or one row for the whole site (summary). "
+        "A user can be counted in several rows, so unique users cannot be added up; each row has "
+        "its own exact numbers. A filter selects the visits that are counted: `query pages "
+        "--country Peru` has the numbers of visitors from Peru only.\n"
+        "With --window day or hour there is a row for each day or hour; --from and --to select a "
+        "time range by the beginning of the day or hour.\n"
+        "The answers are also available in SQL views of clickmill.db in the data directory: "
+        "pages, countries, answer and rollup; with --index elasticsearch they are read from "
+        "there.",
     .options = options,
     .options_size = sizeof(query_options_t),
     .run = run,

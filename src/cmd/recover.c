@@ -1,4 +1,4 @@
-/* clickmill recover: what is whole of a damaged store, in a new one. */
+/* clickmill recover: copies the readable part of a damaged store to a new one. */
 #include "store/embedded/recover.h"
 #include "store/embedded/sound.h"
 
@@ -15,7 +15,7 @@ static const cm_option_t options[] = {
      .type = CM_OPT_TEXT,
      .offset = offsetof(recover_options_t, to),
      .arg = "DIR",
-     .help = "data directory to make; what can be saved comes into it"},
+     .help = "new data directory for everything that can be saved"},
     {.name = NULL},
 };
 
@@ -188,17 +188,16 @@ static int run(cm_app_t *app, const void *given, int argc, char **argv)
 const cm_command_t cm_cmd_recover = {
     .name = "recover",
     .arguments = "",
-    .summary = "save what is whole of a damaged data directory",
+    .summary = "save the readable part of a damaged data directory",
     .details =
         "Reads the database of --data page by page, also where SQLite says that it is malformed, "
-        "and puts every block of events whose checksum matches into a new data directory, with "
-        "dead letters, positions of sources, settings and the visitors' key where they can be "
-        "read. What a log has that was not yet written into the database is read, too. It says "
-        "which events are lost, and which tables cannot be read as a whole, so that more may be "
-        "lost "
-        "than can be counted; it ends with 0 when all is saved for certain, with 6 otherwise. "
-        "The damaged directory is not changed; stop the process that writes it first. "
-        "`clickmill process` makes the answers of the new one.\n"
+        "and copies every block of events with a correct checksum to a new data directory, with "
+        "dead letters, positions of sources, settings and the visitors' key when they can be "
+        "read. Changes in SQLite's log that are not in the database yet are read too. It reports "
+        "which events are lost, and which tables cannot be read completely, so that more may be "
+        "lost than can be counted. It ends with 0 when everything was certainly saved, and with "
+        "6 otherwise. The damaged directory is not changed; first stop the process that writes "
+        "it. `clickmill process` then computes the answers of the new directory.\n"
         " clickmill recover --data data --to data.saved",
     .options = options,
     .options_size = sizeof(recover_options_t),

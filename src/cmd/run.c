@@ -44,8 +44,9 @@ static const cm_option_t options[] = {
      .offset = offsetof(run_options_t, demo),
      .def = "true",
      .key = "run.demo",
-     .help = "make synthetic traffic, in DATA/demo unless it goes to Kafka or another server; off "
-             "where --sites or --token is given; --no-demo turns it off"},
+     .help =
+         "generate synthetic traffic, in DATA/demo unless it goes to Kafka or another server; off "
+         "where --sites or --token is given; --no-demo turns it off"},
     {.name = "traffic",
      .type = CM_OPT_ROWS,
      .offset = offsetof(run_options_t, traffic),
@@ -218,19 +219,20 @@ const cm_command_t cm_cmd_run = {
     .name = "run",
     .arguments = "",
     .summary = "run everything on this machine: traffic, store, answers, dashboard",
-    .details = "Starts the whole pipeline in one process: synthetic demo traffic, the embedded "
-               "store, answers refreshed every second, the dashboard and its API, and a demo shop "
-               "at /demo/, all in DATA/demo. Ctrl-C drains, commits and prints the account.\n"
-               "With --no-demo, or --sites or --token, it uses DATA, and its collector accepts "
-               "real events: POST /v1/events, and /clickmill.js for pages.\n"
-               "On an address that is not loopback the answers cannot be read, unless "
-               "http.password, http.read_token or http.public allows it; events are accepted in "
-               "any case. SIGHUP (`kill -HUP`) reads the certificate again.\n"
-               "With --sink kafka the traffic goes to the topic, and the events are read from "
-               "there: at the end up to the last one that the run itself has sent. With "
-               "--store cassandra each event is written to Cassandra and to the embedded store, "
-               "from which the answers are computed, and its offset is committed when both have "
-               "it. With --index elasticsearch the index there follows the answers.",
+    .details =
+        "Starts the whole pipeline in one process: synthetic demo traffic, the embedded store, "
+        "answers refreshed every second, the dashboard and its API, and a demo shop at /demo/, "
+        "all in DATA/demo. Ctrl-C drains, commits and prints the account.\n"
+        "With --no-demo, or --sites or --token, it uses DATA, and its collector accepts real "
+        "events: POST /v1/events, and /clickmill.js for pages.\n"
+        "On an address that is not loopback the answers cannot be read, unless http.password, "
+        "http.read_token or http.public allows it; events are accepted in any case. SIGHUP "
+        "(`kill -HUP`) reads the certificate again.\n"
+        "With --sink kafka the traffic goes to the topic, and the events are read from there: at "
+        "the end, up to the last event that the run itself has sent. With --store cassandra each "
+        "event is written to Cassandra and to the embedded store, from which the answers are "
+        "computed, and its offset is committed when both have it. With --index elasticsearch the "
+        "index there follows the answers.",
     .options = options,
     .options_size = sizeof(run_options_t),
     .renews = true,

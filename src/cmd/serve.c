@@ -26,7 +26,7 @@ static const cm_option_t options[] = {
      .offset = offsetof(serve_options_t, hosts),
      .arg = "NAME,...",
      .key = "http.hosts",
-     .help = "further names of this server, such as that of a proxy in front of it"},
+     .help = "other names of this server, such as the name of a proxy in front of it"},
     {.name = "index",
      .type = CM_OPT_ROWS,
      .offset = offsetof(serve_options_t, index),
@@ -118,9 +118,9 @@ const cm_command_t cm_cmd_serve = {
     .summary = "serve the dashboard and the JSON API",
     .details =
         "Shows what `clickmill process` has computed, also while an import or process runs; with "
-        "--index elasticsearch it reads the answers from there. On an address that is not loopback "
-        "the answers can only be read with http.password, http.read_token or http.public. SIGHUP "
-        "(`kill -HUP`) reads the certificate again, Ctrl-C ends it.",
+        "--index elasticsearch it reads the answers from there. On an address that is not "
+        "loopback the answers can only be read with http.password, http.read_token or "
+        "http.public. SIGHUP (`kill -HUP`) reads the certificate again, Ctrl-C ends it.",
     .options = options,
     .options_size = sizeof(serve_options_t),
     .renews = true,

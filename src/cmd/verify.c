@@ -17,14 +17,14 @@ static const cm_option_t options[] = {
      .type = CM_OPT_TEXT,
      .offset = offsetof(verify_options_t, windows),
      .arg = "all|day|hour",
-     .help = "only these windows, several with commas; else all that the index has"},
+     .help = "only these windows, separated by commas; default: all that the index has"},
     {.name = "limit",
      .type = CM_OPT_INT,
      .offset = offsetof(verify_options_t, limit),
      .arg = "N",
      .min = 0,
      .max = 1e15,
-     .help = "rows that differ shown at most; 0, the default, means all"},
+     .help = "largest number of differing rows to show; 0, the default, means all"},
     {.name = "store",
      .type = CM_OPT_ROWS,
      .offset = offsetof(verify_options_t, store),
@@ -211,17 +211,17 @@ const cm_command_t cm_cmd_verify = {
     .name = "verify",
     .arguments = "",
     .summary = "recompute the answers from the raw events and show every difference",
-    .details = "Computes everything again from the raw events and compares it with what the index "
-               "holds: every cell, and the numbers per URL, per country and of the whole site. "
-               "Prints each difference with both values and ends with 10 when there is one. "
-               "Nothing is written; other processes may write meanwhile. Events of the data "
-               "directory that "
-               "came after the answers were made are left out, and counted.\n"
-               "Averages are compared to the last bit where the index stores them "
-               "(Elasticsearch). A document there that another program wrote and that is not an "
-               "answer is shown by its id, and the comparison continues.\n"
-               "With --json one object a row that differs, with the fields that do, then the "
-               "account of the run.",
+    .details =
+        "Computes everything again from the raw events and compares it with what the index "
+        "holds: every cell, and the numbers per URL, per country and of the whole site. Prints "
+        "each difference with both values and ends with 10 when there is one. Nothing is "
+        "written; other processes may write during this. Events of the data directory that "
+        "arrived after the answers were computed are not compared, but counted.\n"
+        "Averages are compared to the last bit where the index stores them (Elasticsearch). A "
+        "document there that another program wrote and that is not an answer is shown by its id, "
+        "and the comparison continues.\n"
+        "With --json it prints one object for each row that differs, with the fields that "
+        "differ, and then the account of the run.",
     .options = options,
     .options_size = sizeof(verify_options_t),
     .run = run,

@@ -105,7 +105,7 @@ int cm_database_fail(const cm_database_t *database, const char *doing, cm_err_t 
     case SQLITE_NOTADB:
         return cm_fail(err, CM_ECORRUPT,
                        "%s: %s is damaged or not a Clickmill database (%s); restore it from a copy "
-                       "or save what is whole with `clickmill recover --to DIR`",
+                       "or save the readable part with `clickmill recover --to DIR`",
                        doing, path, text);
     case SQLITE_BUSY:
     case SQLITE_LOCKED:

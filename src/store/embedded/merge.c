@@ -84,7 +84,7 @@ static int load_pieces(cm_pieces_t *pieces, const cm_database_t *database, const
         if (first != end || count <= 0 || count > UINT32_MAX)
             rc = cm_fail(err, CM_ECORRUPT,
                          "%s %lld is missing in %s; restore the file from a copy "
-                         "or save what is whole with `clickmill recover --to DIR`",
+                         "or save the readable part with `clickmill recover --to DIR`",
                          what, (long long)end, database->path);
         else
             cm_pieces_add(pieces, first, (uint32_t)count);

@@ -102,7 +102,7 @@ static int read_part(cm_store_embedded_reader_t *self, sqlite3_stmt *select, uns
         if (rc < 0)
             rc = cm_fail(err, rc,
                          "the block of events %lld to %lld in %s is damaged: %s; restore the file "
-                         "from a copy or save what is whole with `clickmill recover --to DIR`",
+                         "from a copy or save the readable part with `clickmill recover --to DIR`",
                          (long long)block->first, (long long)(block->first + block->count - 1),
                          self->database->path, why.text);
     } else {

@@ -67,7 +67,7 @@ static int load_dictionaries(cm_store_embedded_t *self, cm_err_t *err)
         if (rc < 0)
             cm_fail(err, rc,
                     "texts %lld of dictionary %u in %s are damaged: %s; restore the file from a "
-                    "copy or save what is whole with `clickmill recover --to DIR`",
+                    "copy or save the readable part with `clickmill recover --to DIR`",
                     (long long)first, field, self->database.path, why.text);
     }
     if (rc == 0 && step != SQLITE_DONE)
