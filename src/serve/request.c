@@ -107,6 +107,20 @@ static cm_server_request_t *begin_request(cm_server_t *server, const cm_server_r
     return request;
 }
 
+/* Names of our own, because the client's method and path could forge entries. */
+static void debug_request(const cm_server_t *server, const cm_server_request_t *request,
+                          const char *method)
+{
+    static const char *const known[] = {"GET", "HEAD", "POST", "OPTIONS", NULL};
+    size_t i = 0;
+
+    while (known[i] != NULL && strcmp(known[i], method) != 0)
+        i++;
+    cm_debug(&server->log, CM_DEBUG_SERVE, "request", "method=%s route=%s",
+             known[i] != NULL ? known[i] : "other",
+             request->route != NULL ? request->route->path : "none");
+}
+
 /* libmicrohttpd calls this once when the head of a request is there, when it may only be refused
  * (and its connection then ends, because its body stays unread), for each piece of its body, and
  * again when the request is complete, when it may be answered. */
@@ -122,16 +136,14 @@ enum MHD_Result cm_server_handle(void *context, struct MHD_Connection *connectio
 
     if (first)
         *of_request = request = begin_request(server, request, path);
-    /* The route's path, not the client's, which could forge entries. */
     if (first)
-        cm_debug(&server->log, CM_DEBUG_SERVE, "request", "method=%.10s route=%s", method,
-                 request->route != NULL ? request->route->path : "none");
+        debug_request(server, request, method);
     const char *fault = first ? cm_head_fault(connection, version) : NULL;
-    if (fault != NULL)
+    if (fault != NULL) {
         cm_debug(&server->log, CM_DEBUG_SERVE, "the head is refused", "reason=\"%s\"", fault);
-    if (fault != NULL)
         /* What follows such a head is not read as a request. */
         return cm_reply_last(connection, MHD_HTTP_BAD_REQUEST, fault);
+    }
     const cm_route_t *route = request->route;
     if (route != NULL && route->collector != NULL && !request->too_long) {
         if (!first && *upload_len == 0) /* it is whole, and waits for its answer */
