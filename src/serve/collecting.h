@@ -3,8 +3,8 @@
  *
  * cm_collecting_open() makes the parts that the HTTP server needs; cm_collecting_step() stores the
  * events that have arrived, after which their requests are answered. The struct belongs to the
- * caller and is used by one thread; the server's threads use only its collector and its callbacks.
- */
+ * caller and is used by one thread; the server's threads use only its collector and its callbacks,
+ * and any thread may call cm_collecting_account(). */
 #ifndef CM_SERVE_COLLECTING_H
 #define CM_SERVE_COLLECTING_H
 
