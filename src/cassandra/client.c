@@ -280,7 +280,8 @@ int cm_cassandra_select_system(const cm_cassandra_settings_t *settings, cm_cql_t
     return cm_cassandra_select(settings, session, text, &request, done, context, doing, err);
 }
 
-int cm_cassandra_code(int rc)
+/* The code for what the client has returned: no answer, or an answer without sense. */
+static int code_of(int rc)
 {
     return rc == CM_EIO ? CM_EAWAY : rc == CM_ECORRUPT ? CM_EIO : rc;
 }
@@ -289,7 +290,7 @@ int cm_cassandra_server_error(const cm_cassandra_settings_t *settings, const cm_
                               const char *doing, cm_err_t *err)
 {
     cm_err_t why;
-    int rc = cm_cassandra_code(cm_cql_error_to_err(error, &why));
+    int rc = code_of(cm_cql_error_to_err(error, &why));
 
     return rc < 0
                ? cm_fail(err, rc, "%s: Cassandra at %s says: %s", doing, settings->hosts, why.text)

@@ -64,10 +64,6 @@ int cm_cassandra_select_system(const cm_cassandra_settings_t *settings, cm_cql_t
                                const char *text, cm_cql_done_t done, void *context,
                                const char *doing, cm_err_t *err);
 
-/* The code for what a waiting function of cql.h has returned: no answer, or an answer without
- * sense. */
-int cm_cassandra_code(int rc);
-
 /* Turns an error of the client into "`doing`: Cassandra at HOSTS says: ..." and our code; 0 where
  * there is none. */
 int cm_cassandra_server_error(const cm_cassandra_settings_t *settings, const cm_cql_error_t *error,

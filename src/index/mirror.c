@@ -213,10 +213,10 @@ void cm_index_mirror_wake(cm_index_mirror_t *self)
     pthread_mutex_unlock(&self->lock);
 }
 
-bool cm_index_mirror_idle(const cm_index_mirror_t *mirror)
+/* Whether all that cm_index_mirror_wake() was called for has been pushed and collected, or the
+ * mirror has failed. */
+static bool is_idle(cm_index_mirror_t *self)
 {
-    cm_index_mirror_t *self = (cm_index_mirror_t *)mirror;
-
     pthread_mutex_lock(&self->lock);
     bool idle = self->rc != 0 || (!self->wanted && !self->working && !self->collectable);
     pthread_mutex_unlock(&self->lock);
@@ -321,7 +321,7 @@ int cm_index_mirror_finish(cm_index_mirror_t *self, bool bar, cm_err_t *err)
 
     cm_progress_start(&progress, bar && options->terminal ? options->messages : NULL,
                       options->terminal, "indexing", "documents");
-    while (rc == 0 && !cm_index_mirror_idle(self)) {
+    while (rc == 0 && !is_idle(self)) {
         show(self, &progress);
         if (bar)
             tell_trouble(self, told, sizeof told);

@@ -40,10 +40,6 @@ int cm_index_mirror_start(const cm_index_mirror_options_t *options, cm_index_mir
 /* The source may have changed: a push begins, or follows the one at work. */
 void cm_index_mirror_wake(cm_index_mirror_t *mirror);
 
-/* Whether all that cm_index_mirror_wake() was called for has been pushed and collected, or the
- * mirror has failed. */
-bool cm_index_mirror_idle(const cm_index_mirror_t *mirror);
-
 /* Writes what waits into the store, which has nothing uncommitted. Returns the error that ended the
  * thread, once there is one. */
 int cm_index_mirror_collect(cm_index_mirror_t *mirror, cm_err_t *err);

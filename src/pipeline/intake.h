@@ -72,10 +72,6 @@ void cm_intake_close(cm_intake_t *intake);
 /* The most partitions of one consumer that are looked at; the lag of more is not counted. */
 enum { CM_INTAKE_PARTITIONS = 1024 };
 
-/* Messages of a partition that are not read yet; -1 when that is not known: it was assigned just
- * now, or its broker does not tell. */
-int64_t cm_intake_lag(const cm_source_kafka_lag_t *lag);
-
 /* Appends ", 6 partitions, lag 1,234 (3: 1,000, 0: 234)", the largest first; of partitions with an
  * unknown lag it says how many there are, never that it is 0. Moves the elements of `lags`. */
 void cm_intake_add_lags(cm_buf_t *line, cm_source_kafka_lag_t *lags, size_t count);

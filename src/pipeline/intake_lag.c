@@ -3,7 +3,9 @@
 
 enum { NAMED = 6 }; /* partitions whose lag the line names, the largest */
 
-int64_t cm_intake_lag(const cm_source_kafka_lag_t *lag)
+/* Messages of a partition that are not read yet; -1 when that is not known: it was assigned just
+ * now, or its broker does not tell. */
+static int64_t lag_of(const cm_source_kafka_lag_t *lag)
 {
     if (lag->position < 0 || lag->end < 0)
         return -1;
@@ -16,7 +18,7 @@ static void select_largest(cm_source_kafka_lag_t *lags, size_t count, size_t fro
     size_t largest = from;
 
     for (size_t i = from; i < count; i++) {
-        if (cm_intake_lag(&lags[i]) > cm_intake_lag(&lags[largest]))
+        if (lag_of(&lags[i]) > lag_of(&lags[largest]))
             largest = i;
     }
     cm_source_kafka_lag_t moved = lags[from];
@@ -30,7 +32,7 @@ void cm_intake_add_lags(cm_buf_t *line, cm_source_kafka_lag_t *lags, size_t coun
     size_t unknown = 0;
 
     for (size_t i = 0; i < count; i++) {
-        const int64_t lag = cm_intake_lag(&lags[i]);
+        const int64_t lag = lag_of(&lags[i]);
         sum += lag > 0 ? lag : 0;
         unknown += lag < 0;
     }
@@ -46,10 +48,10 @@ void cm_intake_add_lags(cm_buf_t *line, cm_source_kafka_lag_t *lags, size_t coun
     cm_buf_add_grouped(line, sum);
     for (size_t i = 0; i < count && i < NAMED; i++) {
         select_largest(lags, count, i);
-        if (cm_intake_lag(&lags[i]) <= 0)
+        if (lag_of(&lags[i]) <= 0)
             break;
         cm_buf_printf(line, "%s%d: ", i == 0 ? " (" : ", ", (int)lags[i].partition);
-        cm_buf_add_grouped(line, cm_intake_lag(&lags[i]));
+        cm_buf_add_grouped(line, lag_of(&lags[i]));
         if (i + 1 == count || i + 1 == NAMED)
             cm_buf_add_text(line, i + 1 < count ? ", ...)" : ")");
     }
@@ -84,7 +86,7 @@ void cm_intake_add_partitions_json(cm_buf_t *json, const cm_source_t *topic)
 
     cm_buf_add_text(json, "\"partitions\":[");
     for (size_t i = 0; i < count && i < CM_INTAKE_PARTITIONS; i++) {
-        const int64_t lag = cm_intake_lag(&lags[i]);
+        const int64_t lag = lag_of(&lags[i]);
         cm_buf_printf(
             json, "%s{\"partition\":%d,\"position\":%lld,\"end\":%lld,\"lag\":", i > 0 ? "," : "",
             (int)lags[i].partition, (long long)lags[i].position, (long long)lags[i].end);

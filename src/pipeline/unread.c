@@ -7,6 +7,12 @@ enum {
     OWN_QUIET_MS = 5000, /* and how long no message may come */
 };
 
+typedef struct unread {
+    int64_t messages; /* from where reading stands up to the last one of this process */
+    bool at_least; /* it is not known where reading begins: at this process's first one or before */
+    bool others;   /* another consumer of the group has some of the partitions */
+} unread_t;
+
 static const cm_source_kafka_lag_t *find_lag(const cm_source_kafka_lag_t *lags, size_t count,
                                              int32_t partition)
 {
@@ -35,10 +41,10 @@ static int64_t find_begin(const cm_intake_t *intake, cm_kafka_ends_t *ends, int3
     return cm_kafka_ends_begin(ends, partition);
 }
 
-cm_unread_t cm_unread_count(const cm_intake_t *intake, cm_kafka_ends_t *ends)
+static unread_t count_unread(const cm_intake_t *intake, cm_kafka_ends_t *ends)
 {
     cm_source_kafka_lag_t lags[CM_INTAKE_PARTITIONS];
-    cm_unread_t unread = {.messages = 0};
+    unread_t unread = {.messages = 0};
 
     if (intake->topic == NULL)
         return unread;
@@ -75,7 +81,7 @@ static bool joins(const cm_intake_t *intake)
            cm_source_kafka_lags(intake->topic, &lag, 1) == 0;
 }
 
-static void print_unread(const cm_intake_t *intake, const cm_unread_t *unread)
+static void print_unread(const cm_intake_t *intake, const unread_t *unread)
 {
     const cm_kafka_settings_t *kafka = &intake->kafka;
     FILE *messages = intake->env.messages;
@@ -96,15 +102,15 @@ static void print_unread(const cm_intake_t *intake, const cm_unread_t *unread)
                 kafka->group, kafka->topic);
 }
 
-static int read_on(cm_driver_t *driver, cm_intake_t *intake, cm_kafka_ends_t *ends,
-                   cm_unread_t *left, cm_err_t *err)
+static int read_on(cm_driver_t *driver, cm_intake_t *intake, cm_kafka_ends_t *ends, unread_t *left,
+                   cm_err_t *err)
 {
     int64_t now = cm_pipeline_ticks_ns(&driver->env), quiet_until = 0, least = INT64_MAX;
     const int64_t until = now + OWN_MS * INT64_C(1000000);
     bool guessed = false;
 
-    while ((*left = cm_unread_count(intake, ends)).messages > 0 &&
-           driver->pipeline->source != NULL && now < until && !cm_pipeline_hurries(&driver->env)) {
+    while ((*left = count_unread(intake, ends)).messages > 0 && driver->pipeline->source != NULL &&
+           now < until && !cm_pipeline_hurries(&driver->env)) {
         if (guessed && !left->at_least) /* there may be more than was known of */
             least = INT64_MAX;
         guessed = left->at_least;
@@ -126,7 +132,7 @@ static int read_on(cm_driver_t *driver, cm_intake_t *intake, cm_kafka_ends_t *en
 
 int cm_unread_read(cm_driver_t *driver, cm_intake_t *intake, cm_kafka_ends_t *ends, cm_err_t *err)
 {
-    cm_unread_t left;
+    unread_t left;
 
     /* Only the second signal ends waits for Kafka now, so that partitions can still be assigned
      * after the first. */

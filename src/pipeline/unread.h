@@ -8,17 +8,9 @@
 #include "kafka/ends.h"
 #include "pipeline/intake.h"
 
-typedef struct cm_unread {
-    int64_t messages; /* from where reading stands up to the last one of this process */
-    bool at_least; /* it is not known where reading begins: at this process's first one or before */
-    bool others;   /* another consumer of the group has some of the partitions */
-} cm_unread_t;
-
-/* Counts what is unread. The intake keeps its positions in a store. */
-cm_unread_t cm_unread_count(const cm_intake_t *intake, cm_kafka_ends_t *ends);
-
 /* Reads with the driver until nothing is unread, for 30 s at most, and until no message has come
- * for 5 s; a second signal ends it at once. Commits, and prints what could not be read. */
+ * for 5 s; a second signal ends it at once. The intake keeps its positions in a store. Commits, and
+ * prints what could not be read. */
 int cm_unread_read(cm_driver_t *driver, cm_intake_t *intake, cm_kafka_ends_t *ends, cm_err_t *err);
 
 #endif

@@ -189,7 +189,8 @@ void cm_upkeep_close(cm_upkeep_t *self)
 
 /* ---- once ---- */
 
-void cm_upkeep_progress(void *context, double share)
+/* A progress callback whose context is a cm_progress_t. */
+static void show_share(void *context, double share)
 {
     cm_progress_show(context, share, 0);
 }
@@ -205,7 +206,7 @@ int cm_upkeep_once(const cm_pipeline_env_t *env, cm_store_t *store, cm_store_t *
     cm_progress_start(&progress, env->terminal ? env->messages : NULL, env->terminal, "processing",
                       "events");
     shown.stop = env->stop;
-    shown.progress = cm_upkeep_progress;
+    shown.progress = show_share;
     shown.progress_context = &progress;
     int rc = other != NULL ? cm_index_refresh_from(other, store, &shown, done, err)
                            : cm_index_refresh(store, &shown, done, err);

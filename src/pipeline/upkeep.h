@@ -56,9 +56,6 @@ int cm_upkeep_whole(cm_upkeep_t *self, cm_err_t *err);
 /* Gives up what is at work. */
 void cm_upkeep_close(cm_upkeep_t *self);
 
-/* A progress callback whose context is a cm_progress_t. */
-void cm_upkeep_progress(void *context, double share);
-
 /* Refreshes the answers of `store` once, by this thread, with progress on a terminal; from the
  * events of `other` where that is not NULL. `*seconds`: how long it took. CM_ESTOP when the
  * pipeline is told to stop: the answers are then as they were. */

@@ -66,7 +66,8 @@ int64_t cm_check_text(int64_t id, cm_str_t text)
 
 /* ---- errors ---- */
 
-int cm_check_fail(const cm_database_t *database, const char *what, cm_err_t *err)
+/* CM_ECORRUPT with `what` is wrong in the answers, and what to do. */
+static int fail_check(const cm_database_t *database, const char *what, cm_err_t *err)
 {
     return cm_fail(err, CM_ECORRUPT,
                    "the answers in %s are damaged (%s); `clickmill process --rebuild` makes them "
@@ -77,7 +78,7 @@ int cm_check_fail(const cm_database_t *database, const char *what, cm_err_t *err
 int cm_check_fail_sqlite(const cm_database_t *database, const char *doing, cm_err_t *err)
 {
     if ((sqlite3_errcode(database->db) & 0xFF) == SQLITE_CORRUPT)
-        return cm_check_fail(database, sqlite3_errmsg(database->db), err);
+        return fail_check(database, sqlite3_errmsg(database->db), err);
     return cm_database_fail(database, doing, err);
 }
 
@@ -138,7 +139,7 @@ int cm_check_state(const cm_database_t *database, cm_check_state_t *state, cm_er
     else if (there == (all & ~sums) && !hashed)
         *state = CM_CHECK_OLDER;
     else if (there != 1u << 4) /* of the oldest edition, which has other tables besides it */
-        rc = cm_check_fail(database, "a table is missing", err);
+        rc = fail_check(database, "a table is missing", err);
     return rc;
 }
 
@@ -297,7 +298,7 @@ static int compare(const cm_database_t *database, cm_check_scan_t *scan, cm_wind
     if (step != SQLITE_ROW && step != SQLITE_DONE)
         rc = cm_check_fail_sqlite(database, READING, err);
     else if (step == SQLITE_ROW || at < scan->count || scan->bad_text)
-        rc = cm_check_fail(database, what, err);
+        rc = fail_check(database, what, err);
     sqlite3_finalize(select);
     return rc;
 }
@@ -351,7 +352,7 @@ int cm_check_coverage(const cm_database_t *database, cm_window_t window, cm_err_
     if (rc == 0 && noted == hash)
         return 0;
     snprintf(text, sizeof text, "what they cover of window %s", cm_index_window_names[window]);
-    return cm_check_fail(database, text, err);
+    return fail_check(database, text, err);
 }
 
 /* ---- a start ---- */
@@ -431,7 +432,7 @@ int cm_check_all(const cm_database_t *database, cm_err_t *err)
                             "SELECT (SELECT count(*) FROM cell WHERE window NOT BETWEEN 0 AND 2) + "
                             "(SELECT count(*) FROM total WHERE window NOT BETWEEN 0 AND 2)",
                             0, &others, err);
-    return rc == 0 && others > 0 ? cm_check_fail(database, "rows of no window", err) : rc;
+    return rc == 0 && others > 0 ? fail_check(database, "rows of no window", err) : rc;
 }
 
 /* ---- writing ---- */

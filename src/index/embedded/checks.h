@@ -80,9 +80,6 @@ int cm_check_coverage(const cm_database_t *database, cm_window_t window, cm_err_
 /* Reads all answers and checks them. */
 int cm_check_all(const cm_database_t *database, cm_err_t *err);
 
-/* CM_ECORRUPT with `what` is wrong in the answers, and what to do. */
-int cm_check_fail(const cm_database_t *database, const char *what, cm_err_t *err);
-
 /* SQLite's last error while answers were read or written: like cm_database_fail(), but the message
  * says how to repair damaged answers. */
 int cm_check_fail_sqlite(const cm_database_t *database, const char *doing, cm_err_t *err);
