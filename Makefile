@@ -1,21 +1,21 @@
-# The front door. The build itself is described in meson.build.
+# The commands of a developer. The build itself is described in meson.build.
 .DEFAULT_GOAL := help
 .PHONY: help setup configure build run test check ring-test bench bench-collect bench-cluster fuzz format clean stack-up stack-down stack-status
 
 SOURCES = $(shell find src tests -name '*.[ch]' -o -name '*.cc')
 
-help: ## show this list
+help: ## show these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 19
 
-setup: ## install what is missing (packages of Debian, npm and PyPI)
+setup: ## install missing packages (from Debian, npm and PyPI)
 	@scripts/setup.sh
 
 configure: setup
 	@test -f build/build.ninja || meson setup build --buildtype=release \
 	    -Db_ndebug=false >&2
 
-# Messages go to stderr, so that stdout is data also through make. The first build shows its
-# progress, later ones only what fails.
+# Messages go to stderr, so that stdout contains only data, also with make. The first build shows its
+# progress, later ones only errors.
 build: configure ## build build/clickmill
 	@if [ -x build/clickmill ]; then \
 	    out=$$(ninja -C build --quiet clickmill) || { printf '%s\n' "$$out" >&2; exit 1; }; \
@@ -26,8 +26,8 @@ build: configure ## build build/clickmill
 run: build ## start everything on this machine: make run [CONFIG=FILE] [ARGS="..."]
 	@exec build/clickmill run $(if $(CONFIG),--config $(CONFIG)) $(ARGS)
 
-# The tests build the program themselves: for them a warning of the compiler is an error.
-test: configure ## run everything there is to test
+# The tests build the program themselves, with compiler warnings as errors.
+test: configure ## run all tests
 	@scripts/setup.sh test
 	@scripts/setup.sh stack || echo 'The tests that need the real engines will be skipped.' >&2
 	@python3 tests/run.py
@@ -39,22 +39,22 @@ check: configure ## run the fast part of the tests
 bench: bench-collect ## compare with other engines: make bench [SIZE=1000000] [SERIES=full]
 	@python3 bench/bench.py $(if $(SIZE),--size $(SIZE)) $(if $(SERIES),--series $(SERIES))
 
-bench-collect: build ## compare the collector with nginx, by wrk: [ROUNDS=3]
+bench-collect: build ## compare the collector with nginx, measured by wrk: [ROUNDS=3]
 	@scripts/setup.sh bench
 	@python3 bench/collect.py $(if $(ROUNDS),--rounds $(ROUNDS))
 
-bench-cluster: build ## compare with bare clients and usual tools on real engines: [SIZE=1000000] [ONLY=bulk|shapes] [SPARK_TIMES=10]
+bench-cluster: build ## compare with minimal clients and the usual tools on real engines: [SIZE=1000000] [ONLY=bulk|shapes] [SPARK_TIMES=10]
 	@scripts/setup.sh stack
 	@ninja -C build --quiet bench/kafka_bare bench/cql_bare bench/elastic_bare >/dev/null
 	@python3 bench/cluster.py $(if $(SIZE),--size $(SIZE)) $(if $(ONLY),--stages $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
 		$(if $(SPARK_TIMES),--spark-times $(SPARK_TIMES))
 
-ring-test: build ## kill, freeze and restart the members of a ring under load: [RATE=1000]
+ring-test: build ## kill, freeze and restart servers of a cluster (ring) under load: [RATE=1000]
 	@scripts/setup.sh test
 	@scripts/setup.sh stack
 	@python3 tests/ring.py $(if $(RATE),--rate $(RATE))
 
-fuzz: setup ## feed the parsers what nobody writes: make fuzz [TARGET=name] [SECONDS=60]
+fuzz: setup ## run the parsers on random input: make fuzz [TARGET=name] [SECONDS=60]
 	@python3 tests/fuzz/run.py --seconds $(or $(SECONDS),60) $(TARGET)
 
 # Choices: KAFKA=3.9|4.3 ELASTICSEARCH=7.17|8.19|opensearch-2.19 STACK=plain|secure
@@ -72,13 +72,13 @@ stack-up: ## start real engines: make stack-up [ENGINES="kafka spark"] [RING=3] 
 stack-down: ## stop the engines that were started here
 	@$(STACK_PY) down $(ENGINES)
 
-stack-status: ## versions, ports, pids and memory of the engines that were started here
+stack-status: ## show versions, ports, pids and memory of the engines that were started here
 	@$(STACK_PY) status $(ENGINES)
 
-format: ## bring the sources into the house style
+format: ## format the sources with clang-format
 	@scripts/setup.sh test
 	@PATH=$$PWD/build/python/clang_format/data/bin:$$PATH clang-format -i $(SOURCES)
 
-clean: ## stop the engines, remove build/ and with it their data
+clean: ## stop the engines and remove build/, which contains their data
 	@if [ -d build/stack ]; then $(STACK_PY) down; fi
 	@rm -rf build

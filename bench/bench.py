@@ -359,7 +359,7 @@ def install_peers(venv):
                         "--disable-pip-version-check", "-r", REQUIREMENTS], check=True,
                        stdout=sys.stderr)
     except subprocess.CalledProcessError as failure:
-        fail("%s; its reason is above (on Debian the package python3-venv must be installed)" %
+        fail("%s; the error is above (on Debian the package python3-venv must be installed)" %
              failure)
     with open(done, "w", encoding="utf-8") as file:
         file.write(wanted)

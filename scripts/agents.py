@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
-"""Writes a C file that holds the rules of uap-core and those that know bots, for
+"""Writes a C file with the rules of uap-core and the rules that recognise bots, for
 src/enrich/ua_rules.h.
 
 usage: agents.py OUTPUT REGEXES_YAML CRAWLERS_JSON BOTS_TXT CRAWLERS_TXT
 
-Bots are known by the patterns of crawler-user-agents (CRAWLERS_JSON), some of them narrowed by
-CRAWLERS_TXT, and by our own rules (BOTS_TXT). A rule that cannot match what it was made for ends this
-program: each of ours has an example, and a narrowed pattern still matches its instances.
+Bots are recognised by the patterns of crawler-user-agents (CRAWLERS_JSON), some of them narrowed by
+CRAWLERS_TXT, and by our own rules (BOTS_TXT). This program fails when a rule does not match its
+examples: each of our rules has an example, and a narrowed pattern must still match its instances.
 
 Trying thousands of regular expressions on each user agent is slow. So for each of them this program
-finds up to three *clauses*: sets of literal texts, of which at least one must occur in whatever the
-expression matches. One automaton (Aho and Corasick, 1975) that finds all literals of all clauses in
-one pass over the user agent tells which expressions are worth trying. Literals are in lower case, as
-the user agent that is searched. A rule of a bot has one clause, and is tried when that is found. The
+finds up to three *clauses*: sets of literal strings, of which at least one must occur in every match
+of the expression. One automaton (Aho and Corasick, 1975) finds all literals of all clauses in one
+pass over the user agent and shows which expressions must be tried. Literals are in lower case, like
+the user agent that is searched. The rule of a bot has one clause, and is tried when it is found. The
 same input gives the same bytes.
 """
 
@@ -29,12 +29,12 @@ except ImportError:  # before Python 3.11
     import sre_constants as op
     import sre_parse as parser
 
-CLAUSES = 3  # of a rule; more save nothing
+CLAUSES = 3  # of a rule; more clauses save no time
 CROSS = 24  # alternatives that a run of characters may have
 UNION = 400  # alternatives that a clause may have
 CLASS = 12  # members of a character class that are distinguished
-BOT_LITERAL = 10  # characters of a bot's literal: enough to tell, and the automaton stays small
-START = "\2"  # stands before the first character of a user agent
+BOT_LITERAL = 10  # characters of a bot's literal: enough to be selective, and the automaton stays small
+START = "\2"  # precedes the first character of a user agent
 
 KINDS = [
     ("user_agent_parsers", ["family", "v1", "v2", "v3"]),
@@ -43,11 +43,11 @@ KINDS = [
 ]
 
 
-# ---- what must occur in a match
+# ---- literals that must occur in a match
 
 
 def score(texts):
-    """How well a clause tells agents apart: long literals, and few of them."""
+    """How well a clause distinguishes agents: long literals are good, and few of them."""
     return (min(min(map(len, texts)), 8) * 10 - min(len(texts), 60) / 4
             + sum(map(len, texts)) / len(texts))
 
@@ -59,7 +59,7 @@ def cross(first, second):
 
 
 def of_sequence(sequence):
-    """(texts, clauses): all texts it can match, or None when they are too many, and the clauses."""
+    """(texts, clauses): all strings it can match, or None when they are too many, and the clauses."""
     run, whole, clauses = {""}, True, []
     for kind, argument in sequence:
         texts, inner = of_one(kind, argument)
@@ -132,7 +132,7 @@ def of_one(kind, argument):
 
 
 def without_longer(texts):
-    """A literal that holds another one of the clause adds nothing."""
+    """Drops literals that contain another literal of the clause: they add nothing."""
     return frozenset(a for a in texts if not any(b != a and b in a for b in texts))
 
 
@@ -150,7 +150,7 @@ def clauses_of(pattern):
 
 
 def lowest_zero(bits):
-    """The place of the lowest bit that is not set."""
+    """The position of the lowest bit that is not set."""
     return (~bits & (bits + 1)).bit_length() - 1
 
 
@@ -158,7 +158,7 @@ class Automaton:
     """States are numbered in the order of a breadth-first walk; 0 is the root.
 
     The transitions lie in one array, `slots`: that of state s by character class c is
-    slots[base[s] + c], if its owner is s; if not, the failure state of s is asked.
+    slots[base[s] + c], if its owner is s; otherwise the failure state of s is used.
     """
 
     def __init__(self, literals):
@@ -202,13 +202,13 @@ class Automaton:
         self.base = [0] * len(self.next)
         self.slots = [(0, self.next[0].get(character, 0)) for character in range(size)]
         owners = {}
-        taken, first = (1 << size) - 1, size  # a bit for each slot; the first that is not taken
+        taken, first = (1 << size) - 1, size  # a bit for each used slot; the first free one
         for state in sorted(range(1, len(self.next)), key=lambda s: (-len(self.next[s]), s)):
             wanted = self.next[state]
             if not wanted:
                 continue
             at, blocked = max(first - min(wanted), 0), 0
-            for character in wanted:  # a bit for each place that has no room for this one
+            for character in wanted:  # a bit for each position where this character has no free slot
                 blocked |= taken >> (at + character)
             at += lowest_zero(blocked)
             for character, child in wanted.items():
@@ -241,7 +241,7 @@ def write_numbers(out, kind, name, numbers):
 
 
 def template(rule, name, group, brand):
-    """What a part is made of: the rule's own text, or a group of its expression."""
+    """The value of a part: the rule's own text, or a group of its expression."""
     given = rule.get(name + "_replacement")
     if given:
         return given
@@ -265,7 +265,7 @@ def read_rules(path):
 
 
 def rows(path, between):
-    """The lines of one of our lists, cut in two; empty ones and comments left out."""
+    """The lines of one of our lists, cut in two; without empty ones and comments."""
     with open(path, encoding="ascii") as file:
         for number, line in enumerate(file, 1):
             line = line.strip()
@@ -277,14 +277,14 @@ def rows(path, between):
 
 
 def as_pattern(rule):
-    """The expression of one of our own rules, and whether it is more than a text."""
+    """The expression of one of our own rules, and whether it is more than a literal string."""
     if len(rule) > 2 and rule[0] == rule[-1] == "/":
         return rule[1:-1], True
     return ("^" if rule[0] == "^" else "") + re.escape(rule.removeprefix("^")), False
 
 
 def read_bots(path):
-    """Texts and expressions of our own rules, in any case."""
+    """Strings and expressions of our own rules, in upper or lower case."""
     texts, patterns = [], []
     for rule, example in rows(path, " | "):
         pattern, is_pattern = as_pattern(rule)
@@ -321,7 +321,7 @@ def bot_clause(pattern):
 
 
 def group_bots(patterns):
-    """Those with the same clause stand together: (clause, [(pattern, caseless)])."""
+    """Rules with the same clause are grouped: (clause, [(pattern, caseless)])."""
     groups = {}
     for pattern, caseless in patterns:
         groups.setdefault(bot_clause(pattern), []).append((pattern, caseless))

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Writes a C file that holds the files of the dashboard, for src/serve/assets.h.
+"""Writes a C file with the files of the dashboard, for src/serve/assets.h.
 
 usage: embed.py OUTPUT PATH=FILE... [--public PATH=FILE...]
 
 PATH is the path of the request that the file answers. Those after --public are for the pages of
-other sites too. Each file is there twice, as it is and compressed with gzip, each with a hash of its
+other sites too. Each file is stored twice, uncompressed and compressed with gzip, each with a hash of its
 contents as entity tag. The same files give the same bytes.
 """
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes an assembler file that puts a file into the binary as it is.
+"""Writes an assembler file that puts a file into the binary unchanged.
 
 usage: embed_file.py OUTPUT SYMBOL FILE
 

@@ -1,18 +1,18 @@
 #!/bin/sh
-# Installs what is missing for building (with the argument `test`: also for testing) Clickmill:
-# Debian packages by the list beside this file, npm packages by web/package-lock.json (and for tests
-# by tests/browser/package-lock.json), and from PyPI, in build/python, what the other list beside
-# this file names: npm itself, where there is none, and for tests the formatter. With the argument
+# Installs what is missing to build Clickmill (with the argument `test`, also to test it):
+# Debian packages from the list next to this file, npm packages from web/package-lock.json (for tests
+# also from tests/browser/package-lock.json) and, in build/python, packages of PyPI from the other list
+# next to this file: npm itself, when there is none, and for tests the formatter. With the argument
 # `stack`: what the real engines of stack/ need; with `bench`: what the collector is measured with.
-# Says what and why before it does; says nothing and changes nothing when all is there. Where there
-# is no apt-get it names what is missing, and goes on when nothing is.
+# Prints every package and its reason before it installs. Prints and changes nothing when nothing is
+# missing. Without apt-get, it lists what is missing, and continues when nothing is.
 set -eu
 
 stage=${1:-build}
 scripts=$(dirname "$0")
 root=$scripts/..
 list=$scripts/debian-packages.txt
-python=$root/build/python # what comes from PyPI
+python=$root/build/python # packages of PyPI
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 
@@ -21,7 +21,7 @@ listed() {
     sed -n "s/^\([a-z0-9.+-]*\)  *\([^ ]*\)  *# $1: \(.*\)/\1 \2 \3/p" "$list"
 }
 
-# True when JAVA_HOME or PATH leads to a whole JDK of a release that the engines run on.
+# True when JAVA_HOME or PATH has a complete JDK of a release that the engines run on.
 # stack/cache.py looks in the same places.
 java_is_there() {
     for java in "${JAVA_HOME:-/none}/bin/java" "$(command -v java)"; do
@@ -36,7 +36,7 @@ java_is_there() {
     return 1
 }
 
-# A program; of Debian's, some are only in root's PATH.
+# Finds a program. Some of Debian's programs are only in root's PATH.
 have() {
     PATH=$PATH:/usr/sbin command -v "$1" >/dev/null
 }
@@ -49,7 +49,7 @@ npm_is_there() {
     have npm && { have node || have nodejs; }
 }
 
-# Whether what the check $1 asks for is there.
+# Whether the check $1 passes.
 passes() {
     case $1 in
     pkg:*) have pkg-config && pkg-config --exists "${1#pkg:}" 2>/dev/null ;;
@@ -65,8 +65,8 @@ passes() {
     esac
 }
 
-# The lines of those that pass no check: for the engines and the benchmark a program from elsewhere is
-# as good as Debian's.
+# The lines whose check fails: for the engines and the benchmark, a program from another source can
+# replace Debian's.
 without_those_there() {
     while read -r name check why; do
         passes "$check" || printf '%s %s %s\n' "$name" "$check" "$why"
@@ -78,7 +78,7 @@ from_pypi() {
     sed -n "s/^\($1==[^ ]*\)  *# [a-z]*: \(.*\)/\1 \2/p" "$scripts/python-packages.txt"
 }
 
-# True when the formatter in PATH is the release that is asked for; each has a style of its own.
+# True when the formatter in PATH is the required release; releases differ in their formatting.
 formatter_is_there() {
     have clang-format || return 1
     release=$(from_pypi clang-format | sed 's/.*==\([0-9]*\).*/\1/')
@@ -88,7 +88,7 @@ formatter_is_there() {
     esac
 }
 
-# Lines of what is wanted from PyPI.
+# The lines of the required packages of PyPI.
 wanted_pypi() {
     case $stage in
     build | test)
@@ -98,14 +98,14 @@ wanted_pypi() {
     [ "$stage" != test ] || formatter_is_there || from_pypi clang-format
 }
 
-# Those of them that are not in build/python. A file there says of each that it is complete.
+# Those of them that are not in build/python. For each complete package there is a file.
 missing_pypi() {
     wanted_pypi | while read -r package why; do
         [ -f "$python/$package" ] || printf '%s %s\n' "$package" "$why"
     done
 }
 
-# "name check why" lines of the Debian packages that are wanted.
+# "name check why" lines of the required Debian packages.
 wanted() {
     case $stage in
     bench) listed bench | sed '/^nginx /d' | without_those_there ;; # see unpack_nginx
@@ -115,14 +115,14 @@ wanted() {
         if [ -n "$(missing_pypi)" ] && ! passes python:pip; then
             listed pypi
         fi
-        # What README.md types is no reason to build nothing elsewhere.
+        # The programs in README.md's examples are not needed for a build on other systems.
         ! on_debian || listed use
         [ "$stage" != test ] || listed test
         ;;
     esac
 }
 
-# The lines of those that are not installed.
+# The lines of the packages that are not installed.
 missing() {
     installed=$(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' | sed -n 's/^ii  *//p')
     wanted | while read -r name check why; do
@@ -144,11 +144,11 @@ show() {
 }
 
 apt_failed() {
-    say 'apt-get failed, its reason is above; put it right and run this again'
+    say 'apt-get failed with the error above; correct it and run this again'
     exit 1
 }
 
-# Debian 13 has no JDK 17, and 12 no other; which of them is known when the lists are there.
+# Debian 13 has no JDK 17, and Debian 12 has no other. The package lists show which one exists.
 choose_jdk() {
     case " $names " in
     *' openjdk-17-jdk-headless '*)
@@ -176,7 +176,7 @@ install_debian() {
             exit 1
         fi
     fi
-    # Translations of descriptions are no use here; those that are there stay.
+    # Translations of descriptions are not needed; existing ones stay.
     $as_root apt-get update -q -o Acquire::Languages=none -o APT::Get::List-Cleanup=false >&2 ||
         apt_failed
     choose_jdk
@@ -185,7 +185,7 @@ install_debian() {
         --no-install-recommends -o DPkg::Lock::Timeout=300 $names >&2 || apt_failed
 }
 
-# Where there is no apt-get: true when nothing is missing.
+# Without apt-get: true when nothing is missing.
 check_without_debian() {
     lines=$(wanted | without_those_there)
     [ -n "$lines" ] || return 0
@@ -195,9 +195,9 @@ check_without_debian() {
     exit 1
 }
 
-# Installing nginx would start a web server on port 80, now and whenever the machine starts. So its
-# package is only unpacked, in build/bench/nginx, from where bench/collect.py runs it; the libraries
-# that it needs are there for the build.
+# Installing nginx would start a web server on port 80, now and at every start of the machine. So its
+# package is only unpacked, in build/bench/nginx, and bench/collect.py runs it there. The libraries that
+# it needs are already installed for the build.
 unpack_nginx() {
     to=$root/build/bench/nginx
     if have nginx || [ -x "$to/usr/sbin/nginx" ]; then
@@ -210,13 +210,13 @@ unpack_nginx() {
     say 'unpacking the Debian package nginx in build/bench/nginx (not installed: that would start it)'
     mkdir -p "$to"
     if ! (cd "$to" && apt-get download -q nginx >&2 && dpkg-deb -x nginx_*.deb .); then
-        say 'that failed, the reason is above; after `apt-get update` run this again'
+        say 'this failed with the error above; run `apt-get update`, then run this again'
         exit 1
     fi
 }
 
-# Where Python has no pip, Debian's package has it as a wheel, which Python can run as it is: that is
-# a small part of what python3-pip or a virtual environment would bring.
+# When Python has no pip, a Debian package has it as a wheel, which Python can run directly. This is
+# much smaller than python3-pip or a virtual environment.
 run_pip() {
     if passes python:pip; then
         python3 -m pip "$@"
@@ -226,7 +226,7 @@ run_pip() {
 }
 
 # pip keeps its downloads in the user's cache, so a second clone installs without the network. It
-# unpacks beside build/python, so that nothing is copied from one file system to another.
+# unpacks next to build/python, so that no file is copied to another file system.
 install_pypi() {
     lines=$(missing_pypi)
     [ -n "$lines" ] || return 0
@@ -240,7 +240,7 @@ install_pypi() {
     if ! (TMPDIR=$(cd "$root/build" && pwd) && export TMPDIR && run_pip install -q \
         --disable-pip-version-check --root-user-action ignore --no-compile --no-deps --upgrade \
         --only-binary :all: --target "$python" $packages >&2); then
-        say 'that failed, the reason is above; put it right and run this again'
+        say 'this failed with the error above; correct it and run this again'
         case $packages in
         *nodejs*) say '(npm and node installed in another way are as good)' ;;
         esac
@@ -251,7 +251,7 @@ install_pypi() {
     done
 }
 
-# Runs npm, in the current directory. Where it came from PyPI it is a script for the node beside it.
+# Runs npm in the current directory. The npm of PyPI is a script for the node next to it.
 run_npm() {
     if npm_is_there; then
         npm "$@"
@@ -261,8 +261,8 @@ run_npm() {
     fi
 }
 
-# Installs what the lock file in directory $1 names in build/$2; $3 says what for. So the working
-# tree stays clean; the copy of the lock file that is written last says that they are complete.
+# Installs the packages of the lock file in directory $1 in build/$2; $3 is the reason. So the working
+# tree stays clean. The copy of the lock file is written last and shows that they are complete.
 install_npm() {
     from=$root/$1
     to=$root/build/$2
@@ -274,13 +274,13 @@ install_npm() {
     cp "$from/package.json" "$from/package-lock.json" "$to/"
     if ! (python=$(cd "$root" && pwd)/build/python && cd "$to" && run_npm ci --ignore-scripts \
         --no-audit --no-fund --no-update-notifier --loglevel=error >&2); then
-        say 'npm failed, its reason is above; put it right and run this again'
+        say 'npm failed with the error above; correct it and run this again'
         exit 1
     fi
     cp "$from/package-lock.json" "$to/installed-lock.json"
 }
 
-# The build and the tests run Node.js where they find it; they look in build/web/bin as well.
+# The build and the tests run the Node.js that they find; they also search build/web/bin.
 link_node() {
     if npm_is_there || [ -e "$root/build/web/bin/node" ] || [ ! -d "$root/build/web" ]; then
         return 0

@@ -1,4 +1,4 @@
-"""Real engines for tests, started when the first test wants them and shared until the end.
+"""Real engines for tests. They are started when the first test needs them and shared until the end.
 
 A test that shares them uses a topic and a keyspace of its own, and leaves every engine running.
 Where they cannot be started at all, its tests are skipped and say why.
@@ -27,23 +27,23 @@ def free_offset(names):
                          for port in engines.find(name).default_ports.values()])
 
 
-MOST = 3  # clusters at once; one test uses no more, and memory is not endless
-running = []  # those that are up, the one used last at the end
-# A Spark job lives for a minute: the quick compiler alone needs less than half of the CPU.
+MOST = 3  # clusters at the same time; no test uses more, and memory is limited
+running = []  # running clusters, the last used one at the end
+# A Spark job runs for a minute: the quick compiler alone needs less than half of the CPU time.
 SHORT_LIVED = "-XX:TieredStopAtLevel=1"
 
 
 class Cluster:
-    """Some engines and how they are started; they are when up() is called first, each when a test
-    first wants it, and end when others need the room or the run ends."""
+    """Some engines and how they are started. Each starts when a test first needs it, with up(), and
+    ends when other engines need the memory or the run ends."""
 
     def __init__(self, *names, **choices):
         self.names, self.choices = names, choices
         self.stack, self.started, self.problems = None, set(), {}
 
     def up(self, *names):
-        """The Stack, with these of its engines (default: all) running. Skips the test where they
-        cannot be had."""
+        """The Stack, with these of its engines (default: all) running. Skips the test when they
+        are not available."""
         names = names or self.names
         if names in self.problems:
             raise Skip(self.problems[names])
@@ -73,7 +73,7 @@ class Cluster:
         running.append(self)
 
     def part(self, *names):
-        """These of its engines, as a cluster to its users."""
+        """Some of its engines, as a cluster of their own for a test."""
         return Part(self, names)
 
     def down(self):
@@ -86,7 +86,7 @@ class Cluster:
 
 
 class Part:
-    """Some engines of a cluster, which others use as well: it does not end with its user."""
+    """Some engines of a cluster that other tests use too: it does not end with its user."""
 
     def __init__(self, whole, names):
         self.whole, self.names = whole, names
@@ -95,7 +95,7 @@ class Part:
         return self.whole.up(*self.names)
 
 
-# Those that most tests share: whatever they write has a name of their own.
+# The clusters that most tests share: every test writes under its own names.
 PLAIN = Cluster("zookeeper", "kafka", "cassandra", "elasticsearch")
 SECURE = Cluster("cassandra", "elasticsearch", profile="secure")
 SPARK = Cluster("spark")
@@ -105,7 +105,7 @@ NODES = {"7.17": PLAIN.part("elasticsearch"),
 
 
 def python_with(name, packages):
-    """A Python that has these packages. Skips the test where they cannot be had."""
+    """A Python with these packages. Skips the test when they are not available."""
     try:
         folder = cache.python_packages(name, packages, lambda _: None)
     except Missing as reason:
@@ -114,5 +114,5 @@ def python_with(name, packages):
 
 
 def python():
-    """A Python that has the usual clients of the engines."""
+    """A Python with the usual clients of the engines."""
     return python_with("python-clients", PYTHON_CLIENTS)

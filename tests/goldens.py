@@ -1,8 +1,8 @@
 """Golden tests of the contract: tests/golden/NAME.txt.
 
-A file tells its events and the exact CSV that `clickmill query --sort url` prints for them:
+A file contains events and the exact CSV that `clickmill query --sort url` prints for them:
 
-    # What it shows.
+    # The subject of the test.
     events
     ann | 2026-03-01T10:00:00Z | /a | France | key-1
     ann | 2026-03-01T10:00:30Z | /b | France
@@ -12,7 +12,7 @@ A file tells its events and the exact CSV that `clickmill query --sort url` prin
 
 An event is user | time | url | country | row key; the time is RFC 3339 or an integer of
 milliseconds; country and row key may be missing; "-" is a missing country, "" an empty one. The header of the
-CSV is left out, because it is always the same. The numbers are worked out by hand. Each file runs
+CSV is omitted, because it is always the same. The numbers are computed by hand. Each file runs in
 three ways: in its order, reversed, and one event per import with a process after each.
 """
 
@@ -59,7 +59,7 @@ def event(line):
 def check(test, path):
     events, wanted = parse(path)
     test.true(events and "all" in wanted, "no events, or no answers for window all")
-    # The numbers of the file against the contract in SQL: two readings of one text.
+    # Compares the numbers of the file with the contract in SQL: two readings of the same text.
     plain = [dict(entry, timestamp=entry["timestamp"] if isinstance(entry["timestamp"], int)
                   else oracle.milliseconds(entry["timestamp"])) for entry in events]
     oracle.compare(test, plain, wanted)

@@ -1,4 +1,4 @@
-"""What every test gets: a directory of its own, the program to run in it, and assertions that
+"""What every test gets: its own directory, the program to run in it, and assertions that
 say what was expected.
 
 A test is a function `test_*(t)` in tests/integration/test_*.py, where `t` is a Test. It fails by
@@ -34,35 +34,35 @@ CSV_HEADER = (
 
 
 class Skip(Exception):
-    """The test cannot run here; the text says why."""
+    """The test cannot run here; the text gives the reason."""
 
 
 def slow(function):
-    """Marks a test that `make check` and the sanitizers' build leave out."""
+    """Marks a test that `make check` and the sanitizers' build do not run."""
     function.slow = True
     return function
 
 
 def patient(function):
-    """Marks a test that mostly waits: only `make check`, which must be quick, leaves it out."""
+    """Marks a test that mostly waits: only `make check`, which must be quick, does not run it."""
     function.patient = True
     return function
 
 
 def alone(function):
-    """Marks a test that measures: nothing else runs beside it."""
+    """Marks a test that measures: no other test runs at the same time."""
     function.alone = True
     return function
 
 
 def stretched(seconds):
-    """A deadline, longer where more runs than there are processors: what would end in time on a
-    quiet machine must not fail because others use this one. What is measured has a Pace."""
+    """A deadline, longer when more programs run than there are processors: a test that ends in time
+    on an idle machine must not fail because other programs use this one. Measurements use a Pace."""
     return seconds * min(10, max(1, os.getloadavg()[0] / (os.cpu_count() or 1)))
 
 
 class Result:
-    """What a process has left: its exit status, stdout as bytes and text, stderr as text."""
+    """The result of a process: its exit status, stdout as bytes and text, stderr as text."""
 
     def __init__(self, args, code, out, err):
         self.args, self.code, self.raw = args, code, out
@@ -150,7 +150,7 @@ def read_text(path):
 
 
 class Test:
-    """One test's surroundings; `program` is the clickmill that it runs."""
+    """The environment of one test; `program` is the clickmill that it runs."""
 
     def __init__(self, name, program=CLICKMILL):
         self.name, self.program = name, program
@@ -180,7 +180,7 @@ class Test:
         return self.path(name)
 
     def shared(self, *parts):
-        """A file of the shared data; the test is skipped where that is absent."""
+        """A file of the shared data; the test is skipped when it is absent."""
         path = os.path.join(SHARED, *parts)
         if not os.path.exists(path):
             self.skip("%s is not there (CM_SHARED names the shared directory)" % path)
@@ -189,10 +189,10 @@ class Test:
     # ---- processes
 
     def environment(self, env=None):
-        # A `make` below the one that runs the tests would say so.
+        # A `make` inside the `make` that runs the tests would print its level.
         kept = {name: value for name, value in os.environ.items()
                 if not name.startswith(("CLICKMILL_", "MAKE", "MFLAGS"))}
-        kept.update(LC_ALL="C.UTF-8", TZ="America/Lima")  # answers are in UTC wherever we are
+        kept.update(LC_ALL="C.UTF-8", TZ="America/Lima")  # answers are in UTC in any time zone
         kept.update(env or {})
         return kept
 
@@ -238,7 +238,7 @@ class Test:
                     what, timeout, "\n" + shorten(process.err) if process else ""))
             time.sleep(0.02)
 
-    # ---- shorthands of many tests
+    # ---- shortcuts for many tests
 
     def ingest(self, content, *options, data="data", check=OK):
         """Imports JSON lines from stdin, without processing, and returns the account."""
@@ -259,7 +259,7 @@ class Test:
                               "--format", "csv").out
 
     def all_answers(self, data="data"):
-        """The answers of all windows, one text."""
+        """The answers of all windows, as one text."""
         return "".join("[%s]\n%s" % (window, self.answers(window, data))
                        for window in ("all", "day", "hour"))
 
@@ -268,7 +268,7 @@ class Test:
         return sqlite3.connect(self.path(data, "clickmill.db"))
 
     def change(self, *statements, data="data"):
-        """Runs statements of SQL behind the program's back."""
+        """Runs SQL statements on the database without the program."""
         database = self.database(data)
         for statement in statements:
             database.execute(statement)
@@ -291,7 +291,7 @@ class Test:
         return Pace(self)
 
     def doubt(self, reason):
-        """The test goes on; unless it fails it is skipped in the end, for this reason."""
+        """The test continues. Unless it fails, it counts as skipped at the end, for this reason."""
         self.doubts.append(reason)
 
     def equal(self, got, wanted, what="value"):
@@ -307,7 +307,7 @@ class Test:
             raise AssertionError(message)
 
     def says(self, result, *words):
-        """stderr is one sentence of the program that has all these words."""
+        """stderr is one message of the program with all these words."""
         lines = [line for line in result.err.splitlines() if line.startswith("clickmill: ")]
         if len(lines) != 1:
             raise AssertionError("one sentence was expected\n%s" % result)

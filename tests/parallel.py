@@ -1,4 +1,4 @@
-"""Runs tasks side by side, each in a process of its own, and prints what they report.
+"""Runs tasks in parallel, each in its own process, and prints what they report.
 
 A task without a lane gets a new process. Tasks of one lane run one after the other in one process,
 because they share what is expensive to start (real engines) or to run twice at once (a browser).
@@ -35,8 +35,8 @@ class Task:
 
 
 class Room:
-    """What may run at once: as many tasks that compute as there are processors, of which two lanes
-    of engines, which wait half of their time, take one; and some that wait beside them."""
+    """The tasks that may run at the same time: as many computing tasks as there are processors, where
+    two lanes of engines, which wait half of their time, count as one; and also some waiting tasks."""
 
     def __init__(self, processors):
         self.processors = processors
@@ -53,7 +53,7 @@ class Room:
 
 
 class Worker:
-    """A forked process that runs the tasks whose numbers it is sent, one at a time."""
+    """A forked process that receives numbers of tasks and runs them, one at a time."""
 
     def __init__(self, tasks, others):
         orders, self.send = os.pipe()
@@ -62,7 +62,7 @@ class Worker:
         sys.stderr.flush()
         self.pid = os.fork()
         if self.pid == 0:
-            # What another worker waits for must end when the parent ends, so no other process holds it.
+            # Another worker's pipe must close when the parent ends, so no other process keeps it open.
             for worker in others:
                 os.close(worker.receive)
                 worker.finish()
@@ -79,7 +79,7 @@ class Worker:
         os.write(self.send, b"%d\n" % number)
 
     def messages(self):
-        """What it has written since; None when it has ended."""
+        """The messages since the last call; None when the process has ended."""
         data = os.read(self.receive, 1 << 16)
         if not data:
             return None
@@ -87,7 +87,7 @@ class Worker:
         return [json.loads(line) for line in lines]
 
     def finish(self):
-        """Tells it to end in order; it has when messages() is None."""
+        """Tells it to end normally; it has ended when messages() is None."""
         if self.send is not None:
             os.close(self.send)
             self.send = None
@@ -101,7 +101,7 @@ class Worker:
 
 
 def serve(tasks, orders, answers):
-    """The life of a worker. Never returns."""
+    """The main loop of a worker. Never returns."""
     status = 1
     try:
         signal.signal(signal.SIGTERM, interrupted)
@@ -133,26 +133,26 @@ def serve(tasks, orders, answers):
 
 
 def interrupted(*_):
-    """Ends a worker, which takes down what it has started; a second signal does not disturb that."""
+    """Ends a worker, which stops everything it has started; a second signal does not interrupt this."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(1)
 
 
 def used():
-    """CPU seconds of this process and of what it has waited for."""
+    """CPU seconds of this process and of the processes that it has waited for."""
     return sum(os.times()[:4])
 
 
 class Progress:
-    """Says what is running: on a terminal always, elsewhere when nothing was printed for long."""
+    """Shows the running tasks: on a terminal always, otherwise after a long time without output."""
 
     def __init__(self, total):
         self.total, self.done, self.live = total, 0, sys.stdout.isatty()
         self.printed = time.monotonic()
 
     def clear(self):
-        """Before anything else is printed."""
+        """To be called before other output is printed."""
         if self.live:
             sys.stdout.write("\r\033[K")
         self.printed = time.monotonic()
@@ -191,7 +191,7 @@ class Run:
         return [worker.task for worker in self.workers if worker.task is not None]
 
     def all(self):
-        """Everything to its end."""
+        """Runs all tasks to their end."""
         try:
             while self.pending or self.alone or self.workers:
                 self.start()
@@ -203,14 +203,14 @@ class Run:
             self.progress.clear()
 
     def gate(self, task):
-        """Whether the task that it comes after has ended; None when that failed."""
+        """Whether the task that must end before it has ended; None when that task failed."""
         before = self.names.get(task.after)
         if before is None:
             return True
         return None if before.failed else before.name in self.ended
 
     def start(self):
-        """Starts what there is room for. What measures comes when all else is done."""
+        """Starts the tasks that may run now. Measuring tasks start when all others have ended."""
         for number in list(self.pending):
             self.consider(self.pending, number)
         if not self.pending:
@@ -234,7 +234,7 @@ class Run:
             worker.run(number, task)
 
     def listen(self):
-        """Waits for what the workers say, a second at most."""
+        """Waits for messages of the workers, a second at most."""
         sources = {worker.receive: worker for worker in self.workers}
         ready, _, _ = select.select(list(sources), [], [], 1)
         for worker in (sources[source] for source in ready):
@@ -263,8 +263,8 @@ class Run:
             worker.finish()
 
     def ended_worker(self, worker):
-        """It is gone. In the middle of a test that is a failure, and its lane goes on in another
-        process."""
+        """The worker has died. In the middle of a test this is a failure, and its lane continues in
+        another process."""
         status, task = worker.reap(), worker.task
         self.workers.remove(worker)
         for name in [name for name, other in self.lanes.items() if other is worker]:

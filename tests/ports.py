@@ -1,4 +1,4 @@
-"""Free ports for tests that run side by side, also those of another run on this machine.
+"""Free ports for tests that run in parallel, also with those of another run on this machine.
 
 A port that was found free is taken by the first process that asks. So each is held, from when it is found
 until it is let go or the process ends, by a socket of an abstract name, which leaves no file. They
@@ -14,7 +14,7 @@ held = {}
 
 
 def hold(ports):
-    """Whether all of these were free of others' holds; then they are this process's."""
+    """Reserves these ports for this process; False when another process has reserved one."""
     taken = []
     for port in ports:
         mark = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -36,7 +36,7 @@ def let_go(ports):
 
 
 def free(port):
-    """Whether nothing listens there, or has just done so, on any address."""
+    """Whether no program listens there, or has just done so, on any address."""
     with socket.socket() as probe:
         try:
             probe.bind(("", port))

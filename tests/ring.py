@@ -29,8 +29,8 @@ from harness import Skip, Test  # noqa: E402
 from stack import StackError, process  # noqa: E402
 
 BROKER, NODE, WORKER = 90, 30, 30   # seconds until the rate must be back
-AGAIN = 300                         # until the next fault may come after one that took too long
-LONGEST = 24 * 60                   # seconds until no more faults are made
+AGAIN = 300                         # seconds until the next fault after a slow recovery
+LONGEST = 24 * 60                   # seconds after which no more faults are caused
 
 
 class Report:
@@ -61,7 +61,7 @@ class Report:
 
 
 class Faults:
-    """Each fault is a line of the report; one from which the rate does not recover ends them."""
+    """Each fault is a line of the report. When the rate does not recover from one, no more follow."""
 
     def __init__(self, ring, report):
         self.ring, self.report, self.stack = ring, report, ring.stack
@@ -94,14 +94,14 @@ class Faults:
         self.turn()
 
     def turn(self):
-        """A worker ends in order, and another one takes its place."""
+        """A worker ends normally, and another one replaces it."""
         def exchange():
             self.ring.dismiss(self.ring.workers[0])
             self.ring.hire()
         self.one("a worker is restarted", exchange, WORKER)
 
     def two_at_once(self):
-        """The worker that takes over finds a broker dead."""
+        """When the next worker takes over, a broker is dead."""
         self.one("kafka-1 is killed", lambda: self.stack.kill("kafka-1"), BROKER)
         self.one("a worker is killed while a broker is dead",
                  lambda: self.ring.workers.pop(0).kill(), BROKER)
@@ -109,7 +109,7 @@ class Faults:
         self.one("kafka-1 is started again", lambda: self.stack.start("kafka-1"), BROKER)
 
     def replaced(self):
-        """Rows that the dead node alone had with one other are on the new one after the repair."""
+        """Rows that only the dead node and one other had are on the new node after the repair."""
         stack, t = self.stack, self.ring.t
 
         def replace():
@@ -164,7 +164,7 @@ def main():
     parser.add_argument("--rate", type=int, default=1000, metavar="R",
                         help="events per second (1000)")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started ends with it
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # all started processes end with it
     report, test = Report(), Test("ring")
     try:
         free = ring_support.memory()

@@ -36,14 +36,14 @@ from harness import CLICKMILL, ROOT, Skip, Test  # noqa: E402
 
 
 SLOWEST = 15  # lines of the table
-# Tests that start real engines: those of a lane share them, one after the other. The lanes are in
-# the order in which they start, and so are the modules in a lane. The ring has six engines, and comes
-# by itself when those of the lanes have ended.
+# Tests that start real engines. The tests of a lane share them and run one after the other. Lanes, and
+# modules in a lane, are listed in the order in which they start. The ring has six engines and runs
+# alone when the lanes have ended.
 ENGINES = {"cluster": ("elasticsearch", "answers", "docs_cluster", "spark"),
            "kafka": ("stack", "kafka", "kafka_topics", "collect_kafka", "cassandra")}
 # One Chromium at a time.
 BROWSER = ("browser", "browser_faults")
-MEMORY = 12 << 30  # bytes that two lanes of engines want
+MEMORY = 12 << 30  # bytes that two lanes of engines need
 
 
 class Report:
@@ -69,7 +69,7 @@ class Report:
         sys.stdout.flush()
 
     def cost(self, name, seconds, cpu):
-        """What a task took, which may have been many tests."""
+        """The time that a task took; a task may have many tests."""
         del name, seconds
         self.cpu += cpu
 
@@ -93,7 +93,7 @@ class Report:
 
 
 def attempt(emit, name, function, program=CLICKMILL):
-    """Runs one test function in a directory of its own."""
+    """Runs one test function in its own directory."""
     started = time.monotonic()
     test = Test(name, program)
     word, text = "ok", ""
@@ -121,7 +121,7 @@ def where(trace):
 
 
 def build(emit, directory, targets):
-    """Builds the targets; what fails is a failed test."""
+    """Builds the targets; a failed build is a failed test."""
     started = time.monotonic()
     problem = None
     try:
@@ -141,7 +141,7 @@ def run_unit(emit, entry, directory):
 
 
 def case_test(module, case, method):
-    """A method of a unittest.TestCase as a function of ours."""
+    """A method of a unittest.TestCase as a test function."""
     def function(test):
         module.CLICKMILL = test.program
         result = unittest.TestResult()
@@ -204,7 +204,7 @@ def main():
     checks = chosen(style.tests())
     everything = list(goldens.tests()) + list(integration())
     cases = chosen(without(everything, "slow", "patient") if options.fast else everything)
-    # All but the slow ones run under sanitizers as well.
+    # All tests except the slow ones also run with sanitizers.
     sanitized = chosen(("sanitized/" + name, function)
                        for name, function in without(everything, "slow"))
     if options.list:
@@ -212,7 +212,7 @@ def main():
             print(name)
         return 0
 
-    # As Ctrl-C does: what was started ends with it.
+    # Like Ctrl-C: all started processes end with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     started = time.monotonic()
     report = Report()
@@ -227,7 +227,7 @@ def main():
 
 
 def any_unit(wanted):
-    """Whether there is a wanted unit test program; as the normal build knows them."""
+    """Whether a unit test program was selected, among those of the normal build."""
     try:
         return any(wanted("unit/" + entry["name"]) for entry in units.programs(units.BUILD))
     except units.BuildError:
@@ -265,7 +265,7 @@ def tasks_of(report, directory, configure, cases, wanted, patient=True):
                     if wanted and wanted("unit/" + entry["name"])
                     and (patient or entry["name"] not in units.PATIENT)]
         targets = [units.target(entry, directory) for entry in programs]
-        # Test programs of another build that are not run here are not built; all else must compile.
+        # Test programs that this build does not run are not built; everything else must compile.
         targets += units.others(directory) if directory == units.BUILD else ["clickmill"]
     except (units.BuildError, OSError) as failure:
         report.result("fail", name, time.monotonic() - started, str(failure))
@@ -282,7 +282,7 @@ def tasks_of(report, directory, configure, cases, wanted, patient=True):
 
 
 def order(task):
-    """Builds come first, then what others wait for longest: lanes, and tests that wait."""
+    """Builds come first, then the longest tasks: lanes, and tests that wait."""
     lanes = [*ENGINES, "browser"]
     module = task.name.partition("integration/")[2].partition("/")[0]
     modules = sum(ENGINES.values(), ())

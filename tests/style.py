@@ -17,7 +17,7 @@ MAX_COMMAND = 250  # of a file in src/cmd
 MAX_ENGINES = 60  # lines in src/cmd that name an engine's function or type
 MAX_FUNCTION = 60
 
-# What each banned call invites, and what the house uses instead.
+# The risk of each banned call, and its replacement.
 BANNED = {
     "sprintf": "snprintf or cm_buf_printf", "vsprintf": "vsnprintf", "strcpy": "cm_buf_add_text",
     "stpcpy": "cm_buf_add_text", "strcat": "cm_buf_add_text", "strncpy": "cm_str_t",
@@ -49,7 +49,7 @@ def read(path):
 
 
 def without_comments_and_texts(code):
-    """The code with comments and literals blanked, its lines where they were."""
+    """The code with comments and literals replaced by blanks; lines keep their numbers."""
     return NOT_CODE.sub(lambda found: re.sub(r"[^\n]", " ", found.group()), code)
 
 
@@ -59,7 +59,7 @@ def complain(problems):
 
 
 def formatter():
-    """clang-format of the release that scripts/python-packages.txt names, whose style is ours."""
+    """clang-format, in the release of scripts/python-packages.txt, changes nothing."""
     release = re.search(r"^clang-format==(\d+)\.", read("scripts/python-packages.txt"), re.M).group(1)
     ours = os.path.join(ROOT, "build", "python", "clang_format", "data", "bin")
     for path in (ours, None):
@@ -192,7 +192,7 @@ ENGINE = re.compile(r"\bcm_\w*(?:embedded|cassandra|elastic|kafka)\w*")
 
 
 def check_engines_in_commands(_):
-    """A command composes parts behind doors: few of its lines know which engine it is."""
+    """A command composes parts through interfaces: few of its lines depend on the engine."""
     lines = ["%s:%d: %s" % (path, number, line.strip())
              for path in files(CODE) if path.startswith("src/cmd/")
              for number, line in enumerate(without_comments_and_texts(read(path)).splitlines(), 1)
@@ -202,7 +202,7 @@ def check_engines_in_commands(_):
 
 
 def check_types(_):
-    """A second definition of a type breaks the one-definition rule where C++ sees both."""
+    """A second definition of a type breaks the one-definition rule when C++ sees both."""
     places = {}
     for path in files(CODE):
         if path.startswith("src/"):
@@ -213,7 +213,7 @@ def check_types(_):
 
 
 def check_prefixes(_):
-    """The word behind cm_ names a room, or a part of one room."""
+    """The word after cm_ names a room, or a part of one room."""
     rooms = {}
     for path in files((".h",)):
         if path.startswith("src/"):
@@ -251,7 +251,7 @@ BAD_WORDS = os.path.join("tests", "badwords.txt")
 
 
 def bad_words(text):
-    """The entries of the list: a pattern without groups and its replacement each."""
+    """The entries of the list, each a pattern without groups and its replacement."""
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.startswith("#"):
             continue
@@ -270,7 +270,7 @@ def documents():
 
 
 def found_bad_words(text, words):
-    """(line number, word, replacement); a phrase may go over the end of a line and its comment sign."""
+    """(line number, word, replacement); a phrase may cross the end of a line and its comment sign."""
     joined = re.sub(r"\n[ \t]*(?:\*|#|//|\")?[ \t]*", lambda m: "\n" + " " * (len(m.group()) - 1), text)
     line = re.sub(r"\s", " ", joined)
     together = re.compile(
@@ -291,7 +291,7 @@ def check_bad_words(_):
 
 
 def check_bad_words_themselves(_):
-    """The check finds what it is for: case, whole words, phrases over two lines of a comment."""
+    """The check ignores case and finds whole words, and phrases over two lines of a comment."""
     words = list(bad_words("nob" "ody  name it\nin the pl" "ace of  instead of\n"))
     text = "/* Nob" "ody, and some" "thing in the\n * pl" "ace of it. nob" "odys */"
     found = [(number, word) for number, word, _ in found_bad_words(text, words)]
@@ -331,7 +331,7 @@ SOURCE_NAME = re.compile(r"`((?:\w+/)+[\w*-]+\.(?:c|cc|h|py|js|yaml|txt)|(?:\w+/
 
 
 def check_maps(_):
-    """Every source file and folder that a map for newcomers names is there."""
+    """Every source file and folder that a map for newcomers names exists."""
     complain(["%s: %s does not exist" % (path, name)
               for path in MAPS for name in SOURCE_NAME.findall(read(path))
               if not re.search(r"\b[A-Z]{4,}\b|_NAME", name) and

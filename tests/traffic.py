@@ -1,4 +1,4 @@
-"""Random events that are nasty on purpose: late, repeated, tied, in several countries a user."""
+"""Random events that are difficult on purpose: late, repeated, with equal times, users in many countries."""
 
 import random
 import uuid
@@ -18,7 +18,7 @@ def events(seed, count, users=2000, pages=60):
     some have. Copies are equal in every field."""
     chance = random.Random(seed)
     last = {}       # a user's latest time
-    derived = set()  # (user, time) of events without a row key: there may be one of them
+    derived = set()  # (user, time) of events without a row key: there may be only one for each
     made = []
     while len(made) < count:
         kind = chance.random()
@@ -26,7 +26,7 @@ def events(seed, count, users=2000, pages=60):
             made.append(made[-chance.randint(1, min(len(made), 50))] if kind < 0.05
                         else chance.choice(made))
             continue
-        # The square prefers small numbers: a few users have long timelines.
+        # The square makes small numbers more frequent: a few users have long timelines.
         user = "user%d" % int(users * chance.random() ** 2)
         if user == "user7":
             user = "Ünï,\"7\""
@@ -37,11 +37,11 @@ def events(seed, count, users=2000, pages=60):
 
 
 def next_time(chance, kind, latest):
-    if latest is None or kind < 0.2:  # late, or a first one
+    if latest is None or kind < 0.2:  # late, or the user's first event
         return START + chance.randrange(SPAN)
-    if kind < 0.35:  # a tie with the event before
+    if kind < 0.35:  # the same time as the previous event
         return latest
-    if kind < 0.4:  # a gap that is the session timeout, give or take a second
+    if kind < 0.4:  # a gap of about the session timeout, one second more or less
         return latest + 1800000 + chance.choice((-1000, -1, 0, 1, 999, 1000, 1001))
     return min(latest + int(chance.expovariate(1 / 200000)), START + SPAN - 1)
 
@@ -66,7 +66,7 @@ def url(chance, pages):
     return "/page,%d" % page if page % 7 == 3 else "https://www.example.com/page/%d" % page
 
 
-# Texts whose order in JSON is not their own: what is escaped, and what is less than a quote.
+# Strings with another order in JSON: with escaped characters, and with characters less than a quote.
 ODD = ("", "x", "x ", "x!", "x#", 'x"', "x\\", "x\\\\", "x\n", "x\b", "x\x0c", "x\x1f", "x\x7f", "xé", "x日")
 
 

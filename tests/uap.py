@@ -1,5 +1,5 @@
-"""The rules of uap-core applied as its specification says, one after the other, by Python's re: the
-reference for `clickmill enrich agent`. Slow, and right."""
+"""Applies the rules of uap-core one after the other, as its specification says, with Python's re: the
+reference for `clickmill enrich agent`. Slow but correct."""
 
 import json
 import os
@@ -9,7 +9,7 @@ import sys
 
 try:
     import yaml
-except ImportError:  # a Python that comes before Debian's, which has it
+except ImportError:  # another Python earlier in PATH than Debian's, which has the module
     sys.path.append("/usr/lib/python3/dist-packages")
     import yaml
 
@@ -28,7 +28,7 @@ def load(path):
 
 
 def rows(path, between):
-    """The lines of one of our lists, cut in two."""
+    """The lines of one of our lists, each split in two."""
     with open(path, encoding="ascii") as file:
         lines = [line.strip() for line in file]
     return [line.split(between, 1) for line in lines if line and not line.startswith("#")]

@@ -15,11 +15,11 @@ SKIPPED = re.compile(r"#\s*SKIP\b\s*(.*)", re.I)
 PLAN = re.compile(r"^1\.\.(\d+)")
 WARNING = re.compile(r"^\S+:\d+:\d+: warning: .*\n", re.M)
 TIMEOUT = 300
-BUSY = "too busy to tell"  # of a test that measures, before the line that says that it is skipped
-# Programs that mostly wait (for a mock Kafka's time-outs): `make check` leaves them out.
+BUSY = "too busy to tell"  # printed by a test that measures, before the line that marks it as skipped
+# Programs that mostly wait (for a mock Kafka's time-outs): `make check` does not run them.
 PATIENT = ("sink_kafka_sink", "source_kafka_source", "source_kafka_source_faults")
-# Programs with upper limits of less than a second, or that compare how long turns take: nothing
-# runs beside them.
+# Programs with upper limits of less than a second, or that compare durations: nothing runs at the
+# same time.
 MEASURING = ("elastic_bulk", "elastic_client", "serve_live", "serve_server", "serve_turns",
              "source_synthetic_synthetic")
 
@@ -37,7 +37,7 @@ def command(*args):
 
 
 def configure(directory, *options):
-    """Makes the build directory where it is missing, so that programs() knows what is in it."""
+    """Creates the build directory when it is missing, so that programs() can list its programs."""
     if not os.path.exists(os.path.join(directory, "build.ninja")):
         command("meson", "setup", directory, ROOT, *options)
     else:
@@ -49,15 +49,15 @@ def configure_normal():
 
 
 def configure_sanitized():
-    # libasan resolves its symbols when the program starts: nothing may insist on them at link time.
-    # -O1 is compiled in half the time of -O2, and its traces are easier to read.
+    # libasan resolves its symbols when the program starts, so linking must allow undefined ones.
+    # -O1 needs half the compile time of -O2, and its stack traces are easier to read.
     configure(SANITIZE, "-Dwerror=true", "-Doptimization=1", "-Db_sanitize=address,undefined", "-Db_lundef=false",
               "-Dnode_modules=" + os.path.join(ROOT, "build", "web", "node_modules"))
 
 
 def build(directory, targets):
-    """Builds what is not up to date; it gives way to the tests that run beside it. A warning of the
-    compiler is an error here, and only here: it must not keep a user from using the program."""
+    """Builds what is not up to date, with a lower priority than the running tests. A compiler warning
+    is an error here, and only here: it must not prevent a user from using the program."""
     told = command("nice", "-n", "5", "ninja", "-C", directory, "-j", str(os.cpu_count() or 1),
                    *targets)
     if warnings := "".join(WARNING.findall(told)):
@@ -71,12 +71,12 @@ def programs(directory):
 
 
 def target(entry, directory):
-    """What ninja calls a program."""
+    """The name of a program for ninja."""
     return os.path.relpath(entry["cmd"][0], directory)
 
 
 def others(directory):
-    """The targets of a build directory that are no unit test programs."""
+    """The targets of a build directory that are not unit test programs."""
     tests = {entry["cmd"][0] for entry in programs(directory)}
     return [os.path.relpath(path, directory)
             for about in json.loads(command("meson", "introspect", "--targets", directory))
@@ -134,7 +134,7 @@ class Reader:
 
     @property
     def complete(self):
-        """Whether the results are as many as the plans promise."""
+        """Whether there are as many results as the plans announce."""
         return self.planned > 0 and self.planned == self.count
 
     def take(self, line):
@@ -147,7 +147,7 @@ class Reader:
             yield from self.result(line, found)
             return
         elif self.held is not None and line.startswith("#"):
-            # cmocka prints what failed before and behind the line that says so.
+            # cmocka prints the reason before and after the line with the failure.
             self.held[1] += "\n" + line
             return
         self.notes.append(line)

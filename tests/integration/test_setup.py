@@ -187,7 +187,7 @@ class Setup(unittest.TestCase):
         machine.stub("apt-get", "exit 100")
         done, calls = machine.setup()
         self.assertEqual((done.returncode, calls), (1, [UPDATE]))
-        self.assertIn("setup: apt-get failed, its reason is above", done.stderr)
+        self.assertIn("setup: apt-get failed with the error above", done.stderr)
 
     def test_another_system(self):
         machine = Machine(self)
@@ -347,7 +347,7 @@ class Setup(unittest.TestCase):
         for _ in range(2):
             done, calls = machine.setup()
             self.assertEqual((done.returncode, len(calls)), (1, 1))
-            self.assertIn("setup: npm failed, its reason is above", done.stderr)
+            self.assertIn("setup: npm failed with the error above", done.stderr)
 
     def test_what_drives_the_browser_is_for_tests(self):
         machine = self.with_web(npm=True)
@@ -396,7 +396,7 @@ class Setup(unittest.TestCase):
             done, calls = machine.setup()
             self.assertEqual(done.returncode, 1)
             self.assertIn(" install ", "".join(calls))
-            self.assertIn("setup: that failed, the reason is above", done.stderr)
+            self.assertIn("setup: this failed with the error above", done.stderr)
             self.assertIn("npm and node installed in another way are as good", done.stderr)
 
 
