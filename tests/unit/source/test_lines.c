@@ -22,7 +22,7 @@ static void close_lines(cm_lines_t *lines)
     cm_lines_free(lines);
 }
 
-/* The next line whatever it takes; false at the end. */
+/* The next line, with as many reads as needed; false at the end. */
 static bool next_line(cm_lines_t *lines, cm_line_t *line)
 {
     cm_err_t err = {0, ""};
@@ -97,7 +97,7 @@ static void knows_blank_lines(void **state)
     assert_false(cm_line_blank(CM_STR("\x01")));
 }
 
-/* Lines of 0..4999 bytes, many times the buffer in all. */
+/* Lines of 0 to 4999 bytes, in total many times the size of the buffer. */
 static void keeps_its_place_over_many_buffers(void **state)
 {
     enum { LINES = 4000 };
@@ -162,7 +162,7 @@ static void cuts_lines_over_one_mebibyte(void **state)
     check_long(10 * CM_LINE_MAX, "\n", true);
 }
 
-/* A read ends between CR and LF of a line that is just not too long. */
+/* A read ends between the CR and LF of a line of the greatest length. */
 static void counts_no_line_end(void **state)
 {
     size_t first = 640 * 1024 - 1; /* reads: 128 KiB, then 512 KiB each */

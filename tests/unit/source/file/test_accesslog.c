@@ -12,7 +12,7 @@
 
 static char *copy;
 
-/* Parses a line that lies alone on the heap, so that a sanitizer sees a step too far. */
+/* Parses a line in its own heap block, so that a sanitizer finds reads past its end. */
 static int parse_len(cm_str_t line, bool common, cm_access_t *access, cm_err_t *err)
 {
     free(copy);
@@ -78,7 +78,7 @@ static void takes_what_servers_write(void **state)
     cm_access_t a;
 
     (void)state;
-    /* A name with a space, an empty name, no request, bytes of TLS, an agent that is cut. */
+    /* A name with a space, an empty name, no request, bytes of TLS, a truncated agent. */
     assert_int_equal(
         0,
         parse("h - \"john doe\" [17/May/2015:10:05:03 +0000] \"-\" 408 - \"-\" \"-\"", &a, NULL));
@@ -106,7 +106,7 @@ static void takes_what_servers_write(void **state)
     expect_str("", a.protocol);
     assert_int_equal(0, parse("h - - [17/May/2015:10:05:03 +0000] \"PUT /old\" 200 1", &a, NULL));
     expect_str("", a.method);
-    /* Numbers behind a common line, and two blanks before what is quoted. */
+    /* Numbers after a common line, and two blanks before a quoted text. */
     assert_int_equal(
         0,
         parse("h - - [17/May/2015:10:05:03 +0000] \"GET / HTTP/1.0\" 200 1 1234 0.01", &a, NULL));
@@ -160,7 +160,8 @@ static void rejects(void **state)
     }
 }
 
-/* No prefix of a line makes the parser read behind it, and only two are lines themselves. */
+/* No prefix of a line makes the parser read past its end, and only some prefixes are lines
+ * themselves. */
 static void survives_every_cut(void **state)
 {
     static const char line[] = "192.0.2.1 - - [17/May/2015:10:05:03 +0000] \"GET / HTTP/1.1\" 200 "
@@ -171,11 +172,11 @@ static void survives_every_cut(void **state)
     (void)state;
     for (size_t len = 0; len < sizeof line; len++)
         good += parse_len((cm_str_t){line, len}, false, &a, NULL) == 0;
-    /* Behind each digit of the size and its space, and with the agent cut or whole. */
+    /* After each digit of the size and its space, and with the agent truncated or whole. */
     assert_int_equal(3 + 4, good);
 }
 
-/* Every day of the calendar and none besides, with the time that it begins at. */
+/* Every day of the calendar is accepted and no other, with the time of its beginning. */
 static void knows_the_calendar(void **state)
 {
     static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
@@ -201,7 +202,7 @@ static void knows_the_calendar(void **state)
     }
 }
 
-/* The separators of the time have their places: anything else there is no time. */
+/* The separators of the time have fixed positions: with another character it is not a time. */
 static void needs_every_separator(void **state)
 {
     static const char good[] = "h - - [17/May/2015:10:05:03 +0000] \"-\" 200 1";
@@ -219,7 +220,7 @@ static void needs_every_separator(void **state)
     }
 }
 
-/* The place of the first quote without a backslash before it, which takes the next byte along. */
+/* The position of the first quote that no backslash escapes. */
 static size_t quoted_length(const char *text, size_t len)
 {
     size_t at = 0;
@@ -228,7 +229,7 @@ static size_t quoted_length(const char *text, size_t len)
     return at < len ? at : len;
 }
 
-/* Agents of any mixture of quotes and backslashes end where a walk over the bytes ends. */
+/* Agents with any mixture of quotes and backslashes end where a loop over the bytes ends. */
 static void finds_the_closing_quote(void **state)
 {
     static const char head[] = "h - - [17/May/2015:10:05:03 +0000] \"-\" 200 1 \"r\" \"";
@@ -292,7 +293,7 @@ static void knows_page_views(void **state)
     assert_false(is_page("GET /cut HTTP/", 200));
 }
 
-/* What no person looks at: robots.txt and its like, feeds, sitemaps. */
+/* Files for programs: robots.txt and similar files, feeds, sitemaps. */
 static void knows_what_is_for_programs(void **state)
 {
     static const char *const none[] = {

@@ -1,4 +1,4 @@
-/* What may stand before the time of a line: layouts of real servers. */
+/* The columns before the time of a line, in the layouts of real servers. */
 #include "source/file/accesslog_columns.h"
 
 #include <setjmp.h>
@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-/* Parses a text that lies alone on the heap, so that a sanitizer sees a step too far. */
+/* Parses a text in its own heap block, so that a sanitizer finds reads past its end. */
 static int parse(const char *head, cm_access_t *access, char **copy, cm_err_t *err)
 {
     size_t len = strlen(head);
@@ -80,17 +80,17 @@ static void reads_balancers_and_lists(void **state)
     expect("lb1 8.8.8.8 - anna ", "8.8.8.8", "", "anna");
     expect("8.8.8.8 - lb1 - ", "8.8.8.8", "", "");
     expect("8.8.8.8 - 10.0.0.5:8080 anna ", "8.8.8.8", "", "anna");
-    /* an address with a server's port is a virtual host without a name, and no site */
+    /* an address with a server's port is a virtual host without a name, and not a site */
     expect("9.9.9.9:80 8.8.8.8 - - ", "8.8.8.8", "", "");
     expect("9.9.9.9:443 10.0.0.7 - anna ", "10.0.0.7", "", "anna");
     expect("9.9.9.9:8080 8.8.8.8 - - ", "8.8.8.8", "", "");
     expect("10.0.0.5:8443 10.0.0.7 - - ", "10.0.0.7", "", "");
     expect("[2606:4700::1]:8080 8.8.8.8 - - ", "8.8.8.8", "", "");
-    /* or the port of a visitor, by chance */
+    /* or by chance it is the port of a visitor */
     expect("9.9.9.9:8080 10.0.0.7 - - ", "9.9.9.9", "", "");
     expect("9.9.9.9:8443 10.0.0.7, 10.0.0.8 - - ", "9.9.9.9", "", "");
     expect("[2606:4700::1]:8080 10.0.0.7 - - ", "2606:4700::1", "", "");
-    expect("10.0.0.5 - 8.8.8.8 ", "8.8.8.8", "", ""); /* an address is no name */
+    expect("10.0.0.5 - 8.8.8.8 ", "8.8.8.8", "", ""); /* an address is not a name */
 }
 
 static void writes_addresses_in_one_form(void **state)
@@ -118,7 +118,7 @@ static void reads_user_names(void **state)
     expect("8.8.8.8 - \"-\" ", "8.8.8.8", "", "");
     expect("8.8.8.8 - anna@example.com ", "8.8.8.8", "", "anna@example.com");
     expect("8.8.8.8 - EXAMPLE\\anna ", "8.8.8.8", "", "EXAMPLE\\anna");
-    /* A name that contains an address is no user name either. */
+    /* A name that contains an address is not a user name either. */
     expect("8.8.8.8 - anna@8.8.8.8 ", "8.8.8.8", "", "");
     expect("8.8.8.8 - u8.8.8.8. ", "8.8.8.8", "", "");
     expect("8.8.8.8 - 8.8.8.8/32 ", "8.8.8.8", "", "");
@@ -207,7 +207,7 @@ static void rejects_every_other_layout(void **state)
     }
 }
 
-/* No part of a line makes the parser read behind it. */
+/* No part of a line makes the parser read past its end. */
 static void survives_every_cut(void **state)
 {
     static const char head[] = "<134>1 2025-10-10T10:00:01Z w n - - [x a=\"\\\"\"] \xef\xbb\xbf"

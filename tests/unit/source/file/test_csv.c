@@ -8,7 +8,7 @@
 
 static cm_csv_record_t record;
 
-/* Splits a text that lies alone on the heap, so that a sanitizer sees a step too far. */
+/* Splits a text in its own heap block, so that a sanitizer finds reads past its end. */
 static int split(cm_str_t text, bool last, size_t *used, cm_err_t *err)
 {
     static char *copy;

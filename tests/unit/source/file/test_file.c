@@ -14,8 +14,8 @@ static const uint8_t key[CM_VISITOR_KEY] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  
                                             11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
                                             22, 23, 24, 25, 26, 27, 28, 29, 30, 31};
 
-/* Everything that came out of a source: events as JSON lines, dead letters as "origin|reason|
- * payload" lines, the account, and the positions. */
+/* Everything that a source returned: events as JSON lines, dead letters as "origin|reason| payload"
+ * lines, the account, and the positions. */
 typedef struct result {
     cm_buf_t events, dead;
     cm_account_t account;
@@ -53,7 +53,7 @@ static void add_batch(result_t *result, const cm_batch_t *batch)
     result->batches++;
 }
 
-/* Reads at most `batches` of them. */
+/* Reads at most this number of batches. */
 static void drain(cm_source_t *source, int batches, result_t *result)
 {
     cm_batch_t batch = CM_BATCH_INIT;
@@ -171,7 +171,7 @@ static void reads_csv(void **state)
     free_result(&got);
 }
 
-/* A quote that is not closed takes its own line along, and not the good ones behind it. */
+/* A quote that is not closed rejects its own line, but not the valid lines after it. */
 static void csv_recovers(void **state)
 {
     result_t got;
@@ -208,7 +208,7 @@ static void csv_gives_up_a_quote_after_one_mebibyte(void **state)
     cm_buf_free(&text);
 }
 
-/* Records of 700 KB, each on many lines: they lie across the reads and the ends of the buffer. */
+/* Records of 700 KB, each of many lines: they cross the ends of reads and of the buffer. */
 static void reads_csv_records_as_long_as_may_be(void **state)
 {
     cm_buf_t text = CM_BUF_INIT, want = CM_BUF_INIT;
@@ -235,7 +235,8 @@ static void reads_csv_records_as_long_as_may_be(void **state)
     cm_buf_free(&want);
 }
 
-/* 10,000 URLs of 2,000 bytes: a batch would be larger than the buffer that it is slices of. */
+/* 10,000 URLs of 2,000 bytes: a full batch would be larger than the buffer that its slices are in.
+ */
 static void events_outlive_the_buffer(void **state)
 {
     enum { COUNT = 10000, LENGTH = 2000 };
@@ -312,13 +313,13 @@ static const char access_log[] = LINE("-", "GET /a HTTP/1.1", "200")
     LINE("-", "GET /a HTTP/1.1", "404") LINE("frank", "GET /a HTTP/1.1", "304")
         LINE("-", "GET /a HTTP/1.1", "200") LINE("-", "GET /a.png HTTP/1.1", "200") "torn line\n";
 
-/* The row keys are those of Python's uuid.uuid5. The line that is skipped counts as the second. */
+/* The row keys are those of Python's uuid.uuid5. The skipped line counts as the second one. */
 static void reads_access_logs(void **state)
 {
     result_t got;
 
     (void)state;
-    /* As the first edition made them, whose row keys leave the site out. */
+    /* The row keys of the first edition, which do not contain the site. */
     read_file((cm_file_options_t){.path = write_text("a.log", access_log),
                                   .site = "https://example.com/",
                                   .older_keys = true},
@@ -376,14 +377,14 @@ static void a_virtual_host_is_the_site(void **state)
                 "https://www.example.com/a\nhttp://www.example.com/a\n"
                 "http://www.example.com:8080/a\nhttps://shop.example:8443/a\n"
                 "https://shop.example/a\n/a\n");
-    /* The host that is given is the same site, whatever port the server listens on. */
+    /* The given host is the same site, with any port of the server. */
     expect_urls((cm_file_options_t){.path = path, .site = "https://www.example.com"},
                 "https://www.example.com/a\nhttps://www.example.com/a\n"
                 "https://www.example.com/a\nhttps://shop.example:8443/a\n"
                 "https://shop.example/a\nhttps://www.example.com/a\n");
 }
 
-/* Equal lines of two hosts are two events; of one host they are counted. */
+/* Equal lines of two hosts are two events; equal lines of one host are counted. */
 static void counts_each_host_by_itself(void **state)
 {
     static const char *const keys[2][4] = {
@@ -411,7 +412,8 @@ static void counts_each_host_by_itself(void **state)
     }
 }
 
-/* What logrotate's copytruncate leaves: NULs up to where the server went on writing. */
+/* The result of logrotate's copytruncate: NULs up to the offset where the server continued to
+ * write. */
 static void skips_holes(void **state)
 {
     static const char last[] = LINE("-", "GET /b HTTP/1.1", "200");
@@ -449,7 +451,7 @@ static void takes_every_line_with_all(void **state)
                 got.events);
     free_result(&got);
 
-    /* Requests that are none: as logged, and the site only before a path. */
+    /* Malformed requests stay as logged; the site is added only before a path. */
     read_file((cm_file_options_t){.path = write_text(
                                       "b.log", LINE("-", "-", "408") LINE("-", "\\x16\\x03", "400")
                                                    LINE("-", "GET http://x/ HTTP/1.1", "400")),
@@ -526,7 +528,7 @@ static void a_truncated_gzip_gives_what_it_has(void **state)
     cm_buf_free(&packed);
 }
 
-/* Interrupted after each batch and resumed: together what an undisturbed run gives. */
+/* A run that is interrupted after each batch and resumed gives the same as an undisturbed run. */
 static void check_resume(const char *path, cm_file_format_t format)
 {
     const cm_file_options_t options = {.path = path, .format = format};
@@ -578,7 +580,7 @@ static void resumes(void **state)
                       i % 50, i, i % 100 ? "" : "],{");
     cm_buf_add_text(&json, "\n]\n");
     check_resume(temp_write("a.json", json.data, json.len), CM_FILE_AUTO);
-    /* All in one line, with an element that is longer than any line may be. */
+    /* All in one line, with an element that is longer than a line may be. */
     for (size_t i = 0; i < json.len; i++)
         json.data[i] = json.data[i] == '\n' ? ' ' : json.data[i];
     char *middle = strstr(json.data + json.len / 2, "\"url\": \"") + 8;

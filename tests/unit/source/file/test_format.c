@@ -1,4 +1,4 @@
-/* Which format a file has, and which files are refused before anything of them is read. */
+/* The format of a file, and the files that are refused before they are read. */
 #include "source/file/file.h"
 #include "source/visitor.h"
 
@@ -33,7 +33,7 @@ static cm_source_t *open_file(cm_file_options_t options)
     return source;
 }
 
-/* "@" in a sentence is the directory of the test. */
+/* "@" in a message is the directory of the test. */
 static void expect_sentence(const char *sentence, const char *got)
 {
     char want[1024];
@@ -164,7 +164,7 @@ static const struct {
      "a log of HAProxy"},
 };
 
-/* Each refused by its name, also where a format is given that no line has. */
+/* Each is refused with the name of its format, also when a format is given that no line has. */
 static void refuses_formats_that_are_not_read(void **state)
 {
     char sentence[400];
@@ -182,7 +182,7 @@ static void refuses_formats_that_are_not_read(void **state)
                             sentence);
         expect_open_failure((cm_file_options_t){.path = path, .format = CM_FILE_JSONL}, sentence);
     }
-    /* A single such line in a file that can be read is one bad line. */
+    /* A single such line in a readable file is one bad line. */
     cm_source_t *source = open_file((cm_file_options_t){
         .path = write_text("a", "#Fields: date\n" LINE("-", "-", "200") LINE("-", "-", "200"))});
     assert_int_equal(CM_FILE_COMBINED, cm_file_format(source));

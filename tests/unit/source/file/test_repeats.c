@@ -28,7 +28,7 @@ static void counts_within_a_second(void **state)
     cm_repeats_free(&repeats);
 }
 
-/* An hour of 100 lines a second, each twice and half an hour apart: nothing is forgotten. */
+/* An hour of 100 lines a second, each twice with half an hour between: no line is forgotten. */
 static void remembers_an_hour(void **state)
 {
     cm_repeats_t repeats = CM_REPEATS_INIT;
@@ -55,7 +55,7 @@ static void forgets_what_is_older(void **state)
         assert_int_equal(0, cm_repeats_count(&repeats, mix(second), second));
         assert_int_equal(1, cm_repeats_count(&repeats, mix(second), second));
     }
-    /* One entry a second, an hour of them: 3,601 in a table of 8,192. */
+    /* One entry a second for an hour: 3,601 in a table of 8,192. */
     assert_int_equal(8192, repeats.size);
     cm_repeats_free(&repeats);
 }
@@ -74,7 +74,7 @@ static void is_bounded_on_a_busy_site(void **state)
     cm_repeats_free(&repeats);
 }
 
-/* Against Python's hmac over the same bytes. */
+/* Compared with Python's hmac of the same bytes. */
 static void visitors_are_keyed_hashes(void **state)
 {
     uint8_t key[CM_VISITOR_KEY];

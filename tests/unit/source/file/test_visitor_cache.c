@@ -16,8 +16,8 @@ static void expect(cm_visitor_cache_t *visitors, uint64_t hash, cm_str_t address
     assert_memory_equal(cm_visitor_cache_id(visitors, hash, address, agent), id, sizeof id);
 }
 
-/* All have one hash, so one slot: only the bytes tell them apart. */
-static void colliding_visitors_are_told_apart(void **state)
+/* All have the same hash and so the same slot: only the bytes distinguish them. */
+static void colliding_visitors_are_distinguished(void **state)
 {
     static const cm_str_t pairs[][2] = {
         {{"192.0.2.1", 9}, {"Mozilla", 7}},  {{"192.0.2.2", 9}, {"Mozilla", 7}},
@@ -44,7 +44,7 @@ static void colliding_visitors_are_told_apart(void **state)
     cm_visitor_cache_free(&visitors);
 }
 
-/* Many more visitors than slots, in an order that brings most of them back. */
+/* Many more visitors than slots, in an order in which most of them return. */
 static void random_visitors(void **state)
 {
     enum { PEOPLE = 3 * CM_VISITOR_CACHE_SLOTS };
@@ -60,14 +60,14 @@ static void random_visitors(void **state)
             who %= 100;
         snprintf(address, sizeof address, "10.0.%u.%u", who / 256, who % 256);
         snprintf(agent, sizeof agent, "Agent/%u", who % 7);
-        /* A hash with few values: many visitors share all of it. */
+        /* A hash with few values: many visitors have the same one. */
         expect(&visitors, who % 1000 * UINT64_C(0x100000001), cm_str(address), cm_str(agent), key);
     }
     cm_visitor_cache_free(&visitors);
 }
 
-/* A visitor who is remembered keeps the identity that was computed, which a change of the key
- * brings to light; one whose texts are longer than a slot is computed each time. */
+/* A cached visitor keeps the computed id, which a change of the key shows. The id of a visitor
+ * whose strings are longer than a slot is computed each time. */
 static void remembers_up_to_its_limit(void **state)
 {
     static char agent[CM_VISITOR_CACHE_TEXT_MAX];
@@ -87,7 +87,7 @@ static void remembers_up_to_its_limit(void **state)
     expect(&visitors, 2, address, too_long, other_key);
     expect(&visitors, 3, address, CM_STR(""), key);
     expect(&visitors, 4, CM_STR(""), CM_STR("Mozilla"), other_key);
-    /* Another one has taken the slot meanwhile. */
+    /* Another visitor has taken the slot. */
     expect(&visitors, 1, address, CM_STR("Mozilla"), other_key);
     expect(&visitors, 1, address, longest, other_key);
     cm_visitor_cache_free(&visitors);
@@ -96,7 +96,7 @@ static void remembers_up_to_its_limit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(colliding_visitors_are_told_apart),
+        cmocka_unit_test(colliding_visitors_are_distinguished),
         cmocka_unit_test(random_visitors),
         cmocka_unit_test(remembers_up_to_its_limit),
     };

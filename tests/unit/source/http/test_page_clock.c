@@ -1,4 +1,4 @@
-/* The times of a page's events, moved together. */
+/* The times of a page's events, which are moved together. */
 #include "source/http/page_clock.h"
 
 #include "base/clock.h"
@@ -8,7 +8,7 @@
 
 enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR };
 
-/* Times before NOW (negative) and behind it. */
+/* Times before NOW (negative) and after it. */
 static void expect(size_t count, const int64_t *said, const int64_t *wanted)
 {
     int64_t times[8];
@@ -50,23 +50,23 @@ static void moved_as_a_whole(void **state)
     EXPECT((-NOW + 5), (0));
     EXPECT((HOUR - 2 * MINUTE, HOUR - MINUTE, HOUR), (-2 * MINUTE, -MINUTE, 0)); /* fast */
     EXPECT((-3 * DAY - MINUTE, -3 * DAY, -3 * DAY), (-MINUTE, 0, 0));            /* slow */
-    /* Only the newest is beyond what is believed: the others go with it. */
+    /* Only the newest time is outside the accepted range: the others are moved with it. */
     EXPECT((4 * MINUTE, 6 * MINUTE), (-2 * MINUTE, 0));
     EXPECT((-DAY + MINUTE, -2 * MINUTE), (-DAY + MINUTE, -2 * MINUTE));
-    EXPECT((-DAY - MINUTE, -2 * MINUTE), (-DAY - MINUTE, -2 * MINUTE)); /* a clock that is right */
-    /* Not in order, by a little. */
+    EXPECT((-DAY - MINUTE, -2 * MINUTE), (-DAY - MINUTE, -2 * MINUTE)); /* a correct clock */
+    /* Slightly out of order. */
     EXPECT((HOUR, HOUR - 2 * MINUTE, HOUR - MINUTE), (0, -2 * MINUTE, -MINUTE));
 }
 
 static void set_meanwhile(void **state)
 {
     (void)state;
-    /* It was an hour fast and was set right before the last two events. */
+    /* The clock was an hour fast and was corrected before the last two events. */
     EXPECT((HOUR - 3 * MINUTE, HOUR - 2 * MINUTE, -MINUTE, 0),
            (-2 * MINUTE - 1, -MINUTE - 1, -MINUTE, 0));
-    /* It began in 1970 and was set by the network. */
+    /* The clock began in 1970 and was set from the network. */
     EXPECT((-NOW + 1000, -NOW + 3000, -SECOND, 0), (-3 * SECOND - 1, -SECOND - 1, -SECOND, 0));
-    /* It was right, and was set wrong. */
+    /* The clock was right and was set wrong. */
     EXPECT((-2 * MINUTE, -MINUTE, 2 * DAY, 2 * DAY + MINUTE),
            (-2 * MINUTE - 1, -MINUTE - 1, -MINUTE, 0));
     EXPECT((-3 * MINUTE, -2 * MINUTE, 2 * DAY, 2 * DAY + MINUTE),

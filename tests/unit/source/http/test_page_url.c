@@ -1,4 +1,4 @@
-/* URLs as pages write them, the lookup of names, and the names of hosts that are empty. */
+/* URLs in the forms that pages use, the lookup of names, and empty host names. */
 #include "support.h"
 
 #include "base/lookup.h"

@@ -1,4 +1,4 @@
-/* Bodies as browsers and servers send them: which events come out, and what is said of the others.
+/* Request bodies of browsers and servers: the events that they give, and the errors of the others.
  */
 #include "support.h"
 
@@ -69,7 +69,7 @@ static int post(state_t *state, const char *text, bool lines, const cm_posted_se
                           err);
 }
 
-/* A body that is read in turns of one event gives the same as a body that is read at once. */
+/* A body that is read one event at a time gives the same as a body that is read at once. */
 static void assert_same_in_turns(state_t *state, const char *text, bool lines,
                                  const cm_posted_sender_t *sender)
 {
@@ -107,7 +107,7 @@ static void assert_same_in_turns(state_t *state, const char *text, bool lines,
     cm_batch_free(&batch);
 }
 
-/* What became of it: "accepted skipped rejected errors". */
+/* The result: "accepted skipped rejected errors". */
 static void assert_post(state_t *state, const char *text, bool lines,
                         const cm_posted_sender_t *sender, const char *expected)
 {
@@ -252,7 +252,7 @@ static void servers_say_whose_click_it_was(void **context)
     char id[CM_VISITOR_TEXT];
     memcpy(id, state->batch.events[0].user_id.data, sizeof id);
     assert_text(state->batch.events[0].browser, "Chrome");
-    /* The same visitor comes by himself. */
+    /* The same visitor sends an event directly. */
     assert_post(state, "{\"url\":\"/\"}", false, &state->page, "1 0 0 ");
     assert_memory_equal(state->batch.events[0].user_id.data, id, sizeof id);
 }
@@ -295,19 +295,19 @@ static void daily_visitors(void **context)
     assert_string_not_equal(first, other);
     visitor(state, "https://a.example/", "192.0.2.1", "Mozilla/5.0", other);
     assert_string_not_equal(first, other);
-    /* A restart keeps the day's key; */
+    /* A restart keeps the day's key. */
     cm_poster_free(state->poster);
     cm_daily_key_close(state->shared.daily);
     assert_ok(cm_daily_key_open(state->directory, &state->shared.daily, &err), err);
     state->poster = cm_poster_new(&state->shared);
     visitor(state, "https://a.example/", "192.0.2.1", chrome, other);
     assert_string_equal(first, other);
-    /* the next day has another; */
+    /* The next day has another key. */
     now += CM_DAY_MS;
     visitor(state, "https://a.example/", "192.0.2.1", chrome, other);
     assert_string_not_equal(first, other);
     memcpy(first, other, sizeof first);
-    /* a clock that goes back over midnight does not bring the old one back. */
+    /* A clock that goes back past midnight does not restore the old key. */
     now -= CM_DAY_MS;
     visitor(state, "https://a.example/", "192.0.2.1", chrome, other);
     assert_string_equal(first, other);
@@ -334,7 +334,7 @@ static void the_old_key_is_overwritten(void **context)
     assert_int_equal(len, 16 + CM_VISITOR_KEY);
     assert_memory_equal(file + 16, second, sizeof second);
     assert_null(memmem(file, len, first, sizeof first));
-    /* A day that lies years ahead was a wrong clock. */
+    /* A day that is years ahead came from a wrong clock. */
     assert_ok(cm_daily_key_get(state->shared.daily, 30000, first, &day, &err), err);
     assert_ok(cm_daily_key_get(state->shared.daily, 20002, second, &day, &err), err);
     assert_int_equal(day, 20002);

@@ -113,9 +113,9 @@ static bool has(cm_str_t text, const char *part)
     return memmem(text.data, text.len, part, strlen(part)) != NULL;
 }
 
-/* What a browser, an os and a device demand of the user agent. */
+/* The parts that a browser, an os and a device require in the user agent. */
 static const struct {
-    const char *browser, *os, *device; /* beginnings; NULL: any */
+    const char *browser, *os, *device; /* prefixes; NULL: any */
     const char *part;                  /* of the user agent */
 } demands[] = {
     {"Chrome", "Windows", NULL, "Chrome/"},
@@ -162,7 +162,7 @@ static void browser_os_and_device_belong_together(void **state)
         int by_browser = 0, by_os = 0;
         assert_true(begins(agent->text, "Mozilla/5.0 ("));
         assert_false(has(agent->text, "{}"));
-        /* Desktop systems and no others run on "Desktop". */
+        /* Only desktop systems run on "Desktop". */
         assert_int_equal(begins(agent->os, "iOS") || begins(agent->os, "Android"),
                          !begins(agent->device, "Desktop"));
         for (size_t d = 0; d < sizeof demands / sizeof *demands; d++) {
@@ -236,7 +236,7 @@ static void addresses_are_distinct(void **state)
         cm_population_address(user, text);
         assert_int_equal(inet_pton(AF_INET6, text, bytes), 1);
         assert_memory_equal(bytes, "\x20\x01\x0d\xb8", 4);
-        /* Some of so many have a zero in one half of the site. */
+        /* Among this many, some have a zero in one half of the site. */
         assert_string_equal(inet_ntop(AF_INET6, bytes, canonical, sizeof canonical), text);
         memcpy(sites[user - FIRST], bytes + 4, 4);
     }

@@ -53,7 +53,7 @@ static void below_is_even(void **state)
 
 static void zipf_has_its_shape(void **state)
 {
-    /* 1000 is no power of two: the last octave is cut. */
+    /* 1000 is not a power of two, so the last octave is cut. */
     enum { N = 1000, DRAWS = 4000000 };
     cm_random_t random = cm_random_seeded(7, 0);
     unsigned *counts = calloc(N, sizeof *counts);
@@ -63,7 +63,7 @@ static void zipf_has_its_shape(void **state)
     for (int k = 1; k <= N; k++)
         harmonic += 1.0 / k;
     for (int i = 0; i < DRAWS; i++)
-        counts[cm_random_zipf(&random, N)]++; /* out of range would be found by ASan */
+        counts[cm_random_zipf(&random, N)]++; /* ASan finds an index out of range */
     for (int k = 1; k <= N; k++) {
         double expected = DRAWS / (harmonic * k), off = counts[k - 1] - expected;
         /* Six standard deviations of a count. */

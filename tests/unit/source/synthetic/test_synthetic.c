@@ -4,7 +4,7 @@
 
 #include "pace.h"
 
-/* An event as far as it can be compared: the texts of a source do not move. */
+/* The parts of an event that are compared. The strings of a source do not move. */
 typedef struct seen {
     int64_t ms;
     const char *user;
@@ -12,7 +12,7 @@ typedef struct seen {
 } seen_t;
 
 /* All events of a source with these options, in the order of emission; the caller frees them. The
- * source stays open for the texts. */
+ * source stays open because it owns the strings. */
 static seen_t *collect(const cm_synthetic_options_t *options, cm_source_t **source, size_t *count)
 {
     cm_batch_t batch = CM_BATCH_INIT;
@@ -108,7 +108,7 @@ static void first_events_are_golden(void **state)
     cm_source_close(source);
 }
 
-/* FNV-1a over everything that is emitted. */
+/* FNV-1a of all emitted events. */
 static uint64_t digest(const cm_synthetic_options_t *options)
 {
     cm_source_t *source;
@@ -147,8 +147,8 @@ static void same_options_same_events(void **state)
     assert_true(digest(&options) != first);
 }
 
-/* Strictly increasing times of every user, so that derived row keys are distinct; `crowded` makes
- * the clock the bottleneck. */
+/* The times of every user are strictly increasing, so that derived row keys are distinct. With
+ * `crowded`, milliseconds have too many clicks. */
 static void check_times(uint32_t users, double rate, double late)
 {
     cm_synthetic_options_t options = CM_SYNTHETIC_DEFAULTS;
@@ -203,7 +203,7 @@ static void rate_is_kept(void **state)
     }
 }
 
-/* Copies among the events, and events behind a later one. */
+/* Counts the copies, and the events that come after a later one. */
 static void disorder(double late, double repeat, size_t count, size_t *copies, size_t *behind)
 {
     cm_synthetic_options_t options = CM_SYNTHETIC_DEFAULTS;
@@ -251,7 +251,7 @@ static void counts_are_exact_and_shares_are_kept(void **state)
     assert_in_range(copies, 30000, 50000);
 }
 
-/* Whatever is held back comes out within the count: without copies and in order, the disturbed
+/* All delayed events are emitted within the count: without copies and in order, the disturbed
  * stream is the beginning of the undisturbed one. */
 static void nothing_held_back_is_lost(void **state)
 {
@@ -260,7 +260,7 @@ static void nothing_held_back_is_lost(void **state)
     cm_source_t *plain_source, *source;
     size_t plain_count, count, moved = 0;
     (void)state;
-    options.users = 1; /* so that the order by user and time is that of time */
+    options.users = 1; /* so that the order by user and time is the order by time */
     options.rate = 10;
     options.count = LONGEST;
     seen_t *plain = collect(&options, &plain_source, &plain_count);
@@ -302,7 +302,7 @@ static void pages_and_users_follow_zipf(void **state)
     options.rate = 0.03; /* one session at a time: no other user is busy */
     seen_t *seen = collect(&options, &source, &count);
 
-    /* The texts of URLs, and those of users, stand in the order of their ranks. */
+    /* The strings of URLs and of users are in memory in the order of their ranks. */
     const char *first_url = seen[0].url.data, *first_user = seen[0].user;
     for (size_t i = 0; i < count; i++) {
         first_url = seen[i].url.data < first_url ? seen[i].url.data : first_url;
@@ -336,7 +336,7 @@ static void pages_and_users_follow_zipf(void **state)
         int k = 1;
         for (int other = 0; other < URLS; other++)
             k += urls[other].data < urls[slot].data;
-        /* Half of the entries, a tenth of the clicks, go to the home page beforehand. */
+        /* Half of the entries, a tenth of the clicks, go to the home page first. */
         double expected = 0.9 * COUNT / (harmonic * k) + (k == 1 ? 0.1 * COUNT : 0);
         assert_true(pages[slot] > expected * 0.9 && pages[slot] < expected * 1.1);
     }
@@ -364,7 +364,7 @@ static void paced_source_keeps_time_and_stops(void **state)
         assert_int_equal(cm_source_next(source, &batch, &err), 1);
         now = cm_clock_ticks_ns();
         count += batch.count;
-        if (batch.count > 0) /* nothing comes before its time */
+        if (batch.count > 0) /* no event comes before its time */
             assert_true(batch.events[batch.count - 1].timestamp - options.start_ms <=
                         (now - begin) / 1000000);
     }

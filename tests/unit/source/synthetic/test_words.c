@@ -77,7 +77,7 @@ static void there_are_countries_enough(void **state)
     assert_string_equal(cm_words_countries.texts[0], "IN");
     assert_string_equal(cm_words_countries.texts[2], "US");
     assert_string_equal(cm_words_countries.texts[218], "VA");
-    /* Each has the one name that GeoIP gives its code. */
+    /* Each has the name that GeoIP has for its code. */
     for (uint32_t i = 0; i < cm_words_countries.count; i++) {
         if (cm_country_name(cm_str(cm_words_countries.texts[i])).len == 0)
             fail_msg("no country: %s", cm_words_countries.texts[i]);
