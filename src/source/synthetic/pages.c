@@ -124,8 +124,8 @@ int cm_pages_init(cm_pages_t *pages, uint32_t count, cm_err_t *err)
 
     *pages = (cm_pages_t){.count = count};
     if (count == 0 || count > CM_PAGES_MAX)
-        return cm_fail(err, CM_EUSAGE, "%u URLs cannot be made up; give a number of 1 to %u", count,
-                       CM_PAGES_MAX);
+        return cm_fail(err, CM_EUSAGE, "%u URLs cannot be generated; give a number from 1 to %u",
+                       count, CM_PAGES_MAX);
     pages->ends = malloc(count * sizeof *pages->ends);
     if (pages->ends == NULL)
         return cm_fail_memory(err);

@@ -158,12 +158,13 @@ static int name_people(cm_population_t *population, uint64_t seed, cm_err_t *err
 static int check(uint32_t users, uint32_t countries, cm_err_t *err)
 {
     if (users == 0 || users > CM_POPULATION_USERS_MAX)
-        return cm_fail(err, CM_EUSAGE, "%u users cannot be made up; give a number of 1 to %u",
+        return cm_fail(err, CM_EUSAGE, "%u users cannot be generated; give a number from 1 to %u",
                        users, CM_POPULATION_USERS_MAX);
     if (countries == 0 || countries > cm_words_countries.count)
-        return cm_fail(err, CM_EUSAGE,
-                       "%u countries cannot be made up, the list has %u; give a number of 1 to %u",
-                       countries, cm_words_countries.count, cm_words_countries.count);
+        return cm_fail(
+            err, CM_EUSAGE,
+            "%u countries cannot be generated, the list has %u; give a number from 1 to %u",
+            countries, cm_words_countries.count, cm_words_countries.count);
     return 0;
 }
 

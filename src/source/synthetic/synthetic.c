@@ -281,8 +281,9 @@ static int check_percent(const char *what, double percent, cm_err_t *err)
 {
     if (percent >= 0 && percent <= 100)
         return 0;
-    return cm_fail(err, CM_EUSAGE, "%g percent %s events cannot be; give a number of 0 to 100",
-                   percent, what);
+    return cm_fail(err, CM_EUSAGE,
+                   "%g percent %s events is not possible; give a number from 0 to 100", percent,
+                   what);
 }
 
 static int check_options(const cm_synthetic_options_t *options, cm_err_t *err)
@@ -290,15 +291,17 @@ static int check_options(const cm_synthetic_options_t *options, cm_err_t *err)
     double rate = options->rate;
 
     if (!(rate >= RATE_MIN && rate <= RATE_MAX))
-        return cm_fail(err, CM_EUSAGE,
-                       "a rate of %g events per second cannot be; give a number of 0.000001 to "
-                       "100000000",
-                       rate);
+        return cm_fail(
+            err, CM_EUSAGE,
+            "a rate of %g events per second is not possible; give a number from 0.000001 to "
+            "100000000",
+            rate);
     if (rate > (double)options->users * USER_RATE_MAX && options->users > 0)
-        return cm_fail(err, CM_EUSAGE,
-                       "%u users cannot make %g events per second, a user makes %d at most; give "
-                       "more users or a lower rate",
-                       options->users, rate, USER_RATE_MAX);
+        return cm_fail(
+            err, CM_EUSAGE,
+            "%u users cannot generate %g events per second, a user generates %d at most; "
+            "give more users or a lower rate",
+            options->users, rate, USER_RATE_MAX);
     if (options->start_ms <= 0 || options->start_ms >= CM_TIME_END)
         return cm_fail(err, CM_EUSAGE,
                        "synthetic events cannot begin at %lld ms since 1970; begin after that and "

@@ -72,9 +72,10 @@ static void refuses_none_and_too_many(void **state)
     cm_err_t err;
     (void)state;
     assert_int_equal(cm_pages_init(&pages, 0, &err), CM_EUSAGE);
-    assert_string_equal(err.text, "0 URLs cannot be made up; give a number of 1 to 1000000");
+    assert_string_equal(err.text, "0 URLs cannot be generated; give a number from 1 to 1000000");
     assert_int_equal(cm_pages_init(&pages, 1000001, &err), CM_EUSAGE);
-    assert_string_equal(err.text, "1000001 URLs cannot be made up; give a number of 1 to 1000000");
+    assert_string_equal(err.text,
+                        "1000001 URLs cannot be generated; give a number from 1 to 1000000");
 }
 
 int main(void)

@@ -252,10 +252,10 @@ static void refuses_impossible_numbers(void **state)
     cm_err_t err;
     (void)state;
     assert_int_equal(cm_population_init(&population, 0, 10, 1, &err), CM_EUSAGE);
-    assert_string_equal(err.text, "0 users cannot be made up; give a number of 1 to 100000000");
+    assert_string_equal(err.text, "0 users cannot be generated; give a number from 1 to 100000000");
     assert_int_equal(cm_population_init(&population, 20, 220, 1, &err), CM_EUSAGE);
-    assert_string_equal(err.text, "220 countries cannot be made up, the list has 219; give a "
-                                  "number of 1 to 219");
+    assert_string_equal(err.text, "220 countries cannot be generated, the list has 219; give a "
+                                  "number from 1 to 219");
     assert_int_equal(cm_population_init(&population, 20, 0, 1, &err), CM_EUSAGE);
 }
 

@@ -413,22 +413,25 @@ static void refuses_impossible_options(void **state)
     cm_synthetic_options_t good = CM_SYNTHETIC_DEFAULTS, bad;
     (void)state;
     bad = good, bad.rate = 0;
-    assert_refused(bad, "a rate of 0 events per second cannot be; give a number of 0.000001 to "
-                        "100000000");
+    assert_refused(bad,
+                   "a rate of 0 events per second is not possible; give a number from 0.000001 to "
+                   "100000000");
     bad = good, bad.rate = 2001;
-    assert_refused(bad, "20 users cannot make 2001 events per second, a user makes 100 at most; "
-                        "give more users or a lower rate");
+    assert_refused(bad,
+                   "20 users cannot generate 2001 events per second, a user generates 100 at most; "
+                   "give more users or a lower rate");
     bad = good, bad.users = 0;
-    assert_refused(bad, "0 users cannot be made up; give a number of 1 to 100000000");
+    assert_refused(bad, "0 users cannot be generated; give a number from 1 to 100000000");
     bad = good, bad.urls = 0;
-    assert_refused(bad, "0 URLs cannot be made up; give a number of 1 to 1000000");
+    assert_refused(bad, "0 URLs cannot be generated; give a number from 1 to 1000000");
     bad = good, bad.countries = 1000;
-    assert_refused(bad, "1000 countries cannot be made up, the list has 219; give a number of 1 to "
-                        "219");
+    assert_refused(bad,
+                   "1000 countries cannot be generated, the list has 219; give a number from 1 to "
+                   "219");
     bad = good, bad.late_percent = 101;
-    assert_refused(bad, "101 percent late events cannot be; give a number of 0 to 100");
+    assert_refused(bad, "101 percent late events is not possible; give a number from 0 to 100");
     bad = good, bad.repeat_percent = -1;
-    assert_refused(bad, "-1 percent repeated events cannot be; give a number of 0 to 100");
+    assert_refused(bad, "-1 percent repeated events is not possible; give a number from 0 to 100");
     bad = good, bad.start_ms = CM_TIME_END;
     assert_refused(bad, "synthetic events cannot begin at 4102444800000 ms since 1970; begin after "
                         "that and before the year 2100");
