@@ -5,8 +5,8 @@
  * and as accepted, rejected or skipped. A rejected line becomes a dead letter with its bytes
  * unchanged (without the line end; the first 4 KiB of a line over 1 MiB). A dead letter that may
  * contain an address is marked as personal. Its origin is "path:line", with the first line when a
- * CSV record or an event has several lines. In JSON that is not one event a line, text in the place
- * of an event is read and rejected (source/file/values.h).
+ * CSV record or an event has several lines. In JSON that is not one event a line, text where an
+ * event should be is read and rejected (source/file/values.h).
  *
  * Access logs. Without `all`, only page views are events (cm_accesslog_is_page_view) and other
  * lines are skipped; with `all`, every well-formed line is an event. User, URL and row key:

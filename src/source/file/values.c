@@ -56,7 +56,7 @@ static size_t element_end(cm_str_t data, size_t at, bool inside, bool last, bool
 }
 
 /* Skips the separators between elements. True when the byte at `*at` begins an element, or is a
- * comma or bracket in the place of an element. */
+ * comma or bracket where an element should be. */
 static bool skip_between(cm_values_t *values, cm_str_t data, size_t *at)
 {
     for (*at = skip_blanks(data, *at); *at < data.len; *at = skip_blanks(data, *at + 1)) {
@@ -80,7 +80,7 @@ typedef struct found {
     const char *reason;
 } found_t;
 
-/* Handles a comma or bracket in the place of an element. */
+/* Handles a comma or bracket where an element should be. */
 static void find_missing(cm_values_t *values, char c, found_t *found)
 {
     found->end = found->at + 1;

@@ -3,8 +3,7 @@
  * Constant data, written for Clickmill. The strings live as long as the program. All of it is
  * ASCII; names are in lower case so that a user name needs no conversion. No last name is a first
  * name, and no two ways of joining them give the same string: the distinct user names of
- * population.c depend on this (tests/unit/source/synthetic/test_words.c checks
- * it). */
+ * population.c depend on this (tests/unit/source/synthetic/test_words.c checks this). */
 #ifndef CM_SOURCE_SYNTHETIC_WORDS_H
 #define CM_SOURCE_SYNTHETIC_WORDS_H
 
