@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
-"""Compares Clickmill's cluster pipeline with bare clients and usual tools:
+"""Compares Clickmill's cluster pipeline with minimal clients and the usual tools:
 `make bench-cluster [SIZE=N] [ONLY=bulk]`.
 
-Starts a Kafka (with ZooKeeper), a Cassandra and an Elasticsearch of its own below build/bench, and
-ends them. Clients
-and servers share this machine's processors, so figures are to be compared with each other, not with
-those of other machines. What is in topic and table is compared with what was sent before a time
-counts. Writes cluster.json and cluster.md in build/bench.
+Starts its own Kafka (with ZooKeeper), Cassandra and Elasticsearch below build/bench, and stops them.
+Clients and servers share this machine's processors, so compare the figures with each other, not with
+those of other machines. Before a time counts, the contents of topic and table are compared with the
+events that were sent. Writes cluster.json and cluster.md in build/bench.
 """
 
 import argparse

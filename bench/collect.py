@@ -3,13 +3,13 @@
 
     bench/collect.py [--rounds 3] [--seconds 10] [--connections 64] [--idle 10000]
 
-nginx answers 204 to everything, and does nothing with a body: what a server costs that only speaks
-HTTP. Clickmill answers 202 when the event is on the disk. Both get the same bodies of 300 bytes, each
-with a row key of its own, by `wrk` and one script, over connections that stay, on the same
-processors, in turns. Before a time counts, the events in the store are counted: as many as wrk has
-seen answers, and at most one more for each connection, whose answer came when wrk had ended.
+nginx answers 204 to every request and ignores the body, and so shows the cost of HTTP alone.
+Clickmill answers 202 when the event is on the disk. Both get the same bodies of 300 bytes, each with
+its own row key, from `wrk` with the same script, over connections that stay open, on the same
+processors, in turn. Before a time counts, the events in the store are counted: as many as the answers
+that wrk has seen, and at most one more for each connection, whose answer came after wrk had ended.
 
-nginx runs with a configuration of its own in a temporary directory, on a free port. Writes
+nginx runs with its own configuration in a temporary directory, on a free port. Writes
 collect.json and collect.md in build/bench, from where `bench.py --doc` takes them.
 """
 
