@@ -5,13 +5,12 @@
 #include "pipeline/windows.h"
 
 /* Sends what has changed to the index elsewhere. `*pushed`: what was sent. */
-static int publish(cm_app_t *app, cm_store_t *store, const cm_processing_options_t *asked,
+static int publish(cm_app_t *app, cm_store_t *store, const cm_index_settings_t *target,
                    bool rebuild, cm_index_applied_t *pushed)
 {
-    const cm_index_settings_t target = cm_app_index_settings(app, asked->index, &asked->elastic);
     cm_index_mirror_t *mirror;
 
-    int rc = cm_publishing_start(app, &target, store, rebuild, false, &mirror);
+    int rc = cm_publishing_start(app, target, store, rebuild, false, &mirror);
     if (rc < 0)
         return rc;
     cm_index_mirror_wake(mirror);
@@ -85,7 +84,8 @@ static int refresh(cm_app_t *app, cm_store_t *store, cm_store_t *other,
                    const cm_store_reading_t *read, const cm_processing_options_t *asked,
                    unsigned windows, bool first)
 {
-    const bool copied = asked->index != CM_INDEX_EMBEDDED;
+    const cm_index_settings_t target = cm_app_index_settings(app, asked->index, &asked->elastic);
+    const bool copied = !cm_index_in_data_dir(&target);
     const cm_pipeline_env_t env = cm_app_env(app);
     const bool rebuild = asked->rebuild && first;
     cm_index_applied_t pushed = {0};
@@ -106,7 +106,7 @@ static int refresh(cm_app_t *app, cm_store_t *store, cm_store_t *other,
         fprintf(app->messages, "stopped; the answers are as they were\n");
     if (rc < 0)
         return rc;
-    if (copied && (rc = publish(app, store, asked, rebuild, &pushed)) == CM_ESTOP)
+    if (copied && (rc = publish(app, store, &target, rebuild, &pushed)) == CM_ESTOP)
         return rc;
     if (first || done.changed || pushed.sent + pushed.removed + pushed.refused > 0)
         print_account(app, asked, &done, seconds, copied ? &pushed : NULL, read);
