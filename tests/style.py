@@ -201,6 +201,17 @@ def check_engines_in_commands(_):
         complain(["%d lines name an engine, the limit is %d" % (len(lines), MAX_ENGINES), *lines])
 
 
+def check_include_guards(_):
+    """The guard of a header is its path, so that two headers never share one."""
+    problems = []
+    for path in files((".h",)):
+        if path.startswith("src/"):
+            guard = "CM_%s_H" % path[len("src/"):-len(".h")].upper().replace("/", "_")
+            if "#ifndef %s\n#define %s\n" % (guard, guard) not in read(path):
+                problems.append("%s: the guard is not %s" % (path, guard))
+    complain(problems)
+
+
 def check_types(_):
     """A second definition of a type breaks the one-definition rule when C++ sees both."""
     places = {}
@@ -363,6 +374,7 @@ def tests():
     yield "style/cql-layers", check_cql_layers
     yield "style/cql-memory", check_cql_memory
     yield "style/engines-in-commands", check_engines_in_commands
+    yield "style/include-guards", check_include_guards
     yield "style/types", check_types
     yield "style/prefixes", check_prefixes
     yield "style/unit-tests-mirror", check_unit_tests_mirror

@@ -1,5 +1,6 @@
 /* The surroundings of a command: streams, clock, log, flags of signals, and the global options.
- * They are passed in, so that tests can replace them. */
+ * They are passed in, so that tests can replace them. Used by the
+ * main thread; what it borrows outlives it. */
 #ifndef CM_CMD_APP_H
 #define CM_CMD_APP_H
 

@@ -1,4 +1,4 @@
-/* `import`: the parts behind its options. */
+/* `import`: the parts behind its options. One thread. */
 #ifndef CM_CMD_IMPORT_H
 #define CM_CMD_IMPORT_H
 

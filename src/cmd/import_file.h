@@ -1,4 +1,5 @@
-/* How `import` reads a file into a store: by several threads, or by one. */
+/* How `import` reads a file into a store: by several threads, or by one. The caller is one
+ * thread, and owns the store. */
 #ifndef CM_CMD_IMPORT_FILE_H
 #define CM_CMD_IMPORT_FILE_H
 

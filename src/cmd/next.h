@@ -1,4 +1,4 @@
-/* The command to run next, as a user types it. */
+/* The command to run next, as a user types it. Appended to the caller's buffer. */
 #ifndef CM_CMD_NEXT_H
 #define CM_CMD_NEXT_H
 

@@ -1,4 +1,5 @@
-/* Printing answers to stdout, for `query` and `import --to-answers`. */
+/* Printing answers to stdout, for `query` and `import --to-answers`. The printer belongs to the
+ * caller. One thread. */
 #ifndef CM_CMD_PRINT_H
 #define CM_CMD_PRINT_H
 

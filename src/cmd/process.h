@@ -1,4 +1,4 @@
-/* `process`: the parts behind its options. */
+/* `process`: the parts behind its options. One thread. */
 #ifndef CM_CMD_PROCESS_H
 #define CM_CMD_PROCESS_H
 

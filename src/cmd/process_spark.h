@@ -1,4 +1,4 @@
-/* `process --engine spark`. */
+/* `process --engine spark`. One thread. */
 #ifndef CM_CMD_PROCESS_SPARK_H
 #define CM_CMD_PROCESS_SPARK_H
 

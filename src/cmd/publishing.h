@@ -1,5 +1,5 @@
 /* The mirror of the answers, as the commands that compute answers use it: its start, its account.
- */
+ * Used by the thread that owns the store. */
 #ifndef CM_CMD_PUBLISHING_H
 #define CM_CMD_PUBLISHING_H
 

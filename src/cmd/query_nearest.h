@@ -1,4 +1,5 @@
-/* What `query` says when it has found nothing: which condition fails, and the nearest to it. */
+/* What `query` says when it has found nothing: which condition fails, and the nearest to it. One
+ * thread. */
 #ifndef CM_CMD_QUERY_NEAREST_H
 #define CM_CMD_QUERY_NEAREST_H
 

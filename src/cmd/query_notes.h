@@ -1,4 +1,5 @@
-/* What `query` says beside its answers: how far they are, and what to do when there are none. */
+/* What `query` says beside its answers: how far they are, and what to do when there are none.
+ * One thread. */
 #ifndef CM_CMD_QUERY_NOTES_H
 #define CM_CMD_QUERY_NOTES_H
 

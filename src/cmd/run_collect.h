@@ -1,6 +1,6 @@
 /* The collector in `run`. With the embedded store the run's own thread puts its events, step by
  * step. Where they go to Kafka's topic, from which the run then reads them like all others, a
- * thread of its own sends them. */
+ * thread of its own sends them. All functions are called by the run's thread. */
 #ifndef CM_CMD_RUN_COLLECT_H
 #define CM_CMD_RUN_COLLECT_H
 

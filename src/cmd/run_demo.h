@@ -2,7 +2,7 @@
  *
  * With the embedded store a demonstration has a directory of its own, DATA/demo, and its collector
  * accepts only the clicks of the demo shop, so that synthetic and real events never mix. With
- * servers the traffic goes where the options say. */
+ * servers the traffic goes where the options say. One thread. */
 #ifndef CM_CMD_RUN_DEMO_H
 #define CM_CMD_RUN_DEMO_H
 

@@ -1,4 +1,4 @@
-/* The fields of a row that verify compares, and a difference as JSON. */
+/* The fields of a row that verify compares, and a difference as JSON. For any thread. */
 #ifndef CM_CMD_VERIFY_FIELDS_H
 #define CM_CMD_VERIFY_FIELDS_H
 

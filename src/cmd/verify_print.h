@@ -1,4 +1,4 @@
-/* What verify has found, as a table for people or as one JSON object a row. */
+/* What verify has found, as a table for people or as one JSON object a row. One thread. */
 #ifndef CM_CMD_VERIFY_PRINT_H
 #define CM_CMD_VERIFY_PRINT_H
 

@@ -1,8 +1,8 @@
 /* Writes members of a JSON object; answers and documents share them.
  *
  * Each appends one member, with a comma before it unless the buffer ends with "{". */
-#ifndef CM_INDEX_MEMBER_H
-#define CM_INDEX_MEMBER_H
+#ifndef CM_INDEX_JSON_MEMBERS_H
+#define CM_INDEX_JSON_MEMBERS_H
 
 #include "index/index.h"
 

@@ -2,8 +2,8 @@
  * of time.
  *
  * Pure functions, no state. */
-#ifndef CM_INDEX_QUESTION_H
-#define CM_INDEX_QUESTION_H
+#ifndef CM_INDEX_LISTING_H
+#define CM_INDEX_LISTING_H
 
 #include "index/index.h"
 

@@ -1,6 +1,7 @@
 /* Opening an index: the one place that chooses the engine.
  *
- * Settings are copied into nothing: the texts that they point to must outlive the index. */
+ * The texts that the settings point to must outlive the index. For any thread; an index itself is
+ * used by one. */
 #ifndef CM_INDEX_OPEN_H
 #define CM_INDEX_OPEN_H
 

@@ -1,4 +1,4 @@
-/* The option that says which index keeps the answers (base/options.h). */
+/* The option that says which index keeps the answers (base/options.h). Constant. */
 #ifndef CM_INDEX_OPTIONS_H
 #define CM_INDEX_OPTIONS_H
 

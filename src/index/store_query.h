@@ -1,7 +1,7 @@
 /* A query of a store without an index: the answers are milled, sorted and given, and kept nowhere.
  */
-#ifndef CM_INDEX_ONCE_H
-#define CM_INDEX_ONCE_H
+#ifndef CM_INDEX_STORE_QUERY_H
+#define CM_INDEX_STORE_QUERY_H
 
 #include "index/index.h"
 #include "store/store.h"

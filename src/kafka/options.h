@@ -1,5 +1,5 @@
 /* Options that say where Kafka is and what is done with its topics: arrays of rows (base/options.h)
- * that a command composes. The struct belongs to the command. */
+ * that a command composes. The struct belongs to the command; tables are constant. */
 #ifndef CM_KAFKA_OPTIONS_H
 #define CM_KAFKA_OPTIONS_H
 

@@ -1,6 +1,7 @@
 /* Accounts as text: what became of the events that were read, and what the answers cover.
  *
- * Every function but the last appends to the caller's buffer and depends on its arguments only. */
+ * Every function but the last appends to the caller's buffer and depends on its arguments only.
+ * For any thread. */
 #ifndef CM_PIPELINE_ACCOUNTS_H
 #define CM_PIPELINE_ACCOUNTS_H
 

@@ -1,7 +1,8 @@
 /* The surroundings of a pipeline: what its parts need of the process, and nothing of a command.
  *
  * A small struct of borrowed pointers, passed and kept by value. What it points to outlives every
- * part that has a copy. Tests put a clock, a log and a flag of their own here. */
+ * part that has a copy. Tests put a clock, a log and a flag of their own here. A copy may be used
+ * by any thread. */
 #ifndef CM_PIPELINE_ENV_H
 #define CM_PIPELINE_ENV_H
 

@@ -1,4 +1,6 @@
-/* Windows: which answers are kept, over all time, per day or per hour. */
+/* Windows: which answers are kept, over all time, per day or per hour.
+ *
+ * The store is borrowed; used by the thread that owns it. */
 #ifndef CM_PIPELINE_WINDOWS_H
 #define CM_PIPELINE_WINDOWS_H
 

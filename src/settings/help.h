@@ -1,7 +1,7 @@
 /* Help in all its forms, made from the tables of commands and options.
  *
  * Every function appends to the caller's buffer; the text depends only on the tables, so it
- * is the same on every machine. */
+ * is the same on every machine. For any thread. */
 #ifndef CM_SETTINGS_HELP_H
 #define CM_SETTINGS_HELP_H
 

@@ -1,7 +1,7 @@
 /* The documents of a target index, for finding what differs: the id of each and a fingerprint of
  * its measures, 32 bytes together. One thread. */
-#ifndef CM_INDEX_COPY_H
-#define CM_INDEX_COPY_H
+#ifndef CM_INDEX_ELASTICSEARCH_COPY_H
+#define CM_INDEX_ELASTICSEARCH_COPY_H
 
 #include "index/elasticsearch/document.h"
 

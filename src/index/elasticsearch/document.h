@@ -7,8 +7,8 @@
  * lacks is empty in its id and absent in its JSON, and `dimension` is its kind: "url", "country" or
  * "site". How far the answers of a window are (cm_freshness_t) is a document there,
  * too: dimension "freshness", `_id` "freshness:all" and so on. */
-#ifndef CM_INDEX_DOCUMENT_H
-#define CM_INDEX_DOCUMENT_H
+#ifndef CM_INDEX_ELASTICSEARCH_DOCUMENT_H
+#define CM_INDEX_ELASTICSEARCH_DOCUMENT_H
 
 #include "index/index.h"
 

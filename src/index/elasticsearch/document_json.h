@@ -1,6 +1,6 @@
 /* Reads answers of Elasticsearch: the C interface of document_json.cc (simdjson). */
-#ifndef CM_INDEX_DOCUMENT_JSON_H
-#define CM_INDEX_DOCUMENT_JSON_H
+#ifndef CM_INDEX_ELASTICSEARCH_DOCUMENT_JSON_H
+#define CM_INDEX_ELASTICSEARCH_DOCUMENT_JSON_H
 
 #include "index/elasticsearch/document.h"
 

@@ -8,8 +8,8 @@
  * The mapping's `_meta` has `clickmill: {epoch: "<32 hex digits>"}`. A program that begins to write
  * an index sets a new epoch. A writer that finds another epoch than its own knows that another
  * program has written since (the Spark job, another data directory), and compares all rows. */
-#ifndef CM_INDEX_ELASTICSEARCH_H
-#define CM_INDEX_ELASTICSEARCH_H
+#ifndef CM_INDEX_ELASTICSEARCH_ELASTICSEARCH_H
+#define CM_INDEX_ELASTICSEARCH_ELASTICSEARCH_H
 
 #include "elastic/client.h"
 #include "index/elasticsearch/document.h"

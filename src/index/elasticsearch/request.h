@@ -1,6 +1,6 @@
 /* Requests of the index to its server. For this folder only. */
-#ifndef CM_INDEX_ELASTICSEARCH_TALK_H
-#define CM_INDEX_ELASTICSEARCH_TALK_H
+#ifndef CM_INDEX_ELASTICSEARCH_REQUEST_H
+#define CM_INDEX_ELASTICSEARCH_REQUEST_H
 
 #include "index/elasticsearch/layout.h"
 

@@ -7,8 +7,8 @@
  * rows, as soon as there is a mirror; table `published` has the checkpoint of each mirror.
  *
  * Functions that write do so in their own transaction, and need the writer's connection. */
-#ifndef CM_INDEX_CHANGES_H
-#define CM_INDEX_CHANGES_H
+#ifndef CM_INDEX_EMBEDDED_CHANGES_H
+#define CM_INDEX_EMBEDDED_CHANGES_H
 
 #include "index/index.h"
 #include "store/embedded/database.h"

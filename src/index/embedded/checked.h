@@ -2,8 +2,8 @@
  * all rows again: a group (index/embedded/checks.h) counts as checked for a minute, as long as its
  * checksum is the same. Of the other groups, a few are checked separately; where there are many,
  * the query checks all rows that it visits. One thread. */
-#ifndef CM_INDEX_CHECKED_H
-#define CM_INDEX_CHECKED_H
+#ifndef CM_INDEX_EMBEDDED_CHECKED_H
+#define CM_INDEX_EMBEDDED_CHECKED_H
 
 #include "index/embedded/checks.h"
 

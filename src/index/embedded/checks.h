@@ -13,8 +13,8 @@
  * A query visits all rows of its windows, so that it can add them up and compare. `updated_at` of a
  * row is in no sum. Functions that write need the writer's connection, and a transaction unless
  * their comment says otherwise. */
-#ifndef CM_INDEX_CHECKS_H
-#define CM_INDEX_CHECKS_H
+#ifndef CM_INDEX_EMBEDDED_CHECKS_H
+#define CM_INDEX_EMBEDDED_CHECKS_H
 
 #include "index/embedded/tables.h"
 

@@ -4,8 +4,8 @@
  * per country (url NULL) and in total (both NULL). Averages are computed columns, so that they can
  * never disagree with their sums. Writing goes through the store's connection and its transaction;
  * reading (cm_index_embedded_open) has its own connection. */
-#ifndef CM_INDEX_EMBEDDED_H
-#define CM_INDEX_EMBEDDED_H
+#ifndef CM_INDEX_EMBEDDED_EMBEDDED_H
+#define CM_INDEX_EMBEDDED_EMBEDDED_H
 
 #include "index/index.h"
 #include "mill/mill.h"

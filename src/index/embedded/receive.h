@@ -1,6 +1,6 @@
 /* The embedded index as a mirror of another one. */
-#ifndef CM_INDEX_RECEIVE_H
-#define CM_INDEX_RECEIVE_H
+#ifndef CM_INDEX_EMBEDDED_RECEIVE_H
+#define CM_INDEX_EMBEDDED_RECEIVE_H
 
 #include "index/index.h"
 #include "store/embedded/database.h"

@@ -2,8 +2,8 @@
  *
  * Only users with new events are milled again, unless there are no answers yet or they were
  * computed with another session timeout. Without new events nothing is written. */
-#ifndef CM_INDEX_REFRESH_H
-#define CM_INDEX_REFRESH_H
+#ifndef CM_INDEX_EMBEDDED_REFRESH_H
+#define CM_INDEX_EMBEDDED_REFRESH_H
 
 #include "base/clock.h"
 #include "index/index.h"

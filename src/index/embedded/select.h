@@ -2,8 +2,8 @@
  *
  * It visits all rows of its windows and dimension, which share a checksum (checks.h), and as few
  * others as possible: times are ranges of the key, and the few rows of all urls have an index. */
-#ifndef CM_INDEX_ASK_H
-#define CM_INDEX_ASK_H
+#ifndef CM_INDEX_EMBEDDED_SELECT_H
+#define CM_INDEX_EMBEDDED_SELECT_H
 
 #include "base/pattern.h"
 #include "index/embedded/checked.h"

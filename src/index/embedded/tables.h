@@ -3,8 +3,8 @@
  * schema.c has the tables, embedded.c reads, apply.c is the transaction, strings.c gives urls and
  * countries their ids, rows.c writes rows, difference.c finds those that differ, checks.c has their
  * checksums. */
-#ifndef CM_INDEX_TABLES_H
-#define CM_INDEX_TABLES_H
+#ifndef CM_INDEX_EMBEDDED_TABLES_H
+#define CM_INDEX_EMBEDDED_TABLES_H
 
 #include "index/embedded/embedded.h"
 

@@ -1,4 +1,5 @@
-/* The settings of the Spark job as JSON; spark/clickstream/__init__.py describes them. */
+/* The settings of the Spark job as JSON; spark/clickstream/__init__.py describes them.
+ * They are appended to the caller's buffer. One thread. */
 #ifndef CM_PIPELINE_SPARK_SETTINGS_H
 #define CM_PIPELINE_SPARK_SETTINGS_H
 

@@ -2,8 +2,8 @@
  *
  * The job is part of the program. It is written to a temporary directory together with its
  * settings, which only the user can read, because they contain passwords. One thread. */
-#ifndef CM_PIPELINE_SPARK_H
-#define CM_PIPELINE_SPARK_H
+#ifndef CM_PIPELINE_SPARK_SPARK_H
+#define CM_PIPELINE_SPARK_SPARK_H
 
 #include "cassandra/client.h"
 #include "elastic/client.h"

@@ -1,4 +1,5 @@
-/* spark-submit: where it is, which Spark it belongs to, and its command line. */
+/* spark-submit: where it is, which Spark it belongs to, and its command line. The struct
+ * owns what was found. One thread. */
 #ifndef CM_PIPELINE_SPARK_SUBMIT_H
 #define CM_PIPELINE_SPARK_SUBMIT_H
 

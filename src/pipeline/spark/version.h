@@ -1,4 +1,5 @@
-/* The release of a Spark, and the connector for Cassandra that matches it. */
+/* The release of a Spark, and the connector for Cassandra that matches it. Texts are written
+ * to the caller's buffers. For any thread. */
 #ifndef CM_PIPELINE_SPARK_VERSION_H
 #define CM_PIPELINE_SPARK_VERSION_H
 
