@@ -65,8 +65,7 @@ static const char *what_is_here(const cm_server_t *server)
 static bool refuse(cm_server_t *server, struct MHD_Connection *connection,
                    const cm_server_request_t *request, const char *method, enum MHD_Result *result)
 {
-    const cm_route_t *route = request->route;
-    const cm_route_access_t access = route != NULL ? route->access : CM_ROUTE_READERS;
+    const cm_route_access_t access = request->route->access;
     const int verdict = access == CM_ROUTE_READERS
                             ? cm_read_access_check(server->access, connection)
                             : CM_READ_ALLOWED;
@@ -78,7 +77,7 @@ static bool refuse(cm_server_t *server, struct MHD_Connection *connection,
     } else if (request->too_long) {
         *result = cm_reply_error(connection, MHD_HTTP_URI_TOO_LONG,
                                  "the URL of the request is longer than 8192 bytes");
-    } else if (route == NULL) {
+    } else if (!request->is_there) {
         *result = cm_reply_error(connection, MHD_HTTP_NOT_FOUND, what_is_here(server));
     } else if (verdict != CM_READ_ALLOWED) {
         *result = cm_read_access_refuse(server->access, verdict, connection);
@@ -100,7 +99,10 @@ static cm_server_request_t *begin_request(cm_server_t *server, const cm_server_r
     cm_server_request_t *request = cm_alloc(sizeof *request);
 
     *request = *target;
-    request->route = request->has_nul ? NULL : cm_route_find(server, path);
+    if (request->has_nul) /* it may not pass as the path before the NUL */
+        path = "";
+    request->route = cm_route_find(path);
+    request->is_there = cm_route_is_there(server, request->route, path);
     pthread_mutex_lock(&server->lock);
     server->active++;
     pthread_mutex_unlock(&server->lock);
@@ -118,7 +120,7 @@ static void debug_request(const cm_server_t *server, const cm_server_request_t *
         i++;
     cm_debug(&server->log, CM_DEBUG_SERVE, "request", "method=%s route=%s",
              known[i] != NULL ? known[i] : "other",
-             request->route != NULL ? request->route->path : "none");
+             request->is_there ? request->route->path : "none");
 }
 
 /* libmicrohttpd calls this once when the head of a request is there, when it may only be refused
@@ -145,7 +147,7 @@ enum MHD_Result cm_server_handle(void *context, struct MHD_Connection *connectio
         return cm_reply_last(connection, MHD_HTTP_BAD_REQUEST, fault);
     }
     const cm_route_t *route = request->route;
-    if (route != NULL && route->collector != NULL && !request->too_long) {
+    if (request->is_there && route->collector != NULL && !request->too_long) {
         if (!first && *upload_len == 0) /* it is whole, and waits for its answer */
             cm_idle_pause(idle_of(connection));
         return cm_collector_handle(server->collector, route->collector, connection, daemon->loop,

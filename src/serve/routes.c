@@ -82,7 +82,7 @@ static enum MHD_Result reply_file(const cm_route_call_t *call)
     return cm_asset_reply(call->connection, cm_asset_find(call->path));
 }
 
-/* The first row that fits counts. */
+/* The first row that a path fits counts; the last one fits all. */
 static const cm_route_t routes[] = {
     {.path = "/v1/events", .needs = COLLECTOR, .collector = &cm_collector_events},
     {.path = "/pixel.gif", .needs = COLLECTOR, .collector = &cm_collector_pixel},
@@ -106,20 +106,24 @@ static bool fits(const cm_route_t *route, const char *path)
 {
     const size_t len = strlen(route->path) - 1;
 
-    if (route->path[len] != '*')
-        return strcmp(path, route->path) == 0;
-    return strncmp(path, route->path, len) == 0 && cm_asset_find(path) != NULL;
+    return route->path[len] != '*' ? strcmp(path, route->path) == 0
+                                   : strncmp(path, route->path, len) == 0;
 }
 
-const cm_route_t *cm_route_find(const cm_server_t *server, const char *path)
+const cm_route_t *cm_route_find(const char *path)
+{
+    const cm_route_t *route = routes;
+
+    while (!fits(route, path))
+        route++;
+    return route;
+}
+
+bool cm_route_is_there(const cm_server_t *server, const cm_route_t *route, const char *path)
 {
     const unsigned has = (server->collector != NULL ? COLLECTOR : 0) | (server->shop ? SHOP : 0) |
                          (server->answers ? ANSWERS : 0);
-    const cm_route_t *end = routes + sizeof routes / sizeof routes[0];
 
-    for (const cm_route_t *route = routes; route < end; route++) {
-        if (fits(route, path))
-            return (route->needs & ~has) == 0 ? route : NULL;
-    }
-    return NULL;
+    return (route->needs & ~has) == 0 &&
+           (route->reply != reply_file || cm_asset_find(path) != NULL);
 }

@@ -25,7 +25,7 @@ typedef struct cm_route_call {
 } cm_route_call_t;
 
 typedef struct cm_route {
-    const char *path; /* `*` at its end: all files whose path begins so */
+    const char *path; /* `*` at its end: all paths that begin so */
     cm_route_access_t access;
     unsigned needs; /* what the server must have, else the path is unknown: bits of routes.c */
     /* One of the two answers. The collector checks access by itself. */
@@ -33,7 +33,11 @@ typedef struct cm_route {
     enum MHD_Result (*reply)(const cm_route_call_t *call);
 } cm_route_t;
 
-/* The route of a request path, or NULL where this server does not answer it. */
-const cm_route_t *cm_route_find(const cm_server_t *server, const char *path);
+/* The route of a request path, also where this server does not answer the path: the access that
+ * the route needs is checked before that. */
+const cm_route_t *cm_route_find(const char *path);
+
+/* True if this server answers the path, whose route this is. */
+bool cm_route_is_there(const cm_server_t *server, const cm_route_t *route, const char *path);
 
 #endif

@@ -49,9 +49,10 @@ struct cm_server {
 
 /* What a request's context points to from the end of its head on. */
 typedef struct cm_server_request {
-    bool too_long;           /* its target */
-    bool has_nul;            /* its path has one: the rest would not be looked at */
-    const cm_route_t *route; /* NULL: none answers it */
+    bool too_long; /* its target */
+    bool has_nul;  /* its path has one: the rest would not be looked at */
+    const cm_route_t *route;
+    bool is_there; /* this server answers the path */
     cm_collector_request_t *collect;
     cm_download_t *download;
     cm_api_query_t *query;

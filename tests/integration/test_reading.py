@@ -169,6 +169,31 @@ def test_guesses(t):
     server.process.stop(OK)
 
 
+def test_names_for_unknown_paths(t):
+    """A path that this server does not answer has the access of the paths that begin as it does."""
+    server = serving(t, command=("serve",), listen="127.0.0.1")
+    for path, status in (("/clickmill.js", 404), ("/snippet", 404), ("/snippet.no", 404),
+                         ("/demo/", 403), ("/demo/no", 403), ("/readyz", 403), ("/no", 403),
+                         ("/v1/events", 403), ("/api/no", 403), ("/healthz%00", 403)):
+        t.equal(server.get(path).status, 404, path)
+        other = server.raw(b"GET %s HTTP/1.1\r\nHost: other.example\r\n\r\n" % path.encode())
+        t.equal(other.status, status, path)
+    server.process.stop(OK)
+
+
+def test_guesses_on_unknown_paths(t):
+    """They count where the paths that begin so need a password."""
+    t.write("token", "s3cret")
+    for path, counted in (("/no", True), ("/v1/events", True), ("/readyz", True),
+                          ("/demo/no", False), ("/snippet.no", False), ("/clickmill.js", False)):
+        server = serving(t, "--read-token", "file:token", command=("serve",))
+        server.host = own_address(t)
+        for _ in range(31):
+            t.equal(server.get(path, bearer("wrong")).status, 404, path)
+        t.equal(server.get("/", bearer("s3cret")).status, 429 if counted else 200, path)
+        server.process.stop(OK)
+
+
 def test_public(t):
     t.ingest(EVENT)
     t.process()
