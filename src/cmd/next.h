@@ -1,4 +1,5 @@
-/* The command to run next, as a user types it. Appended to the caller's buffer. */
+/* The command to run next, as a user types it. Appended to the caller's buffer. Any
+ * thread. */
 #ifndef CM_CMD_NEXT_H
 #define CM_CMD_NEXT_H
 

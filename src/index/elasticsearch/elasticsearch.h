@@ -7,7 +7,10 @@
  *
  * The mapping's `_meta` has `clickmill: {epoch: "<32 hex digits>"}`. A program that begins to write
  * an index sets a new epoch. A writer that finds another epoch than its own knows that another
- * program has written since (the Spark job, another data directory), and compares all rows. */
+ * program has written since (the Spark job, another data directory), and compares all rows.
+ *
+ * The caller owns what is opened, and the settings that it borrows outlive it. One thread at a
+ * time; a handle for each thread. */
 #ifndef CM_INDEX_ELASTICSEARCH_ELASTICSEARCH_H
 #define CM_INDEX_ELASTICSEARCH_ELASTICSEARCH_H
 
