@@ -128,6 +128,15 @@ static void resolve_strings(const cm_dict_t *own, cm_dict_t *store, uint32_t *gl
     }
 }
 
+size_t cm_builder_fill(cm_builder_t *builder, const cm_batch_t *batch, size_t from)
+{
+    const size_t room = CM_BLOCK_EVENTS - builder->columns.count, left = batch->count - from;
+    const size_t count = left < room ? left : room;
+
+    cm_builder_add(builder, batch->events + from, (uint32_t)count);
+    return count;
+}
+
 void cm_builder_resolve(cm_builder_t *builder, cm_dict_t store_dicts[CM_FIELD_COUNT])
 {
     cm_dict_put_many(&store_dicts[CM_USER], builder->users, builder->user_hashes,

@@ -38,6 +38,10 @@ enum { CM_BUILDER_GROUP = 32 };
 /* Adds `count` events, copying their strings. At most CM_BLOCK_EVENTS in all. */
 void cm_builder_add(cm_builder_t *builder, const cm_event_t *events, uint32_t count);
 
+/* Adds as many events of the batch, from position `from` on, as the block still has room for.
+ * Returns how many. The caller empties the builder when it is full (CM_BLOCK_EVENTS). */
+size_t cm_builder_fill(cm_builder_t *builder, const cm_batch_t *batch, size_t from);
+
 /* Replaces the ids by those of the store's dictionaries, to which missing strings are added. */
 void cm_builder_resolve(cm_builder_t *builder, cm_dict_t store_dicts[CM_FIELD_COUNT]);
 

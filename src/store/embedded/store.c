@@ -208,10 +208,8 @@ int cm_store_embedded_put(cm_sink_t *sink, const cm_batch_t *batch, cm_err_t *er
     cm_store_embedded_t *self = (cm_store_embedded_t *)sink;
     int rc = 0;
 
-    for (size_t i = 0, more; i < batch->count && rc == 0; i += more) {
-        more = CM_BLOCK_EVENTS - self->pending.columns.count;
-        more = batch->count - i < more ? batch->count - i : more;
-        cm_builder_add(&self->pending, batch->events + i, (uint32_t)more);
+    for (size_t i = 0; i < batch->count && rc == 0;) {
+        i += cm_builder_fill(&self->pending, batch, i);
         if (self->pending.columns.count == CM_BLOCK_EVENTS)
             rc = write_block(self, err);
     }
