@@ -176,28 +176,16 @@ static int embedded_query(cm_index_t *index, const cm_index_query_t *query, cm_a
 static int read_covered(const cm_database_t *database, cm_window_t window, cm_freshness_t *out,
                         cm_err_t *err)
 {
-    sqlite3_stmt *select;
+    cm_index_coverage_t covered;
 
-    int rc = cm_database_prepare(
-        database,
-        "SELECT upto, events, updated_at, cells, session_timeout FROM covered WHERE window = ?",
-        &select, err);
-    if (rc < 0)
-        return rc;
-    sqlite3_bind_text(select, 1, cm_index_window_names[window], -1, SQLITE_STATIC);
-    int step = sqlite3_step(select);
-    if (step == SQLITE_ROW) {
-        out->present = true;
-        out->processed = sqlite3_column_int64(select, 0);
-        out->events = sqlite3_column_int64(select, 1);
-        out->duplicates = out->processed - out->events;
-        out->updated_at = sqlite3_column_int64(select, 2);
-        out->cells = sqlite3_column_int64(select, 3);
-        out->session_timeout = sqlite3_column_int64(select, 4);
-    } else if (step != SQLITE_DONE) {
-        rc = cm_check_fail_sqlite(database, "reading the answers", err);
-    }
-    sqlite3_finalize(select);
+    int rc = cm_index_embedded_coverage(database, window, &covered, err);
+    out->present = covered.present;
+    out->processed = covered.end_ordinal;
+    out->events = covered.events;
+    out->duplicates = covered.end_ordinal - covered.events;
+    out->updated_at = covered.updated_at;
+    out->cells = covered.cells;
+    out->session_timeout = covered.session_timeout;
     return rc;
 }
 

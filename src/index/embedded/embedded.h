@@ -32,11 +32,13 @@ typedef enum cm_index_copies {
 
 /* The events that the answers of a window cover. */
 typedef struct cm_index_coverage {
+    bool present;            /* false: there are no answers of the window; all else is 0 */
     int64_t end_ordinal;     /* events of the store, copies included */
     int64_t events;          /* distinct ones among them */
     int64_t session_timeout; /* ms, with which they were computed; negative: of the events of
                                 another store than this file's */
     int64_t cells;           /* rows of table answer */
+    int64_t updated_at;      /* ms; when they last changed */
 } cm_index_coverage_t;
 
 /* Makes the tables where they are missing. After a crash it checks all answers. CM_ECORRUPT with

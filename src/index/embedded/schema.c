@@ -217,17 +217,20 @@ int cm_index_embedded_coverage(const cm_database_t *database, cm_window_t window
 
     *covered = (cm_index_coverage_t){0};
     int rc = cm_database_prepare(
-        database, "SELECT upto, events, session_timeout, cells FROM covered WHERE window = ?",
+        database,
+        "SELECT upto, events, session_timeout, cells, updated_at FROM covered WHERE window = ?",
         &select, err);
     if (rc < 0)
         return rc;
     sqlite3_bind_text(select, 1, cm_index_window_names[window], -1, SQLITE_STATIC);
     int step = sqlite3_step(select);
     if (step == SQLITE_ROW) {
+        covered->present = true;
         covered->end_ordinal = sqlite3_column_int64(select, 0);
         covered->events = sqlite3_column_int64(select, 1);
         covered->session_timeout = sqlite3_column_int64(select, 2);
         covered->cells = sqlite3_column_int64(select, 3);
+        covered->updated_at = sqlite3_column_int64(select, 4);
     } else if (step != SQLITE_DONE) {
         rc = cm_check_fail_sqlite(database, "reading the answers", err);
     }
