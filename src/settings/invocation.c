@@ -60,13 +60,13 @@ static int apply_config(cm_invocation_t *call, cm_err_t *err)
     cm_config_t config = CM_CONFIG_INIT;
     cm_config_table_t *tables;
     size_t count = 0;
-    const char *path = call->global.config;
     int rc;
 
-    if (path == NULL) {
+    call->config = call->global.config;
+    if (call->config == NULL) {
         if (access(cm_invocation_config, F_OK) != 0)
             return 0;
-        path = cm_invocation_config;
+        call->config = cm_invocation_config;
     }
     while (commands[count] != NULL)
         count++;
@@ -77,7 +77,7 @@ static int apply_config(cm_invocation_t *call, cm_err_t *err)
                                         running ? &call->values : NULL};
     }
     tables[count] = (cm_config_table_t){cm_global_option_table, &call->global_values};
-    rc = cm_config_read(&config, path, err);
+    rc = cm_config_read(&config, call->config, err);
     if (rc == 0)
         rc = cm_config_apply(&config, tables, count + 1, err);
     cm_config_free(&config);
@@ -116,14 +116,10 @@ static void log_values(const cm_option_values_t *values, const cm_log_t *log)
 
 void cm_invocation_log(const cm_invocation_t *call, const cm_log_t *log)
 {
-    const bool usual = call->global.config == NULL;
-
     if (!cm_debugs(log, CM_DEBUG_CONFIG))
         return;
     cm_debug(log, CM_DEBUG_CONFIG, "configuration", "file=%s",
-             !usual                                    ? call->global.config
-             : access(cm_invocation_config, F_OK) == 0 ? cm_invocation_config
-                                                       : "none");
+             call->config != NULL ? call->config : "none");
     log_values(&call->global_values, log);
     log_values(&call->values, log);
 }

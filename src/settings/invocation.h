@@ -12,6 +12,7 @@
 typedef struct cm_invocation {
     const cm_program_t *program;
     const cm_command_t *command; /* NULL: the command line names none */
+    const char *config;          /* the configuration file that applies; NULL: none */
     cm_global_options_t global;
     cm_option_values_t global_values, values;
     void *options; /* the command's struct */
