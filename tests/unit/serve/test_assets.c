@@ -7,31 +7,9 @@
 #include <stdlib.h>
 #include <zlib.h>
 
-typedef struct state {
-    serve_fake_t *fake;
-    cm_server_t *server;
-    uint16_t port;
-} state_t;
-
 static int setup(void **context)
 {
-    state_t *state = cm_alloc_zero(1, sizeof *state);
-
-    state->fake = serve_fake_new();
-    state->server = serve_fake_start(state->fake, (cm_server_options_t){.threads = 2});
-    state->port = cm_server_port(state->server);
-    *context = state;
-    return 0;
-}
-
-static int teardown(void **context)
-{
-    state_t *state = *context;
-
-    cm_server_stop(state->server);
-    serve_fake_free(state->fake);
-    free(state);
-    return 0;
+    return serve_rig_open(context, (cm_server_options_t){.threads = 2});
 }
 
 static void test_assets(void **context)
@@ -45,7 +23,7 @@ static void test_assets(void **context)
         {"/uplot/uPlot.css", "text/css; charset=utf-8"},
         {"/uplot/LICENSE.txt", "text/plain; charset=utf-8"},
     };
-    const state_t *state = *context;
+    const serve_rig_t *state = *context;
 
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
         const cm_asset_t *asset = cm_asset_find(types[i][0]);
@@ -68,7 +46,7 @@ static void test_assets(void **context)
 /* The tracker is for pages of other sites, and browsers cache it. */
 static void test_public_asset(void **context)
 {
-    const state_t *state = *context;
+    const serve_rig_t *state = *context;
     cm_posted_shared_t shared = {.copies = NULL};
     cm_collector_options_t options = {.shared = &shared, .max_body = 1000, .shop = true};
     cm_collector_t *collector;
@@ -108,7 +86,7 @@ static void expect_coding(uint16_t port, const char *accept, bool gzip)
 
 static void test_gzip(void **context)
 {
-    const state_t *state = *context;
+    const serve_rig_t *state = *context;
     const cm_asset_t *asset = cm_asset_find("/uplot/uPlot.js");
     cm_buf_t reply = client_ask_for(state->port, "GET", asset->path, "Accept-Encoding: gzip\r\n");
     unsigned char *plain = cm_alloc(asset->plain.len + 1);
@@ -136,7 +114,7 @@ static void test_gzip(void **context)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, serve_rig_close)
     const struct CMUnitTest tests[] = {
         TEST(test_assets),
         TEST(test_public_asset),

@@ -22,31 +22,9 @@
     "\"accepted\":0,\"processed\":0,\"events\":0,\"duplicates\":0,\"cells\":0,\"dead\":0,"         \
     "\"updated_at\":null}}\n\n"
 
-typedef struct state {
-    serve_fake_t *fake;
-    cm_server_t *server; /* NULL after a test has stopped it */
-    uint16_t port;
-} state_t;
-
 static int setup(void **context)
 {
-    state_t *state = cm_alloc_zero(1, sizeof *state);
-
-    state->fake = serve_fake_new();
-    state->server = serve_fake_start(state->fake, (cm_server_options_t){.idle_seconds = 1});
-    state->port = cm_server_port(state->server);
-    *context = state;
-    return 0;
-}
-
-static int teardown(void **context)
-{
-    state_t *state = *context;
-
-    cm_server_stop(state->server);
-    serve_fake_free(state->fake);
-    free(state);
-    return 0;
+    return serve_rig_open(context, (cm_server_options_t){.idle_seconds = 1});
 }
 
 /* An HTTP/1.0 stream has no chunks, so that its bytes are those of the events. */
@@ -80,7 +58,7 @@ static void expect_silence(int fd, int ms)
 
 static void test_push(void **context)
 {
-    const state_t *state = *context;
+    const serve_rig_t *state = *context;
     cm_buf_t head = CM_BUF_INIT;
     int fd = listen_live(state->port);
 
@@ -115,7 +93,7 @@ static void test_push(void **context)
 
 static void test_chunked(void **context)
 {
-    const state_t *state = *context;
+    const serve_rig_t *state = *context;
     cm_buf_t heard = CM_BUF_INIT;
     int fd = client_connect(state->port);
 
@@ -125,7 +103,7 @@ static void test_chunked(void **context)
     assert_non_null(strstr(heard.data, "\r\nretry: 2000\n\n\r\n"));
     cm_buf_clear(&heard);
     cm_server_stop(state->server);
-    ((state_t *)*context)->server = NULL;
+    ((serve_rig_t *)*context)->server = NULL;
     assert_true(client_receive(fd, &heard, NULL));
     assert_string_equal(heard.data, "0\r\n\r\n");
     cm_buf_free(&heard);
@@ -134,7 +112,7 @@ static void test_chunked(void **context)
 
 static void test_before_first_answer(void **context)
 {
-    const state_t *state = *context;
+    const serve_rig_t *state = *context;
 
     state->fake->open_rc = CM_EINPUT;
     int fd = listen_live(state->port);
@@ -147,7 +125,7 @@ static void test_before_first_answer(void **context)
 /* Nothing stale: a client that connects after a pause gets the current message. */
 static void test_after_pause(void **context)
 {
-    const state_t *state = *context;
+    const serve_rig_t *state = *context;
     int fd = listen_live(state->port);
 
     expect_text(fd, "retry: 2000\n\n" SUMMARY("2024-02-29T12:00:00.250Z"));
@@ -165,7 +143,7 @@ static void test_after_pause(void **context)
 
 static void test_index_fails(void **context)
 {
-    const state_t *state = *context;
+    const serve_rig_t *state = *context;
     cm_buf_t rest = CM_BUF_INIT;
     int fd = listen_live(state->port);
 
@@ -182,7 +160,7 @@ static void test_index_fails(void **context)
 
 static void test_head(void **context)
 {
-    const state_t *state = *context;
+    const serve_rig_t *state = *context;
     cm_buf_t reply = client_ask_for(state->port, "HEAD", "/api/live", "");
 
     assert_int_equal(client_status(&reply), 200);
@@ -195,7 +173,7 @@ enum { STREAMS = 256 };
 
 static void test_too_many(void **context)
 {
-    const state_t *state = *context;
+    const serve_rig_t *state = *context;
     int fds[STREAMS];
 
     for (int i = 0; i < STREAMS; i++)
@@ -222,7 +200,7 @@ static void test_too_many(void **context)
  */
 static void test_stop_with_streams(void **context)
 {
-    state_t *state = *context;
+    serve_rig_t *state = *context;
     cm_buf_t rest = CM_BUF_INIT;
     int fds[30];
 
@@ -255,7 +233,7 @@ static void *stop_server(void *context)
 /* An answer in progress is completed when the server is stopped. */
 static void test_stop_finishes_answers(void **context)
 {
-    state_t *state = *context;
+    serve_rig_t *state = *context;
     cm_buf_t reply = CM_BUF_INIT;
     pthread_t stopper;
     int idle = client_connect(state->port), fd = client_connect(state->port);
@@ -281,7 +259,7 @@ static void test_stop_finishes_answers(void **context)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, serve_rig_close)
     const struct CMUnitTest tests[] = {
         TEST(test_push),
         TEST(test_chunked),

@@ -16,31 +16,10 @@
     "\"visitors\":\"users\",\"rows\":[],\"freshness\":{\"present\":false,\"accepted\":0,"          \
     "\"processed\":0,\"events\":0,"                                                                \
     "\"duplicates\":0,\"cells\":0,\"dead\":0,\"updated_at\":null}}\n"
-typedef struct state {
-    serve_fake_t *fake;
-    cm_server_t *server;
-    uint16_t port;
-} state_t;
 
 static int setup(void **context)
 {
-    state_t *state = cm_alloc_zero(1, sizeof *state);
-
-    state->fake = serve_fake_new();
-    state->server = serve_fake_start(state->fake, (cm_server_options_t){.threads = 2});
-    state->port = cm_server_port(state->server);
-    *context = state;
-    return 0;
-}
-
-static int teardown(void **context)
-{
-    state_t *state = *context;
-
-    cm_server_stop(state->server);
-    serve_fake_free(state->fake);
-    free(state);
-    return 0;
+    return serve_rig_open(context, (cm_server_options_t){.threads = 2});
 }
 
 /* The rows of the fake index at these positions, framed as in the API. */
@@ -69,7 +48,7 @@ static void expect_rows(uint16_t port, const char *target, const char *window, s
 
 static void test_whole_reply(void **context)
 {
-    const state_t *state = *context;
+    const serve_rig_t *state = *context;
     cm_buf_t reply = client_ask_for(state->port, "GET", "/healthz", "");
 
     assert_string_equal(reply.data,
@@ -82,7 +61,7 @@ static void test_whole_reply(void **context)
 
 static void test_endpoints(void **context)
 {
-    const state_t *state = *context;
+    const serve_rig_t *state = *context;
     uint16_t port = state->port;
 
     expect_rows(port, "/api/answers", "all", 3, (size_t[]){0, 1, 2});
@@ -104,7 +83,7 @@ static void test_endpoints(void **context)
 
 static void test_json_bytes(void **context)
 {
-    const state_t *state = *context;
+    const serve_rig_t *state = *context;
 
     client_expect(
         state->port, "/api/summary", 200,
@@ -116,7 +95,7 @@ static void test_json_bytes(void **context)
 
 static void test_csv(void **context)
 {
-    const state_t *state = *context;
+    const serve_rig_t *state = *context;
     cm_buf_t reply = client_ask_for(state->port, "GET", "/api/answers?format=csv", "");
 
     assert_non_null(strstr(reply.data, "\r\nContent-Type: text/csv; charset=utf-8\r\n"));
@@ -133,7 +112,7 @@ static void test_csv(void **context)
 /* All parameters of a request arrive at the index, and nothing else does. */
 static void test_query(void **context)
 {
-    const state_t *state = *context;
+    const serve_rig_t *state = *context;
     const cm_index_query_t *asked = &state->fake->asked;
 
     expect_rows(state->port, "/api/answers", "all", 3, (size_t[]){0, 1, 2});
@@ -210,7 +189,7 @@ static void test_bad_parameters(void **context)
         {"windw=day", "unknown parameter \\\"windw\\\"; known are " KNOWN},
         {"%FF=1", "unknown parameter \\\"?\\\"; known are " KNOWN},
     };
-    const state_t *state = *context;
+    const serve_rig_t *state = *context;
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char target[256], body[512];
@@ -224,7 +203,7 @@ static void test_bad_parameters(void **context)
 
 static void test_refused(void **context)
 {
-    const state_t *state = *context;
+    const serve_rig_t *state = *context;
     cm_buf_t reply = client_ask_for(state->port, "POST", "/api/answers", "Content-Length: 0\r\n");
 
     assert_string_equal(reply.data, "HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\n"
@@ -250,7 +229,7 @@ static void test_refused(void **context)
 
 static void test_long_target(void **context)
 {
-    const state_t *state = *context;
+    const serve_rig_t *state = *context;
     char *target = cm_alloc(64 * 1024 + 1);
 
     memset(target, 'a', 64 * 1024);
@@ -274,7 +253,7 @@ static void test_long_target(void **context)
 
 static void test_head(void **context)
 {
-    const state_t *state = *context;
+    const serve_rig_t *state = *context;
     static const char *const targets[] = {"/", "/app.js", "/healthz", "/api/answers",
                                           "/api/answers?limit=0"};
 
@@ -324,7 +303,7 @@ static void expect_known(uint16_t port, const char *target)
 
 static void test_not_modified(void **context)
 {
-    const state_t *state = *context;
+    const serve_rig_t *state = *context;
 
     expect_known(state->port, "/api/answers");
     expect_known(state->port, "/style.css");
@@ -333,7 +312,7 @@ static void test_not_modified(void **context)
 /* The paths of the collector are unknown without one. */
 static void test_without_collector(void **context)
 {
-    const state_t *state = *context;
+    const serve_rig_t *state = *context;
     static const char *const paths[] = {"/clickmill.js", "/snippet", "/snippet/snippet.js",
                                         "/demo",         "/demo/",   "/demo/cart"};
 
@@ -367,7 +346,7 @@ static int status_for_host(uint16_t port, const char *host)
 
 static void test_host(void **context)
 {
-    const state_t *state = *context;
+    const serve_rig_t *state = *context;
 
     assert_int_equal(status_for_host(state->port, "localhost:8080"), 200);
     assert_int_equal(status_for_host(state->port, "LOCALHOST"), 200);
@@ -392,7 +371,7 @@ static void test_host(void **context)
 
 static void test_no_answers_yet(void **context)
 {
-    const state_t *state = *context;
+    const serve_rig_t *state = *context;
 
     state->fake->open_rc = CM_EINPUT;
     client_expect(state->port, "/api/answers?window=day", 200, "{\"window\":\"day\"," ABSENT);
@@ -409,7 +388,7 @@ static void test_no_answers_yet(void **context)
 static void test_index_fails(void **context)
 {
     static const char sentence[] = ERROR("the answers cannot be read; the server's log says why");
-    const state_t *state = *context;
+    const serve_rig_t *state = *context;
 
     state->fake->open_rc = CM_EVERSION;
     client_expect(state->port, "/api/answers", 500, sentence);
@@ -431,7 +410,7 @@ static void test_split_request(void **context)
 {
     static const char request[] = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
                                   "Connection: close\r\n\r\n";
-    const state_t *state = *context;
+    const serve_rig_t *state = *context;
     cm_buf_t reply = CM_BUF_INIT;
     int fd = client_connect(state->port);
 
@@ -448,7 +427,7 @@ static void test_split_request(void **context)
 
 static void test_one_connection(void **context)
 {
-    const state_t *state = *context;
+    const serve_rig_t *state = *context;
     cm_buf_t replies = CM_BUF_INIT;
     int fd = client_connect(state->port);
 
@@ -474,7 +453,7 @@ static void test_garbage(void **context)
         "\x16\x03\x01\x02\n",
         "GET / HTTP/9.9\r\n\r\n",
     };
-    const state_t *state = *context;
+    const serve_rig_t *state = *context;
     cm_server_t *server = serve_fake_start(state->fake, (cm_server_options_t){.idle_seconds = 1});
     uint16_t port = cm_server_port(server);
 
@@ -520,7 +499,7 @@ static void *run_client(void *context)
 
 static void test_many_clients(void **context)
 {
-    const state_t *state = *context;
+    const serve_rig_t *state = *context;
     char *body = framed("all", FRESH, 3, (size_t[]){0, 1, 2});
     client_t clients[CLIENTS];
 
@@ -539,7 +518,7 @@ static void test_many_clients(void **context)
 
 static void test_limits(void **context)
 {
-    const state_t *state = *context;
+    const serve_rig_t *state = *context;
     cm_server_t *server = serve_fake_start(
         state->fake, (cm_server_options_t){.threads = 2, .max_connections = 4, .idle_seconds = 1});
     uint16_t port = cm_server_port(server);
@@ -565,7 +544,7 @@ static void test_limits(void **context)
 
 static void test_port_in_use(void **context)
 {
-    const state_t *state = *context;
+    const serve_rig_t *state = *context;
     char listen[32], sentence[200];
     cm_server_t *second = NULL;
     cm_err_t err;
@@ -596,7 +575,7 @@ static void test_embedded(void **context)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, serve_rig_close)
     const struct CMUnitTest tests[] = {
         TEST(test_whole_reply),
         TEST(test_endpoints),

@@ -167,3 +167,24 @@ cm_server_t *serve_fake_start(serve_fake_t *fake, cm_server_options_t options)
         fail_msg("%s", err.text);
     return server;
 }
+
+int serve_rig_open(void **state, cm_server_options_t options)
+{
+    serve_rig_t *rig = cm_alloc_zero(1, sizeof *rig);
+
+    rig->fake = serve_fake_new();
+    rig->server = serve_fake_start(rig->fake, options);
+    rig->port = cm_server_port(rig->server);
+    *state = rig;
+    return 0;
+}
+
+int serve_rig_close(void **state)
+{
+    serve_rig_t *rig = *state;
+
+    cm_server_stop(rig->server);
+    serve_fake_free(rig->fake);
+    free(rig);
+    return 0;
+}

@@ -54,4 +54,15 @@ void serve_fake_free(serve_fake_t *fake);
 /* Starts a server over the fake; without `listen` on any free port of loopback. */
 cm_server_t *serve_fake_start(serve_fake_t *fake, cm_server_options_t options);
 
+/* A server over a fake index: the state of a test. */
+typedef struct serve_rig {
+    serve_fake_t *fake;
+    cm_server_t *server; /* NULL after a test has stopped it */
+    uint16_t port;
+} serve_rig_t;
+
+/* Set-up and teardown of cmocka, with options of the server. */
+int serve_rig_open(void **state, cm_server_options_t options);
+int serve_rig_close(void **state);
+
 #endif
