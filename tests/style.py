@@ -43,6 +43,11 @@ def files(endings):
                     yield os.path.relpath(os.path.join(parent, name), ROOT)
 
 
+def sources(endings):
+    """The files of the program itself."""
+    return (path for path in files(endings) if path.startswith("src/"))
+
+
 def read(path):
     with open(os.path.join(ROOT, path), encoding="utf-8") as file:
         return file.read()
@@ -135,9 +140,7 @@ def room_of(path):
 
 def check_room_order(_):
     problems = []
-    for path in files(CODE):
-        if not path.startswith("src/"):
-            continue
+    for path in sources(CODE):
         own = room_of(path)
         if own not in ROOMS:
             problems.append("%s: src/%s is no room of the list in tests/style.py" % (path, own))
@@ -204,21 +207,19 @@ def check_engines_in_commands(_):
 def check_include_guards(_):
     """The guard of a header is its path, so that two headers never share one."""
     problems = []
-    for path in files((".h",)):
-        if path.startswith("src/"):
-            guard = "CM_%s_H" % path[len("src/"):-len(".h")].upper().replace("/", "_")
-            if "#ifndef %s\n#define %s\n" % (guard, guard) not in read(path):
-                problems.append("%s: the guard is not %s" % (path, guard))
+    for path in sources((".h",)):
+        guard = "CM_%s_H" % path[len("src/"):-len(".h")].upper().replace("/", "_")
+        if "#ifndef %s\n#define %s\n" % (guard, guard) not in read(path):
+            problems.append("%s: the guard is not %s" % (path, guard))
     complain(problems)
 
 
 def check_types(_):
     """A second definition of a type breaks the one-definition rule when C++ sees both."""
     places = {}
-    for path in files(CODE):
-        if path.startswith("src/"):
-            for name in TYPE.findall(without_comments_and_texts(read(path))):
-                places.setdefault(name, []).append(path)
+    for path in sources(CODE):
+        for name in TYPE.findall(without_comments_and_texts(read(path))):
+            places.setdefault(name, []).append(path)
     complain(["%s is defined %d times: %s" % (name, len(paths), ", ".join(paths))
               for name, paths in sorted(places.items()) if len(paths) > 1])
 
@@ -226,12 +227,11 @@ def check_types(_):
 def check_prefixes(_):
     """The word after cm_ names a room, or a part of one room."""
     rooms = {}
-    for path in files((".h",)):
-        if path.startswith("src/"):
-            code = without_comments_and_texts(read(path))
-            for name in FUNCTION.findall(code) + [n[:-2] for n in TYPE.findall(code)]:
-                prefix = "_".join(name.split("_")[:2])
-                rooms.setdefault(prefix, {}).setdefault(room_of(path), []).append(path)
+    for path in sources((".h",)):
+        code = without_comments_and_texts(read(path))
+        for name in FUNCTION.findall(code) + [n[:-2] for n in TYPE.findall(code)]:
+            prefix = "_".join(name.split("_")[:2])
+            rooms.setdefault(prefix, {}).setdefault(room_of(path), []).append(path)
     complain(["%s_ stands in %d rooms: %s" % (
         prefix, len(places), ", ".join(sorted({p for paths in places.values() for p in paths})))
               for prefix, places in sorted(rooms.items()) if len(places) > 1])
@@ -262,14 +262,17 @@ BAD_WORDS = os.path.join("tests", "badwords.txt")
 
 
 def bad_words(text):
-    """The entries of the list, each a pattern without groups and its replacement."""
+    """The list as one pattern, with a group for each entry, and the replacements of the entries."""
+    entries = []
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.startswith("#"):
             continue
         parts = re.split(r"\t|  +", line.strip(), maxsplit=1)
         if len(parts) != 2:
             raise AssertionError("%s:%d: wants a pattern and a replacement" % (BAD_WORDS, number))
-        yield parts[0], parts[1]
+        entries.append((re.sub(r"\((?!\?)", "(?:", parts[0]).replace(" ", " +"), parts[1]))
+    return (re.compile(r"\b(?:%s)(?![\w-])" % "|".join("(%s)" % pattern for pattern, _ in entries),
+                       re.I), [instead for _, instead in entries])
 
 
 def documents():
@@ -284,18 +287,15 @@ def found_bad_words(text, words):
     """(line number, word, replacement); a phrase may cross the end of a line and its comment sign."""
     joined = re.sub(r"\n[ \t]*(?:\*|#|//|\")?[ \t]*", lambda m: "\n" + " " * (len(m.group()) - 1), text)
     line = re.sub(r"\s", " ", joined)
-    together = re.compile(
-        r"\b(?:%s)(?![\w-])" % "|".join(
-            "(%s)" % re.sub(r"\((?!\?)", "(?:", pattern).replace(" ", " +") for pattern, _ in words),
-        re.I)
+    together, instead = words
     for match in together.finditer(line):
         if line[match.start() - 1:match.start()] != "-":
             yield (text.count("\n", 0, match.start()) + 1, re.sub(" +", " ", match.group()),
-                   words[match.lastindex - 1][1])
+                   instead[match.lastindex - 1])
 
 
 def check_bad_words(_):
-    words = list(bad_words(read(BAD_WORDS)))
+    words = bad_words(read(BAD_WORDS))
     complain(["%s:%d: \"%s\": write %s" % (path, number, word, instead)
               for path in [*files(SOURCES), *documents()]
               for number, word, instead in sorted(found_bad_words(read(path), words))])
@@ -303,7 +303,7 @@ def check_bad_words(_):
 
 def check_bad_words_themselves(_):
     """The check ignores case and finds whole words, and phrases over two lines of a comment."""
-    words = list(bad_words("nob" "ody  name it\nin the pl" "ace of  instead of\n"))
+    words = bad_words("nob" "ody  name it\nin the pl" "ace of  instead of\n")
     text = "/* Nob" "ody, and some" "thing in the\n * pl" "ace of it. nob" "odys */"
     found = [(number, word) for number, word, _ in found_bad_words(text, words)]
     if found != [(1, "Nob" "ody"), (1, "in the pl" "ace of")]:
