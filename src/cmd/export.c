@@ -51,12 +51,15 @@ static format_t format_of(const export_options_t *asked)
     return asked->safe ? FORMAT_SAFE_CSV : (format_t)asked->format;
 }
 
+static cm_event_csv_t csv_form(format_t format)
+{
+    return (cm_event_csv_t){.safe = format == FORMAT_SAFE_CSV};
+}
+
 static int add_event(cm_app_t *app, format_t format, const cm_event_t *event, cm_buf_t *buf)
 {
-    if (format == FORMAT_CSV) {
-        cm_event_add_csv(buf, event);
-    } else if (format == FORMAT_SAFE_CSV) {
-        cm_event_add_safe_csv(buf, event);
+    if (format != FORMAT_JSONL) {
+        cm_event_add_csv(buf, event, csv_form(format));
     } else {
         cm_event_add_json(buf, event);
         cm_buf_add_char(buf, '\n');
@@ -98,7 +101,7 @@ static int export_events(cm_app_t *app, cm_reader_t *reader, const uint8_t *copi
                       "events");
     int rc = cm_reader_blocks(reader, &blocks, &count, &app->err);
     if (format != FORMAT_JSONL)
-        cm_buf_add_text(&buf, cm_event_csv_header);
+        cm_event_add_csv_header(&buf, csv_form(format));
     for (size_t b = 0; rc == 0 && b < count && blocks[b].first < end_ordinal; b++) {
         if (atomic_load(app->stop)) {
             rc = cm_fail(&app->err, CM_EIO, "stopped before all events were written");
@@ -177,7 +180,7 @@ static int export_scanned(cm_app_t *app, cm_store_t *store, format_t format)
     cm_progress_start(&scanning.progress, app->terminal ? app->messages : NULL, app->terminal,
                       "exporting", "events");
     if (format != FORMAT_JSONL)
-        cm_buf_add_text(&scanning.buf, cm_event_csv_header);
+        cm_event_add_csv_header(&scanning.buf, csv_form(format));
     int rc = cm_store_scan(store, export_page, &scanning, &account, &app->err);
     cm_progress_end(&scanning.progress);
     if (rc == 0)

@@ -8,6 +8,7 @@ cm_event_t *cm_batch_slot(cm_batch_t *batch)
         batch->cap = batch->cap ? batch->cap * 2 : CM_BATCH_EVENTS;
         batch->events = cm_realloc(batch->events, batch->cap * sizeof *batch->events);
     }
+    batch->events[batch->count].extra = NULL;
     return &batch->events[batch->count];
 }
 
@@ -76,11 +77,6 @@ void cm_account_add(cm_account_t *sum, const cm_account_t *more)
     sum->unknown_fields += more->unknown_fields;
 }
 
-static void keep(cm_batch_t *batch, cm_str_t *string)
-{
-    *string = cm_arena_copy(&batch->arena, *string);
-}
-
 void cm_batch_copy(cm_batch_t *to, const cm_batch_t *from)
 {
     cm_account_t account = to->account;
@@ -90,14 +86,7 @@ void cm_batch_copy(cm_batch_t *to, const cm_batch_t *from)
         cm_event_t *event = cm_batch_slot(to);
         *event = from->events[i];
         to->count++;
-        keep(to, &event->user_id);
-        keep(to, &event->url);
-        keep(to, &event->country);
-        keep(to, &event->city);
-        keep(to, &event->browser);
-        keep(to, &event->os);
-        keep(to, &event->device);
-        keep(to, &event->row_key);
+        cm_event_keep(event, &to->arena);
     }
     for (size_t i = 0; i < from->dead_count; i++) {
         cm_batch_reject(to, from->dead[i].payload, "", "");
@@ -116,11 +105,8 @@ size_t cm_batch_size(const cm_batch_t *batch)
 {
     size_t size = batch->count * sizeof *batch->events;
 
-    for (size_t i = 0; i < batch->count; i++) {
-        const cm_event_t *event = &batch->events[i];
-        size += event->user_id.len + event->url.len + event->country.len + event->city.len +
-                event->browser.len + event->os.len + event->device.len + event->row_key.len;
-    }
+    for (size_t i = 0; i < batch->count; i++)
+        size += cm_event_size(&batch->events[i]);
     return size;
 }
 

@@ -59,8 +59,8 @@ typedef struct cm_batch {
  * enough to stay in the cache. */
 enum { CM_BATCH_EVENTS = 4096 };
 
-/* Memory for one more event, uninitialised. cm_batch_accept() adds it to the batch. Valid until the
- * next call. */
+/* Memory for one more event, without optional fields and otherwise uninitialised. cm_batch_accept()
+ * adds it to the batch. Valid until the next call. */
 cm_event_t *cm_batch_slot(cm_batch_t *batch);
 
 /* Adds the event of the last cm_batch_slot() to the batch: one read, one accepted. */

@@ -16,7 +16,8 @@ static unsigned is_stated(cm_str_t value)
 unsigned cm_event_stated_cold(const cm_event_t *event)
 {
     return is_stated(event->city) + is_stated(event->browser) + is_stated(event->os) +
-           is_stated(event->device);
+           is_stated(event->device) +
+           (event->extra != NULL ? cm_event_extra_stated(event->extra) : 0);
 }
 
 unsigned cm_event_stated(const cm_event_t *event)
@@ -66,6 +67,23 @@ static int compare_times(int64_t a, int64_t b)
                          (size_t)(cm_put_i64(text_b, b) - text_b));
 }
 
+/* Compares what follows the device's closing quote: the optional fields and the brace. */
+static int compare_extras(const cm_event_t *a, const cm_event_t *b)
+{
+    cm_buf_t text_a = CM_BUF_INIT, text_b = CM_BUF_INIT;
+
+    if (cm_event_extra_equal(a->extra, b->extra))
+        return 0;
+    cm_event_extra_add_json(&text_a, a->extra);
+    cm_event_extra_add_json(&text_b, b->extra);
+    cm_buf_add_char(&text_a, '}');
+    cm_buf_add_char(&text_b, '}');
+    int order = compare_bytes(text_a.data, text_a.len, text_b.data, text_b.len);
+    cm_buf_free(&text_a);
+    cm_buf_free(&text_b);
+    return order;
+}
+
 int cm_event_compare(const cm_event_t *a, const cm_event_t *b)
 {
     unsigned stated_a = cm_event_stated(a), stated_b = cm_event_stated(b);
@@ -80,9 +98,10 @@ int cm_event_compare(const cm_event_t *a, const cm_event_t *b)
         (order = compare_strings(a->country, b->country)) != 0 ||
         (order = compare_strings(a->city, b->city)) != 0 ||
         (order = compare_strings(a->browser, b->browser)) != 0 ||
-        (order = compare_strings(a->os, b->os)) != 0)
+        (order = compare_strings(a->os, b->os)) != 0 ||
+        (order = compare_strings(a->device, b->device)) != 0)
         return order;
-    return compare_strings(a->device, b->device);
+    return compare_extras(a, b);
 }
 
 /* ---- a batch ---- */

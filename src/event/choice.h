@@ -9,8 +9,8 @@
 
 #include "event/batch.h"
 
-/* How many of country, city, browser, os and device are stated, that is, not "Unknown". An absent
- * value and "Unknown" are the same. */
+/* How many of country, city, browser, os and device are stated, that is, not "Unknown", and how
+ * many optional fields have a value. An absent value and "Unknown" are the same. */
 unsigned cm_event_stated(const cm_event_t *event);
 
 /* The same without country. */

@@ -64,7 +64,43 @@ int cm_event_check(const cm_event_t *event, bool utf8_known, cm_err_t *err)
         if (rc < 0)
             return rc;
     }
+    if (event->extra != NULL) {
+        int rc = cm_event_extra_check(event->extra, utf8_known, err);
+        if (rc < 0)
+            return rc;
+    }
     return cm_timestamp_check(event->timestamp, err);
+}
+
+cm_str_t cm_event_name(const cm_event_t *event)
+{
+    return cm_event_is_view(event) ? CM_STR("pageview") : event->extra->text[CM_EXTRA_NAME];
+}
+
+cm_event_extra_t *cm_event_extra_edit(cm_event_t *event, cm_arena_t *arena)
+{
+    cm_event_extra_t *extra = cm_arena_alloc(arena, sizeof *extra);
+
+    *extra = event->extra != NULL ? *event->extra : CM_EVENT_EXTRA_NONE;
+    event->extra = extra;
+    return extra;
+}
+
+void cm_event_keep(cm_event_t *event, cm_arena_t *arena)
+{
+    cm_str_t *const strings[] = {&event->user_id, &event->url, &event->country, &event->city,
+                                 &event->browser, &event->os,  &event->device,  &event->row_key};
+
+    for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
+        *strings[i] = cm_arena_copy(arena, *strings[i]);
+    event->extra = cm_event_extra_copy(event->extra, arena);
+}
+
+size_t cm_event_size(const cm_event_t *event)
+{
+    return event->user_id.len + event->url.len + event->country.len + event->city.len +
+           event->browser.len + event->os.len + event->device.len + event->row_key.len +
+           cm_event_extra_size(event->extra);
 }
 
 /* Version and variant (RFC 9562, 4.1 and 4.2). */
@@ -127,6 +163,36 @@ void cm_row_key_derive(cm_str_t user_id, int64_t timestamp, uint8_t uuid[16])
     for (int i = 0; i < 16; i++)
         uuid[i] = (uint8_t)(state[i / 4] >> (24 - i % 4 * 8));
     set_version_5(uuid);
+}
+
+/* Adds `{length in bytes}:` and the text, so that no two lists of texts give the same name. */
+static void hash_text(struct sha1_ctx *hash, cm_str_t text)
+{
+    char head[CM_PUT_U64 + 1];
+
+    size_t len = (size_t)(CM_PUT(cm_put_u64(head, text.len), ":") - head);
+    sha1_update(hash, len, (const uint8_t *)head);
+    sha1_update(hash, text.len, (const uint8_t *)text.data);
+}
+
+void cm_event_derive_key(const cm_event_t *event, uint8_t uuid[16])
+{
+    char time[CM_PUT_U64 + 3];
+    struct sha1_ctx hash;
+
+    if (cm_event_is_view(event)) {
+        cm_row_key_derive(event->user_id, event->timestamp, uuid);
+        return;
+    }
+    size_t len = (size_t)(CM_PUT(cm_put_i64(CM_PUT(time, "_"), event->timestamp), "_") - time);
+    sha1_init(&hash);
+    sha1_update(&hash, sizeof namespace_dns, namespace_dns);
+    sha1_update(&hash, event->user_id.len, (const uint8_t *)event->user_id.data);
+    sha1_update(&hash, len, (const uint8_t *)time);
+    hash_text(&hash, event->extra->text[CM_EXTRA_NAME]);
+    hash_text(&hash, event->url);
+    hash_text(&hash, event->extra->text[CM_EXTRA_PROPS]);
+    uuid5(&hash, uuid);
 }
 
 /* The index in the text of the two digits of each byte. */
@@ -214,7 +280,7 @@ cm_str_t cm_event_row_key(const cm_event_t *event, char scratch[CM_UUID_TEXT])
     uint8_t uuid[16];
     if (event->row_key.len > 0)
         return event->row_key;
-    cm_row_key_derive(event->user_id, event->timestamp, uuid);
+    cm_event_derive_key(event, uuid);
     cm_uuid_format(uuid, scratch);
     return (cm_str_t){scratch, CM_UUID_TEXT};
 }
@@ -245,12 +311,38 @@ void cm_event_add_json(cm_buf_t *buf, const cm_event_t *event)
     at = CM_PUT(at, "\"}");
     *at = '\0';
     buf->len = (size_t)(at - buf->data);
+    if (event->extra != NULL) {
+        buf->len--; /* the brace */
+        cm_event_extra_add_json(buf, event->extra);
+        cm_buf_add_char(buf, '}');
+    }
 }
 
-const char cm_event_csv_header[] = "row_key,user_id,timestamp,url,country,city,browser,os,device\n";
-
-static void add_csv(cm_buf_t *buf, const cm_event_t *event, cm_buf_csv_fn add_text)
+void cm_event_add_csv_header(cm_buf_t *buf, cm_event_csv_t form)
 {
+    cm_buf_add_text(buf, "row_key,user_id,timestamp,url,country,city,browser,os,device");
+    for (int i = 0; form.extra && i < CM_EXTRA_COUNT; i++) {
+        cm_buf_add_char(buf, ',');
+        cm_buf_add_text(buf, cm_extra_names[i]);
+    }
+    cm_buf_add_char(buf, '\n');
+}
+
+static void add_csv_extra(cm_buf_t *buf, const cm_event_extra_t *extra, cm_buf_csv_fn add_text)
+{
+    for (int i = 0; i < CM_EXTRA_TEXTS; i++) {
+        cm_buf_add_char(buf, ',');
+        if (extra != NULL)
+            add_text(buf, extra->text[i]);
+    }
+    cm_buf_add_char(buf, ',');
+    if (extra != NULL && extra->engaged_ms >= 0)
+        cm_buf_add_i64(buf, extra->engaged_ms);
+}
+
+void cm_event_add_csv(cm_buf_t *buf, const cm_event_t *event, cm_event_csv_t form)
+{
+    const cm_buf_csv_fn add_text = form.safe ? cm_buf_add_safe_csv : cm_buf_add_csv;
     char scratch[CM_UUID_TEXT];
     const cm_str_t tail[] = {event->url,     event->country, event->city,
                              event->browser, event->os,      event->device};
@@ -264,15 +356,7 @@ static void add_csv(cm_buf_t *buf, const cm_event_t *event, cm_buf_csv_fn add_te
         cm_buf_add_char(buf, ',');
         add_text(buf, tail[i]);
     }
+    if (form.extra)
+        add_csv_extra(buf, event->extra, add_text);
     cm_buf_add_char(buf, '\n');
-}
-
-void cm_event_add_csv(cm_buf_t *buf, const cm_event_t *event)
-{
-    add_csv(buf, event, cm_buf_add_csv);
-}
-
-void cm_event_add_safe_csv(cm_buf_t *buf, const cm_event_t *event)
-{
-    add_csv(buf, event, cm_buf_add_safe_csv);
 }

@@ -7,6 +7,7 @@
 extern "C" {
 #include "event/json.h"
 #include "event/lenient.h"
+#include "event/props.h"
 #include "event/shape.h"
 }
 
@@ -95,8 +96,7 @@ int take_timestamp(dom::element value, const cm_timestamp_format_t *times, int64
 }
 
 // Takes a string or null. The parser's copy lives until the next parse, so the arena gets one.
-int take_text(const field_rule &rule, dom::element value, cm_arena_t *arena, cm_str_t *out,
-              cm_err_t *err)
+int take_text(const char *name, dom::element value, cm_arena_t *arena, cm_str_t *out, cm_err_t *err)
 {
     std::string_view text;
     if (value.is_null()) {
@@ -104,7 +104,7 @@ int take_text(const field_rule &rule, dom::element value, cm_arena_t *arena, cm_
         return 0;
     }
     if (value.get_string().get(text) != SUCCESS)
-        return cm_fail(err, CM_EREJECT, "%s is not a string", rule.name.data());
+        return cm_fail(err, CM_EREJECT, "%s is not a string", name);
     *out = cm_arena_copy(arena, cm_str_t{text.data(), text.size()});
     return 0;
 }
@@ -122,22 +122,53 @@ bool take_visitor(dom::key_value_pair field, cm_event_json_visitor_t *seen)
     return true;
 }
 
-int take_field(dom::key_value_pair field, const cm_timestamp_format_t *times, cm_arena_t *arena,
-               cm_event_t *event, bool *has_time, cm_event_json_visitor_t *seen, uint64_t *unknown,
-               cm_err_t *err)
+// Takes one of the optional fields. Properties and `engaged_ms` are read from the text of the
+// message, because the parser does not keep how numbers were written.
+int take_extra(cm_extra_field_t which, dom::element value, cm_str_t message, cm_arena_t *arena,
+               cm_event_extra_t *extra, cm_err_t *err)
+{
+    const char *name = cm_extra_names[which];
+    cm_str_t raw;
+
+    if (which < CM_EXTRA_PROPS)
+        return take_text(name, value, arena, &extra->text[which], err);
+    if (value.is_null() || !cm_member_find(message, cm_str(name), arena, &raw))
+        raw = cm_str_t{nullptr, 0};
+    if (which == CM_EXTRA_ENGAGED && value.is_string())
+        raw = cm_str_t{raw.data + 1, raw.len - 2};
+    return cm_event_extra_set(extra, which, raw, arena, err);
+}
+
+// What the fields of a message are read into.
+struct reading {
+    cm_str_t message;
+    const cm_timestamp_format_t *times;
+    cm_arena_t *arena;
+    cm_event_t *event;
+    cm_event_extra_t extra;
+    bool has_time;
+    cm_event_json_visitor_t *seen; // nullptr: the visitor's fields are not read
+    uint64_t unknown;
+};
+
+int take_field(reading *into, dom::key_value_pair field, cm_err_t *err)
 {
     if (field.key == "timestamp") {
-        *has_time = !field.value.is_null();
-        if (!*has_time)
+        into->has_time = !field.value.is_null();
+        if (!into->has_time)
             return 0;
-        return take_timestamp(field.value, times, &event->timestamp, err);
+        return take_timestamp(field.value, into->times, &into->event->timestamp, err);
     }
     for (const field_rule &rule : fields) {
         if (field.key == rule.name)
-            return take_text(rule, field.value, arena, &(event->*rule.text), err);
+            return take_text(rule.name.data(), field.value, into->arena, &(into->event->*rule.text),
+                             err);
     }
-    if (seen == nullptr || !take_visitor(field, seen))
-        ++*unknown;
+    const auto which = cm_extra_find(cm_str_t{field.key.data(), field.key.size()});
+    if (which != CM_EXTRA_COUNT)
+        return take_extra(which, field.value, into->message, into->arena, &into->extra, err);
+    if (into->seen == nullptr || !take_visitor(field, into->seen))
+        ++into->unknown;
     return 0;
 }
 
@@ -200,16 +231,14 @@ simdjson::error_code parse_text(cm_event_json_t *json, cm_str_t text, dom::eleme
     return code != SUCCESS && !other && parse_mended(json, text, root) ? SUCCESS : code;
 }
 
-// Everything that JSON allows: fills `event` with the fields of the message. `seen` is nullptr when
-// the visitor's fields are not read.
-int parse_object(cm_event_json_t *json, cm_str_t text, cm_arena_t *arena, cm_event_t *event,
-                 bool *has_time, cm_event_json_visitor_t *seen, uint64_t *unknown, cm_err_t *err)
+// Everything that JSON allows: fills the event with the fields of the message.
+int parse_object(cm_event_json_t *json, reading *into, cm_err_t *err)
 {
     dom::element root;
     dom::object object;
 
-    *event = cm_event_t{};
-    auto code = parse_text(json, text, &root);
+    *into->event = cm_event_t{};
+    auto code = parse_text(json, into->message, &root);
     // Newer versions have a code for a number that is too large, between these two.
     if (code >= simdjson::NUMBER_ERROR && code < simdjson::UTF8_ERROR)
         return cm_fail(err, CM_EREJECT, "not valid JSON, or a number in it is larger than 64 bits");
@@ -218,10 +247,11 @@ int parse_object(cm_event_json_t *json, cm_str_t text, cm_arena_t *arena, cm_eve
     if (root.get_object().get(object) != SUCCESS)
         return cm_fail(err, CM_EREJECT, "not a JSON object");
     for (dom::key_value_pair field : object) {
-        int rc = take_field(field, &json->times, arena, event, has_time, seen, unknown, err);
+        int rc = take_field(into, field, err);
         if (rc < 0)
             return rc;
     }
+    into->event->extra = cm_event_extra_keep(&into->extra, into->arena);
     return 0;
 }
 
@@ -229,22 +259,21 @@ int parse_object(cm_event_json_t *json, cm_str_t text, cm_arena_t *arena, cm_eve
 int parse_fully(cm_event_json_t *json, cm_str_t text, cm_arena_t *arena, cm_event_t *event,
                 uint64_t *unknown, cm_err_t *err)
 {
-    bool has_time = false;
-    uint64_t strange = 0;
     cm_event_json_visitor_t seen = {};
+    reading into = {text, &json->times, arena, event, {{}, -1}, false, json->fill ? &seen : nullptr,
+                    0};
 
-    int rc = parse_object(json, text, arena, event, &has_time, json->fill ? &seen : nullptr,
-                          &strange, err);
+    int rc = parse_object(json, &into, err);
     if (rc < 0)
         return rc;
-    if (!has_time)
+    if (!into.has_time)
         return cm_fail(err, CM_EREJECT, "timestamp is missing");
     if (seen.address.len > 0 || seen.agent.len > 0)
         json->fill(json->fill_context, seen.address, seen.agent, arena, event);
     if ((rc = cm_event_check(event, true, err)) < 0)
         return rc;
     cm_event_complete(event);
-    *unknown += strange;
+    *unknown += into.unknown;
     return 0;
 }
 
@@ -255,7 +284,7 @@ extern "C" int cm_event_json_parse(cm_event_json_t *json, cm_str_t text, cm_aren
 {
     // Shapes read numbers as milliseconds.
     const bool fast = json->times.unit == CM_TIMESTAMP_AUTO || json->times.unit == CM_TIMESTAMP_MS;
-    if (fast && cm_shape_read(&json->shape, text, event))
+    if (fast && cm_shape_read(&json->shape, text, arena, event))
         return 0;
     int rc = parse_fully(json, text, arena, event, unknown, err);
     if (rc == 0 && fast && (json->shape.count == 0 || ++json->misses >= MISSES)) {
@@ -269,14 +298,13 @@ extern "C" int cm_event_json_parse_partial(cm_event_json_t *json, cm_str_t text,
                                            cm_event_t *event, cm_event_json_visitor_t *visitor,
                                            uint64_t *unknown, cm_err_t *err)
 {
-    bool has_time = false;
-    uint64_t strange = 0;
+    reading into = {text, &json->times, arena, event, {{}, -1}, false, visitor, 0};
 
     *visitor = cm_event_json_visitor_t{};
-    int rc = parse_object(json, text, arena, event, &has_time, visitor, &strange, err);
-    if (rc == 0 && has_time)
+    int rc = parse_object(json, &into, err);
+    if (rc == 0 && into.has_time)
         rc = cm_timestamp_check(event->timestamp, err);
     if (rc == 0)
-        *unknown += strange;
+        *unknown += into.unknown;
     return rc;
 }

@@ -1,18 +1,21 @@
 #include "event/shape.h"
 
 #include "base/clock.h"
+#include "event/props.h"
 
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
 
-/* Where a field's value is stored. TIMESTAMP is the index of the timestamp, the only integer. */
+/* Where a value of the nine fields is stored. After these come the optional fields, in the order of
+ * cm_extra_field_t. All are strings, but TIMESTAMP and ENGAGED are integers and PROPS is an object.
+ */
 static const struct {
     const char *name;
     unsigned char len;
     size_t offset;
     size_t max;
-} fields[CM_SHAPE_FIELDS] = {
+} fields[CM_SHAPE_NINE] = {
     {"row_key", 7, offsetof(cm_event_t, row_key), CM_ROW_KEY_MAX},
     {"user_id", 7, offsetof(cm_event_t, user_id), CM_USER_ID_MAX},
     {"timestamp", 9, offsetof(cm_event_t, timestamp), 0},
@@ -24,7 +27,17 @@ static const struct {
     {"device", 6, offsetof(cm_event_t, device), CM_FIELD_MAX},
 };
 
-enum { TIMESTAMP = 2, DIGITS_MAX = 13 }; /* 13 digits of ms reach the year 2286 */
+enum {
+    TIMESTAMP = 2,
+    PROPS = CM_SHAPE_NINE + CM_EXTRA_PROPS,
+    ENGAGED = CM_SHAPE_NINE + CM_EXTRA_ENGAGED,
+    DIGITS_MAX = 13, /* 13 digits of ms reach the year 2286 */
+};
+
+static inline bool is_number(unsigned field)
+{
+    return field == TIMESTAMP || field == ENGAGED;
+}
 
 /* The first byte from `at` on that is a quote, a backslash, a control character or not ASCII. That
  * is the end of a plain value, or the reason why it is not plain. If there is no such byte it is
@@ -126,9 +139,70 @@ static inline bool gap_fits(const char *at, const char *gap, size_t len)
 #endif
 }
 
-bool cm_shape_read(const cm_shape_t *shape, cm_str_t line, cm_event_t *event)
+/* What is read of a line; the optional fields only by shapes that have some. */
+typedef struct reading {
+    cm_arena_t *arena;
+    cm_event_t *event;
+    cm_event_extra_t *extra;
+} reading_t;
+
+/* Reads the properties at `at` and returns their end; NULL when the full parser must read them. */
+static const char *read_props(const char *at, const char *line_end, reading_t *into)
+{
+    cm_err_t ignored;
+
+    const char *end = cm_member_object_end(at, line_end);
+    if (end == NULL || !cm_utf8_valid(at, (size_t)(end - at)) ||
+        cm_props_read((cm_str_t){at, (size_t)(end - at)}, into->arena,
+                      &into->extra->text[CM_EXTRA_PROPS], &ignored) < 0)
+        return NULL;
+    return end;
+}
+
+/* Reads the value of a field at `at` and returns its end; NULL when it does not fit. */
+static inline const char *read_value(unsigned field, const char *at, const char *line_end,
+                                     reading_t *into)
+{
+    if (is_number(field)) {
+        int64_t ms = 0;
+        const char *end = digits_end(at, line_end, &ms);
+        if (field == TIMESTAMP)
+            into->event->timestamp = ms;
+        else if (ms <= CM_ENGAGED_MAX)
+            into->extra->engaged_ms = (int32_t)ms;
+        else
+            return NULL;
+        return end;
+    }
+    if (field == PROPS)
+        return read_props(at, line_end, into);
+    const char *end = plain_end(at, line_end);
+    if ((end >= line_end || *end != '"') && (end = text_end(at, line_end)) == NULL)
+        return NULL;
+    const bool nine = field < CM_SHAPE_NINE;
+    cm_str_t *text = nine ? (cm_str_t *)((char *)into->event + fields[field].offset)
+                          : &into->extra->text[field - CM_SHAPE_NINE];
+    *text = (cm_str_t){at, (size_t)(end - at)};
+    if (text->len > (nine ? fields[field].max : cm_extra_limits[field - CM_SHAPE_NINE]))
+        return NULL;
+    return end;
+}
+
+/* Gives the event its optional fields; false when they break a rule, which the full parser
+ * reports. */
+static bool keep_extra(reading_t *into)
+{
+    cm_err_t ignored;
+
+    into->event->extra = cm_event_extra_keep(into->extra, into->arena);
+    return cm_event_extra_check(into->extra, true, &ignored) == 0;
+}
+
+bool cm_shape_read(const cm_shape_t *shape, cm_str_t line, cm_arena_t *arena, cm_event_t *event)
 {
     const char *at = line.data, *line_end = line.data + line.len;
+    cm_event_extra_t extra;
+    reading_t into = {arena, event, &extra};
 
     if (shape->count == 0)
         return false;
@@ -137,31 +211,24 @@ bool cm_shape_read(const cm_shape_t *shape, cm_str_t line, cm_event_t *event)
     event->timestamp = 0;
     event->user_id = event->url = event->country = event->city = event->browser = event->os =
         event->device = event->row_key = (cm_str_t){0};
+    event->extra = NULL;
+    if (shape->has_extra)
+        extra = CM_EVENT_EXTRA_NONE;
     for (unsigned i = 0; i < shape->count; i++) {
         const struct cm_shape_value *value = &shape->values[i];
         if (line_end - at < value->gap_len || !gap_fits(at, value->gap, value->gap_len))
             return false;
-        at += value->gap_len;
-        if (value->field == TIMESTAMP) {
-            at = digits_end(at, line_end, &event->timestamp);
-            if (at == NULL)
-                return false;
-            continue;
-        }
-        const char *end = plain_end(at, line_end);
-        if ((end >= line_end || *end != '"') && (end = text_end(at, line_end)) == NULL)
+        at = read_value(value->field, at + value->gap_len, line_end, &into);
+        if (at == NULL)
             return false;
-        cm_str_t *text = (cm_str_t *)((char *)event + fields[value->field].offset);
-        *text = (cm_str_t){at, (size_t)(end - at)};
-        if (text->len > fields[value->field].max)
-            return false;
-        at = end;
     }
     if (line_end - at != shape->end_len || !gap_fits(at, shape->end, shape->end_len))
         return false;
     if (event->user_id.len == 0 || event->url.len == 0 || event->timestamp <= 0 ||
         event->timestamp >= CM_TIME_END ||
         (event->timestamp >= CM_SECONDS_FIRST && event->timestamp <= CM_SECONDS_LAST))
+        return false;
+    if (shape->has_extra && !keep_extra(&into))
         return false;
     cm_event_complete(event);
     return true;
@@ -187,12 +254,13 @@ static int take_name(const char **at, const char *end)
     if (close == NULL)
         return -1;
     *at = close + 1;
-    for (int i = 0; i < CM_SHAPE_FIELDS; i++) {
+    for (int i = 0; i < CM_SHAPE_NINE; i++) {
         if ((size_t)(close - name) == fields[i].len &&
             memcmp(name, fields[i].name, fields[i].len) == 0)
             return i;
     }
-    return -1;
+    const cm_extra_field_t extra = cm_extra_find((cm_str_t){name, (size_t)(close - name)});
+    return extra == CM_EXTRA_COUNT ? -1 : CM_SHAPE_NINE + (int)extra;
 }
 
 /* Learns one `"name": value` and the gap before it, which begins at `gap`; false when it is too
@@ -207,14 +275,18 @@ static bool learn_value(cm_shape_t *shape, const char **at, const char *gap, con
     if (field < 0 || shape->count == CM_SHAPE_FIELDS || *at >= end || **at != ':')
         return false;
     *at = skip_space(*at + 1, end);
-    if (field != TIMESTAMP && (*at >= end || *(*at)++ != '"'))
+    if (field == PROPS ? *at >= end || **at != '{'
+                       : !is_number((unsigned)field) && (*at >= end || *(*at)++ != '"'))
         return false;
     if (*at - gap > CM_SHAPE_GAP)
         return false;
     value->gap_len = (unsigned char)(*at - gap);
     value->field = (unsigned char)field;
     memcpy(value->gap, gap, value->gap_len);
-    *at = field == TIMESTAMP ? digits_end(*at, end, &ignored) : text_end(*at, end);
+    *at = is_number((unsigned)field) ? digits_end(*at, end, &ignored)
+          : field == PROPS           ? cm_member_object_end(*at, end)
+                                     : text_end(*at, end);
+    shape->has_extra |= field >= CM_SHAPE_NINE;
     shape->count++;
     return *at != NULL;
 }
@@ -236,6 +308,7 @@ void cm_shape_learn(cm_shape_t *shape, cm_str_t line)
     const char *at = line.data, *end = line.data + line.len, *gap = at;
 
     shape->count = 0;
+    shape->has_extra = false;
     at = skip_space(at, end);
     do {
         /* Skip the closing quote of the value before, then the brace or comma. */

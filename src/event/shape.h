@@ -13,12 +13,14 @@
 #include "event/event.h"
 
 enum {
-    CM_SHAPE_FIELDS = 9,
+    CM_SHAPE_NINE = 9, /* the fields that are in cm_event_t itself */
+    CM_SHAPE_FIELDS = CM_SHAPE_NINE + CM_EXTRA_COUNT,
     CM_SHAPE_GAP = 48, /* bytes of a gap at most; a multiple of 16 */
 };
 
 typedef struct cm_shape {
     unsigned count; /* values in a line; 0: no shape */
+    bool has_extra; /* some are optional fields */
     struct cm_shape_value {
         unsigned char gap_len;
         unsigned char field; /* index in the table of fields in shape.c */
@@ -33,8 +35,9 @@ typedef struct cm_shape {
 void cm_shape_learn(cm_shape_t *shape, cm_str_t line);
 
 /* True when the line fits and is a valid event: `event` is filled, completed and checked; its
- * strings are slices of the line. False when the full parser must read the line.
+ * strings are slices of the line, its optional fields are in `arena`. False when the full parser
+ * must read the line.
  * CM_EVENT_JSON_PADDING bytes after the line must be readable. */
-bool cm_shape_read(const cm_shape_t *shape, cm_str_t line, cm_event_t *event);
+bool cm_shape_read(const cm_shape_t *shape, cm_str_t line, cm_arena_t *arena, cm_event_t *event);
 
 #endif

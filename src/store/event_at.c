@@ -14,6 +14,7 @@ int cm_store_event_at(cm_reader_t *reader, const cm_columns_t *columns, uint32_t
                               err);
     event->timestamp = columns->time[row];
     event->row_key = (cm_str_t){NULL, 0};
+    event->extra = NULL;
     if (columns->keys[row].kind == CM_KEY_TEXT) {
         event->row_key = columns->keys[row].text;
     } else if (columns->keys[row].kind == CM_KEY_UUID) {

@@ -58,7 +58,7 @@ static inline bool fuzz_same_event(const cm_event_t *a, const cm_event_t *b)
            cm_str_equal(a->url, b->url) && cm_str_equal(a->country, b->country) &&
            cm_str_equal(a->city, b->city) && cm_str_equal(a->browser, b->browser) &&
            cm_str_equal(a->os, b->os) && cm_str_equal(a->device, b->device) &&
-           cm_str_equal(a->row_key, b->row_key);
+           cm_str_equal(a->row_key, b->row_key) && cm_event_extra_equal(a->extra, b->extra);
 }
 
 /* An accepted event keeps the rules of the contract, with no field empty but the row key. */

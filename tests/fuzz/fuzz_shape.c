@@ -31,7 +31,7 @@ static void check_line(cm_event_json_t *json, cm_shape_t *shape, cm_str_t line, 
     FUZZ_CHECK(strcmp(full.err.text, going_on.err.text) == 0);
     if (full.rc == 0)
         FUZZ_CHECK(fuzz_same_event(&full.event, &going_on.event));
-    if (cm_shape_read(shape, line, &fast)) {
+    if (cm_shape_read(shape, line, arena, &fast)) {
         FUZZ_CHECK(full.rc == 0 && full.unknown == 0);
         FUZZ_CHECK(fuzz_same_event(&full.event, &fast));
     }
@@ -39,7 +39,7 @@ static void check_line(cm_event_json_t *json, cm_shape_t *shape, cm_str_t line, 
         cm_shape_learn(shape, line);
         /* A line that a shape was learnt from fits it. */
         if (shape->count > 0) {
-            FUZZ_CHECK(cm_shape_read(shape, line, &fast));
+            FUZZ_CHECK(cm_shape_read(shape, line, arena, &fast));
             FUZZ_CHECK(fuzz_same_event(&full.event, &fast));
         }
     }

@@ -1,11 +1,12 @@
 #include "source/file/csv.h"
 
-/* The contract's fields in the contract's order, which is also that of cm_event_csv_header. */
-enum { ROW_KEY, USER_ID, TIMESTAMP, URL, COUNTRY, CITY, BROWSER, OS, DEVICE, FIELDS };
-enum { UNKNOWN = 255 };
+/* The contract's fields in the contract's order, which is also that of cm_event_add_csv_header().
+ * The optional ones follow the nine, in the order of cm_extra_field_t. */
+enum { ROW_KEY, USER_ID, TIMESTAMP, URL, COUNTRY, CITY, BROWSER, OS, DEVICE, NINE };
+enum { FIELDS = NINE + CM_EXTRA_COUNT, UNKNOWN = 255 };
 
-static const char *const names[FIELDS] = {"row_key", "user_id", "timestamp", "url",   "country",
-                                          "city",    "browser", "os",        "device"};
+static const char *const names[NINE] = {"row_key", "user_id", "timestamp", "url",   "country",
+                                        "city",    "browser", "os",        "device"};
 
 /* What follows a field. */
 typedef enum stop {
@@ -127,11 +128,17 @@ cm_str_t cm_csv_text(const cm_csv_field_t *field, cm_arena_t *arena)
 
 static unsigned char find_name(cm_str_t name)
 {
-    for (unsigned char i = 0; i < FIELDS; i++) {
+    for (unsigned char i = 0; i < NINE; i++) {
         if (cm_str_equal(name, cm_str(names[i])))
             return i;
     }
-    return UNKNOWN;
+    const cm_extra_field_t extra = cm_extra_find(name);
+    return extra == CM_EXTRA_COUNT ? UNKNOWN : (unsigned char)(NINE + extra);
+}
+
+static const char *name_of(unsigned char field)
+{
+    return field < NINE ? names[field] : cm_extra_names[field - NINE];
 }
 
 int cm_csv_header(const cm_csv_record_t *header, cm_csv_columns_t *columns, cm_err_t *err)
@@ -140,6 +147,7 @@ int cm_csv_header(const cm_csv_record_t *header, cm_csv_columns_t *columns, cm_e
 
     columns->count = header->count;
     columns->unknown = 0;
+    columns->has_extra = false;
     for (size_t i = 0; i < header->count; i++) {
         unsigned char field = find_name(cm_str_trim(header->fields[i].text));
         columns->field[i] = field;
@@ -147,9 +155,10 @@ int cm_csv_header(const cm_csv_record_t *header, cm_csv_columns_t *columns, cm_e
             columns->unknown++;
             continue;
         }
+        columns->has_extra |= field >= NINE;
         if (seen[field])
             return cm_fail(err, CM_EINPUT, "the CSV header names %s twice; rename one of the two",
-                           names[field]);
+                           name_of(field));
         seen[field] = true;
     }
     for (int i = USER_ID; i <= URL; i++) {
@@ -169,6 +178,25 @@ static inline cm_str_t trim(cm_str_t text)
         ((unsigned char)text.data[0] <= ' ' || (unsigned char)text.data[text.len - 1] <= ' '))
         return cm_str_trim(text);
     return text;
+}
+
+/* Reads the optional fields from the texts of a record. */
+static int take_extra(const cm_csv_columns_t *columns, const cm_str_t texts[FIELDS],
+                      cm_arena_t *arena, cm_event_t *event, cm_err_t *err)
+{
+    cm_event_extra_t extra = CM_EVENT_EXTRA_NONE;
+
+    for (size_t i = 0; i < columns->count; i++) {
+        const unsigned char field = columns->field[i];
+        if (field == UNKNOWN || field < NINE)
+            continue;
+        int rc =
+            cm_event_extra_set(&extra, (cm_extra_field_t)(field - NINE), texts[field], arena, err);
+        if (rc < 0)
+            return rc;
+    }
+    event->extra = cm_event_extra_keep(&extra, arena);
+    return 0;
 }
 
 /* Puts the texts of a record in the order of the contract's fields. */
@@ -204,6 +232,8 @@ int cm_csv_event(const cm_csv_columns_t *columns, const cm_csv_record_t *record,
         .row_key = texts[ROW_KEY],
     };
     int rc = cm_timestamp_parse(texts[TIMESTAMP], times, &event->timestamp, err);
+    if (rc == 0 && columns->has_extra)
+        rc = take_extra(columns, texts, arena, event, err);
     if (rc < 0)
         return rc;
     cm_event_complete(event);

@@ -34,6 +34,7 @@ typedef struct cm_csv_columns {
     unsigned char field[CM_CSV_FIELDS]; /* position in the contract's order; 255: unknown */
     size_t count;
     size_t unknown;
+    bool has_extra; /* some columns are optional fields */
 } cm_csv_columns_t;
 
 /* Reads the header. CM_EINPUT when user_id, timestamp or url is not among the columns or a known

@@ -167,8 +167,8 @@ static void as_json_and_csv(void **state)
         "\"Unknown\", \"device\": \"Unknown\"}");
     cm_buf_clear(&buf);
     event.row_key = CM_STR("k,1");
-    cm_buf_add_text(&buf, cm_event_csv_header);
-    cm_event_add_csv(&buf, &event);
+    cm_event_add_csv_header(&buf, (cm_event_csv_t){0});
+    cm_event_add_csv(&buf, &event, (cm_event_csv_t){0});
     assert_string_equal(buf.data, "row_key,user_id,timestamp,url,country,city,browser,os,device\n"
                                   "\"k,1\",jane_doe,1700000000000,https://www.example.com/,Norway,"
                                   "\"Oslo, \"\"old\"\"\n\",Unknown,Unknown,Unknown\n");

@@ -240,7 +240,7 @@ static void unknown_fields(void **state)
     event_parser_t *parsed = *state;
 
     assert_ok(event_parser_parse(
-                  parsed, CM_STR(HEAD "1,\"referrer\":\"/x\",\"nested\":{\"url\":\"/no\",\"a\":"
+                  parsed, CM_STR(HEAD "1,\"referer\":\"/x\",\"nested\":{\"url\":\"/no\",\"a\":"
                                       "[1,2,{\"b\":null}]},\"\":1.5,\"User_id\":\"case\"}")),
               parsed->err);
     assert_int_equal(parsed->unknown, 4);

@@ -3,15 +3,21 @@
 
 #include "event_parser.h"
 
+enum { FORMS = 6 };
+
 /* A line of the given kind; some of its values are unusual. */
 static void add_line(cm_buf_t *line, int kind, uint64_t *random)
 {
-    static const char *const forms[] = {
+    static const char *const forms[FORMS] = {
         "{\"user_id\": \"%s\", \"timestamp\": %s, \"url\": \"%s\", \"country\": \"%s\"}",
         "{\"url\":\"%3$s\",\"timestamp\":%2$s,\"user_id\":\"%1$s\",\"city\":\"%4$s\"}",
         ("{ \"row_key\" : \"%4$s\" ,\t\"timestamp\" : %2$s , "
          "\"url\":\"%3$s\",\"user_id\":\"%1$s\"} "),
-        "{\"user_id\":\"%s\",\"timestamp\":%s,\"url\":\"%s\",\"url\":\"%s\"}"};
+        "{\"user_id\":\"%s\",\"timestamp\":%s,\"url\":\"%s\",\"url\":\"%s\"}",
+        ("{\"user_id\":\"%s\",\"timestamp\":%s,\"url\":\"%s\",\"referrer\":\"%s\","
+         "\"name\":\"%1$s\",\"props\":{\"b\":1.0,\"a\":\"%4$s\"},\"region\":\"\"}"),
+        ("{\"user_id\":\"%s\",\"timestamp\":1700000000000,\"url\":\"%3$s\",\"country\":\"%4$s\","
+         "\"name\":\"engagement\",\"engaged_ms\":%2$s}")};
     static const char *const texts[] = {"",
                                         "a",
                                         "plain text of some length",
@@ -64,8 +70,8 @@ static void used_and_fresh(void **state)
     uint64_t random = 17;
     int accepted = 0;
 
-    for (int round = 0; round < 6000; round++) {
-        int kind = round / 1000 < 4 ? round / 1000 : (int)(test_random(&random) % 4);
+    for (int round = 0; round < 8000; round++) {
+        int kind = round / 1000 < FORMS ? round / 1000 : (int)(test_random(&random) % FORMS);
         add_line(&line, kind, &random);
         fresh.json = cm_event_json_new();
         int rc = event_parser_parse(&fresh, (cm_str_t){line.data, line.len});

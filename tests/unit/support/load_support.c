@@ -135,7 +135,7 @@ load_tape_t load_generally(const char *path, int64_t position, cm_sink_t *sink)
         more = cm_source_next(source, &batch, &err);
         assert_in_range(more, 0, 1);
         for (size_t i = 0; i < batch.count; i++)
-            cm_event_add_csv(&tape.events, &batch.events[i]);
+            cm_event_add_csv(&tape.events, &batch.events[i], (cm_event_csv_t){.extra = true});
         load_tape_rest(&tape, &batch);
         if (sink != NULL)
             assert_ok(cm_sink_put(sink, &batch, &err), err);
@@ -186,7 +186,7 @@ static void load_record_events(load_recorder_t *self, const cm_builder_t *builde
             cm_uuid_format(key->uuid, uuid);
             event.row_key = (cm_str_t){uuid, sizeof uuid};
         }
-        cm_event_add_csv(&self->tape.events, &event);
+        cm_event_add_csv(&self->tape.events, &event, (cm_event_csv_t){.extra = true});
     }
     cm_columns_free(&columns);
 }

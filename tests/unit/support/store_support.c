@@ -54,7 +54,7 @@ int test_dump(cm_reader_t *reader, cm_buf_t *out, cm_err_t *err)
             assert_true(columns.keys[row].kind == CM_KEY_DERIVED || !blocks[b].all_keys_derived);
             cm_buf_printf(out, "%lld:", (long long)columns.first + row);
             if (rc == 0)
-                cm_event_add_csv(out, &event);
+                cm_event_add_csv(out, &event, (cm_event_csv_t){.extra = true});
         }
     }
     cm_columns_free(&columns);
@@ -77,7 +77,7 @@ cm_buf_t test_contents(const char *directory)
 void test_expect(cm_buf_t *out, const cm_event_t *event, int64_t ordinal)
 {
     cm_buf_printf(out, "%lld:", (long long)ordinal);
-    cm_event_add_csv(out, event);
+    cm_event_add_csv(out, event, (cm_event_csv_t){.extra = true});
 }
 
 size_t test_block_count(const char *directory)
